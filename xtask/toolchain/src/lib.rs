@@ -1,0 +1,1 @@
+//! Finds the BPF tool chain.
