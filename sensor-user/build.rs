@@ -1,0 +1,82 @@
+//! Compiles the kernel program and tells the agent where its object is, for the agent to embed.
+#![expect(
+    clippy::print_stdout,
+    reason = "a build script talks to cargo on its standard output"
+)]
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+use bpf_toolchain::{BuildRequest, Endian, KernelObject, LINKER_VARIABLE, RUSTC_VARIABLE, Toolchain};
+
+fn main() {
+    match embed() {
+        Ok(object) => println!("cargo::rustc-env=SMB_SENSOR_BPF_OBJECT={}", object.display()),
+        // Each line of an error becomes an error of cargo's own; a panic would bury it in a backtrace.
+        Err(error) => error
+            .to_string()
+            .lines()
+            .for_each(|line| println!("cargo::error={line}")),
+    }
+}
+
+/// Compiles the kernel program and gives the path of a copy that nothing else writes to.
+fn embed() -> Result<PathBuf, Box<dyn Error>> {
+    let workspace_root = path_variable("CARGO_MANIFEST_DIR")?.join("..");
+    let out_dir = path_variable("OUT_DIR")?;
+    for input in ["sensor-ebpf", "sensor-common", "Cargo.toml", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={}", workspace_root.join(input).display());
+    }
+    for variable in [RUSTC_VARIABLE, LINKER_VARIABLE] {
+        println!("cargo::rerun-if-env-changed={variable}");
+    }
+
+    let endian = match env::var("CARGO_CFG_TARGET_ENDIAN")?.as_str() {
+        "big" => Endian::Big,
+        _ => Endian::Little,
+    };
+    let toolchain = Toolchain::find_for(endian)?;
+    for part in [
+        &toolchain.rustc.path,
+        &toolchain.linker.path,
+        &toolchain.llvm.path,
+    ] {
+        println!("cargo::rerun-if-changed={}", part.display());
+    }
+    let object = toolchain.build(&BuildRequest {
+        target_dir: kernel_target_dir(&out_dir),
+        workspace_root,
+        endian,
+        architecture: env::var("CARGO_CFG_TARGET_ARCH")?,
+    })?;
+    for line in object.warnings.lines().filter(|line| !line.is_empty()) {
+        println!("cargo::warning={line}");
+    }
+    Ok(copy_into(&out_dir, &object)?)
+}
+
+/// One folder for all profiles of the agent, so that the kernel program is compiled once: in the target folder, which
+/// cargo marks with a `CACHEDIR.TAG`.
+fn kernel_target_dir(out_dir: &Path) -> PathBuf {
+    let target_dir = out_dir
+        .ancestors()
+        .find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    target_dir.unwrap_or(out_dir).join("kernel")
+}
+
+/// Copies the object unless the copy is the same already, for a fresh file means compiling the agent again.
+fn copy_into(out_dir: &Path, object: &KernelObject) -> io::Result<PathBuf> {
+    let copy = out_dir.join("smb-sensor-bpf.o");
+    let bytes = fs::read(&object.path)?;
+    if fs::read(&copy).ok().as_deref() != Some(&bytes) {
+        fs::write(&copy, bytes)?;
+    }
+    Ok(copy)
+}
+
+fn path_variable(name: &str) -> Result<PathBuf, String> {
+    env::var_os(name)
+        .map(PathBuf::from)
+        .ok_or_else(|| format!("cargo has not set {name}"))
+}

@@ -1,0 +1,77 @@
+//! The three parts together.
+
+use std::path::PathBuf;
+
+use crate::compile::Endian;
+use crate::linker::Linker;
+use crate::llvm::LlvmLibrary;
+use crate::missing::Missing;
+use crate::rustc::{Rustc, output_of};
+use crate::version::RustcVersion;
+
+/// All that it takes to compile the kernel program.
+#[derive(Debug, Clone)]
+pub struct Toolchain {
+    /// The compiler.
+    pub rustc: Rustc,
+    /// The linker.
+    pub linker: Linker,
+    /// The library that the linker loads.
+    pub llvm: LlvmLibrary,
+}
+
+impl Toolchain {
+    /// Finds the toolchain for objects that this host loads.
+    pub fn find() -> Result<Self, Missing> {
+        Self::find_for(Endian::host())
+    }
+
+    /// Finds the toolchain for objects of a byte order, which an agent for another host may need.
+    pub fn find_for(endian: Endian) -> Result<Self, Missing> {
+        let rustc = Rustc::find(endian.target());
+        let linker = Linker::find();
+        let llvm = rustc.as_ref().ok().map(LlvmLibrary::find);
+        match (rustc, linker, llvm) {
+            (Ok(rustc), Ok(linker), Some(Ok(llvm))) => Ok(Self { rustc, linker, llvm }),
+            (rustc, linker, llvm) => Err(Missing {
+                rustc: rustc.err(),
+                linker: linker.err(),
+                llvm: llvm.and_then(Result::err),
+            }),
+        }
+    }
+
+    /// The `clippy-driver` that belongs to the rustc, or one phrase saying why there is none.
+    ///
+    /// A lint pass reads the libraries that the rustc wrote, so it must be of the very same build.
+    pub fn clippy_driver(&self) -> Result<PathBuf, String> {
+        let path = self.rustc.path.with_file_name("clippy-driver");
+        let version = output_of(&path, ["--rustc", "-vV"])
+            .map_err(|reason| format!("no clippy for the BPF rustc ({}: {reason})", path.display()))?;
+        let same = RustcVersion::parse(&version).is_some_and(|version| version == self.rustc.version);
+        if same {
+            Ok(path)
+        } else {
+            Err(format!("{} is not of the BPF rustc's build", path.display()))
+        }
+    }
+
+    /// Says in three lines what was found.
+    pub fn describe(&self) -> String {
+        let Self { rustc, linker, llvm } = self;
+        let core = match rustc.core {
+            crate::CoreSource::Precompiled => "with a BPF core",
+            crate::CoreSource::Source => "with the sources of core",
+        };
+        format!(
+            "rustc {} {core}: {}\nbpf-linker {}: {}\nLLVM {}.{}: {}",
+            rustc.version.release,
+            rustc.path.display(),
+            linker.version,
+            linker.path.display(),
+            llvm.version.major,
+            llvm.version.minor,
+            llvm.path.display()
+        )
+    }
+}
