@@ -1,2 +1,19 @@
-//! The ABI.
-#![no_std]
+//! What the kernel program and the agent share.
+//!
+//! Two halves, both `no_std` and free of pointers and clocks:
+//!
+//! * the ABI: [`slot`] (flow slots and the records made of them), [`counter`], [`settings`], [`prefix`];
+//! * the packet path as pure code: [`bytes`] → [`headers`] → [`service`](settings::Services) → [`classify`] →
+//!   [`flow`] → [`path`], generic over where bytes, prefixes, slots and records live, so that the same lines run
+//!   in the kernel and on the host.
+#![cfg_attr(not(test), no_std)]
+
+pub mod bytes;
+pub mod classify;
+pub mod counter;
+pub mod flow;
+pub mod headers;
+pub mod path;
+pub mod prefix;
+pub mod settings;
+pub mod slot;

@@ -1,0 +1,37 @@
+//! Where the packet path reads its bytes from: a frame in the kernel, a slice on the host.
+
+use zerocopy::FromBytes;
+
+/// A frame that can be read at an offset.
+///
+/// Every load is bounds-checked; what lies outside gives `None`, never a partial value.
+pub trait Bytes {
+    /// Reads a plain value of `size_of::<T>()` bytes at `offset` (bytes from the start of the frame), in wire order.
+    fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T>;
+
+    /// As [`load`](Self::load), also where the frame is scattered over pages (payload of a locally sent packet).
+    #[inline(always)]
+    fn load_deep<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
+        self.load(offset)
+    }
+}
+
+impl Bytes for [u8] {
+    fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
+        T::read_from_prefix(self.get(offset..)?).ok().map(|(value, _)| value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_that_reaches_past_the_end_is_none() {
+        let frame: &[u8] = &[1, 2, 3, 4];
+        assert_eq!(frame.load::<[u8; 4]>(0), Some([1, 2, 3, 4]));
+        assert_eq!(frame.load::<[u8; 4]>(1), None);
+        assert_eq!(frame.load::<u8>(4), None);
+        assert_eq!(frame.load::<u8>(usize::MAX), None);
+    }
+}

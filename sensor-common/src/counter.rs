@@ -1,0 +1,110 @@
+//! One name for every outcome. The kernel keeps one `u64` per counter and CPU.
+//!
+//! Every packet on a watched port is counted [`Seen`](Counter::Seen) and then exactly one of
+//! [`OUTCOMES`](Counter::OUTCOMES). Every record is counted sent or lost by kind. What cannot be judged at all
+//! (no ports to test) is counted in [`UNJUDGED`](Counter::UNJUDGED), outside the sum.
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
+        /// Index into a CPU's counters.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u32)]
+        pub enum Counter { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl Counter {
+            /// All counters in index order.
+            pub const ALL: &'static [Counter] = &[$(Counter::$variant,)+];
+
+            /// The name a person reads, in `snake_case`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Counter::$variant => $name,)+ }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Packets on a watched port.
+    Seen = "seen",
+    /// Packets accounted to a flow slot.
+    Kept = "kept",
+    /// Packets between two internal addresses.
+    Lateral = "lateral",
+    /// Packets to or from reserved, non-Internet space.
+    Reserved = "reserved",
+    /// Packets between two external addresses.
+    Transit = "transit",
+    /// Packets of a client that is exempt.
+    ExemptSource = "exempt_source",
+    /// Packets of a server that is exempt.
+    ExemptDestination = "exempt_destination",
+    /// Packets whose transport header ends early although the ports are there.
+    ShortTransport = "short_transport",
+    /// Packets for which no slot could be had (a load-time mistake; zero in a healthy sensor).
+    NoSlot = "no_slot",
+    /// Frames that end inside the link or network header.
+    ShortFrame = "short_frame",
+    /// IPv4 and IPv6 fragments after the first, which carry no ports.
+    Fragment = "fragment",
+    /// IPv6 packets with more extension headers than are walked.
+    LongExtensionChain = "long_extension_chain",
+    /// Records handed to the ring.
+    RecordsSent = "records_sent",
+    /// New-flow records that found the ring full (the sweep finds those flows).
+    LostOpened = "lost_opened",
+    /// Evidence records that found the ring full (the sweep finds that evidence).
+    LostRose = "lost_rose",
+    /// Close records that found the ring full (the sweep finds them).
+    LostClosed = "lost_closed",
+    /// Settled records that found the ring full: the totals of an evicted flow.
+    LostSettled = "lost_settled",
+    /// Packets that the lost settled records held.
+    LostPackets = "lost_packets",
+    /// Flows evicted from their slot by another flow or a restart of the same one.
+    Evicted = "evicted",
+}
+
+impl Counter {
+    /// How many counters there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// The outcomes of a watched packet: their sum is [`Counter::Seen`].
+    pub const OUTCOMES: &'static [Counter] = &[
+        Counter::Kept,
+        Counter::Lateral,
+        Counter::Reserved,
+        Counter::Transit,
+        Counter::ExemptSource,
+        Counter::ExemptDestination,
+        Counter::ShortTransport,
+        Counter::NoSlot,
+    ];
+
+    /// Packets that could not be tested for a port.
+    pub const UNJUDGED: &'static [Counter] =
+        &[Counter::ShortFrame, Counter::Fragment, Counter::LongExtensionChain];
+
+    /// Records that the ring did not take.
+    pub const LOST_RECORDS: &'static [Counter] =
+        &[Counter::LostOpened, Counter::LostRose, Counter::LostClosed, Counter::LostSettled];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_follow_the_order_of_all() {
+        for (index, counter) in Counter::ALL.iter().enumerate() {
+            assert_eq!(*counter as usize, index, "{}", counter.name());
+        }
+    }
+
+    #[test]
+    fn no_counter_is_both_an_outcome_and_outside_the_sum() {
+        for counter in Counter::UNJUDGED.iter().chain(Counter::LOST_RECORDS) {
+            assert!(!Counter::OUTCOMES.contains(counter), "{}", counter.name());
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! What a packet does to the slot it falls on.
+//!
+//! Takes a slot, a packet and the time in kernel ticks; changes the slot and says what happened. Never emits, counts
+//! or looks anything up: that is [`path`](crate::path).
+
+use crate::{
+    headers::Address,
+    settings::Settings,
+    slot::{FlowLine, RECORD_VERSION, Side, Slot, UDP, WideLine, mark, tcp},
+};
+
+/// What identifies a flow: it is the same for both directions because it is told from the internal side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowKey {
+    /// 4 or 6.
+    pub family: u8,
+    /// IP protocol.
+    pub transport: u8,
+    /// Interface index.
+    pub ifindex: u32,
+    /// Internal address.
+    pub local: Address,
+    /// External address.
+    pub remote: Address,
+    /// Internal port, wire order.
+    pub local_port: u16,
+    /// External port, wire order.
+    pub remote_port: u16,
+}
+
+/// One packet of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// Who sent it.
+    pub side: Side,
+    /// TCP flags, 0 for UDP.
+    pub tcp_flags: u8,
+    /// Evidence the packet itself bears ([`mark`]).
+    pub marks: u16,
+    /// Bytes of the IP packet.
+    pub bytes: u32,
+    /// Bytes of payload.
+    pub payload: u32,
+    /// VLAN as in [`FlowLine::vlan`].
+    pub vlan: u16,
+    /// CPU that handles it.
+    pub cpu: u16,
+}
+
+/// Counts at which a flow is settled, long before 32 bits overflow: one packet adds at most 2^17 or so.
+const SETTLE_AT: u32 = 1 << 31;
+
+/// How a slot stands to a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tenancy {
+    /// Nobody is in.
+    Vacant,
+    /// The packet's own flow is in.
+    Own,
+    /// Another flow is in, or an ended or long idle flow of the same key: it has to be settled first.
+    Other,
+}
+
+/// What a packet added to its flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Evidence that was not there before.
+    pub rose: bool,
+    /// The flow is over: reset, or closed from both sides. Told once.
+    pub closed: bool,
+    /// The counts are near their limit and have to be settled.
+    pub full: bool,
+}
+
+impl FlowKey {
+    /// The slot of this flow among `settings.slots_per_cpu`.
+    ///
+    /// Multiply-and-fold hash keyed by a secret seed: even spread, and nobody outside can aim at a slot.
+    #[inline(always)]
+    #[must_use]
+    pub const fn slot_index(&self, settings: &Settings) -> u32 {
+        let mut hash = settings.seed[0] ^ (self.local[3] as u64 | (self.remote[3] as u64) << 32);
+        hash = fold(hash);
+        if self.family == 6 {
+            hash = fold(hash ^ (self.local[0] as u64 | (self.local[1] as u64) << 32));
+            hash = fold(hash ^ (self.remote[0] as u64 | (self.remote[1] as u64) << 32));
+            hash = fold(hash ^ (self.local[2] as u64 | (self.remote[2] as u64) << 32));
+        }
+        let ends = self.local_port as u64
+            | (self.remote_port as u64) << 16
+            | ((self.ifindex << 8 | self.transport as u32) as u64) << 32;
+        hash = fold(hash ^ ends ^ settings.seed[1]);
+        hash as u32 & (settings.slots_per_cpu - 1)
+    }
+}
+
+#[inline(always)]
+const fn fold(value: u64) -> u64 {
+    let product = value.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    product ^ product >> 32
+}
+
+impl Slot {
+    /// Whether `key` is the flow in this slot.
+    #[inline(always)]
+    #[must_use]
+    pub const fn holds(&self, key: &FlowKey) -> bool {
+        let line = &self.line;
+        let near = line.local_low == key.local[3]
+            && line.remote_low == key.remote[3]
+            && line.local_port == key.local_port
+            && line.remote_port == key.remote_port
+            && line.transport == key.transport
+            && line.family == key.family
+            && line.ifindex == key.ifindex;
+        if !near || key.family == 4 {
+            return near;
+        }
+        let wide = &self.wide;
+        wide.local_high[0] == key.local[0]
+            && wide.local_high[1] == key.local[1]
+            && wide.local_high[2] == key.local[2]
+            && wide.remote_high[0] == key.remote[0]
+            && wide.remote_high[1] == key.remote[1]
+            && wide.remote_high[2] == key.remote[2]
+    }
+
+    /// How this slot stands to a packet of `key`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn tenancy(&self, key: &FlowKey, packet: &Packet, now: u32, idle_ticks: u32) -> Tenancy {
+        if self.line.transport == 0 {
+            return Tenancy::Vacant;
+        }
+        if !self.holds(key) || now.wrapping_sub(self.line.last) > idle_ticks {
+            return Tenancy::Other;
+        }
+        // A new handshake on the ports of a conversation that ended is a new one; a SYN sent again after a refusal, as
+        // Windows does, is not.
+        if is_opening(packet.tcp_flags) && self.line.is_over() && self.line.was_connected() {
+            return Tenancy::Other;
+        }
+        Tenancy::Own
+    }
+
+    /// Puts a new flow into the slot, with its first packet.
+    #[inline(always)]
+    pub const fn open(&mut self, key: &FlowKey, packet: &Packet, now: u32) {
+        let generation = self.line.generation.wrapping_add(2);
+        // Odd while the tenant changes, for a reader that copies the slot meanwhile.
+        self.line.generation = generation | 1;
+        let first = if matches!(packet.side, Side::Local) { mark::FIRST_FROM_LOCAL } else { 0 };
+        self.line = FlowLine {
+            version: RECORD_VERSION,
+            kind: 0,
+            transport: key.transport,
+            family: key.family,
+            ifindex: key.ifindex,
+            local_low: key.local[3],
+            remote_low: key.remote[3],
+            local_port: key.local_port,
+            remote_port: key.remote_port,
+            marks: first,
+            tcp_flags: [0; 2],
+            packets: [0; 2],
+            bytes: [0; 2],
+            payload: [0; 2],
+            first: now,
+            last: now,
+            vlan: packet.vlan,
+            cpu: packet.cpu,
+            generation: generation | 1,
+        };
+        if key.family == 6 {
+            self.wide = WideLine {
+                local_high: [key.local[0], key.local[1], key.local[2]],
+                remote_high: [key.remote[0], key.remote[1], key.remote[2]],
+                reserved: [0; 10],
+            };
+        }
+        let _ = self.line.add(packet, now);
+        self.line.generation = generation;
+    }
+}
+
+impl FlowLine {
+    /// Adds a packet.
+    #[inline(always)]
+    pub const fn add(&mut self, packet: &Packet, now: u32) -> Change {
+        let side = packet.side as usize & 1;
+        let flags = lasting(packet.tcp_flags);
+        let marks = self.marks | packet.marks;
+        let seen = self.tcp_flags[side] | flags;
+        let first_payload = packet.payload != 0 && self.payload[side] == 0;
+        let rose = marks != self.marks || seen != self.tcp_flags[side] || first_payload;
+        let was_over = self.is_over();
+
+        self.marks = marks;
+        self.tcp_flags[side] = seen;
+        self.packets[side] = self.packets[side].wrapping_add(1);
+        self.bytes[side] = self.bytes[side].wrapping_add(packet.bytes);
+        self.payload[side] = self.payload[side].wrapping_add(packet.payload);
+        self.last = now;
+
+        Change { rose, closed: !was_over && self.is_over(), full: self.bytes[side] >= SETTLE_AT }
+    }
+
+    /// Whether the conversation ended: a reset, or a FIN from both sides. Never for UDP.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        let [local, remote] = self.tcp_flags;
+        self.transport != UDP && ((local | remote) & tcp::RST != 0 || local & remote & tcp::FIN != 0)
+    }
+
+    /// Whether both sides acknowledged something: there was a connection.
+    #[inline(always)]
+    #[must_use]
+    pub const fn was_connected(&self) -> bool {
+        self.tcp_flags[0] & self.tcp_flags[1] & tcp::ACK != 0
+    }
+
+    /// Starts the counts anew after they were settled; the flow and its evidence stay.
+    #[inline(always)]
+    pub const fn clear_counts(&mut self) {
+        self.packets = [0; 2];
+        self.bytes = [0; 2];
+        self.payload = [0; 2];
+    }
+
+    /// Packets from both sides.
+    #[inline(always)]
+    #[must_use]
+    pub const fn total_packets(&self) -> u64 {
+        self.packets[0] as u64 + self.packets[1] as u64
+    }
+}
+
+/// A SYN that opens a conversation.
+#[inline(always)]
+const fn is_opening(flags: u8) -> bool {
+    flags & (tcp::SYN | tcp::ACK | tcp::RST) == tcp::SYN
+}
+
+/// The flags worth keeping. A reset's ACK says nothing of a connection, so that only RST is kept of it.
+#[inline(always)]
+const fn lasting(flags: u8) -> u8 {
+    if flags & tcp::RST != 0 { tcp::RST } else { flags & (tcp::SYN | tcp::ACK | tcp::FIN) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slot::TCP;
+
+    const KEY: FlowKey = FlowKey {
+        family: 4,
+        transport: TCP,
+        ifindex: 3,
+        local: [0, 0, 0, u32::from_ne_bytes([10, 0, 0, 2])],
+        remote: [0, 0, 0, u32::from_ne_bytes([8, 8, 4, 4])],
+        local_port: 50_000u16.to_be(),
+        remote_port: 445u16.to_be(),
+    };
+
+    fn packet(side: Side, tcp_flags: u8, payload: u32) -> Packet {
+        Packet { side, tcp_flags, marks: 0, bytes: 40 + payload, payload, vlan: 0, cpu: 0 }
+    }
+
+    fn opened() -> Slot {
+        let mut slot = Slot::default();
+        slot.open(&KEY, &packet(Side::Local, tcp::SYN, 0), 100);
+        slot
+    }
+
+    #[test]
+    fn a_new_tenant_has_exact_first_counts_and_an_even_generation() {
+        let slot = opened();
+        assert_eq!(slot.line.packets, [1, 0]);
+        assert_eq!(slot.line.bytes, [40, 0]);
+        assert_eq!(slot.line.tcp_flags, [tcp::SYN, 0]);
+        assert_eq!((slot.line.first, slot.line.last), (100, 100));
+        assert_eq!(slot.line.generation, 2);
+        assert!(slot.holds(&KEY));
+        assert_ne!(slot.line.marks & mark::FIRST_FROM_LOCAL, 0);
+    }
+
+    #[test]
+    fn any_part_of_the_key_tells_flows_apart() {
+        let slot = opened();
+        let others = [
+            FlowKey { family: 6, ..KEY },
+            FlowKey { transport: UDP, ..KEY },
+            FlowKey { ifindex: 4, ..KEY },
+            FlowKey { local: [0, 0, 0, 1], ..KEY },
+            FlowKey { remote: [0, 0, 0, 1], ..KEY },
+            FlowKey { local_port: 1, ..KEY },
+            FlowKey { remote_port: 1, ..KEY },
+        ];
+        for other in others {
+            assert!(!slot.holds(&other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn ipv6_flows_that_differ_only_in_their_upper_bits_are_told_apart() {
+        let key = FlowKey { family: 6, local: [1, 2, 3, 4], remote: [5, 6, 7, 8], ..KEY };
+        let mut slot = Slot::default();
+        slot.open(&key, &packet(Side::Local, tcp::SYN, 0), 1);
+        assert!(slot.holds(&key));
+        for word in 0..3 {
+            let (mut a, mut b) = (key, key);
+            a.local[word] ^= 1;
+            b.remote[word] ^= 1;
+            assert!(!slot.holds(&a) && !slot.holds(&b), "word {word}");
+        }
+    }
+
+    #[test]
+    fn evidence_rises_once_for_each_new_fact() {
+        let mut slot = opened();
+        let rose = |slot: &mut Slot, p| slot.line.add(&p, 101).rose;
+        assert!(rose(&mut slot, packet(Side::Remote, tcp::SYN | tcp::ACK, 0)));
+        assert!(!rose(&mut slot, packet(Side::Remote, tcp::SYN | tcp::ACK, 0)), "a retransmission is no news");
+        assert!(rose(&mut slot, packet(Side::Local, tcp::ACK, 0)));
+        assert!(rose(&mut slot, packet(Side::Local, tcp::ACK, 100)), "first payload");
+        assert!(!rose(&mut slot, packet(Side::Local, tcp::ACK, 100)));
+        assert_eq!(slot.line.packets, [4, 2]);
+        assert_eq!(slot.line.payload, [200, 0]);
+    }
+
+    #[test]
+    fn a_refusal_keeps_no_ack() {
+        let mut slot = opened();
+        let change = slot.line.add(&packet(Side::Remote, tcp::RST | tcp::ACK, 0), 101);
+        assert!(change.rose && change.closed);
+        assert_eq!(slot.line.tcp_flags, [tcp::SYN, tcp::RST]);
+    }
+
+    #[test]
+    fn closed_is_told_once_and_needs_both_fins() {
+        let mut slot = opened();
+        assert!(!slot.line.add(&packet(Side::Local, tcp::FIN | tcp::ACK, 0), 1).closed);
+        assert!(slot.line.add(&packet(Side::Remote, tcp::FIN | tcp::ACK, 0), 1).closed);
+        assert!(!slot.line.add(&packet(Side::Local, tcp::ACK, 0), 1).closed);
+    }
+
+    #[test]
+    fn a_syn_reopens_a_connection_that_ended_and_not_a_refused_attempt() {
+        let mut slot = opened();
+        let syn = packet(Side::Local, tcp::SYN, 0);
+        assert_eq!(slot.tenancy(&KEY, &syn, 101, 1_000), Tenancy::Own, "a retransmitted SYN");
+        let mut refused = slot;
+        let _ = refused.line.add(&packet(Side::Remote, tcp::RST | tcp::ACK, 0), 101);
+        assert_eq!(refused.tenancy(&KEY, &syn, 102, 1_000), Tenancy::Own, "tried again after a refusal");
+        let _ = slot.line.add(&packet(Side::Remote, tcp::SYN | tcp::ACK, 0), 101);
+        let _ = slot.line.add(&packet(Side::Local, tcp::ACK, 0), 101);
+        let _ = slot.line.add(&packet(Side::Remote, tcp::RST, 0), 102);
+        assert_eq!(slot.tenancy(&KEY, &packet(Side::Local, tcp::ACK, 0), 102, 1_000), Tenancy::Own, "a late packet");
+        assert_eq!(slot.tenancy(&KEY, &syn, 102, 1_000), Tenancy::Other);
+    }
+
+    #[test]
+    fn a_long_idle_flow_starts_anew_across_the_wrap_of_ticks() {
+        let mut slot = Slot::default();
+        let syn = packet(Side::Local, tcp::SYN, 0);
+        slot.open(&KEY, &syn, u32::MAX - 10);
+        assert_eq!(slot.tenancy(&KEY, &syn, 5, 100), Tenancy::Own);
+        assert_eq!(slot.tenancy(&KEY, &syn, 200, 100), Tenancy::Other);
+    }
+
+    #[test]
+    fn counts_ask_to_be_settled_before_they_overflow() {
+        let mut slot = opened();
+        slot.line.bytes[0] = SETTLE_AT - 100;
+        assert!(!slot.line.add(&packet(Side::Local, tcp::ACK, 0), 1).full);
+        assert!(slot.line.add(&packet(Side::Local, tcp::ACK, 1_000), 1).full);
+        slot.line.clear_counts();
+        assert_eq!(slot.line.total_packets(), 0);
+        assert_eq!(slot.line.tcp_flags, [tcp::SYN | tcp::ACK, 0], "evidence stays");
+    }
+
+    #[test]
+    fn the_hash_spreads_flows_and_depends_on_the_seed() {
+        let settings = Settings { slots_per_cpu: 1024, ..Settings::DEFAULT };
+        let reseeded = Settings { seed: [1, 2], ..settings };
+        let mut used = std::collections::HashSet::new();
+        let mut moved = 0;
+        for port in 0..1024u16 {
+            let key = FlowKey { local_port: port.to_be(), ..KEY };
+            let index = key.slot_index(&settings);
+            assert!(index < 1024);
+            moved += usize::from(index != key.slot_index(&reseeded));
+            used.insert(index);
+        }
+        // 1024 balls in 1024 bins fill 647 on average.
+        assert!(used.len() > 580, "{} slots used", used.len());
+        assert!(moved > 1000, "{moved} flows moved with the seed");
+    }
+}

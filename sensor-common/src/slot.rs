@@ -1,0 +1,203 @@
+//! The flow slot: the unit of state in the kernel, and of what the ring carries.
+//!
+//! A slot is two cache lines. The first holds everything an IPv4 packet touches; the second the upper parts of IPv6
+//! addresses. A record on the ring is a copy of a slot with its header filled: 64 bytes for IPv4, 128 for IPv6.
+//! All integers are in the machine's order, addresses as they stand on the wire.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Version of this layout, in every record. A reader refuses what it does not know.
+pub const RECORD_VERSION: u8 = 1;
+
+/// Bytes of an IPv4 record: the slot's first line.
+pub const RECORD_V4_LEN: usize = 64;
+
+/// Bytes of an IPv6 record: the whole slot.
+pub const RECORD_V6_LEN: usize = 128;
+
+/// What a record tells. `0` is a slot at rest and never travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum RecordKind {
+    /// A flow took a slot.
+    Opened = 1,
+    /// A flow's evidence rose.
+    Rose = 2,
+    /// A flow was reset or closed from both sides.
+    Closed = 3,
+    /// The exact counts of a flow that left its slot, or that were taken out of it before they could overflow.
+    Settled = 4,
+}
+
+impl RecordKind {
+    /// Reads a kind off the ring.
+    #[must_use]
+    pub const fn from_wire(value: u8) -> Option<Self> {
+        match value {
+            1 => Some(Self::Opened),
+            2 => Some(Self::Rose),
+            3 => Some(Self::Closed),
+            4 => Some(Self::Settled),
+            _ => None,
+        }
+    }
+}
+
+/// Which side of a flow a packet came from; the index into per-direction counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Side {
+    /// The internal address.
+    Local = 0,
+    /// The external address.
+    Remote = 1,
+}
+
+impl Side {
+    /// The other side.
+    #[inline(always)]
+    #[must_use]
+    pub const fn peer(self) -> Self {
+        match self {
+            Self::Local => Self::Remote,
+            Self::Remote => Self::Local,
+        }
+    }
+}
+
+/// Where the kernel program ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Hook {
+    /// XDP, frames coming in.
+    XdpIngress = 1,
+    /// TC, frames coming in.
+    TcIngress = 2,
+    /// TC, frames going out.
+    TcEgress = 3,
+}
+
+/// Evidence bits beside the TCP flags ([`Slot::marks`]).
+pub mod mark {
+    /// The flow's first packet came from the internal side.
+    pub const FIRST_FROM_LOCAL: u16 = 1;
+    /// An SMB message header came from the internal side (MS-SMB2 2.1, MS-CIFS 2.2.3.1 behind RFC 1002 4.3.1).
+    pub const SMB_FROM_LOCAL: u16 = 1 << 1;
+    /// An SMB message header came from the external side.
+    pub const SMB_FROM_REMOTE: u16 = 1 << 2;
+    /// At least one packet came in through XDP.
+    pub const HOOK_XDP_INGRESS: u16 = 1 << 3;
+    /// At least one packet came in through TC.
+    pub const HOOK_TC_INGRESS: u16 = 1 << 4;
+    /// At least one packet went out through TC.
+    pub const HOOK_TC_EGRESS: u16 = 1 << 5;
+    /// A first fragment was seen.
+    pub const FRAGMENTED: u16 = 1 << 6;
+    /// Every hook bit.
+    pub const HOOKS: u16 = HOOK_XDP_INGRESS | HOOK_TC_INGRESS | HOOK_TC_EGRESS;
+}
+
+/// TCP flag bits as in the header (RFC 9293 3.1).
+pub mod tcp {
+    /// No more data from sender.
+    pub const FIN: u8 = 1;
+    /// Synchronise sequence numbers.
+    pub const SYN: u8 = 1 << 1;
+    /// Reset the connection.
+    pub const RST: u8 = 1 << 2;
+    /// The acknowledgment field is significant.
+    pub const ACK: u8 = 1 << 4;
+}
+
+/// IP protocol number of TCP (IANA protocol numbers).
+pub const TCP: u8 = 6;
+/// IP protocol number of UDP.
+pub const UDP: u8 = 17;
+
+/// First cache line: all that an IPv4 packet touches, and the whole of an IPv4 record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(8))]
+pub struct FlowLine {
+    /// [`RECORD_VERSION`].
+    pub version: u8,
+    /// 0 in a slot, a [`RecordKind`] in a record.
+    pub kind: u8,
+    /// IP protocol, [`TCP`] or [`UDP`]; 0 in a vacant slot.
+    pub transport: u8,
+    /// 4 or 6.
+    pub family: u8,
+    /// Interface index the packets passed.
+    pub ifindex: u32,
+    /// Internal IPv4 address, or the last 32 bits of the IPv6 one; wire order.
+    pub local_low: u32,
+    /// External address, likewise.
+    pub remote_low: u32,
+    /// Internal port, wire order.
+    pub local_port: u16,
+    /// External port, wire order.
+    pub remote_port: u16,
+    /// Evidence, see [`mark`].
+    pub marks: u16,
+    /// TCP flags ever seen from each [`Side`]; those of a reset segment count as RST alone.
+    pub tcp_flags: [u8; 2],
+    /// Packets from each side since the flow took the slot or was last settled.
+    pub packets: [u32; 2],
+    /// Bytes of IP packets from each side, headers included.
+    pub bytes: [u32; 2],
+    /// Bytes of transport payload from each side.
+    pub payload: [u32; 2],
+    /// Kernel ticks (low 32 bits of jiffies) of the first packet.
+    pub first: u32,
+    /// Kernel ticks of the last packet.
+    pub last: u32,
+    /// Outer VLAN identifier with bit 15 set, or 0 without a tag (IEEE 802.1Q).
+    pub vlan: u16,
+    /// CPU that owns the slot.
+    pub cpu: u16,
+    /// Rises by two with each new tenant; odd while the slot changes hands.
+    pub generation: u32,
+}
+
+/// Second cache line: the rest of an IPv6 flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(8))]
+pub struct WideLine {
+    /// First 96 bits of the internal IPv6 address, wire order.
+    pub local_high: [u32; 3],
+    /// First 96 bits of the external IPv6 address.
+    pub remote_high: [u32; 3],
+    /// Zero; room for stream state.
+    pub reserved: [u32; 10],
+}
+
+/// One flow slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Slot {
+    /// What every packet touches.
+    pub line: FlowLine,
+    /// What only IPv6 flows touch.
+    pub wide: WideLine,
+}
+
+const _: () = assert!(size_of::<FlowLine>() == RECORD_V4_LEN);
+const _: () = assert!(size_of::<Slot>() == RECORD_V6_LEN);
+const _: () = assert!(core::mem::offset_of!(FlowLine, local_low) == 8);
+const _: () = assert!(core::mem::offset_of!(FlowLine, marks) == 20);
+const _: () = assert!(core::mem::offset_of!(FlowLine, packets) == 24);
+const _: () = assert!(core::mem::offset_of!(FlowLine, first) == 48);
+const _: () = assert!(core::mem::offset_of!(FlowLine, generation) == 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_survive_the_wire_and_unknown_ones_do_not() {
+        for kind in [RecordKind::Opened, RecordKind::Rose, RecordKind::Closed, RecordKind::Settled] {
+            assert_eq!(RecordKind::from_wire(kind as u8), Some(kind));
+        }
+        assert_eq!(RecordKind::from_wire(0), None);
+        assert_eq!(RecordKind::from_wire(5), None);
+    }
+}
