@@ -1,1 +1,39 @@
-//! Network laboratory.
+//! A network laboratory: throw-away network namespaces, the wires between them and real SMB programs inside them.
+//!
+//! What it gives: [`Topology`] (a client and a server on the two sides of a gateway), [`Namespace`] and
+//! [`Veth`] to build other shapes, [`Smbd`] and [`Smbclient`] for real sessions, [`Process`] for programs
+//! under test, [`TcpListener`], [`UdpResponder`] and [`RawSocket`] for traffic that needs no daemon.
+//!
+//! What it never does: touch the network namespace it was started in. Every link is born with both ends inside
+//! namespaces of its own, and forwarding is switched on in those alone.
+//!
+//! What it leaves behind: nothing, also when the owner is killed with SIGKILL. Namespaces have no name and live
+//! only as long as a file descriptor or a process refers to them; child processes die with their owner
+//! ([`spawn`]); scratch folders are removed by a process that outlives the owner by a moment ([`scratch_dir`]).
+
+mod deadline;
+mod namespace;
+mod peers;
+mod process;
+mod raw;
+mod requirements;
+mod scratch;
+mod smbclient;
+mod smbd;
+mod spawner;
+mod topology;
+mod veth;
+
+pub use deadline::poll;
+pub use namespace::Namespace;
+pub use nix::sys::signal::Signal;
+pub use peers::{Answer, TcpListener, UdpResponder};
+pub use process::{Line, Process, Stream};
+pub use raw::RawSocket;
+pub use requirements::{Need, missing, missing_for, skip};
+pub use scratch::scratch_dir;
+pub use smbclient::{Outcome, Smbclient};
+pub use smbd::{PASSWORD, SHARE, Smbd, SmbdBuilder, USER};
+pub use spawner::spawn;
+pub use topology::{Topology, TopologyBuilder, address};
+pub use veth::{End, Veth};

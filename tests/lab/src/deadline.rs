@@ -1,0 +1,38 @@
+//! Waiting for something to become true, up to a deadline.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Pause between two looks.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Calls `probe` until it gives a value or `within` has passed; the probe runs at least once.
+pub fn poll<T>(within: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(value) = probe() {
+            return Some(value);
+        }
+        if Instant::now() >= deadline {
+            return None;
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_that_never_succeeds_ends_at_the_deadline() {
+        let started = Instant::now();
+        assert_eq!(poll(Duration::from_millis(20), || None::<()>), None);
+        assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_probe_runs_even_when_no_time_is_left() {
+        assert_eq!(poll(Duration::ZERO, || Some(7)), Some(7));
+    }
+}

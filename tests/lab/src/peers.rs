@@ -1,0 +1,239 @@
+//! Small TCP and UDP servers for traffic that needs no daemon.
+//!
+//! Each runs in threads of this process that were born inside a namespace, ends on drop, and ends by itself after
+//! [`LIFETIME`] at the latest.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::Namespace;
+
+/// The longest a server lives.
+const LIFETIME: Duration = Duration::from_secs(120);
+/// How often a server looks whether it shall end.
+const TICK: Duration = Duration::from_millis(20);
+/// The longest a blocked write lasts.
+const WRITE_WITHIN: Duration = Duration::from_secs(5);
+
+/// What a server does with what it receives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Reads and says nothing.
+    Silence,
+    /// Sends everything back.
+    Echo,
+    /// Sends these bytes for each read (TCP) or datagram (UDP).
+    Bytes(Vec<u8>),
+}
+
+impl Answer {
+    fn to<'a>(&'a self, received: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Silence => &[],
+            Self::Echo => received,
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+/// What a server and its owner share.
+struct Life {
+    stop: AtomicBool,
+    /// Connections accepted or datagrams received.
+    served: AtomicUsize,
+    end: Instant,
+}
+
+impl Life {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            stop: AtomicBool::new(false),
+            served: AtomicUsize::new(0),
+            end: Instant::now() + LIFETIME,
+        })
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.stop.load(Ordering::Relaxed) && Instant::now() < self.end
+    }
+}
+
+/// A TCP server that takes any number of connections.
+pub struct TcpListener {
+    address: SocketAddr,
+    life: Arc<Life>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+impl TcpListener {
+    /// Listens in `namespace` on `address`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the address cannot be bound there.
+    pub fn start(namespace: &Namespace, address: impl Into<SocketAddr>, answer: Answer) -> Result<Self> {
+        let address = address.into();
+        let listener = namespace
+            .run(|| std::net::TcpListener::bind(address))?
+            .with_context(|| {
+                format!(
+                    "listen on tcp {address} in network namespace {}",
+                    namespace.label()
+                )
+            })?;
+        listener
+            .set_nonblocking(true)
+            .context("make the listening socket non-blocking")?;
+        let address = listener.local_addr().context("ask for the listening address")?;
+        let life = Life::new();
+        let shared = Arc::clone(&life);
+        let acceptor = thread::Builder::new()
+            .name(format!("tcp-{}", address.port()))
+            .spawn(move || accept(&listener, &answer, &shared))
+            .context("start the accepting thread")?;
+        Ok(Self {
+            address,
+            life,
+            acceptor: Some(acceptor),
+        })
+    }
+
+    /// The address listened on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Connections accepted so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.life.served.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for TcpListener {
+    fn drop(&mut self) {
+        end(&self.life, &mut self.acceptor);
+    }
+}
+
+fn accept(listener: &std::net::TcpListener, answer: &Answer, life: &Life) {
+    thread::scope(|scope| {
+        while life.goes_on() {
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    life.served.fetch_add(1, Ordering::Relaxed);
+                    scope.spawn(move || converse(stream, answer, life));
+                }
+                Err(_) => thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    });
+}
+
+/// Ends at the peer's end of stream or at any error: what the peer sees is the outcome.
+fn converse(mut stream: TcpStream, answer: &Answer, life: &Life) {
+    let set_up = stream
+        .set_nonblocking(false)
+        .and_then(|()| stream.set_read_timeout(Some(TICK)))
+        .and_then(|()| stream.set_write_timeout(Some(WRITE_WITHIN)));
+    let mut buffer = [0; 16 * 1024];
+    while set_up.is_ok() && life.goes_on() {
+        match stream.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(length) => {
+                if stream.write_all(answer.to(&buffer[..length])).is_err() {
+                    return;
+                }
+            }
+            Err(error) if is_timeout(&error) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// A UDP server that answers each datagram.
+pub struct UdpResponder {
+    address: SocketAddr,
+    life: Arc<Life>,
+    responder: Option<JoinHandle<()>>,
+}
+
+impl UdpResponder {
+    /// Receives in `namespace` on `address`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the address cannot be bound there.
+    pub fn start(namespace: &Namespace, address: impl Into<SocketAddr>, answer: Answer) -> Result<Self> {
+        let address = address.into();
+        let socket = namespace.run(|| UdpSocket::bind(address))?.with_context(|| {
+            format!(
+                "receive on udp {address} in network namespace {}",
+                namespace.label()
+            )
+        })?;
+        socket
+            .set_read_timeout(Some(TICK))
+            .context("set the receive time limit")?;
+        let address = socket.local_addr().context("ask for the receiving address")?;
+        let life = Life::new();
+        let shared = Arc::clone(&life);
+        let responder = thread::Builder::new()
+            .name(format!("udp-{}", address.port()))
+            .spawn(move || respond(&socket, &answer, &shared))
+            .context("start the responding thread")?;
+        Ok(Self {
+            address,
+            life,
+            responder: Some(responder),
+        })
+    }
+
+    /// The address received on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Datagrams received so far.
+    #[must_use]
+    pub fn datagrams(&self) -> usize {
+        self.life.served.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for UdpResponder {
+    fn drop(&mut self) {
+        end(&self.life, &mut self.responder);
+    }
+}
+
+fn respond(socket: &UdpSocket, answer: &Answer, life: &Life) {
+    let mut buffer = [0; 64 * 1024];
+    while life.goes_on() {
+        // Errors are time limits and ICMP refusals of earlier answers: both mean to go on.
+        if let Ok((length, peer)) = socket.recv_from(&mut buffer) {
+            life.served.fetch_add(1, Ordering::Relaxed);
+            if *answer != Answer::Silence {
+                let _ = socket.send_to(answer.to(&buffer[..length]), peer);
+            }
+        }
+    }
+}
+
+fn end(life: &Life, thread: &mut Option<JoinHandle<()>>) {
+    life.stop.store(true, Ordering::Relaxed);
+    if let Some(thread) = thread.take() {
+        // A panic of the server thread has been printed already.
+        let _ = thread.join();
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}

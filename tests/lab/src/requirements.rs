@@ -1,0 +1,93 @@
+//! What the laboratory needs, and how a test says that it was left out.
+
+use std::env;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::sync::LazyLock;
+
+use crate::Namespace;
+
+/// Environment variable naming a file to which each skipped test appends a line `SKIP <test>: <reason>`.
+const SKIP_LOG: &str = "SMB_SENSOR_SKIP_LOG";
+
+/// How much of the laboratory is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Namespaces, links and processes in them.
+    Network,
+    /// The network, smbd and smbclient.
+    Samba,
+}
+
+/// Why the whole laboratory (network and Samba) cannot be used here, or `None` when it can.
+#[must_use]
+pub fn missing() -> Option<String> {
+    missing_for(Need::Samba)
+}
+
+/// Why this part of the laboratory cannot be used here, with the remedy, or `None` when it can.
+#[must_use]
+pub fn missing_for(need: Need) -> Option<String> {
+    // Asked by every test, and no answer changes while a test run lasts.
+    static NETWORK: LazyLock<Option<String>> = LazyLock::new(missing_network);
+    static SAMBA: LazyLock<Option<String>> = LazyLock::new(missing_samba);
+    NETWORK
+        .clone()
+        .or_else(|| SAMBA.clone().filter(|_| need == Need::Samba))
+}
+
+fn missing_network() -> Option<String> {
+    missing_programs(&[("ip", "iproute2"), ("unshare", "util-linux")])
+        // The kernel knows best: capabilities, containers and security modules all have a say.
+        .or_else(|| Namespace::new("probe").err().map(|error| format!("{error:#}")))
+}
+
+fn missing_samba() -> Option<String> {
+    missing_programs(&[
+        ("smbd", "samba"),
+        ("smbpasswd", "samba"),
+        ("smbclient", "smbclient"),
+    ])
+}
+
+fn missing_programs(programs: &[(&str, &str)]) -> Option<String> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let absent = |program: &str| !env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    let (program, package) = programs.iter().find(|(program, _)| absent(program))?;
+    Some(format!("{program} is not in PATH: install the package {package}"))
+}
+
+/// Says that `test` was left out and why: on standard error, and in the file that `SMB_SENSOR_SKIP_LOG` names.
+pub fn skip(test: &str, reason: &str) {
+    let line = format!("SKIP {test}: {}\n", reason.replace('\n', " "));
+    eprint!("{line}");
+    if let Some(path) = env::var_os(SKIP_LOG) {
+        // One write in append mode: lines of parallel tests do not mix.
+        let written = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .and_then(|mut log| log.write_all(line.as_bytes()));
+        if let Err(error) = written {
+            eprintln!("append to {}: {error}", path.display());
+        }
+    }
+}
+
+/// Leaves the current test, with a record of it, when the laboratory cannot be used here.
+///
+/// `require_lab!()` asks for all of it, `require_lab!(Network)` for namespaces alone.
+#[macro_export]
+macro_rules! require_lab {
+    () => {
+        $crate::require_lab!(Samba)
+    };
+    ($need:ident) => {
+        if let Some(reason) = $crate::missing_for($crate::Need::$need) {
+            fn here() {}
+            let name = ::std::any::type_name_of_val(&here);
+            $crate::skip(name.strip_suffix("::here").unwrap_or(name), &reason);
+            return;
+        }
+    };
+}
