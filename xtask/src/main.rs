@@ -1,2 +1,50 @@
-//! Project tasks.
-fn main() {}
+//! Project tasks: `cargo xtask <task>`.
+#![expect(clippy::print_stdout, reason = "a task reports to the person who runs it")]
+
+mod build_and_load;
+mod cargo;
+mod demo;
+mod lint_kernel;
+mod privilege;
+mod setup;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Set up, build, run, show and test smb-sensor.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Find or install what building, demo and tests need; does nothing when all is there
+    Setup(setup::Arguments),
+    /// Build the release agent, attach it to interfaces and show alerts until Ctrl-C
+    BuildAndLoad(build_and_load::Arguments),
+    /// Watch the sensor detect real SMB sessions between throw-away network namespaces
+    Demo,
+    /// Run every test and count what passed, failed and was skipped
+    Test,
+    /// Lint the kernel program with the clippy of the compiler that compiles it
+    LintKernel,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().task {
+        Task::Setup(arguments) => setup::run(&arguments),
+        Task::BuildAndLoad(arguments) => build_and_load::run(&arguments),
+        Task::Demo => demo::run(),
+        Task::Test => test::run(),
+        Task::LintKernel => lint_kernel::run(),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

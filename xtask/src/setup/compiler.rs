@@ -1,0 +1,106 @@
+//! Gets a rustc that can compile BPF, beside the user's own: the sources of `core` for a toolchain that rustup has, or the
+//! distribution's compiler with a precompiled `core`.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+use bpf_toolchain::Toolchain;
+
+use super::by_hand::ByHand;
+use super::system::System;
+use super::{apt, run_announced};
+use crate::privilege::Privilege;
+
+/// Debian's compiler for browsers, newer than its `rustc`, and the BPF `core` for it.
+const DEBIAN_PACKAGES: &[&str] = &["rustc-web", "libstd-rust-web-dev-bpf"];
+
+/// Installs such a rustc, in the first way that works.
+pub(super) fn install(system: System, privilege: Privilege, by_hand: &mut ByHand) {
+    println!("a rustc with a BPF `core` library is missing: it compiles the kernel program");
+    let ways: [&dyn Fn() -> anyhow::Result<()>; 2] =
+        [&sources_from_rustup, &|| compiler_from_apt(system, privilege)];
+    for way in ways {
+        match way() {
+            Ok(()) if has_compiler() => return,
+            Ok(()) => println!("that gave no rustc that serves"),
+            Err(error) => println!("{error:#}"),
+        }
+    }
+    by_hand.why("missing: a rustc with a BPF `core` library");
+    by_hand.step(match system {
+        System::Fedora => "run as root: dnf install rust cargo rust-src",
+        System::Arch => "run as root: pacman -S --needed rust rust-src",
+        _ => {
+            "install rustup (https://rustup.rs), then: rustup toolchain install nightly --component rust-src"
+        }
+    });
+}
+
+fn has_compiler() -> bool {
+    !matches!(Toolchain::find(), Err(missing) if missing.rustc.is_some())
+}
+
+/// Adds `rust-src` to a toolchain that is already installed; which one is the default stays as it is.
+fn sources_from_rustup() -> anyhow::Result<()> {
+    let output = Command::new("rustup")
+        .args(["toolchain", "list"])
+        .stderr(Stdio::null())
+        .output()
+        .context("there is no rustup to ask for sources")?;
+    let listed = String::from_utf8_lossy(&output.stdout);
+    let Some(toolchain) = preferred_toolchain(&listed) else {
+        bail!("rustup has no toolchain to add sources to");
+    };
+    run_announced(
+        Command::new("rustup").args(["component", "add", "rust-src", "--toolchain", toolchain]),
+        "the sources of Rust's core library, beside an installed toolchain (no default is changed)",
+    )
+}
+
+/// A nightly, which may build `core` by right; else a stable one.
+fn preferred_toolchain(listed: &str) -> Option<&str> {
+    let names = || listed.lines().filter_map(|line| line.split_whitespace().next());
+    let first = |channel: &str| names().find(|name| name.starts_with(channel));
+    first("nightly").or_else(|| first("stable"))
+}
+
+fn compiler_from_apt(system: System, privilege: Privilege) -> anyhow::Result<()> {
+    if system != System::Debian {
+        bail!("this system's packages hold no rustc with a precompiled BPF `core` that is known here");
+    }
+    if privilege == Privilege::None {
+        let packages = DEBIAN_PACKAGES.join(" ");
+        bail!(
+            "no right to install packages here; as root: apt-get install --no-install-recommends {packages}"
+        );
+    }
+    apt::install(DEBIAN_PACKAGES, privilege)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nightly_is_given_the_sources_before_a_stable() {
+        let listed = "stable-x86_64-unknown-linux-gnu (active, default)\nnightly-x86_64-unknown-linux-gnu\n";
+        assert_eq!(
+            preferred_toolchain(listed),
+            Some("nightly-x86_64-unknown-linux-gnu")
+        );
+    }
+
+    #[test]
+    fn without_a_nightly_a_stable_is_given_them() {
+        let listed = "1.95.0-x86_64-unknown-linux-gnu\nstable-x86_64-unknown-linux-gnu (default)\n";
+        assert_eq!(
+            preferred_toolchain(listed),
+            Some("stable-x86_64-unknown-linux-gnu")
+        );
+    }
+
+    #[test]
+    fn without_toolchains_there_is_nothing_to_add_sources_to() {
+        assert_eq!(preferred_toolchain("no installed toolchains\n"), None);
+    }
+}

@@ -1,0 +1,86 @@
+//! The file in which tests say that they skipped themselves.
+//!
+//! libtest knows no skipping at run time: a test that finds what it needs missing can only return, which counts as passed.
+//! Such a test therefore appends one line to the file that `SMB_SENSOR_SKIP_LOG` names: `SKIP <test name>: <reason>`.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use tempfile::TempDir;
+
+/// The variable through which tests learn of the file.
+pub(super) const VARIABLE: &str = "SMB_SENSOR_SKIP_LOG";
+
+/// A test that was not run, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Skip {
+    pub(super) test: String,
+    pub(super) reason: String,
+}
+
+/// An empty file for tests to append to, removed with this value.
+pub(super) struct SkipLog {
+    path: PathBuf,
+    _folder: TempDir,
+}
+
+impl SkipLog {
+    pub(super) fn create() -> anyhow::Result<Self> {
+        // In a folder of its own: where /tmp is sticky, root may not append to another user's file in it.
+        let folder = TempDir::new().context("creating a folder for the skip log")?;
+        let path = folder.path().join("skipped");
+        File::create(&path).with_context(|| format!("creating {}", path.display()))?;
+        Ok(Self {
+            path,
+            _folder: folder,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn read(&self) -> anyhow::Result<Vec<Skip>> {
+        let text =
+            fs::read_to_string(&self.path).with_context(|| format!("reading {}", self.path.display()))?;
+        Ok(text.lines().filter_map(parse).collect())
+    }
+}
+
+/// Reads `SKIP <test name>: <reason>`; a test's name has `::` in it but never a colon and a space.
+fn parse(line: &str) -> Option<Skip> {
+    let (test, reason) = line.strip_prefix("SKIP ")?.split_once(": ")?;
+    Some(Skip {
+        test: test.to_owned(),
+        reason: reason.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_gives_the_test_and_the_reason() {
+        let skip = parse("SKIP border::ipv6_is_seen: needs root: not root here").unwrap();
+        assert_eq!(skip.test, "border::ipv6_is_seen");
+        assert_eq!(skip.reason, "needs root: not root here");
+    }
+
+    #[test]
+    fn other_lines_are_no_skips() {
+        assert_eq!(parse(""), None);
+        assert_eq!(parse("SKIP without a reason"), None);
+    }
+
+    #[test]
+    fn what_tests_append_is_read_back() {
+        use std::io::Write;
+        let log = SkipLog::create().unwrap();
+        let mut file = File::options().append(true).open(log.path()).unwrap();
+        writeln!(file, "SKIP a: b").unwrap();
+        writeln!(file, "SKIP c::d: e").unwrap();
+        assert_eq!(log.read().unwrap().len(), 2);
+    }
+}
