@@ -13,6 +13,7 @@
 
 mod deadline;
 mod namespace;
+mod output;
 mod peers;
 mod process;
 mod raw;
@@ -27,8 +28,9 @@ mod veth;
 pub use deadline::poll;
 pub use namespace::Namespace;
 pub use nix::sys::signal::Signal;
+pub use output::{Line, Stream};
 pub use peers::{Answer, TcpListener, UdpResponder};
-pub use process::{Line, Process, Stream};
+pub use process::Process;
 pub use raw::RawSocket;
 pub use requirements::{Need, missing, missing_for, skip};
 pub use scratch::scratch_dir;

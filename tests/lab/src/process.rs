@@ -1,92 +1,22 @@
 //! A supervised child: its output is collected line by line, it is killed on drop and dies with its owner.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::{poll, spawn};
+use crate::output::Output;
+use crate::{Line, Stream, poll, spawn};
 
 /// How long to wait for the ends of the output once the process itself has ended.
 const DRAIN_WITHIN: Duration = Duration::from_secs(2);
 /// Lines quoted in an error.
 const QUOTED: usize = 20;
-
-/// Where a line was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-/// One line of output, without its line ending; bytes that are not UTF-8 are replaced.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// Where it was written.
-    pub stream: Stream,
-    /// What was written.
-    pub text: String,
-}
-
-#[derive(Default)]
-struct Collected {
-    lines: Vec<Line>,
-    closed: usize,
-}
-
-#[derive(Default)]
-struct Output {
-    collected: Mutex<Collected>,
-    changed: Condvar,
-}
-
-impl Output {
-    fn lock(&self) -> MutexGuard<'_, Collected> {
-        self.collected.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn collect(&self, stream: Stream, source: impl Read) {
-        let mut source = BufReader::new(source);
-        let mut bytes = Vec::new();
-        while matches!(source.read_until(b'\n', &mut bytes), Ok(1..)) {
-            let text = String::from_utf8_lossy(&bytes)
-                .trim_end_matches(['\r', '\n'])
-                .to_owned();
-            bytes.clear();
-            self.lock().lines.push(Line { stream, text });
-            self.changed.notify_all();
-        }
-        self.lock().closed += 1;
-        self.changed.notify_all();
-    }
-
-    /// Looks at the collection after every change until `look` gives a value, both streams are closed or time is up.
-    fn wait<T>(&self, within: Duration, mut look: impl FnMut(&Collected) -> Option<T>) -> Option<T> {
-        let deadline = Instant::now() + within;
-        let mut collected = self.lock();
-        loop {
-            if let Some(value) = look(&collected) {
-                return Some(value);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || collected.closed == 2 {
-                return None;
-            }
-            (collected, _) = self
-                .changed
-                .wait_timeout(collected, left)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
 
 /// A running program.
 pub struct Process {
@@ -232,5 +162,76 @@ impl Drop for Process {
         let _ = self.child.wait();
         // Descendants hold the output open: when it closes, they are gone as well.
         self.drain();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    fn shell(script: &str) -> Process {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).stdin(Stdio::null());
+        Process::spawn(command).expect("start sh")
+    }
+
+    #[test]
+    fn both_streams_are_collected_up_to_the_end() {
+        let mut process = shell("echo out; echo err >&2; printf last; exit 3");
+        assert_eq!(process.wait(SOON).expect("ends").code(), Some(3));
+        assert_eq!(process.stdout_lines(), ["out", "last"]);
+        assert_eq!(process.stderr_lines(), ["err"]);
+        assert_eq!(process.lines().len(), 3);
+    }
+
+    #[test]
+    fn an_awaited_line_may_be_past_or_future_and_its_absence_quotes_the_output() {
+        let process = shell("echo one; read -r _; echo two; exec sleep 60");
+        for wanted in ["two", "one"] {
+            assert_eq!(
+                process.wait_for_line(SOON, |line| line == wanted).expect("comes"),
+                wanted
+            );
+        }
+        let error = process
+            .wait_for_line(Duration::from_millis(10), |line| line == "three")
+            .expect_err("never");
+        assert!(
+            error.to_string().ends_with("it wrote last:\n  one\n  two"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn waiting_for_a_line_ends_with_the_output() {
+        let started = Instant::now();
+        shell("true")
+            .wait_for_line(SOON, |_| true)
+            .expect_err("wrote nothing");
+        assert!(started.elapsed() < SOON);
+    }
+
+    #[test]
+    fn a_signal_reaches_the_process_and_a_drop_kills_it() {
+        let mut process = shell("trap 'echo caught; exit 0' INT; echo ready; while :; do sleep 0.01; done");
+        process
+            .wait_for_line(SOON, |line| line == "ready")
+            .expect("ready");
+        assert!(process.wait(Duration::ZERO).is_err() && process.is_running());
+        process.signal(Signal::SIGINT).expect("send");
+        assert!(process.wait(SOON).expect("ends").success());
+        assert_eq!(process.stdout_lines(), ["ready", "caught"]);
+        process
+            .signal(Signal::SIGINT)
+            .expect("an ended process is no error");
+
+        let process = shell("exec sleep 60");
+        let pid = Pid::from_raw(i32::try_from(process.id()).expect("pid"));
+        drop(process);
+        assert_eq!(kill(pid, None), Err(nix::errno::Errno::ESRCH));
     }
 }

@@ -76,20 +76,3 @@ fn guests_ports_dialects_and_encryption_are_what_was_asked_for() {
         assert!(outcome.success() && outcome.content.is_some(), "{outcome:?}");
     }
 }
-
-#[test]
-fn smbd_and_its_files_are_gone_when_dropped() {
-    require_lab!();
-    let lab = Topology::border().expect("build");
-    let smbd = Smbd::start(lab.server()).expect("start smbd");
-    let scratch = smbd.scratch().to_owned();
-    drop(smbd);
-    assert!(!scratch.exists());
-    let outcome = Smbclient::new(lab.client(), address::SERVER_V4)
-        .run("ls")
-        .expect("run");
-    assert!(
-        outcome.output.contains("NT_STATUS_CONNECTION_REFUSED"),
-        "{outcome:?}"
-    );
-}
