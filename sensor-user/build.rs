@@ -1,8 +1,4 @@
 //! Compiles the kernel program and tells the agent where its object is, for the agent to embed.
-#![expect(
-    clippy::print_stdout,
-    reason = "a build script talks to cargo on its standard output"
-)]
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
