@@ -1,13 +1,15 @@
 //! A supervised child: its output is collected line by line, it is killed on drop and dies with its owner.
 
 use std::collections::VecDeque;
+use std::io;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
 
 use crate::output::Output;
@@ -34,6 +36,8 @@ impl Process {
     pub fn spawn(mut command: Command) -> Result<Self> {
         let name = format!("{command:?}");
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        // SAFETY: between fork and exec the closure makes system calls only; it neither allocates nor locks.
+        unsafe { command.pre_exec(heed_signals) };
         let mut child = spawn(command).with_context(|| format!("start {name}"))?;
         let output = Arc::new(Output::default());
         let stdout = child.stdout.take().context("standard output is not captured")?;
@@ -155,6 +159,16 @@ impl Process {
     }
 }
 
+/// A shell starts background jobs with SIGINT ignored, and a child inherits that: then no [`Process::signal`] of it
+/// would mean anything. Runs in the child between fork and exec.
+fn heed_signals() -> io::Result<()> {
+    for ended_by in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
+        // SAFETY: the default action is no handler, so no code of ours can run at a wrong moment.
+        unsafe { signal(ended_by, SigHandler::SigDfl) }?;
+    }
+    Ok(())
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         // Nothing can be done about a failure here, and the parent-death signal stands behind it.
@@ -181,7 +195,8 @@ mod tests {
 
     #[test]
     fn both_streams_are_collected_up_to_the_end() {
-        let mut process = shell("echo out; echo err >&2; printf last; exit 3");
+        // The last line comes from a descendant, after the process itself has ended.
+        let mut process = shell("echo out; echo err >&2; (sleep 0.1; printf last) & exit 3");
         assert_eq!(process.wait(SOON).expect("ends").code(), Some(3));
         assert_eq!(process.stdout_lines(), ["out", "last"]);
         assert_eq!(process.stderr_lines(), ["err"]);
