@@ -1,7 +1,7 @@
 //! Small TCP and UDP servers for traffic that needs no daemon.
 //!
-//! Each runs in threads of this process that were born inside a namespace, ends on drop, and ends by itself after
-//! two minutes at the latest.
+//! Each runs in threads of this process, on a socket that was born inside a namespace; it ends on drop, and by
+//! itself after two minutes at the latest.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
