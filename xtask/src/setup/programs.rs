@@ -22,7 +22,7 @@ pub(super) struct Program {
 pub(super) const NEEDED: &[Program] = &[
     Program {
         name: "ip",
-        purpose: "makes the network namespaces of demo and tests",
+        purpose: "maker of the network namespaces of demo and tests",
         packages: ["iproute2", "iproute", "iproute2", "iproute2"],
     },
     Program {
@@ -32,7 +32,7 @@ pub(super) const NEEDED: &[Program] = &[
     },
     Program {
         name: "smbpasswd",
-        purpose: "gives that server its users",
+        purpose: "what gives that server its users",
         packages: ["samba-common-bin", "samba", "samba", "samba"],
     },
     Program {
@@ -78,7 +78,7 @@ pub(super) fn install(system: System, privilege: Privilege, by_hand: &mut ByHand
     match (system, privilege) {
         (System::Debian, privilege) if privilege != Privilege::None => {
             for program in &missing {
-                println!("{} is missing: it {}", program.name, program.purpose);
+                println!("{} is missing: {}", program.name, program.purpose);
             }
             if let Err(error) = apt::install(&packages, privilege) {
                 by_hand.why(format!("{why}: {error:#}"));

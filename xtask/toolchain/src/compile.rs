@@ -105,7 +105,7 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io { operation, cause } => write!(f, "compiling the kernel program: {operation}: {cause}"),
-            Self::Compile { output } => write!(f, "the kernel program does not compile:\n{output}"),
+            Self::Compile { output } => write!(f, "cargo refuses the kernel program:\n{output}"),
             Self::NoClippy(reason) => write!(f, "cannot lint the kernel program: {reason}"),
         }
     }
