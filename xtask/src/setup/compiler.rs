@@ -26,14 +26,17 @@ pub(super) fn install(system: System, privilege: Privilege, by_hand: &mut ByHand
             Err(error) => println!("{error:#}"),
         }
     }
-    by_hand.why("missing: a rustc with a BPF `core` library");
-    by_hand.step(match system {
-        System::Fedora => "run as root: dnf install rust cargo rust-src",
-        System::Arch => "run as root: pacman -S --needed rust rust-src",
-        _ => {
-            "install rustup (https://rustup.rs), then: rustup toolchain install nightly --component rust-src"
-        }
-    });
+    let packages = match system {
+        System::Debian => DEBIAN_PACKAGES,
+        System::Fedora => &["rust", "cargo", "rust-src"],
+        System::Arch => &["rust", "rust-src"],
+        System::Suse | System::Other => &[],
+    };
+    by_hand.packages(system, packages);
+    by_hand.step(
+        "for a rustc without root: install rustup (https://rustup.rs), then: \
+         rustup toolchain install nightly --component rust-src",
+    );
 }
 
 fn has_compiler() -> bool {
@@ -67,12 +70,6 @@ fn preferred_toolchain(listed: &str) -> Option<&str> {
 fn compiler_from_apt(system: System, privilege: Privilege) -> anyhow::Result<()> {
     if system != System::Debian {
         bail!("this system's packages hold no rustc with a precompiled BPF `core` that is known here");
-    }
-    if privilege == Privilege::None {
-        let packages = DEBIAN_PACKAGES.join(" ");
-        bail!(
-            "no right to install packages here; as root: apt-get install --no-install-recommends {packages}"
-        );
     }
     apt::install(DEBIAN_PACKAGES, privilege)
 }

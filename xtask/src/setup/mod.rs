@@ -47,7 +47,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         if let Some(reason) = &missing.linker {
             refuse_explicit_choice(LINKER_VARIABLE, reason)?;
-            install_linker()?;
+            if let Err(error) = install_linker() {
+                by_hand.step(format!("{error:#}: mend what it complains of"));
+            }
         }
         if let Err(missing) = Toolchain::find() {
             by_hand.why(missing.to_string().replace("; run: cargo xtask setup", ""));
