@@ -149,7 +149,10 @@ impl Slot {
         let generation = self.line.generation.wrapping_add(2);
         // Odd while the tenant changes, for a reader that copies the slot meanwhile.
         self.line.generation = generation | 1;
-        let first = if matches!(packet.side, Side::Local) { mark::FIRST_FROM_LOCAL } else { 0 };
+        let mut first = if matches!(packet.side, Side::Local) { mark::FIRST_FROM_LOCAL } else { 0 };
+        if is_opening(packet.tcp_flags) {
+            first |= mark::OPENED_BY_SYN;
+        }
         self.line = FlowLine {
             version: RECORD_VERSION,
             kind: 0,
@@ -282,7 +285,7 @@ mod tests {
         assert_eq!((slot.line.first, slot.line.last), (100, 100));
         assert_eq!(slot.line.generation, 2);
         assert!(slot.holds(&KEY));
-        assert_ne!(slot.line.marks & mark::FIRST_FROM_LOCAL, 0);
+        assert_eq!(slot.line.marks, mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN);
     }
 
     #[test]

@@ -93,6 +93,8 @@ pub mod mark {
     pub const HOOK_TC_EGRESS: u16 = 1 << 5;
     /// A first fragment was seen.
     pub const FRAGMENTED: u16 = 1 << 6;
+    /// The flow's first packet was a SYN: its sender is the client whatever the ports say.
+    pub const OPENED_BY_SYN: u16 = 1 << 7;
     /// Every hook bit.
     pub const HOOKS: u16 = HOOK_XDP_INGRESS | HOOK_TC_INGRESS | HOOK_TC_EGRESS;
 }

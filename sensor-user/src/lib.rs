@@ -1,1 +1,26 @@
-//! agent
+//! The agent of smb-sensor, in the order in which an observation travels:
+//! [`kernel`] → [`decode`] → [`flow`] → [`detect`] (with [`exempt`] and [`terms`]) → [`alert`] → [`output`].
+//!
+//! [`agent`] runs the whole; [`check`] tells what a machine allows; [`config`] says what is wanted.
+
+#![deny(unsafe_code)]
+
+pub mod agent;
+pub mod alert;
+pub mod attack;
+pub mod check;
+pub mod cli;
+pub mod config;
+pub mod decode;
+pub mod detect;
+pub mod engine;
+pub mod exempt;
+pub mod flow;
+#[expect(unsafe_code, reason = "shared memory and descriptors of the kernel program")]
+pub mod kernel;
+pub mod networks;
+pub mod output;
+pub mod pipeline;
+pub mod plan;
+pub mod statistics;
+pub mod terms;

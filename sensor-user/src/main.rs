@@ -1,2 +1,38 @@
-//! agent
-fn main(){}
+//! `smb-sensor`: the command line of the agent.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use sensor_user::{
+    agent,
+    check,
+    cli::{Cli, Command, RunArgs},
+    config::Config,
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).format_target(false).init();
+    let result = match cli.command {
+        Command::Run(args) => run(&args),
+        Command::Check(args) => check::run(&args.interfaces, args.config.as_deref()),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("smb-sensor: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &RunArgs) -> Result<ExitCode> {
+    let config = Config::load(args.config.as_deref(), &args.overrides())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the asynchronous runtime")?;
+    runtime.block_on(agent::run(config))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,202 @@
+//! The running agent: attach, follow, judge, write, until told to stop.
+//!
+//! One task owns every stage; the kernel's ring, a sweep each second and the signals wake it. An idle system sleeps.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use aya::maps::{MapData, RingBuf};
+use aya_log::EbpfLogger;
+use log::{info, warn};
+use sensor_common::counter::Counter;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::{
+    config::Config,
+    kernel::{
+        attach::Attached,
+        counters::KernelCounters,
+        interface::Interface,
+        object::KernelProgram,
+        privileges, readiness,
+        slots::SlotReader,
+        ticks::{Moment, TickClock},
+    },
+    output::Output,
+    pipeline::Pipeline,
+    plan,
+    terms::Terms,
+};
+
+/// Time between two sweeps of the flow slots.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Records taken from the ring before other work gets its turn.
+const BATCH: usize = 4_096;
+
+/// Runs until SIGINT or SIGTERM.
+///
+/// # Errors
+/// Whatever keeps the agent from starting, in one line with what to do; nothing stays attached.
+pub async fn run(config: Config) -> Result<()> {
+    let mut sensor = Sensor::start(config)?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let records = readiness::of_ring(&sensor.records).context("cannot wait for the record ring")?;
+    let mut sweep = interval(SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut statistics = interval(Duration::from_secs(sensor.statistics_interval));
+    statistics.tick().await;
+    loop {
+        tokio::select! {
+            guard = records.readable() => {
+                let mut guard = guard.context("the record ring failed")?;
+                if sensor.drain(BATCH)? < BATCH {
+                    guard.clear_ready();
+                }
+            }
+            _ = sweep.tick() => sensor.sweep()?,
+            _ = statistics.tick() => sensor.report()?,
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+        }
+    }
+    sensor.stop()
+}
+
+/// Everything that runs.
+struct Sensor {
+    attached: Vec<Attached>,
+    records: RingBuf<MapData>,
+    slots: SlotReader,
+    counters: KernelCounters,
+    swept: Vec<u64>,
+    kernel_log: Option<EbpfLogger<&'static dyn log::Log>>,
+    pipeline: Pipeline,
+    clock: TickClock,
+    statistics_interval: u64,
+}
+
+impl Sensor {
+    fn start(config: Config) -> Result<Self> {
+        if config.interfaces.is_empty() {
+            bail!(
+                "no interface is named: give --iface, or `interfaces` in the configuration; there are: {}",
+                Interface::names().join(", ")
+            );
+        }
+        let interfaces: Vec<Interface> =
+            config.interfaces.iter().map(|name| Interface::named(name)).collect::<Result<_, _>>()?;
+        let missing = privileges::missing();
+        if !missing.is_empty() {
+            let names: Vec<_> =
+                missing.iter().map(|needed| format!("{} (to {})", needed.capability, needed.purpose)).collect();
+            bail!("missing privileges: {}; {}", names.join(", "), privileges::FIX);
+        }
+        let clock = TickClock::of_this_kernel().context("cannot read the kernel's tick length")?;
+        let now = clock.now().context("cannot read the clock")?;
+        let terms = Terms::open(&config.state_dir, config.detection.rare_window_days, now.unix_nanos)?;
+        let output = Output::open(config.output.as_deref())?;
+
+        let mut kernel = KernelProgram::load(&plan::load_plan(&config, clock))?;
+        let kernel_log = if config.kernel.debug {
+            Some(EbpfLogger::init(kernel.ebpf()).context("cannot read the kernel program's log")?)
+        } else {
+            None
+        };
+        for warning in plan::network_warnings(&config, &interfaces) {
+            warn!("{warning}");
+        }
+        let mut attached = Vec::new();
+        for interface in interfaces.clone() {
+            let one = Attached::new(&mut kernel, interface, config.kernel.ingress, config.kernel.tc)?;
+            info!("watching {}: incoming by {}, outgoing by {}", one.interface.name, one.ingress, one.egress);
+            attached.push(one);
+        }
+        info!(
+            "ready: {} destinations known, {} KiB of flow slots, {} KiB of ring",
+            terms.len(),
+            kernel.slots.bytes() / 1024,
+            config.kernel.ring_bytes / 1024
+        );
+        let pipeline = Pipeline::new(&config, clock, terms, output, &interfaces);
+        let KernelProgram { ebpf: _, records, slots, counters } = kernel;
+        let swept = vec![0; slots.cpus()];
+        Ok(Self {
+            attached,
+            records,
+            slots,
+            counters,
+            swept,
+            kernel_log,
+            pipeline,
+            clock,
+            statistics_interval: config.statistics_interval,
+        })
+    }
+
+    fn now(&self) -> Result<Moment> {
+        self.clock.now().context("cannot read the clock")
+    }
+
+    /// Takes at most `most` records off the ring; gives how many there were.
+    fn drain(&mut self, most: usize) -> Result<usize> {
+        let now = self.now()?;
+        let mut taken = 0;
+        while taken < most
+            && let Some(record) = self.records.next()
+        {
+            self.pipeline.record(&record, now);
+            taken += 1;
+        }
+        self.pipeline.write(now);
+        Ok(taken)
+    }
+
+    /// Looks at every slot that changed: finds what the ring lost, and what came without news. Then the tracker's clock
+    /// moves on.
+    fn sweep(&mut self) -> Result<()> {
+        // What is in the ring is older than what is in the slots.
+        while self.drain(BATCH)? == BATCH {}
+        let now = self.now()?;
+        let counters = self.counters.read().context("cannot read the kernel's counters")?;
+        for cpu in 0..self.slots.cpus() {
+            let kept = counters.kept_by_cpu().get(cpu).copied().unwrap_or_default();
+            if self.swept[cpu] != kept {
+                self.swept[cpu] = kept;
+                let pipeline = &mut self.pipeline;
+                self.slots.sweep(cpu, |slot| pipeline.slot(slot, now));
+            }
+        }
+        self.pipeline.set_lost_records(counters.sum(Counter::LOST_RECORDS));
+        self.pipeline.advance(now);
+        self.pipeline.write(now);
+        if let Some(kernel_log) = &mut self.kernel_log {
+            kernel_log.flush();
+        }
+        Ok(())
+    }
+
+    fn report(&self) -> Result<()> {
+        let counters = self.counters.read().context("cannot read the kernel's counters")?;
+        info!("{}", self.pipeline.statistics(counters));
+        Ok(())
+    }
+
+    /// Detaches, reads what is left and reports.
+    fn stop(mut self) -> Result<()> {
+        self.attached.clear();
+        self.sweep()?;
+        let now = self.now()?;
+        self.pipeline.finish(now);
+        self.report()?;
+        let waiting = self.pipeline.waiting();
+        if waiting > 0 {
+            bail!("{waiting} alert documents could not be written; the output did not take them");
+        }
+        Ok(())
+    }
+}

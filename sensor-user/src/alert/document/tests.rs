@@ -1,0 +1,112 @@
+//! The document against its schema, and what it says of real-looking flows.
+
+use jsonschema::Validator;
+use sensor_common::slot::{Side, TCP, UDP};
+
+use super::*;
+use crate::{
+    config::ServicePorts,
+    detect::{RULES, tests::flow},
+    flow::{Evidence, Flow},
+};
+
+fn schema() -> Validator {
+    let schema: Value = serde_json::from_str(include_str!("../../../schema/alert.schema.json")).unwrap();
+    jsonschema::draft202012::new(&schema).unwrap()
+}
+
+fn documents(flow: &Flow) -> Vec<Value> {
+    let sight = Sight::of(flow, &ServicePorts::default()).unwrap();
+    [Status::Opened, Status::Updated, Status::Closed]
+        .into_iter()
+        .flat_map(|status| RULES.map(|rule| document(rule, "id", 0, status, &sight, &Context::for_tests())))
+        .collect()
+}
+
+fn flows() -> Vec<Flow> {
+    let mut flows = Vec::new();
+    for evidence in [Evidence::Attempt, Evidence::Refused, Evidence::Established, Evidence::Data] {
+        flows.push(flow(TCP, "10.0.0.2:50000", "8.8.4.4:445", Side::Local, evidence));
+        flows.push(flow(TCP, "10.0.0.2:445", "8.8.4.4:50000", Side::Remote, evidence));
+        flows.push(flow(TCP, "[fd00::2]:50000", "[2001:4860::4]:139", Side::Local, evidence));
+    }
+    flows.push(flow(UDP, "10.0.0.2:137", "8.8.4.4:50000", Side::Remote, Evidence::Established));
+    flows
+}
+
+#[test]
+fn every_document_follows_the_schema() {
+    let schema = schema();
+    for flow in flows() {
+        for document in documents(&flow) {
+            let errors: Vec<_> = schema.iter_errors(&document).map(|e| format!("{}: {e}", e.instance_path())).collect();
+            assert!(errors.is_empty(), "{errors:#?} in {document:#}");
+        }
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_a_document_is_not() {
+    let schema = schema();
+    let fine = documents(&flows()[0]).remove(0);
+    for (pointer, wrong) in [
+        ("/event/kind", json!("event")),
+        ("/source/ip", json!(7)),
+        ("/smb_sensor/evidence/level", json!("certain")),
+        ("/network/direction", json!("sideways")),
+    ] {
+        let mut broken = fine.clone();
+        *broken.pointer_mut(pointer).unwrap() = wrong;
+        assert!(!schema.is_valid(&broken), "{pointer} may be anything");
+    }
+    let mut extra = fine.clone();
+    extra["smb_sensor"]["password"] = json!("x");
+    assert!(!schema.is_valid(&extra), "unknown fields are let through");
+    let mut missing = fine;
+    missing.as_object_mut().unwrap().remove("rule");
+    assert!(!schema.is_valid(&missing), "a document without a rule is let through");
+}
+
+#[test]
+fn source_is_the_client_whichever_side_it_is_on() {
+    let inbound = flow(TCP, "10.0.0.2:445", "8.8.4.4:50000", Side::Remote, Evidence::Data);
+    let document = documents(&inbound).remove(0);
+    assert_eq!(document["source"]["ip"], "8.8.4.4");
+    assert_eq!(document["destination"]["port"], 445);
+    assert_eq!(document["network"]["direction"], "inbound");
+    assert_eq!(document["smb_sensor"]["evidence"]["bytes_sent"], 700, "by the client");
+    assert_eq!(document["smb_sensor"]["evidence"]["bytes_left_network"], 300, "by the internal server");
+}
+
+#[test]
+fn the_community_id_is_that_of_the_specification() {
+    // From the specification's baseline vectors (corelight/community-id-spec, tcp.pcap).
+    let flow = flow(TCP, "128.232.110.120:34855", "66.35.250.204:445", Side::Local, Evidence::Data);
+    let sight = Sight::of(&flow, &ServicePorts::default()).unwrap();
+    let port_80 = Sight { server: "66.35.250.204:80".parse().unwrap(), ..sight };
+    assert_eq!(community_id(&port_80), "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+    let turned = Sight { client: port_80.server, server: port_80.client, ..port_80 };
+    assert_eq!(community_id(&turned), community_id(&port_80), "the same for both directions");
+}
+
+#[test]
+fn threat_names_only_what_the_evidence_shows() {
+    let attempt = documents(&flow(TCP, "10.0.0.2:50000", "8.8.4.4:445", Side::Local, Evidence::Attempt)).remove(0);
+    assert!(attempt.get("threat").is_none());
+    assert_eq!(attempt["rule"]["threat"][1]["technique"]["id"], "T1048", "the rule's own stay");
+    let data = documents(&flow(TCP, "10.0.0.2:445", "8.8.4.4:50000", Side::Remote, Evidence::Data)).remove(0);
+    assert_eq!(data["threat"]["technique"]["id"], json!(["T1133", "T1190"]));
+    assert_eq!(data["threat"]["tactic"]["name"], json!(["Initial Access", "Persistence"]));
+}
+
+#[test]
+fn undefined_networks_are_told_in_the_note() {
+    let flow = flow(TCP, "10.0.0.2:445", "8.8.4.4:50000", Side::Remote, Evidence::Data);
+    let sight = Sight::of(&flow, &ServicePorts::default()).unwrap();
+    let check = |networks_defined| {
+        let context = Context { networks_defined, ..Context::for_tests() };
+        document(RULES[2], "id", 0, Status::Opened, &sight, &context)["smb_sensor"]["note"]["check"].to_string()
+    };
+    assert!(check(false).contains("networks.internal"));
+    assert!(!check(true).contains("networks.internal"));
+}

@@ -1,0 +1,183 @@
+//! Configuration: what was typed becomes what is in force.
+//!
+//! [`Config`] is the validated whole. It is made of built-in defaults, then the TOML file ([`file`]), then the command
+//! line ([`Overrides`]). Validation collects every mistake before anything happens; nothing in here acts.
+
+mod file;
+mod problem;
+mod services;
+
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+
+pub use self::{
+    problem::{ConfigError, Problem},
+    services::{Service, ServicePorts},
+};
+use crate::{
+    exempt::Exemption,
+    kernel::attach::{IngressChoice, TcChoice},
+};
+
+/// Everything the agent does, decided.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Interfaces to watch.
+    pub interfaces: Vec<String>,
+    /// Where alerts go; `None` is standard output.
+    pub output: Option<PathBuf>,
+    /// Directory of the embedded store.
+    pub state_dir: PathBuf,
+    /// Seconds between statistics lines.
+    pub statistics_interval: u64,
+    /// Whether the built-in private networks are internal.
+    pub default_networks: bool,
+    /// Further internal networks.
+    pub internal: Vec<IpNet>,
+    /// Known safe traffic.
+    pub exemptions: Vec<Exemption>,
+    /// Watched ports.
+    pub services: ServicePorts,
+    /// Kernel program.
+    pub kernel: KernelOptions,
+    /// Detections.
+    pub detection: DetectionOptions,
+}
+
+/// Options of the kernel program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelOptions {
+    /// How incoming frames are reached.
+    pub ingress: IngressChoice,
+    /// How TC programs attach.
+    pub tc: TcChoice,
+    /// Flow slots of each CPU, a power of two.
+    pub flow_slots: u32,
+    /// Seconds after which an untouched flow is over.
+    pub flow_idle: u64,
+    /// Bytes of the record ring, a power of two.
+    pub ring_bytes: u32,
+    /// The kernel program's own debug log.
+    pub debug: bool,
+}
+
+/// Options of the detections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DetectionOptions {
+    /// Days without a sight of a destination after which it counts as rare.
+    pub rare_window_days: u64,
+    /// Seconds that an unanswered attempt is given to be answered before it is told as an attempt.
+    pub attempt_settle: u64,
+}
+
+/// What the command line says over the file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Overrides {
+    /// Interfaces, instead of the file's.
+    pub interfaces: Vec<String>,
+    /// Further internal networks.
+    pub internal: Vec<IpNet>,
+    /// Output, instead of the file's; `-` is standard output.
+    pub output: Option<PathBuf>,
+    /// State directory, instead of the file's.
+    pub state_dir: Option<PathBuf>,
+    /// Ingress, instead of the file's.
+    pub ingress: Option<IngressChoice>,
+    /// TC, instead of the file's.
+    pub tc: Option<TcChoice>,
+    /// Turn the kernel program's debug log on.
+    pub kernel_debug: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            interfaces: vec![],
+            output: None,
+            state_dir: PathBuf::from("/var/lib/smb-sensor"),
+            statistics_interval: 60,
+            default_networks: true,
+            internal: vec![],
+            exemptions: vec![],
+            services: ServicePorts::default(),
+            kernel: KernelOptions {
+                ingress: IngressChoice::Auto,
+                tc: TcChoice::Auto,
+                flow_slots: 16_384,
+                flow_idle: 1_800,
+                ring_bytes: 4 << 20,
+                debug: false,
+            },
+            detection: DetectionOptions { rare_window_days: 7, attempt_settle: 3 },
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file, if any, and applies the command line.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every mistake of the file, each with line and column.
+    pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let mut config = match path {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+                file::parse(&text).map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })?
+            }
+            None => Self::default(),
+        };
+        config.apply(overrides);
+        Ok(config)
+    }
+
+    fn apply(&mut self, overrides: &Overrides) {
+        if !overrides.interfaces.is_empty() {
+            self.interfaces.clone_from(&overrides.interfaces);
+        }
+        self.internal.extend(&overrides.internal);
+        if let Some(output) = &overrides.output {
+            self.output = destination(output);
+        }
+        if let Some(state_dir) = &overrides.state_dir {
+            self.state_dir.clone_from(state_dir);
+        }
+        self.kernel.ingress = overrides.ingress.unwrap_or(self.kernel.ingress);
+        self.kernel.tc = overrides.tc.unwrap_or(self.kernel.tc);
+        self.kernel.debug |= overrides.kernel_debug;
+    }
+}
+
+/// `-` is standard output.
+fn destination(path: &Path) -> Option<PathBuf> {
+    (path != Path::new("-")).then(|| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_beats_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sensor.toml");
+        std::fs::write(&path, "interfaces = [\"a\"]\noutput = \"/tmp/x\"\n[networks]\ninternal = [\"9.0.0.0/8\"]\n").unwrap();
+        let overrides = Overrides {
+            interfaces: vec!["b".into()],
+            internal: vec!["11.0.0.0/8".parse().unwrap()],
+            output: Some("-".into()),
+            ..Overrides::default()
+        };
+        let config = Config::load(Some(&path), &overrides).unwrap();
+        assert_eq!(config.interfaces, ["b"]);
+        assert_eq!(config.output, None);
+        assert_eq!(config.internal.len(), 2, "internal networks add up");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = Config::load(Some(Path::new("/nonexistent/x.toml")), &Overrides::default()).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/x.toml"), "{error}");
+    }
+}

@@ -1,0 +1,84 @@
+//! The watched ports and what each stands for.
+
+use sensor_common::{
+    settings::Services,
+    slot::{TCP, UDP},
+};
+
+/// Ports of the Windows networking services (IANA service names and port numbers).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePorts {
+    /// TCP ports that carry SMB: 445 (microsoft-ds), 139 (netbios-ssn).
+    pub smb_tcp: Vec<u16>,
+    /// TCP ports of the DCE-RPC endpoint mapper: 135 (epmap).
+    pub rpc_tcp: Vec<u16>,
+    /// UDP ports of NetBIOS: 137 (netbios-ns), 138 (netbios-dgm).
+    pub netbios_udp: Vec<u16>,
+}
+
+/// What a watched port is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// SMB over TCP.
+    Smb,
+    /// DCE-RPC endpoint mapper.
+    Rpc,
+    /// NetBIOS name or datagram service.
+    Netbios,
+}
+
+impl Default for ServicePorts {
+    fn default() -> Self {
+        Self { smb_tcp: vec![139, 445], rpc_tcp: vec![135], netbios_udp: vec![137, 138] }
+    }
+}
+
+impl ServicePorts {
+    /// What `port` of `transport` is for, if it is watched.
+    #[must_use]
+    pub fn service(&self, transport: u8, port: u16) -> Option<Service> {
+        match transport {
+            TCP if self.smb_tcp.contains(&port) => Some(Service::Smb),
+            TCP if self.rpc_tcp.contains(&port) => Some(Service::Rpc),
+            UDP if self.netbios_udp.contains(&port) => Some(Service::Netbios),
+            _ => None,
+        }
+    }
+
+    /// The bitmaps that the kernel program tests.
+    #[must_use]
+    pub fn bitmaps(&self) -> Box<Services> {
+        let mut services = Box::new(Services::NONE);
+        for port in self.smb_tcp.iter().chain(&self.rpc_tcp) {
+            services.watch_tcp(*port);
+        }
+        for port in &self.netbios_udp {
+            services.watch_udp(*port);
+        }
+        services
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_service_set_is_windows_networking() {
+        let ports = ServicePorts::default();
+        for (transport, port, service) in [
+            (TCP, 135, Service::Rpc),
+            (TCP, 139, Service::Smb),
+            (TCP, 445, Service::Smb),
+            (UDP, 137, Service::Netbios),
+            (UDP, 138, Service::Netbios),
+        ] {
+            assert_eq!(ports.service(transport, port), Some(service), "{port}");
+        }
+        assert_eq!(ports.service(UDP, 445), None);
+        assert_eq!(ports.service(TCP, 443), None);
+        let ones = |table: &[u64]| table.iter().map(|word| word.count_ones()).sum::<u32>();
+        let bitmaps = ports.bitmaps();
+        assert_eq!((ones(&bitmaps.tcp), ones(&bitmaps.udp)), (3, 2));
+    }
+}

@@ -1,0 +1,37 @@
+//! Which techniques the evidence on a flow shows.
+//!
+//! A rule is about techniques; an alert names the ones that happened. An attempt that went nowhere shows none.
+
+use super::{Direction, Sight};
+use crate::{
+    attack::{
+        EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL, EXPLOIT_PUBLIC_FACING_APPLICATION, EXTERNAL_REMOTE_SERVICES, Technique,
+    },
+    config::Service,
+    flow::Evidence,
+};
+use sensor_common::slot::{Side, TCP};
+
+/// Techniques shown by the flow so far.
+#[must_use]
+pub fn evidenced(sight: &Sight<'_>) -> Vec<&'static Technique> {
+    let flow = sight.flow;
+    let mut shown: Vec<&'static Technique> = Vec::new();
+    match sight.direction {
+        Direction::Inbound => {
+            if flow.ends.transport == TCP && flow.evidence >= Evidence::Established {
+                shown.push(&EXTERNAL_REMOTE_SERVICES);
+            }
+            if flow.smb_spoken() {
+                shown.push(&EXPLOIT_PUBLIC_FACING_APPLICATION);
+            }
+        }
+        Direction::Outbound => {
+            let left = flow.counts().payload[Side::Local as usize];
+            if sight.service == Service::Smb && flow.evidence >= Evidence::Data && left > 0 {
+                shown.push(&EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL);
+            }
+        }
+    }
+    shown
+}

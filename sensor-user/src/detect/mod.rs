@@ -1,0 +1,151 @@
+//! The detections: one file each, all read the same [`Sight`].
+//!
+//! Takes a flow that is worth a judgement, gives the rules it breaks and the techniques its evidence shows. Pure but for
+//! the known destinations, which the rare-destination rule looks up.
+
+mod evidenced;
+mod external_access;
+mod rare_destination;
+mod smb_to_internet;
+
+use std::net::SocketAddr;
+
+pub use evidenced::evidenced;
+
+use crate::{
+    attack::Technique,
+    config::{Service, ServicePorts},
+    exempt::Exemption,
+    flow::Flow,
+    terms::KnownDestinations,
+};
+use sensor_common::slot::Side;
+
+/// Which way a conversation crosses the border, by who opened it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// An internal client and an external server.
+    Outbound,
+    /// An external client and an internal server.
+    Inbound,
+}
+
+impl Direction {
+    /// ECS `network.direction`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Outbound => "outbound",
+            Self::Inbound => "inbound",
+        }
+    }
+}
+
+/// A flow as the detections see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sight<'a> {
+    /// Flow.
+    pub flow: &'a Flow,
+    /// Which way it crosses the border.
+    pub direction: Direction,
+    /// What the server's port is for.
+    pub service: Service,
+    /// Client.
+    pub client: SocketAddr,
+    /// Server.
+    pub server: SocketAddr,
+}
+
+impl<'a> Sight<'a> {
+    /// Sees `flow`, unless its server's port is no watched service: then it is somebody else's conversation that merely
+    /// came from such a port.
+    #[must_use]
+    pub fn of(flow: &'a Flow, services: &ServicePorts) -> Option<Self> {
+        let (client, server) = (flow.end(flow.client), flow.end(flow.server()));
+        let direction = match flow.client {
+            Side::Local => Direction::Outbound,
+            Side::Remote => Direction::Inbound,
+        };
+        let service = services.service(flow.ends.transport, server.port())?;
+        Some(Self { flow, direction, service, client, server })
+    }
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Medium.
+    Medium,
+    /// High.
+    High,
+}
+
+impl Severity {
+    /// Name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+/// What a detection says of itself.
+#[derive(Debug, PartialEq)]
+pub struct Rule {
+    /// Identifier, stable.
+    pub id: &'static str,
+    /// Name.
+    pub name: &'static str,
+    /// What it fires on, in our words.
+    pub description: &'static str,
+    /// What looks like it and is harmless.
+    pub false_positives: &'static [&'static str],
+    /// Severity.
+    pub severity: Severity,
+    /// Risk score, 0 to 100.
+    pub risk_score: u8,
+    /// Techniques that the rule is about, whether or not the evidence shows them.
+    pub techniques: &'static [&'static Technique],
+    /// What to check first.
+    pub check: &'static str,
+    /// How to contain.
+    pub contain: &'static str,
+}
+
+/// A rule's verdict on a flow.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Finding {
+    /// Rule.
+    pub rule: &'static Rule,
+}
+
+/// All rules, for documentation and tests.
+pub static RULES: [&Rule; 3] = [&smb_to_internet::RULE, &rare_destination::RULE, &external_access::RULE];
+
+/// Judges a flow by every rule. An exempt one breaks none; the destination of an outbound one is known from now on.
+pub fn judge(
+    sight: &Sight<'_>,
+    exemptions: &[Exemption],
+    destinations: &mut impl KnownDestinations,
+    now: i128,
+) -> Vec<Finding> {
+    if exemptions.iter().any(|exemption| exemption.covers(sight.client.ip(), sight.server.ip())) {
+        return vec![];
+    }
+    let mut findings = Vec::new();
+    if smb_to_internet::fires(sight) {
+        findings.push(Finding { rule: &smb_to_internet::RULE });
+    }
+    if rare_destination::fires(sight, destinations, now) {
+        findings.push(Finding { rule: &rare_destination::RULE });
+    }
+    if external_access::fires(sight) {
+        findings.push(Finding { rule: &external_access::RULE });
+    }
+    findings
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

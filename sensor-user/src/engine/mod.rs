@@ -1,0 +1,3 @@
+//! Engines that run the packet path without an interface.
+
+pub mod host;

@@ -1,0 +1,212 @@
+//! One conversation and what is known of it.
+
+use std::net::SocketAddr;
+
+use sensor_common::slot::{RecordKind, Side, TCP, mark, tcp};
+
+use super::evidence::{Evidence, Seen};
+use crate::decode::{Counts, Observation};
+
+/// What identifies a conversation, whatever interfaces it passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Conversation {
+    /// IP protocol number.
+    pub transport: u8,
+    /// Internal end.
+    pub local: SocketAddr,
+    /// External end.
+    pub remote: SocketAddr,
+}
+
+/// A conversation between an internal and an external address.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// Its ends.
+    pub ends: Conversation,
+    /// The side that opened it.
+    pub client: Side,
+    /// Evidence marks, see [`mark`].
+    pub marks: u16,
+    /// How far it got.
+    pub evidence: Evidence,
+    /// First packet, nanoseconds since the Unix epoch.
+    pub first: i128,
+    /// Last packet.
+    pub last: i128,
+    /// VLAN identifier.
+    pub vlan: Option<u16>,
+    /// Whether it ended (reset, or closed from both sides).
+    pub over: bool,
+    tcp_flags: [u8; 2],
+    tallies: Vec<Tally>,
+}
+
+/// What one interface saw of a flow.
+#[derive(Clone, Debug)]
+struct Tally {
+    ifindex: u32,
+    /// Counts that left the kernel's slots.
+    settled: Counts,
+    /// Counts that are still in a slot of each CPU.
+    live: Vec<(u16, Counts)>,
+}
+
+impl Flow {
+    pub(super) const fn new(ends: Conversation, first: i128) -> Self {
+        Self {
+            ends,
+            client: Side::Local,
+            marks: 0,
+            evidence: Evidence::Attempt,
+            first,
+            last: first,
+            vlan: None,
+            over: false,
+            tcp_flags: [0; 2],
+            tallies: vec![],
+        }
+    }
+
+    /// Counts of each direction, from the internal and from the external side: those of the interface that saw most
+    /// of the conversation, so that a packet that passes two watched interfaces counts once.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.tallies.iter().map(Tally::total).max_by_key(|c| c.packets[0] + c.packets[1]).unwrap_or_default()
+    }
+
+    /// Interfaces that saw it, the one that saw most first.
+    #[must_use]
+    pub fn interfaces(&self) -> Vec<u32> {
+        let mut tallies: Vec<_> = self.tallies.iter().map(|t| (t.total(), t.ifindex)).collect();
+        tallies.sort_by_key(|(counts, _)| std::cmp::Reverse(counts.packets[0] + counts.packets[1]));
+        tallies.into_iter().map(|(_, ifindex)| ifindex).collect()
+    }
+
+    /// The side that answers.
+    #[must_use]
+    pub const fn server(&self) -> Side {
+        self.client.peer()
+    }
+
+    /// The end on `side`.
+    #[must_use]
+    pub const fn end(&self, side: Side) -> SocketAddr {
+        match side {
+            Side::Local => self.ends.local,
+            Side::Remote => self.ends.remote,
+        }
+    }
+
+    /// Whether an SMB message came from either side.
+    #[must_use]
+    pub const fn smb_spoken(&self) -> bool {
+        self.marks & (mark::SMB_FROM_LOCAL | mark::SMB_FROM_REMOTE) != 0
+    }
+
+    /// Whether packets of one direction alone were seen of a conversation that must have had two.
+    #[must_use]
+    pub fn one_sided(&self) -> bool {
+        let packets = self.counts().packets;
+        self.evidence >= Evidence::Established && (packets[0] == 0 || packets[1] == 0)
+    }
+
+    /// Merges an observation; `is_service` tells whether a port of this transport is watched. Gives the change in
+    /// packets that are accounted for.
+    pub(super) fn merge(
+        &mut self,
+        kind: Option<RecordKind>,
+        seen: &Observation,
+        times: (i128, i128),
+        is_service: impl Fn(u16) -> bool,
+    ) -> i64 {
+        let before = self.accounted();
+        self.marks |= seen.marks & !(mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN);
+        if times.0 <= self.first || self.tallies.is_empty() || seen.marks & mark::OPENED_BY_SYN != 0 {
+            // The earliest packet, or better a SYN, tells who opened.
+            if self.marks & mark::OPENED_BY_SYN == 0 {
+                self.marks &= !mark::FIRST_FROM_LOCAL;
+                self.marks |= seen.marks & (mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN);
+            }
+        }
+        for side in 0..2 {
+            self.tcp_flags[side] |= seen.tcp_flags[side];
+        }
+        self.first = self.first.min(times.0);
+        self.last = self.last.max(times.1);
+        self.vlan = self.vlan.or(seen.vlan);
+        self.tally(seen.key.ifindex).count(kind, seen);
+        self.client = self.opened_by(is_service);
+        self.evidence = self.evidence.max(self.read_evidence());
+        let [local, remote] = self.tcp_flags;
+        self.over =
+            self.ends.transport == TCP && ((local | remote) & tcp::RST != 0 || local & remote & tcp::FIN != 0);
+        self.accounted() - before
+    }
+
+    fn tally(&mut self, ifindex: u32) -> &mut Tally {
+        let at = self.tallies.iter().position(|tally| tally.ifindex == ifindex).unwrap_or_else(|| {
+            self.tallies.push(Tally { ifindex, settled: Counts::default(), live: vec![] });
+            self.tallies.len() - 1
+        });
+        &mut self.tallies[at]
+    }
+
+    /// Packets of all tallies.
+    pub(super) fn accounted(&self) -> i64 {
+        self.tallies.iter().map(|tally| tally.total().packets.iter().sum::<u64>() as i64).sum()
+    }
+
+    fn opened_by(&self, is_service: impl Fn(u16) -> bool) -> Side {
+        let first = if self.marks & mark::FIRST_FROM_LOCAL != 0 { Side::Local } else { Side::Remote };
+        if self.marks & mark::OPENED_BY_SYN != 0 {
+            return first;
+        }
+        match (is_service(self.ends.local.port()), is_service(self.ends.remote.port())) {
+            (true, false) => Side::Remote,
+            (false, true) => Side::Local,
+            _ => first,
+        }
+    }
+
+    fn read_evidence(&self) -> Evidence {
+        let counts = self.counts();
+        let (client, server) = (self.client as usize, self.client.peer() as usize);
+        Evidence::of(&Seen {
+            transport: self.ends.transport,
+            tcp_flags: [self.tcp_flags[client], self.tcp_flags[server]],
+            packets: [counts.packets[client], counts.packets[server]],
+            payload: [counts.payload[client], counts.payload[server]],
+        })
+    }
+}
+
+impl Tally {
+    fn total(&self) -> Counts {
+        let mut total = self.settled;
+        for (_, live) in &self.live {
+            total.add(live);
+        }
+        total
+    }
+
+    fn count(&mut self, kind: Option<RecordKind>, seen: &Observation) {
+        let at = self.live.iter().position(|(cpu, _)| *cpu == seen.cpu).unwrap_or_else(|| {
+            self.live.push((seen.cpu, Counts::default()));
+            self.live.len() - 1
+        });
+        let live = &mut self.live[at].1;
+        match kind {
+            Some(RecordKind::Settled) => {
+                self.settled.add(&seen.counts);
+                *live = Counts::default();
+            }
+            // A flow opens a slot anew only after it left it: what was live there is settled, whether or not the
+            // record that says so got through.
+            Some(RecordKind::Opened) => {
+                let left = std::mem::replace(live, seen.counts);
+                self.settled.add(&left);
+            }
+            Some(RecordKind::Rose | RecordKind::Closed) | None => *live = seen.counts,
+        }
+    }
+}

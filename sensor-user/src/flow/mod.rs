@@ -1,0 +1,9 @@
+//! Conversations: observations of all CPUs, interfaces and both directions merged into one flow each.
+
+mod conversation;
+mod evidence;
+mod tracker;
+
+pub use conversation::{Conversation, Flow};
+pub use evidence::Evidence;
+pub use tracker::{Tracker, TrackerOptions};

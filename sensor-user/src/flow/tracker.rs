@@ -1,0 +1,326 @@
+//! The table of conversations.
+//!
+//! Takes observations with the time as an argument, gives the flows about which something new is to be said. Bounded:
+//! what does not fit is counted, never silently left out.
+
+use std::collections::{HashMap, VecDeque};
+
+use sensor_common::slot::RecordKind;
+
+use super::{Conversation, Evidence, Flow};
+use crate::{
+    config::ServicePorts,
+    decode::Observation,
+    kernel::ticks::{Moment, TickClock},
+};
+
+const SECOND: i128 = 1_000_000_000;
+
+/// Time after the end of a conversation in which late packets still belong to it and are waited for.
+const LINGER: i128 = 2 * SECOND;
+
+/// Time for which an ended conversation is remembered, so that a very late packet is no news.
+const REMEMBER: i128 = 60 * SECOND;
+
+/// Time without a packet after which an unanswered attempt is given up; Linux sends its last SYN after 127 s.
+const ATTEMPT_IDLE: i128 = 150 * SECOND;
+
+/// How the tracker works.
+#[derive(Clone, Debug)]
+pub struct TrackerOptions {
+    /// Watched ports.
+    pub services: ServicePorts,
+    /// Kernel ticks to time.
+    pub clock: TickClock,
+    /// Seconds that an attempt is given to be answered.
+    pub attempt_settle: u64,
+    /// Seconds after which an untouched flow is over.
+    pub flow_idle: u64,
+    /// Conversations held at a time.
+    pub capacity: usize,
+}
+
+/// The table of conversations.
+pub struct Tracker {
+    options: TrackerOptions,
+    flows: HashMap<Conversation, Entry>,
+    /// Attempts in the order in which they become ripe.
+    ripening: VecDeque<(i128, Conversation)>,
+    accounted: i64,
+    untracked: u64,
+}
+
+struct Entry {
+    flow: Flow,
+    closed_at: Option<i128>,
+}
+
+impl Tracker {
+    /// An empty table.
+    #[must_use]
+    pub fn new(options: TrackerOptions) -> Self {
+        Self { options, flows: HashMap::new(), ripening: VecDeque::new(), accounted: 0, untracked: 0 }
+    }
+
+    /// Merges what the kernel told of a flow: a record, or a swept slot (`kind` is `None`). Gives the flow when there is
+    /// something new to judge: an attempt that was answered, evidence that rose.
+    pub fn observe(&mut self, kind: Option<RecordKind>, seen: &Observation, now: Moment) -> Option<&Flow> {
+        let clock = self.options.clock;
+        let times = (clock.unix_nanos(seen.first, now), clock.unix_nanos(seen.last, now));
+        let ends = Conversation { transport: seen.key.transport, local: seen.key.local, remote: seen.key.remote };
+        let ripe_at = now.unix_nanos + i128::from(self.options.attempt_settle) * SECOND;
+        let full = self.flows.len() >= self.options.capacity;
+        let entry = match self.flows.entry(ends) {
+            std::collections::hash_map::Entry::Occupied(entry) => {
+                let entry = entry.into_mut();
+                if entry.closed_at.is_some() && kind == Some(RecordKind::Opened) {
+                    // The same ports again: a new conversation.
+                    *entry = Entry { flow: Flow::new(ends, times.0), closed_at: None };
+                    self.ripening.push_back((ripe_at, ends));
+                }
+                entry
+            }
+            std::collections::hash_map::Entry::Vacant(_) if full => {
+                self.untracked += 1;
+                return None;
+            }
+            std::collections::hash_map::Entry::Vacant(vacant) => {
+                self.ripening.push_back((ripe_at, ends));
+                vacant.insert(Entry { flow: Flow::new(ends, times.0), closed_at: None })
+            }
+        };
+        let before = entry.flow.evidence;
+        let services = &self.options.services;
+        self.accounted +=
+            entry.flow.merge(kind, seen, times, |port| services.service(ends.transport, port).is_some());
+        let rose = entry.flow.evidence > before;
+        (rose && entry.closed_at.is_none()).then_some(&entry.flow)
+    }
+
+    /// Attempts whose time to be answered is up, each once.
+    pub fn ripe(&mut self, now: i128) -> Vec<Flow> {
+        let mut ripe = Vec::new();
+        while let Some((due, ends)) = self.ripening.front() {
+            if *due > now {
+                break;
+            }
+            if let Some(entry) = self.flows.get(ends)
+                && entry.closed_at.is_none()
+            {
+                ripe.push(entry.flow.clone());
+            }
+            self.ripening.pop_front();
+        }
+        ripe
+    }
+
+    /// When the next attempt becomes ripe, nanoseconds since the epoch.
+    #[must_use]
+    pub fn next_ripe(&self) -> Option<i128> {
+        self.ripening.front().map(|(due, _)| *due)
+    }
+
+    /// Conversations that are over: ended and waited for, or idle for too long. Each is given once.
+    pub fn closed(&mut self, now: i128) -> Vec<Flow> {
+        let idle = i128::from(self.options.flow_idle) * SECOND;
+        let mut closed = Vec::new();
+        self.flows.retain(|_, entry| {
+            let quiet = now - entry.flow.last;
+            let done = match entry.flow.evidence {
+                _ if entry.flow.over => quiet >= LINGER.max(i128::from(self.options.attempt_settle) * SECOND),
+                Evidence::Attempt => quiet >= ATTEMPT_IDLE.min(idle),
+                _ => quiet > idle,
+            };
+            match entry.closed_at {
+                None if done => {
+                    entry.closed_at = Some(now);
+                    closed.push(entry.flow.clone());
+                    true
+                }
+                Some(at) => now - at < REMEMBER,
+                None => true,
+            }
+        });
+        closed
+    }
+
+    /// Every conversation that was not given as closed yet, as at the end of the run.
+    pub fn drain(&mut self) -> Vec<Flow> {
+        self.ripening.clear();
+        self.flows.drain().filter(|(_, entry)| entry.closed_at.is_none()).map(|(_, entry)| entry.flow).collect()
+    }
+
+    /// Conversations held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.flows.values().filter(|entry| entry.closed_at.is_none()).count()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+
+    /// Packets accounted to flows so far.
+    #[must_use]
+    pub const fn accounted_packets(&self) -> i64 {
+        self.accounted
+    }
+
+    /// Observations that found the table full.
+    #[must_use]
+    pub const fn untracked(&self) -> u64 {
+        self.untracked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sensor_common::slot::{Side, TCP, mark, tcp};
+
+    use super::*;
+    use crate::decode::{Counts, FlowKey};
+
+    const CLOCK: TickClock = TickClock::with_tick(4_000_000);
+
+    fn tracker() -> Tracker {
+        Tracker::new(TrackerOptions {
+            services: ServicePorts::default(),
+            clock: CLOCK,
+            attempt_settle: 3,
+            flow_idle: 1_800,
+            capacity: 4,
+        })
+    }
+
+    fn at(seconds: i128) -> Moment {
+        Moment { unix_nanos: seconds * SECOND, ticks: (seconds * 250) as u32 }
+    }
+
+    fn seen(tcp_flags: [u8; 2], packets: [u64; 2], now: Moment) -> Observation {
+        Observation {
+            key: FlowKey {
+                transport: TCP,
+                local: "10.0.0.2:50000".parse().unwrap(),
+                remote: "8.8.4.4:445".parse().unwrap(),
+                ifindex: 2,
+            },
+            cpu: 0,
+            marks: mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN,
+            tcp_flags,
+            counts: Counts { packets, bytes: packets.map(|n| n * 60), payload: [0; 2] },
+            first: now.ticks,
+            last: now.ticks,
+            vlan: None,
+        }
+    }
+
+    const SYN: [u8; 2] = [tcp::SYN, 0];
+    const OPEN: [u8; 2] = [tcp::SYN | tcp::ACK, tcp::SYN | tcp::ACK];
+
+    #[test]
+    fn a_lone_syn_is_told_once_when_its_time_is_up() {
+        let mut tracker = tracker();
+        assert!(tracker.observe(Some(RecordKind::Opened), &seen(SYN, [1, 0], at(10)), at(10)).is_none());
+        assert!(tracker.ripe(at(12).unix_nanos).is_empty());
+        let ripe = tracker.ripe(at(13).unix_nanos);
+        assert_eq!(ripe.len(), 1);
+        assert_eq!(ripe[0].evidence, Evidence::Attempt);
+        assert!(tracker.ripe(at(99).unix_nanos).is_empty());
+    }
+
+    #[test]
+    fn an_answer_is_told_at_once() {
+        let mut tracker = tracker();
+        let _ = tracker.observe(Some(RecordKind::Opened), &seen(SYN, [1, 0], at(10)), at(10));
+        let flow = tracker.observe(Some(RecordKind::Rose), &seen(OPEN, [2, 1], at(10)), at(10)).unwrap();
+        assert_eq!(flow.evidence, Evidence::Established);
+        assert_eq!(flow.client, Side::Local);
+    }
+
+    #[test]
+    fn directions_on_different_cpus_are_one_flow() {
+        let mut tracker = tracker();
+        let _ = tracker.observe(Some(RecordKind::Opened), &seen([tcp::SYN | tcp::ACK, 0], [2, 0], at(1)), at(1));
+        let other = Observation { cpu: 1, marks: 0, ..seen([0, tcp::SYN | tcp::ACK], [0, 1], at(1)) };
+        let flow = tracker.observe(Some(RecordKind::Opened), &other, at(1)).unwrap();
+        assert_eq!(flow.counts().packets, [2, 1]);
+        assert_eq!(flow.client, Side::Local);
+        assert_eq!(tracker.accounted_packets(), 3);
+    }
+
+    #[test]
+    fn settled_counts_add_up_with_live_ones() {
+        let mut tracker = tracker();
+        let _ = tracker.observe(Some(RecordKind::Opened), &seen(OPEN, [1, 0], at(1)), at(1));
+        let _ = tracker.observe(Some(RecordKind::Settled), &seen(OPEN, [10, 5], at(2)), at(2));
+        let _ = tracker.observe(Some(RecordKind::Opened), &seen(OPEN, [1, 0], at(3)), at(3));
+        let _ = tracker.observe(None, &seen(OPEN, [4, 4], at(4)), at(4));
+        assert_eq!(tracker.accounted_packets(), 23);
+    }
+
+    #[test]
+    fn a_lost_settled_record_keeps_what_the_sweep_saw() {
+        let mut tracker = tracker();
+        let _ = tracker.observe(None, &seen(OPEN, [10, 5], at(1)), at(1));
+        let _ = tracker.observe(Some(RecordKind::Opened), &seen(OPEN, [1, 0], at(3)), at(3));
+        assert_eq!(tracker.accounted_packets(), 16);
+    }
+
+    #[test]
+    fn a_packet_that_passes_two_interfaces_counts_once_in_its_flow() {
+        let mut tracker = tracker();
+        let one = seen(OPEN, [3, 3], at(1));
+        let two = Observation { key: FlowKey { ifindex: 9, ..one.key }, counts: Counts { packets: [3, 2], ..one.counts }, ..one };
+        let _ = tracker.observe(None, &one, at(1));
+        let _ = tracker.observe(None, &two, at(1));
+        let flow = tracker.drain().remove(0);
+        assert_eq!(flow.counts().packets, [3, 3]);
+        assert_eq!(flow.interfaces(), [2, 9]);
+    }
+
+    #[test]
+    fn an_ended_flow_is_given_once_and_a_late_packet_does_not_bring_it_back() {
+        let mut tracker = tracker();
+        let ended = seen([tcp::SYN | tcp::ACK | tcp::FIN, tcp::SYN | tcp::ACK | tcp::FIN], [4, 4], at(1));
+        let _ = tracker.observe(Some(RecordKind::Closed), &ended, at(1));
+        assert!(tracker.closed(at(2).unix_nanos).is_empty(), "late packets are waited for");
+        assert_eq!(tracker.closed(at(5).unix_nanos).len(), 1);
+        let late = Observation { counts: Counts { packets: [5, 4], ..ended.counts }, ..ended };
+        assert!(tracker.observe(None, &late, at(6)).is_none());
+        assert!(tracker.closed(at(7).unix_nanos).is_empty());
+        assert!(tracker.drain().is_empty());
+    }
+
+    #[test]
+    fn the_same_ports_after_the_end_are_a_new_flow() {
+        let mut tracker = tracker();
+        let ended = seen([tcp::SYN | tcp::ACK | tcp::RST, tcp::SYN | tcp::ACK], [4, 4], at(1));
+        let _ = tracker.observe(Some(RecordKind::Closed), &ended, at(1));
+        assert_eq!(tracker.closed(at(5).unix_nanos).len(), 1);
+        let _ = tracker.observe(Some(RecordKind::Opened), &seen(SYN, [1, 0], at(6)), at(6));
+        let flow = tracker.drain().remove(0);
+        assert_eq!((flow.evidence, flow.counts().packets), (Evidence::Attempt, [1, 0]));
+    }
+
+    #[test]
+    fn a_full_table_counts_what_it_cannot_hold() {
+        let mut tracker = tracker();
+        for port in 1..=6 {
+            let mut one = seen(SYN, [1, 0], at(1));
+            one.key.local.set_port(port);
+            let _ = tracker.observe(Some(RecordKind::Opened), &one, at(1));
+        }
+        assert_eq!((tracker.len(), tracker.untracked()), (4, 2));
+    }
+
+    #[test]
+    fn a_syn_from_a_service_port_is_still_the_clients() {
+        let mut tracker = tracker();
+        let mut probe = seen([0, tcp::SYN], [0, 1], at(1));
+        probe.marks = mark::OPENED_BY_SYN;
+        let _ = tracker.observe(Some(RecordKind::Opened), &probe, at(1));
+        assert_eq!(tracker.drain()[0].client, Side::Remote);
+    }
+}

@@ -1,0 +1,266 @@
+//! Puts the loaded program on interfaces, and takes it off again.
+//!
+//! Incoming frames: native XDP, else generic XDP, else TC. Outgoing frames: TC. TC means TCX where the kernel has it
+//! (6.6 and newer), else a clsact filter. Everything attached goes when [`Attached`] is dropped; TCX and XDP links go
+//! even when the process is killed.
+
+use std::{fmt, io};
+
+use aya::{
+    programs::{
+        LinkOrder, ProgramError, SchedClassifier, TcAttachType, XdpMode,
+        links::Link,
+        tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcError, qdisc_add_clsact, qdisc_detach_program},
+        xdp::XdpLink,
+    },
+    sys::SyscallError,
+};
+use nix::errno::Errno;
+use thiserror::Error;
+
+use super::{
+    interface::Interface,
+    object::{KernelProgram, LoadError, program},
+};
+
+/// How incoming frames are to be reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IngressChoice {
+    /// The best that the interface takes.
+    #[default]
+    Auto,
+    /// Native XDP only.
+    XdpNative,
+    /// Generic XDP only.
+    XdpGeneric,
+    /// TC only.
+    Tc,
+}
+
+/// How TC programs are to be attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TcChoice {
+    /// TCX where there is TCX, else clsact.
+    #[default]
+    Auto,
+    /// TCX only.
+    Tcx,
+    /// clsact only.
+    Clsact,
+}
+
+/// How incoming frames are reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ingress {
+    /// XDP in the driver.
+    XdpNative,
+    /// XDP in the network stack.
+    XdpGeneric,
+    /// TC.
+    Tc(TcMode),
+}
+
+/// How a TC program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TcMode {
+    /// A TCX link.
+    Tcx,
+    /// A filter on the clsact queueing discipline.
+    Clsact,
+}
+
+impl fmt::Display for Ingress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::XdpNative => f.write_str("native XDP"),
+            Self::XdpGeneric => f.write_str("generic XDP"),
+            Self::Tc(mode) => mode.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for TcMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcx => "TCX",
+            Self::Clsact => "TC clsact",
+        })
+    }
+}
+
+/// Why a program could not be attached.
+#[derive(Debug, Error)]
+pub enum AttachError {
+    /// Somebody else's XDP program is there.
+    #[error(
+        "interface {interface} has an XDP program already (see `ip link show {interface}`): stop the program that put it \
+         there, or use TC with `ingress = \"tc\"`"
+    )]
+    Busy {
+        /// Interface.
+        interface: String,
+    },
+    /// No way in was left.
+    #[error("cannot attach to {direction} frames of {interface}: {reasons}. `smb-sensor check --iface {interface}` tells what it allows")]
+    Refused {
+        /// Interface.
+        interface: String,
+        /// `incoming` or `outgoing`.
+        direction: &'static str,
+        /// What was tried and what the kernel answered.
+        reasons: String,
+    },
+    /// The object is not ours.
+    #[error(transparent)]
+    Object(#[from] LoadError),
+}
+
+/// A program on an interface, in both directions. Detaches on drop.
+pub struct Attached {
+    /// Interface.
+    pub interface: Interface,
+    /// How incoming frames are reached.
+    pub ingress: Ingress,
+    /// How outgoing frames are reached.
+    pub egress: TcMode,
+    links: Vec<AnyLink>,
+}
+
+enum AnyLink {
+    Xdp(XdpLink),
+    Tc(SchedClassifierLink),
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        for link in self.links.drain(..) {
+            let result = match link {
+                AnyLink::Xdp(link) => link.detach(),
+                AnyLink::Tc(link) => link.detach(),
+            };
+            if let Err(error) = result {
+                // The interface may be gone, and then so is the link.
+                log::debug!("detaching from {}: {error}", self.interface.name);
+            }
+        }
+    }
+}
+
+impl Attached {
+    /// Attaches to one interface.
+    ///
+    /// # Errors
+    /// [`AttachError`]; whatever was attached before the failure is taken off again.
+    pub fn new(
+        kernel: &mut KernelProgram,
+        interface: Interface,
+        ingress: IngressChoice,
+        tc: TcChoice,
+    ) -> Result<Self, AttachError> {
+        let (ingress, incoming) = attach_ingress(kernel, &interface, ingress, tc)?;
+        let mut attached = Self { interface, ingress, egress: TcMode::Tcx, links: vec![incoming] };
+        let (egress, outgoing) =
+            attach_tc(kernel, &attached.interface, program::TC_OUT, TcAttachType::Egress, tc).map_err(|reasons| {
+                AttachError::Refused { interface: attached.interface.name.clone(), direction: "outgoing", reasons }
+            })?;
+        attached.egress = egress;
+        attached.links.push(outgoing);
+        Ok(attached)
+    }
+}
+
+fn attach_ingress(
+    kernel: &mut KernelProgram,
+    interface: &Interface,
+    choice: IngressChoice,
+    tc: TcChoice,
+) -> Result<(Ingress, AnyLink), AttachError> {
+    let xdp_modes: &[(Ingress, XdpMode)] = match choice {
+        IngressChoice::Auto => &[(Ingress::XdpNative, XdpMode::Driver), (Ingress::XdpGeneric, XdpMode::Skb)],
+        IngressChoice::XdpNative => &[(Ingress::XdpNative, XdpMode::Driver)],
+        IngressChoice::XdpGeneric => &[(Ingress::XdpGeneric, XdpMode::Skb)],
+        IngressChoice::Tc => &[],
+    };
+    let mut reasons = Vec::new();
+    for (ingress, mode) in xdp_modes {
+        let xdp = kernel.xdp()?;
+        let link = xdp.attach_to_if_index(interface.index, *mode).and_then(|id| xdp.take_link(id));
+        match link {
+            Ok(link) => return Ok((*ingress, AnyLink::Xdp(link))),
+            Err(error) if os_error(&error).is_some_and(|e| e == Errno::EBUSY || e == Errno::EEXIST) => {
+                return Err(AttachError::Busy { interface: interface.name.clone() });
+            }
+            Err(error) => reasons.push(format!("{ingress}: {}", describe(&error))),
+        }
+    }
+    if matches!(choice, IngressChoice::Auto | IngressChoice::Tc) {
+        match attach_tc(kernel, interface, program::TC_IN, TcAttachType::Ingress, tc) {
+            Ok((mode, link)) => return Ok((Ingress::Tc(mode), link)),
+            Err(reason) => reasons.push(reason),
+        }
+    }
+    Err(AttachError::Refused {
+        interface: interface.name.clone(),
+        direction: "incoming",
+        reasons: reasons.join("; "),
+    })
+}
+
+/// Attaches a TC program; the error tells what was tried.
+fn attach_tc(
+    kernel: &mut KernelProgram,
+    interface: &Interface,
+    name: &'static str,
+    direction: TcAttachType,
+    choice: TcChoice,
+) -> Result<(TcMode, AnyLink), String> {
+    let classifier = kernel.classifier(name).map_err(|error| error.to_string())?;
+    let mut reasons = Vec::new();
+    if choice != TcChoice::Clsact {
+        match tc_link(classifier, interface, direction, TcAttachOptions::TcxOrder(LinkOrder::default())) {
+            Ok(link) => return Ok((TcMode::Tcx, AnyLink::Tc(link))),
+            Err(error) => reasons.push(format!("TCX: {}", describe(&error))),
+        }
+    }
+    if choice != TcChoice::Tcx {
+        // There may be a clsact discipline already, of somebody else's or of an earlier run: it is shared.
+        let _ = qdisc_add_clsact(&interface.name);
+        // A killed run leaves its filter behind; ours is known by its name.
+        let _ = qdisc_detach_program(&interface.name, direction, name);
+        match tc_link(classifier, interface, direction, TcAttachOptions::Netlink(NlOptions::default())) {
+            Ok(link) => return Ok((TcMode::Clsact, AnyLink::Tc(link))),
+            Err(error) => reasons.push(format!("TC clsact: {}", describe(&error))),
+        }
+    }
+    Err(reasons.join("; "))
+}
+
+fn tc_link(
+    classifier: &mut SchedClassifier,
+    interface: &Interface,
+    direction: TcAttachType,
+    options: TcAttachOptions,
+) -> Result<SchedClassifierLink, ProgramError> {
+    let id = classifier.attach_with_options(&interface.name, direction, options)?;
+    classifier.take_link(id)
+}
+
+fn os_error(error: &ProgramError) -> Option<Errno> {
+    let io: &io::Error = match error {
+        ProgramError::SyscallError(SyscallError { io_error, .. }) => io_error,
+        ProgramError::IOError(io_error) | ProgramError::TcError(TcError::IoError(io_error)) => io_error,
+        _ => return None,
+    };
+    io.raw_os_error().map(Errno::from_raw)
+}
+
+/// The kernel's answer in words.
+fn describe(error: &ProgramError) -> String {
+    match os_error(error) {
+        Some(Errno::EOPNOTSUPP) => "the driver does not support it".to_owned(),
+        Some(Errno::ERANGE) => "the interface's MTU is too large for it".to_owned(),
+        Some(Errno::EPERM) => format!("not permitted ({})", super::privileges::FIX),
+        Some(errno) => errno.desc().to_owned(),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,13 @@
+//! The agent's side of the kernel program: load, attach, read records, slots and counters.
+//!
+//! Nothing in here judges; it gives the later stages bytes and numbers, and names what failed. The agent's `unsafe` is in
+//! this module alone.
+
+pub mod attach;
+pub mod counters;
+pub mod interface;
+pub mod object;
+pub mod privileges;
+pub mod readiness;
+pub mod slots;
+pub mod ticks;

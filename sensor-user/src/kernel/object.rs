@@ -1,0 +1,213 @@
+//! Loads the embedded kernel object with its settings.
+//!
+//! Takes a [`LoadPlan`], gives a [`KernelProgram`]: verified programs and filled maps, attached to nothing yet.
+
+use std::net::IpAddr;
+
+use aya::{
+    Btf, Ebpf, EbpfLoader,
+    maps::{LpmTrie, Map, MapData, RingBuf, lpm_trie::Key},
+    programs::{ProgramError, SchedClassifier, Xdp},
+};
+use ipnet::IpNet;
+use sensor_common::{
+    prefix::PrefixFlags,
+    settings::{Services, Settings},
+};
+use thiserror::Error;
+use zerocopy::IntoBytes;
+
+use super::{counters::KernelCounters, slots::SlotReader};
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("SMB_SENSOR_BPF_OBJECT"));
+
+/// Everything that has to be known before the program is loaded.
+#[derive(Clone, Debug)]
+pub struct LoadPlan {
+    /// Hash seed, slots, idle time.
+    pub settings: Settings,
+    /// Watched ports.
+    pub services: Box<Services>,
+    /// Flattened prefixes: each carries the union of the flags of all that cover it.
+    pub prefixes: Vec<(IpNet, PrefixFlags)>,
+    /// Size of the record ring, bytes; a power of two and a multiple of the page size.
+    pub ring_bytes: u32,
+    /// Whether the kernel program logs each watched packet.
+    pub debug: bool,
+}
+
+/// A loaded kernel program.
+pub struct KernelProgram {
+    ebpf: Ebpf,
+    /// Records from the kernel.
+    pub records: RingBuf<MapData>,
+    /// The flow slots.
+    pub slots: SlotReader,
+    /// The counters.
+    pub counters: KernelCounters,
+}
+
+/// Why the program did not load.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The object could not be created in the kernel.
+    #[error("cannot create the kernel maps: {0}. Check `smb-sensor check`; less memory is used with fewer flow_slots and a smaller ring_bytes")]
+    Maps(#[source] aya::EbpfError),
+    /// The verifier refused a program.
+    #[error("the kernel refused the program {name}: {source}. Please report this with the kernel version (`uname -r`)")]
+    Verifier {
+        /// Program.
+        name: &'static str,
+        /// The kernel's words.
+        #[source]
+        source: ProgramError,
+    },
+    /// The embedded object lacks something: it does not belong to this agent.
+    #[error("the embedded kernel object has no {0}: it does not belong to this agent; build both together")]
+    Missing(&'static str),
+    /// A map did not take an entry.
+    #[error("cannot write {what}: {source}")]
+    Write {
+        /// What was written.
+        what: String,
+        /// The kernel's words.
+        #[source]
+        source: aya::maps::MapError,
+    },
+    /// The slots could not be mapped.
+    #[error("cannot map the flow slots into memory: {0}")]
+    Slots(#[source] std::io::Error),
+}
+
+/// Names of the programs in the object.
+pub mod program {
+    /// XDP ingress.
+    pub const XDP_IN: &str = "smb_xdp_in";
+    /// TC ingress.
+    pub const TC_IN: &str = "smb_tc_in";
+    /// TC egress.
+    pub const TC_OUT: &str = "smb_tc_out";
+}
+
+impl KernelProgram {
+    /// Loads and verifies every program and fills the maps.
+    ///
+    /// # Errors
+    /// [`LoadError`], with what to do; nothing stays behind in the kernel.
+    pub fn load(plan: &LoadPlan) -> Result<Self, LoadError> {
+        let cpus = aya::util::nr_cpus().map_err(|(_, error)| LoadError::Slots(error))? as u32;
+        let (v4, v6): (Vec<_>, Vec<_>) =
+            plan.prefixes.iter().copied().partition(|(net, _)| matches!(net, IpNet::V4(_)));
+        let log_level: u8 = if plan.debug { aya_log::Level::Debug as u8 } else { 0 };
+        // BTF is for names in diagnostics only: without it everything works.
+        let btf = Btf::from_sys_fs().ok();
+        let mut ebpf = EbpfLoader::new()
+            .btf(btf.as_ref())
+            .override_global("SETTINGS", plan.settings.as_bytes(), true)
+            .override_global("SERVICES", plan.services.as_bytes(), true)
+            .override_global(aya_log::LEVEL, &log_level, true)
+            .map_max_entries("SLOTS", plan.settings.slots_per_cpu * cpus)
+            .map_max_entries("PREFIXES_V4", v4.len().max(1) as u32)
+            .map_max_entries("PREFIXES_V6", v6.len().max(1) as u32)
+            .map_max_entries("RECORDS", plan.ring_bytes)
+            .load(OBJECT)
+            .map_err(LoadError::Maps)?;
+
+        fill(&mut ebpf, "PREFIXES_V4", &v4)?;
+        fill(&mut ebpf, "PREFIXES_V6", &v6)?;
+        load_program::<Xdp>(&mut ebpf, program::XDP_IN)?;
+        load_program::<SchedClassifier>(&mut ebpf, program::TC_IN)?;
+        load_program::<SchedClassifier>(&mut ebpf, program::TC_OUT)?;
+
+        let records = take(&mut ebpf, "RECORDS")?;
+        let records = RingBuf::try_from(records)
+            .map_err(|source| LoadError::Write { what: "the record ring's memory map".into(), source })?;
+        let slots = SlotReader::open(take(&mut ebpf, "SLOTS")?, plan.settings.slots_per_cpu, cpus)?;
+        let counters = KernelCounters::open(take(&mut ebpf, "COUNTERS")?)?;
+        Ok(Self { ebpf, records, slots, counters })
+    }
+
+    /// The XDP program.
+    ///
+    /// # Errors
+    /// When the embedded object lacks it.
+    pub fn xdp(&mut self) -> Result<&mut Xdp, LoadError> {
+        find(&mut self.ebpf, program::XDP_IN)
+    }
+
+    /// A TC program by [`program`] name.
+    ///
+    /// # Errors
+    /// When the embedded object lacks it.
+    pub fn classifier(&mut self, name: &'static str) -> Result<&mut SchedClassifier, LoadError> {
+        find(&mut self.ebpf, name)
+    }
+
+    /// The object, for the kernel program's own log.
+    pub const fn ebpf(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
+    }
+}
+
+fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, LoadError> {
+    ebpf.take_map(name).ok_or(LoadError::Missing(name))
+}
+
+fn find<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, LoadError>
+where
+    &'a mut P: TryFrom<&'a mut aya::programs::Program>,
+{
+    ebpf.program_mut(name).and_then(|program| program.try_into().ok()).ok_or(LoadError::Missing(name))
+}
+
+/// A kind of program that is loaded by its name alone.
+trait Loadable {
+    fn load(&mut self) -> Result<(), ProgramError>;
+}
+
+impl Loadable for Xdp {
+    fn load(&mut self) -> Result<(), ProgramError> {
+        Self::load(self)
+    }
+}
+
+impl Loadable for SchedClassifier {
+    fn load(&mut self) -> Result<(), ProgramError> {
+        Self::load(self)
+    }
+}
+
+fn load_program<P: Loadable>(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadError>
+where
+    for<'a> &'a mut P: TryFrom<&'a mut aya::programs::Program>,
+{
+    find::<P>(ebpf, name)?.load().map_err(|source| LoadError::Verifier { name, source })
+}
+
+fn fill(ebpf: &mut Ebpf, name: &'static str, prefixes: &[(IpNet, PrefixFlags)]) -> Result<(), LoadError> {
+    let map = ebpf.map_mut(name).ok_or(LoadError::Missing(name))?;
+    let failed = |net: &IpNet| {
+        let what = format!("prefix {net}");
+        move |source| LoadError::Write { what, source }
+    };
+    if name == "PREFIXES_V4" {
+        let mut trie: LpmTrie<_, [u8; 4], u32> =
+            map.try_into().map_err(|source| LoadError::Write { what: name.into(), source })?;
+        for (net, flags) in prefixes {
+            if let IpAddr::V4(address) = net.network() {
+                let key = Key::new(u32::from(net.prefix_len()), address.octets());
+                trie.insert(&key, flags.0, 0).map_err(failed(net))?;
+            }
+        }
+    } else {
+        let mut trie: LpmTrie<_, [u8; 16], u32> =
+            map.try_into().map_err(|source| LoadError::Write { what: name.into(), source })?;
+        for (net, flags) in prefixes {
+            if let IpAddr::V6(address) = net.network() {
+                let key = Key::new(u32::from(net.prefix_len()), address.octets());
+                trie.insert(&key, flags.0, 0).map_err(failed(net))?;
+            }
+        }
+    }
+    Ok(())
+}

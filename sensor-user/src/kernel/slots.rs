@@ -1,0 +1,112 @@
+//! Reads the flow slots out of shared memory.
+//!
+//! Takes the slot map, gives copies of the slots that changed since the last look. Never writes to them.
+
+use std::{io, num::NonZeroUsize, ptr::NonNull};
+
+use aya::maps::{Map, MapData};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use sensor_common::slot::Slot;
+use zerocopy::FromBytes;
+
+use super::object::LoadError;
+
+const SLOT_WORDS: usize = size_of::<Slot>() / 8;
+
+/// Shared view of all slots of all CPUs.
+pub struct SlotReader {
+    memory: NonNull<u64>,
+    bytes: NonZeroUsize,
+    slots_per_cpu: usize,
+    cpus: usize,
+    /// What each slot looked like at the last sweep.
+    seen: Vec<Glance>,
+    // The map must live as long as its memory.
+    _map: MapData,
+}
+
+// SAFETY: the memory is shared with the kernel anyway; reads are volatile and never form references.
+unsafe impl Send for SlotReader {}
+
+/// Enough of a slot to tell whether anything happened in it: each packet changes it.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Glance {
+    generation: u32,
+    packets: [u32; 2],
+}
+
+impl SlotReader {
+    /// Maps the slots of `cpus` CPUs.
+    pub(super) fn open(map: Map, slots_per_cpu: u32, cpus: u32) -> Result<Self, LoadError> {
+        let Map::Array(map) = map else { return Err(LoadError::Missing("SLOTS array")) };
+        let (slots_per_cpu, cpus) = (slots_per_cpu as usize, cpus as usize);
+        let count = slots_per_cpu * cpus;
+        let bytes = NonZeroUsize::new(count * size_of::<Slot>())
+            .ok_or(LoadError::Missing("SLOTS entries"))?;
+        // SAFETY: a fresh read-only mapping of a map that was created with BPF_F_MMAPABLE and this size.
+        let memory = unsafe { mmap(None, bytes, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, map.fd(), 0) }
+            .map_err(|errno| LoadError::Slots(io::Error::from(errno)))?;
+        Ok(Self { memory: memory.cast(), bytes, slots_per_cpu, cpus, seen: vec![Glance::default(); count], _map: map })
+    }
+
+    /// CPUs that have slots.
+    #[must_use]
+    pub const fn cpus(&self) -> usize {
+        self.cpus
+    }
+
+    /// Bytes of all slots.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes.get()
+    }
+
+    /// Gives `found` a copy of each slot of `cpu` that changed since the last sweep. A slot that changes hands at this
+    /// very moment is left for the next sweep.
+    pub fn sweep(&mut self, cpu: usize, mut found: impl FnMut(&Slot)) {
+        let start = cpu * self.slots_per_cpu;
+        for index in start..(start + self.slots_per_cpu).min(self.seen.len()) {
+            let glance = self.glance(index);
+            if glance == self.seen[index] || glance.generation & 1 != 0 {
+                continue;
+            }
+            let slot = self.copy(index);
+            if slot.line.generation != glance.generation || self.glance(index).generation != glance.generation {
+                continue;
+            }
+            self.seen[index] = Glance { generation: slot.line.generation, packets: slot.line.packets };
+            found(&slot);
+        }
+    }
+
+    fn glance(&self, index: usize) -> Glance {
+        // Words of FlowLine: 3 holds both packet counts, 7 ends with the generation.
+        let packets = self.word(index, 3).to_ne_bytes();
+        let tail = self.word(index, 7).to_ne_bytes();
+        let half = |bytes: &[u8; 8], at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        Glance { generation: half(&tail, 4), packets: [half(&packets, 0), half(&packets, 4)] }
+    }
+
+    fn copy(&self, index: usize) -> Slot {
+        let mut words = [0u64; SLOT_WORDS];
+        for (at, word) in words.iter_mut().enumerate() {
+            *word = self.word(index, at);
+        }
+        Slot::read_from_bytes(zerocopy::IntoBytes::as_bytes(&words)).unwrap_or_default()
+    }
+
+    fn word(&self, index: usize, word: usize) -> u64 {
+        let at = index * SLOT_WORDS + word;
+        debug_assert!(at * 8 < self.bytes.get());
+        // SAFETY: `at` lies inside the mapping, which is page-aligned and lives as long as self; the kernel may write
+        // meanwhile, hence volatile.
+        unsafe { self.memory.add(at).read_volatile() }
+    }
+}
+
+impl Drop for SlotReader {
+    fn drop(&mut self) {
+        // SAFETY: the mapping that `open` made, unmapped once.
+        let _ = unsafe { munmap(self.memory.cast(), self.bytes.get()) };
+    }
+}

@@ -1,0 +1,93 @@
+//! Built-in prefixes, each with where it comes from.
+
+/// A built-in prefix and its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BuiltIn {
+    /// CIDR notation.
+    pub prefix: &'static str,
+    /// Name and source in the IANA special-purpose address registries.
+    pub source: &'static str,
+}
+
+const fn entry(prefix: &'static str, source: &'static str) -> BuiltIn {
+    BuiltIn { prefix, source }
+}
+
+/// Internal unless the configuration says otherwise: private-use IPv4 and unique local IPv6 addresses.
+pub const DEFAULT_INTERNAL: &[BuiltIn] = &[
+    entry("10.0.0.0/8", "Private-Use, RFC 1918"),
+    entry("172.16.0.0/12", "Private-Use, RFC 1918"),
+    entry("192.168.0.0/16", "Private-Use, RFC 1918"),
+    entry("fc00::/7", "Unique-Local, RFC 4193"),
+];
+
+/// Special-purpose space that is not the Internet. Transition prefixes that embed an IPv4 address (mapped, NAT64,
+/// 6to4, Teredo) are absent on purpose: the embedded address is judged instead.
+pub const RESERVED: &[BuiltIn] = &[
+    entry("0.0.0.0/8", "\"This network\", RFC 791"),
+    entry("10.0.0.0/8", "Private-Use, RFC 1918"),
+    entry("100.64.0.0/10", "Shared Address Space, RFC 6598"),
+    entry("127.0.0.0/8", "Loopback, RFC 1122"),
+    entry("169.254.0.0/16", "Link Local, RFC 3927"),
+    entry("172.16.0.0/12", "Private-Use, RFC 1918"),
+    entry("192.0.0.0/24", "IETF Protocol Assignments, RFC 6890"),
+    entry("192.0.0.0/29", "IPv4 Service Continuity Prefix, RFC 7335"),
+    entry("192.0.0.8/32", "IPv4 dummy address, RFC 7600"),
+    entry("192.0.0.9/32", "Port Control Protocol Anycast, RFC 7723"),
+    entry("192.0.0.10/32", "TURN Anycast, RFC 8155"),
+    entry("192.0.0.170/32", "NAT64/DNS64 Discovery, RFC 7050"),
+    entry("192.0.0.171/32", "NAT64/DNS64 Discovery, RFC 7050"),
+    entry("192.0.2.0/24", "Documentation (TEST-NET-1), RFC 5737"),
+    entry("192.31.196.0/24", "AS112-v4, RFC 7535"),
+    entry("192.52.193.0/24", "AMT, RFC 7450"),
+    entry("192.88.99.0/24", "Deprecated 6to4 Relay Anycast, RFC 7526"),
+    entry("192.168.0.0/16", "Private-Use, RFC 1918"),
+    entry("192.175.48.0/24", "Direct Delegation AS112 Service, RFC 7534"),
+    entry("198.18.0.0/15", "Benchmarking, RFC 2544"),
+    entry("198.51.100.0/24", "Documentation (TEST-NET-2), RFC 5737"),
+    entry("203.0.113.0/24", "Documentation (TEST-NET-3), RFC 5737"),
+    entry("224.0.0.0/4", "Multicast, RFC 5771"),
+    entry("240.0.0.0/4", "Reserved and limited broadcast, RFC 1112, RFC 919"),
+    entry("::/128", "Unspecified Address, RFC 4291"),
+    entry("::1/128", "Loopback Address, RFC 4291"),
+    entry("64:ff9b:1::/48", "Local-Use IPv4/IPv6 Translation, RFC 8215"),
+    entry("100::/64", "Discard-Only Address Block, RFC 6666"),
+    entry("2001:db8::/32", "Documentation, RFC 3849"),
+    entry("3fff::/20", "Documentation, RFC 9637"),
+    entry("5f00::/16", "Segment Routing (SRv6) SIDs, RFC 9602"),
+    entry("fc00::/7", "Unique-Local, RFC 4193"),
+    entry("fe80::/10", "Link-Local Unicast, RFC 4291"),
+    entry("ff00::/8", "Multicast, RFC 4291"),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use ipnet::IpNet;
+
+    use super::*;
+
+    #[test]
+    fn every_built_in_prefix_is_a_canonical_network_listed_once() {
+        for table in [DEFAULT_INTERNAL, RESERVED] {
+            let mut seen = HashSet::new();
+            for entry in table {
+                let net: IpNet = entry.prefix.parse().unwrap();
+                assert_eq!(net, net.trunc(), "{}", entry.prefix);
+                assert!(seen.insert(net), "{} is listed twice", entry.prefix);
+            }
+        }
+    }
+
+    #[test]
+    fn the_destinations_that_the_source_rules_exclude_are_all_reserved() {
+        let excluded = "10.0.0.0/8 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.0.0/29 192.0.0.8/32 \
+            192.0.0.9/32 192.0.0.10/32 192.0.0.170/32 192.0.0.171/32 192.0.2.0/24 192.31.196.0/24 192.52.193.0/24 \
+            192.168.0.0/16 192.88.99.0/24 224.0.0.0/4 100.64.0.0/10 192.175.48.0/24 198.18.0.0/15 198.51.100.0/24 \
+            203.0.113.0/24 240.0.0.0/4 ::1/128 fe80::/10 ff00::/8";
+        for prefix in excluded.split_whitespace() {
+            assert!(RESERVED.iter().any(|entry| entry.prefix == prefix), "{prefix} is missing");
+        }
+    }
+}

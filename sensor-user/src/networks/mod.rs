@@ -1,0 +1,10 @@
+//! What is internal, what is reserved, what is exempt: prefixes with flags.
+//!
+//! Takes the configuration's lists and the built-in tables, gives the flattened set that the kernel's tries hold and
+//! that the host engine looks up.
+
+mod defaults;
+mod flatten;
+
+pub use defaults::{DEFAULT_INTERNAL, RESERVED};
+pub use flatten::PrefixSet;

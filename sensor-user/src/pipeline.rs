@@ -1,0 +1,183 @@
+//! The stages of the agent in a row, without kernel, clock or network: time is an argument.
+//!
+//! Takes records and slots as bytes, gives documents to the output.
+
+use log::warn;
+use sensor_common::slot::Slot;
+
+use crate::{
+    alert::{AlertBook, Context},
+    config::Config,
+    decode::{self, DecodeError},
+    flow::{Flow, Tracker, TrackerOptions},
+    kernel::{
+        counters::CounterValues,
+        interface::Interface,
+        ticks::{Moment, TickClock},
+    },
+    output::Output,
+    statistics::Statistics,
+    terms::Terms,
+};
+
+/// Conversations followed at a time.
+const FLOW_CAPACITY: usize = 1 << 18;
+
+/// All stages.
+pub struct Pipeline {
+    tracker: Tracker,
+    book: AlertBook,
+    terms: Terms,
+    output: Output,
+    hostname: String,
+    interfaces: Vec<(u32, String)>,
+    networks_defined: bool,
+    lost_records: u64,
+    undecodable: u64,
+    output_failing: bool,
+}
+
+impl Pipeline {
+    /// The stages of a configuration.
+    #[must_use]
+    pub fn new(config: &Config, clock: TickClock, terms: Terms, output: Output, interfaces: &[Interface]) -> Self {
+        let hostname = nix::unistd::gethostname()
+            .ok()
+            .and_then(|name| name.into_string().ok())
+            .unwrap_or_else(|| "unknown".to_owned());
+        Self {
+            tracker: Tracker::new(TrackerOptions {
+                services: config.services.clone(),
+                clock,
+                attempt_settle: config.detection.attempt_settle,
+                flow_idle: config.kernel.flow_idle,
+                capacity: FLOW_CAPACITY,
+            }),
+            book: AlertBook::new(config.services.clone(), config.exemptions.clone()),
+            terms,
+            output,
+            hostname,
+            interfaces: interfaces.iter().map(|one| (one.index, one.name.clone())).collect(),
+            networks_defined: !config.internal.is_empty(),
+            lost_records: 0,
+            undecodable: 0,
+            output_failing: false,
+        }
+    }
+
+    /// Takes a record off the ring.
+    pub fn record(&mut self, bytes: &[u8], now: Moment) {
+        match decode::record(bytes) {
+            Ok((kind, seen)) => {
+                let flow = self.tracker.observe(Some(kind), &seen, now).cloned();
+                self.look(flow, now);
+            }
+            Err(error) => self.refuse(&error),
+        }
+    }
+
+    /// Takes a slot that changed.
+    pub fn slot(&mut self, slot: &Slot, now: Moment) {
+        match decode::observation(slot) {
+            Ok(seen) => {
+                let flow = self.tracker.observe(None, &seen, now).cloned();
+                self.look(flow, now);
+            }
+            Err(error) => self.refuse(&error),
+        }
+    }
+
+    /// Time moved on: attempts become ripe, conversations end.
+    pub fn advance(&mut self, now: Moment) {
+        for flow in self.tracker.ripe(now.unix_nanos) {
+            self.look(Some(flow), now);
+        }
+        for flow in self.tracker.closed(now.unix_nanos) {
+            self.close(&flow, now);
+        }
+    }
+
+    /// The end of the run: every conversation is told as it stands.
+    pub fn finish(&mut self, now: Moment) {
+        for flow in self.tracker.drain() {
+            self.close(&flow, now);
+        }
+        self.write(now);
+    }
+
+    /// Writes the waiting documents, and then what they made known: a crash in between tells a destination twice, never
+    /// not at all.
+    pub fn write(&mut self, now: Moment) {
+        if let Err(error) = self.output.flush() {
+            if !self.output_failing {
+                warn!("the output does not take alerts ({error}); they wait in memory and are tried again");
+            }
+            self.output_failing = true;
+            return;
+        }
+        if std::mem::take(&mut self.output_failing) {
+            warn!("the output takes alerts again");
+        }
+        if let Err(error) = self.terms.commit(now.unix_nanos) {
+            warn!("known destinations are not saved yet: {error}");
+        }
+    }
+
+    /// Tells how many records the ring has lost so far.
+    pub const fn set_lost_records(&mut self, lost: u64) {
+        self.lost_records = lost;
+    }
+
+    /// Documents that the output did not take.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.output.waiting()
+    }
+
+    /// The numbers.
+    #[must_use]
+    pub fn statistics(&self, kernel: CounterValues) -> Statistics {
+        Statistics {
+            kernel,
+            flow_packets: self.tracker.accounted_packets(),
+            flows: self.tracker.len(),
+            untracked: self.tracker.untracked(),
+            undecodable: self.undecodable,
+            alerts: self.book.opened(),
+            exempted: self.book.exempted(),
+            written: self.output.written(),
+            waiting: self.output.waiting(),
+            dropped: self.output.dropped(),
+        }
+    }
+
+    fn look(&mut self, flow: Option<Flow>, now: Moment) {
+        let Some(flow) = flow else { return };
+        let context = context(&self.hostname, &self.interfaces, self.networks_defined, self.lost_records, now);
+        let documents = self.book.look(&flow, &mut self.terms, &context);
+        self.output.push(documents);
+    }
+
+    fn close(&mut self, flow: &Flow, now: Moment) {
+        let context = context(&self.hostname, &self.interfaces, self.networks_defined, self.lost_records, now);
+        let documents = self.book.close(flow, &mut self.terms, &context);
+        self.output.push(documents);
+    }
+
+    fn refuse(&mut self, error: &DecodeError) {
+        if self.undecodable == 0 {
+            warn!("the kernel program and this agent do not belong together: {error}");
+        }
+        self.undecodable += 1;
+    }
+}
+
+const fn context<'a>(
+    hostname: &'a str,
+    interfaces: &'a [(u32, String)],
+    networks_defined: bool,
+    lost_records: u64,
+    now: Moment,
+) -> Context<'a> {
+    Context { now: now.unix_nanos, hostname, interfaces, networks_defined, lost_records }
+}

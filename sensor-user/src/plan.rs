@@ -1,0 +1,112 @@
+//! From the configuration to what the kernel program is loaded with.
+
+use std::{
+    collections::hash_map::RandomState,
+    hash::{BuildHasher, Hasher},
+};
+
+use ipnet::IpNet;
+use sensor_common::{prefix::PrefixFlags, settings::Settings};
+
+use crate::{
+    config::Config,
+    kernel::{interface::Interface, object::LoadPlan, ticks::TickClock},
+    networks::{DEFAULT_INTERNAL, PrefixSet, RESERVED},
+};
+
+/// The flattened prefixes of a configuration.
+#[must_use]
+pub fn prefixes(config: &Config) -> PrefixSet {
+    let built_in = |prefix: &str, flags| prefix.parse().ok().map(|net: IpNet| (net, flags));
+    let reserved = RESERVED.iter().filter_map(|entry| built_in(entry.prefix, PrefixFlags::RESERVED));
+    let defaults = DEFAULT_INTERNAL.iter().filter(|_| config.default_networks);
+    let internal = defaults.filter_map(|entry| built_in(entry.prefix, PrefixFlags::INTERNAL));
+    let named = config.internal.iter().map(|net| (*net, PrefixFlags::INTERNAL));
+    let exempt = config.exemptions.iter().filter_map(|exemption| exemption.prefix());
+    PrefixSet::new(reserved.chain(internal).chain(named).chain(exempt))
+}
+
+/// What the kernel program is loaded with. The hash seed is new each time.
+#[must_use]
+pub fn load_plan(config: &Config, clock: TickClock) -> LoadPlan {
+    // RandomState is keyed from the system's randomness.
+    let random = || RandomState::new().build_hasher().finish();
+    LoadPlan {
+        settings: Settings {
+            seed: [random(), random()],
+            slots_per_cpu: config.kernel.flow_slots,
+            idle_ticks: clock.ticks_in(config.kernel.flow_idle),
+        },
+        services: config.services.bitmaps(),
+        prefixes: prefixes(config).iter().collect(),
+        ring_bytes: config.kernel.ring_bytes,
+        debug: config.kernel.debug,
+    }
+}
+
+/// What looks wrong with the networks, though it may be meant: one warning each.
+#[must_use]
+pub fn network_warnings(config: &Config, interfaces: &[Interface]) -> Vec<String> {
+    let prefixes = prefixes(config);
+    let mut warnings = Vec::new();
+    for interface in interfaces {
+        for network in &interface.networks {
+            if !prefixes.lookup(network.network()).contains(PrefixFlags::INTERNAL) {
+                warnings.push(format!(
+                    "interface {} is on {network}, which is not internal: what its machines do looks like the Internet's. \
+                     If it is yours, add it: --internal {network}, or networks.internal in the configuration",
+                    interface.name
+                ));
+            }
+        }
+    }
+    if config.internal.is_empty() {
+        warnings.push(
+            "no internal networks are configured beyond the private ranges: if your organisation has public addresses, \
+             traffic between them raises false alarms until they are listed under networks.internal"
+                .to_owned(),
+        );
+    }
+    if prefixes.iter().all(|(_, flags)| !flags.contains(PrefixFlags::INTERNAL)) {
+        warnings.push("nothing is internal, so nothing can cross the border: no alert will ever be raised".to_owned());
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interface(network: &str) -> Interface {
+        Interface { name: "lan0".into(), index: 2, networks: vec![network.parse().unwrap()] }
+    }
+
+    #[test]
+    fn an_interface_outside_the_internal_networks_is_warned_about() {
+        let config = Config { internal: vec!["198.51.100.0/24".parse().unwrap()], ..Config::default() };
+        assert!(network_warnings(&config, &[interface("10.0.0.0/24")]).is_empty());
+        assert!(network_warnings(&config, &[interface("198.51.100.0/25")]).is_empty());
+        let warnings = network_warnings(&config, &[interface("8.8.4.0/24")]);
+        assert!(warnings[0].contains("lan0") && warnings[0].contains("--internal 8.8.4.0/24"), "{warnings:?}");
+    }
+
+    #[test]
+    fn undefined_networks_are_warned_about() {
+        assert!(network_warnings(&Config::default(), &[])[0].contains("networks.internal"));
+        let nothing = Config { default_networks: false, ..Config::default() };
+        assert!(network_warnings(&nothing, &[]).iter().any(|warning| warning.contains("nothing is internal")));
+    }
+
+    #[test]
+    fn private_space_is_reserved_even_when_it_is_not_internal() {
+        let config = Config { default_networks: false, ..Config::default() };
+        let flags = prefixes(&config).lookup("10.0.0.1".parse().unwrap());
+        assert_eq!(flags, PrefixFlags::RESERVED);
+    }
+
+    #[test]
+    fn a_network_of_ours_inside_reserved_space_is_internal() {
+        let config = Config { internal: vec!["100.64.0.0/10".parse().unwrap()], ..Config::default() };
+        assert!(prefixes(&config).lookup("100.64.1.1".parse().unwrap()).contains(PrefixFlags::INTERNAL));
+    }
+}

@@ -1,0 +1,122 @@
+//! The statistics line: what was seen and what became of it, in numbers that add up.
+
+use std::fmt;
+
+use sensor_common::counter::Counter;
+
+use crate::kernel::counters::CounterValues;
+
+/// Everything that was counted, at one moment.
+#[derive(Clone, Debug)]
+pub struct Statistics {
+    /// The kernel's counters.
+    pub kernel: CounterValues,
+    /// Packets that the agent accounted to flows.
+    pub flow_packets: i64,
+    /// Conversations held now.
+    pub flows: usize,
+    /// Observations for which the agent's table had no room.
+    pub untracked: u64,
+    /// Records that could not be decoded.
+    pub undecodable: u64,
+    /// Alerts opened.
+    pub alerts: u64,
+    /// Flows that the agent found exempt.
+    pub exempted: u64,
+    /// Documents written.
+    pub written: u64,
+    /// Documents waiting for the output.
+    pub waiting: usize,
+    /// Documents given up.
+    pub dropped: u64,
+}
+
+impl Statistics {
+    /// Whether every watched packet has exactly one outcome. Only a reading taken while packets pass may be a few apart.
+    #[must_use]
+    pub fn adds_up(&self) -> bool {
+        self.kernel.get(Counter::Seen) == self.kernel.sum(Counter::OUTCOMES)
+    }
+}
+
+impl fmt::Display for Statistics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kernel = &self.kernel;
+        write!(f, "statistics: packets seen={} =", kernel.get(Counter::Seen))?;
+        for (index, counter) in Counter::OUTCOMES.iter().enumerate() {
+            let plus = if index == 0 { "" } else { " +" };
+            write!(f, "{plus} {}={}", counter.name(), kernel.get(*counter))?;
+        }
+        write!(f, "; kept={} accounted={}", kernel.get(Counter::Kept), self.flow_packets)?;
+        f.write_str("; unjudged")?;
+        for counter in Counter::UNJUDGED {
+            write!(f, " {}={}", counter.name(), kernel.get(*counter))?;
+        }
+        write!(
+            f,
+            "; records sent={} lost={}",
+            kernel.get(Counter::RecordsSent),
+            kernel.sum(Counter::LOST_RECORDS)
+        )?;
+        for counter in Counter::LOST_RECORDS {
+            if kernel.get(*counter) > 0 {
+                write!(f, " {}={}", counter.name(), kernel.get(*counter))?;
+            }
+        }
+        write!(f, " lost_packets={} undecodable={}", kernel.get(Counter::LostPackets), self.undecodable)?;
+        write!(
+            f,
+            "; flows open={} evicted={} untracked={} exempt={}",
+            self.flows,
+            kernel.get(Counter::Evicted),
+            self.untracked,
+            self.exempted
+        )?;
+        write!(
+            f,
+            "; alerts opened={} written={} waiting={} dropped={}",
+            self.alerts, self.written, self.waiting, self.dropped
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statistics(values: impl Fn(Counter) -> u64) -> Statistics {
+        Statistics {
+            kernel: CounterValues::of(values),
+            flow_packets: 5,
+            flows: 1,
+            untracked: 0,
+            undecodable: 0,
+            alerts: 1,
+            exempted: 0,
+            written: 3,
+            waiting: 0,
+            dropped: 0,
+        }
+    }
+
+    #[test]
+    fn the_line_names_every_outcome_and_their_sum() {
+        let all = statistics(|counter| match counter {
+            Counter::Seen => 7,
+            Counter::Kept => 5,
+            Counter::Lateral => 2,
+            _ => 0,
+        });
+        assert!(all.adds_up());
+        let line = all.to_string();
+        assert!(line.contains("seen=7 = kept=5 + lateral=2 + reserved=0"), "{line}");
+        for counter in Counter::OUTCOMES.iter().chain(Counter::UNJUDGED) {
+            assert!(line.contains(counter.name()), "{} is missing", counter.name());
+        }
+    }
+
+    #[test]
+    fn a_packet_without_an_outcome_is_noticed() {
+        assert!(!statistics(|counter| u64::from(counter == Counter::Seen)).adds_up());
+    }
+}
