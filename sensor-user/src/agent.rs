@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
 use log::{info, warn};
 use sensor_common::counter::Counter;
@@ -18,11 +17,9 @@ use crate::{
     config::Config,
     kernel::{
         attach::Attached,
-        counters::KernelCounters,
         interface::Interface,
         object::KernelProgram,
         privileges, readiness,
-        slots::SlotReader,
         ticks::{Moment, TickClock},
     },
     output::Output,
@@ -45,7 +42,7 @@ pub async fn run(config: Config) -> Result<()> {
     let mut sensor = Sensor::start(config)?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let records = readiness::of_ring(&sensor.records).context("cannot wait for the record ring")?;
+    let records = readiness::of_ring(&sensor.kernel.records).context("cannot wait for the record ring")?;
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut statistics = interval(Duration::from_secs(sensor.statistics_interval));
@@ -70,9 +67,7 @@ pub async fn run(config: Config) -> Result<()> {
 /// Everything that runs.
 struct Sensor {
     attached: Vec<Attached>,
-    records: RingBuf<MapData>,
-    slots: SlotReader,
-    counters: KernelCounters,
+    kernel: KernelProgram,
     swept: Vec<u64>,
     kernel_log: Option<EbpfLogger<&'static dyn log::Log>>,
     pipeline: Pipeline,
@@ -123,13 +118,10 @@ impl Sensor {
             config.kernel.ring_bytes / 1024
         );
         let pipeline = Pipeline::new(&config, clock, terms, output, &interfaces);
-        let KernelProgram { ebpf: _, records, slots, counters } = kernel;
-        let swept = vec![0; slots.cpus()];
+        let swept = vec![0; kernel.slots.cpus()];
         Ok(Self {
             attached,
-            records,
-            slots,
-            counters,
+            kernel,
             swept,
             kernel_log,
             pipeline,
@@ -147,7 +139,7 @@ impl Sensor {
         let now = self.now()?;
         let mut taken = 0;
         while taken < most
-            && let Some(record) = self.records.next()
+            && let Some(record) = self.kernel.records.next()
         {
             self.pipeline.record(&record, now);
             taken += 1;
@@ -162,13 +154,13 @@ impl Sensor {
         // What is in the ring is older than what is in the slots.
         while self.drain(BATCH)? == BATCH {}
         let now = self.now()?;
-        let counters = self.counters.read().context("cannot read the kernel's counters")?;
-        for cpu in 0..self.slots.cpus() {
+        let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
+        for cpu in 0..self.kernel.slots.cpus() {
             let kept = counters.kept_by_cpu().get(cpu).copied().unwrap_or_default();
             if self.swept[cpu] != kept {
                 self.swept[cpu] = kept;
                 let pipeline = &mut self.pipeline;
-                self.slots.sweep(cpu, |slot| pipeline.slot(slot, now));
+                self.kernel.slots.sweep(cpu, |slot| pipeline.slot(slot, now));
             }
         }
         self.pipeline.set_lost_records(counters.sum(Counter::LOST_RECORDS));
@@ -181,7 +173,7 @@ impl Sensor {
     }
 
     fn report(&self) -> Result<()> {
-        let counters = self.counters.read().context("cannot read the kernel's counters")?;
+        let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
         info!("{}", self.pipeline.statistics(counters));
         Ok(())
     }
