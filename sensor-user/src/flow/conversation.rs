@@ -7,6 +7,9 @@ use sensor_common::slot::{RecordKind, Side, TCP, mark, tcp};
 use super::evidence::{Evidence, Seen};
 use crate::decode::{Counts, Observation};
 
+/// Longest kernel tick (100 Hz), nanoseconds.
+const TICK_SLACK: i128 = 10_000_000;
+
 /// What identifies a conversation, whatever interfaces it passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Conversation {
@@ -121,7 +124,7 @@ impl Flow {
     ) -> i64 {
         let before = self.accounted();
         self.marks |= seen.marks & !(mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN);
-        if times.0 <= self.first || self.tallies.is_empty() || seen.marks & mark::OPENED_BY_SYN != 0 {
+        if times.0 < self.first || self.tallies.is_empty() || seen.marks & mark::OPENED_BY_SYN != 0 {
             // The earliest packet, or better a SYN, tells who opened.
             if self.marks & mark::OPENED_BY_SYN == 0 {
                 self.marks &= !mark::FIRST_FROM_LOCAL;
@@ -131,7 +134,10 @@ impl Flow {
         for side in 0..2 {
             self.tcp_flags[side] |= seen.tcp_flags[side];
         }
-        self.first = self.first.min(times.0);
+        // The same tick reads a little differently each time: only what is clearly earlier moves the start.
+        if times.0 + TICK_SLACK < self.first {
+            self.first = times.0;
+        }
         self.last = self.last.max(times.1);
         self.vlan = self.vlan.or(seen.vlan);
         self.tally(seen.key.ifindex).count(kind, seen);
