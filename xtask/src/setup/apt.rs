@@ -15,7 +15,9 @@ pub(super) fn install(packages: &[&str], privilege: Privilege) -> anyhow::Result
     let mut command = privilege
         .command("/bin/sh")
         .context("no right to install packages here")?;
-    println!("services in these packages are not started, and not enabled where the package is new here");
+    if packages.contains(&"samba") {
+        println!("samba's services are not started, and are disabled afterwards where samba is new here");
+    }
     // Announced by its effect: the words of the script itself would tell nobody anything.
     println!("installing Debian packages: {}", packages.join(" "));
     command

@@ -11,28 +11,31 @@ is_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
-# policy-rc.d is Debian's switch for starting services during installation. One that is there is somebody's wish.
-if [ ! -e "$guard" ] || grep -qsxF "$guard_mark" "$guard"; then
-    trap 'rm -f "$guard"' EXIT
-    trap 'exit 130' INT
-    trap 'exit 143' TERM HUP
-    printf '#!/bin/sh\n%s\nexit 101\n' "$guard_mark" >"$guard"
-    chmod 755 "$guard"
-fi
-
-samba_is_new=yes
-is_installed samba && samba_is_new=no
-
-apt-get update -qq || echo 'apt-get update failed; trying with the package lists that are here'
-apt-get install -y -qq --no-install-recommends --no-remove -o Dpkg::Use-Pty=0 "$@"
-
-if [ "$samba_is_new" = yes ] && is_installed samba && command -v systemctl >/dev/null; then
+disable_new_services() {
+    [ "$samba_was_there" = no ] && is_installed samba && command -v systemctl >/dev/null || return 0
     for service in $services; do
-        if [ -n "$(systemctl list-unit-files --no-legend "$service.service" 2>/dev/null || true)" ] ||
-            [ -e "/lib/systemd/system/$service.service" ]; then
+        if [ -e "/lib/systemd/system/$service.service" ]; then
             echo "disabling the service $service, which came with samba"
             systemctl disable --quiet "$service.service" ||
                 echo "could not disable $service; by hand: systemctl disable $service"
         fi
     done
+}
+
+samba_was_there=no
+is_installed samba && samba_was_there=yes
+
+# Also when interrupted: half an installation must not leave services that start at the next boot.
+trap disable_new_services EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# policy-rc.d is Debian's switch for starting services during installation. One that is there is somebody's wish.
+if [ ! -e "$guard" ] || grep -qsxF "$guard_mark" "$guard"; then
+    trap 'disable_new_services; rm -f "$guard"' EXIT
+    printf '#!/bin/sh\n%s\nexit 101\n' "$guard_mark" >"$guard"
+    chmod 755 "$guard"
 fi
+
+apt-get update -qq || echo 'apt-get update failed; trying with the package lists that are here'
+apt-get install -y -qq --no-install-recommends --no-remove -o Dpkg::Use-Pty=0 "$@"
