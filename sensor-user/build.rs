@@ -52,12 +52,14 @@ fn embed() -> Result<PathBuf, Box<dyn Error>> {
     Ok(copy_into(&out_dir, &object)?)
 }
 
-/// One folder for all profiles of the agent, so that the kernel program is compiled once: in the target folder, which
-/// cargo marks with a `CACHEDIR.TAG`.
+/// One folder for all profiles of the agent, so that the kernel program is compiled once: beside the folders of the
+/// profiles, in `<target folder>[/<triple>]/<profile>/build/<package>/out`. Any other place would do, only slower.
 fn kernel_target_dir(out_dir: &Path) -> PathBuf {
+    let triple = env::var_os("TARGET");
     let target_dir = out_dir
         .ancestors()
-        .find(|folder| folder.join("CACHEDIR.TAG").is_file());
+        .skip(4)
+        .find(|folder| folder.file_name() != triple.as_deref());
     target_dir.unwrap_or(out_dir).join("kernel")
 }
 
