@@ -185,7 +185,11 @@ fn ipv6<B: Bytes + ?Sized>(frame: &B, network: usize, vlan: u16) -> Result<Ports
         transport_at,
         source,
         destination,
-        ip_len: if payload_len == 0 { 0 } else { payload_len + IPV6_LEN as u32 },
+        ip_len: if payload_len == 0 {
+            0
+        } else {
+            payload_len + IPV6_LEN as u32
+        },
     })
 }
 
@@ -271,5 +275,9 @@ pub fn segment<B: Bytes + ?Sized>(frame: &B, ports: &Ports, ip_len: u32) -> Opti
     };
     let payload_at = ports.transport_at + header_len;
     let before = (payload_at - ports.network) as u32;
-    Some(Segment { tcp_flags, payload_at, payload_len: ip_len.saturating_sub(before) })
+    Some(Segment {
+        tcp_flags,
+        payload_at,
+        payload_len: ip_len.saturating_sub(before),
+    })
 }

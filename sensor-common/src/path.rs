@@ -84,7 +84,11 @@ pub fn watch<E: Environment, B: Bytes + ?Sized>(env: &mut E, frame: &B, arrival:
     env.count(Counter::Seen, 1);
     let outcome = judge(env, frame, &ports, server, &arrival);
     env.count(outcome, 1);
-    if outcome as u32 == Counter::Kept as u32 { Verdict::Kept } else { Verdict::Passed(outcome) }
+    if outcome as u32 == Counter::Kept as u32 {
+        Verdict::Kept
+    } else {
+        Verdict::Passed(outcome)
+    }
 }
 
 #[inline(always)]
@@ -116,7 +120,11 @@ fn judge<E: Environment, B: Bytes + ?Sized>(
         Ok(side) => side,
         Err(reason) => return reason,
     };
-    let ip_len = if ports.ip_len == 0 { arrival.frame_len - ports.network as u32 } else { ports.ip_len };
+    let ip_len = if ports.ip_len == 0 {
+        arrival.frame_len - ports.network as u32
+    } else {
+        ports.ip_len
+    };
     let Some(segment) = headers::segment(frame, ports, ip_len) else {
         return Counter::ShortTransport;
     };
@@ -246,4 +254,3 @@ fn smb_mark<B: Bytes + ?Sized>(frame: &B, payload_at: usize, side: Side) -> u16 
         Side::Remote => mark::SMB_FROM_REMOTE,
     }
 }
-

@@ -16,8 +16,11 @@ pub struct Settings {
 
 impl Settings {
     /// Settings before the agent has written its own.
-    pub const DEFAULT: Self =
-        Self { seed: [0x9E37_79B9_7F4A_7C15, 0xC2B2_AE3D_27D4_EB4F], slots_per_cpu: 1, idle_ticks: u32::MAX };
+    pub const DEFAULT: Self = Self {
+        seed: [0x9E37_79B9_7F4A_7C15, 0xC2B2_AE3D_27D4_EB4F],
+        slots_per_cpu: 1,
+        idle_ticks: u32::MAX,
+    };
 }
 
 /// Words in the bitmap of one transport.
@@ -35,7 +38,10 @@ pub struct Services {
 
 impl Services {
     /// No port at all.
-    pub const NONE: Self = Self { tcp: [0; PORT_WORDS], udp: [0; PORT_WORDS] };
+    pub const NONE: Self = Self {
+        tcp: [0; PORT_WORDS],
+        udp: [0; PORT_WORDS],
+    };
 
     /// Watches TCP `port` (host order).
     pub const fn watch_tcp(&mut self, port: u16) {

@@ -45,7 +45,10 @@ impl<'a> SocketBuffer<'a> {
     /// The packet of a TC hook.
     #[inline(always)]
     pub(crate) fn new(context: &'a TcContext) -> Self {
-        Self { linear: Linear::new(context.data(), context.data_end()), context }
+        Self {
+            linear: Linear::new(context.data(), context.data_end()),
+            context,
+        }
     }
 }
 
@@ -69,7 +72,11 @@ impl Bytes for SocketBuffer<'_> {
                 value.as_mut_ptr().cast(),
                 size_of::<T>() as u32,
             );
-            if status == 0 { Some(value.assume_init()) } else { None }
+            if status == 0 {
+                Some(value.assume_init())
+            } else {
+                None
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use sensor_common::{
     headers::VLAN_PRESENT,
-    path::{Arrival, Verdict, watch},
+    path::{Arrival, Environment as _, Verdict, watch},
     slot::Hook,
 };
 
@@ -30,7 +30,13 @@ pub(crate) fn smb_xdp_in(context: XdpContext) -> u32 {
     };
     let verdict = watch(&mut Kernel, &Linear::new(start, end), arrival);
     if verdict != Verdict::Foreign {
-        debug!(&context, "xdp in: ifindex {} length {} kept {}", arrival.ifindex, arrival.frame_len, kept(verdict));
+        debug!(
+            &context,
+            "xdp in: ifindex {} length {} kept {}",
+            arrival.ifindex,
+            arrival.frame_len,
+            kept(verdict)
+        );
     }
     xdp_action::XDP_PASS
 }
@@ -47,15 +53,36 @@ pub(crate) fn smb_tc_out(context: TcContext) -> i32 {
     socket_buffer(&context, Hook::TcEgress)
 }
 
+/// Attached to nothing: the agent runs it by hand to read the clock that slots are stamped with.
+#[xdp]
+pub(crate) fn smb_clock(_context: XdpContext) -> u32 {
+    Kernel.now()
+}
+
 #[inline(always)]
 fn socket_buffer(context: &TcContext, hook: Hook) -> i32 {
     // SAFETY: the context is valid for the length of the call.
     let skb = unsafe { &*context.skb.skb };
-    let vlan = if skb.vlan_present != 0 { (skb.vlan_tci as u16 & 0x0FFF) | VLAN_PRESENT } else { 0 };
-    let arrival = Arrival { hook, ifindex: skb.ifindex, frame_len: context.len(), vlan };
+    let vlan = if skb.vlan_present != 0 {
+        (skb.vlan_tci as u16 & 0x0FFF) | VLAN_PRESENT
+    } else {
+        0
+    };
+    let arrival = Arrival {
+        hook,
+        ifindex: skb.ifindex,
+        frame_len: context.len(),
+        vlan,
+    };
     let verdict = watch(&mut Kernel, &SocketBuffer::new(context), arrival);
     if verdict != Verdict::Foreign {
-        debug!(context, "tc: ifindex {} length {} kept {}", arrival.ifindex, arrival.frame_len, kept(verdict));
+        debug!(
+            context,
+            "tc: ifindex {} length {} kept {}",
+            arrival.ifindex,
+            arrival.frame_len,
+            kept(verdict)
+        );
     }
     // Unspecified: the next program or filter decides as if this one were not there.
     TC_ACT_UNSPEC

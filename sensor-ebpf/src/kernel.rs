@@ -74,14 +74,24 @@ impl Environment for Kernel {
 
     #[inline(always)]
     fn emit(&mut self, kind: RecordKind, slot: &Slot) -> bool {
-        let line = FlowLine { kind: kind as u8, ..slot.line };
+        let line = FlowLine {
+            kind: kind as u8,
+            ..slot.line
+        };
         if line.family == 4 {
-            let Some(mut record) = RECORDS.reserve::<FlowLine>(0) else { return false };
+            let Some(mut record) = RECORDS.reserve::<FlowLine>(0) else {
+                return false;
+            };
             record.write(line);
             record.submit(0);
         } else {
-            let Some(mut record) = RECORDS.reserve::<Slot>(0) else { return false };
-            record.write(Slot { line, wide: slot.wide });
+            let Some(mut record) = RECORDS.reserve::<Slot>(0) else {
+                return false;
+            };
+            record.write(Slot {
+                line,
+                wide: slot.wide,
+            });
             record.submit(0);
         }
         true

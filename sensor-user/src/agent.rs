@@ -83,20 +83,30 @@ impl Sensor {
                 Interface::names().join(", ")
             );
         }
-        let interfaces: Vec<Interface> =
-            config.interfaces.iter().map(|name| Interface::named(name)).collect::<Result<_, _>>()?;
+        let interfaces: Vec<Interface> = config
+            .interfaces
+            .iter()
+            .map(|name| Interface::named(name))
+            .collect::<Result<_, _>>()?;
         let missing = privileges::missing();
         if !missing.is_empty() {
-            let names: Vec<_> =
-                missing.iter().map(|needed| format!("{} (to {})", needed.capability, needed.purpose)).collect();
+            let names: Vec<_> = missing
+                .iter()
+                .map(|needed| format!("{} (to {})", needed.capability, needed.purpose))
+                .collect();
             bail!("missing privileges: {}; {}", names.join(", "), privileges::FIX);
         }
         let clock = TickClock::of_this_kernel().context("cannot read the kernel's tick length")?;
         let now = clock.now().context("cannot read the clock")?;
-        let terms = Terms::open(&config.state_dir, config.detection.rare_window_days, now.unix_nanos)?;
+        let terms = Terms::open(
+            &config.state_dir,
+            config.detection.rare_window_days,
+            now.unix_nanos,
+        )?;
         let output = Output::open(config.output.as_deref())?;
 
         let mut kernel = KernelProgram::load(&plan::load_plan(&config, clock))?;
+        let clock = clock.set_by(kernel.ticks()?).context("cannot read the clock")?;
         let kernel_log = if config.kernel.debug {
             Some(EbpfLogger::init(kernel.ebpf()).context("cannot read the kernel program's log")?)
         } else {
@@ -108,7 +118,10 @@ impl Sensor {
         let mut attached = Vec::new();
         for interface in interfaces.clone() {
             let one = Attached::new(&mut kernel, interface, config.kernel.ingress, config.kernel.tc)?;
-            info!("watching {}: incoming by {}, outgoing by {}", one.interface.name, one.ingress, one.egress);
+            info!(
+                "watching {}: incoming by {}, outgoing by {}",
+                one.interface.name, one.ingress, one.egress
+            );
             attached.push(one);
         }
         info!(
@@ -154,7 +167,11 @@ impl Sensor {
         // What is in the ring is older than what is in the slots.
         while self.drain(BATCH)? == BATCH {}
         let now = self.now()?;
-        let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
+        let counters = self
+            .kernel
+            .counters
+            .read()
+            .context("cannot read the kernel's counters")?;
         for cpu in 0..self.kernel.slots.cpus() {
             let kept = counters.kept_by_cpu().get(cpu).copied().unwrap_or_default();
             if self.swept[cpu] != kept {
@@ -163,7 +180,8 @@ impl Sensor {
                 self.kernel.slots.sweep(cpu, |slot| pipeline.slot(slot, now));
             }
         }
-        self.pipeline.set_lost_records(counters.sum(Counter::LOST_RECORDS));
+        self.pipeline
+            .set_lost_records(counters.sum(Counter::LOST_RECORDS));
         self.pipeline.advance(now);
         self.pipeline.write(now);
         if let Some(kernel_log) = &mut self.kernel_log {
@@ -173,7 +191,11 @@ impl Sensor {
     }
 
     fn report(&self) -> Result<()> {
-        let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
+        let counters = self
+            .kernel
+            .counters
+            .read()
+            .context("cannot read the kernel's counters")?;
         info!("{}", self.pipeline.statistics(counters));
         Ok(())
     }

@@ -47,7 +47,11 @@ pub fn run(interfaces: &[String], config: Option<&Path>) -> Result<ExitCode> {
         writeln!(out, "{state:<8}{what:<14}{text}")?;
     }
     let fine = lines.iter().all(|(_, line)| !matches!(line, Line::Missing(_)));
-    Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if fine {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn lines(interfaces: &[String], path: Option<&Path>) -> Vec<(String, Line)> {
@@ -60,7 +64,10 @@ fn lines(interfaces: &[String], path: Option<&Path>) -> Vec<(String, Line)> {
     let config = match Config::load(path, &Overrides::default()) {
         Ok(config) => {
             if let Some(path) = path {
-                lines.push(("config".to_owned(), Line::Ok(format!("{} is valid", path.display()))));
+                lines.push((
+                    "config".to_owned(),
+                    Line::Ok(format!("{} is valid", path.display())),
+                ));
             }
             config
         }
@@ -71,17 +78,26 @@ fn lines(interfaces: &[String], path: Option<&Path>) -> Vec<(String, Line)> {
     };
     let (program, loaded) = program(&config);
     lines.push(("program".to_owned(), program));
-    let named = if interfaces.is_empty() { &config.interfaces } else { interfaces };
+    let named = if interfaces.is_empty() {
+        &config.interfaces
+    } else {
+        interfaces
+    };
     if named.is_empty() {
         let names = Interface::names().join(", ");
-        lines.push(("interfaces".to_owned(), Line::Ok(format!("{names}; name one with --iface to try it"))));
+        lines.push((
+            "interfaces".to_owned(),
+            Line::Ok(format!("{names}; name one with --iface to try it")),
+        ));
     }
     let mut known = Vec::new();
     let mut loaded = loaded;
     for name in named {
         let line = match (Interface::named(name), &mut loaded) {
             (Err(error), _) => Line::Missing(error.to_string()),
-            (Ok(_), None) => Line::Missing("cannot be tried: the kernel program is not loaded (see above)".to_owned()),
+            (Ok(_), None) => {
+                Line::Missing("cannot be tried: the kernel program is not loaded (see above)".to_owned())
+            }
             (Ok(interface), Some(kernel)) => {
                 known.push(interface.clone());
                 tried(kernel, interface, &config)
@@ -100,7 +116,9 @@ fn kernel() -> Line {
         return Line::Missing("the kernel does not tell its version".to_owned());
     };
     let release = uname.release().to_string_lossy().into_owned();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map_while(|part| part.parse::<u32>().ok());
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     judge_kernel(&release, version)
 }
@@ -109,7 +127,9 @@ fn judge_kernel(release: &str, version: (u32, u32)) -> Line {
     if version < (5, 10) {
         Line::Missing(format!("Linux {release}; 5.10 or newer is needed"))
     } else if version < (6, 6) {
-        Line::Limited(format!("Linux {release}: no TCX before 6.6, so a clsact filter is used; a killed agent leaves it behind until its next start"))
+        Line::Limited(format!(
+            "Linux {release}: no TCX before 6.6, so a clsact filter is used; a killed agent leaves it behind until its next start"
+        ))
     } else {
         Line::Ok(format!("Linux {release}"))
     }
@@ -118,7 +138,9 @@ fn judge_kernel(release: &str, version: (u32, u32)) -> Line {
 fn jit() -> Line {
     match std::fs::read_to_string("/proc/sys/net/core/bpf_jit_enable") {
         Ok(value) if value.trim() != "0" => Line::Ok("BPF programs are compiled".to_owned()),
-        Ok(_) => Line::Limited("BPF programs are interpreted, many times slower: sysctl net.core.bpf_jit_enable=1".to_owned()),
+        Ok(_) => Line::Limited(
+            "BPF programs are interpreted, many times slower: sysctl net.core.bpf_jit_enable=1".to_owned(),
+        ),
         Err(error) => Line::Limited(format!("cannot tell whether BPF programs are compiled: {error}")),
     }
 }
@@ -127,31 +149,51 @@ fn btf() -> Line {
     if Path::new("/sys/kernel/btf/vmlinux").exists() {
         Line::Ok("the kernel describes its types".to_owned())
     } else {
-        Line::Limited("no /sys/kernel/btf/vmlinux: names are missing in kernel diagnostics; nothing else is lost".to_owned())
+        Line::Limited(
+            "no /sys/kernel/btf/vmlinux: names are missing in kernel diagnostics; nothing else is lost"
+                .to_owned(),
+        )
     }
 }
 
 fn held_privileges() -> Line {
     let missing = privileges::missing();
     if missing.is_empty() {
-        let names: Vec<_> = privileges::NEEDED.iter().map(|needed| needed.capability.to_string()).collect();
+        let names: Vec<_> = privileges::NEEDED
+            .iter()
+            .map(|needed| needed.capability.to_string())
+            .collect();
         return Line::Ok(names.join(", "));
     }
-    let names: Vec<_> = missing.iter().map(|needed| format!("{} (to {})", needed.capability, needed.purpose)).collect();
+    let names: Vec<_> = missing
+        .iter()
+        .map(|needed| format!("{} (to {})", needed.capability, needed.purpose))
+        .collect();
     Line::Missing(format!("{}; {}", names.join(", "), privileges::FIX))
 }
 
 fn program(config: &Config) -> (Line, Option<KernelProgram>) {
     if !privileges::missing().is_empty() {
-        return (Line::Missing("cannot be tried without the privileges above".to_owned()), None);
+        return (
+            Line::Missing("cannot be tried without the privileges above".to_owned()),
+            None,
+        );
     }
     let clock = match TickClock::of_this_kernel() {
         Ok(clock) => clock,
-        Err(error) => return (Line::Missing(format!("the kernel has no coarse clock: {error}")), None),
+        Err(error) => {
+            return (
+                Line::Missing(format!("the kernel has no coarse clock: {error}")),
+                None,
+            );
+        }
     };
     match KernelProgram::load(&plan::load_plan(config, clock)) {
         Ok(kernel) => {
-            let text = format!("accepted by the verifier; {} KiB of flow slots", kernel.slots.bytes() / 1024);
+            let text = format!(
+                "accepted by the verifier; {} KiB of flow slots",
+                kernel.slots.bytes() / 1024
+            );
             (Line::Ok(text), Some(kernel))
         }
         Err(error) => (Line::Missing(error.to_string()), None),
@@ -162,10 +204,15 @@ fn program(config: &Config) -> (Line, Option<KernelProgram>) {
 fn tried(kernel: &mut KernelProgram, interface: Interface, config: &Config) -> Line {
     match Attached::new(kernel, interface, config.kernel.ingress, config.kernel.tc) {
         Ok(attached) => {
-            let text = format!("incoming by {}, outgoing by {} (tried)", attached.ingress, attached.egress);
+            let text = format!(
+                "incoming by {}, outgoing by {} (tried)",
+                attached.ingress, attached.egress
+            );
             match (attached.ingress, attached.egress) {
                 (Ingress::XdpNative, TcMode::Tcx) => Line::Ok(text),
-                (Ingress::XdpNative, TcMode::Clsact) => Line::Limited(format!("{text}: the filter outlives a killed agent")),
+                (Ingress::XdpNative, TcMode::Clsact) => {
+                    Line::Limited(format!("{text}: the filter outlives a killed agent"))
+                }
                 _ => Line::Limited(format!("{text}: each packet costs more than with native XDP")),
             }
         }
@@ -188,6 +235,9 @@ mod tests {
     fn a_missing_interface_is_a_line_that_names_it() {
         let lines = lines(&["nope".to_owned()], None);
         let (_, line) = lines.iter().find(|(what, _)| what == "nope").unwrap();
-        assert!(matches!(line, Line::Missing(text) if text.contains("nope")), "{line:?}");
+        assert!(
+            matches!(line, Line::Missing(text) if text.contains("nope")),
+            "{line:?}"
+        );
     }
 }

@@ -5,15 +5,16 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use sensor_user::{
-    agent,
-    check,
+    agent, check,
     cli::{Cli, Command, RunArgs},
     config::Config,
 };
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).format_target(false).init();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"))
+        .format_target(false)
+        .init();
     let result = match cli.command {
         Command::Run(args) => run(&args),
         Command::Check(args) => check::run(&args.interfaces, args.config.as_deref()),

@@ -28,7 +28,7 @@ enum Task {
     /// Build the release agent, attach it to interfaces and show alerts until Ctrl-C
     BuildAndLoad(build_and_load::Arguments),
     /// Watch the sensor detect real SMB sessions between throw-away network namespaces
-    Demo,
+    Demo(demo::Arguments),
     /// Run every test and count what passed, failed and was skipped
     Test,
     /// Lint the kernel program with the clippy of the compiler that compiles it
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Setup(arguments) => setup::run(&arguments),
         Task::BuildAndLoad(arguments) => build_and_load::run(&arguments),
-        Task::Demo => demo::run(),
+        Task::Demo(arguments) => demo::run(&arguments),
         Task::Test => test::run(),
         Task::LintKernel => lint_kernel::run(),
     };

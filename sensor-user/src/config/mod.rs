@@ -109,7 +109,10 @@ impl Default for Config {
                 ring_bytes: 4 << 20,
                 debug: false,
             },
-            detection: DetectionOptions { rare_window_days: 7, attempt_settle: 3 },
+            detection: DetectionOptions {
+                rare_window_days: 7,
+                attempt_settle: 3,
+            },
         }
     }
 }
@@ -122,9 +125,14 @@ impl Config {
     pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
         let mut config = match path {
             Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-                file::parse(&text).map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })?
+                let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+                    path: path.to_owned(),
+                    source,
+                })?;
+                file::parse(&text).map_err(|problems| ConfigError::Invalid {
+                    path: path.to_owned(),
+                    problems,
+                })?
             }
             None => Self::default(),
         };
@@ -162,7 +170,11 @@ mod tests {
     fn the_command_line_beats_the_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sensor.toml");
-        std::fs::write(&path, "interfaces = [\"a\"]\noutput = \"/tmp/x\"\n[networks]\ninternal = [\"9.0.0.0/8\"]\n").unwrap();
+        std::fs::write(
+            &path,
+            "interfaces = [\"a\"]\noutput = \"/tmp/x\"\n[networks]\ninternal = [\"9.0.0.0/8\"]\n",
+        )
+        .unwrap();
         let overrides = Overrides {
             interfaces: vec!["b".into()],
             internal: vec!["11.0.0.0/8".parse().unwrap()],

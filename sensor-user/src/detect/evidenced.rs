@@ -5,7 +5,8 @@
 use super::{Direction, Sight};
 use crate::{
     attack::{
-        EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL, EXPLOIT_PUBLIC_FACING_APPLICATION, EXTERNAL_REMOTE_SERVICES, Technique,
+        EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL, EXPLOIT_PUBLIC_FACING_APPLICATION, EXTERNAL_REMOTE_SERVICES,
+        Technique,
     },
     config::Service,
     flow::Evidence,

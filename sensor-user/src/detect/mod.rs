@@ -67,7 +67,13 @@ impl<'a> Sight<'a> {
             Side::Remote => Direction::Inbound,
         };
         let service = services.service(flow.ends.transport, server.port())?;
-        Some(Self { flow, direction, service, client, server })
+        Some(Self {
+            flow,
+            direction,
+            service,
+            client,
+            server,
+        })
     }
 }
 
@@ -122,7 +128,11 @@ pub struct Finding {
 }
 
 /// All rules, for documentation and tests.
-pub static RULES: [&Rule; 3] = [&smb_to_internet::RULE, &rare_destination::RULE, &external_access::RULE];
+pub static RULES: [&Rule; 3] = [
+    &smb_to_internet::RULE,
+    &rare_destination::RULE,
+    &external_access::RULE,
+];
 
 /// Judges a flow by every rule. An exempt one breaks none; the destination of an outbound one is known from now on.
 pub fn judge(
@@ -131,18 +141,27 @@ pub fn judge(
     destinations: &mut impl KnownDestinations,
     now: i128,
 ) -> Vec<Finding> {
-    if exemptions.iter().any(|exemption| exemption.covers(sight.client.ip(), sight.server.ip())) {
+    if exemptions
+        .iter()
+        .any(|exemption| exemption.covers(sight.client.ip(), sight.server.ip()))
+    {
         return vec![];
     }
     let mut findings = Vec::new();
     if smb_to_internet::fires(sight) {
-        findings.push(Finding { rule: &smb_to_internet::RULE });
+        findings.push(Finding {
+            rule: &smb_to_internet::RULE,
+        });
     }
     if rare_destination::fires(sight, destinations, now) {
-        findings.push(Finding { rule: &rare_destination::RULE });
+        findings.push(Finding {
+            rule: &rare_destination::RULE,
+        });
     }
     if external_access::fires(sight) {
-        findings.push(Finding { rule: &external_access::RULE });
+        findings.push(Finding {
+            rule: &external_access::RULE,
+        });
     }
     findings
 }

@@ -14,7 +14,10 @@ pub(super) static RULE: Rule = Rule {
     ],
     severity: Severity::High,
     risk_score: 73,
-    techniques: &[&EXPLOIT_PUBLIC_FACING_APPLICATION, &EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL],
+    techniques: &[
+        &EXPLOIT_PUBLIC_FACING_APPLICATION,
+        &EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL,
+    ],
     check: "Find the program or document on the client that names this server (a UNC path in a mail, shortcut, Office \
             file or script), and whether the server is one that your organisation uses.",
     contain: "Block outgoing TCP 139 and 445 at the border; if a session was set up, change the password of the user who \

@@ -65,8 +65,19 @@ impl HostEngine {
     /// An engine with empty slots.
     #[must_use]
     pub fn new(settings: Settings, services: Box<Services>, prefixes: PrefixSet) -> Self {
-        let slots = Rc::new(RefCell::new(vec![Slot::default(); settings.slots_per_cpu as usize]));
-        Self { settings, services, prefixes, slots, counters: [0; Counter::COUNT], records: vec![], now: 0 }
+        let slots = Rc::new(RefCell::new(vec![
+            Slot::default();
+            settings.slots_per_cpu as usize
+        ]));
+        Self {
+            settings,
+            services,
+            prefixes,
+            slots,
+            counters: [0; Counter::COUNT],
+            records: vec![],
+            now: 0,
+        }
     }
 
     /// Sets the time, in ticks.
@@ -95,12 +106,17 @@ impl Environment for HostEngine {
     type Slot = SlotHold;
 
     fn is_service(&self, transport: u8, port: u16) -> bool {
-        let table: &[u64; PORT_WORDS] = if transport == TCP { &self.services.tcp } else { &self.services.udp };
+        let table: &[u64; PORT_WORDS] = if transport == TCP {
+            &self.services.tcp
+        } else {
+            &self.services.udp
+        };
         table[word(port)] & bit(port) != 0
     }
 
     fn prefix_v4(&self, address: u32) -> PrefixFlags {
-        self.prefixes.lookup(IpAddr::V4(Ipv4Addr::from(address.to_ne_bytes())))
+        self.prefixes
+            .lookup(IpAddr::V4(Ipv4Addr::from(address.to_ne_bytes())))
     }
 
     fn prefix_v6(&self, address: &Address) -> PrefixFlags {
@@ -124,11 +140,18 @@ impl Environment for HostEngine {
     fn slot(&mut self, _cpu: u16, index: u32) -> Option<SlotHold> {
         let index = index as usize;
         let slot = *self.slots.borrow().get(index)?;
-        Some(SlotHold { slot, index, slots: Rc::clone(&self.slots) })
+        Some(SlotHold {
+            slot,
+            index,
+            slots: Rc::clone(&self.slots),
+        })
     }
 
     fn emit(&mut self, kind: RecordKind, slot: &Slot) -> bool {
-        let line = FlowLine { kind: kind as u8, ..slot.line };
+        let line = FlowLine {
+            kind: kind as u8,
+            ..slot.line
+        };
         self.records.push(if line.family == 4 {
             line.as_bytes().to_vec()
         } else {

@@ -74,7 +74,11 @@ impl Flow {
     /// of the conversation, so that a packet that passes two watched interfaces counts once.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.tallies.iter().map(Tally::total).max_by_key(|c| c.packets[0] + c.packets[1]).unwrap_or_default()
+        self.tallies
+            .iter()
+            .map(Tally::total)
+            .max_by_key(|c| c.packets[0] + c.packets[1])
+            .unwrap_or_default()
     }
 
     /// Interfaces that saw it, the one that saw most first.
@@ -144,30 +148,48 @@ impl Flow {
         self.client = self.opened_by(is_service);
         self.evidence = self.evidence.max(self.read_evidence());
         let [local, remote] = self.tcp_flags;
-        self.over =
-            self.ends.transport == TCP && ((local | remote) & tcp::RST != 0 || local & remote & tcp::FIN != 0);
+        self.over = self.ends.transport == TCP
+            && ((local | remote) & tcp::RST != 0 || local & remote & tcp::FIN != 0);
         self.accounted() - before
     }
 
     fn tally(&mut self, ifindex: u32) -> &mut Tally {
-        let at = self.tallies.iter().position(|tally| tally.ifindex == ifindex).unwrap_or_else(|| {
-            self.tallies.push(Tally { ifindex, settled: Counts::default(), live: vec![] });
-            self.tallies.len() - 1
-        });
+        let at = self
+            .tallies
+            .iter()
+            .position(|tally| tally.ifindex == ifindex)
+            .unwrap_or_else(|| {
+                self.tallies.push(Tally {
+                    ifindex,
+                    settled: Counts::default(),
+                    live: vec![],
+                });
+                self.tallies.len() - 1
+            });
         &mut self.tallies[at]
     }
 
     /// Packets of all tallies.
     pub(super) fn accounted(&self) -> i64 {
-        self.tallies.iter().map(|tally| tally.total().packets.iter().sum::<u64>() as i64).sum()
+        self.tallies
+            .iter()
+            .map(|tally| tally.total().packets.iter().sum::<u64>() as i64)
+            .sum()
     }
 
     fn opened_by(&self, is_service: impl Fn(u16) -> bool) -> Side {
-        let first = if self.marks & mark::FIRST_FROM_LOCAL != 0 { Side::Local } else { Side::Remote };
+        let first = if self.marks & mark::FIRST_FROM_LOCAL != 0 {
+            Side::Local
+        } else {
+            Side::Remote
+        };
         if self.marks & mark::OPENED_BY_SYN != 0 {
             return first;
         }
-        match (is_service(self.ends.local.port()), is_service(self.ends.remote.port())) {
+        match (
+            is_service(self.ends.local.port()),
+            is_service(self.ends.remote.port()),
+        ) {
             (true, false) => Side::Remote,
             (false, true) => Side::Local,
             _ => first,
@@ -196,10 +218,14 @@ impl Tally {
     }
 
     fn count(&mut self, kind: Option<RecordKind>, seen: &Observation) {
-        let at = self.live.iter().position(|(cpu, _)| *cpu == seen.cpu).unwrap_or_else(|| {
-            self.live.push((seen.cpu, Counts::default()));
-            self.live.len() - 1
-        });
+        let at = self
+            .live
+            .iter()
+            .position(|(cpu, _)| *cpu == seen.cpu)
+            .unwrap_or_else(|| {
+                self.live.push((seen.cpu, Counts::default()));
+                self.live.len() - 1
+            });
         let live = &mut self.live[at].1;
         match kind {
             Some(RecordKind::Settled) => {

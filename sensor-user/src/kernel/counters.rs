@@ -27,8 +27,10 @@ pub struct CounterValues {
 
 impl KernelCounters {
     pub(super) fn open(map: Map) -> Result<Self, LoadError> {
-        let map = PerCpuArray::try_from(map)
-            .map_err(|source| LoadError::Write { what: "the counters' map handle".into(), source })?;
+        let map = PerCpuArray::try_from(map).map_err(|source| LoadError::Write {
+            what: "the counters' map handle".into(),
+            source,
+        })?;
         Ok(Self { map })
     }
 
@@ -44,7 +46,10 @@ impl KernelCounters {
                 *total += value;
             }
         }
-        Ok(CounterValues { totals, kept_by_cpu: per_cpu.iter().map(|cpu| cpu.0[Counter::Kept as usize]).collect() })
+        Ok(CounterValues {
+            totals,
+            kept_by_cpu: per_cpu.iter().map(|cpu| cpu.0[Counter::Kept as usize]).collect(),
+        })
     }
 }
 
@@ -52,7 +57,10 @@ impl CounterValues {
     /// All zero: the counters of a program that has just been loaded.
     #[must_use]
     pub fn zero(cpus: usize) -> Self {
-        Self { totals: [0; Counter::COUNT], kept_by_cpu: vec![0; cpus] }
+        Self {
+            totals: [0; Counter::COUNT],
+            kept_by_cpu: vec![0; cpus],
+        }
     }
 
     /// Values given one by one, as another engine or a test has them.
@@ -62,7 +70,10 @@ impl CounterValues {
         for counter in Counter::ALL {
             totals[*counter as usize] = value(*counter);
         }
-        Self { totals, kept_by_cpu: vec![] }
+        Self {
+            totals,
+            kept_by_cpu: vec![],
+        }
     }
 
     /// One counter.

@@ -32,17 +32,32 @@ impl Interface {
     /// [`NoSuchInterface`], naming those that there are.
     pub fn named(name: &str) -> Result<Self, NoSuchInterface> {
         let Ok(index) = if_nametoindex(name) else {
-            return Err(NoSuchInterface { name: name.to_owned(), present: Self::names() });
+            return Err(NoSuchInterface {
+                name: name.to_owned(),
+                present: Self::names(),
+            });
         };
-        let networks = getifaddrs().into_iter().flatten().filter(|entry| entry.interface_name == name).filter_map(network);
-        Ok(Self { name: name.to_owned(), index, networks: networks.collect() })
+        let networks = getifaddrs()
+            .into_iter()
+            .flatten()
+            .filter(|entry| entry.interface_name == name)
+            .filter_map(network);
+        Ok(Self {
+            name: name.to_owned(),
+            index,
+            networks: networks.collect(),
+        })
     }
 
     /// Names of all interfaces but loopback.
     #[must_use]
     pub fn names() -> Vec<String> {
         let mut names: Vec<String> = nix::net::if_::if_nameindex()
-            .map(|all| all.iter().map(|one| one.name().to_string_lossy().into_owned()).collect())
+            .map(|all| {
+                all.iter()
+                    .map(|one| one.name().to_string_lossy().into_owned())
+                    .collect()
+            })
             .unwrap_or_default();
         names.retain(|name| name != "lo");
         names
@@ -51,14 +66,15 @@ impl Interface {
 
 fn network(entry: nix::ifaddrs::InterfaceAddress) -> Option<IpNet> {
     let (address, mask) = (entry.address?, entry.netmask?);
-    let (address, mask) = if let (Some(address), Some(mask)) = (address.as_sockaddr_in(), mask.as_sockaddr_in()) {
-        (IpAddr::V4(address.ip()), IpAddr::V4(mask.ip()))
-    } else {
-        let (address, mask) = (address.as_sockaddr_in6()?.ip(), mask.as_sockaddr_in6()?.ip());
-        if address.is_unicast_link_local() {
-            return None;
-        }
-        (IpAddr::V6(address), IpAddr::V6(mask))
-    };
+    let (address, mask) =
+        if let (Some(address), Some(mask)) = (address.as_sockaddr_in(), mask.as_sockaddr_in()) {
+            (IpAddr::V4(address.ip()), IpAddr::V4(mask.ip()))
+        } else {
+            let (address, mask) = (address.as_sockaddr_in6()?.ip(), mask.as_sockaddr_in6()?.ip());
+            if address.is_unicast_link_local() {
+                return None;
+            }
+            (IpAddr::V6(address), IpAddr::V6(mask))
+        };
     IpNet::with_netmask(address, mask).ok().map(|net| net.trunc())
 }

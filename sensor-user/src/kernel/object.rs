@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use aya::{
     Btf, Ebpf, EbpfLoader,
     maps::{LpmTrie, Map, MapData, RingBuf, lpm_trie::Key},
-    programs::{ProgramError, SchedClassifier, Xdp},
+    programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp},
 };
 use ipnet::IpNet;
 use sensor_common::{
@@ -51,10 +51,14 @@ pub struct KernelProgram {
 #[derive(Debug, Error)]
 pub enum LoadError {
     /// The object could not be created in the kernel.
-    #[error("cannot create the kernel maps: {0}. Check `smb-sensor check`; less memory is used with fewer flow_slots and a smaller ring_bytes")]
+    #[error(
+        "cannot create the kernel maps: {0}. Check `smb-sensor check`; less memory is used with fewer flow_slots and a smaller ring_bytes"
+    )]
     Maps(#[source] aya::EbpfError),
     /// The verifier refused a program.
-    #[error("the kernel refused the program {name}: {source}. Please report this with the kernel version (`uname -r`)")]
+    #[error(
+        "the kernel refused the program {name}: {source}. Please report this with the kernel version (`uname -r`)"
+    )]
     Verifier {
         /// Program.
         name: &'static str,
@@ -74,6 +78,13 @@ pub enum LoadError {
         #[source]
         source: aya::maps::MapError,
     },
+    /// The kernel's tick count cannot be read.
+    #[error("cannot read the kernel's tick count: {source}")]
+    Clock {
+        /// The kernel's words.
+        #[source]
+        source: ProgramError,
+    },
     /// The slots could not be mapped.
     #[error("cannot map the flow slots into memory: {0}")]
     Slots(#[source] std::io::Error),
@@ -87,6 +98,8 @@ pub mod program {
     pub const TC_IN: &str = "smb_tc_in";
     /// TC egress.
     pub const TC_OUT: &str = "smb_tc_out";
+    /// The kernel's tick count; run by hand, attached to nothing.
+    pub const CLOCK: &str = "smb_clock";
 }
 
 impl KernelProgram {
@@ -96,9 +109,16 @@ impl KernelProgram {
     /// [`LoadError`], with what to do; nothing stays behind in the kernel.
     pub fn load(plan: &LoadPlan) -> Result<Self, LoadError> {
         let cpus = aya::util::nr_cpus().map_err(|(_, error)| LoadError::Slots(error))? as u32;
-        let (v4, v6): (Vec<_>, Vec<_>) =
-            plan.prefixes.iter().copied().partition(|(net, _)| matches!(net, IpNet::V4(_)));
-        let log_level: u8 = if plan.debug { aya_log::Level::Debug as u8 } else { 0 };
+        let (v4, v6): (Vec<_>, Vec<_>) = plan
+            .prefixes
+            .iter()
+            .copied()
+            .partition(|(net, _)| matches!(net, IpNet::V4(_)));
+        let log_level: u8 = if plan.debug {
+            aya_log::Level::Debug as u8
+        } else {
+            0
+        };
         // BTF is for names in diagnostics only: without it everything works.
         let btf = Btf::from_sys_fs().ok();
         let mut ebpf = EbpfLoader::new()
@@ -118,13 +138,39 @@ impl KernelProgram {
         load_program::<Xdp>(&mut ebpf, program::XDP_IN)?;
         load_program::<SchedClassifier>(&mut ebpf, program::TC_IN)?;
         load_program::<SchedClassifier>(&mut ebpf, program::TC_OUT)?;
+        load_program::<Xdp>(&mut ebpf, program::CLOCK)?;
 
         let records = take(&mut ebpf, "RECORDS")?;
-        let records = RingBuf::try_from(records)
-            .map_err(|source| LoadError::Write { what: "the record ring's memory map".into(), source })?;
+        let records = RingBuf::try_from(records).map_err(|source| LoadError::Write {
+            what: "the record ring's memory map".into(),
+            source,
+        })?;
         let slots = SlotReader::open(take(&mut ebpf, "SLOTS")?, plan.settings.slots_per_cpu, cpus)?;
         let counters = KernelCounters::open(take(&mut ebpf, "COUNTERS")?)?;
-        Ok(Self { ebpf, records, slots, counters })
+        Ok(Self {
+            ebpf,
+            records,
+            slots,
+            counters,
+        })
+    }
+
+    /// The kernel's tick count (low 32 bits of jiffies) now.
+    ///
+    /// # Errors
+    /// When the kernel does not run the program that reads it.
+    pub fn ticks(&mut self) -> Result<u32, LoadError> {
+        // The program looks at no byte; the kernel wants a frame of at least an Ethernet header.
+        let frame = [0; 64];
+        let options = TestRunOptions {
+            data_in: Some(&frame),
+            ..TestRunOptions::new()
+        };
+        let clock: &mut Xdp = find(&mut self.ebpf, program::CLOCK)?;
+        let result = clock
+            .test_run(options)
+            .map_err(|source| LoadError::Clock { source })?;
+        Ok(result.return_value)
     }
 
     /// The XDP program.
@@ -157,7 +203,9 @@ fn find<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, Load
 where
     &'a mut P: TryFrom<&'a mut aya::programs::Program>,
 {
-    ebpf.program_mut(name).and_then(|program| program.try_into().ok()).ok_or(LoadError::Missing(name))
+    ebpf.program_mut(name)
+        .and_then(|program| program.try_into().ok())
+        .ok_or(LoadError::Missing(name))
 }
 
 /// A kind of program that is loaded by its name alone.
@@ -181,7 +229,9 @@ fn load_program<P: Loadable>(ebpf: &mut Ebpf, name: &'static str) -> Result<(), 
 where
     for<'a> &'a mut P: TryFrom<&'a mut aya::programs::Program>,
 {
-    find::<P>(ebpf, name)?.load().map_err(|source| LoadError::Verifier { name, source })
+    find::<P>(ebpf, name)?
+        .load()
+        .map_err(|source| LoadError::Verifier { name, source })
 }
 
 fn fill(ebpf: &mut Ebpf, name: &'static str, prefixes: &[(IpNet, PrefixFlags)]) -> Result<(), LoadError> {
@@ -191,8 +241,10 @@ fn fill(ebpf: &mut Ebpf, name: &'static str, prefixes: &[(IpNet, PrefixFlags)]) 
         move |source| LoadError::Write { what, source }
     };
     if name == "PREFIXES_V4" {
-        let mut trie: LpmTrie<_, [u8; 4], u32> =
-            map.try_into().map_err(|source| LoadError::Write { what: name.into(), source })?;
+        let mut trie: LpmTrie<_, [u8; 4], u32> = map.try_into().map_err(|source| LoadError::Write {
+            what: name.into(),
+            source,
+        })?;
         for (net, flags) in prefixes {
             if let IpAddr::V4(address) = net.network() {
                 let key = Key::new(u32::from(net.prefix_len()), address.octets());
@@ -200,8 +252,10 @@ fn fill(ebpf: &mut Ebpf, name: &'static str, prefixes: &[(IpNet, PrefixFlags)]) 
             }
         }
     } else {
-        let mut trie: LpmTrie<_, [u8; 16], u32> =
-            map.try_into().map_err(|source| LoadError::Write { what: name.into(), source })?;
+        let mut trie: LpmTrie<_, [u8; 16], u32> = map.try_into().map_err(|source| LoadError::Write {
+            what: name.into(),
+            source,
+        })?;
         for (net, flags) in prefixes {
             if let IpAddr::V6(address) = net.network() {
                 let key = Key::new(u32::from(net.prefix_len()), address.octets());

@@ -38,15 +38,33 @@ struct Glance {
 impl SlotReader {
     /// Maps the slots of `cpus` CPUs.
     pub(super) fn open(map: Map, slots_per_cpu: u32, cpus: u32) -> Result<Self, LoadError> {
-        let Map::Array(map) = map else { return Err(LoadError::Missing("SLOTS array")) };
+        let Map::Array(map) = map else {
+            return Err(LoadError::Missing("SLOTS array"));
+        };
         let (slots_per_cpu, cpus) = (slots_per_cpu as usize, cpus as usize);
         let count = slots_per_cpu * cpus;
-        let bytes = NonZeroUsize::new(count * size_of::<Slot>())
-            .ok_or(LoadError::Missing("SLOTS entries"))?;
+        let bytes =
+            NonZeroUsize::new(count * size_of::<Slot>()).ok_or(LoadError::Missing("SLOTS entries"))?;
         // SAFETY: a fresh read-only mapping of a map that was created with BPF_F_MMAPABLE and this size.
-        let memory = unsafe { mmap(None, bytes, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, map.fd(), 0) }
-            .map_err(|errno| LoadError::Slots(io::Error::from(errno)))?;
-        Ok(Self { memory: memory.cast(), bytes, slots_per_cpu, cpus, seen: vec![Glance::default(); count], _map: map })
+        let memory = unsafe {
+            mmap(
+                None,
+                bytes,
+                ProtFlags::PROT_READ,
+                MapFlags::MAP_SHARED,
+                map.fd(),
+                0,
+            )
+        }
+        .map_err(|errno| LoadError::Slots(io::Error::from(errno)))?;
+        Ok(Self {
+            memory: memory.cast(),
+            bytes,
+            slots_per_cpu,
+            cpus,
+            seen: vec![Glance::default(); count],
+            _map: map,
+        })
     }
 
     /// CPUs that have slots.
@@ -71,10 +89,14 @@ impl SlotReader {
                 continue;
             }
             let slot = self.copy(index);
-            if slot.line.generation != glance.generation || self.glance(index).generation != glance.generation {
+            if slot.line.generation != glance.generation || self.glance(index).generation != glance.generation
+            {
                 continue;
             }
-            self.seen[index] = Glance { generation: slot.line.generation, packets: slot.line.packets };
+            self.seen[index] = Glance {
+                generation: slot.line.generation,
+                packets: slot.line.packets,
+            };
             found(&slot);
         }
     }
@@ -83,8 +105,13 @@ impl SlotReader {
         // Words of FlowLine: 3 holds both packet counts, 7 ends with the generation.
         let packets = self.word(index, 3).to_ne_bytes();
         let tail = self.word(index, 7).to_ne_bytes();
-        let half = |bytes: &[u8; 8], at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-        Glance { generation: half(&tail, 4), packets: [half(&packets, 0), half(&packets, 4)] }
+        let half = |bytes: &[u8; 8], at: usize| {
+            u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
+        Glance {
+            generation: half(&tail, 4),
+            packets: [half(&packets, 0), half(&packets, 4)],
+        }
     }
 
     fn copy(&self, index: usize) -> Slot {
