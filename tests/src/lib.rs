@@ -7,10 +7,12 @@ mod document;
 mod frame;
 mod kernel;
 mod traffic;
+mod twin;
 
 pub use agent::{Agent, AgentBuilder, PATIENCE, Refusal};
 pub use attached::{attached, still_loaded};
 pub use document::{Ended, documents_of, number, tells, text, texts};
 pub use frame::{Frame, QINQ, QINQ_OLD, VLAN, extension};
-pub use kernel::{Effect, HOOKS, Kernel, Outcome, Setup, TEST_RUN_IFINDEX, Twin, privileged};
+pub use kernel::{Kernel, Setup, TEST_RUN_IFINDEX, privileged};
 pub use traffic::{SMB2_MESSAGE, connect, echo, session_of, smb_session, syn_frame};
+pub use twin::{Effect, HOOKS, Outcome, Twin};

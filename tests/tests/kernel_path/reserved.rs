@@ -52,7 +52,7 @@ fn last(net: &IpNet) -> IpAddr {
 }
 
 #[test]
-fn each_reserved_prefix_ends_exactly_where_the_registry_says() {
+fn each_reserved_prefix_ends_exactly_where_the_table_says() {
     let mut rows = Vec::new();
     let mut outside = 0;
     for entry in RESERVED {
@@ -84,7 +84,7 @@ fn each_reserved_prefix_ends_exactly_where_the_registry_says() {
         "only {outside} addresses lie outside: the fixture proves little"
     );
     hold_bytes(
-        "each_reserved_prefix_ends_exactly_where_the_registry_says",
+        "each_reserved_prefix_ends_exactly_where_the_table_says",
         &Setup::default(),
         rows,
     );
