@@ -1,6 +1,7 @@
 //! Project tasks: `cargo xtask <task>`.
 #![expect(clippy::print_stdout, reason = "a task reports to the person who runs it")]
 
+mod bench;
 mod build_and_load;
 mod cargo;
 mod demo;
@@ -29,6 +30,8 @@ enum Task {
     BuildAndLoad(build_and_load::Arguments),
     /// Watch the sensor detect real SMB sessions between throw-away network namespaces
     Demo(demo::Arguments),
+    /// Measure what the sensor costs, against programs that do nothing and against its peers
+    Bench(bench::Arguments),
     /// Run every test and count what passed, failed and was skipped
     Test,
     /// Lint the kernel program with the clippy of the compiler that compiles it
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Task::Setup(arguments) => setup::run(&arguments),
         Task::BuildAndLoad(arguments) => build_and_load::run(&arguments),
         Task::Demo(arguments) => demo::run(&arguments),
+        Task::Bench(arguments) => bench::run(&arguments),
         Task::Test => test::run(),
         Task::LintKernel => lint_kernel::run(),
     };

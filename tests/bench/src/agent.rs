@@ -91,7 +91,12 @@ impl Agent {
         let read = |path: String| fs::read_to_string(&path).with_context(|| format!("read {path}"));
         let stat = read(format!("{folder}/stat"))?;
         // Behind the name, which may hold anything: fields 14 and 15, user and system time (proc_pid_stat(5)).
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect();
         let ticks: u64 = [11, 12]
             .into_iter()
             .filter_map(|at| fields.get(at)?.parse::<u64>().ok())
@@ -123,7 +128,11 @@ impl Agent {
                 let kilobytes: f64 = rest.trim().trim_end_matches(" kB").parse().unwrap_or(0.0);
                 all += kilobytes;
                 own += if of_kernel { 0.0 } else { kilobytes };
-            } else if line.split_whitespace().next().is_some_and(|word| !word.ends_with(':')) {
+            } else if line
+                .split_whitespace()
+                .next()
+                .is_some_and(|word| !word.ends_with(':'))
+            {
                 of_kernel = line.contains("bpf");
             }
         }

@@ -53,7 +53,10 @@ impl Feed {
         let mut baseline = Baseline::small()?;
         let stand = Stand::new()?;
         stand.attach(baseline.xdp_mut("bench_generate")?)?;
-        let target = baseline.ebpf().take_map("TARGET").context("the baselines have no TARGET")?;
+        let target = baseline
+            .ebpf()
+            .take_map("TARGET")
+            .context("the baselines have no TARGET")?;
         let target = RefCell::new(target.try_into().context("open the generator's target")?);
         Ok(Self {
             baseline,

@@ -127,7 +127,10 @@ mod tests {
 
     #[test]
     fn frames_have_the_lengths_that_their_headers_say() {
-        let v4 = Segment::new((Ipv4Addr::new(10, 0, 0, 2), 50_000), (Ipv4Addr::new(8, 8, 4, 4), 445));
+        let v4 = Segment::new(
+            (Ipv4Addr::new(10, 0, 0, 2), 50_000),
+            (Ipv4Addr::new(8, 8, 4, 4), 445),
+        );
         let frame = v4.payload(100).frame();
         assert_eq!(frame.len(), 14 + 20 + 32 + 100);
         assert_eq!(u16::from_be_bytes([frame[16], frame[17]]), 152);

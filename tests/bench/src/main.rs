@@ -3,15 +3,22 @@
 //!
 //! Gives a table, JSON and a chart. Fails when a measurement fails, not when a target is missed. All traffic stays in
 //! namespaces of its own.
-#![expect(clippy::print_stdout, reason = "a benchmark reports to the person who runs it")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a benchmark reports to the person who runs it"
+)]
 
 mod agent;
 mod baseline;
+mod chart;
 mod effort;
 mod feed;
 mod frames;
+mod json;
+mod machine;
 mod peers;
 mod processor;
+mod programs;
 mod row;
 mod rows;
 mod samples;
@@ -20,10 +27,15 @@ mod stand;
 mod table;
 mod test_run;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
+use serde_json::json;
 
 use crate::{effort::Effort, row::Row};
 
@@ -64,17 +76,44 @@ fn run(arguments: &Arguments) -> Result<()> {
     if let Some(reason) = sensor_lab::missing_for(sensor_lab::Need::Network) {
         bail!("cannot measure here: {reason}");
     }
-    let effort = if arguments.quick { Effort::QUICK } else { Effort::FULL };
+    let effort = if arguments.quick {
+        Effort::QUICK
+    } else {
+        Effort::FULL
+    };
     let mut rows = Vec::new();
     for (name, measure) in groups(arguments, &effort) {
-        let wanted = arguments.only.is_empty() || arguments.only.iter().any(|only| name.contains(only.as_str()));
+        let wanted =
+            arguments.only.is_empty() || arguments.only.iter().any(|only| name.contains(only.as_str()));
         if !wanted {
             continue;
         }
         println!("measuring {name} …");
         rows.extend(measure().with_context(|| format!("measuring {name} failed"))?);
     }
-    println!("\n{}", table::render(&rows));
+    let machine = machine::describe()?;
+    let sizes = programs::sizes()?;
+    println!("\n{}\n{}", machine::line(&machine), table::render(&rows));
+    for size in &sizes {
+        println!("{}", size.line());
+    }
+    if let Some(folder) = &arguments.output {
+        let result = json!({
+            "machine": machine,
+            "quick": arguments.quick,
+            "programs": sizes.iter().map(programs::Size::json).collect::<Vec<_>>(),
+            "rows": rows.iter().map(json::of).collect::<Vec<_>>(),
+        });
+        let title = format!("smb-sensor: {}", machine::line(&machine));
+        write(&folder.join("results.json"), &format!("{result:#}\n"))?;
+        write(&folder.join("results.svg"), &chart::draw(&rows, &title))?;
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("write {}", path.display()))?;
+    println!("written: {}", path.display());
     Ok(())
 }
 
@@ -83,9 +122,15 @@ fn groups<'a>(arguments: &'a Arguments, effort: &'a Effort) -> Vec<Group<'a>> {
         ("xdp", Box::new(|| rows::xdp::measure(effort))),
         ("tc", Box::new(|| rows::tc::measure(effort))),
         ("lookup", Box::new(|| rows::lookup::measure(effort))),
-        ("live", Box::new(|| rows::live::measure(effort, arguments.suricata.as_deref()))),
+        (
+            "live",
+            Box::new(|| rows::live::measure(effort, arguments.suricata.as_deref())),
+        ),
         ("ring", Box::new(|| rows::ring::measure(effort))),
-        ("latency", Box::new(|| rows::latency::measure(effort, &arguments.agent))),
+        (
+            "latency",
+            Box::new(|| rows::latency::measure(effort, &arguments.agent)),
+        ),
         ("idle", Box::new(|| rows::idle::measure(effort, &arguments.agent))),
     ]
 }

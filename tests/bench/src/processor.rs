@@ -12,7 +12,7 @@ pub(crate) fn pair() -> Result<(usize, usize)> {
     let allowed = sched_getaffinity(Pid::from_raw(0)).context("ask which processors may be used")?;
     let mut usable = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false));
     let first = usable.next().context("no processor may be used")?;
-    Ok((first, usable.last().unwrap_or(first)))
+    Ok((first, usable.next_back().unwrap_or(first)))
 }
 
 /// Keeps the calling thread, and those it will start, on `cpu`.

@@ -124,7 +124,12 @@ impl Row {
     }
 
     /// A row that could not be measured, and why.
-    pub(crate) fn not_measured(group: &'static str, what: impl Into<String>, unit: Unit, why: impl Into<String>) -> Self {
+    pub(crate) fn not_measured(
+        group: &'static str,
+        what: impl Into<String>,
+        unit: Unit,
+        why: impl Into<String>,
+    ) -> Self {
         Self {
             samples: Err(why.into()),
             ..Self::new(group, what, unit, Samples::default())

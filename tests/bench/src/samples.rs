@@ -110,10 +110,7 @@ mod tests {
     #[test]
     fn the_median_of_an_even_number_lies_between_the_two_in_the_middle() {
         let samples = Samples::new(vec![4.0, 1.0, 3.0, 2.0]);
-        assert_eq!(
-            (samples.min(), samples.median(), samples.max()),
-            (1.0, 2.5, 4.0)
-        );
+        assert_eq!((samples.min(), samples.median(), samples.max()), (1.0, 2.5, 4.0));
         assert!(Samples::default().median().is_nan());
     }
 

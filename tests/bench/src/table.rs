@@ -5,7 +5,15 @@ use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
 use crate::row::{Row, Target, Verdict};
 
 const HEADER: [&str; 9] = [
-    "what", "median", "min", "max", "unit", "held against", "ratio", "target", "",
+    "what",
+    "median",
+    "min",
+    "max",
+    "unit",
+    "held against",
+    "ratio",
+    "target",
+    "",
 ];
 const NUMBERS: [usize; 5] = [1, 2, 3, 6, 7];
 

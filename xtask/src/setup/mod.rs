@@ -124,6 +124,18 @@ fn run_announced(command: &mut Command, purpose: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Installs Debian packages that a task can do without, announced first.
+///
+/// # Errors
+/// Where this is not Debian, there is no right to install, or apt-get fails; in words for the user.
+pub(crate) fn install_optional(packages: &[&str]) -> anyhow::Result<()> {
+    let privilege = Privilege::detect();
+    if System::detect() != System::Debian || privilege == Privilege::None {
+        bail!("they are not installed here by themselves; by hand, the packages {}", packages.join(", "));
+    }
+    apt::install(packages, privilege)
+}
+
 /// The package names, for those systems whose packages are known, of what `programs` are in.
 fn packages(programs: &[&Program], system: System) -> Vec<&'static str> {
     let mut packages: Vec<&str> = programs

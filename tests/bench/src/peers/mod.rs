@@ -16,7 +16,10 @@ fn run(command: &mut Command, package: &str) -> Result<()> {
         .output()
         .with_context(|| format!("start {program}: install the package {package}"))?;
     if !output.status.success() {
-        bail!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim_end());
+        bail!(
+            "{program}: {}",
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        );
     }
     Ok(())
 }

@@ -32,7 +32,12 @@ pub(crate) fn measure(effort: &Effort, program: &Path) -> Result<Vec<Row>> {
             (after.seconds - before.seconds) / seconds * 100.0,
         )
         .target(Target::AtMost(0.2)),
-        row("wake-ups", Unit::PerSecond, (after.sleeps - before.sleeps) as f64 / seconds).target(Target::AtMost(5.0)),
+        row(
+            "wake-ups",
+            Unit::PerSecond,
+            (after.sleeps - before.sleeps) as f64 / seconds,
+        )
+        .target(Target::AtMost(5.0)),
         row("resident memory, kernel maps left out", Unit::Megabytes, own).target(Target::AtMost(40.0)),
         row("resident memory, all", Unit::Megabytes, all),
     ])

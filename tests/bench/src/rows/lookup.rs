@@ -48,7 +48,7 @@ fn prefixes(count: usize) -> Vec<Ipv4Net> {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        let length = if state % 3 == 0 { 24 } else { 32 };
+        let length = if state.is_multiple_of(3) { 24 } else { 32 };
         set.extend(Ipv4Net::new(Ipv4Addr::from_bits((state >> 32) as u32), length).map(|net| net.trunc()));
     }
     set.into_iter().collect()
@@ -56,7 +56,10 @@ fn prefixes(count: usize) -> Vec<Ipv4Net> {
 
 fn lookups(effort: &Effort, prefixes: &[Ipv4Net]) -> Result<Vec<Row>> {
     let mut baseline = Baseline::load(prefixes.len() as u32, 4096)?;
-    let map = baseline.ebpf().map_mut("TRIE").context("the baselines have no TRIE")?;
+    let map = baseline
+        .ebpf()
+        .map_mut("TRIE")
+        .context("the baselines have no TRIE")?;
     let mut trie: LpmTrie<_, [u8; 4], u32> = map.try_into().context("open the baseline's trie")?;
     for net in prefixes {
         let key = Key::new(u32::from(net.prefix_len()), net.network().octets());
@@ -74,7 +77,11 @@ fn lookups(effort: &Effort, prefixes: &[Ipv4Net]) -> Result<Vec<Row>> {
         Subject::new("lookup", || lookup.cost(&FRAME, LOOKUPS, &[XDP_PASS, XDP_DROP])),
     ];
     let measured = Interleaved::measure(subjects, WARM_UP, effort.rounds)?;
-    let of = |name| measured.of(name).with_context(|| format!("{name} was not measured"));
+    let of = |name| {
+        measured
+            .of(name)
+            .with_context(|| format!("{name} was not measured"))
+    };
     let net = of("lookup")?.less(of("address")?);
     let millions = prefixes.len() as f64 / 1e6;
     Ok(vec![

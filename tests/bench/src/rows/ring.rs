@@ -3,6 +3,7 @@
 //! One processor makes 64-byte records and wakes nobody; the other reads and decodes them, pausing when there are none.
 
 use std::{
+    hint::black_box,
     sync::atomic::{AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
@@ -28,7 +29,7 @@ const GROUP: &str = "ring → agent";
 const RECORD: u64 = RECORD_V4_LEN as u64 + 8;
 const RING_BYTES: u32 = 32 << 20;
 /// A ring that a producer at full speed overtakes.
-const SMALL_RING_BYTES: u32 = 1 << 20;
+const SMALL_RING_BYTES: u32 = 64 << 10;
 /// Records made in one go, and of those in one run of the producer.
 const PORTION: u64 = 32_768;
 const RECORDS_OF_RUN: u64 = 16;
@@ -59,9 +60,14 @@ pub(crate) fn measure(effort: &Effort) -> Result<Vec<Row>> {
         .map(|_| paced.empty(room / 2))
         .collect::<Result<Vec<_>>>()?;
     let rows = vec![
-        Row::new(GROUP, "64-byte records, paced", Unit::MillionsPerSecond, Samples::new(rates))
-            .target(Target::AtLeast(15.0))
-            .note(format!("{sent} sent = read, {lost} lost")),
+        Row::new(
+            GROUP,
+            "64-byte records, paced",
+            Unit::MillionsPerSecond,
+            Samples::new(rates),
+        )
+        .target(Target::AtLeast(15.0))
+        .note(format!("{sent} sent = read, {lost} lost")),
         Row::new(
             GROUP,
             "64-byte records, producer at full speed",
@@ -102,7 +108,9 @@ impl Ring {
             map.with_context(|| format!("the baselines have no {name}"))
         };
         let ring = take("PRODUCED")?.try_into().context("open the ring")?;
-        let outcomes = take("OUTCOMES")?.try_into().context("open the producer's counters")?;
+        let outcomes = take("OUTCOMES")?
+            .try_into()
+            .context("open the producer's counters")?;
         Ok(Self {
             baseline,
             ring,
@@ -127,7 +135,7 @@ impl Ring {
         processor::on(processor::pair()?.0, || {
             let (start, mut read) = (Instant::now(), 0_u32);
             while let Some(record) = ring.next() {
-                decode::record(&record).context("decode a record of the producer's")?;
+                black_box(decode::record(&record).context("decode a record of the producer's")?);
                 read += 1;
             }
             Ok(f64::from(read) / start.elapsed().as_secs_f64() / 1e6)
@@ -153,7 +161,9 @@ impl Ring {
                 processor::stay_on(producer)?;
                 let mut pushed = 0;
                 while pushed < count {
-                    while pushed - read.load(Ordering::Relaxed).min(pushed) > ahead && start.elapsed() < PATIENCE {
+                    while pushed - read.load(Ordering::Relaxed).min(pushed) > ahead
+                        && start.elapsed() < PATIENCE
+                    {
                         thread::sleep(PAUSE);
                     }
                     program.run(&FRAME, (PORTION / RECORDS_OF_RUN) as u32)?;
@@ -168,12 +178,16 @@ impl Ring {
                 made.store(sent - before[0], Ordering::Relaxed);
                 Ok(())
             });
-            let produced = producing.join().map_err(|_| anyhow!("the producing thread panicked"))?;
+            let produced = producing
+                .join()
+                .map_err(|_| anyhow!("the producing thread panicked"))?;
             if produced.is_err() {
                 // Or the reader would wait for records that never come.
                 made.store(0, Ordering::Relaxed);
             }
-            let took = reading.join().map_err(|_| anyhow!("the reading thread panicked"))?;
+            let took = reading
+                .join()
+                .map_err(|_| anyhow!("the reading thread panicked"))?;
             produced.and(took)
         })?;
         Ok(start.elapsed().as_secs_f64())
@@ -185,7 +199,7 @@ fn take_all(ring: &mut RingBuf<MapData>, read: &AtomicU64, made: &AtomicU64, sta
     let mut count = 0;
     loop {
         while let Some(record) = ring.next() {
-            decode::record(&record).context("decode a record of the producer's")?;
+            black_box(decode::record(&record).context("decode a record of the producer's")?);
             count += 1;
             if count % 1024 == 0 {
                 read.store(count, Ordering::Relaxed);

@@ -31,10 +31,7 @@ const PAYLOAD: usize = 100;
 const FULL_PAYLOAD: usize = 1024;
 
 const CLIENT: (IpAddr, u16) = (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 50_000);
-const CLIENT_V6: (IpAddr, u16) = (
-    IpAddr::V6(Ipv6Addr::new(0xFD00, 1, 0, 0, 0, 0, 0, 2)),
-    50_000,
-);
+const CLIENT_V6: (IpAddr, u16) = (IpAddr::V6(Ipv6Addr::new(0xFD00, 1, 0, 0, 0, 0, 0, 2)), 50_000);
 const INTERNAL: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 2));
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8));
 /// Public, but 192.0.0.0/24 and 192.0.2.0/24 beside it are not.
@@ -62,10 +59,7 @@ const fn case(name: &'static str, segment: Segment, targets: &'static [(&'static
 fn cases() -> Vec<Case> {
     let from_v4 = |to, port| Segment::new(CLIENT, (to, port));
     let from_v6 = |port| Segment::new(CLIENT_V6, (PUBLIC_V6, port));
-    const ORDINARY: &[(&str, Target)] = &[
-        (PASS, Target::AtMost(1.08)),
-        (FILTER, Target::AtMost(0.75)),
-    ];
+    const ORDINARY: &[(&str, Target)] = &[(PASS, Target::AtMost(1.08)), (FILTER, Target::AtMost(0.75))];
     const CROSSING: &[(&str, Target)] = &[(PASS, Target::AtMost(2.3))];
     let established = |name, segment: Segment, targets| Case {
         established: true,
@@ -126,7 +120,9 @@ fn measure_here(effort: &Effort) -> Result<Vec<Row>> {
     let mut subjects = vec![];
     let mut add = |name, program, segment: Segment| {
         let (program, frame, packets) = (Runnable::Xdp(program), segment.frame(), effort.packets);
-        subjects.push(Subject::new(name, move || program.cost(&frame, packets, &[XDP_PASS])));
+        subjects.push(Subject::new(name, move || {
+            program.cost(&frame, packets, &[XDP_PASS])
+        }));
     };
     add(PASS, baseline.xdp("bench_pass")?, ordinary);
     add("counter", baseline.xdp("bench_counter")?, ordinary);
@@ -170,7 +166,8 @@ fn rows(cases: &[Case], measured: &Interleaved, no_filter: Option<&anyhow::Error
         samples.with_context(|| format!("{name} was not measured"))
     };
     let pass = of(PASS)?;
-    let told = |what, name| Ok::<_, anyhow::Error>(Row::new(GROUP, what, Unit::Nanoseconds, of(name)?.clone()));
+    let told =
+        |what, name| Ok::<_, anyhow::Error>(Row::new(GROUP, what, Unit::Nanoseconds, of(name)?.clone()));
     let mut rows = vec![
         told("return XDP_PASS", PASS)?,
         told("+ a counter", "counter")?.against(PASS, pass),
@@ -182,9 +179,12 @@ fn rows(cases: &[Case], measured: &Interleaved, no_filter: Option<&anyhow::Error
             let row = match (*against, no_filter) {
                 (PASS, _) => row.against(PASS, pass),
                 (_, None) => row.against(FILTER, of(filter_subject(case))?),
-                (_, Some(error)) => {
-                    Row::not_measured(GROUP, format!("{} by {FILTER}", case.name), Unit::Nanoseconds, format!("{error:#}"))
-                }
+                (_, Some(error)) => Row::not_measured(
+                    GROUP,
+                    format!("{} by {FILTER}", case.name),
+                    Unit::Nanoseconds,
+                    format!("{error:#}"),
+                ),
             };
             rows.push(row.target(*target));
         }

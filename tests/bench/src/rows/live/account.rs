@@ -98,7 +98,10 @@ impl Account {
     pub(super) fn check(&self, sent: u64) -> Result<()> {
         let of = |counter| self.counted.get(counter);
         let (seen, kept) = (of(Counter::Seen), of(Counter::Kept));
-        ensure!(seen == sent, "{sent} packets of the flood reached the sensor and it saw {seen}");
+        ensure!(
+            seen == sent,
+            "{sent} packets of the flood reached the sensor and it saw {seen}"
+        );
         ensure!(
             kept == self.counted.sum(Counter::OUTCOMES),
             "not every packet of the flood was kept: {kept} of {seen}"

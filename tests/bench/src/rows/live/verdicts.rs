@@ -19,9 +19,14 @@ const FLOOD: &str = "live, flood of new flows to 445";
 pub(super) fn ordinary(receivers: &[(&'static str, Receiver<'_>)], turns: &Turns) -> Result<Vec<Row>> {
     let mut rows = each(ORDINARY, receivers, turns)?;
     rows.push(
-        Row::new(ORDINARY, SENSOR, Unit::MillionsPerSecond, turns.rates(SENSOR)?.clone())
-            .against(PASS, turns.rates(PASS)?)
-            .target(Target::AtLeast(0.98)),
+        Row::new(
+            ORDINARY,
+            SENSOR,
+            Unit::MillionsPerSecond,
+            turns.rates(SENSOR)?.clone(),
+        )
+        .against(PASS, turns.rates(PASS)?)
+        .target(Target::AtLeast(0.98)),
     );
     Ok(rows)
 }
@@ -101,7 +106,9 @@ fn each(group: &'static str, receivers: &[(&'static str, Receiver<'_>)], turns: 
         };
         let refused = turns.refused(name);
         rows.push(if refused > 0 && row.samples.is_ok() {
-            row.note(format!("{group}: {refused} frames found no room at the interface"))
+            row.note(format!(
+                "{group}: {refused} frames found no room at the interface"
+            ))
         } else {
             row
         });

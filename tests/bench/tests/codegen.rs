@@ -1,0 +1,123 @@
+//! What the compilers made of the packet path, read from the loaded programs: nothing here measures time.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use sensor_lab::{require_lab, skip};
+use sensor_user::{
+    config::Config,
+    kernel::{
+        object::{KernelProgram, program},
+        ticks::TickClock,
+    },
+    plan,
+};
+
+/// Instructions that a program may have after translation by the kernel. More is no fault by itself, but whoever lets a
+/// program grow is to know it: what is not run costs room in caches, and verification time on old kernels.
+const BUDGETS: [(&str, u32); 3] = [
+    (program::XDP_IN, 3_000),
+    (program::TC_IN, 3_000),
+    (program::TC_OUT, 3_000),
+];
+
+/// A program in the kernel.
+struct Loaded {
+    name: &'static str,
+    id: u32,
+    instructions: u32,
+    budget: u32,
+}
+
+fn loaded() -> Result<KernelProgram> {
+    let clock = TickClock::of_this_kernel().context("read the kernel's tick length")?;
+    KernelProgram::load(&plan::load_plan(&Config::default(), clock)).context("load the kernel program")
+}
+
+fn programs(kernel: &mut KernelProgram) -> Result<Vec<Loaded>> {
+    let describe = |(name, budget)| {
+        let info = if name == program::XDP_IN {
+            kernel.xdp()?.info()
+        } else {
+            kernel.classifier(name)?.info()
+        };
+        let info = info.with_context(|| format!("ask about {name}"))?;
+        let bytes = info
+            .size_translated()
+            .with_context(|| format!("ask for the size of {name}"))?;
+        Ok(Loaded {
+            name,
+            id: info.id(),
+            instructions: bytes / 8,
+            budget,
+        })
+    };
+    BUDGETS.into_iter().map(describe).collect()
+}
+
+/// The translated instructions as bpftool lists them, or `None` where there is no bpftool.
+fn listing(id: u32) -> Result<Option<String>> {
+    let Ok(output) = Command::new("bpftool")
+        .args(["prog", "dump", "xlated", "id", &id.to_string()])
+        .output()
+    else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(output.stdout).context("read what bpftool writes")?;
+    ensure!(
+        text.contains("exit"),
+        "bpftool shows no instructions of program {id}: {text}"
+    );
+    Ok(Some(text))
+}
+
+/// The kernel replaces a lookup in a map that it knows by the lookup itself (arrays) or by a call of that map's own function
+/// (tries). The general function is left only where two lookups were merged into one, on a map that is not known then.
+#[test]
+fn array_maps_are_looked_up_without_a_call() {
+    require_lab!(Network);
+    look_for_general_lookups().unwrap();
+}
+
+fn look_for_general_lookups() -> Result<()> {
+    let mut kernel = loaded()?;
+    for program in programs(&mut kernel)? {
+        let Some(listing) = listing(program.id)? else {
+            skip(
+                "array_maps_are_looked_up_without_a_call",
+                "bpftool is not in PATH: install the package bpftool",
+            );
+            return Ok(());
+        };
+        let general = listing
+            .lines()
+            .filter(|line| line.contains("call bpf_map_lookup_elem"))
+            .collect::<Vec<_>>();
+        ensure!(
+            general.is_empty(),
+            "{} looks maps up by a general call: {general:#?}",
+            program.name
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn programs_keep_within_their_budget_of_instructions() {
+    require_lab!(Network);
+    count_instructions().unwrap();
+}
+
+fn count_instructions() -> Result<()> {
+    let mut kernel = loaded()?;
+    for program in programs(&mut kernel)? {
+        ensure!(
+            program.instructions <= program.budget,
+            "{} has {} instructions, {} are allowed; if all are needed, raise the budget",
+            program.name,
+            program.instructions,
+            program.budget
+        );
+    }
+    Ok(())
+}
