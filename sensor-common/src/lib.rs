@@ -17,3 +17,4 @@ pub mod path;
 pub mod prefix;
 pub mod settings;
 pub mod slot;
+pub mod topbits;
