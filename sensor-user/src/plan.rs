@@ -10,6 +10,7 @@ use sensor_common::{prefix::PrefixFlags, settings::Settings};
 
 use crate::{
     config::Config,
+    exempt::Exemption,
     kernel::{interface::Interface, object::LoadPlan, ticks::TickClock},
     networks::{DEFAULT_INTERNAL, PrefixSet, RESERVED},
 };
@@ -27,7 +28,7 @@ pub fn prefixes(config: &Config) -> PrefixSet {
     let exempt = config
         .exemptions
         .iter()
-        .filter_map(|exemption| exemption.prefix());
+        .filter_map(Exemption::prefix);
     PrefixSet::new(reserved.chain(internal).chain(named).chain(exempt))
 }
 

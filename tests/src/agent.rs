@@ -1,18 +1,19 @@
 //! The real `smb-sensor` program, running in a namespace.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use sensor_lab::{Namespace, Process, Signal, poll};
+use sensor_lab::{Namespace, Process, Signal, poll, scratch_dir};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::document::{Ended, documents_of};
+
 /// Time that the agent is given for anything it is to do.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A running agent. It is killed on drop; [`stop`](Self::stop) ends it in an orderly way.
 pub struct Agent {
@@ -24,24 +25,35 @@ pub struct Agent {
 pub struct AgentBuilder<'a> {
     namespace: &'a Namespace,
     arguments: Vec<String>,
+    config: Option<String>,
     state_dir: Option<PathBuf>,
 }
 
-/// What an agent had said when it ended.
-pub struct Ended {
-    /// Alert documents, in the order of writing.
-    pub documents: Vec<Value>,
-    /// The last statistics line.
-    pub statistics: String,
-    /// Whether it ended with success.
-    pub success: bool,
+/// How a start went that was to fail.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The exit code, if it ended by itself.
+    pub code: Option<i32>,
+    /// What it told on standard error, without its log.
+    pub told: String,
 }
 
 impl Agent {
-    /// An agent on `interface` of `namespace`, with its own state directory.
+    /// An agent on `interfaces` (one, or several with commas) of `namespace`, with its own state directory.
     #[must_use]
-    pub fn on<'a>(namespace: &'a Namespace, interface: &str) -> AgentBuilder<'a> {
-        AgentBuilder { namespace, arguments: vec!["--iface".into(), interface.into()], state_dir: None }
+    pub fn on<'a>(namespace: &'a Namespace, interfaces: &str) -> AgentBuilder<'a> {
+        Self::without_interface(namespace).arguments(&["--iface", interfaces])
+    }
+
+    /// An agent in `namespace` that is told of no interface.
+    #[must_use]
+    pub fn without_interface(namespace: &Namespace) -> AgentBuilder<'_> {
+        AgentBuilder {
+            namespace,
+            arguments: vec![],
+            config: None,
+            state_dir: None,
+        }
     }
 
     /// The program under test: the one that `SMB_SENSOR_BIN` names, else the one built beside the tests.
@@ -53,16 +65,23 @@ impl Agent {
             return Ok(path.into());
         }
         let tests = std::env::current_exe().context("cannot tell where the tests are")?;
-        let beside = tests.parent().and_then(Path::parent).map(|profile| profile.join("smb-sensor"));
+        let beside = tests
+            .parent()
+            .and_then(Path::parent)
+            .map(|profile| profile.join("smb-sensor"));
         beside
             .filter(|path| path.exists())
             .context("smb-sensor is not built beside the tests: run `cargo build` first, or `cargo xtask test`")
     }
 
-    /// Documents written so far.
+    /// Documents written to standard output so far.
     #[must_use]
     pub fn documents(&self) -> Vec<Value> {
-        self.process.stdout_lines().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        self.process
+            .stdout_lines()
+            .iter()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
     }
 
     /// What it told on standard error so far.
@@ -76,8 +95,18 @@ impl Agent {
     /// # Errors
     /// When none does in time; the error shows what there was.
     pub fn wait_for(&self, fits: impl Fn(&Value) -> bool) -> Result<Value> {
-        poll(PATIENCE, || self.documents().into_iter().find(|document| fits(document)))
-            .with_context(|| format!("no such alert; there are {:#?}\n{}", self.documents(), self.log()))
+        poll(PATIENCE, || {
+            self.documents().into_iter().find(|document| fits(document))
+        })
+        .with_context(|| format!("no such alert; there are {:#?}\n{}", self.documents(), self.log()))
+    }
+
+    /// Waits until its log has a line that contains `text`.
+    ///
+    /// # Errors
+    /// When there is none in time; the error quotes the log.
+    pub fn wait_for_log(&self, text: &str) -> Result<String> {
+        self.process.wait_for_line(PATIENCE, |line| line.contains(text))
     }
 
     /// Process id.
@@ -86,20 +115,70 @@ impl Agent {
         self.process.id()
     }
 
+    /// Identifiers of the kernel programs that it holds.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn kernel_programs(&self) -> Result<Vec<u32>> {
+        let folder = format!("/proc/{}/fdinfo", self.id());
+        let mut programs = Vec::new();
+        for entry in fs::read_dir(&folder).with_context(|| format!("list {folder}"))? {
+            // A descriptor may have been closed meanwhile.
+            let description = fs::read_to_string(entry?.path()).unwrap_or_default();
+            let id = description.lines().find_map(|line| line.strip_prefix("prog_id:"));
+            programs.extend(id.and_then(|id| id.trim().parse::<u32>().ok()));
+        }
+        programs.sort_unstable();
+        programs.dedup();
+        Ok(programs)
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// When the signal may not be sent.
+    pub fn signal(&mut self, signal: Signal) -> Result<()> {
+        self.process.signal(signal)
+    }
+
     /// Ends it with SIGINT and gives all it said.
     ///
     /// # Errors
-    /// When it does not end in time.
-    pub fn stop(mut self) -> Result<Ended> {
-        self.process.signal(Signal::SIGINT)?;
+    /// As [`stop_by`](Self::stop_by).
+    pub fn stop(self) -> Result<Ended> {
+        self.stop_by(Signal::SIGINT)
+    }
+
+    /// Ends it with a signal and gives all it said.
+    ///
+    /// # Errors
+    /// When it does not end in time, writes no statistics line, or a document that is against the schema.
+    pub fn stop_by(mut self, signal: Signal) -> Result<Ended> {
+        self.process.signal(signal)?;
         let status = self.process.wait(PATIENCE)?;
-        let statistics = self
-            .process
-            .stderr_lines()
-            .into_iter()
+        let log = self.log();
+        let statistics = log
+            .lines()
             .rfind(|line| line.contains("statistics:"))
-            .with_context(|| format!("no statistics at the end:\n{}", self.log()))?;
-        Ok(Ended { documents: self.documents(), statistics, success: status.success() })
+            .with_context(|| format!("no statistics at the end:\n{log}"))?
+            .to_owned();
+        let documents = documents_of(self.process.stdout_lines().iter().map(String::as_str))?;
+        Ok(Ended {
+            documents,
+            statistics,
+            log,
+            code: status.code(),
+        })
+    }
+
+    /// Ends it as a crash would, and returns when it is gone.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn kill(mut self) -> Result<()> {
+        self.process.signal(Signal::SIGKILL)?;
+        self.process.wait(PATIENCE)?;
+        Ok(())
     }
 }
 
@@ -107,7 +186,8 @@ impl AgentBuilder<'_> {
     /// Adds arguments.
     #[must_use]
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
-        self.arguments.extend(arguments.iter().map(|one| (*one).to_owned()));
+        self.arguments
+            .extend(arguments.iter().map(|one| (*one).to_owned()));
         self
     }
 
@@ -119,15 +199,10 @@ impl AgentBuilder<'_> {
     }
 
     /// Uses a configuration file with this text.
-    ///
-    /// # Errors
-    /// When the agent does not become ready; the error shows what it told.
-    pub fn start_with_config(mut self, text: &str) -> Result<Agent> {
-        let scratch = tempfile::tempdir()?;
-        let path = scratch.path().join("smb-sensor.toml");
-        std::fs::write(&path, text)?;
-        self.arguments.extend(["--config".into(), path.display().to_string()]);
-        self.launch(scratch)
+    #[must_use]
+    pub fn config(mut self, text: &str) -> Self {
+        self.config = Some(text.to_owned());
+        self
     }
 
     /// Starts it and waits until it is ready.
@@ -135,55 +210,46 @@ impl AgentBuilder<'_> {
     /// # Errors
     /// When the agent does not become ready; the error shows what it told.
     pub fn start(self) -> Result<Agent> {
-        self.launch(tempfile::tempdir()?)
-    }
-
-    fn launch(self, scratch: TempDir) -> Result<Agent> {
-        let state_dir = self.state_dir.unwrap_or_else(|| scratch.path().join("state"));
-        let mut command = self.namespace.command(Agent::program()?);
-        command.arg("run").arg("--state-dir").arg(state_dir).args(&self.arguments);
-        let process = Process::spawn(command)?;
-        let ready = process.wait_for_line(PATIENCE, |line| line.contains("ready:"));
-        let agent = Agent { process, _scratch: scratch };
-        if ready.is_err() {
+        let agent = self.launch()?;
+        if agent.wait_for_log("ready:").is_err() {
             bail!("the agent did not become ready:\n{}", agent.log());
         }
         Ok(agent)
     }
-}
 
-impl Ended {
-    /// The distinct alerts: rule and id.
-    #[must_use]
-    pub fn alerts(&self) -> BTreeSet<(String, String)> {
-        self.documents
-            .iter()
-            .map(|document| (text(document, "/rule/id").to_owned(), text(document, "/event/id").to_owned()))
-            .collect()
-    }
-
-    /// The rules of the distinct alerts, sorted.
-    #[must_use]
-    pub fn rules(&self) -> Vec<String> {
-        self.alerts().into_iter().map(|(rule, _)| rule).collect()
-    }
-
-    /// A number of the statistics line by its name.
+    /// Starts it and waits until it has ended by itself.
     ///
     /// # Errors
-    /// When the line has no such number.
-    pub fn number(&self, name: &str) -> Result<u64> {
-        let key = format!("{name}=");
-        self.statistics
-            .split_whitespace()
-            .find_map(|word| word.strip_prefix(&key))
-            .and_then(|value| value.trim_end_matches([';', ',']).parse().ok())
-            .with_context(|| format!("no number {name} in {:?}", self.statistics))
+    /// When it goes on running.
+    pub fn refused(self) -> Result<Refusal> {
+        let mut agent = self.launch()?;
+        let status = agent.process.wait(PATIENCE)?;
+        // Log lines begin with their time in brackets.
+        let told: Vec<_> = agent.process.stderr_lines();
+        let told: Vec<_> = told.into_iter().filter(|line| !line.starts_with('[')).collect();
+        Ok(Refusal {
+            code: status.code(),
+            told: told.join("\n"),
+        })
     }
-}
 
-/// The text at `pointer`, or an empty one.
-#[must_use]
-pub fn text<'a>(document: &'a Value, pointer: &str) -> &'a str {
-    document.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    fn launch(self) -> Result<Agent> {
+        let scratch = scratch_dir()?;
+        let mut command: Command = self.namespace.command(Agent::program()?);
+        let state_dir = self.state_dir.unwrap_or_else(|| scratch.path().join("state"));
+        command
+            .arg("run")
+            .arg("--state-dir")
+            .arg(state_dir)
+            .args(&self.arguments);
+        if let Some(text) = self.config {
+            let path = scratch.path().join("smb-sensor.toml");
+            fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+            command.arg("--config").arg(path);
+        }
+        Ok(Agent {
+            process: Process::spawn(command)?,
+            _scratch: scratch,
+        })
+    }
 }

@@ -1,23 +1,194 @@
 //! An internal client talks SMB to a server on the Internet: the sensor on the gateway's LAN side tells.
 
-use sensor_lab::{Smbclient, Smbd, Topology, address, require_lab};
-use sensor_tests::{Agent, text};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, SystemTime};
+
+use sensor_lab::{Answer, Smbclient, Smbd, TcpListener, Topology, address, require_lab};
+use sensor_tests::{Agent, connect, echo, number, session_of, smb_session, tells, text, texts};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+const BOTH: [&str; 2] = ["rare-smb-destination", "smb-to-internet"];
 
 #[test]
-fn a_real_smb_session_to_the_internet_alerts_with_its_evidence() {
+fn a_real_session_alerts_once_per_rule_with_evidence_ends_time_and_technique() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
-    let outcome = Smbclient::new(border.client(), address::SERVER_V4).get("hello.txt").unwrap();
-    assert!(outcome.success(), "{}", outcome.output);
-
-    let alert = agent
-        .wait_for(|d| text(d, "/rule/id") == "smb-to-internet" && text(d, "/smb_sensor/alert/status") == "closed")
-        .unwrap();
-    eprintln!("{alert:#}");
-    eprintln!("{}", agent.log());
+    let began = OffsetDateTime::from(SystemTime::now());
+    smb_session(border.client(), address::SERVER_V4).unwrap();
+    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
     let ended = agent.stop().unwrap();
-    eprintln!("{}", ended.statistics);
-    assert_eq!(ended.rules(), ["rare-smb-destination", "smb-to-internet"]);
+
+    assert_eq!(ended.rules(), BOTH);
+    for rule in BOTH {
+        let alert = ended.closed(rule).unwrap();
+        assert_eq!(text(alert, "/smb_sensor/evidence/level"), "data");
+        assert_eq!(alert["smb_sensor"]["evidence"]["smb_spoken"], true);
+        assert_eq!(alert["smb_sensor"]["evidence"]["one_sided"], false);
+        assert!(number(alert, "/smb_sensor/evidence/bytes_received") > 500, "{alert:#}");
+        assert!(number(alert, "/smb_sensor/evidence/bytes_left_network") > 500, "{alert:#}");
+        assert_eq!(texts(alert, "/threat/technique/id"), ["T1048"]);
+        assert_eq!(texts(alert, "/threat/tactic/id"), ["TA0010"]);
+        assert_eq!(text(alert, "/source/ip"), address::CLIENT_V4.to_string());
+        assert!(number(alert, "/source/port") > 1024);
+        assert_eq!(text(alert, "/destination/ip"), address::SERVER_V4.to_string());
+        assert_eq!(number(alert, "/destination/port"), 445);
+        assert_eq!(text(alert, "/network/direction"), "outbound");
+        assert_eq!(text(alert, "/network/protocol"), "smb");
+        // Version 1 and the base64 of a SHA-1.
+        let community_id = text(alert, "/network/community_id");
+        assert!(community_id.starts_with("1:") && community_id.len() == 30, "{community_id}");
+        assert_eq!(text(alert, "/observer/ingress/interface/name"), "lan0");
+
+        let start = OffsetDateTime::parse(text(alert, "/event/start"), &Rfc3339).unwrap();
+        let off = (start - began).abs();
+        assert!(off < Duration::from_secs(2), "the session began at {began}, told is {start}");
+    }
+    let sequences: Vec<u64> = ended
+        .documents
+        .iter()
+        .filter(|document| text(document, "/rule/id") == BOTH[0])
+        .map(|document| number(document, "/event/sequence"))
+        .collect();
+    let expected: Vec<u64> = (0..sequences.len() as u64).collect();
+    assert_eq!(sequences, expected, "documents of one alert count up");
+    assert_eq!(ended.code, Some(0));
+}
+
+#[test]
+fn a_netbios_session_on_port_139_alerts() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let _smbd = Smbd::start(border.server()).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    session_of(&Smbclient::new(border.client(), address::SERVER_V4).port(139)).unwrap();
+    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.rules(), BOTH);
+    let alert = ended.closed("smb-to-internet").unwrap();
+    assert_eq!(number(alert, "/destination/port"), 139);
+    assert_eq!(alert["smb_sensor"]["evidence"]["smb_spoken"], true);
+}
+
+#[test]
+fn a_session_over_ipv6_alerts() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let _smbd = Smbd::start(border.server()).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    smb_session(border.client(), address::SERVER_V6).unwrap();
+    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.rules(), BOTH);
+    let alert = ended.closed("smb-to-internet").unwrap();
+    assert_eq!(text(alert, "/source/ip"), address::CLIENT_V6.to_string());
+    assert_eq!(text(alert, "/destination/ip"), address::SERVER_V6.to_string());
+    assert_eq!(text(alert, "/network/type"), "ipv6");
+    assert_eq!(alert["smb_sensor"]["evidence"]["smb_spoken"], true);
+}
+
+#[test]
+fn a_session_on_a_port_outside_the_service_set_is_not_seen() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let _smbd = Smbd::builder().ports(&[4445]).start(border.server()).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    session_of(&Smbclient::new(border.client(), address::SERVER_V4).port(4445)).unwrap();
+    let ended = agent.stop().unwrap();
+    assert!(ended.documents.is_empty(), "{:#?}", ended.documents);
+    assert_eq!(ended.number("seen").unwrap(), 0);
+}
+
+#[test]
+fn a_configured_smb_port_alerts_and_takes_the_place_of_the_default_ones() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let _smbd = Smbd::builder().ports(&[445, 4445]).start(border.server()).unwrap();
+    let config = "[services]\nsmb_tcp = [4445]\n";
+    let agent = Agent::on(border.gateway(), "lan0").config(config).start().unwrap();
+    smb_session(border.client(), address::SERVER_V4).unwrap();
+    session_of(&Smbclient::new(border.client(), address::SERVER_V4).port(4445)).unwrap();
+    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.rules(), BOTH);
+    assert_eq!(number(ended.closed("smb-to-internet").unwrap(), "/destination/port"), 4445);
+}
+
+#[test]
+fn a_closed_port_is_a_refusal_without_a_technique() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    connect(border.client(), (address::SERVER_V4, 445)).unwrap_err();
+    agent.wait_for(tells("smb-to-internet", "refused")).unwrap();
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.rules(), BOTH);
+    let alert = ended.closed("smb-to-internet").unwrap();
+    assert_eq!(text(alert, "/smb_sensor/evidence/level"), "refused");
+    assert!(alert.get("threat").is_none(), "{alert:#}");
+}
+
+#[test]
+fn a_syn_that_nobody_answers_is_told_as_an_attempt_without_a_technique() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let nowhere = Ipv4Addr::new(8, 8, 9, 9);
+    border.gateway().ip(&format!("route add blackhole {nowhere}")).unwrap();
+    let config = "[detection]\nattempt_settle = 1\n";
+    let agent = Agent::on(border.gateway(), "lan0").config(config).start().unwrap();
+    let target = SocketAddr::from((nowhere, 445));
+    let began = SystemTime::now();
+    border
+        .client()
+        .run(|| std::net::TcpStream::connect_timeout(&target, Duration::from_millis(100)))
+        .unwrap()
+        .unwrap_err();
+    let alert = agent.wait_for(tells("smb-to-internet", "attempt")).unwrap();
+    assert!(began.elapsed().unwrap() >= Duration::from_secs(1), "it is given time to be answered");
+    assert!(alert.get("threat").is_none(), "{alert:#}");
+    assert_eq!(number(&alert, "/network/packets"), 1);
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.rules(), BOTH);
+    assert!(ended.documents.iter().all(|document| document.get("threat").is_none()));
+}
+
+#[test]
+fn the_alert_comes_and_rises_while_the_session_is_still_open() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let server = SocketAddr::from((IpAddr::from(address::SERVER_V4), 445));
+    let _listener = TcpListener::start(border.server(), server, Answer::Echo).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    let mut stream = connect(border.client(), server).unwrap();
+    let first = agent.wait_for(tells("smb-to-internet", "established")).unwrap();
+    assert_eq!(text(&first, "/smb_sensor/alert/status"), "opened");
+    echo(&mut stream, &[7; 100]).unwrap();
+    let second = agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    assert_eq!(text(&second, "/smb_sensor/alert/status"), "updated");
+    assert_eq!(first["event"]["id"], second["event"]["id"]);
+    // Still open, as is proven by using it.
+    echo(&mut stream, &[7; 100]).unwrap();
+    assert!(agent.documents().iter().all(|d| text(d, "/smb_sensor/alert/status") != "closed"));
+}
+
+#[test]
+fn the_alert_is_closed_with_exact_counts_while_the_agent_goes_on() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let server = SocketAddr::from((address::SERVER_V4, 445));
+    let _listener = TcpListener::start(border.server(), server, Answer::Echo).unwrap();
+    let config = "[detection]\nattempt_settle = 1\n";
+    let agent = Agent::on(border.gateway(), "lan0").config(config).start().unwrap();
+    let mut stream = connect(border.client(), server).unwrap();
+    echo(&mut stream, &[7; 100]).unwrap();
+    drop(stream);
+    let alert = agent
+        .wait_for(|d| text(d, "/smb_sensor/alert/status") == "closed" && text(d, "/rule/id") == BOTH[1])
+        .unwrap();
+    assert_eq!(number(&alert, "/smb_sensor/evidence/bytes_sent"), 100);
+    assert_eq!(number(&alert, "/smb_sensor/evidence/bytes_received"), 100);
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.rules(), BOTH, "the end of the run tells nothing anew");
+    assert_eq!(number(&alert, "/network/packets"), ended.number("kept").unwrap());
 }

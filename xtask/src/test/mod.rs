@@ -21,6 +21,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     if ready != ExitCode::SUCCESS {
         return Ok(ready);
     }
+    build_agent()?;
     let privilege = Privilege::detect();
     let skip_log = SkipLog::create()?;
     let mut summary = Summary::default();
@@ -46,6 +47,18 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Builds the program that the tests of the whole run; they look for it beside themselves.
+fn build_agent() -> anyhow::Result<()> {
+    let status = cargo()
+        .args(["build", "--package", "sensor-user", "--bin", "smb-sensor"])
+        .status()
+        .context("running cargo build")?;
+    if !status.success() {
+        bail!("cargo build of smb-sensor failed, see above");
+    }
+    Ok(())
 }
 
 /// Runs cargo, shows its output as it comes and counts in it; says whether cargo ended well.

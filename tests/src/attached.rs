@@ -1,0 +1,101 @@
+//! What is attached to an interface, as the kernel tells it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use aya::programs::{SchedClassifier, TcAttachType, loaded_programs};
+use sensor_lab::{Namespace, poll};
+use serde_json::Value;
+
+/// Names of the programs on `interface`, each with its hook: `xdp smb_xdp_in`, `tcx egress smb_tc_out`,
+/// `filter ingress smb_tc_in`.
+///
+/// # Errors
+/// When `ip` or `tc` (iproute2) or the kernel does not tell.
+pub fn attached(namespace: &Namespace, interface: &str) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    let links = json_of(namespace, "ip", &["-j", "-d", "link", "show", "dev", interface])?;
+    if let Some(xdp) = links.pointer("/0/xdp") {
+        found.push(format!("xdp {}", program_name(xdp)));
+    }
+    for (name, direction) in [("ingress", TcAttachType::Ingress), ("egress", TcAttachType::Egress)] {
+        let (_, programs) = namespace
+            .run(|| SchedClassifier::query_tcx(interface, direction))?
+            .with_context(|| format!("ask for the TCX {name} programs of {interface}"))?;
+        for program in programs {
+            found.push(format!(
+                "tcx {name} {}",
+                program.name_as_str().unwrap_or_default()
+            ));
+        }
+        // Without a clsact discipline `tc` refuses, and there are no filters.
+        let filters = json_of(
+            namespace,
+            "tc",
+            &["-j", "filter", "show", "dev", interface, name],
+        )
+        .unwrap_or_default();
+        for filter in filters
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|f| f.get("options"))
+        {
+            if let Some(program) = filter.get("bpf_name").and_then(Value::as_str) {
+                found.push(format!("filter {name} {program}"));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Those of the kernel programs that are still loaded after a while; identifiers are not used again.
+///
+/// # Errors
+/// When the kernel does not list its programs.
+pub fn still_loaded(programs: &[u32], within: Duration) -> Result<Vec<u32>> {
+    let mut left = BTreeSet::new();
+    let mut failed = None;
+    poll(within, || {
+        let loaded: Result<BTreeSet<u32>, _> = loaded_programs()
+            .map(|program| program.map(|program| program.id()))
+            .collect();
+        match loaded {
+            Ok(loaded) => left = programs.iter().copied().filter(|id| loaded.contains(id)).collect(),
+            // One of them went between being listed and being asked.
+            Err(error) => {
+                failed = Some(error);
+                return None;
+            }
+        }
+        failed = None;
+        left.is_empty().then_some(())
+    });
+    match failed {
+        Some(error) => Err(error).context("list the kernel's programs"),
+        None => Ok(left.into_iter().collect()),
+    }
+}
+
+fn program_name(xdp: &Value) -> &str {
+    xdp.pointer("/prog/name")
+        .or_else(|| xdp.pointer("/attached/0/prog/name"))
+        .and_then(Value::as_str)
+        .unwrap_or("(unnamed)")
+}
+
+fn json_of(namespace: &Namespace, program: &str, arguments: &[&str]) -> Result<Value> {
+    let output = namespace
+        .command(program)
+        .args(arguments)
+        .output()
+        .with_context(|| format!("run {program}"))?;
+    if !output.status.success() {
+        bail!(
+            "{program} {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        );
+    }
+    serde_json::from_slice(&output.stdout).with_context(|| format!("read what {program} {arguments:?} says"))
+}

@@ -1,0 +1,95 @@
+//! The numbers add up: every watched packet has one outcome, every kept packet one flow, every loss a name.
+
+use std::net::SocketAddrV4;
+
+use anyhow::{Result, ensure};
+use sensor_lab::{RawSocket, Signal, Smbd, Topology, address, poll, require_lab};
+use sensor_tests::{Agent, Ended, PATIENCE, smb_session, syn_frame, tells};
+
+/// New flows in a burst; many times what the smallest slots and ring hold.
+const FLOWS: u16 = 5_000;
+const SMALLEST: &str = "[kernel]\nring_bytes = 65536\nflow_slots = 64\n";
+
+#[test]
+fn after_a_real_session_every_packet_has_an_outcome_and_a_flow() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let _smbd = Smbd::start(border.server()).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    smb_session(border.client(), address::SERVER_V4).unwrap();
+    smb_session(border.client(), address::SERVER_V6).unwrap();
+    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    let ended = agent.stop().unwrap();
+    assert_adds_up(&ended).unwrap();
+    assert!(ended.number("kept").unwrap() > 40, "{}", ended.statistics);
+    assert_eq!(ended.number("kept").unwrap(), ended.number("accounted").unwrap(), "{}", ended.statistics);
+    assert_eq!(ended.number("lost").unwrap(), 0, "{}", ended.statistics);
+    // The documents' own counts agree with the kernel's.
+    let packets: u64 = ended
+        .documents
+        .iter()
+        .filter(|d| d["rule"]["id"] == "smb-to-internet" && d["event"]["type"][0] == "end")
+        .map(|d| d["network"]["packets"].as_u64().unwrap())
+        .sum();
+    assert_eq!(packets, ended.number("kept").unwrap());
+}
+
+#[test]
+fn a_burst_of_new_flows_is_accounted_to_the_packet() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").config(SMALLEST).start().unwrap();
+    burst(&border).unwrap();
+    let ended = agent.stop().unwrap();
+    assert_adds_up(&ended).unwrap();
+    assert_eq!(ended.number("kept").unwrap(), u64::from(FLOWS), "{}", ended.statistics);
+    assert!(ended.number("evicted").unwrap() > u64::from(FLOWS) / 2, "{}", ended.statistics);
+    assert_kept_is_accounted_or_lost(&ended);
+}
+
+#[test]
+fn what_a_full_ring_loses_is_counted_to_the_packet() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let mut agent = Agent::on(border.gateway(), "lan0").config(SMALLEST).start().unwrap();
+    // Nobody empties the ring.
+    agent.signal(Signal::SIGSTOP).unwrap();
+    burst(&border).unwrap();
+    agent.signal(Signal::SIGCONT).unwrap();
+    let ended = agent.stop().unwrap();
+    assert_adds_up(&ended).unwrap();
+    assert_eq!(ended.number("kept").unwrap(), u64::from(FLOWS), "{}", ended.statistics);
+    assert!(ended.number("lost").unwrap() > u64::from(FLOWS), "{}", ended.statistics);
+    assert_kept_is_accounted_or_lost(&ended);
+}
+
+/// A SYN of each of [`FLOWS`] ports of the client to SMB servers on the Internet.
+fn burst(border: &Topology) -> Result<()> {
+    let socket = RawSocket::open(border.client(), "eth0")?;
+    let macs = (border.client().mac_address("eth0")?, border.gateway().mac_address("lan0")?);
+    for port in 10_000..10_000 + FLOWS {
+        let from = SocketAddrV4::new(address::CLIENT_V4, port);
+        let frame = syn_frame(macs, from, SocketAddrV4::new(address::SERVER_V4, 445));
+        // A full queue of the interface refuses for a moment.
+        let sent = poll(PATIENCE, || socket.send(&frame).ok());
+        ensure!(sent.is_some(), "frame {port} was not sent");
+    }
+    Ok(())
+}
+
+fn assert_adds_up(ended: &Ended) -> Result<()> {
+    ensure!(ended.number("seen")? == ended.outcomes()?, "{}", ended.statistics);
+    ensure!(ended.number("undecodable")? == 0, "{}", ended.statistics);
+    ensure!(ended.number("untracked")? == 0, "{}", ended.statistics);
+    Ok(())
+}
+
+fn assert_kept_is_accounted_or_lost(ended: &Ended) {
+    let number = |name| ended.number(name).unwrap_or(u64::MAX);
+    assert_eq!(
+        number("kept"),
+        number("accounted") + number("lost_packets"),
+        "{}",
+        ended.statistics
+    );
+}

@@ -1,0 +1,97 @@
+//! Every way onto an interface sees a whole session, says which it is, and is gone afterwards.
+
+use anyhow::{Result, ensure};
+use sensor_lab::{Smbd, Topology, address, require_lab};
+use sensor_tests::{Agent, attached, smb_session, tells, texts};
+
+/// Runs an agent with `arguments` over a real session; it has to say `how` it watches, to be attached as
+/// `programs`, to alert with data seen by `hooks` and to leave nothing attached.
+fn watches(border: &Topology, arguments: &[&str], how: &str, programs: &[&str], hooks: &[&str]) -> Result<()> {
+    let _smbd = Smbd::start(border.server())?;
+    let agent = Agent::on(border.gateway(), "lan0").arguments(arguments).start()?;
+    let said = agent.wait_for_log("watching lan0:")?;
+    ensure!(said.ends_with(how), "{said}");
+    let found = attached(border.gateway(), "lan0")?;
+    ensure!(found == programs, "attached: {found:?}");
+    smb_session(border.client(), address::SERVER_V4)?;
+    agent.wait_for(tells("smb-to-internet", "data"))?;
+    let ended = agent.stop()?;
+    let alert = ended.closed("smb-to-internet")?;
+    ensure!(texts(alert, "/observer/hook") == hooks, "{alert:#}");
+    ensure!(alert["smb_sensor"]["evidence"]["smb_spoken"] == true, "{alert:#}");
+    ensure!(alert["smb_sensor"]["evidence"]["one_sided"] == false, "{alert:#}");
+    ensure!(ended.number("kept")? == ended.number("accounted")?, "{}", ended.statistics);
+    let left = attached(border.gateway(), "lan0")?;
+    ensure!(left.is_empty(), "still attached: {left:?}");
+    Ok(())
+}
+
+const XDP: &str = "xdp smb_xdp_in";
+const TCX_IN: &str = "tcx ingress smb_tc_in";
+const TCX_OUT: &str = "tcx egress smb_tc_out";
+const FILTER_IN: &str = "filter ingress smb_tc_in";
+const FILTER_OUT: &str = "filter egress smb_tc_out";
+
+#[test]
+fn auto_takes_native_xdp_and_tcx() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let how = "incoming by native XDP, outgoing by TCX";
+    watches(&border, &[], how, &[XDP, TCX_OUT], &["xdp_ingress", "tc_egress"]).unwrap();
+}
+
+#[test]
+fn generic_xdp_sees_a_session() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let how = "incoming by generic XDP, outgoing by TCX";
+    let arguments = ["--ingress", "xdp-generic"];
+    watches(&border, &arguments, how, &[XDP, TCX_OUT], &["xdp_ingress", "tc_egress"]).unwrap();
+}
+
+#[test]
+fn tcx_alone_sees_a_session() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let how = "incoming by TCX, outgoing by TCX";
+    let hooks = ["tc_ingress", "tc_egress"];
+    watches(&border, &["--ingress", "tc"], how, &[TCX_IN, TCX_OUT], &hooks).unwrap();
+}
+
+#[test]
+fn a_clsact_filter_beside_native_xdp_sees_a_session() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let how = "incoming by native XDP, outgoing by TC clsact";
+    let hooks = ["xdp_ingress", "tc_egress"];
+    watches(&border, &["--tc", "clsact"], how, &[XDP, FILTER_OUT], &hooks).unwrap();
+}
+
+#[test]
+fn clsact_filters_alone_see_a_session() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let how = "incoming by TC clsact, outgoing by TC clsact";
+    let arguments = ["--ingress", "tc", "--tc", "clsact"];
+    watches(&border, &arguments, how, &[FILTER_IN, FILTER_OUT], &["tc_ingress", "tc_egress"]).unwrap();
+}
+
+#[test]
+fn jumbo_frames_that_native_xdp_refuses_are_watched_by_generic_xdp() {
+    require_lab!();
+    let border = Topology::builder().mtu(9000).build().unwrap();
+    let how = "incoming by generic XDP, outgoing by TCX";
+    watches(&border, &[], how, &[XDP, TCX_OUT], &["xdp_ingress", "tc_egress"]).unwrap();
+}
+
+#[test]
+fn jumbo_frames_with_native_xdp_alone_are_refused_with_the_reason_and_nothing_stays() {
+    require_lab!(Network);
+    let border = Topology::builder().mtu(9000).build().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").arguments(&["--ingress", "xdp-native"]);
+    let refusal = agent.refused().unwrap();
+    assert_eq!(refusal.code, Some(1));
+    assert!(refusal.told.contains("MTU is too large"), "{refusal:?}");
+    assert_eq!(refusal.told.lines().count(), 1, "{refusal:?}");
+    assert_eq!(attached(border.gateway(), "lan0").unwrap(), [""; 0]);
+}

@@ -1,0 +1,62 @@
+//! `smb-sensor check` tries what `run` would do, says each thing in a line and leaves nothing behind.
+
+use std::process::Output;
+
+use anyhow::Result;
+use sensor_lab::{Namespace, Topology, require_lab};
+use sensor_tests::{Agent, attached};
+
+fn check(namespace: &Namespace, arguments: &[&str]) -> Result<Output> {
+    let mut command = namespace.command(Agent::program()?);
+    Ok(command.arg("check").args(arguments).output()?)
+}
+
+/// The line on `what`: its state and its text.
+fn line<'a>(text: &'a str, what: &str) -> Option<(&'a str, &'a str)> {
+    text.lines().find_map(|line| {
+        let (state, rest) = line.split_once(' ')?;
+        let (name, rest) = rest.trim_start().split_once(' ')?;
+        (name == what).then(|| (state, rest.trim_start()))
+    })
+}
+
+#[test]
+fn an_interface_is_tried_and_left_as_it_was() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let output = check(border.gateway(), &["--iface", "lan0"]).unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    for what in ["kernel", "privileges", "program"] {
+        assert_eq!(line(&text, what).map(|(state, _)| state), Some("ok"), "{what}: {text}");
+    }
+    let tried = ("ok", "incoming by native XDP, outgoing by TCX (tried)");
+    assert_eq!(line(&text, "lan0"), Some(tried), "{text}");
+    assert_eq!(attached(border.gateway(), "lan0").unwrap(), [""; 0]);
+}
+
+#[test]
+fn an_unknown_interface_is_missing_and_a_failure() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let output = check(border.gateway(), &["--iface", "nope"]).unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let (state, what) = line(&text, "nope").unwrap();
+    assert!(state == "missing" && what.contains("lan0"), "{text}");
+}
+
+#[test]
+fn an_interface_in_use_is_missing_and_its_user_is_not_disturbed() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    let before = attached(border.gateway(), "lan0").unwrap();
+    let output = check(border.gateway(), &["--iface", "lan0"]).unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let (state, what) = line(&text, "lan0").unwrap();
+    assert!(state == "missing" && what.contains("XDP program already"), "{text}");
+    assert_eq!(attached(border.gateway(), "lan0").unwrap(), before);
+    agent.stop().unwrap();
+}

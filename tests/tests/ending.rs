@@ -1,0 +1,77 @@
+//! However the agent ends, its interfaces are free afterwards.
+
+use sensor_lab::{Answer, Signal, TcpListener, Topology, address, require_lab};
+use sensor_tests::{Agent, PATIENCE, attached, connect, echo, number, still_loaded, tells};
+
+#[test]
+fn sigint_and_sigterm_end_cleanly_and_detach() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let agent = Agent::on(border.gateway(), "lan0,wan0").start().unwrap();
+        let programs = agent.kernel_programs().unwrap();
+        assert_eq!(programs.len(), 3, "XDP, TC in, TC out");
+        let ended = agent.stop_by(signal).unwrap();
+        assert_eq!(ended.code, Some(0), "{signal}: {}", ended.log);
+        for interface in ["lan0", "wan0"] {
+            assert_eq!(attached(border.gateway(), interface).unwrap(), [""; 0], "{signal}");
+        }
+        assert_eq!(still_loaded(&programs, PATIENCE).unwrap(), [0; 0], "{signal}");
+    }
+}
+
+#[test]
+fn a_killed_agent_leaves_nothing_attached_and_the_next_attaches_at_once() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    let programs = agent.kernel_programs().unwrap();
+    assert_eq!(programs.len(), 3);
+    agent.kill().unwrap();
+    let next = Agent::on(border.gateway(), "lan0").start().unwrap();
+    assert_eq!(attached(border.gateway(), "lan0").unwrap().len(), 2, "only the new agent's");
+    next.kill().unwrap();
+    assert_eq!(still_loaded(&programs, PATIENCE).unwrap(), [0; 0]);
+    assert_eq!(attached(border.gateway(), "lan0").unwrap(), [""; 0]);
+}
+
+#[test]
+fn the_filters_of_a_killed_agent_are_replaced_by_the_next_one_not_doubled() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
+    let filters = ["filter ingress smb_tc_in", "filter egress smb_tc_out"];
+    let agent = || Agent::on(border.gateway(), "lan0").arguments(&["--ingress", "tc", "--tc", "clsact"]);
+    for _ in 0..2 {
+        agent().start().unwrap().kill().unwrap();
+        assert_eq!(attached(border.gateway(), "lan0").unwrap(), filters, "filters outlive their owner");
+    }
+
+    let last = agent().start().unwrap();
+    assert_eq!(attached(border.gateway(), "lan0").unwrap(), filters);
+    let mut stream = connect(border.client(), server.address()).unwrap();
+    echo(&mut stream, &[7; 100]).unwrap();
+    drop(stream);
+    last.wait_for(tells("smb-to-internet", "data")).unwrap();
+    let ended = last.stop().unwrap();
+    let alert = ended.closed("smb-to-internet").unwrap();
+    assert_eq!(number(alert, "/smb_sensor/evidence/bytes_sent"), 100);
+    assert_eq!(number(alert, "/network/packets"), ended.number("kept").unwrap());
+    assert_eq!(attached(border.gateway(), "lan0").unwrap(), [""; 0]);
+}
+
+#[test]
+fn a_clsact_discipline_that_was_there_before_stays_with_its_filters() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let tc = |arguments: &str| {
+        let output = border.gateway().command("tc").args(arguments.split(' ')).output().unwrap();
+        assert!(output.status.success(), "{arguments}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    tc("qdisc add dev lan0 clsact");
+    tc("filter add dev lan0 egress prio 7 protocol all matchall action ok");
+    let agent = Agent::on(border.gateway(), "lan0").arguments(&["--tc", "clsact"]);
+    agent.start().unwrap().stop().unwrap();
+    assert!(tc("filter show dev lan0 egress").contains("matchall"));
+}

@@ -1,0 +1,72 @@
+//! A stranger on the Internet reaches Windows networking on an internal machine.
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use sensor_lab::{Answer, Smbd, TcpListener, Topology, UdpResponder, address, require_lab};
+use sensor_tests::{Agent, connect, echo, number, smb_session, tells, text, texts};
+
+const RULE: &str = "external-access-windows-networking";
+
+#[test]
+fn a_real_session_from_outside_alerts_with_both_techniques() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let _smbd = Smbd::start(border.client()).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    smb_session(border.server(), address::CLIENT_V4).unwrap();
+    agent.wait_for(tells(RULE, "data")).unwrap();
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.rules(), [RULE]);
+    let alert = ended.closed(RULE).unwrap();
+    assert_eq!(texts(alert, "/threat/technique/id"), ["T1133", "T1190"]);
+    assert_eq!(text(alert, "/source/ip"), address::SERVER_V4.to_string());
+    assert_eq!(text(alert, "/destination/ip"), address::CLIENT_V4.to_string());
+    assert_eq!(number(alert, "/destination/port"), 445);
+    assert_eq!(text(alert, "/network/direction"), "inbound");
+    assert_eq!(alert["smb_sensor"]["evidence"]["smb_spoken"], true);
+    assert!(number(alert, "/smb_sensor/evidence/bytes_left_network") > 500, "what the internal server sent");
+}
+
+#[test]
+fn an_answered_name_service_query_from_outside_alerts() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let answer = Answer::Bytes(vec![0; 60]);
+    let responder = UdpResponder::start(border.client(), (address::CLIENT_V4, 137), answer).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    let socket = border
+        .server()
+        .run(|| UdpSocket::bind((address::SERVER_V4, 0)))
+        .unwrap()
+        .unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket.send_to(&[0; 50], responder.address()).unwrap();
+    socket.recv(&mut [0; 100]).unwrap();
+    agent.wait_for(tells(RULE, "established")).unwrap();
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.rules(), [RULE]);
+    let alert = ended.closed(RULE).unwrap();
+    assert_eq!(text(alert, "/network/transport"), "udp");
+    assert_eq!(number(alert, "/destination/port"), 137);
+    assert_eq!(text(alert, "/smb_sensor/service"), "netbios");
+    assert_eq!(number(alert, "/smb_sensor/evidence/bytes_sent"), 50);
+    assert_eq!(number(alert, "/smb_sensor/evidence/bytes_received"), 60);
+}
+
+#[test]
+fn a_connection_to_the_endpoint_mapper_from_outside_alerts() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let mapper = TcpListener::start(border.client(), (address::CLIENT_V4, 135), Answer::Echo).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    let mut stream = connect(border.server(), mapper.address()).unwrap();
+    echo(&mut stream, &[5; 72]).unwrap();
+    agent.wait_for(tells(RULE, "data")).unwrap();
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.rules(), [RULE]);
+    let alert = ended.closed(RULE).unwrap();
+    assert_eq!(texts(alert, "/threat/technique/id"), ["T1133"], "no SMB was spoken");
+    assert_eq!(text(alert, "/smb_sensor/service"), "dce_rpc");
+    assert_eq!(number(alert, "/smb_sensor/evidence/bytes_sent"), 72);
+}

@@ -1,0 +1,70 @@
+//! Where documents go: a file that is appended to, and what happens when it takes no more.
+
+use std::fs;
+
+use anyhow::Result;
+use sensor_lab::{Answer, TcpListener, Topology, address, poll, require_lab, scratch_dir};
+use sensor_tests::{Agent, PATIENCE, connect, documents_of, echo, tells};
+
+/// One conversation of the client with the server.
+fn converse(border: &Topology) -> Result<()> {
+    let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo)?;
+    let mut stream = connect(border.client(), server.address())?;
+    echo(&mut stream, &[7; 100])
+}
+
+#[test]
+fn the_output_file_is_appended_to_line_by_line_while_the_agent_runs() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let scratch = scratch_dir().unwrap();
+    let path = scratch.path().join("alerts.json");
+    let mut before = Vec::new();
+    for run in 1..=2 {
+        let agent = Agent::on(border.gateway(), "lan0")
+            .arguments(&["--output", path.to_str().unwrap()])
+            .start()
+            .unwrap();
+        converse(&border).unwrap();
+        let told = |text: &str| documents_of(text.lines()).is_ok_and(|all| all.iter().any(tells("smb-to-internet", "data")));
+        poll(PATIENCE, || {
+            // The last line may be half written at this moment.
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let text = &text[text.len().min(before.len())..=text.rfind('\n').filter(|at| *at >= before.len())?];
+            told(text).then_some(())
+        })
+        .unwrap_or_else(|| panic!("run {run}: no alert in the file: {}", agent.log()));
+        let ended = agent.stop().unwrap();
+        assert!(ended.documents.is_empty(), "nothing on standard output");
+        let now = fs::read(&path).unwrap();
+        assert!(now.starts_with(&before), "run {run} keeps what was there");
+        let added = std::str::from_utf8(&now[before.len()..]).unwrap();
+        assert!(added.ends_with('\n'));
+        let documents = documents_of(added.lines()).unwrap();
+        assert_eq!(ended.number("written").unwrap(), documents.len() as u64);
+        before = now;
+    }
+}
+
+#[test]
+fn a_full_output_is_told_once_the_agent_goes_on_and_the_end_counts_what_is_unwritten() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0")
+        .arguments(&["--output", "/dev/full"])
+        .start()
+        .unwrap();
+    converse(&border).unwrap();
+    agent.wait_for_log("the output does not take alerts").unwrap();
+    // It still watches: a second conversation is seen.
+    converse(&border).unwrap();
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.code, Some(1), "{}", ended.log);
+    let waiting = ended.number("waiting").unwrap();
+    assert_eq!(ended.number("opened").unwrap(), 3, "two conversations, one new destination");
+    assert!(waiting >= 6, "opened and closed each: {}", ended.statistics);
+    assert_eq!(ended.number("written").unwrap(), 0);
+    let line = format!("smb-sensor: {waiting} alert documents could not be written");
+    assert!(ended.log.lines().any(|told| told.starts_with(&line)), "{}", ended.log);
+    assert_eq!(ended.log.matches("the output does not take alerts").count(), 1, "{}", ended.log);
+}

@@ -1,0 +1,55 @@
+//! A destination is rare once: what was seen is known from then on, also after a restart.
+
+use std::net::Ipv4Addr;
+
+use sensor_lab::{Answer, TcpListener, Topology, address, require_lab, scratch_dir};
+use sensor_tests::{Agent, Ended, connect, echo, text};
+
+const RARE: &str = "rare-smb-destination";
+const OTHER_SERVER: Ipv4Addr = Ipv4Addr::new(1, 1, 1, 1);
+
+#[test]
+fn a_destination_is_rare_once_not_after_a_restart_and_again_without_the_store() {
+    require_lab!(Network);
+    let border = Topology::builder().server_address(OTHER_SERVER).build().unwrap();
+    let _server = TcpListener::start(border.server(), (Ipv4Addr::UNSPECIFIED, 445), Answer::Echo).unwrap();
+    let store = scratch_dir().unwrap();
+    let run = |state_dir: Option<&std::path::Path>, servers: &[Ipv4Addr]| {
+        let mut agent = Agent::on(border.gateway(), "lan0");
+        if let Some(path) = state_dir {
+            agent = agent.state_dir(path);
+        }
+        let agent = agent.start().unwrap();
+        for (already, server) in servers.iter().enumerate() {
+            let mut stream = connect(border.client(), (*server, 445)).unwrap();
+            echo(&mut stream, &[7; 100]).unwrap();
+            drop(stream);
+            let alerts = |document: &serde_json::Value| text(document, "/rule/id") == "smb-to-internet";
+            agent
+                .wait_for(|_| agent.documents().iter().filter(|d| alerts(d) && opened(d)).count() > already)
+                .unwrap();
+        }
+        agent.stop().unwrap()
+    };
+    let (first, second) = (address::SERVER_V4, OTHER_SERVER);
+
+    assert_eq!(rare(&run(Some(store.path()), &[first, first, first])), [first.to_string()]);
+    let restarted = run(Some(store.path()), &[first, second, first]);
+    assert_eq!(rare(&restarted), [second.to_string()], "the first is known, the second is new");
+    assert!(restarted.log.contains("1 destinations known"), "{}", restarted.log);
+    assert!(rare(&run(Some(store.path()), &[first, second])).is_empty());
+    assert_eq!(rare(&run(None, &[first])), [first.to_string()], "an empty store knows nothing");
+}
+
+/// Destinations of the rare alerts, one entry an alert.
+fn rare(ended: &Ended) -> Vec<String> {
+    let documents = ended.documents.iter();
+    documents
+        .filter(|document| text(document, "/rule/id") == RARE && opened(document))
+        .map(|document| text(document, "/destination/ip").to_owned())
+        .collect()
+}
+
+fn opened(document: &serde_json::Value) -> bool {
+    text(document, "/smb_sensor/alert/status") == "opened"
+}
