@@ -47,8 +47,12 @@ counters! {
     ShortFrame = "short_frame",
     /// IPv4 and IPv6 fragments after the first, which carry no ports.
     Fragment = "fragment",
+    /// First fragments too short for their transport header, and fragments that would overwrite it (RFC 1858).
+    EvasiveFragment = "evasive_fragment",
     /// IPv6 packets with more extension headers than are walked.
     LongExtensionChain = "long_extension_chain",
+    /// Frames of a link layer that is not looked into (MPLS).
+    UnknownLink = "unknown_link",
     /// Records handed to the ring.
     RecordsSent = "records_sent",
     /// New-flow records that found the ring full (the sweep finds those flows).

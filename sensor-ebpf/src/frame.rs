@@ -3,8 +3,10 @@
 use core::mem::MaybeUninit;
 
 use aya_ebpf::{EbpfContext as _, helpers::generated::bpf_skb_load_bytes, programs::TcContext};
-use sensor_common::bytes::Bytes;
+use sensor_common::bytes::{Bytes, OFFSET_MASK};
 use zerocopy::FromBytes;
+
+use crate::maps::SCRATCH;
 
 /// The linear part of a packet: `start..end` in kernel memory.
 pub(crate) struct Linear {
@@ -20,7 +22,23 @@ impl Linear {
     }
 }
 
+/// The detour of [`Bytes::forget`].
+#[inline(always)]
+fn forget(offset: usize) -> usize {
+    let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return 0 };
+    // SAFETY: the value is this CPU's own, and nothing else runs on it between the write and the read.
+    unsafe {
+        (&raw mut (*scratch).network).write_volatile(offset as u32);
+        (&raw const (*scratch).network).read_volatile() as usize & OFFSET_MASK
+    }
+}
+
 impl Bytes for Linear {
+    #[inline(always)]
+    fn forget(&self, offset: usize) -> usize {
+        forget(offset)
+    }
+
     #[inline(always)]
     fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
         let at = self.start + offset;
@@ -53,6 +71,11 @@ impl<'a> SocketBuffer<'a> {
 }
 
 impl Bytes for SocketBuffer<'_> {
+    #[inline(always)]
+    fn forget(&self, offset: usize) -> usize {
+        forget(offset)
+    }
+
     #[inline(always)]
     fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
         self.linear.load(offset)

@@ -8,7 +8,7 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use sensor_common::{
     headers::VLAN_PRESENT,
-    path::{Arrival, Environment as _, Verdict, watch},
+    path::{Arrival, Environment as _, Verdict, count_unjudged, watch},
     slot::Hook,
 };
 
@@ -29,6 +29,7 @@ pub(crate) fn smb_xdp_in(context: XdpContext) -> u32 {
         vlan: 0,
     };
     let verdict = watch(&mut Kernel, &Linear::new(start, end), arrival);
+    count_unjudged(&mut Kernel, verdict);
     if verdict != Verdict::Foreign {
         debug!(
             &context,
@@ -75,6 +76,7 @@ fn socket_buffer(context: &TcContext, hook: Hook) -> i32 {
         vlan,
     };
     let verdict = watch(&mut Kernel, &SocketBuffer::new(context), arrival);
+    count_unjudged(&mut Kernel, verdict);
     if verdict != Verdict::Foreign {
         debug!(
             context,

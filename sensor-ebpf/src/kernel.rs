@@ -6,45 +6,108 @@ use aya_ebpf::{
 };
 use sensor_common::{
     counter::Counter,
-    headers::Address,
+    headers::{Address, Ports},
     path::Environment,
     prefix::PrefixFlags,
-    settings::{PORT_WORDS, Settings, bit, word},
+    settings::{PortKind, PortTable, Settings, port_kind, port_word, with_suspect},
     slot::{FlowLine, RecordKind, Slot, TCP},
+    topbits::{BLOCK_V6_WORDS, TOP_ENTRIES},
 };
 
-use crate::maps::{COUNTERS, PREFIXES_V4, PREFIXES_V6, RECORDS, SERVICES, SETTINGS, SLOTS};
+use crate::maps::{
+    BLOCKS_V4, BLOCKS_V6, CONTROL, COUNTERS, PREFIXES_V4, PREFIXES_V6, RECORDS, SCRATCH, SETTINGS, SLOTS, TCP_PORTS, TOP_V4, TOP_V6,
+    UDP_PORTS,
+};
 
 /// The kernel around one packet.
 pub(crate) struct Kernel;
 
+/// Reads one word of a port table.
 #[inline(always)]
-fn watched(table: *const [u64; PORT_WORDS], port: u16) -> bool {
-    // SAFETY: `word` is below PORT_WORDS for every port; volatile because the agent writes the table before load.
-    let bits = unsafe { table.cast::<u64>().add(word(port)).read_volatile() };
-    bits & bit(port) != 0
+fn word_of(table: *const PortTable, port: u16) -> u64 {
+    // SAFETY: `port_word` is inside the table for every port; volatile because others write it.
+    unsafe { table.cast::<u64>().add(port_word(port)).read_volatile() }
 }
+
+/// Bits in a key of the tries that say the view.
+const VIEW_BITS: u32 = 32;
 
 impl Environment for Kernel {
     type Slot = &'static mut Slot;
 
     #[inline(always)]
-    fn is_service(&self, transport: u8, port: u16) -> bool {
-        if transport == TCP {
-            watched(&raw const SERVICES.tcp, port)
-        } else {
-            watched(&raw const SERVICES.udp, port)
+    fn features(&self) -> u32 {
+        let settings: *const Settings = (&raw const SETTINGS).cast();
+        // SAFETY: a read-only global that the agent sets before load; only the one field is read.
+        unsafe { (&raw const (*settings).features).read_volatile() }
+    }
+
+    #[inline(always)]
+    fn port_kind(&self, transport: u8, port: u16) -> PortKind {
+        let table = if transport == TCP { TCP_PORTS.0.get().cast_const() } else { &raw const UDP_PORTS };
+        port_kind(word_of(table, port), port)
+    }
+
+    #[inline(always)]
+    fn suspect(&mut self, port: u16) {
+        let table = TCP_PORTS.0.get();
+        let marked = with_suspect(word_of(table, port), port);
+        // SAFETY: as in `word_of`; see SharedPorts for two writers.
+        unsafe { table.cast::<u64>().add(port_word(port)).write_volatile(marked) };
+    }
+
+    #[inline(always)]
+    fn forget(&mut self, ports: Ports) -> Ports {
+        let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return ports };
+        // SAFETY: the value is this CPU's own, and nothing else runs on it between the write and the read.
+        unsafe {
+            scratch.write_volatile(ports);
+            scratch.read_volatile()
         }
     }
 
     #[inline(always)]
-    fn prefix_v4(&self, address: u32) -> PrefixFlags {
-        PrefixFlags(PREFIXES_V4.get(Key::new(32, address)).copied().unwrap_or(0))
+    fn view(&self) -> u32 {
+        CONTROL.get(0).map_or(0, |control| control.view & 1)
     }
 
     #[inline(always)]
-    fn prefix_v6(&self, address: &Address) -> PrefixFlags {
-        PrefixFlags(PREFIXES_V6.get(Key::new(128, *address)).copied().unwrap_or(0))
+    fn top_v4(&self, view: u32, index: u32) -> u32 {
+        TOP_V4.get(view * TOP_ENTRIES + index).copied().unwrap_or(3)
+    }
+
+    #[inline(always)]
+    fn block_v4(&self, view: u32, block: u32, word: usize) -> u64 {
+        let block = BLOCKS_V4.get_ptr(view * SETTINGS.load().blocks_v4 + block);
+        match block {
+            // SAFETY: a block has eight words.
+            Some(block) => unsafe { block.cast::<u64>().add(word & 7).read() },
+            None => u64::MAX,
+        }
+    }
+
+    #[inline(always)]
+    fn top_v6(&self, view: u32, index: u32) -> u32 {
+        TOP_V6.get(view * TOP_ENTRIES + index).copied().unwrap_or(3)
+    }
+
+    #[inline(always)]
+    fn block_v6(&self, view: u32, block: u32, word: u32) -> u64 {
+        let block = view * SETTINGS.load().blocks_v6 + block;
+        BLOCKS_V6.get(block * BLOCK_V6_WORDS + word).copied().unwrap_or(u64::MAX)
+    }
+
+    #[inline(never)]
+    fn walk_v4(&self, view: u32, address: u32) -> PrefixFlags {
+        let key = Key::new(VIEW_BITS + 32, [view, address]);
+        PrefixFlags(PREFIXES_V4.get(key).copied().unwrap_or(0))
+    }
+
+    #[inline(never)]
+    fn walk_v6(&self, view: u32, address: &Address) -> PrefixFlags {
+        let [a, b, c, d] = *address;
+        let key = Key::new(VIEW_BITS + 128, [view, a, b, c, d]);
+        PrefixFlags(PREFIXES_V6.get(key).copied().unwrap_or(0))
     }
 
     #[inline(always)]

@@ -6,7 +6,11 @@ use std::{
 };
 
 use ipnet::IpNet;
-use sensor_common::{prefix::PrefixFlags, settings::Settings};
+use sensor_common::{
+    prefix::PrefixFlags,
+    settings::{Settings, feature},
+    topbits::TOP_ENTRIES,
+};
 
 use crate::{
     config::Config,
@@ -42,12 +46,28 @@ pub fn load_plan(config: &Config, clock: TickClock) -> LoadPlan {
             seed: [random(), random()],
             slots_per_cpu: config.kernel.flow_slots,
             idle_ticks: clock.ticks_in(config.kernel.flow_idle),
+            blocks_v4: config.kernel.max_prefixes.clamp(1_024, TOP_ENTRIES),
+            blocks_v6: 64,
+            features: features(config),
+            reserved: 0,
         },
-        services: config.services.bitmaps(),
-        prefixes: prefixes(config).iter().collect(),
+        services: config.services.tables(),
+        prefixes: prefixes(config),
+        max_prefixes: config.kernel.max_prefixes,
         ring_bytes: config.kernel.ring_bytes,
         debug: config.kernel.debug,
     }
+}
+
+fn features(config: &Config) -> u32 {
+    let mut features = 0;
+    if config.services.smb_any_port {
+        features |= feature::SMB_ON_ANY_PORT;
+    }
+    if config.kernel.tunnels {
+        features |= feature::TUNNELS;
+    }
+    features
 }
 
 /// What looks wrong with the networks, though it may be meant: one warning each.

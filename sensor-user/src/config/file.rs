@@ -62,6 +62,7 @@ pub(super) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
             reader.list(table, "smb_tcp", &mut services.smb_tcp, port);
             reader.list(table, "rpc_tcp", &mut services.rpc_tcp, port);
             reader.list(table, "netbios_udp", &mut services.netbios_udp, port);
+            reader.value(table, "smb_any_port", &mut services.smb_any_port, Ok);
         });
         reader.section(table, "kernel", |reader, table| {
             let kernel = &mut config.kernel;
@@ -95,6 +96,8 @@ pub(super) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
             reader.value(table, "ring_bytes", &mut kernel.ring_bytes, |n| {
                 power_of_two(n, 65_536, 1 << 30)
             });
+            reader.value(table, "max_prefixes", &mut kernel.max_prefixes, |n| power_of_two(n, 1_024, 1 << 21));
+            reader.value(table, "tunnels", &mut kernel.tunnels, Ok);
             reader.value(table, "debug", &mut kernel.debug, Ok);
         });
         reader.section(table, "detection", |reader, table| {

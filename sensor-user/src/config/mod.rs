@@ -58,6 +58,10 @@ pub struct KernelOptions {
     pub flow_idle: u64,
     /// Bytes of the record ring, a power of two.
     pub ring_bytes: u32,
+    /// Prefixes (networks, exemptions, reserved space) that there is room for.
+    pub max_prefixes: u32,
+    /// Whether one level of tunnel is looked into.
+    pub tunnels: bool,
     /// The kernel program's own debug log.
     pub debug: bool,
 }
@@ -107,6 +111,8 @@ impl Default for Config {
                 flow_slots: 16_384,
                 flow_idle: 1_800,
                 ring_bytes: 4 << 20,
+                max_prefixes: 65_536,
+                tunnels: false,
                 debug: false,
             },
             detection: DetectionOptions {

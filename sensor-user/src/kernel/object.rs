@@ -2,22 +2,24 @@
 //!
 //! Takes a [`LoadPlan`], gives a [`KernelProgram`]: verified programs and filled maps, attached to nothing yet.
 
-use std::net::IpAddr;
-
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{LpmTrie, Map, MapData, RingBuf, lpm_trie::Key},
+    maps::{Array, Map, MapData, RingBuf},
     programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp},
 };
-use ipnet::IpNet;
 use sensor_common::{
-    prefix::PrefixFlags,
-    settings::{Services, Settings},
+    settings::{PortTable, Services, Settings},
+    topbits::BLOCK_V6_WORDS,
 };
 use thiserror::Error;
 use zerocopy::IntoBytes;
 
-use super::{counters::KernelCounters, slots::SlotReader};
+use super::{
+    counters::KernelCounters,
+    prefixes::{PrefixError, PrefixMaps},
+    slots::SlotReader,
+};
+use crate::networks::{PrefixSet, Room};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("SMB_SENSOR_BPF_OBJECT"));
 
@@ -28,8 +30,10 @@ pub struct LoadPlan {
     pub settings: Settings,
     /// Watched ports.
     pub services: Box<Services>,
-    /// Flattened prefixes: each carries the union of the flags of all that cover it.
-    pub prefixes: Vec<(IpNet, PrefixFlags)>,
+    /// The prefix set to begin with.
+    pub prefixes: PrefixSet,
+    /// Prefixes that there is to be room for.
+    pub max_prefixes: u32,
     /// Size of the record ring, bytes; a power of two and a multiple of the page size.
     pub ring_bytes: u32,
     /// Whether the kernel program logs each watched packet.
@@ -45,6 +49,8 @@ pub struct KernelProgram {
     pub slots: SlotReader,
     /// The counters.
     pub counters: KernelCounters,
+    /// The prefixes.
+    pub prefixes: PrefixMaps,
 }
 
 /// Why the program did not load.
@@ -78,6 +84,9 @@ pub enum LoadError {
         #[source]
         source: aya::maps::MapError,
     },
+    /// The prefixes could not be written.
+    #[error(transparent)]
+    Prefixes(#[from] PrefixError),
     /// The kernel's tick count cannot be read.
     #[error("cannot read the kernel's tick count: {source}")]
     Clock {
@@ -109,11 +118,6 @@ impl KernelProgram {
     /// [`LoadError`], with what to do; nothing stays behind in the kernel.
     pub fn load(plan: &LoadPlan) -> Result<Self, LoadError> {
         let cpus = aya::util::nr_cpus().map_err(|(_, error)| LoadError::Slots(error))? as u32;
-        let (v4, v6): (Vec<_>, Vec<_>) = plan
-            .prefixes
-            .iter()
-            .copied()
-            .partition(|(net, _)| matches!(net, IpNet::V4(_)));
         let log_level: u8 = if plan.debug {
             aya_log::Level::Debug as u8
         } else {
@@ -124,17 +128,19 @@ impl KernelProgram {
         let mut ebpf = EbpfLoader::new()
             .btf(btf.as_ref())
             .override_global("SETTINGS", plan.settings.as_bytes(), true)
-            .override_global("SERVICES", plan.services.as_bytes(), true)
+            .override_global("UDP_PORTS", plan.services.udp.as_bytes(), true)
             .override_global(aya_log::LEVEL, &log_level, true)
             .map_max_entries("SLOTS", plan.settings.slots_per_cpu * cpus)
-            .map_max_entries("PREFIXES_V4", v4.len().max(1) as u32)
-            .map_max_entries("PREFIXES_V6", v6.len().max(1) as u32)
+            // Two views of everything.
+            .map_max_entries("PREFIXES_V4", 2 * plan.max_prefixes)
+            .map_max_entries("PREFIXES_V6", 2 * plan.max_prefixes)
+            .map_max_entries("BLOCKS_V4", 2 * plan.settings.blocks_v4)
+            .map_max_entries("BLOCKS_V6", 2 * plan.settings.blocks_v6 * BLOCK_V6_WORDS)
             .map_max_entries("RECORDS", plan.ring_bytes)
             .load(OBJECT)
             .map_err(LoadError::Maps)?;
 
-        fill(&mut ebpf, "PREFIXES_V4", &v4)?;
-        fill(&mut ebpf, "PREFIXES_V6", &v6)?;
+        write_ports(&mut ebpf, &plan.services.tcp)?;
         load_program::<Xdp>(&mut ebpf, program::XDP_IN)?;
         load_program::<SchedClassifier>(&mut ebpf, program::TC_IN)?;
         load_program::<SchedClassifier>(&mut ebpf, program::TC_OUT)?;
@@ -147,12 +153,10 @@ impl KernelProgram {
         })?;
         let slots = SlotReader::open(take(&mut ebpf, "SLOTS")?, plan.settings.slots_per_cpu, cpus)?;
         let counters = KernelCounters::open(take(&mut ebpf, "COUNTERS")?)?;
-        Ok(Self {
-            ebpf,
-            records,
-            slots,
-            counters,
-        })
+        let room = Room { v4_blocks: plan.settings.blocks_v4, v6_blocks: plan.settings.blocks_v6 };
+        let mut prefixes = PrefixMaps::open(|name| take(&mut ebpf, name), room, plan.max_prefixes as usize)?;
+        prefixes.put(&plan.prefixes)?;
+        Ok(Self { ebpf, records, slots, counters, prefixes })
     }
 
     /// The kernel's tick count (low 32 bits of jiffies) now.
@@ -234,34 +238,11 @@ where
         .map_err(|source| LoadError::Verifier { name, source })
 }
 
-fn fill(ebpf: &mut Ebpf, name: &'static str, prefixes: &[(IpNet, PrefixFlags)]) -> Result<(), LoadError> {
-    let map = ebpf.map_mut(name).ok_or(LoadError::Missing(name))?;
-    let failed = |net: &IpNet| {
-        let what = format!("prefix {net}");
-        move |source| LoadError::Write { what, source }
-    };
-    if name == "PREFIXES_V4" {
-        let mut trie: LpmTrie<_, [u8; 4], u32> = map.try_into().map_err(|source| LoadError::Write {
-            what: name.into(),
-            source,
-        })?;
-        for (net, flags) in prefixes {
-            if let IpAddr::V4(address) = net.network() {
-                let key = Key::new(u32::from(net.prefix_len()), address.octets());
-                trie.insert(&key, flags.0, 0).map_err(failed(net))?;
-            }
-        }
-    } else {
-        let mut trie: LpmTrie<_, [u8; 16], u32> = map.try_into().map_err(|source| LoadError::Write {
-            what: name.into(),
-            source,
-        })?;
-        for (net, flags) in prefixes {
-            if let IpAddr::V6(address) = net.network() {
-                let key = Key::new(u32::from(net.prefix_len()), address.octets());
-                trie.insert(&key, flags.0, 0).map_err(failed(net))?;
-            }
-        }
-    }
-    Ok(())
+/// Writes the TCP ports into the section of globals that the program writes to as well.
+fn write_ports(ebpf: &mut Ebpf, ports: &PortTable) -> Result<(), LoadError> {
+    const SECTION: &str = ".bss";
+    let map = ebpf.map_mut(SECTION).ok_or(LoadError::Missing("writable globals"))?;
+    let failed = |source| LoadError::Write { what: "the watched TCP ports".into(), source };
+    let mut section: Array<_, PortTable> = map.try_into().map_err(failed)?;
+    section.set(0, ports, 0).map_err(failed)
 }
