@@ -28,9 +28,7 @@ pub trait Bytes {
 
 impl Bytes for [u8] {
     fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
-        T::read_from_prefix(self.get(offset..)?)
-            .ok()
-            .map(|(value, _)| value)
+        T::read_from_prefix(self.get(offset..)?).ok().map(|(value, _)| value)
     }
 }
 

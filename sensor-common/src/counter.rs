@@ -86,19 +86,12 @@ impl Counter {
     ];
 
     /// Packets that could not be tested for a port.
-    pub const UNJUDGED: &'static [Counter] = &[
-        Counter::ShortFrame,
-        Counter::Fragment,
-        Counter::LongExtensionChain,
-    ];
+    pub const UNJUDGED: &'static [Counter] =
+        &[Counter::ShortFrame, Counter::Fragment, Counter::LongExtensionChain];
 
     /// Records that the ring did not take.
-    pub const LOST_RECORDS: &'static [Counter] = &[
-        Counter::LostOpened,
-        Counter::LostRose,
-        Counter::LostClosed,
-        Counter::LostSettled,
-    ];
+    pub const LOST_RECORDS: &'static [Counter] =
+        &[Counter::LostOpened, Counter::LostRose, Counter::LostClosed, Counter::LostSettled];
 }
 
 #[cfg(test)]

@@ -149,11 +149,7 @@ impl Slot {
         let generation = self.line.generation.wrapping_add(2);
         // Odd while the tenant changes, for a reader that copies the slot meanwhile.
         self.line.generation = generation | 1;
-        let mut first = if matches!(packet.side, Side::Local) {
-            mark::FIRST_FROM_LOCAL
-        } else {
-            0
-        };
+        let mut first = if matches!(packet.side, Side::Local) { mark::FIRST_FROM_LOCAL } else { 0 };
         if is_opening(packet.tcp_flags) {
             first |= mark::OPENED_BY_SYN;
         }
@@ -209,11 +205,7 @@ impl FlowLine {
         self.payload[side] = self.payload[side].wrapping_add(packet.payload);
         self.last = now;
 
-        Change {
-            rose,
-            closed: !was_over && self.is_over(),
-            full: self.bytes[side] >= SETTLE_AT,
-        }
+        Change { rose, closed: !was_over && self.is_over(), full: self.bytes[side] >= SETTLE_AT }
     }
 
     /// Whether the conversation ended: a reset, or a FIN from both sides. Never for UDP.
@@ -256,11 +248,7 @@ const fn is_opening(flags: u8) -> bool {
 /// The flags worth keeping. A reset's ACK says nothing of a connection, so that only RST is kept of it.
 #[inline(always)]
 const fn lasting(flags: u8) -> u8 {
-    if flags & tcp::RST != 0 {
-        tcp::RST
-    } else {
-        flags & (tcp::SYN | tcp::ACK | tcp::FIN)
-    }
+    if flags & tcp::RST != 0 { tcp::RST } else { flags & (tcp::SYN | tcp::ACK | tcp::FIN) }
 }
 
 #[cfg(test)]
@@ -279,15 +267,7 @@ mod tests {
     };
 
     fn packet(side: Side, tcp_flags: u8, payload: u32) -> Packet {
-        Packet {
-            side,
-            tcp_flags,
-            marks: 0,
-            bytes: 40 + payload,
-            payload,
-            vlan: 0,
-            cpu: 0,
-        }
+        Packet { side, tcp_flags, marks: 0, bytes: 40 + payload, payload, vlan: 0, cpu: 0 }
     }
 
     fn opened() -> Slot {
@@ -313,24 +293,12 @@ mod tests {
         let slot = opened();
         let others = [
             FlowKey { family: 6, ..KEY },
-            FlowKey {
-                transport: UDP,
-                ..KEY
-            },
+            FlowKey { transport: UDP, ..KEY },
             FlowKey { ifindex: 4, ..KEY },
-            FlowKey {
-                local: [0, 0, 0, 1],
-                ..KEY
-            },
-            FlowKey {
-                remote: [0, 0, 0, 1],
-                ..KEY
-            },
+            FlowKey { local: [0, 0, 0, 1], ..KEY },
+            FlowKey { remote: [0, 0, 0, 1], ..KEY },
             FlowKey { local_port: 1, ..KEY },
-            FlowKey {
-                remote_port: 1,
-                ..KEY
-            },
+            FlowKey { remote_port: 1, ..KEY },
         ];
         for other in others {
             assert!(!slot.holds(&other), "{other:?}");
@@ -339,12 +307,7 @@ mod tests {
 
     #[test]
     fn ipv6_flows_that_differ_only_in_their_upper_bits_are_told_apart() {
-        let key = FlowKey {
-            family: 6,
-            local: [1, 2, 3, 4],
-            remote: [5, 6, 7, 8],
-            ..KEY
-        };
+        let key = FlowKey { family: 6, local: [1, 2, 3, 4], remote: [5, 6, 7, 8], ..KEY };
         let mut slot = Slot::default();
         slot.open(&key, &packet(Side::Local, tcp::SYN, 0), 1);
         assert!(slot.holds(&key));
@@ -366,10 +329,7 @@ mod tests {
             "a retransmission is no news"
         );
         assert!(rose(&mut slot, packet(Side::Local, tcp::ACK, 0)));
-        assert!(
-            rose(&mut slot, packet(Side::Local, tcp::ACK, 100)),
-            "first payload"
-        );
+        assert!(rose(&mut slot, packet(Side::Local, tcp::ACK, 100)), "first payload");
         assert!(!rose(&mut slot, packet(Side::Local, tcp::ACK, 100)));
         assert_eq!(slot.line.packets, [4, 2]);
         assert_eq!(slot.line.payload, [200, 0]);
@@ -386,17 +346,8 @@ mod tests {
     #[test]
     fn closed_is_told_once_and_needs_both_fins() {
         let mut slot = opened();
-        assert!(
-            !slot
-                .line
-                .add(&packet(Side::Local, tcp::FIN | tcp::ACK, 0), 1)
-                .closed
-        );
-        assert!(
-            slot.line
-                .add(&packet(Side::Remote, tcp::FIN | tcp::ACK, 0), 1)
-                .closed
-        );
+        assert!(!slot.line.add(&packet(Side::Local, tcp::FIN | tcp::ACK, 0), 1).closed);
+        assert!(slot.line.add(&packet(Side::Remote, tcp::FIN | tcp::ACK, 0), 1).closed);
         assert!(!slot.line.add(&packet(Side::Local, tcp::ACK, 0), 1).closed);
     }
 
@@ -404,20 +355,10 @@ mod tests {
     fn a_syn_reopens_a_connection_that_ended_and_not_a_refused_attempt() {
         let mut slot = opened();
         let syn = packet(Side::Local, tcp::SYN, 0);
-        assert_eq!(
-            slot.tenancy(&KEY, &syn, 101, 1_000),
-            Tenancy::Own,
-            "a retransmitted SYN"
-        );
+        assert_eq!(slot.tenancy(&KEY, &syn, 101, 1_000), Tenancy::Own, "a retransmitted SYN");
         let mut refused = slot;
-        let _ = refused
-            .line
-            .add(&packet(Side::Remote, tcp::RST | tcp::ACK, 0), 101);
-        assert_eq!(
-            refused.tenancy(&KEY, &syn, 102, 1_000),
-            Tenancy::Own,
-            "tried again after a refusal"
-        );
+        let _ = refused.line.add(&packet(Side::Remote, tcp::RST | tcp::ACK, 0), 101);
+        assert_eq!(refused.tenancy(&KEY, &syn, 102, 1_000), Tenancy::Own, "tried again after a refusal");
         let _ = slot.line.add(&packet(Side::Remote, tcp::SYN | tcp::ACK, 0), 101);
         let _ = slot.line.add(&packet(Side::Local, tcp::ACK, 0), 101);
         let _ = slot.line.add(&packet(Side::Remote, tcp::RST, 0), 102);
@@ -451,21 +392,12 @@ mod tests {
 
     #[test]
     fn the_hash_spreads_flows_and_depends_on_the_seed() {
-        let settings = Settings {
-            slots_per_cpu: 1024,
-            ..Settings::DEFAULT
-        };
-        let reseeded = Settings {
-            seed: [1, 2],
-            ..settings
-        };
+        let settings = Settings { slots_per_cpu: 1024, ..Settings::DEFAULT };
+        let reseeded = Settings { seed: [1, 2], ..settings };
         let mut used = std::collections::HashSet::new();
         let mut moved = 0;
         for port in 0..1024u16 {
-            let key = FlowKey {
-                local_port: port.to_be(),
-                ..KEY
-            };
+            let key = FlowKey { local_port: port.to_be(), ..KEY };
             let index = key.slot_index(&settings);
             assert!(index < 1024);
             moved += usize::from(index != key.slot_index(&reseeded));

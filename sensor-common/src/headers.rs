@@ -203,7 +203,12 @@ pub(crate) fn link<B: Bytes + ?Sized>(frame: &B, at: usize, vlan: u16) -> Result
 
 /// What stands between Ethernet and IP, where something does.
 #[inline(always)]
-fn deeper_link<B: Bytes + ?Sized>(frame: &B, ethertype: u16, at: usize, vlan: u16) -> Result<(u16, usize, u16), NoPorts> {
+fn deeper_link<B: Bytes + ?Sized>(
+    frame: &B,
+    ethertype: u16,
+    at: usize,
+    vlan: u16,
+) -> Result<(u16, usize, u16), NoPorts> {
     let (mut ethertype, mut at, mut vlan) = (ethertype, at, vlan);
     for _ in 0..MAX_VLAN_TAGS {
         if ethertype != ETHERTYPE_VLAN && ethertype != ETHERTYPE_QINQ && ethertype != ETHERTYPE_QINQ_OLD {
@@ -261,7 +266,14 @@ fn ipv4<B: Bytes + ?Sized>(frame: &B, at: usize) -> Result<Network, NoPorts> {
             _ => return Err(NoPorts::LaterFragment),
         }
     }
-    Ok(Network { family: 4, protocol: header.protocol, first_fragment, at, transport_at: at + header_len, len })
+    Ok(Network {
+        family: 4,
+        protocol: header.protocol,
+        first_fragment,
+        at,
+        transport_at: at + header_len,
+        len,
+    })
 }
 
 /// RFC 8200 3 and 4.
@@ -369,9 +381,5 @@ pub fn segment<B: Bytes + ?Sized>(frame: &B, ports: &Ports, ip_len: u32) -> Opti
     };
     let payload_at = ports.segment_at() + header_len;
     let before = (payload_at - ports.network_at()) as u32;
-    Some(Segment {
-        tcp_flags,
-        payload_at,
-        payload_len: ip_len.saturating_sub(before),
-    })
+    Some(Segment { tcp_flags, payload_at, payload_len: ip_len.saturating_sub(before) })
 }

@@ -151,8 +151,14 @@ mod tests {
         let mut services = Services::NONE;
         services.watch_tcp(445);
         services.watch_udp(137);
-        assert_eq!((kind(&services.tcp, 445), kind(&services.udp, 445)), (PortKind::Service, PortKind::Foreign));
-        assert_eq!((kind(&services.tcp, 137), kind(&services.udp, 137)), (PortKind::Foreign, PortKind::Service));
+        assert_eq!(
+            (kind(&services.tcp, 445), kind(&services.udp, 445)),
+            (PortKind::Service, PortKind::Foreign)
+        );
+        assert_eq!(
+            (kind(&services.tcp, 137), kind(&services.udp, 137)),
+            (PortKind::Foreign, PortKind::Service)
+        );
         assert_eq!(services.tcp.iter().map(|w| w.count_ones()).sum::<u32>(), 1);
     }
 

@@ -202,12 +202,7 @@ mod tests {
 
     #[test]
     fn kinds_survive_the_wire_and_unknown_ones_do_not() {
-        for kind in [
-            RecordKind::Opened,
-            RecordKind::Rose,
-            RecordKind::Closed,
-            RecordKind::Settled,
-        ] {
+        for kind in [RecordKind::Opened, RecordKind::Rose, RecordKind::Closed, RecordKind::Settled] {
             assert_eq!(RecordKind::from_wire(kind as u8), Some(kind));
         }
         assert_eq!(RecordKind::from_wire(0), None);

@@ -121,7 +121,9 @@ mod tests {
 
     #[test]
     fn entries_survive_being_stored() {
-        for top in [Top::Uniform(Answer::Nothing), Top::Uniform(Answer::Walk), Top::Block(0), Top::Block(65_535)] {
+        for top in
+            [Top::Uniform(Answer::Nothing), Top::Uniform(Answer::Walk), Top::Block(0), Top::Block(65_535)]
+        {
             assert_eq!(Top::from_entry(top.entry()), top);
         }
     }

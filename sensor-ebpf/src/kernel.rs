@@ -1,6 +1,7 @@
 //! The path's [`Environment`] in the kernel: maps, helpers, globals.
 
 use aya_ebpf::{
+    bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     helpers::{bpf_get_smp_processor_id, generated::bpf_jiffies64},
     maps::lpm_trie::Key,
 };
@@ -15,8 +16,8 @@ use sensor_common::{
 };
 
 use crate::maps::{
-    BLOCKS_V4, BLOCKS_V6, CONTROL, COUNTERS, PREFIXES_V4, PREFIXES_V6, RECORDS, SCRATCH, SETTINGS, SLOTS, TCP_PORTS, TOP_V4, TOP_V6,
-    UDP_PORTS,
+    BLOCKS_V4, BLOCKS_V6, CONTROL, COUNTERS, PREFIXES_V4, PREFIXES_V6, RECORDS, SCRATCH, SETTINGS, SLOTS,
+    TCP_PORTS, TOP_V4, TOP_V6, UDP_PORTS,
 };
 
 /// The kernel around one packet.
@@ -31,6 +32,23 @@ fn word_of(table: *const PortTable, port: u16) -> u64 {
 
 /// Bits in a key of the tries that say the view.
 const VIEW_BITS: u32 = 32;
+
+/// Wakes the agent with the first record of a tick on this CPU and leaves it alone for the rest of it: the agent, once
+/// woken, looks by itself until a few ticks brought nothing. So a lone record is told at once, and a flood does not pay
+/// for a wake-up each time.
+#[inline(always)]
+fn wake_up(now: u32) -> u64 {
+    let Some(counters) = COUNTERS.get_ptr_mut(0) else { return u64::from(BPF_RB_FORCE_WAKEUP) };
+    // SAFETY: the word behind the counters is this CPU's own.
+    unsafe {
+        let woken = counters.cast::<u64>().add(Counter::COUNT);
+        if *woken == u64::from(now) {
+            return u64::from(BPF_RB_NO_WAKEUP);
+        }
+        *woken = u64::from(now);
+    }
+    u64::from(BPF_RB_FORCE_WAKEUP)
+}
 
 impl Environment for Kernel {
     type Slot = &'static mut Slot;
@@ -137,25 +155,19 @@ impl Environment for Kernel {
 
     #[inline(always)]
     fn emit(&mut self, kind: RecordKind, slot: &Slot) -> bool {
-        let line = FlowLine {
-            kind: kind as u8,
-            ..slot.line
-        };
+        let line = FlowLine { kind: kind as u8, ..slot.line };
         if line.family == 4 {
             let Some(mut record) = RECORDS.reserve::<FlowLine>(0) else {
                 return false;
             };
             record.write(line);
-            record.submit(0);
+            record.submit(wake_up(self.now()));
         } else {
             let Some(mut record) = RECORDS.reserve::<Slot>(0) else {
                 return false;
             };
-            record.write(Slot {
-                line,
-                wide: slot.wide,
-            });
-            record.submit(0);
+            record.write(Slot { line, wide: slot.wide });
+            record.submit(wake_up(self.now()));
         }
         true
     }

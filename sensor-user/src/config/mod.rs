@@ -115,10 +115,7 @@ impl Default for Config {
                 tunnels: false,
                 debug: false,
             },
-            detection: DetectionOptions {
-                rare_window_days: 7,
-                attempt_settle: 3,
-            },
+            detection: DetectionOptions { rare_window_days: 7, attempt_settle: 3 },
         }
     }
 }
@@ -131,14 +128,10 @@ impl Config {
     pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
         let mut config = match path {
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-                    path: path.to_owned(),
-                    source,
-                })?;
-                file::parse(&text).map_err(|problems| ConfigError::Invalid {
-                    path: path.to_owned(),
-                    problems,
-                })?
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+                file::parse(&text)
+                    .map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })?
             }
             None => Self::default(),
         };

@@ -31,12 +31,7 @@ pub enum Service {
 
 impl Default for ServicePorts {
     fn default() -> Self {
-        Self {
-            smb_tcp: vec![139, 445],
-            rpc_tcp: vec![135],
-            netbios_udp: vec![137, 138],
-            smb_any_port: true,
-        }
+        Self { smb_tcp: vec![139, 445], rpc_tcp: vec![135], netbios_udp: vec![137, 138], smb_any_port: true }
     }
 }
 

@@ -67,10 +67,7 @@ impl HostEngine {
     /// An engine with empty slots.
     #[must_use]
     pub fn new(settings: Settings, services: Box<Services>, prefixes: PrefixSet) -> Self {
-        let slots = Rc::new(RefCell::new(vec![
-            Slot::default();
-            settings.slots_per_cpu as usize
-        ]));
+        let slots = Rc::new(RefCell::new(vec![Slot::default(); settings.slots_per_cpu as usize]));
         let room = Room { v4_blocks: settings.blocks_v4, v6_blocks: settings.blocks_v6 };
         let tables = Tables::new(&prefixes, room);
         Self {
@@ -175,18 +172,11 @@ impl Environment for HostEngine {
     fn slot(&mut self, _cpu: u16, index: u32) -> Option<SlotHold> {
         let index = index as usize;
         let slot = *self.slots.borrow().get(index)?;
-        Some(SlotHold {
-            slot,
-            index,
-            slots: Rc::clone(&self.slots),
-        })
+        Some(SlotHold { slot, index, slots: Rc::clone(&self.slots) })
     }
 
     fn emit(&mut self, kind: RecordKind, slot: &Slot) -> bool {
-        let line = FlowLine {
-            kind: kind as u8,
-            ..slot.line
-        };
+        let line = FlowLine { kind: kind as u8, ..slot.line };
         self.records.push(if line.family == 4 {
             line.as_bytes().to_vec()
         } else {

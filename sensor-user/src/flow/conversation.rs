@@ -74,11 +74,7 @@ impl Flow {
     /// of the conversation, so that a packet that passes two watched interfaces counts once.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.tallies
-            .iter()
-            .map(Tally::total)
-            .max_by_key(|c| c.packets[0] + c.packets[1])
-            .unwrap_or_default()
+        self.tallies.iter().map(Tally::total).max_by_key(|c| c.packets[0] + c.packets[1]).unwrap_or_default()
     }
 
     /// Interfaces that saw it, the one that saw most first.
@@ -108,6 +104,12 @@ impl Flow {
     #[must_use]
     pub const fn smb_spoken(&self) -> bool {
         self.marks & (mark::SMB_FROM_LOCAL | mark::SMB_FROM_REMOTE) != 0
+    }
+
+    /// Whether SMB was recognised by its messages, on a port that is not watched.
+    #[must_use]
+    pub const fn recognised(&self) -> bool {
+        self.marks & (mark::SERVER_IS_LOCAL | mark::SERVER_IS_REMOTE) != 0
     }
 
     /// Whether packets of one direction alone were seen of a conversation that must have had two.
@@ -154,42 +156,24 @@ impl Flow {
     }
 
     fn tally(&mut self, ifindex: u32) -> &mut Tally {
-        let at = self
-            .tallies
-            .iter()
-            .position(|tally| tally.ifindex == ifindex)
-            .unwrap_or_else(|| {
-                self.tallies.push(Tally {
-                    ifindex,
-                    settled: Counts::default(),
-                    live: vec![],
-                });
-                self.tallies.len() - 1
-            });
+        let at = self.tallies.iter().position(|tally| tally.ifindex == ifindex).unwrap_or_else(|| {
+            self.tallies.push(Tally { ifindex, settled: Counts::default(), live: vec![] });
+            self.tallies.len() - 1
+        });
         &mut self.tallies[at]
     }
 
     /// Packets of all tallies.
     pub(super) fn accounted(&self) -> i64 {
-        self.tallies
-            .iter()
-            .map(|tally| tally.total().packets.iter().sum::<u64>() as i64)
-            .sum()
+        self.tallies.iter().map(|tally| tally.total().packets.iter().sum::<u64>() as i64).sum()
     }
 
     fn opened_by(&self, is_service: impl Fn(u16) -> bool) -> Side {
-        let first = if self.marks & mark::FIRST_FROM_LOCAL != 0 {
-            Side::Local
-        } else {
-            Side::Remote
-        };
+        let first = if self.marks & mark::FIRST_FROM_LOCAL != 0 { Side::Local } else { Side::Remote };
         if self.marks & mark::OPENED_BY_SYN != 0 {
             return first;
         }
-        match (
-            is_service(self.ends.local.port()),
-            is_service(self.ends.remote.port()),
-        ) {
+        match (is_service(self.ends.local.port()), is_service(self.ends.remote.port())) {
             (true, false) => Side::Remote,
             (false, true) => Side::Local,
             _ => first,
@@ -218,14 +202,10 @@ impl Tally {
     }
 
     fn count(&mut self, kind: Option<RecordKind>, seen: &Observation) {
-        let at = self
-            .live
-            .iter()
-            .position(|(cpu, _)| *cpu == seen.cpu)
-            .unwrap_or_else(|| {
-                self.live.push((seen.cpu, Counts::default()));
-                self.live.len() - 1
-            });
+        let at = self.live.iter().position(|(cpu, _)| *cpu == seen.cpu).unwrap_or_else(|| {
+            self.live.push((seen.cpu, Counts::default()));
+            self.live.len() - 1
+        });
         let live = &mut self.live[at].1;
         match kind {
             Some(RecordKind::Settled) => {

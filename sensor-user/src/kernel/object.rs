@@ -43,6 +43,8 @@ pub struct LoadPlan {
 /// A loaded kernel program.
 pub struct KernelProgram {
     ebpf: Ebpf,
+    /// Name of the XDP program that this kernel took.
+    xdp: &'static str,
     /// Records from the kernel.
     pub records: RingBuf<MapData>,
     /// The flow slots.
@@ -99,10 +101,22 @@ pub enum LoadError {
     Slots(#[source] std::io::Error),
 }
 
+/// The beginning and the end of the verifier's words: what failed and where. All of it is in the debug log.
+fn shortened(words: &str) -> String {
+    let lines: Vec<&str> = words.lines().collect();
+    if lines.len() <= 12 {
+        return words.to_owned();
+    }
+    log::debug!("{words}");
+    format!("{}\n…\n{}", lines[0], lines[lines.len() - 8..].join("\n"))
+}
+
 /// Names of the programs in the object.
 pub mod program {
     /// XDP ingress.
     pub const XDP_IN: &str = "smb_xdp_in";
+    /// XDP ingress, also of frames in several buffers.
+    pub const XDP_FRAGS: &str = "smb_xdp_frags";
     /// TC ingress.
     pub const TC_IN: &str = "smb_tc_in";
     /// TC egress.
@@ -118,11 +132,7 @@ impl KernelProgram {
     /// [`LoadError`], with what to do; nothing stays behind in the kernel.
     pub fn load(plan: &LoadPlan) -> Result<Self, LoadError> {
         let cpus = aya::util::nr_cpus().map_err(|(_, error)| LoadError::Slots(error))? as u32;
-        let log_level: u8 = if plan.debug {
-            aya_log::Level::Debug as u8
-        } else {
-            0
-        };
+        let log_level: u8 = if plan.debug { aya_log::Level::Debug as u8 } else { 0 };
         // BTF is for names in diagnostics only: without it everything works.
         let btf = Btf::from_sys_fs().ok();
         let mut ebpf = EbpfLoader::new()
@@ -141,22 +151,20 @@ impl KernelProgram {
             .map_err(LoadError::Maps)?;
 
         write_ports(&mut ebpf, &plan.services.tcp)?;
-        load_program::<Xdp>(&mut ebpf, program::XDP_IN)?;
+        let xdp = load_xdp(&mut ebpf)?;
         load_program::<SchedClassifier>(&mut ebpf, program::TC_IN)?;
         load_program::<SchedClassifier>(&mut ebpf, program::TC_OUT)?;
         load_program::<Xdp>(&mut ebpf, program::CLOCK)?;
 
         let records = take(&mut ebpf, "RECORDS")?;
-        let records = RingBuf::try_from(records).map_err(|source| LoadError::Write {
-            what: "the record ring's memory map".into(),
-            source,
-        })?;
+        let records = RingBuf::try_from(records)
+            .map_err(|source| LoadError::Write { what: "the record ring's memory map".into(), source })?;
         let slots = SlotReader::open(take(&mut ebpf, "SLOTS")?, plan.settings.slots_per_cpu, cpus)?;
         let counters = KernelCounters::open(take(&mut ebpf, "COUNTERS")?)?;
         let room = Room { v4_blocks: plan.settings.blocks_v4, v6_blocks: plan.settings.blocks_v6 };
         let mut prefixes = PrefixMaps::open(|name| take(&mut ebpf, name), room, plan.max_prefixes as usize)?;
         prefixes.put(&plan.prefixes)?;
-        Ok(Self { ebpf, records, slots, counters, prefixes })
+        Ok(Self { ebpf, xdp, records, slots, counters, prefixes })
     }
 
     /// The kernel's tick count (low 32 bits of jiffies) now.
@@ -166,14 +174,9 @@ impl KernelProgram {
     pub fn ticks(&mut self) -> Result<u32, LoadError> {
         // The program looks at no byte; the kernel wants a frame of at least an Ethernet header.
         let frame = [0; 64];
-        let options = TestRunOptions {
-            data_in: Some(&frame),
-            ..TestRunOptions::new()
-        };
+        let options = TestRunOptions { data_in: Some(&frame), ..TestRunOptions::new() };
         let clock: &mut Xdp = find(&mut self.ebpf, program::CLOCK)?;
-        let result = clock
-            .test_run(options)
-            .map_err(|source| LoadError::Clock { source })?;
+        let result = clock.test_run(options).map_err(|source| LoadError::Clock { source })?;
         Ok(result.return_value)
     }
 
@@ -182,7 +185,7 @@ impl KernelProgram {
     /// # Errors
     /// When the embedded object lacks it.
     pub fn xdp(&mut self) -> Result<&mut Xdp, LoadError> {
-        find(&mut self.ebpf, program::XDP_IN)
+        find(&mut self.ebpf, self.xdp)
     }
 
     /// A TC program by [`program`] name.
@@ -207,9 +210,18 @@ fn find<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, Load
 where
     &'a mut P: TryFrom<&'a mut aya::programs::Program>,
 {
-    ebpf.program_mut(name)
-        .and_then(|program| program.try_into().ok())
-        .ok_or(LoadError::Missing(name))
+    ebpf.program_mut(name).and_then(|program| program.try_into().ok()).ok_or(LoadError::Missing(name))
+}
+
+/// Loads the XDP program for scattered frames, or on a kernel that has none (before 5.18) the one for frames in one piece.
+fn load_xdp(ebpf: &mut Ebpf) -> Result<&'static str, LoadError> {
+    match load_program::<Xdp>(ebpf, program::XDP_FRAGS) {
+        Ok(()) => Ok(program::XDP_FRAGS),
+        Err(error) => {
+            log::debug!("no XDP for frames in several buffers: {error}");
+            load_program::<Xdp>(ebpf, program::XDP_IN).map(|()| program::XDP_IN)
+        }
+    }
 }
 
 /// A kind of program that is loaded by its name alone.
@@ -233,9 +245,7 @@ fn load_program<P: Loadable>(ebpf: &mut Ebpf, name: &'static str) -> Result<(), 
 where
     for<'a> &'a mut P: TryFrom<&'a mut aya::programs::Program>,
 {
-    find::<P>(ebpf, name)?
-        .load()
-        .map_err(|source| LoadError::Verifier { name, source })
+    find::<P>(ebpf, name)?.load().map_err(|source| LoadError::Verifier { name, source })
 }
 
 /// Writes the TCP ports into the section of globals that the program writes to as well.

@@ -118,7 +118,9 @@ impl PrefixMaps {
         self.write_prefixes(next, set)?;
         self.write_tables(next, tables)?;
         let control = Control { view: next as u32, reserved: 0 };
-        self.control.set(0, [control.view, control.reserved], 0).map_err(|source| failed("the view switch", source))?;
+        self.control
+            .set(0, [control.view, control.reserved], 0)
+            .map_err(|source| failed("the view switch", source))?;
         self.view = next;
         super::barrier::wait_for_packets_in_flight();
         Ok(unblocked)

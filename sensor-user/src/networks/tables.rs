@@ -159,14 +159,19 @@ mod tests {
                 IpAddr::V6(address) => {
                     let octets = address.octets();
                     let words = std::array::from_fn(|i| {
-                        u32::from_ne_bytes([octets[i * 4], octets[i * 4 + 1], octets[i * 4 + 2], octets[i * 4 + 3]])
+                        u32::from_ne_bytes([
+                            octets[i * 4],
+                            octets[i * 4 + 1],
+                            octets[i * 4 + 2],
+                            octets[i * 4 + 3],
+                        ])
                     });
                     let (top, word, shift) = place_v6(&words);
                     match Top::from_entry(self.top_v6[top as usize]) {
                         Top::Uniform(answer) => answer,
-                        Top::Block(block) => {
-                            Answer::from_bits(self.blocks_v6[(block * BLOCK_V6_WORDS + word) as usize] >> shift)
-                        }
+                        Top::Block(block) => Answer::from_bits(
+                            self.blocks_v6[(block * BLOCK_V6_WORDS + word) as usize] >> shift,
+                        ),
                     }
                 }
             }
@@ -187,10 +192,24 @@ mod tests {
         let set = plan::prefixes(&Config::default());
         let tables = Tables::new(&set, ROOM);
         assert_eq!(tables.unblocked, 0);
-        for address in ["10.0.0.2", "8.8.4.4", "192.0.1.1", "198.18.0.1", "203.0.113.9", "224.0.0.1", "2001:4860:4860::8844", "fd00::1", "fe80::1", "2a00::1", "2001:db8::1"] {
+        for address in [
+            "10.0.0.2",
+            "8.8.4.4",
+            "192.0.1.1",
+            "198.18.0.1",
+            "203.0.113.9",
+            "224.0.0.1",
+            "2001:4860:4860::8844",
+            "fd00::1",
+            "fe80::1",
+            "2a00::1",
+            "2001:db8::1",
+        ] {
             assert_ne!(agree(&set, &tables, address.parse().unwrap()), Answer::Walk, "{address}");
         }
-        for address in ["192.0.0.1", "::1", "::ffff:8.8.4.4", "64:ff9b::808:404", "2002:808:404::1", "2001:0:1::1"] {
+        for address in
+            ["192.0.0.1", "::1", "::ffff:8.8.4.4", "64:ff9b::808:404", "2002:808:404::1", "2001:0:1::1"]
+        {
             assert_eq!(agree(&set, &tables, address.parse().unwrap()), Answer::Walk, "{address}");
         }
     }
@@ -209,11 +228,13 @@ mod tests {
                     (IpNet::new(Ipv6Addr::from(high).into(), 3 + random.below(62) as u8).unwrap(), flags)
                 }
             }));
-            let tables = Tables::new(&set, if round == 5 { Room { v4_blocks: 2, v6_blocks: 1 } } else { ROOM });
+            let tables =
+                Tables::new(&set, if round == 5 { Room { v4_blocks: 2, v6_blocks: 1 } } else { ROOM });
             assert_eq!(tables.unblocked > 0, round == 5);
             for _ in 0..20_000 {
                 let v4 = Ipv4Addr::from(random.below(1 << 32) as u32 & 0x07FF_FFFF | 0x0800_0000);
-                let v6 = Ipv6Addr::from((0x2000 + random.below(6)) << 112 | (random.below(1 << 40) as u128) << 72);
+                let v6 =
+                    Ipv6Addr::from((0x2000 + random.below(6)) << 112 | (random.below(1 << 40) as u128) << 72);
                 let _ = agree(&set, &tables, v4.into());
                 let _ = agree(&set, &tables, v6.into());
             }
