@@ -25,6 +25,7 @@ const VLAN_TAG_LEN: usize = 4;
 const PPPOE_LEN: usize = 8;
 const IPV4_MIN_LEN: usize = 20;
 const IPV6_LEN: usize = 40;
+const TCP_MIN_LEN: usize = 20;
 
 pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800u16.to_be();
 pub(crate) const ETHERTYPE_IPV6: u16 = 0x86DDu16.to_be();
@@ -373,7 +374,8 @@ struct TcpTail {
 pub fn segment<B: Bytes + ?Sized>(frame: &B, ports: &Ports, ip_len: u32) -> Option<Segment> {
     let (tcp_flags, header_len) = if ports.transport == TCP {
         let tail: TcpTail = frame.load(ports.segment_at() + 12)?;
-        (tail.flags, usize::from(tail.offset >> 4) * 4)
+        // RFC 9293 3.1: five words at least; a header that says less is five words long all the same.
+        (tail.flags, (usize::from(tail.offset >> 4) * 4).max(TCP_MIN_LEN))
     } else {
         // RFC 768: eight bytes. The length field must be there.
         let _: u16 = frame.load(ports.segment_at() + 4)?;

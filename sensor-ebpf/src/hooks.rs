@@ -8,7 +8,7 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use sensor_common::{
     bytes::Bytes,
-    headers::{NoPorts, VLAN_PRESENT},
+    headers::VLAN_PRESENT,
     path::{Arrival, Environment as _, Verdict, count_unjudged, watch},
     slot::Hook,
 };
@@ -58,8 +58,8 @@ pub(crate) fn smb_tc_out(context: TcContext) -> i32 {
     socket_buffer(&context, Hook::TcEgress)
 }
 
-/// Bytes that are brought into the linear part of a socket buffer when its headers are not there.
-const HEADERS: u32 = 256;
+/// Bytes of a socket buffer that are to be in its linear part: Ethernet, two tags, IPv6 and TCP with all options.
+const HEADERS: u32 = 14 + 8 + 40 + 60;
 
 /// Attached to nothing: the agent runs it by hand to read the clock that slots are stamped with.
 #[xdp]
@@ -73,11 +73,12 @@ fn socket_buffer(context: &TcContext, hook: Hook) -> i32 {
     let skb = unsafe { &*context.skb.skb };
     let vlan = if skb.vlan_present != 0 { (skb.vlan_tci as u16 & 0x0FFF) | VLAN_PRESENT } else { 0 };
     let arrival = Arrival { hook, ifindex: skb.ifindex, frame_len: context.len(), vlan };
-    let mut verdict = watch(&mut Kernel, &SocketBuffer::new(context), arrival);
-    if verdict == Verdict::Unjudged(NoPorts::Short) && context.pull_data(HEADERS).is_ok() {
-        // The headers were not in the linear part; now they are.
-        verdict = watch(&mut Kernel, &SocketBuffer::new(context), arrival);
+    let linear = (context.data_end() - context.data()) as u32;
+    if linear < HEADERS && linear < context.len() {
+        // Headers may be on the pages behind. What cannot be brought forward is judged by what is there.
+        let _ = context.pull_data(HEADERS);
     }
+    let verdict = watch(&mut Kernel, &SocketBuffer::new(context), arrival);
     count_unjudged(&mut Kernel, verdict);
     if verdict != Verdict::Foreign {
         debug!(

@@ -155,19 +155,15 @@ impl Environment for Kernel {
 
     #[inline(always)]
     fn emit(&mut self, kind: RecordKind, slot: &Slot) -> bool {
-        let line = FlowLine { kind: kind as u8, ..slot.line };
-        if line.family == 4 {
-            let Some(mut record) = RECORDS.reserve::<FlowLine>(0) else {
-                return false;
-            };
-            record.write(line);
-            record.submit(wake_up(self.now()));
+        let wake = wake_up(self.now());
+        if slot.line.family == 4 {
+            let Some(mut record) = RECORDS.reserve::<FlowLine>(0) else { return false };
+            record.write(slot.line).kind = kind as u8;
+            record.submit(wake);
         } else {
-            let Some(mut record) = RECORDS.reserve::<Slot>(0) else {
-                return false;
-            };
-            record.write(Slot { line, wide: slot.wide });
-            record.submit(wake_up(self.now()));
+            let Some(mut record) = RECORDS.reserve::<Slot>(0) else { return false };
+            record.write(*slot).line.kind = kind as u8;
+            record.submit(wake);
         }
         true
     }

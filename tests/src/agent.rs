@@ -10,6 +10,7 @@ use sensor_lab::{Namespace, Process, Signal, poll, scratch_dir};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::attached::of_the_sensor;
 use crate::document::{Ended, documents_of};
 
 /// Time that the agent is given for anything it is to do.
@@ -69,9 +70,9 @@ impl Agent {
             .parent()
             .and_then(Path::parent)
             .map(|profile| profile.join("smb-sensor"));
-        beside
-            .filter(|path| path.exists())
-            .context("smb-sensor is not built beside the tests: run `cargo build` first, or `cargo xtask test`")
+        beside.filter(|path| path.exists()).context(
+            "smb-sensor is not built beside the tests: run `cargo build` first, or `cargo xtask test`",
+        )
     }
 
     /// Documents written to standard output so far.
@@ -115,10 +116,10 @@ impl Agent {
         self.process.id()
     }
 
-    /// Identifiers of the kernel programs that it holds.
+    /// Identifiers of the sensor's kernel programs that it holds.
     ///
     /// # Errors
-    /// When it has ended.
+    /// When it has ended, or the kernel does not list its programs.
     pub fn kernel_programs(&self) -> Result<Vec<u32>> {
         let folder = format!("/proc/{}/fdinfo", self.id());
         let mut programs = Vec::new();
@@ -130,7 +131,7 @@ impl Agent {
         }
         programs.sort_unstable();
         programs.dedup();
-        Ok(programs)
+        of_the_sensor(&programs)
     }
 
     /// Sends it a signal.

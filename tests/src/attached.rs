@@ -1,12 +1,14 @@
 //! What is attached to an interface, as the kernel tells it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use aya::programs::{SchedClassifier, TcAttachType, loaded_programs};
 use sensor_lab::{Namespace, poll};
 use serde_json::Value;
+
+use crate::PATIENCE;
 
 /// Names of the programs on `interface`, each with its hook: `xdp smb_xdp_in`, `tcx egress smb_tc_out`,
 /// `filter ingress smb_tc_in`.
@@ -19,7 +21,10 @@ pub fn attached(namespace: &Namespace, interface: &str) -> Result<Vec<String>> {
     if let Some(xdp) = links.pointer("/0/xdp") {
         found.push(format!("xdp {}", program_name(xdp)));
     }
-    for (name, direction) in [("ingress", TcAttachType::Ingress), ("egress", TcAttachType::Egress)] {
+    for (name, direction) in [
+        ("ingress", TcAttachType::Ingress),
+        ("egress", TcAttachType::Egress),
+    ] {
         let (_, programs) = namespace
             .run(|| SchedClassifier::query_tcx(interface, direction))?
             .with_context(|| format!("ask for the TCX {name} programs of {interface}"))?;
@@ -30,12 +35,8 @@ pub fn attached(namespace: &Namespace, interface: &str) -> Result<Vec<String>> {
             ));
         }
         // Without a clsact discipline `tc` refuses, and there are no filters.
-        let filters = json_of(
-            namespace,
-            "tc",
-            &["-j", "filter", "show", "dev", interface, name],
-        )
-        .unwrap_or_default();
+        let filters =
+            json_of(namespace, "tc", &["-j", "filter", "show", "dev", interface, name]).unwrap_or_default();
         for filter in filters
             .as_array()
             .into_iter()
@@ -55,27 +56,37 @@ pub fn attached(namespace: &Namespace, interface: &str) -> Result<Vec<String>> {
 /// # Errors
 /// When the kernel does not list its programs.
 pub fn still_loaded(programs: &[u32], within: Duration) -> Result<Vec<u32>> {
-    let mut left = BTreeSet::new();
-    let mut failed = None;
+    let mut left = Ok(vec![]);
     poll(within, || {
-        let loaded: Result<BTreeSet<u32>, _> = loaded_programs()
-            .map(|program| program.map(|program| program.id()))
-            .collect();
-        match loaded {
-            Ok(loaded) => left = programs.iter().copied().filter(|id| loaded.contains(id)).collect(),
-            // One of them went between being listed and being asked.
-            Err(error) => {
-                failed = Some(error);
-                return None;
-            }
-        }
-        failed = None;
-        left.is_empty().then_some(())
+        left = loaded().map(|all| {
+            programs
+                .iter()
+                .copied()
+                .filter(|id| all.contains_key(id))
+                .collect()
+        });
+        matches!(&left, Ok(left) if left.is_empty()).then_some(())
     });
-    match failed {
-        Some(error) => Err(error).context("list the kernel's programs"),
-        None => Ok(left.into_iter().collect()),
-    }
+    left
+}
+
+/// Those of the programs that are the sensor's, told by their names.
+pub(crate) fn of_the_sensor(programs: &[u32]) -> Result<Vec<u32>> {
+    let all = loaded()?;
+    let ours = |id: &u32| all.get(id).is_some_and(|name| name.starts_with("smb_"));
+    Ok(programs.iter().copied().filter(ours).collect())
+}
+
+/// All programs in the kernel: identifier and name.
+fn loaded() -> Result<BTreeMap<u32, String>> {
+    // One may go between being listed and being asked.
+    let listed = poll(PATIENCE, || {
+        let all = loaded_programs().map(|program| {
+            program.map(|program| (program.id(), program.name_as_str().unwrap_or_default().to_owned()))
+        });
+        all.collect::<Result<_, _>>().ok()
+    });
+    listed.context("list the kernel's programs")
 }
 
 fn program_name(xdp: &Value) -> &str {

@@ -99,7 +99,11 @@ impl Ended {
     /// When there is not exactly one such alert, or its last document does not close it.
     pub fn closed(&self, rule: &str) -> Result<&Value> {
         if self.rules().iter().filter(|one| *one == rule).count() != 1 {
-            bail!("not exactly one alert of {rule}: {:?}\n{}", self.rules(), self.log);
+            bail!(
+                "not exactly one alert of {rule}: {:?}\n{}",
+                self.rules(),
+                self.log
+            );
         }
         self.documents
             .iter()
@@ -133,7 +137,9 @@ impl Ended {
         let (sum, _) = rest.split_once(';').context("no end of the sum")?;
         sum.split(" + ")
             .map(|term| {
-                let (_, value) = term.split_once('=').with_context(|| format!("no number in {term}"))?;
+                let (_, value) = term
+                    .split_once('=')
+                    .with_context(|| format!("no number in {term}"))?;
                 value
                     .parse::<u64>()
                     .with_context(|| format!("no number in {term}"))

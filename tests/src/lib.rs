@@ -1,11 +1,18 @@
-//! What the tests of the whole share: the agent, started in a namespace of the laboratory, and traffic for it.
+//! What the tests of the whole share: the agent, started in a namespace of the laboratory, and traffic for it; frames, and
+//! the packet path in the kernel and on the host to give them to.
 
 mod agent;
 mod attached;
 mod document;
+mod frame;
+mod kernel;
 mod traffic;
+mod twin;
 
 pub use agent::{Agent, AgentBuilder, PATIENCE, Refusal};
 pub use attached::{attached, still_loaded};
 pub use document::{Ended, documents_of, number, tells, text, texts};
+pub use frame::{Frame, QINQ, QINQ_OLD, VLAN, extension};
+pub use kernel::{Kernel, Setup, TEST_RUN_IFINDEX, privileged};
 pub use traffic::{SMB2_MESSAGE, connect, echo, session_of, smb_session, syn_frame};
+pub use twin::{Effect, HOOKS, Outcome, Twin};

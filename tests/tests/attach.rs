@@ -6,7 +6,13 @@ use sensor_tests::{Agent, attached, smb_session, tells, texts};
 
 /// Runs an agent with `arguments` over a real session; it has to say `how` it watches, to be attached as
 /// `programs`, to alert with data seen by `hooks` and to leave nothing attached.
-fn watches(border: &Topology, arguments: &[&str], how: &str, programs: &[&str], hooks: &[&str]) -> Result<()> {
+fn watches(
+    border: &Topology,
+    arguments: &[&str],
+    how: &str,
+    programs: &[&str],
+    hooks: &[&str],
+) -> Result<()> {
     let _smbd = Smbd::start(border.server())?;
     let agent = Agent::on(border.gateway(), "lan0").arguments(arguments).start()?;
     let said = agent.wait_for_log("watching lan0:")?;
@@ -20,7 +26,11 @@ fn watches(border: &Topology, arguments: &[&str], how: &str, programs: &[&str], 
     ensure!(texts(alert, "/observer/hook") == hooks, "{alert:#}");
     ensure!(alert["smb_sensor"]["evidence"]["smb_spoken"] == true, "{alert:#}");
     ensure!(alert["smb_sensor"]["evidence"]["one_sided"] == false, "{alert:#}");
-    ensure!(ended.number("kept")? == ended.number("accounted")?, "{}", ended.statistics);
+    ensure!(
+        ended.number("kept")? == ended.number("accounted")?,
+        "{}",
+        ended.statistics
+    );
     let left = attached(border.gateway(), "lan0")?;
     ensure!(left.is_empty(), "still attached: {left:?}");
     Ok(())
@@ -46,7 +56,14 @@ fn generic_xdp_sees_a_session() {
     let border = Topology::border().unwrap();
     let how = "incoming by generic XDP, outgoing by TCX";
     let arguments = ["--ingress", "xdp-generic"];
-    watches(&border, &arguments, how, &[XDP, TCX_OUT], &["xdp_ingress", "tc_egress"]).unwrap();
+    watches(
+        &border,
+        &arguments,
+        how,
+        &[XDP, TCX_OUT],
+        &["xdp_ingress", "tc_egress"],
+    )
+    .unwrap();
 }
 
 #[test]
@@ -73,7 +90,14 @@ fn clsact_filters_alone_see_a_session() {
     let border = Topology::border().unwrap();
     let how = "incoming by TC clsact, outgoing by TC clsact";
     let arguments = ["--ingress", "tc", "--tc", "clsact"];
-    watches(&border, &arguments, how, &[FILTER_IN, FILTER_OUT], &["tc_ingress", "tc_egress"]).unwrap();
+    watches(
+        &border,
+        &arguments,
+        how,
+        &[FILTER_IN, FILTER_OUT],
+        &["tc_ingress", "tc_egress"],
+    )
+    .unwrap();
 }
 
 #[test]

@@ -10,11 +10,15 @@ fn sigint_and_sigterm_end_cleanly_and_detach() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let agent = Agent::on(border.gateway(), "lan0,wan0").start().unwrap();
         let programs = agent.kernel_programs().unwrap();
-        assert_eq!(programs.len(), 3, "XDP, TC in, TC out");
+        assert!(programs.len() >= 3, "XDP, TC in, TC out: {programs:?}");
         let ended = agent.stop_by(signal).unwrap();
         assert_eq!(ended.code, Some(0), "{signal}: {}", ended.log);
         for interface in ["lan0", "wan0"] {
-            assert_eq!(attached(border.gateway(), interface).unwrap(), [""; 0], "{signal}");
+            assert_eq!(
+                attached(border.gateway(), interface).unwrap(),
+                [""; 0],
+                "{signal}"
+            );
         }
         assert_eq!(still_loaded(&programs, PATIENCE).unwrap(), [0; 0], "{signal}");
     }
@@ -26,10 +30,14 @@ fn a_killed_agent_leaves_nothing_attached_and_the_next_attaches_at_once() {
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     let programs = agent.kernel_programs().unwrap();
-    assert_eq!(programs.len(), 3);
+    assert!(programs.len() >= 3, "{programs:?}");
     agent.kill().unwrap();
     let next = Agent::on(border.gateway(), "lan0").start().unwrap();
-    assert_eq!(attached(border.gateway(), "lan0").unwrap().len(), 2, "only the new agent's");
+    assert_eq!(
+        attached(border.gateway(), "lan0").unwrap().len(),
+        2,
+        "only the new agent's"
+    );
     next.kill().unwrap();
     assert_eq!(still_loaded(&programs, PATIENCE).unwrap(), [0; 0]);
     assert_eq!(attached(border.gateway(), "lan0").unwrap(), [""; 0]);
@@ -44,7 +52,11 @@ fn the_filters_of_a_killed_agent_are_replaced_by_the_next_one_not_doubled() {
     let agent = || Agent::on(border.gateway(), "lan0").arguments(&["--ingress", "tc", "--tc", "clsact"]);
     for _ in 0..2 {
         agent().start().unwrap().kill().unwrap();
-        assert_eq!(attached(border.gateway(), "lan0").unwrap(), filters, "filters outlive their owner");
+        assert_eq!(
+            attached(border.gateway(), "lan0").unwrap(),
+            filters,
+            "filters outlive their owner"
+        );
     }
 
     let last = agent().start().unwrap();
@@ -64,14 +76,17 @@ fn the_filters_of_a_killed_agent_are_replaced_by_the_next_one_not_doubled() {
 fn a_clsact_discipline_that_was_there_before_stays_with_its_filters() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
-    let tc = |arguments: &str| {
-        let output = border.gateway().command("tc").args(arguments.split(' ')).output().unwrap();
-        assert!(output.status.success(), "{arguments}: {output:?}");
+    let tc = |arguments: &[&str]| {
+        let output = border.gateway().command("tc").args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
-    tc("qdisc add dev lan0 clsact");
-    tc("filter add dev lan0 egress prio 7 protocol all matchall action ok");
+    tc(&["qdisc", "add", "dev", "lan0", "clsact"]);
+    // A classic BPF program that matches nothing.
+    let program = ["prio", "7", "protocol", "all", "bpf", "bytecode", "1,6 0 0 0"];
+    tc(&[&["filter", "add", "dev", "lan0", "egress"], &program[..]].concat());
     let agent = Agent::on(border.gateway(), "lan0").arguments(&["--tc", "clsact"]);
     agent.start().unwrap().stop().unwrap();
-    assert!(tc("filter show dev lan0 egress").contains("matchall"));
+    let left = tc(&["filter", "show", "dev", "lan0", "egress"]);
+    assert!(left.contains("pref 7 bpf") && !left.contains("smb_"), "{left}");
 }

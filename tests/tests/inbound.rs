@@ -25,7 +25,10 @@ fn a_real_session_from_outside_alerts_with_both_techniques() {
     assert_eq!(number(alert, "/destination/port"), 445);
     assert_eq!(text(alert, "/network/direction"), "inbound");
     assert_eq!(alert["smb_sensor"]["evidence"]["smb_spoken"], true);
-    assert!(number(alert, "/smb_sensor/evidence/bytes_left_network") > 500, "what the internal server sent");
+    assert!(
+        number(alert, "/smb_sensor/evidence/bytes_left_network") > 500,
+        "what the internal server sent"
+    );
 }
 
 #[test]
@@ -66,7 +69,11 @@ fn a_connection_to_the_endpoint_mapper_from_outside_alerts() {
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), [RULE]);
     let alert = ended.closed(RULE).unwrap();
-    assert_eq!(texts(alert, "/threat/technique/id"), ["T1133"], "no SMB was spoken");
+    assert_eq!(
+        texts(alert, "/threat/technique/id"),
+        ["T1133"],
+        "no SMB was spoken"
+    );
     assert_eq!(text(alert, "/smb_sensor/service"), "dce_rpc");
     assert_eq!(number(alert, "/smb_sensor/evidence/bytes_sent"), 72);
 }

@@ -22,11 +22,16 @@ fn a_killed_test_leaves_no_agent_and_no_kernel_program_behind() {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", MYSELF, "--nocapture"]).env(OWNER, "1");
     let mut owner = Process::spawn(command).unwrap();
-    let report = owner.wait_for_line(PATIENCE, |line| line.starts_with("OWNED ")).unwrap();
-    let mut numbers = report.split(' ').skip(1).map(|number| number.parse::<u32>().unwrap());
+    let report = owner
+        .wait_for_line(PATIENCE, |line| line.starts_with("OWNED "))
+        .unwrap();
+    let mut numbers = report
+        .split(' ')
+        .skip(1)
+        .map(|number| number.parse::<u32>().unwrap());
     let agent = format!("/proc/{}", numbers.next().unwrap());
     let programs: Vec<u32> = numbers.collect();
-    assert_eq!(programs.len(), 3, "{report}");
+    assert!(programs.len() >= 3, "{report}");
     assert!(Path::new(&agent).exists());
     assert_eq!(still_loaded(&programs, Duration::ZERO).unwrap(), programs);
 
@@ -40,8 +45,12 @@ fn a_killed_test_leaves_no_agent_and_no_kernel_program_behind() {
 /// What the test above does in the process that it starts and kills.
 fn own_until_killed() {
     let Ok(border) = Topology::border() else { return };
-    let Ok(agent) = Agent::on(border.gateway(), "lan0").start() else { return };
-    let Ok(programs) = agent.kernel_programs() else { return };
+    let Ok(agent) = Agent::on(border.gateway(), "lan0").start() else {
+        return;
+    };
+    let Ok(programs) = agent.kernel_programs() else {
+        return;
+    };
     let programs: Vec<String> = programs.iter().map(u32::to_string).collect();
     eprintln!("OWNED {} {}", agent.id(), programs.join(" "));
     let _ = agent.wait_for_log("never");

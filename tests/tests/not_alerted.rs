@@ -56,15 +56,25 @@ fn an_exempt_source_is_silent_and_another_client_is_not() {
     require_lab!();
     let border = Topology::builder().client_address(OTHER_CLIENT).build().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
-    let config = format!("[[exempt]]\nsource = \"{}\"\nreason = \"test\"\n", address::CLIENT_V4);
-    let agent = Agent::on(border.gateway(), "lan0").config(&config).start().unwrap();
+    let config = format!(
+        "[[exempt]]\nsource = \"{}\"\nreason = \"test\"\n",
+        address::CLIENT_V4
+    );
+    let agent = Agent::on(border.gateway(), "lan0")
+        .config(&config)
+        .start()
+        .unwrap();
     smb_session(border.client(), address::SERVER_V4).unwrap();
     use_other_client(&border);
     smb_session(border.client(), address::SERVER_V4).unwrap();
     agent.wait_for(tells("smb-to-internet", "data")).unwrap();
     let ended = agent.stop().unwrap();
     assert_only(&ended, "/source/ip", OTHER_CLIENT);
-    assert!(ended.number("exempt_source").unwrap() > 10, "{}", ended.statistics);
+    assert!(
+        ended.number("exempt_source").unwrap() > 10,
+        "{}",
+        ended.statistics
+    );
 }
 
 #[test]
@@ -73,13 +83,20 @@ fn an_exempt_destination_is_silent_and_another_server_is_not() {
     let border = Topology::builder().server_address(OTHER_SERVER).build().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
     let config = "[[exempt]]\ndestination = \"8.8.4.0/24\"\nreason = \"test\"\n";
-    let agent = Agent::on(border.gateway(), "lan0").config(config).start().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0")
+        .config(config)
+        .start()
+        .unwrap();
     smb_session(border.client(), address::SERVER_V4).unwrap();
     smb_session(border.client(), OTHER_SERVER).unwrap();
     agent.wait_for(tells("smb-to-internet", "data")).unwrap();
     let ended = agent.stop().unwrap();
     assert_only(&ended, "/destination/ip", OTHER_SERVER);
-    assert!(ended.number("exempt_destination").unwrap() > 10, "{}", ended.statistics);
+    assert!(
+        ended.number("exempt_destination").unwrap() > 10,
+        "{}",
+        ended.statistics
+    );
 }
 
 #[test]
@@ -96,13 +113,18 @@ fn an_exempt_pair_is_silent_and_each_of_its_ends_with_another_is_not() {
         address::CLIENT_V4,
         address::SERVER_V4
     );
-    let agent = Agent::on(border.gateway(), "lan0").config(&config).start().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0")
+        .config(&config)
+        .start()
+        .unwrap();
     smb_session(border.client(), address::SERVER_V4).unwrap();
     smb_session(border.client(), OTHER_SERVER).unwrap();
     use_other_client(&border);
     smb_session(border.client(), address::SERVER_V4).unwrap();
     agent
-        .wait_for(|d| tells("smb-to-internet", "data")(d) && text(d, "/source/ip") == OTHER_CLIENT.to_string())
+        .wait_for(|d| {
+            tells("smb-to-internet", "data")(d) && text(d, "/source/ip") == OTHER_CLIENT.to_string()
+        })
         .unwrap();
     let ended = agent.stop().unwrap();
     let mut pairs: Vec<_> = ended
@@ -119,7 +141,10 @@ fn an_exempt_pair_is_silent_and_each_of_its_ends_with_another_is_not() {
 
 /// The client's sessions come from its other address from now on.
 fn use_other_client(border: &Topology) {
-    let route = format!("route replace default via {} src {OTHER_CLIENT}", address::GATEWAY_LAN_V4);
+    let route = format!(
+        "route replace default via {} src {OTHER_CLIENT}",
+        address::GATEWAY_LAN_V4
+    );
     assert!(border.client().ip(&route).is_ok(), "{route}");
 }
 

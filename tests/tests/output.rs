@@ -26,11 +26,14 @@ fn the_output_file_is_appended_to_line_by_line_while_the_agent_runs() {
             .start()
             .unwrap();
         converse(&border).unwrap();
-        let told = |text: &str| documents_of(text.lines()).is_ok_and(|all| all.iter().any(tells("smb-to-internet", "data")));
+        let told = |text: &str| {
+            documents_of(text.lines()).is_ok_and(|all| all.iter().any(tells("smb-to-internet", "data")))
+        };
         poll(PATIENCE, || {
             // The last line may be half written at this moment.
             let text = fs::read_to_string(&path).unwrap_or_default();
-            let text = &text[text.len().min(before.len())..=text.rfind('\n').filter(|at| *at >= before.len())?];
+            let text =
+                &text[text.len().min(before.len())..=text.rfind('\n').filter(|at| *at >= before.len())?];
             told(text).then_some(())
         })
         .unwrap_or_else(|| panic!("run {run}: no alert in the file: {}", agent.log()));
@@ -61,10 +64,23 @@ fn a_full_output_is_told_once_the_agent_goes_on_and_the_end_counts_what_is_unwri
     let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(1), "{}", ended.log);
     let waiting = ended.number("waiting").unwrap();
-    assert_eq!(ended.number("opened").unwrap(), 3, "two conversations, one new destination");
+    assert_eq!(
+        ended.number("opened").unwrap(),
+        3,
+        "two conversations, one new destination"
+    );
     assert!(waiting >= 6, "opened and closed each: {}", ended.statistics);
     assert_eq!(ended.number("written").unwrap(), 0);
     let line = format!("smb-sensor: {waiting} alert documents could not be written");
-    assert!(ended.log.lines().any(|told| told.starts_with(&line)), "{}", ended.log);
-    assert_eq!(ended.log.matches("the output does not take alerts").count(), 1, "{}", ended.log);
+    assert!(
+        ended.log.lines().any(|told| told.starts_with(&line)),
+        "{}",
+        ended.log
+    );
+    assert_eq!(
+        ended.log.matches("the output does not take alerts").count(),
+        1,
+        "{}",
+        ended.log
+    );
 }

@@ -65,7 +65,8 @@ pub enum LoadError {
     Maps(#[source] aya::EbpfError),
     /// The verifier refused a program.
     #[error(
-        "the kernel refused the program {name}: {source}. Please report this with the kernel version (`uname -r`)"
+        "the kernel refused the program {name}: {}. Please report this with the kernel version (`uname -r`)",
+        shortened(&source.to_string())
     )]
     Verifier {
         /// Program.

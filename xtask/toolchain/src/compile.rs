@@ -116,14 +116,19 @@ impl Error for BuildError {}
 impl Toolchain {
     /// Compiles the kernel program.
     pub fn build(&self, request: &BuildRequest) -> Result<KernelObject, BuildError> {
+        self.build_binary(request, BINARY)
+    }
+
+    /// Compiles another binary of the kernel program's package, by its name in that package's Cargo.toml.
+    pub fn build_binary(&self, request: &BuildRequest, binary: &str) -> Result<KernelObject, BuildError> {
         let mut cargo = self.cargo("build", request)?;
-        cargo.args(["--bin", BINARY]);
+        cargo.args(["--bin", binary]);
         let warnings = run(&mut cargo)?;
         let path = request
             .target_dir
             .join(request.endian.target())
             .join(PROFILE)
-            .join(BINARY);
+            .join(binary);
         Ok(KernelObject { path, warnings })
     }
 

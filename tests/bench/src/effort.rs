@@ -1,0 +1,50 @@
+//! How much is measured: every count and time of a run is bounded here.
+
+use std::time::Duration;
+
+/// Counts and times of one run of the benchmark.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort {
+    /// Rounds of test runs; each round runs every program once.
+    pub rounds: usize,
+    /// Packets of a program in one round.
+    pub packets: u32,
+    /// Rounds of live traffic.
+    pub live_rounds: usize,
+    /// Packets sent to a receiver in one live round.
+    pub live_packets: u32,
+    /// Prefixes of the large set.
+    pub prefixes: usize,
+    /// Records that the ring is to carry.
+    pub records: u64,
+    /// Connections whose alert is waited for.
+    pub alerts: usize,
+    /// How long the idle agent is watched.
+    pub idle: Duration,
+}
+
+impl Effort {
+    /// For figures to keep: a few minutes.
+    pub(crate) const FULL: Self = Self {
+        rounds: 200,
+        packets: 100_000,
+        live_rounds: 21,
+        live_packets: 200_000,
+        prefixes: 1_000_000,
+        records: 100_000_000,
+        alerts: 300,
+        idle: Duration::from_secs(30),
+    };
+
+    /// For a look: about a minute.
+    pub(crate) const QUICK: Self = Self {
+        rounds: 40,
+        packets: 50_000,
+        live_rounds: 7,
+        live_packets: 100_000,
+        prefixes: 1_000_000,
+        records: 20_000_000,
+        alerts: 30,
+        idle: Duration::from_secs(5),
+    };
+}

@@ -1,0 +1,84 @@
+//! The benchmark of smb-sensor: what a packet, a record, an alert and an idle minute cost, held against programs that do
+//! nothing and against other programs that do a part of the same work, in turns in one run.
+//!
+//! Gives a table, JSON and a chart. Fails when a measurement fails, not when a target is missed. All traffic stays in
+//! namespaces of its own.
+#![expect(clippy::print_stdout, reason = "a benchmark reports to the person who runs it")]
+
+mod baseline;
+mod effort;
+mod frames;
+mod peers;
+mod processor;
+mod row;
+mod rows;
+mod samples;
+mod sensor;
+mod stand;
+mod table;
+mod test_run;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Parser;
+
+use crate::{effort::Effort, row::Row};
+
+/// Measure smb-sensor against baselines and peers.
+#[derive(Parser)]
+struct Arguments {
+    /// The agent to measure, a release build
+    #[arg(long, value_name = "FILE")]
+    agent: PathBuf,
+    /// Fewer and shorter measurements
+    #[arg(long)]
+    quick: bool,
+    /// A Suricata to hold the sensor against
+    #[arg(long, value_name = "FILE")]
+    suricata: Option<PathBuf>,
+    /// Folder for the JSON file and the chart
+    #[arg(long, value_name = "FOLDER")]
+    output: Option<PathBuf>,
+    /// Only the groups whose name contains this; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    only: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A named group of measurements.
+type Group<'a> = (&'static str, Box<dyn Fn() -> Result<Vec<Row>> + 'a>);
+
+fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(reason) = sensor_lab::missing_for(sensor_lab::Need::Network) {
+        bail!("cannot measure here: {reason}");
+    }
+    let effort = if arguments.quick { Effort::QUICK } else { Effort::FULL };
+    let mut rows = Vec::new();
+    for (name, measure) in groups(arguments, &effort) {
+        let wanted = arguments.only.is_empty() || arguments.only.iter().any(|only| name.contains(only.as_str()));
+        if !wanted {
+            continue;
+        }
+        println!("measuring {name} …");
+        rows.extend(measure().with_context(|| format!("measuring {name} failed"))?);
+    }
+    println!("\n{}", table::render(&rows));
+    Ok(())
+}
+
+fn groups<'a>(arguments: &'a Arguments, effort: &'a Effort) -> Vec<Group<'a>> {
+    vec![
+        ("xdp", Box::new(|| rows::xdp::measure(effort))),
+        ("tc", Box::new(|| rows::tc::measure(effort))),
+    ]
+}

@@ -1,0 +1,72 @@
+//! Debian's xdp-filter with a policy on TCP ports: the nearest relative of the sensor's first step.
+
+use anyhow::{Context as _, Result, bail};
+use aya::programs::{ProgramInfo, Xdp, loaded_programs};
+use aya_obj::programs::XdpAttachType;
+use serde_json::Value;
+
+use super::run;
+use crate::stand::{RECEIVER, Stand};
+
+/// Loads without libxdp's dispatcher, which would only cost it more; in a mount namespace, for it pins its maps.
+const LOAD: &str = "mount -t bpf bpf /sys/fs/bpf \
+    && xdp-filter load --mode native --features tcp --policy allow \"$1\" >&2 \
+    && xdp-filter port 445 --proto tcp --mode dst >&2";
+
+/// xdp-filter, loaded on the receiver of a stand of its own.
+pub(crate) struct XdpFilter {
+    stand: Stand,
+    program: Xdp,
+}
+
+impl XdpFilter {
+    /// Loads it. It lets everything pass but TCP to port 445.
+    pub(crate) fn start() -> Result<Self> {
+        Self::start_on(Stand::new()?)
+    }
+
+    /// Loads it on a given stand.
+    pub(crate) fn start_on(stand: Stand) -> Result<Self> {
+        run(
+            stand
+                .receiver
+                .command("unshare")
+                .args(["--mount", "sh", "-c", LOAD, "sh", RECEIVER])
+                .env("LIBXDP_SKIP_DISPATCHER", "1"),
+            "xdp-tools",
+        )
+        .context("load xdp-filter (package xdp-tools)")?;
+        let program = Xdp::from_program_info(attached(&stand)?, "xdp-filter".into(), XdpAttachType::Interface)
+            .context("get hold of xdp-filter's program")?;
+        Ok(Self { stand, program })
+    }
+
+    /// Its kernel program.
+    pub(crate) const fn program(&self) -> &Xdp {
+        &self.program
+    }
+
+    /// Where it is.
+    pub(crate) const fn stand(&self) -> &Stand {
+        &self.stand
+    }
+}
+
+/// The program on the receiver, as `ip` tells its identifier.
+fn attached(stand: &Stand) -> Result<ProgramInfo> {
+    let output = stand
+        .receiver
+        .command("ip")
+        .args(["-j", "-d", "link", "show", "dev", RECEIVER])
+        .output()
+        .context("start ip: install iproute2")?;
+    let links: Value = serde_json::from_slice(&output.stdout).context("read what ip says")?;
+    let id = links.pointer("/0/xdp/prog/id").and_then(Value::as_u64);
+    let Some(id) = id else {
+        bail!("xdp-filter left no program on the interface");
+    };
+    loaded_programs()
+        .filter_map(Result::ok)
+        .find(|program| u64::from(program.id()) == id)
+        .with_context(|| format!("find the kernel's program {id}"))
+}

@@ -1,0 +1,43 @@
+//! Where a thread runs, and how much of the processor it has used.
+
+use anyhow::{Context as _, Result};
+use nix::{
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
+    time::{ClockId, clock_gettime},
+    unistd::Pid,
+};
+
+/// The processors that this process may use, first and last; the same one twice where there is one.
+pub(crate) fn pair() -> Result<(usize, usize)> {
+    let allowed = sched_getaffinity(Pid::from_raw(0)).context("ask which processors may be used")?;
+    let mut usable = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false));
+    let first = usable.next().context("no processor may be used")?;
+    Ok((first, usable.last().unwrap_or(first)))
+}
+
+/// Keeps the calling thread, and those it will start, on `cpu`.
+pub(crate) fn stay_on(cpu: usize) -> Result<()> {
+    let mut set = CpuSet::new();
+    set.set(cpu).with_context(|| format!("name processor {cpu}"))?;
+    sched_setaffinity(Pid::from_raw(0), &set).with_context(|| format!("stay on processor {cpu}"))
+}
+
+/// Runs `work` on `cpu`, on a thread of its own.
+pub(crate) fn on<T: Send>(cpu: usize, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            stay_on(cpu)?;
+            work()
+        });
+        match thread.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// Processor time of the calling thread, nanoseconds: what others do on the same processor is no part of it.
+pub(crate) fn thread_nanos() -> Result<u64> {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).context("read the thread's processor time")?;
+    Ok(time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64)
+}

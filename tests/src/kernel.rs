@@ -1,0 +1,183 @@
+//! The packet path in the kernel, fed by BPF_PROG_TEST_RUN.
+//!
+//! No interface is needed and no packet is sent: the kernel runs the program on a copy of the bytes and throws the copy
+//! away.
+
+use anyhow::{Context as _, Result, ensure};
+use aya::programs::{ProgramError, TestRun as _, TestRunOptions};
+use nix::{
+    sched::{CpuSet, sched_getcpu, sched_setaffinity},
+    unistd::{Pid, geteuid},
+};
+use sensor_common::{
+    settings::Settings,
+    slot::{Hook, Slot},
+};
+use sensor_user::{
+    config::Config,
+    engine::host::HostEngine,
+    kernel::{
+        counters::CounterValues,
+        object::{KernelProgram, LoadPlan, program},
+    },
+    plan,
+};
+
+/// Interface that BPF_PROG_TEST_RUN pretends a frame passes: the loopback interface of the namespace.
+pub const TEST_RUN_IFINDEX: u32 = 1;
+
+const XDP_PASS: u32 = 2;
+const TC_ACT_UNSPEC: u32 = u32::MAX;
+
+/// What both engines are started with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setup {
+    /// Networks, exemptions and ports.
+    pub config: Config,
+    /// Flow slots of each CPU.
+    pub slots_per_cpu: u32,
+    /// Kernel ticks after which an untouched flow is over.
+    pub idle_ticks: u32,
+    /// Bytes of the record ring.
+    pub ring_bytes: u32,
+}
+
+impl Default for Setup {
+    /// The default configuration with one slot, so that any two flows meet in it.
+    fn default() -> Self {
+        Self {
+            config: Config::default(),
+            slots_per_cpu: 1,
+            idle_ticks: u32::MAX,
+            ring_bytes: 1 << 20,
+        }
+    }
+}
+
+impl Setup {
+    fn settings(&self) -> Settings {
+        Settings {
+            slots_per_cpu: self.slots_per_cpu,
+            idle_ticks: self.idle_ticks,
+            ..Settings::DEFAULT
+        }
+    }
+
+    /// The path on the host.
+    #[must_use]
+    pub fn host(&self) -> HostEngine {
+        HostEngine::new(
+            self.settings(),
+            self.config.services.bitmaps(),
+            plan::prefixes(&self.config),
+        )
+    }
+
+    /// The path in the kernel, or `None` with a record of it where `test` may not load programs.
+    ///
+    /// # Errors
+    /// When the program does not load although the privilege is there.
+    pub fn kernel(&self, test: &str) -> Result<Option<Kernel>> {
+        privileged(test).then(|| self.load()).transpose()
+    }
+
+    /// The path in the kernel, on the CPU at work.
+    pub(crate) fn load(&self) -> Result<Kernel> {
+        let plan = LoadPlan {
+            settings: self.settings(),
+            services: self.config.services.bitmaps(),
+            prefixes: plan::prefixes(&self.config).iter().collect(),
+            ring_bytes: self.ring_bytes,
+            debug: false,
+        };
+        let cpu = sched_getcpu().context("ask for the current CPU")?;
+        let mut only = CpuSet::new();
+        only.set(cpu).context("name a CPU")?;
+        // Slots and counters belong to a CPU; a thread that wandered would find other ones.
+        sched_setaffinity(Pid::from_raw(0), &only).with_context(|| format!("pin the thread to CPU {cpu}"))?;
+        Ok(Kernel {
+            program: KernelProgram::load(&plan)?,
+            cpu,
+        })
+    }
+}
+
+/// Whether the kernel program can be loaded here; where not, records that `test` ran without it.
+#[must_use]
+pub fn privileged(test: &str) -> bool {
+    let root = geteuid().is_root();
+    if !root {
+        sensor_lab::skip(
+            test,
+            "loading the kernel program takes root; the host engine alone was tested",
+        );
+    }
+    root
+}
+
+/// The loaded kernel program, fed by BPF_PROG_TEST_RUN on one CPU.
+pub struct Kernel {
+    program: KernelProgram,
+    cpu: usize,
+}
+
+impl Kernel {
+    /// The CPU that runs the program and owns the slots.
+    #[must_use]
+    pub const fn cpu(&self) -> usize {
+        self.cpu
+    }
+
+    /// Runs the program of `hook` on `frame`, `times` times.
+    ///
+    /// # Errors
+    /// When the kernel refuses the run, or when the program says anything but "pass on".
+    pub fn inject(&mut self, hook: Hook, frame: &[u8], times: u32) -> Result<()> {
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            repeat: times,
+            ..TestRunOptions::new()
+        };
+        let (ran, passed): (Result<_, ProgramError>, u32) = match hook {
+            Hook::XdpIngress => (self.program.xdp()?.test_run(options), XDP_PASS),
+            Hook::TcIngress => (
+                self.program.classifier(program::TC_IN)?.test_run(options),
+                TC_ACT_UNSPEC,
+            ),
+            Hook::TcEgress => (
+                self.program.classifier(program::TC_OUT)?.test_run(options),
+                TC_ACT_UNSPEC,
+            ),
+        };
+        let said = ran
+            .with_context(|| format!("run {hook:?} on a frame of {} bytes", frame.len()))?
+            .return_value;
+        ensure!(
+            said == passed,
+            "{hook:?} returned {said}, not {passed}: it must pass every packet on"
+        );
+        Ok(())
+    }
+
+    /// The records since the last call.
+    #[must_use]
+    pub fn take_records(&mut self) -> Vec<Vec<u8>> {
+        std::iter::from_fn(|| self.program.records.next().map(|record| record.to_vec())).collect()
+    }
+
+    /// The counters.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    pub fn counters(&self) -> Result<CounterValues> {
+        Ok(self.program.counters.read()?)
+    }
+
+    /// The slots that changed since the last call.
+    #[must_use]
+    pub fn sweep(&mut self) -> Vec<Slot> {
+        let mut found = Vec::new();
+        self.program.slots.sweep(self.cpu, |slot| found.push(*slot));
+        found
+    }
+}

@@ -1,0 +1,294 @@
+//! The packet path twice: in the kernel and on the host.
+//!
+//! A [`Twin`] gives a frame to both and refuses every difference in counters and records.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use sensor_common::{
+    counter::Counter,
+    path::{Arrival, Verdict},
+    slot::{FlowLine, Hook, mark},
+};
+use sensor_user::{
+    decode::{self, Observation},
+    engine::host::HostEngine,
+    kernel::counters::CounterValues,
+};
+use zerocopy::{FromBytes as _, IntoBytes as _};
+
+use crate::{
+    frame::Frame,
+    kernel::{Kernel, Setup, TEST_RUN_IFINDEX, privileged},
+};
+
+/// The hooks, all of which run the same path.
+pub const HOOKS: [Hook; 3] = [Hook::XdpIngress, Hook::TcIngress, Hook::TcEgress];
+
+/// Bytes below which BPF_PROG_TEST_RUN refuses any frame: an Ethernet header.
+const ETHERNET_LEN: usize = 14;
+
+impl Setup {
+    /// Both.
+    ///
+    /// # Errors
+    /// As [`kernel`](Self::kernel).
+    pub fn twin(&self, test: &str) -> Result<Twin> {
+        self.twin_where(privileged(test))
+    }
+
+    /// Both, or the host engine alone without privilege; nothing is recorded as skipped.
+    ///
+    /// # Errors
+    /// As [`kernel`](Self::kernel).
+    pub fn twin_where(&self, privileged: bool) -> Result<Twin> {
+        let kernel = privileged.then(|| self.load()).transpose()?;
+        Ok(Twin {
+            host: self.host(),
+            kernel,
+            alone: self.slots_per_cpu == 1,
+        })
+    }
+}
+
+/// What frames did, in both engines alike.
+#[derive(Clone, Debug)]
+pub struct Effect {
+    /// The verdict on the last frame.
+    pub verdict: Verdict,
+    /// What was added to the counters.
+    pub counted: CounterValues,
+    /// The records, without time and CPU.
+    pub records: Vec<Vec<u8>>,
+}
+
+impl Effect {
+    /// The counters that changed.
+    #[must_use]
+    pub fn changes(&self) -> Vec<(Counter, u64)> {
+        let changed = Counter::ALL
+            .iter()
+            .map(|counter| (*counter, self.counted.get(*counter)));
+        changed.filter(|(_, by)| *by != 0).collect()
+    }
+}
+
+/// What became of one frame whose flow nobody has seen before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing was counted or told: the packet is none of ours.
+    Untouched,
+    /// Counted under this name alone; beside it as seen, when its port could be read.
+    Counted(Counter),
+    /// Kept, and told as this flow: without hook, time and CPU.
+    Kept(Box<Observation>),
+}
+
+/// Both engines.
+pub struct Twin {
+    host: HostEngine,
+    kernel: Option<Kernel>,
+    alone: bool,
+}
+
+impl Twin {
+    /// Gives both engines a frame.
+    ///
+    /// # Errors
+    /// Any difference between the two.
+    pub fn run(&mut self, hook: Hook, frame: &[u8]) -> Result<Effect> {
+        self.repeat(hook, frame, 1)
+    }
+
+    /// Gives both engines a frame `times` times.
+    ///
+    /// # Errors
+    /// Any difference between the two.
+    pub fn repeat(&mut self, hook: Hook, frame: &[u8], times: u32) -> Result<Effect> {
+        let arrival = Arrival {
+            hook,
+            ifindex: TEST_RUN_IFINDEX,
+            frame_len: frame.len() as u32,
+            vlan: 0,
+        };
+        let before = self.host_counters();
+        let mut verdict = Verdict::Foreign;
+        for _ in 0..times {
+            verdict = self.host.frame(frame, arrival);
+        }
+        let counted = difference(&self.host_counters(), &before);
+        let records = self
+            .host
+            .take_records()
+            .into_iter()
+            .map(|record| timeless(record, 0))
+            .collect::<Result<_>>()?;
+        let effect = Effect {
+            verdict,
+            counted,
+            records,
+        };
+        adds_up(&effect, times)?;
+
+        let Some(kernel) = self.kernel.as_mut().filter(|_| runnable(hook, frame)) else {
+            return Ok(effect);
+        };
+        let before = kernel.counters()?;
+        kernel.inject(hook, frame, times)?;
+        let counted = difference(&kernel.counters()?, &before);
+        let cpu = kernel.cpu() as u16;
+        let records = kernel
+            .take_records()
+            .into_iter()
+            .map(|record| timeless(record, cpu))
+            .collect::<Result<_>>()?;
+        let in_kernel = Effect {
+            verdict,
+            counted,
+            records,
+        };
+        if in_kernel.counted != effect.counted || in_kernel.records != effect.records {
+            bail!(
+                "host and kernel ({hook:?}) disagree on {frame:02x?}\nhost: {:?}\n{:02x?}\nkernel: {:?}\n{:02x?}",
+                effect.changes(),
+                effect.records,
+                in_kernel.changes(),
+                in_kernel.records
+            );
+        }
+        Ok(effect)
+    }
+
+    /// What a frame does by itself, at every hook alike. Before each hook a bystander takes the one slot, so that a
+    /// kept frame opens a flow of its own.
+    ///
+    /// # Errors
+    /// Any difference between the engines or between the hooks, and counts that are no single outcome.
+    pub fn alone(&mut self, frame: &[u8]) -> Result<Outcome> {
+        ensure!(self.alone, "a bystander needs an engine with one slot");
+        let bystander = Frame::udp("10.255.255.254:9", "9.9.9.9:137").build();
+        let mut outcomes = Vec::new();
+        for hook in HOOKS {
+            self.run(hook, &bystander)?;
+            outcomes.push(outcome(&self.run(hook, frame)?, hook)?);
+        }
+        ensure!(
+            outcomes.iter().all(|outcome| *outcome == outcomes[0]),
+            "the hooks disagree: {outcomes:#?}"
+        );
+        Ok(outcomes.swap_remove(0))
+    }
+
+    /// The kernel's half, where there is one.
+    pub const fn kernel(&mut self) -> Option<&mut Kernel> {
+        self.kernel.as_mut()
+    }
+
+    fn host_counters(&self) -> CounterValues {
+        CounterValues::of(|counter| self.host.counter(counter))
+    }
+}
+
+/// Whether BPF_PROG_TEST_RUN takes the frame: a socket buffer with the EtherType of IP has to hold an IP header (since
+/// 6.12 or so; real ones may be shorter). The rest meets the host engine alone, and XDP where that is possible.
+fn runnable(hook: Hook, frame: &[u8]) -> bool {
+    let header = match (hook, frame.get(12..ETHERNET_LEN)) {
+        (Hook::TcIngress | Hook::TcEgress, Some([0x08, 0x00])) => 20,
+        (Hook::TcIngress | Hook::TcEgress, Some([0x86, 0xDD])) => 40,
+        _ => 0,
+    };
+    frame.len() >= ETHERNET_LEN + header
+}
+
+fn difference(after: &CounterValues, before: &CounterValues) -> CounterValues {
+    CounterValues::of(|counter| after.get(counter) - before.get(counter))
+}
+
+/// Reads the one outcome out of what a frame did beside a bystander.
+fn outcome(effect: &Effect, hook: Hook) -> Result<Outcome> {
+    let changes = effect.changes();
+    match changes.as_slice() {
+        [] => Ok(Outcome::Untouched),
+        [(counter, 1)] if Counter::UNJUDGED.contains(counter) => Ok(Outcome::Counted(*counter)),
+        [(Counter::Seen, 1), (counter, 1)] => Ok(Outcome::Counted(*counter)),
+        // The bystander is settled, the frame's own flow opened.
+        [
+            (Counter::Seen, 1),
+            (Counter::Kept, 1),
+            (Counter::RecordsSent, 2),
+            (Counter::Evicted, 1),
+        ] => {
+            let [_settled, opened] = effect.records.as_slice() else {
+                bail!("no two records: {effect:?}")
+            };
+            let (_, mut told) = decode::record(opened)?;
+            let mark = hook_mark(hook);
+            ensure!(
+                told.marks & mark::HOOKS == mark,
+                "{hook:?} is marked {:#x}",
+                told.marks
+            );
+            told.marks &= !mark::HOOKS;
+            Ok(Outcome::Kept(Box::new(told)))
+        }
+        other => bail!("no single outcome: {other:?}"),
+    }
+}
+
+const fn hook_mark(hook: Hook) -> u16 {
+    match hook {
+        Hook::XdpIngress => mark::HOOK_XDP_INGRESS,
+        Hook::TcIngress => mark::HOOK_TC_INGRESS,
+        Hook::TcEgress => mark::HOOK_TC_EGRESS,
+    }
+}
+
+/// The sums that hold whatever the frame: every watched packet has one outcome, and no frame is counted twice.
+fn adds_up(effect: &Effect, times: u32) -> Result<()> {
+    let (seen, outcomes) = (
+        effect.counted.get(Counter::Seen),
+        effect.counted.sum(Counter::OUTCOMES),
+    );
+    ensure!(
+        seen == outcomes,
+        "seen {seen}, but outcomes {outcomes}: {:?}",
+        effect.changes()
+    );
+    ensure!(
+        seen + effect.counted.sum(Counter::UNJUDGED) <= u64::from(times),
+        "counted twice: {:?}",
+        effect.changes()
+    );
+    let expected = match effect.verdict {
+        Verdict::Kept => Some(Counter::Kept),
+        Verdict::Passed(counter) => Some(counter),
+        Verdict::Foreign => None,
+    };
+    let fits = expected.map_or(seen == 0, |counter| effect.counted.get(counter) != 0);
+    ensure!(
+        fits,
+        "verdict {:?} with counts {:?}",
+        effect.verdict,
+        effect.changes()
+    );
+    Ok(())
+}
+
+/// A record without what differs between a machine and a model of it: ticks and CPU.
+fn timeless(record: Vec<u8>, cpu: u16) -> Result<Vec<u8>> {
+    let (line, rest) = FlowLine::read_from_prefix(&record)
+        .ok()
+        .with_context(|| format!("a record of {} bytes", record.len()))?;
+    ensure!(line.cpu == cpu, "a record of CPU {} on CPU {cpu}", line.cpu);
+    ensure!(
+        line.last.wrapping_sub(line.first) < u32::MAX / 2,
+        "last {} before first {}",
+        line.last,
+        line.first
+    );
+    let line = FlowLine {
+        first: 0,
+        last: 0,
+        cpu: 0,
+        ..line
+    };
+    Ok([line.as_bytes(), rest].concat())
+}

@@ -1,0 +1,188 @@
+//! How a fixture states what it expects.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        LazyLock, Mutex,
+        mpsc::{self, Sender},
+    },
+    thread,
+};
+
+use nix::unistd::geteuid;
+use sensor_common::{
+    counter::Counter,
+    slot::{Side, TCP, UDP, mark, tcp},
+};
+use sensor_tests::{Frame, Outcome, Setup, TEST_RUN_IFINDEX, Twin, privileged};
+use sensor_user::decode::{Counts, FlowKey, Observation};
+
+pub(crate) const CLIENT: &str = "10.0.0.2:50000";
+pub(crate) const SERVER: &str = "8.8.4.4:445";
+pub(crate) const CLIENT_V6: &str = "[fd00:1::2]:50000";
+pub(crate) const SERVER_V6: &str = "[2001:4860:4860::8844]:445";
+
+/// A name that states the behaviour, a frame, and what is to become of it.
+pub(crate) type Row = (&'static str, Frame, Outcome);
+
+/// A SYN of an internal client to a server on the Internet.
+pub(crate) fn syn() -> Frame {
+    Frame::tcp(CLIENT, SERVER)
+}
+
+/// The same over IPv6.
+pub(crate) fn syn_v6() -> Frame {
+    Frame::tcp(CLIENT_V6, SERVER_V6)
+}
+
+pub(crate) const fn foreign() -> Outcome {
+    Outcome::Untouched
+}
+
+pub(crate) const fn counted(counter: Counter) -> Outcome {
+    Outcome::Counted(counter)
+}
+
+/// A flow of one packet, as the kernel should tell it.
+pub(crate) struct Flow(Observation, Side);
+
+/// A flow whose only packet was an empty TCP SYN of `bytes`, sent by `sender`.
+pub(crate) fn kept(sender: Side, local: &str, remote: &str, bytes: u64) -> Flow {
+    let end = |text: &str| text.parse::<SocketAddr>().unwrap();
+    let key = FlowKey {
+        transport: TCP,
+        local: end(local),
+        remote: end(remote),
+        ifindex: TEST_RUN_IFINDEX,
+    };
+    let mut flow = Observation {
+        key,
+        cpu: 0,
+        marks: mark::OPENED_BY_SYN,
+        tcp_flags: [0; 2],
+        counts: Counts::default(),
+        first: 0,
+        last: 0,
+        vlan: None,
+    };
+    if sender == Side::Local {
+        flow.marks |= mark::FIRST_FROM_LOCAL;
+    }
+    flow.tcp_flags[sender as usize] = tcp::SYN;
+    flow.counts.packets[sender as usize] = 1;
+    flow.counts.bytes[sender as usize] = bytes;
+    Flow(flow, sender)
+}
+
+/// What [`syn`] becomes when its IP packet has `bytes`.
+pub(crate) fn kept_syn(bytes: u64) -> Flow {
+    kept(Side::Local, CLIENT, SERVER, bytes)
+}
+
+/// What [`syn_v6`] becomes when its IP packet has `bytes`.
+pub(crate) fn kept_syn_v6(bytes: u64) -> Flow {
+    kept(Side::Local, CLIENT_V6, SERVER_V6, bytes)
+}
+
+impl Flow {
+    pub(crate) const fn udp(mut self) -> Self {
+        self.0.key.transport = UDP;
+        self.flags(0)
+    }
+
+    /// TCP flags that are kept, where the packet was no SYN.
+    pub(crate) const fn flags(mut self, flags: u8) -> Self {
+        self.0.tcp_flags[self.1 as usize] = flags;
+        self.0.marks &= !mark::OPENED_BY_SYN;
+        self
+    }
+
+    pub(crate) const fn payload(mut self, bytes: u64) -> Self {
+        self.0.counts.payload[self.1 as usize] = bytes;
+        self
+    }
+
+    pub(crate) const fn marked(mut self, marks: u16) -> Self {
+        self.0.marks |= marks;
+        self
+    }
+
+    pub(crate) const fn vlan(mut self, vlan: u16) -> Self {
+        self.0.vlan = Some(vlan);
+        self
+    }
+
+    pub(crate) fn told(self) -> Outcome {
+        Outcome::Kept(Box::new(self.0))
+    }
+}
+
+/// Runs each row through both engines at every hook and tells all rows that fail.
+pub(crate) fn hold(test: &str, setup: &Setup, rows: impl IntoIterator<Item = Row>) {
+    hold_bytes(
+        test,
+        setup,
+        rows.into_iter()
+            .map(|(name, frame, expected)| (name.to_owned(), frame.build(), expected)),
+    );
+}
+
+/// As [`hold`], of frames that are bytes already.
+pub(crate) fn hold_bytes(
+    test: &str,
+    setup: &Setup,
+    rows: impl IntoIterator<Item = (String, Vec<u8>, Outcome)>,
+) {
+    let rows: Vec<_> = rows.into_iter().collect();
+    let count = rows.len();
+    assert!(count > 0, "no row at all");
+    let wrong = if *setup == Setup::default() {
+        let _ = privileged(test);
+        let (reply, replies) = mpsc::channel();
+        SHARED.lock().unwrap().send((rows, reply)).unwrap();
+        replies.recv().unwrap()
+    } else {
+        failures(&mut setup.twin(test), rows)
+    };
+    assert!(
+        wrong.is_empty(),
+        "{} of {count} rows do not hold:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+type Rows = Vec<(String, Vec<u8>, Outcome)>;
+
+/// Rows, and where to tell those that fail.
+type Job = (Rows, Sender<Vec<String>>);
+
+/// One twin for all tables of the default set-up, on a thread of its own because it belongs to a CPU: the verifier takes
+/// half a second for each program.
+static SHARED: LazyLock<Mutex<Sender<Job>>> = LazyLock::new(|| {
+    let (sender, jobs) = mpsc::channel::<Job>();
+    thread::spawn(move || {
+        let mut twin = Setup::default().twin_where(geteuid().is_root());
+        for (rows, reply) in jobs {
+            // A test that gave up waits for no answer.
+            let _ = reply.send(failures(&mut twin, rows));
+        }
+    });
+    Mutex::new(sender)
+});
+
+fn failures(twin: &mut anyhow::Result<Twin>, rows: Rows) -> Vec<String> {
+    let twin = match twin {
+        Ok(twin) => twin,
+        Err(error) => return vec![format!("{error:#}")],
+    };
+    let mut wrong = Vec::new();
+    for (name, bytes, expected) in rows {
+        match twin.alone(&bytes) {
+            Ok(outcome) if outcome == expected => {}
+            Ok(outcome) => wrong.push(format!("{name}:\nexpected {expected:#?}\ngot {outcome:#?}")),
+            Err(error) => wrong.push(format!("{name}: {error:#}")),
+        }
+    }
+    wrong
+}

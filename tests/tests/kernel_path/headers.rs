@@ -1,0 +1,155 @@
+//! From the first byte to the ports: Ethernet, VLAN tags, IPv4 options; and what is none of ours.
+
+use sensor_common::slot::{TCP, UDP};
+use sensor_tests::{Frame, Outcome, QINQ, QINQ_OLD, Setup, VLAN};
+use sensor_user::engine::host::HostEngine;
+
+use crate::expect::{Row, SERVER, SERVER_V6, foreign, hold, kept_syn, kept_syn_v6, syn, syn_v6};
+
+/// With the service port of TCP at the other end, a port is watched whichever transport a header is taken for.
+const NETBIOS: &str = "10.0.0.2:137";
+const NETBIOS_V6: &str = "[fd00:1::2]:137";
+
+#[test]
+fn a_watched_packet_is_kept_under_each_stack_of_up_to_two_tags() {
+    let rows: [Row; 9] = [
+        ("untagged IPv4", syn(), kept_syn(40).told()),
+        ("untagged IPv6", syn_v6(), kept_syn_v6(60).told()),
+        (
+            "one tag tells its VLAN",
+            syn().tag(VLAN, 7),
+            kept_syn(40).vlan(7).told(),
+        ),
+        (
+            "a priority tag tells VLAN 0",
+            syn().tag(VLAN, 0),
+            kept_syn(40).vlan(0).told(),
+        ),
+        (
+            "priority bits are no part of the VLAN",
+            syn().tag(VLAN, 0xF007),
+            kept_syn(40).vlan(7).told(),
+        ),
+        (
+            "QinQ tells the outer VLAN",
+            syn().tag(QINQ, 4095).tag(VLAN, 7),
+            kept_syn(40).vlan(4095).told(),
+        ),
+        (
+            "old QinQ does too",
+            syn().tag(QINQ_OLD, 9).tag(VLAN, 7),
+            kept_syn(40).vlan(9).told(),
+        ),
+        (
+            "two customer tags do too",
+            syn_v6().tag(VLAN, 1).tag(VLAN, 2),
+            kept_syn_v6(60).vlan(1).told(),
+        ),
+        (
+            "a lone service tag is a tag",
+            syn_v6().tag(QINQ, 3),
+            kept_syn_v6(60).vlan(3).told(),
+        ),
+    ];
+    hold(
+        "a_watched_packet_is_kept_under_each_stack_of_up_to_two_tags",
+        &Setup::default(),
+        rows,
+    );
+}
+
+#[test]
+fn a_tag_that_the_driver_took_off_is_told_and_outranks_those_in_the_frame() {
+    // BPF_PROG_TEST_RUN has no way to pass such a tag: host alone.
+    let mut host: HostEngine = Setup::default().host();
+    let arrival = sensor_common::path::Arrival {
+        hook: sensor_common::slot::Hook::TcIngress,
+        ifindex: 1,
+        frame_len: 58,
+        vlan: 0x8000 | 77,
+    };
+    host.frame(&syn().tag(VLAN, 7).build(), arrival);
+    let records = host.take_records();
+    assert_eq!(sensor_user::decode::record(&records[0]).unwrap().1.vlan, Some(77));
+}
+
+#[test]
+fn ipv4_options_of_every_length_lead_to_the_ports() {
+    let rows = (0..=10).map(|words| {
+        let bytes = 40 + 4 * u64::from(words);
+        (
+            "options",
+            syn().option_words(words).payload(&[1; 5]),
+            kept_syn(bytes + 5).payload(5).told(),
+        )
+    });
+    hold(
+        "ipv4_options_of_every_length_lead_to_the_ports",
+        &Setup::default(),
+        rows,
+    );
+}
+
+#[test]
+fn what_is_not_tcp_or_udp_over_ip_leaves_no_trace() {
+    let ether = |kind: u16| syn().ethertype(kind);
+    let rows: [Row; 19] = [
+        (
+            "three tags",
+            syn().tag(QINQ, 1).tag(VLAN, 2).tag(VLAN, 3),
+            foreign(),
+        ),
+        ("ARP", ether(0x0806), foreign()),
+        ("PPPoE discovery", ether(0x8863), foreign()),
+        ("PPPoE session", ether(0x8864), foreign()),
+        ("MPLS", ether(0x8847), foreign()),
+        ("LLDP", ether(0x88CC), foreign()),
+        ("an IEEE 802.3 length", ether(60), foreign()),
+        ("ARP in a VLAN", ether(0x0806).tag(VLAN, 7), foreign()),
+        ("ICMP", Frame::of(1, NETBIOS, SERVER), foreign()),
+        ("GRE", Frame::of(47, NETBIOS, SERVER), foreign()),
+        ("ESP", Frame::of(50, NETBIOS, SERVER), foreign()),
+        ("SCTP", Frame::of(132, NETBIOS, SERVER), foreign()),
+        ("IP in IP", Frame::of(4, NETBIOS, SERVER), foreign()),
+        ("ICMPv6", Frame::of(58, NETBIOS_V6, SERVER_V6), foreign()),
+        ("SCTP over IPv6", Frame::of(132, NETBIOS_V6, SERVER_V6), foreign()),
+        ("version 6 behind the IPv4 type", syn().version(6), foreign()),
+        ("version 4 behind the IPv6 type", syn_v6().version(4), foreign()),
+        ("version 0", syn().version(0), foreign()),
+        ("version 15", syn_v6().version(15), foreign()),
+    ];
+    hold(
+        "what_is_not_tcp_or_udp_over_ip_leaves_no_trace",
+        &Setup::default(),
+        rows,
+    );
+}
+
+#[test]
+fn an_ipv4_header_shorter_than_five_words_is_no_ipv4() {
+    // 1.189 is 445: taken for the header's end, either address would give a watched port.
+    let rows = (0..5).map(|words| {
+        let frame = Frame::tcp("10.0.1.189:50000", "8.8.1.189:445");
+        ("short header", frame.header_words(words), foreign())
+    });
+    hold(
+        "an_ipv4_header_shorter_than_five_words_is_no_ipv4",
+        &Setup::default(),
+        rows,
+    );
+}
+
+#[test]
+fn every_other_ip_protocol_leaves_no_trace() {
+    // Extension headers of IPv6 have fixtures of their own.
+    let walked = [0, 43, 44, 51, 60, 135];
+    let others = (0..=255).filter(|protocol| *protocol != TCP && *protocol != UDP);
+    let rows = others.flat_map(|protocol| {
+        let v6 = (!walked.contains(&protocol)).then(|| Frame::of(protocol, NETBIOS_V6, SERVER_V6));
+        let v4 = Frame::of(protocol, NETBIOS, SERVER).payload(&[0; 40]);
+        std::iter::once(v4)
+            .chain(v6)
+            .map(|frame| ("protocol", frame, Outcome::Untouched))
+    });
+    hold("every_other_ip_protocol_leaves_no_trace", &Setup::default(), rows);
+}

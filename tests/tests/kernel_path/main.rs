@@ -1,0 +1,23 @@
+//! The packet path, frame by frame, in the kernel (BPF_PROG_TEST_RUN at every hook) and on the host: both must agree
+//! with each other and with what each fixture states.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of this is test code; clippy knows only the test functions as such"
+)]
+
+mod classification;
+mod differential;
+mod embedded_ipv4;
+mod exemptions;
+mod expect;
+mod extension_headers;
+mod flow_slots;
+mod fragments;
+mod headers;
+mod lengths;
+mod lost_records;
+mod ports;
+mod reserved;
+mod smb;
+mod truncation;

@@ -1,0 +1,206 @@
+//! Frames cut off at every length: what was readable is judged, what was not is counted, nothing is guessed.
+
+use sensor_common::{
+    counter::Counter,
+    slot::{Side, mark::SMB_FROM_LOCAL, tcp::ACK},
+};
+use sensor_tests::{
+    Frame, Outcome, QINQ, Setup, VLAN,
+    extension::{AUTHENTICATION, DESTINATION_OPTIONS, HOP_BY_HOP},
+};
+
+use crate::expect::{
+    CLIENT_V6, SERVER_V6, counted, foreign, hold_bytes, kept, kept_syn, kept_syn_v6, syn, syn_v6,
+};
+
+/// Cuts a frame at every length. Bytes from the transport header's start: the ports take 4, and `enough` must be there
+/// to judge the rest.
+fn cut(name: &str, frame: &Frame, enough: usize, whole: &Outcome) -> Vec<(String, Vec<u8>, Outcome)> {
+    let bytes = frame.build();
+    let transport = frame.transport_at();
+    let at_length = |len: usize| {
+        if len < transport + 4 {
+            counted(Counter::ShortFrame)
+        } else if len < transport + enough {
+            counted(Counter::ShortTransport)
+        } else {
+            whole.clone()
+        }
+    };
+    (0..=bytes.len())
+        .map(|len| {
+            (
+                format!("{name} cut to {len}"),
+                bytes[..len].to_vec(),
+                at_length(len),
+            )
+        })
+        .collect()
+}
+
+/// TCP flags end 14 bytes into the header (RFC 9293 3.1).
+const TCP_ENOUGH: usize = 14;
+/// The length field of UDP ends after six bytes (RFC 768).
+const UDP_ENOUGH: usize = 6;
+
+#[test]
+fn a_cut_tcp_packet_is_short_until_its_flags_are_there_and_then_has_its_full_length() {
+    let data = |frame: Frame| frame.flags(ACK).payload(&[1; 20]);
+    let rows = [
+        cut(
+            "IPv4",
+            &data(syn()),
+            TCP_ENOUGH,
+            &kept_syn(60).flags(ACK).payload(20).told(),
+        ),
+        cut(
+            "IPv6",
+            &data(syn_v6()),
+            TCP_ENOUGH,
+            &kept_syn_v6(80).flags(ACK).payload(20).told(),
+        ),
+        cut(
+            "VLAN",
+            &data(syn().tag(VLAN, 7)),
+            TCP_ENOUGH,
+            &kept_syn(60).flags(ACK).payload(20).vlan(7).told(),
+        ),
+        cut(
+            "QinQ IPv6",
+            &data(syn_v6().tag(QINQ, 5).tag(VLAN, 7)),
+            TCP_ENOUGH,
+            &kept_syn_v6(80).flags(ACK).payload(20).vlan(5).told(),
+        ),
+        cut(
+            "options",
+            &data(syn().option_words(10)),
+            TCP_ENOUGH,
+            &kept_syn(100).flags(ACK).payload(20).told(),
+        ),
+    ];
+    hold_bytes(
+        "a_cut_tcp_packet_is_short_until_its_flags_are_there_and_then_has_its_full_length",
+        &Setup::default(),
+        rows.into_iter().flatten(),
+    );
+}
+
+#[test]
+fn a_cut_chain_of_extension_headers_is_a_short_frame() {
+    let chained = |frame: Frame| {
+        frame
+            .extension(HOP_BY_HOP, 0)
+            .extension(AUTHENTICATION, 1)
+            .extension(DESTINATION_OPTIONS, 2)
+            .fragment(0, false)
+    };
+    let bytes = 8 + 12 + 24 + 8;
+    let netbios = Frame::udp("[fd00:1::2]:137", "[2001:4860::8844]:137").payload(&[1; 9]);
+    let told = kept(
+        Side::Local,
+        "[fd00:1::2]:137",
+        "[2001:4860::8844]:137",
+        57 + bytes,
+    )
+    .udp()
+    .payload(9);
+    let rows = [
+        cut(
+            "before TCP",
+            &chained(syn_v6()),
+            TCP_ENOUGH,
+            &kept_syn_v6(60 + bytes).told(),
+        ),
+        cut("before UDP", &chained(netbios), UDP_ENOUGH, &told.told()),
+    ];
+    hold_bytes(
+        "a_cut_chain_of_extension_headers_is_a_short_frame",
+        &Setup::default(),
+        rows.into_iter().flatten(),
+    );
+}
+
+#[test]
+fn a_cut_datagram_is_short_until_its_length_is_there() {
+    let v4 = Frame::udp("10.0.0.2:50000", "8.8.4.4:137").payload(&[1; 10]);
+    let v6 = Frame::udp("[fd00:1::2]:50000", "[2001:4860::8844]:138").payload(&[1; 10]);
+    let told_v4 = kept(Side::Local, "10.0.0.2:50000", "8.8.4.4:137", 38)
+        .udp()
+        .payload(10);
+    let told_v6 = kept(Side::Local, "[fd00:1::2]:50000", "[2001:4860::8844]:138", 58)
+        .udp()
+        .payload(10);
+    let rows = [
+        cut("IPv4", &v4, UDP_ENOUGH, &told_v4.told()),
+        cut("IPv6", &v6, UDP_ENOUGH, &told_v6.told()),
+    ];
+    hold_bytes(
+        "a_cut_datagram_is_short_until_its_length_is_there",
+        &Setup::default(),
+        rows.into_iter().flatten(),
+    );
+}
+
+#[test]
+fn smb_is_marked_from_the_length_at_which_its_magic_is_there() {
+    let frame = syn().flags(ACK).payload(b"\0\0\0\x40\xFESMB\x40\0\0\0");
+    let told = |marks| kept_syn(52).flags(ACK).payload(12).marked(marks).told();
+    let rows = cut("SMB", &frame, TCP_ENOUGH, &told(0))
+        .into_iter()
+        .map(|(name, bytes, outcome)| {
+            let magic = bytes.len() >= 54 + 8;
+            (name, bytes, if magic { told(SMB_FROM_LOCAL) } else { outcome })
+        });
+    hold_bytes(
+        "smb_is_marked_from_the_length_at_which_its_magic_is_there",
+        &Setup::default(),
+        rows,
+    );
+}
+
+#[test]
+fn a_packet_that_stays_at_home_is_lateral_as_soon_as_its_ports_are_there() {
+    let frame = Frame::tcp("10.0.0.2:50000", "10.9.9.9:445");
+    let rows = cut("lateral", &frame, 4, &counted(Counter::Lateral));
+    hold_bytes(
+        "a_packet_that_stays_at_home_is_lateral_as_soon_as_its_ports_are_there",
+        &Setup::default(),
+        rows,
+    );
+}
+
+#[test]
+fn a_cut_packet_of_another_protocol_is_foreign_as_soon_as_that_is_known() {
+    let cut_at = |name: &str, frame: &Frame, known: usize| {
+        let bytes = frame.build();
+        let outcome = |len| {
+            if len < known {
+                counted(Counter::ShortFrame)
+            } else {
+                foreign()
+            }
+        };
+        (0..=bytes.len())
+            .map(|len| {
+                (
+                    format!("{name} cut to {len}"),
+                    bytes[..len].to_vec(),
+                    outcome(len),
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    let rows = [
+        cut_at("ARP", &syn().ethertype(0x0806), 14),
+        cut_at("ARP in a VLAN", &syn().tag(VLAN, 1).ethertype(0x0806), 18),
+        cut_at("ICMP", &Frame::of(1, "10.0.0.2:1", "8.8.4.4:445"), 14 + 10),
+        cut_at("ICMPv6", &Frame::of(58, CLIENT_V6, SERVER_V6), 14 + 8),
+        // Ports read, and not ours.
+        cut_at("HTTPS", &Frame::tcp("10.0.0.2:50000", "8.8.4.4:443"), 14 + 24),
+    ];
+    hold_bytes(
+        "a_cut_packet_of_another_protocol_is_foreign_as_soon_as_that_is_known",
+        &Setup::default(),
+        rows.into_iter().flatten(),
+    );
+}
