@@ -19,6 +19,7 @@ use sensor_user::{
     kernel::{
         counters::CounterValues,
         object::{KernelProgram, LoadPlan, program},
+        ticks::TickClock,
     },
     plan,
 };
@@ -55,22 +56,24 @@ impl Default for Setup {
 }
 
 impl Setup {
-    fn settings(&self) -> Settings {
-        Settings {
+    /// What the kernel program is loaded with, but for the hash seed, which is the same each time.
+    fn plan(&self) -> LoadPlan {
+        // The tick length matters for the idle time alone, which is set below.
+        let plan = plan::load_plan(&self.config, TickClock::with_tick(1_000_000));
+        let settings = Settings {
+            seed: Settings::DEFAULT.seed,
             slots_per_cpu: self.slots_per_cpu,
             idle_ticks: self.idle_ticks,
-            ..Settings::DEFAULT
-        }
+            ..plan.settings
+        };
+        LoadPlan { settings, ring_bytes: self.ring_bytes, ..plan }
     }
 
     /// The path on the host.
     #[must_use]
     pub fn host(&self) -> HostEngine {
-        HostEngine::new(
-            self.settings(),
-            self.config.services.bitmaps(),
-            plan::prefixes(&self.config),
-        )
+        let plan = self.plan();
+        HostEngine::new(plan.settings, plan.services, plan.prefixes)
     }
 
     /// The path in the kernel, or `None` with a record of it where `test` may not load programs.
@@ -83,13 +86,7 @@ impl Setup {
 
     /// The path in the kernel, on the CPU at work.
     pub(crate) fn load(&self) -> Result<Kernel> {
-        let plan = LoadPlan {
-            settings: self.settings(),
-            services: self.config.services.bitmaps(),
-            prefixes: plan::prefixes(&self.config).iter().collect(),
-            ring_bytes: self.ring_bytes,
-            debug: false,
-        };
+        let plan = self.plan();
         let cpu = sched_getcpu().context("ask for the current CPU")?;
         let mut only = CpuSet::new();
         only.set(cpu).context("name a CPU")?;

@@ -260,7 +260,7 @@ fn adds_up(effect: &Effect, times: u32) -> Result<()> {
     let expected = match effect.verdict {
         Verdict::Kept => Some(Counter::Kept),
         Verdict::Passed(counter) => Some(counter),
-        Verdict::Foreign => None,
+        Verdict::Foreign | Verdict::Unjudged(_) => None,
     };
     let fits = expected.map_or(seen == 0, |counter| effect.counted.get(counter) != 0);
     ensure!(
