@@ -211,9 +211,17 @@ impl AgentBuilder<'_> {
     /// # Errors
     /// When the agent does not become ready; the error shows what it told.
     pub fn start(self) -> Result<Agent> {
+        self.start_until("ready:")
+    }
+
+    /// Starts it and waits until its log has a line that contains `text`.
+    ///
+    /// # Errors
+    /// When there is none in time; the error shows what it told.
+    pub fn start_until(self, text: &str) -> Result<Agent> {
         let agent = self.launch()?;
-        if agent.wait_for_log("ready:").is_err() {
-            bail!("the agent did not become ready:\n{}", agent.log());
+        if agent.wait_for_log(text).is_err() {
+            bail!("the agent did not get as far as {text:?}:\n{}", agent.log());
         }
         Ok(agent)
     }

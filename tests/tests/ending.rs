@@ -25,6 +25,18 @@ fn sigint_and_sigterm_end_cleanly_and_detach() {
 }
 
 #[test]
+fn a_signal_that_comes_while_it_starts_ends_it_as_cleanly() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let how = ["--ingress", "tc", "--tc", "clsact"];
+    let agent = Agent::on(border.gateway(), "lan0").arguments(&how);
+    let agent = agent.start_until("no internal networks are configured").unwrap();
+    let ended = agent.stop_by(Signal::SIGTERM).unwrap();
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    assert_eq!(attached(border.gateway(), "lan0").unwrap(), [""; 0]);
+}
+
+#[test]
 fn a_killed_agent_leaves_nothing_attached_and_the_next_attaches_at_once() {
     require_lab!(Network);
     let border = Topology::border().unwrap();

@@ -5,8 +5,10 @@
 //! namespaces of its own.
 #![expect(clippy::print_stdout, reason = "a benchmark reports to the person who runs it")]
 
+mod agent;
 mod baseline;
 mod effort;
+mod feed;
 mod frames;
 mod peers;
 mod processor;
@@ -80,5 +82,10 @@ fn groups<'a>(arguments: &'a Arguments, effort: &'a Effort) -> Vec<Group<'a>> {
     vec![
         ("xdp", Box::new(|| rows::xdp::measure(effort))),
         ("tc", Box::new(|| rows::tc::measure(effort))),
+        ("lookup", Box::new(|| rows::lookup::measure(effort))),
+        ("live", Box::new(|| rows::live::measure(effort, arguments.suricata.as_deref()))),
+        ("ring", Box::new(|| rows::ring::measure(effort))),
+        ("latency", Box::new(|| rows::latency::measure(effort, &arguments.agent))),
+        ("idle", Box::new(|| rows::idle::measure(effort, &arguments.agent))),
     ]
 }

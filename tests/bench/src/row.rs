@@ -19,8 +19,6 @@ pub(crate) enum Unit {
     PerSecond,
     /// Megabytes (10^6).
     Megabytes,
-    /// Percent.
-    Percent,
 }
 
 impl Unit {
@@ -34,7 +32,6 @@ impl Unit {
             Self::PercentOfCore => "% core",
             Self::PerSecond => "/s",
             Self::Megabytes => "MB",
-            Self::Percent => "%",
         }
     }
 }

@@ -51,11 +51,6 @@ impl Samples {
     pub(crate) fn less(&self, other: &Self) -> Self {
         Self(self.0.iter().zip(&other.0).map(|(a, b)| a - b).collect())
     }
-
-    /// Each sample, changed.
-    pub(crate) fn map(&self, change: impl Fn(f64) -> f64) -> Self {
-        Self(self.0.iter().copied().map(change).collect())
-    }
 }
 
 /// Something that can be measured again and again.

@@ -1,6 +1,8 @@
 //! A place to attach programs to: a cable between two namespaces that nothing else uses.
 
-use anyhow::{Context as _, Result};
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
 use aya::programs::{
     Xdp,
     xdp::{XdpLinkId, XdpMode},
@@ -33,6 +35,33 @@ impl Stand {
         }
         Veth::between(End::new(&sender, SENDER), End::new(&receiver, RECEIVER)).create()?;
         Ok(Self { sender, receiver })
+    }
+
+    /// Makes the receiving end take frames in bulk also where no program asks for it (NAPI), as network cards do; for all
+    /// receivers alike.
+    pub(crate) fn receive_in_bulk(&self) -> Result<()> {
+        let status = self
+            .receiver
+            .command("ethtool")
+            .args(["-K", RECEIVER, "gro", "on"])
+            .status()
+            .context("start ethtool: install the package ethtool")?;
+        ensure!(status.success(), "ethtool cannot switch GRO on for {RECEIVER}");
+        Ok(())
+    }
+
+    /// Frames that the receiving interface has taken so far.
+    pub(crate) fn received(&self) -> Result<u64> {
+        let statistics = self
+            .receiver
+            .run(|| fs::read_to_string("/proc/thread-self/net/dev"))?
+            .context("read the interfaces' statistics")?;
+        // `  rx0: <bytes> <packets> …`
+        statistics
+            .lines()
+            .find_map(|line| line.trim_start().strip_prefix(RECEIVER)?.strip_prefix(':'))
+            .and_then(|numbers| numbers.split_whitespace().nth(1)?.parse().ok())
+            .with_context(|| format!("find {RECEIVER} among the interfaces' statistics"))
     }
 
     /// Puts a program on the receiving interface, in the driver.

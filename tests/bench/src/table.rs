@@ -1,6 +1,6 @@
 //! The result as a person reads it in a terminal.
 
-use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
 
 use crate::row::{Row, Target, Verdict};
 
@@ -12,7 +12,7 @@ const NUMBERS: [usize; 5] = [1, 2, 3, 6, 7];
 /// All rows, and a line that counts the verdicts.
 pub(crate) fn render(rows: &[Row]) -> String {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(HEADER);
+    table.load_style(NOTHING).set_header(HEADER);
     let mut group = "";
     for row in rows {
         if row.group != group {

@@ -1,5 +1,8 @@
 //! Programs of others that do a part of the same work, each started in a namespace of its own.
 
+pub(crate) mod capture;
+pub(crate) mod nftables;
+pub(crate) mod suricata;
 pub(crate) mod xdp_filter;
 
 use std::process::Command;

@@ -11,45 +11,22 @@ use crate::stand::{RECEIVER, Stand};
 /// Loads without libxdp's dispatcher, which would only cost it more; in a mount namespace, for it pins its maps.
 const LOAD: &str = "mount -t bpf bpf /sys/fs/bpf \
     && xdp-filter load --mode native --features tcp --policy allow \"$1\" >&2 \
-    && xdp-filter port 445 --proto tcp --mode dst >&2";
+    && xdp-filter port 9 --proto tcp --mode dst >&2";
 
-/// xdp-filter, loaded on the receiver of a stand of its own.
-pub(crate) struct XdpFilter {
-    stand: Stand,
-    program: Xdp,
-}
-
-impl XdpFilter {
-    /// Loads it. It lets everything pass but TCP to port 445.
-    pub(crate) fn start() -> Result<Self> {
-        Self::start_on(Stand::new()?)
-    }
-
-    /// Loads it on a given stand.
-    pub(crate) fn start_on(stand: Stand) -> Result<Self> {
-        run(
-            stand
-                .receiver
-                .command("unshare")
-                .args(["--mount", "sh", "-c", LOAD, "sh", RECEIVER])
-                .env("LIBXDP_SKIP_DISPATCHER", "1"),
-            "xdp-tools",
-        )
-        .context("load xdp-filter (package xdp-tools)")?;
-        let program = Xdp::from_program_info(attached(&stand)?, "xdp-filter".into(), XdpAttachType::Interface)
-            .context("get hold of xdp-filter's program")?;
-        Ok(Self { stand, program })
-    }
-
-    /// Its kernel program.
-    pub(crate) const fn program(&self) -> &Xdp {
-        &self.program
-    }
-
-    /// Where it is.
-    pub(crate) const fn stand(&self) -> &Stand {
-        &self.stand
-    }
+/// Puts it on the receiver of a stand, where it stays as long as the stand. It lets everything pass but TCP to
+/// port 9 (discard), which nothing here goes to, so that it has a port to look for and drops nothing.
+pub(crate) fn attach(stand: &Stand) -> Result<Xdp> {
+    run(
+        stand
+            .receiver
+            .command("unshare")
+            .args(["--mount", "sh", "-c", LOAD, "sh", RECEIVER])
+            .env("LIBXDP_SKIP_DISPATCHER", "1"),
+        "xdp-tools",
+    )
+    .context("load xdp-filter (package xdp-tools)")?;
+    Xdp::from_program_info(attached(stand)?, "xdp-filter".into(), XdpAttachType::Interface)
+        .context("get hold of xdp-filter's program")
 }
 
 /// The program on the receiver, as `ip` tells its identifier.

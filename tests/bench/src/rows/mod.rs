@@ -1,4 +1,9 @@
 //! The groups of rows, one file each. Each takes the effort, sets up what it needs and gives its rows.
 
+pub(crate) mod idle;
+pub(crate) mod latency;
+pub(crate) mod live;
+pub(crate) mod lookup;
+pub(crate) mod ring;
 pub(crate) mod tc;
 pub(crate) mod xdp;

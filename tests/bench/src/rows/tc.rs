@@ -45,9 +45,9 @@ fn measure_here(effort: &Effort) -> Result<Vec<Row>> {
     }
 
     let mut subjects = vec![];
-    let mut add = |name, program, segment: Segment, expected| {
+    let mut add = |name, program, segment: Segment, expected: u32| {
         let (program, frame, packets) = (Runnable::Tc(program), segment.frame(), effort.packets);
-        subjects.push(Subject::new(name, move || program.cost(&frame, packets, expected)));
+        subjects.push(Subject::new(name, move || program.cost(&frame, packets, &[expected])));
     };
     add(OK, baseline.classifier("bench_tc_ok")?, to(443), TC_ACT_OK);
     add("parse", baseline.classifier("bench_tc_parse")?, to(443), TC_ACT_OK);

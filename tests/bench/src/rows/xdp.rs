@@ -10,7 +10,7 @@ use crate::{
     baseline::Baseline,
     effort::Effort,
     frames::{Segment, flag},
-    peers::xdp_filter::XdpFilter,
+    peers::xdp_filter,
     processor,
     row::{Row, Target, Unit},
     samples::{Interleaved, Subject},
@@ -106,7 +106,8 @@ pub(crate) fn measure(effort: &Effort) -> Result<Vec<Row>> {
 
 fn measure_here(effort: &Effort) -> Result<Vec<Row>> {
     let mut baseline = Baseline::small()?;
-    let stands = [Stand::new()?, Stand::new()?, Stand::new()?, Stand::new()?];
+    let stands = [(); 5].map(|()| Stand::new());
+    let stands = stands.into_iter().collect::<Result<Vec<_>>>()?;
     for (stand, name) in stands.iter().zip(["bench_pass", "bench_counter", "bench_parse"]) {
         stand.attach(baseline.xdp_mut(name)?)?;
     }
@@ -114,7 +115,7 @@ fn measure_here(effort: &Effort) -> Result<Vec<Row>> {
     let own = kernel.xdp()?;
     stands[3].attach(own)?;
     let own: &Xdp = own;
-    let filter = XdpFilter::start();
+    let filter = xdp_filter::attach(&stands[4]);
 
     let cases = cases();
     for case in cases.iter().filter(|case| case.established) {
@@ -125,14 +126,14 @@ fn measure_here(effort: &Effort) -> Result<Vec<Row>> {
     let mut subjects = vec![];
     let mut add = |name, program, segment: Segment| {
         let (program, frame, packets) = (Runnable::Xdp(program), segment.frame(), effort.packets);
-        subjects.push(Subject::new(name, move || program.cost(&frame, packets, XDP_PASS)));
+        subjects.push(Subject::new(name, move || program.cost(&frame, packets, &[XDP_PASS])));
     };
     add(PASS, baseline.xdp("bench_pass")?, ordinary);
     add("counter", baseline.xdp("bench_counter")?, ordinary);
     add("parse", baseline.xdp("bench_parse")?, ordinary);
     if let Ok(filter) = &filter {
         for case in &cases[..2] {
-            add(filter_subject(case), filter.program(), case.segment);
+            add(filter_subject(case), filter, case.segment);
         }
     }
     for case in &cases {

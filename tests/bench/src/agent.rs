@@ -1,0 +1,145 @@
+//! The real agent, watched from outside.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use sensor_lab::{Namespace, scratch_dir, spawn};
+use tempfile::TempDir;
+
+/// Time to become ready.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running agent. Killed on drop.
+pub(crate) struct Agent {
+    child: Child,
+    documents: Receiver<(Instant, String)>,
+    _state: TempDir,
+}
+
+/// What a process has used so far.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    /// Processor time of all threads, seconds, in steps of a clock tick.
+    pub seconds: f64,
+    /// Times that a thread went to sleep of its own will, of all threads.
+    pub sleeps: u64,
+}
+
+impl Agent {
+    /// Starts `program` on an interface and waits until it is ready.
+    pub(crate) fn start(program: &Path, namespace: &Namespace, interface: &str) -> Result<Self> {
+        let state = scratch_dir()?;
+        let mut command = namespace.command(program);
+        command
+            .args(["run", "--iface", interface, "--state-dir"])
+            .arg(state.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = spawn(command).with_context(|| format!("start {}", program.display()))?;
+        let stdout = child.stdout.take().context("standard output is not captured")?;
+        let stderr = child.stderr.take().context("standard error is not captured")?;
+        let (tell_document, documents) = channel();
+        // Both threads end with the agent's output.
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if tell_document.send((Instant::now(), line)).is_err() {
+                    break;
+                }
+            }
+        });
+        let (tell_log, log) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                // Read on after readiness too, or the agent would block on a full pipe.
+                let _ = tell_log.send(line);
+            }
+        });
+        let mut agent = Self {
+            child,
+            documents,
+            _state: state,
+        };
+        let start = Instant::now();
+        let mut told = String::new();
+        while let Ok(line) = log.recv_timeout(PATIENCE.saturating_sub(start.elapsed())) {
+            if line.contains("ready:") {
+                return Ok(agent);
+            }
+            told += &line;
+            told.push('\n');
+        }
+        let _ = agent.child.kill();
+        bail!("{} did not become ready:\n{told}", program.display());
+    }
+
+    /// The next line it wrote to standard output and when it arrived; `None` when none came in time.
+    pub(crate) fn next_document(&self, within: Duration) -> Option<(Instant, String)> {
+        self.documents.recv_timeout(within).ok()
+    }
+
+    /// What it has used so far.
+    pub(crate) fn usage(&self) -> Result<Usage> {
+        let folder = format!("/proc/{}", self.child.id());
+        let read = |path: String| fs::read_to_string(&path).with_context(|| format!("read {path}"));
+        let stat = read(format!("{folder}/stat"))?;
+        // Behind the name, which may hold anything: fields 14 and 15, user and system time (proc_pid_stat(5)).
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks: u64 = [11, 12]
+            .into_iter()
+            .filter_map(|at| fields.get(at)?.parse::<u64>().ok())
+            .sum();
+        let mut sleeps = 0;
+        let threads = format!("{folder}/task");
+        for thread in fs::read_dir(&threads).with_context(|| format!("list {threads}"))? {
+            let status = read(format!("{}/status", thread?.path().display()))?;
+            let count = status
+                .lines()
+                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
+                .and_then(|count| count.trim().parse::<u64>().ok());
+            sleeps += count.context("find voluntary_ctxt_switches in a thread's status")?;
+        }
+        Ok(Usage {
+            seconds: ticks as f64 / ticks_per_second()?,
+            sleeps,
+        })
+    }
+
+    /// Resident memory in megabytes: all, and without the kernel's maps, which it only looks into.
+    pub(crate) fn resident(&self) -> Result<(f64, f64)> {
+        let path = format!("/proc/{}/smaps", self.child.id());
+        let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+        let (mut all, mut own, mut of_kernel) = (0.0, 0.0, false);
+        for line in text.lines() {
+            // `7f…-7f… r--s 00000000 00:0e 1060 anon_inode:bpf-map`, then lines of `Name: value`.
+            if let Some(rest) = line.strip_prefix("Rss:") {
+                let kilobytes: f64 = rest.trim().trim_end_matches(" kB").parse().unwrap_or(0.0);
+                all += kilobytes;
+                own += if of_kernel { 0.0 } else { kilobytes };
+            } else if line.split_whitespace().next().is_some_and(|word| !word.ends_with(':')) {
+                of_kernel = line.contains("bpf");
+            }
+        }
+        Ok((all * 1024.0 / 1e6, own * 1024.0 / 1e6))
+    }
+}
+
+fn ticks_per_second() -> Result<f64> {
+    let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).context("ask for the clock tick")?;
+    Ok(ticks.context("the system has no clock tick")? as f64)
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // Nothing can be done about a failure here, and the parent-death signal stands behind it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,57 @@
+//! tcpdump and tshark, capturing what crosses.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use sensor_lab::{Process, Signal};
+
+use crate::stand::{RECEIVER, Stand};
+
+/// The watched ports, for the kernel's part of the capture.
+const FILTER: &str = "tcp port 135 or tcp port 139 or tcp port 445 or udp port 137 or udp port 138";
+/// Time for a program to become ready, and to end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A kind of capturing program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `tcpdump -w`, to /dev/null, which is kind to it.
+    Tcpdump,
+    /// tshark, which dissects and prints.
+    Tshark,
+}
+
+/// A running capture.
+pub(crate) struct Capture {
+    process: Process,
+}
+
+impl Capture {
+    /// Starts it on the receiver of a stand and on one processor.
+    pub(crate) fn start(stand: &Stand, kind: Kind, cpu: usize) -> Result<Self> {
+        let (script, package) = match kind {
+            Kind::Tcpdump => ("exec taskset -c $1 tcpdump -i $2 -n -w /dev/null \"$3\"", "tcpdump"),
+            // Its output is formatted, which is its work, and thrown away, which is not.
+            Kind::Tshark => ("exec taskset -c $1 tshark -i $2 -n -l -f \"$3\" > /dev/null", "tshark"),
+        };
+        let mut command = stand.receiver.command("sh");
+        command.args(["-c", script, "sh", &cpu.to_string(), RECEIVER, FILTER]);
+        let process = Process::spawn(command)?;
+        let started = process.wait_for_line(PATIENCE, |line| {
+            line.contains("listening on") || line.contains("Capturing on")
+        });
+        started.with_context(|| format!("start {package}, of the package of that name"))?;
+        Ok(Self { process })
+    }
+
+    /// Ends it; gives how many packets it got.
+    pub(crate) fn end(mut self) -> Result<u64> {
+        self.process.signal(Signal::SIGINT)?;
+        self.process.wait(PATIENCE)?;
+        // `12 packets captured`
+        let told = self.process.stderr_lines();
+        told.iter()
+            .find_map(|line| line.split_once(" packets captured")?.0.trim().parse().ok())
+            .with_context(|| format!("the capture did not tell how much it got: {told:?}"))
+    }
+}

@@ -1,0 +1,39 @@
+//! What the agent uses when nothing happens.
+
+use std::{path::Path, thread, time::Instant};
+
+use anyhow::Result;
+
+use crate::{
+    agent::Agent,
+    effort::Effort,
+    row::{Row, Target, Unit},
+    samples::Samples,
+    stand::{RECEIVER, Stand},
+};
+
+const GROUP: &str = "idle agent";
+
+/// Measures the group.
+pub(crate) fn measure(effort: &Effort, program: &Path) -> Result<Vec<Row>> {
+    let stand = Stand::new()?;
+    let agent = Agent::start(program, &stand.receiver, RECEIVER)?;
+    // What starting left to do is done in the first sweep.
+    thread::sleep(effort.idle / 5);
+    let (start, before) = (Instant::now(), agent.usage()?);
+    thread::sleep(effort.idle);
+    let (seconds, after) = (start.elapsed().as_secs_f64(), agent.usage()?);
+    let (all, own) = agent.resident()?;
+    let row = |what, unit, value| Row::new(GROUP, what, unit, Samples::new(vec![value]));
+    Ok(vec![
+        row(
+            "processor time",
+            Unit::PercentOfCore,
+            (after.seconds - before.seconds) / seconds * 100.0,
+        )
+        .target(Target::AtMost(0.2)),
+        row("wake-ups", Unit::PerSecond, (after.sleeps - before.sleeps) as f64 / seconds).target(Target::AtMost(5.0)),
+        row("resident memory, kernel maps left out", Unit::Megabytes, own).target(Target::AtMost(40.0)),
+        row("resident memory, all", Unit::Megabytes, all),
+    ])
+}

@@ -1,0 +1,136 @@
+//! The sensor's books: whether each packet of the flood is told or counted somewhere.
+
+use std::{
+    fmt,
+    os::fd::AsFd as _,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use aya::maps::{MapData, RingBuf};
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
+use sensor_common::{counter::Counter, slot::RecordKind};
+use sensor_user::{
+    decode,
+    kernel::{counters::CounterValues, slots::SlotReader},
+};
+
+/// Pause of a reader that found nothing and is not woken, milliseconds.
+const PAUSE: u16 = 1;
+
+/// What came out of the ring.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    records: u64,
+    undecodable: u64,
+    /// Packets in records of flows that left their slot.
+    settled: u64,
+}
+
+impl Told {
+    fn take(&mut self, record: &[u8]) {
+        self.records += 1;
+        match decode::record(record) {
+            Ok((RecordKind::Settled, observation)) => {
+                self.settled += observation.counts.packets.iter().sum::<u64>();
+            }
+            Ok(_) => {}
+            Err(_) => self.undecodable += 1,
+        }
+    }
+}
+
+/// Reads and decodes records as long as `reading` says, and then what is left.
+pub(super) fn read(ring: &mut RingBuf<MapData>, reading: &AtomicBool) -> Result<Told> {
+    let mut told = Told::default();
+    loop {
+        // Asked before the ring is emptied: whatever was written before the end is read.
+        let goes_on = reading.load(Ordering::Relaxed);
+        while let Some(record) = ring.next() {
+            told.take(&record);
+        }
+        if !goes_on {
+            return Ok(told);
+        }
+        let mut ready = [PollFd::new(ring.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut ready, PollTimeout::from(PAUSE)) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error).context("wait for the record ring"),
+        }
+    }
+}
+
+/// The books of one run.
+pub(super) struct Account {
+    counted: CounterValues,
+    told: Told,
+    /// Packets in the slots at the end.
+    resident: u64,
+}
+
+impl Account {
+    /// Closes the books, after the last packet and the last record.
+    pub(super) fn new(counted: CounterValues, slots: &mut SlotReader, told: Told) -> Self {
+        let mut resident = 0;
+        for cpu in 0..slots.cpus() {
+            slots.sweep(cpu, |slot| {
+                resident += slot.line.packets.iter().copied().map(u64::from).sum::<u64>();
+            });
+        }
+        Self {
+            counted,
+            told,
+            resident,
+        }
+    }
+
+    fn lost_records(&self) -> u64 {
+        self.counted.sum(Counter::LOST_RECORDS)
+    }
+
+    /// Holds the books against each other.
+    ///
+    /// # Errors
+    /// When a packet or a record is missing in them.
+    pub(super) fn check(&self, sent: u64) -> Result<()> {
+        let of = |counter| self.counted.get(counter);
+        let (seen, kept) = (of(Counter::Seen), of(Counter::Kept));
+        ensure!(seen == sent, "{sent} packets of the flood reached the sensor and it saw {seen}");
+        ensure!(
+            kept == self.counted.sum(Counter::OUTCOMES),
+            "not every packet of the flood was kept: {kept} of {seen}"
+        );
+        ensure!(
+            of(Counter::RecordsSent) == self.told.records && self.told.undecodable == 0,
+            "{} records went into the ring, {} came out and {} of them could not be read",
+            of(Counter::RecordsSent),
+            self.told.records,
+            self.told.undecodable
+        );
+        let accounted = self.told.settled + of(Counter::LostPackets) + self.resident;
+        ensure!(
+            kept == accounted,
+            "{kept} packets were kept, but {accounted} are in records, slots and counted losses"
+        );
+        Ok(())
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} sent = seen = kept = {} in records + {} in slots + {} in records that found the ring full; records: {} read, \
+             {} lost, all counted",
+            self.counted.get(Counter::Seen),
+            self.told.settled,
+            self.resident,
+            self.counted.get(Counter::LostPackets),
+            self.told.records,
+            self.lost_records(),
+        )
+    }
+}

@@ -1,0 +1,131 @@
+//! Packets a second that a receiver takes, on a live cable: ordinary traffic, and a flood of new connections.
+//!
+//! Frames are made by a program in the kernel and handed to the cable 64 at a time; sender and receiving kernel work on
+//! one processor, whatever reads in user space on the other. So the time of a packet is all that the kernel does for it.
+
+mod account;
+mod turns;
+mod verdicts;
+
+use std::{
+    net::Ipv4Addr,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use sensor_user::{config::Config, kernel::object::KernelProgram};
+
+use self::{
+    account::{Account, read},
+    turns::{Receiver, Turns},
+};
+use crate::{
+    baseline::Baseline,
+    effort::Effort,
+    feed::Feed,
+    frames::{Segment, flag},
+    peers::{
+        capture::{Capture, Kind},
+        nftables,
+        suricata::Suricata,
+        xdp_filter,
+    },
+    processor,
+    row::Row,
+    sensor,
+    stand::Stand,
+};
+
+const NOTHING: &str = "no program";
+const PASS: &str = "XDP_PASS";
+const SENSOR: &str = "the sensor";
+const FILTER: &str = "xdp-filter";
+const NFTABLES: &str = "nftables rule";
+const TCPDUMP: &str = "tcpdump -w";
+const TSHARK: &str = "tshark";
+const SURICATA: &str = "Suricata";
+
+/// Measures the group.
+pub(crate) fn measure(effort: &Effort, suricata: Option<&Path>) -> Result<Vec<Row>> {
+    let (reader, sender) = processor::pair()?;
+    processor::on(reader, || measure_here(effort, suricata, reader, sender))
+}
+
+fn measure_here(effort: &Effort, suricata: Option<&Path>, reader: usize, sender: usize) -> Result<Vec<Row>> {
+    let stands = [(); 8].map(|()| Stand::new());
+    let stands = stands.into_iter().collect::<Result<Vec<_>>>()?;
+    for stand in &stands {
+        stand.receive_in_bulk()?;
+    }
+    let [nothing, pass, own, filter, nft, tcpdump, tshark, inspected] = &stands[..] else {
+        return Err(anyhow!("there are not eight stands"));
+    };
+    let mut baseline = Baseline::small()?;
+    pass.attach(baseline.xdp_mut("bench_pass")?)?;
+    let mut kernel = sensor::load(&Config::default())?;
+    own.attach(kernel.xdp()?)?;
+    let filtering = xdp_filter::attach(filter);
+    let ruling = nftables::install(nft);
+    let dumping = Capture::start(tcpdump, Kind::Tcpdump, reader);
+    let dissecting = Capture::start(tshark, Kind::Tshark, reader);
+    let inspecting = match suricata {
+        Some(program) => Suricata::start(inspected, program, reader),
+        None => Err(anyhow!("no Suricata was given (--suricata PATH)")),
+    };
+    let receivers = [
+        (NOTHING, Ok(nothing)),
+        (PASS, Ok(pass)),
+        (SENSOR, Ok(own)),
+        (FILTER, on(&filtering, filter)),
+        (NFTABLES, on(&ruling, nft)),
+        (TCPDUMP, on(&dumping, tcpdump)),
+        (TSHARK, on(&dissecting, tshark)),
+        (SURICATA, on(&inspecting, inspected)),
+    ];
+
+    let feed = Feed::on(sender)?;
+    let frame = |port| {
+        let syn = Segment::new((Ipv4Addr::new(10, 0, 0, 0), 0), (Ipv4Addr::new(8, 8, 4, 4), port));
+        syn.flags(flag::SYN).frame()
+    };
+    let reading = AtomicBool::new(true);
+    let KernelProgram {
+        records,
+        counters,
+        slots,
+        ..
+    } = &mut kernel;
+    let (ordinary, flood, told) = thread::scope(|scope| {
+        let told = scope.spawn(|| read(records, &reading));
+        let ordinary = Turns::measure(effort, &feed, &receivers, &frame(443));
+        let flood = Turns::measure(effort, &feed, &receivers, &frame(445));
+        reading.store(false, Ordering::Relaxed);
+        (ordinary, flood, told.join())
+    });
+    let (ordinary, flood) = (ordinary?, flood?);
+    let told = told.map_err(|_| anyhow!("the thread that reads records panicked"))??;
+    let counted = counters.read().context("read the sensor's counters")?;
+    let account = Account::new(counted, slots, told);
+    account.check(flood.received(SENSOR))?;
+
+    let mut rows = verdicts::ordinary(&receivers, &ordinary)?;
+    rows.extend(verdicts::flood(&receivers, &flood, &account)?);
+    for (name, got) in [
+        (TCPDUMP, dumping.and_then(Capture::end)),
+        (TSHARK, dissecting.and_then(Capture::end)),
+        (SURICATA, inspecting.and_then(Suricata::end)),
+    ] {
+        rows.push(verdicts::peer(name, got, &flood)?);
+    }
+    Ok(rows)
+}
+
+/// The stand of a peer that could be started, or why it could not.
+fn on<'a, T>(peer: &Result<T>, stand: &'a Stand) -> Receiver<'a> {
+    match peer {
+        Ok(_) => Ok(stand),
+        Err(error) => Err(format!("{error:#}")),
+    }
+}

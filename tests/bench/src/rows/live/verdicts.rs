@@ -1,0 +1,117 @@
+//! From what receivers took to rows.
+
+use anyhow::Result;
+
+use super::{
+    NFTABLES, NOTHING, PASS, SENSOR, SURICATA, TCPDUMP, TSHARK,
+    account::Account,
+    turns::{Receiver, Turns},
+};
+use crate::{
+    row::{Row, Target, Unit},
+    samples::Samples,
+};
+
+const ORDINARY: &str = "live, TCP/443";
+const FLOOD: &str = "live, flood of new flows to 445";
+
+/// Each receiver of ordinary traffic.
+pub(super) fn ordinary(receivers: &[(&'static str, Receiver<'_>)], turns: &Turns) -> Result<Vec<Row>> {
+    let mut rows = each(ORDINARY, receivers, turns)?;
+    rows.push(
+        Row::new(ORDINARY, SENSOR, Unit::MillionsPerSecond, turns.rates(SENSOR)?.clone())
+            .against(PASS, turns.rates(PASS)?)
+            .target(Target::AtLeast(0.98)),
+    );
+    Ok(rows)
+}
+
+/// Each receiver of the flood.
+pub(super) fn flood(
+    receivers: &[(&'static str, Receiver<'_>)],
+    turns: &Turns,
+    account: &Account,
+) -> Result<Vec<Row>> {
+    let mut rows = each(FLOOD, receivers, turns)?;
+    let own = || {
+        let rates = turns.rates(SENSOR)?.clone();
+        Ok::<_, anyhow::Error>(Row::new(FLOOD, SENSOR, Unit::MillionsPerSecond, rates))
+    };
+    rows.push(
+        own()?
+            .against(NOTHING, turns.rates(NOTHING)?)
+            .target(Target::AtLeast(0.75))
+            .note(format!("{FLOOD}: {account}")),
+    );
+    let by_rule = match turns.rates(NFTABLES) {
+        Ok(rates) => own()?.against(NFTABLES, rates),
+        Err(_) => Row::not_measured(
+            FLOOD,
+            "the sensor by the nftables rule",
+            Unit::MillionsPerSecond,
+            reason(receivers, NFTABLES),
+        ),
+    };
+    rows.push(by_rule.target(Target::AtLeast(1.9)));
+    Ok(rows)
+}
+
+/// The sensor's rate by what a peer in user space got of the flood.
+pub(super) fn peer(name: &'static str, got: Result<u64>, turns: &Turns) -> Result<Row> {
+    let what = match name {
+        TCPDUMP => "the sensor by what tcpdump -w wrote",
+        TSHARK => "the sensor by what tshark printed",
+        _ => "the sensor by what Suricata inspected",
+    };
+    let row = match got {
+        Err(error) => Row::not_measured(FLOOD, what, Unit::MillionsPerSecond, format!("{error:#}")),
+        Ok(packets) => {
+            let rates = turns.rates(SENSOR)?;
+            let got = packets as f64 / turns.seconds(name) / 1e6;
+            let share = 100.0 * packets as f64 / turns.received(name) as f64;
+            Row::new(FLOOD, what, Unit::MillionsPerSecond, rates.clone())
+                .against(name, &Samples::new(vec![got; rates.len()]))
+                .note(format!("{name} got {share:.1} % of the flood"))
+        }
+    };
+    Ok(if name == SURICATA {
+        row.target(Target::AtLeast(6.0))
+    } else {
+        row
+    })
+}
+
+/// A row without a target for each receiver but the sensor.
+fn each(group: &'static str, receivers: &[(&'static str, Receiver<'_>)], turns: &Turns) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for (name, stand) in receivers {
+        if *name == SENSOR || (*name == SURICATA && stand.is_err()) {
+            continue;
+        }
+        let row = match stand {
+            Err(why) => Row::not_measured(group, *name, Unit::MillionsPerSecond, why.clone()),
+            Ok(_) => {
+                let row = Row::new(group, *name, Unit::MillionsPerSecond, turns.rates(name)?.clone());
+                if *name == NOTHING {
+                    row
+                } else {
+                    row.against(NOTHING, turns.rates(NOTHING)?)
+                }
+            }
+        };
+        let refused = turns.refused(name);
+        rows.push(if refused > 0 && row.samples.is_ok() {
+            row.note(format!("{group}: {refused} frames found no room at the interface"))
+        } else {
+            row
+        });
+    }
+    Ok(rows)
+}
+
+fn reason(receivers: &[(&'static str, Receiver<'_>)], name: &str) -> String {
+    receivers
+        .iter()
+        .find_map(|(receiver, stand)| stand.as_ref().err().filter(|_| *receiver == name).cloned())
+        .unwrap_or_default()
+}
