@@ -135,9 +135,7 @@ impl Slot {
         if !self.holds(key) || now.wrapping_sub(self.line.last) > idle_ticks {
             return Tenancy::Other;
         }
-        // A new handshake on the ports of a conversation that ended is a new one; a SYN sent again after a refusal, as
-        // Windows does, is not.
-        if is_opening(packet.tcp_flags) && self.line.is_over() && self.line.was_connected() {
+        if self.line.begins_anew(packet) {
             return Tenancy::Other;
         }
         Tenancy::Own
@@ -216,16 +214,28 @@ impl FlowLine {
         self.transport != UDP && ((local | remote) & tcp::RST != 0 || local & remote & tcp::FIN != 0)
     }
 
-    /// Whether both sides acknowledged something: there was a connection.
+    /// Whether `packet` can only belong to a later conversation on the same ports. Told from what its own sender did before,
+    /// because the other direction may be on another CPU: a client that has acknowledged sends no SYN again, and a server
+    /// that has sent data, or ended, no SYN-ACK. A SYN sent again after a refusal, as Windows does, is the same attempt.
     #[inline(always)]
-    #[must_use]
-    pub const fn was_connected(&self) -> bool {
-        self.tcp_flags[0] & self.tcp_flags[1] & tcp::ACK != 0
+    const fn begins_anew(&self, packet: &Packet) -> bool {
+        if packet.tcp_flags & tcp::SYN == 0 {
+            return false;
+        }
+        let side = packet.side as usize & 1;
+        let before = self.tcp_flags[side];
+        if packet.tcp_flags & tcp::ACK == 0 {
+            before & tcp::ACK != 0
+        } else {
+            before & (tcp::FIN | tcp::RST) != 0 || self.payload[side] != 0
+        }
     }
 
-    /// Starts the counts anew after they were settled; the flow and its evidence stay.
+    /// Starts the counts anew after they were settled; the flow and its evidence stay. A generation ends when it is
+    /// settled, so this is another one.
     #[inline(always)]
     pub const fn clear_counts(&mut self) {
+        self.generation = self.generation.wrapping_add(2);
         self.packets = [0; 2];
         self.bytes = [0; 2];
         self.payload = [0; 2];
@@ -352,22 +362,29 @@ mod tests {
     }
 
     #[test]
-    fn a_syn_reopens_a_connection_that_ended_and_not_a_refused_attempt() {
+    fn a_syn_begins_anew_after_an_acknowledgment_and_not_after_a_refusal() {
         let mut slot = opened();
         let syn = packet(Side::Local, tcp::SYN, 0);
         assert_eq!(slot.tenancy(&KEY, &syn, 101, 1_000), Tenancy::Own, "a retransmitted SYN");
         let mut refused = slot;
         let _ = refused.line.add(&packet(Side::Remote, tcp::RST | tcp::ACK, 0), 101);
         assert_eq!(refused.tenancy(&KEY, &syn, 102, 1_000), Tenancy::Own, "tried again after a refusal");
-        let _ = slot.line.add(&packet(Side::Remote, tcp::SYN | tcp::ACK, 0), 101);
         let _ = slot.line.add(&packet(Side::Local, tcp::ACK, 0), 101);
-        let _ = slot.line.add(&packet(Side::Remote, tcp::RST, 0), 102);
-        assert_eq!(
-            slot.tenancy(&KEY, &packet(Side::Local, tcp::ACK, 0), 102, 1_000),
-            Tenancy::Own,
-            "a late packet"
-        );
+        assert_eq!(slot.tenancy(&KEY, &packet(Side::Local, tcp::ACK, 0), 102, 1_000), Tenancy::Own);
         assert_eq!(slot.tenancy(&KEY, &syn, 102, 1_000), Tenancy::Other);
+    }
+
+    #[test]
+    fn a_syn_ack_begins_anew_after_the_servers_end_or_data_and_not_when_it_is_sent_again() {
+        let syn_ack = packet(Side::Remote, tcp::SYN | tcp::ACK, 0);
+        let mut slot = Slot::default();
+        slot.open(&KEY, &syn_ack, 100);
+        assert_eq!(slot.tenancy(&KEY, &syn_ack, 101, 1_000), Tenancy::Own, "sent again");
+        let mut talking = slot;
+        let _ = talking.line.add(&packet(Side::Remote, tcp::ACK, 100), 101);
+        assert_eq!(talking.tenancy(&KEY, &syn_ack, 102, 1_000), Tenancy::Other);
+        let _ = slot.line.add(&packet(Side::Remote, tcp::FIN | tcp::ACK, 0), 101);
+        assert_eq!(slot.tenancy(&KEY, &syn_ack, 102, 1_000), Tenancy::Other);
     }
 
     #[test]

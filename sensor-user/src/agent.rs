@@ -46,9 +46,10 @@ const BATCH: usize = 4_096;
 /// # Errors
 /// Whatever keeps the agent from starting, in one line with what to do; nothing stays attached.
 pub async fn run(config: Config) -> Result<()> {
-    let mut sensor = Sensor::start(config)?;
+    // Listened for before anything is attached, so that a signal during the start ends it as cleanly as one later.
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut sensor = Sensor::start(config)?;
     let records = readiness::of_ring(&sensor.kernel.records).context("cannot wait for the record ring")?;
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);

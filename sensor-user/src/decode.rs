@@ -32,6 +32,8 @@ pub struct Observation {
     pub key: FlowKey,
     /// CPU whose slot it is.
     pub cpu: u16,
+    /// Which stay in that slot: counts only grow within one, and a settled record ends it.
+    pub generation: u32,
     /// Evidence marks, see [`sensor_common::slot::mark`].
     pub marks: u16,
     /// TCP flags seen from internal and external side.
@@ -58,6 +60,24 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// All packets.
+    #[must_use]
+    pub const fn total_packets(&self) -> u64 {
+        self.packets[0] + self.packets[1]
+    }
+
+    /// What came since `earlier` counts of the same stay in a slot.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let less =
+            |now: [u64; 2], then: [u64; 2]| [now[0].saturating_sub(then[0]), now[1].saturating_sub(then[1])];
+        Self {
+            packets: less(self.packets, earlier.packets),
+            bytes: less(self.bytes, earlier.bytes),
+            payload: less(self.payload, earlier.payload),
+        }
+    }
+
     /// Adds `other`.
     pub fn add(&mut self, other: &Self) {
         for side in 0..2 {
@@ -139,6 +159,7 @@ pub fn observation(slot: &Slot) -> Result<Observation, DecodeError> {
             ifindex: line.ifindex,
         },
         cpu: line.cpu,
+        generation: line.generation,
         marks: line.marks,
         tcp_flags: line.tcp_flags,
         counts: Counts {

@@ -47,7 +47,9 @@ impl fmt::Display for Statistics {
             let plus = if index == 0 { "" } else { " +" };
             write!(f, "{plus} {}={}", counter.name(), kernel.get(*counter))?;
         }
-        write!(f, "; kept={} accounted={}", kernel.get(Counter::Kept), self.flow_packets)?;
+        let kept = kernel.get(Counter::Kept);
+        let unaccounted = i64::try_from(kept).unwrap_or(i64::MAX) - self.flow_packets;
+        write!(f, "; kept={kept} = accounted={} + unaccounted={unaccounted}", self.flow_packets)?;
         f.write_str("; unjudged")?;
         for counter in Counter::UNJUDGED {
             write!(f, " {}={}", counter.name(), kernel.get(*counter))?;

@@ -50,6 +50,7 @@ pub(crate) fn flow(transport: u8, local: &str, remote: &str, opener: Side, evide
             ifindex: 2,
         },
         cpu: 0,
+        generation: 2,
         marks: from_local | mark::OPENED_BY_SYN | mark::HOOK_XDP_INGRESS | smb,
         tcp_flags: if opener == Side::Local { flags } else { [flags[1], flags[0]] },
         counts: Counts {

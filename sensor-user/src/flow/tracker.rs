@@ -19,8 +19,11 @@ const SECOND: i128 = 1_000_000_000;
 /// Time after the end of a conversation in which late packets still belong to it and are waited for.
 const LINGER: i128 = 2 * SECOND;
 
-/// Time for which an ended conversation is remembered, so that a very late packet is no news.
+/// Time for which an ended conversation is remembered at least, so that a very late packet is no news.
 const REMEMBER: i128 = 60 * SECOND;
+
+/// Time after which it is forgotten even if its slot was never heard of again.
+const FORGET: i128 = 86_400 * SECOND;
 
 /// Time without a packet after which an unanswered attempt is given up; Linux sends its last SYN after 127 s.
 const ATTEMPT_IDLE: i128 = 150 * SECOND;
@@ -76,7 +79,7 @@ impl Tracker {
                 let entry = entry.into_mut();
                 if entry.closed_at.is_some() && kind == Some(RecordKind::Opened) {
                     // The same ports again: a new conversation.
-                    *entry = Entry { flow: Flow::new(ends, times.0), closed_at: None };
+                    *entry = Entry { flow: entry.flow.successor(times.0), closed_at: None };
                     self.ripening.push_back((ripe_at, ends));
                 }
                 entry
@@ -138,7 +141,8 @@ impl Tracker {
                     closed.push(entry.flow.clone());
                     true
                 }
-                Some(at) => now - at < REMEMBER,
+                // While a slot still holds it, its settled record is to come, and that is no new conversation.
+                Some(at) => now - at < if entry.flow.in_slots() { FORGET } else { REMEMBER },
                 None => true,
             }
         });
@@ -212,6 +216,7 @@ mod tests {
                 ifindex: 2,
             },
             cpu: 0,
+            generation: 2,
             marks: mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN,
             tcp_flags,
             counts: Counts { packets, bytes: packets.map(|n| n * 60), payload: [0; 2] },
@@ -256,22 +261,49 @@ mod tests {
         assert_eq!(tracker.accounted_packets(), 3);
     }
 
+    fn stay(generation: u32, seen: Observation) -> Observation {
+        Observation { generation, ..seen }
+    }
+
     #[test]
     fn settled_counts_add_up_with_live_ones() {
         let mut tracker = tracker();
-        let _ = tracker.observe(Some(RecordKind::Opened), &seen(OPEN, [1, 0], at(1)), at(1));
-        let _ = tracker.observe(Some(RecordKind::Settled), &seen(OPEN, [10, 5], at(2)), at(2));
-        let _ = tracker.observe(Some(RecordKind::Opened), &seen(OPEN, [1, 0], at(3)), at(3));
-        let _ = tracker.observe(None, &seen(OPEN, [4, 4], at(4)), at(4));
+        let _ = tracker.observe(Some(RecordKind::Opened), &stay(2, seen(OPEN, [1, 0], at(1))), at(1));
+        let _ = tracker.observe(Some(RecordKind::Settled), &stay(2, seen(OPEN, [10, 5], at(2))), at(2));
+        let _ = tracker.observe(Some(RecordKind::Opened), &stay(6, seen(OPEN, [1, 0], at(3))), at(3));
+        let _ = tracker.observe(None, &stay(6, seen(OPEN, [4, 4], at(4))), at(4));
         assert_eq!(tracker.accounted_packets(), 23);
     }
 
     #[test]
     fn a_lost_settled_record_keeps_what_the_sweep_saw() {
         let mut tracker = tracker();
-        let _ = tracker.observe(None, &seen(OPEN, [10, 5], at(1)), at(1));
-        let _ = tracker.observe(Some(RecordKind::Opened), &seen(OPEN, [1, 0], at(3)), at(3));
+        let _ = tracker.observe(None, &stay(2, seen(OPEN, [10, 5], at(1))), at(1));
+        let _ = tracker.observe(Some(RecordKind::Opened), &stay(6, seen(OPEN, [1, 0], at(3))), at(3));
         assert_eq!(tracker.accounted_packets(), 16);
+    }
+
+    #[test]
+    fn records_that_are_read_after_a_sweep_saw_more_take_nothing_back_and_count_nothing_twice() {
+        let mut tracker = tracker();
+        let _ = tracker.observe(None, &seen(OPEN, [5, 4], at(1)), at(1));
+        let _ = tracker.observe(Some(RecordKind::Opened), &seen(SYN, [1, 0], at(1)), at(1));
+        let _ = tracker.observe(Some(RecordKind::Rose), &seen(OPEN, [2, 1], at(1)), at(1));
+        assert_eq!(tracker.accounted_packets(), 9);
+        let _ = tracker.observe(Some(RecordKind::Settled), &seen(OPEN, [5, 4], at(2)), at(2));
+        assert_eq!(tracker.accounted_packets(), 9);
+    }
+
+    #[test]
+    fn a_slot_that_is_evicted_long_after_its_flow_ended_is_no_new_flow() {
+        let mut tracker = tracker();
+        let ended = seen([tcp::SYN | tcp::ACK | tcp::RST, tcp::SYN | tcp::ACK], [4, 4], at(1));
+        let _ = tracker.observe(Some(RecordKind::Closed), &ended, at(1));
+        assert_eq!(tracker.closed(at(5).unix_nanos).len(), 1);
+        assert!(tracker.closed(at(700).unix_nanos).is_empty());
+        assert!(tracker.observe(Some(RecordKind::Settled), &ended, at(701)).is_none());
+        assert_eq!(tracker.accounted_packets(), 8);
+        assert!(tracker.closed(at(800).unix_nanos).is_empty() && tracker.is_empty());
     }
 
     #[test]
@@ -309,7 +341,7 @@ mod tests {
         let ended = seen([tcp::SYN | tcp::ACK | tcp::RST, tcp::SYN | tcp::ACK], [4, 4], at(1));
         let _ = tracker.observe(Some(RecordKind::Closed), &ended, at(1));
         assert_eq!(tracker.closed(at(5).unix_nanos).len(), 1);
-        let _ = tracker.observe(Some(RecordKind::Opened), &seen(SYN, [1, 0], at(6)), at(6));
+        let _ = tracker.observe(Some(RecordKind::Opened), &stay(6, seen(SYN, [1, 0], at(6))), at(6));
         let flow = tracker.drain().remove(0);
         assert_eq!((flow.evidence, flow.counts().packets), (Evidence::Attempt, [1, 0]));
     }
