@@ -86,8 +86,13 @@ impl Counter {
     ];
 
     /// Packets that could not be tested for a port.
-    pub const UNJUDGED: &'static [Counter] =
-        &[Counter::ShortFrame, Counter::Fragment, Counter::LongExtensionChain];
+    pub const UNJUDGED: &'static [Counter] = &[
+        Counter::ShortFrame,
+        Counter::Fragment,
+        Counter::EvasiveFragment,
+        Counter::LongExtensionChain,
+        Counter::UnknownLink,
+    ];
 
     /// Records that the ring did not take.
     pub const LOST_RECORDS: &'static [Counter] =
@@ -106,9 +111,12 @@ mod tests {
     }
 
     #[test]
-    fn no_counter_is_both_an_outcome_and_outside_the_sum() {
-        for counter in Counter::UNJUDGED.iter().chain(Counter::LOST_RECORDS) {
-            assert!(!Counter::OUTCOMES.contains(counter), "{}", counter.name());
+    fn every_counter_has_its_place() {
+        let elsewhere = [Counter::Seen, Counter::RecordsSent, Counter::LostPackets, Counter::Evicted];
+        for counter in Counter::ALL {
+            let lists = [Counter::OUTCOMES, Counter::UNJUDGED, Counter::LOST_RECORDS, &elsewhere];
+            let places = lists.iter().filter(|list| list.contains(counter)).count();
+            assert_eq!(places, 1, "{}", counter.name());
         }
     }
 }

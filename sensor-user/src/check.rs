@@ -164,7 +164,11 @@ fn program(config: &Config) -> (Line, Option<KernelProgram>) {
             return (Line::Missing(format!("the kernel has no coarse clock: {error}")), None);
         }
     };
-    match KernelProgram::load(&plan::load_plan(config, clock)) {
+    let loaded = KernelProgram::load(&plan::load_plan(config, clock)).and_then(|mut kernel| {
+        kernel.verify()?;
+        Ok(kernel)
+    });
+    match loaded {
         Ok(kernel) => {
             let text = format!("accepted by the verifier; {} KiB of flow slots", kernel.slots.bytes() / 1024);
             (Line::Ok(text), Some(kernel))

@@ -46,12 +46,7 @@ pub struct Setup {
 impl Default for Setup {
     /// The default configuration with one slot, so that any two flows meet in it.
     fn default() -> Self {
-        Self {
-            config: Config::default(),
-            slots_per_cpu: 1,
-            idle_ticks: u32::MAX,
-            ring_bytes: 1 << 20,
-        }
+        Self { config: Config::default(), slots_per_cpu: 1, idle_ticks: u32::MAX, ring_bytes: 1 << 20 }
     }
 }
 
@@ -92,10 +87,7 @@ impl Setup {
         only.set(cpu).context("name a CPU")?;
         // Slots and counters belong to a CPU; a thread that wandered would find other ones.
         sched_setaffinity(Pid::from_raw(0), &only).with_context(|| format!("pin the thread to CPU {cpu}"))?;
-        Ok(Kernel {
-            program: KernelProgram::load(&plan)?,
-            cpu,
-        })
+        Ok(Kernel { program: KernelProgram::load(&plan)?, cpu })
     }
 }
 
@@ -104,10 +96,7 @@ impl Setup {
 pub fn privileged(test: &str) -> bool {
     let root = geteuid().is_root();
     if !root {
-        sensor_lab::skip(
-            test,
-            "loading the kernel program takes root; the host engine alone was tested",
-        );
+        sensor_lab::skip(test, "loading the kernel program takes root; the host engine alone was tested");
     }
     root
 }
@@ -130,29 +119,15 @@ impl Kernel {
     /// # Errors
     /// When the kernel refuses the run, or when the program says anything but "pass on".
     pub fn inject(&mut self, hook: Hook, frame: &[u8], times: u32) -> Result<()> {
-        let options = TestRunOptions {
-            data_in: Some(frame),
-            repeat: times,
-            ..TestRunOptions::new()
-        };
+        let options = TestRunOptions { data_in: Some(frame), repeat: times, ..TestRunOptions::new() };
         let (ran, passed): (Result<_, ProgramError>, u32) = match hook {
             Hook::XdpIngress => (self.program.xdp()?.test_run(options), XDP_PASS),
-            Hook::TcIngress => (
-                self.program.classifier(program::TC_IN)?.test_run(options),
-                TC_ACT_UNSPEC,
-            ),
-            Hook::TcEgress => (
-                self.program.classifier(program::TC_OUT)?.test_run(options),
-                TC_ACT_UNSPEC,
-            ),
+            Hook::TcIngress => (self.program.classifier(program::TC_IN)?.test_run(options), TC_ACT_UNSPEC),
+            Hook::TcEgress => (self.program.classifier(program::TC_OUT)?.test_run(options), TC_ACT_UNSPEC),
         };
-        let said = ran
-            .with_context(|| format!("run {hook:?} on a frame of {} bytes", frame.len()))?
-            .return_value;
-        ensure!(
-            said == passed,
-            "{hook:?} returned {said}, not {passed}: it must pass every packet on"
-        );
+        let said =
+            ran.with_context(|| format!("run {hook:?} on a frame of {} bytes", frame.len()))?.return_value;
+        ensure!(said == passed, "{hook:?} returned {said}, not {passed}: it must pass every packet on");
         Ok(())
     }
 

@@ -43,8 +43,8 @@ pub struct LoadPlan {
 /// A loaded kernel program.
 pub struct KernelProgram {
     ebpf: Ebpf,
-    /// Name of the XDP program that this kernel took.
-    xdp: &'static str,
+    /// Name of the XDP program that this kernel took, once it was asked for.
+    xdp: Option<&'static str>,
     /// Records from the kernel.
     pub records: RingBuf<MapData>,
     /// The flow slots.
@@ -127,7 +127,7 @@ pub mod program {
 }
 
 impl KernelProgram {
-    /// Loads and verifies every program and fills the maps.
+    /// Makes the maps and fills them; programs are verified when they are first asked for.
     ///
     /// # Errors
     /// [`LoadError`], with what to do; nothing stays behind in the kernel.
@@ -152,9 +152,6 @@ impl KernelProgram {
             .map_err(LoadError::Maps)?;
 
         write_ports(&mut ebpf, &plan.services.tcp)?;
-        let xdp = load_xdp(&mut ebpf)?;
-        load_program::<SchedClassifier>(&mut ebpf, program::TC_IN)?;
-        load_program::<SchedClassifier>(&mut ebpf, program::TC_OUT)?;
         load_program::<Xdp>(&mut ebpf, program::CLOCK)?;
 
         let records = take(&mut ebpf, "RECORDS")?;
@@ -165,7 +162,7 @@ impl KernelProgram {
         let room = Room { v4_blocks: plan.settings.blocks_v4, v6_blocks: plan.settings.blocks_v6 };
         let mut prefixes = PrefixMaps::open(|name| take(&mut ebpf, name), room, plan.max_prefixes as usize)?;
         prefixes.put(&plan.prefixes)?;
-        Ok(Self { ebpf, xdp, records, slots, counters, prefixes })
+        Ok(Self { ebpf, xdp: None, records, slots, counters, prefixes })
     }
 
     /// The kernel's tick count (low 32 bits of jiffies) now.
@@ -181,20 +178,38 @@ impl KernelProgram {
         Ok(result.return_value)
     }
 
-    /// The XDP program.
+    /// The XDP program, verified when it is first asked for.
     ///
     /// # Errors
-    /// When the embedded object lacks it.
+    /// When the kernel refuses it, or the embedded object lacks it.
     pub fn xdp(&mut self) -> Result<&mut Xdp, LoadError> {
-        find(&mut self.ebpf, self.xdp)
+        let name = match self.xdp {
+            Some(name) => name,
+            None => *self.xdp.insert(load_xdp(&mut self.ebpf)?),
+        };
+        find(&mut self.ebpf, name)
     }
 
-    /// A TC program by [`program`] name.
+    /// A TC program by [`program`] name, verified when it is first asked for.
     ///
     /// # Errors
-    /// When the embedded object lacks it.
+    /// When the kernel refuses it, or the embedded object lacks it.
     pub fn classifier(&mut self, name: &'static str) -> Result<&mut SchedClassifier, LoadError> {
+        if find::<SchedClassifier>(&mut self.ebpf, name)?.fd().is_err() {
+            load_program::<SchedClassifier>(&mut self.ebpf, name)?;
+        }
         find(&mut self.ebpf, name)
+    }
+
+    /// Has every program verified, whether or not it will be used.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub fn verify(&mut self) -> Result<(), LoadError> {
+        self.xdp()?;
+        self.classifier(program::TC_IN)?;
+        self.classifier(program::TC_OUT)?;
+        Ok(())
     }
 
     /// The object, for the kernel program's own log.

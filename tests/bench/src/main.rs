@@ -67,7 +67,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     let effort = if arguments.quick { Effort::QUICK } else { Effort::FULL };
     let mut rows = Vec::new();
     for (name, measure) in groups(arguments, &effort) {
-        let wanted = arguments.only.is_empty() || arguments.only.iter().any(|only| name.contains(only.as_str()));
+        let wanted =
+            arguments.only.is_empty() || arguments.only.iter().any(|only| name.contains(only.as_str()));
         if !wanted {
             continue;
         }

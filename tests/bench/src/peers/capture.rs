@@ -37,9 +37,8 @@ impl Capture {
         let mut command = stand.receiver.command("sh");
         command.args(["-c", script, "sh", &cpu.to_string(), RECEIVER, FILTER]);
         let process = Process::spawn(command)?;
-        let started = process.wait_for_line(PATIENCE, |line| {
-            line.contains("listening on") || line.contains("Capturing on")
-        });
+        let started = process
+            .wait_for_line(PATIENCE, |line| line.contains("listening on") || line.contains("Capturing on"));
         started.with_context(|| format!("start {package}, of the package of that name"))?;
         Ok(Self { process })
     }

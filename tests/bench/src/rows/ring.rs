@@ -55,9 +55,7 @@ pub(crate) fn measure(effort: &Effort) -> Result<Vec<Row>> {
     let mut overrun = Ring::new(SMALL_RING_BYTES)?;
     let seconds = overrun.carry(count, u64::MAX)?;
     let [kept, refused] = overrun.outcomes()?;
-    let alone = (0..ROUNDS)
-        .map(|_| paced.empty(room / 2))
-        .collect::<Result<Vec<_>>>()?;
+    let alone = (0..ROUNDS).map(|_| paced.empty(room / 2)).collect::<Result<Vec<_>>>()?;
     let rows = vec![
         Row::new(GROUP, "64-byte records, paced", Unit::MillionsPerSecond, Samples::new(rates))
             .target(Target::AtLeast(15.0))
@@ -103,20 +101,13 @@ impl Ring {
         };
         let ring = take("PRODUCED")?.try_into().context("open the ring")?;
         let outcomes = take("OUTCOMES")?.try_into().context("open the producer's counters")?;
-        Ok(Self {
-            baseline,
-            ring,
-            outcomes,
-            _stand: stand,
-        })
+        Ok(Self { baseline, ring, outcomes, _stand: stand })
     }
 
     /// Records sent and lost so far.
     fn outcomes(&self) -> Result<[u64; 2]> {
         let per_cpu = self.outcomes.get(&0, 0).context("read the producer's counters")?;
-        Ok(per_cpu
-            .iter()
-            .fold([0; 2], |sum, cpu| [sum[0] + cpu[0], sum[1] + cpu[1]]))
+        Ok(per_cpu.iter().fold([0; 2], |sum, cpu| [sum[0] + cpu[0], sum[1] + cpu[1]]))
     }
 
     /// Makes about `count` records, then reads them: millions a second of the reading.
@@ -153,7 +144,9 @@ impl Ring {
                 processor::stay_on(producer)?;
                 let mut pushed = 0;
                 while pushed < count {
-                    while pushed - read.load(Ordering::Relaxed).min(pushed) > ahead && start.elapsed() < PATIENCE {
+                    while pushed - read.load(Ordering::Relaxed).min(pushed) > ahead
+                        && start.elapsed() < PATIENCE
+                    {
                         thread::sleep(PAUSE);
                     }
                     program.run(&FRAME, (PORTION / RECORDS_OF_RUN) as u32)?;

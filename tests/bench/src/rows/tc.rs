@@ -56,14 +56,13 @@ fn measure_here(effort: &Effort) -> Result<Vec<Row>> {
     let measured = Interleaved::measure(subjects, WARM_UP, effort.rounds)?;
 
     let of = |name| measured.of(name).with_context(|| format!("{name} was not measured"));
-    let row = |what, name| Ok::<_, anyhow::Error>(Row::new(GROUP, what, Unit::Nanoseconds, of(name)?.clone()));
+    let row =
+        |what, name| Ok::<_, anyhow::Error>(Row::new(GROUP, what, Unit::Nanoseconds, of(name)?.clone()));
     let ok = of(OK)?;
     Ok(vec![
         row("return TC_ACT_OK", OK)?,
         row("parse to the ports", "parse")?.against(OK, ok),
-        row("TCP/443, IPv4", "443")?
-            .against(OK, ok)
-            .target(Target::AtMost(1.15)),
+        row("TCP/443, IPv4", "443")?.against(OK, ok).target(Target::AtMost(1.15)),
         row("445 → public, established", "445")?.against(OK, ok),
     ])
 }

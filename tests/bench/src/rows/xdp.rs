@@ -31,10 +31,7 @@ const PAYLOAD: usize = 100;
 const FULL_PAYLOAD: usize = 1024;
 
 const CLIENT: (IpAddr, u16) = (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 50_000);
-const CLIENT_V6: (IpAddr, u16) = (
-    IpAddr::V6(Ipv6Addr::new(0xFD00, 1, 0, 0, 0, 0, 0, 2)),
-    50_000,
-);
+const CLIENT_V6: (IpAddr, u16) = (IpAddr::V6(Ipv6Addr::new(0xFD00, 1, 0, 0, 0, 0, 0, 2)), 50_000);
 const INTERNAL: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 2));
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8));
 /// Public, but 192.0.0.0/24 and 192.0.2.0/24 beside it are not.
@@ -51,21 +48,13 @@ struct Case {
 }
 
 const fn case(name: &'static str, segment: Segment, targets: &'static [(&'static str, Target)]) -> Case {
-    Case {
-        name,
-        segment,
-        targets,
-        established: false,
-    }
+    Case { name, segment, targets, established: false }
 }
 
 fn cases() -> Vec<Case> {
     let from_v4 = |to, port| Segment::new(CLIENT, (to, port));
     let from_v6 = |port| Segment::new(CLIENT_V6, (PUBLIC_V6, port));
-    const ORDINARY: &[(&str, Target)] = &[
-        (PASS, Target::AtMost(1.08)),
-        (FILTER, Target::AtMost(0.75)),
-    ];
+    const ORDINARY: &[(&str, Target)] = &[(PASS, Target::AtMost(1.08)), (FILTER, Target::AtMost(0.75))];
     const CROSSING: &[(&str, Target)] = &[(PASS, Target::AtMost(2.3))];
     let established = |name, segment: Segment, targets| Case {
         established: true,
@@ -85,16 +74,8 @@ fn cases() -> Vec<Case> {
             &[(PASS, Target::AtMost(1.40))],
         ),
         established("445 → public, established", from_v4(PUBLIC, 445), CROSSING),
-        established(
-            "445 → public, established, mixed /16",
-            from_v4(PUBLIC_AMONG_RESERVED, 445),
-            CROSSING,
-        ),
-        established(
-            "445 → public, established, IPv6",
-            from_v6(445),
-            &[(PASS, Target::AtMost(3.0))],
-        ),
+        established("445 → public, established, mixed /16", from_v4(PUBLIC_AMONG_RESERVED, 445), CROSSING),
+        established("445 → public, established, IPv6", from_v6(445), &[(PASS, Target::AtMost(3.0))]),
     ]
 }
 
@@ -145,20 +126,13 @@ fn measure_here(effort: &Effort) -> Result<Vec<Row>> {
 
 /// The name under which xdp-filter is measured on the same packet.
 fn filter_subject(case: &Case) -> &'static str {
-    if matches!(case.segment.to.0, IpAddr::V4(_)) {
-        "xdp-filter, IPv4"
-    } else {
-        "xdp-filter, IPv6"
-    }
+    if matches!(case.segment.to.0, IpAddr::V4(_)) { "xdp-filter, IPv4" } else { "xdp-filter, IPv6" }
 }
 
 fn shake_hands(program: &Xdp, flow: Segment) -> Result<()> {
     let there = flow.payload(0);
-    for segment in [
-        there.flags(flag::SYN),
-        there.back().flags(flag::SYN | flag::ACK),
-        there.flags(flag::ACK),
-    ] {
+    for segment in [there.flags(flag::SYN), there.back().flags(flag::SYN | flag::ACK), there.flags(flag::ACK)]
+    {
         Runnable::Xdp(program).run(&segment.frame(), 1)?;
     }
     Ok(())
@@ -170,7 +144,8 @@ fn rows(cases: &[Case], measured: &Interleaved, no_filter: Option<&anyhow::Error
         samples.with_context(|| format!("{name} was not measured"))
     };
     let pass = of(PASS)?;
-    let told = |what, name| Ok::<_, anyhow::Error>(Row::new(GROUP, what, Unit::Nanoseconds, of(name)?.clone()));
+    let told =
+        |what, name| Ok::<_, anyhow::Error>(Row::new(GROUP, what, Unit::Nanoseconds, of(name)?.clone()));
     let mut rows = vec![
         told("return XDP_PASS", PASS)?,
         told("+ a counter", "counter")?.against(PASS, pass),
@@ -182,9 +157,12 @@ fn rows(cases: &[Case], measured: &Interleaved, no_filter: Option<&anyhow::Error
             let row = match (*against, no_filter) {
                 (PASS, _) => row.against(PASS, pass),
                 (_, None) => row.against(FILTER, of(filter_subject(case))?),
-                (_, Some(error)) => {
-                    Row::not_measured(GROUP, format!("{} by {FILTER}", case.name), Unit::Nanoseconds, format!("{error:#}"))
-                }
+                (_, Some(error)) => Row::not_measured(
+                    GROUP,
+                    format!("{} by {FILTER}", case.name),
+                    Unit::Nanoseconds,
+                    format!("{error:#}"),
+                ),
             };
             rows.push(row.target(*target));
         }

@@ -80,11 +80,7 @@ impl Account {
                 resident += slot.line.packets.iter().copied().map(u64::from).sum::<u64>();
             });
         }
-        Self {
-            counted,
-            told,
-            resident,
-        }
+        Self { counted, told, resident }
     }
 
     fn lost_records(&self) -> u64 {

@@ -50,10 +50,7 @@ impl Turns {
             }))
         });
         let rates = Interleaved::measure(subjects.collect(), WARM_UP, effort.live_rounds)?;
-        Ok(Self {
-            rates,
-            totals: totals.into_inner(),
-        })
+        Ok(Self { rates, totals: totals.into_inner() })
     }
 
     /// Millions of packets a second of one receiver, round by round.

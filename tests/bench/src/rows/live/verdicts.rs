@@ -74,11 +74,7 @@ pub(super) fn peer(name: &'static str, got: Result<u64>, turns: &Turns) -> Resul
                 .note(format!("{name} got {share:.1} % of the flood"))
         }
     };
-    Ok(if name == SURICATA {
-        row.target(Target::AtLeast(6.0))
-    } else {
-        row
-    })
+    Ok(if name == SURICATA { row.target(Target::AtLeast(6.0)) } else { row })
 }
 
 /// A row without a target for each receiver but the sensor.
@@ -92,11 +88,7 @@ fn each(group: &'static str, receivers: &[(&'static str, Receiver<'_>)], turns: 
             Err(why) => Row::not_measured(group, *name, Unit::MillionsPerSecond, why.clone()),
             Ok(_) => {
                 let row = Row::new(group, *name, Unit::MillionsPerSecond, turns.rates(name)?.clone());
-                if *name == NOTHING {
-                    row
-                } else {
-                    row.against(NOTHING, turns.rates(NOTHING)?)
-                }
+                if *name == NOTHING { row } else { row.against(NOTHING, turns.rates(NOTHING)?) }
             }
         };
         let refused = turns.refused(name);
