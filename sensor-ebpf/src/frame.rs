@@ -7,10 +7,10 @@ use aya_ebpf::{
     helpers::generated::{bpf_skb_load_bytes, bpf_xdp_load_bytes},
     programs::{TcContext, XdpContext},
 };
-use sensor_common::bytes::{Bytes, OFFSET_MASK};
+use sensor_common::bytes::Bytes;
 use zerocopy::FromBytes;
 
-use crate::maps::SCRATCH;
+use crate::scratch::forget_offset;
 
 /// The linear part of a packet: `start..end` in kernel memory.
 pub(crate) struct Linear {
@@ -26,21 +26,10 @@ impl Linear {
     }
 }
 
-/// The detour of [`Bytes::forget`].
-#[inline(always)]
-fn forget(offset: usize) -> usize {
-    let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return 0 };
-    // SAFETY: the value is this CPU's own, and nothing else runs on it between the write and the read.
-    unsafe {
-        (&raw mut (*scratch).network).write_volatile(offset as u32);
-        (&raw const (*scratch).network).read_volatile() as usize & OFFSET_MASK
-    }
-}
-
 impl Bytes for Linear {
     #[inline(always)]
     fn forget(&self, offset: usize) -> usize {
-        forget(offset)
+        forget_offset(offset)
     }
 
     #[inline(always)]
@@ -74,7 +63,7 @@ impl<'a> Scattered<'a> {
 impl Bytes for Scattered<'_> {
     #[inline(always)]
     fn forget(&self, offset: usize) -> usize {
-        forget(offset)
+        forget_offset(offset)
     }
 
     #[inline(always)]
@@ -114,7 +103,7 @@ impl<'a> SocketBuffer<'a> {
 impl Bytes for SocketBuffer<'_> {
     #[inline(always)]
     fn forget(&self, offset: usize) -> usize {
-        forget(offset)
+        forget_offset(offset)
     }
 
     #[inline(always)]

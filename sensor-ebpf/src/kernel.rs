@@ -15,9 +15,12 @@ use sensor_common::{
     topbits::{BLOCK_V6_WORDS, TOP_ENTRIES},
 };
 
-use crate::maps::{
-    BLOCKS_V4, BLOCKS_V6, CONTROL, COUNTERS, PREFIXES_V4, PREFIXES_V6, RECORDS, SCRATCH, SETTINGS, SLOTS,
-    TCP_PORTS, TOP_V4, TOP_V6, UDP_PORTS,
+use crate::{
+    maps::{
+        BLOCKS_V4, BLOCKS_V6, CONTROL, COUNTERS, PREFIXES_V4, PREFIXES_V6, RECORDS, SETTINGS, SLOTS,
+        TCP_PORTS, TOP_V4, TOP_V6, UDP_PORTS,
+    },
+    scratch::forget_ports,
 };
 
 /// The kernel around one packet.
@@ -76,12 +79,7 @@ impl Environment for Kernel {
 
     #[inline(always)]
     fn forget(&mut self, ports: Ports) -> Ports {
-        let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return ports };
-        // SAFETY: the value is this CPU's own, and nothing else runs on it between the write and the read.
-        unsafe {
-            scratch.write_volatile(ports);
-            scratch.read_volatile()
-        }
+        forget_ports(ports)
     }
 
     #[inline(always)]

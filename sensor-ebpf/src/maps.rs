@@ -10,7 +10,6 @@ use aya_ebpf::{
 };
 use sensor_common::{
     counter::Counter,
-    headers::Ports,
     settings::{Control, PORT_WORDS, PortTable, Settings},
     slot::Slot,
     topbits::{BLOCK_V4_WORDS, TOP_ENTRIES},
@@ -71,10 +70,6 @@ pub(crate) static SLOTS: Array<Slot> = Array::with_max_entries(1, BPF_F_MMAPABLE
 /// Counters of each CPU, by [`Counter`]; the last word is the tick in which the agent was last woken from this CPU.
 #[map]
 pub(crate) static COUNTERS: PerCpuArray<[u64; Counter::COUNT + 1]> = PerCpuArray::with_max_entries(1, 0);
-
-/// Where a packet's ports take a detour, see `Environment::forget`.
-#[map]
-pub(crate) static SCRATCH: PerCpuArray<Ports> = PerCpuArray::with_max_entries(1, 0);
 
 /// Records to the agent.
 #[map]
