@@ -10,10 +10,7 @@ fn main() {
     match embed() {
         Ok(object) => println!("cargo::rustc-env=SMB_SENSOR_BPF_OBJECT={}", object.display()),
         // Each line of an error becomes an error of cargo's own; a panic would bury it in a backtrace.
-        Err(error) => error
-            .to_string()
-            .lines()
-            .for_each(|line| println!("cargo::error={line}")),
+        Err(error) => error.to_string().lines().for_each(|line| println!("cargo::error={line}")),
     }
 }
 
@@ -33,11 +30,7 @@ fn embed() -> Result<PathBuf, Box<dyn Error>> {
         _ => Endian::Little,
     };
     let toolchain = Toolchain::find_for(endian)?;
-    for part in [
-        &toolchain.rustc.path,
-        &toolchain.linker.path,
-        &toolchain.llvm.path,
-    ] {
+    for part in [&toolchain.rustc.path, &toolchain.linker.path, &toolchain.llvm.path] {
         println!("cargo::rerun-if-changed={}", part.display());
     }
     let object = toolchain.build(&BuildRequest {
@@ -56,10 +49,7 @@ fn embed() -> Result<PathBuf, Box<dyn Error>> {
 /// profiles, in `<target folder>[/<triple>]/<profile>/build/<package>/out`. Any other place would do, only slower.
 fn kernel_target_dir(out_dir: &Path) -> PathBuf {
     let triple = env::var_os("TARGET");
-    let target_dir = out_dir
-        .ancestors()
-        .skip(4)
-        .find(|folder| folder.file_name() != triple.as_deref());
+    let target_dir = out_dir.ancestors().skip(4).find(|folder| folder.file_name() != triple.as_deref());
     target_dir.unwrap_or(out_dir).join("kernel")
 }
 
@@ -74,7 +64,5 @@ fn copy_into(out_dir: &Path, object: &KernelObject) -> io::Result<PathBuf> {
 }
 
 fn path_variable(name: &str) -> Result<PathBuf, String> {
-    env::var_os(name)
-        .map(PathBuf::from)
-        .ok_or_else(|| format!("cargo has not set {name}"))
+    env::var_os(name).map(PathBuf::from).ok_or_else(|| format!("cargo has not set {name}"))
 }

@@ -2,12 +2,22 @@
 
 use zerocopy::FromBytes;
 
+/// No header begins further into a frame than this.
+pub const OFFSET_MASK: usize = 0x3FFF;
+
 /// A frame that can be read at an offset.
 ///
 /// Every load is bounds-checked; what lies outside gives `None`, never a partial value.
 pub trait Bytes {
     /// Reads a plain value of `size_of::<T>()` bytes at `offset` (bytes from the start of the frame), in wire order.
     fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T>;
+
+    /// Gives back `offset`. In the kernel it takes a detour through memory that the verifier knows nothing about, so that
+    /// what follows is verified once and not once for every way to get here. The mask says how large it can get.
+    #[inline(always)]
+    fn forget(&self, offset: usize) -> usize {
+        offset & OFFSET_MASK
+    }
 
     /// As [`load`](Self::load), also where the frame is scattered over pages (payload of a locally sent packet).
     #[inline(always)]
@@ -18,9 +28,7 @@ pub trait Bytes {
 
 impl Bytes for [u8] {
     fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
-        T::read_from_prefix(self.get(offset..)?)
-            .ok()
-            .map(|(value, _)| value)
+        T::read_from_prefix(self.get(offset..)?).ok().map(|(value, _)| value)
     }
 }
 

@@ -139,15 +139,8 @@ mod tests {
     #[test]
     fn an_exempt_source_is_exempt_as_client_only() {
         let exempt = INTERNAL.union(PrefixFlags::EXEMPT_SOURCE);
-        assert_eq!(
-            crossing(exempt, EXTERNAL, Server::Destination),
-            Err(Counter::ExemptSource)
-        );
-        assert_eq!(
-            crossing(EXTERNAL, exempt, Server::Source),
-            Err(Counter::ExemptSource),
-            "the reply"
-        );
+        assert_eq!(crossing(exempt, EXTERNAL, Server::Destination), Err(Counter::ExemptSource));
+        assert_eq!(crossing(EXTERNAL, exempt, Server::Source), Err(Counter::ExemptSource), "the reply");
         assert_eq!(
             crossing(EXTERNAL, exempt, Server::Destination),
             Ok(Side::Remote),
@@ -158,14 +151,8 @@ mod tests {
     #[test]
     fn an_exempt_destination_is_exempt_as_server_only() {
         let exempt = PrefixFlags::EXEMPT_DESTINATION;
-        assert_eq!(
-            crossing(INTERNAL, exempt, Server::Destination),
-            Err(Counter::ExemptDestination)
-        );
-        assert_eq!(
-            crossing(exempt, INTERNAL, Server::Source),
-            Err(Counter::ExemptDestination)
-        );
+        assert_eq!(crossing(INTERNAL, exempt, Server::Destination), Err(Counter::ExemptDestination));
+        assert_eq!(crossing(exempt, INTERNAL, Server::Source), Err(Counter::ExemptDestination));
         assert_eq!(crossing(exempt, INTERNAL, Server::Destination), Ok(Side::Remote));
     }
 
@@ -185,15 +172,9 @@ mod tests {
 
     #[test]
     fn ordinary_addresses_embed_nothing() {
-        for address in [
-            "::",
-            "::1",
-            "::8.8.4.4",
-            "64:ff9b:1::808:404",
-            "2001:db8::1",
-            "2001:4860::8844",
-            "fd00::1",
-        ] {
+        for address in
+            ["::", "::1", "::8.8.4.4", "64:ff9b:1::808:404", "2001:db8::1", "2001:4860::8844", "fd00::1"]
+        {
             assert_eq!(embedded(address), None, "{address}");
         }
     }

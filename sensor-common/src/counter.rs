@@ -47,8 +47,12 @@ counters! {
     ShortFrame = "short_frame",
     /// IPv4 and IPv6 fragments after the first, which carry no ports.
     Fragment = "fragment",
+    /// First fragments too short for their transport header, and fragments that would overwrite it (RFC 1858).
+    EvasiveFragment = "evasive_fragment",
     /// IPv6 packets with more extension headers than are walked.
     LongExtensionChain = "long_extension_chain",
+    /// Frames of a link layer that is not looked into (MPLS).
+    UnknownLink = "unknown_link",
     /// Records handed to the ring.
     RecordsSent = "records_sent",
     /// New-flow records that found the ring full (the sweep finds those flows).
@@ -85,16 +89,14 @@ impl Counter {
     pub const UNJUDGED: &'static [Counter] = &[
         Counter::ShortFrame,
         Counter::Fragment,
+        Counter::EvasiveFragment,
         Counter::LongExtensionChain,
+        Counter::UnknownLink,
     ];
 
     /// Records that the ring did not take.
-    pub const LOST_RECORDS: &'static [Counter] = &[
-        Counter::LostOpened,
-        Counter::LostRose,
-        Counter::LostClosed,
-        Counter::LostSettled,
-    ];
+    pub const LOST_RECORDS: &'static [Counter] =
+        &[Counter::LostOpened, Counter::LostRose, Counter::LostClosed, Counter::LostSettled];
 }
 
 #[cfg(test)]
@@ -109,9 +111,12 @@ mod tests {
     }
 
     #[test]
-    fn no_counter_is_both_an_outcome_and_outside_the_sum() {
-        for counter in Counter::UNJUDGED.iter().chain(Counter::LOST_RECORDS) {
-            assert!(!Counter::OUTCOMES.contains(counter), "{}", counter.name());
+    fn every_counter_has_its_place() {
+        let elsewhere = [Counter::Seen, Counter::RecordsSent, Counter::LostPackets, Counter::Evicted];
+        for counter in Counter::ALL {
+            let lists = [Counter::OUTCOMES, Counter::UNJUDGED, Counter::LOST_RECORDS, &elsewhere];
+            let places = lists.iter().filter(|list| list.contains(counter)).count();
+            assert_eq!(places, 1, "{}", counter.name());
         }
     }
 }

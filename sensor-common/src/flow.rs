@@ -135,9 +135,7 @@ impl Slot {
         if !self.holds(key) || now.wrapping_sub(self.line.last) > idle_ticks {
             return Tenancy::Other;
         }
-        // A new handshake on the ports of a conversation that ended is a new one; a SYN sent again after a refusal, as
-        // Windows does, is not.
-        if is_opening(packet.tcp_flags) && self.line.is_over() && self.line.was_connected() {
+        if self.line.begins_anew(packet) {
             return Tenancy::Other;
         }
         Tenancy::Own
@@ -149,11 +147,7 @@ impl Slot {
         let generation = self.line.generation.wrapping_add(2);
         // Odd while the tenant changes, for a reader that copies the slot meanwhile.
         self.line.generation = generation | 1;
-        let mut first = if matches!(packet.side, Side::Local) {
-            mark::FIRST_FROM_LOCAL
-        } else {
-            0
-        };
+        let mut first = if matches!(packet.side, Side::Local) { mark::FIRST_FROM_LOCAL } else { 0 };
         if is_opening(packet.tcp_flags) {
             first |= mark::OPENED_BY_SYN;
         }
@@ -209,11 +203,7 @@ impl FlowLine {
         self.payload[side] = self.payload[side].wrapping_add(packet.payload);
         self.last = now;
 
-        Change {
-            rose,
-            closed: !was_over && self.is_over(),
-            full: self.bytes[side] >= SETTLE_AT,
-        }
+        Change { rose, closed: !was_over && self.is_over(), full: self.bytes[side] >= SETTLE_AT }
     }
 
     /// Whether the conversation ended: a reset, or a FIN from both sides. Never for UDP.
@@ -224,16 +214,28 @@ impl FlowLine {
         self.transport != UDP && ((local | remote) & tcp::RST != 0 || local & remote & tcp::FIN != 0)
     }
 
-    /// Whether both sides acknowledged something: there was a connection.
+    /// Whether `packet` can only belong to a later conversation on the same ports. Told from what its own sender did before,
+    /// because the other direction may be on another CPU: a client that has acknowledged sends no SYN again, and a server
+    /// that has sent data, or ended, no SYN-ACK. A SYN sent again after a refusal, as Windows does, is the same attempt.
     #[inline(always)]
-    #[must_use]
-    pub const fn was_connected(&self) -> bool {
-        self.tcp_flags[0] & self.tcp_flags[1] & tcp::ACK != 0
+    const fn begins_anew(&self, packet: &Packet) -> bool {
+        if packet.tcp_flags & tcp::SYN == 0 {
+            return false;
+        }
+        let side = packet.side as usize & 1;
+        let before = self.tcp_flags[side];
+        if packet.tcp_flags & tcp::ACK == 0 {
+            before & tcp::ACK != 0
+        } else {
+            before & (tcp::FIN | tcp::RST) != 0 || self.payload[side] != 0
+        }
     }
 
-    /// Starts the counts anew after they were settled; the flow and its evidence stay.
+    /// Starts the counts anew after they were settled; the flow and its evidence stay. A generation ends when it is
+    /// settled, so this is another one.
     #[inline(always)]
     pub const fn clear_counts(&mut self) {
+        self.generation = self.generation.wrapping_add(2);
         self.packets = [0; 2];
         self.bytes = [0; 2];
         self.payload = [0; 2];
@@ -256,11 +258,7 @@ const fn is_opening(flags: u8) -> bool {
 /// The flags worth keeping. A reset's ACK says nothing of a connection, so that only RST is kept of it.
 #[inline(always)]
 const fn lasting(flags: u8) -> u8 {
-    if flags & tcp::RST != 0 {
-        tcp::RST
-    } else {
-        flags & (tcp::SYN | tcp::ACK | tcp::FIN)
-    }
+    if flags & tcp::RST != 0 { tcp::RST } else { flags & (tcp::SYN | tcp::ACK | tcp::FIN) }
 }
 
 #[cfg(test)]
@@ -279,15 +277,7 @@ mod tests {
     };
 
     fn packet(side: Side, tcp_flags: u8, payload: u32) -> Packet {
-        Packet {
-            side,
-            tcp_flags,
-            marks: 0,
-            bytes: 40 + payload,
-            payload,
-            vlan: 0,
-            cpu: 0,
-        }
+        Packet { side, tcp_flags, marks: 0, bytes: 40 + payload, payload, vlan: 0, cpu: 0 }
     }
 
     fn opened() -> Slot {
@@ -313,24 +303,12 @@ mod tests {
         let slot = opened();
         let others = [
             FlowKey { family: 6, ..KEY },
-            FlowKey {
-                transport: UDP,
-                ..KEY
-            },
+            FlowKey { transport: UDP, ..KEY },
             FlowKey { ifindex: 4, ..KEY },
-            FlowKey {
-                local: [0, 0, 0, 1],
-                ..KEY
-            },
-            FlowKey {
-                remote: [0, 0, 0, 1],
-                ..KEY
-            },
+            FlowKey { local: [0, 0, 0, 1], ..KEY },
+            FlowKey { remote: [0, 0, 0, 1], ..KEY },
             FlowKey { local_port: 1, ..KEY },
-            FlowKey {
-                remote_port: 1,
-                ..KEY
-            },
+            FlowKey { remote_port: 1, ..KEY },
         ];
         for other in others {
             assert!(!slot.holds(&other), "{other:?}");
@@ -339,12 +317,7 @@ mod tests {
 
     #[test]
     fn ipv6_flows_that_differ_only_in_their_upper_bits_are_told_apart() {
-        let key = FlowKey {
-            family: 6,
-            local: [1, 2, 3, 4],
-            remote: [5, 6, 7, 8],
-            ..KEY
-        };
+        let key = FlowKey { family: 6, local: [1, 2, 3, 4], remote: [5, 6, 7, 8], ..KEY };
         let mut slot = Slot::default();
         slot.open(&key, &packet(Side::Local, tcp::SYN, 0), 1);
         assert!(slot.holds(&key));
@@ -366,10 +339,7 @@ mod tests {
             "a retransmission is no news"
         );
         assert!(rose(&mut slot, packet(Side::Local, tcp::ACK, 0)));
-        assert!(
-            rose(&mut slot, packet(Side::Local, tcp::ACK, 100)),
-            "first payload"
-        );
+        assert!(rose(&mut slot, packet(Side::Local, tcp::ACK, 100)), "first payload");
         assert!(!rose(&mut slot, packet(Side::Local, tcp::ACK, 100)));
         assert_eq!(slot.line.packets, [4, 2]);
         assert_eq!(slot.line.payload, [200, 0]);
@@ -386,47 +356,35 @@ mod tests {
     #[test]
     fn closed_is_told_once_and_needs_both_fins() {
         let mut slot = opened();
-        assert!(
-            !slot
-                .line
-                .add(&packet(Side::Local, tcp::FIN | tcp::ACK, 0), 1)
-                .closed
-        );
-        assert!(
-            slot.line
-                .add(&packet(Side::Remote, tcp::FIN | tcp::ACK, 0), 1)
-                .closed
-        );
+        assert!(!slot.line.add(&packet(Side::Local, tcp::FIN | tcp::ACK, 0), 1).closed);
+        assert!(slot.line.add(&packet(Side::Remote, tcp::FIN | tcp::ACK, 0), 1).closed);
         assert!(!slot.line.add(&packet(Side::Local, tcp::ACK, 0), 1).closed);
     }
 
     #[test]
-    fn a_syn_reopens_a_connection_that_ended_and_not_a_refused_attempt() {
+    fn a_syn_begins_anew_after_an_acknowledgment_and_not_after_a_refusal() {
         let mut slot = opened();
         let syn = packet(Side::Local, tcp::SYN, 0);
-        assert_eq!(
-            slot.tenancy(&KEY, &syn, 101, 1_000),
-            Tenancy::Own,
-            "a retransmitted SYN"
-        );
+        assert_eq!(slot.tenancy(&KEY, &syn, 101, 1_000), Tenancy::Own, "a retransmitted SYN");
         let mut refused = slot;
-        let _ = refused
-            .line
-            .add(&packet(Side::Remote, tcp::RST | tcp::ACK, 0), 101);
-        assert_eq!(
-            refused.tenancy(&KEY, &syn, 102, 1_000),
-            Tenancy::Own,
-            "tried again after a refusal"
-        );
-        let _ = slot.line.add(&packet(Side::Remote, tcp::SYN | tcp::ACK, 0), 101);
+        let _ = refused.line.add(&packet(Side::Remote, tcp::RST | tcp::ACK, 0), 101);
+        assert_eq!(refused.tenancy(&KEY, &syn, 102, 1_000), Tenancy::Own, "tried again after a refusal");
         let _ = slot.line.add(&packet(Side::Local, tcp::ACK, 0), 101);
-        let _ = slot.line.add(&packet(Side::Remote, tcp::RST, 0), 102);
-        assert_eq!(
-            slot.tenancy(&KEY, &packet(Side::Local, tcp::ACK, 0), 102, 1_000),
-            Tenancy::Own,
-            "a late packet"
-        );
+        assert_eq!(slot.tenancy(&KEY, &packet(Side::Local, tcp::ACK, 0), 102, 1_000), Tenancy::Own);
         assert_eq!(slot.tenancy(&KEY, &syn, 102, 1_000), Tenancy::Other);
+    }
+
+    #[test]
+    fn a_syn_ack_begins_anew_after_the_servers_end_or_data_and_not_when_it_is_sent_again() {
+        let syn_ack = packet(Side::Remote, tcp::SYN | tcp::ACK, 0);
+        let mut slot = Slot::default();
+        slot.open(&KEY, &syn_ack, 100);
+        assert_eq!(slot.tenancy(&KEY, &syn_ack, 101, 1_000), Tenancy::Own, "sent again");
+        let mut talking = slot;
+        let _ = talking.line.add(&packet(Side::Remote, tcp::ACK, 100), 101);
+        assert_eq!(talking.tenancy(&KEY, &syn_ack, 102, 1_000), Tenancy::Other);
+        let _ = slot.line.add(&packet(Side::Remote, tcp::FIN | tcp::ACK, 0), 101);
+        assert_eq!(slot.tenancy(&KEY, &syn_ack, 102, 1_000), Tenancy::Other);
     }
 
     #[test]
@@ -451,21 +409,12 @@ mod tests {
 
     #[test]
     fn the_hash_spreads_flows_and_depends_on_the_seed() {
-        let settings = Settings {
-            slots_per_cpu: 1024,
-            ..Settings::DEFAULT
-        };
-        let reseeded = Settings {
-            seed: [1, 2],
-            ..settings
-        };
+        let settings = Settings { slots_per_cpu: 1024, ..Settings::DEFAULT };
+        let reseeded = Settings { seed: [1, 2], ..settings };
         let mut used = std::collections::HashSet::new();
         let mut moved = 0;
         for port in 0..1024u16 {
-            let key = FlowKey {
-                local_port: port.to_be(),
-                ..KEY
-            };
+            let key = FlowKey { local_port: port.to_be(), ..KEY };
             let index = key.slot_index(&settings);
             assert!(index < 1024);
             moved += usize::from(index != key.slot_index(&reseeded));

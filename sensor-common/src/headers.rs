@@ -1,4 +1,4 @@
-//! From the first byte of a frame to its ports: Ethernet, VLAN, IPv4, IPv6.
+//! From the first byte of a frame to its ports: Ethernet, VLAN, PPPoE, IPv4, IPv6, and one level of tunnel.
 //!
 //! Takes a byte source, gives offsets and the two ports; addresses are read later and only for packets whose port
 //! is watched. Never allocates, never loops without a bound.
@@ -8,6 +8,7 @@ use zerocopy::FromBytes;
 use crate::{
     bytes::Bytes,
     slot::{TCP, UDP},
+    tunnel,
 };
 
 /// IPv6 extension headers walked before giving up (RFC 8200 4.1 names seven that a packet should hold at most once).
@@ -21,14 +22,28 @@ pub const VLAN_PRESENT: u16 = 1 << 15;
 
 const ETHERNET_LEN: usize = 14;
 const VLAN_TAG_LEN: usize = 4;
+const PPPOE_LEN: usize = 8;
 const IPV4_MIN_LEN: usize = 20;
 const IPV6_LEN: usize = 40;
+const TCP_MIN_LEN: usize = 20;
 
-const ETHERTYPE_IPV4: u16 = 0x0800u16.to_be();
-const ETHERTYPE_IPV6: u16 = 0x86DDu16.to_be();
+pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800u16.to_be();
+pub(crate) const ETHERTYPE_IPV6: u16 = 0x86DDu16.to_be();
 const ETHERTYPE_VLAN: u16 = 0x8100u16.to_be();
 const ETHERTYPE_QINQ: u16 = 0x88A8u16.to_be();
 const ETHERTYPE_QINQ_OLD: u16 = 0x9100u16.to_be();
+const ETHERTYPE_PPPOE: u16 = 0x8864u16.to_be();
+const ETHERTYPE_MPLS: u16 = 0x8847u16.to_be();
+const ETHERTYPE_MPLS_UPSTREAM: u16 = 0x8848u16.to_be();
+const PPP_IPV4: u16 = 0x0021u16.to_be();
+const PPP_IPV6: u16 = 0x0057u16.to_be();
+
+/// More-fragments bit and fragment offset of IPv4 (RFC 791 3.1).
+const IPV4_FRAGMENT: u16 = 0x3FFFu16.to_be();
+const IPV4_OFFSET: u16 = 0x1FFFu16.to_be();
+
+/// Bytes of a transport header that a first fragment must hold for its ports and, with TCP, its flags to be there.
+const TRANSPORT_MIN: usize = 16;
 
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
@@ -46,31 +61,72 @@ pub enum NoPorts {
     Short,
     /// A fragment after the first.
     LaterFragment,
+    /// A first fragment too short for its transport header, or one that would overwrite it (RFC 1858): no sender does so
+    /// but to evade.
+    EvasiveFragment,
     /// More than [`MAX_EXTENSION_HEADERS`].
     LongExtensionChain,
+    /// A link layer that is not looked into: MPLS.
+    UnknownLink,
+}
+
+/// An IP packet up to its transport header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// 4 or 6.
+    pub family: u8,
+    /// IP protocol of what follows.
+    pub protocol: u8,
+    /// The packet is a first fragment.
+    pub first_fragment: bool,
+    /// Offset of the IP header, bytes from the start of the frame.
+    pub at: usize,
+    /// Offset of the transport header.
+    pub transport_at: usize,
+    /// Length of the IP packet by its own header; 0 where the header does not say (IPv6 jumbograms, BIG TCP).
+    pub len: u32,
 }
 
 /// A TCP or UDP packet up to its ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Ports {
+    /// Offset of the IP header, bytes from the start of the frame.
+    pub network: u32,
+    /// Offset of the transport header.
+    pub transport_at: u32,
+    /// Length of the IP packet by its own header; 0 where the header does not say (IPv6 jumbograms, BIG TCP).
+    pub ip_len: u32,
+    /// Source port, wire order.
+    pub source: u16,
+    /// Destination port, wire order.
+    pub destination: u16,
+    /// Outer VLAN identifier with [`VLAN_PRESENT`], or 0.
+    pub vlan: u16,
     /// 4 or 6.
     pub family: u8,
     /// [`TCP`] or [`UDP`].
     pub transport: u8,
     /// The packet is a first fragment.
     pub first_fragment: bool,
-    /// Outer VLAN identifier with [`VLAN_PRESENT`], or 0.
-    pub vlan: u16,
-    /// Offset of the IP header, bytes from the start of the frame.
-    pub network: usize,
-    /// Offset of the transport header.
-    pub transport_at: usize,
-    /// Source port, wire order.
-    pub source: u16,
-    /// Destination port, wire order.
-    pub destination: u16,
-    /// Length of the IP packet by its own header; 0 where the header does not say (IPv6 jumbograms, BIG TCP).
-    pub ip_len: u32,
+    /// The packet came out of a tunnel.
+    pub tunnelled: bool,
+}
+
+impl Ports {
+    /// Offset of the IP header. The mask changes nothing: it is there for the verifier.
+    #[inline(always)]
+    #[must_use]
+    pub const fn network_at(&self) -> usize {
+        (self.network & 0x7FFF) as usize
+    }
+
+    /// Offset of the transport header, likewise.
+    #[inline(always)]
+    #[must_use]
+    pub const fn segment_at(&self) -> usize {
+        (self.transport_at & 0x7FFF) as usize
+    }
 }
 
 #[derive(Clone, Copy, FromBytes)]
@@ -103,16 +159,58 @@ struct ExtensionHeader {
     fragment: u16,
 }
 
-/// Walks `frame` (Ethernet first) to its ports. `vlan` is the tag that the driver already took off, in the form of
-/// [`Ports::vlan`], or 0.
+/// Walks `frame` (Ethernet first) to its ports, through one tunnel if `tunnels` says so. `vlan` is the tag that the driver
+/// already took off, in the form of [`Ports::vlan`], or 0.
 ///
 /// # Errors
 /// [`NoPorts`] says why there is no port to test.
 #[inline(always)]
-pub fn ports<B: Bytes + ?Sized>(frame: &B, vlan: u16) -> Result<Ports, NoPorts> {
-    let mut vlan = vlan;
-    let mut at = ETHERNET_LEN;
-    let mut ethertype: u16 = frame.load(12).ok_or(NoPorts::Short)?;
+pub fn ports<B: Bytes + ?Sized>(frame: &B, vlan: u16, tunnels: bool) -> Result<Ports, NoPorts> {
+    let (ethertype, at, vlan) = link(frame, 0, vlan)?;
+    let mut packet = network(frame, ethertype, at)?;
+    let mut tunnelled = false;
+    if tunnels && let Some((ethertype, at)) = tunnel::inside(frame, &packet)? {
+        packet = network(frame, ethertype, at)?;
+        tunnelled = true;
+    }
+    if packet.protocol != TCP && packet.protocol != UDP {
+        return Err(NoPorts::Foreign);
+    }
+    let [source, destination]: [u16; 2] = frame.load(packet.transport_at).ok_or(NoPorts::Short)?;
+    Ok(Ports {
+        family: packet.family,
+        transport: packet.protocol,
+        first_fragment: packet.first_fragment,
+        tunnelled,
+        vlan,
+        network: packet.at as u32,
+        transport_at: packet.transport_at as u32,
+        source,
+        destination,
+        ip_len: packet.len,
+    })
+}
+
+/// Walks the link layer from an Ethernet header at `at`: (ethertype of IP, offset of IP, outer VLAN).
+#[inline(always)]
+pub(crate) fn link<B: Bytes + ?Sized>(frame: &B, at: usize, vlan: u16) -> Result<(u16, usize, u16), NoPorts> {
+    let ethertype: u16 = frame.load(at + 12).ok_or(NoPorts::Short)?;
+    let at = at + ETHERNET_LEN;
+    if ethertype == ETHERTYPE_IPV4 || ethertype == ETHERTYPE_IPV6 {
+        return Ok((ethertype, at, vlan));
+    }
+    deeper_link(frame, ethertype, at, vlan)
+}
+
+/// What stands between Ethernet and IP, where something does.
+#[inline(always)]
+fn deeper_link<B: Bytes + ?Sized>(
+    frame: &B,
+    ethertype: u16,
+    at: usize,
+    vlan: u16,
+) -> Result<(u16, usize, u16), NoPorts> {
+    let (mut ethertype, mut at, mut vlan) = (ethertype, at, vlan);
     for _ in 0..MAX_VLAN_TAGS {
         if ethertype != ETHERTYPE_VLAN && ethertype != ETHERTYPE_QINQ && ethertype != ETHERTYPE_QINQ_OLD {
             break;
@@ -125,108 +223,117 @@ pub fn ports<B: Bytes + ?Sized>(frame: &B, vlan: u16) -> Result<Ports, NoPorts> 
         at += VLAN_TAG_LEN;
     }
     match ethertype {
-        ETHERTYPE_IPV4 => ipv4(frame, at, vlan),
-        ETHERTYPE_IPV6 => ipv6(frame, at, vlan),
+        ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => Ok((ethertype, frame.forget(at), vlan)),
+        ETHERTYPE_PPPOE => {
+            // RFC 2516 4: version, type, code, session and length are six bytes; then the PPP protocol.
+            let protocol: u16 = frame.load(at + 6).ok_or(NoPorts::Short)?;
+            match protocol {
+                PPP_IPV4 => Ok((ETHERTYPE_IPV4, frame.forget(at + PPPOE_LEN), vlan)),
+                PPP_IPV6 => Ok((ETHERTYPE_IPV6, frame.forget(at + PPPOE_LEN), vlan)),
+                _ => Err(NoPorts::Foreign),
+            }
+        }
+        ETHERTYPE_MPLS | ETHERTYPE_MPLS_UPSTREAM => Err(NoPorts::UnknownLink),
         _ => Err(NoPorts::Foreign),
     }
 }
 
+/// Walks the IP packet at `at` to its transport header.
+#[inline(always)]
+pub(crate) fn network<B: Bytes + ?Sized>(frame: &B, ethertype: u16, at: usize) -> Result<Network, NoPorts> {
+    if ethertype == ETHERTYPE_IPV4 { ipv4(frame, at) } else { ipv6(frame, at) }
+}
+
 /// RFC 791 3.1.
 #[inline(always)]
-fn ipv4<B: Bytes + ?Sized>(frame: &B, network: usize, vlan: u16) -> Result<Ports, NoPorts> {
-    let header: Ipv4Header = frame.load(network).ok_or(NoPorts::Short)?;
+fn ipv4<B: Bytes + ?Sized>(frame: &B, at: usize) -> Result<Network, NoPorts> {
+    let header: Ipv4Header = frame.load(at).ok_or(NoPorts::Short)?;
     let header_len = usize::from(header.version_ihl & 0x0F) * 4;
     if header.version_ihl >> 4 != 4 || header_len < IPV4_MIN_LEN {
         return Err(NoPorts::Foreign);
     }
-    if header.protocol != TCP && header.protocol != UDP {
-        return Err(NoPorts::Foreign);
+    let len = u32::from(u16::from_be(header.total_len));
+    let mut first_fragment = false;
+    if header.fragment & IPV4_FRAGMENT != 0 {
+        if header.protocol != TCP && header.protocol != UDP {
+            return Err(NoPorts::Foreign);
+        }
+        match u16::from_be(header.fragment & IPV4_OFFSET) {
+            0 if header.protocol == TCP && (len as usize) < header_len + TRANSPORT_MIN => {
+                return Err(NoPorts::EvasiveFragment);
+            }
+            0 => first_fragment = true,
+            1 if header.protocol == TCP => return Err(NoPorts::EvasiveFragment),
+            _ => return Err(NoPorts::LaterFragment),
+        }
     }
-    let fragment = u16::from_be(header.fragment);
-    if fragment & 0x1FFF != 0 {
-        return Err(NoPorts::LaterFragment);
-    }
-    let transport_at = network + header_len;
-    let [source, destination]: [u16; 2] = frame.load(transport_at).ok_or(NoPorts::Short)?;
-    Ok(Ports {
+    Ok(Network {
         family: 4,
-        transport: header.protocol,
-        first_fragment: fragment & 0x2000 != 0,
-        vlan,
-        network,
-        transport_at,
-        source,
-        destination,
-        ip_len: u32::from(u16::from_be(header.total_len)),
+        protocol: header.protocol,
+        first_fragment,
+        at,
+        transport_at: at + header_len,
+        len,
     })
 }
 
 /// RFC 8200 3 and 4.
 #[inline(always)]
-fn ipv6<B: Bytes + ?Sized>(frame: &B, network: usize, vlan: u16) -> Result<Ports, NoPorts> {
-    let header: Ipv6Header = frame.load(network).ok_or(NoPorts::Short)?;
+fn ipv6<B: Bytes + ?Sized>(frame: &B, at: usize) -> Result<Network, NoPorts> {
+    let header: Ipv6Header = frame.load(at).ok_or(NoPorts::Short)?;
     if header.version >> 4 != 6 {
         return Err(NoPorts::Foreign);
     }
-    let mut next = header.next;
-    let mut transport_at = network + IPV6_LEN;
-    let mut first_fragment = false;
-    if next != TCP && next != UDP {
-        (next, transport_at, first_fragment) = extensions(frame, next, transport_at)?;
-    }
-    let [source, destination]: [u16; 2] = frame.load(transport_at).ok_or(NoPorts::Short)?;
     let payload_len = u32::from(u16::from_be(header.payload_len));
-    Ok(Ports {
+    let len = if payload_len == 0 { 0 } else { payload_len + IPV6_LEN as u32 };
+    let packet = Network {
         family: 6,
-        transport: next,
-        first_fragment,
-        vlan,
-        network,
-        transport_at,
-        source,
-        destination,
-        ip_len: if payload_len == 0 {
-            0
-        } else {
-            payload_len + IPV6_LEN as u32
-        },
-    })
+        protocol: header.next,
+        first_fragment: false,
+        at,
+        transport_at: at + IPV6_LEN,
+        len,
+    };
+    if header.next == TCP || header.next == UDP { Ok(packet) } else { extensions(frame, packet) }
 }
 
-/// Walks the extension headers to TCP or UDP: (transport, its offset, whether a first fragment).
+/// Walks the extension headers of `packet`.
 #[inline(always)]
-fn extensions<B: Bytes + ?Sized>(frame: &B, next: u8, at: usize) -> Result<(u8, usize, bool), NoPorts> {
-    let (mut next, mut at, mut first_fragment) = (next, at, false);
+fn extensions<B: Bytes + ?Sized>(frame: &B, packet: Network) -> Result<Network, NoPorts> {
+    let mut packet = packet;
     for _ in 0..MAX_EXTENSION_HEADERS {
-        let units = match next {
-            TCP | UDP => return Ok((next, at, first_fragment)),
-            HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS | MOBILITY | FRAGMENT | AUTHENTICATION => next,
-            _ => return Err(NoPorts::Foreign),
-        };
-        let header: ExtensionHeader = frame.load(at).ok_or(NoPorts::Short)?;
-        let len = match units {
+        if !is_extension(packet.protocol) {
+            return Ok(packet);
+        }
+        let header: ExtensionHeader = frame.load(packet.transport_at).ok_or(NoPorts::Short)?;
+        let len = match packet.protocol {
             FRAGMENT => {
                 let fragment = u16::from_be(header.fragment);
-                if fragment & 0xFFF8 != 0 {
+                if fragment >> 3 != 0 {
                     return Err(NoPorts::LaterFragment);
                 }
-                first_fragment |= fragment & 1 != 0;
+                if fragment & 1 != 0 {
+                    let end = packet.transport_at + 8 - packet.at + TRANSPORT_MIN;
+                    if header.next == TCP && (packet.len as usize) < end {
+                        return Err(NoPorts::EvasiveFragment);
+                    }
+                    packet.first_fragment = true;
+                }
                 8
             }
             // RFC 4302 2.2 counts in 4-byte units, minus two.
             AUTHENTICATION => (usize::from(header.len) + 2) * 4,
             _ => (usize::from(header.len) + 1) * 8,
         };
-        next = header.next;
-        at += len;
+        packet.protocol = header.next;
+        packet.transport_at = frame.forget(packet.transport_at + len);
     }
-    match next {
-        TCP | UDP => Ok((next, at, first_fragment)),
-        HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS | MOBILITY | FRAGMENT | AUTHENTICATION => {
-            Err(NoPorts::LongExtensionChain)
-        }
-        _ => Err(NoPorts::Foreign),
-    }
+    if is_extension(packet.protocol) { Err(NoPorts::LongExtensionChain) } else { Ok(packet) }
+}
+
+#[inline(always)]
+const fn is_extension(protocol: u8) -> bool {
+    matches!(protocol, HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS | MOBILITY | FRAGMENT | AUTHENTICATION)
 }
 
 /// An address as it stands on the wire, four 32-bit words; an IPv4 address is the last word, the others are zero.
@@ -236,10 +343,10 @@ pub type Address = [u32; 4];
 #[inline(always)]
 pub fn addresses<B: Bytes + ?Sized>(frame: &B, ports: &Ports) -> Option<(Address, Address)> {
     if ports.family == 4 {
-        let [source, destination]: [u32; 2] = frame.load(ports.network + 12)?;
+        let [source, destination]: [u32; 2] = frame.load(ports.network_at() + 12)?;
         Some(([0, 0, 0, source], [0, 0, 0, destination]))
     } else {
-        let both: [Address; 2] = frame.load(ports.network + 8)?;
+        let both: [Address; 2] = frame.load(ports.network_at() + 8)?;
         Some((both[0], both[1]))
     }
 }
@@ -266,18 +373,15 @@ struct TcpTail {
 #[inline(always)]
 pub fn segment<B: Bytes + ?Sized>(frame: &B, ports: &Ports, ip_len: u32) -> Option<Segment> {
     let (tcp_flags, header_len) = if ports.transport == TCP {
-        let tail: TcpTail = frame.load(ports.transport_at + 12)?;
-        (tail.flags, usize::from(tail.offset >> 4) * 4)
+        let tail: TcpTail = frame.load(ports.segment_at() + 12)?;
+        // RFC 9293 3.1: five words at least; a header that says less is five words long all the same.
+        (tail.flags, (usize::from(tail.offset >> 4) * 4).max(TCP_MIN_LEN))
     } else {
         // RFC 768: eight bytes. The length field must be there.
-        let _: u16 = frame.load(ports.transport_at + 4)?;
+        let _: u16 = frame.load(ports.segment_at() + 4)?;
         (0, 8)
     };
-    let payload_at = ports.transport_at + header_len;
-    let before = (payload_at - ports.network) as u32;
-    Some(Segment {
-        tcp_flags,
-        payload_at,
-        payload_len: ip_len.saturating_sub(before),
-    })
+    let payload_at = ports.segment_at() + header_len;
+    let before = (payload_at - ports.network_at()) as u32;
+    Some(Segment { tcp_flags, payload_at, payload_len: ip_len.saturating_sub(before) })
 }

@@ -2,10 +2,10 @@
 //!
 //! Two halves, both `no_std` and free of pointers and clocks:
 //!
-//! * the ABI: [`slot`] (flow slots and the records made of them), [`counter`], [`settings`], [`prefix`];
-//! * the packet path as pure code: [`bytes`] → [`headers`] → [`service`](settings::Services) → [`classify`] →
-//!   [`flow`] → [`path`], generic over where bytes, prefixes, slots and records live, so that the same lines run
-//!   in the kernel and on the host.
+//! * the ABI: [`slot`] (flow slots and the records made of them), [`counter`], [`settings`], [`prefix`], [`topbits`];
+//! * the packet path as pure code: [`bytes`] → [`headers`] → [`service`](settings::Services) or [`smb`] → [`classify`] →
+//!   [`flow`], put together in [`path`], generic over where bytes, prefixes, slots and records live, so that the same
+//!   lines run in the kernel and on the host.
 #![cfg_attr(not(test), no_std)]
 
 pub mod bytes;
@@ -17,3 +17,6 @@ pub mod path;
 pub mod prefix;
 pub mod settings;
 pub mod slot;
+pub mod smb;
+pub mod topbits;
+pub(crate) mod tunnel;

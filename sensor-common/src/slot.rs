@@ -95,6 +95,12 @@ pub mod mark {
     pub const FRAGMENTED: u16 = 1 << 6;
     /// The flow's first packet was a SYN: its sender is the client whatever the ports say.
     pub const OPENED_BY_SYN: u16 = 1 << 7;
+    /// The flow came out of a tunnel.
+    pub const TUNNELLED: u16 = 1 << 8;
+    /// SMB was recognised on a port that is not watched, and the internal side is the server.
+    pub const SERVER_IS_LOCAL: u16 = 1 << 9;
+    /// SMB was recognised on a port that is not watched, and the external side is the server.
+    pub const SERVER_IS_REMOTE: u16 = 1 << 10;
     /// Every hook bit.
     pub const HOOKS: u16 = HOOK_XDP_INGRESS | HOOK_TC_INGRESS | HOOK_TC_EGRESS;
 }
@@ -196,12 +202,7 @@ mod tests {
 
     #[test]
     fn kinds_survive_the_wire_and_unknown_ones_do_not() {
-        for kind in [
-            RecordKind::Opened,
-            RecordKind::Rose,
-            RecordKind::Closed,
-            RecordKind::Settled,
-        ] {
+        for kind in [RecordKind::Opened, RecordKind::Rose, RecordKind::Closed, RecordKind::Settled] {
             assert_eq!(RecordKind::from_wire(kind as u8), Some(kind));
         }
         assert_eq!(RecordKind::from_wire(0), None);

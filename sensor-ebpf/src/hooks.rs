@@ -7,36 +7,41 @@ use aya_ebpf::{
 };
 use aya_log_ebpf::debug;
 use sensor_common::{
+    bytes::Bytes,
     headers::VLAN_PRESENT,
-    path::{Arrival, Environment as _, Verdict, watch},
+    path::{Arrival, Environment as _, Verdict, count_unjudged, watch},
     slot::Hook,
 };
 
 use crate::{
-    frame::{Linear, SocketBuffer},
+    frame::{Linear, Scattered, SocketBuffer},
     kernel::Kernel,
 };
 
 /// Frames coming in, before the stack sees them.
 #[xdp]
 pub(crate) fn smb_xdp_in(context: XdpContext) -> u32 {
-    let (start, end) = (context.data(), context.data_end());
-    let arrival = Arrival {
-        hook: Hook::XdpIngress,
-        // SAFETY: the context is valid for the length of the call.
-        ifindex: unsafe { (*context.ctx).ingress_ifindex },
-        frame_len: (end - start) as u32,
-        vlan: 0,
-    };
-    let verdict = watch(&mut Kernel, &Linear::new(start, end), arrival);
+    express_data_path(&context, &Linear::new(context.data(), context.data_end()))
+}
+
+/// The same where a frame may be scattered over several buffers (MTU above a page; Linux 5.18).
+#[xdp(frags)]
+pub(crate) fn smb_xdp_frags(context: XdpContext) -> u32 {
+    express_data_path(&context, &Scattered::new(&context))
+}
+
+#[inline(always)]
+fn express_data_path<B: Bytes>(context: &XdpContext, frame: &B) -> u32 {
+    // Of a scattered frame this is the first buffer: enough to tell that it holds a message, and its IP header says the
+    // rest.
+    let frame_len = (context.data_end() - context.data()) as u32;
+    // SAFETY: the context is valid for the length of the call.
+    let ifindex = unsafe { (*context.ctx).ingress_ifindex };
+    let arrival = Arrival { hook: Hook::XdpIngress, ifindex, frame_len, vlan: 0 };
+    let verdict = watch(&mut Kernel, frame, arrival);
+    count_unjudged(&mut Kernel, verdict);
     if verdict != Verdict::Foreign {
-        debug!(
-            &context,
-            "xdp in: ifindex {} length {} kept {}",
-            arrival.ifindex,
-            arrival.frame_len,
-            kept(verdict)
-        );
+        debug!(context, "xdp in: ifindex {} length {} kept {}", ifindex, frame_len, kept(verdict));
     }
     xdp_action::XDP_PASS
 }
@@ -53,6 +58,9 @@ pub(crate) fn smb_tc_out(context: TcContext) -> i32 {
     socket_buffer(&context, Hook::TcEgress)
 }
 
+/// Bytes of a socket buffer that are to be in its linear part: Ethernet, two tags, IPv6 and TCP with all options.
+const HEADERS: u32 = 14 + 8 + 40 + 60;
+
 /// Attached to nothing: the agent runs it by hand to read the clock that slots are stamped with.
 #[xdp]
 pub(crate) fn smb_clock(_context: XdpContext) -> u32 {
@@ -63,18 +71,15 @@ pub(crate) fn smb_clock(_context: XdpContext) -> u32 {
 fn socket_buffer(context: &TcContext, hook: Hook) -> i32 {
     // SAFETY: the context is valid for the length of the call.
     let skb = unsafe { &*context.skb.skb };
-    let vlan = if skb.vlan_present != 0 {
-        (skb.vlan_tci as u16 & 0x0FFF) | VLAN_PRESENT
-    } else {
-        0
-    };
-    let arrival = Arrival {
-        hook,
-        ifindex: skb.ifindex,
-        frame_len: context.len(),
-        vlan,
-    };
+    let vlan = if skb.vlan_present != 0 { (skb.vlan_tci as u16 & 0x0FFF) | VLAN_PRESENT } else { 0 };
+    let arrival = Arrival { hook, ifindex: skb.ifindex, frame_len: context.len(), vlan };
+    let linear = (context.data_end() - context.data()) as u32;
+    if linear < HEADERS && linear < context.len() {
+        // Headers may be on the pages behind. What cannot be brought forward is judged by what is there.
+        let _ = context.pull_data(HEADERS);
+    }
     let verdict = watch(&mut Kernel, &SocketBuffer::new(context), arrival);
+    count_unjudged(&mut Kernel, verdict);
     if verdict != Verdict::Foreign {
         debug!(
             context,

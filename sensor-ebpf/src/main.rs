@@ -11,6 +11,8 @@ mod hooks;
 mod kernel;
 #[cfg(target_arch = "bpf")]
 mod maps;
+#[cfg(target_arch = "bpf")]
+mod scratch;
 
 #[cfg(target_arch = "bpf")]
 #[panic_handler]

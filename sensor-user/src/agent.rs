@@ -10,7 +10,7 @@ use log::{info, warn};
 use sensor_common::counter::Counter;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
 use crate::{
@@ -31,6 +31,13 @@ use crate::{
 /// Time between two sweeps of the flow slots.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// Time between two looks at the ring while records come.
+const PACE: Duration = Duration::from_millis(1);
+
+/// Time without a record after which the agent waits to be woken. Longer than two ticks of any kernel (100 Hz): a record
+/// that comes later comes in a later tick, and its CPU wakes the agent.
+const LIVELY: Duration = Duration::from_millis(25);
+
 /// Records taken from the ring before other work gets its turn.
 const BATCH: usize = 4_096;
 
@@ -39,20 +46,28 @@ const BATCH: usize = 4_096;
 /// # Errors
 /// Whatever keeps the agent from starting, in one line with what to do; nothing stays attached.
 pub async fn run(config: Config) -> Result<()> {
-    let mut sensor = Sensor::start(config)?;
+    // Listened for before anything is attached, so that a signal during the start ends it as cleanly as one later.
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut sensor = Sensor::start(config)?;
     let records = readiness::of_ring(&sensor.kernel.records).context("cannot wait for the record ring")?;
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut statistics = interval(Duration::from_secs(sensor.statistics_interval));
     statistics.tick().await;
+    let mut lively_until = Instant::now();
     loop {
         tokio::select! {
             guard = records.readable() => {
                 let mut guard = guard.context("the record ring failed")?;
-                if sensor.drain(BATCH)? < BATCH {
-                    guard.clear_ready();
+                sensor.drain(BATCH)?;
+                // The kernel wakes for the first record of a tick only: from here on the agent looks by itself.
+                guard.clear_ready();
+                lively_until = Instant::now() + LIVELY;
+            }
+            () = sleep(PACE), if Instant::now() < lively_until => {
+                if sensor.drain(BATCH)? > 0 {
+                    lively_until = Instant::now() + LIVELY;
                 }
             }
             _ = sweep.tick() => sensor.sweep()?,
@@ -83,11 +98,8 @@ impl Sensor {
                 Interface::names().join(", ")
             );
         }
-        let interfaces: Vec<Interface> = config
-            .interfaces
-            .iter()
-            .map(|name| Interface::named(name))
-            .collect::<Result<_, _>>()?;
+        let interfaces: Vec<Interface> =
+            config.interfaces.iter().map(|name| Interface::named(name)).collect::<Result<_, _>>()?;
         let missing = privileges::missing();
         if !missing.is_empty() {
             let names: Vec<_> = missing
@@ -98,11 +110,7 @@ impl Sensor {
         }
         let clock = TickClock::of_this_kernel().context("cannot read the kernel's tick length")?;
         let now = clock.now().context("cannot read the clock")?;
-        let terms = Terms::open(
-            &config.state_dir,
-            config.detection.rare_window_days,
-            now.unix_nanos,
-        )?;
+        let terms = Terms::open(&config.state_dir, config.detection.rare_window_days, now.unix_nanos)?;
         let output = Output::open(config.output.as_deref())?;
 
         let mut kernel = KernelProgram::load(&plan::load_plan(&config, clock))?;
@@ -118,10 +126,7 @@ impl Sensor {
         let mut attached = Vec::new();
         for interface in interfaces.clone() {
             let one = Attached::new(&mut kernel, interface, config.kernel.ingress, config.kernel.tc)?;
-            info!(
-                "watching {}: incoming by {}, outgoing by {}",
-                one.interface.name, one.ingress, one.egress
-            );
+            info!("watching {}: incoming by {}, outgoing by {}", one.interface.name, one.ingress, one.egress);
             attached.push(one);
         }
         info!(
@@ -167,11 +172,7 @@ impl Sensor {
         // What is in the ring is older than what is in the slots.
         while self.drain(BATCH)? == BATCH {}
         let now = self.now()?;
-        let counters = self
-            .kernel
-            .counters
-            .read()
-            .context("cannot read the kernel's counters")?;
+        let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
         for cpu in 0..self.kernel.slots.cpus() {
             let kept = counters.kept_by_cpu().get(cpu).copied().unwrap_or_default();
             if self.swept[cpu] != kept {
@@ -180,8 +181,7 @@ impl Sensor {
                 self.kernel.slots.sweep(cpu, |slot| pipeline.slot(slot, now));
             }
         }
-        self.pipeline
-            .set_lost_records(counters.sum(Counter::LOST_RECORDS));
+        self.pipeline.set_lost_records(counters.sum(Counter::LOST_RECORDS));
         self.pipeline.advance(now);
         self.pipeline.write(now);
         if let Some(kernel_log) = &mut self.kernel_log {
@@ -191,11 +191,7 @@ impl Sensor {
     }
 
     fn report(&self) -> Result<()> {
-        let counters = self
-            .kernel
-            .counters
-            .read()
-            .context("cannot read the kernel's counters")?;
+        let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
         info!("{}", self.pipeline.statistics(counters));
         Ok(())
     }

@@ -40,53 +40,31 @@ impl Technique {
 }
 
 /// TA0001
-pub static INITIAL_ACCESS: Tactic = Tactic {
-    id: "TA0001",
-    name: "Initial Access",
-};
+pub static INITIAL_ACCESS: Tactic = Tactic { id: "TA0001", name: "Initial Access" };
 /// TA0003
-pub static PERSISTENCE: Tactic = Tactic {
-    id: "TA0003",
-    name: "Persistence",
-};
+pub static PERSISTENCE: Tactic = Tactic { id: "TA0003", name: "Persistence" };
 /// TA0007
-pub static DISCOVERY: Tactic = Tactic {
-    id: "TA0007",
-    name: "Discovery",
-};
+pub static DISCOVERY: Tactic = Tactic { id: "TA0007", name: "Discovery" };
+/// TA0011
+pub static COMMAND_AND_CONTROL: Tactic = Tactic { id: "TA0011", name: "Command and Control" };
 /// TA0010
-pub static EXFILTRATION: Tactic = Tactic {
-    id: "TA0010",
-    name: "Exfiltration",
-};
+pub static EXFILTRATION: Tactic = Tactic { id: "TA0010", name: "Exfiltration" };
 
 /// T1046
-pub static NETWORK_SERVICE_DISCOVERY: Technique = Technique {
-    id: "T1046",
-    name: "Network Service Discovery",
-    tactics: &[&DISCOVERY],
-};
+pub static NETWORK_SERVICE_DISCOVERY: Technique =
+    Technique { id: "T1046", name: "Network Service Discovery", tactics: &[&DISCOVERY] };
 /// T1048
-pub static EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL: Technique = Technique {
-    id: "T1048",
-    name: "Exfiltration Over Alternative Protocol",
-    tactics: &[&EXFILTRATION],
-};
+pub static EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL: Technique =
+    Technique { id: "T1048", name: "Exfiltration Over Alternative Protocol", tactics: &[&EXFILTRATION] };
 /// T1133
-pub static EXTERNAL_REMOTE_SERVICES: Technique = Technique {
-    id: "T1133",
-    name: "External Remote Services",
-    tactics: &[&INITIAL_ACCESS, &PERSISTENCE],
-};
+pub static EXTERNAL_REMOTE_SERVICES: Technique =
+    Technique { id: "T1133", name: "External Remote Services", tactics: &[&INITIAL_ACCESS, &PERSISTENCE] };
 /// T1135
-pub static NETWORK_SHARE_DISCOVERY: Technique = Technique {
-    id: "T1135",
-    name: "Network Share Discovery",
-    tactics: &[&DISCOVERY],
-};
+pub static NETWORK_SHARE_DISCOVERY: Technique =
+    Technique { id: "T1135", name: "Network Share Discovery", tactics: &[&DISCOVERY] };
 /// T1190
-pub static EXPLOIT_PUBLIC_FACING_APPLICATION: Technique = Technique {
-    id: "T1190",
-    name: "Exploit Public-Facing Application",
-    tactics: &[&INITIAL_ACCESS],
-};
+pub static EXPLOIT_PUBLIC_FACING_APPLICATION: Technique =
+    Technique { id: "T1190", name: "Exploit Public-Facing Application", tactics: &[&INITIAL_ACCESS] };
+/// T1571
+pub static NON_STANDARD_PORT: Technique =
+    Technique { id: "T1571", name: "Non-Standard Port", tactics: &[&COMMAND_AND_CONTROL] };

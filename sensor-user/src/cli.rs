@@ -12,12 +12,7 @@ use crate::{
 
 /// Tells when Windows networking (SMB, NetBIOS, DCE-RPC) crosses the border between your networks and the Internet.
 #[derive(Debug, Parser)]
-#[command(
-    name = "smb-sensor",
-    version,
-    propagate_version = true,
-    arg_required_else_help = true
-)]
+#[command(name = "smb-sensor", version, propagate_version = true, arg_required_else_help = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -141,9 +136,7 @@ mod tests {
     #[test]
     fn interfaces_may_be_listed_or_repeated() {
         let cli = Cli::parse_from(["smb-sensor", "run", "-i", "a,b", "--iface", "c"]);
-        let Command::Run(run) = cli.command else {
-            panic!("run expected")
-        };
+        let Command::Run(run) = cli.command else { panic!("run expected") };
         assert_eq!(run.overrides().interfaces, ["a", "b", "c"]);
     }
 }

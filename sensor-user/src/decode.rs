@@ -32,6 +32,8 @@ pub struct Observation {
     pub key: FlowKey,
     /// CPU whose slot it is.
     pub cpu: u16,
+    /// Which stay in that slot: counts only grow within one, and a settled record ends it.
+    pub generation: u32,
     /// Evidence marks, see [`sensor_common::slot::mark`].
     pub marks: u16,
     /// TCP flags seen from internal and external side.
@@ -58,6 +60,24 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// All packets.
+    #[must_use]
+    pub const fn total_packets(&self) -> u64 {
+        self.packets[0] + self.packets[1]
+    }
+
+    /// What came since `earlier` counts of the same stay in a slot.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let less =
+            |now: [u64; 2], then: [u64; 2]| [now[0].saturating_sub(then[0]), now[1].saturating_sub(then[1])];
+        Self {
+            packets: less(self.packets, earlier.packets),
+            bytes: less(self.bytes, earlier.bytes),
+            payload: less(self.payload, earlier.payload),
+        }
+    }
+
     /// Adds `other`.
     pub fn add(&mut self, other: &Self) {
         for side in 0..2 {
@@ -99,12 +119,7 @@ pub enum DecodeError {
 /// [`DecodeError`] for anything that this version of the kernel program does not write.
 pub fn record(bytes: &[u8]) -> Result<(RecordKind, Observation), DecodeError> {
     let slot = match bytes.len() {
-        RECORD_V4_LEN => FlowLine::read_from_bytes(bytes)
-            .map(|line| Slot {
-                line,
-                ..Slot::default()
-            })
-            .ok(),
+        RECORD_V4_LEN => FlowLine::read_from_bytes(bytes).map(|line| Slot { line, ..Slot::default() }).ok(),
         RECORD_V6_LEN => Slot::read_from_bytes(bytes).ok(),
         _ => None,
     }
@@ -113,16 +128,9 @@ pub fn record(bytes: &[u8]) -> Result<(RecordKind, Observation), DecodeError> {
         return Err(DecodeError::Version(slot.line.version));
     }
     let kind = RecordKind::from_wire(slot.line.kind).ok_or(DecodeError::Kind(slot.line.kind))?;
-    let expected = if slot.line.family == 4 {
-        RECORD_V4_LEN
-    } else {
-        RECORD_V6_LEN
-    };
+    let expected = if slot.line.family == 4 { RECORD_V4_LEN } else { RECORD_V6_LEN };
     if bytes.len() != expected {
-        return Err(DecodeError::Family {
-            family: slot.line.family,
-            length: bytes.len(),
-        });
+        return Err(DecodeError::Family { family: slot.line.family, length: bytes.len() });
     }
     Ok((kind, observation(&slot)?))
 }
@@ -138,15 +146,9 @@ pub fn observation(slot: &Slot) -> Result<Observation, DecodeError> {
     }
     let (local, remote) = match line.family {
         4 => (v4(line.local_low), v4(line.remote_low)),
-        6 => (
-            v6(slot.wide.local_high, line.local_low),
-            v6(slot.wide.remote_high, line.remote_low),
-        ),
+        6 => (v6(slot.wide.local_high, line.local_low), v6(slot.wide.remote_high, line.remote_low)),
         family => {
-            return Err(DecodeError::Family {
-                family,
-                length: RECORD_V6_LEN,
-            });
+            return Err(DecodeError::Family { family, length: RECORD_V6_LEN });
         }
     };
     Ok(Observation {
@@ -157,6 +159,7 @@ pub fn observation(slot: &Slot) -> Result<Observation, DecodeError> {
             ifindex: line.ifindex,
         },
         cpu: line.cpu,
+        generation: line.generation,
         marks: line.marks,
         tcp_flags: line.tcp_flags,
         counts: Counts {
@@ -219,14 +222,8 @@ mod tests {
         let octets: [u8; 16] = "fd00:1::2".parse::<Ipv6Addr>().unwrap().octets();
         let words: [u32; 4] =
             std::array::from_fn(|i| u32::from_ne_bytes(octets[i * 4..i * 4 + 4].try_into().unwrap()));
-        let mut slot = Slot {
-            line: FlowLine {
-                family: 6,
-                local_low: words[3],
-                ..line()
-            },
-            ..Slot::default()
-        };
+        let mut slot =
+            Slot { line: FlowLine { family: 6, local_low: words[3], ..line() }, ..Slot::default() };
         slot.wide.local_high = [words[0], words[1], words[2]];
         let (_, seen) = record(slot.as_bytes()).unwrap();
         assert_eq!(seen.key.local, "[fd00:1::2]:50000".parse().unwrap());
@@ -238,30 +235,9 @@ mod tests {
         assert_eq!(record(&[0; 63]), Err(DecodeError::Length(63)));
         assert_eq!(refuse(FlowLine { version: 9, ..line() }), DecodeError::Version(9));
         assert_eq!(refuse(FlowLine { kind: 0, ..line() }), DecodeError::Kind(0));
-        assert_eq!(
-            refuse(FlowLine {
-                transport: 1,
-                ..line()
-            }),
-            DecodeError::Transport(1)
-        );
-        assert_eq!(
-            refuse(FlowLine { family: 6, ..line() }),
-            DecodeError::Family {
-                family: 6,
-                length: 64
-            }
-        );
-        let wide = Slot {
-            line: line(),
-            ..Slot::default()
-        };
-        assert_eq!(
-            record(wide.as_bytes()),
-            Err(DecodeError::Family {
-                family: 4,
-                length: 128
-            })
-        );
+        assert_eq!(refuse(FlowLine { transport: 1, ..line() }), DecodeError::Transport(1));
+        assert_eq!(refuse(FlowLine { family: 6, ..line() }), DecodeError::Family { family: 6, length: 64 });
+        let wide = Slot { line: line(), ..Slot::default() };
+        assert_eq!(record(wide.as_bytes()), Err(DecodeError::Family { family: 4, length: 128 }));
     }
 }

@@ -43,11 +43,7 @@ mod tests {
 
     fn exemption(source: Option<&str>, destination: Option<&str>) -> Exemption {
         let net = |text: Option<&str>| text.map(|text| text.parse().unwrap());
-        Exemption {
-            source: net(source),
-            destination: net(destination),
-            reason: "test".into(),
-        }
+        Exemption { source: net(source), destination: net(destination), reason: "test".into() }
     }
 
     fn covers(exemption: &Exemption, client: &str, server: &str) -> bool {
@@ -59,10 +55,7 @@ mod tests {
         let by_source = exemption(Some("10.1.0.0/16"), None);
         assert!(covers(&by_source, "10.1.2.3", "8.8.8.8"));
         assert!(!covers(&by_source, "10.2.2.3", "8.8.8.8"));
-        assert!(
-            !covers(&by_source, "8.8.8.8", "10.1.2.3"),
-            "the other way round it is the server"
-        );
+        assert!(!covers(&by_source, "8.8.8.8", "10.1.2.3"), "the other way round it is the server");
     }
 
     #[test]

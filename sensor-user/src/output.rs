@@ -48,10 +48,7 @@ impl Output {
             .create(true)
             .append(true)
             .open(path)
-            .map_err(|source| OpenError {
-                path: path.to_owned(),
-                source,
-            })?;
+            .map_err(|source| OpenError { path: path.to_owned(), source })?;
         Ok(Self::to(Box::new(file)))
     }
 }
@@ -60,14 +57,7 @@ impl<W: Write> Output<W> {
     /// Writes to `destination`.
     #[must_use]
     pub const fn to(destination: W) -> Self {
-        Self {
-            destination,
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
-            partial: 0,
-            written: 0,
-            dropped: 0,
-        }
+        Self { destination, waiting: VecDeque::new(), waiting_bytes: 0, partial: 0, written: 0, dropped: 0 }
     }
 
     /// Takes documents; [`flush`](Self::flush) writes them.
@@ -158,10 +148,7 @@ mod tests {
 
     #[test]
     fn a_full_destination_delays_lines_and_tears_none() {
-        let mut output = Output::to(Narrow {
-            taken: vec![],
-            room: 13,
-        });
+        let mut output = Output::to(Narrow { taken: vec![], room: 13 });
         output.push([json!({"a": 1}), json!({"b": 2}), json!({"c": 3})]);
         assert_eq!(output.flush().unwrap_err().kind(), io::ErrorKind::StorageFull);
         assert_eq!((output.written(), output.waiting()), (1, 2));
@@ -173,10 +160,7 @@ mod tests {
 
     #[test]
     fn what_goes_over_the_bound_is_counted() {
-        let mut output = Output::to(Narrow {
-            taken: vec![],
-            room: 0,
-        });
+        let mut output = Output::to(Narrow { taken: vec![], room: 0 });
         let big = "x".repeat(KEPT / 2);
         output.push([json!(big), json!(big), json!(big)]);
         assert_eq!(output.dropped(), 2);

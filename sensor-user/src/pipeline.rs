@@ -63,10 +63,7 @@ impl Pipeline {
             terms,
             output,
             hostname,
-            interfaces: interfaces
-                .iter()
-                .map(|one| (one.index, one.name.clone()))
-                .collect(),
+            interfaces: interfaces.iter().map(|one| (one.index, one.name.clone())).collect(),
             networks_defined: !config.internal.is_empty(),
             lost_records: 0,
             undecodable: 0,
@@ -162,25 +159,15 @@ impl Pipeline {
 
     fn look(&mut self, flow: Option<Flow>, now: Moment) {
         let Some(flow) = flow else { return };
-        let context = context(
-            &self.hostname,
-            &self.interfaces,
-            self.networks_defined,
-            self.lost_records,
-            now,
-        );
+        let context =
+            context(&self.hostname, &self.interfaces, self.networks_defined, self.lost_records, now);
         let documents = self.book.look(&flow, &mut self.terms, &context);
         self.output.push(documents);
     }
 
     fn close(&mut self, flow: &Flow, now: Moment) {
-        let context = context(
-            &self.hostname,
-            &self.interfaces,
-            self.networks_defined,
-            self.lost_records,
-            now,
-        );
+        let context =
+            context(&self.hostname, &self.interfaces, self.networks_defined, self.lost_records, now);
         let documents = self.book.close(flow, &mut self.terms, &context);
         self.output.push(documents);
     }
@@ -200,11 +187,5 @@ const fn context<'a>(
     lost_records: u64,
     now: Moment,
 ) -> Context<'a> {
-    Context {
-        now: now.unix_nanos,
-        hostname,
-        interfaces,
-        networks_defined,
-        lost_records,
-    }
+    Context { now: now.unix_nanos, hostname, interfaces, networks_defined, lost_records }
 }

@@ -6,7 +6,11 @@ use std::{
 };
 
 use ipnet::IpNet;
-use sensor_common::{prefix::PrefixFlags, settings::Settings};
+use sensor_common::{
+    prefix::PrefixFlags,
+    settings::{Settings, feature},
+    topbits::TOP_ENTRIES,
+};
 
 use crate::{
     config::Config,
@@ -19,16 +23,11 @@ use crate::{
 #[must_use]
 pub fn prefixes(config: &Config) -> PrefixSet {
     let built_in = |prefix: &str, flags| prefix.parse().ok().map(|net: IpNet| (net, flags));
-    let reserved = RESERVED
-        .iter()
-        .filter_map(|entry| built_in(entry.prefix, PrefixFlags::RESERVED));
+    let reserved = RESERVED.iter().filter_map(|entry| built_in(entry.prefix, PrefixFlags::RESERVED));
     let defaults = DEFAULT_INTERNAL.iter().filter(|_| config.default_networks);
     let internal = defaults.filter_map(|entry| built_in(entry.prefix, PrefixFlags::INTERNAL));
     let named = config.internal.iter().map(|net| (*net, PrefixFlags::INTERNAL));
-    let exempt = config
-        .exemptions
-        .iter()
-        .filter_map(Exemption::prefix);
+    let exempt = config.exemptions.iter().filter_map(Exemption::prefix);
     PrefixSet::new(reserved.chain(internal).chain(named).chain(exempt))
 }
 
@@ -42,12 +41,28 @@ pub fn load_plan(config: &Config, clock: TickClock) -> LoadPlan {
             seed: [random(), random()],
             slots_per_cpu: config.kernel.flow_slots,
             idle_ticks: clock.ticks_in(config.kernel.flow_idle),
+            blocks_v4: config.kernel.max_prefixes.clamp(1_024, TOP_ENTRIES),
+            blocks_v6: 64,
+            features: features(config),
+            reserved: 0,
         },
-        services: config.services.bitmaps(),
-        prefixes: prefixes(config).iter().collect(),
+        services: config.services.tables(),
+        prefixes: prefixes(config),
+        max_prefixes: config.kernel.max_prefixes,
         ring_bytes: config.kernel.ring_bytes,
         debug: config.kernel.debug,
     }
+}
+
+fn features(config: &Config) -> u32 {
+    let mut features = 0;
+    if config.services.smb_any_port {
+        features |= feature::SMB_ON_ANY_PORT;
+    }
+    if config.kernel.tunnels {
+        features |= feature::TUNNELS;
+    }
+    features
 }
 
 /// What looks wrong with the networks, though it may be meant: one warning each.
@@ -73,10 +88,7 @@ pub fn network_warnings(config: &Config, interfaces: &[Interface]) -> Vec<String
                 .to_owned(),
         );
     }
-    if prefixes
-        .iter()
-        .all(|(_, flags)| !flags.contains(PrefixFlags::INTERNAL))
-    {
+    if prefixes.iter().all(|(_, flags)| !flags.contains(PrefixFlags::INTERNAL)) {
         warnings.push(
             "nothing is internal, so nothing can cross the border: no alert will ever be raised".to_owned(),
         );
@@ -89,19 +101,12 @@ mod tests {
     use super::*;
 
     fn interface(network: &str) -> Interface {
-        Interface {
-            name: "lan0".into(),
-            index: 2,
-            networks: vec![network.parse().unwrap()],
-        }
+        Interface { name: "lan0".into(), index: 2, networks: vec![network.parse().unwrap()] }
     }
 
     #[test]
     fn an_interface_outside_the_internal_networks_is_warned_about() {
-        let config = Config {
-            internal: vec!["198.51.100.0/24".parse().unwrap()],
-            ..Config::default()
-        };
+        let config = Config { internal: vec!["198.51.100.0/24".parse().unwrap()], ..Config::default() };
         assert!(network_warnings(&config, &[interface("10.0.0.0/24")]).is_empty());
         assert!(network_warnings(&config, &[interface("198.51.100.0/25")]).is_empty());
         let warnings = network_warnings(&config, &[interface("8.8.4.0/24")]);
@@ -114,37 +119,22 @@ mod tests {
     #[test]
     fn undefined_networks_are_warned_about() {
         assert!(network_warnings(&Config::default(), &[])[0].contains("networks.internal"));
-        let nothing = Config {
-            default_networks: false,
-            ..Config::default()
-        };
+        let nothing = Config { default_networks: false, ..Config::default() };
         assert!(
-            network_warnings(&nothing, &[])
-                .iter()
-                .any(|warning| warning.contains("nothing is internal"))
+            network_warnings(&nothing, &[]).iter().any(|warning| warning.contains("nothing is internal"))
         );
     }
 
     #[test]
     fn private_space_is_reserved_even_when_it_is_not_internal() {
-        let config = Config {
-            default_networks: false,
-            ..Config::default()
-        };
+        let config = Config { default_networks: false, ..Config::default() };
         let flags = prefixes(&config).lookup("10.0.0.1".parse().unwrap());
         assert_eq!(flags, PrefixFlags::RESERVED);
     }
 
     #[test]
     fn a_network_of_ours_inside_reserved_space_is_internal() {
-        let config = Config {
-            internal: vec!["100.64.0.0/10".parse().unwrap()],
-            ..Config::default()
-        };
-        assert!(
-            prefixes(&config)
-                .lookup("100.64.1.1".parse().unwrap())
-                .contains(PrefixFlags::INTERNAL)
-        );
+        let config = Config { internal: vec!["100.64.0.0/10".parse().unwrap()], ..Config::default() };
+        assert!(prefixes(&config).lookup("100.64.1.1".parse().unwrap()).contains(PrefixFlags::INTERNAL));
     }
 }

@@ -47,12 +47,9 @@ impl fmt::Display for Statistics {
             let plus = if index == 0 { "" } else { " +" };
             write!(f, "{plus} {}={}", counter.name(), kernel.get(*counter))?;
         }
-        write!(
-            f,
-            "; kept={} accounted={}",
-            kernel.get(Counter::Kept),
-            self.flow_packets
-        )?;
+        let kept = kernel.get(Counter::Kept);
+        let unaccounted = i64::try_from(kept).unwrap_or(i64::MAX) - self.flow_packets;
+        write!(f, "; kept={kept} = accounted={} + unaccounted={unaccounted}", self.flow_packets)?;
         f.write_str("; unjudged")?;
         for counter in Counter::UNJUDGED {
             write!(f, " {}={}", counter.name(), kernel.get(*counter))?;
@@ -68,12 +65,7 @@ impl fmt::Display for Statistics {
                 write!(f, " {}={}", counter.name(), kernel.get(*counter))?;
             }
         }
-        write!(
-            f,
-            " lost_packets={} undecodable={}",
-            kernel.get(Counter::LostPackets),
-            self.undecodable
-        )?;
+        write!(f, " lost_packets={} undecodable={}", kernel.get(Counter::LostPackets), self.undecodable)?;
         write!(
             f,
             "; flows open={} evicted={} untracked={} exempt={}",
@@ -119,10 +111,7 @@ mod tests {
         });
         assert!(all.adds_up());
         let line = all.to_string();
-        assert!(
-            line.contains("seen=7 = kept=5 + lateral=2 + reserved=0"),
-            "{line}"
-        );
+        assert!(line.contains("seen=7 = kept=5 + lateral=2 + reserved=0"), "{line}");
         for counter in Counter::OUTCOMES.iter().chain(Counter::UNJUDGED) {
             assert!(line.contains(counter.name()), "{} is missing", counter.name());
         }

@@ -83,15 +83,10 @@ impl Terms {
     /// # Errors
     /// [`StoreError`], with what to do.
     pub fn open(directory: &Path, window_days: u64, now: i128) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(directory).map_err(|source| StoreError::Directory {
-            path: directory.to_owned(),
-            source,
-        })?;
+        std::fs::create_dir_all(directory)
+            .map_err(|source| StoreError::Directory { path: directory.to_owned(), source })?;
         let path = directory.join("smb-sensor.redb");
-        let failed = |source: redb::Error| StoreError::Store {
-            path: path.clone(),
-            source: Box::new(source),
-        };
+        let failed = |source: redb::Error| StoreError::Store { path: path.clone(), source: Box::new(source) };
         let database = match redb::Builder::new().set_cache_size(4 << 20).create(&path) {
             Ok(database) => database,
             Err(DatabaseError::DatabaseAlreadyOpen) => return Err(StoreError::InUse { path }),
@@ -103,13 +98,7 @@ impl Terms {
         }
         let window = i128::from(window_days) * DAY;
         let seen = read(&database, now - window).map_err(failed)?;
-        Ok(Self {
-            database,
-            path,
-            window,
-            seen,
-            unwritten: vec![],
-        })
+        Ok(Self { database, path, window, seen, unwritten: vec![] })
     }
 
     /// Destinations known.
@@ -134,10 +123,8 @@ impl Terms {
         }
         let oldest = now - self.window;
         self.seen.retain(|_, last| *last >= oldest);
-        self.write(oldest).map_err(|source| StoreError::Store {
-            path: self.path.clone(),
-            source: Box::new(source),
-        })?;
+        self.write(oldest)
+            .map_err(|source| StoreError::Store { path: self.path.clone(), source: Box::new(source) })?;
         self.unwritten.clear();
         Ok(())
     }
@@ -235,11 +222,7 @@ mod tests {
         let mut terms = Terms::open(directory.path(), 7, NOW).unwrap();
         assert!(terms.is_new(address("8.8.4.4"), NOW));
         drop(terms);
-        assert!(
-            Terms::open(directory.path(), 7, NOW)
-                .unwrap()
-                .is_new(address("8.8.4.4"), NOW)
-        );
+        assert!(Terms::open(directory.path(), 7, NOW).unwrap().is_new(address("8.8.4.4"), NOW));
     }
 
     #[test]
@@ -270,16 +253,10 @@ mod tests {
     fn a_store_in_use_and_an_unusable_directory_are_told_apart() {
         let directory = tempfile::tempdir().unwrap();
         let _held = Terms::open(directory.path(), 7, NOW).unwrap();
-        assert!(matches!(
-            Terms::open(directory.path(), 7, NOW),
-            Err(StoreError::InUse { .. })
-        ));
+        assert!(matches!(Terms::open(directory.path(), 7, NOW), Err(StoreError::InUse { .. })));
         let file = directory.path().join("file");
         std::fs::write(&file, "x").unwrap();
-        assert!(matches!(
-            Terms::open(&file.join("below"), 7, NOW),
-            Err(StoreError::Directory { .. })
-        ));
+        assert!(matches!(Terms::open(&file.join("below"), 7, NOW), Err(StoreError::Directory { .. })));
     }
 
     #[test]

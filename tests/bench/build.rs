@@ -12,10 +12,7 @@ const BINARY: &str = "smb-bench-bpf";
 fn main() {
     match embed() {
         Ok(object) => println!("cargo::rustc-env=SMB_BENCH_BPF_OBJECT={}", object.display()),
-        Err(error) => error
-            .to_string()
-            .lines()
-            .for_each(|line| println!("cargo::error={line}")),
+        Err(error) => error.to_string().lines().for_each(|line| println!("cargo::error={line}")),
     }
 }
 

@@ -49,12 +49,7 @@ impl Agent {
     /// An agent in `namespace` that is told of no interface.
     #[must_use]
     pub fn without_interface(namespace: &Namespace) -> AgentBuilder<'_> {
-        AgentBuilder {
-            namespace,
-            arguments: vec![],
-            config: None,
-            state_dir: None,
-        }
+        AgentBuilder { namespace, arguments: vec![], config: None, state_dir: None }
     }
 
     /// The program under test: the one that `SMB_SENSOR_BIN` names, else the one built beside the tests.
@@ -66,10 +61,7 @@ impl Agent {
             return Ok(path.into());
         }
         let tests = std::env::current_exe().context("cannot tell where the tests are")?;
-        let beside = tests
-            .parent()
-            .and_then(Path::parent)
-            .map(|profile| profile.join("smb-sensor"));
+        let beside = tests.parent().and_then(Path::parent).map(|profile| profile.join("smb-sensor"));
         beside.filter(|path| path.exists()).context(
             "smb-sensor is not built beside the tests: run `cargo build` first, or `cargo xtask test`",
         )
@@ -78,11 +70,7 @@ impl Agent {
     /// Documents written to standard output so far.
     #[must_use]
     pub fn documents(&self) -> Vec<Value> {
-        self.process
-            .stdout_lines()
-            .iter()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()
+        self.process.stdout_lines().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// What it told on standard error so far.
@@ -96,10 +84,8 @@ impl Agent {
     /// # Errors
     /// When none does in time; the error shows what there was.
     pub fn wait_for(&self, fits: impl Fn(&Value) -> bool) -> Result<Value> {
-        poll(PATIENCE, || {
-            self.documents().into_iter().find(|document| fits(document))
-        })
-        .with_context(|| format!("no such alert; there are {:#?}\n{}", self.documents(), self.log()))
+        poll(PATIENCE, || self.documents().into_iter().find(|document| fits(document)))
+            .with_context(|| format!("no such alert; there are {:#?}\n{}", self.documents(), self.log()))
     }
 
     /// Waits until its log has a line that contains `text`.
@@ -164,12 +150,7 @@ impl Agent {
             .with_context(|| format!("no statistics at the end:\n{log}"))?
             .to_owned();
         let documents = documents_of(self.process.stdout_lines().iter().map(String::as_str))?;
-        Ok(Ended {
-            documents,
-            statistics,
-            log,
-            code: status.code(),
-        })
+        Ok(Ended { documents, statistics, log, code: status.code() })
     }
 
     /// Ends it as a crash would, and returns when it is gone.
@@ -187,8 +168,7 @@ impl AgentBuilder<'_> {
     /// Adds arguments.
     #[must_use]
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
-        self.arguments
-            .extend(arguments.iter().map(|one| (*one).to_owned()));
+        self.arguments.extend(arguments.iter().map(|one| (*one).to_owned()));
         self
     }
 
@@ -236,29 +216,19 @@ impl AgentBuilder<'_> {
         // Log lines begin with their time in brackets.
         let told: Vec<_> = agent.process.stderr_lines();
         let told: Vec<_> = told.into_iter().filter(|line| !line.starts_with('[')).collect();
-        Ok(Refusal {
-            code: status.code(),
-            told: told.join("\n"),
-        })
+        Ok(Refusal { code: status.code(), told: told.join("\n") })
     }
 
     fn launch(self) -> Result<Agent> {
         let scratch = scratch_dir()?;
         let mut command: Command = self.namespace.command(Agent::program()?);
         let state_dir = self.state_dir.unwrap_or_else(|| scratch.path().join("state"));
-        command
-            .arg("run")
-            .arg("--state-dir")
-            .arg(state_dir)
-            .args(&self.arguments);
+        command.arg("run").arg("--state-dir").arg(state_dir).args(&self.arguments);
         if let Some(text) = self.config {
             let path = scratch.path().join("smb-sensor.toml");
             fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
             command.arg("--config").arg(path);
         }
-        Ok(Agent {
-            process: Process::spawn(command)?,
-            _scratch: scratch,
-        })
+        Ok(Agent { process: Process::spawn(command)?, _scratch: scratch })
     }
 }

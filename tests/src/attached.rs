@@ -21,28 +21,17 @@ pub fn attached(namespace: &Namespace, interface: &str) -> Result<Vec<String>> {
     if let Some(xdp) = links.pointer("/0/xdp") {
         found.push(format!("xdp {}", program_name(xdp)));
     }
-    for (name, direction) in [
-        ("ingress", TcAttachType::Ingress),
-        ("egress", TcAttachType::Egress),
-    ] {
+    for (name, direction) in [("ingress", TcAttachType::Ingress), ("egress", TcAttachType::Egress)] {
         let (_, programs) = namespace
             .run(|| SchedClassifier::query_tcx(interface, direction))?
             .with_context(|| format!("ask for the TCX {name} programs of {interface}"))?;
         for program in programs {
-            found.push(format!(
-                "tcx {name} {}",
-                program.name_as_str().unwrap_or_default()
-            ));
+            found.push(format!("tcx {name} {}", program.name_as_str().unwrap_or_default()));
         }
         // Without a clsact discipline `tc` refuses, and there are no filters.
         let filters =
             json_of(namespace, "tc", &["-j", "filter", "show", "dev", interface, name]).unwrap_or_default();
-        for filter in filters
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|f| f.get("options"))
-        {
+        for filter in filters.as_array().into_iter().flatten().filter_map(|f| f.get("options")) {
             if let Some(program) = filter.get("bpf_name").and_then(Value::as_str) {
                 found.push(format!("filter {name} {program}"));
             }
@@ -58,13 +47,7 @@ pub fn attached(namespace: &Namespace, interface: &str) -> Result<Vec<String>> {
 pub fn still_loaded(programs: &[u32], within: Duration) -> Result<Vec<u32>> {
     let mut left = Ok(vec![]);
     poll(within, || {
-        left = loaded().map(|all| {
-            programs
-                .iter()
-                .copied()
-                .filter(|id| all.contains_key(id))
-                .collect()
-        });
+        left = loaded().map(|all| programs.iter().copied().filter(|id| all.contains_key(id)).collect());
         matches!(&left, Ok(left) if left.is_empty()).then_some(())
     });
     left
@@ -97,16 +80,10 @@ fn program_name(xdp: &Value) -> &str {
 }
 
 fn json_of(namespace: &Namespace, program: &str, arguments: &[&str]) -> Result<Value> {
-    let output = namespace
-        .command(program)
-        .args(arguments)
-        .output()
-        .with_context(|| format!("run {program}"))?;
+    let output =
+        namespace.command(program).args(arguments).output().with_context(|| format!("run {program}"))?;
     if !output.status.success() {
-        bail!(
-            "{program} {arguments:?}: {}",
-            String::from_utf8_lossy(&output.stderr).trim_end()
-        );
+        bail!("{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim_end());
     }
     serde_json::from_slice(&output.stdout).with_context(|| format!("read what {program} {arguments:?} says"))
 }

@@ -31,9 +31,7 @@ pub struct Ended {
 /// # Errors
 /// When a line is no JSON or against the schema; the error quotes it.
 pub fn documents_of<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<Value>> {
-    let schema = SCHEMA
-        .as_ref()
-        .map_err(|error| anyhow::anyhow!("read the alert schema: {error}"))?;
+    let schema = SCHEMA.as_ref().map_err(|error| anyhow::anyhow!("read the alert schema: {error}"))?;
     let mut documents = Vec::new();
     for line in lines {
         let document: Value = serde_json::from_str(line).with_context(|| format!("not JSON: {line}"))?;
@@ -52,19 +50,13 @@ pub fn documents_of<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<Valu
 /// The text at `pointer`, or an empty one.
 #[must_use]
 pub fn text<'a>(document: &'a Value, pointer: &str) -> &'a str {
-    document
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    document.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The number at `pointer`, or 0.
 #[must_use]
 pub fn number(document: &Value, pointer: &str) -> u64 {
-    document
-        .pointer(pointer)
-        .and_then(Value::as_u64)
-        .unwrap_or_default()
+    document.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
 }
 
 /// The texts of the list at `pointer`.
@@ -99,11 +91,7 @@ impl Ended {
     /// When there is not exactly one such alert, or its last document does not close it.
     pub fn closed(&self, rule: &str) -> Result<&Value> {
         if self.rules().iter().filter(|one| *one == rule).count() != 1 {
-            bail!(
-                "not exactly one alert of {rule}: {:?}\n{}",
-                self.rules(),
-                self.log
-            );
+            bail!("not exactly one alert of {rule}: {:?}\n{}", self.rules(), self.log);
         }
         self.documents
             .iter()
@@ -130,19 +118,12 @@ impl Ended {
     /// # Errors
     /// When the line has another form.
     pub fn outcomes(&self) -> Result<u64> {
-        let (_, rest) = self
-            .statistics
-            .split_once(" = ")
-            .context("no sum in the statistics")?;
+        let (_, rest) = self.statistics.split_once(" = ").context("no sum in the statistics")?;
         let (sum, _) = rest.split_once(';').context("no end of the sum")?;
         sum.split(" + ")
             .map(|term| {
-                let (_, value) = term
-                    .split_once('=')
-                    .with_context(|| format!("no number in {term}"))?;
-                value
-                    .parse::<u64>()
-                    .with_context(|| format!("no number in {term}"))
+                let (_, value) = term.split_once('=').with_context(|| format!("no number in {term}"))?;
+                value.parse::<u64>().with_context(|| format!("no number in {term}"))
             })
             .sum()
     }

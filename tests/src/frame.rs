@@ -58,8 +58,7 @@ pub struct Frame {
 }
 
 fn socket(text: &str) -> SocketAddr {
-    text.parse()
-        .unwrap_or_else(|error| panic!("{text} is no address with a port: {error}"))
+    text.parse().unwrap_or_else(|error| panic!("{text} is no address with a port: {error}"))
 }
 
 impl Frame {
@@ -165,8 +164,7 @@ impl Frame {
             return self;
         }
         let [high, low] = ((offset << 3) | u16::from(more)).to_be_bytes();
-        self.extensions
-            .push((extension::FRAGMENT, vec![0, 0, high, low, 0, 0, 0, 1]));
+        self.extensions.push((extension::FRAGMENT, vec![0, 0, high, low, 0, 0, 0, 1]));
         self
     }
 
@@ -258,20 +256,11 @@ impl Frame {
         let behind: usize = self.extensions.iter().map(|(_, header)| header.len()).sum();
         let first = self.extensions.first().map_or(self.protocol, |(kind, _)| *kind);
         let mut header = vec![self.version.unwrap_or(6) << 4, 0, 0, 0];
-        header.extend(
-            self.length
-                .unwrap_or((behind + transport_len) as u16)
-                .to_be_bytes(),
-        );
+        header.extend(self.length.unwrap_or((behind + transport_len) as u16).to_be_bytes());
         header.extend([first, 64]);
         header.extend(source);
         header.extend(destination);
-        let following = self
-            .extensions
-            .iter()
-            .skip(1)
-            .map(|(kind, _)| *kind)
-            .chain([self.protocol]);
+        let following = self.extensions.iter().skip(1).map(|(kind, _)| *kind).chain([self.protocol]);
         for ((_, extension), next) in self.extensions.iter().zip(following) {
             let at = header.len();
             header.extend(extension);
@@ -285,18 +274,7 @@ impl Frame {
         header.extend(self.source.port().to_be_bytes());
         header.extend(self.destination.port().to_be_bytes());
         if self.protocol == TCP {
-            header.extend([
-                0,
-                0,
-                0,
-                1,
-                0,
-                0,
-                0,
-                2,
-                self.data_offset.unwrap_or(5) << 4,
-                self.tcp_flags,
-            ]);
+            header.extend([0, 0, 0, 1, 0, 0, 0, 2, self.data_offset.unwrap_or(5) << 4, self.tcp_flags]);
             header.extend([0x20, 0, 0, 0, 0, 0]);
         } else if self.protocol == UDP {
             header.extend(((8 + self.payload.len()) as u16).to_be_bytes());
@@ -324,9 +302,7 @@ mod tests {
         let expected = [
             &[2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0][..],
             &[0x45, 0, 0, 40, 0, 1, 0, 0, 64, 6, 0, 0, 10, 0, 0, 2, 8, 8, 4, 4],
-            &[
-                0xC3, 0x50, 1, 0xBD, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 2, 0x20, 0, 0, 0, 0, 0,
-            ],
+            &[0xC3, 0x50, 1, 0xBD, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 2, 0x20, 0, 0, 0, 0, 0],
         ];
         assert_eq!(frame, expected.concat());
     }
@@ -338,11 +314,7 @@ mod tests {
             .extension(extension::AUTHENTICATION, 4)
             .payload(&[7; 3]);
         let bytes = frame.build();
-        assert_eq!(
-            &bytes[18..22],
-            [0, 16 + 24 + 8 + 3, 0, 64],
-            "length, first header, hop limit"
-        );
+        assert_eq!(&bytes[18..22], [0, 16 + 24 + 8 + 3, 0, 64], "length, first header, hop limit");
         assert_eq!(&bytes[54..56], [51, 1]);
         assert_eq!(&bytes[70..72], [17, 4]);
         assert_eq!(frame.transport_at(), 94);
@@ -351,11 +323,7 @@ mod tests {
 
     #[test]
     fn tags_stand_outermost_first_and_padding_last() {
-        let bytes = Frame::tcp("10.0.0.2:1", "8.8.4.4:445")
-            .tag(QINQ, 5)
-            .tag(VLAN, 6)
-            .padding(2)
-            .build();
+        let bytes = Frame::tcp("10.0.0.2:1", "8.8.4.4:445").tag(QINQ, 5).tag(VLAN, 6).padding(2).build();
         assert_eq!(&bytes[12..22], [0x88, 0xA8, 0, 5, 0x81, 0, 0, 6, 8, 0]);
         assert_eq!(bytes[bytes.len() - 3..], [0, 0xAA, 0xAA]);
     }

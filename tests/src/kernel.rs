@@ -19,6 +19,7 @@ use sensor_user::{
     kernel::{
         counters::CounterValues,
         object::{KernelProgram, LoadPlan, program},
+        ticks::TickClock,
     },
     plan,
 };
@@ -45,32 +46,29 @@ pub struct Setup {
 impl Default for Setup {
     /// The default configuration with one slot, so that any two flows meet in it.
     fn default() -> Self {
-        Self {
-            config: Config::default(),
-            slots_per_cpu: 1,
-            idle_ticks: u32::MAX,
-            ring_bytes: 1 << 20,
-        }
+        Self { config: Config::default(), slots_per_cpu: 1, idle_ticks: u32::MAX, ring_bytes: 1 << 20 }
     }
 }
 
 impl Setup {
-    fn settings(&self) -> Settings {
-        Settings {
+    /// What the kernel program is loaded with, but for the hash seed, which is the same each time.
+    fn plan(&self) -> LoadPlan {
+        // The tick length matters for the idle time alone, which is set below.
+        let plan = plan::load_plan(&self.config, TickClock::with_tick(1_000_000));
+        let settings = Settings {
+            seed: Settings::DEFAULT.seed,
             slots_per_cpu: self.slots_per_cpu,
             idle_ticks: self.idle_ticks,
-            ..Settings::DEFAULT
-        }
+            ..plan.settings
+        };
+        LoadPlan { settings, ring_bytes: self.ring_bytes, ..plan }
     }
 
     /// The path on the host.
     #[must_use]
     pub fn host(&self) -> HostEngine {
-        HostEngine::new(
-            self.settings(),
-            self.config.services.bitmaps(),
-            plan::prefixes(&self.config),
-        )
+        let plan = self.plan();
+        HostEngine::new(plan.settings, plan.services, plan.prefixes)
     }
 
     /// The path in the kernel, or `None` with a record of it where `test` may not load programs.
@@ -83,22 +81,13 @@ impl Setup {
 
     /// The path in the kernel, on the CPU at work.
     pub(crate) fn load(&self) -> Result<Kernel> {
-        let plan = LoadPlan {
-            settings: self.settings(),
-            services: self.config.services.bitmaps(),
-            prefixes: plan::prefixes(&self.config).iter().collect(),
-            ring_bytes: self.ring_bytes,
-            debug: false,
-        };
+        let plan = self.plan();
         let cpu = sched_getcpu().context("ask for the current CPU")?;
         let mut only = CpuSet::new();
         only.set(cpu).context("name a CPU")?;
         // Slots and counters belong to a CPU; a thread that wandered would find other ones.
         sched_setaffinity(Pid::from_raw(0), &only).with_context(|| format!("pin the thread to CPU {cpu}"))?;
-        Ok(Kernel {
-            program: KernelProgram::load(&plan)?,
-            cpu,
-        })
+        Ok(Kernel { program: KernelProgram::load(&plan)?, cpu })
     }
 }
 
@@ -107,10 +96,7 @@ impl Setup {
 pub fn privileged(test: &str) -> bool {
     let root = geteuid().is_root();
     if !root {
-        sensor_lab::skip(
-            test,
-            "loading the kernel program takes root; the host engine alone was tested",
-        );
+        sensor_lab::skip(test, "loading the kernel program takes root; the host engine alone was tested");
     }
     root
 }
@@ -133,29 +119,15 @@ impl Kernel {
     /// # Errors
     /// When the kernel refuses the run, or when the program says anything but "pass on".
     pub fn inject(&mut self, hook: Hook, frame: &[u8], times: u32) -> Result<()> {
-        let options = TestRunOptions {
-            data_in: Some(frame),
-            repeat: times,
-            ..TestRunOptions::new()
-        };
+        let options = TestRunOptions { data_in: Some(frame), repeat: times, ..TestRunOptions::new() };
         let (ran, passed): (Result<_, ProgramError>, u32) = match hook {
             Hook::XdpIngress => (self.program.xdp()?.test_run(options), XDP_PASS),
-            Hook::TcIngress => (
-                self.program.classifier(program::TC_IN)?.test_run(options),
-                TC_ACT_UNSPEC,
-            ),
-            Hook::TcEgress => (
-                self.program.classifier(program::TC_OUT)?.test_run(options),
-                TC_ACT_UNSPEC,
-            ),
+            Hook::TcIngress => (self.program.classifier(program::TC_IN)?.test_run(options), TC_ACT_UNSPEC),
+            Hook::TcEgress => (self.program.classifier(program::TC_OUT)?.test_run(options), TC_ACT_UNSPEC),
         };
-        let said = ran
-            .with_context(|| format!("run {hook:?} on a frame of {} bytes", frame.len()))?
-            .return_value;
-        ensure!(
-            said == passed,
-            "{hook:?} returned {said}, not {passed}: it must pass every packet on"
-        );
+        let said =
+            ran.with_context(|| format!("run {hook:?} on a frame of {} bytes", frame.len()))?.return_value;
+        ensure!(said == passed, "{hook:?} returned {said}, not {passed}: it must pass every packet on");
         Ok(())
     }
 

@@ -70,10 +70,7 @@ pub fn syn_frame(macs: ([u8; 6], [u8; 6]), from: SocketAddrV4, to: SocketAddrV4)
     let mut ip = vec![0x45, 0, 0, 40, 0, 0, 0x40, 0, 1, 6, 0, 0];
     ip.extend(from.ip().octets());
     ip.extend(to.ip().octets());
-    let sum: u32 = ip
-        .chunks_exact(2)
-        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
-        .sum();
+    let sum: u32 = ip.chunks_exact(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
     let folded = (sum & 0xFFFF) + (sum >> 16);
     let checksum = !((folded & 0xFFFF) + (folded >> 16)) as u16;
     ip[10..12].copy_from_slice(&checksum.to_be_bytes());

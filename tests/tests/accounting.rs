@@ -22,12 +22,7 @@ fn after_a_real_session_every_packet_has_an_outcome_and_a_flow() {
     let ended = agent.stop().unwrap();
     assert_adds_up(&ended).unwrap();
     assert!(ended.number("kept").unwrap() > 40, "{}", ended.statistics);
-    assert_eq!(
-        ended.number("kept").unwrap(),
-        ended.number("accounted").unwrap(),
-        "{}",
-        ended.statistics
-    );
+    assert_eq!(ended.number("kept").unwrap(), ended.number("accounted").unwrap(), "{}", ended.statistics);
     assert_eq!(ended.number("lost").unwrap(), 0, "{}", ended.statistics);
     // The documents' own counts agree with the kernel's.
     let packets: u64 = ended
@@ -43,24 +38,12 @@ fn after_a_real_session_every_packet_has_an_outcome_and_a_flow() {
 fn a_burst_of_new_flows_is_accounted_to_the_packet() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
-    let agent = Agent::on(border.gateway(), "lan0")
-        .config(SMALLEST)
-        .start()
-        .unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").config(SMALLEST).start().unwrap();
     burst(&border).unwrap();
     let ended = agent.stop().unwrap();
     assert_adds_up(&ended).unwrap();
-    assert_eq!(
-        ended.number("kept").unwrap(),
-        u64::from(FLOWS),
-        "{}",
-        ended.statistics
-    );
-    assert!(
-        ended.number("evicted").unwrap() > u64::from(FLOWS) / 2,
-        "{}",
-        ended.statistics
-    );
+    assert_eq!(ended.number("kept").unwrap(), u64::from(FLOWS), "{}", ended.statistics);
+    assert!(ended.number("evicted").unwrap() > u64::from(FLOWS) / 2, "{}", ended.statistics);
     assert_kept_is_accounted_or_lost(&ended).unwrap();
 }
 
@@ -68,37 +51,22 @@ fn a_burst_of_new_flows_is_accounted_to_the_packet() {
 fn what_a_full_ring_loses_is_counted_to_the_packet() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
-    let mut agent = Agent::on(border.gateway(), "lan0")
-        .config(SMALLEST)
-        .start()
-        .unwrap();
+    let mut agent = Agent::on(border.gateway(), "lan0").config(SMALLEST).start().unwrap();
     // Nobody empties the ring.
     agent.signal(Signal::SIGSTOP).unwrap();
     burst(&border).unwrap();
     agent.signal(Signal::SIGCONT).unwrap();
     let ended = agent.stop().unwrap();
     assert_adds_up(&ended).unwrap();
-    assert_eq!(
-        ended.number("kept").unwrap(),
-        u64::from(FLOWS),
-        "{}",
-        ended.statistics
-    );
-    assert!(
-        ended.number("lost").unwrap() > u64::from(FLOWS),
-        "{}",
-        ended.statistics
-    );
+    assert_eq!(ended.number("kept").unwrap(), u64::from(FLOWS), "{}", ended.statistics);
+    assert!(ended.number("lost").unwrap() > u64::from(FLOWS), "{}", ended.statistics);
     assert_kept_is_accounted_or_lost(&ended).unwrap();
 }
 
 /// A SYN of each of [`FLOWS`] ports of the client to SMB servers on the Internet.
 fn burst(border: &Topology) -> Result<()> {
     let socket = RawSocket::open(border.client(), "eth0")?;
-    let macs = (
-        border.client().mac_address("eth0")?,
-        border.gateway().mac_address("lan0")?,
-    );
+    let macs = (border.client().mac_address("eth0")?, border.gateway().mac_address("lan0")?);
     for port in 10_000..10_000 + FLOWS {
         let from = SocketAddrV4::new(address::CLIENT_V4, port);
         let frame = syn_frame(macs, from, SocketAddrV4::new(address::SERVER_V4, 445));
@@ -121,10 +89,6 @@ fn assert_adds_up(ended: &Ended) -> Result<()> {
 fn assert_kept_is_accounted_or_lost(ended: &Ended) -> Result<()> {
     let (kept, accounted) = (ended.number("kept")?, ended.number("accounted")?);
     let lost = ended.number("lost_packets")?;
-    ensure!(
-        accounted <= kept && kept <= accounted + lost,
-        "{}",
-        ended.statistics
-    );
+    ensure!(accounted <= kept && kept <= accounted + lost, "{}", ended.statistics);
     Ok(())
 }

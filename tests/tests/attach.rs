@@ -26,17 +26,13 @@ fn watches(
     ensure!(texts(alert, "/observer/hook") == hooks, "{alert:#}");
     ensure!(alert["smb_sensor"]["evidence"]["smb_spoken"] == true, "{alert:#}");
     ensure!(alert["smb_sensor"]["evidence"]["one_sided"] == false, "{alert:#}");
-    ensure!(
-        ended.number("kept")? == ended.number("accounted")?,
-        "{}",
-        ended.statistics
-    );
+    ensure!(ended.number("kept")? == ended.number("accounted")?, "{}", ended.statistics);
     let left = attached(border.gateway(), "lan0")?;
     ensure!(left.is_empty(), "still attached: {left:?}");
     Ok(())
 }
 
-const XDP: &str = "xdp smb_xdp_in";
+const XDP: &str = "xdp smb_xdp_frags";
 const TCX_IN: &str = "tcx ingress smb_tc_in";
 const TCX_OUT: &str = "tcx egress smb_tc_out";
 const FILTER_IN: &str = "filter ingress smb_tc_in";
@@ -56,14 +52,7 @@ fn generic_xdp_sees_a_session() {
     let border = Topology::border().unwrap();
     let how = "incoming by generic XDP, outgoing by TCX";
     let arguments = ["--ingress", "xdp-generic"];
-    watches(
-        &border,
-        &arguments,
-        how,
-        &[XDP, TCX_OUT],
-        &["xdp_ingress", "tc_egress"],
-    )
-    .unwrap();
+    watches(&border, &arguments, how, &[XDP, TCX_OUT], &["xdp_ingress", "tc_egress"]).unwrap();
 }
 
 #[test]
@@ -90,32 +79,13 @@ fn clsact_filters_alone_see_a_session() {
     let border = Topology::border().unwrap();
     let how = "incoming by TC clsact, outgoing by TC clsact";
     let arguments = ["--ingress", "tc", "--tc", "clsact"];
-    watches(
-        &border,
-        &arguments,
-        how,
-        &[FILTER_IN, FILTER_OUT],
-        &["tc_ingress", "tc_egress"],
-    )
-    .unwrap();
+    watches(&border, &arguments, how, &[FILTER_IN, FILTER_OUT], &["tc_ingress", "tc_egress"]).unwrap();
 }
 
 #[test]
-fn jumbo_frames_that_native_xdp_refuses_are_watched_by_generic_xdp() {
+fn jumbo_frames_are_watched_by_native_xdp() {
     require_lab!();
     let border = Topology::builder().mtu(9000).build().unwrap();
-    let how = "incoming by generic XDP, outgoing by TCX";
+    let how = "incoming by native XDP, outgoing by TCX";
     watches(&border, &[], how, &[XDP, TCX_OUT], &["xdp_ingress", "tc_egress"]).unwrap();
-}
-
-#[test]
-fn jumbo_frames_with_native_xdp_alone_are_refused_with_the_reason_and_nothing_stays() {
-    require_lab!(Network);
-    let border = Topology::builder().mtu(9000).build().unwrap();
-    let agent = Agent::on(border.gateway(), "lan0").arguments(&["--ingress", "xdp-native"]);
-    let refusal = agent.refused().unwrap();
-    assert_eq!(refusal.code, Some(1));
-    assert!(refusal.told.contains("MTU is too large"), "{refusal:?}");
-    assert_eq!(refusal.told.lines().count(), 1, "{refusal:?}");
-    assert_eq!(attached(border.gateway(), "lan0").unwrap(), [""; 0]);
 }

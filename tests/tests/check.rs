@@ -28,11 +28,7 @@ fn an_interface_is_tried_and_left_as_it_was() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}");
     for what in ["kernel", "privileges", "program"] {
-        assert_eq!(
-            line(&text, what).map(|(state, _)| state),
-            Some("ok"),
-            "{what}: {text}"
-        );
+        assert_eq!(line(&text, what).map(|(state, _)| state), Some("ok"), "{what}: {text}");
     }
     let tried = ("ok", "incoming by native XDP, outgoing by TCX (tried)");
     assert_eq!(line(&text, "lan0"), Some(tried), "{text}");
@@ -60,10 +56,7 @@ fn an_interface_in_use_is_missing_and_its_user_is_not_disturbed() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
     let (state, what) = line(&text, "lan0").unwrap();
-    assert!(
-        state == "missing" && what.contains("XDP program already"),
-        "{text}"
-    );
+    assert!(state == "missing" && what.contains("XDP program already"), "{text}");
     assert_eq!(attached(border.gateway(), "lan0").unwrap(), before);
     agent.stop().unwrap();
 }

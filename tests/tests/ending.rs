@@ -14,11 +14,7 @@ fn sigint_and_sigterm_end_cleanly_and_detach() {
         let ended = agent.stop_by(signal).unwrap();
         assert_eq!(ended.code, Some(0), "{signal}: {}", ended.log);
         for interface in ["lan0", "wan0"] {
-            assert_eq!(
-                attached(border.gateway(), interface).unwrap(),
-                [""; 0],
-                "{signal}"
-            );
+            assert_eq!(attached(border.gateway(), interface).unwrap(), [""; 0], "{signal}");
         }
         assert_eq!(still_loaded(&programs, PATIENCE).unwrap(), [0; 0], "{signal}");
     }
@@ -45,11 +41,7 @@ fn a_killed_agent_leaves_nothing_attached_and_the_next_attaches_at_once() {
     assert!(programs.len() >= 3, "{programs:?}");
     agent.kill().unwrap();
     let next = Agent::on(border.gateway(), "lan0").start().unwrap();
-    assert_eq!(
-        attached(border.gateway(), "lan0").unwrap().len(),
-        2,
-        "only the new agent's"
-    );
+    assert_eq!(attached(border.gateway(), "lan0").unwrap().len(), 2, "only the new agent's");
     next.kill().unwrap();
     assert_eq!(still_loaded(&programs, PATIENCE).unwrap(), [0; 0]);
     assert_eq!(attached(border.gateway(), "lan0").unwrap(), [""; 0]);
@@ -64,11 +56,7 @@ fn the_filters_of_a_killed_agent_are_replaced_by_the_next_one_not_doubled() {
     let agent = || Agent::on(border.gateway(), "lan0").arguments(&["--ingress", "tc", "--tc", "clsact"]);
     for _ in 0..2 {
         agent().start().unwrap().kill().unwrap();
-        assert_eq!(
-            attached(border.gateway(), "lan0").unwrap(),
-            filters,
-            "filters outlive their owner"
-        );
+        assert_eq!(attached(border.gateway(), "lan0").unwrap(), filters, "filters outlive their owner");
     }
 
     let last = agent().start().unwrap();

@@ -23,11 +23,7 @@ fn refused(agent: AgentBuilder<'_>, words: &[&str]) -> Result<()> {
 fn an_unknown_interface_is_named_with_those_that_there_are() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
-    refused(
-        Agent::on(border.gateway(), "nope"),
-        &["\"nope\"", "lan0", "wan0", "--iface"],
-    )
-    .unwrap();
+    refused(Agent::on(border.gateway(), "nope"), &["\"nope\"", "lan0", "wan0", "--iface"]).unwrap();
 }
 
 #[test]
@@ -57,11 +53,7 @@ fn an_interface_with_an_xdp_program_is_refused_and_the_first_agent_stays() {
     for ingress in ["xdp-native", "auto"] {
         refused(agent(ingress), &["lan0", "XDP program already", "tc"]).unwrap();
         assert_eq!(attached(border.gateway(), "lan0").unwrap(), before);
-        assert_eq!(
-            attached(border.gateway(), "wan0").unwrap(),
-            [""; 0],
-            "the interface before it"
-        );
+        assert_eq!(attached(border.gateway(), "wan0").unwrap(), [""; 0], "the interface before it");
     }
     // The remedy that the message names.
     agent("tc").start().unwrap().stop().unwrap();
@@ -74,22 +66,12 @@ fn a_state_directory_in_use_is_refused_until_it_is_free() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let state = scratch_dir().unwrap();
-    let first = Agent::on(border.gateway(), "lan0")
-        .state_dir(state.path())
-        .start()
-        .unwrap();
+    let first = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
     let path = state.path().display().to_string();
-    refused(
-        Agent::on(border.gateway(), "wan0").state_dir(state.path()),
-        &[&path, "use"],
-    )
-    .unwrap();
+    refused(Agent::on(border.gateway(), "wan0").state_dir(state.path()), &[&path, "use"]).unwrap();
     assert_eq!(attached(border.gateway(), "wan0").unwrap(), [""; 0]);
     first.stop().unwrap();
-    let second = Agent::on(border.gateway(), "wan0")
-        .state_dir(state.path())
-        .start()
-        .unwrap();
+    let second = Agent::on(border.gateway(), "wan0").state_dir(state.path()).start().unwrap();
     assert_eq!(second.stop().unwrap().code, Some(0));
 }
 
@@ -99,10 +81,7 @@ fn three_mistakes_in_the_configuration_are_told_at_once_with_line_and_column() {
     let border = Topology::border().unwrap();
     let config =
         "statistics_interval = 0\n[networks]\ninternal = [\"10.0.0.0/33\"]\n[kernel]\n  flow_slot = 64\n";
-    let refusal = Agent::on(border.gateway(), "lan0")
-        .config(config)
-        .refused()
-        .unwrap();
+    let refusal = Agent::on(border.gateway(), "lan0").config(config).refused().unwrap();
     assert_eq!(refusal.code, Some(1));
     let lines: Vec<_> = refusal.told.lines().collect();
     assert!(lines[0].contains("smb-sensor.toml: 3 mistakes"), "{refusal:?}");
@@ -110,10 +89,7 @@ fn three_mistakes_in_the_configuration_are_told_at_once_with_line_and_column() {
     let causes = ["`statistics_interval`", "10.0.0.0/33", "`flow_slot`"];
     assert_eq!(lines.len(), 4, "{refusal:?}");
     for ((line, place), cause) in lines[1..].iter().zip(places).zip(causes) {
-        assert!(
-            line.contains(place) && line.contains(cause),
-            "{place}{cause}: {line}"
-        );
+        assert!(line.contains(place) && line.contains(cause), "{place}{cause}: {line}");
     }
     assert_eq!(attached(border.gateway(), "lan0").unwrap(), [""; 0]);
 }
@@ -123,15 +99,7 @@ fn an_unreadable_configuration_is_named() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").arguments(&["--config", "/nonexistent/sensor.toml"]);
-    refused(
-        agent,
-        &[
-            "cannot read the configuration",
-            "/nonexistent/sensor.toml",
-            "No such file",
-        ],
-    )
-    .unwrap();
+    refused(agent, &["cannot read the configuration", "/nonexistent/sensor.toml", "No such file"]).unwrap();
 }
 
 #[test]
@@ -141,11 +109,7 @@ fn an_output_file_that_cannot_be_written_is_named() {
     let folder = scratch_dir().unwrap();
     let path = folder.path().to_str().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").arguments(&["--output", path]);
-    refused(
-        agent,
-        &["cannot open the output file", path, "directory", "--output"],
-    )
-    .unwrap();
+    refused(agent, &["cannot open the output file", path, "directory", "--output"]).unwrap();
     assert_eq!(attached(border.gateway(), "lan0").unwrap(), [""; 0]);
 }
 
@@ -157,11 +121,7 @@ fn a_state_directory_that_cannot_be_made_is_named() {
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
     let below = file.join("state");
-    refused(
-        Agent::on(border.gateway(), "lan0").state_dir(&below),
-        &[below.to_str().unwrap()],
-    )
-    .unwrap();
+    refused(Agent::on(border.gateway(), "lan0").state_dir(&below), &[below.to_str().unwrap()]).unwrap();
 }
 
 #[test]
@@ -169,10 +129,7 @@ fn missing_privileges_are_told_one_by_one_with_the_remedy() {
     require_lab!(Network);
     let here = std::env::var_os("PATH").unwrap_or_default();
     if !std::env::split_paths(&here).any(|folder| folder.join("setpriv").is_file()) {
-        skip(
-            "failures::missing_privileges",
-            "setpriv is not in PATH: install util-linux",
-        );
+        skip("failures::missing_privileges", "setpriv is not in PATH: install util-linux");
         return;
     }
     let border = Topology::border().unwrap();
@@ -183,12 +140,7 @@ fn missing_privileges_are_told_one_by_one_with_the_remedy() {
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = border.gateway().command("setpriv");
     command
-        .args([
-            "--reuid=65534",
-            "--regid=65534",
-            "--clear-groups",
-            "--inh-caps=-all",
-        ])
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"])
         .arg(&program)
         .args(["run", "--iface", "lan0", "--state-dir", "/nonexistent"]);
     let mut process = Process::spawn(command).unwrap();

@@ -25,10 +25,7 @@ fn a_real_session_from_outside_alerts_with_both_techniques() {
     assert_eq!(number(alert, "/destination/port"), 445);
     assert_eq!(text(alert, "/network/direction"), "inbound");
     assert_eq!(alert["smb_sensor"]["evidence"]["smb_spoken"], true);
-    assert!(
-        number(alert, "/smb_sensor/evidence/bytes_left_network") > 500,
-        "what the internal server sent"
-    );
+    assert!(number(alert, "/smb_sensor/evidence/bytes_left_network") > 500, "what the internal server sent");
 }
 
 #[test]
@@ -38,11 +35,7 @@ fn an_answered_name_service_query_from_outside_alerts() {
     let answer = Answer::Bytes(vec![0; 60]);
     let responder = UdpResponder::start(border.client(), (address::CLIENT_V4, 137), answer).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
-    let socket = border
-        .server()
-        .run(|| UdpSocket::bind((address::SERVER_V4, 0)))
-        .unwrap()
-        .unwrap();
+    let socket = border.server().run(|| UdpSocket::bind((address::SERVER_V4, 0))).unwrap().unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     socket.send_to(&[0; 50], responder.address()).unwrap();
     socket.recv(&mut [0; 100]).unwrap();
@@ -69,11 +62,7 @@ fn a_connection_to_the_endpoint_mapper_from_outside_alerts() {
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), [RULE]);
     let alert = ended.closed(RULE).unwrap();
-    assert_eq!(
-        texts(alert, "/threat/technique/id"),
-        ["T1133"],
-        "no SMB was spoken"
-    );
+    assert_eq!(texts(alert, "/threat/technique/id"), ["T1133"], "no SMB was spoken");
     assert_eq!(text(alert, "/smb_sensor/service"), "dce_rpc");
     assert_eq!(number(alert, "/smb_sensor/evidence/bytes_sent"), 72);
 }

@@ -11,9 +11,7 @@ fn a_flow_that_passes_two_watched_interfaces_is_one_alert_per_rule_and_counts_on
     let border = Topology::border().unwrap();
     let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
     let agent = Agent::on(border.gateway(), "lan0,wan0").start().unwrap();
-    let warning = agent
-        .wait_for_log("interface wan0 is on 8.8.4.0/24, which is not internal")
-        .unwrap();
+    let warning = agent.wait_for_log("interface wan0 is on 8.8.4.0/24, which is not internal").unwrap();
     assert!(warning.contains("--internal 8.8.4.0/24"), "{warning}");
     let mut stream = connect(border.client(), server.address()).unwrap();
     echo(&mut stream, &[7; 100]).unwrap();
@@ -25,12 +23,7 @@ fn a_flow_that_passes_two_watched_interfaces_is_one_alert_per_rule_and_counts_on
     assert_eq!(number(alert, "/smb_sensor/evidence/bytes_sent"), 100);
     assert_eq!(number(alert, "/smb_sensor/evidence/bytes_received"), 100);
     let (kept, packets) = (ended.number("kept").unwrap(), number(alert, "/network/packets"));
-    assert_eq!(
-        kept,
-        2 * packets,
-        "each packet passed both interfaces: {}",
-        ended.statistics
-    );
+    assert_eq!(kept, 2 * packets, "each packet passed both interfaces: {}", ended.statistics);
     assert_eq!(ended.number("accounted").unwrap(), kept);
 }
 
@@ -60,14 +53,8 @@ fn on_a_hosts_own_card_both_directions_of_its_session_are_seen() {
         assert_eq!(texts(alert, "/observer/hook"), ["xdp_ingress", "tc_egress"]);
     }
     let most = |pointer| alerts.iter().map(|alert| number(alert, pointer)).max().unwrap();
-    assert!(
-        most("/smb_sensor/evidence/bytes_received") > 2 << 20,
-        "super-frames count whole"
-    );
-    assert!(
-        most("/smb_sensor/evidence/bytes_left_network") > 1 << 20,
-        "super-frames count whole"
-    );
+    assert!(most("/smb_sensor/evidence/bytes_received") > 2 << 20, "super-frames count whole");
+    assert!(most("/smb_sensor/evidence/bytes_left_network") > 1 << 20, "super-frames count whole");
     assert_eq!(ended.number("kept").unwrap(), ended.number("accounted").unwrap());
 }
 
@@ -84,10 +71,7 @@ fn smb_is_recognised_in_a_locally_sent_packet_whose_payload_lies_in_pages() {
     let ended = agent.stop().unwrap();
     let alert = ended.closed("smb-to-internet").unwrap();
     assert_eq!(alert["smb_sensor"]["evidence"]["smb_spoken"], true, "{alert:#}");
-    assert_eq!(
-        number(alert, "/smb_sensor/evidence/bytes_left_network"),
-        SMB2_MESSAGE.len() as u64
-    );
+    assert_eq!(number(alert, "/smb_sensor/evidence/bytes_left_network"), SMB2_MESSAGE.len() as u64);
     assert_eq!(number(alert, "/smb_sensor/evidence/bytes_received"), 0);
 }
 
@@ -98,11 +82,6 @@ fn a_hosts_own_session_from_outside_alerts_on_its_own_card() {
     let _smbd = Smbd::start(border.client()).unwrap();
     let agent = Agent::on(border.client(), "eth0").start().unwrap();
     smb_session(border.server(), address::CLIENT_V4).unwrap();
-    agent
-        .wait_for(tells("external-access-windows-networking", "data"))
-        .unwrap();
-    assert_eq!(
-        agent.stop().unwrap().rules(),
-        ["external-access-windows-networking"]
-    );
+    agent.wait_for(tells("external-access-windows-networking", "data")).unwrap();
+    assert_eq!(agent.stop().unwrap().rules(), ["external-access-windows-networking"]);
 }

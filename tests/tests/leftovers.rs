@@ -22,13 +22,8 @@ fn a_killed_test_leaves_no_agent_and_no_kernel_program_behind() {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", MYSELF, "--nocapture"]).env(OWNER, "1");
     let mut owner = Process::spawn(command).unwrap();
-    let report = owner
-        .wait_for_line(PATIENCE, |line| line.starts_with("OWNED "))
-        .unwrap();
-    let mut numbers = report
-        .split(' ')
-        .skip(1)
-        .map(|number| number.parse::<u32>().unwrap());
+    let report = owner.wait_for_line(PATIENCE, |line| line.starts_with("OWNED ")).unwrap();
+    let mut numbers = report.split(' ').skip(1).map(|number| number.parse::<u32>().unwrap());
     let agent = format!("/proc/{}", numbers.next().unwrap());
     let programs: Vec<u32> = numbers.collect();
     assert!(programs.len() >= 3, "{report}");

@@ -43,10 +43,7 @@ fn a_session_with_a_public_network_of_our_own_is_counted_lateral_and_not_alerted
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
-    let agent = Agent::on(border.gateway(), "lan0")
-        .arguments(&["--internal", "8.8.4.0/24"])
-        .start()
-        .unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").arguments(&["--internal", "8.8.4.0/24"]).start().unwrap();
     smb_session(border.client(), address::SERVER_V4).unwrap();
     assert_silent(&agent.stop().unwrap(), "lateral");
 }
@@ -56,25 +53,15 @@ fn an_exempt_source_is_silent_and_another_client_is_not() {
     require_lab!();
     let border = Topology::builder().client_address(OTHER_CLIENT).build().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
-    let config = format!(
-        "[[exempt]]\nsource = \"{}\"\nreason = \"test\"\n",
-        address::CLIENT_V4
-    );
-    let agent = Agent::on(border.gateway(), "lan0")
-        .config(&config)
-        .start()
-        .unwrap();
+    let config = format!("[[exempt]]\nsource = \"{}\"\nreason = \"test\"\n", address::CLIENT_V4);
+    let agent = Agent::on(border.gateway(), "lan0").config(&config).start().unwrap();
     smb_session(border.client(), address::SERVER_V4).unwrap();
     use_other_client(&border);
     smb_session(border.client(), address::SERVER_V4).unwrap();
     agent.wait_for(tells("smb-to-internet", "data")).unwrap();
     let ended = agent.stop().unwrap();
     assert_only(&ended, "/source/ip", OTHER_CLIENT);
-    assert!(
-        ended.number("exempt_source").unwrap() > 10,
-        "{}",
-        ended.statistics
-    );
+    assert!(ended.number("exempt_source").unwrap() > 10, "{}", ended.statistics);
 }
 
 #[test]
@@ -83,40 +70,27 @@ fn an_exempt_destination_is_silent_and_another_server_is_not() {
     let border = Topology::builder().server_address(OTHER_SERVER).build().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
     let config = "[[exempt]]\ndestination = \"8.8.4.0/24\"\nreason = \"test\"\n";
-    let agent = Agent::on(border.gateway(), "lan0")
-        .config(config)
-        .start()
-        .unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").config(config).start().unwrap();
     smb_session(border.client(), address::SERVER_V4).unwrap();
     smb_session(border.client(), OTHER_SERVER).unwrap();
     agent.wait_for(tells("smb-to-internet", "data")).unwrap();
     let ended = agent.stop().unwrap();
     assert_only(&ended, "/destination/ip", OTHER_SERVER);
-    assert!(
-        ended.number("exempt_destination").unwrap() > 10,
-        "{}",
-        ended.statistics
-    );
+    assert!(ended.number("exempt_destination").unwrap() > 10, "{}", ended.statistics);
 }
 
 #[test]
 fn an_exempt_pair_is_silent_and_each_of_its_ends_with_another_is_not() {
     require_lab!();
-    let border = Topology::builder()
-        .server_address(OTHER_SERVER)
-        .client_address(OTHER_CLIENT)
-        .build()
-        .unwrap();
+    let border =
+        Topology::builder().server_address(OTHER_SERVER).client_address(OTHER_CLIENT).build().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
     let config = format!(
         "[[exempt]]\nsource = \"{}\"\ndestination = \"{}\"\nreason = \"test\"\n",
         address::CLIENT_V4,
         address::SERVER_V4
     );
-    let agent = Agent::on(border.gateway(), "lan0")
-        .config(&config)
-        .start()
-        .unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").config(&config).start().unwrap();
     smb_session(border.client(), address::SERVER_V4).unwrap();
     smb_session(border.client(), OTHER_SERVER).unwrap();
     use_other_client(&border);
@@ -141,10 +115,7 @@ fn an_exempt_pair_is_silent_and_each_of_its_ends_with_another_is_not() {
 
 /// The client's sessions come from its other address from now on.
 fn use_other_client(border: &Topology) {
-    let route = format!(
-        "route replace default via {} src {OTHER_CLIENT}",
-        address::GATEWAY_LAN_V4
-    );
+    let route = format!("route replace default via {} src {OTHER_CLIENT}", address::GATEWAY_LAN_V4);
     assert!(border.client().ip(&route).is_ok(), "{route}");
 }
 

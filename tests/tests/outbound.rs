@@ -26,14 +26,8 @@ fn a_real_session_alerts_once_per_rule_with_evidence_ends_time_and_technique() {
         assert_eq!(text(alert, "/smb_sensor/evidence/level"), "data");
         assert_eq!(alert["smb_sensor"]["evidence"]["smb_spoken"], true);
         assert_eq!(alert["smb_sensor"]["evidence"]["one_sided"], false);
-        assert!(
-            number(alert, "/smb_sensor/evidence/bytes_received") > 500,
-            "{alert:#}"
-        );
-        assert!(
-            number(alert, "/smb_sensor/evidence/bytes_left_network") > 500,
-            "{alert:#}"
-        );
+        assert!(number(alert, "/smb_sensor/evidence/bytes_received") > 500, "{alert:#}");
+        assert!(number(alert, "/smb_sensor/evidence/bytes_left_network") > 500, "{alert:#}");
         assert_eq!(texts(alert, "/threat/technique/id"), ["T1048"]);
         assert_eq!(texts(alert, "/threat/tactic/id"), ["TA0010"]);
         assert_eq!(text(alert, "/source/ip"), address::CLIENT_V4.to_string());
@@ -44,18 +38,12 @@ fn a_real_session_alerts_once_per_rule_with_evidence_ends_time_and_technique() {
         assert_eq!(text(alert, "/network/protocol"), "smb");
         // Version 1 and the base64 of a SHA-1.
         let community_id = text(alert, "/network/community_id");
-        assert!(
-            community_id.starts_with("1:") && community_id.len() == 30,
-            "{community_id}"
-        );
+        assert!(community_id.starts_with("1:") && community_id.len() == 30, "{community_id}");
         assert_eq!(text(alert, "/observer/ingress/interface/name"), "lan0");
 
         let start = OffsetDateTime::parse(text(alert, "/event/start"), &Rfc3339).unwrap();
         let off = (start - began).abs();
-        assert!(
-            off < Duration::from_secs(2),
-            "the session began at {began}, told is {start}"
-        );
+        assert!(off < Duration::from_secs(2), "the session began at {began}, told is {start}");
     }
     let sequences: Vec<u64> = ended
         .documents
@@ -101,11 +89,28 @@ fn a_session_over_ipv6_alerts() {
 }
 
 #[test]
-fn a_session_on_a_port_outside_the_service_set_is_not_seen() {
+fn a_session_on_a_port_outside_the_service_set_is_recognised_by_its_messages() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::builder().ports(&[4445]).start(border.server()).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    session_of(&Smbclient::new(border.client(), address::SERVER_V4).port(4445)).unwrap();
+    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.rules(), BOTH);
+    let alert = ended.closed("smb-to-internet").unwrap();
+    assert_eq!(text(alert, "/source/ip"), address::CLIENT_V4.to_string());
+    assert_eq!(number(alert, "/destination/port"), 4445);
+    assert_eq!(texts(alert, "/threat/technique/id"), ["T1048", "T1571"]);
+}
+
+#[test]
+fn a_session_on_a_port_outside_the_service_set_is_not_seen_when_only_ports_are_watched() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let _smbd = Smbd::builder().ports(&[4445]).start(border.server()).unwrap();
+    let config = "[services]\nsmb_any_port = false\n";
+    let agent = Agent::on(border.gateway(), "lan0").config(config).start().unwrap();
     session_of(&Smbclient::new(border.client(), address::SERVER_V4).port(4445)).unwrap();
     let ended = agent.stop().unwrap();
     assert!(ended.documents.is_empty(), "{:#?}", ended.documents);
@@ -116,24 +121,15 @@ fn a_session_on_a_port_outside_the_service_set_is_not_seen() {
 fn a_configured_smb_port_alerts_and_takes_the_place_of_the_default_ones() {
     require_lab!();
     let border = Topology::border().unwrap();
-    let _smbd = Smbd::builder()
-        .ports(&[445, 4445])
-        .start(border.server())
-        .unwrap();
-    let config = "[services]\nsmb_tcp = [4445]\n";
-    let agent = Agent::on(border.gateway(), "lan0")
-        .config(config)
-        .start()
-        .unwrap();
+    let _smbd = Smbd::builder().ports(&[445, 4445]).start(border.server()).unwrap();
+    let config = "[services]\nsmb_tcp = [4445]\nsmb_any_port = false\n";
+    let agent = Agent::on(border.gateway(), "lan0").config(config).start().unwrap();
     smb_session(border.client(), address::SERVER_V4).unwrap();
     session_of(&Smbclient::new(border.client(), address::SERVER_V4).port(4445)).unwrap();
     agent.wait_for(tells("smb-to-internet", "data")).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), BOTH);
-    assert_eq!(
-        number(ended.closed("smb-to-internet").unwrap(), "/destination/port"),
-        4445
-    );
+    assert_eq!(number(ended.closed("smb-to-internet").unwrap(), "/destination/port"), 4445);
 }
 
 #[test]
@@ -155,15 +151,9 @@ fn a_syn_that_nobody_answers_is_told_as_an_attempt_without_a_technique() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let nowhere = Ipv4Addr::new(8, 8, 9, 9);
-    border
-        .gateway()
-        .ip(&format!("route add blackhole {nowhere}"))
-        .unwrap();
+    border.gateway().ip(&format!("route add blackhole {nowhere}")).unwrap();
     let config = "[detection]\nattempt_settle = 1\n";
-    let agent = Agent::on(border.gateway(), "lan0")
-        .config(config)
-        .start()
-        .unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").config(config).start().unwrap();
     let target = SocketAddr::from((nowhere, 445));
     let began = SystemTime::now();
     border
@@ -172,20 +162,12 @@ fn a_syn_that_nobody_answers_is_told_as_an_attempt_without_a_technique() {
         .unwrap()
         .unwrap_err();
     let alert = agent.wait_for(tells("smb-to-internet", "attempt")).unwrap();
-    assert!(
-        began.elapsed().unwrap() >= Duration::from_secs(1),
-        "it is given time to be answered"
-    );
+    assert!(began.elapsed().unwrap() >= Duration::from_secs(1), "it is given time to be answered");
     assert!(alert.get("threat").is_none(), "{alert:#}");
     assert_eq!(number(&alert, "/network/packets"), 1);
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), BOTH);
-    assert!(
-        ended
-            .documents
-            .iter()
-            .all(|document| document.get("threat").is_none())
-    );
+    assert!(ended.documents.iter().all(|document| document.get("threat").is_none()));
 }
 
 #[test]
@@ -204,12 +186,7 @@ fn the_alert_comes_and_rises_while_the_session_is_still_open() {
     assert_eq!(first["event"]["id"], second["event"]["id"]);
     // Still open, as is proven by using it.
     echo(&mut stream, &[7; 100]).unwrap();
-    assert!(
-        agent
-            .documents()
-            .iter()
-            .all(|d| text(d, "/smb_sensor/alert/status") != "closed")
-    );
+    assert!(agent.documents().iter().all(|d| text(d, "/smb_sensor/alert/status") != "closed"));
 }
 
 #[test]
@@ -219,10 +196,7 @@ fn the_alert_is_closed_with_exact_counts_while_the_agent_goes_on() {
     let server = SocketAddr::from((address::SERVER_V4, 445));
     let _listener = TcpListener::start(border.server(), server, Answer::Echo).unwrap();
     let config = "[detection]\nattempt_settle = 1\n";
-    let agent = Agent::on(border.gateway(), "lan0")
-        .config(config)
-        .start()
-        .unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").config(config).start().unwrap();
     let mut stream = connect(border.client(), server).unwrap();
     echo(&mut stream, &[7; 100]).unwrap();
     drop(stream);

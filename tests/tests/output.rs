@@ -53,10 +53,7 @@ fn the_output_file_is_appended_to_line_by_line_while_the_agent_runs() {
 fn a_full_output_is_told_once_the_agent_goes_on_and_the_end_counts_what_is_unwritten() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
-    let agent = Agent::on(border.gateway(), "lan0")
-        .arguments(&["--output", "/dev/full"])
-        .start()
-        .unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").arguments(&["--output", "/dev/full"]).start().unwrap();
     converse(&border).unwrap();
     agent.wait_for_log("the output does not take alerts").unwrap();
     // It still watches: a second conversation is seen.
@@ -64,23 +61,10 @@ fn a_full_output_is_told_once_the_agent_goes_on_and_the_end_counts_what_is_unwri
     let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(1), "{}", ended.log);
     let waiting = ended.number("waiting").unwrap();
-    assert_eq!(
-        ended.number("opened").unwrap(),
-        3,
-        "two conversations, one new destination"
-    );
+    assert_eq!(ended.number("opened").unwrap(), 3, "two conversations, one new destination");
     assert!(waiting >= 6, "opened and closed each: {}", ended.statistics);
     assert_eq!(ended.number("written").unwrap(), 0);
     let line = format!("smb-sensor: {waiting} alert documents could not be written");
-    assert!(
-        ended.log.lines().any(|told| told.starts_with(&line)),
-        "{}",
-        ended.log
-    );
-    assert_eq!(
-        ended.log.matches("the output does not take alerts").count(),
-        1,
-        "{}",
-        ended.log
-    );
+    assert!(ended.log.lines().any(|told| told.starts_with(&line)), "{}", ended.log);
+    assert_eq!(ended.log.matches("the output does not take alerts").count(), 1, "{}", ended.log);
 }

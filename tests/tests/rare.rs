@@ -26,41 +26,19 @@ fn a_destination_is_rare_once_not_after_a_restart_and_again_without_the_store() 
             drop(stream);
             let alerts = |document: &serde_json::Value| text(document, "/rule/id") == "smb-to-internet";
             agent
-                .wait_for(|_| {
-                    agent
-                        .documents()
-                        .iter()
-                        .filter(|d| alerts(d) && opened(d))
-                        .count()
-                        > already
-                })
+                .wait_for(|_| agent.documents().iter().filter(|d| alerts(d) && opened(d)).count() > already)
                 .unwrap();
         }
         agent.stop().unwrap()
     };
     let (first, second) = (address::SERVER_V4, OTHER_SERVER);
 
-    assert_eq!(
-        rare(&run(Some(store.path()), &[first, first, first])),
-        [first.to_string()]
-    );
+    assert_eq!(rare(&run(Some(store.path()), &[first, first, first])), [first.to_string()]);
     let restarted = run(Some(store.path()), &[first, second, first]);
-    assert_eq!(
-        rare(&restarted),
-        [second.to_string()],
-        "the first is known, the second is new"
-    );
-    assert!(
-        restarted.log.contains("1 destinations known"),
-        "{}",
-        restarted.log
-    );
+    assert_eq!(rare(&restarted), [second.to_string()], "the first is known, the second is new");
+    assert!(restarted.log.contains("1 destinations known"), "{}", restarted.log);
     assert!(rare(&run(Some(store.path()), &[first, second])).is_empty());
-    assert_eq!(
-        rare(&run(None, &[first])),
-        [first.to_string()],
-        "an empty store knows nothing"
-    );
+    assert_eq!(rare(&run(None, &[first])), [first.to_string()], "an empty store knows nothing");
 }
 
 /// Destinations of the rare alerts, one entry an alert.

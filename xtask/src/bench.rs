@@ -99,10 +99,7 @@ fn keep(from: &Path) -> anyhow::Result<()> {
 
 /// Installs the peers that are missing, where that can be done; the benchmark says what it could not measure.
 fn provide_peers() {
-    let missing: Vec<(&str, &str)> = PEERS
-        .into_iter()
-        .filter(|(program, _)| !is_there(program))
-        .collect();
+    let missing: Vec<(&str, &str)> = PEERS.into_iter().filter(|(program, _)| !is_there(program)).collect();
     if missing.is_empty() {
         return;
     }
@@ -119,8 +116,5 @@ fn is_there(program: &str) -> bool {
 
 /// The user's PATH and, after it, the folders of administrators' programs.
 fn search_path() -> String {
-    format!(
-        "{}:/usr/local/sbin:/usr/sbin:/sbin",
-        env::var("PATH").unwrap_or_default()
-    )
+    format!("{}:/usr/local/sbin:/usr/sbin:/sbin", env::var("PATH").unwrap_or_default())
 }

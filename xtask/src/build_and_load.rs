@@ -26,10 +26,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let agent = build_release("sensor-user", "smb-sensor")?;
 
     let privilege = Privilege::detect();
-    let interfaces = arguments
-        .interfaces
-        .iter()
-        .flat_map(|interface| ["--iface", interface]);
+    let interfaces = arguments.interfaces.iter().flat_map(|interface| ["--iface", interface]);
     let Some(mut command) = privilege.command(&agent) else {
         let interfaces: Vec<&str> = interfaces.collect();
         bail!(

@@ -31,9 +31,7 @@ pub(crate) fn target_dir() -> anyhow::Result<PathBuf> {
         .context("running cargo metadata")?;
     let metadata: Value =
         serde_json::from_slice(&output.stdout).context("reading what cargo metadata says")?;
-    let folder = metadata["target_directory"]
-        .as_str()
-        .context("cargo metadata names no target_directory")?;
+    let folder = metadata["target_directory"].as_str().context("cargo metadata names no target_directory")?;
     Ok(PathBuf::from(folder))
 }
 
@@ -54,16 +52,10 @@ pub(crate) fn build_release(package: &str, binary: &str) -> anyhow::Result<PathB
 
 /// Finds the path of a binary in cargo's messages, one JSON object a line.
 fn executable_among(messages: &str, binary: &str) -> Option<PathBuf> {
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .find_map(|message| {
-            let named = message["target"]["name"] == binary;
-            message["executable"]
-                .as_str()
-                .filter(|_| named)
-                .map(PathBuf::from)
-        })
+    messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find_map(|message| {
+        let named = message["target"]["name"] == binary;
+        message["executable"].as_str().filter(|_| named).map(PathBuf::from)
+    })
 }
 
 #[cfg(test)]
@@ -79,10 +71,7 @@ mod tests {
             "\n",
             r#"{"reason":"compiler-artifact","target":{"name":"smb-sensor"},"executable":"/t/release/smb-sensor"}"#,
         );
-        assert_eq!(
-            executable_among(messages, "smb-sensor"),
-            Some(PathBuf::from("/t/release/smb-sensor"))
-        );
+        assert_eq!(executable_among(messages, "smb-sensor"), Some(PathBuf::from("/t/release/smb-sensor")));
         assert_eq!(executable_among(messages, "other"), None);
     }
 }

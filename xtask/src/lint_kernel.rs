@@ -13,10 +13,7 @@ use crate::cargo::{target_dir, workspace_root};
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let toolchain = Toolchain::find()?;
     let target_dir = target_dir().context("finding the target folder")?;
-    toolchain.clippy(&BuildRequest::for_host(
-        workspace_root(),
-        target_dir.join("kernel"),
-    ))?;
+    toolchain.clippy(&BuildRequest::for_host(workspace_root(), target_dir.join("kernel")))?;
     println!("the kernel program has no lint warnings");
     Ok(ExitCode::SUCCESS)
 }

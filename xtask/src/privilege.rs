@@ -72,10 +72,7 @@ mod tests {
 
     #[test]
     fn sudo_without_password_never_asks() {
-        assert_eq!(
-            words(&Privilege::Sudo.command("ip").unwrap()),
-            ["sudo", "-n", "--", "ip"]
-        );
+        assert_eq!(words(&Privilege::Sudo.command("ip").unwrap()), ["sudo", "-n", "--", "ip"]);
     }
 
     #[test]

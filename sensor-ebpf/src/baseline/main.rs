@@ -4,6 +4,7 @@
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 
 #[cfg(target_arch = "bpf")]
+#[expect(dead_code, reason = "the sensor uses more of it")]
 #[path = "../frame.rs"]
 mod frame;
 #[cfg(target_arch = "bpf")]
@@ -14,6 +15,10 @@ mod lookup;
 mod nothing;
 #[cfg(target_arch = "bpf")]
 mod produce;
+#[cfg(target_arch = "bpf")]
+#[expect(dead_code, reason = "the sensor uses more of it")]
+#[path = "../scratch.rs"]
+mod scratch;
 
 #[cfg(target_arch = "bpf")]
 #[panic_handler]

@@ -41,13 +41,7 @@ impl AlertBook {
     /// An empty book.
     #[must_use]
     pub fn new(services: ServicePorts, exemptions: Vec<Exemption>) -> Self {
-        Self {
-            services,
-            exemptions,
-            flows: HashMap::new(),
-            opened: 0,
-            exempted: 0,
-        }
+        Self { services, exemptions, flows: HashMap::new(), opened: 0, exempted: 0 }
     }
 
     /// A flow's evidence rose, or its time to be answered is up: opens its alerts, or updates them.
@@ -69,26 +63,14 @@ impl AlertBook {
         }
         let findings = judge(&sight, &self.exemptions, destinations, context.now);
         if findings.is_empty()
-            && self
-                .exemptions
-                .iter()
-                .any(|e| e.covers(sight.client.ip(), sight.server.ip()))
+            && self.exemptions.iter().any(|e| e.covers(sight.client.ip(), sight.server.ip()))
         {
             self.exempted += 1;
         }
-        let mut alerts: Vec<OpenAlert> = findings
-            .into_iter()
-            .map(|finding| open(finding, &sight))
-            .collect();
+        let mut alerts: Vec<OpenAlert> = findings.into_iter().map(|finding| open(finding, &sight)).collect();
         self.opened += alerts.len() as u64;
         let documents = tell(&mut alerts, &sight, Status::Opened, context);
-        self.flows.insert(
-            flow.ends,
-            Judged {
-                alerts,
-                told: flow.evidence,
-            },
-        );
+        self.flows.insert(flow.ends, Judged { alerts, told: flow.evidence });
         documents
     }
 
@@ -128,11 +110,7 @@ impl AlertBook {
 fn open(finding: Finding, sight: &Sight<'_>) -> OpenAlert {
     let start = sight.flow.first / 1_000_000;
     let id = format!("{}/{}/{start}", finding.rule.id, community_id(sight));
-    OpenAlert {
-        rule: finding.rule,
-        id,
-        sequence: 0,
-    }
+    OpenAlert { rule: finding.rule, id, sequence: 0 }
 }
 
 fn tell(alerts: &mut [OpenAlert], sight: &Sight<'_>, status: Status, context: &Context<'_>) -> Vec<Value> {
@@ -172,9 +150,7 @@ mod tests {
     }
 
     fn field<'a>(document: &'a Value, pointer: &str) -> &'a Value {
-        document
-            .pointer(pointer)
-            .unwrap_or_else(|| panic!("no {pointer} in {document:#}"))
+        document.pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in {document:#}"))
     }
 
     #[test]
@@ -193,26 +169,13 @@ mod tests {
                 let one = &documents[0];
                 (
                     field(one, "/event/sequence").as_u64().unwrap(),
-                    field(one, "/smb_sensor/alert/status")
-                        .as_str()
-                        .unwrap()
-                        .to_owned(),
-                    field(one, "/smb_sensor/evidence/level")
-                        .as_str()
-                        .unwrap()
-                        .to_owned(),
+                    field(one, "/smb_sensor/alert/status").as_str().unwrap().to_owned(),
+                    field(one, "/smb_sensor/evidence/level").as_str().unwrap().to_owned(),
                 )
             })
             .collect();
-        let expected = [
-            (0, "opened", "established"),
-            (1, "updated", "data"),
-            (2, "closed", "data"),
-        ];
-        assert_eq!(
-            life,
-            expected.map(|(n, status, level)| (n, status.to_owned(), level.to_owned()))
-        );
+        let expected = [(0, "opened", "established"), (1, "updated", "data"), (2, "closed", "data")];
+        assert_eq!(life, expected.map(|(n, status, level)| (n, status.to_owned(), level.to_owned())));
         assert_eq!(field(&first[0], "/event/id"), field(&last[0], "/event/id"));
         assert_eq!(book.opened(), 1);
     }
@@ -231,10 +194,7 @@ mod tests {
             reason: "test".into(),
         };
         let mut book = book(vec![exemption]);
-        assert!(
-            book.look(&outbound(Evidence::Data), &mut Nothing, &Context::for_tests())
-                .is_empty()
-        );
+        assert!(book.look(&outbound(Evidence::Data), &mut Nothing, &Context::for_tests()).is_empty());
         assert_eq!((book.opened(), book.exempted()), (0, 1));
     }
 }

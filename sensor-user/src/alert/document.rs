@@ -54,16 +54,8 @@ impl Status {
 pub(super) fn community_id(sight: &Sight<'_>) -> String {
     let (client, server) = (sight.client, sight.server);
     let ports = (Some(client.port()), Some(server.port()));
-    calculate_community_id(
-        0,
-        client.ip(),
-        server.ip(),
-        ports.0,
-        ports.1,
-        sight.flow.ends.transport,
-        false,
-    )
-    .unwrap_or_default()
+    calculate_community_id(0, client.ip(), server.ip(), ports.0, ports.1, sight.flow.ends.transport, false)
+        .unwrap_or_default()
 }
 
 /// Builds the document.
@@ -177,11 +169,7 @@ fn observer(sight: &Sight<'_>, context: &Context<'_>) -> Value {
         "hook": hooks,
     });
     if let Some(index) = sight.flow.interfaces().first() {
-        let name = context
-            .interfaces
-            .iter()
-            .find(|(known, _)| known == index)
-            .map(|(_, name)| name.as_str());
+        let name = context.interfaces.iter().find(|(known, _)| known == index).map(|(_, name)| name.as_str());
         observer["ingress"] =
             json!({ "interface": { "id": index.to_string(), "name": name.unwrap_or("unknown") } });
     }

@@ -20,16 +20,10 @@ pub(super) fn seen(sight: &Sight<'_>) -> String {
         Service::Rpc => "the DCE-RPC endpoint mapper",
         Service::Netbios => "NetBIOS",
     };
-    let transport = if sight.flow.ends.transport == UDP {
-        "UDP"
-    } else {
-        "TCP"
-    };
+    let transport = if sight.flow.ends.transport == UDP { "UDP" } else { "TCP" };
     let counts = sight.flow.counts();
-    let (up, down) = (
-        counts.payload[sight.flow.client as usize],
-        counts.payload[sight.flow.server() as usize],
-    );
+    let (up, down) =
+        (counts.payload[sight.flow.client as usize], counts.payload[sight.flow.server() as usize]);
     let got = match sight.flow.evidence {
         Evidence::Attempt => "; nothing shows that a connection came about".to_owned(),
         Evidence::Refused => "; the server refused".to_owned(),

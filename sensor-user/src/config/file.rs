@@ -19,25 +19,16 @@ pub(super) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     let mut root = match toml_span::parse(text) {
         Ok(root) => root,
         Err(error) => {
-            return Err(vec![Problem::at(
-                text,
-                error.span.start,
-                format!("not TOML: {}", describe(&error)),
-            )]);
+            return Err(vec![Problem::at(text, error.span.start, format!("not TOML: {}", describe(&error)))]);
         }
     };
     let mut reader = Reader { errors: vec![] };
     let mut config = Config::default();
     reader.table(&mut root, |reader, table| {
-        reader.list(
-            table,
-            "interfaces",
-            &mut config.interfaces,
-            |name: String| match name.as_str() {
-                "" => Err("an interface name is empty".to_owned()),
-                _ => Ok(name),
-            },
-        );
+        reader.list(table, "interfaces", &mut config.interfaces, |name: String| match name.as_str() {
+            "" => Err("an interface name is empty".to_owned()),
+            _ => Ok(name),
+        });
         reader.value(table, "output", &mut config.output, |path: String| {
             non_empty(&path, "a file path, or \"-\" for standard output")
                 .map(|()| destination(&PathBuf::from(path)))
@@ -45,23 +36,17 @@ pub(super) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
         reader.value(table, "state_dir", &mut config.state_dir, |path: String| {
             non_empty(&path, "a directory path").map(|()| PathBuf::from(path))
         });
-        reader.value(
-            table,
-            "statistics_interval",
-            &mut config.statistics_interval,
-            |n| within(n, 1, 86_400),
-        );
+        reader.value(table, "statistics_interval", &mut config.statistics_interval, |n| within(n, 1, 86_400));
         reader.section(table, "networks", |reader, table| {
             reader.value(table, "defaults", &mut config.default_networks, Ok);
-            reader.list(table, "internal", &mut config.internal, |net: String| {
-                network(&net)
-            });
+            reader.list(table, "internal", &mut config.internal, |net: String| network(&net));
         });
         reader.section(table, "services", |reader, table| {
             let services = &mut config.services;
             reader.list(table, "smb_tcp", &mut services.smb_tcp, port);
             reader.list(table, "rpc_tcp", &mut services.rpc_tcp, port);
             reader.list(table, "netbios_udp", &mut services.netbios_udp, port);
+            reader.value(table, "smb_any_port", &mut services.smb_any_port, Ok);
         });
         reader.section(table, "kernel", |reader, table| {
             let kernel = &mut config.kernel;
@@ -79,32 +64,21 @@ pub(super) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
             reader.value(table, "tc", &mut kernel.tc, |name: String| {
                 one_of(
                     &name,
-                    &[
-                        ("auto", TcChoice::Auto),
-                        ("tcx", TcChoice::Tcx),
-                        ("clsact", TcChoice::Clsact),
-                    ],
+                    &[("auto", TcChoice::Auto), ("tcx", TcChoice::Tcx), ("clsact", TcChoice::Clsact)],
                 )
             });
-            reader.value(table, "flow_slots", &mut kernel.flow_slots, |n| {
-                power_of_two(n, 64, 1 << 20)
-            });
-            reader.value(table, "flow_idle", &mut kernel.flow_idle, |n| {
-                within(n, 10, 86_400)
-            });
-            reader.value(table, "ring_bytes", &mut kernel.ring_bytes, |n| {
-                power_of_two(n, 65_536, 1 << 30)
-            });
+            reader.value(table, "flow_slots", &mut kernel.flow_slots, |n| power_of_two(n, 64, 1 << 20));
+            reader.value(table, "flow_idle", &mut kernel.flow_idle, |n| within(n, 10, 86_400));
+            reader.value(table, "ring_bytes", &mut kernel.ring_bytes, |n| power_of_two(n, 65_536, 1 << 30));
+            reader
+                .value(table, "max_prefixes", &mut kernel.max_prefixes, |n| power_of_two(n, 1_024, 1 << 21));
+            reader.value(table, "tunnels", &mut kernel.tunnels, Ok);
             reader.value(table, "debug", &mut kernel.debug, Ok);
         });
         reader.section(table, "detection", |reader, table| {
             let detection = &mut config.detection;
-            reader.value(table, "rare_window_days", &mut detection.rare_window_days, |n| {
-                within(n, 1, 365)
-            });
-            reader.value(table, "attempt_settle", &mut detection.attempt_settle, |n| {
-                within(n, 1, 60)
-            });
+            reader.value(table, "rare_window_days", &mut detection.rare_window_days, |n| within(n, 1, 365));
+            reader.value(table, "attempt_settle", &mut detection.attempt_settle, |n| within(n, 1, 60));
         });
         reader.exemptions(table, &mut config.exemptions);
     });
@@ -112,11 +86,7 @@ pub(super) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
         return Ok(config);
     }
     reader.errors.sort_by_key(|(span, _)| span.start);
-    Err(reader
-        .errors
-        .into_iter()
-        .map(|(span, message)| Problem::at(text, span.start, message))
-        .collect())
+    Err(reader.errors.into_iter().map(|(span, message)| Problem::at(text, span.start, message)).collect())
 }
 
 /// Walks the document and collects mistakes instead of stopping at the first.
@@ -183,10 +153,9 @@ impl Reader {
                     into.extend(self.checked(name, &mut item, &check));
                 }
             }
-            other => self.errors.push((
-                span,
-                format!("`{name}` is {}; write a list: [ … ]", other.type_str()),
-            )),
+            other => {
+                self.errors.push((span, format!("`{name}` is {}; write a list: [ … ]", other.type_str())))
+            }
         }
     }
 
@@ -204,8 +173,7 @@ impl Reader {
             },
             Err(error) => {
                 for error in error.errors {
-                    self.errors
-                        .push((span, format!("`{name}`: {}", describe(&error))));
+                    self.errors.push((span, format!("`{name}`: {}", describe(&error))));
                 }
             }
         }
@@ -218,24 +186,15 @@ impl Reader {
         };
         let span = value.span;
         let ValueInner::Array(items) = value.take() else {
-            self.errors.push((
-                span,
-                "`exempt` is not a list; write [[exempt]] above each entry".to_owned(),
-            ));
+            self.errors.push((span, "`exempt` is not a list; write [[exempt]] above each entry".to_owned()));
             return;
         };
         for mut item in items {
             let span = item.span;
             let before = self.errors.len();
-            let mut exemption = Exemption {
-                source: None,
-                destination: None,
-                reason: String::new(),
-            };
+            let mut exemption = Exemption { source: None, destination: None, reason: String::new() };
             self.table(&mut item, |reader, table| {
-                reader.value(table, "source", &mut exemption.source, |net: String| {
-                    network(&net).map(Some)
-                });
+                reader.value(table, "source", &mut exemption.source, |net: String| network(&net).map(Some));
                 reader.value(table, "destination", &mut exemption.destination, |net: String| {
                     network(&net).map(Some)
                 });
@@ -252,10 +211,8 @@ impl Reader {
                     "this exemption has neither `source` nor `destination`: give one or both".into(),
                 ));
             } else if exemption.reason.is_empty() {
-                self.errors.push((
-                    span,
-                    "this exemption has no `reason`: say why the traffic is safe".into(),
-                ));
+                self.errors
+                    .push((span, "this exemption has no `reason`: say why the traffic is safe".into()));
             } else {
                 into.push(exemption);
             }
@@ -266,10 +223,8 @@ impl Reader {
         for error in errors {
             if let ErrorKind::UnexpectedKeys { keys, expected } = &error.kind {
                 for (key, span) in keys {
-                    self.errors.push((
-                        *span,
-                        format!("unknown key `{key}`; known here: {}", expected.join(", ")),
-                    ));
+                    self.errors
+                        .push((*span, format!("unknown key `{key}`; known here: {}", expected.join(", "))));
                 }
             } else {
                 self.errors.push((error.span, describe(&error)));
@@ -296,10 +251,7 @@ fn network(text: &str) -> Result<IpNet, String> {
     if net.trunc() == net {
         Ok(net)
     } else {
-        Err(format!(
-            "{text:?} has bits set after its prefix length; did you mean {}?",
-            net.trunc()
-        ))
+        Err(format!("{text:?} has bits set after its prefix length; did you mean {}?", net.trunc()))
     }
 }
 
@@ -325,22 +277,14 @@ fn power_of_two(number: i64, least: u32, most: u32) -> Result<u32, String> {
 }
 
 fn one_of<T: Copy>(name: &str, choices: &[(&str, T)]) -> Result<T, String> {
-    choices
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, value)| *value)
-        .ok_or_else(|| {
-            let known: Vec<_> = choices.iter().map(|(known, _)| *known).collect();
-            format!("{name:?} is none of {}", known.join(", "))
-        })
+    choices.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).ok_or_else(|| {
+        let known: Vec<_> = choices.iter().map(|(known, _)| *known).collect();
+        format!("{name:?} is none of {}", known.join(", "))
+    })
 }
 
 fn non_empty(text: &str, what: impl Display) -> Result<(), String> {
-    if text.is_empty() {
-        Err(format!("is empty; write {what}"))
-    } else {
-        Ok(())
-    }
+    if text.is_empty() { Err(format!("is empty; write {what}")) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -361,10 +305,8 @@ mod tests {
 
     #[test]
     fn the_example_file_with_everything_uncommented_is_valid() {
-        let all: String = EXAMPLE
-            .lines()
-            .map(|line| format!("{}\n", line.strip_prefix("#: ").unwrap_or(line)))
-            .collect();
+        let all: String =
+            EXAMPLE.lines().map(|line| format!("{}\n", line.strip_prefix("#: ").unwrap_or(line))).collect();
         assert_ne!(all, EXAMPLE, "the example shows optional keys behind `#: `");
         let config = parse(&all).unwrap();
         assert!(!config.exemptions.is_empty() && !config.internal.is_empty());

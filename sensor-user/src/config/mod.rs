@@ -58,6 +58,10 @@ pub struct KernelOptions {
     pub flow_idle: u64,
     /// Bytes of the record ring, a power of two.
     pub ring_bytes: u32,
+    /// Prefixes (networks, exemptions, reserved space) that there is room for.
+    pub max_prefixes: u32,
+    /// Whether one level of tunnel is looked into.
+    pub tunnels: bool,
     /// The kernel program's own debug log.
     pub debug: bool,
 }
@@ -107,12 +111,11 @@ impl Default for Config {
                 flow_slots: 16_384,
                 flow_idle: 1_800,
                 ring_bytes: 4 << 20,
+                max_prefixes: 65_536,
+                tunnels: false,
                 debug: false,
             },
-            detection: DetectionOptions {
-                rare_window_days: 7,
-                attempt_settle: 3,
-            },
+            detection: DetectionOptions { rare_window_days: 7, attempt_settle: 3 },
         }
     }
 }
@@ -125,14 +128,10 @@ impl Config {
     pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
         let mut config = match path {
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-                    path: path.to_owned(),
-                    source,
-                })?;
-                file::parse(&text).map_err(|problems| ConfigError::Invalid {
-                    path: path.to_owned(),
-                    problems,
-                })?
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+                file::parse(&text)
+                    .map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })?
             }
             None => Self::default(),
         };

@@ -58,11 +58,7 @@ pub enum ConfigError {
 }
 
 fn mistakes(count: usize) -> String {
-    if count == 1 {
-        "1 mistake".to_owned()
-    } else {
-        format!("{count} mistakes")
-    }
+    if count == 1 { "1 mistake".to_owned() } else { format!("{count} mistakes") }
 }
 
 fn listed(problems: &[Problem]) -> String {

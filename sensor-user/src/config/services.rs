@@ -14,6 +14,8 @@ pub struct ServicePorts {
     pub rpc_tcp: Vec<u16>,
     /// UDP ports of NetBIOS: 137 (netbios-ns), 138 (netbios-dgm).
     pub netbios_udp: Vec<u16>,
+    /// Whether SMB is recognised on every other TCP port too, by its messages.
+    pub smb_any_port: bool,
 }
 
 /// What a watched port is for.
@@ -29,11 +31,7 @@ pub enum Service {
 
 impl Default for ServicePorts {
     fn default() -> Self {
-        Self {
-            smb_tcp: vec![139, 445],
-            rpc_tcp: vec![135],
-            netbios_udp: vec![137, 138],
-        }
+        Self { smb_tcp: vec![139, 445], rpc_tcp: vec![135], netbios_udp: vec![137, 138], smb_any_port: true }
     }
 }
 
@@ -49,9 +47,9 @@ impl ServicePorts {
         }
     }
 
-    /// The bitmaps that the kernel program tests.
+    /// The tables that the kernel program tests.
     #[must_use]
-    pub fn bitmaps(&self) -> Box<Services> {
+    pub fn tables(&self) -> Box<Services> {
         let mut services = Box::new(Services::NONE);
         for port in self.smb_tcp.iter().chain(&self.rpc_tcp) {
             services.watch_tcp(*port);
@@ -82,7 +80,7 @@ mod tests {
         assert_eq!(ports.service(UDP, 445), None);
         assert_eq!(ports.service(TCP, 443), None);
         let ones = |table: &[u64]| table.iter().map(|word| word.count_ones()).sum::<u32>();
-        let bitmaps = ports.bitmaps();
-        assert_eq!((ones(&bitmaps.tcp), ones(&bitmaps.udp)), (3, 2));
+        let tables = ports.tables();
+        assert_eq!((ones(&tables.tcp), ones(&tables.udp)), (3, 2));
     }
 }

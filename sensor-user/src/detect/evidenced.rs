@@ -6,7 +6,7 @@ use super::{Direction, Sight};
 use crate::{
     attack::{
         EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL, EXPLOIT_PUBLIC_FACING_APPLICATION, EXTERNAL_REMOTE_SERVICES,
-        Technique,
+        NON_STANDARD_PORT, Technique,
     },
     config::Service,
     flow::Evidence,
@@ -33,6 +33,9 @@ pub fn evidenced(sight: &Sight<'_>) -> Vec<&'static Technique> {
                 shown.push(&EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL);
             }
         }
+    }
+    if !sight.usual_port {
+        shown.push(&NON_STANDARD_PORT);
     }
     shown
 }

@@ -48,8 +48,10 @@ pub struct Sight<'a> {
     pub flow: &'a Flow,
     /// Which way it crosses the border.
     pub direction: Direction,
-    /// What the server's port is for.
+    /// What is spoken there.
     pub service: Service,
+    /// Whether that port is watched; if not, SMB was recognised by its messages.
+    pub usual_port: bool,
     /// Client.
     pub client: SocketAddr,
     /// Server.
@@ -57,8 +59,8 @@ pub struct Sight<'a> {
 }
 
 impl<'a> Sight<'a> {
-    /// Sees `flow`, unless its server's port is no watched service: then it is somebody else's conversation that merely
-    /// came from such a port.
+    /// Sees `flow`, unless its server's port is no watched service and no SMB was recognised on it: then it is somebody
+    /// else's conversation that merely came from such a port.
     #[must_use]
     pub fn of(flow: &'a Flow, services: &ServicePorts) -> Option<Self> {
         let (client, server) = (flow.end(flow.client), flow.end(flow.server()));
@@ -66,14 +68,12 @@ impl<'a> Sight<'a> {
             Side::Local => Direction::Outbound,
             Side::Remote => Direction::Inbound,
         };
-        let service = services.service(flow.ends.transport, server.port())?;
-        Some(Self {
-            flow,
-            direction,
-            service,
-            client,
-            server,
-        })
+        let (service, usual_port) = match services.service(flow.ends.transport, server.port()) {
+            Some(service) => (service, true),
+            None if flow.recognised() => (Service::Smb, false),
+            None => return None,
+        };
+        Some(Self { flow, direction, service, usual_port, client, server })
     }
 }
 
@@ -128,11 +128,7 @@ pub struct Finding {
 }
 
 /// All rules, for documentation and tests.
-pub static RULES: [&Rule; 3] = [
-    &smb_to_internet::RULE,
-    &rare_destination::RULE,
-    &external_access::RULE,
-];
+pub static RULES: [&Rule; 3] = [&smb_to_internet::RULE, &rare_destination::RULE, &external_access::RULE];
 
 /// Judges a flow by every rule. An exempt one breaks none; the destination of an outbound one is known from now on.
 pub fn judge(
@@ -141,27 +137,18 @@ pub fn judge(
     destinations: &mut impl KnownDestinations,
     now: i128,
 ) -> Vec<Finding> {
-    if exemptions
-        .iter()
-        .any(|exemption| exemption.covers(sight.client.ip(), sight.server.ip()))
-    {
+    if exemptions.iter().any(|exemption| exemption.covers(sight.client.ip(), sight.server.ip())) {
         return vec![];
     }
     let mut findings = Vec::new();
     if smb_to_internet::fires(sight) {
-        findings.push(Finding {
-            rule: &smb_to_internet::RULE,
-        });
+        findings.push(Finding { rule: &smb_to_internet::RULE });
     }
     if rare_destination::fires(sight, destinations, now) {
-        findings.push(Finding {
-            rule: &rare_destination::RULE,
-        });
+        findings.push(Finding { rule: &rare_destination::RULE });
     }
     if external_access::fires(sight) {
-        findings.push(Finding {
-            rule: &external_access::RULE,
-        });
+        findings.push(Finding { rule: &external_access::RULE });
     }
     findings
 }

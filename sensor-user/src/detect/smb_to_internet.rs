@@ -6,7 +6,7 @@ use crate::attack::{EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL, EXPLOIT_PUBLIC_FACIN
 pub(super) static RULE: Rule = Rule {
     id: "smb-to-internet",
     name: "SMB to the Internet",
-    description: "An internal machine opened an SMB connection to an address on the Internet. File sharing is not meant to \
+    description: "An internal machine opened an SMB connection, on whatever port, to an address on the Internet. File sharing is not meant to \
                   leave the organisation: such a connection can give away a user's NTLM response or carry files out.",
     false_positives: &[
         "public addresses of your own organisation that are not listed as internal networks",
@@ -14,10 +14,7 @@ pub(super) static RULE: Rule = Rule {
     ],
     severity: Severity::High,
     risk_score: 73,
-    techniques: &[
-        &EXPLOIT_PUBLIC_FACING_APPLICATION,
-        &EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL,
-    ],
+    techniques: &[&EXPLOIT_PUBLIC_FACING_APPLICATION, &EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL],
     check: "Find the program or document on the client that names this server (a UNC path in a mail, shortcut, Office \
             file or script), and whether the server is one that your organisation uses.",
     contain: "Block outgoing TCP 139 and 445 at the border; if a session was set up, change the password of the user who \

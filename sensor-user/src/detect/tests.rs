@@ -34,17 +34,9 @@ pub(crate) fn flow(transport: u8, local: &str, remote: &str, opener: Side, evide
         Evidence::Data => ([4, 3], [700, 300]),
     };
     let turned = |pair: [u64; 2]| {
-        if opener == Side::Local {
-            pair
-        } else {
-            [pair[1], pair[0]]
-        }
+        if opener == Side::Local { pair } else { [pair[1], pair[0]] }
     };
-    let from_local = if opener == Side::Local {
-        mark::FIRST_FROM_LOCAL
-    } else {
-        0
-    };
+    let from_local = if opener == Side::Local { mark::FIRST_FROM_LOCAL } else { 0 };
     let smb = if evidence == Evidence::Data && transport == TCP {
         mark::SMB_FROM_LOCAL | mark::SMB_FROM_REMOTE
     } else {
@@ -58,12 +50,9 @@ pub(crate) fn flow(transport: u8, local: &str, remote: &str, opener: Side, evide
             ifindex: 2,
         },
         cpu: 0,
+        generation: 2,
         marks: from_local | mark::OPENED_BY_SYN | mark::HOOK_XDP_INGRESS | smb,
-        tcp_flags: if opener == Side::Local {
-            flags
-        } else {
-            [flags[1], flags[0]]
-        },
+        tcp_flags: if opener == Side::Local { flags } else { [flags[1], flags[0]] },
         counts: Counts {
             packets: turned(packets),
             bytes: [
@@ -83,10 +72,7 @@ pub(crate) fn flow(transport: u8, local: &str, remote: &str, opener: Side, evide
         flow_idle: 60,
         capacity: 8,
     });
-    let now = Moment {
-        unix_nanos: 1_700_000_000_000_000_000,
-        ticks: 1_250,
-    };
+    let now = Moment { unix_nanos: 1_700_000_000_000_000_000, ticks: 1_250 };
     let _ = tracker.observe(Some(RecordKind::Opened), &observation, now);
     let flow = tracker.drain().remove(0);
     assert_eq!(flow.evidence, evidence);
@@ -100,41 +86,25 @@ fn outbound(port: u16, evidence: Evidence) -> Flow {
 }
 
 fn inbound(transport: u8, port: u16, evidence: Evidence) -> Flow {
-    flow(
-        transport,
-        &format!("10.0.0.2:{port}"),
-        "8.8.4.4:50000",
-        Side::Remote,
-        evidence,
-    )
+    flow(transport, &format!("10.0.0.2:{port}"), "8.8.4.4:50000", Side::Remote, evidence)
 }
 
 fn rules(flow: &Flow, exemptions: &[Exemption], new: bool) -> Vec<&'static str> {
     let Some(sight) = Sight::of(flow, &ServicePorts::default()) else {
         return vec![];
     };
-    judge(&sight, exemptions, &mut Always(new), 0)
-        .into_iter()
-        .map(|finding| finding.rule.id)
-        .collect()
+    judge(&sight, exemptions, &mut Always(new), 0).into_iter().map(|finding| finding.rule.id).collect()
 }
 
 fn techniques(flow: &Flow) -> Vec<&'static str> {
     let sight = Sight::of(flow, &ServicePorts::default()).unwrap();
-    evidenced(&sight)
-        .into_iter()
-        .map(|technique| technique.id)
-        .collect()
+    evidenced(&sight).into_iter().map(|technique| technique.id).collect()
 }
 
 #[test]
 fn smb_to_the_internet_fires_on_both_smb_ports_outbound() {
     for port in [139, 445] {
-        assert_eq!(
-            rules(&outbound(port, Evidence::Established), &[], false),
-            ["smb-to-internet"],
-            "{port}"
-        );
+        assert_eq!(rules(&outbound(port, Evidence::Established), &[], false), ["smb-to-internet"], "{port}");
     }
 }
 
@@ -145,38 +115,31 @@ fn an_outbound_endpoint_mapper_call_is_not_smb() {
 
 #[test]
 fn a_new_destination_is_rare_and_a_known_one_is_not() {
-    assert_eq!(
-        rules(&outbound(445, Evidence::Data), &[], true),
-        ["smb-to-internet", "rare-smb-destination"]
-    );
-    assert_eq!(
-        rules(&outbound(445, Evidence::Data), &[], false),
-        ["smb-to-internet"]
-    );
+    assert_eq!(rules(&outbound(445, Evidence::Data), &[], true), ["smb-to-internet", "rare-smb-destination"]);
+    assert_eq!(rules(&outbound(445, Evidence::Data), &[], false), ["smb-to-internet"]);
 }
 
 #[test]
 fn external_access_fires_on_the_whole_service_set_inbound() {
     for (transport, port) in [(TCP, 135), (TCP, 139), (TCP, 445), (UDP, 137), (UDP, 138)] {
         let flow = inbound(transport, port, Evidence::Established);
-        assert_eq!(
-            rules(&flow, &[], true),
-            ["external-access-windows-networking"],
-            "{port}"
-        );
+        assert_eq!(rules(&flow, &[], true), ["external-access-windows-networking"], "{port}");
     }
 }
 
 #[test]
 fn a_conversation_that_only_comes_from_a_service_port_is_none_of_ours() {
-    let flow = flow(
-        TCP,
-        "10.0.0.2:50000",
-        "8.8.4.4:445",
-        Side::Remote,
-        Evidence::Attempt,
-    );
+    let flow = flow(TCP, "10.0.0.2:50000", "8.8.4.4:445", Side::Remote, Evidence::Attempt);
     assert!(Sight::of(&flow, &ServicePorts::default()).is_none());
+}
+
+#[test]
+fn smb_recognised_on_another_port_is_smb_and_shows_a_non_standard_port() {
+    let mut flow = outbound(4445, Evidence::Data);
+    assert!(Sight::of(&flow, &ServicePorts::default()).is_none(), "not recognised, not ours");
+    flow.marks |= mark::SERVER_IS_REMOTE;
+    assert_eq!(rules(&flow, &[], true), ["smb-to-internet", "rare-smb-destination"]);
+    assert_eq!(techniques(&flow), ["T1048", "T1571"]);
 }
 
 #[test]
@@ -188,11 +151,7 @@ fn an_exempt_pair_breaks_no_rule() {
     };
     let flow = outbound(445, Evidence::Data);
     assert!(rules(&flow, &[pair("10.0.0.0/24", "8.8.4.4/32")], true).is_empty());
-    assert_eq!(
-        rules(&flow, &[pair("10.0.0.0/24", "8.8.8.8/32")], true).len(),
-        2,
-        "another server"
-    );
+    assert_eq!(rules(&flow, &[pair("10.0.0.0/24", "8.8.8.8/32")], true).len(), 2, "another server");
 }
 
 #[test]
@@ -203,10 +162,7 @@ fn an_attempt_shows_no_technique() {
 
 #[test]
 fn evidence_names_the_technique() {
-    assert!(
-        techniques(&outbound(445, Evidence::Established)).is_empty(),
-        "no byte left yet"
-    );
+    assert!(techniques(&outbound(445, Evidence::Established)).is_empty(), "no byte left yet");
     assert_eq!(techniques(&outbound(445, Evidence::Data)), ["T1048"]);
     assert_eq!(techniques(&inbound(TCP, 445, Evidence::Established)), ["T1133"]);
     assert_eq!(techniques(&inbound(TCP, 445, Evidence::Data)), ["T1133", "T1190"]);
@@ -234,12 +190,7 @@ fn the_rules_carry_the_scores_and_techniques_of_their_sources() {
         [
             ("smb-to-internet", "high", 73, vec!["T1190", "T1048"]),
             ("rare-smb-destination", "medium", 47, vec!["T1048"]),
-            (
-                "external-access-windows-networking",
-                "high",
-                73,
-                vec!["T1046", "T1048", "T1133", "T1135"]
-            ),
+            ("external-access-windows-networking", "high", 73, vec!["T1046", "T1048", "T1133", "T1135"]),
         ]
     );
 }

@@ -11,21 +11,23 @@ use std::{
 
 use sensor_common::{
     counter::Counter,
-    headers::Address,
-    path::{Arrival, Environment, Verdict, watch},
+    headers::{Address, Ports},
+    path::{Arrival, Environment, Verdict, count_unjudged, watch},
     prefix::PrefixFlags,
-    settings::{PORT_WORDS, Services, Settings, bit, word},
+    settings::{PortKind, PortTable, Services, Settings, port_kind, port_word, with_suspect},
     slot::{FlowLine, RecordKind, Slot, TCP},
+    topbits::BLOCK_V6_WORDS,
 };
 use zerocopy::IntoBytes;
 
-use crate::networks::PrefixSet;
+use crate::networks::{PrefixSet, Room, Tables};
 
 /// The path's surroundings in ordinary memory.
 pub struct HostEngine {
     settings: Settings,
     services: Box<Services>,
     prefixes: PrefixSet,
+    tables: Tables,
     slots: Rc<RefCell<Vec<Slot>>>,
     counters: [u64; Counter::COUNT],
     records: Vec<Vec<u8>>,
@@ -65,14 +67,14 @@ impl HostEngine {
     /// An engine with empty slots.
     #[must_use]
     pub fn new(settings: Settings, services: Box<Services>, prefixes: PrefixSet) -> Self {
-        let slots = Rc::new(RefCell::new(vec![
-            Slot::default();
-            settings.slots_per_cpu as usize
-        ]));
+        let slots = Rc::new(RefCell::new(vec![Slot::default(); settings.slots_per_cpu as usize]));
+        let room = Room { v4_blocks: settings.blocks_v4, v6_blocks: settings.blocks_v6 };
+        let tables = Tables::new(&prefixes, room);
         Self {
             settings,
             services,
             prefixes,
+            tables,
             slots,
             counters: [0; Counter::COUNT],
             records: vec![],
@@ -87,7 +89,9 @@ impl HostEngine {
 
     /// Takes one frame down the path.
     pub fn frame(&mut self, bytes: &[u8], arrival: Arrival) -> Verdict {
-        watch(self, bytes, arrival)
+        let verdict = watch(self, bytes, arrival);
+        count_unjudged(self, verdict);
+        verdict
     }
 
     /// One counter.
@@ -105,21 +109,49 @@ impl HostEngine {
 impl Environment for HostEngine {
     type Slot = SlotHold;
 
-    fn is_service(&self, transport: u8, port: u16) -> bool {
-        let table: &[u64; PORT_WORDS] = if transport == TCP {
-            &self.services.tcp
-        } else {
-            &self.services.udp
-        };
-        table[word(port)] & bit(port) != 0
+    fn features(&self) -> u32 {
+        self.settings.features
     }
 
-    fn prefix_v4(&self, address: u32) -> PrefixFlags {
-        self.prefixes
-            .lookup(IpAddr::V4(Ipv4Addr::from(address.to_ne_bytes())))
+    fn port_kind(&self, transport: u8, port: u16) -> PortKind {
+        let table: &PortTable = if transport == TCP { &self.services.tcp } else { &self.services.udp };
+        port_kind(table[port_word(port)], port)
     }
 
-    fn prefix_v6(&self, address: &Address) -> PrefixFlags {
+    fn suspect(&mut self, port: u16) {
+        let word = &mut self.services.tcp[port_word(port)];
+        *word = with_suspect(*word, port);
+    }
+
+    fn forget(&mut self, ports: Ports) -> Ports {
+        ports
+    }
+
+    fn view(&self) -> u32 {
+        0
+    }
+
+    fn top_v4(&self, _view: u32, index: u32) -> u32 {
+        self.tables.top_v4[index as usize]
+    }
+
+    fn block_v4(&self, _view: u32, block: u32, word: usize) -> u64 {
+        self.tables.blocks_v4[block as usize][word]
+    }
+
+    fn top_v6(&self, _view: u32, index: u32) -> u32 {
+        self.tables.top_v6[index as usize]
+    }
+
+    fn block_v6(&self, _view: u32, block: u32, word: u32) -> u64 {
+        self.tables.blocks_v6[(block * BLOCK_V6_WORDS + word) as usize]
+    }
+
+    fn walk_v4(&self, _view: u32, address: u32) -> PrefixFlags {
+        self.prefixes.lookup(IpAddr::V4(Ipv4Addr::from(address.to_ne_bytes())))
+    }
+
+    fn walk_v6(&self, _view: u32, address: &Address) -> PrefixFlags {
         let mut octets = [0; 16];
         octets.copy_from_slice(address.as_bytes());
         self.prefixes.lookup(IpAddr::V6(Ipv6Addr::from(octets)))
@@ -140,18 +172,11 @@ impl Environment for HostEngine {
     fn slot(&mut self, _cpu: u16, index: u32) -> Option<SlotHold> {
         let index = index as usize;
         let slot = *self.slots.borrow().get(index)?;
-        Some(SlotHold {
-            slot,
-            index,
-            slots: Rc::clone(&self.slots),
-        })
+        Some(SlotHold { slot, index, slots: Rc::clone(&self.slots) })
     }
 
     fn emit(&mut self, kind: RecordKind, slot: &Slot) -> bool {
-        let line = FlowLine {
-            kind: kind as u8,
-            ..slot.line
-        };
+        let line = FlowLine { kind: kind as u8, ..slot.line };
         self.records.push(if line.family == 4 {
             line.as_bytes().to_vec()
         } else {

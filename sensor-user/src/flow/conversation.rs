@@ -50,8 +50,18 @@ struct Tally {
     ifindex: u32,
     /// Counts that left the kernel's slots.
     settled: Counts,
-    /// Counts that are still in a slot of each CPU.
-    live: Vec<(u16, Counts)>,
+    /// Counts that are still in slots.
+    live: Vec<Live>,
+}
+
+/// Counts in a slot, during one stay.
+#[derive(Clone, Copy, Debug)]
+struct Live {
+    cpu: u16,
+    generation: u32,
+    /// What of them belongs to an earlier conversation on the same ports.
+    before: Counts,
+    counts: Counts,
 }
 
 impl Flow {
@@ -70,15 +80,26 @@ impl Flow {
         }
     }
 
+    /// The next conversation on the same ports: whatever is still counted in slots belongs to this one.
+    pub(super) fn successor(&self, first: i128) -> Self {
+        let tallies = self.tallies.iter().map(|tally| Tally {
+            ifindex: tally.ifindex,
+            settled: Counts::default(),
+            live: tally.live.iter().map(|live| Live { before: live.counts, ..*live }).collect(),
+        });
+        Self { tallies: tallies.collect(), ..Self::new(self.ends, first) }
+    }
+
+    /// Whether any of its counts may still be in a slot of the kernel.
+    pub(super) fn in_slots(&self) -> bool {
+        self.tallies.iter().any(|tally| !tally.live.is_empty())
+    }
+
     /// Counts of each direction, from the internal and from the external side: those of the interface that saw most
     /// of the conversation, so that a packet that passes two watched interfaces counts once.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.tallies
-            .iter()
-            .map(Tally::total)
-            .max_by_key(|c| c.packets[0] + c.packets[1])
-            .unwrap_or_default()
+        self.tallies.iter().map(Tally::total).max_by_key(|c| c.packets[0] + c.packets[1]).unwrap_or_default()
     }
 
     /// Interfaces that saw it, the one that saw most first.
@@ -110,6 +131,12 @@ impl Flow {
         self.marks & (mark::SMB_FROM_LOCAL | mark::SMB_FROM_REMOTE) != 0
     }
 
+    /// Whether SMB was recognised by its messages, on a port that is not watched.
+    #[must_use]
+    pub const fn recognised(&self) -> bool {
+        self.marks & (mark::SERVER_IS_LOCAL | mark::SERVER_IS_REMOTE) != 0
+    }
+
     /// Whether packets of one direction alone were seen of a conversation that must have had two.
     #[must_use]
     pub fn one_sided(&self) -> bool {
@@ -128,7 +155,7 @@ impl Flow {
     ) -> i64 {
         let before = self.accounted();
         self.marks |= seen.marks & !(mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN);
-        if times.0 < self.first || self.tallies.is_empty() || seen.marks & mark::OPENED_BY_SYN != 0 {
+        if times.0 < self.first || self.accounted() == 0 || seen.marks & mark::OPENED_BY_SYN != 0 {
             // The earliest packet, or better a SYN, tells who opened.
             if self.marks & mark::OPENED_BY_SYN == 0 {
                 self.marks &= !mark::FIRST_FROM_LOCAL;
@@ -154,42 +181,24 @@ impl Flow {
     }
 
     fn tally(&mut self, ifindex: u32) -> &mut Tally {
-        let at = self
-            .tallies
-            .iter()
-            .position(|tally| tally.ifindex == ifindex)
-            .unwrap_or_else(|| {
-                self.tallies.push(Tally {
-                    ifindex,
-                    settled: Counts::default(),
-                    live: vec![],
-                });
-                self.tallies.len() - 1
-            });
+        let at = self.tallies.iter().position(|tally| tally.ifindex == ifindex).unwrap_or_else(|| {
+            self.tallies.push(Tally { ifindex, settled: Counts::default(), live: vec![] });
+            self.tallies.len() - 1
+        });
         &mut self.tallies[at]
     }
 
     /// Packets of all tallies.
     pub(super) fn accounted(&self) -> i64 {
-        self.tallies
-            .iter()
-            .map(|tally| tally.total().packets.iter().sum::<u64>() as i64)
-            .sum()
+        self.tallies.iter().map(|tally| tally.total().packets.iter().sum::<u64>() as i64).sum()
     }
 
     fn opened_by(&self, is_service: impl Fn(u16) -> bool) -> Side {
-        let first = if self.marks & mark::FIRST_FROM_LOCAL != 0 {
-            Side::Local
-        } else {
-            Side::Remote
-        };
+        let first = if self.marks & mark::FIRST_FROM_LOCAL != 0 { Side::Local } else { Side::Remote };
         if self.marks & mark::OPENED_BY_SYN != 0 {
             return first;
         }
-        match (
-            is_service(self.ends.local.port()),
-            is_service(self.ends.remote.port()),
-        ) {
+        match (is_service(self.ends.local.port()), is_service(self.ends.remote.port())) {
             (true, false) => Side::Remote,
             (false, true) => Side::Local,
             _ => first,
@@ -211,34 +220,32 @@ impl Flow {
 impl Tally {
     fn total(&self) -> Counts {
         let mut total = self.settled;
-        for (_, live) in &self.live {
-            total.add(live);
+        for live in &self.live {
+            total.add(&live.counts.since(&live.before));
         }
         total
     }
 
     fn count(&mut self, kind: Option<RecordKind>, seen: &Observation) {
-        let at = self
-            .live
-            .iter()
-            .position(|(cpu, _)| *cpu == seen.cpu)
-            .unwrap_or_else(|| {
-                self.live.push((seen.cpu, Counts::default()));
-                self.live.len() - 1
-            });
-        let live = &mut self.live[at].1;
-        match kind {
-            Some(RecordKind::Settled) => {
-                self.settled.add(&seen.counts);
-                *live = Counts::default();
-            }
-            // A flow opens a slot anew only after it left it: what was live there is settled, whether or not the
-            // record that says so got through.
-            Some(RecordKind::Opened) => {
-                let left = std::mem::replace(live, seen.counts);
-                self.settled.add(&left);
-            }
-            Some(RecordKind::Rose | RecordKind::Closed) | None => *live = seen.counts,
+        let same = |live: &Live| live.cpu == seen.cpu && live.generation == seen.generation;
+        let at = self.live.iter().position(same);
+        if kind == Some(RecordKind::Settled) {
+            let before = at.map(|at| self.live.swap_remove(at).before).unwrap_or_default();
+            self.settled.add(&seen.counts.since(&before));
+            return;
+        }
+        match at {
+            // A record may be read after a sweep that saw more: within one stay counts only grow.
+            Some(at) if self.live[at].counts.total_packets() > seen.counts.total_packets() => {}
+            Some(at) => self.live[at].counts = seen.counts,
+            // The counts of another stay remain until their settled record comes; should that be lost, they are the best
+            // there is.
+            None => self.live.push(Live {
+                cpu: seen.cpu,
+                generation: seen.generation,
+                before: Counts::default(),
+                counts: seen.counts,
+            }),
         }
     }
 }

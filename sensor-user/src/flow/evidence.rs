@@ -50,11 +50,7 @@ impl Evidence {
             && (client & tcp::ACK != 0 && seen.payload[0] > 0
                 || server & tcp::ACK != 0 && seen.payload[1] > 0);
         if client & server & tcp::ACK != 0 || one_sided {
-            if seen.payload[0] > 0 && seen.payload[1] > 0 {
-                Self::Data
-            } else {
-                Self::Established
-            }
+            if seen.payload[0] > 0 && seen.payload[1] > 0 { Self::Data } else { Self::Established }
         } else if server & tcp::RST != 0 {
             Self::Refused
         } else {
@@ -76,12 +72,7 @@ mod tests {
     use super::*;
 
     fn tcp_flow(tcp_flags: [u8; 2], packets: [u64; 2], payload: [u64; 2]) -> Evidence {
-        Evidence::of(&Seen {
-            transport: TCP,
-            tcp_flags,
-            packets,
-            payload,
-        })
+        Evidence::of(&Seen { transport: TCP, tcp_flags, packets, payload })
     }
 
     #[test]
@@ -91,10 +82,7 @@ mod tests {
 
     #[test]
     fn a_half_open_scan_stays_an_attempt() {
-        assert_eq!(
-            tcp_flow([tcp::SYN | tcp::RST, tcp::SYN | tcp::ACK], [2, 1], [0, 0]),
-            Evidence::Attempt
-        );
+        assert_eq!(tcp_flow([tcp::SYN | tcp::RST, tcp::SYN | tcp::ACK], [2, 1], [0, 0]), Evidence::Attempt);
     }
 
     #[test]
@@ -106,15 +94,8 @@ mod tests {
     fn a_handshake_is_established_and_stays_so_after_a_reset() {
         let (client, server) = (tcp::SYN | tcp::ACK, tcp::SYN | tcp::ACK);
         assert_eq!(tcp_flow([client, server], [2, 1], [0, 0]), Evidence::Established);
-        assert_eq!(
-            tcp_flow([client, server | tcp::RST], [2, 2], [0, 0]),
-            Evidence::Established
-        );
-        assert_eq!(
-            tcp_flow([client, server], [3, 1], [100, 0]),
-            Evidence::Established,
-            "one side talks"
-        );
+        assert_eq!(tcp_flow([client, server | tcp::RST], [2, 2], [0, 0]), Evidence::Established);
+        assert_eq!(tcp_flow([client, server], [3, 1], [100, 0]), Evidence::Established, "one side talks");
     }
 
     #[test]
@@ -125,23 +106,13 @@ mod tests {
     #[test]
     fn one_direction_alone_is_never_data() {
         assert_eq!(tcp_flow([tcp::ACK, 0], [9, 0], [500, 0]), Evidence::Established);
-        assert_eq!(
-            tcp_flow([tcp::ACK, 0], [1, 0], [0, 0]),
-            Evidence::Attempt,
-            "a bare ACK proves nothing"
-        );
+        assert_eq!(tcp_flow([tcp::ACK, 0], [1, 0], [0, 0]), Evidence::Attempt, "a bare ACK proves nothing");
     }
 
     #[test]
     fn udp_is_established_when_answered() {
-        let udp = |packets| {
-            Evidence::of(&Seen {
-                transport: UDP,
-                tcp_flags: [0; 2],
-                packets,
-                payload: [50, 50],
-            })
-        };
+        let udp =
+            |packets| Evidence::of(&Seen { transport: UDP, tcp_flags: [0; 2], packets, payload: [50, 50] });
         assert_eq!(udp([3, 0]), Evidence::Attempt);
         assert_eq!(udp([1, 1]), Evidence::Established);
     }

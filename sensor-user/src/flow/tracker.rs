@@ -19,8 +19,11 @@ const SECOND: i128 = 1_000_000_000;
 /// Time after the end of a conversation in which late packets still belong to it and are waited for.
 const LINGER: i128 = 2 * SECOND;
 
-/// Time for which an ended conversation is remembered, so that a very late packet is no news.
+/// Time for which an ended conversation is remembered at least, so that a very late packet is no news.
 const REMEMBER: i128 = 60 * SECOND;
+
+/// Time after which it is forgotten even if its slot was never heard of again.
+const FORGET: i128 = 86_400 * SECOND;
 
 /// Time without a packet after which an unanswered attempt is given up; Linux sends its last SYN after 127 s.
 const ATTEMPT_IDLE: i128 = 150 * SECOND;
@@ -59,28 +62,16 @@ impl Tracker {
     /// An empty table.
     #[must_use]
     pub fn new(options: TrackerOptions) -> Self {
-        Self {
-            options,
-            flows: HashMap::new(),
-            ripening: VecDeque::new(),
-            accounted: 0,
-            untracked: 0,
-        }
+        Self { options, flows: HashMap::new(), ripening: VecDeque::new(), accounted: 0, untracked: 0 }
     }
 
     /// Merges what the kernel told of a flow: a record, or a swept slot (`kind` is `None`). Gives the flow when there is
     /// something new to judge: an attempt that was answered, evidence that rose.
     pub fn observe(&mut self, kind: Option<RecordKind>, seen: &Observation, now: Moment) -> Option<&Flow> {
         let clock = self.options.clock;
-        let times = (
-            clock.unix_nanos(seen.first, now),
-            clock.unix_nanos(seen.last, now),
-        );
-        let ends = Conversation {
-            transport: seen.key.transport,
-            local: seen.key.local,
-            remote: seen.key.remote,
-        };
+        let times = (clock.unix_nanos(seen.first, now), clock.unix_nanos(seen.last, now));
+        let ends =
+            Conversation { transport: seen.key.transport, local: seen.key.local, remote: seen.key.remote };
         let ripe_at = now.unix_nanos + i128::from(self.options.attempt_settle) * SECOND;
         let full = self.flows.len() >= self.options.capacity;
         let entry = match self.flows.entry(ends) {
@@ -88,10 +79,7 @@ impl Tracker {
                 let entry = entry.into_mut();
                 if entry.closed_at.is_some() && kind == Some(RecordKind::Opened) {
                     // The same ports again: a new conversation.
-                    *entry = Entry {
-                        flow: Flow::new(ends, times.0),
-                        closed_at: None,
-                    };
+                    *entry = Entry { flow: entry.flow.successor(times.0), closed_at: None };
                     self.ripening.push_back((ripe_at, ends));
                 }
                 entry
@@ -102,17 +90,13 @@ impl Tracker {
             }
             std::collections::hash_map::Entry::Vacant(vacant) => {
                 self.ripening.push_back((ripe_at, ends));
-                vacant.insert(Entry {
-                    flow: Flow::new(ends, times.0),
-                    closed_at: None,
-                })
+                vacant.insert(Entry { flow: Flow::new(ends, times.0), closed_at: None })
             }
         };
         let before = entry.flow.evidence;
         let services = &self.options.services;
-        self.accounted += entry.flow.merge(kind, seen, times, |port| {
-            services.service(ends.transport, port).is_some()
-        });
+        self.accounted +=
+            entry.flow.merge(kind, seen, times, |port| services.service(ends.transport, port).is_some());
         let rose = entry.flow.evidence > before;
         (rose && entry.closed_at.is_none()).then_some(&entry.flow)
     }
@@ -157,7 +141,8 @@ impl Tracker {
                     closed.push(entry.flow.clone());
                     true
                 }
-                Some(at) => now - at < REMEMBER,
+                // While a slot still holds it, its settled record is to come, and that is no new conversation.
+                Some(at) => now - at < if entry.flow.in_slots() { FORGET } else { REMEMBER },
                 None => true,
             }
         });
@@ -177,10 +162,7 @@ impl Tracker {
     /// Conversations held.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.flows
-            .values()
-            .filter(|entry| entry.closed_at.is_none())
-            .count()
+        self.flows.values().filter(|entry| entry.closed_at.is_none()).count()
     }
 
     /// Whether there is none.
@@ -222,10 +204,7 @@ mod tests {
     }
 
     fn at(seconds: i128) -> Moment {
-        Moment {
-            unix_nanos: seconds * SECOND,
-            ticks: (seconds * 250) as u32,
-        }
+        Moment { unix_nanos: seconds * SECOND, ticks: (seconds * 250) as u32 }
     }
 
     fn seen(tcp_flags: [u8; 2], packets: [u64; 2], now: Moment) -> Observation {
@@ -237,13 +216,10 @@ mod tests {
                 ifindex: 2,
             },
             cpu: 0,
+            generation: 2,
             marks: mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN,
             tcp_flags,
-            counts: Counts {
-                packets,
-                bytes: packets.map(|n| n * 60),
-                payload: [0; 2],
-            },
+            counts: Counts { packets, bytes: packets.map(|n| n * 60), payload: [0; 2] },
             first: now.ticks,
             last: now.ticks,
             vlan: None,
@@ -256,11 +232,7 @@ mod tests {
     #[test]
     fn a_lone_syn_is_told_once_when_its_time_is_up() {
         let mut tracker = tracker();
-        assert!(
-            tracker
-                .observe(Some(RecordKind::Opened), &seen(SYN, [1, 0], at(10)), at(10))
-                .is_none()
-        );
+        assert!(tracker.observe(Some(RecordKind::Opened), &seen(SYN, [1, 0], at(10)), at(10)).is_none());
         assert!(tracker.ripe(at(12).unix_nanos).is_empty());
         let ripe = tracker.ripe(at(13).unix_nanos);
         assert_eq!(ripe.len(), 1);
@@ -272,9 +244,7 @@ mod tests {
     fn an_answer_is_told_at_once() {
         let mut tracker = tracker();
         let _ = tracker.observe(Some(RecordKind::Opened), &seen(SYN, [1, 0], at(10)), at(10));
-        let flow = tracker
-            .observe(Some(RecordKind::Rose), &seen(OPEN, [2, 1], at(10)), at(10))
-            .unwrap();
+        let flow = tracker.observe(Some(RecordKind::Rose), &seen(OPEN, [2, 1], at(10)), at(10)).unwrap();
         assert_eq!(flow.evidence, Evidence::Established);
         assert_eq!(flow.client, Side::Local);
     }
@@ -282,38 +252,58 @@ mod tests {
     #[test]
     fn directions_on_different_cpus_are_one_flow() {
         let mut tracker = tracker();
-        let _ = tracker.observe(
-            Some(RecordKind::Opened),
-            &seen([tcp::SYN | tcp::ACK, 0], [2, 0], at(1)),
-            at(1),
-        );
-        let other = Observation {
-            cpu: 1,
-            marks: 0,
-            ..seen([0, tcp::SYN | tcp::ACK], [0, 1], at(1))
-        };
+        let _ =
+            tracker.observe(Some(RecordKind::Opened), &seen([tcp::SYN | tcp::ACK, 0], [2, 0], at(1)), at(1));
+        let other = Observation { cpu: 1, marks: 0, ..seen([0, tcp::SYN | tcp::ACK], [0, 1], at(1)) };
         let flow = tracker.observe(Some(RecordKind::Opened), &other, at(1)).unwrap();
         assert_eq!(flow.counts().packets, [2, 1]);
         assert_eq!(flow.client, Side::Local);
         assert_eq!(tracker.accounted_packets(), 3);
     }
 
+    fn stay(generation: u32, seen: Observation) -> Observation {
+        Observation { generation, ..seen }
+    }
+
     #[test]
     fn settled_counts_add_up_with_live_ones() {
         let mut tracker = tracker();
-        let _ = tracker.observe(Some(RecordKind::Opened), &seen(OPEN, [1, 0], at(1)), at(1));
-        let _ = tracker.observe(Some(RecordKind::Settled), &seen(OPEN, [10, 5], at(2)), at(2));
-        let _ = tracker.observe(Some(RecordKind::Opened), &seen(OPEN, [1, 0], at(3)), at(3));
-        let _ = tracker.observe(None, &seen(OPEN, [4, 4], at(4)), at(4));
+        let _ = tracker.observe(Some(RecordKind::Opened), &stay(2, seen(OPEN, [1, 0], at(1))), at(1));
+        let _ = tracker.observe(Some(RecordKind::Settled), &stay(2, seen(OPEN, [10, 5], at(2))), at(2));
+        let _ = tracker.observe(Some(RecordKind::Opened), &stay(6, seen(OPEN, [1, 0], at(3))), at(3));
+        let _ = tracker.observe(None, &stay(6, seen(OPEN, [4, 4], at(4))), at(4));
         assert_eq!(tracker.accounted_packets(), 23);
     }
 
     #[test]
     fn a_lost_settled_record_keeps_what_the_sweep_saw() {
         let mut tracker = tracker();
-        let _ = tracker.observe(None, &seen(OPEN, [10, 5], at(1)), at(1));
-        let _ = tracker.observe(Some(RecordKind::Opened), &seen(OPEN, [1, 0], at(3)), at(3));
+        let _ = tracker.observe(None, &stay(2, seen(OPEN, [10, 5], at(1))), at(1));
+        let _ = tracker.observe(Some(RecordKind::Opened), &stay(6, seen(OPEN, [1, 0], at(3))), at(3));
         assert_eq!(tracker.accounted_packets(), 16);
+    }
+
+    #[test]
+    fn records_that_are_read_after_a_sweep_saw_more_take_nothing_back_and_count_nothing_twice() {
+        let mut tracker = tracker();
+        let _ = tracker.observe(None, &seen(OPEN, [5, 4], at(1)), at(1));
+        let _ = tracker.observe(Some(RecordKind::Opened), &seen(SYN, [1, 0], at(1)), at(1));
+        let _ = tracker.observe(Some(RecordKind::Rose), &seen(OPEN, [2, 1], at(1)), at(1));
+        assert_eq!(tracker.accounted_packets(), 9);
+        let _ = tracker.observe(Some(RecordKind::Settled), &seen(OPEN, [5, 4], at(2)), at(2));
+        assert_eq!(tracker.accounted_packets(), 9);
+    }
+
+    #[test]
+    fn a_slot_that_is_evicted_long_after_its_flow_ended_is_no_new_flow() {
+        let mut tracker = tracker();
+        let ended = seen([tcp::SYN | tcp::ACK | tcp::RST, tcp::SYN | tcp::ACK], [4, 4], at(1));
+        let _ = tracker.observe(Some(RecordKind::Closed), &ended, at(1));
+        assert_eq!(tracker.closed(at(5).unix_nanos).len(), 1);
+        assert!(tracker.closed(at(700).unix_nanos).is_empty());
+        assert!(tracker.observe(Some(RecordKind::Settled), &ended, at(701)).is_none());
+        assert_eq!(tracker.accounted_packets(), 8);
+        assert!(tracker.closed(at(800).unix_nanos).is_empty() && tracker.is_empty());
     }
 
     #[test]
@@ -321,14 +311,8 @@ mod tests {
         let mut tracker = tracker();
         let one = seen(OPEN, [3, 3], at(1));
         let two = Observation {
-            key: FlowKey {
-                ifindex: 9,
-                ..one.key
-            },
-            counts: Counts {
-                packets: [3, 2],
-                ..one.counts
-            },
+            key: FlowKey { ifindex: 9, ..one.key },
+            counts: Counts { packets: [3, 2], ..one.counts },
             ..one
         };
         let _ = tracker.observe(None, &one, at(1));
@@ -341,24 +325,11 @@ mod tests {
     #[test]
     fn an_ended_flow_is_given_once_and_a_late_packet_does_not_bring_it_back() {
         let mut tracker = tracker();
-        let ended = seen(
-            [tcp::SYN | tcp::ACK | tcp::FIN, tcp::SYN | tcp::ACK | tcp::FIN],
-            [4, 4],
-            at(1),
-        );
+        let ended = seen([tcp::SYN | tcp::ACK | tcp::FIN, tcp::SYN | tcp::ACK | tcp::FIN], [4, 4], at(1));
         let _ = tracker.observe(Some(RecordKind::Closed), &ended, at(1));
-        assert!(
-            tracker.closed(at(2).unix_nanos).is_empty(),
-            "late packets are waited for"
-        );
+        assert!(tracker.closed(at(2).unix_nanos).is_empty(), "late packets are waited for");
         assert_eq!(tracker.closed(at(5).unix_nanos).len(), 1);
-        let late = Observation {
-            counts: Counts {
-                packets: [5, 4],
-                ..ended.counts
-            },
-            ..ended
-        };
+        let late = Observation { counts: Counts { packets: [5, 4], ..ended.counts }, ..ended };
         assert!(tracker.observe(None, &late, at(6)).is_none());
         assert!(tracker.closed(at(7).unix_nanos).is_empty());
         assert!(tracker.drain().is_empty());
@@ -367,19 +338,12 @@ mod tests {
     #[test]
     fn the_same_ports_after_the_end_are_a_new_flow() {
         let mut tracker = tracker();
-        let ended = seen(
-            [tcp::SYN | tcp::ACK | tcp::RST, tcp::SYN | tcp::ACK],
-            [4, 4],
-            at(1),
-        );
+        let ended = seen([tcp::SYN | tcp::ACK | tcp::RST, tcp::SYN | tcp::ACK], [4, 4], at(1));
         let _ = tracker.observe(Some(RecordKind::Closed), &ended, at(1));
         assert_eq!(tracker.closed(at(5).unix_nanos).len(), 1);
-        let _ = tracker.observe(Some(RecordKind::Opened), &seen(SYN, [1, 0], at(6)), at(6));
+        let _ = tracker.observe(Some(RecordKind::Opened), &stay(6, seen(SYN, [1, 0], at(6))), at(6));
         let flow = tracker.drain().remove(0);
-        assert_eq!(
-            (flow.evidence, flow.counts().packets),
-            (Evidence::Attempt, [1, 0])
-        );
+        assert_eq!((flow.evidence, flow.counts().packets), (Evidence::Attempt, [1, 0]));
     }
 
     #[test]

@@ -162,24 +162,15 @@ impl Attached {
         tc: TcChoice,
     ) -> Result<Self, AttachError> {
         let (ingress, incoming) = attach_ingress(kernel, &interface, ingress, tc)?;
-        let mut attached = Self {
-            interface,
-            ingress,
-            egress: TcMode::Tcx,
-            links: vec![incoming],
-        };
-        let (egress, outgoing) = attach_tc(
-            kernel,
-            &attached.interface,
-            program::TC_OUT,
-            TcAttachType::Egress,
-            tc,
-        )
-        .map_err(|reasons| AttachError::Refused {
-            interface: attached.interface.name.clone(),
-            direction: "outgoing",
-            reasons,
-        })?;
+        let mut attached = Self { interface, ingress, egress: TcMode::Tcx, links: vec![incoming] };
+        let (egress, outgoing) =
+            attach_tc(kernel, &attached.interface, program::TC_OUT, TcAttachType::Egress, tc).map_err(
+                |reasons| AttachError::Refused {
+                    interface: attached.interface.name.clone(),
+                    direction: "outgoing",
+                    reasons,
+                },
+            )?;
         attached.egress = egress;
         attached.links.push(outgoing);
         Ok(attached)
@@ -193,10 +184,7 @@ fn attach_ingress(
     tc: TcChoice,
 ) -> Result<(Ingress, AnyLink), AttachError> {
     let xdp_modes: &[(Ingress, XdpMode)] = match choice {
-        IngressChoice::Auto => &[
-            (Ingress::XdpNative, XdpMode::Driver),
-            (Ingress::XdpGeneric, XdpMode::Skb),
-        ],
+        IngressChoice::Auto => &[(Ingress::XdpNative, XdpMode::Driver), (Ingress::XdpGeneric, XdpMode::Skb)],
         IngressChoice::XdpNative => &[(Ingress::XdpNative, XdpMode::Driver)],
         IngressChoice::XdpGeneric => &[(Ingress::XdpGeneric, XdpMode::Skb)],
         IngressChoice::Tc => &[],
@@ -204,15 +192,11 @@ fn attach_ingress(
     let mut reasons = Vec::new();
     for (ingress, mode) in xdp_modes {
         let xdp = kernel.xdp()?;
-        let link = xdp
-            .attach_to_if_index(interface.index, *mode)
-            .and_then(|id| xdp.take_link(id));
+        let link = xdp.attach_to_if_index(interface.index, *mode).and_then(|id| xdp.take_link(id));
         match link {
             Ok(link) => return Ok((*ingress, AnyLink::Xdp(link))),
             Err(error) if os_error(&error).is_some_and(|e| e == Errno::EBUSY || e == Errno::EEXIST) => {
-                return Err(AttachError::Busy {
-                    interface: interface.name.clone(),
-                });
+                return Err(AttachError::Busy { interface: interface.name.clone() });
             }
             Err(error) => reasons.push(format!("{ingress}: {}", describe(&error))),
         }
@@ -241,12 +225,7 @@ fn attach_tc(
     let classifier = kernel.classifier(name).map_err(|error| error.to_string())?;
     let mut reasons = Vec::new();
     if choice != TcChoice::Clsact {
-        match tc_link(
-            classifier,
-            interface,
-            direction,
-            TcAttachOptions::TcxOrder(LinkOrder::default()),
-        ) {
+        match tc_link(classifier, interface, direction, TcAttachOptions::TcxOrder(LinkOrder::default())) {
             Ok(link) => return Ok((TcMode::Tcx, AnyLink::Tc(link))),
             Err(error) => reasons.push(format!("TCX: {}", describe(&error))),
         }
@@ -256,12 +235,7 @@ fn attach_tc(
         let _ = qdisc_add_clsact(&interface.name);
         // A killed run leaves its filter behind; ours is known by its name.
         let _ = qdisc_detach_program(&interface.name, direction, name);
-        match tc_link(
-            classifier,
-            interface,
-            direction,
-            TcAttachOptions::Netlink(NlOptions::default()),
-        ) {
+        match tc_link(classifier, interface, direction, TcAttachOptions::Netlink(NlOptions::default())) {
             Ok(link) => return Ok((TcMode::Clsact, AnyLink::Tc(link))),
             Err(error) => reasons.push(format!("TC clsact: {}", describe(&error))),
         }

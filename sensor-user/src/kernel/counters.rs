@@ -8,7 +8,7 @@ use super::object::LoadError;
 /// Wrapper that lets aya read a CPU's counters.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-struct PerCpu([u64; Counter::COUNT]);
+struct PerCpu([u64; Counter::COUNT + 1]);
 
 // SAFETY: an array of integers: any bytes are a value, no padding.
 unsafe impl aya::Pod for PerCpu {}
@@ -27,10 +27,8 @@ pub struct CounterValues {
 
 impl KernelCounters {
     pub(super) fn open(map: Map) -> Result<Self, LoadError> {
-        let map = PerCpuArray::try_from(map).map_err(|source| LoadError::Write {
-            what: "the counters' map handle".into(),
-            source,
-        })?;
+        let map = PerCpuArray::try_from(map)
+            .map_err(|source| LoadError::Write { what: "the counters' map handle".into(), source })?;
         Ok(Self { map })
     }
 
@@ -57,10 +55,7 @@ impl CounterValues {
     /// All zero: the counters of a program that has just been loaded.
     #[must_use]
     pub fn zero(cpus: usize) -> Self {
-        Self {
-            totals: [0; Counter::COUNT],
-            kept_by_cpu: vec![0; cpus],
-        }
+        Self { totals: [0; Counter::COUNT], kept_by_cpu: vec![0; cpus] }
     }
 
     /// Values given one by one, as another engine or a test has them.
@@ -70,10 +65,7 @@ impl CounterValues {
         for counter in Counter::ALL {
             totals[*counter as usize] = value(*counter);
         }
-        Self {
-            totals,
-            kept_by_cpu: vec![],
-        }
+        Self { totals, kept_by_cpu: vec![] }
     }
 
     /// One counter.

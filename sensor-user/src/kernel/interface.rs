@@ -32,32 +32,21 @@ impl Interface {
     /// [`NoSuchInterface`], naming those that there are.
     pub fn named(name: &str) -> Result<Self, NoSuchInterface> {
         let Ok(index) = if_nametoindex(name) else {
-            return Err(NoSuchInterface {
-                name: name.to_owned(),
-                present: Self::names(),
-            });
+            return Err(NoSuchInterface { name: name.to_owned(), present: Self::names() });
         };
         let networks = getifaddrs()
             .into_iter()
             .flatten()
             .filter(|entry| entry.interface_name == name)
             .filter_map(network);
-        Ok(Self {
-            name: name.to_owned(),
-            index,
-            networks: networks.collect(),
-        })
+        Ok(Self { name: name.to_owned(), index, networks: networks.collect() })
     }
 
     /// Names of all interfaces but loopback.
     #[must_use]
     pub fn names() -> Vec<String> {
         let mut names: Vec<String> = nix::net::if_::if_nameindex()
-            .map(|all| {
-                all.iter()
-                    .map(|one| one.name().to_string_lossy().into_owned())
-                    .collect()
-            })
+            .map(|all| all.iter().map(|one| one.name().to_string_lossy().into_owned()).collect())
             .unwrap_or_default();
         names.retain(|name| name != "lo");
         names

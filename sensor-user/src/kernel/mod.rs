@@ -4,9 +4,11 @@
 //! this module alone.
 
 pub mod attach;
+mod barrier;
 pub mod counters;
 pub mod interface;
 pub mod object;
+pub mod prefixes;
 pub mod privileges;
 pub mod readiness;
 pub mod slots;

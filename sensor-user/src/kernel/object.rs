@@ -2,22 +2,24 @@
 //!
 //! Takes a [`LoadPlan`], gives a [`KernelProgram`]: verified programs and filled maps, attached to nothing yet.
 
-use std::net::IpAddr;
-
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{LpmTrie, Map, MapData, RingBuf, lpm_trie::Key},
+    maps::{Array, Map, MapData, RingBuf},
     programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp},
 };
-use ipnet::IpNet;
 use sensor_common::{
-    prefix::PrefixFlags,
-    settings::{Services, Settings},
+    settings::{PortTable, Services, Settings},
+    topbits::BLOCK_V6_WORDS,
 };
 use thiserror::Error;
 use zerocopy::IntoBytes;
 
-use super::{counters::KernelCounters, slots::SlotReader};
+use super::{
+    counters::KernelCounters,
+    prefixes::{PrefixError, PrefixMaps},
+    slots::SlotReader,
+};
+use crate::networks::{PrefixSet, Room};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("SMB_SENSOR_BPF_OBJECT"));
 
@@ -28,8 +30,10 @@ pub struct LoadPlan {
     pub settings: Settings,
     /// Watched ports.
     pub services: Box<Services>,
-    /// Flattened prefixes: each carries the union of the flags of all that cover it.
-    pub prefixes: Vec<(IpNet, PrefixFlags)>,
+    /// The prefix set to begin with.
+    pub prefixes: PrefixSet,
+    /// Prefixes that there is to be room for.
+    pub max_prefixes: u32,
     /// Size of the record ring, bytes; a power of two and a multiple of the page size.
     pub ring_bytes: u32,
     /// Whether the kernel program logs each watched packet.
@@ -39,12 +43,16 @@ pub struct LoadPlan {
 /// A loaded kernel program.
 pub struct KernelProgram {
     ebpf: Ebpf,
+    /// Name of the XDP program that this kernel took, once it was asked for.
+    xdp: Option<&'static str>,
     /// Records from the kernel.
     pub records: RingBuf<MapData>,
     /// The flow slots.
     pub slots: SlotReader,
     /// The counters.
     pub counters: KernelCounters,
+    /// The prefixes.
+    pub prefixes: PrefixMaps,
 }
 
 /// Why the program did not load.
@@ -57,7 +65,8 @@ pub enum LoadError {
     Maps(#[source] aya::EbpfError),
     /// The verifier refused a program.
     #[error(
-        "the kernel refused the program {name}: {source}. Please report this with the kernel version (`uname -r`)"
+        "the kernel refused the program {name}: {}. Please report this with the kernel version (`uname -r`)",
+        shortened(&source.to_string())
     )]
     Verifier {
         /// Program.
@@ -78,6 +87,9 @@ pub enum LoadError {
         #[source]
         source: aya::maps::MapError,
     },
+    /// The prefixes could not be written.
+    #[error(transparent)]
+    Prefixes(#[from] PrefixError),
     /// The kernel's tick count cannot be read.
     #[error("cannot read the kernel's tick count: {source}")]
     Clock {
@@ -90,10 +102,22 @@ pub enum LoadError {
     Slots(#[source] std::io::Error),
 }
 
+/// The beginning and the end of the verifier's words: what failed and where. All of it is in the debug log.
+fn shortened(words: &str) -> String {
+    let lines: Vec<&str> = words.lines().collect();
+    if lines.len() <= 12 {
+        return words.to_owned();
+    }
+    log::debug!("{words}");
+    format!("{}\n…\n{}", lines[0], lines[lines.len() - 8..].join("\n"))
+}
+
 /// Names of the programs in the object.
 pub mod program {
     /// XDP ingress.
     pub const XDP_IN: &str = "smb_xdp_in";
+    /// XDP ingress, also of frames in several buffers.
+    pub const XDP_FRAGS: &str = "smb_xdp_frags";
     /// TC ingress.
     pub const TC_IN: &str = "smb_tc_in";
     /// TC egress.
@@ -103,56 +127,42 @@ pub mod program {
 }
 
 impl KernelProgram {
-    /// Loads and verifies every program and fills the maps.
+    /// Makes the maps and fills them; programs are verified when they are first asked for.
     ///
     /// # Errors
     /// [`LoadError`], with what to do; nothing stays behind in the kernel.
     pub fn load(plan: &LoadPlan) -> Result<Self, LoadError> {
         let cpus = aya::util::nr_cpus().map_err(|(_, error)| LoadError::Slots(error))? as u32;
-        let (v4, v6): (Vec<_>, Vec<_>) = plan
-            .prefixes
-            .iter()
-            .copied()
-            .partition(|(net, _)| matches!(net, IpNet::V4(_)));
-        let log_level: u8 = if plan.debug {
-            aya_log::Level::Debug as u8
-        } else {
-            0
-        };
+        let log_level: u8 = if plan.debug { aya_log::Level::Debug as u8 } else { 0 };
         // BTF is for names in diagnostics only: without it everything works.
         let btf = Btf::from_sys_fs().ok();
         let mut ebpf = EbpfLoader::new()
             .btf(btf.as_ref())
             .override_global("SETTINGS", plan.settings.as_bytes(), true)
-            .override_global("SERVICES", plan.services.as_bytes(), true)
+            .override_global("UDP_PORTS", plan.services.udp.as_bytes(), true)
             .override_global(aya_log::LEVEL, &log_level, true)
             .map_max_entries("SLOTS", plan.settings.slots_per_cpu * cpus)
-            .map_max_entries("PREFIXES_V4", v4.len().max(1) as u32)
-            .map_max_entries("PREFIXES_V6", v6.len().max(1) as u32)
+            // Two views of everything.
+            .map_max_entries("PREFIXES_V4", 2 * plan.max_prefixes)
+            .map_max_entries("PREFIXES_V6", 2 * plan.max_prefixes)
+            .map_max_entries("BLOCKS_V4", 2 * plan.settings.blocks_v4)
+            .map_max_entries("BLOCKS_V6", 2 * plan.settings.blocks_v6 * BLOCK_V6_WORDS)
             .map_max_entries("RECORDS", plan.ring_bytes)
             .load(OBJECT)
             .map_err(LoadError::Maps)?;
 
-        fill(&mut ebpf, "PREFIXES_V4", &v4)?;
-        fill(&mut ebpf, "PREFIXES_V6", &v6)?;
-        load_program::<Xdp>(&mut ebpf, program::XDP_IN)?;
-        load_program::<SchedClassifier>(&mut ebpf, program::TC_IN)?;
-        load_program::<SchedClassifier>(&mut ebpf, program::TC_OUT)?;
+        write_ports(&mut ebpf, &plan.services.tcp)?;
         load_program::<Xdp>(&mut ebpf, program::CLOCK)?;
 
         let records = take(&mut ebpf, "RECORDS")?;
-        let records = RingBuf::try_from(records).map_err(|source| LoadError::Write {
-            what: "the record ring's memory map".into(),
-            source,
-        })?;
+        let records = RingBuf::try_from(records)
+            .map_err(|source| LoadError::Write { what: "the record ring's memory map".into(), source })?;
         let slots = SlotReader::open(take(&mut ebpf, "SLOTS")?, plan.settings.slots_per_cpu, cpus)?;
         let counters = KernelCounters::open(take(&mut ebpf, "COUNTERS")?)?;
-        Ok(Self {
-            ebpf,
-            records,
-            slots,
-            counters,
-        })
+        let room = Room { v4_blocks: plan.settings.blocks_v4, v6_blocks: plan.settings.blocks_v6 };
+        let mut prefixes = PrefixMaps::open(|name| take(&mut ebpf, name), room, plan.max_prefixes as usize)?;
+        prefixes.put(&plan.prefixes)?;
+        Ok(Self { ebpf, xdp: None, records, slots, counters, prefixes })
     }
 
     /// The kernel's tick count (low 32 bits of jiffies) now.
@@ -162,31 +172,44 @@ impl KernelProgram {
     pub fn ticks(&mut self) -> Result<u32, LoadError> {
         // The program looks at no byte; the kernel wants a frame of at least an Ethernet header.
         let frame = [0; 64];
-        let options = TestRunOptions {
-            data_in: Some(&frame),
-            ..TestRunOptions::new()
-        };
+        let options = TestRunOptions { data_in: Some(&frame), ..TestRunOptions::new() };
         let clock: &mut Xdp = find(&mut self.ebpf, program::CLOCK)?;
-        let result = clock
-            .test_run(options)
-            .map_err(|source| LoadError::Clock { source })?;
+        let result = clock.test_run(options).map_err(|source| LoadError::Clock { source })?;
         Ok(result.return_value)
     }
 
-    /// The XDP program.
+    /// The XDP program, verified when it is first asked for.
     ///
     /// # Errors
-    /// When the embedded object lacks it.
+    /// When the kernel refuses it, or the embedded object lacks it.
     pub fn xdp(&mut self) -> Result<&mut Xdp, LoadError> {
-        find(&mut self.ebpf, program::XDP_IN)
+        let name = match self.xdp {
+            Some(name) => name,
+            None => *self.xdp.insert(load_xdp(&mut self.ebpf)?),
+        };
+        find(&mut self.ebpf, name)
     }
 
-    /// A TC program by [`program`] name.
+    /// A TC program by [`program`] name, verified when it is first asked for.
     ///
     /// # Errors
-    /// When the embedded object lacks it.
+    /// When the kernel refuses it, or the embedded object lacks it.
     pub fn classifier(&mut self, name: &'static str) -> Result<&mut SchedClassifier, LoadError> {
+        if find::<SchedClassifier>(&mut self.ebpf, name)?.fd().is_err() {
+            load_program::<SchedClassifier>(&mut self.ebpf, name)?;
+        }
         find(&mut self.ebpf, name)
+    }
+
+    /// Has every program verified, whether or not it will be used.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub fn verify(&mut self) -> Result<(), LoadError> {
+        self.xdp()?;
+        self.classifier(program::TC_IN)?;
+        self.classifier(program::TC_OUT)?;
+        Ok(())
     }
 
     /// The object, for the kernel program's own log.
@@ -203,9 +226,18 @@ fn find<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, Load
 where
     &'a mut P: TryFrom<&'a mut aya::programs::Program>,
 {
-    ebpf.program_mut(name)
-        .and_then(|program| program.try_into().ok())
-        .ok_or(LoadError::Missing(name))
+    ebpf.program_mut(name).and_then(|program| program.try_into().ok()).ok_or(LoadError::Missing(name))
+}
+
+/// Loads the XDP program for scattered frames, or on a kernel that has none (before 5.18) the one for frames in one piece.
+fn load_xdp(ebpf: &mut Ebpf) -> Result<&'static str, LoadError> {
+    match load_program::<Xdp>(ebpf, program::XDP_FRAGS) {
+        Ok(()) => Ok(program::XDP_FRAGS),
+        Err(error) => {
+            log::debug!("no XDP for frames in several buffers: {error}");
+            load_program::<Xdp>(ebpf, program::XDP_IN).map(|()| program::XDP_IN)
+        }
+    }
 }
 
 /// A kind of program that is loaded by its name alone.
@@ -229,39 +261,14 @@ fn load_program<P: Loadable>(ebpf: &mut Ebpf, name: &'static str) -> Result<(), 
 where
     for<'a> &'a mut P: TryFrom<&'a mut aya::programs::Program>,
 {
-    find::<P>(ebpf, name)?
-        .load()
-        .map_err(|source| LoadError::Verifier { name, source })
+    find::<P>(ebpf, name)?.load().map_err(|source| LoadError::Verifier { name, source })
 }
 
-fn fill(ebpf: &mut Ebpf, name: &'static str, prefixes: &[(IpNet, PrefixFlags)]) -> Result<(), LoadError> {
-    let map = ebpf.map_mut(name).ok_or(LoadError::Missing(name))?;
-    let failed = |net: &IpNet| {
-        let what = format!("prefix {net}");
-        move |source| LoadError::Write { what, source }
-    };
-    if name == "PREFIXES_V4" {
-        let mut trie: LpmTrie<_, [u8; 4], u32> = map.try_into().map_err(|source| LoadError::Write {
-            what: name.into(),
-            source,
-        })?;
-        for (net, flags) in prefixes {
-            if let IpAddr::V4(address) = net.network() {
-                let key = Key::new(u32::from(net.prefix_len()), address.octets());
-                trie.insert(&key, flags.0, 0).map_err(failed(net))?;
-            }
-        }
-    } else {
-        let mut trie: LpmTrie<_, [u8; 16], u32> = map.try_into().map_err(|source| LoadError::Write {
-            what: name.into(),
-            source,
-        })?;
-        for (net, flags) in prefixes {
-            if let IpAddr::V6(address) = net.network() {
-                let key = Key::new(u32::from(net.prefix_len()), address.octets());
-                trie.insert(&key, flags.0, 0).map_err(failed(net))?;
-            }
-        }
-    }
-    Ok(())
+/// Writes the TCP ports into the section of globals that the program writes to as well.
+fn write_ports(ebpf: &mut Ebpf, ports: &PortTable) -> Result<(), LoadError> {
+    const SECTION: &str = ".bss";
+    let map = ebpf.map_mut(SECTION).ok_or(LoadError::Missing("writable globals"))?;
+    let failed = |source| LoadError::Write { what: "the watched TCP ports".into(), source };
+    let mut section: Array<_, PortTable> = map.try_into().map_err(failed)?;
+    section.set(0, ports, 0).map_err(failed)
 }

@@ -13,18 +13,9 @@ pub struct Needed {
 
 /// What the agent needs. CAP_SYS_ADMIN stands in for CAP_BPF and CAP_PERFMON, as in the kernel.
 pub const NEEDED: [Needed; 3] = [
-    Needed {
-        capability: Capability::CAP_BPF,
-        purpose: "load the kernel program",
-    },
-    Needed {
-        capability: Capability::CAP_NET_ADMIN,
-        purpose: "attach it to an interface",
-    },
-    Needed {
-        capability: Capability::CAP_PERFMON,
-        purpose: "let the kernel program read packets by pointer",
-    },
+    Needed { capability: Capability::CAP_BPF, purpose: "load the kernel program" },
+    Needed { capability: Capability::CAP_NET_ADMIN, purpose: "attach it to an interface" },
+    Needed { capability: Capability::CAP_PERFMON, purpose: "let the kernel program read packets by pointer" },
 ];
 
 /// How to run with the needed privileges.

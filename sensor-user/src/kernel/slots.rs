@@ -46,17 +46,8 @@ impl SlotReader {
         let bytes =
             NonZeroUsize::new(count * size_of::<Slot>()).ok_or(LoadError::Missing("SLOTS entries"))?;
         // SAFETY: a fresh read-only mapping of a map that was created with BPF_F_MMAPABLE and this size.
-        let memory = unsafe {
-            mmap(
-                None,
-                bytes,
-                ProtFlags::PROT_READ,
-                MapFlags::MAP_SHARED,
-                map.fd(),
-                0,
-            )
-        }
-        .map_err(|errno| LoadError::Slots(io::Error::from(errno)))?;
+        let memory = unsafe { mmap(None, bytes, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, map.fd(), 0) }
+            .map_err(|errno| LoadError::Slots(io::Error::from(errno)))?;
         Ok(Self {
             memory: memory.cast(),
             bytes,
@@ -93,10 +84,7 @@ impl SlotReader {
             {
                 continue;
             }
-            self.seen[index] = Glance {
-                generation: slot.line.generation,
-                packets: slot.line.packets,
-            };
+            self.seen[index] = Glance { generation: slot.line.generation, packets: slot.line.packets };
             found(&slot);
         }
     }
@@ -108,10 +96,7 @@ impl SlotReader {
         let half = |bytes: &[u8; 8], at: usize| {
             u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
         };
-        Glance {
-            generation: half(&tail, 4),
-            packets: [half(&packets, 0), half(&packets, 4)],
-        }
+        Glance { generation: half(&tail, 4), packets: [half(&packets, 0), half(&packets, 4)] }
     }
 
     fn copy(&self, index: usize) -> Slot {

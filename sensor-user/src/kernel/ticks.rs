@@ -38,10 +38,7 @@ impl TickClock {
     /// A clock whose tick lasts `tick_nanos` nanoseconds.
     #[must_use]
     pub const fn with_tick(tick_nanos: u64) -> Self {
-        Self {
-            tick_nanos,
-            origin: 0,
-        }
+        Self { tick_nanos, origin: 0 }
     }
 
     /// The same clock, set by a reading of the kernel's tick count that was taken just now.
@@ -49,10 +46,7 @@ impl TickClock {
     /// # Errors
     /// When the kernel does not tell the time.
     pub fn set_by(self, ticks: u32) -> std::io::Result<Self> {
-        Ok(Self {
-            origin: ticks.wrapping_sub(self.monotonic_ticks()?),
-            ..self
-        })
+        Ok(Self { origin: ticks.wrapping_sub(self.monotonic_ticks()?), ..self })
     }
 
     fn monotonic_ticks(self) -> std::io::Result<u32> {
@@ -75,10 +69,7 @@ impl TickClock {
     pub fn now(self) -> std::io::Result<Moment> {
         let wall = clock_gettime(ClockId::CLOCK_REALTIME)?;
         let unix_nanos = i128::from(wall.tv_sec()) * NANOS + i128::from(wall.tv_nsec());
-        Ok(Moment {
-            unix_nanos,
-            ticks: self.origin.wrapping_add(self.monotonic_ticks()?),
-        })
+        Ok(Moment { unix_nanos, ticks: self.origin.wrapping_add(self.monotonic_ticks()?) })
     }
 
     /// The wall-clock time of `ticks`, told from `now`; a tick slightly in the future reads as now.
@@ -97,15 +88,9 @@ mod tests {
 
     #[test]
     fn ticks_are_told_from_now_across_the_wrap() {
-        let now = Moment {
-            unix_nanos: 1_000 * NANOS,
-            ticks: 5,
-        };
+        let now = Moment { unix_nanos: 1_000 * NANOS, ticks: 5 };
         assert_eq!(CLOCK.unix_nanos(5, now), 1_000 * NANOS);
-        assert_eq!(
-            CLOCK.unix_nanos(u32::MAX - 4, now),
-            1_000 * NANOS - 10 * 4_000_000
-        );
+        assert_eq!(CLOCK.unix_nanos(u32::MAX - 4, now), 1_000 * NANOS - 10 * 4_000_000);
         assert_eq!(CLOCK.unix_nanos(7, now), 1_000 * NANOS, "the future is now");
     }
 
@@ -117,10 +102,7 @@ mod tests {
 
     #[test]
     fn a_clock_set_by_a_reading_agrees_with_it() {
-        let clock = TickClock::of_this_kernel()
-            .unwrap()
-            .set_by(4_294_960_000)
-            .unwrap();
+        let clock = TickClock::of_this_kernel().unwrap().set_by(4_294_960_000).unwrap();
         assert!(clock.now().unwrap().ticks.wrapping_sub(4_294_960_000) < 3);
     }
 

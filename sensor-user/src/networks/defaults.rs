@@ -87,10 +87,7 @@ mod tests {
             192.168.0.0/16 192.88.99.0/24 224.0.0.0/4 100.64.0.0/10 192.175.48.0/24 198.18.0.0/15 198.51.100.0/24 \
             203.0.113.0/24 240.0.0.0/4 ::1/128 fe80::/10 ff00::/8";
         for prefix in excluded.split_whitespace() {
-            assert!(
-                RESERVED.iter().any(|entry| entry.prefix == prefix),
-                "{prefix} is missing"
-            );
+            assert!(RESERVED.iter().any(|entry| entry.prefix == prefix), "{prefix} is missing");
         }
     }
 }

@@ -73,11 +73,7 @@ mod tests {
 
     #[test]
     fn a_narrow_prefix_keeps_what_the_wider_ones_say() {
-        let set = set(&[
-            ("10.1.2.0/24", EXEMPT),
-            ("10.0.0.0/8", INTERNAL),
-            ("0.0.0.0/0", RESERVED),
-        ]);
+        let set = set(&[("10.1.2.0/24", EXEMPT), ("10.0.0.0/8", INTERNAL), ("0.0.0.0/0", RESERVED)]);
         assert_eq!(flags(&set, "10.1.2.3"), EXEMPT.union(INTERNAL).union(RESERVED));
         assert_eq!(flags(&set, "10.1.3.3"), INTERNAL.union(RESERVED));
         assert_eq!(flags(&set, "8.8.8.8"), RESERVED);
@@ -85,11 +81,7 @@ mod tests {
 
     #[test]
     fn neighbours_and_other_families_say_nothing() {
-        let set = set(&[
-            ("10.0.0.0/9", EXEMPT),
-            ("10.128.0.0/9", INTERNAL),
-            ("::/0", RESERVED),
-        ]);
+        let set = set(&[("10.0.0.0/9", EXEMPT), ("10.128.0.0/9", INTERNAL), ("::/0", RESERVED)]);
         assert_eq!(flags(&set, "10.127.0.1"), EXEMPT);
         assert_eq!(flags(&set, "10.128.0.1"), INTERNAL);
         assert_eq!(flags(&set, "11.0.0.1"), PrefixFlags::NONE);

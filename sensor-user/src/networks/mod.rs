@@ -5,6 +5,8 @@
 
 mod defaults;
 mod flatten;
+mod tables;
 
 pub use defaults::{DEFAULT_INTERNAL, RESERVED};
 pub use flatten::PrefixSet;
+pub use tables::{Room, Tables};

@@ -62,11 +62,7 @@ impl Agent {
                 let _ = tell_log.send(line);
             }
         });
-        let mut agent = Self {
-            child,
-            documents,
-            _state: state,
-        };
+        let mut agent = Self { child, documents, _state: state };
         let start = Instant::now();
         let mut told = String::new();
         while let Ok(line) = log.recv_timeout(PATIENCE.saturating_sub(start.elapsed())) {
@@ -91,16 +87,8 @@ impl Agent {
         let read = |path: String| fs::read_to_string(&path).with_context(|| format!("read {path}"));
         let stat = read(format!("{folder}/stat"))?;
         // Behind the name, which may hold anything: fields 14 and 15, user and system time (proc_pid_stat(5)).
-        let fields: Vec<&str> = stat
-            .rsplit(')')
-            .next()
-            .unwrap_or_default()
-            .split_whitespace()
-            .collect();
-        let ticks: u64 = [11, 12]
-            .into_iter()
-            .filter_map(|at| fields.get(at)?.parse::<u64>().ok())
-            .sum();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks: u64 = [11, 12].into_iter().filter_map(|at| fields.get(at)?.parse::<u64>().ok()).sum();
         let mut sleeps = 0;
         let threads = format!("{folder}/task");
         for thread in fs::read_dir(&threads).with_context(|| format!("list {threads}"))? {
@@ -111,10 +99,7 @@ impl Agent {
                 .and_then(|count| count.trim().parse::<u64>().ok());
             sleeps += count.context("find voluntary_ctxt_switches in a thread's status")?;
         }
-        Ok(Usage {
-            seconds: ticks as f64 / ticks_per_second()?,
-            sleeps,
-        })
+        Ok(Usage { seconds: ticks as f64 / ticks_per_second()?, sleeps })
     }
 
     /// Resident memory in megabytes: all, and without the kernel's maps, which it only looks into.
@@ -128,11 +113,7 @@ impl Agent {
                 let kilobytes: f64 = rest.trim().trim_end_matches(" kB").parse().unwrap_or(0.0);
                 all += kilobytes;
                 own += if of_kernel { 0.0 } else { kilobytes };
-            } else if line
-                .split_whitespace()
-                .next()
-                .is_some_and(|word| !word.ends_with(':'))
-            {
+            } else if line.split_whitespace().next().is_some_and(|word| !word.ends_with(':')) {
                 of_kernel = line.contains("bpf");
             }
         }

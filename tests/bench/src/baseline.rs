@@ -39,28 +39,19 @@ impl Baseline {
 
     /// An XDP program by name.
     pub(crate) fn xdp(&self, name: &str) -> Result<&Xdp> {
-        let program = self
-            .ebpf
-            .program(name)
-            .and_then(|program| program.try_into().ok());
+        let program = self.ebpf.program(name).and_then(|program| program.try_into().ok());
         program.with_context(|| format!("the baselines have no XDP program {name}"))
     }
 
     /// An XDP program by name, to be attached.
     pub(crate) fn xdp_mut(&mut self, name: &str) -> Result<&mut Xdp> {
-        let program = self
-            .ebpf
-            .program_mut(name)
-            .and_then(|program| program.try_into().ok());
+        let program = self.ebpf.program_mut(name).and_then(|program| program.try_into().ok());
         program.with_context(|| format!("the baselines have no XDP program {name}"))
     }
 
     /// A TC program by name.
     pub(crate) fn classifier(&self, name: &str) -> Result<&SchedClassifier> {
-        let program = self
-            .ebpf
-            .program(name)
-            .and_then(|program| program.try_into().ok());
+        let program = self.ebpf.program(name).and_then(|program| program.try_into().ok());
         program.with_context(|| format!("the baselines have no TC program {name}"))
     }
 

@@ -22,17 +22,12 @@ pub(crate) fn draw(rows: &[Row], title: &str) -> String {
     let mut drawn: Vec<&Row> = rows.iter().filter(|row| row.samples.is_ok()).collect();
     while let Some(first) = drawn.first() {
         let (group, unit) = (first.group, first.unit);
-        let (these, others): (Vec<&Row>, Vec<&Row>) = drawn
-            .into_iter()
-            .partition(|row| (row.group, row.unit) == (group, unit));
+        let (these, others): (Vec<&Row>, Vec<&Row>) =
+            drawn.into_iter().partition(|row| (row.group, row.unit) == (group, unit));
         drawn = others;
         y += LINE;
-        let _ = writeln!(
-            body,
-            "<text class=\"h\" x=\"10\" y=\"{y}\">{} ({})</text>",
-            escape(group),
-            unit.name()
-        );
+        let _ =
+            writeln!(body, "<text class=\"h\" x=\"10\" y=\"{y}\">{} ({})</text>", escape(group), unit.name());
         let samples = || these.iter().filter_map(|row| row.samples.as_ref().ok());
         let most = samples().map(Samples::median).fold(f64::MIN_POSITIVE, f64::max);
         for row in &these {
@@ -83,9 +78,7 @@ fn bar(body: &mut String, row: &Row, y: u32, most: f64) {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]

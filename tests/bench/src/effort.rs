@@ -28,8 +28,8 @@ impl Effort {
     pub(crate) const FULL: Self = Self {
         rounds: 200,
         packets: 100_000,
-        live_rounds: 21,
-        live_packets: 200_000,
+        live_rounds: 101,
+        live_packets: 50_000,
         prefixes: 1_000_000,
         records: 100_000_000,
         alerts: 300,
@@ -40,8 +40,8 @@ impl Effort {
     pub(crate) const QUICK: Self = Self {
         rounds: 40,
         packets: 50_000,
-        live_rounds: 7,
-        live_packets: 100_000,
+        live_rounds: 25,
+        live_packets: 40_000,
         prefixes: 1_000_000,
         records: 20_000_000,
         alerts: 30,

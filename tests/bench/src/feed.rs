@@ -53,26 +53,15 @@ impl Feed {
         let mut baseline = Baseline::small()?;
         let stand = Stand::new()?;
         stand.attach(baseline.xdp_mut("bench_generate")?)?;
-        let target = baseline
-            .ebpf()
-            .take_map("TARGET")
-            .context("the baselines have no TARGET")?;
+        let target = baseline.ebpf().take_map("TARGET").context("the baselines have no TARGET")?;
         let target = RefCell::new(target.try_into().context("open the generator's target")?);
-        Ok(Self {
-            baseline,
-            target,
-            cpu,
-            _stand: stand,
-        })
+        Ok(Self { baseline, target, cpu, _stand: stand })
     }
 
     /// Sends `frame` over the cable of `stand` this many times.
     pub(crate) fn send(&self, stand: &Stand, frame: &[u8], packets: u32) -> Result<Sent> {
         let index = stand.sender.interface_index(SENDER)?;
-        self.target
-            .borrow_mut()
-            .set(0, index, 0)
-            .context("aim the generator")?;
+        self.target.borrow_mut().set(0, index, 0).context("aim the generator")?;
         let (generator, cpu) = (self.baseline.xdp("bench_generate")?, self.cpu);
         let before = stand.received()?;
         let options = || TestRunOptions {
@@ -98,9 +87,6 @@ impl Feed {
                 time = start.elapsed();
             }
         }
-        Ok(Sent {
-            time,
-            received: received - before,
-        })
+        Ok(Sent { time, received: received - before })
     }
 }

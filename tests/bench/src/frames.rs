@@ -31,12 +31,7 @@ const SENDER: [u8; 6] = [2, 0, 0, 0, 0, 1];
 impl Segment {
     /// An acknowledgement from `from` to `to`.
     pub(crate) fn new(from: (impl Into<IpAddr>, u16), to: (impl Into<IpAddr>, u16)) -> Self {
-        Self {
-            from: (from.0.into(), from.1),
-            to: (to.0.into(), to.1),
-            flags: flag::ACK,
-            payload: 0,
-        }
+        Self { from: (from.0.into(), from.1), to: (to.0.into(), to.1), flags: flag::ACK, payload: 0 }
     }
 
     /// With other flags.
@@ -51,11 +46,7 @@ impl Segment {
 
     /// The other way.
     pub(crate) const fn back(self) -> Self {
-        Self {
-            from: self.to,
-            to: self.from,
-            ..self
-        }
+        Self { from: self.to, to: self.from, ..self }
     }
 
     /// The frame, at least 60 bytes (IEEE 802.3 less the check sum).
@@ -102,10 +93,7 @@ fn ipv4(from: Ipv4Addr, to: Ipv4Addr, payload: usize) -> Vec<u8> {
     header.extend([0xFF, 0xFF, 0x40, 0, 64, 6, 0, 0]);
     header.extend(from.octets());
     header.extend(to.octets());
-    let sum: u32 = header
-        .chunks_exact(2)
-        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
-        .sum();
+    let sum: u32 = header.chunks_exact(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
     let folded = (sum & 0xFFFF) + (sum >> 16);
     let check_sum = !((folded & 0xFFFF) + (folded >> 16)) as u16;
     header[10..12].copy_from_slice(&check_sum.to_be_bytes());
@@ -127,10 +115,7 @@ mod tests {
 
     #[test]
     fn frames_have_the_lengths_that_their_headers_say() {
-        let v4 = Segment::new(
-            (Ipv4Addr::new(10, 0, 0, 2), 50_000),
-            (Ipv4Addr::new(8, 8, 4, 4), 445),
-        );
+        let v4 = Segment::new((Ipv4Addr::new(10, 0, 0, 2), 50_000), (Ipv4Addr::new(8, 8, 4, 4), 445));
         let frame = v4.payload(100).frame();
         assert_eq!(frame.len(), 14 + 20 + 32 + 100);
         assert_eq!(u16::from_be_bytes([frame[16], frame[17]]), 152);

@@ -15,13 +15,8 @@ pub(crate) fn describe() -> Result<Value> {
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
         .map_or("unknown", |(_, model)| model.trim());
-    let count = processors
-        .lines()
-        .filter(|line| line.starts_with("processor"))
-        .count();
-    let now = OffsetDateTime::now_utc()
-        .replace_nanosecond(0)
-        .context("cut the time to seconds")?;
+    let count = processors.lines().filter(|line| line.starts_with("processor")).count();
+    let now = OffsetDateTime::now_utc().replace_nanosecond(0).context("cut the time to seconds")?;
     Ok(json!({
         "time": now.format(&Rfc3339).context("write the time")?,
         "kernel": system.release().to_string_lossy(),

@@ -3,10 +3,7 @@
 //!
 //! Gives a table, JSON and a chart. Fails when a measurement fails, not when a target is missed. All traffic stays in
 //! namespaces of its own.
-#![expect(
-    clippy::print_stdout,
-    reason = "a benchmark reports to the person who runs it"
-)]
+#![expect(clippy::print_stdout, reason = "a benchmark reports to the person who runs it")]
 
 mod agent;
 mod baseline;
@@ -76,11 +73,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     if let Some(reason) = sensor_lab::missing_for(sensor_lab::Need::Network) {
         bail!("cannot measure here: {reason}");
     }
-    let effort = if arguments.quick {
-        Effort::QUICK
-    } else {
-        Effort::FULL
-    };
+    let effort = if arguments.quick { Effort::QUICK } else { Effort::FULL };
     let mut rows = Vec::new();
     for (name, measure) in groups(arguments, &effort) {
         let wanted =
@@ -122,15 +115,9 @@ fn groups<'a>(arguments: &'a Arguments, effort: &'a Effort) -> Vec<Group<'a>> {
         ("xdp", Box::new(|| rows::xdp::measure(effort))),
         ("tc", Box::new(|| rows::tc::measure(effort))),
         ("lookup", Box::new(|| rows::lookup::measure(effort))),
-        (
-            "live",
-            Box::new(|| rows::live::measure(effort, arguments.suricata.as_deref())),
-        ),
+        ("live", Box::new(|| rows::live::measure(effort, arguments.suricata.as_deref()))),
         ("ring", Box::new(|| rows::ring::measure(effort))),
-        (
-            "latency",
-            Box::new(|| rows::latency::measure(effort, &arguments.agent)),
-        ),
+        ("latency", Box::new(|| rows::latency::measure(effort, &arguments.agent))),
         ("idle", Box::new(|| rows::idle::measure(effort, &arguments.agent))),
     ]
 }

@@ -18,10 +18,8 @@ pub(crate) struct Size {
 /// The sizes of the sensor's programs.
 pub(crate) fn sizes() -> Result<Vec<Size>> {
     let mut kernel = sensor::load(&Config::default())?;
-    let mut sizes = vec![Size::of(
-        program::XDP_IN,
-        kernel.xdp()?.info().context("ask about the XDP program")?,
-    )];
+    let mut sizes =
+        vec![Size::of(program::XDP_IN, kernel.xdp()?.info().context("ask about the XDP program")?)];
     for name in [program::TC_IN, program::TC_OUT] {
         let info = kernel.classifier(name)?.info();
         sizes.push(Size::of(name, info.with_context(|| format!("ask about {name}"))?));
@@ -41,9 +39,7 @@ impl Size {
 
     /// In words.
     pub(crate) fn line(&self) -> String {
-        let verified = self
-            .verified
-            .map(|count| format!(", {count} instructions walked by the verifier"));
+        let verified = self.verified.map(|count| format!(", {count} instructions walked by the verifier"));
         format!(
             "{}: {} instructions, {} bytes of machine code{}",
             self.name,

@@ -112,15 +112,7 @@ pub(crate) struct Row {
 impl Row {
     /// A row with nothing to be held against.
     pub(crate) fn new(group: &'static str, what: impl Into<String>, unit: Unit, samples: Samples) -> Self {
-        Self {
-            group,
-            what: what.into(),
-            unit,
-            samples: Ok(samples),
-            against: None,
-            target: None,
-            note: None,
-        }
+        Self { group, what: what.into(), unit, samples: Ok(samples), against: None, target: None, note: None }
     }
 
     /// A row that could not be measured, and why.
@@ -130,20 +122,13 @@ impl Row {
         unit: Unit,
         why: impl Into<String>,
     ) -> Self {
-        Self {
-            samples: Err(why.into()),
-            ..Self::new(group, what, unit, Samples::default())
-        }
+        Self { samples: Err(why.into()), ..Self::new(group, what, unit, Samples::default()) }
     }
 
     /// Holds it against `samples` of the same rounds.
     pub(crate) fn against(mut self, name: &'static str, samples: &Samples) -> Self {
         if let Ok(own) = &self.samples {
-            self.against = Some(Against {
-                name,
-                ratio: own.by(samples),
-                samples: samples.clone(),
-            });
+            self.against = Some(Against { name, ratio: own.by(samples), samples: samples.clone() });
         }
         self
     }

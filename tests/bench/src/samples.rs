@@ -62,10 +62,7 @@ pub(crate) struct Subject<'a> {
 impl<'a> Subject<'a> {
     /// `measure` takes one sample.
     pub(crate) fn new(name: &'static str, measure: impl FnMut() -> Result<f64> + 'a) -> Self {
-        Self {
-            name,
-            measure: Box::new(measure),
-        }
+        Self { name, measure: Box::new(measure) }
     }
 }
 
@@ -78,10 +75,7 @@ impl Interleaved {
     /// the first `warm_up` rounds measured does not count.
     pub(crate) fn measure(subjects: Vec<Subject<'_>>, warm_up: usize, rounds: usize) -> Result<Self> {
         let mut subjects = subjects;
-        let mut samples: Vec<_> = subjects
-            .iter()
-            .map(|subject| (subject.name, Samples::default()))
-            .collect();
+        let mut samples: Vec<_> = subjects.iter().map(|subject| (subject.name, Samples::default())).collect();
         for round in 0..warm_up + rounds {
             for turn in 0..subjects.len() {
                 let at = (round + turn) % subjects.len();
@@ -97,9 +91,7 @@ impl Interleaved {
 
     /// The samples of one subject; none if there is no such subject.
     pub(crate) fn of(&self, name: &str) -> Option<&Samples> {
-        self.0
-            .iter()
-            .find_map(|(subject, samples)| (*subject == name).then_some(samples))
+        self.0.iter().find_map(|(subject, samples)| (*subject == name).then_some(samples))
     }
 }
 

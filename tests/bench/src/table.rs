@@ -4,17 +4,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
 
 use crate::row::{Row, Target, Verdict};
 
-const HEADER: [&str; 9] = [
-    "what",
-    "median",
-    "min",
-    "max",
-    "unit",
-    "held against",
-    "ratio",
-    "target",
-    "",
-];
+const HEADER: [&str; 9] = ["what", "median", "min", "max", "unit", "held against", "ratio", "target", ""];
 const NUMBERS: [usize; 5] = [1, 2, 3, 6, 7];
 
 /// All rows, and a line that counts the verdicts.
@@ -61,11 +51,7 @@ pub(crate) fn tally(rows: &[Row]) -> String {
 
 fn cells(row: &Row) -> Vec<Cell> {
     let (median, min, max) = match &row.samples {
-        Ok(samples) => (
-            number(samples.median()),
-            number(samples.min()),
-            number(samples.max()),
-        ),
+        Ok(samples) => (number(samples.median()), number(samples.min()), number(samples.max())),
         Err(_) => Default::default(),
     };
     let against = row.against.as_ref().map(|against| {

@@ -15,11 +15,8 @@ use sensor_user::{
 
 /// Instructions that a program may have after translation by the kernel. More is no fault by itself, but whoever lets a
 /// program grow is to know it: what is not run costs room in caches, and verification time on old kernels.
-const BUDGETS: [(&str, u32); 3] = [
-    (program::XDP_IN, 3_000),
-    (program::TC_IN, 3_000),
-    (program::TC_OUT, 3_000),
-];
+const BUDGETS: [(&str, u32); 3] =
+    [(program::XDP_IN, 3_000), (program::TC_IN, 3_000), (program::TC_OUT, 3_000)];
 
 /// A program in the kernel.
 struct Loaded {
@@ -36,38 +33,23 @@ fn loaded() -> Result<KernelProgram> {
 
 fn programs(kernel: &mut KernelProgram) -> Result<Vec<Loaded>> {
     let describe = |(name, budget)| {
-        let info = if name == program::XDP_IN {
-            kernel.xdp()?.info()
-        } else {
-            kernel.classifier(name)?.info()
-        };
+        let info =
+            if name == program::XDP_IN { kernel.xdp()?.info() } else { kernel.classifier(name)?.info() };
         let info = info.with_context(|| format!("ask about {name}"))?;
-        let bytes = info
-            .size_translated()
-            .with_context(|| format!("ask for the size of {name}"))?;
-        Ok(Loaded {
-            name,
-            id: info.id(),
-            instructions: bytes / 8,
-            budget,
-        })
+        let bytes = info.size_translated().with_context(|| format!("ask for the size of {name}"))?;
+        Ok(Loaded { name, id: info.id(), instructions: bytes / 8, budget })
     };
     BUDGETS.into_iter().map(describe).collect()
 }
 
 /// The translated instructions as bpftool lists them, or `None` where there is no bpftool.
 fn listing(id: u32) -> Result<Option<String>> {
-    let Ok(output) = Command::new("bpftool")
-        .args(["prog", "dump", "xlated", "id", &id.to_string()])
-        .output()
+    let Ok(output) = Command::new("bpftool").args(["prog", "dump", "xlated", "id", &id.to_string()]).output()
     else {
         return Ok(None);
     };
     let text = String::from_utf8(output.stdout).context("read what bpftool writes")?;
-    ensure!(
-        text.contains("exit"),
-        "bpftool shows no instructions of program {id}: {text}"
-    );
+    ensure!(text.contains("exit"), "bpftool shows no instructions of program {id}: {text}");
     Ok(Some(text))
 }
 
@@ -89,15 +71,9 @@ fn look_for_general_lookups() -> Result<()> {
             );
             return Ok(());
         };
-        let general = listing
-            .lines()
-            .filter(|line| line.contains("call bpf_map_lookup_elem"))
-            .collect::<Vec<_>>();
-        ensure!(
-            general.is_empty(),
-            "{} looks maps up by a general call: {general:#?}",
-            program.name
-        );
+        let general =
+            listing.lines().filter(|line| line.contains("call bpf_map_lookup_elem")).collect::<Vec<_>>();
+        ensure!(general.is_empty(), "{} looks maps up by a general call: {general:#?}", program.name);
     }
     Ok(())
 }

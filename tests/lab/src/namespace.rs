@@ -49,10 +49,7 @@ impl Namespace {
         let fd = thread::scope(|scope| scope.spawn(unshared_namespace).join())
             .map_err(|_| anyhow!("the thread that creates a namespace panicked"))?
             .with_context(|| format!("create network namespace {label}: run as root"))?;
-        let namespace = Self {
-            label: label.to_owned(),
-            fd: Arc::new(fd),
-        };
+        let namespace = Self { label: label.to_owned(), fd: Arc::new(fd) };
         for (key, value) in QUIET {
             namespace.sysctl(key, value)?;
         }
@@ -78,9 +75,7 @@ impl Namespace {
     /// When the descriptor cannot be queried.
     pub fn inode(&self) -> Result<u64> {
         let path = self.path();
-        Ok(fs::metadata(&path)
-            .with_context(|| format!("look up {path}"))?
-            .ino())
+        Ok(fs::metadata(&path).with_context(|| format!("look up {path}"))?.ino())
     }
 
     /// Runs `work` on a thread inside the namespace and returns its value. Sockets made there stay in the
@@ -129,9 +124,7 @@ impl Namespace {
     /// Signals sent to the child reach the `unshare` around it, not the program; killing it kills all.
     pub fn tree_command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = self.command("unshare");
-        command
-            .args(["--pid", "--fork", "--kill-child=SIGKILL", "--"])
-            .arg(program);
+        command.args(["--pid", "--fork", "--kill-child=SIGKILL", "--"]).arg(program);
         command
     }
 
@@ -163,11 +156,7 @@ impl Namespace {
         }
         let output = child.wait_with_output().with_context(what)?;
         if !output.status.success() {
-            bail!(
-                "{}\n{}",
-                what(),
-                String::from_utf8_lossy(&output.stderr).trim_end()
-            );
+            bail!("{}\n{}", what(), String::from_utf8_lossy(&output.stderr).trim_end());
         }
         Ok(())
     }
@@ -195,12 +184,7 @@ impl Namespace {
     /// When there is no such interface.
     pub fn interface_index(&self, interface: &str) -> Result<u32> {
         self.run(|| nix::net::if_::if_nametoindex(interface))?
-            .with_context(|| {
-                format!(
-                    "look up interface {interface} in network namespace {}",
-                    self.label
-                )
-            })
+            .with_context(|| format!("look up interface {interface} in network namespace {}", self.label))
     }
 
     /// The hardware address of one of the namespace's interfaces.

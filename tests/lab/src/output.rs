@@ -47,9 +47,7 @@ impl Output {
         let mut source = BufReader::new(source);
         let mut bytes = Vec::new();
         while matches!(source.read_until(b'\n', &mut bytes), Ok(1..)) {
-            let text = String::from_utf8_lossy(&bytes)
-                .trim_end_matches(['\r', '\n'])
-                .to_owned();
+            let text = String::from_utf8_lossy(&bytes).trim_end_matches(['\r', '\n']).to_owned();
             bytes.clear();
             self.lock().lines.push(Line { stream, text });
             self.changed.notify_all();
@@ -74,10 +72,8 @@ impl Output {
             if left.is_zero() || collected.closed == 2 {
                 return None;
             }
-            (collected, _) = self
-                .changed
-                .wait_timeout(collected, left)
-                .unwrap_or_else(PoisonError::into_inner);
+            (collected, _) =
+                self.changed.wait_timeout(collected, left).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }

@@ -80,15 +80,8 @@ impl TcpListener {
         let address = address.into();
         let listener = namespace
             .run(|| std::net::TcpListener::bind(address))?
-            .with_context(|| {
-                format!(
-                    "listen on tcp {address} in network namespace {}",
-                    namespace.label()
-                )
-            })?;
-        listener
-            .set_nonblocking(true)
-            .context("make the listening socket non-blocking")?;
+            .with_context(|| format!("listen on tcp {address} in network namespace {}", namespace.label()))?;
+        listener.set_nonblocking(true).context("make the listening socket non-blocking")?;
         let address = listener.local_addr().context("ask for the listening address")?;
         let life = Life::new();
         let shared = Arc::clone(&life);
@@ -96,11 +89,7 @@ impl TcpListener {
             .name(format!("tcp-{}", address.port()))
             .spawn(move || accept(&listener, &answer, &shared))
             .context("start the accepting thread")?;
-        Ok(Self {
-            address,
-            life,
-            acceptor: Some(acceptor),
-        })
+        Ok(Self { address, life, acceptor: Some(acceptor) })
     }
 
     /// The address listened on.
@@ -172,14 +161,9 @@ impl UdpResponder {
     pub fn start(namespace: &Namespace, address: impl Into<SocketAddr>, answer: Answer) -> Result<Self> {
         let address = address.into();
         let socket = namespace.run(|| UdpSocket::bind(address))?.with_context(|| {
-            format!(
-                "receive on udp {address} in network namespace {}",
-                namespace.label()
-            )
+            format!("receive on udp {address} in network namespace {}", namespace.label())
         })?;
-        socket
-            .set_read_timeout(Some(TICK))
-            .context("set the receive time limit")?;
+        socket.set_read_timeout(Some(TICK)).context("set the receive time limit")?;
         let address = socket.local_addr().context("ask for the receiving address")?;
         let life = Life::new();
         let shared = Arc::clone(&life);
@@ -187,11 +171,7 @@ impl UdpResponder {
             .name(format!("udp-{}", address.port()))
             .spawn(move || respond(&socket, &answer, &shared))
             .context("start the responding thread")?;
-        Ok(Self {
-            address,
-            life,
-            responder: Some(responder),
-        })
+        Ok(Self { address, life, responder: Some(responder) })
     }
 
     /// The address received on.

@@ -76,12 +76,7 @@ impl Process {
 
     fn lines_of(&self, stream: Stream) -> Vec<String> {
         let collected = self.output.lock();
-        collected
-            .lines
-            .iter()
-            .filter(|line| line.stream == stream)
-            .map(|line| line.text.clone())
-            .collect()
+        collected.lines.iter().filter(|line| line.stream == stream).map(|line| line.text.clone()).collect()
     }
 
     /// Waits for the first line, past or future and of either stream, that `wanted` accepts.
@@ -93,16 +88,10 @@ impl Process {
         let found = self.output.wait(within, |collected| {
             let new = collected.lines.get(seen..).unwrap_or_default();
             seen = collected.lines.len();
-            new.iter()
-                .find(|line| wanted(&line.text))
-                .map(|line| line.text.clone())
+            new.iter().find(|line| wanted(&line.text)).map(|line| line.text.clone())
         });
         found.ok_or_else(|| {
-            anyhow!(
-                "{}: the awaited line did not come within {within:?}; {}",
-                self.name,
-                self.tail()
-            )
+            anyhow!("{}: the awaited line did not come within {within:?}; {}", self.name, self.tail())
         })
     }
 
@@ -144,13 +133,8 @@ impl Process {
 
     fn tail(&self) -> String {
         let collected = self.output.lock();
-        let mut last: VecDeque<&str> = collected
-            .lines
-            .iter()
-            .rev()
-            .take(QUOTED)
-            .map(|line| line.text.as_str())
-            .collect();
+        let mut last: VecDeque<&str> =
+            collected.lines.iter().rev().take(QUOTED).map(|line| line.text.as_str()).collect();
         last.make_contiguous().reverse();
         if last.is_empty() {
             return "it wrote nothing".to_owned();
@@ -207,42 +191,29 @@ mod tests {
     fn an_awaited_line_may_be_past_or_future_and_its_absence_quotes_the_output() {
         let process = shell("echo one; read -r _; echo two; exec sleep 60");
         for wanted in ["two", "one"] {
-            assert_eq!(
-                process.wait_for_line(SOON, |line| line == wanted).expect("comes"),
-                wanted
-            );
+            assert_eq!(process.wait_for_line(SOON, |line| line == wanted).expect("comes"), wanted);
         }
-        let error = process
-            .wait_for_line(Duration::from_millis(10), |line| line == "three")
-            .expect_err("never");
-        assert!(
-            error.to_string().ends_with("it wrote last:\n  one\n  two"),
-            "{error}"
-        );
+        let error =
+            process.wait_for_line(Duration::from_millis(10), |line| line == "three").expect_err("never");
+        assert!(error.to_string().ends_with("it wrote last:\n  one\n  two"), "{error}");
     }
 
     #[test]
     fn waiting_for_a_line_ends_with_the_output() {
         let started = Instant::now();
-        shell("true")
-            .wait_for_line(SOON, |_| true)
-            .expect_err("wrote nothing");
+        shell("true").wait_for_line(SOON, |_| true).expect_err("wrote nothing");
         assert!(started.elapsed() < SOON);
     }
 
     #[test]
     fn a_signal_reaches_the_process_and_a_drop_kills_it() {
         let mut process = shell("trap 'echo caught; exit 0' INT; echo ready; while :; do sleep 0.01; done");
-        process
-            .wait_for_line(SOON, |line| line == "ready")
-            .expect("ready");
+        process.wait_for_line(SOON, |line| line == "ready").expect("ready");
         assert!(process.wait(Duration::ZERO).is_err() && process.is_running());
         process.signal(Signal::SIGINT).expect("send");
         assert!(process.wait(SOON).expect("ends").success());
         assert_eq!(process.stdout_lines(), ["ready", "caught"]);
-        process
-            .signal(Signal::SIGINT)
-            .expect("an ended process is no error");
+        process.signal(Signal::SIGINT).expect("an ended process is no error");
 
         let process = shell("exec sleep 60");
         let pid = Pid::from_raw(i32::try_from(process.id()).expect("pid"));

@@ -30,15 +30,9 @@ impl RawSocket {
     pub fn open(namespace: &Namespace, interface: &str) -> Result<Self> {
         let index = namespace.interface_index(interface)?;
         let socket = namespace.run(|| open(index))?.with_context(|| {
-            format!(
-                "open a packet socket on {interface} in network namespace {}",
-                namespace.label()
-            )
+            format!("open a packet socket on {interface} in network namespace {}", namespace.label())
         })?;
-        Ok(Self {
-            socket,
-            interface: interface.to_owned(),
-        })
+        Ok(Self { socket, interface: interface.to_owned() })
     }
 
     /// Sends one frame, as it is, from its hardware addresses on. The check sum (FCS) is not part of it.
@@ -106,13 +100,7 @@ fn open(interface: u32) -> io::Result<OwnedFd> {
     address.sll_protocol = all;
     address.sll_ifindex = i32::try_from(interface).map_err(io::Error::other)?;
     // SAFETY: the pointer and length describe `address`, which outlives the call.
-    check(unsafe {
-        libc::bind(
-            raw,
-            (&raw const address).cast(),
-            size_of::<libc::sockaddr_ll>() as u32,
-        )
-    })?;
+    check(unsafe { libc::bind(raw, (&raw const address).cast(), size_of::<libc::sockaddr_ll>() as u32) })?;
     Ok(socket)
 }
 
@@ -120,10 +108,7 @@ fn receive(socket: &OwnedFd) -> io::Result<Vec<u8>> {
     let mut frame = vec![0u8; LONGEST_FRAME];
     // u64 for the alignment that control messages need.
     let mut control = [0u64; 16];
-    let mut part = libc::iovec {
-        iov_base: frame.as_mut_ptr().cast(),
-        iov_len: frame.len(),
-    };
+    let mut part = libc::iovec { iov_base: frame.as_mut_ptr().cast(), iov_len: frame.len() };
     // SAFETY: all-zero bytes are a valid msghdr.
     let mut message: libc::msghdr = unsafe { zeroed() };
     message.msg_iov = &raw mut part;
@@ -151,11 +136,7 @@ fn vlan_tag(message: &libc::msghdr) -> Option<[u8; 4]> {
         let current = unsafe { &*header };
         if current.cmsg_level == libc::SOL_PACKET && current.cmsg_type == libc::PACKET_AUXDATA {
             // SAFETY: the kernel writes a whole tpacket_auxdata for this type; it need not be aligned.
-            let data = unsafe {
-                libc::CMSG_DATA(header)
-                    .cast::<libc::tpacket_auxdata>()
-                    .read_unaligned()
-            };
+            let data = unsafe { libc::CMSG_DATA(header).cast::<libc::tpacket_auxdata>().read_unaligned() };
             if data.tp_status & libc::TP_STATUS_VLAN_VALID == 0 {
                 return None;
             }
@@ -175,9 +156,5 @@ fn vlan_tag(message: &libc::msghdr) -> Option<[u8; 4]> {
 }
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(result)
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }

@@ -31,9 +31,7 @@ pub fn missing_for(need: Need) -> Option<String> {
     // Asked by every test, and no answer changes while a test run lasts.
     static NETWORK: LazyLock<Option<String>> = LazyLock::new(missing_network);
     static SAMBA: LazyLock<Option<String>> = LazyLock::new(missing_samba);
-    NETWORK
-        .clone()
-        .or_else(|| SAMBA.clone().filter(|_| need == Need::Samba))
+    NETWORK.clone().or_else(|| SAMBA.clone().filter(|_| need == Need::Samba))
 }
 
 fn missing_network() -> Option<String> {
@@ -43,11 +41,7 @@ fn missing_network() -> Option<String> {
 }
 
 fn missing_samba() -> Option<String> {
-    missing_programs(&[
-        ("smbd", "samba"),
-        ("smbpasswd", "samba"),
-        ("smbclient", "smbclient"),
-    ])
+    missing_programs(&[("smbd", "samba"), ("smbpasswd", "samba"), ("smbclient", "smbclient")])
 }
 
 fn missing_programs(programs: &[(&str, &str)]) -> Option<String> {

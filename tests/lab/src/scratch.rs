@@ -45,10 +45,7 @@ static BASE: LazyLock<io::Result<Base>> = LazyLock::new(|| {
         // Ctrl-C reaches the terminal's foreground group; the remover has to outlive it.
         .process_group(0)
         .spawn()?;
-    Ok(Base {
-        path,
-        _remover: remover,
-    })
+    Ok(Base { path, _remover: remover })
 });
 
 /// A new scratch folder, mode 0711, removed on drop or, failing that, right after this process ends.
@@ -56,9 +53,7 @@ static BASE: LazyLock<io::Result<Base>> = LazyLock::new(|| {
 /// # Errors
 /// When the folder or the process that guards its removal cannot be created.
 pub fn scratch_dir() -> Result<TempDir> {
-    let base = BASE
-        .as_ref()
-        .map_err(|error| anyhow!("create the laboratory's scratch folder: {error}"))?;
+    let base = BASE.as_ref().map_err(|error| anyhow!("create the laboratory's scratch folder: {error}"))?;
     Builder::new()
         .prefix("s")
         .permissions(Permissions::from_mode(0o711))

@@ -32,10 +32,7 @@ impl Outcome {
     /// The names of the disk shares that [`Smbclient::list_shares`] was told of.
     #[must_use]
     pub fn shares(&self) -> Vec<&str> {
-        self.output
-            .lines()
-            .filter_map(|line| line.strip_prefix("Disk|")?.split('|').next())
-            .collect()
+        self.output.lines().filter_map(|line| line.strip_prefix("Disk|")?.split('|').next()).collect()
     }
 }
 
@@ -99,9 +96,7 @@ impl<'a> Smbclient<'a> {
     /// The highest dialect offered: `NT1`, `SMB2_02`, `SMB2_10`, `SMB3_00`, `SMB3_11`. `NT1` is also allowed as the lowest.
     #[must_use]
     pub fn protocol(self, dialect: &str) -> Self {
-        self.option("-m")
-            .option(dialect)
-            .option("--option=client min protocol=NT1")
+        self.option("-m").option(dialect).option("--option=client min protocol=NT1")
     }
 
     /// Any further option, for example `--client-protection=encrypt`.
@@ -135,9 +130,7 @@ impl<'a> Smbclient<'a> {
     /// When smbclient cannot be run or takes too long; a refusal is an [`Outcome`].
     pub fn run(&self, commands: &str) -> Result<Outcome> {
         let mut command = self.smbclient();
-        command
-            .arg(format!("//{}/{}", self.server, self.share))
-            .args(["-c", commands]);
+        command.arg(format!("//{}/{}", self.server, self.share)).args(["-c", commands]);
         self.finish(command)
     }
 
@@ -180,10 +173,6 @@ impl<'a> Smbclient<'a> {
         let mut process = Process::spawn(command)?;
         let status = process.wait(self.time_limit)?;
         let lines: Vec<String> = process.lines().into_iter().map(|line| line.text).collect();
-        Ok(Outcome {
-            status,
-            output: lines.join("\n"),
-            content: None,
-        })
+        Ok(Outcome { status, output: lines.join("\n"), content: None })
     }
 }

@@ -78,15 +78,9 @@ impl SmbdBuilder {
         self.lay_out(root, &share)?;
         add_user(namespace, &root.join("smb.conf"))?;
         let mut command = namespace.tree_command("smbd");
-        command
-            .args(["--foreground", "--no-process-group", "--configfile"])
-            .arg(root.join("smb.conf"));
+        command.args(["--foreground", "--no-process-group", "--configfile"]).arg(root.join("smb.conf"));
         let process = Process::spawn(command)?;
-        let mut smbd = Smbd {
-            process,
-            share,
-            scratch,
-        };
+        let mut smbd = Smbd { process, share, scratch };
         smbd.create_file("hello.txt", b"Hello from the laboratory.\n")?;
         for port in &self.ports {
             smbd.wait_for_port(namespace, *port)?;
@@ -95,17 +89,11 @@ impl SmbdBuilder {
     }
 
     fn lay_out(&self, root: &Path, share: &Path) -> Result<()> {
-        for folder in [share.to_owned()]
-            .into_iter()
-            .chain(STATE_FOLDERS.map(|(_, name)| root.join(name)))
-        {
+        for folder in [share.to_owned()].into_iter().chain(STATE_FOLDERS.map(|(_, name)| root.join(name))) {
             fs::create_dir(&folder).with_context(|| format!("create {}", folder.display()))?;
         }
         give_to_account(share)?;
-        for (name, content) in [
-            ("smb.conf", self.configuration(root, share)),
-            ("users.map", users_map()),
-        ] {
+        for (name, content) in [("smb.conf", self.configuration(root, share)), ("users.map", users_map())] {
             let path = root.join(name);
             fs::write(&path, content).with_context(|| format!("write {}", path.display()))?;
         }
@@ -175,12 +163,7 @@ impl Smbd {
     /// smbd to be adapted before it is started.
     #[must_use]
     pub fn builder() -> SmbdBuilder {
-        SmbdBuilder {
-            ports: vec![445, 139],
-            guest: false,
-            ntlmv1: false,
-            global: Vec::new(),
-        }
+        SmbdBuilder { ports: vec![445, 139], guest: false, ntlmv1: false, global: Vec::new() }
     }
 
     /// The folder that is shared.
@@ -231,20 +214,15 @@ impl Smbd {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let process = &mut self.process;
         let accepted = namespace.run(|| {
-            poll(READY_WITHIN, || {
-                match TcpStream::connect_timeout(&address, ONE_TRY) {
-                    Ok(_) => Some(true),
-                    Err(_) => (!process.is_running()).then_some(false),
-                }
+            poll(READY_WITHIN, || match TcpStream::connect_timeout(&address, ONE_TRY) {
+                Ok(_) => Some(true),
+                Err(_) => (!process.is_running()).then_some(false),
             })
         })?;
         match accepted {
             Some(true) => Ok(()),
             Some(false) => bail!("smbd ended before it listened on {port}; {}", self.last_words()),
-            None => bail!(
-                "smbd does not listen on {port} within {READY_WITHIN:?}; {}",
-                self.last_words()
-            ),
+            None => bail!("smbd does not listen on {port} within {READY_WITHIN:?}; {}", self.last_words()),
         }
     }
 
@@ -283,10 +261,7 @@ fn add_user(namespace: &Namespace, configuration: &Path) -> Result<()> {
     }
     let output = child.wait_with_output().context("wait for smbpasswd")?;
     if !output.status.success() {
-        bail!(
-            "smbpasswd refused to add {ACCOUNT}: {}",
-            String::from_utf8_lossy(&output.stderr).trim_end()
-        );
+        bail!("smbpasswd refused to add {ACCOUNT}: {}", String::from_utf8_lossy(&output.stderr).trim_end());
     }
     Ok(())
 }

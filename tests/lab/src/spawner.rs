@@ -33,9 +33,7 @@ static SPAWNER: LazyLock<io::Result<Sender<Order>>> = LazyLock::new(|| {
 /// # Errors
 /// What [`Command::spawn`] reports, or that the spawning thread could not be started.
 pub fn spawn(command: Command) -> io::Result<Child> {
-    let orders = SPAWNER
-        .as_ref()
-        .map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
+    let orders = SPAWNER.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
     let (started, answer) = channel();
     orders.send(Order { command, started }).map_err(|_| gone())?;
     answer.recv().map_err(|_| gone())?

@@ -105,17 +105,9 @@ impl TopologyBuilder {
             client: Namespace::new("client")?,
             gateway: Namespace::new("gateway")?,
             server: Namespace::new("server")?,
-            lan_server: self
-                .lan_server
-                .then(|| Namespace::new("lan_server"))
-                .transpose()?,
+            lan_server: self.lan_server.then(|| Namespace::new("lan_server")).transpose()?,
         };
-        let Topology {
-            client,
-            gateway,
-            server,
-            lan_server,
-        } = &topology;
+        let Topology { client, gateway, server, lan_server } = &topology;
 
         self.cable(End::new(gateway, "lan0"), End::new(client, "eth0"))?;
         self.cable(End::new(gateway, "wan0"), End::new(server, "eth0"))?;
@@ -144,22 +136,14 @@ impl TopologyBuilder {
             )?;
         }
 
-        for to in [IpAddr::from(SERVER_V4), SERVER_V6.into()]
-            .into_iter()
-            .chain(self.server_addresses)
-        {
+        for to in [IpAddr::from(SERVER_V4), SERVER_V6.into()].into_iter().chain(self.server_addresses) {
             wait_for_path(client, to)?;
         }
         for to in self.client_addresses {
             wait_for_path(server, to)?;
         }
         if let Some(lan_server) = lan_server {
-            for to in [
-                IpAddr::from(CLIENT_V4),
-                CLIENT_V6.into(),
-                SERVER_V4.into(),
-                SERVER_V6.into(),
-            ] {
+            for to in [IpAddr::from(CLIENT_V4), CLIENT_V6.into(), SERVER_V4.into(), SERVER_V6.into()] {
                 wait_for_path(lan_server, to)?;
             }
         }
@@ -187,10 +171,9 @@ impl TopologyBuilder {
             lines.push(format!("address add {GATEWAY_LAN1_V6}/64 dev lan1 nodad"));
         }
         // Explicit, so that an extra address is reached on its side even where it lies inside another link's network.
-        for (addresses, via_v4, via_v6) in [
-            (&self.server_addresses, SERVER_V4, SERVER_V6),
-            (&self.client_addresses, CLIENT_V4, CLIENT_V6),
-        ] {
+        for (addresses, via_v4, via_v6) in
+            [(&self.server_addresses, SERVER_V4, SERVER_V6), (&self.client_addresses, CLIENT_V4, CLIENT_V6)]
+        {
             lines.extend(addresses.iter().map(|address| match address {
                 IpAddr::V4(v4) => format!("route add {v4}/32 via {via_v4}"),
                 IpAddr::V6(v6) => format!("route add {v6}/128 via {via_v6}"),
@@ -247,9 +230,7 @@ impl Topology {
     /// # Errors
     /// When the topology was built without [`TopologyBuilder::lan_server`].
     pub fn lan_server(&self) -> Result<&Namespace> {
-        self.lan_server
-            .as_ref()
-            .context("this topology has no second LAN: build it with lan_server()")
+        self.lan_server.as_ref().context("this topology has no second LAN: build it with lan_server()")
     }
 }
 
@@ -278,21 +259,14 @@ fn wait_for_path(from: &Namespace, to: IpAddr) -> Result<()> {
     let target = SocketAddr::new(to, CLOSED_PORT);
     let mut last = None;
     from.run(|| {
-        poll(READY_WITHIN, || {
-            match TcpStream::connect_timeout(&target, ONE_TRY) {
-                Ok(_) => Some(()),
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Some(()),
-                Err(error) => {
-                    last = Some(error);
-                    None
-                }
+        poll(READY_WITHIN, || match TcpStream::connect_timeout(&target, ONE_TRY) {
+            Ok(_) => Some(()),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Some(()),
+            Err(error) => {
+                last = Some(error);
+                None
             }
         })
     })?
-    .with_context(|| {
-        format!(
-            "{to} does not answer {} within {READY_WITHIN:?}: {last:?}",
-            from.label()
-        )
-    })
+    .with_context(|| format!("{to} does not answer {} within {READY_WITHIN:?}: {last:?}", from.label()))
 }

@@ -16,11 +16,7 @@ impl<'a> End<'a> {
     /// The end that appears in `namespace` as interface `name`.
     #[must_use]
     pub fn new(namespace: &'a Namespace, name: &'a str) -> Self {
-        Self {
-            namespace,
-            name,
-            mac: None,
-        }
+        Self { namespace, name, mac: None }
     }
 
     /// Gives this end a fixed hardware address.

@@ -29,15 +29,11 @@ fn client_reaches_server_through_gateway_over_ipv4_and_ipv6() {
         assert_eq!(listener.connections(), 1);
     }
     // The same server, with the gateway no longer forwarding: there is no other way.
-    lab.gateway()
-        .sysctl("net/ipv4/ip_forward", "0")
-        .expect("stop forwarding");
+    lab.gateway().sysctl("net/ipv4/ip_forward", "0").expect("stop forwarding");
     let listener =
         TcpListener::start(lab.server(), (address::SERVER_V4, 4000), Answer::Echo).expect("listen");
     let short = Duration::from_millis(300);
-    let reached = lab
-        .client()
-        .run(|| TcpStream::connect_timeout(&listener.address(), short).is_ok());
+    let reached = lab.client().run(|| TcpStream::connect_timeout(&listener.address(), short).is_ok());
     assert!(!reached.expect("enter"));
 }
 
@@ -55,43 +51,24 @@ fn a_border_is_up_in_well_under_a_second_and_nothing_of_it_is_outside() {
 
 fn interfaces_here() -> Vec<String> {
     let table = std::fs::read_to_string("/proc/self/net/dev").expect("list interfaces");
-    table
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, _)| name.trim().to_owned())
-        .collect()
+    table.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim().to_owned()).collect()
 }
 
 #[test]
 fn further_addresses_are_reached_on_their_side_of_the_gateway() {
     require_lab!(Network);
-    let beyond = [
-        "1.1.1.1",
-        "198.18.0.10",
-        "100.64.0.10",
-        "203.0.113.9",
-        "2606:4700::1111",
-        "192.168.7.7",
-    ];
+    let beyond = ["1.1.1.1", "198.18.0.10", "100.64.0.10", "203.0.113.9", "2606:4700::1111", "192.168.7.7"];
     let beyond = beyond.map(|text| text.parse::<IpAddr>().expect("address"));
     let mut builder = Topology::builder().client_address(Ipv4Addr::new(172, 16, 5, 5));
     for address in beyond {
         builder = builder.server_address(address);
     }
     let lab = builder.build().expect("build");
-    let listener = TcpListener::start(
-        lab.server(),
-        "[::]:4000".parse::<SocketAddr>().expect("address"),
-        Answer::Echo,
-    )
-    .expect("listen");
+    let listener =
+        TcpListener::start(lab.server(), "[::]:4000".parse::<SocketAddr>().expect("address"), Answer::Echo)
+            .expect("listen");
     for address in beyond {
-        assert_eq!(
-            lab.client()
-                .run(|| echoed((address, 4000).into()))
-                .expect("enter"),
-            "ping"
-        );
+        assert_eq!(lab.client().run(|| echoed((address, 4000).into())).expect("enter"), "ping");
     }
     assert_eq!(listener.connections(), beyond.len());
 }
@@ -112,10 +89,7 @@ fn an_internet_client_reaches_an_internal_server_and_lans_reach_each_other() {
         Answer::Echo,
     )
     .expect("listen");
-    assert_eq!(
-        lab.client().run(|| echoed(lateral.address())).expect("enter"),
-        "ping"
-    );
+    assert_eq!(lab.client().run(|| echoed(lateral.address())).expect("enter"), "ping");
 }
 
 #[test]
@@ -151,12 +125,7 @@ fn a_crafted_frame_arrives_unchanged_with_its_vlan_tags() {
         frame.extend([0x88, 0xb5]);
         frame.extend([0x5a; 46]);
         sender.send(&frame).expect("send");
-        let arrived = poll(SOON, || {
-            receiver
-                .receive(SOON)
-                .expect("receive")
-                .filter(|seen| *seen == frame)
-        });
+        let arrived = poll(SOON, || receiver.receive(SOON).expect("receive").filter(|seen| *seen == frame));
         assert_eq!(arrived, Some(frame));
     }
 }
@@ -166,8 +135,5 @@ fn frames_up_to_a_raised_mtu_pass() {
     require_lab!(Network);
     let lab = Topology::builder().mtu(3000).build().expect("build");
     let frame = vec![0xff; 3000];
-    RawSocket::open(lab.client(), "eth0")
-        .expect("open")
-        .send(&frame)
-        .expect("send");
+    RawSocket::open(lab.client(), "eth0").expect("open").send(&frame).expect("send");
 }

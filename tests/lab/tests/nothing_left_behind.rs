@@ -23,25 +23,16 @@ fn a_dropped_smbd_leaves_no_process_file_or_open_port_behind() {
     let scratch = smbd.scratch().to_owned();
     let client = Smbclient::new(lab.client(), address::SERVER_V4);
     assert_eq!(client.list_shares().expect("list").shares(), [SHARE]);
-    let connection = lab
-        .client()
-        .run(|| TcpStream::connect((address::SERVER_V4, 445)).expect("connect"));
+    let connection = lab.client().run(|| TcpStream::connect((address::SERVER_V4, 445)).expect("connect"));
     let server = [net_link(lab.server().inode().expect("inode"))];
-    assert!(
-        processes_inside(&server).len() >= 4,
-        "{:?}",
-        processes_inside(&server)
-    );
+    assert!(processes_inside(&server).len() >= 4, "{:?}", processes_inside(&server));
 
     drop(smbd);
     poll(SOON, || processes_inside(&server).is_empty().then_some(()))
         .unwrap_or_else(|| panic!("still there: {:?}", processes_inside(&server)));
     assert!(!scratch.exists());
     let refused = client.run("ls").expect("run");
-    assert!(
-        refused.output.contains("NT_STATUS_CONNECTION_REFUSED"),
-        "{refused:?}"
-    );
+    assert!(refused.output.contains("NT_STATUS_CONNECTION_REFUSED"), "{refused:?}");
     drop(connection);
 }
 
@@ -56,9 +47,7 @@ fn a_killed_owner_leaves_no_process_namespace_or_file_behind() {
         let mut command = Command::new(env::current_exe().expect("own path"));
         command.args(["--exact", MYSELF, "--nocapture"]).env(OWNER, "1");
         let mut owner = Process::spawn(command).expect("start the owner");
-        let report = owner
-            .wait_for_line(SOON, |line| line.starts_with("OWNED "))
-            .expect("owner is ready");
+        let report = owner.wait_for_line(SOON, |line| line.starts_with("OWNED ")).expect("owner is ready");
         let mut fields = report.split(' ').skip(1).map(str::to_owned);
         let scratch = fields.next().expect("scratch folder");
         let namespaces: Vec<String> = fields.collect();
@@ -79,25 +68,15 @@ fn a_killed_owner_leaves_no_process_namespace_or_file_behind() {
 fn own_until_killed() {
     let lab = Topology::border().expect("build");
     let smbd = Smbd::start(lab.server()).expect("start smbd");
-    let listed = Smbclient::new(lab.client(), address::SERVER_V4)
-        .list_shares()
-        .expect("list");
+    let listed = Smbclient::new(lab.client(), address::SERVER_V4).list_shares().expect("list");
     assert!(listed.success(), "{listed:?}");
-    let _connection = lab
-        .client()
-        .run(|| TcpStream::connect((address::SERVER_V4, 445)).expect("connect"));
+    let _connection = lab.client().run(|| TcpStream::connect((address::SERVER_V4, 445)).expect("connect"));
     let mut sleep = lab.client().command("sleep");
     sleep.arg("60");
     let mut sleep = Process::spawn(sleep).expect("start sleep");
     let namespaces = [lab.client(), lab.gateway(), lab.server()]
         .map(|namespace| net_link(namespace.inode().expect("inode")));
-    eprintln!(
-        "OWNED {} {} {} {}",
-        smbd.scratch().display(),
-        namespaces[0],
-        namespaces[1],
-        namespaces[2]
-    );
+    eprintln!("OWNED {} {} {} {}", smbd.scratch().display(), namespaces[0], namespaces[1], namespaces[2]);
     let _ = sleep.wait(Duration::from_secs(60));
 }
 
@@ -125,10 +104,7 @@ fn is_one_of(path: &Path, links: &[String]) -> bool {
 }
 
 fn processes(wanted: impl Fn(&Path) -> bool) -> Vec<String> {
-    let all = fs::read_dir("/proc")
-        .expect("list processes")
-        .flatten()
-        .map(|entry| entry.path());
+    let all = fs::read_dir("/proc").expect("list processes").flatten().map(|entry| entry.path());
     all.filter(|process| wanted(process))
         .map(|process| {
             let name = fs::read_to_string(process.join("comm")).unwrap_or_default();

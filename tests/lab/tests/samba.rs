@@ -18,15 +18,10 @@ fn alice_lists_shares_and_moves_files_over_ipv4_and_ipv6() {
         assert_eq!(got.content.as_deref(), Some(&b"Hello from the laboratory.\n"[..]));
         let put = alice.put("sent.txt", b"from the LAN").expect("run");
         assert!(put.success(), "{put:?}");
-        assert_eq!(
-            std::fs::read(smbd.share_dir().join("sent.txt")).expect("read"),
-            b"from the LAN"
-        );
+        assert_eq!(std::fs::read(smbd.share_dir().join("sent.txt")).expect("read"), b"from the LAN");
     }
     smbd.create_large_file("large.bin", 3).expect("create");
-    let large = Smbclient::new(lab.client(), address::SERVER_V4)
-        .get("large.bin")
-        .expect("run");
+    let large = Smbclient::new(lab.client(), address::SERVER_V4).get("large.bin").expect("run");
     assert_eq!(large.content.map(|content| content.len()), Some(3 << 20));
 }
 
@@ -42,10 +37,7 @@ fn a_wrong_password_an_unknown_user_and_an_anonymous_one_are_refused() {
         (client().anonymous(), "NT_STATUS_ACCESS_DENIED"),
     ] {
         let outcome = login.get("hello.txt").expect("run");
-        assert!(
-            !outcome.success() && outcome.output.contains(reason),
-            "{outcome:?}"
-        );
+        assert!(!outcome.success() && outcome.output.contains(reason), "{outcome:?}");
         assert_eq!(outcome.content, None);
     }
 }

@@ -28,10 +28,7 @@ impl Xorshift {
 
 fn corpus() -> Vec<Vec<u8>> {
     let smb = b"\0\0\0\x40\xFESMB\x40\0\0\0";
-    let chain = syn_v6()
-        .extension(HOP_BY_HOP, 0)
-        .extension(ROUTING, 1)
-        .extension(AUTHENTICATION, 1);
+    let chain = syn_v6().extension(HOP_BY_HOP, 0).extension(ROUTING, 1).extension(AUTHENTICATION, 1);
     [
         syn(),
         syn_v6(),
@@ -56,24 +53,15 @@ fn corpus() -> Vec<Vec<u8>> {
 }
 
 /// Interesting bytes: protocol numbers, parts of EtherTypes and ports, edges.
-const TELLING: [u8; 20] = [
-    0, 1, 4, 5, 6, 8, 10, 17, 43, 44, 51, 60, 0x45, 0x60, 0x81, 0x86, 0xBD, 0xDD, 0xFE, 0xFF,
-];
+const TELLING: [u8; 20] =
+    [0, 1, 4, 5, 6, 8, 10, 17, 43, 44, 51, 60, 0x45, 0x60, 0x81, 0x86, 0xBD, 0xDD, 0xFE, 0xFF];
 
 fn mutate(random: &mut Xorshift, frame: &[u8]) -> Vec<u8> {
     let mut frame = frame.to_vec();
     for _ in 0..1 + random.below(3) {
         // Headers lie in front: most changes go there.
-        let reach = if random.below(4) == 0 {
-            frame.len()
-        } else {
-            frame.len().min(60)
-        };
-        let at = random.below(reach).max(if random.below(8) == 0 {
-            0
-        } else {
-            12.min(frame.len() - 1)
-        });
+        let reach = if random.below(4) == 0 { frame.len() } else { frame.len().min(60) };
+        let at = random.below(reach).max(if random.below(8) == 0 { 0 } else { 12.min(frame.len() - 1) });
         match random.below(6) {
             0 => frame[at] ^= 1 << random.below(8),
             1 => frame[at] = random.next() as u8,
@@ -97,12 +85,7 @@ fn mutate(random: &mut Xorshift, frame: &[u8]) -> Vec<u8> {
 #[test]
 fn mutated_frames_are_judged_alike_in_the_kernel_and_on_the_host() {
     let test = "mutated_frames_are_judged_alike_in_the_kernel_and_on_the_host";
-    let mut twin = Setup {
-        slots_per_cpu: 16,
-        ..Setup::default()
-    }
-    .twin(test)
-    .unwrap();
+    let mut twin = Setup { slots_per_cpu: 16, ..Setup::default() }.twin(test).unwrap();
     let mut random = Xorshift(0x5EED_0445);
     let corpus = corpus();
     let mut met = [0; Counter::COUNT];
@@ -110,9 +93,8 @@ fn mutated_frames_are_judged_alike_in_the_kernel_and_on_the_host() {
     for number in 0..FRAMES {
         let base = random.below(corpus.len());
         let frame = mutate(&mut random, &corpus[base]);
-        let effect = twin
-            .run(HOOKS[number % 3], &frame)
-            .unwrap_or_else(|error| panic!("frame {number}: {error:#}"));
+        let effect =
+            twin.run(HOOKS[number % 3], &frame).unwrap_or_else(|error| panic!("frame {number}: {error:#}"));
         for (counter, by) in effect.changes() {
             met[counter as usize] += by;
         }
@@ -130,12 +112,7 @@ fn mutated_frames_are_judged_alike_in_the_kernel_and_on_the_host() {
         Counter::Evicted,
     ];
     for counter in expected {
-        assert!(
-            met[counter as usize] >= 10,
-            "{} was met {} times",
-            counter.name(),
-            met[counter as usize]
-        );
+        assert!(met[counter as usize] >= 10, "{} was met {} times", counter.name(), met[counter as usize]);
     }
     assert!(untouched > 100, "{untouched} frames were foreign");
 }

@@ -17,9 +17,7 @@ fn an_ipv4_address_inside_an_ipv6_one_is_judged_as_itself() {
     let forms: [(&'static str, Form); 4] = [
         ("mapped", |[a, b, c, d]| format!("::ffff:{a}.{b}.{c}.{d}")),
         ("NAT64", |[a, b, c, d]| format!("64:ff9b::{a}.{b}.{c}.{d}")),
-        ("6to4", |[a, b, c, d]| {
-            format!("2002:{a:02x}{b:02x}:{c:02x}{d:02x}::1")
-        }),
+        ("6to4", |[a, b, c, d]| format!("2002:{a:02x}{b:02x}:{c:02x}{d:02x}::1")),
         ("Teredo", |octets| {
             let [a, b, c, d] = octets.map(|octet| !octet);
             format!("2001:0:4136:e378:8000:63bf:{a:02x}{b:02x}:{c:02x}{d:02x}")
@@ -38,28 +36,15 @@ fn an_ipv4_address_inside_an_ipv6_one_is_judged_as_itself() {
             row(form, &inner([224, 0, 0, 1]), lan, counted(Counter::Reserved)),
         ]
     });
-    hold(
-        "an_ipv4_address_inside_an_ipv6_one_is_judged_as_itself",
-        &Setup::default(),
-        rows,
-    );
+    hold("an_ipv4_address_inside_an_ipv6_one_is_judged_as_itself", &Setup::default(), rows);
 }
 
 #[test]
 fn addresses_that_only_resemble_those_forms_embed_nothing() {
     let lan = "fd00:1::2";
     // Each would be 10.0.0.2, internal, if it embedded anything.
-    let addresses = [
-        "::10.0.0.2",
-        "::1:ffff:a00:2",
-        "64:ff9b::1:0:a00:2",
-        "2003:a00:2::1",
-        "2001:1::f5ff:fffd",
-    ];
+    let addresses =
+        ["::10.0.0.2", "::1:ffff:a00:2", "64:ff9b::1:0:a00:2", "2003:a00:2::1", "2001:1::f5ff:fffd"];
     let rows = addresses.map(|address| row("resembles", lan, address, outbound(lan, address)));
-    hold(
-        "addresses_that_only_resemble_those_forms_embed_nothing",
-        &Setup::default(),
-        rows,
-    );
+    hold("addresses_that_only_resemble_those_forms_embed_nothing", &Setup::default(), rows);
 }

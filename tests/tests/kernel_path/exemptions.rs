@@ -11,11 +11,7 @@ use crate::{
 
 fn exempting() -> Setup {
     let net = |text: &str| Some(text.parse().unwrap());
-    let exemption = |source, destination| Exemption {
-        source,
-        destination,
-        reason: "a test says so".into(),
-    };
+    let exemption = |source, destination| Exemption { source, destination, reason: "a test says so".into() };
     let mut setup = Setup::default();
     setup.config.exemptions = vec![
         exemption(net("10.7.0.0/16"), None),
@@ -35,69 +31,26 @@ fn an_exempt_client_is_let_be_and_watched_as_a_server() {
     };
     let both = Frame::tcp("10.7.0.1:445", "8.8.4.4:139");
     let rows = [
-        row(
-            "its request",
-            "10.7.0.1",
-            "8.8.4.4",
-            counted(Counter::ExemptSource),
-        ),
-        (
-            "the answer to it",
-            swap("8.8.4.4", "10.7.0.1"),
-            counted(Counter::ExemptSource),
-        ),
-        row(
-            "as a server",
-            "8.8.4.4",
-            "10.7.0.1",
-            inbound("8.8.4.4", "10.7.0.1"),
-        ),
+        row("its request", "10.7.0.1", "8.8.4.4", counted(Counter::ExemptSource)),
+        ("the answer to it", swap("8.8.4.4", "10.7.0.1"), counted(Counter::ExemptSource)),
+        row("as a server", "8.8.4.4", "10.7.0.1", inbound("8.8.4.4", "10.7.0.1")),
         (
             "its answer as a server",
             swap("10.7.0.1", "8.8.4.4"),
             kept(Side::Local, "10.7.0.1:445", "8.8.4.4:50000", 40).told(),
         ),
-        row(
-            "beside its network",
-            "10.9.0.0",
-            "8.8.4.4",
-            outbound("10.9.0.0", "8.8.4.4"),
-        ),
-        row(
-            "an external client",
-            "9.9.9.8",
-            "10.0.0.2",
-            counted(Counter::ExemptSource),
-        ),
-        row(
-            "the address next to it",
-            "9.9.9.10",
-            "10.0.0.2",
-            inbound("9.9.9.10", "10.0.0.2"),
-        ),
-        row(
-            "both ends exempt: the client is named",
-            "10.7.0.1",
-            "8.8.8.8",
-            counted(Counter::ExemptSource),
-        ),
-        row(
-            "inside, it is lateral all the same",
-            "10.7.0.1",
-            "10.0.0.2",
-            counted(Counter::Lateral),
-        ),
+        row("beside its network", "10.9.0.0", "8.8.4.4", outbound("10.9.0.0", "8.8.4.4")),
+        row("an external client", "9.9.9.8", "10.0.0.2", counted(Counter::ExemptSource)),
+        row("the address next to it", "9.9.9.10", "10.0.0.2", inbound("9.9.9.10", "10.0.0.2")),
+        row("both ends exempt: the client is named", "10.7.0.1", "8.8.8.8", counted(Counter::ExemptSource)),
+        row("inside, it is lateral all the same", "10.7.0.1", "10.0.0.2", counted(Counter::Lateral)),
         (
             "services on both ends: nobody can tell the client",
             both,
             kept(Side::Local, "10.7.0.1:445", "8.8.4.4:139", 40).told(),
         ),
     ];
-    hold(
-        "an_exempt_client_is_let_be_and_watched_as_a_server",
-        &exempting(),
-        rows,
-    );
+    hold("an_exempt_client_is_let_be_and_watched_as_a_server", &exempting(), rows);
 }
 
 #[test]
@@ -107,62 +60,19 @@ fn an_exempt_server_is_let_be_and_watched_as_a_client() {
     };
     let lan6 = "fd00:1::2";
     let rows = [
-        row(
-            "a request to it",
-            "10.0.0.2",
-            "8.8.8.255",
-            counted(Counter::ExemptDestination),
-        ),
-        (
-            "its answer",
-            swap("8.8.8.0", "10.0.0.2"),
-            counted(Counter::ExemptDestination),
-        ),
-        row(
-            "as a client",
-            "8.8.8.8",
-            "10.0.0.2",
-            inbound("8.8.8.8", "10.0.0.2"),
-        ),
-        row(
-            "beside its network",
-            "10.0.0.2",
-            "8.8.9.0",
-            outbound("10.0.0.2", "8.8.9.0"),
-        ),
-        row(
-            "an internal server",
-            "8.8.4.4",
-            "10.8.1.1",
-            counted(Counter::ExemptDestination),
-        ),
-        row(
-            "over IPv6",
-            lan6,
-            "2001:4860:7::1",
-            counted(Counter::ExemptDestination),
-        ),
-        row(
-            "behind NAT64",
-            lan6,
-            "64:ff9b::8.8.8.8",
-            counted(Counter::ExemptDestination),
-        ),
+        row("a request to it", "10.0.0.2", "8.8.8.255", counted(Counter::ExemptDestination)),
+        ("its answer", swap("8.8.8.0", "10.0.0.2"), counted(Counter::ExemptDestination)),
+        row("as a client", "8.8.8.8", "10.0.0.2", inbound("8.8.8.8", "10.0.0.2")),
+        row("beside its network", "10.0.0.2", "8.8.9.0", outbound("10.0.0.2", "8.8.9.0")),
+        row("an internal server", "8.8.4.4", "10.8.1.1", counted(Counter::ExemptDestination)),
+        row("over IPv6", lan6, "2001:4860:7::1", counted(Counter::ExemptDestination)),
+        row("behind NAT64", lan6, "64:ff9b::8.8.8.8", counted(Counter::ExemptDestination)),
     ];
-    hold(
-        "an_exempt_server_is_let_be_and_watched_as_a_client",
-        &exempting(),
-        rows,
-    );
+    hold("an_exempt_server_is_let_be_and_watched_as_a_client", &exempting(), rows);
 }
 
 #[test]
 fn an_exempt_pair_is_left_to_the_agent() {
-    let rows = [row(
-        "the pair",
-        "10.6.0.1",
-        "8.8.4.4",
-        outbound("10.6.0.1", "8.8.4.4"),
-    )];
+    let rows = [row("the pair", "10.6.0.1", "8.8.4.4", outbound("10.6.0.1", "8.8.4.4"))];
     hold("an_exempt_pair_is_left_to_the_agent", &exempting(), rows);
 }

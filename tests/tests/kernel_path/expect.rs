@@ -49,15 +49,11 @@ pub(crate) struct Flow(Observation, Side);
 /// A flow whose only packet was an empty TCP SYN of `bytes`, sent by `sender`.
 pub(crate) fn kept(sender: Side, local: &str, remote: &str, bytes: u64) -> Flow {
     let end = |text: &str| text.parse::<SocketAddr>().unwrap();
-    let key = FlowKey {
-        transport: TCP,
-        local: end(local),
-        remote: end(remote),
-        ifindex: TEST_RUN_IFINDEX,
-    };
+    let key = FlowKey { transport: TCP, local: end(local), remote: end(remote), ifindex: TEST_RUN_IFINDEX };
     let mut flow = Observation {
         key,
         cpu: 0,
+        generation: 0,
         marks: mark::OPENED_BY_SYN,
         tcp_flags: [0; 2],
         counts: Counts::default(),
@@ -122,8 +118,7 @@ pub(crate) fn hold(test: &str, setup: &Setup, rows: impl IntoIterator<Item = Row
     hold_bytes(
         test,
         setup,
-        rows.into_iter()
-            .map(|(name, frame, expected)| (name.to_owned(), frame.build(), expected)),
+        rows.into_iter().map(|(name, frame, expected)| (name.to_owned(), frame.build(), expected)),
     );
 }
 
@@ -144,12 +139,7 @@ pub(crate) fn hold_bytes(
     } else {
         failures(&mut setup.twin(test), rows)
     };
-    assert!(
-        wrong.is_empty(),
-        "{} of {count} rows do not hold:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} of {count} rows do not hold:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 type Rows = Vec<(String, Vec<u8>, Outcome)>;

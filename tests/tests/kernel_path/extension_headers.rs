@@ -22,72 +22,37 @@ fn each_walked_header_alone_leads_to_the_ports() {
             ("one header", frame, kept_syn_v6(bytes + 3).payload(3).told())
         })
     });
-    hold(
-        "each_walked_header_alone_leads_to_the_ports",
-        &Setup::default(),
-        rows,
-    );
+    hold("each_walked_header_alone_leads_to_the_ports", &Setup::default(), rows);
 }
 
 #[test]
 fn the_authentication_header_counts_in_words_of_four_bytes() {
     let rows = [1, 2, 4, 10].map(|units| {
         let bytes = 60 + 4 * (2 + u64::from(units));
-        (
-            "authenticated",
-            syn_v6().extension(AUTHENTICATION, units),
-            kept_syn_v6(bytes).told(),
-        )
+        ("authenticated", syn_v6().extension(AUTHENTICATION, units), kept_syn_v6(bytes).told())
     });
-    hold(
-        "the_authentication_header_counts_in_words_of_four_bytes",
-        &Setup::default(),
-        rows,
-    );
+    hold("the_authentication_header_counts_in_words_of_four_bytes", &Setup::default(), rows);
 }
 
 #[test]
 fn chains_are_walked_in_the_order_that_rfc_8200_recommends_and_in_any_other() {
-    let recommended = [
-        HOP_BY_HOP,
-        DESTINATION_OPTIONS,
-        ROUTING,
-        AUTHENTICATION,
-        DESTINATION_OPTIONS,
-        MOBILITY,
-    ];
+    let recommended =
+        [HOP_BY_HOP, DESTINATION_OPTIONS, ROUTING, AUTHENTICATION, DESTINATION_OPTIONS, MOBILITY];
     let reversed: Vec<u8> = recommended.iter().rev().copied().collect();
     // Five of 16 bytes and one of 12.
     let bytes = 60 + 5 * 16 + 12;
     let netbios = Frame::udp("[fd00:1::2]:137", "[2001:4860::8844]:137");
-    let told = kept(
-        Side::Local,
-        "[fd00:1::2]:137",
-        "[2001:4860::8844]:137",
-        48 + 16 + 12 + 4,
-    );
+    let told = kept(Side::Local, "[fd00:1::2]:137", "[2001:4860::8844]:137", 48 + 16 + 12 + 4);
     let rows: [Row; 3] = [
-        (
-            "recommended order",
-            chain(syn_v6(), &recommended),
-            kept_syn_v6(bytes).told(),
-        ),
-        (
-            "reverse order",
-            chain(syn_v6(), &reversed),
-            kept_syn_v6(bytes).told(),
-        ),
+        ("recommended order", chain(syn_v6(), &recommended), kept_syn_v6(bytes).told()),
+        ("reverse order", chain(syn_v6(), &reversed), kept_syn_v6(bytes).told()),
         (
             "before UDP",
             chain(netbios, &[ROUTING, AUTHENTICATION]).payload(&[0; 4]),
             told.udp().payload(4).told(),
         ),
     ];
-    hold(
-        "chains_are_walked_in_the_order_that_rfc_8200_recommends_and_in_any_other",
-        &Setup::default(),
-        rows,
-    );
+    hold("chains_are_walked_in_the_order_that_rfc_8200_recommends_and_in_any_other", &Setup::default(), rows);
 }
 
 #[test]
@@ -101,11 +66,7 @@ fn seven_headers_are_walked_and_an_eighth_is_counted_by_name() {
         }
     });
     assert_eq!(MAX_EXTENSION_HEADERS, 7);
-    hold(
-        "seven_headers_are_walked_and_an_eighth_is_counted_by_name",
-        &Setup::default(),
-        rows,
-    );
+    hold("seven_headers_are_walked_and_an_eighth_is_counted_by_name", &Setup::default(), rows);
 }
 
 #[test]
@@ -116,16 +77,8 @@ fn a_chain_is_too_long_whatever_its_eighth_header_is() {
         ("eighth header", frame, counted(Counter::LongExtensionChain))
     });
     let fragment = chain(syn_v6(), &[ROUTING; 7]).fragment(0, true);
-    let rows = rows.chain([(
-        "eighth is a fragment header",
-        fragment,
-        counted(Counter::LongExtensionChain),
-    )]);
-    hold(
-        "a_chain_is_too_long_whatever_its_eighth_header_is",
-        &Setup::default(),
-        rows,
-    );
+    let rows = rows.chain([("eighth is a fragment header", fragment, counted(Counter::LongExtensionChain))]);
+    hold("a_chain_is_too_long_whatever_its_eighth_header_is", &Setup::default(), rows);
 }
 
 #[test]
@@ -134,24 +87,12 @@ fn a_chain_that_ends_in_anything_unreadable_leaves_no_trace() {
     let rows: [Row; 6] = [
         ("encrypted", syn_v6().extension(ENCRYPTED, 1), foreign()),
         ("no next header", syn_v6().extension(NONE, 0), foreign()),
-        (
-            "encrypted behind options",
-            chain(syn_v6(), &[HOP_BY_HOP, ENCRYPTED]),
-            foreign(),
-        ),
+        ("encrypted behind options", chain(syn_v6(), &[HOP_BY_HOP, ENCRYPTED]), foreign()),
         ("ICMPv6 behind options", chain(icmp(), &[HOP_BY_HOP]), foreign()),
-        (
-            "ICMPv6 behind seven headers",
-            chain(icmp(), &[ROUTING; 7]),
-            foreign(),
-        ),
+        ("ICMPv6 behind seven headers", chain(icmp(), &[ROUTING; 7]), foreign()),
         ("host identity protocol", syn_v6().extension(139, 1), foreign()),
     ];
-    hold(
-        "a_chain_that_ends_in_anything_unreadable_leaves_no_trace",
-        &Setup::default(),
-        rows,
-    );
+    hold("a_chain_that_ends_in_anything_unreadable_leaves_no_trace", &Setup::default(), rows);
 }
 
 #[test]
@@ -159,11 +100,7 @@ fn a_header_that_claims_to_reach_past_the_frame_is_a_short_frame() {
     let rows = [HOP_BY_HOP, ROUTING, DESTINATION_OPTIONS, MOBILITY, AUTHENTICATION].map(|kind| {
         let mut bytes = syn_v6().extension(kind, 1).build();
         bytes[55] = 255;
-        (
-            format!("header {kind} claims 255 units"),
-            bytes,
-            counted(Counter::ShortFrame),
-        )
+        (format!("header {kind} claims 255 units"), bytes, counted(Counter::ShortFrame))
     });
     crate::expect::hold_bytes(
         "a_header_that_claims_to_reach_past_the_frame_is_a_short_frame",

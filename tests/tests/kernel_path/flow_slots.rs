@@ -13,11 +13,7 @@ use sensor_user::decode::{self, Observation};
 use crate::expect::{CLIENT, SERVER, syn};
 
 fn records(effect: &Effect) -> Vec<(RecordKind, Observation)> {
-    effect
-        .records
-        .iter()
-        .map(|record| decode::record(record).unwrap())
-        .collect()
+    effect.records.iter().map(|record| decode::record(record).unwrap()).collect()
 }
 
 fn kinds(effect: &Effect) -> Vec<RecordKind> {
@@ -38,17 +34,13 @@ fn request(flags: u8) -> Vec<u8> {
 
 /// Gives `twin` frames at one hook; what each told.
 fn play(twin: &mut Twin, frames: &[Vec<u8>]) -> Vec<Vec<RecordKind>> {
-    frames
-        .iter()
-        .map(|frame| kinds(&twin.run(Hook::XdpIngress, frame).unwrap()))
-        .collect()
+    frames.iter().map(|frame| kinds(&twin.run(Hook::XdpIngress, frame).unwrap())).collect()
 }
 
 #[test]
 fn flows_that_share_one_slot_evict_each_other_with_exact_counts() {
-    let mut twin = Setup::default()
-        .twin("flows_that_share_one_slot_evict_each_other_with_exact_counts")
-        .unwrap();
+    let mut twin =
+        Setup::default().twin("flows_that_share_one_slot_evict_each_other_with_exact_counts").unwrap();
     let (mut kept, mut settled, mut evicted, mut in_slot) = (0, 0, 0, 0);
     for round in 0..300_u16 {
         // Three flows, IPv4 and IPv6, each staying for a while and coming back.
@@ -82,29 +74,17 @@ fn flows_that_share_one_slot_evict_each_other_with_exact_counts() {
         let slots = kernel.sweep();
         assert_eq!(slots.len(), 1);
         assert_eq!(slots[0].line.total_packets(), in_slot, "the rest is in the slot");
-        assert!(
-            kernel.sweep().is_empty(),
-            "what did not change is not swept again"
-        );
+        assert!(kernel.sweep().is_empty(), "what did not change is not swept again");
     }
 }
 
 #[test]
 fn a_settled_record_holds_every_byte_of_both_directions() {
-    let mut twin = Setup::default()
-        .twin("a_settled_record_holds_every_byte_of_both_directions")
-        .unwrap();
-    for frame in [
-        syn(),
-        syn().flags(tcp::ACK).payload(&[1; 100]),
-        syn().flags(tcp::ACK).payload(&[1; 20]),
-    ] {
+    let mut twin = Setup::default().twin("a_settled_record_holds_every_byte_of_both_directions").unwrap();
+    for frame in [syn(), syn().flags(tcp::ACK).payload(&[1; 100]), syn().flags(tcp::ACK).payload(&[1; 20])] {
         twin.run(Hook::TcEgress, &frame.build()).unwrap();
     }
-    let reply = Frame::tcp(SERVER, CLIENT)
-        .flags(tcp::ACK)
-        .payload(&[1; 1_000])
-        .build();
+    let reply = Frame::tcp(SERVER, CLIENT).flags(tcp::ACK).payload(&[1; 1_000]).build();
     twin.run(Hook::XdpIngress, &reply).unwrap();
     let other = Frame::tcp("10.0.0.3:50000", SERVER).build();
     let effect = twin.run(Hook::XdpIngress, &other).unwrap();
@@ -119,9 +99,7 @@ fn a_settled_record_holds_every_byte_of_both_directions() {
 
 #[test]
 fn a_conversation_tells_each_new_fact_once() {
-    let mut twin = Setup::default()
-        .twin("a_conversation_tells_each_new_fact_once")
-        .unwrap();
+    let mut twin = Setup::default().twin("a_conversation_tells_each_new_fact_once").unwrap();
     let data = |frame: Frame| frame.flags(tcp::ACK).payload(&[1; 10]).build();
     let told = play(
         &mut twin,
@@ -139,43 +117,21 @@ fn a_conversation_tells_each_new_fact_once() {
             request(tcp::ACK),
         ],
     );
-    let (opened, rose, closed) = (
-        &[RecordKind::Opened][..],
-        &[RecordKind::Rose][..],
-        &[RecordKind::Closed][..],
-    );
+    let (opened, rose, closed) =
+        (&[RecordKind::Opened][..], &[RecordKind::Rose][..], &[RecordKind::Closed][..]);
     let expected = [opened, &[], rose, rose, rose, &[], rose, &[], rose, closed, &[]];
     assert_eq!(told, expected);
 }
 
 #[test]
 fn a_syn_sent_again_after_a_refusal_stays_in_its_flow() {
-    let mut twin = Setup::default()
-        .twin("a_syn_sent_again_after_a_refusal_stays_in_its_flow")
-        .unwrap();
+    let mut twin = Setup::default().twin("a_syn_sent_again_after_a_refusal_stays_in_its_flow").unwrap();
     let refusal = answer(tcp::RST | tcp::ACK);
     let told = play(
         &mut twin,
-        &[
-            request(tcp::SYN),
-            refusal.clone(),
-            request(tcp::SYN),
-            refusal.clone(),
-            request(tcp::SYN),
-            refusal,
-        ],
+        &[request(tcp::SYN), refusal.clone(), request(tcp::SYN), refusal.clone(), request(tcp::SYN), refusal],
     );
-    assert_eq!(
-        told,
-        [
-            vec![RecordKind::Opened],
-            vec![RecordKind::Closed],
-            vec![],
-            vec![],
-            vec![],
-            vec![]
-        ]
-    );
+    assert_eq!(told, [vec![RecordKind::Opened], vec![RecordKind::Closed], vec![], vec![], vec![], vec![]]);
     if let Some(kernel) = twin.kernel() {
         assert_eq!(kernel.sweep()[0].line.packets, [3, 3]);
     }
@@ -189,9 +145,7 @@ fn a_syn_after_an_ended_connection_opens_a_new_flow() {
         vec![request(tcp::RST)],
         vec![answer(tcp::RST | tcp::ACK)],
     ];
-    let mut twin = Setup::default()
-        .twin("a_syn_after_an_ended_connection_opens_a_new_flow")
-        .unwrap();
+    let mut twin = Setup::default().twin("a_syn_after_an_ended_connection_opens_a_new_flow").unwrap();
     for ending in endings {
         play(&mut twin, &[Frame::udp("10.0.0.9:1", "8.8.4.4:137").build()]);
         let opening = [request(tcp::SYN), answer(tcp::SYN | tcp::ACK), request(tcp::ACK)];
@@ -210,44 +164,26 @@ fn a_syn_after_an_ended_connection_opens_a_new_flow() {
 
 #[test]
 fn both_directions_and_all_hooks_meet_in_one_flow() {
-    let mut twin = Setup::default()
-        .twin("both_directions_and_all_hooks_meet_in_one_flow")
-        .unwrap();
+    let mut twin = Setup::default().twin("both_directions_and_all_hooks_meet_in_one_flow").unwrap();
     twin.run(Hook::TcEgress, &request(tcp::SYN)).unwrap();
     twin.run(Hook::TcIngress, &answer(tcp::SYN | tcp::ACK)).unwrap();
     let effect = twin.run(Hook::XdpIngress, &answer(tcp::ACK)).unwrap();
-    let [(RecordKind::Rose, told)] = records(&effect)[..] else {
-        panic!("{effect:?}")
-    };
+    let [(RecordKind::Rose, told)] = records(&effect)[..] else { panic!("{effect:?}") };
     assert_eq!(told.counts.packets, [1, 2]);
-    assert_eq!(
-        told.marks & sensor_common::slot::mark::HOOKS,
-        sensor_common::slot::mark::HOOKS
-    );
+    assert_eq!(told.marks & sensor_common::slot::mark::HOOKS, sensor_common::slot::mark::HOOKS);
 }
 
 #[test]
 fn a_flow_is_settled_long_before_its_byte_count_overflows() {
-    let mut twin = Setup::default()
-        .twin("a_flow_is_settled_long_before_its_byte_count_overflows")
-        .unwrap();
+    let mut twin = Setup::default().twin("a_flow_is_settled_long_before_its_byte_count_overflows").unwrap();
     // 2^31 bytes are reached by packet 32,769 of 65,535 bytes.
     let giant = syn().flags(tcp::ACK).length(65_535).build();
     for hook in HOOKS {
         let before = twin.repeat(hook, &giant, 32_768).unwrap();
-        assert_eq!(
-            before.counted.get(Counter::LostSettled) + before.counted.get(Counter::Evicted),
-            0
-        );
-        assert!(
-            !kinds(&before).contains(&RecordKind::Settled),
-            "{hook:?}: {:?}",
-            kinds(&before)
-        );
+        assert_eq!(before.counted.get(Counter::LostSettled) + before.counted.get(Counter::Evicted), 0);
+        assert!(!kinds(&before).contains(&RecordKind::Settled), "{hook:?}: {:?}", kinds(&before));
         let full = twin.run(hook, &giant).unwrap();
-        let [(RecordKind::Settled, told)] = records(&full)[..] else {
-            panic!("{hook:?}: {full:?}")
-        };
+        let [(RecordKind::Settled, told)] = records(&full)[..] else { panic!("{hook:?}: {full:?}") };
         assert_eq!(told.counts.packets, [32_769, 0]);
         assert_eq!(told.counts.bytes, [32_769 * 65_535, 0]);
         assert_eq!(full.counted.get(Counter::Evicted), 0, "it stays in its slot");
@@ -259,14 +195,8 @@ fn a_flow_is_settled_long_before_its_byte_count_overflows() {
 
 #[test]
 fn a_flow_that_was_idle_for_too_long_starts_anew() {
-    let setup = Setup {
-        idle_ticks: 0,
-        ..Setup::default()
-    };
-    let Some(mut kernel) = setup
-        .kernel("a_flow_that_was_idle_for_too_long_starts_anew")
-        .unwrap()
-    else {
+    let setup = Setup { idle_ticks: 0, ..Setup::default() };
+    let Some(mut kernel) = setup.kernel("a_flow_that_was_idle_for_too_long_starts_anew").unwrap() else {
         return;
     };
     let mut sent = 0;
@@ -276,17 +206,8 @@ fn a_flow_that_was_idle_for_too_long_starts_anew() {
         (kernel.counters().unwrap().get(Counter::Evicted) > 0).then_some(())
     });
     evicted.expect("a tick passes and the flow is settled");
-    let told: Vec<_> = kernel
-        .take_records()
-        .iter()
-        .map(|record| decode::record(record).unwrap())
-        .collect();
-    let [
-        (RecordKind::Opened, _),
-        (RecordKind::Settled, old),
-        (RecordKind::Opened, new),
-    ] = told[..]
-    else {
+    let told: Vec<_> = kernel.take_records().iter().map(|record| decode::record(record).unwrap()).collect();
+    let [(RecordKind::Opened, _), (RecordKind::Settled, old), (RecordKind::Opened, new)] = told[..] else {
         panic!("{told:?}");
     };
     assert_eq!((packets(&old), packets(&new)), (sent - 1, 1));

@@ -17,24 +17,11 @@ use crate::expect::{
 #[test]
 fn an_ipv4_fragment_is_kept_when_it_is_the_first_and_counted_when_it_is_not() {
     let later = counted(Counter::Fragment);
-    let datagram = Frame::udp("10.0.0.2:138", "8.8.4.4:138")
-        .fragment(0, true)
-        .payload(&[0; 24]);
-    let told = kept(Side::Local, "10.0.0.2:138", "8.8.4.4:138", 52)
-        .udp()
-        .payload(24)
-        .marked(FRAGMENTED);
+    let datagram = Frame::udp("10.0.0.2:138", "8.8.4.4:138").fragment(0, true).payload(&[0; 24]);
+    let told = kept(Side::Local, "10.0.0.2:138", "8.8.4.4:138", 52).udp().payload(24).marked(FRAGMENTED);
     let rows: [Row; 11] = [
-        (
-            "whole, may not be fragmented",
-            syn().dont_fragment(),
-            kept_syn(40).told(),
-        ),
-        (
-            "first",
-            syn().fragment(0, true),
-            kept_syn(40).marked(FRAGMENTED).told(),
-        ),
+        ("whole, may not be fragmented", syn().dont_fragment(), kept_syn(40).told()),
+        ("first", syn().fragment(0, true), kept_syn(40).marked(FRAGMENTED).told()),
         ("first of UDP", datagram, told.told()),
         (
             "first, may not be fragmented",
@@ -46,30 +33,14 @@ fn an_ipv4_fragment_is_kept_when_it_is_the_first_and_counted_when_it_is_not() {
             syn().fragment(0, true).tag(VLAN, 9),
             kept_syn(40).marked(FRAGMENTED).vlan(9).told(),
         ),
-        ("second", syn().fragment(1, true), later.clone()),
+        ("second that would overwrite the flags", syn().fragment(1, true), counted(Counter::EvasiveFragment)),
         ("middle", syn().fragment(185, true), later.clone()),
         ("last", syn().fragment(185, false), later.clone()),
-        (
-            "last at the highest offset",
-            syn().fragment(0x1FFF, false),
-            later.clone(),
-        ),
-        (
-            "later, behind options",
-            syn().option_words(3).fragment(2, false),
-            later,
-        ),
-        (
-            "later, of another protocol",
-            Frame::of(1, CLIENT, SERVER).fragment(185, false),
-            foreign(),
-        ),
+        ("last at the highest offset", syn().fragment(0x1FFF, false), later.clone()),
+        ("later, behind options", syn().option_words(3).fragment(2, false), later),
+        ("later, of another protocol", Frame::of(1, CLIENT, SERVER).fragment(185, false), foreign()),
     ];
-    hold(
-        "an_ipv4_fragment_is_kept_when_it_is_the_first_and_counted_when_it_is_not",
-        &Setup::default(),
-        rows,
-    );
+    hold("an_ipv4_fragment_is_kept_when_it_is_the_first_and_counted_when_it_is_not", &Setup::default(), rows);
 }
 
 #[test]
@@ -78,11 +49,7 @@ fn an_ipv6_fragment_is_kept_when_it_is_the_first_and_counted_when_it_is_not() {
     let first = || syn_v6().fragment(0, true);
     let rows: [Row; 9] = [
         ("first", first(), kept_syn_v6(68).marked(FRAGMENTED).told()),
-        (
-            "atomic: first and last in one (RFC 6946)",
-            syn_v6().fragment(0, false),
-            kept_syn_v6(68).told(),
-        ),
+        ("atomic: first and last in one (RFC 6946)", syn_v6().fragment(0, false), kept_syn_v6(68).told()),
         (
             "first, behind options",
             syn_v6().extension(HOP_BY_HOP, 0).fragment(0, true),
@@ -95,27 +62,11 @@ fn an_ipv6_fragment_is_kept_when_it_is_the_first_and_counted_when_it_is_not() {
         ),
         ("second", syn_v6().fragment(1, true), later.clone()),
         ("last", syn_v6().fragment(181, false), later.clone()),
-        (
-            "last at the highest offset",
-            syn_v6().fragment(0x1FFF, false),
-            later.clone(),
-        ),
-        (
-            "later, behind options",
-            syn_v6().extension(HOP_BY_HOP, 0).fragment(3, false),
-            later,
-        ),
-        (
-            "first, of another protocol",
-            Frame::of(58, CLIENT_V6, SERVER_V6).fragment(0, true),
-            foreign(),
-        ),
+        ("last at the highest offset", syn_v6().fragment(0x1FFF, false), later.clone()),
+        ("later, behind options", syn_v6().extension(HOP_BY_HOP, 0).fragment(3, false), later),
+        ("first, of another protocol", Frame::of(58, CLIENT_V6, SERVER_V6).fragment(0, true), foreign()),
     ];
-    hold(
-        "an_ipv6_fragment_is_kept_when_it_is_the_first_and_counted_when_it_is_not",
-        &Setup::default(),
-        rows,
-    );
+    hold("an_ipv6_fragment_is_kept_when_it_is_the_first_and_counted_when_it_is_not", &Setup::default(), rows);
 }
 
 #[test]
@@ -132,9 +83,5 @@ fn the_first_fragment_counts_the_payload_that_it_carries_itself() {
             kept_syn_v6(80).payload(12).marked(FRAGMENTED).told(),
         ),
     ];
-    hold(
-        "the_first_fragment_counts_the_payload_that_it_carries_itself",
-        &Setup::default(),
-        rows,
-    );
+    hold("the_first_fragment_counts_the_payload_that_it_carries_itself", &Setup::default(), rows);
 }

@@ -18,25 +18,15 @@ fn frames(number: u16) -> Vec<Vec<u8>> {
     let (client, server) = (format!("10.1.2.3:{}", 20_000 + number), "8.8.4.4:445");
     let syn = Frame::tcp(&client, server).build();
     match number % 3 {
-        0 => vec![
-            syn,
-            Frame::tcp(server, &client).flags(tcp::RST | tcp::ACK).build(),
-        ],
-        1 => vec![
-            syn.clone(),
-            syn,
-            Frame::tcp(server, &client).flags(tcp::SYN | tcp::ACK).build(),
-        ],
+        0 => vec![syn, Frame::tcp(server, &client).flags(tcp::RST | tcp::ACK).build()],
+        1 => vec![syn.clone(), syn, Frame::tcp(server, &client).flags(tcp::SYN | tcp::ACK).build()],
         _ => vec![Frame::udp(&format!("[fd00::2]:{}", 20_000 + number), "[2001:4860::1]:137").build()],
     }
 }
 
 #[test]
 fn every_record_is_on_the_ring_or_counted_as_lost_by_its_kind() {
-    let setup = Setup {
-        ring_bytes: RING,
-        ..Setup::default()
-    };
+    let setup = Setup { ring_bytes: RING, ..Setup::default() };
     let test = "every_record_is_on_the_ring_or_counted_as_lost_by_its_kind";
     let Some(mut kernel) = setup.kernel(test).unwrap() else {
         return;
@@ -49,15 +39,7 @@ fn every_record_is_on_the_ring_or_counted_as_lost_by_its_kind() {
             let hook = HOOKS[usize::from(number) % 3];
             kernel.inject(hook, &frame, 1).unwrap();
             let frame_len = frame.len() as u32;
-            host.frame(
-                &frame,
-                Arrival {
-                    hook,
-                    ifindex: TEST_RUN_IFINDEX,
-                    frame_len,
-                    vlan: 0,
-                },
-            );
+            host.frame(&frame, Arrival { hook, ifindex: TEST_RUN_IFINDEX, frame_len, vlan: 0 });
             sent += 1;
         }
     }
@@ -93,19 +75,12 @@ fn every_record_is_on_the_ring_or_counted_as_lost_by_its_kind() {
     assert_eq!(counters.get(Counter::RecordsSent), read.values().sum::<u64>());
     assert_eq!(counters.get(Counter::Evicted), u64::from(FLOWS) - 1);
 
-    assert_eq!(
-        (counters.get(Counter::Seen), counters.get(Counter::Kept)),
-        (sent, sent)
-    );
+    assert_eq!((counters.get(Counter::Seen), counters.get(Counter::Kept)), (sent, sent));
     assert_eq!(counters.sum(Counter::OUTCOMES), sent);
     let in_slot = kernel.sweep();
     assert_eq!(in_slot.len(), 1, "the sweep finds the flow that lives");
     let live = decode::observation(&in_slot[0]).unwrap();
-    assert_eq!(
-        live.key.local.port(),
-        20_000 + FLOWS - 1,
-        "although its record was lost"
-    );
+    assert_eq!(live.key.local.port(), 20_000 + FLOWS - 1, "although its record was lost");
     let in_slot = in_slot[0].line.total_packets();
     assert_eq!(
         settled_packets + counters.get(Counter::LostPackets) + in_slot,
@@ -116,14 +91,8 @@ fn every_record_is_on_the_ring_or_counted_as_lost_by_its_kind() {
 
 #[test]
 fn a_ring_that_was_emptied_takes_records_again() {
-    let setup = Setup {
-        ring_bytes: RING,
-        ..Setup::default()
-    };
-    let Some(mut kernel) = setup
-        .kernel("a_ring_that_was_emptied_takes_records_again")
-        .unwrap()
-    else {
+    let setup = Setup { ring_bytes: RING, ..Setup::default() };
+    let Some(mut kernel) = setup.kernel("a_ring_that_was_emptied_takes_records_again").unwrap() else {
         return;
     };
     for number in 0..FLOWS {

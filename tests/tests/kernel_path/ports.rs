@@ -17,24 +17,11 @@ fn udp(from: u16, to: u16) -> Frame {
 }
 
 fn told_tcp(from: u16, to: u16) -> Outcome {
-    kept(
-        Side::Local,
-        &format!("{LOCAL}:{from}"),
-        &format!("{REMOTE}:{to}"),
-        40,
-    )
-    .told()
+    kept(Side::Local, &format!("{LOCAL}:{from}"), &format!("{REMOTE}:{to}"), 40).told()
 }
 
 fn told_udp(from: u16, to: u16) -> Outcome {
-    kept(
-        Side::Local,
-        &format!("{LOCAL}:{from}"),
-        &format!("{REMOTE}:{to}"),
-        28,
-    )
-    .udp()
-    .told()
+    kept(Side::Local, &format!("{LOCAL}:{from}"), &format!("{REMOTE}:{to}"), 28).udp().told()
 }
 
 #[test]
@@ -55,11 +42,7 @@ fn a_service_port_on_either_end_or_both_is_enough() {
             ("on both ends", udp(port, port), told_udp(port, port)),
         ]
     });
-    hold(
-        "a_service_port_on_either_end_or_both_is_enough",
-        &Setup::default(),
-        tcp_rows.chain(udp_rows),
-    );
+    hold("a_service_port_on_either_end_or_both_is_enough", &Setup::default(), tcp_rows.chain(udp_rows));
 }
 
 #[test]
@@ -79,11 +62,7 @@ fn a_packet_without_a_service_port_changes_no_counter() {
         ("445 in the wrong byte order", tcp(50_000, 48_385), foreign()),
         ("port 0", tcp(0, 0), foreign()),
     ];
-    hold(
-        "a_packet_without_a_service_port_changes_no_counter",
-        &Setup::default(),
-        rows,
-    );
+    hold("a_packet_without_a_service_port_changes_no_counter", &Setup::default(), rows);
 }
 
 #[test]
@@ -111,21 +90,9 @@ fn ports_set_in_the_configuration_replace_the_defaults() {
     let mut setup = Setup::default();
     setup.config.services.smb_tcp = vec![4445];
     let rows = [
-        (
-            "a port of ours".to_owned(),
-            tcp(50_000, 4445).build(),
-            told_tcp(50_000, 4445),
-        ),
+        ("a port of ours".to_owned(), tcp(50_000, 4445).build(), told_tcp(50_000, 4445)),
         ("its default".to_owned(), tcp(50_000, 445).build(), foreign()),
-        (
-            "another service's default".to_owned(),
-            tcp(50_000, 135).build(),
-            told_tcp(50_000, 135),
-        ),
+        ("another service's default".to_owned(), tcp(50_000, 135).build(), told_tcp(50_000, 135)),
     ];
-    hold_bytes(
-        "ports_set_in_the_configuration_replace_the_defaults",
-        &setup,
-        rows,
-    );
+    hold_bytes("ports_set_in_the_configuration_replace_the_defaults", &setup, rows);
 }

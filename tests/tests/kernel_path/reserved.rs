@@ -15,21 +15,12 @@ fn net(text: &str) -> IpNet {
 
 /// What a SYN from an internal client to `address` is, by the tables read one by one.
 fn expected(client: &str, address: IpAddr, server: &str) -> Outcome {
-    if DEFAULT_INTERNAL
-        .iter()
-        .any(|entry| net(entry.prefix).contains(&address))
-    {
+    if DEFAULT_INTERNAL.iter().any(|entry| net(entry.prefix).contains(&address)) {
         counted(Counter::Lateral)
     } else if RESERVED.iter().any(|entry| net(entry.prefix).contains(&address)) {
         counted(Counter::Reserved)
     } else {
-        kept(
-            Side::Local,
-            client,
-            server,
-            if address.is_ipv4() { 40 } else { 60 },
-        )
-        .told()
+        kept(Side::Local, client, server, if address.is_ipv4() { 40 } else { 60 }).told()
     }
 }
 
@@ -63,15 +54,8 @@ fn each_reserved_prefix_ends_exactly_where_the_table_says() {
             ("address before", before(net.network())),
             ("address after", after(last(&net))),
         ];
-        for (edge, address) in edges
-            .into_iter()
-            .filter_map(|(edge, address)| Some((edge, address?)))
-        {
-            let client = if address.is_ipv4() {
-                "10.0.0.2:50000"
-            } else {
-                "[fd00:1::2]:50000"
-            };
+        for (edge, address) in edges.into_iter().filter_map(|(edge, address)| Some((edge, address?))) {
+            let client = if address.is_ipv4() { "10.0.0.2:50000" } else { "[fd00:1::2]:50000" };
             let server = std::net::SocketAddr::new(address, 445).to_string();
             let outcome = expected(client, address, &server);
             outside += usize::from(matches!(outcome, Outcome::Kept(_)));
@@ -79,13 +63,6 @@ fn each_reserved_prefix_ends_exactly_where_the_table_says() {
             rows.push((name, Frame::tcp(client, &server).build(), outcome));
         }
     }
-    assert!(
-        outside >= 30,
-        "only {outside} addresses lie outside: the fixture proves little"
-    );
-    hold_bytes(
-        "each_reserved_prefix_ends_exactly_where_the_table_says",
-        &Setup::default(),
-        rows,
-    );
+    assert!(outside >= 30, "only {outside} addresses lie outside: the fixture proves little");
+    hold_bytes("each_reserved_prefix_ends_exactly_where_the_table_says", &Setup::default(), rows);
 }

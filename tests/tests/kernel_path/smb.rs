@@ -28,11 +28,7 @@ fn each_smb_protocol_identifier_behind_a_session_header_is_marked() {
         let payload = message(0, magic);
         ("identifier", data(&payload), told(&payload, SMB_FROM_LOCAL))
     });
-    hold(
-        "each_smb_protocol_identifier_behind_a_session_header_is_marked",
-        &Setup::default(),
-        rows,
-    );
+    hold("each_smb_protocol_identifier_behind_a_session_header_is_marked", &Setup::default(), rows);
 }
 
 #[test]
@@ -40,11 +36,7 @@ fn the_mark_names_the_side_that_sent_the_message() {
     let payload = message(0, b"\xFESMB");
     let from = |source, destination| Frame::tcp(source, destination).flags(ACK).payload(&payload);
     let told = |side, local, remote, ip_len: u64, mark| {
-        kept(side, local, remote, ip_len + 88)
-            .flags(ACK)
-            .payload(68)
-            .marked(mark)
-            .told()
+        kept(side, local, remote, ip_len + 88).flags(ACK).payload(68).marked(mark).told()
     };
     let rows: [Row; 6] = [
         (
@@ -74,17 +66,11 @@ fn the_mark_names_the_side_that_sent_the_message() {
         ),
         (
             "behind TCP options",
-            from(CLIENT, SERVER)
-                .payload(&[&[1; 12][..], &payload].concat())
-                .data_offset(8),
+            from(CLIENT, SERVER).payload(&[&[1; 12][..], &payload].concat()).data_offset(8),
             kept_syn(120).flags(ACK).payload(68).marked(SMB_FROM_LOCAL).told(),
         ),
     ];
-    hold(
-        "the_mark_names_the_side_that_sent_the_message",
-        &Setup::default(),
-        rows,
-    );
+    hold("the_mark_names_the_side_that_sent_the_message", &Setup::default(), rows);
 }
 
 #[test]
@@ -112,30 +98,15 @@ fn eight_bytes_are_enough_and_padding_does_not_complete_them() {
     let cut = data(whole).length(47);
     let rows: [Row; 2] = [
         ("eight bytes", data(whole), told(whole, SMB_FROM_LOCAL)),
-        (
-            "seven and one of padding",
-            cut,
-            kept_syn(47).flags(ACK).payload(7).told(),
-        ),
+        ("seven and one of padding", cut, kept_syn(47).flags(ACK).payload(7).told()),
     ];
-    hold(
-        "eight_bytes_are_enough_and_padding_does_not_complete_them",
-        &Setup::default(),
-        rows,
-    );
+    hold("eight_bytes_are_enough_and_padding_does_not_complete_them", &Setup::default(), rows);
 }
 
 #[test]
 fn a_datagram_is_never_smb() {
     let payload = message(0, b"\xFESMB");
     let frame = Frame::udp("10.0.0.2:138", "8.8.4.4:138").payload(&payload);
-    let told = kept(Side::Local, "10.0.0.2:138", "8.8.4.4:138", 96)
-        .udp()
-        .payload(68)
-        .told();
-    hold(
-        "a_datagram_is_never_smb",
-        &Setup::default(),
-        [("UDP", frame, told)],
-    );
+    let told = kept(Side::Local, "10.0.0.2:138", "8.8.4.4:138", 96).udp().payload(68).told();
+    hold("a_datagram_is_never_smb", &Setup::default(), [("UDP", frame, told)]);
 }

@@ -28,13 +28,7 @@ fn cut(name: &str, frame: &Frame, enough: usize, whole: &Outcome) -> Vec<(String
         }
     };
     (0..=bytes.len())
-        .map(|len| {
-            (
-                format!("{name} cut to {len}"),
-                bytes[..len].to_vec(),
-                at_length(len),
-            )
-        })
+        .map(|len| (format!("{name} cut to {len}"), bytes[..len].to_vec(), at_length(len)))
         .collect()
 }
 
@@ -47,18 +41,8 @@ const UDP_ENOUGH: usize = 6;
 fn a_cut_tcp_packet_is_short_until_its_flags_are_there_and_then_has_its_full_length() {
     let data = |frame: Frame| frame.flags(ACK).payload(&[1; 20]);
     let rows = [
-        cut(
-            "IPv4",
-            &data(syn()),
-            TCP_ENOUGH,
-            &kept_syn(60).flags(ACK).payload(20).told(),
-        ),
-        cut(
-            "IPv6",
-            &data(syn_v6()),
-            TCP_ENOUGH,
-            &kept_syn_v6(80).flags(ACK).payload(20).told(),
-        ),
+        cut("IPv4", &data(syn()), TCP_ENOUGH, &kept_syn(60).flags(ACK).payload(20).told()),
+        cut("IPv6", &data(syn_v6()), TCP_ENOUGH, &kept_syn_v6(80).flags(ACK).payload(20).told()),
         cut(
             "VLAN",
             &data(syn().tag(VLAN, 7)),
@@ -96,21 +80,9 @@ fn a_cut_chain_of_extension_headers_is_a_short_frame() {
     };
     let bytes = 8 + 12 + 24 + 8;
     let netbios = Frame::udp("[fd00:1::2]:137", "[2001:4860::8844]:137").payload(&[1; 9]);
-    let told = kept(
-        Side::Local,
-        "[fd00:1::2]:137",
-        "[2001:4860::8844]:137",
-        57 + bytes,
-    )
-    .udp()
-    .payload(9);
+    let told = kept(Side::Local, "[fd00:1::2]:137", "[2001:4860::8844]:137", 57 + bytes).udp().payload(9);
     let rows = [
-        cut(
-            "before TCP",
-            &chained(syn_v6()),
-            TCP_ENOUGH,
-            &kept_syn_v6(60 + bytes).told(),
-        ),
+        cut("before TCP", &chained(syn_v6()), TCP_ENOUGH, &kept_syn_v6(60 + bytes).told()),
         cut("before UDP", &chained(netbios), UDP_ENOUGH, &told.told()),
     ];
     hold_bytes(
@@ -124,16 +96,9 @@ fn a_cut_chain_of_extension_headers_is_a_short_frame() {
 fn a_cut_datagram_is_short_until_its_length_is_there() {
     let v4 = Frame::udp("10.0.0.2:50000", "8.8.4.4:137").payload(&[1; 10]);
     let v6 = Frame::udp("[fd00:1::2]:50000", "[2001:4860::8844]:138").payload(&[1; 10]);
-    let told_v4 = kept(Side::Local, "10.0.0.2:50000", "8.8.4.4:137", 38)
-        .udp()
-        .payload(10);
-    let told_v6 = kept(Side::Local, "[fd00:1::2]:50000", "[2001:4860::8844]:138", 58)
-        .udp()
-        .payload(10);
-    let rows = [
-        cut("IPv4", &v4, UDP_ENOUGH, &told_v4.told()),
-        cut("IPv6", &v6, UDP_ENOUGH, &told_v6.told()),
-    ];
+    let told_v4 = kept(Side::Local, "10.0.0.2:50000", "8.8.4.4:137", 38).udp().payload(10);
+    let told_v6 = kept(Side::Local, "[fd00:1::2]:50000", "[2001:4860::8844]:138", 58).udp().payload(10);
+    let rows = [cut("IPv4", &v4, UDP_ENOUGH, &told_v4.told()), cut("IPv6", &v6, UDP_ENOUGH, &told_v6.told())];
     hold_bytes(
         "a_cut_datagram_is_short_until_its_length_is_there",
         &Setup::default(),
@@ -145,17 +110,11 @@ fn a_cut_datagram_is_short_until_its_length_is_there() {
 fn smb_is_marked_from_the_length_at_which_its_magic_is_there() {
     let frame = syn().flags(ACK).payload(b"\0\0\0\x40\xFESMB\x40\0\0\0");
     let told = |marks| kept_syn(52).flags(ACK).payload(12).marked(marks).told();
-    let rows = cut("SMB", &frame, TCP_ENOUGH, &told(0))
-        .into_iter()
-        .map(|(name, bytes, outcome)| {
-            let magic = bytes.len() >= 54 + 8;
-            (name, bytes, if magic { told(SMB_FROM_LOCAL) } else { outcome })
-        });
-    hold_bytes(
-        "smb_is_marked_from_the_length_at_which_its_magic_is_there",
-        &Setup::default(),
-        rows,
-    );
+    let rows = cut("SMB", &frame, TCP_ENOUGH, &told(0)).into_iter().map(|(name, bytes, outcome)| {
+        let magic = bytes.len() >= 54 + 8;
+        (name, bytes, if magic { told(SMB_FROM_LOCAL) } else { outcome })
+    });
+    hold_bytes("smb_is_marked_from_the_length_at_which_its_magic_is_there", &Setup::default(), rows);
 }
 
 #[test]
@@ -174,20 +133,10 @@ fn a_cut_packet_of_another_protocol_is_foreign_as_soon_as_that_is_known() {
     let cut_at = |name: &str, frame: &Frame, known: usize| {
         let bytes = frame.build();
         let outcome = |len| {
-            if len < known {
-                counted(Counter::ShortFrame)
-            } else {
-                foreign()
-            }
+            if len < known { counted(Counter::ShortFrame) } else { foreign() }
         };
         (0..=bytes.len())
-            .map(|len| {
-                (
-                    format!("{name} cut to {len}"),
-                    bytes[..len].to_vec(),
-                    outcome(len),
-                )
-            })
+            .map(|len| (format!("{name} cut to {len}"), bytes[..len].to_vec(), outcome(len)))
             .collect::<Vec<_>>()
     };
     let rows = [

@@ -43,9 +43,5 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .arg(&agent)
         .status()
         .context("starting the demonstration as root")?;
-    Ok(if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -23,25 +23,17 @@ pub(super) fn play(agent: &Path) -> Result<Vec<Value>> {
     println!(
         "\nFour network namespaces, joined by veth pairs; nothing outside them is touched:\n\n{SCENE}\n"
     );
-    let border = Topology::builder()
-        .lan_server()
-        .build()
-        .context("cannot build the namespaces")?;
+    let border = Topology::builder().lan_server().build().context("cannot build the namespaces")?;
     let internal = border.lan_server()?;
     let _internet_smbd = Smbd::start(border.server())?;
     let _internal_smbd = Smbd::start(internal)?;
 
     let state = scratch_dir()?;
     let mut command = border.gateway().command(agent);
-    command
-        .args(["run", "--iface", "lan0", "--iface", "lan1", "--state-dir"])
-        .arg(state.path());
+    command.args(["run", "--iface", "lan0", "--iface", "lan1", "--state-dir"]).arg(state.path());
     println!("$ smb-sensor run --iface lan0 --iface lan1");
     let mut sensor = Process::spawn(command)?;
-    if sensor
-        .wait_for_line(PATIENCE, |line| line.contains("ready:"))
-        .is_err()
-    {
+    if sensor.wait_for_line(PATIENCE, |line| line.contains("ready:")).is_err() {
         bail!("the sensor did not start:\n{}", sensor.stderr_lines().join("\n"));
     }
     for line in sensor.stderr_lines() {
@@ -49,21 +41,9 @@ pub(super) fn play(agent: &Path) -> Result<Vec<Value>> {
     }
 
     println!("\nReal SMB sessions (smbclient to smbd), each of which logs on and fetches a file:");
-    session(
-        "client → Internet host   (outbound)",
-        border.client(),
-        address::SERVER_V4,
-    )?;
-    session(
-        "Internet host → server   (inbound) ",
-        border.server(),
-        address::LAN_SERVER_V4,
-    )?;
-    session(
-        "client → server          (internal)",
-        border.client(),
-        address::LAN_SERVER_V4,
-    )?;
+    session("client → Internet host   (outbound)", border.client(), address::SERVER_V4)?;
+    session("Internet host → server   (inbound) ", border.server(), address::LAN_SERVER_V4)?;
+    session("client → server          (internal)", border.client(), address::LAN_SERVER_V4)?;
 
     // An ended conversation is closed a moment later, when no late packet is to be expected.
     let closed = |line: &String| line.contains("\"status\":\"closed\"");
@@ -72,16 +52,8 @@ pub(super) fn play(agent: &Path) -> Result<Vec<Value>> {
     });
     sensor.signal(Signal::SIGINT)?;
     let status = sensor.wait(PATIENCE)?;
-    ensure!(
-        status.success(),
-        "the sensor failed:\n{}",
-        sensor.stderr_lines().join("\n")
-    );
-    if let Some(line) = sensor
-        .stderr_lines()
-        .iter()
-        .rfind(|line| line.contains("statistics:"))
-    {
+    ensure!(status.success(), "the sensor failed:\n{}", sensor.stderr_lines().join("\n"));
+    if let Some(line) = sensor.stderr_lines().iter().rfind(|line| line.contains("statistics:")) {
         println!("\n{line}");
     }
     sensor
@@ -93,11 +65,7 @@ pub(super) fn play(agent: &Path) -> Result<Vec<Value>> {
 
 fn session(what: &str, from: &Namespace, to: std::net::Ipv4Addr) -> Result<()> {
     let outcome = Smbclient::new(from, to).get("hello.txt")?;
-    ensure!(
-        outcome.success(),
-        "smbclient failed in {what}:\n{}",
-        outcome.output
-    );
+    ensure!(outcome.success(), "smbclient failed in {what}:\n{}", outcome.output);
     println!("  {what}  done");
     Ok(())
 }

@@ -7,12 +7,7 @@ use serde_json::Value;
 
 /// The alerts that the story must raise: rule, client, server, techniques that the evidence shows.
 const EXPECTED: [[&str; 4]; 3] = [
-    [
-        "external-access-windows-networking",
-        "8.8.4.4",
-        "10.0.1.2",
-        "T1133 T1190",
-    ],
+    ["external-access-windows-networking", "8.8.4.4", "10.0.1.2", "T1133 T1190"],
     ["rare-smb-destination", "10.0.0.2", "8.8.4.4", "T1048"],
     ["smb-to-internet", "10.0.0.2", "8.8.4.4", "T1048"],
 ];
@@ -20,14 +15,8 @@ const EXPECTED: [[&str; 4]; 3] = [
 /// Prints the alerts as a table and one as it is, and holds them against what was expected.
 pub(super) fn show(documents: &[Value]) -> ExitCode {
     let alerts = latest(documents);
-    println!(
-        "\nAlerts, as they stood at the end of their conversations:\n\n{}",
-        table(&alerts)
-    );
-    if let Some(document) = alerts
-        .iter()
-        .find(|alert| text(alert, "/rule/id") == "smb-to-internet")
-    {
+    println!("\nAlerts, as they stood at the end of their conversations:\n\n{}", table(&alerts));
+    if let Some(document) = alerts.iter().find(|alert| text(alert, "/rule/id") == "smb-to-internet") {
         println!("\nOne of them in full (Elastic Common Schema):\n\n{document:#}");
     }
     let seen = facts(&alerts);
@@ -113,18 +102,11 @@ fn sentence(alerts: &[[String; 4]]) -> String {
 
 fn techniques(alert: &Value) -> String {
     let ids = alert.pointer("/threat/technique/id").and_then(Value::as_array);
-    ids.into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect::<Vec<_>>()
-        .join(" ")
+    ids.into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
 }
 
 fn text<'a>(document: &'a Value, pointer: &str) -> &'a str {
-    document
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    document.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -145,15 +127,10 @@ mod tests {
 
     #[test]
     fn the_last_document_of_each_alert_counts() {
-        let mut documents: Vec<Value> = EXPECTED
-            .iter()
-            .map(|row| alert(row[0], ["x", "x", "x", "x"]))
-            .collect();
+        let mut documents: Vec<Value> =
+            EXPECTED.iter().map(|row| alert(row[0], ["x", "x", "x", "x"])).collect();
         documents.extend(EXPECTED.iter().map(|row| alert(row[0], *row)));
-        assert_eq!(
-            facts(&latest(&documents)),
-            EXPECTED.map(|row| row.map(str::to_owned))
-        );
+        assert_eq!(facts(&latest(&documents)), EXPECTED.map(|row| row.map(str::to_owned)));
     }
 
     #[test]

@@ -65,16 +65,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 fn check() -> ExitCode {
     let toolchain = Toolchain::find();
     match &toolchain {
-        Ok(toolchain) => toolchain
-            .describe()
-            .lines()
-            .for_each(|line| println!("found    {line}")),
+        Ok(toolchain) => toolchain.describe().lines().for_each(|line| println!("found    {line}")),
         Err(missing) => {
             let parts = [&missing.rustc, &missing.linker, &missing.llvm];
-            parts
-                .into_iter()
-                .flatten()
-                .for_each(|part| println!("missing  {part}"));
+            parts.into_iter().flatten().for_each(|part| println!("missing  {part}"));
         }
     }
     for program in programs::NEEDED {
@@ -138,10 +132,7 @@ pub(crate) fn install_optional(packages: &[&str]) -> anyhow::Result<()> {
 
 /// The package names, for those systems whose packages are known, of what `programs` are in.
 fn packages(programs: &[&Program], system: System) -> Vec<&'static str> {
-    let mut packages: Vec<&str> = programs
-        .iter()
-        .filter_map(|program| program.package(system))
-        .collect();
+    let mut packages: Vec<&str> = programs.iter().filter_map(|program| program.package(system)).collect();
     packages.sort_unstable();
     packages.dedup();
     packages

@@ -102,19 +102,13 @@ mod tests {
     #[test]
     fn every_program_has_a_package_on_each_known_system() {
         for system in [System::Debian, System::Fedora, System::Arch, System::Suse] {
-            assert!(
-                NEEDED.iter().all(|program| program.package(system).is_some()),
-                "{system:?}"
-            );
+            assert!(NEEDED.iter().all(|program| program.package(system).is_some()), "{system:?}");
         }
     }
 
     #[test]
     fn a_package_of_two_programs_is_named_once() {
         let programs: Vec<&Program> = NEEDED.iter().collect();
-        assert_eq!(
-            packages(&programs, System::Arch),
-            ["iproute2", "samba", "smbclient"]
-        );
+        assert_eq!(packages(&programs, System::Arch), ["iproute2", "samba", "smbclient"]);
     }
 }

@@ -29,9 +29,7 @@ impl System {
 
     fn of(os_release: &str) -> Self {
         let field = |name: &str| {
-            let value = os_release
-                .lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+            let value = os_release.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
             value.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
         };
         let own = field("ID");
@@ -43,10 +41,7 @@ impl System {
             "suse" | "opensuse" | "sles" => Some(Self::Suse),
             _ => None,
         };
-        std::iter::once(own.as_str())
-            .chain(like.split_whitespace())
-            .find_map(family)
-            .unwrap_or(Self::Other)
+        std::iter::once(own.as_str()).chain(like.split_whitespace()).find_map(family).unwrap_or(Self::Other)
     }
 
     /// The command that installs packages, for a person to type.

@@ -27,9 +27,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let mut summary = Summary::default();
 
     let mut command = cargo();
-    command
-        .args(["test", "--workspace", "--no-fail-fast"])
-        .env(skips::VARIABLE, skip_log.path());
+    command.args(["test", "--workspace", "--no-fail-fast"]).env(skips::VARIABLE, skip_log.path());
     match privilege {
         Privilege::Root => {}
         Privilege::Sudo => privileged::through_sudo(&mut command)?,
@@ -42,11 +40,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     summary.skip_self_reported(skip_log.read()?);
 
     println!("\n{summary}");
-    Ok(if summary.is_success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if summary.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Builds the program that the tests of the whole run; they look for it beside themselves.
@@ -63,13 +57,8 @@ fn build_agent() -> anyhow::Result<()> {
 
 /// Runs cargo, shows its output as it comes and counts in it; says whether cargo ended well.
 fn stream(command: &mut Command, summary: &mut Summary) -> anyhow::Result<bool> {
-    let mut child = command
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("running cargo test")?;
-    let Some(output) = child.stdout.take() else {
-        bail!("cargo test has no output to read")
-    };
+    let mut child = command.stdout(Stdio::piped()).spawn().context("running cargo test")?;
+    let Some(output) = child.stdout.take() else { bail!("cargo test has no output to read") };
     let mut terminal = std::io::stdout();
     for line in BufReader::new(output).split(b'\n') {
         let line = line.context("reading the output of cargo test")?;

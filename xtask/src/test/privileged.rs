@@ -7,10 +7,7 @@ use bpf_toolchain::RustcVersion;
 
 /// Has cargo start each test program through sudo, with the environment kept.
 pub(super) fn through_sudo(cargo_test: &mut Command) -> anyhow::Result<()> {
-    let output = Command::new("rustc")
-        .arg("-vV")
-        .output()
-        .context("running rustc -vV")?;
+    let output = Command::new("rustc").arg("-vV").output().context("running rustc -vV")?;
     let version = RustcVersion::parse(&String::from_utf8_lossy(&output.stdout));
     let host = version.context("reading what rustc -vV says")?.host;
     cargo_test.env(runner_variable(&host), runner());
@@ -18,10 +15,7 @@ pub(super) fn through_sudo(cargo_test: &mut Command) -> anyhow::Result<()> {
 }
 
 fn runner_variable(host: &str) -> String {
-    format!(
-        "CARGO_TARGET_{}_RUNNER",
-        host.to_uppercase().replace(['-', '.'], "_")
-    )
+    format!("CARGO_TARGET_{}_RUNNER", host.to_uppercase().replace(['-', '.'], "_"))
 }
 
 fn runner() -> String {
@@ -35,10 +29,7 @@ fn runner() -> String {
 
 /// The user's PATH and, after it, the folders of administrators' programs, such as smbd.
 pub(super) fn search_path() -> String {
-    format!(
-        "{}:/usr/local/sbin:/usr/sbin:/sbin",
-        std::env::var("PATH").unwrap_or_default()
-    )
+    format!("{}:/usr/local/sbin:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -31,10 +31,7 @@ impl SkipLog {
         let folder = TempDir::new().context("creating a folder for the skip log")?;
         let path = folder.path().join("skipped");
         File::create(&path).with_context(|| format!("creating {}", path.display()))?;
-        Ok(Self {
-            path,
-            _folder: folder,
-        })
+        Ok(Self { path, _folder: folder })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -51,10 +48,7 @@ impl SkipLog {
 /// Reads `SKIP <test name>: <reason>`; a test's name has `::` in it but never a colon and a space.
 fn parse(line: &str) -> Option<Skip> {
     let (test, reason) = line.strip_prefix("SKIP ")?.split_once(": ")?;
-    Some(Skip {
-        test: test.to_owned(),
-        reason: reason.to_owned(),
-    })
+    Some(Skip { test: test.to_owned(), reason: reason.to_owned() })
 }
 
 #[cfg(test)]

@@ -28,9 +28,8 @@ impl Summary {
             self.failures.resize_with(failed, || "(unnamed)".to_owned());
             self.failed.append(&mut self.failures);
             self.announced = None;
-        } else if let Some((test, verdict)) = line
-            .strip_prefix("test ")
-            .and_then(|rest| rest.split_once(" ... "))
+        } else if let Some((test, verdict)) =
+            line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... "))
         {
             self.read_verdict(test, verdict.trim_end());
         }
@@ -41,10 +40,7 @@ impl Summary {
             self.failures.push(test.to_owned());
         } else if let Some(reason) = verdict.strip_prefix("ignored") {
             let reason = reason.strip_prefix(", ").unwrap_or("marked as ignored");
-            self.skipped.push(Skip {
-                test: test.to_owned(),
-                reason: reason.to_owned(),
-            });
+            self.skipped.push(Skip { test: test.to_owned(), reason: reason.to_owned() });
         }
     }
 
@@ -52,8 +48,7 @@ impl Summary {
     pub(super) fn end(&mut self, content: bool) {
         self.close_program();
         if !content && self.failed.is_empty() {
-            self.failed
-                .push("cargo test itself, see above (does everything compile?)".to_owned());
+            self.failed.push("cargo test itself, see above (does everything compile?)".to_owned());
         }
     }
 
@@ -61,9 +56,7 @@ impl Summary {
     fn close_program(&mut self) {
         if let Some(count) = self.announced.take() {
             self.failed.append(&mut self.failures);
-            self.failed.push(format!(
-                "a test program of {count} tests that ended before its result"
-            ));
+            self.failed.push(format!("a test program of {count} tests that ended before its result"));
         }
     }
 
@@ -149,20 +142,13 @@ test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
         assert_eq!(closing_line(&summary), "5 passed, 1 failed, 2 skipped");
         assert!(!summary.is_success());
         assert!(summary.to_string().contains("failed  x\n"));
-        assert!(
-            summary
-                .to_string()
-                .contains("skipped a::c: needs a newer kernel\n")
-        );
+        assert!(summary.to_string().contains("skipped a::c: needs a newer kernel\n"));
     }
 
     #[test]
     fn a_test_that_skipped_itself_counts_as_skipped_not_passed() {
         let mut summary = summary_of(PASSING, true);
-        summary.skip_self_reported(vec![Skip {
-            test: "a::b".to_owned(),
-            reason: "needs root".to_owned(),
-        }]);
+        summary.skip_self_reported(vec![Skip { test: "a::b".to_owned(), reason: "needs root".to_owned() }]);
         assert_eq!(closing_line(&summary), "1 passed, 0 failed, 2 skipped");
         assert!(summary.is_success());
     }
@@ -193,9 +179,6 @@ test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
     #[test]
     fn a_failure_whose_name_was_lost_is_still_counted() {
         let output = FAILING.replace("test x ... FAILED\n", "test x ... thread 'x' said something\n");
-        assert_eq!(
-            closing_line(&summary_of(&output, false)),
-            "1 passed, 1 failed, 0 skipped"
-        );
+        assert_eq!(closing_line(&summary_of(&output, false)), "1 passed, 1 failed, 0 skipped");
     }
 }

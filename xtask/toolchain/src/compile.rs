@@ -30,11 +30,7 @@ pub enum Endian {
 impl Endian {
     /// That of the machine this runs on.
     pub const fn host() -> Self {
-        if cfg!(target_endian = "big") {
-            Self::Big
-        } else {
-            Self::Little
-        }
+        if cfg!(target_endian = "big") { Self::Big } else { Self::Little }
     }
 
     /// The Rust target of the kernel program.
@@ -64,12 +60,7 @@ impl BuildRequest {
     /// A request for an object that this machine can load.
     pub fn for_host(workspace_root: PathBuf, target_dir: PathBuf) -> Self {
         let architecture = env::consts::ARCH.to_owned();
-        Self {
-            workspace_root,
-            target_dir,
-            endian: Endian::host(),
-            architecture,
-        }
+        Self { workspace_root, target_dir, endian: Endian::host(), architecture }
     }
 }
 
@@ -124,11 +115,7 @@ impl Toolchain {
         let mut cargo = self.cargo("build", request)?;
         cargo.args(["--bin", binary]);
         let warnings = run(&mut cargo)?;
-        let path = request
-            .target_dir
-            .join(request.endian.target())
-            .join(PROFILE)
-            .join(binary);
+        let path = request.target_dir.join(request.endian.target()).join(PROFILE).join(binary);
         Ok(KernelObject { path, warnings })
     }
 
@@ -151,16 +138,7 @@ impl Toolchain {
         let mut cargo = Command::new(self.cargo_path());
         cargo
             .current_dir(&request.workspace_root)
-            .args([
-                subcommand,
-                "--quiet",
-                "--package",
-                PACKAGE,
-                "--profile",
-                PROFILE,
-                "--target",
-                target,
-            ])
+            .args([subcommand, "--quiet", "--package", PACKAGE, "--profile", PROFILE, "--target", target])
             .arg("--target-dir")
             .arg(&request.target_dir);
         if self.rustc.core == CoreSource::Source {
@@ -214,15 +192,8 @@ impl Toolchain {
 
 /// The variables through which a cargo, or the person running it, steers the compilation for the host.
 fn outer_cargo_variables(names: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
-    const NAMES: &[&str] = &[
-        "RUSTUP_TOOLCHAIN",
-        "RUSTFLAGS",
-        "RUSTDOCFLAGS",
-        "RUSTC_LINKER",
-        "TARGET",
-        "HOST",
-        "OUT_DIR",
-    ];
+    const NAMES: &[&str] =
+        &["RUSTUP_TOOLCHAIN", "RUSTFLAGS", "RUSTDOCFLAGS", "RUSTC_LINKER", "TARGET", "HOST", "OUT_DIR"];
     const PREFIXES: &[&str] = &[
         "CARGO_CFG_",
         "CARGO_PKG_",
@@ -241,23 +212,16 @@ fn outer_cargo_variables(names: impl Iterator<Item = OsString>) -> impl Iterator
 fn run(cargo: &mut Command) -> Result<String, BuildError> {
     let output = cargo.output().map_err(|cause| {
         let program = Path::new(cargo.get_program()).display().to_string();
-        BuildError::Io {
-            operation: format!("running {program}"),
-            cause,
-        }
+        BuildError::Io { operation: format!("running {program}"), cause }
     })?;
     let printed = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.success() {
         return Ok(printed);
     }
-    let arguments: Vec<_> = iter::once(cargo.get_program())
-        .chain(cargo.get_args())
-        .map(OsStr::display)
-        .collect();
+    let arguments: Vec<_> =
+        iter::once(cargo.get_program()).chain(cargo.get_args()).map(OsStr::display).collect();
     let command: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-    Err(BuildError::Compile {
-        output: format!("{}\n{printed}", command.join(" ")),
-    })
+    Err(BuildError::Compile { output: format!("{}\n{printed}", command.join(" ")) })
 }
 
 #[cfg(test)]
@@ -280,14 +244,8 @@ mod tests {
 
     #[test]
     fn where_cargo_keeps_things_and_how_it_reaches_the_network_is_kept() {
-        let names = [
-            "CARGO_HOME",
-            "CARGO_NET_OFFLINE",
-            "CARGO_HTTP_CAINFO",
-            "CARGO_MAKEFLAGS",
-            "PATH",
-            "HOME",
-        ];
+        let names =
+            ["CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_HTTP_CAINFO", "CARGO_MAKEFLAGS", "PATH", "HOME"];
         assert_eq!(outer_cargo_variables(names.iter().map(OsString::from)).count(), 0);
     }
 

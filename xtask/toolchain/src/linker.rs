@@ -56,17 +56,12 @@ fn inspect(path: &Path) -> Result<Linker, String> {
             "it is version {version}, and {OLDEST} or newer is needed, best {LINKER_VERSION}"
         ));
     }
-    Ok(Linker {
-        path: path.to_owned(),
-        version,
-    })
+    Ok(Linker { path: path.to_owned(), version })
 }
 
 /// Reads `bpf-linker 0.10.3`.
 fn parse_version(output: &str) -> Option<Version> {
-    output
-        .lines()
-        .find_map(|line| Version::parse(line.strip_prefix("bpf-linker ")?))
+    output.lines().find_map(|line| Version::parse(line.strip_prefix("bpf-linker ")?))
 }
 
 #[cfg(test)]
@@ -75,10 +70,7 @@ mod tests {
 
     #[test]
     fn the_version_is_read_from_what_the_linker_prints() {
-        assert_eq!(
-            parse_version("\nbpf-linker 0.10.3\n"),
-            Some(Version::new(0, 10, 3))
-        );
+        assert_eq!(parse_version("\nbpf-linker 0.10.3\n"), Some(Version::new(0, 10, 3)));
         assert_eq!(parse_version("GNU ld 2.40\n"), None);
     }
 

@@ -23,10 +23,7 @@ pub struct LlvmLibrary {
 impl LlvmLibrary {
     /// Finds the library to use with what `rustc` writes, or says in one phrase why there is none.
     pub(crate) fn find(rustc: &Rustc) -> Result<Self, String> {
-        let libraries = folders(rustc)
-            .iter()
-            .flat_map(|folder| libraries_in(folder))
-            .collect();
+        let libraries = folders(rustc).iter().flat_map(|folder| libraries_in(folder)).collect();
         let needed = rustc.version.llvm;
         choose(libraries, needed).ok_or_else(|| {
             format!(
@@ -40,10 +37,7 @@ impl LlvmLibrary {
 /// Takes the oldest that is new enough, since the linker was made for the LLVMs of its time; the first found of equals.
 fn choose(libraries: Vec<LlvmLibrary>, needed: Version) -> Option<LlvmLibrary> {
     let needed = Version { patch: 0, ..needed };
-    libraries
-        .into_iter()
-        .filter(|library| library.version >= needed)
-        .min_by_key(|library| library.version)
+    libraries.into_iter().filter(|library| library.version >= needed).min_by_key(|library| library.version)
 }
 
 /// Where to look, nearest to the rustc first.
@@ -60,10 +54,7 @@ fn folders(rustc: &Rustc) -> Vec<PathBuf> {
     if let Ok(entries) = fs::read_dir("/usr/lib") {
         let mut versioned: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| {
-                path.file_name()
-                    .is_some_and(|name| name.to_string_lossy().starts_with("llvm-"))
-            })
+            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("llvm-")))
             .map(|path| path.join("lib"))
             .collect();
         versioned.sort();
@@ -92,20 +83,14 @@ fn libraries_in(folder: &Path) -> Vec<LlvmLibrary> {
 /// Reads the version from `libLLVM.so.22.1`, `libLLVM.so.22.1-rust-1.95.0-stable`, `libLLVM-15.so.1` and the like.
 fn version_of_file_name(name: &str) -> Option<Version> {
     let name = name.strip_prefix("libLLVM")?;
-    let version = name
-        .strip_prefix(".so.")
-        .or_else(|| name.strip_prefix('-'))
-        .and_then(Version::parse)?;
+    let version = name.strip_prefix(".so.").or_else(|| name.strip_prefix('-')).and_then(Version::parse)?;
     name.contains(".so").then_some(version)
 }
 
 /// Whether a file is a binary: rustup's toolchains also hold linker scripts under a library's name.
 fn is_elf(path: &Path) -> bool {
     let mut magic = [0; 4];
-    File::open(path)
-        .and_then(|mut file| file.read_exact(&mut magic))
-        .is_ok()
-        && magic == *b"\x7fELF"
+    File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *b"\x7fELF"
 }
 
 #[cfg(test)]
@@ -113,10 +98,7 @@ mod tests {
     use super::*;
 
     fn library(name: &str) -> LlvmLibrary {
-        LlvmLibrary {
-            path: name.into(),
-            version: version_of_file_name(name).unwrap(),
-        }
+        LlvmLibrary { path: name.into(), version: version_of_file_name(name).unwrap() }
     }
 
     #[test]
@@ -128,57 +110,32 @@ mod tests {
             ("libLLVM-14.so", 14, 0),
             ("libLLVM-22-rust-1.95.0-stable.so", 22, 0),
         ] {
-            assert_eq!(
-                version_of_file_name(name),
-                Some(Version::new(major, minor, 0)),
-                "{name}"
-            );
+            assert_eq!(version_of_file_name(name), Some(Version::new(major, minor, 0)), "{name}");
         }
     }
 
     #[test]
     fn other_files_are_no_llvm_library() {
-        for name in [
-            "libLLVM.so",
-            "libLLVMCore.a",
-            "libLLVM-C.so",
-            "libLTO.so.22.1",
-            "libLLVM-22.a",
-        ] {
+        for name in ["libLLVM.so", "libLLVMCore.a", "libLLVM-C.so", "libLTO.so.22.1", "libLLVM-22.a"] {
             assert_eq!(version_of_file_name(name), None, "{name}");
         }
     }
 
     #[test]
     fn the_oldest_library_that_is_new_enough_is_taken() {
-        let libraries = vec![
-            library("libLLVM.so.23.1"),
-            library("libLLVM-15.so.1"),
-            library("libLLVM.so.22.1"),
-        ];
-        assert_eq!(
-            choose(libraries, Version::new(22, 1, 8)),
-            Some(library("libLLVM.so.22.1"))
-        );
+        let libraries =
+            vec![library("libLLVM.so.23.1"), library("libLLVM-15.so.1"), library("libLLVM.so.22.1")];
+        assert_eq!(choose(libraries, Version::new(22, 1, 8)), Some(library("libLLVM.so.22.1")));
     }
 
     #[test]
     fn of_equals_the_nearest_to_the_rustc_is_taken() {
-        let libraries = vec![
-            library("libLLVM.so.22.1"),
-            library("libLLVM.so.22.1-rust-1.95.0-stable"),
-        ];
-        assert_eq!(
-            choose(libraries, Version::new(22, 1, 2)),
-            Some(library("libLLVM.so.22.1"))
-        );
+        let libraries = vec![library("libLLVM.so.22.1"), library("libLLVM.so.22.1-rust-1.95.0-stable")];
+        assert_eq!(choose(libraries, Version::new(22, 1, 2)), Some(library("libLLVM.so.22.1")));
     }
 
     #[test]
     fn a_library_older_than_the_bitcode_is_not_taken() {
-        assert_eq!(
-            choose(vec![library("libLLVM.so.21.1")], Version::new(22, 1, 2)),
-            None
-        );
+        assert_eq!(choose(vec![library("libLLVM.so.21.1")], Version::new(22, 1, 2)), None);
     }
 }

@@ -16,16 +16,9 @@ pub struct Missing {
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts: Vec<&str> = [&self.rustc, &self.linker, &self.llvm]
-            .into_iter()
-            .flatten()
-            .map(String::as_str)
-            .collect();
-        write!(
-            f,
-            "cannot compile the kernel program: {}; run: cargo xtask setup",
-            parts.join(", and ")
-        )
+        let parts: Vec<&str> =
+            [&self.rustc, &self.linker, &self.llvm].into_iter().flatten().map(String::as_str).collect();
+        write!(f, "cannot compile the kernel program: {}; run: cargo xtask setup", parts.join(", and "))
     }
 }
 

@@ -40,15 +40,10 @@ impl Rustc {
             return inspect(Path::new(&path), target)
                 .map_err(|reason| format!("{RUSTC_VARIABLE}={}: {reason} (unset it?)", path.display()));
         }
-        let candidates: Vec<Self> = candidate_paths()
-            .iter()
-            .filter_map(|path| inspect(path, target).ok())
-            .collect();
+        let candidates: Vec<Self> =
+            candidate_paths().iter().filter_map(|path| inspect(path, target).ok()).collect();
         choose(candidates).ok_or_else(|| {
-            format!(
-                "no rustc {}.{} or newer with a BPF `core` library",
-                OLDEST.major, OLDEST.minor
-            )
+            format!("no rustc {}.{} or newer with a BPF `core` library", OLDEST.major, OLDEST.minor)
         })
     }
 }
@@ -56,16 +51,10 @@ impl Rustc {
 /// Takes the first with a precompiled `core`; without one, the newest that can build `core`, nightlies first because
 /// building `core` is theirs by right and asks a stable one for a favour (`RUSTC_BOOTSTRAP`).
 fn choose(candidates: Vec<Rustc>) -> Option<Rustc> {
-    let precompiled = candidates
-        .iter()
-        .position(|rustc| rustc.core == CoreSource::Precompiled);
+    let precompiled = candidates.iter().position(|rustc| rustc.core == CoreSource::Precompiled);
     let chosen = precompiled.or_else(|| {
         let newest = candidates.iter().enumerate().max_by_key(|(position, rustc)| {
-            (
-                rustc.version.nightly,
-                rustc.version.release,
-                std::cmp::Reverse(*position),
-            )
+            (rustc.version.nightly, rustc.version.release, std::cmp::Reverse(*position))
         });
         newest.map(|(position, _)| position)
     })?;
@@ -76,20 +65,15 @@ fn choose(candidates: Vec<Rustc>) -> Option<Rustc> {
 fn candidate_paths() -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = on_path("rustc").into_iter().collect();
     paths.push(PathBuf::from("/usr/bin/rustc"));
-    paths.extend(
-        rustup_toolchains()
-            .into_iter()
-            .map(|sysroot| sysroot.join("bin/rustc")),
-    );
+    paths.extend(rustup_toolchains().into_iter().map(|sysroot| sysroot.join("bin/rustc")));
     paths.retain(|path| path.is_file());
     paths
 }
 
 /// The folders of the toolchains that rustup has installed, by name.
 pub(crate) fn rustup_toolchains() -> Vec<PathBuf> {
-    let home = env::var_os("RUSTUP_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(env::home_dir()?.join(".rustup")));
+    let home =
+        env::var_os("RUSTUP_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".rustup")));
     let Some(entries) = home.and_then(|home| fs::read_dir(home.join("toolchains")).ok()) else {
         return Vec::new();
     };
@@ -101,9 +85,7 @@ pub(crate) fn rustup_toolchains() -> Vec<PathBuf> {
 /// Where a program of this name stands first on PATH.
 pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
+    env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
 /// Asks the rustc at `path` what it is; the error is one phrase saying why it cannot serve.
@@ -111,20 +93,12 @@ fn inspect(path: &Path, target: &str) -> Result<Rustc, String> {
     let version = output_of(path, ["-vV"])?;
     let version = RustcVersion::parse(&version).ok_or("it does not tell its version as rustc does")?;
     if version.release < OLDEST {
-        return Err(format!(
-            "it is rustc {}, and {OLDEST} or newer is needed",
-            version.release
-        ));
+        return Err(format!("it is rustc {}, and {OLDEST} or newer is needed", version.release));
     }
     let sysroot = PathBuf::from(output_of(path, ["--print", "sysroot"])?.trim());
     let core = core_source(&sysroot, target)
         .ok_or_else(|| format!("its sysroot {} has no BPF `core` library", sysroot.display()))?;
-    Ok(Rustc {
-        path: real_executable(path, &sysroot),
-        sysroot,
-        version,
-        core,
-    })
+    Ok(Rustc { path: real_executable(path, &sysroot), sysroot, version, core })
 }
 
 /// What stands behind a rustup proxy, which would choose anew for each folder it is called in.
@@ -137,14 +111,9 @@ fn real_executable(path: &Path, sysroot: &Path) -> PathBuf {
 fn core_source(sysroot: &Path, target: &str) -> Option<CoreSource> {
     let libraries = fs::read_dir(sysroot.join("lib/rustlib").join(target).join("lib"));
     let is_core = |name: &OsStr| {
-        name.to_str()
-            .is_some_and(|name| name.starts_with("libcore-") && name.ends_with(".rlib"))
+        name.to_str().is_some_and(|name| name.starts_with("libcore-") && name.ends_with(".rlib"))
     };
-    if libraries.is_ok_and(|files| {
-        files
-            .filter_map(Result::ok)
-            .any(|file| is_core(&file.file_name()))
-    }) {
+    if libraries.is_ok_and(|files| files.filter_map(Result::ok).any(|file| is_core(&file.file_name()))) {
         return Some(CoreSource::Precompiled);
     }
     let source = sysroot.join("lib/rustlib/src/rust/library/core/src/lib.rs");
@@ -160,11 +129,7 @@ pub(crate) fn output_of<const N: usize>(program: &Path, arguments: [&str; N]) ->
         .output()
         .map_err(|error| format!("it cannot be run: {error}"))?;
     if !output.status.success() {
-        return Err(format!(
-            "it fails when run with {}: {}",
-            arguments.join(" "),
-            output.status
-        ));
+        return Err(format!("it fails when run with {}: {}", arguments.join(" "), output.status));
     }
     String::from_utf8(output.stdout).map_err(|_| "its output is no text".to_owned())
 }
@@ -176,12 +141,7 @@ mod tests {
     fn rustc(name: &str, release: &str, core: CoreSource) -> Rustc {
         let text = format!("release: {release}\nLLVM version: 22.1.2\nhost: x86_64-unknown-linux-gnu\n");
         let version = RustcVersion::parse(&text).unwrap();
-        Rustc {
-            path: name.into(),
-            sysroot: PathBuf::new(),
-            version,
-            core,
-        }
+        Rustc { path: name.into(), sysroot: PathBuf::new(), version, core }
     }
 
     fn chosen(candidates: Vec<Rustc>) -> Option<String> {
@@ -217,10 +177,8 @@ mod tests {
 
     #[test]
     fn with_sources_alone_the_newest_is_taken() {
-        let candidates = vec![
-            rustc("old", "1.95.0", CoreSource::Source),
-            rustc("new", "1.96.0", CoreSource::Source),
-        ];
+        let candidates =
+            vec![rustc("old", "1.95.0", CoreSource::Source), rustc("new", "1.96.0", CoreSource::Source)];
         assert_eq!(chosen(candidates).as_deref(), Some("new"));
     }
 
@@ -245,10 +203,7 @@ mod tests {
     fn the_oldest_rustc_is_the_one_the_workspace_asks_for() {
         let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
         let manifest = fs::read_to_string(manifest).unwrap();
-        let asked = manifest
-            .lines()
-            .find_map(|line| line.strip_prefix("rust-version = \""))
-            .unwrap();
+        let asked = manifest.lines().find_map(|line| line.strip_prefix("rust-version = \"")).unwrap();
         assert_eq!(Version::parse(asked), Some(OLDEST));
     }
 }

@@ -33,11 +33,9 @@ impl Toolchain {
         let llvm = rustc.as_ref().ok().map(LlvmLibrary::find);
         match (rustc, linker, llvm) {
             (Ok(rustc), Ok(linker), Some(Ok(llvm))) => Ok(Self { rustc, linker, llvm }),
-            (rustc, linker, llvm) => Err(Missing {
-                rustc: rustc.err(),
-                linker: linker.err(),
-                llvm: llvm.and_then(Result::err),
-            }),
+            (rustc, linker, llvm) => {
+                Err(Missing { rustc: rustc.err(), linker: linker.err(), llvm: llvm.and_then(Result::err) })
+            }
         }
     }
 
@@ -49,11 +47,7 @@ impl Toolchain {
         let version = output_of(&path, ["--rustc", "-vV"])
             .map_err(|reason| format!("no clippy for the BPF rustc ({}: {reason})", path.display()))?;
         let same = RustcVersion::parse(&version).is_some_and(|version| version == self.rustc.version);
-        if same {
-            Ok(path)
-        } else {
-            Err(format!("{} is not of the BPF rustc's build", path.display()))
-        }
+        if same { Ok(path) } else { Err(format!("{} is not of the BPF rustc's build", path.display())) }
     }
 
     /// Says in three lines what was found.

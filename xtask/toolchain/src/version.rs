@@ -21,17 +21,11 @@ impl Version {
 
     /// Reads a version from the start of `text`: `1.97.0-nightly`, `22.1`, `15`.
     pub fn parse(text: &str) -> Option<Self> {
-        let end = text
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(text.len());
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let mut numbers = text[..end].trim_end_matches('.').splitn(3, '.');
         let major = numbers.next()?.parse().ok()?;
         let mut next = || numbers.next().map_or(Some(0), |number| number.parse().ok());
-        Some(Self {
-            major,
-            minor: next()?,
-            patch: next()?,
-        })
+        Some(Self { major, minor: next()?, patch: next()? })
     }
 }
 
@@ -59,11 +53,7 @@ pub struct RustcVersion {
 impl RustcVersion {
     /// Reads the output of `rustc -vV`; `None` where a field it needs is absent.
     pub fn parse(output: &str) -> Option<Self> {
-        let field = |name: &str| {
-            output
-                .lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-        };
+        let field = |name: &str| output.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         let release = field("release")?;
         Some(Self {
             release: Version::parse(release)?,

@@ -25,29 +25,12 @@ fn documents(flow: &Flow) -> Vec<Value> {
 
 fn flows() -> Vec<Flow> {
     let mut flows = Vec::new();
-    for evidence in [
-        Evidence::Attempt,
-        Evidence::Refused,
-        Evidence::Established,
-        Evidence::Data,
-    ] {
+    for evidence in [Evidence::Attempt, Evidence::Refused, Evidence::Established, Evidence::Data] {
         flows.push(flow(TCP, "10.0.0.2:50000", "8.8.4.4:445", Side::Local, evidence));
         flows.push(flow(TCP, "10.0.0.2:445", "8.8.4.4:50000", Side::Remote, evidence));
-        flows.push(flow(
-            TCP,
-            "[fd00::2]:50000",
-            "[2001:4860::4]:139",
-            Side::Local,
-            evidence,
-        ));
+        flows.push(flow(TCP, "[fd00::2]:50000", "[2001:4860::4]:139", Side::Local, evidence));
     }
-    flows.push(flow(
-        UDP,
-        "10.0.0.2:137",
-        "8.8.4.4:50000",
-        Side::Remote,
-        Evidence::Established,
-    ));
+    flows.push(flow(UDP, "10.0.0.2:137", "8.8.4.4:50000", Side::Remote, Evidence::Established));
     flows
 }
 
@@ -56,10 +39,8 @@ fn every_document_follows_the_schema() {
     let schema = schema();
     for flow in flows() {
         for document in documents(&flow) {
-            let errors: Vec<_> = schema
-                .iter_errors(&document)
-                .map(|e| format!("{}: {e}", e.instance_path()))
-                .collect();
+            let errors: Vec<_> =
+                schema.iter_errors(&document).map(|e| format!("{}: {e}", e.instance_path())).collect();
             assert!(errors.is_empty(), "{errors:#?} in {document:#}");
         }
     }
@@ -84,10 +65,7 @@ fn the_schema_refuses_what_a_document_is_not() {
     assert!(!schema.is_valid(&extra), "unknown fields are let through");
     let mut missing = fine;
     missing.as_object_mut().unwrap().remove("rule");
-    assert!(
-        !schema.is_valid(&missing),
-        "a document without a rule is let through"
-    );
+    assert!(!schema.is_valid(&missing), "a document without a rule is let through");
 }
 
 #[test]
@@ -97,72 +75,30 @@ fn source_is_the_client_whichever_side_it_is_on() {
     assert_eq!(document["source"]["ip"], "8.8.4.4");
     assert_eq!(document["destination"]["port"], 445);
     assert_eq!(document["network"]["direction"], "inbound");
-    assert_eq!(
-        document["smb_sensor"]["evidence"]["bytes_sent"], 700,
-        "by the client"
-    );
-    assert_eq!(
-        document["smb_sensor"]["evidence"]["bytes_left_network"], 300,
-        "by the internal server"
-    );
+    assert_eq!(document["smb_sensor"]["evidence"]["bytes_sent"], 700, "by the client");
+    assert_eq!(document["smb_sensor"]["evidence"]["bytes_left_network"], 300, "by the internal server");
 }
 
 #[test]
 fn the_community_id_is_that_of_the_specification() {
     // From the specification's baseline vectors (corelight/community-id-spec, tcp.pcap).
-    let flow = flow(
-        TCP,
-        "128.232.110.120:34855",
-        "66.35.250.204:445",
-        Side::Local,
-        Evidence::Data,
-    );
+    let flow = flow(TCP, "128.232.110.120:34855", "66.35.250.204:445", Side::Local, Evidence::Data);
     let sight = Sight::of(&flow, &ServicePorts::default()).unwrap();
-    let port_80 = Sight {
-        server: "66.35.250.204:80".parse().unwrap(),
-        ..sight
-    };
+    let port_80 = Sight { server: "66.35.250.204:80".parse().unwrap(), ..sight };
     assert_eq!(community_id(&port_80), "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
-    let turned = Sight {
-        client: port_80.server,
-        server: port_80.client,
-        ..port_80
-    };
-    assert_eq!(
-        community_id(&turned),
-        community_id(&port_80),
-        "the same for both directions"
-    );
+    let turned = Sight { client: port_80.server, server: port_80.client, ..port_80 };
+    assert_eq!(community_id(&turned), community_id(&port_80), "the same for both directions");
 }
 
 #[test]
 fn threat_names_only_what_the_evidence_shows() {
-    let attempt = documents(&flow(
-        TCP,
-        "10.0.0.2:50000",
-        "8.8.4.4:445",
-        Side::Local,
-        Evidence::Attempt,
-    ))
-    .remove(0);
+    let attempt =
+        documents(&flow(TCP, "10.0.0.2:50000", "8.8.4.4:445", Side::Local, Evidence::Attempt)).remove(0);
     assert!(attempt.get("threat").is_none());
-    assert_eq!(
-        attempt["rule"]["threat"][1]["technique"]["id"], "T1048",
-        "the rule's own stay"
-    );
-    let data = documents(&flow(
-        TCP,
-        "10.0.0.2:445",
-        "8.8.4.4:50000",
-        Side::Remote,
-        Evidence::Data,
-    ))
-    .remove(0);
+    assert_eq!(attempt["rule"]["threat"][1]["technique"]["id"], "T1048", "the rule's own stay");
+    let data = documents(&flow(TCP, "10.0.0.2:445", "8.8.4.4:50000", Side::Remote, Evidence::Data)).remove(0);
     assert_eq!(data["threat"]["technique"]["id"], json!(["T1133", "T1190"]));
-    assert_eq!(
-        data["threat"]["tactic"]["name"],
-        json!(["Initial Access", "Persistence"])
-    );
+    assert_eq!(data["threat"]["tactic"]["name"], json!(["Initial Access", "Persistence"]));
 }
 
 #[test]
@@ -170,10 +106,7 @@ fn undefined_networks_are_told_in_the_note() {
     let flow = flow(TCP, "10.0.0.2:445", "8.8.4.4:50000", Side::Remote, Evidence::Data);
     let sight = Sight::of(&flow, &ServicePorts::default()).unwrap();
     let check = |networks_defined| {
-        let context = Context {
-            networks_defined,
-            ..Context::for_tests()
-        };
+        let context = Context { networks_defined, ..Context::for_tests() };
         document(RULES[2], "id", 0, Status::Opened, &sight, &context)["smb_sensor"]["note"]["check"]
             .to_string()
     };

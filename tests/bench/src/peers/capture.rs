@@ -30,22 +30,15 @@ impl Capture {
     /// Starts it on the receiver of a stand and on one processor.
     pub(crate) fn start(stand: &Stand, kind: Kind, cpu: usize) -> Result<Self> {
         let (script, package) = match kind {
-            Kind::Tcpdump => (
-                "exec taskset -c $1 tcpdump -i $2 -n -w /dev/null \"$3\"",
-                "tcpdump",
-            ),
+            Kind::Tcpdump => ("exec taskset -c $1 tcpdump -i $2 -n -w /dev/null \"$3\"", "tcpdump"),
             // Its output is formatted, which is its work, and thrown away, which is not.
-            Kind::Tshark => (
-                "exec taskset -c $1 tshark -i $2 -n -l -f \"$3\" > /dev/null",
-                "tshark",
-            ),
+            Kind::Tshark => ("exec taskset -c $1 tshark -i $2 -n -l -f \"$3\" > /dev/null", "tshark"),
         };
         let mut command = stand.receiver.command("sh");
         command.args(["-c", script, "sh", &cpu.to_string(), RECEIVER, FILTER]);
         let process = Process::spawn(command)?;
-        let started = process.wait_for_line(PATIENCE, |line| {
-            line.contains("listening on") || line.contains("Capturing on")
-        });
+        let started = process
+            .wait_for_line(PATIENCE, |line| line.contains("listening on") || line.contains("Capturing on"));
         started.with_context(|| format!("start {package}, of the package of that name"))?;
         Ok(Self { process })
     }

@@ -12,14 +12,10 @@ use anyhow::{Context as _, Result, bail};
 /// Runs a peer's command to its end.
 fn run(command: &mut Command, package: &str) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .output()
-        .with_context(|| format!("start {program}: install the package {package}"))?;
+    let output =
+        command.output().with_context(|| format!("start {program}: install the package {package}"))?;
     if !output.status.success() {
-        bail!(
-            "{program}: {}",
-            String::from_utf8_lossy(&output.stderr).trim_end()
-        );
+        bail!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim_end());
     }
     Ok(())
 }

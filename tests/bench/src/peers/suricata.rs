@@ -42,14 +42,7 @@ impl Suricata {
             .arg(program)
             .arg("-c")
             .arg(&config)
-            .args([
-                &format!("--af-packet={RECEIVER}"),
-                "-k",
-                "none",
-                "-S",
-                "/dev/null",
-                "-l",
-            ])
+            .args([&format!("--af-packet={RECEIVER}"), "-k", "none", "-S", "/dev/null", "-l"])
             .arg(folder.path());
         let process = Process::spawn(command).with_context(|| format!("start {}", program.display()))?;
         process.wait_for_line(PATIENCE, |line| {
@@ -64,10 +57,7 @@ impl Suricata {
         self.process.wait(PATIENCE)?;
         let log = self.folder.path().join("eve.json");
         let text = fs::read_to_string(&log).with_context(|| format!("read {}", log.display()))?;
-        let events = text
-            .lines()
-            .rev()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let events = text.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         events
             .filter_map(|event| event.pointer("/stats/decoder/pkts")?.as_u64())
             .next()

@@ -26,18 +26,10 @@ pub(crate) fn measure(effort: &Effort, program: &Path) -> Result<Vec<Row>> {
     let (all, own) = agent.resident()?;
     let row = |what, unit, value| Row::new(GROUP, what, unit, Samples::new(vec![value]));
     Ok(vec![
-        row(
-            "processor time",
-            Unit::PercentOfCore,
-            (after.seconds - before.seconds) / seconds * 100.0,
-        )
-        .target(Target::AtMost(0.2)),
-        row(
-            "wake-ups",
-            Unit::PerSecond,
-            (after.sleeps - before.sleeps) as f64 / seconds,
-        )
-        .target(Target::AtMost(5.0)),
+        row("processor time", Unit::PercentOfCore, (after.seconds - before.seconds) / seconds * 100.0)
+            .target(Target::AtMost(0.2)),
+        row("wake-ups", Unit::PerSecond, (after.sleeps - before.sleeps) as f64 / seconds)
+            .target(Target::AtMost(5.0)),
         row("resident memory, kernel maps left out", Unit::Megabytes, own).target(Target::AtMost(40.0)),
         row("resident memory, all", Unit::Megabytes, all),
     ])

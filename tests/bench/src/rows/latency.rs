@@ -39,13 +39,8 @@ pub(crate) fn measure(effort: &Effort, program: &Path) -> Result<Vec<Row>> {
     let at = |share| Samples::new(vec![samples.quantile(share)]);
     let (half, most) = (at(0.5), at(0.99));
     Ok(vec![
-        Row::new(
-            GROUP,
-            "SYN sent → alert line read, all",
-            Unit::Milliseconds,
-            samples.clone(),
-        )
-        .note(format!("{} connections, one after another", samples.len())),
+        Row::new(GROUP, "SYN sent → alert line read, all", Unit::Milliseconds, samples.clone())
+            .note(format!("{} connections, one after another", samples.len())),
         Row::new(GROUP, "p50", Unit::Milliseconds, half).target(Target::AtMost(2.0)),
         Row::new(GROUP, "p99", Unit::Milliseconds, most).target(Target::AtMost(10.0)),
     ])

@@ -56,15 +56,11 @@ fn prefixes(count: usize) -> Vec<Ipv4Net> {
 
 fn lookups(effort: &Effort, prefixes: &[Ipv4Net]) -> Result<Vec<Row>> {
     let mut baseline = Baseline::load(prefixes.len() as u32, 4096)?;
-    let map = baseline
-        .ebpf()
-        .map_mut("TRIE")
-        .context("the baselines have no TRIE")?;
+    let map = baseline.ebpf().map_mut("TRIE").context("the baselines have no TRIE")?;
     let mut trie: LpmTrie<_, [u8; 4], u32> = map.try_into().context("open the baseline's trie")?;
     for net in prefixes {
         let key = Key::new(u32::from(net.prefix_len()), net.network().octets());
-        trie.insert(&key, 1, 0)
-            .with_context(|| format!("put {net} into the baseline's trie"))?;
+        trie.insert(&key, 1, 0).with_context(|| format!("put {net} into the baseline's trie"))?;
     }
     let stands = [Stand::new()?, Stand::new()?];
     stands[0].attach(baseline.xdp_mut("bench_address")?)?;
@@ -77,21 +73,12 @@ fn lookups(effort: &Effort, prefixes: &[Ipv4Net]) -> Result<Vec<Row>> {
         Subject::new("lookup", || lookup.cost(&FRAME, LOOKUPS, &[XDP_PASS, XDP_DROP])),
     ];
     let measured = Interleaved::measure(subjects, WARM_UP, effort.rounds)?;
-    let of = |name| {
-        measured
-            .of(name)
-            .with_context(|| format!("{name} was not measured"))
-    };
+    let of = |name| measured.of(name).with_context(|| format!("{name} was not measured"));
     let net = of("lookup")?.less(of("address")?);
     let millions = prefixes.len() as f64 / 1e6;
     Ok(vec![
-        Row::new(
-            GROUP,
-            format!("lookup in the kernel's trie, {millions}M prefixes"),
-            Unit::Nanoseconds,
-            net,
-        )
-        .note("uniform addresses; what it costs to make the address is taken off"),
+        Row::new(GROUP, format!("lookup in the kernel's trie, {millions}M prefixes"), Unit::Nanoseconds, net)
+            .note("uniform addresses; what it costs to make the address is taken off"),
         Row::not_measured(
             GROUP,
             format!("lookup of the sensor, {millions}M prefixes"),
@@ -104,10 +91,7 @@ fn lookups(effort: &Effort, prefixes: &[Ipv4Net]) -> Result<Vec<Row>> {
 
 fn load(prefixes: Vec<Ipv4Net>) -> Result<Vec<Row>> {
     let count = prefixes.len() as f64 / 1e6;
-    let config = Config {
-        internal: prefixes.into_iter().map(IpNet::V4).collect(),
-        ..Config::default()
-    };
+    let config = Config { internal: prefixes.into_iter().map(IpNet::V4).collect(), ..Config::default() };
     let before = map_bytes()?;
     let start = Instant::now();
     let kernel = sensor::load(&config)?;

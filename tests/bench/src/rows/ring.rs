@@ -56,18 +56,11 @@ pub(crate) fn measure(effort: &Effort) -> Result<Vec<Row>> {
     let mut overrun = Ring::new(SMALL_RING_BYTES)?;
     let seconds = overrun.carry(count, u64::MAX)?;
     let [kept, refused] = overrun.outcomes()?;
-    let alone = (0..ROUNDS)
-        .map(|_| paced.empty(room / 2))
-        .collect::<Result<Vec<_>>>()?;
+    let alone = (0..ROUNDS).map(|_| paced.empty(room / 2)).collect::<Result<Vec<_>>>()?;
     let rows = vec![
-        Row::new(
-            GROUP,
-            "64-byte records, paced",
-            Unit::MillionsPerSecond,
-            Samples::new(rates),
-        )
-        .target(Target::AtLeast(15.0))
-        .note(format!("{sent} sent = read, {lost} lost")),
+        Row::new(GROUP, "64-byte records, paced", Unit::MillionsPerSecond, Samples::new(rates))
+            .target(Target::AtLeast(15.0))
+            .note(format!("{sent} sent = read, {lost} lost")),
         Row::new(
             GROUP,
             "64-byte records, producer at full speed",
@@ -108,23 +101,14 @@ impl Ring {
             map.with_context(|| format!("the baselines have no {name}"))
         };
         let ring = take("PRODUCED")?.try_into().context("open the ring")?;
-        let outcomes = take("OUTCOMES")?
-            .try_into()
-            .context("open the producer's counters")?;
-        Ok(Self {
-            baseline,
-            ring,
-            outcomes,
-            _stand: stand,
-        })
+        let outcomes = take("OUTCOMES")?.try_into().context("open the producer's counters")?;
+        Ok(Self { baseline, ring, outcomes, _stand: stand })
     }
 
     /// Records sent and lost so far.
     fn outcomes(&self) -> Result<[u64; 2]> {
         let per_cpu = self.outcomes.get(&0, 0).context("read the producer's counters")?;
-        Ok(per_cpu
-            .iter()
-            .fold([0; 2], |sum, cpu| [sum[0] + cpu[0], sum[1] + cpu[1]]))
+        Ok(per_cpu.iter().fold([0; 2], |sum, cpu| [sum[0] + cpu[0], sum[1] + cpu[1]]))
     }
 
     /// Makes about `count` records, then reads them: millions a second of the reading.
@@ -178,16 +162,12 @@ impl Ring {
                 made.store(sent - before[0], Ordering::Relaxed);
                 Ok(())
             });
-            let produced = producing
-                .join()
-                .map_err(|_| anyhow!("the producing thread panicked"))?;
+            let produced = producing.join().map_err(|_| anyhow!("the producing thread panicked"))?;
             if produced.is_err() {
                 // Or the reader would wait for records that never come.
                 made.store(0, Ordering::Relaxed);
             }
-            let took = reading
-                .join()
-                .map_err(|_| anyhow!("the reading thread panicked"))?;
+            let took = reading.join().map_err(|_| anyhow!("the reading thread panicked"))?;
             produced.and(took)
         })?;
         Ok(start.elapsed().as_secs_f64())

@@ -47,35 +47,22 @@ fn measure_here(effort: &Effort) -> Result<Vec<Row>> {
     let mut subjects = vec![];
     let mut add = |name, program, segment: Segment, expected: u32| {
         let (program, frame, packets) = (Runnable::Tc(program), segment.frame(), effort.packets);
-        subjects.push(Subject::new(name, move || {
-            program.cost(&frame, packets, &[expected])
-        }));
+        subjects.push(Subject::new(name, move || program.cost(&frame, packets, &[expected])));
     };
     add(OK, baseline.classifier("bench_tc_ok")?, to(443), TC_ACT_OK);
-    add(
-        "parse",
-        baseline.classifier("bench_tc_parse")?,
-        to(443),
-        TC_ACT_OK,
-    );
+    add("parse", baseline.classifier("bench_tc_parse")?, to(443), TC_ACT_OK);
     add("443", own, to(443), TC_ACT_UNSPEC);
     add("445", own, crossing.payload(100), TC_ACT_UNSPEC);
     let measured = Interleaved::measure(subjects, WARM_UP, effort.rounds)?;
 
-    let of = |name| {
-        measured
-            .of(name)
-            .with_context(|| format!("{name} was not measured"))
-    };
+    let of = |name| measured.of(name).with_context(|| format!("{name} was not measured"));
     let row =
         |what, name| Ok::<_, anyhow::Error>(Row::new(GROUP, what, Unit::Nanoseconds, of(name)?.clone()));
     let ok = of(OK)?;
     Ok(vec![
         row("return TC_ACT_OK", OK)?,
         row("parse to the ports", "parse")?.against(OK, ok),
-        row("TCP/443, IPv4", "443")?
-            .against(OK, ok)
-            .target(Target::AtMost(1.15)),
+        row("TCP/443, IPv4", "443")?.against(OK, ok).target(Target::AtMost(1.15)),
         row("445 → public, established", "445")?.against(OK, ok),
     ])
 }

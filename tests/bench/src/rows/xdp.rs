@@ -48,12 +48,7 @@ struct Case {
 }
 
 const fn case(name: &'static str, segment: Segment, targets: &'static [(&'static str, Target)]) -> Case {
-    Case {
-        name,
-        segment,
-        targets,
-        established: false,
-    }
+    Case { name, segment, targets, established: false }
 }
 
 fn cases() -> Vec<Case> {
@@ -79,16 +74,8 @@ fn cases() -> Vec<Case> {
             &[(PASS, Target::AtMost(1.40))],
         ),
         established("445 → public, established", from_v4(PUBLIC, 445), CROSSING),
-        established(
-            "445 → public, established, mixed /16",
-            from_v4(PUBLIC_AMONG_RESERVED, 445),
-            CROSSING,
-        ),
-        established(
-            "445 → public, established, IPv6",
-            from_v6(445),
-            &[(PASS, Target::AtMost(3.0))],
-        ),
+        established("445 → public, established, mixed /16", from_v4(PUBLIC_AMONG_RESERVED, 445), CROSSING),
+        established("445 → public, established, IPv6", from_v6(445), &[(PASS, Target::AtMost(3.0))]),
     ]
 }
 
@@ -120,9 +107,7 @@ fn measure_here(effort: &Effort) -> Result<Vec<Row>> {
     let mut subjects = vec![];
     let mut add = |name, program, segment: Segment| {
         let (program, frame, packets) = (Runnable::Xdp(program), segment.frame(), effort.packets);
-        subjects.push(Subject::new(name, move || {
-            program.cost(&frame, packets, &[XDP_PASS])
-        }));
+        subjects.push(Subject::new(name, move || program.cost(&frame, packets, &[XDP_PASS])));
     };
     add(PASS, baseline.xdp("bench_pass")?, ordinary);
     add("counter", baseline.xdp("bench_counter")?, ordinary);
@@ -141,20 +126,13 @@ fn measure_here(effort: &Effort) -> Result<Vec<Row>> {
 
 /// The name under which xdp-filter is measured on the same packet.
 fn filter_subject(case: &Case) -> &'static str {
-    if matches!(case.segment.to.0, IpAddr::V4(_)) {
-        "xdp-filter, IPv4"
-    } else {
-        "xdp-filter, IPv6"
-    }
+    if matches!(case.segment.to.0, IpAddr::V4(_)) { "xdp-filter, IPv4" } else { "xdp-filter, IPv6" }
 }
 
 fn shake_hands(program: &Xdp, flow: Segment) -> Result<()> {
     let there = flow.payload(0);
-    for segment in [
-        there.flags(flag::SYN),
-        there.back().flags(flag::SYN | flag::ACK),
-        there.flags(flag::ACK),
-    ] {
+    for segment in [there.flags(flag::SYN), there.back().flags(flag::SYN | flag::ACK), there.flags(flag::ACK)]
+    {
         Runnable::Xdp(program).run(&segment.frame(), 1)?;
     }
     Ok(())

@@ -80,11 +80,7 @@ impl Account {
                 resident += slot.line.packets.iter().copied().map(u64::from).sum::<u64>();
             });
         }
-        Self {
-            counted,
-            told,
-            resident,
-        }
+        Self { counted, told, resident }
     }
 
     fn lost_records(&self) -> u64 {
@@ -98,10 +94,7 @@ impl Account {
     pub(super) fn check(&self, sent: u64) -> Result<()> {
         let of = |counter| self.counted.get(counter);
         let (seen, kept) = (of(Counter::Seen), of(Counter::Kept));
-        ensure!(
-            seen == sent,
-            "{sent} packets of the flood reached the sensor and it saw {seen}"
-        );
+        ensure!(seen == sent, "{sent} packets of the flood reached the sensor and it saw {seen}");
         ensure!(
             kept == self.counted.sum(Counter::OUTCOMES),
             "not every packet of the flood was kept: {kept} of {seen}"

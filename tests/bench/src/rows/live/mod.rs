@@ -91,12 +91,7 @@ fn measure_here(effort: &Effort, suricata: Option<&Path>, reader: usize, sender:
         syn.flags(flag::SYN).frame()
     };
     let reading = AtomicBool::new(true);
-    let KernelProgram {
-        records,
-        counters,
-        slots,
-        ..
-    } = &mut kernel;
+    let KernelProgram { records, counters, slots, .. } = &mut kernel;
     let (ordinary, flood, told) = thread::scope(|scope| {
         let told = scope.spawn(|| read(records, &reading));
         let ordinary = Turns::measure(effort, &feed, &receivers, &frame(443));

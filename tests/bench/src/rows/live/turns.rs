@@ -50,17 +50,12 @@ impl Turns {
             }))
         });
         let rates = Interleaved::measure(subjects.collect(), WARM_UP, effort.live_rounds)?;
-        Ok(Self {
-            rates,
-            totals: totals.into_inner(),
-        })
+        Ok(Self { rates, totals: totals.into_inner() })
     }
 
     /// Millions of packets a second of one receiver, round by round.
     pub(super) fn rates(&self, name: &str) -> Result<&Samples> {
-        self.rates
-            .of(name)
-            .with_context(|| format!("{name} was not measured"))
+        self.rates.of(name).with_context(|| format!("{name} was not measured"))
     }
 
     /// Frames that a receiver's interface took.
@@ -70,9 +65,7 @@ impl Turns {
 
     /// Frames that found no room at a receiver's interface, ahead of any program.
     pub(super) fn refused(&self, name: &str) -> u64 {
-        self.totals
-            .get(name)
-            .map_or(0, |total| total.sent - total.received)
+        self.totals.get(name).map_or(0, |total| total.sent - total.received)
     }
 
     /// Seconds that a receiver was fed.

@@ -19,14 +19,9 @@ const FLOOD: &str = "live, flood of new flows to 445";
 pub(super) fn ordinary(receivers: &[(&'static str, Receiver<'_>)], turns: &Turns) -> Result<Vec<Row>> {
     let mut rows = each(ORDINARY, receivers, turns)?;
     rows.push(
-        Row::new(
-            ORDINARY,
-            SENSOR,
-            Unit::MillionsPerSecond,
-            turns.rates(SENSOR)?.clone(),
-        )
-        .against(PASS, turns.rates(PASS)?)
-        .target(Target::AtLeast(0.98)),
+        Row::new(ORDINARY, SENSOR, Unit::MillionsPerSecond, turns.rates(SENSOR)?.clone())
+            .against(PASS, turns.rates(PASS)?)
+            .target(Target::AtLeast(0.98)),
     );
     Ok(rows)
 }
@@ -79,11 +74,7 @@ pub(super) fn peer(name: &'static str, got: Result<u64>, turns: &Turns) -> Resul
                 .note(format!("{name} got {share:.1} % of the flood"))
         }
     };
-    Ok(if name == SURICATA {
-        row.target(Target::AtLeast(6.0))
-    } else {
-        row
-    })
+    Ok(if name == SURICATA { row.target(Target::AtLeast(6.0)) } else { row })
 }
 
 /// A row without a target for each receiver but the sensor.
@@ -97,18 +88,12 @@ fn each(group: &'static str, receivers: &[(&'static str, Receiver<'_>)], turns: 
             Err(why) => Row::not_measured(group, *name, Unit::MillionsPerSecond, why.clone()),
             Ok(_) => {
                 let row = Row::new(group, *name, Unit::MillionsPerSecond, turns.rates(name)?.clone());
-                if *name == NOTHING {
-                    row
-                } else {
-                    row.against(NOTHING, turns.rates(NOTHING)?)
-                }
+                if *name == NOTHING { row } else { row.against(NOTHING, turns.rates(NOTHING)?) }
             }
         };
         let refused = turns.refused(name);
         rows.push(if refused > 0 && row.samples.is_ok() {
-            row.note(format!(
-                "{group}: {refused} frames found no room at the interface"
-            ))
+            row.note(format!("{group}: {refused} frames found no room at the interface"))
         } else {
             row
         });

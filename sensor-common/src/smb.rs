@@ -1,0 +1,133 @@
+//! Recognising SMB by its first bytes, whatever the port.
+//!
+//! Takes the first bytes of a TCP payload, says what they begin and which end the server is. Looks at nothing behind the
+//! message header.
+
+use crate::{bytes::Bytes, classify::Server};
+
+/// Bytes of payload that are probed: a NetBIOS session header (RFC 1002 4.3.1) and four more.
+pub const PROBE_LEN: u32 = 8;
+
+/// Shortest frame that can hold an SMB message: Ethernet, IPv4, TCP, NetBIOS session header, SMB1 header
+/// (MS-CIFS 2.2.3.1).
+pub const SHORTEST_FRAME: u32 = 14 + 20 + 20 + 4 + 32;
+
+/// What a payload begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Nothing of ours.
+    Other,
+    /// An SMB message.
+    Message,
+    /// A NetBIOS session request (RFC 1002 4.3.2): an SMB message follows.
+    SessionRequest,
+}
+
+/// The first [`PROBE_LEN`] bytes of a payload, as two words in wire order.
+pub type Probe = [u32; 2];
+
+/// "SMB" behind the identifier byte.
+const SMB: u32 = 0x0053_4D42;
+
+/// Session request (0x81), no flags, 68 bytes: two encoded names.
+const SESSION_REQUEST: u32 = 0x8100_0044;
+
+/// Reads the beginning of a payload.
+///
+/// An SMB message is a session message whose protocol identifier is FF (MS-CIFS 2.2.3.1), FE (MS-SMB2 2.2.1), FD
+/// (transformed, 2.2.41) or FC (compressed, 2.2.42) and "SMB". A session request names two encoded NetBIOS names of 34
+/// bytes, the first of which begins with its length, 32, and letters of the half-ASCII encoding (RFC 1001 14.1), A to P.
+#[inline(always)]
+#[must_use]
+pub const fn opening(probe: Probe) -> Opening {
+    let (head, next) = (u32::from_be(probe[0]), u32::from_be(probe[1]));
+    if next & 0x00FF_FFFF == SMB && next >> 24 >= 0xFC && head >> 24 == 0 {
+        return Opening::Message;
+    }
+    let letters = (next >> 16 & 0xFF).wrapping_sub(0x41) < 16 && (next >> 8 & 0xFF).wrapping_sub(0x41) < 16;
+    if head == SESSION_REQUEST && next >> 24 == 0x20 && letters {
+        return Opening::SessionRequest;
+    }
+    Opening::Other
+}
+
+/// Which end of the packet is the server, by the message's own reply flag; where that is hidden (transformed, compressed),
+/// by the lower port. `payload_at` is where the NetBIOS session header begins.
+#[inline(always)]
+pub fn server<B: Bytes + ?Sized>(
+    frame: &B,
+    payload_at: usize,
+    opening: Opening,
+    source_port: u16,
+    destination_port: u16,
+) -> Server {
+    if let Opening::SessionRequest = opening {
+        return Server::Destination;
+    }
+    // One load that is longer than the probe, so that its own bounds check stands.
+    let reply = match frame.load_deep::<[u32; 6]>(payload_at) {
+        Some([_, identifier, _, flags1, _, flags2]) => match u32::from_be(identifier) >> 24 {
+            // MS-CIFS 2.2.3.1: Flags at byte 9 of the header, SMB_FLAGS_REPLY.
+            0xFF => Some(u32::from_be(flags1) & 0x0080_0000 != 0),
+            // MS-SMB2 2.2.1.2: Flags at byte 16 of the header, little-endian, SMB2_FLAGS_SERVER_TO_REDIR.
+            0xFE => Some(u32::from_be(flags2) & 0x0100_0000 != 0),
+            _ => None,
+        },
+        None => None,
+    };
+    match reply {
+        Some(true) => Server::Source,
+        Some(false) => Server::Destination,
+        None if u16::from_be(source_port) < u16::from_be(destination_port) => Server::Source,
+        None => Server::Destination,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opening(bytes: [u8; 8]) -> Opening {
+        let word = |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        super::opening([word(0), word(4)])
+    }
+
+    #[test]
+    fn every_smb_identifier_is_a_message_and_its_neighbours_are_not() {
+        for first in [0xFC, 0xFD, 0xFE, 0xFF] {
+            assert_eq!(opening([0, 0, 1, 2, first, b'S', b'M', b'B']), Opening::Message);
+        }
+        for wrong in [
+            [0, 0, 1, 2, 0xFB, b'S', b'M', b'B'],
+            [0, 0, 1, 2, 0xFE, b's', b'M', b'B'],
+            [1, 0, 1, 2, 0xFE, b'S', b'M', b'B'],
+            *b"GET / HT",
+            [0x16, 3, 1, 2, 0, 1, 0, 1],
+        ] {
+            assert_eq!(opening(wrong), Opening::Other, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_session_request_names_encoded_names() {
+        assert_eq!(opening([0x81, 0, 0, 68, 0x20, b'E', b'P', b'A']), Opening::SessionRequest);
+        assert_eq!(opening([0x81, 0, 0, 68, 0x20, b'E', b'Q', b'A']), Opening::Other);
+        assert_eq!(opening([0x81, 0, 0, 69, 0x20, b'E', b'P', b'A']), Opening::Other);
+    }
+
+    #[test]
+    fn the_reply_flag_tells_the_server_and_the_port_where_it_is_hidden() {
+        let mut message = [0u8; 64];
+        message[4..8].copy_from_slice(&[0xFE, b'S', b'M', b'B']);
+        let (high, low) = (50_000u16.to_be(), 4445u16.to_be());
+        assert_eq!(server(&message[..], 0, Opening::Message, high, low), Server::Destination);
+        message[20] = 1;
+        assert_eq!(server(&message[..], 0, Opening::Message, high, low), Server::Source);
+        message[4] = 0xFF;
+        message[13] = 0x80;
+        assert_eq!(server(&message[..], 0, Opening::Message, high, low), Server::Source);
+        message[4] = 0xFD;
+        assert_eq!(server(&message[..], 0, Opening::Message, high, low), Server::Destination);
+        assert_eq!(server(&message[..], 0, Opening::Message, low, high), Server::Source);
+    }
+}

@@ -1,0 +1,148 @@
+//! Prefix answers ahead of the tries: tables on the top bits of an address.
+//!
+//! Most of the address space is uniform: everything under the same top bits has the same answer. A first table, by the
+//! top 16 bits, gives that answer or names a block; a block gives the answer for the bits that follow (IPv4: /24,
+//! IPv6: /32). Only where even that is not uniform, or an answer has unusual flags, is the trie walked.
+
+use crate::{headers::Address, prefix::PrefixFlags};
+
+/// Entries of a first table.
+pub const TOP_ENTRIES: u32 = 1 << 16;
+
+/// 64-bit words of an IPv4 block: 256 answers of two bits, one cache line.
+pub const BLOCK_V4_WORDS: usize = 8;
+
+/// 64-bit words of an IPv6 block: 65,536 answers of two bits.
+pub const BLOCK_V6_WORDS: u32 = 2_048;
+
+/// An answer of two bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Answer {
+    /// No prefix covers it.
+    Nothing = 0,
+    /// Internal, whatever else was said of it as reserved.
+    Internal = 1,
+    /// Reserved.
+    Reserved = 2,
+    /// Ask the trie.
+    Walk = 3,
+}
+
+impl Answer {
+    /// The low two bits of `bits`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        match bits & 3 {
+            0 => Self::Nothing,
+            1 => Self::Internal,
+            2 => Self::Reserved,
+            _ => Self::Walk,
+        }
+    }
+
+    /// The answer that stands for `flags`: [`Walk`](Self::Walk) unless two bits can say it all.
+    #[must_use]
+    pub const fn of(flags: PrefixFlags) -> Self {
+        let plain = PrefixFlags::INTERNAL.union(PrefixFlags::RESERVED).0;
+        if flags.0 == 0 {
+            Self::Nothing
+        } else if flags.0 | plain != plain {
+            Self::Walk
+        } else if flags.contains(PrefixFlags::INTERNAL) {
+            Self::Internal
+        } else {
+            Self::Reserved
+        }
+    }
+
+    /// Flags to go on with, or `None` when the trie has to be asked.
+    #[inline(always)]
+    #[must_use]
+    pub const fn flags(self) -> Option<PrefixFlags> {
+        match self {
+            Self::Nothing => Some(PrefixFlags::NONE),
+            Self::Internal => Some(PrefixFlags::INTERNAL),
+            Self::Reserved => Some(PrefixFlags::RESERVED),
+            Self::Walk => None,
+        }
+    }
+}
+
+/// An entry of a first table: an [`Answer`] below 4, else the number of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Top {
+    /// The same for all addresses below.
+    Uniform(Answer),
+    /// See this block.
+    Block(u32),
+}
+
+impl Top {
+    /// Reads an entry.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_entry(entry: u32) -> Self {
+        if entry < 4 { Self::Uniform(Answer::from_bits(entry as u64)) } else { Self::Block(entry - 4) }
+    }
+
+    /// The entry to store.
+    #[must_use]
+    pub const fn entry(self) -> u32 {
+        match self {
+            Self::Uniform(answer) => answer as u32,
+            Self::Block(number) => number + 4,
+        }
+    }
+}
+
+/// Where an IPv4 address (wire order) is looked up: entry of the first table, word of a block, shift in that word.
+#[inline(always)]
+#[must_use]
+pub const fn place_v4(address: u32) -> (u32, usize, u32) {
+    let address = u32::from_be(address);
+    let third = address >> 8 & 0xFF;
+    (address >> 16, (third >> 5) as usize, (third & 31) * 2)
+}
+
+/// Where an IPv6 address is looked up, likewise.
+#[inline(always)]
+#[must_use]
+pub const fn place_v6(address: &Address) -> (u32, u32, u32) {
+    let first = u32::from_be(address[0]);
+    let second = first & 0xFFFF;
+    (first >> 16, second >> 5, (second & 31) * 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_survive_being_stored() {
+        for top in
+            [Top::Uniform(Answer::Nothing), Top::Uniform(Answer::Walk), Top::Block(0), Top::Block(65_535)]
+        {
+            assert_eq!(Top::from_entry(top.entry()), top);
+        }
+    }
+
+    #[test]
+    fn unusual_flags_are_left_to_the_trie() {
+        let both = PrefixFlags::INTERNAL.union(PrefixFlags::RESERVED);
+        assert_eq!(Answer::of(both), Answer::Internal);
+        assert_eq!(Answer::of(PrefixFlags::RESERVED), Answer::Reserved);
+        assert_eq!(Answer::of(PrefixFlags::NONE), Answer::Nothing);
+        assert_eq!(Answer::of(both.union(PrefixFlags::EXEMPT_SOURCE)), Answer::Walk);
+        assert_eq!(Answer::of(PrefixFlags::THREAT), Answer::Walk);
+    }
+
+    #[test]
+    fn addresses_are_placed_by_their_top_bits() {
+        let v4 = u32::from_ne_bytes([10, 20, 33, 40]);
+        assert_eq!(place_v4(v4), (0x0A14, 1, 2));
+        let v6 = [0x2001_0DB8u32.to_be(), 0, 0, 0];
+        assert_eq!(place_v6(&v6), (0x2001, 0x0DB8 >> 5, (0x0DB8 & 31) * 2));
+    }
+}

@@ -1,0 +1,231 @@
+//! Writes prefix sets into the kernel while packets pass.
+//!
+//! Everything is there twice, as two views. A new set is written into the view that is not in force, then the view is
+//! switched; a packet reads once which view is in force, so it sees the old set or the new one, never a mixture. The view
+//! that went out of force is written to again only after every packet that may still read it is done.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use aya::maps::{Array, LpmTrie, Map, MapData, MapError, lpm_trie::Key};
+use ipnet::IpNet;
+use sensor_common::{
+    prefix::PrefixFlags,
+    settings::Control,
+    topbits::{BLOCK_V4_WORDS, BLOCK_V6_WORDS, TOP_ENTRIES},
+};
+use thiserror::Error;
+
+use super::object::LoadError;
+use crate::networks::{PrefixSet, Room, Tables};
+
+/// Bits of a trie key that say the view.
+const VIEW_BITS: u32 = 32;
+
+/// A prefix set that is not in force. The one before it still is.
+#[derive(Debug, Error)]
+pub enum PrefixError {
+    /// There are more prefixes than the kernel's tries were made for.
+    #[error("{count} prefixes, and room for {most}: raise kernel.max_prefixes and restart")]
+    TooMany {
+        /// Prefixes in the set.
+        count: usize,
+        /// Prefixes that fit.
+        most: usize,
+    },
+    /// The kernel did not take an entry.
+    #[error("the kernel does not take {what}: {source}")]
+    Write {
+        /// What was written.
+        what: String,
+        /// The kernel's words.
+        #[source]
+        source: MapError,
+    },
+}
+
+/// The kernel's prefix maps.
+pub struct PrefixMaps {
+    trie_v4: LpmTrie<MapData, [u8; 8], u32>,
+    trie_v6: LpmTrie<MapData, [u8; 20], u32>,
+    top_v4: Array<MapData, u32>,
+    top_v6: Array<MapData, u32>,
+    blocks_v4: Array<MapData, [u64; BLOCK_V4_WORDS]>,
+    blocks_v6: Array<MapData, u64>,
+    control: Array<MapData, [u32; 2]>,
+    room: Room,
+    most: usize,
+    view: usize,
+    written: [Written; 2],
+}
+
+/// What a view holds, so that only differences are written.
+struct Written {
+    prefixes: BTreeMap<IpNet, PrefixFlags>,
+    top_v4: Vec<u32>,
+    top_v6: Vec<u32>,
+    blocks_v4: Vec<[u64; BLOCK_V4_WORDS]>,
+    blocks_v6: Vec<u64>,
+}
+
+impl Written {
+    /// What fresh maps hold.
+    fn nothing() -> Self {
+        Self {
+            prefixes: BTreeMap::new(),
+            top_v4: vec![0; TOP_ENTRIES as usize],
+            top_v6: vec![0; TOP_ENTRIES as usize],
+            blocks_v4: vec![],
+            blocks_v6: vec![],
+        }
+    }
+}
+
+impl PrefixMaps {
+    /// Takes the maps of a program that was loaded with `room` blocks for each view and `most` prefixes.
+    pub(super) fn open(
+        mut take: impl FnMut(&'static str) -> Result<Map, LoadError>,
+        room: Room,
+        most: usize,
+    ) -> Result<Self, LoadError> {
+        let failed = |source| LoadError::Write { what: "a prefix map's handle".into(), source };
+        Ok(Self {
+            trie_v4: take("PREFIXES_V4")?.try_into().map_err(failed)?,
+            trie_v6: take("PREFIXES_V6")?.try_into().map_err(failed)?,
+            top_v4: take("TOP_V4")?.try_into().map_err(failed)?,
+            top_v6: take("TOP_V6")?.try_into().map_err(failed)?,
+            blocks_v4: take("BLOCKS_V4")?.try_into().map_err(failed)?,
+            blocks_v6: take("BLOCKS_V6")?.try_into().map_err(failed)?,
+            control: take("CONTROL")?.try_into().map_err(failed)?,
+            room,
+            most,
+            view: 0,
+            written: [Written::nothing(), Written::nothing()],
+        })
+    }
+
+    /// Puts `set` into force. Gives the number of first-table entries that are left to the tries for want of blocks.
+    ///
+    /// # Errors
+    /// [`PrefixError`]; the set before stays in force.
+    pub fn put(&mut self, set: &PrefixSet) -> Result<u32, PrefixError> {
+        let count = set.iter().count();
+        if count > self.most {
+            return Err(PrefixError::TooMany { count, most: self.most });
+        }
+        let tables = Tables::new(set, self.room);
+        let unblocked = tables.unblocked;
+        let next = 1 - self.view;
+        self.write_prefixes(next, set)?;
+        self.write_tables(next, tables)?;
+        let control = Control { view: next as u32, reserved: 0 };
+        self.control
+            .set(0, [control.view, control.reserved], 0)
+            .map_err(|source| failed("the view switch", source))?;
+        self.view = next;
+        super::barrier::wait_for_packets_in_flight();
+        Ok(unblocked)
+    }
+
+    fn write_prefixes(&mut self, view: usize, set: &PrefixSet) -> Result<(), PrefixError> {
+        let new: BTreeMap<IpNet, PrefixFlags> = set.iter().collect();
+        let gone: Vec<IpNet> =
+            self.written[view].prefixes.keys().filter(|net| !new.contains_key(net)).copied().collect();
+        for net in gone {
+            self.erase(view, net).map_err(|source| failed(&format!("the removal of {net}"), source))?;
+            self.written[view].prefixes.remove(&net);
+        }
+        for (net, flags) in new {
+            if self.written[view].prefixes.get(&net) != Some(&flags) {
+                self.insert(view, net, flags).map_err(|source| failed(&format!("prefix {net}"), source))?;
+                self.written[view].prefixes.insert(net, flags);
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, view: usize, net: IpNet, flags: PrefixFlags) -> Result<(), MapError> {
+        match key(view, net) {
+            TrieKey::V4(key) => self.trie_v4.insert(&key, flags.0, 0),
+            TrieKey::V6(key) => self.trie_v6.insert(&key, flags.0, 0),
+        }
+    }
+
+    fn erase(&mut self, view: usize, net: IpNet) -> Result<(), MapError> {
+        match key(view, net) {
+            TrieKey::V4(key) => self.trie_v4.remove(&key),
+            TrieKey::V6(key) => self.trie_v6.remove(&key),
+        }
+    }
+
+    fn write_tables(&mut self, view: usize, tables: Tables) -> Result<(), PrefixError> {
+        let what = |source| failed("a prefix table", source);
+        let (room, number) = (self.room, view as u32);
+        let written = &mut self.written[view];
+        differences(&mut written.top_v4, tables.top_v4, |at, value| {
+            self.top_v4.set(number * TOP_ENTRIES + at, value, 0)
+        })
+        .map_err(what)?;
+        differences(&mut written.top_v6, tables.top_v6, |at, value| {
+            self.top_v6.set(number * TOP_ENTRIES + at, value, 0)
+        })
+        .map_err(what)?;
+        differences(&mut written.blocks_v4, tables.blocks_v4, |at, value| {
+            self.blocks_v4.set(number * room.v4_blocks + at, value, 0)
+        })
+        .map_err(what)?;
+        differences(&mut written.blocks_v6, tables.blocks_v6, |at, value| {
+            self.blocks_v6.set(number * room.v6_blocks * BLOCK_V6_WORDS + at, value, 0)
+        })
+        .map_err(what)
+    }
+}
+
+/// Writes the entries of `new` that `held` has not, one by one, and keeps `held` true to what is in the kernel.
+fn differences<T: Copy + PartialEq>(
+    held: &mut Vec<T>,
+    new: Vec<T>,
+    mut write: impl FnMut(u32, T) -> Result<(), MapError>,
+) -> Result<(), MapError> {
+    for (at, value) in new.into_iter().enumerate() {
+        match held.get_mut(at) {
+            Some(old) if *old == value => {}
+            Some(old) => {
+                write(at as u32, value)?;
+                *old = value;
+            }
+            None => {
+                write(at as u32, value)?;
+                held.push(value);
+            }
+        }
+    }
+    Ok(())
+}
+
+enum TrieKey {
+    V4(Key<[u8; 8]>),
+    V6(Key<[u8; 20]>),
+}
+
+fn key(view: usize, net: IpNet) -> TrieKey {
+    let length = VIEW_BITS + u32::from(net.prefix_len());
+    let view = (view as u32).to_ne_bytes();
+    match net.network() {
+        IpAddr::V4(address) => {
+            let mut data = [0; 8];
+            data[..4].copy_from_slice(&view);
+            data[4..].copy_from_slice(&address.octets());
+            TrieKey::V4(Key::new(length, data))
+        }
+        IpAddr::V6(address) => {
+            let mut data = [0; 20];
+            data[..4].copy_from_slice(&view);
+            data[4..].copy_from_slice(&address.octets());
+            TrieKey::V6(Key::new(length, data))
+        }
+    }
+}
+
+fn failed(what: &str, source: MapError) -> PrefixError {
+    PrefixError::Write { what: what.to_owned(), source }
+}

@@ -1,0 +1,255 @@
+//! Builds the top-bits tables that answer ahead of the tries.
+//!
+//! Takes a flattened prefix set, gives first tables and blocks as [`sensor_common::topbits`] describes them. The trie is
+//! the truth: wherever a table cannot say what the trie says, it says so.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use ipnet::IpNet;
+use sensor_common::topbits::{Answer, BLOCK_V4_WORDS, BLOCK_V6_WORDS, TOP_ENTRIES, Top};
+
+use super::PrefixSet;
+
+/// Blocks that a table has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// IPv4 blocks, 64 bytes each.
+    pub v4_blocks: u32,
+    /// IPv6 blocks, 16 KiB each.
+    pub v6_blocks: u32,
+}
+
+/// The tables of one prefix set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tables {
+    /// First IPv4 table, [`TOP_ENTRIES`] entries.
+    pub top_v4: Vec<u32>,
+    /// IPv4 blocks.
+    pub blocks_v4: Vec<[u64; BLOCK_V4_WORDS]>,
+    /// First IPv6 table.
+    pub top_v6: Vec<u32>,
+    /// IPv6 blocks, [`BLOCK_V6_WORDS`] words each.
+    pub blocks_v6: Vec<u64>,
+    /// Top-bits entries that had to be left to the trie for want of room.
+    pub unblocked: u32,
+}
+
+/// IPv6 /32 networks that may embed an IPv4 address: the answer depends on that one. ::/32 (mapped), 64:ff9b::/32 (NAT64),
+/// 2001::/32 (Teredo); 2002::/16 (6to4) is all of its first-table entry.
+const EMBEDDING: [(usize, usize); 3] = [(0x0000, 0x0000), (0x0064, 0xFF9B), (0x2001, 0x0000)];
+const SIX_TO_FOUR: usize = 0x2002;
+
+impl Tables {
+    /// Builds the tables of `prefixes`, with no more blocks than there is `room` for.
+    #[must_use]
+    pub fn new(prefixes: &PrefixSet, room: Room) -> Self {
+        let (top_v4, blocks_v4, unblocked_v4) = build_v4(prefixes, room.v4_blocks);
+        let (top_v6, blocks_v6, unblocked_v6) = build_v6(prefixes, room.v6_blocks);
+        Self { top_v4, blocks_v4, top_v6, blocks_v6, unblocked: unblocked_v4 + unblocked_v6 }
+    }
+}
+
+/// One answer for each /24, painted wide before narrow: the set's order.
+fn build_v4(prefixes: &PrefixSet, room: u32) -> (Vec<u32>, Vec<[u64; BLOCK_V4_WORDS]>, u32) {
+    let mut answers = vec![Answer::Nothing; 1 << 24];
+    for (net, flags) in prefixes.iter() {
+        let IpNet::V4(net) = net else { continue };
+        let first = (u32::from(net.network()) >> 8) as usize;
+        if net.prefix_len() > 24 {
+            answers[first] = Answer::Walk;
+        } else {
+            answers[first..first + (1 << (24 - net.prefix_len()))].fill(Answer::of(flags));
+        }
+    }
+    let mut blocks = Vec::new();
+    let mut unblocked = 0;
+    let top = answers
+        .chunks_exact(256)
+        .map(|chunk| {
+            let top = if chunk.iter().all(|answer| *answer == chunk[0]) {
+                Top::Uniform(chunk[0])
+            } else if blocks.len() < room as usize {
+                let mut block = [0; BLOCK_V4_WORDS];
+                for (word, answers) in block.iter_mut().zip(chunk.chunks_exact(32)) {
+                    *word = packed(answers);
+                }
+                blocks.push(block);
+                Top::Block(blocks.len() as u32 - 1)
+            } else {
+                unblocked += 1;
+                Top::Uniform(Answer::Walk)
+            };
+            top.entry()
+        })
+        .collect();
+    (top, blocks, unblocked)
+}
+
+/// 32 answers in a word, the first in the low bits.
+fn packed(answers: &[Answer]) -> u64 {
+    answers.iter().rev().fold(0, |word, answer| word << 2 | *answer as u64)
+}
+
+/// One answer for each /16, and for each /32 where a /16 is mixed.
+fn build_v6(prefixes: &PrefixSet, room: u32) -> (Vec<u32>, Vec<u64>, u32) {
+    let mut uniform = vec![Answer::Nothing; TOP_ENTRIES as usize];
+    let mut mixed: BTreeMap<usize, Vec<Answer>> = BTreeMap::new();
+    for (net, flags) in prefixes.iter() {
+        let (IpNet::V6(net), IpAddr::V6(address)) = (net, net.network()) else { continue };
+        let [first, second, ..] = address.segments().map(usize::from);
+        let answer = Answer::of(flags);
+        let length = net.prefix_len();
+        if length <= 16 {
+            uniform[first..first + (1 << (16 - length))].fill(answer);
+            continue;
+        }
+        let block = mixed.entry(first).or_insert_with(|| vec![uniform[first]; 1 << 16]);
+        if length <= 32 {
+            block[second..second + (1 << (32 - length))].fill(answer);
+        } else {
+            block[second] = Answer::Walk;
+        }
+    }
+    for (first, second) in EMBEDDING {
+        mixed.entry(first).or_insert_with(|| vec![uniform[first]; 1 << 16])[second] = Answer::Walk;
+    }
+    mixed.remove(&SIX_TO_FOUR);
+    uniform[SIX_TO_FOUR] = Answer::Walk;
+
+    let mut top: Vec<u32> = uniform.into_iter().map(|answer| Top::Uniform(answer).entry()).collect();
+    let mut blocks = Vec::new();
+    let mut unblocked = 0;
+    for (number, (first, answers)) in mixed.into_iter().enumerate() {
+        top[first] = if number < room as usize {
+            blocks.extend(answers.chunks_exact(32).map(packed));
+            Top::Block(number as u32).entry()
+        } else {
+            unblocked += 1;
+            Top::Uniform(Answer::Walk).entry()
+        };
+    }
+    debug_assert_eq!(blocks.len() % BLOCK_V6_WORDS as usize, 0);
+    (top, blocks, unblocked)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use sensor_common::{
+        prefix::PrefixFlags,
+        topbits::{place_v4, place_v6},
+    };
+
+    use super::*;
+    use crate::{config::Config, plan};
+
+    const ROOM: Room = Room { v4_blocks: 4_096, v6_blocks: 64 };
+
+    impl Tables {
+        fn answer(&self, address: IpAddr) -> Answer {
+            match address {
+                IpAddr::V4(address) => {
+                    let (top, word, shift) = place_v4(u32::from_ne_bytes(address.octets()));
+                    match Top::from_entry(self.top_v4[top as usize]) {
+                        Top::Uniform(answer) => answer,
+                        Top::Block(block) => Answer::from_bits(self.blocks_v4[block as usize][word] >> shift),
+                    }
+                }
+                IpAddr::V6(address) => {
+                    let octets = address.octets();
+                    let words = std::array::from_fn(|i| {
+                        u32::from_ne_bytes([
+                            octets[i * 4],
+                            octets[i * 4 + 1],
+                            octets[i * 4 + 2],
+                            octets[i * 4 + 3],
+                        ])
+                    });
+                    let (top, word, shift) = place_v6(&words);
+                    match Top::from_entry(self.top_v6[top as usize]) {
+                        Top::Uniform(answer) => answer,
+                        Top::Block(block) => Answer::from_bits(
+                            self.blocks_v6[(block * BLOCK_V6_WORDS + word) as usize] >> shift,
+                        ),
+                    }
+                }
+            }
+        }
+    }
+
+    /// A table may leave an address to the trie, and must otherwise say the same.
+    fn agree(set: &PrefixSet, tables: &Tables, address: IpAddr) -> Answer {
+        let answer = tables.answer(address);
+        if answer != Answer::Walk {
+            assert_eq!(answer, Answer::of(set.lookup(address)), "{address}");
+        }
+        answer
+    }
+
+    #[test]
+    fn the_default_networks_never_need_the_trie_for_usual_addresses() {
+        let set = plan::prefixes(&Config::default());
+        let tables = Tables::new(&set, ROOM);
+        assert_eq!(tables.unblocked, 0);
+        for address in [
+            "10.0.0.2",
+            "8.8.4.4",
+            "192.0.1.1",
+            "198.18.0.1",
+            "203.0.113.9",
+            "224.0.0.1",
+            "2001:4860:4860::8844",
+            "fd00::1",
+            "fe80::1",
+            "2a00::1",
+            "2001:db8::1",
+        ] {
+            assert_ne!(agree(&set, &tables, address.parse().unwrap()), Answer::Walk, "{address}");
+        }
+        for address in
+            ["192.0.0.1", "::1", "::ffff:8.8.4.4", "64:ff9b::808:404", "2002:808:404::1", "2001:0:1::1"]
+        {
+            assert_eq!(agree(&set, &tables, address.parse().unwrap()), Answer::Walk, "{address}");
+        }
+    }
+
+    #[test]
+    fn tables_agree_with_longest_prefix_match_on_random_sets() {
+        let mut random = Random(0x5EED_1234_5678_9ABC);
+        for round in 0..6 {
+            let set = PrefixSet::new((0..400).map(|_| {
+                let flags = PrefixFlags(random.below(32) as u32);
+                if random.below(2) == 0 {
+                    let address = Ipv4Addr::from(random.below(1 << 32) as u32 & 0x03FF_FFFF | 0x0A00_0000);
+                    (IpNet::new(address.into(), 8 + random.below(25) as u8).unwrap(), flags)
+                } else {
+                    let high = (0x2000 + random.below(4)) << 112 | (random.below(1 << 20) as u128) << 92;
+                    (IpNet::new(Ipv6Addr::from(high).into(), 3 + random.below(62) as u8).unwrap(), flags)
+                }
+            }));
+            let tables =
+                Tables::new(&set, if round == 5 { Room { v4_blocks: 2, v6_blocks: 1 } } else { ROOM });
+            assert_eq!(tables.unblocked > 0, round == 5);
+            for _ in 0..20_000 {
+                let v4 = Ipv4Addr::from(random.below(1 << 32) as u32 & 0x07FF_FFFF | 0x0800_0000);
+                let v6 =
+                    Ipv6Addr::from((0x2000 + random.below(6)) << 112 | (random.below(1 << 40) as u128) << 72);
+                let _ = agree(&set, &tables, v4.into());
+                let _ = agree(&set, &tables, v6.into());
+            }
+        }
+    }
+
+    /// xorshift64*: repeatable, and random enough for addresses.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, bound: u128) -> u128 {
+            self.0 ^= self.0 >> 12;
+            self.0 ^= self.0 << 25;
+            self.0 ^= self.0 >> 27;
+            u128::from(self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)) % bound
+        }
+    }
+}
