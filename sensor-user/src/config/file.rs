@@ -154,7 +154,7 @@ impl Reader {
                 }
             }
             other => {
-                self.errors.push((span, format!("`{name}` is {}; write a list: [ … ]", other.type_str())))
+                self.errors.push((span, format!("`{name}` is {}; write a list: [ … ]", other.type_str())));
             }
         }
     }

@@ -224,7 +224,7 @@ mod tests {
                     let address = Ipv4Addr::from(random.below(1 << 32) as u32 & 0x03FF_FFFF | 0x0A00_0000);
                     (IpNet::new(address.into(), 8 + random.below(25) as u8).unwrap(), flags)
                 } else {
-                    let high = (0x2000 + random.below(4)) << 112 | (random.below(1 << 20) as u128) << 92;
+                    let high = (0x2000 + random.below(4)) << 112 | random.below(1 << 20) << 92;
                     (IpNet::new(Ipv6Addr::from(high).into(), 3 + random.below(62) as u8).unwrap(), flags)
                 }
             }));
@@ -233,8 +233,7 @@ mod tests {
             assert_eq!(tables.unblocked > 0, round == 5);
             for _ in 0..20_000 {
                 let v4 = Ipv4Addr::from(random.below(1 << 32) as u32 & 0x07FF_FFFF | 0x0800_0000);
-                let v6 =
-                    Ipv6Addr::from((0x2000 + random.below(6)) << 112 | (random.below(1 << 40) as u128) << 72);
+                let v6 = Ipv6Addr::from((0x2000 + random.below(6)) << 112 | random.below(1 << 40) << 72);
                 let _ = agree(&set, &tables, v4.into());
                 let _ = agree(&set, &tables, v6.into());
             }
