@@ -27,7 +27,7 @@ pub(crate) struct Agent {
 /// What a process has used so far.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
-    /// Processor time of all threads, seconds, in steps of a clock tick.
+    /// Processor time of all threads, seconds.
     pub seconds: f64,
     /// Times that a thread went to sleep of its own will, of all threads.
     pub sleeps: u64,
@@ -85,21 +85,22 @@ impl Agent {
     pub(crate) fn usage(&self) -> Result<Usage> {
         let folder = format!("/proc/{}", self.child.id());
         let read = |path: String| fs::read_to_string(&path).with_context(|| format!("read {path}"));
-        let stat = read(format!("{folder}/stat"))?;
-        // Behind the name, which may hold anything: fields 14 and 15, user and system time (proc_pid_stat(5)).
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks: u64 = [11, 12].into_iter().filter_map(|at| fields.get(at)?.parse::<u64>().ok()).sum();
-        let mut sleeps = 0;
+        let (mut nanos, mut sleeps) = (0, 0);
         let threads = format!("{folder}/task");
         for thread in fs::read_dir(&threads).with_context(|| format!("list {threads}"))? {
-            let status = read(format!("{}/status", thread?.path().display()))?;
+            let thread = thread?.path();
+            // Nanoseconds on a processor come first (CONFIG_SCHED_INFO); the times in `stat` are in steps of 10 ms.
+            let scheduled = read(format!("{}/schedstat", thread.display()))?;
+            let running = scheduled.split_whitespace().next().and_then(|nanos| nanos.parse::<u64>().ok());
+            nanos += running.context("find the processor time in a thread's schedstat")?;
+            let status = read(format!("{}/status", thread.display()))?;
             let count = status
                 .lines()
                 .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
                 .and_then(|count| count.trim().parse::<u64>().ok());
             sleeps += count.context("find voluntary_ctxt_switches in a thread's status")?;
         }
-        Ok(Usage { seconds: ticks as f64 / ticks_per_second()?, sleeps })
+        Ok(Usage { seconds: nanos as f64 / 1e9, sleeps })
     }
 
     /// Resident memory in megabytes: all, and without the kernel's maps, which it only looks into.
@@ -119,11 +120,6 @@ impl Agent {
         }
         Ok((all * 1024.0 / 1e6, own * 1024.0 / 1e6))
     }
-}
-
-fn ticks_per_second() -> Result<f64> {
-    let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).context("ask for the clock tick")?;
-    Ok(ticks.context("the system has no clock tick")? as f64)
 }
 
 impl Drop for Agent {
