@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    config::Config,
+    config::{Config, ConfigError},
     kernel::{
         attach::Attached,
         interface::Interface,
@@ -24,7 +24,7 @@ use crate::{
     },
     output::Output,
     pipeline::Pipeline,
-    plan,
+    plan, reload,
     terms::Terms,
 };
 
@@ -41,19 +41,20 @@ const LIVELY: Duration = Duration::from_millis(25);
 /// Records taken from the ring before other work gets its turn.
 const BATCH: usize = 4_096;
 
-/// Runs until SIGINT or SIGTERM.
+/// Runs until SIGINT or SIGTERM. `load` reads the configuration: once now, and again at each SIGHUP.
 ///
 /// # Errors
 /// Whatever keeps the agent from starting, in one line with what to do; nothing stays attached.
-pub async fn run(config: Config) -> Result<()> {
+pub async fn run(load: impl Fn() -> Result<Config, ConfigError>) -> Result<()> {
     // Listened for before anything is attached, so that a signal during the start ends it as cleanly as one later.
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut sensor = Sensor::start(config)?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    let mut sensor = Sensor::start(load()?)?;
     let records = readiness::of_ring(&sensor.kernel.records).context("cannot wait for the record ring")?;
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut statistics = interval(Duration::from_secs(sensor.statistics_interval));
+    let mut statistics = interval(Duration::from_secs(sensor.config.statistics_interval));
     statistics.tick().await;
     let mut lively_until = Instant::now();
     loop {
@@ -72,6 +73,7 @@ pub async fn run(config: Config) -> Result<()> {
             }
             _ = sweep.tick() => sensor.sweep()?,
             _ = statistics.tick() => sensor.report()?,
+            _ = hangup.recv() => sensor.reload(load()),
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
         }
@@ -87,7 +89,7 @@ struct Sensor {
     kernel_log: Option<EbpfLogger<&'static dyn log::Log>>,
     pipeline: Pipeline,
     clock: TickClock,
-    statistics_interval: u64,
+    config: Config,
 }
 
 impl Sensor {
@@ -137,15 +139,7 @@ impl Sensor {
         );
         let pipeline = Pipeline::new(&config, clock, terms, output, &interfaces);
         let swept = vec![0; kernel.slots.cpus()];
-        Ok(Self {
-            attached,
-            kernel,
-            swept,
-            kernel_log,
-            pipeline,
-            clock,
-            statistics_interval: config.statistics_interval,
-        })
+        Ok(Self { attached, kernel, swept, kernel_log, pipeline, clock, config })
     }
 
     fn now(&self) -> Result<Moment> {
@@ -188,6 +182,30 @@ impl Sensor {
             kernel_log.flush();
         }
         Ok(())
+    }
+
+    /// Puts a new configuration into force, or says why not and goes on with the one before.
+    fn reload(&mut self, new: Result<Config, ConfigError>) {
+        let new = match new {
+            Ok(new) => new,
+            Err(error) => return warn!("not reloaded, the configuration before stays in force: {error}"),
+        };
+        let waits = reload::needs_restart(&self.config, &new);
+        let merged = reload::merged(&self.config, new);
+        let prefixes = plan::prefixes(&merged);
+        match self.kernel.prefixes.put(&prefixes) {
+            Err(error) => return warn!("not reloaded, the configuration before stays in force: {error}"),
+            Ok(0) => {}
+            Ok(unblocked) => warn!(
+                "{unblocked} parts of the address space have more networks than the fast tables hold: slower, not less exact"
+            ),
+        }
+        self.pipeline.set_networks(&merged);
+        info!("reloaded: {} prefixes, {} exemptions", prefixes.iter().count(), merged.exemptions.len());
+        if !waits.is_empty() {
+            warn!("changed, and in force only after a restart: {}", waits.join(", "));
+        }
+        self.config = merged;
     }
 
     fn report(&self) -> Result<()> {

@@ -27,7 +27,7 @@ pub enum Command {
         On a gateway, watch the internal side:   smb-sensor run --iface lan0\n  \
         On a host, watch its network card:       smb-sensor run --iface eth0\n  \
         With a configuration, alerts to a file:  smb-sensor run --config smb-sensor.toml --output /var/log/smb-sensor.json\n\n\
-        Alerts are JSON lines in Elastic Common Schema on standard output; everything else is told on standard error.")]
+        Alerts are JSON lines in Elastic Common Schema on standard output; everything else is told on standard error.\nSIGHUP reads the configuration again: networks and exemptions change at once, without losing a packet.")]
     Run(RunArgs),
     /// Tell what this kernel, these privileges and these interfaces allow, one line each, with the fix
     Check(CheckArgs),

@@ -22,5 +22,6 @@ pub mod networks;
 pub mod output;
 pub mod pipeline;
 pub mod plan;
+pub mod reload;
 pub mod statistics;
 pub mod terms;

@@ -29,11 +29,12 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &RunArgs) -> Result<ExitCode> {
-    let config = Config::load(args.config.as_deref(), &args.overrides())?;
+    let overrides = args.overrides();
+    let load = || Config::load(args.config.as_deref(), &overrides);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the asynchronous runtime")?;
-    runtime.block_on(agent::run(config))?;
+    runtime.block_on(agent::run(load))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -129,6 +129,12 @@ impl Pipeline {
         }
     }
 
+    /// Takes over networks and exemptions of a new configuration; flows that were judged stay as they are.
+    pub fn set_networks(&mut self, config: &Config) {
+        self.networks_defined = !config.internal.is_empty();
+        self.book.set_exemptions(config.exemptions.clone());
+    }
+
     /// Tells how many records the ring has lost so far.
     pub const fn set_lost_records(&mut self, lost: u64) {
         self.lost_records = lost;

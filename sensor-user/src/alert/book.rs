@@ -44,6 +44,11 @@ impl AlertBook {
         Self { services, exemptions, flows: HashMap::new(), opened: 0, exempted: 0 }
     }
 
+    /// Judges by these exemptions from now on.
+    pub fn set_exemptions(&mut self, exemptions: Vec<Exemption>) {
+        self.exemptions = exemptions;
+    }
+
     /// A flow's evidence rose, or its time to be answered is up: opens its alerts, or updates them.
     pub fn look(
         &mut self,
