@@ -1,4 +1,4 @@
-//! A longest-prefix lookup as the kernel's trie does it, on random addresses, and the same without the lookup.
+//! What the flags of a random address cost: looked up in the kernel's trie, found the sensor's way, and not at all.
 
 use aya_ebpf::{
     bindings::{BPF_F_NO_PREALLOC, xdp_action},
@@ -6,6 +6,9 @@ use aya_ebpf::{
     maps::{LpmTrie, PerCpuArray, lpm_trie::Key},
     programs::XdpContext,
 };
+use sensor_common::path::{Environment as _, flags_of};
+
+use crate::kernel::Kernel;
 
 /// Prefixes; the benchmark sets the size.
 #[map]
@@ -46,5 +49,16 @@ pub(crate) fn bench_lookup(_context: XdpContext) -> u32 {
         Some(address) if TRIE.get(Key::new(32, address)).is_some() => xdp_action::XDP_DROP,
         Some(_) => xdp_action::XDP_PASS,
         None => xdp_action::XDP_ABORTED,
+    }
+}
+
+/// Makes an address and finds its flags as the sensor does, in the sensor's own maps.
+#[xdp]
+pub(crate) fn bench_flags(_context: XdpContext) -> u32 {
+    let Some(address) = address() else { return xdp_action::XDP_ABORTED };
+    if flags_of(&Kernel, Kernel.view(), 4, &[0, 0, 0, address]).0 == 0 {
+        xdp_action::XDP_PASS
+    } else {
+        xdp_action::XDP_DROP
     }
 }

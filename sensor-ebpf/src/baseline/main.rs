@@ -10,13 +10,18 @@ mod frame;
 #[cfg(target_arch = "bpf")]
 mod generate;
 #[cfg(target_arch = "bpf")]
+#[path = "../kernel.rs"]
+mod kernel;
+#[cfg(target_arch = "bpf")]
 mod lookup;
+#[cfg(target_arch = "bpf")]
+#[path = "../maps.rs"]
+mod maps;
 #[cfg(target_arch = "bpf")]
 mod nothing;
 #[cfg(target_arch = "bpf")]
 mod produce;
 #[cfg(target_arch = "bpf")]
-#[expect(dead_code, reason = "the sensor uses more of it")]
 #[path = "../scratch.rs"]
 mod scratch;
 

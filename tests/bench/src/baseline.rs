@@ -14,13 +14,11 @@ pub(crate) struct Baseline {
 }
 
 impl Baseline {
-    /// Loads all programs, with room for this many prefixes and bytes of records.
-    pub(crate) fn load(prefixes: u32, ring_bytes: u32) -> Result<Self> {
-        let mut ebpf = EbpfLoader::new()
-            .map_max_entries("TRIE", prefixes.max(1))
-            .map_max_entries("PRODUCED", ring_bytes)
-            .load(OBJECT)
-            .context("create the maps of the baseline programs")?;
+    /// Loads all programs; `prepare` sets the sizes of their maps.
+    pub(crate) fn load<'a>(prepare: impl FnOnce(&mut EbpfLoader<'a>)) -> Result<Self> {
+        let mut loader = EbpfLoader::new();
+        prepare(&mut loader);
+        let mut ebpf = loader.load(OBJECT).context("create the maps of the baseline programs")?;
         for (name, program) in ebpf.programs_mut() {
             match program {
                 Program::Xdp(xdp) => xdp.load(),
@@ -34,7 +32,7 @@ impl Baseline {
 
     /// With maps of the least size.
     pub(crate) fn small() -> Result<Self> {
-        Self::load(1, 4096)
+        Self::load(|_| {})
     }
 
     /// An XDP program by name.

@@ -7,8 +7,12 @@ use sensor_user::{
     plan,
 };
 
+/// The kernel's clock.
+pub(crate) fn clock() -> Result<TickClock> {
+    TickClock::of_this_kernel().context("read the kernel's tick length")
+}
+
 /// Loads the kernel program with a configuration.
 pub(crate) fn load(config: &Config) -> Result<KernelProgram> {
-    let clock = TickClock::of_this_kernel().context("read the kernel's tick length")?;
-    KernelProgram::load(&plan::load_plan(config, clock)).context("load the sensor's kernel program")
+    KernelProgram::load(&plan::load_plan(config, clock()?)).context("load the sensor's kernel program")
 }

@@ -93,7 +93,9 @@ struct Ring {
 
 impl Ring {
     fn new(bytes: u32) -> Result<Self> {
-        let mut baseline = Baseline::load(1, bytes)?;
+        let mut baseline = Baseline::load(|loader| {
+            loader.map_max_entries("PRODUCED", bytes);
+        })?;
         let stand = Stand::new()?;
         stand.attach(baseline.xdp_mut("bench_produce")?)?;
         let mut take = |name| {
