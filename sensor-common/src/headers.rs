@@ -39,7 +39,7 @@ const PPP_IPV4: u16 = 0x0021u16.to_be();
 const PPP_IPV6: u16 = 0x0057u16.to_be();
 
 /// More-fragments bit and fragment offset of IPv4 (RFC 791 3.1).
-const IPV4_FRAGMENT: u16 = 0x3FFFu16.to_be();
+pub(crate) const IPV4_FRAGMENT: u16 = 0x3FFFu16.to_be();
 const IPV4_OFFSET: u16 = 0x1FFFu16.to_be();
 
 /// Bytes of a transport header that a first fragment must hold for its ports and, with TCP, its flags to be there.

@@ -4,7 +4,7 @@
 //!
 //! * the ABI: [`slot`] (flow slots and the records made of them), [`counter`], [`settings`], [`prefix`], [`topbits`];
 //! * the packet path as pure code: [`bytes`] → [`headers`] → [`service`](settings::Services) or [`smb`] → [`classify`] →
-//!   [`flow`], put together in [`path`], generic over where bytes, prefixes, slots and records live, so that the same
+//!   [`flow`], put together in [`path`] behind a first [`glance`], generic over where bytes, prefixes, slots and records live, so that the same
 //!   lines run in the kernel and on the host.
 #![cfg_attr(not(test), no_std)]
 
@@ -12,6 +12,7 @@ pub mod bytes;
 pub mod classify;
 pub mod counter;
 pub mod flow;
+pub mod glance;
 pub mod headers;
 pub mod path;
 pub mod prefix;

@@ -8,6 +8,7 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use sensor_common::{
     bytes::Bytes,
+    glance::surely_foreign,
     headers::VLAN_PRESENT,
     path::{Arrival, Environment as _, Verdict, count_unjudged, watch},
     slot::Hook,
@@ -21,17 +22,40 @@ use crate::{
 /// Frames coming in, before the stack sees them.
 #[xdp]
 pub(crate) fn smb_xdp_in(context: XdpContext) -> u32 {
-    express_data_path(&context, &Linear::new(context.data(), context.data_end()))
+    if !foreign_at_a_glance(&context) {
+        look_closer(&context);
+    }
+    xdp_action::XDP_PASS
 }
 
 /// The same where a frame may be scattered over several buffers (MTU above a page; Linux 5.18).
 #[xdp(frags)]
 pub(crate) fn smb_xdp_frags(context: XdpContext) -> u32 {
-    express_data_path(&context, &Scattered::new(&context))
+    if !foreign_at_a_glance(&context) {
+        look_closer_at_scattered(&context);
+    }
+    xdp_action::XDP_PASS
 }
 
 #[inline(always)]
-fn express_data_path<B: Bytes>(context: &XdpContext, frame: &B) -> u32 {
+fn foreign_at_a_glance(context: &XdpContext) -> bool {
+    let (start, end) = (context.data(), context.data_end());
+    surely_foreign(&Kernel, &Linear::new(start, end), (end - start) as u32)
+}
+
+/// Out of line, so that the glance needs no registers for it.
+#[inline(never)]
+fn look_closer(context: &XdpContext) {
+    express_data_path(context, &Linear::new(context.data(), context.data_end()));
+}
+
+#[inline(never)]
+fn look_closer_at_scattered(context: &XdpContext) {
+    express_data_path(context, &Scattered::new(context));
+}
+
+#[inline(always)]
+fn express_data_path<B: Bytes>(context: &XdpContext, frame: &B) {
     // Of a scattered frame this is the first buffer: enough to tell that it holds a message, and its IP header says the
     // rest.
     let frame_len = (context.data_end() - context.data()) as u32;
@@ -43,7 +67,6 @@ fn express_data_path<B: Bytes>(context: &XdpContext, frame: &B) -> u32 {
     if verdict != Verdict::Foreign {
         debug!(context, "xdp in: ifindex {} length {} kept {}", ifindex, frame_len, kept(verdict));
     }
-    xdp_action::XDP_PASS
 }
 
 /// Frames coming in, where XDP cannot attach.
@@ -69,6 +92,16 @@ pub(crate) fn smb_clock(_context: XdpContext) -> u32 {
 
 #[inline(always)]
 fn socket_buffer(context: &TcContext, hook: Hook) -> i32 {
+    let linear = Linear::new(context.data(), context.data_end());
+    if !surely_foreign(&Kernel, &linear, context.len()) {
+        look_closer_at_socket_buffer(context, hook);
+    }
+    // Unspecified: the next program or filter decides as if this one were not there.
+    TC_ACT_UNSPEC
+}
+
+#[inline(never)]
+fn look_closer_at_socket_buffer(context: &TcContext, hook: Hook) {
     // SAFETY: the context is valid for the length of the call.
     let skb = unsafe { &*context.skb.skb };
     let vlan = if skb.vlan_present != 0 { (skb.vlan_tci as u16 & 0x0FFF) | VLAN_PRESENT } else { 0 };
@@ -89,8 +122,6 @@ fn socket_buffer(context: &TcContext, hook: Hook) -> i32 {
             kept(verdict)
         );
     }
-    // Unspecified: the next program or filter decides as if this one were not there.
-    TC_ACT_UNSPEC
 }
 
 #[inline(always)]

@@ -11,6 +11,7 @@ use std::{
 
 use sensor_common::{
     counter::Counter,
+    glance::surely_foreign,
     headers::{Address, Ports},
     path::{Arrival, Environment, Verdict, count_unjudged, watch},
     prefix::PrefixFlags,
@@ -89,6 +90,9 @@ impl HostEngine {
 
     /// Takes one frame down the path.
     pub fn frame(&mut self, bytes: &[u8], arrival: Arrival) -> Verdict {
+        if surely_foreign(self, bytes, arrival.frame_len) {
+            return Verdict::Foreign;
+        }
         let verdict = watch(self, bytes, arrival);
         count_unjudged(self, verdict);
         verdict
