@@ -14,6 +14,9 @@ pub const QINQ: u16 = 0x88A8;
 /// The service tag of switches older than IEEE 802.1ad.
 pub const QINQ_OLD: u16 = 0x9100;
 
+/// EtherType of a PPPoE session (RFC 2516).
+const PPPOE_SESSION: u16 = 0x8864;
+
 /// IPv6 extension headers (IANA protocol numbers).
 pub mod extension {
     /// Hop-by-hop options.
@@ -42,6 +45,7 @@ const FRAGMENT_OFFSET: u16 = 0x1FFF;
 pub struct Frame {
     tags: Vec<(u16, u16)>,
     ethertype: Option<u16>,
+    ppp: Option<u16>,
     source: SocketAddr,
     destination: SocketAddr,
     version: Option<u8>,
@@ -54,6 +58,7 @@ pub struct Frame {
     tcp_flags: u8,
     data_offset: Option<u8>,
     payload: Vec<u8>,
+    body: Option<Vec<u8>>,
     padding: usize,
 }
 
@@ -72,6 +77,7 @@ impl Frame {
         Self {
             tags: vec![],
             ethertype: None,
+            ppp: None,
             source: socket(source),
             destination: socket(destination),
             version: None,
@@ -84,6 +90,7 @@ impl Frame {
             tcp_flags: tcp::SYN,
             data_offset: None,
             payload: vec![],
+            body: None,
             padding: 0,
         }
     }
@@ -114,6 +121,13 @@ impl Frame {
         self
     }
 
+    /// What stands behind the IP header instead of a transport header: the packet inside a tunnel.
+    #[must_use]
+    pub fn body(mut self, bytes: &[u8]) -> Self {
+        self.body = Some(bytes.to_vec());
+        self
+    }
+
     /// One more VLAN tag, inside those there are.
     #[must_use]
     pub fn tag(mut self, ethertype: u16, vlan: u16) -> Self {
@@ -125,6 +139,13 @@ impl Frame {
     #[must_use]
     pub const fn ethertype(mut self, ethertype: u16) -> Self {
         self.ethertype = Some(ethertype);
+        self
+    }
+
+    /// Puts the packet into a PPPoE session, behind the tags, as this PPP protocol.
+    #[must_use]
+    pub const fn pppoe(mut self, protocol: u16) -> Self {
+        self.ppp = Some(protocol);
         self
     }
 
@@ -213,19 +234,33 @@ impl Frame {
             frame.extend(vlan.to_be_bytes());
         }
         let own = if self.source.is_ipv4() { 0x0800 } else { 0x86DD };
-        frame.extend(self.ethertype.unwrap_or(own).to_be_bytes());
-        let transport = self.transport();
-        match (self.source.ip(), self.destination.ip()) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                frame.extend(self.ipv4(&source.octets(), &destination.octets(), transport.len()));
-            }
-            (source, destination) => {
-                frame.extend(self.ipv6(&wide(source), &wide(destination), transport.len()));
-            }
+        let packet = self.packet();
+        if let Some(protocol) = self.ppp {
+            frame.extend(self.ethertype.unwrap_or(PPPOE_SESSION).to_be_bytes());
+            // RFC 2516 4: version and type 1, code 0, a session, the length of what follows.
+            frame.extend([0x11, 0, 0, 9]);
+            frame.extend(((2 + packet.len()) as u16).to_be_bytes());
+            frame.extend(protocol.to_be_bytes());
+        } else {
+            frame.extend(self.ethertype.unwrap_or(own).to_be_bytes());
         }
-        frame.extend(transport);
+        frame.extend(packet);
         frame.resize(frame.len() + self.padding, 0xAA);
         frame
+    }
+
+    /// The bytes from the IP header on, without padding: what a tunnel carries.
+    #[must_use]
+    pub fn packet(&self) -> Vec<u8> {
+        let transport = self.transport();
+        let mut packet = match (self.source.ip(), self.destination.ip()) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                self.ipv4(&source.octets(), &destination.octets(), transport.len())
+            }
+            (source, destination) => self.ipv6(&wide(source), &wide(destination), transport.len()),
+        };
+        packet.extend(transport);
+        packet
     }
 
     /// Offset of the transport header in the built frame.
@@ -270,6 +305,9 @@ impl Frame {
     }
 
     fn transport(&self) -> Vec<u8> {
+        if let Some(body) = &self.body {
+            return body.clone();
+        }
         let mut header = Vec::new();
         header.extend(self.source.port().to_be_bytes());
         header.extend(self.destination.port().to_be_bytes());
@@ -319,6 +357,22 @@ mod tests {
         assert_eq!(&bytes[70..72], [17, 4]);
         assert_eq!(frame.transport_at(), 94);
         assert_eq!(&bytes[94..], [0, 137, 0, 137, 0, 11, 0, 0, 7, 7, 7]);
+    }
+
+    #[test]
+    fn a_pppoe_session_stands_between_the_tags_and_the_packet() {
+        let frame = Frame::tcp("10.0.0.2:1", "8.8.4.4:445").tag(VLAN, 6).pppoe(0x21);
+        let bytes = frame.build();
+        assert_eq!(&bytes[12..26], [0x81, 0, 0, 6, 0x88, 0x64, 0x11, 0, 0, 9, 0, 42, 0, 0x21]);
+        assert_eq!(bytes[26..], frame.packet());
+    }
+
+    #[test]
+    fn a_body_takes_the_place_of_the_transport_header() {
+        let inner = Frame::tcp("10.0.0.2:1", "8.8.4.4:445").packet();
+        let outer = Frame::of(4, "1.1.1.1:0", "9.9.9.9:0").body(&inner).packet();
+        assert_eq!(outer[..4], [0x45, 0, 0, 60]);
+        assert_eq!(outer[20..], inner);
     }
 
     #[test]

@@ -19,8 +19,10 @@ use sensor_user::{
     kernel::{
         counters::CounterValues,
         object::{KernelProgram, LoadPlan, program},
+        prefixes::PrefixError,
         ticks::TickClock,
     },
+    networks::PrefixSet,
     plan,
 };
 
@@ -143,6 +145,14 @@ impl Kernel {
     /// As the kernel says.
     pub fn counters(&self) -> Result<CounterValues> {
         Ok(self.program.counters.read()?)
+    }
+
+    /// Puts another prefix set into force. Gives the number of first-table entries that are left to the tries.
+    ///
+    /// # Errors
+    /// [`PrefixError`]; the set before stays in force.
+    pub fn put(&mut self, set: &PrefixSet) -> Result<u32, PrefixError> {
+        self.program.prefixes.put(set)
     }
 
     /// The slots that changed since the last call.

@@ -6,28 +6,26 @@ use sensor_tests::{
     extension::{AUTHENTICATION, DESTINATION_OPTIONS, HOP_BY_HOP, ROUTING},
 };
 
-use crate::expect::{syn, syn_v6};
+use crate::{
+    any_port::message,
+    encapsulation::{
+        CHECKSUM, ENDS, ENDS_V6, ETHERNET, GRE, IPIP, IPV4, IPV6, IPV6_IN_IP, KEY, SEQUENCE, datagram,
+        geneve, gre, ip, vxlan,
+    },
+    expect::{syn, syn_v6},
+    pppoe::{PPP_IPV4, PPP_IPV6},
+    random::Xorshift,
+    tunnels::{GENEVE, VXLAN},
+};
 
 const FRAMES: usize = 20_000;
 
-/// Marsaglia's xorshift64: the same sequence for the same seed.
-struct Xorshift(u64);
-
-impl Xorshift {
-    const fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-}
-
 fn corpus() -> Vec<Vec<u8>> {
     let smb = b"\0\0\0\x40\xFESMB\x40\0\0\0";
+    let (packet, packet_v6) = (syn().payload(smb).packet(), syn_v6().payload(smb).packet());
+    let (inner, tagged) = (syn().payload(smb).build(), syn_v6().tag(VLAN, 3).build());
+    let elsewhere =
+        |from, to, identifier, reply| Frame::tcp(from, to).flags(ACK).payload(&message(identifier, reply));
     let chain = syn_v6().extension(HOP_BY_HOP, 0).extension(ROUTING, 1).extension(AUTHENTICATION, 1);
     [
         syn(),
@@ -46,6 +44,25 @@ fn corpus() -> Vec<Vec<u8>> {
         Frame::tcp("8.8.4.4:50000", "10.0.0.2:445"),
         Frame::tcp("10.0.0.2:50000", "10.0.0.3:445"),
         Frame::tcp("[64:ff9b::8.8.4.4]:445", "[fd00::2]:50000"),
+        ip(ENDS, IPIP, &packet),
+        ip(ENDS, IPV6_IN_IP, &packet_v6),
+        ip(ENDS_V6, IPV6_IN_IP, &packet_v6).extension(DESTINATION_OPTIONS, 0),
+        ip(ENDS, GRE, &gre(0, IPV4, &packet)),
+        ip(ENDS_V6, GRE, &gre(CHECKSUM | KEY | SEQUENCE, IPV6, &packet_v6)),
+        ip(ENDS, GRE, &gre(KEY, ETHERNET, &tagged)).tag(VLAN, 7),
+        datagram(ENDS, VXLAN, &vxlan(&inner)),
+        datagram(ENDS_V6, VXLAN, &vxlan(&tagged)),
+        datagram(ENDS, GENEVE, &geneve(0, 0, IPV4, &packet)),
+        datagram(ENDS, GENEVE, &geneve(0, 2, ETHERNET, &inner)),
+        ip(ENDS, IPIP, &ip(ENDS, IPIP, &packet).packet()),
+        syn().pppoe(PPP_IPV4).payload(smb),
+        syn_v6().tag(VLAN, 7).pppoe(PPP_IPV6).payload(smb),
+        syn().pppoe(0xC021),
+        elsewhere("10.0.0.2:50000", "8.8.4.4:4445", 0xFE, false),
+        elsewhere("8.8.4.4:443", "10.0.0.2:50000", 0xFF, true),
+        elsewhere("[fd00::2]:50000", "[2001:4860::1]:8445", 0xFD, false),
+        elsewhere("10.0.0.2:50000", "10.0.0.3:4445", 0xFE, false),
+        Frame::tcp("10.0.0.2:50000", "8.8.4.4:4445").flags(ACK).payload(&[0x55; 90]),
     ]
     .iter()
     .map(Frame::build)
@@ -53,14 +70,16 @@ fn corpus() -> Vec<Vec<u8>> {
 }
 
 /// Interesting bytes: protocol numbers, parts of EtherTypes and ports, edges.
-const TELLING: [u8; 20] =
-    [0, 1, 4, 5, 6, 8, 10, 17, 43, 44, 51, 60, 0x45, 0x60, 0x81, 0x86, 0xBD, 0xDD, 0xFE, 0xFF];
+const TELLING: [u8; 28] = [
+    0, 1, 4, 5, 6, 8, 10, 17, 41, 43, 44, 47, 51, 60, 0x12, 0x21, 0x45, 0x57, 0x58, 0x60, 0x64, 0x65, 0x81,
+    0x86, 0xBD, 0xDD, 0xFE, 0xFF,
+];
 
 fn mutate(random: &mut Xorshift, frame: &[u8]) -> Vec<u8> {
     let mut frame = frame.to_vec();
     for _ in 0..1 + random.below(3) {
         // Headers lie in front: most changes go there.
-        let reach = if random.below(4) == 0 { frame.len() } else { frame.len().min(60) };
+        let reach = if random.below(4) == 0 { frame.len() } else { frame.len().min(110) };
         let at = random.below(reach).max(if random.below(8) == 0 { 0 } else { 12.min(frame.len() - 1) });
         match random.below(6) {
             0 => frame[at] ^= 1 << random.below(8),
@@ -85,7 +104,9 @@ fn mutate(random: &mut Xorshift, frame: &[u8]) -> Vec<u8> {
 #[test]
 fn mutated_frames_are_judged_alike_in_the_kernel_and_on_the_host() {
     let test = "mutated_frames_are_judged_alike_in_the_kernel_and_on_the_host";
-    let mut twin = Setup { slots_per_cpu: 16, ..Setup::default() }.twin(test).unwrap();
+    let mut setup = Setup { slots_per_cpu: 16, ..Setup::default() };
+    setup.config.kernel.tunnels = true;
+    let mut twin = setup.twin(test).unwrap();
     let mut random = Xorshift(0x5EED_0445);
     let corpus = corpus();
     let mut met = [0; Counter::COUNT];

@@ -6,9 +6,11 @@
     reason = "all of this is test code; clippy knows only the test functions as such"
 )]
 
+mod any_port;
 mod classification;
 mod differential;
 mod embedded_ipv4;
+mod encapsulation;
 mod exemptions;
 mod expect;
 mod extension_headers;
@@ -18,6 +20,10 @@ mod headers;
 mod lengths;
 mod lost_records;
 mod ports;
+mod pppoe;
+mod random;
 mod reserved;
 mod smb;
 mod truncation;
+mod tunnels;
+mod views;

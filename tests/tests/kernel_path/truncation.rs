@@ -16,8 +16,17 @@ use crate::expect::{
 /// Cuts a frame at every length. Bytes from the transport header's start: the ports take 4, and `enough` must be there
 /// to judge the rest.
 fn cut(name: &str, frame: &Frame, enough: usize, whole: &Outcome) -> Vec<(String, Vec<u8>, Outcome)> {
-    let bytes = frame.build();
-    let transport = frame.transport_at();
+    cut_bytes(name, &frame.build(), frame.transport_at(), enough, whole)
+}
+
+/// The same of a frame that is bytes already, with its transport header at `transport`.
+pub(crate) fn cut_bytes(
+    name: &str,
+    bytes: &[u8],
+    transport: usize,
+    enough: usize,
+    whole: &Outcome,
+) -> Vec<(String, Vec<u8>, Outcome)> {
     let at_length = |len: usize| {
         if len < transport + 4 {
             counted(Counter::ShortFrame)
@@ -33,7 +42,7 @@ fn cut(name: &str, frame: &Frame, enough: usize, whole: &Outcome) -> Vec<(String
 }
 
 /// TCP flags end 14 bytes into the header (RFC 9293 3.1).
-const TCP_ENOUGH: usize = 14;
+pub(crate) const TCP_ENOUGH: usize = 14;
 /// The length field of UDP ends after six bytes (RFC 768).
 const UDP_ENOUGH: usize = 6;
 
