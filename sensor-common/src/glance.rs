@@ -1,15 +1,15 @@
-//! The first glance: whether a frame is surely none of ours.
+//! The first glance: whether a frame is surely none of ours, or plain and on a watched port.
 //!
 //! Nearly every packet of a gateway is a plain TCP or UDP packet on ports that nobody watches. This looks at those alone, at
 //! fixed offsets and with one bounds check, and lets everything else (tags, options, fragments, tunnels, short frames) go
 //! on to the [`path`](crate::path), which knows them all. It never says "foreign" of a packet that the path would keep or
-//! count.
+//! count, and what it calls plain the path would read the same.
 
 use zerocopy::FromBytes;
 
 use crate::{
     bytes::Bytes,
-    headers::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, IPV4_FRAGMENT},
+    headers::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, IPV4_FRAGMENT, Ports},
     path::Environment,
     settings::{PortKind, feature},
     slot::{TCP, UDP},
@@ -27,7 +27,8 @@ struct PlainIpv4 {
     ethertype: u16,
     version_ihl: u8,
     _tos: u8,
-    _len_id: [u16; 2],
+    len: u16,
+    _id: u16,
     fragment: u16,
     _ttl: u8,
     protocol: u8,
@@ -44,7 +45,7 @@ struct PlainIpv6 {
     _ethertype: u16,
     version: u8,
     _class_flow: [u8; 3],
-    _len: u16,
+    len: u16,
     next: u8,
     _hops: u8,
     _addresses: [u16; 16],
@@ -55,49 +56,104 @@ struct PlainIpv6 {
 const IPV4_TRANSPORT: usize = 34;
 const IPV6_TRANSPORT: usize = 54;
 
-/// Whether a frame of `frame_len` bytes is surely none of ours.
+/// What the first glance says of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Glance {
+    /// Surely none of ours.
+    Foreign,
+    /// On a watched port, and so plain that [`plain_ipv4`] says where everything is.
+    PlainIpv4,
+    /// Likewise, [`plain_ipv6`].
+    PlainIpv6,
+    /// Perhaps ours: the path has to look.
+    Unsure,
+}
+
+/// Glances at a frame of `frame_len` bytes.
 #[inline(always)]
-pub fn surely_foreign<E: Environment, B: Bytes + ?Sized>(env: &E, frame: &B, frame_len: u32) -> bool {
-    let Some(head) = frame.load::<PlainIpv4>(0) else { return false };
+pub fn glance<E: Environment, B: Bytes + ?Sized>(env: &E, frame: &B, frame_len: u32) -> Glance {
+    let Some(head) = frame.load::<PlainIpv4>(0) else { return Glance::Unsure };
     if head.ethertype == ETHERTYPE_IPV4 {
-        return head.version_ihl == PLAIN_IPV4
-            && head.fragment & IPV4_FRAGMENT == 0
-            && unwatched(
-                env,
-                frame,
-                frame_len,
-                head.protocol,
-                (head.source, head.destination),
-                IPV4_TRANSPORT,
-            );
+        if head.version_ihl != PLAIN_IPV4 || head.fragment & IPV4_FRAGMENT != 0 {
+            return Glance::Unsure;
+        }
+        let ports = (head.source, head.destination);
+        return of_ports(env, frame, frame_len, head.protocol, ports, IPV4_TRANSPORT, Glance::PlainIpv4);
     }
     if head.ethertype == ETHERTYPE_IPV6 {
-        let Some(head) = frame.load::<PlainIpv6>(0) else { return false };
-        return head.version >> 4 == 6
-            && unwatched(env, frame, frame_len, head.next, (head.source, head.destination), IPV6_TRANSPORT);
+        let Some(head) = frame.load::<PlainIpv6>(0) else { return Glance::Unsure };
+        if head.version >> 4 != 6 {
+            return Glance::Unsure;
+        }
+        let ports = (head.source, head.destination);
+        return of_ports(env, frame, frame_len, head.next, ports, IPV6_TRANSPORT, Glance::PlainIpv6);
     }
-    false
+    Glance::Unsure
 }
 
 #[inline(always)]
-fn unwatched<E: Environment, B: Bytes + ?Sized>(
+fn of_ports<E: Environment, B: Bytes + ?Sized>(
     env: &E,
     frame: &B,
     frame_len: u32,
     protocol: u8,
     ports: (u16, u16),
     transport: usize,
-) -> bool {
+    plain: Glance,
+) -> Glance {
     let features = env.features();
     if protocol == TCP {
-        both_foreign(env, TCP, ports)
-            && (features & feature::SMB_ON_ANY_PORT == 0
-                || frame_len < smb::SHORTEST_FRAME
-                || begins_otherwise(frame, transport))
-    } else {
-        // With tunnels on, a UDP packet may hold another one.
-        protocol == UDP && features & feature::TUNNELS == 0 && both_foreign(env, UDP, ports)
+        if !both_foreign(env, TCP, ports) {
+            return plain;
+        }
+        let foreign = features & feature::SMB_ON_ANY_PORT == 0
+            || frame_len < smb::SHORTEST_FRAME
+            || begins_otherwise(frame, transport);
+        return if foreign { Glance::Foreign } else { Glance::Unsure };
     }
+    // With tunnels on, a UDP packet may hold another one.
+    if protocol == UDP && features & feature::TUNNELS == 0 && both_foreign(env, UDP, ports) {
+        Glance::Foreign
+    } else {
+        Glance::Unsure
+    }
+}
+
+/// Where everything is in a frame that is [`Glance::PlainIpv4`].
+#[inline(always)]
+pub fn plain_ipv4<B: Bytes + ?Sized>(frame: &B, vlan: u16) -> Option<Ports> {
+    let head = frame.load::<PlainIpv4>(0)?;
+    Some(Ports {
+        network: 14,
+        transport_at: IPV4_TRANSPORT as u32,
+        ip_len: u32::from(u16::from_be(head.len)),
+        source: head.source,
+        destination: head.destination,
+        vlan,
+        family: 4,
+        transport: TCP,
+        first_fragment: false,
+        tunnelled: false,
+    })
+}
+
+/// Where everything is in a frame that is [`Glance::PlainIpv6`].
+#[inline(always)]
+pub fn plain_ipv6<B: Bytes + ?Sized>(frame: &B, vlan: u16) -> Option<Ports> {
+    let head = frame.load::<PlainIpv6>(0)?;
+    let payload_len = u32::from(u16::from_be(head.len));
+    Some(Ports {
+        network: 14,
+        transport_at: IPV6_TRANSPORT as u32,
+        ip_len: if payload_len == 0 { 0 } else { payload_len + 40 },
+        source: head.source,
+        destination: head.destination,
+        vlan,
+        family: 6,
+        transport: TCP,
+        first_fragment: false,
+        tunnelled: false,
+    })
 }
 
 #[inline(always)]

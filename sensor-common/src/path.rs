@@ -58,6 +58,12 @@ pub trait Environment {
     fn emit(&mut self, kind: RecordKind, slot: &Slot) -> bool;
     /// Adds to a counter.
     fn count(&mut self, counter: Counter, by: u64);
+    /// Counts a watched packet as seen, and under its outcome.
+    #[inline(always)]
+    fn count_outcome(&mut self, outcome: Counter) {
+        self.count(Counter::Seen, 1);
+        self.count(outcome, 1);
+    }
 }
 
 /// What the hook knows of a frame besides its bytes.
@@ -106,29 +112,51 @@ pub fn watch<E: Environment, B: Bytes + ?Sized>(env: &mut E, frame: &B, arrival:
         Err(NoPorts::Foreign) => return Verdict::Foreign,
         Err(reason) => return Verdict::Unjudged(reason),
     };
+    let Some(interest) = interest(env, frame, &ports, &arrival) else { return Verdict::Foreign };
+    let ports = env.forget(ports);
+    closer(env, frame, &ports, interest, &arrival)
+}
+
+/// Takes a frame down the path of which a first [`glance`](crate::glance) told where everything is.
+#[inline(always)]
+pub fn watch_plain<E: Environment, B: Bytes + ?Sized>(
+    env: &mut E,
+    frame: &B,
+    ports: &Ports,
+    arrival: Arrival,
+) -> Verdict {
+    match interest(env, frame, ports, &arrival) {
+        Some(interest) => closer(env, frame, ports, interest, &arrival),
+        None => Verdict::Foreign,
+    }
+}
+
+/// Why a packet is to be looked at more closely, if it is.
+#[inline(always)]
+fn interest<E: Environment, B: Bytes + ?Sized>(
+    env: &E,
+    frame: &B,
+    ports: &Ports,
+    arrival: &Arrival,
+) -> Option<Interest> {
     let source = env.port_kind(ports.transport, ports.source);
     let destination = env.port_kind(ports.transport, ports.destination);
-    let interest = match (source, destination) {
+    Some(match (source, destination) {
         (PortKind::Foreign, PortKind::Foreign) => {
-            let any_port = features & feature::SMB_ON_ANY_PORT != 0;
+            let any_port = env.features() & feature::SMB_ON_ANY_PORT != 0;
             if !any_port || arrival.frame_len < smb::SHORTEST_FRAME || ports.transport != TCP {
-                return Verdict::Foreign;
+                return None;
             }
-            match recognise(frame, &ports, &arrival) {
-                Some(server) => Interest::Recognised(server),
-                None => return Verdict::Foreign,
-            }
+            Interest::Recognised(recognise(frame, ports, arrival)?)
         }
         (PortKind::Service, PortKind::Service) => Interest::Service(Server::Either),
         (PortKind::Service, _) => Interest::Service(Server::Source),
         (_, PortKind::Service) => Interest::Service(Server::Destination),
-        _ => match recognise(frame, &ports, &arrival) {
+        _ => match recognise(frame, ports, arrival) {
             Some(server) => Interest::Recognised(server),
             None => Interest::Suspected,
         },
-    };
-    let ports = env.forget(ports);
-    closer(env, frame, &ports, interest, &arrival)
+    })
 }
 
 /// Counts a frame that could not be judged. Apart from [`watch`], so that a hook may try again with more of the frame.
@@ -179,8 +207,7 @@ fn closer<E: Environment, B: Bytes + ?Sized>(
     if !kept && !matches!(interest, Interest::Service(_)) {
         return Verdict::Foreign;
     }
-    env.count(Counter::Seen, 1);
-    env.count(outcome, 1);
+    env.count_outcome(outcome);
     if kept { Verdict::Kept } else { Verdict::Passed(outcome) }
 }
 

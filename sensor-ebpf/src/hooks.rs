@@ -1,16 +1,16 @@
 //! Entry points: what differs between XDP and TC, and nothing else.
 
 use aya_ebpf::{
+    EbpfContext,
     bindings::{TC_ACT_UNSPEC, xdp_action},
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
 use aya_log_ebpf::debug;
 use sensor_common::{
-    bytes::Bytes,
-    glance::surely_foreign,
+    glance::{Glance, glance, plain_ipv4, plain_ipv6},
     headers::VLAN_PRESENT,
-    path::{Arrival, Environment as _, Verdict, count_unjudged, watch},
+    path::{Arrival, Environment as _, Verdict, count_unjudged, watch, watch_plain},
     slot::Hook,
 };
 
@@ -22,8 +22,11 @@ use crate::{
 /// Frames coming in, before the stack sees them.
 #[xdp]
 pub(crate) fn smb_xdp_in(context: XdpContext) -> u32 {
-    if !foreign_at_a_glance(&context) {
-        look_closer(&context);
+    match glance_at(&context) {
+        Glance::Foreign => {}
+        Glance::PlainIpv4 => plain_v4_in(&context),
+        Glance::PlainIpv6 => plain_v6_in(&context),
+        Glance::Unsure => look_closer(&context),
     }
     xdp_action::XDP_PASS
 }
@@ -31,41 +34,73 @@ pub(crate) fn smb_xdp_in(context: XdpContext) -> u32 {
 /// The same where a frame may be scattered over several buffers (MTU above a page; Linux 5.18).
 #[xdp(frags)]
 pub(crate) fn smb_xdp_frags(context: XdpContext) -> u32 {
-    if !foreign_at_a_glance(&context) {
-        look_closer_at_scattered(&context);
+    match glance_at(&context) {
+        Glance::Foreign => {}
+        Glance::PlainIpv4 => plain_v4_in(&context),
+        Glance::PlainIpv6 => plain_v6_in(&context),
+        Glance::Unsure => look_closer_at_scattered(&context),
     }
     xdp_action::XDP_PASS
 }
 
 #[inline(always)]
-fn foreign_at_a_glance(context: &XdpContext) -> bool {
+fn glance_at(context: &XdpContext) -> Glance {
     let (start, end) = (context.data(), context.data_end());
-    surely_foreign(&Kernel, &Linear::new(start, end), (end - start) as u32)
+    glance(&Kernel, &Linear::new(start, end), (end - start) as u32)
 }
 
-/// Out of line, so that the glance needs no registers for it.
+// What follows the glance is out of line, so that the glance needs no registers for it.
+
+#[inline(never)]
+fn plain_v4_in(context: &XdpContext) {
+    let frame = Linear::new(context.data(), context.data_end());
+    if let Some(ports) = plain_ipv4(&frame, 0) {
+        let arrival = arrival_of(context);
+        told(context, arrival, watch_plain(&mut Kernel, &frame, &ports, arrival));
+    }
+}
+
+#[inline(never)]
+fn plain_v6_in(context: &XdpContext) {
+    let frame = Linear::new(context.data(), context.data_end());
+    if let Some(ports) = plain_ipv6(&frame, 0) {
+        let arrival = arrival_of(context);
+        told(context, arrival, watch_plain(&mut Kernel, &frame, &ports, arrival));
+    }
+}
+
 #[inline(never)]
 fn look_closer(context: &XdpContext) {
-    express_data_path(context, &Linear::new(context.data(), context.data_end()));
+    let arrival = arrival_of(context);
+    told(context, arrival, watch(&mut Kernel, &Linear::new(context.data(), context.data_end()), arrival));
 }
 
 #[inline(never)]
 fn look_closer_at_scattered(context: &XdpContext) {
-    express_data_path(context, &Scattered::new(context));
+    let arrival = arrival_of(context);
+    told(context, arrival, watch(&mut Kernel, &Scattered::new(context), arrival));
 }
 
 #[inline(always)]
-fn express_data_path<B: Bytes>(context: &XdpContext, frame: &B) {
-    // Of a scattered frame this is the first buffer: enough to tell that it holds a message, and its IP header says the
-    // rest.
-    let frame_len = (context.data_end() - context.data()) as u32;
-    // SAFETY: the context is valid for the length of the call.
-    let ifindex = unsafe { (*context.ctx).ingress_ifindex };
-    let arrival = Arrival { hook: Hook::XdpIngress, ifindex, frame_len, vlan: 0 };
-    let verdict = watch(&mut Kernel, frame, arrival);
+fn arrival_of(context: &XdpContext) -> Arrival {
+    Arrival {
+        hook: Hook::XdpIngress,
+        // SAFETY: the context is valid for the length of the call.
+        ifindex: unsafe { (*context.ctx).ingress_ifindex },
+        // Of a scattered frame this is the first buffer: enough to tell that it holds a message, and its IP header says
+        // the rest.
+        frame_len: (context.data_end() - context.data()) as u32,
+        vlan: 0,
+    }
+}
+
+/// Counts what could not be judged, and logs what was watched.
+#[inline(always)]
+fn told(context: &impl EbpfContext, arrival: Arrival, verdict: Verdict) {
     count_unjudged(&mut Kernel, verdict);
     if verdict != Verdict::Foreign {
-        debug!(context, "xdp in: ifindex {} length {} kept {}", ifindex, frame_len, kept(verdict));
+        let kept = u32::from(verdict == Verdict::Kept);
+        debug!(context, "ifindex {} length {} kept {}", arrival.ifindex, arrival.frame_len, kept);
     }
 }
 
@@ -93,38 +128,47 @@ pub(crate) fn smb_clock(_context: XdpContext) -> u32 {
 #[inline(always)]
 fn socket_buffer(context: &TcContext, hook: Hook) -> i32 {
     let linear = Linear::new(context.data(), context.data_end());
-    if !surely_foreign(&Kernel, &linear, context.len()) {
-        look_closer_at_socket_buffer(context, hook);
+    match glance(&Kernel, &linear, context.len()) {
+        Glance::Foreign => {}
+        Glance::PlainIpv4 => plain_v4_socket_buffer(context, hook),
+        Glance::PlainIpv6 => plain_v6_socket_buffer(context, hook),
+        Glance::Unsure => look_closer_at_socket_buffer(context, hook),
     }
     // Unspecified: the next program or filter decides as if this one were not there.
     TC_ACT_UNSPEC
 }
 
 #[inline(never)]
+fn plain_v4_socket_buffer(context: &TcContext, hook: Hook) {
+    let (frame, arrival) = (SocketBuffer::new(context), arrival_of_socket_buffer(context, hook));
+    if let Some(ports) = plain_ipv4(&frame, arrival.vlan) {
+        told(context, arrival, watch_plain(&mut Kernel, &frame, &ports, arrival));
+    }
+}
+
+#[inline(never)]
+fn plain_v6_socket_buffer(context: &TcContext, hook: Hook) {
+    let (frame, arrival) = (SocketBuffer::new(context), arrival_of_socket_buffer(context, hook));
+    if let Some(ports) = plain_ipv6(&frame, arrival.vlan) {
+        told(context, arrival, watch_plain(&mut Kernel, &frame, &ports, arrival));
+    }
+}
+
+#[inline(never)]
 fn look_closer_at_socket_buffer(context: &TcContext, hook: Hook) {
-    // SAFETY: the context is valid for the length of the call.
-    let skb = unsafe { &*context.skb.skb };
-    let vlan = if skb.vlan_present != 0 { (skb.vlan_tci as u16 & 0x0FFF) | VLAN_PRESENT } else { 0 };
-    let arrival = Arrival { hook, ifindex: skb.ifindex, frame_len: context.len(), vlan };
+    let arrival = arrival_of_socket_buffer(context, hook);
     let linear = (context.data_end() - context.data()) as u32;
     if linear < HEADERS && linear < context.len() {
         // Headers may be on the pages behind. What cannot be brought forward is judged by what is there.
         let _ = context.pull_data(HEADERS);
     }
-    let verdict = watch(&mut Kernel, &SocketBuffer::new(context), arrival);
-    count_unjudged(&mut Kernel, verdict);
-    if verdict != Verdict::Foreign {
-        debug!(
-            context,
-            "tc: ifindex {} length {} kept {}",
-            arrival.ifindex,
-            arrival.frame_len,
-            kept(verdict)
-        );
-    }
+    told(context, arrival, watch(&mut Kernel, &SocketBuffer::new(context), arrival));
 }
 
 #[inline(always)]
-const fn kept(verdict: Verdict) -> u32 {
-    matches!(verdict, Verdict::Kept) as u32
+fn arrival_of_socket_buffer(context: &TcContext, hook: Hook) -> Arrival {
+    // SAFETY: the context is valid for the length of the call.
+    let skb = unsafe { &*context.skb.skb };
+    let vlan = if skb.vlan_present != 0 { (skb.vlan_tci as u16 & 0x0FFF) | VLAN_PRESENT } else { 0 };
+    Arrival { hook, ifindex: skb.ifindex, frame_len: context.len(), vlan }
 }

@@ -167,6 +167,18 @@ impl Environment for Kernel {
     }
 
     #[inline(always)]
+    fn count_outcome(&mut self, outcome: Counter) {
+        if let Some(counters) = COUNTERS.get_ptr_mut(0) {
+            let counters = counters.cast::<u64>();
+            // SAFETY: the value is this CPU's own, and counters are below its length.
+            unsafe {
+                *counters.add(Counter::Seen as usize) += 1;
+                *counters.add(outcome as usize) += 1;
+            }
+        }
+    }
+
+    #[inline(always)]
     fn count(&mut self, counter: Counter, by: u64) {
         if let Some(counters) = COUNTERS.get_ptr_mut(0) {
             // SAFETY: the value is this CPU's own, and `counter` is below its length.

@@ -11,9 +11,9 @@ use std::{
 
 use sensor_common::{
     counter::Counter,
-    glance::surely_foreign,
+    glance::{Glance, glance, plain_ipv4, plain_ipv6},
     headers::{Address, Ports},
-    path::{Arrival, Environment, Verdict, count_unjudged, watch},
+    path::{Arrival, Environment, Verdict, count_unjudged, watch, watch_plain},
     prefix::PrefixFlags,
     settings::{PortKind, PortTable, Services, Settings, port_kind, port_word, with_suspect},
     slot::{FlowLine, RecordKind, Slot, TCP},
@@ -90,10 +90,16 @@ impl HostEngine {
 
     /// Takes one frame down the path.
     pub fn frame(&mut self, bytes: &[u8], arrival: Arrival) -> Verdict {
-        if surely_foreign(self, bytes, arrival.frame_len) {
-            return Verdict::Foreign;
-        }
-        let verdict = watch(self, bytes, arrival);
+        let plain = match glance(self, bytes, arrival.frame_len) {
+            Glance::Foreign => return Verdict::Foreign,
+            Glance::PlainIpv4 => plain_ipv4(bytes, arrival.vlan),
+            Glance::PlainIpv6 => plain_ipv6(bytes, arrival.vlan),
+            Glance::Unsure => None,
+        };
+        let verdict = match plain {
+            Some(ports) => watch_plain(self, bytes, &ports, arrival),
+            None => watch(self, bytes, arrival),
+        };
         count_unjudged(self, verdict);
         verdict
     }
