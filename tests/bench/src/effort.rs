@@ -13,6 +13,8 @@ pub(crate) struct Effort {
     pub live_rounds: usize,
     /// Packets sent to a receiver in one live round.
     pub live_packets: u32,
+    /// Packets of a flood that does not let up.
+    pub sustained_packets: u32,
     /// Prefixes of the large set.
     pub prefixes: usize,
     /// Records that the ring is to carry.
@@ -30,6 +32,7 @@ impl Effort {
         packets: 100_000,
         live_rounds: 101,
         live_packets: 50_000,
+        sustained_packets: 4_000_000,
         prefixes: 1_000_000,
         records: 100_000_000,
         alerts: 300,
@@ -42,6 +45,7 @@ impl Effort {
         packets: 50_000,
         live_rounds: 25,
         live_packets: 40_000,
+        sustained_packets: 1_000_000,
         prefixes: 1_000_000,
         records: 20_000_000,
         alerts: 30,

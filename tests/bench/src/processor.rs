@@ -1,5 +1,7 @@
 //! Where a thread runs, and how much of the processor it has used.
 
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::OnceLock};
+
 use anyhow::{Context as _, Result};
 use nix::{
     sched::{CpuSet, sched_getaffinity, sched_setaffinity},
@@ -40,4 +42,28 @@ pub(crate) fn on<T: Send>(cpu: usize, work: impl FnOnce() -> Result<T> + Send) -
 pub(crate) fn thread_nanos() -> Result<u64> {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).context("read the thread's processor time")?;
     Ok(time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64)
+}
+
+/// Processor time so far of the kernel's own thread that receives frames on `cpu` when there are many; 0 without one.
+pub(crate) fn receiving_nanos(cpu: usize) -> Result<u64> {
+    static THREADS: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
+    let threads = THREADS.get_or_init(softirq_threads);
+    let Some(folder) = threads.get(&format!("ksoftirqd/{cpu}")) else { return Ok(0) };
+    let path = folder.join("schedstat");
+    let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    // Nanoseconds on a processor come first.
+    let nanos = text.split_whitespace().next().and_then(|nanos| nanos.parse().ok());
+    nanos.with_context(|| format!("find the processor time in {}", path.display()))
+}
+
+/// The kernel's `ksoftirqd` threads by name, with their folder under /proc.
+fn softirq_threads() -> BTreeMap<String, PathBuf> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter_map(|entry| {
+            let name = fs::read_to_string(entry.path().join("comm")).ok()?;
+            let name = name.trim_end();
+            name.starts_with("ksoftirqd/").then(|| (name.to_owned(), entry.path()))
+        })
+        .collect()
 }

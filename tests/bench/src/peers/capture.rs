@@ -1,9 +1,10 @@
 //! tcpdump and tshark, capturing what crosses.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use anyhow::{Context as _, Result};
-use sensor_lab::{Process, Signal};
+use sensor_lab::{Process, Signal, scratch_dir};
+use tempfile::TempDir;
 
 use crate::stand::{RECEIVER, Stand};
 
@@ -17,34 +18,47 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) enum Kind {
     /// `tcpdump -w`, to /dev/null, which is kind to it.
     Tcpdump,
-    /// tshark, which dissects and prints.
+    /// tshark, which dissects and prints, and lets its capture wait in a file meanwhile.
     Tshark,
 }
 
 /// A running capture.
 pub(crate) struct Capture {
     process: Process,
+    kind: Kind,
+    /// What is written goes here.
+    folder: TempDir,
 }
+
+/// What tshark prints, in the folder.
+const PRINTED: &str = "printed";
 
 impl Capture {
     /// Starts it on the receiver of a stand and on one processor.
     pub(crate) fn start(stand: &Stand, kind: Kind, cpu: usize) -> Result<Self> {
         let (script, package) = match kind {
             Kind::Tcpdump => ("exec taskset -c $1 tcpdump -i $2 -n -w /dev/null \"$3\"", "tcpdump"),
-            // Its output is formatted, which is its work, and thrown away, which is not.
-            Kind::Tshark => ("exec taskset -c $1 tshark -i $2 -n -l -f \"$3\" > /dev/null", "tshark"),
+            Kind::Tshark => ("exec taskset -c $1 tshark -i $2 -n -l -f \"$3\" > \"$TMPDIR/$4\"", "tshark"),
         };
+        let folder = scratch_dir()?;
         let mut command = stand.receiver.command("sh");
-        command.args(["-c", script, "sh", &cpu.to_string(), RECEIVER, FILTER]);
+        command.args(["-c", script, "sh", &cpu.to_string(), RECEIVER, FILTER, PRINTED]);
+        command.env("TMPDIR", folder.path());
         let process = Process::spawn(command)?;
         let started = process
             .wait_for_line(PATIENCE, |line| line.contains("listening on") || line.contains("Capturing on"));
         started.with_context(|| format!("start {package}, of the package of that name"))?;
-        Ok(Self { process })
+        Ok(Self { process, kind, folder })
     }
 
-    /// Ends it; gives how many packets it got.
+    /// Ends it; gives how many packets it has written or printed by now.
     pub(crate) fn end(mut self) -> Result<u64> {
+        if self.kind == Kind::Tshark {
+            // It would go on printing what waits for it, for minutes.
+            let path = self.folder.path().join(PRINTED);
+            let printed = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+            return Ok(printed.iter().filter(|byte| **byte == b'\n').count() as u64);
+        }
         self.process.signal(Signal::SIGINT)?;
         self.process.wait(PATIENCE)?;
         // `12 packets captured`

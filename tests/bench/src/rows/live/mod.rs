@@ -92,28 +92,39 @@ fn measure_here(effort: &Effort, suricata: Option<&Path>, reader: usize, sender:
     };
     let reading = AtomicBool::new(true);
     let KernelProgram { records, counters, slots, .. } = &mut kernel;
-    let (ordinary, flood, told) = thread::scope(|scope| {
+    let (ordinary, flood, sustained, told) = thread::scope(|scope| {
         let told = scope.spawn(|| read(records, &reading));
         let ordinary = Turns::measure(effort, &feed, &receivers, &frame(443));
         let flood = Turns::measure(effort, &feed, &receivers, &frame(445));
+        let sustained = feed.send(own, &frame(445), effort.sustained_packets);
         reading.store(false, Ordering::Relaxed);
-        (ordinary, flood, told.join())
+        (ordinary, flood, sustained, told.join())
     });
-    let (ordinary, flood) = (ordinary?, flood?);
+    let (ordinary, flood, sustained) = (ordinary?, flood?, sustained?);
     let told = told.map_err(|_| anyhow!("the thread that reads records panicked"))??;
     let counted = counters.read().context("read the sensor's counters")?;
     let account = Account::new(counted, slots, told);
-    account.check(flood.received(SENSOR))?;
+    account.check(flood.received(SENSOR) + sustained.received)?;
 
-    let mut rows = verdicts::ordinary(&receivers, &ordinary)?;
+    let mut rows = verdicts::ordinary(&receivers, &ordinary, feed.clock())?;
     rows.extend(verdicts::flood(&receivers, &flood, &account)?);
-    for (name, got) in [
-        (TCPDUMP, dumping.and_then(Capture::end)),
-        (TSHARK, dissecting.and_then(Capture::end)),
-        (SURICATA, inspecting.and_then(Suricata::end)),
-    ] {
-        rows.push(verdicts::peer(name, got, &flood)?);
-    }
+
+    // What a reader in user space got while it could rest between rounds says little: it is started anew and gets no rest.
+    let flooded = |stand| feed.send(stand, &frame(445), effort.sustained_packets);
+    let captured = |first: Result<Capture>, kind, stand| {
+        first?.end()?;
+        let capture = Capture::start(stand, kind, reader)?;
+        Ok((flooded(stand)?, capture.end()?))
+    };
+    let inspection = |first: Result<Suricata>| {
+        first?.end()?;
+        let program = suricata.context("no Suricata was given")?;
+        let again = Suricata::start(inspected, program, reader)?;
+        Ok((flooded(inspected)?, again.end()?))
+    };
+    rows.push(verdicts::peer(TCPDUMP, captured(dumping, Kind::Tcpdump, tcpdump), sustained));
+    rows.push(verdicts::peer(TSHARK, captured(dissecting, Kind::Tshark, tshark), sustained));
+    rows.push(verdicts::peer(SURICATA, inspection(inspecting), sustained));
     Ok(rows)
 }
 

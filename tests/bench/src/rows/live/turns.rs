@@ -28,7 +28,6 @@ pub(super) struct Turns {
 struct Total {
     sent: u64,
     received: u64,
-    seconds: f64,
 }
 
 impl Turns {
@@ -67,17 +66,11 @@ impl Turns {
     pub(super) fn refused(&self, name: &str) -> u64 {
         self.totals.get(name).map_or(0, |total| total.sent - total.received)
     }
-
-    /// Seconds that a receiver was fed.
-    pub(super) fn seconds(&self, name: &str) -> f64 {
-        self.totals.get(name).map_or(0.0, |total| total.seconds)
-    }
 }
 
 impl Total {
     fn add(&mut self, packets: u32, sent: Sent) {
         self.sent += u64::from(packets);
         self.received += sent.received;
-        self.seconds += sent.time.as_secs_f64();
     }
 }

@@ -8,6 +8,7 @@ use super::{
     turns::{Receiver, Turns},
 };
 use crate::{
+    feed::Sent,
     row::{Row, Target, Unit},
     samples::Samples,
 };
@@ -16,12 +17,17 @@ const ORDINARY: &str = "live, TCP/443";
 const FLOOD: &str = "live, flood of new flows to 445";
 
 /// Each receiver of ordinary traffic.
-pub(super) fn ordinary(receivers: &[(&'static str, Receiver<'_>)], turns: &Turns) -> Result<Vec<Row>> {
+pub(super) fn ordinary(
+    receivers: &[(&'static str, Receiver<'_>)],
+    turns: &Turns,
+    clock: &str,
+) -> Result<Vec<Row>> {
     let mut rows = each(ORDINARY, receivers, turns)?;
     rows.push(
         Row::new(ORDINARY, SENSOR, Unit::MillionsPerSecond, turns.rates(SENSOR)?.clone())
             .against(PASS, turns.rates(PASS)?)
-            .target(Target::AtLeast(0.98)),
+            .target(Target::AtLeast(0.98))
+            .note(format!("live rates are by {clock}")),
     );
     Ok(rows)
 }
@@ -56,25 +62,25 @@ pub(super) fn flood(
     Ok(rows)
 }
 
-/// The sensor's rate by what a peer in user space got of the flood.
-pub(super) fn peer(name: &'static str, got: Result<u64>, turns: &Turns) -> Result<Row> {
+/// What the sensor took of a flood that did not let up, by what a peer in user space got of the same, both by the time
+/// that passed.
+pub(super) fn peer(name: &'static str, got: Result<(Sent, u64)>, own: Sent) -> Row {
     let what = match name {
-        TCPDUMP => "the sensor by what tcpdump -w wrote",
-        TSHARK => "the sensor by what tshark printed",
-        _ => "the sensor by what Suricata inspected",
+        TCPDUMP => "sustained: the sensor by what tcpdump -w wrote",
+        TSHARK => "sustained: the sensor by what tshark printed",
+        _ => "sustained: the sensor by what Suricata inspected",
     };
+    let rate = |packets: u64, sent: Sent| Samples::new(vec![packets as f64 / sent.wall.as_secs_f64() / 1e6]);
     let row = match got {
         Err(error) => Row::not_measured(FLOOD, what, Unit::MillionsPerSecond, format!("{error:#}")),
-        Ok(packets) => {
-            let rates = turns.rates(SENSOR)?;
-            let got = packets as f64 / turns.seconds(name) / 1e6;
-            let share = 100.0 * packets as f64 / turns.received(name) as f64;
-            Row::new(FLOOD, what, Unit::MillionsPerSecond, rates.clone())
-                .against(name, &Samples::new(vec![got; rates.len()]))
-                .note(format!("{name} got {share:.1} % of the flood"))
+        Ok((sent, packets)) => {
+            let share = 100.0 * packets as f64 / sent.received as f64;
+            Row::new(FLOOD, what, Unit::MillionsPerSecond, rate(own.received, own))
+                .against(name, &rate(packets, sent))
+                .note(format!("{name} got {share:.1} % of it"))
         }
     };
-    Ok(if name == SURICATA { row.target(Target::AtLeast(6.0)) } else { row })
+    if name == SURICATA { row.target(Target::AtLeast(6.0)) } else { row }
 }
 
 /// A row without a target for each receiver but the sensor.
