@@ -17,7 +17,7 @@ const REMOTE: &str = "8.8.4.4";
 const REPLY: bool = true;
 const REQUEST: bool = false;
 
-/// The shared engine of all tables remembers no port of these tests.
+/// An engine apart: ports on which SMB was met stay under suspicion, and no other table is to depend on that.
 fn own() -> Setup {
     Setup { ring_bytes: 1 << 19, ..Setup::default() }
 }
@@ -222,19 +222,19 @@ fn expect(twin: &mut Twin, hook: Hook, frame: &Frame, is_kept: bool) -> Effect {
 #[test]
 fn once_smb_was_met_its_flow_is_followed_and_no_other_of_the_port() {
     let test = "once_smb_was_met_its_flow_is_followed_and_no_other_of_the_port";
-    for hook in HOOKS {
-        let mut twin = Setup { slots_per_cpu: 1024, ..Setup::default() }.twin(test).unwrap();
+    let mut twin = Setup { slots_per_cpu: 1024, ..Setup::default() }.twin(test).unwrap();
+    for (hook, port) in HOOKS.into_iter().zip([4445, 443, 8080]) {
         let (bulk, smb) = ([0x55; 400], message(0xFE, REQUEST));
-        let mine = sent((50_000, 4445), &bulk, 0).0;
-        let answer = received((50_000, 4445), &bulk, 0).0;
-        let empty = sent((50_000, 4445), &[], 0).0;
-        let other = sent((50_001, 4445), &bulk, 0).0;
-        let other_answer = received((50_001, 4445), &bulk, 0).0;
-        let backwards = received((4445, 50_000), &bulk, 0).0;
+        let mine = sent((50_000, port), &bulk, 0).0;
+        let answer = received((50_000, port), &bulk, 0).0;
+        let empty = sent((50_000, port), &[], 0).0;
+        let other = sent((50_001, port), &bulk, 0).0;
+        let other_answer = received((50_001, port), &bulk, 0).0;
+        let backwards = received((port, 50_000), &bulk, 0).0;
         for frame in [&mine, &answer, &empty, &other, &other_answer, &backwards] {
             expect(&mut twin, hook, frame, false);
         }
-        let opened = expect(&mut twin, hook, &sent((50_000, 4445), &smb, 0).0, true);
+        let opened = expect(&mut twin, hook, &sent((50_000, port), &smb, 0).0, true);
         assert_eq!(opened.counted.get(Counter::RecordsSent), 1, "the flow is opened");
         for frame in [&mine, &answer, &empty] {
             expect(&mut twin, hook, frame, true);
@@ -243,13 +243,18 @@ fn once_smb_was_met_its_flow_is_followed_and_no_other_of_the_port() {
             expect(&mut twin, hook, frame, false);
         }
         // A flow of its own on the same port begins with a message of its own.
-        expect(&mut twin, hook, &sent((50_001, 4445), &smb, 0).0, true);
+        expect(&mut twin, hook, &sent((50_001, port), &smb, 0).0, true);
         for frame in [&mine, &other, &other_answer] {
             expect(&mut twin, hook, frame, true);
         }
         // Inside the border the port is as foreign as before.
-        expect(&mut twin, hook, &data("10.0.0.2:50000", "10.9.9.9:4445", &bulk), false);
-        expect(&mut twin, hook, &Frame::udp("10.0.0.2:50000", "8.8.4.4:4445").payload(&bulk), false);
+        expect(&mut twin, hook, &data("10.0.0.2:50000", &format!("10.9.9.9:{port}"), &bulk), false);
+        expect(
+            &mut twin,
+            hook,
+            &Frame::udp("10.0.0.2:50000", &format!("8.8.4.4:{port}")).payload(&bulk),
+            false,
+        );
     }
 }
 

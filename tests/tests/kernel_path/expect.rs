@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        LazyLock, Mutex,
+        Mutex,
         mpsc::{self, Sender},
     },
     thread,
@@ -131,14 +131,10 @@ pub(crate) fn hold_bytes(
     let rows: Vec<_> = rows.into_iter().collect();
     let count = rows.len();
     assert!(count > 0, "no row at all");
-    let wrong = if *setup == Setup::default() {
-        let _ = privileged(test);
-        let (reply, replies) = mpsc::channel();
-        SHARED.lock().unwrap().send((rows, reply)).unwrap();
-        replies.recv().unwrap()
-    } else {
-        failures(&mut setup.twin(test), rows)
-    };
+    let _ = privileged(test);
+    let (reply, replies) = mpsc::channel();
+    engine(setup).send((rows, reply)).unwrap();
+    let wrong = replies.recv().unwrap();
     assert!(wrong.is_empty(), "{} of {count} rows do not hold:\n{}", wrong.len(), wrong.join("\n"));
 }
 
@@ -147,19 +143,28 @@ type Rows = Vec<(String, Vec<u8>, Outcome)>;
 /// Rows, and where to tell those that fail.
 type Job = (Rows, Sender<Vec<String>>);
 
-/// One twin for all tables of the default set-up, on a thread of its own because it belongs to a CPU: the verifier takes
-/// half a second for each program.
-static SHARED: LazyLock<Mutex<Sender<Job>>> = LazyLock::new(|| {
+/// Engines that run, each for the tables of its set-up.
+static ENGINES: Mutex<Vec<(Setup, Sender<Job>)>> = Mutex::new(Vec::new());
+
+/// One twin for all tables of a set-up, on a thread of its own because it belongs to a CPU: the verifier takes half a
+/// second for each program.
+fn engine(setup: &Setup) -> Sender<Job> {
+    let mut engines = ENGINES.lock().unwrap();
+    if let Some((_, engine)) = engines.iter().find(|(of, _)| of == setup) {
+        return engine.clone();
+    }
     let (sender, jobs) = mpsc::channel::<Job>();
+    let of = setup.clone();
     thread::spawn(move || {
-        let mut twin = Setup::default().twin_where(geteuid().is_root());
+        let mut twin = of.twin_where(geteuid().is_root());
         for (rows, reply) in jobs {
             // A test that gave up waits for no answer.
             let _ = reply.send(failures(&mut twin, rows));
         }
     });
-    Mutex::new(sender)
-});
+    engines.push((setup.clone(), sender.clone()));
+    sender
+}
 
 fn failures(twin: &mut anyhow::Result<Twin>, rows: Rows) -> Vec<String> {
     let twin = match twin {
