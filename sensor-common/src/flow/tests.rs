@@ -1,0 +1,160 @@
+//! What packets do to a slot, one transition a test.
+
+use super::*;
+use crate::slot::TCP;
+
+const KEY: FlowKey = FlowKey {
+    family: 4,
+    transport: TCP,
+    ifindex: 3,
+    local: [0, 0, 0, u32::from_ne_bytes([10, 0, 0, 2])],
+    remote: [0, 0, 0, u32::from_ne_bytes([8, 8, 4, 4])],
+    local_port: 50_000u16.to_be(),
+    remote_port: 445u16.to_be(),
+};
+
+fn packet(side: Side, tcp_flags: u8, payload: u32) -> Packet {
+    Packet { side, tcp_flags, marks: 0, bytes: 40 + payload, payload, vlan: 0, cpu: 0 }
+}
+
+fn opened() -> Slot {
+    let mut slot = Slot::default();
+    slot.open(&KEY, &packet(Side::Local, tcp::SYN, 0), 100);
+    slot
+}
+
+#[test]
+fn a_new_tenant_has_exact_first_counts_and_an_even_generation() {
+    let slot = opened();
+    assert_eq!(slot.line.packets, [1, 0]);
+    assert_eq!(slot.line.bytes, [40, 0]);
+    assert_eq!(slot.line.tcp_flags, [tcp::SYN, 0]);
+    assert_eq!((slot.line.first, slot.line.last), (100, 100));
+    assert_eq!(slot.line.generation, 2);
+    assert!(slot.holds(&KEY));
+    assert_eq!(slot.line.marks, mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN);
+}
+
+#[test]
+fn any_part_of_the_key_tells_flows_apart() {
+    let slot = opened();
+    let others = [
+        FlowKey { family: 6, ..KEY },
+        FlowKey { transport: UDP, ..KEY },
+        FlowKey { ifindex: 4, ..KEY },
+        FlowKey { local: [0, 0, 0, 1], ..KEY },
+        FlowKey { remote: [0, 0, 0, 1], ..KEY },
+        FlowKey { local_port: 1, ..KEY },
+        FlowKey { remote_port: 1, ..KEY },
+    ];
+    for other in others {
+        assert!(!slot.holds(&other), "{other:?}");
+    }
+}
+
+#[test]
+fn ipv6_flows_that_differ_only_in_their_upper_bits_are_told_apart() {
+    let key = FlowKey { family: 6, local: [1, 2, 3, 4], remote: [5, 6, 7, 8], ..KEY };
+    let mut slot = Slot::default();
+    slot.open(&key, &packet(Side::Local, tcp::SYN, 0), 1);
+    assert!(slot.holds(&key));
+    for word in 0..3 {
+        let (mut a, mut b) = (key, key);
+        a.local[word] ^= 1;
+        b.remote[word] ^= 1;
+        assert!(!slot.holds(&a) && !slot.holds(&b), "word {word}");
+    }
+}
+
+#[test]
+fn evidence_rises_once_for_each_new_fact() {
+    let mut slot = opened();
+    let rose = |slot: &mut Slot, p| slot.line.add(&p, 101).rose;
+    assert!(rose(&mut slot, packet(Side::Remote, tcp::SYN | tcp::ACK, 0)));
+    assert!(!rose(&mut slot, packet(Side::Remote, tcp::SYN | tcp::ACK, 0)), "a retransmission is no news");
+    assert!(rose(&mut slot, packet(Side::Local, tcp::ACK, 0)));
+    assert!(rose(&mut slot, packet(Side::Local, tcp::ACK, 100)), "first payload");
+    assert!(!rose(&mut slot, packet(Side::Local, tcp::ACK, 100)));
+    assert_eq!(slot.line.packets, [4, 2]);
+    assert_eq!(slot.line.payload, [200, 0]);
+}
+
+#[test]
+fn a_refusal_keeps_no_ack() {
+    let mut slot = opened();
+    let change = slot.line.add(&packet(Side::Remote, tcp::RST | tcp::ACK, 0), 101);
+    assert!(change.rose && change.closed);
+    assert_eq!(slot.line.tcp_flags, [tcp::SYN, tcp::RST]);
+}
+
+#[test]
+fn closed_is_told_once_and_needs_both_fins() {
+    let mut slot = opened();
+    assert!(!slot.line.add(&packet(Side::Local, tcp::FIN | tcp::ACK, 0), 1).closed);
+    assert!(slot.line.add(&packet(Side::Remote, tcp::FIN | tcp::ACK, 0), 1).closed);
+    assert!(!slot.line.add(&packet(Side::Local, tcp::ACK, 0), 1).closed);
+}
+
+#[test]
+fn a_syn_begins_anew_after_an_acknowledgment_and_not_after_a_refusal() {
+    let mut slot = opened();
+    let syn = packet(Side::Local, tcp::SYN, 0);
+    assert_eq!(slot.tenancy(&KEY, &syn, 101, 1_000), Tenancy::Own, "a retransmitted SYN");
+    let mut refused = slot;
+    let _ = refused.line.add(&packet(Side::Remote, tcp::RST | tcp::ACK, 0), 101);
+    assert_eq!(refused.tenancy(&KEY, &syn, 102, 1_000), Tenancy::Own, "tried again after a refusal");
+    let _ = slot.line.add(&packet(Side::Local, tcp::ACK, 0), 101);
+    assert_eq!(slot.tenancy(&KEY, &packet(Side::Local, tcp::ACK, 0), 102, 1_000), Tenancy::Own);
+    assert_eq!(slot.tenancy(&KEY, &syn, 102, 1_000), Tenancy::Other);
+}
+
+#[test]
+fn a_syn_ack_begins_anew_after_the_servers_end_or_data_and_not_when_it_is_sent_again() {
+    let syn_ack = packet(Side::Remote, tcp::SYN | tcp::ACK, 0);
+    let mut slot = Slot::default();
+    slot.open(&KEY, &syn_ack, 100);
+    assert_eq!(slot.tenancy(&KEY, &syn_ack, 101, 1_000), Tenancy::Own, "sent again");
+    let mut talking = slot;
+    let _ = talking.line.add(&packet(Side::Remote, tcp::ACK, 100), 101);
+    assert_eq!(talking.tenancy(&KEY, &syn_ack, 102, 1_000), Tenancy::Other);
+    let _ = slot.line.add(&packet(Side::Remote, tcp::FIN | tcp::ACK, 0), 101);
+    assert_eq!(slot.tenancy(&KEY, &syn_ack, 102, 1_000), Tenancy::Other);
+}
+
+#[test]
+fn a_long_idle_flow_starts_anew_across_the_wrap_of_ticks() {
+    let mut slot = Slot::default();
+    let syn = packet(Side::Local, tcp::SYN, 0);
+    slot.open(&KEY, &syn, u32::MAX - 10);
+    assert_eq!(slot.tenancy(&KEY, &syn, 5, 100), Tenancy::Own);
+    assert_eq!(slot.tenancy(&KEY, &syn, 200, 100), Tenancy::Other);
+}
+
+#[test]
+fn counts_ask_to_be_settled_before_they_overflow() {
+    let mut slot = opened();
+    slot.line.bytes[0] = SETTLE_AT - 100;
+    assert!(!slot.line.add(&packet(Side::Local, tcp::ACK, 0), 1).full);
+    assert!(slot.line.add(&packet(Side::Local, tcp::ACK, 1_000), 1).full);
+    slot.line.clear_counts();
+    assert_eq!(slot.line.total_packets(), 0);
+    assert_eq!(slot.line.tcp_flags, [tcp::SYN | tcp::ACK, 0], "evidence stays");
+}
+
+#[test]
+fn the_hash_spreads_flows_and_depends_on_the_seed() {
+    let settings = Settings { slots_per_cpu: 1024, ..Settings::DEFAULT };
+    let reseeded = Settings { seed: [1, 2], ..settings };
+    let mut used = std::collections::HashSet::new();
+    let mut moved = 0;
+    for port in 0..1024u16 {
+        let key = FlowKey { local_port: port.to_be(), ..KEY };
+        let index = key.slot_index(&settings);
+        assert!(index < 1024);
+        moved += usize::from(index != key.slot_index(&reseeded));
+        used.insert(index);
+    }
+    // 1024 balls in 1024 bins fill 647 on average.
+    assert!(used.len() > 580, "{} slots used", used.len());
+    assert!(moved > 1000, "{moved} flows moved with the seed");
+}
