@@ -6,7 +6,7 @@
 use zerocopy::FromBytes;
 
 use crate::{
-    bytes::Bytes,
+    bytes::{Bytes, OFFSET_MASK},
     slot::{TCP, UDP},
     tunnel,
 };
@@ -118,14 +118,14 @@ impl Ports {
     #[inline(always)]
     #[must_use]
     pub const fn network_at(&self) -> usize {
-        (self.network & 0x7FFF) as usize
+        self.network as usize & OFFSET_MASK
     }
 
     /// Offset of the transport header, likewise.
     #[inline(always)]
     #[must_use]
     pub const fn segment_at(&self) -> usize {
-        (self.transport_at & 0x7FFF) as usize
+        self.transport_at as usize & OFFSET_MASK
     }
 }
 
@@ -255,16 +255,16 @@ fn ipv4<B: Bytes + ?Sized>(frame: &B, at: usize) -> Result<Network, NoPorts> {
     let len = u32::from(u16::from_be(header.total_len));
     let mut first_fragment = false;
     if header.fragment & IPV4_FRAGMENT != 0 {
-        if header.protocol != TCP && header.protocol != UDP {
-            return Err(NoPorts::Foreign);
-        }
-        match u16::from_be(header.fragment & IPV4_OFFSET) {
-            0 if header.protocol == TCP && (len as usize) < header_len + TRANSPORT_MIN => {
+        let offset = u16::from_be(header.fragment & IPV4_OFFSET);
+        match header.protocol {
+            TCP if offset == 0 && (len as usize) < header_len + TRANSPORT_MIN => {
                 return Err(NoPorts::EvasiveFragment);
             }
-            0 => first_fragment = true,
-            1 if header.protocol == TCP => return Err(NoPorts::EvasiveFragment),
-            _ => return Err(NoPorts::LaterFragment),
+            TCP if offset == 1 => return Err(NoPorts::EvasiveFragment),
+            TCP | UDP if offset != 0 => return Err(NoPorts::LaterFragment),
+            _ if offset != 0 => return Err(NoPorts::Foreign),
+            // The first fragment has what is looked for, also where that is a tunnel's header.
+            _ => first_fragment = true,
         }
     }
     Ok(Network {

@@ -9,7 +9,7 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use sensor_common::{
     glance::{Glance, glance, plain_ipv4, plain_ipv6},
-    headers::VLAN_PRESENT,
+    headers::{NoPorts, VLAN_PRESENT},
     path::{Arrival, Environment as _, Verdict, count_unjudged, watch, watch_plain},
     slot::Hook,
 };
@@ -116,8 +116,9 @@ pub(crate) fn smb_tc_out(context: TcContext) -> i32 {
     socket_buffer(&context, Hook::TcEgress)
 }
 
-/// Bytes of a socket buffer that are to be in its linear part: Ethernet, two tags, IPv6 and TCP with all options.
-const HEADERS: u32 = 14 + 8 + 40 + 60;
+/// Bytes of a socket buffer that hold all headers there may be: Ethernet with two tags, IPv6, a tunnel, and the same again
+/// inside it, and TCP with all options.
+const HEADERS: u32 = 2 * (14 + 8 + 40) + 16 + 60;
 
 /// Attached to nothing: the agent runs it by hand to read the clock that slots are stamped with.
 #[xdp]
@@ -132,7 +133,13 @@ fn socket_buffer(context: &TcContext, hook: Hook) -> i32 {
         Glance::Foreign => {}
         Glance::PlainIpv4 => plain_v4_socket_buffer(context, hook),
         Glance::PlainIpv6 => plain_v6_socket_buffer(context, hook),
-        Glance::Unsure => look_closer_at_socket_buffer(context, hook),
+        Glance::Unsure => {
+            if headers_are_missing(context, hook, false) {
+                // They are on the pages behind. What cannot be brought forward is judged by what is there.
+                let _ = context.pull_data(HEADERS.min(context.len()));
+                headers_are_missing(context, hook, true);
+            }
+        }
     }
     // Unspecified: the next program or filter decides as if this one were not there.
     TC_ACT_UNSPEC
@@ -154,15 +161,16 @@ fn plain_v6_socket_buffer(context: &TcContext, hook: Hook) {
     }
 }
 
+/// Looks closer. Whether the linear part ends inside the headers: then nothing was done, unless this is the `last` try.
 #[inline(never)]
-fn look_closer_at_socket_buffer(context: &TcContext, hook: Hook) {
+fn headers_are_missing(context: &TcContext, hook: Hook, last: bool) -> bool {
     let arrival = arrival_of_socket_buffer(context, hook);
-    let linear = (context.data_end() - context.data()) as u32;
-    if linear < HEADERS && linear < context.len() {
-        // Headers may be on the pages behind. What cannot be brought forward is judged by what is there.
-        let _ = context.pull_data(HEADERS);
+    let verdict = watch(&mut Kernel, &SocketBuffer::new(context), arrival);
+    if verdict == Verdict::Unjudged(NoPorts::Short) && !last {
+        return true;
     }
-    told(context, arrival, watch(&mut Kernel, &SocketBuffer::new(context), arrival));
+    told(context, arrival, verdict);
+    false
 }
 
 #[inline(always)]
