@@ -51,7 +51,7 @@ counters! {
     EvasiveFragment = "evasive_fragment",
     /// IPv6 packets with more extension headers than are walked.
     LongExtensionChain = "long_extension_chain",
-    /// Frames of a link layer that is not looked into (MPLS).
+    /// Frames of a link layer that is not looked into (MPLS, a third VLAN tag).
     UnknownLink = "unknown_link",
     /// Records handed to the ring.
     RecordsSent = "records_sent",

@@ -66,7 +66,7 @@ pub enum NoPorts {
     EvasiveFragment,
     /// More than [`MAX_EXTENSION_HEADERS`].
     LongExtensionChain,
-    /// A link layer that is not looked into: MPLS.
+    /// A link layer that is not looked into: MPLS, more than [`MAX_VLAN_TAGS`].
     UnknownLink,
 }
 
@@ -233,7 +233,9 @@ fn deeper_link<B: Bytes + ?Sized>(
                 _ => Err(NoPorts::Foreign),
             }
         }
-        ETHERTYPE_MPLS | ETHERTYPE_MPLS_UPSTREAM => Err(NoPorts::UnknownLink),
+        ETHERTYPE_MPLS | ETHERTYPE_MPLS_UPSTREAM | ETHERTYPE_VLAN | ETHERTYPE_QINQ | ETHERTYPE_QINQ_OLD => {
+            Err(NoPorts::UnknownLink)
+        }
         _ => Err(NoPorts::Foreign),
     }
 }

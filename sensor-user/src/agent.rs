@@ -2,14 +2,15 @@
 //!
 //! One task owns every stage; the kernel's ring, a sweep each second and the signals wake it. An idle system sleeps.
 
-use std::time::Duration;
+use std::{os::fd::OwnedFd, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use aya_log::EbpfLogger;
 use log::{info, warn};
 use sensor_common::counter::Counter;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    io::unix::AsyncFd,
+    signal::unix::{Signal, SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
@@ -47,11 +48,23 @@ const BATCH: usize = 4_096;
 /// Whatever keeps the agent from starting, in one line with what to do; nothing stays attached.
 pub async fn run(load: impl Fn() -> Result<Config, ConfigError>) -> Result<()> {
     // Listened for before anything is attached, so that a signal during the start ends it as cleanly as one later.
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    let interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let mut sensor = Sensor::start(load()?)?;
     let records = readiness::of_ring(&sensor.kernel.records).context("cannot wait for the record ring")?;
+    // Whatever ends the run, what was seen is told first.
+    let outcome = watch(&mut sensor, &records, load, [interrupt, terminate, hangup]).await;
+    sensor.stop().and(outcome)
+}
+
+/// The loop of the agent.
+async fn watch(
+    sensor: &mut Sensor,
+    records: &AsyncFd<OwnedFd>,
+    load: impl Fn() -> Result<Config, ConfigError>,
+    [mut interrupt, mut terminate, mut hangup]: [Signal; 3],
+) -> Result<()> {
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut statistics = interval(Duration::from_secs(sensor.config.statistics_interval));
@@ -74,12 +87,14 @@ pub async fn run(load: impl Fn() -> Result<Config, ConfigError>) -> Result<()> {
             _ = sweep.tick() => sensor.sweep()?,
             _ = statistics.tick() => sensor.report()?,
             _ = hangup.recv() => sensor.reload(load()),
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
+            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
         }
     }
-    sensor.stop()
 }
+
+/// Batches that a sweep takes from the ring first.
+const MOST_BATCHES: usize = 256;
 
 /// Everything that runs.
 struct Sensor {
@@ -100,8 +115,13 @@ impl Sensor {
                 Interface::names().join(", ")
             );
         }
-        let interfaces: Vec<Interface> =
-            config.interfaces.iter().map(|name| Interface::named(name)).collect::<Result<_, _>>()?;
+        let mut interfaces: Vec<Interface> = Vec::new();
+        for name in &config.interfaces {
+            let interface = Interface::named(name)?;
+            if interfaces.iter().all(|known| known.index != interface.index) {
+                interfaces.push(interface);
+            }
+        }
         let missing = privileges::missing();
         if !missing.is_empty() {
             let names: Vec<_> = missing
@@ -163,8 +183,12 @@ impl Sensor {
     /// Looks at every slot that changed: finds what the ring lost, and what came without news. Then the tracker's clock
     /// moves on.
     fn sweep(&mut self) -> Result<()> {
-        // What is in the ring is older than what is in the slots.
-        while self.drain(BATCH)? == BATCH {}
+        // What is in the ring is older than what is in the slots. Bounded, so that a flood cannot hold up everything else.
+        for _ in 0..MOST_BATCHES {
+            if self.drain(BATCH)? < BATCH {
+                break;
+            }
+        }
         let now = self.now()?;
         let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
         for cpu in 0..self.kernel.slots.cpus() {
@@ -175,11 +199,31 @@ impl Sensor {
                 self.kernel.slots.sweep(cpu, |slot| pipeline.slot(slot, now));
             }
         }
+        self.miss_interfaces()?;
         self.pipeline.set_lost_records(counters.sum(Counter::LOST_RECORDS));
         self.pipeline.advance(now);
         self.pipeline.write(now);
         if let Some(kernel_log) = &mut self.kernel_log {
             kernel_log.flush();
+        }
+        Ok(())
+    }
+
+    /// Notices interfaces that are gone; without any left there is nothing to run for.
+    fn miss_interfaces(&mut self) -> Result<()> {
+        let before = self.attached.len();
+        self.attached.retain(|attached| {
+            let there = attached.interface.exists();
+            if !there {
+                warn!(
+                    "interface {} is gone and no longer watched; restart when it is back",
+                    attached.interface.name
+                );
+            }
+            there
+        });
+        if before > 0 && self.attached.is_empty() {
+            bail!("no interface is left to watch");
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("smb-sensor: {error:#}");
+            eprintln!("smb-sensor: {}", told_once(&error));
             ExitCode::FAILURE
         }
     }
@@ -37,4 +37,15 @@ fn run(args: &RunArgs) -> Result<ExitCode> {
         .context("cannot start the asynchronous runtime")?;
     runtime.block_on(agent::run(load))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The error and its causes, leaving out a cause that the words before already tell.
+fn told_once(error: &anyhow::Error) -> String {
+    let mut told = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
 }

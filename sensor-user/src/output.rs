@@ -1,12 +1,17 @@
 //! Where alerts go: JSON lines on standard output or in a file.
 //!
-//! What the destination does not take is kept and tried again, up to a bound; what goes over it is counted.
+//! A thread of its own writes, so that a destination that blocks or fails holds up nothing else. What it does not take waits
+//! in memory up to a bound; what goes over it is counted.
 
 use std::{
     collections::VecDeque,
-    fs::{File, OpenOptions},
+    fs::OpenOptions,
     io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -14,6 +19,9 @@ use thiserror::Error;
 
 /// Bytes of documents kept while the destination does not take them.
 const KEPT: usize = 64 << 20;
+
+/// Time before a destination that failed is tried again.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// The output cannot be used.
 #[derive(Debug, Error)]
@@ -25,14 +33,32 @@ pub struct OpenError {
 }
 
 /// A JSON-lines output.
-pub struct Output<W = Box<dyn Write + Send>> {
-    destination: W,
+pub struct Output {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
     waiting: VecDeque<Vec<u8>>,
     waiting_bytes: usize,
-    /// Bytes of the first waiting line that are written already.
-    partial: usize,
     written: u64,
     dropped: u64,
+    /// Why the destination does not take the first line, while it does not.
+    failing: Option<String>,
+    ended: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // A thread that panicked left whole lines behind: the queue is as good as before.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Output {
@@ -41,103 +67,159 @@ impl Output {
     /// # Errors
     /// [`OpenError`] names the file.
     pub fn open(path: Option<&Path>) -> Result<Self, OpenError> {
-        let Some(path) = path else {
-            return Ok(Self::to(Box::new(io::stdout())));
-        };
-        let file: File = OpenOptions::new()
+        let Some(path) = path else { return Ok(Self::to(io::stdout())) };
+        // Not blocking: a named pipe without a reader is an error, not a hang. Files do not care.
+        let file = OpenOptions::new()
             .create(true)
             .append(true)
+            .custom_flags(libc::O_NONBLOCK)
             .open(path)
             .map_err(|source| OpenError { path: path.to_owned(), source })?;
-        Ok(Self::to(Box::new(file)))
+        Ok(Self::to(file))
     }
-}
 
-impl<W: Write> Output<W> {
-    /// Writes to `destination`.
+    /// Writes to `destination`, in a thread that ends when this is dropped or with the process.
     #[must_use]
-    pub const fn to(destination: W) -> Self {
-        Self { destination, waiting: VecDeque::new(), waiting_bytes: 0, partial: 0, written: 0, dropped: 0 }
+    pub fn to(destination: impl Write + Send + 'static) -> Self {
+        let shared = Arc::new(Shared::default());
+        let writer = Arc::clone(&shared);
+        thread::spawn(move || write_all(&writer, destination));
+        Self { shared }
     }
 
-    /// Takes documents; [`flush`](Self::flush) writes them.
-    pub fn push(&mut self, documents: impl IntoIterator<Item = Value>) {
+    /// Takes documents.
+    pub fn push(&self, documents: impl IntoIterator<Item = Value>) {
+        let mut queue = self.shared.lock();
         for document in documents {
             let mut line = document.to_string().into_bytes();
             line.push(b'\n');
-            self.waiting_bytes += line.len();
-            self.waiting.push_back(line);
+            if queue.waiting_bytes + line.len() > KEPT {
+                queue.dropped += 1;
+                continue;
+            }
+            queue.waiting_bytes += line.len();
+            queue.waiting.push_back(line);
         }
-        while self.waiting_bytes > KEPT && self.partial == 0 {
-            let Some(line) = self.waiting.pop_front() else {
-                break;
-            };
-            self.waiting_bytes -= line.len();
-            self.dropped += 1;
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits until everything is written, at most for `patience`.
+    pub fn settle(&self, patience: Duration) {
+        let until = Instant::now() + patience;
+        let mut queue = self.shared.lock();
+        while !queue.waiting.is_empty() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let waited = self.shared.changed.wait_timeout(queue, left);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Writes whatever waits. On an error the rest stays for the next time, and no line is written twice or torn.
-    ///
-    /// # Errors
-    /// The destination's.
-    pub fn flush(&mut self) -> io::Result<()> {
-        while let Some(line) = self.waiting.front() {
-            match self.destination.write(&line[self.partial..]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => self.partial += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-            if self.partial == line.len() {
-                self.waiting_bytes -= line.len();
-                self.partial = 0;
-                self.written += 1;
-                self.waiting.pop_front();
-            }
-        }
-        self.destination.flush()
+    /// Why the destination takes nothing at present.
+    #[must_use]
+    pub fn failing(&self) -> Option<String> {
+        self.shared.lock().failing.clone()
     }
 
     /// Documents written.
     #[must_use]
-    pub const fn written(&self) -> u64 {
-        self.written
+    pub fn written(&self) -> u64 {
+        self.shared.lock().written
     }
 
     /// Documents that wait for the destination.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.shared.lock().waiting.len()
     }
 
     /// Documents given up because too many waited.
     #[must_use]
-    pub const fn dropped(&self) -> u64 {
-        self.dropped
+    pub fn dropped(&self) -> u64 {
+        self.shared.lock().dropped
     }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.shared.lock().ended = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+/// The writer: takes line after line, none twice and none torn.
+fn write_all(shared: &Shared, mut destination: impl Write) {
+    let mut partial = 0;
+    loop {
+        let line = {
+            let mut queue = shared.lock();
+            loop {
+                if queue.ended {
+                    return;
+                }
+                if let Some(line) = queue.waiting.front() {
+                    break line.clone();
+                }
+                queue = shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+        };
+        match write_rest(&mut destination, &line, &mut partial) {
+            Ok(()) => {
+                partial = 0;
+                let mut queue = shared.lock();
+                queue.waiting.pop_front();
+                queue.waiting_bytes -= line.len();
+                queue.written += 1;
+                queue.failing = None;
+                shared.changed.notify_all();
+            }
+            Err(error) => {
+                let mut queue = shared.lock();
+                queue.failing = Some(error.to_string());
+                let waited = shared.changed.wait_timeout_while(queue, RETRY, |queue| !queue.ended);
+                drop(waited);
+            }
+        }
+    }
+}
+
+/// Writes what is left of `line`; `partial` counts the bytes that are out.
+fn write_rest(destination: &mut impl Write, line: &[u8], partial: &mut usize) -> io::Result<()> {
+    while *partial < line.len() {
+        match destination.write(&line[*partial..]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => *partial += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    destination.flush()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use serde_json::json;
 
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(10);
+
     /// Takes `room` bytes, three at a time, and then fails.
-    struct Narrow {
-        taken: Vec<u8>,
-        room: usize,
-    }
+    struct Narrow(Arc<Mutex<(Vec<u8>, usize)>>);
 
     impl Write for Narrow {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let count = bytes.len().min(3).min(self.room);
+            let mut state = self.0.lock().unwrap();
+            let count = bytes.len().min(3).min(state.1);
             if count == 0 {
                 return Err(io::ErrorKind::StorageFull.into());
             }
-            self.room -= count;
-            self.taken.extend_from_slice(&bytes[..count]);
+            state.1 -= count;
+            state.0.extend_from_slice(&bytes[..count]);
             Ok(count)
         }
 
@@ -146,24 +228,70 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_full_destination_delays_lines_and_tears_none() {
-        let mut output = Output::to(Narrow { taken: vec![], room: 13 });
-        output.push([json!({"a": 1}), json!({"b": 2}), json!({"c": 3})]);
-        assert_eq!(output.flush().unwrap_err().kind(), io::ErrorKind::StorageFull);
-        assert_eq!((output.written(), output.waiting()), (1, 2));
-        output.destination.room = 1_000;
-        output.flush().unwrap();
-        assert_eq!((output.written(), output.waiting(), output.dropped()), (3, 0, 0));
-        assert_eq!(output.destination.taken, b"{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n");
+    /// Blocks until it is let go.
+    struct Stuck(mpsc::Receiver<()>);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn until(condition: impl Fn() -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !condition() {
+            assert!(Instant::now() < end, "not in time");
+            thread::yield_now();
+        }
     }
 
     #[test]
-    fn what_goes_over_the_bound_is_counted() {
-        let mut output = Output::to(Narrow { taken: vec![], room: 0 });
+    fn a_full_destination_delays_lines_and_tears_none() {
+        let state = Arc::new(Mutex::new((vec![], 13)));
+        let output = Output::to(Narrow(Arc::clone(&state)));
+        output.push([json!({"a": 1}), json!({"b": 2}), json!({"c": 3})]);
+        until(|| output.failing().is_some());
+        assert_eq!((output.written(), output.waiting()), (1, 2));
+        state.lock().unwrap().1 = 1_000;
+        output.settle(PATIENCE);
+        assert_eq!((output.written(), output.waiting(), output.dropped()), (3, 0, 0));
+        assert_eq!(state.lock().unwrap().0, b"{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n");
+        assert_eq!(output.failing(), None);
+    }
+
+    #[test]
+    fn a_destination_that_blocks_holds_nobody_up() {
+        let (release, stuck) = mpsc::channel();
+        let output = Output::to(Stuck(stuck));
+        output.push([json!(1), json!(2)]);
+        output.settle(Duration::from_millis(20));
+        assert_eq!(output.waiting(), 2, "and this line is reached");
+        drop(release);
+        output.settle(PATIENCE);
+        assert_eq!(output.written(), 2);
+    }
+
+    #[test]
+    fn what_goes_over_the_bound_is_counted_also_in_the_middle_of_a_line() {
+        let state = Arc::new(Mutex::new((vec![], 2)));
+        let output = Output::to(Narrow(state));
         let big = "x".repeat(KEPT / 2);
         output.push([json!(big), json!(big), json!(big)]);
-        assert_eq!(output.dropped(), 2);
-        assert_eq!(output.waiting(), 1);
+        until(|| output.failing().is_some());
+        output.push([json!(big)]);
+        assert_eq!((output.dropped(), output.waiting()), (3, 1));
+    }
+
+    #[test]
+    fn a_named_pipe_that_nobody_reads_is_refused_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pipe");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(Output::open(Some(&path)).is_err());
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Takes records and slots as bytes, gives documents to the output.
 
+use std::time::Duration;
+
 use log::warn;
 use sensor_common::slot::Slot;
 
@@ -23,6 +25,9 @@ use crate::{
 /// Conversations followed at a time.
 const FLOW_CAPACITY: usize = 1 << 18;
 
+/// Time that the output is given at the end to take the last documents.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// All stages.
 pub struct Pipeline {
     tracker: Tracker,
@@ -35,6 +40,7 @@ pub struct Pipeline {
     lost_records: u64,
     undecodable: u64,
     output_failing: bool,
+    store_failing: bool,
 }
 
 impl Pipeline {
@@ -68,6 +74,7 @@ impl Pipeline {
             lost_records: 0,
             undecodable: 0,
             output_failing: false,
+            store_failing: false,
         }
     }
 
@@ -108,24 +115,32 @@ impl Pipeline {
         for flow in self.tracker.drain() {
             self.close(&flow, now);
         }
+        self.output.settle(LAST_WORDS);
         self.write(now);
     }
 
-    /// Writes the waiting documents, and then what they made known: a crash in between tells a destination twice, never
-    /// not at all.
+    /// Looks after the output, and saves what its documents made known once they are written: a crash in between tells a
+    /// destination twice, never not at all.
     pub fn write(&mut self, now: Moment) {
-        if let Err(error) = self.output.flush() {
-            if !self.output_failing {
+        let failing = self.output.failing();
+        match &failing {
+            Some(error) if !self.output_failing => {
                 warn!("the output does not take alerts ({error}); they wait in memory and are tried again");
             }
-            self.output_failing = true;
+            None if self.output_failing => warn!("the output takes alerts again"),
+            _ => {}
+        }
+        self.output_failing = failing.is_some();
+        if self.output.waiting() > 0 {
             return;
         }
-        if std::mem::take(&mut self.output_failing) {
-            warn!("the output takes alerts again");
-        }
-        if let Err(error) = self.terms.commit(now.unix_nanos) {
-            warn!("known destinations are not saved yet: {error}");
+        match self.terms.commit(now.unix_nanos) {
+            Err(error) if !self.store_failing => {
+                self.store_failing = true;
+                warn!("known destinations are not saved yet and tried again: {error}");
+            }
+            Ok(()) if std::mem::take(&mut self.store_failing) => warn!("known destinations are saved again"),
+            _ => {}
         }
     }
 
@@ -136,7 +151,14 @@ impl Pipeline {
     }
 
     /// Tells how many records the ring has lost so far.
-    pub const fn set_lost_records(&mut self, lost: u64) {
+    pub fn set_lost_records(&mut self, lost: u64) {
+        if lost > self.lost_records {
+            warn!(
+                "the ring to the agent was full: {} records lost. The sweep finds what is still in the flow slots; raise \
+                 kernel.ring_bytes and kernel.flow_slots",
+                lost - self.lost_records
+            );
+        }
         self.lost_records = lost;
     }
 

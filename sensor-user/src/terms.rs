@@ -57,7 +57,7 @@ pub enum StoreError {
         found: u64,
     },
     /// It cannot be read or written.
-    #[error("{}: {source}. If the file is damaged, move it away: destinations will be new once", path.display())]
+    #[error("the store {}: {source}. Make room or name another --state-dir; a damaged file can be moved away, then destinations are new once", path.display())]
     Store {
         /// File.
         path: PathBuf,
@@ -69,7 +69,8 @@ pub enum StoreError {
 
 /// The durable set of known destinations.
 pub struct Terms {
-    database: Database,
+    /// None after it failed: the store refuses everything until it is opened again.
+    database: Option<Database>,
     path: PathBuf,
     window: i128,
     seen: HashMap<IpAddr, i128>,
@@ -87,18 +88,18 @@ impl Terms {
             .map_err(|source| StoreError::Directory { path: directory.to_owned(), source })?;
         let path = directory.join("smb-sensor.redb");
         let failed = |source: redb::Error| StoreError::Store { path: path.clone(), source: Box::new(source) };
-        let database = match redb::Builder::new().set_cache_size(4 << 20).create(&path) {
+        let database = match create(&path) {
             Ok(database) => database,
             Err(DatabaseError::DatabaseAlreadyOpen) => return Err(StoreError::InUse { path }),
             Err(error) => return Err(failed(error.into())),
         };
-        let found = layout(&database).map_err(failed)?;
+        let found = whole(|| layout(&database)).map_err(failed)?;
         if found != SCHEMA {
             return Err(StoreError::Schema { path, found });
         }
         let window = i128::from(window_days) * DAY;
-        let seen = read(&database, now - window).map_err(failed)?;
-        Ok(Self { database, path, window, seen, unwritten: vec![] })
+        let seen = whole(|| read(&database, now - window)).map_err(failed)?;
+        Ok(Self { database: Some(database), path, window, seen, unwritten: vec![] })
     }
 
     /// Destinations known.
@@ -129,8 +130,18 @@ impl Terms {
         Ok(())
     }
 
-    fn write(&self, oldest: i128) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
+    fn write(&mut self, oldest: i128) -> Result<(), redb::Error> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => create(&self.path)?,
+        };
+        self.write_to(&database, oldest)?;
+        self.database = Some(database);
+        Ok(())
+    }
+
+    fn write_to(&self, database: &Database, oldest: i128) -> Result<(), redb::Error> {
+        let transaction = database.begin_write()?;
         {
             let mut table = transaction.open_table(DESTINATIONS)?;
             for address in &self.unwritten {
@@ -156,6 +167,24 @@ impl KnownDestinations for Terms {
         }
         new
     }
+}
+
+fn create(path: &Path) -> Result<Database, DatabaseError> {
+    match whole(|| redb::Builder::new().set_cache_size(4 << 20).create(path).map_err(redb::Error::from)) {
+        Ok(database) => Ok(database),
+        Err(redb::Error::DatabaseAlreadyOpen) => Err(DatabaseError::DatabaseAlreadyOpen),
+        Err(redb::Error::Io(error)) => Err(DatabaseError::Storage(redb::StorageError::Io(error))),
+        Err(error) => Err(DatabaseError::Storage(redb::StorageError::Corrupted(error.to_string()))),
+    }
+}
+
+/// Reads the store; on some kinds of damage the library panics where it should refuse.
+fn whole<T>(read: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+    std::panic::set_hook(hook);
+    result.unwrap_or_else(|_| Err(redb::Error::Corrupted("the store is damaged".to_owned())))
 }
 
 fn seconds(nanos: i128) -> i64 {
@@ -257,6 +286,21 @@ mod tests {
         let file = directory.path().join("file");
         std::fs::write(&file, "x").unwrap();
         assert!(matches!(Terms::open(&file.join("below"), 7, NOW), Err(StoreError::Directory { .. })));
+    }
+
+    #[test]
+    fn a_store_with_garbled_pages_is_named_and_does_not_panic() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut terms = Terms::open(directory.path(), 7, NOW).unwrap();
+        assert!(terms.is_new(address("8.8.4.4"), NOW));
+        terms.commit(NOW).unwrap();
+        drop(terms);
+        let path = directory.path().join("smb-sensor.redb");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[4096..].fill(0xA5);
+        std::fs::write(&path, bytes).unwrap();
+        let error = Terms::open(directory.path(), 7, NOW).err().unwrap();
+        assert!(error.to_string().contains("smb-sensor.redb"), "{error}");
     }
 
     #[test]

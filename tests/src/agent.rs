@@ -142,6 +142,14 @@ impl Agent {
     /// When it does not end in time, writes no statistics line, or a document that is against the schema.
     pub fn stop_by(mut self, signal: Signal) -> Result<Ended> {
         self.process.signal(signal)?;
+        self.end()
+    }
+
+    /// Waits until it ends by itself, and gives all it said.
+    ///
+    /// # Errors
+    /// When it does not end in time, or wrote what the schema does not allow.
+    pub fn end(mut self) -> Result<Ended> {
         let status = self.process.wait(PATIENCE)?;
         let log = self.log();
         let statistics = log

@@ -177,7 +177,15 @@ fn observer(sight: &Sight<'_>, context: &Context<'_>) -> Value {
 }
 
 fn static_technique(technique: &Technique) -> Value {
-    json!({ "technique": { "id": technique.id, "name": technique.name, "reference": technique.url() } })
+    let tactics: Vec<_> = technique
+        .tactics
+        .iter()
+        .map(|tactic| json!({ "id": tactic.id, "name": tactic.name, "reference": tactic.url() }))
+        .collect();
+    json!({
+        "technique": { "id": technique.id, "name": technique.name, "reference": technique.url() },
+        "tactic": tactics,
+    })
 }
 
 /// ECS `threat` for the techniques that the evidence shows; none without evidence.

@@ -21,6 +21,7 @@ use nix::errno::Errno;
 use thiserror::Error;
 
 use super::{
+    claim::Claim,
     interface::Interface,
     object::{KernelProgram, LoadError, program},
 };
@@ -128,6 +129,8 @@ pub struct Attached {
     /// How outgoing frames are reached.
     pub egress: TcMode,
     links: Vec<AnyLink>,
+    /// Held while one of the links is a clsact filter.
+    claim: Option<Claim>,
 }
 
 enum AnyLink {
@@ -137,6 +140,7 @@ enum AnyLink {
 
 impl Drop for Attached {
     fn drop(&mut self) {
+        // The claim is given back last, with the fields.
         for link in self.links.drain(..) {
             let result = match link {
                 AnyLink::Xdp(link) => link.detach(),
@@ -161,16 +165,16 @@ impl Attached {
         ingress: IngressChoice,
         tc: TcChoice,
     ) -> Result<Self, AttachError> {
-        let (ingress, incoming) = attach_ingress(kernel, &interface, ingress, tc)?;
-        let mut attached = Self { interface, ingress, egress: TcMode::Tcx, links: vec![incoming] };
-        let (egress, outgoing) =
-            attach_tc(kernel, &attached.interface, program::TC_OUT, TcAttachType::Egress, tc).map_err(
-                |reasons| AttachError::Refused {
-                    interface: attached.interface.name.clone(),
-                    direction: "outgoing",
-                    reasons,
-                },
-            )?;
+        let mut claim = None;
+        let (ingress, incoming) = attach_ingress(kernel, &interface, ingress, tc, &mut claim)?;
+        let mut attached = Self { interface, ingress, egress: TcMode::Tcx, links: vec![incoming], claim };
+        let direction = (program::TC_OUT, TcAttachType::Egress);
+        let (egress, outgoing) = attach_tc(kernel, &attached.interface, direction, tc, &mut attached.claim)
+            .map_err(|reasons| AttachError::Refused {
+            interface: attached.interface.name.clone(),
+            direction: "outgoing",
+            reasons,
+        })?;
         attached.egress = egress;
         attached.links.push(outgoing);
         Ok(attached)
@@ -182,6 +186,7 @@ fn attach_ingress(
     interface: &Interface,
     choice: IngressChoice,
     tc: TcChoice,
+    claim: &mut Option<Claim>,
 ) -> Result<(Ingress, AnyLink), AttachError> {
     let xdp_modes: &[(Ingress, XdpMode)] = match choice {
         IngressChoice::Auto => &[(Ingress::XdpNative, XdpMode::Driver), (Ingress::XdpGeneric, XdpMode::Skb)],
@@ -202,7 +207,7 @@ fn attach_ingress(
         }
     }
     if matches!(choice, IngressChoice::Auto | IngressChoice::Tc) {
-        match attach_tc(kernel, interface, program::TC_IN, TcAttachType::Ingress, tc) {
+        match attach_tc(kernel, interface, (program::TC_IN, TcAttachType::Ingress), tc, claim) {
             Ok((mode, link)) => return Ok((Ingress::Tc(mode), link)),
             Err(reason) => reasons.push(reason),
         }
@@ -218,9 +223,9 @@ fn attach_ingress(
 fn attach_tc(
     kernel: &mut KernelProgram,
     interface: &Interface,
-    name: &'static str,
-    direction: TcAttachType,
+    (name, direction): (&'static str, TcAttachType),
     choice: TcChoice,
+    claim: &mut Option<Claim>,
 ) -> Result<(TcMode, AnyLink), String> {
     let classifier = kernel.classifier(name).map_err(|error| error.to_string())?;
     let mut reasons = Vec::new();
@@ -231,6 +236,16 @@ fn attach_tc(
         }
     }
     if choice != TcChoice::Tcx {
+        if claim.is_none() {
+            match Claim::on(interface.index) {
+                Ok(claimed) => *claim = Some(claimed),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                    reasons.push("TC clsact: another smb-sensor watches this interface".to_owned());
+                    return Err(reasons.join("; "));
+                }
+                Err(error) => reasons.push(format!("TC clsact: {error}")),
+            }
+        }
         // There may be a clsact discipline already, of somebody else's or of an earlier run: it is shared.
         let _ = qdisc_add_clsact(&interface.name);
         // A killed run leaves its filter behind; ours is known by its name.

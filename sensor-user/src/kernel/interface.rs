@@ -3,7 +3,11 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use nix::{ifaddrs::getifaddrs, net::if_::if_nametoindex};
+use nix::{
+    ifaddrs::{InterfaceAddress, getifaddrs},
+    net::if_::{if_nameindex, if_nametoindex},
+    sys::socket::LinkAddr,
+};
 use thiserror::Error;
 
 /// A network interface of the namespace the agent runs in.
@@ -17,6 +21,22 @@ pub struct Interface {
     pub networks: Vec<IpNet>,
 }
 
+/// An interface that cannot be watched.
+#[derive(Debug, Error)]
+pub enum InterfaceError {
+    /// There is none of that name.
+    #[error(transparent)]
+    Missing(#[from] NoSuchInterface),
+    /// Its frames do not begin with Ethernet.
+    #[error(
+        "interface {0} carries no Ethernet frames (a tunnel or point-to-point interface): watch the Ethernet interface below or behind it"
+    )]
+    NotEthernet(String),
+}
+
+/// Hardware types (include/uapi/linux/if_arp.h) whose frames begin with Ethernet: Ethernet and loopback.
+const ETHERNET: [u16; 2] = [1, 772];
+
 /// There is no such interface.
 #[derive(Debug, Error)]
 #[error("there is no interface {name:?}; there are: {}. Name one with --iface or `interfaces` in the configuration", present.join(", "))]
@@ -29,23 +49,33 @@ impl Interface {
     /// Looks an interface up by name.
     ///
     /// # Errors
-    /// [`NoSuchInterface`], naming those that there are.
-    pub fn named(name: &str) -> Result<Self, NoSuchInterface> {
+    /// [`InterfaceError`], naming those that there are.
+    pub fn named(name: &str) -> Result<Self, InterfaceError> {
         let Ok(index) = if_nametoindex(name) else {
-            return Err(NoSuchInterface { name: name.to_owned(), present: Self::names() });
+            return Err(NoSuchInterface { name: name.to_owned(), present: Self::names() }.into());
         };
-        let networks = getifaddrs()
-            .into_iter()
-            .flatten()
-            .filter(|entry| entry.interface_name == name)
-            .filter_map(network);
-        Ok(Self { name: name.to_owned(), index, networks: networks.collect() })
+        let entries: Vec<InterfaceAddress> =
+            getifaddrs().into_iter().flatten().filter(|entry| entry.interface_name == name).collect();
+        let link =
+            entries.iter().find_map(|entry| entry.address.as_ref()?.as_link_addr().map(LinkAddr::hatype));
+        if link.is_some_and(|kind| !ETHERNET.contains(&kind)) {
+            return Err(InterfaceError::NotEthernet(name.to_owned()));
+        }
+        let networks = entries.into_iter().filter_map(network).collect();
+        Ok(Self { name: name.to_owned(), index, networks })
+    }
+
+    /// Whether it is still there, under whatever name.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        // Asked by listing: nix 0.31 gives an empty name instead of an error for an index that is not there.
+        if_nameindex().map_or(true, |all| all.iter().any(|one| one.index() == self.index))
     }
 
     /// Names of all interfaces but loopback.
     #[must_use]
     pub fn names() -> Vec<String> {
-        let mut names: Vec<String> = nix::net::if_::if_nameindex()
+        let mut names: Vec<String> = if_nameindex()
             .map(|all| all.iter().map(|one| one.name().to_string_lossy().into_owned()).collect())
             .unwrap_or_default();
         names.retain(|name| name != "lo");
@@ -53,7 +83,7 @@ impl Interface {
     }
 }
 
-fn network(entry: nix::ifaddrs::InterfaceAddress) -> Option<IpNet> {
+fn network(entry: InterfaceAddress) -> Option<IpNet> {
     let (address, mask) = (entry.address?, entry.netmask?);
     let (address, mask) =
         if let (Some(address), Some(mask)) = (address.as_sockaddr_in(), mask.as_sockaddr_in()) {

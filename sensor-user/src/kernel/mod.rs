@@ -5,6 +5,7 @@
 
 pub mod attach;
 mod barrier;
+mod claim;
 pub mod counters;
 pub mod interface;
 pub mod object;

@@ -52,7 +52,19 @@ pub const RESERVED: &[BuiltIn] = &[
     entry("::1/128", "Loopback Address, RFC 4291"),
     entry("64:ff9b:1::/48", "Local-Use IPv4/IPv6 Translation, RFC 8215"),
     entry("100::/64", "Discard-Only Address Block, RFC 6666"),
+    entry("100:0:0:1::/64", "Dummy IPv6 Prefix, RFC 9780"),
+    // IETF Protocol Assignments (RFC 2928) is 2001::/23; these are all of it but Teredo, 2001::/32.
+    entry("2001:1::/32", "IETF Protocol Assignments, RFC 2928"),
+    entry("2001:2::/31", "IETF Protocol Assignments, RFC 2928 (Benchmarking, RFC 5180; AMT, RFC 7450)"),
+    entry("2001:4::/30", "IETF Protocol Assignments, RFC 2928 (AS112-v6, RFC 7535)"),
+    entry("2001:8::/29", "IETF Protocol Assignments, RFC 2928"),
+    entry("2001:10::/28", "Deprecated (ORCHID), RFC 4843"),
+    entry("2001:20::/27", "IETF Protocol Assignments, RFC 2928 (ORCHIDv2, RFC 7343; DRIP, RFC 9374)"),
+    entry("2001:40::/26", "IETF Protocol Assignments, RFC 2928"),
+    entry("2001:80::/25", "IETF Protocol Assignments, RFC 2928"),
+    entry("2001:100::/24", "IETF Protocol Assignments, RFC 2928"),
     entry("2001:db8::/32", "Documentation, RFC 3849"),
+    entry("2620:4f:8000::/48", "Direct Delegation AS112 Service, RFC 7534"),
     entry("3fff::/20", "Documentation, RFC 9637"),
     entry("5f00::/16", "Segment Routing (SRv6) SIDs, RFC 9602"),
     entry("fc00::/7", "Unique-Local, RFC 4193"),
@@ -88,6 +100,24 @@ mod tests {
             203.0.113.0/24 240.0.0.0/4 ::1/128 fe80::/10 ff00::/8";
         for prefix in excluded.split_whitespace() {
             assert!(RESERVED.iter().any(|entry| entry.prefix == prefix), "{prefix} is missing");
+        }
+    }
+
+    #[test]
+    fn the_special_purpose_registries_are_reserved_but_for_what_embeds_an_ipv4_address() {
+        // Address blocks of the IANA IPv6 special-purpose registry, an address of each.
+        let reserved = "::1 :: 64:ff9b:1::1 100::1 100:0:0:1::1 2001:1::1 2001:1::2 2001:1::3 2001:2::1 2001:3::1 \
+            2001:4:112::1 2001:10::1 2001:20::1 2001:30::1 2001:1ff::1 2001:db8::1 2620:4f:8000::1 3fff::1 5f00::1 fc00::1 fe80::1";
+        let set =
+            crate::plan::prefixes(&crate::config::Config { default_networks: false, ..Default::default() });
+        for address in reserved.split_whitespace() {
+            let flags = set.lookup(address.parse().unwrap());
+            assert_eq!(flags, sensor_common::prefix::PrefixFlags::RESERVED, "{address}");
+        }
+        for address in
+            ["2001:0:1::1", "2002::1", "64:ff9b::1", "2001:200::1", "2001:4860::1", "2620:4f:8001::1"]
+        {
+            assert_eq!(set.lookup(address.parse().unwrap()), Default::default(), "{address}");
         }
     }
 }

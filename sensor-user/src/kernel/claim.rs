@@ -1,0 +1,42 @@
+//! One agent at a time on the clsact filters of an interface.
+//!
+//! A killed agent leaves its filter behind, and the next one takes it away. That must not happen to an agent that still
+//! runs: each holds an abstract Unix socket named after the interface, which belongs to the network namespace and goes with
+//! the process.
+
+use std::{
+    io,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixListener},
+    },
+};
+
+/// The right to an interface's clsact filters, given back on drop.
+pub(super) struct Claim {
+    _socket: UnixListener,
+}
+
+impl Claim {
+    /// Claims interface `index` of this network namespace.
+    ///
+    /// # Errors
+    /// `AddrInUse` when a running agent has it.
+    pub(super) fn on(index: u32) -> io::Result<Self> {
+        let name = SocketAddr::from_abstract_name(format!("smb-sensor/clsact/{index}"))?;
+        Ok(Self { _socket: UnixListener::bind_addr(&name)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_is_claimed_by_one_at_a_time() {
+        let held = Claim::on(4_000_000_000).unwrap();
+        assert_eq!(Claim::on(4_000_000_000).err().unwrap().kind(), io::ErrorKind::AddrInUse);
+        drop(held);
+        assert!(Claim::on(4_000_000_000).is_ok());
+    }
+}

@@ -1,0 +1,63 @@
+//! What happens around a running agent that it did not ask for: readers that stop reading, interfaces that go, a second
+//! agent on the same filters.
+
+use std::{fs::OpenOptions, net::SocketAddrV4, os::unix::fs::OpenOptionsExt};
+
+use sensor_lab::{RawSocket, Signal, Smbd, Topology, address, require_lab};
+use sensor_tests::{Agent, connect, smb_session, syn_frame, tells};
+
+#[test]
+fn an_output_that_nobody_reads_holds_up_neither_packets_nor_signals() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let pipe = scratch.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // Somebody has it open and reads nothing: it takes 64 KiB, some 25 documents.
+    let _reader =
+        OpenOptions::new().read(true).write(true).custom_flags(nix::libc::O_NONBLOCK).open(&pipe).unwrap();
+    let agent =
+        Agent::on(border.gateway(), "lan0").arguments(&["--output", pipe.to_str().unwrap()]).start().unwrap();
+    let socket = RawSocket::open(border.client(), "eth0").unwrap();
+    let macs = (border.client().mac_address("eth0").unwrap(), border.gateway().mac_address("lan0").unwrap());
+    for port in 20_000..20_100 {
+        let from = SocketAddrV4::new(address::CLIENT_V4, port);
+        socket.send(&syn_frame(macs, from, SocketAddrV4::new(address::SERVER_V4, 445))).unwrap();
+    }
+    agent.wait_for_log("the output does not take alerts").unwrap();
+    let ended = agent.stop_by(Signal::SIGTERM).unwrap();
+    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.number("kept").unwrap(), ended.number("accounted").unwrap());
+    assert!(ended.number("waiting").unwrap() > 50, "{}", ended.statistics);
+    assert!(ended.log.contains("could not be written"), "{}", ended.log);
+}
+
+#[test]
+fn an_agent_whose_interface_goes_tells_what_it_saw_and_ends() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    let _ = connect(border.client(), (address::SERVER_V4, 445));
+    border.gateway().ip("link del dev lan0").unwrap();
+    let ended = agent.end().unwrap();
+    assert!(ended.log.contains("interface lan0 is gone"), "{}", ended.log);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.log.contains("no interface is left to watch"), "{}", ended.log);
+    assert!(ended.rules().contains(&"smb-to-internet".to_owned()), "{:#?}", ended.documents);
+}
+
+#[test]
+fn a_second_agent_does_not_take_the_filters_of_one_that_runs() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let _smbd = Smbd::start(border.server()).unwrap();
+    let clsact = ["--ingress", "tc", "--tc", "clsact"];
+    let first = Agent::on(border.gateway(), "lan0").arguments(&clsact).start().unwrap();
+    let refusal = Agent::on(border.gateway(), "lan0").arguments(&clsact).refused().unwrap();
+    assert_eq!(refusal.code, Some(1));
+    assert!(refusal.told.contains("another smb-sensor watches this interface"), "{refusal:?}");
+    smb_session(border.client(), address::SERVER_V4).unwrap();
+    first.wait_for(tells("smb-to-internet", "data")).unwrap();
+    let ended = first.stop().unwrap();
+    assert!(ended.number("kept").unwrap() > 20, "{}", ended.statistics);
+}
