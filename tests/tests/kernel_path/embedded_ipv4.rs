@@ -44,7 +44,7 @@ fn addresses_that_only_resemble_those_forms_embed_nothing() {
     let lan = "fd00:1::2";
     // Each would be 10.0.0.2, internal, if it embedded anything.
     let addresses =
-        ["::10.0.0.2", "::1:ffff:a00:2", "64:ff9b::1:0:a00:2", "2003:a00:2::1", "2001:1::f5ff:fffd"];
+        ["::10.0.0.2", "::1:ffff:a00:2", "64:ff9b::1:0:a00:2", "2003:a00:2::1", "2001:200::f5ff:fffd"];
     let rows = addresses.map(|address| row("resembles", lan, address, outbound(lan, address)));
     hold("addresses_that_only_resemble_those_forms_embed_nothing", &Setup::default(), rows);
 }
