@@ -2,6 +2,8 @@
 
 use zerocopy::FromBytes;
 
+use crate::payload::MOST_OF_PIECE;
+
 /// No header begins further into a frame than this.
 pub const OFFSET_MASK: usize = 0x3FFF;
 
@@ -24,11 +26,26 @@ pub trait Bytes {
     fn load_deep<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
         self.load(offset)
     }
+
+    /// Copies `length` bytes (1 to [`MOST_OF_PIECE`]) from `offset` to the beginning of `target`, also where the frame is
+    /// scattered; `false` when they are not all there.
+    fn copy(&self, offset: usize, target: &mut [u8; MOST_OF_PIECE], length: u32) -> bool;
 }
 
-impl Bytes for [u8] {
+impl Bytes for &[u8] {
     fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
         T::read_from_prefix(self.get(offset..)?).ok().map(|(value, _)| value)
+    }
+
+    fn copy(&self, offset: usize, target: &mut [u8; MOST_OF_PIECE], length: u32) -> bool {
+        let length = length as usize;
+        match (self.get(offset..offset.saturating_add(length)), target.get_mut(..length)) {
+            (Some(bytes), Some(target)) => {
+                target.copy_from_slice(bytes);
+                true
+            }
+            _ => false,
+        }
     }
 }
 

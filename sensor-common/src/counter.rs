@@ -63,10 +63,22 @@ counters! {
     LostClosed = "lost_closed",
     /// Settled records that found the ring full: the totals of an evicted flow.
     LostSettled = "lost_settled",
+    /// Pieces of payload that found the ring full.
+    LostPayload = "lost_payload",
     /// Packets that the lost settled records held.
     LostPackets = "lost_packets",
     /// Flows evicted from their slot by another flow or a restart of the same one.
     Evicted = "evicted",
+    /// Pieces of payload that were not told because their flow had told as many as it may.
+    PayloadOver = "payload_over",
+    /// SYNs that the rule `smb-to-internet` would alert on; enforcement drops them.
+    WouldDropOutbound = "would_drop_smb_to_internet",
+    /// SYNs that the rule `external-access-windows-networking` would alert on; enforcement drops them.
+    WouldDropInbound = "would_drop_external_access",
+    /// SYNs that were dropped because of the rule `smb-to-internet`.
+    DroppedOutbound = "dropped_smb_to_internet",
+    /// SYNs that were dropped because of the rule `external-access-windows-networking`.
+    DroppedInbound = "dropped_external_access",
 }
 
 impl Counter {
@@ -95,8 +107,21 @@ impl Counter {
     ];
 
     /// Records that the ring did not take.
-    pub const LOST_RECORDS: &'static [Counter] =
-        &[Counter::LostOpened, Counter::LostRose, Counter::LostClosed, Counter::LostSettled];
+    pub const LOST_RECORDS: &'static [Counter] = &[
+        Counter::LostOpened,
+        Counter::LostRose,
+        Counter::LostClosed,
+        Counter::LostSettled,
+        Counter::LostPayload,
+    ];
+
+    /// What enforcement did, or would do.
+    pub const ENFORCEMENT: &'static [Counter] = &[
+        Counter::WouldDropOutbound,
+        Counter::WouldDropInbound,
+        Counter::DroppedOutbound,
+        Counter::DroppedInbound,
+    ];
 }
 
 #[cfg(test)]
@@ -112,9 +137,9 @@ mod tests {
 
     #[test]
     fn every_counter_has_its_place() {
-        let elsewhere = [Counter::Seen, Counter::RecordsSent, Counter::LostPackets, Counter::Evicted];
+        let elsewhere = [Counter::Seen, Counter::RecordsSent, Counter::LostPackets, Counter::Evicted, Counter::PayloadOver];
         for counter in Counter::ALL {
-            let lists = [Counter::OUTCOMES, Counter::UNJUDGED, Counter::LOST_RECORDS, &elsewhere];
+            let lists = [Counter::OUTCOMES, Counter::UNJUDGED, Counter::LOST_RECORDS, Counter::ENFORCEMENT, &elsewhere];
             let places = lists.iter().filter(|list| list.contains(counter)).count();
             assert_eq!(places, 1, "{}", counter.name());
         }

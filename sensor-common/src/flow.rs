@@ -3,15 +3,17 @@
 //! Takes a slot, a packet and the time in kernel ticks; changes the slot and says what happened. Never emits, counts
 //! or looks anything up: that is [`path`](crate::path).
 
+use core::borrow::Borrow;
+
 use crate::{
     headers::Address,
-    settings::Settings,
-    slot::{FlowLine, RECORD_VERSION, Side, Slot, UDP, WideLine, mark, tcp},
+    slot::{FlowLine, RECORD_VERSION, Side, Slot, Stretch, UDP, WideLine, mark, tcp},
 };
 
-/// What identifies a flow: it is the same for both directions because it is told from the internal side.
+/// What identifies a flow: it is the same for both directions because it is told from the internal side. `A` is an
+/// [`Address`] or a reference to one: in the kernel, IPv6 addresses are too much for the registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FlowKey {
+pub struct FlowKey<A = Address> {
     /// 4 or 6.
     pub family: u8,
     /// IP protocol.
@@ -19,9 +21,9 @@ pub struct FlowKey {
     /// Interface index.
     pub ifindex: u32,
     /// Internal address.
-    pub local: Address,
+    pub local: A,
     /// External address.
-    pub remote: Address,
+    pub remote: A,
     /// Internal port, wire order.
     pub local_port: u16,
     /// External port, wire order.
@@ -61,6 +63,16 @@ pub enum Tenancy {
     Other,
 }
 
+/// The second line of a fresh IPv6 flow, but for its addresses.
+const EMPTY: WideLine = WideLine {
+    local_high: [0; 3],
+    remote_high: [0; 3],
+    wanted: [Stretch { from: 0, until: 0 }; 2],
+    stream: 0,
+    told: 0,
+    reserved: [0; 4],
+};
+
 /// What a packet added to its flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -72,25 +84,26 @@ pub struct Change {
     pub full: bool,
 }
 
-impl FlowKey {
-    /// The slot of this flow among `settings.slots_per_cpu`.
+impl<A: Borrow<Address>> FlowKey<A> {
+    /// The slot of this flow among `slots`, a power of two.
     ///
     /// Multiply-and-fold hash keyed by a secret seed: even spread, and nobody outside can aim at a slot.
     #[inline(always)]
     #[must_use]
-    pub const fn slot_index(&self, settings: &Settings) -> u32 {
-        let mut hash = settings.seed[0] ^ (self.local[3] as u64 | (self.remote[3] as u64) << 32);
+    pub fn slot_index(&self, seed: [u64; 2], slots: u32) -> u32 {
+        let (local, remote) = (self.local.borrow(), self.remote.borrow());
+        let mut hash = seed[0] ^ (local[3] as u64 | (remote[3] as u64) << 32);
         hash = fold(hash);
         if self.family == 6 {
-            hash = fold(hash ^ (self.local[0] as u64 | (self.local[1] as u64) << 32));
-            hash = fold(hash ^ (self.remote[0] as u64 | (self.remote[1] as u64) << 32));
-            hash = fold(hash ^ (self.local[2] as u64 | (self.remote[2] as u64) << 32));
+            hash = fold(hash ^ (local[0] as u64 | (local[1] as u64) << 32));
+            hash = fold(hash ^ (remote[0] as u64 | (remote[1] as u64) << 32));
+            hash = fold(hash ^ (local[2] as u64 | (remote[2] as u64) << 32));
         }
         let ends = self.local_port as u64
             | (self.remote_port as u64) << 16
             | ((self.ifindex << 8 | self.transport as u32) as u64) << 32;
-        hash = fold(hash ^ ends ^ settings.seed[1]);
-        hash as u32 & (settings.slots_per_cpu - 1)
+        hash = fold(hash ^ ends ^ seed[1]);
+        hash as u32 & (slots - 1)
     }
 }
 
@@ -104,10 +117,11 @@ impl Slot {
     /// Whether `key` is the flow in this slot.
     #[inline(always)]
     #[must_use]
-    pub const fn holds(&self, key: &FlowKey) -> bool {
+    pub fn holds<A: Borrow<Address>>(&self, key: &FlowKey<A>) -> bool {
         let line = &self.line;
-        let near = line.local_low == key.local[3]
-            && line.remote_low == key.remote[3]
+        let (local, remote) = (key.local.borrow(), key.remote.borrow());
+        let near = line.local_low == local[3]
+            && line.remote_low == remote[3]
             && line.local_port == key.local_port
             && line.remote_port == key.remote_port
             && line.transport == key.transport
@@ -117,18 +131,24 @@ impl Slot {
             return near;
         }
         let wide = &self.wide;
-        wide.local_high[0] == key.local[0]
-            && wide.local_high[1] == key.local[1]
-            && wide.local_high[2] == key.local[2]
-            && wide.remote_high[0] == key.remote[0]
-            && wide.remote_high[1] == key.remote[1]
-            && wide.remote_high[2] == key.remote[2]
+        wide.local_high[0] == local[0]
+            && wide.local_high[1] == local[1]
+            && wide.local_high[2] == local[2]
+            && wide.remote_high[0] == remote[0]
+            && wide.remote_high[1] == remote[1]
+            && wide.remote_high[2] == remote[2]
     }
 
     /// How this slot stands to a packet of `key`.
     #[inline(always)]
     #[must_use]
-    pub const fn tenancy(&self, key: &FlowKey, packet: &Packet, now: u32, idle_ticks: u32) -> Tenancy {
+    pub fn tenancy<A: Borrow<Address>>(
+        &self,
+        key: &FlowKey<A>,
+        packet: &Packet,
+        now: u32,
+        idle_ticks: u32,
+    ) -> Tenancy {
         if self.line.transport == 0 {
             return Tenancy::Vacant;
         }
@@ -143,29 +163,37 @@ impl Slot {
 
     /// Puts a new flow into the slot, with its first packet.
     #[inline(always)]
-    pub const fn open(&mut self, key: &FlowKey, packet: &Packet, now: u32) {
+    pub fn open<A: Borrow<Address>>(&mut self, key: &FlowKey<A>, packet: &Packet, now: u32) {
+        let (a, b) = (key.local.borrow(), key.remote.borrow());
         let generation = self.line.generation.wrapping_add(2);
         // Odd while the tenant changes, for a reader that copies the slot meanwhile.
         self.line.generation = generation | 1;
-        let mut first = if matches!(packet.side, Side::Local) { mark::FIRST_FROM_LOCAL } else { 0 };
-        if is_opening(packet.tcp_flags) {
-            first |= mark::OPENED_BY_SYN;
+        let mut marks = packet.marks;
+        if matches!(packet.side, Side::Local) {
+            marks |= mark::FIRST_FROM_LOCAL;
         }
+        if is_opening(packet.tcp_flags) {
+            marks |= mark::OPENED_BY_SYN;
+        }
+        // Told by arithmetic and not by an index: no detour through memory, and no clearing of it before.
+        let remote = packet.side as u32 & 1;
+        let local = 1 - remote;
+        let flags = lasting(packet.tcp_flags);
         self.line = FlowLine {
             version: RECORD_VERSION,
             kind: 0,
             transport: key.transport,
             family: key.family,
             ifindex: key.ifindex,
-            local_low: key.local[3],
-            remote_low: key.remote[3],
+            local_low: a[3],
+            remote_low: b[3],
             local_port: key.local_port,
             remote_port: key.remote_port,
-            marks: first,
-            tcp_flags: [0; 2],
-            packets: [0; 2],
-            bytes: [0; 2],
-            payload: [0; 2],
+            marks,
+            tcp_flags: [flags * local as u8, flags * remote as u8],
+            packets: [local, remote],
+            bytes: [packet.bytes * local, packet.bytes * remote],
+            payload: [packet.payload * local, packet.payload * remote],
             first: now,
             last: now,
             vlan: packet.vlan,
@@ -174,12 +202,11 @@ impl Slot {
         };
         if key.family == 6 {
             self.wide = WideLine {
-                local_high: [key.local[0], key.local[1], key.local[2]],
-                remote_high: [key.remote[0], key.remote[1], key.remote[2]],
-                reserved: [0; 10],
+                local_high: [a[0], a[1], a[2]],
+                remote_high: [b[0], b[1], b[2]],
+                ..EMPTY
             };
         }
-        let _ = self.line.add(packet, now);
         self.line.generation = generation;
     }
 }

@@ -9,42 +9,36 @@ use zerocopy::FromBytes;
 
 use crate::{
     bytes::Bytes,
-    headers::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, IPV4_FRAGMENT, Ports},
+    classify::Server,
+    headers::Ports,
     path::Environment,
     settings::{PortKind, feature},
     slot::{TCP, UDP},
     smb::{self, Opening},
 };
 
-/// Version 4, header of five words.
-const PLAIN_IPV4: u8 = 0x45;
-
-/// Ethernet, IPv4 without options, ports.
+/// The first 38 bytes: Ethernet, IPv4 without options, ports; or Ethernet and as much of IPv6. In few wide words, so that
+/// several fields are tested at once.
 #[derive(Clone, Copy, FromBytes)]
 #[repr(C)]
-struct PlainIpv4 {
-    _ethernet: [u16; 6],
-    ethertype: u16,
-    version_ihl: u8,
-    _tos: u8,
-    len: u16,
-    _id: u16,
-    fragment: u16,
-    _ttl: u8,
-    protocol: u8,
+struct Head {
+    _ethernet: [u32; 3],
+    /// Ethertype, version and header length, service.
+    kind: u32,
+    /// Of IPv4: length, identification, fragment, time to live, protocol.
+    shape: u64,
     _checksum_addresses: [u16; 5],
     source: u16,
     destination: u16,
+    _rest: u16,
 }
 
 /// Ethernet, IPv6 without extension headers, ports.
 #[derive(Clone, Copy, FromBytes)]
 #[repr(C)]
 struct PlainIpv6 {
-    _ethernet: [u16; 6],
-    _ethertype: u16,
-    version: u8,
-    _class_flow: [u8; 3],
+    _ethernet: [u16; 7],
+    _class_flow: [u16; 2],
     len: u16,
     next: u8,
     _hops: u8,
@@ -53,6 +47,18 @@ struct PlainIpv6 {
     destination: u16,
 }
 
+/// What [`Head::kind`] is compared by.
+const KIND: u32 = u32::from_ne_bytes([0xFF, 0xFF, 0xFF, 0]);
+/// IPv4 with a header of five words.
+const IPV4: u32 = u32::from_ne_bytes([0x08, 0x00, 0x45, 0]);
+const KIND_V6: u32 = u32::from_ne_bytes([0xFF, 0xFF, 0xF0, 0]);
+const IPV6: u32 = u32::from_ne_bytes([0x86, 0xDD, 0x60, 0]);
+/// More-fragments bit, fragment offset (RFC 791 3.1), and protocol.
+const SHAPE: u64 = u64::from_ne_bytes([0, 0, 0, 0, 0x3F, 0xFF, 0, 0xFF]);
+const WHOLE_TCP: u64 = u64::from_ne_bytes([0, 0, 0, 0, 0, 0, 0, TCP]);
+const WHOLE_UDP: u64 = u64::from_ne_bytes([0, 0, 0, 0, 0, 0, 0, UDP]);
+
+const IPV4_LEN_AT: usize = 16;
 const IPV4_TRANSPORT: usize = 34;
 const IPV6_TRANSPORT: usize = 54;
 
@@ -61,72 +67,80 @@ const IPV6_TRANSPORT: usize = 54;
 pub enum Glance {
     /// Surely none of ours.
     Foreign,
-    /// On a watched port, and so plain that [`plain_ipv4`] says where everything is.
-    PlainIpv4,
+    /// TCP with one port, that of the server, a watched service; and so plain that [`plain_ipv4`] says where everything is.
+    PlainIpv4(Server, PortKind),
     /// Likewise, [`plain_ipv6`].
-    PlainIpv6,
+    PlainIpv6(Server, PortKind),
     /// Perhaps ours: the path has to look.
     Unsure,
 }
 
 /// Glances at a frame of `frame_len` bytes.
 #[inline(always)]
-pub fn glance<E: Environment, B: Bytes + ?Sized>(env: &E, frame: &B, frame_len: u32) -> Glance {
-    let Some(head) = frame.load::<PlainIpv4>(0) else { return Glance::Unsure };
-    if head.ethertype == ETHERTYPE_IPV4 {
-        if head.version_ihl != PLAIN_IPV4 || head.fragment & IPV4_FRAGMENT != 0 {
-            return Glance::Unsure;
-        }
+pub fn glance<E: Environment, B: Bytes + Copy>(env: &E, frame: B, frame_len: u32) -> Glance {
+    let Some(head) = frame.load::<Head>(0) else { return Glance::Unsure };
+    if head.kind & KIND == IPV4 {
         let ports = (head.source, head.destination);
-        return of_ports(env, frame, frame_len, head.protocol, ports, IPV4_TRANSPORT, Glance::PlainIpv4);
+        return match head.shape & SHAPE {
+            WHOLE_TCP => of_tcp(env, frame, frame_len, ports, IPV4_TRANSPORT, Glance::PlainIpv4),
+            WHOLE_UDP => of_udp(env, ports),
+            _ => Glance::Unsure,
+        };
     }
-    if head.ethertype == ETHERTYPE_IPV6 {
+    if head.kind & KIND_V6 == IPV6 {
         let Some(head) = frame.load::<PlainIpv6>(0) else { return Glance::Unsure };
-        if head.version >> 4 != 6 {
-            return Glance::Unsure;
-        }
         let ports = (head.source, head.destination);
-        return of_ports(env, frame, frame_len, head.next, ports, IPV6_TRANSPORT, Glance::PlainIpv6);
+        return match head.next {
+            TCP => of_tcp(env, frame, frame_len, ports, IPV6_TRANSPORT, Glance::PlainIpv6),
+            UDP => of_udp(env, ports),
+            _ => Glance::Unsure,
+        };
     }
     Glance::Unsure
 }
 
 #[inline(always)]
-fn of_ports<E: Environment, B: Bytes + ?Sized>(
+fn of_tcp<E: Environment, B: Bytes + Copy>(
     env: &E,
-    frame: &B,
+    frame: B,
     frame_len: u32,
-    protocol: u8,
     ports: (u16, u16),
     transport: usize,
-    plain: Glance,
+    plain: fn(Server, PortKind) -> Glance,
 ) -> Glance {
-    let features = env.features();
-    if protocol == TCP {
-        if !both_foreign(env, TCP, ports) {
-            return plain;
-        }
-        let foreign = features & feature::SMB_ON_ANY_PORT == 0
-            || frame_len < smb::SHORTEST_FRAME
-            || begins_otherwise(frame, transport);
-        return if foreign { Glance::Foreign } else { Glance::Unsure };
+    let (source, destination) = (env.port_kind(TCP, ports.0), env.port_kind(TCP, ports.1));
+    if source.0 | destination.0 != 0 {
+        // Both a service, or SMB was recognised on one: that takes more than a glance.
+        return if source.is_service() == destination.is_service() {
+            Glance::Unsure
+        } else if source.is_service() {
+            plain(Server::Source, source)
+        } else {
+            plain(Server::Destination, destination)
+        };
     }
-    // With tunnels on, a UDP packet may hold another one.
-    if protocol == UDP && features & feature::TUNNELS == 0 && both_foreign(env, UDP, ports) {
-        Glance::Foreign
-    } else {
-        Glance::Unsure
-    }
+    let foreign = frame_len < smb::SHORTEST_FRAME
+        || env.features() & feature::SMB_ON_ANY_PORT == 0
+        || begins_otherwise(frame, transport);
+    if foreign { Glance::Foreign } else { Glance::Unsure }
+}
+
+/// With tunnels on, a UDP packet may hold another one.
+#[inline(always)]
+fn of_udp<E: Environment>(env: &E, ports: (u16, u16)) -> Glance {
+    let kinds = env.port_kind(UDP, ports.0).0 | env.port_kind(UDP, ports.1).0;
+    if kinds == 0 && env.features() & feature::TUNNELS == 0 { Glance::Foreign } else { Glance::Unsure }
 }
 
 /// Where everything is in a frame that is [`Glance::PlainIpv4`].
 #[inline(always)]
-pub fn plain_ipv4<B: Bytes + ?Sized>(frame: &B, vlan: u16) -> Option<Ports> {
-    let head = frame.load::<PlainIpv4>(0)?;
+pub fn plain_ipv4<B: Bytes + Copy>(frame: B, vlan: u16) -> Option<Ports> {
+    let head = frame.load::<Head>(0)?;
+    let len: u16 = frame.load(IPV4_LEN_AT)?;
     Some(Ports {
         network: 14,
         transport_at: IPV4_TRANSPORT as u32,
-        ip_len: u32::from(u16::from_be(head.len)),
+        ip_len: u32::from(u16::from_be(len)),
         source: head.source,
         destination: head.destination,
         vlan,
@@ -139,7 +153,7 @@ pub fn plain_ipv4<B: Bytes + ?Sized>(frame: &B, vlan: u16) -> Option<Ports> {
 
 /// Where everything is in a frame that is [`Glance::PlainIpv6`].
 #[inline(always)]
-pub fn plain_ipv6<B: Bytes + ?Sized>(frame: &B, vlan: u16) -> Option<Ports> {
+pub fn plain_ipv6<B: Bytes + Copy>(frame: B, vlan: u16) -> Option<Ports> {
     let head = frame.load::<PlainIpv6>(0)?;
     let payload_len = u32::from(u16::from_be(head.len));
     Some(Ports {
@@ -156,15 +170,9 @@ pub fn plain_ipv6<B: Bytes + ?Sized>(frame: &B, vlan: u16) -> Option<Ports> {
     })
 }
 
-#[inline(always)]
-fn both_foreign<E: Environment>(env: &E, transport: u8, ports: (u16, u16)) -> bool {
-    matches!(env.port_kind(transport, ports.0), PortKind::Foreign)
-        && matches!(env.port_kind(transport, ports.1), PortKind::Foreign)
-}
-
 /// Whether the payload is there to be read and begins with nothing of ours.
 #[inline(always)]
-fn begins_otherwise<B: Bytes + ?Sized>(frame: &B, transport: usize) -> bool {
+fn begins_otherwise<B: Bytes + Copy>(frame: B, transport: usize) -> bool {
     let Some(offset) = frame.load::<u8>(transport + 12) else { return false };
     let header_len = usize::from(offset >> 4) * 4;
     match frame.load::<smb::Probe>(transport + header_len) {

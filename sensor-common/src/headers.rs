@@ -165,7 +165,7 @@ struct ExtensionHeader {
 /// # Errors
 /// [`NoPorts`] says why there is no port to test.
 #[inline(always)]
-pub fn ports<B: Bytes + ?Sized>(frame: &B, vlan: u16, tunnels: bool) -> Result<Ports, NoPorts> {
+pub fn ports<B: Bytes + Copy>(frame: B, vlan: u16, tunnels: bool) -> Result<Ports, NoPorts> {
     let (ethertype, at, vlan) = link(frame, 0, vlan)?;
     let mut packet = network(frame, ethertype, at)?;
     let mut tunnelled = false;
@@ -193,7 +193,7 @@ pub fn ports<B: Bytes + ?Sized>(frame: &B, vlan: u16, tunnels: bool) -> Result<P
 
 /// Walks the link layer from an Ethernet header at `at`: (ethertype of IP, offset of IP, outer VLAN).
 #[inline(always)]
-pub(crate) fn link<B: Bytes + ?Sized>(frame: &B, at: usize, vlan: u16) -> Result<(u16, usize, u16), NoPorts> {
+pub(crate) fn link<B: Bytes + Copy>(frame: B, at: usize, vlan: u16) -> Result<(u16, usize, u16), NoPorts> {
     let ethertype: u16 = frame.load(at + 12).ok_or(NoPorts::Short)?;
     let at = at + ETHERNET_LEN;
     if ethertype == ETHERTYPE_IPV4 || ethertype == ETHERTYPE_IPV6 {
@@ -204,8 +204,8 @@ pub(crate) fn link<B: Bytes + ?Sized>(frame: &B, at: usize, vlan: u16) -> Result
 
 /// What stands between Ethernet and IP, where something does.
 #[inline(always)]
-fn deeper_link<B: Bytes + ?Sized>(
-    frame: &B,
+fn deeper_link<B: Bytes + Copy>(
+    frame: B,
     ethertype: u16,
     at: usize,
     vlan: u16,
@@ -242,13 +242,13 @@ fn deeper_link<B: Bytes + ?Sized>(
 
 /// Walks the IP packet at `at` to its transport header.
 #[inline(always)]
-pub(crate) fn network<B: Bytes + ?Sized>(frame: &B, ethertype: u16, at: usize) -> Result<Network, NoPorts> {
+pub(crate) fn network<B: Bytes + Copy>(frame: B, ethertype: u16, at: usize) -> Result<Network, NoPorts> {
     if ethertype == ETHERTYPE_IPV4 { ipv4(frame, at) } else { ipv6(frame, at) }
 }
 
 /// RFC 791 3.1.
 #[inline(always)]
-fn ipv4<B: Bytes + ?Sized>(frame: &B, at: usize) -> Result<Network, NoPorts> {
+fn ipv4<B: Bytes + Copy>(frame: B, at: usize) -> Result<Network, NoPorts> {
     let header: Ipv4Header = frame.load(at).ok_or(NoPorts::Short)?;
     let header_len = usize::from(header.version_ihl & 0x0F) * 4;
     if header.version_ihl >> 4 != 4 || header_len < IPV4_MIN_LEN {
@@ -281,7 +281,7 @@ fn ipv4<B: Bytes + ?Sized>(frame: &B, at: usize) -> Result<Network, NoPorts> {
 
 /// RFC 8200 3 and 4.
 #[inline(always)]
-fn ipv6<B: Bytes + ?Sized>(frame: &B, at: usize) -> Result<Network, NoPorts> {
+fn ipv6<B: Bytes + Copy>(frame: B, at: usize) -> Result<Network, NoPorts> {
     let header: Ipv6Header = frame.load(at).ok_or(NoPorts::Short)?;
     if header.version >> 4 != 6 {
         return Err(NoPorts::Foreign);
@@ -301,7 +301,7 @@ fn ipv6<B: Bytes + ?Sized>(frame: &B, at: usize) -> Result<Network, NoPorts> {
 
 /// Walks the extension headers of `packet`.
 #[inline(always)]
-fn extensions<B: Bytes + ?Sized>(frame: &B, packet: Network) -> Result<Network, NoPorts> {
+fn extensions<B: Bytes + Copy>(frame: B, packet: Network) -> Result<Network, NoPorts> {
     let mut packet = packet;
     for _ in 0..MAX_EXTENSION_HEADERS {
         if !is_extension(packet.protocol) {
@@ -343,7 +343,7 @@ pub type Address = [u32; 4];
 
 /// Source and destination of the IP packet that [`ports`] found.
 #[inline(always)]
-pub fn addresses<B: Bytes + ?Sized>(frame: &B, ports: &Ports) -> Option<(Address, Address)> {
+pub fn addresses<B: Bytes + Copy>(frame: B, ports: &Ports) -> Option<(Address, Address)> {
     if ports.family == 4 {
         let [source, destination]: [u32; 2] = frame.load(ports.network_at() + 12)?;
         Some(([0, 0, 0, source], [0, 0, 0, destination]))
@@ -373,7 +373,7 @@ struct TcpTail {
 
 /// Reads the transport header of `ports`. `ip_len` is the length of the IP packet in bytes.
 #[inline(always)]
-pub fn segment<B: Bytes + ?Sized>(frame: &B, ports: &Ports, ip_len: u32) -> Option<Segment> {
+pub fn segment<B: Bytes + Copy>(frame: B, ports: &Ports, ip_len: u32) -> Option<Segment> {
     let (tcp_flags, header_len) = if ports.transport == TCP {
         let tail: TcpTail = frame.load(ports.segment_at() + 12)?;
         // RFC 9293 3.1: five words at least; a header that says less is five words long all the same.

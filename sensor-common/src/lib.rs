@@ -11,10 +11,12 @@
 pub mod bytes;
 pub mod classify;
 pub mod counter;
+pub mod evidence;
 pub mod flow;
 pub mod glance;
 pub mod headers;
 pub mod path;
+pub mod payload;
 pub mod prefix;
 pub mod settings;
 pub mod slot;

@@ -12,14 +12,10 @@ pub struct Settings {
     pub slots_per_cpu: u32,
     /// A slot untouched for this many kernel ticks starts a new flow.
     pub idle_ticks: u32,
-    /// IPv4 blocks of each of the two prefix views.
-    pub blocks_v4: u32,
     /// IPv6 blocks of each view.
     pub blocks_v6: u32,
     /// [`feature`] bits.
     pub features: u32,
-    /// Zero.
-    pub reserved: u32,
 }
 
 /// What the path does beyond the watched ports ([`Settings::features`]).
@@ -28,6 +24,8 @@ pub mod feature {
     pub const TUNNELS: u32 = 1;
     /// Recognise SMB on any TCP port.
     pub const SMB_ON_ANY_PORT: u32 = 1 << 1;
+    /// Log every watched packet.
+    pub const LOG: u32 = 1 << 2;
 }
 
 impl Settings {
@@ -36,10 +34,8 @@ impl Settings {
         seed: [0x9E37_79B9_7F4A_7C15, 0xC2B2_AE3D_27D4_EB4F],
         slots_per_cpu: 1,
         idle_ticks: u32::MAX,
-        blocks_v4: 0,
         blocks_v6: 0,
         features: 0,
-        reserved: 0,
     };
 
     /// Whether a [`feature`] is on.
@@ -50,53 +46,54 @@ impl Settings {
     }
 }
 
-/// What is known of a port.
+/// What is known of a port: [`port`] bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PortKind {
-    /// Nothing: the packet is not ours.
-    Foreign,
+pub struct PortKind(pub u8);
+
+/// Bits of a [`PortKind`].
+pub mod port {
     /// A watched service.
-    Service,
+    pub const SERVICE: u8 = 1;
     /// SMB was recognised on it: its packets are ours where they belong to a flow that is in a slot.
-    Suspect,
+    pub const SUSPECT: u8 = 1 << 1;
+    /// The watched service is SMB.
+    pub const SMB: u8 = 1 << 2;
+    /// The watched service is the DCE-RPC endpoint mapper.
+    pub const RPC: u8 = 1 << 3;
 }
 
-/// Words in the table of one transport: two bits a port.
-pub const PORT_WORDS: usize = 65_536 / 32;
+impl PortKind {
+    /// Nothing is known: the packet is not ours.
+    pub const FOREIGN: Self = Self(0);
 
-/// One port table: two bits a port, by the port as it stands on the wire.
-pub type PortTable = [u64; PORT_WORDS];
+    /// Whether nothing is known of it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_foreign(self) -> bool {
+        self.0 == 0
+    }
 
-const SERVICE: u64 = 1;
-const SUSPECT: u64 = 2;
+    /// Whether it is a watched service.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_service(self) -> bool {
+        self.0 & port::SERVICE != 0
+    }
 
-/// The word of a table that holds `wire`, a port as it stands on the wire.
-#[inline(always)]
-#[must_use]
-pub const fn port_word(wire: u16) -> usize {
-    (wire >> 5) as usize
-}
-
-/// What a table's word says of `wire`.
-#[inline(always)]
-#[must_use]
-pub const fn port_kind(word: u64, wire: u16) -> PortKind {
-    let bits = word >> ((wire & 31) * 2) & 3;
-    if bits == 0 {
-        PortKind::Foreign
-    } else if bits & SERVICE != 0 {
-        PortKind::Service
-    } else {
-        PortKind::Suspect
+    /// Whether any of these bits is set.
+    #[inline(always)]
+    #[must_use]
+    pub const fn has(self, bits: u8) -> bool {
+        self.0 & bits != 0
     }
 }
 
-/// The word with `wire` marked as suspect.
-#[inline(always)]
-#[must_use]
-pub const fn with_suspect(word: u64, wire: u16) -> u64 {
-    word | SUSPECT << ((wire & 31) * 2)
-}
+/// How many ports there are.
+pub const PORTS: usize = 1 << 16;
+
+/// One port table: a [`PortKind`] for each port, by the port as it stands on the wire. A byte each, so that a packet
+/// finds its answer with one load and no shifting.
+pub type PortTable = [u8; PORTS];
 
 /// The watched ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -110,68 +107,60 @@ pub struct Services {
 
 impl Services {
     /// No port at all.
-    pub const NONE: Self = Self { tcp: [0; PORT_WORDS], udp: [0; PORT_WORDS] };
+    pub const NONE: Self = Self { tcp: [0; PORTS], udp: [0; PORTS] };
 
-    /// Watches TCP `port` (host order).
-    pub const fn watch_tcp(&mut self, port: u16) {
-        watch(&mut self.tcp, port);
+    /// Watches TCP `port` (host order) as a service of these [`port`](mod@port) bits.
+    pub const fn watch_tcp(&mut self, port: u16, bits: u8) {
+        self.tcp[port.to_be() as usize] |= port::SERVICE | bits;
     }
 
     /// Watches UDP `port` (host order).
     pub const fn watch_udp(&mut self, port: u16) {
-        watch(&mut self.udp, port);
+        self.udp[port.to_be() as usize] |= port::SERVICE;
     }
 }
 
-const fn watch(table: &mut PortTable, port: u16) {
-    let wire = port.to_be();
-    table[port_word(wire)] |= SERVICE << ((wire & 31) * 2);
-}
-
-/// What the agent changes while the program runs.
+/// Whether what a rule would alert on is dropped; the agent changes it while the program runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-pub struct Control {
-    /// The prefix view in force, 0 or 1: a packet reads it once and sees that view alone.
-    pub view: u32,
-    /// Zero.
-    pub reserved: u32,
+pub struct Enforcement {
+    /// Not 0: it is dropped, until the tick [`until`](Self::until).
+    pub on: u32,
+    /// Kernel tick (low 32 bits) at which enforcement ends by itself. The agent moves it on while it lives.
+    pub until: u32,
+}
+
+impl Enforcement {
+    /// Whether it is in force at tick `now`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_in_force(&self, now: u32) -> bool {
+        self.on != 0 && (self.until.wrapping_sub(now) as i32) > 0
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn kind(table: &PortTable, port: u16) -> PortKind {
-        port_kind(table[port_word(port.to_be())], port.to_be())
-    }
-
     #[test]
     fn a_watched_port_is_found_by_its_wire_form_only_in_its_transport() {
-        let mut services = Services::NONE;
-        services.watch_tcp(445);
+        let mut services = Box::new(Services::NONE);
+        services.watch_tcp(445, port::SMB);
         services.watch_udp(137);
-        assert_eq!(
-            (kind(&services.tcp, 445), kind(&services.udp, 445)),
-            (PortKind::Service, PortKind::Foreign)
-        );
-        assert_eq!(
-            (kind(&services.tcp, 137), kind(&services.udp, 137)),
-            (PortKind::Foreign, PortKind::Service)
-        );
-        assert_eq!(services.tcp.iter().map(|w| w.count_ones()).sum::<u32>(), 1);
+        let kind = |table: &PortTable, port: u16| PortKind(table[usize::from(port.to_be())]);
+        assert!(kind(&services.tcp, 445).is_service() && kind(&services.tcp, 445).has(port::SMB));
+        assert!(kind(&services.udp, 445).is_foreign());
+        assert!(kind(&services.tcp, 137).is_foreign() && kind(&services.udp, 137).is_service());
+        assert_eq!(services.tcp.iter().filter(|kind| **kind != 0).count(), 1);
     }
 
     #[test]
-    fn a_suspect_port_is_no_service_and_a_service_stays_one() {
-        let mut services = Services::NONE;
-        services.watch_tcp(445);
-        for port in [443u16, 445] {
-            let wire = port.to_be();
-            services.tcp[port_word(wire)] = with_suspect(services.tcp[port_word(wire)], wire);
-        }
-        assert_eq!(kind(&services.tcp, 443), PortKind::Suspect);
-        assert_eq!(kind(&services.tcp, 445), PortKind::Service);
-        assert_eq!(kind(&services.tcp, 444), PortKind::Foreign);
+    fn enforcement_ends_at_its_tick_also_across_the_wrap() {
+        let force = |on, until, now| Enforcement { on, until }.is_in_force(now);
+        assert!(force(1, 100, 99));
+        assert!(!force(1, 100, 100) && !force(1, 100, 5_000));
+        assert!(force(1, 5, u32::MAX - 5));
+        assert!(!force(0, 100, 1));
     }
 }

@@ -7,13 +7,16 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Version of this layout, in every record. A reader refuses what it does not know.
-pub const RECORD_VERSION: u8 = 1;
+pub const RECORD_VERSION: u8 = 2;
 
 /// Bytes of an IPv4 record: the slot's first line.
 pub const RECORD_V4_LEN: usize = 64;
 
 /// Bytes of an IPv6 record: the whole slot.
 pub const RECORD_V6_LEN: usize = 128;
+
+/// Bytes of a [`RecordKind::Replaced`] record: two IPv4 records.
+pub const RECORD_REPLACED_LEN: usize = 2 * RECORD_V4_LEN;
 
 /// What a record tells. `0` is a slot at rest and never travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +30,10 @@ pub enum RecordKind {
     Closed = 3,
     /// The exact counts of a flow that left its slot, or that were taken out of it before they could overflow.
     Settled = 4,
+    /// One IPv4 flow took the slot of another: the settled record of that one, then the opened record of this one.
+    Replaced = 5,
+    /// A piece of payload, see [`payload`](crate::payload).
+    Payload = 6,
 }
 
 impl RecordKind {
@@ -38,6 +45,8 @@ impl RecordKind {
             2 => Some(Self::Rose),
             3 => Some(Self::Closed),
             4 => Some(Self::Settled),
+            5 => Some(Self::Replaced),
+            6 => Some(Self::Payload),
             _ => None,
         }
     }
@@ -101,6 +110,12 @@ pub mod mark {
     pub const SERVER_IS_LOCAL: u16 = 1 << 9;
     /// SMB was recognised on a port that is not watched, and the external side is the server.
     pub const SERVER_IS_REMOTE: u16 = 1 << 10;
+    /// Messages of SMB 3 were encrypted (MS-SMB2 2.2.41).
+    pub const ENCRYPTED: u16 = 1 << 11;
+    /// Messages of SMB 3 were compressed (MS-SMB2 2.2.42).
+    pub const COMPRESSED: u16 = 1 << 12;
+    /// Enforcement dropped a packet that would have opened the flow.
+    pub const DROPPED: u16 = 1 << 13;
     /// Every hook bit.
     pub const HOOKS: u16 = HOOK_XDP_INGRESS | HOOK_TC_INGRESS | HOOK_TC_EGRESS;
 }
@@ -128,7 +143,7 @@ pub const UDP: u8 = 17;
 pub struct FlowLine {
     /// [`RECORD_VERSION`].
     pub version: u8,
-    /// 0 in a slot, a [`RecordKind`] in a record.
+    /// A [`RecordKind`] in a record; in a slot the [`Side`]s of which more of a message is awaited, one bit each.
     pub kind: u8,
     /// IP protocol, [`TCP`] or [`UDP`]; 0 in a vacant slot.
     pub transport: u8,
@@ -166,7 +181,7 @@ pub struct FlowLine {
     pub generation: u32,
 }
 
-/// Second cache line: the rest of an IPv6 flow.
+/// Second cache line: the rest of an IPv6 flow, and what only packets with evidence in them touch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(8))]
 pub struct WideLine {
@@ -174,8 +189,24 @@ pub struct WideLine {
     pub local_high: [u32; 3],
     /// First 96 bits of the external IPv6 address.
     pub remote_high: [u32; 3],
-    /// Zero; room for stream state.
-    pub reserved: [u32; 10],
+    /// The stretch of each side's stream that is wanted as payload; of any family.
+    pub wanted: [Stretch; 2],
+    /// The generation that [`wanted`](Self::wanted) and [`told`](Self::told) belong to.
+    pub stream: u32,
+    /// Pieces of payload told in that generation.
+    pub told: u32,
+    /// Zero.
+    pub reserved: [u32; 4],
+}
+
+/// A stretch of a TCP stream, in sequence numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Stretch {
+    /// First byte.
+    pub from: u32,
+    /// The byte after the last.
+    pub until: u32,
 }
 
 /// One flow slot.
@@ -202,10 +233,13 @@ mod tests {
 
     #[test]
     fn kinds_survive_the_wire_and_unknown_ones_do_not() {
-        for kind in [RecordKind::Opened, RecordKind::Rose, RecordKind::Closed, RecordKind::Settled] {
+        for kind in [RecordKind::Opened, RecordKind::Rose, RecordKind::Closed, RecordKind::Settled]
+            .into_iter()
+            .chain([RecordKind::Replaced, RecordKind::Payload])
+        {
             assert_eq!(RecordKind::from_wire(kind as u8), Some(kind));
         }
         assert_eq!(RecordKind::from_wire(0), None);
-        assert_eq!(RecordKind::from_wire(5), None);
+        assert_eq!(RecordKind::from_wire(7), None);
     }
 }

@@ -3,7 +3,7 @@
 //! Takes the first bytes of a TCP payload, says what they begin and which end the server is. Looks at nothing behind the
 //! message header.
 
-use crate::{bytes::Bytes, classify::Server};
+use crate::{bytes::Bytes, classify::Server, payload};
 
 /// Bytes of payload that are probed: a NetBIOS session header (RFC 1002 4.3.1) and four more.
 pub const PROBE_LEN: u32 = 8;
@@ -17,11 +17,33 @@ pub const SHORTEST_FRAME: u32 = 14 + 20 + 20 + 4 + 32;
 pub enum Opening {
     /// Nothing of ours.
     Other,
-    /// An SMB message.
-    Message,
+    /// An SMB message with this identifier byte.
+    Message(u8),
     /// A NetBIOS session request (RFC 1002 4.3.2): an SMB message follows.
     SessionRequest,
 }
+
+impl Opening {
+    /// The byte that says it: the identifier, the type of the session packet, or 0.
+    #[inline(always)]
+    #[must_use]
+    pub const fn byte(self) -> u8 {
+        match self {
+            Self::Other => 0,
+            Self::Message(identifier) => identifier,
+            Self::SessionRequest => payload::SESSION_REQUEST,
+        }
+    }
+}
+
+/// Identifier of an SMB1 message (MS-CIFS 2.2.3.1).
+pub const SMB1: u8 = 0xFF;
+/// Identifier of an SMB2 or SMB3 message (MS-SMB2 2.2.1).
+pub const SMB2: u8 = 0xFE;
+/// Identifier of an encrypted message (MS-SMB2 2.2.41).
+pub const TRANSFORMED: u8 = 0xFD;
+/// Identifier of a compressed message (MS-SMB2 2.2.42).
+pub const COMPRESSED: u8 = 0xFC;
 
 /// The first [`PROBE_LEN`] bytes of a payload, as two words in wire order.
 pub type Probe = [u32; 2];
@@ -42,7 +64,7 @@ const SESSION_REQUEST: u32 = 0x8100_0044;
 pub const fn opening(probe: Probe) -> Opening {
     let (head, next) = (u32::from_be(probe[0]), u32::from_be(probe[1]));
     if next & 0x00FF_FFFF == SMB && next >> 24 >= 0xFC && head >> 24 == 0 {
-        return Opening::Message;
+        return Opening::Message((next >> 24) as u8);
     }
     let letters = (next >> 16 & 0xFF).wrapping_sub(0x41) < 16 && (next >> 8 & 0xFF).wrapping_sub(0x41) < 16;
     if head == SESSION_REQUEST && next >> 24 == 0x20 && letters {
@@ -54,8 +76,8 @@ pub const fn opening(probe: Probe) -> Opening {
 /// Which end of the packet is the server, by the message's own reply flag; where that is hidden (transformed, compressed),
 /// by the lower port. `payload_at` is where the NetBIOS session header begins.
 #[inline(always)]
-pub fn server<B: Bytes + ?Sized>(
-    frame: &B,
+pub fn server<B: Bytes + Copy>(
+    frame: B,
     payload_at: usize,
     opening: Opening,
     source_port: u16,
@@ -95,7 +117,7 @@ mod tests {
     #[test]
     fn every_smb_identifier_is_a_message_and_its_neighbours_are_not() {
         for first in [0xFC, 0xFD, 0xFE, 0xFF] {
-            assert_eq!(opening([0, 0, 1, 2, first, b'S', b'M', b'B']), Opening::Message);
+            assert_eq!(opening([0, 0, 1, 2, first, b'S', b'M', b'B']), Opening::Message(first));
         }
         for wrong in [
             [0, 0, 1, 2, 0xFB, b'S', b'M', b'B'],
@@ -120,14 +142,14 @@ mod tests {
         let mut message = [0u8; 64];
         message[4..8].copy_from_slice(&[0xFE, b'S', b'M', b'B']);
         let (high, low) = (50_000u16.to_be(), 4445u16.to_be());
-        assert_eq!(server(&message[..], 0, Opening::Message, high, low), Server::Destination);
+        assert_eq!(server(&message[..], 0, Opening::Message(SMB2), high, low), Server::Destination);
         message[20] = 1;
-        assert_eq!(server(&message[..], 0, Opening::Message, high, low), Server::Source);
+        assert_eq!(server(&message[..], 0, Opening::Message(SMB2), high, low), Server::Source);
         message[4] = 0xFF;
         message[13] = 0x80;
-        assert_eq!(server(&message[..], 0, Opening::Message, high, low), Server::Source);
+        assert_eq!(server(&message[..], 0, Opening::Message(SMB2), high, low), Server::Source);
         message[4] = 0xFD;
-        assert_eq!(server(&message[..], 0, Opening::Message, high, low), Server::Destination);
-        assert_eq!(server(&message[..], 0, Opening::Message, low, high), Server::Source);
+        assert_eq!(server(&message[..], 0, Opening::Message(SMB2), high, low), Server::Destination);
+        assert_eq!(server(&message[..], 0, Opening::Message(SMB2), low, high), Server::Source);
     }
 }

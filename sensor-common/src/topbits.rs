@@ -1,16 +1,26 @@
 //! Prefix answers ahead of the tries: tables on the top bits of an address.
 //!
-//! Most of the address space is uniform: everything under the same top bits has the same answer. A first table, by the
-//! top 16 bits, gives that answer or names a block; a block gives the answer for the bits that follow (IPv4: /24,
-//! IPv6: /32). Only where even that is not uniform, or an answer has unusual flags, is the trie walked.
+//! Most of the address space is uniform: everything under the same top bits has the same answer, which takes two bits.
+//! IPv4: a table holds the answer of every /24; for a /24 that is mixed there may be a leaf with the answer of every
+//! address. IPv6: a table by the top 16 bits holds the answer or names a block, and a block holds the answer of every /32.
+//! Only where that is not uniform either, or an answer has unusual flags, is the trie walked.
 
 use crate::{headers::Address, prefix::PrefixFlags};
 
-/// Entries of a first table.
-pub const TOP_ENTRIES: u32 = 1 << 16;
+/// Answers in a 64-bit word.
+pub const ANSWERS_OF_WORD: usize = 32;
 
-/// 64-bit words of an IPv4 block: 256 answers of two bits, one cache line.
-pub const BLOCK_V4_WORDS: usize = 8;
+/// 64-bit words of the IPv4 table: 2^24 answers, 4 MiB.
+pub const TABLE_V4_WORDS: usize = (1 << 24) / ANSWERS_OF_WORD;
+
+/// The IPv4 table of one view.
+pub type TableV4 = [u64; TABLE_V4_WORDS];
+
+/// A leaf: the answers of the 256 addresses of a /24, one cache line.
+pub type Leaf = [u64; 256 / ANSWERS_OF_WORD];
+
+/// Entries of the first IPv6 table.
+pub const TOP_ENTRIES: u32 = 1 << 16;
 
 /// 64-bit words of an IPv6 block: 65,536 answers of two bits.
 pub const BLOCK_V6_WORDS: u32 = 2_048;
@@ -70,7 +80,7 @@ impl Answer {
     }
 }
 
-/// An entry of a first table: an [`Answer`] below 4, else the number of a block.
+/// An entry of the first IPv6 table: an [`Answer`] below 4, else the number of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Top {
     /// The same for all addresses below.
@@ -97,16 +107,21 @@ impl Top {
     }
 }
 
-/// Where an IPv4 address (wire order) is looked up: entry of the first table, word of a block, shift in that word.
+/// Where the /24 of an IPv4 address (host order) is looked up: word of the table, shift in that word.
 #[inline(always)]
 #[must_use]
-pub const fn place_v4(address: u32) -> (u32, usize, u32) {
-    let address = u32::from_be(address);
-    let third = address >> 8 & 0xFF;
-    (address >> 16, (third >> 5) as usize, (third & 31) * 2)
+pub const fn place_v4(address: u32) -> (usize, u32) {
+    ((address >> 13) as usize, (address >> 8 & 31) * 2)
 }
 
-/// Where an IPv6 address is looked up, likewise.
+/// Where an IPv4 address (host order) is looked up in the leaf of its /24, likewise.
+#[inline(always)]
+#[must_use]
+pub const fn place_in_leaf(address: u32) -> (usize, u32) {
+    ((address >> 5 & 7) as usize, (address & 31) * 2)
+}
+
+/// Where an IPv6 address (wire order) is looked up: entry of the first table, word of a block, shift in that word.
 #[inline(always)]
 #[must_use]
 pub const fn place_v6(address: &Address) -> (u32, u32, u32) {
@@ -140,8 +155,9 @@ mod tests {
 
     #[test]
     fn addresses_are_placed_by_their_top_bits() {
-        let v4 = u32::from_ne_bytes([10, 20, 33, 40]);
-        assert_eq!(place_v4(v4), (0x0A14, 1, 2));
+        let v4 = u32::from_be_bytes([10, 20, 33, 40]);
+        assert_eq!(place_v4(v4), (0x0A14 << 3 | 1, 2));
+        assert_eq!(place_in_leaf(v4), (1, 16));
         let v6 = [0x2001_0DB8u32.to_be(), 0, 0, 0];
         assert_eq!(place_v6(&v6), (0x2001, 0x0DB8 >> 5, (0x0DB8 & 31) * 2));
     }

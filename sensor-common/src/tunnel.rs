@@ -28,7 +28,7 @@ const UDP_LEN: usize = 8;
 /// # Errors
 /// [`NoPorts`] when it is a tunnel and what is inside cannot be reached.
 #[inline(always)]
-pub(crate) fn inside<B: Bytes + ?Sized>(frame: &B, outer: &Network) -> Result<Option<(u16, usize)>, NoPorts> {
+pub(crate) fn inside<B: Bytes + Copy>(frame: B, outer: &Network) -> Result<Option<(u16, usize)>, NoPorts> {
     let at = outer.transport_at;
     match outer.protocol {
         IPIP => Ok(Some((ETHERTYPE_IPV4, at))),
@@ -49,7 +49,7 @@ pub(crate) fn inside<B: Bytes + ?Sized>(frame: &B, outer: &Network) -> Result<Op
 
 /// RFC 2784 2.1 and RFC 2890 2: optional checksum, key and sequence number, four bytes each.
 #[inline(always)]
-fn gre<B: Bytes + ?Sized>(frame: &B, at: usize) -> Result<Option<(u16, usize)>, NoPorts> {
+fn gre<B: Bytes + Copy>(frame: B, at: usize) -> Result<Option<(u16, usize)>, NoPorts> {
     let [flags, protocol]: [u16; 2] = frame.load(at).ok_or(NoPorts::Short)?;
     let flags = u16::from_be(flags);
     if flags & 0x4007 != 0 {
@@ -62,7 +62,7 @@ fn gre<B: Bytes + ?Sized>(frame: &B, at: usize) -> Result<Option<(u16, usize)>, 
 
 /// RFC 8926 3.1: eight bytes and options in four-byte units.
 #[inline(always)]
-fn geneve<B: Bytes + ?Sized>(frame: &B, at: usize) -> Result<Option<(u16, usize)>, NoPorts> {
+fn geneve<B: Bytes + Copy>(frame: B, at: usize) -> Result<Option<(u16, usize)>, NoPorts> {
     let [head, protocol]: [u16; 2] = frame.load(at).ok_or(NoPorts::Short)?;
     let head = u16::from_be(head);
     if head >> 14 != 0 {
@@ -72,7 +72,7 @@ fn geneve<B: Bytes + ?Sized>(frame: &B, at: usize) -> Result<Option<(u16, usize)
 }
 
 #[inline(always)]
-fn payload<B: Bytes + ?Sized>(frame: &B, protocol: u16, at: usize) -> Result<Option<(u16, usize)>, NoPorts> {
+fn payload<B: Bytes + Copy>(frame: B, protocol: u16, at: usize) -> Result<Option<(u16, usize)>, NoPorts> {
     match protocol {
         ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => Ok(Some((protocol, at))),
         ETHERNET_BRIDGING => ethernet(frame, at),
@@ -81,7 +81,7 @@ fn payload<B: Bytes + ?Sized>(frame: &B, protocol: u16, at: usize) -> Result<Opt
 }
 
 #[inline(always)]
-fn ethernet<B: Bytes + ?Sized>(frame: &B, at: usize) -> Result<Option<(u16, usize)>, NoPorts> {
+fn ethernet<B: Bytes + Copy>(frame: B, at: usize) -> Result<Option<(u16, usize)>, NoPorts> {
     let (ethertype, at, _) = link(frame, at, 0)?;
     Ok(Some((ethertype, at)))
 }

@@ -1,18 +1,18 @@
 //! Packet bytes as the hooks see them.
 
-use core::mem::MaybeUninit;
+use core::{ffi::c_void, mem::MaybeUninit};
 
 use aya_ebpf::{
-    EbpfContext as _,
-    helpers::generated::{bpf_skb_load_bytes, bpf_xdp_load_bytes},
-    programs::{TcContext, XdpContext},
+    bindings::{__sk_buff, xdp_md},
+    helpers::generated::{bpf_probe_read_kernel, bpf_skb_load_bytes, bpf_xdp_load_bytes},
 };
-use sensor_common::bytes::Bytes;
+use sensor_common::{bytes::Bytes, payload::MOST_OF_PIECE};
 use zerocopy::FromBytes;
 
-use crate::scratch::forget_offset;
+use crate::{kernel::length_of, scratch::forget_offset};
 
 /// The linear part of a packet: `start..end` in kernel memory.
+#[derive(Clone, Copy)]
 pub(crate) struct Linear {
     start: usize,
     end: usize,
@@ -23,6 +23,12 @@ impl Linear {
     #[inline(always)]
     pub(crate) const fn new(start: usize, end: usize) -> Self {
         Self { start, end }
+    }
+
+    /// How many there are.
+    #[inline(always)]
+    pub(crate) const fn len(self) -> u32 {
+        (self.end - self.start) as u32
     }
 }
 
@@ -44,23 +50,141 @@ impl Bytes for Linear {
         // into single bytes.
         Some(unsafe { *(at as *const T) })
     }
-}
 
-/// An XDP frame in several buffers: the first, which holds the headers, and the others for deep loads.
-pub(crate) struct Scattered<'a> {
-    linear: Linear,
-    context: &'a XdpContext,
-}
-
-impl<'a> Scattered<'a> {
-    /// The frame of an XDP hook.
     #[inline(always)]
-    pub(crate) fn new(context: &'a XdpContext) -> Self {
-        Self { linear: Linear::new(context.data(), context.data_end()), context }
+    fn copy(&self, offset: usize, target: &mut [u8; MOST_OF_PIECE], length: u32) -> bool {
+        let length = length_of(length);
+        let from = self.start + offset;
+        if from + length as usize > self.end {
+            return false;
+        }
+        let from = from as *const c_void;
+        // SAFETY: the bytes are inside the packet, and the target has room for the longest length there is.
+        unsafe { bpf_probe_read_kernel(target.as_mut_ptr().cast(), length, from) == 0 }
     }
 }
 
-impl Bytes for Scattered<'_> {
+/// What a hook is given for a packet.
+pub(crate) trait Context: Copy {
+    /// The linear part.
+    fn linear(self) -> Linear;
+    /// The linear part, read again.
+    fn linear_afresh(self) -> Linear;
+    /// Writes `length` bytes from `offset`, linear or not, to `target`; `false` when they are not all there.
+    fn fetch(self, offset: usize, target: *mut c_void, length: u32) -> bool;
+}
+
+impl Context for *mut xdp_md {
+    #[inline(always)]
+    fn linear(self) -> Linear {
+        // SAFETY: the context is valid for the length of the run.
+        unsafe { Linear::new((*self).data as usize, (*self).data_end as usize) }
+    }
+
+    #[inline(always)]
+    fn linear_afresh(self) -> Linear {
+        // SAFETY: as above.
+        unsafe {
+            let data = (&raw const (*self).data).read_volatile() as usize;
+            Linear::new(data, (&raw const (*self).data_end).read_volatile() as usize)
+        }
+    }
+
+    #[inline(always)]
+    fn fetch(self, offset: usize, target: *mut c_void, length: u32) -> bool {
+        // SAFETY: the caller gives room for `length` bytes; the helper fills it or fails.
+        unsafe { bpf_xdp_load_bytes(self, offset as u32, target, length) == 0 }
+    }
+}
+
+impl Context for *mut __sk_buff {
+    #[inline(always)]
+    fn linear(self) -> Linear {
+        // SAFETY: as above.
+        unsafe { Linear::new((*self).data as usize, (*self).data_end as usize) }
+    }
+
+    #[inline(always)]
+    fn linear_afresh(self) -> Linear {
+        // SAFETY: as above.
+        unsafe {
+            let data = (&raw const (*self).data).read_volatile() as usize;
+            Linear::new(data, (&raw const (*self).data_end).read_volatile() as usize)
+        }
+    }
+
+    #[inline(always)]
+    fn fetch(self, offset: usize, target: *mut c_void, length: u32) -> bool {
+        // SAFETY: as above.
+        unsafe { bpf_skb_load_bytes(self.cast(), offset as u32, target, length) == 0 }
+    }
+}
+
+/// The linear part of a packet whose bounds are read anew each time: a bound that is kept over a call would lose, in the
+/// compiler's hands, what the verifier knows it by.
+#[derive(Clone, Copy)]
+pub(crate) struct Afresh<C>(pub(crate) C);
+
+impl<C: Context> Bytes for Afresh<C> {
+    #[inline(always)]
+    fn forget(&self, offset: usize) -> usize {
+        forget_offset(offset)
+    }
+
+    #[inline(always)]
+    fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
+        self.0.linear_afresh().load(offset)
+    }
+
+    #[inline(always)]
+    fn copy(&self, offset: usize, target: &mut [u8; MOST_OF_PIECE], length: u32) -> bool {
+        self.0.linear_afresh().copy(offset, target, length)
+    }
+}
+
+/// A packet in several pieces, an XDP frame or a socket buffer: the first, which holds the headers, and the others for
+/// deep loads. The bounds of the first are read anew each time, as above.
+#[derive(Clone, Copy)]
+pub(crate) struct Scattered<C>(pub(crate) C);
+
+impl<C: Context> Bytes for Scattered<C> {
+    #[inline(always)]
+    fn forget(&self, offset: usize) -> usize {
+        forget_offset(offset)
+    }
+
+    #[inline(always)]
+    fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
+        self.0.linear_afresh().load(offset)
+    }
+
+    #[inline(always)]
+    fn load_deep<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
+        self.load(offset).or_else(|| fetched(self.0, offset))
+    }
+
+    #[inline(always)]
+    fn copy(&self, offset: usize, target: &mut [u8; MOST_OF_PIECE], length: u32) -> bool {
+        self.0.fetch(offset, target.as_mut_ptr().cast(), length_of(length))
+    }
+}
+
+/// The same, with bounds that are held: for what is done with a packet in one go.
+#[derive(Clone, Copy)]
+pub(crate) struct Held<C> {
+    linear: Linear,
+    context: C,
+}
+
+impl<C: Context> Held<C> {
+    /// The packet of a hook.
+    #[inline(always)]
+    pub(crate) fn of(context: C) -> Self {
+        Self { linear: context.linear(), context }
+    }
+}
+
+impl<C: Context> Bytes for Held<C> {
     #[inline(always)]
     fn forget(&self, offset: usize) -> usize {
         forget_offset(offset)
@@ -73,59 +197,20 @@ impl Bytes for Scattered<'_> {
 
     #[inline(always)]
     fn load_deep<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
-        if let Some(value) = self.linear.load(offset) {
-            return Some(value);
-        }
-        let mut value = MaybeUninit::<T>::uninit();
-        // SAFETY: the helper writes size_of::<T>() bytes to `value` or fails; T is valid for any bytes.
-        unsafe {
-            let (target, length) = (value.as_mut_ptr().cast(), size_of::<T>() as u32);
-            let status = bpf_xdp_load_bytes(self.context.ctx, offset as u32, target, length);
-            if status == 0 { Some(value.assume_init()) } else { None }
-        }
+        self.load(offset).or_else(|| fetched(self.context, offset))
+    }
+
+    #[inline(always)]
+    fn copy(&self, offset: usize, target: &mut [u8; MOST_OF_PIECE], length: u32) -> bool {
+        self.context.fetch(offset, target.as_mut_ptr().cast(), length_of(length))
     }
 }
 
-/// A socket buffer: its linear part, and the pages behind it for deep loads.
-pub(crate) struct SocketBuffer<'a> {
-    linear: Linear,
-    context: &'a TcContext,
-}
-
-impl<'a> SocketBuffer<'a> {
-    /// The packet of a TC hook.
-    #[inline(always)]
-    pub(crate) fn new(context: &'a TcContext) -> Self {
-        Self { linear: Linear::new(context.data(), context.data_end()), context }
-    }
-}
-
-impl Bytes for SocketBuffer<'_> {
-    #[inline(always)]
-    fn forget(&self, offset: usize) -> usize {
-        forget_offset(offset)
-    }
-
-    #[inline(always)]
-    fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
-        self.linear.load(offset)
-    }
-
-    #[inline(always)]
-    fn load_deep<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
-        if let Some(value) = self.linear.load(offset) {
-            return Some(value);
-        }
-        let mut value = MaybeUninit::<T>::uninit();
-        // SAFETY: the helper writes size_of::<T>() bytes to `value` or fails; T is valid for any bytes.
-        unsafe {
-            let status = bpf_skb_load_bytes(
-                self.context.as_ptr().cast(),
-                offset as u32,
-                value.as_mut_ptr().cast(),
-                size_of::<T>() as u32,
-            );
-            if status == 0 { Some(value.assume_init()) } else { None }
-        }
-    }
+/// A value that is not in the linear part.
+#[inline(always)]
+fn fetched<T: FromBytes, C: Context>(context: C, offset: usize) -> Option<T> {
+    let mut value = MaybeUninit::<T>::uninit();
+    let there = context.fetch(offset, value.as_mut_ptr().cast(), size_of::<T>() as u32);
+    // SAFETY: all bytes were written, and T is valid for any.
+    there.then(|| unsafe { value.assume_init() })
 }

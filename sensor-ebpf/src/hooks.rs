@@ -1,119 +1,189 @@
 //! Entry points: what differs between XDP and TC, and nothing else.
 
 use aya_ebpf::{
-    EbpfContext,
-    bindings::{TC_ACT_UNSPEC, xdp_action},
+    bindings::{__sk_buff, TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action, xdp_md},
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
 use aya_log_ebpf::debug;
 use sensor_common::{
+    bytes::Bytes,
+    classify::Server,
     glance::{Glance, glance, plain_ipv4, plain_ipv6},
-    headers::{NoPorts, VLAN_PRESENT},
-    path::{Arrival, Environment as _, Verdict, count_unjudged, watch, watch_plain},
+    headers::{NoPorts, Ports, VLAN_PRESENT},
+    path::{Arrival, Environment as _, Verdict, capture, count_unjudged, find, watch_found, watch_plain},
+    settings::{PortKind, feature},
     slot::Hook,
 };
 
 use crate::{
-    frame::{Linear, Scattered, SocketBuffer},
+    frame::{Afresh, Context, Held, Linear, Scattered},
     kernel::Kernel,
+    scratch::{keep_found, kept_found},
 };
 
 /// Frames coming in, before the stack sees them.
 #[xdp]
 pub(crate) fn smb_xdp_in(context: XdpContext) -> u32 {
-    match glance_at(&context) {
-        Glance::Foreign => {}
-        Glance::PlainIpv4 => plain_v4_in(&context),
-        Glance::PlainIpv6 => plain_v6_in(&context),
-        Glance::Unsure => look_closer(&context),
-    }
-    xdp_action::XDP_PASS
+    incoming(
+        context.ctx,
+        Context::linear,
+        Steps { plain_v6: plain_v6_in, find: find_in, watch: watch_in, capture: capture_in },
+    )
 }
 
 /// The same where a frame may be scattered over several buffers (MTU above a page; Linux 5.18).
 #[xdp(frags)]
 pub(crate) fn smb_xdp_frags(context: XdpContext) -> u32 {
-    match glance_at(&context) {
-        Glance::Foreign => {}
-        Glance::PlainIpv4 => plain_v4_in(&context),
-        Glance::PlainIpv6 => plain_v6_in(&context),
-        Glance::Unsure => look_closer_at_scattered(&context),
+    incoming(
+        context.ctx,
+        Held::of,
+        Steps {
+            plain_v6: plain_v6_in_scattered,
+            find: find_in_scattered,
+            watch: watch_in_scattered,
+            capture: capture_in_scattered,
+        },
+    )
+}
+
+/// What a first look at a packet came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+enum Find {
+    /// It may be ours; what was found of it is kept.
+    Found,
+    /// It is none of ours.
+    Done,
+    /// It ends inside its headers.
+    Short,
+}
+
+/// What is to be done with a packet. No more than a number, for that is all a function of a kernel program can return.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+enum Then {
+    /// Nothing: it goes on.
+    Pass,
+    /// It goes on, and was watched.
+    Watched,
+    /// It goes on, and its payload may be evidence.
+    Capture,
+    /// It is dropped.
+    Drop,
+}
+
+impl Then {
+    #[inline(always)]
+    const fn of(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Dropped => Self::Drop,
+            Verdict::Evident => Self::Capture,
+            Verdict::Kept => Self::Watched,
+            _ => Self::Pass,
+        }
     }
-    xdp_action::XDP_PASS
+}
+
+/// What is done out of line with a frame.
+struct Steps {
+    plain_v6: fn(*mut xdp_md, Server, PortKind) -> Then,
+    find: fn(*mut xdp_md) -> Find,
+    watch: fn(*mut xdp_md) -> Then,
+    capture: fn(*mut xdp_md),
+}
+
+/// A packet is glanced at; if it is plain IPv4 it is watched in line, for a call would cost as much as all of the parsing.
+/// Any other is watched in two steps, of which each has the stack to itself.
+#[inline(always)]
+fn incoming<B: Bytes + Copy>(context: *mut xdp_md, frame: fn(*mut xdp_md) -> B, steps: Steps) -> u32 {
+    let linear: Linear = context.linear();
+    let then = match glance(&Kernel, linear, linear.len()) {
+        Glance::Foreign => return xdp_action::XDP_PASS,
+        Glance::PlainIpv4(server, service) => {
+            let frame = frame(context);
+            plain::<_, true>(frame, plain_ipv4(frame, 0), (server, service), arrival_of(context))
+        }
+        Glance::PlainIpv6(server, service) => (steps.plain_v6)(context, server, service),
+        Glance::Unsure => match (steps.find)(context) {
+            Find::Found => (steps.watch)(context),
+            Find::Done | Find::Short => Then::Pass,
+        },
+    };
+    if then == Then::Capture {
+        (steps.capture)(context);
+    }
+    if logs() {
+        log_frame(context, u32::from(then != Then::Pass));
+    }
+    if then == Then::Drop { xdp_action::XDP_DROP } else { xdp_action::XDP_PASS }
+}
+
+#[inline(never)]
+fn plain_v6_in(context: *mut xdp_md, server: Server, service: PortKind) -> Then {
+    let frame = Afresh(context);
+    plain::<_, false>(frame, plain_ipv6(frame, 0), (server, service), arrival_of(context))
+}
+
+#[inline(never)]
+fn plain_v6_in_scattered(context: *mut xdp_md, server: Server, service: PortKind) -> Then {
+    let frame = Scattered(context);
+    plain::<_, false>(frame, plain_ipv6(frame, 0), (server, service), arrival_of(context))
+}
+
+#[inline(never)]
+fn find_in(context: *mut xdp_md) -> Find {
+    found(context.linear(), arrival_of(context), true)
+}
+
+#[inline(never)]
+fn watch_in(context: *mut xdp_md) -> Then {
+    watched(Afresh(context), arrival_of(context))
+}
+
+#[inline(never)]
+fn find_in_scattered(context: *mut xdp_md) -> Find {
+    found(Held::of(context), arrival_of(context), true)
+}
+
+#[inline(never)]
+fn watch_in_scattered(context: *mut xdp_md) -> Then {
+    watched(Scattered(context), arrival_of(context))
+}
+
+#[inline(never)]
+fn capture_in(context: *mut xdp_md) {
+    capture(&mut Kernel, Afresh(context));
+}
+
+#[inline(never)]
+fn capture_in_scattered(context: *mut xdp_md) {
+    capture(&mut Kernel, Scattered(context));
 }
 
 #[inline(always)]
-fn glance_at(context: &XdpContext) -> Glance {
-    let (start, end) = (context.data(), context.data_end());
-    glance(&Kernel, &Linear::new(start, end), (end - start) as u32)
-}
-
-// What follows the glance is out of line, so that the glance needs no registers for it.
-
-#[inline(never)]
-fn plain_v4_in(context: &XdpContext) {
-    let frame = Linear::new(context.data(), context.data_end());
-    if let Some(ports) = plain_ipv4(&frame, 0) {
-        let arrival = arrival_of(context);
-        told(context, arrival, watch_plain(&mut Kernel, &frame, &ports, arrival));
-    }
-}
-
-#[inline(never)]
-fn plain_v6_in(context: &XdpContext) {
-    let frame = Linear::new(context.data(), context.data_end());
-    if let Some(ports) = plain_ipv6(&frame, 0) {
-        let arrival = arrival_of(context);
-        told(context, arrival, watch_plain(&mut Kernel, &frame, &ports, arrival));
-    }
-}
-
-#[inline(never)]
-fn look_closer(context: &XdpContext) {
-    let arrival = arrival_of(context);
-    told(context, arrival, watch(&mut Kernel, &Linear::new(context.data(), context.data_end()), arrival));
-}
-
-#[inline(never)]
-fn look_closer_at_scattered(context: &XdpContext) {
-    let arrival = arrival_of(context);
-    told(context, arrival, watch(&mut Kernel, &Scattered::new(context), arrival));
-}
-
-#[inline(always)]
-fn arrival_of(context: &XdpContext) -> Arrival {
+fn arrival_of(context: *mut xdp_md) -> Arrival {
     Arrival {
         hook: Hook::XdpIngress,
-        // SAFETY: the context is valid for the length of the call.
-        ifindex: unsafe { (*context.ctx).ingress_ifindex },
+        // SAFETY: the context is valid for the length of the run.
+        ifindex: unsafe { (*context).ingress_ifindex },
         // Of a scattered frame this is the first buffer: enough to tell that it holds a message, and its IP header says
         // the rest.
-        frame_len: (context.data_end() - context.data()) as u32,
+        frame_len: context.linear().len(),
         vlan: 0,
-    }
-}
-
-/// Counts what could not be judged, and logs what was watched.
-#[inline(always)]
-fn told(context: &impl EbpfContext, arrival: Arrival, verdict: Verdict) {
-    count_unjudged(&mut Kernel, verdict);
-    if verdict != Verdict::Foreign {
-        let kept = u32::from(verdict == Verdict::Kept);
-        debug!(context, "ifindex {} length {} kept {}", arrival.ifindex, arrival.frame_len, kept);
     }
 }
 
 /// Frames coming in, where XDP cannot attach.
 #[classifier]
 pub(crate) fn smb_tc_in(context: TcContext) -> i32 {
-    socket_buffer(&context, Hook::TcIngress)
+    socket_buffer(context.skb.skb, Hook::TcIngress)
 }
 
 /// Frames going out.
 #[classifier]
 pub(crate) fn smb_tc_out(context: TcContext) -> i32 {
-    socket_buffer(&context, Hook::TcEgress)
+    socket_buffer(context.skb.skb, Hook::TcEgress)
 }
 
 /// Bytes of a socket buffer that hold all headers there may be: Ethernet with two tags, IPv6, a tunnel, and the same again
@@ -127,56 +197,132 @@ pub(crate) fn smb_clock(_context: XdpContext) -> u32 {
 }
 
 #[inline(always)]
-fn socket_buffer(context: &TcContext, hook: Hook) -> i32 {
-    let linear = Linear::new(context.data(), context.data_end());
-    match glance(&Kernel, &linear, context.len()) {
-        Glance::Foreign => {}
-        Glance::PlainIpv4 => plain_v4_socket_buffer(context, hook),
-        Glance::PlainIpv6 => plain_v6_socket_buffer(context, hook),
-        Glance::Unsure => {
-            if headers_are_missing(context, hook, false) {
-                // They are on the pages behind. What cannot be brought forward is judged by what is there.
-                let _ = context.pull_data(HEADERS.min(context.len()));
-                headers_are_missing(context, hook, true);
-            }
-        }
+fn socket_buffer(context: *mut __sk_buff, hook: Hook) -> i32 {
+    // SAFETY: the context is valid for the length of the run.
+    let then = match glance(&Kernel, context.linear(), unsafe { (*context).len }) {
+        Glance::Foreign => return TC_ACT_UNSPEC,
+        Glance::PlainIpv4(server, service) => plain_v4_socket_buffer(context, hook, server, service),
+        Glance::PlainIpv6(server, service) => plain_v6_socket_buffer(context, hook, server, service),
+        Glance::Unsure => general_socket_buffer(context, hook),
+    };
+    if then == Then::Capture {
+        capture_in_socket_buffer(context);
+    }
+    if logs() {
+        log_socket_buffer(context, u32::from(then != Then::Pass));
     }
     // Unspecified: the next program or filter decides as if this one were not there.
-    TC_ACT_UNSPEC
+    if then == Then::Drop { TC_ACT_SHOT } else { TC_ACT_UNSPEC }
+}
+
+// Not in line, as at XDP: what a socket buffer costs by itself is more than a call.
+
+#[inline(never)]
+fn plain_v4_socket_buffer(context: *mut __sk_buff, hook: Hook, server: Server, service: PortKind) -> Then {
+    let (frame, arrival) = (Held::of(context), arrival_of_socket_buffer(context, hook));
+    plain::<_, true>(frame, plain_ipv4(frame, arrival.vlan), (server, service), arrival)
 }
 
 #[inline(never)]
-fn plain_v4_socket_buffer(context: &TcContext, hook: Hook) {
-    let (frame, arrival) = (SocketBuffer::new(context), arrival_of_socket_buffer(context, hook));
-    if let Some(ports) = plain_ipv4(&frame, arrival.vlan) {
-        told(context, arrival, watch_plain(&mut Kernel, &frame, &ports, arrival));
-    }
-}
-
-#[inline(never)]
-fn plain_v6_socket_buffer(context: &TcContext, hook: Hook) {
-    let (frame, arrival) = (SocketBuffer::new(context), arrival_of_socket_buffer(context, hook));
-    if let Some(ports) = plain_ipv6(&frame, arrival.vlan) {
-        told(context, arrival, watch_plain(&mut Kernel, &frame, &ports, arrival));
-    }
-}
-
-/// Looks closer. Whether the linear part ends inside the headers: then nothing was done, unless this is the `last` try.
-#[inline(never)]
-fn headers_are_missing(context: &TcContext, hook: Hook, last: bool) -> bool {
-    let arrival = arrival_of_socket_buffer(context, hook);
-    let verdict = watch(&mut Kernel, &SocketBuffer::new(context), arrival);
-    if verdict == Verdict::Unjudged(NoPorts::Short) && !last {
-        return true;
-    }
-    told(context, arrival, verdict);
-    false
+fn plain_v6_socket_buffer(context: *mut __sk_buff, hook: Hook, server: Server, service: PortKind) -> Then {
+    let (frame, arrival) = (Scattered(context), arrival_of_socket_buffer(context, hook));
+    plain::<_, false>(frame, plain_ipv6(frame, arrival.vlan), (server, service), arrival)
 }
 
 #[inline(always)]
-fn arrival_of_socket_buffer(context: &TcContext, hook: Hook) -> Arrival {
-    // SAFETY: the context is valid for the length of the call.
-    let skb = unsafe { &*context.skb.skb };
+fn general_socket_buffer(context: *mut __sk_buff, hook: Hook) -> Then {
+    let mut find = find_in_socket_buffer(context, hook, false);
+    if find == Find::Short {
+        // The headers are on the pages behind. What cannot be brought forward is judged by what is there.
+        let socket_buffer = TcContext::new(context);
+        let _ = socket_buffer.pull_data(HEADERS.min(socket_buffer.len()));
+        find = find_in_socket_buffer(context, hook, true);
+    }
+    match find {
+        Find::Found => watch_in_socket_buffer(context, hook),
+        Find::Done | Find::Short => Then::Pass,
+    }
+}
+
+/// When the linear part ends inside the headers nothing is counted, unless this is the `last` try.
+#[inline(never)]
+fn find_in_socket_buffer(context: *mut __sk_buff, hook: Hook, last: bool) -> Find {
+    found(Held::of(context), arrival_of_socket_buffer(context, hook), last)
+}
+
+#[inline(never)]
+fn watch_in_socket_buffer(context: *mut __sk_buff, hook: Hook) -> Then {
+    watched(Scattered(context), arrival_of_socket_buffer(context, hook))
+}
+
+#[inline(never)]
+fn capture_in_socket_buffer(context: *mut __sk_buff) {
+    capture(&mut Kernel, Scattered(context));
+}
+
+#[inline(always)]
+fn arrival_of_socket_buffer(context: *mut __sk_buff, hook: Hook) -> Arrival {
+    // SAFETY: the context is valid for the length of the run.
+    let skb = unsafe { &*context };
     let vlan = if skb.vlan_present != 0 { (skb.vlan_tci as u16 & 0x0FFF) | VLAN_PRESENT } else { 0 };
-    Arrival { hook, ifindex: skb.ifindex, frame_len: context.len(), vlan }
+    Arrival { hook, ifindex: skb.ifindex, frame_len: skb.len, vlan }
+}
+
+/// A packet that is plain.
+#[inline(always)]
+fn plain<B: Bytes + Copy, const HELD: bool>(
+    frame: B,
+    ports: Option<Ports>,
+    service: (Server, PortKind),
+    arrival: Arrival,
+) -> Then {
+    match ports {
+        Some(ports) => Then::of(watch_plain::<_, _, HELD>(&mut Kernel, frame, &ports, service, arrival)),
+        None => Then::Pass,
+    }
+}
+
+/// Looks for the ports of a packet. One that may be ours is kept for the second step. What is too short counts as that only
+/// if this is the `last` try.
+#[inline(always)]
+fn found<B: Bytes + Copy>(frame: B, arrival: Arrival, last: bool) -> Find {
+    match find(&Kernel, frame, arrival) {
+        Ok(found) => {
+            keep_found(found);
+            Find::Found
+        }
+        Err(Verdict::Unjudged(NoPorts::Short)) if !last => Find::Short,
+        Err(verdict) => {
+            count_unjudged(&mut Kernel, verdict);
+            Find::Done
+        }
+    }
+}
+
+#[inline(always)]
+fn watched<B: Bytes + Copy>(frame: B, arrival: Arrival) -> Then {
+    match kept_found() {
+        Some(found) => Then::of(watch_found(&mut Kernel, frame, found, arrival)),
+        None => Then::Pass,
+    }
+}
+
+/// Whether watched packets are logged.
+#[inline(always)]
+fn logs() -> bool {
+    Kernel.features() & feature::LOG != 0
+}
+
+#[inline(never)]
+fn log_frame(context: *mut xdp_md, kept: u32) {
+    let arrival = arrival_of(context);
+    let context = XdpContext::new(context);
+    debug!(&context, "ifindex {} length {} kept {}", arrival.ifindex, arrival.frame_len, kept);
+}
+
+#[inline(never)]
+fn log_socket_buffer(context: *mut __sk_buff, kept: u32) {
+    let arrival = arrival_of_socket_buffer(context, Hook::TcIngress);
+    let context = TcContext::new(context);
+    debug!(&context, "ifindex {} length {} kept {}", arrival.ifindex, arrival.frame_len, kept);
 }

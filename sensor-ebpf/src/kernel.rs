@@ -1,40 +1,66 @@
 //! The path's [`Environment`] in the kernel: maps, helpers, globals.
 
+use core::slice;
+
 use aya_ebpf::{
     bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     helpers::{bpf_get_smp_processor_id, generated::bpf_jiffies64},
-    maps::lpm_trie::Key,
+    maps::{lpm_trie::Key, ring_buf::RingBufEntry},
 };
 use sensor_common::{
     counter::Counter,
-    headers::{Address, Ports},
+    headers::Address,
     path::Environment,
+    payload::{MOST_OF_PIECE, PIECE_HEAD_LEN, Piece, Room},
     prefix::PrefixFlags,
-    settings::{PortKind, PortTable, Settings, port_kind, port_word, with_suspect},
+    settings::{PortKind, PortTable, Settings, port},
     slot::{FlowLine, RecordKind, Slot, TCP},
-    topbits::{BLOCK_V6_WORDS, TOP_ENTRIES},
+    topbits::{BLOCK_V6_WORDS, TABLE_V4_WORDS, TOP_ENTRIES, TableV4},
 };
 
 use crate::{
     maps::{
-        BLOCKS_V4, BLOCKS_V6, CONTROL, COUNTERS, PREFIXES_V4, PREFIXES_V6, RECORDS, SETTINGS, SLOTS,
-        TCP_PORTS, TOP_V4, TOP_V6, UDP_PORTS,
+        BLOCKS_V6, COUNTERS, ENFORCEMENT, LEAVES_V4, PREFIXES_V4, PREFIXES_V6, RECORDS, ROOM, SETTINGS, SLOTS,
+        TABLES_V4, TCP_PORTS, TOP_V6, UDP_PORTS, VIEW,
     },
-    scratch::forget_ports,
+    scratch::{forget_offset, keep_ends},
 };
 
 /// The kernel around one packet.
 pub(crate) struct Kernel;
 
-/// Reads one word of a port table.
+/// Reads one of the [`Settings`]: a read-only global that the agent sets before load.
+macro_rules! setting {
+    ($field:ident) => {{
+        let settings: *const Settings = (&raw const SETTINGS).cast();
+        // SAFETY: the global is valid and never written; volatile, or the compiler would take what it was built with.
+        unsafe { (&raw const (*settings).$field).read_volatile() }
+    }};
+}
+
+/// Reads one port of a port table.
 #[inline(always)]
-fn word_of(table: *const PortTable, port: u16) -> u64 {
-    // SAFETY: `port_word` is inside the table for every port; volatile because others write it.
-    unsafe { table.cast::<u64>().add(port_word(port)).read_volatile() }
+fn kind_of(table: *const PortTable, port: u16) -> u8 {
+    // SAFETY: the table has a byte for every port; volatile because others write it.
+    unsafe { table.cast::<u8>().add(port as usize).read_volatile() }
+}
+
+/// A prefix view: its number, and its IPv4 table.
+#[derive(Clone, Copy)]
+pub(crate) struct View {
+    number: u32,
+    table_v4: *const TableV4,
 }
 
 /// Bits in a key of the tries that say the view.
 const VIEW_BITS: u32 = 32;
+
+/// Gives back `length`, 1 to [`MOST_OF_PIECE`], in a way that shows the verifier that it is.
+#[inline(always)]
+pub(crate) fn length_of(length: u32) -> u32 {
+    // The compiler would leave out what it knows to change nothing; it does not know a number that was forgotten.
+    (forget_offset(length as usize).wrapping_sub(1) & (MOST_OF_PIECE - 1)) as u32 + 1
+}
 
 /// Wakes the agent with the first record of a tick on this CPU and leaves it alone for the rest of it: the agent, once
 /// woken, looks by itself until a few ticks brought nothing. So a lone record is told at once, and a flood does not pay
@@ -55,49 +81,74 @@ fn wake_up(now: u32) -> u64 {
 
 impl Environment for Kernel {
     type Slot = &'static mut Slot;
+    type Room = &'static mut Room;
+    type Ends = &'static [Address; 2];
+    type Replaced = RingBufEntry<[FlowLine; 2]>;
+    type View = View;
 
     #[inline(always)]
     fn features(&self) -> u32 {
-        let settings: *const Settings = (&raw const SETTINGS).cast();
-        // SAFETY: a read-only global that the agent sets before load; only the one field is read.
-        unsafe { (&raw const (*settings).features).read_volatile() }
+        setting!(features)
+    }
+
+    #[inline(always)]
+    fn seed(&self) -> [u64; 2] {
+        setting!(seed)
+    }
+
+    #[inline(always)]
+    fn slots_per_cpu(&self) -> u32 {
+        setting!(slots_per_cpu)
+    }
+
+    #[inline(always)]
+    fn idle_ticks(&self) -> u32 {
+        setting!(idle_ticks)
     }
 
     #[inline(always)]
     fn port_kind(&self, transport: u8, port: u16) -> PortKind {
         let table = if transport == TCP { TCP_PORTS.0.get().cast_const() } else { &raw const UDP_PORTS };
-        port_kind(word_of(table, port), port)
+        PortKind(kind_of(table, port))
     }
 
     #[inline(always)]
     fn suspect(&mut self, port: u16) {
         let table = TCP_PORTS.0.get();
-        let marked = with_suspect(word_of(table, port), port);
-        // SAFETY: as in `word_of`; see SharedPorts for two writers.
-        unsafe { table.cast::<u64>().add(port_word(port)).write_volatile(marked) };
+        let marked = kind_of(table, port) | port::SUSPECT;
+        // SAFETY: as in `kind_of`; two writers write the same.
+        unsafe { table.cast::<u8>().add(port as usize).write_volatile(marked) };
     }
 
     #[inline(always)]
-    fn forget(&mut self, ports: Ports) -> Ports {
-        forget_ports(ports)
+    fn keep_ends(&mut self, ends: [Address; 2]) -> Option<&'static [Address; 2]> {
+        keep_ends(ends)
     }
 
     #[inline(always)]
-    fn view(&self) -> u32 {
-        CONTROL.get(0).map_or(0, |control| control.view & 1)
+    fn view(&self) -> Option<View> {
+        // SAFETY: the global is valid; volatile because the agent writes it meanwhile.
+        let number = unsafe { VIEW.0.get().read_volatile() } & 1;
+        Some(View { number, table_v4: TABLES_V4.get_ptr(number)? })
     }
 
     #[inline(always)]
-    fn top_v4(&self, view: u32, index: u32) -> u32 {
-        TOP_V4.get(view * TOP_ENTRIES + index).copied().unwrap_or(3)
+    fn number(view: View) -> u32 {
+        view.number
     }
 
     #[inline(always)]
-    fn block_v4(&self, view: u32, block: u32, word: usize) -> u64 {
-        let block = BLOCKS_V4.get_ptr(view * SETTINGS.load().blocks_v4 + block);
-        match block {
-            // SAFETY: a block has eight words.
-            Some(block) => unsafe { block.cast::<u64>().add(word & 7).read() },
+    fn table_v4(&self, view: View, word: usize) -> u64 {
+        // SAFETY: the pointer is to a whole table, and the index is masked to be inside; volatile because the agent writes the
+        // table of the view that is not in force.
+        unsafe { view.table_v4.cast::<u64>().add(word & (TABLE_V4_WORDS - 1)).read_volatile() }
+    }
+
+    #[inline(always)]
+    fn leaf_v4(&self, view: u32, network: u32, word: usize) -> u64 {
+        match LEAVES_V4.get_ptr([view, network]) {
+            // SAFETY: a leaf has eight words.
+            Some(leaf) => unsafe { leaf.cast::<u64>().add(word & 7).read() },
             None => u64::MAX,
         }
     }
@@ -109,7 +160,7 @@ impl Environment for Kernel {
 
     #[inline(always)]
     fn block_v6(&self, view: u32, block: u32, word: u32) -> u64 {
-        let block = view * SETTINGS.load().blocks_v6 + block;
+        let block = view * setting!(blocks_v6) + block;
         BLOCKS_V6.get(block * BLOCK_V6_WORDS + word).copied().unwrap_or(u64::MAX)
     }
 
@@ -127,11 +178,6 @@ impl Environment for Kernel {
     }
 
     #[inline(always)]
-    fn settings(&self) -> Settings {
-        SETTINGS.load()
-    }
-
-    #[inline(always)]
     fn now(&self) -> u32 {
         // SAFETY: takes nothing and returns the tick count.
         unsafe { bpf_jiffies64() as u32 }
@@ -145,7 +191,7 @@ impl Environment for Kernel {
 
     #[inline(always)]
     fn slot(&mut self, cpu: u16, index: u32) -> Option<Self::Slot> {
-        let slot = SLOTS.get_ptr_mut(u32::from(cpu) * SETTINGS.load().slots_per_cpu + index)?;
+        let slot = SLOTS.get_ptr_mut(u32::from(cpu) * setting!(slots_per_cpu) + index)?;
         // SAFETY: only this CPU writes its slots, and hooks on one CPU do not interrupt each other: they all run with
         // bottom halves off. The agent only reads.
         Some(unsafe { &mut *slot })
@@ -164,6 +210,50 @@ impl Environment for Kernel {
             record.submit(wake);
         }
         true
+    }
+
+    #[inline(always)]
+    fn begin_replaced(&mut self, slot: &Slot) -> Option<RingBufEntry<[FlowLine; 2]>> {
+        let mut record = RECORDS.reserve::<[FlowLine; 2]>(0)?;
+        let settled: *mut FlowLine = record.as_mut_ptr().cast();
+        // SAFETY: the record has room for two lines, and it is ours until it is submitted.
+        unsafe {
+            settled.write(slot.line);
+            (*settled).kind = RecordKind::Replaced as u8;
+        }
+        Some(record)
+    }
+
+    #[inline(always)]
+    fn complete_replaced(&mut self, mut record: RingBufEntry<[FlowLine; 2]>, slot: &Slot) {
+        // SAFETY: as above.
+        unsafe {
+            let opened = record.as_mut_ptr().cast::<FlowLine>().add(1);
+            opened.write(slot.line);
+            (*opened).kind = RecordKind::Opened as u8;
+        }
+        record.submit(wake_up(slot.line.last));
+    }
+
+    #[inline(always)]
+    fn room(&mut self) -> Option<&'static mut Room> {
+        let room = ROOM.get_ptr_mut(0)?;
+        // SAFETY: the value is this CPU's own, and a packet is done with it before the next one comes.
+        Some(unsafe { &mut *room })
+    }
+
+    #[inline(always)]
+    fn emit_piece(&mut self, piece: &Piece) -> bool {
+        let length = PIECE_HEAD_LEN + length_of(u32::from(piece.head.captured)) as usize;
+        // SAFETY: a piece has room for the longest length there is.
+        let bytes = unsafe { slice::from_raw_parts((&raw const *piece).cast::<u8>(), length) };
+        RECORDS.output::<[u8]>(bytes, wake_up(self.now())).is_ok()
+    }
+
+    #[inline(always)]
+    fn enforces(&self, now: u32) -> bool {
+        // SAFETY: as for the view.
+        unsafe { ENFORCEMENT.0.get().read_volatile() }.is_in_force(now)
     }
 
     #[inline(always)]

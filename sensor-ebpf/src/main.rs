@@ -1,6 +1,6 @@
 //! The kernel program: three thin hooks over the one path of `sensor-common`.
 //!
-//! It watches and never changes or drops a packet: every hook passes every packet on.
+//! It watches and never changes a packet; it drops none but a SYN, and that only while enforcement is in force.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 
 #[cfg(target_arch = "bpf")]

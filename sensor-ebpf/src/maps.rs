@@ -6,13 +6,14 @@ use aya_ebpf::{
     Global,
     bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
     macros::map,
-    maps::{Array, LpmTrie, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf},
 };
 use sensor_common::{
     counter::Counter,
-    settings::{Control, PORT_WORDS, PortTable, Settings},
+    payload::Room,
+    settings::{Enforcement, PORTS, PortTable, Settings},
     slot::Slot,
-    topbits::{BLOCK_V4_WORDS, TOP_ENTRIES},
+    topbits::{Leaf, TOP_ENTRIES, TableV4},
 };
 
 /// Load-time settings.
@@ -21,43 +22,49 @@ pub(crate) static SETTINGS: Global<Settings> = Global::new(Settings::DEFAULT);
 
 /// Watched UDP ports.
 #[unsafe(no_mangle)]
-pub(crate) static UDP_PORTS: PortTable = [0; PORT_WORDS];
+pub(crate) static UDP_PORTS: PortTable = [0; PORTS];
 
 /// Watched TCP ports, and those on which the program itself recognised SMB.
 #[unsafe(no_mangle)]
-pub(crate) static TCP_PORTS: SharedPorts = SharedPorts(UnsafeCell::new([0; PORT_WORDS]));
+pub(crate) static TCP_PORTS: Shared<PortTable> = Shared(UnsafeCell::new([0; PORTS]));
 
-/// A port table that the program writes to.
+/// The prefix view in force, 0 or 1: a packet reads it once and sees that view alone. In a section of its own, so that it
+/// is a map of its own.
+#[unsafe(link_section = ".bss.view")]
+#[unsafe(no_mangle)]
+pub(crate) static VIEW: Shared<u32> = Shared(UnsafeCell::new(0));
+
+/// Enforcement, likewise.
+#[unsafe(link_section = ".bss.enforce")]
+#[unsafe(no_mangle)]
+pub(crate) static ENFORCEMENT: Shared<Enforcement> = Shared(UnsafeCell::new(Enforcement { on: 0, until: 0 }));
+
+/// Words that others write while the program runs.
 #[repr(transparent)]
-pub(crate) struct SharedPorts(pub(crate) UnsafeCell<PortTable>);
+pub(crate) struct Shared<T>(pub(crate) UnsafeCell<T>);
 
-// SAFETY: words are read and written whole and volatile. Two CPUs that mark ports of one word at the same time may lose
-// one mark; the next SMB message on that port sets it again.
-unsafe impl Sync for SharedPorts {}
-
-/// What the agent changes while the program runs.
-#[map]
-pub(crate) static CONTROL: Array<Control> = Array::with_max_entries(1, 0);
+// SAFETY: what is in it is read and written in single words or bytes, volatile, and none depends on another.
+unsafe impl<T> Sync for Shared<T> {}
 
 /// (view, IPv4 prefix) → flags: the truth behind the tables.
 #[map]
-pub(crate) static PREFIXES_V4: LpmTrie<[u32; 2], u32> = LpmTrie::with_max_entries(1024, BPF_F_NO_PREALLOC);
+pub(crate) static PREFIXES_V4: LpmTrie<[u32; 2], u64> = LpmTrie::with_max_entries(1024, BPF_F_NO_PREALLOC);
 
 /// (view, IPv6 prefix) → flags.
 #[map]
-pub(crate) static PREFIXES_V6: LpmTrie<[u32; 5], u32> = LpmTrie::with_max_entries(1024, BPF_F_NO_PREALLOC);
+pub(crate) static PREFIXES_V6: LpmTrie<[u32; 5], u64> = LpmTrie::with_max_entries(1024, BPF_F_NO_PREALLOC);
 
-/// First tables of both views, by the top 16 bits of an address.
+/// The IPv4 tables of both views; the agent maps them into its memory and writes without a call.
 #[map]
-pub(crate) static TOP_V4: Array<u32> = Array::with_max_entries(2 * TOP_ENTRIES, 0);
+pub(crate) static TABLES_V4: Array<TableV4> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 
-/// The same for IPv6.
+/// (view, number of the /24) → leaf.
+#[map]
+pub(crate) static LEAVES_V4: HashMap<[u32; 2], Leaf> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
+
+/// First IPv6 tables of both views, by the top 16 bits of an address.
 #[map]
 pub(crate) static TOP_V6: Array<u32> = Array::with_max_entries(2 * TOP_ENTRIES, 0);
-
-/// IPv4 blocks of both views.
-#[map]
-pub(crate) static BLOCKS_V4: Array<[u64; BLOCK_V4_WORDS]> = Array::with_max_entries(1, 0);
 
 /// Words of the IPv6 blocks of both views.
 #[map]
@@ -74,3 +81,7 @@ pub(crate) static COUNTERS: PerCpuArray<[u64; Counter::COUNT + 1]> = PerCpuArray
 /// Records to the agent.
 #[map]
 pub(crate) static RECORDS: RingBuf = RingBuf::with_byte_size(4096, 0);
+
+/// Room for a piece of payload on its way to the ring.
+#[map]
+pub(crate) static ROOM: PerCpuArray<Room> = PerCpuArray::with_max_entries(1, 0);

@@ -4,29 +4,53 @@
 //! place, what follows is verified once. Costs a write and a read of a line that is in the cache.
 
 use aya_ebpf::{macros::map, maps::PerCpuArray};
-use sensor_common::{bytes::OFFSET_MASK, headers::Ports};
+use sensor_common::{bytes::OFFSET_MASK, headers::Address, path::Found};
 
 #[map]
-static SCRATCH: PerCpuArray<Ports> = PerCpuArray::with_max_entries(1, 0);
+static OFFSET: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 
 /// Gives back `offset`, which is no larger than [`OFFSET_MASK`].
 #[inline(always)]
 pub(crate) fn forget_offset(offset: usize) -> usize {
-    let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return 0 };
+    let Some(scratch) = OFFSET.get_ptr_mut(0) else { return 0 };
     // SAFETY: the value is this CPU's own, and nothing else runs on it between the write and the read.
     unsafe {
-        (&raw mut (*scratch).network).write_volatile(offset as u32);
-        (&raw const (*scratch).network).read_volatile() as usize & OFFSET_MASK
+        scratch.write_volatile(offset as u32);
+        scratch.read_volatile() as usize & OFFSET_MASK
     }
 }
 
-/// Gives back `ports`.
+#[map]
+static FOUND: PerCpuArray<Found> = PerCpuArray::with_max_entries(1, 0);
+
+/// Keeps what was found of a packet.
 #[inline(always)]
-pub(crate) fn forget_ports(ports: Ports) -> Ports {
-    let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return ports };
+pub(crate) fn keep_found(found: Found) {
+    if let Some(kept) = FOUND.get_ptr_mut(0) {
+        // SAFETY: the value is this CPU's own.
+        unsafe { kept.write_volatile(found) };
+    }
+}
+
+/// What was kept last.
+#[inline(always)]
+pub(crate) fn kept_found() -> Option<&'static Found> {
+    let kept = FOUND.get_ptr_mut(0)?;
+    // SAFETY: the value is this CPU's own, and a packet is done with it before the next one comes; it is read only after
+    // something was kept.
+    Some(unsafe { &*kept })
+}
+
+#[map]
+static ENDS: PerCpuArray<[Address; 2]> = PerCpuArray::with_max_entries(1, 0);
+
+/// Keeps the addresses of a packet off the stack.
+#[inline(always)]
+pub(crate) fn keep_ends(ends: [Address; 2]) -> Option<&'static [Address; 2]> {
+    let kept = ENDS.get_ptr_mut(0)?;
     // SAFETY: as above.
     unsafe {
-        scratch.write_volatile(ports);
-        scratch.read_volatile()
+        kept.write(ends);
+        Some(&*kept)
     }
 }

@@ -7,7 +7,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use sensor_common::{
     headers::VLAN_PRESENT,
-    slot::{FlowLine, RECORD_V4_LEN, RECORD_V6_LEN, RECORD_VERSION, RecordKind, Slot, TCP, UDP},
+    payload::{PIECE_HEAD_LEN, PieceHead, PieceKind},
+    slot::{
+        FlowLine, RECORD_REPLACED_LEN, RECORD_V4_LEN, RECORD_V6_LEN, RECORD_VERSION, RecordKind, Side, Slot,
+        TCP, UDP,
+    },
 };
 use thiserror::Error;
 use zerocopy::FromBytes;
@@ -88,6 +92,36 @@ impl Counts {
     }
 }
 
+/// What a record tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told<'a> {
+    /// News of a flow.
+    Flow(RecordKind, Observation),
+    /// One flow took the slot of another: the exact counts of that one, and the beginning of this one.
+    Replaced(Observation, Observation),
+    /// A piece of payload.
+    Piece(Piece<'a>),
+}
+
+/// A piece of payload that is evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece<'a> {
+    /// Its flow.
+    pub key: FlowKey,
+    /// Who sent it.
+    pub side: Side,
+    /// What it is.
+    pub kind: PieceKind,
+    /// TCP sequence number of its first byte; 0 of a datagram.
+    pub sequence: u32,
+    /// Bytes that were wanted from there on: of the message, of what is left of it, or of the datagram.
+    pub wanted: u32,
+    /// Kernel ticks.
+    pub at: u32,
+    /// The bytes.
+    pub bytes: &'a [u8],
+}
+
 /// A record that is none.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum DecodeError {
@@ -100,6 +134,18 @@ pub enum DecodeError {
     /// Unknown kind.
     #[error("record kind {0} is unknown")]
     Kind(u8),
+    /// A piece of payload whose head does not fit it.
+    #[error("a piece of payload with kind {kind}, side {side} and {captured} bytes captured, {there} there")]
+    Piece {
+        /// Kind.
+        kind: u8,
+        /// Side.
+        side: u8,
+        /// Length by its head.
+        captured: u16,
+        /// Length that is there.
+        there: usize,
+    },
     /// Unknown address family, or one that does not fit the length.
     #[error("address family {family} in a record of {length} bytes")]
     Family {
@@ -117,22 +163,80 @@ pub enum DecodeError {
 ///
 /// # Errors
 /// [`DecodeError`] for anything that this version of the kernel program does not write.
-pub fn record(bytes: &[u8]) -> Result<(RecordKind, Observation), DecodeError> {
+pub fn record(bytes: &[u8]) -> Result<Told<'_>, DecodeError> {
+    let [version, kind, ..] = *bytes else {
+        return Err(DecodeError::Length(bytes.len()));
+    };
+    if version != RECORD_VERSION {
+        return Err(DecodeError::Version(version));
+    }
+    match RecordKind::from_wire(kind).ok_or(DecodeError::Kind(kind))? {
+        RecordKind::Payload => piece(bytes).map(Told::Piece),
+        RecordKind::Replaced if bytes.len() == RECORD_REPLACED_LEN => {
+            let (settled, opened) = bytes.split_at(RECORD_V4_LEN);
+            Ok(Told::Replaced(flow(settled)?, flow(opened)?))
+        }
+        RecordKind::Replaced => Err(DecodeError::Length(bytes.len())),
+        kind => Ok(Told::Flow(kind, flow(bytes)?)),
+    }
+}
+
+/// The state of a flow out of a record.
+fn flow(bytes: &[u8]) -> Result<Observation, DecodeError> {
     let slot = match bytes.len() {
         RECORD_V4_LEN => FlowLine::read_from_bytes(bytes).map(|line| Slot { line, ..Slot::default() }).ok(),
         RECORD_V6_LEN => Slot::read_from_bytes(bytes).ok(),
         _ => None,
     }
     .ok_or(DecodeError::Length(bytes.len()))?;
-    if slot.line.version != RECORD_VERSION {
-        return Err(DecodeError::Version(slot.line.version));
-    }
-    let kind = RecordKind::from_wire(slot.line.kind).ok_or(DecodeError::Kind(slot.line.kind))?;
     let expected = if slot.line.family == 4 { RECORD_V4_LEN } else { RECORD_V6_LEN };
     if bytes.len() != expected {
         return Err(DecodeError::Family { family: slot.line.family, length: bytes.len() });
     }
-    Ok((kind, observation(&slot)?))
+    observation(&slot)
+}
+
+/// A piece of payload out of a record.
+fn piece(bytes: &[u8]) -> Result<Piece<'_>, DecodeError> {
+    let (head, bytes) =
+        PieceHead::read_from_prefix(bytes).map_err(|_| DecodeError::Length(bytes.len()))?;
+    let bad = DecodeError::Piece {
+        kind: head.piece,
+        side: head.side,
+        captured: head.captured,
+        there: bytes.len(),
+    };
+    let side = match head.side {
+        0 => Side::Local,
+        1 => Side::Remote,
+        _ => return Err(bad),
+    };
+    let Some(kind) = PieceKind::from_wire(head.piece) else { return Err(bad) };
+    if usize::from(head.captured) != bytes.len() || bytes.is_empty() {
+        return Err(bad);
+    }
+    if head.transport != TCP && head.transport != UDP {
+        return Err(DecodeError::Transport(head.transport));
+    }
+    let address = |words: [u32; 4]| match head.family {
+        4 => Ok(v4(words[3])),
+        6 => Ok(v6([words[0], words[1], words[2]], words[3])),
+        family => Err(DecodeError::Family { family, length: PIECE_HEAD_LEN }),
+    };
+    Ok(Piece {
+        key: FlowKey {
+            transport: head.transport,
+            local: SocketAddr::new(address(head.local)?, u16::from_be(head.local_port)),
+            remote: SocketAddr::new(address(head.remote)?, u16::from_be(head.remote_port)),
+            ifindex: head.ifindex,
+        },
+        side,
+        kind,
+        sequence: head.sequence,
+        wanted: head.wanted,
+        at: head.at,
+        bytes,
+    })
 }
 
 /// Decodes a flow slot.
@@ -209,8 +313,8 @@ mod tests {
 
     #[test]
     fn an_ipv4_record_is_its_first_line() {
-        let (kind, seen) = record(line().as_bytes()).unwrap();
-        assert_eq!(kind, RecordKind::Opened);
+        let line = line();
+        let Told::Flow(RecordKind::Opened, seen) = record(line.as_bytes()).unwrap() else { panic!() };
         assert_eq!(seen.key.local, "10.0.0.2:50000".parse().unwrap());
         assert_eq!(seen.key.remote, "8.8.4.4:445".parse().unwrap());
         assert_eq!(seen.vlan, Some(7));
@@ -225,19 +329,73 @@ mod tests {
         let mut slot =
             Slot { line: FlowLine { family: 6, local_low: words[3], ..line() }, ..Slot::default() };
         slot.wide.local_high = [words[0], words[1], words[2]];
-        let (_, seen) = record(slot.as_bytes()).unwrap();
+        let Told::Flow(_, seen) = record(slot.as_bytes()).unwrap() else { panic!() };
         assert_eq!(seen.key.local, "[fd00:1::2]:50000".parse().unwrap());
     }
 
     #[test]
     fn what_this_kernel_program_does_not_write_is_refused_by_name() {
         let refuse = |line: FlowLine| record(line.as_bytes()).unwrap_err();
-        assert_eq!(record(&[0; 63]), Err(DecodeError::Length(63)));
+        assert_eq!(record(&[]), Err(DecodeError::Length(0)));
+        assert_eq!(record(&line().as_bytes()[..63]), Err(DecodeError::Length(63)));
+        assert_eq!(refuse(FlowLine { kind: RecordKind::Replaced as u8, ..line() }), DecodeError::Length(64));
         assert_eq!(refuse(FlowLine { version: 9, ..line() }), DecodeError::Version(9));
         assert_eq!(refuse(FlowLine { kind: 0, ..line() }), DecodeError::Kind(0));
         assert_eq!(refuse(FlowLine { transport: 1, ..line() }), DecodeError::Transport(1));
         assert_eq!(refuse(FlowLine { family: 6, ..line() }), DecodeError::Family { family: 6, length: 64 });
         let wide = Slot { line: line(), ..Slot::default() };
         assert_eq!(record(wide.as_bytes()), Err(DecodeError::Family { family: 4, length: 128 }));
+    }
+
+    #[test]
+    fn a_replaced_record_is_two_flows() {
+        let both = [
+            FlowLine { kind: RecordKind::Replaced as u8, ..line() },
+            FlowLine { local_port: 1u16.to_be(), ..line() },
+        ];
+        let Told::Replaced(settled, opened) = record(both.as_bytes()).unwrap() else { panic!() };
+        assert_eq!((settled.key.local.port(), opened.key.local.port()), (50_000, 1));
+    }
+
+    fn head() -> PieceHead {
+        PieceHead {
+            version: RECORD_VERSION,
+            kind: RecordKind::Payload as u8,
+            transport: TCP,
+            family: 4,
+            local: [0, 0, 0, u32::from_ne_bytes([10, 0, 0, 2])],
+            remote: [0, 0, 0, u32::from_ne_bytes([8, 8, 4, 4])],
+            remote_port: 445u16.to_be(),
+            side: 1,
+            piece: PieceKind::Message as u8,
+            captured: 3,
+            wanted: 100,
+            sequence: 7,
+            ..PieceHead::default()
+        }
+    }
+
+    fn with_bytes(head: PieceHead, bytes: &[u8]) -> Vec<u8> {
+        [head.as_bytes(), bytes].concat()
+    }
+
+    #[test]
+    fn a_piece_of_payload_says_whose_it_is_and_where_it_belongs() {
+        let bytes = with_bytes(head(), b"abc");
+        let Told::Piece(piece) = record(&bytes).unwrap() else { panic!() };
+        assert_eq!(piece.key.local, "10.0.0.2:0".parse().unwrap());
+        assert_eq!((piece.side, piece.kind), (Side::Remote, PieceKind::Message));
+        assert_eq!((piece.sequence, piece.wanted, piece.bytes), (7, 100, &b"abc"[..]));
+    }
+
+    #[test]
+    fn a_piece_that_lies_about_itself_is_refused() {
+        let refused = |head: PieceHead, bytes: &[u8]| record(&with_bytes(head, bytes)).is_err();
+        assert!(refused(head(), b"ab") && refused(head(), b"abcd") && refused(head(), b""));
+        assert!(refused(PieceHead { side: 2, ..head() }, b"abc"));
+        assert!(refused(PieceHead { piece: 9, ..head() }, b"abc"));
+        assert!(refused(PieceHead { family: 5, ..head() }, b"abc"));
+        assert!(refused(PieceHead { transport: 1, ..head() }, b"abc"));
+        assert!(record(&with_bytes(head(), b"abc")[..63]).is_err());
     }
 }

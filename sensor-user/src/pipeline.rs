@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use log::warn;
-use sensor_common::slot::Slot;
+use sensor_common::slot::{RecordKind, Slot};
 
 use crate::{
     alert::{AlertBook, Context},
     config::Config,
-    decode::{self, DecodeError},
+    decode::{self, DecodeError, Observation, Told},
     flow::{Flow, Tracker, TrackerOptions},
     kernel::{
         counters::CounterValues,
@@ -81,12 +81,19 @@ impl Pipeline {
     /// Takes a record off the ring.
     pub fn record(&mut self, bytes: &[u8], now: Moment) {
         match decode::record(bytes) {
-            Ok((kind, seen)) => {
-                let flow = self.tracker.observe(Some(kind), &seen, now).cloned();
-                self.look(flow, now);
+            Ok(Told::Flow(kind, seen)) => self.observe(kind, &seen, now),
+            Ok(Told::Replaced(settled, opened)) => {
+                self.observe(RecordKind::Settled, &settled, now);
+                self.observe(RecordKind::Opened, &opened, now);
             }
+            Ok(Told::Piece(_)) => {}
             Err(error) => self.refuse(&error),
         }
+    }
+
+    fn observe(&mut self, kind: RecordKind, seen: &Observation, now: Moment) {
+        let flow = self.tracker.observe(Some(kind), seen, now).cloned();
+        self.look(flow, now);
     }
 
     /// Takes a slot that changed.

@@ -9,7 +9,6 @@ use ipnet::IpNet;
 use sensor_common::{
     prefix::PrefixFlags,
     settings::{Settings, feature},
-    topbits::TOP_ENTRIES,
 };
 
 use crate::{
@@ -41,10 +40,8 @@ pub fn load_plan(config: &Config, clock: TickClock) -> LoadPlan {
             seed: [random(), random()],
             slots_per_cpu: config.kernel.flow_slots,
             idle_ticks: clock.ticks_in(config.kernel.flow_idle),
-            blocks_v4: config.kernel.max_prefixes.clamp(1_024, TOP_ENTRIES),
             blocks_v6: 64,
             features: features(config),
-            reserved: 0,
         },
         services: config.services.tables(),
         prefixes: prefixes(config),
@@ -61,6 +58,9 @@ fn features(config: &Config) -> u32 {
     }
     if config.kernel.tunnels {
         features |= feature::TUNNELS;
+    }
+    if config.kernel.debug {
+        features |= feature::LOG;
     }
     features
 }

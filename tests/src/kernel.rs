@@ -70,7 +70,10 @@ impl Setup {
     #[must_use]
     pub fn host(&self) -> HostEngine {
         let plan = self.plan();
-        HostEngine::new(plan.settings, plan.services, plan.prefixes)
+        {
+            let room = plan.room();
+            HostEngine::new(plan.settings, plan.services, plan.prefixes, room)
+        }
     }
 
     /// The path in the kernel, or `None` with a record of it where `test` may not load programs.

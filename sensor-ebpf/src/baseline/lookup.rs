@@ -56,7 +56,8 @@ pub(crate) fn bench_lookup(_context: XdpContext) -> u32 {
 #[xdp]
 pub(crate) fn bench_flags(_context: XdpContext) -> u32 {
     let Some(address) = address() else { return xdp_action::XDP_ABORTED };
-    if flags_of(&Kernel, Kernel.view(), 4, &[0, 0, 0, address]).0 == 0 {
+    let Some(view) = Kernel.view() else { return xdp_action::XDP_ABORTED };
+    if flags_of(&Kernel, view, 4, &[0, 0, 0, address]).0 == 0 {
         xdp_action::XDP_PASS
     } else {
         xdp_action::XDP_DROP

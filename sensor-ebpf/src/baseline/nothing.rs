@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use sensor_common::headers::ports;
 
-use crate::frame::{Linear, SocketBuffer};
+use crate::frame::{Context as _, Held};
 
 /// Packets of [`bench_counter`].
 #[map]
@@ -34,7 +34,7 @@ pub(crate) fn bench_counter(_context: XdpContext) -> u32 {
 /// ports of no consequence, the compiler would not look for them.
 #[xdp]
 pub(crate) fn bench_parse(context: XdpContext) -> u32 {
-    match ports(&Linear::new(context.data(), context.data_end()), 0, false) {
+    match ports(context.ctx.linear(), 0, false) {
         Ok(ports) if ports.source | ports.destination == 0 => xdp_action::XDP_ABORTED,
         _ => xdp_action::XDP_PASS,
     }
@@ -49,7 +49,7 @@ pub(crate) fn bench_tc_ok(_context: TcContext) -> i32 {
 /// Like [`bench_parse`], at TC.
 #[classifier]
 pub(crate) fn bench_tc_parse(context: TcContext) -> i32 {
-    match ports(&SocketBuffer::new(&context), 0, false) {
+    match ports(Held::of(context.skb.skb), 0, false) {
         Ok(ports) if ports.source | ports.destination == 0 => -1,
         _ => TC_ACT_OK,
     }

@@ -1,7 +1,7 @@
 //! The watched ports and what each stands for.
 
 use sensor_common::{
-    settings::Services,
+    settings::{Services, port},
     slot::{TCP, UDP},
 };
 
@@ -51,8 +51,11 @@ impl ServicePorts {
     #[must_use]
     pub fn tables(&self) -> Box<Services> {
         let mut services = Box::new(Services::NONE);
-        for port in self.smb_tcp.iter().chain(&self.rpc_tcp) {
-            services.watch_tcp(*port);
+        for port in &self.smb_tcp {
+            services.watch_tcp(*port, port::SMB);
+        }
+        for port in &self.rpc_tcp {
+            services.watch_tcp(*port, port::RPC);
         }
         for port in &self.netbios_udp {
             services.watch_udp(*port);
@@ -79,7 +82,7 @@ mod tests {
         }
         assert_eq!(ports.service(UDP, 445), None);
         assert_eq!(ports.service(TCP, 443), None);
-        let ones = |table: &[u64]| table.iter().map(|word| word.count_ones()).sum::<u32>();
+        let ones = |table: &[u8]| table.iter().filter(|kind| **kind != 0).count();
         let tables = ports.tables();
         assert_eq!((ones(&tables.tcp), ones(&tables.udp)), (3, 2));
     }

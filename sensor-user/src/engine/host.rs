@@ -3,7 +3,7 @@
 //! Takes frames, gives the records, counters and slots that the kernel program would give. Needs no privileges.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     ops::{Deref, DerefMut},
     rc::Rc,
@@ -12,10 +12,11 @@ use std::{
 use sensor_common::{
     counter::Counter,
     glance::{Glance, glance, plain_ipv4, plain_ipv6},
-    headers::{Address, Ports},
-    path::{Arrival, Environment, Verdict, count_unjudged, watch, watch_plain},
+    headers::Address,
+    path::{Arrival, Environment, Verdict, capture, count_unjudged, watch, watch_plain},
+    payload::{self, PIECE_HEAD_LEN, Piece},
     prefix::PrefixFlags,
-    settings::{PortKind, PortTable, Services, Settings, port_kind, port_word, with_suspect},
+    settings::{Enforcement, PortKind, PortTable, Services, Settings, port},
     slot::{FlowLine, RecordKind, Slot, TCP},
     topbits::BLOCK_V6_WORDS,
 };
@@ -32,6 +33,8 @@ pub struct HostEngine {
     slots: Rc<RefCell<Vec<Slot>>>,
     counters: [u64; Counter::COUNT],
     records: Vec<Vec<u8>>,
+    enforcement: Enforcement,
+    room: Rc<Cell<Option<Box<payload::Room>>>>,
     now: u32,
 }
 
@@ -64,12 +67,37 @@ impl Drop for SlotHold {
     }
 }
 
+/// A hold on the room for a piece of payload; it is put back when this is dropped.
+pub struct RoomHold {
+    room: Option<Box<payload::Room>>,
+    place: Rc<Cell<Option<Box<payload::Room>>>>,
+}
+
+impl Deref for RoomHold {
+    type Target = payload::Room;
+
+    fn deref(&self) -> &payload::Room {
+        self.room.as_ref().unwrap_or_else(|| unreachable!("it is taken when dropped"))
+    }
+}
+
+impl DerefMut for RoomHold {
+    fn deref_mut(&mut self) -> &mut payload::Room {
+        self.room.as_mut().unwrap_or_else(|| unreachable!("it is taken when dropped"))
+    }
+}
+
+impl Drop for RoomHold {
+    fn drop(&mut self) {
+        self.place.set(self.room.take());
+    }
+}
+
 impl HostEngine {
     /// An engine with empty slots.
     #[must_use]
-    pub fn new(settings: Settings, services: Box<Services>, prefixes: PrefixSet) -> Self {
+    pub fn new(settings: Settings, services: Box<Services>, prefixes: PrefixSet, room: Room) -> Self {
         let slots = Rc::new(RefCell::new(vec![Slot::default(); settings.slots_per_cpu as usize]));
-        let room = Room { v4_blocks: settings.blocks_v4, v6_blocks: settings.blocks_v6 };
         let tables = Tables::new(&prefixes, room);
         Self {
             settings,
@@ -79,6 +107,8 @@ impl HostEngine {
             slots,
             counters: [0; Counter::COUNT],
             records: vec![],
+            enforcement: Enforcement::default(),
+            room: Rc::new(Cell::new(Some(Box::new(payload::Room::EMPTY)))),
             now: 0,
         }
     }
@@ -88,19 +118,32 @@ impl HostEngine {
         self.now = ticks;
     }
 
+    /// Puts enforcement into force, or ends it.
+    pub const fn enforce(&mut self, enforcement: Enforcement) {
+        self.enforcement = enforcement;
+    }
+
     /// Takes one frame down the path.
     pub fn frame(&mut self, bytes: &[u8], arrival: Arrival) -> Verdict {
         let plain = match glance(self, bytes, arrival.frame_len) {
             Glance::Foreign => return Verdict::Foreign,
-            Glance::PlainIpv4 => plain_ipv4(bytes, arrival.vlan),
-            Glance::PlainIpv6 => plain_ipv6(bytes, arrival.vlan),
+            Glance::PlainIpv4(server, service) => {
+                plain_ipv4(bytes, arrival.vlan).map(|ports| (ports, (server, service)))
+            }
+            Glance::PlainIpv6(server, service) => {
+                plain_ipv6(bytes, arrival.vlan).map(|ports| (ports, (server, service)))
+            }
             Glance::Unsure => None,
         };
         let verdict = match plain {
-            Some(ports) => watch_plain(self, bytes, &ports, arrival),
+            Some((ports, service)) => watch_plain::<_, _, true>(self, bytes, &ports, service, arrival),
             None => watch(self, bytes, arrival),
         };
         count_unjudged(self, verdict);
+        if verdict == Verdict::Evident {
+            capture(self, bytes);
+            return Verdict::Kept;
+        }
         verdict
     }
 
@@ -118,6 +161,10 @@ impl HostEngine {
 
 impl Environment for HostEngine {
     type Slot = SlotHold;
+    type Room = RoomHold;
+    type Ends = Box<[Address; 2]>;
+    type Replaced = FlowLine;
+    type View = ();
 
     fn features(&self) -> u32 {
         self.settings.features
@@ -125,28 +172,31 @@ impl Environment for HostEngine {
 
     fn port_kind(&self, transport: u8, port: u16) -> PortKind {
         let table: &PortTable = if transport == TCP { &self.services.tcp } else { &self.services.udp };
-        port_kind(table[port_word(port)], port)
+        PortKind(table[usize::from(port)])
     }
 
     fn suspect(&mut self, port: u16) {
-        let word = &mut self.services.tcp[port_word(port)];
-        *word = with_suspect(*word, port);
+        self.services.tcp[usize::from(port)] |= port::SUSPECT;
     }
 
-    fn forget(&mut self, ports: Ports) -> Ports {
-        ports
+    fn keep_ends(&mut self, ends: [Address; 2]) -> Option<Box<[Address; 2]>> {
+        Some(Box::new(ends))
     }
 
-    fn view(&self) -> u32 {
+    fn view(&self) -> Option<()> {
+        Some(())
+    }
+
+    fn number((): ()) -> u32 {
         0
     }
 
-    fn top_v4(&self, _view: u32, index: u32) -> u32 {
-        self.tables.top_v4[index as usize]
+    fn table_v4(&self, (): (), word: usize) -> u64 {
+        self.tables.table_v4[word]
     }
 
-    fn block_v4(&self, _view: u32, block: u32, word: usize) -> u64 {
-        self.tables.blocks_v4[block as usize][word]
+    fn leaf_v4(&self, _view: u32, network: u32, word: usize) -> u64 {
+        self.tables.leaves_v4.get(&network).map_or(u64::MAX, |leaf| leaf[word])
     }
 
     fn top_v6(&self, _view: u32, index: u32) -> u32 {
@@ -167,8 +217,16 @@ impl Environment for HostEngine {
         self.prefixes.lookup(IpAddr::V6(Ipv6Addr::from(octets)))
     }
 
-    fn settings(&self) -> Settings {
-        self.settings
+    fn seed(&self) -> [u64; 2] {
+        self.settings.seed
+    }
+
+    fn slots_per_cpu(&self) -> u32 {
+        self.settings.slots_per_cpu
+    }
+
+    fn idle_ticks(&self) -> u32 {
+        self.settings.idle_ticks
     }
 
     fn now(&self) -> u32 {
@@ -193,6 +251,31 @@ impl Environment for HostEngine {
             Slot { line, ..*slot }.as_bytes().to_vec()
         });
         true
+    }
+
+    fn begin_replaced(&mut self, slot: &Slot) -> Option<FlowLine> {
+        Some(FlowLine { kind: RecordKind::Replaced as u8, ..slot.line })
+    }
+
+    fn complete_replaced(&mut self, settled: FlowLine, slot: &Slot) {
+        let opened = FlowLine { kind: RecordKind::Opened as u8, ..slot.line };
+        self.records.push([settled, opened].as_bytes().to_vec());
+    }
+
+    fn room(&mut self) -> Option<RoomHold> {
+        let place = Rc::clone(&self.room);
+        let room = place.take()?;
+        Some(RoomHold { room: Some(room), place })
+    }
+
+    fn emit_piece(&mut self, piece: &Piece) -> bool {
+        let length = PIECE_HEAD_LEN + usize::from(piece.head.captured);
+        self.records.push(piece.as_bytes()[..length].to_vec());
+        true
+    }
+
+    fn enforces(&self, now: u32) -> bool {
+        self.enforcement.is_in_force(now)
     }
 
     fn count(&mut self, counter: Counter, by: u64) {

@@ -13,4 +13,5 @@ pub mod prefixes;
 pub mod privileges;
 pub mod readiness;
 pub mod slots;
+mod table;
 pub mod ticks;

@@ -40,6 +40,19 @@ pub struct LoadPlan {
     pub debug: bool,
 }
 
+impl LoadPlan {
+    /// Leaves of each view: no more than there are prefixes.
+    const fn v4_leaves(&self) -> u32 {
+        self.max_prefixes
+    }
+
+    /// What the prefix tables have room for.
+    #[must_use]
+    pub const fn room(&self) -> Room {
+        Room { v4_leaves: self.v4_leaves(), v6_blocks: self.settings.blocks_v6 }
+    }
+}
+
 /// A loaded kernel program.
 pub struct KernelProgram {
     ebpf: Ebpf,
@@ -100,6 +113,9 @@ pub enum LoadError {
     /// The slots could not be mapped.
     #[error("cannot map the flow slots into memory: {0}")]
     Slots(#[source] std::io::Error),
+    /// The prefix tables could not be mapped.
+    #[error("cannot map the prefix tables into memory: {0}")]
+    Tables(#[source] std::io::Error),
 }
 
 /// The beginning and the end of the verifier's words: what failed and where. All of it is in the debug log.
@@ -145,7 +161,7 @@ impl KernelProgram {
             // Two views of everything.
             .map_max_entries("PREFIXES_V4", 2 * plan.max_prefixes)
             .map_max_entries("PREFIXES_V6", 2 * plan.max_prefixes)
-            .map_max_entries("BLOCKS_V4", 2 * plan.settings.blocks_v4)
+            .map_max_entries("LEAVES_V4", 2 * plan.v4_leaves())
             .map_max_entries("BLOCKS_V6", 2 * plan.settings.blocks_v6 * BLOCK_V6_WORDS)
             .map_max_entries("RECORDS", plan.ring_bytes)
             .load(OBJECT)
@@ -159,7 +175,7 @@ impl KernelProgram {
             .map_err(|source| LoadError::Write { what: "the record ring's memory map".into(), source })?;
         let slots = SlotReader::open(take(&mut ebpf, "SLOTS")?, plan.settings.slots_per_cpu, cpus)?;
         let counters = KernelCounters::open(take(&mut ebpf, "COUNTERS")?)?;
-        let room = Room { v4_blocks: plan.settings.blocks_v4, v6_blocks: plan.settings.blocks_v6 };
+        let room = plan.room();
         let mut prefixes = PrefixMaps::open(|name| take(&mut ebpf, name), room, plan.max_prefixes as usize)?;
         prefixes.put(&plan.prefixes)?;
         Ok(Self { ebpf, xdp: None, records, slots, counters, prefixes })

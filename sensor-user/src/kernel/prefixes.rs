@@ -6,16 +6,15 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use aya::maps::{Array, LpmTrie, Map, MapData, MapError, lpm_trie::Key};
+use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, lpm_trie::Key};
 use ipnet::IpNet;
 use sensor_common::{
     prefix::PrefixFlags,
-    settings::Control,
-    topbits::{BLOCK_V4_WORDS, BLOCK_V6_WORDS, TOP_ENTRIES},
+    topbits::{BLOCK_V6_WORDS, Leaf, TOP_ENTRIES},
 };
 use thiserror::Error;
 
-use super::object::LoadError;
+use super::{object::LoadError, table::TableMemory};
 use crate::networks::{PrefixSet, Room, Tables};
 
 /// Bits of a trie key that say the view.
@@ -45,13 +44,13 @@ pub enum PrefixError {
 
 /// The kernel's prefix maps.
 pub struct PrefixMaps {
-    trie_v4: LpmTrie<MapData, [u8; 8], u32>,
-    trie_v6: LpmTrie<MapData, [u8; 20], u32>,
-    top_v4: Array<MapData, u32>,
+    trie_v4: LpmTrie<MapData, [u8; 8], u64>,
+    trie_v6: LpmTrie<MapData, [u8; 20], u64>,
+    tables_v4: TableMemory,
+    leaves_v4: HashMap<MapData, [u32; 2], Leaf>,
     top_v6: Array<MapData, u32>,
-    blocks_v4: Array<MapData, [u64; BLOCK_V4_WORDS]>,
     blocks_v6: Array<MapData, u64>,
-    control: Array<MapData, [u32; 2]>,
+    in_force: Array<MapData, u32>,
     room: Room,
     most: usize,
     view: usize,
@@ -61,9 +60,8 @@ pub struct PrefixMaps {
 /// What a view holds, so that only differences are written.
 struct Written {
     prefixes: BTreeMap<IpNet, PrefixFlags>,
-    top_v4: Vec<u32>,
+    leaves_v4: BTreeMap<u32, Leaf>,
     top_v6: Vec<u32>,
-    blocks_v4: Vec<[u64; BLOCK_V4_WORDS]>,
     blocks_v6: Vec<u64>,
 }
 
@@ -72,16 +70,15 @@ impl Written {
     fn nothing() -> Self {
         Self {
             prefixes: BTreeMap::new(),
-            top_v4: vec![0; TOP_ENTRIES as usize],
+            leaves_v4: BTreeMap::new(),
             top_v6: vec![0; TOP_ENTRIES as usize],
-            blocks_v4: vec![],
             blocks_v6: vec![],
         }
     }
 }
 
 impl PrefixMaps {
-    /// Takes the maps of a program that was loaded with `room` blocks for each view and `most` prefixes.
+    /// Takes the maps of a program that was loaded with this `room` for each view and `most` prefixes.
     pub(super) fn open(
         mut take: impl FnMut(&'static str) -> Result<Map, LoadError>,
         room: Room,
@@ -91,11 +88,11 @@ impl PrefixMaps {
         Ok(Self {
             trie_v4: take("PREFIXES_V4")?.try_into().map_err(failed)?,
             trie_v6: take("PREFIXES_V6")?.try_into().map_err(failed)?,
-            top_v4: take("TOP_V4")?.try_into().map_err(failed)?,
+            tables_v4: TableMemory::open(take("TABLES_V4")?)?,
+            leaves_v4: take("LEAVES_V4")?.try_into().map_err(failed)?,
             top_v6: take("TOP_V6")?.try_into().map_err(failed)?,
-            blocks_v4: take("BLOCKS_V4")?.try_into().map_err(failed)?,
             blocks_v6: take("BLOCKS_V6")?.try_into().map_err(failed)?,
-            control: take("CONTROL")?.try_into().map_err(failed)?,
+            in_force: take(".bss.view")?.try_into().map_err(failed)?,
             room,
             most,
             view: 0,
@@ -103,7 +100,7 @@ impl PrefixMaps {
         })
     }
 
-    /// Puts `set` into force. Gives the number of first-table entries that are left to the tries for want of blocks.
+    /// Puts `set` into force. Gives the number of mixed networks that are left to the tries for want of room.
     ///
     /// # Errors
     /// [`PrefixError`]; the set before stays in force.
@@ -117,10 +114,7 @@ impl PrefixMaps {
         let next = 1 - self.view;
         self.write_prefixes(next, set)?;
         self.write_tables(next, tables)?;
-        let control = Control { view: next as u32, reserved: 0 };
-        self.control
-            .set(0, [control.view, control.reserved], 0)
-            .map_err(|source| failed("the view switch", source))?;
+        self.in_force.set(0, next as u32, 0).map_err(|source| failed("the view switch", source))?;
         self.view = next;
         super::barrier::wait_for_packets_in_flight();
         Ok(unblocked)
@@ -160,17 +154,21 @@ impl PrefixMaps {
     fn write_tables(&mut self, view: usize, tables: Tables) -> Result<(), PrefixError> {
         let what = |source| failed("a prefix table", source);
         let (room, number) = (self.room, view as u32);
+        self.tables_v4.write(view, &tables.table_v4);
         let written = &mut self.written[view];
-        differences(&mut written.top_v4, tables.top_v4, |at, value| {
-            self.top_v4.set(number * TOP_ENTRIES + at, value, 0)
-        })
-        .map_err(what)?;
+        let gone = written.leaves_v4.keys().filter(|net| !tables.leaves_v4.contains_key(net)).copied();
+        for network in gone.collect::<Vec<_>>() {
+            self.leaves_v4.remove(&[number, network]).map_err(what)?;
+            written.leaves_v4.remove(&network);
+        }
+        for (network, leaf) in tables.leaves_v4 {
+            if written.leaves_v4.get(&network) != Some(&leaf) {
+                self.leaves_v4.insert([number, network], leaf, 0).map_err(what)?;
+                written.leaves_v4.insert(network, leaf);
+            }
+        }
         differences(&mut written.top_v6, tables.top_v6, |at, value| {
             self.top_v6.set(number * TOP_ENTRIES + at, value, 0)
-        })
-        .map_err(what)?;
-        differences(&mut written.blocks_v4, tables.blocks_v4, |at, value| {
-            self.blocks_v4.set(number * room.v4_blocks + at, value, 0)
         })
         .map_err(what)?;
         differences(&mut written.blocks_v6, tables.blocks_v6, |at, value| {

@@ -1,20 +1,22 @@
 //! Builds the top-bits tables that answer ahead of the tries.
 //!
-//! Takes a flattened prefix set, gives first tables and blocks as [`sensor_common::topbits`] describes them. The trie is
+//! Takes a flattened prefix set, gives tables, leaves and blocks as [`sensor_common::topbits`] describes them. The trie is
 //! the truth: wherever a table cannot say what the trie says, it says so.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
-use sensor_common::topbits::{Answer, BLOCK_V4_WORDS, BLOCK_V6_WORDS, TOP_ENTRIES, Top};
+use sensor_common::topbits::{
+    ANSWERS_OF_WORD, Answer, BLOCK_V6_WORDS, Leaf, TABLE_V4_WORDS, TOP_ENTRIES, Top, place_v4,
+};
 
 use super::PrefixSet;
 
-/// Blocks that a table has room for.
+/// What there is room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
-    /// IPv4 blocks, 64 bytes each.
-    pub v4_blocks: u32,
+    /// IPv4 leaves, 64 bytes each.
+    pub v4_leaves: u32,
     /// IPv6 blocks, 16 KiB each.
     pub v6_blocks: u32,
 }
@@ -22,15 +24,15 @@ pub struct Room {
 /// The tables of one prefix set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tables {
-    /// First IPv4 table, [`TOP_ENTRIES`] entries.
-    pub top_v4: Vec<u32>,
-    /// IPv4 blocks.
-    pub blocks_v4: Vec<[u64; BLOCK_V4_WORDS]>,
-    /// First IPv6 table.
+    /// The IPv4 table, [`TABLE_V4_WORDS`] words.
+    pub table_v4: Vec<u64>,
+    /// IPv4 leaves by the number of their /24.
+    pub leaves_v4: BTreeMap<u32, Leaf>,
+    /// First IPv6 table, [`TOP_ENTRIES`] entries.
     pub top_v6: Vec<u32>,
     /// IPv6 blocks, [`BLOCK_V6_WORDS`] words each.
     pub blocks_v6: Vec<u64>,
-    /// Top-bits entries that had to be left to the trie for want of room.
+    /// Mixed networks (IPv4 /24, IPv6 /16) that had to be left to the trie for want of room.
     pub unblocked: u32,
 }
 
@@ -40,49 +42,64 @@ const EMBEDDING: [(usize, usize); 3] = [(0x0000, 0x0000), (0x0064, 0xFF9B), (0x2
 const SIX_TO_FOUR: usize = 0x2002;
 
 impl Tables {
-    /// Builds the tables of `prefixes`, with no more blocks than there is `room` for.
+    /// Builds the tables of `prefixes`, with no more leaves and blocks than there is `room` for.
     #[must_use]
     pub fn new(prefixes: &PrefixSet, room: Room) -> Self {
-        let (top_v4, blocks_v4, unblocked_v4) = build_v4(prefixes, room.v4_blocks);
+        let (table_v4, leaves_v4, unblocked_v4) = build_v4(prefixes, room.v4_leaves);
         let (top_v6, blocks_v6, unblocked_v6) = build_v6(prefixes, room.v6_blocks);
-        Self { top_v4, blocks_v4, top_v6, blocks_v6, unblocked: unblocked_v4 + unblocked_v6 }
+        Self { table_v4, leaves_v4, top_v6, blocks_v6, unblocked: unblocked_v4 + unblocked_v6 }
     }
 }
 
-/// One answer for each /24, painted wide before narrow: the set's order.
-fn build_v4(prefixes: &PrefixSet, room: u32) -> (Vec<u32>, Vec<[u64; BLOCK_V4_WORDS]>, u32) {
-    let mut answers = vec![Answer::Nothing; 1 << 24];
+/// One answer for each /24, painted wide before narrow (the set's order), and one for each address where a /24 is mixed.
+fn build_v4(prefixes: &PrefixSet, room: u32) -> (Vec<u64>, BTreeMap<u32, Leaf>, u32) {
+    let mut table = vec![0; TABLE_V4_WORDS];
+    let mut leaves: BTreeMap<u32, Leaf> = BTreeMap::new();
+    let mut unblocked = 0;
     for (net, flags) in prefixes.iter() {
         let IpNet::V4(net) = net else { continue };
-        let first = (u32::from(net.network()) >> 8) as usize;
-        if net.prefix_len() > 24 {
-            answers[first] = Answer::Walk;
-        } else {
-            answers[first..first + (1 << (24 - net.prefix_len()))].fill(Answer::of(flags));
+        let (address, length, answer) = (u32::from(net.network()), net.prefix_len(), Answer::of(flags));
+        let first = (address >> 8) as usize;
+        if length <= 24 {
+            paint(&mut table, first, 1 << (24 - length), answer);
+            continue;
+        }
+        let (word, shift) = place_v4(address);
+        let around = Answer::from_bits(table[word] >> shift);
+        // The table sends whoever asks on to the leaf, or where there is none to the trie.
+        if let Some(leaf) = leaves.get_mut(&(address >> 8)) {
+            paint(leaf, (address & 0xFF) as usize, 1 << (32 - length), answer);
+        } else if around != answer {
+            paint(&mut table, first, 1, Answer::Walk);
+            if leaves.len() < room as usize {
+                let mut leaf = [of_all(around); 256 / ANSWERS_OF_WORD];
+                paint(&mut leaf, (address & 0xFF) as usize, 1 << (32 - length), answer);
+                leaves.insert(address >> 8, leaf);
+            } else {
+                unblocked += u32::from(around != Answer::Walk);
+            }
         }
     }
-    let mut blocks = Vec::new();
-    let mut unblocked = 0;
-    let top = answers
-        .chunks_exact(256)
-        .map(|chunk| {
-            let top = if chunk.iter().all(|answer| *answer == chunk[0]) {
-                Top::Uniform(chunk[0])
-            } else if blocks.len() < room as usize {
-                let mut block = [0; BLOCK_V4_WORDS];
-                for (word, answers) in block.iter_mut().zip(chunk.chunks_exact(32)) {
-                    *word = packed(answers);
-                }
-                blocks.push(block);
-                Top::Block(blocks.len() as u32 - 1)
-            } else {
-                unblocked += 1;
-                Top::Uniform(Answer::Walk)
-            };
-            top.entry()
-        })
-        .collect();
-    (top, blocks, unblocked)
+    // A leaf that says of every address what the trie says anyway is of no use.
+    leaves.retain(|_, leaf| leaf.iter().any(|word| *word != of_all(Answer::Walk)));
+    (table, leaves, unblocked)
+}
+
+/// A word of one answer.
+const fn of_all(answer: Answer) -> u64 {
+    answer as u64 * 0x5555_5555_5555_5555
+}
+
+/// Sets `count` answers from number `first` on.
+fn paint(words: &mut [u64], first: usize, count: usize, answer: Answer) {
+    let (mut at, end) = (first, first + count);
+    while at < end {
+        let (word, within) = (at / ANSWERS_OF_WORD, at % ANSWERS_OF_WORD);
+        let many = (ANSWERS_OF_WORD - within).min(end - at);
+        let mask = (u64::MAX >> (64 - 2 * many)) << (2 * within);
+        words[word] = words[word] & !mask | of_all(answer) & mask;
+        at += many;
+    }
 }
 
 /// 32 answers in a word, the first in the low bits.
@@ -138,22 +155,27 @@ mod tests {
 
     use sensor_common::{
         prefix::PrefixFlags,
-        topbits::{place_v4, place_v6},
+        topbits::{place_in_leaf, place_v6},
     };
 
     use super::*;
     use crate::{config::Config, plan};
 
-    const ROOM: Room = Room { v4_blocks: 4_096, v6_blocks: 64 };
+    const ROOM: Room = Room { v4_leaves: 4_096, v6_blocks: 64 };
 
     impl Tables {
         fn answer(&self, address: IpAddr) -> Answer {
             match address {
                 IpAddr::V4(address) => {
-                    let (top, word, shift) = place_v4(u32::from_ne_bytes(address.octets()));
-                    match Top::from_entry(self.top_v4[top as usize]) {
-                        Top::Uniform(answer) => answer,
-                        Top::Block(block) => Answer::from_bits(self.blocks_v4[block as usize][word] >> shift),
+                    let address = u32::from(address);
+                    let (word, shift) = place_v4(address);
+                    match (Answer::from_bits(self.table_v4[word] >> shift), self.leaves_v4.get(&(address >> 8)))
+                    {
+                        (Answer::Walk, Some(leaf)) => {
+                            let (word, shift) = place_in_leaf(address);
+                            Answer::from_bits(leaf[word] >> shift)
+                        }
+                        (answer, _) => answer,
                     }
                 }
                 IpAddr::V6(address) => {
@@ -197,6 +219,8 @@ mod tests {
             "8.8.4.4",
             "192.0.1.1",
             "198.18.0.1",
+            "192.0.0.1",
+            "192.0.0.9",
             "203.0.113.9",
             "224.0.0.1",
             "2001:4860:4860::8844",
@@ -208,7 +232,7 @@ mod tests {
             assert_ne!(agree(&set, &tables, address.parse().unwrap()), Answer::Walk, "{address}");
         }
         for address in
-            ["192.0.0.1", "::1", "::ffff:8.8.4.4", "64:ff9b::808:404", "2002:808:404::1", "2001:0:1::1"]
+            ["::1", "::ffff:8.8.4.4", "64:ff9b::808:404", "2002:808:404::1", "2001:0:1::1"]
         {
             assert_eq!(agree(&set, &tables, address.parse().unwrap()), Answer::Walk, "{address}");
         }
@@ -219,7 +243,7 @@ mod tests {
         let mut random = Random(0x5EED_1234_5678_9ABC);
         for round in 0..6 {
             let set = PrefixSet::new((0..400).map(|_| {
-                let flags = PrefixFlags(random.below(32) as u32);
+                let flags = PrefixFlags(random.below(32) as u64);
                 if random.below(2) == 0 {
                     let address = Ipv4Addr::from(random.below(1 << 32) as u32 & 0x03FF_FFFF | 0x0A00_0000);
                     (IpNet::new(address.into(), 8 + random.below(25) as u8).unwrap(), flags)
@@ -229,7 +253,7 @@ mod tests {
                 }
             }));
             let tables =
-                Tables::new(&set, if round == 5 { Room { v4_blocks: 2, v6_blocks: 1 } } else { ROOM });
+                Tables::new(&set, if round == 5 { Room { v4_leaves: 2, v6_blocks: 1 } } else { ROOM });
             assert_eq!(tables.unblocked > 0, round == 5);
             for _ in 0..20_000 {
                 let v4 = Ipv4Addr::from(random.below(1 << 32) as u32 & 0x07FF_FFFF | 0x0800_0000);

@@ -164,7 +164,7 @@ fn random_set(random: &mut Xorshift, prefixes: usize) -> PrefixSet {
             (0, true) => 13 + random.below(20),
             (_, true) => 25 + random.below(104),
         };
-        let flags = PrefixFlags(1 << random.below(5) | (random.next() as u32 & random.next() as u32 & 0x1C));
+        let flags = PrefixFlags(1 << random.below(5) | (random.next() & random.next() & 0x1C));
         let address = random_address(random, wide);
         (IpNet::new(address, length as u8).unwrap().trunc(), flags)
     };

@@ -32,12 +32,16 @@ pub(super) struct Told {
 
 impl Told {
     fn take(&mut self, record: &[u8]) {
-        self.records += 1;
         match decode::record(record) {
-            Ok((RecordKind::Settled, observation)) => {
-                self.settled += observation.counts.packets.iter().sum::<u64>();
+            Ok(decode::Told::Flow(RecordKind::Settled, flow)) => {
+                self.records += 1;
+                self.settled += flow.counts.total_packets();
             }
-            Ok(_) => {}
+            Ok(decode::Told::Replaced(settled, _)) => {
+                self.records += 2;
+                self.settled += settled.counts.total_packets();
+            }
+            Ok(_) => self.records += 1,
             Err(_) => self.undecodable += 1,
         }
     }

@@ -2,17 +2,17 @@
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use aya::maps::{
-    Array,
+    Array, HashMap,
     lpm_trie::{Key, LpmTrie},
 };
 use ipnet::{IpNet, Ipv4Net};
-use sensor_common::topbits::BLOCK_V4_WORDS;
+use sensor_common::topbits::{Leaf, TableV4};
 use sensor_user::{
     config::Config,
     kernel::object::LoadPlan,
-    networks::{Room, Tables},
+    networks::Tables,
 };
 
 use crate::baseline::Baseline;
@@ -58,22 +58,20 @@ pub(super) fn fill_trie(baseline: &mut Baseline, nets: &[Ipv4Net]) -> Result<()>
 
 /// Puts the prefixes of `plan` into the baselines' copies of the sensor's maps: the trie and the tables ahead of it.
 pub(super) fn fill_tables(baseline: &mut Baseline, plan: &LoadPlan) -> Result<()> {
-    let room = Room { v4_blocks: plan.settings.blocks_v4, v6_blocks: plan.settings.blocks_v6 };
-    let tables = Tables::new(&plan.prefixes, room);
+    let tables = Tables::new(&plan.prefixes, plan.room());
     let mut map = |name| {
         let map = baseline.ebpf().take_map(name);
         map.with_context(|| format!("the baselines have no {name}"))
     };
-    let mut top: Array<_, u32> = map("TOP_V4")?.try_into().context("open TOP_V4")?;
-    for (at, entry) in (0..).zip(&tables.top_v4) {
-        top.set(at, entry, 0).context("fill TOP_V4")?;
+    let mut table: Array<_, TableV4> = map("TABLES_V4")?.try_into().context("open TABLES_V4")?;
+    let words: Box<TableV4> =
+        tables.table_v4.into_boxed_slice().try_into().map_err(|_| anyhow!("a table of another size"))?;
+    table.set(VIEW, &*words, 0).context("fill TABLES_V4")?;
+    let mut leaves: HashMap<_, [u32; 2], Leaf> = map("LEAVES_V4")?.try_into().context("open LEAVES_V4")?;
+    for (network, leaf) in &tables.leaves_v4 {
+        leaves.insert([VIEW, *network], leaf, 0).context("fill LEAVES_V4")?;
     }
-    let mut blocks: Array<_, [u64; BLOCK_V4_WORDS]> =
-        map("BLOCKS_V4")?.try_into().context("open BLOCKS_V4")?;
-    for (at, block) in (0..).zip(&tables.blocks_v4) {
-        blocks.set(at, block, 0).context("fill BLOCKS_V4")?;
-    }
-    let mut trie: LpmTrie<_, [u8; 8], u32> = map("PREFIXES_V4")?.try_into().context("open PREFIXES_V4")?;
+    let mut trie: LpmTrie<_, [u8; 8], u64> = map("PREFIXES_V4")?.try_into().context("open PREFIXES_V4")?;
     for (net, flags) in plan.prefixes.iter() {
         let IpNet::V4(net) = net else { continue };
         let [view, address] = [VIEW.to_ne_bytes(), net.network().octets()];

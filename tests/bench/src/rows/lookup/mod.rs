@@ -55,7 +55,7 @@ fn prepare(config: &Config, nets: &[ipnet::Ipv4Net]) -> Result<Baseline> {
             .override_global("SETTINGS", settings.as_bytes(), true)
             .map_max_entries("TRIE", nets.len() as u32)
             .map_max_entries("PREFIXES_V4", room)
-            .map_max_entries("BLOCKS_V4", settings.blocks_v4);
+            .map_max_entries("LEAVES_V4", plan.room().v4_leaves);
     })?;
     fill_trie(&mut baseline, nets)?;
     fill_tables(&mut baseline, &plan)?;

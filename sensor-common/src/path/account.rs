@@ -1,0 +1,124 @@
+//! A packet's flow slot: found, opened, gone on with, settled; and what is told of it.
+
+use core::borrow::Borrow;
+
+use super::{Environment, capture};
+use crate::{
+    counter::Counter,
+    flow::{FlowKey, Packet, Tenancy},
+    headers::Address,
+    payload::Content,
+    slot::{RecordKind, Slot},
+};
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Accounted {
+    /// There is no slot, or its flow is not in it.
+    Not,
+    /// It is accounted.
+    Kept,
+    /// It is accounted, and its payload may be evidence.
+    Evident,
+}
+
+/// Finds the packet's slot, accounts it there and tells the agent what is new. Unless it `may_open` a flow, it is
+/// accounted only where its flow is in the slot.
+#[inline(always)]
+pub(super) fn account<E: Environment, A: Borrow<Address>>(
+    env: &mut E,
+    key: &FlowKey<A>,
+    packet: &Packet,
+    content: Content,
+    may_open: bool,
+) -> Accounted {
+    let now = env.now();
+    let index = key.slot_index(env.seed(), env.slots_per_cpu());
+    let Some(mut slot) = env.slot(packet.cpu, index) else {
+        return Accounted::Not;
+    };
+    match slot.tenancy(key, packet, now, env.idle_ticks()) {
+        Tenancy::Own => go_on(env, &mut slot, packet, now),
+        // Not ours: the caller does not count it.
+        _ if !may_open => return Accounted::Not,
+        Tenancy::Other => {
+            env.count(Counter::Evicted, 1);
+            replace(env, &mut slot, key, packet, now);
+        }
+        Tenancy::Vacant => {
+            slot.open(key, packet, now);
+            tell(env, RecordKind::Opened, Counter::LostOpened, &slot);
+        }
+    }
+    if capture::is_called_for(&content, &slot)
+        && let Some(mut room) = env.room()
+    {
+        room.content = Content { slot: index, ..content };
+        return Accounted::Evident;
+    }
+    Accounted::Kept
+}
+
+/// One more packet of the flow in `slot`.
+#[inline(always)]
+fn go_on<E: Environment>(env: &mut E, slot: &mut Slot, packet: &Packet, now: u32) {
+    let change = slot.line.add(packet, now);
+    if change.closed {
+        tell(env, RecordKind::Closed, Counter::LostClosed, slot);
+    } else if change.rose {
+        tell(env, RecordKind::Rose, Counter::LostRose, slot);
+    }
+    if change.full {
+        settle(env, slot);
+        slot.line.clear_counts();
+    }
+}
+
+/// Another flow takes the slot. In one record where both are IPv4: a flood of new flows pays for one, not two.
+#[inline(always)]
+fn replace<E: Environment, A: Borrow<Address>>(
+    env: &mut E,
+    slot: &mut Slot,
+    key: &FlowKey<A>,
+    packet: &Packet,
+    now: u32,
+) {
+    if key.family == 4 && slot.line.family == 4 {
+        let packets = slot.line.total_packets();
+        let record = env.begin_replaced(slot);
+        slot.open(key, packet, now);
+        match record {
+            Some(record) => {
+                env.complete_replaced(record, slot);
+                env.count(Counter::RecordsSent, 2);
+            }
+            None => lost_replaced(env, packets),
+        }
+    } else {
+        settle(env, slot);
+        slot.open(key, packet, now);
+        tell(env, RecordKind::Opened, Counter::LostOpened, slot);
+    }
+}
+
+#[inline(never)]
+fn lost_replaced<E: Environment>(env: &mut E, packets: u64) {
+    env.count(Counter::LostSettled, 1);
+    env.count(Counter::LostPackets, packets);
+    env.count(Counter::LostOpened, 1);
+}
+
+#[inline(always)]
+fn settle<E: Environment>(env: &mut E, slot: &Slot) {
+    if !tell(env, RecordKind::Settled, Counter::LostSettled, slot) {
+        env.count(Counter::LostPackets, slot.line.total_packets());
+    }
+}
+
+/// Hands over a record and counts what became of it. Out of line: it is the rare part of the path.
+#[inline(never)]
+fn tell<E: Environment>(env: &mut E, kind: RecordKind, lost: Counter, slot: &Slot) -> bool {
+    let sent = env.emit(kind, slot);
+    env.count(if sent { Counter::RecordsSent } else { lost }, 1);
+    sent
+}

@@ -1,0 +1,142 @@
+//! Payload that is evidence, on its way to the agent.
+//!
+//! Takes a packet that was accounted to its slot. A message that is wanted opens a stretch of its side's stream, and
+//! every segment that lies in that stretch is told, in whatever order and however often it comes: joining them is the
+//! agent's. Apart from the rest of the path: no other packet pays for it.
+
+use super::Environment;
+use crate::{
+    bytes::{Bytes, OFFSET_MASK},
+    counter::Counter,
+    evidence::{self, GLIMPSE, Glimpse, LONGEST_DATAGRAM},
+    payload::{Content, MOST_OF_PIECE, PieceHead, PieceKind, Room},
+    slot::{RECORD_VERSION, RecordKind, Slot, Stretch, TCP, UDP},
+};
+
+/// Pieces that a flow may tell during one generation: enough for a hundred logons, and an end for whoever makes more.
+pub const MOST_PIECES: u32 = 512;
+
+/// Whether the payload may have to be told.
+#[inline(always)]
+pub(super) const fn is_called_for(content: &Content, slot: &Slot) -> bool {
+    let begins = content.opening | content.rpc != 0;
+    content.payload != 0 && (begins || slot.line.kind & bit(content.side) != 0 || slot.line.transport == UDP)
+}
+
+/// The bit in a slot's `kind` that says that more is awaited from `side`.
+#[inline(always)]
+const fn bit(side: u8) -> u8 {
+    1 << (side & 1)
+}
+
+/// Tells the payload of a packet of which [`Verdict::Evident`](super::Verdict::Evident) was said, if it is evidence.
+#[inline(always)]
+pub fn capture<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B) {
+    let Some(mut room) = env.room() else { return };
+    let cpu = env.cpu();
+    let Some(mut slot) = env.slot(cpu, room.content.slot) else { return };
+    tell(env, frame, &mut slot, &mut room);
+}
+
+#[inline(always)]
+fn tell<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, slot: &mut Slot, room: &mut Room) {
+    if slot.wide.stream != slot.line.generation {
+        slot.wide.stream = slot.line.generation;
+        slot.wide.told = 0;
+        slot.wide.wanted = [Stretch::default(); 2];
+        slot.line.kind = 0;
+    }
+    let kind = if slot.line.transport == TCP { segment(frame, slot, room) } else { datagram(slot, room) };
+    let Some(kind) = kind else { return };
+    if slot.wide.told >= MOST_PIECES {
+        return env.count(Counter::PayloadOver, 1);
+    }
+    slot.wide.told += 1;
+    let captured = least(room.content.payload, least(room.piece.head.wanted, MOST_OF_PIECE as u32));
+    fill_head(&mut room.piece.head, slot, kind, room.content.side);
+    room.piece.head.captured = captured as u16;
+    if !frame.copy(room.content.payload_at as usize & OFFSET_MASK, &mut room.piece.bytes, captured) {
+        return;
+    }
+    let sent = env.emit_piece(&room.piece);
+    env.count(if sent { Counter::RecordsSent } else { Counter::LostPayload }, 1);
+}
+
+/// What a datagram is: the first of each side says who asks for what; those that follow say the same.
+#[inline(always)]
+fn datagram(slot: &Slot, room: &mut Room) -> Option<PieceKind> {
+    let side = usize::from(room.content.side & 1);
+    room.piece.head.wanted = least(room.content.payload, LONGEST_DATAGRAM);
+    room.piece.head.sequence = 0;
+    (slot.line.packets[side] == 1).then_some(PieceKind::Datagram)
+}
+
+/// What a segment is, if it is wanted; where it is in its stream and how many bytes from there on are wanted goes into the
+/// head.
+#[inline(always)]
+fn segment<B: Bytes + Copy>(frame: B, slot: &mut Slot, room: &mut Room) -> Option<PieceKind> {
+    let content = &room.content;
+    let (side, bit) = (usize::from(content.side & 1), bit(content.side));
+    let sequence = u32::from_be(frame.load((content.segment_at as usize & OFFSET_MASK) + 4)?);
+    let mut kind = if content.opening == 0 { PieceKind::Rpc } else { PieceKind::Message };
+    let mut wanted = 0;
+    if content.opening | content.rpc != 0 {
+        let have = least(content.payload, GLIMPSE as u32);
+        if !frame.copy(content.payload_at as usize & OFFSET_MASK, &mut room.piece.bytes, have) {
+            return None;
+        }
+        let glimpse = Glimpse { bytes: &room.piece.bytes, have };
+        wanted = match content.opening {
+            0 => evidence::of_rpc(&glimpse),
+            opening => evidence::of_message(&glimpse, opening),
+        };
+    }
+    let begins = content.opening != 0 || wanted != 0;
+    let stretch = &mut slot.wide.wanted[side];
+    if begins {
+        *stretch = Stretch { from: sequence, until: sequence.wrapping_add(wanted) };
+        slot.line.kind &= !bit;
+    } else {
+        let (into, long) = (sequence.wrapping_sub(stretch.from), stretch.until.wrapping_sub(stretch.from));
+        if slot.line.kind & bit == 0 || into >= long {
+            return None;
+        }
+        (kind, wanted) = (PieceKind::Continued, long - into);
+    }
+    // More is awaited until a segment reaches the end of the stretch.
+    if content.payload < wanted {
+        slot.line.kind |= bit;
+    } else {
+        slot.line.kind &= !bit;
+    }
+    room.piece.head.wanted = wanted;
+    room.piece.head.sequence = sequence;
+    (wanted != 0).then_some(kind)
+}
+
+#[inline(always)]
+fn fill_head(head: &mut PieceHead, slot: &Slot, kind: PieceKind, side: u8) {
+    let line = &slot.line;
+    head.version = RECORD_VERSION;
+    head.kind = RecordKind::Payload as u8;
+    head.transport = line.transport;
+    head.family = line.family;
+    head.ifindex = line.ifindex;
+    head.local_port = line.local_port;
+    head.remote_port = line.remote_port;
+    head.side = side;
+    head.piece = kind as u8;
+    head.at = line.last;
+    head.generation = line.generation;
+    let wide = line.family == 6;
+    for word in 0..3 {
+        head.local[word] = if wide { slot.wide.local_high[word] } else { 0 };
+        head.remote[word] = if wide { slot.wide.remote_high[word] } else { 0 };
+    }
+    (head.local[3], head.remote[3]) = (line.local_low, line.remote_low);
+}
+
+#[inline(always)]
+const fn least(a: u32, b: u32) -> u32 {
+    if a < b { a } else { b }
+}

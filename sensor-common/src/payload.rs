@@ -1,0 +1,187 @@
+//! Pieces of payload on the ring: what the agent reads evidence from.
+//!
+//! A piece says whose it is and where in its stream it belongs, so that the agent can join messages that came in several
+//! segments. Only messages that are evidence travel ([`evidence`](crate::evidence)), never file contents.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::headers::Address;
+
+/// Bytes of payload in a piece at most; a power of two.
+pub const MOST_OF_PIECE: usize = 4096;
+
+/// What a piece of payload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum PieceKind {
+    /// A message behind a NetBIOS session header begins with it (RFC 1002 4.3.1, MS-SMB2 2.1).
+    Message = 1,
+    /// It goes on with a message that began before.
+    Continued = 2,
+    /// A DCE-RPC unit begins with it (C706 12.6.1), as on the endpoint mapper's port.
+    Rpc = 3,
+    /// The beginning of a datagram.
+    Datagram = 4,
+}
+
+impl PieceKind {
+    /// Reads a kind off the ring.
+    #[must_use]
+    pub const fn from_wire(value: u8) -> Option<Self> {
+        match value {
+            1 => Some(Self::Message),
+            2 => Some(Self::Continued),
+            3 => Some(Self::Rpc),
+            4 => Some(Self::Datagram),
+            _ => None,
+        }
+    }
+}
+
+/// What stands before the bytes of a piece. All integers are in the machine's order but addresses and ports, which are in
+/// wire order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(8))]
+pub struct PieceHead {
+    /// [`RECORD_VERSION`](crate::slot::RECORD_VERSION).
+    pub version: u8,
+    /// [`RecordKind::Payload`](crate::slot::RecordKind::Payload).
+    pub kind: u8,
+    /// IP protocol.
+    pub transport: u8,
+    /// 4 or 6.
+    pub family: u8,
+    /// Interface index.
+    pub ifindex: u32,
+    /// Internal address.
+    pub local: Address,
+    /// External address.
+    pub remote: Address,
+    /// Internal port.
+    pub local_port: u16,
+    /// External port.
+    pub remote_port: u16,
+    /// The [`Side`](crate::slot::Side) that sent it.
+    pub side: u8,
+    /// A [`PieceKind`].
+    pub piece: u8,
+    /// Bytes that follow.
+    pub captured: u16,
+    /// Bytes that were wanted: of the message or datagram, or of the rest of it.
+    pub wanted: u32,
+    /// TCP sequence number of the first byte; 0 for a datagram.
+    pub sequence: u32,
+    /// Kernel ticks.
+    pub at: u32,
+    /// Generation of the flow in its slot.
+    pub generation: u32,
+}
+
+impl PieceHead {
+    /// All zero.
+    pub const EMPTY: Self = Self {
+        version: 0,
+        kind: 0,
+        transport: 0,
+        family: 0,
+        ifindex: 0,
+        local: [0; 4],
+        remote: [0; 4],
+        local_port: 0,
+        remote_port: 0,
+        side: 0,
+        piece: 0,
+        captured: 0,
+        wanted: 0,
+        sequence: 0,
+        at: 0,
+        generation: 0,
+    };
+}
+
+/// Bytes of a [`PieceHead`].
+pub const PIECE_HEAD_LEN: usize = 64;
+
+/// Room for a piece.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Piece {
+    /// What it is.
+    pub head: PieceHead,
+    /// Its bytes, [`PieceHead::captured`] of them.
+    pub bytes: [u8; MOST_OF_PIECE],
+}
+
+/// What is known of a packet's content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(8))]
+pub struct Content {
+    /// The [`Side`](crate::slot::Side) that sent it.
+    pub side: u8,
+    /// What it begins with: the identifier byte of an SMB message, [`SESSION_REQUEST`], or 0.
+    pub opening: u8,
+    /// Not 0: it comes from or goes to the endpoint mapper.
+    pub rpc: u8,
+    /// Zero.
+    pub reserved: u8,
+    /// The flow's slot among those of this CPU.
+    pub slot: u32,
+    /// Bytes of payload.
+    pub payload: u32,
+    /// Offset of the transport header in the frame.
+    pub segment_at: u32,
+    /// Offset of the payload.
+    pub payload_at: u32,
+    /// Zero.
+    pub reserved_too: u32,
+}
+
+/// [`Content::opening`] of a NetBIOS session request (RFC 1002 4.3.1).
+pub const SESSION_REQUEST: u8 = 0x81;
+
+/// Room in which a piece is made. Nothing of it is on the stack, of which a kernel program has little; and what is read from
+/// here the verifier knows nothing of, so that it follows one course and not one for every value.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Room {
+    /// What it is made of.
+    pub content: Content,
+    /// The piece.
+    pub piece: Piece,
+}
+
+impl Room {
+    /// Nothing in it.
+    pub const EMPTY: Self = Self {
+        content: Content {
+            side: 0,
+            opening: 0,
+            rpc: 0,
+            reserved: 0,
+            slot: 0,
+            payload: 0,
+            segment_at: 0,
+            payload_at: 0,
+            reserved_too: 0,
+        },
+        piece: Piece { head: PieceHead::EMPTY, bytes: [0; MOST_OF_PIECE] },
+    };
+}
+
+const _: () = assert!(size_of::<PieceHead>() == PIECE_HEAD_LEN);
+const _: () = assert!(size_of::<Piece>() == PIECE_HEAD_LEN + MOST_OF_PIECE);
+const _: () = assert!(MOST_OF_PIECE.is_power_of_two());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_survive_the_wire_and_unknown_ones_do_not() {
+        for kind in [PieceKind::Message, PieceKind::Continued, PieceKind::Rpc, PieceKind::Datagram] {
+            assert_eq!(PieceKind::from_wire(kind as u8), Some(kind));
+        }
+        assert_eq!(PieceKind::from_wire(0), None);
+        assert_eq!(PieceKind::from_wire(5), None);
+    }
+}
