@@ -55,6 +55,8 @@ counters! {
     UnknownLink = "unknown_link",
     /// Records handed to the ring.
     RecordsSent = "records_sent",
+    /// Pieces of payload handed to the ring.
+    PayloadSent = "payload_sent",
     /// New-flow records that found the ring full (the sweep finds those flows).
     LostOpened = "lost_opened",
     /// Evidence records that found the ring full (the sweep finds that evidence).
@@ -137,7 +139,7 @@ mod tests {
 
     #[test]
     fn every_counter_has_its_place() {
-        let elsewhere = [Counter::Seen, Counter::RecordsSent, Counter::LostPackets, Counter::Evicted, Counter::PayloadOver];
+        let elsewhere = [Counter::Seen, Counter::RecordsSent, Counter::LostPackets, Counter::Evicted, Counter::PayloadSent, Counter::PayloadOver];
         for counter in Counter::ALL {
             let lists = [Counter::OUTCOMES, Counter::UNJUDGED, Counter::LOST_RECORDS, Counter::ENFORCEMENT, &elsewhere];
             let places = lists.iter().filter(|list| list.contains(counter)).count();

@@ -75,14 +75,18 @@ pub enum Glance {
     Unsure,
 }
 
-/// Glances at a frame of `frame_len` bytes.
+/// Glances at a frame; `is_shorter` tells whether all of it is less than so many bytes.
 #[inline(always)]
-pub fn glance<E: Environment, B: Bytes + Copy>(env: &E, frame: B, frame_len: u32) -> Glance {
+pub fn glance<E: Environment, B: Bytes + Copy>(
+    env: &E,
+    frame: B,
+    is_shorter: impl FnOnce(u32) -> bool,
+) -> Glance {
     let Some(head) = frame.load::<Head>(0) else { return Glance::Unsure };
     if head.kind & KIND == IPV4 {
         let ports = (head.source, head.destination);
         return match head.shape & SHAPE {
-            WHOLE_TCP => of_tcp(env, frame, frame_len, ports, IPV4_TRANSPORT, Glance::PlainIpv4),
+            WHOLE_TCP => of_tcp(env, frame, is_shorter, ports, IPV4_TRANSPORT, Glance::PlainIpv4),
             WHOLE_UDP => of_udp(env, ports),
             _ => Glance::Unsure,
         };
@@ -91,7 +95,7 @@ pub fn glance<E: Environment, B: Bytes + Copy>(env: &E, frame: B, frame_len: u32
         let Some(head) = frame.load::<PlainIpv6>(0) else { return Glance::Unsure };
         let ports = (head.source, head.destination);
         return match head.next {
-            TCP => of_tcp(env, frame, frame_len, ports, IPV6_TRANSPORT, Glance::PlainIpv6),
+            TCP => of_tcp(env, frame, is_shorter, ports, IPV6_TRANSPORT, Glance::PlainIpv6),
             UDP => of_udp(env, ports),
             _ => Glance::Unsure,
         };
@@ -103,7 +107,7 @@ pub fn glance<E: Environment, B: Bytes + Copy>(env: &E, frame: B, frame_len: u32
 fn of_tcp<E: Environment, B: Bytes + Copy>(
     env: &E,
     frame: B,
-    frame_len: u32,
+    is_shorter: impl FnOnce(u32) -> bool,
     ports: (u16, u16),
     transport: usize,
     plain: fn(Server, PortKind) -> Glance,
@@ -119,7 +123,7 @@ fn of_tcp<E: Environment, B: Bytes + Copy>(
             plain(Server::Destination, destination)
         };
     }
-    let foreign = frame_len < smb::SHORTEST_FRAME
+    let foreign = is_shorter(smb::SHORTEST_FRAME)
         || env.features() & feature::SMB_ON_ANY_PORT == 0
         || begins_otherwise(frame, transport);
     if foreign { Glance::Foreign } else { Glance::Unsure }

@@ -348,7 +348,8 @@ pub fn addresses<B: Bytes + Copy>(frame: B, ports: &Ports) -> Option<(Address, A
         let [source, destination]: [u32; 2] = frame.load(ports.network_at() + 12)?;
         Some(([0, 0, 0, source], [0, 0, 0, destination]))
     } else {
-        let both: [Address; 2] = frame.load(ports.network_at() + 8)?;
+        // In wide words: half as many loads.
+        let both: [Address; 2] = zerocopy::transmute!(frame.load::<[u64; 4]>(ports.network_at() + 8)?);
         Some((both[0], both[1]))
     }
 }

@@ -22,6 +22,9 @@ pub type Leaf = [u64; 256 / ANSWERS_OF_WORD];
 /// Entries of the first IPv6 table.
 pub const TOP_ENTRIES: u32 = 1 << 16;
 
+/// The first IPv6 tables of both views, one behind the other.
+pub type TopsV6 = [u32; 2 * TOP_ENTRIES as usize];
+
 /// 64-bit words of an IPv6 block: 65,536 answers of two bits.
 pub const BLOCK_V6_WORDS: u32 = 2_048;
 

@@ -25,6 +25,12 @@ impl Linear {
         Self { start, end }
     }
 
+    /// Whether there are less than `length`.
+    #[inline(always)]
+    pub(crate) const fn is_shorter(self, length: u32) -> bool {
+        self.start + length as usize > self.end
+    }
+
     /// How many there are.
     #[inline(always)]
     pub(crate) const fn len(self) -> u32 {

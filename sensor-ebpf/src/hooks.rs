@@ -98,11 +98,11 @@ struct Steps {
 #[inline(always)]
 fn incoming<B: Bytes + Copy>(context: *mut xdp_md, frame: fn(*mut xdp_md) -> B, steps: Steps) -> u32 {
     let linear: Linear = context.linear();
-    let then = match glance(&Kernel, linear, linear.len()) {
+    let then = match glance(&Kernel, linear, |length| linear.is_shorter(length)) {
         Glance::Foreign => return xdp_action::XDP_PASS,
         Glance::PlainIpv4(server, service) => {
             let frame = frame(context);
-            plain::<_, true>(frame, plain_ipv4(frame, 0), (server, service), arrival_of(context))
+            plain(frame, plain_ipv4(frame, 0), (server, service), arrival_of(context))
         }
         Glance::PlainIpv6(server, service) => (steps.plain_v6)(context, server, service),
         Glance::Unsure => match (steps.find)(context) {
@@ -121,14 +121,14 @@ fn incoming<B: Bytes + Copy>(context: *mut xdp_md, frame: fn(*mut xdp_md) -> B, 
 
 #[inline(never)]
 fn plain_v6_in(context: *mut xdp_md, server: Server, service: PortKind) -> Then {
-    let frame = Afresh(context);
-    plain::<_, false>(frame, plain_ipv6(frame, 0), (server, service), arrival_of(context))
+    let frame = context.linear();
+    plain(frame, plain_ipv6(frame, 0), (server, service), arrival_of(context))
 }
 
 #[inline(never)]
 fn plain_v6_in_scattered(context: *mut xdp_md, server: Server, service: PortKind) -> Then {
-    let frame = Scattered(context);
-    plain::<_, false>(frame, plain_ipv6(frame, 0), (server, service), arrival_of(context))
+    let frame = Held::of(context);
+    plain(frame, plain_ipv6(frame, 0), (server, service), arrival_of(context))
 }
 
 #[inline(never)]
@@ -199,7 +199,7 @@ pub(crate) fn smb_clock(_context: XdpContext) -> u32 {
 #[inline(always)]
 fn socket_buffer(context: *mut __sk_buff, hook: Hook) -> i32 {
     // SAFETY: the context is valid for the length of the run.
-    let then = match glance(&Kernel, context.linear(), unsafe { (*context).len }) {
+    let then = match glance(&Kernel, context.linear(), |length| unsafe { (*context).len } < length) {
         Glance::Foreign => return TC_ACT_UNSPEC,
         Glance::PlainIpv4(server, service) => plain_v4_socket_buffer(context, hook, server, service),
         Glance::PlainIpv6(server, service) => plain_v6_socket_buffer(context, hook, server, service),
@@ -220,13 +220,13 @@ fn socket_buffer(context: *mut __sk_buff, hook: Hook) -> i32 {
 #[inline(never)]
 fn plain_v4_socket_buffer(context: *mut __sk_buff, hook: Hook, server: Server, service: PortKind) -> Then {
     let (frame, arrival) = (Held::of(context), arrival_of_socket_buffer(context, hook));
-    plain::<_, true>(frame, plain_ipv4(frame, arrival.vlan), (server, service), arrival)
+    plain(frame, plain_ipv4(frame, arrival.vlan), (server, service), arrival)
 }
 
 #[inline(never)]
 fn plain_v6_socket_buffer(context: *mut __sk_buff, hook: Hook, server: Server, service: PortKind) -> Then {
-    let (frame, arrival) = (Scattered(context), arrival_of_socket_buffer(context, hook));
-    plain::<_, false>(frame, plain_ipv6(frame, arrival.vlan), (server, service), arrival)
+    let (frame, arrival) = (Held::of(context), arrival_of_socket_buffer(context, hook));
+    plain(frame, plain_ipv6(frame, arrival.vlan), (server, service), arrival)
 }
 
 #[inline(always)]
@@ -270,14 +270,14 @@ fn arrival_of_socket_buffer(context: *mut __sk_buff, hook: Hook) -> Arrival {
 
 /// A packet that is plain.
 #[inline(always)]
-fn plain<B: Bytes + Copy, const HELD: bool>(
+fn plain<B: Bytes + Copy>(
     frame: B,
     ports: Option<Ports>,
     service: (Server, PortKind),
     arrival: Arrival,
 ) -> Then {
     match ports {
-        Some(ports) => Then::of(watch_plain::<_, _, HELD>(&mut Kernel, frame, &ports, service, arrival)),
+        Some(ports) => Then::of(watch_plain(&mut Kernel, frame, &ports, service, arrival)),
         None => Then::Pass,
     }
 }

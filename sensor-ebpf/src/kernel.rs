@@ -21,7 +21,7 @@ use sensor_common::{
 use crate::{
     maps::{
         BLOCKS_V6, COUNTERS, ENFORCEMENT, LEAVES_V4, PREFIXES_V4, PREFIXES_V6, RECORDS, ROOM, SETTINGS, SLOTS,
-        TABLES_V4, TCP_PORTS, TOP_V6, UDP_PORTS, VIEW,
+        TABLES_V4, TCP_PORTS, TOPS_V6, UDP_PORTS, VIEW,
     },
     scratch::{forget_offset, keep_ends},
 };
@@ -155,7 +155,9 @@ impl Environment for Kernel {
 
     #[inline(always)]
     fn top_v6(&self, view: u32, index: u32) -> u32 {
-        TOP_V6.get(view * TOP_ENTRIES + index).copied().unwrap_or(3)
+        let at = ((view & 1) * TOP_ENTRIES + (index & (TOP_ENTRIES - 1))) as usize;
+        // SAFETY: the index is inside the tables of both views; volatile because the agent writes to the other view.
+        unsafe { TOPS_V6.0.get().cast::<u32>().add(at).read_volatile() }
     }
 
     #[inline(always)]

@@ -13,7 +13,7 @@ use sensor_common::{
     payload::Room,
     settings::{Enforcement, PORTS, PortTable, Settings},
     slot::Slot,
-    topbits::{Leaf, TOP_ENTRIES, TableV4},
+    topbits::{Leaf, TOP_ENTRIES, TableV4, TopsV6},
 };
 
 /// Load-time settings.
@@ -62,9 +62,10 @@ pub(crate) static TABLES_V4: Array<TableV4> = Array::with_max_entries(2, BPF_F_M
 #[map]
 pub(crate) static LEAVES_V4: HashMap<[u32; 2], Leaf> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
 
-/// First IPv6 tables of both views, by the top 16 bits of an address.
-#[map]
-pub(crate) static TOP_V6: Array<u32> = Array::with_max_entries(2 * TOP_ENTRIES, 0);
+/// First IPv6 tables of both views, by the top 16 bits of an address; in a section of its own.
+#[unsafe(link_section = ".bss.top_v6")]
+#[unsafe(no_mangle)]
+pub(crate) static TOPS_V6: Shared<TopsV6> = Shared(UnsafeCell::new([0; 2 * TOP_ENTRIES as usize]));
 
 /// Words of the IPv6 blocks of both views.
 #[map]

@@ -70,10 +70,8 @@ impl Setup {
     #[must_use]
     pub fn host(&self) -> HostEngine {
         let plan = self.plan();
-        {
-            let room = plan.room();
-            HostEngine::new(plan.settings, plan.services, plan.prefixes, room)
-        }
+        let room = plan.room();
+        HostEngine::new(plan.settings, plan.services, plan.prefixes, room)
     }
 
     /// The path in the kernel, or `None` with a record of it where `test` may not load programs.

@@ -15,4 +15,4 @@ pub use document::{Ended, documents_of, number, tells, text, texts};
 pub use frame::{Frame, QINQ, QINQ_OLD, VLAN, extension};
 pub use kernel::{Kernel, Setup, TEST_RUN_IFINDEX, privileged};
 pub use traffic::{SMB2_MESSAGE, connect, echo, session_of, smb_session, syn_frame};
-pub use twin::{Effect, HOOKS, Outcome, Twin};
+pub use twin::{Effect, HOOKS, Outcome, Twin, flows};

@@ -6,10 +6,11 @@ use anyhow::{Context as _, Result, bail, ensure};
 use sensor_common::{
     counter::Counter,
     path::{Arrival, Verdict},
-    slot::{FlowLine, Hook, mark},
+    payload::PieceHead,
+    slot::{FlowLine, Hook, RECORD_V4_LEN, RecordKind, mark},
 };
 use sensor_user::{
-    decode::{self, Observation},
+    decode::{self, Observation, Told},
     engine::host::HostEngine,
     kernel::counters::CounterValues,
 };
@@ -104,8 +105,7 @@ impl Twin {
             verdict = self.host.frame(frame, arrival);
         }
         let counted = difference(&self.host_counters(), &before);
-        let records =
-            self.host.take_records().into_iter().map(|record| timeless(record, 0)).collect::<Result<_>>()?;
+        let records = timeless(self.host.take_records(), 0)?;
         let effect = Effect { verdict, counted, records };
         adds_up(&effect, times)?;
 
@@ -116,8 +116,7 @@ impl Twin {
         kernel.inject(hook, frame, times)?;
         let counted = difference(&kernel.counters()?, &before);
         let cpu = kernel.cpu() as u16;
-        let records =
-            kernel.take_records().into_iter().map(|record| timeless(record, cpu)).collect::<Result<_>>()?;
+        let records = timeless(kernel.take_records(), cpu)?;
         let in_kernel = Effect { verdict, counted, records };
         if in_kernel.counted != effect.counted || in_kernel.records != effect.records {
             bail!(
@@ -175,15 +174,18 @@ fn difference(after: &CounterValues, before: &CounterValues) -> CounterValues {
 
 /// Reads the one outcome out of what a frame did beside a bystander.
 fn outcome(effect: &Effect, hook: Hook) -> Result<Outcome> {
-    let changes = effect.changes();
+    let beside =
+        |counter: &Counter| Counter::ENFORCEMENT.contains(counter) || *counter == Counter::PayloadSent;
+    let changes: Vec<_> = effect.changes().into_iter().filter(|(counter, _)| !beside(counter)).collect();
     match changes.as_slice() {
         [] => Ok(Outcome::Untouched),
         [(counter, 1)] if Counter::UNJUDGED.contains(counter) => Ok(Outcome::Counted(*counter)),
         [(Counter::Seen, 1), (counter, 1)] => Ok(Outcome::Counted(*counter)),
         // The bystander is settled, the frame's own flow opened.
         [(Counter::Seen, 1), (Counter::Kept, 1), (Counter::RecordsSent, 2), (Counter::Evicted, 1)] => {
-            let [_settled, opened] = effect.records.as_slice() else { bail!("no two records: {effect:?}") };
-            let (_, mut told) = decode::record(opened)?;
+            let [_settled, (_, mut told)] = flows(&effect.records)?[..] else {
+                bail!("no two records: {effect:?}")
+            };
             told.generation = 0;
             let mark = hook_mark(hook);
             ensure!(told.marks & mark::HOOKS == mark, "{hook:?} is marked {:#x}", told.marks);
@@ -212,7 +214,7 @@ fn adds_up(effect: &Effect, times: u32) -> Result<()> {
         effect.changes()
     );
     let expected = match effect.verdict {
-        Verdict::Kept => Some(Counter::Kept),
+        Verdict::Kept | Verdict::Evident | Verdict::Dropped => Some(Counter::Kept),
         Verdict::Passed(counter) => Some(counter),
         Verdict::Foreign | Verdict::Unjudged(_) => None,
     };
@@ -221,9 +223,52 @@ fn adds_up(effect: &Effect, times: u32) -> Result<()> {
     Ok(())
 }
 
-/// A record without what differs between a machine and a model of it: ticks and CPU.
-fn timeless(record: Vec<u8>, cpu: u16) -> Result<Vec<u8>> {
-    let (line, rest) = FlowLine::read_from_prefix(&record)
+/// The news of flows in records, in their order; pieces of payload are left out.
+///
+/// # Errors
+/// Records that cannot be decoded.
+pub fn flows<R: AsRef<[u8]>>(
+    records: impl IntoIterator<Item = R>,
+) -> Result<Vec<(RecordKind, Observation)>> {
+    let mut flows = Vec::new();
+    for record in records {
+        match decode::record(record.as_ref())? {
+            Told::Flow(kind, flow) => flows.push((kind, flow)),
+            Told::Replaced(settled, opened) => {
+                flows.extend([(RecordKind::Settled, settled), (RecordKind::Opened, opened)]);
+            }
+            Told::Piece(_) => {}
+        }
+    }
+    Ok(flows)
+}
+
+/// Records without what differs between a machine and a model of it: ticks and CPU. Those of two flows are taken apart.
+fn timeless(records: Vec<Vec<u8>>, cpu: u16) -> Result<Vec<Vec<u8>>> {
+    let mut told = Vec::new();
+    for record in records {
+        let kind = record.get(1).copied().and_then(RecordKind::from_wire);
+        match kind.with_context(|| format!("a record of {} bytes", record.len()))? {
+            RecordKind::Payload => told.push(piece_without_time(&record)?),
+            RecordKind::Replaced => {
+                let (settled, opened) = record.split_at(RECORD_V4_LEN);
+                told.push(flow_without_time(settled, Some(RecordKind::Settled), cpu)?);
+                told.push(flow_without_time(opened, None, cpu)?);
+            }
+            _ => told.push(flow_without_time(&record, None, cpu)?),
+        }
+    }
+    Ok(told)
+}
+
+fn piece_without_time(record: &[u8]) -> Result<Vec<u8>> {
+    let (head, bytes) =
+        PieceHead::read_from_prefix(record).ok().with_context(|| format!("a piece of {}", record.len()))?;
+    Ok([PieceHead { at: 0, ..head }.as_bytes(), bytes].concat())
+}
+
+fn flow_without_time(record: &[u8], kind: Option<RecordKind>, cpu: u16) -> Result<Vec<u8>> {
+    let (line, rest) = FlowLine::read_from_prefix(record)
         .ok()
         .with_context(|| format!("a record of {} bytes", record.len()))?;
     ensure!(line.cpu == cpu, "a record of CPU {} on CPU {cpu}", line.cpu);
@@ -233,6 +278,7 @@ fn timeless(record: Vec<u8>, cpu: u16) -> Result<Vec<u8>> {
         line.last,
         line.first
     );
-    let line = FlowLine { first: 0, last: 0, cpu: 0, ..line };
+    let kind = kind.map_or(line.kind, |kind| kind as u8);
+    let line = FlowLine { kind, first: 0, last: 0, cpu: 0, ..line };
     Ok([line.as_bytes(), rest].concat())
 }

@@ -59,7 +59,7 @@ fn tell<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, slot: &mut Slot,
         return;
     }
     let sent = env.emit_piece(&room.piece);
-    env.count(if sent { Counter::RecordsSent } else { Counter::LostPayload }, 1);
+    env.count(if sent { Counter::PayloadSent } else { Counter::LostPayload }, 1);
 }
 
 /// What a datagram is: the first of each side says who asks for what; those that follow say the same.

@@ -8,7 +8,10 @@ mod capture;
 mod enforce;
 mod prefixes;
 
-use core::ops::{Deref, DerefMut};
+use core::{
+    borrow::Borrow,
+    ops::{Deref, DerefMut},
+};
 
 pub use self::{
     capture::{MOST_PIECES, capture},
@@ -213,9 +216,9 @@ pub fn watch_found<E: Environment, B: Bytes + Copy>(
 }
 
 /// Takes a frame down the path of which a first [`glance`](crate::glance) told where everything is, and that one port of it,
-/// that of the `server`, is a watched `service`. With `HELD` its addresses are held in registers.
+/// that of the `server`, is a watched `service`.
 #[inline(always)]
-pub fn watch_plain<E: Environment, B: Bytes + Copy, const HELD: bool>(
+pub fn watch_plain<E: Environment, B: Bytes + Copy>(
     env: &mut E,
     frame: B,
     ports: &Ports,
@@ -226,7 +229,7 @@ pub fn watch_plain<E: Environment, B: Bytes + Copy, const HELD: bool>(
         Server::Source => Kinds { source: service, destination: PortKind::FOREIGN },
         _ => Kinds { source: PortKind::FOREIGN, destination: service },
     };
-    closer::<_, _, HELD>(env, frame, ports, kinds, Interest::Service(server), &arrival)
+    closer::<_, _, true>(env, frame, ports, kinds, Interest::Service(server), &arrival)
 }
 
 /// Why a packet is to be looked at more closely, if it is.
@@ -333,25 +336,25 @@ fn judge<E: Environment, B: Bytes + Copy, const HELD: bool>(
         let Some(ends) = env.keep_ends([source, destination]) else {
             return Verdict::Passed(Counter::NoSlot);
         };
-        return judge_between::<_, _, false>(env, frame, (ports, kinds), &ends, (interest, server), arrival);
+        let [source, destination] = &*ends;
+        return judge_between(env, frame, (ports, kinds), (source, destination), (interest, server), arrival);
     }
-    let ends = [source, destination];
-    judge_between::<_, _, true>(env, frame, (ports, kinds), &ends, (interest, server), arrival)
+    judge_between(env, frame, (ports, kinds), (source, destination), (interest, server), arrival)
 }
 
-/// The verdict on a packet between these ends, source and destination.
+/// The verdict on a packet between these ends, addresses or references to them.
 #[inline(always)]
-fn judge_between<E: Environment, B: Bytes + Copy, const HELD: bool>(
+fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
     env: &mut E,
     frame: B,
     (ports, kinds): (&Ports, Kinds),
-    [source, destination]: &[Address; 2],
+    (source, destination): (A, A),
     (interest, server): (Interest, Server),
     arrival: &Arrival,
 ) -> Verdict {
     let Some(view) = env.view() else { return Verdict::Passed(Counter::NoSlot) };
-    let from = flags_of(env, view, ports.family, source);
-    let to = flags_of(env, view, ports.family, destination);
+    let from = flags_of(env, view, ports.family, source.borrow());
+    let to = flags_of(env, view, ports.family, destination.borrow());
     let side = match crossing(from, to, server) {
         Ok(side) => side,
         Err(reason) => return Verdict::Passed(reason),
@@ -415,15 +418,16 @@ fn judge_between<E: Environment, B: Bytes + Copy, const HELD: bool>(
         Side::Local => (source, destination, ports.source, ports.destination),
         Side::Remote => (destination, source, ports.destination, ports.source),
     };
-    let (family, transport, ifindex) = (ports.family, ports.transport, arrival.ifindex);
-    let accounted = if HELD {
-        let (local, remote) = (*local, *remote);
-        let key = FlowKey { family, transport, ifindex, local, remote, local_port, remote_port };
-        account(env, &key, &packet, content, may_open)
-    } else {
-        let key = FlowKey { family, transport, ifindex, local, remote, local_port, remote_port };
-        account(env, &key, &packet, content, may_open)
+    let key = FlowKey {
+        family: ports.family,
+        transport: ports.transport,
+        ifindex: arrival.ifindex,
+        local,
+        remote,
+        local_port,
+        remote_port,
     };
+    let accounted = account(env, &key, &packet, content, may_open);
     match (accounted, enforced) {
         (Accounted::Not, _) => Verdict::Passed(Counter::NoSlot),
         (_, Enforced::Drop) => Verdict::Dropped,

@@ -125,7 +125,7 @@ impl HostEngine {
 
     /// Takes one frame down the path.
     pub fn frame(&mut self, bytes: &[u8], arrival: Arrival) -> Verdict {
-        let plain = match glance(self, bytes, arrival.frame_len) {
+        let plain = match glance(self, bytes, |length| arrival.frame_len < length) {
             Glance::Foreign => return Verdict::Foreign,
             Glance::PlainIpv4(server, service) => {
                 plain_ipv4(bytes, arrival.vlan).map(|ports| (ports, (server, service)))
@@ -136,7 +136,7 @@ impl HostEngine {
             Glance::Unsure => None,
         };
         let verdict = match plain {
-            Some((ports, service)) => watch_plain::<_, _, true>(self, bytes, &ports, service, arrival),
+            Some((ports, service)) => watch_plain(self, bytes, &ports, service, arrival),
             None => watch(self, bytes, arrival),
         };
         count_unjudged(self, verdict);

@@ -10,7 +10,7 @@ use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, lpm_trie::Key};
 use ipnet::IpNet;
 use sensor_common::{
     prefix::PrefixFlags,
-    topbits::{BLOCK_V6_WORDS, Leaf, TOP_ENTRIES},
+    topbits::{BLOCK_V6_WORDS, Leaf, TOP_ENTRIES, TopsV6},
 };
 use thiserror::Error;
 
@@ -48,9 +48,11 @@ pub struct PrefixMaps {
     trie_v6: LpmTrie<MapData, [u8; 20], u64>,
     tables_v4: TableMemory,
     leaves_v4: HashMap<MapData, [u32; 2], Leaf>,
-    top_v6: Array<MapData, u32>,
+    tops_v6: Array<MapData, TopsV6>,
     blocks_v6: Array<MapData, u64>,
     in_force: Array<MapData, u32>,
+    /// What is in `tops_v6`.
+    tops: Box<[u32]>,
     room: Room,
     most: usize,
     view: usize,
@@ -61,7 +63,6 @@ pub struct PrefixMaps {
 struct Written {
     prefixes: BTreeMap<IpNet, PrefixFlags>,
     leaves_v4: BTreeMap<u32, Leaf>,
-    top_v6: Vec<u32>,
     blocks_v6: Vec<u64>,
 }
 
@@ -71,7 +72,6 @@ impl Written {
         Self {
             prefixes: BTreeMap::new(),
             leaves_v4: BTreeMap::new(),
-            top_v6: vec![0; TOP_ENTRIES as usize],
             blocks_v6: vec![],
         }
     }
@@ -90,7 +90,8 @@ impl PrefixMaps {
             trie_v6: take("PREFIXES_V6")?.try_into().map_err(failed)?,
             tables_v4: TableMemory::open(take("TABLES_V4")?)?,
             leaves_v4: take("LEAVES_V4")?.try_into().map_err(failed)?,
-            top_v6: take("TOP_V6")?.try_into().map_err(failed)?,
+            tops_v6: take(".bss.top_v6")?.try_into().map_err(failed)?,
+            tops: vec![0; 2 * TOP_ENTRIES as usize].into_boxed_slice(),
             blocks_v6: take("BLOCKS_V6")?.try_into().map_err(failed)?,
             in_force: take(".bss.view")?.try_into().map_err(failed)?,
             room,
@@ -167,10 +168,11 @@ impl PrefixMaps {
                 written.leaves_v4.insert(network, leaf);
             }
         }
-        differences(&mut written.top_v6, tables.top_v6, |at, value| {
-            self.top_v6.set(number * TOP_ENTRIES + at, value, 0)
-        })
-        .map_err(what)?;
+        let half = view * TOP_ENTRIES as usize..(view + 1) * TOP_ENTRIES as usize;
+        self.tops[half].copy_from_slice(&tables.top_v6);
+        if let Ok(tops) = <&TopsV6>::try_from(&*self.tops) {
+            self.tops_v6.set(0, tops, 0).map_err(what)?;
+        }
         differences(&mut written.blocks_v6, tables.blocks_v6, |at, value| {
             self.blocks_v6.set(number * room.v6_blocks * BLOCK_V6_WORDS + at, value, 0)
         })

@@ -7,13 +7,13 @@ use sensor_common::{
     slot::{Hook, RecordKind, tcp},
 };
 use sensor_lab::poll;
-use sensor_tests::{Effect, Frame, HOOKS, Setup, Twin};
-use sensor_user::decode::{self, Observation};
+use sensor_tests::{Effect, Frame, HOOKS, Setup, Twin, flows};
+use sensor_user::decode::Observation;
 
 use crate::expect::{CLIENT, SERVER, syn};
 
 fn records(effect: &Effect) -> Vec<(RecordKind, Observation)> {
-    effect.records.iter().map(|record| decode::record(record).unwrap()).collect()
+    flows(&effect.records).unwrap()
 }
 
 fn kinds(effect: &Effect) -> Vec<RecordKind> {
@@ -64,6 +64,7 @@ fn flows_that_share_one_slot_evict_each_other_with_exact_counts() {
                     assert_eq!(packets(&told), in_slot + 1, "round {round}");
                 }
                 RecordKind::Closed => panic!("round {round}: nothing was closed"),
+                RecordKind::Replaced | RecordKind::Payload => unreachable!("no news of one flow"),
             }
         }
         in_slot += 1;
@@ -206,7 +207,7 @@ fn a_flow_that_was_idle_for_too_long_starts_anew() {
         (kernel.counters().unwrap().get(Counter::Evicted) > 0).then_some(())
     });
     evicted.expect("a tick passes and the flow is settled");
-    let told: Vec<_> = kernel.take_records().iter().map(|record| decode::record(record).unwrap()).collect();
+    let told = flows(kernel.take_records()).unwrap();
     let [(RecordKind::Opened, _), (RecordKind::Settled, old), (RecordKind::Opened, new)] = told[..] else {
         panic!("{told:?}");
     };

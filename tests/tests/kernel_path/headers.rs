@@ -41,7 +41,7 @@ fn a_tag_that_the_driver_took_off_is_told_and_outranks_those_in_the_frame() {
     };
     host.frame(&syn().tag(VLAN, 7).build(), arrival);
     let records = host.take_records();
-    assert_eq!(sensor_user::decode::record(&records[0]).unwrap().1.vlan, Some(77));
+    assert_eq!(sensor_tests::flows(&records).unwrap()[0].1.vlan, Some(77));
 }
 
 #[test]
