@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::sync::LazyLock;
 
-use crate::Namespace;
+use crate::{Cgroup, Namespace};
 
 /// Environment variable naming a file to which each skipped test appends a line `SKIP <test>: <reason>`.
 const SKIP_LOG: &str = "SMB_SENSOR_SKIP_LOG";
@@ -17,6 +17,8 @@ pub enum Need {
     Network,
     /// The network, smbd and smbclient.
     Samba,
+    /// The network, and cgroups for the processes in it.
+    Cgroup,
 }
 
 /// Why the whole laboratory (network and Samba) cannot be used here, or `None` when it can.
@@ -31,7 +33,13 @@ pub fn missing_for(need: Need) -> Option<String> {
     // Asked by every test, and no answer changes while a test run lasts.
     static NETWORK: LazyLock<Option<String>> = LazyLock::new(missing_network);
     static SAMBA: LazyLock<Option<String>> = LazyLock::new(missing_samba);
-    NETWORK.clone().or_else(|| SAMBA.clone().filter(|_| need == Need::Samba))
+    static CGROUP: LazyLock<Option<String>> =
+        LazyLock::new(|| Cgroup::new().err().map(|error| format!("{error:#}")));
+    NETWORK.clone().or_else(|| match need {
+        Need::Network => None,
+        Need::Samba => SAMBA.clone(),
+        Need::Cgroup => CGROUP.clone(),
+    })
 }
 
 fn missing_network() -> Option<String> {
@@ -70,7 +78,8 @@ pub fn skip(test: &str, reason: &str) {
 
 /// Leaves the current test, with a record of it, when the laboratory cannot be used here.
 ///
-/// `require_lab!()` asks for all of it, `require_lab!(Network)` for namespaces alone.
+/// `require_lab!()` asks for network and Samba, `require_lab!(Network)` for namespaces alone, `require_lab!(Cgroup)` for
+/// namespaces and cgroups.
 #[macro_export]
 macro_rules! require_lab {
     () => {
