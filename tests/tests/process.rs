@@ -10,7 +10,7 @@ use sensor_lab::{
     Answer, Cgroup, Namespace, PASSWORD, Process, SHARE, Signal, Smbd, TcpListener, Topology, USER, address,
     require_lab,
 };
-use sensor_tests::{Agent, PATIENCE, attached_to, connect, echo, number, still_loaded, tells, text};
+use sensor_tests::{Agent, PATIENCE, attached_to, connect, number, still_loaded, tells, text};
 use serde_json::Value;
 
 const RULE: &str = "smb-to-internet";
@@ -269,15 +269,17 @@ fn the_same_ends_in_two_network_namespaces_name_nobody() {
 }
 
 #[test]
-fn what_a_stranger_opens_to_a_process_here_names_nobody() {
+fn what_a_stranger_opens_names_nobody_even_when_its_process_is_known() {
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
     let cgroup = Cgroup::new().unwrap();
     let agent = Agent::on(border.client(), "eth0").owners_in(&cgroup).start().unwrap();
     let here = SocketAddr::from((address::CLIENT_V4, 445));
     let _listener = TcpListener::start(border.client(), here, Answer::Echo).unwrap();
-    let mut stream = connect(border.server(), here).unwrap();
-    echo(&mut stream, &[7; 100]).unwrap();
+    let script =
+        format!("exec 3<>/dev/tcp/{}/445; echo hello >&3; read -r back <&3; echo \"$back\"", here.ip());
+    let stranger = Process::spawn(cgroup.with(shell(border.server(), &script))).unwrap();
+    stranger.wait_for_line(PATIENCE, |line| line == "hello").unwrap();
     let alert = agent.wait_for(tells("external-access-windows-networking", "data")).unwrap();
     assert!(names_nobody(&alert), "{alert:#}");
     agent.stop().unwrap();
