@@ -214,7 +214,7 @@ fn attribution(options: &ProcessOptions, attach: bool) -> Line {
     }
     let tried = match OwnerPrograms::load() {
         Ok(programs) if attach => programs.attach(&reach.folder).map(|_| "tried"),
-        Ok(_) => Ok("accepted by the verifier; attached for a trial when an interface is named"),
+        Ok(_) => Ok("accepted by the verifier"),
         Err(error) => Err(error),
     };
     match tried {
