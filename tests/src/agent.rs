@@ -29,6 +29,7 @@ pub struct AgentBuilder<'a> {
     config: Option<String>,
     state_dir: Option<PathBuf>,
     owners_in: Option<PathBuf>,
+    own_processes: bool,
 }
 
 /// How a start went that was to fail.
@@ -50,7 +51,14 @@ impl Agent {
     /// An agent in `namespace` that is told of no interface.
     #[must_use]
     pub fn without_interface(namespace: &Namespace) -> AgentBuilder<'_> {
-        AgentBuilder { namespace, arguments: vec![], config: None, state_dir: None, owners_in: None }
+        AgentBuilder {
+            namespace,
+            arguments: vec![],
+            config: None,
+            state_dir: None,
+            owners_in: None,
+            own_processes: false,
+        }
     }
 
     /// The program under test: the one that `SMB_SENSOR_BIN` names, else the one built beside the tests.
@@ -209,6 +217,13 @@ impl AgentBuilder<'_> {
         self
     }
 
+    /// Starts it in a PID namespace of its own, as a container would; signals do not reach it then.
+    #[must_use]
+    pub fn in_own_pid_namespace(mut self) -> Self {
+        self.own_processes = true;
+        self
+    }
+
     /// Starts it and waits until it is ready.
     ///
     /// # Errors
@@ -244,7 +259,11 @@ impl AgentBuilder<'_> {
 
     fn launch(self) -> Result<Agent> {
         let scratch = scratch_dir()?;
-        let mut command: Command = self.namespace.command(Agent::program()?);
+        let program = Agent::program()?;
+        let mut command: Command = match self.own_processes {
+            false => self.namespace.command(program),
+            true => self.namespace.tree_command(program),
+        };
         let state_dir = self.state_dir.unwrap_or_else(|| scratch.path().join("state"));
         command.arg("run").arg("--state-dir").arg(state_dir).args(&self.arguments);
         let mut config = self.config;

@@ -45,7 +45,18 @@ impl Cgroup {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("sensor-lab-{}-{number}", std::process::id());
-        let path = root().context("no unified cgroup hierarchy (cgroup2) is mounted")?.join(name);
+        Self::at(root().context("no unified cgroup hierarchy (cgroup2) is mounted")?.join(name))
+    }
+
+    /// Makes one inside this one, under a name that may mean something, for example that of a container.
+    ///
+    /// # Errors
+    /// When none may be made there.
+    pub fn inside(&self, name: &str) -> Result<Self> {
+        Self::at(self.path.join(name))
+    }
+
+    fn at(path: PathBuf) -> Result<Self> {
         fs::create_dir(&path).with_context(|| format!("make the cgroup {}: run as root", path.display()))?;
         let remover = Command::new("sh")
             .args(["-c", REMOVE_AT_END_OF_INPUT, "sensor-lab-remover"])
