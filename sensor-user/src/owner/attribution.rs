@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn another_threads_name_is_not_given_out_as_the_processs() {
+    fn the_name_of_another_thread_is_not_given_out_as_that_of_the_process() {
         let owner = attribution(Opener { thread: 4_250, ..opener() }).owner_of(&opening(1_001), NOW).unwrap();
         assert_eq!(owner.name, None);
         assert_eq!(owner.thread, Some(Thread { id: 4_250, name: "smbclient".into() }));

@@ -1,8 +1,9 @@
 //! What the laboratory needs, and how a test says that it was left out.
 
 use std::env;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::sync::LazyLock;
 
 use crate::{Cgroup, Namespace};
@@ -33,8 +34,7 @@ pub fn missing_for(need: Need) -> Option<String> {
     // Asked by every test, and no answer changes while a test run lasts.
     static NETWORK: LazyLock<Option<String>> = LazyLock::new(missing_network);
     static SAMBA: LazyLock<Option<String>> = LazyLock::new(missing_samba);
-    static CGROUP: LazyLock<Option<String>> =
-        LazyLock::new(|| Cgroup::new().err().map(|error| format!("{error:#}")));
+    static CGROUP: LazyLock<Option<String>> = LazyLock::new(missing_cgroup);
     NETWORK.clone().or_else(|| match need {
         Need::Network => None,
         Need::Samba => SAMBA.clone(),
@@ -50,6 +50,18 @@ fn missing_network() -> Option<String> {
 
 fn missing_samba() -> Option<String> {
     missing_programs(&[("smbd", "samba"), ("smbpasswd", "samba"), ("smbclient", "smbclient")])
+}
+
+fn missing_cgroup() -> Option<String> {
+    // What the kernel starts with (`PROC_PID_INIT_INO`); elsewhere processes have other numbers than the kernel tells.
+    const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+    missing_programs(&[("bash", "bash"), ("setpriv", "util-linux")])
+        .or_else(|| {
+            let namespace = fs::metadata("/proc/self/ns/pid").map(|about| about.ino());
+            let first = namespace.is_ok_and(|number| number == FIRST_PID_NAMESPACE);
+            (!first).then(|| "this is a PID namespace of its own: a container needs --pid=host".to_owned())
+        })
+        .or_else(|| Cgroup::new().err().map(|error| format!("{error:#}")))
 }
 
 fn missing_programs(programs: &[(&str, &str)]) -> Option<String> {
