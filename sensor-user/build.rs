@@ -1,4 +1,4 @@
-//! Compiles the kernel program and tells the agent where its object is, for the agent to embed.
+//! Compiles the kernel programs and tells the agent where their objects are, for the agent to embed.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -8,14 +8,20 @@ use bpf_toolchain::{BuildRequest, Endian, KernelObject, LINKER_VARIABLE, RUSTC_V
 
 fn main() {
     match embed() {
-        Ok(object) => println!("cargo::rustc-env=SMB_SENSOR_BPF_OBJECT={}", object.display()),
+        Ok([sensor, owner]) => {
+            println!("cargo::rustc-env=SMB_SENSOR_BPF_OBJECT={}", sensor.display());
+            println!("cargo::rustc-env=SMB_OWNER_BPF_OBJECT={}", owner.display());
+        }
         // Each line of an error becomes an error of cargo's own; a panic would bury it in a backtrace.
         Err(error) => error.to_string().lines().for_each(|line| println!("cargo::error={line}")),
     }
 }
 
-/// Compiles the kernel program and gives the path of a copy that nothing else writes to.
-fn embed() -> Result<PathBuf, Box<dyn Error>> {
+/// The binary of the owner programs in the kernel program's package.
+const OWNER_BINARY: &str = "smb-owner-bpf";
+
+/// Compiles the kernel program and the owner programs, and gives the paths of copies that nothing else writes to.
+fn embed() -> Result<[PathBuf; 2], Box<dyn Error>> {
     let workspace_root = path_variable("CARGO_MANIFEST_DIR")?.join("..");
     let out_dir = path_variable("OUT_DIR")?;
     for input in ["sensor-ebpf", "sensor-common", "Cargo.toml", "Cargo.lock"] {
@@ -33,16 +39,18 @@ fn embed() -> Result<PathBuf, Box<dyn Error>> {
     for part in [&toolchain.rustc.path, &toolchain.linker.path, &toolchain.llvm.path] {
         println!("cargo::rerun-if-changed={}", part.display());
     }
-    let object = toolchain.build(&BuildRequest {
+    let request = BuildRequest {
         target_dir: kernel_target_dir(&out_dir),
         workspace_root,
         endian,
         architecture: env::var("CARGO_CFG_TARGET_ARCH")?,
-    })?;
-    for line in object.warnings.lines().filter(|line| !line.is_empty()) {
+    };
+    let objects = [toolchain.build(&request)?, toolchain.build_binary(&request, OWNER_BINARY)?];
+    for line in objects.iter().flat_map(|object| object.warnings.lines()).filter(|line| !line.is_empty()) {
         println!("cargo::warning={line}");
     }
-    Ok(copy_into(&out_dir, &object)?)
+    let [sensor, owner] = &objects;
+    Ok([copy_into(&out_dir, "smb-sensor-bpf.o", sensor)?, copy_into(&out_dir, "smb-owner-bpf.o", owner)?])
 }
 
 /// One folder for all profiles of the agent, so that the kernel program is compiled once: beside the folders of the
@@ -54,8 +62,8 @@ fn kernel_target_dir(out_dir: &Path) -> PathBuf {
 }
 
 /// Copies the object unless the copy is the same already, for a fresh file means compiling the agent again.
-fn copy_into(out_dir: &Path, object: &KernelObject) -> io::Result<PathBuf> {
-    let copy = out_dir.join("smb-sensor-bpf.o");
+fn copy_into(out_dir: &Path, name: &str, object: &KernelObject) -> io::Result<PathBuf> {
+    let copy = out_dir.join(name);
     let bytes = fs::read(&object.path)?;
     if fs::read(&copy).ok().as_deref() != Some(&bytes) {
         fs::write(&copy, bytes)?;

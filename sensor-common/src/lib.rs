@@ -2,7 +2,8 @@
 //!
 //! Two halves, both `no_std` and free of pointers and clocks:
 //!
-//! * the ABI: [`slot`] (flow slots and the records made of them), [`counter`], [`settings`], [`prefix`], [`topbits`];
+//! * the ABI: [`slot`] (flow slots and the records made of them), [`counter`], [`settings`], [`prefix`], [`topbits`],
+//!   and [`owner`] (who opened a connection);
 //! * the packet path as pure code: [`bytes`] → [`headers`] → [`service`](settings::Services) or [`smb`] → [`classify`] →
 //!   [`flow`], put together in [`path`] behind a first [`glance`], generic over where bytes, prefixes, slots and records live, so that the same
 //!   lines run in the kernel and on the host.
@@ -15,6 +16,7 @@ pub mod evidence;
 pub mod flow;
 pub mod glance;
 pub mod headers;
+pub mod owner;
 pub mod path;
 pub mod payload;
 pub mod prefix;

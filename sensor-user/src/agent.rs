@@ -24,6 +24,7 @@ use crate::{
         ticks::{Moment, TickClock},
     },
     output::Output,
+    owner,
     pipeline::Pipeline,
     plan, reload,
     terms::Terms,
@@ -145,6 +146,8 @@ impl Sensor {
         for warning in plan::network_warnings(&config, &interfaces) {
             warn!("{warning}");
         }
+        // Before the interfaces, so that whoever opens a watched conversation is known.
+        let owners = owner::start(&config.process, clock);
         let mut attached = Vec::new();
         for interface in interfaces.clone() {
             let one = Attached::new(&mut kernel, interface, config.kernel.ingress, config.kernel.tc)?;
@@ -157,7 +160,7 @@ impl Sensor {
             kernel.slots.bytes() / 1024,
             config.kernel.ring_bytes / 1024
         );
-        let pipeline = Pipeline::new(&config, clock, terms, output, &interfaces);
+        let pipeline = Pipeline::new(&config, clock, terms, output, &interfaces, owners);
         let swept = vec![0; kernel.slots.cpus()];
         Ok(Self { attached, kernel, swept, kernel_log, pipeline, clock, config })
     }

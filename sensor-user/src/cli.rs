@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
 use crate::{
-    config::Overrides,
+    config::{AttributionChoice, Overrides},
     kernel::attach::{IngressChoice, TcChoice},
 };
 
@@ -57,6 +57,9 @@ pub struct RunArgs {
     /// How TC programs are attached
     #[arg(long, value_enum, value_name = "HOW")]
     pub tc: Option<TcArg>,
+    /// Whether alerts name the process that opened the connection
+    #[arg(long, value_enum, value_name = "WHETHER")]
+    pub attribution: Option<AttributionArg>,
     /// Log each watched packet from inside the kernel program (slow; for debugging)
     #[arg(long)]
     pub kernel_debug: bool,
@@ -97,6 +100,15 @@ pub enum TcArg {
     Clsact,
 }
 
+/// `--attribution`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum AttributionArg {
+    /// Where the kernel allows it, for processes of this machine
+    Auto,
+    /// Never
+    Off,
+}
+
 impl RunArgs {
     /// What the flags say over the configuration file.
     #[must_use]
@@ -116,6 +128,10 @@ impl RunArgs {
                 TcArg::Auto => TcChoice::Auto,
                 TcArg::Tcx => TcChoice::Tcx,
                 TcArg::Clsact => TcChoice::Clsact,
+            }),
+            attribution: self.attribution.map(|choice| match choice {
+                AttributionArg::Auto => AttributionChoice::Auto,
+                AttributionArg::Off => AttributionChoice::Off,
             }),
             kernel_debug: self.kernel_debug,
         }

@@ -1,5 +1,5 @@
 //! The agent of smb-sensor, in the order in which an observation travels:
-//! [`kernel`] → [`decode`] → [`flow`] → [`detect`] (with [`exempt`] and [`terms`]) → [`alert`] → [`output`].
+//! [`kernel`] → [`decode`] → [`flow`] (with [`owner`]) → [`detect`] (with [`exempt`] and [`terms`]) → [`alert`] → [`output`].
 //!
 //! [`agent`] runs the whole; [`check`] tells what a machine allows; [`config`] says what is wanted.
 
@@ -20,6 +20,7 @@ pub mod flow;
 pub mod kernel;
 pub mod networks;
 pub mod output;
+pub mod owner;
 pub mod pipeline;
 pub mod plan;
 pub mod reload;

@@ -18,6 +18,7 @@ use crate::{
         ticks::{Moment, TickClock},
     },
     output::Output,
+    owner::Owners,
     statistics::Statistics,
     terms::Terms,
 };
@@ -52,6 +53,7 @@ impl Pipeline {
         terms: Terms,
         output: Output,
         interfaces: &[Interface],
+        owners: Box<dyn Owners>,
     ) -> Self {
         let hostname = nix::unistd::gethostname()
             .ok()
@@ -64,7 +66,8 @@ impl Pipeline {
                 attempt_settle: config.detection.attempt_settle,
                 flow_idle: config.kernel.flow_idle,
                 capacity: FLOW_CAPACITY,
-            }),
+            })
+            .with_owners(owners),
             book: AlertBook::new(config.services.clone(), config.exemptions.clone()),
             terms,
             output,

@@ -21,6 +21,7 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
     differ("services", running.services != new.services);
     differ("kernel", running.kernel != new.kernel);
     differ("detection", running.detection != new.detection);
+    differ("process", running.process != new.process);
     names
 }
 

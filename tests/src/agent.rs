@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use sensor_lab::{Namespace, Process, Signal, poll, scratch_dir};
+use sensor_lab::{Cgroup, Namespace, Process, Signal, poll, scratch_dir};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -28,6 +28,8 @@ pub struct AgentBuilder<'a> {
     arguments: Vec<String>,
     config: Option<String>,
     state_dir: Option<PathBuf>,
+    owners_in: Option<PathBuf>,
+    own_processes: bool,
 }
 
 /// How a start went that was to fail.
@@ -49,7 +51,14 @@ impl Agent {
     /// An agent in `namespace` that is told of no interface.
     #[must_use]
     pub fn without_interface(namespace: &Namespace) -> AgentBuilder<'_> {
-        AgentBuilder { namespace, arguments: vec![], config: None, state_dir: None }
+        AgentBuilder {
+            namespace,
+            arguments: vec![],
+            config: None,
+            state_dir: None,
+            owners_in: None,
+            own_processes: false,
+        }
     }
 
     /// The program under test: the one that `SMB_SENSOR_BIN` names, else the one built beside the tests.
@@ -194,6 +203,27 @@ impl AgentBuilder<'_> {
         self
     }
 
+    /// Has it name the processes of this cgroup. Without it names none, for that would take programs at the root of all
+    /// cgroups, where every process of the machine is.
+    #[must_use]
+    pub fn owners_in(self, cgroup: &Cgroup) -> Self {
+        self.owners_in_folder(cgroup.path())
+    }
+
+    /// The same by a folder, which need not be a cgroup's.
+    #[must_use]
+    pub fn owners_in_folder(mut self, folder: &Path) -> Self {
+        self.owners_in = Some(folder.to_owned());
+        self
+    }
+
+    /// Starts it in a PID namespace of its own, as a container would; signals do not reach it then.
+    #[must_use]
+    pub fn in_own_pid_namespace(mut self) -> Self {
+        self.own_processes = true;
+        self
+    }
+
     /// Starts it and waits until it is ready.
     ///
     /// # Errors
@@ -229,10 +259,24 @@ impl AgentBuilder<'_> {
 
     fn launch(self) -> Result<Agent> {
         let scratch = scratch_dir()?;
-        let mut command: Command = self.namespace.command(Agent::program()?);
+        let program = Agent::program()?;
+        let mut command: Command = match self.own_processes {
+            false => self.namespace.command(program),
+            true => self.namespace.tree_command(program),
+        };
         let state_dir = self.state_dir.unwrap_or_else(|| scratch.path().join("state"));
         command.arg("run").arg("--state-dir").arg(state_dir).args(&self.arguments);
-        if let Some(text) = self.config {
+        let mut config = self.config;
+        match self.owners_in {
+            Some(folder) => {
+                let section = format!("\n[process]\ncgroup = \"{}\"\n", folder.display());
+                config = Some(config.unwrap_or_default() + &section);
+            }
+            None => {
+                command.args(["--attribution", "off"]);
+            }
+        }
+        if let Some(text) = config {
             let path = scratch.path().join("smb-sensor.toml");
             fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
             command.arg("--config").arg(path);

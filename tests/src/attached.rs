@@ -60,6 +60,12 @@ pub(crate) fn of_the_sensor(programs: &[u32]) -> Result<Vec<u32>> {
     Ok(programs.iter().copied().filter(ours).collect())
 }
 
+/// The names of the programs.
+pub(crate) fn names_of(programs: &[u32]) -> Result<Vec<String>> {
+    let all = loaded()?;
+    Ok(programs.iter().map(|id| all.get(id).cloned().unwrap_or_default()).collect())
+}
+
 /// All programs in the kernel: identifier and name.
 fn loaded() -> Result<BTreeMap<u32, String>> {
     // One may go between being listed and being asked.

@@ -2,6 +2,7 @@
 //! the packet path in the kernel and on the host to give them to.
 
 mod agent;
+mod at_cgroup;
 mod attached;
 mod document;
 mod frame;
@@ -10,6 +11,7 @@ mod traffic;
 mod twin;
 
 pub use agent::{Agent, AgentBuilder, PATIENCE, Refusal};
+pub use at_cgroup::attached_to;
 pub use attached::{attached, still_loaded};
 pub use document::{Ended, documents_of, number, tells, text, texts};
 pub use frame::{Frame, QINQ, QINQ_OLD, VLAN, extension};

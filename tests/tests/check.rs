@@ -1,14 +1,27 @@
 //! `smb-sensor check` tries what `run` would do, says each thing in a line and leaves nothing behind.
 
+use std::fs;
 use std::process::Output;
 
 use anyhow::Result;
-use sensor_lab::{Namespace, Topology, require_lab};
-use sensor_tests::{Agent, attached};
+use sensor_lab::{Cgroup, Namespace, Topology, require_lab, scratch_dir};
+use sensor_tests::{Agent, attached, attached_to};
+
+/// Runs the check. With an interface it tries the owner programs as well: at `cgroup`, or not at all.
+fn check_with(namespace: &Namespace, arguments: &[&str], cgroup: Option<&Cgroup>) -> Result<Output> {
+    let scratch = scratch_dir()?;
+    let config = scratch.path().join("smb-sensor.toml");
+    let key = cgroup.map_or_else(
+        || "attribution = \"off\"".to_owned(),
+        |cgroup| format!("cgroup = \"{}\"", cgroup.path().display()),
+    );
+    fs::write(&config, format!("[process]\n{key}\n"))?;
+    let mut command = namespace.command(Agent::program()?);
+    Ok(command.arg("check").arg("--config").arg(config).args(arguments).output()?)
+}
 
 fn check(namespace: &Namespace, arguments: &[&str]) -> Result<Output> {
-    let mut command = namespace.command(Agent::program()?);
-    Ok(command.arg("check").args(arguments).output()?)
+    check_with(namespace, arguments, None)
 }
 
 /// The line on `what`: its state and its text.
@@ -59,4 +72,17 @@ fn an_interface_in_use_is_missing_and_its_user_is_not_disturbed() {
     assert!(state == "missing" && what.contains("XDP program already"), "{text}");
     assert_eq!(attached(border.gateway(), "lan0").unwrap(), before);
     agent.stop().unwrap();
+}
+
+#[test]
+fn attribution_is_tried_and_the_cgroup_left_as_it_was() {
+    require_lab!(Cgroup);
+    let border = Topology::border().unwrap();
+    let cgroup = Cgroup::new().unwrap();
+    let output = check_with(border.client(), &["--iface", "eth0"], Some(&cgroup)).unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    let tried = format!("connections opened by processes below {} (tried)", cgroup.path().display());
+    assert_eq!(line(&text, "attribution"), Some(("ok", tried.as_str())), "{text}");
+    assert_eq!(attached_to(&cgroup).unwrap(), [""; 0]);
 }

@@ -4,7 +4,7 @@ use community_id::calculate_community_id;
 use sensor_common::slot::{TCP, mark};
 use serde_json::{Map, Value, json};
 
-use super::{note, timestamp::rfc3339};
+use super::{note, owner, timestamp::rfc3339};
 use crate::{
     attack::{ATTACK_VERSION, Technique},
     config::Service,
@@ -130,6 +130,7 @@ pub fn document(
     if flow.smb_spoken() {
         document["network"]["protocol"] = json!("smb");
     }
+    owner::tell(sight, &mut document);
     if let Some(threat) = threat(&evidenced(sight)) {
         document["threat"] = threat;
     }

@@ -6,7 +6,11 @@
 mod book;
 mod document;
 mod note;
+mod owner;
 mod timestamp;
 
 pub use book::AlertBook;
 pub use document::{Context, Status, document};
+
+#[cfg(test)]
+pub(crate) use owner::tests;

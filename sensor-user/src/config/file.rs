@@ -5,7 +5,7 @@ use std::{fmt::Display, path::PathBuf};
 use ipnet::IpNet;
 use toml_span::{Deserialize, ErrorKind, Span, Value, de_helpers::TableHelper, value::ValueInner};
 
-use super::{Config, Problem, destination};
+use super::{AttributionChoice, Config, Problem, destination};
 use crate::{
     exempt::Exemption,
     kernel::attach::{IngressChoice, TcChoice},
@@ -79,6 +79,15 @@ pub(super) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
             let detection = &mut config.detection;
             reader.value(table, "rare_window_days", &mut detection.rare_window_days, |n| within(n, 1, 365));
             reader.value(table, "attempt_settle", &mut detection.attempt_settle, |n| within(n, 1, 60));
+        });
+        reader.section(table, "process", |reader, table| {
+            let process = &mut config.process;
+            reader.value(table, "attribution", &mut process.attribution, |name: String| {
+                one_of(&name, &[("auto", AttributionChoice::Auto), ("off", AttributionChoice::Off)])
+            });
+            reader.value(table, "cgroup", &mut process.cgroup, |path: String| {
+                non_empty(&path, "the folder of a cgroup").map(|()| Some(PathBuf::from(path)))
+            });
         });
         reader.exemptions(table, &mut config.exemptions);
     });
@@ -300,6 +309,7 @@ mod tests {
         assert_eq!(config.kernel, defaults.kernel);
         assert_eq!(config.services, defaults.services);
         assert_eq!(config.detection, defaults.detection);
+        assert_eq!(config.process, defaults.process);
         assert_eq!(config.statistics_interval, defaults.statistics_interval);
     }
 
@@ -310,6 +320,7 @@ mod tests {
         assert_ne!(all, EXAMPLE, "the example shows optional keys behind `#: `");
         let config = parse(&all).unwrap();
         assert!(!config.exemptions.is_empty() && !config.internal.is_empty());
+        assert!(config.process.cgroup.is_some());
     }
 
     #[test]

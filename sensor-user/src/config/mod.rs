@@ -43,6 +43,27 @@ pub struct Config {
     pub kernel: KernelOptions,
     /// Detections.
     pub detection: DetectionOptions,
+    /// Processes.
+    pub process: ProcessOptions,
+}
+
+/// Whether alerts name the process that opened the connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AttributionChoice {
+    /// Where the kernel allows it.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
+}
+
+/// Options of process attribution.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessOptions {
+    /// Whether to do it.
+    pub attribution: AttributionChoice,
+    /// Folder of the cgroup whose processes are named; `None` is the root of the unified hierarchy.
+    pub cgroup: Option<PathBuf>,
 }
 
 /// Options of the kernel program.
@@ -90,6 +111,8 @@ pub struct Overrides {
     pub ingress: Option<IngressChoice>,
     /// TC, instead of the file's.
     pub tc: Option<TcChoice>,
+    /// Attribution, instead of the file's.
+    pub attribution: Option<AttributionChoice>,
     /// Turn the kernel program's debug log on.
     pub kernel_debug: bool,
 }
@@ -116,6 +139,7 @@ impl Default for Config {
                 debug: false,
             },
             detection: DetectionOptions { rare_window_days: 7, attempt_settle: 3 },
+            process: ProcessOptions::default(),
         }
     }
 }
@@ -152,6 +176,7 @@ impl Config {
         }
         self.kernel.ingress = overrides.ingress.unwrap_or(self.kernel.ingress);
         self.kernel.tc = overrides.tc.unwrap_or(self.kernel.tc);
+        self.process.attribution = overrides.attribution.unwrap_or(self.process.attribution);
         self.kernel.debug |= overrides.kernel_debug;
     }
 }

@@ -1,11 +1,14 @@
 //! One conversation and what is known of it.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use sensor_common::slot::{RecordKind, Side, TCP, mark, tcp};
 
 use super::evidence::{Evidence, Seen};
-use crate::decode::{Counts, Observation};
+use crate::{
+    decode::{Counts, Observation},
+    owner::Owner,
+};
 
 /// Longest kernel tick (100 Hz), nanoseconds.
 const TICK_SLACK: i128 = 10_000_000;
@@ -40,6 +43,8 @@ pub struct Flow {
     pub vlan: Option<u16>,
     /// Whether it ended (reset, or closed from both sides).
     pub over: bool,
+    /// The process on this machine that opened it from the internal side, where it is known.
+    pub owner: Option<Arc<Owner>>,
     tcp_flags: [u8; 2],
     tallies: Vec<Tally>,
 }
@@ -75,6 +80,7 @@ impl Flow {
             last: first,
             vlan: None,
             over: false,
+            owner: None,
             tcp_flags: [0; 2],
             tallies: vec![],
         }

@@ -5,13 +5,14 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use sensor_common::slot::RecordKind;
+use sensor_common::slot::{RecordKind, mark};
 
 use super::{Conversation, Evidence, Flow};
 use crate::{
     config::ServicePorts,
     decode::Observation,
     kernel::ticks::{Moment, TickClock},
+    owner::{NoOwners, Opening, Owners},
 };
 
 const SECOND: i128 = 1_000_000_000;
@@ -46,6 +47,7 @@ pub struct TrackerOptions {
 /// The table of conversations.
 pub struct Tracker {
     options: TrackerOptions,
+    owners: Box<dyn Owners>,
     flows: HashMap<Conversation, Entry>,
     /// Attempts in the order in which they become ripe.
     ripening: VecDeque<(i128, Conversation)>,
@@ -62,7 +64,20 @@ impl Tracker {
     /// An empty table.
     #[must_use]
     pub fn new(options: TrackerOptions) -> Self {
-        Self { options, flows: HashMap::new(), ripening: VecDeque::new(), accounted: 0, untracked: 0 }
+        Self {
+            options,
+            owners: Box::new(NoOwners),
+            flows: HashMap::new(),
+            ripening: VecDeque::new(),
+            accounted: 0,
+            untracked: 0,
+        }
+    }
+
+    /// Asks these for the owner of each conversation when it is first seen, and keeps the answer with it.
+    #[must_use]
+    pub fn with_owners(self, owners: Box<dyn Owners>) -> Self {
+        Self { owners, ..self }
     }
 
     /// Merges what the kernel told of a flow: a record, or a swept slot (`kind` is `None`). Gives the flow when there is
@@ -74,12 +89,21 @@ impl Tracker {
             Conversation { transport: seen.key.transport, local: seen.key.local, remote: seen.key.remote };
         let ripe_at = now.unix_nanos + i128::from(self.options.attempt_settle) * SECOND;
         let full = self.flows.len() >= self.options.capacity;
+        let owners = &mut self.owners;
+        let mut new_entry = |mut flow: Flow| {
+            let from_the_start = seen.marks & mark::OPENED_BY_SYN != 0;
+            // The sender of a SYN is the client: from the external side no process of ours opened anything.
+            let inbound = from_the_start && seen.marks & mark::FIRST_FROM_LOCAL == 0;
+            let opening = Opening { ends, ticks: seen.first, from_the_start };
+            flow.owner = if inbound { None } else { owners.owner_of(&opening, now) };
+            Entry { flow, closed_at: None }
+        };
         let entry = match self.flows.entry(ends) {
             std::collections::hash_map::Entry::Occupied(entry) => {
                 let entry = entry.into_mut();
                 if entry.closed_at.is_some() && kind == Some(RecordKind::Opened) {
                     // The same ports again: a new conversation.
-                    *entry = Entry { flow: entry.flow.successor(times.0), closed_at: None };
+                    *entry = new_entry(entry.flow.successor(times.0));
                     self.ripening.push_back((ripe_at, ends));
                 }
                 entry
@@ -90,7 +114,7 @@ impl Tracker {
             }
             std::collections::hash_map::Entry::Vacant(vacant) => {
                 self.ripening.push_back((ripe_at, ends));
-                vacant.insert(Entry { flow: Flow::new(ends, times.0), closed_at: None })
+                vacant.insert(new_entry(Flow::new(ends, times.0)))
             }
         };
         let before = entry.flow.evidence;
@@ -364,5 +388,45 @@ mod tests {
         probe.marks = mark::OPENED_BY_SYN;
         let _ = tracker.observe(Some(RecordKind::Opened), &probe, at(1));
         assert_eq!(tracker.drain()[0].client, Side::Remote);
+    }
+
+    /// Knows one owner, and tells what it was asked for.
+    struct Asked(std::rc::Rc<std::cell::RefCell<Vec<Opening>>>);
+
+    impl Owners for Asked {
+        fn owner_of(&mut self, opening: &Opening, _: Moment) -> Option<std::sync::Arc<crate::owner::Owner>> {
+            self.0.borrow_mut().push(*opening);
+            (self.0.borrow().len() == 1).then(|| std::sync::Arc::new(crate::alert::tests::everything_known()))
+        }
+    }
+
+    #[test]
+    fn an_owner_is_asked_for_once_and_stays_with_the_conversation_alone() {
+        let asked = Asked(std::rc::Rc::default());
+        let openings = std::rc::Rc::clone(&asked.0);
+        let mut tracker = tracker().with_owners(Box::new(asked));
+        let _ = tracker.observe(Some(RecordKind::Opened), &seen(SYN, [1, 0], at(1)), at(1));
+        let risen = tracker.observe(Some(RecordKind::Rose), &seen(OPEN, [2, 1], at(2)), at(2)).unwrap();
+        assert!(risen.owner.is_some());
+        let first = openings.borrow()[0];
+        assert_eq!((first.ticks, first.from_the_start, openings.borrow().len()), (250, true, 1));
+
+        let ended = seen([tcp::SYN | tcp::ACK | tcp::RST, tcp::SYN | tcp::ACK], [4, 4], at(3));
+        let _ = tracker.observe(Some(RecordKind::Closed), &ended, at(3));
+        assert!(tracker.closed(at(9).unix_nanos)[0].owner.is_some());
+        let _ = tracker.observe(Some(RecordKind::Opened), &stay(6, seen(SYN, [1, 0], at(10))), at(10));
+        assert!(tracker.drain()[0].owner.is_none(), "the same ends are somebody else's now");
+        assert_eq!(openings.borrow().len(), 2);
+    }
+
+    #[test]
+    fn what_a_stranger_opens_has_no_owner_to_ask_for() {
+        let asked = Asked(std::rc::Rc::default());
+        let openings = std::rc::Rc::clone(&asked.0);
+        let mut tracker = tracker().with_owners(Box::new(asked));
+        let mut probe = seen([0, tcp::SYN], [0, 1], at(1));
+        probe.marks = mark::OPENED_BY_SYN;
+        let _ = tracker.observe(Some(RecordKind::Opened), &probe, at(1));
+        assert!(openings.borrow().is_empty());
     }
 }

@@ -9,6 +9,7 @@ mod claim;
 pub mod counters;
 pub mod interface;
 pub mod object;
+pub mod owner;
 pub mod prefixes;
 pub mod privileges;
 pub mod readiness;

@@ -39,7 +39,7 @@ impl Agent {
         let state = scratch_dir()?;
         let mut command = namespace.command(program);
         command
-            .args(["run", "--iface", interface, "--state-dir"])
+            .args(["run", "--attribution", "off", "--iface", interface, "--state-dir"])
             .arg(state.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -11,6 +11,7 @@
 //! only as long as a file descriptor or a process refers to them; child processes die with their owner
 //! ([`spawn`]); scratch folders are removed by a process that outlives the owner by a moment ([`scratch_dir`]).
 
+mod cgroup;
 mod deadline;
 mod namespace;
 mod output;
@@ -25,6 +26,7 @@ mod spawner;
 mod topology;
 mod veth;
 
+pub use cgroup::Cgroup;
 pub use deadline::poll;
 pub use namespace::Namespace;
 pub use nix::sys::signal::Signal;

@@ -1,11 +1,12 @@
 //! What the laboratory needs, and how a test says that it was left out.
 
 use std::env;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::sync::LazyLock;
 
-use crate::Namespace;
+use crate::{Cgroup, Namespace};
 
 /// Environment variable naming a file to which each skipped test appends a line `SKIP <test>: <reason>`.
 const SKIP_LOG: &str = "SMB_SENSOR_SKIP_LOG";
@@ -17,6 +18,8 @@ pub enum Need {
     Network,
     /// The network, smbd and smbclient.
     Samba,
+    /// The network, and cgroups for the processes in it.
+    Cgroup,
 }
 
 /// Why the whole laboratory (network and Samba) cannot be used here, or `None` when it can.
@@ -31,7 +34,12 @@ pub fn missing_for(need: Need) -> Option<String> {
     // Asked by every test, and no answer changes while a test run lasts.
     static NETWORK: LazyLock<Option<String>> = LazyLock::new(missing_network);
     static SAMBA: LazyLock<Option<String>> = LazyLock::new(missing_samba);
-    NETWORK.clone().or_else(|| SAMBA.clone().filter(|_| need == Need::Samba))
+    static CGROUP: LazyLock<Option<String>> = LazyLock::new(missing_cgroup);
+    NETWORK.clone().or_else(|| match need {
+        Need::Network => None,
+        Need::Samba => SAMBA.clone(),
+        Need::Cgroup => CGROUP.clone(),
+    })
 }
 
 fn missing_network() -> Option<String> {
@@ -42,6 +50,18 @@ fn missing_network() -> Option<String> {
 
 fn missing_samba() -> Option<String> {
     missing_programs(&[("smbd", "samba"), ("smbpasswd", "samba"), ("smbclient", "smbclient")])
+}
+
+fn missing_cgroup() -> Option<String> {
+    // What the kernel starts with (`PROC_PID_INIT_INO`); elsewhere processes have other numbers than the kernel tells.
+    const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+    missing_programs(&[("bash", "bash"), ("setpriv", "util-linux")])
+        .or_else(|| {
+            let namespace = fs::metadata("/proc/self/ns/pid").map(|about| about.ino());
+            let first = namespace.is_ok_and(|number| number == FIRST_PID_NAMESPACE);
+            (!first).then(|| "this is a PID namespace of its own: a container needs --pid=host".to_owned())
+        })
+        .or_else(|| Cgroup::new().err().map(|error| format!("{error:#}")))
 }
 
 fn missing_programs(programs: &[(&str, &str)]) -> Option<String> {
@@ -70,7 +90,8 @@ pub fn skip(test: &str, reason: &str) {
 
 /// Leaves the current test, with a record of it, when the laboratory cannot be used here.
 ///
-/// `require_lab!()` asks for all of it, `require_lab!(Network)` for namespaces alone.
+/// `require_lab!()` asks for network and Samba, `require_lab!(Network)` for namespaces alone, `require_lab!(Cgroup)` for
+/// namespaces and cgroups.
 #[macro_export]
 macro_rules! require_lab {
     () => {

@@ -1,10 +1,13 @@
 //! The document against its schema, and what it says of real-looking flows.
 
+use std::sync::Arc;
+
 use jsonschema::Validator;
 use sensor_common::slot::{Side, TCP, UDP};
 
 use super::*;
 use crate::{
+    alert::owner::tests::everything_known,
     config::ServicePorts,
     detect::{RULES, tests::flow},
     flow::{Evidence, Flow},
@@ -30,6 +33,9 @@ fn flows() -> Vec<Flow> {
         flows.push(flow(TCP, "10.0.0.2:445", "8.8.4.4:50000", Side::Remote, evidence));
         flows.push(flow(TCP, "[fd00::2]:50000", "[2001:4860::4]:139", Side::Local, evidence));
     }
+    let mut owned = flow(TCP, "10.0.0.2:50000", "8.8.4.4:445", Side::Local, Evidence::Data);
+    owned.owner = Some(Arc::new(everything_known()));
+    flows.push(owned);
     flows.push(flow(UDP, "10.0.0.2:137", "8.8.4.4:50000", Side::Remote, Evidence::Established));
     flows
 }

@@ -1,0 +1,121 @@
+//! Starting attribution as configured, or going on without it.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use caps::{CapSet, Capability};
+use log::{info, warn};
+
+use super::{
+    Attribution, NoOwners, Owners,
+    attribution::Sources,
+    cgroup::unified_hierarchy,
+    process::{Processes, numbers_mean_the_same},
+};
+use crate::{
+    config::{AttributionChoice, ProcessOptions},
+    kernel::{owner::OwnerPrograms, ticks::TickClock},
+};
+
+/// Inode number of the root of every cgroup hierarchy.
+const ROOT: u64 = 1;
+
+/// How far attribution reaches here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// Folder of the cgroup whose processes are named.
+    pub folder: PathBuf,
+    /// Whether that is all of them, or those that the configuration named.
+    pub whole: bool,
+    /// Whether process numbers here are those of the kernel.
+    pub numbers_mean_the_same: bool,
+    /// Whether the program files of other users' processes may be read.
+    pub reads_others: bool,
+}
+
+impl Reach {
+    /// What is lost, and what to do; nothing when all is there.
+    #[must_use]
+    pub fn lost(&self) -> Vec<&'static str> {
+        let mut lost = Vec::new();
+        if !self.whole {
+            lost.push(
+                "other processes are not named: that is the cgroup of a container, start the sensor outside",
+            );
+        }
+        if !self.numbers_mean_the_same {
+            lost.push(
+                "no executable is told: process numbers here are not those of the host (for a container: --pid=host)",
+            );
+        } else if !self.reads_others {
+            lost.push("no executable of another user's process is told without CAP_SYS_PTRACE");
+        }
+        lost
+    }
+}
+
+/// How far attribution would reach, or why not at all and what to do.
+///
+/// # Errors
+/// When there is no cgroup to attach to.
+pub fn reach(options: &ProcessOptions) -> Result<Reach, String> {
+    let folder = options.cgroup.clone().or_else(unified_hierarchy).ok_or(
+        "no unified cgroup hierarchy is mounted: mount -t cgroup2 none /sys/fs/cgroup, or name one with process.cgroup",
+    )?;
+    let about = cgroup_at(&folder).map_err(|error| {
+        format!("{} is no cgroup of the unified hierarchy ({error}): see process.cgroup", folder.display())
+    })?;
+    Ok(Reach {
+        whole: options.cgroup.is_some() || about.ino() == ROOT,
+        folder,
+        numbers_mean_the_same: numbers_mean_the_same(),
+        reads_others: caps::has_cap(None, CapSet::Effective, Capability::CAP_SYS_PTRACE).unwrap_or(false),
+    })
+}
+
+/// A cgroup's folder is known by a file that every one of them has, in the unified hierarchy alone.
+fn cgroup_at(folder: &Path) -> io::Result<fs::Metadata> {
+    fs::metadata(folder.join("cgroup.controllers"))?;
+    fs::metadata(folder)
+}
+
+/// Attaches the owner programs. Without them the sensor does all else, so a failure is told once and no more comes of it.
+#[must_use]
+pub fn start(options: &ProcessOptions, clock: TickClock) -> Box<dyn Owners> {
+    if options.attribution == AttributionChoice::Off {
+        return Box::new(NoOwners);
+    }
+    let reach = match reach(options) {
+        Ok(reach) => reach,
+        Err(reason) => {
+            warn!("alerts name no process: {reason}");
+            return Box::new(NoOwners);
+        }
+    };
+    match OwnerPrograms::load().and_then(|programs| programs.attach(&reach.folder)) {
+        Ok(attached) => {
+            info!("alerts name the process of a connection that is opened below {}", reach.folder.display());
+            for lost in reach.lost() {
+                warn!("{lost}");
+            }
+            Box::new(Attribution::new(attached, clock, sources(&reach)))
+        }
+        Err(error) => {
+            warn!("alerts name no process: {error}");
+            Box::new(NoOwners)
+        }
+    }
+}
+
+fn sources(reach: &Reach) -> Sources {
+    let hertz = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten();
+    let hertz = hertz.and_then(|hertz| u64::try_from(hertz).ok()).filter(|_| reach.numbers_mean_the_same);
+    Sources {
+        processes: hertz.map(|hertz| Processes::of(PathBuf::from("/proc"), hertz)),
+        cgroups: unified_hierarchy(),
+        users: PathBuf::from("/etc/passwd"),
+    }
+}
