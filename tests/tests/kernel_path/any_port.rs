@@ -4,7 +4,7 @@ use sensor_common::{
     counter::Counter,
     slot::{
         Hook, Side,
-        mark::{SERVER_IS_LOCAL, SERVER_IS_REMOTE, SMB_FROM_LOCAL, SMB_FROM_REMOTE},
+        mark::{self, SERVER_IS_LOCAL, SERVER_IS_REMOTE, SMB_FROM_LOCAL, SMB_FROM_REMOTE},
         tcp::ACK,
     },
 };

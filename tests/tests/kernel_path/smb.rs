@@ -2,7 +2,7 @@
 
 use sensor_common::slot::{
     Side,
-    mark::{SMB_FROM_LOCAL, SMB_FROM_REMOTE},
+    mark::{self, SMB_FROM_LOCAL, SMB_FROM_REMOTE},
     tcp::ACK,
 };
 use sensor_tests::{Frame, Outcome, Setup};
