@@ -11,15 +11,18 @@ use sensor_common::counter::Counter;
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
-    time::{Instant, MissedTickBehavior, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval},
 };
 
 use crate::{
     config::{Config, ConfigError},
+    control::{self, Asked, Control, Request},
+    enforcement::Enforcement,
     kernel::{
         attach::Attached,
         interface::Interface,
         object::KernelProgram,
+        pace::Pace,
         privileges, readiness,
         ticks::{Moment, TickClock},
     },
@@ -33,8 +36,8 @@ use crate::{
 /// Time between two sweeps of the flow slots.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// Time between two looks at the ring while records come.
-const PACE: Duration = Duration::from_millis(1);
+/// Time between two looks at the ring while records come: what an alert waits whose record was not the first of its tick.
+const PACE: Duration = Duration::from_micros(500);
 
 /// Time without a record after which the agent waits to be woken. Longer than two ticks of any kernel (100 Hz): a record
 /// that comes later comes in a later tick, and its CPU wakes the agent.
@@ -53,9 +56,13 @@ pub async fn run(load: impl Fn() -> Result<Config, ConfigError>) -> Result<()> {
     let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let mut sensor = Sensor::start(load()?)?;
+    let control = Control::listen(&sensor.config.state_dir).with_context(|| {
+        let socket = control::socket(&sensor.config.state_dir);
+        format!("cannot listen for commands at {}; give each agent a --state-dir of its own", socket.display())
+    })?;
     let records = readiness::of_ring(&sensor.kernel.records).context("cannot wait for the record ring")?;
     // Whatever ends the run, what was seen is told first.
-    let outcome = watch(&mut sensor, &records, load, [interrupt, terminate, hangup]).await;
+    let outcome = watch(&mut sensor, &records, control, load, [interrupt, terminate, hangup]).await;
     sensor.stop().and(outcome)
 }
 
@@ -63,6 +70,7 @@ pub async fn run(load: impl Fn() -> Result<Config, ConfigError>) -> Result<()> {
 async fn watch(
     sensor: &mut Sensor,
     records: &AsyncFd<OwnedFd>,
+    mut control: Control,
     load: impl Fn() -> Result<Config, ConfigError>,
     [mut interrupt, mut terminate, mut hangup]: [Signal; 3],
 ) -> Result<()> {
@@ -70,6 +78,7 @@ async fn watch(
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut statistics = interval(Duration::from_secs(sensor.config.statistics_interval));
     statistics.tick().await;
+    let mut pace = Pace::new().context("cannot make a timer")?;
     let mut lively_until = Instant::now();
     loop {
         tokio::select! {
@@ -79,12 +88,20 @@ async fn watch(
                 // The kernel wakes for the first record of a tick only: from here on the agent looks by itself.
                 guard.clear_ready();
                 lively_until = Instant::now() + LIVELY;
+                pace.start(PACE).context("cannot start the timer")?;
             }
-            () = sleep(PACE), if Instant::now() < lively_until => {
+            ticked = pace.tick() => {
+                ticked.context("the timer failed")?;
                 if sensor.drain(BATCH)? > 0 {
                     lively_until = Instant::now() + LIVELY;
+                } else if Instant::now() >= lively_until {
+                    pace.stop().context("cannot stop the timer")?;
                 }
             }
+            asked = control.next() => match asked {
+                Some(asked) => sensor.answer(asked)?,
+                None => bail!("the control socket failed"),
+            },
             _ = sweep.tick() => sensor.sweep()?,
             _ = statistics.tick() => sensor.report()?,
             _ = hangup.recv() => sensor.reload(load()),
@@ -105,6 +122,7 @@ struct Sensor {
     kernel_log: Option<EbpfLogger<&'static dyn log::Log>>,
     pipeline: Pipeline,
     clock: TickClock,
+    enforcement: Enforcement,
     config: Config,
 }
 
@@ -162,7 +180,43 @@ impl Sensor {
         );
         let pipeline = Pipeline::new(&config, clock, terms, output, &interfaces, owners);
         let swept = vec![0; kernel.slots.cpus()];
-        Ok(Self { attached, kernel, swept, kernel_log, pipeline, clock, config })
+        let enforcement = Enforcement::Off;
+        let mut sensor = Self { attached, kernel, swept, kernel_log, pipeline, clock, enforcement, config };
+        if sensor.config.enforcement.active {
+            let now = sensor.now()?;
+            sensor.enforce(Enforcement::on(now, sensor.config.enforcement.expire_after), now)?;
+        }
+        Ok(sensor)
+    }
+
+    /// Puts enforcement into force, or ends it.
+    fn enforce(&mut self, enforcement: Enforcement, now: Moment) -> Result<()> {
+        self.kernel.enforcement.set(enforcement.for_kernel(now, self.clock))?;
+        if self.enforcement != enforcement {
+            warn!("enforcement is {enforcement}");
+        }
+        self.enforcement = enforcement;
+        Ok(())
+    }
+
+    /// Answers a request over the control socket.
+    fn answer(&mut self, asked: Asked) -> Result<()> {
+        let now = self.now()?;
+        match asked.request {
+            Request::EnforcementStatus => {}
+            Request::EnforcementOff => self.enforce(Enforcement::Off, now)?,
+            Request::EnforcementOn { seconds } => {
+                let seconds = seconds.unwrap_or(self.config.enforcement.expire_after);
+                self.enforce(Enforcement::on(now, seconds), now)?;
+            }
+        }
+        let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
+        let mut told = format!("enforcement is {}", self.enforcement);
+        for counter in Counter::ENFORCEMENT {
+            told.push_str(&format!("\n{} {}", counter.name(), counters.get(*counter)));
+        }
+        asked.answer(true, told);
+        Ok(())
     }
 
     fn now(&self) -> Result<Moment> {
@@ -203,6 +257,9 @@ impl Sensor {
             }
         }
         self.miss_interfaces()?;
+        let mut enforcement = self.enforcement;
+        enforcement.expire(now);
+        self.enforce(enforcement, now)?;
         self.pipeline.set_lost_records(counters.sum(Counter::LOST_RECORDS));
         self.pipeline.advance(now);
         self.pipeline.write(now);
@@ -248,11 +305,26 @@ impl Sensor {
             ),
         }
         self.pipeline.set_networks(&merged);
+        self.reload_enforcement(&merged);
         info!("reloaded: {} prefixes, {} exemptions", prefixes.iter().count(), merged.exemptions.len());
         if !waits.is_empty() {
             warn!("changed, and in force only after a restart: {}", waits.join(", "));
         }
         self.config = merged;
+    }
+
+    /// Takes over enforcement from a new configuration, if that says something new; else what was commanded stays.
+    fn reload_enforcement(&mut self, new: &Config) {
+        if new.enforcement == self.config.enforcement {
+            return;
+        }
+        let result = self.now().and_then(|now| {
+            let on = Enforcement::on(now, new.enforcement.expire_after);
+            self.enforce(if new.enforcement.active { on } else { Enforcement::Off }, now)
+        });
+        if let Err(error) = result {
+            warn!("enforcement stays as it is: {error:#}");
+        }
     }
 
     fn report(&self) -> Result<()> {

@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
 use crate::{
-    config::{AttributionChoice, Overrides},
+    config::{AttributionChoice, DEFAULT_STATE_DIR, Overrides},
+    control::Request,
     kernel::attach::{IngressChoice, TcChoice},
 };
 
@@ -31,6 +32,48 @@ pub enum Command {
     Run(RunArgs),
     /// Tell what this kernel, these privileges and these interfaces allow, one line each, with the fix
     Check(CheckArgs),
+    /// Ask the running agent whether it drops packets, or turn that on or off at once
+    #[command(after_help = "With enforcement in force the agent drops a SYN that a rule would alert on: SMB to the Internet, and any \
+        watched service reached from it. Exemptions come first. Connections that stand are never touched. Whether it is in force or \
+        not, the statistics count what it drops or would drop, for each rule.")]
+    Enforce(EnforceArgs),
+}
+
+/// Flags of `enforce`.
+#[derive(Debug, Args)]
+pub struct EnforceArgs {
+    /// What to do
+    #[arg(value_enum)]
+    pub what: EnforceArg,
+    /// With `on`: seconds after which it ends by itself; 0 is never. Without it, what the agent's configuration says
+    #[arg(long = "for", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=31_536_000))]
+    pub seconds: Option<u64>,
+    /// State directory of the agent
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE_DIR)]
+    pub state_dir: PathBuf,
+}
+
+/// `enforce WHAT`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum EnforceArg {
+    /// Tell whether it is in force, and what it dropped
+    Status,
+    /// Put it into force
+    On,
+    /// End it at once
+    Off,
+}
+
+impl EnforceArgs {
+    /// What the agent is asked.
+    #[must_use]
+    pub const fn request(&self) -> Request {
+        match self.what {
+            EnforceArg::Status => Request::EnforcementStatus,
+            EnforceArg::On => Request::EnforcementOn { seconds: self.seconds },
+            EnforceArg::Off => Request::EnforcementOff,
+        }
+    }
 }
 
 /// Flags of `run`.
@@ -60,6 +103,12 @@ pub struct RunArgs {
     /// Whether alerts name the process that opened the connection
     #[arg(long, value_enum, value_name = "WHETHER")]
     pub attribution: Option<AttributionArg>,
+    /// Drop what the rules would alert on at its SYN, exemptions first; `smb-sensor enforce off` ends it at once
+    #[arg(long)]
+    pub enforce: bool,
+    /// Seconds after which enforcement ends by itself; 0 is never
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=31_536_000))]
+    pub enforce_for: Option<u64>,
     /// Log each watched packet from inside the kernel program (slow; for debugging)
     #[arg(long)]
     pub kernel_debug: bool,
@@ -133,6 +182,8 @@ impl RunArgs {
                 AttributionArg::Auto => AttributionChoice::Auto,
                 AttributionArg::Off => AttributionChoice::Off,
             }),
+            enforce: self.enforce,
+            enforce_for: self.enforce_for,
             kernel_debug: self.kernel_debug,
         }
     }

@@ -26,14 +26,26 @@ impl Exemption {
             && within(self.destination, server)
     }
 
-    /// What the kernel's tries can know of it: an entry with one end. Pairs are left to the agent.
+    /// Whether it exempts a pair.
     #[must_use]
-    pub const fn prefix(&self) -> Option<(IpNet, PrefixFlags)> {
-        match (self.source, self.destination) {
-            (Some(net), None) => Some((net, PrefixFlags::EXEMPT_SOURCE)),
-            (None, Some(net)) => Some((net, PrefixFlags::EXEMPT_DESTINATION)),
-            _ => None,
-        }
+    pub const fn is_pair(&self) -> bool {
+        self.source.is_some() && self.destination.is_some()
+    }
+
+    /// What the kernel's tries are told of it; `pair` is its number among the pairs. A pair's packets are kept all the same,
+    /// and judged by the agent; the kernel has to know it so as not to drop them.
+    pub fn prefixes(&self, pair: u32) -> impl Iterator<Item = (IpNet, PrefixFlags)> + use<> {
+        let (source, destination) = match (self.source, self.destination) {
+            (Some(source), Some(destination)) => (
+                Some((source, PrefixFlags::pair_client(pair))),
+                Some((destination, PrefixFlags::pair_server(pair))),
+            ),
+            (source, destination) => (
+                source.map(|net| (net, PrefixFlags::EXEMPT_SOURCE)),
+                destination.map(|net| (net, PrefixFlags::EXEMPT_DESTINATION)),
+            ),
+        };
+        source.into_iter().chain(destination)
     }
 }
 
@@ -63,7 +75,8 @@ mod tests {
         let pair = exemption(Some("10.1.0.0/16"), Some("8.8.4.4/32"));
         assert!(covers(&pair, "10.1.2.3", "8.8.4.4"));
         assert!(!covers(&pair, "10.1.2.3", "8.8.8.8"));
-        assert_eq!(pair.prefix(), None);
+        let flags: Vec<_> = pair.prefixes(4).map(|(_, flags)| flags).collect();
+        assert_eq!(flags, [PrefixFlags::pair_client(4), PrefixFlags::pair_server(4)]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The agent of smb-sensor, in the order in which an observation travels:
 //! [`kernel`] → [`decode`] → [`flow`] (with [`owner`]) → [`detect`] (with [`exempt`] and [`terms`]) → [`alert`] → [`output`].
 //!
-//! [`agent`] runs the whole; [`check`] tells what a machine allows; [`config`] says what is wanted.
+//! [`agent`] runs the whole and answers over [`control`]; [`enforcement`] says whether packets are dropped; [`check`] tells what a machine allows; [`config`] says what is wanted.
 
 #![deny(unsafe_code)]
 
@@ -11,8 +11,10 @@ pub mod attack;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod decode;
 pub mod detect;
+pub mod enforcement;
 pub mod engine;
 pub mod exempt;
 pub mod flow;

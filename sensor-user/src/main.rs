@@ -1,13 +1,14 @@
 //! `smb-sensor`: the command line of the agent.
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use sensor_user::{
     agent, check,
-    cli::{Cli, Command, RunArgs},
+    cli::{Cli, Command, EnforceArgs, RunArgs},
     config::Config,
+    control,
 };
 
 fn main() -> ExitCode {
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
         .init();
     let result = match cli.command {
         Command::Run(args) => run(&args),
+        Command::Enforce(args) => enforce(&args),
         Command::Check(args) => check::run(&args.interfaces, args.config.as_deref()),
     };
     match result {
@@ -37,6 +39,12 @@ fn run(args: &RunArgs) -> Result<ExitCode> {
         .context("cannot start the asynchronous runtime")?;
     runtime.block_on(agent::run(load))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn enforce(args: &EnforceArgs) -> Result<ExitCode> {
+    let answer = control::ask(&args.state_dir, &args.request())?;
+    writeln!(std::io::stdout(), "{}", answer.told)?;
+    Ok(if answer.done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The error and its causes, leaving out a cause that the words before already tell.

@@ -7,13 +7,12 @@ use std::{
 
 use ipnet::IpNet;
 use sensor_common::{
-    prefix::PrefixFlags,
+    prefix::{PAIRS, PrefixFlags},
     settings::{Settings, feature},
 };
 
 use crate::{
     config::Config,
-    exempt::Exemption,
     kernel::{interface::Interface, object::LoadPlan, ticks::TickClock},
     networks::{DEFAULT_INTERNAL, PrefixSet, RESERVED},
 };
@@ -26,7 +25,11 @@ pub fn prefixes(config: &Config) -> PrefixSet {
     let defaults = DEFAULT_INTERNAL.iter().filter(|_| config.default_networks);
     let internal = defaults.filter_map(|entry| built_in(entry.prefix, PrefixFlags::INTERNAL));
     let named = config.internal.iter().map(|net| (*net, PrefixFlags::INTERNAL));
-    let exempt = config.exemptions.iter().filter_map(Exemption::prefix);
+    let mut pairs = 0..;
+    let exempt = config.exemptions.iter().flat_map(|exemption| {
+        let pair = if exemption.is_pair() { pairs.next() } else { None };
+        exemption.prefixes(pair.unwrap_or_default())
+    });
     PrefixSet::new(reserved.chain(internal).chain(named).chain(exempt))
 }
 
@@ -80,6 +83,13 @@ pub fn network_warnings(config: &Config, interfaces: &[Interface]) -> Vec<String
                 ));
             }
         }
+    }
+    let pairs = config.exemptions.iter().filter(|exemption| exemption.is_pair()).count();
+    if pairs > PAIRS as usize {
+        warnings.push(format!(
+            "{pairs} exemptions name both a source and a destination, and enforcement tells {PAIRS} apart: it may let pass what \
+             none of them covers. Alerts are exact"
+        ));
     }
     if config.internal.is_empty() {
         warnings.push(

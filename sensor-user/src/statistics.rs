@@ -56,8 +56,9 @@ impl fmt::Display for Statistics {
         }
         write!(
             f,
-            "; records sent={} lost={}",
+            "; records sent={} payload={} lost={}",
             kernel.get(Counter::RecordsSent),
+            kernel.get(Counter::PayloadSent),
             kernel.sum(Counter::LOST_RECORDS)
         )?;
         for counter in Counter::LOST_RECORDS {
@@ -66,6 +67,10 @@ impl fmt::Display for Statistics {
             }
         }
         write!(f, " lost_packets={} undecodable={}", kernel.get(Counter::LostPackets), self.undecodable)?;
+        f.write_str("; enforcement")?;
+        for counter in Counter::ENFORCEMENT {
+            write!(f, " {}={}", counter.name(), kernel.get(*counter))?;
+        }
         write!(
             f,
             "; flows open={} evicted={} untracked={} exempt={}",

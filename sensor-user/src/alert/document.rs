@@ -127,6 +127,10 @@ pub fn document(
     if let Some(vlan) = flow.vlan {
         document["network"]["vlan"] = json!({ "id": vlan.to_string() });
     }
+    if flow.marks & mark::DROPPED != 0 {
+        document["event"]["type"] = json!(["denied"]);
+        document["smb_sensor"]["enforcement"] = json!("dropped");
+    }
     if flow.smb_spoken() {
         document["network"]["protocol"] = json!("smb");
     }

@@ -11,6 +11,7 @@ mod timestamp;
 
 pub use book::AlertBook;
 pub use document::{Context, Status, document};
+pub use timestamp::rfc3339;
 
 #[cfg(test)]
 pub(crate) use owner::tests;

@@ -6,7 +6,7 @@ const MILLISECONDS: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 /// RFC 3339 in UTC with milliseconds.
-pub(super) fn rfc3339(unix_nanos: i128) -> String {
+pub fn rfc3339(unix_nanos: i128) -> String {
     OffsetDateTime::from_unix_timestamp_nanos(unix_nanos)
         .ok()
         .and_then(|time| time.format(MILLISECONDS).ok())

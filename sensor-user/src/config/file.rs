@@ -89,6 +89,11 @@ pub(super) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
                 non_empty(&path, "the folder of a cgroup").map(|()| Some(PathBuf::from(path)))
             });
         });
+        reader.section(table, "enforcement", |reader, table| {
+            let enforcement = &mut config.enforcement;
+            reader.value(table, "active", &mut enforcement.active, Ok);
+            reader.value(table, "expire_after", &mut enforcement.expire_after, |n| within(n, 0, 31_536_000));
+        });
         reader.exemptions(table, &mut config.exemptions);
     });
     if reader.errors.is_empty() {

@@ -20,6 +20,9 @@ use crate::{
     kernel::attach::{IngressChoice, TcChoice},
 };
 
+/// Where the state is unless something else is said.
+pub const DEFAULT_STATE_DIR: &str = "/var/lib/smb-sensor";
+
 /// Everything the agent does, decided.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -45,6 +48,17 @@ pub struct Config {
     pub detection: DetectionOptions,
     /// Processes.
     pub process: ProcessOptions,
+    /// Enforcement.
+    pub enforcement: EnforcementOptions,
+}
+
+/// Options of enforcement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EnforcementOptions {
+    /// Whether the agent begins with it in force.
+    pub active: bool,
+    /// Seconds after which it ends by itself; 0 is never.
+    pub expire_after: u64,
 }
 
 /// Whether alerts name the process that opened the connection.
@@ -113,6 +127,10 @@ pub struct Overrides {
     pub tc: Option<TcChoice>,
     /// Attribution, instead of the file's.
     pub attribution: Option<AttributionChoice>,
+    /// Begin with enforcement in force.
+    pub enforce: bool,
+    /// Seconds of enforcement, instead of the file's.
+    pub enforce_for: Option<u64>,
     /// Turn the kernel program's debug log on.
     pub kernel_debug: bool,
 }
@@ -122,7 +140,7 @@ impl Default for Config {
         Self {
             interfaces: vec![],
             output: None,
-            state_dir: PathBuf::from("/var/lib/smb-sensor"),
+            state_dir: PathBuf::from(DEFAULT_STATE_DIR),
             statistics_interval: 60,
             default_networks: true,
             internal: vec![],
@@ -140,6 +158,7 @@ impl Default for Config {
             },
             detection: DetectionOptions { rare_window_days: 7, attempt_settle: 3 },
             process: ProcessOptions::default(),
+            enforcement: EnforcementOptions { active: false, expire_after: 86_400 },
         }
     }
 }
@@ -178,6 +197,8 @@ impl Config {
         self.kernel.tc = overrides.tc.unwrap_or(self.kernel.tc);
         self.process.attribution = overrides.attribution.unwrap_or(self.process.attribution);
         self.kernel.debug |= overrides.kernel_debug;
+        self.enforcement.active |= overrides.enforce;
+        self.enforcement.expire_after = overrides.enforce_for.unwrap_or(self.enforcement.expire_after);
     }
 }
 

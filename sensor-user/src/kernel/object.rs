@@ -16,6 +16,7 @@ use zerocopy::IntoBytes;
 
 use super::{
     counters::KernelCounters,
+    enforce::{self, EnforcementSwitch},
     prefixes::{PrefixError, PrefixMaps},
     slots::SlotReader,
 };
@@ -66,6 +67,8 @@ pub struct KernelProgram {
     pub counters: KernelCounters,
     /// The prefixes.
     pub prefixes: PrefixMaps,
+    /// Enforcement.
+    pub enforcement: EnforcementSwitch,
 }
 
 /// Why the program did not load.
@@ -178,7 +181,8 @@ impl KernelProgram {
         let room = plan.room();
         let mut prefixes = PrefixMaps::open(|name| take(&mut ebpf, name), room, plan.max_prefixes as usize)?;
         prefixes.put(&plan.prefixes)?;
-        Ok(Self { ebpf, xdp: None, records, slots, counters, prefixes })
+        let enforcement = EnforcementSwitch::open(take(&mut ebpf, enforce::SECTION)?)?;
+        Ok(Self { ebpf, xdp: None, records, slots, counters, prefixes, enforcement })
     }
 
     /// The kernel's tick count (low 32 bits of jiffies) now.

@@ -1,0 +1,32 @@
+//! The switch of enforcement in the kernel program.
+
+use aya::maps::{Array, Map, MapData};
+use sensor_common::settings::Enforcement;
+
+use super::object::LoadError;
+
+/// Name of the section of globals that it is in.
+pub const SECTION: &str = ".bss.enforce";
+
+/// The switch. When it is dropped with the program, enforcement is over.
+pub struct EnforcementSwitch {
+    words: Array<MapData, [u32; 2]>,
+}
+
+impl EnforcementSwitch {
+    pub(super) fn open(map: Map) -> Result<Self, LoadError> {
+        let failed = |source| LoadError::Write { what: "the handle of the enforcement switch".into(), source };
+        Ok(Self { words: map.try_into().map_err(failed)? })
+    }
+
+    /// Sets it, for the next packet on.
+    ///
+    /// # Errors
+    /// When the kernel does not take it; it stays as it was, and ends by itself.
+    pub fn set(&mut self, enforcement: Enforcement) -> Result<(), LoadError> {
+        self.words.set(0, [enforcement.on, enforcement.until], 0).map_err(|source| LoadError::Write {
+            what: "the enforcement switch".into(),
+            source,
+        })
+    }
+}
