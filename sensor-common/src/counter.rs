@@ -139,9 +139,22 @@ mod tests {
 
     #[test]
     fn every_counter_has_its_place() {
-        let elsewhere = [Counter::Seen, Counter::RecordsSent, Counter::LostPackets, Counter::Evicted, Counter::PayloadSent, Counter::PayloadOver];
+        let elsewhere = [
+            Counter::Seen,
+            Counter::RecordsSent,
+            Counter::LostPackets,
+            Counter::Evicted,
+            Counter::PayloadSent,
+            Counter::PayloadOver,
+        ];
         for counter in Counter::ALL {
-            let lists = [Counter::OUTCOMES, Counter::UNJUDGED, Counter::LOST_RECORDS, Counter::ENFORCEMENT, &elsewhere];
+            let lists = [
+                Counter::OUTCOMES,
+                Counter::UNJUDGED,
+                Counter::LOST_RECORDS,
+                Counter::ENFORCEMENT,
+                &elsewhere,
+            ];
             let places = lists.iter().filter(|list| list.contains(counter)).count();
             assert_eq!(places, 1, "{}", counter.name());
         }

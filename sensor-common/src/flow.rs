@@ -201,11 +201,7 @@ impl Slot {
             generation: generation | 1,
         };
         if key.family == 6 {
-            self.wide = WideLine {
-                local_high: [a[0], a[1], a[2]],
-                remote_high: [b[0], b[1], b[2]],
-                ..EMPTY
-            };
+            self.wide = WideLine { local_high: [a[0], a[1], a[2]], remote_high: [b[0], b[1], b[2]], ..EMPTY };
         }
         self.line.generation = generation;
     }

@@ -58,7 +58,10 @@ pub async fn run(load: impl Fn() -> Result<Config, ConfigError>) -> Result<()> {
     let mut sensor = Sensor::start(load()?)?;
     let control = Control::listen(&sensor.config.state_dir).with_context(|| {
         let socket = control::socket(&sensor.config.state_dir);
-        format!("cannot listen for commands at {}; give each agent a --state-dir of its own", socket.display())
+        format!(
+            "cannot listen for commands at {}; give each agent a --state-dir of its own",
+            socket.display()
+        )
     })?;
     let records = readiness::of_ring(&sensor.kernel.records).context("cannot wait for the record ring")?;
     // Whatever ends the run, what was seen is told first.

@@ -33,9 +33,11 @@ pub enum Command {
     /// Tell what this kernel, these privileges and these interfaces allow, one line each, with the fix
     Check(CheckArgs),
     /// Ask the running agent whether it drops packets, or turn that on or off at once
-    #[command(after_help = "With enforcement in force the agent drops a SYN that a rule would alert on: SMB to the Internet, and any \
+    #[command(
+        after_help = "With enforcement in force the agent drops a SYN that a rule would alert on: SMB to the Internet, and any \
         watched service reached from it. Exemptions come first. Connections that stand are never touched. Whether it is in force or \
-        not, the statistics count what it drops or would drop, for each rule.")]
+        not, the statistics count what it drops or would drop, for each rule."
+    )]
     Enforce(EnforceArgs),
 }
 

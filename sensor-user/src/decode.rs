@@ -198,14 +198,9 @@ fn flow(bytes: &[u8]) -> Result<Observation, DecodeError> {
 
 /// A piece of payload out of a record.
 fn piece(bytes: &[u8]) -> Result<Piece<'_>, DecodeError> {
-    let (head, bytes) =
-        PieceHead::read_from_prefix(bytes).map_err(|_| DecodeError::Length(bytes.len()))?;
-    let bad = DecodeError::Piece {
-        kind: head.piece,
-        side: head.side,
-        captured: head.captured,
-        there: bytes.len(),
-    };
+    let (head, bytes) = PieceHead::read_from_prefix(bytes).map_err(|_| DecodeError::Length(bytes.len()))?;
+    let bad =
+        DecodeError::Piece { kind: head.piece, side: head.side, captured: head.captured, there: bytes.len() };
     let side = match head.side {
         0 => Side::Local,
         1 => Side::Remote,

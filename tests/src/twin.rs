@@ -227,9 +227,7 @@ fn adds_up(effect: &Effect, times: u32) -> Result<()> {
 ///
 /// # Errors
 /// Records that cannot be decoded.
-pub fn flows<R: AsRef<[u8]>>(
-    records: impl IntoIterator<Item = R>,
-) -> Result<Vec<(RecordKind, Observation)>> {
+pub fn flows<R: AsRef<[u8]>>(records: impl IntoIterator<Item = R>) -> Result<Vec<(RecordKind, Observation)>> {
     let mut flows = Vec::new();
     for record in records {
         match decode::record(record.as_ref())? {

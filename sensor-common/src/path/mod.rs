@@ -13,13 +13,13 @@ use core::{
     ops::{Deref, DerefMut},
 };
 
-pub use self::{
-    capture::{MOST_PIECES, capture},
-    prefixes::flags_of,
-};
 use self::{
     account::{Accounted, account},
     enforce::Enforced,
+};
+pub use self::{
+    capture::{MOST_PIECES, capture},
+    prefixes::flags_of,
 };
 use crate::{
     bytes::Bytes,
@@ -187,11 +187,7 @@ pub fn watch<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, arrival: Ar
 /// # Errors
 /// The verdict on one that is not.
 #[inline(always)]
-pub fn find<E: Environment, B: Bytes + Copy>(
-    env: &E,
-    frame: B,
-    arrival: Arrival,
-) -> Result<Found, Verdict> {
+pub fn find<E: Environment, B: Bytes + Copy>(env: &E, frame: B, arrival: Arrival) -> Result<Found, Verdict> {
     let ports = match headers::ports(frame, arrival.vlan, env.features() & feature::TUNNELS != 0) {
         Ok(ports) => ports,
         Err(NoPorts::Foreign) => return Err(Verdict::Foreign),

@@ -46,8 +46,8 @@ pub enum ControlError {
 /// [`ControlError`], with what to do.
 pub fn ask(state_dir: &Path, request: &Request) -> Result<Answer, ControlError> {
     let path = socket(state_dir);
-    let line = exchange(&path, request)
-        .map_err(|source| ControlError::NotThere { path: path.clone(), source })?;
+    let line =
+        exchange(&path, request).map_err(|source| ControlError::NotThere { path: path.clone(), source })?;
     serde_json::from_str(&line)
         .map_err(|error| ControlError::NotUnderstood { path, reason: error.to_string() })
 }

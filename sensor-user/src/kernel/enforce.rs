@@ -15,7 +15,8 @@ pub struct EnforcementSwitch {
 
 impl EnforcementSwitch {
     pub(super) fn open(map: Map) -> Result<Self, LoadError> {
-        let failed = |source| LoadError::Write { what: "the handle of the enforcement switch".into(), source };
+        let failed =
+            |source| LoadError::Write { what: "the handle of the enforcement switch".into(), source };
         Ok(Self { words: map.try_into().map_err(failed)? })
     }
 
@@ -24,9 +25,8 @@ impl EnforcementSwitch {
     /// # Errors
     /// When the kernel does not take it; it stays as it was, and ends by itself.
     pub fn set(&mut self, enforcement: Enforcement) -> Result<(), LoadError> {
-        self.words.set(0, [enforcement.on, enforcement.until], 0).map_err(|source| LoadError::Write {
-            what: "the enforcement switch".into(),
-            source,
-        })
+        self.words
+            .set(0, [enforcement.on, enforcement.until], 0)
+            .map_err(|source| LoadError::Write { what: "the enforcement switch".into(), source })
     }
 }

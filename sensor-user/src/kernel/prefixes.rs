@@ -69,11 +69,7 @@ struct Written {
 impl Written {
     /// What fresh maps hold.
     fn nothing() -> Self {
-        Self {
-            prefixes: BTreeMap::new(),
-            leaves_v4: BTreeMap::new(),
-            blocks_v6: vec![],
-        }
+        Self { prefixes: BTreeMap::new(), leaves_v4: BTreeMap::new(), blocks_v6: vec![] }
     }
 }
 

@@ -169,8 +169,10 @@ mod tests {
                 IpAddr::V4(address) => {
                     let address = u32::from(address);
                     let (word, shift) = place_v4(address);
-                    match (Answer::from_bits(self.table_v4[word] >> shift), self.leaves_v4.get(&(address >> 8)))
-                    {
+                    match (
+                        Answer::from_bits(self.table_v4[word] >> shift),
+                        self.leaves_v4.get(&(address >> 8)),
+                    ) {
                         (Answer::Walk, Some(leaf)) => {
                             let (word, shift) = place_in_leaf(address);
                             Answer::from_bits(leaf[word] >> shift)
@@ -231,9 +233,7 @@ mod tests {
         ] {
             assert_ne!(agree(&set, &tables, address.parse().unwrap()), Answer::Walk, "{address}");
         }
-        for address in
-            ["::1", "::ffff:8.8.4.4", "64:ff9b::808:404", "2002:808:404::1", "2001:0:1::1"]
-        {
+        for address in ["::1", "::ffff:8.8.4.4", "64:ff9b::808:404", "2002:808:404::1", "2001:0:1::1"] {
             assert_eq!(agree(&set, &tables, address.parse().unwrap()), Answer::Walk, "{address}");
         }
     }

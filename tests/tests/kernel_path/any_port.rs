@@ -110,16 +110,17 @@ fn a_message_on_any_port_is_kept_and_its_reply_flag_tells_the_server() {
 
 #[test]
 fn where_the_reply_flag_is_hidden_the_lower_port_is_the_server() {
-    let rows = [(0xFD, mark::ENCRYPTED), (0xFC, mark::COMPRESSED)].into_iter().flat_map(|(identifier, by)| {
-        let (out, back) = (SMB_FROM_LOCAL | by, SMB_FROM_REMOTE | by);
-        let hidden = message(identifier, REQUEST);
-        [
-            row("to the lower port", sent((50_000, 4445), &hidden, out | SERVER_IS_REMOTE)),
-            row("from the lower port", received((50_000, 4445), &hidden, back | SERVER_IS_REMOTE)),
-            row("to the internal lower port", received((443, 50_000), &hidden, back | SERVER_IS_LOCAL)),
-            row("from the internal lower port", sent((443, 50_000), &hidden, out | SERVER_IS_LOCAL)),
-        ]
-    });
+    let rows =
+        [(0xFD, mark::ENCRYPTED), (0xFC, mark::COMPRESSED)].into_iter().flat_map(|(identifier, by)| {
+            let (out, back) = (SMB_FROM_LOCAL | by, SMB_FROM_REMOTE | by);
+            let hidden = message(identifier, REQUEST);
+            [
+                row("to the lower port", sent((50_000, 4445), &hidden, out | SERVER_IS_REMOTE)),
+                row("from the lower port", received((50_000, 4445), &hidden, back | SERVER_IS_REMOTE)),
+                row("to the internal lower port", received((443, 50_000), &hidden, back | SERVER_IS_LOCAL)),
+                row("from the internal lower port", sent((443, 50_000), &hidden, out | SERVER_IS_LOCAL)),
+            ]
+        });
     hold("where_the_reply_flag_is_hidden_the_lower_port_is_the_server", &own(), rows);
 }
 

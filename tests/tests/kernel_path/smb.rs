@@ -24,16 +24,12 @@ fn told(payload: &[u8], marks: u16) -> Outcome {
 
 #[test]
 fn each_smb_protocol_identifier_behind_a_session_header_is_marked() {
-    let rows = [
-        (b"\xFFSMB", 0),
-        (b"\xFESMB", 0),
-        (b"\xFDSMB", mark::ENCRYPTED),
-        (b"\xFCSMB", mark::COMPRESSED),
-    ]
-    .map(|(magic, hidden)| {
-        let payload = message(0, magic);
-        ("identifier", data(&payload), told(&payload, SMB_FROM_LOCAL | hidden))
-    });
+    let rows =
+        [(b"\xFFSMB", 0), (b"\xFESMB", 0), (b"\xFDSMB", mark::ENCRYPTED), (b"\xFCSMB", mark::COMPRESSED)]
+            .map(|(magic, hidden)| {
+                let payload = message(0, magic);
+                ("identifier", data(&payload), told(&payload, SMB_FROM_LOCAL | hidden))
+            });
     hold("each_smb_protocol_identifier_behind_a_session_header_is_marked", &Setup::default(), rows);
 }
 

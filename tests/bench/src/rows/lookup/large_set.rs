@@ -9,11 +9,7 @@ use aya::maps::{
 };
 use ipnet::{IpNet, Ipv4Net};
 use sensor_common::topbits::{Leaf, TableV4};
-use sensor_user::{
-    config::Config,
-    kernel::object::LoadPlan,
-    networks::Tables,
-};
+use sensor_user::{config::Config, kernel::object::LoadPlan, networks::Tables};
 
 use crate::baseline::Baseline;
 

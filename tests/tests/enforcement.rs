@@ -1,0 +1,238 @@
+//! Enforcement: what the rules would alert on is dropped at its SYN, and nothing else; off at once, and by itself.
+
+use std::{
+    net::{SocketAddr, SocketAddrV4, TcpStream},
+    path::Path,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use sensor_lab::{Answer, Namespace, RawSocket, Smbd, TcpListener, Topology, address, poll, require_lab};
+use sensor_tests::{Agent, PATIENCE, connect, smb_session, syn_frame, tells, text};
+use sensor_user::control::{Request, ask};
+
+const OUTBOUND: &str = "smb-to-internet";
+const INBOUND: &str = "external-access-windows-networking";
+
+/// Time in which a connection that is not dropped comes about.
+const SHORTLY: Duration = Duration::from_millis(400);
+
+fn is_let_through(from: &Namespace, to: impl Into<SocketAddr>) -> bool {
+    let to = to.into();
+    from.run(|| TcpStream::connect_timeout(&to, SHORTLY)).unwrap().is_ok()
+}
+
+fn command(state_dir: &Path, request: &Request) -> String {
+    let answer = ask(state_dir, request).unwrap();
+    assert!(answer.done, "{answer:?}");
+    answer.told
+}
+
+const ON: Request = Request::EnforcementOn { seconds: None };
+
+#[test]
+fn without_enforcement_everything_passes_and_what_would_be_dropped_is_counted() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let outside = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
+    let inside = TcpListener::start(border.client(), (address::CLIENT_V4, 135), Answer::Echo).unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
+    connect(border.client(), outside.address()).unwrap();
+    connect(border.server(), inside.address()).unwrap();
+    let told = command(state.path(), &Request::EnforcementStatus);
+    assert!(told.contains("enforcement is off"), "{told}");
+    assert!(
+        told.contains("would_drop_smb_to_internet 1") && told.contains("would_drop_external_access 1"),
+        "{told}"
+    );
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.number("dropped_smb_to_internet").unwrap(), 0, "{}", ended.statistics);
+    assert!(ended.documents.iter().all(|document| document["smb_sensor"].get("enforcement").is_none()));
+}
+
+#[test]
+fn with_enforcement_both_rules_drop_at_the_syn_and_tell_so_in_their_alerts() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let outside = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
+    let outside_v6 = TcpListener::start(border.server(), (address::SERVER_V6, 445), Answer::Echo).unwrap();
+    let mapper = TcpListener::start(border.server(), (address::SERVER_V4, 135), Answer::Echo).unwrap();
+    let inside = TcpListener::start(border.client(), (address::CLIENT_V4, 445), Answer::Echo).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").arguments(&["--enforce"]).start().unwrap();
+    assert!(!is_let_through(border.client(), outside.address()), "SMB to the Internet");
+    assert!(!is_let_through(border.client(), outside_v6.address()), "over IPv6");
+    assert!(!is_let_through(border.server(), inside.address()), "a stranger");
+    assert!(is_let_through(border.client(), mapper.address()), "no rule is about outgoing DCE-RPC");
+    for rule in [OUTBOUND, INBOUND] {
+        let alert = agent.wait_for(tells(rule, "attempt")).unwrap();
+        assert_eq!(text(&alert, "/smb_sensor/enforcement"), "dropped");
+        assert_eq!(alert["event"]["type"][0], "denied");
+    }
+    let ended = agent.stop().unwrap();
+    for counter in ["smb_to_internet", "external_access"] {
+        let of = |what: &str| ended.number(&format!("{what}_{counter}")).unwrap();
+        assert!(of("dropped") > 0 && of("dropped") == of("would_drop"), "{}", ended.statistics);
+    }
+    assert_eq!(outside.connections() + outside_v6.connections() + inside.connections(), 0);
+}
+
+#[test]
+fn exemptions_come_first_and_neither_neighbours_nor_standing_connections_are_touched() {
+    require_lab!(Network);
+    let border = Topology::builder().lan_server().build().unwrap();
+    let outside = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
+    let neighbour =
+        TcpListener::start(border.lan_server().unwrap(), (address::LAN_SERVER_V4, 445), Answer::Echo);
+    let neighbour = neighbour.unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let pair = format!(
+        "[[exempt]]\nsource = \"{}\"\ndestination = \"{}\"\nreason = \"test\"\n",
+        address::CLIENT_V4,
+        address::SERVER_V4
+    );
+    let agent = Agent::on(border.gateway(), "lan0,lan1")
+        .config(&pair)
+        .state_dir(state.path())
+        .arguments(&["--enforce"]);
+    let agent = agent.start().unwrap();
+    assert!(is_let_through(border.client(), outside.address()), "an exempt pair");
+    assert!(is_let_through(border.client(), neighbour.address()), "between internal machines");
+    assert!(
+        !is_let_through(border.lan_server().unwrap(), outside.address()),
+        "another client of that server"
+    );
+    agent.stop().unwrap();
+
+    let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
+    let mut standing = connect(border.client(), outside.address()).unwrap();
+    command(state.path(), &ON);
+    sensor_tests::echo(&mut standing, &[7; 500]).unwrap();
+    assert!(!is_let_through(border.client(), outside.address()));
+    agent.stop().unwrap();
+}
+
+#[test]
+fn a_real_session_fails_while_it_is_on_and_succeeds_as_soon_as_it_is_off() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let _smbd = Smbd::start(border.server()).unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0")
+        .state_dir(state.path())
+        .arguments(&["--enforce"])
+        .start()
+        .unwrap();
+    assert!(!is_let_through(border.client(), (address::SERVER_V4, 445)));
+    let told = command(state.path(), &Request::EnforcementOff);
+    assert!(told.contains("enforcement is off"), "{told}");
+    smb_session(border.client(), address::SERVER_V4).unwrap();
+    agent.stop().unwrap();
+}
+
+#[test]
+fn it_ends_by_itself_when_its_time_is_up() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let outside = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
+    let agent =
+        Agent::on(border.gateway(), "lan0").arguments(&["--enforce", "--enforce-for", "2"]).start().unwrap();
+    assert!(!is_let_through(border.client(), outside.address()));
+    agent.wait_for_log("enforcement is off").unwrap();
+    assert!(is_let_through(border.client(), outside.address()));
+    agent.stop().unwrap();
+}
+
+#[test]
+fn an_agent_that_hangs_or_is_killed_lets_everything_through() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let outside = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
+    let mut agent = Agent::on(border.gateway(), "lan0").arguments(&["--enforce"]).start().unwrap();
+    assert!(!is_let_through(border.client(), outside.address()));
+    agent.signal(sensor_lab::Signal::SIGSTOP).unwrap();
+    let through = poll(PATIENCE, || is_let_through(border.client(), outside.address()).then_some(()));
+    assert!(through.is_some(), "the kernel goes on for seconds, not for ever");
+    agent.signal(sensor_lab::Signal::SIGCONT).unwrap();
+    let again = poll(PATIENCE, || (!is_let_through(border.client(), outside.address())).then_some(()));
+    assert!(again.is_some(), "it is back");
+    agent.kill().unwrap();
+    assert!(is_let_through(border.client(), outside.address()));
+}
+
+#[test]
+fn under_load_every_syn_is_either_dropped_and_counted_or_arrives() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
+    // Somebody to resolve addresses for, before frames are counted.
+    let _ = is_let_through(border.client(), (address::SERVER_V4, 9));
+    let before = segments_received(border.server()).unwrap();
+    let sent = flood(&border, state.path()).unwrap();
+    let ended = agent.stop().unwrap();
+    let (would, dropped) = (
+        ended.number("would_drop_smb_to_internet").unwrap(),
+        ended.number("dropped_smb_to_internet").unwrap(),
+    );
+    assert_eq!(would, sent, "{}", ended.statistics);
+    assert!(dropped > 0 && dropped < sent, "{dropped} of {sent}");
+    let arrived = poll(PATIENCE, || {
+        let arrived = segments_received(border.server()).unwrap() - before;
+        (arrived == sent - dropped).then_some(())
+    });
+    assert!(
+        arrived.is_some(),
+        "{sent} sent, {dropped} dropped, {} arrived",
+        segments_received(border.server()).unwrap() - before
+    );
+    assert!(text(&ended.documents[0], "/rule/id").contains("smb"));
+}
+
+const ROUNDS: u16 = 8;
+const FRAMES: u16 = 1_000;
+
+/// Sends SYNs of as many flows, and turns enforcement on and off between and during rounds.
+fn flood(border: &Topology, state: &Path) -> Result<u64> {
+    let socket = RawSocket::open(border.client(), "eth0")?;
+    let macs = (border.client().mac_address("eth0")?, border.gateway().mac_address("lan0")?);
+    for round in 0..ROUNDS {
+        for number in 0..FRAMES {
+            if number == FRAMES / 2 {
+                command(state, if round % 2 == 0 { &ON } else { &Request::EnforcementOff });
+            }
+            let from = SocketAddrV4::new(address::CLIENT_V4, 10_000 + round * FRAMES + number);
+            let mut frame = syn_frame(macs, from, SocketAddrV4::new(address::SERVER_V4, 445));
+            live_long(&mut frame);
+            let sent = poll(PATIENCE, || socket.send(&frame).ok());
+            ensure!(sent.is_some(), "frame {number} was not sent");
+        }
+    }
+    Ok(u64::from(ROUNDS) * u64::from(FRAMES))
+}
+
+/// Gives the frame a time to live of 64 instead of 1, so that the router forwards it, and its TCP check sum.
+fn live_long(frame: &mut [u8]) {
+    frame[14 + 8] = 64;
+    let sum = u16::from_be_bytes([frame[24], frame[25]]);
+    // RFC 1624: the sum falls by what the field rose.
+    let (lower, borrow) = sum.overflowing_sub(63 << 8);
+    frame[24..26].copy_from_slice(&(lower - u16::from(borrow)).to_be_bytes());
+    let segment = 14 + 20..14 + 40;
+    let mut pseudo = frame[14 + 12..14 + 20].to_vec();
+    pseudo.extend([0, 6, 0, 20]);
+    pseudo.extend(&frame[segment]);
+    let sum: u32 = pseudo.chunks_exact(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
+    let folded = (sum & 0xFFFF) + (sum >> 16);
+    let check = !((folded & 0xFFFF) + (folded >> 16)) as u16;
+    frame[14 + 20 + 16..14 + 20 + 18].copy_from_slice(&check.to_be_bytes());
+}
+
+/// TCP segments that a namespace received (RFC 4022 tcpInSegs).
+fn segments_received(namespace: &Namespace) -> Result<u64> {
+    let text = namespace.run(|| std::fs::read_to_string("/proc/thread-self/net/snmp"))??;
+    let mut lines = text.lines().filter(|line| line.starts_with("Tcp:")).map(|line| line.split_whitespace());
+    let (mut names, mut values) = (lines.next().context("names")?, lines.next().context("values")?);
+    let at = names.position(|name| name == "InSegs").context("InSegs")?;
+    Ok(values.nth(at).context("its value")?.parse()?)
+}
