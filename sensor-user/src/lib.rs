@@ -8,11 +8,13 @@
 pub mod agent;
 pub mod alert;
 pub mod attack;
+pub mod capture;
 pub mod check;
 pub mod cli;
 pub mod config;
 pub mod decode;
 pub mod detect;
+pub mod dissect;
 pub mod engine;
 pub mod exempt;
 pub mod flow;

@@ -1,0 +1,289 @@
+//! SPNEGO tokens (RFC 4178, MS-SPNG) and the Kerberos tokens in them (RFC 4121 4.1, RFC 4120 5.5.1).
+//!
+//! Tags and lengths are decoded by the `der` crate. A token may stop early, so an element is given as far as it goes.
+
+use der::{Decode, Header, Reader, SliceReader, asn1::ObjectIdentifier};
+use thiserror::Error;
+
+use super::text;
+
+/// Most mechanisms of a list that are kept.
+pub const MAX_MECHANISMS: usize = 8;
+
+/// A mechanism (RFC 4178 4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mechanism {
+    /// NTLMSSP.
+    Ntlm,
+    /// Kerberos 5, under its own identifier or the one of Windows 2000.
+    Kerberos,
+    /// NEGOEX (draft-zhu-negoex).
+    Negoex,
+    /// Another.
+    Other(ObjectIdentifier),
+}
+
+const SPNEGO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.2");
+const NTLM: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.2.2.10");
+const KERBEROS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113554.1.2.2");
+const KERBEROS_WINDOWS_2000: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.48018.1.2.2");
+const KERBEROS_USER_TO_USER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113554.1.2.2.3");
+const NEGOEX: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.2.2.30");
+
+impl From<ObjectIdentifier> for Mechanism {
+    fn from(identifier: ObjectIdentifier) -> Self {
+        match identifier {
+            NTLM => Self::Ntlm,
+            KERBEROS | KERBEROS_WINDOWS_2000 | KERBEROS_USER_TO_USER => Self::Kerberos,
+            NEGOEX => Self::Negoex,
+            other => Self::Other(other),
+        }
+    }
+}
+
+/// A token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Token<'a> {
+    /// SPNEGO, with what the mechanism says in it.
+    Negotiation(Negotiation<'a>),
+    /// Kerberos on its own.
+    Kerberos(KerberosToken<'a>),
+}
+
+/// NegTokenInit or NegTokenResp.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Negotiation<'a> {
+    /// Mechanisms offered, or the one chosen.
+    pub mechanisms: Vec<Mechanism>,
+    /// negState of a response: 0 completed, 1 incomplete, 2 rejected, 3 MIC wanted.
+    pub state: Option<u8>,
+    /// What the mechanism says.
+    pub token: Option<&'a [u8]>,
+}
+
+/// A Kerberos message in a GSS-API token, as far as it is in clear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KerberosToken<'a> {
+    /// AP-REQ: the client presents a ticket.
+    Request {
+        /// Realm of the ticket.
+        realm: Option<String>,
+        /// Service that it is for, such as `cifs/files.example`.
+        service: Option<String>,
+        /// What there is of the message: for a fingerprint, never kept.
+        bytes: &'a [u8],
+    },
+    /// AP-REP: the server proves itself.
+    Reply,
+    /// KRB-ERROR.
+    Error,
+    /// Another message.
+    Other,
+}
+
+/// A token that is none.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum SpnegoError {
+    /// An element's tag or length is not DER.
+    #[error("the token is not DER")]
+    Der,
+    /// Another element stands where one was wanted.
+    #[error("{wanted} wanted in the token, tag 0x{found:02x} found")]
+    Element {
+        /// What was wanted.
+        wanted: &'static str,
+        /// Tag that stands there.
+        found: u8,
+    },
+    /// A token of neither SPNEGO nor Kerberos.
+    #[error("the token is of another mechanism")]
+    Mechanism,
+}
+
+/// Tags in use: constructed ones of application and context, and universal ones.
+mod tag {
+    pub(super) const APPLICATION: u8 = 0x60;
+    pub(super) const CONTEXT: u8 = 0xA0;
+    pub(super) const SEQUENCE: u8 = 0x30;
+    pub(super) const OID: u8 = 0x06;
+    pub(super) const OCTETS: u8 = 0x04;
+    pub(super) const ENUMERATED: u8 = 0x0A;
+    pub(super) const GENERAL_STRING: u8 = 0x1B;
+}
+
+/// Reads a token.
+///
+/// # Errors
+/// [`SpnegoError`] where it is neither SPNEGO nor Kerberos.
+pub fn read(bytes: &[u8]) -> Result<Token<'_>, SpnegoError> {
+    let outer = element(bytes)?;
+    match outer.tag {
+        // RFC 2743 3.1: mechanism, then its token.
+        tag::APPLICATION => {
+            let mechanism = wanted(outer.content, tag::OID, "mechanism")?;
+            match identifier(mechanism.content)? {
+                SPNEGO => {
+                    let choice = element(mechanism.after)?;
+                    negotiation(&choice).map(Token::Negotiation)
+                }
+                KERBEROS | KERBEROS_WINDOWS_2000 | KERBEROS_USER_TO_USER => {
+                    Ok(Token::Kerberos(kerberos(mechanism.after)))
+                }
+                _ => Err(SpnegoError::Mechanism),
+            }
+        }
+        // AP-REQ without GSS-API around it, as MS-KILE 3.3.5.2 allows in DCE style.
+        0x6E => Ok(Token::Kerberos(request(bytes))),
+        0x6F => Ok(Token::Kerberos(KerberosToken::Reply)),
+        _ => negotiation(&outer).map(Token::Negotiation),
+    }
+}
+
+fn negotiation<'a>(choice: &Element<'a>) -> Result<Negotiation<'a>, SpnegoError> {
+    let initial = match choice.tag.checked_sub(tag::CONTEXT) {
+        Some(0) => true,
+        Some(1) => false,
+        _ => return Err(SpnegoError::Element { wanted: "NegotiationToken", found: choice.tag }),
+    };
+    let sequence = wanted(choice.content, tag::SEQUENCE, "sequence")?;
+    let mut seen = Negotiation::default();
+    for field in elements(sequence.content) {
+        match (field.tag.wrapping_sub(tag::CONTEXT), initial) {
+            (0, true) => seen.mechanisms = mechanism_list(field.content),
+            (0, false) => {
+                seen.state = wanted(field.content, tag::ENUMERATED, "negState")?.content.first().copied();
+            }
+            (1, false) => {
+                let chosen = wanted(field.content, tag::OID, "supportedMech")?;
+                seen.mechanisms = vec![identifier(chosen.content)?.into()];
+            }
+            (2, _) => seen.token = Some(wanted(field.content, tag::OCTETS, "token")?.content),
+            _ => {}
+        }
+    }
+    Ok(seen)
+}
+
+fn mechanism_list(bytes: &[u8]) -> Vec<Mechanism> {
+    let Ok(list) = wanted(bytes, tag::SEQUENCE, "mechTypes") else { return Vec::new() };
+    let identifiers = elements(list.content).filter(|element| element.tag == tag::OID);
+    identifiers.filter_map(|element| Some(identifier(element.content).ok()?.into())).take(MAX_MECHANISMS).collect()
+}
+
+/// RFC 4121 4.1: two bytes say which message follows.
+fn kerberos(inner: &[u8]) -> KerberosToken<'_> {
+    match inner {
+        [1, 0, message @ ..] => request(message),
+        [2, 0, ..] => KerberosToken::Reply,
+        [3, 0, ..] => KerberosToken::Error,
+        _ => KerberosToken::Other,
+    }
+}
+
+/// AP-REQ (RFC 4120 5.5.1): the ticket's realm and service are in clear, who the client is is not.
+fn request(message: &[u8]) -> KerberosToken<'_> {
+    let ticket = enter(message, 0x6E)
+        .and_then(|body| enter(body, tag::SEQUENCE))
+        .and_then(|fields| field(fields, 3))
+        .and_then(|ticket| enter(ticket, 0x61))
+        .and_then(|body| enter(body, tag::SEQUENCE));
+    let realm = ticket
+        .and_then(|fields| field(fields, 1))
+        .and_then(|realm| enter(realm, tag::GENERAL_STRING))
+        .map(text::oem);
+    let service = ticket
+        .and_then(|fields| field(fields, 2))
+        .and_then(|name| enter(name, tag::SEQUENCE))
+        .and_then(|fields| field(fields, 1))
+        .and_then(|names| enter(names, tag::SEQUENCE))
+        .map(|names| elements(names).take(4).map(|part| text::oem(part.content)).collect::<Vec<_>>().join("/"));
+    KerberosToken::Request { realm, service, bytes: message }
+}
+
+/// An element, as far as it is there.
+struct Element<'a> {
+    tag: u8,
+    content: &'a [u8],
+    after: &'a [u8],
+}
+
+fn element(bytes: &[u8]) -> Result<Element<'_>, SpnegoError> {
+    let tag = *bytes.first().ok_or(SpnegoError::Der)?;
+    let mut reader = SliceReader::new(bytes).map_err(|_| SpnegoError::Der)?;
+    let header = Header::decode(&mut reader).map_err(|_| SpnegoError::Der)?;
+    let start = usize::try_from(reader.position()).map_err(|_| SpnegoError::Der)?;
+    let length = usize::try_from(header.length()).map_err(|_| SpnegoError::Der)?;
+    let rest = bytes.get(start..).unwrap_or_default();
+    let (content, after) = rest.split_at(length.min(rest.len()));
+    Ok(Element { tag, content, after })
+}
+
+fn wanted<'a>(bytes: &'a [u8], tag: u8, wanted: &'static str) -> Result<Element<'a>, SpnegoError> {
+    let element = element(bytes)?;
+    if element.tag == tag { Ok(element) } else { Err(SpnegoError::Element { wanted, found: element.tag }) }
+}
+
+/// The elements that stand in a row; ends where they do.
+fn elements(mut bytes: &[u8]) -> impl Iterator<Item = Element<'_>> {
+    std::iter::from_fn(move || {
+        let next = element(bytes).ok()?;
+        bytes = next.after;
+        Some(next)
+    })
+}
+
+/// The content of the element that bytes begin with, if it has that tag.
+fn enter(bytes: &[u8], tag: u8) -> Option<&[u8]> {
+    wanted(bytes, tag, "").ok().map(|element| element.content)
+}
+
+/// The content of a numbered field of a sequence.
+fn field(sequence: &[u8], number: u8) -> Option<&[u8]> {
+    elements(sequence).find(|element| element.tag == tag::CONTEXT + number).map(|element| element.content)
+}
+
+fn identifier(content: &[u8]) -> Result<ObjectIdentifier, SpnegoError> {
+    ObjectIdentifier::from_bytes(content).map_err(|_| SpnegoError::Der)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// NegTokenInit that offers NTLM, with the token `hi`.
+    const INIT: &[u8] = &[
+        0x60, 0x20, 0x06, 0x06, 0x2B, 0x06, 0x01, 0x05, 0x05, 0x02, 0xA0, 0x16, 0x30, 0x14, 0xA0, 0x0C, 0x30, 0x0A,
+        0x06, 0x08, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0xA2, 0x04, 0x04, 0x02, b'h', b'i',
+    ];
+
+    #[test]
+    fn an_initial_token_offers_mechanisms_and_carries_the_first_ones_token() {
+        let Ok(Token::Negotiation(seen)) = read(INIT) else { panic!("no negotiation") };
+        assert_eq!(seen.token, Some(b"hi".as_slice()));
+        assert_eq!(seen.mechanisms.len(), 1);
+    }
+
+    #[test]
+    fn a_cut_token_never_reaches_beyond_its_bytes() {
+        for length in 0..INIT.len() {
+            if let Ok(Token::Negotiation(seen)) = read(&INIT[..length]) {
+                assert!(seen.token.is_none_or(|token| b"hi".starts_with(token)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_response_says_its_state() {
+        let bytes = [0xA1, 0x07, 0x30, 0x05, 0xA0, 0x03, 0x0A, 0x01, 0x02];
+        let Ok(Token::Negotiation(seen)) = read(&bytes) else { panic!("no negotiation") };
+        assert_eq!(seen.state, Some(2));
+    }
+
+    #[test]
+    fn deep_nesting_and_lying_lengths_are_errors() {
+        assert!(read(&[0x60; 4096]).is_err());
+        assert!(read(&[0x60, 0x84, 0xFF, 0xFF, 0xFF, 0xFF, 0x06]).is_err());
+        assert!(read(&[0xA0, 0x80, 0x30, 0x00, 0x00]).is_err());
+        assert!(read(&[]).is_err());
+    }
+}
