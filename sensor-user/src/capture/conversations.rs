@@ -170,7 +170,7 @@ fn client(segment: &Segment<'_>) -> SocketAddr {
         // MS-CIFS 2.2.3.1, SMB_FLAGS_REPLY; MS-SMB2 2.2.1.2, SMB2_FLAGS_SERVER_TO_REDIR.
         [_, _, _, _, 0xFF, b'S', b'M', b'B', ..] => segment.payload.get(13).map(|flags| flags & 0x80 != 0),
         [_, _, _, _, 0xFE, b'S', b'M', b'B', ..] => segment.payload.get(20).map(|flags| flags & 1 != 0),
-        _ => None,
+        payload => dcerpc::is_clients(payload).map(|clients| !clients),
     };
     let from_server = reply.unwrap_or(segment.source.port() < segment.destination.port());
     if from_server { segment.destination } else { segment.source }

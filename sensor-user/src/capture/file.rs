@@ -58,7 +58,9 @@ pub fn frames(path: &Path, mut each: impl FnMut(Frame<'_>)) -> Result<(), Captur
             Err(PcapError::Incomplete(_)) => {
                 let before = reader.position();
                 reader.refill().map_err(|error| format(count, error.to_string()))?;
-                if reader.reader_exhausted() && reader.position() == before && reader.data().len() == reader.position()
+                if reader.reader_exhausted()
+                    && reader.position() == before
+                    && reader.data().len() == reader.position()
                 {
                     return Err(format(count, "it stops within a block".to_owned()));
                 }
@@ -106,8 +108,7 @@ impl Clock {
                 let (link, resolution, offset) = *interfaces.get(usize::try_from(packet.if_id).ok()?)?;
                 let ticks = u128::from(u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low));
                 let since = u64::try_from(ticks * u128::from(SECOND) / u128::from(resolution)).unwrap_or(0);
-                let nanoseconds =
-                    since.saturating_add_signed(offset.saturating_mul(SECOND as i64));
+                let nanoseconds = since.saturating_add_signed(offset.saturating_mul(SECOND as i64));
                 Some(Frame { link, bytes: packet.packet_data(), nanoseconds })
             }
             PcapBlockOwned::NG(Block::SimplePacket(packet)) => {

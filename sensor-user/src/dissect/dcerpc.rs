@@ -84,11 +84,16 @@ struct CommonHeader {
 /// Unit types, C706 12.6.4.1, and auth3 of MS-RPCE 2.2.2.5.
 mod kind {
     pub(super) const REQUEST: u8 = 0;
+    pub(super) const RESPONSE: u8 = 2;
+    pub(super) const FAULT: u8 = 3;
     pub(super) const BIND: u8 = 11;
     pub(super) const BIND_ACK: u8 = 12;
+    pub(super) const BIND_NAK: u8 = 13;
     pub(super) const ALTER_CONTEXT: u8 = 14;
     pub(super) const ALTER_CONTEXT_RESPONSE: u8 = 15;
     pub(super) const AUTH3: u8 = 16;
+    pub(super) const CANCEL: u8 = 18;
+    pub(super) const ORPHANED: u8 = 19;
     pub(super) const HIGHEST: u8 = 20;
 }
 
@@ -127,6 +132,20 @@ pub fn length(bytes: &[u8]) -> Result<usize, RpcError> {
 #[must_use]
 pub fn begins(payload: &[u8]) -> bool {
     header(payload).is_ok()
+}
+
+/// Whether the unit that bytes begin with is a client's. `None` where they begin with none or either end may send it.
+#[must_use]
+pub fn is_clients(bytes: &[u8]) -> Option<bool> {
+    match header(bytes).ok()?.0.kind {
+        kind::REQUEST | kind::BIND | kind::ALTER_CONTEXT | kind::AUTH3 | kind::CANCEL | kind::ORPHANED => {
+            Some(true)
+        }
+        kind::RESPONSE | kind::FAULT | kind::BIND_ACK | kind::BIND_NAK | kind::ALTER_CONTEXT_RESPONSE => {
+            Some(false)
+        }
+        _ => None,
+    }
 }
 
 fn header(bytes: &[u8]) -> Result<(&CommonHeader, Order), RpcError> {

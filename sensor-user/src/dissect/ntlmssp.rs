@@ -200,7 +200,8 @@ fn challenge(message: &[u8]) -> Result<Challenge, NtlmError> {
     let flags = layout::<U32>(message, 20, "CHALLENGE flags")?.get();
     // Target information and version are there where the payload begins behind them.
     let holds = |end: usize| target.is_empty() || target.start() >= end;
-    let information = holds(48).then(|| layout::<Field>(message, 40, "CHALLENGE target information").ok()).flatten();
+    let information =
+        holds(48).then(|| layout::<Field>(message, 40, "CHALLENGE target information").ok()).flatten();
     Ok(Challenge {
         target: string(message, target, flags),
         names: information.map(|field| attributes(field.head(message))).unwrap_or_default(),
@@ -227,7 +228,11 @@ fn authenticate(message: &[u8]) -> Result<Authenticate<'_>, NtlmError> {
     // Session key, flags and version came later: they are there where the payload begins behind them.
     let payload = all.iter().filter(|field| !field.is_empty()).map(|field| field.start()).min();
     let payload = payload.unwrap_or(message.len());
-    let flags = if payload >= 64 { layout::<U32>(message, 60, "AUTHENTICATE flags").map_or(0, |word| word.get()) } else { 0 };
+    let flags = if payload >= 64 {
+        layout::<U32>(message, 60, "AUTHENTICATE flags").map_or(0, |word| word.get())
+    } else {
+        0
+    };
     let response = if fields.nt_response.is_empty() { fields.lm_response } else { fields.nt_response };
     let kind = response_kind(fields.lm_response, fields.nt_response, flags);
     let temporary = fields.nt_response.head(message).get(NTLMV2_ATTRIBUTES..);
@@ -269,7 +274,8 @@ fn present(text: String) -> Option<String> {
 
 fn version(message: &[u8], at: usize, flags: u32) -> Option<Version> {
     let bytes = layout::<[u8; 8]>(message, at, "version").ok().filter(|_| flags & flag::VERSION != 0)?;
-    let version = Version { major: bytes[0], minor: bytes[1], build: u16::from_le_bytes([bytes[2], bytes[3]]) };
+    let version =
+        Version { major: bytes[0], minor: bytes[1], build: u16::from_le_bytes([bytes[2], bytes[3]]) };
     (version.major != 0).then_some(version)
 }
 
@@ -306,7 +312,7 @@ mod tests {
     /// An AUTHENTICATE with the given payload fields, in the order LM, NT, domain, user, workstation.
     fn authenticate_message(fields: [&[u8]; 5], flags: u32) -> Vec<u8> {
         let mut message = [SIGNATURE.as_slice(), &3u32.to_le_bytes()].concat();
-        let mut payload = Vec::new();
+        let mut payload: Vec<u8> = Vec::new();
         for field in fields {
             let length = (field.len() as u16).to_le_bytes();
             message.extend([length, length].concat());

@@ -167,7 +167,10 @@ fn negotiation<'a>(choice: &Element<'a>) -> Result<Negotiation<'a>, SpnegoError>
 fn mechanism_list(bytes: &[u8]) -> Vec<Mechanism> {
     let Ok(list) = wanted(bytes, tag::SEQUENCE, "mechTypes") else { return Vec::new() };
     let identifiers = elements(list.content).filter(|element| element.tag == tag::OID);
-    identifiers.filter_map(|element| Some(identifier(element.content).ok()?.into())).take(MAX_MECHANISMS).collect()
+    identifiers
+        .filter_map(|element| Some(identifier(element.content).ok()?.into()))
+        .take(MAX_MECHANISMS)
+        .collect()
 }
 
 /// RFC 4121 4.1: two bytes say which message follows.
@@ -196,7 +199,9 @@ fn request(message: &[u8]) -> KerberosToken<'_> {
         .and_then(|name| enter(name, tag::SEQUENCE))
         .and_then(|fields| field(fields, 1))
         .and_then(|names| enter(names, tag::SEQUENCE))
-        .map(|names| elements(names).take(4).map(|part| text::oem(part.content)).collect::<Vec<_>>().join("/"));
+        .map(|names| {
+            elements(names).take(4).map(|part| text::oem(part.content)).collect::<Vec<_>>().join("/")
+        });
     KerberosToken::Request { realm, service, bytes: message }
 }
 
@@ -252,8 +257,8 @@ mod tests {
 
     /// NegTokenInit that offers NTLM, with the token `hi`.
     const INIT: &[u8] = &[
-        0x60, 0x20, 0x06, 0x06, 0x2B, 0x06, 0x01, 0x05, 0x05, 0x02, 0xA0, 0x16, 0x30, 0x14, 0xA0, 0x0C, 0x30, 0x0A,
-        0x06, 0x08, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0xA2, 0x04, 0x04, 0x02, b'h', b'i',
+        0x60, 0x20, 0x06, 0x06, 0x2B, 0x06, 0x01, 0x05, 0x05, 0x02, 0xA0, 0x16, 0x30, 0x14, 0xA0, 0x0C, 0x30,
+        0x0A, 0x06, 0x08, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0xA2, 0x04, 0x04, 0x02, b'h', b'i',
     ];
 
     #[test]

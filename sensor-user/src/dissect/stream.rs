@@ -141,7 +141,9 @@ impl Stream {
                     Framed::Whole(nbss::HEADER_LEN + length)
                 }
                 (Ok(Header { kind: 0, length: 0 }), _) => Framed::Whole(nbss::HEADER_LEN),
-                (Ok(Header { kind: 0, .. }), Some([] | [_] | [_, _] | [_, _, _])) | (Err(_), _) => Framed::Early,
+                (Ok(Header { kind: 0, .. }), Some([] | [_] | [_, _] | [_, _, _])) | (Err(_), _) => {
+                    Framed::Early
+                }
                 (Ok(_), _) => Framed::Lost,
             },
             Framing::DceRpc => match dcerpc::length(&self.head) {
@@ -226,7 +228,9 @@ impl Stream {
         loop {
             match self.framed() {
                 Framed::Whole(length) if self.head.len() >= length => self.take(length, length, given),
-                Framed::Whole(length) if self.head.len() >= MAX_HELD => self.take(self.head.len(), length, given),
+                Framed::Whole(length) if self.head.len() >= MAX_HELD => {
+                    self.take(self.head.len(), length, given)
+                }
                 Framed::Whole(_) | Framed::Early => return,
                 Framed::Lost => return self.lose(),
             }

@@ -220,12 +220,7 @@ pub fn read(bytes: &[u8]) -> Result<Message<'_>, Smb1Error> {
     Ok(message)
 }
 
-fn chain<'a>(
-    bytes: &'a [u8],
-    first: u8,
-    unicode: bool,
-    message: &mut Message<'a>,
-) -> Result<(), Smb1Error> {
+fn chain<'a>(bytes: &'a [u8], first: u8, unicode: bool, message: &mut Message<'a>) -> Result<(), Smb1Error> {
     let (mut command, mut at) = (first, HEADER_LEN);
     for _ in 0..MAX_CHAIN {
         let block = Block::read(bytes, at, unicode, message.response)?;

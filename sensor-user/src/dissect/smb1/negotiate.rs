@@ -13,6 +13,9 @@ const NONE: u16 = 0xFFFF;
 /// Capability of extended security: a security blob in place of names (MS-SMB 2.2.4.5.2.1).
 const CAP_EXTENDED_SECURITY: u32 = 0x8000_0000;
 
+/// Capability of Unicode text. Names in this response go by it: servers set it where the header's flag is not set yet.
+const CAP_UNICODE: u32 = 0x0000_0004;
+
 /// What the server chooses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NegotiateResponse<'a> {
@@ -70,10 +73,11 @@ pub(super) fn response(block: Block<'_>) -> Result<NegotiateResponse<'_>, Smb1Er
                 seen.blob = block.data.get(16..).unwrap_or_default();
             } else {
                 // Unicode names here are not aligned (MS-CIFS 2.2.4.52.2).
+                let unicode = block.unicode || seen.capabilities & CAP_UNICODE != 0;
                 let names = block.data.get(challenge..).unwrap_or_default();
                 let next = |at: usize| {
                     let rest = names.get(at..).unwrap_or_default();
-                    let (name, taken) = if block.unicode { text::utf16_z(rest) } else { text::oem_z(rest) };
+                    let (name, taken) = if unicode { text::utf16_z(rest) } else { text::oem_z(rest) };
                     (Some(name).filter(|name| !name.is_empty()), at + taken)
                 };
                 let (domain, after) = next(0);

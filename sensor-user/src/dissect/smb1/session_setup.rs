@@ -64,8 +64,7 @@ pub(super) fn request(block: Block<'_>) -> Result<SessionSetupRequest<'_>, Smb1E
         // NT LM 0.12: an LM and an NT response.
         13 => {
             let (lm, nt) = (usize::from(block.word(14)), usize::from(block.word(16)));
-            let response =
-                if nt > 0 { available(block.data, lm, nt) } else { available(block.data, 0, lm) };
+            let response = if nt > 0 { available(block.data, lm, nt) } else { available(block.data, 0, lm) };
             Ok(account(block, lm + nt, response, response_kind(lm, nt)))
         }
         words => Err(Smb1Error::Words { what: "SESSION_SETUP_ANDX request", words }),

@@ -67,7 +67,10 @@ mod tests {
         let bytes = message(0x75, false, 0, &block);
         assert_eq!(read(&bytes).unwrap().commands, [Body::TreeConnectRequest(r"\\h\s".to_owned())]);
         for length in 0..bytes.len() - 6 {
-            assert!(read(&bytes[..length]).is_ok_and(|read| read.commands.is_empty()) || length < 32, "{length}");
+            assert!(
+                read(&bytes[..length]).is_ok_and(|read| read.commands.is_empty()) || length < 32,
+                "{length}"
+            );
         }
     }
 }

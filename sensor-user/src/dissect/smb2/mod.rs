@@ -170,7 +170,9 @@ fn body(command: u16, response: bool, status: Status, bytes: &[u8]) -> Result<Bo
         (0x0001, true) => Body::SessionSetupResponse(whole.then(|| session::response(bytes)).transpose()?),
         (0x0002, _) => Body::Logoff,
         (0x0003, false) => Body::TreeConnectRequest(session::tree_request(bytes)?),
-        (0x0003, true) => Body::TreeConnectResponse(whole.then(|| session::tree_response(bytes)).transpose()?),
+        (0x0003, true) => {
+            Body::TreeConnectResponse(whole.then(|| session::tree_response(bytes)).transpose()?)
+        }
         (0x0008 | 0x0009 | 0x000B, _) if whole => {
             pipe::read(command, response, bytes)?.map_or(Body::Other(command), Body::PipeData)
         }

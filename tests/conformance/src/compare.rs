@@ -1,0 +1,72 @@
+//! Where the two agree and where not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    accepted,
+    fact::{Fact, Seen},
+};
+
+/// How a fact of one conversation compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verdict {
+    /// Both see the same.
+    Agree,
+    /// Both see something, and not the same.
+    Differ,
+    /// Both see something else, for a reason that is known.
+    Accepted(&'static str),
+    /// Only the reader sees it.
+    OnlyOurs,
+    /// Only tshark sees it.
+    OnlyTheirs,
+}
+
+/// What came of one capture.
+pub(crate) struct Comparison {
+    pub(crate) capture: String,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// A fact of a conversation.
+pub(crate) struct Row {
+    pub(crate) ends: String,
+    pub(crate) fact: Fact,
+    pub(crate) verdict: Verdict,
+    pub(crate) ours: BTreeSet<String>,
+    pub(crate) theirs: BTreeSet<String>,
+}
+
+impl Comparison {
+    /// Facts on which both agree.
+    pub(crate) fn agreeing(&self) -> usize {
+        self.rows.iter().filter(|row| row.verdict == Verdict::Agree).count()
+    }
+
+    /// How many facts of each verdict a column has.
+    pub(crate) fn counts(&self, fact: Fact) -> BTreeMap<Verdict, usize> {
+        let mut counts = BTreeMap::new();
+        for row in self.rows.iter().filter(|row| row.fact == fact) {
+            *counts.entry(row.verdict).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// Compares what both see of a capture.
+pub(crate) fn compare(capture: String, ours: &Seen, theirs: &Seen) -> Comparison {
+    let keys: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
+    let none = BTreeSet::new();
+    let rows = keys.into_iter().map(|key @ (ends, fact)| {
+        let (ours, theirs) = (ours.get(key).unwrap_or(&none), theirs.get(key).unwrap_or(&none));
+        let verdict = match (ours.is_empty(), theirs.is_empty()) {
+            _ if ours == theirs => Verdict::Agree,
+            (false, true) => accepted::reason(&capture, *fact).map_or(Verdict::OnlyOurs, Verdict::Accepted),
+            (true, false) => accepted::reason(&capture, *fact).map_or(Verdict::OnlyTheirs, Verdict::Accepted),
+            _ => accepted::reason(&capture, *fact).map_or(Verdict::Differ, Verdict::Accepted),
+        };
+        Row { ends: ends.clone(), fact: *fact, verdict, ours: ours.clone(), theirs: theirs.clone() }
+    });
+    let rows = rows.collect();
+    Comparison { capture, rows }
+}
