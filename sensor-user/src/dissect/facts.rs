@@ -194,7 +194,7 @@ pub struct Credential {
     pub workstation: Option<String>,
     /// Service that the client believes to talk to.
     pub target: Option<String>,
-    /// Keyed fingerprint of the response or ticket; `None` where there was none.
+    /// Keyed fingerprint of the response or ticket; `None` where there was none, or not the whole of it.
     pub fingerprint: Option<Fingerprint>,
     /// How it ended, once that was seen.
     pub outcome: Option<Outcome>,

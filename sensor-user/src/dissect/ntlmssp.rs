@@ -75,8 +75,8 @@ pub struct Authenticate<'a> {
     pub version: Option<Version>,
     /// Which protocol the response is of.
     pub kind: ResponseKind,
-    /// What there is of the response: for a fingerprint, never kept.
-    pub response: &'a [u8],
+    /// The response, where it is there whole: for a fingerprint, never kept.
+    pub response: Option<&'a [u8]>,
     /// Service that an NTLMv2 client believes to talk to (MsvAvTargetName), such as `cifs/files.example`.
     pub target: Option<String>,
 }
@@ -242,7 +242,7 @@ fn authenticate(message: &[u8]) -> Result<Authenticate<'_>, NtlmError> {
         workstation: string(message, fields.workstation, flags),
         version: if payload >= 72 { version(message, 64, flags) } else { None },
         kind,
-        response: response.head(message),
+        response: response.of(message),
         target: temporary.filter(|_| kind == ResponseKind::V2).and_then(|pairs| attributes(pairs).target),
     })
 }
@@ -344,7 +344,7 @@ mod tests {
         assert_eq!(seen.user.as_deref(), Some("u"));
         assert_eq!(seen.workstation.as_deref(), Some("WS"));
         assert_eq!(seen.version.unwrap().to_string(), "10.0.19041");
-        assert_eq!((seen.kind, seen.response), (ResponseKind::V1, [7; 24].as_slice()));
+        assert_eq!((seen.kind, seen.response), (ResponseKind::V1, Some([7; 24].as_slice())));
     }
 
     #[test]

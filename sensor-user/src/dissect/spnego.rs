@@ -10,6 +10,9 @@ use super::text;
 /// Most mechanisms of a list that are kept.
 pub const MAX_MECHANISMS: usize = 8;
 
+/// Most parts of a service's name that are kept; two are usual.
+const MAX_NAME_PARTS: usize = 4;
+
 /// A mechanism (RFC 4178 4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mechanism {
@@ -70,8 +73,8 @@ pub enum KerberosToken<'a> {
         realm: Option<String>,
         /// Service that it is for, such as `cifs/files.example`.
         service: Option<String>,
-        /// What there is of the message: for a fingerprint, never kept.
-        bytes: &'a [u8],
+        /// The message, where it is there whole: for a fingerprint, never kept.
+        bytes: Option<&'a [u8]>,
     },
     /// AP-REP: the server proves itself.
     Reply,
@@ -121,7 +124,7 @@ pub fn read(bytes: &[u8]) -> Result<Token<'_>, SpnegoError> {
         // RFC 2743 3.1: mechanism, then its token.
         tag::APPLICATION => {
             let mechanism = wanted(outer.content, tag::OID, "mechanism")?;
-            match identifier(mechanism.content)? {
+            match identifier(&mechanism)? {
                 SPNEGO => {
                     let choice = element(mechanism.after)?;
                     negotiation(&choice).map(Token::Negotiation)
@@ -155,7 +158,7 @@ fn negotiation<'a>(choice: &Element<'a>) -> Result<Negotiation<'a>, SpnegoError>
             }
             (1, false) => {
                 let chosen = wanted(field.content, tag::OID, "supportedMech")?;
-                seen.mechanisms = vec![identifier(chosen.content)?.into()];
+                seen.mechanisms = vec![identifier(&chosen)?.into()];
             }
             (2, _) => seen.token = Some(wanted(field.content, tag::OCTETS, "token")?.content),
             _ => {}
@@ -167,10 +170,7 @@ fn negotiation<'a>(choice: &Element<'a>) -> Result<Negotiation<'a>, SpnegoError>
 fn mechanism_list(bytes: &[u8]) -> Vec<Mechanism> {
     let Ok(list) = wanted(bytes, tag::SEQUENCE, "mechTypes") else { return Vec::new() };
     let identifiers = elements(list.content).filter(|element| element.tag == tag::OID);
-    identifiers
-        .filter_map(|element| Some(identifier(element.content).ok()?.into()))
-        .take(MAX_MECHANISMS)
-        .collect()
+    identifiers.filter_map(|element| Some(identifier(&element).ok()?.into())).take(MAX_MECHANISMS).collect()
 }
 
 /// RFC 4121 4.1: two bytes say which message follows.
@@ -192,22 +192,28 @@ fn request(message: &[u8]) -> KerberosToken<'_> {
         .and_then(|body| enter(body, tag::SEQUENCE));
     let realm = ticket
         .and_then(|fields| field(fields, 1))
-        .and_then(|realm| enter(realm, tag::GENERAL_STRING))
-        .map(text::oem);
+        .and_then(|realm| element(realm).ok())
+        .filter(|realm| realm.whole && realm.tag == tag::GENERAL_STRING)
+        .map(|realm| text::oem(realm.content));
     let service = ticket
         .and_then(|fields| field(fields, 2))
         .and_then(|name| enter(name, tag::SEQUENCE))
         .and_then(|fields| field(fields, 1))
-        .and_then(|names| enter(names, tag::SEQUENCE))
+        .and_then(|names| element(names).ok())
+        .filter(|names| names.whole && names.tag == tag::SEQUENCE)
         .map(|names| {
-            elements(names).take(4).map(|part| text::oem(part.content)).collect::<Vec<_>>().join("/")
+            let parts = elements(names.content).take(MAX_NAME_PARTS).map(|part| text::oem(part.content));
+            parts.collect::<Vec<_>>().join("/")
         });
-    KerberosToken::Request { realm, service, bytes: message }
+    let bytes = element(message).ok().filter(|request| request.whole).map(|_| message);
+    KerberosToken::Request { realm, service, bytes }
 }
 
 /// An element, as far as it is there.
 struct Element<'a> {
     tag: u8,
+    /// Whether it is there to its end.
+    whole: bool,
     content: &'a [u8],
     after: &'a [u8],
 }
@@ -220,7 +226,7 @@ fn element(bytes: &[u8]) -> Result<Element<'_>, SpnegoError> {
     let length = usize::try_from(header.length()).map_err(|_| SpnegoError::Der)?;
     let rest = bytes.get(start..).unwrap_or_default();
     let (content, after) = rest.split_at(length.min(rest.len()));
-    Ok(Element { tag, content, after })
+    Ok(Element { tag, whole: rest.len() >= length, content, after })
 }
 
 fn wanted<'a>(bytes: &'a [u8], tag: u8, wanted: &'static str) -> Result<Element<'a>, SpnegoError> {
@@ -247,8 +253,11 @@ fn field(sequence: &[u8], number: u8) -> Option<&[u8]> {
     elements(sequence).find(|element| element.tag == tag::CONTEXT + number).map(|element| element.content)
 }
 
-fn identifier(content: &[u8]) -> Result<ObjectIdentifier, SpnegoError> {
-    ObjectIdentifier::from_bytes(content).map_err(|_| SpnegoError::Der)
+fn identifier(element: &Element<'_>) -> Result<ObjectIdentifier, SpnegoError> {
+    if !element.whole {
+        return Err(SpnegoError::Der);
+    }
+    ObjectIdentifier::from_bytes(element.content).map_err(|_| SpnegoError::Der)
 }
 
 #[cfg(test)]

@@ -61,9 +61,13 @@ pub(crate) fn compare(capture: String, ours: &Seen, theirs: &Seen) -> Comparison
         let (ours, theirs) = (ours.get(key).unwrap_or(&none), theirs.get(key).unwrap_or(&none));
         let verdict = match (ours.is_empty(), theirs.is_empty()) {
             _ if ours == theirs => Verdict::Agree,
-            (false, true) => accepted::reason(&capture, *fact).map_or(Verdict::OnlyOurs, Verdict::Accepted),
-            (true, false) => accepted::reason(&capture, *fact).map_or(Verdict::OnlyTheirs, Verdict::Accepted),
-            _ => accepted::reason(&capture, *fact).map_or(Verdict::Differ, Verdict::Accepted),
+            (false, true) => Verdict::OnlyOurs,
+            (true, false) => Verdict::OnlyTheirs,
+            _ => Verdict::Differ,
+        };
+        let verdict = match accepted::reason(&capture, ends, *fact) {
+            Some(reason) if verdict != Verdict::Agree => Verdict::Accepted(reason),
+            _ => verdict,
         };
         Row { ends: ends.clone(), fact: *fact, verdict, ours: ours.clone(), theirs: theirs.clone() }
     });

@@ -19,11 +19,13 @@ pub(crate) enum Fact {
     Ticket,
     /// DCE-RPC interface that was bound.
     Interface,
+    /// Number of a DCE-RPC operation that was called.
+    Operation,
 }
 
 impl Fact {
     /// All, in the order of the table's columns.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Dialect,
         Self::Account,
         Self::Ticket,
@@ -31,6 +33,7 @@ impl Fact {
         Self::Share,
         Self::SessionStatus,
         Self::Interface,
+        Self::Operation,
     ];
 
     /// Heading of its column.
@@ -43,6 +46,7 @@ impl Fact {
             Self::SessionStatus => "session status",
             Self::Ticket => "ticket",
             Self::Interface => "interface",
+            Self::Operation => "operation",
         }
     }
 }

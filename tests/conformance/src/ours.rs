@@ -63,5 +63,7 @@ fn facts(facts: &Facts) -> Vec<(Fact, String)> {
         seen.push((Fact::SessionStatus, value));
     }
     seen.extend(facts.interfaces.iter().map(|interface| (Fact::Interface, interface.uuid.to_string())));
+    let operations = facts.interfaces.iter().flat_map(|interface| &interface.operations);
+    seen.extend(operations.map(|number| (Fact::Operation, number.to_string())));
     seen
 }

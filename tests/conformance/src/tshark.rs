@@ -70,6 +70,12 @@ impl Reader {
         for uuid in all(layers, "dcerpc.cn_bind_to_uuid") {
             add(Fact::Interface, uuid);
         }
+        // A request is a unit of type 0; a response has its operation's number from tshark's memory.
+        for unit in
+            each(&layers["dcerpc"]).filter(|unit| text(&unit["dcerpc.pkt_type"]).as_deref() == Some("0"))
+        {
+            all(unit, "dcerpc.opnum").into_iter().for_each(|number| add(Fact::Operation, number));
+        }
     }
 }
 

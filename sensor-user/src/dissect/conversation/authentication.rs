@@ -36,7 +36,7 @@ impl Conversation {
                     domain: realm,
                     workstation: None,
                     target: service,
-                    fingerprint: Some(self.key.of(bytes)),
+                    fingerprint: bytes.map(|bytes| self.key.of(bytes)),
                     outcome: None,
                 };
                 self.credential(credential, exchange);
@@ -61,14 +61,14 @@ impl Conversation {
     fn authenticate(&mut self, seen: Authenticate<'_>, exchange: Option<u64>) {
         self.facts.client.ntlm_version = seen.version.or(self.facts.client.ntlm_version);
         // An anonymous client's one byte is nobody's.
-        let proven = seen.kind != ntlmssp::ResponseKind::Anonymous && !seen.response.is_empty();
+        let response = seen.response.filter(|_| seen.kind != ntlmssp::ResponseKind::Anonymous);
         let credential = Credential {
             method: Method::Ntlm(seen.kind),
             user: seen.user,
             domain: seen.domain,
             workstation: seen.workstation,
             target: seen.target,
-            fingerprint: proven.then(|| self.key.of(seen.response)),
+            fingerprint: response.map(|response| self.key.of(response)),
             outcome: None,
         };
         self.credential(credential, exchange);

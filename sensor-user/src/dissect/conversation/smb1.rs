@@ -27,7 +27,7 @@ impl Conversation {
     }
 
     fn smb1_command(&mut self, from: Sender, message: &Message<'_>, status: Status, command: Body<'_>) {
-        let exchange = message.exchange;
+        let exchange = u64::from(message.exchange);
         match command {
             Body::NegotiateRequest(dialects) => self.facts.client.smb1_dialects = dialects,
             Body::NegotiateResponse(response) => self.smb1_chosen(response),
@@ -95,14 +95,14 @@ impl Conversation {
                 self.note(result);
             }
             Authentication::Account { user, domain, kind, response } => {
-                let proven = kind != ResponseKind::Anonymous && !response.is_empty();
+                let response = response.filter(|_| kind != ResponseKind::Anonymous);
                 let credential = Credential {
                     method: Method::Ntlm(kind),
                     user,
                     domain,
                     workstation: None,
                     target: None,
-                    fingerprint: proven.then(|| self.key.of(response)),
+                    fingerprint: response.map(|response| self.key.of(response)),
                     outcome: None,
                 };
                 self.credential(credential, Some(exchange));
@@ -111,7 +111,7 @@ impl Conversation {
     }
 }
 
-/// Apart from what a session set-up in the same message waits for; identifiers leave the highest bit free.
+/// Apart from what a session set-up in the same message waits for; an identifier has 16 bits.
 const fn share_exchange(exchange: u64) -> u64 {
     exchange | 1 << 63
 }

@@ -86,8 +86,8 @@ pub struct Message<'a> {
     pub status: Status,
     /// Tree that it is about, or that was connected.
     pub tree: u16,
-    /// What a response shares with its request: process and multiplex identifiers.
-    pub exchange: u64,
+    /// What a response shares with its request: the multiplex identifier. Some servers do not repeat the process'.
+    pub exchange: u16,
     /// Whether it is signed, as its flags say.
     pub signed: bool,
     /// Commands in their order, up to the first that could not be read.
@@ -154,6 +154,8 @@ struct Block<'a> {
     data_at: usize,
     /// What there is of them.
     data: &'a [u8],
+    /// Whether some of them are not there.
+    cut: bool,
     unicode: bool,
     response: bool,
 }
@@ -167,7 +169,8 @@ impl<'a> Block<'a> {
         // A message cut here says nothing more than its words.
         let length = layout::<U16>(message, bytes_at, "byte count").map_or(0, |count| count.get());
         let data = available(message, data_at, length.into());
-        Ok(Self { message, words, data_at, data, unicode, response })
+        let cut = data.len() < usize::from(length);
+        Ok(Self { message, words, data_at, data, cut, unicode, response })
     }
 
     fn word_count(&self) -> u8 {
@@ -180,11 +183,18 @@ impl<'a> Block<'a> {
     }
 
     /// Reads text at an offset in the data, aligned as Unicode text is (MS-CIFS 2.2.1.1); gives the offset behind it.
-    fn text(&self, at: usize) -> (String, usize) {
+    fn text(&self, at: usize) -> (Option<String>, usize) {
         let aligned = at + usize::from(self.unicode && !(self.data_at + at).is_multiple_of(2));
-        let rest = self.data.get(aligned..).unwrap_or_default();
-        let (text, taken) = if self.unicode { text::utf16_z(rest) } else { text::oem_z(rest) };
-        (text, aligned + taken)
+        self.text_unaligned(aligned, self.unicode)
+    }
+
+    /// Reads text at an offset in the data. `None` for text of no length, and for the beginning of one that was cut: it
+    /// would be another name.
+    fn text_unaligned(&self, at: usize, unicode: bool) -> (Option<String>, usize) {
+        let rest = self.data.get(at..).unwrap_or_default();
+        let (text, taken) = if unicode { text::utf16_z(rest) } else { text::oem_z(rest) };
+        let cut = self.cut && taken == rest.len();
+        (Some(text).filter(|text| !text.is_empty() && !cut), at + taken)
     }
 }
 
@@ -208,9 +218,7 @@ pub fn read(bytes: &[u8]) -> Result<Message<'_>, Smb1Error> {
             Status::Dos { class: status as u8, code: (status >> 16) as u16 }
         },
         tree: header.tree.get(),
-        exchange: u64::from(header.process_high.get()) << 32
-            | u64::from(header.process_low.get()) << 16
-            | u64::from(header.multiplex.get()),
+        exchange: header.multiplex.get(),
         signed: flags_2 & 0x0004 != 0,
         commands: Vec::new(),
         broken: None,

@@ -60,8 +60,7 @@ pub(super) fn response(block: Block<'_>) -> Result<NegotiateResponse<'_>, Smb1Er
         13 => {
             seen.security_mode = block.word(2) as u8;
             let challenge = usize::from(block.word(22));
-            let domain = block.data.get(challenge..).unwrap_or_default();
-            seen.domain = Some(text::oem_z(domain).0).filter(|name| !name.is_empty());
+            (seen.domain, _) = block.text_unaligned(challenge, false);
         }
         // NT LM 0.12.
         17 => {
@@ -74,14 +73,8 @@ pub(super) fn response(block: Block<'_>) -> Result<NegotiateResponse<'_>, Smb1Er
             } else {
                 // Unicode names here are not aligned (MS-CIFS 2.2.4.52.2).
                 let unicode = block.unicode || seen.capabilities & CAP_UNICODE != 0;
-                let names = block.data.get(challenge..).unwrap_or_default();
-                let next = |at: usize| {
-                    let rest = names.get(at..).unwrap_or_default();
-                    let (name, taken) = if unicode { text::utf16_z(rest) } else { text::oem_z(rest) };
-                    (Some(name).filter(|name| !name.is_empty()), at + taken)
-                };
-                let (domain, after) = next(0);
-                (seen.domain, seen.server) = (domain, next(after).0);
+                let (domain, after) = block.text_unaligned(challenge, unicode);
+                (seen.domain, seen.server) = (domain, block.text_unaligned(after, unicode).0);
             }
         }
         words => return Err(Smb1Error::Words { what: "NEGOTIATE response", words }),

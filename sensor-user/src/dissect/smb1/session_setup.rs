@@ -27,8 +27,8 @@ pub enum Authentication<'a> {
         domain: Option<String>,
         /// Which protocol the response is of.
         kind: ResponseKind,
-        /// What there is of the response: for a fingerprint, never kept.
-        response: &'a [u8],
+        /// The response, where it is there whole: for a fingerprint, never kept.
+        response: Option<&'a [u8]>,
     },
 }
 
@@ -50,21 +50,21 @@ pub(super) fn request(block: Block<'_>) -> Result<SessionSetupRequest<'_>, Smb1E
         // LAN Manager 2.1: one response, in the OEM code page.
         10 => {
             let length = usize::from(block.word(14));
-            let response = available(block.data, 0, length);
+            let response = block.data.get(..length);
             Ok(account(block, length, response, response_kind(length, 0)))
         }
         // Extended security.
         12 => {
             let length = usize::from(block.word(14));
-            let (native_os, at) = name(block, length);
-            let (native_lan_manager, _) = name(block, at);
+            let (native_os, at) = block.text(length);
+            let (native_lan_manager, _) = block.text(at);
             let authentication = Authentication::Blob(available(block.data, 0, length));
             Ok(SessionSetupRequest { authentication, native_os, native_lan_manager })
         }
         // NT LM 0.12: an LM and an NT response.
         13 => {
             let (lm, nt) = (usize::from(block.word(14)), usize::from(block.word(16)));
-            let response = if nt > 0 { available(block.data, lm, nt) } else { available(block.data, 0, lm) };
+            let response = if nt > 0 { block.data.get(lm..lm + nt) } else { block.data.get(..lm) };
             Ok(account(block, lm + nt, response, response_kind(lm, nt)))
         }
         words => Err(Smb1Error::Words { what: "SESSION_SETUP_ANDX request", words }),
@@ -74,13 +74,13 @@ pub(super) fn request(block: Block<'_>) -> Result<SessionSetupRequest<'_>, Smb1E
 fn account<'a>(
     block: Block<'a>,
     names_at: usize,
-    response: &'a [u8],
+    response: Option<&'a [u8]>,
     kind: ResponseKind,
 ) -> SessionSetupRequest<'a> {
-    let (user, at) = name(block, names_at);
-    let (domain, at) = name(block, at);
-    let (native_os, at) = name(block, at);
-    let (native_lan_manager, _) = name(block, at);
+    let (user, at) = block.text(names_at);
+    let (domain, at) = block.text(at);
+    let (native_os, at) = block.text(at);
+    let (native_lan_manager, _) = block.text(at);
     // An anonymous client may send one byte of response (MS-CIFS 3.2.4.2.4), which is no user's.
     let kind = if user.is_some() && kind == ResponseKind::Anonymous { ResponseKind::V1 } else { kind };
     let authentication = Authentication::Account { user, domain, kind, response };
@@ -99,19 +99,14 @@ const fn response_kind(lm: usize, nt: usize) -> ResponseKind {
 pub(super) fn response(block: Block<'_>) -> SessionSetupResponse<'_> {
     // With extended security a fourth word has the length of the blob.
     let length = if block.word_count() >= 4 { usize::from(block.word(6)) } else { 0 };
-    let (native_os, at) = name(block, length);
-    let (native_lan_manager, _) = name(block, at);
+    let (native_os, at) = block.text(length);
+    let (native_lan_manager, _) = block.text(at);
     SessionSetupResponse {
         guest: block.word(4) & 1 != 0,
         blob: available(block.data, 0, length),
         native_os,
         native_lan_manager,
     }
-}
-
-fn name(block: Block<'_>, at: usize) -> (Option<String>, usize) {
-    let (text, after) = block.text(at);
-    (Some(text).filter(|text| !text.is_empty()), after)
 }
 
 #[cfg(test)]
@@ -144,7 +139,7 @@ mod tests {
             panic!("no account")
         };
         assert_eq!((user.as_deref(), domain.as_deref()), (Some("eva"), Some("EQ")));
-        assert_eq!((kind, response), (ResponseKind::V1, [1; 24].as_slice()));
+        assert_eq!((kind, response), (ResponseKind::V1, Some([1; 24].as_slice())));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) fn read(command: u8, block: Block<'_>) -> Option<PipeData<'_>> {
         (command::TRANSACTION, false) if block.word_count() >= 14 => {
             let pipe = block.word_count() >= 16 && block.word(28) == TRANSACT;
             let file = pipe.then(|| block.word(30));
-            (file, pipe, Some(block.text(0).0), carried(block.word(24), block.word(22)))
+            (file, pipe, block.text(0).0, carried(block.word(24), block.word(22)))
         }
         (command::TRANSACTION, true) if block.word_count() >= 10 => {
             (None, true, None, carried(block.word(14), block.word(12)))
@@ -50,7 +50,7 @@ pub(super) fn read(command: u8, block: Block<'_>) -> Option<PipeData<'_>> {
 pub fn mailslot(bytes: &[u8]) -> Option<String> {
     let message = read_message(bytes).ok()?;
     message.commands.into_iter().find_map(|command| match command {
-        Body::PipeData(data) => data.name.filter(|name| !name.is_empty()),
+        Body::PipeData(data) => data.name,
         _ => None,
     })
 }

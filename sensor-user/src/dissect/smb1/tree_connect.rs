@@ -6,7 +6,7 @@ use crate::dissect::{smb2::ShareKind, text, wire::Truncated};
 /// What the server answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TreeConnectResponse {
-    /// What is shared; TREE_CONNECT does not say.
+    /// What is shared; TREE_CONNECT does not say, nor does every server.
     pub kind: Option<ShareKind>,
     /// Tree, where it is not in the header.
     pub tree: Option<u16>,
@@ -19,22 +19,19 @@ pub(super) fn request(block: Block<'_>) -> Result<String, Smb1Error> {
         return Err(Smb1Error::Words { what: "TREE_CONNECT_ANDX request", words });
     }
     let (path, after) = block.text(block.word(6).into());
-    if after >= block.data.len() {
-        // The service follows, so a path that ends with the bytes is a cut one.
-        return Err(cut(block));
-    }
-    Ok(path)
+    // The service follows, so a path that ends with the bytes is a cut one.
+    path.filter(|_| after < block.data.len()).ok_or_else(|| cut(block))
 }
 
 pub(super) fn response(block: Block<'_>) -> TreeConnectResponse {
     let (service, _) = text::oem_z(block.data);
     let kind = match service.as_str() {
-        "IPC" => ShareKind::Pipe,
-        "A:" => ShareKind::Disk,
-        "LPT1:" => ShareKind::Printer,
-        _ => ShareKind::Other(0),
+        "IPC" => Some(ShareKind::Pipe),
+        "A:" => Some(ShareKind::Disk),
+        "LPT1:" => Some(ShareKind::Printer),
+        _ => None,
     };
-    TreeConnectResponse { kind: Some(kind), tree: None }
+    TreeConnectResponse { kind, tree: None }
 }
 
 /// Path, password and service, each behind a byte 4.

@@ -151,7 +151,9 @@ fn contexts(bytes: &[u8], offset: u32, count: u16) -> Contexts {
         match header.kind.get() {
             2 => seen.ciphers = counted(content, 2),
             3 => seen.compression = counted(content, 8),
-            5 => seen.netname = Some(text::utf16(content)).filter(|name| !name.is_empty()),
+            5 if content.len() == usize::from(header.length.get()) => {
+                seen.netname = Some(text::utf16(content)).filter(|name| !name.is_empty());
+            }
             8 => seen.signing = counted(content, 2),
             _ => {}
         }
