@@ -8,9 +8,11 @@
 
 pub mod conversation;
 pub mod dcerpc;
+pub mod element;
 pub mod facts;
 pub mod fingerprint;
 pub mod interfaces;
+pub mod kerberos;
 pub mod nbss;
 pub mod netbios_datagram;
 pub mod netbios_name;

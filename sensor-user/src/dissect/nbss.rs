@@ -99,11 +99,13 @@ pub fn read(bytes: &[u8]) -> Result<Packet<'_>, NbssError> {
 /// Whether a payload begins with an SMB message or a packet that opens a NetBIOS session.
 #[must_use]
 pub fn begins(payload: &[u8]) -> bool {
-    match payload {
-        [0x00, _, _, _, 0xFC..=0xFF, b'S', b'M', b'B', ..] => true,
-        [0x81, 0, 0, 68, 0x20, ..] | [0x82, 0, 0, 0] | [0x83, 0, 0, 1, _] => true,
-        _ => false,
-    }
+    matches!(
+        payload,
+        [0x00, _, _, _, 0xFC..=0xFF, b'S', b'M', b'B', ..]
+            | [0x81, 0, 0, 68, 0x20, ..]
+            | [0x82, 0, 0, 0]
+            | [0x83, 0, 0, 1, _]
+    )
 }
 
 #[cfg(test)]

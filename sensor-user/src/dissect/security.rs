@@ -1,8 +1,9 @@
 //! A security blob: NTLMSSP or Kerberos, on its own or inside SPNEGO.
 
 use super::{
+    kerberos::KerberosToken,
     ntlmssp::{self, NtlmError},
-    spnego::{self, KerberosToken, Mechanism, SpnegoError, Token},
+    spnego::{self, Mechanism, SpnegoError, Token},
 };
 use thiserror::Error;
 

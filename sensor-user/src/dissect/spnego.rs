@@ -1,17 +1,17 @@
-//! SPNEGO tokens (RFC 4178, MS-SPNG) and the Kerberos tokens in them (RFC 4121 4.1, RFC 4120 5.5.1).
+//! SPNEGO tokens (RFC 4178, MS-SPNG) and the Kerberos tokens in their place.
 //!
-//! Tags and lengths are decoded by the `der` crate. A token may stop early, so an element is given as far as it goes.
+//! A token may stop early, so an element is given as far as it goes.
 
-use der::{Decode, Header, Reader, SliceReader, asn1::ObjectIdentifier};
+use der::asn1::ObjectIdentifier;
 use thiserror::Error;
 
-use super::text;
+use super::{
+    element::{Element, ElementError, element, elements, identifier, tag, wanted},
+    kerberos::{self, KerberosToken},
+};
 
 /// Most mechanisms of a list that are kept.
 pub const MAX_MECHANISMS: usize = 8;
-
-/// Most parts of a service's name that are kept; two are usual.
-const MAX_NAME_PARTS: usize = 4;
 
 /// A mechanism (RFC 4178 4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,54 +64,15 @@ pub struct Negotiation<'a> {
     pub token: Option<&'a [u8]>,
 }
 
-/// A Kerberos message in a GSS-API token, as far as it is in clear.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KerberosToken<'a> {
-    /// AP-REQ: the client presents a ticket.
-    Request {
-        /// Realm of the ticket.
-        realm: Option<String>,
-        /// Service that it is for, such as `cifs/files.example`.
-        service: Option<String>,
-        /// The message, where it is there whole: for a fingerprint, never kept.
-        bytes: Option<&'a [u8]>,
-    },
-    /// AP-REP: the server proves itself.
-    Reply,
-    /// KRB-ERROR.
-    Error,
-    /// Another message.
-    Other,
-}
-
 /// A token that is none.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum SpnegoError {
-    /// An element's tag or length is not DER.
-    #[error("the token is not DER")]
-    Der,
-    /// Another element stands where one was wanted.
-    #[error("{wanted} wanted in the token, tag 0x{found:02x} found")]
-    Element {
-        /// What was wanted.
-        wanted: &'static str,
-        /// Tag that stands there.
-        found: u8,
-    },
+    /// An element of it.
+    #[error(transparent)]
+    Element(#[from] ElementError),
     /// A token of neither SPNEGO nor Kerberos.
     #[error("the token is of another mechanism")]
     Mechanism,
-}
-
-/// Tags in use: constructed ones of application and context, and universal ones.
-mod tag {
-    pub(super) const APPLICATION: u8 = 0x60;
-    pub(super) const CONTEXT: u8 = 0xA0;
-    pub(super) const SEQUENCE: u8 = 0x30;
-    pub(super) const OID: u8 = 0x06;
-    pub(super) const OCTETS: u8 = 0x04;
-    pub(super) const ENUMERATED: u8 = 0x0A;
-    pub(super) const GENERAL_STRING: u8 = 0x1B;
 }
 
 /// Reads a token.
@@ -130,13 +91,13 @@ pub fn read(bytes: &[u8]) -> Result<Token<'_>, SpnegoError> {
                     negotiation(&choice).map(Token::Negotiation)
                 }
                 KERBEROS | KERBEROS_WINDOWS_2000 | KERBEROS_USER_TO_USER => {
-                    Ok(Token::Kerberos(kerberos(mechanism.after)))
+                    Ok(Token::Kerberos(kerberos::read(mechanism.after)))
                 }
                 _ => Err(SpnegoError::Mechanism),
             }
         }
         // AP-REQ without GSS-API around it, as MS-KILE 3.3.5.2 allows in DCE style.
-        0x6E => Ok(Token::Kerberos(request(bytes))),
+        0x6E => Ok(Token::Kerberos(kerberos::request(bytes))),
         0x6F => Ok(Token::Kerberos(KerberosToken::Reply)),
         _ => negotiation(&outer).map(Token::Negotiation),
     }
@@ -146,7 +107,7 @@ fn negotiation<'a>(choice: &Element<'a>) -> Result<Negotiation<'a>, SpnegoError>
     let initial = match choice.tag.checked_sub(tag::CONTEXT) {
         Some(0) => true,
         Some(1) => false,
-        _ => return Err(SpnegoError::Element { wanted: "NegotiationToken", found: choice.tag }),
+        _ => return Err(ElementError::Tag { wanted: "NegotiationToken", found: choice.tag }.into()),
     };
     let sequence = wanted(choice.content, tag::SEQUENCE, "sequence")?;
     let mut seen = Negotiation::default();
@@ -171,93 +132,6 @@ fn mechanism_list(bytes: &[u8]) -> Vec<Mechanism> {
     let Ok(list) = wanted(bytes, tag::SEQUENCE, "mechTypes") else { return Vec::new() };
     let identifiers = elements(list.content).filter(|element| element.tag == tag::OID);
     identifiers.filter_map(|element| Some(identifier(&element).ok()?.into())).take(MAX_MECHANISMS).collect()
-}
-
-/// RFC 4121 4.1: two bytes say which message follows.
-fn kerberos(inner: &[u8]) -> KerberosToken<'_> {
-    match inner {
-        [1, 0, message @ ..] => request(message),
-        [2, 0, ..] => KerberosToken::Reply,
-        [3, 0, ..] => KerberosToken::Error,
-        _ => KerberosToken::Other,
-    }
-}
-
-/// AP-REQ (RFC 4120 5.5.1): the ticket's realm and service are in clear, who the client is is not.
-fn request(message: &[u8]) -> KerberosToken<'_> {
-    let ticket = enter(message, 0x6E)
-        .and_then(|body| enter(body, tag::SEQUENCE))
-        .and_then(|fields| field(fields, 3))
-        .and_then(|ticket| enter(ticket, 0x61))
-        .and_then(|body| enter(body, tag::SEQUENCE));
-    let realm = ticket
-        .and_then(|fields| field(fields, 1))
-        .and_then(|realm| element(realm).ok())
-        .filter(|realm| realm.whole && realm.tag == tag::GENERAL_STRING)
-        .map(|realm| text::oem(realm.content));
-    let service = ticket
-        .and_then(|fields| field(fields, 2))
-        .and_then(|name| enter(name, tag::SEQUENCE))
-        .and_then(|fields| field(fields, 1))
-        .and_then(|names| element(names).ok())
-        .filter(|names| names.whole && names.tag == tag::SEQUENCE)
-        .map(|names| {
-            let parts = elements(names.content).take(MAX_NAME_PARTS).map(|part| text::oem(part.content));
-            parts.collect::<Vec<_>>().join("/")
-        });
-    let bytes = element(message).ok().filter(|request| request.whole).map(|_| message);
-    KerberosToken::Request { realm, service, bytes }
-}
-
-/// An element, as far as it is there.
-struct Element<'a> {
-    tag: u8,
-    /// Whether it is there to its end.
-    whole: bool,
-    content: &'a [u8],
-    after: &'a [u8],
-}
-
-fn element(bytes: &[u8]) -> Result<Element<'_>, SpnegoError> {
-    let tag = *bytes.first().ok_or(SpnegoError::Der)?;
-    let mut reader = SliceReader::new(bytes).map_err(|_| SpnegoError::Der)?;
-    let header = Header::decode(&mut reader).map_err(|_| SpnegoError::Der)?;
-    let start = usize::try_from(reader.position()).map_err(|_| SpnegoError::Der)?;
-    let length = usize::try_from(header.length()).map_err(|_| SpnegoError::Der)?;
-    let rest = bytes.get(start..).unwrap_or_default();
-    let (content, after) = rest.split_at(length.min(rest.len()));
-    Ok(Element { tag, whole: rest.len() >= length, content, after })
-}
-
-fn wanted<'a>(bytes: &'a [u8], tag: u8, wanted: &'static str) -> Result<Element<'a>, SpnegoError> {
-    let element = element(bytes)?;
-    if element.tag == tag { Ok(element) } else { Err(SpnegoError::Element { wanted, found: element.tag }) }
-}
-
-/// The elements that stand in a row; ends where they do.
-fn elements(mut bytes: &[u8]) -> impl Iterator<Item = Element<'_>> {
-    std::iter::from_fn(move || {
-        let next = element(bytes).ok()?;
-        bytes = next.after;
-        Some(next)
-    })
-}
-
-/// The content of the element that bytes begin with, if it has that tag.
-fn enter(bytes: &[u8], tag: u8) -> Option<&[u8]> {
-    wanted(bytes, tag, "").ok().map(|element| element.content)
-}
-
-/// The content of a numbered field of a sequence.
-fn field(sequence: &[u8], number: u8) -> Option<&[u8]> {
-    elements(sequence).find(|element| element.tag == tag::CONTEXT + number).map(|element| element.content)
-}
-
-fn identifier(element: &Element<'_>) -> Result<ObjectIdentifier, SpnegoError> {
-    if !element.whole {
-        return Err(SpnegoError::Der);
-    }
-    ObjectIdentifier::from_bytes(element.content).map_err(|_| SpnegoError::Der)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What the captures are known to hold, by how they were made.
 
 use sensor_user::dissect::{
-    facts::{Dialect, Method, Outcome},
+    facts::{Credential, Dialect, Method, Outcome},
     ntlmssp::ResponseKind,
     status::Status,
 };
@@ -35,7 +35,7 @@ fn a_guest_is_told_from_a_user() {
         let facts = conversation(name).facts;
         assert!(
             facts.credentials.iter().any(|credential| credential.outcome == Some(Outcome::AcceptedAsGuest))
-                || facts.credentials.iter().all(|credential| credential.is_anonymous()),
+                || facts.credentials.iter().all(Credential::is_anonymous),
             "{name}: {:?}",
             facts.credentials
         );

@@ -33,7 +33,7 @@ fn pieces(name: &str) -> Vec<(Sender, u32, Vec<u8>)> {
 fn facts_of(pieces: &[(Sender, u32, Vec<u8>)], there: impl Fn(usize, Sender) -> bool) -> Facts {
     let mut conversation = Conversation::new(FingerprintKey::new([1; 32]), Framing::NetBios);
     let mut sides: HashMap<Sender, Stream> = HashMap::new();
-    for (place, (from, sequence, bytes)) in
+    for (_, (from, sequence, bytes)) in
         pieces.iter().enumerate().filter(|(place, piece)| there(*place, piece.0))
     {
         let side = sides.entry(*from).or_insert_with(|| Stream::new(Framing::NetBios));

@@ -124,7 +124,7 @@ fn smb1(message: &Value, offered: &mut Vec<String>, add: &mut impl FnMut(Fact, S
             domains.for_each(|name| add(Fact::ServerName, name));
         }
         (Some("0x73"), true) => {
-            status(header).into_iter().for_each(|status| add(Fact::SessionStatus, status))
+            status(header).into_iter().for_each(|status| add(Fact::SessionStatus, status));
         }
         // A tree connect may be chained to another command.
         (_, false) => walk(message, &mut |object| {

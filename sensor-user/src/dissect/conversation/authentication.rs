@@ -3,9 +3,9 @@
 use super::{Awaited, Conversation, Problem, Sender};
 use crate::dissect::{
     facts::{Credential, Method, New, Outcome},
+    kerberos::KerberosToken,
     ntlmssp::{self, Authenticate, Challenge},
     security::{self, Blob},
-    spnego::KerberosToken,
     status::Status,
 };
 

@@ -1,17 +1,14 @@
 //! What is known of a conversation: facts, each list of which has a bound.
 
-use std::fmt;
+mod access;
+mod peer;
+
+pub use access::{Credential, Interface, Method, Outcome, Share};
+pub use peer::{Client, Dialect, Server, Signing};
 
 use uuid::Uuid;
 
-use super::{
-    fingerprint::Fingerprint,
-    interfaces,
-    netbios_name::NetbiosName,
-    ntlmssp::{ResponseKind, TargetInformation, Version},
-    smb2::{Contexts, ShareKind},
-    status::Status,
-};
+use super::{interfaces, netbios_name::NetbiosName, status::Status};
 
 /// Most credentials of one conversation that are kept.
 pub const MAX_CREDENTIALS: usize = 32;
@@ -91,181 +88,6 @@ impl Facts {
     }
 }
 
-/// Dialect of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Dialect {
-    /// By its name, such as `NT LM 0.12`.
-    Smb1(String),
-    /// By its number, such as 0x0311.
-    Smb2(u16),
-}
-
-impl fmt::Display for Dialect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Smb1(name) => f.write_str(name),
-            Self::Smb2(0x0202) => f.write_str("2.0.2"),
-            Self::Smb2(0x02FF) => f.write_str("2.???"),
-            // MS-SMB2 2.2.3: 0x0210, 0x0300, 0x0302, 0x0311.
-            Self::Smb2(number) => {
-                write!(f, "{}.{}", number >> 8, number >> 4 & 0xF)?;
-                if number & 0xF != 0 { write!(f, ".{}", number & 0xF) } else { Ok(()) }
-            }
-        }
-    }
-}
-
-/// What an end says of signing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Signing {
-    /// Not signed.
-    Off,
-    /// Signed if the other end wants it.
-    Enabled,
-    /// Signed or nothing.
-    Required,
-}
-
-impl Signing {
-    /// From the SecurityMode of SMB 2 (MS-SMB2 2.2.3), and that of SMB 1 shifted by two (MS-CIFS 2.2.4.52.2).
-    pub(super) const fn from_mode(mode: u16) -> Self {
-        match mode & 3 {
-            0 => Self::Off,
-            1 => Self::Enabled,
-            _ => Self::Required,
-        }
-    }
-}
-
-/// What the client says of itself. None of it is proven.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Client {
-    /// Names of the SMB 1 dialects that it offers.
-    pub smb1_dialects: Vec<String>,
-    /// SMB 2 dialects that it offers.
-    pub dialects: Vec<u16>,
-    /// What it says of signing.
-    pub signing: Option<Signing>,
-    /// Capabilities (MS-SMB2 2.2.3).
-    pub capabilities: u32,
-    /// Identifier.
-    pub guid: Option<Uuid>,
-    /// Negotiate contexts; `contexts.netname` is the name by which it calls the server.
-    pub contexts: Contexts,
-    /// Version in its NTLM messages.
-    pub ntlm_version: Option<Version>,
-    /// Operating system, of SMB 1.
-    pub native_os: Option<String>,
-    /// LAN Manager, of SMB 1.
-    pub native_lan_manager: Option<String>,
-}
-
-/// What the server says of itself. None of it is proven.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Server {
-    /// Realm that its NTLM challenge is for, or domain that it names in SMB 1.
-    pub target: Option<String>,
-    /// Names in its NTLM challenge.
-    pub names: TargetInformation,
-    /// Version in its NTLM challenge.
-    pub ntlm_version: Option<Version>,
-    /// Identifier.
-    pub guid: Option<Uuid>,
-    /// Capabilities (MS-SMB2 2.2.4).
-    pub capabilities: u32,
-    /// Negotiate contexts that it chose.
-    pub contexts: Contexts,
-    /// Operating system, of SMB 1.
-    pub native_os: Option<String>,
-    /// LAN Manager, of SMB 1.
-    pub native_lan_manager: Option<String>,
-}
-
-/// Someone who authenticated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credential {
-    /// By what.
-    pub method: Method,
-    /// User; Kerberos does not show it.
-    pub user: Option<String>,
-    /// Domain of the user, or realm of the ticket.
-    pub domain: Option<String>,
-    /// Workstation that the client says it is.
-    pub workstation: Option<String>,
-    /// Service that the client believes to talk to.
-    pub target: Option<String>,
-    /// Keyed fingerprint of the response or ticket; `None` where there was none, or not the whole of it.
-    pub fingerprint: Option<Fingerprint>,
-    /// How it ended, once that was seen.
-    pub outcome: Option<Outcome>,
-}
-
-impl Credential {
-    /// Whether nothing was proven by it.
-    #[must_use]
-    pub fn is_anonymous(&self) -> bool {
-        self.method == Method::Ntlm(ResponseKind::Anonymous)
-    }
-
-    /// Whether another is the same attempt of the same user, whatever came of it.
-    fn is_repeat_of(&self, other: &Self) -> bool {
-        (self.method, &self.user, &self.domain, &self.workstation, self.fingerprint)
-            == (other.method, &other.user, &other.domain, &other.workstation, other.fingerprint)
-    }
-}
-
-/// What a credential proves itself by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Method {
-    /// NTLM.
-    Ntlm(ResponseKind),
-    /// Kerberos.
-    Kerberos,
-}
-
-/// How the server answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// Accepted.
-    Accepted,
-    /// Accepted as a guest, whoever it was.
-    AcceptedAsGuest,
-    /// Refused.
-    Refused(Status),
-}
-
-/// A share that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Share {
-    /// Path, such as `\\server\share`.
-    pub path: String,
-    /// What is shared.
-    pub kind: Option<ShareKind>,
-    /// How it ended, once that was seen.
-    pub outcome: Option<Outcome>,
-}
-
-/// A DCE-RPC interface that was bound or called.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interface {
-    /// Identifier.
-    pub uuid: Uuid,
-    /// Version: major, minor.
-    pub version: (u16, u16),
-    /// Short name, where it is known.
-    pub name: Option<&'static str>,
-    /// Numbers of the operations that were called, in the order in which they were first.
-    pub operations: Vec<u16>,
-}
-
-impl Interface {
-    /// The name of an operation, where it is known.
-    #[must_use]
-    pub fn operation(&self, opnum: u16) -> Option<&'static str> {
-        interfaces::known(&self.uuid)?.operation(opnum)
-    }
-}
-
 /// What a message added to the facts. Numbers are places in the lists of [`Facts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum New {
@@ -301,17 +123,21 @@ pub enum New {
 
 impl Facts {
     /// Adds a credential; gives its place and whether it is new.
-    pub(super) fn add_credential(&mut self, credential: Credential) -> Option<(usize, bool)> {
+    pub(in crate::dissect) fn add_credential(&mut self, credential: Credential) -> Option<(usize, bool)> {
         let same = self.credentials.iter().position(|known| known.is_repeat_of(&credential));
         self.add(same, credential, MAX_CREDENTIALS, |facts| &mut facts.credentials)
     }
 
-    pub(super) fn add_share(&mut self, path: String) -> Option<(usize, bool)> {
+    pub(in crate::dissect) fn add_share(&mut self, path: String) -> Option<(usize, bool)> {
         let same = self.shares.iter().position(|share| share.path == path);
         self.add(same, Share { path, kind: None, outcome: None }, MAX_SHARES, |facts| &mut facts.shares)
     }
 
-    pub(super) fn add_interface(&mut self, uuid: Uuid, version: (u16, u16)) -> Option<(usize, bool)> {
+    pub(in crate::dissect) fn add_interface(
+        &mut self,
+        uuid: Uuid,
+        version: (u16, u16),
+    ) -> Option<(usize, bool)> {
         let same = self.interfaces.iter().position(|known| known.uuid == uuid && known.version == version);
         let name = interfaces::known(&uuid).map(|known| known.name);
         let interface = Interface { uuid, version, name, operations: Vec::new() };
@@ -319,7 +145,7 @@ impl Facts {
     }
 
     /// Adds an operation to an interface; says whether it is new.
-    pub(super) fn add_operation(&mut self, interface: usize, opnum: u16) -> bool {
+    pub(in crate::dissect) fn add_operation(&mut self, interface: usize, opnum: u16) -> bool {
         let Some(interface) = self.interfaces.get_mut(interface) else { return false };
         if interface.operations.contains(&opnum) {
             return false;
@@ -332,7 +158,7 @@ impl Facts {
         true
     }
 
-    pub(super) fn add_session_status(&mut self, status: Status) {
+    pub(in crate::dissect) fn add_session_status(&mut self, status: Status) {
         let same = self.session_statuses.iter().position(|known| *known == status);
         self.add(same, status, MAX_STATUSES, |facts| &mut facts.session_statuses);
     }
