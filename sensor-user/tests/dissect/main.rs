@@ -1,5 +1,5 @@
 //! The conversation reader over recorded traffic: what it must find there, and that nothing made of it does harm.
-#![expect(clippy::unwrap_used, reason = "a test fails where what it needs is missing")]
+#![expect(clippy::unwrap_used, reason = "functions shared by tests fail as tests do")]
 
 mod agreed;
 mod attacker;

@@ -138,7 +138,7 @@ fn streams_hold_no_more_than_they_may() {
             let piece = Piece {
                 sequence: numbers.below(60_000) as u32,
                 bytes,
-                missing: (numbers.below(8) == 0).then(|| numbers.below(70_000) as u32).unwrap_or_default(),
+                missing: if numbers.below(8) == 0 { numbers.below(70_000) as u32 } else { 0 },
                 starts_message: numbers.below(3) == 0,
             };
             for joined in stream.piece(piece) {
