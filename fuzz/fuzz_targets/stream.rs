@@ -19,6 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
             bytes: &after[..length],
             missing: if flags & 2 == 0 { 0 } else { u32::from(*flags) << 4 },
             starts_message: flags & 1 != 0,
+            last: flags & 4 != 0,
         });
         assert!(given.iter().all(|joined| joined.bytes.len() <= MAX_HELD));
         assert!(stream.held() <= MAX_HELD);

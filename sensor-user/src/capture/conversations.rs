@@ -124,6 +124,7 @@ impl Connection {
             bytes: segment.payload,
             missing: segment.missing,
             starts_message,
+            last: false,
         });
         said.read(from, &joined);
     }

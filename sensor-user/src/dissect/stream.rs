@@ -31,6 +31,8 @@ pub struct Piece<'a> {
     pub missing: u32,
     /// Whether a message is known to start here.
     pub starts_message: bool,
+    /// Whether nothing behind these bytes is going to come of the message that they are of.
+    pub last: bool,
 }
 
 /// A message with its framing, or the head of one.
@@ -74,6 +76,7 @@ struct Waiting {
     sequence: u32,
     bytes: Vec<u8>,
     missing: u32,
+    last: bool,
 }
 
 impl Stream {
@@ -173,15 +176,18 @@ impl Stream {
         self.at = Some(at.wrapping_add(passed as u32));
         self.head.extend_from_slice(&fresh[passed..]);
         self.take_messages(given);
-        if piece.missing > 0 {
+        if piece.missing > 0 || piece.last {
             self.skip(piece.missing, given);
         }
     }
 
-    /// Goes on behind bytes that were not captured.
+    /// Gives the head of the message that is not going to be whole, and goes on behind bytes that were not captured.
     fn skip(&mut self, missing: u32, given: &mut Vec<Joined>) {
         if let Framed::Whole(length) = self.framed() {
             self.take(self.head.len(), length, given);
+        }
+        if missing == 0 {
+            return;
         }
         match (self.at, self.passing.checked_sub(missing as usize)) {
             (Some(at), Some(passing)) if self.head.is_empty() => {
@@ -197,7 +203,7 @@ impl Stream {
         if piece.bytes.is_empty() {
             return;
         }
-        let Piece { sequence, bytes, missing, .. } = piece;
+        let Piece { sequence, bytes, missing, last, .. } = piece;
         if self.waiting.iter().any(|held| held.sequence == sequence && held.bytes.len() >= bytes.len()) {
             return;
         }
@@ -205,7 +211,7 @@ impl Stream {
         let room = MAX_HELD.saturating_sub(self.held());
         let kept = &bytes[..bytes.len().min(room)];
         let missing = missing.saturating_add((bytes.len() - kept.len()) as u32);
-        self.waiting.push(Waiting { sequence, bytes: kept.to_vec(), missing });
+        self.waiting.push(Waiting { sequence, bytes: kept.to_vec(), missing, last });
     }
 
     /// Gives up the pieces that waited longest, until so many bytes more can be held.
@@ -222,8 +228,8 @@ impl Stream {
             let frontier = self.head.len() as i64;
             let next = self.waiting.iter().position(|held| distance(at, held.sequence) <= frontier);
             let Some(next) = next else { return };
-            let Waiting { sequence, bytes, missing } = self.waiting.remove(next);
-            self.hold(Piece { sequence, bytes: &bytes, missing, starts_message: false }, given);
+            let Waiting { sequence, bytes, missing, last } = self.waiting.remove(next);
+            self.hold(Piece { sequence, bytes: &bytes, missing, starts_message: false, last }, given);
         }
     }
 

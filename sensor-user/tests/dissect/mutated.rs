@@ -140,6 +140,7 @@ fn streams_hold_no_more_than_they_may() {
                 bytes,
                 missing: if numbers.below(8) == 0 { numbers.below(70_000) as u32 } else { 0 },
                 starts_message: numbers.below(3) == 0,
+                last: numbers.below(16) == 0,
             };
             for joined in stream.piece(piece) {
                 assert!(joined.bytes.len() <= MAX_HELD);

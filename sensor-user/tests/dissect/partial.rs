@@ -37,7 +37,13 @@ fn facts_of(pieces: &[(Sender, u32, Vec<u8>)], there: impl Fn(usize, Sender) -> 
         pieces.iter().enumerate().filter(|(place, piece)| there(*place, piece.0))
     {
         let side = sides.entry(*from).or_insert_with(|| Stream::new(Framing::NetBios));
-        let piece = Piece { sequence: *sequence, bytes, missing: 0, starts_message: nbss::begins(bytes) };
+        let piece = Piece {
+            sequence: *sequence,
+            bytes,
+            missing: 0,
+            starts_message: nbss::begins(bytes),
+            last: false,
+        };
         for joined in side.piece(piece) {
             conversation.message(*from, &joined.bytes);
         }

@@ -9,7 +9,7 @@ fn message(length: usize, fill: u8) -> Vec<u8> {
 }
 
 fn piece(sequence: u32, bytes: &[u8]) -> Piece<'_> {
-    Piece { sequence, bytes, missing: 0, starts_message: false }
+    Piece { sequence, bytes, missing: 0, starts_message: false, last: false }
 }
 
 fn start(sequence: u32, bytes: &[u8]) -> Piece<'_> {
@@ -117,4 +117,18 @@ fn pieces_that_wait_and_a_message_that_grows_share_the_bound() {
         stream.piece(piece(at as u32, &bytes[at..at + 1000]));
         assert!(stream.held() <= MAX_HELD, "{}", stream.held());
     }
+}
+
+#[test]
+fn a_message_of_which_nothing_more_will_come_is_given_as_far_as_it_goes() {
+    let bytes = message(300, 1);
+    let mut stream = Stream::new(Framing::NetBios);
+    assert_eq!(whole(&stream.piece(Piece { last: true, ..start(0, &bytes[..148]) })), [(148, 156)]);
+    // The next one, whatever lies between.
+    assert_eq!(whole(&stream.piece(start(304, &message(50, 2)))), [(54, 0)]);
+    assert!(stream.piece(start(9000, &bytes[..100])).is_empty());
+    assert_eq!(whole(&stream.piece(Piece { last: true, ..piece(9100, &bytes[100..148]) })), [(148, 156)]);
+    // One that is whole is given once.
+    assert_eq!(whole(&stream.piece(Piece { last: true, ..start(20_000, &bytes) })), [(304, 0)]);
+    assert!(stream.finish().is_empty());
 }
