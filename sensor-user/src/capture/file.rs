@@ -56,15 +56,14 @@ pub fn frames(path: &Path, mut each: impl FnMut(Frame<'_>)) -> Result<(), Captur
             }
             Err(PcapError::Eof) => return Ok(()),
             Err(PcapError::Incomplete(_)) => {
-                let before = reader.position();
+                let before = reader.data().len();
                 reader.refill().map_err(|error| format(count, error.to_string()))?;
-                if reader.reader_exhausted()
-                    && reader.position() == before
-                    && reader.data().len() == reader.position()
-                {
-                    return Err(format(count, "it stops within a block".to_owned()));
+                // Where nothing came and nothing will, trying again would be for ever.
+                if reader.data().len() == before && !reader.reader_exhausted() {
+                    return Err(format(count, "a block is longer than any frame is".to_owned()));
                 }
             }
+            Err(PcapError::UnexpectedEof) => return Err(format(count, "it stops within a frame".to_owned())),
             Err(error) => return Err(format(count, error.to_string())),
         }
     }
@@ -118,5 +117,54 @@ impl Clock {
             }
             PcapBlockOwned::NG(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf};
+
+    use super::*;
+
+    fn count(path: &Path) -> (u64, Result<(), CaptureError>) {
+        let mut count = 0;
+        let result = frames(path, |_| count += 1);
+        (count, result)
+    }
+
+    fn recorded() -> PathBuf {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/captures/samba/wrongpw.pcap").into()
+    }
+
+    #[test]
+    fn every_frame_of_a_capture_is_given_with_its_time() {
+        let mut times = Vec::new();
+        frames(&recorded(), |frame| times.push(frame.nanoseconds)).unwrap();
+        assert_eq!(times.len(), 14);
+        assert!(times.is_sorted() && times[0] > 1_700_000_000 * SECOND);
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_gives_its_whole_frames_and_an_end() {
+        let bytes = fs::read(recorded()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cut.pcap");
+        let mut last = 0;
+        for length in (0..bytes.len()).step_by(37) {
+            fs::write(&path, &bytes[..length]).unwrap();
+            let (count, result) = count(&path);
+            assert!(count >= last && (result.is_err() || length >= 24), "{length}");
+            last = count;
+        }
+    }
+
+    #[test]
+    fn a_file_of_something_else_is_refused_with_advice() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text.pcap");
+        fs::write(&path, "not a capture at all, though longer than a header would be").unwrap();
+        let error = count(&path).1.unwrap_err().to_string();
+        assert!(error.contains("is it a pcap or pcapng file"), "{error}");
+        assert!(matches!(count(&folder.path().join("none.pcap")).1, Err(CaptureError::Open(_))));
     }
 }

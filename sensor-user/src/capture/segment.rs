@@ -84,3 +84,52 @@ pub fn segment<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {
         missing,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use pcap_parser::Linktype;
+
+    use super::*;
+
+    /// IPv4 and TCP, 445 to 50000, payload `hi` of four bytes of which two were captured.
+    const IP: [u8; 42] = [
+        0x45, 0, 0, 44, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, // IPv4
+        0x01, 0xBD, 0xC3, 0x50, 0, 0, 0, 7, 0, 0, 0, 0, 0x50, 0x18, 0, 0, 0, 0, 0, 0, // TCP
+        b'h', b'i',
+    ];
+
+    fn of(link: Linktype, head: &[u8]) {
+        let bytes = [head, &IP].concat();
+        let frame = Frame { link, bytes: &bytes, nanoseconds: 0 };
+        let segment = segment(&frame).unwrap_or_else(|| panic!("{link:?}"));
+        assert_eq!(segment.source, "10.0.0.1:445".parse().unwrap());
+        assert_eq!(segment.destination, "10.0.0.2:50000".parse().unwrap());
+        assert_eq!((segment.payload, segment.missing), (b"hi".as_slice(), 2), "{link:?}");
+        assert_eq!(segment.tcp.unwrap().sequence, 7);
+        for length in 0..bytes.len() - 2 {
+            let cut = Frame { bytes: &bytes[..length], ..frame };
+            assert!(
+                super::segment(&cut).is_none_or(|segment| segment.payload.is_empty()),
+                "{link:?} {length}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_link_type_leads_to_the_same_segment() {
+        of(Linktype::ETHERNET, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0x08, 0]);
+        of(Linktype::ETHERNET, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0x81, 0, 0, 7, 0x08, 0]);
+        of(Linktype::RAW, &[]);
+        of(Linktype::IPV4, &[]);
+        of(Linktype::NULL, &[2, 0, 0, 0]);
+        of(Linktype::LINUX_SLL, &[0, 0, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0, 0x08, 0]);
+        of(Linktype::LINUX_SLL2, &[0x08, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0]);
+    }
+
+    #[test]
+    fn a_fragment_is_no_segment() {
+        let mut bytes = IP;
+        bytes[6] = 0x20;
+        assert!(segment(&Frame { link: Linktype::RAW, bytes: &bytes, nanoseconds: 0 }).is_none());
+    }
+}

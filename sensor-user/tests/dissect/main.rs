@@ -9,3 +9,4 @@ mod golden;
 mod mutated;
 mod netbios;
 mod partial;
+mod told;

@@ -74,3 +74,43 @@ pub(crate) fn compare(capture: String, ours: &Seen, theirs: &Seen) -> Comparison
     let rows = rows.collect();
     Comparison { capture, rows }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(values: &[(&str, Fact, &str)]) -> Seen {
+        let mut seen = Seen::new();
+        for (ends, fact, value) in values {
+            seen.entry(((*ends).to_owned(), *fact)).or_default().insert((*value).to_owned());
+        }
+        seen
+    }
+
+    fn verdicts(capture: &str, ours: &[(&str, Fact, &str)], theirs: &[(&str, Fact, &str)]) -> Vec<Verdict> {
+        let comparison = compare(capture.to_owned(), &seen(ours), &seen(theirs));
+        comparison.rows.iter().map(|row| row.verdict).collect()
+    }
+
+    #[test]
+    fn a_value_more_is_a_difference_and_the_order_is_none() {
+        let (one, other) = (("a – b", Fact::Share, "x"), ("a – b", Fact::Share, "y"));
+        assert_eq!(verdicts("c", &[one, other], &[other, one]), [Verdict::Agree]);
+        assert_eq!(verdicts("c", &[one], &[one, other]), [Verdict::Differ]);
+    }
+
+    #[test]
+    fn what_one_side_alone_sees_is_told_apart() {
+        let one = ("a – b", Fact::Share, "x");
+        assert_eq!(verdicts("c", &[one], &[]), [Verdict::OnlyOurs]);
+        assert_eq!(verdicts("c", &[], &[one]), [Verdict::OnlyTheirs]);
+    }
+
+    #[test]
+    fn a_reason_is_for_its_own_fact_and_conversation() {
+        let listed = ("192.0.2.1:1032 – 192.0.2.2:2482", Fact::Operation, "2");
+        let other = ("192.0.2.1:1032 – 192.0.2.2:1", Fact::Operation, "2");
+        assert!(matches!(verdicts("dce-rpc_mapi.pcap", &[], &[listed])[..], [Verdict::Accepted(_)]));
+        assert_eq!(verdicts("dce-rpc_mapi.pcap", &[], &[other]), [Verdict::OnlyTheirs]);
+    }
+}
