@@ -8,12 +8,14 @@
 pub mod agent;
 pub mod alert;
 pub mod attack;
+pub mod capture;
 pub mod check;
 pub mod cli;
 pub mod config;
 pub mod control;
 pub mod decode;
 pub mod detect;
+pub mod dissect;
 pub mod enforcement;
 pub mod engine;
 pub mod exempt;

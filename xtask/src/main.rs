@@ -4,6 +4,7 @@
 mod bench;
 mod build_and_load;
 mod cargo;
+mod conformance;
 mod demo;
 mod lint_kernel;
 mod privilege;
@@ -32,6 +33,8 @@ enum Task {
     Demo(demo::Arguments),
     /// Measure what the sensor costs, against programs that do nothing and against its peers
     Bench(bench::Arguments),
+    /// Hold the reader of conversations against tshark, over every capture
+    Conformance(conformance::Arguments),
     /// Run every test and count what passed, failed and was skipped
     Test,
     /// Lint the kernel program with the clippy of the compiler that compiles it
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Task::BuildAndLoad(arguments) => build_and_load::run(&arguments),
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Conformance(arguments) => conformance::run(&arguments),
         Task::Test => test::run(),
         Task::LintKernel => lint_kernel::run(),
     };

@@ -1,0 +1,16 @@
+//! Messages of both sides of one conversation: each is a byte that says the side, two of length, and that many bytes.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sensor_user::dissect::{Conversation, FingerprintKey, Framing, Sender};
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut conversation = Conversation::new(FingerprintKey::new([7; 32]), Framing::NetBios);
+    let mut rest = bytes;
+    while let [side, high, low, after @ ..] = rest {
+        let length = usize::from(u16::from_be_bytes([*high, *low])).min(after.len());
+        let from = if side % 2 == 0 { Sender::Client } else { Sender::Server };
+        let _ = conversation.message(from, &after[..length]);
+        rest = &after[length..];
+    }
+});

@@ -1,0 +1,9 @@
+//! DCE-RPC units.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sensor_user::dissect::dcerpc;
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = dcerpc::read(bytes);
+});

@@ -1,0 +1,9 @@
+//! NetBIOS session packets.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sensor_user::dissect::nbss;
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = nbss::read(bytes);
+});

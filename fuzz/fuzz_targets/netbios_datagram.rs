@@ -1,0 +1,9 @@
+//! NetBIOS datagrams.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sensor_user::dissect::netbios_datagram;
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = netbios_datagram::read(bytes);
+});

@@ -1,0 +1,9 @@
+//! Security blobs: NTLMSSP, SPNEGO, Kerberos.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sensor_user::dissect::security;
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = security::read(bytes);
+});

@@ -1,0 +1,9 @@
+//! SMB 1 messages.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sensor_user::dissect::smb1;
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = smb1::read(bytes);
+});

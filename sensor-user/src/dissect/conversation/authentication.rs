@@ -1,0 +1,153 @@
+//! Security blobs of session set-up and DCE-RPC, and how they were answered.
+
+use super::{Awaited, Conversation, Problem, Sender};
+use crate::dissect::{
+    facts::{Credential, Method, New, Outcome},
+    kerberos::KerberosToken,
+    ntlmssp::{self, Authenticate, Challenge},
+    security::{self, Blob},
+    status::Status,
+};
+
+/// How a session set-up was answered.
+pub(super) struct SessionAnswer {
+    pub(super) status: Status,
+    pub(super) guest: bool,
+    /// What the response shares with its request.
+    pub(super) exchange: u64,
+}
+
+impl Conversation {
+    /// Reads a security blob. `exchange` is what its answer will share with it.
+    pub(super) fn blob(&mut self, from: Sender, bytes: &[u8], exchange: Option<u64>) -> Result<(), Problem> {
+        use ntlmssp::Message;
+        match (security::read(bytes).map_err(Problem::Blob)?, from) {
+            (Blob::Ntlm(Message::Negotiate(negotiate)), Sender::Client) => {
+                self.facts.client.ntlm_version = negotiate.version.or(self.facts.client.ntlm_version);
+            }
+            (Blob::Ntlm(Message::Challenge(challenge)), Sender::Server) => self.challenge(challenge),
+            (Blob::Ntlm(Message::Authenticate(authenticate)), Sender::Client) => {
+                self.authenticate(authenticate, exchange);
+            }
+            (Blob::Kerberos(KerberosToken::Request { realm, service, bytes }), Sender::Client) => {
+                let credential = Credential {
+                    method: Method::Kerberos,
+                    user: None,
+                    domain: realm,
+                    workstation: None,
+                    target: service,
+                    fingerprint: bytes.map(|bytes| self.key.of(bytes)),
+                    outcome: None,
+                };
+                self.credential(credential, exchange);
+            }
+            (Blob::Ntlm(_), _) => return Err(Problem::Direction),
+            (Blob::Kerberos(_) | Blob::Mechanisms(_) | Blob::Empty, _) => {}
+        }
+        Ok(())
+    }
+
+    fn challenge(&mut self, challenge: Challenge) {
+        let server = &mut self.facts.server;
+        let known = server.clone();
+        server.target = challenge.target.or(server.target.take());
+        server.names = challenge.names;
+        server.ntlm_version = challenge.version.or(server.ntlm_version);
+        if *server != known {
+            self.tell(New::ServerNames);
+        }
+    }
+
+    fn authenticate(&mut self, seen: Authenticate<'_>, exchange: Option<u64>) {
+        self.facts.client.ntlm_version = seen.version.or(self.facts.client.ntlm_version);
+        // An anonymous client's one byte is nobody's.
+        let response = seen.response.filter(|_| seen.kind != ntlmssp::ResponseKind::Anonymous);
+        let credential = Credential {
+            method: Method::Ntlm(seen.kind),
+            user: seen.user,
+            domain: seen.domain,
+            workstation: seen.workstation,
+            target: seen.target,
+            fingerprint: response.map(|response| self.key.of(response)),
+            outcome: None,
+        };
+        self.credential(credential, exchange);
+    }
+
+    /// Adds a credential and waits for its answer.
+    pub(super) fn credential(&mut self, credential: Credential, exchange: Option<u64>) {
+        let Some((place, new)) = self.facts.add_credential(credential) else { return };
+        if new {
+            self.tell(New::Credential(place));
+        }
+        if let Some(exchange) = exchange {
+            self.awaited.insert(exchange, Awaited::Credential(place));
+        }
+    }
+
+    /// Takes the answer to a session set-up.
+    pub(super) fn session_answered(&mut self, answer: &SessionAnswer) {
+        self.facts.add_session_status(answer.status);
+        let place = match self.awaited.remove(&answer.exchange) {
+            Some(Awaited::Credential(place)) => Some(place),
+            _ => None,
+        };
+        if answer.status.is_interim() {
+            self.undecided = place.or(self.undecided);
+            return;
+        }
+        if answer.status.is_success() {
+            self.facts.sessions = self.facts.sessions.saturating_add(1);
+            self.tell(New::Session);
+        }
+        let outcome = outcome(answer.status, answer.guest);
+        let Some(place) = place.or(self.undecided.take()) else { return };
+        if let Some(credential) = self.facts.credentials.get_mut(place) {
+            credential.outcome = Some(outcome);
+            self.tell(New::CredentialOutcome(place));
+        }
+    }
+
+    /// Takes a request for a share and waits for its answer.
+    pub(super) fn share_asked(&mut self, path: String, exchange: u64) {
+        let Some((place, new)) = self.facts.add_share(path) else { return };
+        if new {
+            self.tell(New::Share(place));
+        }
+        self.awaited.insert(exchange, Awaited::Share(place));
+    }
+
+    /// Takes the answer to that.
+    pub(super) fn share_answered(
+        &mut self,
+        status: Status,
+        kind: Option<crate::dissect::smb2::ShareKind>,
+        tree: u32,
+        exchange: u64,
+    ) {
+        if status.is_interim() {
+            return;
+        }
+        if status.is_success() {
+            self.facts.trees = self.facts.trees.saturating_add(1);
+            self.tell(New::Tree);
+            if let Some(kind) = kind {
+                self.trees.insert(tree, kind);
+            }
+        }
+        let Some(Awaited::Share(place)) = self.awaited.remove(&exchange) else { return };
+        if let Some(share) = self.facts.shares.get_mut(place) {
+            share.kind = kind.or(share.kind);
+            share.outcome = Some(outcome(status, false));
+            self.tell(New::ShareOutcome(place));
+        }
+    }
+}
+
+const fn outcome(status: Status, guest: bool) -> Outcome {
+    match (status.is_success(), guest) {
+        (true, false) => Outcome::Accepted,
+        (true, true) => Outcome::AcceptedAsGuest,
+        (false, _) => Outcome::Refused(status),
+    }
+}

@@ -1,0 +1,198 @@
+//! One conversation, message by message, to facts.
+//!
+//! Takes the messages of both sides in about the order in which they were sent, as far as they were captured, and says what
+//! each adds. A conversation may be joined in its middle, lack messages or a whole side: then less is known, never something
+//! wrong. What a message claims is only believed of the side that may claim it.
+
+mod authentication;
+mod pending;
+mod rpc;
+mod smb1;
+mod smb2;
+
+use thiserror::Error;
+
+use self::pending::Recent;
+use super::{
+    dcerpc::RpcError,
+    facts::{Facts, New},
+    fingerprint::FingerprintKey,
+    nbss::{self, NbssError, Packet},
+    security::BlobError,
+    smb1::Smb1Error,
+    smb2::{Hidden, ShareKind, Smb2Error, hidden},
+};
+
+/// Who sent a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sender {
+    /// The end that opened the connection.
+    Client,
+    /// The other end.
+    Server,
+}
+
+/// How the bytes of a connection are divided into messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Framing {
+    /// NetBIOS session packets: SMB on 139, 445 and elsewhere.
+    NetBios,
+    /// DCE-RPC units: 135 and the ports that it names.
+    DceRpc,
+}
+
+/// Why a message, or the rest of it, was not read.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Problem {
+    /// Its framing.
+    #[error(transparent)]
+    Nbss(#[from] NbssError),
+    /// SMB 1.
+    #[error(transparent)]
+    Smb1(#[from] Smb1Error),
+    /// SMB 2 or 3.
+    #[error(transparent)]
+    Smb2(#[from] Smb2Error),
+    /// Its security blob.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// DCE-RPC.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    /// A response of the client, or a request of the server.
+    #[error("the message is one of the other side")]
+    Direction,
+    /// None of the protocols.
+    #[error("the message is of an unknown protocol")]
+    Protocol,
+}
+
+/// What a message added.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// New facts.
+    pub new: Vec<New>,
+    /// Why it was not read to its end.
+    pub problem: Option<Problem>,
+}
+
+/// What a request waits for an answer with.
+#[derive(Clone, Copy, Debug)]
+enum Awaited {
+    /// A credential, by its place.
+    Credential(usize),
+    /// A share, by its place.
+    Share(usize),
+}
+
+/// A conversation.
+#[derive(Debug)]
+pub struct Conversation {
+    key: FingerprintKey,
+    framing: Framing,
+    facts: Facts,
+    /// Requests that are not answered yet, by what they share with their response.
+    awaited: Recent<u64, Awaited>,
+    /// A credential whose exchange goes on.
+    undecided: Option<usize>,
+    /// What the trees are.
+    trees: Recent<u32, ShareKind>,
+    /// Presentation contexts, by handle and number: places of interfaces.
+    contexts: Recent<(u128, u16), usize>,
+    reading: Reading,
+}
+
+/// Most requests, trees and contexts each that are remembered at a time.
+const MAX_REMEMBERED: usize = 64;
+
+impl Conversation {
+    /// A conversation of which nothing is known.
+    #[must_use]
+    pub fn new(key: FingerprintKey, framing: Framing) -> Self {
+        Self {
+            key,
+            framing,
+            facts: Facts::default(),
+            awaited: Recent::new(MAX_REMEMBERED),
+            undecided: None,
+            trees: Recent::new(MAX_REMEMBERED),
+            contexts: Recent::new(MAX_REMEMBERED),
+            reading: Reading::default(),
+        }
+    }
+
+    /// What is known.
+    #[must_use]
+    pub const fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Reads one message with its framing, or the head of one, and says what it adds.
+    pub fn message(&mut self, from: Sender, bytes: &[u8]) -> Reading {
+        let result = match self.framing {
+            Framing::NetBios => self.packet(from, bytes),
+            Framing::DceRpc => self.rpc(from, 0, bytes),
+        };
+        let mut reading = std::mem::take(&mut self.reading);
+        reading.problem = reading.problem.or(result.err());
+        reading
+    }
+
+    fn packet(&mut self, from: Sender, bytes: &[u8]) -> Result<(), Problem> {
+        match nbss::read(bytes)? {
+            Packet::Message { bytes, .. } => self.smb(from, bytes),
+            Packet::Request { called, calling } => {
+                if from == Sender::Client {
+                    self.facts.netbios.get_or_insert((called, calling));
+                }
+                Ok(())
+            }
+            Packet::Accepted | Packet::Refused(_) | Packet::Retarget | Packet::KeepAlive => Ok(()),
+        }
+    }
+
+    fn smb(&mut self, from: Sender, bytes: &[u8]) -> Result<(), Problem> {
+        let spoken = self.facts.smb_spoken();
+        let result = match bytes {
+            [0xFF, b'S', b'M', b'B', ..] => self.smb1(from, bytes),
+            [0xFE, b'S', b'M', b'B', ..] => self.smb2(from, bytes),
+            [0xFD | 0xFC, b'S', b'M', b'B', ..] => self.hidden(bytes),
+            _ => Err(Problem::Protocol),
+        };
+        if !spoken && self.facts.smb_spoken() {
+            self.reading.new.insert(0, New::Smb);
+        }
+        result
+    }
+
+    fn hidden(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        match hidden(bytes)? {
+            Hidden::Encrypted { .. } => self.encrypted(),
+            Hidden::Compressed { .. } => {
+                if !self.facts.compressed {
+                    self.facts.compressed = true;
+                    self.tell(New::Compressed);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn encrypted(&mut self) {
+        if !self.facts.encrypted {
+            self.facts.encrypted = true;
+            self.tell(New::Encrypted);
+        }
+    }
+
+    fn tell(&mut self, new: New) {
+        self.reading.new.push(new);
+    }
+
+    /// Notes that a part of the message could not be read, and goes on.
+    fn note(&mut self, result: Result<(), impl Into<Problem>>) {
+        if let Err(problem) = result {
+            self.reading.problem.get_or_insert(problem.into());
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! A small map that forgets its oldest entry when it is full: what a peer can make it hold is bounded.
+
+use std::collections::VecDeque;
+
+/// The map.
+#[derive(Debug)]
+pub(super) struct Recent<K, V> {
+    entries: VecDeque<(K, V)>,
+    most: usize,
+}
+
+impl<K: PartialEq, V: Copy> Recent<K, V> {
+    pub(super) const fn new(most: usize) -> Self {
+        Self { entries: VecDeque::new(), most }
+    }
+
+    pub(super) fn insert(&mut self, key: K, value: V) {
+        self.remove(&key);
+        if self.entries.len() == self.most {
+            self.entries.pop_front();
+        }
+        self.entries.push_back((key, value));
+    }
+
+    pub(super) fn get(&self, key: &K) -> Option<V> {
+        self.entries.iter().find(|(known, _)| known == key).map(|(_, value)| *value)
+    }
+
+    pub(super) fn remove(&mut self, key: &K) -> Option<V> {
+        let place = self.entries.iter().position(|(known, _)| known == key)?;
+        self.entries.remove(place).map(|(_, value)| value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_entry_is_forgotten_and_a_key_is_there_once() {
+        let mut recent = Recent::new(2);
+        for (key, value) in [(1, 'a'), (2, 'b'), (1, 'c'), (3, 'd')] {
+            recent.insert(key, value);
+        }
+        assert_eq!((recent.get(&1), recent.get(&2), recent.get(&3)), (Some('c'), None, Some('d')));
+        assert_eq!((recent.remove(&1), recent.remove(&1)), (Some('c'), None));
+    }
+}

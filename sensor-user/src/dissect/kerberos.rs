@@ -1,0 +1,66 @@
+//! Kerberos messages in GSS-API tokens (RFC 4121 4.1, RFC 4120 5.5.1), as far as they are in clear: a ticket's realm and
+//! service. Who the client is stands only in what is encrypted.
+
+use super::{
+    element::{element, elements, enter, field, tag},
+    text,
+};
+
+/// Most parts of a service's name that are kept; two are usual.
+const MAX_NAME_PARTS: usize = 4;
+
+/// A Kerberos message in a GSS-API token, as far as it is in clear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KerberosToken<'a> {
+    /// AP-REQ: the client presents a ticket.
+    Request {
+        /// Realm of the ticket.
+        realm: Option<String>,
+        /// Service that it is for, such as `cifs/files.example`.
+        service: Option<String>,
+        /// The message, where it is there whole: for a fingerprint, never kept.
+        bytes: Option<&'a [u8]>,
+    },
+    /// AP-REP: the server proves itself.
+    Reply,
+    /// KRB-ERROR.
+    Error,
+    /// Another message.
+    Other,
+}
+
+/// RFC 4121 4.1: two bytes say which message follows.
+pub(super) fn read(inner: &[u8]) -> KerberosToken<'_> {
+    match inner {
+        [1, 0, message @ ..] => request(message),
+        [2, 0, ..] => KerberosToken::Reply,
+        [3, 0, ..] => KerberosToken::Error,
+        _ => KerberosToken::Other,
+    }
+}
+
+/// AP-REQ (RFC 4120 5.5.1): the ticket's realm and service are in clear, who the client is is not.
+pub(super) fn request(message: &[u8]) -> KerberosToken<'_> {
+    let ticket = enter(message, 0x6E)
+        .and_then(|body| enter(body, tag::SEQUENCE))
+        .and_then(|fields| field(fields, 3))
+        .and_then(|ticket| enter(ticket, 0x61))
+        .and_then(|body| enter(body, tag::SEQUENCE));
+    let realm = ticket
+        .and_then(|fields| field(fields, 1))
+        .and_then(|realm| element(realm).ok())
+        .filter(|realm| realm.whole && realm.tag == tag::GENERAL_STRING)
+        .map(|realm| text::oem(realm.content));
+    let service = ticket
+        .and_then(|fields| field(fields, 2))
+        .and_then(|name| enter(name, tag::SEQUENCE))
+        .and_then(|fields| field(fields, 1))
+        .and_then(|names| element(names).ok())
+        .filter(|names| names.whole && names.tag == tag::SEQUENCE)
+        .map(|names| {
+            let parts = elements(names.content).take(MAX_NAME_PARTS).map(|part| text::oem(part.content));
+            parts.collect::<Vec<_>>().join("/")
+        });
+    let bytes = element(message).ok().filter(|request| request.whole).map(|_| message);
+    KerberosToken::Request { realm, service, bytes }
+}

@@ -1,0 +1,101 @@
+//! NetBIOS datagrams on UDP 138 (RFC 1002 4.4), as far as their names and the mailslot they are for.
+
+use std::net::Ipv4Addr;
+
+use thiserror::Error;
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned, big_endian::U16};
+
+use super::{
+    netbios_name::{NameError, NetbiosName, first_level},
+    smb1,
+    wire::{Truncated, layout},
+};
+
+/// A datagram.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Datagram {
+    /// Message type.
+    pub kind: DatagramKind,
+    /// Address that the sender says it has.
+    pub source_address: Ipv4Addr,
+    /// Names, of those kinds that carry any.
+    pub names: Option<DatagramNames>,
+    /// Mailslot that an SMB transaction in it is for, such as `\MAILSLOT\BROWSE` (MS-MAIL 2.2.1).
+    pub mailslot: Option<String>,
+}
+
+/// From whom to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatagramNames {
+    /// Sender.
+    pub source: NetbiosName,
+    /// Receiver or group.
+    pub destination: NetbiosName,
+}
+
+/// Message types of 4.4.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatagramKind {
+    /// To one name.
+    DirectUnique,
+    /// To a group.
+    DirectGroup,
+    /// To all.
+    Broadcast,
+    /// Refused by the receiver.
+    Error,
+    /// Question to a datagram server or its answer.
+    Query,
+}
+
+/// A datagram that is none.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum DatagramError {
+    /// It stops early.
+    #[error(transparent)]
+    Truncated(#[from] Truncated),
+    /// A type that RFC 1002 does not have.
+    #[error("NetBIOS datagram type 0x{0:02x} is unknown")]
+    Kind(u8),
+    /// A name in it is none.
+    #[error("datagram: {0}")]
+    Name(#[from] NameError),
+}
+
+#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct DatagramHeader {
+    kind: u8,
+    flags: u8,
+    id: U16,
+    source_address: [u8; 4],
+    source_port: U16,
+}
+
+/// Length and packet offset, which follow the header where data does.
+const LENGTH_AND_OFFSET: usize = 4;
+
+/// Reads a packet of UDP 138.
+///
+/// # Errors
+/// [`DatagramError`] for an unknown type and for names that are none.
+pub fn read(bytes: &[u8]) -> Result<Datagram, DatagramError> {
+    let header = layout::<DatagramHeader>(bytes, 0, "datagram header")?;
+    let kind = match header.kind {
+        0x10 => DatagramKind::DirectUnique,
+        0x11 => DatagramKind::DirectGroup,
+        0x12 => DatagramKind::Broadcast,
+        0x13 => DatagramKind::Error,
+        0x14..=0x16 => DatagramKind::Query,
+        kind => return Err(DatagramError::Kind(kind)),
+    };
+    let mut datagram =
+        Datagram { kind, source_address: Ipv4Addr::from(header.source_address), names: None, mailslot: None };
+    if matches!(kind, DatagramKind::DirectUnique | DatagramKind::DirectGroup | DatagramKind::Broadcast) {
+        let (source, at) = first_level(bytes, size_of::<DatagramHeader>() + LENGTH_AND_OFFSET)?;
+        let (destination, at) = first_level(bytes, at)?;
+        datagram.names = Some(DatagramNames { source, destination });
+        datagram.mailslot = smb1::mailslot(bytes.get(at..).unwrap_or_default());
+    }
+    Ok(datagram)
+}

@@ -1,0 +1,88 @@
+use super::*;
+
+/// An AUTHENTICATE with the given payload fields, in the order LM, NT, domain, user, workstation.
+fn authenticate_message(fields: [&[u8]; 5], flags: u32) -> Vec<u8> {
+    let mut message = [SIGNATURE.as_slice(), &3u32.to_le_bytes()].concat();
+    let mut payload: Vec<u8> = Vec::new();
+    for field in fields {
+        let length = (field.len() as u16).to_le_bytes();
+        message.extend([length, length].concat());
+        message.extend((72 + payload.len() as u32).to_le_bytes());
+        payload.extend(field);
+    }
+    message.extend([0; 8]);
+    message.extend(flags.to_le_bytes());
+    message.extend([10, 0, 0x61, 0x4A, 0, 0, 0, 15]);
+    message.extend(payload);
+    message
+}
+
+fn read_authenticate(message: &[u8]) -> Authenticate<'_> {
+    match read(message).unwrap() {
+        Message::Authenticate(authenticate) => authenticate,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn names_version_and_protocol_are_read() {
+    let message = authenticate_message(
+        [&[0; 24], &[7; 24], b"E\0Q\0", b"u\0", b"W\0S\0"],
+        flag::UNICODE | flag::VERSION,
+    );
+    let seen = read_authenticate(&message);
+    assert_eq!(seen.domain.as_deref(), Some("EQ"));
+    assert_eq!(seen.user.as_deref(), Some("u"));
+    assert_eq!(seen.workstation.as_deref(), Some("WS"));
+    assert_eq!(seen.version.unwrap().to_string(), "10.0.19041");
+    assert_eq!((seen.kind, seen.response), (ResponseKind::V1, Some([7; 24].as_slice())));
+}
+
+#[test]
+fn no_response_is_anonymous_and_a_long_one_is_version_2() {
+    let anonymous = authenticate_message([&[0], &[], &[], &[], &[]], flag::UNICODE);
+    assert_eq!(read_authenticate(&anonymous).kind, ResponseKind::Anonymous);
+    let mut response = vec![1; NTLMV2_ATTRIBUTES];
+    response.extend([9, 0, 4, 0, b'h', 0, b'i', 0, 0, 0, 0, 0]);
+    let version_2 = authenticate_message([&[0; 24], &response, &[], b"u\0", &[]], flag::UNICODE);
+    let seen = read_authenticate(&version_2);
+    assert_eq!((seen.kind, seen.target.as_deref()), (ResponseKind::V2, Some("hi")));
+}
+
+#[test]
+fn a_cut_message_gives_what_is_there() {
+    let whole = authenticate_message([&[0; 24], &[7; 90], b"D\0", b"u\0", b"w\0"], flag::UNICODE);
+    for length in 0..whole.len() {
+        match read(&whole[..length]) {
+            Ok(Message::Authenticate(seen)) => {
+                assert!(length >= 52 && seen.user.is_none_or(|user| user == "u"));
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => assert!(length < 52, "{length}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn offsets_that_lie_give_no_names() {
+    let mut message = authenticate_message([&[0; 24], &[7; 24], b"D\0", b"u\0", b"w\0"], flag::UNICODE);
+    // The user's offset points beyond the end, the domain's length is everything there is.
+    message[40..44].copy_from_slice(&u32::MAX.to_le_bytes());
+    message[28..30].copy_from_slice(&u16::MAX.to_le_bytes());
+    let seen = read_authenticate(&message);
+    assert_eq!((seen.user, seen.domain), (None, None));
+    assert_eq!(seen.workstation.as_deref(), Some("w"));
+}
+
+#[test]
+fn attributes_without_an_end_are_read_as_far_as_they_go() {
+    let names = attributes(&[1, 0, 2, 0, b'A', 0, 2, 0, 200, 0, b'B', 0]);
+    assert_eq!(names.netbios_computer.as_deref(), Some("A"));
+    assert_eq!(names.netbios_domain, None);
+}
+
+#[test]
+fn what_is_no_message_is_refused_by_name() {
+    assert_eq!(read(b"NTLMSSP\0\x09\0\0\0"), Err(NtlmError::Kind(9)));
+    assert_eq!(read(b"NTLMSSQ\0\x01\0\0\0"), Err(NtlmError::Signature));
+}

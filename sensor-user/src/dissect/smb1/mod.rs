@@ -1,0 +1,276 @@
+//! SMB 1 messages (MS-CIFS 2.2, MS-SMB 2.2): the header, chains of AndX commands, and which of them are read further.
+
+mod negotiate;
+mod session_setup;
+mod transaction;
+mod tree_connect;
+
+pub use negotiate::NegotiateResponse;
+pub use session_setup::{Authentication, SessionSetupRequest, SessionSetupResponse};
+pub use transaction::{PipeData, mailslot};
+pub use tree_connect::TreeConnectResponse;
+
+use thiserror::Error;
+use zerocopy::{
+    FromBytes, Immutable, KnownLayout, Unaligned,
+    little_endian::{U16, U32},
+};
+
+use super::{
+    status::Status,
+    text,
+    wire::{Truncated, available, layout, slice},
+};
+
+/// Most commands of one chain that are read.
+pub const MAX_CHAIN: usize = 8;
+
+/// Bytes of the header.
+const HEADER_LEN: usize = 32;
+
+/// SMB header, MS-CIFS 2.2.3.1.
+#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct WireHeader {
+    protocol: [u8; 4],
+    command: u8,
+    status: U32,
+    flags: u8,
+    flags_2: U16,
+    process_high: U16,
+    security_features: [u8; 8],
+    reserved: U16,
+    tree: U16,
+    process_low: U16,
+    user: U16,
+    multiplex: U16,
+}
+
+/// Commands, MS-CIFS 2.2.2.1.
+mod command {
+    pub(super) const TRANSACTION: u8 = 0x25;
+    pub(super) const LOCKING_ANDX: u8 = 0x24;
+    pub(super) const OPEN_ANDX: u8 = 0x2D;
+    pub(super) const READ_ANDX: u8 = 0x2E;
+    pub(super) const WRITE_ANDX: u8 = 0x2F;
+    pub(super) const TREE_CONNECT: u8 = 0x70;
+    pub(super) const NEGOTIATE: u8 = 0x72;
+    pub(super) const SESSION_SETUP_ANDX: u8 = 0x73;
+    pub(super) const LOGOFF_ANDX: u8 = 0x74;
+    pub(super) const TREE_CONNECT_ANDX: u8 = 0x75;
+    pub(super) const NT_CREATE_ANDX: u8 = 0xA2;
+    pub(super) const NONE: u8 = 0xFF;
+
+    /// Whether another command can follow in the same message.
+    pub(super) const fn chains(command: u8) -> bool {
+        matches!(
+            command,
+            LOCKING_ANDX
+                | OPEN_ANDX
+                | READ_ANDX
+                | WRITE_ANDX
+                | SESSION_SETUP_ANDX
+                | LOGOFF_ANDX
+                | TREE_CONNECT_ANDX
+                | NT_CREATE_ANDX
+        )
+    }
+}
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Whether the server sent it.
+    pub response: bool,
+    /// Status of a response: of the last command of its chain.
+    pub status: Status,
+    /// Tree that it is about, or that was connected.
+    pub tree: u16,
+    /// What a response shares with its request: the multiplex identifier. Some servers do not repeat the process'.
+    pub exchange: u16,
+    /// Whether it is signed, as its flags say.
+    pub signed: bool,
+    /// Commands in their order, up to the first that could not be read.
+    pub commands: Vec<Body<'a>>,
+    /// Why the chain was not read to its end.
+    pub broken: Option<Smb1Error>,
+}
+
+/// What a command says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body<'a> {
+    /// NEGOTIATE request: names of dialects.
+    NegotiateRequest(Vec<String>),
+    /// NEGOTIATE response.
+    NegotiateResponse(NegotiateResponse<'a>),
+    /// SESSION_SETUP_ANDX request.
+    SessionSetupRequest(SessionSetupRequest<'a>),
+    /// SESSION_SETUP_ANDX response; `None` is one with an error and no more.
+    SessionSetupResponse(Option<SessionSetupResponse<'a>>),
+    /// LOGOFF_ANDX.
+    Logoff,
+    /// TREE_CONNECT or TREE_CONNECT_ANDX request with the path.
+    TreeConnectRequest(String),
+    /// Its response; `None` is one with an error.
+    TreeConnectResponse(Option<TreeConnectResponse>),
+    /// What goes through a named pipe, or in or out of a file.
+    PipeData(PipeData<'a>),
+    /// Anything else, by its command.
+    Other(u8),
+}
+
+/// A message that is none.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Smb1Error {
+    /// It stops early.
+    #[error(transparent)]
+    Truncated(#[from] Truncated),
+    /// It does not begin with FF "SMB".
+    #[error("not an SMB1 message")]
+    Protocol,
+    /// A command that has fewer parameter words than its kind.
+    #[error("{what} with {words} parameter words")]
+    Words {
+        /// Command.
+        what: &'static str,
+        /// Words that it has.
+        words: u8,
+    },
+    /// The next command of a chain begins inside an earlier one.
+    #[error("the next command of the chain begins at offset {0}, inside an earlier one")]
+    Chain(u16),
+    /// More commands in one chain than are read.
+    #[error("a chain of more than {MAX_CHAIN} commands")]
+    TooMany,
+}
+
+/// The parameter words and bytes of a command (MS-CIFS 2.2.3.2, 2.2.3.3), with what is needed to read them.
+#[derive(Clone, Copy)]
+struct Block<'a> {
+    /// The whole message: offsets and alignment count from its header.
+    message: &'a [u8],
+    words: &'a [u8],
+    /// Where the data bytes begin.
+    data_at: usize,
+    /// What there is of them.
+    data: &'a [u8],
+    /// Whether some of them are not there.
+    cut: bool,
+    unicode: bool,
+    response: bool,
+}
+
+impl<'a> Block<'a> {
+    fn read(message: &'a [u8], at: usize, unicode: bool, response: bool) -> Result<Self, Smb1Error> {
+        let count = usize::from(*layout::<u8>(message, at, "word count")?);
+        let words = slice(message, at + 1, count * 2, "parameter words")?;
+        let bytes_at = at + 1 + count * 2;
+        let data_at = bytes_at + 2;
+        // A message cut here says nothing more than its words.
+        let length = layout::<U16>(message, bytes_at, "byte count").map_or(0, |count| count.get());
+        let data = available(message, data_at, length.into());
+        let cut = data.len() < usize::from(length);
+        Ok(Self { message, words, data_at, data, cut, unicode, response })
+    }
+
+    fn word_count(&self) -> u8 {
+        (self.words.len() / 2) as u8
+    }
+
+    /// A word of the parameters, by its offset in bytes.
+    fn word(&self, at: usize) -> u16 {
+        layout::<U16>(self.words, at, "word").map_or(0, |word| word.get())
+    }
+
+    /// Reads text at an offset in the data, aligned as Unicode text is (MS-CIFS 2.2.1.1); gives the offset behind it.
+    fn text(&self, at: usize) -> (Option<String>, usize) {
+        let aligned = at + usize::from(self.unicode && !(self.data_at + at).is_multiple_of(2));
+        self.text_unaligned(aligned, self.unicode)
+    }
+
+    /// Reads text at an offset in the data. `None` for text of no length, and for the beginning of one that was cut: it
+    /// would be another name.
+    fn text_unaligned(&self, at: usize, unicode: bool) -> (Option<String>, usize) {
+        let rest = self.data.get(at..).unwrap_or_default();
+        let (text, taken) = if unicode { text::utf16_z(rest) } else { text::oem_z(rest) };
+        let cut = self.cut && taken == rest.len();
+        (Some(text).filter(|text| !text.is_empty() && !cut), at + taken)
+    }
+}
+
+/// Reads a message.
+///
+/// # Errors
+/// [`Smb1Error`] where it is none. A command that cannot be read ends the chain and is told of in the message.
+pub fn read(bytes: &[u8]) -> Result<Message<'_>, Smb1Error> {
+    let header = layout::<WireHeader>(bytes, 0, "SMB header")?;
+    if header.protocol != *b"\xFFSMB" {
+        return Err(Smb1Error::Protocol);
+    }
+    let (flags, flags_2) = (header.flags, header.flags_2.get());
+    let status = header.status.get();
+    let mut message = Message {
+        response: flags & 0x80 != 0,
+        // SMB_FLAGS2_NT_STATUS; success is zero in both forms.
+        status: if flags_2 & 0x4000 != 0 || status == 0 {
+            Status::Nt(status)
+        } else {
+            Status::Dos { class: status as u8, code: (status >> 16) as u16 }
+        },
+        tree: header.tree.get(),
+        exchange: header.multiplex.get(),
+        signed: flags_2 & 0x0004 != 0,
+        commands: Vec::new(),
+        broken: None,
+    };
+    let unicode = flags_2 & 0x8000 != 0;
+    message.broken = chain(bytes, header.command, unicode, &mut message).err();
+    Ok(message)
+}
+
+fn chain<'a>(bytes: &'a [u8], first: u8, unicode: bool, message: &mut Message<'a>) -> Result<(), Smb1Error> {
+    let (mut command, mut at) = (first, HEADER_LEN);
+    for _ in 0..MAX_CHAIN {
+        let block = Block::read(bytes, at, unicode, message.response)?;
+        message.commands.push(body(command, block)?);
+        if !command::chains(command) || block.words.len() < 4 || block.words[0] == command::NONE {
+            return Ok(());
+        }
+        // Command, a reserved byte, and the offset from the header (MS-CIFS 2.2.3.4).
+        let next = block.word(2);
+        if usize::from(next) <= at {
+            return Err(Smb1Error::Chain(next));
+        }
+        (command, at) = (block.words[0], next.into());
+    }
+    Err(Smb1Error::TooMany)
+}
+
+fn body(command: u8, block: Block<'_>) -> Result<Body<'_>, Smb1Error> {
+    // With an error a response has no parameter words.
+    let empty = block.words.is_empty();
+    Ok(match (command, block.response) {
+        (command::NEGOTIATE, false) => Body::NegotiateRequest(negotiate::dialects(block.data)),
+        (command::NEGOTIATE, true) if !empty => Body::NegotiateResponse(negotiate::response(block)?),
+        (command::SESSION_SETUP_ANDX, false) => Body::SessionSetupRequest(session_setup::request(block)?),
+        (command::SESSION_SETUP_ANDX, true) => {
+            Body::SessionSetupResponse((!empty).then(|| session_setup::response(block)))
+        }
+        (command::LOGOFF_ANDX, _) => Body::Logoff,
+        (command::TREE_CONNECT_ANDX, false) => Body::TreeConnectRequest(tree_connect::request(block)?),
+        (command::TREE_CONNECT_ANDX, true) => {
+            Body::TreeConnectResponse((!empty).then(|| tree_connect::response(block)))
+        }
+        (command::TREE_CONNECT, false) => Body::TreeConnectRequest(tree_connect::core_request(block)?),
+        (command::TREE_CONNECT, true) => {
+            Body::TreeConnectResponse((!empty).then(|| tree_connect::core_response(block)))
+        }
+        (command::TRANSACTION | command::WRITE_ANDX | command::READ_ANDX, _) if !empty => {
+            transaction::read(command, block).map_or(Body::Other(command), Body::PipeData)
+        }
+        _ => Body::Other(command),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,291 @@
+//! SMB 2 and 3 messages (MS-SMB2 2.2): the header, compounds, and which of them are read further.
+
+mod negotiate;
+mod pipe;
+mod session;
+
+pub use negotiate::{Contexts, NegotiateRequest, NegotiateResponse};
+pub use pipe::PipeData;
+pub use session::{SessionFlags, SessionSetupRequest, SessionSetupResponse, ShareKind};
+
+use thiserror::Error;
+use zerocopy::{
+    FromBytes, Immutable, KnownLayout, Unaligned,
+    little_endian::{U16, U32, U64},
+};
+
+use super::{
+    status::Status,
+    wire::{Truncated, layout},
+};
+
+/// Most messages of one compound that are read.
+pub const MAX_COMPOUND: usize = 32;
+
+/// Bytes of the header.
+const HEADER_LEN: usize = 64;
+
+/// SMB2 header, 2.2.1; process and tree are the asynchronous identifier where the flags say so.
+#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct WireHeader {
+    protocol: [u8; 4],
+    structure_size: U16,
+    credit_charge: U16,
+    status: U32,
+    command: U16,
+    credits: U16,
+    flags: U32,
+    next_command: U32,
+    message: U64,
+    process: U32,
+    tree: U32,
+    session: U64,
+    signature: [u8; 16],
+}
+
+/// 2.2.1.2.
+mod flag {
+    pub(super) const RESPONSE: u32 = 0x0000_0001;
+    pub(super) const ASYNC: u32 = 0x0000_0002;
+}
+
+/// One message of a compound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Whether the server sent it.
+    pub response: bool,
+    /// Status of a response.
+    pub status: Status,
+    /// Identifier that a response shares with its request.
+    pub message: u64,
+    /// Tree that it is about.
+    pub tree: u32,
+    /// Session that it is in.
+    pub session: u64,
+    /// Whether it is signed: its signature is not zero.
+    pub signed: bool,
+    /// What it says.
+    pub body: Body<'a>,
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body<'a> {
+    /// NEGOTIATE request.
+    NegotiateRequest(NegotiateRequest),
+    /// NEGOTIATE response.
+    NegotiateResponse(NegotiateResponse<'a>),
+    /// SESSION_SETUP request.
+    SessionSetupRequest(SessionSetupRequest<'a>),
+    /// SESSION_SETUP response. `None` is one with an error and no more.
+    SessionSetupResponse(Option<SessionSetupResponse<'a>>),
+    /// LOGOFF request or response.
+    Logoff,
+    /// TREE_CONNECT request with the path.
+    TreeConnectRequest(String),
+    /// TREE_CONNECT response. `None` is one with an error.
+    TreeConnectResponse(Option<ShareKind>),
+    /// What is written to a file or pipe, read from it, or exchanged by FSCTL_PIPE_TRANSCEIVE.
+    PipeData(PipeData<'a>),
+    /// Anything else, by its command.
+    Other(u16),
+}
+
+/// A message that is none.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Smb2Error {
+    /// It stops early.
+    #[error(transparent)]
+    Truncated(#[from] Truncated),
+    /// It does not begin with FE "SMB" and a header of 64 bytes.
+    #[error("not an SMB2 message")]
+    Protocol,
+    /// A message of a compound begins inside its predecessor or not at all.
+    #[error("the next message of the compound is {0} bytes away")]
+    NextCommand(u32),
+    /// A body's structure size is not that of its command.
+    #[error("{what} has a structure size of {size}")]
+    StructureSize {
+        /// Command.
+        what: &'static str,
+        /// Size that it claims.
+        size: u16,
+    },
+    /// More messages in one compound than are read.
+    #[error("a compound of more than {MAX_COMPOUND} messages")]
+    TooMany,
+}
+
+/// Calls `each` with the messages of a compound, up to the first that is none.
+///
+/// # Errors
+/// [`Smb2Error`] of the message that could not be read; those before it were given.
+pub fn read<'a>(bytes: &'a [u8], mut each: impl FnMut(Message<'a>)) -> Result<(), Smb2Error> {
+    let mut rest = bytes;
+    for _ in 0..MAX_COMPOUND {
+        let header = layout::<WireHeader>(rest, 0, "SMB2 header")?;
+        if header.protocol != *b"\xFESMB" || usize::from(header.structure_size.get()) != HEADER_LEN {
+            return Err(Smb2Error::Protocol);
+        }
+        let next = header.next_command.get() as usize;
+        if next != 0 && next < HEADER_LEN {
+            return Err(Smb2Error::NextCommand(header.next_command.get()));
+        }
+        let whole = rest.get(..next).filter(|_| next != 0).unwrap_or(rest);
+        each(message(header, whole)?);
+        if next == 0 || next >= rest.len() {
+            // The last one, or the rest of the compound is not there.
+            return Ok(());
+        }
+        rest = &rest[next..];
+    }
+    Err(Smb2Error::TooMany)
+}
+
+fn message<'a>(header: &WireHeader, bytes: &'a [u8]) -> Result<Message<'a>, Smb2Error> {
+    let flags = header.flags.get();
+    let response = flags & flag::RESPONSE != 0;
+    let status = Status::Nt(if response { header.status.get() } else { 0 });
+    let body = body(header.command.get(), response, status, bytes)?;
+    let tree = if flags & flag::ASYNC != 0 { 0 } else { header.tree.get() };
+    Ok(Message {
+        response,
+        status,
+        message: header.message.get(),
+        tree,
+        session: header.session.get(),
+        signed: header.signature != [0; 16],
+        body,
+    })
+}
+
+fn body(command: u16, response: bool, status: Status, bytes: &[u8]) -> Result<Body<'_>, Smb2Error> {
+    // With an error, an error response stands in the place of the body (2.2.2).
+    let whole = status.is_success() || matches!(status, Status::Nt(0xC000_0016));
+    Ok(match (command, response) {
+        (0x0000, false) => Body::NegotiateRequest(negotiate::request(bytes)?),
+        (0x0000, true) if whole => Body::NegotiateResponse(negotiate::response(bytes)?),
+        (0x0001, false) => Body::SessionSetupRequest(session::request(bytes)?),
+        (0x0001, true) => Body::SessionSetupResponse(whole.then(|| session::response(bytes)).transpose()?),
+        (0x0002, _) => Body::Logoff,
+        (0x0003, false) => Body::TreeConnectRequest(session::tree_request(bytes)?),
+        (0x0003, true) => {
+            Body::TreeConnectResponse(whole.then(|| session::tree_response(bytes)).transpose()?)
+        }
+        (0x0008 | 0x0009 | 0x000B, _) if whole => {
+            pipe::read(command, response, bytes)?.map_or(Body::Other(command), Body::PipeData)
+        }
+        _ => Body::Other(command),
+    })
+}
+
+/// Reads the fixed part of a body and checks its structure size, which counts one byte of the variable part where the
+/// command has one (2.2).
+fn fixed<'a, T>(bytes: &'a [u8], size: u16, what: &'static str) -> Result<&'a T, Smb2Error>
+where
+    T: FromBytes + KnownLayout + Immutable + Unaligned,
+{
+    let claimed = layout::<U16>(bytes, HEADER_LEN, what)?.get();
+    if claimed != size {
+        return Err(Smb2Error::StructureSize { what, size: claimed });
+    }
+    Ok(layout::<T>(bytes, HEADER_LEN, what)?)
+}
+
+/// What hides its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hidden {
+    /// Transform header, 2.2.41: encrypted.
+    Encrypted {
+        /// Session whose key it is encrypted with.
+        session: u64,
+    },
+    /// Compression transform header, 2.2.42.
+    Compressed {
+        /// Algorithm: 1 LZNT1, 2 LZ77, 3 LZ77 and Huffman, 4 pattern, 5 LZ4.
+        algorithm: u16,
+    },
+}
+
+#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct TransformHeader {
+    protocol: [u8; 4],
+    signature: [u8; 16],
+    nonce: [u8; 16],
+    original_size: U32,
+    reserved: U16,
+    flags: U16,
+    session: U64,
+}
+
+/// Reads the header of an encrypted or compressed message.
+///
+/// # Errors
+/// [`Smb2Error`] where it is neither or stops early.
+pub fn hidden(bytes: &[u8]) -> Result<Hidden, Smb2Error> {
+    match bytes {
+        [0xFD, b'S', b'M', b'B', ..] => {
+            let header = layout::<TransformHeader>(bytes, 0, "transform header")?;
+            Ok(Hidden::Encrypted { session: header.session.get() })
+        }
+        [0xFC, b'S', b'M', b'B', ..] => {
+            let algorithm = layout::<U16>(bytes, 8, "compression header")?.get();
+            Ok(Hidden::Compressed { algorithm })
+        }
+        _ => Err(Smb2Error::Protocol),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message of one command: body given without header.
+    pub(super) fn message(command: u16, flags: u32, next: u32, body: &[u8]) -> Vec<u8> {
+        let mut bytes = b"\xFESMB".to_vec();
+        bytes.extend([64, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend(command.to_le_bytes());
+        bytes.extend([1, 0]);
+        bytes.extend(flags.to_le_bytes());
+        bytes.extend(next.to_le_bytes());
+        bytes.resize(HEADER_LEN, 0);
+        bytes.extend(body);
+        bytes
+    }
+
+    fn count(bytes: &[u8]) -> (usize, Result<(), Smb2Error>) {
+        let mut count = 0;
+        let result = read(bytes, |_| count += 1);
+        (count, result)
+    }
+
+    #[test]
+    fn every_message_of_a_compound_is_given() {
+        let mut bytes = message(2, 0, 72, &[4, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend(message(4, 0, 0, &[4, 0, 0, 0]));
+        assert_eq!(count(&bytes), (2, Ok(())));
+    }
+
+    #[test]
+    fn a_compound_that_overlaps_itself_or_never_ends_is_refused() {
+        assert_eq!(count(&message(2, 0, 8, &[4, 0])), (0, Err(Smb2Error::NextCommand(8))));
+        let endless: Vec<u8> = (0..100).flat_map(|_| message(2, 0, 64, &[])).collect();
+        assert_eq!(count(&endless), (MAX_COMPOUND, Err(Smb2Error::TooMany)));
+    }
+
+    #[test]
+    fn a_compound_cut_within_its_second_message_gives_the_first() {
+        let mut bytes = message(2, 0, 72, &[4, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend(&message(4, 0, 0, &[4, 0, 0, 0])[..20]);
+        let (given, result) = count(&bytes);
+        assert!(given == 1 && matches!(result, Err(Smb2Error::Truncated(_))));
+    }
+
+    #[test]
+    fn a_structure_size_of_another_command_is_refused() {
+        let error = count(&message(1, 0, 0, &[36; 40])).1.unwrap_err();
+        assert_eq!(error, Smb2Error::StructureSize { what: "SESSION_SETUP request", size: 0x2424 });
+    }
+}

@@ -1,0 +1,283 @@
+//! Messages of one side of a TCP connection, out of its payload.
+//!
+//! Takes pieces of payload in any order, repeated or overlapping, and gives messages in the order in which they become
+//! whole. It serves full captures, where every piece comes, and captures of wanted messages alone, where the start of each is
+//! marked and everything between is missing: a gap is given up when a later message starts. At most [`MAX_HELD`] bytes are
+//! held; of a longer message the head is given as soon as that much of it is there.
+
+use super::{
+    conversation::Framing,
+    dcerpc::{self, RpcError},
+    nbss::{self, Header},
+};
+
+/// Most bytes held, and most bytes given of one message.
+pub const MAX_HELD: usize = 16 * 1024;
+
+/// Most pieces held that wait for one before them.
+const MAX_PIECES: usize = 32;
+
+/// Starts of messages that are remembered, to know them again when they are repeated.
+const MAX_STARTS: usize = 8;
+
+/// Payload of a TCP segment, or the head of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// Sequence number of the first byte.
+    pub sequence: u32,
+    /// What there is of the payload.
+    pub bytes: &'a [u8],
+    /// Bytes of the payload behind those that were not captured.
+    pub missing: u32,
+    /// Whether a message is known to start here.
+    pub starts_message: bool,
+    /// Whether nothing behind these bytes is going to come of the message that they are of.
+    pub last: bool,
+}
+
+/// A message with its framing, or the head of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// What there is of it.
+    pub bytes: Vec<u8>,
+    /// Bytes of it that are missing at its end, as its framing says.
+    pub missing: usize,
+}
+
+/// One side of a connection.
+#[derive(Debug)]
+pub struct Stream {
+    framing: Framing,
+    /// Sequence number of the first byte of `head`, once it is known where messages start.
+    at: Option<u32>,
+    /// Bytes from there on without a gap.
+    head: Vec<u8>,
+    /// Bytes of a message whose head was given that are still to be passed over.
+    passing: usize,
+    /// Pieces behind a gap.
+    waiting: Vec<Waiting>,
+    /// Starts of the messages given last.
+    starts: [Option<u32>; MAX_STARTS],
+    next_start: usize,
+}
+
+/// What a message is by its framing.
+enum Framed {
+    /// Not enough of it is there to say.
+    Early,
+    /// It has this length, framing included.
+    Whole(usize),
+    /// It is none.
+    Lost,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    sequence: u32,
+    bytes: Vec<u8>,
+    missing: u32,
+    last: bool,
+}
+
+impl Stream {
+    /// A side of which nothing was seen.
+    #[must_use]
+    pub const fn new(framing: Framing) -> Self {
+        Self {
+            framing,
+            at: None,
+            head: Vec::new(),
+            passing: 0,
+            waiting: Vec::new(),
+            starts: [None; MAX_STARTS],
+            next_start: 0,
+        }
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.head.len() + self.waiting.iter().map(|waiting| waiting.bytes.len()).sum::<usize>()
+    }
+
+    /// Takes a piece and gives the messages that are whole with it, and the head of one that can never be.
+    pub fn piece(&mut self, piece: Piece<'_>) -> Vec<Joined> {
+        let mut given = Vec::new();
+        let repeated = self.starts.contains(&Some(piece.sequence));
+        if piece.starts_message && !repeated && !self.continues(piece.sequence) {
+            self.give_up(&mut given);
+            self.at = Some(piece.sequence);
+        }
+        self.hold(piece, &mut given);
+        self.advance(&mut given);
+        self.make_room(0);
+        given
+    }
+
+    /// Gives what there is of a message that was not whole when the connection ended.
+    pub fn finish(&mut self) -> Vec<Joined> {
+        let mut given = Vec::new();
+        self.give_up(&mut given);
+        given
+    }
+
+    /// Whether a sequence number lies in a message that was begun, behind its first byte: what looks like a start there is
+    /// its content, as it is to the machine that receives it. Where the next message is expected nothing has to begin anew.
+    fn continues(&self, sequence: u32) -> bool {
+        let Some(at) = self.at else { return false };
+        let inside = match self.framed() {
+            Framed::Whole(length) => length,
+            Framed::Early | Framed::Lost => self.passing.max(self.head.len()),
+        };
+        let offset = distance(at, sequence);
+        offset == 0 || usize::try_from(offset).is_ok_and(|offset| offset < inside)
+    }
+
+    /// What `head` begins with.
+    fn framed(&self) -> Framed {
+        if self.passing > 0 || self.head.is_empty() {
+            return Framed::Early;
+        }
+        match self.framing {
+            Framing::NetBios => match (Header::read(&self.head), self.head.get(nbss::HEADER_LEN..)) {
+                (Ok(Header { kind: 0x81..=0x85, length }), _) => Framed::Whole(nbss::HEADER_LEN + length),
+                (Ok(Header { kind: 0, length }), Some([0xFC..=0xFF, b'S', b'M', b'B', ..])) => {
+                    Framed::Whole(nbss::HEADER_LEN + length)
+                }
+                (Ok(Header { kind: 0, length: 0 }), _) => Framed::Whole(nbss::HEADER_LEN),
+                (Ok(Header { kind: 0, .. }), Some([] | [_] | [_, _] | [_, _, _])) | (Err(_), _) => {
+                    Framed::Early
+                }
+                (Ok(_), _) => Framed::Lost,
+            },
+            Framing::DceRpc => match dcerpc::length(&self.head) {
+                Ok(length) => Framed::Whole(length),
+                Err(RpcError::Truncated(_)) => Framed::Early,
+                Err(_) => Framed::Lost,
+            },
+        }
+    }
+
+    fn hold(&mut self, piece: Piece<'_>, given: &mut Vec<Joined>) {
+        let Some(at) = self.at else {
+            // Where messages start is not known yet: pieces wait for the start.
+            return self.wait(piece);
+        };
+        let frontier = self.head.len() as i64;
+        let offset = distance(at, piece.sequence);
+        if offset > frontier {
+            return self.wait(piece);
+        }
+        // Repeated bytes are as they came first.
+        let known = (frontier - offset) as usize;
+        let Some(fresh) = piece.bytes.get(known..) else { return };
+        let passed = self.passing.min(fresh.len());
+        self.passing -= passed;
+        self.at = Some(at.wrapping_add(passed as u32));
+        self.head.extend_from_slice(&fresh[passed..]);
+        self.take_messages(given);
+        if piece.missing > 0 || piece.last {
+            self.skip(piece.missing, given);
+        }
+    }
+
+    /// Gives the head of the message that is not going to be whole, and goes on behind bytes that were not captured.
+    fn skip(&mut self, missing: u32, given: &mut Vec<Joined>) {
+        if let Framed::Whole(length) = self.framed() {
+            self.take(self.head.len(), length, given);
+        }
+        if missing == 0 {
+            return;
+        }
+        match (self.at, self.passing.checked_sub(missing as usize)) {
+            (Some(at), Some(passing)) if self.head.is_empty() => {
+                self.at = Some(at.wrapping_add(missing));
+                self.passing = passing;
+            }
+            // The start of the next message is among them.
+            _ => self.lose(),
+        }
+    }
+
+    fn wait(&mut self, piece: Piece<'_>) {
+        if piece.bytes.is_empty() {
+            return;
+        }
+        let Piece { sequence, bytes, missing, last, .. } = piece;
+        if self.waiting.iter().any(|held| held.sequence == sequence && held.bytes.len() >= bytes.len()) {
+            return;
+        }
+        self.make_room(bytes.len());
+        let room = MAX_HELD.saturating_sub(self.held());
+        let kept = &bytes[..bytes.len().min(room)];
+        let missing = missing.saturating_add((bytes.len() - kept.len()) as u32);
+        self.waiting.push(Waiting { sequence, bytes: kept.to_vec(), missing, last });
+    }
+
+    /// Gives up the pieces that waited longest, until so many bytes more can be held.
+    fn make_room(&mut self, bytes: usize) {
+        while !self.waiting.is_empty() && (self.waiting.len() >= MAX_PIECES || self.held() + bytes > MAX_HELD)
+        {
+            self.waiting.remove(0);
+        }
+    }
+
+    /// Takes in what waited for the bytes before it, until nothing changes.
+    fn advance(&mut self, given: &mut Vec<Joined>) {
+        while let Some(at) = self.at {
+            let frontier = self.head.len() as i64;
+            let next = self.waiting.iter().position(|held| distance(at, held.sequence) <= frontier);
+            let Some(next) = next else { return };
+            let Waiting { sequence, bytes, missing, last } = self.waiting.remove(next);
+            self.hold(Piece { sequence, bytes: &bytes, missing, starts_message: false, last }, given);
+        }
+    }
+
+    /// Gives what is whole, and the head of what is longer than is held.
+    fn take_messages(&mut self, given: &mut Vec<Joined>) {
+        loop {
+            match self.framed() {
+                Framed::Whole(length) if self.head.len() >= length => self.take(length, length, given),
+                Framed::Whole(length) if self.head.len() >= MAX_HELD => {
+                    self.take(self.head.len(), length, given);
+                }
+                Framed::Whole(_) | Framed::Early => return,
+                Framed::Lost => return self.lose(),
+            }
+        }
+    }
+
+    /// Gives the first `taken` bytes as a message of `length`.
+    fn take(&mut self, taken: usize, length: usize, given: &mut Vec<Joined>) {
+        let Some(at) = self.at else { return };
+        let rest = self.head.split_off(taken);
+        let message = std::mem::replace(&mut self.head, rest);
+        self.starts[self.next_start % MAX_STARTS] = Some(at);
+        self.next_start = (self.next_start + 1) % MAX_STARTS;
+        self.at = Some(at.wrapping_add(taken as u32));
+        self.passing = length - taken;
+        let shown = message.len().min(MAX_HELD);
+        given.push(Joined { bytes: message[..shown].to_vec(), missing: length - shown });
+    }
+
+    fn give_up(&mut self, given: &mut Vec<Joined>) {
+        if let Framed::Whole(length) = self.framed() {
+            self.take(self.head.len().min(length), length, given);
+        }
+        self.lose();
+    }
+
+    fn lose(&mut self) {
+        self.at = None;
+        self.head.clear();
+        self.passing = 0;
+    }
+}
+
+/// How far a sequence number lies behind another, around 2^32 (RFC 9293 3.4).
+const fn distance(from: u32, to: u32) -> i64 {
+    to.wrapping_sub(from) as i32 as i64
+}
+
+#[cfg(test)]
+mod tests;

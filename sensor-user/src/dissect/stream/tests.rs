@@ -1,0 +1,134 @@
+use super::*;
+
+/// A message of `length` bytes after its NetBIOS header, filled with `fill`.
+fn message(length: usize, fill: u8) -> Vec<u8> {
+    let mut bytes = (length as u32).to_be_bytes().to_vec();
+    bytes.extend(b"\xFESMB");
+    bytes.resize(4 + length, fill);
+    bytes
+}
+
+fn piece(sequence: u32, bytes: &[u8]) -> Piece<'_> {
+    Piece { sequence, bytes, missing: 0, starts_message: false, last: false }
+}
+
+fn start(sequence: u32, bytes: &[u8]) -> Piece<'_> {
+    Piece { starts_message: true, ..piece(sequence, bytes) }
+}
+
+fn whole(messages: &[Joined]) -> Vec<(usize, usize)> {
+    messages.iter().map(|message| (message.bytes.len(), message.missing)).collect()
+}
+
+#[test]
+fn a_split_message_is_joined_in_any_order_around_the_end_of_the_numbers() {
+    let bytes = message(100, 7);
+    let first = 0u32.wrapping_sub(30);
+    for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [2, 0, 1]] {
+        let mut stream = Stream::new(Framing::NetBios);
+        let mut given = Vec::new();
+        for part in order {
+            let range = part * 35..((part + 1) * 35).min(bytes.len());
+            let sequence = first.wrapping_add(range.start as u32);
+            let starts_message = part == 0;
+            given.extend(stream.piece(Piece { starts_message, ..piece(sequence, &bytes[range]) }));
+        }
+        assert_eq!(given, [Joined { bytes: bytes.clone(), missing: 0 }], "{order:?}");
+        assert_eq!(stream.held(), 0);
+    }
+}
+
+#[test]
+fn several_messages_in_one_piece_are_told_apart_and_repeats_give_nothing() {
+    let bytes = [message(60, 1), message(70, 2), message(80, 3)[..20].to_vec()].concat();
+    let mut stream = Stream::new(Framing::NetBios);
+    assert_eq!(whole(&stream.piece(start(5, &bytes))), [(64, 0), (74, 0)]);
+    assert!(stream.piece(start(5, &bytes)).is_empty());
+    assert_eq!(whole(&stream.piece(piece(5 + 64 + 74 + 10, &message(80, 3)[10..]))), [(84, 0)]);
+}
+
+#[test]
+fn a_gap_is_given_up_when_a_later_message_starts() {
+    let (first, second) = (message(100, 1), message(50, 2));
+    let mut stream = Stream::new(Framing::NetBios);
+    assert!(stream.piece(start(0, &first[..40])).is_empty());
+    assert_eq!(whole(&stream.piece(start(5000, &second))), [(40, 64), (54, 0)]);
+}
+
+#[test]
+fn the_head_of_a_long_message_is_given_at_once_and_its_rest_passed_over() {
+    let long = message(MAX_HELD * 3, 1);
+    let mut stream = Stream::new(Framing::NetBios);
+    let mut given = Vec::new();
+    for (index, bytes) in long.chunks(1460).enumerate() {
+        // What looks like a start within a message is its content.
+        given.extend(stream.piece(start(index as u32 * 1460, bytes)));
+        assert!(stream.held() <= MAX_HELD);
+    }
+    assert_eq!((given.len(), given[0].bytes.len() + given[0].missing), (1, long.len()));
+    assert_eq!(whole(&stream.piece(piece(long.len() as u32, &message(50, 2)))), [(54, 0)]);
+}
+
+#[test]
+fn a_segment_captured_in_part_gives_the_head_and_goes_on_behind_it() {
+    let bytes = message(4000, 1);
+    let mut stream = Stream::new(Framing::NetBios);
+    let cut = Piece { missing: 1000, ..start(0, &bytes[..2000]) };
+    assert_eq!(whole(&stream.piece(cut)), [(2000, 2004)]);
+    assert!(stream.piece(piece(3000, &bytes[3000..])).is_empty());
+    assert_eq!(whole(&stream.piece(piece(4004, &message(50, 2)))), [(54, 0)]);
+}
+
+#[test]
+fn bytes_that_never_join_are_bounded() {
+    let mut stream = Stream::new(Framing::NetBios);
+    for index in 0..10_000u32 {
+        stream.piece(piece(index * 3000, &[index as u8; 1000]));
+        assert!(stream.held() <= MAX_HELD);
+    }
+}
+
+#[test]
+fn what_is_no_message_is_not_waited_for() {
+    let mut stream = Stream::new(Framing::NetBios);
+    assert!(stream.piece(start(0, b"\0\xFF\xFF\xFFnot SMB at all")).is_empty());
+    assert_eq!(stream.held(), 0);
+    assert_eq!(whole(&stream.piece(start(100, &message(50, 2)))), [(54, 0)]);
+}
+
+#[test]
+fn units_of_dce_rpc_are_joined_by_their_length() {
+    let mut unit = vec![5, 0, 11, 3, 0x10, 0, 0, 0, 40, 0, 0, 0, 0, 0, 0, 0];
+    unit.resize(40, 0);
+    let mut stream = Stream::new(Framing::DceRpc);
+    assert!(stream.piece(start(0, &unit[..10])).is_empty());
+    assert_eq!(whole(&stream.piece(piece(10, &unit[10..]))), [(40, 0)]);
+}
+
+#[test]
+fn pieces_that_wait_and_a_message_that_grows_share_the_bound() {
+    let bytes = message(MAX_HELD * 2, 1);
+    let mut stream = Stream::new(Framing::NetBios);
+    stream.piece(start(0, &bytes[..100]));
+    for index in 0..14u32 {
+        stream.piece(piece(15_000 + index * 1100, &[9; 1000]));
+    }
+    for at in (100..14_000).step_by(1000) {
+        stream.piece(piece(at as u32, &bytes[at..at + 1000]));
+        assert!(stream.held() <= MAX_HELD, "{}", stream.held());
+    }
+}
+
+#[test]
+fn a_message_of_which_nothing_more_will_come_is_given_as_far_as_it_goes() {
+    let bytes = message(300, 1);
+    let mut stream = Stream::new(Framing::NetBios);
+    assert_eq!(whole(&stream.piece(Piece { last: true, ..start(0, &bytes[..148]) })), [(148, 156)]);
+    // The next one, whatever lies between.
+    assert_eq!(whole(&stream.piece(start(304, &message(50, 2)))), [(54, 0)]);
+    assert!(stream.piece(start(9000, &bytes[..100])).is_empty());
+    assert_eq!(whole(&stream.piece(Piece { last: true, ..piece(9100, &bytes[100..148]) })), [(148, 156)]);
+    // One that is whole is given once.
+    assert_eq!(whole(&stream.piece(Piece { last: true, ..start(20_000, &bytes) })), [(304, 0)]);
+    assert!(stream.finish().is_empty());
+}

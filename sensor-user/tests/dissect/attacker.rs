@@ -1,0 +1,104 @@
+//! Conversations that nobody honest has.
+
+use sensor_user::dissect::{
+    Conversation, FingerprintKey, Framing, Problem, Sender,
+    facts::{MAX_CREDENTIALS, MAX_SHARES},
+};
+
+fn conversation() -> Conversation {
+    Conversation::new(FingerprintKey::new([3; 32]), Framing::NetBios)
+}
+
+fn packet(smb: &[u8]) -> Vec<u8> {
+    [&(smb.len() as u32).to_be_bytes(), smb].concat()
+}
+
+/// An SMB2 message with the header's fields that matter here.
+fn smb2(command: u16, response: bool, status: u32, message: u64, body: &[u8]) -> Vec<u8> {
+    let mut bytes = b"\xFESMB\x40\0\0\0".to_vec();
+    bytes.extend(status.to_le_bytes());
+    bytes.extend(command.to_le_bytes());
+    bytes.extend([1, 0]);
+    bytes.extend(u32::from(response).to_le_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend(message.to_le_bytes());
+    bytes.resize(64, 0);
+    bytes.extend(body);
+    packet(&bytes)
+}
+
+fn tree_connect(path: &str, message: u64) -> Vec<u8> {
+    let path: Vec<u8> = path.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut body = vec![9, 0, 0, 0, 72, 0];
+    body.extend((path.len() as u16).to_le_bytes());
+    body.extend(path);
+    smb2(3, false, 0, message, &body)
+}
+
+#[test]
+fn a_client_cannot_grant_itself_a_session_or_a_share() {
+    let mut conversation = conversation();
+    let setup = smb2(1, true, 0, 1, &[9, 0, 0, 0, 72, 0, 0, 0]);
+    let share = smb2(3, true, 0, 2, &[16, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    for message in [setup, share] {
+        let reading = conversation.message(Sender::Client, &message);
+        assert_eq!((reading.new.len(), reading.problem), (0, Some(Problem::Direction)));
+    }
+    let facts = conversation.facts();
+    assert!(!facts.smb_spoken() && !facts.session() && !facts.share());
+}
+
+#[test]
+fn an_answer_without_its_request_is_still_a_session() {
+    let mut conversation = conversation();
+    let reading = conversation.message(Sender::Server, &smb2(1, true, 0, 1, &[9, 0, 0, 0, 72, 0, 0, 0]));
+    assert_eq!(reading.problem, None);
+    assert!(conversation.facts().session() && conversation.facts().credentials.is_empty());
+}
+
+#[test]
+fn an_answer_to_another_request_decides_nothing() {
+    let mut conversation = conversation();
+    conversation.message(Sender::Client, &tree_connect(r"\\h\s", 5));
+    conversation.message(Sender::Server, &smb2(3, true, 0xC000_00CC, 6, &[9, 0, 0, 0, 0, 0, 0, 0]));
+    assert_eq!(conversation.facts().shares[0].outcome, None);
+    conversation.message(Sender::Server, &smb2(3, true, 0xC000_00CC, 5, &[9, 0, 0, 0, 0, 0, 0, 0]));
+    assert!(conversation.facts().shares[0].outcome.is_some());
+}
+
+#[test]
+fn endless_requests_fill_their_lists_and_no_more() {
+    let mut conversation = conversation();
+    for number in 0..5000u64 {
+        conversation.message(Sender::Client, &tree_connect(&format!(r"\\h\{number}"), number));
+    }
+    let facts = conversation.facts();
+    assert_eq!(facts.shares.len(), MAX_SHARES);
+    assert_eq!(facts.left_out, 5000 - MAX_SHARES as u32);
+    assert!(facts.credentials.len() <= MAX_CREDENTIALS);
+}
+
+#[test]
+fn written_file_contents_are_not_read_as_dce_rpc() {
+    let mut conversation = conversation();
+    // TREE_CONNECT of a disk, tree 0.
+    conversation.message(Sender::Client, &tree_connect(r"\\h\files", 1));
+    let disk = [16, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    conversation.message(Sender::Server, &smb2(3, true, 0, 1, &disk));
+    // A WRITE whose bytes are a bind to srvsvc.
+    let mut bind = vec![5, 0, 11, 3, 0x10, 0, 0, 0, 52, 0, 0, 0, 1, 0, 0, 0];
+    bind.extend([0xB8, 0x10, 0xB8, 0x10, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+    bind.extend(0x4b324fc8u32.to_le_bytes());
+    bind.extend([0x70, 0x16, 0xD3, 0x01, 0x12, 0x78, 0x5A, 0x47, 0xBF, 0x6E, 0xE1, 0x88, 3, 0, 0, 0]);
+    let mut write = vec![49, 0, 112, 0];
+    write.extend((bind.len() as u32).to_le_bytes());
+    write.resize(48, 0);
+    write.extend(&bind);
+    let write = smb2(9, false, 0, 2, &write);
+    conversation.message(Sender::Client, &write);
+    assert!(conversation.facts().interfaces.is_empty());
+    // The same in a conversation whose trees are not known is a pipe's.
+    let mut unknown = self::conversation();
+    unknown.message(Sender::Client, &write);
+    assert_eq!(unknown.facts().interfaces[0].name, Some("srvsvc"));
+}

@@ -1,0 +1,55 @@
+//! Every message of real peers, cut at every byte.
+
+use sensor_user::dissect::{Conversation, FingerprintKey, Framing, Sender, netbios_datagram, netbios_name};
+
+use crate::corpus::payloads;
+
+/// Longest payload that is cut at every byte; a longer one only so far.
+const LONGEST: usize = 2048;
+
+#[test]
+fn a_message_cut_anywhere_is_read_or_refused() {
+    for (port, payload) in payloads() {
+        for length in 0..payload.len().min(LONGEST) {
+            let cut = &payload[..length];
+            match port {
+                137 => drop(netbios_name::read(cut)),
+                138 => drop(netbios_datagram::read(cut)),
+                _ => {
+                    let framing = if port == 135 { Framing::DceRpc } else { Framing::NetBios };
+                    for from in [Sender::Client, Sender::Server] {
+                        let mut conversation = Conversation::new(FingerprintKey::new([0; 32]), framing);
+                        conversation.message(from, cut);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_cut_message_says_is_never_other_than_the_whole_one_says() {
+    for (port, payload) in payloads().into_iter().filter(|(port, _)| *port != 137 && *port != 138) {
+        let framing = if port == 135 { Framing::DceRpc } else { Framing::NetBios };
+        let facts = |bytes: &[u8]| {
+            let mut conversation = Conversation::new(FingerprintKey::new([0; 32]), framing);
+            conversation.message(Sender::Client, bytes);
+            conversation.facts().clone()
+        };
+        let whole = facts(&payload);
+        for length in (0..payload.len().min(LONGEST)).step_by(3) {
+            let cut = facts(&payload[..length]);
+            for share in &cut.shares {
+                assert!(whole.shares.iter().any(|known| known.path == share.path), "{share:?} at {length}");
+            }
+            for credential in &cut.credentials {
+                let user = whole.credentials.iter().find(|known| known.method == credential.method);
+                assert!(
+                    user.is_some_and(|known| credential.user.is_none() || known.user == credential.user),
+                    "{credential:?} at {length}, whole {:?}",
+                    whole.credentials
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Conversations out of what the packet path tells alone: every captured frame goes down it, and the pieces of payload that it
+//! gives have to hold the facts that the whole capture holds.
+
+use std::collections::BTreeMap;
+
+use sensor_common::{
+    path::Arrival,
+    payload::{MOST_OF_PIECE, PieceKind},
+    slot::{Hook, Side},
+};
+use sensor_user::{
+    capture,
+    config::Config,
+    decode::{self, FlowKey, Told},
+    dissect::{
+        Conversation, Facts, FingerprintKey, Framing, Sender,
+        stream::{Piece, Stream},
+    },
+    engine::host::HostEngine,
+    kernel::ticks::TickClock,
+    plan,
+};
+
+use crate::corpus::{captures, conversations};
+
+fn engine() -> HostEngine {
+    let plan = plan::load_plan(&Config::default(), TickClock::with_tick(1_000_000));
+    let room = plan.room();
+    HostEngine::new(plan.settings, plan.services, plan.prefixes, room)
+}
+
+/// What is known of each flow by its pieces. The client is the internal end in every capture.
+fn told(path: &std::path::Path) -> BTreeMap<FlowKey, Facts> {
+    let mut engine = engine();
+    let mut flows: BTreeMap<FlowKey, (Conversation, [Stream; 2])> = BTreeMap::new();
+    capture::frames(path, |frame| {
+        let frame_len = frame.bytes.len() as u32;
+        engine.frame(frame.bytes, Arrival { hook: Hook::XdpIngress, ifindex: 1, frame_len, vlan: 0 });
+        for record in engine.take_records() {
+            let Told::Piece(piece) = decode::record(&record).unwrap() else { continue };
+            let framing = match piece.kind {
+                PieceKind::Datagram => continue,
+                PieceKind::Rpc => Framing::DceRpc,
+                PieceKind::Message | PieceKind::Continued => Framing::NetBios,
+            };
+            let (conversation, streams) = flows.entry(piece.key).or_insert_with(|| {
+                let conversation = Conversation::new(FingerprintKey::new([1; 32]), framing);
+                (conversation, [Stream::new(framing), Stream::new(framing)])
+            });
+            let from = if piece.side == Side::Local { Sender::Client } else { Sender::Server };
+            let joined = streams[from as usize].piece(Piece {
+                sequence: piece.sequence,
+                bytes: piece.bytes,
+                missing: 0,
+                starts_message: piece.kind != PieceKind::Continued,
+                last: piece.bytes.len() >= piece.wanted as usize || piece.bytes.len() == MOST_OF_PIECE,
+            });
+            for message in joined {
+                conversation.message(from, &message.bytes);
+            }
+        }
+    })
+    .unwrap();
+    flows.into_iter().map(|(key, (conversation, _))| (key, conversation.facts().clone())).collect()
+}
+
+/// Without what stands in messages that the path does not tell.
+fn comparable(facts: &Facts) -> Facts {
+    Facts { signed: false, encrypted: false, compressed: false, ..facts.clone() }
+}
+
+#[test]
+fn what_the_path_tells_holds_the_facts_of_the_whole() {
+    let mut compared = 0;
+    for path in captures() {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let told = told(&path);
+        for recorded in conversations(name) {
+            let Some((_, facts)) =
+                told.iter().find(|(key, _)| key.local == recorded.client && key.remote == recorded.server)
+            else {
+                // DCE-RPC on a port that the endpoint mapper named: not a watched one.
+                assert!(!recorded.facts.smb_spoken(), "{name}: nothing was told");
+                continue;
+            };
+            compared += 1;
+            assert_eq!(comparable(facts), comparable(&recorded.facts), "{name}");
+        }
+    }
+    assert!(compared > 30, "{compared}");
+}

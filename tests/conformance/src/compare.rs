@@ -1,0 +1,116 @@
+//! Where the two agree and where not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    accepted,
+    fact::{Fact, Seen},
+};
+
+/// How a fact of one conversation compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verdict {
+    /// Both see the same.
+    Agree,
+    /// Both see something, and not the same.
+    Differ,
+    /// Both see something else, for a reason that is known.
+    Accepted(&'static str),
+    /// Only the reader sees it.
+    OnlyOurs,
+    /// Only tshark sees it.
+    OnlyTheirs,
+}
+
+/// What came of one capture.
+pub(crate) struct Comparison {
+    pub(crate) capture: String,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// A fact of a conversation.
+pub(crate) struct Row {
+    pub(crate) ends: String,
+    pub(crate) fact: Fact,
+    pub(crate) verdict: Verdict,
+    pub(crate) ours: BTreeSet<String>,
+    pub(crate) theirs: BTreeSet<String>,
+}
+
+impl Comparison {
+    /// Facts on which both agree.
+    pub(crate) fn agreeing(&self) -> usize {
+        self.rows.iter().filter(|row| row.verdict == Verdict::Agree).count()
+    }
+
+    /// How many facts of each verdict a column has.
+    pub(crate) fn counts(&self, fact: Fact) -> BTreeMap<Verdict, usize> {
+        let mut counts = BTreeMap::new();
+        for row in self.rows.iter().filter(|row| row.fact == fact) {
+            *counts.entry(row.verdict).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// Compares what both see of a capture.
+pub(crate) fn compare(capture: String, ours: &Seen, theirs: &Seen) -> Comparison {
+    let keys: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
+    let none = BTreeSet::new();
+    let rows = keys.into_iter().map(|key @ (ends, fact)| {
+        let (ours, theirs) = (ours.get(key).unwrap_or(&none), theirs.get(key).unwrap_or(&none));
+        let verdict = match (ours.is_empty(), theirs.is_empty()) {
+            _ if ours == theirs => Verdict::Agree,
+            (false, true) => Verdict::OnlyOurs,
+            (true, false) => Verdict::OnlyTheirs,
+            _ => Verdict::Differ,
+        };
+        let verdict = match accepted::reason(&capture, ends, *fact) {
+            Some(reason) if verdict != Verdict::Agree => Verdict::Accepted(reason),
+            _ => verdict,
+        };
+        Row { ends: ends.clone(), fact: *fact, verdict, ours: ours.clone(), theirs: theirs.clone() }
+    });
+    let rows = rows.collect();
+    Comparison { capture, rows }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(values: &[(&str, Fact, &str)]) -> Seen {
+        let mut seen = Seen::new();
+        for (ends, fact, value) in values {
+            seen.entry(((*ends).to_owned(), *fact)).or_default().insert((*value).to_owned());
+        }
+        seen
+    }
+
+    fn verdicts(capture: &str, ours: &[(&str, Fact, &str)], theirs: &[(&str, Fact, &str)]) -> Vec<Verdict> {
+        let comparison = compare(capture.to_owned(), &seen(ours), &seen(theirs));
+        comparison.rows.iter().map(|row| row.verdict).collect()
+    }
+
+    #[test]
+    fn a_value_more_is_a_difference_and_the_order_is_none() {
+        let (one, other) = (("a – b", Fact::Share, "x"), ("a – b", Fact::Share, "y"));
+        assert_eq!(verdicts("c", &[one, other], &[other, one]), [Verdict::Agree]);
+        assert_eq!(verdicts("c", &[one], &[one, other]), [Verdict::Differ]);
+    }
+
+    #[test]
+    fn what_one_side_alone_sees_is_told_apart() {
+        let one = ("a – b", Fact::Share, "x");
+        assert_eq!(verdicts("c", &[one], &[]), [Verdict::OnlyOurs]);
+        assert_eq!(verdicts("c", &[], &[one]), [Verdict::OnlyTheirs]);
+    }
+
+    #[test]
+    fn a_reason_is_for_its_own_fact_and_conversation() {
+        let listed = ("192.0.2.1:1032 – 192.0.2.2:2482", Fact::Operation, "2");
+        let other = ("192.0.2.1:1032 – 192.0.2.2:1", Fact::Operation, "2");
+        assert!(matches!(verdicts("dce-rpc_mapi.pcap", &[], &[listed])[..], [Verdict::Accepted(_)]));
+        assert_eq!(verdicts("dce-rpc_mapi.pcap", &[], &[other]), [Verdict::OnlyTheirs]);
+    }
+}

@@ -1,0 +1,90 @@
+//! Holds the conversation reader against tshark: every capture under the given folders goes through both, and what both see
+//! has to be the same.
+//!
+//! Fails on a difference that is not listed with its reason in [`accepted`].
+#![expect(clippy::print_stdout, reason = "a comparison reports to the person who runs it")]
+
+mod accepted;
+mod compare;
+mod fact;
+mod ours;
+mod table;
+mod tshark;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Parser;
+
+use crate::compare::{Comparison, compare};
+
+/// Hold the conversation reader of smb-sensor against tshark.
+#[derive(Parser)]
+struct Arguments {
+    /// Folders of captures, or captures
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Compares every capture; says whether all differences are accepted.
+fn run(arguments: &Arguments) -> Result<bool> {
+    let mut captures = Vec::new();
+    for path in &arguments.paths {
+        collect(path, &mut captures)?;
+    }
+    captures.sort();
+    if captures.is_empty() {
+        bail!("no capture (*.pcap, *.pcapng, *.cap) is under the given folders");
+    }
+    println!("{}", tshark::version()?);
+    let mut comparisons = Vec::new();
+    for capture in &captures {
+        comparisons.push(examine(capture).with_context(|| format!("comparing {}", capture.display()))?);
+    }
+    println!("{}", table::render(&comparisons));
+    let unexplained = table::differences(&comparisons);
+    let agreeing: usize = comparisons.iter().map(Comparison::agreeing).sum();
+    if agreeing == 0 {
+        bail!("the two agree on nothing: nothing was compared");
+    }
+    println!("{} captures, {agreeing} facts agree, {unexplained} differ without a reason", comparisons.len());
+    Ok(unexplained == 0)
+}
+
+fn examine(capture: &Path) -> Result<Comparison> {
+    let ours = ours::read(capture)?;
+    let theirs = tshark::read(capture, &ours.other_ports)?;
+    let name = capture.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(compare(name, &ours.seen, &theirs))
+}
+
+/// Finds captures under a folder, or takes a file as one.
+fn collect(path: &Path, captures: &mut Vec<PathBuf>) -> Result<()> {
+    if path.is_file() {
+        captures.push(path.to_owned());
+        return Ok(());
+    }
+    for entry in fs::read_dir(path).with_context(|| format!("listing {}", path.display()))? {
+        let path = entry.with_context(|| format!("listing {}", path.display()))?.path();
+        let is_capture = path.extension().is_some_and(|end| end == "pcap" || end == "pcapng" || end == "cap");
+        if path.is_dir() || is_capture {
+            collect(&path, captures)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! What the conversation reader sees.
+
+use std::{collections::BTreeSet, path::Path};
+
+use anyhow::Result;
+use sensor_user::{
+    capture,
+    dissect::{
+        FingerprintKey,
+        facts::{Dialect, Facts, Method},
+        status::Status,
+    },
+};
+
+use crate::fact::{Fact, Seen, account, ends, ticket};
+
+/// Facts, and the ports that tshark has to be told of.
+pub(crate) struct Ours {
+    pub(crate) seen: Seen,
+    pub(crate) other_ports: BTreeSet<u16>,
+}
+
+/// Reads a capture.
+pub(crate) fn read(capture: &Path) -> Result<Ours> {
+    let mut ours = Ours { seen: Seen::new(), other_ports: BTreeSet::new() };
+    for recorded in capture::conversations(capture, &FingerprintKey::new([0; 32]))? {
+        let port = recorded.server.port();
+        if recorded.facts.smb_spoken() && !matches!(port, 139 | 445) {
+            ours.other_ports.insert(port);
+        }
+        let ends = ends(recorded.client.to_string(), recorded.server.to_string());
+        for (fact, value) in facts(&recorded.facts) {
+            ours.seen.entry((ends.clone(), fact)).or_default().insert(value);
+        }
+    }
+    Ok(ours)
+}
+
+fn facts(facts: &Facts) -> Vec<(Fact, String)> {
+    let mut seen = Vec::new();
+    match &facts.dialect {
+        Some(Dialect::Smb1(name)) => seen.push((Fact::Dialect, name.clone())),
+        Some(Dialect::Smb2(number)) => seen.push((Fact::Dialect, format!("0x{number:04x}"))),
+        None => {}
+    }
+    for credential in &facts.credentials {
+        let text = |name: &Option<String>| name.clone().unwrap_or_default();
+        if credential.method == Method::Kerberos {
+            seen.push((Fact::Ticket, ticket(&text(&credential.domain), &text(&credential.target))));
+            continue;
+        }
+        let account =
+            account(&text(&credential.domain), &text(&credential.user), &text(&credential.workstation));
+        seen.push((Fact::Account, account));
+    }
+    seen.extend(facts.server.target.iter().map(|target| (Fact::ServerName, target.clone())));
+    seen.extend(facts.shares.iter().map(|share| (Fact::Share, share.path.clone())));
+    for status in &facts.session_statuses {
+        let value = match status {
+            Status::Nt(value) => format!("0x{value:08x}"),
+            Status::Dos { class, code } => format!("DOS {class}/{code}"),
+        };
+        seen.push((Fact::SessionStatus, value));
+    }
+    seen.extend(facts.interfaces.iter().map(|interface| (Fact::Interface, interface.uuid.to_string())));
+    let operations = facts.interfaces.iter().flat_map(|interface| &interface.operations);
+    seen.extend(operations.map(|number| (Fact::Operation, number.to_string())));
+    seen
+}

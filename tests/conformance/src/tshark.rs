@@ -1,0 +1,220 @@
+//! What tshark sees.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::fact::{Fact, Seen, account, ends, ticket};
+
+/// The first line of what tshark says of itself.
+pub(crate) fn version() -> Result<String> {
+    let output = Command::new("tshark")
+        .arg("--version")
+        .output()
+        .context("running tshark; install the package tshark, or run cargo xtask conformance, which does")?;
+    Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
+}
+
+/// Reads a capture; ports on which SMB is spoken beside its own are told to tshark.
+pub(crate) fn read(capture: &Path, other_ports: &BTreeSet<u16>) -> Result<Seen> {
+    let mut command = Command::new("tshark");
+    command.arg("-r").arg(capture).args(["-n", "-T", "json", "--no-duplicate-keys"]);
+    command.args(["-J", "ip ipv6 tcp nbss smb smb2 dcerpc ntlmssp gss-api spnego kerberos"]);
+    for port in other_ports {
+        command.args(["-d", &format!("tcp.port=={port},nbss")]);
+    }
+    let output = command.output().context("running tshark")?;
+    // On a capture that ends in the middle tshark fails after it has told what is there.
+    let text = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() && text.trim().is_empty() {
+        bail!("tshark failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let packets: Value = serde_json::from_str(&text).context("reading what tshark says")?;
+    let mut reader = Reader::default();
+    for packet in packets.as_array().into_iter().flatten() {
+        reader.packet(&packet["_source"]["layers"]);
+    }
+    Ok(reader.seen)
+}
+
+/// Facts, and what has to be remembered from one packet to another.
+#[derive(Default)]
+struct Reader {
+    seen: Seen,
+    /// Names of the SMB 1 dialects that a client offered: the answer has a number.
+    offered: HashMap<String, Vec<String>>,
+}
+
+impl Reader {
+    fn packet(&mut self, layers: &Value) {
+        let Some(ends) = packet_ends(layers) else { return };
+        let offered = self.offered.entry(ends.clone()).or_default();
+        let mut add = |fact: Fact, value: String| {
+            self.seen.entry((ends.clone(), fact)).or_default().insert(value);
+        };
+        for message in each(&layers["smb2"]) {
+            smb2(message, &mut add);
+        }
+        for message in each(&layers["smb"]) {
+            smb1(message, offered, &mut add);
+        }
+        walk(layers, &mut |object| {
+            ntlmssp(object, &mut add);
+            kerberos(object, &mut add);
+        });
+        for uuid in all(layers, "dcerpc.cn_bind_to_uuid") {
+            add(Fact::Interface, uuid);
+        }
+        // A request is a unit of type 0; a response has its operation's number from tshark's memory.
+        for unit in
+            each(&layers["dcerpc"]).filter(|unit| text(&unit["dcerpc.pkt_type"]).as_deref() == Some("0"))
+        {
+            all(unit, "dcerpc.opnum").into_iter().for_each(|number| add(Fact::Operation, number));
+        }
+    }
+}
+
+fn packet_ends(layers: &Value) -> Option<String> {
+    let tcp = each(&layers["tcp"]).next()?;
+    let (source, destination) = match each(&layers["ip"]).next() {
+        Some(ip) => (text(&ip["ip.src"])?, text(&ip["ip.dst"])?),
+        None => {
+            let ip = each(&layers["ipv6"]).next()?;
+            (format!("[{}]", text(&ip["ipv6.src"])?), format!("[{}]", text(&ip["ipv6.dst"])?))
+        }
+    };
+    let (from, to) = (text(&tcp["tcp.srcport"])?, text(&tcp["tcp.dstport"])?);
+    Some(ends(format!("{source}:{from}"), format!("{destination}:{to}")))
+}
+
+fn smb2(message: &Value, add: &mut impl FnMut(Fact, String)) {
+    let header = &message["SMB2 Header"];
+    let response = all(header, "smb2.flags.response").first().is_some_and(|flag| flag == "1");
+    match (text(&header["smb2.cmd"]).as_deref(), response) {
+        (Some("0"), true) => {
+            // Another NEGOTIATE follows the wildcard.
+            let chosen = all(message, "smb2.dialect").into_iter().filter(|dialect| dialect != "0x02ff");
+            chosen.for_each(|dialect| add(Fact::Dialect, dialect));
+        }
+        (Some("1"), true) => {
+            text(&header["smb2.nt_status"]).into_iter().for_each(|status| add(Fact::SessionStatus, status));
+        }
+        (Some("3"), false) => {
+            all(message, "smb2.tree").into_iter().for_each(|path| add(Fact::Share, path));
+        }
+        _ => {}
+    }
+}
+
+fn smb1(message: &Value, offered: &mut Vec<String>, add: &mut impl FnMut(Fact, String)) {
+    let header = &message["SMB Header"];
+    let response = all(header, "smb.flags.response").first().is_some_and(|flag| flag == "1");
+    match (text(&header["smb.cmd"]).as_deref(), response) {
+        (Some("0x72"), false) => *offered = all(message, "smb.dialect.name"),
+        (Some("0x72"), true) => {
+            let indices = all(message, "smb.dialect.index").into_iter();
+            let chosen = indices.filter_map(|index| offered.get(index.parse::<usize>().ok()?).cloned());
+            chosen.for_each(|name| add(Fact::Dialect, name));
+            let domains = all(message, "smb.primary_domain").into_iter().filter(|name| !name.is_empty());
+            domains.for_each(|name| add(Fact::ServerName, name));
+        }
+        (Some("0x73"), true) => {
+            status(header).into_iter().for_each(|status| add(Fact::SessionStatus, status));
+        }
+        // A tree connect may be chained to another command.
+        (_, false) => walk(message, &mut |object| {
+            if let Some(path) = text(&object["smb.path"]) {
+                add(Fact::Share, path);
+            }
+            if let (Some(user), Some(domain)) =
+                (text(&object["smb.account"]), text(&object["smb.primary_domain"]))
+            {
+                add(Fact::Account, account(&domain, &user, ""));
+            }
+        }),
+        _ => {}
+    }
+}
+
+/// NT_STATUS, or the error class and code from before it. Success is zero in both.
+fn status(header: &Value) -> Option<String> {
+    let number = |key| u32::from_str_radix(text(&header[key])?.strip_prefix("0x")?, 16).ok();
+    match (number("smb.error_class"), number("smb.error_code")) {
+        (Some(0), Some(0)) => Some("0x00000000".to_owned()),
+        (Some(class), Some(code)) => Some(format!("DOS {class}/{code}")),
+        _ => text(&header["smb.nt_status"]),
+    }
+}
+
+/// The ticket of an AP-REQ (14); its realm and service are in the object's own ticket.
+fn kerberos(object: &Value, add: &mut impl FnMut(Fact, String)) {
+    if let Some(request) = object.get("kerberos.ap_req_element") {
+        let realms = all(request, "kerberos.realm");
+        let names = all(request, "kerberos.SNameString");
+        if let Some(realm) = realms.first() {
+            add(Fact::Ticket, ticket(realm, &names.join("/")));
+        }
+    }
+}
+
+fn ntlmssp(object: &Value, add: &mut impl FnMut(Fact, String)) {
+    // tshark writes NULL for a field of no length.
+    let name = |key| text(&object[key]).filter(|name| name != "NULL").unwrap_or_default();
+    match text(&object["ntlmssp.messagetype"]).as_deref() {
+        Some("0x00000003") => {
+            let account = account(
+                &name("ntlmssp.auth.domain"),
+                &name("ntlmssp.auth.username"),
+                &name("ntlmssp.auth.hostname"),
+            );
+            add(Fact::Account, account);
+        }
+        Some("0x00000002") => {
+            let target = name("ntlmssp.challenge.target_name");
+            if !target.is_empty() {
+                add(Fact::ServerName, target);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A value, or each of a list of them.
+fn each(value: &Value) -> impl Iterator<Item = &Value> {
+    let (list, one) = match value {
+        Value::Array(list) => (Some(list), None),
+        Value::Null => (None, None),
+        one => (None, Some(one)),
+    };
+    list.into_iter().flatten().chain(one)
+}
+
+fn text(value: &Value) -> Option<String> {
+    each(value).next()?.as_str().map(str::to_owned)
+}
+
+/// Calls `visit` with every object below a value.
+fn walk(value: &Value, visit: &mut impl FnMut(&Value)) {
+    match value {
+        Value::Object(fields) => {
+            visit(value);
+            fields.values().for_each(|field| walk(field, visit));
+        }
+        Value::Array(list) => list.iter().for_each(|item| walk(item, visit)),
+        _ => {}
+    }
+}
+
+/// Every text that stands under a key anywhere below a value.
+fn all(value: &Value, key: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    walk(value, &mut |object| {
+        found.extend(each(&object[key]).filter_map(|text| text.as_str().map(str::to_owned)));
+    });
+    found
+}
