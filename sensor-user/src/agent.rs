@@ -17,6 +17,7 @@ use tokio::{
 use crate::{
     config::{Config, ConfigError},
     control::{self, Asked, Control, Request},
+    dissect::FingerprintKey,
     enforcement::Enforcement,
     kernel::{
         attach::Attached,
@@ -181,7 +182,10 @@ impl Sensor {
             kernel.slots.bytes() / 1024,
             config.kernel.ring_bytes / 1024
         );
-        let pipeline = Pipeline::new(&config, clock, terms, output, &interfaces, owners);
+        let key = FingerprintKey::kept_in(&config.state_dir)
+            .context("cannot keep the key of credential fingerprints in the state directory")?;
+        let pipeline =
+            Pipeline::new(&config, clock, terms, output, &interfaces, owners).with_fingerprint_key(key);
         let swept = vec![0; kernel.slots.cpus()];
         let enforcement = Enforcement::Off;
         let mut sensor = Self { attached, kernel, swept, kernel_log, pipeline, clock, enforcement, config };

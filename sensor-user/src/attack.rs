@@ -50,6 +50,12 @@ pub static COMMAND_AND_CONTROL: Tactic = Tactic { id: "TA0011", name: "Command a
 /// TA0010
 pub static EXFILTRATION: Tactic = Tactic { id: "TA0010", name: "Exfiltration" };
 
+/// TA0006
+pub static CREDENTIAL_ACCESS: Tactic = Tactic { id: "TA0006", name: "Credential Access" };
+
+/// T1187
+pub static FORCED_AUTHENTICATION: Technique =
+    Technique { id: "T1187", name: "Forced Authentication", tactics: &[&CREDENTIAL_ACCESS] };
 /// T1046
 pub static NETWORK_SERVICE_DISCOVERY: Technique =
     Technique { id: "T1046", name: "Network Service Discovery", tactics: &[&DISCOVERY] };

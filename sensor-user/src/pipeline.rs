@@ -11,6 +11,7 @@ use crate::{
     alert::{AlertBook, Context},
     config::Config,
     decode::{self, DecodeError, Observation, Told},
+    dissect::FingerprintKey,
     flow::{Flow, Tracker, TrackerOptions},
     kernel::{
         counters::CounterValues,
@@ -66,9 +67,11 @@ impl Pipeline {
                 attempt_settle: config.detection.attempt_settle,
                 flow_idle: config.kernel.flow_idle,
                 capacity: FLOW_CAPACITY,
+                fingerprint_key: FingerprintKey::new([0; 32]),
             })
             .with_owners(owners),
-            book: AlertBook::new(config.services.clone(), config.exemptions.clone()),
+            book: AlertBook::new(config.services.clone(), config.exemptions.clone())
+                .with_limits(config.detection.limits),
             terms,
             output,
             hostname,
@@ -81,6 +84,13 @@ impl Pipeline {
         }
     }
 
+    /// Fingerprints credentials with this key, so that they are the same after a restart.
+    #[must_use]
+    pub fn with_fingerprint_key(mut self, key: FingerprintKey) -> Self {
+        self.tracker.set_fingerprint_key(key);
+        self
+    }
+
     /// Takes a record off the ring.
     pub fn record(&mut self, bytes: &[u8], now: Moment) {
         match decode::record(bytes) {
@@ -89,7 +99,10 @@ impl Pipeline {
                 self.observe(RecordKind::Settled, &settled, now);
                 self.observe(RecordKind::Opened, &opened, now);
             }
-            Ok(Told::Piece(_)) => {}
+            Ok(Told::Piece(piece)) => {
+                let flow = self.tracker.piece(&piece).cloned();
+                self.look(flow, now);
+            }
             Err(error) => self.refuse(&error),
         }
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     config::ServicePorts,
-    detect::{Finding, Rule, Sight, judge},
+    detect::{Finding, Limits, Rule, Sight, judge},
     exempt::Exemption,
     flow::{Conversation, Evidence, Flow},
     terms::KnownDestinations,
@@ -20,6 +20,7 @@ use crate::{
 pub struct AlertBook {
     services: ServicePorts,
     exemptions: Vec<Exemption>,
+    limits: Limits,
     flows: HashMap<Conversation, Judged>,
     opened: u64,
     exempted: u64,
@@ -28,7 +29,26 @@ pub struct AlertBook {
 /// A flow that was judged, and what came of it.
 struct Judged {
     alerts: Vec<OpenAlert>,
-    told: Evidence,
+    told: News,
+}
+
+/// What is told again when it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct News {
+    evidence: Evidence,
+    credentials: usize,
+    shares: usize,
+}
+
+impl News {
+    fn of(flow: &Flow) -> Self {
+        let facts = flow.facts.as_deref();
+        Self {
+            evidence: flow.evidence,
+            credentials: facts.map_or(0, |facts| facts.credentials.len()),
+            shares: facts.map_or(0, |facts| facts.shares.len()),
+        }
+    }
 }
 
 struct OpenAlert {
@@ -41,7 +61,20 @@ impl AlertBook {
     /// An empty book.
     #[must_use]
     pub fn new(services: ServicePorts, exemptions: Vec<Exemption>) -> Self {
-        Self { services, exemptions, flows: HashMap::new(), opened: 0, exempted: 0 }
+        Self {
+            services,
+            exemptions,
+            limits: Limits::default(),
+            flows: HashMap::new(),
+            opened: 0,
+            exempted: 0,
+        }
+    }
+
+    /// Judges by these limits.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Judges by these exemptions from now on.
@@ -60,13 +93,26 @@ impl AlertBook {
             return vec![];
         };
         if let Some(judged) = self.flows.get_mut(&flow.ends) {
-            if flow.evidence <= judged.told {
+            let news = News::of(flow);
+            if news == judged.told {
                 return vec![];
             }
-            judged.told = flow.evidence;
-            return tell(&mut judged.alerts, &sight, Status::Updated, context);
+            judged.told = news;
+            // Evidence that rose may break a rule that it did not break before.
+            let fresh: Vec<OpenAlert> =
+                judge(&sight, &self.exemptions, &self.limits, destinations, context.now)
+                    .into_iter()
+                    .filter(|finding| judged.alerts.iter().all(|alert| alert.rule != finding.rule))
+                    .map(|finding| open(finding, &sight))
+                    .collect();
+            self.opened += fresh.len() as u64;
+            let mut documents = tell(&mut judged.alerts, &sight, Status::Updated, context);
+            let known = judged.alerts.len();
+            judged.alerts.extend(fresh);
+            documents.extend(tell(&mut judged.alerts[known..], &sight, Status::Opened, context));
+            return documents;
         }
-        let findings = judge(&sight, &self.exemptions, destinations, context.now);
+        let findings = judge(&sight, &self.exemptions, &self.limits, destinations, context.now);
         if findings.is_empty()
             && self.exemptions.iter().any(|e| e.covers(sight.client.ip(), sight.server.ip()))
         {
@@ -75,7 +121,7 @@ impl AlertBook {
         let mut alerts: Vec<OpenAlert> = findings.into_iter().map(|finding| open(finding, &sight)).collect();
         self.opened += alerts.len() as u64;
         let documents = tell(&mut alerts, &sight, Status::Opened, context);
-        self.flows.insert(flow.ends, Judged { alerts, told: flow.evidence });
+        self.flows.insert(flow.ends, Judged { alerts, told: News::of(flow) });
         documents
     }
 

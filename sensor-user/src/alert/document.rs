@@ -4,7 +4,7 @@ use community_id::calculate_community_id;
 use sensor_common::slot::{TCP, mark};
 use serde_json::{Map, Value, json};
 
-use super::{note, owner, timestamp::rfc3339};
+use super::{note, owner, smb, timestamp::rfc3339};
 use crate::{
     attack::{ATTACK_VERSION, Technique},
     config::Service,
@@ -69,6 +69,7 @@ pub fn document(
     context: &Context<'_>,
 ) -> Value {
     let flow = sight.flow;
+    let (severity, risk_score) = rule.weight(sight);
     let counts = flow.counts();
     let (client, server) = (flow.client as usize, flow.server() as usize);
     let mut document = json!({
@@ -83,8 +84,8 @@ pub fn document(
             "dataset": "smb_sensor.alert",
             "id": id,
             "sequence": sequence,
-            "severity": rule.risk_score,
-            "risk_score": rule.risk_score,
+            "severity": risk_score,
+            "risk_score": risk_score,
             "start": rfc3339(flow.first),
             "end": rfc3339(flow.last),
             "duration": i64::try_from(flow.last - flow.first).unwrap_or(i64::MAX),
@@ -109,7 +110,7 @@ pub fn document(
         },
         "observer": observer(sight, context),
         "smb_sensor": {
-            "alert": { "status": status.name(), "severity": rule.severity.name() },
+            "alert": { "status": status.name(), "severity": severity.name() },
             "evidence": {
                 "level": flow.evidence.name(),
                 "smb_spoken": flow.smb_spoken(),
@@ -127,6 +128,7 @@ pub fn document(
     if let Some(vlan) = flow.vlan {
         document["network"]["vlan"] = json!({ "id": vlan.to_string() });
     }
+    smb::add(&mut document, sight);
     if flow.marks & mark::DROPPED != 0 {
         document["event"]["type"] = json!(["denied"]);
         document["smb_sensor"]["enforcement"] = json!("dropped");

@@ -7,6 +7,7 @@ mod book;
 mod document;
 mod note;
 mod owner;
+mod smb;
 mod timestamp;
 
 pub use book::AlertBook;

@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::smb;
 use crate::{
     config::Service,
     detect::{Direction, Rule, Sight},
+    dissect::facts::Outcome,
     flow::Evidence,
 };
 use sensor_common::slot::{Side, UDP};
@@ -29,6 +31,15 @@ pub(super) fn seen(sight: &Sight<'_>) -> String {
         Evidence::Refused => "; the server refused".to_owned(),
         Evidence::Established if transport == "UDP" => "; the server answered".to_owned(),
         Evidence::Established => "; the connection was established".to_owned(),
+        Evidence::Smb => "; they spoke SMB".to_owned(),
+        Evidence::AuthenticatedAttempt => format!("; {}", credentials(sight)),
+        Evidence::Session => format!("; a session was set up; {}", credentials(sight)),
+        Evidence::Share => format!("; {}; {}", shares(sight), credentials(sight)),
+        Evidence::Data if sight.flow.facts.is_some() => format!(
+            " and exchanged data: {up} bytes sent, {down} bytes received; {}; {}",
+            shares(sight),
+            credentials(sight)
+        ),
         Evidence::Data => format!(" and exchanged data: {up} bytes sent, {down} bytes received"),
     };
     format!(
@@ -37,6 +48,45 @@ pub(super) fn seen(sight: &Sight<'_>) -> String {
         sight.server.ip(),
         sight.server.port(),
     )
+}
+
+/// Who gave what away, in words: the last of them, and how many there were.
+fn credentials(sight: &Sight<'_>) -> String {
+    let known = sight.flow.facts.as_deref().map_or(&[][..], |facts| &facts.credentials);
+    let Some(last) = known.iter().rfind(|one| !one.is_anonymous()).or(known.last()) else {
+        return "nobody was seen to log on".to_owned();
+    };
+    let who = match (last.domain.as_deref().filter(|domain| !domain.is_empty()), last.user.as_deref()) {
+        _ if last.is_anonymous() => "the client logged on anonymously".to_owned(),
+        (Some(domain), Some(user)) => {
+            format!("the client sent a {} credential of {domain}\\{user}", smb::method(last))
+        }
+        (None, Some(user)) => format!("the client sent a {} credential of {user}", smb::method(last)),
+        _ => format!("the client sent a {} credential", smb::method(last)),
+    };
+    let outcome = match last.outcome {
+        Some(Outcome::Accepted) => ", which was accepted".to_owned(),
+        Some(Outcome::AcceptedAsGuest) => ", which was accepted as a guest's".to_owned(),
+        Some(Outcome::Refused(status)) => format!(", which was refused ({status})"),
+        None => String::new(),
+    };
+    let more = if known.len() > 1 { format!(" ({} in all)", known.len()) } else { String::new() };
+    format!("{who}{outcome}{more}")
+}
+
+/// Which shares were connected.
+fn shares(sight: &Sight<'_>) -> String {
+    let known = sight.flow.facts.as_deref().map_or(&[][..], |facts| &facts.shares);
+    let connected: Vec<_> = known
+        .iter()
+        .filter(|share| matches!(share.outcome, Some(Outcome::Accepted | Outcome::AcceptedAsGuest)))
+        .map(|share| share.path.as_str())
+        .collect();
+    match connected.as_slice() {
+        [] => "no share was seen to be connected".to_owned(),
+        [one] => format!("share {one} was connected"),
+        [first, ..] => format!("{} shares were connected, {first} the first", connected.len()),
+    }
 }
 
 /// The note as it stands in the document. `networks_defined` tells whether the operator named networks of their own.

@@ -79,6 +79,10 @@ pub(super) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
             let detection = &mut config.detection;
             reader.value(table, "rare_window_days", &mut detection.rare_window_days, |n| within(n, 1, 365));
             reader.value(table, "attempt_settle", &mut detection.attempt_settle, |n| within(n, 1, 60));
+            let limits = &mut detection.limits;
+            reader.value(table, "data_leaving_bytes", &mut limits.data_leaving_bytes, |n| {
+                within(n, 4_096, 1 << 50)
+            });
         });
         reader.section(table, "process", |reader, table| {
             let process = &mut config.process;

@@ -16,6 +16,7 @@ pub use self::{
     services::{Service, ServicePorts},
 };
 use crate::{
+    detect::Limits,
     exempt::Exemption,
     kernel::attach::{IngressChoice, TcChoice},
 };
@@ -108,6 +109,8 @@ pub struct DetectionOptions {
     pub rare_window_days: u64,
     /// Seconds that an unanswered attempt is given to be answered before it is told as an attempt.
     pub attempt_settle: u64,
+    /// What rules go by.
+    pub limits: Limits,
 }
 
 /// What the command line says over the file.
@@ -156,7 +159,7 @@ impl Default for Config {
                 tunnels: false,
                 debug: false,
             },
-            detection: DetectionOptions { rare_window_days: 7, attempt_settle: 3 },
+            detection: DetectionOptions { rare_window_days: 7, attempt_settle: 3, limits: Limits::default() },
             process: ProcessOptions::default(),
             enforcement: EnforcementOptions { active: false, expire_after: 86_400 },
         }

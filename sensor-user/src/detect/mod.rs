@@ -3,9 +3,12 @@
 //! Takes a flow that is worth a judgement, gives the rules it breaks and the techniques its evidence shows. Pure but for
 //! the known destinations, which the rare-destination rule looks up.
 
+mod credential;
+mod data_leaving;
 mod evidenced;
 mod external_access;
 mod rare_destination;
+mod smb1;
 mod smb_to_internet;
 
 use std::net::SocketAddr;
@@ -84,6 +87,8 @@ pub enum Severity {
     Medium,
     /// High.
     High,
+    /// Critical.
+    Critical,
 }
 
 impl Severity {
@@ -93,6 +98,7 @@ impl Severity {
         match self {
             Self::Medium => "medium",
             Self::High => "high",
+            Self::Critical => "critical",
         }
     }
 }
@@ -128,12 +134,41 @@ pub struct Finding {
 }
 
 /// All rules, for documentation and tests.
-pub static RULES: [&Rule; 3] = [&smb_to_internet::RULE, &rare_destination::RULE, &external_access::RULE];
+pub static RULES: [&Rule; 6] = [
+    &smb_to_internet::RULE,
+    &rare_destination::RULE,
+    &external_access::RULE,
+    &credential::RULE,
+    &data_leaving::RULE,
+    &smb1::RULE,
+];
+
+/// Limits that rules go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of payload that leave the internal networks over one conversation before that is an alert of its own.
+    pub data_leaving_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { data_leaving_bytes: 10 << 20 }
+    }
+}
+
+impl Rule {
+    /// How bad a finding on this flow is: severity and risk score.
+    #[must_use]
+    pub fn weight(&self, sight: &Sight<'_>) -> (Severity, u8) {
+        if self == &credential::RULE { credential::weight(sight) } else { (self.severity, self.risk_score) }
+    }
+}
 
 /// Judges a flow by every rule. An exempt one breaks none; the destination of an outbound one is known from now on.
 pub fn judge(
     sight: &Sight<'_>,
     exemptions: &[Exemption],
+    limits: &Limits,
     destinations: &mut impl KnownDestinations,
     now: i128,
 ) -> Vec<Finding> {
@@ -149,6 +184,15 @@ pub fn judge(
     }
     if external_access::fires(sight) {
         findings.push(Finding { rule: &external_access::RULE });
+    }
+    if credential::fires(sight) {
+        findings.push(Finding { rule: &credential::RULE });
+    }
+    if data_leaving::fires(sight, limits) {
+        findings.push(Finding { rule: &data_leaving::RULE });
+    }
+    if smb1::fires(sight) {
+        findings.push(Finding { rule: &smb1::RULE });
     }
     findings
 }

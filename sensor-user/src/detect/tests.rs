@@ -1,12 +1,19 @@
 //! The rules on flows that are made of observations, as the tracker makes them.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use sensor_common::slot::{RecordKind, TCP, UDP, mark, tcp};
+use uuid::Uuid;
 
 use super::*;
 use crate::{
     decode::{Counts, FlowKey, Observation},
+    dissect::{
+        Facts, FingerprintKey,
+        facts::{Credential, Dialect, Interface, Method, Outcome},
+        ntlmssp::ResponseKind,
+        status::Status,
+    },
     flow::{Evidence, Tracker, TrackerOptions},
     kernel::ticks::{Moment, TickClock},
 };
@@ -25,19 +32,22 @@ pub(crate) fn flow(transport: u8, local: &str, remote: &str, opener: Side, evide
     let flags = match evidence {
         Evidence::Attempt => [tcp::SYN, 0],
         Evidence::Refused => [tcp::SYN, tcp::RST],
-        Evidence::Established | Evidence::Data => [tcp::SYN | tcp::ACK, tcp::SYN | tcp::ACK],
+        _ => [tcp::SYN | tcp::ACK, tcp::SYN | tcp::ACK],
     };
     let (packets, payload) = match evidence {
         Evidence::Attempt => ([1, 0], [0, 0]),
         Evidence::Refused => ([1, 1], [0, 0]),
         Evidence::Established => ([2, 1], [0, 0]),
         Evidence::Data => ([4, 3], [700, 300]),
+        _ => ([4, 3], [70, 30]),
     };
     let turned = |pair: [u64; 2]| {
         if opener == Side::Local { pair } else { [pair[1], pair[0]] }
     };
     let from_local = if opener == Side::Local { mark::FIRST_FROM_LOCAL } else { 0 };
-    let smb = if evidence == Evidence::Data && transport == TCP {
+    // Data without messages that were read: the sensor came late.
+    let from_start = if evidence == Evidence::Data { 0 } else { mark::OPENED_BY_SYN };
+    let smb = if evidence > Evidence::Established && transport == TCP {
         mark::SMB_FROM_LOCAL | mark::SMB_FROM_REMOTE
     } else {
         0
@@ -51,7 +61,7 @@ pub(crate) fn flow(transport: u8, local: &str, remote: &str, opener: Side, evide
         },
         cpu: 0,
         generation: 2,
-        marks: from_local | mark::OPENED_BY_SYN | mark::HOOK_XDP_INGRESS | smb,
+        marks: from_local | from_start | mark::HOOK_XDP_INGRESS | smb,
         tcp_flags: if opener == Side::Local { flags } else { [flags[1], flags[0]] },
         counts: Counts {
             packets: turned(packets),
@@ -71,6 +81,7 @@ pub(crate) fn flow(transport: u8, local: &str, remote: &str, opener: Side, evide
         attempt_settle: 3,
         flow_idle: 60,
         capacity: 8,
+        fingerprint_key: FingerprintKey::new([1; 32]),
     });
     let now = Moment { unix_nanos: 1_700_000_000_000_000_000, ticks: 1_250 };
     let _ = tracker.observe(Some(RecordKind::Opened), &observation, now);
@@ -93,7 +104,10 @@ fn rules(flow: &Flow, exemptions: &[Exemption], new: bool) -> Vec<&'static str> 
     let Some(sight) = Sight::of(flow, &ServicePorts::default()) else {
         return vec![];
     };
-    judge(&sight, exemptions, &mut Always(new), 0).into_iter().map(|finding| finding.rule.id).collect()
+    judge(&sight, exemptions, &Limits::default(), &mut Always(new), 0)
+        .into_iter()
+        .map(|finding| finding.rule.id)
+        .collect()
 }
 
 fn techniques(flow: &Flow) -> Vec<&'static str> {
@@ -193,4 +207,91 @@ fn the_rules_carry_the_scores_and_techniques_of_their_sources() {
             ("external-access-windows-networking", "high", 73, vec!["T1046", "T1048", "T1133", "T1135"]),
         ]
     );
+}
+
+/// A flow whose messages said this.
+fn knowing(mut flow: Flow, evidence: Evidence, facts: Facts) -> Flow {
+    flow.evidence = evidence;
+    flow.facts = Some(Arc::new(facts));
+    flow
+}
+
+fn credential(kind: ResponseKind, outcome: Option<Outcome>) -> Facts {
+    let credential = Credential {
+        method: Method::Ntlm(kind),
+        user: Some("eve".into()),
+        domain: Some("CORP".into()),
+        workstation: None,
+        target: None,
+        fingerprint: None,
+        outcome,
+    };
+    Facts { smb2: true, credentials: vec![credential], ..Facts::default() }
+}
+
+#[test]
+fn a_credential_that_goes_out_is_an_alert_of_its_own_and_the_worse_the_more_it_gives_away() {
+    let refused = Some(Outcome::Refused(Status::Nt(0xC000_006D)));
+    let sent = |kind, outcome| {
+        knowing(outbound(445, Evidence::Smb), Evidence::AuthenticatedAttempt, credential(kind, outcome))
+    };
+    let weight = |flow: &Flow| {
+        let sight = Sight::of(flow, &ServicePorts::default()).unwrap();
+        super::credential::RULE.weight(&sight)
+    };
+    let usual = sent(ResponseKind::V2, refused);
+    assert_eq!(rules(&usual, &[], false), ["smb-to-internet", "ntlm-credential-to-internet"]);
+    assert_eq!(techniques(&usual), ["T1187"]);
+    assert_eq!(weight(&usual), (Severity::High, 86));
+    assert_eq!(weight(&sent(ResponseKind::V1, refused)), (Severity::Critical, 99));
+    assert_eq!(weight(&sent(ResponseKind::V2, Some(Outcome::Accepted))), (Severity::Critical, 99));
+}
+
+#[test]
+fn an_anonymous_session_gives_nothing_away_and_neither_does_a_stranger() {
+    let anonymous =
+        knowing(outbound(445, Evidence::Smb), Evidence::Session, credential(ResponseKind::Anonymous, None));
+    assert_eq!(rules(&anonymous, &[], false), ["smb-to-internet"]);
+    let stranger = knowing(
+        inbound(TCP, 445, Evidence::Smb),
+        Evidence::AuthenticatedAttempt,
+        credential(ResponseKind::V2, None),
+    );
+    assert_eq!(rules(&stranger, &[], false), ["external-access-windows-networking"]);
+    assert!(!techniques(&stranger).contains(&"T1187"));
+}
+
+#[test]
+fn smb1_is_an_alert_only_once_the_server_chose_it() {
+    let offered = Facts { smb1: true, ..Facts::default() };
+    let chosen = Facts { dialect: Some(Dialect::Smb1("NT LM 0.12".into())), ..offered.clone() };
+    let of = |facts| rules(&knowing(inbound(TCP, 445, Evidence::Smb), Evidence::Smb, facts), &[], false);
+    assert_eq!(of(offered), ["external-access-windows-networking"]);
+    assert_eq!(of(chosen), ["external-access-windows-networking", "smb1-across-border"]);
+}
+
+#[test]
+fn data_leaves_when_more_than_the_limit_went_from_the_inside() {
+    let limits = |bytes| Limits { data_leaving_bytes: bytes };
+    let fires = |flow: &Flow, bytes| {
+        super::data_leaving::fires(&Sight::of(flow, &ServicePorts::default()).unwrap(), &limits(bytes))
+    };
+    let flow = outbound(445, Evidence::Data);
+    assert!(fires(&flow, 700) && !fires(&flow, 701));
+    let served = inbound(TCP, 445, Evidence::Data);
+    assert!(fires(&served, 300) && !fires(&served, 301), "what a stranger fetches leaves as well");
+    assert!(!fires(&inbound(TCP, 135, Evidence::Data), 1));
+}
+
+#[test]
+fn whoever_lists_shares_looks_for_them() {
+    let listed = Interface {
+        uuid: Uuid::from_u128(0x4B32_4FC8_1670_01D3_1278_5A47_BF6E_E188),
+        version: (3, 0),
+        name: Some("srvsvc"),
+        operations: vec![15],
+    };
+    let facts = Facts { smb2: true, interfaces: vec![listed], ..Facts::default() };
+    let flow = knowing(inbound(TCP, 445, Evidence::Smb), Evidence::Share, facts);
+    assert_eq!(techniques(&flow), ["T1133", "T1190", "T1135"]);
 }

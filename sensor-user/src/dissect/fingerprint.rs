@@ -3,7 +3,15 @@
 //! A response is worth guessing passwords against, so it is only known by a keyed hash: without the key it can be neither
 //! recovered nor recognised.
 
-use std::fmt;
+use std::{
+    fmt, fs,
+    io::{self, Read as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+/// Name of the file in the state directory that holds the key.
+const KEY_FILE: &str = "fingerprint.key";
 
 /// The key of fingerprints: random, kept by the caller.
 #[derive(Clone)]
@@ -14,6 +22,35 @@ impl FingerprintKey {
     #[must_use]
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// The key in `directory`, made at the first time. Only its owner may read it.
+    ///
+    /// # Errors
+    /// When it can be neither read nor made, or is not what this makes.
+    pub fn kept_in(directory: &Path) -> io::Result<Self> {
+        let path = directory.join(KEY_FILE);
+        match fs::read(&path) {
+            Ok(bytes) => bytes.try_into().map(Self).map_err(|_| {
+                let told =
+                    format!("{} is no key of 32 bytes: remove it, and a new one is made", path.display());
+                io::Error::new(io::ErrorKind::InvalidData, told)
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let mut key = [0; 32];
+                fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
+                // Whole or not at all: a key that is cut would be refused for ever.
+                let fresh = path.with_extension("new");
+                let _ = fs::remove_file(&fresh);
+                let mut file =
+                    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+                file.write_all(&key)?;
+                file.sync_all()?;
+                fs::rename(&fresh, &path)?;
+                Ok(Self(key))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The fingerprint of a response: the first half of keyed BLAKE3.
@@ -50,6 +87,15 @@ impl fmt::Debug for Fingerprint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_key_is_kept_and_a_damaged_one_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let of = || FingerprintKey::kept_in(directory.path()).map(|key| key.of(b"response"));
+        assert_eq!(of().unwrap(), of().unwrap());
+        fs::write(directory.path().join(KEY_FILE), "short").unwrap();
+        assert!(of().unwrap_err().to_string().contains("remove it"));
+    }
 
     #[test]
     fn another_key_gives_another_fingerprint() {

@@ -4,9 +4,11 @@ use std::{net::SocketAddr, sync::Arc};
 
 use sensor_common::slot::{RecordKind, Side, TCP, mark, tcp};
 
-use super::evidence::{Evidence, Seen};
+use super::evidence::{Evidence, Seen, SeenOfSmb};
 use crate::{
+    config::Service,
     decode::{Counts, Observation},
+    dissect::Facts,
     owner::Owner,
 };
 
@@ -45,6 +47,12 @@ pub struct Flow {
     pub over: bool,
     /// The process on this machine that opened it from the internal side, where it is known.
     pub owner: Option<Arc<Owner>>,
+    /// What its messages say, as far as they were told.
+    pub facts: Option<Arc<Facts>>,
+    /// Payload of each side up to the connection of the first share.
+    share_at: Option<[u64; 2]>,
+    /// What the server's port is for.
+    service: Option<Service>,
     tcp_flags: [u8; 2],
     tallies: Vec<Tally>,
 }
@@ -81,6 +89,9 @@ impl Flow {
             vlan: None,
             over: false,
             owner: None,
+            facts: None,
+            share_at: None,
+            service: None,
             tcp_flags: [0; 2],
             tallies: vec![],
         }
@@ -133,8 +144,9 @@ impl Flow {
 
     /// Whether an SMB message came from either side.
     #[must_use]
-    pub const fn smb_spoken(&self) -> bool {
+    pub fn smb_spoken(&self) -> bool {
         self.marks & (mark::SMB_FROM_LOCAL | mark::SMB_FROM_REMOTE) != 0
+            || self.facts.as_ref().is_some_and(|facts| facts.smb_spoken())
     }
 
     /// Whether SMB was recognised by its messages, on a port that is not watched.
@@ -150,14 +162,14 @@ impl Flow {
         self.evidence >= Evidence::Established && (packets[0] == 0 || packets[1] == 0)
     }
 
-    /// Merges an observation; `is_service` tells whether a port of this transport is watched. Gives the change in
+    /// Merges an observation; `service` tells what a port of this transport is for. Gives the change in
     /// packets that are accounted for.
     pub(super) fn merge(
         &mut self,
         kind: Option<RecordKind>,
         seen: &Observation,
         times: (i128, i128),
-        is_service: impl Fn(u16) -> bool,
+        service: impl Fn(u16) -> Option<Service>,
     ) -> i64 {
         let before = self.accounted();
         self.marks |= seen.marks & !(mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN);
@@ -178,12 +190,44 @@ impl Flow {
         self.last = self.last.max(times.1);
         self.vlan = self.vlan.or(seen.vlan);
         self.tally(seen.key.ifindex).count(kind, seen);
-        self.client = self.opened_by(is_service);
+        self.client = self.opened_by(|port| service(port).is_some());
+        self.service = service(self.end(self.server()).port());
         self.evidence = self.evidence.max(self.read_evidence());
         let [local, remote] = self.tcp_flags;
         self.over = self.ends.transport == TCP
             && ((local | remote) & tcp::RST != 0 || local & remote & tcp::FIN != 0);
         self.accounted() - before
+    }
+
+    /// Takes over what is known of its messages; `position` is how far each side's stream was read.
+    pub(super) fn learn(&mut self, facts: Arc<Facts>, position: [u64; 2]) {
+        if facts.share() && self.share_at.is_none() {
+            self.share_at = Some(position);
+        }
+        self.facts = Some(facts);
+        self.evidence = self.evidence.max(self.read_evidence());
+    }
+
+    /// What is known of it as an SMB conversation, if it is one.
+    fn seen_of_smb(&self, payload: [u64; 2]) -> Option<SeenOfSmb> {
+        let facts = self.facts.as_deref();
+        if self.service.is_some_and(|service| service != Service::Smb) {
+            return None;
+        }
+        let negotiated = facts.is_some_and(|facts| {
+            facts.dialect.is_some()
+                || !facts.client.dialects.is_empty()
+                || !facts.client.smb1_dialects.is_empty()
+        });
+        let since = |at: [u64; 2]| (0..2).map(|side| payload[side].saturating_sub(at[side])).sum();
+        Some(SeenOfSmb {
+            spoken: self.smb_spoken(),
+            encrypted: self.marks & mark::ENCRYPTED != 0,
+            authentication: facts.is_some_and(Facts::authentication_attempted),
+            session: facts.is_some_and(Facts::session),
+            since_share: self.share_at.map(since),
+            joined_late: !negotiated && self.marks & mark::OPENED_BY_SYN == 0,
+        })
     }
 
     fn tally(&mut self, ifindex: u32) -> &mut Tally {
@@ -219,6 +263,7 @@ impl Flow {
             tcp_flags: [self.tcp_flags[client], self.tcp_flags[server]],
             packets: [counts.packets[client], counts.packets[server]],
             payload: [counts.payload[client], counts.payload[server]],
+            smb: self.seen_of_smb(counts.payload),
         })
     }
 }

@@ -14,9 +14,23 @@ pub enum Evidence {
     Refused,
     /// Both sides took part: TCP acknowledged both ways, or UDP answered.
     Established,
-    /// Payload went both ways over an established connection.
+    /// SMB was spoken.
+    Smb,
+    /// The client gave away an NTLM response or a Kerberos ticket.
+    AuthenticatedAttempt,
+    /// The server accepted a session.
+    Session,
+    /// A share was connected.
+    Share,
+    /// Data moved: over a connected share, or of another service both ways.
     Data,
 }
+
+/// Payload beyond the connection of a share that still says nothing: disconnecting and logging off take some.
+const SHARE_OVERHEAD: u64 = 512;
+
+/// Payload that no session set-up takes: whoever sent more moved data, also where the set-up was not seen.
+const MORE_THAN_SET_UP: u64 = 64 * 1024;
 
 /// What evidence is read from; index 0 is the client, 1 the server.
 #[derive(Clone, Copy, Debug)]
@@ -25,9 +39,36 @@ pub(super) struct Seen {
     pub(super) tcp_flags: [u8; 2],
     pub(super) packets: [u64; 2],
     pub(super) payload: [u64; 2],
+    /// What is known of an SMB conversation; `None` for another service.
+    pub(super) smb: Option<SeenOfSmb>,
+}
+
+/// What is known of an SMB conversation.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SeenOfSmb {
+    pub(super) spoken: bool,
+    pub(super) encrypted: bool,
+    pub(super) authentication: bool,
+    pub(super) session: bool,
+    /// Payload since a share was connected.
+    pub(super) since_share: Option<u64>,
+    /// The sensor joined after the conversation had begun.
+    pub(super) joined_late: bool,
 }
 
 impl Evidence {
+    /// All levels, rising.
+    pub const ALL: [Self; 8] = [
+        Self::Attempt,
+        Self::Refused,
+        Self::Established,
+        Self::Smb,
+        Self::AuthenticatedAttempt,
+        Self::Session,
+        Self::Share,
+        Self::Data,
+    ];
+
     /// The name in documents.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -35,11 +76,47 @@ impl Evidence {
             Self::Attempt => "attempt",
             Self::Refused => "refused",
             Self::Established => "established",
+            Self::Smb => "smb",
+            Self::AuthenticatedAttempt => "authenticated-attempt",
+            Self::Session => "session",
+            Self::Share => "share",
             Self::Data => "data",
         }
     }
 
-    pub(super) const fn of(seen: &Seen) -> Self {
+    pub(super) fn of(seen: &Seen) -> Self {
+        let connection = Self::of_connection(seen);
+        match &seen.smb {
+            Some(smb) => connection.max(Self::of_smb(smb, seen.payload)),
+            None if connection == Self::Established && seen.transport == TCP => {
+                if seen.payload[0] > 0 && seen.payload[1] > 0 { Self::Data } else { connection }
+            }
+            None => connection,
+        }
+    }
+
+    /// By the messages. What nothing shows is [`Attempt`](Self::Attempt), the least there is.
+    fn of_smb(smb: &SeenOfSmb, payload: [u64; 2]) -> Self {
+        let both = payload[0] > 0 && payload[1] > 0;
+        let moved = payload[0] + payload[1];
+        let unseen_set_up = smb.spoken && (moved > MORE_THAN_SET_UP || smb.joined_late && both);
+        if smb.since_share.is_some_and(|bytes| bytes > SHARE_OVERHEAD) || unseen_set_up {
+            Self::Data
+        } else if smb.since_share.is_some() {
+            Self::Share
+        } else if smb.session || smb.encrypted {
+            // Messages are encrypted in a session alone (MS-SMB2 3.1.4.3).
+            Self::Session
+        } else if smb.authentication {
+            Self::AuthenticatedAttempt
+        } else if smb.spoken {
+            Self::Smb
+        } else {
+            Self::Attempt
+        }
+    }
+
+    const fn of_connection(seen: &Seen) -> Self {
         let [client, server] = seen.tcp_flags;
         let both = seen.packets[0] > 0 && seen.packets[1] > 0;
         if seen.transport != TCP {
@@ -50,7 +127,7 @@ impl Evidence {
             && (client & tcp::ACK != 0 && seen.payload[0] > 0
                 || server & tcp::ACK != 0 && seen.payload[1] > 0);
         if client & server & tcp::ACK != 0 || one_sided {
-            if seen.payload[0] > 0 && seen.payload[1] > 0 { Self::Data } else { Self::Established }
+            Self::Established
         } else if server & tcp::RST != 0 {
             Self::Refused
         } else {
@@ -72,7 +149,7 @@ mod tests {
     use super::*;
 
     fn tcp_flow(tcp_flags: [u8; 2], packets: [u64; 2], payload: [u64; 2]) -> Evidence {
-        Evidence::of(&Seen { transport: TCP, tcp_flags, packets, payload })
+        Evidence::of(&Seen { transport: TCP, tcp_flags, packets, payload, smb: None })
     }
 
     #[test]
@@ -111,16 +188,45 @@ mod tests {
 
     #[test]
     fn udp_is_established_when_answered() {
-        let udp =
-            |packets| Evidence::of(&Seen { transport: UDP, tcp_flags: [0; 2], packets, payload: [50, 50] });
+        let udp = |packets| {
+            Evidence::of(&Seen { transport: UDP, tcp_flags: [0; 2], packets, payload: [50, 50], smb: None })
+        };
         assert_eq!(udp([3, 0]), Evidence::Attempt);
         assert_eq!(udp([1, 1]), Evidence::Established);
     }
 
+    fn smb(smb: SeenOfSmb, payload: [u64; 2]) -> Evidence {
+        let tcp_flags = [tcp::SYN | tcp::ACK; 2];
+        Evidence::of(&Seen { transport: TCP, tcp_flags, packets: [5, 5], payload, smb: Some(smb) })
+    }
+
+    #[test]
+    fn smb_rises_by_its_messages_and_not_by_its_bytes() {
+        let spoken = SeenOfSmb { spoken: true, ..SeenOfSmb::default() };
+        assert_eq!(smb(SeenOfSmb::default(), [100, 100]), Evidence::Established, "whatever that was, no SMB");
+        assert_eq!(smb(spoken, [100, 100]), Evidence::Smb);
+        let tried = SeenOfSmb { authentication: true, ..spoken };
+        assert_eq!(smb(tried, [900, 500]), Evidence::AuthenticatedAttempt);
+        let session = SeenOfSmb { session: true, ..tried };
+        assert_eq!(smb(session, [900, 600]), Evidence::Session);
+        assert_eq!(smb(SeenOfSmb { encrypted: true, ..tried }, [900, 600]), Evidence::Session);
+        let share = |since| SeenOfSmb { since_share: Some(since), ..session };
+        assert_eq!(smb(share(0), [900, 600]), Evidence::Share);
+        assert_eq!(smb(share(400), [900, 600]), Evidence::Share, "logging off");
+        assert_eq!(smb(share(600), [900, 600]), Evidence::Data);
+    }
+
+    #[test]
+    fn data_shows_itself_where_the_set_up_was_missed() {
+        let spoken = SeenOfSmb { spoken: true, ..SeenOfSmb::default() };
+        assert_eq!(smb(spoken, [100_000, 100]), Evidence::Data);
+        let late = SeenOfSmb { joined_late: true, ..spoken };
+        assert_eq!(smb(late, [100, 100]), Evidence::Data);
+        assert_eq!(smb(late, [100, 0]), Evidence::Smb);
+    }
+
     #[test]
     fn evidence_is_ordered() {
-        assert!(Evidence::Attempt < Evidence::Refused);
-        assert!(Evidence::Refused < Evidence::Established);
-        assert!(Evidence::Established < Evidence::Data);
+        assert!(Evidence::ALL.is_sorted());
     }
 }

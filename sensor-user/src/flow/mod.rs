@@ -2,6 +2,7 @@
 
 mod conversation;
 mod evidence;
+mod reader;
 mod tracker;
 
 pub use conversation::{Conversation, Flow};

@@ -3,14 +3,21 @@
 //! Takes observations with the time as an argument, gives the flows about which something new is to be said. Bounded:
 //! what does not fit is counted, never silently left out.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
-use sensor_common::slot::{RecordKind, mark};
+use sensor_common::{
+    payload::PieceKind,
+    slot::{RecordKind, Side, mark},
+};
 
-use super::{Conversation, Evidence, Flow};
+use super::{Conversation, Evidence, Flow, reader::Reader};
 use crate::{
     config::ServicePorts,
-    decode::Observation,
+    decode::{FlowKey, Observation, Piece},
+    dissect::FingerprintKey,
     kernel::ticks::{Moment, TickClock},
     owner::{NoOwners, Opening, Owners},
 };
@@ -42,6 +49,8 @@ pub struct TrackerOptions {
     pub flow_idle: u64,
     /// Conversations held at a time.
     pub capacity: usize,
+    /// Key of the fingerprints of credentials.
+    pub fingerprint_key: FingerprintKey,
 }
 
 /// The table of conversations.
@@ -53,12 +62,76 @@ pub struct Tracker {
     ripening: VecDeque<(i128, Conversation)>,
     accounted: i64,
     untracked: u64,
+    early: VecDeque<EarlyPiece>,
+    readers: usize,
+    unread: u64,
 }
 
 struct Entry {
     flow: Flow,
     closed_at: Option<i128>,
+    reader: Option<Box<Reader>>,
 }
+
+impl Entry {
+    /// Reads a piece; tells whether there is something new.
+    fn read(&mut self, piece: &Piece<'_>) -> bool {
+        let Some(reader) = &mut self.reader else { return false };
+        let new = reader.piece(piece, self.flow.client);
+        if new {
+            self.flow.learn(Arc::new(reader.facts().clone()), reader.position());
+        }
+        new
+    }
+}
+
+/// A piece whose flow is not known yet.
+struct EarlyPiece {
+    ends: Conversation,
+    ifindex: u32,
+    side: Side,
+    kind: PieceKind,
+    sequence: u32,
+    wanted: u32,
+    at: u32,
+    bytes: Vec<u8>,
+}
+
+impl EarlyPiece {
+    fn of(ends: Conversation, piece: &Piece<'_>) -> Self {
+        Self {
+            ends,
+            ifindex: piece.key.ifindex,
+            side: piece.side,
+            kind: piece.kind,
+            sequence: piece.sequence,
+            wanted: piece.wanted,
+            at: piece.at,
+            bytes: piece.bytes.to_vec(),
+        }
+    }
+
+    fn piece(&self) -> Piece<'_> {
+        Piece {
+            key: FlowKey {
+                transport: self.ends.transport,
+                local: self.ends.local,
+                remote: self.ends.remote,
+                ifindex: self.ifindex,
+            },
+            side: self.side,
+            kind: self.kind,
+            sequence: self.sequence,
+            wanted: self.wanted,
+            at: self.at,
+            bytes: &self.bytes,
+        }
+    }
+}
+
+/// Conversations whose messages are read at a time, and pieces that wait for their flow.
+const MOST_READERS: usize = 16_384;
+const MOST_EARLY: usize = 256;
 
 impl Tracker {
     /// An empty table.
@@ -71,6 +144,9 @@ impl Tracker {
             ripening: VecDeque::new(),
             accounted: 0,
             untracked: 0,
+            early: VecDeque::new(),
+            readers: 0,
+            unread: 0,
         }
     }
 
@@ -78,6 +154,11 @@ impl Tracker {
     #[must_use]
     pub fn with_owners(self, owners: Box<dyn Owners>) -> Self {
         Self { owners, ..self }
+    }
+
+    /// Fingerprints credentials with this key from now on.
+    pub fn set_fingerprint_key(&mut self, key: FingerprintKey) {
+        self.options.fingerprint_key = key;
     }
 
     /// Merges what the kernel told of a flow: a record, or a swept slot (`kind` is `None`). Gives the flow when there is
@@ -96,7 +177,7 @@ impl Tracker {
             let inbound = from_the_start && seen.marks & mark::FIRST_FROM_LOCAL == 0;
             let opening = Opening { ends, ticks: seen.first, from_the_start };
             flow.owner = if inbound { None } else { owners.owner_of(&opening, now) };
-            Entry { flow, closed_at: None }
+            Entry { flow, closed_at: None, reader: None }
         };
         let entry = match self.flows.entry(ends) {
             std::collections::hash_map::Entry::Occupied(entry) => {
@@ -119,10 +200,54 @@ impl Tracker {
         };
         let before = entry.flow.evidence;
         let services = &self.options.services;
-        self.accounted +=
-            entry.flow.merge(kind, seen, times, |port| services.service(ends.transport, port).is_some());
+        self.accounted += entry.flow.merge(kind, seen, times, |port| services.service(ends.transport, port));
         let rose = entry.flow.evidence > before;
-        (rose && entry.closed_at.is_none()).then_some(&entry.flow)
+        let open = entry.closed_at.is_none();
+        let caught_up = open && !self.early.is_empty() && self.catch_up(ends);
+        let entry = self.flows.get(&ends)?;
+        ((rose || caught_up) && open).then_some(&entry.flow)
+    }
+
+    /// Reads the pieces that waited for this conversation; tells whether they brought something new.
+    fn catch_up(&mut self, ends: Conversation) -> bool {
+        let (mine, others): (VecDeque<_>, _) =
+            std::mem::take(&mut self.early).into_iter().partition(|early| early.ends == ends);
+        self.early = others;
+        mine.iter().fold(false, |new, early| self.piece(&early.piece()).is_some() | new)
+    }
+
+    /// Reads a piece of payload. Gives the flow when that brought something new to judge. A piece may be read before the
+    /// record of its flow, which another CPU wrote: it waits for that one.
+    pub fn piece(&mut self, piece: &Piece<'_>) -> Option<&Flow> {
+        let ends =
+            Conversation { transport: piece.key.transport, local: piece.key.local, remote: piece.key.remote };
+        let Some(entry) = self.flows.get_mut(&ends) else {
+            let room = self.early.len() < MOST_EARLY && piece.kind != PieceKind::Datagram;
+            if room {
+                self.early.push_back(EarlyPiece::of(ends, piece))
+            } else {
+                self.unread += 1
+            }
+            return None;
+        };
+        if entry.closed_at.is_some() {
+            return None;
+        }
+        if entry.reader.is_none() {
+            if self.readers >= MOST_READERS {
+                self.unread += 1;
+                return None;
+            }
+            entry.reader = Reader::for_piece(piece, self.options.fingerprint_key.clone()).map(Box::new);
+            self.readers += usize::from(entry.reader.is_some());
+        }
+        entry.read(piece).then_some(&entry.flow)
+    }
+
+    /// Pieces of payload that nobody could read for want of room.
+    #[must_use]
+    pub const fn unread(&self) -> u64 {
+        self.unread
     }
 
     /// Attempts whose time to be answered is up, each once.
@@ -152,6 +277,7 @@ impl Tracker {
     pub fn closed(&mut self, now: i128) -> Vec<Flow> {
         let idle = i128::from(self.options.flow_idle) * SECOND;
         let mut closed = Vec::new();
+        let mut readers = self.readers;
         self.flows.retain(|_, entry| {
             let quiet = now - entry.flow.last;
             let done = match entry.flow.evidence {
@@ -162,6 +288,7 @@ impl Tracker {
             match entry.closed_at {
                 None if done => {
                     entry.closed_at = Some(now);
+                    readers -= usize::from(entry.reader.take().is_some());
                     closed.push(entry.flow.clone());
                     true
                 }
@@ -170,6 +297,10 @@ impl Tracker {
                 None => true,
             }
         });
+        self.readers = readers;
+        // Their flows did not come within a second or more: their records were lost, or they are none of ours.
+        self.unread += self.early.len() as u64;
+        self.early.clear();
         closed
     }
 
@@ -210,10 +341,10 @@ impl Tracker {
 
 #[cfg(test)]
 mod tests {
-    use sensor_common::slot::{Side, TCP, mark, tcp};
+    use sensor_common::slot::{TCP, tcp};
 
     use super::*;
-    use crate::decode::{Counts, FlowKey};
+    use crate::decode::Counts;
 
     const CLOCK: TickClock = TickClock::with_tick(4_000_000);
 
@@ -224,6 +355,7 @@ mod tests {
             attempt_settle: 3,
             flow_idle: 1_800,
             capacity: 4,
+            fingerprint_key: FingerprintKey::new([1; 32]),
         })
     }
 
