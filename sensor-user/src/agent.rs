@@ -168,6 +168,13 @@ impl Sensor {
         for warning in plan::network_warnings(&config, &interfaces) {
             warn!("{warning}");
         }
+        let mut enforcement = Enforcement::Off;
+        if config.enforcement.active {
+            let now = clock.now().context("cannot read the clock")?;
+            enforcement = Enforcement::on(now, config.enforcement.expire_after);
+            kernel.enforcement.set(enforcement.for_kernel(now, clock))?;
+            warn!("enforcement is {enforcement}");
+        }
         // Before the interfaces, so that whoever opens a watched conversation is known.
         let owners = owner::start(&config.process, clock);
         let mut attached = Vec::new();
@@ -187,13 +194,7 @@ impl Sensor {
         let pipeline =
             Pipeline::new(&config, clock, terms, output, &interfaces, owners).with_fingerprint_key(key);
         let swept = vec![0; kernel.slots.cpus()];
-        let enforcement = Enforcement::Off;
-        let mut sensor = Self { attached, kernel, swept, kernel_log, pipeline, clock, enforcement, config };
-        if sensor.config.enforcement.active {
-            let now = sensor.now()?;
-            sensor.enforce(Enforcement::on(now, sensor.config.enforcement.expire_after), now)?;
-        }
-        Ok(sensor)
+        Ok(Self { attached, kernel, swept, kernel_log, pipeline, clock, enforcement, config })
     }
 
     /// Puts enforcement into force, or ends it.

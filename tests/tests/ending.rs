@@ -64,7 +64,7 @@ fn the_filters_of_a_killed_agent_are_replaced_by_the_next_one_not_doubled() {
     let mut stream = connect(border.client(), server.address()).unwrap();
     echo(&mut stream, &[7; 100]).unwrap();
     drop(stream);
-    last.wait_for(tells("smb-to-internet", "data")).unwrap();
+    last.wait_for(tells("smb-to-internet", "established")).unwrap();
     let ended = last.stop().unwrap();
     let alert = ended.closed("smb-to-internet").unwrap();
     assert_eq!(number(alert, "/smb_sensor/evidence/bytes_sent"), 100);

@@ -32,7 +32,11 @@ fn networks_of_a_new_configuration_are_in_force_at_once_and_a_bad_one_changes_no
     smb_session(border.client(), address::SERVER_V4).unwrap();
 
     let ended = agent.stop().unwrap();
-    assert_eq!(ended.rules(), ["rare-smb-destination", "smb-to-internet"], "of the first session alone");
+    assert_eq!(
+        ended.rules(),
+        ["ntlm-credential-to-internet", "rare-smb-destination", "smb-to-internet"],
+        "of the first session alone"
+    );
     assert!(ended.number("lateral").unwrap() > 20, "{}", ended.statistics);
     assert_eq!(ended.number("unaccounted").unwrap(), 0);
 }

@@ -16,7 +16,7 @@ fn a_flow_that_passes_two_watched_interfaces_is_one_alert_per_rule_and_counts_on
     let mut stream = connect(border.client(), server.address()).unwrap();
     echo(&mut stream, &[7; 100]).unwrap();
     drop(stream);
-    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    agent.wait_for(tells("smb-to-internet", "established")).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), ["rare-smb-destination", "smb-to-internet"]);
     let alert = ended.closed("smb-to-internet").unwrap();

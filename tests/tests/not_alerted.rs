@@ -130,7 +130,7 @@ fn assert_silent(ended: &Ended, outcome: &str) {
 
 /// There are alerts, and the end at `pointer` is the same in all.
 fn assert_only(ended: &Ended, pointer: &str, end: Ipv4Addr) {
-    assert_eq!(ended.rules(), ["rare-smb-destination", "smb-to-internet"]);
+    assert_eq!(ended.rules(), ["ntlm-credential-to-internet", "rare-smb-destination", "smb-to-internet"]);
     for document in &ended.documents {
         assert_eq!(text(document, pointer), end.to_string());
     }

@@ -4,10 +4,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
 use sensor_lab::{Answer, Smbclient, Smbd, TcpListener, Topology, address, require_lab};
-use sensor_tests::{Agent, connect, echo, number, session_of, smb_session, tells, text, texts};
+use sensor_tests::{Agent, SMB2_MESSAGE, connect, echo, number, session_of, smb_session, tells, text, texts};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 const BOTH: [&str; 2] = ["rare-smb-destination", "smb-to-internet"];
+
+/// What a session with a user and a password breaks.
+const OF_A_SESSION: [&str; 3] = ["ntlm-credential-to-internet", "rare-smb-destination", "smb-to-internet"];
 
 #[test]
 fn a_real_session_alerts_once_per_rule_with_evidence_ends_time_and_technique() {
@@ -20,16 +23,16 @@ fn a_real_session_alerts_once_per_rule_with_evidence_ends_time_and_technique() {
     agent.wait_for(tells("smb-to-internet", "data")).unwrap();
     let ended = agent.stop().unwrap();
 
-    assert_eq!(ended.rules(), BOTH);
-    for rule in BOTH {
+    assert_eq!(ended.rules(), OF_A_SESSION);
+    for rule in OF_A_SESSION {
         let alert = ended.closed(rule).unwrap();
         assert_eq!(text(alert, "/smb_sensor/evidence/level"), "data");
         assert_eq!(alert["smb_sensor"]["evidence"]["smb_spoken"], true);
         assert_eq!(alert["smb_sensor"]["evidence"]["one_sided"], false);
         assert!(number(alert, "/smb_sensor/evidence/bytes_received") > 500, "{alert:#}");
         assert!(number(alert, "/smb_sensor/evidence/bytes_left_network") > 500, "{alert:#}");
-        assert_eq!(texts(alert, "/threat/technique/id"), ["T1048"]);
-        assert_eq!(texts(alert, "/threat/tactic/id"), ["TA0010"]);
+        assert_eq!(texts(alert, "/threat/technique/id"), ["T1048", "T1187"]);
+        assert_eq!(texts(alert, "/threat/tactic/id"), ["TA0010", "TA0006"]);
         assert_eq!(text(alert, "/source/ip"), address::CLIENT_V4.to_string());
         assert!(number(alert, "/source/port") > 1024);
         assert_eq!(text(alert, "/destination/ip"), address::SERVER_V4.to_string());
@@ -65,7 +68,7 @@ fn a_netbios_session_on_port_139_alerts() {
     session_of(&Smbclient::new(border.client(), address::SERVER_V4).port(139)).unwrap();
     agent.wait_for(tells("smb-to-internet", "data")).unwrap();
     let ended = agent.stop().unwrap();
-    assert_eq!(ended.rules(), BOTH);
+    assert_eq!(ended.rules(), OF_A_SESSION);
     let alert = ended.closed("smb-to-internet").unwrap();
     assert_eq!(number(alert, "/destination/port"), 139);
     assert_eq!(alert["smb_sensor"]["evidence"]["smb_spoken"], true);
@@ -80,7 +83,7 @@ fn a_session_over_ipv6_alerts() {
     smb_session(border.client(), address::SERVER_V6).unwrap();
     agent.wait_for(tells("smb-to-internet", "data")).unwrap();
     let ended = agent.stop().unwrap();
-    assert_eq!(ended.rules(), BOTH);
+    assert_eq!(ended.rules(), OF_A_SESSION);
     let alert = ended.closed("smb-to-internet").unwrap();
     assert_eq!(text(alert, "/source/ip"), address::CLIENT_V6.to_string());
     assert_eq!(text(alert, "/destination/ip"), address::SERVER_V6.to_string());
@@ -97,11 +100,11 @@ fn a_session_on_a_port_outside_the_service_set_is_recognised_by_its_messages() {
     session_of(&Smbclient::new(border.client(), address::SERVER_V4).port(4445)).unwrap();
     agent.wait_for(tells("smb-to-internet", "data")).unwrap();
     let ended = agent.stop().unwrap();
-    assert_eq!(ended.rules(), BOTH);
+    assert_eq!(ended.rules(), OF_A_SESSION);
     let alert = ended.closed("smb-to-internet").unwrap();
     assert_eq!(text(alert, "/source/ip"), address::CLIENT_V4.to_string());
     assert_eq!(number(alert, "/destination/port"), 4445);
-    assert_eq!(texts(alert, "/threat/technique/id"), ["T1048", "T1571"]);
+    assert_eq!(texts(alert, "/threat/technique/id"), ["T1048", "T1187", "T1571"]);
 }
 
 #[test]
@@ -128,7 +131,7 @@ fn a_configured_smb_port_alerts_and_takes_the_place_of_the_default_ones() {
     session_of(&Smbclient::new(border.client(), address::SERVER_V4).port(4445)).unwrap();
     agent.wait_for(tells("smb-to-internet", "data")).unwrap();
     let ended = agent.stop().unwrap();
-    assert_eq!(ended.rules(), BOTH);
+    assert_eq!(ended.rules(), OF_A_SESSION);
     assert_eq!(number(ended.closed("smb-to-internet").unwrap(), "/destination/port"), 4445);
 }
 
@@ -180,8 +183,8 @@ fn the_alert_comes_and_rises_while_the_session_is_still_open() {
     let mut stream = connect(border.client(), server).unwrap();
     let first = agent.wait_for(tells("smb-to-internet", "established")).unwrap();
     assert_eq!(text(&first, "/smb_sensor/alert/status"), "opened");
-    echo(&mut stream, &[7; 100]).unwrap();
-    let second = agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    echo(&mut stream, &SMB2_MESSAGE).unwrap();
+    let second = agent.wait_for(tells("smb-to-internet", "smb")).unwrap();
     assert_eq!(text(&second, "/smb_sensor/alert/status"), "updated");
     assert_eq!(first["event"]["id"], second["event"]["id"]);
     // Still open, as is proven by using it.

@@ -27,7 +27,8 @@ fn the_output_file_is_appended_to_line_by_line_while_the_agent_runs() {
             .unwrap();
         converse(&border).unwrap();
         let told = |text: &str| {
-            documents_of(text.lines()).is_ok_and(|all| all.iter().any(tells("smb-to-internet", "data")))
+            documents_of(text.lines())
+                .is_ok_and(|all| all.iter().any(tells("smb-to-internet", "established")))
         };
         poll(PATIENCE, || {
             // The last line may be half written at this moment.

@@ -41,7 +41,7 @@ fn a_real_session_names_process_program_user_and_cgroup_in_all_its_documents() {
     drop(client);
     let ended = agent.stop().unwrap();
 
-    assert_eq!(ended.documents.len() % 2, 0, "of two rules: {:#?}", ended.documents);
+    assert_eq!(ended.rules().len(), 3, "{:#?}", ended.documents);
     for alert in &ended.documents {
         assert_eq!(number(alert, "/process/pid"), id, "{alert:#}");
         assert_eq!(text(alert, "/process/name"), "smbclient");
@@ -220,7 +220,7 @@ fn two_agents_share_a_cgroup_and_connections_go_through() {
     let client = Process::spawn(cgroup.with(shell(border.client(), &script))).unwrap();
     client.wait_for_line(PATIENCE, |line| line == "hello").unwrap();
     for agent in [host, router] {
-        let alert = agent.wait_for(tells(RULE, "data")).unwrap();
+        let alert = agent.wait_for(tells(RULE, "established")).unwrap();
         assert_eq!(number(&alert, "/process/pid"), u64::from(client.id()));
         agent.stop().unwrap();
     }

@@ -95,7 +95,7 @@ fn what_a_stranger_opens_names_nobody_even_when_its_process_is_known() {
         format!("exec 3<>/dev/tcp/{}/445; echo hello >&3; read -r back <&3; echo \"$back\"", here.ip());
     let stranger = Process::spawn(cgroup.with(shell(border.server(), &script))).unwrap();
     stranger.wait_for_line(PATIENCE, |line| line == "hello").unwrap();
-    let alert = agent.wait_for(tells("external-access-windows-networking", "data")).unwrap();
+    let alert = agent.wait_for(tells("external-access-windows-networking", "established")).unwrap();
     assert!(names_nobody(&alert), "{alert:#}");
     agent.stop().unwrap();
 }
