@@ -196,7 +196,7 @@ impl Environment for HostEngine {
     }
 
     fn leaf_v4(&self, _view: u32, network: u32, word: usize) -> u64 {
-        self.tables.leaves_v4.get(&network).map_or(u64::MAX, |leaf| leaf[word])
+        self.tables.leaf_v4(network).map_or(u64::MAX, |leaf| leaf[word])
     }
 
     fn top_v6(&self, _view: u32, index: u32) -> u32 {

@@ -62,14 +62,14 @@ pub struct PrefixMaps {
 /// What a view holds, so that only differences are written.
 struct Written {
     prefixes: BTreeMap<IpNet, PrefixFlags>,
-    leaves_v4: BTreeMap<u32, Leaf>,
+    leaves_v4: Vec<(u32, Leaf)>,
     blocks_v6: Vec<u64>,
 }
 
 impl Written {
     /// What fresh maps hold.
     fn nothing() -> Self {
-        Self { prefixes: BTreeMap::new(), leaves_v4: BTreeMap::new(), blocks_v6: vec![] }
+        Self { prefixes: BTreeMap::new(), leaves_v4: vec![], blocks_v6: vec![] }
     }
 }
 
@@ -148,22 +148,36 @@ impl PrefixMaps {
         }
     }
 
+    fn write_leaves(&mut self, view: usize, leaves: Vec<(u32, Leaf)>) -> Result<(), MapError> {
+        for step in leaf_steps(&self.written[view].leaves_v4, &leaves) {
+            match step {
+                LeafStep::Remove(network) => self.leaves_v4.remove(&[view as u32, network])?,
+                LeafStep::Write(network, leaf) => self.leaves_v4.insert([view as u32, network], leaf, 0)?,
+            }
+        }
+        self.written[view].leaves_v4 = leaves;
+        Ok(())
+    }
+
+    /// The leaves of a view that the kernel holds, in order.
+    fn leaves_in_kernel(&self, view: u32) -> Vec<(u32, Leaf)> {
+        let all = self.leaves_v4.iter().filter_map(Result::ok);
+        let mut leaves: Vec<_> =
+            all.filter(|([of, _], _)| *of == view).map(|([_, network], leaf)| (network, leaf)).collect();
+        leaves.sort_unstable_by_key(|(network, _)| *network);
+        leaves
+    }
+
     fn write_tables(&mut self, view: usize, tables: Tables) -> Result<(), PrefixError> {
         let what = |source| failed("a prefix table", source);
         let (room, number) = (self.room, view as u32);
         self.tables_v4.write(view, &tables.table_v4);
+        if let Err(source) = self.write_leaves(view, tables.leaves_v4) {
+            // What is there now is asked of the kernel, so that the next set finds out what has to go.
+            self.written[view].leaves_v4 = self.leaves_in_kernel(number);
+            return Err(what(source));
+        }
         let written = &mut self.written[view];
-        let gone = written.leaves_v4.keys().filter(|net| !tables.leaves_v4.contains_key(net)).copied();
-        for network in gone.collect::<Vec<_>>() {
-            self.leaves_v4.remove(&[number, network]).map_err(what)?;
-            written.leaves_v4.remove(&network);
-        }
-        for (network, leaf) in tables.leaves_v4 {
-            if written.leaves_v4.get(&network) != Some(&leaf) {
-                self.leaves_v4.insert([number, network], leaf, 0).map_err(what)?;
-                written.leaves_v4.insert(network, leaf);
-            }
-        }
         let half = view * TOP_ENTRIES as usize..(view + 1) * TOP_ENTRIES as usize;
         self.tops[half].copy_from_slice(&tables.top_v6);
         if let Ok(tops) = <&TopsV6>::try_from(&*self.tops) {
@@ -173,6 +187,38 @@ impl PrefixMaps {
             self.blocks_v6.set(number * room.v6_blocks * BLOCK_V6_WORDS + at, value, 0)
         })
         .map_err(what)
+    }
+}
+
+/// A step from one list of leaves to another.
+enum LeafStep {
+    Remove(u32),
+    Write(u32, Leaf),
+}
+
+/// What has to be done to come from `old` to `new`, both in order.
+fn leaf_steps(old: &[(u32, Leaf)], new: &[(u32, Leaf)]) -> Vec<LeafStep> {
+    let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
+    let mut steps = Vec::new();
+    loop {
+        match (old.peek(), new.peek()) {
+            (None, None) => return steps,
+            (Some((gone, _)), after) if after.is_none_or(|(network, _)| gone < network) => {
+                steps.push(LeafStep::Remove(*gone));
+                old.next();
+            }
+            (before, Some((network, leaf))) => {
+                let held = before.filter(|(known, _)| known == network).map(|(_, leaf)| leaf);
+                if held != Some(leaf) {
+                    steps.push(LeafStep::Write(*network, *leaf));
+                }
+                if held.is_some() {
+                    old.next();
+                }
+                new.next();
+            }
+            (Some(_), None) => return steps,
+        }
     }
 }
 
@@ -224,4 +270,26 @@ fn key(view: usize, net: IpNet) -> TrieKey {
 
 fn failed(what: &str, source: MapError) -> PrefixError {
     PrefixError::Write { what: what.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaves_that_are_gone_are_removed_and_only_those_that_differ_are_written() {
+        let leaf = |word| -> Leaf { [word; 8] };
+        let old = [(1, leaf(1)), (3, leaf(3)), (5, leaf(5)), (9, leaf(9))];
+        let new = [(0, leaf(0)), (3, leaf(3)), (5, leaf(50))];
+        let steps: Vec<_> = leaf_steps(&old, &new)
+            .into_iter()
+            .map(|step| match step {
+                LeafStep::Remove(network) => ("remove", network),
+                LeafStep::Write(network, _) => ("write", network),
+            })
+            .collect();
+        assert_eq!(steps, [("write", 0), ("remove", 1), ("write", 5), ("remove", 9)]);
+        assert!(leaf_steps(&old, &old).is_empty());
+        assert_eq!(leaf_steps(&old, &[]).len(), 4);
+    }
 }

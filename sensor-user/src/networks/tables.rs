@@ -26,8 +26,8 @@ pub struct Room {
 pub struct Tables {
     /// The IPv4 table, [`TABLE_V4_WORDS`] words.
     pub table_v4: Vec<u64>,
-    /// IPv4 leaves by the number of their /24.
-    pub leaves_v4: BTreeMap<u32, Leaf>,
+    /// IPv4 leaves with the number of their /24, in order.
+    pub leaves_v4: Vec<(u32, Leaf)>,
     /// First IPv6 table, [`TOP_ENTRIES`] entries.
     pub top_v6: Vec<u32>,
     /// IPv6 blocks, [`BLOCK_V6_WORDS`] words each.
@@ -42,6 +42,13 @@ const EMBEDDING: [(usize, usize); 3] = [(0x0000, 0x0000), (0x0064, 0xFF9B), (0x2
 const SIX_TO_FOUR: usize = 0x2002;
 
 impl Tables {
+    /// The leaf of an IPv4 /24, by its number.
+    #[must_use]
+    pub fn leaf_v4(&self, network: u32) -> Option<&Leaf> {
+        let at = self.leaves_v4.binary_search_by_key(&network, |(number, _)| *number).ok()?;
+        Some(&self.leaves_v4[at].1)
+    }
+
     /// Builds the tables of `prefixes`, with no more leaves and blocks than there is `room` for.
     #[must_use]
     pub fn new(prefixes: &PrefixSet, room: Room) -> Self {
@@ -52,9 +59,10 @@ impl Tables {
 }
 
 /// One answer for each /24, painted wide before narrow (the set's order), and one for each address where a /24 is mixed.
-fn build_v4(prefixes: &PrefixSet, room: u32) -> (Vec<u64>, BTreeMap<u32, Leaf>, u32) {
+fn build_v4(prefixes: &PrefixSet, room: u32) -> (Vec<u64>, Vec<(u32, Leaf)>, u32) {
     let mut table = vec![0; TABLE_V4_WORDS];
-    let mut leaves: BTreeMap<u32, Leaf> = BTreeMap::new();
+    // The set is in order, so that a network's leaf is the last one, if there is one.
+    let mut leaves: Vec<(u32, Leaf)> = Vec::new();
     let mut unblocked = 0;
     for (net, flags) in prefixes.iter() {
         let IpNet::V4(net) = net else { continue };
@@ -67,21 +75,22 @@ fn build_v4(prefixes: &PrefixSet, room: u32) -> (Vec<u64>, BTreeMap<u32, Leaf>, 
         let (word, shift) = place_v4(address);
         let around = Answer::from_bits(table[word] >> shift);
         // The table sends whoever asks on to the leaf, or where there is none to the trie.
-        if let Some(leaf) = leaves.get_mut(&(address >> 8)) {
+        let network = address >> 8;
+        if let Some((_, leaf)) = leaves.last_mut().filter(|(last, _)| *last == network) {
             paint(leaf, (address & 0xFF) as usize, 1 << (32 - length), answer);
         } else if around != answer {
             paint(&mut table, first, 1, Answer::Walk);
             if leaves.len() < room as usize {
                 let mut leaf = [of_all(around); 256 / ANSWERS_OF_WORD];
                 paint(&mut leaf, (address & 0xFF) as usize, 1 << (32 - length), answer);
-                leaves.insert(address >> 8, leaf);
+                leaves.push((network, leaf));
             } else {
                 unblocked += u32::from(around != Answer::Walk);
             }
         }
     }
     // A leaf that says of every address what the trie says anyway is of no use.
-    leaves.retain(|_, leaf| leaf.iter().any(|word| *word != of_all(Answer::Walk)));
+    leaves.retain(|(_, leaf)| leaf.iter().any(|word| *word != of_all(Answer::Walk)));
     (table, leaves, unblocked)
 }
 
@@ -169,10 +178,7 @@ mod tests {
                 IpAddr::V4(address) => {
                     let address = u32::from(address);
                     let (word, shift) = place_v4(address);
-                    match (
-                        Answer::from_bits(self.table_v4[word] >> shift),
-                        self.leaves_v4.get(&(address >> 8)),
-                    ) {
+                    match (Answer::from_bits(self.table_v4[word] >> shift), self.leaf_v4(address >> 8)) {
                         (Answer::Walk, Some(leaf)) => {
                             let (word, shift) = place_in_leaf(address);
                             Answer::from_bits(leaf[word] >> shift)
