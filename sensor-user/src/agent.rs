@@ -238,7 +238,7 @@ impl Sensor {
         while taken < most
             && let Some(record) = self.kernel.records.next()
         {
-            self.pipeline.record(&record, now);
+            self.pipeline.record(record, now);
             taken += 1;
         }
         self.pipeline.write(now);

@@ -15,6 +15,7 @@ pub mod pace;
 pub mod prefixes;
 pub mod privileges;
 pub mod readiness;
+pub mod ring;
 pub mod slots;
 mod table;
 pub mod ticks;

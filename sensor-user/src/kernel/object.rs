@@ -4,7 +4,7 @@
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{Array, Map, MapData, RingBuf},
+    maps::{Array, Map},
     programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp},
 };
 use sensor_common::{
@@ -18,6 +18,7 @@ use super::{
     counters::KernelCounters,
     enforce::{self, EnforcementSwitch},
     prefixes::{PrefixError, PrefixMaps},
+    ring::RecordRing,
     slots::SlotReader,
 };
 use crate::networks::{PrefixSet, Room};
@@ -60,7 +61,7 @@ pub struct KernelProgram {
     /// Name of the XDP program that this kernel took, once it was asked for.
     xdp: Option<&'static str>,
     /// Records from the kernel.
-    pub records: RingBuf<MapData>,
+    pub records: RecordRing,
     /// The flow slots.
     pub slots: SlotReader,
     /// The counters.
@@ -116,6 +117,9 @@ pub enum LoadError {
     /// The slots could not be mapped.
     #[error("cannot map the flow slots into memory: {0}")]
     Slots(#[source] std::io::Error),
+    /// The ring could not be mapped.
+    #[error("cannot map the record ring into memory: {0}. A smaller kernel.ring_bytes takes less")]
+    Ring(#[source] std::io::Error),
     /// The prefix tables could not be mapped.
     #[error("cannot map the prefix tables into memory: {0}")]
     Tables(#[source] std::io::Error),
@@ -173,9 +177,7 @@ impl KernelProgram {
         write_ports(&mut ebpf, &plan.services.tcp)?;
         load_program::<Xdp>(&mut ebpf, program::CLOCK)?;
 
-        let records = take(&mut ebpf, "RECORDS")?;
-        let records = RingBuf::try_from(records)
-            .map_err(|source| LoadError::Write { what: "the record ring's memory map".into(), source })?;
+        let records = RecordRing::open(take(&mut ebpf, "RECORDS")?)?;
         let slots = SlotReader::open(take(&mut ebpf, "SLOTS")?, plan.settings.slots_per_cpu, cpus)?;
         let counters = KernelCounters::open(take(&mut ebpf, "COUNTERS")?)?;
         let room = plan.room();

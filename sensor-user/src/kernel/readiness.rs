@@ -5,14 +5,15 @@ use std::{
     os::fd::{AsFd, OwnedFd},
 };
 
-use aya::maps::{MapData, RingBuf};
 use tokio::io::{Interest, unix::AsyncFd};
+
+use super::ring::RecordRing;
 
 /// Readiness of the ring in the current tokio runtime: readable when the kernel handed over a record.
 ///
 /// # Errors
 /// When the descriptor cannot be duplicated or the reactor does not take it.
-pub fn of_ring(records: &RingBuf<MapData>) -> io::Result<AsyncFd<OwnedFd>> {
+pub fn of_ring(records: &RecordRing) -> io::Result<AsyncFd<OwnedFd>> {
     let descriptor = records.as_fd().try_clone_to_owned()?;
     // SAFETY: an OwnedFd keeps its descriptor open and the same for as long as the registration lives.
     unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }.map_err(Into::into)

@@ -10,9 +10,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use aya::maps::{MapData, PerCpuArray, RingBuf};
+use aya::maps::{MapData, PerCpuArray};
 use sensor_common::slot::RECORD_V4_LEN;
-use sensor_user::decode;
+use sensor_user::{decode, kernel::ring::RecordRing};
 
 use crate::{
     baseline::Baseline,
@@ -85,7 +85,7 @@ pub(crate) fn measure(effort: &Effort) -> Result<Vec<Row>> {
 /// A ring and the program that fills it.
 struct Ring {
     baseline: Baseline,
-    ring: RingBuf<MapData>,
+    ring: RecordRing,
     outcomes: PerCpuArray<MapData, [u64; 2]>,
     // The program must be attached somewhere, as every one that is run by hand.
     _stand: Stand,
@@ -102,7 +102,7 @@ impl Ring {
             let map = baseline.ebpf().take_map(name);
             map.with_context(|| format!("the baselines have no {name}"))
         };
-        let ring = take("PRODUCED")?.try_into().context("open the ring")?;
+        let ring = RecordRing::open(take("PRODUCED")?).context("open the ring")?;
         let outcomes = take("OUTCOMES")?.try_into().context("open the producer's counters")?;
         Ok(Self { baseline, ring, outcomes, _stand: stand })
     }
@@ -121,7 +121,7 @@ impl Ring {
         processor::on(processor::pair()?.0, || {
             let (start, mut read) = (Instant::now(), 0_u32);
             while let Some(record) = ring.next() {
-                black_box(decode::record(&record).context("decode a record of the producer's")?);
+                black_box(decode::record(record).context("decode a record of the producer's")?);
                 read += 1;
             }
             Ok(f64::from(read) / start.elapsed().as_secs_f64() / 1e6)
@@ -177,11 +177,11 @@ impl Ring {
 }
 
 /// Reads until as many records came as were made.
-fn take_all(ring: &mut RingBuf<MapData>, read: &AtomicU64, made: &AtomicU64, start: Instant) -> Result<()> {
+fn take_all(ring: &mut RecordRing, read: &AtomicU64, made: &AtomicU64, start: Instant) -> Result<()> {
     let mut count = 0;
     loop {
         while let Some(record) = ring.next() {
-            black_box(decode::record(&record).context("decode a record of the producer's")?);
+            black_box(decode::record(record).context("decode a record of the producer's")?);
             count += 1;
             if count % 1024 == 0 {
                 read.store(count, Ordering::Relaxed);

@@ -7,7 +7,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use aya::maps::{MapData, RingBuf};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -15,7 +14,7 @@ use nix::{
 use sensor_common::{counter::Counter, slot::RecordKind};
 use sensor_user::{
     decode,
-    kernel::{counters::CounterValues, slots::SlotReader},
+    kernel::{counters::CounterValues, ring::RecordRing, slots::SlotReader},
 };
 
 /// Pause of a reader that found nothing and is not woken, milliseconds.
@@ -48,13 +47,13 @@ impl Told {
 }
 
 /// Reads and decodes records as long as `reading` says, and then what is left.
-pub(super) fn read(ring: &mut RingBuf<MapData>, reading: &AtomicBool) -> Result<Told> {
+pub(super) fn read(ring: &mut RecordRing, reading: &AtomicBool) -> Result<Told> {
     let mut told = Told::default();
     loop {
         // Asked before the ring is emptied: whatever was written before the end is read.
         let goes_on = reading.load(Ordering::Relaxed);
         while let Some(record) = ring.next() {
-            told.take(&record);
+            told.take(record);
         }
         if !goes_on {
             return Ok(told);

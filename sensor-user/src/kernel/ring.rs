@@ -1,0 +1,155 @@
+//! Reads the ring of records.
+//!
+//! Takes the ring's map, gives its records in order, in place. How far it has read it tells the kernel once for many records:
+//! that word is one which every record's producer looks at, and each time it is written the processor that produces has to
+//! fetch it anew.
+
+use std::{
+    io,
+    num::NonZeroUsize,
+    os::fd::{AsFd, BorrowedFd},
+    ptr::NonNull,
+    slice,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+};
+
+use aya::maps::{Map, MapData};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::unistd::{SysconfVar, sysconf};
+
+use super::object::LoadError;
+
+/// A record that is still being written (BPF_RINGBUF_BUSY_BIT).
+const BUSY: u32 = 1 << 31;
+/// A record that was given up (BPF_RINGBUF_DISCARD_BIT).
+const DISCARDED: u32 = 1 << 30;
+/// Bytes of a record's header (BPF_RINGBUF_HDR_SZ).
+const HEADER: usize = 8;
+/// Most bytes that are read before the kernel is told.
+const MOST_UNTOLD: usize = 64 * 1024;
+
+/// The reading end of the ring.
+pub struct RecordRing {
+    /// The page with the word that says how far was read.
+    consumer: NonNull<u8>,
+    /// The page with the word that says how far was written, and behind it the records, twice in a row.
+    producer: NonNull<u8>,
+    page: usize,
+    /// Bytes of records; a power of two.
+    size: usize,
+    /// Bytes read, and bytes of those that the kernel was told.
+    read: u64,
+    told: u64,
+    /// Bytes written, when it was last looked.
+    written: u64,
+    map: MapData,
+}
+
+// SAFETY: the memory is shared with the kernel anyway; its words are read and written atomically, and one reader exists.
+unsafe impl Send for RecordRing {}
+
+impl RecordRing {
+    /// Opens the ring; there must be no other reader.
+    ///
+    /// # Errors
+    /// When the map is no ring, or cannot be mapped into memory.
+    pub fn open(map: Map) -> Result<Self, LoadError> {
+        let Map::RingBuf(map) = map else {
+            return Err(LoadError::Missing("record ring"));
+        };
+        let size =
+            map.info().map_err(|error| LoadError::Ring(io::Error::other(error)))?.max_entries() as usize;
+        let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().map_or(4096, |bytes| bytes as usize);
+        let consumer = shared(&map, page, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, 0)?;
+        let producer = match shared(&map, page + 2 * size, ProtFlags::PROT_READ, page) {
+            Ok(producer) => producer,
+            Err(error) => {
+                unmap(consumer, page);
+                return Err(error);
+            }
+        };
+        let mut ring = Self { consumer, producer, page, size, read: 0, told: 0, written: 0, map };
+        ring.read = ring.consumed().load(Ordering::Acquire);
+        ring.told = ring.read;
+        Ok(ring)
+    }
+
+    /// The next record, or `None` when there is none yet.
+    pub fn next(&mut self) -> Option<&[u8]> {
+        loop {
+            if self.read == self.written {
+                self.written = self.produced().load(Ordering::Acquire);
+                if self.read == self.written {
+                    self.tell();
+                    return None;
+                }
+            }
+            let at = self.page + (self.read as usize & (self.size - 1));
+            // SAFETY: the header is inside the mapping, aligned to eight, and the kernel writes it atomically.
+            let header =
+                unsafe { self.producer.add(at).cast::<AtomicU32>().as_ref() }.load(Ordering::Acquire);
+            if header & BUSY != 0 {
+                self.tell();
+                return None;
+            }
+            let length = (header & !(BUSY | DISCARDED)) as usize;
+            // What was read before is told before this one is given, so that this one stays as it is until the next call.
+            if (self.read - self.told) as usize >= MOST_UNTOLD.min(self.size / 8) {
+                self.tell();
+            }
+            self.read += (length + HEADER).next_multiple_of(8) as u64;
+            if header & DISCARDED == 0 && length <= self.size {
+                // SAFETY: the record lies inside the two copies behind each other, and the kernel leaves it alone until it is
+                // told that it was read, which the next call does at the earliest.
+                return Some(unsafe {
+                    slice::from_raw_parts(self.producer.add(at + HEADER).as_ptr(), length)
+                });
+            }
+        }
+    }
+
+    /// Tells the kernel how far was read.
+    fn tell(&mut self) {
+        if self.told != self.read {
+            self.consumed().store(self.read, Ordering::Release);
+            self.told = self.read;
+        }
+    }
+
+    fn consumed(&self) -> &AtomicU64 {
+        // SAFETY: the page begins with this word and is mapped for reading and writing.
+        unsafe { self.consumer.cast::<AtomicU64>().as_ref() }
+    }
+
+    fn produced(&self) -> &AtomicU64 {
+        // SAFETY: the page begins with this word, and it is only read.
+        unsafe { self.producer.cast::<AtomicU64>().as_ref() }
+    }
+}
+
+impl AsFd for RecordRing {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.map.fd().as_fd()
+    }
+}
+
+impl Drop for RecordRing {
+    fn drop(&mut self) {
+        unmap(self.consumer, self.page);
+        unmap(self.producer, self.page + 2 * self.size);
+    }
+}
+
+/// Maps `bytes` of the ring from `offset` on.
+fn shared(map: &MapData, bytes: usize, access: ProtFlags, offset: usize) -> Result<NonNull<u8>, LoadError> {
+    let bytes = NonZeroUsize::new(bytes).ok_or(LoadError::Missing("record ring's size"))?;
+    // SAFETY: a fresh mapping of pages that a ring of this size has.
+    unsafe { mmap(None, bytes, access, MapFlags::MAP_SHARED, map.fd(), offset as libc::off_t) }
+        .map(NonNull::cast)
+        .map_err(|errno| LoadError::Ring(io::Error::from(errno)))
+}
+
+fn unmap(memory: NonNull<u8>, bytes: usize) {
+    // SAFETY: a mapping that `shared` made, unmapped once.
+    let _ = unsafe { munmap(memory.cast(), bytes) };
+}
