@@ -95,19 +95,24 @@ fn segment<B: Bytes + Copy>(frame: B, slot: &mut Slot, room: &mut Room) -> Optio
     let stretch = &mut slot.wide.wanted[side];
     if begins {
         *stretch = Stretch { from: sequence, until: sequence.wrapping_add(wanted) };
-        slot.line.kind &= !bit;
+        if content.payload < wanted {
+            slot.line.kind |= bit;
+        } else {
+            slot.line.kind &= !bit;
+        }
     } else {
+        if slot.line.kind & bit == 0 {
+            return None;
+        }
         let (into, long) = (sequence.wrapping_sub(stretch.from), stretch.until.wrapping_sub(stretch.from));
-        if slot.line.kind & bit == 0 || into >= long {
+        if into >= long {
+            // What lies behind the stretch ends it, not its own last segment: that may be here before others.
+            if (into as i32) >= 0 {
+                slot.line.kind &= !bit;
+            }
             return None;
         }
         (kind, wanted) = (PieceKind::Continued, long - into);
-    }
-    // More is awaited until a segment reaches the end of the stretch.
-    if content.payload < wanted {
-        slot.line.kind |= bit;
-    } else {
-        slot.line.kind &= !bit;
     }
     room.piece.head.wanted = wanted;
     room.piece.head.sequence = sequence;
