@@ -4,17 +4,12 @@
 //! away.
 
 use anyhow::{Context as _, Result, ensure};
-use aya::{
-    maps::Array,
-    programs::{ProgramError, TestRun as _, TestRunOptions, Xdp},
-};
-use ipnet::IpNet;
+use aya::programs::{ProgramError, TestRun as _, TestRunOptions, Xdp};
 use nix::{
     sched::{CpuSet, sched_getcpu, sched_setaffinity},
     unistd::{Pid, geteuid},
 };
 use sensor_common::{
-    prefix::PrefixFlags,
     settings::{Enforcement, Settings},
     slot::{Hook, Slot},
 };
@@ -59,8 +54,6 @@ pub struct Setup {
     pub idle_ticks: u32,
     /// Bytes of the record ring.
     pub ring_bytes: u32,
-    /// Prefixes besides those of the configuration.
-    pub prefixes: Vec<(IpNet, PrefixFlags)>,
     /// Whether XDP takes frames in several buffers; otherwise it is the program for kernels that have none.
     pub frags: bool,
 }
@@ -73,7 +66,6 @@ impl Default for Setup {
             slots_per_cpu: 1,
             idle_ticks: u32::MAX,
             ring_bytes: 1 << 20,
-            prefixes: vec![],
             frags: true,
         }
     }
@@ -90,8 +82,7 @@ impl Setup {
             idle_ticks: self.idle_ticks,
             ..plan.settings
         };
-        let prefixes = PrefixSet::new(plan.prefixes.iter().chain(self.prefixes.iter().copied()));
-        LoadPlan { settings, prefixes, ring_bytes: self.ring_bytes, ..plan }
+        LoadPlan { settings, ring_bytes: self.ring_bytes, ..plan }
     }
 
     /// The path on the host.
@@ -197,7 +188,7 @@ impl Kernel {
     /// As the kernel says.
     pub fn enforce_for(&mut self, ticks: i32) -> Result<()> {
         let until = self.program.ticks()?.wrapping_add_signed(ticks);
-        self.set_enforcement(Enforcement { on: 1, until })
+        Ok(self.program.enforcement.set(Enforcement { on: 1, until })?)
     }
 
     /// Ends enforcement.
@@ -206,13 +197,7 @@ impl Kernel {
     /// As the kernel says.
     pub fn end_enforcement(&mut self) -> Result<()> {
         let until = self.program.ticks()?.wrapping_add(u32::MAX / 4);
-        self.set_enforcement(Enforcement { on: 0, until })
-    }
-
-    fn set_enforcement(&mut self, Enforcement { on, until }: Enforcement) -> Result<()> {
-        let section = self.program.ebpf().map_mut(".bss.enforce").context("no section for enforcement")?;
-        let mut section: Array<_, [u32; 2]> = section.try_into()?;
-        section.set(0, [on, until], 0).context("write the switch of enforcement")
+        Ok(self.program.enforcement.set(Enforcement { on: 0, until })?)
     }
 
     /// The records since the last call.

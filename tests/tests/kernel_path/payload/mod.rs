@@ -6,7 +6,7 @@ mod carriers;
 mod hidden;
 mod joined;
 mod kinds;
-mod message;
+pub(crate) mod message;
 mod split;
 
 use std::{net::SocketAddr, sync::Arc};
