@@ -70,8 +70,12 @@ fn a_bind_counts_only_where_the_command_has_its_data() {
 
 #[test]
 fn encrypted_and_compressed_messages_are_marked_and_not_told() {
+    // Behind the identifier they look like a wanted message.
     let hidden = |identifier: u8| {
-        session_message(&[&[identifier, b'S', b'M', b'B'][..], &contents(300)].concat(), 308)
+        let mut message = of_smb2(smb2::NEGOTIATE, REQUEST, 68);
+        message[4] = identifier;
+        message.extend(contents(240));
+        message
     };
     let rows = [("encrypted", 0xFD), ("compressed", 0xFC)]
         .map(|(name, identifier)| alone(name, segment(ENDS, Local, 1, &hidden(identifier)).hushed()));
@@ -91,6 +95,10 @@ fn other_session_packets_are_not_told() {
     let rows = [
         ("keep-alive", vec![0x85, 0, 0, 0]),
         ("keep-alive with contents behind", [&[0x85, 0, 0, 0][..], SECRET].concat()),
+        (
+            "keep-alive with a message behind",
+            [&[0x85][..], &of_smb2(smb2::NEGOTIATE, REQUEST, 100)[1..], SECRET].concat(),
+        ),
         ("positive session response", vec![0x82, 0, 0, 0]),
         ("negative session response", vec![0x83, 0, 0, 1, 0x82]),
         ("text", SECRET.to_vec()),
