@@ -149,7 +149,7 @@ pub(crate) fn on(test: &str, setup: &Setup, work: impl FnOnce(&mut Twin) -> Vec<
         sound
     });
     engine(setup).send(job).unwrap();
-    let wrong = replies.recv().expect("the engines start");
+    let wrong = replies.recv().unwrap();
     assert!(wrong.is_empty(), "{} things are not as they should be:\n{}", wrong.len(), wrong.join("\n"));
 }
 
@@ -171,7 +171,7 @@ fn engine(setup: &Setup) -> Sender<Job> {
     let (sender, jobs) = mpsc::channel::<Job>();
     let of = setup.clone();
     thread::spawn(move || {
-        let engines = || of.twin_where(geteuid().is_root()).expect("the program loads");
+        let engines = || of.twin_where(geteuid().is_root()).unwrap();
         let mut twin = engines();
         for job in jobs {
             // Engines that went apart stay so: no other test is to pay for it.

@@ -86,6 +86,9 @@ fn a_netbios_session_request_is_told() {
     follow("a_netbios_session_request_is_told", &Setup::default(), rows);
 }
 
+/// A message with these bytes at this place.
+type Carrier = fn(usize, &[u8]) -> Vec<u8>;
+
 /// The units that bind, each told whole.
 const BINDING: [(&str, u8); 6] = [
     ("bind", rpc::BIND),
@@ -98,7 +101,7 @@ const BINDING: [(&str, u8); 6] = [
 
 #[test]
 fn a_named_pipe_tells_binds_whole_and_requests_up_to_the_operation_number() {
-    let carriers: [(&str, bool, usize, fn(usize, &[u8]) -> Vec<u8>); 8] = [
+    let carriers: [(&str, bool, usize, Carrier); 8] = [
         ("WRITE", REQUEST, 116, |at, data| smb2_with(smb2::WRITE, REQUEST, at, data)),
         ("READ reply", REPLY, 84, |at, data| smb2_with(smb2::READ, REPLY, at, data)),
         ("IOCTL", REQUEST, 124, |at, data| smb2_with(smb2::IOCTL, REQUEST, at, data)),

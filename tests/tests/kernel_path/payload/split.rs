@@ -54,9 +54,9 @@ fn segments_of_a_message_are_told_in_whatever_order_they_come() {
     ended.push(segment(ENDS, Local, behind, SECRET).hushed());
     ended.push(segment(ENDS, Local, START + 200, &message[200..350]).hushed());
     rows.push(course("what lies behind the message ends it", ended));
-    let mut before = parts(&[0..200]);
+    let mut before = vec![part(Local, &message, 0..200)];
     before.push(segment(ENDS, Local, START - 50, SECRET).hushed());
-    before.extend(parts(&[200..500]));
+    before.push(part(Local, &message, 200..500));
     rows.push(course("what lies before the message does not", before));
     let test = "segments_of_a_message_are_told_in_whatever_order_they_come";
     follow(test, &Setup::default(), rows);
