@@ -51,13 +51,13 @@ fn tell<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, slot: &mut Slot,
     if slot.wide.told >= MOST_PIECES {
         return env.count(Counter::PayloadOver, 1);
     }
-    slot.wide.told += 1;
     let captured = least(room.content.payload, least(room.piece.head.wanted, MOST_OF_PIECE as u32));
     fill_head(&mut room.piece.head, slot, kind, room.content.side);
     room.piece.head.captured = captured as u16;
     if !frame.copy(room.content.payload_at as usize & OFFSET_MASK, &mut room.piece.bytes, captured) {
         return;
     }
+    slot.wide.told += 1;
     let sent = env.emit_piece(&room.piece);
     env.count(if sent { Counter::PayloadSent } else { Counter::LostPayload }, 1);
 }

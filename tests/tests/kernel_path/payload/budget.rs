@@ -46,6 +46,26 @@ fn a_flow_tells_so_many_pieces_in_each_generation_and_the_rest_is_counted() {
 }
 
 #[test]
+fn what_could_not_be_told_takes_nothing_of_the_budget() {
+    let test = "what_could_not_be_told_takes_nothing_of_the_budget";
+    let message = of_smb2(smb2::NEGOTIATE, REQUEST, 300);
+    let whole = segment(ENDS, Local, 1, &message).build();
+    // It ends before the message does, although by its length it has all of it.
+    let cut = segment(ENDS, Local, 1, &message[..200]).bent(|frame| frame.length(340)).build();
+    on(test, &Setup::default(), move |twin| {
+        for hook in HOOKS {
+            begin_anew(twin, hook);
+            let effect = twin.repeat(hook, &cut, MOST_PIECES + 1).unwrap();
+            let pieces = [Counter::PayloadSent, Counter::PayloadOver, Counter::LostPayload];
+            assert_eq!(effect.counted.sum(&pieces), 0, "{hook:?}: {:?}", effect.changes());
+            let effect = twin.run(hook, &whole).unwrap();
+            assert_eq!(effect.counted.get(Counter::PayloadSent), 1, "{hook:?}");
+        }
+        vec![]
+    });
+}
+
+#[test]
 fn a_piece_that_finds_the_ring_full_is_counted_as_lost() {
     let setup = Setup { ring_bytes: 65_536, ..Setup::default() };
     let Some(mut kernel) = setup.kernel("a_piece_that_finds_the_ring_full_is_counted_as_lost").unwrap()
