@@ -1,8 +1,8 @@
 //! Payload that is evidence, on its way to the agent.
 //!
 //! Takes a packet that was accounted to its slot. A message that is wanted opens a stretch of its side's stream, and
-//! every segment that lies in that stretch is told, in whatever order and however often it comes: joining them is the
-//! agent's. Apart from the rest of the path: no other packet pays for it.
+//! every segment that lies in that stretch is told, in whatever order and however often it comes, until a segment comes that
+//! lies behind it or begins a message: joining them is the agent's. Apart from the rest of the path: no other packet pays for it.
 
 use super::Environment;
 use crate::{
