@@ -63,6 +63,17 @@ const fn whole(glimpse: &Glimpse<'_>) -> u32 {
     at_most((a as u32) << 16 | (b as u32) << 8 | c as u32, LONGEST - 4) + 4
 }
 
+/// One SMB2 message of those that came together, by its session header and the offset of the next (MS-SMB2 2.2.1.2,
+/// NextCommand): what is behind may be a write of a file.
+#[inline(always)]
+const fn whole_smb2(glimpse: &Glimpse<'_>) -> u32 {
+    let [a, b, c, d] = [glimpse.bytes[24], glimpse.bytes[25], glimpse.bytes[26], glimpse.bytes[27]];
+    match u32::from_le_bytes([a, b, c, d]) {
+        0 => whole(glimpse),
+        next => at_most(at_most(next, LONGEST - 4) + 4, whole(glimpse)),
+    }
+}
+
 #[inline(always)]
 const fn at_most(value: u32, most: u32) -> u32 {
     if value < most { value } else { most }
@@ -73,16 +84,16 @@ const fn at_most(value: u32, most: u32) -> u32 {
 /// implementation sends (2.2.20, 2.2.21, 2.2.31, 2.2.32).
 #[inline(always)]
 const fn of_smb2(glimpse: &Glimpse<'_>) -> u32 {
-    if !glimpse.holds(4 + 20) || glimpse.bytes[17] != 0 {
+    if !glimpse.holds(4 + 24) || glimpse.bytes[17] != 0 {
         return 0;
     }
     let reply = glimpse.bytes[20] & 1 != 0;
     match (glimpse.bytes[16], reply) {
-        (0..=4, _) => whole(glimpse),
-        (8, true) => of_pipe::<84>(glimpse),
-        (9, false) => of_pipe::<116>(glimpse),
-        (11, false) => of_pipe::<124>(glimpse),
-        (11, true) => of_pipe::<116>(glimpse),
+        (0..=4, _) => whole_smb2(glimpse),
+        (8, true) => of_pipe::<84>(glimpse, whole_smb2(glimpse)),
+        (9, false) => of_pipe::<116>(glimpse, whole_smb2(glimpse)),
+        (11, false) => of_pipe::<124>(glimpse, whole_smb2(glimpse)),
+        (11, true) => of_pipe::<116>(glimpse, whole_smb2(glimpse)),
         _ => 0,
     }
 }
@@ -98,8 +109,8 @@ const fn of_smb1(glimpse: &Glimpse<'_>) -> u32 {
     match glimpse.bytes[8] {
         0x70..=0x75 => whole(glimpse),
         0x25 => at_most(whole(glimpse), LONGEST_TRANSACTION),
-        0x2E => either(of_pipe::<63>(glimpse), of_pipe::<64>(glimpse)),
-        0x2F => either(of_pipe::<67>(glimpse), of_pipe::<68>(glimpse)),
+        0x2E => either(of_pipe::<63>(glimpse, whole(glimpse)), of_pipe::<64>(glimpse, whole(glimpse))),
+        0x2F => either(of_pipe::<67>(glimpse, whole(glimpse)), of_pipe::<68>(glimpse, whole(glimpse))),
         _ => 0,
     }
 }
@@ -109,13 +120,13 @@ const fn either(one: u32, other: u32) -> u32 {
     if one != 0 { one } else { other }
 }
 
-/// A message whose data at `AT` is a DCE-RPC unit.
+/// A message of `whole` bytes whose data at `AT` is a DCE-RPC unit.
 #[inline(always)]
-const fn of_pipe<const AT: usize>(glimpse: &Glimpse<'_>) -> u32 {
+const fn of_pipe<const AT: usize>(glimpse: &Glimpse<'_>, whole: u32) -> u32 {
     match unit::<AT>(glimpse) {
         Unit::Other => 0,
-        Unit::Binding => whole(glimpse),
-        Unit::Request => at_most(whole(glimpse), AT as u32 + RPC_REQUEST_HEADER),
+        Unit::Binding => whole,
+        Unit::Request => at_most(whole, AT as u32 + RPC_REQUEST_HEADER),
     }
 }
 
@@ -208,6 +219,17 @@ mod tests {
         assert_eq!(message(&with(&[(16, 9)], 116, 11), 300, 120), 0, "not enough to tell");
         let v1 = [&[V1, (8, 0x2F)], &rpc(68, 11)[..]].concat();
         assert_eq!(message(&v1, 200, 200), 204);
+    }
+
+    #[test]
+    fn of_messages_that_came_together_the_first_is_wanted_alone() {
+        for command in 0..=4 {
+            assert_eq!(message(&[V2, (16, command), (24, 72)], 300, 300), 76, "{command}");
+        }
+        assert_eq!(message(&[V2, (16, 3), (25, 2)], 300, 300), 304, "the next one is not there");
+        assert_eq!(message(&[V2, (16, 3), (27, 0xFF)], 0x00FF_FFFF, 1_400), LONGEST);
+        let bind = [&[V2, (16, 9), (24, 200)], &rpc(116, 11)[..]].concat();
+        assert_eq!(message(&bind, 300, 300), 204);
     }
 
     #[test]

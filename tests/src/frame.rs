@@ -56,6 +56,7 @@ pub struct Frame {
     extensions: Vec<(u8, Vec<u8>)>,
     protocol: u8,
     tcp_flags: u8,
+    sequence: u32,
     data_offset: Option<u8>,
     payload: Vec<u8>,
     body: Option<Vec<u8>>,
@@ -88,6 +89,7 @@ impl Frame {
             extensions: vec![],
             protocol,
             tcp_flags: tcp::SYN,
+            sequence: 1,
             data_offset: None,
             payload: vec![],
             body: None,
@@ -111,6 +113,13 @@ impl Frame {
     #[must_use]
     pub const fn flags(mut self, flags: u8) -> Self {
         self.tcp_flags = flags;
+        self
+    }
+
+    /// A TCP sequence number instead of 1.
+    #[must_use]
+    pub const fn sequence(mut self, number: u32) -> Self {
+        self.sequence = number;
         self
     }
 
@@ -312,7 +321,8 @@ impl Frame {
         header.extend(self.source.port().to_be_bytes());
         header.extend(self.destination.port().to_be_bytes());
         if self.protocol == TCP {
-            header.extend([0, 0, 0, 1, 0, 0, 0, 2, self.data_offset.unwrap_or(5) << 4, self.tcp_flags]);
+            header.extend(self.sequence.to_be_bytes());
+            header.extend([0, 0, 0, 2, self.data_offset.unwrap_or(5) << 4, self.tcp_flags]);
             header.extend([0x20, 0, 0, 0, 0, 0]);
         } else if self.protocol == UDP {
             header.extend(((8 + self.payload.len()) as u16).to_be_bytes());

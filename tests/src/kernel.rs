@@ -4,13 +4,13 @@
 //! away.
 
 use anyhow::{Context as _, Result, ensure};
-use aya::programs::{ProgramError, TestRun as _, TestRunOptions};
+use aya::programs::{ProgramError, TestRun as _, TestRunOptions, Xdp};
 use nix::{
     sched::{CpuSet, sched_getcpu, sched_setaffinity},
     unistd::{Pid, geteuid},
 };
 use sensor_common::{
-    settings::Settings,
+    settings::{Enforcement, Settings},
     slot::{Hook, Slot},
 };
 use sensor_user::{
@@ -29,8 +29,19 @@ use sensor_user::{
 /// Interface that BPF_PROG_TEST_RUN pretends a frame passes: the loopback interface of the namespace.
 pub const TEST_RUN_IFINDEX: u32 = 1;
 
+const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
+const TC_ACT_SHOT: u32 = 2;
 const TC_ACT_UNSPEC: u32 = u32::MAX;
+
+/// What the program says is to become of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It goes on.
+    Passed,
+    /// It is dropped.
+    Dropped,
+}
 
 /// What both engines are started with.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,12 +54,20 @@ pub struct Setup {
     pub idle_ticks: u32,
     /// Bytes of the record ring.
     pub ring_bytes: u32,
+    /// Whether XDP takes frames in several buffers; otherwise it is the program for kernels that have none.
+    pub frags: bool,
 }
 
 impl Default for Setup {
     /// The default configuration with one slot, so that any two flows meet in it.
     fn default() -> Self {
-        Self { config: Config::default(), slots_per_cpu: 1, idle_ticks: u32::MAX, ring_bytes: 1 << 20 }
+        Self {
+            config: Config::default(),
+            slots_per_cpu: 1,
+            idle_ticks: u32::MAX,
+            ring_bytes: 1 << 20,
+            frags: true,
+        }
     }
 }
 
@@ -90,7 +109,7 @@ impl Setup {
         only.set(cpu).context("name a CPU")?;
         // Slots and counters belong to a CPU; a thread that wandered would find other ones.
         sched_setaffinity(Pid::from_raw(0), &only).with_context(|| format!("pin the thread to CPU {cpu}"))?;
-        Ok(Kernel { program: KernelProgram::load(&plan)?, cpu })
+        Ok(Kernel { program: KernelProgram::load(&plan)?, cpu, frags: self.frags })
     }
 }
 
@@ -108,6 +127,7 @@ pub fn privileged(test: &str) -> bool {
 pub struct Kernel {
     program: KernelProgram,
     cpu: usize,
+    frags: bool,
 }
 
 impl Kernel {
@@ -117,21 +137,67 @@ impl Kernel {
         self.cpu
     }
 
-    /// Runs the program of `hook` on `frame`, `times` times.
+    /// Runs the program of `hook` on `frame`, `times` times; what it said of the last.
     ///
     /// # Errors
-    /// When the kernel refuses the run, or when the program says anything but "pass on".
-    pub fn inject(&mut self, hook: Hook, frame: &[u8], times: u32) -> Result<()> {
+    /// When the kernel refuses the run, or when the program says anything but "pass on" and "drop".
+    pub fn run(&mut self, hook: Hook, frame: &[u8], times: u32) -> Result<Fate> {
         let options = TestRunOptions { data_in: Some(frame), repeat: times, ..TestRunOptions::new() };
-        let (ran, passed): (Result<_, ProgramError>, u32) = match hook {
-            Hook::XdpIngress => (self.program.xdp()?.test_run(options), XDP_PASS),
-            Hook::TcIngress => (self.program.classifier(program::TC_IN)?.test_run(options), TC_ACT_UNSPEC),
-            Hook::TcEgress => (self.program.classifier(program::TC_OUT)?.test_run(options), TC_ACT_UNSPEC),
+        let (ran, passed, dropped): (Result<_, ProgramError>, u32, u32) = match hook {
+            Hook::XdpIngress => (self.xdp()?.test_run(options), XDP_PASS, XDP_DROP),
+            Hook::TcIngress | Hook::TcEgress => {
+                let name = if hook == Hook::TcIngress { program::TC_IN } else { program::TC_OUT };
+                (self.program.classifier(name)?.test_run(options), TC_ACT_UNSPEC, TC_ACT_SHOT)
+            }
         };
         let said =
             ran.with_context(|| format!("run {hook:?} on a frame of {} bytes", frame.len()))?.return_value;
-        ensure!(said == passed, "{hook:?} returned {said}, not {passed}: it must pass every packet on");
+        if said == dropped {
+            return Ok(Fate::Dropped);
+        }
+        ensure!(said == passed, "{hook:?} returned {said}, neither {passed} nor {dropped}");
+        Ok(Fate::Passed)
+    }
+
+    /// As [`run`](Self::run), of a frame that has to pass.
+    ///
+    /// # Errors
+    /// As there, and when the program says "drop".
+    pub fn inject(&mut self, hook: Hook, frame: &[u8], times: u32) -> Result<()> {
+        let fate = self.run(hook, frame, times)?;
+        ensure!(fate == Fate::Passed, "{hook:?} dropped a frame: it must pass every packet on");
         Ok(())
+    }
+
+    /// The XDP program that the set-up asks for.
+    fn xdp(&mut self) -> Result<&mut Xdp> {
+        if self.frags {
+            return Ok(self.program.xdp()?);
+        }
+        let xdp: &mut Xdp =
+            self.program.ebpf().program_mut(program::XDP_IN).context("no such program")?.try_into()?;
+        if xdp.fd().is_err() {
+            xdp.load().with_context(|| format!("load {}", program::XDP_IN))?;
+        }
+        Ok(xdp)
+    }
+
+    /// Puts enforcement into force for this many ticks from now, or with none, or fewer, out of it.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    pub fn enforce_for(&mut self, ticks: i32) -> Result<()> {
+        let until = self.program.ticks()?.wrapping_add_signed(ticks);
+        Ok(self.program.enforcement.set(Enforcement { on: 1, until })?)
+    }
+
+    /// Ends enforcement.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    pub fn end_enforcement(&mut self) -> Result<()> {
+        let until = self.program.ticks()?.wrapping_add(u32::MAX / 4);
+        Ok(self.program.enforcement.set(Enforcement { on: 0, until })?)
     }
 
     /// The records since the last call.

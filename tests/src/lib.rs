@@ -15,6 +15,6 @@ pub use at_cgroup::attached_to;
 pub use attached::{attached, still_loaded};
 pub use document::{Ended, documents_of, number, tells, text, texts};
 pub use frame::{Frame, QINQ, QINQ_OLD, VLAN, extension};
-pub use kernel::{Kernel, Setup, TEST_RUN_IFINDEX, privileged};
+pub use kernel::{Fate, Kernel, Setup, TEST_RUN_IFINDEX, privileged};
 pub use traffic::{SMB2_MESSAGE, connect, echo, session_of, smb_session, syn_frame};
-pub use twin::{Effect, HOOKS, Outcome, Twin, flows};
+pub use twin::{Effect, HOOKS, Outcome, Twin, flows, pieces};

@@ -7,10 +7,11 @@ use sensor_common::{
     counter::Counter,
     path::{Arrival, Verdict},
     payload::PieceHead,
+    settings::Enforcement,
     slot::{FlowLine, Hook, RECORD_V4_LEN, RecordKind, mark},
 };
 use sensor_user::{
-    decode::{self, Observation, Told},
+    decode::{self, Observation, Piece, Told},
     engine::host::HostEngine,
     kernel::counters::CounterValues,
 };
@@ -18,7 +19,7 @@ use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use crate::{
     frame::Frame,
-    kernel::{Kernel, Setup, TEST_RUN_IFINDEX, privileged},
+    kernel::{Fate, Kernel, Setup, TEST_RUN_IFINDEX, privileged},
 };
 
 /// The hooks, all of which run the same path.
@@ -26,6 +27,9 @@ pub const HOOKS: [Hook; 3] = [Hook::XdpIngress, Hook::TcIngress, Hook::TcEgress]
 
 /// Bytes below which BPF_PROG_TEST_RUN refuses any frame: an Ethernet header.
 const ETHERNET_LEN: usize = 14;
+
+/// Bytes above which it refuses any frame that has to be in one piece: a page has to hold what surrounds it as well.
+const MOST_IN_ONE_PIECE: usize = 3_500;
 
 impl Setup {
     /// Both.
@@ -42,7 +46,7 @@ impl Setup {
     /// As [`kernel`](Self::kernel).
     pub fn twin_where(&self, privileged: bool) -> Result<Twin> {
         let kernel = privileged.then(|| self.load()).transpose()?;
-        Ok(Twin { host: self.host(), kernel, alone: self.slots_per_cpu == 1 })
+        Ok(Twin { host: self.host(), kernel, alone: self.slots_per_cpu == 1, frags: self.frags })
     }
 }
 
@@ -82,6 +86,7 @@ pub struct Twin {
     host: HostEngine,
     kernel: Option<Kernel>,
     alone: bool,
+    frags: bool,
 }
 
 impl Twin {
@@ -109,11 +114,16 @@ impl Twin {
         let effect = Effect { verdict, counted, records };
         adds_up(&effect, times)?;
 
-        let Some(kernel) = self.kernel.as_mut().filter(|_| runnable(hook, frame)) else {
+        let takes = self.takes(hook, frame);
+        let Some(kernel) = self.kernel.as_mut().filter(|_| takes) else {
             return Ok(effect);
         };
         let before = kernel.counters()?;
-        kernel.inject(hook, frame, times)?;
+        let fate = kernel.run(hook, frame, times)?;
+        ensure!(
+            (fate == Fate::Dropped) == (verdict == Verdict::Dropped),
+            "host and kernel ({hook:?}) disagree on {frame:02x?}: {verdict:?}, {fate:?}"
+        );
         let counted = difference(&kernel.counters()?, &before);
         let cpu = kernel.cpu() as u16;
         let records = timeless(kernel.take_records(), cpu)?;
@@ -145,6 +155,32 @@ impl Twin {
         }
         ensure!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "the hooks disagree: {outcomes:#?}");
         Ok(outcomes.swap_remove(0))
+    }
+
+    /// Whether BPF_PROG_TEST_RUN takes the frame; what it does not take meets the host engine alone.
+    #[must_use]
+    pub fn takes(&self, hook: Hook, frame: &[u8]) -> bool {
+        let in_one_piece = hook != Hook::XdpIngress || !self.frags;
+        runnable(hook, frame) && !(in_one_piece && frame.len() > MOST_IN_ONE_PIECE)
+    }
+
+    /// Puts enforcement into force in both engines, for this many ticks from now, or with none, or fewer, out of it.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    pub fn enforce_for(&mut self, ticks: i32) -> Result<()> {
+        // Time stands still on the host.
+        self.host.enforce(Enforcement { on: 1, until: 0_u32.wrapping_add_signed(ticks) });
+        self.kernel.as_mut().map_or(Ok(()), |kernel| kernel.enforce_for(ticks))
+    }
+
+    /// Ends enforcement in both.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    pub fn end_enforcement(&mut self) -> Result<()> {
+        self.host.enforce(Enforcement { on: 0, until: u32::MAX / 4 });
+        self.kernel.as_mut().map_or(Ok(()), Kernel::end_enforcement)
     }
 
     /// The kernel's half, where there is one.
@@ -220,6 +256,11 @@ fn adds_up(effect: &Effect, times: u32) -> Result<()> {
     };
     let fits = expected.map_or(seen == 0, |counter| effect.counted.get(counter) != 0);
     ensure!(fits, "verdict {:?} with counts {:?}", effect.verdict, effect.changes());
+    let would = [Counter::WouldDropOutbound, Counter::WouldDropInbound];
+    let dropped = [Counter::DroppedOutbound, Counter::DroppedInbound];
+    let (would, dropped) = (effect.counted.sum(&would), effect.counted.sum(&dropped));
+    let fits = dropped <= would && (effect.verdict == Verdict::Dropped) == (dropped != 0);
+    ensure!(fits, "verdict {:?} with counts {:?}", effect.verdict, effect.changes());
     Ok(())
 }
 
@@ -239,6 +280,20 @@ pub fn flows<R: AsRef<[u8]>>(records: impl IntoIterator<Item = R>) -> Result<Vec
         }
     }
     Ok(flows)
+}
+
+/// The pieces of payload in records, in their order.
+///
+/// # Errors
+/// Records that cannot be decoded.
+pub fn pieces<R: AsRef<[u8]>>(records: &[R]) -> Result<Vec<Piece<'_>>> {
+    let mut pieces = Vec::new();
+    for record in records {
+        if let Told::Piece(piece) = decode::record(record.as_ref())? {
+            pieces.push(piece);
+        }
+    }
+    Ok(pieces)
 }
 
 /// Records without what differs between a machine and a model of it: ticks and CPU. Those of two flows are taken apart.

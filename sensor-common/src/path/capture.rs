@@ -1,8 +1,8 @@
 //! Payload that is evidence, on its way to the agent.
 //!
 //! Takes a packet that was accounted to its slot. A message that is wanted opens a stretch of its side's stream, and
-//! every segment that lies in that stretch is told, in whatever order and however often it comes: joining them is the
-//! agent's. Apart from the rest of the path: no other packet pays for it.
+//! every segment that lies in that stretch is told, in whatever order and however often it comes, until a segment comes that
+//! lies behind it or begins a message: joining them is the agent's. Apart from the rest of the path: no other packet pays for it.
 
 use super::Environment;
 use crate::{
@@ -51,13 +51,13 @@ fn tell<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, slot: &mut Slot,
     if slot.wide.told >= MOST_PIECES {
         return env.count(Counter::PayloadOver, 1);
     }
-    slot.wide.told += 1;
     let captured = least(room.content.payload, least(room.piece.head.wanted, MOST_OF_PIECE as u32));
     fill_head(&mut room.piece.head, slot, kind, room.content.side);
     room.piece.head.captured = captured as u16;
     if !frame.copy(room.content.payload_at as usize & OFFSET_MASK, &mut room.piece.bytes, captured) {
         return;
     }
+    slot.wide.told += 1;
     let sent = env.emit_piece(&room.piece);
     env.count(if sent { Counter::PayloadSent } else { Counter::LostPayload }, 1);
 }
@@ -95,19 +95,24 @@ fn segment<B: Bytes + Copy>(frame: B, slot: &mut Slot, room: &mut Room) -> Optio
     let stretch = &mut slot.wide.wanted[side];
     if begins {
         *stretch = Stretch { from: sequence, until: sequence.wrapping_add(wanted) };
-        slot.line.kind &= !bit;
+        if content.payload < wanted {
+            slot.line.kind |= bit;
+        } else {
+            slot.line.kind &= !bit;
+        }
     } else {
+        if slot.line.kind & bit == 0 {
+            return None;
+        }
         let (into, long) = (sequence.wrapping_sub(stretch.from), stretch.until.wrapping_sub(stretch.from));
-        if slot.line.kind & bit == 0 || into >= long {
+        if into >= long {
+            // What lies behind the stretch ends it, not its own last segment: that may be here before others.
+            if (into as i32) >= 0 {
+                slot.line.kind &= !bit;
+            }
             return None;
         }
         (kind, wanted) = (PieceKind::Continued, long - into);
-    }
-    // More is awaited until a segment reaches the end of the stretch.
-    if content.payload < wanted {
-        slot.line.kind |= bit;
-    } else {
-        slot.line.kind &= !bit;
     }
     room.piece.head.wanted = wanted;
     room.piece.head.sequence = sequence;

@@ -37,7 +37,7 @@ pub(crate) fn message(identifier: u8, reply: bool) -> Vec<u8> {
 }
 
 /// RFC 1002 4.3.2, called `*SMBSERVER`.
-fn session_request() -> Vec<u8> {
+pub(crate) fn session_request() -> Vec<u8> {
     let mut request = vec![0x81, 0, 0, 68];
     for _ in 0..2 {
         request.push(0x20);

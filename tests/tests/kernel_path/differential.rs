@@ -1,9 +1,14 @@
 //! Frames that nobody thought of: random changes to sound ones, the same on every run.
 
-use sensor_common::{counter::Counter, slot::tcp::ACK};
+use sensor_common::{
+    counter::Counter,
+    payload::PieceKind,
+    slot::{Hook, Side, tcp::ACK},
+};
 use sensor_tests::{
-    Frame, HOOKS, QINQ, Setup, VLAN,
+    Frame, HOOKS, QINQ, Setup, Twin, VLAN,
     extension::{AUTHENTICATION, DESTINATION_OPTIONS, HOP_BY_HOP, ROUTING},
+    pieces,
 };
 
 use crate::{
@@ -13,6 +18,11 @@ use crate::{
         geneve, gre, ip, vxlan,
     },
     expect::{syn, syn_v6},
+    payload::{
+        Ends,
+        message::{REPLY, REQUEST, contents, of_smb1, of_smb2, rpc, smb1, smb2, smb2_with, unit},
+        segment,
+    },
     pppoe::{PPP_IPV4, PPP_IPV6},
     random::Xorshift,
     tunnels::{GENEVE, VXLAN},
@@ -101,26 +111,54 @@ fn mutate(random: &mut Xorshift, frame: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// A conversation on each of several ports: set-up, pipes, files, whole and in segments, each of which is a frame.
+fn conversations() -> Vec<Vec<u8>> {
+    let bind = unit(rpc::BIND, 72);
+    let messages = [
+        of_smb2(smb2::NEGOTIATE, REQUEST, 232),
+        of_smb2(smb2::SESSION_SETUP, REQUEST, 560),
+        of_smb2(smb2::TREE_CONNECT, REPLY, 84),
+        of_smb1(smb1::SESSION_SETUP_ANDX, REQUEST, 240),
+        smb2_with(smb2::WRITE, REQUEST, 116, &bind),
+        smb2_with(smb2::READ, REPLY, 84, &bind),
+        smb2_with(smb2::WRITE, REQUEST, 116, &contents(200)),
+    ];
+    let ends: [(Ends, Side); 5] = [
+        (("10.0.0.2:50000", "8.8.4.4:445"), Side::Local),
+        (("10.0.0.2:445", "8.8.4.4:50000"), Side::Remote),
+        (("[fd00:1::2]:50000", "[2001:4860:4860::8844]:139"), Side::Local),
+        (("10.0.0.2:50000", "8.8.4.4:4445"), Side::Local),
+        (("10.0.0.2:50000", "8.8.4.4:135"), Side::Remote),
+    ];
+    let mut frames = Vec::new();
+    for (ends, side) in ends {
+        for message in messages.iter().chain([&bind]) {
+            // So far apart that each can be told of the other.
+            let start = u32::MAX - 200;
+            for part in [0..message.len(), 0..64, 64..message.len(), 70..message.len().min(100)] {
+                if part.end <= message.len() {
+                    let sequence = start.wrapping_add(part.start as u32);
+                    frames.push(segment(ends, side, sequence, &message[part]).build());
+                }
+            }
+        }
+    }
+    frames
+}
+
+/// A frame out of `corpus`, most often changed.
+fn next(random: &mut Xorshift, corpus: &[Vec<u8>]) -> Vec<u8> {
+    let frame = &corpus[random.below(corpus.len())];
+    if random.below(4) == 0 { frame.clone() } else { mutate(random, frame) }
+}
+
 #[test]
 fn mutated_frames_are_judged_alike_in_the_kernel_and_on_the_host() {
     let test = "mutated_frames_are_judged_alike_in_the_kernel_and_on_the_host";
     let mut setup = Setup { slots_per_cpu: 16, ..Setup::default() };
     setup.config.kernel.tunnels = true;
     let mut twin = setup.twin(test).unwrap();
-    let mut random = Xorshift(0x5EED_0445);
-    let corpus = corpus();
-    let mut met = [0; Counter::COUNT];
-    let mut untouched = 0;
-    for number in 0..FRAMES {
-        let base = random.below(corpus.len());
-        let frame = mutate(&mut random, &corpus[base]);
-        let effect =
-            twin.run(HOOKS[number % 3], &frame).unwrap_or_else(|error| panic!("frame {number}: {error:#}"));
-        for (counter, by) in effect.changes() {
-            met[counter as usize] += by;
-        }
-        untouched += usize::from(effect.changes().is_empty());
-    }
+    let met = run(&mut twin, &HOOKS, FRAMES);
     // A run that never leaves the first branch would prove nothing.
     let expected = [
         Counter::Kept,
@@ -131,9 +169,59 @@ fn mutated_frames_are_judged_alike_in_the_kernel_and_on_the_host() {
         Counter::ShortFrame,
         Counter::Fragment,
         Counter::Evicted,
+        Counter::PayloadSent,
+        Counter::WouldDropOutbound,
+        Counter::WouldDropInbound,
+        Counter::DroppedOutbound,
+        Counter::DroppedInbound,
     ];
     for counter in expected {
-        assert!(met[counter as usize] >= 10, "{} was met {} times", counter.name(), met[counter as usize]);
+        let met = met.counted[counter as usize];
+        assert!(met >= 10, "{} was met {met} times", counter.name());
     }
-    assert!(untouched > 100, "{untouched} frames were foreign");
+    assert!(met.untouched > 100, "{} frames were foreign", met.untouched);
+    for kind in [PieceKind::Message, PieceKind::Continued, PieceKind::Rpc, PieceKind::Datagram] {
+        let told = met.told.iter().filter(|told| **told == kind).count();
+        assert!(told >= 10, "{told} pieces were {kind:?}");
+    }
+}
+
+#[test]
+fn the_xdp_program_for_frames_in_one_piece_judges_them_alike() {
+    let test = "the_xdp_program_for_frames_in_one_piece_judges_them_alike";
+    let mut setup = Setup { slots_per_cpu: 16, frags: false, ..Setup::default() };
+    setup.config.kernel.tunnels = true;
+    let met = run(&mut setup.twin(test).unwrap(), &[Hook::XdpIngress], FRAMES / 4);
+    assert!(met.told.len() >= 100 && met.counted[Counter::Kept as usize] >= 100);
+}
+
+/// What a run met with.
+struct Met {
+    counted: [u64; Counter::COUNT],
+    untouched: usize,
+    told: Vec<PieceKind>,
+}
+
+/// Gives both engines so many frames; from time to time enforcement is switched.
+fn run(twin: &mut Twin, hooks: &[Hook], frames: usize) -> Met {
+    let mut random = Xorshift(0x5EED_0445);
+    let (corpus, conversations) = (corpus(), conversations());
+    let mut met = Met { counted: [0; Counter::COUNT], untouched: 0, told: vec![] };
+    for number in 0..frames {
+        if number % 500 == 0 {
+            let switched =
+                if number % 1_000 == 0 { twin.end_enforcement() } else { twin.enforce_for(1_000_000) };
+            switched.unwrap();
+        }
+        let frame = next(&mut random, if number % 2 == 0 { &corpus } else { &conversations });
+        let effect = twin
+            .run(hooks[number % hooks.len()], &frame)
+            .unwrap_or_else(|error| panic!("frame {number}: {error:#}"));
+        for (counter, by) in effect.changes() {
+            met.counted[counter as usize] += by;
+        }
+        met.untouched += usize::from(effect.changes().is_empty());
+        met.told.extend(pieces(&effect.records).unwrap().iter().map(|piece| piece.kind));
+    }
+    met
 }

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    panic::{self, AssertUnwindSafe},
     sync::{
         Mutex,
         mpsc::{self, Sender},
@@ -129,24 +130,38 @@ pub(crate) fn hold_bytes(
     rows: impl IntoIterator<Item = (String, Vec<u8>, Outcome)>,
 ) {
     let rows: Vec<_> = rows.into_iter().collect();
-    let count = rows.len();
-    assert!(count > 0, "no row at all");
+    assert!(!rows.is_empty(), "no row at all");
+    on(test, setup, move |twin| failures(twin, rows));
+}
+
+/// Does `work` with the engines of a set-up, which other tests use before and after; it gives what went wrong.
+pub(crate) fn on(test: &str, setup: &Setup, work: impl FnOnce(&mut Twin) -> Vec<String> + Send + 'static) {
     let _ = privileged(test);
     let (reply, replies) = mpsc::channel();
-    engine(setup).send((rows, reply)).unwrap();
+    let job: Job = Box::new(move |twin| {
+        let wrong = panic::catch_unwind(AssertUnwindSafe(|| work(twin))).unwrap_or_else(|panic| {
+            let words = panic.downcast_ref::<String>().cloned();
+            vec![words.unwrap_or_else(|| "it panicked, as told above".into())]
+        });
+        let sound = wrong.is_empty();
+        // A test that gave up waits for no answer.
+        let _ = reply.send(wrong);
+        sound
+    });
+    engine(setup).send(job).unwrap();
     let wrong = replies.recv().unwrap();
-    assert!(wrong.is_empty(), "{} of {count} rows do not hold:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} things are not as they should be:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 type Rows = Vec<(String, Vec<u8>, Outcome)>;
 
-/// Rows, and where to tell those that fail.
-type Job = (Rows, Sender<Vec<String>>);
+/// What a test has a twin do, and whether the twin is sound after it.
+type Job = Box<dyn FnOnce(&mut Twin) -> bool + Send>;
 
-/// Engines that run, each for the tables of its set-up.
+/// Engines that run, each for the tests of its set-up.
 static ENGINES: Mutex<Vec<(Setup, Sender<Job>)>> = Mutex::new(Vec::new());
 
-/// One twin for all tables of a set-up, on a thread of its own because it belongs to a CPU: the verifier takes half a
+/// One twin for all tests of a set-up, on a thread of its own because it belongs to a CPU: the verifier takes half a
 /// second for each program.
 fn engine(setup: &Setup) -> Sender<Job> {
     let mut engines = ENGINES.lock().unwrap();
@@ -156,21 +171,20 @@ fn engine(setup: &Setup) -> Sender<Job> {
     let (sender, jobs) = mpsc::channel::<Job>();
     let of = setup.clone();
     thread::spawn(move || {
-        let mut twin = of.twin_where(geteuid().is_root());
-        for (rows, reply) in jobs {
-            // A test that gave up waits for no answer.
-            let _ = reply.send(failures(&mut twin, rows));
+        let engines = || of.twin_where(geteuid().is_root()).unwrap();
+        let mut twin = engines();
+        for job in jobs {
+            // Engines that went apart stay so: no other test is to pay for it.
+            if !job(&mut twin) {
+                twin = engines();
+            }
         }
     });
     engines.push((setup.clone(), sender.clone()));
     sender
 }
 
-fn failures(twin: &mut anyhow::Result<Twin>, rows: Rows) -> Vec<String> {
-    let twin = match twin {
-        Ok(twin) => twin,
-        Err(error) => return vec![format!("{error:#}")],
-    };
+fn failures(twin: &mut Twin, rows: Rows) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, bytes, expected) in rows {
         match twin.alone(&bytes) {

@@ -1,0 +1,93 @@
+//! What bounds the pieces of a flow: a number in each generation, and the room on the ring.
+
+use sensor_common::{
+    counter::Counter,
+    path::{Arrival, MOST_PIECES},
+    slot::{Hook, Side::Local},
+};
+use sensor_tests::{HOOKS, Setup, TEST_RUN_IFINDEX, pieces};
+
+use super::{
+    ENDS, begin_anew,
+    message::{REQUEST, of_smb2, smb2},
+    segment,
+};
+use crate::expect::on;
+
+#[test]
+fn a_flow_tells_so_many_pieces_in_each_generation_and_the_rest_is_counted() {
+    let test = "a_flow_tells_so_many_pieces_in_each_generation_and_the_rest_is_counted";
+    let message = segment(ENDS, Local, 1, &of_smb2(smb2::NEGOTIATE, REQUEST, 100)).build();
+    // A generation ends at 2^31 bytes: these are 32,769 packets of 65,535.
+    let giant = segment(ENDS, Local, 1, &[]).bent(|frame| frame.length(65_535)).build();
+    let most = u64::from(MOST_PIECES);
+    on(test, &Setup::default(), move |twin| {
+        for hook in HOOKS {
+            begin_anew(twin, hook);
+            let effect = twin.repeat(hook, &message, MOST_PIECES + 88).unwrap();
+            assert_eq!(pieces(&effect.records).unwrap().len() as u64, most, "{hook:?}");
+            let counted = |counter| effect.counted.get(counter);
+            assert_eq!((counted(Counter::PayloadSent), counted(Counter::PayloadOver)), (most, 88));
+            assert_eq!(counted(Counter::Kept), most + 88, "they are accounted all the same");
+
+            begin_anew(twin, hook);
+            let again = twin.run(hook, &message).unwrap();
+            assert_eq!(again.counted.get(Counter::PayloadSent), 1, "another flow begins at none");
+
+            twin.repeat(hook, &message, MOST_PIECES).unwrap();
+            let over = twin.run(hook, &message).unwrap();
+            assert_eq!(over.counted.get(Counter::PayloadOver), 1);
+            twin.repeat(hook, &giant, 32_769).unwrap();
+            let settled = twin.run(hook, &message).unwrap();
+            assert_eq!(settled.counted.get(Counter::PayloadSent), 1, "and so does another generation");
+        }
+        vec![]
+    });
+}
+
+#[test]
+fn what_could_not_be_told_takes_nothing_of_the_budget() {
+    let test = "what_could_not_be_told_takes_nothing_of_the_budget";
+    let message = of_smb2(smb2::NEGOTIATE, REQUEST, 300);
+    let whole = segment(ENDS, Local, 1, &message).build();
+    // It ends before the message does, although by its length it has all of it.
+    let cut = segment(ENDS, Local, 1, &message[..200]).bent(|frame| frame.length(340)).build();
+    on(test, &Setup::default(), move |twin| {
+        for hook in HOOKS {
+            begin_anew(twin, hook);
+            let effect = twin.repeat(hook, &cut, MOST_PIECES + 1).unwrap();
+            let pieces = [Counter::PayloadSent, Counter::PayloadOver, Counter::LostPayload];
+            assert_eq!(effect.counted.sum(&pieces), 0, "{hook:?}: {:?}", effect.changes());
+            let effect = twin.run(hook, &whole).unwrap();
+            assert_eq!(effect.counted.get(Counter::PayloadSent), 1, "{hook:?}");
+        }
+        vec![]
+    });
+}
+
+#[test]
+fn a_piece_that_finds_the_ring_full_is_counted_as_lost() {
+    let setup = Setup { ring_bytes: 65_536, ..Setup::default() };
+    let Some(mut kernel) = setup.kernel("a_piece_that_finds_the_ring_full_is_counted_as_lost").unwrap()
+    else {
+        return;
+    };
+    let mut host = setup.host();
+    let message = segment(ENDS, Local, 1, &of_smb2(smb2::NEGOTIATE, REQUEST, 1_000)).build();
+    for _ in 0..200 {
+        kernel.inject(Hook::XdpIngress, &message, 1).unwrap();
+        let frame_len = message.len() as u32;
+        let hook = Hook::XdpIngress;
+        host.frame(&message, Arrival { hook, ifindex: TEST_RUN_IFINDEX, frame_len, vlan: 0 });
+    }
+    let due = pieces(&host.take_records()).unwrap().len() as u64;
+    let read = pieces(&kernel.take_records()).unwrap().len() as u64;
+    let counters = kernel.counters().unwrap();
+    let (sent, lost) = (counters.get(Counter::PayloadSent), counters.get(Counter::LostPayload));
+    assert!(read > 50 && lost > 50, "{read} read, {lost} lost: the ring did not overflow as meant");
+    assert_eq!((sent, sent + lost, due), (read, due, 200));
+    assert_eq!(counters.get(Counter::Kept), 200);
+
+    kernel.inject(Hook::XdpIngress, &message, 1).unwrap();
+    assert_eq!(pieces(&kernel.take_records()).unwrap().len(), 1, "with room again, it is told again");
+}

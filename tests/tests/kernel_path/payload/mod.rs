@@ -1,0 +1,196 @@
+//! Payload that is evidence: which messages are told, how much of them, and that nothing else ever is.
+
+mod amounts;
+mod budget;
+mod carriers;
+mod hidden;
+mod joined;
+mod kinds;
+pub(crate) mod message;
+mod split;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use sensor_common::{
+    counter::Counter,
+    payload::PieceKind,
+    slot::{Hook, Side, TCP, UDP, tcp},
+};
+use sensor_tests::{Frame, HOOKS, Setup, TEST_RUN_IFINDEX, Twin, pieces};
+use sensor_user::decode::{FlowKey, Piece};
+
+use crate::expect::{CLIENT, SERVER, on};
+
+/// Stands wherever file contents would. A record that holds it is a fault.
+pub(crate) const SECRET: &[u8] = b"<contents of a file>";
+
+/// A conversation: its internal and its external end.
+pub(crate) type Ends = (&'static str, &'static str);
+
+/// The conversation that most fixtures are about.
+pub(crate) const ENDS: Ends = (CLIENT, SERVER);
+
+/// A piece as it is to be told: all of [`Piece`] but the time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    key: FlowKey,
+    side: Side,
+    kind: PieceKind,
+    sequence: u32,
+    wanted: u32,
+    bytes: Vec<u8>,
+}
+
+impl Told {
+    fn of(piece: &Piece<'_>) -> Self {
+        let Piece { key, side, kind, sequence, wanted, bytes, .. } = *piece;
+        Self { key, side, kind, sequence, wanted, bytes: bytes.to_vec() }
+    }
+}
+
+/// A frame on its way, and what is to be told of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    frame: Vec<u8>,
+    told: Option<Told>,
+}
+
+/// Payload that somebody sends.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    key: FlowKey,
+    side: Side,
+    sequence: u32,
+    payload: Vec<u8>,
+    frame: Frame,
+}
+
+/// A segment that `side` sends at this place of its stream.
+pub(crate) fn segment(ends: Ends, side: Side, sequence: u32, payload: &[u8]) -> Sent {
+    let (from, to) = if side == Side::Local { ends } else { (ends.1, ends.0) };
+    let frame = Frame::tcp(from, to).flags(tcp::ACK).sequence(sequence).payload(payload);
+    Sent { key: key(TCP, ends), side, sequence, payload: payload.to_vec(), frame }
+}
+
+/// A datagram that `side` sends.
+pub(crate) fn datagram(ends: Ends, side: Side, payload: &[u8]) -> Sent {
+    let (from, to) = if side == Side::Local { ends } else { (ends.1, ends.0) };
+    let frame = Frame::udp(from, to).payload(payload);
+    Sent { key: key(UDP, ends), side, sequence: 0, payload: payload.to_vec(), frame }
+}
+
+fn key(transport: u8, ends: Ends) -> FlowKey {
+    let end = |text: &str| text.parse::<SocketAddr>().unwrap();
+    FlowKey { transport, local: end(ends.0), remote: end(ends.1), ifindex: TEST_RUN_IFINDEX }
+}
+
+impl Sent {
+    /// The same payload in a frame that is bent.
+    pub(crate) fn bent(mut self, bend: impl FnOnce(Frame) -> Frame) -> Self {
+        self.frame = bend(self.frame);
+        self
+    }
+
+    /// The bytes of its frame.
+    pub(crate) fn build(&self) -> Vec<u8> {
+        self.frame.build()
+    }
+
+    /// Nothing is to be told of it.
+    pub(crate) fn hushed(self) -> Step {
+        Step { frame: self.build(), told: None }
+    }
+
+    /// Its first `captured` bytes are to be told as `kind`, of `wanted`.
+    pub(crate) fn told(self, kind: PieceKind, wanted: u32, captured: usize) -> Step {
+        let told = self.piece(kind, wanted, captured);
+        Step { frame: self.build(), told: Some(told) }
+    }
+
+    /// All of it is to be told as `kind`, and was wanted.
+    pub(crate) fn told_whole(self, kind: PieceKind) -> Step {
+        let length = self.payload.len();
+        self.told(kind, length as u32, length)
+    }
+
+    fn piece(&self, kind: PieceKind, wanted: u32, captured: usize) -> Told {
+        Told {
+            key: self.key,
+            side: self.side,
+            kind,
+            sequence: self.sequence,
+            wanted,
+            bytes: self.payload[..captured].to_vec(),
+        }
+    }
+}
+
+impl Step {
+    /// The same in another frame.
+    pub(crate) fn carried(self, frame: Vec<u8>) -> Self {
+        Self { frame, ..self }
+    }
+}
+
+/// A name that states the behaviour, and the frames of a conversation in their order.
+pub(crate) type Course = (String, Vec<Step>);
+
+/// A course of one frame.
+pub(crate) fn alone(name: impl Into<String>, step: Step) -> Course {
+    (name.into(), vec![step])
+}
+
+/// Plays each course to both engines at every hook, each time as a new flow, and tells all that go another way. At XDP, also
+/// to the program for kernels whose frames are in one piece.
+pub(crate) fn follow(test: &str, setup: &Setup, courses: Vec<Course>) {
+    assert!(!courses.is_empty(), "no course at all");
+    let courses = Arc::new(courses);
+    let in_one_piece = Setup { frags: false, ..setup.clone() };
+    for (setup, hooks) in [(setup, &HOOKS[..]), (&in_one_piece, &[Hook::XdpIngress])] {
+        let courses = Arc::clone(&courses);
+        on(test, setup, move |twin| play_all(twin, hooks, &courses));
+    }
+}
+
+/// Plays each course at these hooks, or at those that BPF_PROG_TEST_RUN takes its frames at; what went wrong.
+fn play_all(twin: &mut Twin, hooks: &[Hook], courses: &[Course]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (name, steps) in courses {
+        for hook in hooks {
+            if !steps.iter().all(|step| twin.takes(*hook, &step.frame)) {
+                continue;
+            }
+            if let Err(how) = play(twin, *hook, steps) {
+                wrong.push(format!("{name} at {hook:?}: {how}"));
+                break;
+            }
+        }
+    }
+    wrong
+}
+
+/// Plays frames to both engines as a new flow.
+fn play(twin: &mut Twin, hook: Hook, steps: &[Step]) -> Result<(), String> {
+    begin_anew(twin, hook);
+    for (number, step) in steps.iter().enumerate() {
+        let effect = twin.run(hook, &step.frame).map_err(|error| format!("frame {number}: {error:#}"))?;
+        let told = pieces(&effect.records).map_err(|error| error.to_string())?;
+        let told: Vec<_> = told.iter().map(Told::of).collect();
+        if told != step.told.iter().cloned().collect::<Vec<_>>() {
+            return Err(format!("frame {number}:\nexpected {:?}\ngot {told:?}", step.told));
+        }
+        if effect.counted.get(Counter::PayloadSent) != told.len() as u64 {
+            return Err(format!("frame {number}: {} told, counted {:?}", told.len(), effect.changes()));
+        }
+        let holds_secret = |record: &Vec<u8>| record.windows(SECRET.len()).any(|bytes| bytes == SECRET);
+        if effect.records.iter().any(holds_secret) {
+            return Err(format!("frame {number}: file contents were told"));
+        }
+    }
+    Ok(())
+}
+
+/// Has a bystander take the one slot.
+pub(crate) fn begin_anew(twin: &mut Twin, hook: Hook) {
+    twin.run(hook, &Frame::udp("10.255.255.254:9", "9.9.9.9:137").build()).unwrap();
+}
