@@ -28,22 +28,20 @@ pub enum Command {
         On a gateway, watch the internal side:   smb-sensor run --iface lan0\n  \
         On a host, watch its network card:       smb-sensor run --iface eth0\n  \
         With a configuration, alerts to a file:  smb-sensor run --config smb-sensor.toml --output /var/log/smb-sensor.json\n  \
-        Drop what it would alert on, for an hour: smb-sensor run --iface lan0 --enforce --enforce-for 3600\n\n\
+        Drop what the rules are about:           smb-sensor run --iface lan0 --enforce --enforce-for 3600\n\n\
         Alerts are JSON lines in Elastic Common Schema on standard output; everything else is told on standard error.\nSIGHUP reads the configuration again: networks, exemptions and enforcement change at once, without losing a packet.")]
     Run(RunArgs),
     /// Tell what this kernel, these privileges and these interfaces allow, one line each, with the fix
     Check(CheckArgs),
     /// Ask the running agent whether it drops packets, or turn that on or off at once
-    #[command(
-        after_help = "EXAMPLES\n  \
+    #[command(after_help = "EXAMPLES\n  \
         See what it would drop:                  smb-sensor enforce status\n  \
         Try it for ten minutes:                  smb-sensor enforce on --for 600\n  \
         End it at once:                          smb-sensor enforce off\n\n\
         With enforcement in force a SYN that a rule would alert on is dropped: SMB to the Internet, and any watched TCP \
         service reached from it. Exemptions come first. Connections that stand are never touched. An agent that hangs or is \
         killed lets everything through, ten seconds later at most. Whether enforcement is in force or not, would_drop_* counts \
-        what a rule is about and dropped_* what was dropped, for each rule."
-    )]
+        what a rule is about and dropped_* what was dropped, for each rule.")]
     Enforce(EnforceArgs),
 }
 
@@ -114,7 +112,8 @@ pub struct RunArgs {
     /// Drop what the rules would alert on at its SYN, exemptions first; `smb-sensor enforce off` ends it at once
     #[arg(long)]
     pub enforce: bool,
-    /// With enforcement, now or later: seconds after which it ends by itself; 0 is never, 86400 without this flag
+    /// With enforcement, now or later: seconds after which it ends by itself; 0 is never. Without this flag, what the
+    /// configuration says, or 86400
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=31_536_000))]
     pub enforce_for: Option<u64>,
     /// Log each watched packet from inside the kernel program (slow; for debugging)
