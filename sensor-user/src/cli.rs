@@ -62,7 +62,7 @@ pub struct EnforceArgs {
 /// `enforce WHAT`
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum EnforceArg {
-    /// Tell whether it is in force, and what it dropped
+    /// Tell whether it is in force, and what it dropped or would have dropped
     Status,
     /// Put it into force
     On,
