@@ -27,17 +27,21 @@ pub enum Command {
     #[command(after_help = "EXAMPLES\n  \
         On a gateway, watch the internal side:   smb-sensor run --iface lan0\n  \
         On a host, watch its network card:       smb-sensor run --iface eth0\n  \
-        With a configuration, alerts to a file:  smb-sensor run --config smb-sensor.toml --output /var/log/smb-sensor.json\n\n\
-        Alerts are JSON lines in Elastic Common Schema on standard output; everything else is told on standard error.\nSIGHUP reads the configuration again: networks and exemptions change at once, without losing a packet.")]
+        With a configuration, alerts to a file:  smb-sensor run --config smb-sensor.toml --output /var/log/smb-sensor.json\n  \
+        Drop what the rules are about:           smb-sensor run --iface lan0 --enforce --enforce-for 3600\n\n\
+        Alerts are JSON lines in Elastic Common Schema on standard output; everything else is told on standard error.\nSIGHUP reads the configuration again: networks, exemptions and enforcement change at once, without losing a packet.")]
     Run(RunArgs),
     /// Tell what this kernel, these privileges and these interfaces allow, one line each, with the fix
     Check(CheckArgs),
     /// Ask the running agent whether it drops packets, or turn that on or off at once
-    #[command(
-        after_help = "With enforcement in force the agent drops a SYN that a rule would alert on: SMB to the Internet, and any \
-        watched service reached from it. Exemptions come first. Connections that stand are never touched. Whether it is in force or \
-        not, the statistics count what it drops or would drop, for each rule."
-    )]
+    #[command(after_help = "EXAMPLES\n  \
+        See what it would drop:                  smb-sensor enforce status\n  \
+        Try it for ten minutes:                  smb-sensor enforce on --for 600\n  \
+        End it at once:                          smb-sensor enforce off\n\n\
+        With enforcement in force a SYN that a rule would alert on is dropped: SMB to the Internet, and any watched TCP \
+        service reached from it. Exemptions come first. Connections that stand are never touched. An agent that hangs or is \
+        killed lets everything through, ten seconds later at most. Whether enforcement is in force or not, would_drop_* counts \
+        what a rule is about and dropped_* what was dropped, for each rule.")]
     Enforce(EnforceArgs),
 }
 
@@ -50,7 +54,7 @@ pub struct EnforceArgs {
     /// With `on`: seconds after which it ends by itself; 0 is never. Without it, what the agent's configuration says
     #[arg(long = "for", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=31_536_000))]
     pub seconds: Option<u64>,
-    /// State directory of the agent
+    /// State directory of the agent that is asked, as it was given to `run`
     #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE_DIR)]
     pub state_dir: PathBuf,
 }
@@ -58,7 +62,7 @@ pub struct EnforceArgs {
 /// `enforce WHAT`
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum EnforceArg {
-    /// Tell whether it is in force, and what it dropped
+    /// Tell whether it is in force, and what it dropped or would have dropped
     Status,
     /// Put it into force
     On,
@@ -93,7 +97,7 @@ pub struct RunArgs {
     /// File to append alerts to; "-" is standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Directory of the embedded store
+    /// Directory of known destinations, of the fingerprint key and of the control socket; one for each agent
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
     /// How incoming frames are reached
@@ -108,7 +112,8 @@ pub struct RunArgs {
     /// Drop what the rules would alert on at its SYN, exemptions first; `smb-sensor enforce off` ends it at once
     #[arg(long)]
     pub enforce: bool,
-    /// Seconds after which enforcement ends by itself; 0 is never
+    /// With enforcement, now or later: seconds after which it ends by itself; 0 is never. Without this flag, what the
+    /// configuration says, or 86400
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=31_536_000))]
     pub enforce_for: Option<u64>,
     /// Log each watched packet from inside the kernel program (slow; for debugging)

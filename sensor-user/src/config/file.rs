@@ -319,6 +319,8 @@ mod tests {
         assert_eq!(config.services, defaults.services);
         assert_eq!(config.detection, defaults.detection);
         assert_eq!(config.process, defaults.process);
+        assert_eq!(config.enforcement, defaults.enforcement);
+        assert_eq!(config.state_dir, defaults.state_dir);
         assert_eq!(config.statistics_interval, defaults.statistics_interval);
     }
 

@@ -50,7 +50,7 @@ pub(super) fn play(agent: &Path) -> Result<Vec<Value>> {
     // An ended conversation is closed a moment later, when no late packet is to be expected.
     let closed = |line: &String| line.contains("\"status\":\"closed\"");
     let _ = poll(PATIENCE, || {
-        (sensor.stdout_lines().iter().filter(|line| closed(line)).count() >= 3).then_some(())
+        (sensor.stdout_lines().iter().filter(|line| closed(line)).count() >= 4).then_some(())
     });
     sensor.signal(Signal::SIGINT)?;
     let status = sensor.wait(PATIENCE)?;

@@ -6,10 +6,11 @@ use comfy_table::{Table, presets::UTF8_NO_BORDERS};
 use serde_json::Value;
 
 /// The alerts that the story must raise: rule, client, server, techniques that the evidence shows.
-const EXPECTED: [[&str; 4]; 3] = [
+const EXPECTED: [[&str; 4]; 4] = [
     ["external-access-windows-networking", "8.8.4.4", "10.0.1.2", "T1133 T1190"],
-    ["rare-smb-destination", "10.0.0.2", "8.8.4.4", "T1048"],
-    ["smb-to-internet", "10.0.0.2", "8.8.4.4", "T1048"],
+    ["ntlm-credential-to-internet", "10.0.0.2", "8.8.4.4", "T1048 T1187"],
+    ["rare-smb-destination", "10.0.0.2", "8.8.4.4", "T1048 T1187"],
+    ["smb-to-internet", "10.0.0.2", "8.8.4.4", "T1048 T1187"],
 ];
 
 /// Prints the alerts as a table and one as it is, and holds them against what was expected.
