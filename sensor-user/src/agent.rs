@@ -24,7 +24,7 @@ use crate::{
         interface::Interface,
         object::KernelProgram,
         pace::Pace,
-        privileges, readiness,
+        prefixes, privileges, readiness,
         ticks::{Moment, TickClock},
     },
     output::Output,
@@ -56,14 +56,7 @@ pub async fn run(load: impl Fn() -> Result<Config, ConfigError>) -> Result<()> {
     let interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let mut sensor = Sensor::start(load()?)?;
-    let control = Control::listen(&sensor.config.state_dir).with_context(|| {
-        let socket = control::socket(&sensor.config.state_dir);
-        format!(
-            "cannot listen for commands at {}; give each agent a --state-dir of its own",
-            socket.display()
-        )
-    })?;
+    let (mut sensor, control) = Sensor::start(load()?)?;
     let records = readiness::of_ring(&sensor.kernel.records).context("cannot wait for the record ring")?;
     // Whatever ends the run, what was seen is told first.
     let outcome = watch(&mut sensor, &records, control, load, [interrupt, terminate, hangup]).await;
@@ -131,7 +124,7 @@ struct Sensor {
 }
 
 impl Sensor {
-    fn start(config: Config) -> Result<Self> {
+    fn start(config: Config) -> Result<(Self, Control)> {
         if config.interfaces.is_empty() {
             bail!(
                 "no interface is named: give --iface, or `interfaces` in the configuration; there are: {}",
@@ -156,6 +149,15 @@ impl Sensor {
         let clock = TickClock::of_this_kernel().context("cannot read the kernel's tick length")?;
         let now = clock.now().context("cannot read the clock")?;
         let terms = Terms::open(&config.state_dir, config.detection.rare_window_days, now.unix_nanos)?;
+        let key = FingerprintKey::kept_in(&config.state_dir)
+            .context("cannot keep the key of credential fingerprints in the state directory")?;
+        let control = Control::listen(&config.state_dir).with_context(|| {
+            let socket = control::socket(&config.state_dir);
+            format!(
+                "cannot listen for commands at {}; give each agent a --state-dir of its own",
+                socket.display()
+            )
+        })?;
         let output = Output::open(config.output.as_deref())?;
 
         let mut kernel = KernelProgram::load(&plan::load_plan(&config, clock))?;
@@ -189,12 +191,11 @@ impl Sensor {
             kernel.slots.bytes() / 1024,
             config.kernel.ring_bytes / 1024
         );
-        let key = FingerprintKey::kept_in(&config.state_dir)
-            .context("cannot keep the key of credential fingerprints in the state directory")?;
         let pipeline =
             Pipeline::new(&config, clock, terms, output, &interfaces, owners).with_fingerprint_key(key);
         let swept = vec![0; kernel.slots.cpus()];
-        Ok(Self { attached, kernel, swept, kernel_log, pipeline, clock, enforcement, config })
+        let sensor = Self { attached, kernel, swept, kernel_log, pipeline, clock, enforcement, config };
+        Ok((sensor, control))
     }
 
     /// Puts enforcement into force, or ends it.
@@ -236,7 +237,7 @@ impl Sensor {
         let now = self.now()?;
         let mut taken = 0;
         while taken < most
-            && let Some(record) = self.kernel.records.next()
+            && let Some(record) = self.kernel.records.take()
         {
             self.pipeline.record(record, now);
             taken += 1;
@@ -308,9 +309,7 @@ impl Sensor {
         match self.kernel.prefixes.put(&prefixes) {
             Err(error) => return warn!("not reloaded, the configuration before stays in force: {error}"),
             Ok(0) => {}
-            Ok(unblocked) => warn!(
-                "{unblocked} parts of the address space have more networks than the fast tables hold: slower, not less exact"
-            ),
+            Ok(count) => warn!("{}", prefixes::unblocked(count)),
         }
         self.pipeline.set_networks(&merged);
         self.reload_enforcement(&merged);

@@ -67,6 +67,7 @@ impl Pipeline {
                 attempt_settle: config.detection.attempt_settle,
                 flow_idle: config.kernel.flow_idle,
                 capacity: FLOW_CAPACITY,
+                data_leaving_bytes: config.detection.limits.data_leaving_bytes,
                 fingerprint_key: FingerprintKey::new([0; 32]),
             })
             .with_owners(owners),
@@ -199,6 +200,7 @@ impl Pipeline {
             flow_packets: self.tracker.accounted_packets(),
             flows: self.tracker.len(),
             untracked: self.tracker.untracked(),
+            unread: self.tracker.unread(),
             undecodable: self.undecodable,
             alerts: self.book.opened(),
             exempted: self.book.exempted(),

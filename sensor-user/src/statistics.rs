@@ -17,6 +17,8 @@ pub struct Statistics {
     pub flows: usize,
     /// Observations for which the agent's table had no room.
     pub untracked: u64,
+    /// Pieces of payload that nobody could read for want of room.
+    pub unread: u64,
     /// Records that could not be decoded.
     pub undecodable: u64,
     /// Alerts opened.
@@ -56,9 +58,11 @@ impl fmt::Display for Statistics {
         }
         write!(
             f,
-            "; records sent={} payload={} lost={}",
+            "; records sent={} payload={} payload_over={} unread={} lost={}",
             kernel.get(Counter::RecordsSent),
             kernel.get(Counter::PayloadSent),
+            kernel.get(Counter::PayloadOver),
+            self.unread,
             kernel.sum(Counter::LOST_RECORDS)
         )?;
         for counter in Counter::LOST_RECORDS {
@@ -96,6 +100,7 @@ mod tests {
             kernel: CounterValues::of(values),
             flow_packets: 5,
             flows: 1,
+            unread: 0,
             untracked: 0,
             undecodable: 0,
             alerts: 1,

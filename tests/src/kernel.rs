@@ -203,7 +203,7 @@ impl Kernel {
     /// The records since the last call.
     #[must_use]
     pub fn take_records(&mut self) -> Vec<Vec<u8>> {
-        std::iter::from_fn(|| self.program.records.next().map(|record| record.to_vec())).collect()
+        std::iter::from_fn(|| self.program.records.take().map(<[u8]>::to_vec)).collect()
     }
 
     /// The counters.

@@ -20,7 +20,16 @@ pub const MOST_PIECES: u32 = 512;
 #[inline(always)]
 pub(super) const fn is_called_for(content: &Content, slot: &Slot) -> bool {
     let begins = content.opening | content.rpc != 0;
-    content.payload != 0 && (begins || slot.line.kind & bit(content.side) != 0 || slot.line.transport == UDP)
+    content.payload != 0
+        && (begins
+            || slot.line.kind & bit(content.side) != 0
+            || slot.line.transport == UDP && first_of(slot, content))
+}
+
+/// Whether it is the first packet of its side: of datagrams, no other says anything new.
+#[inline(always)]
+const fn first_of(slot: &Slot, content: &Content) -> bool {
+    slot.line.packets[(content.side & 1) as usize] == 1
 }
 
 /// The bit in a slot's `kind` that says that more is awaited from `side`.

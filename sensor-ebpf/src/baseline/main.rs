@@ -22,6 +22,7 @@ mod nothing;
 #[cfg(target_arch = "bpf")]
 mod produce;
 #[cfg(target_arch = "bpf")]
+#[expect(dead_code, reason = "the sensor uses more of it")]
 #[path = "../scratch.rs"]
 mod scratch;
 

@@ -38,15 +38,18 @@ struct News {
     evidence: Evidence,
     credentials: usize,
     shares: usize,
+    /// More left the internal networks than the limit for that.
+    data_left: bool,
 }
 
 impl News {
-    fn of(flow: &Flow) -> Self {
+    fn of(flow: &Flow, limits: &Limits) -> Self {
         let facts = flow.facts.as_deref();
         Self {
             evidence: flow.evidence,
             credentials: facts.map_or(0, |facts| facts.credentials.len()),
             shares: facts.map_or(0, |facts| facts.shares.len()),
+            data_left: flow.payload_from_inside() >= limits.data_leaving_bytes,
         }
     }
 }
@@ -93,7 +96,7 @@ impl AlertBook {
             return vec![];
         };
         if let Some(judged) = self.flows.get_mut(&flow.ends) {
-            let news = News::of(flow);
+            let news = News::of(flow, &self.limits);
             if news == judged.told {
                 return vec![];
             }
@@ -121,7 +124,7 @@ impl AlertBook {
         let mut alerts: Vec<OpenAlert> = findings.into_iter().map(|finding| open(finding, &sight)).collect();
         self.opened += alerts.len() as u64;
         let documents = tell(&mut alerts, &sight, Status::Opened, context);
-        self.flows.insert(flow.ends, Judged { alerts, told: News::of(flow) });
+        self.flows.insert(flow.ends, Judged { alerts, told: News::of(flow, &self.limits) });
         documents
     }
 
@@ -132,10 +135,8 @@ impl AlertBook {
         destinations: &mut impl KnownDestinations,
         context: &Context<'_>,
     ) -> Vec<Value> {
-        let mut documents = Vec::new();
-        if !self.flows.contains_key(&flow.ends) {
-            documents = self.look(flow, destinations, context);
-        }
+        // What was never judged is judged now, and what came since the last look is judged again.
+        let mut documents = self.look(flow, destinations, context);
         if let (Some(mut judged), Some(sight)) =
             (self.flows.remove(&flow.ends), Sight::of(flow, &self.services))
         {

@@ -59,10 +59,10 @@ fn credentials(sight: &Sight<'_>) -> String {
     let who = match (last.domain.as_deref().filter(|domain| !domain.is_empty()), last.user.as_deref()) {
         _ if last.is_anonymous() => "the client logged on anonymously".to_owned(),
         (Some(domain), Some(user)) => {
-            format!("the client sent a {} credential of {domain}\\{user}", smb::method(last))
+            format!("the client sent {} credential of {domain}\\{user}", smb::with_article(last))
         }
-        (None, Some(user)) => format!("the client sent a {} credential of {user}", smb::method(last)),
-        _ => format!("the client sent a {} credential", smb::method(last)),
+        (None, Some(user)) => format!("the client sent {} credential of {user}", smb::with_article(last)),
+        _ => format!("the client sent {} credential", smb::with_article(last)),
     };
     let outcome = match last.outcome {
         Some(Outcome::Accepted) => ", which was accepted".to_owned(),

@@ -157,12 +157,22 @@ fn outcome(value: &mut Value, outcome: Option<Outcome>) {
 }
 
 /// The method's name, as people call it.
-pub(super) const fn method(credential: &Credential) -> &'static str {
+const fn method(credential: &Credential) -> &'static str {
     match credential.method {
         Method::Ntlm(ResponseKind::V1) => "NTLMv1",
         Method::Ntlm(ResponseKind::V2) => "NTLMv2",
         Method::Ntlm(ResponseKind::Anonymous) => "anonymous",
         Method::Kerberos => "Kerberos",
+    }
+}
+
+/// The same in a sentence.
+pub(super) const fn with_article(credential: &Credential) -> &'static str {
+    match credential.method {
+        Method::Ntlm(ResponseKind::V1) => "an NTLMv1",
+        Method::Ntlm(ResponseKind::V2) => "an NTLMv2",
+        Method::Ntlm(ResponseKind::Anonymous) => "an anonymous",
+        Method::Kerberos => "a Kerberos",
     }
 }
 

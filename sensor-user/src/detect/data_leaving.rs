@@ -2,7 +2,6 @@
 
 use super::{Limits, Rule, Service, Severity, Sight};
 use crate::{attack::EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL, flow::Evidence};
-use sensor_common::slot::Side;
 
 pub(super) static RULE: Rule = Rule {
     id: "data-leaving-over-smb",
@@ -23,5 +22,5 @@ pub(super) static RULE: Rule = Rule {
 pub(super) fn fires(sight: &Sight<'_>, limits: &Limits) -> bool {
     sight.service == Service::Smb
         && sight.flow.evidence >= Evidence::Data
-        && sight.flow.counts().payload[Side::Local as usize] >= limits.data_leaving_bytes
+        && sight.flow.payload_from_inside() >= limits.data_leaving_bytes
 }

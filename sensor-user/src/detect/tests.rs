@@ -81,6 +81,7 @@ pub(crate) fn flow(transport: u8, local: &str, remote: &str, opener: Side, evide
         attempt_settle: 3,
         flow_idle: 60,
         capacity: 8,
+        data_leaving_bytes: 1 << 20,
         fingerprint_key: FingerprintKey::new([1; 32]),
     });
     let now = Moment { unix_nanos: 1_700_000_000_000_000_000, ticks: 1_250 };
@@ -216,7 +217,7 @@ fn knowing(mut flow: Flow, evidence: Evidence, facts: Facts) -> Flow {
     flow
 }
 
-fn credential(kind: ResponseKind, outcome: Option<Outcome>) -> Facts {
+fn facts_of(kind: ResponseKind, outcome: Option<Outcome>) -> Facts {
     let credential = Credential {
         method: Method::Ntlm(kind),
         user: Some("eve".into()),
@@ -233,11 +234,11 @@ fn credential(kind: ResponseKind, outcome: Option<Outcome>) -> Facts {
 fn a_credential_that_goes_out_is_an_alert_of_its_own_and_the_worse_the_more_it_gives_away() {
     let refused = Some(Outcome::Refused(Status::Nt(0xC000_006D)));
     let sent = |kind, outcome| {
-        knowing(outbound(445, Evidence::Smb), Evidence::AuthenticatedAttempt, credential(kind, outcome))
+        knowing(outbound(445, Evidence::Smb), Evidence::AuthenticatedAttempt, facts_of(kind, outcome))
     };
     let weight = |flow: &Flow| {
         let sight = Sight::of(flow, &ServicePorts::default()).unwrap();
-        super::credential::RULE.weight(&sight)
+        credential::RULE.weight(&sight)
     };
     let usual = sent(ResponseKind::V2, refused);
     assert_eq!(rules(&usual, &[], false), ["smb-to-internet", "ntlm-credential-to-internet"]);
@@ -250,12 +251,12 @@ fn a_credential_that_goes_out_is_an_alert_of_its_own_and_the_worse_the_more_it_g
 #[test]
 fn an_anonymous_session_gives_nothing_away_and_neither_does_a_stranger() {
     let anonymous =
-        knowing(outbound(445, Evidence::Smb), Evidence::Session, credential(ResponseKind::Anonymous, None));
+        knowing(outbound(445, Evidence::Smb), Evidence::Session, facts_of(ResponseKind::Anonymous, None));
     assert_eq!(rules(&anonymous, &[], false), ["smb-to-internet"]);
     let stranger = knowing(
         inbound(TCP, 445, Evidence::Smb),
         Evidence::AuthenticatedAttempt,
-        credential(ResponseKind::V2, None),
+        facts_of(ResponseKind::V2, None),
     );
     assert_eq!(rules(&stranger, &[], false), ["external-access-windows-networking"]);
     assert!(!techniques(&stranger).contains(&"T1187"));
@@ -274,7 +275,7 @@ fn smb1_is_an_alert_only_once_the_server_chose_it() {
 fn data_leaves_when_more_than_the_limit_went_from_the_inside() {
     let limits = |bytes| Limits { data_leaving_bytes: bytes };
     let fires = |flow: &Flow, bytes| {
-        super::data_leaving::fires(&Sight::of(flow, &ServicePorts::default()).unwrap(), &limits(bytes))
+        data_leaving::fires(&Sight::of(flow, &ServicePorts::default()).unwrap(), &limits(bytes))
     };
     let flow = outbound(445, Evidence::Data);
     assert!(fires(&flow, 700) && !fires(&flow, 701));

@@ -119,6 +119,12 @@ impl Flow {
         self.tallies.iter().map(Tally::total).max_by_key(|c| c.packets[0] + c.packets[1]).unwrap_or_default()
     }
 
+    /// Bytes of payload that left the internal networks.
+    #[must_use]
+    pub fn payload_from_inside(&self) -> u64 {
+        self.counts().payload[Side::Local as usize]
+    }
+
     /// Interfaces that saw it, the one that saw most first.
     #[must_use]
     pub fn interfaces(&self) -> Vec<u32> {

@@ -49,6 +49,8 @@ pub struct TrackerOptions {
     pub flow_idle: u64,
     /// Conversations held at a time.
     pub capacity: usize,
+    /// Bytes that leave the internal networks over one conversation before that is news.
+    pub data_leaving_bytes: u64,
     /// Key of the fingerprints of credentials.
     pub fingerprint_key: FingerprintKey,
 }
@@ -198,10 +200,11 @@ impl Tracker {
                 vacant.insert(new_entry(Flow::new(ends, times.0)))
             }
         };
-        let before = entry.flow.evidence;
+        let limit = self.options.data_leaving_bytes;
+        let before = (entry.flow.evidence, entry.flow.payload_from_inside() >= limit);
         let services = &self.options.services;
         self.accounted += entry.flow.merge(kind, seen, times, |port| services.service(ends.transport, port));
-        let rose = entry.flow.evidence > before;
+        let rose = entry.flow.evidence > before.0 || entry.flow.payload_from_inside() >= limit && !before.1;
         let open = entry.closed_at.is_none();
         let caught_up = open && !self.early.is_empty() && self.catch_up(ends);
         let entry = self.flows.get(&ends)?;
@@ -224,9 +227,9 @@ impl Tracker {
         let Some(entry) = self.flows.get_mut(&ends) else {
             let room = self.early.len() < MOST_EARLY && piece.kind != PieceKind::Datagram;
             if room {
-                self.early.push_back(EarlyPiece::of(ends, piece))
+                self.early.push_back(EarlyPiece::of(ends, piece));
             } else {
-                self.unread += 1
+                self.unread += 1;
             }
             return None;
         };
@@ -355,6 +358,7 @@ mod tests {
             attempt_settle: 3,
             flow_idle: 1_800,
             capacity: 4,
+            data_leaving_bytes: 1 << 20,
             fingerprint_key: FingerprintKey::new([1; 32]),
         })
     }
@@ -526,9 +530,9 @@ mod tests {
     struct Asked(std::rc::Rc<std::cell::RefCell<Vec<Opening>>>);
 
     impl Owners for Asked {
-        fn owner_of(&mut self, opening: &Opening, _: Moment) -> Option<std::sync::Arc<crate::owner::Owner>> {
+        fn owner_of(&mut self, opening: &Opening, _: Moment) -> Option<Arc<crate::owner::Owner>> {
             self.0.borrow_mut().push(*opening);
-            (self.0.borrow().len() == 1).then(|| std::sync::Arc::new(crate::alert::tests::everything_known()))
+            (self.0.borrow().len() == 1).then(|| Arc::new(crate::alert::tests::everything_known()))
         }
     }
 

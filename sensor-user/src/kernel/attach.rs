@@ -196,7 +196,14 @@ fn attach_ingress(
     };
     let mut reasons = Vec::new();
     for (ingress, mode) in xdp_modes {
-        let xdp = kernel.xdp()?;
+        let xdp = match kernel.xdp() {
+            Ok(xdp) => xdp,
+            Err(LoadError::Verifier { source, .. }) if choice == IngressChoice::Auto => {
+                reasons.push(format!("{ingress}: the kernel refused the program ({})", describe(&source)));
+                break;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let link = xdp.attach_to_if_index(interface.index, *mode).and_then(|id| xdp.take_link(id));
         match link {
             Ok(link) => return Ok((*ingress, AnyLink::Xdp(link))),

@@ -182,8 +182,11 @@ impl KernelProgram {
         let counters = KernelCounters::open(take(&mut ebpf, "COUNTERS")?)?;
         let room = plan.room();
         let mut prefixes = PrefixMaps::open(|name| take(&mut ebpf, name), room, plan.max_prefixes as usize)?;
-        prefixes.put(&plan.prefixes)?;
+        let unblocked = prefixes.put(&plan.prefixes)?;
         let enforcement = EnforcementSwitch::open(take(&mut ebpf, enforce::SECTION)?)?;
+        if unblocked > 0 {
+            log::warn!("{}", super::prefixes::unblocked(unblocked));
+        }
         Ok(Self { ebpf, xdp: None, records, slots, counters, prefixes, enforcement })
     }
 

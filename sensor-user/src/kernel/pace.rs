@@ -65,7 +65,7 @@ impl Pace {
         let mut guard = self.ticks.readable().await?;
         let mut expirations = [0; 8];
         // What matters is that it ticked; that it was read meanwhile is no fault.
-        let _ = nix::unistd::read(&self.timer.as_fd(), &mut expirations);
+        let _ = nix::unistd::read(self.timer.as_fd(), &mut expirations);
         guard.clear_ready();
         Ok(())
     }

@@ -42,6 +42,14 @@ pub enum PrefixError {
     },
 }
 
+/// What it means that so many mixed networks are left to the tries.
+#[must_use]
+pub fn unblocked(count: u32) -> String {
+    format!(
+        "{count} parts of the address space have more networks than the fast tables hold: slower, not less exact"
+    )
+}
+
 /// The kernel's prefix maps.
 pub struct PrefixMaps {
     trie_v4: LpmTrie<MapData, [u8; 8], u64>,

@@ -75,7 +75,7 @@ impl RecordRing {
     }
 
     /// The next record, or `None` when there is none yet.
-    pub fn next(&mut self) -> Option<&[u8]> {
+    pub fn take(&mut self) -> Option<&[u8]> {
         loop {
             if self.read == self.written {
                 self.written = self.produced().load(Ordering::Acquire);

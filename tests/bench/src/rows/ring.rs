@@ -120,7 +120,7 @@ impl Ring {
         let ring = &mut self.ring;
         processor::on(processor::pair()?.0, || {
             let (start, mut read) = (Instant::now(), 0_u32);
-            while let Some(record) = ring.next() {
+            while let Some(record) = ring.take() {
                 black_box(decode::record(record).context("decode a record of the producer's")?);
                 read += 1;
             }
@@ -180,7 +180,7 @@ impl Ring {
 fn take_all(ring: &mut RecordRing, read: &AtomicU64, made: &AtomicU64, start: Instant) -> Result<()> {
     let mut count = 0;
     loop {
-        while let Some(record) = ring.next() {
+        while let Some(record) = ring.take() {
             black_box(decode::record(record).context("decode a record of the producer's")?);
             count += 1;
             if count % 1024 == 0 {

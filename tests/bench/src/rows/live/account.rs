@@ -52,7 +52,7 @@ pub(super) fn read(ring: &mut RecordRing, reading: &AtomicBool) -> Result<Told> 
     loop {
         // Asked before the ring is emptied: whatever was written before the end is read.
         let goes_on = reading.load(Ordering::Relaxed);
-        while let Some(record) = ring.next() {
+        while let Some(record) = ring.take() {
             told.take(record);
         }
         if !goes_on {

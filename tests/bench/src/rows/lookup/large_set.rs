@@ -62,7 +62,7 @@ pub(super) fn fill_tables(baseline: &mut Baseline, plan: &LoadPlan) -> Result<()
     let mut table: Array<_, TableV4> = map("TABLES_V4")?.try_into().context("open TABLES_V4")?;
     let words: Box<TableV4> =
         tables.table_v4.into_boxed_slice().try_into().map_err(|_| anyhow!("a table of another size"))?;
-    table.set(VIEW, &*words, 0).context("fill TABLES_V4")?;
+    table.set(VIEW, words, 0).context("fill TABLES_V4")?;
     let mut leaves: HashMap<_, [u32; 2], Leaf> = map("LEAVES_V4")?.try_into().context("open LEAVES_V4")?;
     for (network, leaf) in &tables.leaves_v4 {
         leaves.insert([VIEW, *network], leaf, 0).context("fill LEAVES_V4")?;
