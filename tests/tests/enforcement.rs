@@ -17,11 +17,13 @@ const INBOUND: &str = "external-access-windows-networking";
 /// Time in which a connection that is not dropped comes about.
 const SHORTLY: Duration = Duration::from_millis(400);
 
+#[expect(clippy::unwrap_used, reason = "a test cannot go on without an answer")]
 fn is_let_through(from: &Namespace, to: impl Into<SocketAddr>) -> bool {
     let to = to.into();
     from.run(|| TcpStream::connect_timeout(&to, SHORTLY)).unwrap().is_ok()
 }
 
+#[expect(clippy::unwrap_used, reason = "a test cannot go on without an answer")]
 fn command(state_dir: &Path, request: &Request) -> String {
     let answer = ask(state_dir, request).unwrap();
     assert!(answer.done, "{answer:?}");

@@ -1,5 +1,6 @@
 //! What real sessions say is read: who logged on, how, to which share, and what came of it.
 
+use anyhow::Result;
 use sensor_lab::{PASSWORD, SHARE, Smbclient, Smbd, Topology, USER, address, require_lab};
 use sensor_tests::{Agent, Ended, number, smb_session, tells, text, texts};
 use serde_json::Value;
@@ -12,13 +13,13 @@ fn of_session(
     smbd: impl FnOnce() -> sensor_lab::SmbdBuilder,
     session: impl FnOnce(Smbclient<'_>),
     level: &str,
-) -> Ended {
-    let border = Topology::border().unwrap();
-    let _smbd = smbd().start(border.server()).unwrap();
-    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+) -> Result<Ended> {
+    let border = Topology::border()?;
+    let _smbd = smbd().start(border.server())?;
+    let agent = Agent::on(border.gateway(), "lan0").start()?;
     session(Smbclient::new(border.client(), address::SERVER_V4));
-    agent.wait_for(tells(OUTBOUND, level)).unwrap();
-    agent.stop().unwrap()
+    agent.wait_for(tells(OUTBOUND, level))?;
+    agent.stop()
 }
 
 fn credential(alert: &Value) -> &Value {
@@ -36,7 +37,8 @@ fn keeps_secrets(ended: &Ended) {
 fn a_session_names_user_dialect_and_share_and_its_alerts_are_worth_more() {
     require_lab!();
     let ended =
-        of_session(Smbd::builder, |client| assert!(client.get("hello.txt").unwrap().success()), "data");
+        of_session(Smbd::builder, |client| assert!(client.get("hello.txt").unwrap().success()), "data")
+            .unwrap();
     let alert = ended.closed(CREDENTIAL).unwrap();
     assert_eq!(text(alert, "/smb_sensor/alert/severity"), "critical", "it was accepted");
     assert_eq!(number(alert, "/event/risk_score"), 99);
@@ -52,7 +54,7 @@ fn a_session_names_user_dialect_and_share_and_its_alerts_are_worth_more() {
             && text(share, "/outcome") == "accepted"),
         "{shares:?}"
     );
-    assert!(text(alert, "/message").contains(&format!("credential of ")), "{alert:#}");
+    assert!(text(alert, "/message").contains("credential of "), "{alert:#}");
     keeps_secrets(&ended);
 }
 
@@ -63,7 +65,8 @@ fn a_wrong_password_is_an_attempt_that_gave_its_credential_away() {
         Smbd::builder,
         |client| assert!(!client.user(USER, "wrong").get("hello.txt").unwrap().success()),
         "authenticated-attempt",
-    );
+    )
+    .unwrap();
     let alert = ended.closed(CREDENTIAL).unwrap();
     assert_eq!(text(alert, "/smb_sensor/evidence/level"), "authenticated-attempt");
     assert_eq!(text(alert, "/smb_sensor/alert/severity"), "high");
@@ -86,7 +89,8 @@ fn ntlm_version_1_is_critical_whatever_came_of_it() {
                 .unwrap();
         },
         "authenticated-attempt",
-    );
+    )
+    .unwrap();
     let alert = ended.closed(CREDENTIAL).unwrap();
     assert_eq!(text(credential(alert), "/method"), "NTLMv1");
     assert_eq!(text(alert, "/smb_sensor/alert/severity"), "critical");
@@ -102,7 +106,8 @@ fn an_anonymous_session_is_a_session_and_no_credential() {
             let _ = client.anonymous().list_shares().unwrap();
         },
         "data",
-    );
+    )
+    .unwrap();
     assert_eq!(ended.rules(), ["rare-smb-destination", OUTBOUND]);
     let alert = ended.closed(OUTBOUND).unwrap();
     assert_eq!(text(credential(alert), "/method"), "anonymous");
@@ -122,7 +127,8 @@ fn behind_encryption_the_session_is_known_and_what_was_said_before() {
             assert!(client.get("hello.txt").unwrap().success());
         },
         "session",
-    );
+    )
+    .unwrap();
     let alert = ended.closed(CREDENTIAL).unwrap();
     assert_eq!(alert["smb_sensor"]["smb"]["encrypted"], true);
     assert_eq!(text(alert, "/source/user/name"), USER);
