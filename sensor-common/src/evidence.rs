@@ -1,7 +1,7 @@
 //! Which messages are evidence, and how much of them.
 //!
 //! Takes the first bytes of a payload, says how many bytes from there on the agent is to see: session set-up in every
-//! form, connections to shares, DCE-RPC binds, and of DCE-RPC requests the header alone. Reads and writes of files
+//! form, connections to shares, DCE-RPC binds, and of DCE-RPC requests the header alone (in SMB 1 transactions, the beginning). Reads and writes of files
 //! are none, so that no file content ever leaves the kernel.
 
 use crate::{

@@ -215,7 +215,7 @@ pub struct Stretch {
 pub struct Slot {
     /// What every packet touches.
     pub line: FlowLine,
-    /// What only IPv6 flows touch.
+    /// What only IPv6 flows and packets with evidence in them touch.
     pub wide: WideLine,
 }
 

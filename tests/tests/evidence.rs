@@ -178,7 +178,8 @@ fn through_tc_large_sends_come_in_one_piece_and_are_counted_and_read_all_the_sam
         "no segment was larger than the MTU: {bytes} bytes in {packets} packets"
     );
     let left = number(alert, "/smb_sensor/evidence/bytes_left_network");
-    assert!(left > SENT as u64 && left < SENT as u64 + 100_000, "{left}");
+    // What is sent again counts again: it left.
+    assert!(left > SENT as u64 && left < 2 * SENT as u64, "{left}");
     assert_eq!(text(alert, "/source/user/name"), USER);
     assert!(texts(alert, "/threat/technique/id").contains(&"T1048"));
     assert_eq!(ended.number("unaccounted").unwrap(), 0, "{}", ended.statistics);

@@ -1,4 +1,4 @@
-//! The one path of a packet: ports → service → addresses → classify → flow → emit.
+//! The one path of a packet: ports → service → addresses → classify → enforce → flow → emit → capture.
 //!
 //! Written once over an [`Environment`]; the kernel hooks and the host engine are thin environments. Never fails: every
 //! way out is a [`Verdict`] and, for a watched packet, a counter.
