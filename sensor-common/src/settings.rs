@@ -26,6 +26,8 @@ pub mod feature {
     pub const SMB_ON_ANY_PORT: u32 = 1 << 1;
     /// Log every watched packet.
     pub const LOG: u32 = 1 << 2;
+    /// Take the time from the agent instead of the kernel: a capture is replayed.
+    pub const GIVEN_CLOCK: u32 = 1 << 3;
 }
 
 impl Settings {

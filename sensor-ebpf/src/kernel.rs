@@ -13,15 +13,15 @@ use sensor_common::{
     path::Environment,
     payload::{MOST_OF_PIECE, PIECE_HEAD_LEN, Piece, Room},
     prefix::PrefixFlags,
-    settings::{PortKind, PortTable, Settings, port},
+    settings::{PortKind, PortTable, Settings, feature, port},
     slot::{FlowLine, RecordKind, Slot, TCP},
     topbits::{BLOCK_V6_WORDS, TABLE_V4_WORDS, TOP_ENTRIES, TableV4},
 };
 
 use crate::{
     maps::{
-        BLOCKS_V6, COUNTERS, ENFORCEMENT, LEAVES_V4, PREFIXES_V4, PREFIXES_V6, RECORDS, ROOM, SETTINGS,
-        SLOTS, TABLES_V4, TCP_PORTS, TOPS_V6, UDP_PORTS, VIEW,
+        BLOCKS_V6, CLOCK, COUNTERS, ENFORCEMENT, LEAVES_V4, PREFIXES_V4, PREFIXES_V6, RECORDS, ROOM,
+        SETTINGS, SLOTS, TABLES_V4, TCP_PORTS, TOPS_V6, UDP_PORTS, VIEW,
     },
     scratch::{forget_offset, keep_ends},
 };
@@ -181,6 +181,10 @@ impl Environment for Kernel {
 
     #[inline(always)]
     fn now(&self) -> u32 {
+        if setting!(features) & feature::GIVEN_CLOCK != 0 {
+            // SAFETY: the global is valid; volatile because the agent writes it.
+            return unsafe { CLOCK.0.get().read_volatile() };
+        }
         // SAFETY: takes nothing and returns the tick count.
         unsafe { bpf_jiffies64() as u32 }
     }

@@ -39,6 +39,12 @@ pub(crate) static VIEW: Shared<u32> = Shared(UnsafeCell::new(0));
 #[unsafe(no_mangle)]
 pub(crate) static ENFORCEMENT: Shared<Enforcement> = Shared(UnsafeCell::new(Enforcement { on: 0, until: 0 }));
 
+/// The time in ticks where the agent gives it ([`feature::GIVEN_CLOCK`](sensor_common::settings::feature::GIVEN_CLOCK)),
+/// likewise.
+#[unsafe(link_section = ".bss.clock")]
+#[unsafe(no_mangle)]
+pub(crate) static CLOCK: Shared<u32> = Shared(UnsafeCell::new(0));
+
 /// Words that others write while the program runs.
 #[repr(transparent)]
 pub(crate) struct Shared<T>(pub(crate) UnsafeCell<T>);

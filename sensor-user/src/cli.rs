@@ -9,6 +9,7 @@ use crate::{
     config::{AttributionChoice, DEFAULT_STATE_DIR, Overrides},
     control::Request,
     kernel::attach::{IngressChoice, TcChoice},
+    replay::{EngineChoice, Order, clock::Speed, rewrite::Rewrite},
 };
 
 /// Tells when Windows networking (SMB, NetBIOS, DCE-RPC) crosses the border between your networks and the Internet.
@@ -33,6 +34,17 @@ pub enum Command {
     Run(RunArgs),
     /// Tell what this kernel, these privileges and these interfaces allow, one line each, with the fix
     Check(CheckArgs),
+    /// Replay captures (pcap, pcapng) as if their packets passed now, and tell what would have been alerted on
+    #[command(after_help = "EXAMPLES\n  \
+        A line for each alert in a capture:      smb-sensor replay office.pcapng\n  \
+        The documents, as `run` writes them:     smb-sensor replay --json office.pcapng | jq .message\n  \
+        Rotated and packed files, in order:      smb-sensor replay day1.pcap.gz day2.pcap.zst\n  \
+        From another program:                    ssh gate tcpdump -w - tcp port 445 | smb-sensor replay -\n  \
+        A lab capture, made to cross the border: smb-sensor replay --rewrite 10.9.0.0/16=81.2.0.0/16 lab.pcap\n\n\
+        Times, windows and rare destinations follow the clock of the capture. Files that go on where the one before ended are one \
+        recording; one that goes back in time begins anew. Known destinations are kept only with --state-dir.\n\
+        A damaged file is told with the place of the damage, and what came before counts; the exit code is then 1.")]
+    Replay(ReplayArgs),
     /// Ask the running agent whether it drops packets, or turn that on or off at once
     #[command(after_help = "EXAMPLES\n  \
         See what it would drop:                  smb-sensor enforce status\n  \
@@ -119,6 +131,68 @@ pub struct RunArgs {
     /// Log each watched packet from inside the kernel program (slow; for debugging)
     #[arg(long)]
     pub kernel_debug: bool,
+}
+
+/// Flags of `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Captures: pcap or pcapng, also packed with gzip or zstd; "-" is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Where the packet path runs: both tell the same
+    #[arg(long, value_enum, value_name = "WHERE", default_value_t = EngineArg::Host)]
+    pub engine: EngineArg,
+    /// Change addresses that begin like the first network so that they begin like the second; may be given several times
+    #[arg(long, value_name = "NET=NET", value_delimiter = ',')]
+    pub rewrite: Vec<Rewrite>,
+    /// How many times as fast as recorded, or "max"
+    #[arg(long, value_name = "N|max", default_value = "max")]
+    pub speed: Speed,
+    /// Write documents even on a terminal
+    #[arg(long)]
+    pub json: bool,
+    /// Configuration file (TOML): networks, exemptions, services
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A further internal network; may be given several times
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub internal: Vec<IpNet>,
+    /// Directory of a store of known destinations, not one of a running agent; without it none is known at first
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `--engine`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum EngineArg {
+    /// The very program that guards the wire, run by hand (needs its privileges)
+    Kernel,
+    /// The same code without privileges
+    Host,
+}
+
+impl ReplayArgs {
+    /// What is to be replayed, and how.
+    #[must_use]
+    pub fn order(&self) -> Order {
+        Order {
+            files: self.files.clone(),
+            engine: match self.engine {
+                EngineArg::Kernel => EngineChoice::Kernel,
+                EngineArg::Host => EngineChoice::Host,
+            },
+            rewrites: self.rewrite.clone(),
+            speed: self.speed,
+            json: self.json,
+            state_dir: self.state_dir.clone(),
+        }
+    }
+
+    /// What the flags say over the configuration file.
+    #[must_use]
+    pub fn overrides(&self) -> Overrides {
+        Overrides { internal: self.internal.iter().map(IpNet::trunc).collect(), ..Overrides::default() }
+    }
 }
 
 /// Flags of `check`.

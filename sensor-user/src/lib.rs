@@ -1,7 +1,7 @@
 //! The agent of smb-sensor, in the order in which an observation travels:
 //! [`kernel`] → [`decode`] → [`flow`] (with [`owner`]) → [`detect`] (with [`exempt`] and [`terms`]) → [`alert`] → [`output`].
 //!
-//! [`agent`] runs the whole and answers over [`control`]; [`enforcement`] says whether packets are dropped; [`check`] tells what a machine allows; [`config`] says what is wanted.
+//! [`agent`] runs the whole and answers over [`control`]; [`enforcement`] says whether packets are dropped; [`check`] tells what a machine allows; [`replay`] takes captures instead of interfaces; [`config`] says what is wanted.
 
 #![deny(unsafe_code)]
 
@@ -28,5 +28,6 @@ pub mod owner;
 pub mod pipeline;
 pub mod plan;
 pub mod reload;
+pub mod replay;
 pub mod statistics;
 pub mod terms;

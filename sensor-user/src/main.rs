@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result};
 use clap::Parser;
 use sensor_user::{
     agent, check,
-    cli::{Cli, Command, EnforceArgs, RunArgs},
+    cli::{Cli, Command, EnforceArgs, ReplayArgs, RunArgs},
     config::Config,
-    control,
+    control, replay,
 };
 
 fn main() -> ExitCode {
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         .init();
     let result = match cli.command {
         Command::Run(args) => run(&args),
+        Command::Replay(args) => replay(&args),
         Command::Enforce(args) => enforce(&args),
         Command::Check(args) => check::run(&args.interfaces, args.config.as_deref()),
     };
@@ -39,6 +40,11 @@ fn run(args: &RunArgs) -> Result<ExitCode> {
         .context("cannot start the asynchronous runtime")?;
     runtime.block_on(agent::run(load))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn replay(args: &ReplayArgs) -> Result<ExitCode> {
+    let config = Config::load(args.config.as_deref(), &args.overrides())?;
+    replay::run(&args.order(), &config)
 }
 
 fn enforce(args: &EnforceArgs) -> Result<ExitCode> {

@@ -32,6 +32,48 @@ pub struct OpenError {
     source: io::Error,
 }
 
+/// Where documents go.
+pub trait Sink {
+    /// Takes documents.
+    fn push(&mut self, documents: Vec<Value>);
+    /// Waits until everything is written, at most for `patience`.
+    fn settle(&mut self, patience: Duration);
+    /// Why the destination takes nothing at present.
+    fn failing(&self) -> Option<String>;
+    /// Documents written.
+    fn written(&self) -> u64;
+    /// Documents that wait for the destination.
+    fn waiting(&self) -> usize;
+    /// Documents given up because too many waited.
+    fn dropped(&self) -> u64;
+}
+
+impl Sink for Output {
+    fn push(&mut self, documents: Vec<Value>) {
+        Self::push(self, documents);
+    }
+
+    fn settle(&mut self, patience: Duration) {
+        Self::settle(self, patience);
+    }
+
+    fn failing(&self) -> Option<String> {
+        Self::failing(self)
+    }
+
+    fn written(&self) -> u64 {
+        Self::written(self)
+    }
+
+    fn waiting(&self) -> usize {
+        Self::waiting(self)
+    }
+
+    fn dropped(&self) -> u64 {
+        Self::dropped(self)
+    }
+}
+
 /// A JSON-lines output.
 pub struct Output {
     shared: Arc<Shared>,

@@ -18,7 +18,7 @@ use crate::{
         interface::Interface,
         ticks::{Moment, TickClock},
     },
-    output::Output,
+    output::Sink,
     owner::Owners,
     statistics::Statistics,
     terms::Terms,
@@ -35,7 +35,7 @@ pub struct Pipeline {
     tracker: Tracker,
     book: AlertBook,
     terms: Terms,
-    output: Output,
+    output: Box<dyn Sink>,
     hostname: String,
     interfaces: Vec<(u32, String)>,
     networks_defined: bool,
@@ -52,7 +52,7 @@ impl Pipeline {
         config: &Config,
         clock: TickClock,
         terms: Terms,
-        output: Output,
+        output: impl Sink + 'static,
         interfaces: &[Interface],
         owners: Box<dyn Owners>,
     ) -> Self {
@@ -74,7 +74,7 @@ impl Pipeline {
             book: AlertBook::new(config.services.clone(), config.exemptions.clone())
                 .with_limits(config.detection.limits),
             terms,
-            output,
+            output: Box::new(output),
             hostname,
             interfaces: interfaces.iter().map(|one| (one.index, one.name.clone())).collect(),
             networks_defined: !config.internal.is_empty(),
@@ -184,6 +184,12 @@ impl Pipeline {
             );
         }
         self.lost_records = lost;
+    }
+
+    /// Conversations that are followed now.
+    #[must_use]
+    pub fn open_flows(&self) -> usize {
+        self.tracker.len()
     }
 
     /// Documents that the output did not take.

@@ -72,6 +72,8 @@ pub struct Terms {
     /// None after it failed: the store refuses everything until it is opened again.
     database: Option<Database>,
     path: PathBuf,
+    /// Whether it outlives the process.
+    saved: bool,
     window: i128,
     seen: HashMap<IpAddr, i128>,
     unwritten: Vec<IpAddr>,
@@ -99,7 +101,15 @@ impl Terms {
         }
         let window = i128::from(window_days) * DAY;
         let seen = whole(|| read(&database, now - window)).map_err(failed)?;
-        Ok(Self { database: Some(database), path, window, seen, unwritten: vec![] })
+        Ok(Self { database: Some(database), path, saved: true, window, seen, unwritten: vec![] })
+    }
+
+    /// A set that begins empty and is saved nowhere.
+    #[must_use]
+    pub fn in_memory(window_days: u64) -> Self {
+        let window = i128::from(window_days) * DAY;
+        let (database, path, saved) = (None, PathBuf::new(), false);
+        Self { database, path, saved, window, seen: HashMap::new(), unwritten: vec![] }
     }
 
     /// Destinations known.
@@ -124,8 +134,10 @@ impl Terms {
         }
         let oldest = now - self.window;
         self.seen.retain(|_, last| *last >= oldest);
-        self.write(oldest)
-            .map_err(|source| StoreError::Store { path: self.path.clone(), source: Box::new(source) })?;
+        if self.saved {
+            self.write(oldest)
+                .map_err(|source| StoreError::Store { path: self.path.clone(), source: Box::new(source) })?;
+        }
         self.unwritten.clear();
         Ok(())
     }

@@ -1,9 +1,11 @@
-//! Frames of a pcap or pcapng file.
+//! Frames of a pcap or pcapng capture.
 
-use std::{fs::File, io, path::Path};
+use std::{convert::Infallible, io, path::Path};
 
 use pcap_parser::{Block, Linktype, PcapBlockOwned, PcapError, create_reader, traits::PcapNGPacketBlock};
 use thiserror::Error;
+
+use super::input::Input;
 
 /// A frame as it was captured.
 #[derive(Clone, Copy, Debug)]
@@ -16,56 +18,114 @@ pub struct Frame<'a> {
     pub nanoseconds: u64,
 }
 
-/// A file that cannot be read.
+/// A file that cannot be read to its end.
 #[derive(Debug, Error)]
 pub enum CaptureError {
     /// It cannot be opened.
     #[error("open the capture: {0}")]
     Open(#[from] io::Error),
-    /// It is no capture, or a broken one.
-    #[error("read the capture after {frames} frames: {cause}; is it a pcap or pcapng file, and whole?")]
-    Format {
+    /// It is no capture.
+    #[error("it is no capture: {0}; is it a pcap or pcapng file, as it is or packed with gzip or zstd?")]
+    Foreign(String),
+    /// It is broken or cut.
+    #[error("it is damaged at byte {offset}, after {frames} frames: {cause}")]
+    Damaged {
         /// Frames that were read.
         frames: u64,
+        /// Where the damage begins, in bytes of the unpacked capture.
+        offset: u64,
         /// What is wrong.
         cause: String,
     },
 }
 
-/// Room for the longest block: a frame of 256 KiB, the most that capturing programs keep.
-const BUFFER: usize = 512 * 1024;
+/// The most bytes of a frame that capturing programs keep.
+const LONGEST_FRAME: usize = 256 * 1024;
 
-/// Calls `each` with every frame in turn.
+/// Room for the longest frame and the block around it, twice.
+const BUFFER: usize = 2 * LONGEST_FRAME;
+
+/// Calls `each` with every frame of a file in turn; `-` is standard input.
 ///
 /// # Errors
 /// [`CaptureError`] where the file cannot be opened or is broken; frames before that were given.
 pub fn frames(path: &Path, mut each: impl FnMut(Frame<'_>)) -> Result<(), CaptureError> {
-    let mut count = 0;
-    let format = |frames, cause: String| CaptureError::Format { frames, cause };
-    let mut reader =
-        create_reader(BUFFER, File::open(path)?).map_err(|error| format(0, format!("{error:?}")))?;
+    let read = read_frames(Input::open(path)?, |frame| {
+        each(frame);
+        Ok::<_, Infallible>(())
+    });
+    match read {
+        Ok(ended) => ended,
+        Err(never) => match never {},
+    }
+}
+
+/// Calls `each` with every frame of an input in turn, until one is refused. Gives how the input ended: a broken one is no
+/// failure of the caller's.
+///
+/// # Errors
+/// What `each` refused with.
+pub fn read_frames<E>(
+    input: Input,
+    mut each: impl FnMut(Frame<'_>) -> Result<(), E>,
+) -> Result<Result<(), CaptureError>, E> {
+    let watch = input.watch();
+    let mut reader = match create_reader(BUFFER, input) {
+        Ok(reader) => reader,
+        Err(error) => {
+            let cause =
+                watch.failure().map_or_else(|| no_capture(&error).to_owned(), |error| error.to_string());
+            return Ok(Err(CaptureError::Foreign(cause)));
+        }
+    };
+    let mut frames = 0;
     let mut clock = Clock::Pcap { link: Linktype::ETHERNET, fraction: 1 };
-    loop {
+    let cause = loop {
         match reader.next() {
             Ok((taken, block)) => {
                 if let Some(frame) = clock.frame(&block) {
-                    count += 1;
-                    each(frame);
+                    if frame.bytes.len() > LONGEST_FRAME {
+                        break format!("a frame of {} bytes", frame.bytes.len());
+                    }
+                    frames += 1;
+                    each(frame)?;
                 }
                 reader.consume(taken);
             }
-            Err(PcapError::Eof) => return Ok(()),
+            Err(PcapError::Eof) => return Ok(Ok(())),
             Err(PcapError::Incomplete(_)) => {
                 let before = reader.data().len();
-                reader.refill().map_err(|error| format(count, error.to_string()))?;
+                if let Err(error) = reader.refill() {
+                    break watch
+                        .failure()
+                        .map_or_else(|| broken(&error).to_owned(), |error| error.to_string());
+                }
                 // Where nothing came and nothing will, trying again would be for ever.
                 if reader.data().len() == before && !reader.reader_exhausted() {
-                    return Err(format(count, "a block is longer than any frame is".to_owned()));
+                    break broken(&PcapError::<()>::BufferTooSmall).to_owned();
                 }
             }
-            Err(PcapError::UnexpectedEof) => return Err(format(count, "it stops within a frame".to_owned())),
-            Err(error) => return Err(format(count, error.to_string())),
+            Err(error) => break broken(&error).to_owned(),
         }
+    };
+    Ok(Err(CaptureError::Damaged { frames, offset: reader.consumed() as u64, cause }))
+}
+
+/// Why an input is no capture.
+const fn no_capture<I>(error: &PcapError<I>) -> &'static str {
+    match error {
+        PcapError::Eof => "it is empty",
+        PcapError::Incomplete(_) => "it ends within its header",
+        _ => "it begins with something else",
+    }
+}
+
+/// What is wrong with a capture.
+const fn broken<I>(error: &PcapError<I>) -> &'static str {
+    match error {
+        PcapError::UnexpectedEof => "it stops within a frame",
+        PcapError::BufferTooSmall => "a frame or block longer than any is",
+        _ => "what is there is no block of a capture",
     }
 }
 

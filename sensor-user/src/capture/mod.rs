@@ -1,10 +1,13 @@
 //! Recorded traffic: files of packets, and the conversations in them.
 //!
-//! [`file`] gives frames, [`segment`] finds TCP in them, [`conversations`] joins and reads what was said.
+//! [`input`] gives bytes, [`file`] frames, [`segment`] finds TCP in them, [`conversations`] joins and reads what was said.
 
 pub mod conversations;
 pub mod file;
+pub mod input;
 pub mod segment;
+mod zstd;
 
 pub use conversations::{Recorded, conversations};
-pub use file::{CaptureError, Frame, frames};
+pub use file::{CaptureError, Frame, frames, read_frames};
+pub use input::Input;

@@ -22,7 +22,10 @@ use sensor_common::{
 };
 use zerocopy::IntoBytes;
 
-use crate::networks::{PrefixSet, Room, Tables};
+use crate::{
+    kernel::slots::Glance as SlotGlance,
+    networks::{PrefixSet, Room, Tables},
+};
 
 /// The path's surroundings in ordinary memory.
 pub struct HostEngine {
@@ -30,7 +33,9 @@ pub struct HostEngine {
     services: Box<Services>,
     prefixes: PrefixSet,
     tables: Tables,
-    slots: Rc<RefCell<Vec<Slot>>>,
+    slots: Rc<RefCell<Slots>>,
+    /// What each slot looked like at the last sweep.
+    swept: Vec<SlotGlance>,
     counters: [u64; Counter::COUNT],
     records: Vec<Vec<u8>>,
     enforcement: Enforcement,
@@ -38,11 +43,30 @@ pub struct HostEngine {
     now: u32,
 }
 
+/// The slots, and which of them were touched since the last sweep: one bit each.
+struct Slots {
+    all: Vec<Slot>,
+    touched: Vec<u64>,
+}
+
+impl Slots {
+    fn new(count: usize) -> Self {
+        Self { all: vec![Slot::default(); count], touched: vec![0; count.div_ceil(64)] }
+    }
+
+    fn put(&mut self, index: usize, slot: Slot) {
+        if let (Some(place), Some(word)) = (self.all.get_mut(index), self.touched.get_mut(index / 64)) {
+            *place = slot;
+            *word |= 1 << (index % 64);
+        }
+    }
+}
+
 /// A hold on one slot; what was changed is put back when it is dropped.
 pub struct SlotHold {
     slot: Slot,
     index: usize,
-    slots: Rc<RefCell<Vec<Slot>>>,
+    slots: Rc<RefCell<Slots>>,
 }
 
 impl Deref for SlotHold {
@@ -61,9 +85,7 @@ impl DerefMut for SlotHold {
 
 impl Drop for SlotHold {
     fn drop(&mut self) {
-        if let Some(place) = self.slots.borrow_mut().get_mut(self.index) {
-            *place = self.slot;
-        }
+        self.slots.borrow_mut().put(self.index, self.slot);
     }
 }
 
@@ -97,14 +119,15 @@ impl HostEngine {
     /// An engine with empty slots.
     #[must_use]
     pub fn new(settings: Settings, services: Box<Services>, prefixes: PrefixSet, room: Room) -> Self {
-        let slots = Rc::new(RefCell::new(vec![Slot::default(); settings.slots_per_cpu as usize]));
+        let count = settings.slots_per_cpu as usize;
         let tables = Tables::new(&prefixes, room);
         Self {
             settings,
             services,
             prefixes,
             tables,
-            slots,
+            slots: Rc::new(RefCell::new(Slots::new(count))),
+            swept: vec![SlotGlance::default(); count],
             counters: [0; Counter::COUNT],
             records: vec![],
             enforcement: Enforcement::default(),
@@ -156,6 +179,34 @@ impl HostEngine {
     /// The records since the last call, as they would stand on the ring.
     pub fn take_records(&mut self) -> Vec<Vec<u8>> {
         std::mem::take(&mut self.records)
+    }
+
+    /// Gives `found` each slot that changed since the last sweep, in their order.
+    pub fn sweep(&mut self, mut found: impl FnMut(&Slot)) {
+        let mut slots = self.slots.borrow_mut();
+        let Slots { all, touched } = &mut *slots;
+        for (at, word) in touched.iter_mut().enumerate() {
+            let mut left = std::mem::take(word);
+            while left != 0 {
+                let index = at * 64 + left.trailing_zeros() as usize;
+                left &= left - 1;
+                let glance = SlotGlance::at(&all[index]);
+                if self.swept[index] != glance {
+                    self.swept[index] = glance;
+                    found(&all[index]);
+                }
+            }
+        }
+    }
+
+    /// Forgets flows and counts, and on which ports SMB was recognised.
+    pub fn reset(&mut self) {
+        let count = self.swept.len();
+        self.slots = Rc::new(RefCell::new(Slots::new(count)));
+        self.swept = vec![SlotGlance::default(); count];
+        self.counters = [0; Counter::COUNT];
+        self.records.clear();
+        self.services.tcp.iter_mut().for_each(|kind| *kind &= !port::SUSPECT);
     }
 }
 
@@ -239,7 +290,7 @@ impl Environment for HostEngine {
 
     fn slot(&mut self, _cpu: u16, index: u32) -> Option<SlotHold> {
         let index = index as usize;
-        let slot = *self.slots.borrow().get(index)?;
+        let slot = *self.slots.borrow().all.get(index)?;
         Some(SlotHold { slot, index, slots: Rc::clone(&self.slots) })
     }
 

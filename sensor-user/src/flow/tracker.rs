@@ -304,17 +304,16 @@ impl Tracker {
         // Their flows did not come within a second or more: their records were lost, or they are none of ours.
         self.unread += self.early.len() as u64;
         self.early.clear();
-        closed
+        in_order(closed)
     }
 
     /// Every conversation that was not given as closed yet, as at the end of the run.
     pub fn drain(&mut self) -> Vec<Flow> {
         self.ripening.clear();
-        self.flows
-            .drain()
-            .filter(|(_, entry)| entry.closed_at.is_none())
-            .map(|(_, entry)| entry.flow)
-            .collect()
+        self.early.clear();
+        self.readers = 0;
+        let open = self.flows.drain().filter(|(_, entry)| entry.closed_at.is_none());
+        in_order(open.map(|(_, entry)| entry.flow).collect())
     }
 
     /// Conversations held.
@@ -340,6 +339,12 @@ impl Tracker {
     pub const fn untracked(&self) -> u64 {
         self.untracked
     }
+}
+
+/// The flows in the order in which they began, so that the same traffic is always told in the same order.
+fn in_order(mut flows: Vec<Flow>) -> Vec<Flow> {
+    flows.sort_by_key(|flow| (flow.first, flow.ends.local, flow.ends.remote, flow.ends.transport));
+    flows
 }
 
 #[cfg(test)]

@@ -52,6 +52,12 @@ impl KernelCounters {
 }
 
 impl CounterValues {
+    /// These and those of another program.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self::of(|counter| self.get(counter) + other.get(counter))
+    }
+
     /// All zero: the counters of a program that has just been loaded.
     #[must_use]
     pub fn zero(cpus: usize) -> Self {

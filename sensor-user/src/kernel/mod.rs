@@ -6,6 +6,7 @@
 pub mod attach;
 mod barrier;
 mod claim;
+pub mod clock;
 pub mod counters;
 pub mod enforce;
 pub mod interface;

@@ -15,6 +15,7 @@ use thiserror::Error;
 use zerocopy::IntoBytes;
 
 use super::{
+    clock::{self, GivenClock},
     counters::KernelCounters,
     enforce::{self, EnforcementSwitch},
     prefixes::{PrefixError, PrefixMaps},
@@ -70,6 +71,8 @@ pub struct KernelProgram {
     pub prefixes: PrefixMaps,
     /// Enforcement.
     pub enforcement: EnforcementSwitch,
+    /// The clock of a replay.
+    pub clock: GivenClock,
 }
 
 /// Why the program did not load.
@@ -184,10 +187,11 @@ impl KernelProgram {
         let mut prefixes = PrefixMaps::open(|name| take(&mut ebpf, name), room, plan.max_prefixes as usize)?;
         let unblocked = prefixes.put(&plan.prefixes)?;
         let enforcement = EnforcementSwitch::open(take(&mut ebpf, enforce::SECTION)?)?;
+        let clock = GivenClock::open(take(&mut ebpf, clock::SECTION)?)?;
         if unblocked > 0 {
             log::warn!("{}", super::prefixes::unblocked(unblocked));
         }
-        Ok(Self { ebpf, xdp: None, records, slots, counters, prefixes, enforcement })
+        Ok(Self { ebpf, xdp: None, records, slots, counters, prefixes, enforcement, clock })
     }
 
     /// The kernel's tick count (low 32 bits of jiffies) now.

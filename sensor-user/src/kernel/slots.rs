@@ -30,9 +30,16 @@ unsafe impl Send for SlotReader {}
 
 /// Enough of a slot to tell whether anything happened in it: each packet changes it.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Glance {
+pub(crate) struct Glance {
     generation: u32,
     packets: [u32; 2],
+}
+
+impl Glance {
+    /// At a slot.
+    pub(crate) const fn at(slot: &Slot) -> Self {
+        Self { generation: slot.line.generation, packets: slot.line.packets }
+    }
 }
 
 impl SlotReader {
@@ -84,7 +91,7 @@ impl SlotReader {
             {
                 continue;
             }
-            self.seen[index] = Glance { generation: slot.line.generation, packets: slot.line.packets };
+            self.seen[index] = Glance::at(&slot);
             found(&slot);
         }
     }

@@ -9,7 +9,7 @@ mod attribution;
 mod cgroup;
 mod container;
 mod process;
-mod shown;
+pub(crate) mod shown;
 mod start;
 mod user;
 

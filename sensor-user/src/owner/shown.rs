@@ -9,7 +9,7 @@ const LONGEST: usize = 1_024;
 /// of a log or steer a terminal; characters that turn the direction of writing or take no room, which could make one name
 /// look like another; bytes that are no UTF-8. Backslashes stay: systemd's names of cgroups are full of them. What is longer
 /// than 1,024 characters ends in `…`.
-pub(super) fn shown(bytes: &[u8]) -> String {
+pub(crate) fn shown(bytes: &[u8]) -> String {
     let mut text = String::new();
     let mut count = 0;
     for chunk in bytes.utf8_chunks() {

@@ -1,0 +1,142 @@
+//! Where a capture comes from: a file or standard input, as it is or packed with gzip or zstd.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Cursor, Read},
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use flate2::read::MultiGzDecoder;
+
+use super::zstd::ZstdFrames;
+
+/// Bytes of which the first read waits: more than a capture's header takes, so that a slow pipe does not look like a cut file.
+const HEAD: usize = 4_096;
+
+/// Bytes read from the system at a time.
+const CHUNK: usize = 256 << 10;
+
+/// A capture's bytes, unpacked.
+pub struct Input {
+    bytes: Box<dyn Read + Send>,
+    shared: Arc<Shared>,
+    size: Option<u64>,
+    begun: bool,
+}
+
+/// What is known of an input while somebody else reads it.
+#[derive(Clone)]
+pub struct Watch(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// Bytes taken, packed as they are.
+    taken: AtomicU64,
+    failure: Mutex<Option<io::Error>>,
+}
+
+impl Watch {
+    /// Bytes taken so far, packed as they are.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.0.taken.load(Ordering::Relaxed)
+    }
+
+    /// Why the last read failed.
+    pub(super) fn failure(&self) -> Option<io::Error> {
+        self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Counts what passes.
+struct Counted<R>(R, Arc<Shared>);
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let count = self.0.read(room)?;
+        self.1.taken.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+impl Input {
+    /// Opens a file; `-` is standard input.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        if path == Path::new("-") {
+            return Self::of(io::stdin(), None);
+        }
+        let file = File::open(path)?;
+        let about = file.metadata()?;
+        let size = about.is_file().then_some(about.len());
+        Self::of(file, size)
+    }
+
+    /// Reads from `source`, which is `size` bytes long if that is known.
+    ///
+    /// # Errors
+    /// As the source says.
+    pub fn of(source: impl Read + Send + 'static, size: Option<u64>) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let mut source = BufReader::with_capacity(CHUNK, Counted(source, Arc::clone(&shared)));
+        let mut head = Vec::new();
+        Read::by_ref(&mut source).take(4).read_to_end(&mut head)?;
+        let packing: [u8; 4] = head.as_slice().try_into().unwrap_or_default();
+        let whole = Cursor::new(head).chain(source);
+        let bytes: Box<dyn Read + Send> = match packing {
+            // RFC 1952 2.3.1
+            [0x1F, 0x8B, ..] => Box::new(MultiGzDecoder::new(whole)),
+            // RFC 8878 3.1.1 and 3.1.2
+            [0x28, 0xB5, 0x2F, 0xFD] | [0x50..=0x5F, 0x2A, 0x4D, 0x18] => {
+                Box::new(ZstdFrames::new(BufReader::new(whole)))
+            }
+            _ => Box::new(whole),
+        };
+        Ok(Self { bytes, shared, size, begun: false })
+    }
+
+    /// How long it is, packed as it is; `None` where nobody knows.
+    #[must_use]
+    pub const fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// Lets its reading be watched.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        Watch(Arc::clone(&self.shared))
+    }
+
+    fn fill(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let least = if self.begun { 1 } else { HEAD.min(room.len()) };
+        self.begun = true;
+        let mut count = 0;
+        while count < least {
+            match self.bytes.read(&mut room[count..]) {
+                Ok(0) => break,
+                Ok(more) => count += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What came before the failure is given first; the next read fails again.
+                Err(_) if count > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(count)
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.fill(room).map_err(|error| {
+            let kind = error.kind();
+            *self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            kind.into()
+        })
+    }
+}

@@ -1,0 +1,37 @@
+//! The clock of the kernel program while a capture is replayed: the agent sets it.
+//!
+//! It is read only where the program was loaded with [`feature::GIVEN_CLOCK`](sensor_common::settings::feature::GIVEN_CLOCK).
+
+use aya::maps::{Array, Map, MapData};
+
+use super::object::LoadError;
+
+/// Name of the section of globals that it is in.
+pub const SECTION: &str = ".bss.clock";
+
+/// The clock.
+pub struct GivenClock {
+    word: Array<MapData, u32>,
+    stands_at: u32,
+}
+
+impl GivenClock {
+    pub(super) fn open(map: Map) -> Result<Self, LoadError> {
+        let failed = |source| LoadError::Write { what: "the handle of the given clock".into(), source };
+        Ok(Self { word: map.try_into().map_err(failed)?, stands_at: 0 })
+    }
+
+    /// Sets it, for the next packet on. Costs nothing where it stands there already.
+    ///
+    /// # Errors
+    /// When the kernel does not take it.
+    pub fn set(&mut self, ticks: u32) -> Result<(), LoadError> {
+        if self.stands_at != ticks {
+            self.word
+                .set(0, ticks, 0)
+                .map_err(|source| LoadError::Write { what: "the given clock".into(), source })?;
+            self.stands_at = ticks;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! The time of a replay: that of the frames, and it never goes back.
+
+use std::time::Duration;
+
+use crate::kernel::ticks::{Moment, TickClock};
+
+const SECOND: i128 = 1_000_000_000;
+
+/// A tick of a replay: a millisecond.
+const TICK: u64 = 1_000_000;
+
+/// How far back a frame may lie behind one before it: interfaces, and the processors that serve them, take turns.
+const JITTER: i128 = 60 * SECOND;
+
+/// The same at the beginning of a file: one that begins before the end of the one before it is another recording.
+const OVERLAP: i128 = SECOND;
+
+/// What the clock a frame carries means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Time goes on.
+    On(Moment),
+    /// It went back so far that this is another recording, which begins here.
+    Anew(Moment),
+}
+
+/// The clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReplayClock {
+    now: Option<i128>,
+    file_begins: bool,
+}
+
+impl ReplayClock {
+    /// How ticks of a replay become time.
+    #[must_use]
+    pub const fn ticks() -> TickClock {
+        TickClock::with_tick(TICK)
+    }
+
+    /// The moment of a time, nanoseconds since the Unix epoch.
+    #[must_use]
+    pub const fn moment(unix_nanos: i128) -> Moment {
+        Moment { unix_nanos, ticks: (unix_nanos / TICK as i128) as u32 }
+    }
+
+    /// Another file begins.
+    pub const fn begin_file(&mut self) {
+        self.file_begins = true;
+    }
+
+    /// Now, if there was a frame.
+    #[must_use]
+    pub fn now(&self) -> Option<Moment> {
+        self.now.map(Self::moment)
+    }
+
+    /// Moves on to a frame's time; one that says none (0) comes right after the one before.
+    pub fn step(&mut self, nanoseconds: u64) -> Step {
+        let time = i128::from(nanoseconds);
+        let file_begins = std::mem::take(&mut self.file_begins);
+        let Some(now) = self.now else {
+            self.now = Some(time);
+            return Step::On(Self::moment(time));
+        };
+        let allowed = if file_begins { OVERLAP } else { JITTER };
+        if nanoseconds != 0 && now - time > allowed {
+            self.now = Some(time);
+            return Step::Anew(Self::moment(time));
+        }
+        let now = now.max(time);
+        self.now = Some(now);
+        Step::On(Self::moment(now))
+    }
+}
+
+/// How fast a capture is replayed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Speed {
+    /// As fast as it goes.
+    Max,
+    /// This many times as fast as it was recorded.
+    Times(f64),
+}
+
+impl std::str::FromStr for Speed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse::<f64>() {
+            _ if text == "max" => Ok(Self::Max),
+            Ok(times) if times.is_finite() && times > 0.0 => Ok(Self::Times(times)),
+            _ => Err("a number above 0 is expected, or max".to_owned()),
+        }
+    }
+}
+
+impl Speed {
+    /// How long after the start of the replay the frame is due that was recorded so long after the first one.
+    #[must_use]
+    pub fn due(self, recorded: Duration) -> Duration {
+        match self {
+            Self::Max => Duration::ZERO,
+            Self::Times(times) => {
+                Duration::try_from_secs_f64(recorded.as_secs_f64() / times).unwrap_or(Duration::MAX)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: u64 = 1_700_000_000_000_000_000;
+    const S: u64 = SECOND as u64;
+
+    #[test]
+    fn time_never_goes_back_within_a_recording() {
+        let mut clock = ReplayClock::default();
+        let at = |seconds| ReplayClock::moment(i128::from(START + seconds * S));
+        assert_eq!(clock.step(START + 5 * S), Step::On(at(5)));
+        assert_eq!(clock.step(START + 3 * S), Step::On(at(5)), "a little late");
+        assert_eq!(clock.step(0), Step::On(at(5)), "no time at all");
+        assert_eq!(clock.step(START + 100 * S), Step::On(at(100)));
+        assert_eq!(clock.step(START + 10 * S), Step::Anew(at(10)), "another recording");
+    }
+
+    #[test]
+    fn a_file_that_begins_before_the_end_of_the_last_one_is_another_recording() {
+        let mut clock = ReplayClock::default();
+        let _ = clock.step(START + 5 * S);
+        clock.begin_file();
+        assert!(matches!(clock.step(START + 5 * S - 1_000), Step::On(_)), "rotated files overlap a little");
+        clock.begin_file();
+        assert!(matches!(clock.step(START + 3 * S), Step::Anew(_)));
+    }
+
+    #[test]
+    fn speed_divides_time() {
+        assert_eq!("max".parse(), Ok(Speed::Max));
+        assert_eq!("2".parse::<Speed>().unwrap().due(Duration::from_secs(10)), Duration::from_secs(5));
+        assert_eq!(Speed::Max.due(Duration::from_secs(10)), Duration::ZERO);
+        for wrong in ["0", "-1", "nan", "inf", "fast"] {
+            assert!(wrong.parse::<Speed>().is_err(), "{wrong}");
+        }
+    }
+}

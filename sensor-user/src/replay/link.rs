@@ -1,0 +1,127 @@
+//! Frames of other link types as Ethernet frames, which is what the packet path reads.
+
+use pcap_parser::Linktype;
+
+use crate::capture::Frame;
+
+/// Bytes of an Ethernet header.
+pub const ETHERNET_LEN: usize = 14;
+
+const IPV4: [u8; 2] = [0x08, 0x00];
+const IPV6: [u8; 2] = [0x86, 0xDD];
+
+/// The frame as an Ethernet frame, written into `room`: as it is, or with an Ethernet header in place of its own. `None`
+/// where it is of no known link type or too short for one.
+#[must_use]
+pub fn ethernet<'a>(frame: &Frame<'_>, room: &'a mut Vec<u8>) -> Option<&'a mut [u8]> {
+    let bytes = frame.bytes;
+    room.clear();
+    match frame.link {
+        Linktype::ETHERNET => {
+            room.extend_from_slice(bytes.get(ETHERNET_LEN..).and(Some(bytes))?);
+            return Some(room);
+        }
+        // The numbers that some systems write for raw IP, beside the one that is assigned.
+        Linktype::RAW | Linktype::IPV4 | Linktype::IPV6 | Linktype(12 | 14) => {
+            put(room, by_version(bytes)?, bytes)
+        }
+        // A word with the address family, of which every system has its own number for IPv6.
+        Linktype::NULL | Linktype::LOOP => {
+            let packet = bytes.get(4..)?;
+            put(room, by_version(packet)?, packet);
+        }
+        Linktype::LINUX_SLL => put(room, pair(bytes, 14)?, &bytes[16..]),
+        Linktype::LINUX_SLL2 => put(room, pair(bytes, 0)?, bytes.get(20..)?),
+        _ => return None,
+    }
+    Some(room)
+}
+
+/// Whether frames of this link type can be read.
+#[must_use]
+pub fn is_known(link: Linktype) -> bool {
+    matches!(
+        link,
+        Linktype::ETHERNET
+            | Linktype::RAW
+            | Linktype::IPV4
+            | Linktype::IPV6
+            | Linktype(12 | 14)
+            | Linktype::NULL
+            | Linktype::LOOP
+            | Linktype::LINUX_SLL
+            | Linktype::LINUX_SLL2
+    )
+}
+
+fn put(room: &mut Vec<u8>, ether_type: [u8; 2], packet: &[u8]) {
+    room.extend_from_slice(&[0; 12]);
+    room.extend_from_slice(&ether_type);
+    room.extend_from_slice(packet);
+}
+
+/// The EtherType of an IP packet, by its version.
+fn by_version(packet: &[u8]) -> Option<[u8; 2]> {
+    match packet.first()? >> 4 {
+        4 => Some(IPV4),
+        6 => Some(IPV6),
+        _ => None,
+    }
+}
+
+fn pair(bytes: &[u8], at: usize) -> Option<[u8; 2]> {
+    bytes.get(at..at + 2)?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IP: [u8; 20] = [0x45, 0, 0, 20, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+
+    fn read(link: Linktype, head: &[u8]) -> Option<Vec<u8>> {
+        let bytes = [head, &IP].concat();
+        let mut room = vec![];
+        for cut in 0..bytes.len() {
+            // Whatever is missing, nothing is read beyond the end.
+            let _ = ethernet(&Frame { link, bytes: &bytes[..cut], nanoseconds: 0 }, &mut room);
+        }
+        ethernet(&Frame { link, bytes: &bytes, nanoseconds: 0 }, &mut room).map(|frame| frame.to_vec())
+    }
+
+    #[test]
+    fn every_known_link_type_becomes_the_same_packet() {
+        let plain = [[0; 12].as_slice(), &IPV4, &IP].concat();
+        let sll = [0, 0, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0, 0x08, 0];
+        let sll2 = [0x08, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0];
+        let heads: [(Linktype, &[u8]); 9] = [
+            (Linktype::ETHERNET, &plain[..14]),
+            (Linktype::RAW, &[]),
+            (Linktype::IPV4, &[]),
+            (Linktype(12), &[]),
+            (Linktype(14), &[]),
+            (Linktype::NULL, &[2, 0, 0, 0]),
+            (Linktype::LOOP, &[0, 0, 0, 2]),
+            (Linktype::LINUX_SLL, &sll),
+            (Linktype::LINUX_SLL2, &sll2),
+        ];
+        for (link, head) in heads {
+            assert!(is_known(link));
+            assert_eq!(read(link, head), Some(plain.clone()), "{link:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_of_no_known_link_type_or_no_ip_is_left_out() {
+        assert_eq!(read(Linktype(105), &[]), None);
+        assert!(!is_known(Linktype(105)));
+        let mut room = vec![];
+        assert!(
+            ethernet(&Frame { link: Linktype::RAW, bytes: &[0x12; 40], nanoseconds: 0 }, &mut room).is_none()
+        );
+        assert!(
+            ethernet(&Frame { link: Linktype::ETHERNET, bytes: &[0; 13], nanoseconds: 0 }, &mut room)
+                .is_none()
+        );
+    }
+}

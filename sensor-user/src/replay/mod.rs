@@ -1,0 +1,182 @@
+//! Captures instead of interfaces: recorded packets through the packet path and the stages of the agent.
+//!
+//! [`link`] makes Ethernet frames of all link types, [`rewrite`](mod@rewrite) changes addresses, [`engine`] is the packet path in the
+//! kernel or on the host, [`player`] drives it by the [`clock`] of the frames, [`told`] writes what came of it.
+
+pub mod clock;
+pub mod engine;
+pub mod link;
+pub mod player;
+pub mod progress;
+pub mod rewrite;
+pub mod told;
+
+use std::{
+    io::{self, IsTerminal as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result, bail};
+use log::{error, info, warn};
+
+use self::{
+    clock::Speed,
+    engine::{Engine, Host, Kernel},
+    player::{Played, Player},
+    progress::Progress,
+    rewrite::Rewrite,
+    told::{Failure, Form, Told},
+};
+use crate::{
+    capture::{CaptureError, Input, read_frames},
+    config::Config,
+    kernel::privileges,
+    plan,
+    terms::Terms,
+};
+
+/// Where the packet path runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// In the kernel.
+    Kernel,
+    /// On the host.
+    Host,
+}
+
+impl EngineChoice {
+    /// Makes it ready.
+    ///
+    /// # Errors
+    /// When the kernel does not take the program.
+    pub fn start(self, config: &Config) -> Result<Box<dyn Engine>> {
+        match self {
+            Self::Host => Ok(Box::new(Host::new(config))),
+            Self::Kernel => {
+                let missing = privileges::missing();
+                if !missing.is_empty() {
+                    bail!(
+                        "the kernel engine needs the privileges of `smb-sensor run`; {}. Or take --engine host, which needs none \
+                         and tells the same",
+                        privileges::FIX
+                    );
+                }
+                Ok(Box::new(Kernel::new(config)?))
+            }
+        }
+    }
+}
+
+/// What is to be replayed, and how.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The captures, one after another; `-` is standard input.
+    pub files: Vec<PathBuf>,
+    /// Where the packet path runs.
+    pub engine: EngineChoice,
+    /// Other addresses.
+    pub rewrites: Vec<Rewrite>,
+    /// How fast.
+    pub speed: Speed,
+    /// Whether documents are written even on a terminal.
+    pub json: bool,
+    /// Directory of the store of known destinations; without it none is known at the beginning, and none is kept.
+    pub state_dir: Option<PathBuf>,
+}
+
+/// Replays captures and tells on standard output what came of it.
+///
+/// # Errors
+/// Whatever keeps the replay from running. A capture that is damaged does not: it is told, and is the exit code.
+pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
+    let engine = order.engine.start(config)?;
+    let terms = terms(order.state_dir.as_deref(), config)?;
+    for warning in plan::network_warnings(config, &[]) {
+        warn!("{warning}");
+    }
+    let on_terminal = io::stdout().is_terminal();
+    let progress = if io::stderr().is_terminal() { Progress::on_terminal() } else { Progress::none() };
+    let form = if order.json || !on_terminal { Form::Json } else { Form::Lines };
+    let watched = on_terminal || order.speed != Speed::Max;
+    let told = Told::new(form, io::stdout(), watched, progress.clone());
+    let failure = told.failure();
+    let mut player = Player::new(config, engine, terms, told, order.rewrites.clone(), order.speed);
+    let mut whole = true;
+    for path in &order.files {
+        match play(path, &mut player, &progress, &failure)? {
+            Ended::Whole => {}
+            Ended::Broken(reason) => {
+                whole = false;
+                progress.beside(|| error!("{}: {reason}; what came before was replayed", path.display()));
+            }
+            Ended::NobodyReads => break,
+        }
+    }
+    progress.end();
+    let played = player.finish()?;
+    match failure.take() {
+        // Whoever read has enough, as `head` does.
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Some(error) => return Err(error).context("cannot write to standard output"),
+        None => tell(&played, order.files.len()),
+    }
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn terms(state_dir: Option<&Path>, config: &Config) -> Result<Terms> {
+    let days = config.detection.rare_window_days;
+    match state_dir {
+        // What is older than the capture must not be forgotten before the capture is replayed.
+        Some(state_dir) => Ok(Terms::open(state_dir, days, 0)?),
+        None => Ok(Terms::in_memory(days)),
+    }
+}
+
+/// How a file ended.
+enum Ended {
+    Whole,
+    Broken(CaptureError),
+    NobodyReads,
+}
+
+/// Why no further frame is wanted.
+enum Stop {
+    NobodyReads,
+    Failed(anyhow::Error),
+}
+
+fn play(path: &Path, player: &mut Player, progress: &Progress, failure: &Failure) -> Result<Ended> {
+    let input = match Input::open(path) {
+        Ok(input) => input,
+        Err(error) => return Ok(Ended::Broken(error.into())),
+    };
+    progress.begin(&path.display().to_string(), input.size(), input.watch());
+    player.begin_file();
+    let read = read_frames(input, |frame| {
+        progress.frame();
+        player.frame(&frame).map_err(Stop::Failed)?;
+        if failure.is_there() { Err(Stop::NobodyReads) } else { Ok(()) }
+    });
+    match read {
+        Ok(Ok(())) => Ok(Ended::Whole),
+        Ok(Err(reason)) => Ok(Ended::Broken(reason)),
+        Err(Stop::NobodyReads) => Ok(Ended::NobodyReads),
+        Err(Stop::Failed(error)) => Err(error),
+    }
+}
+
+fn tell(played: &Played, files: usize) {
+    info!("{}", played.statistics);
+    if let Some(link) = played.unknown_link {
+        warn!("frames of link type {} are not read: Ethernet, raw IP, loopback and Linux cooked are", link.0);
+    }
+    info!(
+        "replayed {} frames of {files} {}: {} flows crossed the border, {} alerts{}",
+        played.frames,
+        if files == 1 { "file" } else { "files" },
+        played.flows,
+        played.statistics.alerts,
+        if played.left_out == 0 { String::new() } else { format!("; {} frames left out", played.left_out) },
+    );
+}

@@ -1,0 +1,229 @@
+//! Frames down the packet path and through the stages, by the clock that the frames carry.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use pcap_parser::Linktype;
+use sensor_common::slot::RecordKind;
+
+use super::{
+    clock::{ReplayClock, Speed, Step},
+    engine::{self, Engine, LONGEST},
+    link::{self, ETHERNET_LEN},
+    rewrite::{Rewrite, rewrite},
+};
+use crate::{
+    capture::Frame,
+    config::Config,
+    kernel::{counters::CounterValues, interface::Interface, ticks::Moment},
+    output::Sink,
+    owner::NoOwners,
+    pipeline::Pipeline,
+    statistics::Statistics,
+    terms::Terms,
+};
+
+/// Time of the capture between two sweeps of the flow slots.
+const SWEEP: i128 = 1_000_000_000;
+
+/// Name under which alerts know where the packets came from.
+const INTERFACE: &str = "replay";
+
+/// What was replayed.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// Frames of the captures.
+    pub frames: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Frames that no packet path could read, because of their link type or because they are too short for it.
+    pub left_out: u64,
+    /// A link type that was left out.
+    pub unknown_link: Option<Linktype>,
+    /// Flows that took a slot.
+    pub flows: u64,
+    /// What became of the packets.
+    pub statistics: Statistics,
+}
+
+/// A replay under way.
+pub struct Player {
+    engine: Box<dyn Engine>,
+    pipeline: Pipeline,
+    clock: ReplayClock,
+    /// When the frame before this one came.
+    last: Option<Moment>,
+    next_sweep: Option<i128>,
+    rewrites: Vec<Rewrite>,
+    pace: Pace,
+    /// Counts of recordings before this one.
+    before: CounterValues,
+    room: Vec<u8>,
+    frames: u64,
+    bytes: u64,
+    left_out: u64,
+    unknown_link: Option<Linktype>,
+    flows: u64,
+}
+
+/// Holds frames back until they are due.
+struct Pace {
+    speed: Speed,
+    began: Option<(Instant, i128)>,
+}
+
+impl Pace {
+    fn wait(&mut self, now: Moment) {
+        if self.speed == Speed::Max {
+            return;
+        }
+        let (start, first) = *self.began.get_or_insert_with(|| (Instant::now(), now.unix_nanos));
+        let recorded = Duration::from_nanos(u64::try_from(now.unix_nanos - first).unwrap_or(0));
+        thread::sleep(self.speed.due(recorded).saturating_sub(start.elapsed()));
+    }
+}
+
+impl Player {
+    /// A replay by a configuration; documents go to `output`.
+    #[must_use]
+    pub fn new(
+        config: &Config,
+        engine: Box<dyn Engine>,
+        terms: Terms,
+        output: impl Sink + 'static,
+        rewrites: Vec<Rewrite>,
+        speed: Speed,
+    ) -> Self {
+        let interface = Interface { name: INTERFACE.to_owned(), index: engine::INTERFACE, networks: vec![] };
+        let pipeline =
+            Pipeline::new(config, ReplayClock::ticks(), terms, output, &[interface], Box::new(NoOwners));
+        Self {
+            engine,
+            pipeline,
+            clock: ReplayClock::default(),
+            last: None,
+            next_sweep: None,
+            rewrites,
+            pace: Pace { speed, began: None },
+            before: CounterValues::zero(0),
+            room: vec![],
+            frames: 0,
+            bytes: 0,
+            left_out: 0,
+            unknown_link: None,
+            flows: 0,
+        }
+    }
+
+    /// Says that the next frame is the first of another file.
+    pub const fn begin_file(&mut self) {
+        self.clock.begin_file();
+    }
+
+    /// Takes a frame.
+    ///
+    /// # Errors
+    /// When the kernel does not run its program.
+    pub fn frame(&mut self, frame: &Frame<'_>) -> Result<()> {
+        self.frames += 1;
+        self.bytes += frame.bytes.len() as u64;
+        let now = match self.clock.step(frame.nanoseconds) {
+            Step::On(now) => now,
+            Step::Anew(now) => {
+                self.begin_anew()?;
+                now
+            }
+        };
+        self.last = Some(now);
+        self.pace.wait(now);
+        self.sweep_until(now)?;
+        let bytes = if frame.link == Linktype::ETHERNET && self.rewrites.is_empty() {
+            (frame.bytes.len() >= ETHERNET_LEN).then_some(frame.bytes)
+        } else {
+            link::ethernet(frame, &mut self.room).map(|bytes| {
+                rewrite(bytes, &self.rewrites);
+                &*bytes
+            })
+        };
+        let Some(bytes) = bytes else {
+            self.left_out += 1;
+            if !link::is_known(frame.link) {
+                self.unknown_link = Some(frame.link);
+            }
+            return Ok(());
+        };
+        self.engine.frame(&bytes[..bytes.len().min(LONGEST)], now.ticks)?;
+        let (pipeline, flows) = (&mut self.pipeline, &mut self.flows);
+        self.engine.records(&mut |record| {
+            let kind = record.get(1).copied().and_then(RecordKind::from_wire);
+            *flows += u64::from(matches!(kind, Some(RecordKind::Opened | RecordKind::Replaced)));
+            pipeline.record(record, now);
+        });
+        Ok(())
+    }
+
+    /// The end: every conversation is told as it stands.
+    ///
+    /// # Errors
+    /// When the kernel does not tell its counts.
+    pub fn finish(mut self) -> Result<Played> {
+        self.end_recording()?;
+        let statistics = self.pipeline.statistics(self.engine.counters()?.plus(&self.before));
+        Ok(Played {
+            frames: self.frames,
+            bytes: self.bytes,
+            left_out: self.left_out,
+            unknown_link: self.unknown_link,
+            flows: self.flows,
+            statistics,
+        })
+    }
+
+    /// Ends what was recorded and begins with empty slots.
+    fn begin_anew(&mut self) -> Result<()> {
+        self.end_recording()?;
+        self.before = self.before.plus(&self.engine.counters()?);
+        self.engine.reset().context("cannot begin another recording")?;
+        self.next_sweep = None;
+        self.pace.began = None;
+        Ok(())
+    }
+
+    fn end_recording(&mut self) -> Result<()> {
+        if let Some(now) = self.last.take() {
+            self.sweep(now)?;
+            self.pipeline.finish(now);
+        }
+        Ok(())
+    }
+
+    /// Makes up for the sweeps between the frame before and this one. Where nothing is followed they would find nothing: one
+    /// is enough, however long the gap.
+    fn sweep_until(&mut self, now: Moment) -> Result<()> {
+        let Some(mut due) = self.next_sweep else {
+            self.next_sweep = Some(now.unix_nanos + SWEEP);
+            return Ok(());
+        };
+        while due <= now.unix_nanos {
+            self.sweep(ReplayClock::moment(due))?;
+            due += SWEEP;
+            if due <= now.unix_nanos && self.pipeline.open_flows() == 0 {
+                self.sweep(now)?;
+                due = now.unix_nanos + SWEEP;
+            }
+        }
+        self.next_sweep = Some(due);
+        Ok(())
+    }
+
+    fn sweep(&mut self, now: Moment) -> Result<()> {
+        let pipeline = &mut self.pipeline;
+        self.engine.sweep(&mut |slot| pipeline.slot(slot, now))?;
+        pipeline.advance(now);
+        pipeline.write(now);
+        Ok(())
+    }
+}

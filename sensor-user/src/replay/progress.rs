@@ -1,0 +1,97 @@
+//! The progress bar: on a terminal, and only where there is something to wait for.
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::capture::input::Watch;
+
+/// Time after which a bar is shown.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Frames between two looks at the clock.
+const FRAMES: u32 = 4_096;
+
+/// A bar, or none.
+#[derive(Clone)]
+pub struct Progress(Option<Rc<RefCell<Bar>>>);
+
+struct Bar {
+    bar: ProgressBar,
+    begun: Instant,
+    shown: bool,
+    watch: Option<Watch>,
+    frames: u32,
+}
+
+impl Progress {
+    /// None at all.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(None)
+    }
+
+    /// A bar on standard error.
+    #[must_use]
+    pub fn on_terminal() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        let begun = Instant::now();
+        Self(Some(Rc::new(RefCell::new(Bar { bar, begun, shown: false, watch: None, frames: 0 }))))
+    }
+
+    /// Another file begins, `size` bytes long if that is known.
+    pub fn begin(&self, name: &str, size: Option<u64>, watch: Watch) {
+        let Some(shared) = &self.0 else { return };
+        let mut bar = shared.borrow_mut();
+        let template = match size {
+            Some(size) => {
+                bar.bar.set_length(size);
+                "{msg} {wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}"
+            }
+            None => "{msg} {spinner} {bytes} {binary_bytes_per_sec}",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.bar.set_style(style);
+        }
+        bar.bar.reset();
+        bar.bar.set_message(name.to_owned());
+        bar.watch = Some(watch);
+    }
+
+    /// A frame passed.
+    pub fn frame(&self) {
+        let Some(shared) = &self.0 else { return };
+        let mut bar = shared.borrow_mut();
+        bar.frames += 1;
+        if bar.frames < FRAMES {
+            return;
+        }
+        bar.frames = 0;
+        if !bar.shown && bar.begun.elapsed() >= PATIENCE {
+            bar.shown = true;
+            bar.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        if let Some(watch) = &bar.watch {
+            bar.bar.set_position(watch.taken());
+        }
+    }
+
+    /// Writes something beside the bar.
+    pub fn beside<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.0 {
+            Some(shared) if shared.borrow().shown => shared.borrow().bar.suspend(write),
+            _ => write(),
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn end(&self) {
+        if let Some(shared) = &self.0 {
+            shared.borrow().bar.finish_and_clear();
+        }
+    }
+}
