@@ -10,6 +10,9 @@ use std::{
     path::Path,
 };
 
+/// What tells machines apart, and is not to be shown to strangers (machine-id(5)).
+const MACHINE_ID: &str = "/etc/machine-id";
+
 /// Name of the file in the state directory that holds the key.
 const KEY_FILE: &str = "fingerprint.key";
 
@@ -22,6 +25,20 @@ impl FingerprintKey {
     #[must_use]
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// A key that is the same on this machine each time, and that nobody has who has only documents: from
+    /// `/etc/machine-id`, or random where there is none.
+    ///
+    /// # Errors
+    /// When there is neither a machine id nor randomness.
+    pub fn of_this_machine() -> io::Result<Self> {
+        let mut secret = fs::read(MACHINE_ID).unwrap_or_default();
+        if secret.is_empty() {
+            secret = vec![0; 32];
+            fs::File::open("/dev/urandom")?.read_exact(&mut secret)?;
+        }
+        Ok(Self(blake3::derive_key("smb-sensor credential fingerprints of replayed captures", &secret)))
     }
 
     /// The key in `directory`, made at the first time. Only its owner may read it.

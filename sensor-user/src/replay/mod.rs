@@ -23,7 +23,7 @@ use log::{error, info, warn};
 use self::{
     clock::Speed,
     engine::{Engine, Host, Kernel},
-    player::{Played, Player},
+    player::{Means, Played, Player},
     progress::Progress,
     rewrite::Rewrite,
     told::{Failure, Form, Told},
@@ -31,6 +31,7 @@ use self::{
 use crate::{
     capture::{CaptureError, Input, read_frames},
     config::Config,
+    dissect::FingerprintKey,
     kernel::privileges,
     plan,
     terms::Terms,
@@ -91,7 +92,8 @@ pub struct Order {
 /// Whatever keeps the replay from running. A capture that is damaged does not: it is told, and is the exit code.
 pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     let engine = order.engine.start(config)?;
-    let terms = terms(order.state_dir.as_deref(), config)?;
+    let (terms, key) = state(order.state_dir.as_deref(), config)?;
+    let means = Means { engine, terms, key, rewrites: order.rewrites.clone(), speed: order.speed };
     for warning in plan::network_warnings(config, &[]) {
         warn!("{warning}");
     }
@@ -101,7 +103,7 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     let watched = on_terminal || order.speed != Speed::Max;
     let told = Told::new(form, io::stdout(), watched, progress.clone());
     let failure = told.failure();
-    let mut player = Player::new(config, engine, terms, told, order.rewrites.clone(), order.speed);
+    let mut player = Player::new(config, means, told);
     let mut whole = true;
     for path in &order.files {
         match play(path, &mut player, &progress, &failure)? {
@@ -124,13 +126,19 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn terms(state_dir: Option<&Path>, config: &Config) -> Result<Terms> {
+/// What lasts from one run to the next: in a directory, or nothing but what the machine itself knows.
+fn state(state_dir: Option<&Path>, config: &Config) -> Result<(Terms, FingerprintKey)> {
     let days = config.detection.rare_window_days;
-    match state_dir {
-        // What is older than the capture must not be forgotten before the capture is replayed.
-        Some(state_dir) => Ok(Terms::open(state_dir, days, 0)?),
-        None => Ok(Terms::in_memory(days)),
-    }
+    let Some(state_dir) = state_dir else {
+        let key =
+            FingerprintKey::of_this_machine().context("cannot make a key for credential fingerprints")?;
+        return Ok((Terms::in_memory(days), key));
+    };
+    // As of the beginning of time: the capture may be older than what the store holds.
+    let terms = Terms::open(state_dir, days, 0)?;
+    let key = FingerprintKey::kept_in(state_dir)
+        .context("cannot keep the key of credential fingerprints in the state directory")?;
+    Ok((terms, key))
 }
 
 /// How a file ended.

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     capture::Frame,
     config::Config,
+    dissect::FingerprintKey,
     kernel::{counters::CounterValues, interface::Interface, ticks::Moment},
     output::Sink,
     owner::NoOwners,
@@ -86,20 +87,29 @@ impl Pace {
     }
 }
 
+/// What a replay works with.
+pub struct Means {
+    /// The packet path.
+    pub engine: Box<dyn Engine>,
+    /// Known destinations.
+    pub terms: Terms,
+    /// The key of credentials' fingerprints.
+    pub key: FingerprintKey,
+    /// Other addresses.
+    pub rewrites: Vec<Rewrite>,
+    /// How fast.
+    pub speed: Speed,
+}
+
 impl Player {
     /// A replay by a configuration; documents go to `output`.
     #[must_use]
-    pub fn new(
-        config: &Config,
-        engine: Box<dyn Engine>,
-        terms: Terms,
-        output: impl Sink + 'static,
-        rewrites: Vec<Rewrite>,
-        speed: Speed,
-    ) -> Self {
+    pub fn new(config: &Config, means: Means, output: impl Sink + 'static) -> Self {
+        let Means { engine, terms, key, rewrites, speed } = means;
         let interface = Interface { name: INTERFACE.to_owned(), index: engine::INTERFACE, networks: vec![] };
         let pipeline =
-            Pipeline::new(config, ReplayClock::ticks(), terms, output, &[interface], Box::new(NoOwners));
+            Pipeline::new(config, ReplayClock::ticks(), terms, output, &[interface], Box::new(NoOwners))
+                .with_fingerprint_key(key);
         Self {
             engine,
             pipeline,
