@@ -7,6 +7,8 @@ mod attached;
 mod document;
 mod frame;
 mod kernel;
+mod recording;
+mod replayed;
 mod traffic;
 mod twin;
 
@@ -16,5 +18,7 @@ pub use attached::{attached, still_loaded};
 pub use document::{Ended, documents_of, number, tells, text, texts};
 pub use frame::{Frame, QINQ, QINQ_OLD, VLAN, extension};
 pub use kernel::{Fate, Kernel, Setup, TEST_RUN_IFINDEX, privileged};
+pub use recording::{Order, Recording, link};
+pub use replayed::{Replayed, captures_below, replayed};
 pub use traffic::{SMB2_MESSAGE, connect, echo, session_of, smb_session, syn_frame};
 pub use twin::{Effect, HOOKS, Outcome, Twin, flows, pieces};

@@ -92,20 +92,23 @@ pub fn read_frames<E>(
                 }
                 reader.consume(taken);
             }
-            Err(PcapError::Eof) => return Ok(Ok(())),
+            Err(PcapError::Eof) => match watch.failure() {
+                None => return Ok(Ok(())),
+                Some(failure) => break failure.to_string(),
+            },
             Err(PcapError::Incomplete(_)) => {
                 let before = reader.data().len();
                 if let Err(error) = reader.refill() {
-                    break watch
-                        .failure()
-                        .map_or_else(|| broken(&error).to_owned(), |error| error.to_string());
+                    break broken(&error).to_owned();
                 }
                 // Where nothing came and nothing will, trying again would be for ever.
                 if reader.data().len() == before && !reader.reader_exhausted() {
                     break broken(&PcapError::<()>::BufferTooSmall).to_owned();
                 }
             }
-            Err(error) => break broken(&error).to_owned(),
+            Err(error) => {
+                break watch.failure().map_or_else(|| broken(&error).to_owned(), |error| error.to_string());
+            }
         }
     };
     Ok(Err(CaptureError::Damaged { frames, offset: reader.consumed() as u64, cause }))

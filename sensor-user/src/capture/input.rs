@@ -26,6 +26,7 @@ pub struct Input {
     shared: Arc<Shared>,
     size: Option<u64>,
     begun: bool,
+    failed: bool,
 }
 
 /// What is known of an input while somebody else reads it.
@@ -46,7 +47,7 @@ impl Watch {
         self.0.taken.load(Ordering::Relaxed)
     }
 
-    /// Why the last read failed.
+    /// Why there is no more to read, where that is a failure.
     pub(super) fn failure(&self) -> Option<io::Error> {
         self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -98,7 +99,7 @@ impl Input {
             }
             _ => Box::new(whole),
         };
-        Ok(Self { bytes, shared, size, begun: false })
+        Ok(Self { bytes, shared, size, begun: false, failed: false })
     }
 
     /// How long it is, packed as it is; `None` where nobody knows.
@@ -131,12 +132,16 @@ impl Input {
     }
 }
 
+/// A failure reads as the end, so that what came before it is not lost on the way; [`Watch`] knows of it.
 impl Read for Input {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        self.fill(room).map_err(|error| {
-            let kind = error.kind();
+        if self.failed {
+            return Ok(0);
+        }
+        Ok(self.fill(room).unwrap_or_else(|error| {
+            self.failed = true;
             *self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            kind.into()
-        })
+            0
+        }))
     }
 }

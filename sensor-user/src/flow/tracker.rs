@@ -191,6 +191,12 @@ impl Tracker {
                 }
                 entry
             }
+            // It was told, and forgotten while its slot was left alone: all its packets were accounted then.
+            std::collections::hash_map::Entry::Vacant(_)
+                if kind == Some(RecordKind::Settled) && now.unix_nanos - times.1 > FORGET =>
+            {
+                return None;
+            }
             std::collections::hash_map::Entry::Vacant(_) if full => {
                 self.untracked += 1;
                 return None;
@@ -469,6 +475,21 @@ mod tests {
         assert!(tracker.observe(Some(RecordKind::Settled), &ended, at(701)).is_none());
         assert_eq!(tracker.accounted_packets(), 8);
         assert!(tracker.closed(at(800).unix_nanos).is_empty() && tracker.is_empty());
+    }
+
+    #[test]
+    fn a_slot_that_is_evicted_when_its_flow_is_long_forgotten_is_no_new_flow() {
+        let mut tracker = tracker();
+        let first = seen(OPEN, [4, 4], at(1));
+        let _ = tracker.observe(Some(RecordKind::Opened), &first, at(1));
+        assert_eq!(tracker.closed(at(5_000).unix_nanos).len(), 1);
+        let days = 200_000;
+        assert!(tracker.closed(at(days).unix_nanos).is_empty() && tracker.is_empty());
+        assert!(tracker.observe(Some(RecordKind::Settled), &first, at(days)).is_none());
+        let _ = tracker.observe(Some(RecordKind::Opened), &stay(4, seen(SYN, [1, 0], at(days))), at(days));
+        let flow = tracker.drain().remove(0);
+        assert_eq!((flow.evidence, flow.counts().packets), (Evidence::Attempt, [1, 0]));
+        assert_eq!(tracker.accounted_packets(), 9);
     }
 
     #[test]

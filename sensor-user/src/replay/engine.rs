@@ -155,7 +155,7 @@ impl Engine for Kernel {
 
     fn records(&mut self, each: &mut dyn FnMut(&[u8])) {
         while let Some(record) = self.program.records.next() {
-            each(&record);
+            each(record);
         }
     }
 

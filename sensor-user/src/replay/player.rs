@@ -30,6 +30,9 @@ use crate::{
 /// Time of the capture between two sweeps of the flow slots.
 const SWEEP: i128 = 1_000_000_000;
 
+/// Time without anything to follow after which the slots are emptied: ticks of 32 bits cannot tell much longer times apart.
+const FORGOTTEN: i128 = 10 * 86_400 * SWEEP;
+
 /// Name under which alerts know where the packets came from.
 const INTERFACE: &str = "replay";
 
@@ -195,11 +198,15 @@ impl Player {
     /// Ends what was recorded and begins with empty slots.
     fn begin_anew(&mut self) -> Result<()> {
         self.end_recording()?;
-        self.before = self.before.plus(&self.engine.counters()?);
-        self.engine.reset().context("cannot begin another recording")?;
         self.next_sweep = None;
         self.pace.began = None;
-        Ok(())
+        self.forget()
+    }
+
+    /// Empties the slots, and keeps the counts.
+    fn forget(&mut self) -> Result<()> {
+        self.before = self.before.plus(&self.engine.counters()?);
+        self.engine.reset().context("cannot begin another recording")
     }
 
     fn end_recording(&mut self) -> Result<()> {
@@ -222,6 +229,9 @@ impl Player {
             due += SWEEP;
             if due <= now.unix_nanos && self.pipeline.open_flows() == 0 {
                 self.sweep(now)?;
+                if now.unix_nanos - due > FORGOTTEN {
+                    self.forget()?;
+                }
                 due = now.unix_nanos + SWEEP;
             }
         }

@@ -1,0 +1,109 @@
+//! Captures through the replay, in this process: what each engine tells.
+
+use std::{
+    cell::RefCell,
+    fs,
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use sensor_user::{
+    capture::{Input, read_frames},
+    config::Config,
+    dissect::FingerprintKey,
+    output::Sink,
+    replay::{
+        EngineChoice,
+        clock::Speed,
+        player::{Means, Played, Player},
+    },
+    terms::Terms,
+};
+use serde_json::Value;
+
+/// What came of a capture.
+#[derive(Debug)]
+pub struct Replayed {
+    /// The documents.
+    pub documents: Vec<Value>,
+    /// The counts.
+    pub played: Played,
+    /// Why the capture was not read to its end, if it was not.
+    pub damage: Option<String>,
+}
+
+/// Keeps documents.
+#[derive(Default)]
+struct Kept(Rc<RefCell<Vec<Value>>>);
+
+impl Sink for Kept {
+    fn push(&mut self, documents: Vec<Value>) {
+        self.0.borrow_mut().extend(documents);
+    }
+
+    fn settle(&mut self, _patience: Duration) {}
+
+    fn failing(&self) -> Option<String> {
+        None
+    }
+
+    fn written(&self) -> u64 {
+        self.0.borrow().len() as u64
+    }
+
+    fn waiting(&self) -> usize {
+        0
+    }
+
+    fn dropped(&self) -> u64 {
+        0
+    }
+}
+
+/// Replays one capture. The key of fingerprints is the same each time.
+///
+/// # Errors
+/// When the engine does not start or fails; a damaged capture is no error.
+pub fn replayed(path: &Path, engine: EngineChoice, config: &Config) -> Result<Replayed> {
+    let kept = Kept::default();
+    let documents = Rc::clone(&kept.0);
+    let means = Means {
+        engine: engine.start(config).with_context(|| format!("start the {engine:?} engine"))?,
+        terms: Terms::in_memory(config.detection.rare_window_days),
+        key: FingerprintKey::new([7; 32]),
+        rewrites: vec![],
+        speed: Speed::Max,
+    };
+    let mut player = Player::new(config, means, kept);
+    let read = match Input::open(path) {
+        Ok(input) => read_frames(input, |frame| player.frame(&frame))?,
+        Err(error) => Err(error.into()),
+    };
+    let played = player.finish()?;
+    let damage = read.err().map(|reason| reason.to_string());
+    Ok(Replayed { documents: documents.take(), played, damage })
+}
+
+/// The captures below a folder, in order; a file is taken as one.
+///
+/// # Errors
+/// When a folder cannot be listed.
+pub fn captures_below(path: &Path) -> Result<Vec<PathBuf>> {
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let listing = || format!("list {}", path.display());
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path).with_context(listing)? {
+        let path = entry.with_context(listing)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let plain = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+        if path.is_dir() || [".pcap", ".pcapng", ".cap"].iter().any(|end| plain.ends_with(end)) {
+            found.extend(captures_below(&path)?);
+        }
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,72 @@
+//! The kernel's program and the host's code tell the same of every capture.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use sensor_tests::{Order, captures_below, link, privileged, replayed};
+use sensor_user::{config::Config, replay::EngineChoice};
+
+use crate::session;
+
+/// Names a folder of further captures.
+const FOLDER: &str = "SMB_SENSOR_CAPTURES";
+
+#[track_caller]
+fn both_tell_the_same(path: &Path) -> usize {
+    let config = Config::default();
+    let host = replayed(path, EngineChoice::Host, &config).unwrap();
+    let kernel = replayed(path, EngineChoice::Kernel, &config).unwrap();
+    assert_eq!(host.documents, kernel.documents, "{}", path.display());
+    assert_eq!(host.damage, kernel.damage);
+    let counts = |played: &sensor_user::replay::player::Played| played.statistics.to_string();
+    assert_eq!(counts(&host.played), counts(&kernel.played), "{}", path.display());
+    assert!(host.played.statistics.adds_up(), "{}", path.display());
+    host.documents.len()
+}
+
+#[test]
+fn both_engines_tell_the_same_of_every_capture() {
+    if !privileged("both_engines_tell_the_same_of_every_capture") {
+        return;
+    }
+    let mut captures = captures_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("captures")).unwrap();
+    if let Some(folder) = env::var_os(FOLDER).map(PathBuf::from) {
+        captures.extend(captures_below(&folder).unwrap());
+    }
+    assert!(captures.len() > 40, "{captures:?}");
+    let told: usize = captures.iter().map(|path| both_tell_the_same(path)).sum();
+    assert!(told > 80, "{told} documents");
+}
+
+#[test]
+fn both_engines_tell_the_same_of_broken_frames() {
+    if !privileged("both_engines_tell_the_same_of_broken_frames") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut seed = 42_u64;
+    let mut random = move || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (seed >> 33) as usize
+    };
+    for round in 0..6 {
+        let mut session = session();
+        for (_, frame) in &mut session.frames {
+            // Some are cut, some have a byte changed, some are long enough to come in several buffers.
+            match random() % 4 {
+                0 => frame.truncate(random() % frame.len()),
+                1 => {
+                    let at = random() % frame.len();
+                    frame[at] = random() as u8;
+                }
+                2 => frame.resize(frame.len() + random() % 70_000, 0x5A),
+                _ => {}
+            }
+        }
+        let path = folder.path().join(format!("{round}.pcap"));
+        fs::write(&path, session.pcap(Order::Little, false, link::ETHERNET)).unwrap();
+        both_tell_the_same(&path);
+    }
+}

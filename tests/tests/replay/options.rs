@@ -1,0 +1,119 @@
+//! What the flags do, and the clock.
+
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use sensor_tests::{Agent, Order, Recording, link, text};
+
+use crate::{documents, file, recorded, replay, session, told};
+
+#[test]
+fn times_are_those_of_the_capture() {
+    let session = session();
+    let (first, last) =
+        (session.frames[0].0 / 1_000_000, session.frames.last().unwrap().0 / 1_000_000 + 5_000);
+    let (_folder, path) = file("capture", &session.pcap(Order::Little, false, link::ETHERNET));
+    let documents = documents(&replay(&[&path]));
+    for document in &documents {
+        for pointer in ["/@timestamp", "/event/start", "/event/end"] {
+            let told = time(text(document, pointer));
+            assert!((first..=last).contains(&told), "{pointer} {told} not in {first}..{last}");
+        }
+    }
+    assert_eq!(time(text(&documents[0], "/event/start")), first, "the first packet is the SYN");
+}
+
+/// Milliseconds since 1970.
+fn time(told: &str) -> u64 {
+    let parsed = time::OffsetDateTime::parse(told, &time::format_description::well_known::Rfc3339).unwrap();
+    (parsed.unix_timestamp_nanos() / 1_000_000) as u64
+}
+
+#[test]
+fn a_rewrite_makes_a_lab_capture_cross_the_border() {
+    let session = session();
+    let (_folder, crossing) = file("capture", &session.pcap(Order::Little, false, link::ETHERNET));
+    let server = text(&documents(&replay(&[&crossing]))[0], "/destination/ip").to_owned();
+    let inside = replay(&["--rewrite", &format!("{server}/32=10.77.0.1/32"), &crossing]);
+    assert!(inside.status.success() && inside.stdout.is_empty(), "both ends are internal");
+    let elsewhere = replay(&["--rewrite", &format!("{server}=9.9.9.9"), &crossing]);
+    let told_of = documents(&elsewhere);
+    assert!(!told_of.is_empty() && told_of.iter().all(|one| text(one, "/destination/ip") == "9.9.9.9"));
+    let wrong = replay(&["--rewrite", "10.0.0.0/8=81.2.0.0/16", &crossing]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(told(&wrong).contains("lengths"), "{}", told(&wrong));
+}
+
+#[test]
+fn speed_takes_its_time() {
+    let mut session = session();
+    session.frames.truncate(4);
+    for (number, frame) in session.frames.iter_mut().enumerate() {
+        frame.0 = 1_700_000_000_000_000_000 + number as u64 * 1_000_000_000;
+    }
+    let (_folder, path) = file("capture", &session.pcap(Order::Little, false, link::ETHERNET));
+    let begun = Instant::now();
+    let output = replay(&["--speed", "10", &path]);
+    assert!(output.status.success(), "{}", told(&output));
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+}
+
+#[test]
+fn files_that_follow_each_other_are_one_recording() {
+    let session = session();
+    let middle = session.frames.len() / 2;
+    let part = |frames: &[(u64, Vec<u8>)]| {
+        Recording { frames: frames.to_vec() }.pcap(Order::Little, false, link::ETHERNET)
+    };
+    let (_one, first) = file("1.pcap", &part(&session.frames[..middle]));
+    let (_two, second) = file("2.pcap", &part(&session.frames[middle..]));
+    let (_all, whole) = file("all.pcap", &part(&session.frames));
+    assert_eq!(documents(&replay(&[&first, &second])), documents(&replay(&[&whole])));
+}
+
+#[test]
+fn a_destination_is_rare_once_within_the_window_of_the_capture() {
+    let rare = |output: &std::process::Output| {
+        documents(output).iter().filter(|one| text(one, "/rule/id") == "rare-smb-destination").count()
+    };
+    const DAY: u64 = 86_400;
+    let form = |recording: Recording| recording.pcap(Order::Little, false, link::ETHERNET);
+    let (_a, now) = file("now", &form(session()));
+    let (_b, soon) = file("soon", &form(session().later(DAY)));
+    let (_c, late) = file("late", &form(session().later(20 * DAY)));
+    let once = rare(&replay(&[&now]));
+    assert!(once > 0);
+    assert_eq!(rare(&replay(&[&now, &soon])), once, "known a day later");
+    assert_eq!(rare(&replay(&[&now, &soon, &late])), 2 * once, "rare again after the window");
+
+    let state = tempfile::tempdir().unwrap();
+    let kept = ["--state-dir", state.path().to_str().unwrap()];
+    assert_eq!(rare(&replay(&[kept[0], kept[1], &now])), once);
+    assert_eq!(rare(&replay(&[kept[0], kept[1], &soon])), 0, "known from the run before");
+}
+
+#[test]
+fn a_reader_that_has_enough_ends_the_replay_quietly() {
+    let many: Vec<String> =
+        std::iter::repeat_n(recorded("smb3_00.pcap").to_str().unwrap().to_owned(), 40).collect();
+    let mut command = Command::new(Agent::program().unwrap());
+    let mut child =
+        command.arg("replay").args(many).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+}
+
+#[test]
+fn the_host_engine_needs_no_privileges() {
+    let path = recorded("smb3_00.pcap");
+    let program = Agent::program().unwrap();
+    // Also where this test runs as root: capsh is not everywhere, setpriv is.
+    let arguments = ["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--"];
+    let mut command = Command::new("setpriv");
+    command.args(arguments).arg(program).arg("replay").arg(&path);
+    let output = command.output().unwrap();
+    assert_eq!(documents(&output), documents(&replay(&[path.to_str().unwrap()])), "{}", told(&output));
+}
