@@ -8,6 +8,7 @@ mod conformance;
 mod demo;
 mod lint_kernel;
 mod privilege;
+mod replay_report;
 mod setup;
 mod test;
 
@@ -35,6 +36,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Hold the reader of conversations against tshark, over every capture
     Conformance(conformance::Arguments),
+    /// Replay captures in the kernel and on the host, and keep the table of what came of each
+    ReplayReport(replay_report::Arguments),
     /// Run every test and count what passed, failed and was skipped
     Test,
     /// Lint the kernel program with the clippy of the compiler that compiles it
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Conformance(arguments) => conformance::run(&arguments),
+        Task::ReplayReport(arguments) => replay_report::run(&arguments),
         Task::Test => test::run(),
         Task::LintKernel => lint_kernel::run(),
     };

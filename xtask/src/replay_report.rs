@@ -1,0 +1,65 @@
+//! Replays captures in both engines and keeps the table of what came of each.
+
+use std::{
+    fs,
+    path::{self, PathBuf},
+    process::{ExitCode, Stdio},
+};
+
+use anyhow::Context;
+
+use crate::{
+    cargo::{build_release, workspace_root},
+    privilege::Privilege,
+};
+
+/// What `replay-report` takes.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Folders of captures, or captures, beside those of the workspace; their table is printed and not kept
+    #[arg(value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+}
+
+/// Captures of the workspace.
+const CAPTURES: &str = "tests/captures";
+
+/// Where their table is kept, in the workspace.
+const KEPT: &str = "docs/replay.md";
+
+/// What stands before the table.
+const HEAD: &str = "\
+# What a replay tells of the recorded captures
+
+Each capture of [`tests/captures`](../tests/captures) through `smb-sensor replay`, in both engines: the kernel's program by
+`BPF_PROG_TEST_RUN`, and the same code on the host. *Equal* means the same documents and the same counts. Written by
+`cargo xtask replay-report`; `cargo xtask replay-report FOLDER…` prints the same table of your own captures.
+
+";
+
+/// Replays and tells; fails when the engines differ.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let program = build_release("sensor-tests", "replay-report")?;
+    // Without a way to root the host engine is told alone, and nothing is kept.
+    let privilege = Privilege::detect();
+    let as_root = privilege.command(&program);
+    let keeps = arguments.folders.is_empty() && as_root.is_some();
+    let mut command = as_root.unwrap_or_else(|| std::process::Command::new(&program));
+    command.current_dir(workspace_root()).arg(CAPTURES);
+    for folder in &arguments.folders {
+        // The program runs in the root of the workspace, whatever the user's folder is.
+        command.arg(path::absolute(folder).with_context(|| format!("finding {}", folder.display()))?);
+    }
+    let output = command.stderr(Stdio::inherit()).output().context("starting the report")?;
+    let table = String::from_utf8(output.stdout).context("reading the report")?;
+    print!("{table}");
+    if !output.status.success() {
+        return Ok(ExitCode::FAILURE);
+    }
+    if keeps {
+        let kept = workspace_root().join(KEPT);
+        fs::write(&kept, format!("{HEAD}{table}")).with_context(|| format!("writing {}", kept.display()))?;
+        println!("kept {}", kept.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
