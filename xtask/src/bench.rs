@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     /// A Suricata to hold the sensor against; no package of it is installed
     #[arg(long, value_name = "FILE")]
     suricata: Option<PathBuf>,
-    /// Only the groups whose name contains this (xdp, tc, lookup, live, ring, latency, idle); their figures are not kept
+    /// Only the groups whose name contains this (xdp, tc, lookup, live, ring, latency, idle, replay); their figures are not kept
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
 }

@@ -37,8 +37,19 @@ pub(crate) fn target_dir() -> anyhow::Result<PathBuf> {
 
 /// Builds one binary of a package for release and gives its path.
 pub(crate) fn build_release(package: &str, binary: &str) -> anyhow::Result<PathBuf> {
+    build(&["--release"], package, binary)
+}
+
+/// Builds one binary of a package as the tests are built and gives its path.
+pub(crate) fn build_debug(package: &str, binary: &str) -> anyhow::Result<PathBuf> {
+    build(&[], package, binary)
+}
+
+fn build(profile: &[&str], package: &str, binary: &str) -> anyhow::Result<PathBuf> {
     let output = cargo()
-        .args(["build", "--release", "--package", package, "--bin", binary])
+        .arg("build")
+        .args(profile)
+        .args(["--package", package, "--bin", binary])
         .args(["--message-format", "json-render-diagnostics"])
         .stderr(Stdio::inherit())
         .output()

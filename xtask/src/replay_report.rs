@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 
 use crate::{
-    cargo::{build_release, workspace_root},
+    cargo::{build_debug, workspace_root},
     privilege::Privilege,
 };
 
@@ -39,7 +39,7 @@ Each capture of [`tests/captures`](../tests/captures) through `smb-sensor replay
 
 /// Replays and tells; fails when the engines differ.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let program = build_release("sensor-tests", "replay-report")?;
+    let program = build_debug("sensor-tests", "replay-report")?;
     // Without a way to root the host engine is told alone, and nothing is kept.
     let privilege = Privilege::detect();
     let as_root = privilege.command(&program);

@@ -23,6 +23,10 @@ pub(crate) struct Effort {
     pub alerts: usize,
     /// How long the idle agent is watched.
     pub idle: Duration,
+    /// Bytes of the capture that is replayed.
+    pub capture_bytes: u64,
+    /// How often it is.
+    pub capture_rounds: usize,
 }
 
 impl Effort {
@@ -37,6 +41,8 @@ impl Effort {
         records: 100_000_000,
         alerts: 300,
         idle: Duration::from_secs(30),
+        capture_bytes: 1_000_000_000,
+        capture_rounds: 2,
     };
 
     /// For a look: about a minute.
@@ -50,5 +56,7 @@ impl Effort {
         records: 20_000_000,
         alerts: 30,
         idle: Duration::from_secs(5),
+        capture_bytes: 100_000_000,
+        capture_rounds: 1,
     };
 }

@@ -71,7 +71,10 @@ fn report(folders: &[PathBuf]) -> Result<bool> {
     for line in &lines {
         println!("{line}");
     }
-    println!("\n{} captures, {frames} packets, {alerts} alerts, {differ} on which the engines differ.", lines.len());
+    println!(
+        "\n{} captures, {frames} packets, {alerts} alerts, {differ} on which the engines differ.",
+        lines.len()
+    );
     Ok(differ == 0)
 }
 
