@@ -154,7 +154,7 @@ impl Engine for Kernel {
     }
 
     fn records(&mut self, each: &mut dyn FnMut(&[u8])) {
-        while let Some(record) = self.program.records.next() {
+        while let Some(record) = self.program.records.take() {
             each(record);
         }
     }

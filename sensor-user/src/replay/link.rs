@@ -23,7 +23,7 @@ pub fn ethernet<'a>(frame: &Frame<'_>, room: &'a mut Vec<u8>) -> Option<&'a mut 
         }
         // The numbers that some systems write for raw IP, beside the one that is assigned.
         Linktype::RAW | Linktype::IPV4 | Linktype::IPV6 | Linktype(12 | 14) => {
-            put(room, by_version(bytes)?, bytes)
+            put(room, by_version(bytes)?, bytes);
         }
         // A word with the address family, of which every system has its own number for IPv6.
         Linktype::NULL | Linktype::LOOP => {

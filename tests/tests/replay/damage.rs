@@ -53,7 +53,7 @@ fn absurd_lengths_are_damage() {
         head.resize(600_000, 0xAA);
         bytes.extend(head);
         let output = is_told(&bytes, &[&format!("at byte {place}, after 20 frames"), "frame"]);
-        assert_eq!(output.stdout.is_empty(), false);
+        assert!(!output.stdout.is_empty());
     }
     let mut bytes = session.pcapng(Order::Little, false);
     let place = bytes.len();
