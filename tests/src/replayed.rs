@@ -17,6 +17,7 @@ use sensor_user::{
     replay::{
         EngineChoice,
         clock::Speed,
+        interrupt::Interrupt,
         player::{Means, Played, Player},
     },
     terms::Terms,
@@ -75,6 +76,7 @@ pub fn replayed(path: &Path, engine: EngineChoice, config: &Config) -> Result<Re
         key: FingerprintKey::new([7; 32]),
         rewrites: vec![],
         speed: Speed::Max,
+        interrupt: Interrupt::never(),
     };
     let mut player = Player::new(config, means, kept);
     let read = match Input::open(path) {

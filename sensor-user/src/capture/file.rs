@@ -83,7 +83,11 @@ pub fn read_frames<E>(
     let cause = loop {
         match reader.next() {
             Ok((taken, block)) => {
-                if let Some(frame) = clock.frame(&block) {
+                let frame = match clock.frame(&block) {
+                    Ok(frame) => frame,
+                    Err(cause) => break cause.to_owned(),
+                };
+                if let Some(frame) = frame {
                     if frame.bytes.len() > LONGEST_FRAME {
                         break format!("a frame of {} bytes", frame.bytes.len());
                     }
@@ -138,47 +142,55 @@ enum Clock {
     PcapNg(Vec<(Linktype, u64, i64)>),
 }
 
+/// The bits of a pcap header's last word that say the link type; the others are about frame check sequences.
+const LINK_TYPE: i32 = 0xFFFF;
+
+/// What is wrong with a frame of an interface that was never described.
+const STRANGE_INTERFACE: &str = "a frame of an interface that the capture does not describe";
+
 /// Nanoseconds in a second.
 const SECOND: u64 = 1_000_000_000;
 
 impl Clock {
-    fn frame<'a>(&mut self, block: &'a PcapBlockOwned<'_>) -> Option<Frame<'a>> {
+    /// The frame in a block, if there is one.
+    fn frame<'a>(&mut self, block: &'a PcapBlockOwned<'_>) -> Result<Option<Frame<'a>>, &'static str> {
         match block {
             PcapBlockOwned::LegacyHeader(header) => {
                 let fraction = if header.is_nanosecond_precision() { 1 } else { 1000 };
-                *self = Self::Pcap { link: header.network, fraction };
-                None
+                *self = Self::Pcap { link: Linktype(header.network.0 & LINK_TYPE), fraction };
+                Ok(None)
             }
             PcapBlockOwned::Legacy(packet) => {
-                let Self::Pcap { link, fraction } = self else { return None };
+                let Self::Pcap { link, fraction } = self else { return Ok(None) };
                 let nanoseconds = u64::from(packet.ts_sec) * SECOND + u64::from(packet.ts_usec) * *fraction;
-                Some(Frame { link: *link, bytes: packet.data, nanoseconds })
+                Ok(Some(Frame { link: *link, bytes: packet.data, nanoseconds }))
             }
             PcapBlockOwned::NG(Block::SectionHeader(_)) => {
                 *self = Self::PcapNg(Vec::new());
-                None
+                Ok(None)
             }
             PcapBlockOwned::NG(Block::InterfaceDescription(interface)) => {
                 if let Self::PcapNg(interfaces) = self {
                     let resolution = interface.ts_resolution().unwrap_or(1_000_000).max(1);
                     interfaces.push((interface.linktype, resolution, interface.ts_offset()));
                 }
-                None
+                Ok(None)
             }
             PcapBlockOwned::NG(Block::EnhancedPacket(packet)) => {
-                let Self::PcapNg(interfaces) = self else { return None };
-                let (link, resolution, offset) = *interfaces.get(usize::try_from(packet.if_id).ok()?)?;
+                let Self::PcapNg(interfaces) = self else { return Ok(None) };
+                let interface = interfaces.get(packet.if_id as usize).ok_or(STRANGE_INTERFACE)?;
+                let (link, resolution, offset) = *interface;
                 let ticks = u128::from(u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low));
                 let since = u64::try_from(ticks * u128::from(SECOND) / u128::from(resolution)).unwrap_or(0);
                 let nanoseconds = since.saturating_add_signed(offset.saturating_mul(SECOND as i64));
-                Some(Frame { link, bytes: packet.packet_data(), nanoseconds })
+                Ok(Some(Frame { link, bytes: packet.packet_data(), nanoseconds }))
             }
             PcapBlockOwned::NG(Block::SimplePacket(packet)) => {
-                let Self::PcapNg(interfaces) = self else { return None };
-                let (link, ..) = *interfaces.first()?;
-                Some(Frame { link, bytes: packet.packet_data(), nanoseconds: 0 })
+                let Self::PcapNg(interfaces) = self else { return Ok(None) };
+                let (link, ..) = *interfaces.first().ok_or(STRANGE_INTERFACE)?;
+                Ok(Some(Frame { link, bytes: packet.packet_data(), nanoseconds: 0 }))
             }
-            PcapBlockOwned::NG(_) => None,
+            PcapBlockOwned::NG(_) => Ok(None),
         }
     }
 }

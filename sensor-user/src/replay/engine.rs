@@ -146,8 +146,11 @@ impl Kernel {
 impl Engine for Kernel {
     fn frame(&mut self, frame: &[u8], ticks: u32) -> Result<()> {
         self.program.clock.set(ticks)?;
-        let options = TestRunOptions { data_in: Some(frame), ..TestRunOptions::new() };
-        self.program.xdp()?.test_run(options).with_context(|| {
+        let program = self.program.xdp()?;
+        let run = |frame| program.test_run(TestRunOptions { data_in: Some(frame), ..TestRunOptions::new() });
+        // A kernel before 5.18 takes one piece alone; the headers are in it.
+        let ran = run(frame).or_else(|refused| frame.get(..LINEAR).map_or(Err(refused), run));
+        ran.with_context(|| {
             format!("the kernel does not run the program on a frame of {} bytes", frame.len())
         })?;
         Ok(())

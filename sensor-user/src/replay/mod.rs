@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod engine;
+pub mod interrupt;
 pub mod link;
 pub mod player;
 pub mod progress;
@@ -23,6 +24,7 @@ use log::{error, info, warn};
 use self::{
     clock::Speed,
     engine::{Engine, Host, Kernel},
+    interrupt::{INTERRUPTED, Interrupt},
     player::{Means, Played, Player},
     progress::Progress,
     rewrite::Rewrite,
@@ -92,8 +94,16 @@ pub struct Order {
 /// Whatever keeps the replay from running. A capture that is damaged does not: it is told, and is the exit code.
 pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     let engine = order.engine.start(config)?;
+    let interrupt = Interrupt::listen().context("cannot listen for SIGINT")?;
     let (terms, key) = state(order.state_dir.as_deref(), config)?;
-    let means = Means { engine, terms, key, rewrites: order.rewrites.clone(), speed: order.speed };
+    let means = Means {
+        engine,
+        terms,
+        key,
+        rewrites: order.rewrites.clone(),
+        speed: order.speed,
+        interrupt: interrupt.clone(),
+    };
     for warning in plan::network_warnings(config, &[]) {
         warn!("{warning}");
     }
@@ -104,26 +114,33 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     let told = Told::new(form, io::stdout(), watched, progress.clone());
     let failure = told.failure();
     let mut player = Player::new(config, means, told);
+    let onlooker = Onlooker { progress, failure, interrupt };
     let mut whole = true;
     for path in &order.files {
-        match play(path, &mut player, &progress, &failure)? {
+        match play(path, &mut player, &onlooker)? {
             Ended::Whole => {}
             Ended::Broken(reason) => {
                 whole = false;
-                progress.beside(|| error!("{}: {reason}; what came before was replayed", path.display()));
+                onlooker
+                    .progress
+                    .beside(|| error!("{}: {reason}; what came before was replayed", path.display()));
             }
-            Ended::NobodyReads => break,
+            Ended::Stopped => break,
         }
     }
-    progress.end();
+    onlooker.progress.end();
     let played = player.finish()?;
-    match failure.take() {
+    match onlooker.failure.take() {
         // Whoever read has enough, as `head` does.
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         Some(error) => return Err(error).context("cannot write to standard output"),
         None => tell(&played, order.files.len()),
     }
-    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(match (onlooker.interrupt.is_asked(), whole) {
+        (true, _) => ExitCode::from(INTERRUPTED),
+        (false, true) => ExitCode::SUCCESS,
+        (false, false) => ExitCode::FAILURE,
+    })
 }
 
 /// What lasts from one run to the next: in a directory, or nothing but what the machine itself knows.
@@ -145,16 +162,25 @@ fn state(state_dir: Option<&Path>, config: &Config) -> Result<(Terms, Fingerprin
 enum Ended {
     Whole,
     Broken(CaptureError),
-    NobodyReads,
+    /// Somebody has enough: whoever reads, or whoever started the replay.
+    Stopped,
+}
+
+/// What goes on around a replay.
+struct Onlooker {
+    progress: Progress,
+    failure: Failure,
+    interrupt: Interrupt,
 }
 
 /// Why no further frame is wanted.
 enum Stop {
-    NobodyReads,
+    Enough,
     Failed(anyhow::Error),
 }
 
-fn play(path: &Path, player: &mut Player, progress: &Progress, failure: &Failure) -> Result<Ended> {
+fn play(path: &Path, player: &mut Player, onlooker: &Onlooker) -> Result<Ended> {
+    let Onlooker { progress, failure, interrupt } = onlooker;
     let input = match Input::open(path) {
         Ok(input) => input,
         Err(error) => return Ok(Ended::Broken(error.into())),
@@ -164,12 +190,12 @@ fn play(path: &Path, player: &mut Player, progress: &Progress, failure: &Failure
     let read = read_frames(input, |frame| {
         progress.frame();
         player.frame(&frame).map_err(Stop::Failed)?;
-        if failure.is_there() { Err(Stop::NobodyReads) } else { Ok(()) }
+        if failure.is_there() || interrupt.is_asked() { Err(Stop::Enough) } else { Ok(()) }
     });
     match read {
         Ok(Ok(())) => Ok(Ended::Whole),
         Ok(Err(reason)) => Ok(Ended::Broken(reason)),
-        Err(Stop::NobodyReads) => Ok(Ended::NobodyReads),
+        Err(Stop::Enough) => Ok(Ended::Stopped),
         Err(Stop::Failed(error)) => Err(error),
     }
 }

@@ -12,6 +12,7 @@ use sensor_common::slot::RecordKind;
 use super::{
     clock::{ReplayClock, Speed, Step},
     engine::{self, Engine, LONGEST},
+    interrupt::Interrupt,
     link::{self, ETHERNET_LEN},
     rewrite::{Rewrite, rewrite},
 };
@@ -73,20 +74,33 @@ pub struct Player {
     flows: u64,
 }
 
+/// The longest sleep between two looks at whether the replay is to end.
+const NAP: Duration = Duration::from_millis(50);
+
 /// Holds frames back until they are due.
 struct Pace {
     speed: Speed,
     began: Option<(Instant, i128)>,
+    interrupt: Interrupt,
 }
 
 impl Pace {
-    fn wait(&mut self, now: Moment) {
+    /// Waits; `false` where the replay is to end instead.
+    fn wait(&mut self, now: Moment) -> bool {
         if self.speed == Speed::Max {
-            return;
+            return true;
         }
         let (start, first) = *self.began.get_or_insert_with(|| (Instant::now(), now.unix_nanos));
         let recorded = Duration::from_nanos(u64::try_from(now.unix_nanos - first).unwrap_or(0));
-        thread::sleep(self.speed.due(recorded).saturating_sub(start.elapsed()));
+        let due = self.speed.due(recorded);
+        while !self.interrupt.is_asked() {
+            let left = due.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return true;
+            }
+            thread::sleep(left.min(NAP));
+        }
+        false
     }
 }
 
@@ -102,13 +116,15 @@ pub struct Means {
     pub rewrites: Vec<Rewrite>,
     /// How fast.
     pub speed: Speed,
+    /// Whether it is to end before its end.
+    pub interrupt: Interrupt,
 }
 
 impl Player {
     /// A replay by a configuration; documents go to `output`.
     #[must_use]
     pub fn new(config: &Config, means: Means, output: impl Sink + 'static) -> Self {
-        let Means { engine, terms, key, rewrites, speed } = means;
+        let Means { engine, terms, key, rewrites, speed, interrupt } = means;
         let interface = Interface { name: INTERFACE.to_owned(), index: engine::INTERFACE, networks: vec![] };
         let pipeline =
             Pipeline::new(config, ReplayClock::ticks(), terms, output, &[interface], Box::new(NoOwners))
@@ -120,7 +136,7 @@ impl Player {
             last: None,
             next_sweep: None,
             rewrites,
-            pace: Pace { speed, began: None },
+            pace: Pace { speed, began: None, interrupt },
             before: CounterValues::zero(0),
             room: vec![],
             frames: 0,
@@ -141,8 +157,6 @@ impl Player {
     /// # Errors
     /// When the kernel does not run its program.
     pub fn frame(&mut self, frame: &Frame<'_>) -> Result<()> {
-        self.frames += 1;
-        self.bytes += frame.bytes.len() as u64;
         let now = match self.clock.step(frame.nanoseconds) {
             Step::On(now) => now,
             Step::Anew(now) => {
@@ -150,8 +164,12 @@ impl Player {
                 now
             }
         };
+        if !self.pace.wait(now) {
+            return Ok(());
+        }
         self.last = Some(now);
-        self.pace.wait(now);
+        self.frames += 1;
+        self.bytes += frame.bytes.len() as u64;
         self.sweep_until(now)?;
         let bytes = if frame.link == Linktype::ETHERNET && self.rewrites.is_empty() {
             (frame.bytes.len() >= ETHERNET_LEN).then_some(frame.bytes)

@@ -63,6 +63,16 @@ fn absurd_lengths_are_damage() {
 }
 
 #[test]
+fn a_frame_of_an_interface_that_is_not_described_is_damage() {
+    let mut session = session();
+    session.frames.truncate(1);
+    let mut bytes = session.pcapng(Order::Little, false);
+    let place = 28 + 20;
+    bytes[place + 8] = 9;
+    is_told(&bytes, &[&format!("at byte {place}, after 0 frames"), "interface"]);
+}
+
+#[test]
 fn what_is_no_capture_says_so() {
     is_told(&[], &["it is empty"]);
     is_told(&[0xD4, 0xC3, 0xB2, 0xA1, 2], &["ends within its header"]);

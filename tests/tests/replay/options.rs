@@ -1,11 +1,16 @@
 //! What the flags do, and the clock.
 
 use std::{
+    io::{BufRead as _, BufReader},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use sensor_tests::{Agent, Order, Recording, link, text};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use sensor_tests::{Agent, Order, Recording, documents_of, link, text};
 
 use crate::{documents, file, recorded, replay, session, told};
 
@@ -104,6 +109,27 @@ fn a_reader_that_has_enough_ends_the_replay_quietly() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", told(&output));
+}
+
+#[test]
+fn an_interrupted_replay_tells_what_it_has() {
+    let mut session = session();
+    // The rest of it would come an hour later.
+    let last = session.frames.len() - 1;
+    session.frames[last].0 += 3_600_000_000_000;
+    let (_folder, path) = file("capture", &session.pcap(Order::Little, false, link::ETHERNET));
+    let mut command = Command::new(Agent::program().unwrap());
+    command.args(["replay", "--speed", "1", "--json", &path]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    assert_eq!(child.try_wait().unwrap(), None, "it waits for its time");
+    let process = Pid::from_raw(child.id() as i32);
+    kill(process, Signal::SIGINT).unwrap();
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let documents = documents_of(rest.iter().chain([&first]).map(String::as_str)).unwrap();
+    assert!(documents.iter().any(|one| text(one, "/smb_sensor/alert/status") == "closed"), "{documents:#?}");
 }
 
 #[test]

@@ -1,0 +1,62 @@
+//! Ctrl-C and SIGTERM: the replay ends with what it has, and a second one ends it at once.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Exit code of a program that was interrupted, as shells tell it.
+pub const INTERRUPTED: u8 = 130;
+
+/// Whether the replay is to end.
+#[derive(Clone)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// When the system does not let signals be listened for.
+    pub fn listen() -> io::Result<Self> {
+        let asked = Arc::new(AtomicBool::new(false));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let signals = {
+            let _within = runtime.enter();
+            [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?]
+        };
+        let flag = Arc::clone(&asked);
+        thread::spawn(move || runtime.block_on(wait(signals, &flag)));
+        Ok(Self(asked))
+    }
+
+    /// Nobody will ask.
+    #[must_use]
+    pub fn never() -> Self {
+        Self(Arc::default())
+    }
+
+    /// Whether somebody asked for it.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+async fn wait([mut interrupt, mut terminate]: [Signal; 2], asked: &AtomicBool) {
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if asked.swap(true, Ordering::Relaxed) {
+            // Reading may wait for ever, on a pipe that nobody writes to.
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+    }
+}
