@@ -33,7 +33,8 @@ const HEAD: &str = "\
 
 Each capture of [`tests/captures`](../tests/captures) through `smb-sensor replay`, in both engines: the kernel's program by
 `BPF_PROG_TEST_RUN`, and the same code on the host. *Equal* means the same documents and the same counts. Written by
-`cargo xtask replay-report`; `cargo xtask replay-report FOLDER…` prints the same table of your own captures.
+`cargo xtask replay-report`; `cargo xtask replay-report FOLDER…` prints the same table of your own captures, and with
+`SMB_SENSOR_CAPTURES=FOLDER` in its environment `cargo xtask test` holds the engines to each other on them too.
 
 ";
 
