@@ -38,11 +38,11 @@ use crate::{
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// Time between two looks at the ring while records come: what an alert waits whose record was not the first of its tick.
-const PACE: Duration = Duration::from_micros(500);
+pub const PACE: Duration = Duration::from_micros(500);
 
 /// Time without a record after which the agent waits to be woken. Longer than two ticks of any kernel (100 Hz): a record
 /// that comes later comes in a later tick, and its CPU wakes the agent.
-const LIVELY: Duration = Duration::from_millis(25);
+pub const LIVELY: Duration = Duration::from_millis(25);
 
 /// Records taken from the ring before other work gets its turn.
 const BATCH: usize = 4_096;

@@ -4,6 +4,8 @@ use std::{
     fmt,
     os::fd::AsFd as _,
     sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Instant,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -13,6 +15,7 @@ use nix::{
 };
 use sensor_common::{counter::Counter, slot::RecordKind};
 use sensor_user::{
+    agent::{LIVELY, PACE},
     decode,
     kernel::{counters::CounterValues, ring::RecordRing, slots::SlotReader},
 };
@@ -46,17 +49,27 @@ impl Told {
     }
 }
 
-/// Reads and decodes records as long as `reading` says, and then what is left.
+/// Reads and decodes records as long as `reading` says, and then what is left. It looks when the agent would: at once when the
+/// kernel wakes it, then at the agent's pace until nothing came for a while.
 pub(super) fn read(ring: &mut RecordRing, reading: &AtomicBool) -> Result<Told> {
     let mut told = Told::default();
+    let mut last = Instant::now();
     loop {
         // Asked before the ring is emptied: whatever was written before the end is read.
         let goes_on = reading.load(Ordering::Relaxed);
+        let before = told.records;
         while let Some(record) = ring.take() {
             told.take(record);
         }
         if !goes_on {
             return Ok(told);
+        }
+        if told.records != before {
+            last = Instant::now();
+        }
+        if last.elapsed() < LIVELY {
+            thread::sleep(PACE);
+            continue;
         }
         let mut ready = [PollFd::new(ring.as_fd(), PollFlags::POLLIN)];
         match poll(&mut ready, PollTimeout::from(PAUSE)) {
