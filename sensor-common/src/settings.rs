@@ -122,6 +122,9 @@ impl Services {
     }
 }
 
+/// Ticks that enforcement can be given at a time: ten seconds of the fastest kernel clock (1000 Hz), and some to spare.
+pub const LONGEST_LEASE: u32 = 1 << 14;
+
 /// Whether what a rule would alert on is dropped; the agent changes it while the program runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -137,7 +140,9 @@ impl Enforcement {
     #[inline(always)]
     #[must_use]
     pub const fn is_in_force(&self, now: u32) -> bool {
-        self.on != 0 && (self.until.wrapping_sub(now) as i32) > 0
+        let left = self.until.wrapping_sub(now);
+        // More is left than any agent gives: it ended long ago, and the count came round.
+        self.on != 0 && left > 0 && left <= LONGEST_LEASE
     }
 }
 
@@ -164,5 +169,7 @@ mod tests {
         assert!(!force(1, 100, 100) && !force(1, 100, 5_000));
         assert!(force(1, 5, u32::MAX - 5));
         assert!(!force(0, 100, 1));
+        assert!(!force(1, 100, 100 + (1 << 31) + 1), "nor does it come back when nobody ended it");
+        assert!(force(1, 100 + LONGEST_LEASE, 100) && !force(1, 101 + LONGEST_LEASE, 100));
     }
 }

@@ -79,6 +79,17 @@ async fn watch(
     let mut lively_until = Instant::now();
     loop {
         tokio::select! {
+            // Commands and the sweep, which renews enforcement, come before records: a flood must not hold them up.
+            biased;
+            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
+            _ = hangup.recv() => sensor.reload(load()),
+            asked = control.next() => match asked {
+                Some(asked) => sensor.answer(asked)?,
+                None => bail!("the control socket failed"),
+            },
+            _ = sweep.tick() => sensor.sweep()?,
+            _ = statistics.tick() => sensor.report()?,
             guard = records.readable() => {
                 let mut guard = guard.context("the record ring failed")?;
                 sensor.drain(BATCH)?;
@@ -95,21 +106,12 @@ async fn watch(
                     pace.stop().context("cannot stop the timer")?;
                 }
             }
-            asked = control.next() => match asked {
-                Some(asked) => sensor.answer(asked)?,
-                None => bail!("the control socket failed"),
-            },
-            _ = sweep.tick() => sensor.sweep()?,
-            _ = statistics.tick() => sensor.report()?,
-            _ = hangup.recv() => sensor.reload(load()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = terminate.recv() => return Ok(()),
         }
     }
 }
 
-/// Batches that a sweep takes from the ring first.
-const MOST_BATCHES: usize = 256;
+/// Time that a sweep takes at most for what is in the ring: commands and the renewal of enforcement are waiting.
+const LONGEST_DRAIN: Duration = Duration::from_millis(100);
 
 /// Everything that runs.
 struct Sensor {
@@ -208,6 +210,14 @@ impl Sensor {
         Ok(())
     }
 
+    /// Lets the kernel go on enforcing for a while, or ends it when its time is up.
+    fn renew_enforcement(&mut self) -> Result<()> {
+        let now = self.now()?;
+        let mut enforcement = self.enforcement;
+        enforcement.expire(now);
+        self.enforce(enforcement, now)
+    }
+
     /// Answers a request over the control socket.
     fn answer(&mut self, asked: Asked) -> Result<()> {
         let now = self.now()?;
@@ -250,11 +260,9 @@ impl Sensor {
     /// moves on.
     fn sweep(&mut self) -> Result<()> {
         // What is in the ring is older than what is in the slots. Bounded, so that a flood cannot hold up everything else.
-        for _ in 0..MOST_BATCHES {
-            if self.drain(BATCH)? < BATCH {
-                break;
-            }
-        }
+        self.renew_enforcement()?;
+        let began = Instant::now();
+        while began.elapsed() < LONGEST_DRAIN && self.drain(BATCH)? == BATCH {}
         let now = self.now()?;
         let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
         for cpu in 0..self.kernel.slots.cpus() {
@@ -266,9 +274,6 @@ impl Sensor {
             }
         }
         self.miss_interfaces()?;
-        let mut enforcement = self.enforcement;
-        enforcement.expire(now);
-        self.enforce(enforcement, now)?;
         self.pipeline.set_lost_records(counters.sum(Counter::LOST_RECORDS));
         self.pipeline.advance(now);
         self.pipeline.write(now);

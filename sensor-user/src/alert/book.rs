@@ -26,10 +26,14 @@ pub struct AlertBook {
     exempted: u64,
 }
 
+/// Time between two updates of an alert that tell no higher level of evidence, nanoseconds.
+const UPDATE_PAUSE: i128 = 1_000_000_000;
+
 /// A flow that was judged, and what came of it.
 struct Judged {
     alerts: Vec<OpenAlert>,
     told: News,
+    told_at: i128,
 }
 
 /// What is told again when it changes.
@@ -100,7 +104,14 @@ impl AlertBook {
             if news == judged.told {
                 return vec![];
             }
+            let graver = news.evidence > judged.told.evidence || news.data_left != judged.told.data_left;
+            if !graver && context.now - judged.told_at < UPDATE_PAUSE && context.now >= judged.told_at {
+                // A conversation of many logons would write as many documents, each with all of them. What is left out now is in
+                // the next one, or in the last.
+                return vec![];
+            }
             judged.told = news;
+            judged.told_at = context.now;
             // Evidence that rose may break a rule that it did not break before.
             let fresh: Vec<OpenAlert> =
                 judge(&sight, &self.exemptions, &self.limits, destinations, context.now)
@@ -124,7 +135,8 @@ impl AlertBook {
         let mut alerts: Vec<OpenAlert> = findings.into_iter().map(|finding| open(finding, &sight)).collect();
         self.opened += alerts.len() as u64;
         let documents = tell(&mut alerts, &sight, Status::Opened, context);
-        self.flows.insert(flow.ends, Judged { alerts, told: News::of(flow, &self.limits) });
+        self.flows
+            .insert(flow.ends, Judged { alerts, told: News::of(flow, &self.limits), told_at: context.now });
         documents
     }
 
@@ -135,7 +147,10 @@ impl AlertBook {
         destinations: &mut impl KnownDestinations,
         context: &Context<'_>,
     ) -> Vec<Value> {
-        // What was never judged is judged now, and what came since the last look is judged again.
+        // What was never judged is judged now, and what came since the last look is judged again, whenever that was.
+        if let Some(judged) = self.flows.get_mut(&flow.ends) {
+            judged.told_at = i128::MIN / 2;
+        }
         let mut documents = self.look(flow, destinations, context);
         if let (Some(mut judged), Some(sight)) =
             (self.flows.remove(&flow.ends), Sight::of(flow, &self.services))

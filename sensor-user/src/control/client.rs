@@ -9,7 +9,7 @@ use std::{
 
 use thiserror::Error;
 
-use super::{Answer, LONGEST, Request, socket};
+use super::{Answer, Envelope, LONGEST, Request, socket};
 
 /// Time that the agent is given to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,6 +30,16 @@ pub enum ControlError {
         #[source]
         source: io::Error,
     },
+    /// It listens and does not answer.
+    #[error(
+        "the agent at {} did not answer within {PATIENCE:?}. Nothing is put into force that it reads later; an agent that hangs \
+         lets everything through ten seconds after it last worked",
+        path.display()
+    )]
+    Late {
+        /// Socket.
+        path: PathBuf,
+    },
     /// It answers something else.
     #[error("the agent at {} answers what this program does not understand: {reason}; are both of one version?", path.display())]
     NotUnderstood {
@@ -46,8 +56,10 @@ pub enum ControlError {
 /// [`ControlError`], with what to do.
 pub fn ask(state_dir: &Path, request: &Request) -> Result<Answer, ControlError> {
     let path = socket(state_dir);
-    let line =
-        exchange(&path, request).map_err(|source| ControlError::NotThere { path: path.clone(), source })?;
+    let line = exchange(&path, request).map_err(|source| match source.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ControlError::Late { path: path.clone() },
+        _ => ControlError::NotThere { path: path.clone(), source },
+    })?;
     serde_json::from_str(&line)
         .map_err(|error| ControlError::NotUnderstood { path, reason: error.to_string() })
 }
@@ -56,7 +68,8 @@ fn exchange(path: &Path, request: &Request) -> io::Result<String> {
     let mut stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut text = serde_json::to_string(request)?;
+    let before = super::boot_nanos()?.saturating_add(PATIENCE.as_nanos() as u64);
+    let mut text = serde_json::to_string(&Envelope { request: request.clone(), before })?;
     text.push('\n');
     stream.write_all(text.as_bytes())?;
     let mut line = String::new();

@@ -1,12 +1,16 @@
 //! Talking to the running agent: a socket in its state directory, one line each way.
 //!
-//! A request is a JSON object in a line, the answer is one too. Whoever may write to the state directory may ask.
+//! A request is a JSON object in a line, the answer is one too. Whoever may open the socket may ask: the user that the agent runs as, and root.
 
 mod client;
 mod server;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
+use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -30,6 +34,29 @@ pub enum Request {
     },
     /// End enforcement.
     EnforcementOff,
+}
+
+/// A request on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Envelope {
+    /// What is asked.
+    #[serde(flatten)]
+    pub(crate) request: Request,
+    /// Nanoseconds of CLOCK_BOOTTIME after which nobody waits for the answer any more.
+    pub(crate) before: u64,
+}
+
+impl Request {
+    /// Whether it is carried out even when nobody waits for the answer any more: what makes packets pass is.
+    const fn outlives_its_asker(&self) -> bool {
+        !matches!(self, Self::EnforcementOn { .. })
+    }
+}
+
+/// Nanoseconds of CLOCK_BOOTTIME.
+fn boot_nanos() -> io::Result<u64> {
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME)?;
+    Ok(now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
 }
 
 /// What it answers.

@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Answer, LONGEST, Request, socket};
+use super::{Answer, Envelope, LONGEST, Request, boot_nanos, socket};
 
 /// Time that one exchange may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -108,8 +108,11 @@ async fn exchange(mut stream: UnixStream, sender: mpsc::Sender<Asked>) -> io::Re
     let (reader, mut writer) = stream.split();
     let mut line = String::new();
     BufReader::new(reader.take(LONGEST)).read_line(&mut line).await?;
-    let answer = match serde_json::from_str(&line) {
-        Ok(request) => {
+    let answer = match serde_json::from_str::<Envelope>(&line) {
+        Ok(Envelope { request, before }) if before < boot_nanos()? && !request.outlives_its_asker() => {
+            Answer { told: "the request came too late and was not carried out".to_owned(), done: false }
+        }
+        Ok(Envelope { request, .. }) => {
             let (answer, answered) = oneshot::channel();
             let refused = Answer { told: "the agent is ending".to_owned(), done: false };
             match sender.send(Asked { request, answer }).await {
@@ -150,6 +153,32 @@ mod tests {
         drop(control);
         assert!(!socket(directory.path()).exists());
         assert!(ask(directory.path(), &Request::EnforcementStatus).is_err());
+    }
+
+    #[tokio::test]
+    async fn what_came_too_late_is_not_carried_out_unless_it_lets_packets_pass() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut control = Control::listen(directory.path()).unwrap();
+        let late = |request| {
+            let path = socket(directory.path());
+            tokio::task::spawn_blocking(move || {
+                use std::io::{Read as _, Write as _};
+                let mut stream = std::os::unix::net::UnixStream::connect(path).unwrap();
+                let mut text = serde_json::to_string(&Envelope { request, before: 1 }).unwrap();
+                text.push('\n');
+                stream.write_all(text.as_bytes()).unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).unwrap();
+                answer
+            })
+        };
+        let answer = late(Request::EnforcementOn { seconds: None }).await.unwrap();
+        assert!(answer.contains("too late"), "{answer}");
+        let off = late(Request::EnforcementOff);
+        let asked = control.next().await.unwrap();
+        assert_eq!(asked.request, Request::EnforcementOff);
+        asked.answer(true, "off");
+        assert!(off.await.unwrap().contains("true"));
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@
 use std::{
     fmt, fs,
     io::{self, Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
 };
 
@@ -47,12 +47,25 @@ impl FingerprintKey {
     /// When it can be neither read nor made, or is not what this makes.
     pub fn kept_in(directory: &Path) -> io::Result<Self> {
         let path = directory.join(KEY_FILE);
-        match fs::read(&path) {
-            Ok(bytes) => bytes.try_into().map(Self).map_err(|_| {
-                let told =
-                    format!("{} is no key of 32 bytes: remove it, and a new one is made", path.display());
-                io::Error::new(io::ErrorKind::InvalidData, told)
-            }),
+        let refused = |told: &str| {
+            let told = format!("{} {told}: remove it, and a new one is made", path.display());
+            io::Error::new(io::ErrorKind::InvalidData, told)
+        };
+        // What is no plain file is not waited for, nor followed elsewhere.
+        let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
+        match fs::OpenOptions::new().read(true).custom_flags(flags).open(&path) {
+            Ok(file) => {
+                let metadata = file.metadata()?;
+                if !metadata.is_file() {
+                    return Err(refused("is no plain file"));
+                }
+                if metadata.mode() & 0o077 != 0 {
+                    return Err(refused("may be read by others"));
+                }
+                let mut bytes = Vec::new();
+                file.take(33).read_to_end(&mut bytes)?;
+                bytes.try_into().map(Self).map_err(|_| refused("is no key of 32 bytes"))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let mut key = [0; 32];
                 fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
@@ -103,6 +116,8 @@ impl fmt::Debug for Fingerprint {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -110,8 +125,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let of = || FingerprintKey::kept_in(directory.path()).map(|key| key.of(b"response"));
         assert_eq!(of().unwrap(), of().unwrap());
-        fs::write(directory.path().join(KEY_FILE), "short").unwrap();
-        assert!(of().unwrap_err().to_string().contains("remove it"));
+        let path = directory.path().join(KEY_FILE);
+        fs::write(&path, "short").unwrap();
+        assert!(of().unwrap_err().to_string().contains("no key of 32 bytes"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(of().unwrap_err().to_string().contains("read by others"));
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        assert!(of().is_err());
     }
 
     #[test]
