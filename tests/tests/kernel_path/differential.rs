@@ -3,6 +3,7 @@
 use sensor_common::{
     counter::Counter,
     payload::PieceKind,
+    settings::LONGEST_LEASE,
     slot::{Hook, Side, tcp::ACK},
 };
 use sensor_tests::{
@@ -209,8 +210,11 @@ fn run(twin: &mut Twin, hooks: &[Hook], frames: usize) -> Met {
     let mut met = Met { counted: [0; Counter::COUNT], untouched: 0, told: vec![] };
     for number in 0..frames {
         if number % 500 == 0 {
-            let switched =
-                if number % 1_000 == 0 { twin.end_enforcement() } else { twin.enforce_for(1_000_000) };
+            let switched = if number % 1_000 == 0 {
+                twin.end_enforcement()
+            } else {
+                twin.enforce_for(LONGEST_LEASE as i32)
+            };
             switched.unwrap();
         }
         let frame = next(&mut random, if number % 2 == 0 { &corpus } else { &conversations });

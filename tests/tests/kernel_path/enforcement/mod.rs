@@ -11,14 +11,15 @@ use sensor_common::{
         self, DroppedInbound, DroppedOutbound, Kept, Seen, WouldDropInbound, WouldDropOutbound,
     },
     path::Verdict,
+    settings::LONGEST_LEASE,
     slot::{Hook, mark},
 };
 use sensor_tests::{Effect, Frame, HOOKS, Setup, Twin, flows};
 
 use crate::expect::on;
 
-/// Ticks that no test lasts for.
-pub(crate) const LONG: i32 = 1_000_000;
+/// Ticks that no test lasts for, and the most that count.
+pub(crate) const LONG: i32 = LONGEST_LEASE as i32;
 
 /// What a frame is to be counted as, besides as kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

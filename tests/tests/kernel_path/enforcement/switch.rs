@@ -73,7 +73,9 @@ fn every_syn_that_is_sent_again_is_counted_and_dropped_again() {
 fn nothing_is_dropped_before_the_switch_nor_after_its_last_tick() {
     let test = "nothing_is_dropped_before_the_switch_nor_after_its_last_tick";
     on(test, &Setup::default(), |twin| {
-        for (ticks, in_force) in [(LONG, true), (0, false), (LONG, true), (-1, false), (-LONG, false)] {
+        for (ticks, in_force) in
+            [(LONG, true), (0, false), (LONG, true), (-1, false), (-LONG, false), (2 * LONG, false)]
+        {
             twin.enforce_for(ticks).unwrap();
             for hook in HOOKS {
                 begin_anew(twin, hook);
