@@ -10,7 +10,7 @@ use aya_ebpf::{
 use sensor_common::{
     counter::Counter,
     headers::Address,
-    path::Environment,
+    path::{Environment, Watched},
     payload::{MOST_OF_PIECE, PIECE_HEAD_LEN, Piece, Room},
     prefix::PrefixFlags,
     settings::{PortKind, PortTable, Settings, feature, port},
@@ -263,14 +263,11 @@ impl Environment for Kernel {
     }
 
     #[inline(always)]
-    fn count_outcome(&mut self, outcome: Counter) {
+    fn count_watched(&mut self, watched: Watched) {
         if let Some(counters) = COUNTERS.get_ptr_mut(0) {
             let counters = counters.cast::<u64>();
             // SAFETY: the value is this CPU's own, and counters are below its length.
-            unsafe {
-                *counters.add(Counter::Seen as usize) += 1;
-                *counters.add(outcome as usize) += 1;
-            }
+            watched.each(|counter, by| unsafe { *counters.add(counter as usize) += by });
         }
     }
 

@@ -13,13 +13,17 @@ use crate::{
 
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Accounted {
-    /// There is no slot, or its flow is not in it.
-    Not,
-    /// It is accounted.
-    Kept,
-    /// It is accounted, and its payload may be evidence.
-    Evident,
+pub(super) struct Accounted {
+    /// It is accounted: there is a slot, and its flow is in it.
+    pub(super) kept: bool,
+    /// Its payload may be evidence.
+    pub(super) evident: bool,
+    /// Its flow took the slot of another, and both are told in one record.
+    pub(super) replaced: bool,
+}
+
+impl Accounted {
+    const NOT: Self = Self { kept: false, evident: false, replaced: false };
 }
 
 /// Finds the packet's slot, accounts it there and tells the agent what is new. Unless it `may_open` a flow, it is
@@ -35,28 +39,27 @@ pub(super) fn account<E: Environment, A: Borrow<Address>>(
     let now = env.now();
     let index = key.slot_index(env.seed(), env.slots_per_cpu());
     let Some(mut slot) = env.slot(packet.cpu, index) else {
-        return Accounted::Not;
+        return Accounted::NOT;
     };
+    let mut replaced = false;
     match slot.tenancy(key, packet, now, env.idle_ticks()) {
         Tenancy::Own => go_on(env, &mut slot, packet, now),
         // Not ours: the caller does not count it.
-        _ if !may_open => return Accounted::Not,
-        Tenancy::Other => {
-            env.count(Counter::Evicted, 1);
-            replace(env, &mut slot, key, packet, now);
-        }
+        _ if !may_open => return Accounted::NOT,
+        Tenancy::Other => replaced = replace(env, &mut slot, key, packet, now),
         Tenancy::Vacant => {
             slot.open(key, packet, now);
             tell(env, RecordKind::Opened, Counter::LostOpened, &slot);
         }
     }
+    let mut evident = false;
     if capture::is_called_for(&content, &slot)
         && let Some(mut room) = env.room()
     {
         room.content = Content { slot: index, ..content };
-        return Accounted::Evident;
+        evident = true;
     }
-    Accounted::Kept
+    Accounted { kept: true, evident, replaced }
 }
 
 /// One more packet of the flow in `slot`.
@@ -74,7 +77,8 @@ fn go_on<E: Environment>(env: &mut E, slot: &mut Slot, packet: &Packet, now: u32
     }
 }
 
-/// Another flow takes the slot. In one record where both are IPv4: a flood of new flows pays for one, not two.
+/// Another flow takes the slot. In one record where both are IPv4: a flood of new flows pays for one, not two. Tells whether
+/// that record is out, which the caller counts.
 #[inline(always)]
 fn replace<E: Environment, A: Borrow<Address>>(
     env: &mut E,
@@ -82,7 +86,7 @@ fn replace<E: Environment, A: Borrow<Address>>(
     key: &FlowKey<A>,
     packet: &Packet,
     now: u32,
-) {
+) -> bool {
     if key.family == 4 && slot.line.family == 4 {
         let packets = slot.line.total_packets();
         let record = env.begin_replaced(slot);
@@ -90,19 +94,22 @@ fn replace<E: Environment, A: Borrow<Address>>(
         match record {
             Some(record) => {
                 env.complete_replaced(record, slot);
-                env.count(Counter::RecordsSent, 2);
+                return true;
             }
             None => lost_replaced(env, packets),
         }
     } else {
+        env.count(Counter::Evicted, 1);
         settle(env, slot);
         slot.open(key, packet, now);
         tell(env, RecordKind::Opened, Counter::LostOpened, slot);
     }
+    false
 }
 
 #[inline(never)]
 fn lost_replaced<E: Environment>(env: &mut E, packets: u64) {
+    env.count(Counter::Evicted, 1);
     env.count(Counter::LostSettled, 1);
     env.count(Counter::LostPackets, packets);
     env.count(Counter::LostOpened, 1);

@@ -5,19 +5,33 @@
 
 use super::Environment;
 use crate::{
-    counter::Counter,
     prefix::PrefixFlags,
     settings::{PortKind, port},
     slot::{Side, tcp},
 };
 
-/// Whether a packet may go on.
+/// Whether a packet may go on, and what is counted of that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Enforced {
+pub enum Enforced {
     /// It goes on.
     Pass,
-    /// It is dropped.
-    Drop,
+    /// It goes on, and would not if enforcement were in force: for the rule about connections to the Internet.
+    WouldDropOutbound,
+    /// Likewise, for the rule about connections from it.
+    WouldDropInbound,
+    /// It is dropped for the rule about connections to the Internet.
+    DropOutbound,
+    /// It is dropped for the rule about connections from the Internet.
+    DropInbound,
+}
+
+impl Enforced {
+    /// Whether the packet ends here.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_drop(self) -> bool {
+        matches!(self, Self::DropOutbound | Self::DropInbound)
+    }
 }
 
 /// A SYN that asks for a connection.
@@ -29,7 +43,7 @@ pub(super) const fn opens(tcp_flags: u8) -> bool {
 /// Judges a SYN from an address with the flags `from` to one with the flags `to`, that was sent by `side`.
 #[inline(always)]
 pub(super) fn enforce<E: Environment>(
-    env: &mut E,
+    env: &E,
     (from, to): (PrefixFlags, PrefixFlags),
     side: Side,
     service: PortKind,
@@ -38,18 +52,14 @@ pub(super) fn enforce<E: Environment>(
         || to.contains(PrefixFlags::EXEMPT_DESTINATION)
         || from.is_pair_with(to);
     // To the Internet the rule is about SMB alone; from it, about every service.
-    let (would_drop, dropped) = match side {
-        Side::Local if service.has(port::SMB) => (Counter::WouldDropOutbound, Counter::DroppedOutbound),
-        Side::Remote => (Counter::WouldDropInbound, Counter::DroppedInbound),
-        Side::Local => return Enforced::Pass,
-    };
-    if exempt {
+    let ruled = matches!(side, Side::Remote) || service.has(port::SMB);
+    if exempt || !ruled {
         return Enforced::Pass;
     }
-    env.count(would_drop, 1);
-    if !env.enforces(env.now()) {
-        return Enforced::Pass;
+    match (env.enforces(env.now()), side) {
+        (false, Side::Local) => Enforced::WouldDropOutbound,
+        (false, Side::Remote) => Enforced::WouldDropInbound,
+        (true, Side::Local) => Enforced::DropOutbound,
+        (true, Side::Remote) => Enforced::DropInbound,
     }
-    env.count(dropped, 1);
-    Enforced::Drop
 }

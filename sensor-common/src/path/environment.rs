@@ -1,0 +1,83 @@
+//! What the path needs around it: the kernel, or ordinary memory.
+
+use core::ops::{Deref, DerefMut};
+
+use super::watched::Watched;
+use crate::{
+    counter::Counter,
+    headers::Address,
+    payload::{Piece, Room},
+    prefix::PrefixFlags,
+    settings::PortKind,
+    slot::{RecordKind, Slot},
+};
+
+/// What the path needs around it.
+pub trait Environment {
+    /// A hold on one slot that leaves the environment free for use.
+    type Slot: DerefMut<Target = Slot>;
+    /// A hold on room for a piece of payload.
+    type Room: DerefMut<Target = Room>;
+    /// A hold on the addresses of a packet.
+    type Ends: Deref<Target = [Address; 2]>;
+    /// A record of which the first half is written.
+    type Replaced;
+    /// A prefix view.
+    type View: Copy;
+
+    /// Which [`feature`](crate::settings::feature)s are on.
+    fn features(&self) -> u32;
+    /// Secret of the slot hash.
+    fn seed(&self) -> [u64; 2];
+    /// Slots of each CPU; a power of two.
+    fn slots_per_cpu(&self) -> u32;
+    /// Ticks after which a slot that nobody touched starts a new flow.
+    fn idle_ticks(&self) -> u32;
+    /// What is known of the port (wire order) of this transport.
+    fn port_kind(&self, transport: u8, port: u16) -> PortKind;
+    /// Notes that SMB was recognised on this TCP port (wire order).
+    fn suspect(&mut self, port: u16);
+    /// Keeps both addresses of a packet where they take no room on the stack, of which a kernel program has little.
+    fn keep_ends(&mut self, ends: [Address; 2]) -> Option<Self::Ends>;
+    /// The prefix view in force, or `None` when there is none (a load-time mistake); a packet asks once.
+    fn view(&self) -> Option<Self::View>;
+    /// The number of a view.
+    fn number(view: Self::View) -> u32;
+    /// Word of the IPv4 table.
+    fn table_v4(&self, view: Self::View, word: usize) -> u64;
+    /// Word of the leaf of an IPv4 /24 (its number); all ones where there is none.
+    fn leaf_v4(&self, view: u32, network: u32, word: usize) -> u64;
+    /// Entry of the first IPv6 table.
+    fn top_v6(&self, view: u32, index: u32) -> u32;
+    /// Word of an IPv6 block.
+    fn block_v6(&self, view: u32, block: u32, word: u32) -> u64;
+    /// Flags of the longest IPv4 prefix that covers the address (wire order).
+    fn walk_v4(&self, view: u32, address: u32) -> PrefixFlags;
+    /// Flags of the longest IPv6 prefix that covers the address.
+    fn walk_v6(&self, view: u32, address: &Address) -> PrefixFlags;
+    /// Kernel ticks, low 32 bits.
+    fn now(&self) -> u32;
+    /// The CPU at work.
+    fn cpu(&self) -> u16;
+    /// Slot `index` of `cpu`, or `None` when there is no such slot.
+    fn slot(&mut self, cpu: u16, index: u32) -> Option<Self::Slot>;
+    /// Hands a record to the agent; `false` when the ring is full.
+    fn emit(&mut self, kind: RecordKind, slot: &Slot) -> bool;
+    /// Begins a [`RecordKind::Replaced`] record with the IPv4 flow in `slot`; `None` when the ring is full.
+    fn begin_replaced(&mut self, slot: &Slot) -> Option<Self::Replaced>;
+    /// Completes it with the IPv4 flow that took the slot, and hands it over.
+    fn complete_replaced(&mut self, record: Self::Replaced, slot: &Slot);
+    /// Room for a piece of payload.
+    fn room(&mut self) -> Option<Self::Room>;
+    /// Hands over a piece of payload; `false` when the ring is full.
+    fn emit_piece(&mut self, piece: &Piece) -> bool;
+    /// Whether enforcement is in force at this tick.
+    fn enforces(&self, now: u32) -> bool;
+    /// Adds to a counter.
+    fn count(&mut self, counter: Counter, by: u64);
+    /// Counts a watched packet: as seen, under its outcome, and what else became of it.
+    #[inline(always)]
+    fn count_watched(&mut self, watched: Watched) {
+        watched.each(|counter, by| self.count(counter, by));
+    }
+}

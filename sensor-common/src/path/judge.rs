@@ -1,0 +1,224 @@
+//! The second half of the path: a packet that may be ours is classified, accounted and counted.
+
+use core::borrow::Borrow;
+
+use super::{
+    Arrival, Environment, Interest, Kinds, Verdict, Watched,
+    account::account,
+    enforce::{self, Enforced},
+    ip_len,
+    prefixes::flags_of,
+};
+use crate::{
+    bytes::Bytes,
+    classify::{Server, crossing},
+    counter::Counter,
+    flow::{FlowKey, Packet},
+    headers::{self, Address, Ports},
+    payload::Content,
+    settings::port,
+    slot::{Hook, Side, TCP, mark},
+    smb::{self, Opening},
+};
+
+/// A packet that may be ours: judges and accounts it, and counts what became of it. One that is here for its content
+/// counts as seen only when it is kept.
+#[inline(always)]
+pub(super) fn closer<E: Environment, B: Bytes + Copy, const HELD: bool>(
+    env: &mut E,
+    frame: B,
+    ports: &Ports,
+    kinds: Kinds,
+    interest: Interest,
+    arrival: &Arrival,
+) -> Verdict {
+    let judged = judge::<_, _, HELD>(env, frame, ports, kinds, interest, arrival);
+    let counts = matches!(interest, Interest::Service(_)) || matches!(judged.watched.outcome, Counter::Kept);
+    if !counts {
+        return Verdict::Foreign;
+    }
+    env.count_watched(judged.watched);
+    judged.verdict()
+}
+
+/// The verdict on a packet, and what is counted of it.
+#[derive(Clone, Copy)]
+struct Judged {
+    watched: Watched,
+    /// Its payload may be evidence.
+    evident: bool,
+}
+
+impl Judged {
+    #[inline(always)]
+    const fn passed(reason: Counter) -> Self {
+        Self { watched: Watched::passed(reason), evident: false }
+    }
+
+    #[inline(always)]
+    const fn verdict(self) -> Verdict {
+        match self.watched.outcome {
+            Counter::Kept if self.watched.enforced.is_drop() => Verdict::Dropped,
+            Counter::Kept if self.evident => Verdict::Evident,
+            Counter::Kept => Verdict::Kept,
+            reason => Verdict::Passed(reason),
+        }
+    }
+}
+
+/// The verdict on a packet. With `HELD` its addresses are held in registers.
+#[inline(always)]
+fn judge<E: Environment, B: Bytes + Copy, const HELD: bool>(
+    env: &mut E,
+    frame: B,
+    ports: &Ports,
+    kinds: Kinds,
+    interest: Interest,
+    arrival: &Arrival,
+) -> Judged {
+    let Some((source, destination)) = headers::addresses(frame, ports) else {
+        return Judged::passed(Counter::ShortTransport);
+    };
+    let server = match interest {
+        Interest::Service(server) | Interest::Recognised(server) => server,
+        Interest::Suspected => Server::Either,
+    };
+    // IPv6 addresses are too much for the registers, and for the stack.
+    if !HELD {
+        let Some(ends) = env.keep_ends([source, destination]) else {
+            return Judged::passed(Counter::NoSlot);
+        };
+        let [source, destination] = &*ends;
+        return judge_between(env, frame, (ports, kinds), (source, destination), (interest, server), arrival);
+    }
+    judge_between(env, frame, (ports, kinds), (source, destination), (interest, server), arrival)
+}
+
+/// The verdict on a packet between these ends, addresses or references to them.
+#[inline(always)]
+fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
+    env: &mut E,
+    frame: B,
+    (ports, kinds): (&Ports, Kinds),
+    (source, destination): (A, A),
+    (interest, server): (Interest, Server),
+    arrival: &Arrival,
+) -> Judged {
+    let Some(view) = env.view() else { return Judged::passed(Counter::NoSlot) };
+    let from = flags_of(env, view, ports.family, source.borrow());
+    let to = flags_of(env, view, ports.family, destination.borrow());
+    let side = match crossing(from, to, server) {
+        Ok(side) => side,
+        Err(reason) => return Judged::passed(reason),
+    };
+    let ip_len = ip_len(ports, arrival);
+    let Some(segment) = headers::segment(frame, ports, ip_len) else {
+        return Judged::passed(Counter::ShortTransport);
+    };
+
+    let mut marks = hook_mark(arrival.hook);
+    if ports.first_fragment {
+        marks |= mark::FRAGMENTED;
+    }
+    if ports.tunnelled {
+        marks |= mark::TUNNELLED;
+    }
+    let mut content = Content {
+        side: side as u8,
+        payload: segment.payload_len,
+        opening: 0,
+        rpc: (kinds.source.0 | kinds.destination.0) & port::RPC,
+        reserved: 0,
+        slot: 0,
+        segment_at: ports.segment_at() as u32,
+        payload_at: segment.payload_at as u32,
+        reserved_too: 0,
+    };
+    if ports.transport == TCP
+        && segment.payload_len >= smb::PROBE_LEN
+        && let Some(probe) = frame.load_deep::<smb::Probe>(segment.payload_at)
+    {
+        let opening = smb::opening(probe);
+        content.opening = opening.byte();
+        marks |= message_mark(opening, side);
+    }
+    if let Interest::Recognised(server) = interest {
+        marks |= server_mark(server, side);
+        env.suspect(if let Server::Source = server { ports.source } else { ports.destination });
+    }
+    let mut enforced = Enforced::Pass;
+    if ports.transport == TCP
+        && enforce::opens(segment.tcp_flags)
+        && let Interest::Service(Server::Destination | Server::Either) = interest
+    {
+        enforced = enforce::enforce(env, (from, to), side, kinds.destination);
+        if enforced.is_drop() {
+            marks |= mark::DROPPED;
+        }
+    }
+    let packet = Packet {
+        side,
+        tcp_flags: segment.tcp_flags,
+        marks,
+        bytes: ip_len,
+        payload: segment.payload_len,
+        vlan: ports.vlan,
+        cpu: env.cpu(),
+    };
+    let may_open = !matches!(interest, Interest::Suspected);
+    let (local, remote, local_port, remote_port) = match side {
+        Side::Local => (source, destination, ports.source, ports.destination),
+        Side::Remote => (destination, source, ports.destination, ports.source),
+    };
+    let key = FlowKey {
+        family: ports.family,
+        transport: ports.transport,
+        ifindex: arrival.ifindex,
+        local,
+        remote,
+        local_port,
+        remote_port,
+    };
+    let accounted = account(env, &key, &packet, content, may_open);
+    if !accounted.kept {
+        return Judged::passed(Counter::NoSlot);
+    }
+    Judged {
+        watched: Watched { outcome: Counter::Kept, replaced: accounted.replaced, enforced },
+        evident: accounted.evident,
+    }
+}
+
+#[inline(always)]
+const fn hook_mark(hook: Hook) -> u16 {
+    match hook {
+        Hook::XdpIngress => mark::HOOK_XDP_INGRESS,
+        Hook::TcIngress => mark::HOOK_TC_INGRESS,
+        Hook::TcEgress => mark::HOOK_TC_EGRESS,
+    }
+}
+
+/// The marks for an SMB message from `side`, if the payload begins with one.
+#[inline(always)]
+const fn message_mark(opening: Opening, side: Side) -> u16 {
+    let Opening::Message(identifier) = opening else { return 0 };
+    let from = match side {
+        Side::Local => mark::SMB_FROM_LOCAL,
+        Side::Remote => mark::SMB_FROM_REMOTE,
+    };
+    match identifier {
+        smb::TRANSFORMED => from | mark::ENCRYPTED,
+        smb::COMPRESSED => from | mark::COMPRESSED,
+        _ => from,
+    }
+}
+
+/// Which side an SMB message on an unwatched port shows to be the server.
+#[inline(always)]
+const fn server_mark(server: Server, sender: Side) -> u16 {
+    match (server, sender) {
+        (Server::Source, Side::Local) | (Server::Destination, Side::Remote) => mark::SERVER_IS_LOCAL,
+        (Server::Source, Side::Remote) | (Server::Destination, Side::Local) => mark::SERVER_IS_REMOTE,
+        (Server::Either, _) => 0,
+    }
+}
