@@ -18,7 +18,7 @@ use crate::{
     config::{Config, ConfigError},
     control::{self, Asked, Control, Request},
     dissect::FingerprintKey,
-    enforcement::Enforcement,
+    enforcement::{Enforcement, Now},
     kernel::{
         attach::Attached,
         interface::Interface,
@@ -174,7 +174,7 @@ impl Sensor {
         }
         let mut enforcement = Enforcement::Off;
         if config.enforcement.active {
-            let now = clock.now().context("cannot read the clock")?;
+            let now = Now::of(clock).context("cannot read the clock")?;
             enforcement = Enforcement::on(now, config.enforcement.expire_after);
             kernel.enforcement.set(enforcement.for_kernel(now, clock))?;
             warn!("enforcement is {enforcement}");
@@ -201,7 +201,7 @@ impl Sensor {
     }
 
     /// Puts enforcement into force, or ends it.
-    fn enforce(&mut self, enforcement: Enforcement, now: Moment) -> Result<()> {
+    fn enforce(&mut self, enforcement: Enforcement, now: Now) -> Result<()> {
         self.kernel.enforcement.set(enforcement.for_kernel(now, self.clock))?;
         if self.enforcement != enforcement {
             warn!("enforcement is {enforcement}");
@@ -212,7 +212,7 @@ impl Sensor {
 
     /// Lets the kernel go on enforcing for a while, or ends it when its time is up.
     fn renew_enforcement(&mut self) -> Result<()> {
-        let now = self.now()?;
+        let now = self.enforcement_now()?;
         let mut enforcement = self.enforcement;
         enforcement.expire(now);
         self.enforce(enforcement, now)
@@ -220,7 +220,7 @@ impl Sensor {
 
     /// Answers a request over the control socket.
     fn answer(&mut self, asked: Asked) -> Result<()> {
-        let now = self.now()?;
+        let now = self.enforcement_now()?;
         match asked.request {
             Request::EnforcementStatus => {}
             Request::EnforcementOff => self.enforce(Enforcement::Off, now)?,
@@ -236,6 +236,10 @@ impl Sensor {
         }
         asked.answer(true, told);
         Ok(())
+    }
+
+    fn enforcement_now(&self) -> Result<Now> {
+        Now::of(self.clock).context("cannot read the clock")
     }
 
     fn now(&self) -> Result<Moment> {
@@ -330,7 +334,7 @@ impl Sensor {
         if new.enforcement == self.config.enforcement {
             return;
         }
-        let result = self.now().and_then(|now| {
+        let result = self.enforcement_now().and_then(|now| {
             let on = Enforcement::on(now, new.enforcement.expire_after);
             self.enforce(if new.enforcement.active { on } else { Enforcement::Off }, now)
         });

@@ -3,8 +3,9 @@
 //! Takes commands and the time, gives what the kernel program is to be told. What is told to the kernel ends by itself a few
 //! seconds later: an agent that hangs or dies enforces nothing.
 
-use std::fmt;
+use std::{fmt, io, time::Duration};
 
+use nix::time::{ClockId, clock_gettime};
 use sensor_common::settings;
 
 use crate::{
@@ -17,30 +18,64 @@ const SECOND: i128 = 1_000_000_000;
 /// Seconds that the kernel goes on by itself.
 pub const LEASE: u64 = 10;
 
+/// Now, on the clocks that enforcement goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Wall clock, for people, and ticks, for the kernel program.
+    pub moment: Moment,
+    /// Time since the machine was started (CLOCK_BOOTTIME), which nobody sets: what ends, ends by this.
+    pub since_boot: Duration,
+}
+
+impl Now {
+    /// Asks the kernel.
+    ///
+    /// # Errors
+    /// When it does not tell the time.
+    pub fn of(clock: TickClock) -> io::Result<Self> {
+        Ok(Self {
+            moment: clock.now()?,
+            since_boot: Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME)?),
+        })
+    }
+}
+
+/// When enforcement ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// Time since the machine was started.
+    since_boot: Duration,
+    /// What the wall clock was going to say when it was set, nanoseconds since the Unix epoch.
+    shown: i128,
+}
+
 /// Whether enforcement is in force.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Enforcement {
     /// It is not.
     #[default]
     Off,
-    /// It is, until then (nanoseconds since the Unix epoch), or until it is turned off.
+    /// It is, until then, or until it is turned off.
     On {
         /// When it ends by itself.
-        until: Option<i128>,
+        until: Option<Deadline>,
     },
 }
 
 impl Enforcement {
     /// In force from now on, for so many seconds; 0 is without end.
     #[must_use]
-    pub fn on(now: Moment, seconds: u64) -> Self {
-        let until = (seconds > 0).then(|| now.unix_nanos + i128::from(seconds) * SECOND);
+    pub fn on(now: Now, seconds: u64) -> Self {
+        let until = (seconds > 0).then(|| Deadline {
+            since_boot: now.since_boot + Duration::from_secs(seconds),
+            shown: now.moment.unix_nanos + i128::from(seconds) * SECOND,
+        });
         Self::On { until }
     }
 
     /// Ends it when its time is up; tells whether it ended.
-    pub fn expire(&mut self, now: Moment) -> bool {
-        let over = matches!(self, Self::On { until: Some(until) } if *until <= now.unix_nanos);
+    pub fn expire(&mut self, now: Now) -> bool {
+        let over = matches!(self, Self::On { until: Some(until) } if until.since_boot <= now.since_boot);
         if over {
             *self = Self::Off;
         }
@@ -49,11 +84,14 @@ impl Enforcement {
 
     /// What the kernel program is to be told now.
     #[must_use]
-    pub fn for_kernel(&self, now: Moment, clock: TickClock) -> settings::Enforcement {
+    pub fn for_kernel(&self, now: Now, clock: TickClock) -> settings::Enforcement {
         let Self::On { until } = self else { return settings::Enforcement::default() };
-        let left = until.map_or(i128::from(LEASE), |until| (until - now.unix_nanos + SECOND - 1) / SECOND);
-        let seconds = u64::try_from(left).unwrap_or(0).min(LEASE);
-        settings::Enforcement { on: 1, until: now.ticks.wrapping_add(clock.ticks_in(seconds)) }
+        let left = until.map_or(LEASE, |until| {
+            let left = until.since_boot.saturating_sub(now.since_boot);
+            left.as_secs() + u64::from(left.subsec_nanos() > 0)
+        });
+        let until = now.moment.ticks.wrapping_add(clock.ticks_in(left.min(LEASE)));
+        settings::Enforcement { on: 1, until }
     }
 }
 
@@ -62,7 +100,7 @@ impl fmt::Display for Enforcement {
         match self {
             Self::Off => f.write_str("off"),
             Self::On { until: None } => f.write_str("on, until it is turned off"),
-            Self::On { until: Some(until) } => write!(f, "on, until {}", rfc3339(*until)),
+            Self::On { until: Some(until) } => write!(f, "on, until {}", rfc3339(until.shown)),
         }
     }
 }
@@ -73,31 +111,47 @@ mod tests {
 
     const CLOCK: TickClock = TickClock::with_tick(4_000_000);
 
-    fn at(seconds: i128) -> Moment {
-        Moment { unix_nanos: seconds * SECOND, ticks: (seconds * 250) as u32 }
+    fn at(seconds: u64) -> Now {
+        Now {
+            moment: Moment { unix_nanos: i128::from(seconds) * SECOND, ticks: (seconds * 250) as u32 },
+            since_boot: Duration::from_secs(seconds),
+        }
     }
 
     #[test]
     fn the_kernel_is_told_for_a_few_seconds_at_a_time() {
         let told = Enforcement::on(at(100), 3_600).for_kernel(at(200), CLOCK);
-        assert!(told.is_in_force(at(200).ticks) && told.is_in_force(at(209).ticks));
-        assert!(!told.is_in_force(at(210).ticks));
-        assert!(!Enforcement::Off.for_kernel(at(200), CLOCK).is_in_force(at(200).ticks));
+        assert!(told.is_in_force(at(200).moment.ticks) && told.is_in_force(at(209).moment.ticks));
+        assert!(!told.is_in_force(at(210).moment.ticks));
+        assert!(!Enforcement::Off.for_kernel(at(200), CLOCK).is_in_force(at(200).moment.ticks));
     }
 
     #[test]
     fn it_ends_by_itself_in_the_agent_and_no_later_in_the_kernel() {
         let mut enforcement = Enforcement::on(at(100), 60);
         assert!(!enforcement.expire(at(159)));
-        assert!(!enforcement.for_kernel(at(159), CLOCK).is_in_force(at(160).ticks));
+        assert!(!enforcement.for_kernel(at(159), CLOCK).is_in_force(at(160).moment.ticks));
         assert!(enforcement.expire(at(160)) && !enforcement.expire(at(161)));
         assert_eq!(enforcement, Enforcement::Off);
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_changes_nothing() {
+        let mut enforcement = Enforcement::on(at(100), 60);
+        let mut set_back = at(161);
+        set_back.moment.unix_nanos = 0;
+        assert!(enforcement.expire(set_back));
+        let mut enforcement = Enforcement::on(at(100), 60);
+        let mut set_forward = at(101);
+        set_forward.moment.unix_nanos *= 1_000;
+        assert!(!enforcement.expire(set_forward));
+        assert!(enforcement.for_kernel(set_forward, CLOCK).is_in_force(set_forward.moment.ticks));
     }
 
     #[test]
     fn without_an_end_it_goes_on() {
         let mut enforcement = Enforcement::on(at(0), 0);
         assert!(!enforcement.expire(at(1_000_000_000)));
-        assert!(enforcement.for_kernel(at(9), CLOCK).is_in_force(at(10).ticks));
+        assert!(enforcement.for_kernel(at(9), CLOCK).is_in_force(at(10).moment.ticks));
     }
 }

@@ -152,7 +152,7 @@ impl Default for Config {
             kernel: KernelOptions {
                 ingress: IngressChoice::Auto,
                 tc: TcChoice::Auto,
-                flow_slots: 16_384,
+                flow_slots: 4_096,
                 flow_idle: 1_800,
                 ring_bytes: 4 << 20,
                 max_prefixes: 65_536,
