@@ -27,9 +27,22 @@ pub trait Bytes {
         self.load(offset)
     }
 
-    /// Copies `length` bytes (1 to [`MOST_OF_PIECE`]) from `offset` to the beginning of `target`, also where the frame is
-    /// scattered; `false` when they are not all there.
-    fn copy(&self, offset: usize, target: &mut [u8; MOST_OF_PIECE], length: u32) -> bool;
+    /// Copies `length` bytes (1 to `MOST`, a power of two) from `offset` to place `at` of `target`, also where the frame is
+    /// scattered; `false` when they are not all there. `at` is below `MOST`, and 0 where that is [`MOST_OF_PIECE`].
+    fn copy<const MOST: usize>(
+        &self,
+        offset: usize,
+        target: &mut [u8; MOST_OF_PIECE],
+        at: usize,
+        length: u32,
+    ) -> bool;
+}
+
+/// `at` in a way that shows that `most` bytes from there on are inside a target.
+#[inline(always)]
+#[must_use]
+pub const fn place(at: usize, most: usize) -> usize {
+    if most == MOST_OF_PIECE { 0 } else { at & (most - 1) }
 }
 
 impl Bytes for &[u8] {
@@ -37,9 +50,15 @@ impl Bytes for &[u8] {
         T::read_from_prefix(self.get(offset..)?).ok().map(|(value, _)| value)
     }
 
-    fn copy(&self, offset: usize, target: &mut [u8; MOST_OF_PIECE], length: u32) -> bool {
-        let length = length as usize;
-        match (self.get(offset..offset.saturating_add(length)), target.get_mut(..length)) {
+    fn copy<const MOST: usize>(
+        &self,
+        offset: usize,
+        target: &mut [u8; MOST_OF_PIECE],
+        at: usize,
+        length: u32,
+    ) -> bool {
+        let (length, at) = (length as usize, place(at, MOST));
+        match (self.get(offset..offset.saturating_add(length)), target.get_mut(at..at + length)) {
             (Some(bytes), Some(target)) => {
                 target.copy_from_slice(bytes);
                 true

@@ -4,10 +4,7 @@
 //! form, connections to shares, DCE-RPC binds, and of DCE-RPC requests the header alone (in SMB 1 transactions, the beginning). Reads and writes of files
 //! are none, so that no file content ever leaves the kernel.
 
-use crate::{
-    payload::{MOST_OF_PIECE, SESSION_REQUEST},
-    smb::{SMB1, SMB2},
-};
+use crate::{payload::MOST_OF_PIECE, slot::Begun, smb::SMB1};
 
 /// Bytes that are enough to tell: the deepest look is at the DCE-RPC header in an SMB2 request (124 + 8).
 pub const GLIMPSE: usize = 132;
@@ -22,56 +19,133 @@ pub const LONGEST_DATAGRAM: u32 = 512;
 const LONGEST_TRANSACTION: u32 = 512;
 
 /// A NetBIOS session request (RFC 1002 4.3.2).
-const SESSION_REQUEST_LEN: u32 = 72;
+pub const SESSION_REQUEST_LEN: u32 = 72;
 
 /// DCE-RPC request header up to and including the operation number (C706 12.6.4.9).
 const RPC_REQUEST_HEADER: u32 = 24;
 
-/// The bytes that are looked at. What lies behind `have` is meaningless.
+/// Where in an SMB 1 message the command is, the session header included (MS-CIFS 2.2.3.1).
+const COMMAND_OF_SMB1: u32 = 8;
+
+/// Where in an SMB 2 message the bytes are that tell (MS-SMB2 2.2.1.2).
+const HEADER_OF_SMB2: u32 = 16;
+
+/// Said of a message of which not enough is there to tell.
+pub const UNDECIDED: u32 = u32::MAX;
+
+/// Bytes of a DCE-RPC unit that are enough to know one: version and type.
+const LEAST_OF_UNIT: u32 = 3;
+
+/// The bytes that are looked at: the beginning of a segment, at its place in the message. What lies before and behind is
+/// meaningless.
 #[derive(Clone, Copy)]
 pub struct Glimpse<'a> {
     /// Bytes.
     pub bytes: &'a [u8; MOST_OF_PIECE],
-    /// How many of them are of the payload.
+    /// Where the segment lies in its message.
+    pub into: u32,
+    /// How many bytes are of the segment.
     pub have: u32,
 }
 
 impl Glimpse<'_> {
+    /// Whether the segment holds `count` bytes from `offset` of the message on.
     #[inline(always)]
-    const fn holds(&self, bytes: usize) -> bool {
-        self.have as usize >= bytes
+    const fn holds(&self, offset: u32, count: u32) -> bool {
+        offset >= self.into && offset + count <= self.into + self.have
+    }
+
+    /// The byte after the last.
+    #[inline(always)]
+    const fn end(&self) -> u32 {
+        self.into + self.have
     }
 }
 
-/// Bytes from a message's NetBIOS session header on that the agent is to see; 0 for none. `opening` as in
-/// [`Content::opening`](crate::payload::Content::opening).
+/// The length of a message that begins with the segment, session header included (MS-SMB2 2.1: 24 bits), but no more than is
+/// ever wanted.
 #[inline(always)]
 #[must_use]
-pub const fn of_message(glimpse: &Glimpse<'_>, opening: u8) -> u32 {
-    match opening {
-        SESSION_REQUEST => SESSION_REQUEST_LEN,
-        SMB2 => of_smb2(glimpse),
-        SMB1 => of_smb1(glimpse),
-        _ => 0,
-    }
-}
-
-/// The whole message, by the length in its session header (MS-SMB2 2.1: 24 bits).
-#[inline(always)]
-const fn whole(glimpse: &Glimpse<'_>) -> u32 {
+pub const fn whole(glimpse: &Glimpse<'_>) -> u32 {
     let [_, a, b, c] = [glimpse.bytes[0], glimpse.bytes[1], glimpse.bytes[2], glimpse.bytes[3]];
     at_most((a as u32) << 16 | (b as u32) << 8 | c as u32, LONGEST - 4) + 4
 }
 
-/// One SMB2 message of those that came together, by its session header and the offset of the next (MS-SMB2 2.2.1.2,
-/// NextCommand): what is behind may be a write of a file.
-#[inline(always)]
-const fn whole_smb2(glimpse: &Glimpse<'_>) -> u32 {
-    let [a, b, c, d] = [glimpse.bytes[24], glimpse.bytes[25], glimpse.bytes[26], glimpse.bytes[27]];
-    match u32::from_le_bytes([a, b, c, d]) {
-        0 => whole(glimpse),
-        next => at_most(at_most(next, LONGEST - 4) + 4, whole(glimpse)),
+impl Begun {
+    /// Looks at a segment, the next one of the message.
+    #[inline(always)]
+    pub const fn look(&mut self, glimpse: &Glimpse<'_>) {
+        let mut at = 0;
+        if self.identifier == SMB1 {
+            if glimpse.holds(COMMAND_OF_SMB1, 1) {
+                self.header[0] = glimpse.bytes[COMMAND_OF_SMB1 as usize];
+            }
+            at = self.header.len();
+        }
+        while at < self.header.len() {
+            if glimpse.holds(HEADER_OF_SMB2 + at as u32, 1) {
+                self.header[at] = glimpse.bytes[HEADER_OF_SMB2 as usize + at];
+            }
+            at += 1;
+        }
+        self.seen = at_most(glimpse.end(), u16::MAX as u32) as u16;
     }
+
+    /// Bytes of the message, `whole` bytes long, that the agent is to see: 0 for none, [`UNDECIDED`] when that cannot be told
+    /// with this segment.
+    #[inline(always)]
+    #[must_use]
+    pub const fn wanted(&self, glimpse: &Glimpse<'_>, whole: u32) -> u32 {
+        let enough = if self.identifier == SMB1 {
+            COMMAND_OF_SMB1 + 1
+        } else {
+            HEADER_OF_SMB2 + self.header.len() as u32
+        };
+        if (self.seen as u32) < enough {
+            return if whole < enough { 0 } else { UNDECIDED };
+        }
+        if self.identifier == SMB1 { self.of_smb1(glimpse, whole) } else { self.of_smb2(glimpse, whole) }
+    }
+
+    /// MS-SMB2 2.2.1.2: command at byte 12 of the header, flags at 16, NextCommand at 20: what is behind that may be a write of
+    /// a file. Commands 0 to 4 are NEGOTIATE, SESSION_SETUP, LOGOFF, TREE_CONNECT, TREE_DISCONNECT. READ, WRITE and IOCTL carry
+    /// named pipes; where their data begins is what every known implementation sends (2.2.20, 2.2.21, 2.2.31, 2.2.32).
+    #[inline(always)]
+    const fn of_smb2(&self, glimpse: &Glimpse<'_>, whole: u32) -> u32 {
+        let [command, high, _, _, flags, _, _, _, a, b, c, d] = self.header;
+        let length = match u32::from_le_bytes([a, b, c, d]) {
+            0 => whole,
+            next => at_most(at_most(next, LONGEST - 4) + 4, whole),
+        };
+        let reply = flags & 1 != 0;
+        match (high, command, reply) {
+            (0, 0..=4, _) => length,
+            (0, 8, true) => of_pipe(glimpse, 84, length),
+            (0, 9, false) | (0, 11, true) => of_pipe(glimpse, 116, length),
+            (0, 11, false) => of_pipe(glimpse, 124, length),
+            _ => 0,
+        }
+    }
+
+    /// MS-CIFS 2.2.3.1: command at byte 4 of the header. NEGOTIATE, SESSION_SETUP_ANDX, LOGOFF_ANDX, TREE_CONNECT_ANDX,
+    /// TREE_CONNECT, TREE_DISCONNECT; TRANSACTION, which carries named pipes and mailslots alone; and pipes read and
+    /// written like files (2.2.4.42, 2.2.4.43), with and without a byte of padding.
+    #[inline(always)]
+    const fn of_smb1(&self, glimpse: &Glimpse<'_>, whole: u32) -> u32 {
+        match self.header[0] {
+            0x70..=0x75 => whole,
+            0x25 => at_most(whole, LONGEST_TRANSACTION),
+            0x2E => either(of_pipe(glimpse, 63, whole), of_pipe(glimpse, 64, whole)),
+            0x2F => either(of_pipe(glimpse, 67, whole), of_pipe(glimpse, 68, whole)),
+            _ => 0,
+        }
+    }
+}
+
+/// What either says: that something is wanted, or else that it is not known yet.
+#[inline(always)]
+const fn either(one: u32, other: u32) -> u32 {
+    if one == 0 || one == UNDECIDED && other != 0 { other } else { one }
 }
 
 #[inline(always)]
@@ -79,54 +153,19 @@ const fn at_most(value: u32, most: u32) -> u32 {
     if value < most { value } else { most }
 }
 
-/// MS-SMB2 2.2.1.2: command at byte 12 of the header, flags at 16. 0 to 4 are NEGOTIATE, SESSION_SETUP, LOGOFF,
-/// TREE_CONNECT, TREE_DISCONNECT. READ, WRITE and IOCTL carry named pipes; where their data begins is what every known
-/// implementation sends (2.2.20, 2.2.21, 2.2.31, 2.2.32).
+/// A message of `length` bytes whose data at `at` may be a DCE-RPC unit.
 #[inline(always)]
-const fn of_smb2(glimpse: &Glimpse<'_>) -> u32 {
-    if !glimpse.holds(4 + 24) || glimpse.bytes[17] != 0 {
+const fn of_pipe(glimpse: &Glimpse<'_>, at: u32, length: u32) -> u32 {
+    if length < at + LEAST_OF_UNIT || glimpse.into > at {
         return 0;
     }
-    let reply = glimpse.bytes[20] & 1 != 0;
-    match (glimpse.bytes[16], reply) {
-        (0..=4, _) => whole_smb2(glimpse),
-        (8, true) => of_pipe::<84>(glimpse, whole_smb2(glimpse)),
-        (9, false) => of_pipe::<116>(glimpse, whole_smb2(glimpse)),
-        (11, false) => of_pipe::<124>(glimpse, whole_smb2(glimpse)),
-        (11, true) => of_pipe::<116>(glimpse, whole_smb2(glimpse)),
-        _ => 0,
+    if glimpse.end() < at + LEAST_OF_UNIT {
+        return UNDECIDED;
     }
-}
-
-/// MS-CIFS 2.2.3.1: command at byte 4 of the header. NEGOTIATE, SESSION_SETUP_ANDX, LOGOFF_ANDX, TREE_CONNECT_ANDX,
-/// TREE_CONNECT, TREE_DISCONNECT; TRANSACTION, which carries named pipes and mailslots alone; and pipes read and
-/// written like files (2.2.4.42, 2.2.4.43), with and without a byte of padding.
-#[inline(always)]
-const fn of_smb1(glimpse: &Glimpse<'_>) -> u32 {
-    if !glimpse.holds(9) {
-        return 0;
-    }
-    match glimpse.bytes[8] {
-        0x70..=0x75 => whole(glimpse),
-        0x25 => at_most(whole(glimpse), LONGEST_TRANSACTION),
-        0x2E => either(of_pipe::<63>(glimpse, whole(glimpse)), of_pipe::<64>(glimpse, whole(glimpse))),
-        0x2F => either(of_pipe::<67>(glimpse, whole(glimpse)), of_pipe::<68>(glimpse, whole(glimpse))),
-        _ => 0,
-    }
-}
-
-#[inline(always)]
-const fn either(one: u32, other: u32) -> u32 {
-    if one != 0 { one } else { other }
-}
-
-/// A message of `whole` bytes whose data at `AT` is a DCE-RPC unit.
-#[inline(always)]
-const fn of_pipe<const AT: usize>(glimpse: &Glimpse<'_>, whole: u32) -> u32 {
-    match unit::<AT>(glimpse) {
+    match unit(glimpse, at) {
         Unit::Other => 0,
-        Unit::Binding => whole,
-        Unit::Request => at_most(whole, AT as u32 + RPC_REQUEST_HEADER),
+        Unit::Binding => length,
+        Unit::Request => at_most(length, at + RPC_REQUEST_HEADER),
     }
 }
 
@@ -134,10 +173,10 @@ const fn of_pipe<const AT: usize>(glimpse: &Glimpse<'_>, whole: u32) -> u32 {
 #[inline(always)]
 #[must_use]
 pub const fn of_rpc(glimpse: &Glimpse<'_>) -> u32 {
-    match unit::<0>(glimpse) {
+    match unit(glimpse, 0) {
         Unit::Other => 0,
         // C706 12.6.3.1: the unit's length at byte 8.
-        Unit::Binding if glimpse.holds(10) => {
+        Unit::Binding if glimpse.holds(8, 2) => {
             at_most(glimpse.bytes[8] as u32 | (glimpse.bytes[9] as u32) << 8, LONGEST)
         }
         Unit::Binding => 0,
@@ -152,17 +191,25 @@ enum Unit {
     Request,
 }
 
-/// C706 12.6.3.1 and 14.1: version 5.0 or 5.1, type at byte 2, integers little-endian and characters ASCII at byte 4.
+/// C706 12.6.3.1 and 14.1: version 5.0 or 5.1, type at byte 2, integers little-endian and characters ASCII at byte 4, as far
+/// as these are there.
 #[inline(always)]
-const fn unit<const AT: usize>(glimpse: &Glimpse<'_>) -> Unit {
-    let bytes = glimpse.bytes;
-    if !glimpse.holds(AT + 8) || bytes[AT] != 5 || bytes[AT + 1] > 1 {
+const fn unit(glimpse: &Glimpse<'_>, at: u32) -> Unit {
+    if !glimpse.holds(at, LEAST_OF_UNIT)
+        || glimpse.bytes[at as usize] != 5
+        || glimpse.bytes[(at + 1) as usize] > 1
+    {
         return Unit::Other;
     }
-    if bytes[AT + 4] != 0x10 || bytes[AT + 5] != 0 || bytes[AT + 6] != 0 || bytes[AT + 7] != 0 {
+    if glimpse.holds(at + 4, 4)
+        && (glimpse.bytes[(at + 4) as usize] != 0x10
+            || glimpse.bytes[(at + 5) as usize] != 0
+            || glimpse.bytes[(at + 6) as usize] != 0
+            || glimpse.bytes[(at + 7) as usize] != 0)
+    {
         return Unit::Other;
     }
-    match bytes[AT + 2] {
+    match glimpse.bytes[(at + 2) as usize] {
         0 => Unit::Request,
         11..=16 => Unit::Binding,
         _ => Unit::Other,
@@ -172,15 +219,34 @@ const fn unit<const AT: usize>(glimpse: &Glimpse<'_>) -> Unit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::smb::SMB2;
 
     fn message(header: &[(usize, u8)], length: u32, have: u32) -> u32 {
-        let mut bytes = [0; MOST_OF_PIECE];
-        bytes[1..4].copy_from_slice(&length.to_be_bytes()[1..]);
+        split(header, length, &[have])
+    }
+
+    /// What is said with the last of segments of these lengths.
+    fn split(header: &[(usize, u8)], length: u32, segments: &[u32]) -> u32 {
+        let mut all = [0; MOST_OF_PIECE];
+        all[1..4].copy_from_slice(&length.to_be_bytes()[1..]);
         for (at, value) in header {
-            bytes[*at] = *value;
+            all[*at] = *value;
         }
-        let identifier = bytes[4];
-        of_message(&Glimpse { bytes: &bytes, have }, identifier)
+        let mut begun = Begun { identifier: all[4], ..Begun::EMPTY };
+        let first = Glimpse { bytes: &all, have: segments[0], into: 0 };
+        let whole = whole(&first);
+        let (mut into, mut wanted) = (0, UNDECIDED);
+        for have in segments {
+            assert_eq!(wanted, UNDECIDED, "decided before the last segment");
+            let mut bytes = [0xEE; MOST_OF_PIECE];
+            let end = (into + have) as usize;
+            bytes[into as usize..end].copy_from_slice(&all[into as usize..end]);
+            let glimpse = Glimpse { bytes: &bytes, have: (*have).min(GLIMPSE as u32), into };
+            begun.look(&glimpse);
+            wanted = begun.wanted(&glimpse, whole);
+            into += have;
+        }
+        wanted
     }
 
     const V2: (usize, u8) = (4, SMB2);
@@ -216,7 +282,9 @@ mod tests {
         assert_eq!(message(&with(&[(16, 8), (20, 1)], 84, 12), 300, 300), 304);
         assert_eq!(message(&with(&[(16, 11), (20, 1)], 116, 12), 300, 300), 304);
         assert_eq!(message(&with(&[(16, 9)], 116, 2), 300, 300), 0, "a response carries data");
-        assert_eq!(message(&with(&[(16, 9)], 116, 11), 300, 120), 0, "not enough to tell");
+        assert_eq!(message(&with(&[(16, 9)], 116, 11), 300, 118), UNDECIDED, "not enough to tell");
+        assert_eq!(message(&with(&[(16, 9)], 116, 11), 300, 119), 304, "version and type are enough");
+        assert_eq!(message(&[V2, (16, 9)], 300, 119), 0);
         let v1 = [&[V1, (8, 0x2F)], &rpc(68, 11)[..]].concat();
         assert_eq!(message(&v1, 200, 200), 204);
     }
@@ -245,18 +313,44 @@ mod tests {
             bytes[at] = value;
         }
         bytes[8] = 72;
-        assert_eq!(of_rpc(&Glimpse { bytes: &bytes, have: 72 }), 72);
+        assert_eq!(of_rpc(&Glimpse { bytes: &bytes, have: 72, into: 0 }), 72);
         bytes[2] = 0;
-        assert_eq!(of_rpc(&Glimpse { bytes: &bytes, have: 72 }), 24);
+        assert_eq!(of_rpc(&Glimpse { bytes: &bytes, have: 72, into: 0 }), 24);
         bytes[0] = 4;
-        assert_eq!(of_rpc(&Glimpse { bytes: &bytes, have: 72 }), 0);
+        assert_eq!(of_rpc(&Glimpse { bytes: &bytes, have: 72, into: 0 }), 0);
     }
 
     #[test]
-    fn less_than_a_header_is_nothing() {
-        for have in 0..9 {
-            assert_eq!(message(&[V1, (8, 0x72)], 100, have), 0);
-            assert_eq!(message(&[V2, (16, 1)], 100, have), 0);
+    fn less_than_a_header_does_not_tell() {
+        assert_eq!(message(&[V1, (8, 0x72)], 100, 8), UNDECIDED);
+        for have in 8..28 {
+            assert_eq!(message(&[V2, (16, 1)], 100, have), UNDECIDED, "{have}");
         }
+        assert_eq!(message(&[V2, (16, 1)], 20, 8), 0, "it will never hold a header");
+    }
+
+    #[test]
+    fn however_a_message_is_split_it_is_known_by_the_segment_that_completes_its_header() {
+        for cut in 8..28 {
+            assert_eq!(split(&[V2, (16, 1)], 300, &[cut, 28 - cut]), 304, "{cut}");
+            assert_eq!(split(&[V2, (16, 5)], 300, &[cut, 200]), 0, "{cut}");
+            assert_eq!(split(&[V2, (16, 3), (24, 72)], 300, &[cut, 100]), 76, "{cut}");
+        }
+        assert_eq!(split(&[V2, (16, 1)], 300, &[8, 8, 4, 8]), 304);
+        assert_eq!(split(&[V1, (8, 0x73)], 300, &[8, 1]), 304);
+        assert_eq!(split(&[V1, (8, 0x32)], 300, &[8, 100]), 0);
+    }
+
+    #[test]
+    fn a_bind_is_known_by_the_segment_that_it_begins_in() {
+        let bind = |command, at| [&[V2, (16, command)][..], &rpc(at, 11)[..]].concat();
+        assert_eq!(split(&bind(9, 116), 300, &[76, 76]), 304);
+        assert_eq!(split(&bind(9, 116), 300, &[116, 76]), 304, "header and data by themselves");
+        assert_eq!(split(&bind(11, 124), 300, &[20, 100, 76]), 304);
+        assert_eq!(split(&[V2, (16, 9)], 300, &[76, 76]), 0, "a file");
+        assert_eq!(split(&bind(9, 116), 300, &[76, 41, 76]), 0, "not across segments");
+        let v1 = [&[V1, (8, 0x2F)], &rpc(68, 11)[..]].concat();
+        assert_eq!(split(&v1, 200, &[8, 50, 80]), 204);
+        assert_eq!(split(&v1, 200, &[69, 80]), 0, "not across segments");
     }
 }

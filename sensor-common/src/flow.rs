@@ -7,7 +7,7 @@ use core::borrow::Borrow;
 
 use crate::{
     headers::Address,
-    slot::{FlowLine, RECORD_VERSION, Side, Slot, Stretch, UDP, WideLine, mark, tcp},
+    slot::{Begun, FlowLine, RECORD_VERSION, Side, Slot, Stretch, UDP, WideLine, mark, tcp},
 };
 
 /// What identifies a flow: it is the same for both directions because it is told from the internal side. `A` is an
@@ -70,7 +70,7 @@ const EMPTY: WideLine = WideLine {
     wanted: [Stretch { from: 0, until: 0 }; 2],
     stream: 0,
     told: 0,
-    reserved: [0; 4],
+    begun: Begun::EMPTY,
 };
 
 /// What a packet added to its flow.

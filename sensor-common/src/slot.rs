@@ -143,7 +143,8 @@ pub const UDP: u8 = 17;
 pub struct FlowLine {
     /// [`RECORD_VERSION`].
     pub version: u8,
-    /// A [`RecordKind`] in a record; in a slot the [`Side`]s of which more of a message is awaited, one bit each.
+    /// A [`RecordKind`] in a record; in a slot the [`Side`]s of which more of a message is awaited, one bit each, and then those
+    /// of which it is not known yet whether it is evidence.
     pub kind: u8,
     /// IP protocol, [`TCP`] or [`UDP`]; 0 in a vacant slot.
     pub transport: u8,
@@ -195,8 +196,28 @@ pub struct WideLine {
     pub stream: u32,
     /// Pieces of payload told in that generation.
     pub told: u32,
+    /// The header of the message that began last.
+    pub begun: Begun,
+}
+
+/// What is known of the header of a message that may come in several segments: enough to tell whether it is evidence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Begun {
+    /// SMB 2: bytes 16 to 27 of the message, its session header included: command, credits, flags and offset of the next. SMB 1:
+    /// byte 8, the command.
+    pub header: [u8; 12],
+    /// Bytes of the message that were looked at.
+    pub seen: u16,
+    /// Identifier byte of the message.
+    pub identifier: u8,
     /// Zero.
-    pub reserved: [u32; 4],
+    pub reserved: u8,
+}
+
+impl Begun {
+    /// Nothing.
+    pub const EMPTY: Self = Self { header: [0; 12], seen: 0, identifier: 0, reserved: 0 };
 }
 
 /// A stretch of a TCP stream, in sequence numbers.

@@ -6,7 +6,10 @@ use aya_ebpf::{
     bindings::{__sk_buff, xdp_md},
     helpers::generated::{bpf_probe_read_kernel, bpf_skb_load_bytes, bpf_xdp_load_bytes},
 };
-use sensor_common::{bytes::Bytes, payload::MOST_OF_PIECE};
+use sensor_common::{
+    bytes::{Bytes, place},
+    payload::MOST_OF_PIECE,
+};
 use zerocopy::FromBytes;
 
 use crate::{kernel::length_of, scratch::forget_offset};
@@ -58,15 +61,21 @@ impl Bytes for Linear {
     }
 
     #[inline(always)]
-    fn copy(&self, offset: usize, target: &mut [u8; MOST_OF_PIECE], length: u32) -> bool {
-        let length = length_of(length);
+    fn copy<const MOST: usize>(
+        &self,
+        offset: usize,
+        target: &mut [u8; MOST_OF_PIECE],
+        at: usize,
+        length: u32,
+    ) -> bool {
+        let length = length_of::<MOST>(length);
         let from = self.start + offset;
         if from + length as usize > self.end {
             return false;
         }
         let from = from as *const c_void;
         // SAFETY: the bytes are inside the packet, and the target has room for the longest length there is.
-        unsafe { bpf_probe_read_kernel(target.as_mut_ptr().cast(), length, from) == 0 }
+        unsafe { bpf_probe_read_kernel(target.as_mut_ptr().add(place(at, MOST)).cast(), length, from) == 0 }
     }
 }
 
@@ -143,8 +152,14 @@ impl<C: Context> Bytes for Afresh<C> {
     }
 
     #[inline(always)]
-    fn copy(&self, offset: usize, target: &mut [u8; MOST_OF_PIECE], length: u32) -> bool {
-        self.0.linear_afresh().copy(offset, target, length)
+    fn copy<const MOST: usize>(
+        &self,
+        offset: usize,
+        target: &mut [u8; MOST_OF_PIECE],
+        at: usize,
+        length: u32,
+    ) -> bool {
+        self.0.linear_afresh().copy::<MOST>(offset, target, at, length)
     }
 }
 
@@ -170,8 +185,16 @@ impl<C: Context> Bytes for Scattered<C> {
     }
 
     #[inline(always)]
-    fn copy(&self, offset: usize, target: &mut [u8; MOST_OF_PIECE], length: u32) -> bool {
-        self.0.fetch(offset, target.as_mut_ptr().cast(), length_of(length))
+    fn copy<const MOST: usize>(
+        &self,
+        offset: usize,
+        target: &mut [u8; MOST_OF_PIECE],
+        at: usize,
+        length: u32,
+    ) -> bool {
+        // SAFETY: the place is inside the target.
+        let target = unsafe { target.as_mut_ptr().add(place(at, MOST)) };
+        self.0.fetch(offset, target.cast(), length_of::<MOST>(length))
     }
 }
 
@@ -207,8 +230,16 @@ impl<C: Context> Bytes for Held<C> {
     }
 
     #[inline(always)]
-    fn copy(&self, offset: usize, target: &mut [u8; MOST_OF_PIECE], length: u32) -> bool {
-        self.context.fetch(offset, target.as_mut_ptr().cast(), length_of(length))
+    fn copy<const MOST: usize>(
+        &self,
+        offset: usize,
+        target: &mut [u8; MOST_OF_PIECE],
+        at: usize,
+        length: u32,
+    ) -> bool {
+        // SAFETY: the place is inside the target.
+        let target = unsafe { target.as_mut_ptr().add(place(at, MOST)) };
+        self.context.fetch(offset, target.cast(), length_of::<MOST>(length))
     }
 }
 

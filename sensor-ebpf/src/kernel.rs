@@ -55,11 +55,11 @@ pub(crate) struct View {
 /// Bits in a key of the tries that say the view.
 const VIEW_BITS: u32 = 32;
 
-/// Gives back `length`, 1 to [`MOST_OF_PIECE`], in a way that shows the verifier that it is.
+/// Gives back `length`, 1 to `MOST`, a power of two, in a way that shows the verifier that it is.
 #[inline(always)]
-pub(crate) fn length_of(length: u32) -> u32 {
+pub(crate) fn length_of<const MOST: usize>(length: u32) -> u32 {
     // The compiler would leave out what it knows to change nothing; it does not know a number that was forgotten.
-    (forget_offset(length as usize).wrapping_sub(1) & (MOST_OF_PIECE - 1)) as u32 + 1
+    (forget_offset(length as usize).wrapping_sub(1) & (MOST - 1)) as u32 + 1
 }
 
 /// Wakes the agent with the first record of a tick on this CPU and leaves it alone for the rest of it: the agent, once
@@ -250,7 +250,7 @@ impl Environment for Kernel {
 
     #[inline(always)]
     fn emit_piece(&mut self, piece: &Piece) -> bool {
-        let length = PIECE_HEAD_LEN + length_of(u32::from(piece.head.captured)) as usize;
+        let length = PIECE_HEAD_LEN + length_of::<MOST_OF_PIECE>(u32::from(piece.head.captured)) as usize;
         // SAFETY: a piece has room for the longest length there is.
         let bytes = unsafe { slice::from_raw_parts((&raw const *piece).cast::<u8>(), length) };
         RECORDS.output::<[u8]>(bytes, wake_up(self.now())).is_ok()

@@ -2,19 +2,27 @@
 //!
 //! Takes a packet that was accounted to its slot. A message that is wanted opens a stretch of its side's stream, and
 //! every segment that lies in that stretch is told, in whatever order and however often it comes, until a segment comes that
-//! lies behind it or begins a message: joining them is the agent's. Apart from the rest of the path: no other packet pays for it.
+//! lies behind it or begins a message: joining them is the agent's. Of a message whose header comes in several segments these
+//! are told, in their order, until the header tells. Apart from the rest of the path: no other packet pays for it.
 
 use super::Environment;
 use crate::{
     bytes::{Bytes, OFFSET_MASK},
     counter::Counter,
-    evidence::{self, GLIMPSE, Glimpse, LONGEST_DATAGRAM},
-    payload::{Content, MOST_OF_PIECE, PieceHead, PieceKind, Room},
-    slot::{RECORD_VERSION, RecordKind, Slot, Stretch, TCP, UDP},
+    evidence::{self, GLIMPSE, Glimpse, LONGEST_DATAGRAM, SESSION_REQUEST_LEN, UNDECIDED},
+    payload::{Content, MOST_OF_PIECE, PieceHead, PieceKind, Room, SESSION_REQUEST},
+    slot::{Begun, RECORD_VERSION, RecordKind, Slot, Stretch, TCP, UDP},
+    smb::{SMB1, SMB2},
 };
 
 /// Pieces that a flow may tell during one generation: enough for a hundred logons, and an end for whoever makes more.
 pub const MOST_PIECES: u32 = 512;
+
+/// Of these, pieces of messages of which it is not known yet whether they are evidence.
+const MOST_UNDECIDED: u32 = MOST_PIECES / 2;
+
+/// A glimpse lies in a piece as it does in its message. No message is undecided behind this many bytes, and no glimpse longer.
+const ROOM_OF_GLIMPSE: usize = 256;
 
 /// Whether the payload may have to be told.
 #[inline(always)]
@@ -36,6 +44,12 @@ const fn first_of(slot: &Slot, content: &Content) -> bool {
 #[inline(always)]
 const fn bit(side: u8) -> u8 {
     1 << (side & 1)
+}
+
+/// The bit that says that the header of a message from `side` is not whole yet.
+#[inline(always)]
+const fn undecided_bit(side: u8) -> u8 {
+    4 << (side & 1)
 }
 
 /// Tells the payload of a packet of which [`Verdict::Evident`](super::Verdict::Evident) was said, if it is evidence.
@@ -63,7 +77,8 @@ fn tell<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, slot: &mut Slot,
     let captured = least(room.content.payload, least(room.piece.head.wanted, MOST_OF_PIECE as u32));
     fill_head(&mut room.piece.head, slot, kind, room.content.side);
     room.piece.head.captured = captured as u16;
-    if !frame.copy(room.content.payload_at as usize & OFFSET_MASK, &mut room.piece.bytes, captured) {
+    let payload_at = room.content.payload_at as usize & OFFSET_MASK;
+    if !frame.copy::<MOST_OF_PIECE>(payload_at, &mut room.piece.bytes, 0, captured) {
         return;
     }
     slot.wide.told += 1;
@@ -86,42 +101,89 @@ fn datagram(slot: &Slot, room: &mut Room) -> Option<PieceKind> {
 fn segment<B: Bytes + Copy>(frame: B, slot: &mut Slot, room: &mut Room) -> Option<PieceKind> {
     let content = &room.content;
     let (side, bit) = (usize::from(content.side & 1), bit(content.side));
+    let undecided_bit = undecided_bit(content.side);
     let sequence = u32::from_be(frame.load((content.segment_at as usize & OFFSET_MASK) + 4)?);
-    let mut kind = if content.opening == 0 { PieceKind::Rpc } else { PieceKind::Message };
-    let mut wanted = 0;
-    if content.opening | content.rpc != 0 {
-        let have = least(content.payload, GLIMPSE as u32);
-        if !frame.copy(content.payload_at as usize & OFFSET_MASK, &mut room.piece.bytes, have) {
+    let undecided = slot.line.kind & undecided_bit != 0;
+    // Where the next segment of an undecided message lies in it; of any other it is the first.
+    let continues = undecided && content.opening == 0;
+    let into = if continues { u32::from(slot.wide.begun.seen) } else { 0 };
+    let mut have = 0;
+    if undecided || content.opening | content.rpc != 0 {
+        have = least(content.payload, GLIMPSE as u32);
+        let payload_at = content.payload_at as usize & OFFSET_MASK;
+        if !frame.copy::<ROOM_OF_GLIMPSE>(payload_at, &mut room.piece.bytes, into as usize, have) {
             return None;
         }
-        let glimpse = Glimpse { bytes: &room.piece.bytes, have };
-        wanted = match content.opening {
-            0 => evidence::of_rpc(&glimpse),
-            opening => evidence::of_message(&glimpse, opening),
-        };
     }
-    let begins = content.opening != 0 || wanted != 0;
-    let stretch = &mut slot.wide.wanted[side];
-    if begins {
-        *stretch = Stretch { from: sequence, until: sequence.wrapping_add(wanted) };
+    let glimpse = Glimpse { bytes: &room.piece.bytes, have, into };
+    let (mut kind, mut wanted, mut longest) = (PieceKind::Message, 0, 0);
+    match content.opening {
+        0 if content.rpc != 0 && !undecided => {
+            kind = PieceKind::Rpc;
+            wanted = evidence::of_rpc(&glimpse);
+        }
+        0 => {}
+        SESSION_REQUEST => wanted = SESSION_REQUEST_LEN,
+        identifier @ (SMB1 | SMB2) => {
+            // There is room for one header: a message of the other side that is not decided yet is given up.
+            let other = content.side ^ 1;
+            if slot.line.kind & self::undecided_bit(other) != 0 {
+                slot.line.kind &= !(self::undecided_bit(other) | self::bit(other));
+            }
+            longest = evidence::whole(&glimpse);
+            slot.wide.begun = Begun { identifier, ..Begun::EMPTY };
+            slot.wide.begun.look(&glimpse);
+            wanted = slot.wide.begun.wanted(&glimpse, longest);
+        }
+        _ => {}
+    }
+    if content.opening != 0 || wanted != 0 {
+        slot.line.kind &= !(bit | undecided_bit);
+        if wanted == UNDECIDED {
+            if slot.wide.told >= MOST_UNDECIDED {
+                return None;
+            }
+            slot.line.kind |= undecided_bit;
+            wanted = longest;
+        }
+        slot.wide.wanted[side] = Stretch { from: sequence, until: sequence.wrapping_add(wanted) };
         if content.payload < wanted {
             slot.line.kind |= bit;
-        } else {
-            slot.line.kind &= !bit;
         }
     } else {
         if slot.line.kind & bit == 0 {
             return None;
         }
+        let stretch = &mut slot.wide.wanted[side];
         let (into, long) = (sequence.wrapping_sub(stretch.from), stretch.until.wrapping_sub(stretch.from));
         if into >= long {
             // What lies behind the stretch ends it, not its own last segment: that may be here before others.
             if (into as i32) >= 0 {
-                slot.line.kind &= !bit;
+                slot.line.kind &= !(bit | undecided_bit);
             }
             return None;
         }
-        (kind, wanted) = (PieceKind::Continued, long - into);
+        let mut end = long;
+        if undecided {
+            let begun = &mut slot.wide.begun;
+            // Its header is read in the order in which it was sent.
+            if into != glimpse.into {
+                return None;
+            }
+            begun.look(&glimpse);
+            end = begun.wanted(&glimpse, long);
+            if end == UNDECIDED && slot.wide.told < MOST_UNDECIDED {
+                end = long;
+            } else {
+                slot.line.kind &= !undecided_bit;
+                if end == UNDECIDED || end <= into {
+                    slot.line.kind &= !bit;
+                    return None;
+                }
+                stretch.until = stretch.from.wrapping_add(end);
+            }
+        }
+        (kind, wanted) = (PieceKind::Continued, end - into);
     }
     room.piece.head.wanted = wanted;
     room.piece.head.sequence = sequence;

@@ -8,6 +8,7 @@ mod joined;
 mod kinds;
 pub(crate) mod message;
 mod split;
+mod undecided;
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -1,0 +1,148 @@
+//! Messages whose first segment does not say yet whether they are evidence.
+
+use sensor_common::{
+    path::MOST_PIECES,
+    payload::PieceKind::{Continued, Message},
+    slot::Side::{Local, Remote},
+};
+use sensor_tests::Setup;
+
+use super::{
+    Course, ENDS, Step, alone, follow,
+    message::{REPLY, REQUEST, contents, of_smb1, of_smb2, rpc, smb1, smb2, smb2_with, unit},
+    segment,
+};
+
+const START: u32 = 1_000;
+
+/// Segments of these lengths that `message` is sent in by the internal side; all of `told` bytes of it are to be told.
+fn sent_in(message: &[u8], lengths: &[usize], wanted: [usize; 2], told: usize) -> Vec<Step> {
+    let (mut at, mut steps) = (0, Vec::new());
+    for (number, length) in lengths.iter().enumerate() {
+        let sent = segment(ENDS, Local, START + at as u32, &message[at..at + length]);
+        let wanted = wanted[usize::from(number > 0)];
+        steps.push(if at < told {
+            let kind = if at == 0 { Message } else { Continued };
+            sent.told(kind, (wanted - at) as u32, (*length).min(wanted - at))
+        } else {
+            sent.hushed()
+        });
+        at += length;
+    }
+    steps
+}
+
+fn bind(command: u8, at: usize) -> Vec<u8> {
+    smb2_with(command, REQUEST, at, &unit(rpc::BIND, 72))
+}
+
+#[test]
+fn a_message_that_is_wanted_is_told_whole_however_short_its_first_segment_is() {
+    let mut rows: Vec<Course> = Vec::new();
+    let message = of_smb2(smb2::SESSION_SETUP, REQUEST, 300);
+    for cut in 8..28 {
+        let steps = sent_in(&message, &[cut, 100, 200 - cut], [300; 2], 300);
+        rows.push((format!("SMB2 after {cut} bytes"), steps));
+    }
+    rows.push((
+        "SMB2, a few bytes at a time".into(),
+        sent_in(&message, &[8, 1, 7, 1, 5, 6, 100], [300; 2], 300),
+    ));
+    let v1 = of_smb1(smb1::SESSION_SETUP_ANDX, REQUEST, 300);
+    rows.push(("SMB1 after 8 bytes".into(), sent_in(&v1, &[8, 1, 291], [300; 2], 300)));
+    follow("a_message_that_is_wanted_is_told_whole_however_short", &Setup::default(), rows);
+}
+
+#[test]
+fn what_turns_out_to_be_unwanted_is_told_no_further() {
+    let mut rows: Vec<Course> = Vec::new();
+    for command in [5, 6, 8, 14, 16] {
+        let message = of_smb2(command, REQUEST, 300);
+        rows.push((format!("SMB2 command {command}"), sent_in(&message, &[20, 100, 100, 80], [300; 2], 20)));
+    }
+    let file = smb2_with(smb2::WRITE, REQUEST, 116, &contents(300));
+    for first in [28, 60, 116] {
+        let rest = file.len() - first - 100;
+        let steps = sent_in(&file, &[first, 100, rest], [file.len(); 2], first);
+        rows.push((format!("a file behind {first} bytes"), steps));
+    }
+    let v1 = of_smb1(smb1::TRANSACTION2, REQUEST, 300);
+    rows.push(("SMB1, a file".into(), sent_in(&v1, &[8, 100, 192], [300; 2], 8)));
+    follow("what_turns_out_to_be_unwanted_is_told_no_further", &Setup::default(), rows);
+}
+
+#[test]
+fn a_bind_behind_a_header_in_a_segment_of_its_own_is_told_whole() {
+    let mut rows: Vec<Course> = Vec::new();
+    for (name, command, at) in [("WRITE", smb2::WRITE, 116), ("IOCTL", smb2::IOCTL, 124)] {
+        let message = bind(command, at);
+        let all = message.len();
+        for first in [8, 27, 28, 60, 76, at] {
+            let second = (at + 8 - first).max(40);
+            let steps = sent_in(&message, &[first, second, all - first - second], [all; 2], all);
+            rows.push((format!("{name} after {first} bytes"), steps));
+        }
+        let request = smb2_with(command, REQUEST, at, &unit(rpc::REQUEST, 72));
+        let steps = sent_in(&request, &[at, 72], [request.len(), at + 24], at + 24);
+        rows.push((format!("a request by {name}"), steps));
+    }
+    let reply = smb2_with(smb2::READ, REPLY, 84, &unit(rpc::BIND_ACK, 68));
+    let far = |from: usize, to: usize| segment(ENDS, Remote, START + from as u32, &reply[from..to]);
+    let all = reply.len();
+    rows.push((
+        "a reply, in segments of 76 bytes".into(),
+        vec![
+            far(0, 76).told(Message, all as u32, 76),
+            far(76, all).told(Continued, (all - 76) as u32, all - 76),
+        ],
+    ));
+    follow("a_bind_behind_a_header_in_a_segment_of_its_own_is_told_whole", &Setup::default(), rows);
+}
+
+#[test]
+fn a_header_is_read_in_its_order_and_from_one_side_alone() {
+    let message = of_smb2(smb2::SESSION_SETUP, REQUEST, 300);
+    let part = |from: usize, to: usize| segment(ENDS, Local, START + from as u32, &message[from..to]);
+    let first = || part(0, 20).told(Message, 300, 20);
+    let far = of_smb2(smb2::SESSION_SETUP, REPLY, 200);
+    let rows: Vec<Course> = vec![
+        (
+            "a gap in the header".into(),
+            vec![first(), part(24, 100).hushed(), part(20, 120).told(Continued, 280, 100)],
+        ),
+        ("the first again".into(), vec![first(), first(), part(20, 300).told(Continued, 280, 280)]),
+        (
+            "a whole message of the other side between".into(),
+            vec![
+                first(),
+                segment(ENDS, Remote, 5, &far).told_whole(Message),
+                // What was known of the header is forgotten for that message's; the segment does not go on with it.
+                part(20, 300).hushed(),
+            ],
+        ),
+        (
+            "another message instead".into(),
+            vec![first(), segment(ENDS, Local, START + 300, &message).told_whole(Message)],
+        ),
+        alone("no room for a header", segment(ENDS, Local, 1, b"\0\0\0\x10\xFESMB@\0").hushed()),
+    ];
+    follow("a_header_is_read_in_its_order_and_from_one_side_alone", &Setup::default(), rows);
+}
+
+#[test]
+fn undecided_messages_take_half_of_a_flows_pieces_at_most() {
+    let file = of_smb2(smb2::WRITE, REQUEST, 100_000);
+    let setup = of_smb2(smb2::SESSION_SETUP, REQUEST, 300);
+    let mut steps: Vec<Step> = Vec::new();
+    for number in 0..MOST_PIECES {
+        let sent = segment(ENDS, Local, number * 200, &file[..60]);
+        steps.push(if number < MOST_PIECES / 2 { sent.told(Message, 8_192, 60) } else { sent.hushed() });
+        steps.push(segment(ENDS, Local, number * 200 + 60, &file[60..200]).hushed());
+    }
+    steps.push(segment(ENDS, Local, 500_000, &setup).told_whole(Message));
+    follow(
+        "undecided_messages_take_half_of_a_flows_pieces_at_most",
+        &Setup::default(),
+        vec![("files".into(), steps)],
+    );
+}
