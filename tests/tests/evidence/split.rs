@@ -1,0 +1,35 @@
+//! Messages that are split over segments.
+
+use sensor_lab::{Smbd, require_lab};
+use sensor_tests::{Ended, number};
+
+use crate::expected::{FETCHED, FETCHED_BY_SMBCLIENT};
+use crate::sessions::{fetches, smbclient_fetches};
+use crate::stage::Stage;
+
+fn was_split(ended: &Ended) {
+    let alert = ended.closed("smb-to-internet").unwrap();
+    let (bytes, packets) = (number(alert, "/source/bytes"), number(alert, "/source/packets"));
+    assert!(bytes / packets <= 52 + 88, "not split: {bytes} bytes in {packets} packets");
+    assert!(ended.number("payload").unwrap() > 20, "messages in pieces: {}", ended.statistics);
+}
+
+#[test]
+fn smbclient_in_segments_of_88_bytes() {
+    require_lab!();
+    let stage = Stage::outbound().small_segments();
+    was_split(&stage.expect(Smbd::start, smbclient_fetches, &FETCHED_BY_SMBCLIENT));
+}
+
+#[test]
+fn smbprotocol_in_segments_of_88_bytes() {
+    require_lab!(Python);
+    let stage = Stage::outbound().small_segments();
+    was_split(&stage.expect(Smbd::start, |pair| fetches(&pair.smbprotocol()), &FETCHED));
+}
+
+#[test]
+fn the_first_bytes_of_each_message_in_a_segment_of_their_own() {
+    require_lab!(Python);
+    Stage::outbound().expect(Smbd::start, |pair| fetches(&pair.smbprotocol().halt_after(40)), &FETCHED);
+}
