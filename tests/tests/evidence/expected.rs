@@ -98,7 +98,7 @@ impl Expected {
         assert_eq!(ended.rules(), self.rules, "{}", ended.log);
         for rule in self.rules {
             let alert = ended.closed(rule).unwrap();
-            assert_eq!(told(alert), self.to_tell(played), "{alert:#}");
+            assert_eq!(told(alert), self.telling(played), "{alert:#}");
             for (side, name) in ["bytes_sent", "bytes_received"].into_iter().enumerate() {
                 let counted = number(alert, &format!("/smb_sensor/evidence/{name}"));
                 let bounds = self.bounds(side, played.sent_again[side]);
@@ -121,7 +121,7 @@ impl Expected {
     }
 
     /// Everything but numbers of bytes, a line each.
-    fn to_tell(&self, played: &Played) -> Vec<String> {
+    fn telling(&self, played: &Played) -> Vec<String> {
         vec![
             format!("{} to {} port {}", played.client, played.server, self.port),
             format!("level {}", self.level),
@@ -135,7 +135,7 @@ impl Expected {
     }
 }
 
-/// What an alert tells, in the words of [`Expected::to_tell`].
+/// What an alert tells, in the words of [`Expected::telling`].
 fn told(alert: &Value) -> Vec<String> {
     let techniques: BTreeSet<_> = texts(alert, "/threat/technique/id").into_iter().collect();
     let user = (text(alert, "/source/user/domain"), text(alert, "/source/user/name"));

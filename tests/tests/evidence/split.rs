@@ -3,7 +3,7 @@
 use sensor_lab::{Smbd, require_lab};
 use sensor_tests::{Ended, number};
 
-use crate::expected::{FETCHED, FETCHED_BY_SMBCLIENT};
+use crate::expected::{Expected, FETCHED, FETCHED_BY_SMBCLIENT, SMB_OUT};
 use crate::sessions::{fetches, smbclient_fetches};
 use crate::stage::Stage;
 
@@ -29,7 +29,26 @@ fn smbprotocol_in_segments_of_88_bytes() {
 }
 
 #[test]
-fn the_first_bytes_of_each_message_in_a_segment_of_their_own() {
+fn a_first_segment_that_holds_a_header_is_enough() {
     require_lab!(Python);
     Stage::outbound().expect(Smbd::start, |pair| fetches(&pair.smbprotocol().halt_after(40)), &FETCHED);
+}
+
+/// Of less than 28 bytes nobody can tell which message they begin. The server's messages are whole: they tell the dialect
+/// and that a session was accepted, but not whose, and bytes of a set-up that was not read count as data.
+#[test]
+fn a_first_segment_that_holds_too_little_hides_what_the_client_said() {
+    require_lab!(Python);
+    let expected = Expected {
+        rules: SMB_OUT,
+        techniques: &["T1048"],
+        user: ("", ""),
+        credentials: &[],
+        shares: &[],
+        ..FETCHED
+    };
+    let stage = Stage::outbound();
+    let ended = stage.expect(Smbd::start, |pair| fetches(&pair.smbprotocol().halt_after(20)), &expected);
+    let alert = ended.closed("smb-to-internet").unwrap();
+    assert_eq!(number(alert, "/smb_sensor/smb/sessions"), 1);
 }
