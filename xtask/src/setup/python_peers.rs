@@ -42,7 +42,7 @@ fn make_environment() -> anyhow::Result<()> {
 fn pip(folder: &Path) -> Command {
     let mut pip = Command::new(folder.join("bin/python"));
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
-        .args(["--retries", "2", "--no-deps", "--requirement"])
+        .args(["--retries", "1", "--timeout", "20", "--no-deps", "--requirement"])
         .arg(python::requirements());
     pip
 }
