@@ -1,6 +1,5 @@
 //! What a session is to bring about, and nothing else.
 
-use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use sensor_lab::PASSWORD;
@@ -25,12 +24,12 @@ pub(crate) const INBOUND_SMB1: &[&str] = &["external-access-windows-networking",
 /// The least that a side says before a session stands or falls: a NEGOTIATE and a SESSION_SETUP, each with its headers
 /// (MS-SMB2 2.2.3 to 2.2.6).
 const LEAST: u64 = 150;
-/// The most that a session of a few steps takes beside the content of its files: some twenty messages of which none
-/// has more than 600 bytes.
-const MOST: u64 = 12 << 10;
-/// A READ or WRITE has 120 bytes of headers at most (MS-SMB2 2.2.19 to 2.2.22, RFC 1002 4.3.1, and a transform header), and
-/// carries 32 KiB at least: half a percent.
-const HEADERS_PER_MILLE: u64 = 5;
+/// The most that a side says in a session of a few steps beside the content of files: some fifteen messages of which
+/// hardly any has more than 300 bytes.
+const MOST: u64 = 4 << 10;
+/// A READ or WRITE has 120 bytes of headers at most (MS-SMB2 2.2.19 to 2.2.22, RFC 1002 4.3.1) and carries 64 KiB or
+/// more: two in a thousand.
+const HEADERS_PER_MILLE: u64 = 2;
 /// No segment holds more payload at an MTU of 1500.
 const SEGMENT: u64 = 1_460;
 
@@ -137,7 +136,8 @@ impl Expected {
 
 /// What an alert tells, in the words of [`Expected::telling`].
 fn told(alert: &Value) -> Vec<String> {
-    let techniques: BTreeSet<_> = texts(alert, "/threat/technique/id").into_iter().collect();
+    let mut techniques = texts(alert, "/threat/technique/id");
+    techniques.sort_unstable();
     let user = (text(alert, "/source/user/domain"), text(alert, "/source/user/name"));
     let smb = &alert["smb_sensor"]["smb"];
     let mut shares = pairs(alert, "/smb_sensor/smb/shares", "path");
@@ -148,7 +148,7 @@ fn told(alert: &Value) -> Vec<String> {
     vec![
         format!("{client} to {server} port {}", number(alert, "/destination/port")),
         format!("level {}", text(alert, "/smb_sensor/evidence/level")),
-        format!("techniques {:?}", Vec::from_iter(techniques)),
+        format!("techniques {:?}", techniques),
         format!("user {user:?}"),
         format!("credentials {:?}", pairs(alert, "/smb_sensor/credentials", "method")),
         format!("dialect {:?}, encrypted {}", text(smb, "/dialect"), smb["encrypted"] == true),
