@@ -60,8 +60,7 @@ def take(step, session, arguments):
     action, _, rest = step.partition(":")
     share = rest if action == "tree" else arguments.share
     tree = TreeConnect(session, rf"\\{arguments.server}\{share}")
-    # The check of the negotiation would read as an RPC of its own; signing guards it already.
-    tree.connect(require_secure_negotiate=False)
+    tree.connect()
     if action == "tree":
         print("connected", rest)
     elif action == "get":

@@ -3,7 +3,7 @@
 use sensor_lab::{Smbd, require_lab};
 
 use crate::expected::{Expected, FETCHED, FETCHED_BY_SMBCLIENT, FETCHED_OVER_SMB1, INBOUND, INBOUND_SMB1};
-use crate::sessions::{refused, smbclient_fetches_over_smb_1, takes};
+use crate::sessions::{fetches, refused, smbclient_fetches_over_smb_1, takes};
 use crate::stage::Stage;
 
 #[test]
@@ -25,6 +25,18 @@ fn a_stranger_speaks_smb_1_to_an_internal_server() {
     require_lab!();
     let expected = Expected { rules: INBOUND_SMB1, techniques: &["T1133", "T1190"], ..FETCHED_OVER_SMB1 };
     Stage::inbound().expect(Smbd::start, smbclient_fetches_over_smb_1, &expected);
+}
+
+#[test]
+fn a_stranger_reaches_an_internal_server_on_a_port_of_no_service() {
+    require_lab!(Python);
+    let expected =
+        Expected { rules: INBOUND, techniques: &["T1133", "T1190", "T1571"], port: 4445, ..FETCHED };
+    Stage::inbound().expect(
+        |namespace| Smbd::builder().ports(&[4445]).start(namespace),
+        |pair| fetches(&pair.smbprotocol().port(4445)),
+        &expected,
+    );
 }
 
 #[test]
