@@ -10,30 +10,28 @@ use crate::{
     },
     config::Service,
     dissect::Facts,
-    flow::Evidence,
+    flow::{Evidence, MORE_THAN_SET_UP},
 };
-use sensor_common::slot::{Side, TCP};
+use sensor_common::slot::TCP;
 
 /// Techniques shown by the flow so far.
 #[must_use]
 pub fn evidenced(sight: &Sight<'_>) -> Vec<&'static Technique> {
     let flow = sight.flow;
     let mut shown: Vec<&'static Technique> = Vec::new();
-    match sight.direction {
-        Direction::Inbound => {
-            if flow.ends.transport == TCP && flow.evidence >= Evidence::Established {
-                shown.push(&EXTERNAL_REMOTE_SERVICES);
-            }
-            if flow.smb_spoken() {
-                shown.push(&EXPLOIT_PUBLIC_FACING_APPLICATION);
-            }
+    if sight.direction == Direction::Inbound {
+        if flow.ends.transport == TCP && flow.evidence >= Evidence::Established {
+            shown.push(&EXTERNAL_REMOTE_SERVICES);
         }
-        Direction::Outbound => {
-            let left = flow.counts().payload[Side::Local as usize];
-            if sight.service == Service::Smb && flow.evidence >= Evidence::Data && left > 0 {
-                shown.push(&EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL);
-            }
+        if flow.smb_spoken() {
+            shown.push(&EXPLOIT_PUBLIC_FACING_APPLICATION);
         }
+    }
+    if sight.service == Service::Smb
+        && flow.evidence >= Evidence::Data
+        && content_left(sight.direction, flow.payload_from_inside())
+    {
+        shown.push(&EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL);
     }
     if sight.direction == Direction::Outbound && credential::sent(sight).next().is_some() {
         shown.push(&FORCED_AUTHENTICATION);
@@ -47,6 +45,15 @@ pub fn evidenced(sight: &Sight<'_>) -> Vec<&'static Technique> {
     shown
 }
 
+/// Whether so much payload from the inside holds content, where data moved. A client sends what it wants to send; a server
+/// answers whatever it is asked, and content is what goes beyond such answers.
+const fn content_left(direction: Direction, from_inside: u64) -> bool {
+    match direction {
+        Direction::Outbound => from_inside > 0,
+        Direction::Inbound => from_inside > MORE_THAN_SET_UP,
+    }
+}
+
 /// Whether somebody asked for the list of shares: NetrShareEnum and its like of the server service (MS-SRVS 3.1.4).
 fn looks_for_shares(facts: &Facts) -> bool {
     const ENUMERATIONS: [u16; 3] = [15, 16, 36];
@@ -54,4 +61,17 @@ fn looks_for_shares(facts: &Facts) -> bool {
         interface.name == Some("srvsvc")
             && interface.operations.iter().any(|number| ENUMERATIONS.contains(number))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_stranger_fetches_from_an_internal_server_leaves_and_mere_answers_do_not() {
+        assert!(content_left(Direction::Outbound, 1));
+        assert!(!content_left(Direction::Outbound, 0));
+        assert!(!content_left(Direction::Inbound, 2_000), "a list of shares");
+        assert!(content_left(Direction::Inbound, 100_000));
+    }
 }

@@ -12,6 +12,9 @@ use crate::{
     owner::Owner,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Longest kernel tick (100 Hz), nanoseconds.
 const TICK_SLACK: i128 = 10_000_000;
 
@@ -257,7 +260,17 @@ impl Flow {
         match (is_service(self.ends.local.port()), is_service(self.ends.remote.port())) {
             (true, false) => Side::Remote,
             (false, true) => Side::Local,
-            _ => first,
+            _ => self.client_by_messages().unwrap_or(first),
+        }
+    }
+
+    /// The client as SMB messages show it on a port that is not watched. Two CPUs that see a direction each within one tick
+    /// do not tell who was first.
+    const fn client_by_messages(&self) -> Option<Side> {
+        match self.marks & (mark::SERVER_IS_LOCAL | mark::SERVER_IS_REMOTE) {
+            mark::SERVER_IS_LOCAL => Some(Side::Remote),
+            mark::SERVER_IS_REMOTE => Some(Side::Local),
+            _ => None,
         }
     }
 

@@ -30,7 +30,7 @@ pub enum Evidence {
 const SHARE_OVERHEAD: u64 = 512;
 
 /// Payload that no session set-up takes: whoever sent more moved data, also where the set-up was not seen.
-const MORE_THAN_SET_UP: u64 = 64 * 1024;
+pub(crate) const MORE_THAN_SET_UP: u64 = 64 * 1024;
 
 /// What evidence is read from; index 0 is the client, 1 the server.
 #[derive(Clone, Copy, Debug)]

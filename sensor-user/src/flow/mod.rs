@@ -7,4 +7,5 @@ mod tracker;
 
 pub use conversation::{Conversation, Flow};
 pub use evidence::Evidence;
+pub(crate) use evidence::MORE_THAN_SET_UP;
 pub use tracker::{Tracker, TrackerOptions};

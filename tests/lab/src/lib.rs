@@ -1,7 +1,8 @@
 //! A network laboratory: throw-away network namespaces, the wires between them and real SMB programs inside them.
 //!
 //! What it gives: [`Topology`] (a client and a server on the two sides of a gateway), [`Namespace`] and
-//! [`Veth`] to build other shapes, [`Smbd`] and [`Smbclient`] for real sessions, [`Process`] for programs
+//! [`Veth`] to build other shapes, [`Smbd`] and [`Smbclient`] for real sessions, [`PythonClient`]
+//! and [`ImpacketServer`] for those of other implementations, [`Process`] for programs
 //! under test, [`TcpListener`], [`UdpResponder`] and [`RawSocket`] for traffic that needs no daemon.
 //!
 //! What it never does: touch the network namespace it was started in. Every link is born with both ends inside
@@ -17,6 +18,7 @@ mod namespace;
 mod output;
 mod peers;
 mod process;
+pub mod python;
 mod raw;
 mod requirements;
 mod scratch;
@@ -33,6 +35,7 @@ pub use nix::sys::signal::Signal;
 pub use output::{Line, Stream};
 pub use peers::{Answer, TcpListener, UdpResponder};
 pub use process::Process;
+pub use python::{ImpacketServer, PythonClient};
 pub use raw::RawSocket;
 pub use requirements::{Need, missing, missing_for, skip};
 pub use scratch::scratch_dir;

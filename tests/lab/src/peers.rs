@@ -26,6 +26,8 @@ const WRITE_WITHIN: Duration = Duration::from_secs(5);
 pub enum Answer {
     /// Reads and says nothing.
     Silence,
+    /// Ends the connection once it has read (TCP); says nothing (UDP).
+    Close,
     /// Sends everything back.
     Echo,
     /// Sends these bytes for each read (TCP) or datagram (UDP).
@@ -35,7 +37,7 @@ pub enum Answer {
 impl Answer {
     fn to<'a>(&'a self, received: &'a [u8]) -> &'a [u8] {
         match self {
-            Self::Silence => &[],
+            Self::Silence | Self::Close => &[],
             Self::Echo => received,
             Self::Bytes(bytes) => bytes,
         }
@@ -135,6 +137,7 @@ fn converse(mut stream: TcpStream, answer: &Answer, life: &Life) {
     while set_up.is_ok() && life.goes_on() {
         match stream.read(&mut buffer) {
             Ok(0) => return,
+            Ok(_) if *answer == Answer::Close => return,
             Ok(length) => {
                 if stream.write_all(answer.to(&buffer[..length])).is_err() {
                     return;
@@ -199,8 +202,9 @@ fn respond(socket: &UdpSocket, answer: &Answer, life: &Life) {
         // Errors are time limits and ICMP refusals of earlier answers: both mean to go on.
         if let Ok((length, peer)) = socket.recv_from(&mut buffer) {
             life.served.fetch_add(1, Ordering::Relaxed);
-            if *answer != Answer::Silence {
-                let _ = socket.send_to(answer.to(&buffer[..length]), peer);
+            let words = answer.to(&buffer[..length]);
+            if !words.is_empty() {
+                let _ = socket.send_to(words, peer);
             }
         }
     }

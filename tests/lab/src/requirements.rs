@@ -6,7 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::sync::LazyLock;
 
-use crate::{Cgroup, Namespace};
+use crate::{Cgroup, Namespace, python};
 
 /// Environment variable naming a file to which each skipped test appends a line `SKIP <test>: <reason>`.
 const SKIP_LOG: &str = "SMB_SENSOR_SKIP_LOG";
@@ -18,6 +18,8 @@ pub enum Need {
     Network,
     /// The network, smbd and smbclient.
     Samba,
+    /// Network and Samba, and impacket and smbprotocol as further peers.
+    Python,
     /// The network, and cgroups for the processes in it.
     Cgroup,
 }
@@ -38,6 +40,7 @@ pub fn missing_for(need: Need) -> Option<String> {
     NETWORK.clone().or_else(|| match need {
         Need::Network => None,
         Need::Samba => SAMBA.clone(),
+        Need::Python => SAMBA.clone().or_else(missing_python),
         Need::Cgroup => CGROUP.clone(),
     })
 }
@@ -50,6 +53,12 @@ fn missing_network() -> Option<String> {
 
 fn missing_samba() -> Option<String> {
     missing_programs(&[("smbd", "samba"), ("smbpasswd", "samba"), ("smbclient", "smbclient")])
+}
+
+fn missing_python() -> Option<String> {
+    let folder = python::folder();
+    let absent = "impacket and smbprotocol are not installed in";
+    (!python::is_made()).then(|| format!("{absent} {}: run cargo xtask setup", folder.display()))
 }
 
 fn missing_cgroup() -> Option<String> {
@@ -90,8 +99,8 @@ pub fn skip(test: &str, reason: &str) {
 
 /// Leaves the current test, with a record of it, when the laboratory cannot be used here.
 ///
-/// `require_lab!()` asks for network and Samba, `require_lab!(Network)` for namespaces alone, `require_lab!(Cgroup)` for
-/// namespaces and cgroups.
+/// `require_lab!()` asks for network and Samba, `require_lab!(Network)` for namespaces alone, `require_lab!(Python)` for
+/// network, Samba, impacket and smbprotocol, `require_lab!(Cgroup)` for namespaces and cgroups.
 #[macro_export]
 macro_rules! require_lab {
     () => {

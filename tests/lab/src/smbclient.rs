@@ -34,6 +34,13 @@ impl Outcome {
     pub fn shares(&self) -> Vec<&str> {
         self.output.lines().filter_map(|line| line.strip_prefix("Disk|")?.split('|').next()).collect()
     }
+
+    /// Waits for the end of a client.
+    pub(crate) fn of(mut process: Process, time_limit: Duration) -> Result<Self> {
+        let status = process.wait(time_limit)?;
+        let lines: Vec<String> = process.lines().into_iter().map(|line| line.text).collect();
+        Ok(Self { status, output: lines.join("\n"), content: None })
+    }
 }
 
 enum Login {
@@ -46,6 +53,7 @@ enum Login {
 pub struct Smbclient<'a> {
     namespace: &'a Namespace,
     server: IpAddr,
+    port: u16,
     share: String,
     login: Login,
     options: Vec<String>,
@@ -59,6 +67,7 @@ impl<'a> Smbclient<'a> {
         Self {
             namespace,
             server: server.into(),
+            port: 445,
             share: SHARE.to_owned(),
             login: Login::User(USER.to_owned(), PASSWORD.to_owned()),
             options: Vec::new(),
@@ -89,8 +98,9 @@ impl<'a> Smbclient<'a> {
 
     /// Another port than 445; on 139 it speaks NetBIOS sessions.
     #[must_use]
-    pub fn port(self, port: u16) -> Self {
-        self.option("-p").option(&port.to_string())
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
     }
 
     /// The highest dialect offered: `NT1`, `SMB2_02`, `SMB2_10`, `SMB3_00`, `SMB3_11`. `NT1` is also allowed as the lowest.
@@ -161,7 +171,8 @@ impl<'a> Smbclient<'a> {
 
     fn smbclient(&self) -> Command {
         let mut command = self.namespace.command("smbclient");
-        command.args(["-s", "/dev/null"]).args(&self.options);
+        // Without a port it knocks at 139 as well where 445 does not answer within a few milliseconds.
+        command.args(["-s", "/dev/null", "-p", &self.port.to_string()]).args(&self.options);
         match &self.login {
             Login::User(user, password) => command.args(["-U", &format!("{user}%{password}")]),
             Login::Anonymous => command.arg("-N"),
@@ -170,9 +181,6 @@ impl<'a> Smbclient<'a> {
     }
 
     fn finish(&self, command: Command) -> Result<Outcome> {
-        let mut process = Process::spawn(command)?;
-        let status = process.wait(self.time_limit)?;
-        let lines: Vec<String> = process.lines().into_iter().map(|line| line.text).collect();
-        Ok(Outcome { status, output: lines.join("\n"), content: None })
+        Outcome::of(Process::spawn(command)?, self.time_limit)
     }
 }

@@ -7,12 +7,14 @@ mod apt;
 mod by_hand;
 mod compiler;
 mod programs;
+mod python_peers;
 mod system;
 
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, bail};
 use bpf_toolchain::{LINKER_VARIABLE, LINKER_VERSION, RUSTC_VARIABLE, Toolchain};
+use sensor_lab::python;
 
 use crate::cargo::cargo;
 use crate::privilege::Privilege;
@@ -55,6 +57,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             by_hand.why(missing.to_string().replace("; run: cargo xtask setup", ""));
         }
     }
+    if !python::is_made() {
+        python_peers::install();
+    }
     if by_hand.is_empty() {
         return Ok(check());
     }
@@ -76,6 +81,11 @@ fn check() -> ExitCode {
             Some(path) => println!("found    {}: {}", program.name, path.display()),
             None => println!("missing  {}: {}", program.name, program.purpose),
         }
+    }
+    if python::is_made() {
+        println!("found    impacket and smbprotocol: {}", python::folder().display());
+    } else {
+        println!("without  impacket and smbprotocol: {}", python_peers::PURPOSE);
     }
     if toolchain.is_ok() && programs::missing().is_empty() {
         println!("ready");

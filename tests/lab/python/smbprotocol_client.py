@@ -1,0 +1,121 @@
+"""One SMB session of smbprotocol's client: logs on, takes the steps it is told, logs off."""
+
+import argparse
+import socket
+import sys
+import uuid
+
+import smbprotocol.connection
+from smbprotocol.connection import Connection, Dialects
+from smbprotocol.open import (
+    CreateDisposition,
+    CreateOptions,
+    FileAttributes,
+    FilePipePrinterAccessMask,
+    ImpersonationLevel,
+    Open,
+    ShareAccess,
+)
+from smbprotocol.session import Session
+from smbprotocol.transport import DirectTCPPacket, Tcp
+from smbprotocol.tree import TreeConnect
+
+DIALECTS = {
+    "2.0.2": Dialects.SMB_2_0_2,
+    "2.1": Dialects.SMB_2_1_0,
+    "3.0": Dialects.SMB_3_0_0,
+    "3.1.1": Dialects.SMB_3_1_1,
+}
+
+
+class HaltingTcp(Tcp):
+    """Sends the first bytes of each message in a segment of their own."""
+
+    halt_after = 0
+
+    def send(self, header):
+        packet = DirectTCPPacket()
+        packet["smb2_message"] = header
+        message = packet.pack()
+        with self._sock_lock:
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._sock.sendall(message[: self.halt_after])
+            self._sock.sendall(message[self.halt_after :])
+
+
+def opened(tree, name, access, disposition):
+    file = Open(tree, name)
+    file.create(
+        ImpersonationLevel.Impersonation,
+        access,
+        FileAttributes.FILE_ATTRIBUTE_NORMAL,
+        ShareAccess.FILE_SHARE_READ,
+        disposition,
+        CreateOptions.FILE_NON_DIRECTORY_FILE,
+    )
+    return file
+
+
+def take(step, session, arguments):
+    action, _, rest = step.partition(":")
+    share = rest if action == "tree" else arguments.share
+    tree = TreeConnect(session, rf"\\{arguments.server}\{share}")
+    tree.connect()
+    if action == "tree":
+        print("connected", rest)
+    elif action == "get":
+        file = opened(tree, rest, FilePipePrinterAccessMask.GENERIC_READ, CreateDisposition.FILE_OPEN)
+        fetched, length = 0, file.end_of_file
+        while fetched < length:
+            fetched += len(file.read(fetched, min(length - fetched, session.connection.max_read_size, 1 << 16)))
+        print("fetched", fetched)
+        file.close()
+    elif action == "put":
+        name, length = rest.split(":")
+        length = int(length)
+        file = opened(tree, name, FilePipePrinterAccessMask.GENERIC_WRITE, CreateDisposition.FILE_OVERWRITE_IF)
+        stored = 0
+        while stored < length:
+            stored += file.write(b"Z" * min(length - stored, session.connection.max_write_size, 1 << 16), stored)
+        print("stored", stored)
+        file.close()
+    else:
+        raise ValueError(f"unknown step {step}")
+    tree.disconnect()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--server", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--user", default="")
+    parser.add_argument("--password", default="")
+    parser.add_argument("--domain", default="")
+    parser.add_argument("--share", required=True)
+    parser.add_argument("--dialect", choices=DIALECTS, default="3.1.1")
+    parser.add_argument("--encrypt", action="store_true")
+    parser.add_argument("--halt-after", type=int, metavar="BYTES")
+    parser.add_argument("steps", nargs="*")
+    arguments = parser.parse_args()
+
+    if arguments.halt_after:
+        HaltingTcp.halt_after = arguments.halt_after
+        smbprotocol.connection.Tcp = HaltingTcp
+    user = f"{arguments.domain}\\{arguments.user}" if arguments.domain else arguments.user
+    connection = Connection(uuid.uuid4(), arguments.server, arguments.port, require_signing=True)
+    connection.connect(DIALECTS[arguments.dialect], timeout=15)
+    session = Session(
+        connection, user, arguments.password, require_encryption=arguments.encrypt, auth_protocol="ntlm"
+    )
+    session.connect()
+    for step in arguments.steps:
+        take(step, session, arguments)
+    session.disconnect()
+    connection.disconnect()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Exception as error:  # The test reads what came of it.
+        sys.exit(f"{type(error).__name__}: {error}")

@@ -1,0 +1,120 @@
+//! The clients of impacket and smbprotocol, run inside a namespace and bounded in time.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::script;
+use crate::{Namespace, Outcome, PASSWORD, Process, SHARE, USER};
+
+const IMPACKET: &str = include_str!("../../python/impacket_client.py");
+const SMBPROTOCOL: &str = include_str!("../../python/smbprotocol_client.py");
+
+/// Python starts, and on a loaded machine it does so slowly.
+const TIME_LIMIT: Duration = Duration::from_secs(40);
+
+/// A client of one server, by default as [`USER`] of domain `LAB` with her password, on port 445. Each run is one session
+/// over one connection.
+pub struct PythonClient<'a> {
+    namespace: &'a Namespace,
+    program: &'static str,
+    server: IpAddr,
+    port: u16,
+    user: String,
+    password: String,
+    domain: String,
+    options: Vec<String>,
+}
+
+impl<'a> PythonClient<'a> {
+    /// impacket's client inside `namespace`; it speaks SMB 2.1 unless told otherwise.
+    #[must_use]
+    pub fn impacket(namespace: &'a Namespace, server: impl Into<IpAddr>) -> Self {
+        Self::new(namespace, IMPACKET, server.into())
+    }
+
+    /// smbprotocol's client inside `namespace`; it speaks SMB 3.1.1 unless told otherwise.
+    #[must_use]
+    pub fn smbprotocol(namespace: &'a Namespace, server: impl Into<IpAddr>) -> Self {
+        Self::new(namespace, SMBPROTOCOL, server.into())
+    }
+
+    fn new(namespace: &'a Namespace, program: &'static str, server: IpAddr) -> Self {
+        Self {
+            namespace,
+            program,
+            server,
+            port: 445,
+            user: USER.to_owned(),
+            password: PASSWORD.to_owned(),
+            domain: "LAB".to_owned(),
+            options: Vec::new(),
+        }
+    }
+
+    /// Another port; on 139 impacket speaks NetBIOS sessions.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// A wrong password, or the right one of nobody.
+    #[must_use]
+    pub fn password(mut self, password: &str) -> Self {
+        password.clone_into(&mut self.password);
+        self
+    }
+
+    /// No user at all (a null session).
+    #[must_use]
+    pub fn anonymous(mut self) -> Self {
+        for word in [&mut self.user, &mut self.password, &mut self.domain] {
+            word.clear();
+        }
+        self
+    }
+
+    /// The dialect: `1` (impacket alone), `2.0.2`, `2.1`, `3.0` or `3.1.1`. impacket encrypts from 3.0 on.
+    #[must_use]
+    pub fn dialect(self, dialect: &str) -> Self {
+        self.option("--dialect").option(dialect)
+    }
+
+    /// Answers the challenge by NTLM version 1 (impacket over SMB 2 alone).
+    #[must_use]
+    pub fn ntlmv1(self) -> Self {
+        self.option("--ntlmv1")
+    }
+
+    /// Encrypts the session (smbprotocol alone).
+    #[must_use]
+    pub fn encrypt(self) -> Self {
+        self.option("--encrypt")
+    }
+
+    /// Sends so many bytes of each message in a segment of their own (smbprotocol alone).
+    #[must_use]
+    pub fn halt_after(self, bytes: usize) -> Self {
+        self.option("--halt-after").option(&bytes.to_string())
+    }
+
+    fn option(mut self, option: &str) -> Self {
+        self.options.push(option.to_owned());
+        self
+    }
+
+    /// One session that takes these steps on [`SHARE`]: `shares` (lists them), `tree:NAME`, `get:FILE`,
+    /// `put:FILE:BYTES`, and of impacket `samr` and `lsarpc`.
+    ///
+    /// # Errors
+    /// When Python cannot be run or takes too long; a refusal is an [`Outcome`].
+    pub fn run(&self, steps: &[&str]) -> Result<Outcome> {
+        let mut command = script(self.namespace, self.program);
+        command.args(["--server", &self.server.to_string(), "--port", &self.port.to_string()]);
+        command.args(["--user", &self.user, "--password", &self.password, "--domain", &self.domain]);
+        command.args(["--share", SHARE]).args(&self.options).args(steps);
+        Outcome::of(Process::spawn(command)?, TIME_LIMIT)
+    }
+}

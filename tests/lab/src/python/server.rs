@@ -1,0 +1,43 @@
+//! impacket's SMB server inside a namespace.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use super::script;
+use crate::{Namespace, PASSWORD, Process, SHARE, USER, scratch_dir};
+
+const PROGRAM: &str = include_str!("../../python/impacket_server.py");
+const READY_WITHIN: Duration = Duration::from_secs(40);
+
+/// A running server of impacket's for [`USER`] with the share [`SHARE`] and `hello.txt` in it. It goes when this is dropped.
+pub struct ImpacketServer {
+    // The order is the order of dropping.
+    _process: Process,
+    _scratch: TempDir,
+}
+
+impl ImpacketServer {
+    /// Starts it in `namespace` on a port of all IPv4 addresses, and returns when it listens. It speaks SMB 2, or with `smb1`
+    /// SMB 1 alone.
+    ///
+    /// # Errors
+    /// When Python cannot be run, or the server does not come up within 40 s; the error quotes its words.
+    pub fn start(namespace: &Namespace, port: u16, smb1: bool) -> Result<Self> {
+        let scratch = scratch_dir()?;
+        let file = scratch.path().join("hello.txt");
+        fs::write(&file, "Hello from the laboratory.\n")
+            .with_context(|| format!("write {}", file.display()))?;
+        let mut command = script(namespace, PROGRAM);
+        command.args(["--port", &port.to_string(), "--user", USER, "--password", PASSWORD]);
+        command.args(["--share", SHARE, "--folder"]).arg(scratch.path());
+        if smb1 {
+            command.arg("--smb1");
+        }
+        let process = Process::spawn(command)?;
+        process.wait_for_line(READY_WITHIN, |line| line == "ready")?;
+        Ok(Self { _process: process, _scratch: scratch })
+    }
+}

@@ -1,0 +1,40 @@
+//! Behind encryption the session is known, and what was said before; shares and what is done with them are not.
+
+use sensor_lab::{Smbd, require_lab};
+
+use crate::expected::{Expected, FETCHED, FETCHED_BY_SMBCLIENT};
+use crate::sessions::{fetches, takes};
+use crate::stage::Stage;
+
+const HIDDEN: Expected =
+    Expected { level: "session", techniques: &["T1187"], shares: &[], encrypted: true, ..FETCHED };
+
+#[test]
+fn smbclient_encrypts() {
+    require_lab!();
+    Stage::outbound().expect(
+        Smbd::start,
+        |pair| {
+            let client = pair.smbclient().option("--client-protection=encrypt");
+            assert!(client.get("hello.txt").unwrap().success());
+        },
+        &Expected { user: FETCHED_BY_SMBCLIENT.user, ..HIDDEN },
+    );
+}
+
+#[test]
+fn impacket_encrypts_smb_3_0() {
+    require_lab!(Python);
+    let expected = Expected { dialect: "3.0", ..HIDDEN };
+    Stage::outbound().expect(
+        Smbd::start,
+        |pair| takes(&pair.impacket().dialect("3.0"), &["shares"]),
+        &expected,
+    );
+}
+
+#[test]
+fn smbprotocol_encrypts() {
+    require_lab!(Python);
+    Stage::outbound().expect(Smbd::start, |pair| fetches(&pair.smbprotocol().encrypt()), &HIDDEN);
+}

@@ -1,0 +1,87 @@
+//! Listing shares, and other questions that are asked over named pipes.
+
+use sensor_lab::{SHARE, Smbd, require_lab};
+
+use crate::expected::{CREDENTIAL_OUT, Expected, SMB_OUT};
+use crate::stage::Stage;
+
+/// A list of shares asked for over SMB 2.1 by impacket.
+const LISTED: Expected = Expected {
+    rules: CREDENTIAL_OUT,
+    level: "data",
+    techniques: &["T1048", "T1135", "T1187"],
+    port: 445,
+    user: ("LAB", "alice"),
+    credentials: &[("NTLMv2", "accepted")],
+    dialect: "2.1",
+    shares: &[("IPC$", "accepted")],
+    rpc: &["srvsvc NetrShareEnum"],
+    encrypted: false,
+    content: [Some(0), Some(0)],
+};
+
+#[test]
+fn smbclient_lists_shares() {
+    require_lab!();
+    let expected = Expected { user: ("WORKGROUP", "alice"), dialect: "3.1.1", ..LISTED };
+    Stage::outbound().expect(
+        Smbd::start,
+        |pair| assert_eq!(pair.smbclient().list_shares().unwrap().shares(), [SHARE]),
+        &expected,
+    );
+}
+
+#[test]
+fn impacket_lists_shares() {
+    require_lab!(Python);
+    Stage::outbound().expect(
+        Smbd::start,
+        |pair| {
+            let outcome = pair.impacket().run(&["shares"]).unwrap();
+            assert!(outcome.success() && outcome.output.contains("share files"), "{}", outcome.output);
+        },
+        &LISTED,
+    );
+}
+
+#[test]
+fn nobody_lists_shares() {
+    require_lab!(Python);
+    let expected = Expected {
+        rules: SMB_OUT,
+        techniques: &["T1048", "T1135"],
+        user: ("", ""),
+        credentials: &[("anonymous", "accepted")],
+        ..LISTED
+    };
+    Stage::outbound().expect(
+        |namespace| Smbd::builder().guest().start(namespace),
+        |pair| {
+            let outcome = pair.impacket().anonymous().run(&["shares"]).unwrap();
+            assert!(outcome.success() && outcome.output.contains("share files"), "{}", outcome.output);
+        },
+        &expected,
+    );
+}
+
+#[test]
+fn accounts_and_policy_are_asked_for_and_no_shares() {
+    require_lab!(Python);
+    let expected = Expected {
+        techniques: &["T1048", "T1187"],
+        shares: &[("IPC$", "accepted")],
+        rpc: &[
+            "samr SamrConnect SamrEnumerateDomainsInSamServer",
+            "lsarpc LsarOpenPolicy2 LsarQueryInformationPolicy",
+        ],
+        ..LISTED
+    };
+    Stage::outbound().expect(
+        Smbd::start,
+        |pair| {
+            let outcome = pair.impacket().run(&["samr", "lsarpc"]).unwrap();
+            assert!(outcome.success() && outcome.output.contains("policy opened"), "{}", outcome.output);
+        },
+        &expected,
+    );
+}

@@ -1,0 +1,42 @@
+//! Sessions that end before they have come to anything.
+
+use std::net::Ipv4Addr;
+
+use sensor_lab::{Answer, Smbd, TcpListener, require_lab};
+
+use crate::expected::{Expected, FETCHED, SMB_OUT};
+use crate::sessions::refused;
+use crate::stage::Stage;
+
+#[test]
+fn a_server_that_reads_and_closes_was_spoken_to() {
+    require_lab!();
+    let expected = Expected {
+        rules: SMB_OUT,
+        level: "smb",
+        techniques: &[],
+        user: ("", ""),
+        credentials: &[],
+        dialect: "",
+        shares: &[],
+        content: [Some(0), None],
+        ..FETCHED
+    };
+    Stage::outbound().expect(
+        |namespace| TcpListener::start(namespace, (Ipv4Addr::UNSPECIFIED, 445), Answer::Close),
+        |pair| assert!(!pair.smbclient().get("hello.txt").unwrap().success()),
+        &expected,
+    );
+}
+
+#[test]
+fn a_share_that_is_not_there_is_a_session_and_a_refusal() {
+    require_lab!(Python);
+    let expected =
+        Expected { level: "session", techniques: &["T1187"], shares: &[("nosuch", "refused")], ..FETCHED };
+    Stage::outbound().expect(
+        Smbd::start,
+        |pair| refused(&pair.smbprotocol().run(&["tree:nosuch"]).unwrap(), "BAD_NETWORK_NAME"),
+        &expected,
+    );
+}
