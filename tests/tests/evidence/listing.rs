@@ -20,14 +20,17 @@ const LISTED: Expected = Expected {
     content: [Some(0), Some(0)],
 };
 
+/// The same by smbclient.
+pub(crate) const LISTED_BY_SMBCLIENT: Expected =
+    Expected { user: ("WORKGROUP", "alice"), dialect: "3.1.1", ..LISTED };
+
 #[test]
 fn smbclient_lists_shares() {
     require_lab!();
-    let expected = Expected { user: ("WORKGROUP", "alice"), dialect: "3.1.1", ..LISTED };
     Stage::outbound().expect(
         Smbd::start,
         |pair| assert_eq!(pair.smbclient().list_shares().unwrap().shares(), [SHARE]),
-        &expected,
+        &LISTED_BY_SMBCLIENT,
     );
 }
 

@@ -1,9 +1,10 @@
 //! Messages that are split over segments.
 
-use sensor_lab::{Smbd, require_lab};
+use sensor_lab::{SHARE, Smbd, require_lab};
 use sensor_tests::{Ended, number};
 
-use crate::expected::{Expected, FETCHED, FETCHED_BY_SMBCLIENT, SMB_OUT};
+use crate::expected::{FETCHED, FETCHED_BY_SMBCLIENT};
+use crate::listing::LISTED_BY_SMBCLIENT;
 use crate::sessions::{fetches, smbclient_fetches};
 use crate::stage::Stage;
 
@@ -34,21 +35,26 @@ fn a_first_segment_that_holds_a_header_is_enough() {
     Stage::outbound().expect(Smbd::start, |pair| fetches(&pair.smbprotocol().halt_after(40)), &FETCHED);
 }
 
-/// Of less than 28 bytes nobody can tell which message they begin. The server's messages are whole: they tell the dialect
-/// and that a session was accepted, but not whose, and bytes of a set-up that was not read count as data.
 #[test]
-fn a_first_segment_that_holds_too_little_hides_what_the_client_said() {
+fn a_first_segment_that_holds_the_beginning_of_a_header_is_enough_too() {
     require_lab!(Python);
-    let expected = Expected {
-        rules: SMB_OUT,
-        techniques: &["T1048"],
-        user: ("", ""),
-        credentials: &[],
-        shares: &[],
-        ..FETCHED
-    };
-    let stage = Stage::outbound();
-    let ended = stage.expect(Smbd::start, |pair| fetches(&pair.smbprotocol().halt_after(20)), &expected);
-    let alert = ended.closed("smb-to-internet").unwrap();
-    assert_eq!(number(alert, "/smb_sensor/smb/sessions"), 1);
+    for first in [20, 8] {
+        Stage::outbound().expect(
+            Smbd::start,
+            |pair| fetches(&pair.smbprotocol().halt_after(first)),
+            &FETCHED,
+        );
+    }
+}
+
+/// A request to a pipe is told from a file by what is behind byte 116 or 124 of its message.
+#[test]
+fn smbclient_lists_shares_in_segments_of_88_bytes() {
+    require_lab!();
+    let stage = Stage::outbound().small_segments();
+    was_split(&stage.expect(
+        Smbd::start,
+        |pair| assert_eq!(pair.smbclient().list_shares().unwrap().shares(), [SHARE]),
+        &LISTED_BY_SMBCLIENT,
+    ));
 }
