@@ -81,28 +81,33 @@ impl Bytes for Linear {
 
 /// What a hook is given for a packet.
 pub(crate) trait Context: Copy {
-    /// The linear part.
-    fn linear(self) -> Linear;
-    /// The linear part, read again.
-    fn linear_afresh(self) -> Linear;
+    /// Where the bounds of the linear part stand: its first byte, and the one after the last.
+    fn bounds(self) -> (*const u32, *const u32);
     /// Writes `length` bytes from `offset`, linear or not, to `target`; `false` when they are not all there.
     fn fetch(self, offset: usize, target: *mut c_void, length: u32) -> bool;
+
+    /// The linear part.
+    #[inline(always)]
+    fn linear(self) -> Linear {
+        let (start, end) = self.bounds();
+        // SAFETY: the context is valid for the length of the run.
+        unsafe { Linear::new(*start as usize, *end as usize) }
+    }
+
+    /// The linear part, read again.
+    #[inline(always)]
+    fn linear_afresh(self) -> Linear {
+        let (start, end) = self.bounds();
+        // SAFETY: as above.
+        unsafe { Linear::new(start.read_volatile() as usize, end.read_volatile() as usize) }
+    }
 }
 
 impl Context for *mut xdp_md {
     #[inline(always)]
-    fn linear(self) -> Linear {
-        // SAFETY: the context is valid for the length of the run.
-        unsafe { Linear::new((*self).data as usize, (*self).data_end as usize) }
-    }
-
-    #[inline(always)]
-    fn linear_afresh(self) -> Linear {
-        // SAFETY: as above.
-        unsafe {
-            let data = (&raw const (*self).data).read_volatile() as usize;
-            Linear::new(data, (&raw const (*self).data_end).read_volatile() as usize)
-        }
+    fn bounds(self) -> (*const u32, *const u32) {
+        // SAFETY: the context is valid for the length of the run; nothing is read.
+        unsafe { (&raw const (*self).data, &raw const (*self).data_end) }
     }
 
     #[inline(always)]
@@ -114,18 +119,9 @@ impl Context for *mut xdp_md {
 
 impl Context for *mut __sk_buff {
     #[inline(always)]
-    fn linear(self) -> Linear {
+    fn bounds(self) -> (*const u32, *const u32) {
         // SAFETY: as above.
-        unsafe { Linear::new((*self).data as usize, (*self).data_end as usize) }
-    }
-
-    #[inline(always)]
-    fn linear_afresh(self) -> Linear {
-        // SAFETY: as above.
-        unsafe {
-            let data = (&raw const (*self).data).read_volatile() as usize;
-            Linear::new(data, (&raw const (*self).data_end).read_volatile() as usize)
-        }
+        unsafe { (&raw const (*self).data, &raw const (*self).data_end) }
     }
 
     #[inline(always)]
@@ -164,56 +160,60 @@ impl<C: Context> Bytes for Afresh<C> {
 }
 
 /// A packet in several pieces, an XDP frame or a socket buffer: the first, which holds the headers, and the others for
-/// deep loads. The bounds of the first are read anew each time, as above.
+/// deep loads. `L` says how the bounds of the first come about.
 #[derive(Clone, Copy)]
-pub(crate) struct Scattered<C>(pub(crate) C);
+pub(crate) struct Pieces<L, C> {
+    linear: L,
+    context: C,
+}
 
-impl<C: Context> Bytes for Scattered<C> {
-    #[inline(always)]
-    fn forget(&self, offset: usize) -> usize {
-        forget_offset(offset)
-    }
+/// How the bounds of the first piece come about.
+pub(crate) trait Bounds<C>: Copy {
+    /// The first piece.
+    fn linear(self, context: C) -> Linear;
+}
 
+impl<C> Bounds<C> for Linear {
     #[inline(always)]
-    fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
-        self.0.linear_afresh().load(offset)
-    }
-
-    #[inline(always)]
-    fn load_deep<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
-        self.load(offset).or_else(|| fetched(self.0, offset))
-    }
-
-    #[inline(always)]
-    fn copy<const MOST: usize>(
-        &self,
-        offset: usize,
-        target: &mut [u8; MOST_OF_PIECE],
-        at: usize,
-        length: u32,
-    ) -> bool {
-        // SAFETY: the place is inside the target.
-        let target = unsafe { target.as_mut_ptr().add(place(at, MOST)) };
-        self.0.fetch(offset, target.cast(), length_of::<MOST>(length))
+    fn linear(self, _context: C) -> Linear {
+        self
     }
 }
 
-/// The same, with bounds that are held: for what is done with a packet in one go.
+/// They are read each time, as in [`Afresh`].
 #[derive(Clone, Copy)]
-pub(crate) struct Held<C> {
-    linear: Linear,
-    context: C,
+pub(crate) struct EachTime;
+
+impl<C: Context> Bounds<C> for EachTime {
+    #[inline(always)]
+    fn linear(self, context: C) -> Linear {
+        context.linear_afresh()
+    }
+}
+
+/// A packet in several pieces whose bounds are read anew each time.
+pub(crate) type Scattered<C> = Pieces<EachTime, C>;
+
+/// One whose bounds are held: for what is done with a packet in one go.
+pub(crate) type Held<C> = Pieces<Linear, C>;
+
+impl<C: Context> Scattered<C> {
+    /// The packet of a hook.
+    #[inline(always)]
+    pub(crate) const fn scattered(context: C) -> Self {
+        Self { linear: EachTime, context }
+    }
 }
 
 impl<C: Context> Held<C> {
     /// The packet of a hook.
     #[inline(always)]
-    pub(crate) fn of(context: C) -> Self {
+    pub(crate) fn held(context: C) -> Self {
         Self { linear: context.linear(), context }
     }
 }
 
-impl<C: Context> Bytes for Held<C> {
+impl<C: Context, L: Bounds<C>> Bytes for Pieces<L, C> {
     #[inline(always)]
     fn forget(&self, offset: usize) -> usize {
         forget_offset(offset)
@@ -221,7 +221,7 @@ impl<C: Context> Bytes for Held<C> {
 
     #[inline(always)]
     fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
-        self.linear.load(offset)
+        self.linear.linear(self.context).load(offset)
     }
 
     #[inline(always)]

@@ -17,7 +17,7 @@ use sensor_common::{
 };
 
 use crate::{
-    frame::{Afresh, Context, Held, Linear, Scattered},
+    frame::{Afresh, Context, Linear, Pieces},
     kernel::Kernel,
     scratch::{keep_found, kept_found},
 };
@@ -37,7 +37,7 @@ pub(crate) fn smb_xdp_in(context: XdpContext) -> u32 {
 pub(crate) fn smb_xdp_frags(context: XdpContext) -> u32 {
     incoming(
         context.ctx,
-        Held::of,
+        Pieces::held,
         Steps {
             plain_v6: plain_v6_in_scattered,
             find: find_in_scattered,
@@ -127,7 +127,7 @@ fn plain_v6_in(context: *mut xdp_md, server: Server, service: PortKind) -> Then 
 
 #[inline(never)]
 fn plain_v6_in_scattered(context: *mut xdp_md, server: Server, service: PortKind) -> Then {
-    let frame = Held::of(context);
+    let frame = Pieces::held(context);
     plain(frame, plain_ipv6(frame, 0), (server, service), arrival_of(context))
 }
 
@@ -143,12 +143,12 @@ fn watch_in(context: *mut xdp_md) -> Then {
 
 #[inline(never)]
 fn find_in_scattered(context: *mut xdp_md) -> Find {
-    found(Held::of(context), arrival_of(context), true)
+    found(Pieces::held(context), arrival_of(context), true)
 }
 
 #[inline(never)]
 fn watch_in_scattered(context: *mut xdp_md) -> Then {
-    watched(Scattered(context), arrival_of(context))
+    watched(Pieces::scattered(context), arrival_of(context))
 }
 
 #[inline(never)]
@@ -158,7 +158,7 @@ fn capture_in(context: *mut xdp_md) {
 
 #[inline(never)]
 fn capture_in_scattered(context: *mut xdp_md) {
-    capture(&mut Kernel, Scattered(context));
+    capture(&mut Kernel, Pieces::scattered(context));
 }
 
 #[inline(always)]
@@ -219,13 +219,13 @@ fn socket_buffer(context: *mut __sk_buff, hook: Hook) -> i32 {
 
 #[inline(never)]
 fn plain_v4_socket_buffer(context: *mut __sk_buff, hook: Hook, server: Server, service: PortKind) -> Then {
-    let (frame, arrival) = (Held::of(context), arrival_of_socket_buffer(context, hook));
+    let (frame, arrival) = (Pieces::held(context), arrival_of_socket_buffer(context, hook));
     plain(frame, plain_ipv4(frame, arrival.vlan), (server, service), arrival)
 }
 
 #[inline(never)]
 fn plain_v6_socket_buffer(context: *mut __sk_buff, hook: Hook, server: Server, service: PortKind) -> Then {
-    let (frame, arrival) = (Held::of(context), arrival_of_socket_buffer(context, hook));
+    let (frame, arrival) = (Pieces::held(context), arrival_of_socket_buffer(context, hook));
     plain(frame, plain_ipv6(frame, arrival.vlan), (server, service), arrival)
 }
 
@@ -247,17 +247,17 @@ fn general_socket_buffer(context: *mut __sk_buff, hook: Hook) -> Then {
 /// When the linear part ends inside the headers nothing is counted, unless this is the `last` try.
 #[inline(never)]
 fn find_in_socket_buffer(context: *mut __sk_buff, hook: Hook, last: bool) -> Find {
-    found(Held::of(context), arrival_of_socket_buffer(context, hook), last)
+    found(Pieces::held(context), arrival_of_socket_buffer(context, hook), last)
 }
 
 #[inline(never)]
 fn watch_in_socket_buffer(context: *mut __sk_buff, hook: Hook) -> Then {
-    watched(Scattered(context), arrival_of_socket_buffer(context, hook))
+    watched(Pieces::scattered(context), arrival_of_socket_buffer(context, hook))
 }
 
 #[inline(never)]
 fn capture_in_socket_buffer(context: *mut __sk_buff) {
-    capture(&mut Kernel, Scattered(context));
+    capture(&mut Kernel, Pieces::scattered(context));
 }
 
 #[inline(always)]

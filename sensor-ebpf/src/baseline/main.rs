@@ -20,24 +20,14 @@ mod maps;
 #[cfg(target_arch = "bpf")]
 mod nothing;
 #[cfg(target_arch = "bpf")]
+#[path = "../object.rs"]
+mod object;
+#[cfg(target_arch = "bpf")]
 mod produce;
 #[cfg(target_arch = "bpf")]
 #[expect(dead_code, reason = "the sensor uses more of it")]
 #[path = "../scratch.rs"]
 mod scratch;
-
-#[cfg(target_arch = "bpf")]
-#[panic_handler]
-fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
-    // The verifier refuses a program in which this can be reached.
-    loop {}
-}
-
-/// Helpers that the verifier gives to GPL-compatible programs only need this.
-#[cfg(target_arch = "bpf")]
-#[unsafe(link_section = "license")]
-#[unsafe(no_mangle)]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
 #[cfg(not(target_arch = "bpf"))]
 fn main() {}
