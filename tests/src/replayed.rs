@@ -13,6 +13,7 @@ use sensor_user::{
     capture::{Input, read_frames},
     config::Config,
     dissect::FingerprintKey,
+    journal::Numbers,
     output::Sink,
     replay::{
         EngineChoice,
@@ -27,7 +28,7 @@ use serde_json::Value;
 /// What came of a capture.
 #[derive(Debug)]
 pub struct Replayed {
-    /// The documents.
+    /// The documents: alerts, and summaries of flows.
     pub documents: Vec<Value>,
     /// The counts.
     pub played: Played,
@@ -46,20 +47,16 @@ impl Sink for Kept {
 
     fn settle(&mut self, _patience: Duration) {}
 
-    fn failing(&self) -> Option<String> {
-        None
+    fn takes_flows(&self) -> bool {
+        true
     }
 
     fn written(&self) -> u64 {
         self.0.borrow().len() as u64
     }
 
-    fn waiting(&self) -> usize {
-        0
-    }
-
-    fn dropped(&self) -> u64 {
-        0
+    fn numbers(&self) -> Numbers {
+        Numbers::default()
     }
 }
 
