@@ -19,6 +19,6 @@ pub use document::{Ended, documents_of, follows_schema, number, tells, text, tex
 pub use frame::{Frame, QINQ, QINQ_OLD, VLAN, extension};
 pub use kernel::{Fate, Kernel, Setup, TEST_RUN_IFINDEX, privileged};
 pub use recording::{Order, Recording, link};
-pub use replayed::{Replayed, captures_below, replayed};
+pub use replayed::{Replayed, captures_below, replayed, replayed_with};
 pub use traffic::{SMB2_MESSAGE, connect, echo, session_of, smb_session, syn_frame};
 pub use twin::{Effect, HOOKS, Outcome, Twin, flows, pieces};

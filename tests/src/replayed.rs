@@ -20,6 +20,7 @@ use sensor_user::{
         clock::Speed,
         interrupt::Interrupt,
         player::{Means, Played, Player},
+        rewrite::Rewrite,
     },
     terms::Terms,
 };
@@ -65,13 +66,26 @@ impl Sink for Kept {
 /// # Errors
 /// When the engine does not start or fails; a damaged capture is no error.
 pub fn replayed(path: &Path, engine: EngineChoice, config: &Config) -> Result<Replayed> {
+    replayed_with(path, engine, config, &[])
+}
+
+/// The same with other addresses.
+///
+/// # Errors
+/// As [`replayed`].
+pub fn replayed_with(
+    path: &Path,
+    engine: EngineChoice,
+    config: &Config,
+    rewrites: &[Rewrite],
+) -> Result<Replayed> {
     let kept = Kept::default();
     let documents = Rc::clone(&kept.0);
     let means = Means {
         engine: engine.start(config).with_context(|| format!("start the {engine:?} engine"))?,
         terms: Terms::in_memory(config.detection.rare_window_days),
         key: FingerprintKey::new([7; 32]),
-        rewrites: vec![],
+        rewrites: rewrites.to_vec(),
         speed: Speed::Max,
         interrupt: Interrupt::never(),
     };
