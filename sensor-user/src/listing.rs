@@ -50,12 +50,11 @@ impl Since {
         {
             return Ok(Self { nanos: now.saturating_sub(i64::from(count) * seconds * 1_000_000_000) });
         }
-        let time = OffsetDateTime::parse(text, &Rfc3339).ok();
-        time.and_then(|time| i64::try_from(time.unix_timestamp_nanos()).ok())
-            .map(|nanos| Self { nanos })
-            .ok_or_else(|| {
-                "write a span like 90s, 30m, 24h or 7d, or a time like 2026-01-31T08:00:00Z".to_owned()
-            })
+        let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
+            "write a span like 90s, 30m, 24h or 7d, or a time like 2026-01-31T08:00:00Z".to_owned()
+        })?;
+        let nanos = time.unix_timestamp_nanos().clamp(i64::MIN.into(), i64::MAX.into());
+        Ok(Self { nanos: i64::try_from(nanos).unwrap_or(i64::MAX) })
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -261,8 +260,8 @@ impl AgentBuilder<'_> {
         let mut agent = self.launch()?;
         let status = agent.process.wait(PATIENCE)?;
         // Log lines begin with their time in brackets.
-        let told: Vec<_> = agent.process.stderr_lines();
-        let told: Vec<_> = told.into_iter().filter(|line| !line.starts_with('[')).collect();
+        let told: Vec<_> =
+            agent.process.stderr_lines().into_iter().filter(|line| !line.starts_with('[')).collect();
         Ok(Refusal { code: status.code(), told: told.join("\n") })
     }
 
@@ -270,7 +269,7 @@ impl AgentBuilder<'_> {
         let scratch = scratch_dir()?;
         let program = Agent::program()?;
         let state_dir = self.state_dir.unwrap_or_else(|| scratch.path().join("state"));
-        let mut command: Command = match (self.own_processes, self.small_state) {
+        let mut command = match (self.own_processes, self.small_state) {
             (true, _) => self.namespace.tree_command(program),
             (false, None) => self.namespace.command(program),
             (false, Some(kibibytes)) => {

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Entry, JournalError, Kind, Reader,
-    threads::{GATHER, pause},
+    threads::pause,
     writer::{Shared, State},
 };
 
@@ -30,34 +30,28 @@ impl Feed {
         loop {
             let (cursor, first, flows) = {
                 let mut state = self.0.lock();
-                // What is queued has no place yet.
-                while state.numbers.waiting <= state.queued && !state.ended {
-                    state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                }
-                if state.ended {
-                    return Ok(None);
-                }
-                let first = state.staged.front().map_or(state.next, |(entry, _)| entry.sequence);
-                if first <= state.cursor {
+                loop {
+                    if state.ended {
+                        return Ok(None);
+                    }
+                    // What is committed and behind the cursor comes first.
+                    let first = state.staged.front().map_or(state.next, |(entry, _)| entry.sequence);
+                    if state.cursor < first {
+                        break (state.cursor, first, state.flows);
+                    }
                     let found = at_hand(&state);
                     if !found.is_empty() {
                         return Ok(Some(found));
                     }
+                    state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
-                (state.cursor, first, state.flows)
             };
             let found = self.stored(cursor, flows)?;
             if !found.is_empty() {
                 return Ok(Some(found));
             }
-            let mut state = self.0.lock();
-            // Nothing before what is staged is for the output.
-            state.cursor = state.cursor.max(first);
-            if at_hand(&state).is_empty() {
-                // It is on its way to its place.
-                let waited = self.0.changed.wait_timeout(state, GATHER);
-                drop(waited);
-            }
+            // Nothing that is committed is for the output.
+            self.0.lock().cursor = first;
         }
     }
 

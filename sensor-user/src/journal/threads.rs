@@ -17,7 +17,7 @@ use super::{
 };
 
 /// Time between two commits.
-pub(super) const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(20);
 
 /// Time before a commit that failed is tried again.
 const RETRY: Duration = Duration::from_millis(200);
@@ -54,7 +54,7 @@ pub(super) fn now() -> i64 {
 /// The thread that writes ahead, and hands on.
 pub(super) fn stage(shared: &Shared) {
     loop {
-        let mut batch = {
+        let batch = {
             let mut state = shared.lock();
             while state.queue.is_empty() && !state.ended {
                 state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -65,9 +65,7 @@ pub(super) fn stage(shared: &Shared) {
                 return;
             }
             let batch = mem::take(&mut state.queue);
-            let first = state.next;
-            state.next += batch.len() as u64;
-            (first..).zip(batch).map(|(sequence, entry)| Entry { sequence, ..entry }).collect::<Vec<_>>()
+            (state.next..).zip(batch).map(|(sequence, entry)| Entry { sequence, ..entry }).collect::<Vec<_>>()
         };
         let mut ahead = shared.ahead();
         let written = ahead.append(&batch);
@@ -78,9 +76,8 @@ pub(super) fn stage(shared: &Shared) {
         } else {
             state.numbers.unsaved -= batch.len() as u64;
         }
-        let wanted = batch.iter().filter(|entry| state.takes(entry.kind)).count();
-        state.queued -= wanted as u64;
-        state.staged.extend(batch.drain(..).map(|entry| (Arc::new(entry), written.is_ok())));
+        state.next += batch.len() as u64;
+        state.staged.extend(batch.into_iter().map(|entry| (Arc::new(entry), written.is_ok())));
         shared.changed.notify_all();
     }
 }

@@ -39,14 +39,13 @@ pub(super) struct Shared {
 /// Documents on their way to the disk.
 #[derive(Default)]
 pub(super) struct State {
-    /// Documents that have no place yet, and how many of them are for the output.
+    /// Documents that have no place yet.
     pub(super) queue: Vec<Entry>,
-    pub(super) queued: u64,
     /// Those that have one and are not committed, with whether they were written ahead.
     pub(super) staged: VecDeque<(Arc<Entry>, bool)>,
     /// Bytes of both.
     pub(super) bytes: u64,
-    /// The next place.
+    /// The next place: every document before it is staged or committed.
     pub(super) next: u64,
     /// Where the output goes on, and whether it takes flows.
     pub(super) cursor: u64,
@@ -135,9 +134,7 @@ impl Journal {
             }
             state.bytes += entry.size();
             state.numbers.unsaved += 1;
-            let wanted = u64::from(state.takes(entry.kind));
-            state.queued += wanted;
-            state.numbers.waiting += wanted;
+            state.numbers.waiting += u64::from(state.takes(entry.kind));
             state.queue.push(entry);
         }
         self.shared.changed.notify_all();
