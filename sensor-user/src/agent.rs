@@ -362,8 +362,8 @@ impl Sensor {
         let Numbers { waiting, unsaved, .. } = self.pipeline.undelivered();
         if unsaved > 0 {
             bail!(
-                "{waiting} alert documents could not be written, and {unsaved} documents are not in the journal in {} either: it \
-                 did not take them",
+                "{unsaved} documents are not in the journal in {}, which did not take them; make room there. {waiting} alert \
+                 documents could not be written to the output",
                 self.config.state_dir.display()
             );
         }

@@ -15,6 +15,9 @@ use crate::journal::Query;
 /// Time that the agent is given to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Time until the first document of a large journal is found.
+const SEARCH: Duration = Duration::from_secs(60);
+
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub enum ControlError {
@@ -33,7 +36,7 @@ pub enum ControlError {
     },
     /// It listens and does not answer.
     #[error(
-        "the agent at {} did not answer within {PATIENCE:?}. Nothing is put into force that it reads later; an agent that hangs \
+        "the agent at {} did not answer in time. Nothing is put into force that it reads later; an agent that hangs \
          lets everything through ten seconds after it last worked",
         path.display()
     )]
@@ -72,8 +75,11 @@ pub fn documents(
     mut tell: impl FnMut(String) -> bool,
 ) -> Result<Answer, ControlError> {
     let path = socket(state_dir);
-    let mut stream =
-        send(&path, &Request::Documents(query.clone())).map_err(|error| failure(&path, error))?;
+    let asked = send(&path, &Request::Documents(query.clone())).and_then(|stream| {
+        stream.get_ref().set_read_timeout(Some(SEARCH))?;
+        Ok(stream)
+    });
+    let mut stream = asked.map_err(|error| failure(&path, error))?;
     loop {
         let line = line(&mut stream, LONGEST_DOCUMENT).map_err(|error| failure(&path, error))?;
         match serde_json::from_str::<Told>(&line) {

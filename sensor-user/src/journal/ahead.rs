@@ -6,6 +6,8 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt as _, path::Path};
 
+use log::warn;
+
 use super::{Entry, Kind};
 use crate::store::private_file;
 
@@ -28,13 +30,27 @@ impl Ahead {
     /// Opens the log of a state directory and reads what a process that was killed left in it, in order.
     pub(super) fn open(directory: &Path) -> io::Result<(Self, Vec<Entry>)> {
         let mut left = Vec::new();
-        let mut open = |name| {
+        let mut open = |name: &str| -> io::Result<(File, u64)> {
             let file = private_file(&directory.join(name))?;
             let length = file.metadata()?.len();
             let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
             file.read_exact_at(&mut bytes, 0)?;
-            left.extend(entries(&bytes));
-            io::Result::Ok((file, length))
+            let (whole, torn) = entries(&bytes);
+            left.extend(whole);
+            match torn.first() {
+                // A crash leaves the beginning of a record, or nothing that was ever written.
+                None | Some(&LAYOUT | &0) => {}
+                Some(other) => {
+                    let reason = format!(
+                        "{name} has records of layout {other}; this program reads {LAYOUT}; move it aside"
+                    );
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+                }
+            }
+            if !torn.is_empty() {
+                warn!("the last {} bytes of {name} were torn by a crash and are left out", torn.len());
+            }
+            Ok((file, length))
         };
         let files = [open(NAMES[0])?, open(NAMES[1])?];
         left.sort_by_key(|entry: &Entry| entry.sequence);
@@ -102,14 +118,14 @@ fn checksum(header: &[u8], text: &[u8]) -> [u8; 8] {
     checksum
 }
 
-/// The entries up to the end, or to the first that is torn.
-fn entries(mut bytes: &[u8]) -> Vec<Entry> {
+/// The entries up to the end, or to the first that is torn; and that.
+fn entries(mut bytes: &[u8]) -> (Vec<Entry>, &[u8]) {
     let mut entries = Vec::new();
     while let Some((entry, rest)) = decode(bytes) {
         entries.push(entry);
         bytes = rest;
     }
-    entries
+    (entries, bytes)
 }
 
 fn decode(bytes: &[u8]) -> Option<(Entry, &[u8])> {
@@ -157,6 +173,16 @@ mod tests {
     }
 
     #[test]
+    fn records_of_another_layout_are_refused_not_thrown_away() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(NAMES[1]);
+        fs::write(&path, [7; 40]).unwrap();
+        let error = Ahead::open(directory.path()).err().unwrap().to_string();
+        assert!(error.contains(NAMES[1]) && error.contains("layout 7"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), [7; 40]);
+    }
+
+    #[test]
     fn a_record_cut_or_changed_anywhere_ends_the_log_before_it() {
         let directory = tempfile::tempdir().unwrap();
         let (mut ahead, _) = Ahead::open(directory.path()).unwrap();
@@ -164,12 +190,12 @@ mod tests {
         let whole = fs::read(directory.path().join(NAMES[0])).unwrap();
         let one = whole.len() / 2;
         for cut in one..whole.len() {
-            assert_eq!(entries(&whole[..cut]), [entry(1)]);
+            assert_eq!(entries(&whole[..cut]).0, [entry(1)]);
         }
         for at in one..whole.len() {
             let mut changed = whole.clone();
             changed[at] ^= 1;
-            assert_eq!(entries(&changed), [entry(1)], "byte {at}");
+            assert_eq!(entries(&changed).0, [entry(1)], "byte {at}");
         }
     }
 }

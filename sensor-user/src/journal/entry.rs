@@ -16,11 +16,11 @@ impl Kind {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Alert, Self::Flow];
 
-    /// What a document is of, by its `event.kind`.
+    /// What a document is of, by its `type`.
     #[must_use]
     pub fn of(document: &Value) -> Self {
-        let kind = document.pointer("/event/kind").and_then(Value::as_str);
-        if kind == Some("event") { Self::Flow } else { Self::Alert }
+        let flow = document.get("type").is_some_and(|of| of == "flow");
+        if flow { Self::Flow } else { Self::Alert }
     }
 
     pub(super) const fn to_wire(self) -> u8 {
@@ -80,7 +80,7 @@ mod tests {
         let alert =
             Entry::of(&json!({ "@timestamp": "2023-11-14T22:13:20.500Z", "event": { "kind": "alert" } }), 7);
         assert_eq!((alert.time, alert.kind), (1_700_000_000_500_000_000, Kind::Alert));
-        let flow = Entry::of(&json!({ "event": { "kind": "event" } }), 7);
+        let flow = Entry::of(&json!({ "type": "flow" }), 7);
         assert_eq!((flow.time, flow.kind), (7, Kind::Flow));
         assert_eq!(Kind::ALL.map(|kind| Kind::from_wire(kind.to_wire())), Kind::ALL.map(Some));
         assert_eq!(Kind::from_wire(9), None);

@@ -114,7 +114,7 @@ fn a_destination_that_blocks_holds_nobody_up() {
 #[test]
 fn flows_go_to_an_output_that_takes_them_in_the_order_of_all() {
     let directory = tempfile::tempdir().unwrap();
-    let (flow, alert) = (json!({"event": {"kind": "event"}}), json!({"event": {"kind": "alert"}}));
+    let (flow, alert) = (json!({"type": "flow"}), json!({"event": {"kind": "alert"}}));
     for (flows, lines) in [(false, 1), (true, 3)] {
         let path = directory.path().join(if flows { "all" } else { "alerts" });
         let all = Journal::open(&path, Bounds::default(), flows).unwrap();

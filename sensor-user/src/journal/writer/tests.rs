@@ -99,7 +99,7 @@ fn flows_drive_out_no_alerts() {
     let directory = tempfile::tempdir().unwrap();
     let journal = open(directory.path(), Bounds { bytes: 20_000, ..FOREVER });
     journal.push(&[alert(1)]);
-    let flow = json!({ "event": { "kind": "event" }, "fill": "x".repeat(1_000) });
+    let flow = json!({ "type": "flow", "fill": "x".repeat(1_000) });
     journal.push(&vec![flow; 50]);
     commit_all(&journal);
     assert_eq!(ids(&journal.reader()), ["1"]);
