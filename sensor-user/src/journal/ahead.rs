@@ -57,14 +57,18 @@ impl Ahead {
         Ok((Self { files, current: 0 }, left))
     }
 
-    /// Writes entries. What a failed attempt left is written over by the next.
+    /// Writes entries, all or none.
     pub(super) fn append(&mut self, entries: &[Entry]) -> io::Result<()> {
         let mut bytes = Vec::new();
         for entry in entries {
             encode(entry, &mut bytes);
         }
         let (file, length) = &mut self.files[self.current];
-        file.write_all_at(&bytes, *length)?;
+        if let Err(error) = file.write_all_at(&bytes, *length) {
+            // A shorter record over what is left of this one would make it look torn in the middle.
+            file.set_len(*length)?;
+            return Err(error);
+        }
         *length += bytes.len() as u64;
         Ok(())
     }
