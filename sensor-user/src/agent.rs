@@ -19,6 +19,7 @@ use crate::{
     control::{self, Asked, Control, Request},
     dissect::FingerprintKey,
     enforcement::{Enforcement, Now},
+    journal::{Journal, Numbers},
     kernel::{
         attach::Attached,
         interface::Interface,
@@ -153,14 +154,15 @@ impl Sensor {
         let terms = Terms::open(&config.state_dir, config.detection.rare_window_days, now.unix_nanos)?;
         let key = FingerprintKey::kept_in(&config.state_dir)
             .context("cannot keep the key of credential fingerprints in the state directory")?;
-        let control = Control::listen(&config.state_dir).with_context(|| {
+        let journal = Journal::open(&config.state_dir, config.journal, config.flow_documents)?;
+        let control = Control::listen(&config.state_dir, Some(journal.reader())).with_context(|| {
             let socket = control::socket(&config.state_dir);
             format!(
                 "cannot listen for commands at {}; give each agent a --state-dir of its own",
                 socket.display()
             )
         })?;
-        let output = Output::open(config.output.as_deref())?;
+        let output = Output::open(config.output.as_deref(), journal)?;
 
         let mut kernel = KernelProgram::load(&plan::load_plan(&config, clock))?;
         let clock = clock.set_by(kernel.ticks()?).context("cannot read the clock")?;
@@ -222,7 +224,8 @@ impl Sensor {
     fn answer(&mut self, asked: Asked) -> Result<()> {
         let now = self.enforcement_now()?;
         match asked.request {
-            Request::EnforcementStatus => {}
+            // Documents never come here: they are read beside the agent.
+            Request::EnforcementStatus | Request::Documents(_) => {}
             Request::EnforcementOff => self.enforce(Enforcement::Off, now)?,
             Request::EnforcementOn { seconds } => {
                 let seconds = seconds.unwrap_or(self.config.enforcement.expire_after);
@@ -356,9 +359,19 @@ impl Sensor {
         let now = self.now()?;
         self.pipeline.finish(now);
         self.report()?;
-        let waiting = self.pipeline.waiting();
+        let Numbers { waiting, unsaved, .. } = self.pipeline.undelivered();
+        if unsaved > 0 {
+            bail!(
+                "{unsaved} documents are not in the journal in {}, which did not take them; make room there. {waiting} alert \
+                 documents could not be written to the output",
+                self.config.state_dir.display()
+            );
+        }
         if waiting > 0 {
-            bail!("{waiting} alert documents could not be written; the output did not take them");
+            bail!(
+                "{waiting} alert documents could not be written; the output did not take them. They are in the journal, and the \
+                 next run writes them"
+            );
         }
         Ok(())
     }

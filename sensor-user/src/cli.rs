@@ -1,7 +1,10 @@
 //! The command line: what was typed. Resolving it is the configuration's job.
 
+mod alerts;
+
 use std::path::PathBuf;
 
+pub use alerts::AlertsArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
@@ -55,6 +58,9 @@ pub enum Command {
         killed lets everything through, ten seconds later at most. Whether enforcement is in force or not, would_drop_* counts \
         what a rule is about and dropped_* what was dropped, for each rule.")]
     Enforce(EnforceArgs),
+    /// List the alerts of the journal, whether or not an agent runs
+    #[command(after_help = alerts::EXAMPLES)]
+    Alerts(AlertsArgs),
 }
 
 /// Flags of `enforce`.
@@ -109,7 +115,7 @@ pub struct RunArgs {
     /// File to append alerts to; "-" is standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Directory of known destinations, of the fingerprint key and of the control socket; one for each agent
+    /// Directory of the journal, of known destinations, of the fingerprint key and of the control socket; one for each agent
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
     /// How incoming frames are reached
@@ -151,6 +157,9 @@ pub struct ReplayArgs {
     /// Write documents even on a terminal
     #[arg(long)]
     pub json: bool,
+    /// Write a summary of each flow too, as documents
+    #[arg(long)]
+    pub flows: bool,
     /// Configuration file (TOML): networks, exemptions, services
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -184,6 +193,7 @@ impl ReplayArgs {
             rewrites: self.rewrite.clone(),
             speed: self.speed,
             json: self.json,
+            flows: self.flows,
             state_dir: self.state_dir.clone(),
         }
     }

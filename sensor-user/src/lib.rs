@@ -1,7 +1,7 @@
 //! The agent of smb-sensor, in the order in which an observation travels:
 //! [`kernel`] → [`decode`] → [`flow`] (with [`owner`]) → [`detect`] (with [`exempt`] and [`terms`]) → [`alert`] → [`output`].
 //!
-//! [`agent`] runs the whole and answers over [`control`]; [`enforcement`] says whether packets are dropped; [`check`] tells what a machine allows; [`replay`] takes captures instead of interfaces; [`config`] says what is wanted.
+//! [`output`] reads the [`journal`], and so does [`listing`]. [`agent`] runs the whole and answers over [`control`]; [`enforcement`] says whether packets are dropped; [`check`] tells what a machine allows; [`replay`] takes captures instead of interfaces; [`config`] says what is wanted.
 
 #![deny(unsafe_code)]
 
@@ -20,8 +20,10 @@ pub mod enforcement;
 pub mod engine;
 pub mod exempt;
 pub mod flow;
+pub mod journal;
 #[expect(unsafe_code, reason = "shared memory and descriptors of the kernel program")]
 pub mod kernel;
+pub mod listing;
 pub mod networks;
 pub mod output;
 pub mod owner;
@@ -30,4 +32,5 @@ pub mod plan;
 pub mod reload;
 pub mod replay;
 pub mod statistics;
+mod store;
 pub mod terms;

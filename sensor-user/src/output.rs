@@ -1,24 +1,26 @@
-//! Where alerts go: JSON lines on standard output or in a file.
+//! Where documents go: the journal, and from there JSON lines on standard output or in a file.
 //!
-//! A thread of its own writes, so that a destination that blocks or fails holds up nothing else. What it does not take waits
-//! in memory up to a bound; what goes over it is counted.
+//! A thread of its own writes, so that a destination that blocks or fails holds up nothing else. What it does not take waits in
+//! the journal, also over a restart.
 
 use std::{
-    collections::VecDeque,
-    fs::OpenOptions,
+    fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use log::warn;
 use serde_json::Value;
 use thiserror::Error;
 
-/// Bytes of documents kept while the destination does not take them.
-const KEPT: usize = 64 << 20;
+use crate::journal::{Entry, Feed, Journal, Numbers};
 
 /// Time before a destination that failed is tried again.
 const RETRY: Duration = Duration::from_millis(200);
@@ -38,193 +40,135 @@ pub trait Sink {
     fn push(&mut self, documents: Vec<Value>);
     /// Waits until everything is written, at most for `patience`.
     fn settle(&mut self, patience: Duration);
-    /// Why the destination takes nothing at present.
-    fn failing(&self) -> Option<String>;
+    /// Whether it wants flows beside alerts.
+    fn takes_flows(&self) -> bool;
     /// Documents written.
     fn written(&self) -> u64;
-    /// Documents that wait for the destination.
-    fn waiting(&self) -> usize;
-    /// Documents given up because too many waited.
-    fn dropped(&self) -> u64;
+    /// What became of the others.
+    fn numbers(&self) -> Numbers;
+}
+
+/// A JSON-lines output that reads the journal.
+pub struct Output {
+    journal: Journal,
+    written: Arc<AtomicU64>,
 }
 
 impl Sink for Output {
     fn push(&mut self, documents: Vec<Value>) {
-        Self::push(self, documents);
+        self.journal.push(&documents);
     }
 
     fn settle(&mut self, patience: Duration) {
-        Self::settle(self, patience);
+        self.journal.settle(patience);
     }
 
-    fn failing(&self) -> Option<String> {
-        Self::failing(self)
+    fn takes_flows(&self) -> bool {
+        true
     }
 
     fn written(&self) -> u64 {
-        Self::written(self)
+        self.written.load(Ordering::Relaxed)
     }
 
-    fn waiting(&self) -> usize {
-        Self::waiting(self)
-    }
-
-    fn dropped(&self) -> u64 {
-        Self::dropped(self)
-    }
-}
-
-/// A JSON-lines output.
-pub struct Output {
-    shared: Arc<Shared>,
-}
-
-#[derive(Default)]
-struct Shared {
-    queue: Mutex<Queue>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Queue {
-    waiting: VecDeque<Vec<u8>>,
-    waiting_bytes: usize,
-    written: u64,
-    dropped: u64,
-    /// Why the destination does not take the first line, while it does not.
-    failing: Option<String>,
-    ended: bool,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        // A thread that panicked left whole lines behind: the queue is as good as before.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn numbers(&self) -> Numbers {
+        self.journal.numbers()
     }
 }
 
 impl Output {
-    /// Appends to `path`, or writes to standard output.
+    /// Appends what comes into `journal` to `path`, or writes it to standard output.
     ///
     /// # Errors
     /// [`OpenError`] names the file.
-    pub fn open(path: Option<&Path>) -> Result<Self, OpenError> {
-        let Some(path) = path else { return Ok(Self::to(io::stdout())) };
+    pub fn open(path: Option<&Path>, journal: Journal) -> Result<Self, OpenError> {
+        let Some(path) = path else { return Ok(Self::to(io::stdout(), journal)) };
+        let torn = is_torn(path);
         // Not blocking: a named pipe without a reader is an error, not a hang. Files do not care.
-        let file = OpenOptions::new()
+        let failed = |source| OpenError { path: path.to_owned(), source };
+        let mut file = OpenOptions::new()
             .create(true)
             .append(true)
+            .mode(0o640)
             .custom_flags(libc::O_NONBLOCK)
             .open(path)
-            .map_err(|source| OpenError { path: path.to_owned(), source })?;
-        Ok(Self::to(file))
+            .map_err(failed)?;
+        if torn {
+            file.write_all(b"\n").map_err(failed)?;
+        }
+        Ok(Self::to(file, journal))
     }
 
     /// Writes to `destination`, in a thread that ends when this is dropped or with the process.
     #[must_use]
-    pub fn to(destination: impl Write + Send + 'static) -> Self {
-        let shared = Arc::new(Shared::default());
-        let writer = Arc::clone(&shared);
-        thread::spawn(move || write_all(&writer, destination));
-        Self { shared }
-    }
-
-    /// Takes documents.
-    pub fn push(&self, documents: impl IntoIterator<Item = Value>) {
-        let mut queue = self.shared.lock();
-        for document in documents {
-            let mut line = document.to_string().into_bytes();
-            line.push(b'\n');
-            if queue.waiting_bytes + line.len() > KEPT {
-                queue.dropped += 1;
-                continue;
-            }
-            queue.waiting_bytes += line.len();
-            queue.waiting.push_back(line);
-        }
-        self.shared.changed.notify_all();
-    }
-
-    /// Waits until everything is written, at most for `patience`.
-    pub fn settle(&self, patience: Duration) {
-        let until = Instant::now() + patience;
-        let mut queue = self.shared.lock();
-        while !queue.waiting.is_empty() {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            let waited = self.shared.changed.wait_timeout(queue, left);
-            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    /// Why the destination takes nothing at present.
-    #[must_use]
-    pub fn failing(&self) -> Option<String> {
-        self.shared.lock().failing.clone()
-    }
-
-    /// Documents written.
-    #[must_use]
-    pub fn written(&self) -> u64 {
-        self.shared.lock().written
-    }
-
-    /// Documents that wait for the destination.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.shared.lock().waiting.len()
-    }
-
-    /// Documents given up because too many waited.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.shared.lock().dropped
+    pub fn to(destination: impl Write + Send + 'static, journal: Journal) -> Self {
+        let written = Arc::new(AtomicU64::new(0));
+        let (feed, count) = (journal.feed(), Arc::clone(&written));
+        thread::spawn(move || deliver(&feed, destination, &count));
+        Self { journal, written }
     }
 }
 
-impl Drop for Output {
-    fn drop(&mut self) {
-        self.shared.lock().ended = true;
-        self.shared.changed.notify_all();
-    }
+/// Whether a file ends within a line, which a process wrote that was killed: its document comes again whole.
+fn is_torn(path: &Path) -> bool {
+    let last = || {
+        let metadata = fs::metadata(path)?;
+        let mut last = [b'\n'];
+        if metadata.is_file() && metadata.len() > 0 {
+            File::open(path)?.read_exact_at(&mut last, metadata.len() - 1)?;
+        }
+        io::Result::Ok(last)
+    };
+    // What cannot be read may still be written.
+    last().is_ok_and(|last| last != [b'\n'])
 }
 
-/// The writer: takes line after line, none twice and none torn.
-fn write_all(shared: &Shared, mut destination: impl Write) {
-    let mut partial = 0;
+/// The thread that writes: document after document, none torn, and none twice but after a crash.
+fn deliver(feed: &Feed, mut destination: impl Write, written: &AtomicU64) {
+    let mut unreadable = false;
     loop {
-        let line = {
-            let mut queue = shared.lock();
-            loop {
-                if queue.ended {
+        let batch = match feed.next() {
+            Ok(Some(batch)) => batch,
+            Ok(None) => return,
+            Err(error) => {
+                if !unreadable {
+                    warn!("the output waits for the journal: {error}");
+                }
+                unreadable = true;
+                if feed.pause(RETRY) {
                     return;
                 }
-                if let Some(line) = queue.waiting.front() {
-                    break line.clone();
-                }
-                queue = shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
             }
         };
-        match write_rest(&mut destination, &line, &mut partial) {
-            Ok(()) => {
-                partial = 0;
-                let mut queue = shared.lock();
-                queue.waiting.pop_front();
-                queue.waiting_bytes -= line.len();
-                queue.written += 1;
-                queue.failing = None;
-                shared.changed.notify_all();
+        unreadable = false;
+        for entry in batch {
+            if !write(feed, &mut destination, &entry) {
+                return;
             }
-            Err(error) => {
-                let mut queue = shared.lock();
-                queue.failing = Some(error.to_string());
-                let waited = shared.changed.wait_timeout_while(queue, RETRY, |queue| !queue.ended);
-                drop(waited);
-            }
+            written.fetch_add(1, Ordering::Relaxed);
+            feed.taken(&entry);
         }
     }
+}
+
+/// Writes a document, however long it takes; `false` when the journal ended meanwhile.
+fn write(feed: &Feed, destination: &mut impl Write, entry: &Entry) -> bool {
+    let line = [entry.text.as_bytes(), b"\n"].concat();
+    let (mut partial, mut failing) = (0, false);
+    while let Err(error) = write_rest(destination, &line, &mut partial) {
+        if !failing {
+            warn!("the output does not take alerts ({error}); they wait in the journal and are tried again");
+        }
+        failing = true;
+        if feed.pause(RETRY) {
+            return false;
+        }
+    }
+    if failing {
+        warn!("the output takes alerts again");
+    }
+    true
 }
 
 /// Writes what is left of `line`; `partial` counts the bytes that are out.
@@ -241,99 +185,4 @@ fn write_rest(destination: &mut impl Write, line: &[u8], partial: &mut usize) ->
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use serde_json::json;
-
-    use super::*;
-
-    const PATIENCE: Duration = Duration::from_secs(10);
-
-    /// Takes `room` bytes, three at a time, and then fails.
-    struct Narrow(Arc<Mutex<(Vec<u8>, usize)>>);
-
-    impl Write for Narrow {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let mut state = self.0.lock().unwrap();
-            let count = bytes.len().min(3).min(state.1);
-            if count == 0 {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            state.1 -= count;
-            state.0.extend_from_slice(&bytes[..count]);
-            Ok(count)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    /// Blocks until it is let go.
-    struct Stuck(mpsc::Receiver<()>);
-
-    impl Write for Stuck {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let _ = self.0.recv();
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn until(condition: impl Fn() -> bool) {
-        let end = Instant::now() + PATIENCE;
-        while !condition() {
-            assert!(Instant::now() < end, "not in time");
-            thread::yield_now();
-        }
-    }
-
-    #[test]
-    fn a_full_destination_delays_lines_and_tears_none() {
-        let state = Arc::new(Mutex::new((vec![], 13)));
-        let output = Output::to(Narrow(Arc::clone(&state)));
-        output.push([json!({"a": 1}), json!({"b": 2}), json!({"c": 3})]);
-        until(|| output.failing().is_some());
-        assert_eq!((output.written(), output.waiting()), (1, 2));
-        state.lock().unwrap().1 = 1_000;
-        output.settle(PATIENCE);
-        assert_eq!((output.written(), output.waiting(), output.dropped()), (3, 0, 0));
-        assert_eq!(state.lock().unwrap().0, b"{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n");
-        assert_eq!(output.failing(), None);
-    }
-
-    #[test]
-    fn a_destination_that_blocks_holds_nobody_up() {
-        let (release, stuck) = mpsc::channel();
-        let output = Output::to(Stuck(stuck));
-        output.push([json!(1), json!(2)]);
-        output.settle(Duration::from_millis(20));
-        assert_eq!(output.waiting(), 2, "and this line is reached");
-        drop(release);
-        output.settle(PATIENCE);
-        assert_eq!(output.written(), 2);
-    }
-
-    #[test]
-    fn what_goes_over_the_bound_is_counted_also_in_the_middle_of_a_line() {
-        let state = Arc::new(Mutex::new((vec![], 2)));
-        let output = Output::to(Narrow(state));
-        let big = "x".repeat(KEPT / 2);
-        output.push([json!(big), json!(big), json!(big)]);
-        until(|| output.failing().is_some());
-        output.push([json!(big)]);
-        assert_eq!((output.dropped(), output.waiting()), (3, 1));
-    }
-
-    #[test]
-    fn a_named_pipe_that_nobody_reads_is_refused_at_once() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("pipe");
-        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert!(Output::open(Some(&path)).is_err());
-    }
-}
+mod tests;

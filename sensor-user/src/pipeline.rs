@@ -8,11 +8,12 @@ use log::warn;
 use sensor_common::slot::{RecordKind, Slot};
 
 use crate::{
-    alert::{AlertBook, Context},
+    alert::{AlertBook, Context, FlowSummaries},
     config::Config,
     decode::{self, DecodeError, Observation, Told},
     dissect::FingerprintKey,
     flow::{Flow, Tracker, TrackerOptions},
+    journal::Numbers,
     kernel::{
         counters::CounterValues,
         interface::Interface,
@@ -34,6 +35,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 pub struct Pipeline {
     tracker: Tracker,
     book: AlertBook,
+    summaries: FlowSummaries,
     terms: Terms,
     output: Box<dyn Sink>,
     hostname: String,
@@ -41,7 +43,6 @@ pub struct Pipeline {
     networks_defined: bool,
     lost_records: u64,
     undecodable: u64,
-    output_failing: bool,
     store_failing: bool,
 }
 
@@ -73,6 +74,7 @@ impl Pipeline {
             .with_owners(owners),
             book: AlertBook::new(config.services.clone(), config.exemptions.clone())
                 .with_limits(config.detection.limits),
+            summaries: FlowSummaries::new(config.services.clone()),
             terms,
             output: Box::new(output),
             hostname,
@@ -80,7 +82,6 @@ impl Pipeline {
             networks_defined: !config.internal.is_empty(),
             lost_records: 0,
             undecodable: 0,
-            output_failing: false,
             store_failing: false,
         }
     }
@@ -143,19 +144,9 @@ impl Pipeline {
         self.write(now);
     }
 
-    /// Looks after the output, and saves what its documents made known once they are written: a crash in between tells a
-    /// destination twice, never not at all.
+    /// Saves what the documents made known once they are safe: a crash in between tells a destination twice, never not at all.
     pub fn write(&mut self, now: Moment) {
-        let failing = self.output.failing();
-        match &failing {
-            Some(error) if !self.output_failing => {
-                warn!("the output does not take alerts ({error}); they wait in memory and are tried again");
-            }
-            None if self.output_failing => warn!("the output takes alerts again"),
-            _ => {}
-        }
-        self.output_failing = failing.is_some();
-        if self.output.waiting() > 0 {
+        if self.output.numbers().unsaved > 0 {
             return;
         }
         match self.terms.commit(now.unix_nanos) {
@@ -192,10 +183,10 @@ impl Pipeline {
         self.tracker.len()
     }
 
-    /// Documents that the output did not take.
+    /// What became of the documents that the output did not take.
     #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.output.waiting()
+    pub fn undelivered(&self) -> Numbers {
+        self.output.numbers()
     }
 
     /// The numbers.
@@ -210,9 +201,9 @@ impl Pipeline {
             undecodable: self.undecodable,
             alerts: self.book.opened(),
             exempted: self.book.exempted(),
+            summaries_left_out: self.summaries.left_out(),
             written: self.output.written(),
-            waiting: self.output.waiting(),
-            dropped: self.output.dropped(),
+            undelivered: self.output.numbers(),
         }
     }
 
@@ -227,7 +218,10 @@ impl Pipeline {
     fn close(&mut self, flow: &Flow, now: Moment) {
         let context =
             context(&self.hostname, &self.interfaces, self.networks_defined, self.lost_records, now);
-        let documents = self.book.close(flow, &mut self.terms, &context);
+        let mut documents = self.book.close(flow, &mut self.terms, &context);
+        if self.output.takes_flows() {
+            documents.extend(self.summaries.summary(flow, &context));
+        }
         self.output.push(documents);
     }
 

@@ -16,6 +16,8 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
     };
     differ("interfaces", running.interfaces != new.interfaces);
     differ("output", running.output != new.output);
+    differ("flow_documents", running.flow_documents != new.flow_documents);
+    differ("journal", running.journal != new.journal);
     differ("state_dir", running.state_dir != new.state_dir);
     differ("statistics_interval", running.statistics_interval != new.statistics_interval);
     differ("services", running.services != new.services);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sensor_common::counter::Counter;
 
-use crate::kernel::counters::CounterValues;
+use crate::{journal::Numbers, kernel::counters::CounterValues};
 
 /// Everything that was counted, at one moment.
 #[derive(Clone, Debug)]
@@ -25,12 +25,12 @@ pub struct Statistics {
     pub alerts: u64,
     /// Flows that the agent found exempt.
     pub exempted: u64,
-    /// Documents written.
+    /// Flows that ended and have no summary, because too many ended at once.
+    pub summaries_left_out: u64,
+    /// Documents that the output has taken.
     pub written: u64,
-    /// Documents waiting for the output.
-    pub waiting: usize,
-    /// Documents given up.
-    pub dropped: u64,
+    /// What became of the others.
+    pub undelivered: Numbers,
 }
 
 impl Statistics {
@@ -86,7 +86,15 @@ impl fmt::Display for Statistics {
         write!(
             f,
             "; alerts opened={} written={} waiting={} dropped={}",
-            self.alerts, self.written, self.waiting, self.dropped
+            self.alerts,
+            self.written,
+            self.undelivered.waiting,
+            self.undelivered.dropped + self.undelivered.expired_waiting
+        )?;
+        write!(
+            f,
+            "; journal unsaved={} expired={} flows_left_out={}",
+            self.undelivered.unsaved, self.undelivered.expired, self.summaries_left_out
         )
     }
 }
@@ -106,8 +114,8 @@ mod tests {
             alerts: 1,
             exempted: 0,
             written: 3,
-            waiting: 0,
-            dropped: 0,
+            summaries_left_out: 0,
+            undelivered: Numbers::default(),
         }
     }
 

@@ -8,8 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use thiserror::Error;
+
+use crate::store::{self, whole};
 
 const SECOND: i128 = 1_000_000_000;
 const DAY: i128 = 86_400 * SECOND;
@@ -90,10 +92,10 @@ impl Terms {
             .map_err(|source| StoreError::Directory { path: directory.to_owned(), source })?;
         let path = directory.join("smb-sensor.redb");
         let failed = |source: redb::Error| StoreError::Store { path: path.clone(), source: Box::new(source) };
-        let database = match create(&path) {
+        let database = match store::open(&path) {
             Ok(database) => database,
-            Err(DatabaseError::DatabaseAlreadyOpen) => return Err(StoreError::InUse { path }),
-            Err(error) => return Err(failed(error.into())),
+            Err(redb::Error::DatabaseAlreadyOpen) => return Err(StoreError::InUse { path }),
+            Err(error) => return Err(failed(error)),
         };
         let found = whole(|| layout(&database)).map_err(failed)?;
         if found != SCHEMA {
@@ -145,7 +147,7 @@ impl Terms {
     fn write(&mut self, oldest: i128) -> Result<(), redb::Error> {
         let database = match self.database.take() {
             Some(database) => database,
-            None => create(&self.path)?,
+            None => store::open(&self.path)?,
         };
         self.write_to(&database, oldest)?;
         self.database = Some(database);
@@ -179,24 +181,6 @@ impl KnownDestinations for Terms {
         }
         new
     }
-}
-
-fn create(path: &Path) -> Result<Database, DatabaseError> {
-    match whole(|| redb::Builder::new().set_cache_size(4 << 20).create(path).map_err(redb::Error::from)) {
-        Ok(database) => Ok(database),
-        Err(redb::Error::DatabaseAlreadyOpen) => Err(DatabaseError::DatabaseAlreadyOpen),
-        Err(redb::Error::Io(error)) => Err(DatabaseError::Storage(redb::StorageError::Io(error))),
-        Err(error) => Err(DatabaseError::Storage(redb::StorageError::Corrupted(error.to_string()))),
-    }
-}
-
-/// Reads the store; on some kinds of damage the library panics where it should refuse.
-fn whole<T>(read: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
-    std::panic::set_hook(hook);
-    result.unwrap_or_else(|_| Err(redb::Error::Corrupted("the store is damaged".to_owned())))
 }
 
 fn seconds(nanos: i128) -> i64 {

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -30,6 +29,7 @@ pub struct AgentBuilder<'a> {
     state_dir: Option<PathBuf>,
     owners_in: Option<PathBuf>,
     own_processes: bool,
+    small_state: Option<u32>,
 }
 
 /// How a start went that was to fail.
@@ -58,6 +58,7 @@ impl Agent {
             state_dir: None,
             owners_in: None,
             own_processes: false,
+            small_state: None,
         }
     }
 
@@ -224,6 +225,13 @@ impl AgentBuilder<'_> {
         self
     }
 
+    /// Gives its state directory, which has to be there, a file system of so many KiB that nobody else sees.
+    #[must_use]
+    pub fn with_small_state(mut self, kibibytes: u32) -> Self {
+        self.small_state = Some(kibibytes);
+        self
+    }
+
     /// Starts it and waits until it is ready.
     ///
     /// # Errors
@@ -252,19 +260,25 @@ impl AgentBuilder<'_> {
         let mut agent = self.launch()?;
         let status = agent.process.wait(PATIENCE)?;
         // Log lines begin with their time in brackets.
-        let told: Vec<_> = agent.process.stderr_lines();
-        let told: Vec<_> = told.into_iter().filter(|line| !line.starts_with('[')).collect();
+        let told: Vec<_> =
+            agent.process.stderr_lines().into_iter().filter(|line| !line.starts_with('[')).collect();
         Ok(Refusal { code: status.code(), told: told.join("\n") })
     }
 
     fn launch(self) -> Result<Agent> {
         let scratch = scratch_dir()?;
         let program = Agent::program()?;
-        let mut command: Command = match self.own_processes {
-            false => self.namespace.command(program),
-            true => self.namespace.tree_command(program),
-        };
         let state_dir = self.state_dir.unwrap_or_else(|| scratch.path().join("state"));
+        let mut command = match (self.own_processes, self.small_state) {
+            (true, _) => self.namespace.tree_command(program),
+            (false, None) => self.namespace.command(program),
+            (false, Some(kibibytes)) => {
+                let mut command = self.namespace.command("unshare");
+                let mount = format!("mount -t tmpfs -o size={kibibytes}k smb-sensor \"$0\" && exec \"$@\"");
+                command.args(["--mount", "--", "sh", "-c", &mount]).arg(&state_dir).arg(program);
+                command
+            }
+        };
         command.arg("run").arg("--state-dir").arg(state_dir).args(&self.arguments);
         let mut config = self.config;
         match self.owners_in {

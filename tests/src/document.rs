@@ -5,13 +5,45 @@ use std::sync::LazyLock;
 
 use anyhow::{Context as _, Result, bail};
 use jsonschema::Validator;
+use sensor_user::journal::Kind;
 use serde_json::Value;
 
-static SCHEMA: LazyLock<Result<Validator, String>> = LazyLock::new(|| {
-    let text = include_str!("../../sensor-user/schema/alert.schema.json");
-    let schema: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    jsonschema::draft202012::new(&schema).map_err(|error| error.to_string())
+/// The schemas of alerts and of summaries of flows.
+struct Schemas {
+    alert: Validator,
+    flow: Validator,
+}
+
+static SCHEMAS: LazyLock<Result<Schemas>> = LazyLock::new(|| {
+    let read = |text| serde_json::from_str::<Value>(text).context("read a schema");
+    let alert = read(include_str!("../../sensor-user/schema/alert.schema.json"))?;
+    let flow = read(include_str!("../../sensor-user/schema/flow.schema.json"))?;
+    let id = text(&alert, "/$id").to_owned();
+    let registry = jsonschema::Registry::new().add(&id, alert.clone())?.prepare()?;
+    let build = |schema| {
+        let validator = jsonschema::draft202012::options().with_registry(&registry).build(schema);
+        validator.map_err(|error| anyhow::anyhow!("read a schema: {error}"))
+    };
+    Ok(Schemas { alert: build(&alert)?, flow: build(&flow)? })
 });
+
+/// Checks a document against the schema of its kind.
+///
+/// # Errors
+/// When it is against it; the error shows where, and the document.
+pub fn follows_schema(document: &Value) -> Result<()> {
+    let schemas = SCHEMAS.as_ref().map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let schema = match Kind::of(document) {
+        Kind::Alert => &schemas.alert,
+        Kind::Flow => &schemas.flow,
+    };
+    let errors: Vec<_> =
+        schema.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    if !errors.is_empty() {
+        bail!("against the schema: {errors:#?} in {document:#}");
+    }
+    Ok(())
+}
 
 /// What an agent had said when it ended.
 #[derive(Debug)]
@@ -26,22 +58,15 @@ pub struct Ended {
     pub code: Option<i32>,
 }
 
-/// Reads alert documents, one a line.
+/// Reads documents, one a line.
 ///
 /// # Errors
 /// When a line is no JSON or against the schema; the error quotes it.
 pub fn documents_of<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<Value>> {
-    let schema = SCHEMA.as_ref().map_err(|error| anyhow::anyhow!("read the alert schema: {error}"))?;
     let mut documents = Vec::new();
     for line in lines {
         let document: Value = serde_json::from_str(line).with_context(|| format!("not JSON: {line}"))?;
-        let errors: Vec<_> = schema
-            .iter_errors(&document)
-            .map(|error| format!("{}: {error}", error.instance_path()))
-            .collect();
-        if !errors.is_empty() {
-            bail!("against the schema: {errors:#?} in {document:#}");
-        }
+        follows_schema(&document)?;
         documents.push(document);
     }
     Ok(documents)

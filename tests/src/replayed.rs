@@ -13,12 +13,14 @@ use sensor_user::{
     capture::{Input, read_frames},
     config::Config,
     dissect::FingerprintKey,
+    journal::Numbers,
     output::Sink,
     replay::{
         EngineChoice,
         clock::Speed,
         interrupt::Interrupt,
         player::{Means, Played, Player},
+        rewrite::Rewrite,
     },
     terms::Terms,
 };
@@ -27,7 +29,7 @@ use serde_json::Value;
 /// What came of a capture.
 #[derive(Debug)]
 pub struct Replayed {
-    /// The documents.
+    /// The documents: alerts, and summaries of flows.
     pub documents: Vec<Value>,
     /// The counts.
     pub played: Played,
@@ -46,20 +48,16 @@ impl Sink for Kept {
 
     fn settle(&mut self, _patience: Duration) {}
 
-    fn failing(&self) -> Option<String> {
-        None
+    fn takes_flows(&self) -> bool {
+        true
     }
 
     fn written(&self) -> u64 {
         self.0.borrow().len() as u64
     }
 
-    fn waiting(&self) -> usize {
-        0
-    }
-
-    fn dropped(&self) -> u64 {
-        0
+    fn numbers(&self) -> Numbers {
+        Numbers::default()
     }
 }
 
@@ -68,13 +66,26 @@ impl Sink for Kept {
 /// # Errors
 /// When the engine does not start or fails; a damaged capture is no error.
 pub fn replayed(path: &Path, engine: EngineChoice, config: &Config) -> Result<Replayed> {
+    replayed_with(path, engine, config, &[])
+}
+
+/// The same with other addresses.
+///
+/// # Errors
+/// As [`replayed`].
+pub fn replayed_with(
+    path: &Path,
+    engine: EngineChoice,
+    config: &Config,
+    rewrites: &[Rewrite],
+) -> Result<Replayed> {
     let kept = Kept::default();
     let documents = Rc::clone(&kept.0);
     let means = Means {
         engine: engine.start(config).with_context(|| format!("start the {engine:?} engine"))?,
         terms: Terms::in_memory(config.detection.rare_window_days),
         key: FingerprintKey::new([7; 32]),
-        rewrites: vec![],
+        rewrites: rewrites.to_vec(),
         speed: Speed::Max,
         interrupt: Interrupt::never(),
     };

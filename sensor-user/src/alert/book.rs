@@ -4,10 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{
-    Context, Status,
-    document::{community_id, document},
-};
+use super::{Context, Status, conversation::community_id, document::document};
 use crate::{
     config::ServicePorts,
     detect::{Finding, Limits, Rule, Sight, judge},

@@ -1,18 +1,15 @@
 //! The alert as an ECS document, as `schema/alert.schema.json` describes it.
 
-use community_id::calculate_community_id;
-use sensor_common::slot::{TCP, mark};
 use serde_json::{Map, Value, json};
 
-use super::{note, owner, smb, timestamp::rfc3339};
+use super::{conversation, note, timestamp::rfc3339};
 use crate::{
     attack::{ATTACK_VERSION, Technique},
-    config::Service,
     detect::{Rule, Sight, evidenced},
 };
 
 /// Version of the Elastic Common Schema that the field names follow.
-const ECS_VERSION: &str = "8.17.0";
+pub(super) const ECS_VERSION: &str = "8.17.0";
 
 /// What a document says beside the flow.
 #[derive(Clone, Debug)]
@@ -50,14 +47,6 @@ impl Status {
     }
 }
 
-/// The community id (version 1, seed 0) of the conversation, as Zeek, Suricata and Packetbeat compute it.
-pub(super) fn community_id(sight: &Sight<'_>) -> String {
-    let (client, server) = (sight.client, sight.server);
-    let ports = (Some(client.port()), Some(server.port()));
-    calculate_community_id(0, client.ip(), server.ip(), ports.0, ports.1, sight.flow.ends.transport, false)
-        .unwrap_or_default()
-}
-
 /// Builds the document.
 #[must_use]
 pub fn document(
@@ -70,8 +59,7 @@ pub fn document(
 ) -> Value {
     let flow = sight.flow;
     let (severity, risk_score) = rule.weight(sight);
-    let counts = flow.counts();
-    let (client, server) = (flow.client as usize, flow.server() as usize);
+    let [source, destination] = conversation::ends(sight);
     let mut document = json!({
         "@timestamp": rfc3339(context.now),
         "ecs": { "version": ECS_VERSION },
@@ -98,89 +86,24 @@ pub fn document(
             "version": env!("CARGO_PKG_VERSION"),
             "threat": rule.techniques.iter().map(|technique| static_technique(technique)).collect::<Vec<_>>(),
         },
-        "source": end(sight.client, counts.bytes[client], counts.packets[client]),
-        "destination": end(sight.server, counts.bytes[server], counts.packets[server]),
-        "network": {
-            "transport": if flow.ends.transport == TCP { "tcp" } else { "udp" },
-            "type": if sight.client.is_ipv4() { "ipv4" } else { "ipv6" },
-            "direction": sight.direction.name(),
-            "community_id": community_id(sight),
-            "bytes": counts.bytes[0] + counts.bytes[1],
-            "packets": counts.packets[0] + counts.packets[1],
-        },
-        "observer": observer(sight, context),
+        "source": source,
+        "destination": destination,
+        "network": conversation::network(sight),
+        "observer": conversation::observer(sight, context),
         "smb_sensor": {
             "alert": { "status": status.name(), "severity": severity.name() },
-            "evidence": {
-                "level": flow.evidence.name(),
-                "smb_spoken": flow.smb_spoken(),
-                "one_sided": flow.one_sided(),
-                "bytes_sent": counts.payload[client],
-                "bytes_received": counts.payload[server],
-                "bytes_left_network": note::bytes_left(sight),
-            },
-            "service": service(sight.service),
+            "evidence": conversation::evidence(sight),
+            "service": conversation::service(sight.service),
             "note": note::note(rule, sight, context.networks_defined),
             "false_positives": rule.false_positives,
             "loss": { "ring_records": context.lost_records },
         },
     });
-    if let Some(vlan) = flow.vlan {
-        document["network"]["vlan"] = json!({ "id": vlan.to_string() });
-    }
-    smb::add(&mut document, sight);
-    if flow.marks & mark::DROPPED != 0 {
-        document["event"]["type"] = json!(["denied"]);
-        document["smb_sensor"]["enforcement"] = json!("dropped");
-    }
-    if flow.smb_spoken() {
-        document["network"]["protocol"] = json!("smb");
-    }
-    owner::tell(sight, &mut document);
+    conversation::tell(sight, &mut document);
     if let Some(threat) = threat(&evidenced(sight)) {
         document["threat"] = threat;
     }
     document
-}
-
-fn end(address: std::net::SocketAddr, bytes: u64, packets: u64) -> Value {
-    let ip = address.ip().to_string();
-    json!({ "address": ip, "ip": ip, "port": address.port(), "bytes": bytes, "packets": packets })
-}
-
-const fn service(service: Service) -> &'static str {
-    match service {
-        Service::Smb => "smb",
-        Service::Rpc => "dce_rpc",
-        Service::Netbios => "netbios",
-    }
-}
-
-/// ECS `observer`, with the interface that saw most of the flow and the hooks that saw its packets.
-fn observer(sight: &Sight<'_>, context: &Context<'_>) -> Value {
-    let mut hooks = Vec::new();
-    for (bit, name) in [
-        (mark::HOOK_XDP_INGRESS, "xdp_ingress"),
-        (mark::HOOK_TC_INGRESS, "tc_ingress"),
-        (mark::HOOK_TC_EGRESS, "tc_egress"),
-    ] {
-        if sight.flow.marks & bit != 0 {
-            hooks.push(name);
-        }
-    }
-    let mut observer = json!({
-        "type": "sensor",
-        "product": "smb-sensor",
-        "version": env!("CARGO_PKG_VERSION"),
-        "hostname": context.hostname,
-        "hook": hooks,
-    });
-    if let Some(index) = sight.flow.interfaces().first() {
-        let name = context.interfaces.iter().find(|(known, _)| known == index).map(|(_, name)| name.as_str());
-        observer["ingress"] =
-            json!({ "interface": { "id": index.to_string(), "name": name.unwrap_or("unknown") } });
-    }
-    observer
 }
 
 fn static_technique(technique: &Technique) -> Value {

@@ -1,10 +1,13 @@
 //! Alerts: findings that were admitted, each with an identity and a life.
 //!
 //! An alert is opened once per rule and flow, updated under the same id when the flow's evidence rises, and closed with
-//! the totals. Takes flows and the verdicts on them, gives documents in the order in which they are to be written.
+//! the totals. Takes flows and the verdicts on them, gives documents in the order in which they are to be written; and of each
+//! flow that is over a summary.
 
 mod book;
+mod conversation;
 mod document;
+mod flow;
 mod note;
 mod owner;
 mod smb;
@@ -12,6 +15,7 @@ mod timestamp;
 
 pub use book::AlertBook;
 pub use document::{Context, Status, document};
+pub use flow::{FlowSummaries, flow_document};
 pub use timestamp::rfc3339;
 
 #[cfg(test)]

@@ -93,6 +93,12 @@ pub(super) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
                 non_empty(&path, "the folder of a cgroup").map(|()| Some(PathBuf::from(path)))
             });
         });
+        reader.value(table, "flow_documents", &mut config.flow_documents, Ok);
+        reader.section(table, "journal", |reader, table| {
+            let journal = &mut config.journal;
+            reader.value(table, "max_bytes", &mut journal.bytes, |n| within(n, 1 << 20, 1 << 40));
+            reader.value(table, "max_age_days", &mut journal.days, |n| within(n, 1, 3_650));
+        });
         reader.section(table, "enforcement", |reader, table| {
             let enforcement = &mut config.enforcement;
             reader.value(table, "active", &mut enforcement.active, Ok);
@@ -320,6 +326,8 @@ mod tests {
         assert_eq!(config.detection, defaults.detection);
         assert_eq!(config.process, defaults.process);
         assert_eq!(config.enforcement, defaults.enforcement);
+        assert_eq!(config.journal, defaults.journal);
+        assert_eq!(config.flow_documents, defaults.flow_documents);
         assert_eq!(config.state_dir, defaults.state_dir);
         assert_eq!(config.statistics_interval, defaults.statistics_interval);
     }

@@ -18,6 +18,7 @@ pub use self::{
 use crate::{
     detect::Limits,
     exempt::Exemption,
+    journal::Bounds,
     kernel::attach::{IngressChoice, TcChoice},
 };
 
@@ -51,6 +52,10 @@ pub struct Config {
     pub process: ProcessOptions,
     /// Enforcement.
     pub enforcement: EnforcementOptions,
+    /// What the journal keeps at most.
+    pub journal: Bounds,
+    /// Whether summaries of flows go to the output too.
+    pub flow_documents: bool,
 }
 
 /// Options of enforcement.
@@ -162,6 +167,8 @@ impl Default for Config {
             detection: DetectionOptions { rare_window_days: 7, attempt_settle: 3, limits: Limits::default() },
             process: ProcessOptions::default(),
             enforcement: EnforcementOptions { active: false, expire_after: 86_400 },
+            journal: Bounds::default(),
+            flow_documents: false,
         }
     }
 }

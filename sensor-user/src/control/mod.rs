@@ -1,9 +1,11 @@
 //! Talking to the running agent: a socket in its state directory, one line each way.
 //!
-//! A request is a JSON object in a line, the answer is one too. Whoever may open the socket may ask: the user that the agent runs as, and root.
+//! A request is a JSON object in a line, the answer is one too. Documents of the journal come before it, each in a line of its own;
+//! they are read beside the agent's own work, so that a flood of packets does not hold them up. Whoever may open the socket may ask: the user that the agent runs as, and root.
 
 mod client;
 mod server;
+mod stream;
 
 use std::{
     io,
@@ -13,13 +15,18 @@ use std::{
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
+use crate::journal::Query;
+
 pub use self::{
-    client::{ControlError, ask},
+    client::{ControlError, ask, documents},
     server::{Asked, Control},
 };
 
 /// Bytes of a request or an answer at most.
 const LONGEST: u64 = 64 * 1024;
+
+/// Bytes of a document at most.
+const LONGEST_DOCUMENT: u64 = 4 << 20;
 
 /// What the agent can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +41,14 @@ pub enum Request {
     },
     /// End enforcement.
     EnforcementOff,
+    /// The documents of the journal that fit.
+    Documents(Query),
+}
+
+/// A document on its way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Told {
+    document: String,
 }
 
 /// A request on its way.

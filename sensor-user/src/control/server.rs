@@ -1,29 +1,34 @@
-//! The agent's end of the socket.
+//! The agent's end of the socket, in a thread of its own: whoever is slow there holds up nothing else.
 
 use std::{
     fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
     time::Duration,
 };
 
 use log::debug;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{UnixListener, UnixStream},
+    net::{UnixListener, UnixStream, unix::WriteHalf},
     sync::{Semaphore, mpsc, oneshot},
-    task::JoinHandle,
     time::timeout,
 };
 
-use super::{Answer, Envelope, LONGEST, Request, boot_nanos, socket};
+use super::{Answer, Envelope, LONGEST, Request, boot_nanos, socket, stream};
+use crate::journal::Reader;
 
-/// Time that one exchange may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time in which a request has to come.
+const ASK: Duration = Duration::from_secs(1);
 
-/// Exchanges at a time.
+/// Time that one exchange may take; a longer one has to move on within it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Exchanges at a time, and connections: one that asks nothing takes no exchange's place.
 const MOST: usize = 8;
+const MOST_CONNECTIONS: usize = 64;
 
 /// A request, and where its answer goes.
 #[derive(Debug)]
@@ -46,15 +51,16 @@ impl Asked {
 pub struct Control {
     path: PathBuf,
     requests: mpsc::Receiver<Asked>,
-    listening: JoinHandle<()>,
+    /// The thread ends when this is dropped.
+    _listening: oneshot::Sender<()>,
 }
 
 impl Control {
-    /// Listens in `state_dir`; a socket that a killed agent left there is replaced.
+    /// Listens in `state_dir`; a socket that a killed agent left there is replaced. Documents are read from `journal`.
     ///
     /// # Errors
     /// When another agent listens there already, or the socket cannot be made.
-    pub fn listen(state_dir: &Path) -> io::Result<Self> {
+    pub fn listen(state_dir: &Path, journal: Option<Reader>) -> io::Result<Self> {
         let path = socket(state_dir);
         if std::os::unix::net::UnixStream::connect(&path).is_ok() {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, "another agent listens there"));
@@ -63,11 +69,28 @@ impl Control {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = UnixListener::bind(&path)?;
+        let listener = std::os::unix::net::UnixListener::bind(&path)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        listener.set_nonblocking(true)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (sender, requests) = mpsc::channel(MOST);
-        let listening = tokio::spawn(serve(listener, sender));
-        Ok(Self { path, requests, listening })
+        let (listening, ended) = oneshot::channel::<()>();
+        thread::spawn(move || {
+            runtime.block_on(async {
+                let server = Server { agent: sender, journal, room: Arc::new(Semaphore::new(MOST)) };
+                tokio::select! {
+                    result = server.serve(listener) => {
+                        if let Err(error) = result {
+                            debug!("control socket: {error}");
+                        }
+                    }
+                    _ = ended => {}
+                }
+            });
+            // Whoever still reads the journal is not waited for.
+            runtime.shutdown_background();
+        });
+        Ok(Self { path, requests, _listening: listening })
     }
 
     /// The next request.
@@ -78,123 +101,73 @@ impl Control {
 
 impl Drop for Control {
     fn drop(&mut self) {
-        self.listening.abort();
         let _ = fs::remove_file(&self.path);
     }
 }
 
-async fn serve(listener: UnixListener, sender: mpsc::Sender<Asked>) {
-    let room = Arc::new(Semaphore::new(MOST));
-    loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-        let Ok((stream, _)) = listener.accept().await else {
-            // Out of descriptors, say: it may get better.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        let sender = sender.clone();
-        tokio::spawn(async move {
-            match timeout(PATIENCE, exchange(stream, sender)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => debug!("control socket: {error}"),
-                Err(_) => debug!("control socket: whoever asked took too long"),
+#[derive(Clone)]
+struct Server {
+    agent: mpsc::Sender<Asked>,
+    journal: Option<Reader>,
+    room: Arc<Semaphore>,
+}
+
+impl Server {
+    async fn serve(&self, listener: std::os::unix::net::UnixListener) -> io::Result<()> {
+        let listener = UnixListener::from_std(listener)?;
+        let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        loop {
+            let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return Ok(()) };
+            let Ok((stream, _)) = listener.accept().await else {
+                // Out of descriptors, say: it may get better.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            let server = self.clone();
+            tokio::spawn(async move {
+                if let Err(error) = server.exchange(stream).await {
+                    debug!("control socket: {error}");
+                }
+                drop(permit);
+            });
+        }
+    }
+
+    async fn exchange(&self, mut stream: UnixStream) -> io::Result<()> {
+        let (reader, mut writer) = stream.split();
+        let mut line = String::new();
+        timeout(ASK, BufReader::new(reader.take(LONGEST)).read_line(&mut line)).await??;
+        let Ok(_place) = self.room.acquire().await else { return Ok(()) };
+        let answer = match serde_json::from_str::<Envelope>(&line) {
+            Ok(Envelope { request, before }) if before < boot_nanos()? && !request.outlives_its_asker() => {
+                Answer { told: "the request came too late and was not carried out".to_owned(), done: false }
             }
-            drop(permit);
-        });
+            Ok(Envelope { request: Request::Documents(query), .. }) => match self.journal.clone() {
+                Some(journal) => stream::documents(journal, query, &mut writer).await?,
+                None => Answer { told: "this agent keeps no journal".to_owned(), done: false },
+            },
+            Ok(Envelope { request, .. }) => timeout(PATIENCE, self.of_agent(request)).await?,
+            Err(error) => Answer { told: format!("not a request: {error}"), done: false },
+        };
+        write_line(&mut writer, &serde_json::to_string(&answer)?).await
+    }
+
+    /// What the agent itself answers.
+    async fn of_agent(&self, request: Request) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        let refused = Answer { told: "the agent is ending".to_owned(), done: false };
+        match self.agent.send(Asked { request, answer }).await {
+            Ok(()) => answered.await.unwrap_or(refused),
+            Err(_) => refused,
+        }
     }
 }
 
-async fn exchange(mut stream: UnixStream, sender: mpsc::Sender<Asked>) -> io::Result<()> {
-    let (reader, mut writer) = stream.split();
-    let mut line = String::new();
-    BufReader::new(reader.take(LONGEST)).read_line(&mut line).await?;
-    let answer = match serde_json::from_str::<Envelope>(&line) {
-        Ok(Envelope { request, before }) if before < boot_nanos()? && !request.outlives_its_asker() => {
-            Answer { told: "the request came too late and was not carried out".to_owned(), done: false }
-        }
-        Ok(Envelope { request, .. }) => {
-            let (answer, answered) = oneshot::channel();
-            let refused = Answer { told: "the agent is ending".to_owned(), done: false };
-            match sender.send(Asked { request, answer }).await {
-                Ok(()) => answered.await.unwrap_or(refused),
-                Err(_) => refused,
-            }
-        }
-        Err(error) => Answer { told: format!("not a request: {error}"), done: false },
-    };
-    let mut text = serde_json::to_string(&answer)?;
-    text.push('\n');
-    writer.write_all(text.as_bytes()).await
+/// Writes a line to whoever asked, who has to take it in time.
+pub(super) async fn write_line(writer: &mut WriteHalf<'_>, line: &str) -> io::Result<()> {
+    let line = [line, "\n"].concat();
+    timeout(PATIENCE, writer.write_all(line.as_bytes())).await?
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::control::ask;
-
-    async fn asked(directory: &Path, request: Request) -> Answer {
-        let directory = directory.to_owned();
-        tokio::task::spawn_blocking(move || ask(&directory, &request)).await.unwrap().unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_request_is_answered_and_the_socket_goes_with_the_agent() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut control = Control::listen(directory.path()).unwrap();
-        let client = tokio::spawn({
-            let path = directory.path().to_owned();
-            async move { asked(&path, Request::EnforcementOff).await }
-        });
-        let request = control.next().await.unwrap();
-        assert_eq!(request.request, Request::EnforcementOff);
-        request.answer(true, "off");
-        assert_eq!(client.await.unwrap(), Answer { told: "off".into(), done: true });
-        assert!(Control::listen(directory.path()).is_err(), "one agent to a directory");
-        drop(control);
-        assert!(!socket(directory.path()).exists());
-        assert!(ask(directory.path(), &Request::EnforcementStatus).is_err());
-    }
-
-    #[tokio::test]
-    async fn what_came_too_late_is_not_carried_out_unless_it_lets_packets_pass() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut control = Control::listen(directory.path()).unwrap();
-        let late = |request| {
-            let path = socket(directory.path());
-            tokio::task::spawn_blocking(move || {
-                use std::io::{Read as _, Write as _};
-                let mut stream = std::os::unix::net::UnixStream::connect(path).unwrap();
-                let mut text = serde_json::to_string(&Envelope { request, before: 1 }).unwrap();
-                text.push('\n');
-                stream.write_all(text.as_bytes()).unwrap();
-                let mut answer = String::new();
-                stream.read_to_string(&mut answer).unwrap();
-                answer
-            })
-        };
-        let answer = late(Request::EnforcementOn { seconds: None }).await.unwrap();
-        assert!(answer.contains("too late"), "{answer}");
-        let off = late(Request::EnforcementOff);
-        let asked = control.next().await.unwrap();
-        assert_eq!(asked.request, Request::EnforcementOff);
-        asked.answer(true, "off");
-        assert!(off.await.unwrap().contains("true"));
-    }
-
-    #[tokio::test]
-    async fn what_is_no_request_is_told_so_and_a_stale_socket_is_replaced() {
-        let directory = tempfile::tempdir().unwrap();
-        drop(std::os::unix::net::UnixListener::bind(socket(directory.path())).unwrap());
-        let _control = Control::listen(directory.path()).unwrap();
-        let path = socket(directory.path());
-        let answer = tokio::task::spawn_blocking(move || {
-            use std::io::{Read as _, Write as _};
-            let mut stream = std::os::unix::net::UnixStream::connect(path).unwrap();
-            stream.write_all(b"{\"ask\":\"nonsense\"}\n").unwrap();
-            let mut text = String::new();
-            stream.read_to_string(&mut text).unwrap();
-            text
-        });
-        assert!(answer.await.unwrap().contains("not a request"));
-    }
-}
+mod tests;

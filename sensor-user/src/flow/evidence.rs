@@ -84,6 +84,12 @@ impl Evidence {
         }
     }
 
+    /// The level of a name in documents.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.name() == name)
+    }
+
     pub(super) fn of(seen: &Seen) -> Self {
         let connection = Self::of_connection(seen);
         match &seen.smb {

@@ -84,6 +84,8 @@ pub struct Order {
     pub speed: Speed,
     /// Whether documents are written even on a terminal.
     pub json: bool,
+    /// Whether summaries of flows are written too.
+    pub flows: bool,
     /// Directory of the store of known destinations; without it none is known at the beginning, and none is kept.
     pub state_dir: Option<PathBuf>,
 }
@@ -109,9 +111,9 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     }
     let on_terminal = io::stdout().is_terminal();
     let progress = if io::stderr().is_terminal() { Progress::on_terminal() } else { Progress::none() };
-    let form = if order.json || !on_terminal { Form::Json } else { Form::Lines };
+    let form = if order.json || order.flows || !on_terminal { Form::Json } else { Form::Lines };
     let watched = on_terminal || order.speed != Speed::Max;
-    let told = Told::new(form, io::stdout(), watched, progress.clone());
+    let told = Told::new(form, io::stdout(), watched, progress.clone()).with_flows(order.flows);
     let failure = told.failure();
     let mut player = Player::new(config, means, told);
     let onlooker = Onlooker { progress, failure, interrupt };

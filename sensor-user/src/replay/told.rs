@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 use super::progress::Progress;
-use crate::{output::Sink, owner::shown::shown};
+use crate::{journal::Numbers, output::Sink, owner::shown::shown};
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,7 @@ pub struct Told {
     destination: Box<dyn Write>,
     /// Whether somebody looks on.
     watched: bool,
+    flows: bool,
     progress: Progress,
     failure: Failure,
     written: u64,
@@ -55,7 +56,13 @@ impl Told {
     #[must_use]
     pub fn new(form: Form, destination: impl Write + 'static, watched: bool, progress: Progress) -> Self {
         let destination = Box::new(io::BufWriter::with_capacity(64 << 10, destination));
-        Self { form, destination, watched, progress, failure: Failure::default(), written: 0 }
+        Self { form, destination, watched, flows: false, progress, failure: Failure::default(), written: 0 }
+    }
+
+    /// Writes summaries of flows too, where documents are written.
+    #[must_use]
+    pub fn with_flows(self, flows: bool) -> Self {
+        Self { flows: flows && self.form == Form::Json, ..self }
     }
 
     /// Where a failure will be told.
@@ -103,20 +110,16 @@ impl Sink for Told {
         self.note(result);
     }
 
-    fn failing(&self) -> Option<String> {
-        self.failure.0.borrow().as_ref().map(ToString::to_string)
+    fn takes_flows(&self) -> bool {
+        self.flows
     }
 
     fn written(&self) -> u64 {
         self.written
     }
 
-    fn waiting(&self) -> usize {
-        0
-    }
-
-    fn dropped(&self) -> u64 {
-        0
+    fn numbers(&self) -> Numbers {
+        Numbers::default()
     }
 }
 

@@ -3,19 +3,32 @@
 use std::sync::Arc;
 
 use jsonschema::Validator;
-use sensor_common::slot::{Side, TCP, UDP};
+use sensor_common::slot::{Side, TCP, UDP, mark};
 
 use super::*;
 use crate::{
-    alert::owner::tests::everything_known,
+    alert::{conversation::community_id, flow_document, owner::tests::everything_known},
     config::ServicePorts,
     detect::{RULES, tests::flow},
     flow::{Evidence, Flow},
 };
 
+fn read(schema: &str) -> Value {
+    serde_json::from_str(schema).unwrap()
+}
+
 fn schema() -> Validator {
-    let schema: Value = serde_json::from_str(include_str!("../../../schema/alert.schema.json")).unwrap();
-    jsonschema::draft202012::new(&schema).unwrap()
+    jsonschema::draft202012::new(&read(include_str!("../../../schema/alert.schema.json"))).unwrap()
+}
+
+fn flow_schema() -> Validator {
+    let alert = read(include_str!("../../../schema/alert.schema.json"));
+    let id = alert["$id"].as_str().unwrap().to_owned();
+    let registry = jsonschema::Registry::new().add(&id, alert).unwrap().prepare().unwrap();
+    jsonschema::draft202012::options()
+        .with_registry(&registry)
+        .build(&read(include_str!("../../../schema/flow.schema.json")))
+        .unwrap()
 }
 
 fn documents(flow: &Flow) -> Vec<Value> {
@@ -40,15 +53,24 @@ fn flows() -> Vec<Flow> {
     flows
 }
 
+fn assert_follows(schema: &Validator, document: &Value) {
+    let errors: Vec<_> =
+        schema.iter_errors(document).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:#?} in {document:#}");
+}
+
 #[test]
 fn every_document_follows_the_schema() {
-    let schema = schema();
-    for flow in flows() {
+    let (alerts, summaries) = (schema(), flow_schema());
+    for mut flow in flows() {
         for document in documents(&flow) {
-            let errors: Vec<_> =
-                schema.iter_errors(&document).map(|e| format!("{}: {e}", e.instance_path())).collect();
-            assert!(errors.is_empty(), "{errors:#?} in {document:#}");
+            assert_follows(&alerts, &document);
         }
+        flow.marks |= mark::DROPPED;
+        let sight = Sight::of(&flow, &ServicePorts::default()).unwrap();
+        let summary = flow_document(&sight, &Context::for_tests());
+        assert_follows(&summaries, &summary);
+        assert!(!alerts.is_valid(&summary), "a summary is no alert");
     }
 }
 

@@ -1,0 +1,206 @@
+//! `smb-sensor alerts`: what the journal holds, asked of the running agent, or read from the file where none runs.
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    path::Path,
+    process::ExitCode,
+    time::SystemTime,
+};
+
+use anyhow::{Context as _, Result, bail};
+use comfy_table::{ContentArrangement, Table, presets::NOTHING};
+use ipnet::IpNet;
+use serde_json::Value;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::{
+    control::{self, ControlError},
+    journal::{self, JournalError, Query, query},
+    owner::shown::shown,
+};
+
+/// A point in time, nanoseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Since {
+    /// Nanoseconds since the Unix epoch.
+    pub nanos: i64,
+}
+
+impl Since {
+    /// Reads a span back from now, or a time.
+    ///
+    /// # Errors
+    /// What could be written instead.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self::before(text, i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))
+    }
+
+    fn before(text: &str, now: i64) -> Result<Self, String> {
+        let unit = |unit| match unit {
+            's' => Some(1),
+            'm' => Some(60),
+            'h' => Some(3_600),
+            'd' => Some(86_400),
+            _ => None,
+        };
+        let last = text.chars().next_back();
+        if let (Some(seconds), Some(Ok(count))) =
+            (last.and_then(unit), text.get(..text.len().saturating_sub(1)).map(str::parse::<u32>))
+        {
+            return Ok(Self { nanos: now.saturating_sub(i64::from(count) * seconds * 1_000_000_000) });
+        }
+        let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
+            "write a span like 90s, 30m, 24h or 7d, or a time like 2026-01-31T08:00:00Z".to_owned()
+        })?;
+        let nanos = time.unix_timestamp_nanos().clamp(i64::MIN.into(), i64::MAX.into());
+        Ok(Self { nanos: i64::try_from(nanos).unwrap_or(i64::MAX) })
+    }
+}
+
+/// Reads an address, or a network.
+///
+/// # Errors
+/// What could be written instead.
+pub fn network(text: &str) -> Result<IpNet, String> {
+    text.parse::<IpNet>()
+        .map(|net| net.trunc())
+        .or_else(|_| text.parse().map(|address: std::net::IpAddr| IpNet::from(address)))
+        .map_err(|_| "write an address like 10.0.0.2, or a network like 10.0.0.0/24 or fd00::/64".to_owned())
+}
+
+/// Lists what fits on standard output: `json` as documents, else as a table.
+///
+/// # Errors
+/// When neither the agent nor the file gives the journal, or nothing can be written.
+pub fn run(query: &Query, json: bool, state_dir: &Path) -> Result<ExitCode> {
+    let mut stdout = io::BufWriter::new(io::stdout().lock());
+    let mut rows = Vec::new();
+    let mut failure = None;
+    let more = documents(query, state_dir, |text| {
+        if !json {
+            rows.extend(serde_json::from_str::<Value>(&text).ok().as_ref().map(row));
+            return true;
+        }
+        failure = writeln!(stdout, "{text}").err();
+        failure.is_none()
+    })?;
+    let written = match failure {
+        Some(error) => Err(error),
+        None if json => stdout.flush(),
+        None => write!(stdout, "{}", table(rows, query.flows)).and_then(|()| stdout.flush()),
+    };
+    match written {
+        // Whoever read has enough, as `head` does.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written.context("cannot write to standard output")?,
+    }
+    if more && io::stderr().is_terminal() {
+        writeln!(io::stderr(), "There are older ones: see --limit and --since.")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Gives every document that fits to `tell`; tells whether there are older ones.
+fn documents(query: &Query, state_dir: &Path, mut tell: impl FnMut(String) -> bool) -> Result<bool> {
+    match control::documents(state_dir, query, &mut tell) {
+        Ok(answer) if answer.done => return Ok(!answer.told.is_empty()),
+        Ok(answer) => bail!("the agent cannot read its journal: {}", answer.told),
+        // A socket that nobody listens at, or none: no agent runs.
+        Err(ControlError::NotThere { source, .. })
+            if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {}
+        Err(error) => return Err(error.into()),
+    }
+    match journal::read(state_dir) {
+        Ok(reader) => Ok(query::run(&reader, query, tell)?.more),
+        Err(JournalError::InUse { path }) => bail!(
+            "another process has the journal {} open and answers nobody: an agent that starts or ends, or another listing; try again",
+            path.display()
+        ),
+        Err(error) => Err(error.into()),
+    }
+}
+
+const COLUMNS: [&str; 7] = ["time", "severity", "rule", "evidence", "source", "destination", "status"];
+
+/// An alert, or a flow, in a line. What others chose is shown so that it can steer no terminal.
+fn row(document: &Value) -> [String; 7] {
+    let text =
+        |pointer: &str| shown(document.pointer(pointer).and_then(Value::as_str).unwrap_or("-").as_bytes());
+    let end = |side: &str| {
+        let port = document.pointer(&format!("/{side}/port")).and_then(Value::as_u64);
+        let (ip, port) = (text(&format!("/{side}/ip")), port.map(|port| port.to_string()));
+        match port {
+            Some(port) if ip.contains(':') => format!("[{ip}]:{port}"),
+            Some(port) => format!("{ip}:{port}"),
+            None => ip,
+        }
+    };
+    [
+        text("/@timestamp"),
+        text("/smb_sensor/alert/severity"),
+        text("/rule/id"),
+        text("/smb_sensor/evidence/level"),
+        end("source"),
+        end("destination"),
+        text("/smb_sensor/alert/status"),
+    ]
+}
+
+fn table(rows: Vec<[String; 7]>, flows: bool) -> String {
+    if rows.is_empty() {
+        return format!("no {} in the journal that fit\n", if flows { "flows" } else { "alerts" });
+    }
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(COLUMNS);
+    table.add_rows(rows);
+    // A flow has neither rule nor severity nor status.
+    for column in if flows { &[1, 2, 6][..] } else { &[] } {
+        if let Some(column) = table.column_mut(*column) {
+            column.set_constraint(comfy_table::ColumnConstraint::Hidden);
+        }
+    }
+    let lines: Vec<_> = table.lines().map(|line| line.trim().to_owned() + "\n").collect();
+    lines.concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn since_is_a_span_or_a_time() {
+        let hour = 3_600 * 1_000_000_000;
+        assert_eq!(Since::before("2h", 5 * hour), Ok(Since { nanos: 3 * hour }));
+        assert_eq!(Since::before("1d", 25 * hour), Ok(Since { nanos: hour }));
+        assert_eq!(Since::before("1970-01-01T01:00:00Z", 0), Ok(Since { nanos: hour }));
+        for wrong in ["", "h", "2", "2w", "-1h", "yesterday", "é", "99999999999d"] {
+            assert!(Since::before(wrong, 0).unwrap_err().contains("24h"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_source_is_an_address_or_a_network() {
+        assert_eq!(network("10.0.0.2").unwrap().to_string(), "10.0.0.2/32");
+        assert_eq!(network("10.0.0.2/8").unwrap().to_string(), "10.0.0.0/8");
+        assert!(network("ten").unwrap_err().contains("10.0.0.2"));
+    }
+
+    #[test]
+    fn a_line_is_plain_whatever_the_document_says() {
+        let hostile = json!({
+            "@timestamp": "2026-01-01T00:00:00.000Z",
+            "rule": { "id": "a\u{1b}[2J\nb" },
+            "source": { "ip": "fd00::2", "port": 7 },
+            "destination": { "ip": "8.8.4.4", "port": 445 },
+        });
+        let told = table(vec![row(&hostile)], false);
+        assert_eq!(told.lines().count(), 2, "{told}");
+        assert!(told.contains("a\\u{1b}[2J\\u{a}b") && told.contains("[fd00::2]:7"), "{told}");
+        let flows = table(vec![row(&hostile)], true);
+        assert!(!flows.contains("severity") && flows.contains("8.8.4.4:445"), "{flows}");
+        assert!(table(vec![], true).contains("no flows"));
+    }
+}

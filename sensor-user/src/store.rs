@@ -1,0 +1,56 @@
+//! Opening the embedded stores (redb) of the state directory: for one process at a time, readable by nobody but its user.
+
+use std::{
+    cell::Cell,
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt as _,
+    panic::{self, AssertUnwindSafe},
+    path::Path,
+    sync::Once,
+};
+
+use redb::{Database, backends::FileBackend};
+
+/// Bytes of a store that are kept in memory.
+const CACHE: usize = 4 << 20;
+
+/// Opens the store at `path`, which is made when missing.
+///
+/// # Errors
+/// [`redb::Error::DatabaseAlreadyOpen`] when another process has it; anything else when it cannot be read or written.
+pub(crate) fn open(path: &Path) -> Result<Database, redb::Error> {
+    let file = private_file(path)?;
+    whole(|| {
+        let backend = FileBackend::new(file)?;
+        Ok(redb::Builder::new().set_cache_size(CACHE).create_with_backend(backend)?)
+    })
+}
+
+/// Opens a file to read and write, made with mode 0600 when missing.
+pub(crate) fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+thread_local! {
+    /// Whether a panic of this thread is told as an error, and by nobody else.
+    static EXPECTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Reads a store; on some kinds of damage the library panics where it should refuse.
+pub(crate) fn whole<T>(read: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+    static HOOK: Once = Once::new();
+    // There is one hook for all threads, and it goes on telling of the panics of the others.
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !EXPECTED.get() {
+                before(info);
+            }
+        }));
+    });
+    EXPECTED.set(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(read));
+    EXPECTED.set(false);
+    result.unwrap_or_else(|_| Err(redb::Error::Corrupted("the store is damaged".to_owned())))
+}
