@@ -23,6 +23,8 @@ pub struct Statistics {
     pub undecodable: u64,
     /// Alerts opened.
     pub alerts: u64,
+    /// Alerts that were counted in summaries instead.
+    pub suppressed: u64,
     /// Flows that the agent found exempt.
     pub exempted: u64,
     /// Documents written.
@@ -85,8 +87,8 @@ impl fmt::Display for Statistics {
         )?;
         write!(
             f,
-            "; alerts opened={} written={} waiting={} dropped={}",
-            self.alerts, self.written, self.waiting, self.dropped
+            "; alerts opened={} suppressed={} written={} waiting={} dropped={}",
+            self.alerts, self.suppressed, self.written, self.waiting, self.dropped
         )
     }
 }
@@ -104,6 +106,7 @@ mod tests {
             untracked: 0,
             undecodable: 0,
             alerts: 1,
+            suppressed: 0,
             exempted: 0,
             written: 3,
             waiting: 0,

@@ -30,6 +30,7 @@ pub struct AgentBuilder<'a> {
     state_dir: Option<PathBuf>,
     owners_in: Option<PathBuf>,
     own_processes: bool,
+    learns: bool,
 }
 
 /// How a start went that was to fail.
@@ -58,6 +59,7 @@ impl Agent {
             state_dir: None,
             owners_in: None,
             own_processes: false,
+            learns: false,
         }
     }
 
@@ -217,6 +219,14 @@ impl AgentBuilder<'_> {
         self
     }
 
+    /// Has it learn destinations first, for as long as its configuration says. Without it every new destination is rare at
+    /// once.
+    #[must_use]
+    pub fn learning(mut self) -> Self {
+        self.learns = true;
+        self
+    }
+
     /// Starts it in a PID namespace of its own, as a container would; signals do not reach it then.
     #[must_use]
     pub fn in_own_pid_namespace(mut self) -> Self {
@@ -266,6 +276,9 @@ impl AgentBuilder<'_> {
         };
         let state_dir = self.state_dir.unwrap_or_else(|| scratch.path().join("state"));
         command.arg("run").arg("--state-dir").arg(state_dir).args(&self.arguments);
+        if !self.learns {
+            command.args(["--learning-hours", "0"]);
+        }
         let mut config = self.config;
         match self.owners_in {
             Some(folder) => {

@@ -4,14 +4,30 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use anyhow::{Context as _, Result, bail};
-use jsonschema::Validator;
+use jsonschema::{Registry, Validator};
 use serde_json::Value;
 
-static SCHEMA: LazyLock<Result<Validator, String>> = LazyLock::new(|| {
-    let text = include_str!("../../sensor-user/schema/alert.schema.json");
-    let schema: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    jsonschema::draft202012::new(&schema).map_err(|error| error.to_string())
+const ALERT: &str = include_str!("../../sensor-user/schema/alert.schema.json");
+
+/// The schema of each kind of document, by its `event.dataset`.
+static SCHEMAS: LazyLock<Result<[(&str, Validator); 3]>> = LazyLock::new(|| {
+    Ok([
+        ("smb_sensor.alert", validator(ALERT)?),
+        ("smb_sensor.sweep", validator(include_str!("../../sensor-user/schema/sweep.schema.json"))?),
+        (
+            "smb_sensor.suppression",
+            validator(include_str!("../../sensor-user/schema/suppression.schema.json"))?,
+        ),
+    ])
 });
+
+/// A schema, with that of alerts beside it.
+fn validator(text: &str) -> Result<Validator> {
+    let beside: Value = serde_json::from_str(ALERT)?;
+    let registry = Registry::new().add("json-schema:///alert.schema.json", beside)?.prepare()?;
+    let schema: Value = serde_json::from_str(text)?;
+    jsonschema::options().with_registry(&registry).build(&schema).map_err(|error| anyhow::anyhow!("{error}"))
+}
 
 /// What an agent had said when it ended.
 #[derive(Debug)]
@@ -31,10 +47,15 @@ pub struct Ended {
 /// # Errors
 /// When a line is no JSON or against the schema; the error quotes it.
 pub fn documents_of<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<Value>> {
-    let schema = SCHEMA.as_ref().map_err(|error| anyhow::anyhow!("read the alert schema: {error}"))?;
+    let schemas = SCHEMAS.as_ref().map_err(|error| anyhow::anyhow!("read the schemas: {error}"))?;
     let mut documents = Vec::new();
     for line in lines {
         let document: Value = serde_json::from_str(line).with_context(|| format!("not JSON: {line}"))?;
+        let dataset = text(&document, "/event/dataset");
+        let (_, schema) = schemas
+            .iter()
+            .find(|(name, _)| *name == dataset)
+            .with_context(|| format!("a document of no known kind: {document:#}"))?;
         let errors: Vec<_> = schema
             .iter_errors(&document)
             .map(|error| format!("{}: {error}", error.instance_path()))
