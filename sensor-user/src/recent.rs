@@ -12,14 +12,13 @@ pub struct Recent<K, V> {
     half: usize,
     young: HashMap<K, V>,
     old: HashMap<K, V>,
-    forgotten: u64,
 }
 
 impl<K: Copy + Eq + Hash, V: Default> Recent<K, V> {
     /// An empty table that keeps the last `half` entries at least, and twice as many at most.
     #[must_use]
     pub fn new(half: usize) -> Self {
-        Self { half: half.max(1), young: HashMap::new(), old: HashMap::new(), forgotten: 0 }
+        Self { half: half.max(1), young: HashMap::new(), old: HashMap::new() }
     }
 
     /// The entry of `key`, a default one if there is none.
@@ -27,8 +26,7 @@ impl<K: Copy + Eq + Hash, V: Default> Recent<K, V> {
         if !self.young.contains_key(&key) {
             let known = self.old.remove(&key).unwrap_or_default();
             if self.young.len() >= self.half {
-                let dropped = mem::replace(&mut self.old, mem::take(&mut self.young));
-                self.forgotten += dropped.len() as u64;
+                self.old = mem::take(&mut self.young);
             }
             self.young.insert(key, known);
         }
@@ -38,12 +36,6 @@ impl<K: Copy + Eq + Hash, V: Default> Recent<K, V> {
     /// Takes an entry out.
     pub fn remove(&mut self, key: &K) -> Option<V> {
         self.young.remove(key).or_else(|| self.old.remove(key))
-    }
-
-    /// Entries that gave way to others so far.
-    #[must_use]
-    pub const fn forgotten(&self) -> u64 {
-        self.forgotten
     }
 }
 
@@ -61,7 +53,6 @@ mod tests {
         }
         assert_eq!(*recent.entry(1), 0, "forgotten");
         assert!(recent.young.len() + recent.old.len() <= 8);
-        assert!(recent.forgotten() > 80);
     }
 
     #[test]

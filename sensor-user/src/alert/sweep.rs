@@ -1,5 +1,7 @@
 //! The alert on a sweep as an ECS document, as `schema/sweep.schema.json` describes it.
 
+use std::net::IpAddr;
+
 use sensor_common::slot::UDP;
 use serde_json::{Value, json};
 
@@ -27,9 +29,9 @@ pub(super) fn document(
     let (severity, risk_score) = weight(sweep);
     let reached = sweep.reached();
     let source = sweep.source.to_string();
-    let sample: Vec<_> = sweep.sample().iter().map(ToString::to_string).collect();
+    let (sample, answered) = (texts(sweep.sample()), texts(sweep.answered()));
     let mut related = vec![source.clone()];
-    related.extend(sample.iter().cloned());
+    related.extend(answered.iter().chain(sample.iter().filter(|one| !answered.contains(one))).cloned());
     let ports: Vec<_> = sweep
         .ports
         .iter()
@@ -73,6 +75,7 @@ pub(super) fn document(
                 "folded_flows": sweep.folded,
                 "ports": ports,
                 "sample": sample,
+                "answered_sample": answered,
             },
             "note": { "seen": seen(sweep), "check": RULE.check, "contain": RULE.contain },
             "false_positives": RULE.false_positives,
@@ -83,6 +86,10 @@ pub(super) fn document(
         document["threat"] = threat;
     }
     document
+}
+
+fn texts(addresses: &[IpAddr]) -> Vec<String> {
+    addresses.iter().map(ToString::to_string).collect()
 }
 
 const fn transport_name(transport: u8) -> &'static str {

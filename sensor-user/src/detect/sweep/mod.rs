@@ -162,6 +162,12 @@ impl Sweep {
         self.targets.sample()
     }
 
+    /// The first targets that answered.
+    #[must_use]
+    pub fn answered(&self) -> &[IpAddr] {
+        self.targets.answered()
+    }
+
     /// Whether it is to be told now, and as what. The longer it lasts, the longer the pause.
     fn stage(&self, now: i128, window: i128) -> Option<Stage> {
         let Some(told) = self.told else { return Some(Stage::Opened) };

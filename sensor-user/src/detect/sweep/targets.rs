@@ -36,12 +36,19 @@ pub struct Reached {
 pub(super) struct Targets {
     known: HashMap<IpAddr, Evidence>,
     sample: Vec<IpAddr>,
+    answered: Vec<IpAddr>,
     reached: Reached,
 }
 
 impl Targets {
     /// Takes a target in, where `room` more may be; gives how many there are more.
     pub(super) fn note(&mut self, target: IpAddr, evidence: Evidence, room: usize) -> usize {
+        if evidence >= Evidence::Established
+            && self.answered.len() < SAMPLE
+            && !self.answered.contains(&target)
+        {
+            self.answered.push(target);
+        }
         let full = self.known.len() >= MOST || room == 0;
         match self.known.entry(target) {
             Entry::Occupied(mut known) => {
@@ -74,6 +81,10 @@ impl Targets {
 
     pub(super) fn sample(&self) -> &[IpAddr] {
         &self.sample
+    }
+
+    pub(super) fn answered(&self) -> &[IpAddr] {
+        &self.answered
     }
 
     pub(super) fn held(&self) -> usize {
