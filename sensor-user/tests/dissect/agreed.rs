@@ -104,7 +104,7 @@ fn a_netbios_session_names_both_ends() {
 
 #[test]
 fn no_message_of_a_real_peer_is_a_problem() {
-    for path in crate::corpus::captures() {
+    for path in captures() {
         let name = path.file_stem().unwrap().to_str().unwrap();
         for recorded in conversations(name) {
             assert_eq!(recorded.problems, [], "{name}");

@@ -28,20 +28,18 @@ impl SweepAlerts {
         let mut documents = Vec::new();
         for (stage, sweep) in sweeps {
             let evidence = sweep.evidence();
-            let (alert, admitted) = match self.open.remove(&sweep.source) {
+            let mut alert = match self.open.remove(&sweep.source) {
                 Some(mut alert) => {
-                    let admitted = alert.ask_again(evidence, admission, context.now).is_some();
-                    (alert, admitted)
+                    *opened += u64::from(alert.ask_again(evidence, admission, context.now).is_some());
+                    alert
                 }
                 None => {
                     let id = format!("{}/{}/{}", RULE.id, sweep.source, sweep.first / 1_000_000);
                     let alert = OpenAlert::ask(&RULE, id, evidence, admission, context.now);
-                    let admitted = alert.hidden.is_none();
-                    (alert, admitted)
+                    *opened += u64::from(alert.hidden.is_none());
+                    alert
                 }
             };
-            *opened += u64::from(admitted);
-            let mut alert = alert;
             if alert.hidden.is_none() {
                 let status = if *stage == Stage::Over { Status::Closed } else { Status::Updated };
                 let (sequence, status) = alert.next(status);

@@ -1,8 +1,8 @@
 //! The table by observations as the kernel tells them.
 
-use sensor_common::slot::{Side, TCP, tcp};
-
 use std::sync::Arc;
+
+use sensor_common::slot::{Side, TCP, tcp};
 
 use super::*;
 use crate::{
@@ -264,8 +264,8 @@ fn the_same_ports_again_are_given_a_time_of_their_own() {
 fn a_flow_remembers_what_was_lost_before_it() {
     let mut tracker = tracker();
     tracker.set_lost_records(5);
-    let flow = tracker.observe(Some(RecordKind::Opened), &seen(SYN, [1, 0], at(1)), at(1)).unwrap();
-    assert_eq!(flow.lost_before, 5);
+    let flow = tracker.observe(Some(RecordKind::Opened), &seen(SYN, [1, 0], at(1)), at(1));
+    assert_eq!(flow.unwrap().lost_before, 5);
 }
 
 /// A session of which the sensor saw the middle: SMB both ways, and what left.
@@ -293,10 +293,8 @@ fn many_small_sessions_between_one_pair_are_noticed_together() {
 #[test]
 fn what_no_session_carried_does_not_add_up() {
     let mut tracker = Tracker::new(TrackerOptions { capacity: 1_000, ..tracker().options });
-    for n in 0..30 {
-        let now = at(100 * i128::from(n));
+    for (n, now) in (0..30).map(|n| (n, at(100 * i128::from(n)))) {
         let tried = Observation { marks: mark::FIRST_FROM_LOCAL, ..session(1_000 + n, 512 << 10, now) };
-        let flow = tracker.observe(None, &tried, now).unwrap();
-        assert_eq!(flow.departure, None);
+        assert_eq!(tracker.observe(None, &tried, now).unwrap().departure, None);
     }
 }
