@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use crate::{
+    alert::rfc3339,
     config::{Config, ConfigError},
     control::{self, Asked, Control, Request},
     dissect::FingerprintKey,
@@ -32,7 +33,7 @@ use crate::{
     owner,
     pipeline::Pipeline,
     plan, reload,
-    terms::Terms,
+    terms::{KnownDestinations as _, Terms},
 };
 
 /// Time between two sweeps of the flow slots.
@@ -151,7 +152,8 @@ impl Sensor {
         }
         let clock = TickClock::of_this_kernel().context("cannot read the kernel's tick length")?;
         let now = clock.now().context("cannot read the clock")?;
-        let terms = Terms::open(&config.state_dir, config.detection.rare_window_days, now.unix_nanos)?;
+        let mut terms = Terms::open(&config.state_dir, config.detection.rare_window_days, now.unix_nanos)?
+            .learning_for(config.detection.learning_hours);
         let key = FingerprintKey::kept_in(&config.state_dir)
             .context("cannot keep the key of credential fingerprints in the state directory")?;
         let journal = Journal::open(&config.state_dir, config.journal, config.flow_documents)?;
@@ -195,6 +197,13 @@ impl Sensor {
             kernel.slots.bytes() / 1024,
             config.kernel.ring_bytes / 1024
         );
+        if let Some(until) = terms.learning_until(now.unix_nanos) {
+            info!(
+                "learning until {} which SMB servers on the Internet are in use: no destination is told of as rare before. \
+                 detection.learning_hours sets it, --learning-hours 0 ends it",
+                rfc3339(until)
+            );
+        }
         let pipeline =
             Pipeline::new(&config, clock, terms, output, &interfaces, owners).with_fingerprint_key(key);
         let swept = vec![0; kernel.slots.cpus()];

@@ -118,6 +118,10 @@ pub struct RunArgs {
     /// Directory of the journal, of known destinations, of the fingerprint key and of the control socket; one for each agent
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
+    /// Hours after its first start in which the agent only learns which SMB servers on the Internet are in use, before it tells of rare
+    /// ones; 0 is none. Without it, what the configuration says, or 24
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u64).range(0..=8_760))]
+    pub learning_hours: Option<u64>,
     /// How incoming frames are reached
     #[arg(long, value_enum, value_name = "HOW")]
     pub ingress: Option<IngressArg>,
@@ -273,6 +277,7 @@ impl RunArgs {
                 AttributionArg::Auto => AttributionChoice::Auto,
                 AttributionArg::Off => AttributionChoice::Off,
             }),
+            learning_hours: self.learning_hours,
             enforce: self.enforce,
             enforce_for: self.enforce_for,
             kernel_debug: self.kernel_debug,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use log::warn;
 use sensor_common::slot::{RecordKind, Slot};
+use serde_json::Value;
 
 use crate::{
     alert::{AlertBook, Context, FlowSummaries},
@@ -22,7 +23,7 @@ use crate::{
     output::Sink,
     owner::Owners,
     statistics::Statistics,
-    terms::Terms,
+    terms::{KnownDestinations as _, Terms},
 };
 
 /// Conversations followed at a time.
@@ -30,6 +31,9 @@ const FLOW_CAPACITY: usize = 1 << 18;
 
 /// Time that the output is given at the end to take the last documents.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Time before a store that failed is tried again, nanoseconds.
+const STORE_RETRY: i128 = 1_000_000_000;
 
 /// All stages.
 pub struct Pipeline {
@@ -43,7 +47,8 @@ pub struct Pipeline {
     networks_defined: bool,
     lost_records: u64,
     undecodable: u64,
-    store_failing: bool,
+    /// Since when the store takes nothing.
+    store_failing: Option<i128>,
 }
 
 impl Pipeline {
@@ -68,12 +73,11 @@ impl Pipeline {
                 attempt_settle: config.detection.attempt_settle,
                 flow_idle: config.kernel.flow_idle,
                 capacity: FLOW_CAPACITY,
-                data_leaving_bytes: config.detection.limits.data_leaving_bytes,
+                departures: config.detection.limits.departures,
                 fingerprint_key: FingerprintKey::new([0; 32]),
             })
             .with_owners(owners),
-            book: AlertBook::new(config.services.clone(), config.exemptions.clone())
-                .with_limits(config.detection.limits),
+            book: AlertBook::new(config.services.clone(), config.exemptions.clone(), config.detection.limits),
             summaries: FlowSummaries::new(config.services.clone()),
             terms,
             output: Box::new(output),
@@ -82,7 +86,7 @@ impl Pipeline {
             networks_defined: !config.internal.is_empty(),
             lost_records: 0,
             undecodable: 0,
-            store_failing: false,
+            store_failing: None,
         }
     }
 
@@ -133,6 +137,7 @@ impl Pipeline {
         for flow in self.tracker.closed(now.unix_nanos) {
             self.close(&flow, now);
         }
+        self.tell(now, |teller| teller.book.advance(&teller.context));
     }
 
     /// The end of the run: every conversation is told as it stands.
@@ -140,6 +145,7 @@ impl Pipeline {
         for flow in self.tracker.drain() {
             self.close(&flow, now);
         }
+        self.tell(now, |teller| teller.book.finish(&teller.context));
         self.output.settle(LAST_WORDS);
         self.write(now);
     }
@@ -149,13 +155,18 @@ impl Pipeline {
         if self.output.numbers().unsaved > 0 {
             return;
         }
+        if self.store_failing.is_some_and(|at| (now.unix_nanos - at).abs() < STORE_RETRY) {
+            return;
+        }
         match self.terms.commit(now.unix_nanos) {
-            Err(error) if !self.store_failing => {
-                self.store_failing = true;
-                warn!("known destinations are not saved yet and tried again: {error}");
+            Err(error) => {
+                if self.store_failing.is_none() {
+                    warn!("known destinations are not saved yet and tried again: {error}");
+                }
+                self.store_failing = Some(now.unix_nanos);
             }
-            Ok(()) if std::mem::take(&mut self.store_failing) => warn!("known destinations are saved again"),
-            _ => {}
+            Ok(()) if self.store_failing.take().is_some() => warn!("known destinations are saved again"),
+            Ok(()) => {}
         }
     }
 
@@ -175,6 +186,7 @@ impl Pipeline {
             );
         }
         self.lost_records = lost;
+        self.tracker.set_lost_records(lost);
     }
 
     /// Conversations that are followed now.
@@ -200,6 +212,7 @@ impl Pipeline {
             unread: self.tracker.unread(),
             undecodable: self.undecodable,
             alerts: self.book.opened(),
+            suppressed: self.book.suppressed(),
             exempted: self.book.exempted(),
             summaries_left_out: self.summaries.left_out(),
             written: self.output.written(),
@@ -208,21 +221,41 @@ impl Pipeline {
     }
 
     fn look(&mut self, flow: Option<Flow>, now: Moment) {
-        let Some(flow) = flow else { return };
-        let context =
-            context(&self.hostname, &self.interfaces, self.networks_defined, self.lost_records, now);
-        let documents = self.book.look(&flow, &mut self.terms, &context);
-        self.output.push(documents);
+        if let Some(flow) = flow {
+            self.tell(now, |teller| teller.book.look(&flow, teller.terms, &teller.context));
+        }
     }
 
     fn close(&mut self, flow: &Flow, now: Moment) {
-        let context =
-            context(&self.hostname, &self.interfaces, self.networks_defined, self.lost_records, now);
-        let mut documents = self.book.close(flow, &mut self.terms, &context);
-        if self.output.takes_flows() {
-            documents.extend(self.summaries.summary(flow, &context));
+        let summarise = self.output.takes_flows();
+        self.tell(now, |teller| {
+            let mut documents = teller.book.close(flow, teller.terms, &teller.context);
+            if summarise {
+                documents.extend(teller.summaries.summary(flow, &teller.context));
+            }
+            documents
+        });
+    }
+
+    /// Asks for documents and gives them to the output.
+    fn tell(&mut self, now: Moment, ask: impl FnOnce(Teller<'_>) -> Vec<Value>) {
+        let context = Context {
+            now: now.unix_nanos,
+            hostname: &self.hostname,
+            interfaces: &self.interfaces,
+            networks_defined: self.networks_defined,
+            lost_records: self.lost_records,
+            learning_until: self.terms.learning_until(now.unix_nanos),
+        };
+        let documents = ask(Teller {
+            book: &mut self.book,
+            terms: &mut self.terms,
+            summaries: &mut self.summaries,
+            context,
+        });
+        if !documents.is_empty() {
+            self.output.push(documents);
         }
-        self.output.push(documents);
     }
 
     fn refuse(&mut self, error: &DecodeError) {
@@ -233,12 +266,10 @@ impl Pipeline {
     }
 }
 
-const fn context<'a>(
-    hostname: &'a str,
-    interfaces: &'a [(u32, String)],
-    networks_defined: bool,
-    lost_records: u64,
-    now: Moment,
-) -> Context<'a> {
-    Context { now: now.unix_nanos, hostname, interfaces, networks_defined, lost_records }
+/// What makes documents.
+struct Teller<'a> {
+    book: &'a mut AlertBook,
+    terms: &'a mut Terms,
+    summaries: &'a mut FlowSummaries,
+    context: Context<'a>,
 }

@@ -23,6 +23,8 @@ pub struct Statistics {
     pub undecodable: u64,
     /// Alerts opened.
     pub alerts: u64,
+    /// Alerts that were counted in summaries instead.
+    pub suppressed: u64,
     /// Flows that the agent found exempt.
     pub exempted: u64,
     /// Flows that ended and have no summary, because too many ended at once.
@@ -85,8 +87,9 @@ impl fmt::Display for Statistics {
         )?;
         write!(
             f,
-            "; alerts opened={} written={} waiting={} dropped={}",
+            "; alerts opened={} suppressed={} written={} waiting={} dropped={}",
             self.alerts,
+            self.suppressed,
             self.written,
             self.undelivered.waiting,
             self.undelivered.dropped + self.undelivered.expired_waiting
@@ -112,6 +115,7 @@ mod tests {
             untracked: 0,
             undecodable: 0,
             alerts: 1,
+            suppressed: 0,
             exempted: 0,
             written: 3,
             summaries_left_out: 0,

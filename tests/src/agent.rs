@@ -30,6 +30,7 @@ pub struct AgentBuilder<'a> {
     owners_in: Option<PathBuf>,
     own_processes: bool,
     small_state: Option<u32>,
+    learns: bool,
 }
 
 /// How a start went that was to fail.
@@ -59,6 +60,7 @@ impl Agent {
             owners_in: None,
             own_processes: false,
             small_state: None,
+            learns: false,
         }
     }
 
@@ -218,6 +220,14 @@ impl AgentBuilder<'_> {
         self
     }
 
+    /// Has it learn destinations first, for as long as its configuration says. Without it every new destination is rare at
+    /// once.
+    #[must_use]
+    pub fn learning(mut self) -> Self {
+        self.learns = true;
+        self
+    }
+
     /// Starts it in a PID namespace of its own, as a container would; signals do not reach it then.
     #[must_use]
     pub fn in_own_pid_namespace(mut self) -> Self {
@@ -280,6 +290,9 @@ impl AgentBuilder<'_> {
             }
         };
         command.arg("run").arg("--state-dir").arg(state_dir).args(&self.arguments);
+        if !self.learns {
+            command.args(["--learning-hours", "0"]);
+        }
         let mut config = self.config;
         match self.owners_in {
             Some(folder) => {

@@ -4,39 +4,43 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use anyhow::{Context as _, Result, bail};
-use jsonschema::Validator;
-use sensor_user::journal::Kind;
+use jsonschema::{Registry, Validator};
 use serde_json::Value;
 
-/// The schemas of alerts and of summaries of flows.
-struct Schemas {
-    alert: Validator,
-    flow: Validator,
-}
+const ALERT: &str = include_str!("../../sensor-user/schema/alert.schema.json");
 
-static SCHEMAS: LazyLock<Result<Schemas>> = LazyLock::new(|| {
-    let read = |text| serde_json::from_str::<Value>(text).context("read a schema");
-    let alert = read(include_str!("../../sensor-user/schema/alert.schema.json"))?;
-    let flow = read(include_str!("../../sensor-user/schema/flow.schema.json"))?;
-    let id = text(&alert, "/$id").to_owned();
-    let registry = jsonschema::Registry::new().add(&id, alert.clone())?.prepare()?;
-    let build = |schema| {
-        let validator = jsonschema::draft202012::options().with_registry(&registry).build(schema);
-        validator.map_err(|error| anyhow::anyhow!("read a schema: {error}"))
-    };
-    Ok(Schemas { alert: build(&alert)?, flow: build(&flow)? })
+/// The schema of each kind of document, by its `event.dataset`.
+static SCHEMAS: LazyLock<Result<[(&str, Validator); 4]>> = LazyLock::new(|| {
+    let of = |dataset, schema| Ok::<_, anyhow::Error>((dataset, validator(schema)?));
+    Ok([
+        of("smb_sensor.alert", ALERT)?,
+        of("smb_sensor.sweep", include_str!("../../sensor-user/schema/sweep.schema.json"))?,
+        of("smb_sensor.suppression", include_str!("../../sensor-user/schema/suppression.schema.json"))?,
+        of("network_traffic.flow", include_str!("../../sensor-user/schema/flow.schema.json"))?,
+    ])
 });
+
+/// A schema, with that of alerts beside it.
+fn validator(schema: &str) -> Result<Validator> {
+    let beside: Value = serde_json::from_str(ALERT)?;
+    let id = text(&beside, "/$id").to_owned();
+    let registry = Registry::new().add(&id, beside)?.prepare()?;
+    let schema = serde_json::from_str(schema)?;
+    let options = jsonschema::draft202012::options();
+    options.with_registry(&registry).build(&schema).map_err(|error| anyhow::anyhow!("{error}"))
+}
 
 /// Checks a document against the schema of its kind.
 ///
 /// # Errors
 /// When it is against it; the error shows where, and the document.
 pub fn follows_schema(document: &Value) -> Result<()> {
-    let schemas = SCHEMAS.as_ref().map_err(|error| anyhow::anyhow!("{error:#}"))?;
-    let schema = match Kind::of(document) {
-        Kind::Alert => &schemas.alert,
-        Kind::Flow => &schemas.flow,
-    };
+    let schemas = SCHEMAS.as_ref().map_err(|error| anyhow::anyhow!("read the schemas: {error}"))?;
+    let dataset = text(document, "/event/dataset");
+    let (_, schema) = schemas
+        .iter()
+        .find(|(name, _)| *name == dataset)
+        .with_context(|| format!("a document of no known kind: {document:#}"))?;
     let errors: Vec<_> =
         schema.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect();
     if !errors.is_empty() {

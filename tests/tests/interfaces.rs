@@ -67,7 +67,7 @@ fn smb_is_recognised_in_a_locally_sent_packet_whose_payload_lies_in_pages() {
     let agent = Agent::on(border.client(), "eth0").start().unwrap();
     let mut stream = connect(border.client(), server.address()).unwrap();
     stream.write_all(&SMB2_MESSAGE).unwrap();
-    agent.wait_for(tells("smb-to-internet", "established")).unwrap();
+    agent.wait_for(tells("smb-to-internet", "smb")).unwrap();
     let ended = agent.stop().unwrap();
     let alert = ended.closed("smb-to-internet").unwrap();
     assert_eq!(alert["smb_sensor"]["evidence"]["smb_spoken"], true, "{alert:#}");

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use sensor_lab::{Answer, TcpListener, Topology, address, require_lab, scratch_dir};
-use sensor_tests::{Agent, Ended, connect, echo, text};
+use sensor_tests::{Agent, Ended, SMB2_MESSAGE, connect, echo, text};
 
 const RARE: &str = "rare-smb-destination";
 const OTHER_SERVER: Ipv4Addr = Ipv4Addr::new(1, 1, 1, 1);
@@ -52,4 +52,29 @@ fn rare(ended: &Ended) -> Vec<String> {
 
 fn opened(document: &serde_json::Value) -> bool {
     text(document, "/smb_sensor/alert/status") == "opened"
+}
+
+#[test]
+fn while_it_learns_no_destination_is_rare_and_what_it_learnt_is_known_after_a_restart() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
+    let store = scratch_dir().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").learning().state_dir(store.path()).start().unwrap();
+    let mut stream = connect(border.client(), server.address()).unwrap();
+    echo(&mut stream, &SMB2_MESSAGE).unwrap();
+    drop(stream);
+    agent.wait_for(|document| text(document, "/rule/id") == "smb-to-internet").unwrap();
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.rules(), ["smb-to-internet"]);
+    let until = text(ended.closed("smb-to-internet").unwrap(), "/smb_sensor/learning_until");
+    assert!(ended.log.contains(&format!("learning until {until}")), "{}", ended.log);
+
+    let agent = Agent::on(border.gateway(), "lan0").state_dir(store.path()).start().unwrap();
+    echo(&mut connect(border.client(), server.address()).unwrap(), &SMB2_MESSAGE).unwrap();
+    agent.wait_for(|document| text(document, "/rule/id") == "smb-to-internet").unwrap();
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.rules(), ["smb-to-internet"], "learnt before");
+    let alert = ended.closed("smb-to-internet").unwrap();
+    assert!(alert.pointer("/smb_sensor/learning_until").is_none(), "{alert:#}");
 }

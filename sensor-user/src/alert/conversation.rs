@@ -4,7 +4,7 @@ use community_id::calculate_community_id;
 use sensor_common::slot::{TCP, mark};
 use serde_json::{Value, json};
 
-use super::{Context, note, owner, smb};
+use super::{Context, document::sensor, note, owner, smb};
 use crate::{config::Service, detect::Sight};
 
 /// The community id (version 1, seed 0) of the conversation, as Zeek, Suricata and Packetbeat compute it.
@@ -89,13 +89,8 @@ pub(super) fn observer(sight: &Sight<'_>, context: &Context<'_>) -> Value {
             hooks.push(name);
         }
     }
-    let mut observer = json!({
-        "type": "sensor",
-        "product": "smb-sensor",
-        "version": env!("CARGO_PKG_VERSION"),
-        "hostname": context.hostname,
-        "hook": hooks,
-    });
+    let mut observer = sensor(context);
+    observer["hook"] = json!(hooks);
     if let Some(index) = sight.flow.interfaces().first() {
         let name = context.interfaces.iter().find(|(known, _)| known == index).map(|(_, name)| name.as_str());
         observer["ingress"] =

@@ -6,6 +6,7 @@ use super::{conversation, note, timestamp::rfc3339};
 use crate::{
     attack::{ATTACK_VERSION, Technique},
     detect::{Rule, Sight, evidenced},
+    flow::{Cause, Departure},
 };
 
 /// Version of the Elastic Common Schema that the field names follow.
@@ -24,6 +25,8 @@ pub struct Context<'a> {
     pub networks_defined: bool,
     /// Records that the ring has lost so far.
     pub lost_records: u64,
+    /// Until when destinations are learnt and none is rare.
+    pub learning_until: Option<i128>,
 }
 
 /// Where an alert is in its life.
@@ -38,7 +41,7 @@ pub enum Status {
 }
 
 impl Status {
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Opened => "opened",
             Self::Updated => "updated",
@@ -78,14 +81,7 @@ pub fn document(
             "end": rfc3339(flow.last),
             "duration": i64::try_from(flow.last - flow.first).unwrap_or(i64::MAX),
         },
-        "rule": {
-            "id": rule.id,
-            "name": rule.name,
-            "description": rule.description,
-            "ruleset": "smb-sensor",
-            "version": env!("CARGO_PKG_VERSION"),
-            "threat": rule.techniques.iter().map(|technique| static_technique(technique)).collect::<Vec<_>>(),
-        },
+        "rule": told_rule(rule),
         "source": source,
         "destination": destination,
         "network": conversation::network(sight),
@@ -96,14 +92,59 @@ pub fn document(
             "service": conversation::service(sight.service),
             "note": note::note(rule, sight, context.networks_defined),
             "false_positives": rule.false_positives,
-            "loss": { "ring_records": context.lost_records },
+            "loss": loss(flow.lost_before, context),
         },
     });
     conversation::tell(sight, &mut document);
+    if let Some(departure) = flow.departure {
+        document["smb_sensor"]["departure"] = told_departure(departure);
+    }
+    if let Some(until) = context.learning_until {
+        document["smb_sensor"]["learning_until"] = json!(rfc3339(until));
+    }
     if let Some(threat) = threat(&evidenced(sight)) {
         document["threat"] = threat;
     }
     document
+}
+
+/// What left between the two addresses, however many conversations it took.
+fn told_departure(departure: Departure) -> Value {
+    json!({
+        "reached": match departure.cause {
+            Cause::Bytes => "bytes",
+            Cause::Rate => "rate",
+        },
+        "bytes": departure.bytes,
+        "bytes_per_second": departure.rate,
+    })
+}
+
+/// ECS `rule`, with the techniques that it is about.
+pub(super) fn told_rule(rule: &Rule) -> Value {
+    json!({
+        "id": rule.id,
+        "name": rule.name,
+        "description": rule.description,
+        "ruleset": "smb-sensor",
+        "version": env!("CARGO_PKG_VERSION"),
+        "threat": rule.techniques.iter().map(|technique| static_technique(technique)).collect::<Vec<_>>(),
+    })
+}
+
+/// What may be missing: records that the ring lost since there were `before` of them. Nothing is ever sampled.
+pub(super) fn loss(before: u64, context: &Context<'_>) -> Value {
+    json!({ "ring_records": context.lost_records.saturating_sub(before), "sampled": false })
+}
+
+/// ECS `observer`, as far as it is the same for all documents.
+pub(super) fn sensor(context: &Context<'_>) -> Value {
+    json!({
+        "type": "sensor",
+        "product": "smb-sensor",
+        "version": env!("CARGO_PKG_VERSION"),
+        "hostname": context.hostname,
+    })
 }
 
 fn static_technique(technique: &Technique) -> Value {
@@ -119,7 +160,7 @@ fn static_technique(technique: &Technique) -> Value {
 }
 
 /// ECS `threat` for the techniques that the evidence shows; none without evidence.
-fn threat(shown: &[&Technique]) -> Option<Value> {
+pub(super) fn threat(shown: &[&Technique]) -> Option<Value> {
     if shown.is_empty() {
         return None;
     }
@@ -163,9 +204,10 @@ impl Context<'static> {
             interfaces: &[],
             networks_defined: true,
             lost_records: 0,
+            learning_until: None,
         }
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     Context,
     conversation::{self, community_id},
-    document::ECS_VERSION,
+    document::{ECS_VERSION, loss},
     timestamp::rfc3339,
 };
 use crate::{config::ServicePorts, detect::Sight, flow::Flow};
@@ -86,7 +86,7 @@ pub fn flow_document(sight: &Sight<'_>, context: &Context<'_>) -> Value {
         "smb_sensor": {
             "evidence": conversation::evidence(sight),
             "service": conversation::service(sight.service),
-            "loss": { "ring_records": context.lost_records },
+            "loss": loss(flow.lost_before, context),
         },
     });
     conversation::tell(sight, &mut document);

@@ -1,9 +1,10 @@
 //! Alerts: findings that were admitted, each with an identity and a life.
 //!
-//! An alert is opened once per rule and flow, updated under the same id when the flow's evidence rises, and closed with
-//! the totals. Takes flows and the verdicts on them, gives documents in the order in which they are to be written; and of each
-//! flow that is over a summary.
+//! An alert is opened once per rule and flow, or once per sweep, updated under the same id when the evidence rises, and closed
+//! with the totals. Takes flows and the verdicts on them, gives documents in the order in which they are to be written. Where
+//! a rule has too many, the rest is counted ([`admission`]) and summed up. Of each flow that is over there is a summary.
 
+pub mod admission;
 mod book;
 mod conversation;
 mod document;
@@ -11,6 +12,8 @@ mod flow;
 mod note;
 mod owner;
 mod smb;
+mod suppression;
+mod sweep;
 mod timestamp;
 
 pub use book::AlertBook;

@@ -5,7 +5,7 @@ use sensor_common::slot::mark;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    detect::Sight,
+    detect::{Sight, windows_client},
     dissect::{
         Facts,
         facts::{Credential, Method, Outcome, Share},
@@ -13,6 +13,9 @@ use crate::{
         smb2::ShareKind,
     },
 };
+
+/// What an inference calls the redirector of Windows. It may be imitated; a process number is never made of it.
+const WINDOWS_KERNEL_CLIENT: &str = "Windows kernel SMB client";
 
 /// Adds what is known to the document.
 pub(super) fn add(document: &mut Value, sight: &Sight<'_>) {
@@ -35,6 +38,10 @@ pub(super) fn add(document: &mut Value, sight: &Sight<'_>) {
     }
     if !facts.interfaces.is_empty() {
         document["smb_sensor"]["rpc"] = rpc(facts);
+    }
+    // Where the process is known there is nothing to infer.
+    if let Some(grounds) = windows_client::grounds(facts).filter(|_| sight.flow.owner.is_none()) {
+        document["smb_sensor"]["client"] = json!({ "inferred": WINDOWS_KERNEL_CLIENT, "grounds": grounds });
     }
     users(document, facts);
     if let Some(name) = &facts.server.names.dns_computer {

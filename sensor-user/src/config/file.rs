@@ -79,10 +79,16 @@ pub(super) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
             let detection = &mut config.detection;
             reader.value(table, "rare_window_days", &mut detection.rare_window_days, |n| within(n, 1, 365));
             reader.value(table, "attempt_settle", &mut detection.attempt_settle, |n| within(n, 1, 60));
-            let limits = &mut detection.limits;
-            reader.value(table, "data_leaving_bytes", &mut limits.data_leaving_bytes, |n| {
-                within(n, 4_096, 1 << 50)
+            reader.value(table, "learning_hours", &mut detection.learning_hours, |n| within(n, 0, 8_760));
+            let departures = &mut detection.limits.departures;
+            reader.value(table, "data_leaving_bytes", &mut departures.bytes, |n| within(n, 4_096, 1 << 50));
+            reader.value(table, "data_leaving_window", &mut departures.window, |n| within(n, 60, 86_400));
+            reader.value(table, "data_leaving_rate", &mut departures.rate, |n| within(n, 1_024, 1 << 40));
+            let sweep = &mut detection.limits.sweep;
+            reader.value(table, "sweep_targets", &mut sweep.targets, |n| {
+                within(n, 2, 1_000).map(|n| n as usize)
             });
+            reader.value(table, "sweep_window", &mut sweep.window, |n| within(n, 60, 86_400));
         });
         reader.section(table, "process", |reader, table| {
             let process = &mut config.process;

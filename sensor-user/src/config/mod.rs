@@ -114,6 +114,8 @@ pub struct DetectionOptions {
     pub rare_window_days: u64,
     /// Seconds that an unanswered attempt is given to be answered before it is told as an attempt.
     pub attempt_settle: u64,
+    /// Hours after its first start in which the agent learns destinations and tells of none as rare.
+    pub learning_hours: u64,
     /// What rules go by.
     pub limits: Limits,
 }
@@ -133,6 +135,8 @@ pub struct Overrides {
     pub ingress: Option<IngressChoice>,
     /// TC, instead of the file's.
     pub tc: Option<TcChoice>,
+    /// Hours of learning, instead of the file's.
+    pub learning_hours: Option<u64>,
     /// Attribution, instead of the file's.
     pub attribution: Option<AttributionChoice>,
     /// Begin with enforcement in force.
@@ -164,7 +168,12 @@ impl Default for Config {
                 tunnels: false,
                 debug: false,
             },
-            detection: DetectionOptions { rare_window_days: 7, attempt_settle: 3, limits: Limits::default() },
+            detection: DetectionOptions {
+                rare_window_days: 7,
+                attempt_settle: 3,
+                learning_hours: 24,
+                limits: Limits::default(),
+            },
             process: ProcessOptions::default(),
             enforcement: EnforcementOptions { active: false, expire_after: 86_400 },
             journal: Bounds::default(),
@@ -206,6 +215,8 @@ impl Config {
         self.kernel.ingress = overrides.ingress.unwrap_or(self.kernel.ingress);
         self.kernel.tc = overrides.tc.unwrap_or(self.kernel.tc);
         self.process.attribution = overrides.attribution.unwrap_or(self.process.attribution);
+        let detection = &mut self.detection;
+        detection.learning_hours = overrides.learning_hours.unwrap_or(detection.learning_hours);
         self.kernel.debug |= overrides.kernel_debug;
         self.enforcement.active |= overrides.enforce;
         self.enforcement.expire_after = overrides.enforce_for.unwrap_or(self.enforcement.expire_after);

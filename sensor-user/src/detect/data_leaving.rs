@@ -6,8 +6,9 @@ use crate::{attack::EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL, flow::Evidence};
 pub(super) static RULE: Rule = Rule {
     id: "data-leaving-over-smb",
     name: "Data leaving over SMB",
-    description: "More bytes left the internal networks over one SMB conversation with the Internet than a session set-up and a \
-                  look around take. That is what carrying files out looks like.",
+    description: "More bytes left the internal networks over SMB, or left faster, than a session set-up and a look around take: \
+                  over one conversation with the Internet, or over many between the same two addresses. That is what carrying \
+                  files out looks like.",
     false_positives: &[
         "a backup or copy to file storage that you rent at a provider: exempt the pair with a reason",
         "public addresses of your own organisation that are not listed as internal networks",
@@ -20,7 +21,10 @@ pub(super) static RULE: Rule = Rule {
 };
 
 pub(super) fn fires(sight: &Sight<'_>, limits: &Limits) -> bool {
-    sight.service == Service::Smb
-        && sight.flow.evidence >= Evidence::Data
-        && sight.flow.payload_from_inside() >= limits.data_leaving_bytes
+    sight.service == Service::Smb && (sight.flow.departure.is_some() || by_itself(sight, limits))
+}
+
+/// Whether this conversation alone carried enough.
+fn by_itself(sight: &Sight<'_>, limits: &Limits) -> bool {
+    sight.flow.evidence >= Evidence::Data && sight.flow.payload_from_inside() >= limits.departures.bytes
 }

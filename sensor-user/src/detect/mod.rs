@@ -1,7 +1,7 @@
 //! The detections: one file each, all read the same [`Sight`].
 //!
 //! Takes a flow that is worth a judgement, gives the rules it breaks and the techniques its evidence shows. Pure but for
-//! the known destinations, which the rare-destination rule looks up.
+//! the known destinations, which the rare-destination rule looks up. [`sweep`] alone is about many flows.
 
 mod credential;
 mod data_leaving;
@@ -10,6 +10,8 @@ mod external_access;
 mod rare_destination;
 mod smb1;
 mod smb_to_internet;
+pub mod sweep;
+pub mod windows_client;
 
 use std::net::SocketAddr;
 
@@ -18,8 +20,7 @@ pub use evidenced::evidenced;
 use crate::{
     attack::Technique,
     config::{Service, ServicePorts},
-    exempt::Exemption,
-    flow::Flow,
+    flow::{DepartureLimits, Flow},
     terms::KnownDestinations,
 };
 use sensor_common::slot::Side;
@@ -134,26 +135,23 @@ pub struct Finding {
 }
 
 /// All rules, for documentation and tests.
-pub static RULES: [&Rule; 6] = [
+pub static RULES: [&Rule; 7] = [
     &smb_to_internet::RULE,
     &rare_destination::RULE,
     &external_access::RULE,
     &credential::RULE,
     &data_leaving::RULE,
     &smb1::RULE,
+    &sweep::RULE,
 ];
 
 /// Limits that rules go by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of payload that leave the internal networks over one conversation before that is an alert of its own.
-    pub data_leaving_bytes: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { data_leaving_bytes: 10 << 20 }
-    }
+    /// What may leave the internal networks before that is an alert of its own.
+    pub departures: DepartureLimits,
+    /// When trying many is a sweep.
+    pub sweep: sweep::SweepLimits,
 }
 
 impl Rule {
@@ -164,17 +162,25 @@ impl Rule {
     }
 }
 
-/// Judges a flow by every rule. An exempt one breaks none; the destination of an outbound one is known from now on.
+/// Whether any rule can be about this flow, however far it gets.
+#[must_use]
+pub fn concerns(sight: &Sight<'_>) -> bool {
+    smb_to_internet::fires(sight) || external_access::fires(sight)
+}
+
+/// Whether more leaves the internal networks over this flow, or between its ends, than the limits say.
+#[must_use]
+pub fn data_leaves(sight: &Sight<'_>, limits: &Limits) -> bool {
+    data_leaving::fires(sight, limits)
+}
+
+/// Judges a flow that is not exempt by every rule; the destination of an outbound one is known from now on.
 pub fn judge(
     sight: &Sight<'_>,
-    exemptions: &[Exemption],
     limits: &Limits,
     destinations: &mut impl KnownDestinations,
     now: i128,
 ) -> Vec<Finding> {
-    if exemptions.iter().any(|exemption| exemption.covers(sight.client.ip(), sight.server.ip())) {
-        return vec![];
-    }
     let mut findings = Vec::new();
     if smb_to_internet::fires(sight) {
         findings.push(Finding { rule: &smb_to_internet::RULE });

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
     description: "An internal machine opened an SMB connection to an Internet address that no internal machine has been \
                   seen to use in the days before. A lure that makes Windows fetch a file from a stranger looks like this.",
     false_positives: &[
-        "the first days after the sensor was installed, when every destination is new",
+        "the first days after the sensor has learnt (`detection.learning_hours`), until every usual destination was used once",
         "a provider that moves a legitimate file service to a new address",
     ],
     severity: Severity::Medium,
@@ -23,5 +23,7 @@ pub(super) static RULE: Rule = Rule {
 pub(super) fn fires(sight: &Sight<'_>, destinations: &mut impl KnownDestinations, now: i128) -> bool {
     sight.direction == Direction::Outbound
         && sight.service == Service::Smb
+        // While it still learns, every destination is new and none of them rare.
         && destinations.is_new(sight.server.ip(), now)
+        && destinations.learning_until(now).is_none()
 }

@@ -4,7 +4,11 @@ use std::{net::SocketAddr, sync::Arc};
 
 use sensor_common::slot::{RecordKind, Side, TCP, mark, tcp};
 
-use super::evidence::{Evidence, Seen, SeenOfSmb};
+use super::{
+    Departure,
+    evidence::{Evidence, Seen, SeenOfSmb},
+    tally::Tally,
+};
 use crate::{
     config::Service,
     decode::{Counts, Observation},
@@ -48,36 +52,24 @@ pub struct Flow {
     pub vlan: Option<u16>,
     /// Whether it ended (reset, or closed from both sides).
     pub over: bool,
+    /// Whether it had its time to be answered.
+    pub settled: bool,
+    /// What it was that left the internal networks, since it became too much between its two addresses.
+    pub departure: Option<Departure>,
+    /// Records that the ring had lost when it was first seen.
+    pub lost_before: u64,
     /// The process on this machine that opened it from the internal side, where it is known.
     pub owner: Option<Arc<Owner>>,
     /// What its messages say, as far as they were told.
     pub facts: Option<Arc<Facts>>,
     /// Payload of each side up to the connection of the first share.
     share_at: Option<[u64; 2]>,
+    /// What of its payload was counted as having left between its two addresses.
+    counted_departure: u64,
     /// What the server's port is for.
     service: Option<Service>,
     tcp_flags: [u8; 2],
     tallies: Vec<Tally>,
-}
-
-/// What one interface saw of a flow.
-#[derive(Clone, Debug)]
-struct Tally {
-    ifindex: u32,
-    /// Counts that left the kernel's slots.
-    settled: Counts,
-    /// Counts that are still in slots.
-    live: Vec<Live>,
-}
-
-/// Counts in a slot, during one stay.
-#[derive(Clone, Copy, Debug)]
-struct Live {
-    cpu: u16,
-    generation: u32,
-    /// What of them belongs to an earlier conversation on the same ports.
-    before: Counts,
-    counts: Counts,
 }
 
 impl Flow {
@@ -91,28 +83,28 @@ impl Flow {
             last: first,
             vlan: None,
             over: false,
+            settled: false,
+            departure: None,
+            lost_before: 0,
             owner: None,
             facts: None,
             share_at: None,
+            counted_departure: 0,
             service: None,
             tcp_flags: [0; 2],
             tallies: vec![],
         }
     }
 
-    /// The next conversation on the same ports: whatever is still counted in slots belongs to this one.
+    /// The next conversation on the same ports.
     pub(super) fn successor(&self, first: i128) -> Self {
-        let tallies = self.tallies.iter().map(|tally| Tally {
-            ifindex: tally.ifindex,
-            settled: Counts::default(),
-            live: tally.live.iter().map(|live| Live { before: live.counts, ..*live }).collect(),
-        });
+        let tallies = self.tallies.iter().map(Tally::successor);
         Self { tallies: tallies.collect(), ..Self::new(self.ends, first) }
     }
 
     /// Whether any of its counts may still be in a slot of the kernel.
     pub(super) fn in_slots(&self) -> bool {
-        self.tallies.iter().any(|tally| !tally.live.is_empty())
+        self.tallies.iter().any(Tally::in_slots)
     }
 
     /// Counts of each direction, from the internal and from the external side: those of the interface that saw most
@@ -126,6 +118,17 @@ impl Flow {
     #[must_use]
     pub fn payload_from_inside(&self) -> u64 {
         self.counts().payload[Side::Local as usize]
+    }
+
+    /// Bytes that left the internal networks in an SMB session since this was last asked. What a server lets nobody into
+    /// carries nothing out.
+    pub(super) fn newly_departed(&mut self) -> u64 {
+        if self.evidence < Evidence::Session || self.service.is_some_and(|service| service != Service::Smb) {
+            return 0;
+        }
+        let before = self.counted_departure;
+        self.counted_departure = self.payload_from_inside().max(before);
+        self.counted_departure - before
     }
 
     /// Interfaces that saw it, the one that saw most first.
@@ -241,7 +244,7 @@ impl Flow {
 
     fn tally(&mut self, ifindex: u32) -> &mut Tally {
         let at = self.tallies.iter().position(|tally| tally.ifindex == ifindex).unwrap_or_else(|| {
-            self.tallies.push(Tally { ifindex, settled: Counts::default(), live: vec![] });
+            self.tallies.push(Tally::of(ifindex));
             self.tallies.len() - 1
         });
         &mut self.tallies[at]
@@ -284,38 +287,5 @@ impl Flow {
             payload: [counts.payload[client], counts.payload[server]],
             smb: self.seen_of_smb(counts.payload),
         })
-    }
-}
-
-impl Tally {
-    fn total(&self) -> Counts {
-        let mut total = self.settled;
-        for live in &self.live {
-            total.add(&live.counts.since(&live.before));
-        }
-        total
-    }
-
-    fn count(&mut self, kind: Option<RecordKind>, seen: &Observation) {
-        let same = |live: &Live| live.cpu == seen.cpu && live.generation == seen.generation;
-        let at = self.live.iter().position(same);
-        if kind == Some(RecordKind::Settled) {
-            let before = at.map(|at| self.live.swap_remove(at).before).unwrap_or_default();
-            self.settled.add(&seen.counts.since(&before));
-            return;
-        }
-        match at {
-            // A record may be read after a sweep that saw more: within one stay counts only grow.
-            Some(at) if self.live[at].counts.total_packets() > seen.counts.total_packets() => {}
-            Some(at) => self.live[at].counts = seen.counts,
-            // The counts of another stay remain until their settled record comes; should that be lost, they are the best
-            // there is.
-            None => self.live.push(Live {
-                cpu: seen.cpu,
-                generation: seen.generation,
-                before: Counts::default(),
-                counts: seen.counts,
-            }),
-        }
     }
 }

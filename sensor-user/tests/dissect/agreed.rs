@@ -6,7 +6,9 @@ use sensor_user::dissect::{
     status::Status,
 };
 
-use crate::corpus::{conversation, conversations};
+use sensor_user::detect::windows_client;
+
+use crate::corpus::{captures, conversation, conversations};
 
 const LOGON_FAILURE: Outcome = Outcome::Refused(Status::Nt(0xC000_006D));
 
@@ -102,10 +104,20 @@ fn a_netbios_session_names_both_ends() {
 
 #[test]
 fn no_message_of_a_real_peer_is_a_problem() {
-    for path in crate::corpus::captures() {
+    for path in captures() {
         let name = path.file_stem().unwrap().to_str().unwrap();
         for recorded in conversations(name) {
             assert_eq!(recorded.problems, [], "{name}");
+        }
+    }
+}
+
+#[test]
+fn no_client_of_another_maker_is_taken_for_that_of_windows() {
+    for path in captures() {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        for recorded in conversations(name) {
+            assert_eq!(windows_client::grounds(&recorded.facts), None, "{name}: {:?}", recorded.facts.client);
         }
     }
 }

@@ -31,9 +31,20 @@ pub(super) fn play(agent: &Path) -> Result<Vec<Value>> {
     let state = scratch_dir()?;
     let mut command = border.gateway().command(agent);
     // A gateway has no process to name, and nothing outside the namespaces is to be touched: neither are cgroups.
-    command.args(["run", "--iface", "lan0", "--iface", "lan1", "--attribution", "off"]);
+    // A story has no day to learn in which destinations are usual.
+    command.args([
+        "run",
+        "--iface",
+        "lan0",
+        "--iface",
+        "lan1",
+        "--attribution",
+        "off",
+        "--learning-hours",
+        "0",
+    ]);
     command.arg("--state-dir").arg(state.path());
-    println!("$ smb-sensor run --iface lan0 --iface lan1 --attribution off");
+    println!("$ smb-sensor run --iface lan0 --iface lan1 --attribution off --learning-hours 0");
     let mut sensor = Process::spawn(command)?;
     if sensor.wait_for_line(PATIENCE, |line| line.contains("ready:")).is_err() {
         bail!("the sensor did not start:\n{}", sensor.stderr_lines().join("\n"));

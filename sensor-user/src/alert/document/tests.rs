@@ -13,22 +13,27 @@ use crate::{
     flow::{Evidence, Flow},
 };
 
-fn read(schema: &str) -> Value {
-    serde_json::from_str(schema).unwrap()
+const ALERT: &str = include_str!("../../../schema/alert.schema.json");
+const FLOW: &str = include_str!("../../../schema/flow.schema.json");
+pub(crate) const SWEEP: &str = include_str!("../../../schema/sweep.schema.json");
+pub(crate) const SUPPRESSION: &str = include_str!("../../../schema/suppression.schema.json");
+
+/// A schema, with that of alerts beside it.
+fn validator(text: &str) -> Validator {
+    let read = |text| -> Value { serde_json::from_str(text).unwrap() };
+    let beside = read(ALERT);
+    let id = beside["$id"].as_str().unwrap().to_owned();
+    let registry = jsonschema::Registry::new().add(&id, beside).unwrap().prepare().unwrap();
+    jsonschema::options().with_registry(&registry).build(&read(text)).unwrap()
 }
 
-fn schema() -> Validator {
-    jsonschema::draft202012::new(&read(include_str!("../../../schema/alert.schema.json"))).unwrap()
-}
-
-fn flow_schema() -> Validator {
-    let alert = read(include_str!("../../../schema/alert.schema.json"));
-    let id = alert["$id"].as_str().unwrap().to_owned();
-    let registry = jsonschema::Registry::new().add(&id, alert).unwrap().prepare().unwrap();
-    jsonschema::draft202012::options()
-        .with_registry(&registry)
-        .build(&read(include_str!("../../../schema/flow.schema.json")))
-        .unwrap()
+/// Fails unless the document follows the schema.
+pub(crate) fn assert_valid(schema: &str, document: &Value) {
+    let errors: Vec<_> = validator(schema)
+        .iter_errors(document)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?} in {document:#}");
 }
 
 fn documents(flow: &Flow) -> Vec<Value> {
@@ -53,30 +58,23 @@ fn flows() -> Vec<Flow> {
     flows
 }
 
-fn assert_follows(schema: &Validator, document: &Value) {
-    let errors: Vec<_> =
-        schema.iter_errors(document).map(|e| format!("{}: {e}", e.instance_path())).collect();
-    assert!(errors.is_empty(), "{errors:#?} in {document:#}");
-}
-
 #[test]
 fn every_document_follows_the_schema() {
-    let (alerts, summaries) = (schema(), flow_schema());
     for mut flow in flows() {
         for document in documents(&flow) {
-            assert_follows(&alerts, &document);
+            assert_valid(ALERT, &document);
         }
         flow.marks |= mark::DROPPED;
         let sight = Sight::of(&flow, &ServicePorts::default()).unwrap();
         let summary = flow_document(&sight, &Context::for_tests());
-        assert_follows(&summaries, &summary);
-        assert!(!alerts.is_valid(&summary), "a summary is no alert");
+        assert_valid(FLOW, &summary);
+        assert!(!validator(ALERT).is_valid(&summary), "a summary is no alert");
     }
 }
 
 #[test]
 fn the_schema_refuses_what_a_document_is_not() {
-    let schema = schema();
+    let schema = validator(ALERT);
     let fine = documents(&flows()[0]).remove(0);
     for (pointer, wrong) in [
         ("/event/kind", json!("event")),

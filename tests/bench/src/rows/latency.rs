@@ -1,4 +1,4 @@
-//! From the first packet on the wire to the line that tells of it.
+//! From the packet on the wire that is the evidence, an SMB message, to the line that tells of it.
 
 use std::{
     io::Write as _,
@@ -39,18 +39,19 @@ pub(crate) fn measure(effort: &Effort, program: &Path) -> Result<Vec<Row>> {
     let at = |share| Samples::new(vec![samples.quantile(share)]);
     let (half, most) = (at(0.5), at(0.99));
     Ok(vec![
-        Row::new(GROUP, "SYN sent → alert line read, all", Unit::Milliseconds, samples.clone())
+        Row::new(GROUP, "SMB message sent → alert line read, all", Unit::Milliseconds, samples.clone())
             .note(format!("{} connections, one after another", samples.len())),
         Row::new(GROUP, "p50", Unit::Milliseconds, half).target(Target::AtMost(2.0)),
         Row::new(GROUP, "p99", Unit::Milliseconds, most).target(Target::AtMost(10.0)),
     ])
 }
 
-/// Time from before the connection was opened to the first line about it.
+/// Time from before the SMB message was sent to the first line about its conversation. Whatever has not spoken SMB is told later,
+/// when its time to be answered is up.
 fn once(agent: &Agent, border: &Topology, server: SocketAddr) -> Result<Duration> {
     let connect = || -> Result<(Instant, TcpStream)> {
-        let start = Instant::now();
         let mut stream = TcpStream::connect_timeout(&server, PATIENCE).context("connect to the server")?;
+        let start = Instant::now();
         stream.write_all(&NEGOTIATE).context("send a NEGOTIATE")?;
         Ok((start, stream))
     };

@@ -1,0 +1,159 @@
+//! A flow that was judged, and the alerts on it.
+
+use serde_json::Value;
+
+use crate::{
+    alert::{
+        Context, Status,
+        admission::{Admission, Hidden, Verdict},
+        conversation::community_id,
+        document::document,
+    },
+    detect::{Finding, Limits, Rule, Sight, data_leaves},
+    flow::Evidence,
+};
+
+/// Time between two updates of an alert that tell no higher level of evidence, nanoseconds.
+const UPDATE_PAUSE: i128 = 1_000_000_000;
+
+/// A flow that was judged, and what came of it.
+pub(super) struct Judged {
+    pub(super) alerts: Vec<OpenAlert>,
+    told: News,
+    told_at: i128,
+}
+
+/// What is told again when it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct News {
+    pub(super) evidence: Evidence,
+    credentials: usize,
+    shares: usize,
+    /// More left the internal networks than the limits for that.
+    data_left: bool,
+}
+
+impl News {
+    pub(super) fn of(sight: &Sight<'_>, limits: &Limits) -> Self {
+        let facts = sight.flow.facts.as_deref();
+        Self {
+            evidence: sight.flow.evidence,
+            credentials: facts.map_or(0, |facts| facts.credentials.len()),
+            shares: facts.map_or(0, |facts| facts.shares.len()),
+            data_left: data_leaves(sight, limits),
+        }
+    }
+}
+
+impl Judged {
+    pub(super) const fn new(told: News, told_at: i128) -> Self {
+        Self { alerts: vec![], told, told_at }
+    }
+
+    /// Takes what is known now; tells whether it is to be told. The last word always is.
+    pub(super) fn learns(&mut self, news: News, last_word: bool, now: i128) -> bool {
+        if news == self.told {
+            return false;
+        }
+        let graver = news.evidence > self.told.evidence || news.data_left != self.told.data_left;
+        if !graver && !last_word && now - self.told_at < UPDATE_PAUSE && now >= self.told_at {
+            // A conversation of many logons would write as many documents, each with all of them. What is left out now is in
+            // the next one, or in the last.
+            return false;
+        }
+        self.told = news;
+        self.told_at = now;
+        true
+    }
+
+    /// Opens an alert for each finding that has none; gives how many were admitted.
+    pub(super) fn open(
+        &mut self,
+        findings: &[Finding],
+        sight: &Sight<'_>,
+        admission: &mut Admission,
+        now: i128,
+    ) -> u64 {
+        let evidence = sight.flow.evidence;
+        let hidden_before =
+            self.alerts.iter_mut().filter_map(|alert| alert.ask_again(evidence, admission, now));
+        let mut admitted = hidden_before.count() as u64;
+        for finding in findings {
+            if self.alerts.iter().all(|alert| alert.rule != finding.rule) {
+                let alert = OpenAlert::ask(finding.rule, id(finding.rule, sight), evidence, admission, now);
+                admitted += u64::from(alert.hidden.is_none());
+                self.alerts.push(alert);
+            }
+        }
+        admitted
+    }
+
+    /// Documents of the alerts as they stand; one of which nothing was told yet is opened.
+    pub(super) fn tell(&mut self, sight: &Sight<'_>, status: Status, context: &Context<'_>) -> Vec<Value> {
+        self.alerts
+            .iter_mut()
+            .filter(|alert| alert.hidden.is_none())
+            .map(|alert| {
+                let (sequence, status) = alert.next(status);
+                document(alert.rule, &alert.id, sequence, status, sight, context)
+            })
+            .collect()
+    }
+}
+
+/// An alert that asked to be opened.
+pub(super) struct OpenAlert {
+    pub(super) rule: &'static Rule,
+    pub(super) id: String,
+    sequence: u64,
+    /// Why nothing is written of it.
+    pub(super) hidden: Option<Hidden>,
+}
+
+impl OpenAlert {
+    pub(super) fn ask(
+        rule: &'static Rule,
+        id: String,
+        evidence: Evidence,
+        admission: &mut Admission,
+        now: i128,
+    ) -> Self {
+        let hidden = match admission.ask(rule, evidence, None, now) {
+            Verdict::Admitted => None,
+            Verdict::Hidden(hidden) => Some(hidden),
+        };
+        Self { rule, id, sequence: 0, hidden }
+    }
+
+    /// Asks again for one that is hidden, if the evidence is reason to; `Some` when it was admitted.
+    pub(super) fn ask_again(
+        &mut self,
+        evidence: Evidence,
+        admission: &mut Admission,
+        now: i128,
+    ) -> Option<()> {
+        let hidden = self.hidden.filter(|hidden| hidden.may_ask_again(evidence))?;
+        match admission.ask(self.rule, evidence, Some(hidden), now) {
+            Verdict::Admitted => {
+                self.hidden = None;
+                Some(())
+            }
+            Verdict::Hidden(hidden) => {
+                self.hidden = Some(hidden);
+                None
+            }
+        }
+    }
+
+    /// Number and status of its next document.
+    pub(super) const fn next(&mut self, status: Status) -> (u64, Status) {
+        let sequence = self.sequence;
+        self.sequence += 1;
+        (sequence, if sequence == 0 { Status::Opened } else { status })
+    }
+}
+
+/// The id says rule, conversation and start, so that it is the same however often the flow is read.
+fn id(rule: &Rule, sight: &Sight<'_>) -> String {
+    format!("{}/{}/{}", rule.id, community_id(sight), sight.flow.first / 1_000_000)
+}

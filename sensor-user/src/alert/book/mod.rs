@@ -1,0 +1,191 @@
+//! Which alerts are open on which flow.
+
+mod judged;
+mod sweeping;
+
+use std::collections::{HashMap, hash_map::Entry};
+
+use serde_json::Value;
+
+use self::{
+    judged::{Judged, News},
+    sweeping::SweepAlerts,
+};
+use super::{
+    Context, Status,
+    admission::{Admission, Summary},
+    suppression,
+};
+use crate::{
+    config::ServicePorts,
+    detect::{
+        Limits, Sight, concerns, judge,
+        sweep::{Stage, Sweep, Sweeps},
+    },
+    exempt::Exemption,
+    flow::{Conversation, Evidence, Flow},
+    terms::KnownDestinations,
+};
+
+/// The open alerts.
+pub struct AlertBook {
+    services: ServicePorts,
+    exemptions: Vec<Exemption>,
+    limits: Limits,
+    sweeps: Sweeps,
+    sweep_alerts: SweepAlerts,
+    admission: Admission,
+    flows: HashMap<Conversation, Judged>,
+    opened: u64,
+    exempted: u64,
+}
+
+impl AlertBook {
+    /// An empty book.
+    #[must_use]
+    pub fn new(services: ServicePorts, exemptions: Vec<Exemption>, limits: Limits) -> Self {
+        Self {
+            services,
+            exemptions,
+            limits,
+            sweeps: Sweeps::new(limits.sweep),
+            sweep_alerts: SweepAlerts::default(),
+            admission: Admission::default(),
+            flows: HashMap::new(),
+            opened: 0,
+            exempted: 0,
+        }
+    }
+
+    /// Judges by these exemptions from now on.
+    pub fn set_exemptions(&mut self, exemptions: Vec<Exemption>) {
+        self.exemptions = exemptions;
+    }
+
+    /// There is something new about a flow: opens its alerts, or updates them. What is below `smb` waits for its time to be
+    /// answered, since it may be one of a sweep.
+    pub fn look(
+        &mut self,
+        flow: &Flow,
+        destinations: &mut impl KnownDestinations,
+        context: &Context<'_>,
+    ) -> Vec<Value> {
+        let Some(sight) = Sight::of(flow, &self.services) else { return vec![] };
+        let exempt = self.note(&sight, context);
+        if flow.evidence < Evidence::Smb && !flow.settled {
+            return vec![];
+        }
+        self.judge(&sight, exempt, false, destinations, context)
+    }
+
+    /// A flow is over: closes its alerts with the totals. One that was never judged is judged now.
+    pub fn close(
+        &mut self,
+        flow: &Flow,
+        destinations: &mut impl KnownDestinations,
+        context: &Context<'_>,
+    ) -> Vec<Value> {
+        let Some(sight) = Sight::of(flow, &self.services) else {
+            self.flows.remove(&flow.ends);
+            return vec![];
+        };
+        let exempt = self.note(&sight, context);
+        let mut documents = self.judge(&sight, exempt, true, destinations, context);
+        if let Some(mut judged) = self.flows.remove(&flow.ends) {
+            documents.extend(judged.tell(&sight, Status::Closed, context));
+        }
+        documents
+    }
+
+    /// Time moved on: sweeps and windows of suppression are told of.
+    pub fn advance(&mut self, context: &Context<'_>) -> Vec<Value> {
+        let sweeps = self.sweeps.due(context.now);
+        let mut documents = self.tell_sweeps(&sweeps, context);
+        documents.extend(summed_up(&self.admission.due(context.now), context));
+        documents
+    }
+
+    /// The end of the run, after every flow was closed: sweeps and windows are told of as they stand.
+    pub fn finish(&mut self, context: &Context<'_>) -> Vec<Value> {
+        let sweeps = self.sweeps.drain(context.now);
+        let mut documents = self.tell_sweeps(&sweeps, context);
+        documents.extend(summed_up(&self.admission.drain(context.now), context));
+        documents
+    }
+
+    fn tell_sweeps(&mut self, sweeps: &[(Stage, Sweep)], context: &Context<'_>) -> Vec<Value> {
+        self.sweep_alerts.tell(sweeps, &mut self.admission, &mut self.opened, context)
+    }
+
+    /// Notes the flow's target, unless it is exempt; tells whether it is.
+    fn note(&mut self, sight: &Sight<'_>, context: &Context<'_>) -> bool {
+        let exempt = self.exemptions.iter().any(|one| one.covers(sight.client.ip(), sight.server.ip()));
+        if !exempt && concerns(sight) {
+            self.sweeps.note(sight, context.now);
+        }
+        exempt
+    }
+
+    fn judge(
+        &mut self,
+        sight: &Sight<'_>,
+        exempt: bool,
+        last_word: bool,
+        destinations: &mut impl KnownDestinations,
+        context: &Context<'_>,
+    ) -> Vec<Value> {
+        let news = News::of(sight, &self.limits);
+        let judged = match self.flows.entry(sight.flow.ends) {
+            Entry::Occupied(known) => {
+                let known = known.into_mut();
+                // One that was folded has no alert, and gets none before it speaks.
+                if !known.learns(news, last_word, context.now)
+                    || known.alerts.is_empty() && news.evidence < Evidence::Smb
+                {
+                    return vec![];
+                }
+                known
+            }
+            Entry::Vacant(new) => {
+                let new = new.insert(Judged::new(news, context.now));
+                self.exempted += u64::from(exempt);
+                if !exempt && self.sweeps.fold(sight) {
+                    return vec![];
+                }
+                new
+            }
+        };
+        if exempt {
+            return judged.tell(sight, Status::Updated, context);
+        }
+        // Evidence that rose may break a rule that it did not break before.
+        let findings = judge(sight, &self.limits, destinations, context.now);
+        self.opened += judged.open(&findings, sight, &mut self.admission, context.now);
+        judged.tell(sight, Status::Updated, context)
+    }
+
+    /// Alerts opened so far.
+    #[must_use]
+    pub const fn opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// Alerts that were counted instead of written.
+    #[must_use]
+    pub const fn suppressed(&self) -> u64 {
+        self.admission.hidden()
+    }
+
+    /// Flows that the agent (not the kernel) found exempt.
+    #[must_use]
+    pub const fn exempted(&self) -> u64 {
+        self.exempted
+    }
+}
+
+fn summed_up(summaries: &[Summary], context: &Context<'_>) -> Vec<Value> {
+    summaries.iter().map(|summary| suppression::document(summary, context)).collect()
+}
+
+#[cfg(test)]
+mod tests;

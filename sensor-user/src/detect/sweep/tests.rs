@@ -1,0 +1,152 @@
+//! Who sweeps, and who merely knows many.
+
+use std::net::Ipv4Addr;
+
+use sensor_common::slot::{Side, TCP};
+
+use super::*;
+use crate::{config::ServicePorts, detect::tests::flow, flow::Flow};
+
+const NOW: i128 = 1_700_000_000 * SECOND;
+
+/// Who opens flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Inside,
+    Stranger,
+}
+
+/// A flow of 10.0.0.2 to the `n`th address of the Internet, or the reverse.
+fn tried(who: Who, n: u32, evidence: Evidence) -> Flow {
+    let outside = Ipv4Addr::from(u32::from(Ipv4Addr::new(9, 0, 0, 0)) + n);
+    match who {
+        Who::Inside => flow(TCP, "10.0.0.2:50000", &format!("{outside}:445"), Side::Local, evidence),
+        Who::Stranger => {
+            let inside = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 1, 0, 0)) + n);
+            flow(TCP, &format!("{inside}:445"), "9.9.9.9:50000", Side::Remote, evidence)
+        }
+    }
+}
+
+fn note(sweeps: &mut Sweeps, flow: &Flow, now: i128) {
+    sweeps.note(&Sight::of(flow, &ServicePorts::default()).unwrap(), now);
+}
+
+fn fold(sweeps: &mut Sweeps, flow: &Flow) -> bool {
+    sweeps.fold(&Sight::of(flow, &ServicePorts::default()).unwrap())
+}
+
+/// `count` targets, `apart` seconds from each other.
+pub(crate) fn swept(who: Who, count: u32, apart: i128) -> Sweeps {
+    let mut sweeps = Sweeps::new(SweepLimits::default());
+    for n in 0..count {
+        note(&mut sweeps, &tried(who, n, Evidence::Attempt), NOW + i128::from(n) * apart * SECOND);
+    }
+    sweeps
+}
+
+#[test]
+fn many_targets_within_the_window_are_one_sweep() {
+    let mut sweeps = swept(Who::Inside, 300, 0);
+    let told = sweeps.due(NOW);
+    assert_eq!(told.len(), 1);
+    let (stage, sweep) = &told[0];
+    assert_eq!((*stage, sweep.direction), (Stage::Opened, Direction::Outbound));
+    let expected = Reached { targets: 300, unanswered: 300, ..Reached::default() };
+    assert_eq!(sweep.reached(), expected);
+    assert_eq!((sweep.sample().len(), sweep.ports.len()), (16, 1));
+    assert!(sweeps.due(NOW + SECOND).is_empty(), "told once");
+}
+
+#[test]
+fn a_stranger_that_tries_many_internal_machines_sweeps_too_and_is_less_of_an_alarm() {
+    let outbound = swept(Who::Inside, 20, 0).due(NOW).remove(0).1;
+    let inbound = swept(Who::Stranger, 20, 0).due(NOW).remove(0).1;
+    assert_eq!(inbound.direction, Direction::Inbound);
+    assert!(weight(&inbound) < weight(&outbound));
+}
+
+#[test]
+fn a_monitoring_host_that_polls_a_dozen_servers_over_and_over_does_not_sweep() {
+    let mut sweeps = Sweeps::new(SweepLimits::default());
+    for round in 0..100 {
+        for n in 0..12 {
+            let flow = tried(Who::Inside, n, Evidence::Established);
+            note(&mut sweeps, &flow, NOW + round * 30 * SECOND);
+            assert!(!fold(&mut sweeps, &flow));
+        }
+    }
+    assert!(sweeps.due(NOW + 3_000 * SECOND).is_empty());
+}
+
+#[test]
+fn whoever_takes_his_time_is_no_sweep() {
+    assert!(swept(Who::Inside, 200, 16).due(NOW + 3_200 * SECOND).is_empty(), "nineteen in each window");
+    assert!(!swept(Who::Inside, 200, 15).due(NOW + 3_000 * SECOND).is_empty());
+}
+
+#[test]
+fn flows_below_smb_are_folded_and_others_are_not() {
+    let mut sweeps = swept(Who::Inside, 20, 0);
+    for (n, evidence) in [Evidence::Attempt, Evidence::Refused, Evidence::Established].into_iter().enumerate()
+    {
+        let flow = tried(Who::Inside, n as u32, evidence);
+        note(&mut sweeps, &flow, NOW);
+        assert!(fold(&mut sweeps, &flow), "{evidence}");
+    }
+    let spoken = tried(Who::Inside, 3, Evidence::Data);
+    note(&mut sweeps, &spoken, NOW);
+    assert!(!fold(&mut sweeps, &spoken));
+    let sweep = sweeps.due(NOW).remove(0).1;
+    assert_eq!((sweep.folded, sweep.answered().len()), (3, 2));
+    let expected =
+        Reached { targets: 20, answered: 2, spoke: 1, refused: 1, unanswered: 17, at_least: false };
+    assert_eq!((sweep.reached(), sweep.evidence()), (expected, Evidence::Smb));
+    assert!(!fold(&mut Sweeps::new(SweepLimits::default()), &tried(Who::Inside, 0, Evidence::Attempt)));
+}
+
+#[test]
+fn a_sweep_grows_in_paces_and_ends_when_it_rests() {
+    let mut sweeps = swept(Who::Inside, 20, 0);
+    let stages = |sweeps: &mut Sweeps, at: i128| -> Vec<Stage> {
+        sweeps.due(NOW + at * SECOND).into_iter().map(|(stage, _)| stage).collect()
+    };
+    assert_eq!(stages(&mut sweeps, 0), [Stage::Opened]);
+    note(&mut sweeps, &tried(Who::Inside, 30, Evidence::Attempt), NOW + SECOND);
+    assert!(stages(&mut sweeps, 9).is_empty());
+    assert_eq!(stages(&mut sweeps, 10), [Stage::Grew]);
+    assert!(stages(&mut sweeps, 60).is_empty(), "nothing new");
+    assert_eq!(stages(&mut sweeps, 301), [Stage::Over]);
+    assert!(stages(&mut sweeps, 400).is_empty());
+    assert!(!fold(&mut sweeps, &tried(Who::Inside, 30, Evidence::Attempt)));
+    assert_eq!(sweeps.held, 0);
+}
+
+#[test]
+fn the_end_of_the_run_opens_and_ends_what_was_never_told() {
+    let stages: Vec<_> = swept(Who::Inside, 20, 0).drain(NOW).into_iter().map(|(stage, _)| stage).collect();
+    assert_eq!(stages, [Stage::Opened, Stage::Over]);
+}
+
+#[test]
+fn a_clock_that_steps_back_neither_hides_a_sweep_nor_keeps_it_open() {
+    let mut sweeps = swept(Who::Inside, 19, 0);
+    let earlier = NOW - 86_400 * SECOND;
+    for n in 100..120 {
+        note(&mut sweeps, &tried(Who::Inside, n, Evidence::Attempt), earlier);
+    }
+    assert_eq!(sweeps.due(earlier).len(), 1);
+    assert_eq!(sweeps.due(earlier - 1_000 * SECOND)[0].0, Stage::Over);
+}
+
+#[test]
+fn more_targets_than_there_is_room_for_are_at_least_so_many() {
+    let mut targets = Targets::default();
+    for n in 0..70_000_u32 {
+        let _ = targets.note(IpAddr::from(Ipv4Addr::from(n)), Evidence::Attempt, 1);
+    }
+    let reached = targets.reached();
+    assert!(reached.at_least);
+    assert_eq!((reached.targets, targets.held()), (65_536, 65_536));
+    assert_eq!(targets.note(IpAddr::from([9, 9, 9, 9]), Evidence::Attempt, 0), 0, "no room in all");
+}

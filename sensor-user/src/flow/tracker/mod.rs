@@ -1,0 +1,299 @@
+//! The table of conversations.
+//!
+//! Takes observations with the time as an argument, gives the flows about which something new is to be said. Bounded:
+//! what does not fit is counted, never silently left out.
+
+mod early;
+mod entry;
+
+use std::collections::{HashMap, VecDeque};
+
+use sensor_common::{
+    payload::PieceKind,
+    slot::{RecordKind, mark},
+};
+
+use self::{
+    early::EarlyPiece,
+    entry::{Entry, FORGET},
+};
+use super::{Conversation, DepartureLimits, Flow, departure::Departures, reader::Reader};
+use crate::{
+    config::ServicePorts,
+    decode::{Observation, Piece},
+    dissect::FingerprintKey,
+    kernel::ticks::{Moment, TickClock},
+    owner::{NoOwners, Opening, Owners},
+};
+
+const SECOND: i128 = 1_000_000_000;
+
+/// How the tracker works.
+#[derive(Clone, Debug)]
+pub struct TrackerOptions {
+    /// Watched ports.
+    pub services: ServicePorts,
+    /// Kernel ticks to time.
+    pub clock: TickClock,
+    /// Seconds that an attempt is given to be answered.
+    pub attempt_settle: u64,
+    /// Seconds after which an untouched flow is over.
+    pub flow_idle: u64,
+    /// Conversations held at a time.
+    pub capacity: usize,
+    /// What may leave the internal networks before that is news.
+    pub departures: DepartureLimits,
+    /// Key of the fingerprints of credentials.
+    pub fingerprint_key: FingerprintKey,
+}
+
+/// The table of conversations.
+pub struct Tracker {
+    options: TrackerOptions,
+    owners: Box<dyn Owners>,
+    flows: HashMap<Conversation, Entry>,
+    /// Conversations in the order in which their time to be answered is up.
+    ripening: VecDeque<(i128, Conversation)>,
+    departures: Departures,
+    lost_records: u64,
+    accounted: i64,
+    untracked: u64,
+    early: VecDeque<EarlyPiece>,
+    readers: usize,
+    unread: u64,
+}
+
+/// Conversations whose messages are read at a time, and pieces that wait for their flow.
+const MOST_READERS: usize = 16_384;
+const MOST_EARLY: usize = 256;
+
+impl Tracker {
+    /// An empty table.
+    #[must_use]
+    pub fn new(options: TrackerOptions) -> Self {
+        Self {
+            departures: Departures::new(options.departures),
+            lost_records: 0,
+            options,
+            owners: Box::new(NoOwners),
+            flows: HashMap::new(),
+            ripening: VecDeque::new(),
+            accounted: 0,
+            untracked: 0,
+            early: VecDeque::new(),
+            readers: 0,
+            unread: 0,
+        }
+    }
+
+    /// Asks these for the owner of each conversation when it is first seen, and keeps the answer with it.
+    #[must_use]
+    pub fn with_owners(self, owners: Box<dyn Owners>) -> Self {
+        Self { owners, ..self }
+    }
+
+    /// Fingerprints credentials with this key from now on.
+    pub fn set_fingerprint_key(&mut self, key: FingerprintKey) {
+        self.options.fingerprint_key = key;
+    }
+
+    /// Tells how many records the ring has lost so far.
+    pub const fn set_lost_records(&mut self, lost: u64) {
+        self.lost_records = lost;
+    }
+
+    /// Merges what the kernel told of a flow: a record, or a swept slot (`kind` is `None`). Gives the flow when there is
+    /// something new to look at: a conversation that began, evidence that rose, too much that left.
+    pub fn observe(&mut self, kind: Option<RecordKind>, seen: &Observation, now: Moment) -> Option<&Flow> {
+        let clock = self.options.clock;
+        let times = (clock.unix_nanos(seen.first, now), clock.unix_nanos(seen.last, now));
+        let ends =
+            Conversation { transport: seen.key.transport, local: seen.key.local, remote: seen.key.remote };
+        let ripe_at = now.unix_nanos + i128::from(self.options.attempt_settle) * SECOND;
+        let full = self.flows.len() >= self.options.capacity;
+        let (owners, lost_before) = (&mut self.owners, self.lost_records);
+        let mut new_entry = |mut flow: Flow| {
+            let from_the_start = seen.marks & mark::OPENED_BY_SYN != 0;
+            // The sender of a SYN is the client: from the external side no process of ours opened anything.
+            let inbound = from_the_start && seen.marks & mark::FIRST_FROM_LOCAL == 0;
+            let opening = Opening { ends, ticks: seen.first, from_the_start };
+            flow.owner = if inbound { None } else { owners.owner_of(&opening, now) };
+            flow.lost_before = lost_before;
+            Entry { flow, ripe_at, closed_at: None, reader: None }
+        };
+        let mut began = false;
+        let entry = match self.flows.entry(ends) {
+            std::collections::hash_map::Entry::Occupied(entry) => {
+                let entry = entry.into_mut();
+                if entry.closed_at.is_some() && kind == Some(RecordKind::Opened) {
+                    // The same ports again: a new conversation.
+                    *entry = new_entry(entry.flow.successor(times.0));
+                    began = true;
+                    self.ripening.push_back((ripe_at, ends));
+                }
+                entry
+            }
+            // It was told, and forgotten while its slot was left alone: all its packets were accounted then.
+            std::collections::hash_map::Entry::Vacant(_)
+                if kind == Some(RecordKind::Settled) && now.unix_nanos - times.1 > FORGET =>
+            {
+                return None;
+            }
+            std::collections::hash_map::Entry::Vacant(_) if full => {
+                self.untracked += 1;
+                return None;
+            }
+            std::collections::hash_map::Entry::Vacant(vacant) => {
+                self.ripening.push_back((ripe_at, ends));
+                began = true;
+                vacant.insert(new_entry(Flow::new(ends, times.0)))
+            }
+        };
+        let limit = self.options.departures.bytes;
+        let told = |flow: &Flow| {
+            (flow.evidence, flow.payload_from_inside() >= limit, flow.departure.map(|it| it.cause))
+        };
+        let before = told(&entry.flow);
+        let services = &self.options.services;
+        self.accounted += entry.flow.merge(kind, seen, times, |port| services.service(ends.transport, port));
+        let departed = entry.flow.newly_departed();
+        if departed > 0 {
+            let pair = (ends.local.ip(), ends.remote.ip());
+            let departure = self.departures.add(pair, departed, now.unix_nanos);
+            entry.flow.departure = departure.or(entry.flow.departure);
+        }
+        let news = began || told(&entry.flow) != before;
+        let open = entry.closed_at.is_none();
+        let caught_up = open && !self.early.is_empty() && self.catch_up(ends);
+        let entry = self.flows.get(&ends)?;
+        ((news || caught_up) && open).then_some(&entry.flow)
+    }
+
+    /// Reads the pieces that waited for this conversation; tells whether they brought something new.
+    fn catch_up(&mut self, ends: Conversation) -> bool {
+        let (mine, others): (VecDeque<_>, _) =
+            std::mem::take(&mut self.early).into_iter().partition(|early| early.ends == ends);
+        self.early = others;
+        mine.iter().fold(false, |new, early| self.piece(&early.piece()).is_some() | new)
+    }
+
+    /// Reads a piece of payload. Gives the flow when that brought something new to judge. A piece may be read before the
+    /// record of its flow, which another CPU wrote: it waits for that one.
+    pub fn piece(&mut self, piece: &Piece<'_>) -> Option<&Flow> {
+        let ends =
+            Conversation { transport: piece.key.transport, local: piece.key.local, remote: piece.key.remote };
+        let Some(entry) = self.flows.get_mut(&ends) else {
+            let room = self.early.len() < MOST_EARLY && piece.kind != PieceKind::Datagram;
+            if room {
+                self.early.push_back(EarlyPiece::of(ends, piece));
+            } else {
+                self.unread += 1;
+            }
+            return None;
+        };
+        if entry.closed_at.is_some() {
+            return None;
+        }
+        if entry.reader.is_none() {
+            if self.readers >= MOST_READERS {
+                self.unread += 1;
+                return None;
+            }
+            entry.reader = Reader::for_piece(piece, self.options.fingerprint_key.clone()).map(Box::new);
+            self.readers += usize::from(entry.reader.is_some());
+        }
+        entry.read(piece).then_some(&entry.flow)
+    }
+
+    /// Pieces of payload that nobody could read for want of room.
+    #[must_use]
+    pub const fn unread(&self) -> u64 {
+        self.unread
+    }
+
+    /// Conversations whose time to be answered is up, each once.
+    pub fn ripe(&mut self, now: i128) -> Vec<Flow> {
+        let wait = i128::from(self.options.attempt_settle) * SECOND;
+        let mut ripe = Vec::new();
+        while let Some((due, ends)) = self.ripening.front() {
+            // Nothing is due later than the wait from now, unless the clock was set back.
+            if *due > now && *due <= now + wait {
+                break;
+            }
+            if let Some(entry) = self.flows.get_mut(ends)
+                && entry.closed_at.is_none()
+                && entry.ripe_at == *due
+            {
+                entry.flow.settled = true;
+                ripe.push(entry.flow.clone());
+            }
+            self.ripening.pop_front();
+        }
+        ripe
+    }
+
+    /// Conversations that are over: ended and waited for, or idle for too long. Each is given once.
+    pub fn closed(&mut self, now: i128) -> Vec<Flow> {
+        let idle = i128::from(self.options.flow_idle) * SECOND;
+        let settle = i128::from(self.options.attempt_settle) * SECOND;
+        let mut closed = Vec::new();
+        let mut readers = self.readers;
+        self.flows.retain(|_, entry| match entry.closed_at {
+            None if entry.is_done(now, idle, settle) => {
+                entry.closed_at = Some(now);
+                readers -= usize::from(entry.reader.take().is_some());
+                closed.push(entry.flow.clone());
+                true
+            }
+            Some(at) => entry.is_remembered(now - at),
+            None => true,
+        });
+        self.readers = readers;
+        // Their flows did not come within a second or more: their records were lost, or they are none of ours.
+        self.unread += self.early.len() as u64;
+        self.early.clear();
+        in_order(closed)
+    }
+
+    /// Every conversation that was not given as closed yet, as at the end of the run.
+    pub fn drain(&mut self) -> Vec<Flow> {
+        self.ripening.clear();
+        self.early.clear();
+        self.readers = 0;
+        let open = self.flows.drain().filter(|(_, entry)| entry.closed_at.is_none());
+        in_order(open.map(|(_, entry)| entry.flow).collect())
+    }
+
+    /// Conversations held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.flows.values().filter(|entry| entry.closed_at.is_none()).count()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+
+    /// Packets accounted to flows so far.
+    #[must_use]
+    pub const fn accounted_packets(&self) -> i64 {
+        self.accounted
+    }
+
+    /// Observations that found the table full.
+    #[must_use]
+    pub const fn untracked(&self) -> u64 {
+        self.untracked
+    }
+}
+
+/// The flows in the order in which they began, so that the same traffic is always told in the same order.
+fn in_order(mut flows: Vec<Flow>) -> Vec<Flow> {
+    flows.sort_by_key(|flow| (flow.first, flow.ends.local, flow.ends.remote, flow.ends.transport));
+    flows
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! A table that keeps what was used lately, within a bound.
+//!
+//! It has two halves. What is asked for goes to the young half; when that is full it becomes the old one, and what the old
+//! one still held is forgotten. So each use costs the same, and a flood of new keys pushes out only what was left alone while
+//! half a table of others came.
+
+use std::{collections::HashMap, hash::Hash, mem};
+
+/// A bounded table of what was used lately.
+#[derive(Clone, Debug)]
+pub struct Recent<K, V> {
+    half: usize,
+    young: HashMap<K, V>,
+    old: HashMap<K, V>,
+}
+
+impl<K: Copy + Eq + Hash, V: Default> Recent<K, V> {
+    /// An empty table that keeps the last `half` entries at least, and twice as many at most.
+    #[must_use]
+    pub fn new(half: usize) -> Self {
+        Self { half: half.max(1), young: HashMap::new(), old: HashMap::new() }
+    }
+
+    /// The entry of `key`, a default one if there is none.
+    pub fn entry(&mut self, key: K) -> &mut V {
+        if !self.young.contains_key(&key) {
+            let known = self.old.remove(&key).unwrap_or_default();
+            if self.young.len() >= self.half {
+                self.old = mem::take(&mut self.young);
+            }
+            self.young.insert(key, known);
+        }
+        self.young.entry(key).or_default()
+    }
+
+    /// Takes an entry out.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        self.young.remove(key).or_else(|| self.old.remove(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_used_stays_and_what_is_left_alone_goes() {
+        let mut recent: Recent<u32, u32> = Recent::new(4);
+        *recent.entry(0) = 7;
+        for key in 1..100 {
+            *recent.entry(key) += 1;
+            assert_eq!(*recent.entry(0), 7, "used each time");
+        }
+        assert_eq!(*recent.entry(1), 0, "forgotten");
+        assert!(recent.young.len() + recent.old.len() <= 8);
+    }
+
+    #[test]
+    fn what_is_taken_out_is_gone() {
+        let mut recent: Recent<u32, u32> = Recent::new(4);
+        *recent.entry(1) = 7;
+        assert_eq!((recent.remove(&1), recent.remove(&1)), (Some(7), None));
+    }
+}

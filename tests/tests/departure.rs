@@ -1,0 +1,44 @@
+//! Data that leaves in many small sessions is noticed as if it left in one.
+
+use sensor_lab::{Smbclient, Smbd, Topology, address, require_lab};
+use sensor_tests::{Agent, number, text};
+
+const RULE: &str = "data-leaving-over-smb";
+/// What each session carries out.
+const SENT: usize = 300 << 10;
+
+#[test]
+fn many_small_sessions_between_two_addresses_are_one_alert_when_they_carried_enough() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let _smbd = Smbd::start(border.server()).unwrap();
+    let config = "[detection]\ndata_leaving_bytes = 1048576\ndata_leaving_rate = 1099511627776\n";
+    let agent = Agent::on(border.gateway(), "lan0").config(config).start().unwrap();
+    let client = Smbclient::new(border.client(), address::SERVER_V4);
+    for number in 0..4 {
+        assert!(client.put(&format!("{number}.bin"), &vec![0x5A; SENT]).unwrap().success());
+    }
+    let alert = agent.wait_for(|document| text(document, "/rule/id") == RULE).unwrap();
+    assert!(
+        number(&alert, "/smb_sensor/evidence/bytes_left_network") < 1 << 20,
+        "none carried enough by itself"
+    );
+    assert_eq!(text(&alert, "/smb_sensor/departure/reached"), "bytes");
+    assert!(number(&alert, "/smb_sensor/departure/bytes") >= 1 << 20, "{alert:#}");
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.rules().iter().filter(|rule| *rule == RULE).count(), 1);
+}
+
+#[test]
+fn what_leaves_fast_is_an_alert_before_it_is_much() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let _smbd = Smbd::start(border.server()).unwrap();
+    let config = "[detection]\ndata_leaving_rate = 16384\n";
+    let agent = Agent::on(border.gateway(), "lan0").config(config).start().unwrap();
+    let client = Smbclient::new(border.client(), address::SERVER_V4);
+    assert!(client.put("fast.bin", &vec![0x5A; SENT]).unwrap().success());
+    let alert = agent.wait_for(|document| text(document, "/rule/id") == RULE).unwrap();
+    assert_eq!(text(&alert, "/smb_sensor/departure/reached"), "rate");
+    assert!(number(&alert, "/smb_sensor/departure/bytes_per_second") >= 16_384, "{alert:#}");
+}
