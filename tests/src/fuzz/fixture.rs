@@ -62,9 +62,32 @@ impl Fixture {
     }
 }
 
+/// Reads words of hexadecimal digits, and of one byte and how often it comes: `00*3600`.
 fn bytes(hex: &str) -> Result<Vec<u8>> {
-    let pairs = hex.as_bytes().chunks(2);
-    pairs.map(|pair| Ok(u8::from_str_radix(std::str::from_utf8(pair)?, 16)?)).collect()
+    let byte = |pair: &[u8]| Ok(u8::from_str_radix(std::str::from_utf8(pair)?, 16)?);
+    let mut bytes = Vec::new();
+    for word in hex.split_whitespace() {
+        match word.split_once('*') {
+            Some((one, times)) => bytes.resize(bytes.len() + times.parse::<usize>()?, byte(one.as_bytes())?),
+            None => bytes.extend(word.as_bytes().chunks(2).map(byte).collect::<Result<Vec<u8>>>()?),
+        }
+    }
+    Ok(bytes)
+}
+
+/// Runs that are longer are written as such.
+const LONGEST_RUN: usize = 16;
+
+fn hex(bytes: &[u8]) -> String {
+    let mut hex = String::new();
+    for run in bytes.chunk_by(|a, b| a == b) {
+        if run.len() > LONGEST_RUN {
+            hex.push_str(&format!(" {:02x}*{} ", run[0], run.len()));
+        } else {
+            hex.extend(run.iter().map(|byte| format!("{byte:02x}")));
+        }
+    }
+    hex.trim().to_owned()
 }
 
 impl fmt::Display for Fixture {
@@ -72,8 +95,7 @@ impl fmt::Display for Fixture {
         writeln!(f, "# {}\noptions {}", self.about, self.options)?;
         for (hook, frame) in &self.frames {
             let name = HOOKS.iter().find(|(known, _)| known == hook).map_or("", |(_, name)| name);
-            let hex: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();
-            writeln!(f, "{name} {hex}")?;
+            writeln!(f, "{name} {}", hex(frame))?;
         }
         Ok(())
     }
@@ -88,9 +110,13 @@ mod tests {
         let fixture = Fixture {
             about: "a frame".into(),
             options: "tunnels slots=4".parse().unwrap(),
-            frames: vec![(Hook::XdpIngress, vec![0, 0xFF, 0x10]), (Hook::TcEgress, vec![1])],
+            frames: vec![
+                (Hook::XdpIngress, vec![0, 0xFF, 0x10]),
+                (Hook::TcEgress, [vec![1, 2], vec![3; 40], vec![4]].concat()),
+            ],
         };
         assert_eq!(Fixture::read(&fixture.to_string()).unwrap(), fixture);
+        assert!(fixture.to_string().ends_with("tc-out 0102 03*40 04\n"), "{fixture}");
         assert!(Fixture::read("# a\noptions slots=1\nnowhere 00").is_err());
         assert!(Fixture::read("# a\noptions slots=1\nxdp 0x").is_err());
     }

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{random::Xorshift, replayed::captures_below, twin::HOOKS};
 
-/// Frames of a round: so few that no flow's counts come near their limit.
-const ROUND: u64 = 20_000;
+/// Frames of a round: so few that no flow can come near the 2^31 bytes at which its counts are settled.
+const ROUND: u64 = 32_000;
 
 /// Frames between two looks at counters and slots.
 const BATCH: u64 = 200;
