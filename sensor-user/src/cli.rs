@@ -214,6 +214,9 @@ pub struct CheckArgs {
     /// Configuration file to check
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Tell it as one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `--ingress`

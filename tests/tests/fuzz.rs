@@ -27,7 +27,8 @@ fn a_million_frames_are_judged_alike_by_kernel_host_and_oracle() {
     assert!(tally.oracle > tally.host * 7 / 10, "the oracle could tell too seldom:\n{tally}");
     assert!(!privileged || tally.kernel == tally.host, "the kernel was left out:\n{tally}");
     // A run that never leaves the first branch would prove nothing.
-    let lost = [Counter::LOST_RECORDS, &[Counter::LostPackets, Counter::NoSlot, Counter::PayloadOver]].concat();
+    let lost =
+        [Counter::LOST_RECORDS, &[Counter::LostPackets, Counter::NoSlot, Counter::PayloadOver]].concat();
     for counter in Counter::ALL {
         let exempt = [Counter::ExemptSource, Counter::ExemptDestination].contains(counter);
         if !exempt && !lost.contains(counter) {

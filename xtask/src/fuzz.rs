@@ -66,7 +66,10 @@ mod tests {
 
     #[test]
     fn times_are_read_with_their_units() {
-        assert_eq!([seconds("90"), seconds("60s"), seconds("10m"), seconds("2h")], [Ok(90), Ok(60), Ok(600), Ok(7200)]);
+        assert_eq!(
+            [seconds("90"), seconds("60s"), seconds("10m"), seconds("2h")],
+            [Ok(90), Ok(60), Ok(600), Ok(7200)]
+        );
         assert!(seconds("soon").is_err() && seconds("").is_err());
     }
 }

@@ -54,7 +54,8 @@ impl Fixture {
         for entry in fs::read_dir(folder).with_context(listing)? {
             let path = entry.with_context(listing)?.path();
             let reading = || format!("read {}", path.display());
-            let fixture = Self::read(&fs::read_to_string(&path).with_context(reading)?).with_context(reading)?;
+            let fixture =
+                Self::read(&fs::read_to_string(&path).with_context(reading)?).with_context(reading)?;
             all.push((path, fixture));
         }
         all.sort_by(|(a, _), (b, _)| a.cmp(b));

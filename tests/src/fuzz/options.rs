@@ -80,8 +80,7 @@ impl FromStr for Options {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let mut options =
-            Self { tunnels: false, any_port: false, frags: false, enforcing: false, slots: 1 };
+        let mut options = Self { tunnels: false, any_port: false, frags: false, enforcing: false, slots: 1 };
         for word in text.split_whitespace() {
             match (word, word.strip_prefix("slots=")) {
                 ("tunnels", _) => options.tunnels = true,

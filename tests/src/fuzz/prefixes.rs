@@ -100,7 +100,9 @@ fn random_prefixes(random: &mut Xorshift) -> Vec<Given> {
         };
         let most = if address.is_ipv4() { 32 } else { 128 };
         let length = match near {
-            Some(network) => (usize::from(network.prefix_len()) + random.below(12)).saturating_sub(3).min(most),
+            Some(network) => {
+                (usize::from(network.prefix_len()) + random.below(12)).saturating_sub(3).min(most)
+            }
             None if random.one_in(20) => random.below(most + 1),
             None => most / 4 + random.below(most - most / 4 + 1),
         };

@@ -224,10 +224,7 @@ fn extension<'a>(network: &mut Network<'a>, rest: &'a [u8]) -> Result<(), Opinio
 /// Extension headers behind which there may be ports (RFC 8200 4.1, RFC 6275 6.1, RFC 4302).
 fn extends(protocol: IpNumber) -> bool {
     use ip_number::{AUTH, IPV6_DEST_OPTIONS, IPV6_FRAG, IPV6_HOP_BY_HOP, IPV6_ROUTE, MOBILITY};
-    matches!(
-        protocol,
-        IPV6_HOP_BY_HOP | IPV6_ROUTE | IPV6_DEST_OPTIONS | IPV6_FRAG | AUTH | MOBILITY
-    )
+    matches!(protocol, IPV6_HOP_BY_HOP | IPV6_ROUTE | IPV6_DEST_OPTIONS | IPV6_FRAG | AUTH | MOBILITY)
 }
 
 /// Reads the transport header; `after_ip` is how much stands behind the IP header by its word.
