@@ -29,6 +29,7 @@ pub mod output;
 pub mod owner;
 pub mod pipeline;
 pub mod plan;
+pub mod record;
 pub mod reload;
 pub mod replay;
 pub mod statistics;

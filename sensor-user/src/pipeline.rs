@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use log::warn;
 use sensor_common::slot::{RecordKind, Slot};
+use serde_json::Value;
 
 use crate::{
     alert::{AlertBook, Context, FlowSummaries},
@@ -21,6 +22,7 @@ use crate::{
     },
     output::Sink,
     owner::Owners,
+    record::Recording,
     statistics::Statistics,
     terms::Terms,
 };
@@ -38,6 +40,7 @@ pub struct Pipeline {
     summaries: FlowSummaries,
     terms: Terms,
     output: Box<dyn Sink>,
+    recording: Option<Recording>,
     hostname: String,
     interfaces: Vec<(u32, String)>,
     networks_defined: bool,
@@ -77,6 +80,7 @@ impl Pipeline {
             summaries: FlowSummaries::new(config.services.clone()),
             terms,
             output: Box::new(output),
+            recording: None,
             hostname,
             interfaces: interfaces.iter().map(|one| (one.index, one.name.clone())).collect(),
             networks_defined: !config.internal.is_empty(),
@@ -91,6 +95,12 @@ impl Pipeline {
     pub fn with_fingerprint_key(mut self, key: FingerprintKey) -> Self {
         self.tracker.set_fingerprint_key(key);
         self
+    }
+
+    /// Tells this recording of every alert.
+    #[must_use]
+    pub fn with_recording(self, recording: Option<Recording>) -> Self {
+        Self { recording, ..self }
     }
 
     /// Takes a record off the ring.
@@ -212,7 +222,7 @@ impl Pipeline {
         let context =
             context(&self.hostname, &self.interfaces, self.networks_defined, self.lost_records, now);
         let documents = self.book.look(&flow, &mut self.terms, &context);
-        self.output.push(documents);
+        self.tell(&flow, documents);
     }
 
     fn close(&mut self, flow: &Flow, now: Moment) {
@@ -221,6 +231,14 @@ impl Pipeline {
         let mut documents = self.book.close(flow, &mut self.terms, &context);
         if self.output.takes_flows() {
             documents.extend(self.summaries.summary(flow, &context));
+        }
+        self.tell(flow, documents);
+    }
+
+    /// Hands documents on, to the recording as well.
+    fn tell(&mut self, flow: &Flow, documents: Vec<Value>) {
+        if let Some(recording) = &self.recording {
+            recording.told(&flow.ends, &documents);
         }
         self.output.push(documents);
     }

@@ -20,4 +20,5 @@ pub mod readiness;
 pub mod ring;
 pub mod slots;
 mod table;
+pub mod tap;
 pub mod ticks;
