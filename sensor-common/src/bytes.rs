@@ -27,6 +27,12 @@ pub trait Bytes {
         self.load(offset)
     }
 
+    /// Length of the whole frame where it is scattered and whoever took it in knows the first buffer alone.
+    #[inline(always)]
+    fn whole_len(&self) -> Option<u32> {
+        None
+    }
+
     /// Copies `length` bytes (1 to `MOST`, a power of two) from `offset` to place `at` of `target`, also where the frame is
     /// scattered; `false` when they are not all there. `at` is below `MOST`, and 0 where that is [`MOST_OF_PIECE`].
     fn copy<const MOST: usize>(

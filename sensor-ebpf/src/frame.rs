@@ -4,7 +4,9 @@ use core::{ffi::c_void, mem::MaybeUninit};
 
 use aya_ebpf::{
     bindings::{__sk_buff, xdp_md},
-    helpers::generated::{bpf_probe_read_kernel, bpf_skb_load_bytes, bpf_xdp_load_bytes},
+    helpers::generated::{
+        bpf_probe_read_kernel, bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
+    },
 };
 use sensor_common::{
     bytes::{Bytes, place},
@@ -85,6 +87,8 @@ pub(crate) trait Context: Copy {
     fn bounds(self) -> (*const u32, *const u32);
     /// Writes `length` bytes from `offset`, linear or not, to `target`; `false` when they are not all there.
     fn fetch(self, offset: usize, target: *mut c_void, length: u32) -> bool;
+    /// Length of the whole packet, linear or not.
+    fn whole_len(self) -> u32;
 
     /// The linear part.
     #[inline(always)]
@@ -115,6 +119,12 @@ impl Context for *mut xdp_md {
         // SAFETY: the caller gives room for `length` bytes; the helper fills it or fails.
         unsafe { bpf_xdp_load_bytes(self, offset as u32, target, length) == 0 }
     }
+
+    #[inline(always)]
+    fn whole_len(self) -> u32 {
+        // SAFETY: the context is valid for the length of the run.
+        unsafe { bpf_xdp_get_buff_len(self) as u32 }
+    }
 }
 
 impl Context for *mut __sk_buff {
@@ -128,6 +138,12 @@ impl Context for *mut __sk_buff {
     fn fetch(self, offset: usize, target: *mut c_void, length: u32) -> bool {
         // SAFETY: as above.
         unsafe { bpf_skb_load_bytes(self.cast(), offset as u32, target, length) == 0 }
+    }
+
+    #[inline(always)]
+    fn whole_len(self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self).len }
     }
 }
 
@@ -227,6 +243,11 @@ impl<C: Context, L: Bounds<C>> Bytes for Pieces<L, C> {
     #[inline(always)]
     fn load_deep<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
         self.load(offset).or_else(|| fetched(self.context, offset))
+    }
+
+    #[inline(always)]
+    fn whole_len(&self) -> Option<u32> {
+        Some(self.context.whole_len())
     }
 
     #[inline(always)]

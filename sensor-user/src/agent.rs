@@ -32,7 +32,9 @@ use crate::{
     output::Output,
     owner,
     pipeline::Pipeline,
-    plan, reload,
+    plan,
+    record::Recording,
+    reload,
     terms::{KnownDestinations as _, Terms},
 };
 
@@ -183,6 +185,8 @@ impl Sensor {
             kernel.enforcement.set(enforcement.for_kernel(now, clock))?;
             warn!("enforcement is {enforcement}");
         }
+        // Before the interfaces, so that the first packets of what is watched are there.
+        let recording = Recording::start(&config.record, &config.services, &interfaces)?;
         // Before the interfaces, so that whoever opens a watched conversation is known.
         let owners = owner::start(&config.process, clock);
         let mut attached = Vec::new();
@@ -204,8 +208,9 @@ impl Sensor {
                 rfc3339(until)
             );
         }
-        let pipeline =
-            Pipeline::new(&config, clock, terms, output, &interfaces, owners).with_fingerprint_key(key);
+        let pipeline = Pipeline::new(&config, clock, terms, output, &interfaces, owners)
+            .with_fingerprint_key(key)
+            .with_recording(recording);
         let swept = vec![0; kernel.slots.cpus()];
         let sensor = Self { attached, kernel, swept, kernel_log, pipeline, clock, enforcement, config };
         Ok((sensor, control))

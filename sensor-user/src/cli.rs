@@ -138,6 +138,10 @@ pub struct RunArgs {
     /// configuration says, or 86400
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=31_536_000))]
     pub enforce_for: Option<u64>,
+    /// Keep the packets of alerted flows in this pcapng file, from up to 30 seconds before the alert on; the first 512 bytes of
+    /// each, with the alert's id as comment. They hold credentials and perhaps contents
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// Log each watched packet from inside the kernel program (slow; for debugging)
     #[arg(long)]
     pub kernel_debug: bool,
@@ -218,6 +222,9 @@ pub struct CheckArgs {
     /// Configuration file to check
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Tell it as one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `--ingress`
@@ -281,6 +288,7 @@ impl RunArgs {
             enforce: self.enforce,
             enforce_for: self.enforce_for,
             kernel_debug: self.kernel_debug,
+            record: self.record.clone(),
         }
     }
 }

@@ -30,6 +30,7 @@ pub mod owner;
 pub mod pipeline;
 pub mod plan;
 pub mod recent;
+pub mod record;
 pub mod reload;
 pub mod replay;
 pub mod statistics;

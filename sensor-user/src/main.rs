@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay(&args),
         Command::Enforce(args) => enforce(&args),
         Command::Alerts(args) => listing::run(&args.wanted(), args.json, &args.state_dir),
-        Command::Check(args) => check::run(&args.interfaces, args.config.as_deref()),
+        Command::Check(args) => check::run(&args.interfaces, args.config.as_deref(), args.json),
     };
     match result {
         Ok(code) => code,

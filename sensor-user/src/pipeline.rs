@@ -22,6 +22,7 @@ use crate::{
     },
     output::Sink,
     owner::Owners,
+    record::Recording,
     statistics::Statistics,
     terms::{KnownDestinations as _, Terms},
 };
@@ -42,6 +43,7 @@ pub struct Pipeline {
     summaries: FlowSummaries,
     terms: Terms,
     output: Box<dyn Sink>,
+    recording: Option<Recording>,
     hostname: String,
     interfaces: Vec<(u32, String)>,
     networks_defined: bool,
@@ -81,6 +83,7 @@ impl Pipeline {
             summaries: FlowSummaries::new(config.services.clone()),
             terms,
             output: Box::new(output),
+            recording: None,
             hostname,
             interfaces: interfaces.iter().map(|one| (one.index, one.name.clone())).collect(),
             networks_defined: !config.internal.is_empty(),
@@ -95,6 +98,12 @@ impl Pipeline {
     pub fn with_fingerprint_key(mut self, key: FingerprintKey) -> Self {
         self.tracker.set_fingerprint_key(key);
         self
+    }
+
+    /// Tells this recording of every alert.
+    #[must_use]
+    pub fn with_recording(self, recording: Option<Recording>) -> Self {
+        Self { recording, ..self }
     }
 
     /// Takes a record off the ring.
@@ -137,7 +146,7 @@ impl Pipeline {
         for flow in self.tracker.closed(now.unix_nanos) {
             self.close(&flow, now);
         }
-        self.tell(now, |teller| teller.book.advance(&teller.context));
+        self.tell(now, None, |teller| teller.book.advance(&teller.context));
     }
 
     /// The end of the run: every conversation is told as it stands.
@@ -145,7 +154,7 @@ impl Pipeline {
         for flow in self.tracker.drain() {
             self.close(&flow, now);
         }
-        self.tell(now, |teller| teller.book.finish(&teller.context));
+        self.tell(now, None, |teller| teller.book.finish(&teller.context));
         self.output.settle(LAST_WORDS);
         self.write(now);
     }
@@ -222,13 +231,13 @@ impl Pipeline {
 
     fn look(&mut self, flow: Option<Flow>, now: Moment) {
         if let Some(flow) = flow {
-            self.tell(now, |teller| teller.book.look(&flow, teller.terms, &teller.context));
+            self.tell(now, Some(&flow), |teller| teller.book.look(&flow, teller.terms, &teller.context));
         }
     }
 
     fn close(&mut self, flow: &Flow, now: Moment) {
         let summarise = self.output.takes_flows();
-        self.tell(now, |teller| {
+        self.tell(now, Some(flow), |teller| {
             let mut documents = teller.book.close(flow, teller.terms, &teller.context);
             if summarise {
                 documents.extend(teller.summaries.summary(flow, &teller.context));
@@ -237,8 +246,8 @@ impl Pipeline {
         });
     }
 
-    /// Asks for documents and gives them to the output.
-    fn tell(&mut self, now: Moment, ask: impl FnOnce(Teller<'_>) -> Vec<Value>) {
+    /// Asks for documents and gives them to the output; those on a flow to the recording as well.
+    fn tell(&mut self, now: Moment, flow: Option<&Flow>, ask: impl FnOnce(Teller<'_>) -> Vec<Value>) {
         let context = Context {
             now: now.unix_nanos,
             hostname: &self.hostname,
@@ -253,9 +262,13 @@ impl Pipeline {
             summaries: &mut self.summaries,
             context,
         });
-        if !documents.is_empty() {
-            self.output.push(documents);
+        if documents.is_empty() {
+            return;
         }
+        if let (Some(recording), Some(flow)) = (&self.recording, flow) {
+            recording.told(&flow.ends, &documents);
+        }
+        self.output.push(documents);
     }
 
     fn refuse(&mut self, error: &DecodeError) {

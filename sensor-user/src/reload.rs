@@ -24,6 +24,7 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
     differ("kernel", running.kernel != new.kernel);
     differ("detection", running.detection != new.detection);
     differ("process", running.process != new.process);
+    differ("record", running.record != new.record);
     names
 }
 

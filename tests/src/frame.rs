@@ -75,12 +75,18 @@ impl Frame {
     /// When an end is no `address:port`.
     #[must_use]
     pub fn of(protocol: u8, source: &str, destination: &str) -> Self {
+        Self::between(protocol, socket(source), socket(destination))
+    }
+
+    /// The same between two ends of one address family.
+    #[must_use]
+    pub const fn between(protocol: u8, source: SocketAddr, destination: SocketAddr) -> Self {
         Self {
             tags: vec![],
             ethertype: None,
             ppp: None,
-            source: socket(source),
-            destination: socket(destination),
+            source,
+            destination,
             version: None,
             header_words: None,
             option_words: 0,

@@ -83,8 +83,8 @@ pub enum Outcome {
 
 /// Both engines.
 pub struct Twin {
-    host: HostEngine,
-    kernel: Option<Kernel>,
+    pub(crate) host: HostEngine,
+    pub(crate) kernel: Option<Kernel>,
     alone: bool,
     frags: bool,
 }
@@ -188,7 +188,7 @@ impl Twin {
         self.kernel.as_mut()
     }
 
-    fn host_counters(&self) -> CounterValues {
+    pub(crate) fn host_counters(&self) -> CounterValues {
         CounterValues::of(|counter| self.host.counter(counter))
     }
 }
@@ -204,7 +204,7 @@ fn runnable(hook: Hook, frame: &[u8]) -> bool {
     frame.len() >= ETHERNET_LEN + header
 }
 
-fn difference(after: &CounterValues, before: &CounterValues) -> CounterValues {
+pub(crate) fn difference(after: &CounterValues, before: &CounterValues) -> CounterValues {
     CounterValues::of(|counter| after.get(counter) - before.get(counter))
 }
 
@@ -297,7 +297,7 @@ pub fn pieces<R: AsRef<[u8]>>(records: &[R]) -> Result<Vec<Piece<'_>>> {
 }
 
 /// Records without what differs between a machine and a model of it: ticks and CPU. Those of two flows are taken apart.
-fn timeless(records: Vec<Vec<u8>>, cpu: u16) -> Result<Vec<Vec<u8>>> {
+pub(crate) fn timeless(records: Vec<Vec<u8>>, cpu: u16) -> Result<Vec<Vec<u8>>> {
     let mut told = Vec::new();
     for record in records {
         let kind = record.get(1).copied().and_then(RecordKind::from_wire);

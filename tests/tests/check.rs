@@ -49,6 +49,24 @@ fn an_interface_is_tried_and_left_as_it_was() {
 }
 
 #[test]
+fn the_offloads_of_an_interface_are_told_and_the_whole_as_json() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let output = check(border.gateway(), &["--iface", "lan0", "--json"]).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["ok"], true, "{report:#}");
+    let check = |what: &str| {
+        let all = report["checks"].as_array().unwrap();
+        all.iter().find(|line| line["check"] == what).unwrap_or_else(|| panic!("no {what}: {report:#}"))
+    };
+    for what in ["maps", "helpers", "bpffs"] {
+        assert_eq!(check(what)["state"], "ok", "{report:#}");
+    }
+    let offloads = check("lan0 offloads")["text"].as_str().unwrap();
+    assert!(offloads.contains("GRO o") && offloads.contains("TSO o"), "{offloads}");
+}
+
+#[test]
 fn an_unknown_interface_is_missing_and_a_failure() {
     require_lab!(Network);
     let border = Topology::border().unwrap();

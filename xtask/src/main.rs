@@ -6,6 +6,7 @@ mod build_and_load;
 mod cargo;
 mod conformance;
 mod demo;
+mod fuzz;
 mod lint_kernel;
 mod privilege;
 mod replay_report;
@@ -38,6 +39,8 @@ enum Task {
     Conformance(conformance::Arguments),
     /// Replay captures in the kernel and on the host, and keep the table of what came of each
     ReplayReport(replay_report::Arguments),
+    /// Run random frames or prefix sets through the kernel, the host engine and an oracle, until they disagree
+    Fuzz(fuzz::Arguments),
     /// Run every test and count what passed, failed and was skipped
     Test,
     /// Lint the kernel program with the clippy of the compiler that compiles it
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Conformance(arguments) => conformance::run(&arguments),
         Task::ReplayReport(arguments) => replay_report::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Test => test::run(),
         Task::LintKernel => lint_kernel::run(),
     };

@@ -111,7 +111,7 @@ fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
         Ok(side) => side,
         Err(reason) => return Judged::passed(reason),
     };
-    let ip_len = ip_len(ports, arrival);
+    let ip_len = ip_len(frame, ports, arrival);
     let Some(segment) = headers::segment(frame, ports, ip_len) else {
         return Judged::passed(Counter::ShortTransport);
     };

@@ -197,7 +197,7 @@ pub fn count_unjudged<E: Environment>(env: &mut E, verdict: Verdict) {
 /// Whether the payload begins with SMB, and which end is the server.
 #[inline(always)]
 fn recognise<B: Bytes + Copy>(frame: B, ports: &Ports, arrival: &Arrival) -> Option<Server> {
-    let segment = headers::segment(frame, ports, ip_len(ports, arrival))?;
+    let segment = headers::segment(frame, ports, ip_len(frame, ports, arrival))?;
     if segment.payload_len < smb::PROBE_LEN {
         return None;
     }
@@ -207,7 +207,11 @@ fn recognise<B: Bytes + Copy>(frame: B, ports: &Ports, arrival: &Arrival) -> Opt
     }
 }
 
+/// Length of the IP packet: by its header, or of all that there is where that does not say.
 #[inline(always)]
-const fn ip_len(ports: &Ports, arrival: &Arrival) -> u32 {
-    if ports.ip_len == 0 { arrival.frame_len.saturating_sub(ports.network) } else { ports.ip_len }
+fn ip_len<B: Bytes>(frame: B, ports: &Ports, arrival: &Arrival) -> u32 {
+    if ports.ip_len != 0 {
+        return ports.ip_len;
+    }
+    frame.whole_len().unwrap_or(arrival.frame_len).saturating_sub(ports.network)
 }

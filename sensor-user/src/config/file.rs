@@ -110,6 +110,16 @@ pub(super) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
             reader.value(table, "active", &mut enforcement.active, Ok);
             reader.value(table, "expire_after", &mut enforcement.expire_after, |n| within(n, 0, 31_536_000));
         });
+        reader.section(table, "record", |reader, table| {
+            let record = &mut config.record;
+            reader.value(table, "file", &mut record.file, |path: String| {
+                non_empty(&path, "a file path").map(|()| Some(PathBuf::from(path)))
+            });
+            reader.value(table, "snap_length", &mut record.snap_length, |n| {
+                within(n, 64, 65_535).map(|n| n as u32)
+            });
+            reader.value(table, "max_mib", &mut record.max_mib, |n| within(n, 1, 1 << 20));
+        });
         reader.exemptions(table, &mut config.exemptions);
     });
     if reader.errors.is_empty() {

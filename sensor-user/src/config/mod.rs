@@ -56,6 +56,19 @@ pub struct Config {
     pub journal: Bounds,
     /// Whether summaries of flows go to the output too.
     pub flow_documents: bool,
+    /// Packets of alerted flows.
+    pub record: RecordOptions,
+}
+
+/// Options of the recording of alerted flows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordOptions {
+    /// Where to; `None` is nowhere.
+    pub file: Option<PathBuf>,
+    /// Bytes kept of each packet.
+    pub snap_length: u32,
+    /// Mebibytes of the file, at most.
+    pub max_mib: u64,
 }
 
 /// Options of enforcement.
@@ -145,6 +158,8 @@ pub struct Overrides {
     pub enforce_for: Option<u64>,
     /// Turn the kernel program's debug log on.
     pub kernel_debug: bool,
+    /// Recording, instead of the file's.
+    pub record: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -178,6 +193,7 @@ impl Default for Config {
             enforcement: EnforcementOptions { active: false, expire_after: 86_400 },
             journal: Bounds::default(),
             flow_documents: false,
+            record: RecordOptions { file: None, snap_length: 512, max_mib: 64 },
         }
     }
 }
@@ -218,6 +234,9 @@ impl Config {
         let detection = &mut self.detection;
         detection.learning_hours = overrides.learning_hours.unwrap_or(detection.learning_hours);
         self.kernel.debug |= overrides.kernel_debug;
+        if overrides.record.is_some() {
+            self.record.file.clone_from(&overrides.record);
+        }
         self.enforcement.active |= overrides.enforce;
         self.enforcement.expire_after = overrides.enforce_for.unwrap_or(self.enforcement.expire_after);
     }

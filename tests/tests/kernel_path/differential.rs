@@ -7,8 +7,9 @@ use sensor_common::{
     slot::{Hook, Side, tcp::ACK},
 };
 use sensor_tests::{
-    Frame, HOOKS, QINQ, Setup, Twin, VLAN,
+    Frame, HOOKS, QINQ, Setup, Twin, VLAN, Xorshift,
     extension::{AUTHENTICATION, DESTINATION_OPTIONS, HOP_BY_HOP, ROUTING},
+    fuzz::mutate,
     pieces,
 };
 
@@ -25,7 +26,6 @@ use crate::{
         segment,
     },
     pppoe::{PPP_IPV4, PPP_IPV6},
-    random::Xorshift,
     tunnels::{GENEVE, VXLAN},
 };
 
@@ -78,38 +78,6 @@ fn corpus() -> Vec<Vec<u8>> {
     .iter()
     .map(Frame::build)
     .collect()
-}
-
-/// Interesting bytes: protocol numbers, parts of EtherTypes and ports, edges.
-const TELLING: [u8; 28] = [
-    0, 1, 4, 5, 6, 8, 10, 17, 41, 43, 44, 47, 51, 60, 0x12, 0x21, 0x45, 0x57, 0x58, 0x60, 0x64, 0x65, 0x81,
-    0x86, 0xBD, 0xDD, 0xFE, 0xFF,
-];
-
-fn mutate(random: &mut Xorshift, frame: &[u8]) -> Vec<u8> {
-    let mut frame = frame.to_vec();
-    for _ in 0..1 + random.below(3) {
-        // Headers lie in front: most changes go there.
-        let reach = if random.below(4) == 0 { frame.len() } else { frame.len().min(110) };
-        let at = random.below(reach).max(if random.below(8) == 0 { 0 } else { 12.min(frame.len() - 1) });
-        match random.below(6) {
-            0 => frame[at] ^= 1 << random.below(8),
-            1 => frame[at] = random.next() as u8,
-            2 => frame[at] = TELLING[random.below(TELLING.len())],
-            3 => frame.truncate(14 + random.below(frame.len() - 13)),
-            4 => {
-                let run: Vec<u8> = frame[at..(at + 1 + random.below(8)).min(frame.len())].to_vec();
-                frame.splice(at..at, run);
-            }
-            _ => {
-                let run = at..(at + 1 + random.below(8)).min(frame.len());
-                if frame.len() - run.len() >= 14 {
-                    frame.drain(run);
-                }
-            }
-        }
-    }
-    frame
 }
 
 /// A conversation on each of several ports: set-up, pipes, files, whole and in segments, each of which is a frame.

@@ -21,8 +21,7 @@ use crate::{
     truncation::{TCP_ENOUGH, cut_bytes},
 };
 
-pub(crate) const VXLAN: u16 = 4789;
-pub(crate) const GENEVE: u16 = 6081;
+pub(crate) use crate::encapsulation::{GENEVE, VXLAN};
 
 /// Each optional field of GRE by itself, each pair, and all.
 const OPTIONAL_FIELDS: [u16; 8] = [

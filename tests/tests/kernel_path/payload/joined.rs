@@ -1,14 +1,14 @@
 //! Messages cut at random: what is told of the segments always joins to the message, and holds nothing else.
 
 use sensor_common::{evidence::LONGEST, slot::Side::Local};
-use sensor_tests::{HOOKS, Setup, pieces};
+use sensor_tests::{HOOKS, Setup, Xorshift, pieces};
 
 use super::{
     ENDS, begin_anew,
     message::{REQUEST, contents, of_smb2, smb2},
     segment,
 };
-use crate::{expect::on, random::Xorshift};
+use crate::expect::on;
 
 const ROUNDS: usize = 400;
 

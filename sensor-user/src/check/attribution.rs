@@ -1,0 +1,77 @@
+//! Whether alerts will name processes.
+
+use super::Line;
+use crate::{
+    config::{AttributionChoice, ProcessOptions},
+    kernel::{owner::OwnerPrograms, privileges},
+    owner::{Reach, reach},
+};
+
+/// Tells it; with `attach` the programs are attached for a moment, as to the interfaces. Where they
+/// cannot be, the sensor runs without; only a cgroup that the configuration names has to be there.
+pub(super) fn attribution(options: &ProcessOptions, attach: bool) -> Line {
+    const LOST: &str = "alerts name no process";
+    if options.attribution == AttributionChoice::Off {
+        return Line::Ok("off, as configured".to_owned());
+    }
+    let reach = match reach(options) {
+        Ok(reach) => reach,
+        Err(reason) if options.cgroup.is_some() => return Line::Missing(reason),
+        Err(reason) => return Line::Limited(format!("{LOST}: {reason}")),
+    };
+    if !privileges::missing().is_empty() {
+        return Line::Limited(format!("{LOST}: cannot be tried without the privileges above"));
+    }
+    let tried = match OwnerPrograms::load() {
+        Ok(programs) if attach => programs.attach(&reach.folder).map(|_| "tried"),
+        Ok(_) => Ok("accepted by the verifier"),
+        Err(error) => Err(error),
+    };
+    match tried {
+        Ok(how) => judge_reach(&reach, how),
+        Err(error) => Line::Limited(format!("{LOST}: {error}")),
+    }
+}
+
+fn judge_reach(reach: &Reach, how: &str) -> Line {
+    let text = format!("connections opened by processes below {} ({how})", reach.folder.display());
+    let lost = reach.lost();
+    if lost.is_empty() { Line::Ok(text) } else { Line::Limited(format!("{text}; {}", lost.join("; "))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attribution_is_judged_by_what_it_reaches() {
+        let all = Reach {
+            folder: "/sys/fs/cgroup".into(),
+            whole: true,
+            numbers_mean_the_same: true,
+            reads_others: true,
+        };
+        assert!(matches!(judge_reach(&all, "tried"), Line::Ok(_)));
+        for (less, word) in [
+            (Reach { whole: false, ..all.clone() }, "cgroup"),
+            (Reach { numbers_mean_the_same: false, ..all.clone() }, "--pid=host"),
+            (Reach { reads_others: false, ..all.clone() }, "CAP_SYS_PTRACE"),
+        ] {
+            assert!(
+                matches!(judge_reach(&less, "tried"), Line::Limited(text) if text.contains(word)),
+                "{word}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_cgroup_that_is_named_must_be_there() {
+        let options =
+            ProcessOptions { cgroup: Some("/nonexistent/cgroup".into()), ..ProcessOptions::default() };
+        assert!(
+            matches!(attribution(&options, false), Line::Missing(text) if text.contains("/nonexistent/cgroup"))
+        );
+        let off = ProcessOptions { attribution: AttributionChoice::Off, ..options };
+        assert!(matches!(attribution(&off, false), Line::Ok(_)));
+    }
+}

@@ -1,0 +1,154 @@
+//! What an interface allows, and what its offloads mean for what is seen.
+
+use super::{Line, line::Lines};
+use crate::{
+    config::Config,
+    kernel::{
+        attach::{Attached, Ingress, TcMode},
+        ethtool::Offloads,
+        interface::Interface,
+        object::KernelProgram,
+    },
+};
+
+/// Tries one interface; what it is, if it is there.
+pub(super) fn interface(
+    name: &str,
+    kernel: Option<&mut KernelProgram>,
+    config: &Config,
+    lines: &mut Lines,
+) -> Option<Interface> {
+    let interface = match Interface::named(name) {
+        Ok(interface) => interface,
+        Err(error) => {
+            lines.push((name.to_owned(), Line::Missing(error.to_string())));
+            return None;
+        }
+    };
+    let Some(kernel) = kernel else {
+        let text = "cannot be tried: the kernel program is not loaded (see above)".to_owned();
+        lines.push((name.to_owned(), Line::Missing(text)));
+        return Some(interface);
+    };
+    let (line, ingress) = tried(kernel, interface.clone(), config);
+    lines.push((name.to_owned(), line));
+    if let Some(ingress) = ingress {
+        let line = match Offloads::of(name) {
+            Ok(offloads) => judge(&offloads, ingress),
+            Err(error) => Line::Limited(format!("nobody tells what the driver does to packets: {error}")),
+        };
+        lines.push((format!("{name} offloads"), line));
+    }
+    Some(interface)
+}
+
+/// Attaches for a moment and tells how.
+fn tried(kernel: &mut KernelProgram, interface: Interface, config: &Config) -> (Line, Option<Ingress>) {
+    let attached = match Attached::new(kernel, interface, config.kernel.ingress, config.kernel.tc) {
+        Ok(attached) => attached,
+        Err(error) => return (Line::Missing(error.to_string()), None),
+    };
+    let text = format!("incoming by {}, outgoing by {} (tried)", attached.ingress, attached.egress);
+    let line = match (attached.ingress, attached.egress) {
+        (Ingress::XdpNative, TcMode::Tcx) => Line::Ok(text),
+        (Ingress::XdpNative, TcMode::Clsact) => {
+            Line::Limited(format!("{text}: the filter outlives a killed agent"))
+        }
+        _ => Line::Limited(format!("{text}: each packet costs more than with native XDP")),
+    };
+    (line, Some(attached.ingress))
+}
+
+/// What the offloads cost in exactness at this way in.
+fn judge(offloads: &Offloads, ingress: Ingress) -> Line {
+    let mut lost = Vec::new();
+    let native = ingress == Ingress::XdpNative;
+    if offloads.lro == Some(true) {
+        lost.push(
+            "LRO joins incoming segments in hardware: packets in are counted too few (ethtool -K IF lro off)",
+        );
+    } else if offloads.gro == Some(true) && !native {
+        lost.push("GRO joins incoming segments before they are seen: packets in are counted too few, bytes of headers too");
+    }
+    if offloads.rx_vlan == Some(true) && native {
+        lost.push(
+            "the hardware takes VLAN tags off before XDP: alerts name no VLAN of what comes in (ethtool -K IF rxvlan off)",
+        );
+    }
+    let told = told(offloads);
+    if lost.is_empty() { Line::Ok(told) } else { Line::Limited(format!("{told}; {}", lost.join("; "))) }
+}
+
+/// What the driver says. Of outgoing frames TC sees those that TSO and GSO have yet to cut.
+fn told(offloads: &Offloads) -> String {
+    let switches = [
+        ("GRO", offloads.gro),
+        ("LRO", offloads.lro),
+        ("GSO", offloads.gso),
+        ("TSO", offloads.tso),
+        ("VLAN tags off", offloads.rx_vlan),
+    ];
+    let mut words: Vec<String> = switches
+        .iter()
+        .map(|(name, state)| match state {
+            Some(true) => format!("{name} on"),
+            Some(false) => format!("{name} off"),
+            None => format!("{name} unknown"),
+        })
+        .collect();
+    if offloads.gso == Some(true) || offloads.tso == Some(true) {
+        words.push("outgoing segments are counted before they are cut".to_owned());
+    }
+    let mut number = |name: &str, value: Option<(u32, u32)>| {
+        if let Some((now, most)) = value {
+            words.push(format!("{name} {now} of {most}"));
+        }
+    };
+    number("receive ring", offloads.ring);
+    number("channels", offloads.channels);
+    if let Some(queues) = offloads.rx_queues {
+        words.push(format!("receive queues {queues}"));
+    }
+    words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Offloads = Offloads {
+        gro: Some(false),
+        lro: Some(false),
+        gso: Some(false),
+        tso: Some(false),
+        rx_vlan: Some(false),
+        ring: Some((256, 4096)),
+        rx_queues: Some(4),
+        channels: Some((4, 8)),
+    };
+
+    #[test]
+    fn an_offload_is_a_limit_only_where_it_hides_something() {
+        let joined = Offloads { gro: Some(true), ..PLAIN };
+        assert!(matches!(judge(&joined, Ingress::XdpNative), Line::Ok(_)));
+        assert!(
+            matches!(judge(&joined, Ingress::XdpGeneric), Line::Limited(text) if text.contains("GRO joins"))
+        );
+        let untagged = Offloads { rx_vlan: Some(true), ..PLAIN };
+        assert!(
+            matches!(judge(&untagged, Ingress::XdpNative), Line::Limited(text) if text.contains("rxvlan off"))
+        );
+        assert!(matches!(judge(&untagged, Ingress::Tc(TcMode::Tcx)), Line::Ok(_)));
+        let lro = Offloads { lro: Some(true), ..PLAIN };
+        assert!(matches!(judge(&lro, Ingress::XdpNative), Line::Limited(text) if text.contains("LRO")));
+    }
+
+    #[test]
+    fn what_the_driver_does_not_say_is_unknown_and_no_number_is_made_up() {
+        let text = told(&Offloads::default());
+        assert!(text.contains("GRO unknown") && !text.contains("ring"), "{text}");
+        let text = told(&Offloads { tso: Some(true), ..PLAIN });
+        assert!(text.contains("receive ring 256 of 4096") && text.contains("receive queues 4"), "{text}");
+        assert!(text.contains("before they are cut"), "{text}");
+    }
+}

@@ -1,0 +1,177 @@
+//! What the kernel is and what this process may do with it.
+
+use std::path::Path;
+
+use aya::{
+    maps::MapType,
+    programs::ProgramType,
+    sys::{BpfHelper, is_helper_supported, is_map_supported},
+};
+
+use super::Line;
+use crate::kernel::privileges;
+
+/// Map types that the programs are made of, and their names.
+const MAPS: [(MapType, &str); 5] = [
+    (MapType::Array, "array"),
+    (MapType::PerCpuArray, "per-CPU array"),
+    (MapType::Hash, "hash"),
+    (MapType::LpmTrie, "LPM trie"),
+    (MapType::RingBuf, "ring buffer"),
+];
+
+/// The map type that attribution alone needs.
+const OWNERS: (MapType, &str) = (MapType::LruHash, "LRU hash");
+
+/// Helpers that the programs on interfaces call.
+const HELPERS: [(BpfHelper, &str); 7] = [
+    (BpfHelper::BPF_FUNC_jiffies64, "bpf_jiffies64"),
+    (BpfHelper::BPF_FUNC_get_smp_processor_id, "bpf_get_smp_processor_id"),
+    (BpfHelper::BPF_FUNC_probe_read_kernel, "bpf_probe_read_kernel"),
+    (BpfHelper::BPF_FUNC_map_lookup_elem, "bpf_map_lookup_elem"),
+    (BpfHelper::BPF_FUNC_ringbuf_reserve, "bpf_ringbuf_reserve"),
+    (BpfHelper::BPF_FUNC_ringbuf_submit, "bpf_ringbuf_submit"),
+    (BpfHelper::BPF_FUNC_ringbuf_output, "bpf_ringbuf_output"),
+];
+
+/// Those of the program for frames in several buffers alone.
+const SCATTERED: [(BpfHelper, &str); 2] = [
+    (BpfHelper::BPF_FUNC_xdp_load_bytes, "bpf_xdp_load_bytes"),
+    (BpfHelper::BPF_FUNC_xdp_get_buff_len, "bpf_xdp_get_buff_len"),
+];
+
+pub(super) fn kernel() -> Line {
+    let Ok(uname) = nix::sys::utsname::uname() else {
+        return Line::Missing("the kernel does not tell its version".to_owned());
+    };
+    let release = uname.release().to_string_lossy().into_owned();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    judge_kernel(&release, version)
+}
+
+fn judge_kernel(release: &str, version: (u32, u32)) -> Line {
+    if version < (5, 10) {
+        Line::Missing(format!("Linux {release}; 5.10 or newer is needed"))
+    } else if version < (6, 6) {
+        Line::Limited(format!(
+            "Linux {release}: no TCX before 6.6, so a clsact filter is used; a killed agent leaves it behind until its next start"
+        ))
+    } else {
+        Line::Ok(format!("Linux {release}"))
+    }
+}
+
+pub(super) fn jit() -> Line {
+    match std::fs::read_to_string("/proc/sys/net/core/bpf_jit_enable") {
+        Ok(value) if value.trim() != "0" => Line::Ok("BPF programs are compiled".to_owned()),
+        Ok(_) => Line::Limited(
+            "BPF programs are interpreted, many times slower: sysctl net.core.bpf_jit_enable=1".to_owned(),
+        ),
+        // The setting belongs to the initial network namespace and cannot be seen in others.
+        Err(_) => Line::Ok(
+            "not told in this network namespace; see it with: sysctl net.core.bpf_jit_enable".to_owned(),
+        ),
+    }
+}
+
+pub(super) fn btf() -> Line {
+    if Path::new("/sys/kernel/btf/vmlinux").exists() {
+        Line::Ok("the kernel describes its types".to_owned())
+    } else {
+        Line::Limited(
+            "no /sys/kernel/btf/vmlinux: names are missing in kernel diagnostics; nothing else is lost"
+                .to_owned(),
+        )
+    }
+}
+
+pub(super) fn held_privileges() -> Line {
+    let missing = privileges::missing();
+    if missing.is_empty() {
+        let names: Vec<_> = privileges::NEEDED.iter().map(|needed| needed.capability.to_string()).collect();
+        return Line::Ok(names.join(", "));
+    }
+    let names: Vec<_> =
+        missing.iter().map(|needed| format!("{} (to {})", needed.capability, needed.purpose)).collect();
+    Line::Missing(format!("{}; {}", names.join(", "), privileges::FIX))
+}
+
+/// Where the BPF file system is. Nothing is pinned, so nothing is lost without it.
+pub(super) fn bpffs() -> Line {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let mounted = mounts.lines().find_map(|line| {
+        let mut words = line.split(' ').skip(1);
+        let at = words.next()?;
+        (words.next() == Some("bpf")).then(|| at.to_owned())
+    });
+    Line::Ok(match mounted {
+        Some(at) => format!("mounted at {at}; not used, for nothing is pinned"),
+        None => "not mounted; not needed, for nothing is pinned".to_owned(),
+    })
+}
+
+/// Has the kernel make a map of each type that is used.
+pub(super) fn maps() -> Line {
+    if !privileges::missing().is_empty() {
+        return Line::Missing("cannot be tried without the privileges above".to_owned());
+    }
+    let lacks = |(kind, _): &(MapType, &str)| !is_map_supported(*kind).unwrap_or(false);
+    let lacking: Vec<&str> = MAPS.iter().filter(|map| lacks(map)).map(|(_, name)| *name).collect();
+    if !lacking.is_empty() {
+        return Line::Missing(format!("the kernel makes no {}; 5.10 or newer is needed", lacking.join(", ")));
+    }
+    if lacks(&OWNERS) {
+        return Line::Limited(format!("the kernel makes no {}: alerts name no process", OWNERS.1));
+    }
+    let names: Vec<&str> = MAPS.iter().chain([&OWNERS]).map(|(_, name)| *name).collect();
+    Line::Ok(format!("{} (tried)", names.join(", ")))
+}
+
+/// Has the kernel say of each helper whether an XDP program may call it.
+pub(super) fn helpers() -> Line {
+    if !privileges::missing().is_empty() {
+        return Line::Missing("cannot be tried without the privileges above".to_owned());
+    }
+    judge_helpers(|helper| is_helper_supported(ProgramType::Xdp, helper).unwrap_or(false))
+}
+
+fn judge_helpers(has: impl Fn(BpfHelper) -> bool) -> Line {
+    let lacking = |helpers: &[(BpfHelper, &'static str)]| -> Vec<&'static str> {
+        helpers.iter().filter(|(helper, _)| !has(*helper)).map(|(_, name)| *name).collect()
+    };
+    let missing = lacking(&HELPERS);
+    if !missing.is_empty() {
+        return Line::Missing(format!("the kernel has no {}; 5.10 or newer is needed", missing.join(", ")));
+    }
+    let missing = lacking(&SCATTERED);
+    if !missing.is_empty() {
+        return Line::Limited(format!(
+            "the kernel has no {} (Linux 5.18): native XDP takes no interface with an MTU above 3,500 or so, which is watched \
+             by generic XDP or TC instead",
+            missing.join(", ")
+        ));
+    }
+    let names: Vec<&str> = HELPERS.iter().chain(&SCATTERED).map(|(_, name)| *name).collect();
+    Line::Ok(format!("{} (tried)", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_are_judged_by_what_they_have() {
+        assert!(matches!(judge_kernel("5.4.0", (5, 4)), Line::Missing(_)));
+        assert!(matches!(judge_kernel("5.10.0-30", (5, 10)), Line::Limited(_)));
+        assert!(matches!(judge_kernel("6.18.44", (6, 18)), Line::Ok(_)));
+    }
+
+    #[test]
+    fn what_a_kernel_without_newer_helpers_loses_is_told() {
+        assert!(matches!(judge_helpers(|_| true), Line::Ok(_)));
+        let old = |helper| helper != BpfHelper::BPF_FUNC_xdp_load_bytes;
+        assert!(matches!(judge_helpers(old), Line::Limited(text) if text.contains("MTU")));
+        assert!(matches!(judge_helpers(|_| false), Line::Missing(text) if text.contains("bpf_jiffies64")));
+    }
+}

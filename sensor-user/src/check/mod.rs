@@ -1,0 +1,147 @@
+//! `smb-sensor check`: what this machine allows, one line each: fine, limited with what is lost, or missing with the fix.
+//!
+//! Whatever can be tried is tried, for a moment, and left as it was.
+
+mod attribution;
+mod interface;
+mod line;
+mod machine;
+
+use std::{
+    io::{self, Write as _},
+    path::Path,
+    process::ExitCode,
+};
+
+use anyhow::Result;
+
+pub use self::line::Line;
+use self::line::Lines;
+use crate::{
+    config::{Config, ConfigError, Overrides},
+    kernel::{interface::Interface, object::KernelProgram, privileges, ticks::TickClock},
+    plan,
+};
+
+/// Checks and prints, as text or as JSON. The exit code is a failure when anything is missing.
+///
+/// # Errors
+/// Only when standard output cannot be written.
+pub fn run(interfaces: &[String], config: Option<&Path>, json: bool) -> Result<ExitCode> {
+    let lines = lines(interfaces, config);
+    let mut out = io::stdout().lock();
+    if json {
+        line::write_json(&mut out, &lines)?;
+    } else {
+        line::write_text(&mut out, &lines)?;
+    }
+    out.flush()?;
+    Ok(if line::is_fine(&lines) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn lines(interfaces: &[String], path: Option<&Path>) -> Lines {
+    let mut lines: Lines = [
+        ("kernel", machine::kernel()),
+        ("jit", machine::jit()),
+        ("btf", machine::btf()),
+        ("bpffs", machine::bpffs()),
+        ("privileges", machine::held_privileges()),
+        ("maps", machine::maps()),
+        ("helpers", machine::helpers()),
+    ]
+    .map(|(what, line)| (what.to_owned(), line))
+    .into();
+    let config = read_config(path, &mut lines);
+    let mut kernel = programs(&config, &mut lines);
+    let named = if interfaces.is_empty() { &config.interfaces } else { interfaces };
+    if named.is_empty() {
+        let names = Interface::names().join(", ");
+        lines.push(("interfaces".to_owned(), Line::Ok(format!("{names}; name one with --iface to try it"))));
+    }
+    let mut known = Vec::new();
+    for name in named {
+        known.extend(interface::interface(name, kernel.as_mut(), &config, &mut lines));
+    }
+    let attach = kernel.is_some() && !known.is_empty();
+    lines.push(("attribution".to_owned(), attribution::attribution(&config.process, attach)));
+    for warning in plan::network_warnings(&config, &known) {
+        lines.push(("networks".to_owned(), Line::Limited(warning)));
+    }
+    lines
+}
+
+/// The configuration, or the defaults where it has mistakes: a line for each, with its place.
+fn read_config(path: Option<&Path>, lines: &mut Lines) -> Config {
+    let mut tell = |line| lines.push(("config".to_owned(), line));
+    match Config::load(path, &Overrides::default()) {
+        Ok(config) => {
+            if let Some(path) = path {
+                tell(Line::Ok(format!("{} is valid", path.display())));
+            }
+            config
+        }
+        Err(ConfigError::Invalid { path, problems }) => {
+            problems.iter().for_each(|problem| tell(Line::Missing(format!("{}: {problem}", path.display()))));
+            Config::default()
+        }
+        Err(error) => {
+            tell(Line::Missing(error.to_string()));
+            Config::default()
+        }
+    }
+}
+
+/// Has the kernel verify the programs.
+fn programs(config: &Config, lines: &mut Lines) -> Option<KernelProgram> {
+    let mut tell = |what: &str, line| lines.push((what.to_owned(), line));
+    if !privileges::missing().is_empty() {
+        tell("program", Line::Missing("cannot be tried without the privileges above".to_owned()));
+        return None;
+    }
+    let clock = match TickClock::of_this_kernel() {
+        Ok(clock) => clock,
+        Err(error) => {
+            tell("program", Line::Missing(format!("the kernel has no coarse clock: {error}")));
+            return None;
+        }
+    };
+    let loaded = KernelProgram::load(&plan::load_plan(config, clock)).and_then(|mut kernel| {
+        kernel.verify()?;
+        Ok(kernel)
+    });
+    match loaded {
+        Ok(kernel) => {
+            let slots = kernel.slots.bytes() / 1024;
+            tell("program", Line::Ok(format!("accepted by the verifier; {slots} KiB of flow slots")));
+            Some(kernel)
+        }
+        Err(error) => {
+            tell("program", Line::Missing(error.to_string()));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_interface_is_a_line_that_names_it() {
+        let lines = lines(&["nope".to_owned()], None);
+        let (_, line) = lines.iter().find(|(what, _)| what == "nope").unwrap();
+        assert!(matches!(line, Line::Missing(text) if text.contains("nope")), "{line:?}");
+    }
+
+    #[test]
+    fn each_mistake_of_a_configuration_is_a_line_with_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.toml");
+        std::fs::write(&path, "statistics_interval = 0\n[networks]\ninternal = [\"10.0.0.0/99\"]\n").unwrap();
+        let mut lines = vec![];
+        read_config(Some(&path), &mut lines);
+        let texts: Vec<String> = lines.iter().map(|(_, line)| format!("{line:?}")).collect();
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert!(texts[0].contains("line 1, column") && texts[1].contains("line 3, column"), "{texts:?}");
+    }
+}

@@ -1,0 +1,136 @@
+//! Whole packets of one interface, those of some ports alone: a packet socket with a filter in the kernel.
+//!
+//! Every other packet costs no more than the filter. Later fragments carry no ports and are left out, as are packets inside
+//! tunnels.
+
+use std::{
+    io,
+    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    time::Duration,
+};
+
+use libc::sock_filter;
+use nix::errno::Errno;
+
+/// How long one look waits.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Instructions of a filter (include/uapi/linux/bpf_common.h): load from a place, or from there behind the IPv4 header.
+const LOAD_HALF: u16 = 0x28;
+const LOAD_BYTE: u16 = 0x30;
+const LOAD_HALF_BEHIND: u16 = 0x48;
+const HEADER_LEN: u16 = 0xB1;
+const IF_EQUAL: u16 = 0x15;
+const IF_ANY_BIT: u16 = 0x45;
+const RETURN: u16 = 0x06;
+
+/// More than any frame has.
+const ALL: u32 = 0x40000;
+
+/// A packet socket.
+#[derive(Debug)]
+pub struct Tap(OwnedFd);
+
+impl Tap {
+    /// Opens one on an interface for TCP and UDP packets from or to one of these ports.
+    ///
+    /// # Errors
+    /// Without CAP_NET_RAW, or when the interface is gone.
+    pub fn open(interface: u32, ports: &[u16]) -> io::Result<Self> {
+        // SAFETY: no memory is given. Protocol 0: nothing is received until the socket is bound.
+        let raw = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
+        let raw = Errno::result(raw)?;
+        // SAFETY: a descriptor that was just made and belongs to nobody else.
+        let socket = unsafe { OwnedFd::from_raw_fd(raw) };
+        let mut filter = filter(ports);
+        let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+        set(&socket, libc::SO_ATTACH_FILTER, &program)?;
+        let wait = libc::timeval { tv_sec: 0, tv_usec: PATIENCE.as_micros() as libc::suseconds_t };
+        set(&socket, libc::SO_RCVTIMEO, &wait)?;
+        // SAFETY: all zero is a value of this structure.
+        let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+        address.sll_family = libc::AF_PACKET as u16;
+        address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+        address.sll_ifindex = interface as i32;
+        let length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+        // SAFETY: the address lives over the call and is as long as is said.
+        let bound = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) };
+        Errno::result(bound)?;
+        Ok(Self(socket))
+    }
+
+    /// The next packet, as much of it as there is `room` for, and its length; `None` when none came for a while.
+    ///
+    /// # Errors
+    /// When the interface is gone or down.
+    pub fn next<'a>(&self, room: &'a mut [u8]) -> io::Result<Option<(&'a [u8], u32)>> {
+        // SAFETY: the room lives over the call and is as long as is said.
+        let length =
+            unsafe { libc::recv(self.0.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), libc::MSG_TRUNC) };
+        match Errno::result(length) {
+            Ok(length) => Ok(Some((&room[..room.len().min(length as usize)], length as u32))),
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
+fn set<T>(socket: &OwnedFd, option: libc::c_int, value: &T) -> io::Result<()> {
+    let length = size_of::<T>() as libc::socklen_t;
+    // SAFETY: the value lives over the call and is as long as is said; a filter's instructions are copied.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            option,
+            std::ptr::from_ref(value).cast(),
+            length,
+        )
+    };
+    Errno::result(result)?;
+    Ok(())
+}
+
+const fn instruction(code: u16, jump_true: u8, jump_false: u8, value: u32) -> sock_filter {
+    sock_filter { code, jt: jump_true, jf: jump_false, k: value }
+}
+
+/// Ethernet (a tag is no longer in the frame), IPv4 or IPv6 without extension headers, TCP or UDP, one of the ports.
+fn filter(ports: &[u16]) -> Vec<sock_filter> {
+    let only = |value: u32| [instruction(IF_EQUAL, 1, 0, value), instruction(RETURN, 0, 0, 0)];
+    let of_transport = [
+        instruction(IF_EQUAL, 2, 0, u32::from(sensor_common::slot::TCP)),
+        instruction(IF_EQUAL, 1, 0, u32::from(sensor_common::slot::UDP)),
+        instruction(RETURN, 0, 0, 0),
+    ];
+    let any_port = |code: u16, places: [u32; 2]| {
+        let mut all = Vec::new();
+        for place in places {
+            all.push(instruction(code, 0, 0, place));
+            for port in ports {
+                all.push(instruction(IF_EQUAL, 0, 1, u32::from(*port)));
+                all.push(instruction(RETURN, 0, 0, ALL));
+            }
+        }
+        all.push(instruction(RETURN, 0, 0, 0));
+        all
+    };
+    // The part for IPv6 ends by itself, and so jumps need not be long.
+    let mut wide = vec![instruction(LOAD_BYTE, 0, 0, 20)];
+    wide.extend(of_transport);
+    wide.extend(any_port(LOAD_HALF, [54, 56]));
+    let mut all = vec![instruction(LOAD_HALF, 0, 0, 12), instruction(IF_EQUAL, 0, 1, 0x86DD)];
+    // BPF_JA, which may be long, past the part for IPv6.
+    all.push(instruction(0x05, 0, 0, 1));
+    all.push(instruction(0x05, 0, 0, wide.len() as u32));
+    all.extend(wide);
+    all.extend(only(0x0800));
+    // RFC 791 3.1: no fragment after the first.
+    all.extend([instruction(LOAD_HALF, 0, 0, 20), instruction(IF_ANY_BIT, 0, 1, 0x1FFF)]);
+    all.push(instruction(RETURN, 0, 0, 0));
+    all.push(instruction(LOAD_BYTE, 0, 0, 23));
+    all.extend(of_transport);
+    all.push(instruction(HEADER_LEN, 0, 0, 14));
+    all.extend(any_port(LOAD_HALF_BEHIND, [14, 16]));
+    all
+}

@@ -1,0 +1,191 @@
+//! Which packets are kept: those of flows with an alert, from some time before it on.
+//!
+//! Takes packets and news of alerts in their order, writes to a file. Everything is bounded: what is remembered of packets
+//! that nobody has alerted on, what a flow may take, and the file.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io::{self, Write},
+    net::SocketAddr,
+};
+
+use pcap_parser::Linktype;
+use sensor_common::slot::{TCP, UDP};
+
+use super::pcapng::{self, Packet};
+use crate::{
+    capture::{Frame, segment::segment},
+    flow::Conversation,
+};
+
+/// Bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes remembered of packets without an alert.
+    pub window_bytes: usize,
+    /// Nanoseconds for which they are remembered.
+    pub window_time: u64,
+    /// Bytes in the file for each flow.
+    pub flow_bytes: u64,
+    /// Flows with an alert that are followed at a time.
+    pub flows: usize,
+    /// Bytes of the file.
+    pub file_bytes: u64,
+}
+
+/// A flow whatever the direction: transport and both ends, the lower first.
+type Key = (u8, SocketAddr, SocketAddr);
+
+/// A flow with alerts.
+struct Alerted {
+    comment: String,
+    bytes: u64,
+}
+
+/// Keeps packets.
+pub struct Recorder<W> {
+    out: W,
+    bounds: Bounds,
+    window: VecDeque<(Key, Packet)>,
+    window_bytes: usize,
+    flows: HashMap<Key, Alerted>,
+    bytes: u64,
+    written: u64,
+    full: bool,
+}
+
+fn key(transport: u8, one: SocketAddr, other: SocketAddr) -> Key {
+    (transport, one.min(other), one.max(other))
+}
+
+fn key_of(packet: &Packet) -> Option<Key> {
+    let frame = Frame { link: Linktype::ETHERNET, bytes: &packet.bytes, nanoseconds: packet.at };
+    let segment = segment(&frame)?;
+    let transport = if segment.tcp.is_some() { TCP } else { UDP };
+    Some(key(transport, segment.source, segment.destination))
+}
+
+impl<W: Write> Recorder<W> {
+    /// Begins a section in a file that has `bytes` already.
+    ///
+    /// # Errors
+    /// As the file says.
+    pub fn new(
+        out: W,
+        bytes: u64,
+        interfaces: &[String],
+        snap_length: u32,
+        bounds: Bounds,
+    ) -> io::Result<Self> {
+        let mut out = out;
+        let bytes = bytes + pcapng::write_head(&mut out, interfaces, snap_length)?;
+        Ok(Self {
+            out,
+            bounds,
+            window: VecDeque::new(),
+            window_bytes: 0,
+            flows: HashMap::new(),
+            bytes,
+            written: 0,
+            full: false,
+        })
+    }
+
+    /// Packets written.
+    #[must_use]
+    pub const fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Whether the file is as long as it may get: nothing more is written.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// A packet passed.
+    ///
+    /// # Errors
+    /// As the file says.
+    pub fn packet(&mut self, packet: Packet) -> io::Result<()> {
+        let Some(key) = key_of(&packet) else { return Ok(()) };
+        if self.flows.contains_key(&key) {
+            return self.write(&key, &packet);
+        }
+        let oldest = packet.at.saturating_sub(self.bounds.window_time);
+        self.window_bytes += weight(&packet);
+        self.window.push_back((key, packet));
+        while self
+            .window
+            .front()
+            .is_some_and(|(_, first)| self.window_bytes > self.bounds.window_bytes || first.at < oldest)
+        {
+            if let Some((_, gone)) = self.window.pop_front() {
+                self.window_bytes -= weight(&gone);
+            }
+        }
+        Ok(())
+    }
+
+    /// An alert was opened on a flow: what is remembered of it is written, and what comes.
+    ///
+    /// # Errors
+    /// As the file says.
+    pub fn alerted(&mut self, flow: &Conversation, alert: &str, rule: &str) -> io::Result<()> {
+        let key = key(flow.transport, flow.local, flow.remote);
+        if !self.flows.contains_key(&key) && self.flows.len() >= self.bounds.flows {
+            return Ok(());
+        }
+        let alerted = self.flows.entry(key).or_insert_with(|| Alerted { comment: String::new(), bytes: 0 });
+        if !alerted.comment.is_empty() {
+            alerted.comment.push('\n');
+        }
+        alerted.comment.push_str(&format!("smb-sensor alert {alert}, rule {rule}"));
+        let (its, others) = std::mem::take(&mut self.window).into_iter().partition(|(of, _)| *of == key);
+        self.window = others;
+        for (_, packet) in its {
+            self.window_bytes -= weight(&packet);
+            self.write(&key, &packet)?;
+        }
+        Ok(())
+    }
+
+    /// A flow is over.
+    pub fn closed(&mut self, flow: &Conversation) {
+        self.flows.remove(&key(flow.transport, flow.local, flow.remote));
+    }
+
+    /// Lets the file have what was written.
+    ///
+    /// # Errors
+    /// As the file says.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    fn write(&mut self, key: &Key, packet: &Packet) -> io::Result<()> {
+        let Some(alerted) = self.flows.get_mut(key) else { return Ok(()) };
+        // Blocks and options take 60 bytes at most beside what is in them.
+        let takes = (packet.bytes.len() + alerted.comment.len() + 60) as u64;
+        if self.full || alerted.bytes + takes > self.bounds.flow_bytes {
+            return Ok(());
+        }
+        if self.bytes + takes > self.bounds.file_bytes {
+            self.full = true;
+            return Ok(());
+        }
+        let took = pcapng::write_packet(&mut self.out, packet, &alerted.comment)?;
+        alerted.bytes += took;
+        self.bytes += took;
+        self.written += 1;
+        Ok(())
+    }
+}
+
+/// What remembering a packet takes.
+fn weight(packet: &Packet) -> usize {
+    packet.bytes.len() + size_of::<(Key, Packet)>()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+use etherparse::PacketBuilder;
+use pcap_parser::{Block, PcapBlockOwned, PcapError, create_reader};
+
+use super::*;
+
+const BOUNDS: Bounds = Bounds {
+    window_bytes: 1 << 20,
+    window_time: 30_000_000_000,
+    flow_bytes: 1 << 20,
+    flows: 16,
+    file_bytes: 1 << 20,
+};
+
+fn packet(at: u64, from: ([u8; 4], u16), to: ([u8; 4], u16)) -> Packet {
+    let builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4(from.0, to.0, 64).tcp(from.1, to.1, 1, 9);
+    let mut bytes = Vec::new();
+    builder.write(&mut bytes, b"payload").unwrap();
+    Packet { interface: 0, at, length: bytes.len() as u32, bytes: bytes.into() }
+}
+
+const CLIENT: ([u8; 4], u16) = ([10, 0, 0, 2], 50_000);
+const SERVER: ([u8; 4], u16) = ([8, 8, 4, 4], 445);
+const OTHER: ([u8; 4], u16) = ([8, 8, 8, 8], 445);
+
+fn ends() -> Conversation {
+    Conversation { transport: TCP, local: SocketAddr::from(CLIENT), remote: SocketAddr::from(SERVER) }
+}
+
+fn recorder(bounds: Bounds) -> Recorder<Vec<u8>> {
+    Recorder::new(vec![], 0, &["lan0".into()], 512, bounds).unwrap()
+}
+
+/// Times and comments of the packets in a file.
+fn read(bytes: &[u8]) -> Vec<(u64, String)> {
+    let mut reader = create_reader(1 << 16, bytes).unwrap();
+    let mut packets = Vec::new();
+    loop {
+        match reader.next() {
+            Ok((taken, block)) => {
+                if let PcapBlockOwned::NG(Block::EnhancedPacket(packet)) = block {
+                    let at = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
+                    let comment = packet.options.iter().find(|option| option.code.0 == 1).unwrap();
+                    let comment = &comment.value[..usize::from(comment.len)];
+                    packets.push((at, String::from_utf8(comment.to_vec()).unwrap()));
+                }
+                reader.consume(taken);
+            }
+            Err(PcapError::Eof) => return packets,
+            Err(PcapError::Incomplete(_)) => reader.refill().unwrap(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn packets_of_a_flow_are_kept_from_before_its_alert_on_and_no_others() {
+    let mut recorder = recorder(BOUNDS);
+    recorder.packet(packet(1, CLIENT, SERVER)).unwrap();
+    recorder.packet(packet(2, CLIENT, OTHER)).unwrap();
+    recorder.packet(packet(3, SERVER, CLIENT)).unwrap();
+    recorder.alerted(&ends(), "r/1:x/5", "r").unwrap();
+    recorder.packet(packet(4, CLIENT, SERVER)).unwrap();
+    recorder.alerted(&ends(), "s/1:x/5", "s").unwrap();
+    recorder.packet(packet(5, SERVER, CLIENT)).unwrap();
+    recorder.closed(&ends());
+    recorder.packet(packet(6, CLIENT, SERVER)).unwrap();
+    let one = "smb-sensor alert r/1:x/5, rule r";
+    let both = format!("{one}\nsmb-sensor alert s/1:x/5, rule s");
+    let expected = [(1, one), (3, one), (4, one), (5, both.as_str())];
+    assert_eq!(read(&recorder.out), expected.map(|(at, comment)| (at, comment.to_owned())));
+    assert_eq!(recorder.written(), 4);
+}
+
+#[test]
+fn what_is_remembered_is_bounded_by_bytes_and_by_time() {
+    let mut few = recorder(Bounds { window_bytes: 4 * weight(&packet(0, CLIENT, SERVER)), ..BOUNDS });
+    let mut young = recorder(Bounds { window_time: 3, ..BOUNDS });
+    for at in 0..100 {
+        few.packet(packet(at, CLIENT, SERVER)).unwrap();
+        young.packet(packet(at, CLIENT, SERVER)).unwrap();
+    }
+    for recorder in [&mut few, &mut young] {
+        recorder.alerted(&ends(), "a", "r").unwrap();
+        let times: Vec<u64> = read(&recorder.out).into_iter().map(|(at, _)| at).collect();
+        assert_eq!(times, [96, 97, 98, 99]);
+        assert_eq!(recorder.window_bytes, 0);
+    }
+}
+
+#[test]
+fn a_flow_and_the_file_take_no_more_than_they_may() {
+    let mut flow = recorder(Bounds { flow_bytes: 1_000, ..BOUNDS });
+    let mut file = recorder(Bounds { file_bytes: 1_000, ..BOUNDS });
+    for recorder in [&mut flow, &mut file] {
+        recorder.alerted(&ends(), "a", "r").unwrap();
+        for at in 0..100 {
+            recorder.packet(packet(at, CLIENT, SERVER)).unwrap();
+        }
+        assert!(!read(&recorder.out).is_empty());
+    }
+    assert!(file.out.len() <= 1_000 && file.is_full(), "{}", file.out.len());
+    assert!(flow.out.len() <= 1_200 && !flow.is_full(), "{}", flow.out.len());
+}

@@ -1,0 +1,124 @@
+//! Frames on which judges once disagreed, kept as text: what they were about, the options of their round, and each
+//! frame with its hook.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use sensor_common::slot::Hook;
+
+use super::options::Options;
+
+/// Frames in a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fixture {
+    /// What it is about, a line.
+    pub about: String,
+    /// How the engines are set up.
+    pub options: Options,
+    /// The frames, each at its hook.
+    pub frames: Vec<(Hook, Vec<u8>)>,
+}
+
+const HOOKS: [(Hook, &str); 3] =
+    [(Hook::XdpIngress, "xdp"), (Hook::TcIngress, "tc-in"), (Hook::TcEgress, "tc-out")];
+
+impl Fixture {
+    /// Reads a fixture as it is written by [`Display`](fmt::Display).
+    ///
+    /// # Errors
+    /// The line that is none of a fixture's.
+    pub fn read(text: &str) -> Result<Self> {
+        let mut lines = text.lines();
+        let about = lines.next().and_then(|line| line.strip_prefix("# ")).context("no first line `# …`")?;
+        let options = lines.next().and_then(|line| line.strip_prefix("options ")).context("no options")?;
+        let mut frames = Vec::new();
+        for line in lines.filter(|line| !line.is_empty()) {
+            let (name, hex) = line.split_once(' ').with_context(|| format!("no hook before {line}"))?;
+            let hook = HOOKS.iter().find(|(_, known)| *known == name);
+            let Some((hook, _)) = hook else { bail!("{name} is no hook") };
+            frames.push((*hook, bytes(hex).with_context(|| format!("read {hex}"))?));
+        }
+        Ok(Self { about: about.to_owned(), options: options.parse()?, frames })
+    }
+
+    /// The fixtures of a folder, in order of their names.
+    ///
+    /// # Errors
+    /// A file that cannot be read, by name.
+    pub fn all(folder: &Path) -> Result<Vec<(PathBuf, Self)>> {
+        let mut all = Vec::new();
+        let listing = || format!("list {}", folder.display());
+        for entry in fs::read_dir(folder).with_context(listing)? {
+            let path = entry.with_context(listing)?.path();
+            let reading = || format!("read {}", path.display());
+            let fixture =
+                Self::read(&fs::read_to_string(&path).with_context(reading)?).with_context(reading)?;
+            all.push((path, fixture));
+        }
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(all)
+    }
+}
+
+/// Reads words of hexadecimal digits, and of one byte and how often it comes: `00*3600`.
+fn bytes(hex: &str) -> Result<Vec<u8>> {
+    let byte = |pair: &[u8]| Ok(u8::from_str_radix(std::str::from_utf8(pair)?, 16)?);
+    let mut bytes = Vec::new();
+    for word in hex.split_whitespace() {
+        match word.split_once('*') {
+            Some((one, times)) => bytes.resize(bytes.len() + times.parse::<usize>()?, byte(one.as_bytes())?),
+            None => bytes.extend(word.as_bytes().chunks(2).map(byte).collect::<Result<Vec<u8>>>()?),
+        }
+    }
+    Ok(bytes)
+}
+
+/// Runs that are longer are written as such.
+const LONGEST_RUN: usize = 16;
+
+fn hex(bytes: &[u8]) -> String {
+    let mut hex = String::new();
+    for run in bytes.chunk_by(|a, b| a == b) {
+        if run.len() > LONGEST_RUN {
+            hex.push_str(&format!(" {:02x}*{} ", run[0], run.len()));
+        } else {
+            hex.extend(run.iter().map(|byte| format!("{byte:02x}")));
+        }
+    }
+    hex.trim().to_owned()
+}
+
+impl fmt::Display for Fixture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "# {}\noptions {}", self.about, self.options)?;
+        for (hook, frame) in &self.frames {
+            let name = HOOKS.iter().find(|(known, _)| known == hook).map_or("", |(_, name)| name);
+            writeln!(f, "{name} {}", hex(frame))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fixture_is_read_as_it_is_written() {
+        let fixture = Fixture {
+            about: "a frame".into(),
+            options: "tunnels slots=4".parse().unwrap(),
+            frames: vec![
+                (Hook::XdpIngress, vec![0, 0xFF, 0x10]),
+                (Hook::TcEgress, [vec![1, 2], vec![3; 40], vec![4]].concat()),
+            ],
+        };
+        assert_eq!(Fixture::read(&fixture.to_string()).unwrap(), fixture);
+        assert!(fixture.to_string().ends_with("tc-out 0102 03*40 04\n"), "{fixture}");
+        assert!(Fixture::read("# a\noptions slots=1\nnowhere 00").is_err());
+        assert!(Fixture::read("# a\noptions slots=1\nxdp 0x").is_err());
+    }
+}

@@ -1,0 +1,205 @@
+//! Frames that nobody thought of, built from what frames are made of.
+
+use std::net::SocketAddr;
+
+use sensor_common::slot::{TCP, UDP, tcp};
+
+use super::{address, mutate};
+use crate::{
+    encapsulation::{
+        CHECKSUM, ENDS, ENDS_V6, ETHERNET, GENEVE, GRE, IPIP, IPV4, IPV6, IPV6_IN_IP, KEY, SEQUENCE, VXLAN,
+        datagram, geneve, gre, ip, vxlan,
+    },
+    frame::{Frame, QINQ, QINQ_OLD, VLAN, extension},
+    random::Xorshift,
+};
+
+/// PPP protocols (IANA): IPv4, IPv6, and one that is neither.
+const PPP: [u16; 3] = [0x0021, 0x0057, 0xC021];
+
+/// Services, ports that people put SMB on, and others.
+const PORTS: [u16; 12] = [445, 445, 445, 139, 135, 137, 138, 4445, 443, 53, 4789, 50_000];
+
+const FLAGS: [u8; 9] = [
+    tcp::SYN,
+    tcp::SYN | tcp::ACK,
+    tcp::ACK,
+    tcp::ACK,
+    tcp::ACK | 8,
+    tcp::FIN | tcp::ACK,
+    tcp::RST,
+    tcp::SYN | 0xC0,
+    tcp::RST | tcp::ACK,
+];
+
+const EXTENSIONS: [u8; 6] = [
+    extension::HOP_BY_HOP,
+    extension::ROUTING,
+    extension::DESTINATION_OPTIONS,
+    extension::AUTHENTICATION,
+    extension::MOBILITY,
+    extension::NONE,
+];
+
+/// Longest frame that is made of a longer one where frames are in one piece.
+pub(super) const LONGEST_IN_ONE_PIECE: usize = 3_400;
+
+/// An endless row of frames, the same for the same seed.
+pub struct Generator<'a> {
+    random: Xorshift,
+    recorded: &'a [Vec<u8>],
+}
+
+impl<'a> Generator<'a> {
+    /// A row; a quarter of it comes of `recorded` frames, if there are any.
+    #[must_use]
+    pub const fn new(seed: u64, recorded: &'a [Vec<u8>]) -> Self {
+        Self { random: Xorshift::seeded(seed), recorded }
+    }
+
+    /// The next frame, of at least an Ethernet header.
+    #[must_use]
+    pub fn frame(&mut self) -> Vec<u8> {
+        let random = &mut self.random;
+        let recorded = !self.recorded.is_empty() && random.one_in(4);
+        let frame = if recorded {
+            self.recorded[random.below(self.recorded.len())].clone()
+        } else {
+            structured(random)
+        };
+        // Recorded frames are sound and of few conversations: most are changed.
+        let changed = if recorded { !random.one_in(4) } else { random.one_in(2) };
+        if changed { mutate(random, &frame) } else { frame }
+    }
+}
+
+/// A frame, sound but for what is a lie on purpose.
+fn structured(random: &mut Xorshift) -> Vec<u8> {
+    let mut frame = packet(random);
+    for _ in 0..[0, 0, 0, 0, 0, 1, 1, 2, 2, 3][random.below(10)] {
+        frame = frame.tag(random.pick(&[VLAN, QINQ, QINQ_OLD]), random.next() as u16);
+    }
+    if random.one_in(30) {
+        frame = frame.pppoe(random.pick(&PPP));
+    } else if random.one_in(40) {
+        frame = frame.ethertype(random.pick(&[IPV4, IPV6, 0x0806, 0x8847, 0x8848, 0x88E5, 0x0801]));
+    }
+    if random.one_in(8) {
+        frame = frame.padding(random.below(30));
+    }
+    if random.one_in(8) { tunnelled(random, &frame) } else { frame.build() }
+}
+
+/// An IP packet between two ends.
+fn packet(random: &mut Xorshift) -> Frame {
+    let wide = random.one_in(3);
+    let protocol = match random.below(16) {
+        0..=10 => TCP,
+        11..=14 => UDP,
+        _ => random.pick(&[1, IPIP, IPV6_IN_IP, GRE, 50, 58, 132, 0, 44, 255]),
+    };
+    let [from, to] = [(); 2].map(|()| SocketAddr::new(address::any(random, wide), port(random)));
+    let mut frame = Frame::between(protocol, from, to)
+        .flags(if random.one_in(10) { random.next() as u8 } else { random.pick(&FLAGS) })
+        .sequence(random.next() as u32)
+        .payload(&payload(random));
+    if random.one_in(6) {
+        let offset = random.pick(&[0, 0, 0, 1, 2, 185, 0x1FFF]);
+        frame = frame.fragment(offset, random.one_in(2));
+    }
+    if wide {
+        frame = extended(random, frame);
+    } else {
+        if random.one_in(6) {
+            frame = frame.option_words(random.below(11) as u8);
+        }
+        if random.one_in(6) {
+            frame = frame.dont_fragment();
+        }
+    }
+    bent(random, frame)
+}
+
+fn extended(random: &mut Xorshift, frame: Frame) -> Frame {
+    let mut frame = frame;
+    let many = if random.one_in(3) { random.below(9) } else { 0 };
+    for _ in 0..many {
+        // A fragment header may stand anywhere.
+        frame = match random.below(10) {
+            0 => frame.fragment(random.pick(&[0, 0, 1]), random.one_in(2)),
+            _ => frame.extension(random.pick(&EXTENSIONS[..5]), random.below(3) as u8),
+        };
+    }
+    if random.one_in(40) { frame.extension(random.pick(&EXTENSIONS), 0) } else { frame }
+}
+
+/// Lies about versions and lengths, rarely.
+fn bent(random: &mut Xorshift, frame: Frame) -> Frame {
+    let mut frame = frame;
+    if random.one_in(12) {
+        frame = frame.length(random.pick(&[0, 1, 20, 28, 39, 40, 41, 60, 0xFFFF, random.0 as u16]));
+    }
+    if random.one_in(12) {
+        frame = frame.data_offset(random.below(16) as u8);
+    }
+    if random.one_in(60) {
+        frame = frame.header_words(random.below(16) as u8);
+    }
+    if random.one_in(60) { frame.version(random.below(16) as u8) } else { frame }
+}
+
+fn port(random: &mut Xorshift) -> u16 {
+    match random.below(8) {
+        0 => random.next() as u16,
+        1 | 2 => 50_000 + random.below(4) as u16,
+        _ => random.pick(&PORTS),
+    }
+}
+
+/// Payload that begins as that of the watched protocols does, or as nothing in particular.
+fn payload(random: &mut Xorshift) -> Vec<u8> {
+    let length = match random.below(200) {
+        0 => 3_000 + random.below(5_000),
+        1..=40 => 0,
+        41..=100 => random.below(40),
+        _ => random.below(300),
+    };
+    let [_, b, c, d] = (length.saturating_sub(4) as u32).to_be_bytes();
+    let identifier = random.pick(&[0xFE, 0xFE, 0xFF, 0xFD, 0xFC, 0xFB]);
+    let command = random.pick(&[0, 1, 2, 3, 8, 9, 0x25, 0x2F, 0x72, 0x73, 0x75]);
+    let mut beginning = match random.below(8) {
+        0..=3 => vec![0, b, c, d, identifier, b'S', b'M', b'B', 64, 0, 0, 0, 0, 0, 0, 0, command],
+        4 => vec![0x81, 0, 0, 68, 0x20, b'E', b'P', b'F'],
+        5 => vec![5, 0, random.pick(&[0, 2, 3, 11, 12, 14, 16]), 3, 0x10, 0, 0, 0, d, c, 0, 0],
+        6 => b"GET / HTTP/1.1\r\n".to_vec(),
+        _ => vec![],
+    };
+    if identifier == 0xFF && beginning.len() > 8 {
+        beginning[8] = command;
+    }
+    let rest = length.saturating_sub(beginning.len());
+    beginning.extend(std::iter::repeat_with(|| random.next() as u8).take(rest));
+    if random.one_in(5) {
+        beginning.truncate(random.below(beginning.len() + 1));
+    }
+    beginning
+}
+
+/// The frame, or the packet in it, inside another.
+fn tunnelled(random: &mut Xorshift, inner: &Frame) -> Vec<u8> {
+    let ends = if random.one_in(3) { ENDS_V6 } else { ENDS };
+    let (packet, frame) = (inner.packet(), inner.build());
+    let (protocol, ethertype) =
+        if packet.first().is_some_and(|first| first >> 4 == 6) { (IPV6_IN_IP, IPV6) } else { (IPIP, IPV4) };
+    let flags = [CHECKSUM, KEY, SEQUENCE, 0x4000, 1].iter().filter(|_| random.one_in(4)).sum();
+    let units = random.below(4) as u8;
+    let outer = match random.below(6) {
+        0 => ip(ends, protocol, &packet),
+        1 => ip(ends, GRE, &gre(flags, ethertype, &packet)),
+        2 => ip(ends, GRE, &gre(flags, ETHERNET, &frame)),
+        3 => datagram(ends, VXLAN, &vxlan(&frame)),
+        4 => datagram(ends, GENEVE, &geneve(0, units, ethertype, &packet)),
+        _ => datagram(ends, GENEVE, &geneve(u8::from(random.one_in(8)), units, ETHERNET, &frame)),
+    };
+    if random.one_in(6) { outer.tag(VLAN, 7).build() } else { outer.build() }
+}

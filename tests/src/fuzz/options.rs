@@ -1,0 +1,112 @@
+//! How both engines are set up in one round.
+
+use std::{fmt, str::FromStr};
+
+use anyhow::{Context as _, Result, bail};
+use sensor_user::config::Config;
+
+use crate::{kernel::Setup, random::Xorshift};
+
+/// Internal networks beside the private ranges: on the Internet, in reserved space, small and large.
+pub const INTERNAL: [&str; 7] = [
+    "20.20.0.0/16",
+    "20.21.7.0/24",
+    "20.22.7.8/29",
+    "100.64.8.0/21",
+    "2a00:1::/32",
+    "2a00:2:0:7::/64",
+    "64:ff9b:1:2::/64",
+];
+
+/// What differs between rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Whether tunnels are looked into.
+    pub tunnels: bool,
+    /// Whether SMB is recognised on any port.
+    pub any_port: bool,
+    /// Whether XDP takes frames in several buffers.
+    pub frags: bool,
+    /// Whether enforcement is in force.
+    pub enforcing: bool,
+    /// Flow slots.
+    pub slots: u32,
+}
+
+impl Options {
+    /// Those of round `number`: every combination comes up in turn.
+    #[must_use]
+    pub const fn of_round(number: u64, random: &mut Xorshift) -> Self {
+        Self {
+            tunnels: number & 1 == 0,
+            any_port: number & 6 != 6,
+            frags: number & 8 == 0,
+            enforcing: number & 2 == 0,
+            slots: random.pick(&[1, 4, 16, 64, 1024]),
+        }
+    }
+
+    /// What both engines are started with.
+    ///
+    /// # Errors
+    /// Never: the networks are constants that a test reads.
+    pub fn setup(&self) -> Result<Setup> {
+        let mut config = Config::default();
+        for network in INTERNAL {
+            config.internal.push(network.parse().with_context(|| format!("read {network}"))?);
+        }
+        config.kernel.tunnels = self.tunnels;
+        config.services.smb_any_port = self.any_port;
+        Ok(Setup { config, slots_per_cpu: self.slots, frags: self.frags, ..Setup::default() })
+    }
+}
+
+impl fmt::Display for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = [
+            (self.tunnels, "tunnels "),
+            (self.any_port, "any-port "),
+            (self.frags, "frags "),
+            (self.enforcing, "enforcing "),
+        ];
+        for (is_on, name) in names {
+            f.write_str(if is_on { name } else { "" })?;
+        }
+        write!(f, "slots={}", self.slots)
+    }
+}
+
+impl FromStr for Options {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut options = Self { tunnels: false, any_port: false, frags: false, enforcing: false, slots: 1 };
+        for word in text.split_whitespace() {
+            match (word, word.strip_prefix("slots=")) {
+                ("tunnels", _) => options.tunnels = true,
+                ("any-port", _) => options.any_port = true,
+                ("frags", _) => options.frags = true,
+                ("enforcing", _) => options.enforcing = true,
+                (_, Some(slots)) => options.slots = slots.parse().context("read the number of slots")?,
+                _ => bail!("{word} is no option of a round"),
+            }
+        }
+        Ok(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_as_they_are_written() {
+        let mut random = Xorshift::seeded(1);
+        for number in 0..16 {
+            let options = Options::of_round(number, &mut random);
+            assert_eq!(options.to_string().parse::<Options>().unwrap(), options);
+            assert_eq!(options.setup().unwrap().config.internal.len(), INTERNAL.len());
+        }
+        assert!("slots=16 nothing".parse::<Options>().is_err());
+    }
+}

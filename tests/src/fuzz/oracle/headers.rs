@@ -1,0 +1,269 @@
+//! A frame's headers, by etherparse.
+
+use std::net::{IpAddr, SocketAddr};
+
+use etherparse::{
+    Ethernet2HeaderSlice, IpAuthHeaderSlice, IpNumber, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice,
+    Ipv6HeaderSlice, Ipv6RawExtHeaderSlice, SingleVlanSlice, TcpHeaderSlice,
+    err::{ipv4, ipv6, tcp},
+    ip_number,
+};
+use sensor_common::counter::Counter;
+
+use super::Opinion;
+use crate::encapsulation::{GENEVE, VXLAN};
+
+/// EtherTypes (IANA): IP, tags of IEEE 802.1Q and 802.1ad and what came before, PPPoE (RFC 2516), MPLS (RFC 3032).
+const IPV4: u16 = 0x0800;
+const IPV6: u16 = 0x86DD;
+const TAGS: [u16; 3] = [0x8100, 0x88A8, 0x9100];
+const PPPOE_SESSION: u16 = 0x8864;
+const MPLS: [u16; 2] = [0x8847, 0x8848];
+
+/// Tags and extension headers that are walked; more are counted.
+const MOST_TAGS: usize = 2;
+const MOST_EXTENSIONS: usize = 7;
+
+/// Bytes of a TCP header up to its flags and window; a first fragment with fewer hides what the packet is (RFC 1858 3).
+const TELLING_TCP: usize = 16;
+
+const CUT: Opinion = Opinion::Unsure("a cut network header");
+const TUNNEL: Opinion = Opinion::Unsure("a tunnel");
+
+/// A transport with ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Transport {
+    Tcp = 6,
+    Udp = 17,
+}
+
+/// A packet with ports.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packet<'a> {
+    pub(super) source: SocketAddr,
+    pub(super) destination: SocketAddr,
+    pub(super) transport: Transport,
+    /// Bytes of the IP packet by its header, or all there are where that does not say.
+    pub(super) ip_len: usize,
+    pub(super) vlan: Option<u16>,
+    pub(super) fragment: bool,
+    /// Nothing where the transport header is cut.
+    pub(super) segment: Option<Segment<'a>>,
+}
+
+/// What a transport header says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segment<'a> {
+    pub(super) tcp_flags: u8,
+    /// Bytes of payload by the lengths in the headers.
+    pub(super) payload_len: usize,
+    /// What there is of the payload, and perhaps padding.
+    pub(super) payload: &'a [u8],
+}
+
+/// An IP packet up to its transport header.
+struct Network<'a> {
+    addresses: [IpAddr; 2],
+    protocol: IpNumber,
+    fragment: bool,
+    /// Bytes by its header, which may lie; 0 where that does not say.
+    len: usize,
+    header_len: usize,
+    transport: &'a [u8],
+}
+
+/// Reads a frame up to its ports and what is behind them.
+pub(super) fn packet(frame: &[u8], tunnels: bool) -> Result<Packet<'_>, Opinion> {
+    let (ethertype, rest, vlan) = link(frame)?;
+    let network = match ethertype {
+        IPV4 => v4(rest)?,
+        IPV6 => v6(rest)?,
+        PPPOE_SESSION => return Err(Opinion::Unsure("PPPoE")),
+        other if TAGS.contains(&other) || MPLS.contains(&other) => {
+            return Err(Opinion::Unjudged(Counter::UnknownLink));
+        }
+        _ => return Err(Opinion::Foreign),
+    };
+    let transport = match network.protocol {
+        ip_number::TCP => Transport::Tcp,
+        ip_number::UDP => Transport::Udp,
+        ip_number::IPV4 | ip_number::IPV6 | ip_number::GRE if tunnels => return Err(TUNNEL),
+        _ => return Err(Opinion::Foreign),
+    };
+    let [a, b, c, d, ..] = *network.transport else { return Err(Opinion::Unjudged(Counter::ShortFrame)) };
+    let ports = [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])];
+    if tunnels && transport == Transport::Udp && [VXLAN, GENEVE].contains(&ports[1]) {
+        return Err(TUNNEL);
+    }
+    let ip_len = if network.len == 0 { rest.len() } else { network.len };
+    let after_ip = ip_len.saturating_sub(network.header_len);
+    Ok(Packet {
+        source: SocketAddr::new(network.addresses[0], ports[0]),
+        destination: SocketAddr::new(network.addresses[1], ports[1]),
+        transport,
+        ip_len,
+        vlan,
+        fragment: network.fragment,
+        segment: segment(network.transport, transport, after_ip),
+    })
+}
+
+/// The EtherType of what is behind the link's headers, what there is of it, and the outer VLAN.
+fn link(frame: &[u8]) -> Result<(u16, &[u8], Option<u16>), Opinion> {
+    const SHORT: Opinion = Opinion::Unjudged(Counter::ShortFrame);
+    let ethernet = Ethernet2HeaderSlice::from_slice(frame).map_err(|_| SHORT)?;
+    let (mut ethertype, mut rest) = (ethernet.ether_type().0, &frame[ethernet.slice().len()..]);
+    let mut vlan = None;
+    for _ in 0..MOST_TAGS {
+        if TAGS.contains(&ethertype) {
+            let tag = SingleVlanSlice::from_slice(rest).map_err(|_| SHORT)?;
+            vlan = vlan.or(Some(tag.vlan_identifier().value()));
+            (ethertype, rest) = (tag.ether_type().0, tag.payload_slice());
+        }
+    }
+    Ok((ethertype, rest, vlan))
+}
+
+/// RFC 791.
+fn v4(rest: &[u8]) -> Result<Network<'_>, Opinion> {
+    let header = match Ipv4HeaderSlice::from_slice(rest) {
+        Ok(header) => header,
+        Err(ipv4::HeaderSliceError::Len(_)) => return Err(CUT),
+        Err(ipv4::HeaderSliceError::Content(_)) => return Err(Opinion::Foreign),
+    };
+    let (header_len, len) = (header.slice().len(), usize::from(header.total_len()));
+    let (offset, protocol) = (header.fragments_offset().value(), header.protocol());
+    let has_ports = [ip_number::TCP, ip_number::UDP].contains(&protocol);
+    match (offset, protocol) {
+        // RFC 1858 3 and 4: too little of TCP to judge, and what would be laid over its flags.
+        (0, ip_number::TCP) if header.more_fragments() && len < header_len + TELLING_TCP => {
+            return Err(Opinion::Unjudged(Counter::EvasiveFragment));
+        }
+        (0, _) => {}
+        (1, ip_number::TCP) => return Err(Opinion::Unjudged(Counter::EvasiveFragment)),
+        _ if has_ports => return Err(Opinion::Unjudged(Counter::Fragment)),
+        _ => return Err(Opinion::Foreign),
+    }
+    Ok(Network {
+        addresses: [header.source_addr().into(), header.destination_addr().into()],
+        protocol,
+        fragment: header.more_fragments(),
+        len,
+        header_len,
+        transport: &rest[header_len..],
+    })
+}
+
+/// RFC 8200.
+fn v6(rest: &[u8]) -> Result<Network<'_>, Opinion> {
+    let header = match Ipv6HeaderSlice::from_slice(rest) {
+        Ok(header) => header,
+        Err(ipv6::HeaderSliceError::Len(_)) => return Err(CUT),
+        Err(ipv6::HeaderSliceError::Content(_)) => return Err(Opinion::Foreign),
+    };
+    let fixed = header.slice().len();
+    let len = match header.payload_length() {
+        0 => 0,
+        payload => usize::from(payload) + fixed,
+    };
+    let mut network = Network {
+        addresses: [header.source_addr().into(), header.destination_addr().into()],
+        protocol: header.next_header(),
+        fragment: false,
+        len,
+        header_len: fixed,
+        transport: &rest[fixed..],
+    };
+    for _ in 0..MOST_EXTENSIONS {
+        if !extends(network.protocol) {
+            break;
+        }
+        extension(&mut network, rest)?;
+    }
+    if extends(network.protocol) {
+        return Err(Opinion::Unjudged(Counter::LongExtensionChain));
+    }
+    Ok(network)
+}
+
+/// Goes past one extension header.
+fn extension<'a>(network: &mut Network<'a>, rest: &'a [u8]) -> Result<(), Opinion> {
+    let bytes = &rest[network.header_len..];
+    let (next, len) = match network.protocol {
+        ip_number::IPV6_FRAG => {
+            let header = Ipv6FragmentHeaderSlice::from_slice(bytes).map_err(|_| CUT)?;
+            let (next, len) = (header.next_header(), header.slice().len());
+            if header.fragment_offset().value() != 0 {
+                return Err(Opinion::Unjudged(Counter::Fragment));
+            }
+            if header.more_fragments() {
+                let enough = network.header_len + len + TELLING_TCP;
+                if next == ip_number::TCP && network.len < enough {
+                    return Err(Opinion::Unjudged(Counter::EvasiveFragment));
+                }
+                network.fragment = true;
+            }
+            (next, len)
+        }
+        ip_number::AUTH => {
+            let header = IpAuthHeaderSlice::from_slice(bytes).map_err(|_| CUT)?;
+            (header.next_header(), header.slice().len())
+        }
+        _ => {
+            let header = Ipv6RawExtHeaderSlice::from_slice(bytes).map_err(|_| CUT)?;
+            (header.next_header(), header.slice().len())
+        }
+    };
+    network.protocol = next;
+    network.header_len += len;
+    network.transport = &bytes[len..];
+    Ok(())
+}
+
+/// Extension headers behind which there may be ports (RFC 8200 4.1, RFC 6275 6.1, RFC 4302).
+fn extends(protocol: IpNumber) -> bool {
+    use ip_number::{AUTH, IPV6_DEST_OPTIONS, IPV6_FRAG, IPV6_HOP_BY_HOP, IPV6_ROUTE, MOBILITY};
+    matches!(protocol, IPV6_HOP_BY_HOP | IPV6_ROUTE | IPV6_DEST_OPTIONS | IPV6_FRAG | AUTH | MOBILITY)
+}
+
+/// Reads the transport header; `after_ip` is how much stands behind the IP header by its word.
+fn segment(bytes: &[u8], transport: Transport, after_ip: usize) -> Option<Segment<'_>> {
+    let (tcp_flags, header_len) = match transport {
+        // RFC 768: what is read of it ends with the length.
+        Transport::Udp if bytes.len() >= 6 => (0, 8),
+        Transport::Udp => return None,
+        Transport::Tcp => tcp_header(bytes)?,
+    };
+    Some(Segment {
+        tcp_flags,
+        payload_len: after_ip.saturating_sub(header_len),
+        payload: bytes.get(header_len..).unwrap_or_default(),
+    })
+}
+
+/// The flags of a TCP header and its length.
+fn tcp_header(bytes: &[u8]) -> Option<(u8, usize)> {
+    match TcpHeaderSlice::from_slice(bytes) {
+        Ok(header) => {
+            let flags = [
+                header.fin(),
+                header.syn(),
+                header.rst(),
+                header.psh(),
+                header.ack(),
+                header.urg(),
+                header.ece(),
+                header.cwr(),
+            ];
+            let flags = flags.iter().rev().fold(0, |byte, is_set| byte << 1 | u8::from(*is_set));
+            Some((flags, header.slice().len()))
+        }
+        // A header shorter than any is taken to be as long as the shortest.
+        Err(tcp::HeaderSliceError::Content(_)) => Some((*bytes.get(13)?, 20)),
+        // It is cut: what it says counts as far as it goes.
+        Err(tcp::HeaderSliceError::Len(_)) => {
+            Some((*bytes.get(13)?, (usize::from(bytes[12] >> 4) * 4).max(20)))
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! A judge of frames that shares no code with the packet path: headers by etherparse, networks by ipnet, and the
+//! rest from the standards.
+//!
+//! Takes a frame, gives what has to become of it; or that it cannot tell, and why. It does not look into tunnels and
+//! PPPoE, and knows of no flows.
+
+mod headers;
+mod places;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashSet, net::SocketAddr};
+
+use sensor_common::{
+    counter::Counter,
+    slot::{Side, TCP, tcp},
+};
+use sensor_user::config::{Config, Service, ServicePorts};
+
+pub(super) use self::places::embedded;
+use self::{
+    headers::{Packet, Transport},
+    places::{Place, Places},
+};
+
+/// Shortest frame in which SMB is looked for on ports that nothing is known of: Ethernet, IPv4, TCP, session header, and
+/// the header of SMB 1 (MS-CIFS 2.2.3.1).
+const SHORTEST_MESSAGE: usize = 14 + 20 + 20 + 4 + 32;
+
+/// What has to become of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opinion {
+    /// The oracle cannot tell: why.
+    Unsure(&'static str),
+    /// Nothing: it is none of ours.
+    Foreign,
+    /// It has no ports to test and is counted so.
+    Unjudged(Counter),
+    /// It is on a watched port and counted so.
+    Passed(Counter),
+    /// It is accounted to this flow.
+    Kept(Account),
+}
+
+/// What a packet adds to its flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Who sent it.
+    pub side: Side,
+    /// IP protocol.
+    pub transport: u8,
+    /// Internal end.
+    pub local: SocketAddr,
+    /// External end.
+    pub remote: SocketAddr,
+    /// Bytes of the IP packet.
+    pub bytes: u64,
+    /// Bytes of payload.
+    pub payload: u64,
+    /// TCP flags.
+    pub tcp_flags: u8,
+    /// Outer VLAN.
+    pub vlan: Option<u16>,
+    /// Whether it is a first fragment.
+    pub fragment: bool,
+    /// Whether it is dropped.
+    pub dropped: bool,
+}
+
+/// The oracle, with what it knows of the configuration.
+pub struct Oracle {
+    services: ServicePorts,
+    places: Places,
+    tunnels: bool,
+    enforcing: bool,
+    /// TCP ports on which SMB was recognised: whether their packets are ours depends on flows.
+    suspected: HashSet<u16>,
+}
+
+impl Oracle {
+    /// An oracle for a configuration.
+    #[must_use]
+    pub fn new(config: &Config, enforcing: bool) -> Self {
+        Self {
+            services: config.services.clone(),
+            places: Places::new(config),
+            tunnels: config.kernel.tunnels,
+            enforcing,
+            suspected: HashSet::new(),
+        }
+    }
+
+    /// Tells that a packet between these ports was kept: one that is no service is under suspicion from now on.
+    pub fn kept(&mut self, transport: u8, ports: [u16; 2]) {
+        if transport == TCP && ports.iter().all(|port| self.service(TCP, *port).is_none()) {
+            self.suspected.extend(ports);
+        }
+    }
+
+    fn service(&self, transport: u8, port: u16) -> Option<Service> {
+        self.services.service(transport, port)
+    }
+
+    /// What has to become of a frame.
+    #[must_use]
+    pub fn judge(&self, frame: &[u8]) -> Opinion {
+        let packet = match headers::packet(frame, self.tunnels) {
+            Ok(packet) => packet,
+            Err(opinion) => return opinion,
+        };
+        let number = packet.transport as u8;
+        let [from, to] = [packet.source, packet.destination].map(|end| self.service(number, end.port()));
+        if from.is_some() || to.is_some() {
+            return self.of_service(&packet, to);
+        }
+        if packet.transport == Transport::Udp || !self.services.smb_any_port {
+            return Opinion::Foreign;
+        }
+        if [packet.source, packet.destination].iter().any(|end| self.suspected.contains(&end.port())) {
+            return Opinion::Unsure("a port under suspicion");
+        }
+        self.by_content(&packet, frame.len())
+    }
+
+    /// A packet on a watched port; `to` is the service that it goes to.
+    fn of_service(&self, packet: &Packet<'_>, to: Option<Service>) -> Opinion {
+        let side = match self.crossing(packet) {
+            Ok(side) => side,
+            Err(counter) => return Opinion::Passed(counter),
+        };
+        let Some(account) = account(packet, side) else { return Opinion::Passed(Counter::ShortTransport) };
+        let asks = account.tcp_flags & (tcp::SYN | tcp::ACK | tcp::RST | tcp::FIN) == tcp::SYN;
+        // From the Internet every service counts, to it SMB alone.
+        let forbidden = match side {
+            Side::Remote => to.is_some(),
+            Side::Local => to == Some(Service::Smb),
+        };
+        let tcp = packet.transport == Transport::Tcp;
+        Opinion::Kept(Account { dropped: self.enforcing && tcp && asks && forbidden, ..account })
+    }
+
+    /// A TCP packet on ports that nothing is known of.
+    fn by_content(&self, packet: &Packet<'_>, frame_len: usize) -> Opinion {
+        let Some(segment) = packet.segment else { return Opinion::Foreign };
+        let beginning = match segment.payload.get(..8) {
+            Some(beginning) if segment.payload_len >= 8 && frame_len >= SHORTEST_MESSAGE => beginning,
+            _ => return Opinion::Foreign,
+        };
+        match beginning {
+            // RFC 1002 4.3.2: a session request for two encoded names.
+            [0x81, ..] => Opinion::Unsure("a session request"),
+            // MS-CIFS 2.2.3.1, MS-SMB2 2.2.1, 2.2.41 and 2.2.42, each behind the header of a session message.
+            [0, _, _, _, 0xFC..=0xFF, b'S', b'M', b'B'] => {
+                let account = self.crossing(packet).ok().and_then(|side| account(packet, side));
+                account.map_or(Opinion::Foreign, Opinion::Kept)
+            }
+            _ => Opinion::Foreign,
+        }
+    }
+
+    /// Who sent a packet that crosses the border, or how one that does not is counted.
+    fn crossing(&self, packet: &Packet<'_>) -> Result<Side, Counter> {
+        let place = |end: SocketAddr| self.places.of(end.ip());
+        match (place(packet.source), place(packet.destination)) {
+            (Place::Reserved, _) | (_, Place::Reserved) => Err(Counter::Reserved),
+            (Place::Internal, Place::External) => Ok(Side::Local),
+            (Place::External, Place::Internal) => Ok(Side::Remote),
+            (Place::Internal, Place::Internal) => Err(Counter::Lateral),
+            (Place::External, Place::External) => Err(Counter::Transit),
+        }
+    }
+}
+
+/// What a packet from `side` adds to its flow, or `None` where its transport header is cut.
+fn account(packet: &Packet<'_>, side: Side) -> Option<Account> {
+    let segment = packet.segment?;
+    let (local, remote) = match side {
+        Side::Local => (packet.source, packet.destination),
+        Side::Remote => (packet.destination, packet.source),
+    };
+    Some(Account {
+        side,
+        transport: packet.transport as u8,
+        local,
+        remote,
+        bytes: packet.ip_len as u64,
+        payload: segment.payload_len as u64,
+        tcp_flags: segment.tcp_flags,
+        vlan: packet.vlan,
+        fragment: packet.fragment,
+        dropped: false,
+    })
+}

@@ -1,0 +1,62 @@
+//! Where an address belongs, asked of each network one by one.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+use sensor_user::{
+    config::Config,
+    networks::{DEFAULT_INTERNAL, RESERVED},
+};
+
+/// Where an address belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Internal,
+    Reserved,
+    External,
+}
+
+/// The networks.
+pub(super) struct Places {
+    internal: Vec<IpNet>,
+    reserved: Vec<IpNet>,
+}
+
+impl Places {
+    pub(super) fn new(config: &Config) -> Self {
+        let read = |text: &str| text.parse::<IpNet>().ok();
+        let defaults = DEFAULT_INTERNAL.iter().filter(|_| config.default_networks);
+        let mut internal: Vec<IpNet> = defaults.filter_map(|entry| read(entry.prefix)).collect();
+        internal.extend(&config.internal);
+        Self { internal, reserved: RESERVED.iter().filter_map(|entry| read(entry.prefix)).collect() }
+    }
+
+    /// What is said of an address is said of it or of the IPv4 address inside it; internal beats reserved.
+    pub(super) fn of(&self, address: IpAddr) -> Place {
+        let both = [Some(address), embedded(address).map(IpAddr::V4)];
+        let within = |networks: &[IpNet]| {
+            both.iter().flatten().any(|address| networks.iter().any(|network| network.contains(address)))
+        };
+        if within(&self.internal) {
+            Place::Internal
+        } else if within(&self.reserved) {
+            Place::Reserved
+        } else {
+            Place::External
+        }
+    }
+}
+
+/// The IPv4 address inside an IPv6 one: mapped (RFC 4291 2.5.5.2), NAT64 (RFC 6052 2.1), 6to4 (RFC 3056 2), or that of
+/// a Teredo client, which is written inverted (RFC 4380 4).
+pub(in crate::fuzz) fn embedded(address: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(address) = address else { return None };
+    let [a, b, c, d, e, f, g, h] = address.segments();
+    let of = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
+    match (a, b) {
+        (0x0064, 0xFF9B) if [c, d, e, f] == [0; 4] => Some(of(g, h)),
+        (0x2002, _) => Some(of(b, c)),
+        (0x2001, 0) => Some(of(!g, !h)),
+        _ => Ipv6Addr::to_ipv4_mapped(&address),
+    }
+}

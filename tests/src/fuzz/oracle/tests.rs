@@ -1,0 +1,65 @@
+use super::*;
+use crate::{Frame, QINQ, VLAN, extension::DESTINATION_OPTIONS, fuzz::options::Options};
+
+fn judge(frame: &Frame) -> Opinion {
+    let options: Options = "any-port enforcing slots=1".parse().unwrap();
+    Oracle::new(&options.setup().unwrap().config, true).judge(&frame.build())
+}
+
+fn kept(frame: &Frame) -> Account {
+    match judge(frame) {
+        Opinion::Kept(account) => account,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_syn_to_the_internet_is_accounted_to_the_inside_and_dropped() {
+    let syn = Frame::tcp("10.0.0.2:50000", "8.8.4.4:445").tag(QINQ, 5).tag(VLAN, 6);
+    let account = kept(&syn);
+    assert_eq!((account.side, account.bytes, account.payload), (Side::Local, 40, 0));
+    assert_eq!((account.vlan, account.dropped), (Some(5), true));
+    assert!(!kept(&Frame::tcp("10.0.0.2:50000", "8.8.4.4:135")).dropped);
+    assert!(kept(&Frame::tcp("8.8.4.4:50000", "20.20.0.1:135")).dropped);
+}
+
+#[test]
+fn what_does_not_cross_the_border_is_named() {
+    let between = |from: &str, to: &str| judge(&Frame::tcp(&format!("{from}:1"), &format!("{to}:445")));
+    for (from, to, counter) in [
+        ("10.0.0.2", "192.168.0.1", Counter::Lateral),
+        ("8.8.4.4", "9.9.9.9", Counter::Transit),
+        ("10.0.0.2", "192.0.2.1", Counter::Reserved),
+        ("[fd00::1]", "[2002:a00:1::1]", Counter::Lateral),
+        ("[2001:4860::1]", "[2001:0:1::f7f7:fbfb]", Counter::Transit),
+        ("[fd00::1]", "[::ffff:127.0.0.1]", Counter::Reserved),
+    ] {
+        assert_eq!(between(from, to), Opinion::Passed(counter), "{from} to {to}");
+    }
+}
+
+#[test]
+fn fragments_tags_and_chains_are_counted_as_what_they_are() {
+    let syn = || Frame::tcp("10.0.0.2:1", "8.8.4.4:445");
+    let syn_v6 = || Frame::tcp("[fd00::2]:1", "[2001:4860::1]:445");
+    assert_eq!(judge(&syn().fragment(9, false)), Opinion::Unjudged(Counter::Fragment));
+    assert_eq!(judge(&syn().fragment(1, true)), Opinion::Unjudged(Counter::EvasiveFragment));
+    assert!(kept(&syn_v6().fragment(0, true)).fragment);
+    let tags = syn().tag(VLAN, 1).tag(VLAN, 2).tag(VLAN, 3);
+    assert_eq!(judge(&tags), Opinion::Unjudged(Counter::UnknownLink));
+    let chain = (0..8).fold(syn_v6(), |frame, _| frame.extension(DESTINATION_OPTIONS, 0));
+    assert_eq!(judge(&chain), Opinion::Unjudged(Counter::LongExtensionChain));
+}
+
+#[test]
+fn smb_is_known_by_its_first_bytes_until_its_port_is_under_suspicion() {
+    let mut message = vec![0, 0, 0, 64, 0xFE, b'S', b'M', b'B'];
+    message.resize(68, 0);
+    let elsewhere = Frame::tcp("10.0.0.2:50000", "8.8.4.4:4445").flags(tcp::ACK);
+    assert_eq!(judge(&elsewhere), Opinion::Foreign);
+    assert_eq!(kept(&elsewhere.clone().payload(&message)).payload, 68);
+    let options: Options = "any-port slots=1".parse().unwrap();
+    let mut oracle = Oracle::new(&options.setup().unwrap().config, false);
+    oracle.kept(TCP, [50_000, 4445]);
+    assert!(matches!(oracle.judge(&elsewhere.build()), Opinion::Unsure(_)));
+}

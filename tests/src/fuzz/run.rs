@@ -1,0 +1,112 @@
+//! Round by round until so many frames are judged, or so much time has gone.
+
+use std::{path::Path, time::Instant};
+
+use anyhow::{Context as _, Result};
+use sensor_user::{capture, replay::link};
+
+use super::{
+    Generator, Tally,
+    generate::LONGEST_IN_ONE_PIECE,
+    options::Options,
+    trial::{Given, Trial},
+};
+use crate::{random::Xorshift, replayed::captures_below, twin::HOOKS};
+
+/// Frames of a round: so few that no flow can come near the 2^31 bytes at which its counts are settled.
+const ROUND: u64 = 32_000;
+
+/// Frames between two looks at counters and slots.
+const BATCH: u64 = 200;
+
+/// Recorded frames that are longer say nothing more in their headers.
+const LONGEST_RECORDED: usize = 1_600;
+
+/// What is to be run.
+#[derive(Clone, Copy, Debug)]
+pub struct Order {
+    /// Where to begin; the same seed gives the same frames.
+    pub seed: u64,
+    /// Frames, at most.
+    pub frames: u64,
+    /// When to stop, whatever is done.
+    pub until: Option<Instant>,
+    /// Whether the kernel's program can be loaded.
+    pub privileged: bool,
+}
+
+/// Runs frames before the judges; `recorded` ones are changed among them. `progress` hears of each round's end.
+///
+/// # Errors
+/// The first [`Disagreement`](super::trial::Disagreement) with the seed of its round, or what the kernel said.
+pub fn run(order: &Order, recorded: &[Vec<u8>], mut progress: impl FnMut(&Tally)) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let is_late = || order.until.is_some_and(|until| Instant::now() >= until);
+    for number in 0.. {
+        let left = order.frames - tally.host;
+        if left == 0 || is_late() {
+            break;
+        }
+        let seed = order.seed.wrapping_add(number);
+        let came_to = round(seed, left.min(ROUND), order.privileged, recorded, &is_late)
+            .with_context(|| format!("round {number}, which --seed {seed} begins with"))?;
+        tally.add(&came_to);
+        progress(&tally);
+    }
+    Ok(tally)
+}
+
+fn round(
+    seed: u64,
+    frames: u64,
+    privileged: bool,
+    recorded: &[Vec<u8>],
+    is_late: &impl Fn() -> bool,
+) -> Result<Tally> {
+    let options = Options::of_round(seed, &mut Xorshift::seeded(!seed));
+    let mut trial = Trial::new(options, privileged)?;
+    let mut generator = Generator::new(seed, recorded);
+    let mut done = 0;
+    while done < frames && !is_late() {
+        let many = (frames - done).min(BATCH);
+        let batch: Vec<Given> =
+            (done..done + many).map(|number| given(number, generator.frame(), &options)).collect();
+        trial.batch(&batch)?;
+        done += many;
+    }
+    Ok(trial.tally())
+}
+
+/// A frame at the hooks in turn. Long ones come to the hook that takes them, or are cut.
+fn given(number: u64, frame: Vec<u8>, options: &Options) -> Given {
+    let mut frame = frame;
+    let hook = HOOKS[(number % HOOKS.len() as u64) as usize];
+    if frame.len() <= LONGEST_IN_ONE_PIECE {
+        return (hook, frame);
+    }
+    if options.frags {
+        return (HOOKS[0], frame);
+    }
+    frame.truncate(LONGEST_IN_ONE_PIECE);
+    (hook, frame)
+}
+
+/// The frames of all captures below a folder, as Ethernet frames; what is damaged counts as far as it goes.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn recorded_frames(folder: &Path) -> Result<Vec<Vec<u8>>> {
+    let mut all = Vec::new();
+    let mut room = Vec::new();
+    for path in captures_below(folder)? {
+        // A capture that is broken on purpose gives the frames before the damage.
+        let _ = capture::frames(&path, |frame| {
+            if let Some(frame) = link::ethernet(&frame, &mut room)
+                && frame.len() <= LONGEST_RECORDED
+            {
+                all.push(frame.to_vec());
+            }
+        });
+    }
+    Ok(all)
+}

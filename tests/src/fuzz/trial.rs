@@ -1,0 +1,237 @@
+//! Frames before the three judges.
+//!
+//! Verdict, records and flow are compared after each frame, counters and slots after each batch.
+
+use std::{collections::HashMap, fmt};
+
+use anyhow::{Context as _, Result, ensure};
+use sensor_common::{
+    counter::Counter,
+    headers::NoPorts,
+    path::{Arrival, Verdict},
+    settings::{Enforcement, LONGEST_LEASE},
+    slot::{Hook, mark, tcp},
+};
+use sensor_user::decode::{self, Counts, FlowKey, Observation};
+
+use super::{
+    Tally,
+    fixture::Fixture,
+    options::Options,
+    oracle::{Account, Opinion, Oracle},
+};
+use crate::{
+    kernel::{Fate, TEST_RUN_IFINDEX},
+    twin::{Twin, timeless},
+};
+
+/// A frame and the hook that it comes to.
+pub type Given = (Hook, Vec<u8>);
+
+/// Judges that do not agree. It is told with a fixture, to be kept once its cause is mended.
+#[derive(Debug)]
+pub struct Disagreement(pub Fixture);
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the judges disagree. As a fixture (tests/fixtures/frames/NAME.txt):\n\n{}", self.0)
+    }
+}
+
+impl std::error::Error for Disagreement {}
+
+/// Both engines and the oracle.
+pub struct Trial {
+    options: Options,
+    twin: Twin,
+    oracle: Oracle,
+    /// Each flow as the host last had it.
+    flows: HashMap<FlowKey, Observation>,
+    tally: Tally,
+}
+
+impl Trial {
+    /// Fresh engines.
+    ///
+    /// # Errors
+    /// When the kernel's program does not load.
+    pub fn new(options: Options, privileged: bool) -> Result<Self> {
+        let setup = options.setup()?;
+        let oracle = Oracle::new(&setup.config, options.enforcing);
+        let mut twin = setup.twin_where(privileged)?;
+        // Time stands still on the host; the kernel's lease is renewed with each batch.
+        twin.host.enforce(Enforcement { on: u32::from(options.enforcing), until: LONGEST_LEASE });
+        Ok(Self { options, twin, oracle, flows: HashMap::new(), tally: Tally::default() })
+    }
+
+    /// What was judged so far.
+    #[must_use]
+    pub fn tally(mut self) -> Tally {
+        let counters = self.twin.host_counters();
+        self.tally.count(|counter| counters.get(counter));
+        self.tally
+    }
+
+    /// Gives all three a batch.
+    ///
+    /// # Errors
+    /// [`Disagreement`], or what the kernel said.
+    pub fn batch(&mut self, frames: &[Given]) -> Result<()> {
+        self.renew()?;
+        for (number, given) in frames.iter().enumerate() {
+            self.frame(given).map_err(|error| self.disagreement(&error, &frames[..=number]))?;
+        }
+        self.compare_counts().map_err(|error| self.disagreement(&error, frames))
+    }
+
+    /// A disagreement with as few frames as it takes to see it again: the last one, or the batch up to the first frame
+    /// that shows it. What needs more history than its batch is told as it came.
+    fn disagreement(&self, error: &anyhow::Error, frames: &[Given]) -> anyhow::Error {
+        let told = |error: &anyhow::Error, frames: &[Given]| {
+            let about = format!("{error:#}").lines().collect::<Vec<_>>().join(" | ");
+            Disagreement(Fixture { about, options: self.options, frames: frames.to_vec() }).into()
+        };
+        let last = &frames[frames.len() - 1..];
+        if let Some((_, error)) = self.again(last) {
+            return told(&error, last);
+        }
+        let Some((at, error_in_row)) = self.again(frames) else { return told(error, frames) };
+        match self.again(&frames[at..=at]) {
+            Some((_, error)) => told(&error, &frames[at..=at]),
+            None => told(&error_in_row, &frames[..=at]),
+        }
+    }
+
+    /// The first of `frames` that fresh engines disagree on.
+    fn again(&self, frames: &[Given]) -> Option<(usize, anyhow::Error)> {
+        let mut fresh = Self::new(self.options, self.twin.kernel.is_some()).ok()?;
+        fresh.renew().ok()?;
+        frames.iter().enumerate().find_map(|(at, given)| {
+            fresh.frame(given).and_then(|()| fresh.compare_counts()).err().map(|error| (at, error))
+        })
+    }
+
+    /// Lets the kernel go on enforcing.
+    fn renew(&mut self) -> Result<()> {
+        match &mut self.twin.kernel {
+            Some(kernel) if self.options.enforcing => kernel.enforce_for(LONGEST_LEASE as i32),
+            _ => Ok(()),
+        }
+    }
+
+    fn frame(&mut self, given: &Given) -> Result<()> {
+        let (hook, frame) = given;
+        // Socket buffers have to hold an IP header where they say so; XDP takes every frame.
+        let hook = if self.twin.takes(*hook, frame) { *hook } else { Hook::XdpIngress };
+        let arrival = Arrival { hook, ifindex: TEST_RUN_IFINDEX, frame_len: frame.len() as u32, vlan: 0 };
+        let verdict = self.twin.host.frame(frame, arrival);
+        let records = self.twin.host.take_records();
+        self.tally.host += 1;
+        self.tally.foreign += u64::from(verdict == Verdict::Foreign);
+        self.consult(verdict, frame)?;
+        let Some(kernel) = &mut self.twin.kernel else { return Ok(()) };
+        self.tally.kernel += 1;
+        let fate = kernel.run(hook, frame, 1)?;
+        ensure!(
+            (fate == Fate::Dropped) == (verdict == Verdict::Dropped),
+            "the host says {verdict:?}, and in the kernel it was {fate:?}"
+        );
+        let in_kernel = kernel.take_records();
+        if records.is_empty() && in_kernel.is_empty() {
+            return Ok(());
+        }
+        let cpu = kernel.cpu() as u16;
+        let (records, in_kernel) = (timeless(records, 0)?, timeless(in_kernel, cpu)?);
+        ensure!(
+            records == in_kernel,
+            "the host ({verdict:?}) tells {records:02x?}, the kernel {in_kernel:02x?}"
+        );
+        Ok(())
+    }
+
+    /// Asks the oracle, and follows what the host did to the frame's flow.
+    fn consult(&mut self, verdict: Verdict, frame: &[u8]) -> Result<()> {
+        let opinion = self.oracle.judge(frame);
+        match opinion {
+            Opinion::Unsure(reason) => *self.tally.unsure.entry(reason).or_default() += 1,
+            _ => self.tally.oracle += 1,
+        }
+        let mut touched = None;
+        self.twin.host.sweep(|slot| touched = Some(*slot));
+        let now = touched.as_ref().map(decode::observation).transpose()?;
+        let before = now.and_then(|now| self.flows.insert(now.key, now));
+        if let Some(now) = now {
+            self.oracle.kept(now.key.transport, [now.key.local.port(), now.key.remote.port()]);
+        }
+        let agrees = match (opinion, verdict) {
+            (Opinion::Unsure(_), _) | (Opinion::Foreign, Verdict::Foreign) => true,
+            (Opinion::Unjudged(counter), Verdict::Unjudged(reason)) => counter_of(reason) == Some(counter),
+            (Opinion::Passed(counter), Verdict::Passed(other)) => counter == other,
+            (Opinion::Kept(account), Verdict::Kept | Verdict::Dropped) => {
+                let now = now.context("the host kept it, and no slot changed")?;
+                accounted(&account, before.as_ref(), &now)
+                    .with_context(|| format!("{account:?}, and in its slot {now:?} after {before:?}"))?;
+                account.dropped == (verdict == Verdict::Dropped)
+            }
+            _ => false,
+        };
+        ensure!(agrees, "the oracle says {opinion:?}, the host {verdict:?}");
+        Ok(())
+    }
+
+    /// Holds counters and slots of the kernel to those of the host.
+    fn compare_counts(&mut self) -> Result<()> {
+        let on_host = self.twin.host_counters();
+        let Some(kernel) = &mut self.twin.kernel else { return Ok(()) };
+        let in_kernel = kernel.counters()?;
+        for counter in Counter::ALL {
+            let (ours, theirs) = (on_host.get(*counter), in_kernel.get(*counter));
+            ensure!(ours == theirs, "{} is {ours} on the host and {theirs} in the kernel", counter.name());
+        }
+        for slot in kernel.sweep() {
+            let told = Observation { cpu: 0, first: 0, last: 0, ..decode::observation(&slot)? };
+            let known = self.flows.get(&told.key).map(|known| Observation { first: 0, last: 0, ..*known });
+            ensure!(known == Some(told), "the kernel's slot has {told:?}, the host's {known:?}");
+        }
+        Ok(())
+    }
+}
+
+/// Whether a flow's slot shows what the packet adds to it.
+fn accounted(account: &Account, before: Option<&Observation>, now: &Observation) -> Result<()> {
+    let Account { transport, local, remote, .. } = *account;
+    let key = FlowKey { transport, local, remote, ifindex: TEST_RUN_IFINDEX };
+    ensure!(now.key == key, "another flow");
+    let side = account.side as usize;
+    let before = before.filter(|before| before.generation == now.generation);
+    let added = before.map_or(now.counts, |before| now.counts.since(&before.counts));
+    let on_side = |value: u64| if side == 0 { [value, 0] } else { [0, value] };
+    let expected =
+        Counts { packets: on_side(1), bytes: on_side(account.bytes), payload: on_side(account.payload) };
+    ensure!(added == expected, "other counts");
+    // Of a reset only that it was one is kept, of other segments what begins and ends a connection.
+    let flags = match account.tcp_flags {
+        flags if flags & tcp::RST != 0 => tcp::RST,
+        flags => flags & (tcp::SYN | tcp::ACK | tcp::FIN),
+    };
+    let flags_before = before.map_or(0, |before| before.tcp_flags[side]);
+    ensure!(now.tcp_flags[side] == flags_before | flags, "other TCP flags");
+    let marks_before = before.map_or(0, |before| before.marks);
+    let fragmented = if account.fragment { mark::FRAGMENTED } else { 0 };
+    let shape = mark::FRAGMENTED | mark::TUNNELLED;
+    ensure!(now.marks & shape == (marks_before | fragmented) & shape, "other marks");
+    ensure!(now.vlan == before.map_or(account.vlan, |before| before.vlan), "another VLAN");
+    Ok(())
+}
+
+/// The counter of frames without ports.
+const fn counter_of(reason: NoPorts) -> Option<Counter> {
+    match reason {
+        NoPorts::Foreign => None,
+        NoPorts::Short => Some(Counter::ShortFrame),
+        NoPorts::LaterFragment => Some(Counter::Fragment),
+        NoPorts::EvasiveFragment => Some(Counter::EvasiveFragment),
+        NoPorts::LongExtensionChain => Some(Counter::LongExtensionChain),
+        NoPorts::UnknownLink => Some(Counter::UnknownLink),
+    }
+}

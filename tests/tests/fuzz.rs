@@ -1,0 +1,57 @@
+//! A million random frames and some prefix sets before three judges, and every frame they once disagreed on.
+
+use std::path::Path;
+
+use sensor_common::counter::Counter;
+use sensor_tests::{
+    fuzz::{self, fixture::Fixture, prefixes, trial::Trial},
+    privileged,
+};
+
+/// The same on every run; `cargo xtask fuzz` takes others.
+const SEED: u64 = 445;
+
+fn below(folder: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)
+}
+
+#[test]
+fn a_million_frames_are_judged_alike_by_kernel_host_and_oracle() {
+    let privileged = privileged("a_million_frames_are_judged_alike_by_kernel_host_and_oracle");
+    let order = fuzz::Order { seed: SEED, frames: 1_000_000, until: None, privileged };
+    let recorded = fuzz::recorded_frames(&below("captures")).unwrap();
+    assert!(recorded.len() > 500, "{} recorded frames", recorded.len());
+    let tally = fuzz::run(&order, &recorded, |_| {}).unwrap_or_else(|error| panic!("{error:#}"));
+    println!("{tally}");
+    assert_eq!(tally.host, order.frames);
+    assert!(tally.oracle > tally.host * 7 / 10, "the oracle could tell too seldom:\n{tally}");
+    assert!(!privileged || tally.kernel == tally.host, "the kernel was left out:\n{tally}");
+    // A run that never leaves the first branch would prove nothing.
+    let lost =
+        [Counter::LOST_RECORDS, &[Counter::LostPackets, Counter::NoSlot, Counter::PayloadOver]].concat();
+    for counter in Counter::ALL {
+        let exempt = [Counter::ExemptSource, Counter::ExemptDestination].contains(counter);
+        if !exempt && !lost.contains(counter) {
+            assert!(tally.met(*counter) >= 50, "{} was hardly met:\n{tally}", counter.name());
+        }
+    }
+}
+
+#[test]
+fn what_was_once_judged_differently_is_judged_alike() {
+    let privileged = privileged("what_was_once_judged_differently_is_judged_alike");
+    for (path, fixture) in Fixture::all(&below("fixtures/frames")).unwrap() {
+        let mut trial = Trial::new(fixture.options, privileged).unwrap();
+        trial.batch(&fixture.frames).unwrap_or_else(|error| panic!("{}: {error:#}", path.display()));
+    }
+}
+
+#[test]
+fn random_prefix_sets_are_answered_as_longest_prefix_match_says() {
+    if !privileged("random_prefix_sets_are_answered_as_longest_prefix_match_says") {
+        return;
+    }
+    let order = prefixes::Order { seed: SEED, sets: 24, until: None };
+    let asked = prefixes::run(&order).unwrap_or_else(|error| panic!("{error:#}"));
+    assert!(asked.sets == 24 && asked.prefixes > 5_000, "{asked:?}");
+}
