@@ -18,7 +18,8 @@ use crate::{
     config::{Config, ConfigError},
     control::{self, Asked, Control, Request},
     dissect::FingerprintKey,
-    enforcement::{Enforcement, Now},
+    enforcement::{Enforcement, Now, permitted},
+    explain::explain,
     kernel::{
         attach::Attached,
         interface::Interface,
@@ -140,6 +141,9 @@ impl Sensor {
                 interfaces.push(interface);
             }
         }
+        if config.enforcement.active {
+            permitted(config.profile).map_err(anyhow::Error::msg)?;
+        }
         let missing = privileges::missing();
         if !missing.is_empty() {
             let names: Vec<_> = missing
@@ -188,7 +192,8 @@ impl Sensor {
             attached.push(one);
         }
         info!(
-            "ready: {} destinations known, {} KiB of flow slots, {} KiB of ring",
+            "ready: profile {}, {} destinations known, {} KiB of flow slots, {} KiB of ring",
+            config.profile,
             terms.len(),
             kernel.slots.bytes() / 1024,
             config.kernel.ring_bytes / 1024
@@ -223,8 +228,17 @@ impl Sensor {
         let now = self.enforcement_now()?;
         match asked.request {
             Request::EnforcementStatus => {}
+            Request::Explain(query) => {
+                let told = serde_json::to_string(&explain(&self.config, &query));
+                asked.answer(told.is_ok(), told.unwrap_or_else(|error| error.to_string()));
+                return Ok(());
+            }
             Request::EnforcementOff => self.enforce(Enforcement::Off, now)?,
             Request::EnforcementOn { seconds } => {
+                if let Err(reason) = permitted(self.config.profile) {
+                    asked.answer(false, reason);
+                    return Ok(());
+                }
                 let seconds = seconds.unwrap_or(self.config.enforcement.expire_after);
                 self.enforce(Enforcement::on(now, seconds), now)?;
             }
@@ -334,7 +348,8 @@ impl Sensor {
         if new.enforcement == self.config.enforcement {
             return;
         }
-        let result = self.enforcement_now().and_then(|now| {
+        let allowed = if new.enforcement.active { permitted(new.profile) } else { Ok(()) };
+        let result = allowed.map_err(anyhow::Error::msg).and_then(|()| self.enforcement_now()).and_then(|now| {
             let on = Enforcement::on(now, new.enforcement.expire_after);
             self.enforce(if new.enforcement.active { on } else { Enforcement::Off }, now)
         });

@@ -1,6 +1,6 @@
 //! The command line: what was typed. Resolving it is the configuration's job.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
@@ -8,7 +8,9 @@ use ipnet::IpNet;
 use crate::{
     config::{AttributionChoice, DEFAULT_STATE_DIR, Overrides},
     control::Request,
+    explain,
     kernel::attach::{IngressChoice, TcChoice},
+    profile::ProfileName,
     replay::{EngineChoice, Order, clock::Speed, rewrite::Rewrite},
 };
 
@@ -55,6 +57,74 @@ pub enum Command {
         killed lets everything through, ten seconds later at most. Whether enforcement is in force or not, would_drop_* counts \
         what a rule is about and dropped_* what was dropped, for each rule.")]
     Enforce(EnforceArgs),
+    /// Tell how addresses are classified and why, and what each profile says of a conversation between two
+    #[command(after_help = "EXAMPLES\n  \
+        Is this address ours, and why:           smb-sensor explain 100.64.7.9\n  \
+        Why is there an alert, or none:          smb-sensor explain 10.1.2.3 8.8.4.4\n  \
+        The same of another port:                smb-sensor explain 8.8.4.4 10.1.2.3 --port 137/udp\n\n\
+        The running agent is asked by what is in force; where none runs, the configuration. The profile in force is marked \
+        with *. An `if` names what has to hold besides.")]
+    Explain(ExplainArgs),
+}
+
+/// Flags of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// An address
+    #[arg(value_name = "ADDR", value_parser = address)]
+    pub first: IpAddr,
+    /// Another address: what would be said of a conversation between the two, either of them being the client
+    #[arg(value_name = "ADDR2", value_parser = address)]
+    pub second: Option<IpAddr>,
+    /// Port of the server: 445, 137/udp. UDP is meant for 137 and 138, TCP for the others, unless it is said
+    #[arg(long, value_name = "N", default_value = "445", value_parser = port)]
+    pub port: (u16, bool),
+    /// Configuration file (TOML): where no agent runs it is explained by this one
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// State directory of the agent that is asked, as it was given to `run`
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Explain by the configuration even where an agent runs
+    #[arg(long)]
+    pub no_agent: bool,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| match text.parse::<IpNet>() {
+        Ok(net) => format!("this is a network; name one address of it, like {}", net.addr()),
+        Err(_) => "not an IP address; write it like 192.0.2.7 or 2001:db8::7".to_owned(),
+    })
+}
+
+fn port(text: &str) -> Result<(u16, bool), String> {
+    let (number, transport) =
+        text.split_once('/').map_or((text, None), |(number, name)| (number, Some(name)));
+    let number = number.parse::<u16>().ok().filter(|number| *number != 0);
+    match (number, transport) {
+        (Some(port), None) => Ok((port, matches!(port, 137 | 138))),
+        (Some(port), Some("tcp")) => Ok((port, false)),
+        (Some(port), Some("udp")) => Ok((port, true)),
+        _ => Err("not a port; write 1 to 65535, with /tcp or /udp behind it if need be".to_owned()),
+    }
+}
+
+impl ExplainArgs {
+    /// What is to be explained, and how.
+    #[must_use]
+    pub fn order(&self) -> explain::command::Order {
+        let (port, udp) = self.port;
+        explain::command::Order {
+            query: explain::Query { first: self.first, second: self.second, udp, port },
+            config: self.config.clone(),
+            state_dir: self.state_dir.clone(),
+            no_agent: self.no_agent,
+            json: self.json,
+        }
+    }
 }
 
 /// Flags of `enforce`.
@@ -103,6 +173,9 @@ pub struct RunArgs {
     /// Configuration file (TOML); flags override it
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Whose rules judge: sensor, elastic-v105, elastic-current or netography
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<ProfileName>,
     /// A further internal network; may be given several times
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub internal: Vec<IpNet>,
@@ -157,6 +230,9 @@ pub struct ReplayArgs {
     /// A further internal network; may be given several times
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub internal: Vec<IpNet>,
+    /// Whose rules judge: sensor, elastic-v105, elastic-current or netography
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<ProfileName>,
     /// Directory of a store of known destinations, not one of a running agent; without it none is known at first
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
@@ -191,7 +267,11 @@ impl ReplayArgs {
     /// What the flags say over the configuration file.
     #[must_use]
     pub fn overrides(&self) -> Overrides {
-        Overrides { internal: self.internal.iter().map(IpNet::trunc).collect(), ..Overrides::default() }
+        Overrides {
+            profile: self.profile,
+            internal: self.internal.iter().map(IpNet::trunc).collect(),
+            ..Overrides::default()
+        }
     }
 }
 
@@ -244,6 +324,7 @@ impl RunArgs {
     #[must_use]
     pub fn overrides(&self) -> Overrides {
         Overrides {
+            profile: self.profile,
             interfaces: self.interfaces.clone(),
             internal: self.internal.iter().map(IpNet::trunc).collect(),
             output: self.output.clone(),

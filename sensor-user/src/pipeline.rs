@@ -62,7 +62,7 @@ impl Pipeline {
             .unwrap_or_else(|| "unknown".to_owned());
         Self {
             tracker: Tracker::new(TrackerOptions {
-                services: config.services.clone(),
+                services: config.watched(),
                 clock,
                 attempt_settle: config.detection.attempt_settle,
                 flow_idle: config.kernel.flow_idle,
@@ -71,8 +71,9 @@ impl Pipeline {
                 fingerprint_key: FingerprintKey::new([0; 32]),
             })
             .with_owners(owners),
-            book: AlertBook::new(config.services.clone(), config.exemptions.clone())
-                .with_limits(config.detection.limits),
+            book: AlertBook::new(config.watched(), config.exemptions.clone())
+                .with_limits(config.detection.limits)
+                .with_profile(config),
             terms,
             output: Box::new(output),
             hostname,
@@ -172,6 +173,7 @@ impl Pipeline {
     pub fn set_networks(&mut self, config: &Config) {
         self.networks_defined = !config.internal.is_empty();
         self.book.set_exemptions(config.exemptions.clone());
+        self.book.set_profile(config);
     }
 
     /// Tells how many records the ring has lost so far.

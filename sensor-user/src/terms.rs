@@ -11,6 +11,8 @@ use std::{
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 use thiserror::Error;
 
+use crate::profile::terms::{RuleTerms, TABLE as RULE_TERMS, Term};
+
 const SECOND: i128 = 1_000_000_000;
 const DAY: i128 = 86_400 * SECOND;
 
@@ -28,6 +30,12 @@ const DESTINATIONS: TableDefinition<'_, &str, i64> = TableDefinition::new("smb_d
 pub trait KnownDestinations {
     /// Whether `destination` was not seen in the window before `now` (nanoseconds since the epoch). From now on it was.
     fn is_new(&mut self, destination: IpAddr, now: i128) -> bool;
+
+    /// Whether a rule's term was not seen in the `days` before `now`. From now on it was. Whoever keeps no terms of rules
+    /// takes every one for new.
+    fn is_new_term(&mut self, _term: Term, _days: u64, _now: i128) -> bool {
+        true
+    }
 }
 
 /// The store cannot be used.
@@ -77,6 +85,7 @@ pub struct Terms {
     window: i128,
     seen: HashMap<IpAddr, i128>,
     unwritten: Vec<IpAddr>,
+    rules: RuleTerms,
 }
 
 impl Terms {
@@ -100,8 +109,8 @@ impl Terms {
             return Err(StoreError::Schema { path, found });
         }
         let window = i128::from(window_days) * DAY;
-        let seen = whole(|| read(&database, now - window)).map_err(failed)?;
-        Ok(Self { database: Some(database), path, saved: true, window, seen, unwritten: vec![] })
+        let (seen, rules) = whole(|| read(&database, now - window, now)).map_err(failed)?;
+        Ok(Self { database: Some(database), path, saved: true, window, seen, unwritten: vec![], rules })
     }
 
     /// A set that begins empty and is saved nowhere.
@@ -109,7 +118,15 @@ impl Terms {
     pub fn in_memory(window_days: u64) -> Self {
         let window = i128::from(window_days) * DAY;
         let (database, path, saved) = (None, PathBuf::new(), false);
-        Self { database, path, saved, window, seen: HashMap::new(), unwritten: vec![] }
+        Self {
+            database,
+            path,
+            saved,
+            window,
+            seen: HashMap::new(),
+            unwritten: vec![],
+            rules: RuleTerms::default(),
+        }
     }
 
     /// Destinations known.
@@ -129,30 +146,32 @@ impl Terms {
     /// # Errors
     /// [`StoreError::Store`]; nothing is lost, the next commit tries again.
     pub fn commit(&mut self, now: i128) -> Result<(), StoreError> {
-        if self.unwritten.is_empty() {
+        if self.unwritten.is_empty() && self.rules.is_written() {
             return Ok(());
         }
         let oldest = now - self.window;
         self.seen.retain(|_, last| *last >= oldest);
+        self.rules.forget(now);
         if self.saved {
-            self.write(oldest)
+            self.write(oldest, now)
                 .map_err(|source| StoreError::Store { path: self.path.clone(), source: Box::new(source) })?;
         }
         self.unwritten.clear();
+        self.rules.set_written();
         Ok(())
     }
 
-    fn write(&mut self, oldest: i128) -> Result<(), redb::Error> {
+    fn write(&mut self, oldest: i128, now: i128) -> Result<(), redb::Error> {
         let database = match self.database.take() {
             Some(database) => database,
             None => create(&self.path)?,
         };
-        self.write_to(&database, oldest)?;
+        self.write_to(&database, oldest, now)?;
         self.database = Some(database);
         Ok(())
     }
 
-    fn write_to(&self, database: &Database, oldest: i128) -> Result<(), redb::Error> {
+    fn write_to(&self, database: &Database, oldest: i128, now: i128) -> Result<(), redb::Error> {
         let transaction = database.begin_write()?;
         {
             let mut table = transaction.open_table(DESTINATIONS)?;
@@ -162,6 +181,7 @@ impl Terms {
                 }
             }
             table.retain(|_, last| last >= seconds(oldest))?;
+            self.rules.write(&mut transaction.open_table(RULE_TERMS)?, now)?;
         }
         transaction.commit()?;
         Ok(())
@@ -178,6 +198,10 @@ impl KnownDestinations for Terms {
             self.unwritten.push(destination);
         }
         new
+    }
+
+    fn is_new_term(&mut self, term: Term, days: u64, now: i128) -> bool {
+        self.rules.is_new(term, days, now)
     }
 }
 
@@ -213,13 +237,18 @@ fn layout(database: &Database) -> Result<u64, redb::Error> {
             meta.insert("schema", SCHEMA)?;
         }
         transaction.open_table(DESTINATIONS)?;
+        transaction.open_table(RULE_TERMS)?;
         found.unwrap_or(SCHEMA)
     };
     transaction.commit()?;
     Ok(found)
 }
 
-fn read(database: &Database, oldest: i128) -> Result<HashMap<IpAddr, i128>, redb::Error> {
+fn read(
+    database: &Database,
+    oldest: i128,
+    now: i128,
+) -> Result<(HashMap<IpAddr, i128>, RuleTerms), redb::Error> {
     let transaction = database.begin_read()?;
     let table = transaction.open_table(DESTINATIONS)?;
     let mut seen = HashMap::new();
@@ -230,7 +259,7 @@ fn read(database: &Database, oldest: i128) -> Result<HashMap<IpAddr, i128>, redb
             seen.insert(address, last);
         }
     }
-    Ok(seen)
+    Ok((seen, RuleTerms::read(&transaction.open_table(RULE_TERMS)?, now)?))
 }
 
 #[cfg(test)]

@@ -9,10 +9,11 @@ use super::{
     document::{community_id, document},
 };
 use crate::{
-    config::ServicePorts,
+    config::{Config, ServicePorts},
     detect::{Finding, Limits, Rule, Sight, judge},
     exempt::Exemption,
     flow::{Conversation, Evidence, Flow},
+    profile::{ProfileName, Rulebook},
     terms::KnownDestinations,
 };
 
@@ -21,6 +22,8 @@ pub struct AlertBook {
     services: ServicePorts,
     exemptions: Vec<Exemption>,
     limits: Limits,
+    /// Rules of another than the sensor's own profile.
+    profile: Option<Rulebook>,
     flows: HashMap<Conversation, Judged>,
     opened: u64,
     exempted: u64,
@@ -72,6 +75,7 @@ impl AlertBook {
             services,
             exemptions,
             limits: Limits::default(),
+            profile: None,
             flows: HashMap::new(),
             opened: 0,
             exempted: 0,
@@ -82,6 +86,18 @@ impl AlertBook {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// Judges by the profile of this configuration.
+    #[must_use]
+    pub fn with_profile(mut self, config: &Config) -> Self {
+        self.set_profile(config);
+        self
+    }
+
+    /// Judges by the profile of this configuration from now on.
+    pub fn set_profile(&mut self, config: &Config) {
+        self.profile = (config.profile != ProfileName::Sensor).then(|| Rulebook::of(config.profile, config));
     }
 
     /// Judges by these exemptions from now on.
@@ -99,6 +115,7 @@ impl AlertBook {
         let Some(sight) = Sight::of(flow, &self.services) else {
             return vec![];
         };
+        let by = Rules { profile: self.profile.as_ref(), exemptions: &self.exemptions, limits: &self.limits };
         if let Some(judged) = self.flows.get_mut(&flow.ends) {
             let news = News::of(flow, &self.limits);
             if news == judged.told {
@@ -113,12 +130,12 @@ impl AlertBook {
             judged.told = news;
             judged.told_at = context.now;
             // Evidence that rose may break a rule that it did not break before.
-            let fresh: Vec<OpenAlert> =
-                judge(&sight, &self.exemptions, &self.limits, destinations, context.now)
-                    .into_iter()
-                    .filter(|finding| judged.alerts.iter().all(|alert| alert.rule != finding.rule))
-                    .map(|finding| open(finding, &sight))
-                    .collect();
+            let fresh: Vec<OpenAlert> = by
+                .judge(&sight, destinations, context.now)
+                .into_iter()
+                .filter(|finding| judged.alerts.iter().all(|alert| alert.rule != finding.rule))
+                .map(|finding| open(finding, &sight))
+                .collect();
             self.opened += fresh.len() as u64;
             let mut documents = tell(&mut judged.alerts, &sight, Status::Updated, context);
             let known = judged.alerts.len();
@@ -126,7 +143,7 @@ impl AlertBook {
             documents.extend(tell(&mut judged.alerts[known..], &sight, Status::Opened, context));
             return documents;
         }
-        let findings = judge(&sight, &self.exemptions, &self.limits, destinations, context.now);
+        let findings = by.judge(&sight, destinations, context.now);
         if findings.is_empty()
             && self.exemptions.iter().any(|e| e.covers(sight.client.ip(), sight.server.ip()))
         {
@@ -170,6 +187,25 @@ impl AlertBook {
     #[must_use]
     pub const fn exempted(&self) -> u64 {
         self.exempted
+    }
+}
+
+/// What a flow is judged by.
+struct Rules<'a> {
+    profile: Option<&'a Rulebook>,
+    exemptions: &'a [Exemption],
+    limits: &'a Limits,
+}
+
+impl Rules<'_> {
+    fn judge(&self, sight: &Sight<'_>, destinations: &mut impl KnownDestinations, now: i128) -> Vec<Finding> {
+        let Some(profile) = self.profile else {
+            return judge(sight, self.exemptions, self.limits, destinations, now);
+        };
+        if self.exemptions.iter().any(|one| one.covers(sight.client.ip(), sight.server.ip())) {
+            return vec![];
+        }
+        profile.findings(sight, destinations, now)
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     let mut reader = Reader { errors: vec![] };
     let mut config = Config::default();
     reader.table(&mut root, |reader, table| {
+        reader.value(table, "profile", &mut config.profile, |name: String| name.parse());
         reader.list(table, "interfaces", &mut config.interfaces, |name: String| match name.as_str() {
             "" => Err("an interface name is empty".to_owned()),
             _ => Ok(name),

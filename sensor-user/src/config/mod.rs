@@ -4,6 +4,7 @@
 //! line ([`Overrides`]). Validation collects every mistake before anything happens; nothing in here acts.
 
 mod file;
+mod places;
 mod problem;
 mod services;
 
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 pub use self::{
+    places::{Places, Written},
     problem::{ConfigError, Problem},
     services::{Service, ServicePorts},
 };
@@ -19,6 +21,7 @@ use crate::{
     detect::Limits,
     exempt::Exemption,
     kernel::attach::{IngressChoice, TcChoice},
+    profile::ProfileName,
 };
 
 /// Where the state is unless something else is said.
@@ -27,6 +30,8 @@ pub const DEFAULT_STATE_DIR: &str = "/var/lib/smb-sensor";
 /// Everything the agent does, decided.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// Whose rules judge.
+    pub profile: ProfileName,
     /// Interfaces to watch.
     pub interfaces: Vec<String>,
     /// Where alerts go; `None` is standard output.
@@ -51,6 +56,8 @@ pub struct Config {
     pub process: ProcessOptions,
     /// Enforcement.
     pub enforcement: EnforcementOptions,
+    /// Where the file says what.
+    pub places: Places,
 }
 
 /// Options of enforcement.
@@ -116,6 +123,8 @@ pub struct DetectionOptions {
 /// What the command line says over the file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overrides {
+    /// Profile, instead of the file's.
+    pub profile: Option<ProfileName>,
     /// Interfaces, instead of the file's.
     pub interfaces: Vec<String>,
     /// Further internal networks.
@@ -141,6 +150,7 @@ pub struct Overrides {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            profile: ProfileName::Sensor,
             interfaces: vec![],
             output: None,
             state_dir: PathBuf::from(DEFAULT_STATE_DIR),
@@ -162,6 +172,7 @@ impl Default for Config {
             detection: DetectionOptions { rare_window_days: 7, attempt_settle: 3, limits: Limits::default() },
             process: ProcessOptions::default(),
             enforcement: EnforcementOptions { active: false, expire_after: 86_400 },
+            places: Places::default(),
         }
     }
 }
@@ -176,8 +187,9 @@ impl Config {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-                file::parse(&text)
-                    .map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })?
+                let parsed = file::parse(&text)
+                    .map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })?;
+                Self { places: Places::of(path, &text), ..parsed }
             }
             None => Self::default(),
         };
@@ -185,7 +197,14 @@ impl Config {
         Ok(config)
     }
 
+    /// The ports that are watched: those of the configuration, or those of the profile where it has its own.
+    #[must_use]
+    pub fn watched(&self) -> ServicePorts {
+        self.profile.profile().services(&self.services)
+    }
+
     fn apply(&mut self, overrides: &Overrides) {
+        self.profile = overrides.profile.unwrap_or(self.profile);
         if !overrides.interfaces.is_empty() {
             self.interfaces.clone_from(&overrides.interfaces);
         }

@@ -17,6 +17,7 @@ pub use self::{
     client::{ControlError, ask},
     server::{Asked, Control},
 };
+use crate::explain::Query;
 
 /// Bytes of a request or an answer at most.
 const LONGEST: u64 = 64 * 1024;
@@ -34,6 +35,8 @@ pub enum Request {
     },
     /// End enforcement.
     EnforcementOff,
+    /// Explain addresses; the answer in words is the explanation as JSON.
+    Explain(Query),
 }
 
 /// A request on its way.

@@ -1,0 +1,120 @@
+//! One address: where it belongs, by what, and what else touches it.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+use sensor_common::classify::Place;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::{Config, Written},
+    exempt::Exemption,
+    profile::{Rulebook, networks::Entry},
+};
+
+/// Networks and entries that are told of one address at most, so that an answer stays one.
+const MOST: usize = 50;
+
+/// An address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// As asked.
+    pub address: IpAddr,
+    /// `internal`, `reserved` or `external`, by the profile in force.
+    pub place: String,
+    /// The IPv4 address inside that is looked at as well.
+    pub embedded: Option<Embedded>,
+    /// The network that decides; none for an external address.
+    pub by: Option<Network>,
+    /// Networks that cover it too and do not decide.
+    pub beats: Vec<Network>,
+    /// Exemptions that touch it.
+    pub touched: Vec<Touched>,
+}
+
+/// An IPv4 address inside an IPv6 one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Embedded {
+    /// The IPv4 address.
+    pub address: Ipv4Addr,
+    /// The form, with its standard.
+    pub form: String,
+}
+
+/// A network and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Network.
+    pub network: IpNet,
+    /// What it says of its addresses.
+    pub place: String,
+    /// List and line, or registry and standard.
+    pub source: String,
+}
+
+/// Something of the configuration that touches an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touched {
+    /// What it is: `exemption`.
+    pub kind: String,
+    /// What it says.
+    pub what: String,
+    /// Why it is there.
+    pub reason: String,
+    /// Where it is written.
+    pub written: String,
+}
+
+impl Address {
+    pub(super) fn of(address: IpAddr, rulebook: &Rulebook, config: &Config) -> Self {
+        let placed = rulebook.place(address);
+        Self {
+            address,
+            place: name(placed.place).to_owned(),
+            embedded: placed
+                .embedded
+                .map(|(form, inner)| Embedded { address: inner, form: form.name().to_owned() }),
+            by: placed.by.map(Network::of),
+            beats: placed.beats.into_iter().take(MOST).map(Network::of).collect(),
+            touched: touched(config, |one| {
+                let names = |net: Option<IpNet>| net.is_some_and(|net| net.contains(&address));
+                names(one.source) || names(one.destination)
+            }),
+        }
+    }
+}
+
+impl Network {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            network: entry.net,
+            place: name(Place::of(entry.flags)).to_owned(),
+            source: entry.origin.to_string(),
+        }
+    }
+}
+
+/// The exemptions that `fits` takes.
+pub(super) fn touched(config: &Config, fits: impl Fn(&Exemption) -> bool) -> Vec<Touched> {
+    let found = config.exemptions.iter().enumerate().filter(|(_, exemption)| fits(exemption));
+    found.take(MOST).map(|(number, exemption)| told(exemption, &config.places.exemption(number))).collect()
+}
+
+fn told(exemption: &Exemption, written: &Written) -> Touched {
+    let end = |net: Option<IpNet>| net.map_or_else(|| "anywhere".to_owned(), |net| net.to_string());
+    Touched {
+        kind: "exemption".to_owned(),
+        what: format!("from {} to {}", end(exemption.source), end(exemption.destination)),
+        reason: exemption.reason.clone(),
+        written: written.to_string(),
+    }
+}
+
+/// The name of a place.
+pub(super) const fn name(place: Place) -> &'static str {
+    match place {
+        Place::Internal => "internal",
+        Place::Reserved => "reserved",
+        Place::External => "external",
+    }
+}

@@ -1,0 +1,73 @@
+//! `smb-sensor explain`: how addresses are classified, by what, and what each profile says of a conversation between two.
+//!
+//! [`explain`] is pure: a configuration and a [`Query`] give an [`Explanation`], which travels as JSON. [`command`] asks the
+//! running agent for one, or makes it from the configuration; [`text`] shows it.
+
+mod address;
+pub mod command;
+mod conversation;
+mod text;
+
+use std::net::IpAddr;
+
+use sensor_common::slot::{TCP, UDP};
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    address::{Address, Embedded, Network, Touched},
+    conversation::{Conversation, Fires, ProfileSays, RuleSays},
+};
+use crate::{
+    config::Config,
+    profile::{ProfileName, Rulebook},
+};
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Query {
+    /// An address.
+    pub first: IpAddr,
+    /// Another one.
+    pub second: Option<IpAddr>,
+    /// Whether the conversation is one over UDP.
+    pub udp: bool,
+    /// Port of the server.
+    pub port: u16,
+}
+
+impl Query {
+    /// IP protocol number.
+    #[must_use]
+    pub const fn transport(&self) -> u8 {
+        if self.udp { UDP } else { TCP }
+    }
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Whose rules judge here.
+    pub profile: ProfileName,
+    /// The addresses, as asked.
+    pub addresses: Vec<Address>,
+    /// Conversations between them, in either direction.
+    pub conversations: Vec<Conversation>,
+}
+
+/// Explains addresses under a configuration.
+#[must_use]
+pub fn explain(config: &Config, query: &Query) -> Explanation {
+    let in_force = Rulebook::of(config.profile, config);
+    let asked = std::iter::once(query.first).chain(query.second);
+    let addresses = asked.map(|address| Address::of(address, &in_force, config)).collect();
+    let directions = query.second.map(|second| [(query.first, second), (second, query.first)]);
+    let conversations = directions
+        .into_iter()
+        .flatten()
+        .map(|(client, server)| Conversation::of(client, server, query, config))
+        .collect();
+    Explanation { profile: config.profile, addresses, conversations }
+}
+
+#[cfg(test)]
+mod tests;
