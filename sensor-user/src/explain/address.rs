@@ -85,7 +85,7 @@ impl Address {
 }
 
 impl Network {
-    fn of(entry: &Entry) -> Self {
+    pub(super) fn of(entry: &Entry) -> Self {
         Self {
             network: entry.net,
             place: name(Place::of(entry.flags)).to_owned(),

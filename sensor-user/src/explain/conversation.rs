@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Query,
-    address::{Touched, name, touched},
+    address::{Network, Touched, name, touched},
 };
 use crate::{
     config::Config,
@@ -39,12 +39,23 @@ pub struct Conversation {
 pub struct ProfileSays {
     /// Profile.
     pub profile: ProfileName,
-    /// Where it sees both ends, and by which network.
-    pub sees: String,
+    /// Where it sees the client.
+    pub client: Seen,
+    /// Where it sees the server.
+    pub server: Seen,
     /// How its source runs its rules, where that is not at once.
     pub schedule: Option<String>,
     /// Its rules.
     pub rules: Vec<RuleSays>,
+}
+
+/// Where a profile sees an end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// `internal`, `reserved` or `external`.
+    pub place: String,
+    /// The network that decides.
+    pub by: Option<Network>,
 }
 
 /// Whether a rule fires.
@@ -100,12 +111,12 @@ impl ProfileSays {
         let profile = rulebook.profile();
         let seen = |address| {
             let placed = rulebook.place(address);
-            let by = placed.by.map_or_else(|| "no network".to_owned(), |entry| entry.net.to_string());
-            format!("{address} {} by {by}", name(placed.place))
+            Seen { place: name(placed.place).to_owned(), by: placed.by.map(Network::of) }
         };
         Self {
             profile: profile.name,
-            sees: format!("{}, {}", seen(question.client), seen(question.server)),
+            client: seen(question.client),
+            server: seen(question.server),
             schedule: profile.schedule.map(|schedule| {
                 format!(
                     "published: every {} minutes over the last {}, {} alerts at most; here: when it is seen",
@@ -146,22 +157,16 @@ impl RuleSays {
 }
 
 fn refusal(verdict: &RuleVerdict, question: &Question) -> String {
+    let end = |address| if address == question.client { "client" } else { "server" };
     match verdict.because {
         // Those that fit are not refused.
         Because::Fits => String::new(),
-        Because::NotInternal(address) => {
-            let end = if address == question.client { "client" } else { "server" };
-            format!("the {end} {address} would have to be internal")
+        Because::NotInternal(address) => format!("the {} is not internal", end(address)),
+        Because::NotInternet(address) => format!("the {} is not on the Internet", end(address)),
+        Because::Port => {
+            let transport = if question.transport == UDP { "UDP" } else { "TCP" };
+            format!("{transport} {} is none of its ports", question.port)
         }
-        Because::NotInternet(address) => {
-            let end = if address == question.client { "client" } else { "server" };
-            format!("the {end} {address} would have to be on the Internet")
-        }
-        Because::Port => format!(
-            "{} {} is none of its ports",
-            if question.transport == UDP { "UDP" } else { "TCP" },
-            question.port
-        ),
         Because::OtherProcess => "a process of this machine opened it".to_owned(),
     }
 }
@@ -178,7 +183,7 @@ fn conditions(verdict: &RuleVerdict) -> Vec<String> {
         Condition::SmbRecognised => "SMB is recognised by its messages".to_owned(),
         Condition::Evidence(what) => (*what).to_owned(),
         Condition::Unseen(what) => {
-            format!("not visible on the wire, and taken for granted: {}", what.join(", "))
+            format!("taken for granted, for no packet shows it: {}", what.join(", "))
         }
     };
     verdict.conditions.iter().map(told).collect()

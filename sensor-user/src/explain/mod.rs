@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     address::{Address, Embedded, Network, Touched},
-    conversation::{Conversation, Fires, ProfileSays, RuleSays},
+    conversation::{Conversation, Fires, ProfileSays, RuleSays, Seen},
 };
 use crate::{
     config::Config,

@@ -88,7 +88,7 @@ fn each_profile_says_its_own_of_a_reserved_destination() {
     assert!(firing(ProfileName::Netography).is_empty());
     let text = told(&Config::default(), "10.0.0.1", "0.1.2.3");
     assert!(
-        text.contains("* sensor          no     the server 0.1.2.3 would have to be on the Internet"),
+        text.contains("* sensor          no     the server is not on the Internet; the server is not internal\n                  why    client internal by 10.0.0.0/8, server reserved by 0.0.0.0/8"),
         "{text}"
     );
     assert!(text.contains("0.1.2.3 to 10.0.0.1, TCP 445"), "{text}");

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{Address, Conversation, Explanation, Fires, Network, ProfileSays, Touched};
+use super::{Address, Conversation, Explanation, Fires, Network, ProfileSays, Seen, Touched};
 use crate::profile::ProfileName;
 
 /// Width of the first column.
@@ -61,6 +61,15 @@ impl Display for Touched {
     }
 }
 
+impl Display for Seen {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.by {
+            Some(network) => write!(f, "{} by {}", self.place, network.network),
+            None => write!(f, "{} by no network", self.place),
+        }
+    }
+}
+
 impl Conversation {
     fn write(&self, f: &mut Formatter<'_>, in_force: ProfileName) -> fmt::Result {
         let transport = self.transport.to_uppercase();
@@ -76,7 +85,7 @@ impl Conversation {
 }
 
 impl ProfileSays {
-    /// Rules that fire or may; or in a line why none does.
+    /// Rules that fire or may, or why none does; and where the profile sees both ends.
     fn write(&self, f: &mut Formatter<'_>, in_force: bool) -> fmt::Result {
         let mark = if in_force { '*' } else { ' ' };
         let mut name = self.profile.name();
@@ -86,7 +95,7 @@ impl ProfileSays {
         };
         let firing: Vec<_> = self.rules.iter().filter(|rule| rule.fires != Fires::No).collect();
         if firing.is_empty() {
-            return row(f, "no", &self.refusals().join("; "));
+            row(f, "no", &self.refusals().join("; "))?;
         }
         for rule in firing {
             let word = if rule.fires == Fires::Yes { "fires" } else { "if" };
@@ -95,6 +104,6 @@ impl ProfileSays {
                 row(f, "", &format!("  {reason}"))?;
             }
         }
-        row(f, "why", &self.sees)
+        row(f, "why", &format!("client {}, server {}", self.client, self.server))
     }
 }

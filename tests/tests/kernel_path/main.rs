@@ -23,6 +23,7 @@ mod lost_records;
 mod payload;
 mod ports;
 mod pppoe;
+mod profiles;
 mod random;
 mod reserved;
 mod smb;
