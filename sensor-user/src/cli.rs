@@ -1,14 +1,19 @@
 //! The command line: what was typed. Resolving it is the configuration's job.
 
-use std::{net::IpAddr, path::PathBuf};
+mod enforce;
+mod explain;
+
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
+pub use self::{
+    enforce::{EnforceArg, EnforceArgs},
+    explain::ExplainArgs,
+};
 use crate::{
-    config::{AttributionChoice, DEFAULT_STATE_DIR, Overrides},
-    control::Request,
-    explain,
+    config::{AttributionChoice, Overrides},
     kernel::attach::{IngressChoice, TcChoice},
     profile::ProfileName,
     replay::{EngineChoice, Order, clock::Speed, rewrite::Rewrite},
@@ -65,103 +70,6 @@ pub enum Command {
         The running agent is asked by what is in force; where none runs, the configuration. The profile in force is marked \
         with *. An `if` names what has to hold besides.")]
     Explain(ExplainArgs),
-}
-
-/// Flags of `explain`.
-#[derive(Debug, Args)]
-pub struct ExplainArgs {
-    /// An address
-    #[arg(value_name = "ADDR", value_parser = address)]
-    pub first: IpAddr,
-    /// Another address: what would be said of a conversation between the two, either of them being the client
-    #[arg(value_name = "ADDR2", value_parser = address)]
-    pub second: Option<IpAddr>,
-    /// Port of the server: 445, 137/udp. UDP is meant for 137 and 138, TCP for the others, unless it is said
-    #[arg(long, value_name = "N", default_value = "445", value_parser = port)]
-    pub port: (u16, bool),
-    /// Configuration file (TOML): where no agent runs it is explained by this one
-    #[arg(long, short, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// State directory of the agent that is asked, as it was given to `run`
-    #[arg(long, value_name = "DIR")]
-    pub state_dir: Option<PathBuf>,
-    /// Explain by the configuration even where an agent runs
-    #[arg(long)]
-    pub no_agent: bool,
-    /// Write JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-fn address(text: &str) -> Result<IpAddr, String> {
-    text.parse().map_err(|_| match text.parse::<IpNet>() {
-        Ok(net) => format!("this is a network; name one address of it, like {}", net.addr()),
-        Err(_) => "not an IP address; write it like 192.0.2.7 or 2001:db8::7".to_owned(),
-    })
-}
-
-fn port(text: &str) -> Result<(u16, bool), String> {
-    let (number, transport) =
-        text.split_once('/').map_or((text, None), |(number, name)| (number, Some(name)));
-    let number = number.parse::<u16>().ok().filter(|number| *number != 0);
-    match (number, transport) {
-        (Some(port), None) => Ok((port, matches!(port, 137 | 138))),
-        (Some(port), Some("tcp")) => Ok((port, false)),
-        (Some(port), Some("udp")) => Ok((port, true)),
-        _ => Err("not a port; write 1 to 65535, with /tcp or /udp behind it if need be".to_owned()),
-    }
-}
-
-impl ExplainArgs {
-    /// What is to be explained, and how.
-    #[must_use]
-    pub fn order(&self) -> explain::command::Order {
-        let (port, udp) = self.port;
-        explain::command::Order {
-            query: explain::Query { first: self.first, second: self.second, udp, port },
-            config: self.config.clone(),
-            state_dir: self.state_dir.clone(),
-            no_agent: self.no_agent,
-            json: self.json,
-        }
-    }
-}
-
-/// Flags of `enforce`.
-#[derive(Debug, Args)]
-pub struct EnforceArgs {
-    /// What to do
-    #[arg(value_enum)]
-    pub what: EnforceArg,
-    /// With `on`: seconds after which it ends by itself; 0 is never. Without it, what the agent's configuration says
-    #[arg(long = "for", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=31_536_000))]
-    pub seconds: Option<u64>,
-    /// State directory of the agent that is asked, as it was given to `run`
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE_DIR)]
-    pub state_dir: PathBuf,
-}
-
-/// `enforce WHAT`
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum EnforceArg {
-    /// Tell whether it is in force, and what it dropped or would have dropped
-    Status,
-    /// Put it into force
-    On,
-    /// End it at once
-    Off,
-}
-
-impl EnforceArgs {
-    /// What the agent is asked.
-    #[must_use]
-    pub const fn request(&self) -> Request {
-        match self.what {
-            EnforceArg::Status => Request::EnforcementStatus,
-            EnforceArg::On => Request::EnforcementOn { seconds: self.seconds },
-            EnforceArg::Off => Request::EnforcementOff,
-        }
-    }
 }
 
 /// Flags of `run`.

@@ -78,7 +78,7 @@ impl Pipeline {
             output: Box::new(output),
             hostname,
             interfaces: interfaces.iter().map(|one| (one.index, one.name.clone())).collect(),
-            networks_defined: !config.internal.is_empty(),
+            networks_defined: !config.lacks_networks(),
             lost_records: 0,
             undecodable: 0,
             output_failing: false,
@@ -171,7 +171,7 @@ impl Pipeline {
 
     /// Takes over networks and exemptions of a new configuration; flows that were judged stay as they are.
     pub fn set_networks(&mut self, config: &Config) {
-        self.networks_defined = !config.internal.is_empty();
+        self.networks_defined = !config.lacks_networks();
         self.book.set_exemptions(config.exemptions.clone());
         self.book.set_profile(config);
     }

@@ -14,7 +14,7 @@ use crate::{
     config::{Config, ServicePorts},
     kernel::{interface::Interface, object::LoadPlan, ticks::TickClock},
     networks::PrefixSet,
-    profile::{Networks, networks::entries},
+    profile::networks::entries,
 };
 
 /// The flattened prefixes of a configuration.
@@ -90,8 +90,7 @@ pub fn network_warnings(config: &Config, interfaces: &[Interface]) -> Vec<String
              none of them covers. Alerts are exact"
         ));
     }
-    if config.internal.is_empty() && matches!(config.profile.profile().networks, Networks::Configured { .. })
-    {
+    if config.lacks_networks() {
         warnings.push(
             "no internal networks are configured beyond the private ranges: if your organisation has public addresses, \
              traffic between them raises false alarms until they are listed under networks.internal"
@@ -110,9 +109,7 @@ pub fn network_warnings(config: &Config, interfaces: &[Interface]) -> Vec<String
 fn set_aside(config: &Config) -> Option<String> {
     let profile = config.profile.profile();
     let mut keys = Vec::new();
-    if matches!(profile.networks, Networks::Fixed { .. })
-        && !(config.internal.is_empty() && config.default_networks)
-    {
+    if profile.has_own_networks() && !(config.internal.is_empty() && config.default_networks) {
         keys.push("networks");
     }
     if config.watched() != config.services && config.services != ServicePorts::default() {

@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     config::{Config, ServicePorts},
-    detect::{Finding, Limits, Rule, Sight, judge},
+    detect::{Finding, Limits, Rule, Sight},
     exempt::Exemption,
     flow::{Conversation, Evidence, Flow},
-    profile::{ProfileName, Rulebook},
+    profile::{Judges, ProfileName, Rulebook},
     terms::KnownDestinations,
 };
 
@@ -115,7 +115,8 @@ impl AlertBook {
         let Some(sight) = Sight::of(flow, &self.services) else {
             return vec![];
         };
-        let by = Rules { profile: self.profile.as_ref(), exemptions: &self.exemptions, limits: &self.limits };
+        let by =
+            Judges { profile: self.profile.as_ref(), exemptions: &self.exemptions, limits: &self.limits };
         if let Some(judged) = self.flows.get_mut(&flow.ends) {
             let news = News::of(flow, &self.limits);
             if news == judged.told {
@@ -187,25 +188,6 @@ impl AlertBook {
     #[must_use]
     pub const fn exempted(&self) -> u64 {
         self.exempted
-    }
-}
-
-/// What a flow is judged by.
-struct Rules<'a> {
-    profile: Option<&'a Rulebook>,
-    exemptions: &'a [Exemption],
-    limits: &'a Limits,
-}
-
-impl Rules<'_> {
-    fn judge(&self, sight: &Sight<'_>, destinations: &mut impl KnownDestinations, now: i128) -> Vec<Finding> {
-        let Some(profile) = self.profile else {
-            return judge(sight, self.exemptions, self.limits, destinations, now);
-        };
-        if self.exemptions.iter().any(|one| one.covers(sight.client.ip(), sight.server.ip())) {
-            return vec![];
-        }
-        profile.findings(sight, destinations, now)
     }
 }
 

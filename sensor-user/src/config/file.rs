@@ -316,6 +316,7 @@ mod tests {
     fn the_example_file_is_valid_and_says_the_defaults() {
         let config = parse(EXAMPLE).unwrap();
         let defaults = Config::default();
+        assert_eq!(config.profile, defaults.profile);
         assert_eq!(config.kernel, defaults.kernel);
         assert_eq!(config.services, defaults.services);
         assert_eq!(config.detection, defaults.detection);

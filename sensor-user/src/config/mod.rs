@@ -203,6 +203,12 @@ impl Config {
         self.profile.profile().services(&self.services)
     }
 
+    /// Whether networks are to be named and none is; a profile with lists of its own asks for none.
+    #[must_use]
+    pub fn lacks_networks(&self) -> bool {
+        self.internal.is_empty() && !self.profile.profile().has_own_networks()
+    }
+
     fn apply(&mut self, overrides: &Overrides) {
         self.profile = overrides.profile.unwrap_or(self.profile);
         if !overrides.interfaces.is_empty() {

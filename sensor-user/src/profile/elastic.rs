@@ -59,8 +59,16 @@ const SMB_ANYWHERE: Ports = Ports::Fixed { tcp: &[139, 445], udp: &[], smb_on_an
 /// What the rare rule asks of the client's process.
 const WINDOWS_KERNEL: &[&str] = &["host.os.type: windows", "process.pid: 4"];
 
+/// These rules take whatever is in neither list for the Internet, so that no list helps, and an exemption does.
+const FALSE_POSITIVES: &[&str] = &[
+    "public addresses of your own organisation, which these rules do not know: exempt them with a reason",
+    "single packets that nobody answered, of a scan or with a forged source: these rules tell them as well",
+    "file services that you rent at a provider: exempt the server with a reason",
+];
+
 static SMB_V105: Rule = Rule {
     id: "elastic-v105-smb-to-internet",
+    false_positives: FALSE_POSITIVES,
     severity: Severity::High,
     risk_score: 73,
     techniques: &[&EXPLOIT_PUBLIC_FACING_APPLICATION, &EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL],
@@ -69,6 +77,7 @@ static SMB_V105: Rule = Rule {
 
 static RARE_V209: Rule = Rule {
     id: "elastic-v105-rare-smb-destination",
+    false_positives: FALSE_POSITIVES,
     severity: Severity::Medium,
     risk_score: 47,
     techniques: &[&EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL],
@@ -91,6 +100,7 @@ static RARE_CURRENT: Rule = Rule {
 
 static FROM_INTERNET: Rule = Rule {
     id: "elastic-current-smb-from-internet",
+    false_positives: FALSE_POSITIVES,
     name: "SMB from the Internet by a new source",
     severity: Severity::High,
     risk_score: 73,

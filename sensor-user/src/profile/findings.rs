@@ -6,9 +6,34 @@ use super::{
     verdict::{Condition, RuleVerdict},
 };
 use crate::{
-    detect::{Finding, Sight},
+    detect::{Finding, Limits, Sight, judge},
+    exempt::Exemption,
     terms::KnownDestinations,
 };
+
+/// What conversations are judged by.
+#[derive(Debug)]
+pub struct Judges<'a> {
+    /// The rules of another profile; `None` is the sensor's own.
+    pub profile: Option<&'a Rulebook>,
+    /// Known safe traffic, whoever judges.
+    pub exemptions: &'a [Exemption],
+    /// What the sensor's own rules go by.
+    pub limits: &'a Limits,
+}
+
+impl Judges<'_> {
+    /// The rules that a conversation breaks; what it makes known is known from now on.
+    pub fn judge(&self, sight: &Sight<'_>, terms: &mut impl KnownDestinations, now: i128) -> Vec<Finding> {
+        let Some(profile) = self.profile else {
+            return judge(sight, self.exemptions, self.limits, terms, now);
+        };
+        if self.exemptions.iter().any(|one| one.covers(sight.client.ip(), sight.server.ip())) {
+            return vec![];
+        }
+        profile.findings(sight, terms, now)
+    }
+}
 
 impl Rulebook {
     /// The rules that fire on a conversation; what it makes known is known from now on. For profiles whose rules need no

@@ -17,7 +17,10 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::verdict::{Question, Rulebook};
+pub use self::{
+    findings::Judges,
+    verdict::{Question, Rulebook},
+};
 use crate::{
     config::{Service, ServicePorts},
     detect::{Direction, Rule},
@@ -212,6 +215,12 @@ impl Profile {
             watched.smb_any_port |= smb_on_any;
         }
         watched
+    }
+
+    /// Whether its rules say themselves what is internal, whatever the configuration says.
+    #[must_use]
+    pub const fn has_own_networks(&self) -> bool {
+        matches!(self.networks, Networks::Fixed { .. })
     }
 
     /// The longest time in which a term of any profile has to be new, days.

@@ -14,7 +14,10 @@ use super::*;
 use crate::{
     config::Config,
     plan,
-    profile::{terms::Term, verdict::Because},
+    profile::{
+        terms::Term,
+        verdict::{Because, RuleVerdict},
+    },
 };
 
 /// INTERNAL, as the published rules say it.
@@ -80,7 +83,7 @@ fn udp(client: &str, server: &str, port: u16) -> Question {
 /// Identifiers of the rules that fit, without the profile's name.
 fn fitting(rulebook: &Rulebook, question: &Question) -> Vec<&'static str> {
     let prefix = rulebook.profile().name.name();
-    let verdicts = rulebook.verdict(question).into_iter().filter(|verdict| verdict.fits());
+    let verdicts = rulebook.verdict(question).into_iter().filter(RuleVerdict::fits);
     verdicts
         .map(|verdict| verdict.rule.rule.id)
         .map(|id| id.strip_prefix(prefix).map_or(id, |id| id.trim_start_matches('-')))
