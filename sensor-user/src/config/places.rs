@@ -1,9 +1,6 @@
 //! Where in its file a configuration says something, so that `smb-sensor explain` can tell.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::{fmt, path::Path, sync::Arc};
 
 use toml_span::{Value, value::ValueInner};
 
@@ -15,7 +12,7 @@ pub enum Written {
     /// At a line of a file.
     File {
         /// File.
-        path: PathBuf,
+        path: Arc<Path>,
         /// Line, from 1.
         line: usize,
     },
@@ -33,11 +30,17 @@ impl fmt::Display for Written {
 }
 
 /// Lines of a configuration file. What it does not say was on the command line.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Places {
-    path: PathBuf,
+    path: Arc<Path>,
     internal: Vec<usize>,
     exemptions: Vec<usize>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self { path: Path::new("").into(), internal: vec![], exemptions: vec![] }
+    }
 }
 
 impl Places {
@@ -52,7 +55,7 @@ impl Places {
             _ => vec![],
         };
         Self {
-            path: path.to_owned(),
+            path: path.into(),
             internal: lines(root.pointer("/networks/internal")),
             exemptions: lines(root.pointer("/exempt")),
         }
@@ -72,7 +75,7 @@ impl Places {
 
     fn written(&self, lines: &[usize], number: usize) -> Written {
         match lines.get(number) {
-            Some(line) => Written::File { path: self.path.clone(), line: *line },
+            Some(line) => Written::File { path: Arc::clone(&self.path), line: *line },
             None => Written::CommandLine,
         }
     }

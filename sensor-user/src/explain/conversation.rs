@@ -84,7 +84,12 @@ pub struct RuleSays {
 }
 
 impl Conversation {
-    pub(super) fn of(client: IpAddr, server: IpAddr, query: &Query, config: &Config) -> Self {
+    pub(super) fn of(
+        (client, server): (IpAddr, IpAddr),
+        query: &Query,
+        config: &Config,
+        rulebooks: &[Rulebook],
+    ) -> Self {
         let question = Question {
             client,
             server,
@@ -94,13 +99,13 @@ impl Conversation {
             own_process: false,
         };
         let exempt = touched(config, |one| one.covers(client, server));
-        let says = |name| ProfileSays::of(&Rulebook::of(name, config), &question, !exempt.is_empty());
+        let says = |rulebook| ProfileSays::of(rulebook, &question, !exempt.is_empty());
         Self {
             client,
             server,
             transport: if query.udp { "udp" } else { "tcp" }.to_owned(),
             port: query.port,
-            profiles: ProfileName::ALL.into_iter().map(says).collect(),
+            profiles: rulebooks.iter().map(says).collect(),
             exempt,
         }
     }
