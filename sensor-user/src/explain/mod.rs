@@ -57,13 +57,10 @@ pub struct Explanation {
 /// Explains addresses under a configuration.
 #[must_use]
 pub fn explain(config: &Config, query: &Query) -> Explanation {
+    let in_force = Rulebook::of(config.profile, config);
     let rulebooks = ProfileName::ALL.map(|name| Rulebook::of(name, config));
-    let in_force = rulebooks.iter().find(|one| one.profile().name == config.profile);
     let asked = std::iter::once(query.first).chain(query.second);
-    let addresses = in_force
-        .into_iter()
-        .flat_map(|rulebook| asked.clone().map(|address| Address::of(address, rulebook, config)))
-        .collect();
+    let addresses = asked.map(|address| Address::of(address, &in_force, config)).collect();
     let directions = query.second.map(|second| [(query.first, second), (second, query.first)]);
     let conversations = directions
         .into_iter()
