@@ -349,10 +349,11 @@ impl Sensor {
             return;
         }
         let allowed = if new.enforcement.active { permitted(new.profile) } else { Ok(()) };
-        let result = allowed.map_err(anyhow::Error::msg).and_then(|()| self.enforcement_now()).and_then(|now| {
-            let on = Enforcement::on(now, new.enforcement.expire_after);
-            self.enforce(if new.enforcement.active { on } else { Enforcement::Off }, now)
-        });
+        let result =
+            allowed.map_err(anyhow::Error::msg).and_then(|()| self.enforcement_now()).and_then(|now| {
+                let on = Enforcement::on(now, new.enforcement.expire_after);
+                self.enforce(if new.enforcement.active { on } else { Enforcement::Off }, now)
+            });
         if let Err(error) = result {
             warn!("enforcement stays as it is: {error:#}");
         }

@@ -119,7 +119,8 @@ fn set_aside(config: &Config) -> Option<String> {
         return None;
     }
     Some(format!(
-        "the profile {} has its own: {} of the configuration does not count. `profile = \"sensor\"` goes by it",
+        "the profile {} goes by networks and ports of its own: what the configuration says under {} does not count. Leave \
+         it out, or set `profile = \"sensor\"`",
         profile.name,
         keys.join(" and ")
     ))
@@ -128,6 +129,7 @@ fn set_aside(config: &Config) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::ProfileName;
 
     fn interface(network: &str) -> Interface {
         Interface { name: "lan0".into(), index: 2, networks: vec![network.parse().unwrap()] }
@@ -152,6 +154,20 @@ mod tests {
         assert!(
             network_warnings(&nothing, &[]).iter().any(|warning| warning.contains("nothing is internal"))
         );
+    }
+
+    #[test]
+    fn what_a_profile_sets_aside_is_warned_about_where_it_says_something() {
+        let mut config = Config { profile: ProfileName::ElasticV105, ..Config::default() };
+        assert!(network_warnings(&config, &[]).is_empty(), "nothing is missing and nothing set aside");
+        config.internal = vec!["9.0.0.0/8".parse().unwrap()];
+        config.services.smb_tcp = vec![4445];
+        let told = |config: &Config| network_warnings(config, &[]).join("\n");
+        assert!(told(&config).contains("elastic-v105") && told(&config).contains("networks and services"));
+        config.profile = ProfileName::Netography;
+        assert!(told(&config).contains("under services does not count"), "{}", told(&config));
+        config.profile = ProfileName::Sensor;
+        assert!(told(&config).is_empty());
     }
 
     #[test]

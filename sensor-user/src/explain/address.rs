@@ -12,8 +12,10 @@ use crate::{
     profile::{Rulebook, networks::Entry},
 };
 
-/// Networks and entries that are told of one address at most, so that an answer stays one.
-const MOST: usize = 50;
+/// Networks and entries that are told of one address at most, and characters of a reason: an answer has to fit the control
+/// socket.
+const MOST: usize = 20;
+const LONGEST_REASON: usize = 200;
 
 /// An address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +31,7 @@ pub struct Address {
     /// Networks that cover it too and do not decide.
     pub beats: Vec<Network>,
     /// Exemptions that touch it.
-    pub touched: Vec<Touched>,
+    pub touched: Touches,
 }
 
 /// An IPv4 address inside an IPv6 one.
@@ -50,6 +52,15 @@ pub struct Network {
     pub place: String,
     /// List and line, or registry and standard.
     pub source: String,
+}
+
+/// What of the configuration touches an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touches {
+    /// The first of them.
+    pub entries: Vec<Touched>,
+    /// How many there are besides.
+    pub further: usize,
 }
 
 /// Something of the configuration that touches an address.
@@ -95,9 +106,11 @@ impl Network {
 }
 
 /// The exemptions that `fits` takes.
-pub(super) fn touched(config: &Config, fits: impl Fn(&Exemption) -> bool) -> Vec<Touched> {
-    let found = config.exemptions.iter().enumerate().filter(|(_, exemption)| fits(exemption));
-    found.take(MOST).map(|(number, exemption)| told(exemption, &config.places.exemption(number))).collect()
+pub(super) fn touched(config: &Config, fits: impl Fn(&Exemption) -> bool) -> Touches {
+    let mut found = config.exemptions.iter().enumerate().filter(|(_, exemption)| fits(exemption));
+    let told = |(number, exemption)| told(exemption, &config.places.exemption(number));
+    let entries = found.by_ref().take(MOST).map(told).collect();
+    Touches { entries, further: found.count() }
 }
 
 fn told(exemption: &Exemption, written: &Written) -> Touched {
@@ -105,7 +118,7 @@ fn told(exemption: &Exemption, written: &Written) -> Touched {
     Touched {
         kind: "exemption".to_owned(),
         what: format!("from {} to {}", end(exemption.source), end(exemption.destination)),
-        reason: exemption.reason.clone(),
+        reason: exemption.reason.chars().take(LONGEST_REASON).collect(),
         written: written.to_string(),
     }
 }

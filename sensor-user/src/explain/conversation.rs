@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Query,
-    address::{Network, Touched, name, touched},
+    address::{Network, Touches, name, touched},
 };
 use crate::{
     config::Config,
@@ -29,7 +29,7 @@ pub struct Conversation {
     /// Port of the server.
     pub port: u16,
     /// Exemptions that cover it; with one of them no rule of any profile fires.
-    pub exempt: Vec<Touched>,
+    pub exempt: Touches,
     /// What each profile says.
     pub profiles: Vec<ProfileSays>,
 }
@@ -43,8 +43,6 @@ pub struct ProfileSays {
     pub client: Seen,
     /// Where it sees the server.
     pub server: Seen,
-    /// How its source runs its rules, where that is not at once.
-    pub schedule: Option<String>,
     /// Its rules.
     pub rules: Vec<RuleSays>,
 }
@@ -99,7 +97,7 @@ impl Conversation {
             own_process: false,
         };
         let exempt = touched(config, |one| one.covers(client, server));
-        let says = |rulebook| ProfileSays::of(rulebook, &question, !exempt.is_empty());
+        let says = |rulebook| ProfileSays::of(rulebook, &question, !exempt.entries.is_empty());
         Self {
             client,
             server,
@@ -113,21 +111,14 @@ impl Conversation {
 
 impl ProfileSays {
     fn of(rulebook: &Rulebook, question: &Question, exempt: bool) -> Self {
-        let profile = rulebook.profile();
         let seen = |address| {
             let placed = rulebook.place(address);
             Seen { place: name(placed.place).to_owned(), by: placed.by.map(Network::of) }
         };
         Self {
-            profile: profile.name,
+            profile: rulebook.profile().name,
             client: seen(question.client),
             server: seen(question.server),
-            schedule: profile.schedule.map(|schedule| {
-                format!(
-                    "published: every {} minutes over the last {}, {} alerts at most; here: when it is seen",
-                    schedule.every_minutes, schedule.look_back_minutes, schedule.most_alerts
-                )
-            }),
             rules: rulebook.verdict(question).iter().map(|one| RuleSays::of(one, question, exempt)).collect(),
         }
     }

@@ -3,6 +3,7 @@
 //! [`explain`] is pure: a configuration and a [`Query`] give an [`Explanation`], which travels as JSON. [`command`] asks the
 //! running agent for one, or makes it from the configuration; [`text`] shows it.
 
+mod about;
 mod address;
 pub mod command;
 mod conversation;
@@ -14,7 +15,8 @@ use sensor_common::slot::{TCP, UDP};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    address::{Address, Embedded, Network, Touched},
+    about::About,
+    address::{Address, Embedded, Network, Touched, Touches},
     conversation::{Conversation, Fires, ProfileSays, RuleSays, Seen},
 };
 use crate::{
@@ -48,6 +50,8 @@ impl Query {
 pub struct Explanation {
     /// Whose rules judge here.
     pub profile: ProfileName,
+    /// What the profiles are.
+    pub profiles: Vec<About>,
     /// The addresses, as asked.
     pub addresses: Vec<Address>,
     /// Conversations between them, in either direction.
@@ -67,7 +71,8 @@ pub fn explain(config: &Config, query: &Query) -> Explanation {
         .flatten()
         .map(|ends| Conversation::of(ends, query, config, &rulebooks))
         .collect();
-    Explanation { profile: config.profile, addresses, conversations }
+    let profiles = rulebooks.iter().map(|rulebook| About::of(rulebook.profile())).collect();
+    Explanation { profile: config.profile, profiles, addresses, conversations }
 }
 
 #[cfg(test)]

@@ -104,9 +104,9 @@ fn an_exemption_is_told_of_both_ends_and_silences_every_profile() {
     };
     let config = Config { exemptions: vec![exemption], ..Config::default() };
     let explanation = explain(&config, &query("10.0.0.1", "8.8.4.4"));
-    assert!(explanation.addresses.iter().all(|address| address.touched.len() == 1));
+    assert!(explanation.addresses.iter().all(|address| address.touched.entries.len() == 1));
     let [there, back] = &explanation.conversations[..] else { panic!("two directions") };
-    assert!(there.exempt.len() == 1 && back.exempt.is_empty());
+    assert!(there.exempt.entries.len() == 1 && back.exempt.entries.is_empty());
     for profile in &there.profiles {
         assert!(profile.rules.iter().all(|rule| rule.fires == Fires::No), "{profile:?}");
     }
@@ -120,6 +120,8 @@ fn the_profile_in_force_classifies() {
     let config = Config { profile: ProfileName::ElasticV105, ..Config::default() };
     assert!(told(&config, "0.1.2.3", "").contains("0.1.2.3 is external"));
     let text = told(&config, "192.0.2.1", "");
+    assert!(text.contains("  blind to    clients with IPv6 addresses\n"), "{text}");
+    assert!(text.contains("every 5 minutes over the last 9, 100 alerts at most"), "{text}");
     assert!(text.contains("192.0.2.0/24, list NOT-INTERNET of elastic-v105"), "{text}");
 }
 
@@ -128,5 +130,19 @@ fn an_explanation_survives_its_way_over_the_socket() {
     let explanation = explain(&Config::default(), &query("10.0.0.1", "2001:4860::1"));
     let text = serde_json::to_string(&explanation).unwrap();
     assert_eq!(serde_json::from_str::<Explanation>(&text).unwrap(), explanation);
-    assert!(text.len() < 32 * 1024, "{} bytes", text.len());
+}
+
+#[test]
+fn many_exemptions_are_counted_and_the_answer_still_fits_the_socket() {
+    let exemption = Exemption {
+        source: Some("10.0.0.0/24".parse().unwrap()),
+        destination: Some("8.8.4.4/32".parse().unwrap()),
+        reason: "long ".repeat(1_000),
+    };
+    let config = Config { exemptions: vec![exemption; 120], ..Config::default() };
+    let explanation = explain(&config, &query("10.0.0.1", "8.8.4.4"));
+    assert_eq!(explanation.conversations[0].exempt.further, 100);
+    assert!(explanation.to_string().contains("and 100 further ones"));
+    let length = serde_json::to_string(&explanation).unwrap().len();
+    assert!(length < 48 * 1024, "{length} bytes of 64 KiB, and quotes are escaped once more");
 }

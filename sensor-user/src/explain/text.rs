@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{Address, Conversation, Explanation, Fires, Network, ProfileSays, Seen, Touched};
+use super::{About, Address, Conversation, Explanation, Fires, Network, ProfileSays, Seen, Touched};
 use crate::profile::ProfileName;
 
 /// Width of the first column.
@@ -15,15 +15,36 @@ fn line(f: &mut Formatter<'_>, label: &str, text: impl Display) -> fmt::Result {
     writeln!(f, "  {label:<LABEL$}{text}")
 }
 
+/// Says that there is more of what the lines before told.
+fn further(f: &mut Formatter<'_>, count: usize) -> fmt::Result {
+    if count == 0 { Ok(()) } else { line(f, "", format_args!("and {count} further ones")) }
+}
+
 impl Display for Explanation {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "profile in force: {}", self.profile)?;
+        for about in self.profiles.iter().filter(|about| about.profile == self.profile) {
+            write!(f, "{about}")?;
+        }
         for address in &self.addresses {
             write!(f, "\n{address}")?;
         }
         for conversation in &self.conversations {
             writeln!(f)?;
             conversation.write(f, self.profile)?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for About {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        line(f, "is", &self.summary)?;
+        if let Some(schedule) = &self.schedule {
+            line(f, "runs", schedule)?;
+        }
+        for what in &self.blind_to {
+            line(f, "blind to", what)?;
         }
         Ok(())
     }
@@ -42,10 +63,10 @@ impl Display for Address {
         for network in &self.beats {
             line(f, "beats", format_args!("{network} ({})", network.place))?;
         }
-        for touched in &self.touched {
+        for touched in &self.touched.entries {
             line(f, &touched.kind, touched)?;
         }
-        Ok(())
+        further(f, self.touched.further)
     }
 }
 
@@ -74,9 +95,10 @@ impl Conversation {
     fn write(&self, f: &mut Formatter<'_>, in_force: ProfileName) -> fmt::Result {
         let transport = self.transport.to_uppercase();
         writeln!(f, "{} to {}, {transport} {}", self.client, self.server, self.port)?;
-        for exempt in &self.exempt {
+        for exempt in &self.exempt.entries {
             writeln!(f, "  exempt from every rule, {exempt}")?;
         }
+        further(f, self.exempt.further)?;
         for profile in &self.profiles {
             profile.write(f, profile.profile == in_force)?;
         }
