@@ -19,7 +19,8 @@ use crate::{
     config::{Config, ConfigError},
     control::{self, Asked, Control, Request},
     dissect::FingerprintKey,
-    enforcement::{Enforcement, Now},
+    enforcement::{Enforcement, Now, permitted},
+    explain::explain,
     journal::{Journal, Numbers},
     kernel::{
         attach::Attached,
@@ -144,6 +145,9 @@ impl Sensor {
                 interfaces.push(interface);
             }
         }
+        if config.enforcement.active {
+            permitted(config.profile).map_err(anyhow::Error::msg)?;
+        }
         let missing = privileges::missing();
         if !missing.is_empty() {
             let names: Vec<_> = missing
@@ -196,7 +200,8 @@ impl Sensor {
             attached.push(one);
         }
         info!(
-            "ready: {} destinations known, {} KiB of flow slots, {} KiB of ring",
+            "ready: profile {}, {} destinations known, {} KiB of flow slots, {} KiB of ring",
+            config.profile,
             terms.len(),
             kernel.slots.bytes() / 1024,
             config.kernel.ring_bytes / 1024
@@ -240,8 +245,17 @@ impl Sensor {
         match asked.request {
             // Documents never come here: they are read beside the agent.
             Request::EnforcementStatus | Request::Documents(_) => {}
+            Request::Explain(query) => {
+                let told = serde_json::to_string(&explain(&self.config, &query));
+                asked.answer(told.is_ok(), told.unwrap_or_else(|error| error.to_string()));
+                return Ok(());
+            }
             Request::EnforcementOff => self.enforce(Enforcement::Off, now)?,
             Request::EnforcementOn { seconds } => {
+                if let Err(reason) = permitted(self.config.profile) {
+                    asked.answer(false, reason);
+                    return Ok(());
+                }
                 let seconds = seconds.unwrap_or(self.config.enforcement.expire_after);
                 self.enforce(Enforcement::on(now, seconds), now)?;
             }
@@ -351,10 +365,12 @@ impl Sensor {
         if new.enforcement == self.config.enforcement {
             return;
         }
-        let result = self.enforcement_now().and_then(|now| {
-            let on = Enforcement::on(now, new.enforcement.expire_after);
-            self.enforce(if new.enforcement.active { on } else { Enforcement::Off }, now)
-        });
+        let allowed = if new.enforcement.active { permitted(new.profile) } else { Ok(()) };
+        let result =
+            allowed.map_err(anyhow::Error::msg).and_then(|()| self.enforcement_now()).and_then(|now| {
+                let on = Enforcement::on(now, new.enforcement.expire_after);
+                self.enforce(if new.enforcement.active { on } else { Enforcement::Off }, now)
+            });
         if let Err(error) = result {
             warn!("enforcement stays as it is: {error:#}");
         }

@@ -1,6 +1,8 @@
 //! The command line: what was typed. Resolving it is the configuration's job.
 
 mod alerts;
+mod enforce;
+mod explain;
 
 use std::path::PathBuf;
 
@@ -8,10 +10,14 @@ pub use alerts::AlertsArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
+pub use self::{
+    enforce::{EnforceArg, EnforceArgs},
+    explain::ExplainArgs,
+};
 use crate::{
-    config::{AttributionChoice, DEFAULT_STATE_DIR, Overrides},
-    control::Request,
+    config::{AttributionChoice, Overrides},
     kernel::attach::{IngressChoice, TcChoice},
+    profile::ProfileName,
     replay::{EngineChoice, Order, clock::Speed, rewrite::Rewrite},
 };
 
@@ -61,43 +67,14 @@ pub enum Command {
     /// List the alerts of the journal, whether or not an agent runs
     #[command(after_help = alerts::EXAMPLES)]
     Alerts(AlertsArgs),
-}
-
-/// Flags of `enforce`.
-#[derive(Debug, Args)]
-pub struct EnforceArgs {
-    /// What to do
-    #[arg(value_enum)]
-    pub what: EnforceArg,
-    /// With `on`: seconds after which it ends by itself; 0 is never. Without it, what the agent's configuration says
-    #[arg(long = "for", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=31_536_000))]
-    pub seconds: Option<u64>,
-    /// State directory of the agent that is asked, as it was given to `run`
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE_DIR)]
-    pub state_dir: PathBuf,
-}
-
-/// `enforce WHAT`
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum EnforceArg {
-    /// Tell whether it is in force, and what it dropped or would have dropped
-    Status,
-    /// Put it into force
-    On,
-    /// End it at once
-    Off,
-}
-
-impl EnforceArgs {
-    /// What the agent is asked.
-    #[must_use]
-    pub const fn request(&self) -> Request {
-        match self.what {
-            EnforceArg::Status => Request::EnforcementStatus,
-            EnforceArg::On => Request::EnforcementOn { seconds: self.seconds },
-            EnforceArg::Off => Request::EnforcementOff,
-        }
-    }
+    /// Tell how addresses are classified and why, and what each profile says of a conversation between two
+    #[command(after_help = "EXAMPLES\n  \
+        Is this address ours, and why:           smb-sensor explain 100.64.7.9\n  \
+        Why is there an alert, or none:          smb-sensor explain 10.1.2.3 8.8.4.4\n  \
+        The same of another port:                smb-sensor explain 8.8.4.4 10.1.2.3 --port 137/udp\n\n\
+        The running agent is asked by what is in force; where none runs, the configuration. The profile in force is marked \
+        with *. An `if` names what has to hold besides.")]
+    Explain(ExplainArgs),
 }
 
 /// Flags of `run`.
@@ -109,6 +86,9 @@ pub struct RunArgs {
     /// Configuration file (TOML); flags override it
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Whose rules judge: sensor, elastic-v105, elastic-current or netography
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<ProfileName>,
     /// A further internal network; may be given several times
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub internal: Vec<IpNet>,
@@ -174,6 +154,9 @@ pub struct ReplayArgs {
     /// A further internal network; may be given several times
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub internal: Vec<IpNet>,
+    /// Whose rules judge: sensor, elastic-v105, elastic-current or netography
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<ProfileName>,
     /// Directory of a store of known destinations, not one of a running agent; without it none is known at first
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
@@ -209,7 +192,11 @@ impl ReplayArgs {
     /// What the flags say over the configuration file.
     #[must_use]
     pub fn overrides(&self) -> Overrides {
-        Overrides { internal: self.internal.iter().map(IpNet::trunc).collect(), ..Overrides::default() }
+        Overrides {
+            profile: self.profile,
+            internal: self.internal.iter().map(IpNet::trunc).collect(),
+            ..Overrides::default()
+        }
     }
 }
 
@@ -265,6 +252,7 @@ impl RunArgs {
     #[must_use]
     pub fn overrides(&self) -> Overrides {
         Overrides {
+            profile: self.profile,
             interfaces: self.interfaces.clone(),
             internal: self.internal.iter().map(IpNet::trunc).collect(),
             output: self.output.clone(),

@@ -11,6 +11,7 @@ use sensor_common::settings;
 use crate::{
     alert::rfc3339,
     kernel::ticks::{Moment, TickClock},
+    profile::ProfileName,
 };
 
 const SECOND: i128 = 1_000_000_000;
@@ -57,6 +58,21 @@ pub enum Enforcement {
         /// When it ends by itself.
         until: Option<Deadline>,
     },
+}
+
+/// Why enforcement cannot be in force under a profile, if it cannot.
+///
+/// # Errors
+/// The reason, with what to do. The kernel drops by the sensor's own rules alone: with those of others it would drop what
+/// they do not alert on.
+pub fn permitted(profile: ProfileName) -> Result<(), String> {
+    match profile {
+        ProfileName::Sensor => Ok(()),
+        other => Err(format!(
+            "the profile {other} only watches: enforcement goes by the sensor's own rules. Set `profile = \"sensor\"` and \
+             restart the agent, or leave enforcement off"
+        )),
+    }
 }
 
 impl Enforcement {

@@ -1,7 +1,7 @@
 //! The agent of smb-sensor, in the order in which an observation travels:
 //! [`kernel`] → [`decode`] → [`flow`] (with [`owner`]) → [`detect`] (with [`exempt`] and [`terms`]) → [`alert`] → [`output`].
 //!
-//! [`output`] reads the [`journal`], and so does [`listing`]. [`agent`] runs the whole and answers over [`control`]; [`enforcement`] says whether packets are dropped; [`check`] tells what a machine allows; [`replay`] takes captures instead of interfaces; [`config`] says what is wanted.
+//! [`output`] reads the [`journal`], and so does [`listing`]. [`agent`] runs the whole and answers over [`control`]; [`enforcement`] says whether packets are dropped; [`check`] tells what a machine allows; [`replay`] takes captures instead of interfaces; [`config`] says what is wanted, [`profile`] by whose rules, and [`explain`] what that means for two addresses.
 
 #![deny(unsafe_code)]
 
@@ -19,6 +19,7 @@ pub mod dissect;
 pub mod enforcement;
 pub mod engine;
 pub mod exempt;
+pub mod explain;
 pub mod flow;
 pub mod journal;
 #[expect(unsafe_code, reason = "shared memory and descriptors of the kernel program")]
@@ -29,6 +30,7 @@ pub mod output;
 pub mod owner;
 pub mod pipeline;
 pub mod plan;
+pub mod profile;
 pub mod recent;
 pub mod record;
 pub mod reload;

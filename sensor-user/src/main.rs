@@ -8,7 +8,7 @@ use sensor_user::{
     agent, check,
     cli::{Cli, Command, EnforceArgs, ReplayArgs, RunArgs},
     config::Config,
-    control, listing, replay,
+    control, explain, listing, replay,
 };
 
 fn main() -> ExitCode {
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Replay(args) => replay(&args),
         Command::Enforce(args) => enforce(&args),
+        Command::Explain(args) => explain::command::run(&args.order()),
         Command::Alerts(args) => listing::run(&args.wanted(), args.json, &args.state_dir),
         Command::Check(args) => check::run(&args.interfaces, args.config.as_deref(), args.json),
     };

@@ -70,7 +70,7 @@ impl Pipeline {
             .unwrap_or_else(|| "unknown".to_owned());
         Self {
             tracker: Tracker::new(TrackerOptions {
-                services: config.services.clone(),
+                services: config.watched(),
                 clock,
                 attempt_settle: config.detection.attempt_settle,
                 flow_idle: config.kernel.flow_idle,
@@ -79,14 +79,15 @@ impl Pipeline {
                 fingerprint_key: FingerprintKey::new([0; 32]),
             })
             .with_owners(owners),
-            book: AlertBook::new(config.services.clone(), config.exemptions.clone(), config.detection.limits),
-            summaries: FlowSummaries::new(config.services.clone()),
+            book: AlertBook::new(config.watched(), config.exemptions.clone(), config.detection.limits)
+                .with_profile(config),
+            summaries: FlowSummaries::new(config.watched()),
             terms,
             output: Box::new(output),
             recording: None,
             hostname,
             interfaces: interfaces.iter().map(|one| (one.index, one.name.clone())).collect(),
-            networks_defined: !config.internal.is_empty(),
+            networks_defined: !config.lacks_networks(),
             lost_records: 0,
             undecodable: 0,
             store_failing: None,
@@ -181,8 +182,9 @@ impl Pipeline {
 
     /// Takes over networks and exemptions of a new configuration; flows that were judged stay as they are.
     pub fn set_networks(&mut self, config: &Config) {
-        self.networks_defined = !config.internal.is_empty();
+        self.networks_defined = !config.lacks_networks();
         self.book.set_exemptions(config.exemptions.clone());
+        self.book.set_profile(config);
     }
 
     /// Tells how many records the ring has lost so far.

@@ -5,32 +5,30 @@ use std::{
     hash::{BuildHasher, Hasher},
 };
 
-use ipnet::IpNet;
 use sensor_common::{
     prefix::{PAIRS, PrefixFlags},
     settings::{Settings, feature},
 };
 
 use crate::{
-    config::Config,
+    config::{Config, ServicePorts},
     kernel::{interface::Interface, object::LoadPlan, ticks::TickClock},
-    networks::{DEFAULT_INTERNAL, PrefixSet, RESERVED},
+    networks::PrefixSet,
+    profile::networks::entries,
 };
 
 /// The flattened prefixes of a configuration.
 #[must_use]
 pub fn prefixes(config: &Config) -> PrefixSet {
-    let built_in = |prefix: &str, flags| prefix.parse().ok().map(|net: IpNet| (net, flags));
-    let reserved = RESERVED.iter().filter_map(|entry| built_in(entry.prefix, PrefixFlags::RESERVED));
-    let defaults = DEFAULT_INTERNAL.iter().filter(|_| config.default_networks);
-    let internal = defaults.filter_map(|entry| built_in(entry.prefix, PrefixFlags::INTERNAL));
-    let named = config.internal.iter().map(|net| (*net, PrefixFlags::INTERNAL));
+    // What the profile would match must not be filtered out in the kernel, so that goes by the profile's networks.
+    let networks =
+        entries(config.profile.profile(), config).into_iter().map(|entry| (entry.net, entry.flags));
     let mut pairs = 0..;
     let exempt = config.exemptions.iter().flat_map(|exemption| {
         let pair = if exemption.is_pair() { pairs.next() } else { None };
         exemption.prefixes(pair.unwrap_or_default())
     });
-    PrefixSet::new(reserved.chain(internal).chain(named).chain(exempt))
+    PrefixSet::new(networks.chain(exempt))
 }
 
 /// What the kernel program is loaded with. The hash seed is new each time.
@@ -46,7 +44,7 @@ pub fn load_plan(config: &Config, clock: TickClock) -> LoadPlan {
             blocks_v6: 64,
             features: features(config),
         },
-        services: config.services.tables(),
+        services: config.watched().tables(),
         prefixes: prefixes(config),
         max_prefixes: config.kernel.max_prefixes,
         ring_bytes: config.kernel.ring_bytes,
@@ -56,7 +54,7 @@ pub fn load_plan(config: &Config, clock: TickClock) -> LoadPlan {
 
 fn features(config: &Config) -> u32 {
     let mut features = 0;
-    if config.services.smb_any_port {
+    if config.watched().smb_any_port {
         features |= feature::SMB_ON_ANY_PORT;
     }
     if config.kernel.tunnels {
@@ -73,6 +71,7 @@ fn features(config: &Config) -> u32 {
 pub fn network_warnings(config: &Config, interfaces: &[Interface]) -> Vec<String> {
     let prefixes = prefixes(config);
     let mut warnings = Vec::new();
+    warnings.extend(set_aside(config));
     for interface in interfaces {
         for network in &interface.networks {
             if !prefixes.lookup(network.network()).contains(PrefixFlags::INTERNAL) {
@@ -91,7 +90,7 @@ pub fn network_warnings(config: &Config, interfaces: &[Interface]) -> Vec<String
              none of them covers. Alerts are exact"
         ));
     }
-    if config.internal.is_empty() {
+    if config.lacks_networks() {
         warnings.push(
             "no internal networks are configured beyond the private ranges: if your organisation has public addresses, \
              traffic between them raises false alarms until they are listed under networks.internal"
@@ -106,9 +105,31 @@ pub fn network_warnings(config: &Config, interfaces: &[Interface]) -> Vec<String
     warnings
 }
 
+/// What of the configuration the profile sets aside, in words.
+fn set_aside(config: &Config) -> Option<String> {
+    let profile = config.profile.profile();
+    let mut keys = Vec::new();
+    if profile.has_own_networks() && !(config.internal.is_empty() && config.default_networks) {
+        keys.push("networks");
+    }
+    if config.watched() != config.services && config.services != ServicePorts::default() {
+        keys.push("services");
+    }
+    if keys.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "the profile {} goes by networks and ports of its own: what the configuration says under {} does not count. Leave \
+         it out, or set `profile = \"sensor\"`",
+        profile.name,
+        keys.join(" and ")
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::ProfileName;
 
     fn interface(network: &str) -> Interface {
         Interface { name: "lan0".into(), index: 2, networks: vec![network.parse().unwrap()] }
@@ -133,6 +154,20 @@ mod tests {
         assert!(
             network_warnings(&nothing, &[]).iter().any(|warning| warning.contains("nothing is internal"))
         );
+    }
+
+    #[test]
+    fn what_a_profile_sets_aside_is_warned_about_where_it_says_something() {
+        let mut config = Config { profile: ProfileName::ElasticV105, ..Config::default() };
+        assert!(network_warnings(&config, &[]).is_empty(), "nothing is missing and nothing set aside");
+        config.internal = vec!["9.0.0.0/8".parse().unwrap()];
+        config.services.smb_tcp = vec![4445];
+        let told = |config: &Config| network_warnings(config, &[]).join("\n");
+        assert!(told(&config).contains("elastic-v105") && told(&config).contains("networks and services"));
+        config.profile = ProfileName::Netography;
+        assert!(told(&config).contains("under services does not count"), "{}", told(&config));
+        config.profile = ProfileName::Sensor;
+        assert!(told(&config).is_empty());
     }
 
     #[test]

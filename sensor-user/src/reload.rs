@@ -14,6 +14,7 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
             names.push(name);
         }
     };
+    differ("profile", running.profile != new.profile);
     differ("interfaces", running.interfaces != new.interfaces);
     differ("output", running.output != new.output);
     differ("flow_documents", running.flow_documents != new.flow_documents);
@@ -36,6 +37,7 @@ pub fn merged(running: &Config, new: Config) -> Config {
         internal: new.internal,
         exemptions: new.exemptions,
         enforcement: new.enforcement,
+        places: new.places,
         ..running.clone()
     }
 }

@@ -147,10 +147,16 @@ impl Twin {
     /// Any difference between the engines or between the hooks, and counts that are no single outcome.
     pub fn alone(&mut self, frame: &[u8]) -> Result<Outcome> {
         ensure!(self.alone, "a bystander needs an engine with one slot");
-        let bystander = Frame::udp("10.255.255.254:9", "9.9.9.9:137").build();
+        // Of two services, for not every set-up watches both.
+        let bystanders = [
+            Frame::udp("10.255.255.254:9", "9.9.9.9:137").build(),
+            Frame::tcp("10.255.255.254:9", "9.9.9.9:139").build(),
+        ];
         let mut outcomes = Vec::new();
         for hook in HOOKS {
-            self.run(hook, &bystander)?;
+            for bystander in &bystanders {
+                self.run(hook, bystander)?;
+            }
             outcomes.push(outcome(&self.run(hook, frame)?, hook)?);
         }
         ensure!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "the hooks disagree: {outcomes:#?}");

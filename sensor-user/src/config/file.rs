@@ -25,6 +25,7 @@ pub(super) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     let mut reader = Reader { errors: vec![] };
     let mut config = Config::default();
     reader.table(&mut root, |reader, table| {
+        reader.value(table, "profile", &mut config.profile, |name: String| name.parse());
         reader.list(table, "interfaces", &mut config.interfaces, |name: String| match name.as_str() {
             "" => Err("an interface name is empty".to_owned()),
             _ => Ok(name),
@@ -337,6 +338,7 @@ mod tests {
     fn the_example_file_is_valid_and_says_the_defaults() {
         let config = parse(EXAMPLE).unwrap();
         let defaults = Config::default();
+        assert_eq!(config.profile, defaults.profile);
         assert_eq!(config.kernel, defaults.kernel);
         assert_eq!(config.services, defaults.services);
         assert_eq!(config.detection, defaults.detection);

@@ -4,6 +4,7 @@
 //! line ([`Overrides`]). Validation collects every mistake before anything happens; nothing in here acts.
 
 mod file;
+mod places;
 mod problem;
 mod services;
 
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 pub use self::{
+    places::{Places, Written},
     problem::{ConfigError, Problem},
     services::{Service, ServicePorts},
 };
@@ -20,6 +22,7 @@ use crate::{
     exempt::Exemption,
     journal::Bounds,
     kernel::attach::{IngressChoice, TcChoice},
+    profile::ProfileName,
 };
 
 /// Where the state is unless something else is said.
@@ -28,6 +31,8 @@ pub const DEFAULT_STATE_DIR: &str = "/var/lib/smb-sensor";
 /// Everything the agent does, decided.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// Whose rules judge.
+    pub profile: ProfileName,
     /// Interfaces to watch.
     pub interfaces: Vec<String>,
     /// Where alerts go; `None` is standard output.
@@ -58,6 +63,8 @@ pub struct Config {
     pub flow_documents: bool,
     /// Packets of alerted flows.
     pub record: RecordOptions,
+    /// Where the file says what.
+    pub places: Places,
 }
 
 /// Options of the recording of alerted flows.
@@ -136,6 +143,8 @@ pub struct DetectionOptions {
 /// What the command line says over the file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overrides {
+    /// Profile, instead of the file's.
+    pub profile: Option<ProfileName>,
     /// Interfaces, instead of the file's.
     pub interfaces: Vec<String>,
     /// Further internal networks.
@@ -165,6 +174,7 @@ pub struct Overrides {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            profile: ProfileName::Sensor,
             interfaces: vec![],
             output: None,
             state_dir: PathBuf::from(DEFAULT_STATE_DIR),
@@ -194,6 +204,7 @@ impl Default for Config {
             journal: Bounds::default(),
             flow_documents: false,
             record: RecordOptions { file: None, snap_length: 512, max_mib: 64 },
+            places: Places::default(),
         }
     }
 }
@@ -208,8 +219,9 @@ impl Config {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-                file::parse(&text)
-                    .map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })?
+                let parsed = file::parse(&text)
+                    .map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })?;
+                Self { places: Places::of(path, &text), ..parsed }
             }
             None => Self::default(),
         };
@@ -217,7 +229,20 @@ impl Config {
         Ok(config)
     }
 
+    /// The ports that are watched: those of the configuration, or those of the profile where it has its own.
+    #[must_use]
+    pub fn watched(&self) -> ServicePorts {
+        self.profile.profile().services(&self.services)
+    }
+
+    /// Whether networks are to be named and none is; a profile with lists of its own asks for none.
+    #[must_use]
+    pub fn lacks_networks(&self) -> bool {
+        self.internal.is_empty() && !self.profile.profile().has_own_networks()
+    }
+
     fn apply(&mut self, overrides: &Overrides) {
+        self.profile = overrides.profile.unwrap_or(self.profile);
         if !overrides.interfaces.is_empty() {
             self.interfaces.clone_from(&overrides.interfaces);
         }

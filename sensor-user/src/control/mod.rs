@@ -15,7 +15,7 @@ use std::{
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use crate::journal::Query;
+use crate::{explain, journal::Query};
 
 pub use self::{
     client::{ControlError, ask, documents},
@@ -43,6 +43,8 @@ pub enum Request {
     EnforcementOff,
     /// The documents of the journal that fit.
     Documents(Query),
+    /// Explain addresses; the answer in words is the explanation as JSON.
+    Explain(explain::Query),
 }
 
 /// A document on its way.

@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-pub(super) static RULE: Rule = Rule {
+pub(crate) static RULE: Rule = Rule {
     id: "ntlm-credential-to-internet",
     name: "NTLM credential sent to the Internet",
     description: "An internal machine answered the challenge of an SMB server on the Internet with its user's NTLM response. \

@@ -3,7 +3,7 @@
 use super::{Limits, Rule, Service, Severity, Sight};
 use crate::{attack::EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL, flow::Evidence};
 
-pub(super) static RULE: Rule = Rule {
+pub(crate) static RULE: Rule = Rule {
     id: "data-leaving-over-smb",
     name: "Data leaving over SMB",
     description: "More bytes left the internal networks over SMB, or left faster, than a session set-up and a look around take: \

@@ -6,7 +6,7 @@ use crate::attack::{
     NETWORK_SHARE_DISCOVERY,
 };
 
-pub(super) static RULE: Rule = Rule {
+pub(crate) static RULE: Rule = Rule {
     id: "external-access-windows-networking",
     name: "External access of Windows networking",
     description: "An address on the Internet reached SMB, NetBIOS or the DCE-RPC endpoint mapper of an internal machine. \

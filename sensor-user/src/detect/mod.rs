@@ -3,13 +3,13 @@
 //! Takes a flow that is worth a judgement, gives the rules it breaks and the techniques its evidence shows. Pure but for
 //! the known destinations, which the rare-destination rule looks up. [`sweep`] alone is about many flows.
 
-mod credential;
-mod data_leaving;
+pub(crate) mod credential;
+pub(crate) mod data_leaving;
 mod evidenced;
-mod external_access;
-mod rare_destination;
-mod smb1;
-mod smb_to_internet;
+pub(crate) mod external_access;
+pub(crate) mod rare_destination;
+pub(crate) mod smb1;
+pub(crate) mod smb_to_internet;
 pub mod sweep;
 pub mod windows_client;
 

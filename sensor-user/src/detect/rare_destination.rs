@@ -3,7 +3,7 @@
 use super::{Direction, Rule, Service, Severity, Sight};
 use crate::{attack::EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL, terms::KnownDestinations};
 
-pub(super) static RULE: Rule = Rule {
+pub(crate) static RULE: Rule = Rule {
     id: "rare-smb-destination",
     name: "Rare SMB destination on the Internet",
     description: "An internal machine opened an SMB connection to an Internet address that no internal machine has been \

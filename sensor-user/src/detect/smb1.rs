@@ -6,7 +6,7 @@ use crate::{
     dissect::facts::Dialect,
 };
 
-pub(super) static RULE: Rule = Rule {
+pub(crate) static RULE: Rule = Rule {
     id: "smb1-across-border",
     name: "SMB 1 spoken across the border",
     description: "Two machines, one of them on the Internet, agreed on SMB 1. It knows no encryption and hardly any protection \

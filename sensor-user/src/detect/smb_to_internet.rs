@@ -3,7 +3,7 @@
 use super::{Direction, Rule, Service, Severity, Sight};
 use crate::attack::{EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL, EXPLOIT_PUBLIC_FACING_APPLICATION};
 
-pub(super) static RULE: Rule = Rule {
+pub(crate) static RULE: Rule = Rule {
     id: "smb-to-internet",
     name: "SMB to the Internet",
     description: "An internal machine opened an SMB connection, on whatever port, to an address on the Internet. File sharing is not meant to \

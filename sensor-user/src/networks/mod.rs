@@ -7,6 +7,6 @@ mod defaults;
 mod flatten;
 mod tables;
 
-pub use defaults::{DEFAULT_INTERNAL, RESERVED};
+pub use defaults::{BuiltIn, DEFAULT_INTERNAL, RESERVED};
 pub use flatten::PrefixSet;
 pub use tables::{Room, Tables};

@@ -14,7 +14,10 @@ use redb::Database;
 
 pub use self::error::StoreError;
 use self::tables::{SCHEMA, Unsaved};
-use crate::store::{self, whole};
+use crate::{
+    profile::terms::{RuleTerms, Term},
+    store::{self, whole},
+};
 
 const SECOND: i128 = 1_000_000_000;
 const HOUR: i128 = 3_600 * SECOND;
@@ -34,6 +37,12 @@ pub trait KnownDestinations {
     /// Whether `destination` was not seen in the window before `now` (nanoseconds since the epoch). From now on it was.
     fn is_new(&mut self, destination: IpAddr, now: i128) -> bool;
 
+    /// Whether a rule's term was not seen in the `days` before `now`. From now on it was. Whoever keeps no terms of rules
+    /// takes every one for new.
+    fn is_new_term(&mut self, _term: Term, _days: u64, _now: i128) -> bool {
+        true
+    }
+
     /// Until when everything is new because hardly anything was seen yet; `None` once that is over.
     fn learning_until(&mut self, now: i128) -> Option<i128>;
 }
@@ -48,6 +57,8 @@ pub struct Terms {
     window: i128,
     seen: HashMap<IpAddr, i128>,
     unwritten: HashSet<IpAddr>,
+    /// New terms of the rules of other profiles.
+    rules: RuleTerms,
     /// Since when and for how long it learns.
     learning: Option<(i128, i128)>,
     /// The beginning of learning was moved and is not saved yet.
@@ -76,7 +87,8 @@ impl Terms {
             return Err(StoreError::Schema { path, found: layout.schema });
         }
         let mut terms = Self::in_memory(window_days);
-        terms.seen = whole(|| tables::read(&database, now - terms.window)).map_err(failed)?;
+        (terms.seen, terms.rules) =
+            whole(|| tables::read(&database, now - terms.window, now)).map_err(failed)?;
         terms.learning = layout.created.map(|created| (created, 0));
         Ok(Self { database: Some(database), path, saved: true, ..terms })
     }
@@ -101,6 +113,7 @@ impl Terms {
             window: i128::from(window_days) * DAY,
             seen: HashMap::new(),
             unwritten: HashSet::new(),
+            rules: RuleTerms::default(),
             learning: None,
             moved: false,
             pruned_at: None,
@@ -124,27 +137,29 @@ impl Terms {
     /// # Errors
     /// [`StoreError::Store`]; nothing is lost, the next commit tries again.
     pub fn commit(&mut self, now: i128) -> Result<(), StoreError> {
-        if self.unwritten.is_empty() && !self.moved {
+        if self.unwritten.is_empty() && self.rules.is_written() && !self.moved {
             return Ok(());
         }
         let oldest = now - self.window;
         let prune = self.pruned_at.is_none_or(|at| (now - at).abs() >= REFRESH);
         if prune {
             self.seen.retain(|_, last| *last >= oldest);
+            self.rules.forget(now);
         }
         if self.saved {
-            self.save(prune.then_some(oldest))
+            self.save(prune.then_some(oldest), now)
                 .map_err(|source| StoreError::Store { path: self.path.clone(), source: Box::new(source) })?;
         }
         if prune {
             self.pruned_at = Some(now);
         }
         self.unwritten.clear();
+        self.rules.set_written();
         self.moved = false;
         Ok(())
     }
 
-    fn save(&mut self, forget_before: Option<i128>) -> Result<(), redb::Error> {
+    fn save(&mut self, forget_before: Option<i128>, now: i128) -> Result<(), redb::Error> {
         let database = match self.database.take() {
             Some(database) => database,
             None => store::open(&self.path)?,
@@ -152,7 +167,8 @@ impl Terms {
         let seen = &self.seen;
         let mut unwritten = self.unwritten.iter().filter_map(|address| Some((*address, *seen.get(address)?)));
         let created = self.learning.filter(|_| self.moved).map(|(since, _)| since);
-        tables::save(&database, Unsaved { seen: &mut unwritten, created, forget_before })?;
+        let unsaved = Unsaved { seen: &mut unwritten, rules: &self.rules, created, forget_before };
+        tables::save(&database, unsaved, now)?;
         self.database = Some(database);
         Ok(())
     }
@@ -169,6 +185,10 @@ impl KnownDestinations for Terms {
             self.unwritten.insert(destination);
         }
         new
+    }
+
+    fn is_new_term(&mut self, term: Term, days: u64, now: i128) -> bool {
+        self.rules.is_new(term, days, now)
     }
 
     fn learning_until(&mut self, now: i128) -> Option<i128> {

@@ -5,6 +5,7 @@ use std::{collections::HashMap, net::IpAddr};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::SECOND;
+use crate::profile::terms::{RuleTerms, TABLE as RULE_TERMS};
 
 /// Layout of the store.
 pub(super) const SCHEMA: u64 = 1;
@@ -39,6 +40,7 @@ pub(super) fn layout(database: &Database, now: i128) -> Result<Layout, redb::Err
             meta.insert(CREATED, seconds(now).unsigned_abs())?;
         }
         transaction.open_table(DESTINATIONS)?;
+        transaction.open_table(RULE_TERMS)?;
         let schema = meta.get(VERSION)?.map_or(SCHEMA, |value| value.value());
         let created = meta.get(CREATED)?.map(|value| i128::from(value.value()) * SECOND);
         Layout { schema, created }
@@ -47,7 +49,12 @@ pub(super) fn layout(database: &Database, now: i128) -> Result<Layout, redb::Err
     Ok(found)
 }
 
-pub(super) fn read(database: &Database, oldest: i128) -> Result<HashMap<IpAddr, i128>, redb::Error> {
+/// What was saved: destinations that were seen since `oldest`, and terms of rules.
+pub(super) fn read(
+    database: &Database,
+    oldest: i128,
+    now: i128,
+) -> Result<(HashMap<IpAddr, i128>, RuleTerms), redb::Error> {
     let transaction = database.begin_read()?;
     let table = transaction.open_table(DESTINATIONS)?;
     let mut seen = HashMap::new();
@@ -58,13 +65,15 @@ pub(super) fn read(database: &Database, oldest: i128) -> Result<HashMap<IpAddr, 
             seen.insert(address, last);
         }
     }
-    Ok(seen)
+    Ok((seen, RuleTerms::read(&transaction.open_table(RULE_TERMS)?, now)?))
 }
 
 /// What is to be saved.
 pub(super) struct Unsaved<'a> {
     /// Destinations with their last sight.
     pub(super) seen: &'a mut dyn Iterator<Item = (IpAddr, i128)>,
+    /// Terms of rules.
+    pub(super) rules: &'a RuleTerms,
     /// When the store counts as made.
     pub(super) created: Option<i128>,
     /// What was seen last before this is forgotten.
@@ -72,7 +81,7 @@ pub(super) struct Unsaved<'a> {
 }
 
 /// Saves it, whole or not at all.
-pub(super) fn save(database: &Database, unsaved: Unsaved<'_>) -> Result<(), redb::Error> {
+pub(super) fn save(database: &Database, unsaved: Unsaved<'_>, now: i128) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
         let mut table = transaction.open_table(DESTINATIONS)?;
@@ -82,6 +91,7 @@ pub(super) fn save(database: &Database, unsaved: Unsaved<'_>) -> Result<(), redb
         if let Some(oldest) = unsaved.forget_before {
             table.retain(|_, last| last >= seconds(oldest))?;
         }
+        unsaved.rules.write(&mut transaction.open_table(RULE_TERMS)?, now)?;
         if let Some(created) = unsaved.created {
             transaction.open_table(META)?.insert(CREATED, seconds(created).unsigned_abs())?;
         }

@@ -22,6 +22,7 @@ mod lost_records;
 mod payload;
 mod ports;
 mod pppoe;
+mod profiles;
 mod reserved;
 mod smb;
 mod truncation;

@@ -17,13 +17,14 @@ use super::{
     suppression,
 };
 use crate::{
-    config::ServicePorts,
+    config::{Config, ServicePorts},
     detect::{
-        Limits, Sight, concerns, judge,
+        Limits, Sight, concerns,
         sweep::{Stage, Sweep, Sweeps},
     },
     exempt::Exemption,
     flow::{Conversation, Evidence, Flow},
+    profile::{Judges, ProfileName, Rulebook},
     terms::KnownDestinations,
 };
 
@@ -32,6 +33,8 @@ pub struct AlertBook {
     services: ServicePorts,
     exemptions: Vec<Exemption>,
     limits: Limits,
+    /// Rules of another than the sensor's own profile.
+    profile: Option<Rulebook>,
     sweeps: Sweeps,
     sweep_alerts: SweepAlerts,
     admission: Admission,
@@ -48,6 +51,7 @@ impl AlertBook {
             services,
             exemptions,
             limits,
+            profile: None,
             sweeps: Sweeps::new(limits.sweep),
             sweep_alerts: SweepAlerts::default(),
             admission: Admission::default(),
@@ -55,6 +59,18 @@ impl AlertBook {
             opened: 0,
             exempted: 0,
         }
+    }
+
+    /// Judges by the profile of this configuration.
+    #[must_use]
+    pub fn with_profile(mut self, config: &Config) -> Self {
+        self.set_profile(config);
+        self
+    }
+
+    /// Judges by the profile of this configuration from now on.
+    pub fn set_profile(&mut self, config: &Config) {
+        self.profile = (config.profile != ProfileName::Sensor).then(|| Rulebook::of(config.profile, config));
     }
 
     /// Judges by these exemptions from now on.
@@ -117,10 +133,10 @@ impl AlertBook {
         self.sweep_alerts.tell(sweeps, &mut self.admission, &mut self.opened, context)
     }
 
-    /// Notes the flow's target, unless it is exempt; tells whether it is.
+    /// Notes the flow's target, unless it is exempt; tells whether it is. Other profiles than the sensor's know no sweeps.
     fn note(&mut self, sight: &Sight<'_>, context: &Context<'_>) -> bool {
         let exempt = self.exemptions.iter().any(|one| one.covers(sight.client.ip(), sight.server.ip()));
-        if !exempt && concerns(sight) {
+        if !exempt && self.profile.is_none() && concerns(sight) {
             self.sweeps.note(sight, context.now);
         }
         exempt
@@ -159,7 +175,8 @@ impl AlertBook {
             return judged.tell(sight, Status::Updated, context);
         }
         // Evidence that rose may break a rule that it did not break before.
-        let findings = judge(sight, &self.limits, destinations, context.now);
+        let judges = Judges { profile: self.profile.as_ref(), limits: &self.limits };
+        let findings = judges.judge(sight, destinations, context.now);
         self.opened += judged.open(&findings, sight, &mut self.admission, context.now);
         judged.tell(sight, Status::Updated, context)
     }

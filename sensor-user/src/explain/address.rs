@@ -1,0 +1,133 @@
+//! One address: where it belongs, by what, and what else touches it.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+use sensor_common::classify::Place;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::{Config, Written},
+    exempt::Exemption,
+    profile::{Rulebook, networks::Entry},
+};
+
+/// Networks and entries that are told of one address at most, and characters of a reason: an answer has to fit the control
+/// socket.
+const MOST: usize = 20;
+const LONGEST_REASON: usize = 200;
+
+/// An address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// As asked.
+    pub address: IpAddr,
+    /// `internal`, `reserved` or `external`, by the profile in force.
+    pub place: String,
+    /// The IPv4 address inside that is looked at as well.
+    pub embedded: Option<Embedded>,
+    /// The network that decides; none for an external address.
+    pub by: Option<Network>,
+    /// Networks that cover it too and do not decide.
+    pub beats: Vec<Network>,
+    /// Exemptions that touch it.
+    pub touched: Touches,
+}
+
+/// An IPv4 address inside an IPv6 one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Embedded {
+    /// The IPv4 address.
+    pub address: Ipv4Addr,
+    /// The form, with its standard.
+    pub form: String,
+}
+
+/// A network and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Network.
+    pub network: IpNet,
+    /// What it says of its addresses.
+    pub place: String,
+    /// List and line, or registry and standard.
+    pub source: String,
+}
+
+/// What of the configuration touches an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touches {
+    /// The first of them.
+    pub entries: Vec<Touched>,
+    /// How many there are besides.
+    pub further: usize,
+}
+
+/// Something of the configuration that touches an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touched {
+    /// What it is: `exemption`.
+    pub kind: String,
+    /// What it says.
+    pub what: String,
+    /// Why it is there.
+    pub reason: String,
+    /// Where it is written.
+    pub written: String,
+}
+
+impl Address {
+    pub(super) fn of(address: IpAddr, rulebook: &Rulebook, config: &Config) -> Self {
+        let placed = rulebook.place(address);
+        Self {
+            address,
+            place: name(placed.place).to_owned(),
+            embedded: placed
+                .embedded
+                .map(|(form, inner)| Embedded { address: inner, form: form.name().to_owned() }),
+            by: placed.by.map(Network::of),
+            beats: placed.beats.into_iter().take(MOST).map(Network::of).collect(),
+            touched: touched(config, |one| {
+                let names = |net: Option<IpNet>| net.is_some_and(|net| net.contains(&address));
+                names(one.source) || names(one.destination)
+            }),
+        }
+    }
+}
+
+impl Network {
+    pub(super) fn of(entry: &Entry) -> Self {
+        Self {
+            network: entry.net,
+            place: name(Place::of(entry.flags)).to_owned(),
+            source: entry.origin.to_string(),
+        }
+    }
+}
+
+/// The exemptions that `fits` takes.
+pub(super) fn touched(config: &Config, fits: impl Fn(&Exemption) -> bool) -> Touches {
+    let mut found = config.exemptions.iter().enumerate().filter(|(_, exemption)| fits(exemption));
+    let told = |(number, exemption)| told(exemption, &config.places.exemption(number));
+    let entries = found.by_ref().take(MOST).map(told).collect();
+    Touches { entries, further: found.count() }
+}
+
+fn told(exemption: &Exemption, written: &Written) -> Touched {
+    let end = |net: Option<IpNet>| net.map_or_else(|| "anywhere".to_owned(), |net| net.to_string());
+    Touched {
+        kind: "exemption".to_owned(),
+        what: format!("from {} to {}", end(exemption.source), end(exemption.destination)),
+        reason: exemption.reason.chars().take(LONGEST_REASON).collect(),
+        written: written.to_string(),
+    }
+}
+
+/// The name of a place.
+pub(super) const fn name(place: Place) -> &'static str {
+    match place {
+        Place::Internal => "internal",
+        Place::Reserved => "reserved",
+        Place::External => "external",
+    }
+}

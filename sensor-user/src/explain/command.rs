@@ -1,0 +1,82 @@
+//! The command: asks the running agent, or where none runs explains by the configuration, and says which it was.
+
+use std::{
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::json;
+
+use super::{Explanation, Query, explain};
+use crate::{
+    config::{Config, Overrides},
+    control::{self, ControlError, Request},
+};
+
+/// What is to be explained, and how.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// What is asked.
+    pub query: Query,
+    /// Configuration file.
+    pub config: Option<PathBuf>,
+    /// State directory of the agent, instead of the configuration's.
+    pub state_dir: Option<PathBuf>,
+    /// Whether the running agent is left alone.
+    pub no_agent: bool,
+    /// JSON instead of text.
+    pub json: bool,
+}
+
+/// Explains on standard output.
+///
+/// # Errors
+/// When the configuration has mistakes, or an agent runs and does not answer.
+pub fn run(order: &Order) -> Result<ExitCode> {
+    let overrides = Overrides { state_dir: order.state_dir.clone(), ..Overrides::default() };
+    let config = Config::load(order.config.as_deref(), &overrides)?;
+    let of_file = match &order.config {
+        Some(path) => path.display().to_string(),
+        None => "the built-in defaults".to_owned(),
+    };
+    let (asked, explanation) = if order.no_agent {
+        (of_file, explain(&config, &order.query))
+    } else {
+        match of_agent(&config.state_dir, &order.query)? {
+            Ok(explanation) => {
+                let socket = control::socket(&config.state_dir);
+                (format!("the running agent at {}", socket.display()), explanation)
+            }
+            Err(reason) => (format!("{of_file}; {reason}"), explain(&config, &order.query)),
+        }
+    };
+    let mut out = io::stdout().lock();
+    if order.json {
+        let told = json!({ "asked": asked, "explanation": explanation });
+        serde_json::to_writer_pretty(&mut out, &told).context("cannot write to standard output")?;
+        writeln!(out)?;
+    } else {
+        write!(out, "asked: {asked}\n{explanation}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The agent's explanation, or why there is no agent.
+fn of_agent(state_dir: &Path, query: &Query) -> Result<std::result::Result<Explanation, String>> {
+    let answer = match control::ask(state_dir, &Request::Explain(*query)) {
+        Ok(answer) => answer,
+        Err(ControlError::NotThere { path, source }) => {
+            return Ok(Err(format!("no agent answers at {} ({source})", path.display())));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if !answer.done {
+        bail!("the running agent does not explain: {}; --no-agent asks the configuration", answer.told);
+    }
+    let explanation = serde_json::from_str(&answer.told).context(
+        "the running agent answers what this program does not understand; are both of one version?",
+    )?;
+    Ok(Ok(explanation))
+}

@@ -1,0 +1,186 @@
+//! One conversation: what each profile would say of it, and why.
+
+use std::net::IpAddr;
+
+use sensor_common::slot::UDP;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Query,
+    address::{Network, Touches, name, touched},
+};
+use crate::{
+    config::Config,
+    profile::{
+        Field, ProfileName, Question, Rulebook,
+        verdict::{Because, Condition, RuleVerdict},
+    },
+};
+
+/// A conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conversation {
+    /// Client.
+    pub client: IpAddr,
+    /// Server.
+    pub server: IpAddr,
+    /// `tcp` or `udp`.
+    pub transport: String,
+    /// Port of the server.
+    pub port: u16,
+    /// Exemptions that cover it; with one of them no rule of any profile fires.
+    pub exempt: Touches,
+    /// What each profile says.
+    pub profiles: Vec<ProfileSays>,
+}
+
+/// What a profile says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileSays {
+    /// Profile.
+    pub profile: ProfileName,
+    /// Where it sees the client.
+    pub client: Seen,
+    /// Where it sees the server.
+    pub server: Seen,
+    /// Its rules.
+    pub rules: Vec<RuleSays>,
+}
+
+/// Where a profile sees an end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// `internal`, `reserved` or `external`.
+    pub place: String,
+    /// The network that decides.
+    pub by: Option<Network>,
+}
+
+/// Whether a rule fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fires {
+    /// Yes.
+    Yes,
+    /// When its conditions hold.
+    If,
+    /// No.
+    No,
+}
+
+/// What a rule says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleSays {
+    /// Identifier.
+    pub rule: String,
+    /// Which published rule it is.
+    pub source: String,
+    /// Whether it fires.
+    pub fires: Fires,
+    /// Why not; of one that fires what has to hold.
+    pub because: Vec<String>,
+}
+
+impl Conversation {
+    pub(super) fn of(
+        (client, server): (IpAddr, IpAddr),
+        query: &Query,
+        config: &Config,
+        rulebooks: &[Rulebook],
+    ) -> Self {
+        let question = Question {
+            client,
+            server,
+            transport: query.transport(),
+            port: query.port,
+            smb: None,
+            own_process: false,
+        };
+        let exempt = touched(config, |one| one.covers(client, server));
+        let says = |rulebook| ProfileSays::of(rulebook, &question, !exempt.entries.is_empty());
+        Self {
+            client,
+            server,
+            transport: if query.udp { "udp" } else { "tcp" }.to_owned(),
+            port: query.port,
+            profiles: rulebooks.iter().map(says).collect(),
+            exempt,
+        }
+    }
+}
+
+impl ProfileSays {
+    fn of(rulebook: &Rulebook, question: &Question, exempt: bool) -> Self {
+        let seen = |address| {
+            let placed = rulebook.place(address);
+            Seen { place: name(placed.place).to_owned(), by: placed.by.map(Network::of) }
+        };
+        Self {
+            profile: rulebook.profile().name,
+            client: seen(question.client),
+            server: seen(question.server),
+            rules: rulebook.verdict(question).iter().map(|one| RuleSays::of(one, question, exempt)).collect(),
+        }
+    }
+
+    /// Reasons for which none of its rules fires, each once.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<&str> {
+        let mut reasons: Vec<&str> = Vec::new();
+        for reason in self.rules.iter().flat_map(|rule| &rule.because) {
+            if !reasons.contains(&reason.as_str()) {
+                reasons.push(reason);
+            }
+        }
+        reasons
+    }
+}
+
+impl RuleSays {
+    fn of(verdict: &RuleVerdict, question: &Question, exempt: bool) -> Self {
+        let decides = |condition: &Condition| !matches!(condition, Condition::Unseen(_));
+        let (fires, because) = if !verdict.fits() {
+            (Fires::No, vec![refusal(verdict, question)])
+        } else if exempt {
+            (Fires::No, vec!["an exemption covers it".to_owned()])
+        } else if verdict.conditions.iter().any(decides) {
+            (Fires::If, conditions(verdict))
+        } else {
+            (Fires::Yes, conditions(verdict))
+        };
+        Self { rule: verdict.rule.rule.id.to_owned(), source: verdict.rule.source.to_owned(), fires, because }
+    }
+}
+
+fn refusal(verdict: &RuleVerdict, question: &Question) -> String {
+    let end = |address| if address == question.client { "client" } else { "server" };
+    match verdict.because {
+        // Those that fit are not refused.
+        Because::Fits => String::new(),
+        Because::NotInternal(address) => format!("the {} is not internal", end(address)),
+        Because::NotInternet(address) => format!("the {} is not on the Internet", end(address)),
+        Because::Port => {
+            let transport = if question.transport == UDP { "UDP" } else { "TCP" };
+            format!("{transport} {} is none of its ports", question.port)
+        }
+        Because::OtherProcess => "a process of this machine opened it".to_owned(),
+    }
+}
+
+fn conditions(verdict: &RuleVerdict) -> Vec<String> {
+    let told = |condition: &Condition| match condition {
+        Condition::New { field, address, days } => {
+            let end = match field {
+                Field::SourceIp => "client",
+                Field::DestinationIp => "server",
+            };
+            format!("the {end} {address} ({}) was not seen by this rule for {days} days", field.name())
+        }
+        Condition::SmbRecognised => "SMB is recognised by its messages".to_owned(),
+        Condition::Evidence(what) => (*what).to_owned(),
+        Condition::Unseen(what) => {
+            format!("taken for granted, for no packet shows it: {}", what.join(", "))
+        }
+    };
+    verdict.conditions.iter().map(told).collect()
+}

@@ -1,0 +1,79 @@
+//! `smb-sensor explain`: how addresses are classified, by what, and what each profile says of a conversation between two.
+//!
+//! [`explain`] is pure: a configuration and a [`Query`] give an [`Explanation`], which travels as JSON. [`command`] asks the
+//! running agent for one, or makes it from the configuration; [`text`] shows it.
+
+mod about;
+mod address;
+pub mod command;
+mod conversation;
+mod text;
+
+use std::net::IpAddr;
+
+use sensor_common::slot::{TCP, UDP};
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    about::About,
+    address::{Address, Embedded, Network, Touched, Touches},
+    conversation::{Conversation, Fires, ProfileSays, RuleSays, Seen},
+};
+use crate::{
+    config::Config,
+    profile::{ProfileName, Rulebook},
+};
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Query {
+    /// An address.
+    pub first: IpAddr,
+    /// Another one.
+    pub second: Option<IpAddr>,
+    /// Whether the conversation is one over UDP.
+    pub udp: bool,
+    /// Port of the server.
+    pub port: u16,
+}
+
+impl Query {
+    /// IP protocol number.
+    #[must_use]
+    pub const fn transport(&self) -> u8 {
+        if self.udp { UDP } else { TCP }
+    }
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Whose rules judge here.
+    pub profile: ProfileName,
+    /// What the profiles are.
+    pub profiles: Vec<About>,
+    /// The addresses, as asked.
+    pub addresses: Vec<Address>,
+    /// Conversations between them, in either direction.
+    pub conversations: Vec<Conversation>,
+}
+
+/// Explains addresses under a configuration.
+#[must_use]
+pub fn explain(config: &Config, query: &Query) -> Explanation {
+    let in_force = Rulebook::of(config.profile, config);
+    let rulebooks = ProfileName::ALL.map(|name| Rulebook::of(name, config));
+    let asked = std::iter::once(query.first).chain(query.second);
+    let addresses = asked.map(|address| Address::of(address, &in_force, config)).collect();
+    let directions = query.second.map(|second| [(query.first, second), (second, query.first)]);
+    let conversations = directions
+        .into_iter()
+        .flatten()
+        .map(|ends| Conversation::of(ends, query, config, &rulebooks))
+        .collect();
+    let profiles = rulebooks.iter().map(|rulebook| About::of(rulebook.profile())).collect();
+    Explanation { profile: config.profile, profiles, addresses, conversations }
+}
+
+#[cfg(test)]
+mod tests;

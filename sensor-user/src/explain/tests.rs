@@ -1,0 +1,148 @@
+//! Explanations, by what they say.
+
+use super::*;
+use crate::{config::Overrides, exempt::Exemption};
+
+fn query(first: &str, second: &str) -> Query {
+    let second = (!second.is_empty()).then(|| second.parse().unwrap());
+    Query { first: first.parse().unwrap(), second, udp: false, port: 445 }
+}
+
+fn told(config: &Config, first: &str, second: &str) -> String {
+    explain(config, &query(first, second)).to_string()
+}
+
+/// What a profile says of the first direction: each rule that fires or may.
+fn firing(config: &Config, first: &str, second: &str, name: ProfileName) -> Vec<(String, Fires)> {
+    let explanation = explain(config, &query(first, second));
+    let profile = explanation.conversations[0].profiles.iter().find(|one| one.profile == name).unwrap();
+    let rules = profile.rules.iter().filter(|rule| rule.fires != Fires::No);
+    rules.map(|rule| (rule.rule.clone(), rule.fires)).collect()
+}
+
+#[test]
+fn an_address_is_told_with_the_network_that_decides_and_those_that_do_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sensor.toml");
+    std::fs::write(&path, "[networks]\ninternal = [\n  \"10.1.0.0/16\",\n]\n").unwrap();
+    let overrides = Overrides { internal: vec!["9.0.0.0/8".parse().unwrap()], ..Overrides::default() };
+    let config = Config::load(Some(&path), &overrides).unwrap();
+    let explanation = explain(&config, &query("10.1.2.3", ""));
+    let address = &explanation.addresses[0];
+    assert_eq!(address.place, "internal");
+    let by = address.by.as_ref().unwrap();
+    assert_eq!(by.network.to_string(), "10.1.0.0/16");
+    assert_eq!(by.source, format!("networks.internal, {}:3", path.display()));
+    let beats: Vec<_> =
+        address.beats.iter().map(|one| (one.network.to_string(), one.source.clone())).collect();
+    assert_eq!(
+        beats,
+        [
+            ("10.0.0.0/8".into(), "Private-Use, RFC 1918; internal by default (networks.defaults)".into()),
+            ("10.0.0.0/8".into(), "Private-Use, RFC 1918; IANA special-purpose registry".to_owned()),
+        ]
+    );
+    assert!(explanation.conversations.is_empty());
+    assert!(told(&config, "9.1.1.1", "").contains("9.0.0.0/8, --internal on the command line"));
+}
+
+#[test]
+fn a_registry_entry_is_named_with_its_standard() {
+    let told = |address| told(&Config::default(), address, "");
+    assert!(
+        told("198.18.0.1").contains("198.18.0.0/15, Benchmarking, RFC 2544; IANA special-purpose registry")
+    );
+    assert!(told("192.0.0.9").contains("192.0.0.9/32, Port Control Protocol Anycast, RFC 7723"));
+    assert!(told("192.0.0.9").contains("beats       192.0.0.0/24"), "{}", told("192.0.0.9"));
+    assert!(told("8.8.8.8").contains("8.8.8.8 is external\n  by          no network"));
+}
+
+#[test]
+fn an_embedded_ipv4_address_is_unwrapped_and_judged() {
+    for (address, form, place) in [
+        ("::ffff:10.0.0.1", "IPv4-mapped, RFC 4291", "internal"),
+        ("64:ff9b::808:808", "NAT64, RFC 6052", "external"),
+        ("2002:a00:1::1", "6to4, RFC 3056", "internal"),
+        ("2001:0:1234::f5ff:fffe", "Teredo client, RFC 4380", "internal"),
+    ] {
+        let explanation = explain(&Config::default(), &query(address, ""));
+        let told = &explanation.addresses[0];
+        assert!(told.embedded.as_ref().unwrap().form.starts_with(form), "{told:?}");
+        assert_eq!(told.place, place, "{address}");
+    }
+    assert_eq!(explain(&Config::default(), &query("2001:db8::1", "")).addresses[0].embedded, None);
+}
+
+#[test]
+fn each_profile_says_its_own_of_a_reserved_destination() {
+    let firing = |name| firing(&Config::default(), "10.0.0.1", "0.1.2.3", name);
+    assert!(firing(ProfileName::Sensor).is_empty());
+    assert_eq!(
+        firing(ProfileName::ElasticV105),
+        [
+            ("elastic-v105-smb-to-internet".to_owned(), Fires::Yes),
+            ("elastic-v105-rare-smb-destination".to_owned(), Fires::If)
+        ]
+    );
+    assert!(firing(ProfileName::ElasticCurrent).iter().all(|(_, fires)| *fires == Fires::If));
+    assert!(firing(ProfileName::Netography).is_empty());
+    let text = told(&Config::default(), "10.0.0.1", "0.1.2.3");
+    assert!(
+        text.contains("* sensor          no     the server is not on the Internet; the server is not internal\n                  why    client internal by 10.0.0.0/8, server reserved by 0.0.0.0/8"),
+        "{text}"
+    );
+    assert!(text.contains("0.1.2.3 to 10.0.0.1, TCP 445"), "{text}");
+    assert!(text.contains("  netography      fires  netography-external-access"), "{text}");
+}
+
+#[test]
+fn an_exemption_is_told_of_both_ends_and_silences_every_profile() {
+    let exemption = Exemption {
+        source: Some("10.0.0.0/24".parse().unwrap()),
+        destination: Some("8.8.4.4/32".parse().unwrap()),
+        reason: "copies\u{1b}[2J".into(),
+    };
+    let config = Config { exemptions: vec![exemption], ..Config::default() };
+    let explanation = explain(&config, &query("10.0.0.1", "8.8.4.4"));
+    assert!(explanation.addresses.iter().all(|address| address.touched.entries.len() == 1));
+    let [there, back] = &explanation.conversations[..] else { panic!("two directions") };
+    assert!(there.exempt.entries.len() == 1 && back.exempt.entries.is_empty());
+    for profile in &there.profiles {
+        assert!(profile.rules.iter().all(|rule| rule.fires == Fires::No), "{profile:?}");
+    }
+    let text = explanation.to_string();
+    assert!(text.contains("exempt from every rule, from 10.0.0.0/24 to 8.8.4.4/32: copies"), "{text}");
+    assert!(!text.contains('\u{1b}'));
+}
+
+#[test]
+fn the_profile_in_force_classifies() {
+    let config = Config { profile: ProfileName::ElasticV105, ..Config::default() };
+    assert!(told(&config, "0.1.2.3", "").contains("0.1.2.3 is external"));
+    let text = told(&config, "192.0.2.1", "");
+    assert!(text.contains("  blind to    clients with IPv6 addresses\n"), "{text}");
+    assert!(text.contains("every 5 minutes over the last 9, 100 alerts at most"), "{text}");
+    assert!(text.contains("192.0.2.0/24, list NOT-INTERNET of elastic-v105"), "{text}");
+}
+
+#[test]
+fn an_explanation_survives_its_way_over_the_socket() {
+    let explanation = explain(&Config::default(), &query("10.0.0.1", "2001:4860::1"));
+    let text = serde_json::to_string(&explanation).unwrap();
+    assert_eq!(serde_json::from_str::<Explanation>(&text).unwrap(), explanation);
+}
+
+#[test]
+fn many_exemptions_are_counted_and_the_answer_still_fits_the_socket() {
+    let exemption = Exemption {
+        source: Some("10.0.0.0/24".parse().unwrap()),
+        destination: Some("8.8.4.4/32".parse().unwrap()),
+        reason: "long ".repeat(1_000),
+    };
+    let config = Config { exemptions: vec![exemption; 120], ..Config::default() };
+    let explanation = explain(&config, &query("10.0.0.1", "8.8.4.4"));
+    assert_eq!(explanation.conversations[0].exempt.further, 100);
+    assert!(explanation.to_string().contains("and 100 further ones"));
+    let length = serde_json::to_string(&explanation).unwrap().len();
+    assert!(length < 48 * 1024, "{length} bytes of 64 KiB, and quotes are escaped once more");
+}

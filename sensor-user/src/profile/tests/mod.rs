@@ -1,0 +1,142 @@
+//! Each profile, held to the tables of its source.
+
+mod current;
+mod elastic;
+mod netography;
+mod sensor;
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use sensor_common::slot::{TCP, UDP};
+
+use super::*;
+use crate::{
+    config::Config,
+    plan,
+    profile::{
+        terms::Term,
+        verdict::{Because, RuleVerdict},
+    },
+};
+
+/// INTERNAL, as the published rules say it.
+const INTERNAL: &str = "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16";
+
+/// NOT-INTERNET, likewise.
+const NOT_INTERNET: &str = "10.0.0.0/8 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.0.0/29 192.0.0.8/32 \
+    192.0.0.9/32 192.0.0.10/32 192.0.0.170/32 192.0.0.171/32 192.0.2.0/24 192.31.196.0/24 192.52.193.0/24 192.168.0.0/16 \
+    192.88.99.0/24 224.0.0.0/4 100.64.0.0/10 192.175.48.0/24 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 240.0.0.0/4 \
+    ::1/128 FE80::/10 FF00::/8";
+
+fn nets(list: &str) -> Vec<IpNet> {
+    list.split_whitespace().map(|net| net.parse().unwrap()).collect()
+}
+
+/// The first and last address of a network, and those next to it outside.
+fn edges(net: IpNet) -> ([IpAddr; 2], Vec<IpAddr>) {
+    let number = |address| match address {
+        IpAddr::V4(address) => u128::from(u32::from(address)),
+        IpAddr::V6(address) => u128::from(address),
+    };
+    let address = |number: u128| match net {
+        IpNet::V4(_) => u32::try_from(number).ok().map(|number| IpAddr::from(number.to_be_bytes())),
+        IpNet::V6(_) => Some(IpAddr::from(number.to_be_bytes())),
+    };
+    let inside = [net.network(), net.broadcast()];
+    let before = number(inside[0]).checked_sub(1).and_then(address);
+    let after = number(inside[1]).checked_add(1).and_then(address);
+    (inside, before.into_iter().chain(after).collect())
+}
+
+/// Every edge of every network of a list.
+fn all_edges(list: &str) -> Vec<IpAddr> {
+    nets(list)
+        .into_iter()
+        .flat_map(|net| {
+            let (inside, outside) = edges(net);
+            inside.into_iter().chain(outside)
+        })
+        .collect()
+}
+
+fn rulebook(name: ProfileName) -> Rulebook {
+    Rulebook::of(name, &Config::default())
+}
+
+/// A TCP conversation of which no SMB is known.
+fn tcp(client: &str, server: &str, port: u16) -> Question {
+    Question {
+        client: client.parse().unwrap(),
+        server: server.parse().unwrap(),
+        transport: TCP,
+        port,
+        smb: Some(false),
+        own_process: false,
+    }
+}
+
+fn udp(client: &str, server: &str, port: u16) -> Question {
+    Question { transport: UDP, ..tcp(client, server, port) }
+}
+
+/// Identifiers of the rules that fit, without the profile's name.
+fn fitting(rulebook: &Rulebook, question: &Question) -> Vec<&'static str> {
+    let prefix = rulebook.profile().name.name();
+    let verdicts = rulebook.verdict(question).into_iter().filter(RuleVerdict::fits);
+    verdicts
+        .map(|verdict| verdict.rule.rule.id)
+        .map(|id| id.strip_prefix(prefix).map_or(id, |id| id.trim_start_matches('-')))
+        .collect()
+}
+
+#[test]
+fn profiles_are_known_by_their_names() {
+    for name in ProfileName::ALL {
+        assert_eq!(name.name().parse(), Ok(name));
+        assert_eq!(name.profile().name, name);
+        assert_eq!(serde_json::to_value(name).unwrap(), name.name());
+    }
+    let error = "elastic".parse::<ProfileName>().unwrap_err();
+    assert!(error.contains("elastic-v105") && error.contains("netography"), "{error}");
+}
+
+#[test]
+fn rules_of_profiles_have_identifiers_of_their_own() {
+    let mut ids: Vec<_> =
+        ProfileName::ALL.into_iter().flat_map(|name| name.profile().rules).map(|rule| rule.rule.id).collect();
+    let count = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), count, "a term is known by the rule's identifier");
+    assert!(ids.iter().all(|id| !id.contains(' ')));
+}
+
+#[test]
+fn the_kernel_is_given_the_networks_that_the_profile_judges_by() {
+    use sensor_common::classify::Place;
+    for name in ProfileName::ALL {
+        let config = Config { profile: name, internal: nets("9.0.0.0/8 100.64.7.0/24"), ..Config::default() };
+        let (kernel, rulebook) = (plan::prefixes(&config), Rulebook::of(name, &config));
+        let others = "9.0.0.0/8 100.64.7.0/24 0.0.0.0/8 2001:db8::/32 fc00::/7";
+        for address in all_edges(NOT_INTERNET).into_iter().chain(all_edges(others)) {
+            assert_eq!(Place::of(kernel.lookup(address)), rulebook.place(address).place, "{name}: {address}");
+        }
+    }
+}
+
+#[test]
+fn a_term_is_new_again_after_its_window_and_each_rule_has_its_own() {
+    const SECOND: i128 = 1_000_000_000;
+    const DAY: i128 = 86_400 * SECOND;
+    const START: i128 = 1_700_000_000 * SECOND;
+    let term = |rule| Term { rule, address: "10.0.0.1".parse().unwrap() };
+    let mut terms = terms::RuleTerms::default();
+    assert!(terms.is_new(term("a"), 5, START));
+    assert!(!terms.is_new(term("a"), 5, START + 1));
+    assert!(terms.is_new(term("b"), 7, START + 1), "another rule has not seen it");
+    assert!(!terms.is_new(term("a"), 5, START + 5 * DAY), "the last day of the window; and seen again");
+    assert!(!terms.is_new(term("a"), 5, START + 10 * DAY), "each sight begins the window anew");
+    assert!(terms.is_new(term("a"), 5, START + 15 * DAY + SECOND));
+    assert!(!terms.is_new(term("a"), 5, START - 30 * DAY), "the clock was set back");
+}

@@ -1,0 +1,199 @@
+//! What a profile says of a conversation: pure, from addresses, port and what is known of it.
+
+use std::net::IpAddr;
+
+use sensor_common::{
+    classify::Place,
+    slot::{TCP, UDP},
+};
+
+use super::{
+    Field, Ports, Profile, ProfileName, ProfileRule,
+    networks::{Entry, Placed, entries, place},
+};
+use crate::{
+    config::{Config, ServicePorts},
+    detect::Direction,
+};
+
+/// A conversation that a profile is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Client.
+    pub client: IpAddr,
+    /// Server.
+    pub server: IpAddr,
+    /// IP protocol number.
+    pub transport: u8,
+    /// Port of the server.
+    pub port: u16,
+    /// Whether SMB messages were recognised; `None` is not known.
+    pub smb: Option<bool>,
+    /// Whether a known process of this machine opened it.
+    pub own_process: bool,
+}
+
+/// Why a rule does or does not match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Because {
+    /// Everything that can be told from the question fits.
+    Fits,
+    /// The port is not one of the rule's, and no SMB was recognised on it.
+    Port,
+    /// This end is not internal.
+    NotInternal(IpAddr),
+    /// This end is not on the Internet.
+    NotInternet(IpAddr),
+    /// A process of this machine opened it, and the rule is about another one.
+    OtherProcess,
+}
+
+/// What has to hold besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// This end was not seen by the rule for so many days.
+    New {
+        /// Which end.
+        field: Field,
+        /// Its address.
+        address: IpAddr,
+        /// Days.
+        days: u64,
+    },
+    /// SMB messages are recognised on the port.
+    SmbRecognised,
+    /// The conversation shows this.
+    Evidence(&'static str),
+    /// Something about the client's process that nobody here can see.
+    Unseen(&'static [&'static str]),
+}
+
+/// What one rule says.
+#[derive(Clone, Debug)]
+pub struct RuleVerdict {
+    /// Rule.
+    pub rule: &'static ProfileRule,
+    /// Why, or why not.
+    pub because: Because,
+    /// Where it fits: what has to hold besides.
+    pub conditions: Vec<Condition>,
+}
+
+impl RuleVerdict {
+    /// Whether it fires, provided that its conditions hold.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        self.because == Because::Fits
+    }
+}
+
+/// A profile under a configuration.
+#[derive(Clone, Debug)]
+pub struct Rulebook {
+    profile: &'static Profile,
+    services: ServicePorts,
+    entries: Vec<Entry>,
+    rare_days: u64,
+}
+
+impl Rulebook {
+    /// The rulebook of a profile, in force or not.
+    #[must_use]
+    pub fn of(name: ProfileName, config: &Config) -> Self {
+        let profile = name.profile();
+        Self {
+            profile,
+            services: profile.services(&config.services),
+            entries: entries(profile, config),
+            rare_days: config.detection.rare_window_days,
+        }
+    }
+
+    /// The profile.
+    #[must_use]
+    pub const fn profile(&self) -> &'static Profile {
+        self.profile
+    }
+
+    /// What it says of an address.
+    #[must_use]
+    pub fn place(&self, address: IpAddr) -> Placed<'_> {
+        place(&self.entries, self.profile.unwraps, address)
+    }
+
+    /// What each of its rules says of a conversation.
+    #[must_use]
+    pub fn verdict(&self, question: &Question) -> Vec<RuleVerdict> {
+        let places = (self.place(question.client).place, self.place(question.server).place);
+        self.profile.rules.iter().map(|rule| self.judge(rule, question, places)).collect()
+    }
+
+    fn judge(
+        &self,
+        rule: &'static ProfileRule,
+        question: &Question,
+        (client, server): (Place, Place),
+    ) -> RuleVerdict {
+        let refused = |because| RuleVerdict { rule, because, conditions: vec![] };
+        let direction = rule.direction.unwrap_or(match client {
+            Place::Internal => Direction::Outbound,
+            _ => Direction::Inbound,
+        });
+        let ((inside, inner), (outside, outer)) = match direction {
+            Direction::Outbound => ((question.client, client), (question.server, server)),
+            Direction::Inbound => ((question.server, server), (question.client, client)),
+        };
+        if inner != Place::Internal {
+            return refused(Because::NotInternal(inside));
+        }
+        if outer != Place::External {
+            return refused(Because::NotInternet(outside));
+        }
+        let Some(mut conditions) = self.port_conditions(rule, question) else {
+            return refused(Because::Port);
+        };
+        if !rule.process.is_empty() {
+            if question.own_process {
+                return refused(Because::OtherProcess);
+            }
+            conditions.push(Condition::Unseen(rule.process));
+        }
+        if let Some(term) = rule.new_term {
+            let address = match term.field {
+                Field::SourceIp => question.client,
+                Field::DestinationIp => question.server,
+            };
+            let days = term.days.unwrap_or(self.rare_days);
+            conditions.push(Condition::New { field: term.field, address, days });
+        }
+        conditions.extend(rule.evidence.map(Condition::Evidence));
+        RuleVerdict { rule, because: Because::Fits, conditions }
+    }
+
+    /// What has to hold for the port to be one of the rule's; `None` when it is not.
+    fn port_conditions(&self, rule: &ProfileRule, question: &Question) -> Option<Vec<Condition>> {
+        let (listed, anywhere) = match rule.ports {
+            Ports::Of(services) => {
+                let service = self.services.service(question.transport, question.port);
+                (
+                    service.is_some_and(|one| services.contains(&one)),
+                    service.is_none() && self.services.smb_any_port,
+                )
+            }
+            Ports::Fixed { tcp, udp, smb_on_any } => {
+                let listed = match question.transport {
+                    TCP => tcp.contains(&question.port),
+                    UDP => udp.contains(&question.port),
+                    _ => false,
+                };
+                (listed, smb_on_any)
+            }
+        };
+        match question.smb {
+            _ if listed => Some(vec![]),
+            Some(true) if anywhere && question.transport == TCP => Some(vec![]),
+            None if anywhere && question.transport == TCP => Some(vec![Condition::SmbRecognised]),
+            _ => None,
+        }
+    }
+}
