@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use crate::{
     config::{AttributionChoice, DEFAULT_STATE_DIR, Overrides},
     control::Request,
+    exempt::ExemptArgs,
     kernel::attach::{IngressChoice, TcChoice},
     replay::{EngineChoice, Order, clock::Speed, rewrite::Rewrite},
 };
@@ -30,7 +31,7 @@ pub enum Command {
         On a host, watch its network card:       smb-sensor run --iface eth0\n  \
         With a configuration, alerts to a file:  smb-sensor run --config smb-sensor.toml --output /var/log/smb-sensor.json\n  \
         Drop what the rules are about:           smb-sensor run --iface lan0 --enforce --enforce-for 3600\n\n\
-        Alerts are JSON lines in Elastic Common Schema on standard output; everything else is told on standard error.\nSIGHUP reads the configuration again: networks, exemptions and enforcement change at once, without losing a packet.")]
+        Alerts are JSON lines in Elastic Common Schema on standard output; everything else is told on standard error.\nSIGHUP reads the configuration again: networks, exemptions, threat lists and enforcement change at once, without losing a packet.")]
     Run(RunArgs),
     /// Tell what this kernel, these privileges and these interfaces allow, one line each, with the fix
     Check(CheckArgs),
@@ -55,6 +56,16 @@ pub enum Command {
         killed lets everything through, ten seconds later at most. Whether enforcement is in force or not, would_drop_* counts \
         what a rule is about and dropped_* what was dropped, for each rule.")]
     Enforce(EnforceArgs),
+    /// Declare traffic safe, see which exemptions there are and what they have covered, take them out, try them
+    #[command(after_help = "EXAMPLES\n  \
+        A backup to a provider, for a month:     smb-sensor exempt add --source 10.20.0.15 --destination 198.51.100.9 \\\n  \
+                                                     --reason 'nightly copy' --expires 30d\n  \
+        Which there are, and their hits:         smb-sensor exempt list\n  \
+        Whether a conversation is exempt:        smb-sensor exempt test 10.20.0.15 198.51.100.9 --port 445\n  \
+        Take one out:                            smb-sensor exempt remove 1f3a9c02\n\n\
+        What is added is kept in the state directory and survives restarts; a running agent takes it over at once. The exit code of \
+        `test` is 0 when the conversation is exempt.")]
+    Exempt(ExemptArgs),
 }
 
 /// Flags of `enforce`.

@@ -1,5 +1,5 @@
 //! The agent of smb-sensor, in the order in which an observation travels:
-//! [`kernel`] → [`decode`] → [`flow`] (with [`owner`]) → [`detect`] (with [`exempt`] and [`terms`]) → [`alert`] → [`output`].
+//! [`kernel`] → [`decode`] → [`flow`] (with [`owner`]) → [`detect`] (with [`exempt`] and [`terms`]) → [`alert`] (with [`threat`]) → [`output`].
 //!
 //! [`agent`] runs the whole and answers over [`control`]; [`enforcement`] says whether packets are dropped; [`check`] tells what a machine allows; [`replay`] takes captures instead of interfaces; [`config`] says what is wanted.
 
@@ -16,6 +16,7 @@ pub mod control;
 pub mod decode;
 pub mod detect;
 pub mod dissect;
+mod durable;
 pub mod enforcement;
 pub mod engine;
 pub mod exempt;
@@ -31,3 +32,4 @@ pub mod reload;
 pub mod replay;
 pub mod statistics;
 pub mod terms;
+pub mod threat;

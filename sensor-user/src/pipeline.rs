@@ -2,7 +2,7 @@
 //!
 //! Takes records and slots as bytes, gives documents to the output.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use log::warn;
 use sensor_common::slot::{RecordKind, Slot};
@@ -12,6 +12,7 @@ use crate::{
     config::Config,
     decode::{self, DecodeError, Observation, Told},
     dissect::FingerprintKey,
+    exempt::Exemptions,
     flow::{Flow, Tracker, TrackerOptions},
     kernel::{
         counters::CounterValues,
@@ -22,6 +23,7 @@ use crate::{
     owner::Owners,
     statistics::Statistics,
     terms::Terms,
+    threat::ThreatLists,
 };
 
 /// Conversations followed at a time.
@@ -39,6 +41,7 @@ pub struct Pipeline {
     hostname: String,
     interfaces: Vec<(u32, String)>,
     networks_defined: bool,
+    threats: Arc<ThreatLists>,
     lost_records: u64,
     undecodable: u64,
     output_failing: bool,
@@ -78,6 +81,7 @@ impl Pipeline {
             hostname,
             interfaces: interfaces.iter().map(|one| (one.index, one.name.clone())).collect(),
             networks_defined: !config.internal.is_empty(),
+            threats: Arc::clone(&config.threats),
             lost_records: 0,
             undecodable: 0,
             output_failing: false,
@@ -168,10 +172,16 @@ impl Pipeline {
         }
     }
 
-    /// Takes over networks and exemptions of a new configuration; flows that were judged stay as they are.
+    /// Takes over networks, exemptions and threat lists of a new configuration; flows that were judged stay as they are.
     pub fn set_networks(&mut self, config: &Config) {
         self.networks_defined = !config.internal.is_empty();
-        self.book.set_exemptions(config.exemptions.clone());
+        self.book.exemptions().replace(config.exemptions.clone());
+        self.threats = Arc::clone(&config.threats);
+    }
+
+    /// The exemptions, and what they have covered.
+    pub const fn exemptions(&mut self) -> &mut Exemptions {
+        self.book.exemptions()
     }
 
     /// Tells how many records the ring has lost so far.
@@ -218,15 +228,27 @@ impl Pipeline {
 
     fn look(&mut self, flow: Option<Flow>, now: Moment) {
         let Some(flow) = flow else { return };
-        let context =
-            context(&self.hostname, &self.interfaces, self.networks_defined, self.lost_records, now);
+        let context = context(
+            &self.hostname,
+            &self.interfaces,
+            self.networks_defined,
+            &self.threats,
+            self.lost_records,
+            now,
+        );
         let documents = self.book.look(&flow, &mut self.terms, &context);
         self.output.push(documents);
     }
 
     fn close(&mut self, flow: &Flow, now: Moment) {
-        let context =
-            context(&self.hostname, &self.interfaces, self.networks_defined, self.lost_records, now);
+        let context = context(
+            &self.hostname,
+            &self.interfaces,
+            self.networks_defined,
+            &self.threats,
+            self.lost_records,
+            now,
+        );
         let documents = self.book.close(flow, &mut self.terms, &context);
         self.output.push(documents);
     }
@@ -243,8 +265,9 @@ const fn context<'a>(
     hostname: &'a str,
     interfaces: &'a [(u32, String)],
     networks_defined: bool,
+    threats: &'a ThreatLists,
     lost_records: u64,
     now: Moment,
 ) -> Context<'a> {
-    Context { now: now.unix_nanos, hostname, interfaces, networks_defined, lost_records }
+    Context { now: now.unix_nanos, hostname, interfaces, networks_defined, threats, lost_records }
 }

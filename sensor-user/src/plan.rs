@@ -7,17 +7,18 @@ use std::{
 
 use ipnet::IpNet;
 use sensor_common::{
-    prefix::{PAIRS, PrefixFlags},
+    prefix::{CELLS, PAIRS, PrefixFlags},
     settings::{Settings, feature},
 };
 
 use crate::{
     config::Config,
+    exempt::{End, Exemption},
     kernel::{interface::Interface, object::LoadPlan, ticks::TickClock},
     networks::{DEFAULT_INTERNAL, PrefixSet, RESERVED},
 };
 
-/// The flattened prefixes of a configuration.
+/// The flattened prefixes of a configuration, of which all exemptions are in force.
 #[must_use]
 pub fn prefixes(config: &Config) -> PrefixSet {
     let built_in = |prefix: &str, flags| prefix.parse().ok().map(|net: IpNet| (net, flags));
@@ -30,7 +31,36 @@ pub fn prefixes(config: &Config) -> PrefixSet {
         let pair = if exemption.is_pair() { pairs.next() } else { None };
         exemption.prefixes(pair.unwrap_or_default())
     });
-    PrefixSet::new(reserved.chain(internal).chain(named).chain(exempt))
+    let threats = config.threats.prefixes().map(|net| (net, PrefixFlags::THREAT));
+    let counted: Vec<_> = counted(config).collect();
+    PrefixSet::new(reserved.chain(internal).chain(named).chain(exempt).chain(threats)).map(|net, flags| {
+        let mut flags = flags;
+        if flags.0 & PrefixFlags::INTERNAL.union(PrefixFlags::RESERVED).0 != 0 {
+            // A list may warn of private space, or of more than half of the Internet. It means strangers, and what is ours keeps
+            // its short answer.
+            flags.0 &= !PrefixFlags::THREAT.0;
+        }
+        if flags.contains(PrefixFlags::EXEMPT_SOURCE) {
+            flags = flags.counted_as_source(cell(&counted, net, |one| one.source.as_ref()));
+        }
+        if flags.contains(PrefixFlags::EXEMPT_DESTINATION) {
+            flags = flags.counted_as_destination(cell(&counted, net, |one| one.destination.as_ref()));
+        }
+        flags
+    })
+}
+
+/// The exemptions that the kernel counts for, in the order of their numbers; the first has number 1. Those for which there are no
+/// numbers left have number 0 together.
+pub fn counted(config: &Config) -> impl Iterator<Item = &Exemption> {
+    config.exemptions.iter().filter(|exemption| exemption.is_for_kernel()).take(CELLS as usize - 1)
+}
+
+/// The number of the first exemption that covers `net` by an end; a flattened prefix lies inside of a network or outside.
+fn cell(counted: &[&Exemption], net: IpNet, end: impl Fn(&Exemption) -> Option<&End>) -> u32 {
+    let covers =
+        |one: &&Exemption| end(one).is_some_and(|end| end.networks.iter().any(|own| own.contains(&net)));
+    counted.iter().position(covers).map_or(0, |at| at as u32 + 1)
 }
 
 /// What the kernel program is loaded with. The hash seed is new each time.
@@ -38,6 +68,9 @@ pub fn prefixes(config: &Config) -> PrefixSet {
 pub fn load_plan(config: &Config, clock: TickClock) -> LoadPlan {
     // RandomState is keyed from the system's randomness.
     let random = || RandomState::new().build_hasher().finish();
+    let prefixes = prefixes(config);
+    // What is there at the start fits in any case, and once more: lists grow.
+    let wanted = (2 * prefixes.iter().count()).next_power_of_two();
     LoadPlan {
         settings: Settings {
             seed: [random(), random()],
@@ -47,8 +80,8 @@ pub fn load_plan(config: &Config, clock: TickClock) -> LoadPlan {
             features: features(config),
         },
         services: config.services.tables(),
-        prefixes: prefixes(config),
-        max_prefixes: config.kernel.max_prefixes,
+        prefixes,
+        max_prefixes: config.kernel.max_prefixes.max(u32::try_from(wanted).unwrap_or(u32::MAX)),
         ring_bytes: config.kernel.ring_bytes,
         debug: config.kernel.debug,
     }
@@ -89,6 +122,13 @@ pub fn network_warnings(config: &Config, interfaces: &[Interface]) -> Vec<String
         warnings.push(format!(
             "{pairs} exemptions name both a source and a destination, and enforcement tells {PAIRS} apart: it may let pass what \
              none of them covers. Alerts are exact"
+        ));
+    }
+    for exemption in config.exemptions.iter().filter(|exemption| exemption.may_be_any_tcp()) {
+        warnings.push(format!(
+            "exemption {} names neither a source nor a destination: whether it holds only the agent can tell, so with enforcement \
+             in force nothing is dropped. Give it an end",
+            exemption.id
         ));
     }
     if config.internal.is_empty() {
@@ -140,6 +180,43 @@ mod tests {
         let config = Config { default_networks: false, ..Config::default() };
         let flags = prefixes(&config).lookup("10.0.0.1".parse().unwrap());
         assert_eq!(flags, PrefixFlags::RESERVED);
+    }
+
+    #[test]
+    fn a_threat_list_flags_strangers_and_not_what_is_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("list");
+        std::fs::write(&file, "8.0.0.0/6\n10.0.0.0/8\n9.9.9.9\n").unwrap();
+        let list =
+            crate::threat::ThreatList { name: "list".into(), file, format: crate::threat::Format::Plain };
+        let threats = crate::threat::ThreatLists::read(&[list]).unwrap().into();
+        let set = prefixes(&Config { threats, ..Config::default() });
+        let flags = |address: &str| set.lookup(address.parse().unwrap());
+        assert_eq!(flags("9.9.9.9"), PrefixFlags::THREAT);
+        assert_eq!(flags("8.8.8.8"), PrefixFlags::THREAT);
+        assert!(!flags("10.0.0.1").contains(PrefixFlags::THREAT));
+        assert!(flags("10.0.0.1").contains(PrefixFlags::INTERNAL));
+    }
+
+    #[test]
+    fn the_kernel_counts_for_the_first_exemption_that_covers_an_address() {
+        let one = |source: Option<&str>, destination: Option<&str>| {
+            let net = |text: Option<&str>| text.map(|text| text.parse().unwrap());
+            Exemption::between(net(source), net(destination), "test")
+        };
+        let exemptions = vec![
+            one(Some("10.1.0.0/16"), Some("8.8.4.4/32")),
+            one(Some("10.1.2.0/24"), None),
+            one(Some("10.0.0.0/8"), None),
+            one(None, Some("8.8.4.0/24")),
+        ];
+        let config = Config { exemptions, ..Config::default() };
+        assert_eq!(counted(&config).count(), 3, "the agent counts for the pair");
+        let set = prefixes(&config);
+        let flags = |address: &str| set.lookup(address.parse().unwrap());
+        assert_eq!(flags("10.1.2.3").cell_of_source(), 1);
+        assert_eq!(flags("10.1.3.3").cell_of_source(), 2);
+        assert_eq!(flags("8.8.4.4").cell_of_destination(), 3);
     }
 
     #[test]

@@ -11,11 +11,12 @@ use super::{
 };
 use crate::{
     bytes::Bytes,
-    classify::{Server, crossing},
+    classify::{Server, crossing, exempt_cell},
     counter::Counter,
     flow::{FlowKey, Packet},
     headers::{self, Address, Ports},
     payload::Content,
+    prefix::PrefixFlags,
     settings::port,
     slot::{Hook, Side, TCP, mark},
     smb::{self, Opening},
@@ -109,7 +110,12 @@ fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
     let to = flags_of(env, view, ports.family, destination.borrow());
     let side = match crossing(from, to, server) {
         Ok(side) => side,
-        Err(reason) => return Judged::passed(reason),
+        Err(reason) => {
+            if let Some(cell) = exempt_cell(from, to, server, reason) {
+                env.count_exempt(E::number(view), cell);
+            }
+            return Judged::passed(reason);
+        }
     };
     let ip_len = ip_len(ports, arrival);
     let Some(segment) = headers::segment(frame, ports, ip_len) else {
@@ -117,6 +123,10 @@ fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
     };
 
     let mut marks = hook_mark(arrival.hook);
+    let external = if let Side::Local = side { to } else { from };
+    if external.contains(PrefixFlags::THREAT) {
+        marks |= mark::THREAT;
+    }
     if ports.first_fragment {
         marks |= mark::FRAGMENTED;
     }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     config::ServicePorts,
     detect::{Finding, Limits, Rule, Sight, judge},
-    exempt::Exemption,
+    exempt::{Exemption, Exemptions, Question},
     flow::{Conversation, Evidence, Flow},
     terms::KnownDestinations,
 };
@@ -19,7 +19,7 @@ use crate::{
 /// The open alerts.
 pub struct AlertBook {
     services: ServicePorts,
-    exemptions: Vec<Exemption>,
+    exemptions: Exemptions,
     limits: Limits,
     flows: HashMap<Conversation, Judged>,
     opened: u64,
@@ -70,7 +70,7 @@ impl AlertBook {
     pub fn new(services: ServicePorts, exemptions: Vec<Exemption>) -> Self {
         Self {
             services,
-            exemptions,
+            exemptions: Exemptions::new(exemptions),
             limits: Limits::default(),
             flows: HashMap::new(),
             opened: 0,
@@ -84,9 +84,9 @@ impl AlertBook {
         Self { limits, ..self }
     }
 
-    /// Judges by these exemptions from now on.
-    pub fn set_exemptions(&mut self, exemptions: Vec<Exemption>) {
-        self.exemptions = exemptions;
+    /// The exemptions that it judges by, and their hits.
+    pub const fn exemptions(&mut self) -> &mut Exemptions {
+        &mut self.exemptions
     }
 
     /// A flow's evidence rose, or its time to be answered is up: opens its alerts, or updates them.
@@ -127,11 +127,7 @@ impl AlertBook {
             return documents;
         }
         let findings = judge(&sight, &self.exemptions, &self.limits, destinations, context.now);
-        if findings.is_empty()
-            && self.exemptions.iter().any(|e| e.covers(sight.client.ip(), sight.server.ip()))
-        {
-            self.exempted += 1;
-        }
+        self.exempted += u64::from(self.exemptions.count(&Question::of(&sight), context.now));
         let mut alerts: Vec<OpenAlert> = findings.into_iter().map(|finding| open(finding, &sight)).collect();
         self.opened += alerts.len() as u64;
         let documents = tell(&mut alerts, &sight, Status::Opened, context);
@@ -255,11 +251,8 @@ mod tests {
 
     #[test]
     fn an_exempt_flow_is_counted_and_silent() {
-        let exemption = Exemption {
-            source: Some("10.0.0.2/32".parse().unwrap()),
-            destination: Some("8.8.4.4/32".parse().unwrap()),
-            reason: "test".into(),
-        };
+        let net = |text: &str| text.parse().ok();
+        let exemption = Exemption::between(net("10.0.0.2/32"), net("8.8.4.4/32"), "test");
         let mut book = book(vec![exemption]);
         assert!(book.look(&outbound(Evidence::Data), &mut Nothing, &Context::for_tests()).is_empty());
         assert_eq!((book.opened(), book.exempted()), (0, 1));

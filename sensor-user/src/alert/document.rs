@@ -4,11 +4,12 @@ use community_id::calculate_community_id;
 use sensor_common::slot::{TCP, mark};
 use serde_json::{Map, Value, json};
 
-use super::{note, owner, smb, timestamp::rfc3339};
+use super::{indicator, note, owner, smb, timestamp::rfc3339};
 use crate::{
     attack::{ATTACK_VERSION, Technique},
     config::Service,
     detect::{Rule, Sight, evidenced},
+    threat::ThreatLists,
 };
 
 /// Version of the Elastic Common Schema that the field names follow.
@@ -25,6 +26,8 @@ pub struct Context<'a> {
     pub interfaces: &'a [(u32, String)],
     /// Whether internal networks beyond the private ranges are configured.
     pub networks_defined: bool,
+    /// What is warned of.
+    pub threats: &'a ThreatLists,
     /// Records that the ring has lost so far.
     pub lost_records: u64,
 }
@@ -69,7 +72,8 @@ pub fn document(
     context: &Context<'_>,
 ) -> Value {
     let flow = sight.flow;
-    let (severity, risk_score) = rule.weight(sight);
+    let indicators = indicator::of(sight, context.threats);
+    let (severity, risk_score) = indicator::weigh(rule.weight(sight), sight, &indicators);
     let counts = flow.counts();
     let (client, server) = (flow.client as usize, flow.server() as usize);
     let mut document = json!({
@@ -140,6 +144,7 @@ pub fn document(
     if let Some(threat) = threat(&evidenced(sight)) {
         document["threat"] = threat;
     }
+    indicator::tell(&indicators, sight, &mut document);
     document
 }
 
@@ -231,6 +236,9 @@ fn threat(shown: &[&Technique]) -> Option<Value> {
 }
 
 #[cfg(test)]
+static NO_THREATS: std::sync::LazyLock<ThreatLists> = std::sync::LazyLock::new(ThreatLists::default);
+
+#[cfg(test)]
 impl Context<'static> {
     /// A context with fixed values.
     pub(crate) fn for_tests() -> Self {
@@ -239,6 +247,7 @@ impl Context<'static> {
             hostname: "gateway",
             interfaces: &[],
             networks_defined: true,
+            threats: &NO_THREATS,
             lost_records: 0,
         }
     }

@@ -5,6 +5,7 @@
 
 mod book;
 mod document;
+mod indicator;
 mod note;
 mod owner;
 mod smb;

@@ -34,6 +34,10 @@ pub enum Request {
     },
     /// End enforcement.
     EnforcementOff,
+    /// Read the configuration and the exemptions again, as at SIGHUP.
+    Reload,
+    /// Save what exemptions have covered, for whoever reads it.
+    SaveHits,
 }
 
 /// A request on its way.

@@ -18,7 +18,7 @@ pub use evidenced::evidenced;
 use crate::{
     attack::Technique,
     config::{Service, ServicePorts},
-    exempt::Exemption,
+    exempt::{Exemptions, Question},
     flow::Flow,
     terms::KnownDestinations,
 };
@@ -167,12 +167,12 @@ impl Rule {
 /// Judges a flow by every rule. An exempt one breaks none; the destination of an outbound one is known from now on.
 pub fn judge(
     sight: &Sight<'_>,
-    exemptions: &[Exemption],
+    exemptions: &Exemptions,
     limits: &Limits,
     destinations: &mut impl KnownDestinations,
     now: i128,
 ) -> Vec<Finding> {
-    if exemptions.iter().any(|exemption| exemption.covers(sight.client.ip(), sight.server.ip())) {
+    if exemptions.covering(&Question::of(sight), now).is_some() {
         return vec![];
     }
     let mut findings = Vec::new();

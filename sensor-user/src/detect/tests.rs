@@ -105,7 +105,7 @@ fn rules(flow: &Flow, exemptions: &[Exemption], new: bool) -> Vec<&'static str> 
     let Some(sight) = Sight::of(flow, &ServicePorts::default()) else {
         return vec![];
     };
-    judge(&sight, exemptions, &Limits::default(), &mut Always(new), 0)
+    judge(&sight, &Exemptions::new(exemptions.to_vec()), &Limits::default(), &mut Always(new), 0)
         .into_iter()
         .map(|finding| finding.rule.id)
         .collect()
@@ -159,10 +159,8 @@ fn smb_recognised_on_another_port_is_smb_and_shows_a_non_standard_port() {
 
 #[test]
 fn an_exempt_pair_breaks_no_rule() {
-    let pair = |source: &str, destination: &str| Exemption {
-        source: Some(source.parse().unwrap()),
-        destination: Some(destination.parse().unwrap()),
-        reason: "test".into(),
+    let pair = |source: &str, destination: &str| {
+        Exemption::between(source.parse().ok(), destination.parse().ok(), "test")
     };
     let flow = outbound(445, Evidence::Data);
     assert!(rules(&flow, &[pair("10.0.0.0/24", "8.8.4.4/32")], true).is_empty());

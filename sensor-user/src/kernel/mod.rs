@@ -9,6 +9,7 @@ mod claim;
 pub mod clock;
 pub mod counters;
 pub mod enforce;
+pub mod exempted;
 pub mod interface;
 pub mod object;
 pub mod owner;

@@ -18,6 +18,7 @@ use super::{
     clock::{self, GivenClock},
     counters::KernelCounters,
     enforce::{self, EnforcementSwitch},
+    exempted::ExemptedPackets,
     prefixes::{PrefixError, PrefixMaps},
     ring::RecordRing,
     slots::SlotReader,
@@ -69,6 +70,8 @@ pub struct KernelProgram {
     pub counters: KernelCounters,
     /// The prefixes.
     pub prefixes: PrefixMaps,
+    /// Packets that were let be for each exemption.
+    pub exempted: ExemptedPackets,
     /// Enforcement.
     pub enforcement: EnforcementSwitch,
     /// The clock of a replay.
@@ -186,12 +189,13 @@ impl KernelProgram {
         let room = plan.room();
         let mut prefixes = PrefixMaps::open(|name| take(&mut ebpf, name), room, plan.max_prefixes as usize)?;
         let unblocked = prefixes.put(&plan.prefixes)?;
+        let exempted = ExemptedPackets::open(take(&mut ebpf, "EXEMPTED")?)?;
         let enforcement = EnforcementSwitch::open(take(&mut ebpf, enforce::SECTION)?)?;
         let clock = GivenClock::open(take(&mut ebpf, clock::SECTION)?)?;
         if unblocked > 0 {
             log::warn!("{}", super::prefixes::unblocked(unblocked));
         }
-        Ok(Self { ebpf, xdp: None, records, slots, counters, prefixes, enforcement, clock })
+        Ok(Self { ebpf, xdp: None, records, slots, counters, prefixes, exempted, enforcement, clock })
     }
 
     /// The kernel's tick count (low 32 bits of jiffies) now.

@@ -105,6 +105,12 @@ impl PrefixMaps {
         })
     }
 
+    /// The view in force.
+    #[must_use]
+    pub const fn view(&self) -> u32 {
+        self.view as u32
+    }
+
     /// Puts `set` into force. Gives the number of mixed networks that are left to the tries for want of room.
     ///
     /// # Errors

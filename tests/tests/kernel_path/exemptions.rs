@@ -11,7 +11,7 @@ use crate::{
 
 fn exempting() -> Setup {
     let net = |text: &str| Some(text.parse().unwrap());
-    let exemption = |source, destination| Exemption { source, destination, reason: "a test says so".into() };
+    let exemption = |source, destination| Exemption::between(source, destination, "a test says so");
     let mut setup = Setup::default();
     setup.config.exemptions = vec![
         exemption(net("10.7.0.0/16"), None),

@@ -19,7 +19,7 @@ fn exempting() -> Setup {
         pairs.push((format!("10.4.{number}.0/24"), format!("20.4.{number}.0/24")));
     }
     let net = |text: &str| Some(text.parse().unwrap());
-    let exemption = |source, destination| Exemption { source, destination, reason: "a test says so".into() };
+    let exemption = |source, destination| Exemption::between(source, destination, "a test says so");
     let mut setup = Setup::default();
     setup.config.exemptions = vec![
         exemption(net("10.7.0.0/16"), None),
