@@ -14,6 +14,7 @@ use crate::{
         ntlmssp::ResponseKind,
         status::Status,
     },
+    exempt::Exemption,
     flow::{Evidence, Tracker, TrackerOptions},
     kernel::ticks::{Moment, TickClock},
 };

@@ -26,6 +26,7 @@ mod pppoe;
 mod random;
 mod reserved;
 mod smb;
+mod threats;
 mod truncation;
 mod tunnels;
 mod views;
