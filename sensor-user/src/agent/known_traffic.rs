@@ -64,7 +64,10 @@ fn next_expiry(exemptions: &[Exemption], now: i128) -> Option<i128> {
 impl Sensor {
     /// Puts a new configuration into force; gives what was done, or why not: then the one before stays.
     pub(super) fn reload(&mut self, new: Result<Config, ConfigError>) -> Result<String, String> {
-        let done = new.map_err(|error| error.to_string()).and_then(|new| self.take_over(new));
+        // What passed before is judged by what was in force then.
+        let swept = self.sweep().map_err(|error| format!("{error:#}"));
+        let new = new.map_err(|error| error.to_string());
+        let done = swept.and(new).and_then(|new| self.take_over(new));
         match &done {
             Ok(told) => info!("{told}"),
             Err(error) => warn!("not reloaded, the configuration before stays in force: {error}"),
@@ -138,13 +141,15 @@ impl Sensor {
     /// time of each conversation.
     fn expire(&mut self, now: Moment) {
         let due = self.known.next_expiry.unwrap_or_default();
-        let over = |one: &&Exemption| one.expires.is_some_and(|at| at >= due && at <= now.unix_nanos);
-        for one in self.config.exemptions.iter().filter(over) {
-            warn!("exemption {} is over: {one} ({})", one.id, one.reason);
-        }
         let config = self.config.clone();
         if let Err(error) = self.put_prefixes(&config, now) {
-            warn!("the kernel still lets be what the expired exemptions covered, and is told again: {error}");
+            return warn!(
+                "the kernel still lets be what expired exemptions covered, and is told again: {error}"
+            );
+        }
+        let over = |one: &&Exemption| one.expires.is_some_and(|at| at >= due && at <= now.unix_nanos);
+        for one in config.exemptions.iter().filter(over) {
+            warn!("exemption {} is over: {one} ({})", one.id, one.reason);
         }
     }
 
