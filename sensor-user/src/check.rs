@@ -59,7 +59,7 @@ fn lines(interfaces: &[String], path: Option<&Path>) -> Vec<(String, Line)> {
         ("btf".to_owned(), btf()),
         ("privileges".to_owned(), held_privileges()),
     ];
-    let config = match Config::load(path, &Overrides::default()) {
+    let config = match Config::load(path, &Overrides::default()).and_then(Config::with_added) {
         Ok(config) => {
             if let Some(path) = path {
                 lines.push(("config".to_owned(), Line::Ok(format!("{} is valid", path.display()))));

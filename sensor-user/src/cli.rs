@@ -120,7 +120,7 @@ pub struct RunArgs {
     /// File to append alerts to; "-" is standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Directory of known destinations, of the fingerprint key and of the control socket; one for each agent
+    /// Directory of known destinations, added exemptions, the fingerprint key and the control socket; one for each agent
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
     /// How incoming frames are reached
