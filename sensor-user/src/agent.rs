@@ -2,6 +2,7 @@
 //!
 //! One task owns every stage; the kernel's ring, a sweep each second and the signals wake it. An idle system sleeps.
 
+mod enforcing;
 mod known_traffic;
 
 use std::{os::fd::OwnedFd, time::Duration};
@@ -217,24 +218,6 @@ impl Sensor {
         Ok((sensor, control))
     }
 
-    /// Puts enforcement into force, or ends it.
-    fn enforce(&mut self, enforcement: Enforcement, now: Now) -> Result<()> {
-        self.kernel.enforcement.set(enforcement.for_kernel(now, self.clock))?;
-        if self.enforcement != enforcement {
-            warn!("enforcement is {enforcement}");
-        }
-        self.enforcement = enforcement;
-        Ok(())
-    }
-
-    /// Lets the kernel go on enforcing for a while, or ends it when its time is up.
-    fn renew_enforcement(&mut self) -> Result<()> {
-        let now = self.enforcement_now()?;
-        let mut enforcement = self.enforcement;
-        enforcement.expire(now);
-        self.enforce(enforcement, now)
-    }
-
     /// Answers a request over the control socket.
     fn answer(&mut self, asked: Asked, load: impl Fn() -> Result<Config, ConfigError>) -> Result<()> {
         let now = self.enforcement_now()?;
@@ -265,10 +248,6 @@ impl Sensor {
         }
         asked.answer(true, told);
         Ok(())
-    }
-
-    fn enforcement_now(&self) -> Result<Now> {
-        Now::of(self.clock).context("cannot read the clock")
     }
 
     fn now(&self) -> Result<Moment> {
@@ -334,20 +313,6 @@ impl Sensor {
             bail!("no interface is left to watch");
         }
         Ok(())
-    }
-
-    /// Takes over enforcement from a new configuration, if that says something new; else what was commanded stays.
-    fn reload_enforcement(&mut self, new: &Config) {
-        if new.enforcement == self.config.enforcement {
-            return;
-        }
-        let result = self.enforcement_now().and_then(|now| {
-            let on = Enforcement::on(now, new.enforcement.expire_after);
-            self.enforce(if new.enforcement.active { on } else { Enforcement::Off }, now)
-        });
-        if let Err(error) = result {
-            warn!("enforcement stays as it is: {error:#}");
-        }
     }
 
     fn report(&self) -> Result<()> {

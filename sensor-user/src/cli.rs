@@ -63,8 +63,7 @@ pub enum Command {
         Which there are, and their hits:         smb-sensor exempt list\n  \
         Whether a conversation is exempt:        smb-sensor exempt test 10.20.0.15 198.51.100.9 --port 445\n  \
         Take one out:                            smb-sensor exempt remove 1f3a9c02\n\n\
-        What is added is kept in the state directory and survives restarts; a running agent takes it over at once. The exit code of \
-        `test` is 0 when the conversation is exempt.")]
+        What is added is kept in the state directory; a running agent takes it over at once. `test` exits with 0 when it is exempt.")]
     Exempt(ExemptArgs),
 }
 

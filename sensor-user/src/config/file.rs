@@ -149,7 +149,10 @@ mod tests {
         let all: String =
             EXAMPLE.lines().map(|line| format!("{}\n", line.strip_prefix("#: ").unwrap_or(line))).collect();
         assert_ne!(all, EXAMPLE, "the example shows optional keys behind `#: `");
-        let config = parse_here(&all).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("feed.csv"), "203.0.113.0/24,scanner\n").unwrap();
+        let config = parse(&all, folder.path()).unwrap();
+        assert_eq!(config.threats.len(), 1);
         assert!(!config.exemptions.is_empty() && !config.internal.is_empty());
         assert!(config.process.cgroup.is_some());
     }

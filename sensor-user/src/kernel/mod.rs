@@ -16,6 +16,7 @@ pub mod owner;
 pub mod pace;
 pub mod prefixes;
 pub mod privileges;
+mod programs;
 pub mod readiness;
 pub mod ring;
 pub mod slots;
