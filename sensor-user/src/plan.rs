@@ -1,7 +1,7 @@
 //! From the configuration to what the kernel program is loaded with.
 
 use std::{
-    collections::hash_map::RandomState,
+    collections::{HashMap, hash_map::RandomState},
     hash::{BuildHasher, Hasher},
 };
 
@@ -32,7 +32,8 @@ pub fn prefixes(config: &Config) -> PrefixSet {
         exemption.prefixes(pair.unwrap_or_default())
     });
     let threats = config.threats.prefixes().map(|net| (net, PrefixFlags::THREAT));
-    let counted: Vec<_> = counted(config).collect();
+    let sources = Cells::new(config, |one| one.source.as_ref());
+    let destinations = Cells::new(config, |one| one.destination.as_ref());
     PrefixSet::new(reserved.chain(internal).chain(named).chain(exempt).chain(threats)).map(|net, flags| {
         let mut flags = flags;
         if flags.0 & PrefixFlags::INTERNAL.union(PrefixFlags::RESERVED).0 != 0 {
@@ -41,10 +42,10 @@ pub fn prefixes(config: &Config) -> PrefixSet {
             flags.0 &= !PrefixFlags::THREAT.0;
         }
         if flags.contains(PrefixFlags::EXEMPT_SOURCE) {
-            flags = flags.counted_as_source(cell(&counted, net, |one| one.source.as_ref()));
+            flags = flags.counted_as_source(sources.of(net));
         }
         if flags.contains(PrefixFlags::EXEMPT_DESTINATION) {
-            flags = flags.counted_as_destination(cell(&counted, net, |one| one.destination.as_ref()));
+            flags = flags.counted_as_destination(destinations.of(net));
         }
         flags
     })
@@ -56,11 +57,25 @@ pub fn counted(config: &Config) -> impl Iterator<Item = &Exemption> {
     config.exemptions.iter().filter(|exemption| exemption.is_for_kernel()).take(CELLS as usize - 1)
 }
 
-/// The number of the first exemption that covers `net` by an end; a flattened prefix lies inside of a network or outside.
-fn cell(counted: &[&Exemption], net: IpNet, end: impl Fn(&Exemption) -> Option<&End>) -> u32 {
-    let covers =
-        |one: &&Exemption| end(one).is_some_and(|end| end.networks.iter().any(|own| own.contains(&net)));
-    counted.iter().position(covers).map_or(0, |at| at as u32 + 1)
+/// Networks of one end, each with the number of the first exemption that names it.
+struct Cells(HashMap<IpNet, u32>);
+
+impl Cells {
+    fn new(config: &Config, end: impl Fn(&Exemption) -> Option<&End>) -> Self {
+        let mut cells = HashMap::new();
+        for (exemption, number) in counted(config).zip(1..) {
+            for net in end(exemption).map_or(&[][..], End::networks) {
+                cells.entry(*net).or_insert(number);
+            }
+        }
+        Self(cells)
+    }
+
+    /// The number of the first exemption that covers `net`; a flattened prefix lies inside of a network or outside. 0 is none.
+    fn of(&self, net: IpNet) -> u32 {
+        let around = std::iter::successors(Some(net), IpNet::supernet);
+        around.filter_map(|net| self.0.get(&net).copied()).min().unwrap_or_default()
+    }
 }
 
 /// What the kernel program is loaded with. The hash seed is new each time.

@@ -87,13 +87,13 @@ fn entry(
 /// One end: networks and names of lists.
 fn end(reader: &mut Reader, table: &mut TableHelper<'_>, name: &'static str, lists: &Lists) -> Option<End> {
     let (_, items) = reader.some(table, name)?;
-    let mut end = End::default();
+    let (mut written, mut networks) = (Vec::new(), Vec::new());
     for item in items {
         let span = item.span;
         let Some(text) = text(reader, name, item) else { continue };
         match (lists.get(&text), network(&text)) {
-            (Some(list), _) => end.networks.extend(list),
-            (None, Ok(net)) => end.networks.push(net),
+            (Some(list), _) => networks.extend(list),
+            (None, Ok(net)) => networks.push(net),
             (None, Err(wrong)) => {
                 let known: Vec<_> = lists.keys().map(String::as_str).collect();
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -101,9 +101,9 @@ fn end(reader: &mut Reader, table: &mut TableHelper<'_>, name: &'static str, lis
                     .mistake(span, format!("`{name}`: {wrong}; or name a list of [lists] (there: {known})"));
             }
         }
-        end.written.push(text);
+        written.push(text);
     }
-    Some(end)
+    Some(End::new(written, &networks))
 }
 
 fn services(reader: &mut Reader, table: &mut TableHelper<'_>) -> Vec<Spoken> {
@@ -203,7 +203,7 @@ mod tests {
             service = [\"smb\", 4445]\nprocess = \"/usr/sbin/backupd\"\nreason = \"copies\"\nexpires = \"2030-06-30\"\n";
         let one = parse(text).unwrap().remove(0);
         assert_eq!(one.id, "nightly");
-        assert_eq!(one.destination.as_ref().unwrap().networks.len(), 2);
+        assert_eq!(one.destination.as_ref().unwrap().networks().len(), 2);
         assert_eq!(one.services, [Spoken::Service(Service::Smb), Spoken::Port(4445)]);
         assert_eq!(one.expires, expiry("2030-06-30").ok());
         assert_eq!(one.to_string(), "10.0.0.1, 10.0.1.0/24 -> provider (smb, 4445) by /usr/sbin/backupd");

@@ -58,9 +58,7 @@ fn add(config: &Config, entry: &AddArgs, now: i128) -> Result<String> {
 
 /// The entry that was typed. Networks and lists are read when the file is checked.
 fn entered(entry: &AddArgs, now: i128) -> Result<Exemption> {
-    let end = |written: &[String]| {
-        (!written.is_empty()).then(|| End { written: written.to_vec(), networks: vec![] })
-    };
+    let end = |written: &[String]| (!written.is_empty()).then(|| End::new(written.to_vec(), &vec![]));
     let services: Result<_, _> = entry.service.iter().map(|word| service(word)).collect();
     let expires = entry.expires.as_deref().map(|when| expiry_or_duration(when, now)).transpose();
     let expires = expires.map_err(|wrong| anyhow!("--expires: {wrong}"))?;

@@ -31,22 +31,39 @@ use crate::{config::Service, detect::Sight, owner::Owner};
 pub struct End {
     /// As it was written: networks, and names of lists.
     pub written: Vec<String>,
-    /// The networks that this is.
-    pub networks: Vec<IpNet>,
+    /// The networks that this is, in order and none inside another.
+    networks: Vec<IpNet>,
 }
 
 impl End {
+    /// What was written, and the networks that it stands for.
+    #[must_use]
+    pub fn new(written: Vec<String>, networks: &Vec<IpNet>) -> Self {
+        let mut networks = IpNet::aggregate(networks);
+        networks.sort_unstable();
+        Self { written, networks }
+    }
+
+    /// The networks.
+    #[must_use]
+    pub fn networks(&self) -> &[IpNet] {
+        &self.networks
+    }
+
     /// Whether `address` is on this end, as itself or as the IPv4 address inside it, which is how the kernel sees it.
     fn has(&self, address: IpAddr) -> bool {
         let inner = embedded(address);
-        let has = |address: IpAddr| self.networks.iter().any(|net| net.contains(&address));
+        let has = |address: IpAddr| {
+            let behind = self.networks.partition_point(|net| net.network() <= address);
+            behind > 0 && self.networks[behind - 1].contains(&address)
+        };
         has(address) || inner.is_some_and(has)
     }
 }
 
 impl From<IpNet> for End {
     fn from(net: IpNet) -> Self {
-        Self { written: vec![net.to_string()], networks: vec![net] }
+        Self::new(vec![net.to_string()], &vec![net])
     }
 }
 
@@ -236,7 +253,7 @@ impl Exemption {
         let marked = ends.into_iter().zip(flags);
         let mut told: Vec<_> = marked
             .filter_map(|(end, flags)| Some((end?, flags)))
-            .flat_map(|(end, flags)| end.networks.iter().map(move |net| (*net, flags)))
+            .flat_map(|(end, flags)| end.networks().iter().map(move |net| (*net, flags)))
             .collect();
         if self.may_be_any_tcp() {
             let all = [IpNet::default(), IpNet::V6(ipnet::Ipv6Net::default())];

@@ -45,6 +45,20 @@ fn an_ipv4_network_covers_the_addresses_that_hold_one_of_its_own() {
 }
 
 #[test]
+fn of_very_many_networks_the_one_that_covers_an_address_is_found() {
+    let net =
+        |number: u32| IpNet::new(std::net::Ipv4Addr::from(0x1400_0000 + number * 512).into(), 24).unwrap();
+    let mut networks: Vec<_> = (0..50_000).rev().map(net).collect();
+    networks.extend(["8.0.0.0/8", "8.8.0.0/16", "2001:db8::/32"].map(|net| net.parse::<IpNet>().unwrap()));
+    let end = End::new(vec!["large".into()], &networks);
+    let has = |address: &str| end.has(address.parse().unwrap());
+    assert!(has("20.0.0.1") && has("20.0.2.255") && has("8.9.0.1") && has("8.8.0.1") && has("2001:db8::1"));
+    assert!(
+        !has("20.0.1.0") && !has("7.255.255.255") && !has("9.0.0.0") && !has("2001:db9::1") && !has("::1")
+    );
+}
+
+#[test]
 fn a_service_is_met_by_what_is_spoken_or_by_the_port() {
     let only = |spoken| Exemption { services: vec![spoken], ..exemption(Some("10.0.0.0/8"), None) };
     let rpc = only(Spoken::Service(Service::Rpc));
