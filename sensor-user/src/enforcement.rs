@@ -33,10 +33,7 @@ impl Now {
     /// # Errors
     /// When it does not tell the time.
     pub fn of(clock: TickClock) -> io::Result<Self> {
-        Ok(Self {
-            moment: clock.now()?,
-            since_boot: Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME)?),
-        })
+        Ok(Self { moment: clock.now()?, since_boot: Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME)?) })
     }
 }
 
