@@ -48,18 +48,33 @@ impl PrefixFlags {
         Self(self.0 & !(PAIR_BITS << PAIR_SERVER_SHIFT) | ((cell % CELLS) as u64) << PAIR_SERVER_SHIFT)
     }
 
-    /// The number that [`counted_as_source`](Self::counted_as_source) gave.
+    /// The same as it is stored in a view: the numbers of view 1 come behind those of view 0, so that the packet path need not
+    /// remember which view it read.
+    #[must_use]
+    pub const fn in_view(self, view: u32) -> Self {
+        let mut flags = self.0;
+        let behind = (view * CELLS) as u64;
+        if self.contains(Self::EXEMPT_SOURCE) {
+            flags += behind << PAIR_CLIENT_SHIFT;
+        }
+        if self.contains(Self::EXEMPT_DESTINATION) {
+            flags += behind << PAIR_SERVER_SHIFT;
+        }
+        Self(flags)
+    }
+
+    /// The number that [`counted_as_source`](Self::counted_as_source) gave, in its view.
     #[inline(always)]
     #[must_use]
     pub const fn cell_of_source(self) -> u32 {
-        (self.0 >> PAIR_CLIENT_SHIFT) as u32 % CELLS
+        (self.0 >> PAIR_CLIENT_SHIFT) as u32 % (2 * CELLS)
     }
 
-    /// The number that [`counted_as_destination`](Self::counted_as_destination) gave.
+    /// The number that [`counted_as_destination`](Self::counted_as_destination) gave, in its view.
     #[inline(always)]
     #[must_use]
     pub const fn cell_of_destination(self) -> u32 {
-        (self.0 >> PAIR_SERVER_SHIFT) as u32 % CELLS
+        (self.0 >> PAIR_SERVER_SHIFT) as u32 % (2 * CELLS)
     }
 
     /// The client of exempt pair number `pair`.
@@ -140,6 +155,8 @@ mod tests {
         assert_eq!((counted.cell_of_source(), counted.contains(PrefixFlags::EXEMPT_SOURCE)), (1_023, true));
         assert!(PrefixFlags::pair_client(3).is_pair_with(counted), "its pairs as a server are untouched");
         assert_eq!(both.counted_as_destination(7).cell_of_destination(), 7);
+        assert_eq!(counted.in_view(1).cell_of_source(), 2_047);
+        assert_eq!(PrefixFlags::pair_client(3).in_view(1), PrefixFlags::pair_client(3));
         let (outer, inner) = (both.counted_as_source(3), both.counted_as_source(4));
         assert_eq!(outer.with_embedded(inner).cell_of_source(), 3);
         assert_eq!(PrefixFlags::pair_client(9).with_embedded(inner).cell_of_source(), 4);

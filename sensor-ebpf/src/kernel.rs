@@ -12,7 +12,7 @@ use sensor_common::{
     headers::Address,
     path::{Environment, Watched},
     payload::{MOST_OF_PIECE, PIECE_HEAD_LEN, Piece, Room},
-    prefix::{CELLS, PrefixFlags},
+    prefix::PrefixFlags,
     settings::{PortKind, PortTable, Settings, feature, port},
     slot::{FlowLine, RecordKind, Slot, TCP},
     topbits::{BLOCK_V6_WORDS, TABLE_V4_WORDS, TOP_ENTRIES, TableV4},
@@ -272,8 +272,8 @@ impl Environment for Kernel {
     }
 
     #[inline(never)]
-    fn count_exempt(&mut self, view: u32, cell: u32) {
-        if let Some(packets) = EXEMPTED.get_ptr_mut(view * CELLS + cell) {
+    fn count_exempt(&mut self, cell: u32) {
+        if let Some(packets) = EXEMPTED.get_ptr_mut(cell) {
             // SAFETY: the value is this CPU's own.
             unsafe { *packets += 1 };
         }

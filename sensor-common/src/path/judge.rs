@@ -112,7 +112,7 @@ fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
         Ok(side) => side,
         Err(reason) => {
             if let Some(cell) = exempt_cell(from, to, server, reason) {
-                env.count_exempt(E::number(view), cell);
+                env.count_exempt(cell);
             }
             return Judged::passed(reason);
         }

@@ -339,7 +339,7 @@ impl Environment for HostEngine {
         self.enforcement.is_in_force(now)
     }
 
-    fn count_exempt(&mut self, _view: u32, cell: u32) {
+    fn count_exempt(&mut self, cell: u32) {
         self.exempted[cell as usize] += 1;
     }
 
