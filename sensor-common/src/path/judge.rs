@@ -123,10 +123,6 @@ fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
     };
 
     let mut marks = hook_mark(arrival.hook);
-    let external = if let Side::Local = side { to } else { from };
-    if external.contains(PrefixFlags::THREAT) {
-        marks |= mark::THREAT;
-    }
     if ports.first_fragment {
         marks |= mark::FRAGMENTED;
     }
@@ -165,6 +161,11 @@ fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
         if enforced.is_drop() {
             marks |= mark::DROPPED;
         }
+    }
+    // Here, where the flags are needed for the last time: there is no stack to hold what comes of them for long.
+    let external = if let Side::Local = side { to } else { from };
+    if external.contains(PrefixFlags::THREAT) {
+        marks |= mark::THREAT;
     }
     let packet = Packet {
         side,
