@@ -74,6 +74,27 @@ pub const fn crossing(
     }
 }
 
+/// The number of the exemption for which a packet is let be with `reason`, by the flags of its addresses; `None` when it is
+/// for no exemption.
+#[inline(always)]
+#[must_use]
+pub const fn exempt_cell(
+    source: PrefixFlags,
+    destination: PrefixFlags,
+    server: Server,
+    reason: Counter,
+) -> Option<u32> {
+    let (client, server) = match server {
+        Server::Source => (destination, source),
+        Server::Destination | Server::Either => (source, destination),
+    };
+    match reason {
+        Counter::ExemptSource => Some(client.cell_of_source()),
+        Counter::ExemptDestination => Some(server.cell_of_destination()),
+        _ => None,
+    }
+}
+
 const MAPPED: u32 = 0x0000_FFFFu32.to_be();
 const NAT64: u32 = 0x0064_FF9Bu32.to_be();
 const TEREDO: u32 = 0x2001_0000u32.to_be();
@@ -154,6 +175,18 @@ mod tests {
         assert_eq!(crossing(INTERNAL, exempt, Server::Destination), Err(Counter::ExemptDestination));
         assert_eq!(crossing(exempt, INTERNAL, Server::Source), Err(Counter::ExemptDestination));
         assert_eq!(crossing(exempt, INTERNAL, Server::Destination), Ok(Side::Remote));
+    }
+
+    #[test]
+    fn what_is_exempt_is_counted_for_its_exemption_in_both_directions() {
+        let client = INTERNAL.union(PrefixFlags::EXEMPT_SOURCE).counted_as_source(5);
+        let server = PrefixFlags::EXEMPT_DESTINATION.counted_as_destination(6);
+        let cell = |from, to, server, reason| exempt_cell(from, to, server, reason);
+        assert_eq!(cell(client, EXTERNAL, Server::Destination, Counter::ExemptSource), Some(5));
+        assert_eq!(cell(EXTERNAL, client, Server::Source, Counter::ExemptSource), Some(5), "the reply");
+        assert_eq!(cell(INTERNAL, server, Server::Destination, Counter::ExemptDestination), Some(6));
+        assert_eq!(cell(server, INTERNAL, Server::Source, Counter::ExemptDestination), Some(6));
+        assert_eq!(cell(client, INTERNAL, Server::Destination, Counter::Lateral), None);
     }
 
     #[test]

@@ -9,6 +9,11 @@ pub struct PrefixFlags(pub u64);
 /// Pairs of an exempt client with an exempt server that flags can tell apart. Further pairs share bits.
 pub const PAIRS: u32 = 28;
 
+/// Exemptions that the kernel counts one by one in each view, and one more for all others, which is number 0.
+pub const CELLS: u32 = 1_024;
+
+const PAIR_BITS: u64 = (1 << PAIRS) - 1;
+
 const PAIR_CLIENT_SHIFT: u32 = 8;
 const PAIR_SERVER_SHIFT: u32 = PAIR_CLIENT_SHIFT + PAIRS;
 
@@ -25,6 +30,52 @@ impl PrefixFlags {
     pub const EXEMPT_DESTINATION: Self = Self(1 << 3);
     /// On a threat list.
     pub const THREAT: Self = Self(1 << 4);
+    /// As a client it may be exempt, which only the agent can tell: kept, and never dropped.
+    pub const SPARED_SOURCE: Self = Self(1 << 5);
+    /// As a server, likewise.
+    pub const SPARED_DESTINATION: Self = Self(1 << 6);
+
+    /// The same with a number of an exemption to count for ([`CELLS`]), in place of the pairs that it is the client of: who is
+    /// [`EXEMPT_SOURCE`](Self::EXEMPT_SOURCE) needs no pair.
+    #[must_use]
+    pub const fn counted_as_source(self, cell: u32) -> Self {
+        Self(self.0 & !(PAIR_BITS << PAIR_CLIENT_SHIFT) | ((cell % CELLS) as u64) << PAIR_CLIENT_SHIFT)
+    }
+
+    /// The same for [`EXEMPT_DESTINATION`](Self::EXEMPT_DESTINATION) and the pairs that it is the server of.
+    #[must_use]
+    pub const fn counted_as_destination(self, cell: u32) -> Self {
+        Self(self.0 & !(PAIR_BITS << PAIR_SERVER_SHIFT) | ((cell % CELLS) as u64) << PAIR_SERVER_SHIFT)
+    }
+
+    /// The same as it is stored in a view: the numbers of view 1 come behind those of view 0, so that the packet path need not
+    /// remember which view it read.
+    #[must_use]
+    pub const fn in_view(self, view: u32) -> Self {
+        let mut flags = self.0;
+        let behind = (view * CELLS) as u64;
+        if self.contains(Self::EXEMPT_SOURCE) {
+            flags += behind << PAIR_CLIENT_SHIFT;
+        }
+        if self.contains(Self::EXEMPT_DESTINATION) {
+            flags += behind << PAIR_SERVER_SHIFT;
+        }
+        Self(flags)
+    }
+
+    /// The number that [`counted_as_source`](Self::counted_as_source) gave, in its view.
+    #[inline(always)]
+    #[must_use]
+    pub const fn cell_of_source(self) -> u32 {
+        (self.0 >> PAIR_CLIENT_SHIFT) as u32 % (2 * CELLS)
+    }
+
+    /// The number that [`counted_as_destination`](Self::counted_as_destination) gave, in its view.
+    #[inline(always)]
+    #[must_use]
+    pub const fn cell_of_destination(self) -> u32 {
+        (self.0 >> PAIR_SERVER_SHIFT) as u32 % (2 * CELLS)
+    }
 
     /// The client of exempt pair number `pair`.
     #[must_use]
@@ -43,8 +94,29 @@ impl PrefixFlags {
     #[inline(always)]
     #[must_use]
     pub const fn is_pair_with(self, server: Self) -> bool {
-        let bits = (1 << PAIRS) - 1;
-        (self.0 >> PAIR_CLIENT_SHIFT) & (server.0 >> PAIR_SERVER_SHIFT) & bits != 0
+        (self.0 >> PAIR_CLIENT_SHIFT) & (server.0 >> PAIR_SERVER_SHIFT) & PAIR_BITS != 0
+    }
+
+    /// The flags of an address and of the IPv4 address `inner` inside it. Of two numbers to count for it is the outer one's.
+    #[inline(always)]
+    #[must_use]
+    pub const fn with_embedded(self, inner: Self) -> Self {
+        let (mut outer, mut inner) = (self.0, inner.0);
+        let roles = [
+            (Self::EXEMPT_SOURCE.0, PAIR_BITS << PAIR_CLIENT_SHIFT),
+            (Self::EXEMPT_DESTINATION.0, PAIR_BITS << PAIR_SERVER_SHIFT),
+        ];
+        let mut at = 0;
+        while at < roles.len() {
+            let (exempt, number) = roles[at];
+            if outer & exempt != 0 {
+                inner &= !number;
+            } else if inner & exempt != 0 {
+                outer &= !number;
+            }
+            at += 1;
+        }
+        Self(outer | inner)
     }
 
     /// Whether every flag of `other` is set.
@@ -73,6 +145,22 @@ mod tests {
         assert!(!server.is_pair_with(client) && !client.is_pair_with(client));
         assert!(!client.is_pair_with(PrefixFlags::pair_server(4)));
         assert!(!PrefixFlags::INTERNAL.is_pair_with(server));
+    }
+
+    #[test]
+    fn the_number_to_count_for_takes_the_place_of_the_pairs_of_its_own_role() {
+        let both =
+            PrefixFlags::EXEMPT_SOURCE.union(PrefixFlags::pair_client(27)).union(PrefixFlags::pair_server(3));
+        let counted = both.counted_as_source(1_023);
+        assert_eq!((counted.cell_of_source(), counted.contains(PrefixFlags::EXEMPT_SOURCE)), (1_023, true));
+        assert!(PrefixFlags::pair_client(3).is_pair_with(counted), "its pairs as a server are untouched");
+        assert_eq!(both.counted_as_destination(7).cell_of_destination(), 7);
+        assert_eq!(counted.in_view(1).cell_of_source(), 2_047);
+        assert_eq!(PrefixFlags::pair_client(3).in_view(1), PrefixFlags::pair_client(3));
+        let (outer, inner) = (both.counted_as_source(3), both.counted_as_source(4));
+        assert_eq!(outer.with_embedded(inner).cell_of_source(), 3);
+        assert_eq!(PrefixFlags::pair_client(9).with_embedded(inner).cell_of_source(), 4);
+        assert_eq!(PrefixFlags::INTERNAL.with_embedded(PrefixFlags::THREAT).0, 1 | 1 << 4);
     }
 
     #[test]

@@ -116,6 +116,8 @@ pub mod mark {
     pub const COMPRESSED: u16 = 1 << 12;
     /// Enforcement dropped a packet that would have opened the flow.
     pub const DROPPED: u16 = 1 << 13;
+    /// The external end is on a threat list.
+    pub const THREAT: u16 = 1 << 14;
     /// Every hook bit.
     pub const HOOKS: u16 = HOOK_XDP_INGRESS | HOOK_TC_INGRESS | HOOK_TC_EGRESS;
 }

@@ -20,8 +20,8 @@ use sensor_common::{
 
 use crate::{
     maps::{
-        BLOCKS_V6, CLOCK, COUNTERS, ENFORCEMENT, LEAVES_V4, PREFIXES_V4, PREFIXES_V6, RECORDS, ROOM,
-        SETTINGS, SLOTS, TABLES_V4, TCP_PORTS, TOPS_V6, UDP_PORTS, VIEW,
+        BLOCKS_V6, CLOCK, COUNTERS, ENFORCEMENT, EXEMPTED, LEAVES_V4, PREFIXES_V4, PREFIXES_V6, RECORDS,
+        ROOM, SETTINGS, SLOTS, TABLES_V4, TCP_PORTS, TOPS_V6, UDP_PORTS, VIEW,
     },
     scratch::{forget_offset, keep_ends},
 };
@@ -268,6 +268,14 @@ impl Environment for Kernel {
             let counters = counters.cast::<u64>();
             // SAFETY: the value is this CPU's own, and counters are below its length.
             watched.each(|counter, by| unsafe { *counters.add(counter as usize) += by });
+        }
+    }
+
+    #[inline(never)]
+    fn count_exempt(&mut self, cell: u32) {
+        if let Some(packets) = EXEMPTED.get_ptr_mut(cell) {
+            // SAFETY: the value is this CPU's own.
+            unsafe { *packets += 1 };
         }
     }
 

@@ -11,6 +11,7 @@ use aya_ebpf::{
 use sensor_common::{
     counter::Counter,
     payload::Room,
+    prefix::CELLS,
     settings::{Enforcement, PORTS, PortTable, Settings},
     slot::Slot,
     topbits::{Leaf, TOP_ENTRIES, TableV4, TopsV6},
@@ -84,6 +85,10 @@ pub(crate) static SLOTS: Array<Slot> = Array::with_max_entries(1, BPF_F_MMAPABLE
 /// Counters of each CPU, by [`Counter`]; the last word is the tick in which the agent was last woken from this CPU.
 #[map]
 pub(crate) static COUNTERS: PerCpuArray<[u64; Counter::COUNT + 1]> = PerCpuArray::with_max_entries(1, 0);
+
+/// Packets that were let be for an exemption, of each CPU, by view and number of the exemption in it.
+#[map]
+pub(crate) static EXEMPTED: PerCpuArray<u64> = PerCpuArray::with_max_entries(2 * CELLS, 0);
 
 /// Records to the agent.
 #[map]

@@ -2,6 +2,9 @@
 //!
 //! One task owns every stage; the kernel's ring, a sweep each second and the signals wake it. An idle system sleeps.
 
+mod enforcing;
+mod known_traffic;
+
 use std::{os::fd::OwnedFd, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
@@ -14,6 +17,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
+use self::known_traffic::KnownTraffic;
 use crate::{
     alert::rfc3339,
     config::{Config, ConfigError},
@@ -27,7 +31,7 @@ use crate::{
         interface::Interface,
         object::KernelProgram,
         pace::Pace,
-        prefixes, privileges, readiness,
+        privileges, readiness,
         ticks::{Moment, TickClock},
     },
     output::Output,
@@ -35,7 +39,6 @@ use crate::{
     pipeline::Pipeline,
     plan,
     record::Recording,
-    reload,
     terms::{KnownDestinations as _, Terms},
 };
 
@@ -88,13 +91,17 @@ async fn watch(
             biased;
             _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
-            _ = hangup.recv() => sensor.reload(load()),
+            // What came of it is in the log.
+            _ = hangup.recv() => drop(sensor.reload(load())),
             asked = control.next() => match asked {
-                Some(asked) => sensor.answer(asked)?,
+                Some(asked) => sensor.answer(asked, &load)?,
                 None => bail!("the control socket failed"),
             },
             _ = sweep.tick() => sensor.sweep()?,
-            _ = statistics.tick() => sensor.report()?,
+            _ = statistics.tick() => {
+                sensor.report()?;
+                sensor.report_exemptions()?;
+            }
             guard = records.readable() => {
                 let mut guard = guard.context("the record ring failed")?;
                 sensor.drain(BATCH)?;
@@ -127,6 +134,7 @@ struct Sensor {
     pipeline: Pipeline,
     clock: TickClock,
     enforcement: Enforcement,
+    known: KnownTraffic,
     config: Config,
 }
 
@@ -172,7 +180,7 @@ impl Sensor {
         })?;
         let output = Output::open(config.output.as_deref(), journal)?;
 
-        let mut kernel = KernelProgram::load(&plan::load_plan(&config, clock))?;
+        let mut kernel = KernelProgram::load(&plan::load_plan(&config.at(now.unix_nanos), clock))?;
         let clock = clock.set_by(kernel.ticks()?).context("cannot read the clock")?;
         let kernel_log = if config.kernel.debug {
             Some(EbpfLogger::init(kernel.ebpf()).context("cannot read the kernel program's log")?)
@@ -213,41 +221,44 @@ impl Sensor {
                 rfc3339(until)
             );
         }
-        let pipeline = Pipeline::new(&config, clock, terms, output, &interfaces, owners)
+        let mut pipeline = Pipeline::new(&config, clock, terms, output, &interfaces, owners)
             .with_fingerprint_key(key)
             .with_recording(recording);
+        let known = KnownTraffic::of(&config, now.unix_nanos);
+        pipeline.exemptions().restore(known.hits().hits());
+        if let Some(told) = pipeline.exemptions().report(now.unix_nanos) {
+            info!("{told}");
+        }
+        if !config.threats.is_empty() {
+            info!("threat lists: {} prefixes on {}", config.threats.len(), config.threat_lists.len());
+        }
         let swept = vec![0; kernel.slots.cpus()];
-        let sensor = Self { attached, kernel, swept, kernel_log, pipeline, clock, enforcement, config };
+        let sensor =
+            Self { attached, kernel, swept, kernel_log, pipeline, clock, enforcement, known, config };
         Ok((sensor, control))
     }
 
-    /// Puts enforcement into force, or ends it.
-    fn enforce(&mut self, enforcement: Enforcement, now: Now) -> Result<()> {
-        self.kernel.enforcement.set(enforcement.for_kernel(now, self.clock))?;
-        if self.enforcement != enforcement {
-            warn!("enforcement is {enforcement}");
-        }
-        self.enforcement = enforcement;
-        Ok(())
-    }
-
-    /// Lets the kernel go on enforcing for a while, or ends it when its time is up.
-    fn renew_enforcement(&mut self) -> Result<()> {
-        let now = self.enforcement_now()?;
-        let mut enforcement = self.enforcement;
-        enforcement.expire(now);
-        self.enforce(enforcement, now)
-    }
-
     /// Answers a request over the control socket.
-    fn answer(&mut self, asked: Asked) -> Result<()> {
+    fn answer(&mut self, asked: Asked, load: impl Fn() -> Result<Config, ConfigError>) -> Result<()> {
         let now = self.enforcement_now()?;
         match asked.request {
             // Documents never come here: they are read beside the agent.
             Request::EnforcementStatus | Request::Documents(_) => {}
             Request::Explain(query) => {
-                let told = serde_json::to_string(&explain(&self.config, &query));
+                let told = serde_json::to_string(&explain(&self.config, &query, now.moment.unix_nanos));
                 asked.answer(told.is_ok(), told.unwrap_or_else(|error| error.to_string()));
+                return Ok(());
+            }
+            Request::Reload => {
+                let done = self.reload(load());
+                let (done, told) = (done.is_ok(), done.unwrap_or_else(|error| error));
+                asked.answer(done, told);
+                return Ok(());
+            }
+            Request::SaveHits => {
+                let saved = self.save_hits();
+                asked
+                    .answer(saved.is_ok(), saved.err().map(|error| format!("{error:#}")).unwrap_or_default());
                 return Ok(());
             }
             Request::EnforcementOff => self.enforce(Enforcement::Off, now)?,
@@ -267,10 +278,6 @@ impl Sensor {
         }
         asked.answer(true, told);
         Ok(())
-    }
-
-    fn enforcement_now(&self) -> Result<Now> {
-        Now::of(self.clock).context("cannot read the clock")
     }
 
     fn now(&self) -> Result<Moment> {
@@ -308,6 +315,7 @@ impl Sensor {
                 self.kernel.slots.sweep(cpu, |slot| pipeline.slot(slot, now));
             }
         }
+        self.tend_known_traffic(&counters, now);
         self.miss_interfaces()?;
         self.pipeline.set_lost_records(counters.sum(Counter::LOST_RECORDS));
         self.pipeline.advance(now);
@@ -337,45 +345,6 @@ impl Sensor {
         Ok(())
     }
 
-    /// Puts a new configuration into force, or says why not and goes on with the one before.
-    fn reload(&mut self, new: Result<Config, ConfigError>) {
-        let new = match new {
-            Ok(new) => new,
-            Err(error) => return warn!("not reloaded, the configuration before stays in force: {error}"),
-        };
-        let waits = reload::needs_restart(&self.config, &new);
-        let merged = reload::merged(&self.config, new);
-        let prefixes = plan::prefixes(&merged);
-        match self.kernel.prefixes.put(&prefixes) {
-            Err(error) => return warn!("not reloaded, the configuration before stays in force: {error}"),
-            Ok(0) => {}
-            Ok(count) => warn!("{}", prefixes::unblocked(count)),
-        }
-        self.pipeline.set_networks(&merged);
-        self.reload_enforcement(&merged);
-        info!("reloaded: {} prefixes, {} exemptions", prefixes.iter().count(), merged.exemptions.len());
-        if !waits.is_empty() {
-            warn!("changed, and in force only after a restart: {}", waits.join(", "));
-        }
-        self.config = merged;
-    }
-
-    /// Takes over enforcement from a new configuration, if that says something new; else what was commanded stays.
-    fn reload_enforcement(&mut self, new: &Config) {
-        if new.enforcement == self.config.enforcement {
-            return;
-        }
-        let allowed = if new.enforcement.active { permitted(new.profile) } else { Ok(()) };
-        let result =
-            allowed.map_err(anyhow::Error::msg).and_then(|()| self.enforcement_now()).and_then(|now| {
-                let on = Enforcement::on(now, new.enforcement.expire_after);
-                self.enforce(if new.enforcement.active { on } else { Enforcement::Off }, now)
-            });
-        if let Err(error) = result {
-            warn!("enforcement stays as it is: {error:#}");
-        }
-    }
-
     fn report(&self) -> Result<()> {
         let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
         info!("{}", self.pipeline.statistics(counters));
@@ -388,6 +357,7 @@ impl Sensor {
         self.sweep()?;
         let now = self.now()?;
         self.pipeline.finish(now);
+        self.report_exemptions()?;
         self.report()?;
         let Numbers { waiting, unsaved, .. } = self.pipeline.undelivered();
         if unsaved > 0 {

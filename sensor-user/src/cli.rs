@@ -16,6 +16,7 @@ pub use self::{
 };
 use crate::{
     config::{AttributionChoice, Overrides},
+    exempt::ExemptArgs,
     kernel::attach::{IngressChoice, TcChoice},
     profile::ProfileName,
     replay::{EngineChoice, Order, clock::Speed, rewrite::Rewrite},
@@ -39,7 +40,7 @@ pub enum Command {
         On a host, watch its network card:       smb-sensor run --iface eth0\n  \
         With a configuration, alerts to a file:  smb-sensor run --config smb-sensor.toml --output /var/log/smb-sensor.json\n  \
         Drop what the rules are about:           smb-sensor run --iface lan0 --enforce --enforce-for 3600\n\n\
-        Alerts are JSON lines in Elastic Common Schema on standard output; everything else is told on standard error.\nSIGHUP reads the configuration again: networks, exemptions and enforcement change at once, without losing a packet.")]
+        Alerts are JSON lines in Elastic Common Schema on standard output; everything else is told on standard error.\nSIGHUP reads the configuration again: networks, exemptions, threat lists and enforcement change at once, without losing a packet.")]
     Run(RunArgs),
     /// Tell what this kernel, these privileges and these interfaces allow, one line each, with the fix
     Check(CheckArgs),
@@ -75,6 +76,15 @@ pub enum Command {
         The running agent is asked by what is in force; where none runs, the configuration. The profile in force is marked \
         with *. An `if` names what has to hold besides.")]
     Explain(ExplainArgs),
+    /// Declare traffic safe, see which exemptions there are and what they have covered, take them out, try them
+    #[command(after_help = "EXAMPLES\n  \
+        A backup to a provider, for a month:     smb-sensor exempt add --source 10.20.0.15 --destination 198.51.100.9 \\\n  \
+                                                     --reason 'nightly copy' --expires 30d\n  \
+        Which there are, and their hits:         smb-sensor exempt list\n  \
+        Whether a conversation is exempt:        smb-sensor exempt test 10.20.0.15 198.51.100.9 --port 445\n  \
+        Take one out:                            smb-sensor exempt remove 1f3a9c02\n\n\
+        What is added is kept in the state directory; a running agent takes it over at once. `test` exits with 0 when it is exempt.")]
+    Exempt(ExemptArgs),
 }
 
 /// Flags of `run`.
@@ -95,7 +105,7 @@ pub struct RunArgs {
     /// File to append alerts to; "-" is standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Directory of the journal, of known destinations, of the fingerprint key and of the control socket; one for each agent
+    /// Directory of the journal, known destinations, added exemptions, the fingerprint key and the control socket; one for each agent
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
     /// Hours after its first start in which the agent only learns which SMB servers on the Internet are in use, before it tells of rare

@@ -1,5 +1,5 @@
 //! The agent of smb-sensor, in the order in which an observation travels:
-//! [`kernel`] → [`decode`] → [`flow`] (with [`owner`]) → [`detect`] (with [`exempt`] and [`terms`]) → [`alert`] → [`output`].
+//! [`kernel`] → [`decode`] → [`flow`] (with [`owner`]) → [`detect`] (with [`exempt`] and [`terms`]) → [`alert`] (with [`threat`]) → [`output`].
 //!
 //! [`output`] reads the [`journal`], and so does [`listing`]. [`agent`] runs the whole and answers over [`control`]; [`enforcement`] says whether packets are dropped; [`check`] tells what a machine allows; [`replay`] takes captures instead of interfaces; [`config`] says what is wanted, [`profile`] by whose rules, and [`explain`] what that means for two addresses.
 
@@ -16,6 +16,7 @@ pub mod control;
 pub mod decode;
 pub mod detect;
 pub mod dissect;
+mod durable;
 pub mod enforcement;
 pub mod engine;
 pub mod exempt;
@@ -38,3 +39,5 @@ pub mod replay;
 pub mod statistics;
 mod store;
 pub mod terms;
+pub mod threat;
+mod wall_clock;

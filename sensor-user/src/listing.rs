@@ -4,7 +4,6 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
     path::Path,
     process::ExitCode,
-    time::SystemTime,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -17,6 +16,7 @@ use crate::{
     control::{self, ControlError},
     journal::{self, JournalError, Query, query},
     owner::shown::shown,
+    wall_clock,
 };
 
 /// A point in time, nanoseconds since the Unix epoch.
@@ -32,8 +32,7 @@ impl Since {
     /// # Errors
     /// What could be written instead.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Self::before(text, i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))
+        Self::before(text, i64::try_from(wall_clock::now()).unwrap_or(i64::MAX))
     }
 
     fn before(text: &str, now: i64) -> Result<Self, String> {

@@ -8,7 +8,7 @@ use sensor_user::{
     agent, check,
     cli::{Cli, Command, EnforceArgs, ReplayArgs, RunArgs},
     config::Config,
-    control, explain, listing, replay,
+    control, exempt, explain, listing, replay,
 };
 
 fn main() -> ExitCode {
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Replay(args) => replay(&args),
         Command::Enforce(args) => enforce(&args),
+        Command::Exempt(args) => exempt::run(&args),
         Command::Explain(args) => explain::command::run(&args.order()),
         Command::Alerts(args) => listing::run(&args.wanted(), args.json, &args.state_dir),
         Command::Check(args) => check::run(&args.interfaces, args.config.as_deref(), args.json),
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
 
 fn run(args: &RunArgs) -> Result<ExitCode> {
     let overrides = args.overrides();
-    let load = || Config::load(args.config.as_deref(), &overrides);
+    let load = || Config::load(args.config.as_deref(), &overrides)?.with_added();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

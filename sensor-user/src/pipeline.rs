@@ -2,7 +2,7 @@
 //!
 //! Takes records and slots as bytes, gives documents to the output.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use log::warn;
 use sensor_common::slot::{RecordKind, Slot};
@@ -13,6 +13,7 @@ use crate::{
     config::Config,
     decode::{self, DecodeError, Observation, Told},
     dissect::FingerprintKey,
+    exempt::Exemptions,
     flow::{Flow, Tracker, TrackerOptions},
     journal::Numbers,
     kernel::{
@@ -25,6 +26,7 @@ use crate::{
     record::Recording,
     statistics::Statistics,
     terms::{KnownDestinations as _, Terms},
+    threat::ThreatLists,
 };
 
 /// Conversations followed at a time.
@@ -47,6 +49,7 @@ pub struct Pipeline {
     hostname: String,
     interfaces: Vec<(u32, String)>,
     networks_defined: bool,
+    threats: Arc<ThreatLists>,
     lost_records: u64,
     undecodable: u64,
     /// Since when the store takes nothing.
@@ -88,6 +91,7 @@ impl Pipeline {
             hostname,
             interfaces: interfaces.iter().map(|one| (one.index, one.name.clone())).collect(),
             networks_defined: !config.lacks_networks(),
+            threats: Arc::clone(&config.threats),
             lost_records: 0,
             undecodable: 0,
             store_failing: None,
@@ -180,11 +184,17 @@ impl Pipeline {
         }
     }
 
-    /// Takes over networks and exemptions of a new configuration; flows that were judged stay as they are.
+    /// Takes over networks, exemptions and threat lists of a new configuration; flows that were judged stay as they are.
     pub fn set_networks(&mut self, config: &Config) {
         self.networks_defined = !config.lacks_networks();
-        self.book.set_exemptions(config.exemptions.clone());
+        self.book.exemptions().replace(config.exemptions.clone());
         self.book.set_profile(config);
+        self.threats = Arc::clone(&config.threats);
+    }
+
+    /// The exemptions, and what they have covered.
+    pub const fn exemptions(&mut self) -> &mut Exemptions {
+        self.book.exemptions()
     }
 
     /// Tells how many records the ring has lost so far.
@@ -255,6 +265,7 @@ impl Pipeline {
             hostname: &self.hostname,
             interfaces: &self.interfaces,
             networks_defined: self.networks_defined,
+            threats: &self.threats,
             lost_records: self.lost_records,
             learning_until: self.terms.learning_until(now.unix_nanos),
         };

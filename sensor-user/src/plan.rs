@@ -1,23 +1,25 @@
 //! From the configuration to what the kernel program is loaded with.
 
 use std::{
-    collections::hash_map::RandomState,
+    collections::{HashMap, hash_map::RandomState},
     hash::{BuildHasher, Hasher},
 };
 
+use ipnet::IpNet;
 use sensor_common::{
-    prefix::{PAIRS, PrefixFlags},
+    prefix::{CELLS, PAIRS, PrefixFlags},
     settings::{Settings, feature},
 };
 
 use crate::{
     config::{Config, ServicePorts},
+    exempt::{End, Exemption},
     kernel::{interface::Interface, object::LoadPlan, ticks::TickClock},
     networks::PrefixSet,
     profile::networks::entries,
 };
 
-/// The flattened prefixes of a configuration.
+/// The flattened prefixes of a configuration, of which all exemptions are in force.
 #[must_use]
 pub fn prefixes(config: &Config) -> PrefixSet {
     // What the profile would match must not be filtered out in the kernel, so that goes by the profile's networks.
@@ -28,7 +30,51 @@ pub fn prefixes(config: &Config) -> PrefixSet {
         let pair = if exemption.is_pair() { pairs.next() } else { None };
         exemption.prefixes(pair.unwrap_or_default())
     });
-    PrefixSet::new(networks.chain(exempt))
+    let threats = config.threats.prefixes().map(|net| (net, PrefixFlags::THREAT));
+    let sources = Cells::new(config, |one| one.source.as_ref());
+    let destinations = Cells::new(config, |one| one.destination.as_ref());
+    PrefixSet::new(networks.chain(exempt).chain(threats)).map(|net, flags| {
+        let mut flags = flags;
+        if flags.0 & PrefixFlags::INTERNAL.union(PrefixFlags::RESERVED).0 != 0 {
+            // A list may warn of private space, or of more than half of the Internet. It means strangers, and what is ours keeps
+            // its short answer.
+            flags.0 &= !PrefixFlags::THREAT.0;
+        }
+        if flags.contains(PrefixFlags::EXEMPT_SOURCE) {
+            flags = flags.counted_as_source(sources.of(net));
+        }
+        if flags.contains(PrefixFlags::EXEMPT_DESTINATION) {
+            flags = flags.counted_as_destination(destinations.of(net));
+        }
+        flags
+    })
+}
+
+/// The exemptions that the kernel counts for, in the order of their numbers; the first has number 1. Those for which there are no
+/// numbers left have number 0 together.
+pub fn counted(config: &Config) -> impl Iterator<Item = &Exemption> {
+    config.exemptions.iter().filter(|exemption| exemption.is_for_kernel()).take(CELLS as usize - 1)
+}
+
+/// Networks of one end, each with the number of the first exemption that names it.
+struct Cells(HashMap<IpNet, u32>);
+
+impl Cells {
+    fn new(config: &Config, end: impl Fn(&Exemption) -> Option<&End>) -> Self {
+        let mut cells = HashMap::new();
+        for (exemption, number) in counted(config).zip(1..) {
+            for net in end(exemption).map_or(&[][..], End::networks) {
+                cells.entry(*net).or_insert(number);
+            }
+        }
+        Self(cells)
+    }
+
+    /// The number of the first exemption that covers `net`; a flattened prefix lies inside of a network or outside. 0 is none.
+    fn of(&self, net: IpNet) -> u32 {
+        let around = std::iter::successors(Some(net), IpNet::supernet);
+        around.filter_map(|net| self.0.get(&net).copied()).min().unwrap_or_default()
+    }
 }
 
 /// What the kernel program is loaded with. The hash seed is new each time.
@@ -36,6 +82,9 @@ pub fn prefixes(config: &Config) -> PrefixSet {
 pub fn load_plan(config: &Config, clock: TickClock) -> LoadPlan {
     // RandomState is keyed from the system's randomness.
     let random = || RandomState::new().build_hasher().finish();
+    let prefixes = prefixes(config);
+    // What is there at the start fits in any case, and once more: lists grow.
+    let wanted = (2 * prefixes.iter().count()).next_power_of_two();
     LoadPlan {
         settings: Settings {
             seed: [random(), random()],
@@ -45,8 +94,8 @@ pub fn load_plan(config: &Config, clock: TickClock) -> LoadPlan {
             features: features(config),
         },
         services: config.watched().tables(),
-        prefixes: prefixes(config),
-        max_prefixes: config.kernel.max_prefixes,
+        prefixes,
+        max_prefixes: config.kernel.max_prefixes.max(u32::try_from(wanted).unwrap_or(u32::MAX)),
         ring_bytes: config.kernel.ring_bytes,
         debug: config.kernel.debug,
     }
@@ -88,6 +137,13 @@ pub fn network_warnings(config: &Config, interfaces: &[Interface]) -> Vec<String
         warnings.push(format!(
             "{pairs} exemptions name both a source and a destination, and enforcement tells {PAIRS} apart: it may let pass what \
              none of them covers. Alerts are exact"
+        ));
+    }
+    for exemption in config.exemptions.iter().filter(|exemption| exemption.may_be_any_tcp()) {
+        warnings.push(format!(
+            "exemption {} names neither a source nor a destination: whether it holds only the agent can tell, so with enforcement \
+             in force nothing is dropped. Give it an end",
+            exemption.id
         ));
     }
     if config.lacks_networks() {
@@ -175,6 +231,43 @@ mod tests {
         let config = Config { default_networks: false, ..Config::default() };
         let flags = prefixes(&config).lookup("10.0.0.1".parse().unwrap());
         assert_eq!(flags, PrefixFlags::RESERVED);
+    }
+
+    #[test]
+    fn a_threat_list_flags_strangers_and_not_what_is_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("list");
+        std::fs::write(&file, "8.0.0.0/6\n10.0.0.0/8\n9.9.9.9\n").unwrap();
+        let list =
+            crate::threat::ThreatList { name: "list".into(), file, format: crate::threat::Format::Plain };
+        let threats = crate::threat::ThreatLists::read(&[list]).unwrap().into();
+        let set = prefixes(&Config { threats, ..Config::default() });
+        let flags = |address: &str| set.lookup(address.parse().unwrap());
+        assert_eq!(flags("9.9.9.9"), PrefixFlags::THREAT);
+        assert_eq!(flags("8.8.8.8"), PrefixFlags::THREAT);
+        assert!(!flags("10.0.0.1").contains(PrefixFlags::THREAT));
+        assert!(flags("10.0.0.1").contains(PrefixFlags::INTERNAL));
+    }
+
+    #[test]
+    fn the_kernel_counts_for_the_first_exemption_that_covers_an_address() {
+        let one = |source: Option<&str>, destination: Option<&str>| {
+            let net = |text: Option<&str>| text.map(|text| text.parse().unwrap());
+            Exemption::between(net(source), net(destination), "test")
+        };
+        let exemptions = vec![
+            one(Some("10.1.0.0/16"), Some("8.8.4.4/32")),
+            one(Some("10.1.2.0/24"), None),
+            one(Some("10.0.0.0/8"), None),
+            one(None, Some("8.8.4.0/24")),
+        ];
+        let config = Config { exemptions, ..Config::default() };
+        assert_eq!(counted(&config).count(), 3, "the agent counts for the pair");
+        let set = prefixes(&config);
+        let flags = |address: &str| set.lookup(address.parse().unwrap());
+        assert_eq!(flags("10.1.2.3").cell_of_source(), 1);
+        assert_eq!(flags("10.1.3.3").cell_of_source(), 2);
+        assert_eq!(flags("8.8.4.4").cell_of_destination(), 3);
     }
 
     #[test]

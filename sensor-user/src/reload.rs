@@ -29,13 +29,16 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
     names
 }
 
-/// The configuration that is in force after a reload: networks, exemptions and enforcement of `new`, the rest of `running`.
+/// The configuration that is in force after a reload: networks, exemptions, threat lists and enforcement of `new`, the rest of `running`.
 #[must_use]
 pub fn merged(running: &Config, new: Config) -> Config {
     Config {
         default_networks: new.default_networks,
         internal: new.internal,
+        lists: new.lists,
         exemptions: new.exemptions,
+        threat_lists: new.threat_lists,
+        threats: new.threats,
         enforcement: new.enforcement,
         places: new.places,
         ..running.clone()

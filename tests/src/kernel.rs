@@ -214,6 +214,15 @@ impl Kernel {
         Ok(self.program.counters.read()?)
     }
 
+    /// Packets that were let be for exemption number `cell` since the last call.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    pub fn exempted(&mut self, cell: u32) -> Result<u64> {
+        let view = self.program.prefixes.view();
+        Ok(self.program.exempted.take(view, cell)?)
+    }
+
     /// Puts another prefix set into force. Gives the number of first-table entries that are left to the tries.
     ///
     /// # Errors

@@ -11,11 +11,12 @@ use super::{
 };
 use crate::{
     bytes::Bytes,
-    classify::{Server, crossing},
+    classify::{Server, crossing, exempt_cell},
     counter::Counter,
     flow::{FlowKey, Packet},
     headers::{self, Address, Ports},
     payload::Content,
+    prefix::PrefixFlags,
     settings::port,
     slot::{Hook, Side, TCP, mark},
     smb::{self, Opening},
@@ -109,7 +110,12 @@ fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
     let to = flags_of(env, view, ports.family, destination.borrow());
     let side = match crossing(from, to, server) {
         Ok(side) => side,
-        Err(reason) => return Judged::passed(reason),
+        Err(reason) => {
+            if let Some(cell) = exempt_cell(from, to, server, reason) {
+                env.count_exempt(cell);
+            }
+            return Judged::passed(reason);
+        }
     };
     let ip_len = ip_len(frame, ports, arrival);
     let Some(segment) = headers::segment(frame, ports, ip_len) else {
@@ -155,6 +161,11 @@ fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
         if enforced.is_drop() {
             marks |= mark::DROPPED;
         }
+    }
+    // Here, where the flags are needed for the last time: there is no stack to hold what comes of them for long.
+    let external = if let Side::Local = side { to } else { from };
+    if external.contains(PrefixFlags::THREAT) {
+        marks |= mark::THREAT;
     }
     let packet = Packet {
         side,

@@ -52,7 +52,7 @@ fn flags_v6<E: Environment>(env: &E, view: E::View, address: &Address) -> Prefix
 fn walk_wide<E: Environment>(env: &E, view: u32, address: &Address) -> PrefixFlags {
     let flags = env.walk_v6(view, address);
     match embedded_ipv4(address) {
-        Some(inner) => flags.union(env.walk_v4(view, inner)),
+        Some(inner) => flags.with_embedded(env.walk_v4(view, inner)),
         None => flags,
     }
 }

@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{conversation, note, timestamp::rfc3339};
+use super::{conversation, indicator, note, timestamp::rfc3339};
 use crate::{
     attack::{ATTACK_VERSION, Technique},
     detect::{Rule, Sight, evidenced},
     flow::{Cause, Departure},
+    threat::ThreatLists,
 };
 
 /// Version of the Elastic Common Schema that the field names follow.
@@ -23,6 +24,8 @@ pub struct Context<'a> {
     pub interfaces: &'a [(u32, String)],
     /// Whether internal networks beyond the private ranges are configured.
     pub networks_defined: bool,
+    /// What is warned of.
+    pub threats: &'a ThreatLists,
     /// Records that the ring has lost so far.
     pub lost_records: u64,
     /// Until when destinations are learnt and none is rare.
@@ -61,7 +64,8 @@ pub fn document(
     context: &Context<'_>,
 ) -> Value {
     let flow = sight.flow;
-    let (severity, risk_score) = rule.weight(sight);
+    let indicators = indicator::of(sight, context.threats);
+    let (severity, risk_score) = indicator::weigh(rule.weight(sight), sight, &indicators);
     let [source, destination] = conversation::ends(sight);
     let mut document = json!({
         "@timestamp": rfc3339(context.now),
@@ -105,6 +109,7 @@ pub fn document(
     if let Some(threat) = threat(&evidenced(sight)) {
         document["threat"] = threat;
     }
+    indicator::tell(&indicators, sight, &mut document);
     document
 }
 
@@ -195,6 +200,9 @@ pub(super) fn threat(shown: &[&Technique]) -> Option<Value> {
 }
 
 #[cfg(test)]
+static NO_THREATS: std::sync::LazyLock<ThreatLists> = std::sync::LazyLock::new(ThreatLists::default);
+
+#[cfg(test)]
 impl Context<'static> {
     /// A context with fixed values.
     pub(crate) fn for_tests() -> Self {
@@ -203,6 +211,7 @@ impl Context<'static> {
             hostname: "gateway",
             interfaces: &[],
             networks_defined: true,
+            threats: &NO_THREATS,
             lost_records: 0,
             learning_until: None,
         }

@@ -9,6 +9,7 @@ mod book;
 mod conversation;
 mod document;
 mod flow;
+mod indicator;
 mod note;
 mod owner;
 mod smb;

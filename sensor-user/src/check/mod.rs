@@ -73,7 +73,7 @@ fn lines(interfaces: &[String], path: Option<&Path>) -> Lines {
 /// The configuration, or the defaults where it has mistakes: a line for each, with its place.
 fn read_config(path: Option<&Path>, lines: &mut Lines) -> Config {
     let mut tell = |line| lines.push(("config".to_owned(), line));
-    match Config::load(path, &Overrides::default()) {
+    match Config::load(path, &Overrides::default()).and_then(Config::with_added) {
         Ok(config) => {
             if let Some(path) = path {
                 tell(Line::Ok(format!("{} is valid", path.display())));

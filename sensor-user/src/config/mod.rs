@@ -3,26 +3,38 @@
 //! [`Config`] is the validated whole. It is made of built-in defaults, then the TOML file ([`file`]), then the command
 //! line ([`Overrides`]). Validation collects every mistake before anything happens; nothing in here acts.
 
+mod exemptions;
 mod file;
+mod lists;
 mod places;
 mod problem;
+mod reader;
 mod services;
+mod threats;
+mod value;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use ipnet::IpNet;
 
+pub(crate) use self::value::network;
 pub use self::{
+    exemptions::{parse_added, service},
+    lists::Lists,
     places::{Places, Written},
     problem::{ConfigError, Problem},
     services::{Service, ServicePorts},
 };
 use crate::{
     detect::Limits,
-    exempt::Exemption,
+    exempt::{Exemption, added},
     journal::Bounds,
     kernel::attach::{IngressChoice, TcChoice},
     profile::ProfileName,
+    threat::{ThreatList, ThreatLists},
 };
 
 /// Where the state is unless something else is said.
@@ -45,8 +57,14 @@ pub struct Config {
     pub default_networks: bool,
     /// Further internal networks.
     pub internal: Vec<IpNet>,
+    /// Named lists of networks.
+    pub lists: Lists,
     /// Known safe traffic.
     pub exemptions: Vec<Exemption>,
+    /// Files of prefixes that somebody warns of.
+    pub threat_lists: Vec<ThreatList>,
+    /// What those files say.
+    pub threats: Arc<ThreatLists>,
     /// Watched ports.
     pub services: ServicePorts,
     /// Kernel program.
@@ -181,7 +199,10 @@ impl Default for Config {
             statistics_interval: 60,
             default_networks: true,
             internal: vec![],
+            lists: Lists::new(),
             exemptions: vec![],
+            threat_lists: vec![],
+            threats: Arc::default(),
             services: ServicePorts::default(),
             kernel: KernelOptions {
                 ingress: IngressChoice::Auto,
@@ -219,7 +240,7 @@ impl Config {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-                let parsed = file::parse(&text)
+                let parsed = file::parse(&text, path.parent().unwrap_or(Path::new("")))
                     .map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })?;
                 Self { places: Places::of(path, &text), ..parsed }
             }
@@ -239,6 +260,23 @@ impl Config {
     #[must_use]
     pub fn lacks_networks(&self) -> bool {
         self.internal.is_empty() && !self.profile.profile().has_own_networks()
+    }
+
+    /// With the exemptions that were added by command to this state directory.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every mistake of their file.
+    pub fn with_added(mut self) -> Result<Self, ConfigError> {
+        self.exemptions.extend(added::read(&self.state_dir, &self.lists)?);
+        Ok(self)
+    }
+
+    /// The configuration of which only those exemptions are left that are in force at `now`, nanoseconds since the Unix epoch.
+    #[must_use]
+    pub fn at(&self, now: i128) -> Self {
+        let mut config = self.clone();
+        config.exemptions.retain(|exemption| exemption.is_in_force(now));
+        config
     }
 
     fn apply(&mut self, overrides: &Overrides) {

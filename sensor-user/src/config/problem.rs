@@ -47,6 +47,15 @@ pub enum ConfigError {
         #[source]
         source: io::Error,
     },
+    /// A file that belongs to it cannot be written.
+    #[error("cannot write {}: {source}; nothing was changed. Is the directory yours, and is there room?", path.display())]
+    Unwritable {
+        /// File.
+        path: PathBuf,
+        /// Cause.
+        #[source]
+        source: io::Error,
+    },
     /// The file has mistakes.
     #[error("{}: {} in the configuration; nothing was changed{}", path.display(), mistakes(problems.len()), listed(problems))]
     Invalid {

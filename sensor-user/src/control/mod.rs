@@ -45,6 +45,10 @@ pub enum Request {
     Documents(Query),
     /// Explain addresses; the answer in words is the explanation as JSON.
     Explain(explain::Query),
+    /// Read the configuration and the exemptions again, as at SIGHUP.
+    Reload,
+    /// Save what exemptions have covered, for whoever reads it.
+    SaveHits,
 }
 
 /// A document on its way.

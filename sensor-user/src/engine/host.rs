@@ -15,7 +15,7 @@ use sensor_common::{
     headers::Address,
     path::{Arrival, Environment, Verdict, capture, count_unjudged, watch, watch_plain},
     payload::{self, PIECE_HEAD_LEN, Piece},
-    prefix::PrefixFlags,
+    prefix::{CELLS, PrefixFlags},
     settings::{Enforcement, PortKind, PortTable, Services, Settings, port},
     slot::{FlowLine, RecordKind, Slot, TCP},
     topbits::BLOCK_V6_WORDS,
@@ -37,6 +37,8 @@ pub struct HostEngine {
     /// What each slot looked like at the last sweep.
     swept: Vec<SlotGlance>,
     counters: [u64; Counter::COUNT],
+    /// By number of the exemption.
+    exempted: Vec<u64>,
     records: Vec<Vec<u8>>,
     enforcement: Enforcement,
     room: Rc<Cell<Option<Box<payload::Room>>>>,
@@ -129,6 +131,7 @@ impl HostEngine {
             slots: Rc::new(RefCell::new(Slots::new(count))),
             swept: vec![SlotGlance::default(); count],
             counters: [0; Counter::COUNT],
+            exempted: vec![0; CELLS as usize],
             records: vec![],
             enforcement: Enforcement::default(),
             room: Rc::new(Cell::new(Some(Box::new(payload::Room::EMPTY)))),
@@ -176,6 +179,12 @@ impl HostEngine {
         self.counters[counter as usize]
     }
 
+    /// Packets that were let be for each exemption, by its number.
+    #[must_use]
+    pub fn exempted(&self) -> &[u64] {
+        &self.exempted
+    }
+
     /// The records since the last call, as they would stand on the ring.
     pub fn take_records(&mut self) -> Vec<Vec<u8>> {
         std::mem::take(&mut self.records)
@@ -205,6 +214,7 @@ impl HostEngine {
         self.slots = Rc::new(RefCell::new(Slots::new(count)));
         self.swept = vec![SlotGlance::default(); count];
         self.counters = [0; Counter::COUNT];
+        self.exempted.fill(0);
         self.records.clear();
         self.services.tcp.iter_mut().for_each(|kind| *kind &= !port::SUSPECT);
     }
@@ -327,6 +337,10 @@ impl Environment for HostEngine {
 
     fn enforces(&self, now: u32) -> bool {
         self.enforcement.is_in_force(now)
+    }
+
+    fn count_exempt(&mut self, cell: u32) {
+        self.exempted[cell as usize] += 1;
     }
 
     fn count(&mut self, counter: Counter, by: u64) {

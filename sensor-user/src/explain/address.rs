@@ -77,7 +77,7 @@ pub struct Touched {
 }
 
 impl Address {
-    pub(super) fn of(address: IpAddr, rulebook: &Rulebook, config: &Config) -> Self {
+    pub(super) fn of(address: IpAddr, rulebook: &Rulebook, config: &Config, now: i128) -> Self {
         let placed = rulebook.place(address);
         Self {
             address,
@@ -87,10 +87,7 @@ impl Address {
                 .map(|(form, inner)| Embedded { address: inner, form: form.name().to_owned() }),
             by: placed.by.map(Network::of),
             beats: placed.beats.into_iter().take(MOST).map(Network::of).collect(),
-            touched: touched(config, |one| {
-                let names = |net: Option<IpNet>| net.is_some_and(|net| net.contains(&address));
-                names(one.source) || names(one.destination)
-            }),
+            touched: touched(config, now, |one| one.names(address)).with_threats(config, address),
         }
     }
 }
@@ -105,22 +102,46 @@ impl Network {
     }
 }
 
-/// The exemptions that `fits` takes.
-pub(super) fn touched(config: &Config, fits: impl Fn(&Exemption) -> bool) -> Touches {
-    let mut found = config.exemptions.iter().enumerate().filter(|(_, exemption)| fits(exemption));
+/// The exemptions in force at `now` that `fits` takes.
+pub(super) fn touched(config: &Config, now: i128, fits: impl Fn(&Exemption) -> bool) -> Touches {
+    let found = config.exemptions.iter().enumerate();
+    let mut found = found.filter(|(_, exemption)| exemption.is_in_force(now) && fits(exemption));
     let told = |(number, exemption)| told(exemption, &config.places.exemption(number));
     let entries = found.by_ref().take(MOST).map(told).collect();
     Touches { entries, further: found.count() }
 }
 
+impl Touches {
+    /// With what threat lists say of an address.
+    fn with_threats(mut self, config: &Config, address: IpAddr) -> Self {
+        for indicator in config.threats.of(address) {
+            let files = config.threat_lists.iter().filter(|list| list.name == indicator.list);
+            let file = files.map(|list| list.file.display().to_string()).next().unwrap_or_default();
+            self.entries.push(Touched {
+                kind: "threat list".to_owned(),
+                what: format!("{} on {}", indicator.entry.net, indicator.list),
+                reason: shortened(indicator.entry.description.as_deref().unwrap_or_default()),
+                written: format!("{file}:{}", indicator.entry.line),
+            });
+        }
+        self
+    }
+}
+
 fn told(exemption: &Exemption, written: &Written) -> Touched {
-    let end = |net: Option<IpNet>| net.map_or_else(|| "anywhere".to_owned(), |net| net.to_string());
     Touched {
         kind: "exemption".to_owned(),
-        what: format!("from {} to {}", end(exemption.source), end(exemption.destination)),
-        reason: exemption.reason.chars().take(LONGEST_REASON).collect(),
-        written: written.to_string(),
+        what: exemption.to_string(),
+        reason: shortened(&exemption.reason),
+        written: match &exemption.added {
+            Some(added) => format!("added by {} (smb-sensor exempt)", added.by),
+            None => written.to_string(),
+        },
     }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(LONGEST_REASON).collect()
 }
 
 /// The name of a place.

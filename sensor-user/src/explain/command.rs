@@ -13,6 +13,7 @@ use super::{Explanation, Query, explain};
 use crate::{
     config::{Config, Overrides},
     control::{self, ControlError, Request},
+    wall_clock,
 };
 
 /// What is to be explained, and how.
@@ -36,20 +37,21 @@ pub struct Order {
 /// When the configuration has mistakes, or an agent runs and does not answer.
 pub fn run(order: &Order) -> Result<ExitCode> {
     let overrides = Overrides { state_dir: order.state_dir.clone(), ..Overrides::default() };
-    let config = Config::load(order.config.as_deref(), &overrides)?;
+    let config = Config::load(order.config.as_deref(), &overrides)?.with_added()?;
+    let now = wall_clock::now();
     let of_file = match &order.config {
         Some(path) => path.display().to_string(),
         None => "the built-in defaults".to_owned(),
     };
     let (asked, explanation) = if order.no_agent {
-        (of_file, explain(&config, &order.query))
+        (of_file, explain(&config, &order.query, now))
     } else {
         match of_agent(&config.state_dir, &order.query)? {
             Ok(explanation) => {
                 let socket = control::socket(&config.state_dir);
                 (format!("the running agent at {}", socket.display()), explanation)
             }
-            Err(reason) => (format!("{of_file}; {reason}"), explain(&config, &order.query)),
+            Err(reason) => (format!("{of_file}; {reason}"), explain(&config, &order.query, now)),
         }
     };
     let mut out = io::stdout().lock();

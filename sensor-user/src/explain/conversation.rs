@@ -10,7 +10,8 @@ use super::{
     address::{Network, Touches, name, touched},
 };
 use crate::{
-    config::Config,
+    config::{Config, Service},
+    exempt,
     profile::{
         Field, ProfileName, Question, Rulebook,
         verdict::{Because, Condition, RuleVerdict},
@@ -84,7 +85,7 @@ pub struct RuleSays {
 impl Conversation {
     pub(super) fn of(
         (client, server): (IpAddr, IpAddr),
-        query: &Query,
+        (query, now): (&Query, i128),
         config: &Config,
         rulebooks: &[Rulebook],
     ) -> Self {
@@ -96,7 +97,11 @@ impl Conversation {
             smb: None,
             own_process: false,
         };
-        let exempt = touched(config, |one| one.covers(client, server));
+        let service = config.watched().service(query.transport(), query.port).unwrap_or(Service::Smb);
+        // Who opened it nobody knows here: exemptions by process do not count.
+        let conversation =
+            exempt::Question { client, server, service, port: query.port, process: [None, None] };
+        let exempt = touched(config, now, |one| one.mismatch(&conversation).is_none());
         let says = |rulebook| ProfileSays::of(rulebook, &question, !exempt.entries.is_empty());
         Self {
             client,

@@ -60,16 +60,16 @@ pub struct Explanation {
 
 /// Explains addresses under a configuration.
 #[must_use]
-pub fn explain(config: &Config, query: &Query) -> Explanation {
+pub fn explain(config: &Config, query: &Query, now: i128) -> Explanation {
     let in_force = Rulebook::of(config.profile, config);
     let rulebooks = ProfileName::ALL.map(|name| Rulebook::of(name, config));
     let asked = std::iter::once(query.first).chain(query.second);
-    let addresses = asked.map(|address| Address::of(address, &in_force, config)).collect();
+    let addresses = asked.map(|address| Address::of(address, &in_force, config, now)).collect();
     let directions = query.second.map(|second| [(query.first, second), (second, query.first)]);
     let conversations = directions
         .into_iter()
         .flatten()
-        .map(|ends| Conversation::of(ends, query, config, &rulebooks))
+        .map(|ends| Conversation::of(ends, (query, now), config, &rulebooks))
         .collect();
     let profiles = rulebooks.iter().map(|rulebook| About::of(rulebook.profile())).collect();
     Explanation { profile: config.profile, profiles, addresses, conversations }

@@ -4,7 +4,7 @@
 use std::{
     mem,
     sync::{Arc, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use log::{debug, warn};
@@ -15,6 +15,7 @@ use super::{
     store::{Expired, Stand},
     writer::Shared,
 };
+use crate::wall_clock;
 
 /// Time between two commits.
 const GATHER: Duration = Duration::from_millis(20);
@@ -47,8 +48,7 @@ pub(super) fn take_in(
 
 /// Nanoseconds since the Unix epoch.
 pub(super) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    i64::try_from(wall_clock::now()).unwrap_or(i64::MAX)
 }
 
 /// The thread that writes ahead, and hands on.

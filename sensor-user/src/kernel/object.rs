@@ -18,7 +18,9 @@ use super::{
     clock::{self, GivenClock},
     counters::KernelCounters,
     enforce::{self, EnforcementSwitch},
+    exempted::ExemptedPackets,
     prefixes::{PrefixError, PrefixMaps},
+    programs::{find, load_program, load_xdp},
     ring::RecordRing,
     slots::SlotReader,
 };
@@ -69,6 +71,8 @@ pub struct KernelProgram {
     pub counters: KernelCounters,
     /// The prefixes.
     pub prefixes: PrefixMaps,
+    /// Packets that were let be for each exemption.
+    pub exempted: ExemptedPackets,
     /// Enforcement.
     pub enforcement: EnforcementSwitch,
     /// The clock of a replay.
@@ -186,12 +190,13 @@ impl KernelProgram {
         let room = plan.room();
         let mut prefixes = PrefixMaps::open(|name| take(&mut ebpf, name), room, plan.max_prefixes as usize)?;
         let unblocked = prefixes.put(&plan.prefixes)?;
+        let exempted = ExemptedPackets::open(take(&mut ebpf, "EXEMPTED")?)?;
         let enforcement = EnforcementSwitch::open(take(&mut ebpf, enforce::SECTION)?)?;
         let clock = GivenClock::open(take(&mut ebpf, clock::SECTION)?)?;
         if unblocked > 0 {
             log::warn!("{}", super::prefixes::unblocked(unblocked));
         }
-        Ok(Self { ebpf, xdp: None, records, slots, counters, prefixes, enforcement, clock })
+        Ok(Self { ebpf, xdp: None, records, slots, counters, prefixes, exempted, enforcement, clock })
     }
 
     /// The kernel's tick count (low 32 bits of jiffies) now.
@@ -249,48 +254,6 @@ impl KernelProgram {
 
 fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, LoadError> {
     ebpf.take_map(name).ok_or(LoadError::Missing(name))
-}
-
-fn find<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, LoadError>
-where
-    &'a mut P: TryFrom<&'a mut aya::programs::Program>,
-{
-    ebpf.program_mut(name).and_then(|program| program.try_into().ok()).ok_or(LoadError::Missing(name))
-}
-
-/// Loads the XDP program for scattered frames, or on a kernel that has none (before 5.18) the one for frames in one piece.
-fn load_xdp(ebpf: &mut Ebpf) -> Result<&'static str, LoadError> {
-    match load_program::<Xdp>(ebpf, program::XDP_FRAGS) {
-        Ok(()) => Ok(program::XDP_FRAGS),
-        Err(error) => {
-            log::debug!("no XDP for frames in several buffers: {error}");
-            load_program::<Xdp>(ebpf, program::XDP_IN).map(|()| program::XDP_IN)
-        }
-    }
-}
-
-/// A kind of program that is loaded by its name alone.
-trait Loadable {
-    fn load(&mut self) -> Result<(), ProgramError>;
-}
-
-impl Loadable for Xdp {
-    fn load(&mut self) -> Result<(), ProgramError> {
-        Self::load(self)
-    }
-}
-
-impl Loadable for SchedClassifier {
-    fn load(&mut self) -> Result<(), ProgramError> {
-        Self::load(self)
-    }
-}
-
-fn load_program<P: Loadable>(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadError>
-where
-    for<'a> &'a mut P: TryFrom<&'a mut aya::programs::Program>,
-{
-    find::<P>(ebpf, name)?.load().map_err(|source| LoadError::Verifier { name, source })
 }
 
 /// Writes the TCP ports into the section of globals that the program writes to as well.

@@ -105,6 +105,12 @@ impl PrefixMaps {
         })
     }
 
+    /// The view in force.
+    #[must_use]
+    pub const fn view(&self) -> u32 {
+        self.view as u32
+    }
+
     /// Puts `set` into force. Gives the number of mixed networks that are left to the tries for want of room.
     ///
     /// # Errors
@@ -143,6 +149,7 @@ impl PrefixMaps {
     }
 
     fn insert(&mut self, view: usize, net: IpNet, flags: PrefixFlags) -> Result<(), MapError> {
+        let flags = flags.in_view(view as u32);
         match key(view, net) {
             TrieKey::V4(key) => self.trie_v4.insert(&key, flags.0, 0),
             TrieKey::V6(key) => self.trie_v6.insert(&key, flags.0, 0),

@@ -38,6 +38,15 @@ impl PrefixSet {
         Self { flattened }
     }
 
+    /// The same prefixes with other flags.
+    #[must_use]
+    pub fn map(mut self, flags_of: impl Fn(IpNet, PrefixFlags) -> PrefixFlags) -> Self {
+        for (net, flags) in &mut self.flattened {
+            *flags = flags_of(*net, *flags);
+        }
+        self
+    }
+
     /// The flattened prefixes.
     pub fn iter(&self) -> impl Iterator<Item = (IpNet, PrefixFlags)> + '_ {
         self.flattened.iter().map(|(net, flags)| (*net, *flags))

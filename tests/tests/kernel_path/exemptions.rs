@@ -1,8 +1,16 @@
 //! Exemptions: by client and by server, never by both at once.
 
-use sensor_common::{counter::Counter, slot::Side};
+use sensor_common::{
+    counter::Counter,
+    path::Arrival,
+    slot::{Hook, Side},
+};
 use sensor_tests::{Frame, Setup};
-use sensor_user::exempt::Exemption;
+use sensor_user::{
+    config::Service,
+    exempt::{Exemption, Spoken},
+    plan,
+};
 
 use crate::{
     classification::{inbound, outbound, row},
@@ -11,7 +19,7 @@ use crate::{
 
 fn exempting() -> Setup {
     let net = |text: &str| Some(text.parse().unwrap());
-    let exemption = |source, destination| Exemption { source, destination, reason: "a test says so".into() };
+    let exemption = |source, destination| Exemption::between(source, destination, "a test says so");
     let mut setup = Setup::default();
     setup.config.exemptions = vec![
         exemption(net("10.7.0.0/16"), None),
@@ -75,4 +83,57 @@ fn an_exempt_server_is_let_be_and_watched_as_a_client() {
 fn an_exempt_pair_is_left_to_the_agent() {
     let rows = [row("the pair", "10.6.0.1", "8.8.4.4", outbound("10.6.0.1", "8.8.4.4"))];
     hold("an_exempt_pair_is_left_to_the_agent", &exempting(), rows);
+}
+
+#[test]
+fn what_is_exempt_for_a_service_is_left_to_the_agent() {
+    let mut setup = exempting();
+    for exemption in &mut setup.config.exemptions {
+        exemption.services = vec![Spoken::Service(Service::Rpc)];
+    }
+    let rows = [
+        row("its client", "10.7.0.1", "8.8.4.4", outbound("10.7.0.1", "8.8.4.4")),
+        row("its server", "10.0.0.2", "8.8.8.8", outbound("10.0.0.2", "8.8.8.8")),
+    ];
+    hold("what_is_exempt_for_a_service_is_left_to_the_agent", &setup, rows);
+}
+
+#[test]
+fn packets_are_counted_for_the_exemption_that_lets_them_be() {
+    let setup = exempting();
+    let frame = |from: &str, to: &str| Frame::tcp(&format!("{from}:50000"), &format!("{to}:445")).build();
+    let v6 = Frame::tcp("[fd00:1::2]:50000", "[2001:4860:7::1]:445").build();
+    let inside_v6 = Frame::tcp("[fd00:1::2]:50000", "[64:ff9b::808:808]:445").build();
+    let frames = [
+        (frame("10.7.0.1", "8.8.4.4"), 3),
+        (frame("10.7.0.1", "8.8.8.8"), 1),
+        (frame("10.0.0.2", "8.8.8.8"), 2),
+        (frame("9.9.9.8", "10.0.0.2"), 4),
+        (frame("8.8.4.4", "10.8.1.1"), 5),
+        (v6, 6),
+        (inside_v6, 7),
+        (frame("10.6.0.1", "8.8.4.4"), 1),
+    ];
+    // In the order of the set-up, of which the pair has no number.
+    let expected = [0, 4, 9, 4, 5, 6, 0];
+    let mut host = setup.host();
+    let mut kernel = setup.kernel("packets_are_counted_for_the_exemption_that_lets_them_be").unwrap();
+    for (frame, times) in &frames {
+        let arrival = Arrival { hook: Hook::XdpIngress, ifindex: 1, frame_len: frame.len() as u32, vlan: 0 };
+        for _ in 0..*times {
+            let _ = host.frame(frame, arrival);
+        }
+        if let Some(kernel) = &mut kernel {
+            kernel.inject(Hook::XdpIngress, frame, *times).unwrap();
+        }
+    }
+    assert_eq!(host.exempted()[..expected.len()], expected);
+    if let Some(kernel) = &mut kernel {
+        let counted: Vec<_> = (0..expected.len() as u32).map(|cell| kernel.exempted(cell).unwrap()).collect();
+        assert_eq!(counted, expected);
+        // Another view has counts of its own.
+        kernel.put(&plan::prefixes(&setup.config)).unwrap();
+        kernel.inject(Hook::XdpIngress, &frames[0].0, 2).unwrap();
+        assert_eq!((kernel.exempted(1).unwrap(), kernel.exempted(1).unwrap()), (2, 0));
+    }
 }

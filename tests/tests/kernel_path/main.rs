@@ -25,6 +25,7 @@ mod pppoe;
 mod profiles;
 mod reserved;
 mod smb;
+mod threats;
 mod truncation;
 mod tunnels;
 mod views;

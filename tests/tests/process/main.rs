@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use sensor_lab::{Cgroup, Namespace};
 use serde_json::Value;
 
+mod exempt;
 mod named;
 mod nobody;
 

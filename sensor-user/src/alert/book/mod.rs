@@ -22,7 +22,7 @@ use crate::{
         Limits, Sight, concerns,
         sweep::{Stage, Sweep, Sweeps},
     },
-    exempt::Exemption,
+    exempt::{Exemption, Exemptions, Question},
     flow::{Conversation, Evidence, Flow},
     profile::{Judges, ProfileName, Rulebook},
     terms::KnownDestinations,
@@ -31,7 +31,7 @@ use crate::{
 /// The open alerts.
 pub struct AlertBook {
     services: ServicePorts,
-    exemptions: Vec<Exemption>,
+    exemptions: Exemptions,
     limits: Limits,
     /// Rules of another than the sensor's own profile.
     profile: Option<Rulebook>,
@@ -49,7 +49,7 @@ impl AlertBook {
     pub fn new(services: ServicePorts, exemptions: Vec<Exemption>, limits: Limits) -> Self {
         Self {
             services,
-            exemptions,
+            exemptions: Exemptions::new(exemptions),
             limits,
             profile: None,
             sweeps: Sweeps::new(limits.sweep),
@@ -73,9 +73,9 @@ impl AlertBook {
         self.profile = (config.profile != ProfileName::Sensor).then(|| Rulebook::of(config.profile, config));
     }
 
-    /// Judges by these exemptions from now on.
-    pub fn set_exemptions(&mut self, exemptions: Vec<Exemption>) {
-        self.exemptions = exemptions;
+    /// The exemptions that it judges by, and their hits.
+    pub const fn exemptions(&mut self) -> &mut Exemptions {
+        &mut self.exemptions
     }
 
     /// There is something new about a flow: opens its alerts, or updates them. What is below `smb` waits for its time to be
@@ -135,7 +135,7 @@ impl AlertBook {
 
     /// Notes the flow's target, unless it is exempt; tells whether it is. Other profiles than the sensor's know no sweeps.
     fn note(&mut self, sight: &Sight<'_>, context: &Context<'_>) -> bool {
-        let exempt = self.exemptions.iter().any(|one| one.covers(sight.client.ip(), sight.server.ip()));
+        let exempt = self.exemptions.covering(&Question::of(sight), context.now).is_some();
         if !exempt && self.profile.is_none() && concerns(sight) {
             self.sweeps.note(sight, context.now);
         }
@@ -164,7 +164,7 @@ impl AlertBook {
             }
             Entry::Vacant(new) => {
                 let new = new.insert(Judged::new(news, context.now));
-                self.exempted += u64::from(exempt);
+                self.exempted += u64::from(self.exemptions.count(&Question::of(sight), context.now));
                 if !exempt && self.sweeps.fold(sight) {
                     return vec![];
                 }

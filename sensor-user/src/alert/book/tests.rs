@@ -66,11 +66,7 @@ fn a_flow_that_ends_before_anyone_looked_is_judged_at_its_end() {
 
 #[test]
 fn an_exempt_flow_is_counted_and_silent() {
-    let exemption = Exemption {
-        source: Some("10.0.0.2/32".parse().unwrap()),
-        destination: Some("8.8.4.4/32".parse().unwrap()),
-        reason: "test".into(),
-    };
+    let exemption = Exemption::between("10.0.0.2/32".parse().ok(), "8.8.4.4/32".parse().ok(), "test");
     let mut book = book(vec![exemption]);
     assert!(book.look(&outbound(Evidence::Data), &mut Nothing, &Context::for_tests()).is_empty());
     assert_eq!((book.opened(), book.exempted()), (0, 1));
@@ -141,11 +137,7 @@ fn a_folded_flow_gets_its_alert_when_it_speaks_smb() {
 
 #[test]
 fn an_exempt_client_does_not_sweep() {
-    let exemption = Exemption {
-        source: Some("10.0.0.2/32".parse().unwrap()),
-        destination: None,
-        reason: "scanner".into(),
-    };
+    let exemption = Exemption::between("10.0.0.2/32".parse().ok(), None, "scanner");
     let mut book = book(vec![exemption]);
     let flows: Vec<_> = (0..200).map(|n| tried(n, Evidence::Attempt)).collect();
     assert!(told(&mut book, &flows, &Context::for_tests()).is_empty());

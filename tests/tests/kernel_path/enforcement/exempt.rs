@@ -5,7 +5,10 @@ use sensor_common::{
     prefix::PAIRS,
 };
 use sensor_tests::{Frame, Setup};
-use sensor_user::exempt::Exemption;
+use sensor_user::{
+    config::Service,
+    exempt::{Exemption, Spoken},
+};
 
 use super::{Rule, hold};
 
@@ -19,7 +22,7 @@ fn exempting() -> Setup {
         pairs.push((format!("10.4.{number}.0/24"), format!("20.4.{number}.0/24")));
     }
     let net = |text: &str| Some(text.parse().unwrap());
-    let exemption = |source, destination| Exemption { source, destination, reason: "a test says so".into() };
+    let exemption = |source, destination| Exemption::between(source, destination, "a test says so");
     let mut setup = Setup::default();
     setup.config.exemptions = vec![
         exemption(net("10.7.0.0/16"), None),
@@ -27,6 +30,15 @@ fn exempting() -> Setup {
         exemption(net("9.9.9.9/32"), None),
         exemption(None, net("10.8.0.0/16")),
     ];
+    let service = |source, destination| {
+        let services = vec![Spoken::Service(Service::Rpc)];
+        Exemption { services, ..exemption(source, destination) }
+    };
+    setup.config.exemptions.extend([
+        service(net("10.13.0.0/16"), None),
+        service(None, net("20.13.0.0/16")),
+        service(net("10.2.0.0/16"), net("20.2.0.0/16")),
+    ]);
     let pairs = pairs.iter().map(|(client, server)| exemption(net(client), net(server)));
     setup.config.exemptions.extend(pairs);
     setup
@@ -65,6 +77,11 @@ fn what_is_exempt_is_not_dropped() {
         ("a pair the other way round", from_to("8.8.4.4", "10.6.0.9"), Rule::Inbound),
         ("a pair from outside", from_to("9.9.8.7", "10.5.1.1"), Rule::None),
         ("that the other way round", from_to("10.5.1.1", "9.9.8.7"), Rule::Outbound),
+        ("a client that is exempt for a service", from_to("10.13.0.1", "8.8.9.1"), Rule::None),
+        ("it as a server", from_to("8.8.9.1", "10.13.0.1"), Rule::Inbound),
+        ("a server that is exempt for a service", from_to("10.0.0.2", "20.13.0.1"), Rule::None),
+        ("a client that is exempt for a service of one server", from_to("10.2.0.1", "20.2.0.1"), Rule::None),
+        ("that server with another client", from_to("10.0.0.2", "20.2.0.1"), Rule::Outbound),
         ("a pair of IPv6", from_to("[fd00:6::1]", "[2001:4860:6::1]"), Rule::None),
         ("its client alone", from_to("[fd00:6::1]", "[2001:4860:7::1]"), Rule::Outbound),
         ("its server alone", from_to("[fd00:7::1]", "[2001:4860:6::1]"), Rule::Outbound),

@@ -1,0 +1,231 @@
+//! `[[exempt]]`: entries of the configuration, and of the file of those that were added by command.
+
+use std::collections::BTreeSet;
+
+use toml_span::{Span, Value, de_helpers::TableHelper, value::ValueInner};
+
+use super::{
+    Lists, Problem, Service, file,
+    reader::Reader,
+    value::{network, non_empty, port},
+};
+use crate::exempt::{Added, End, Exemption, Spoken, expiry};
+
+/// Reads the entries of a file that holds nothing else, each with who added it.
+///
+/// # Errors
+/// Every mistake, in the order of the file.
+pub fn parse_added(text: &str, lists: &Lists) -> Result<Vec<Exemption>, Vec<Problem>> {
+    let mut all = Vec::new();
+    file::read(text, |reader, table| all = entries(reader, table, lists, true))?;
+    Ok(all)
+}
+
+/// Reads the entries of the configuration.
+pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, lists: &Lists) -> Vec<Exemption> {
+    entries(reader, table, lists, false)
+}
+
+fn entries(reader: &mut Reader, table: &mut TableHelper<'_>, lists: &Lists, added: bool) -> Vec<Exemption> {
+    let mut ids = BTreeSet::new();
+    reader.tables(table, "exempt", |reader, table, span| {
+        let exemption = entry(reader, table, span, lists, added);
+        if !ids.insert(exemption.id.clone()) {
+            let id = &exemption.id;
+            reader.mistake(
+                span,
+                format!("there is an exemption {id} above already, by its `id` or by what it covers"),
+            );
+        }
+        exemption
+    })
+}
+
+fn entry(
+    reader: &mut Reader,
+    table: &mut TableHelper<'_>,
+    span: Span,
+    lists: &Lists,
+    added: bool,
+) -> Exemption {
+    let before = reader.errors.len();
+    let mut one = Exemption::default();
+    let (mut by, mut at) = (String::new(), None);
+    reader.value(table, "id", &mut one.id, |id: String| identifier(&id).map(|()| id));
+    one.source = end(reader, table, "source", lists);
+    one.destination = end(reader, table, "destination", lists);
+    one.services = services(reader, table);
+    reader.value(table, "process", &mut one.process, |name: String| {
+        non_empty(name.trim(), "the name of a process, or its program file with the whole path")
+            .map(|()| Some(name))
+    });
+    reader.value(table, "reason", &mut one.reason, |reason: String| {
+        non_empty(reason.trim(), "why this traffic is safe").and_then(|()| plain(&reason)).map(|()| reason)
+    });
+    reader.value(table, "expires", &mut one.expires, |time: String| expiry(&time).map(Some));
+    if added {
+        reader.value(table, "added_by", &mut by, |name: String| plain(&name).map(|()| name));
+        reader.value(table, "added_at", &mut at, |time: String| expiry(&time).map(Some));
+        one.added = Some(Added { by, at: at.unwrap_or_default() });
+    }
+    if reader.errors.len() == before {
+        if one.names_no_end() && one.services.is_empty() && one.process.is_none() {
+            reader.mistake(
+                span,
+                "this exemption covers everything: give `source`, `destination`, `service` or `process`",
+            );
+        } else if one.reason.is_empty() {
+            reader.mistake(span, "this exemption has no `reason`: say why the traffic is safe");
+        }
+    }
+    if one.id.is_empty() {
+        one.id = one.natural_id();
+    }
+    one
+}
+
+/// One end: networks and names of lists.
+fn end(reader: &mut Reader, table: &mut TableHelper<'_>, name: &'static str, lists: &Lists) -> Option<End> {
+    let (_, items) = reader.some(table, name)?;
+    let (mut written, mut networks) = (Vec::new(), Vec::new());
+    for item in items {
+        let span = item.span;
+        let Some(text) = text(reader, name, item) else { continue };
+        match (lists.get(&text), network(&text)) {
+            (Some(list), _) => networks.extend(list),
+            (None, Ok(net)) => networks.push(net),
+            (None, Err(wrong)) => {
+                let known: Vec<_> = lists.keys().map(String::as_str).collect();
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                reader
+                    .mistake(span, format!("`{name}`: {wrong}; or name a list of [lists] (there: {known})"));
+            }
+        }
+        written.push(text);
+    }
+    Some(End::new(written, &networks))
+}
+
+fn services(reader: &mut Reader, table: &mut TableHelper<'_>) -> Vec<Spoken> {
+    let Some((_, items)) = reader.some(table, "service") else { return vec![] };
+    let mut services = Vec::new();
+    for mut item in items {
+        let span = item.span;
+        let spoken = match item.take() {
+            ValueInner::Integer(number) => port(number).map(Spoken::Port),
+            ValueInner::String(name) => service(&name),
+            other => Err(format!("{} is neither a name nor a port", other.type_str())),
+        };
+        match spoken {
+            Ok(spoken) => services.push(spoken),
+            Err(wrong) => reader.mistake(span, format!("`service`: {wrong}")),
+        }
+    }
+    services
+}
+
+/// What a word for a service stands for: its name, or a port.
+///
+/// # Errors
+/// What there is.
+pub fn service(word: &str) -> Result<Spoken, String> {
+    match word {
+        "smb" => Ok(Spoken::Service(Service::Smb)),
+        "rpc" => Ok(Spoken::Service(Service::Rpc)),
+        "netbios" => Ok(Spoken::Service(Service::Netbios)),
+        number => match number.parse() {
+            Ok(number) => port(number).map(Spoken::Port),
+            Err(_) => Err(format!("{word:?} is none of smb, rpc, netbios, and no port")),
+        },
+    }
+}
+
+fn text(reader: &mut Reader, name: &str, mut value: Value<'_>) -> Option<String> {
+    let span = value.span;
+    match value.take() {
+        ValueInner::String(text) => Some(text.into_owned()),
+        other => {
+            reader.mistake(span, format!("`{name}`: a text in quotes expected, {} found", other.type_str()));
+            None
+        }
+    }
+}
+
+/// A name that can be typed and listed.
+fn identifier(id: &str) -> Result<(), String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !id.is_empty() && id.len() <= 64 && id.chars().all(fits) {
+        Ok(())
+    } else {
+        Err(format!("{id:?} is no name: letters, digits, '-', '_' and '.', 64 at most"))
+    }
+}
+
+/// A text without characters that would garble a list of exemptions.
+fn plain(text: &str) -> Result<(), String> {
+    if text.chars().any(char::is_control) {
+        Err(format!("{text:?} has control characters; write it in one line"))
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Vec<Exemption>, Vec<Problem>> {
+        file::parse(text, Path::new(".")).map(|config| config.exemptions)
+    }
+
+    fn wrong(text: &str) -> String {
+        parse(text).unwrap_err().remove(0).message
+    }
+
+    #[test]
+    fn an_exemption_needs_a_reason_and_something_that_it_covers() {
+        assert!(wrong("[[exempt]]\nsource = \"10.0.0.1\"\n").contains("reason"));
+        assert!(wrong("[[exempt]]\nreason = \"x\"\n").contains("covers everything"));
+        assert!(wrong("exempt = 3\n").contains("[[exempt]]"));
+        let fine =
+            parse("[[exempt]]\nsource = \"10.0.0.1\"\ndestination = \"8.8.4.0/24\"\nreason = \"backup\"\n")
+                .unwrap();
+        assert_eq!(fine.len(), 1);
+        assert_eq!(fine[0].id.len(), 8);
+    }
+
+    #[test]
+    fn every_part_of_an_entry_is_read() {
+        let text = "[lists]\nprovider = [\"198.51.100.0/24\", \"203.0.113.0/24\"]\n\
+            [[exempt]]\nid = \"nightly\"\nsource = [\"10.0.0.1\", \"10.0.1.0/24\"]\ndestination = \"provider\"\n\
+            service = [\"smb\", 4445]\nprocess = \"/usr/sbin/backupd\"\nreason = \"copies\"\nexpires = \"2030-06-30\"\n";
+        let one = parse(text).unwrap().remove(0);
+        assert_eq!(one.id, "nightly");
+        assert_eq!(one.destination.as_ref().unwrap().networks().len(), 2);
+        assert_eq!(one.services, [Spoken::Service(Service::Smb), Spoken::Port(4445)]);
+        assert_eq!(one.expires, expiry("2030-06-30").ok());
+        assert_eq!(one.to_string(), "10.0.0.1, 10.0.1.0/24 -> provider (smb, 4445) by /usr/sbin/backupd");
+    }
+
+    #[test]
+    fn what_is_wrong_in_an_entry_is_told_with_what_there_is() {
+        let with = |line: &str| wrong(&format!("[[exempt]]\nreason = \"x\"\n{line}\n"));
+        assert!(with("source = \"offices\"").contains("there: none"));
+        assert!(with("source = []").contains("empty list"));
+        assert!(with("source = 3").contains("text in quotes"));
+        assert!(with("service = \"ftp\"").contains("smb, rpc, netbios"));
+        assert!(with("service = 70000").contains("1 to 65535"));
+        assert!(with("source = \"10.0.0.1\"\nexpires = \"tomorrow\"").contains("2030-06-30"));
+        assert!(with("source = \"10.0.0.1\"\nid = \"a b\"").contains("letters, digits"));
+        assert!(with("source = \"10.0.0.1\"\nadded_by = \"me\"").contains("unknown key `added_by`"));
+        assert!(wrong("[[exempt]]\nsource = \"10.0.0.1\"\nreason = \"a\\nb\"\n").contains("control"));
+    }
+
+    #[test]
+    fn the_same_exemption_twice_is_a_mistake() {
+        let one = "[[exempt]]\nsource = \"10.0.0.1\"\nreason = \"x\"\n";
+        assert!(wrong(&format!("{one}{one}")).contains("already"));
+    }
+}

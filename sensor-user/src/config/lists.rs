@@ -1,0 +1,94 @@
+//! Named lists of networks, `[lists]`: written out, or the name of a file.
+
+use std::{collections::BTreeMap, path::Path};
+
+use ipnet::IpNet;
+use toml_span::{Span, Value, de_helpers::TableHelper, value::ValueInner};
+
+use super::{reader::Reader, value::network};
+use crate::threat::{self, Format};
+
+/// Named lists of networks.
+pub type Lists = BTreeMap<String, Vec<IpNet>>;
+
+/// Reads the section, if it is there.
+pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Path) -> Lists {
+    let mut lists = Lists::new();
+    let Some((_, mut value)) = table.take("lists") else { return lists };
+    let span = value.span;
+    let ValueInner::Table(entries) = value.take() else {
+        reader.mistake(span, "`lists` is no section; write [lists] and below it name = [\"192.0.2.0/24\"]");
+        return lists;
+    };
+    for (key, value) in entries {
+        // Whoever reads an exemption has to be able to tell a list from a network.
+        if network(&key.name).is_ok() || !key.name.starts_with(|first: char| first.is_ascii_alphabetic()) {
+            reader.mistake(key.span, format!("{:?} names no list: begin with a letter", key.name));
+        }
+        lists.insert(key.name.to_string(), list(reader, value, folder));
+    }
+    lists
+}
+
+fn list(reader: &mut Reader, mut value: Value<'_>, folder: &Path) -> Vec<IpNet> {
+    let span = value.span;
+    match value.take() {
+        ValueInner::String(file) => from_file(reader, span, &folder.join(&*file)),
+        ValueInner::Array(items) => items
+            .into_iter()
+            .filter_map(|mut item| {
+                let span = item.span;
+                let ValueInner::String(text) = item.take() else {
+                    reader.mistake(span, "a list holds networks, each in quotes");
+                    return None;
+                };
+                network(&text).map_err(|wrong| reader.mistake(span, wrong)).ok()
+            })
+            .collect(),
+        other => {
+            let wrong =
+                format!("a list is [ … ] of networks or the name of a file, not {}", other.type_str());
+            reader.mistake(span, wrong);
+            vec![]
+        }
+    }
+}
+
+fn from_file(reader: &mut Reader, span: Span, path: &Path) -> Vec<IpNet> {
+    match threat::read(path, &Format::Plain) {
+        Ok(entries) => entries.into_iter().map(|entry| entry.net).collect(),
+        Err(wrong) => {
+            reader.mistake(span, wrong.to_string());
+            vec![]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Problem, file};
+
+    fn parse(text: &str, folder: &Path) -> Result<Config, Vec<Problem>> {
+        file::parse(text, folder)
+    }
+
+    #[test]
+    fn a_list_is_written_out_or_in_a_file_beside_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ours.txt"), "# ours\n198.51.100.0/24\n2001:db8::/32\n").unwrap();
+        let text = "[lists]\nsites = [\"192.0.2.0/24\", \"192.0.2.7\"]\nours = \"ours.txt\"\n";
+        let lists = parse(text, folder.path()).unwrap().lists;
+        assert_eq!((lists["sites"].len(), lists["ours"].len()), (2, 2));
+        std::fs::write(folder.path().join("ours.txt"), "198.51.100.0/24\nnonsense\n").unwrap();
+        let problem = parse(text, folder.path()).unwrap_err().remove(0);
+        assert_eq!(problem.line, 3);
+        assert!(problem.message.contains("ours.txt, line 2: \"nonsense\""), "{problem}");
+    }
+
+    #[test]
+    fn a_list_cannot_be_called_like_a_network() {
+        let problem = parse("[lists]\n\"10.0.0.1\" = []\n", Path::new(".")).unwrap_err().remove(0);
+        assert!(problem.message.contains("names no list"), "{problem}");
+    }
+}

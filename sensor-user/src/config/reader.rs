@@ -1,0 +1,168 @@
+//! Walking a TOML document: typed values, every mistake with its place.
+
+use toml_span::{Deserialize, ErrorKind, Span, Value, de_helpers::TableHelper, value::ValueInner};
+
+/// Walks the document and collects mistakes instead of stopping at the first.
+pub(super) struct Reader {
+    pub(super) errors: Vec<(Span, String)>,
+}
+
+impl Reader {
+    /// Reads a table's keys with `read` and reports those that nobody asked for.
+    pub(super) fn table<'de>(
+        &mut self,
+        value: &mut Value<'de>,
+        read: impl FnOnce(&mut Self, &mut TableHelper<'de>),
+    ) {
+        let mut table = match TableHelper::new(value) {
+            Ok(table) => table,
+            Err(error) => return self.toml_errors(error.errors),
+        };
+        read(self, &mut table);
+        if let Err(error) = table.finalize(None) {
+            self.toml_errors(error.errors);
+        }
+    }
+
+    /// A sub-table, if it is there.
+    pub(super) fn section<'de>(
+        &mut self,
+        table: &mut TableHelper<'de>,
+        name: &'static str,
+        read: impl FnOnce(&mut Self, &mut TableHelper<'de>),
+    ) {
+        if let Some((_, mut value)) = table.take(name) {
+            self.table(&mut value, read);
+        }
+    }
+
+    /// A single value, if it is there: typed by TOML, then checked.
+    pub(super) fn value<'de, T: Deserialize<'de>, R>(
+        &mut self,
+        table: &mut TableHelper<'de>,
+        name: &'static str,
+        into: &mut R,
+        check: impl FnOnce(T) -> Result<R, String>,
+    ) {
+        if let Some((_, mut value)) = table.take(name)
+            && let Some(checked) = self.checked(name, &mut value, check)
+        {
+            *into = checked;
+        }
+    }
+
+    /// A list, if it is there; every element is checked.
+    pub(super) fn list<'de, T: Deserialize<'de>, R>(
+        &mut self,
+        table: &mut TableHelper<'de>,
+        name: &'static str,
+        into: &mut Vec<R>,
+        check: impl Fn(T) -> Result<R, String>,
+    ) {
+        let Some((_, mut value)) = table.take(name) else {
+            return;
+        };
+        let span = value.span;
+        match value.take() {
+            ValueInner::Array(items) => {
+                into.clear();
+                for mut item in items {
+                    into.extend(self.checked(name, &mut item, &check));
+                }
+            }
+            other => {
+                self.errors.push((span, format!("`{name}` is {}; write a list: [ … ]", other.type_str())));
+            }
+        }
+    }
+
+    pub(super) fn checked<'de, T: Deserialize<'de>, R>(
+        &mut self,
+        name: &str,
+        value: &mut Value<'de>,
+        check: impl FnOnce(T) -> Result<R, String>,
+    ) -> Option<R> {
+        let span = value.span;
+        match T::deserialize(value) {
+            Ok(typed) => match check(typed) {
+                Ok(checked) => return Some(checked),
+                Err(message) => self.errors.push((span, format!("`{name}`: {message}"))),
+            },
+            Err(error) => {
+                for error in error.errors {
+                    self.errors.push((span, format!("`{name}`: {}", describe(&error))));
+                }
+            }
+        }
+        None
+    }
+
+    /// A list of tables, `[[name]]`, if it is there; each is read with `read`, which gives what it is when it has no mistake.
+    pub(super) fn tables<T>(
+        &mut self,
+        table: &mut TableHelper<'_>,
+        name: &'static str,
+        mut read: impl FnMut(&mut Self, &mut TableHelper<'_>, Span) -> T,
+    ) -> Vec<T> {
+        let Some((_, mut value)) = table.take(name) else { return vec![] };
+        let span = value.span;
+        let ValueInner::Array(items) = value.take() else {
+            self.mistake(span, format!("`{name}` is not a list; write [[{name}]] above each entry"));
+            return vec![];
+        };
+        let mut all = Vec::new();
+        for mut item in items {
+            let (span, before) = (item.span, self.errors.len());
+            let mut one = None;
+            self.table(&mut item, |reader, table| one = Some(read(reader, table, span)));
+            if self.errors.len() == before {
+                all.extend(one);
+            }
+        }
+        all
+    }
+
+    /// One value or a list of them, if it is there: each with its place.
+    pub(super) fn some<'de>(
+        &mut self,
+        table: &mut TableHelper<'de>,
+        name: &'static str,
+    ) -> Option<(Span, Vec<Value<'de>>)> {
+        let (_, mut value) = table.take(name)?;
+        let span = value.span;
+        match value.take() {
+            ValueInner::Array(items) if items.is_empty() => {
+                self.mistake(span, format!("`{name}` is an empty list: name something, or leave it out"));
+                None
+            }
+            ValueInner::Array(items) => Some((span, items)),
+            one => Some((span, vec![Value::with_span(one, span)])),
+        }
+    }
+
+    /// Notes a mistake.
+    pub(super) fn mistake(&mut self, span: Span, message: impl Into<String>) {
+        self.errors.push((span, message.into()));
+    }
+
+    fn toml_errors(&mut self, errors: Vec<toml_span::Error>) {
+        for error in errors {
+            if let ErrorKind::UnexpectedKeys { keys, expected } = &error.kind {
+                for (key, span) in keys {
+                    self.errors
+                        .push((*span, format!("unknown key `{key}`; known here: {}", expected.join(", "))));
+                }
+            } else {
+                self.errors.push((error.span, describe(&error)));
+            }
+        }
+    }
+}
+
+/// An error of the TOML reader without its place, which the caller adds.
+pub(super) fn describe(error: &toml_span::Error) -> String {
+    match &error.kind {
+        ErrorKind::Wanted { expected, found } => format!("{expected} expected, {found} found"),
+        kind => kind.to_string(),
+    }
+}

@@ -1,0 +1,71 @@
+//! Checks of single values, each with words on what to write instead.
+
+use std::fmt::Display;
+
+use ipnet::IpNet;
+
+/// A network, or an address as the network of it alone.
+///
+/// # Errors
+/// What it should look like.
+pub(crate) fn network(text: &str) -> Result<IpNet, String> {
+    let net: IpNet = text
+        .parse()
+        .or_else(|_| text.parse().map(|address: std::net::IpAddr| IpNet::from(address)))
+        .map_err(|_| {
+            format!("{text:?} is not a network; write it like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.7")
+        })?;
+    if net.trunc() == net {
+        Ok(net)
+    } else {
+        Err(format!("{text:?} has bits set after its prefix length; did you mean {}?", net.trunc()))
+    }
+}
+
+/// A port number.
+pub(crate) fn port(number: i64) -> Result<u16, String> {
+    match u16::try_from(number) {
+        Ok(port) if port != 0 => Ok(port),
+        _ => Err(format!("{number} is not a port; ports are 1 to 65535")),
+    }
+}
+
+/// A number in bounds.
+pub(crate) fn within(number: i64, least: u64, most: u64) -> Result<u64, String> {
+    u64::try_from(number)
+        .ok()
+        .filter(|n| (least..=most).contains(n))
+        .ok_or_else(|| format!("{number} is out of range; use {least} to {most}"))
+}
+
+/// A power of two in bounds.
+pub(crate) fn power_of_two(number: i64, least: u32, most: u32) -> Result<u32, String> {
+    u32::try_from(number)
+        .ok()
+        .filter(|n| n.is_power_of_two() && (least..=most).contains(n))
+        .ok_or_else(|| format!("{number} does not fit; use a power of two from {least} to {most}"))
+}
+
+/// What a name stands for.
+pub(crate) fn one_of<T: Copy>(name: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    choices.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).ok_or_else(|| {
+        let known: Vec<_> = choices.iter().map(|(known, _)| *known).collect();
+        format!("{name:?} is none of {}", known.join(", "))
+    })
+}
+
+/// A text that says something.
+pub(crate) fn non_empty(text: &str, what: impl Display) -> Result<(), String> {
+    if text.is_empty() { Err(format!("is empty; write {what}")) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_bits_in_a_network_are_a_mistake_with_a_proposal() {
+        assert!(network("10.1.2.3/8").unwrap_err().contains("10.0.0.0/8"));
+        assert_eq!(network("10.1.2.3").unwrap().to_string(), "10.1.2.3/32");
+    }
+}

@@ -1,0 +1,150 @@
+//! `smb-sensor exempt`: adds, lists, removes and tries exemptions.
+//!
+//! What is added lies in a file of the state directory. A running agent is told to read it; should it not want the new one,
+//! the old one is put back, so that the file says what is in force.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use sensor_common::slot::{TCP, UDP};
+
+use super::{
+    Added, End, Exemption, Exemptions, HitsFile, Question, added,
+    arguments::{AddArgs, ExemptArgs, ExemptCommand, TestArgs},
+    expiry_or_duration, listing,
+};
+use crate::{
+    config::{Config, Overrides, Service, service},
+    control::{self, ControlError, Request},
+    wall_clock,
+};
+
+/// Does what was asked.
+///
+/// # Errors
+/// Whatever keeps it from being done; nothing was changed then.
+pub fn run(args: &ExemptArgs) -> Result<ExitCode> {
+    let overrides = Overrides { state_dir: args.state_dir.clone(), ..Overrides::default() };
+    let config = Config::load(args.config.as_deref(), &overrides)?;
+    let now = wall_clock::now();
+    let (told, code) = match &args.what {
+        ExemptCommand::Add(entry) => (add(&config, entry, now)?, ExitCode::SUCCESS),
+        ExemptCommand::List => (list(config, now)?, ExitCode::SUCCESS),
+        ExemptCommand::Remove { id } => (remove(&config, id)?, ExitCode::SUCCESS),
+        ExemptCommand::Test(question) => test(config, question, now)?,
+    };
+    writeln!(io::stdout(), "{told}").context("cannot write to standard output")?;
+    Ok(code)
+}
+
+fn add(config: &Config, entry: &AddArgs, now: i128) -> Result<String> {
+    let one = entered(entry, now)?;
+    let mut all = added::read(&config.state_dir, &config.lists)?;
+    if config.exemptions.iter().chain(&all).any(|known| known.id == one.id) {
+        bail!("there is an exemption {} already; nothing was changed (see `smb-sensor exempt list`)", one.id);
+    }
+    let told = format!("exempt {}: {one}", one.id);
+    all.push(one);
+    Ok(format!("{told}; {}", put(config, &all)?))
+}
+
+/// The entry that was typed. Networks and lists are read when the file is checked.
+fn entered(entry: &AddArgs, now: i128) -> Result<Exemption> {
+    let end = |written: &[String]| (!written.is_empty()).then(|| End::new(written.to_vec(), &vec![]));
+    let services: Result<_, _> = entry.service.iter().map(|word| service(word)).collect();
+    let expires = entry.expires.as_deref().map(|when| expiry_or_duration(when, now)).transpose();
+    let expires = expires.map_err(|wrong| anyhow!("--expires: {wrong}"))?;
+    if expires.is_some_and(|expires| expires <= now) {
+        bail!("--expires: that is over already");
+    }
+    let one = Exemption {
+        source: end(&entry.source),
+        destination: end(&entry.destination),
+        services: services.map_err(|wrong| anyhow!("--service: {wrong}"))?,
+        process: entry.process.clone(),
+        reason: entry.reason.clone(),
+        expires,
+        added: Some(Added { by: whoever_asks(), at: now }),
+        id: String::new(),
+    };
+    let id = entry.id.clone().unwrap_or_else(|| one.natural_id());
+    Ok(Exemption { id, ..one })
+}
+
+/// The user who types, also behind sudo.
+fn whoever_asks() -> String {
+    let of_process = || {
+        let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
+        user.map_or_else(|| nix::unistd::getuid().to_string(), |user| user.name)
+    };
+    std::env::var("SUDO_USER").unwrap_or_else(|_| of_process())
+}
+
+fn remove(config: &Config, id: &str) -> Result<String> {
+    let mut all = added::read(&config.state_dir, &config.lists)?;
+    let before = all.len();
+    all.retain(|one| one.id != id);
+    if all.len() == before {
+        let configured = config.exemptions.iter().any(|one| one.id == id);
+        bail!(
+            "no exemption {id:?} was added{}; nothing was changed",
+            if configured { ": it stands in the configuration, take it out there" } else { "" }
+        );
+    }
+    Ok(format!("no longer exempt: {id}; {}", put(config, &all)?))
+}
+
+/// Writes the file and has a running agent read it; says what came of that.
+fn put(config: &Config, all: &[Exemption]) -> Result<String> {
+    let state_dir = &config.state_dir;
+    let before = added::write(state_dir, all, &config.lists)?;
+    match control::ask(state_dir, &Request::Reload) {
+        Ok(answer) if answer.done => Ok("in force".to_owned()),
+        Ok(answer) => {
+            added::put(state_dir, &before)?;
+            bail!("the agent does not take it, and nothing was changed: {}", answer.told);
+        }
+        Err(ControlError::NotThere { source, .. })
+            if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) =>
+        {
+            Ok(format!("no agent runs on {}: in force when one starts", state_dir.display()))
+        }
+        Err(error) => Err(anyhow!(error).context(format!(
+            "it is in {} and will be in force at the agent's next start or SIGHUP",
+            added::file(state_dir).display()
+        ))),
+    }
+}
+
+fn list(config: Config, now: i128) -> Result<String> {
+    // A running agent saves its counts first; without one they are those of its end.
+    if let Err(error @ ControlError::Late { .. }) = control::ask(&config.state_dir, &Request::SaveHits) {
+        log::warn!("{error}: the hits are those of a minute ago");
+    }
+    let config = config.with_added()?;
+    let hits = HitsFile::look(&config.state_dir)
+        .with_context(|| format!("cannot read the hits of exemptions in {}", config.state_dir.display()))?;
+    Ok(listing::table(&config.exemptions, &hits, now))
+}
+
+fn test(config: Config, question: &TestArgs, now: i128) -> Result<(String, ExitCode)> {
+    let config = config.with_added()?;
+    let port = question.port;
+    let service = [TCP, UDP].into_iter().find_map(|transport| config.services.service(transport, port));
+    let named = question.process.as_deref();
+    let asked = Question {
+        client: question.client,
+        server: question.server,
+        service: service.unwrap_or(Service::Smb),
+        port,
+        process: if named.is_some_and(|name| name.starts_with('/')) { [None, named] } else { [named, None] },
+    };
+    let all = Exemptions::new(config.exemptions);
+    Ok(match all.covering(&asked, now) {
+        Some(one) => (format!("exempt by {}: {one}\nreason: {}", one.id, one.reason), ExitCode::SUCCESS),
+        None => (listing::why_not(all.all(), &asked, now), ExitCode::FAILURE),
+    })
+}

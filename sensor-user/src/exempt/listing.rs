@@ -1,0 +1,115 @@
+//! Exemptions in words, for `smb-sensor exempt list` and `test`.
+
+use std::collections::BTreeMap;
+
+use super::{Exemption, Hit, Question};
+use crate::alert::rfc3339;
+
+/// Reasons told at most why a conversation is not exempt.
+const MOST_TOLD: usize = 10;
+
+/// An entry each, with what it has covered.
+pub(super) fn table(all: &[Exemption], hits: &BTreeMap<String, Hit>, now: i128) -> String {
+    if all.is_empty() {
+        return "no exemptions".to_owned();
+    }
+    let entries: Vec<_> = all.iter().map(|one| entry(one, hits.get(&one.id), now)).collect();
+    entries.join("\n")
+}
+
+fn entry(one: &Exemption, hit: Option<&Hit>, now: i128) -> String {
+    let state = match (one.is_in_force(now), hit) {
+        (false, _) => "  EXPIRED",
+        (true, None) => "  NEVER MATCHED",
+        (true, Some(_)) => "",
+    };
+    let origin = one.added.as_ref().map_or_else(
+        || "in the configuration".to_owned(),
+        |added| format!("added by {} at {}", added.by, rfc3339(added.at)),
+    );
+    let expires = one.expires.map_or_else(|| "never".to_owned(), rfc3339);
+    format!(
+        "{}  {one}{state}\n  reason:  {}\n  expires: {expires}\n  hits:    {}\n  origin:  {origin}",
+        one.id,
+        one.reason,
+        covered(hit),
+    )
+}
+
+/// What one has covered. The kernel counts packets and the agent conversations: neither can be turned into the other.
+fn covered(hit: Option<&Hit>) -> String {
+    let Some(hit) = hit else { return "none".to_owned() };
+    let told = [(hit.conversations, "conversations"), (hit.packets, "packets")];
+    let told: Vec<_> =
+        told.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    format!("{}, last {}", told.join(" and "), rfc3339(hit.last))
+}
+
+/// Why no exemption covers a conversation; those that came closest first.
+pub(super) fn why_not(all: &[Exemption], question: &Question<'_>, now: i128) -> String {
+    let asked = format!("{} -> {} port {}", question.client, question.server, question.port);
+    if all.is_empty() {
+        return format!("not exempt: {asked}; there are no exemptions");
+    }
+    let mut reasons: Vec<_> = all
+        .iter()
+        .map(|one| match one.mismatch(question) {
+            None => (0, format!("{} covers it, and expired {}", one.id, when_over(one, now))),
+            Some(why) => (1, format!("{} does not: {why}", one.id)),
+        })
+        .collect();
+    reasons.sort_by_key(|(distance, _)| *distance);
+    let more = reasons.len().saturating_sub(MOST_TOLD);
+    let mut told = format!("not exempt: {asked}");
+    for (_, reason) in reasons.into_iter().take(MOST_TOLD) {
+        told.push_str(&format!("\n  {reason}"));
+    }
+    if more > 0 {
+        told.push_str(&format!("\n  nor do {more} others"));
+    }
+    told
+}
+
+fn when_over(one: &Exemption, now: i128) -> String {
+    one.expires.filter(|expires| *expires <= now).map(rfc3339).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Service;
+
+    const NOW: i128 = 1_700_000_000_000_000_000;
+
+    fn by_source(net: &str) -> Exemption {
+        Exemption::between(net.parse().ok(), None, "it is ours")
+    }
+
+    #[test]
+    fn the_list_marks_what_is_over_and_what_never_matched() {
+        let used = by_source("10.1.0.0/16");
+        let over = Exemption { expires: Some(NOW), ..by_source("10.2.0.0/16") };
+        let hits = BTreeMap::from([(used.id.clone(), Hit { conversations: 3, packets: 0, last: NOW })]);
+        let told = table(&[used, over, by_source("10.3.0.0/16")], &hits, NOW);
+        assert!(told.contains("3 conversations, last 2023-11-14T22:13:20.000Z"), "{told}");
+        assert!(told.contains("10.2.0.0/16 -> any  EXPIRED"), "{told}");
+        assert!(told.contains("10.3.0.0/16 -> any  NEVER MATCHED"), "{told}");
+        assert_eq!(table(&[], &hits, NOW), "no exemptions");
+    }
+
+    #[test]
+    fn why_nothing_covers_a_conversation_is_told_for_each() {
+        let question = Question {
+            client: "10.2.0.1".parse().unwrap(),
+            server: "8.8.4.4".parse().unwrap(),
+            service: Service::Smb,
+            port: 445,
+            process: [None, None],
+        };
+        let over = Exemption { expires: Some(NOW), ..by_source("10.2.0.0/16") };
+        let told = why_not(&[by_source("10.1.0.0/16"), over], &question, NOW);
+        let lines: Vec<_> = told.lines().collect();
+        assert!(lines[1].contains("covers it, and expired 2023"), "{told}");
+        assert!(lines[2].contains("the client 10.2.0.1 is not in 10.1.0.0/16"), "{told}");
+    }
+}

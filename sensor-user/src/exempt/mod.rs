@@ -1,0 +1,312 @@
+//! Exemptions: traffic that somebody declared safe, with a reason and for as long as they said.
+//!
+//! An [`Exemption`] says which conversations it covers by their client, server, service and process; whatever it does not
+//! say may be anything. [`Exemptions`] judges by all of them and counts their hits; [`added`] keeps those that were added
+//! by command; [`HitsFile`] keeps the counts. What the kernel is told of them is [`Exemption::prefixes`].
+
+pub mod added;
+mod arguments;
+mod command;
+mod hits;
+mod listing;
+mod set;
+mod when;
+
+use std::{fmt, net::IpAddr};
+
+use ipnet::IpNet;
+use sensor_common::{classify::embedded_ipv4, prefix::PrefixFlags};
+
+pub use self::{
+    arguments::ExemptArgs,
+    command::run,
+    hits::{Hit, HitsFile},
+    set::Exemptions,
+    when::{expiry, expiry_or_duration},
+};
+use crate::{config::Service, detect::Sight, owner::Owner};
+
+/// Addresses on one end of a conversation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// As it was written: networks, and names of lists.
+    pub written: Vec<String>,
+    /// The networks that this is, in order and none inside another.
+    networks: Vec<IpNet>,
+}
+
+impl End {
+    /// What was written, and the networks that it stands for.
+    #[must_use]
+    pub fn new(written: Vec<String>, networks: &Vec<IpNet>) -> Self {
+        let mut networks = IpNet::aggregate(networks);
+        networks.sort_unstable();
+        Self { written, networks }
+    }
+
+    /// The networks.
+    #[must_use]
+    pub fn networks(&self) -> &[IpNet] {
+        &self.networks
+    }
+
+    /// Whether `address` is on this end, as itself or as the IPv4 address inside it, which is how the kernel sees it.
+    fn has(&self, address: IpAddr) -> bool {
+        let inner = embedded(address);
+        let has = |address: IpAddr| {
+            let behind = self.networks.partition_point(|net| net.network() <= address);
+            behind > 0 && self.networks[behind - 1].contains(&address)
+        };
+        has(address) || inner.is_some_and(has)
+    }
+}
+
+impl From<IpNet> for End {
+    fn from(net: IpNet) -> Self {
+        Self::new(vec![net.to_string()], &vec![net])
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written.join(", "))
+    }
+}
+
+/// What is spoken, or where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spoken {
+    /// A service, on whatever port.
+    Service(Service),
+    /// A port of the server.
+    Port(u16),
+}
+
+impl fmt::Display for Spoken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(Service::Smb) => f.write_str("smb"),
+            Self::Service(Service::Rpc) => f.write_str("rpc"),
+            Self::Service(Service::Netbios) => f.write_str("netbios"),
+            Self::Port(port) => write!(f, "{port}"),
+        }
+    }
+}
+
+/// Who added an exemption by command, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Added {
+    /// Name of the user.
+    pub by: String,
+    /// Nanoseconds since the Unix epoch.
+    pub at: i128,
+}
+
+/// Known safe traffic: what it says has to hold all at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exemption {
+    /// What it is called.
+    pub id: String,
+    /// Clients; `None` is any.
+    pub source: Option<End>,
+    /// Servers; `None` is any.
+    pub destination: Option<End>,
+    /// One of these; empty is any.
+    pub services: Vec<Spoken>,
+    /// Name or program file of the process that opened the conversation; where nobody knows that, it does not hold.
+    pub process: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// When it ends, nanoseconds since the Unix epoch.
+    pub expires: Option<i128>,
+    /// Who added it; `None` stands in the configuration.
+    pub added: Option<Added>,
+}
+
+/// A conversation as exemptions see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question<'a> {
+    /// Client.
+    pub client: IpAddr,
+    /// Server.
+    pub server: IpAddr,
+    /// What is spoken.
+    pub service: Service,
+    /// Port of the server.
+    pub port: u16,
+    /// Name and program file of the process that opened it, as far as they are known.
+    pub process: [Option<&'a str>; 2],
+}
+
+impl<'a> Question<'a> {
+    /// What exemptions are asked about a conversation.
+    #[must_use]
+    pub fn of(sight: &Sight<'a>) -> Self {
+        let owner: Option<&Owner> = sight.flow.owner.as_deref();
+        let name = owner.and_then(|owner| owner.name.as_deref());
+        let executable =
+            owner.and_then(|owner| owner.executable.as_ref()).map(|executable| executable.path.as_str());
+        Self {
+            client: sight.client.ip(),
+            server: sight.server.ip(),
+            service: sight.service,
+            port: sight.server.port(),
+            process: [name, executable],
+        }
+    }
+}
+
+impl Exemption {
+    /// One by its ends alone. It is called after what it says.
+    #[must_use]
+    pub fn between(source: Option<IpNet>, destination: Option<IpNet>, reason: &str) -> Self {
+        let exemption = Self {
+            source: source.map(End::from),
+            destination: destination.map(End::from),
+            reason: reason.to_owned(),
+            ..Self::default()
+        };
+        Self { id: exemption.natural_id(), ..exemption }
+    }
+
+    /// A name that comes from what it covers: the same entry is called the same after a restart, wherever it stands.
+    #[must_use]
+    pub fn natural_id(&self) -> String {
+        blake3::hash(self.to_string().as_bytes()).to_hex()[..8].to_owned()
+    }
+
+    /// Whether it still holds at `now`, nanoseconds since the Unix epoch.
+    #[must_use]
+    pub fn is_in_force(&self, now: i128) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
+
+    /// Whether it says something about this address.
+    #[must_use]
+    pub fn names(&self, address: IpAddr) -> bool {
+        [&self.source, &self.destination].into_iter().flatten().any(|end| end.has(address))
+    }
+
+    /// What about a conversation this does not cover, in words; `None` is that it covers it. Time is not asked about.
+    #[must_use]
+    pub fn mismatch(&self, question: &Question<'_>) -> Option<String> {
+        if let Some(source) = self.source.as_ref().filter(|end| !end.has(question.client)) {
+            return Some(format!("the client {} is not in {source}", question.client));
+        }
+        if let Some(destination) = self.destination.as_ref().filter(|end| !end.has(question.server)) {
+            return Some(format!("the server {} is not in {destination}", question.server));
+        }
+        let speaks = |spoken: &Spoken| match spoken {
+            Spoken::Service(service) => *service == question.service,
+            Spoken::Port(port) => *port == question.port,
+        };
+        if !self.services.is_empty() && !self.services.iter().any(speaks) {
+            let spoken = Spoken::Service(question.service);
+            return Some(format!("{spoken} on port {} is not {}", question.port, self.spoken()));
+        }
+        let process = self.process.as_deref()?;
+        match question.process {
+            [None, None] => Some(format!("the process is not known, and it has to be {process}")),
+            known if known.contains(&Some(process)) => None,
+            [name, executable] => {
+                Some(format!("the process {} is not {process}", name.or(executable).unwrap_or_default()))
+            }
+        }
+    }
+
+    /// The services, as they were written.
+    #[must_use]
+    pub fn spoken(&self) -> String {
+        self.services.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether its ends are all that it goes by.
+    fn is_by_ends_alone(&self) -> bool {
+        self.services.is_empty() && self.process.is_none()
+    }
+
+    /// Whether it exempts a pair by its ends alone.
+    #[must_use]
+    pub fn is_pair(&self) -> bool {
+        self.is_by_ends_alone() && self.source.is_some() && self.destination.is_some()
+    }
+
+    /// Whether the kernel sorts its packets out itself, so that the agent sees none of them.
+    #[must_use]
+    pub fn is_for_kernel(&self) -> bool {
+        self.is_by_ends_alone() && !self.is_pair()
+    }
+
+    /// What the kernel's tries are told of it; `pair` is its number among the pairs.
+    ///
+    /// What goes by one end alone the kernel sorts out. Of everything else packets are kept all the same, and the agent judges
+    /// them; the kernel has to know only what it must not drop. It sees no process and takes no part of a pair for the whole,
+    /// so it lets pass whatever may be exempt.
+    #[must_use]
+    pub fn prefixes(&self, pair: u32) -> Vec<(IpNet, PrefixFlags)> {
+        let flags = if self.is_pair() {
+            [PrefixFlags::pair_client(pair), PrefixFlags::pair_server(pair)]
+        } else if self.is_by_ends_alone() {
+            [PrefixFlags::EXEMPT_SOURCE, PrefixFlags::EXEMPT_DESTINATION]
+        } else {
+            [PrefixFlags::SPARED_SOURCE, PrefixFlags::SPARED_DESTINATION]
+        };
+        // Of a conditional one with both ends, one end is enough not to drop it.
+        let ends = match (&self.source, &self.destination) {
+            (Some(source), Some(_)) if !self.is_by_ends_alone() => [Some(source), None],
+            (source, destination) => [source.as_ref(), destination.as_ref()],
+        };
+        let marked = ends.into_iter().zip(flags);
+        let mut told: Vec<_> = marked
+            .filter_map(|(end, flags)| Some((end?, flags)))
+            .flat_map(|(end, flags)| end.networks().iter().map(move |net| (*net, flags)))
+            .collect();
+        if self.may_be_any_tcp() {
+            let all = [IpNet::default(), IpNet::V6(ipnet::Ipv6Net::default())];
+            told.extend(all.map(|net| (net, PrefixFlags::SPARED_SOURCE)));
+        }
+        told
+    }
+
+    /// Whether it may cover TCP between any addresses, so that the kernel can drop none.
+    #[must_use]
+    pub fn may_be_any_tcp(&self) -> bool {
+        let is_udp = |spoken: &Spoken| *spoken == Spoken::Service(Service::Netbios);
+        self.names_no_end() && (self.services.is_empty() || !self.services.iter().all(is_udp))
+    }
+
+    /// Whether it may cover any address.
+    #[must_use]
+    pub const fn names_no_end(&self) -> bool {
+        self.source.is_none() && self.destination.is_none()
+    }
+}
+
+/// What it covers and why, in a line.
+impl fmt::Display for Exemption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let any = "any";
+        let end = |end: &Option<End>| end.as_ref().map_or_else(|| any.to_owned(), ToString::to_string);
+        write!(f, "{} -> {}", end(&self.source), end(&self.destination))?;
+        if !self.services.is_empty() {
+            write!(f, " ({})", self.spoken())?;
+        }
+        if let Some(process) = &self.process {
+            write!(f, " by {process}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The IPv4 address inside an IPv6 one, if it has one.
+pub(crate) fn embedded(address: IpAddr) -> Option<IpAddr> {
+    let IpAddr::V6(address) = address else { return None };
+    let octets = address.octets();
+    let words = std::array::from_fn(|at| {
+        u32::from_ne_bytes([octets[4 * at], octets[4 * at + 1], octets[4 * at + 2], octets[4 * at + 3]])
+    });
+    embedded_ipv4(&words).map(|inner| IpAddr::from(inner.to_ne_bytes()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! Packets that the kernel let be, by exemption.
+
+use aya::maps::{Map, MapData, MapError, PerCpuArray};
+use sensor_common::prefix::CELLS;
+
+use super::object::LoadError;
+
+/// Reads what the kernel counts for each exemption. A view's numbers are its own, so that a packet on its way while sets are
+/// switched is counted for the exemption that let it be.
+pub struct ExemptedPackets {
+    map: PerCpuArray<MapData, u64>,
+    /// What was told of each before.
+    taken: Vec<u64>,
+}
+
+impl ExemptedPackets {
+    pub(super) fn open(map: Map) -> Result<Self, LoadError> {
+        let map = PerCpuArray::try_from(map)
+            .map_err(|source| LoadError::Write { what: "the map handle of exempt packets".into(), source })?;
+        Ok(Self { map, taken: vec![0; 2 * CELLS as usize] })
+    }
+
+    /// Packets of exemption number `cell` of a `view` since the last call, of all CPUs together (one system call).
+    ///
+    /// # Errors
+    /// The kernel's refusal, which a loaded program does not cause.
+    pub fn take(&mut self, view: u32, cell: u32) -> Result<u64, MapError> {
+        let at = view * CELLS + cell;
+        let now: u64 = self.map.get(&at, 0)?.iter().sum();
+        let before = std::mem::replace(&mut self.taken[at as usize], now);
+        Ok(now.saturating_sub(before))
+    }
+}

@@ -1,0 +1,50 @@
+//! Notices that files of threat lists have changed, by what the file system says of them.
+
+use std::{fs, os::unix::fs::MetadataExt as _};
+
+use super::ThreatList;
+
+/// What the file system says of a file: which one it is, its size, and when it was last written.
+type Stamp = Option<(u64, u64, i64, i64)>;
+
+/// What the files looked like when they were last read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watch {
+    stamps: Vec<Stamp>,
+}
+
+impl Watch {
+    /// What they look like now.
+    #[must_use]
+    pub fn of(lists: &[ThreatList]) -> Self {
+        let mut watch = Self::default();
+        lists.iter().for_each(|list| watch.add(list));
+        watch
+    }
+
+    /// Looks at one more. To be done before it is read: what is written meanwhile is noticed afterwards.
+    pub(super) fn add(&mut self, list: &ThreatList) {
+        let told = fs::metadata(&list.file).ok();
+        self.stamps.push(told.map(|told| (told.ino(), told.size(), told.mtime(), told.mtime_nsec())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::threat::Format;
+
+    #[test]
+    fn a_file_that_is_replaced_written_or_gone_looks_different() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("list");
+        let lists = [ThreatList { name: "list".into(), file: file.clone(), format: Format::Plain }];
+        let gone = Watch::of(&lists);
+        fs::write(&file, "8.8.4.4").unwrap();
+        let there = Watch::of(&lists);
+        assert_eq!(there, Watch::of(&lists));
+        fs::write(&file, "8.8.4.4\n9.9.9.9").unwrap();
+        let written = Watch::of(&lists);
+        assert!(gone != there && there != written && gone != written);
+    }
+}

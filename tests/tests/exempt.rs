@@ -1,0 +1,140 @@
+//! `smb-sensor exempt`: what is added, removed or over changes what is alerted on while the agent runs, and is counted.
+
+use std::{path::Path, process::Command, time::Duration};
+
+use sensor_lab::{Namespace, Smbd, Topology, address, poll, require_lab};
+use sensor_tests::{Agent, smb_session, tells, text};
+use sensor_user::alert::rfc3339;
+use serde_json::Value;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// Time for what takes the agent seconds on a loaded machine.
+const LONG: Duration = Duration::from_secs(40);
+
+/// Runs the command; gives its exit code and all that it said.
+#[expect(clippy::unwrap_used, reason = "a test cannot go on without the command")]
+fn exempt(state_dir: &Path, arguments: &str) -> (i32, String) {
+    let output = Command::new(Agent::program().unwrap())
+        .arg("exempt")
+        .args(arguments.split_whitespace())
+        .arg("--state-dir")
+        .arg(state_dir)
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// Now, as alerts tell times.
+fn now() -> String {
+    rfc3339(OffsetDateTime::now_utc().unix_timestamp_nanos())
+}
+
+/// The line of the list that begins with `what`, of its first entry.
+fn listed(state_dir: &Path, what: &str) -> String {
+    let (_, told) = exempt(state_dir, "list");
+    let line = told.lines().find(|line| line.trim_start().starts_with(what));
+    line.unwrap_or_default().trim().to_owned()
+}
+
+#[test]
+fn an_exemption_that_is_added_silences_the_next_conversation_and_its_removal_brings_alerts_back() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let _smbd = Smbd::start(border.server()).unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
+    let session = |client: &Namespace| smb_session(client, address::SERVER_V4).unwrap();
+    session(border.client());
+    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+
+    // By one end: the kernel lets it be, and counts its packets.
+    let add = format!("add --source {} --reason nightly --id nightly", address::CLIENT_V4);
+    let (code, told) = exempt(state.path(), &add);
+    assert!(code == 0 && told.contains("; in force"), "{told}");
+    assert!(
+        listed(state.path(), "nightly").ends_with("NEVER MATCHED"),
+        "{}",
+        listed(state.path(), "nightly")
+    );
+    let added = now();
+    session(border.client());
+    let hits = poll(LONG, || Some(listed(state.path(), "hits:")).filter(|line| line.contains("packets")));
+    assert!(hits.is_some(), "{:?}", exempt(state.path(), "list"));
+
+    // For a service of a server: the agent judges, and counts conversations.
+    assert_eq!(exempt(state.path(), "remove nightly").0, 0);
+    let add =
+        format!("add --destination {} --service smb --reason provider --id provider", address::SERVER_V4);
+    assert_eq!(exempt(state.path(), &add).0, 0);
+    session(border.client());
+    let once = || Some(listed(state.path(), "hits:")).filter(|line| line.contains("1 conversations"));
+    assert!(poll(LONG, once).is_some(), "{:?}", exempt(state.path(), "list"));
+
+    let (code, told) = exempt(state.path(), "remove provider");
+    assert!(code == 0 && told.contains("in force"), "{told}");
+    let removed = now();
+    session(border.client());
+    let back = agent.wait_for(|document| {
+        tells("smb-to-internet", "data")(document) && *text(document, "/event/start") > *removed
+    });
+    back.unwrap();
+    let ended = agent.stop().unwrap();
+    let silent =
+        |document: &Value| (added.as_str()..removed.as_str()).contains(&text(document, "/event/start"));
+    let exempt: Vec<_> = ended.documents.iter().filter(|document| silent(document)).collect();
+    assert!(exempt.is_empty(), "{exempt:#?}");
+    assert_eq!(ended.number("exempt").unwrap(), 1, "{}", ended.statistics);
+    assert!(ended.number("exempt_source").unwrap() > 10, "{}", ended.statistics);
+}
+
+#[test]
+fn hits_outlive_a_restart_and_an_exemption_ends_when_its_time_is_up() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let _smbd = Smbd::start(border.server()).unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let add = format!("add --source {} --reason test --id lan", address::CLIENT_V4);
+    let (code, told) = exempt(state.path(), &add);
+    assert!(code == 0 && told.contains("no agent runs"), "{told}");
+    let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
+    agent.wait_for_log("1 never matched (lan)").unwrap();
+    smb_session(border.client(), address::SERVER_V4).unwrap();
+    let ended = agent.stop().unwrap();
+    assert!(ended.documents.is_empty(), "{:#?}", ended.documents);
+    assert!(listed(state.path(), "hits:").contains("packets, last"), "{:?}", exempt(state.path(), "list"));
+
+    // In its place one that is over in a moment.
+    assert_eq!(exempt(state.path(), "remove lan").0, 0);
+    let soon = OffsetDateTime::now_utc() + Duration::from_secs(6);
+    let soon = soon.format(&Rfc3339).unwrap();
+    assert_eq!(exempt(state.path(), &format!("{add} --expires {soon}")).0, 0);
+    let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
+    assert!(
+        poll(LONG, || agent.log().contains("exemption lan is over").then_some(())).is_some(),
+        "{}",
+        agent.log()
+    );
+    smb_session(border.client(), address::SERVER_V4).unwrap();
+    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    assert!(listed(state.path(), "lan").ends_with("EXPIRED"), "{:?}", exempt(state.path(), "list"));
+    agent.stop().unwrap();
+}
+
+#[test]
+fn a_bad_entry_changes_nothing_and_a_trial_says_why() {
+    let state = tempfile::tempdir().unwrap();
+    let (code, told) = exempt(state.path(), "add --source 10.0.0.0/33 --reason x");
+    assert!(code != 0 && told.contains("10.0.0.0/33"), "{told}");
+    assert_ne!(exempt(state.path(), "add --reason x").0, 0, "it would cover everything");
+    assert_eq!(exempt(state.path(), "list").1.trim(), "no exemptions");
+    assert_eq!(exempt(state.path(), "add --source 10.1.0.0/16 --process backupd --reason copies").0, 0);
+    let (code, told) = exempt(state.path(), "add --source 10.1.0.0/16 --process backupd --reason again");
+    assert!(code != 0 && told.contains("already"), "{told}");
+    let (code, told) = exempt(state.path(), "test 10.1.2.3 8.8.4.4 --process backupd");
+    assert!(code == 0 && told.contains("reason: copies"), "{told}");
+    let (code, told) = exempt(state.path(), "test 10.1.2.3 8.8.4.4");
+    assert!(code == 1 && told.contains("the process is not known"), "{told}");
+    let (code, told) = exempt(state.path(), "remove nothing");
+    assert!(code != 0 && told.contains("nothing was changed"), "{told}");
+}

@@ -1,0 +1,61 @@
+//! Threat lists: named in the alert, and read again while the agent runs.
+
+use std::{fs, time::Duration};
+
+use sensor_lab::{Smbd, Topology, address, poll, require_lab};
+use sensor_tests::{Agent, number, smb_session, tells, text};
+
+/// Time for what takes the agent seconds on a loaded machine.
+const LONG: Duration = Duration::from_secs(40);
+
+#[test]
+fn a_listed_server_is_named_in_the_alert_and_a_changed_file_is_noticed() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let _smbd = Smbd::start(border.server()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("feed.csv");
+    // As many lines as a feed has, and ours behind them.
+    let mut lines: String =
+        (0..20_000u32).map(|n| format!("{},other\n", std::net::Ipv4Addr::from(0x1400_0000 + n))).collect();
+    fs::write(&file, &lines).unwrap();
+    let config = format!("[[threat_list]]\nname = \"feed\"\nfile = \"{}\"\n", file.display());
+    let agent = Agent::on(border.gateway(), "lan0").config(&config).start().unwrap();
+    agent.wait_for_log("threat lists: 20000 prefixes on 1").unwrap();
+    smb_session(border.client(), address::SERVER_V4).unwrap();
+    let alert = agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    assert!(alert.pointer("/threat/indicator").is_none(), "{alert:#}");
+
+    fs::write(&file, format!("{lines}nonsense\n")).unwrap();
+    let refusal = |log: String| log.contains("feed.csv, line 20001: \"nonsense\"").then_some(());
+    assert!(poll(LONG, || refusal(agent.log())).is_some(), "{}", agent.log());
+
+    lines.push_str("8.8.4.0/24,file thieves\n");
+    fs::write(&file, &lines).unwrap();
+    let again = || agent.log().contains("threat lists read again: 20001 prefixes").then_some(());
+    assert!(poll(LONG, again).is_some(), "{}", agent.log());
+    smb_session(border.client(), address::SERVER_V4).unwrap();
+    let alert = agent
+        .wait_for(|document| {
+            tells("smb-to-internet", "data")(document) && document.pointer("/threat/indicator").is_some()
+        })
+        .unwrap();
+    assert_eq!(text(&alert, "/threat/indicator/provider"), "feed");
+    assert_eq!(text(&alert, "/threat/indicator/name"), "8.8.4.0/24");
+    assert_eq!(text(&alert, "/threat/indicator/description"), "file thieves");
+    assert_eq!(number(&alert, "/smb_sensor/threat_lists/0/line"), 20_001);
+    assert_eq!(text(&alert, "/smb_sensor/alert/severity"), "critical");
+    agent.stop().unwrap();
+}
+
+#[test]
+fn a_list_with_a_bad_line_keeps_the_agent_from_starting_and_names_the_line() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("feed"), "8.8.4.4\n8.8.4.4/8\n").unwrap();
+    let config =
+        format!("[[threat_list]]\nname = \"feed\"\nfile = \"{}\"\n", folder.path().join("feed").display());
+    let refusal = Agent::on(border.gateway(), "lan0").config(&config).refused().unwrap();
+    assert!(refusal.told.contains("feed, line 2") && refusal.told.contains("8.0.0.0/8"), "{}", refusal.told);
+}
