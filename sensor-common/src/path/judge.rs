@@ -34,11 +34,12 @@ pub(super) fn closer<E: Environment, B: Bytes + Copy, const HELD: bool>(
     arrival: &Arrival,
 ) -> Verdict {
     let judged = judge::<_, _, HELD>(env, frame, ports, kinds, interest, arrival);
-    let counts = matches!(interest, Interest::Service(_)) || matches!(judged.watched.outcome, Counter::Kept);
-    if !counts {
-        return Verdict::Foreign;
+    match judged.watched.outcome {
+        Counter::Kept => env.count_watched(judged.watched),
+        // Made anew: nothing else is to be counted of it, and here the compiler knows that.
+        reason if matches!(interest, Interest::Service(_)) => env.count_watched(Watched::passed(reason)),
+        _ => return Verdict::Foreign,
     }
-    env.count_watched(judged.watched);
     judged.verdict()
 }
 
