@@ -1,8 +1,8 @@
 //! Which alerts are written one by one, and how many were not.
 //!
-//! Stands between the book and the output. In each window of five minutes a rule opens at most a hundred alerts; what goes over
+//! Stands between the book and the output. In each window of five minutes a rule opens at most so many alerts (100); what goes over
 //! that is counted by how far it got, and the counts are one [`Summary`] when the window is over. Flows that only tried never
-//! take the place of flows that spoke SMB: those below `smb` share a hundred, the others have a hundred to themselves.
+//! take the place of flows that spoke SMB: those below `smb` share that many, the others have as many to themselves.
 
 use std::collections::HashMap;
 
@@ -10,9 +10,6 @@ use crate::{detect::Rule, flow::Evidence};
 
 /// Length of a window, nanoseconds.
 const WINDOW: i128 = 300_000_000_000;
-
-/// Alerts of a rule that are opened in a window.
-const MOST: u64 = 100;
 
 /// What became of an alert that asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,8 +94,10 @@ impl Window {
 }
 
 /// The windows of all rules.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Admission {
+    /// Alerts of a rule that are opened in a window.
+    most: u64,
     windows: HashMap<&'static str, Window>,
     /// Summaries of windows that ended because another began.
     ended: Vec<Summary>,
@@ -107,6 +106,12 @@ pub struct Admission {
 }
 
 impl Admission {
+    /// No window yet; in each a rule opens `most` alerts.
+    #[must_use]
+    pub fn new(most: u64) -> Self {
+        Self { most, windows: HashMap::new(), ended: vec![], opened: 0, hidden: 0 }
+    }
+
     /// Asks for an alert that is to be opened; `before` is what it was told when it asked last.
     pub fn ask(
         &mut self,
@@ -133,7 +138,7 @@ impl Admission {
         if let Some(hidden) = before_here {
             *window.count(hidden.evidence) -= 1;
         }
-        if spoke && window.spoke < MOST || !spoke && window.tried + window.spoke < MOST {
+        if spoke && window.spoke < self.most || !spoke && window.tried + window.spoke < self.most {
             *(if spoke { &mut window.spoke } else { &mut window.tried }) += 1;
             self.hidden -= u64::from(before.is_some());
             return Verdict::Admitted;
@@ -189,6 +194,7 @@ mod tests {
 
     const SECOND: i128 = 1_000_000_000;
     const NOW: i128 = 1_700_000_000 * SECOND;
+    const MOST: u64 = 100;
 
     fn ask(admission: &mut Admission, evidence: Evidence, now: i128) -> Verdict {
         admission.ask(RULES[0], evidence, None, now)
@@ -200,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_hundred_in_a_window_and_the_rest_in_one_summary_with_exact_counts() {
-        let mut admission = Admission::default();
+        let mut admission = Admission::new(MOST);
         assert_eq!(admitted(&mut admission, 9_000, Evidence::Attempt, NOW), 100);
         assert_eq!(admitted(&mut admission, 1_000, Evidence::Refused, NOW + 299 * SECOND), 0);
         assert!(admission.due(NOW + 299 * SECOND).is_empty());
@@ -217,31 +223,31 @@ mod tests {
 
     #[test]
     fn a_window_without_anything_hidden_has_no_summary() {
-        let mut admission = Admission::default();
+        let mut admission = Admission::new(MOST);
         assert_eq!(admitted(&mut admission, 100, Evidence::Data, NOW), 100);
         assert!(admission.due(NOW + 400 * SECOND).is_empty());
     }
 
     #[test]
     fn rules_do_not_share_their_window() {
-        let mut admission = Admission::default();
+        let mut admission = Admission::new(MOST);
         assert_eq!(admitted(&mut admission, 150, Evidence::Data, NOW), 100);
         assert_eq!(admission.ask(RULES[1], Evidence::Data, None, NOW), Verdict::Admitted);
     }
 
     #[test]
     fn attempts_do_not_take_the_place_of_what_spoke_smb() {
-        let mut admission = Admission::default();
+        let mut admission = Admission::new(MOST);
         assert_eq!(admitted(&mut admission, 5_000, Evidence::Attempt, NOW), 100);
         assert_eq!(admitted(&mut admission, 150, Evidence::Session, NOW), 100);
-        let mut other = Admission::default();
+        let mut other = Admission::new(MOST);
         assert_eq!(admitted(&mut other, 60, Evidence::Smb, NOW), 60);
         assert_eq!(admitted(&mut other, 60, Evidence::Attempt, NOW), 40, "a hundred in all");
     }
 
     #[test]
     fn what_asks_again_is_counted_once() {
-        let mut admission = Admission::default();
+        let mut admission = Admission::new(MOST);
         assert_eq!(admitted(&mut admission, 100, Evidence::Attempt, NOW), 100);
         let Verdict::Hidden(first) = ask(&mut admission, Evidence::Refused, NOW) else { panic!() };
         assert!(!first.may_ask_again(Evidence::Established) && first.may_ask_again(Evidence::Smb));
@@ -252,7 +258,7 @@ mod tests {
 
     #[test]
     fn what_is_refused_again_moves_within_its_window_and_is_named_in_another() {
-        let mut admission = Admission::default();
+        let mut admission = Admission::new(MOST);
         assert_eq!(admitted(&mut admission, 100, Evidence::Smb, NOW), 100);
         let Verdict::Hidden(first) = ask(&mut admission, Evidence::Smb, NOW) else { panic!() };
         let Verdict::Hidden(second) = admission.ask(RULES[0], Evidence::Session, Some(first), NOW) else {
@@ -270,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_steps_back_ends_the_window() {
-        let mut admission = Admission::default();
+        let mut admission = Admission::new(MOST);
         assert_eq!(admitted(&mut admission, 150, Evidence::Attempt, NOW), 100);
         assert_eq!(admitted(&mut admission, 150, Evidence::Attempt, NOW - 7_200 * SECOND), 100);
         let summaries = admission.due(NOW - 7_200 * SECOND);

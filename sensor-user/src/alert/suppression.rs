@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn the_document_says_how_many_of_which_evidence_and_follows_the_schema() {
         let context = Context::for_tests();
-        let mut admission = Admission::default();
+        let mut admission = Admission::new(100);
         for n in 0..150 {
             let evidence = if n < 120 { Evidence::Attempt } else { Evidence::Refused };
             let _ = admission.ask(RULES[0], evidence, None, context.now);

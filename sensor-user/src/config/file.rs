@@ -106,6 +106,8 @@ fn settings(reader: &mut Reader, table: &mut TableHelper<'_>, config: &mut Confi
         let sweep = &mut detection.limits.sweep;
         reader.value(table, "sweep_targets", &mut sweep.targets, |n| within(n, 2, 1_000).map(|n| n as usize));
         reader.value(table, "sweep_window", &mut sweep.window, |n| within(n, 60, 86_400));
+        let alerts = &mut detection.limits.alerts_per_window;
+        reader.value(table, "alerts_per_window", alerts, |n| within(n, 1, 1_000_000));
     });
     reader.section(table, "process", |reader, table| {
         let process = &mut config.process;

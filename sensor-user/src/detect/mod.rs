@@ -146,12 +146,24 @@ pub static RULES: [&Rule; 7] = [
 ];
 
 /// Limits that rules go by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// What may leave the internal networks before that is an alert of its own.
     pub departures: DepartureLimits,
     /// When trying many is a sweep.
     pub sweep: sweep::SweepLimits,
+    /// Alerts of one rule that are opened in five minutes, before the rest is only counted.
+    pub alerts_per_window: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            departures: DepartureLimits::default(),
+            sweep: sweep::SweepLimits::default(),
+            alerts_per_window: 100,
+        }
+    }
 }
 
 impl Rule {

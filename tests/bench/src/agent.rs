@@ -37,9 +37,14 @@ impl Agent {
     /// Starts `program` on an interface and waits until it is ready.
     pub(crate) fn start(program: &Path, namespace: &Namespace, interface: &str) -> Result<Self> {
         let state = scratch_dir()?;
+        let config = state.path().join("bench.toml");
+        // Every alert is waited for.
+        fs::write(&config, "[detection]\nalerts_per_window = 1000000\n").context("write a configuration")?;
         let mut command = namespace.command(program);
         command
-            .args(["run", "--attribution", "off", "--iface", interface, "--state-dir"])
+            .args(["run", "--attribution", "off", "--learning-hours", "0", "--iface", interface, "--config"])
+            .arg(config)
+            .arg("--state-dir")
             .arg(state.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

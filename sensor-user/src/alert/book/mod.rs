@@ -54,7 +54,7 @@ impl AlertBook {
             profile: None,
             sweeps: Sweeps::new(limits.sweep),
             sweep_alerts: SweepAlerts::default(),
-            admission: Admission::default(),
+            admission: Admission::new(limits.alerts_per_window),
             flows: HashMap::new(),
             opened: 0,
             exempted: 0,
