@@ -1,0 +1,135 @@
+use super::*;
+use crate::smb::SMB2;
+
+fn message(header: &[(usize, u8)], length: u32, have: u32) -> u32 {
+    split(header, length, &[have])
+}
+
+/// What is said with the last of segments of these lengths.
+fn split(header: &[(usize, u8)], length: u32, segments: &[u32]) -> u32 {
+    let mut all = [0; MOST_OF_PIECE];
+    all[1..4].copy_from_slice(&length.to_be_bytes()[1..]);
+    for (at, value) in header {
+        all[*at] = *value;
+    }
+    let mut begun = Begun { identifier: all[4], ..Begun::EMPTY };
+    let first = Glimpse { bytes: &all, have: segments[0], into: 0 };
+    let whole = whole(&first);
+    let (mut into, mut wanted) = (0, UNDECIDED);
+    for have in segments {
+        assert_eq!(wanted, UNDECIDED, "decided before the last segment");
+        let mut bytes = [0xEE; MOST_OF_PIECE];
+        let end = (into + have) as usize;
+        bytes[into as usize..end].copy_from_slice(&all[into as usize..end]);
+        let glimpse = Glimpse { bytes: &bytes, have: (*have).min(GLIMPSE as u32), into };
+        begun.look(&glimpse);
+        wanted = begun.wanted(&glimpse, whole);
+        into += have;
+    }
+    wanted
+}
+
+const V2: (usize, u8) = (4, SMB2);
+const V1: (usize, u8) = (4, SMB1);
+
+/// A DCE-RPC header of this type at `at`.
+fn rpc(at: usize, kind: u8) -> [(usize, u8); 3] {
+    [(at, 5), (at + 2, kind), (at + 4, 0x10)]
+}
+
+#[test]
+fn session_set_up_and_tree_connect_are_wanted_whole_and_files_are_not() {
+    for command in 0..=4 {
+        assert_eq!(message(&[V2, (16, command)], 300, 300), 304, "{command}");
+    }
+    for command in [5, 6, 8, 9, 14, 16] {
+        assert_eq!(message(&[V2, (16, command)], 300, 300), 0, "{command}");
+        assert_eq!(message(&[V2, (16, command), (20, 1)], 300, 300), 0, "{command} reply");
+    }
+    for command in 0x70..=0x75 {
+        assert_eq!(message(&[V1, (8, command)], 100, 100), 104, "{command:x}");
+    }
+    assert_eq!(message(&[V1, (8, 0x2E)], 100, 100), 0);
+    assert_eq!(message(&[V1, (8, 0x32)], 100, 100), 0, "TRANSACTION2 carries files");
+}
+
+#[test]
+fn a_bind_in_a_pipe_is_wanted_whole_and_a_request_up_to_its_operation_number() {
+    let with = |command: &[(usize, u8)], at, kind| [&[V2], command, &rpc(at, kind)[..]].concat();
+    assert_eq!(message(&with(&[(16, 9)], 116, 11), 300, 300), 304);
+    assert_eq!(message(&with(&[(16, 9)], 116, 0), 300, 300), 140);
+    assert_eq!(message(&with(&[(16, 11)], 124, 0), 300, 300), 148);
+    assert_eq!(message(&with(&[(16, 8), (20, 1)], 84, 12), 300, 300), 304);
+    assert_eq!(message(&with(&[(16, 11), (20, 1)], 116, 12), 300, 300), 304);
+    assert_eq!(message(&with(&[(16, 9)], 116, 2), 300, 300), 0, "a response carries data");
+    assert_eq!(message(&with(&[(16, 9)], 116, 11), 300, 118), UNDECIDED, "not enough to tell");
+    assert_eq!(message(&with(&[(16, 9)], 116, 11), 300, 119), 304, "version and type are enough");
+    assert_eq!(message(&[V2, (16, 9)], 300, 119), 0);
+    let v1 = [&[V1, (8, 0x2F)], &rpc(68, 11)[..]].concat();
+    assert_eq!(message(&v1, 200, 200), 204);
+}
+
+#[test]
+fn of_messages_that_came_together_the_first_is_wanted_alone() {
+    for command in 0..=4 {
+        assert_eq!(message(&[V2, (16, command), (24, 72)], 300, 300), 76, "{command}");
+    }
+    assert_eq!(message(&[V2, (16, 3), (25, 2)], 300, 300), 304, "the next one is not there");
+    assert_eq!(message(&[V2, (16, 3), (27, 0xFF)], 0x00FF_FFFF, 1_400), LONGEST);
+    let bind = [&[V2, (16, 9), (24, 200)], &rpc(116, 11)[..]].concat();
+    assert_eq!(message(&bind, 300, 300), 204);
+}
+
+#[test]
+fn what_is_very_long_is_cut() {
+    assert_eq!(message(&[V2, (16, 1)], 0x00FF_FFFF, 1_400), LONGEST);
+    assert_eq!(message(&[V1, (8, 0x25)], 4_000, 1_400), LONGEST_TRANSACTION);
+}
+
+#[test]
+fn the_endpoint_mapper_is_read_by_its_own_length() {
+    let mut bytes = [0; MOST_OF_PIECE];
+    for (at, value) in rpc(0, 11) {
+        bytes[at] = value;
+    }
+    bytes[8] = 72;
+    assert_eq!(of_rpc(&Glimpse { bytes: &bytes, have: 72, into: 0 }), 72);
+    bytes[2] = 0;
+    assert_eq!(of_rpc(&Glimpse { bytes: &bytes, have: 72, into: 0 }), 24);
+    bytes[0] = 4;
+    assert_eq!(of_rpc(&Glimpse { bytes: &bytes, have: 72, into: 0 }), 0);
+}
+
+#[test]
+fn less_than_a_header_does_not_tell() {
+    assert_eq!(message(&[V1, (8, 0x72)], 100, 8), UNDECIDED);
+    for have in 8..28 {
+        assert_eq!(message(&[V2, (16, 1)], 100, have), UNDECIDED, "{have}");
+    }
+    assert_eq!(message(&[V2, (16, 1)], 20, 8), 0, "it will never hold a header");
+}
+
+#[test]
+fn however_a_message_is_split_it_is_known_by_the_segment_that_completes_its_header() {
+    for cut in 8..28 {
+        assert_eq!(split(&[V2, (16, 1)], 300, &[cut, 28 - cut]), 304, "{cut}");
+        assert_eq!(split(&[V2, (16, 5)], 300, &[cut, 200]), 0, "{cut}");
+        assert_eq!(split(&[V2, (16, 3), (24, 72)], 300, &[cut, 100]), 76, "{cut}");
+    }
+    assert_eq!(split(&[V2, (16, 1)], 300, &[8, 8, 4, 8]), 304);
+    assert_eq!(split(&[V1, (8, 0x73)], 300, &[8, 1]), 304);
+    assert_eq!(split(&[V1, (8, 0x32)], 300, &[8, 100]), 0);
+}
+
+#[test]
+fn a_bind_is_known_by_the_segment_that_it_begins_in() {
+    let bind = |command, at| [&[V2, (16, command)][..], &rpc(at, 11)[..]].concat();
+    assert_eq!(split(&bind(9, 116), 300, &[76, 76]), 304);
+    assert_eq!(split(&bind(9, 116), 300, &[116, 76]), 304, "header and data by themselves");
+    assert_eq!(split(&bind(11, 124), 300, &[20, 100, 76]), 304);
+    assert_eq!(split(&[V2, (16, 9)], 300, &[76, 76]), 0, "a file");
+    assert_eq!(split(&bind(9, 116), 300, &[76, 41, 76]), 0, "not across segments");
+    let v1 = [&[V1, (8, 0x2F)], &rpc(68, 11)[..]].concat();
+    assert_eq!(split(&v1, 200, &[8, 50, 80]), 204);
+    assert_eq!(split(&v1, 200, &[69, 80]), 0, "not across segments");
+}

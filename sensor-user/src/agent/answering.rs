@@ -1,0 +1,56 @@
+//! Commands over the control socket.
+
+use anyhow::{Context as _, Result};
+use sensor_common::counter::Counter;
+
+use super::Sensor;
+use crate::{
+    config::{Config, ConfigError},
+    control::{Asked, Request},
+    enforcement::{Enforcement, permitted},
+    explain::explain,
+};
+
+impl Sensor {
+    /// Answers a request over the control socket.
+    pub(super) fn answer(
+        &mut self,
+        asked: Asked,
+        load: impl Fn() -> Result<Config, ConfigError>,
+    ) -> Result<()> {
+        let now = self.enforcement_now()?;
+        // Requests that are about enforcement are answered with how it stands, all others with what they ask for.
+        let answer = match &asked.request {
+            // Documents never come here: they are read beside the agent.
+            Request::EnforcementStatus | Request::Documents(_) => None,
+            Request::EnforcementOff => self.enforce(Enforcement::Off, now).map(|()| None)?,
+            Request::EnforcementOn { seconds } => match permitted(self.config.profile) {
+                Ok(()) => {
+                    let seconds = seconds.unwrap_or(self.config.enforcement.expire_after);
+                    self.enforce(Enforcement::on(now, seconds), now).map(|()| None)?
+                }
+                Err(reason) => Some(Err(reason)),
+            },
+            Request::Explain(query) => {
+                let explanation = explain(&self.config, query, now.moment.unix_nanos);
+                Some(serde_json::to_string(&explanation).map_err(|error| error.to_string()))
+            }
+            Request::Reload => Some(self.reload(load())),
+            Request::SaveHits => {
+                Some(self.save_hits().map(|()| String::new()).map_err(|error| format!("{error:#}")))
+            }
+        };
+        if let Some(answer) = answer {
+            let (done, told) = (answer.is_ok(), answer.unwrap_or_else(|error| error));
+            asked.answer(done, told);
+            return Ok(());
+        }
+        let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
+        let mut told = format!("enforcement is {}", self.enforcement);
+        for counter in Counter::ENFORCEMENT {
+            told.push_str(&format!("\n{} {}", counter.name(), counters.get(*counter)));
+        }
+        asked.answer(true, told);
+        Ok(())
+    }
+}
