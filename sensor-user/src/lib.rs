@@ -36,6 +36,7 @@ pub mod recent;
 pub mod record;
 pub mod reload;
 pub mod replay;
+pub(crate) mod shown;
 pub mod statistics;
 mod store;
 pub mod terms;

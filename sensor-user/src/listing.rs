@@ -15,7 +15,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use crate::{
     control::{self, ControlError},
     journal::{self, JournalError, Query, query},
-    owner::shown::shown,
+    shown::shown,
     wall_clock,
 };
 

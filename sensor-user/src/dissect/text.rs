@@ -3,6 +3,8 @@
 //! Every string is at most [`MAX_CHARACTERS`] long and holds no character that moves a cursor or turns the direction of
 //! writing: those become U+FFFD, as does what is not text at all.
 
+use crate::shown::misleads;
+
 /// Longest text that is kept; what goes over it is cut and marked by an ellipsis.
 pub const MAX_CHARACTERS: usize = 256;
 
@@ -44,18 +46,9 @@ fn clean(characters: impl Iterator<Item = char>) -> String {
             text.push('…');
             break;
         }
-        text.push(if is_harmless(character) { character } else { char::REPLACEMENT_CHARACTER });
+        text.push(if misleads(character) { char::REPLACEMENT_CHARACTER } else { character });
     }
     text
-}
-
-/// Neither a control character, nor a separator of lines, nor one that directs the writing (Unicode UAX 9).
-fn is_harmless(character: char) -> bool {
-    !character.is_control()
-        && !matches!(
-            character,
-            '\u{061C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}'
-        )
 }
 
 #[cfg(test)]

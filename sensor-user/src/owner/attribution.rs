@@ -12,7 +12,6 @@ use super::{
     cgroup::Cgroups,
     container::container_on,
     process::{Look, Processes, comm},
-    shown::shown,
     user::Users,
 };
 use crate::{
@@ -21,6 +20,7 @@ use crate::{
         owner::AttachedOwners,
         ticks::{Moment, TickClock},
     },
+    shown::shown,
 };
 
 /// Seconds between connect(2) and the SYN at an interface: longer than the search for a neighbour's hardware address.

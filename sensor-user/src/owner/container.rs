@@ -1,6 +1,6 @@
 //! The container that a cgroup belongs to, by the names that container engines give their cgroups.
 
-use super::shown::shown;
+use crate::shown::shown;
 
 /// A container.
 #[derive(Clone, Debug, PartialEq, Eq)]

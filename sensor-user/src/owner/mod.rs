@@ -9,7 +9,6 @@ mod attribution;
 mod cgroup;
 mod container;
 mod process;
-pub(crate) mod shown;
 mod start;
 mod user;
 

@@ -17,7 +17,7 @@ use std::{
 
 use sensor_common::owner::{COMM_LEN, Opener};
 
-use super::shown::shown;
+use crate::shown::shown;
 
 const NANOS: u64 = 1_000_000_000;
 

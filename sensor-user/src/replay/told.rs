@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 use super::progress::Progress;
-use crate::{journal::Numbers, output::Sink, owner::shown::shown};
+use crate::{journal::Numbers, output::Sink, shown::shown};
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

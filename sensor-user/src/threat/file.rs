@@ -133,7 +133,7 @@ fn described(text: &str) -> Option<Box<str>> {
     let text = text.trim();
     let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= LONGEST).last().unwrap_or(0);
     let text = if text.len() > LONGEST { &text[..end] } else { text };
-    (!text.is_empty()).then(|| crate::owner::shown::shown(text.as_bytes()).into())
+    (!text.is_empty()).then(|| crate::shown::shown(text.as_bytes()).into())
 }
 
 /// Which columns of a file are which; told by the first line that has a prefix, where nobody said.

@@ -33,8 +33,9 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
     text
 }
 
-/// Unicode's control characters (general category Cc) and its invisible and direction-turning format characters (Cf).
-fn misleads(character: char) -> bool {
+/// Whether a character could forge or hide something where it is shown: Unicode's control characters (general category Cc), its
+/// separators of lines, and its invisible and direction-turning format characters (Cf).
+pub(crate) fn misleads(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}' | '\u{200b}'..='\u{200f}')
         || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{e0000}'..='\u{e007f}')
