@@ -3,6 +3,7 @@
 //! Takes a flow that is worth a judgement, gives the rules it breaks and the techniques its evidence shows. Pure but for
 //! the known destinations, which the rare-destination rule looks up. [`sweep`] alone is about many flows.
 
+pub(crate) mod another_port;
 pub(crate) mod credential;
 pub(crate) mod data_leaving;
 mod evidenced;
@@ -135,13 +136,14 @@ pub struct Finding {
 }
 
 /// All rules, for documentation and tests.
-pub static RULES: [&Rule; 7] = [
+pub static RULES: [&Rule; 8] = [
     &smb_to_internet::RULE,
     &rare_destination::RULE,
     &external_access::RULE,
     &credential::RULE,
     &data_leaving::RULE,
     &smb1::RULE,
+    &another_port::RULE,
     &sweep::RULE,
 ];
 
@@ -211,6 +213,9 @@ pub fn judge(
     }
     if smb1::fires(sight) {
         findings.push(Finding { rule: &smb1::RULE });
+    }
+    if another_port::fires(sight) {
+        findings.push(Finding { rule: &another_port::RULE });
     }
     findings
 }

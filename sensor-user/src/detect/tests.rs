@@ -157,8 +157,20 @@ fn smb_recognised_on_another_port_is_smb_and_shows_a_non_standard_port() {
     let mut flow = outbound(4445, Evidence::Data);
     assert!(Sight::of(&flow, &ServicePorts::default()).is_none(), "not recognised, not ours");
     flow.marks |= mark::SERVER_IS_REMOTE;
-    assert_eq!(rules(&flow, true), ["smb-to-internet", "rare-smb-destination"]);
+    assert_eq!(rules(&flow, true), ["smb-to-internet", "rare-smb-destination", "smb-on-another-port"]);
     assert_eq!(techniques(&flow), ["T1048", "T1571"]);
+    let mut inbound = inbound(TCP, 4445, Evidence::Smb);
+    inbound.marks |= mark::SERVER_IS_LOCAL;
+    assert_eq!(rules(&inbound, true), ["external-access-windows-networking", "smb-on-another-port"]);
+}
+
+#[test]
+fn a_port_that_is_said_to_be_one_of_smb_is_no_other_port() {
+    let services = ServicePorts { smb_tcp: vec![445, 4445], ..ServicePorts::default() };
+    let mut flow = outbound(4445, Evidence::Data);
+    flow.marks |= mark::SERVER_IS_REMOTE;
+    let sight = Sight::of(&flow, &services).unwrap();
+    assert!(!another_port::fires(&sight), "a provider whose port is configured");
 }
 
 #[test]

@@ -4,7 +4,8 @@ use super::{Field, Networks, NewTerm, Ports, Profile, ProfileName, ProfileRule};
 use crate::{
     config::Service,
     detect::{
-        Direction, Rule, credential, data_leaving, external_access, rare_destination, smb_to_internet, smb1,
+        Direction, Rule, another_port, credential, data_leaving, external_access, rare_destination,
+        smb_to_internet, smb1,
     },
 };
 
@@ -33,10 +34,16 @@ pub(super) static PROFILE: Profile = Profile {
             ..own(&credential::RULE, Some(Direction::Outbound), SMB)
         },
         ProfileRule {
-            evidence: Some("more payload leaves than detection.data_leaving_bytes"),
+            evidence: Some(
+                "more payload leaves than detection.data_leaving_bytes, or faster than data_leaving_rate, between the two addresses",
+            ),
             ..own(&data_leaving::RULE, None, SMB)
         },
         ProfileRule { evidence: Some("both ends agree on SMB 1"), ..own(&smb1::RULE, None, SMB) },
+        ProfileRule {
+            evidence: Some("the port is none of the service set, and SMB messages are recognised on it"),
+            ..own(&another_port::RULE, None, SMB)
+        },
     ],
     schedule: None,
     blind_spots: &[],

@@ -13,11 +13,16 @@ pub(crate) const SMB_OUT: &[&str] = &["rare-smb-destination", "smb-to-internet"]
 /// The same, where the client answered the server's challenge.
 pub(crate) const CREDENTIAL_OUT: &[&str] =
     &["ntlm-credential-to-internet", "rare-smb-destination", "smb-to-internet"];
+/// The same on a port that is none of SMB's.
+pub(crate) const CREDENTIAL_OUT_ELSEWHERE: &[&str] =
+    &["ntlm-credential-to-internet", "rare-smb-destination", "smb-on-another-port", "smb-to-internet"];
 /// The same over SMB 1.
 pub(crate) const CREDENTIAL_OUT_SMB1: &[&str] =
     &["ntlm-credential-to-internet", "rare-smb-destination", "smb-to-internet", "smb1-across-border"];
 /// The rule that any session of a stranger breaks.
 pub(crate) const INBOUND: &[&str] = &["external-access-windows-networking"];
+/// The same on a port that is none of SMB's.
+pub(crate) const INBOUND_ELSEWHERE: &[&str] = &["external-access-windows-networking", "smb-on-another-port"];
 /// The same over SMB 1.
 pub(crate) const INBOUND_SMB1: &[&str] = &["external-access-windows-networking", "smb1-across-border"];
 

@@ -2,7 +2,9 @@
 
 use sensor_lab::{Smbd, require_lab};
 
-use crate::expected::{Expected, FETCHED, FETCHED_BY_SMBCLIENT, FETCHED_OVER_SMB1, INBOUND, INBOUND_SMB1};
+use crate::expected::{
+    Expected, FETCHED, FETCHED_BY_SMBCLIENT, FETCHED_OVER_SMB1, INBOUND, INBOUND_ELSEWHERE, INBOUND_SMB1,
+};
 use crate::sessions::{fetches, refused, smbclient_fetches_over_smb_1, takes};
 use crate::stage::Stage;
 
@@ -30,8 +32,12 @@ fn a_stranger_speaks_smb_1_to_an_internal_server() {
 #[test]
 fn a_stranger_reaches_an_internal_server_on_a_port_of_no_service() {
     require_lab!(Python);
-    let expected =
-        Expected { rules: INBOUND, techniques: &["T1133", "T1190", "T1571"], port: 4445, ..FETCHED };
+    let expected = Expected {
+        rules: INBOUND_ELSEWHERE,
+        techniques: &["T1133", "T1190", "T1571"],
+        port: 4445,
+        ..FETCHED
+    };
     Stage::inbound().expect(
         |namespace| Smbd::builder().ports(&[4445]).start(namespace),
         |pair| fetches(&pair.smbprotocol().port(4445)),

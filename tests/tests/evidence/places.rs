@@ -2,7 +2,7 @@
 
 use sensor_lab::{Smbd, require_lab};
 
-use crate::expected::{Expected, FETCHED, FETCHED_BY_SMBCLIENT};
+use crate::expected::{CREDENTIAL_OUT_ELSEWHERE, Expected, FETCHED, FETCHED_BY_SMBCLIENT};
 use crate::sessions::{fetches, smbclient_fetches, takes};
 use crate::stage::Stage;
 
@@ -32,7 +32,12 @@ fn smbprotocol_on_a_port_of_no_service() {
     Stage::outbound().expect(
         |namespace| Smbd::builder().ports(&[4445]).start(namespace),
         |pair| fetches(&pair.smbprotocol().port(4445)),
-        &Expected { port: 4445, techniques: &["T1048", "T1187", "T1571"], ..FETCHED },
+        &Expected {
+            rules: CREDENTIAL_OUT_ELSEWHERE,
+            port: 4445,
+            techniques: &["T1048", "T1187", "T1571"],
+            ..FETCHED
+        },
     );
 }
 
@@ -42,7 +47,12 @@ fn smbclient_on_a_port_of_no_service() {
     Stage::outbound().expect(
         |namespace| Smbd::builder().ports(&[4445]).start(namespace),
         |pair| assert!(pair.smbclient().port(4445).get("hello.txt").unwrap().success()),
-        &Expected { port: 4445, techniques: &["T1048", "T1187", "T1571"], ..FETCHED_BY_SMBCLIENT },
+        &Expected {
+            rules: CREDENTIAL_OUT_ELSEWHERE,
+            port: 4445,
+            techniques: &["T1048", "T1187", "T1571"],
+            ..FETCHED_BY_SMBCLIENT
+        },
     );
 }
 
