@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use anyhow::{Context as _, Result, bail};
-use sensor_user::config::Config;
+use sensor_user::{config::Config, exempt::Exemption};
 
 use crate::{kernel::Setup, random::Xorshift};
 
@@ -18,6 +18,13 @@ pub const INTERNAL: [&str; 7] = [
     "64:ff9b:1:2::/64",
 ];
 
+/// Exempt clients and servers, of ours and on the Internet, of which some are exempt as both.
+pub const EXEMPT_CLIENTS: [&str; 3] = ["20.21.7.0/24", "9.9.9.9/32", "2a00:2:0:7::/64"];
+/// Exempt servers.
+pub const EXEMPT_SERVERS: [&str; 3] = ["20.22.7.8/29", "2001:4860:4860::/64", "9.9.9.9/32"];
+/// Exempt pairs of a client and a server.
+pub const EXEMPT_PAIRS: [(&str, &str); 2] = [("10.0.0.0/29", "8.8.4.0/30"), ("8.8.4.0/31", "10.0.0.0/30")];
+
 /// What differs between rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -29,6 +36,8 @@ pub struct Options {
     pub frags: bool,
     /// Whether enforcement is in force.
     pub enforcing: bool,
+    /// Whether there are exemptions.
+    pub exempting: bool,
     /// Flow slots.
     pub slots: u32,
 }
@@ -42,6 +51,7 @@ impl Options {
             any_port: number & 6 != 6,
             frags: number & 8 == 0,
             enforcing: number & 2 == 0,
+            exempting: number & 16 == 0,
             slots: random.pick(&[1, 4, 16, 64, 1024]),
         }
     }
@@ -54,6 +64,22 @@ impl Options {
         let mut config = Config::default();
         for network in INTERNAL {
             config.internal.push(network.parse().with_context(|| format!("read {network}"))?);
+        }
+        if self.exempting {
+            let exempt = |client: Option<&str>, server: Option<&str>| -> Result<Exemption> {
+                let net =
+                    |text: Option<&str>| text.map(str::parse).transpose().context("read an exempt network");
+                Ok(Exemption::between(net(client)?, net(server)?, "fuzzed"))
+            };
+            for client in EXEMPT_CLIENTS {
+                config.exemptions.push(exempt(Some(client), None)?);
+            }
+            for server in EXEMPT_SERVERS {
+                config.exemptions.push(exempt(None, Some(server))?);
+            }
+            for (client, server) in EXEMPT_PAIRS {
+                config.exemptions.push(exempt(Some(client), Some(server))?);
+            }
         }
         config.kernel.tunnels = self.tunnels;
         config.services.smb_any_port = self.any_port;
@@ -68,6 +94,7 @@ impl fmt::Display for Options {
             (self.any_port, "any-port "),
             (self.frags, "frags "),
             (self.enforcing, "enforcing "),
+            (self.exempting, "exempting "),
         ];
         for (is_on, name) in names {
             f.write_str(if is_on { name } else { "" })?;
@@ -80,13 +107,21 @@ impl FromStr for Options {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let mut options = Self { tunnels: false, any_port: false, frags: false, enforcing: false, slots: 1 };
+        let mut options = Self {
+            tunnels: false,
+            any_port: false,
+            frags: false,
+            enforcing: false,
+            exempting: false,
+            slots: 1,
+        };
         for word in text.split_whitespace() {
             match (word, word.strip_prefix("slots=")) {
                 ("tunnels", _) => options.tunnels = true,
                 ("any-port", _) => options.any_port = true,
                 ("frags", _) => options.frags = true,
                 ("enforcing", _) => options.enforcing = true,
+                ("exempting", _) => options.exempting = true,
                 (_, Some(slots)) => options.slots = slots.parse().context("read the number of slots")?,
                 _ => bail!("{word} is no option of a round"),
             }
@@ -102,7 +137,7 @@ mod tests {
     #[test]
     fn options_are_read_as_they_are_written() {
         let mut random = Xorshift::seeded(1);
-        for number in 0..16 {
+        for number in 0..32 {
             let options = Options::of_round(number, &mut random);
             assert_eq!(options.to_string().parse::<Options>().unwrap(), options);
             assert_eq!(options.setup().unwrap().config.internal.len(), INTERNAL.len());

@@ -4,6 +4,7 @@
 //! Takes a frame, gives what has to become of it; or that it cannot tell, and why. It does not look into tunnels and
 //! PPPoE, and knows of no flows.
 
+mod exempt;
 mod headers;
 mod places;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use sensor_user::config::{Config, Service, ServicePorts};
 
 pub(super) use self::places::embedded;
 use self::{
+    exempt::Exempt,
     headers::{Packet, Transport},
     places::{Place, Places},
 };
@@ -71,6 +73,7 @@ pub struct Account {
 pub struct Oracle {
     services: ServicePorts,
     places: Places,
+    exempt: Exempt,
     tunnels: bool,
     enforcing: bool,
     /// TCP ports on which SMB was recognised: whether their packets are ours depends on flows.
@@ -84,6 +87,7 @@ impl Oracle {
         Self {
             services: config.services.clone(),
             places: Places::new(config),
+            exempt: Exempt::new(config),
             tunnels: config.kernel.tunnels,
             enforcing,
             suspected: HashSet::new(),
@@ -111,7 +115,7 @@ impl Oracle {
         let number = packet.transport as u8;
         let [from, to] = [packet.source, packet.destination].map(|end| self.service(number, end.port()));
         if from.is_some() || to.is_some() {
-            return self.of_service(&packet, to);
+            return self.of_service(&packet, [from, to]);
         }
         if packet.transport == Transport::Udp || !self.services.smb_any_port {
             return Opinion::Foreign;
@@ -122,12 +126,27 @@ impl Oracle {
         self.by_content(&packet, frame.len())
     }
 
-    /// A packet on a watched port; `to` is the service that it goes to.
-    fn of_service(&self, packet: &Packet<'_>, to: Option<Service>) -> Opinion {
+    /// A packet on a watched port, from and to these services.
+    fn of_service(&self, packet: &Packet<'_>, [from, to]: [Option<Service>; 2]) -> Opinion {
         let side = match self.crossing(packet) {
             Ok(side) => side,
             Err(counter) => return Opinion::Passed(counter),
         };
+        let (source, destination) = (packet.source.ip(), packet.destination.ip());
+        // With services on both ends nobody can tell who is the client.
+        let client_and_server = match (from, to) {
+            (None, Some(_)) => Some((source, destination)),
+            (Some(_), None) => Some((destination, source)),
+            _ => None,
+        };
+        if let Some((client, server)) = client_and_server {
+            if self.exempt.client(client) {
+                return Opinion::Passed(Counter::ExemptSource);
+            }
+            if self.exempt.server(server) {
+                return Opinion::Passed(Counter::ExemptDestination);
+            }
+        }
         let Some(account) = account(packet, side) else { return Opinion::Passed(Counter::ShortTransport) };
         let asks = account.tcp_flags & (tcp::SYN | tcp::ACK | tcp::RST | tcp::FIN) == tcp::SYN;
         // From the Internet every service counts, to it SMB alone.
@@ -136,7 +155,8 @@ impl Oracle {
             Side::Local => to == Some(Service::Smb),
         };
         let tcp = packet.transport == Transport::Tcp;
-        Opinion::Kept(Account { dropped: self.enforcing && tcp && asks && forbidden, ..account })
+        let covered = self.exempt.request(source, destination);
+        Opinion::Kept(Account { dropped: self.enforcing && tcp && asks && forbidden && !covered, ..account })
     }
 
     /// A TCP packet on ports that nothing is known of.
@@ -151,6 +171,10 @@ impl Oracle {
             [0x81, ..] => Opinion::Unsure("a session request"),
             // MS-CIFS 2.2.3.1, MS-SMB2 2.2.1, 2.2.41 and 2.2.42, each behind the header of a session message.
             [0, _, _, _, 0xFC..=0xFF, b'S', b'M', b'B'] => {
+                let touched = |end: SocketAddr| self.exempt.client(end.ip()) || self.exempt.server(end.ip());
+                if touched(packet.source) || touched(packet.destination) {
+                    return Opinion::Unsure("who is exempt by what is said");
+                }
                 let account = self.crossing(packet).ok().and_then(|side| account(packet, side));
                 account.map_or(Opinion::Foreign, Opinion::Kept)
             }

@@ -31,15 +31,17 @@ impl Places {
         Self { internal, reserved: RESERVED.iter().filter_map(|entry| read(entry.prefix)).collect() }
     }
 
+    /// Whether an address, or the IPv4 address inside it, is in one of these networks.
+    pub(super) fn among(networks: &[IpNet], address: IpAddr) -> bool {
+        let both = [Some(address), embedded(address).map(IpAddr::V4)];
+        both.iter().flatten().any(|address| networks.iter().any(|network| network.contains(address)))
+    }
+
     /// What is said of an address is said of it or of the IPv4 address inside it; internal beats reserved.
     pub(super) fn of(&self, address: IpAddr) -> Place {
-        let both = [Some(address), embedded(address).map(IpAddr::V4)];
-        let within = |networks: &[IpNet]| {
-            both.iter().flatten().any(|address| networks.iter().any(|network| network.contains(address)))
-        };
-        if within(&self.internal) {
+        if Self::among(&self.internal, address) {
             Place::Internal
-        } else if within(&self.reserved) {
+        } else if Self::among(&self.reserved, address) {
             Place::Reserved
         } else {
             Place::External
