@@ -5,7 +5,7 @@ use crate::{
     config::Service,
     detect::{
         Direction, Rule, another_port, credential, data_leaving, external_access, rare_destination,
-        smb_to_internet, smb1,
+        smb_to_internet, smb1, sweep,
     },
 };
 
@@ -43,6 +43,12 @@ pub(super) static PROFILE: Profile = Profile {
         ProfileRule {
             evidence: Some("the port is none of the service set, and SMB messages are recognised on it"),
             ..own(&another_port::RULE, None, SMB)
+        },
+        ProfileRule {
+            evidence: Some(
+                "the client tries detection.sweep_targets distinct machines within sweep_window seconds",
+            ),
+            ..own(&sweep::RULE, None, EVERY_SERVICE)
         },
     ],
     schedule: None,
