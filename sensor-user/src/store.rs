@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io,
     os::unix::fs::OpenOptionsExt as _,
     panic::{self, AssertUnwindSafe},
@@ -20,11 +20,17 @@ const CACHE: usize = 4 << 20;
 /// # Errors
 /// [`redb::Error::DatabaseAlreadyOpen`] when another process has it; anything else when it cannot be read or written.
 pub(crate) fn open(path: &Path) -> Result<Database, redb::Error> {
+    let is_new = !path.exists();
     let file = private_file(path)?;
-    whole(|| {
+    let opened = whole(|| {
         let backend = FileBackend::new(file)?;
         Ok(redb::Builder::new().set_cache_size(CACHE).create_with_backend(backend)?)
-    })
+    });
+    if opened.is_err() && is_new {
+        // Half of a store, as a full disk leaves it, would be taken for a damaged one the next time.
+        let _ = fs::remove_file(path);
+    }
+    opened
 }
 
 /// Opens a file to read and write, made with mode 0600 when missing.

@@ -53,6 +53,7 @@ pub(super) fn tell(sight: &Sight<'_>, document: &mut Value) {
     if let Some(vlan) = sight.flow.vlan {
         document["network"]["vlan"] = json!({ "id": vlan.to_string() });
     }
+    document["related"] = json!({ "ip": [sight.client.ip().to_string(), sight.server.ip().to_string()] });
     smb::add(document, sight);
     if sight.flow.marks & mark::DROPPED != 0 {
         document["event"]["type"] = json!(["denied"]);

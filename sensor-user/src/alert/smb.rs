@@ -80,8 +80,8 @@ fn users(document: &mut Value, facts: &Facts) {
     if !hosts.is_empty() {
         related.insert("hosts".into(), json!(hosts));
     }
-    if !related.is_empty() {
-        document["related"] = Value::Object(related);
+    for (name, values) in related {
+        document["related"][name] = values;
     }
 }
 

@@ -195,6 +195,13 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_in_the_file_cannot_steer_the_terminal() {
+        let problems = parse_here("\"k\\u001b[31m\" = 1\n").unwrap_err();
+        let told = problems[0].to_string();
+        assert!(told.contains("\\u{1b}[31m") && !told.contains('\u{1b}'), "{told}");
+    }
+
+    #[test]
     fn broken_toml_names_the_line() {
         let problems = parse_here("a = 1\nb = [").unwrap_err();
         assert_eq!(problems[0].line, 2, "{problems:?}");
