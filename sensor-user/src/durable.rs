@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Replaces the file at `path` with `bytes`; whoever reads it, or a crash, finds the old or the new one. Only its owner may
-/// write it, and only its group read it.
+/// read and write it.
 ///
 /// # Errors
 /// The system's, with what was being written; the old file is still there.
@@ -21,7 +21,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o640).open(&fresh)?;
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&fresh, path)?;
@@ -33,6 +33,8 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -42,6 +44,8 @@ mod tests {
         write(&path, b"one").unwrap();
         write(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "nobody else reads it");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
         let nowhere = directory.path().join("no/file");
         assert!(write(&nowhere, b"x").unwrap_err().to_string().contains("no/file"));
