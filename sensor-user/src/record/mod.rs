@@ -6,21 +6,21 @@
 //! Packets hold what the rest of the agent takes care never to keep: names of files, the beginning of their contents as far as
 //! the snap length reaches, and authentication responses. So it is off unless asked for, and the file is for its owner alone.
 
+mod file;
 mod pcapng;
 mod recorder;
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, BufWriter},
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel},
     },
     thread::{self, JoinHandle},
-    time::{Duration, UNIX_EPOCH},
+    time::Duration,
 };
 
 use log::{info, warn};
@@ -35,12 +35,13 @@ use crate::{
     config::{RecordOptions, ServicePorts},
     flow::Conversation,
     kernel::{interface::Interface, tap::Tap},
+    wall_clock,
 };
 
-/// News that wait for the thread that writes.
+/// Packets that wait for the thread that writes.
 const WAITING: usize = 8_192;
 
-/// Time without news after which the file gets what was written.
+/// Time without packets after which the file gets what was written, and news are looked for.
 const IDLE: Duration = Duration::from_millis(200);
 
 /// The bounds beside that of the file.
@@ -49,6 +50,7 @@ const BOUNDS: Bounds = Bounds {
     window_time: 30_000_000_000,
     flow_bytes: 4 << 20,
     flows: 65_536,
+    idle_time: 3_600_000_000_000,
     file_bytes: 0,
 };
 
@@ -80,16 +82,24 @@ pub enum RecordError {
     Thread(#[source] io::Error),
 }
 
-enum News {
+/// What comes from the taps. What is more than the thread that writes can take is lost.
+enum Passed {
     Packet(Packet),
-    Alerted { flow: Conversation, alert: String, rule: String },
-    Closed(Conversation),
     End,
+}
+
+/// What is told of alerts. It is little, since alerts are admitted, and none is lost, however many packets pass: it would be
+/// a flow that is not recorded, or one that keeps its place for nothing.
+#[derive(Debug, PartialEq, Eq)]
+enum News {
+    Alerted { flow: Conversation, alert: String, rule: String, at: u64 },
+    Closed { flow: Conversation, at: u64 },
 }
 
 /// A recording that goes on until this is dropped.
 pub struct Recording {
-    news: SyncSender<News>,
+    packets: SyncSender<Passed>,
+    news: Sender<News>,
     stop: Arc<AtomicBool>,
     lost: Arc<AtomicU64>,
     taps: Vec<JoinHandle<()>>,
@@ -108,19 +118,29 @@ impl Recording {
     ) -> Result<Option<Self>, RecordError> {
         let Some(path) = &options.file else { return Ok(None) };
         let failed = |source| RecordError::File { path: path.clone(), source };
-        let (file, bytes) = open(path).map_err(failed)?;
+        let file::Opened { file, bytes, cut } = file::open(path).map_err(failed)?;
+        if cut > 0 {
+            warn!("cut a torn block of {cut} bytes off the end of the recording {}", path.display());
+        }
         let names: Vec<String> = interfaces.iter().map(|one| one.name.clone()).collect();
         let bounds = Bounds { file_bytes: options.max_mib << 20, ..BOUNDS };
         let recorder = Recorder::new(BufWriter::new(file), bytes, &names, options.snap_length, bounds)
             .map_err(failed)?;
-        let (news, heard) = sync_channel(WAITING);
+        let (packets, passed) = sync_channel(WAITING);
+        let (news, heard) = channel();
         let shown = path.display().to_string();
         let writer = thread::Builder::new()
             .name("record".into())
-            .spawn(move || write(recorder, &heard, &shown))
+            .spawn(move || write(recorder, &passed, &heard, &shown))
             .map_err(RecordError::Thread)?;
-        let mut recording =
-            Self { news, stop: Arc::default(), lost: Arc::default(), taps: vec![], writer: Some(writer) };
+        let mut recording = Self {
+            packets,
+            news,
+            stop: Arc::default(),
+            lost: Arc::default(),
+            taps: vec![],
+            writer: Some(writer),
+        };
         let ports = [&services.smb_tcp[..], &services.rpc_tcp, &services.netbios_udp].concat();
         for (number, interface) in interfaces.iter().enumerate() {
             recording.tap(number as u32, interface, &ports, options.snap_length)?;
@@ -142,7 +162,7 @@ impl Recording {
     ) -> Result<(), RecordError> {
         let failed = |source| RecordError::Interface { interface: interface.name.clone(), source };
         let tap = Tap::open(interface.index, ports).map_err(failed)?;
-        let (news, stop, lost) = (self.news.clone(), Arc::clone(&self.stop), Arc::clone(&self.lost));
+        let (packets, stop, lost) = (self.packets.clone(), Arc::clone(&self.stop), Arc::clone(&self.lost));
         let name = interface.name.clone();
         let thread = thread::Builder::new().name(format!("record {name}")).spawn(move || {
             let mut room = vec![0; snap_length as usize];
@@ -150,12 +170,11 @@ impl Recording {
                 let packet = match tap.next(&mut room) {
                     Ok(None) => continue,
                     Ok(Some((bytes, length))) => {
-                        let at = UNIX_EPOCH.elapsed().map_or(0, |time| time.as_nanos() as u64);
-                        Packet { interface: number, at, length, bytes: bytes.into() }
+                        Packet { interface: number, at: now(), length, bytes: bytes.into() }
                     }
                     Err(error) => return warn!("no more packets of {name} are recorded: {error}"),
                 };
-                if news.try_send(News::Packet(packet)).is_err() {
+                if packets.try_send(Passed::Packet(packet)).is_err() {
                     lost.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -164,26 +183,38 @@ impl Recording {
         Ok(())
     }
 
-    /// Documents were told of a flow: those that open an alert begin its recording, the last one ends it.
+    /// Documents were told of a flow: those that open an alert on it begin its recording, the last one ends it.
     pub fn told(&self, flow: &Conversation, documents: &[Value]) {
-        let text = |document: &Value, at: &str| {
-            document.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
-        for document in documents {
-            let news = match text(document, "/smb_sensor/alert/status").as_str() {
-                "opened" => News::Alerted {
-                    flow: *flow,
-                    alert: text(document, "/event/id"),
-                    rule: text(document, "/rule/id"),
-                },
-                "closed" => News::Closed(*flow),
-                _ => continue,
-            };
-            if self.news.try_send(news).is_err() {
-                self.lost.fetch_add(1, Ordering::Relaxed);
-            }
+        let at = now();
+        for news in documents.iter().filter_map(|document| News::of(flow, document, at)) {
+            // A thread that writes no more has said so.
+            let _ = self.news.send(news);
         }
     }
+}
+
+impl News {
+    /// What a document means for the flow that it came of. One on a sweep, or a summary, is not about this flow alone.
+    fn of(flow: &Conversation, document: &Value, at: u64) -> Option<Self> {
+        let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        if text("/event/dataset") != "smb_sensor.alert" {
+            return None;
+        }
+        let flow = *flow;
+        match text("/smb_sensor/alert/status") {
+            "opened" => {
+                let (alert, rule) = (text("/event/id").to_owned(), text("/rule/id").to_owned());
+                Some(Self::Alerted { flow, alert, rule, at })
+            }
+            "closed" => Some(Self::Closed { flow, at }),
+            _ => None,
+        }
+    }
+}
+
+/// Nanoseconds since 1970.
+fn now() -> u64 {
+    u64::try_from(wall_clock::now()).unwrap_or_default()
 }
 
 impl Drop for Recording {
@@ -193,39 +224,39 @@ impl Drop for Recording {
             let _ = tap.join();
         }
         // What waits is written first.
-        let _ = self.news.send(News::End);
+        let _ = self.packets.send(Passed::End);
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
         let lost = self.lost.load(Ordering::Relaxed);
         if lost > 0 {
-            warn!("{lost} packets or alerts came faster than they could be recorded");
+            warn!("{lost} packets came faster than they could be recorded");
         }
     }
 }
 
-/// Opens the file for its owner alone, to go on at its end; gives how long it is.
-fn open(path: &Path) -> io::Result<(File, u64)> {
-    let file =
-        OpenOptions::new().create(true).append(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path)?;
-    let bytes = file.metadata()?.len();
-    Ok((file, bytes))
-}
-
 /// Writes until the end is told.
-fn write(mut recorder: Recorder<BufWriter<File>>, news: &Receiver<News>, path: &str) {
+fn write(
+    mut recorder: Recorder<BufWriter<File>>,
+    passed: &Receiver<Passed>,
+    news: &Receiver<News>,
+    path: &str,
+) {
     let mut told_full = false;
     loop {
-        let result = match news.recv_timeout(IDLE) {
-            Ok(News::Packet(packet)) => recorder.packet(packet),
-            Ok(News::Alerted { flow, alert, rule }) => recorder.alerted(&flow, &alert, &rule),
-            Ok(News::Closed(flow)) => {
-                recorder.closed(&flow);
+        let next = passed.recv_timeout(IDLE);
+        let heard = news.try_iter().try_for_each(|news| match news {
+            News::Alerted { flow, alert, rule, at } => recorder.alerted(&flow, &alert, &rule, at),
+            News::Closed { flow, at } => {
+                recorder.closed(&flow, at);
                 Ok(())
             }
-            Err(RecvTimeoutError::Timeout) => recorder.flush(),
-            Ok(News::End) | Err(RecvTimeoutError::Disconnected) => break,
-        };
+        });
+        let ended = matches!(next, Ok(Passed::End) | Err(RecvTimeoutError::Disconnected));
+        let result = heard.and_then(|()| match next {
+            Ok(Passed::Packet(packet)) => recorder.packet(packet),
+            _ => recorder.flush(),
+        });
         if let Err(error) = result {
             warn!(
                 "recording ends: cannot write {path}: {error}. Alerts go on; make room and restart to record again"
@@ -238,9 +269,16 @@ fn write(mut recorder: Recorder<BufWriter<File>>, news: &Receiver<News>, path: &
                 "recording ends: {path} is as long as it may get. Move it away, or raise record.max_mib, and restart"
             );
         }
+        if ended {
+            break;
+        }
     }
-    match recorder.flush() {
-        Ok(()) => info!("recorded {} packets to {path}", recorder.written()),
-        Err(error) => warn!("the end of the recording {path} is lost: {error}"),
+    info!("recorded {} packets to {path}", recorder.written());
+    let left_out = recorder.left_out();
+    if left_out > 0 {
+        warn!("{left_out} alerts came while as many flows as may be were recorded; their packets were not");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,8 @@ pub struct Bounds {
     pub flow_bytes: u64,
     /// Flows with an alert that are followed at a time.
     pub flows: usize,
+    /// Nanoseconds without a packet after which one gives its place to another.
+    pub idle_time: u64,
     /// Bytes of the file.
     pub file_bytes: u64,
 }
@@ -40,6 +42,10 @@ type Key = (u8, SocketAddr, SocketAddr);
 struct Alerted {
     comment: String,
     bytes: u64,
+    /// When it was alerted on or had a packet last.
+    last: u64,
+    /// When it was told to be over: packets until then may still wait to be taken.
+    over: Option<u64>,
 }
 
 /// Keeps packets.
@@ -51,8 +57,14 @@ pub struct Recorder<W> {
     flows: HashMap<Key, Alerted>,
     bytes: u64,
     written: u64,
+    left_out: u64,
     full: bool,
+    /// When places were last looked for.
+    tidied: u64,
 }
+
+/// Nanoseconds between two searches for places, which look at every flow.
+const SEARCH: u64 = 1_000_000_000;
 
 fn key(transport: u8, one: SocketAddr, other: SocketAddr) -> Key {
     (transport, one.min(other), one.max(other))
@@ -87,7 +99,9 @@ impl<W: Write> Recorder<W> {
             flows: HashMap::new(),
             bytes,
             written: 0,
+            left_out: 0,
             full: false,
+            tidied: 0,
         })
     }
 
@@ -95,6 +109,12 @@ impl<W: Write> Recorder<W> {
     #[must_use]
     pub const fn written(&self) -> u64 {
         self.written
+    }
+
+    /// Alerts for whose flows there was no place.
+    #[must_use]
+    pub const fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// Whether the file is as long as it may get: nothing more is written.
@@ -109,8 +129,12 @@ impl<W: Write> Recorder<W> {
     /// As the file says.
     pub fn packet(&mut self, packet: Packet) -> io::Result<()> {
         let Some(key) = key_of(&packet) else { return Ok(()) };
-        if self.flows.contains_key(&key) {
-            return self.write(&key, &packet);
+        if let Some(alerted) = self.flows.get_mut(&key) {
+            if alerted.over.is_none_or(|over| packet.at <= over) {
+                alerted.last = alerted.last.max(packet.at);
+                return self.write(&key, &packet);
+            }
+            self.flows.remove(&key);
         }
         let oldest = packet.at.saturating_sub(self.bounds.window_time);
         self.window_bytes += weight(&packet);
@@ -127,16 +151,27 @@ impl<W: Write> Recorder<W> {
         Ok(())
     }
 
-    /// An alert was opened on a flow: what is remembered of it is written, and what comes.
+    /// An alert was opened on a flow at `at`: what is remembered of it is written, and what comes.
     ///
     /// # Errors
     /// As the file says.
-    pub fn alerted(&mut self, flow: &Conversation, alert: &str, rule: &str) -> io::Result<()> {
+    pub fn alerted(&mut self, flow: &Conversation, alert: &str, rule: &str, at: u64) -> io::Result<()> {
         let key = key(flow.transport, flow.local, flow.remote);
-        if !self.flows.contains_key(&key) && self.flows.len() >= self.bounds.flows {
+        if self.flows.get(&key).is_some_and(|alerted| alerted.over.is_some()) {
+            // The same ends again are another flow.
+            self.flows.remove(&key);
+        }
+        if !self.flows.contains_key(&key) && !self.has_place(at) {
+            self.left_out += 1;
             return Ok(());
         }
-        let alerted = self.flows.entry(key).or_insert_with(|| Alerted { comment: String::new(), bytes: 0 });
+        let alerted = self.flows.entry(key).or_insert_with(|| Alerted {
+            comment: String::new(),
+            bytes: 0,
+            last: at,
+            over: None,
+        });
+        alerted.last = alerted.last.max(at);
         if !alerted.comment.is_empty() {
             alerted.comment.push('\n');
         }
@@ -150,9 +185,22 @@ impl<W: Write> Recorder<W> {
         Ok(())
     }
 
-    /// A flow is over.
-    pub fn closed(&mut self, flow: &Conversation) {
-        self.flows.remove(&key(flow.transport, flow.local, flow.remote));
+    /// A flow is over since `at`.
+    pub fn closed(&mut self, flow: &Conversation, at: u64) {
+        if let Some(alerted) = self.flows.get_mut(&key(flow.transport, flow.local, flow.remote)) {
+            alerted.over = Some(at);
+        }
+    }
+
+    /// Whether one more flow can be followed: flows that are over, or idle for long, give their places up.
+    fn has_place(&mut self, now: u64) -> bool {
+        let full = self.flows.len() >= self.bounds.flows;
+        if full && now.abs_diff(self.tidied) >= SEARCH {
+            self.tidied = now;
+            let oldest = now.saturating_sub(self.bounds.idle_time);
+            self.flows.retain(|_, alerted| alerted.over.is_none() && alerted.last >= oldest);
+        }
+        self.flows.len() < self.bounds.flows
     }
 
     /// Lets the file have what was written.

@@ -8,6 +8,7 @@ const BOUNDS: Bounds = Bounds {
     window_time: 30_000_000_000,
     flow_bytes: 1 << 20,
     flows: 16,
+    idle_time: 10_000_000_000,
     file_bytes: 1 << 20,
 };
 
@@ -58,11 +59,12 @@ fn packets_of_a_flow_are_kept_from_before_its_alert_on_and_no_others() {
     recorder.packet(packet(1, CLIENT, SERVER)).unwrap();
     recorder.packet(packet(2, CLIENT, OTHER)).unwrap();
     recorder.packet(packet(3, SERVER, CLIENT)).unwrap();
-    recorder.alerted(&ends(), "r/1:x/5", "r").unwrap();
+    recorder.alerted(&ends(), "r/1:x/5", "r", 3).unwrap();
     recorder.packet(packet(4, CLIENT, SERVER)).unwrap();
-    recorder.alerted(&ends(), "s/1:x/5", "s").unwrap();
+    recorder.alerted(&ends(), "s/1:x/5", "s", 4).unwrap();
+    recorder.closed(&ends(), 5);
+    // It passed before the end was told, and waited.
     recorder.packet(packet(5, SERVER, CLIENT)).unwrap();
-    recorder.closed(&ends());
     recorder.packet(packet(6, CLIENT, SERVER)).unwrap();
     let one = "smb-sensor alert r/1:x/5, rule r";
     let both = format!("{one}\nsmb-sensor alert s/1:x/5, rule s");
@@ -80,7 +82,7 @@ fn what_is_remembered_is_bounded_by_bytes_and_by_time() {
         young.packet(packet(at, CLIENT, SERVER)).unwrap();
     }
     for recorder in [&mut few, &mut young] {
-        recorder.alerted(&ends(), "a", "r").unwrap();
+        recorder.alerted(&ends(), "a", "r", 0).unwrap();
         let times: Vec<u64> = read(&recorder.out).into_iter().map(|(at, _)| at).collect();
         assert_eq!(times, [96, 97, 98, 99]);
         assert_eq!(recorder.window_bytes, 0);
@@ -92,7 +94,7 @@ fn a_flow_and_the_file_take_no_more_than_they_may() {
     let mut flow = recorder(Bounds { flow_bytes: 1_000, ..BOUNDS });
     let mut file = recorder(Bounds { file_bytes: 1_000, ..BOUNDS });
     for recorder in [&mut flow, &mut file] {
-        recorder.alerted(&ends(), "a", "r").unwrap();
+        recorder.alerted(&ends(), "a", "r", 0).unwrap();
         for at in 0..100 {
             recorder.packet(packet(at, CLIENT, SERVER)).unwrap();
         }
@@ -100,4 +102,37 @@ fn a_flow_and_the_file_take_no_more_than_they_may() {
     }
     assert!(file.out.len() <= 1_000 && file.is_full(), "{}", file.out.len());
     assert!(flow.out.len() <= 1_200 && !flow.is_full(), "{}", flow.out.len());
+}
+
+#[test]
+fn places_are_given_up_by_flows_that_are_over_and_by_those_whose_end_was_never_told() {
+    const SECOND: u64 = 1_000_000_000;
+    let mut recorder = recorder(Bounds { flows: 2, ..BOUNDS });
+    let flow = |port| Conversation { local: SocketAddr::from((CLIENT.0, port)), ..ends() };
+    let from = |port| (CLIENT.0, port);
+    recorder.alerted(&flow(1), "one", "r", SECOND).unwrap();
+    recorder.alerted(&flow(2), "two", "r", SECOND).unwrap();
+    recorder.alerted(&flow(3), "none", "r", 3 * SECOND).unwrap();
+    assert_eq!(recorder.left_out(), 1);
+    recorder.closed(&flow(1), 4 * SECOND);
+    recorder.alerted(&flow(3), "three", "r", 5 * SECOND).unwrap();
+    recorder.packet(packet(8 * SECOND, from(3), SERVER)).unwrap();
+    // The second was silent for eleven seconds, the third was not.
+    recorder.alerted(&flow(4), "four", "r", 12 * SECOND).unwrap();
+    for port in 1..=4 {
+        recorder.packet(packet(13 * SECOND, from(port), SERVER)).unwrap();
+    }
+    let alerts = ["three", "three", "four"].map(|alert| format!("smb-sensor alert {alert}, rule r"));
+    assert_eq!(read(&recorder.out).into_iter().map(|(_, comment)| comment).collect::<Vec<_>>(), alerts);
+    assert_eq!(recorder.left_out(), 1);
+}
+
+#[test]
+fn the_same_ends_again_are_a_flow_of_their_own() {
+    let mut recorder = recorder(BOUNDS);
+    recorder.alerted(&ends(), "one", "r", 1).unwrap();
+    recorder.closed(&ends(), 2);
+    recorder.alerted(&ends(), "two", "r", 3).unwrap();
+    recorder.packet(packet(4, CLIENT, SERVER)).unwrap();
+    assert_eq!(read(&recorder.out), [(4, "smb-sensor alert two, rule r".to_owned())]);
 }
