@@ -37,6 +37,7 @@ use crate::{
     kernel::privileges,
     plan,
     terms::Terms,
+    wall_clock,
 };
 
 /// Where the packet path runs.
@@ -153,8 +154,8 @@ fn state(state_dir: Option<&Path>, config: &Config) -> Result<(Terms, Fingerprin
             FingerprintKey::of_this_machine().context("cannot make a key for credential fingerprints")?;
         return Ok((Terms::in_memory(days), key));
     };
-    // As of the beginning of time: the capture may be older than what the store holds.
-    let terms = Terms::open(state_dir, days, 0)?;
+    // The capture may be older than what the store holds. The agent that goes on with the store learns all the same.
+    let terms = Terms::open_for_any_time(state_dir, days, wall_clock::now())?;
     let key = FingerprintKey::kept_in(state_dir)
         .context("cannot keep the key of credential fingerprints in the state directory")?;
     Ok((terms, key))

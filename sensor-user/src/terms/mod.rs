@@ -59,6 +59,8 @@ pub struct Terms {
     unwritten: HashSet<IpAddr>,
     /// New terms of the rules of other profiles.
     rules: RuleTerms,
+    /// When the store was made, if it says so.
+    created: Option<i128>,
     /// Since when and for how long it learns.
     learning: Option<(i128, i128)>,
     /// The beginning of learning was moved and is not saved yet.
@@ -73,6 +75,19 @@ impl Terms {
     /// # Errors
     /// [`StoreError`], with what to do.
     pub fn open(directory: &Path, window_days: u64, now: i128) -> Result<Self, StoreError> {
+        Self::open_as_of(directory, window_days, now, now)
+    }
+
+    /// Opens the store to go through a time that may be older than what it holds: nothing counts as too old. One that is missing
+    /// is made `now`, by the wall clock.
+    ///
+    /// # Errors
+    /// [`StoreError`], with what to do.
+    pub fn open_for_any_time(directory: &Path, window_days: u64, now: i128) -> Result<Self, StoreError> {
+        Self::open_as_of(directory, window_days, now, 0)
+    }
+
+    fn open_as_of(directory: &Path, window_days: u64, now: i128, as_of: i128) -> Result<Self, StoreError> {
         std::fs::create_dir_all(directory)
             .map_err(|source| StoreError::Directory { path: directory.to_owned(), source })?;
         let path = directory.join("smb-sensor.redb");
@@ -88,18 +103,16 @@ impl Terms {
         }
         let mut terms = Self::in_memory(window_days);
         (terms.seen, terms.rules) =
-            whole(|| tables::read(&database, now - terms.window, now)).map_err(failed)?;
-        terms.learning = layout.created.map(|created| (created, 0));
+            whole(|| tables::read(&database, as_of - terms.window, as_of)).map_err(failed)?;
+        terms.created = layout.created;
         Ok(Self { database: Some(database), path, saved: true, ..terms })
     }
 
     /// Has it learn for so long after its store was made. One that an older agent made, or that is saved nowhere, learns no
-    /// more.
+    /// more. Without this it does not learn, and leaves the learning of others alone.
     #[must_use]
     pub fn learning_for(mut self, hours: u64) -> Self {
-        if let Some((_, length)) = &mut self.learning {
-            *length = i128::from(hours) * HOUR;
-        }
+        self.learning = self.created.map(|created| (created, i128::from(hours) * HOUR));
         self
     }
 
@@ -114,6 +127,7 @@ impl Terms {
             seen: HashMap::new(),
             unwritten: HashSet::new(),
             rules: RuleTerms::default(),
+            created: None,
             learning: None,
             moved: false,
             pruned_at: None,

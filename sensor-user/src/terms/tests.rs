@@ -128,3 +128,22 @@ fn nothing_is_learnt_without_a_store_or_for_no_time() {
     let mut terms = Terms::open(directory.path(), 7, NOW).unwrap().learning_for(0);
     assert_eq!(terms.learning_until(NOW), None);
 }
+
+#[test]
+fn a_store_that_a_replay_made_or_went_through_still_learns() {
+    let directory = tempfile::tempdir().unwrap();
+    let learns = || {
+        let mut terms = Terms::open(directory.path(), 7, NOW + HOUR).unwrap().learning_for(24);
+        terms.learning_until(NOW + HOUR)
+    };
+    for _ in 0..2 {
+        let mut replayed = Terms::open_for_any_time(directory.path(), 7, NOW).unwrap();
+        // The capture is of years before, and nothing in a replay is learnt.
+        let then = NOW - 1_000 * DAY;
+        assert_eq!(replayed.learning_until(then), None);
+        replayed.is_new(address("8.8.4.4"), then);
+        replayed.commit(then).unwrap();
+        drop(replayed);
+        assert_eq!(learns(), Some(NOW + DAY));
+    }
+}
