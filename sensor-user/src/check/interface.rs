@@ -86,7 +86,7 @@ fn told(offloads: &Offloads) -> String {
         ("LRO", offloads.lro),
         ("GSO", offloads.gso),
         ("TSO", offloads.tso),
-        ("VLAN tags off", offloads.rx_vlan),
+        ("VLAN offload", offloads.rx_vlan),
     ];
     let mut words: Vec<String> = switches
         .iter()
@@ -150,5 +150,6 @@ mod tests {
         let text = told(&Offloads { tso: Some(true), ..PLAIN });
         assert!(text.contains("receive ring 256 of 4096") && text.contains("receive queues 4"), "{text}");
         assert!(text.contains("before they are cut"), "{text}");
+        assert!(text.contains("VLAN offload off") && !text.contains("off on"), "{text}");
     }
 }

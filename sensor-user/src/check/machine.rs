@@ -1,6 +1,6 @@
 //! What the kernel is and what this process may do with it.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use aya::{
     maps::MapType,
@@ -62,16 +62,24 @@ fn judge_kernel(release: &str, version: (u32, u32)) -> Line {
     }
 }
 
+/// Where the kernel says whether it compiles BPF programs.
+const JIT: &str = "/proc/sys/net/core/bpf_jit_enable";
+
 pub(super) fn jit() -> Line {
-    match std::fs::read_to_string("/proc/sys/net/core/bpf_jit_enable") {
+    judge_jit(std::fs::read_to_string(JIT))
+}
+
+fn judge_jit(state: io::Result<String>) -> Line {
+    match state {
         Ok(value) if value.trim() != "0" => Line::Ok("BPF programs are compiled".to_owned()),
         Ok(_) => Line::Limited(
             "BPF programs are interpreted, many times slower: sysctl net.core.bpf_jit_enable=1".to_owned(),
         ),
         // The setting belongs to the initial network namespace and cannot be seen in others.
-        Err(_) => Line::Ok(
-            "not told in this network namespace; see it with: sysctl net.core.bpf_jit_enable".to_owned(),
-        ),
+        Err(error) => Line::Limited(format!(
+            "{JIT} cannot be read ({error}): if it is 0, BPF programs are interpreted, many times slower. Other network namespaces \
+             than the machine's first do not show it; see it there with: sysctl net.core.bpf_jit_enable"
+        )),
     }
 }
 
@@ -165,6 +173,14 @@ mod tests {
         assert!(matches!(judge_kernel("5.4.0", (5, 4)), Line::Missing(_)));
         assert!(matches!(judge_kernel("5.10.0-30", (5, 10)), Line::Limited(_)));
         assert!(matches!(judge_kernel("6.18.44", (6, 18)), Line::Ok(_)));
+    }
+
+    #[test]
+    fn a_compiler_that_nobody_can_see_is_not_told_as_fine() {
+        assert!(matches!(judge_jit(Ok("1\n".to_owned())), Line::Ok(_)));
+        assert!(matches!(judge_jit(Ok("0\n".to_owned())), Line::Limited(text) if text.contains("=1")));
+        let unreadable = judge_jit(Err(io::ErrorKind::NotFound.into()));
+        assert!(matches!(&unreadable, Line::Limited(text) if text.contains(JIT)), "{unreadable:?}");
     }
 
     #[test]

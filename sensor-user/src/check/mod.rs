@@ -55,8 +55,7 @@ fn lines(interfaces: &[String], path: Option<&Path>) -> Lines {
     let mut kernel = programs(&config, &mut lines);
     let named = if interfaces.is_empty() { &config.interfaces } else { interfaces };
     if named.is_empty() {
-        let names = Interface::names().join(", ");
-        lines.push(("interfaces".to_owned(), Line::Ok(format!("{names}; name one with --iface to try it"))));
+        lines.push(("interfaces".to_owned(), present(&Interface::names())));
     }
     let mut known = Vec::new();
     for name in named {
@@ -68,6 +67,14 @@ fn lines(interfaces: &[String], path: Option<&Path>) -> Lines {
         lines.push(("networks".to_owned(), Line::Limited(warning)));
     }
     lines
+}
+
+/// The interfaces of a machine where none is named to be tried.
+fn present(names: &[String]) -> Line {
+    if names.is_empty() {
+        return Line::Limited("there is none but loopback: nothing can be watched".to_owned());
+    }
+    Line::Ok(format!("none is tried. There are {}: try one with --iface NAME", names.join(", ")))
 }
 
 /// The configuration, or the defaults where it has mistakes: a line for each, with its place.
@@ -131,6 +138,13 @@ mod tests {
         let lines = lines(&["nope".to_owned()], None);
         let (_, line) = lines.iter().find(|(what, _)| what == "nope").unwrap();
         assert!(matches!(line, Line::Missing(text) if text.contains("nope")), "{line:?}");
+    }
+
+    #[test]
+    fn interfaces_are_listed_only_where_there_are_some() {
+        let line = present(&["eth0".to_owned(), "eth1".to_owned()]);
+        assert!(matches!(&line, Line::Ok(text) if text.contains("There are eth0, eth1: ")), "{line:?}");
+        assert!(matches!(present(&[]), Line::Limited(text) if text.contains("none but loopback")));
     }
 
     #[test]
