@@ -5,13 +5,20 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, Table, TableDefinition};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, Table, TableDefinition,
+    WriteTransaction,
+};
 
 use super::{Bounds, Entry, JournalError, Kind, entry::size};
 use crate::store::{self, whole};
 
 /// Layout of the tables.
 const LAYOUT: u64 = 1;
+
+/// Documents that a commit drops by their age at most, beside twice as many as it brings: a clock that jumps ahead and is set
+/// right again has not emptied the journal meanwhile.
+const AGED: usize = 256;
 
 const DAY: i64 = 86_400 * 1_000_000_000;
 
@@ -120,12 +127,12 @@ impl Store {
         cursor: u64,
         now: i64,
     ) -> Result<Expired, redb::Error> {
-        let oldest =
-            now.saturating_sub(DAY.saturating_mul(i64::try_from(self.bounds.days).unwrap_or(i64::MAX)));
         let transaction = database.begin_write()?;
         let mut expired = Expired::default();
         {
             let mut meta = transaction.open_table(META)?;
+            let oldest = self.oldest(&transaction, entries, now)?;
+            let mut aged = AGED + 2 * entries.len();
             for kind in Kind::ALL {
                 let (definition, key) = table(kind);
                 let mut bytes = meta.get(key)?.map_or(0, |value| value.value());
@@ -140,7 +147,15 @@ impl Store {
                     Kind::Alert => &mut expired.alerts_not_taken,
                     Kind::Flow => &mut expired.flows_not_taken,
                 };
-                while let Some((sequence, size)) = over(&documents, bytes, self.bounds.bytes / 2, oldest)? {
+                while let Some(first) = first(&documents)? {
+                    let Document { sequence, time, size } = first;
+                    if bytes <= self.bounds.bytes / 2 {
+                        // What the output has not taken waits for it however old it is.
+                        if time >= oldest || sequence >= cursor || aged == 0 {
+                            break;
+                        }
+                        aged -= 1;
+                    }
                     documents.remove(sequence)?;
                     bytes = bytes.saturating_sub(size);
                     expired.documents += 1;
@@ -156,18 +171,40 @@ impl Store {
         transaction.commit()?;
         Ok(expired)
     }
+
+    /// The time before which documents are too old. It is counted from the newest document, or from now if that is earlier: by
+    /// a clock that jumps ahead nothing is old until documents come that are of its time.
+    fn oldest(
+        &self,
+        transaction: &WriteTransaction,
+        entries: &[Arc<Entry>],
+        now: i64,
+    ) -> Result<i64, redb::Error> {
+        let mut newest = entries.last().map_or(i64::MIN, |entry| entry.time);
+        for kind in Kind::ALL {
+            let documents = transaction.open_table(table(kind).0)?;
+            let last = documents.last()?.map_or(i64::MIN, |(_, value)| value.value().0);
+            newest = newest.max(last);
+        }
+        let kept = DAY.saturating_mul(i64::try_from(self.bounds.days).unwrap_or(i64::MAX));
+        Ok(newest.min(now).saturating_sub(kept))
+    }
 }
 
-/// The oldest document, if it is over the bounds.
-fn over(
-    documents: &Table<'_, u64, (i64, &'static str)>,
-    bytes: u64,
-    most: u64,
-    oldest: i64,
-) -> Result<Option<(u64, u64)>, redb::Error> {
-    let Some((sequence, value)) = documents.first()? else { return Ok(None) };
-    let (time, text) = value.value();
-    Ok((bytes > most || time < oldest).then(|| (sequence.value(), size(text))))
+/// What decides whether a document is kept.
+struct Document {
+    sequence: u64,
+    time: i64,
+    size: u64,
+}
+
+/// The first document, which goes first.
+fn first(documents: &Table<'_, u64, (i64, &'static str)>) -> Result<Option<Document>, redb::Error> {
+    let first = documents.first()?.map(|(sequence, value)| {
+        let (time, text) = value.value();
+        Document { sequence: sequence.value(), time, size: size(text) }
+    });
+    Ok(first)
 }
 
 /// Makes the tables where they are missing; gives the layout and how things stand.
@@ -257,3 +294,6 @@ impl Moment {
         Ok(self.0.open_table(table(kind).0)?.range(from..)?.count() as u64)
     }
 }
+
+#[cfg(test)]
+mod tests;

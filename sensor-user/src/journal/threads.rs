@@ -182,8 +182,8 @@ impl Losses {
     fn tell(&mut self) {
         if self.untold > 0 {
             warn!(
-                "the journal is over its bounds: {} alert documents were dropped that the output had not taken. Mend the output, or \
-                 raise journal.max_bytes and journal.max_age_days",
+                "the journal is over its bound: {} alert documents were dropped that the output had not taken. Mend the output, or \
+                 raise journal.max_bytes",
                 mem::take(&mut self.untold)
             );
             self.told = Some(Instant::now());

@@ -120,7 +120,16 @@ fn what_is_too_old_goes_with_the_next_commit() {
     let journal = open(directory.path(), Bounds { days: 30, ..FOREVER });
     journal.push(&[alert(1), alert(2), recent(3)]);
     commit_all(&journal);
-    assert_eq!(ids(&journal.reader()), ["3"]);
+    assert_eq!(ids(&journal.reader()), ["1", "2", "3"], "the output has none of them");
+    let feed = journal.feed();
+    for entry in feed.next().unwrap().unwrap() {
+        feed.taken(&entry);
+    }
+    journal.push(&[recent(4)]);
+    commit_all(&journal);
+    assert_eq!(ids(&journal.reader()), ["3", "4"]);
+    let numbers = journal.numbers();
+    assert_eq!((numbers.expired, numbers.expired_waiting), (2, 0));
 }
 
 #[test]
