@@ -38,6 +38,7 @@ pub mod reload;
 pub mod replay;
 pub(crate) mod shown;
 pub mod statistics;
+pub mod stdout;
 mod store;
 pub mod terms;
 pub mod threat;

@@ -1,6 +1,6 @@
 //! `smb-sensor`: the command line of the agent.
 
-use std::{io::Write as _, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
@@ -8,7 +8,7 @@ use sensor_user::{
     agent, check,
     cli::{Cli, Command, EnforceArgs, ReplayArgs, RunArgs},
     config::Config,
-    control, exempt, explain, listing, replay,
+    control, exempt, explain, listing, replay, stdout,
 };
 
 fn main() -> ExitCode {
@@ -52,7 +52,7 @@ fn replay(args: &ReplayArgs) -> Result<ExitCode> {
 
 fn enforce(args: &EnforceArgs) -> Result<ExitCode> {
     let answer = control::ask(&args.state_dir, &args.request())?;
-    writeln!(std::io::stdout(), "{}", answer.told)?;
+    stdout::write(|out| writeln!(out, "{}", answer.told))?;
     Ok(if answer.done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

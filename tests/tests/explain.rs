@@ -89,6 +89,24 @@ fn enforcement_does_not_start_with_a_profile_of_others() {
 }
 
 #[test]
+fn a_reader_that_has_enough_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let state_dir = path(folder.path());
+    for arguments in [
+        &["explain", "10.0.0.7", "8.8.4.4", "--no-agent"][..],
+        &["explain", "10.0.0.7", "8.8.4.4", "--no-agent", "--json"],
+        &["exempt", "list", "--state-dir", state_dir],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(Agent::program().unwrap());
+        let output = command.args(arguments).stdout(writer).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && !told.contains("pipe"), "{arguments:?}: {told}");
+    }
+}
+
+#[test]
 fn what_is_no_address_is_refused_with_what_to_write() {
     for (arguments, word) in [
         (&["10.0.0"][..], "192.0.2.7"),

@@ -7,11 +7,7 @@ mod interface;
 mod line;
 mod machine;
 
-use std::{
-    io::{self, Write as _},
-    path::Path,
-    process::ExitCode,
-};
+use std::{path::Path, process::ExitCode};
 
 use anyhow::Result;
 
@@ -20,7 +16,7 @@ use self::line::Lines;
 use crate::{
     config::{Config, ConfigError, Overrides},
     kernel::{interface::Interface, object::KernelProgram, privileges, ticks::TickClock},
-    plan,
+    plan, stdout,
 };
 
 /// Checks and prints, as text or as JSON. The exit code is a failure when anything is missing.
@@ -29,13 +25,9 @@ use crate::{
 /// Only when standard output cannot be written.
 pub fn run(interfaces: &[String], config: Option<&Path>, json: bool) -> Result<ExitCode> {
     let lines = lines(interfaces, config);
-    let mut out = io::stdout().lock();
-    if json {
-        line::write_json(&mut out, &lines)?;
-    } else {
-        line::write_text(&mut out, &lines)?;
-    }
-    out.flush()?;
+    stdout::write(|mut out| {
+        if json { line::write_json(&mut out, &lines) } else { line::write_text(&mut out, &lines) }
+    })?;
     Ok(if line::is_fine(&lines) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

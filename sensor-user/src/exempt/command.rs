@@ -3,10 +3,7 @@
 //! What is added lies in a file of the state directory. A running agent is told to read it; should it not want the new one,
 //! the old one is put back, so that the file says what is in force.
 
-use std::{
-    io::{self, Write as _},
-    process::ExitCode,
-};
+use std::{io, process::ExitCode};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use sensor_common::slot::{TCP, UDP};
@@ -19,7 +16,7 @@ use super::{
 use crate::{
     config::{Config, Overrides, Service, service},
     control::{self, ControlError, Request},
-    wall_clock,
+    stdout, wall_clock,
 };
 
 /// Does what was asked.
@@ -36,7 +33,7 @@ pub fn run(args: &ExemptArgs) -> Result<ExitCode> {
         ExemptCommand::Remove { id } => (remove(&config, id)?, ExitCode::SUCCESS),
         ExemptCommand::Test(question) => test(config, question, now)?,
     };
-    writeln!(io::stdout(), "{told}").context("cannot write to standard output")?;
+    stdout::write(|out| writeln!(out, "{told}"))?;
     Ok(code)
 }
 

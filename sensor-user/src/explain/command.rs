@@ -1,7 +1,6 @@
 //! The command: asks the running agent, or where none runs explains by the configuration, and says which it was.
 
 use std::{
-    io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -13,7 +12,7 @@ use super::{Explanation, Query, explain};
 use crate::{
     config::{Config, Overrides},
     control::{self, ControlError, Request},
-    wall_clock,
+    stdout, wall_clock,
 };
 
 /// What is to be explained, and how.
@@ -54,14 +53,13 @@ pub fn run(order: &Order) -> Result<ExitCode> {
             Err(reason) => (format!("{of_file}; {reason}"), explain(&config, &order.query, now)),
         }
     };
-    let mut out = io::stdout().lock();
-    if order.json {
-        let told = json!({ "asked": asked, "explanation": explanation });
-        serde_json::to_writer_pretty(&mut out, &told).context("cannot write to standard output")?;
-        writeln!(out)?;
-    } else {
-        write!(out, "asked: {asked}\n{explanation}")?;
-    }
+    stdout::write(|out| {
+        if !order.json {
+            return write!(out, "asked: {asked}\n{explanation}");
+        }
+        serde_json::to_writer_pretty(&mut *out, &json!({ "asked": asked, "explanation": explanation }))?;
+        writeln!(out)
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -35,7 +35,7 @@ use crate::{
     config::Config,
     dissect::FingerprintKey,
     kernel::privileges,
-    plan,
+    plan, stdout,
     terms::Terms,
     wall_clock,
 };
@@ -134,9 +134,7 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     onlooker.progress.end();
     let played = player.finish()?;
     match onlooker.failure.take() {
-        // Whoever read has enough, as `head` does.
-        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        Some(error) => return Err(error).context("cannot write to standard output"),
+        Some(error) => stdout::settled(Err(error))?,
         None => tell(&played, order.files.len()),
     }
     Ok(match (onlooker.interrupt.is_asked(), whole) {
@@ -208,8 +206,12 @@ fn tell(played: &Played, files: usize) {
     if let Some(link) = played.unknown_link {
         warn!("frames of link type {} are not read: Ethernet, raw IP, loopback and Linux cooked are", link.0);
     }
+    let only_counted = match played.statistics.suppressed {
+        0 => String::new(),
+        more => format!(" and {more} more that were only counted"),
+    };
     info!(
-        "replayed {} frames of {files} {}: {} flows crossed the border, {} alerts{}",
+        "replayed {} frames of {files} {}: {} flows crossed the border, {} alerts{only_counted}{}",
         played.frames,
         if files == 1 { "file" } else { "files" },
         played.flows,

@@ -1,0 +1,37 @@
+//! Standard output of the commands that tell something and end.
+
+use std::io::{self, BufWriter, Write};
+
+use anyhow::{Context as _, Result};
+
+/// Has `tell` write to standard output.
+///
+/// # Errors
+/// As [`settled`].
+pub fn write(tell: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    settled(tell(&mut out).and_then(|()| out.flush()))
+}
+
+/// What came of writing to standard output. That nobody reads on is no failure: whoever read has enough, as `head` does.
+///
+/// # Errors
+/// When it cannot be written for any other reason.
+pub fn settled(written: io::Result<()>) -> Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_who_has_enough_is_no_failure_and_a_full_disk_is_one() {
+        assert!(settled(Err(io::ErrorKind::BrokenPipe.into())).is_ok());
+        let error = settled(Err(io::ErrorKind::StorageFull.into())).unwrap_err();
+        assert!(error.to_string().contains("standard output"), "{error}");
+    }
+}
