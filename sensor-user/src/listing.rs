@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 use ipnet::IpNet;
 use serde_json::Value;
@@ -14,9 +14,10 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     control::{self, ControlError},
+    flow::Evidence,
     journal::{self, JournalError, Query, query},
     shown::shown,
-    wall_clock,
+    stdout, wall_clock,
 };
 
 /// A point in time, nanoseconds since the Unix epoch.
@@ -73,7 +74,7 @@ pub fn network(text: &str) -> Result<IpNet, String> {
 /// # Errors
 /// When neither the agent nor the file gives the journal, or nothing can be written.
 pub fn run(query: &Query, json: bool, state_dir: &Path) -> Result<ExitCode> {
-    let mut stdout = io::BufWriter::new(io::stdout().lock());
+    let mut out = io::BufWriter::new(io::stdout().lock());
     let mut rows = Vec::new();
     let mut failure = None;
     let more = documents(query, state_dir, |text| {
@@ -81,19 +82,14 @@ pub fn run(query: &Query, json: bool, state_dir: &Path) -> Result<ExitCode> {
             rows.extend(serde_json::from_str::<Value>(&text).ok().as_ref().map(row));
             return true;
         }
-        failure = writeln!(stdout, "{text}").err();
+        failure = writeln!(out, "{text}").err();
         failure.is_none()
     })?;
-    let written = match failure {
+    stdout::settled(match failure {
         Some(error) => Err(error),
-        None if json => stdout.flush(),
-        None => write!(stdout, "{}", table(rows, query.flows)).and_then(|()| stdout.flush()),
-    };
-    match written {
-        // Whoever read has enough, as `head` does.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        written => written.context("cannot write to standard output")?,
-    }
+        None if json => out.flush(),
+        None => write!(out, "{}", table(rows, query.flows)).and_then(|()| out.flush()),
+    })?;
     if more && io::stderr().is_terminal() {
         writeln!(io::stderr(), "There are older ones: see --limit and --since.")?;
     }
@@ -122,6 +118,23 @@ fn documents(query: &Query, state_dir: &Path, mut tell: impl FnMut(String) -> bo
 
 const COLUMNS: [&str; 7] = ["time", "severity", "rule", "evidence", "source", "destination", "status"];
 
+/// How many alerts were only counted, and of which evidence.
+fn only_counted(suppression: &Value) -> String {
+    let count = |value: &Value| value.as_u64().unwrap_or_default();
+    let by_evidence = Evidence::ALL.iter().filter_map(|level| {
+        let count = count(suppression.get("by_evidence")?.get(level.name())?);
+        Some(format!("{count} {}", level.name()))
+    });
+    let by_evidence: Vec<_> = by_evidence.collect();
+    format!("{} more only counted ({})", count(&suppression["suppressed"]), by_evidence.join(", "))
+}
+
+/// How many addresses a sweep reached for.
+fn targets(sweep: &Value) -> String {
+    let more = if sweep["more_targets"] == true { "at least " } else { "" };
+    format!("{more}{} targets", sweep["targets"].as_u64().unwrap_or_default())
+}
+
 /// An alert, or a flow, in a line. What others chose is shown so that it can steer no terminal.
 fn row(document: &Value) -> [String; 7] {
     let text =
@@ -135,14 +148,16 @@ fn row(document: &Value) -> [String; 7] {
             None => ip,
         }
     };
+    let suppression = document.pointer("/smb_sensor/suppression");
+    let sweep = document.pointer("/smb_sensor/sweep");
     [
         text("/@timestamp"),
         text("/smb_sensor/alert/severity"),
         text("/rule/id"),
-        text("/smb_sensor/evidence/level"),
+        query::level(document).map_or("-", Evidence::name).to_owned(),
         end("source"),
-        end("destination"),
-        text("/smb_sensor/alert/status"),
+        sweep.map_or_else(|| end("destination"), targets),
+        suppression.map_or_else(|| text("/smb_sensor/alert/status"), only_counted),
     ]
 }
 
@@ -185,6 +200,31 @@ mod tests {
         assert_eq!(network("10.0.0.2").unwrap().to_string(), "10.0.0.2/32");
         assert_eq!(network("10.0.0.2/8").unwrap().to_string(), "10.0.0.0/8");
         assert!(network("ten").unwrap_err().contains("10.0.0.2"));
+    }
+
+    #[test]
+    fn a_sweep_has_its_targets_and_a_suppression_its_counts() {
+        let sweep = json!({
+            "rule": { "id": "smb-sweep" },
+            "source": { "ip": "10.0.0.2" },
+            "smb_sensor": {
+                "alert": { "status": "closed", "severity": "medium" },
+                "sweep": { "targets": 313, "more_targets": false },
+            },
+        });
+        assert_eq!(row(&sweep)[4..], ["10.0.0.2", "313 targets", "closed"]);
+        let many = json!({ "targets": 4_096, "more_targets": true });
+        assert_eq!(targets(&many), "at least 4096 targets");
+        let suppression = json!({
+            "@timestamp": "2026-01-01T00:00:00.000Z",
+            "rule": { "id": "smb-to-internet" },
+            "smb_sensor": { "suppression": {
+                "written": 100, "suppressed": 149, "by_evidence": { "refused": 29, "attempt": 120 },
+            } },
+        });
+        let row = row(&suppression);
+        assert_eq!(row[1..4], ["-", "smb-to-internet", "refused"]);
+        assert_eq!(row[6], "149 more only counted (120 attempt, 29 refused)");
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl Query {
             address.is_some_and(|address| net.contains(&address))
         });
         let shown = self.evidence.as_deref().is_none_or(|least| {
-            let level = text("/smb_sensor/evidence/level").and_then(Evidence::named);
+            let level = level(document);
             level.is_some() && level >= Evidence::named(least)
         });
         of_rule && from && shown
@@ -81,6 +81,15 @@ impl Query {
         })?;
         places.reverse();
         Ok((places, more))
+    }
+}
+
+/// The evidence of a document; of alerts that were only counted, the highest among them.
+pub(crate) fn level(document: &Value) -> Option<Evidence> {
+    let named = |pointer| document.pointer(pointer);
+    match named("/smb_sensor/suppression/by_evidence").and_then(Value::as_object) {
+        Some(counted) => counted.keys().filter_map(|name| Evidence::named(name)).max(),
+        None => named("/smb_sensor/evidence/level").and_then(Value::as_str).and_then(Evidence::named),
     }
 }
 

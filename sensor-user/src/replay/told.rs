@@ -123,13 +123,16 @@ impl Sink for Told {
     }
 }
 
-/// The line of an alert that is over: when it began, how severe it is, and what was seen.
+/// The line of an alert that is over: when it began, how severe it is, and what was seen. Alerts that were only counted have
+/// one line for all.
 fn line(document: &Value) -> Option<String> {
     let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).unwrap_or("?");
-    if text("/smb_sensor/alert/status") != "closed" {
+    let counted = document.pointer("/smb_sensor/suppression").is_some();
+    if !counted && text("/smb_sensor/alert/status") != "closed" {
         return None;
     }
-    let (start, severity) = (text("/event/start"), text("/smb_sensor/alert/severity"));
+    let severity = if counted { "counted" } else { text("/smb_sensor/alert/severity") };
+    let start = text("/event/start");
     Some(format!("{start}  {severity:<8}  {}", shown(text("/message").as_bytes())))
 }
 
@@ -171,6 +174,17 @@ mod tests {
         told.push(vec![document("opened"), document("updated"), document("closed")]);
         let text = String::from_utf8(kept.0.borrow().clone()).unwrap();
         assert_eq!(text, "2026-01-01T00:00:00.000Z  high      evil \\u{1b}[2J name\n");
+    }
+
+    #[test]
+    fn alerts_that_were_only_counted_have_a_line_too() {
+        let summary = json!({
+            "event": { "start": "2026-01-01T00:00:00.000Z" },
+            "message": "149 more were only counted",
+            "smb_sensor": { "suppression": { "suppressed": 149 } },
+        });
+        let expected = "2026-01-01T00:00:00.000Z  counted   149 more were only counted";
+        assert_eq!(line(&summary).as_deref(), Some(expected));
     }
 
     #[test]

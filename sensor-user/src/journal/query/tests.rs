@@ -61,6 +61,16 @@ fn each_condition_lets_through_what_it_names() {
 }
 
 #[test]
+fn alerts_that_were_only_counted_fit_up_to_the_highest_evidence_among_them() {
+    let summary = json!({
+        "rule": { "id": "smb-to-internet" },
+        "smb_sensor": { "suppression": { "by_evidence": { "attempt": 9, "session": 1, "refused": 3 } } },
+    });
+    let fits = |level: &str| Query { evidence: Some(level.into()), ..Query::default() }.fits(&summary);
+    assert!(fits("attempt") && fits("session") && !fits("share"));
+}
+
+#[test]
 fn a_limit_keeps_the_newest_and_says_that_there_are_more() {
     let most = |most| Query { most: Some(most), every: true, ..Query::default() };
     assert_eq!(found(&most(2)), (vec![3, 4], true));
