@@ -57,7 +57,7 @@ fn the_journal_is_read_while_the_agent_runs_and_afterwards() {
     for file in fs::read_dir(&state).unwrap() {
         let file = file.unwrap();
         let mode = file.metadata().unwrap().permissions().mode();
-        assert_eq!(mode & 0o137, 0, "{:?} is for others too: {mode:o}", file.path());
+        assert_eq!(mode & 0o177, 0, "{:?} is for others too: {mode:o}", file.path());
     }
 }
 
