@@ -76,6 +76,9 @@ fn a_recording_goes_on_where_the_one_before_ended_and_keeps_its_length() {
         })
         .unwrap();
         counts.push(count);
+        // As a full disk leaves it: the last packet is torn.
+        let torn = fs::OpenOptions::new().write(true).open(&file).unwrap();
+        torn.set_len(torn.metadata().unwrap().len() - 7).unwrap();
     }
-    assert!(counts[0] >= 5 && counts[1] >= counts[0] + 5, "{counts:?}");
+    assert!(counts[0] >= 5 && counts[1] >= counts[0] + 4, "{counts:?}");
 }

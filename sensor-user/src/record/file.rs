@@ -77,7 +77,7 @@ fn whole(mut file: impl Read, length: u64) -> io::Result<u64> {
         }
         let claimed = number(&head[4..], big);
         let shortest = if section { SHORTEST_SECTION } else { SHORTEST };
-        let fits = claimed >= shortest && claimed % 4 == 0;
+        let fits = claimed >= shortest && claimed.is_multiple_of(4);
         if known < head.len() || fits && u64::from(claimed) > left && left < LONGEST {
             return Ok(at);
         }
