@@ -1,5 +1,6 @@
 //! The alert as an ECS document, as `schema/alert.schema.json` describes it.
 
+use sensor_common::slot::{Side, mark};
 use serde_json::{Map, Value, json};
 
 use super::{conversation, indicator, note, timestamp::rfc3339};
@@ -64,8 +65,9 @@ pub fn document(
     context: &Context<'_>,
 ) -> Value {
     let flow = sight.flow;
-    let indicators = indicator::of(sight, context.threats);
-    let (severity, risk_score) = indicator::weigh(rule.weight(sight), sight, &indicators);
+    let external = flow.end(Side::Remote).ip();
+    let indicators = indicator::of(flow.marks & mark::THREAT != 0, external, context.threats);
+    let (severity, risk_score) = indicator::weigh(rule.weight(sight), flow.evidence, &indicators);
     let [source, destination] = conversation::ends(sight);
     let mut document = json!({
         "@timestamp": rfc3339(context.now),
@@ -94,7 +96,7 @@ pub fn document(
             "alert": { "status": status.name(), "severity": severity.name() },
             "evidence": conversation::evidence(sight),
             "service": conversation::service(sight.service),
-            "note": note::note(rule, sight, context.networks_defined),
+            "note": note::note(rule, &note::seen(sight), context.networks_defined),
             "false_positives": rule.false_positives,
             "loss": loss(flow.lost_before, context),
         },
@@ -109,7 +111,7 @@ pub fn document(
     if let Some(threat) = threat(&evidenced(sight)) {
         document["threat"] = threat;
     }
-    indicator::tell(&indicators, sight, &mut document);
+    indicator::tell(&indicators, external, &mut document);
     document
 }
 

@@ -1,11 +1,11 @@
 //! What threat lists say of the external end, and how much worse that makes an alert.
 
-use sensor_common::slot::{Side, mark};
+use std::net::IpAddr;
+
 use serde_json::{Value, json};
 
-use super::note;
 use crate::{
-    detect::{Severity, Sight},
+    detect::Severity,
     flow::Evidence,
     threat::{Indicator, ThreatLists},
 };
@@ -13,35 +13,31 @@ use crate::{
 /// Risk score of an alert with a listed end that answered.
 const CRITICAL: u8 = 99;
 
-/// What the lists say of the external end, the narrowest first. The kernel marked the flow if there is anything to say; a list
-/// that was taken out since then says nothing any more.
-pub(super) fn of<'a>(sight: &Sight<'_>, threats: &'a ThreatLists) -> Vec<Indicator<'a>> {
-    if sight.flow.marks & mark::THREAT == 0 {
-        return vec![];
-    }
-    threats.of(sight.flow.end(Side::Remote).ip())
+/// What the lists say of the external end, the narrowest first. The kernel marked the flow (`listed`) if there is anything to say;
+/// a list that was taken out since then says nothing any more.
+pub(super) fn of(listed: bool, external: IpAddr, threats: &ThreatLists) -> Vec<Indicator<'_>> {
+    if listed { threats.of(external) } else { vec![] }
 }
 
 /// Critical, once a listed end takes part in a connection: a lone packet anybody can send in its name.
 pub(super) fn weigh(
     weight: (Severity, u8),
-    sight: &Sight<'_>,
+    evidence: Evidence,
     indicators: &[Indicator<'_>],
 ) -> (Severity, u8) {
-    if indicators.is_empty() || sight.flow.evidence < Evidence::Established {
+    if indicators.is_empty() || evidence < Evidence::Established {
         return weight;
     }
     (Severity::Critical, weight.1.max(CRITICAL))
 }
 
-/// Adds ECS `threat.feed` and `threat.indicator` of the narrowest, and what all lists say.
-pub(super) fn tell(indicators: &[Indicator<'_>], sight: &Sight<'_>, document: &mut Value) {
+/// Adds ECS `threat.feed` and `threat.indicator` of the narrowest, and what all lists say of this address.
+pub(super) fn tell(indicators: &[Indicator<'_>], external: IpAddr, document: &mut Value) {
     let Some(first) = indicators.first() else { return };
-    let address = sight.flow.end(Side::Remote).ip();
     document["threat"]["feed"] = json!({ "name": first.list });
     let mut indicator = json!({
-        "type": if address.is_ipv4() { "ipv4-addr" } else { "ipv6-addr" },
-        "ip": address.to_string(),
+        "type": if external.is_ipv4() { "ipv4-addr" } else { "ipv6-addr" },
+        "ip": external.to_string(),
         "name": first.entry.net.to_string(),
         "provider": first.list,
     });
@@ -50,10 +46,13 @@ pub(super) fn tell(indicators: &[Indicator<'_>], sight: &Sight<'_>, document: &m
     }
     document["threat"]["indicator"] = indicator;
     document["smb_sensor"]["threat_lists"] = indicators.iter().map(told).collect();
-    let seen = format!("{} {}", note::seen(sight), warned(first));
-    document["message"] =
-        json!(format!("{} {}", document["message"].as_str().unwrap_or_default(), warned(first)));
-    document["smb_sensor"]["note"]["seen"] = json!(seen);
+    let warned = warned(first);
+    for pointer in ["/message", "/smb_sensor/note/seen"] {
+        if let Some(Value::String(text)) = document.pointer_mut(pointer) {
+            text.push(' ');
+            text.push_str(&warned);
+        }
+    }
 }
 
 fn told(indicator: &Indicator<'_>) -> Value {
@@ -76,18 +75,19 @@ fn warned(indicator: &Indicator<'_>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use sensor_common::slot::TCP;
+pub(super) mod tests {
+    use sensor_common::slot::{Side, TCP, mark};
 
     use super::*;
     use crate::{
         alert::{Context, Status, document},
         config::ServicePorts,
-        detect::{RULES, tests::flow},
+        detect::{RULES, Sight, tests::flow},
         threat::{Format, ThreatList},
     };
 
-    fn lists() -> ThreatLists {
+    /// A list that warns of 8.8.4.0/24.
+    pub(in crate::alert) fn lists() -> ThreatLists {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("feed");
         std::fs::write(&file, "8.8.4.0/24 # scanners\n").unwrap();

@@ -90,7 +90,7 @@ fn shares(sight: &Sight<'_>) -> String {
 }
 
 /// The note as it stands in the document. `networks_defined` tells whether the operator named networks of their own.
-pub(super) fn note(rule: &Rule, sight: &Sight<'_>, networks_defined: bool) -> Value {
+pub(super) fn note(rule: &Rule, seen: &str, networks_defined: bool) -> Value {
     let mut check = rule.check.to_owned();
     if !networks_defined {
         check.push_str(
@@ -98,7 +98,7 @@ pub(super) fn note(rule: &Rule, sight: &Sight<'_>, networks_defined: bool) -> Va
              it under networks.internal.",
         );
     }
-    json!({ "seen": seen(sight), "check": check, "contain": rule.contain })
+    json!({ "seen": seen, "check": check, "contain": rule.contain })
 }
 
 /// Bytes of payload that left the internal networks.

@@ -2,14 +2,21 @@
 
 use serde_json::{Value, json};
 
-use crate::detect::{Direction, Sight};
+use crate::{
+    detect::{Direction, Sight},
+    owner::Owner,
+};
 
 /// Adds what is known of the process that opened the conversation. Only the client opens one, so an inbound conversation
 /// has no owner here.
 pub(super) fn tell(sight: &Sight<'_>, document: &mut Value) {
-    let Some(owner) = sight.flow.owner.as_ref().filter(|_| sight.direction == Direction::Outbound) else {
-        return;
-    };
+    if let (Some(owner), Direction::Outbound) = (&sight.flow.owner, sight.direction) {
+        add(owner, document);
+    }
+}
+
+/// Adds what is known of this process.
+pub(super) fn add(owner: &Owner, document: &mut Value) {
     let mut process = json!({ "pid": owner.process });
     if let Some(name) = &owner.name {
         process["name"] = json!(name);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Context, Status,
     document::{ECS_VERSION, loss, sensor, threat, told_rule},
+    indicator, note, owner,
     timestamp::rfc3339,
 };
 use crate::{
@@ -26,10 +27,12 @@ pub(super) fn document(
     sweep: &Sweep,
     context: &Context<'_>,
 ) -> Value {
-    let (severity, risk_score) = weight(sweep);
-    let reached = sweep.reached();
+    let reached = sweep.reached;
+    let from_listed = sweep.direction == Direction::Inbound && reached.listed > 0;
+    let indicators = indicator::of(from_listed, sweep.source, context.threats);
+    let (severity, risk_score) = indicator::weigh(weight(sweep), sweep.evidence(), &indicators);
     let source = sweep.source.to_string();
-    let (sample, answered) = (texts(sweep.sample()), texts(sweep.answered()));
+    let (sample, answered) = (texts(&sweep.sample), texts(&sweep.answered));
     let mut related = vec![source.clone()];
     related.extend(answered.iter().chain(sample.iter().filter(|one| !answered.contains(one))).cloned());
     let ports: Vec<_> = sweep
@@ -72,12 +75,15 @@ pub(super) fn document(
                 "spoke": reached.spoke,
                 "refused": reached.refused,
                 "unanswered": reached.unanswered,
+                "listed": reached.listed,
+                "dropped": reached.dropped,
                 "folded_flows": sweep.folded,
                 "ports": ports,
                 "sample": sample,
                 "answered_sample": answered,
             },
-            "note": { "seen": seen(sweep), "check": RULE.check, "contain": RULE.contain },
+            "evidence": { "level": sweep.evidence().name() },
+            "note": note::note(&RULE, &seen(sweep), context.networks_defined),
             "false_positives": RULE.false_positives,
             "loss": loss(sweep.lost_before, context),
         },
@@ -85,6 +91,14 @@ pub(super) fn document(
     if let Some(threat) = threat(&[&NETWORK_SERVICE_DISCOVERY]) {
         document["threat"] = threat;
     }
+    if reached.dropped > 0 {
+        document["event"]["type"] = json!(["denied"]);
+        document["smb_sensor"]["enforcement"] = json!("dropped");
+    }
+    if let Some(owner) = &sweep.owner {
+        owner::add(owner, &mut document);
+    }
+    indicator::tell(&indicators, sweep.source, &mut document);
     document
 }
 
@@ -102,14 +116,18 @@ fn seen(sweep: &Sweep) -> String {
         Direction::Outbound => ("Internal", "external"),
         Direction::Inbound => ("External", "internal"),
     };
-    let reached = sweep.reached();
+    let reached = sweep.reached;
     let ports: Vec<_> = sweep
         .ports
         .iter()
         .map(|(transport, port)| format!("{}/{port}", transport_name(*transport).to_uppercase()))
         .collect();
+    let listed = match (sweep.direction, reached.listed) {
+        (Direction::Outbound, 1..) => format!(" {} of them are on threat lists.", reached.listed),
+        _ => String::new(),
+    };
     format!(
-        "{who} {} tried {}{} {whom} addresses on {} within {} s: {} answered, {} refused, {} said nothing.",
+        "{who} {} tried {}{} {whom} addresses on {} within {} s: {} answered, {} refused, {} said nothing.{listed}",
         sweep.source,
         if reached.at_least { "at least " } else { "" },
         reached.targets,

@@ -20,7 +20,7 @@ use crate::{
     config::{Config, ServicePorts},
     detect::{
         Limits, Sight, concerns,
-        sweep::{Stage, Sweep, Sweeps},
+        sweep::{Stage, Sweep, Sweeps, is_foldable},
     },
     exempt::{Exemption, Exemptions, Question},
     flow::{Conversation, Evidence, Flow},
@@ -154,9 +154,9 @@ impl AlertBook {
         let judged = match self.flows.entry(sight.flow.ends) {
             Entry::Occupied(known) => {
                 let known = known.into_mut();
-                // One that was folded has no alert, and gets none before it speaks.
+                // One that was folded has no alert, and gets none before it has to be told by itself.
                 if !known.learns(news, last_word, context.now)
-                    || known.alerts.is_empty() && news.evidence < Evidence::Smb
+                    || known.alerts.is_empty() && is_foldable(sight)
                 {
                     return vec![];
                 }

@@ -7,6 +7,8 @@ use sensor_common::slot::{Side, TCP};
 use super::*;
 use crate::detect::tests::flow;
 
+mod sweeps;
+
 struct Nothing;
 
 impl KnownDestinations for Nothing {

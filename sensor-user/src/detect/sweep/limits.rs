@@ -5,7 +5,7 @@
 pub struct SweepLimits {
     /// Distinct targets of one client.
     pub targets: usize,
-    /// Seconds within which they are tried; and without a further one after which the sweep is over.
+    /// Seconds within which they are tried, each when its flow began; and without a further try after which the sweep is over.
     pub window: u64,
 }
 

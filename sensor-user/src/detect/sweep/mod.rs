@@ -1,36 +1,35 @@
 //! Sweep: one machine tries the Windows networking of many others across the border.
 //!
 //! Takes flows that a rule is about, counts the distinct targets of each client, and gives the [`Sweep`]s among them. A flow
-//! below `smb` whose client is sweeping is folded into the sweep. Bounded: of a sweep with more targets than there is room for
-//! it is said that there are at least so many.
+//! below `smb` whose client is sweeping is folded into the sweep. A target is counted when its flow began, not when more is heard
+//! of that flow. Bounded: of a sweep with more targets than there is room for it is said that there are at least so many.
 
+mod followed;
 mod limits;
+mod summary;
 mod suspects;
-mod targets;
+mod touch;
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    net::IpAddr,
-};
+use std::{collections::HashMap, net::IpAddr};
 
-pub use self::{limits::SweepLimits, targets::Reached};
+use sensor_common::slot::mark;
+
 use self::{
-    suspects::{Suspects, Touch},
-    targets::Targets,
+    followed::{Followed, MOST_IN_ALL},
+    suspects::Suspects,
+    touch::Touch,
+};
+pub use self::{
+    limits::SweepLimits,
+    summary::{Reached, Sweep},
 };
 use super::{Direction, Rule, Severity, Sight};
 use crate::{attack::NETWORK_SERVICE_DISCOVERY, flow::Evidence};
 
 const SECOND: i128 = 1_000_000_000;
 
-/// Shortest and longest time between two updates of one sweep.
-const UPDATE_PAUSE: (i128, i128) = (10 * SECOND, 300 * SECOND);
-
 /// Sweeps that are followed at a time.
 const MOST_SWEEPS: usize = 4_096;
-
-/// Ports of a sweep that are named.
-const MOST_PORTS: usize = 16;
 
 /// What the rule says of itself.
 pub static RULE: Rule = Rule {
@@ -61,36 +60,6 @@ pub const fn weight(sweep: &Sweep) -> (Severity, u8) {
     }
 }
 
-/// A sweep and what is known of it.
-#[derive(Clone, Debug)]
-pub struct Sweep {
-    /// Who sweeps.
-    pub source: IpAddr,
-    /// Which way across the border.
-    pub direction: Direction,
-    /// First packet, nanoseconds since the Unix epoch.
-    pub first: i128,
-    /// Last packet that was heard of.
-    pub last: i128,
-    /// Transport and port of the services that were tried, some of them if there were very many.
-    pub ports: BTreeSet<(u8, u16)>,
-    /// Flows that have no alert of their own.
-    pub folded: u64,
-    /// Records that the ring had lost when the first of its flows was seen.
-    pub lost_before: u64,
-    targets: Targets,
-    heard_at: i128,
-    told: Option<Told>,
-    /// Whether there is anything that was not told.
-    changed: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Told {
-    began: i128,
-    at: i128,
-}
-
 /// Where a sweep is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -102,89 +71,11 @@ pub enum Stage {
     Over,
 }
 
-impl Sweep {
-    fn of(source: IpAddr, direction: Direction, touches: &[Touch]) -> Self {
-        let mut sweep = Self {
-            source,
-            direction,
-            first: i128::MAX,
-            last: i128::MIN,
-            ports: BTreeSet::new(),
-            folded: 0,
-            lost_before: u64::MAX,
-            targets: Targets::default(),
-            heard_at: i128::MIN,
-            told: None,
-            changed: true,
-        };
-        for touch in touches {
-            sweep.note(touch, touch.heard_at, usize::MAX);
-        }
-        sweep
-    }
-
-    /// Takes a target in; gives how many targets there are more.
-    fn note(&mut self, touch: &Touch, now: i128, room: usize) -> usize {
-        self.first = self.first.min(touch.first);
-        self.last = self.last.max(touch.last);
-        self.lost_before = self.lost_before.min(touch.lost_before);
-        self.heard_at = now;
-        if self.ports.len() < MOST_PORTS {
-            self.changed |= self.ports.insert(touch.port);
-        }
-        let before = self.targets.reached();
-        let more = self.targets.note(touch.target, touch.evidence, room);
-        self.changed |= self.targets.reached() != before;
-        more
-    }
-
-    /// How many targets there were, and how far it got with them.
-    #[must_use]
-    pub const fn reached(&self) -> Reached {
-        self.targets.reached()
-    }
-
-    /// How far it got with the target with which it got farthest.
-    #[must_use]
-    pub const fn evidence(&self) -> Evidence {
-        let reached = self.targets.reached();
-        match reached {
-            Reached { spoke: 1.., .. } => Evidence::Smb,
-            Reached { answered: 1.., .. } => Evidence::Established,
-            Reached { refused: 1.., .. } => Evidence::Refused,
-            _ => Evidence::Attempt,
-        }
-    }
-
-    /// The first targets, in the order in which they were tried.
-    #[must_use]
-    pub fn sample(&self) -> &[IpAddr] {
-        self.targets.sample()
-    }
-
-    /// The first targets that answered.
-    #[must_use]
-    pub fn answered(&self) -> &[IpAddr] {
-        self.targets.answered()
-    }
-
-    /// Whether it is to be told now, and as what. The longer it lasts, the longer the pause.
-    fn stage(&self, now: i128, window: i128) -> Option<Stage> {
-        let Some(told) = self.told else { return Some(Stage::Opened) };
-        // A clock that was set back must not keep it open for ever.
-        if (now - self.heard_at).abs() >= window {
-            return Some(Stage::Over);
-        }
-        let pause = ((now - told.began) / 4).clamp(UPDATE_PAUSE.0, UPDATE_PAUSE.1);
-        (self.changed && (now - told.at).abs() >= pause).then_some(Stage::Grew)
-    }
-}
-
 /// The clients and their targets.
 pub struct Sweeps {
     limits: SweepLimits,
     suspects: Suspects,
-    open: HashMap<IpAddr, Sweep>,
+    open: HashMap<IpAddr, Followed>,
     /// Targets of all open sweeps.
     held: usize,
 }
@@ -198,59 +89,72 @@ impl Sweeps {
 
     /// Notes the target of a flow that a rule is about; the same flow may be noted any number of times.
     pub fn note(&mut self, sight: &Sight<'_>, now: i128) {
-        let touch = Touch::of(sight, now);
+        let touch = Touch::of(sight);
+        // Later than this a flow tells how its target came off, and no longer that somebody tries: it may end hours later.
+        let fresh = (-SECOND..self.window()).contains(&(now - touch.began));
         let source = sight.client.ip();
-        if let Some(sweep) = self.open.get_mut(&source) {
-            self.held += sweep.note(&touch, now, targets::MOST_IN_ALL.saturating_sub(self.held));
+        if let Some(followed) = self.open.get_mut(&source) {
+            self.held += followed.note(&touch, fresh, MOST_IN_ALL.saturating_sub(self.held));
             return;
         }
         if self.open.len() >= MOST_SWEEPS {
             return;
         }
-        if let Some(touches) = self.suspects.note(source, touch) {
-            self.held += touches.len();
-            self.open.insert(source, Sweep::of(source, sight.direction, &touches));
+        if let Some(touches) = self.suspects.note(source, touch, fresh, now) {
+            let followed = Followed::of(source, sight.direction, &touches);
+            self.held += followed.held();
+            self.open.insert(source, followed);
         }
     }
 
     /// Folds a flow into the sweep of its client, if that is sweeping and the flow is none that has to be told by itself.
     pub fn fold(&mut self, sight: &Sight<'_>) -> bool {
-        let Some(sweep) = self.open.get_mut(&sight.client.ip()) else { return false };
-        let folds = sight.flow.evidence < Evidence::Smb;
-        sweep.folded += u64::from(folds);
-        sweep.changed |= folds;
+        let Some(followed) = self.open.get_mut(&sight.client.ip()) else { return false };
+        let folds = is_foldable(sight);
+        followed.sweep.folded += u64::from(folds);
         folds
     }
 
     /// Sweeps of which something is to be told at `now`, in the order in which they began. One that is over is given once.
     pub fn due(&mut self, now: i128) -> Vec<(Stage, Sweep)> {
-        let window = i128::from(self.limits.window) * SECOND;
-        self.tell(now, |sweep| sweep.stage(now, window))
+        let window = self.window();
+        self.tell(now, |followed| followed.stage(now, window))
     }
 
-    /// Every sweep as it stands, as at the end of the run.
+    /// Every sweep as it stands, as at the end of the run. Nothing is remembered of any client.
     pub fn drain(&mut self, now: i128) -> Vec<(Stage, Sweep)> {
-        let mut told = self.tell(now, |sweep| sweep.told.is_none().then_some(Stage::Opened));
+        self.suspects = Suspects::new(self.limits);
+        let mut told = self.tell(now, |followed| (!followed.is_told()).then_some(Stage::Opened));
         told.extend(self.tell(now, |_| Some(Stage::Over)));
         told
     }
 
-    fn tell(&mut self, now: i128, stage: impl Fn(&Sweep) -> Option<Stage>) -> Vec<(Stage, Sweep)> {
+    fn tell(&mut self, now: i128, stage: impl Fn(&Followed) -> Option<Stage>) -> Vec<(Stage, Sweep)> {
         let mut told = Vec::new();
-        self.open.retain(|_, sweep| {
-            let Some(stage) = stage(sweep) else { return true };
-            let began = sweep.told.map_or(now, |told| told.began);
-            sweep.told = Some(Told { began, at: now });
-            sweep.changed = false;
-            told.push((stage, sweep.clone()));
+        self.open.retain(|_, followed| {
+            let Some(stage) = stage(followed) else { return true };
+            told.push((stage, followed.tell(now)));
             if stage == Stage::Over {
-                self.held -= sweep.targets.held();
+                self.held -= followed.held();
             }
             stage != Stage::Over
         });
         told.sort_by_key(|(_, sweep)| (sweep.first, sweep.source));
         told
     }
+
+    fn window(&self) -> i128 {
+        i128::from(self.limits.window) * SECOND
+    }
+}
+
+/// Whether the sweep of its client says all there is to say of this flow: it did not get as far as SMB, and no threat list warns of
+/// whom it connected with.
+#[must_use]
+pub fn is_foldable(sight: &Sight<'_>) -> bool {
+    let flow = sight.flow;
+    let warned_of = flow.marks & mark::THREAT != 0 && flow.evidence >= Evidence::Established;
+    flow.evidence < Evidence::Smb && !warned_of
 }
 
 #[cfg(test)]

@@ -28,8 +28,11 @@ fn tried(who: Who, n: u32, evidence: Evidence) -> Flow {
     }
 }
 
+/// Notes a flow that began just now.
 fn note(sweeps: &mut Sweeps, flow: &Flow, now: i128) {
-    sweeps.note(&Sight::of(flow, &ServicePorts::default()).unwrap(), now);
+    let mut flow = flow.clone();
+    (flow.first, flow.last) = (now, now);
+    sweeps.note(&Sight::of(&flow, &ServicePorts::default()).unwrap(), now);
 }
 
 fn fold(sweeps: &mut Sweeps, flow: &Flow) -> bool {
@@ -53,8 +56,8 @@ fn many_targets_within_the_window_are_one_sweep() {
     let (stage, sweep) = &told[0];
     assert_eq!((*stage, sweep.direction), (Stage::Opened, Direction::Outbound));
     let expected = Reached { targets: 300, unanswered: 300, ..Reached::default() };
-    assert_eq!(sweep.reached(), expected);
-    assert_eq!((sweep.sample().len(), sweep.ports.len()), (16, 1));
+    assert_eq!(sweep.reached, expected);
+    assert_eq!((sweep.sample.len(), sweep.ports.len()), (16, 1));
     assert!(sweeps.due(NOW + SECOND).is_empty(), "told once");
 }
 
@@ -98,10 +101,10 @@ fn flows_below_smb_are_folded_and_others_are_not() {
     note(&mut sweeps, &spoken, NOW);
     assert!(!fold(&mut sweeps, &spoken));
     let sweep = sweeps.due(NOW).remove(0).1;
-    assert_eq!((sweep.folded, sweep.answered().len()), (3, 2));
+    assert_eq!((sweep.folded, sweep.answered.len()), (3, 2));
     let expected =
-        Reached { targets: 20, answered: 2, spoke: 1, refused: 1, unanswered: 17, at_least: false };
-    assert_eq!((sweep.reached(), sweep.evidence()), (expected, Evidence::Smb));
+        Reached { targets: 20, answered: 2, spoke: 1, refused: 1, unanswered: 17, ..Reached::default() };
+    assert_eq!((sweep.reached, sweep.evidence()), (expected, Evidence::Smb));
     assert!(!fold(&mut Sweeps::new(SweepLimits::default()), &tried(Who::Inside, 0, Evidence::Attempt)));
 }
 
@@ -112,10 +115,17 @@ fn a_sweep_grows_in_paces_and_ends_when_it_rests() {
         sweeps.due(NOW + at * SECOND).into_iter().map(|(stage, _)| stage).collect()
     };
     assert_eq!(stages(&mut sweeps, 0), [Stage::Opened]);
-    note(&mut sweeps, &tried(Who::Inside, 30, Evidence::Attempt), NOW + SECOND);
+    for n in 20..39 {
+        note(&mut sweeps, &tried(Who::Inside, n, Evidence::Attempt), NOW + SECOND);
+    }
+    assert!(stages(&mut sweeps, 20).is_empty(), "not twice the targets yet");
+    note(&mut sweeps, &tried(Who::Inside, 39, Evidence::Attempt), NOW + SECOND);
     assert!(stages(&mut sweeps, 9).is_empty());
     assert_eq!(stages(&mut sweeps, 10), [Stage::Grew]);
-    assert!(stages(&mut sweeps, 60).is_empty(), "nothing new");
+    assert!(fold(&mut sweeps, &tried(Who::Inside, 39, Evidence::Attempt)));
+    assert!(stages(&mut sweeps, 60).is_empty(), "that one more is folded is no news");
+    note(&mut sweeps, &tried(Who::Inside, 39, Evidence::Refused), NOW + SECOND);
+    assert_eq!(stages(&mut sweeps, 90), [Stage::Grew], "it got farther");
     assert_eq!(stages(&mut sweeps, 301), [Stage::Over]);
     assert!(stages(&mut sweeps, 400).is_empty());
     assert!(!fold(&mut sweeps, &tried(Who::Inside, 30, Evidence::Attempt)));
@@ -141,12 +151,29 @@ fn a_clock_that_steps_back_neither_hides_a_sweep_nor_keeps_it_open() {
 
 #[test]
 fn more_targets_than_there_is_room_for_are_at_least_so_many() {
-    let mut targets = Targets::default();
+    let source = IpAddr::from([10, 0, 0, 2]);
+    let flow = tried(Who::Inside, 0, Evidence::Attempt);
+    let touch = Touch::of(&Sight::of(&flow, &ServicePorts::default()).unwrap());
+    let mut followed = Followed::of(source, Direction::Outbound, &[]);
     for n in 0..70_000_u32 {
-        let _ = targets.note(IpAddr::from(Ipv4Addr::from(n)), Evidence::Attempt, 1);
+        followed.note(&Touch { target: Ipv4Addr::from(n).into(), ..touch.clone() }, true, 1);
     }
-    let reached = targets.reached();
+    let reached = followed.sweep.reached;
     assert!(reached.at_least);
-    assert_eq!((reached.targets, targets.held()), (65_536, 65_536));
-    assert_eq!(targets.note(IpAddr::from([9, 9, 9, 9]), Evidence::Attempt, 0), 0, "no room in all");
+    assert_eq!((reached.targets, followed.held()), (65_536, 65_536));
+    let further = Touch { target: [9, 9, 9, 9].into(), ..touch };
+    assert_eq!(Followed::of(source, Direction::Outbound, &[]).note(&further, true, 0), 0, "no room in all");
+}
+
+#[test]
+fn recordings_do_not_add_up() {
+    let mut sweeps = Sweeps::new(SweepLimits::default());
+    for n in 0..12 {
+        note(&mut sweeps, &tried(Who::Inside, n, Evidence::Attempt), NOW);
+    }
+    assert!(sweeps.drain(NOW).is_empty());
+    for n in 12..24 {
+        note(&mut sweeps, &tried(Who::Inside, n, Evidence::Attempt), NOW - 100 * SECOND);
+    }
+    assert!(sweeps.due(NOW).is_empty());
 }
