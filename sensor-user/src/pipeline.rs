@@ -114,10 +114,10 @@ impl Pipeline {
     /// Takes a record off the ring.
     pub fn record(&mut self, bytes: &[u8], now: Moment) {
         match decode::record(bytes) {
-            Ok(Told::Flow(kind, seen)) => self.observe(kind, &seen, now),
+            Ok(Told::Flow(kind, seen)) => self.observe(Some(kind), &seen, now),
             Ok(Told::Replaced(settled, opened)) => {
-                self.observe(RecordKind::Settled, &settled, now);
-                self.observe(RecordKind::Opened, &opened, now);
+                self.observe(Some(RecordKind::Settled), &settled, now);
+                self.observe(Some(RecordKind::Opened), &opened, now);
             }
             Ok(Told::Piece(piece)) => {
                 let flow = self.tracker.piece(&piece).cloned();
@@ -127,18 +127,17 @@ impl Pipeline {
         }
     }
 
-    fn observe(&mut self, kind: RecordKind, seen: &Observation, now: Moment) {
-        let flow = self.tracker.observe(Some(kind), seen, now).cloned();
+    fn observe(&mut self, kind: Option<RecordKind>, seen: &Observation, now: Moment) {
+        let book = &self.book;
+        let exempt = |flow: &Flow| book.exempts(flow, now.unix_nanos);
+        let flow = self.tracker.observe_but(kind, seen, now, exempt).cloned();
         self.look(flow, now);
     }
 
     /// Takes a slot that changed.
     pub fn slot(&mut self, slot: &Slot, now: Moment) {
         match decode::observation(slot) {
-            Ok(seen) => {
-                let flow = self.tracker.observe(None, &seen, now).cloned();
-                self.look(flow, now);
-            }
+            Ok(seen) => self.observe(None, &seen, now),
             Err(error) => self.refuse(&error),
         }
     }

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use super::Flow;
 use crate::recent::Recent;
 
 const SECOND: i128 = 1_000_000_000;
@@ -73,14 +74,19 @@ impl Departures {
         Self { limits, pairs: Recent::new(PAIRS) }
     }
 
+    /// Counts what left in this conversation since it was last counted, and tells it where that became too much. What an
+    /// exempt one carries is not counted: it would use up the window, and silence what leaves between the same two otherwise.
+    pub(super) fn count(&mut self, flow: &mut Flow, now: i128, exempt: impl FnOnce(&Flow) -> bool) {
+        let departed = flow.newly_departed();
+        if departed > 0 && !exempt(flow) {
+            let pair = (flow.ends.local.ip(), flow.ends.remote.ip());
+            flow.departure = self.add(pair, departed, now).or(flow.departure);
+        }
+    }
+
     /// Counts bytes that left from `inside` to `outside` until `now` (nanoseconds). Each time that a limit is reached is told
     /// once: the window then begins anew, and a rate is not told again before the window is over.
-    pub(super) fn add(
-        &mut self,
-        (inside, outside): (IpAddr, IpAddr),
-        bytes: u64,
-        now: i128,
-    ) -> Option<Departure> {
+    fn add(&mut self, (inside, outside): (IpAddr, IpAddr), bytes: u64, now: i128) -> Option<Departure> {
         let window = i128::from(self.limits.window) * SECOND;
         let pair = self.pairs.entry((inside, outside));
         let bytes_in_window = pair.window.add(bytes, now, window);

@@ -78,6 +78,16 @@ impl AlertBook {
         &mut self.exemptions
     }
 
+    /// Whether an exemption covers this flow at `now`.
+    #[must_use]
+    pub fn exempts(&self, flow: &Flow, now: i128) -> bool {
+        Sight::of(flow, &self.services).is_some_and(|sight| self.covers(&sight, now))
+    }
+
+    fn covers(&self, sight: &Sight<'_>, now: i128) -> bool {
+        self.exemptions.covering(&Question::of(sight), now).is_some()
+    }
+
     /// There is something new about a flow: opens its alerts, or updates them. What is below `smb` waits for its time to be
     /// answered, since it may be one of a sweep.
     pub fn look(
@@ -135,7 +145,7 @@ impl AlertBook {
 
     /// Notes the flow's target, unless it is exempt; tells whether it is. Other profiles than the sensor's know no sweeps.
     fn note(&mut self, sight: &Sight<'_>, context: &Context<'_>) -> bool {
-        let exempt = self.exemptions.covering(&Question::of(sight), context.now).is_some();
+        let exempt = self.covers(sight, context.now);
         if !exempt && self.profile.is_none() && concerns(sight) {
             self.sweeps.note(sight, context.now);
         }

@@ -5,6 +5,7 @@
 
 mod early;
 mod entry;
+mod options;
 
 use std::collections::{HashMap, VecDeque};
 
@@ -13,39 +14,20 @@ use sensor_common::{
     slot::{RecordKind, mark},
 };
 
+pub use self::options::TrackerOptions;
 use self::{
     early::EarlyPiece,
     entry::{Entry, FORGET},
 };
-use super::{Conversation, DepartureLimits, Flow, departure::Departures, reader::Reader};
+use super::{Conversation, Flow, departure::Departures, reader::Reader};
 use crate::{
-    config::ServicePorts,
     decode::{Observation, Piece},
     dissect::FingerprintKey,
-    kernel::ticks::{Moment, TickClock},
+    kernel::ticks::Moment,
     owner::{NoOwners, Opening, Owners},
 };
 
 const SECOND: i128 = 1_000_000_000;
-
-/// How the tracker works.
-#[derive(Clone, Debug)]
-pub struct TrackerOptions {
-    /// Watched ports.
-    pub services: ServicePorts,
-    /// Kernel ticks to time.
-    pub clock: TickClock,
-    /// Seconds that an attempt is given to be answered.
-    pub attempt_settle: u64,
-    /// Seconds after which an untouched flow is over.
-    pub flow_idle: u64,
-    /// Conversations held at a time.
-    pub capacity: usize,
-    /// What may leave the internal networks before that is news.
-    pub departures: DepartureLimits,
-    /// Key of the fingerprints of credentials.
-    pub fingerprint_key: FingerprintKey,
-}
 
 /// The table of conversations.
 pub struct Tracker {
@@ -103,8 +85,15 @@ impl Tracker {
     }
 
     /// Merges what the kernel told of a flow: a record, or a swept slot (`kind` is `None`). Gives the flow when there is
-    /// something new to look at: a conversation that began, evidence that rose, too much that left.
-    pub fn observe(&mut self, kind: Option<RecordKind>, seen: &Observation, now: Moment) -> Option<&Flow> {
+    /// something new to look at: a conversation that began, evidence that rose, too much that left. What leaves in a conversation
+    /// that is `exempt` is no part of that.
+    pub fn observe_but(
+        &mut self,
+        kind: Option<RecordKind>,
+        seen: &Observation,
+        now: Moment,
+        exempt: impl FnOnce(&Flow) -> bool,
+    ) -> Option<&Flow> {
         let clock = self.options.clock;
         let times = (clock.unix_nanos(seen.first, now), clock.unix_nanos(seen.last, now));
         let ends =
@@ -156,12 +145,7 @@ impl Tracker {
         let before = told(&entry.flow);
         let services = &self.options.services;
         self.accounted += entry.flow.merge(kind, seen, times, |port| services.service(ends.transport, port));
-        let departed = entry.flow.newly_departed();
-        if departed > 0 {
-            let pair = (ends.local.ip(), ends.remote.ip());
-            let departure = self.departures.add(pair, departed, now.unix_nanos);
-            entry.flow.departure = departure.or(entry.flow.departure);
-        }
+        self.departures.count(&mut entry.flow, now.unix_nanos, exempt);
         let news = began || told(&entry.flow) != before;
         let open = entry.closed_at.is_none();
         let caught_up = open && !self.early.is_empty() && self.catch_up(ends);
@@ -255,8 +239,9 @@ impl Tracker {
         in_order(closed)
     }
 
-    /// Every conversation that was not given as closed yet, as at the end of the run.
+    /// Every conversation that was not given as closed yet, as at the end of the run. What left is counted anew from here.
     pub fn drain(&mut self) -> Vec<Flow> {
+        self.departures = Departures::new(self.options.departures);
         self.ripening.clear();
         self.early.clear();
         self.readers = 0;

@@ -6,11 +6,27 @@ use sensor_common::slot::{Side, TCP, tcp};
 
 use super::*;
 use crate::{
+    config::ServicePorts,
     decode::{Counts, FlowKey},
-    flow::{Cause, Evidence},
+    flow::{DepartureLimits, Evidence},
+    kernel::ticks::TickClock,
 };
 
+mod departures;
+
 const CLOCK: TickClock = TickClock::with_tick(4_000_000);
+
+impl Tracker {
+    /// Where nothing is exempt.
+    pub(crate) fn observe(
+        &mut self,
+        kind: Option<RecordKind>,
+        seen: &Observation,
+        now: Moment,
+    ) -> Option<&Flow> {
+        self.observe_but(kind, seen, now, |_| false)
+    }
+}
 
 fn tracker() -> Tracker {
     Tracker::new(TrackerOptions {
@@ -266,35 +282,4 @@ fn a_flow_remembers_what_was_lost_before_it() {
     tracker.set_lost_records(5);
     let flow = tracker.observe(Some(RecordKind::Opened), &seen(SYN, [1, 0], at(1)), at(1));
     assert_eq!(flow.unwrap().lost_before, 5);
-}
-
-/// A session of which the sensor saw the middle: SMB both ways, and what left.
-fn session(port: u16, left: u64, now: Moment) -> Observation {
-    let mut one = seen(OPEN, [90, 90], now);
-    one.key.local.set_port(port);
-    one.marks = mark::SMB_FROM_LOCAL | mark::SMB_FROM_REMOTE | mark::FIRST_FROM_LOCAL;
-    one.counts.payload = [left, 100];
-    one
-}
-
-#[test]
-fn many_small_sessions_between_one_pair_are_noticed_together() {
-    let mut tracker = Tracker::new(TrackerOptions { capacity: 1_000, ..tracker().options });
-    let causes: Vec<_> = (0..30)
-        .filter_map(|n| {
-            let now = at(100 * i128::from(n));
-            let flow = tracker.observe(None, &session(1_000 + n, 512 << 10, now), now)?;
-            flow.departure.map(|departure| (n, departure.cause))
-        })
-        .collect();
-    assert_eq!(causes, [(19, Cause::Bytes)], "ten megabytes in half ones");
-}
-
-#[test]
-fn what_no_session_carried_does_not_add_up() {
-    let mut tracker = Tracker::new(TrackerOptions { capacity: 1_000, ..tracker().options });
-    for (n, now) in (0..30).map(|n| (n, at(100 * i128::from(n)))) {
-        let tried = Observation { marks: mark::FIRST_FROM_LOCAL, ..session(1_000 + n, 512 << 10, now) };
-        assert_eq!(tracker.observe(None, &tried, now).unwrap().departure, None);
-    }
 }
