@@ -15,7 +15,7 @@ pub use self::{
     file::{Entry, Format, ThreatFileError, read},
     watch::Watch,
 };
-use crate::exempt::embedded;
+use crate::networks::inner;
 
 /// A file of prefixes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +116,7 @@ impl ThreatLists {
     #[must_use]
     pub fn of(&self, address: IpAddr) -> Vec<Indicator<'_>> {
         let mut found: Vec<(usize, &Entry)> = Vec::new();
-        for address in [Some(address), embedded(address)].into_iter().flatten() {
+        for address in [Some(address), inner(address)].into_iter().flatten() {
             let longest = IpNet::from(address).prefix_len();
             let covering = (0..=longest)
                 .rev()
