@@ -10,6 +10,7 @@ mod command;
 mod end;
 mod hits;
 mod listing;
+mod lock;
 mod set;
 mod when;
 
