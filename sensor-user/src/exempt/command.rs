@@ -133,8 +133,8 @@ fn list(config: Config, now: i128) -> Result<String> {
 
 fn test(config: Config, question: &TestArgs, now: i128) -> Result<(String, ExitCode)> {
     let config = config.with_added()?;
-    let port = question.port;
-    let service = [TCP, UDP].into_iter().find_map(|transport| config.services.service(transport, port));
+    let (port, watched) = (question.port, config.watched());
+    let service = [TCP, UDP].into_iter().find_map(|transport| watched.service(transport, port));
     let named = question.process.as_deref();
     let asked = Question {
         client: question.client,
@@ -153,6 +153,7 @@ fn test(config: Config, question: &TestArgs, now: i128) -> Result<(String, ExitC
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::ProfileName;
 
     const NOW: i128 = 1_700_000_000_000_000_000;
 
@@ -192,5 +193,29 @@ mod tests {
         });
         let left = added::read(state.path(), &config.lists).unwrap();
         assert_eq!(left.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["entry-8"]);
+    }
+
+    #[test]
+    fn a_trial_asks_about_the_ports_that_the_profile_watches() {
+        let state = tempfile::tempdir().unwrap();
+        let mut config = Config {
+            state_dir: state.path().to_owned(),
+            profile: ProfileName::Netography,
+            exemptions: vec![Exemption {
+                services: vec![service("rpc").unwrap()],
+                ..Exemption::between("10.0.0.0/8".parse().ok(), None, "test")
+            }],
+            ..Config::default()
+        };
+        // The profile has ports of its own, and 135 among them.
+        config.services.rpc_tcp = vec![];
+        let question = TestArgs {
+            client: "10.0.0.2".parse().unwrap(),
+            server: "8.8.4.4".parse().unwrap(),
+            port: 135,
+            process: None,
+        };
+        let (told, _) = test(config, &question, NOW).unwrap();
+        assert!(told.starts_with("exempt by"), "{told}");
     }
 }
