@@ -15,7 +15,7 @@ use super::{
     lock::Lock,
 };
 use crate::{
-    config::{Config, Overrides, Service, service},
+    config::{BadThreatList, Config, Overrides, Service, service},
     control::{self, ControlError, Request},
     stdout, wall_clock,
 };
@@ -26,7 +26,7 @@ use crate::{
 /// Whatever keeps it from being done; nothing was changed then.
 pub fn run(args: &ExemptArgs) -> Result<ExitCode> {
     let overrides = Overrides { state_dir: args.state_dir.clone(), ..Overrides::default() };
-    let config = Config::load(args.config.as_deref(), &overrides)?;
+    let config = Config::load_with(args.config.as_deref(), &overrides, BadThreatList::LeftOut)?;
     let now = wall_clock::now();
     let (told, code) = match &args.what {
         ExemptCommand::Add(entry) => (add(&config, entry, now)?, ExitCode::SUCCESS),
