@@ -5,6 +5,7 @@
 mod answering;
 mod enforcing;
 mod known_traffic;
+mod retry;
 mod starting;
 
 use std::{os::fd::OwnedFd, time::Duration};
@@ -21,7 +22,7 @@ use tokio::{
 
 use self::known_traffic::KnownTraffic;
 use crate::{
-    config::{Config, ConfigError},
+    config::{BadThreatList, Config, ConfigError},
     control::Control,
     enforcement::Enforcement,
     journal::Numbers,
@@ -48,19 +49,21 @@ pub const LIVELY: Duration = Duration::from_millis(25);
 /// Records taken from the ring before other work gets its turn.
 const BATCH: usize = 4_096;
 
-/// Runs until SIGINT or SIGTERM. `load` reads the configuration: once now, and again at each SIGHUP.
+/// Runs until SIGINT or SIGTERM. `load` reads the configuration: once now, when all of it has to be right, and again at each
+/// SIGHUP, when a threat list that cannot be read stays as it was.
 ///
 /// # Errors
 /// Whatever keeps the agent from starting, in one line with what to do; nothing stays attached.
-pub async fn run(load: impl Fn() -> Result<Config, ConfigError>) -> Result<()> {
+pub async fn run(load: impl Fn(BadThreatList) -> Result<Config, ConfigError>) -> Result<()> {
     // Listened for before anything is attached, so that a signal during the start ends it as cleanly as one later.
     let interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let (mut sensor, control) = Sensor::start(load()?)?;
+    let (mut sensor, control) = Sensor::start(load(BadThreatList::Refused)?)?;
     let records = readiness::of_ring(&sensor.kernel.records).context("cannot wait for the record ring")?;
     // Whatever ends the run, what was seen is told first.
-    let outcome = watch(&mut sensor, &records, control, load, [interrupt, terminate, hangup]).await;
+    let again = || load(BadThreatList::LeftOut);
+    let outcome = watch(&mut sensor, &records, control, again, [interrupt, terminate, hangup]).await;
     sensor.stop().and(outcome)
 }
 

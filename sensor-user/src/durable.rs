@@ -1,34 +1,54 @@
 //! Small files that are whole or not there: written beside the old one, then put in its place.
 
 use std::{
+    ffi::OsString,
     fs,
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
+    process,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
-/// Replaces the file at `path` with `bytes`; whoever reads it, or a crash, finds the old or the new one. Only its owner may
-/// read and write it.
+/// Names tried for the new file: one that ended in the middle of writing may have left some behind.
+const TRIES: usize = 1_000;
+
+/// Files written so far.
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
+
+/// Replaces the file at `path` with `bytes`; whoever reads it, or a crash, finds the old or the new one. Of several at once the
+/// last wins, and each is whole. Only its owner may read and write it.
 ///
 /// # Errors
 /// The system's, with what was being written; the old file is still there.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("write {}: {error}", path.display()));
-    let mut fresh = path.as_os_str().to_owned();
-    fresh.push(".new");
-    let put = || {
-        match fs::remove_file(&fresh) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+    let (fresh, mut file) = beside(path).map_err(named)?;
+    let mut put = || {
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&fresh, path)?;
-        // The name is in the directory, which is written by itself.
-        path.parent().map_or(Ok(()), |parent| fs::File::open(parent)?.sync_all())
+        fs::rename(&fresh, path)
     };
-    put().map_err(named)
+    if let Err(error) = put() {
+        // Nobody else knows this name. That the file could not be written says more than that it cannot be removed.
+        let _ = fs::remove_file(&fresh);
+        return Err(named(error));
+    }
+    // The name is in the directory, which is written by itself.
+    path.parent().map_or(Ok(()), |parent| fs::File::open(parent)?.sync_all()).map_err(named)
+}
+
+/// A new file beside `path`, of a name that nobody else writes to.
+fn beside(path: &Path) -> io::Result<(PathBuf, fs::File)> {
+    for _ in 0..TRIES {
+        let mut name = OsString::from(path);
+        name.push(format!(".{}-{}.new", process::id(), WRITTEN.fetch_add(1, Ordering::Relaxed)));
+        match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&name) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            opened => return opened.map(|file| (name.into(), file)),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "remove the files beside it that end in .new"))
 }
 
 #[cfg(test)]
@@ -49,5 +69,23 @@ mod tests {
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
         let nowhere = directory.path().join("no/file");
         assert!(write(&nowhere, b"x").unwrap_err().to_string().contains("no/file"));
+    }
+
+    #[test]
+    fn of_many_that_write_at_once_none_fails_and_one_is_there_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        std::thread::scope(|scope| {
+            let writers = (0..8u8).map(|number| {
+                let path = &path;
+                scope.spawn(move || (0..20).try_for_each(|_| write(path, &[number; 5_000])))
+            });
+            for writer in writers.collect::<Vec<_>>() {
+                writer.join().unwrap().unwrap();
+            }
+        });
+        let there = fs::read(&path).unwrap();
+        assert!(there.len() == 5_000 && there.iter().all(|byte| *byte == there[0]));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left behind");
     }
 }

@@ -36,7 +36,9 @@ fn main() -> ExitCode {
 
 fn run(args: &RunArgs) -> Result<ExitCode> {
     let overrides = args.overrides();
-    let load = || Config::load(args.config.as_deref(), &overrides)?.with_added();
+    let load = |bad_threat_list| {
+        Config::load_with(args.config.as_deref(), &overrides, bad_threat_list)?.with_added()
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

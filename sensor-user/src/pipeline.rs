@@ -251,7 +251,7 @@ impl Pipeline {
         self.tell(now, Some(flow), |teller| {
             let mut documents = teller.book.close(flow, teller.terms, &teller.context);
             if summarise {
-                documents.extend(teller.summaries.summary(flow, &teller.context));
+                documents.extend(teller.summaries.summary(flow, teller.book.exemptions(), &teller.context));
             }
             documents
         });

@@ -3,6 +3,8 @@
 //! Takes the configuration in force and the new one, says what can change now and what needs a restart. A new configuration
 //! that cannot be read or put into force leaves the running one as it is.
 
+use std::sync::Arc;
+
 use crate::config::Config;
 
 /// Settings that differ and take effect only after a restart, by their names in the file.
@@ -32,13 +34,19 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
 /// The configuration that is in force after a reload: networks, exemptions, threat lists and enforcement of `new`, the rest of `running`.
 #[must_use]
 pub fn merged(running: &Config, new: Config) -> Config {
+    let threats = match new.unread_threat_lists.as_slice() {
+        [] => new.threats,
+        // One that cannot be read is no reason to forget what it said.
+        _ => Arc::new(new.threats.as_ref().clone().keeping(&new.threat_lists, &running.threats)),
+    };
     Config {
         default_networks: new.default_networks,
         internal: new.internal,
         lists: new.lists,
         exemptions: new.exemptions,
         threat_lists: new.threat_lists,
-        threats: new.threats,
+        unread_threat_lists: new.unread_threat_lists,
+        threats,
         enforcement: new.enforcement,
         places: new.places,
         ..running.clone()
@@ -48,6 +56,7 @@ pub fn merged(running: &Config, new: Config) -> Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{BadThreatList, Overrides};
 
     #[test]
     fn networks_change_at_once_and_the_rest_waits_for_a_restart() {
@@ -60,5 +69,23 @@ mod tests {
         let merged = merged(&running, new);
         assert_eq!(merged.internal.len(), 1);
         assert!(merged.interfaces.is_empty() && !merged.kernel.tunnels);
+    }
+
+    #[test]
+    fn a_threat_list_that_cannot_be_read_stays_as_it_was_and_holds_up_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, feed) = (folder.path().join("sensor.toml"), folder.path().join("feed"));
+        let text =
+            "[networks]\ninternal = [\"9.0.0.0/8\"]\n[[threat_list]]\nname = \"feed\"\nfile = \"feed\"\n";
+        std::fs::write(&path, text).unwrap();
+        let load = || Config::load_with(Some(&path), &Overrides::default(), BadThreatList::LeftOut);
+        std::fs::write(&feed, "8.8.4.4\n").unwrap();
+        let running = Config { internal: vec![], ..load().unwrap() };
+        std::fs::write(&feed, "8.8.4.4\nnonsense\n").unwrap();
+        assert!(Config::load(Some(&path), &Overrides::default()).is_err(), "at the start it is a mistake");
+        let merged = merged(&running, load().unwrap());
+        assert_eq!((merged.internal.len(), merged.threats.len()), (1, 1));
+        let told = merged.unread_threat_lists[0].to_string();
+        assert!(told.contains("feed, line 2: \"nonsense\""), "{told}");
     }
 }

@@ -1,6 +1,6 @@
 //! `smb-sensor exempt`: what is added, removed or over changes what is alerted on while the agent runs, and is counted.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{path::Path, process::Command, thread, time::Duration};
 
 use sensor_lab::{Namespace, Smbd, Topology, address, poll, require_lab};
 use sensor_tests::{Agent, smb_session, tells, text};
@@ -118,6 +118,29 @@ fn hits_outlive_a_restart_and_an_exemption_ends_when_its_time_is_up() {
     smb_session(border.client(), address::SERVER_V4).unwrap();
     agent.wait_for(tells("smb-to-internet", "data")).unwrap();
     assert!(listed(state.path(), "lan").ends_with("EXPIRED"), "{:?}", exempt(state.path(), "list"));
+    agent.stop().unwrap();
+}
+
+#[test]
+fn of_commands_that_run_side_by_side_each_that_says_so_has_added_its_entry() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
+    let all: Vec<_> = thread::scope(|scope| {
+        let add = |number| {
+            let state = state.path();
+            let add = format!("add --source 10.77.{number}.0/24 --reason test --id entry-{number}");
+            scope.spawn(move || exempt(state, &add))
+        };
+        (0..8).map(add).collect::<Vec<_>>().into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert!(all.iter().all(|(code, told)| *code == 0 && told.contains("; in force")), "{all:#?}");
+    let (_, told) = exempt(state.path(), "list");
+    assert!((0..8).all(|number| told.contains(&format!("entry-{number}  "))), "{told}");
+    agent.wait_for_log("8 exemptions").unwrap();
+    let (code, told) = exempt(state.path(), "add --source 10.77.9.0/24 --reason x --expires 2999999d");
+    assert!(code != 0 && told.contains("2999999d") && told.contains("9999-12-30"), "{told}");
     agent.stop().unwrap();
 }
 

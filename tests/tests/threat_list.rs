@@ -1,6 +1,6 @@
 //! Threat lists: named in the alert, and read again while the agent runs.
 
-use std::{fs, time::Duration};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use sensor_lab::{Smbd, Topology, address, poll, require_lab};
 use sensor_tests::{Agent, number, smb_session, tells, text};
@@ -20,7 +20,8 @@ fn a_listed_server_is_named_in_the_alert_and_a_changed_file_is_noticed() {
         (0..20_000u32).map(|n| format!("{},other\n", std::net::Ipv4Addr::from(0x1400_0000 + n))).collect();
     fs::write(&file, &lines).unwrap();
     let config = format!("[[threat_list]]\nname = \"feed\"\nfile = \"{}\"\n", file.display());
-    let agent = Agent::on(border.gateway(), "lan0").config(&config).start().unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").config(&config).state_dir(state.path()).start().unwrap();
     agent.wait_for_log("threat lists: 20000 prefixes on 1").unwrap();
     smb_session(border.client(), address::SERVER_V4).unwrap();
     let alert = agent.wait_for(tells("smb-to-internet", "data")).unwrap();
@@ -29,6 +30,10 @@ fn a_listed_server_is_named_in_the_alert_and_a_changed_file_is_noticed() {
     fs::write(&file, format!("{lines}nonsense\n")).unwrap();
     let refusal = |log: String| log.contains("feed.csv, line 20001: \"nonsense\"").then_some(());
     assert!(poll(LONG, || refusal(agent.log())).is_some(), "{}", agent.log());
+
+    // The bad line holds up no exemption, and the list stays in force as it was.
+    add_an_exemption(state.path());
+    agent.wait_for_log("1 exemptions, 1 threat lists").unwrap();
 
     lines.push_str("8.8.4.0/24,file thieves\n");
     fs::write(&file, &lines).unwrap();
@@ -46,6 +51,48 @@ fn a_listed_server_is_named_in_the_alert_and_a_changed_file_is_noticed() {
     assert_eq!(number(&alert, "/smb_sensor/threat_lists/0/line"), 20_001);
     assert_eq!(text(&alert, "/smb_sensor/alert/severity"), "critical");
     agent.stop().unwrap();
+}
+
+#[test]
+fn a_list_that_there_is_no_room_for_stays_as_it_was_and_is_tried_again_with_the_next_change() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let (folder, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("feed");
+    let lines = |many: u32| -> String {
+        (0..many).map(|n| format!("{}\n", std::net::Ipv4Addr::from(0x1400_0000 + 2 * n))).collect()
+    };
+    fs::write(&file, lines(10)).unwrap();
+    let config = format!(
+        "[kernel]\nmax_prefixes = 1024\n[[threat_list]]\nname = \"feed\"\nfile = \"{}\"\n",
+        file.display()
+    );
+    let agent = Agent::on(border.gateway(), "lan0").config(&config).state_dir(state.path()).start().unwrap();
+    agent.wait_for_log("threat lists: 10 prefixes on 1").unwrap();
+    fs::write(&file, lines(3_000)).unwrap();
+    let log_has = |what: &str| {
+        assert!(poll(LONG, || agent.log().contains(what).then_some(())).is_some(), "{what}: {}", agent.log());
+    };
+    log_has("threat lists stay as they were");
+    log_has("raise kernel.max_prefixes");
+    add_an_exemption(state.path());
+    log_has("1 exemptions, 1 threat lists");
+    fs::write(&file, lines(20)).unwrap();
+    log_has("threat lists read again: 20 prefixes");
+    agent.stop().unwrap();
+}
+
+/// Has the running agent take an exemption of addresses that no test uses.
+#[track_caller]
+#[expect(clippy::unwrap_used, reason = "a test cannot go on without the command")]
+fn add_an_exemption(state_dir: &Path) {
+    let added = Command::new(Agent::program().unwrap())
+        .args(["exempt", "add", "--source", "10.77.0.0/16", "--reason", "test", "--state-dir"])
+        .arg(state_dir)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&[added.stdout, added.stderr].concat()).into_owned();
+    assert!(added.status.success() && told.contains("in force"), "{told}");
 }
 
 #[test]

@@ -8,10 +8,10 @@ use log::{info, warn};
 use sensor_common::counter::Counter;
 use tokio::time::Instant;
 
-use super::Sensor;
+use super::{Sensor, retry::Retry};
 use crate::{
     config::{Config, ConfigError},
-    exempt::{Exemption, HitsFile},
+    exempt::{Exemption, HitsFile, next_expiry},
     kernel::{counters::CounterValues, prefixes, prefixes::PrefixError, ticks::Moment},
     plan, reload,
     threat::{ThreatLists, Watch},
@@ -19,6 +19,12 @@ use crate::{
 
 /// Time between two looks at the files of threat lists.
 const LOOK: Duration = Duration::from_secs(3);
+
+/// Time before threat lists that could not be put into force are tried again, if their files do not change before.
+const LISTS_RETRY: Duration = Duration::from_secs(60);
+
+/// Time before the kernel is told again that an exemption is over.
+const EXPIRY_RETRY: Duration = Duration::from_secs(5);
 
 /// What is known of exemptions and threat lists beside the configuration.
 pub(super) struct KnownTraffic {
@@ -30,8 +36,13 @@ pub(super) struct KnownTraffic {
     exempted: u64,
     /// When the next exemption is over, nanoseconds since the Unix epoch.
     next_expiry: Option<i128>,
+    /// Whether the kernel took the end of what is over.
+    expiry: Retry,
+    /// What the files of threat lists looked like when they were last read, for good or not.
     watch: Watch,
     looked: Instant,
+    /// Whether all of them are in force as they are.
+    lists: Retry,
 }
 
 impl KnownTraffic {
@@ -42,8 +53,10 @@ impl KnownTraffic {
             counted: counted(&config.at(now)),
             exempted: 0,
             next_expiry: next_expiry(&config.exemptions, now),
+            expiry: Retry::every(EXPIRY_RETRY),
             watch: config.threats.watch().clone(),
             looked: Instant::now(),
+            lists: Retry::every(LISTS_RETRY),
         }
     }
 
@@ -55,10 +68,6 @@ impl KnownTraffic {
 
 fn counted(config: &Config) -> Vec<String> {
     plan::counted(config).map(|exemption| exemption.id.clone()).collect()
-}
-
-fn next_expiry(exemptions: &[Exemption], now: i128) -> Option<i128> {
-    exemptions.iter().filter_map(|one| one.expires).filter(|expires| *expires > now).min()
 }
 
 impl Sensor {
@@ -77,11 +86,23 @@ impl Sensor {
 
     fn take_over(&mut self, new: Config) -> Result<String, String> {
         let waits = reload::needs_restart(&self.config, &new);
-        let merged = reload::merged(&self.config, new);
+        let mut merged = reload::merged(&self.config, new);
         let now = self.now().map_err(|error| format!("{error:#}"))?;
-        let prefixes = self.put_prefixes(&merged, now).map_err(|error| error.to_string())?;
+        let mut kept: Vec<_> = merged.unread_threat_lists.iter().map(ToString::to_string).collect();
+        let watch = merged.threats.watch().clone();
+        let put = match self.put_prefixes(&merged, now) {
+            // A list that grew too large is no reason to refuse everything else.
+            Err(error) if !merged.threats.says_the_same_as(&self.config.threats) => {
+                kept.push(error.to_string());
+                merged.threats = Arc::clone(&self.config.threats);
+                self.put_prefixes(&merged, now)
+            }
+            put => put,
+        };
+        let prefixes = put.map_err(|error| error.to_string())?;
         self.pipeline.set_networks(&merged);
         self.reload_enforcement(&merged);
+        self.note_lists(&kept, true);
         let told = format!(
             "reloaded: {prefixes} prefixes, {} exemptions, {} threat lists",
             merged.exemptions.len(),
@@ -90,7 +111,7 @@ impl Sensor {
         if !waits.is_empty() {
             warn!("changed, and in force only after a restart: {}", waits.join(", "));
         }
-        self.known.watch = merged.threats.watch().clone();
+        self.known.watch = watch;
         self.config = merged;
         Ok(told)
     }
@@ -108,6 +129,7 @@ impl Sensor {
         self.take_exempted(view, now);
         self.known.counted = counted(&in_force);
         self.known.next_expiry = next_expiry(&config.exemptions, now.unix_nanos);
+        self.known.expiry.succeeded();
         Ok(prefixes.iter().count())
     }
 
@@ -119,7 +141,8 @@ impl Sensor {
             self.known.exempted = exempted;
             self.take_exempted(self.kernel.prefixes.view(), now);
         }
-        if self.known.next_expiry.is_some_and(|expiry| expiry <= now.unix_nanos) {
+        let is_over = self.known.next_expiry.is_some_and(|expiry| expiry <= now.unix_nanos);
+        if is_over && !self.known.expiry.waits(Instant::now()) {
             self.expire(now);
         }
         if self.known.looked.elapsed() >= LOOK {
@@ -143,9 +166,10 @@ impl Sensor {
         let due = self.known.next_expiry.unwrap_or_default();
         let config = self.config.clone();
         if let Err(error) = self.put_prefixes(&config, now) {
-            return warn!(
-                "the kernel still lets be what expired exemptions covered, and is told again: {error}"
-            );
+            if self.known.expiry.failed(error.to_string(), Instant::now()) {
+                warn!("the kernel still lets be what expired exemptions covered, and is told again: {error}");
+            }
+            return;
         }
         let over = |one: &&Exemption| one.expires.is_some_and(|at| at >= due && at <= now.unix_nanos);
         for one in config.exemptions.iter().filter(over) {
@@ -153,23 +177,42 @@ impl Sensor {
         }
     }
 
+    /// Reads the files again when they have changed, and for as long as something is wrong with them once in a while.
     fn look_at_threat_lists(&mut self, now: Moment) {
-        let watch = Watch::of(&self.config.threat_lists);
-        if watch == self.known.watch {
+        let lists = &self.config.threat_lists;
+        let watch = Watch::of(lists);
+        let is_changed = watch != self.known.watch;
+        if !is_changed && !self.known.lists.is_due(Instant::now()) {
             return;
         }
-        self.known.watch = watch;
-        let read = ThreatLists::read(&self.config.threat_lists).map_err(|error| error.to_string());
-        let done = read.and_then(|threats| {
+        let (read, unread) = ThreatLists::read_some(lists);
+        let threats = read.keeping(lists, &self.config.threats);
+        self.known.watch = threats.watch().clone();
+        let mut kept: Vec<_> = unread.iter().map(ToString::to_string).collect();
+        if !threats.says_the_same_as(&self.config.threats) {
             let new = Config { threats: Arc::new(threats), ..self.config.clone() };
-            self.put_prefixes(&new, now).map_err(|error| error.to_string())?;
-            self.pipeline.set_networks(&new);
-            self.config = new;
-            Ok(())
-        });
-        match done {
-            Ok(()) => info!("threat lists read again: {} prefixes", self.config.threats.len()),
-            Err(error) => warn!("threat lists stay as they were: {error}"),
+            match self.put_prefixes(&new, now) {
+                Ok(_) => {
+                    self.pipeline.set_networks(&new);
+                    info!("threat lists read again: {} prefixes", new.threats.len());
+                    self.config = new;
+                }
+                Err(error) => kept.push(error.to_string()),
+            }
+        }
+        self.note_lists(&kept, is_changed);
+    }
+
+    /// Notes which threat lists stay as they were, and why; tells it where that is news.
+    fn note_lists(&mut self, kept: &[String], is_changed: bool) {
+        if kept.is_empty() {
+            return self.known.lists.succeeded();
+        }
+        let reasons = kept.join("; ");
+        if self.known.lists.failed(reasons.clone(), Instant::now()) || is_changed {
+            warn!(
+                "threat lists stay as they were, and are tried again when they change or in a minute: {reasons}"
+            );
         }
     }
 

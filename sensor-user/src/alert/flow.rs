@@ -9,7 +9,12 @@ use super::{
     document::{ECS_VERSION, loss},
     timestamp::rfc3339,
 };
-use crate::{config::ServicePorts, detect::Sight, flow::Flow};
+use crate::{
+    config::ServicePorts,
+    detect::Sight,
+    exempt::{Exemption, Exemptions, Question},
+    flow::Flow,
+};
 
 /// Summaries in a second at most, so that a flood of flows costs no more than the sensor can do.
 const MOST: u64 = 1_000;
@@ -32,7 +37,8 @@ impl FlowSummaries {
     }
 
     /// The summary of a flow that is over; none of a flow that is somebody else's, or where there are too many at once.
-    pub fn summary(&mut self, flow: &Flow, context: &Context<'_>) -> Option<Value> {
+    /// What is exempt is told as such.
+    pub fn summary(&mut self, flow: &Flow, exemptions: &Exemptions, context: &Context<'_>) -> Option<Value> {
         let sight = Sight::of(flow, &self.services)?;
         let second = context.now / SECOND;
         if second != self.second {
@@ -43,7 +49,7 @@ impl FlowSummaries {
             return None;
         }
         self.told += 1;
-        Some(flow_document(&sight, context))
+        Some(flow_document(&sight, exemptions.covering(&Question::of(&sight), context.now), context))
     }
 
     /// Flows that have no summary because there were too many at once.
@@ -53,9 +59,9 @@ impl FlowSummaries {
     }
 }
 
-/// Builds the document.
+/// Builds the document; `exemption` is the one that covers the flow.
 #[must_use]
-pub fn flow_document(sight: &Sight<'_>, context: &Context<'_>) -> Value {
+pub fn flow_document(sight: &Sight<'_>, exemption: Option<&Exemption>, context: &Context<'_>) -> Value {
     let flow = sight.flow;
     let [source, destination] = conversation::ends(sight);
     let mut document = json!({
@@ -89,6 +95,9 @@ pub fn flow_document(sight: &Sight<'_>, context: &Context<'_>) -> Value {
             "loss": loss(flow.lost_before, context),
         },
     });
+    if let Some(exemption) = exemption {
+        document["smb_sensor"]["exempt"] = json!({ "id": exemption.id, "reason": exemption.reason });
+    }
     conversation::tell(sight, &mut document);
     document
 }
@@ -104,18 +113,36 @@ mod tests {
     fn a_flood_of_flows_is_summarised_in_bounds_and_the_rest_is_counted() {
         let mut summaries = FlowSummaries::new(ServicePorts::default());
         let flow = flow(TCP, "10.0.0.2:50000", "8.8.4.4:445", Side::Local, Evidence::Attempt);
-        let context = Context::for_tests();
-        let told = (0..MOST + 5).filter(|_| summaries.summary(&flow, &context).is_some()).count();
+        let (context, none) = (Context::for_tests(), Exemptions::default());
+        let told = (0..MOST + 5).filter(|_| summaries.summary(&flow, &none, &context).is_some()).count();
         assert_eq!((told as u64, summaries.left_out()), (MOST, 5));
         let later = Context { now: context.now + SECOND, ..context };
-        assert!(summaries.summary(&flow, &later).is_some(), "the next second begins anew");
+        assert!(summaries.summary(&flow, &none, &later).is_some(), "the next second begins anew");
+    }
+
+    #[test]
+    fn an_exempt_flow_says_by_which_exemption_as_long_as_that_holds() {
+        let mut summaries = FlowSummaries::new(ServicePorts::default());
+        let flow = flow(TCP, "10.0.0.2:50000", "8.8.4.4:445", Side::Local, Evidence::Smb);
+        let context = Context::for_tests();
+        let exemption = Exemption {
+            expires: Some(context.now + SECOND),
+            ..Exemption::between("10.0.0.2/32".parse().ok(), "8.8.4.4/32".parse().ok(), "nightly copy")
+        };
+        let expected = json!({ "id": exemption.id, "reason": "nightly copy" });
+        let all = Exemptions::new(vec![exemption]);
+        let told = summaries.summary(&flow, &all, &context).unwrap();
+        assert_eq!(told["smb_sensor"]["exempt"], expected);
+        let later = Context { now: context.now + SECOND, ..context };
+        let told = summaries.summary(&flow, &all, &later).unwrap();
+        assert!(told.pointer("/smb_sensor/exempt").is_none(), "it is over");
     }
 
     #[test]
     fn what_is_no_watched_service_has_no_summary() {
         let other = flow(TCP, "10.0.0.2:50000", "8.8.4.4:443", Side::Local, Evidence::Established);
         let mut summaries = FlowSummaries::new(ServicePorts::default());
-        assert!(summaries.summary(&other, &Context::for_tests()).is_none());
+        assert!(summaries.summary(&other, &Exemptions::default(), &Context::for_tests()).is_none());
         assert_eq!(summaries.left_out(), 0);
     }
 }

@@ -20,6 +20,7 @@ mod timestamp;
 pub use book::AlertBook;
 pub use document::{Context, Status, document};
 pub use flow::{FlowSummaries, flow_document};
+pub(crate) use timestamp::exact_rfc3339;
 pub use timestamp::rfc3339;
 
 #[cfg(test)]

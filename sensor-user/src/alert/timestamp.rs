@@ -5,12 +5,15 @@ use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::forma
 const MILLISECONDS: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
-/// RFC 3339 in UTC with milliseconds.
+/// RFC 3339 in UTC with milliseconds. Of a time that cannot be written so, which no clock tells, the beginning of time.
 pub fn rfc3339(unix_nanos: i128) -> String {
-    OffsetDateTime::from_unix_timestamp_nanos(unix_nanos)
-        .ok()
-        .and_then(|time| time.format(MILLISECONDS).ok())
-        .unwrap_or_else(|| "1970-01-01T00:00:00.000Z".to_owned())
+    exact_rfc3339(unix_nanos).unwrap_or_else(|| "1970-01-01T00:00:00.000Z".to_owned())
+}
+
+/// The same, for what is read again: none of a time that cannot be written, as that after the year 9999.
+pub(crate) fn exact_rfc3339(unix_nanos: i128) -> Option<String> {
+    let time = OffsetDateTime::from_unix_timestamp_nanos(unix_nanos).ok()?;
+    time.format(MILLISECONDS).ok()
 }
 
 #[cfg(test)]

@@ -41,7 +41,8 @@ pub struct ReplayArgs {
     /// Whose rules judge: sensor, elastic-v105, elastic-current or netography
     #[arg(long, value_name = "NAME")]
     pub profile: Option<ProfileName>,
-    /// Directory of a store of known destinations, not one of a running agent; without it none is known at first
+    /// Directory of a store of known destinations, not one of a running agent; without it none is known at first. Exemptions
+    /// that were added there are not applied: those of --config are, by the capture's clock
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
 }

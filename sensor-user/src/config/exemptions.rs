@@ -175,9 +175,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::config::BadThreatList;
 
     fn parse(text: &str) -> Result<Vec<Exemption>, Vec<Problem>> {
-        file::parse(text, Path::new(".")).map(|config| config.exemptions)
+        file::parse(text, Path::new("."), BadThreatList::Refused).map(|config| config.exemptions)
     }
 
     fn wrong(text: &str) -> String {

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use toml_span::de_helpers::TableHelper;
+use toml_span::{Span, de_helpers::TableHelper};
 
 use super::{
-    AttributionChoice, Config, Problem, destination, exemptions, lists,
+    AttributionChoice, BadThreatList, Config, Problem, destination, exemptions, lists,
     reader::{Reader, describe},
     threats,
     value::{network, non_empty, one_of, port, power_of_two, within},
@@ -13,12 +13,25 @@ use super::{
 use crate::kernel::attach::{IngressChoice, TcChoice};
 
 /// Reads a configuration file's text over the defaults. Files that it names are beside it, in `folder`, unless they say where.
+/// Threat lists that cannot be read are no mistake where they are to be left out.
 ///
 /// # Errors
 /// Every mistake, in the order of the file.
-pub(super) fn parse(text: &str, folder: &Path) -> Result<Config, Vec<Problem>> {
+pub(super) fn parse(
+    text: &str,
+    folder: &Path,
+    bad_threat_list: BadThreatList,
+) -> Result<Config, Vec<Problem>> {
     let mut config = Config::default();
-    read(text, |reader, table| settings(reader, table, &mut config, folder))?;
+    let mut unread = vec![];
+    read(text, |reader, table| {
+        settings(reader, table, &mut config, folder);
+        match bad_threat_list {
+            BadThreatList::Refused => reader.errors.append(&mut reader.unread_lists),
+            BadThreatList::LeftOut => unread.append(&mut reader.unread_lists),
+        }
+    })?;
+    config.unread_threat_lists = problems(text, unread);
     Ok(config)
 }
 
@@ -36,13 +49,18 @@ pub(super) fn read(
             return Err(vec![Problem::at(text, error.span.start, format!("not TOML: {}", describe(&error)))]);
         }
     };
-    let mut reader = Reader { errors: vec![] };
+    let mut reader = Reader { errors: vec![], unread_lists: vec![] };
     reader.table(&mut root, read);
     if reader.errors.is_empty() {
         return Ok(());
     }
-    reader.errors.sort_by_key(|(span, _)| span.start);
-    Err(reader.errors.into_iter().map(|(span, message)| Problem::at(text, span.start, message)).collect())
+    Err(problems(text, reader.errors))
+}
+
+/// Mistakes in the order of the file, each with its place.
+fn problems(text: &str, mut mistakes: Vec<(Span, String)>) -> Vec<Problem> {
+    mistakes.sort_by_key(|(span, _)| span.start);
+    mistakes.into_iter().map(|(span, message)| Problem::at(text, span.start, message)).collect()
 }
 
 /// The keys of the configuration.
@@ -149,7 +167,7 @@ mod tests {
     use super::*;
 
     fn parse_here(text: &str) -> Result<Config, Vec<Problem>> {
-        parse(text, Path::new("."))
+        parse(text, Path::new("."), BadThreatList::Refused)
     }
 
     const EXAMPLE: &str = include_str!("../../../smb-sensor.example.toml");
@@ -177,7 +195,7 @@ mod tests {
         assert_ne!(all, EXAMPLE, "the example shows optional keys behind `#: `");
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("feed.csv"), "203.0.113.0/24,scanner\n").unwrap();
-        let config = parse(&all, folder.path()).unwrap();
+        let config = parse(&all, folder.path(), BadThreatList::Refused).unwrap();
         assert_eq!(config.threats.len(), 1);
         assert!(!config.exemptions.is_empty() && !config.internal.is_empty());
         assert!(config.process.cgroup.is_some());

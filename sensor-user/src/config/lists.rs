@@ -67,10 +67,10 @@ fn from_file(reader: &mut Reader, span: Span, path: &Path) -> Vec<IpNet> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, Problem, file};
+    use crate::config::{BadThreatList, Config, Problem, file};
 
     fn parse(text: &str, folder: &Path) -> Result<Config, Vec<Problem>> {
-        file::parse(text, folder)
+        file::parse(text, folder, BadThreatList::Refused)
     }
 
     #[test]

@@ -68,6 +68,8 @@ pub struct Config {
     pub threat_lists: Vec<ThreatList>,
     /// What those files say.
     pub threats: Arc<ThreatLists>,
+    /// What is wrong with those of them that could not be read; none, unless they were to be left out.
+    pub unread_threat_lists: Vec<Problem>,
     /// Watched ports.
     pub services: ServicePorts,
     /// Kernel program.
@@ -86,6 +88,15 @@ pub struct Config {
     pub record: RecordOptions,
     /// Where the file says what.
     pub places: Places,
+}
+
+/// What a threat list is whose file cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadThreatList {
+    /// A mistake of the configuration.
+    Refused,
+    /// Left out, and told of in [`Config::unread_threat_lists`]: for those who read the configuration again, or need no threat lists.
+    LeftOut,
 }
 
 /// What the command line says over the file.
@@ -133,6 +144,7 @@ impl Default for Config {
             exemptions: vec![],
             threat_lists: vec![],
             threats: Arc::default(),
+            unread_threat_lists: vec![],
             services: ServicePorts::default(),
             kernel: KernelOptions::default(),
             detection: DetectionOptions::default(),
@@ -152,11 +164,23 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with every mistake of the file, each with line and column.
     pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
+        Self::load_with(path, overrides, BadThreatList::Refused)
+    }
+
+    /// The same, and says what a threat list is that cannot be read.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every mistake of the file, each with line and column.
+    pub fn load_with(
+        path: Option<&Path>,
+        overrides: &Overrides,
+        bad_threat_list: BadThreatList,
+    ) -> Result<Self, ConfigError> {
         let mut config = match path {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-                let parsed = file::parse(&text, path.parent().unwrap_or(Path::new("")))
+                let parsed = file::parse(&text, path.parent().unwrap_or(Path::new("")), bad_threat_list)
                     .map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })?;
                 Self { places: Places::of(path, &text), ..parsed }
             }

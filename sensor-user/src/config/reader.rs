@@ -5,6 +5,8 @@ use toml_span::{Deserialize, ErrorKind, Span, Value, de_helpers::TableHelper, va
 /// Walks the document and collects mistakes instead of stopping at the first.
 pub(super) struct Reader {
     pub(super) errors: Vec<(Span, String)>,
+    /// What is wrong with files of threat lists. Whoever has read them before can go on with that.
+    pub(super) unread_lists: Vec<(Span, String)>,
 }
 
 impl Reader {

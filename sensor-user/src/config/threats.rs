@@ -27,7 +27,7 @@ pub(super) fn read(
         if reader.errors.len() == before
             && let Err(wrong) = threats.add(&list)
         {
-            reader.mistake(span, wrong.to_string());
+            reader.unread_lists.push((span, wrong.to_string()));
         }
         (list, span)
     });
@@ -84,7 +84,7 @@ fn entry(reader: &mut Reader, table: &mut TableHelper<'_>, span: Span, folder: &
 
 #[cfg(test)]
 mod tests {
-    use crate::config::file;
+    use crate::config::{BadThreatList, file};
 
     #[test]
     fn lists_are_read_with_the_configuration_and_a_bad_line_is_named() {
@@ -92,12 +92,17 @@ mod tests {
         std::fs::write(folder.path().join("bad.csv"), "x,8.8.4.0/24,scanner\ny,9.9.9.9,other\n").unwrap();
         let text =
             "[[threat_list]]\nname = \"feed\"\nfile = \"bad.csv\"\nformat = \"csv\"\nprefix_column = 2\n";
-        let config = file::parse(text, folder.path()).unwrap();
+        let config = file::parse(text, folder.path(), BadThreatList::Refused).unwrap();
         assert_eq!(config.threats.len(), 2);
         std::fs::write(folder.path().join("bad.csv"), "x,8.8.4.0/24,scanner\ny,9.9.9.999,other\n").unwrap();
-        let problem = file::parse(text, folder.path()).unwrap_err().remove(0);
+        let problem = file::parse(text, folder.path(), BadThreatList::Refused).unwrap_err().remove(0);
         assert!(problem.message.contains("bad.csv, line 2: \"9.9.9.999\""), "{problem}");
-        let wrong = |text: &str| file::parse(text, folder.path()).unwrap_err().remove(0).message;
+        let spared = file::parse(text, folder.path(), BadThreatList::LeftOut).unwrap();
+        assert_eq!(spared.unread_threat_lists, [problem], "whoever has read it before goes on with that");
+        assert_eq!((spared.threats.len(), spared.threat_lists.len()), (0, 1));
+        let wrong = |text: &str| {
+            file::parse(text, folder.path(), BadThreatList::Refused).unwrap_err().remove(0).message
+        };
         assert!(wrong("[[threat_list]]\nname = \"a\"\n").contains("`file`"));
         assert!(wrong("[[threat_list]]\nfile = \"a\"\n").contains("`name`"));
         assert!(wrong("[[threat_list]]\nname = \"a\"\nfile = \"gone.txt\"\n").contains("gone.txt"));

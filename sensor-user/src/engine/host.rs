@@ -139,6 +139,12 @@ impl HostEngine {
         }
     }
 
+    /// Puts other prefixes into force; flows stay.
+    pub fn put_prefixes(&mut self, prefixes: PrefixSet, room: Room) {
+        self.tables = Tables::new(&prefixes, room);
+        self.prefixes = prefixes;
+    }
+
     /// Sets the time, in ticks.
     pub const fn set_now(&mut self, ticks: u32) {
         self.now = ticks;

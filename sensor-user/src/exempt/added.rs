@@ -11,7 +11,7 @@ use std::{
 
 use super::{End, Exemption, Spoken};
 use crate::{
-    alert::rfc3339,
+    alert::exact_rfc3339,
     config::{ConfigError, Lists, parse_added},
     durable,
 };
@@ -58,7 +58,10 @@ pub fn write(state_dir: &Path, all: &[Exemption], lists: &Lists) -> Result<Strin
     let before = text(state_dir)?;
     let mut new = HEAD.to_owned();
     for one in all {
-        new.push_str(&entry(one));
+        new.push_str(&entry(one).map_err(|wrong| ConfigError::Unwritable {
+            path: file(state_dir),
+            source: io::Error::new(io::ErrorKind::InvalidInput, wrong),
+        })?);
     }
     checked(&new, state_dir, lists)?;
     put(state_dir, &new)?;
@@ -86,7 +89,10 @@ fn checked(text: &str, state_dir: &Path, lists: &Lists) -> Result<Vec<Exemption>
 }
 
 /// An entry as it stands in the file.
-fn entry(one: &Exemption) -> String {
+fn entry(one: &Exemption) -> Result<String, String> {
+    let time = |of: &str, time| {
+        exact_rfc3339(time).ok_or_else(|| format!("the {of} of exemption {} is beyond the year 9999", one.id))
+    };
     let mut told = String::from("\n[[exempt]]\n");
     let mut line = |key: &str, value: String| {
         // Writing to a string does not fail.
@@ -111,13 +117,13 @@ fn entry(one: &Exemption) -> String {
     }
     line("reason", quoted(&one.reason));
     if let Some(expires) = one.expires {
-        line("expires", quoted(&rfc3339(expires)));
+        line("expires", quoted(&time("expiry", expires)?));
     }
     if let Some(added) = &one.added {
         line("added_by", quoted(&added.by));
-        line("added_at", quoted(&rfc3339(added.at)));
+        line("added_at", quoted(&time("time of entry", added.at)?));
     }
-    told
+    Ok(told)
 }
 
 /// A basic string of TOML, which has the escapes of JSON.
@@ -163,6 +169,10 @@ mod tests {
         write(directory.path(), &[every_part()], &lists).unwrap();
         let twice = write(directory.path(), &[every_part(), every_part()], &lists).unwrap_err();
         assert!(twice.to_string().contains("already"), "{twice}");
+        assert_eq!(read(directory.path(), &lists).unwrap().len(), 1);
+        let never = Exemption { id: "late".into(), expires: Some(i128::MAX), ..every_part() };
+        let unwritten = write(directory.path(), &[never], &lists).unwrap_err();
+        assert!(unwritten.to_string().contains("late is beyond"), "{unwritten}");
         assert_eq!(read(directory.path(), &lists).unwrap().len(), 1);
         fs::write(file(directory.path()), "[[exempt]\n").unwrap();
         let damaged = read(directory.path(), &lists).unwrap_err();

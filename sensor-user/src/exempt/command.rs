@@ -12,9 +12,10 @@ use super::{
     Added, End, Exemption, Exemptions, HitsFile, Question, added,
     arguments::{AddArgs, ExemptArgs, ExemptCommand, TestArgs},
     expiry_or_duration, listing,
+    lock::Lock,
 };
 use crate::{
-    config::{Config, Overrides, Service, service},
+    config::{BadThreatList, Config, Overrides, Service, service},
     control::{self, ControlError, Request},
     stdout, wall_clock,
 };
@@ -25,7 +26,7 @@ use crate::{
 /// Whatever keeps it from being done; nothing was changed then.
 pub fn run(args: &ExemptArgs) -> Result<ExitCode> {
     let overrides = Overrides { state_dir: args.state_dir.clone(), ..Overrides::default() };
-    let config = Config::load(args.config.as_deref(), &overrides)?;
+    let config = Config::load_with(args.config.as_deref(), &overrides, BadThreatList::LeftOut)?;
     let now = wall_clock::now();
     let (told, code) = match &args.what {
         ExemptCommand::Add(entry) => (add(&config, entry, now)?, ExitCode::SUCCESS),
@@ -39,6 +40,7 @@ pub fn run(args: &ExemptArgs) -> Result<ExitCode> {
 
 fn add(config: &Config, entry: &AddArgs, now: i128) -> Result<String> {
     let one = entered(entry, now)?;
+    let _alone = Lock::take(&config.state_dir)?;
     let mut all = added::read(&config.state_dir, &config.lists)?;
     if config.exemptions.iter().chain(&all).any(|known| known.id == one.id) {
         bail!("there is an exemption {} already; nothing was changed (see `smb-sensor exempt list`)", one.id);
@@ -81,6 +83,7 @@ fn whoever_asks() -> String {
 }
 
 fn remove(config: &Config, id: &str) -> Result<String> {
+    let _alone = Lock::take(&config.state_dir)?;
     let mut all = added::read(&config.state_dir, &config.lists)?;
     let before = all.len();
     all.retain(|one| one.id != id);
@@ -94,7 +97,8 @@ fn remove(config: &Config, id: &str) -> Result<String> {
     Ok(format!("no longer exempt: {id}; {}", put(config, &all)?))
 }
 
-/// Writes the file and has a running agent read it; says what came of that.
+/// Writes the file and has a running agent read it; says what came of that. The lock is held meanwhile: what is put back is what was
+/// there.
 fn put(config: &Config, all: &[Exemption]) -> Result<String> {
     let state_dir = &config.state_dir;
     let before = added::write(state_dir, all, &config.lists)?;
@@ -129,8 +133,8 @@ fn list(config: Config, now: i128) -> Result<String> {
 
 fn test(config: Config, question: &TestArgs, now: i128) -> Result<(String, ExitCode)> {
     let config = config.with_added()?;
-    let port = question.port;
-    let service = [TCP, UDP].into_iter().find_map(|transport| config.services.service(transport, port));
+    let (port, watched) = (question.port, config.watched());
+    let service = [TCP, UDP].into_iter().find_map(|transport| watched.service(transport, port));
     let named = question.process.as_deref();
     let asked = Question {
         client: question.client,
@@ -144,4 +148,74 @@ fn test(config: Config, question: &TestArgs, now: i128) -> Result<(String, ExitC
         Some(one) => (format!("exempt by {}: {one}\nreason: {}", one.id, one.reason), ExitCode::SUCCESS),
         None => (listing::why_not(all.all(), &asked, now), ExitCode::FAILURE),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::ProfileName;
+
+    const NOW: i128 = 1_700_000_000_000_000_000;
+
+    fn entry(number: usize) -> AddArgs {
+        AddArgs {
+            source: vec![format!("10.0.{number}.0/24")],
+            destination: vec![],
+            service: vec![],
+            process: None,
+            reason: "test".into(),
+            expires: None,
+            id: Some(format!("entry-{number}")),
+        }
+    }
+
+    #[test]
+    fn of_entries_that_are_added_and_removed_at_once_none_is_lost() {
+        let state = tempfile::tempdir().unwrap();
+        let config = Config { state_dir: state.path().to_owned(), ..Config::default() };
+        std::thread::scope(|scope| {
+            let add = |number| {
+                let config = &config;
+                scope.spawn(move || add(config, &entry(number), NOW))
+            };
+            for adding in (0..8).map(add).collect::<Vec<_>>() {
+                adding.join().unwrap().unwrap();
+            }
+        });
+        assert_eq!(added::read(state.path(), &config.lists).unwrap().len(), 8);
+        std::thread::scope(|scope| {
+            let config = &config;
+            let adding = scope.spawn(|| add(config, &entry(8), NOW));
+            for number in 0..8 {
+                scope.spawn(move || remove(config, &format!("entry-{number}")));
+            }
+            adding.join().unwrap().unwrap();
+        });
+        let left = added::read(state.path(), &config.lists).unwrap();
+        assert_eq!(left.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["entry-8"]);
+    }
+
+    #[test]
+    fn a_trial_asks_about_the_ports_that_the_profile_watches() {
+        let state = tempfile::tempdir().unwrap();
+        let mut config = Config {
+            state_dir: state.path().to_owned(),
+            profile: ProfileName::Netography,
+            exemptions: vec![Exemption {
+                services: vec![service("rpc").unwrap()],
+                ..Exemption::between("10.0.0.0/8".parse().ok(), None, "test")
+            }],
+            ..Config::default()
+        };
+        // The profile has ports of its own, and 135 among them.
+        config.services.rpc_tcp = vec![];
+        let question = TestArgs {
+            client: "10.0.0.2".parse().unwrap(),
+            server: "8.8.4.4".parse().unwrap(),
+            port: 135,
+            process: None,
+        };
+        let (told, _) = test(config, &question, NOW).unwrap();
+        assert!(told.starts_with("exempt by"), "{told}");
+    }
 }

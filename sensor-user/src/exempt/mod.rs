@@ -7,71 +7,27 @@
 pub mod added;
 mod arguments;
 mod command;
+mod end;
 mod hits;
 mod listing;
+mod lock;
 mod set;
 mod when;
 
 use std::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
-use sensor_common::{classify::embedded_ipv4, prefix::PrefixFlags};
+use sensor_common::prefix::PrefixFlags;
 
 pub use self::{
     arguments::ExemptArgs,
     command::run,
+    end::End,
     hits::{Hit, HitsFile},
-    set::Exemptions,
+    set::{Exemptions, next_expiry},
     when::{expiry, expiry_or_duration},
 };
 use crate::{config::Service, detect::Sight, owner::Owner};
-
-/// Addresses on one end of a conversation.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct End {
-    /// As it was written: networks, and names of lists.
-    pub written: Vec<String>,
-    /// The networks that this is, in order and none inside another.
-    networks: Vec<IpNet>,
-}
-
-impl End {
-    /// What was written, and the networks that it stands for.
-    #[must_use]
-    pub fn new(written: Vec<String>, networks: &Vec<IpNet>) -> Self {
-        let mut networks = IpNet::aggregate(networks);
-        networks.sort_unstable();
-        Self { written, networks }
-    }
-
-    /// The networks.
-    #[must_use]
-    pub fn networks(&self) -> &[IpNet] {
-        &self.networks
-    }
-
-    /// Whether `address` is on this end, as itself or as the IPv4 address inside it, which is how the kernel sees it.
-    fn has(&self, address: IpAddr) -> bool {
-        let inner = embedded(address);
-        let has = |address: IpAddr| {
-            let behind = self.networks.partition_point(|net| net.network() <= address);
-            behind > 0 && self.networks[behind - 1].contains(&address)
-        };
-        has(address) || inner.is_some_and(has)
-    }
-}
-
-impl From<IpNet> for End {
-    fn from(net: IpNet) -> Self {
-        Self::new(vec![net.to_string()], &vec![net])
-    }
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.written.join(", "))
-    }
-}
 
 /// What is spoken, or where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +112,14 @@ impl<'a> Question<'a> {
     }
 }
 
+/// The part of an exemption that does not fit a conversation.
+enum Mismatch<'a> {
+    Client(&'a End),
+    Server(&'a End),
+    Spoken,
+    Process(&'a str),
+}
+
 impl Exemption {
     /// One by its ends alone. It is called after what it says.
     #[must_use]
@@ -187,31 +151,50 @@ impl Exemption {
         [&self.source, &self.destination].into_iter().flatten().any(|end| end.has(address))
     }
 
+    /// Whether it covers a conversation. Time is not asked about.
+    #[must_use]
+    pub fn covers(&self, question: &Question<'_>) -> bool {
+        self.first_mismatch(question).is_none()
+    }
+
     /// What about a conversation this does not cover, in words; `None` is that it covers it. Time is not asked about.
     #[must_use]
     pub fn mismatch(&self, question: &Question<'_>) -> Option<String> {
+        Some(match self.first_mismatch(question)? {
+            Mismatch::Client(source) => format!("the client {} is not in {source}", question.client),
+            Mismatch::Server(destination) => {
+                format!("the server {} is not in {destination}", question.server)
+            }
+            Mismatch::Spoken => {
+                let spoken = Spoken::Service(question.service);
+                format!("{spoken} on port {} is not {}", question.port, self.spoken())
+            }
+            Mismatch::Process(process) => match question.process {
+                [None, None] => format!("the process is not known, and it has to be {process}"),
+                [name, executable] => {
+                    format!("the process {} is not {process}", name.or(executable).unwrap_or_default())
+                }
+            },
+        })
+    }
+
+    /// The first part that does not fit. Asked of every exemption at every look, so no words are made here.
+    fn first_mismatch(&self, question: &Question<'_>) -> Option<Mismatch<'_>> {
         if let Some(source) = self.source.as_ref().filter(|end| !end.has(question.client)) {
-            return Some(format!("the client {} is not in {source}", question.client));
+            return Some(Mismatch::Client(source));
         }
         if let Some(destination) = self.destination.as_ref().filter(|end| !end.has(question.server)) {
-            return Some(format!("the server {} is not in {destination}", question.server));
+            return Some(Mismatch::Server(destination));
         }
         let speaks = |spoken: &Spoken| match spoken {
             Spoken::Service(service) => *service == question.service,
             Spoken::Port(port) => *port == question.port,
         };
         if !self.services.is_empty() && !self.services.iter().any(speaks) {
-            let spoken = Spoken::Service(question.service);
-            return Some(format!("{spoken} on port {} is not {}", question.port, self.spoken()));
+            return Some(Mismatch::Spoken);
         }
         let process = self.process.as_deref()?;
-        match question.process {
-            [None, None] => Some(format!("the process is not known, and it has to be {process}")),
-            known if known.contains(&Some(process)) => None,
-            [name, executable] => {
-                Some(format!("the process {} is not {process}", name.or(executable).unwrap_or_default()))
-            }
-        }
+        (!question.process.contains(&Some(process))).then_some(Mismatch::Process(process))
     }
 
     /// The services, as they were written.
@@ -296,16 +279,6 @@ impl fmt::Display for Exemption {
         }
         Ok(())
     }
-}
-
-/// The IPv4 address inside an IPv6 one, if it has one.
-pub(crate) fn embedded(address: IpAddr) -> Option<IpAddr> {
-    let IpAddr::V6(address) = address else { return None };
-    let octets = address.octets();
-    let words = std::array::from_fn(|at| {
-        u32::from_ne_bytes([octets[4 * at], octets[4 * at + 1], octets[4 * at + 2], octets[4 * at + 3]])
-    });
-    embedded_ipv4(&words).map(|inner| IpAddr::from(inner.to_ne_bytes()))
 }
 
 #[cfg(test)]

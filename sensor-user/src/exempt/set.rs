@@ -39,7 +39,7 @@ impl Exemptions {
     /// The first in force at `now` that covers a conversation.
     #[must_use]
     pub fn covering(&self, question: &Question<'_>, now: i128) -> Option<&Exemption> {
-        self.all.iter().find(|exemption| exemption.is_in_force(now) && exemption.mismatch(question).is_none())
+        self.all.iter().find(|exemption| exemption.is_in_force(now) && exemption.covers(question))
     }
 
     /// Counts a conversation for the exemption that covers it; tells whether one does.
@@ -84,6 +84,12 @@ impl Exemptions {
         }
         Some(told)
     }
+}
+
+/// When the next of them is over, nanoseconds since the Unix epoch.
+#[must_use]
+pub fn next_expiry(exemptions: &[Exemption], now: i128) -> Option<i128> {
+    exemptions.iter().filter_map(|one| one.expires).filter(|expires| *expires > now).min()
 }
 
 /// Names told at most in one line.

@@ -4,9 +4,11 @@
 //! that the host engine looks up.
 
 mod defaults;
+mod embedded;
 mod flatten;
 mod tables;
 
 pub use defaults::{BuiltIn, DEFAULT_INTERNAL, RESERVED};
+pub use embedded::{inner, inner_ipv4};
 pub use flatten::PrefixSet;
 pub use tables::{Room, Tables};

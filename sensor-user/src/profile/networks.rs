@@ -6,15 +6,12 @@ use std::{
 };
 
 use ipnet::IpNet;
-use sensor_common::{
-    classify::{Place, embedded_ipv4},
-    prefix::PrefixFlags,
-};
+use sensor_common::{classify::Place, prefix::PrefixFlags};
 
 use super::{Networks, Profile, ProfileName};
 use crate::{
     config::{Config, Written},
-    networks::{BuiltIn, DEFAULT_INTERNAL, RESERVED},
+    networks::{BuiltIn, DEFAULT_INTERNAL, RESERVED, inner_ipv4},
 };
 
 /// A network, what it means, and where that is written.
@@ -115,11 +112,7 @@ impl Embedding {
     /// The IPv4 address inside `address`, as the kernel program finds it.
     #[must_use]
     pub fn of(address: Ipv6Addr) -> Option<(Self, Ipv4Addr)> {
-        let octets = address.octets();
-        let words = std::array::from_fn(|i| {
-            u32::from_ne_bytes([octets[i * 4], octets[i * 4 + 1], octets[i * 4 + 2], octets[i * 4 + 3]])
-        });
-        let inner = Ipv4Addr::from(embedded_ipv4(&words)?.to_ne_bytes());
+        let inner = inner_ipv4(address)?;
         let form = match address.segments()[0] {
             0 => Self::Mapped,
             0x64 => Self::Nat64,

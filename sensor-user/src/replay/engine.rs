@@ -21,6 +21,7 @@ use crate::{
         counters::CounterValues,
         object::{KernelProgram, LoadPlan},
     },
+    networks::Room,
     plan,
 };
 
@@ -62,6 +63,12 @@ pub trait Engine {
     /// # Errors
     /// When the kernel does not take the program again.
     fn reset(&mut self) -> Result<()>;
+
+    /// Puts networks, threat lists and exemptions of a configuration into force.
+    ///
+    /// # Errors
+    /// When the kernel does not take them.
+    fn put_prefixes(&mut self, config: &Config) -> Result<()>;
 }
 
 /// What both engines are made from. The seed is the same each time: whoever made the capture does not choose slots by it.
@@ -76,7 +83,7 @@ fn load_plan(config: &Config) -> LoadPlan {
 }
 
 /// The path on the host: no privileges needed.
-pub struct Host(HostEngine);
+pub struct Host(HostEngine, Room);
 
 impl Host {
     /// With empty slots.
@@ -84,7 +91,7 @@ impl Host {
     pub fn new(config: &Config) -> Self {
         let plan = load_plan(config);
         let room = plan.room();
-        Self(HostEngine::new(plan.settings, plan.services, plan.prefixes, room))
+        Self(HostEngine::new(plan.settings, plan.services, plan.prefixes, room), room)
     }
 }
 
@@ -114,6 +121,11 @@ impl Engine for Host {
 
     fn reset(&mut self) -> Result<()> {
         self.0.reset();
+        Ok(())
+    }
+
+    fn put_prefixes(&mut self, config: &Config) -> Result<()> {
+        self.0.put_prefixes(plan::prefixes(config), self.1);
         Ok(())
     }
 }
@@ -178,6 +190,13 @@ impl Engine for Kernel {
     fn reset(&mut self) -> Result<()> {
         self.program = KernelProgram::load(&self.plan)?;
         self.swept = 0;
+        Ok(())
+    }
+
+    fn put_prefixes(&mut self, config: &Config) -> Result<()> {
+        // Whatever loads the program again begins with these.
+        self.plan.prefixes = plan::prefixes(config);
+        self.program.prefixes.put(&self.plan.prefixes).context("cannot put prefixes into force")?;
         Ok(())
     }
 }

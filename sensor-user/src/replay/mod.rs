@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod engine;
+mod in_force;
 pub mod interrupt;
 pub mod link;
 pub mod player;

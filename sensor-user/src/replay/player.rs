@@ -12,6 +12,7 @@ use sensor_common::slot::RecordKind;
 use super::{
     clock::{ReplayClock, Speed, Step},
     engine::{self, Engine, LONGEST},
+    in_force::InForce,
     interrupt::Interrupt,
     link::{self, ETHERNET_LEN},
     rewrite::{Rewrite, rewrite},
@@ -58,6 +59,7 @@ pub struct Played {
 pub struct Player {
     engine: Box<dyn Engine>,
     pipeline: Pipeline,
+    in_force: InForce,
     clock: ReplayClock,
     /// When the frame before this one came.
     last: Option<Moment>,
@@ -132,6 +134,7 @@ impl Player {
         Self {
             engine,
             pipeline,
+            in_force: InForce::of(config),
             clock: ReplayClock::default(),
             last: None,
             next_sweep: None,
@@ -186,6 +189,9 @@ impl Player {
             }
             return Ok(());
         };
+        if let Some(config) = self.in_force.changed(now.unix_nanos) {
+            self.engine.put_prefixes(&config)?;
+        }
         self.engine.frame(&bytes[..bytes.len().min(LONGEST)], now.ticks)?;
         let (pipeline, flows) = (&mut self.pipeline, &mut self.flows);
         self.engine.records(&mut |record| {
@@ -217,6 +223,7 @@ impl Player {
     fn begin_anew(&mut self) -> Result<()> {
         self.end_recording()?;
         self.next_sweep = None;
+        self.in_force.begin_anew();
         self.pace.began = None;
         self.forget()
     }

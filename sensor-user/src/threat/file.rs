@@ -2,11 +2,14 @@
 
 use std::{
     fmt::Write as _,
-    fs, io,
+    fs,
+    io::{self, Read as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
 use ipnet::IpNet;
+use nix::fcntl::OFlag;
 use thiserror::Error;
 
 use crate::config::network;
@@ -41,6 +44,9 @@ pub struct Entry {
 /// Lines told at most when a file has mistakes.
 const MOST_TOLD: usize = 5;
 
+/// Bytes of a file at most. The agent reads files while packets wait.
+const MOST_BYTES: u64 = 64 << 20;
+
 /// Bytes of a description that are kept.
 const LONGEST: usize = 512;
 
@@ -55,6 +61,20 @@ pub enum ThreatFileError {
         /// Cause.
         #[source]
         source: io::Error,
+    },
+    /// It is a pipe, a device or a folder: reading those may never end.
+    #[error("{} is no regular file: write what it tells into one, and name that", path.display())]
+    NotAFile {
+        /// What was named.
+        path: PathBuf,
+    },
+    /// It is too large.
+    #[error("{} has more than {most} bytes: take out what is not needed, or join its networks", path.display())]
+    TooLarge {
+        /// File.
+        path: PathBuf,
+        /// Bytes at most.
+        most: u64,
     },
     /// It has lines that are no prefix.
     #[error("{}", told(path, mistakes))]
@@ -84,11 +104,27 @@ fn told(path: &Path, mistakes: &[(u32, String)]) -> String {
 /// # Errors
 /// [`ThreatFileError`], with every line that is no prefix.
 pub fn read(path: &Path, format: &Format) -> Result<Vec<Entry>, ThreatFileError> {
-    let bytes =
-        fs::read(path).map_err(|source| ThreatFileError::Unreadable { path: path.to_owned(), source })?;
+    let bytes = bytes(path, MOST_BYTES)?;
     let text = String::from_utf8_lossy(&bytes);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     parse(text, format).map_err(|mistakes| ThreatFileError::Invalid { path: path.to_owned(), mistakes })
+}
+
+/// The bytes of a regular file, `most` at most.
+fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, ThreatFileError> {
+    let unreadable = |source| ThreatFileError::Unreadable { path: path.to_owned(), source };
+    // Without O_NONBLOCK a pipe that nobody writes to would be waited for before one could see that it is one.
+    let opened = fs::OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+    let file = opened.map_err(unreadable)?;
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err(ThreatFileError::NotAFile { path: path.to_owned() });
+    }
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > most {
+        return Err(ThreatFileError::TooLarge { path: path.to_owned(), most });
+    }
+    Ok(bytes)
 }
 
 fn parse(text: &str, format: &Format) -> Result<Vec<Entry>, Vec<(u32, String)>> {
@@ -194,60 +230,4 @@ fn split(line: &str, between: char) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn told(text: &str, format: &Format) -> Vec<(String, u32, String)> {
-        let entries = parse(text, format).unwrap();
-        entries
-            .into_iter()
-            .map(|one| (one.net.to_string(), one.line, one.description.unwrap_or_default().into()))
-            .collect()
-    }
-
-    fn entry(net: &str, line: u32, description: &str) -> (String, u32, String) {
-        (net.into(), line, description.into())
-    }
-
-    #[test]
-    fn plain_files_have_comments_that_describe() {
-        let text = "; a list, of 2020\n\n8.8.4.0/24 ; SBL1, spam\r\n 2001:db8::1 # host\n9.9.9.9\n";
-        let expected = [
-            entry("8.8.4.0/24", 3, "SBL1, spam"),
-            entry("2001:db8::1/128", 4, "host"),
-            entry("9.9.9.9/32", 5, ""),
-        ];
-        assert_eq!(told(text, &Format::Detect), expected);
-    }
-
-    #[test]
-    fn columns_are_found_behind_a_heading() {
-        let text = "seen,ip,what\n2024,8.8.4.4,\"one, \"\"two\"\"\"\n2024,9.9.9.0/24,b\n";
-        let expected = [entry("8.8.4.4/32", 2, "one, \"two\""), entry("9.9.9.0/24", 3, "b")];
-        assert_eq!(told(text, &Format::Detect), expected);
-        let named = Format::Csv { prefix: Some(1), description: Some(0) };
-        assert_eq!(told(text, &named)[0], entry("8.8.4.4/32", 2, "2024"));
-        assert_eq!(
-            told("8.8.4.4;a;b\n", &Format::Csv { prefix: None, description: Some(2) }),
-            [entry("8.8.4.4/32", 1, "b")]
-        );
-    }
-
-    #[test]
-    fn every_line_that_is_no_prefix_is_told() {
-        let mistakes = parse("8.8.4.4\nx\n8.8.4.4/24\n", &Format::Plain).unwrap_err();
-        assert_eq!(mistakes.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3]);
-        assert!(mistakes[1].1.contains("8.8.4.0/24"));
-        let csv = Format::Csv { prefix: Some(0), description: None };
-        assert_eq!(parse("8.8.4.444,a\n", &csv).unwrap_err()[0].0, 1, "that is no heading");
-        assert_eq!(parse("a,b\n8.8.4.4,b\nc,d\n", &Format::Detect).unwrap_err()[0].0, 3);
-        let many: String = (0..9).map(|_| "x\n").collect();
-        let mistakes = parse(&many, &Format::Plain).unwrap_err();
-        assert!(super::told(Path::new("f"), &mistakes).ends_with("and 4 lines more"));
-    }
-
-    #[test]
-    fn a_description_cannot_steer_a_terminal() {
-        assert_eq!(told("8.8.4.4 # a\u{1b}[2Jb\n", &Format::Plain)[0].2, "a\\u{1b}[2Jb");
-    }
-}
+mod tests;

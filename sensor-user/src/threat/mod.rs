@@ -15,7 +15,7 @@ pub use self::{
     file::{Entry, Format, ThreatFileError, read},
     watch::Watch,
 };
-use crate::exempt::embedded;
+use crate::networks::inner;
 
 /// A file of prefixes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,9 +58,36 @@ impl ThreatLists {
     /// # Errors
     /// The first file that cannot be used.
     pub fn read(lists: &[ThreatList]) -> Result<Self, ThreatFileError> {
+        let (all, mut unread) = Self::read_some(lists);
+        unread.drain(..).next().map_or(Ok(all), Err)
+    }
+
+    /// Reads those that can be read, and says what is wrong with the others.
+    #[must_use]
+    pub fn read_some(lists: &[ThreatList]) -> (Self, Vec<ThreatFileError>) {
         let mut all = Self::default();
-        lists.iter().try_for_each(|list| all.add(list))?;
-        Ok(all)
+        let unread = lists.iter().filter_map(|list| all.add(list).err()).collect();
+        (all, unread)
+    }
+
+    /// With those of `lists` that could not be read as they were `before`.
+    #[must_use]
+    pub fn keeping(mut self, lists: &[ThreatList], before: &Self) -> Self {
+        for ThreatList { name, .. } in lists {
+            if self.names.contains(name) {
+                continue;
+            }
+            if let Some(at) = before.names.iter().position(|known| known == name) {
+                self.put(name.clone(), before.entries[at].clone());
+            }
+        }
+        self
+    }
+
+    /// Whether they say the same, whatever their files look like.
+    #[must_use]
+    pub fn says_the_same_as(&self, other: &Self) -> bool {
+        self.names == other.names && self.entries == other.entries
     }
 
     /// Reads one more.
@@ -69,7 +96,11 @@ impl ThreatLists {
     /// When its file cannot be read, or has a line that is no prefix.
     pub fn add(&mut self, list: &ThreatList) -> Result<(), ThreatFileError> {
         self.watch.add(list);
-        let entries = read(&list.file, &list.format)?;
+        self.put(list.name.clone(), read(&list.file, &list.format)?);
+        Ok(())
+    }
+
+    fn put(&mut self, name: String, entries: Vec<Entry>) {
         let number = self.names.len();
         for (at, entry) in entries.iter().enumerate() {
             let places = self.places.entry(entry.net).or_default();
@@ -83,9 +114,8 @@ impl ThreatLists {
                 IpNet::V6(_) => self.lengths_v6[length / 128] |= 1 << (length % 128),
             }
         }
-        self.names.push(list.name.clone());
+        self.names.push(name);
         self.entries.push(entries);
-        Ok(())
     }
 
     /// What the files looked like before they were read.
@@ -116,7 +146,7 @@ impl ThreatLists {
     #[must_use]
     pub fn of(&self, address: IpAddr) -> Vec<Indicator<'_>> {
         let mut found: Vec<(usize, &Entry)> = Vec::new();
-        for address in [Some(address), embedded(address)].into_iter().flatten() {
+        for address in [Some(address), inner(address)].into_iter().flatten() {
             let longest = IpNet::from(address).prefix_len();
             let covering = (0..=longest)
                 .rev()
@@ -179,6 +209,26 @@ mod tests {
         assert_eq!(told(&lists, "2001:4860::1").len(), 2);
         assert!(told(&lists, "9.9.9.9").is_empty());
         assert_eq!(lists.of("8.8.0.1".parse().unwrap())[0].entry.description.as_deref(), Some("a network"));
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_is_kept_as_it_was_and_the_others_are_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = |name: &str, text: &str| {
+            let file = folder.path().join(name);
+            std::fs::write(&file, text).unwrap();
+            ThreatList { name: name.to_owned(), file, format: Format::Plain }
+        };
+        let before = ThreatLists::read(&[list("a", "8.8.4.4\n"), list("b", "9.9.9.9\n")]).unwrap();
+        let lists = [list("a", "8.8.4.4\nnonsense\n"), list("b", "9.9.9.8\n"), list("new", "x\n")];
+        let (read, unread) = ThreatLists::read_some(&lists);
+        assert_eq!(unread.len(), 2);
+        assert!(unread[0].to_string().contains("a, line 2: \"nonsense\""), "{}", unread[0]);
+        let now = read.keeping(&lists, &before);
+        assert_eq!(told(&now, "8.8.4.4"), [("a".into(), "8.8.4.4/32".into(), 1)]);
+        assert!(told(&now, "9.9.9.9").is_empty() && told(&now, "9.9.9.8").len() == 1);
+        assert_eq!(now.watch(), &Watch::of(&lists), "what could not be read is watched as well");
+        assert!(!now.says_the_same_as(&before) && now.says_the_same_as(&now.clone()));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::{
     alert::{conversation::community_id, flow_document, owner::tests::everything_known},
     config::ServicePorts,
     detect::{RULES, tests::flow},
+    exempt::Exemption,
     flow::{Evidence, Flow},
 };
 
@@ -66,7 +67,9 @@ fn every_document_follows_the_schema() {
         }
         flow.marks |= mark::DROPPED;
         let sight = Sight::of(&flow, &ServicePorts::default()).unwrap();
-        let summary = flow_document(&sight, &Context::for_tests());
+        let exemption = Exemption::between("10.0.0.0/8".parse().ok(), None, "ours");
+        assert_valid(FLOW, &flow_document(&sight, Some(&exemption), &Context::for_tests()));
+        let summary = flow_document(&sight, None, &Context::for_tests());
         assert_valid(FLOW, &summary);
         assert!(!validator(ALERT).is_valid(&summary), "a summary is no alert");
     }

@@ -1,0 +1,65 @@
+//! What failed and is tried again: told once, then quietly until it is something else or done.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Whether something failed, and when it is tried again.
+pub(super) struct Retry {
+    every: Duration,
+    failure: Option<Failure>,
+}
+
+struct Failure {
+    told: String,
+    next: Instant,
+}
+
+impl Retry {
+    /// Nothing failed yet; what fails is tried again after that time.
+    pub(super) const fn every(every: Duration) -> Self {
+        Self { every, failure: None }
+    }
+
+    /// Whether it failed and has to be tried now.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.next <= now)
+    }
+
+    /// Whether it failed and is not to be tried yet.
+    pub(super) fn waits(&self, now: Instant) -> bool {
+        self.failure.is_some() && !self.is_due(now)
+    }
+
+    /// It failed for this reason; tells whether that is news.
+    pub(super) fn failed(&mut self, reason: String, now: Instant) -> bool {
+        let is_news = self.failure.as_ref().is_none_or(|failure| failure.told != reason);
+        self.failure = Some(Failure { told: reason, next: now + self.every });
+        is_news
+    }
+
+    /// It is done.
+    pub(super) fn succeeded(&mut self) {
+        self.failure = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_news_once_and_tried_again_after_its_time() {
+        let (start, minute) = (Instant::now(), Duration::from_secs(60));
+        let mut retry = Retry::every(minute);
+        assert!(!retry.is_due(start) && !retry.waits(start), "nothing failed");
+        assert!(retry.failed("full".into(), start));
+        assert!(!retry.is_due(start) && retry.waits(start));
+        assert!(retry.is_due(start + minute) && !retry.waits(start + minute));
+        assert!(!retry.failed("full".into(), start + minute), "known already");
+        assert!(retry.waits(start + minute) && retry.failed("gone".into(), start + 2 * minute));
+        retry.succeeded();
+        assert!(!retry.is_due(start + 9 * minute));
+        assert!(retry.failed("gone".into(), start), "it was well meanwhile");
+    }
+}

@@ -1,0 +1,71 @@
+use super::*;
+
+fn told(text: &str, format: &Format) -> Vec<(String, u32, String)> {
+    let entries = parse(text, format).unwrap();
+    entries
+        .into_iter()
+        .map(|one| (one.net.to_string(), one.line, one.description.unwrap_or_default().into()))
+        .collect()
+}
+
+fn entry(net: &str, line: u32, description: &str) -> (String, u32, String) {
+    (net.into(), line, description.into())
+}
+
+#[test]
+fn plain_files_have_comments_that_describe() {
+    let text = "; a list, of 2020\n\n8.8.4.0/24 ; SBL1, spam\r\n 2001:db8::1 # host\n9.9.9.9\n";
+    let expected = [
+        entry("8.8.4.0/24", 3, "SBL1, spam"),
+        entry("2001:db8::1/128", 4, "host"),
+        entry("9.9.9.9/32", 5, ""),
+    ];
+    assert_eq!(told(text, &Format::Detect), expected);
+}
+
+#[test]
+fn columns_are_found_behind_a_heading() {
+    let text = "seen,ip,what\n2024,8.8.4.4,\"one, \"\"two\"\"\"\n2024,9.9.9.0/24,b\n";
+    let expected = [entry("8.8.4.4/32", 2, "one, \"two\""), entry("9.9.9.0/24", 3, "b")];
+    assert_eq!(told(text, &Format::Detect), expected);
+    let named = Format::Csv { prefix: Some(1), description: Some(0) };
+    assert_eq!(told(text, &named)[0], entry("8.8.4.4/32", 2, "2024"));
+    assert_eq!(
+        told("8.8.4.4;a;b\n", &Format::Csv { prefix: None, description: Some(2) }),
+        [entry("8.8.4.4/32", 1, "b")]
+    );
+}
+
+#[test]
+fn every_line_that_is_no_prefix_is_told() {
+    let mistakes = parse("8.8.4.4\nx\n8.8.4.4/24\n", &Format::Plain).unwrap_err();
+    assert_eq!(mistakes.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3]);
+    assert!(mistakes[1].1.contains("8.8.4.0/24"));
+    let csv = Format::Csv { prefix: Some(0), description: None };
+    assert_eq!(parse("8.8.4.444,a\n", &csv).unwrap_err()[0].0, 1, "that is no heading");
+    assert_eq!(parse("a,b\n8.8.4.4,b\nc,d\n", &Format::Detect).unwrap_err()[0].0, 3);
+    let many: String = (0..9).map(|_| "x\n").collect();
+    let mistakes = parse(&many, &Format::Plain).unwrap_err();
+    assert!(super::told(Path::new("f"), &mistakes).ends_with("and 4 lines more"));
+}
+
+#[test]
+fn only_a_regular_file_of_bounded_size_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for other in [pipe.as_path(), folder.path(), Path::new("/dev/zero")] {
+        let refused = read(other, &Format::Plain).unwrap_err().to_string();
+        assert!(refused.contains(&format!("{} is no regular file", other.display())), "{refused}");
+    }
+    let file = folder.path().join("list");
+    fs::write(&file, "8.8.4.4\n").unwrap();
+    assert_eq!(bytes(&file, 8).unwrap(), b"8.8.4.4\n");
+    let refused = bytes(&file, 7).unwrap_err().to_string();
+    assert!(refused.contains("list has more than 7 bytes"), "{refused}");
+}
+
+#[test]
+fn a_description_cannot_steer_a_terminal() {
+    assert_eq!(told("8.8.4.4 # a\u{1b}[2Jb\n", &Format::Plain)[0].2, "a\\u{1b}[2Jb");
+}
