@@ -140,3 +140,31 @@ fn many_exemptions_are_counted_and_the_answer_still_fits_the_socket() {
     let length = serde_json::to_string(&explanation).unwrap().len();
     assert!(length < 48 * 1024, "{length} bytes of 64 KiB, and quotes are escaped once more");
 }
+
+#[test]
+fn a_listed_address_is_told_with_the_list_its_file_and_its_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sensor.toml");
+    std::fs::write(directory.path().join("feed"), "# ours\n198.18.0.0/15\n8.8.4.0/24 # scanners\n").unwrap();
+    std::fs::write(&path, "[[threat_list]]\nname = \"feed\"\nfile = \"feed\"\n").unwrap();
+    let config = Config::load(Some(&path), &Overrides::default()).unwrap();
+    let listed = &explain(&config, &query("8.8.4.4", ""), 0).addresses[0].touched.entries;
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert_eq!((listed[0].kind.as_str(), listed[0].reason.as_str()), ("threat list", "scanners"));
+    assert_eq!(listed[0].what, "8.8.4.0/24 on feed");
+    assert!(listed[0].written.ends_with("feed:3"), "{}", listed[0].written);
+    assert!(told(&config, "8.8.4.4", "").contains("threat list 8.8.4.0/24 on feed: scanners"));
+    assert!(explain(&config, &query("9.9.9.9", ""), 0).addresses[0].touched.entries.is_empty());
+}
+
+#[test]
+fn an_exemption_that_is_over_touches_nothing() {
+    let over = Exemption {
+        expires: Some(1_000),
+        ..Exemption::between("10.0.0.0/24".parse().ok(), None, "until then")
+    };
+    let config = Config { exemptions: vec![over], ..Config::default() };
+    let touched =
+        |now| explain(&config, &query("10.0.0.1", "8.8.4.4"), now).addresses[0].touched.entries.len();
+    assert_eq!((touched(999), touched(1_000)), (1, 0));
+}
