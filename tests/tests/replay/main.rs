@@ -4,6 +4,7 @@
 mod damage;
 mod engines;
 mod forms;
+mod live;
 mod options;
 
 use std::{
