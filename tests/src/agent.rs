@@ -31,6 +31,7 @@ pub struct AgentBuilder<'a> {
     own_processes: bool,
     small_state: Option<u32>,
     learns: bool,
+    name: Option<&'static str>,
 }
 
 /// How a start went that was to fail.
@@ -61,6 +62,7 @@ impl Agent {
             own_processes: false,
             small_state: None,
             learns: false,
+            name: None,
         }
     }
 
@@ -242,6 +244,13 @@ impl AgentBuilder<'_> {
         self
     }
 
+    /// Runs it as a program of this name: to others, the program of somebody else.
+    #[must_use]
+    pub const fn called(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
+    }
+
     /// Starts it and waits until it is ready.
     ///
     /// # Errors
@@ -277,7 +286,12 @@ impl AgentBuilder<'_> {
 
     fn launch(self) -> Result<Agent> {
         let scratch = scratch_dir()?;
-        let program = Agent::program()?;
+        let mut program = Agent::program()?;
+        if let Some(name) = self.name {
+            let copy = scratch.path().join(name);
+            fs::copy(&program, &copy).context("copy the program")?;
+            program = copy;
+        }
         let state_dir = self.state_dir.unwrap_or_else(|| scratch.path().join("state"));
         let mut command = match (self.own_processes, self.small_state) {
             (true, _) => self.namespace.tree_command(program),

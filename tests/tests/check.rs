@@ -34,6 +34,22 @@ fn line<'a>(text: &'a str, what: &str) -> Option<(&'a str, &'a str)> {
 }
 
 #[test]
+fn an_interface_that_the_sensor_itself_watches_is_no_fault() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    let before = attached(border.gateway(), "lan0").unwrap();
+    let output = check(border.gateway(), &["--iface", "lan0"]).unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let told =
+        format!("watched by smb-sensor now (process {}), incoming by XDP; not tried beside it", agent.id());
+    assert!(output.status.success(), "{text}");
+    assert_eq!(line(&text, "lan0"), Some(("ok", told.as_str())), "{text}");
+    assert_eq!(attached(border.gateway(), "lan0").unwrap(), before, "it goes on watching");
+    agent.stop().unwrap();
+}
+
+#[test]
 fn an_interface_is_tried_and_left_as_it_was() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
@@ -81,7 +97,7 @@ fn an_unknown_interface_is_missing_and_a_failure() {
 fn an_interface_in_use_is_missing_and_its_user_is_not_disturbed() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
-    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").called("other-program").start().unwrap();
     let before = attached(border.gateway(), "lan0").unwrap();
     let output = check(border.gateway(), &["--iface", "lan0"]).unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

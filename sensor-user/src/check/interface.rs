@@ -4,10 +4,11 @@ use super::{Line, line::Lines};
 use crate::{
     config::Config,
     kernel::{
-        attach::{Attached, Ingress, TcMode},
+        attach::{AttachError, Attached, Ingress, TcMode},
         ethtool::Offloads,
         interface::Interface,
         object::KernelProgram,
+        watcher::watcher_of,
     },
 };
 
@@ -44,9 +45,21 @@ pub(super) fn interface(
 
 /// Attaches for a moment and tells how.
 fn tried(kernel: &mut KernelProgram, interface: Interface, config: &Config) -> (Line, Option<Ingress>) {
+    let index = interface.index;
     let attached = match Attached::new(kernel, interface, config.kernel.ingress, config.kernel.tc) {
         Ok(attached) => attached,
-        Err(error) => return (Line::Missing(error.to_string()), None),
+        Err(error) => {
+            let watcher = if let AttachError::Busy { .. } = error { watcher_of(index) } else { None };
+            let line = watcher.map_or_else(
+                || Line::Missing(error.to_string()),
+                |watcher| {
+                    Line::Ok(format!(
+                        "watched by smb-sensor now (process {watcher}), incoming by XDP; not tried beside it"
+                    ))
+                },
+            );
+            return (line, None);
+        }
     };
     let text = format!("incoming by {}, outgoing by {} (tried)", attached.ingress, attached.egress);
     let line = match (attached.ingress, attached.egress) {

@@ -24,3 +24,4 @@ pub mod slots;
 mod table;
 pub mod tap;
 pub mod ticks;
+pub mod watcher;

@@ -1,0 +1,52 @@
+//! Which running smb-sensor watches an interface.
+
+use std::{fs, path::Path};
+
+/// The process number of another smb-sensor of this network namespace that holds the XDP program of the interface with this
+/// index. Told by what the kernel says of its descriptors; `None` where these are not ours to see.
+#[must_use]
+pub fn watcher_of(index: u32) -> Option<u32> {
+    let here = fs::read_link("/proc/self/ns/net").ok()?;
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    processes
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|id| *id != std::process::id())
+        .find(|id| {
+            let process = Path::new("/proc").join(id.to_string());
+            let name = fs::read_to_string(process.join("comm"));
+            name.is_ok_and(|name| name.trim_end() == "smb-sensor")
+                && fs::read_link(process.join("ns/net")).is_ok_and(|there| there == here)
+                && holds(&process.join("fdinfo"), index)
+        })
+}
+
+/// Whether a descriptor below `folder` is an XDP link on the interface.
+fn holds(folder: &Path, index: u32) -> bool {
+    let descriptors = fs::read_dir(folder).into_iter().flatten().flatten();
+    // One may be closed meanwhile.
+    descriptors.filter_map(|entry| fs::read_to_string(entry.path()).ok()).any(|told| is_link(&told, index))
+}
+
+fn is_link(told: &str, index: u32) -> bool {
+    let value = |key: &str| told.lines().find_map(|line| Some(line.strip_prefix(key)?.trim()));
+    value("link_type:") == Some("xdp")
+        && value("ifindex:").and_then(|number| number.parse().ok()) == Some(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_known_by_its_type_and_its_interface() {
+        let told = "pos:\t0\nlink_type:\txdp\nlink_id:\t7\nprog_tag:\tab\nprog_id:\t9\nifindex:\t12\n";
+        assert!(is_link(told, 12) && !is_link(told, 1));
+        assert!(!is_link(&told.replace("xdp", "tcx"), 12));
+        assert!(!is_link("pos:\t0\n", 0));
+    }
+
+    #[test]
+    fn nobody_watches_an_interface_that_is_not_there() {
+        assert_eq!(watcher_of(u32::MAX), None);
+    }
+}
