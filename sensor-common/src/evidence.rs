@@ -159,7 +159,8 @@ const fn of_pipe(glimpse: &Glimpse<'_>, at: u32, length: u32) -> u32 {
     if length < at + LEAST_OF_UNIT || glimpse.into > at {
         return 0;
     }
-    if glimpse.end() < at + LEAST_OF_UNIT {
+    // While it is not known, the segment travels: so none may that holds the first byte of what could be a file.
+    if glimpse.end() <= at {
         return UNDECIDED;
     }
     match unit(glimpse, at) {

@@ -66,6 +66,11 @@ fn what_turns_out_to_be_unwanted_is_told_no_further() {
         let steps = sent_in(&file, &[first, 100, rest], [file.len(); 2], first);
         rows.push((format!("a file behind {first} bytes"), steps));
     }
+    for first in [117, 118] {
+        // What could be the beginning of a file is not told, not even a byte of it.
+        let steps = sent_in(&file, &[first, 100], [file.len(); 2], 0);
+        rows.push((format!("{} bytes of a file with the header", first - 116), steps));
+    }
     let v1 = of_smb1(smb1::TRANSACTION2, REQUEST, 300);
     rows.push(("SMB1, a file".into(), sent_in(&v1, &[8, 100, 192], [300; 2], 8)));
     follow("what_turns_out_to_be_unwanted_is_told_no_further", &Setup::default(), rows);
