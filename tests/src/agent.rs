@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use sensor_lab::{Cgroup, Namespace, Process, Signal, poll, scratch_dir};
+use sensor_lab::{Cgroup, Namespace, Process, Scratch, Signal, poll, scratch_dir};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::attached::of_the_sensor;
 use crate::document::{Ended, documents_of};
@@ -18,7 +17,7 @@ pub const PATIENCE: Duration = Duration::from_secs(15);
 /// A running agent. It is killed on drop; [`stop`](Self::stop) ends it in an orderly way.
 pub struct Agent {
     process: Process,
-    _scratch: TempDir,
+    _scratch: Scratch,
 }
 
 /// How an agent is started.

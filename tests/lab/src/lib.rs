@@ -38,7 +38,7 @@ pub use process::Process;
 pub use python::{ImpacketServer, PythonClient};
 pub use raw::RawSocket;
 pub use requirements::{Need, missing, missing_for, skip};
-pub use scratch::scratch_dir;
+pub use scratch::{Scratch, scratch_dir};
 pub use smbclient::{Outcome, Smbclient};
 pub use smbd::{PASSWORD, SHARE, Smbd, SmbdBuilder, USER};
 pub use spawner::spawn;

@@ -7,12 +7,18 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use tempfile::{Builder, TempDir};
+
+use crate::poll;
+
+/// How long a dying daemon may go on writing into a folder that is being removed.
+const REMOVED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Retries for up to 10 s: a dying daemon may still be writing while its folder goes.
 const REMOVE_AT_END_OF_INPUT: &str = r#"
@@ -48,15 +54,35 @@ static BASE: LazyLock<io::Result<Base>> = LazyLock::new(|| {
     Ok(Base { path, _remover: remover })
 });
 
+/// A scratch folder. It goes when this is dropped, also when a daemon that was killed just before still writes into it.
+pub struct Scratch(TempDir);
+
+impl Scratch {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left after that goes with the base, when this process ends.
+        let path = self.0.path();
+        let _ = poll(REMOVED_WITHIN, || (fs::remove_dir_all(path).is_ok() || !path.exists()).then_some(()));
+    }
+}
+
 /// A new scratch folder, mode 0711, removed on drop or, failing that, right after this process ends.
 ///
 /// # Errors
 /// When the folder or the process that guards its removal cannot be created.
-pub fn scratch_dir() -> Result<TempDir> {
+pub fn scratch_dir() -> Result<Scratch> {
     let base = BASE.as_ref().map_err(|error| anyhow!("create the laboratory's scratch folder: {error}"))?;
     Builder::new()
         .prefix("s")
         .permissions(Permissions::from_mode(0o711))
         .tempdir_in(&base.path)
+        .map(Scratch)
         .with_context(|| format!("create a scratch folder in {}", base.path.display()))
 }

@@ -13,9 +13,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::unistd::User;
-use tempfile::TempDir;
 
-use crate::{Namespace, Process, poll, scratch_dir};
+use crate::{Namespace, Process, Scratch, poll, scratch_dir};
 
 /// The user that can log in.
 pub const USER: &str = "alice";
@@ -148,7 +147,7 @@ pub struct Smbd {
     // The order is the order of dropping: first the processes, then their files.
     process: Process,
     share: PathBuf,
-    scratch: TempDir,
+    scratch: Scratch,
 }
 
 impl Smbd {

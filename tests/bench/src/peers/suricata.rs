@@ -3,9 +3,8 @@
 use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
-use sensor_lab::{Process, Signal, scratch_dir};
+use sensor_lab::{Process, Scratch, Signal, scratch_dir};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::stand::{RECEIVER, Stand};
 
@@ -27,7 +26,7 @@ app-layer: { protocols: { smb: { enabled: yes, detection-ports: { dp: \"139, 445
 /// A running Suricata.
 pub(crate) struct Suricata {
     process: Process,
-    folder: TempDir,
+    folder: Scratch,
 }
 
 impl Suricata {

@@ -4,10 +4,9 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tempfile::TempDir;
 
 use super::script;
-use crate::{Namespace, PASSWORD, Process, SHARE, USER, scratch_dir};
+use crate::{Namespace, PASSWORD, Process, SHARE, Scratch, USER, scratch_dir};
 
 const PROGRAM: &str = include_str!("../../python/impacket_server.py");
 const READY_WITHIN: Duration = Duration::from_secs(40);
@@ -16,7 +15,7 @@ const READY_WITHIN: Duration = Duration::from_secs(40);
 pub struct ImpacketServer {
     // The order is the order of dropping.
     _process: Process,
-    _scratch: TempDir,
+    _scratch: Scratch,
 }
 
 impl ImpacketServer {
