@@ -11,8 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use sensor_lab::{Namespace, scratch_dir, spawn};
-use tempfile::TempDir;
+use sensor_lab::{Namespace, Scratch, scratch_dir, spawn};
 
 /// Time to become ready.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -21,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Agent {
     child: Child,
     documents: Receiver<(Instant, String)>,
-    _state: TempDir,
+    _state: Scratch,
 }
 
 /// What a process has used so far.

@@ -3,8 +3,7 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Context as _, Result};
-use sensor_lab::{Process, Signal, scratch_dir};
-use tempfile::TempDir;
+use sensor_lab::{Process, Scratch, Signal, scratch_dir};
 
 use crate::stand::{RECEIVER, Stand};
 
@@ -27,7 +26,7 @@ pub(crate) struct Capture {
     process: Process,
     kind: Kind,
     /// What is written goes here.
-    folder: TempDir,
+    folder: Scratch,
 }
 
 /// What tshark prints, in the folder.

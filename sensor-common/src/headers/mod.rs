@@ -1,0 +1,131 @@
+//! From the first byte of a frame to its ports: Ethernet, VLAN, PPPoE, IPv4, IPv6, and one level of tunnel.
+//!
+//! Takes a byte source, gives offsets and the two ports; addresses are read later and only for packets whose port
+//! is watched. Never allocates, never loops without a bound.
+
+mod link;
+mod network;
+mod transport;
+
+pub(crate) use self::{
+    link::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, link},
+    network::network,
+};
+pub use self::{
+    link::{MAX_VLAN_TAGS, VLAN_PRESENT},
+    network::{MAX_EXTENSION_HEADERS, Network},
+    transport::{Segment, segment},
+};
+use crate::{
+    bytes::{Bytes, OFFSET_MASK},
+    slot::{TCP, UDP},
+    tunnel,
+};
+
+/// Why a frame has no ports to test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoPorts {
+    /// Not IP, or IP with another transport than TCP and UDP: nothing to do with us.
+    Foreign,
+    /// The frame ends inside a header.
+    Short,
+    /// A fragment after the first.
+    LaterFragment,
+    /// A first fragment too short for its transport header, or one that would overwrite it (RFC 1858): no sender does so
+    /// but to evade.
+    EvasiveFragment,
+    /// More than [`MAX_EXTENSION_HEADERS`].
+    LongExtensionChain,
+    /// A link layer that is not looked into: MPLS, more than [`MAX_VLAN_TAGS`].
+    UnknownLink,
+}
+
+/// A TCP or UDP packet up to its ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Ports {
+    /// Offset of the IP header, bytes from the start of the frame.
+    pub network: u32,
+    /// Offset of the transport header.
+    pub transport_at: u32,
+    /// Length of the IP packet by its own header; 0 where the header does not say (IPv6 jumbograms, BIG TCP).
+    pub ip_len: u32,
+    /// Source port, wire order.
+    pub source: u16,
+    /// Destination port, wire order.
+    pub destination: u16,
+    /// Outer VLAN identifier with [`VLAN_PRESENT`], or 0.
+    pub vlan: u16,
+    /// 4 or 6.
+    pub family: u8,
+    /// [`TCP`] or [`UDP`].
+    pub transport: u8,
+    /// The packet is a first fragment.
+    pub first_fragment: bool,
+    /// The packet came out of a tunnel.
+    pub tunnelled: bool,
+}
+
+impl Ports {
+    /// Offset of the IP header. The mask changes nothing: it is there for the verifier.
+    #[inline(always)]
+    #[must_use]
+    pub const fn network_at(&self) -> usize {
+        self.network as usize & OFFSET_MASK
+    }
+
+    /// Offset of the transport header, likewise.
+    #[inline(always)]
+    #[must_use]
+    pub const fn segment_at(&self) -> usize {
+        self.transport_at as usize & OFFSET_MASK
+    }
+}
+
+/// Walks `frame` (Ethernet first) to its ports, through one tunnel if `tunnels` says so. `vlan` is the tag that the driver
+/// already took off, in the form of [`Ports::vlan`], or 0.
+///
+/// # Errors
+/// [`NoPorts`] says why there is no port to test.
+#[inline(always)]
+pub fn ports<B: Bytes + Copy>(frame: B, vlan: u16, tunnels: bool) -> Result<Ports, NoPorts> {
+    let (ethertype, at, vlan) = link(frame, 0, vlan)?;
+    let mut packet = network(frame, ethertype, at)?;
+    let mut tunnelled = false;
+    if tunnels && let Some((ethertype, at)) = tunnel::inside(frame, &packet)? {
+        packet = network(frame, ethertype, at)?;
+        tunnelled = true;
+    }
+    if packet.protocol != TCP && packet.protocol != UDP {
+        return Err(NoPorts::Foreign);
+    }
+    let [source, destination]: [u16; 2] = frame.load(packet.transport_at).ok_or(NoPorts::Short)?;
+    Ok(Ports {
+        family: packet.family,
+        transport: packet.protocol,
+        first_fragment: packet.first_fragment,
+        tunnelled,
+        vlan,
+        network: packet.at as u32,
+        transport_at: packet.transport_at as u32,
+        source,
+        destination,
+        ip_len: packet.len,
+    })
+}
+
+/// An address as it stands on the wire, four 32-bit words; an IPv4 address is the last word, the others are zero.
+pub type Address = [u32; 4];
+
+/// Source and destination of the IP packet that [`ports`] found.
+#[inline(always)]
+pub fn addresses<B: Bytes + Copy>(frame: B, ports: &Ports) -> Option<(Address, Address)> {
+    if ports.family == 4 {
+        let [source, destination]: [u32; 2] = frame.load(ports.network_at() + 12)?;
+        Some(([0, 0, 0, source], [0, 0, 0, destination]))
+    } else {
+        // In wide words: half as many loads.
+        let both: [Address; 2] = zerocopy::transmute!(frame.load::<[u64; 4]>(ports.network_at() + 8)?);
+        Some((both[0], both[1]))
+    }
+}

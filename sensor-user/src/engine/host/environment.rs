@@ -1,0 +1,151 @@
+//! The host engine as the path sees it.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    rc::Rc,
+};
+
+use sensor_common::{
+    counter::Counter,
+    headers::Address,
+    path::Environment,
+    payload::{PIECE_HEAD_LEN, Piece},
+    prefix::PrefixFlags,
+    settings::{PortKind, PortTable, port},
+    slot::{FlowLine, RecordKind, Slot, TCP},
+    topbits::BLOCK_V6_WORDS,
+};
+use zerocopy::IntoBytes;
+
+use super::{
+    HostEngine,
+    holds::{RoomHold, SlotHold},
+};
+
+impl Environment for HostEngine {
+    type Slot = SlotHold;
+    type Room = RoomHold;
+    type Ends = Box<[Address; 2]>;
+    type Replaced = FlowLine;
+    type View = ();
+
+    fn features(&self) -> u32 {
+        self.settings.features
+    }
+
+    fn port_kind(&self, transport: u8, port: u16) -> PortKind {
+        let table: &PortTable = if transport == TCP { &self.services.tcp } else { &self.services.udp };
+        PortKind(table[usize::from(port)])
+    }
+
+    fn suspect(&mut self, port: u16) {
+        self.services.tcp[usize::from(port)] |= port::SUSPECT;
+    }
+
+    fn keep_ends(&mut self, ends: [Address; 2]) -> Option<Box<[Address; 2]>> {
+        Some(Box::new(ends))
+    }
+
+    fn view(&self) -> Option<()> {
+        Some(())
+    }
+
+    fn number((): ()) -> u32 {
+        0
+    }
+
+    fn table_v4(&self, (): (), word: usize) -> u64 {
+        self.tables.table_v4[word]
+    }
+
+    fn leaf_v4(&self, _view: u32, network: u32, word: usize) -> u64 {
+        self.tables.leaf_v4(network).map_or(u64::MAX, |leaf| leaf[word])
+    }
+
+    fn top_v6(&self, _view: u32, index: u32) -> u32 {
+        self.tables.top_v6[index as usize]
+    }
+
+    fn block_v6(&self, _view: u32, block: u32, word: u32) -> u64 {
+        self.tables.blocks_v6[(block * BLOCK_V6_WORDS + word) as usize]
+    }
+
+    fn walk_v4(&self, _view: u32, address: u32) -> PrefixFlags {
+        self.prefixes.lookup(IpAddr::V4(Ipv4Addr::from(address.to_ne_bytes())))
+    }
+
+    fn walk_v6(&self, _view: u32, address: &Address) -> PrefixFlags {
+        let mut octets = [0; 16];
+        octets.copy_from_slice(address.as_bytes());
+        self.prefixes.lookup(IpAddr::V6(Ipv6Addr::from(octets)))
+    }
+
+    fn seed(&self) -> [u64; 2] {
+        self.settings.seed
+    }
+
+    fn slots_per_cpu(&self) -> u32 {
+        self.settings.slots_per_cpu
+    }
+
+    fn idle_ticks(&self) -> u32 {
+        self.settings.idle_ticks
+    }
+
+    fn now(&self) -> u32 {
+        self.now
+    }
+
+    fn cpu(&self) -> u16 {
+        0
+    }
+
+    fn slot(&mut self, _cpu: u16, index: u32) -> Option<SlotHold> {
+        let index = index as usize;
+        let slot = *self.slots.borrow().all.get(index)?;
+        Some(SlotHold { slot, index, slots: Rc::clone(&self.slots) })
+    }
+
+    fn emit(&mut self, kind: RecordKind, slot: &Slot) -> bool {
+        let line = FlowLine { kind: kind as u8, ..slot.line };
+        self.records.push(if line.family == 4 {
+            line.as_bytes().to_vec()
+        } else {
+            Slot { line, ..*slot }.as_bytes().to_vec()
+        });
+        true
+    }
+
+    fn begin_replaced(&mut self, slot: &Slot) -> Option<FlowLine> {
+        Some(FlowLine { kind: RecordKind::Replaced as u8, ..slot.line })
+    }
+
+    fn complete_replaced(&mut self, settled: FlowLine, slot: &Slot) {
+        let opened = FlowLine { kind: RecordKind::Opened as u8, ..slot.line };
+        self.records.push([settled, opened].as_bytes().to_vec());
+    }
+
+    fn room(&mut self) -> Option<RoomHold> {
+        let place = Rc::clone(&self.room);
+        let room = place.take()?;
+        Some(RoomHold { room: Some(room), place })
+    }
+
+    fn emit_piece(&mut self, piece: &Piece) -> bool {
+        let length = PIECE_HEAD_LEN + usize::from(piece.head.captured);
+        self.records.push(piece.as_bytes()[..length].to_vec());
+        true
+    }
+
+    fn enforces(&self, now: u32) -> bool {
+        self.enforcement.is_in_force(now)
+    }
+
+    fn count_exempt(&mut self, cell: u32) {
+        self.exempted[cell as usize] += 1;
+    }
+
+    fn count(&mut self, counter: Counter, by: u64) {
+        self.counters[counter as usize] += by;
+    }
+}

@@ -1,0 +1,81 @@
+//! What the path holds while it works, and puts back: a slot, and the room for a piece of payload.
+
+use std::{
+    cell::{Cell, RefCell},
+    ops::{Deref, DerefMut},
+    rc::Rc,
+};
+
+use sensor_common::{payload, slot::Slot};
+
+/// The slots, and which of them were touched since the last sweep: one bit each.
+pub(super) struct Slots {
+    pub(super) all: Vec<Slot>,
+    pub(super) touched: Vec<u64>,
+}
+
+impl Slots {
+    pub(super) fn new(count: usize) -> Self {
+        Self { all: vec![Slot::default(); count], touched: vec![0; count.div_ceil(64)] }
+    }
+
+    fn put(&mut self, index: usize, slot: Slot) {
+        if let (Some(place), Some(word)) = (self.all.get_mut(index), self.touched.get_mut(index / 64)) {
+            *place = slot;
+            *word |= 1 << (index % 64);
+        }
+    }
+}
+
+/// A hold on one slot; what was changed is put back when it is dropped.
+pub struct SlotHold {
+    pub(super) slot: Slot,
+    pub(super) index: usize,
+    pub(super) slots: Rc<RefCell<Slots>>,
+}
+
+impl Deref for SlotHold {
+    type Target = Slot;
+
+    fn deref(&self) -> &Slot {
+        &self.slot
+    }
+}
+
+impl DerefMut for SlotHold {
+    fn deref_mut(&mut self) -> &mut Slot {
+        &mut self.slot
+    }
+}
+
+impl Drop for SlotHold {
+    fn drop(&mut self) {
+        self.slots.borrow_mut().put(self.index, self.slot);
+    }
+}
+
+/// A hold on the room for a piece of payload; it is put back when this is dropped.
+pub struct RoomHold {
+    pub(super) room: Option<Box<payload::Room>>,
+    pub(super) place: Rc<Cell<Option<Box<payload::Room>>>>,
+}
+
+impl Deref for RoomHold {
+    type Target = payload::Room;
+
+    fn deref(&self) -> &payload::Room {
+        self.room.as_ref().unwrap_or_else(|| unreachable!("it is taken when dropped"))
+    }
+}
+
+impl DerefMut for RoomHold {
+    fn deref_mut(&mut self) -> &mut payload::Room {
+        self.room.as_mut().unwrap_or_else(|| unreachable!("it is taken when dropped"))
+    }
+}
+
+impl Drop for RoomHold {
+    fn drop(&mut self) {
+        self.place.set(self.room.take());
+    }
+}

@@ -1,0 +1,155 @@
+//! The packet path on the host: the kernel program's own code over ordinary memory.
+//!
+//! Takes frames, gives the records, counters and slots that the kernel program would give. Needs no privileges.
+
+mod environment;
+mod holds;
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+
+use sensor_common::{
+    counter::Counter,
+    glance::{Glance, glance, plain_ipv4, plain_ipv6},
+    path::{Arrival, Verdict, capture, count_unjudged, watch, watch_plain},
+    payload,
+    prefix::CELLS,
+    settings::{Enforcement, Services, Settings, port},
+    slot::Slot,
+};
+
+use self::holds::Slots;
+pub use self::holds::{RoomHold, SlotHold};
+use crate::{
+    kernel::slots::Glance as SlotGlance,
+    networks::{PrefixSet, Room, Tables},
+};
+
+/// The path's surroundings in ordinary memory.
+pub struct HostEngine {
+    settings: Settings,
+    services: Box<Services>,
+    prefixes: PrefixSet,
+    tables: Tables,
+    slots: Rc<RefCell<Slots>>,
+    /// What each slot looked like at the last sweep.
+    swept: Vec<SlotGlance>,
+    counters: [u64; Counter::COUNT],
+    /// By number of the exemption.
+    exempted: Vec<u64>,
+    records: Vec<Vec<u8>>,
+    enforcement: Enforcement,
+    room: Rc<Cell<Option<Box<payload::Room>>>>,
+    now: u32,
+}
+
+impl HostEngine {
+    /// An engine with empty slots.
+    #[must_use]
+    pub fn new(settings: Settings, services: Box<Services>, prefixes: PrefixSet, room: Room) -> Self {
+        let count = settings.slots_per_cpu as usize;
+        let tables = Tables::new(&prefixes, room);
+        Self {
+            settings,
+            services,
+            prefixes,
+            tables,
+            slots: Rc::new(RefCell::new(Slots::new(count))),
+            swept: vec![SlotGlance::default(); count],
+            counters: [0; Counter::COUNT],
+            exempted: vec![0; CELLS as usize],
+            records: vec![],
+            enforcement: Enforcement::default(),
+            room: Rc::new(Cell::new(Some(Box::new(payload::Room::EMPTY)))),
+            now: 0,
+        }
+    }
+
+    /// Puts other prefixes into force; flows stay.
+    pub fn put_prefixes(&mut self, prefixes: PrefixSet, room: Room) {
+        self.tables = Tables::new(&prefixes, room);
+        self.prefixes = prefixes;
+    }
+
+    /// Sets the time, in ticks.
+    pub const fn set_now(&mut self, ticks: u32) {
+        self.now = ticks;
+    }
+
+    /// Puts enforcement into force, or ends it.
+    pub const fn enforce(&mut self, enforcement: Enforcement) {
+        self.enforcement = enforcement;
+    }
+
+    /// Takes one frame down the path.
+    pub fn frame(&mut self, bytes: &[u8], arrival: Arrival) -> Verdict {
+        let plain = match glance(self, bytes, |length| arrival.frame_len < length) {
+            Glance::Foreign => return Verdict::Foreign,
+            Glance::PlainIpv4(server, service) => {
+                plain_ipv4(bytes, arrival.vlan).map(|ports| (ports, (server, service)))
+            }
+            Glance::PlainIpv6(server, service) => {
+                plain_ipv6(bytes, arrival.vlan).map(|ports| (ports, (server, service)))
+            }
+            Glance::Unsure => None,
+        };
+        let verdict = match plain {
+            Some((ports, service)) => watch_plain(self, bytes, &ports, service, arrival),
+            None => watch(self, bytes, arrival),
+        };
+        count_unjudged(self, verdict);
+        if verdict == Verdict::Evident {
+            capture(self, bytes);
+            return Verdict::Kept;
+        }
+        verdict
+    }
+
+    /// One counter.
+    #[must_use]
+    pub const fn counter(&self, counter: Counter) -> u64 {
+        self.counters[counter as usize]
+    }
+
+    /// Packets that were let be for each exemption, by its number.
+    #[must_use]
+    pub fn exempted(&self) -> &[u64] {
+        &self.exempted
+    }
+
+    /// The records since the last call, as they would stand on the ring.
+    pub fn take_records(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.records)
+    }
+
+    /// Gives `found` each slot that changed since the last sweep, in their order.
+    pub fn sweep(&mut self, mut found: impl FnMut(&Slot)) {
+        let mut slots = self.slots.borrow_mut();
+        let Slots { all, touched } = &mut *slots;
+        for (at, word) in touched.iter_mut().enumerate() {
+            let mut left = std::mem::take(word);
+            while left != 0 {
+                let index = at * 64 + left.trailing_zeros() as usize;
+                left &= left - 1;
+                let glance = SlotGlance::at(&all[index]);
+                if self.swept[index] != glance {
+                    self.swept[index] = glance;
+                    found(&all[index]);
+                }
+            }
+        }
+    }
+
+    /// Forgets flows and counts, and on which ports SMB was recognised.
+    pub fn reset(&mut self) {
+        let count = self.swept.len();
+        self.slots = Rc::new(RefCell::new(Slots::new(count)));
+        self.swept = vec![SlotGlance::default(); count];
+        self.counters = [0; Counter::COUNT];
+        self.exempted.fill(0);
+        self.records.clear();
+        self.services.tcp.iter_mut().for_each(|kind| *kind &= !port::SUSPECT);
+    }
+}
