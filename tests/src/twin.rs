@@ -2,24 +2,19 @@
 //!
 //! A [`Twin`] gives a frame to both and refuses every difference in counters and records.
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use sensor_common::{
     counter::Counter,
     path::{Arrival, Verdict},
-    payload::PieceHead,
     settings::Enforcement,
-    slot::{FlowLine, Hook, RECORD_V4_LEN, RecordKind, mark},
+    slot::{Hook, mark},
 };
-use sensor_user::{
-    decode::{self, Observation, Piece, Told},
-    engine::host::HostEngine,
-    kernel::counters::CounterValues,
-};
-use zerocopy::{FromBytes as _, IntoBytes as _};
+use sensor_user::{decode::Observation, engine::host::HostEngine, kernel::counters::CounterValues};
 
 use crate::{
     frame::Frame,
     kernel::{Fate, Kernel, Setup, TEST_RUN_IFINDEX, privileged},
+    records::{flows, timeless},
 };
 
 /// The hooks, all of which run the same path.
@@ -268,76 +263,4 @@ fn adds_up(effect: &Effect, times: u32) -> Result<()> {
     let fits = dropped <= would && (effect.verdict == Verdict::Dropped) == (dropped != 0);
     ensure!(fits, "verdict {:?} with counts {:?}", effect.verdict, effect.changes());
     Ok(())
-}
-
-/// The news of flows in records, in their order; pieces of payload are left out.
-///
-/// # Errors
-/// Records that cannot be decoded.
-pub fn flows<R: AsRef<[u8]>>(records: impl IntoIterator<Item = R>) -> Result<Vec<(RecordKind, Observation)>> {
-    let mut flows = Vec::new();
-    for record in records {
-        match decode::record(record.as_ref())? {
-            Told::Flow(kind, flow) => flows.push((kind, flow)),
-            Told::Replaced(settled, opened) => {
-                flows.extend([(RecordKind::Settled, settled), (RecordKind::Opened, opened)]);
-            }
-            Told::Piece(_) => {}
-        }
-    }
-    Ok(flows)
-}
-
-/// The pieces of payload in records, in their order.
-///
-/// # Errors
-/// Records that cannot be decoded.
-pub fn pieces<R: AsRef<[u8]>>(records: &[R]) -> Result<Vec<Piece<'_>>> {
-    let mut pieces = Vec::new();
-    for record in records {
-        if let Told::Piece(piece) = decode::record(record.as_ref())? {
-            pieces.push(piece);
-        }
-    }
-    Ok(pieces)
-}
-
-/// Records without what differs between a machine and a model of it: ticks and CPU. Those of two flows are taken apart.
-pub(crate) fn timeless(records: Vec<Vec<u8>>, cpu: u16) -> Result<Vec<Vec<u8>>> {
-    let mut told = Vec::new();
-    for record in records {
-        let kind = record.get(1).copied().and_then(RecordKind::from_wire);
-        match kind.with_context(|| format!("a record of {} bytes", record.len()))? {
-            RecordKind::Payload => told.push(piece_without_time(&record)?),
-            RecordKind::Replaced => {
-                let (settled, opened) = record.split_at(RECORD_V4_LEN);
-                told.push(flow_without_time(settled, Some(RecordKind::Settled), cpu)?);
-                told.push(flow_without_time(opened, None, cpu)?);
-            }
-            _ => told.push(flow_without_time(&record, None, cpu)?),
-        }
-    }
-    Ok(told)
-}
-
-fn piece_without_time(record: &[u8]) -> Result<Vec<u8>> {
-    let (head, bytes) =
-        PieceHead::read_from_prefix(record).ok().with_context(|| format!("a piece of {}", record.len()))?;
-    Ok([PieceHead { at: 0, ..head }.as_bytes(), bytes].concat())
-}
-
-fn flow_without_time(record: &[u8], kind: Option<RecordKind>, cpu: u16) -> Result<Vec<u8>> {
-    let (line, rest) = FlowLine::read_from_prefix(record)
-        .ok()
-        .with_context(|| format!("a record of {} bytes", record.len()))?;
-    ensure!(line.cpu == cpu, "a record of CPU {} on CPU {cpu}", line.cpu);
-    ensure!(
-        line.last.wrapping_sub(line.first) < u32::MAX / 2,
-        "last {} before first {}",
-        line.last,
-        line.first
-    );
-    let kind = kind.map_or(line.kind, |kind| kind as u8);
-    let line = FlowLine { kind, first: 0, last: 0, cpu: 0, ..line };
-    Ok([line.as_bytes(), rest].concat())
 }

@@ -22,7 +22,8 @@ use super::{
 };
 use crate::{
     kernel::{Fate, TEST_RUN_IFINDEX},
-    twin::{Twin, timeless},
+    records::timeless,
+    twin::Twin,
 };
 
 /// A frame and the hook that it comes to.
