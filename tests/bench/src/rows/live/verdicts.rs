@@ -50,7 +50,12 @@ pub(super) fn flood(
             .note(format!("{FLOOD}: {account}")),
     );
     let by_rule = match turns.rates(NFTABLES) {
-        Ok(rates) => own()?.against(NFTABLES, rates),
+        Ok(rates) => {
+            // What a program that does nothing leaves to gain.
+            let most = Row::new(FLOOD, PASS, Unit::MillionsPerSecond, turns.rates(PASS)?.clone());
+            rows.push(most.against(NFTABLES, rates));
+            own()?.against(NFTABLES, rates)
+        }
         Err(_) => Row::not_measured(
             FLOOD,
             "the sensor by the nftables rule",
