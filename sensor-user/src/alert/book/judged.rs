@@ -5,11 +5,11 @@ use serde_json::Value;
 use crate::{
     alert::{
         Context, Status,
-        admission::{Admission, Hidden, Verdict},
+        admission::{Admission, Asker, Hidden, Verdict},
         conversation::community_id,
         document::document,
     },
-    detect::{Finding, Limits, Rule, Sight, data_leaves},
+    detect::{Finding, Limits, Rule, Sight, data_leaves, sweep::Folded},
     flow::Evidence,
 };
 
@@ -19,6 +19,8 @@ const UPDATE_PAUSE: i128 = 1_000_000_000;
 /// A flow that was judged, and what came of it.
 pub(super) struct Judged {
     pub(super) alerts: Vec<OpenAlert>,
+    /// The sweep that speaks for it in place of alerts.
+    pub(super) folded: Option<Folded>,
     told: News,
     told_at: i128,
 }
@@ -47,7 +49,7 @@ impl News {
 
 impl Judged {
     pub(super) const fn new(told: News, told_at: i128) -> Self {
-        Self { alerts: vec![], told, told_at }
+        Self { alerts: vec![], folded: None, told, told_at }
     }
 
     /// Takes what is known now; tells whether it is to be told. The last word always is.
@@ -74,13 +76,12 @@ impl Judged {
         admission: &mut Admission,
         now: i128,
     ) -> u64 {
-        let evidence = sight.flow.evidence;
-        let hidden_before =
-            self.alerts.iter_mut().filter_map(|alert| alert.ask_again(evidence, admission, now));
+        let asker = Asker::of_flow(sight);
+        let hidden_before = self.alerts.iter_mut().filter_map(|alert| alert.ask_again(asker, admission, now));
         let mut admitted = hidden_before.count() as u64;
         for finding in findings {
             if self.alerts.iter().all(|alert| alert.rule != finding.rule) {
-                let alert = OpenAlert::ask(finding.rule, id(finding.rule, sight), evidence, admission, now);
+                let alert = OpenAlert::ask(finding.rule, id(finding.rule, sight), asker, admission, now);
                 admitted += u64::from(alert.hidden.is_none());
                 self.alerts.push(alert);
             }
@@ -114,11 +115,11 @@ impl OpenAlert {
     pub(super) fn ask(
         rule: &'static Rule,
         id: String,
-        evidence: Evidence,
+        asker: Asker,
         admission: &mut Admission,
         now: i128,
     ) -> Self {
-        let hidden = match admission.ask(rule, evidence, None, now) {
+        let hidden = match admission.ask(rule, asker, None, now) {
             Verdict::Admitted => None,
             Verdict::Hidden(hidden) => Some(hidden),
         };
@@ -126,14 +127,9 @@ impl OpenAlert {
     }
 
     /// Asks again for one that is hidden, if the evidence is reason to; `Some` when it was admitted.
-    pub(super) fn ask_again(
-        &mut self,
-        evidence: Evidence,
-        admission: &mut Admission,
-        now: i128,
-    ) -> Option<()> {
-        let hidden = self.hidden.filter(|hidden| hidden.may_ask_again(evidence))?;
-        match admission.ask(self.rule, evidence, Some(hidden), now) {
+    pub(super) fn ask_again(&mut self, asker: Asker, admission: &mut Admission, now: i128) -> Option<()> {
+        let hidden = self.hidden.filter(|hidden| hidden.may_ask_again(asker.evidence))?;
+        match admission.ask(self.rule, asker, Some(hidden), now) {
             Verdict::Admitted => {
                 self.hidden = None;
                 Some(())

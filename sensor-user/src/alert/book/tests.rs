@@ -135,6 +135,8 @@ fn a_folded_flow_gets_its_alert_when_it_speaks_smb() {
     assert_eq!(rules_of(&documents), ["smb-to-internet"]);
     assert_eq!(field(&documents[0], "/smb_sensor/alert/status"), "opened");
     assert_eq!(field(&documents[0], "/event/sequence"), 0);
+    let last = book.finish(&context);
+    assert_eq!(field(&last[0], "/smb_sensor/sweep/folded_flows"), 49, "it is told by itself");
 }
 
 #[test]

@@ -97,6 +97,34 @@ fn the_schema_refuses_what_a_document_is_not() {
     assert!(!schema.is_valid(&missing), "a document without a rule is let through");
 }
 
+/// Fails where a schema, at `place` or below, lets through what it does not name.
+fn assert_closed(schema: &Value, place: &str) {
+    if let Some(object) = schema.as_object() {
+        if object.contains_key("properties") {
+            assert_eq!(object.get("additionalProperties"), Some(&json!(false)), "{place} is open");
+        }
+        assert!(
+            object.get("type") != Some(&json!("object")) || object.contains_key("properties"),
+            "{place} may be any object"
+        );
+    }
+    let below = match schema {
+        Value::Object(object) => object.iter().map(|(name, value)| (name.clone(), value)).collect(),
+        Value::Array(list) => list.iter().enumerate().map(|(n, value)| (n.to_string(), value)).collect(),
+        _ => vec![],
+    };
+    for (name, value) in below {
+        assert_closed(value, &format!("{place}/{name}"));
+    }
+}
+
+#[test]
+fn no_schema_lets_through_a_field_that_it_does_not_name() {
+    for (name, schema) in [("alert", ALERT), ("flow", FLOW), ("sweep", SWEEP), ("suppression", SUPPRESSION)] {
+        assert_closed(&serde_json::from_str(schema).unwrap(), name);
+    }
+}
+
 #[test]
 fn source_is_the_client_whichever_side_it_is_on() {
     let inbound = flow(TCP, "10.0.0.2:445", "8.8.4.4:50000", Side::Remote, Evidence::Data);
