@@ -49,7 +49,10 @@ impl Asker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is written.
-    Admitted,
+    Admitted {
+        /// The summary of an earlier window counts it all the same.
+        counted_before: bool,
+    },
     /// It is counted, and may ask again.
     Hidden(Hidden),
 }
@@ -59,6 +62,8 @@ pub enum Verdict {
 pub struct Hidden {
     window: u64,
     evidence: Evidence,
+    /// An earlier window counts it as well.
+    counted_before: bool,
 }
 
 impl Hidden {
@@ -134,16 +139,18 @@ impl Window {
         now < self.from || now - self.from >= WINDOW
     }
 
-    fn hide(&mut self, asker: Asker) -> Hidden {
+    fn hide(&mut self, asker: Asker, counted_before: bool) -> Hidden {
         self.hidden[asker.evidence as usize] += 1;
+        self.repeated += u64::from(counted_before);
         self.sources.add(asker.source);
         self.lost_before = self.lost_before.min(asker.lost_before);
-        Hidden { window: self.number, evidence: asker.evidence }
+        Hidden { window: self.number, evidence: asker.evidence, counted_before }
     }
 
     /// Counts one no longer that this window hid, because it asks again.
     fn take_back(&mut self, asker: Asker, hidden: Hidden) {
         self.hidden[hidden.evidence as usize] -= 1;
+        self.repeated -= u64::from(hidden.counted_before);
         self.sources.take_back(asker.source);
     }
 
@@ -184,18 +191,18 @@ impl Admission {
             Window::new(self.opened, rule, now)
         });
         let spoke = asker.evidence >= Evidence::Smb;
-        let before_here = before.filter(|hidden| hidden.window == window.number);
-        if let Some(hidden) = before_here {
+        let counted_before =
+            before.is_some_and(|hidden| hidden.counted_before || hidden.window != window.number);
+        if let Some(hidden) = before.filter(|hidden| hidden.window == window.number) {
             window.take_back(asker, hidden);
         }
         if spoke && window.spoke < self.most || !spoke && window.tried + window.spoke < self.most {
             *(if spoke { &mut window.spoke } else { &mut window.tried }) += 1;
             self.hidden -= u64::from(before.is_some());
-            return Verdict::Admitted;
+            return Verdict::Admitted { counted_before };
         }
-        window.repeated += u64::from(before.is_some() && before_here.is_none());
         self.hidden += u64::from(before.is_none());
-        Verdict::Hidden(window.hide(asker))
+        Verdict::Hidden(window.hide(asker, counted_before))
     }
 
     fn end(&mut self, rule: &str, now: i128) {

@@ -114,12 +114,13 @@ impl<'a> Account<'a> {
 
     /// Holds the numbers of summaries to the flows that they are to count, by detection.
     #[track_caller]
-    pub(crate) fn assert_summaries_add_up(&self, counted: &HashMap<&str, Vec<&Value>>, what: &str) {
+    pub(crate) fn assert_summaries_add_up(&self, counted: &HashMap<&str, Vec<&'a Value>>, what: &str) {
         for summary in &self.summaries {
             let rule = text(summary, "/rule/id");
             assert!(counted.contains_key(rule), "{what}: nothing explains what was counted: {summary:#}");
         }
         for (rule, flows) in counted {
+            let (late, written) = self.alerts_of(rule);
             let sum: u64 = self
                 .summaries_of(rule)
                 .map(|summary| {
@@ -127,12 +128,17 @@ impl<'a> Account<'a> {
                     told("suppressed") - told("repeated")
                 })
                 .sum();
-            assert_eq!(sum, flows.len() as u64, "{what}: {rule}");
+            assert_eq!(sum, (flows.len() + late.len()) as u64, "{what}: {rule}");
             let [one] = self.summaries_of(rule).collect::<Vec<_>>()[..] else { continue };
             let suppression = &one["smb_sensor"]["suppression"];
-            let levels = how_many(flows, "/smb_sensor/evidence/level");
-            assert_eq!(suppression["by_evidence"], serde_json::json!(levels), "{what}: {rule}");
-            let sources = how_many(flows, "/source/ip");
+            let mut levels = suppression["by_evidence"].as_object().unwrap().clone();
+            for (level, count) in how_many(flows.iter(), "/smb_sensor/evidence/level") {
+                let left = levels[level].as_u64().unwrap().checked_sub(count);
+                levels[level] = left.unwrap_or_else(|| panic!("{what}: {rule}: {count} of {level}")).into();
+            }
+            let left: u64 = levels.values().filter_map(Value::as_u64).sum();
+            assert_eq!(left, late.len() as u64, "{what}: {rule}: those that got farther since");
+            let sources = how_many(flows.iter().chain(&late), "/source/ip");
             assert_eq!(number(suppression, "/distinct_sources"), sources.len() as u64, "{what}: {rule}");
             let mut loudest: Vec<_> = sources.values().copied().collect();
             loudest.sort_unstable_by(|one, other| other.cmp(one));
@@ -140,19 +146,23 @@ impl<'a> Account<'a> {
                 assert_eq!(number(named, "/suppressed"), count, "{what}: {rule}");
                 assert_eq!(sources.get(text(named, "/ip")), Some(&count), "{what}: {rule}");
             }
-            let written: HashSet<_> = self
-                .alerts
-                .iter()
-                .filter(|alert| text(alert, "/rule/id") == *rule)
-                .filter(|alert| text(alert, "/event/start") <= text(one, "/event/end"))
-                .map(|alert| text(alert, "/event/id"))
-                .collect();
-            assert_eq!(number(suppression, "/written"), written.len() as u64, "{what}: {rule}");
+            let in_time =
+                written.iter().filter(|one_of| text(one_of, "/event/start") <= text(one, "/event/end"));
+            assert_eq!(number(suppression, "/written"), in_time.count() as u64, "{what}: {rule}");
         }
+    }
+
+    /// The first documents of the alerts of a rule: of those that a summary has counted before, and of the others.
+    fn alerts_of(&self, rule: &str) -> (Vec<&'a Value>, Vec<&'a Value>) {
+        let opened = |alert: &&Value| {
+            text(alert, "/rule/id") == rule && text(alert, "/smb_sensor/alert/status") == "opened"
+        };
+        let counted_before = |alert: &&Value| alert["smb_sensor"]["alert"].get("counted_before").is_some();
+        self.alerts.iter().copied().filter(opened).partition(counted_before)
     }
 }
 
-fn how_many<'a>(flows: &[&'a Value], pointer: &str) -> BTreeMap<&'a str, u64> {
+fn how_many<'a: 'b, 'b>(flows: impl Iterator<Item = &'b &'a Value>, pointer: &str) -> BTreeMap<&'a str, u64> {
     let mut counts = BTreeMap::new();
     for flow in flows {
         *counts.entry(text(flow, pointer)).or_default() += 1;

@@ -21,8 +21,8 @@ enum Course {
     Unanswered,
     Refused,
     Connected,
-    /// It connects, and speaks SMB when its time to be answered is long over.
-    SpeaksLate,
+    /// It connects, and speaks SMB so many milliseconds later, when its time to be answered is over.
+    SpeaksAfter(u64),
 }
 
 /// A capture of a crowd, and its name.
@@ -43,7 +43,7 @@ impl Crowd {
         let from = |port| SocketAddr::from(([10, 0, 0, 2], port));
         for n in 0..TARGETS {
             let course = match n {
-                7 => Course::SpeaksLate,
+                7 => Course::SpeaksAfter(9_000),
                 _ if n % 10 == 0 => Course::Connected,
                 _ if n % 3 == 0 => Course::Refused,
                 _ => Course::Unanswered,
@@ -55,8 +55,8 @@ impl Crowd {
         sweep.later()
     }
 
-    /// 165 connections of 129 machines that are answered and say nothing, or are refused: a hundred of one each; eight with nine, eight
-    /// and fewer; twenty of one each; and one that speaks SMB in the end.
+    /// 166 connections of 130 machines that are answered and say nothing, or are refused: a hundred of one each; eight with nine, eight
+    /// and fewer; twenty of one each; one that speaks SMB after a while, and one when the window of five minutes is over.
     pub(crate) fn flood() -> Self {
         let mut flood = Self::new("flood");
         let mut at = 0;
@@ -76,7 +76,8 @@ impl Crowd {
             let course = if n % 2 == 0 { Course::Refused } else { Course::Unanswered };
             connects([10, 3, 0, n], 40_000, 100 + u16::from(n), course);
         }
-        connects([10, 4, 0, 1], 40_000, 240, Course::SpeaksLate);
+        connects([10, 4, 0, 1], 40_000, 240, Course::SpeaksAfter(9_000));
+        connects([10, 4, 0, 2], 40_000, 241, Course::SpeaksAfter(400_000));
         flood.later()
     }
 
@@ -109,14 +110,14 @@ impl Crowd {
         match course {
             Course::Unanswered => {}
             Course::Refused => self.frame(at + 1, &from_server(tcp::RST | tcp::ACK)),
-            Course::Connected | Course::SpeaksLate => {
+            Course::Connected | Course::SpeaksAfter(_) => {
                 self.frame(at + 1, &from_server(tcp::SYN | tcp::ACK));
                 self.frame(at + 2, &from_client(tcp::ACK).sequence(2));
             }
         }
-        if matches!(course, Course::SpeaksLate) {
-            self.frame(at + 9_000, &from_client(tcp::ACK).sequence(2).payload(&SMB2_MESSAGE));
-            self.frame(at + 9_001, &from_server(tcp::ACK).sequence(2).payload(&SMB2_MESSAGE));
+        if let Course::SpeaksAfter(wait) = course {
+            self.frame(at + wait, &from_client(tcp::ACK).sequence(2).payload(&SMB2_MESSAGE));
+            self.frame(at + wait + 1, &from_server(tcp::ACK).sequence(2).payload(&SMB2_MESSAGE));
         }
     }
 

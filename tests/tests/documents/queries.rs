@@ -77,9 +77,11 @@ fn what_the_source_rules_match_is_told_of_and_what_goes_beyond_has_a_reason() {
     assert!(outbound.matched > 60 && inbound.matched > 30, "{} and {}", outbound.matched, inbound.matched);
     let reasons = outbound.reasons.union(&inbound.reasons);
     assert_eq!(reasons.count(), 2, "both reasons occur");
-    // In two captures each the sweep has 299 flows below SMB, and the flood hides 65 connections, of which one speaks SMB in the end.
+    // In two captures each the sweep has 299 flows below SMB, and the flood hides 66 connections, to 30 destinations; two of them
+    // speak SMB in the end.
     let outbound = outbound.explanations;
     assert_eq!(outbound.get(&Explanation::Folded), Some(&(2 * 2 * 299)), "by two queries: {outbound:?}");
+    assert_eq!(outbound.get(&Explanation::Counted), Some(&(2 * (64 + 28))), "{outbound:?}");
     let inbound = inbound.explanations;
     assert_eq!(inbound.get(&Explanation::Folded), Some(&(2 * 301)), "with TCP 135 and UDP 137: {inbound:?}");
     assert_eq!(inbound.get(&Explanation::Counted), Some(&(2 * 64)), "{inbound:?}");

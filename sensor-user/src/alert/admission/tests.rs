@@ -7,6 +7,8 @@ const SECOND: i128 = 1_000_000_000;
 const NOW: i128 = 1_700_000_000 * SECOND;
 const MOST: u64 = 100;
 
+const ADMITTED: Verdict = Verdict::Admitted { counted_before: false };
+
 fn asker(evidence: Evidence) -> Asker {
     Asker { source: [10, 0, 0, 2].into(), evidence, lost_before: 0 }
 }
@@ -16,7 +18,7 @@ fn ask(admission: &mut Admission, evidence: Evidence, now: i128) -> Verdict {
 }
 
 fn admitted(admission: &mut Admission, times: u64, evidence: Evidence, now: i128) -> u64 {
-    (0..times).filter(|_| ask(admission, evidence, now) == Verdict::Admitted).count() as u64
+    (0..times).filter(|_| ask(admission, evidence, now) == ADMITTED).count() as u64
 }
 
 #[test]
@@ -47,7 +49,7 @@ fn a_window_without_anything_hidden_has_no_summary() {
 fn rules_do_not_share_their_window() {
     let mut admission = Admission::new(MOST);
     assert_eq!(admitted(&mut admission, 150, Evidence::Data, NOW), 100);
-    assert_eq!(admission.ask(RULES[1], asker(Evidence::Data), None, NOW), Verdict::Admitted);
+    assert_eq!(admission.ask(RULES[1], asker(Evidence::Data), None, NOW), ADMITTED);
 }
 
 #[test]
@@ -67,7 +69,7 @@ fn what_asks_again_is_counted_once() {
     let Verdict::Hidden(first) = ask(&mut admission, Evidence::Refused, NOW) else { panic!() };
     assert!(!first.may_ask_again(Evidence::Established) && first.may_ask_again(Evidence::Smb));
     let again = admission.ask(RULES[0], asker(Evidence::Smb), Some(first), NOW);
-    assert_eq!((again, admission.hidden()), (Verdict::Admitted, 0));
+    assert_eq!((again, admission.hidden()), (ADMITTED, 0));
     assert!(admission.due(NOW + 300 * SECOND).is_empty(), "nothing is hidden any more");
 }
 
@@ -90,6 +92,34 @@ fn what_is_refused_again_moves_within_its_window_and_is_named_in_another() {
 }
 
 #[test]
+fn what_is_written_in_the_end_knows_whether_an_earlier_summary_counts_it() {
+    let mut admission = Admission::new(1);
+    let mut asked_again = |window: i128, rises: [Evidence; 2]| {
+        let now = NOW + window * 300 * SECOND;
+        assert_eq!(ask(&mut admission, Evidence::Attempt, now), ADMITTED);
+        let Verdict::Hidden(first) = ask(&mut admission, Evidence::Attempt, now) else { panic!() };
+        let later = now + 300 * SECOND;
+        assert_eq!(ask(&mut admission, rises[0], later), ADMITTED, "takes the place");
+        let risen = admission.ask(RULES[0], asker(rises[0]), Some(first), later);
+        let last = match risen {
+            Verdict::Hidden(second) => admission.ask(RULES[0], asker(rises[1]), Some(second), later),
+            admitted => admitted,
+        };
+        let sums = admission.drain(later).iter().map(|one| (one.total(), one.repeated)).collect::<Vec<_>>();
+        (last, sums)
+    };
+    let late = Verdict::Admitted { counted_before: true };
+    assert_eq!(
+        asked_again(0, [Evidence::Attempt, Evidence::Smb]),
+        (late, vec![(1, 0)]),
+        "hidden twice, then written"
+    );
+    let (hidden, sums) = asked_again(10, [Evidence::Smb, Evidence::Session]);
+    assert!(matches!(hidden, Verdict::Hidden(_)));
+    assert_eq!(sums, [(1, 0), (1, 1)], "hidden in both, once each");
+}
+
+#[test]
 fn a_clock_that_steps_back_ends_the_window() {
     let mut admission = Admission::new(MOST);
     assert_eq!(admitted(&mut admission, 150, Evidence::Attempt, NOW), 100);
@@ -104,12 +134,12 @@ fn a_summary_names_who_is_hidden_now_and_knows_what_was_lost_since_the_first_of_
     let mut admission = Admission::new(2);
     let of = |n: u8, evidence, lost_before| Asker { source: [10, 0, 0, n].into(), evidence, lost_before };
     let mut ask = |asker, before| admission.ask(RULES[0], asker, before, NOW);
-    assert_eq!(ask(of(1, Evidence::Attempt, 3), None), Verdict::Admitted);
-    assert_eq!(ask(of(1, Evidence::Attempt, 3), None), Verdict::Admitted);
+    assert_eq!(ask(of(1, Evidence::Attempt, 3), None), ADMITTED);
+    assert_eq!(ask(of(1, Evidence::Attempt, 3), None), ADMITTED);
     let Verdict::Hidden(_) = ask(of(2, Evidence::Attempt, 9), None) else { panic!() };
     let Verdict::Hidden(_) = ask(of(2, Evidence::Attempt, 8), None) else { panic!() };
     let Verdict::Hidden(risen) = ask(of(3, Evidence::Attempt, 7), None) else { panic!() };
-    assert_eq!(ask(of(3, Evidence::Smb, 7), Some(risen)), Verdict::Admitted);
+    assert_eq!(ask(of(3, Evidence::Smb, 7), Some(risen)), ADMITTED);
     let summary = admission.drain(NOW).remove(0);
     assert_eq!(
         summary.loudest.named,

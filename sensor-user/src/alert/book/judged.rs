@@ -1,6 +1,6 @@
 //! A flow that was judged, and the alerts on it.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     alert::{
@@ -91,24 +91,23 @@ impl Judged {
 
     /// Documents of the alerts as they stand; one of which nothing was told yet is opened.
     pub(super) fn tell(&mut self, sight: &Sight<'_>, status: Status, context: &Context<'_>) -> Vec<Value> {
-        self.alerts
-            .iter_mut()
-            .filter(|alert| alert.hidden.is_none())
-            .map(|alert| {
-                let (sequence, status) = alert.next(status);
-                document(alert.rule, &alert.id, sequence, status, sight, context)
-            })
-            .collect()
+        let told = self.alerts.iter_mut().filter_map(|alert| {
+            let rule = alert.rule;
+            alert.tell(status, |id, sequence, status| document(rule, id, sequence, status, sight, context))
+        });
+        told.collect()
     }
 }
 
 /// An alert that asked to be opened.
 pub(super) struct OpenAlert {
     pub(super) rule: &'static Rule,
-    pub(super) id: String,
+    id: String,
     sequence: u64,
     /// Why nothing is written of it.
     pub(super) hidden: Option<Hidden>,
+    /// A summary counts it among those that are not written.
+    counted_before: bool,
 }
 
 impl OpenAlert {
@@ -119,33 +118,45 @@ impl OpenAlert {
         admission: &mut Admission,
         now: i128,
     ) -> Self {
-        let hidden = match admission.ask(rule, asker, None, now) {
-            Verdict::Admitted => None,
-            Verdict::Hidden(hidden) => Some(hidden),
-        };
-        Self { rule, id, sequence: 0, hidden }
+        let mut alert = Self { rule, id, sequence: 0, hidden: None, counted_before: false };
+        alert.heeds(admission.ask(rule, asker, None, now));
+        alert
     }
 
     /// Asks again for one that is hidden, if the evidence is reason to; `Some` when it was admitted.
     pub(super) fn ask_again(&mut self, asker: Asker, admission: &mut Admission, now: i128) -> Option<()> {
         let hidden = self.hidden.filter(|hidden| hidden.may_ask_again(asker.evidence))?;
-        match admission.ask(self.rule, asker, Some(hidden), now) {
-            Verdict::Admitted => {
+        self.heeds(admission.ask(self.rule, asker, Some(hidden), now));
+        self.hidden.is_none().then_some(())
+    }
+
+    const fn heeds(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Admitted { counted_before } => {
                 self.hidden = None;
-                Some(())
+                self.counted_before = counted_before;
             }
-            Verdict::Hidden(hidden) => {
-                self.hidden = Some(hidden);
-                None
-            }
+            Verdict::Hidden(hidden) => self.hidden = Some(hidden),
         }
     }
 
-    /// Number and status of its next document.
-    pub(super) const fn next(&mut self, status: Status) -> (u64, Status) {
+    /// Its next document, built from its id, number and status; nothing while it is hidden.
+    pub(super) fn tell(
+        &mut self,
+        status: Status,
+        document: impl FnOnce(&str, u64, Status) -> Value,
+    ) -> Option<Value> {
+        if self.hidden.is_some() {
+            return None;
+        }
         let sequence = self.sequence;
         self.sequence += 1;
-        (sequence, if sequence == 0 { Status::Opened } else { status })
+        let status = if sequence == 0 { Status::Opened } else { status };
+        let mut told = document(&self.id, sequence, status);
+        if self.counted_before {
+            told["smb_sensor"]["alert"]["counted_before"] = json!(true);
+        }
+        Some(told)
     }
 }
 

@@ -44,11 +44,10 @@ impl SweepAlerts {
                     alert
                 }
             };
-            if alert.hidden.is_none() {
-                let status = if *stage == Stage::Over { Status::Closed } else { Status::Updated };
-                let (sequence, status) = alert.next(status);
-                documents.push(document(&alert.id, sequence, status, sweep, context));
-            }
+            let status = if *stage == Stage::Over { Status::Closed } else { Status::Updated };
+            documents.extend(
+                alert.tell(status, |id, sequence, status| document(id, sequence, status, sweep, context)),
+            );
             if *stage != Stage::Over {
                 self.open.insert(sweep.source, alert);
             }

@@ -14,7 +14,7 @@ use crate::{
     flow::{Evidence, Flow},
 };
 
-const ALERT: &str = include_str!("../../../schema/alert.schema.json");
+pub(crate) const ALERT: &str = include_str!("../../../schema/alert.schema.json");
 const FLOW: &str = include_str!("../../../schema/flow.schema.json");
 pub(crate) const SWEEP: &str = include_str!("../../../schema/sweep.schema.json");
 pub(crate) const SUPPRESSION: &str = include_str!("../../../schema/suppression.schema.json");
