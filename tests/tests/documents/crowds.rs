@@ -96,9 +96,13 @@ impl Crowd {
         documents(&path, turned)
     }
 
-    /// Ends it with a lone SYN of somebody else, when every window is long over.
+    /// Ends it with somebody else's connections to one server, when every window is long over. The first lasts longer than the second,
+    /// so that the flow by which the server became known is not the one that is summarised first.
     fn later(mut self) -> Self {
-        self.connects(700_000, ([10, 5, 0, 1], 40_000).into(), server(2_000), Course::Unanswered);
+        let lone = [(500_000, Course::Connected), (500_010, Course::Refused), (700_000, Course::Unanswered)];
+        for (n, (at, course)) in lone.into_iter().enumerate() {
+            self.connects(at, ([10, 5, 0, n as u8], 40_000).into(), server(2_000), course);
+        }
         self.recording.frames.sort_by_key(|(time, _)| *time);
         self
     }

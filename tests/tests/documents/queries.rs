@@ -82,6 +82,7 @@ fn what_the_source_rules_match_is_told_of_and_what_goes_beyond_has_a_reason() {
     let outbound = outbound.explanations;
     assert_eq!(outbound.get(&Explanation::Folded), Some(&(2 * 2 * 299)), "by two queries: {outbound:?}");
     assert_eq!(outbound.get(&Explanation::Counted), Some(&(2 * (64 + 28))), "{outbound:?}");
+    assert!(outbound.contains_key(&Explanation::KnownDestination), "{outbound:?}");
     let inbound = inbound.explanations;
     assert_eq!(inbound.get(&Explanation::Folded), Some(&(2 * 301)), "with TCP 135 and UDP 137: {inbound:?}");
     assert_eq!(inbound.get(&Explanation::Counted), Some(&(2 * 64)), "{inbound:?}");

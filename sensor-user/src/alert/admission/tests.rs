@@ -136,10 +136,10 @@ fn a_summary_names_who_is_hidden_now_and_knows_what_was_lost_since_the_first_of_
     let mut ask = |asker, before| admission.ask(RULES[0], asker, before, NOW);
     assert_eq!(ask(of(1, Evidence::Attempt, 3), None), ADMITTED);
     assert_eq!(ask(of(1, Evidence::Attempt, 3), None), ADMITTED);
-    let Verdict::Hidden(_) = ask(of(2, Evidence::Attempt, 9), None) else { panic!() };
+    let Verdict::Hidden(_) = ask(of(2, Evidence::Attempt, 7), None) else { panic!() };
     let Verdict::Hidden(_) = ask(of(2, Evidence::Attempt, 8), None) else { panic!() };
-    let Verdict::Hidden(risen) = ask(of(3, Evidence::Attempt, 7), None) else { panic!() };
-    assert_eq!(ask(of(3, Evidence::Smb, 7), Some(risen)), ADMITTED);
+    let Verdict::Hidden(risen) = ask(of(3, Evidence::Attempt, 9), None) else { panic!() };
+    assert_eq!(ask(of(3, Evidence::Smb, 9), Some(risen)), ADMITTED);
     let summary = admission.drain(NOW).remove(0);
     assert_eq!(
         summary.loudest.named,
