@@ -129,6 +129,15 @@ fn only_counted(suppression: &Value) -> String {
     format!("{} more only counted ({})", count(&suppression["suppressed"]), by_evidence.join(", "))
 }
 
+/// Who was hidden most.
+fn hidden_most(document: &Value) -> Option<String> {
+    let [first, others @ ..] = document.pointer(query::HIDDEN_MOST)?.as_array()?.as_slice() else {
+        return None;
+    };
+    let others = if others.is_empty() { "" } else { " and others" };
+    Some(shown(first["ip"].as_str()?.as_bytes()) + others)
+}
+
 /// How many addresses a sweep reached for.
 fn targets(sweep: &Value) -> String {
     let more = if sweep["more_targets"] == true { "at least " } else { "" };
@@ -155,7 +164,7 @@ fn row(document: &Value) -> [String; 7] {
         text("/smb_sensor/alert/severity"),
         text("/rule/id"),
         query::level(document).map_or("-", Evidence::name).to_owned(),
-        end("source"),
+        hidden_most(document).unwrap_or_else(|| end("source")),
         sweep.map_or_else(|| end("destination"), targets),
         suppression.map_or_else(|| text("/smb_sensor/alert/status"), only_counted),
     ]
@@ -220,10 +229,11 @@ mod tests {
             "rule": { "id": "smb-to-internet" },
             "smb_sensor": { "suppression": {
                 "written": 100, "suppressed": 149, "by_evidence": { "refused": 29, "attempt": 120 },
+                "sources": [{ "ip": "10.0.0.2", "suppressed": 140 }, { "ip": "10.0.0.3", "suppressed": 9 }],
             } },
         });
         let row = row(&suppression);
-        assert_eq!(row[1..4], ["-", "smb-to-internet", "refused"]);
+        assert_eq!(row[1..5], ["-", "smb-to-internet", "refused", "10.0.0.2 and others"]);
         assert_eq!(row[6], "149 more only counted (120 attempt, 29 refused)");
     }
 

@@ -2,20 +2,57 @@
 //!
 //! Stands between the book and the output. In each window of five minutes a rule opens at most so many alerts (100); what goes over
 //! that is counted by how far it got, and the counts are one [`Summary`] when the window is over. Flows that only tried never
-//! take the place of flows that spoke SMB: those below `smb` share that many, the others have as many to themselves.
+//! take the place of flows that spoke SMB: those below `smb` share that many, the others have as many to themselves. Beside the
+//! counts a summary names the clients that were hidden most.
 
-use std::collections::HashMap;
+mod sources;
 
-use crate::{detect::Rule, flow::Evidence};
+use std::{collections::HashMap, net::IpAddr};
+
+pub use self::sources::Loudest;
+use self::sources::Sources;
+use crate::{
+    detect::{Rule, Sight, sweep::Sweep},
+    flow::Evidence,
+};
 
 /// Length of a window, nanoseconds.
 const WINDOW: i128 = 300_000_000_000;
+
+/// Who asks for an alert.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker {
+    /// The client.
+    pub source: IpAddr,
+    /// How far it got.
+    pub evidence: Evidence,
+    /// Records that the ring had lost when it was first seen.
+    pub lost_before: u64,
+}
+
+impl Asker {
+    /// For an alert on a flow.
+    #[must_use]
+    pub const fn of_flow(sight: &Sight<'_>) -> Self {
+        let flow = sight.flow;
+        Self { source: sight.client.ip(), evidence: flow.evidence, lost_before: flow.lost_before }
+    }
+
+    /// For an alert on a sweep.
+    #[must_use]
+    pub const fn of_sweep(sweep: &Sweep) -> Self {
+        Self { source: sweep.source, evidence: sweep.evidence(), lost_before: sweep.lost_before }
+    }
+}
 
 /// What became of an alert that asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is written.
-    Admitted,
+    Admitted {
+        /// The summary of an earlier window counts it all the same.
+        counted_before: bool,
+    },
     /// It is counted, and may ask again.
     Hidden(Hidden),
 }
@@ -25,6 +62,8 @@ pub enum Verdict {
 pub struct Hidden {
     window: u64,
     evidence: Evidence,
+    /// An earlier window counts it as well.
+    counted_before: bool,
 }
 
 impl Hidden {
@@ -52,6 +91,10 @@ pub struct Summary {
     pub hidden: [u64; Evidence::ALL.len()],
     /// Those of them that another window counts as well, because they asked again.
     pub repeated: u64,
+    /// Who was hidden most.
+    pub loudest: Loudest,
+    /// Records that the ring had lost when the first of what is hidden was seen.
+    pub lost_before: u64,
 }
 
 impl Summary {
@@ -72,23 +115,51 @@ struct Window {
     spoke: u64,
     hidden: [u64; Evidence::ALL.len()],
     repeated: u64,
+    sources: Sources,
+    lost_before: u64,
 }
 
 impl Window {
+    fn new(number: u64, rule: &'static Rule, from: i128) -> Self {
+        Self {
+            number,
+            rule,
+            from,
+            tried: 0,
+            spoke: 0,
+            hidden: [0; Evidence::ALL.len()],
+            repeated: 0,
+            sources: Sources::default(),
+            lost_before: u64::MAX,
+        }
+    }
+
     fn is_over(&self, now: i128) -> bool {
         // A clock that was set back must not keep a window open.
         now < self.from || now - self.from >= WINDOW
     }
 
-    fn count(&mut self, evidence: Evidence) -> &mut u64 {
-        &mut self.hidden[evidence as usize]
+    fn hide(&mut self, asker: Asker, counted_before: bool) -> Hidden {
+        self.hidden[asker.evidence as usize] += 1;
+        self.repeated += u64::from(counted_before);
+        self.sources.add(asker.source);
+        self.lost_before = self.lost_before.min(asker.lost_before);
+        Hidden { window: self.number, evidence: asker.evidence, counted_before }
+    }
+
+    /// Counts one no longer that this window hid, because it asks again.
+    fn take_back(&mut self, asker: Asker, hidden: Hidden) {
+        self.hidden[hidden.evidence as usize] -= 1;
+        self.repeated -= u64::from(hidden.counted_before);
+        self.sources.take_back(asker.source);
     }
 
     fn summary(self, now: i128) -> Option<Summary> {
-        let Self { rule, number: window, from, hidden, repeated, .. } = self;
+        let Self { rule, number: window, from, hidden, repeated, lost_before, .. } = self;
         let until = if now < from { from } else { now.min(from + WINDOW) };
         let admitted = self.tried + self.spoke;
-        let summary = Summary { rule, window, from, until, admitted, hidden, repeated };
+        let loudest = self.sources.loudest();
+        let summary = Summary { rule, window, from, until, admitted, hidden, repeated, loudest, lost_before };
         (summary.total() > 0).then_some(summary)
     }
 }
@@ -113,40 +184,25 @@ impl Admission {
     }
 
     /// Asks for an alert that is to be opened; `before` is what it was told when it asked last.
-    pub fn ask(
-        &mut self,
-        rule: &'static Rule,
-        evidence: Evidence,
-        before: Option<Hidden>,
-        now: i128,
-    ) -> Verdict {
+    pub fn ask(&mut self, rule: &'static Rule, asker: Asker, before: Option<Hidden>, now: i128) -> Verdict {
         self.end(rule.id, now);
         let window = self.windows.entry(rule.id).or_insert_with(|| {
             self.opened += 1;
-            Window {
-                number: self.opened,
-                rule,
-                from: now,
-                tried: 0,
-                spoke: 0,
-                hidden: [0; Evidence::ALL.len()],
-                repeated: 0,
-            }
+            Window::new(self.opened, rule, now)
         });
-        let spoke = evidence >= Evidence::Smb;
-        let before_here = before.filter(|hidden| hidden.window == window.number);
-        if let Some(hidden) = before_here {
-            *window.count(hidden.evidence) -= 1;
+        let spoke = asker.evidence >= Evidence::Smb;
+        let counted_before =
+            before.is_some_and(|hidden| hidden.counted_before || hidden.window != window.number);
+        if let Some(hidden) = before.filter(|hidden| hidden.window == window.number) {
+            window.take_back(asker, hidden);
         }
         if spoke && window.spoke < self.most || !spoke && window.tried + window.spoke < self.most {
             *(if spoke { &mut window.spoke } else { &mut window.tried }) += 1;
             self.hidden -= u64::from(before.is_some());
-            return Verdict::Admitted;
+            return Verdict::Admitted { counted_before };
         }
-        *window.count(evidence) += 1;
-        window.repeated += u64::from(before.is_some() && before_here.is_none());
         self.hidden += u64::from(before.is_none());
-        Verdict::Hidden(Hidden { window: window.number, evidence })
+        Verdict::Hidden(window.hide(asker, counted_before))
     }
 
     fn end(&mut self, rule: &str, now: i128) {
@@ -188,99 +244,4 @@ impl Admission {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::detect::RULES;
-
-    const SECOND: i128 = 1_000_000_000;
-    const NOW: i128 = 1_700_000_000 * SECOND;
-    const MOST: u64 = 100;
-
-    fn ask(admission: &mut Admission, evidence: Evidence, now: i128) -> Verdict {
-        admission.ask(RULES[0], evidence, None, now)
-    }
-
-    fn admitted(admission: &mut Admission, times: u64, evidence: Evidence, now: i128) -> u64 {
-        (0..times).filter(|_| ask(admission, evidence, now) == Verdict::Admitted).count() as u64
-    }
-
-    #[test]
-    fn a_hundred_in_a_window_and_the_rest_in_one_summary_with_exact_counts() {
-        let mut admission = Admission::new(MOST);
-        assert_eq!(admitted(&mut admission, 9_000, Evidence::Attempt, NOW), 100);
-        assert_eq!(admitted(&mut admission, 1_000, Evidence::Refused, NOW + 299 * SECOND), 0);
-        assert!(admission.due(NOW + 299 * SECOND).is_empty());
-        let summaries = admission.due(NOW + 300 * SECOND);
-        assert_eq!(summaries.len(), 1);
-        let one = &summaries[0];
-        assert_eq!((one.admitted, one.total(), one.repeated), (100, 9_900, 0));
-        assert_eq!(one.hidden[..3], [8_900, 1_000, 0]);
-        assert_eq!((one.from, one.until), (NOW, NOW + 300 * SECOND));
-        assert_eq!(admission.hidden(), 9_900);
-        assert_eq!(admitted(&mut admission, 200, Evidence::Attempt, NOW + 301 * SECOND), 100, "anew");
-        assert_eq!(admission.drain(NOW + 302 * SECOND).len(), 1, "the end of the run tells the rest");
-    }
-
-    #[test]
-    fn a_window_without_anything_hidden_has_no_summary() {
-        let mut admission = Admission::new(MOST);
-        assert_eq!(admitted(&mut admission, 100, Evidence::Data, NOW), 100);
-        assert!(admission.due(NOW + 400 * SECOND).is_empty());
-    }
-
-    #[test]
-    fn rules_do_not_share_their_window() {
-        let mut admission = Admission::new(MOST);
-        assert_eq!(admitted(&mut admission, 150, Evidence::Data, NOW), 100);
-        assert_eq!(admission.ask(RULES[1], Evidence::Data, None, NOW), Verdict::Admitted);
-    }
-
-    #[test]
-    fn attempts_do_not_take_the_place_of_what_spoke_smb() {
-        let mut admission = Admission::new(MOST);
-        assert_eq!(admitted(&mut admission, 5_000, Evidence::Attempt, NOW), 100);
-        assert_eq!(admitted(&mut admission, 150, Evidence::Session, NOW), 100);
-        let mut other = Admission::new(MOST);
-        assert_eq!(admitted(&mut other, 60, Evidence::Smb, NOW), 60);
-        assert_eq!(admitted(&mut other, 60, Evidence::Attempt, NOW), 40, "a hundred in all");
-    }
-
-    #[test]
-    fn what_asks_again_is_counted_once() {
-        let mut admission = Admission::new(MOST);
-        assert_eq!(admitted(&mut admission, 100, Evidence::Attempt, NOW), 100);
-        let Verdict::Hidden(first) = ask(&mut admission, Evidence::Refused, NOW) else { panic!() };
-        assert!(!first.may_ask_again(Evidence::Established) && first.may_ask_again(Evidence::Smb));
-        let again = admission.ask(RULES[0], Evidence::Smb, Some(first), NOW);
-        assert_eq!((again, admission.hidden()), (Verdict::Admitted, 0));
-        assert!(admission.due(NOW + 300 * SECOND).is_empty(), "nothing is hidden any more");
-    }
-
-    #[test]
-    fn what_is_refused_again_moves_within_its_window_and_is_named_in_another() {
-        let mut admission = Admission::new(MOST);
-        assert_eq!(admitted(&mut admission, 100, Evidence::Smb, NOW), 100);
-        let Verdict::Hidden(first) = ask(&mut admission, Evidence::Smb, NOW) else { panic!() };
-        let Verdict::Hidden(second) = admission.ask(RULES[0], Evidence::Session, Some(first), NOW) else {
-            panic!()
-        };
-        let next = NOW + 300 * SECOND;
-        let summary = admission.due(next).remove(0);
-        assert_eq!((summary.total(), summary.hidden[Evidence::Session as usize]), (1, 1));
-        assert_eq!(admitted(&mut admission, 100, Evidence::Smb, next), 100);
-        let third = admission.ask(RULES[0], Evidence::Data, Some(second), next);
-        assert!(matches!(third, Verdict::Hidden(_)));
-        let summary = admission.drain(next).remove(0);
-        assert_eq!((summary.total(), summary.repeated, admission.hidden()), (1, 1, 1));
-    }
-
-    #[test]
-    fn a_clock_that_steps_back_ends_the_window() {
-        let mut admission = Admission::new(MOST);
-        assert_eq!(admitted(&mut admission, 150, Evidence::Attempt, NOW), 100);
-        assert_eq!(admitted(&mut admission, 150, Evidence::Attempt, NOW - 7_200 * SECOND), 100);
-        let summaries = admission.due(NOW - 7_200 * SECOND);
-        assert_eq!(summaries.iter().map(Summary::total).collect::<Vec<_>>(), [50]);
-        assert_eq!(summaries[0].until, NOW);
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::smb;
+use super::{admission::Summary, smb, timestamp::rfc3339};
 use crate::{
     config::Service,
     detect::{Direction, Rule, Sight},
@@ -91,14 +91,36 @@ fn shares(sight: &Sight<'_>) -> String {
 
 /// The note as it stands in the document. `networks_defined` tells whether the operator named networks of their own.
 pub(super) fn note(rule: &Rule, seen: &str, networks_defined: bool) -> Value {
-    let mut check = rule.check.to_owned();
+    in_order(seen, rule.check.to_owned(), rule.contain, networks_defined)
+}
+
+/// The same on what a rule did not tell one by one.
+pub(super) fn note_on_hidden(summary: &Summary, seen: &str, networks_defined: bool) -> Value {
+    let (rule, since) = (summary.rule, rfc3339(summary.from));
+    let (from, first) = match summary.loudest.named.first() {
+        Some((source, _)) => (format!(" --source {source}"), "Begin with the sources that are named. "),
+        None => (String::new(), ""),
+    };
+    let check = format!(
+        "Whether few sources stand behind it, and who got farthest: flows have their summaries, hidden or not (`smb-sensor alerts --flows \
+         --since {since}{from}`). `smb-sensor alerts --rule {} --since {since}` lists what was written. {}",
+        rule.id, rule.check,
+    );
+    let contain = format!(
+        "{first}{} What is known to be safe, exempt with a reason, so that it hides nothing else.",
+        rule.contain
+    );
+    in_order(seen, check, &contain, networks_defined)
+}
+
+fn in_order(seen: &str, mut check: String, contain: &str, networks_defined: bool) -> Value {
     if !networks_defined {
         check.push_str(
             " No internal networks are configured beyond the private ranges: if the external address is your own, list \
              it under networks.internal.",
         );
     }
-    json!({ "seen": seen, "check": check, "contain": rule.contain })
+    json!({ "seen": seen, "check": check, "contain": contain })
 }
 
 /// Bytes of payload that left the internal networks.

@@ -144,6 +144,7 @@ mod tests {
     use super::*;
     use crate::{
         alert::document::tests::{SWEEP, assert_valid},
+        attack::ATTACK_VERSION,
         detect::sweep::tests::{Who, swept},
     };
 
@@ -156,7 +157,23 @@ mod tests {
             assert_valid(SWEEP, &document);
             assert_eq!(document["network"]["direction"], direction);
             assert_eq!(document["smb_sensor"]["sweep"]["unanswered"], 300);
-            assert_eq!(document["smb_sensor"]["loss"]["ring_records"], 7);
+            assert_eq!(document["smb_sensor"]["loss"], json!({ "ring_records": 7, "sampled": false }));
+            assert_eq!(document["smb_sensor"]["note"]["contain"], RULE.contain);
+            let discovery = json!({
+                "framework": "MITRE ATT&CK",
+                "version": ATTACK_VERSION,
+                "technique": {
+                    "id": ["T1046"],
+                    "name": ["Network Service Discovery"],
+                    "reference": ["https://attack.mitre.org/techniques/T1046/"],
+                },
+                "tactic": {
+                    "id": ["TA0007"],
+                    "name": ["Discovery"],
+                    "reference": ["https://attack.mitre.org/tactics/TA0007/"],
+                },
+            });
+            assert_eq!(document["threat"], discovery);
             let message = document["message"].as_str().unwrap();
             assert!(message.contains(&format!("{} tried 300", sweep.source)), "{message}");
             assert!(message.contains("TCP/445"), "{message}");

@@ -33,7 +33,7 @@ pub struct AlertsArgs {
     /// Only alerts of this rule; may be given several times
     #[arg(long = "rule", value_name = "ID", value_delimiter = ',')]
     pub rules: Vec<String>,
-    /// Only with this client: an address or a network
+    /// Only with this client: an address or a network; of alerts that were only counted, where it is one of those named
     #[arg(long, value_name = "ADDR|NET", value_parser = listing::network)]
     pub source: Option<IpNet>,
     /// Only where at least this was seen

@@ -9,6 +9,9 @@ use serde_json::Value;
 use super::{JournalError, Kind, Reader, store::Moment};
 use crate::flow::Evidence;
 
+/// Where a document names the sources of alerts that were only counted.
+pub(crate) const HIDDEN_MOST: &str = "/smb_sensor/suppression/sources";
+
 /// What is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Query {
@@ -16,7 +19,7 @@ pub struct Query {
     pub since: Option<i64>,
     /// Alerts of these rules; of every rule without any.
     pub rules: Vec<String>,
-    /// Only with a source in this network.
+    /// Only with a source in this network; of alerts that were only counted, if it is one of those named.
     pub source: Option<IpNet>,
     /// Only with this level of evidence or a higher one, by its name.
     pub evidence: Option<String>,
@@ -48,8 +51,10 @@ impl Query {
         let of_rule = self.rules.is_empty()
             || text("/rule/id").is_some_and(|id| self.rules.iter().any(|rule| rule == id));
         let from = self.source.is_none_or(|net| {
-            let address = text("/source/ip").and_then(|ip| ip.parse::<IpAddr>().ok());
-            address.is_some_and(|address| net.contains(&address))
+            let counted = document.pointer(HIDDEN_MOST).and_then(Value::as_array).into_iter().flatten();
+            let named = counted.filter_map(|source| source.get("ip").and_then(Value::as_str));
+            let addresses = text("/source/ip").into_iter().chain(named);
+            addresses.filter_map(|ip| ip.parse::<IpAddr>().ok()).any(|address| net.contains(&address))
         });
         let shown = self.evidence.as_deref().is_none_or(|least| {
             let level = level(document);

@@ -1,10 +1,11 @@
-//! A handful of captures, their documents byte for byte.
+//! The documents of a handful of captures, byte for byte; of crowds, those that speak for many flows.
 
 use std::{env, fs, path::Path};
 
+use sensor_tests::text;
 use serde_json::{Value, json};
 
-use crate::documents;
+use crate::{crowds::Crowd, documents};
 
 /// Set to `write` to write the files anew.
 const WRITE: &str = "SMB_SENSOR_GOLDEN";
@@ -32,26 +33,37 @@ fn normalised(mut document: Value) -> Value {
     document
 }
 
+/// Compares documents with a golden file, or writes it anew.
+fn assert_golden(name: &str, told: impl Iterator<Item = Value>) {
+    let text: String = told.map(|one| format!("{}\n", normalised(one))).collect();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("golden/{name}.jsonl"));
+    if env::var_os(WRITE).is_some_and(|what| what == "write") {
+        fs::write(&path, &text).unwrap();
+    }
+    let golden = fs::read_to_string(&path).unwrap_or_default();
+    for (number, (is, was)) in text.lines().zip(golden.lines()).enumerate() {
+        assert_eq!(is, was, "{name}, document {}: if that is meant, see tests/golden/README.md", number + 1);
+    }
+    assert_eq!(text, golden, "{name}: another number of documents");
+}
+
 #[test]
 fn the_documents_of_the_captures_are_those_of_the_golden_files() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let write = env::var_os(WRITE).is_some_and(|what| what == "write");
+    let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures/samba");
     for name in CAPTURES {
-        let told = documents(&here.join(format!("captures/samba/{name}.pcap")), false);
-        let text: String = told.into_iter().map(|one| format!("{}\n", normalised(one))).collect();
-        let path = here.join(format!("golden/{name}.jsonl"));
-        if write {
-            fs::write(&path, &text).unwrap();
+        assert_golden(name, documents(&captures.join(format!("{name}.pcap")), false).into_iter());
+    }
+}
+
+#[test]
+fn sweeps_and_summaries_of_crowds_are_those_of_the_golden_files() {
+    for crowd in [Crowd::sweep(), Crowd::flood()] {
+        for turned in [false, true] {
+            let of_many = ["smb_sensor.sweep", "smb_sensor.suppression"];
+            let told = crowd.documents(turned).into_iter();
+            let told = told.filter(|one| of_many.contains(&text(one, "/event/dataset")));
+            let direction = if turned { "inbound" } else { "outbound" };
+            assert_golden(&format!("{}-{direction}", crowd.name), told);
         }
-        let golden = fs::read_to_string(&path).unwrap_or_default();
-        for (number, (is, was)) in text.lines().zip(golden.lines()).enumerate() {
-            assert_eq!(
-                is,
-                was,
-                "{name}, document {}: if that is meant, see tests/golden/README.md",
-                number + 1
-            );
-        }
-        assert_eq!(text, golden, "{name}: another number of documents");
     }
 }

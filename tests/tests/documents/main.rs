@@ -1,16 +1,23 @@
-//! The documents of the recorded captures: against their schemas, against golden files, and against the queries of the rules
+//! The documents of captures, recorded and made: against their schemas, against golden files, and against the queries of the rules
 //! that the detections come from.
 #![expect(clippy::unwrap_used, reason = "functions shared by tests fail as tests do")]
 
+mod account;
+mod crowds;
 mod golden;
 mod queries;
 mod source;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use sensor_tests::{captures_below, follows_schema, replayed_with};
-use sensor_user::{config::Config, journal::Kind, replay::EngineChoice};
+use sensor_tests::{captures_below, follows_schema, replayed_with, text};
+use sensor_user::{config::Config, replay::EngineChoice};
 use serde_json::Value;
+
+use self::crowds::Crowd;
 
 /// The captures of the workspace.
 fn captures() -> Vec<PathBuf> {
@@ -19,22 +26,41 @@ fn captures() -> Vec<PathBuf> {
 
 /// The documents of a capture with its addresses as they are, or with the client outside and the server inside.
 fn documents(path: &Path, turned: bool) -> Vec<Value> {
-    let rewrites: &[&str] = if turned { &["10.0.0.0/8=81.0.0.0/8", "8.8.4.0/24=10.9.4.0/24"] } else { &[] };
+    let rewrites: &[&str] = if turned {
+        &["10.0.0.0/8=81.0.0.0/8", "8.8.4.0/24=10.9.4.0/24", "8.9.0.0/16=10.9.0.0/16"]
+    } else {
+        &[]
+    };
     let rewrites: Vec<_> = rewrites.iter().map(|one| one.parse().unwrap()).collect();
-    replayed_with(path, EngineChoice::Host, &Config::default(), &rewrites).unwrap().documents
+    let replayed = replayed_with(path, EngineChoice::Host, &Config::default(), &rewrites).unwrap();
+    assert_eq!(replayed.played.statistics.summaries_left_out, 0, "every flow has a document");
+    replayed.documents
+}
+
+/// Every capture, as it is and turned round: its name, whether it is turned, and its documents.
+fn runs() -> impl Iterator<Item = (String, bool, Vec<Value>)> {
+    let name = |name: &str, turned| if turned { format!("{name}, turned round") } else { name.to_owned() };
+    let recorded = captures().into_iter().flat_map(move |path| {
+        let what = path.display().to_string();
+        [false, true].map(|turned| (name(&what, turned), turned, documents(&path, turned)))
+    });
+    let crowds = [Crowd::sweep(), Crowd::flood(), Crowd::both()].into_iter();
+    let crowds = crowds.flat_map(move |crowd| {
+        [false, true].map(|turned| (name(crowd.name, turned), turned, crowd.documents(turned)))
+    });
+    recorded.chain(crowds)
 }
 
 #[test]
 fn every_document_of_every_capture_follows_its_schema() {
-    let (mut alerts, mut flows) = (0, 0);
-    for path in captures() {
-        for document in documents(&path, false).iter().chain(&documents(&path, true)) {
-            follows_schema(document).unwrap_or_else(|error| panic!("{}: {error:#}", path.display()));
-            match Kind::of(document) {
-                Kind::Alert => alerts += 1,
-                Kind::Flow => flows += 1,
-            }
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    for (what, _, told) in runs() {
+        for document in &told {
+            follows_schema(document).unwrap_or_else(|error| panic!("{what}: {error:#}"));
+            *kinds.entry(text(document, "/event/dataset").to_owned()).or_default() += 1;
         }
     }
-    assert!(alerts > 100 && flows > 60, "{alerts} documents of alerts, {flows} of flows");
+    let told = |kind: &str| kinds.get(kind).copied().unwrap_or_default();
+    assert!(told("smb_sensor.alert") > 100 && told("network_traffic.flow") > 60, "{kinds:?}");
+    assert!(told("smb_sensor.sweep") >= 8 && told("smb_sensor.suppression") >= 6, "{kinds:?}");
 }

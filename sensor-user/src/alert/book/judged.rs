@@ -1,15 +1,15 @@
 //! A flow that was judged, and the alerts on it.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     alert::{
         Context, Status,
-        admission::{Admission, Hidden, Verdict},
+        admission::{Admission, Asker, Hidden, Verdict},
         conversation::community_id,
         document::document,
     },
-    detect::{Finding, Limits, Rule, Sight, data_leaves},
+    detect::{Finding, Limits, Rule, Sight, data_leaves, sweep::Folded},
     flow::Evidence,
 };
 
@@ -19,6 +19,8 @@ const UPDATE_PAUSE: i128 = 1_000_000_000;
 /// A flow that was judged, and what came of it.
 pub(super) struct Judged {
     pub(super) alerts: Vec<OpenAlert>,
+    /// The sweep that speaks for it in place of alerts.
+    pub(super) folded: Option<Folded>,
     told: News,
     told_at: i128,
 }
@@ -47,7 +49,7 @@ impl News {
 
 impl Judged {
     pub(super) const fn new(told: News, told_at: i128) -> Self {
-        Self { alerts: vec![], told, told_at }
+        Self { alerts: vec![], folded: None, told, told_at }
     }
 
     /// Takes what is known now; tells whether it is to be told. The last word always is.
@@ -74,13 +76,12 @@ impl Judged {
         admission: &mut Admission,
         now: i128,
     ) -> u64 {
-        let evidence = sight.flow.evidence;
-        let hidden_before =
-            self.alerts.iter_mut().filter_map(|alert| alert.ask_again(evidence, admission, now));
+        let asker = Asker::of_flow(sight);
+        let hidden_before = self.alerts.iter_mut().filter_map(|alert| alert.ask_again(asker, admission, now));
         let mut admitted = hidden_before.count() as u64;
         for finding in findings {
             if self.alerts.iter().all(|alert| alert.rule != finding.rule) {
-                let alert = OpenAlert::ask(finding.rule, id(finding.rule, sight), evidence, admission, now);
+                let alert = OpenAlert::ask(finding.rule, id(finding.rule, sight), asker, admission, now);
                 admitted += u64::from(alert.hidden.is_none());
                 self.alerts.push(alert);
             }
@@ -90,66 +91,72 @@ impl Judged {
 
     /// Documents of the alerts as they stand; one of which nothing was told yet is opened.
     pub(super) fn tell(&mut self, sight: &Sight<'_>, status: Status, context: &Context<'_>) -> Vec<Value> {
-        self.alerts
-            .iter_mut()
-            .filter(|alert| alert.hidden.is_none())
-            .map(|alert| {
-                let (sequence, status) = alert.next(status);
-                document(alert.rule, &alert.id, sequence, status, sight, context)
-            })
-            .collect()
+        let told = self.alerts.iter_mut().filter_map(|alert| {
+            let rule = alert.rule;
+            alert.tell(status, |id, sequence, status| document(rule, id, sequence, status, sight, context))
+        });
+        told.collect()
     }
 }
 
 /// An alert that asked to be opened.
 pub(super) struct OpenAlert {
     pub(super) rule: &'static Rule,
-    pub(super) id: String,
+    id: String,
     sequence: u64,
     /// Why nothing is written of it.
     pub(super) hidden: Option<Hidden>,
+    /// A summary counts it among those that are not written.
+    counted_before: bool,
 }
 
 impl OpenAlert {
     pub(super) fn ask(
         rule: &'static Rule,
         id: String,
-        evidence: Evidence,
+        asker: Asker,
         admission: &mut Admission,
         now: i128,
     ) -> Self {
-        let hidden = match admission.ask(rule, evidence, None, now) {
-            Verdict::Admitted => None,
-            Verdict::Hidden(hidden) => Some(hidden),
-        };
-        Self { rule, id, sequence: 0, hidden }
+        let mut alert = Self { rule, id, sequence: 0, hidden: None, counted_before: false };
+        alert.heeds(admission.ask(rule, asker, None, now));
+        alert
     }
 
     /// Asks again for one that is hidden, if the evidence is reason to; `Some` when it was admitted.
-    pub(super) fn ask_again(
-        &mut self,
-        evidence: Evidence,
-        admission: &mut Admission,
-        now: i128,
-    ) -> Option<()> {
-        let hidden = self.hidden.filter(|hidden| hidden.may_ask_again(evidence))?;
-        match admission.ask(self.rule, evidence, Some(hidden), now) {
-            Verdict::Admitted => {
+    pub(super) fn ask_again(&mut self, asker: Asker, admission: &mut Admission, now: i128) -> Option<()> {
+        let hidden = self.hidden.filter(|hidden| hidden.may_ask_again(asker.evidence))?;
+        self.heeds(admission.ask(self.rule, asker, Some(hidden), now));
+        self.hidden.is_none().then_some(())
+    }
+
+    const fn heeds(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Admitted { counted_before } => {
                 self.hidden = None;
-                Some(())
+                self.counted_before = counted_before;
             }
-            Verdict::Hidden(hidden) => {
-                self.hidden = Some(hidden);
-                None
-            }
+            Verdict::Hidden(hidden) => self.hidden = Some(hidden),
         }
     }
 
-    /// Number and status of its next document.
-    pub(super) const fn next(&mut self, status: Status) -> (u64, Status) {
+    /// Its next document, built from its id, number and status; nothing while it is hidden.
+    pub(super) fn tell(
+        &mut self,
+        status: Status,
+        document: impl FnOnce(&str, u64, Status) -> Value,
+    ) -> Option<Value> {
+        if self.hidden.is_some() {
+            return None;
+        }
         let sequence = self.sequence;
         self.sequence += 1;
-        (sequence, if sequence == 0 { Status::Opened } else { status })
+        let status = if sequence == 0 { Status::Opened } else { status };
+        let mut told = document(&self.id, sequence, status);
+        if self.counted_before {
+            told["smb_sensor"]["alert"]["counted_before"] = json!(true);
+        }
+        Some(told)
     }
 }
 

@@ -170,12 +170,18 @@ impl AlertBook {
                 {
                     return vec![];
                 }
+                if let Some(folded) = known.folded.take() {
+                    self.sweeps.unfold(folded);
+                }
                 known
             }
             Entry::Vacant(new) => {
                 let new = new.insert(Judged::new(news, context.now));
                 self.exempted += u64::from(self.exemptions.count(&Question::of(sight), context.now));
-                if !exempt && self.sweeps.fold(sight) {
+                if !exempt {
+                    new.folded = self.sweeps.fold(sight);
+                }
+                if new.folded.is_some() {
                     return vec![];
                 }
                 new

@@ -6,7 +6,11 @@ use serde_json::Value;
 
 use super::judged::OpenAlert;
 use crate::{
-    alert::{Context, Status, admission::Admission, sweep::document},
+    alert::{
+        Context, Status,
+        admission::{Admission, Asker},
+        sweep::document,
+    },
     detect::sweep::{RULE, Stage, Sweep},
 };
 
@@ -27,24 +31,23 @@ impl SweepAlerts {
     ) -> Vec<Value> {
         let mut documents = Vec::new();
         for (stage, sweep) in sweeps {
-            let evidence = sweep.evidence();
+            let asker = Asker::of_sweep(sweep);
             let mut alert = match self.open.remove(&sweep.source) {
                 Some(mut alert) => {
-                    *opened += u64::from(alert.ask_again(evidence, admission, context.now).is_some());
+                    *opened += u64::from(alert.ask_again(asker, admission, context.now).is_some());
                     alert
                 }
                 None => {
                     let id = format!("{}/{}/{}", RULE.id, sweep.source, sweep.first / 1_000_000);
-                    let alert = OpenAlert::ask(&RULE, id, evidence, admission, context.now);
+                    let alert = OpenAlert::ask(&RULE, id, asker, admission, context.now);
                     *opened += u64::from(alert.hidden.is_none());
                     alert
                 }
             };
-            if alert.hidden.is_none() {
-                let status = if *stage == Stage::Over { Status::Closed } else { Status::Updated };
-                let (sequence, status) = alert.next(status);
-                documents.push(document(&alert.id, sequence, status, sweep, context));
-            }
+            let status = if *stage == Stage::Over { Status::Closed } else { Status::Updated };
+            documents.extend(
+                alert.tell(status, |id, sequence, status| document(id, sequence, status, sweep, context)),
+            );
             if *stage != Stage::Over {
                 self.open.insert(sweep.source, alert);
             }

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use sensor_common::slot::{Side, TCP};
 
 use super::*;
-use crate::detect::tests::flow;
+use crate::{
+    alert::document::tests::{ALERT, assert_valid},
+    detect::tests::flow,
+};
 
 mod sweeps;
 
@@ -135,6 +138,8 @@ fn a_folded_flow_gets_its_alert_when_it_speaks_smb() {
     assert_eq!(rules_of(&documents), ["smb-to-internet"]);
     assert_eq!(field(&documents[0], "/smb_sensor/alert/status"), "opened");
     assert_eq!(field(&documents[0], "/event/sequence"), 0);
+    let last = book.finish(&context);
+    assert_eq!(field(&last[0], "/smb_sensor/sweep/folded_flows"), 49, "it is told by itself");
 }
 
 #[test]
@@ -163,6 +168,7 @@ fn too_many_alerts_are_summed_up_and_one_that_speaks_smb_is_told_all_the_same() 
     let risen = book.look(&last, &mut Nothing, &context);
     assert_eq!(rules_of(&risen), ["smb-to-internet"]);
     assert_eq!(field(&risen[0], "/smb_sensor/alert/status"), "opened");
+    assert!(risen[0].pointer("/smb_sensor/alert/counted_before").is_none(), "no summary was told yet");
     let ended = flows[..255].iter().chain([&last]);
     let closed = ended.flat_map(|flow| book.close(flow, &mut Nothing, &context)).count();
     assert_eq!(closed, 101, "what was not opened is not closed");
@@ -171,4 +177,27 @@ fn too_many_alerts_are_summed_up_and_one_that_speaks_smb_is_told_all_the_same() 
     assert_eq!(summaries.len(), 1);
     assert_eq!(field(&summaries[0], "/smb_sensor/suppression/by_evidence/attempt"), 155);
     assert!(book.finish(&later).is_empty());
+}
+
+#[test]
+fn an_alert_that_a_summary_has_counted_says_so_when_it_is_written_after_all() {
+    let limits = Limits { alerts_per_window: 1, ..Limits::default() };
+    let mut book = AlertBook::new(ServicePorts::default(), vec![], limits);
+    let context = Context::for_tests();
+    assert_eq!(
+        told(&mut book, &[tried(1, Evidence::Attempt), tried(2, Evidence::Attempt)], &context).len(),
+        1
+    );
+    let later = Context { now: context.now + 300_000_000_000, ..context };
+    assert_eq!(book.advance(&later).len(), 1, "the summary");
+    let documents = [tried(2, Evidence::Smb), tried(2, Evidence::Data)].map(|flow| {
+        let told = book.look(&flow, &mut Nothing, &later);
+        assert_eq!(told.len(), 1, "{told:#?}");
+        assert_valid(ALERT, &told[0]);
+        told[0].clone()
+    });
+    for document in documents {
+        assert_eq!(field(&document, "/smb_sensor/alert/counted_before"), true);
+    }
+    assert_eq!(book.suppressed(), 0);
 }

@@ -14,7 +14,7 @@ use crate::{
     flow::{Evidence, Flow},
 };
 
-const ALERT: &str = include_str!("../../../schema/alert.schema.json");
+pub(crate) const ALERT: &str = include_str!("../../../schema/alert.schema.json");
 const FLOW: &str = include_str!("../../../schema/flow.schema.json");
 pub(crate) const SWEEP: &str = include_str!("../../../schema/sweep.schema.json");
 pub(crate) const SUPPRESSION: &str = include_str!("../../../schema/suppression.schema.json");
@@ -95,6 +95,34 @@ fn the_schema_refuses_what_a_document_is_not() {
     let mut missing = fine;
     missing.as_object_mut().unwrap().remove("rule");
     assert!(!schema.is_valid(&missing), "a document without a rule is let through");
+}
+
+/// Fails where a schema, at `place` or below, lets through what it does not name.
+fn assert_closed(schema: &Value, place: &str) {
+    if let Some(object) = schema.as_object() {
+        if object.contains_key("properties") {
+            assert_eq!(object.get("additionalProperties"), Some(&json!(false)), "{place} is open");
+        }
+        assert!(
+            object.get("type") != Some(&json!("object")) || object.contains_key("properties"),
+            "{place} may be any object"
+        );
+    }
+    let below = match schema {
+        Value::Object(object) => object.iter().map(|(name, value)| (name.clone(), value)).collect(),
+        Value::Array(list) => list.iter().enumerate().map(|(n, value)| (n.to_string(), value)).collect(),
+        _ => vec![],
+    };
+    for (name, value) in below {
+        assert_closed(value, &format!("{place}/{name}"));
+    }
+}
+
+#[test]
+fn no_schema_lets_through_a_field_that_it_does_not_name() {
+    for (name, schema) in [("alert", ALERT), ("flow", FLOW), ("sweep", SWEEP), ("suppression", SUPPRESSION)] {
+        assert_closed(&serde_json::from_str(schema).unwrap(), name);
+    }
 }
 
 #[test]

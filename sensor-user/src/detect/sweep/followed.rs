@@ -27,6 +27,8 @@ const MOST_PORTS: usize = 16;
 
 /// A sweep that is not over.
 pub(super) struct Followed {
+    /// Which one it is, counted over the run.
+    pub(super) number: u64,
     pub(super) sweep: Sweep,
     targets: HashMap<IpAddr, Target>,
     /// When the newest of its flows began.
@@ -53,7 +55,7 @@ struct Told {
 
 impl Followed {
     /// A sweep of these targets; of none yet without any.
-    pub(super) fn of(source: IpAddr, direction: Direction, touches: &[Touch]) -> Self {
+    pub(super) fn of(number: u64, source: IpAddr, direction: Direction, touches: &[Touch]) -> Self {
         let sweep = Sweep {
             source,
             direction,
@@ -67,7 +69,7 @@ impl Followed {
             sample: vec![],
             answered: vec![],
         };
-        let mut followed = Self { sweep, targets: HashMap::new(), newest: i128::MIN, told: None };
+        let mut followed = Self { number, sweep, targets: HashMap::new(), newest: i128::MIN, told: None };
         for touch in touches {
             followed.note(touch, true, usize::MAX);
         }

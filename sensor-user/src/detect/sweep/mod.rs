@@ -23,7 +23,7 @@ pub use self::{
     limits::SweepLimits,
     summary::{Reached, Sweep},
 };
-use super::{Direction, Rule, Severity, Sight};
+use super::{Direction, Rule, Severity, Sight, concerns};
 use crate::{attack::NETWORK_SERVICE_DISCOVERY, flow::Evidence};
 
 const SECOND: i128 = 1_000_000_000;
@@ -78,13 +78,22 @@ pub struct Sweeps {
     open: HashMap<IpAddr, Followed>,
     /// Targets of all open sweeps.
     held: usize,
+    /// Sweeps that there were so far.
+    begun: u64,
+}
+
+/// Into which sweep a flow was folded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Folded {
+    source: IpAddr,
+    sweep: u64,
 }
 
 impl Sweeps {
     /// Nobody sweeps yet.
     #[must_use]
     pub fn new(limits: SweepLimits) -> Self {
-        Self { limits, suspects: Suspects::new(limits), open: HashMap::new(), held: 0 }
+        Self { limits, suspects: Suspects::new(limits), open: HashMap::new(), held: 0, begun: 0 }
     }
 
     /// Notes the target of a flow that a rule is about; the same flow may be noted any number of times.
@@ -101,18 +110,32 @@ impl Sweeps {
             return;
         }
         if let Some(touches) = self.suspects.note(source, touch, fresh, now) {
-            let followed = Followed::of(source, sight.direction, &touches);
+            self.begun += 1;
+            let followed = Followed::of(self.begun, source, sight.direction, &touches);
             self.held += followed.held();
             self.open.insert(source, followed);
         }
     }
 
-    /// Folds a flow into the sweep of its client, if that is sweeping and the flow is none that has to be told by itself.
-    pub fn fold(&mut self, sight: &Sight<'_>) -> bool {
-        let Some(followed) = self.open.get_mut(&sight.client.ip()) else { return false };
-        let folds = is_foldable(sight);
-        followed.sweep.folded += u64::from(folds);
-        folds
+    /// Folds a flow that a rule is about into the sweep of its client, if that is sweeping and the flow is none that has to be
+    /// told by itself.
+    pub fn fold(&mut self, sight: &Sight<'_>) -> Option<Folded> {
+        if !concerns(sight) || !is_foldable(sight) {
+            return None;
+        }
+        let source = sight.client.ip();
+        let followed = self.open.get_mut(&source)?;
+        followed.sweep.folded += 1;
+        Some(Folded { source, sweep: followed.number })
+    }
+
+    /// Counts a flow no longer that was folded and now has to be told by itself. What was said of a sweep that is over stands.
+    pub fn unfold(&mut self, folded: Folded) {
+        if let Some(followed) = self.open.get_mut(&folded.source)
+            && followed.number == folded.sweep
+        {
+            followed.sweep.folded -= 1;
+        }
     }
 
     /// Sweeps of which something is to be told at `now`, in the order in which they began. One that is over is given once.

@@ -39,7 +39,7 @@ pub struct Sweep {
     pub last: i128,
     /// Transport and port of the services that were tried, some of them if there were very many.
     pub ports: BTreeSet<(u8, u16)>,
-    /// Flows that have no alert of their own.
+    /// Flows that have no alert of their own because they are part of it.
     pub folded: u64,
     /// Records that the ring had lost when the first of its flows was seen.
     pub lost_before: u64,

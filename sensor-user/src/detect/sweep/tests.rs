@@ -36,7 +36,7 @@ fn note(sweeps: &mut Sweeps, flow: &Flow, now: i128) {
 }
 
 fn fold(sweeps: &mut Sweeps, flow: &Flow) -> bool {
-    sweeps.fold(&Sight::of(flow, &ServicePorts::default()).unwrap())
+    sweeps.fold(&Sight::of(flow, &ServicePorts::default()).unwrap()).is_some()
 }
 
 /// `count` targets, `apart` seconds from each other.
@@ -109,6 +109,31 @@ fn flows_below_smb_are_folded_and_others_are_not() {
 }
 
 #[test]
+fn a_flow_that_no_rule_is_about_is_not_folded() {
+    let mut sweeps = swept(Who::Inside, 20, 0);
+    let outbound = flow(TCP, "10.0.0.2:50000", "9.0.0.1:135", Side::Local, Evidence::Attempt);
+    assert!(!fold(&mut sweeps, &outbound), "nothing is said of it with or without a sweep");
+    assert_eq!(sweeps.due(NOW).remove(0).1.folded, 0);
+}
+
+#[test]
+fn a_flow_is_taken_out_of_the_sweep_that_it_was_folded_into_and_of_no_later_one() {
+    let mut sweeps = swept(Who::Inside, 20, 0);
+    let attempt = tried(Who::Inside, 3, Evidence::Attempt);
+    let sight = Sight::of(&attempt, &ServicePorts::default()).unwrap();
+    let [first, second] = [(); 2].map(|()| sweeps.fold(&sight).unwrap());
+    sweeps.unfold(first);
+    assert_eq!(sweeps.due(NOW).remove(0).1.folded, 1);
+    assert_eq!(sweeps.due(NOW + 400 * SECOND)[0].0, Stage::Over);
+    for n in 0..20 {
+        note(&mut sweeps, &tried(Who::Inside, n, Evidence::Attempt), NOW + 500 * SECOND);
+    }
+    assert!(sweeps.fold(&sight).is_some());
+    sweeps.unfold(second);
+    assert_eq!(sweeps.due(NOW + 500 * SECOND).remove(0).1.folded, 1);
+}
+
+#[test]
 fn a_sweep_grows_in_paces_and_ends_when_it_rests() {
     let mut sweeps = swept(Who::Inside, 20, 0);
     let stages = |sweeps: &mut Sweeps, at: i128| -> Vec<Stage> {
@@ -154,7 +179,7 @@ fn more_targets_than_there_is_room_for_are_at_least_so_many() {
     let source = IpAddr::from([10, 0, 0, 2]);
     let flow = tried(Who::Inside, 0, Evidence::Attempt);
     let touch = Touch::of(&Sight::of(&flow, &ServicePorts::default()).unwrap());
-    let mut followed = Followed::of(source, Direction::Outbound, &[]);
+    let mut followed = Followed::of(1, source, Direction::Outbound, &[]);
     for n in 0..70_000_u32 {
         followed.note(&Touch { target: Ipv4Addr::from(n).into(), ..touch.clone() }, true, 1);
     }
@@ -162,7 +187,11 @@ fn more_targets_than_there_is_room_for_are_at_least_so_many() {
     assert!(reached.at_least);
     assert_eq!((reached.targets, followed.held()), (65_536, 65_536));
     let further = Touch { target: [9, 9, 9, 9].into(), ..touch };
-    assert_eq!(Followed::of(source, Direction::Outbound, &[]).note(&further, true, 0), 0, "no room in all");
+    assert_eq!(
+        Followed::of(1, source, Direction::Outbound, &[]).note(&further, true, 0),
+        0,
+        "no room in all"
+    );
 }
 
 #[test]

@@ -71,6 +71,15 @@ fn alerts_that_were_only_counted_fit_up_to_the_highest_evidence_among_them() {
 }
 
 #[test]
+fn alerts_that_were_only_counted_fit_a_source_that_they_name() {
+    let summary = json!({
+        "smb_sensor": { "suppression": { "sources": [{ "ip": "10.0.0.2" }, { "ip": "fd00::2" }] } },
+    });
+    let fits = |net: &str| Query { source: Some(net.parse().unwrap()), ..Query::default() }.fits(&summary);
+    assert!(fits("10.0.0.0/24") && fits("fd00::2/128") && !fits("10.0.1.0/24"));
+}
+
+#[test]
 fn a_limit_keeps_the_newest_and_says_that_there_are_more() {
     let most = |most| Query { most: Some(most), every: true, ..Query::default() };
     assert_eq!(found(&most(2)), (vec![3, 4], true));
