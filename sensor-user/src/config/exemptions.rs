@@ -69,10 +69,11 @@ fn entry(
         one.added = Some(Added { by, at: at.unwrap_or_default() });
     }
     if reader.errors.len() == before {
-        if one.names_no_end() && one.services.is_empty() && one.process.is_none() {
+        if one.covers_everything() {
             reader.mistake(
                 span,
-                "this exemption covers everything: give `source`, `destination`, `service` or `process`",
+                "this exemption covers everything, which switches the sensor off: narrow it with `source`, `destination`, \
+                 `service` or `process`",
             );
         } else if one.reason.is_empty() {
             reader.mistake(span, "this exemption has no `reason`: say why the traffic is safe");

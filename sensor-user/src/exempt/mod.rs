@@ -6,6 +6,7 @@
 
 pub mod added;
 mod arguments;
+mod breadth;
 mod command;
 mod end;
 mod hits;
