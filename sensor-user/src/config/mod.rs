@@ -11,9 +11,11 @@ mod options;
 mod places;
 mod problem;
 mod reader;
+mod server_port;
 mod services;
 mod threats;
 mod value;
+mod words;
 
 use std::{
     path::{Path, PathBuf},
@@ -24,7 +26,9 @@ use ipnet::IpNet;
 
 pub(crate) use self::{
     encoding::{NOT_UTF8, UTF16, is_utf16, read as read_text},
-    value::network,
+    exemptions::networks,
+    value::{as_ipv4, directory, network},
+    words::{identifier, process, reason},
 };
 pub use self::{
     exemptions::{parse_added, service},
@@ -34,6 +38,7 @@ pub use self::{
     },
     places::{Places, Written},
     problem::{ConfigError, Problem},
+    server_port::ServerPort,
     services::{Service, ServicePorts},
 };
 use crate::{
