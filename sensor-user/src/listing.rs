@@ -8,12 +8,12 @@ use std::{
 
 use anyhow::{Result, bail};
 use comfy_table::{ContentArrangement, Table, presets::NOTHING};
-use ipnet::IpNet;
 use serde_json::Value;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, Time, format_description::well_known::Rfc3339};
 
 use crate::{
     control::{self, ControlError},
+    exempt::day,
     flow::Evidence,
     journal::{self, JournalError, Query, query},
     shown::shown,
@@ -28,7 +28,7 @@ pub struct Since {
 }
 
 impl Since {
-    /// Reads a span back from now, or a time.
+    /// Reads a span back from now, a date, or a time.
     ///
     /// # Errors
     /// What could be written instead.
@@ -50,23 +50,13 @@ impl Since {
         {
             return Ok(Self { nanos: now.saturating_sub(i64::from(count) * seconds * 1_000_000_000) });
         }
-        let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
-            "write a span like 90s, 30m, 24h or 7d, or a time like 2026-01-31T08:00:00Z".to_owned()
-        })?;
+        let midnight = || Some(day(text)?.with_time(Time::MIDNIGHT).assume_utc());
+        let time = OffsetDateTime::parse(text, &Rfc3339).ok().or_else(midnight).ok_or(
+            "write a span like 90s, 30m, 24h or 7d, a date like 2026-01-31, or a time like 2026-01-31T08:00:00Z",
+        )?;
         let nanos = time.unix_timestamp_nanos().clamp(i64::MIN.into(), i64::MAX.into());
         Ok(Self { nanos: i64::try_from(nanos).unwrap_or(i64::MAX) })
     }
-}
-
-/// Reads an address, or a network.
-///
-/// # Errors
-/// What could be written instead.
-pub fn network(text: &str) -> Result<IpNet, String> {
-    text.parse::<IpNet>()
-        .map(|net| net.trunc())
-        .or_else(|_| text.parse().map(|address: std::net::IpAddr| IpNet::from(address)))
-        .map_err(|_| "write an address like 10.0.0.2, or a network like 10.0.0.0/24 or fd00::/64".to_owned())
 }
 
 /// Lists what fits on standard output: `json` as documents, else as a table.
@@ -194,21 +184,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn since_is_a_span_or_a_time() {
+    fn since_is_a_span_a_date_or_a_time() {
         let hour = 3_600 * 1_000_000_000;
         assert_eq!(Since::before("2h", 5 * hour), Ok(Since { nanos: 3 * hour }));
         assert_eq!(Since::before("1d", 25 * hour), Ok(Since { nanos: hour }));
         assert_eq!(Since::before("1970-01-01T01:00:00Z", 0), Ok(Since { nanos: hour }));
-        for wrong in ["", "h", "2", "2w", "-1h", "yesterday", "é", "99999999999d"] {
+        assert_eq!(Since::before("1970-01-02", 0), Ok(Since { nanos: 24 * hour }));
+        for wrong in ["", "h", "2", "2w", "-1h", "yesterday", "é", "99999999999d", "2026-13-01"] {
             assert!(Since::before(wrong, 0).unwrap_err().contains("24h"), "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_source_is_an_address_or_a_network() {
-        assert_eq!(network("10.0.0.2").unwrap().to_string(), "10.0.0.2/32");
-        assert_eq!(network("10.0.0.2/8").unwrap().to_string(), "10.0.0.0/8");
-        assert!(network("ten").unwrap_err().contains("10.0.0.2"));
     }
 
     #[test]

@@ -33,6 +33,11 @@ pub(crate) fn open(path: &Path) -> Result<Database, redb::Error> {
     opened
 }
 
+/// Whether there is a file that has nothing in it. A store has something from its first moment on.
+pub(crate) fn is_emptied(path: &Path) -> bool {
+    path.metadata().is_ok_and(|there| there.is_file() && there.len() == 0)
+}
+
 /// Opens a file to read and write, made with mode 0600 when missing.
 pub(crate) fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)

@@ -73,9 +73,13 @@ pub fn read_frames<E>(
     let mut reader = match create_reader(BUFFER, input) {
         Ok(reader) => reader,
         Err(error) => {
-            let cause =
-                watch.failure().map_or_else(|| no_capture(&error).to_owned(), |error| error.to_string());
-            return Ok(Err(CaptureError::Foreign(cause)));
+            return Ok(Err(match watch.failure() {
+                Some(packing) if packing.kind() == io::ErrorKind::InvalidData => {
+                    CaptureError::Damaged { frames: 0, offset: 0, cause: packing.to_string() }
+                }
+                Some(failure) => CaptureError::Foreign(failure.to_string()),
+                None => CaptureError::Foreign(no_capture(&error).to_owned()),
+            }));
         }
     };
     let mut frames = 0;

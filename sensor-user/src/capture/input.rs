@@ -23,9 +23,13 @@ const CHUNK: usize = 256 << 10;
 /// A capture's bytes, unpacked.
 pub struct Input {
     bytes: Box<dyn Read + Send>,
+    /// What it is packed with.
+    packing: Option<&'static str>,
     shared: Arc<Shared>,
     size: Option<u64>,
     begun: bool,
+    /// A failure that is told once what came before it was given: whoever unpacks may not tell it twice.
+    pending: Option<io::Error>,
     failed: bool,
 }
 
@@ -88,18 +92,18 @@ impl Input {
         let mut source = BufReader::with_capacity(CHUNK, Counted(source, Arc::clone(&shared)));
         let mut head = Vec::new();
         Read::by_ref(&mut source).take(4).read_to_end(&mut head)?;
-        let packing: [u8; 4] = head.as_slice().try_into().unwrap_or_default();
+        let magic: [u8; 4] = head.as_slice().try_into().unwrap_or_default();
         let whole = Cursor::new(head).chain(source);
-        let bytes: Box<dyn Read + Send> = match packing {
+        let (bytes, packing): (Box<dyn Read + Send>, _) = match magic {
             // RFC 1952 2.3.1
-            [0x1F, 0x8B, ..] => Box::new(MultiGzDecoder::new(whole)),
+            [0x1F, 0x8B, ..] => (Box::new(MultiGzDecoder::new(whole)), Some("gzip")),
             // RFC 8878 3.1.1 and 3.1.2
             [0x28, 0xB5, 0x2F, 0xFD] | [0x50..=0x5F, 0x2A, 0x4D, 0x18] => {
-                Box::new(ZstdFrames::new(BufReader::new(whole)))
+                (Box::new(ZstdFrames::new(BufReader::new(whole))), Some("zstd"))
             }
-            _ => Box::new(whole),
+            _ => (Box::new(whole), None),
         };
-        Ok(Self { bytes, shared, size, begun: false, failed: false })
+        Ok(Self { bytes, packing, shared, size, begun: false, pending: None, failed: false })
     }
 
     /// How long it is, packed as it is; `None` where nobody knows.
@@ -115,6 +119,9 @@ impl Input {
     }
 
     fn fill(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        if let Some(error) = self.pending.take() {
+            return Err(error);
+        }
         let least = if self.begun { 1 } else { HEAD.min(room.len()) };
         self.begun = true;
         let mut count = 0;
@@ -123,8 +130,10 @@ impl Input {
                 Ok(0) => break,
                 Ok(more) => count += more,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // What came before the failure is given first; the next read fails again.
-                Err(_) if count > 0 => break,
+                Err(error) if count > 0 => {
+                    self.pending = Some(error);
+                    break;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -140,8 +149,26 @@ impl Read for Input {
         }
         Ok(self.fill(room).unwrap_or_else(|error| {
             self.failed = true;
+            let error = match self.packing {
+                Some(packing) => in_words(packing, error),
+                None => error,
+            };
             *self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             0
         }))
     }
+}
+
+/// What a failure of unpacking means to whoever has the file.
+fn in_words(packing: &str, error: io::Error) -> io::Error {
+    const REMEDY: &str = "fetch it again, or pack it again";
+    let told = match error.kind() {
+        io::ErrorKind::UnexpectedEof => format!("its {packing} packing ends too early: {REMEDY}"),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+            format!("its {packing} packing is damaged: {REMEDY}")
+        }
+        io::ErrorKind::Unsupported => format!("{error}, which is not read: pack it again without"),
+        _ => return error,
+    };
+    io::Error::new(io::ErrorKind::InvalidData, told)
 }

@@ -1,10 +1,13 @@
 //! zstd (RFC 8878): all frames of a stream one after another, those with nothing in them left out.
 
-use std::io::{self, BufRead, Read};
+use std::{
+    error::Error,
+    io::{self, BufRead, Read},
+};
 
 use ruzstd::decoding::{
     BlockDecodingStrategy, FrameDecoder,
-    errors::{FrameDecoderError, ReadFrameHeaderError},
+    errors::{FrameDecoderError, FrameHeaderError, ReadFrameHeaderError},
 };
 
 /// The unpacked bytes of a stream of zstd frames.
@@ -33,7 +36,7 @@ impl<R: BufRead> ZstdFrames<R> {
                 })) => {
                     io::copy(&mut Read::by_ref(&mut self.source).take(u64::from(length)), &mut io::sink())?;
                 }
-                Err(error) => return Err(damaged(&error.to_string())),
+                Err(error) => return Err(failed(&error)),
             }
         }
         Ok(false)
@@ -43,7 +46,7 @@ impl<R: BufRead> ZstdFrames<R> {
         self.within = false;
         let told = self.decoder.get_checksum_from_data();
         if told.is_some() && told != self.decoder.get_calculated_checksum() {
-            return Err(damaged("the checksum of a zstd frame is wrong"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the checksum of a zstd frame is wrong"));
         }
         Ok(())
     }
@@ -58,7 +61,7 @@ impl<R: BufRead> Read for ZstdFrames<R> {
             while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
                 self.decoder
                     .decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBytes(room.len()))
-                    .map_err(|error| damaged(&error.to_string()))?;
+                    .map_err(|error| failed(&error))?;
             }
             match self.decoder.read(room)? {
                 0 => self.end()?,
@@ -68,6 +71,28 @@ impl<R: BufRead> Read for ZstdFrames<R> {
     }
 }
 
-fn damaged(cause: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, cause)
+/// What an error of the decoder means: the source's own error, what this does not read, or damage.
+fn failed(error: &FrameDecoderError) -> io::Error {
+    match error {
+        FrameDecoderError::DictNotProvided { .. } => {
+            return io::Error::new(io::ErrorKind::Unsupported, "it is packed with a dictionary of zstd");
+        }
+        FrameDecoderError::WindowSizeTooBig { .. }
+        | FrameDecoderError::FrameHeaderError(FrameHeaderError::WindowTooBig { .. })
+        | FrameDecoderError::FailedToInitialize(FrameHeaderError::WindowTooBig { .. }) => {
+            return io::Error::new(
+                io::ErrorKind::Unsupported,
+                "it is packed with too large a window (zstd --long)",
+            );
+        }
+        _ => {}
+    }
+    let mut cause: Option<&dyn Error> = Some(error);
+    while let Some(one) = cause {
+        if let Some(of_source) = one.downcast_ref::<io::Error>() {
+            return io::Error::new(of_source.kind(), of_source.to_string());
+        }
+        cause = one.source();
+    }
+    io::ErrorKind::InvalidData.into()
 }

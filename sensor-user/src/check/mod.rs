@@ -44,6 +44,9 @@ fn lines(interfaces: &[String], path: Option<&Path>) -> Lines {
     .map(|(what, line)| (what.to_owned(), line))
     .into();
     let config = read_config(path, &mut lines);
+    for broad in config.exemptions.iter().filter_map(|one| one.too_broad(&config.watched())) {
+        lines.push(("exemptions".to_owned(), Line::Limited(broad)));
+    }
     let mut kernel = programs(&config, &mut lines);
     let named = if interfaces.is_empty() { &config.interfaces } else { interfaces };
     if named.is_empty() {
@@ -137,6 +140,23 @@ mod tests {
         let line = present(&["eth0".to_owned(), "eth1".to_owned()]);
         assert!(matches!(&line, Line::Ok(text) if text.contains("There are eth0, eth1: ")), "{line:?}");
         assert!(matches!(present(&[]), Line::Limited(text) if text.contains("none but loopback")));
+    }
+
+    #[test]
+    fn a_very_broad_exemption_is_a_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.toml");
+        let text = format!(
+            "state_dir = {:?}\n[[exempt]]\nid = \"half\"\nsource = \"0.0.0.0/1\"\nreason = \"x\"\n",
+            folder.path()
+        );
+        std::fs::write(&path, text).unwrap();
+        let lines = lines(&[], Some(&path));
+        let told = lines.iter().find(|(what, _)| what == "exemptions");
+        assert!(
+            matches!(told, Some((_, Line::Limited(text))) if text.contains("half (0.0.0.0/1 -> any)")),
+            "{lines:?}"
+        );
     }
 
     #[test]

@@ -6,10 +6,12 @@ use clap::{Args, builder::PossibleValuesParser};
 use ipnet::IpNet;
 
 use crate::{
-    config::DEFAULT_STATE_DIR,
+    cli::directory,
+    config::{DEFAULT_STATE_DIR, network},
     flow::Evidence,
     journal::Query,
-    listing::{self, Since},
+    listing::Since,
+    profile::rule_ids,
 };
 
 /// Lines of a listing at most, unless something else is said.
@@ -17,24 +19,29 @@ const LINES: usize = 1_000;
 
 /// What stands below the flags.
 pub(super) const EXAMPLES: &str = "EXAMPLES\n  \
-    What happened today:                     smb-sensor alerts --since 24h\n  \
-    Who gave a credential away:              smb-sensor alerts --evidence authenticated-attempt\n  \
-    Everything of one machine, documents:    smb-sensor alerts --source 10.0.0.2 --json | jq .message\n  \
-    The flows that crossed the border:       smb-sensor alerts --flows --since 2026-01-31T08:00:00Z\n\n\
+    What happened since yesterday:\n    \
+    smb-sensor alerts --since 24h\n  \
+    Who gave a credential away:\n    \
+    smb-sensor alerts --evidence authenticated-attempt\n  \
+    Everything of one machine, documents:\n    \
+    smb-sensor alerts --source 10.0.0.2 --json | jq .message\n  \
+    The flows that crossed the border on a day and later:\n    \
+    smb-sensor alerts --flows --since 2026-01-31\n\n\
     One alert is one line, as it stands now; --json writes every document of it. The journal lies in the state directory and \
     keeps what [journal] in the configuration says.";
 
 /// Flags of `alerts`.
 #[derive(Debug, Args)]
 pub struct AlertsArgs {
-    /// Nothing older: a time span back from now (90s, 30m, 24h, 7d) or a time (2026-01-31T08:00:00Z)
+    /// Nothing older: a time span back from now (90s, 30m, 24h, 7d), a date, from its beginning in UTC on (2026-01-31), or a time
+    /// (RFC 3339: 2026-01-31T08:00:00Z). Without it, all that the journal has
     #[arg(long, value_name = "WHEN", value_parser = Since::parse)]
     pub since: Option<Since>,
     /// Only alerts of this rule; may be given several times
-    #[arg(long = "rule", value_name = "ID", value_delimiter = ',')]
+    #[arg(long = "rule", value_name = "ID", value_delimiter = ',', value_parser = PossibleValuesParser::new(rule_ids()))]
     pub rules: Vec<String>,
-    /// Only with this client: an address or a network; of alerts that were only counted, where it is one of those named
-    #[arg(long, value_name = "ADDR|NET", value_parser = listing::network)]
+    /// Only with this client: a network or an address; of alerts that were only counted, where it is one of those named
+    #[arg(long, value_name = "NET", value_parser = network)]
     pub source: Option<IpNet>,
     /// Only where at least this was seen
     #[arg(long, value_name = "LEVEL", value_parser = PossibleValuesParser::new(Evidence::ALL.map(Evidence::name)))]
@@ -45,11 +52,11 @@ pub struct AlertsArgs {
     /// Summaries of flows instead of alerts
     #[arg(long, conflicts_with = "rules")]
     pub flows: bool,
-    /// The newest so many at most; without --json 1000 if not given
+    /// The newest so many lines at most. Without it, 1000, and with --json all
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// State directory of the agent, as it was given to `run`
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE_DIR)]
+    /// State directory of the agent that is asked, as it was given to `run`
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE_DIR, value_parser = directory())]
     pub state_dir: PathBuf,
 }
 

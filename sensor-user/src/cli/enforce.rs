@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::{config::DEFAULT_STATE_DIR, control::Request};
+use crate::{cli::directory, config::DEFAULT_STATE_DIR, control::Request};
 
 /// Flags of `enforce`.
 #[derive(Debug, Args)]
@@ -12,11 +12,11 @@ pub struct EnforceArgs {
     /// What to do
     #[arg(value_enum)]
     pub what: EnforceArg,
-    /// With `on`: seconds after which it ends by itself; 0 is never. Without it, what the agent's configuration says
+    /// With `on`: seconds after which it ends by itself; 0 is never. Without it, what the agent was started with, or 86400
     #[arg(long = "for", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=31_536_000))]
     pub seconds: Option<u64>,
     /// State directory of the agent that is asked, as it was given to `run`
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE_DIR)]
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE_DIR, value_parser = directory())]
     pub state_dir: PathBuf,
 }
 

@@ -6,7 +6,8 @@ use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
 use crate::{
-    config::Overrides,
+    cli::directory,
+    config::{Overrides, network},
     profile::ProfileName,
     replay::{EngineChoice, Order, clock::Speed, rewrite::Rewrite},
 };
@@ -26,24 +27,24 @@ pub struct ReplayArgs {
     /// How many times as fast as recorded, or "max"
     #[arg(long, value_name = "N|max", default_value = "max")]
     pub speed: Speed,
-    /// Write documents even on a terminal
+    /// Write documents even on a terminal, instead of a line for each alert
     #[arg(long)]
     pub json: bool,
     /// Write a summary of each flow too, as documents
     #[arg(long)]
     pub flows: bool,
-    /// Configuration file (TOML): networks, exemptions, services
+    /// Configuration file (TOML): networks, exemptions, services; flags override it
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// A further internal network; may be given several times
-    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    /// A further internal network, or address; may be given several times
+    #[arg(long, value_name = "NET", value_delimiter = ',', value_parser = network)]
     pub internal: Vec<IpNet>,
-    /// Whose rules judge: sensor, elastic-v105, elastic-current or netography
+    /// Whose rules judge: sensor, elastic-v105, elastic-current or netography. Without it, what the configuration says, or sensor
     #[arg(long, value_name = "NAME")]
     pub profile: Option<ProfileName>,
-    /// Directory of a store of known destinations, not one of a running agent; without it none is known at first. Exemptions
+    /// Directory of a store of known destinations, not one of a running agent. Without it, none is known at first. Exemptions
     /// that were added there are not applied: those of --config are, by the capture's clock
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = directory())]
     pub state_dir: Option<PathBuf>,
 }
 
@@ -77,10 +78,6 @@ impl ReplayArgs {
     /// What the flags say over the configuration file.
     #[must_use]
     pub fn overrides(&self) -> Overrides {
-        Overrides {
-            profile: self.profile,
-            internal: self.internal.iter().map(IpNet::trunc).collect(),
-            ..Overrides::default()
-        }
+        Overrides { profile: self.profile, internal: self.internal.clone(), ..Overrides::default() }
     }
 }

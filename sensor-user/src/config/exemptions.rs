@@ -1,13 +1,15 @@
 //! `[[exempt]]`: entries of the configuration, and of the file of those that were added by command.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
+use ipnet::IpNet;
 use toml_span::{Span, Value, de_helpers::TableHelper, value::ValueInner};
 
 use super::{
     Lists, Problem, Service, file,
     reader::Reader,
-    value::{network, non_empty, port},
+    value::{network, port},
+    words::{identifier, plain, process, reason},
 };
 use crate::exempt::{Added, End, Exemption, Spoken, expiry};
 
@@ -27,14 +29,14 @@ pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, lists: &Lis
 }
 
 fn entries(reader: &mut Reader, table: &mut TableHelper<'_>, lists: &Lists, added: bool) -> Vec<Exemption> {
-    let mut ids = BTreeSet::new();
+    let mut known = BTreeMap::new();
     reader.tables(table, "exempt", |reader, table, span| {
         let exemption = entry(reader, table, span, lists, added);
-        if !ids.insert(exemption.id.clone()) {
+        if let Some(above) = known.insert(exemption.id.clone(), exemption.to_string()) {
             let id = &exemption.id;
             reader.mistake(
                 span,
-                format!("there is an exemption {id} above already, by its `id` or by what it covers"),
+                format!("there is an exemption {id} above already ({above}): take one out, or give it another `id`"),
             );
         }
         exemption
@@ -51,28 +53,24 @@ fn entry(
     let before = reader.errors.len();
     let mut one = Exemption::default();
     let (mut by, mut at) = (String::new(), None);
-    reader.value(table, "id", &mut one.id, |id: String| identifier(&id).map(|()| id));
+    reader.value(table, "id", &mut one.id, |id: String| identifier(&id));
     one.source = end(reader, table, "source", lists);
     one.destination = end(reader, table, "destination", lists);
     one.services = services(reader, table);
-    reader.value(table, "process", &mut one.process, |name: String| {
-        non_empty(name.trim(), "the name of a process, or its program file with the whole path")
-            .map(|()| Some(name))
-    });
-    reader.value(table, "reason", &mut one.reason, |reason: String| {
-        non_empty(reason.trim(), "why this traffic is safe").and_then(|()| plain(&reason)).map(|()| reason)
-    });
+    reader.value(table, "process", &mut one.process, |name: String| process(&name).map(Some));
+    reader.value(table, "reason", &mut one.reason, |text: String| reason(&text));
     reader.value(table, "expires", &mut one.expires, |time: String| expiry(&time).map(Some));
     if added {
-        reader.value(table, "added_by", &mut by, |name: String| plain(&name).map(|()| name));
+        reader.value(table, "added_by", &mut by, |name: String| plain(&name));
         reader.value(table, "added_at", &mut at, |time: String| expiry(&time).map(Some));
         one.added = Some(Added { by, at: at.unwrap_or_default() });
     }
     if reader.errors.len() == before {
-        if one.names_no_end() && one.services.is_empty() && one.process.is_none() {
+        if one.covers_everything() {
             reader.mistake(
                 span,
-                "this exemption covers everything: give `source`, `destination`, `service` or `process`",
+                "this exemption covers everything, which switches the sensor off: narrow it with `source`, `destination`, \
+                 `service` or `process`",
             );
         } else if one.reason.is_empty() {
             reader.mistake(span, "this exemption has no `reason`: say why the traffic is safe");
@@ -87,23 +85,35 @@ fn entry(
 /// One end: networks and names of lists.
 fn end(reader: &mut Reader, table: &mut TableHelper<'_>, name: &'static str, lists: &Lists) -> Option<End> {
     let (_, items) = reader.some(table, name)?;
-    let (mut written, mut networks) = (Vec::new(), Vec::new());
+    let (mut written, mut all) = (Vec::new(), Vec::new());
     for item in items {
         let span = item.span;
         let Some(text) = text(reader, name, item) else { continue };
-        match (lists.get(&text), network(&text)) {
-            (Some(list), _) => networks.extend(list),
-            (None, Ok(net)) => networks.push(net),
-            (None, Err(wrong)) => {
-                let known: Vec<_> = lists.keys().map(String::as_str).collect();
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                reader
-                    .mistake(span, format!("`{name}`: {wrong}; or name a list of [lists] (there: {known})"));
-            }
+        match networks(&text, lists, "[lists]") {
+            Ok(nets) => all.extend(nets),
+            Err(wrong) => reader.mistake(span, format!("`{name}`: {wrong}")),
         }
         written.push(text);
     }
-    Some(End::new(written, &networks))
+    Some(End::new(written, &all))
+}
+
+/// What a word for an end stands for: a network, an address, or the networks of a list of `section`.
+///
+/// # Errors
+/// What is wrong with it, and which lists there are.
+pub(crate) fn networks(word: &str, lists: &Lists, section: &str) -> Result<Vec<IpNet>, String> {
+    if let Some(list) = lists.get(word) {
+        return Ok(list.clone());
+    }
+    network(word).map(|net| vec![net]).map_err(|wrong| {
+        if word.parse::<IpNet>().is_ok() {
+            return wrong;
+        }
+        let known: Vec<_> = lists.keys().map(String::as_str).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        format!("{wrong}; or name a list of {section} (there: {known})")
+    })
 }
 
 fn services(reader: &mut Reader, table: &mut TableHelper<'_>) -> Vec<Spoken> {
@@ -148,25 +158,6 @@ fn text(reader: &mut Reader, name: &str, mut value: Value<'_>) -> Option<String>
             reader.mistake(span, format!("`{name}`: a text in quotes expected, {} found", other.type_str()));
             None
         }
-    }
-}
-
-/// A name that can be typed and listed.
-fn identifier(id: &str) -> Result<(), String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if !id.is_empty() && id.len() <= 64 && id.chars().all(fits) {
-        Ok(())
-    } else {
-        Err(format!("{id:?} is no name: letters, digits, '-', '_' and '.', 64 at most"))
-    }
-}
-
-/// A text without characters that would garble a list of exemptions.
-fn plain(text: &str) -> Result<(), String> {
-    if text.chars().any(char::is_control) {
-        Err(format!("{text:?} has control characters; write it in one line"))
-    } else {
-        Ok(())
     }
 }
 

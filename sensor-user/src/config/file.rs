@@ -8,7 +8,7 @@ use super::{
     AttributionChoice, BadThreatList, Config, Problem, destination, exemptions, lists,
     reader::{Reader, describe},
     threats,
-    value::{network, non_empty, one_of, port, power_of_two, within},
+    value::{directory, network, non_empty, one_of, port, power_of_two, within},
 };
 use crate::kernel::attach::{IngressChoice, TcChoice};
 
@@ -75,7 +75,8 @@ fn settings(reader: &mut Reader, table: &mut TableHelper<'_>, config: &mut Confi
             .map(|()| destination(&PathBuf::from(path)))
     });
     reader.value(table, "state_dir", &mut config.state_dir, |path: String| {
-        non_empty(&path, "a directory path").map(|()| PathBuf::from(path))
+        non_empty(&path, "a directory path").and_then(|()| directory(path.as_ref()))?;
+        Ok(PathBuf::from(path))
     });
     reader.value(table, "statistics_interval", &mut config.statistics_interval, |n| within(n, 1, 86_400));
     reader.section(table, "networks", |reader, table| {

@@ -3,6 +3,7 @@
 //! [`Config`] is the validated whole. It is made of built-in defaults, then the TOML file ([`file`]), then the command
 //! line ([`Overrides`]). Validation collects every mistake before anything happens; nothing in here acts.
 
+mod encoding;
 mod exemptions;
 mod file;
 mod lists;
@@ -10,9 +11,11 @@ mod options;
 mod places;
 mod problem;
 mod reader;
+mod server_port;
 mod services;
 mod threats;
 mod value;
+mod words;
 
 use std::{
     path::{Path, PathBuf},
@@ -21,7 +24,12 @@ use std::{
 
 use ipnet::IpNet;
 
-pub(crate) use self::value::network;
+pub(crate) use self::{
+    encoding::{NOT_UTF8, UTF16, is_utf16, read as read_text},
+    exemptions::networks,
+    value::{as_ipv4, directory, network},
+    words::{identifier, process, reason},
+};
 pub use self::{
     exemptions::{parse_added, service},
     lists::Lists,
@@ -30,6 +38,7 @@ pub use self::{
     },
     places::{Places, Written},
     problem::{ConfigError, Problem},
+    server_port::ServerPort,
     services::{Service, ServicePorts},
 };
 use crate::{
@@ -178,8 +187,7 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let mut config = match path {
             Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+                let text = read_text(path)?;
                 let parsed = file::parse(&text, path.parent().unwrap_or(Path::new("")), bad_threat_list)
                     .map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })?;
                 Self { places: Places::of(path, &text), ..parsed }

@@ -1,10 +1,10 @@
 //! Checks of single values, each with words on what to write instead.
 
-use std::fmt::Display;
+use std::{fmt::Display, path::Path};
 
 use ipnet::IpNet;
 
-/// A network, or an address as the network of it alone.
+/// A network, or an address as the network of it alone. IPv4 in the form of IPv6 is IPv4, as packets are judged.
 ///
 /// # Errors
 /// What it should look like.
@@ -16,10 +16,30 @@ pub(crate) fn network(text: &str) -> Result<IpNet, String> {
             format!("{text:?} is not a network; write it like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.7")
         })?;
     if net.trunc() == net {
-        Ok(net)
+        Ok(as_ipv4(net).unwrap_or(net))
     } else {
         Err(format!("{text:?} has bits set after its prefix length; did you mean {}?", net.trunc()))
     }
+}
+
+/// The IPv4 network that a mapped one stands for (RFC 4291 2.5.5.2).
+pub(crate) fn as_ipv4(net: IpNet) -> Option<IpNet> {
+    let address = match net {
+        IpNet::V4(_) => return None,
+        IpNet::V6(net) => net.addr().to_ipv4_mapped()?,
+    };
+    IpNet::new(address.into(), net.prefix_len().checked_sub(96)?).ok()
+}
+
+/// A directory, or what can become one.
+///
+/// # Errors
+/// What is there instead.
+pub(crate) fn directory(path: &Path) -> Result<(), String> {
+    if path.metadata().is_ok_and(|there| !there.is_dir()) {
+        return Err(format!("{} is no directory but a file; name a directory", path.display()));
+    }
+    Ok(())
 }
 
 /// A port number.
@@ -67,5 +87,13 @@ mod tests {
     fn host_bits_in_a_network_are_a_mistake_with_a_proposal() {
         assert!(network("10.1.2.3/8").unwrap_err().contains("10.0.0.0/8"));
         assert_eq!(network("10.1.2.3").unwrap().to_string(), "10.1.2.3/32");
+    }
+
+    #[test]
+    fn a_mapped_network_is_the_ipv4_network() {
+        assert_eq!(network("::ffff:10.1.2.3").unwrap().to_string(), "10.1.2.3/32");
+        assert_eq!(network("::ffff:10.0.0.0/104").unwrap().to_string(), "10.0.0.0/8");
+        assert_eq!(network("::/0").unwrap().to_string(), "::/0");
+        assert_eq!(network("fd00::/8").unwrap().to_string(), "fd00::/8");
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use super::{End, Exemption, Spoken};
 use crate::{
     alert::exact_rfc3339,
-    config::{ConfigError, Lists, parse_added},
+    config::{ConfigError, Lists, parse_added, read_text},
     durable,
 };
 
@@ -32,13 +32,14 @@ pub fn file(state_dir: &Path) -> PathBuf {
 /// Its text; none where there is no file.
 ///
 /// # Errors
-/// [`ConfigError::Unreadable`].
+/// [`ConfigError::Unreadable`], or [`ConfigError::Invalid`] where it is no text.
 pub fn text(state_dir: &Path) -> Result<String, ConfigError> {
     let path = file(state_dir);
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        Err(source) => Err(ConfigError::Unreadable { path, source }),
+    match read_text(&path) {
+        Err(ConfigError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Ok(String::new())
+        }
+        read => read,
     }
 }
 

@@ -9,13 +9,14 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use sensor_common::slot::{TCP, UDP};
 
 use super::{
-    Added, End, Exemption, Exemptions, HitsFile, Question, added,
+    Exemption, Exemptions, HitsFile, Question, added,
     arguments::{AddArgs, ExemptArgs, ExemptCommand, TestArgs},
-    expiry_or_duration, listing,
+    entered::{Entered, entered, in_another_form, is_new},
+    listing,
     lock::Lock,
 };
 use crate::{
-    config::{BadThreatList, Config, Overrides, Service, service},
+    config::{BadThreatList, Config, Overrides, Service},
     control::{self, ControlError, Request},
     stdout, wall_clock,
 };
@@ -39,47 +40,14 @@ pub fn run(args: &ExemptArgs) -> Result<ExitCode> {
 }
 
 fn add(config: &Config, entry: &AddArgs, now: i128) -> Result<String> {
-    let one = entered(entry, now)?;
+    let Entered { one, notes } = entered(config, entry, now)?;
     let _alone = Lock::take(&config.state_dir)?;
     let mut all = added::read(&config.state_dir, &config.lists)?;
-    if config.exemptions.iter().chain(&all).any(|known| known.id == one.id) {
-        bail!("there is an exemption {} already; nothing was changed (see `smb-sensor exempt list`)", one.id);
-    }
+    is_new(config, &all, &one)?;
     let told = format!("exempt {}: {one}", one.id);
     all.push(one);
-    Ok(format!("{told}; {}", put(config, &all)?))
-}
-
-/// The entry that was typed. Networks and lists are read when the file is checked.
-fn entered(entry: &AddArgs, now: i128) -> Result<Exemption> {
-    let end = |written: &[String]| (!written.is_empty()).then(|| End::new(written.to_vec(), &vec![]));
-    let services: Result<_, _> = entry.service.iter().map(|word| service(word)).collect();
-    let expires = entry.expires.as_deref().map(|when| expiry_or_duration(when, now)).transpose();
-    let expires = expires.map_err(|wrong| anyhow!("--expires: {wrong}"))?;
-    if expires.is_some_and(|expires| expires <= now) {
-        bail!("--expires: that is over already");
-    }
-    let one = Exemption {
-        source: end(&entry.source),
-        destination: end(&entry.destination),
-        services: services.map_err(|wrong| anyhow!("--service: {wrong}"))?,
-        process: entry.process.clone(),
-        reason: entry.reason.clone(),
-        expires,
-        added: Some(Added { by: whoever_asks(), at: now }),
-        id: String::new(),
-    };
-    let id = entry.id.clone().unwrap_or_else(|| one.natural_id());
-    Ok(Exemption { id, ..one })
-}
-
-/// The user who types, also behind sudo.
-fn whoever_asks() -> String {
-    let of_process = || {
-        let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
-        user.map_or_else(|| nix::unistd::getuid().to_string(), |user| user.name)
-    };
-    std::env::var("SUDO_USER").unwrap_or_else(|_| of_process())
+    let put = put(config, &all)?;
+    Ok([vec![format!("{told}; {put}")], notes].concat().join("\n"))
 }
 
 fn remove(config: &Config, id: &str) -> Result<String> {
@@ -134,20 +102,30 @@ fn list(config: Config, now: i128) -> Result<String> {
 fn test(config: Config, question: &TestArgs, now: i128) -> Result<(String, ExitCode)> {
     let config = config.with_added()?;
     let (port, watched) = (question.port, config.watched());
-    let service = [TCP, UDP].into_iter().find_map(|transport| watched.service(transport, port));
+    let transports = port.transport.map_or_else(|| vec![TCP, UDP], |transport| vec![transport]);
+    let service = transports.into_iter().find_map(|transport| watched.service(transport, port.number));
+    let ends = format!("{} -> {} port {port}", question.client, question.server);
+    if service.is_none() && port.is_udp() {
+        return Ok((
+            format!("not exempt: {ends} is not watched, so nothing is told of it"),
+            ExitCode::FAILURE,
+        ));
+    }
     let named = question.process.as_deref();
     let asked = Question {
         client: question.client,
         server: question.server,
         service: service.unwrap_or(Service::Smb),
-        port,
+        port: port.number,
         process: if named.is_some_and(|name| name.starts_with('/')) { [None, named] } else { [named, None] },
     };
     let all = Exemptions::new(config.exemptions);
-    Ok(match all.covering(&asked, now) {
+    let (told, code) = match all.covering(&asked, now) {
         Some(one) => (format!("exempt by {}: {one}\nreason: {}", one.id, one.reason), ExitCode::SUCCESS),
-        None => (listing::why_not(all.all(), &asked, now), ExitCode::FAILURE),
-    })
+        None => (listing::why_not(all.all(), &asked, &ends, now), ExitCode::FAILURE),
+    };
+    let notes = [question.client, question.server].into_iter().filter_map(in_another_form);
+    Ok((std::iter::once(told).chain(notes).collect::<Vec<_>>().join("\n"), code))
 }
 
 #[cfg(test)]
@@ -202,7 +180,7 @@ mod tests {
             state_dir: state.path().to_owned(),
             profile: ProfileName::Netography,
             exemptions: vec![Exemption {
-                services: vec![service("rpc").unwrap()],
+                services: vec![crate::config::service("rpc").unwrap()],
                 ..Exemption::between("10.0.0.0/8".parse().ok(), None, "test")
             }],
             ..Config::default()
@@ -212,7 +190,7 @@ mod tests {
         let question = TestArgs {
             client: "10.0.0.2".parse().unwrap(),
             server: "8.8.4.4".parse().unwrap(),
-            port: 135,
+            port: "135".parse().unwrap(),
             process: None,
         };
         let (told, _) = test(config, &question, NOW).unwrap();

@@ -45,9 +45,8 @@ fn covered(hit: Option<&Hit>) -> String {
     format!("{}, last {}", told.join(" and "), rfc3339(hit.last))
 }
 
-/// Why no exemption covers a conversation; those that came closest first.
-pub(super) fn why_not(all: &[Exemption], question: &Question<'_>, now: i128) -> String {
-    let asked = format!("{} -> {} port {}", question.client, question.server, question.port);
+/// Why no exemption covers the conversation that is called `asked`; those that came closest first.
+pub(super) fn why_not(all: &[Exemption], question: &Question<'_>, asked: &str, now: i128) -> String {
     if all.is_empty() {
         return format!("not exempt: {asked}; there are no exemptions");
     }
@@ -107,7 +106,7 @@ mod tests {
             process: [None, None],
         };
         let over = Exemption { expires: Some(NOW), ..by_source("10.2.0.0/16") };
-        let told = why_not(&[by_source("10.1.0.0/16"), over], &question, NOW);
+        let told = why_not(&[by_source("10.1.0.0/16"), over], &question, "it", NOW);
         let lines: Vec<_> = told.lines().collect();
         assert!(lines[1].contains("covers it, and expired 2023"), "{told}");
         assert!(lines[2].contains("the client 10.2.0.1 is not in 10.1.0.0/16"), "{told}");

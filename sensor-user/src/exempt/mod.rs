@@ -6,8 +6,10 @@
 
 pub mod added;
 mod arguments;
+mod breadth;
 mod command;
 mod end;
+mod entered;
 mod hits;
 mod listing;
 mod lock;
@@ -19,6 +21,7 @@ use std::{fmt, net::IpAddr};
 use ipnet::IpNet;
 use sensor_common::prefix::PrefixFlags;
 
+pub(crate) use self::when::day;
 pub use self::{
     arguments::ExemptArgs,
     command::run,

@@ -22,10 +22,15 @@ pub fn expiry(text: &str) -> Result<i128, String> {
     if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
         return in_range(text, Some(time.unix_timestamp_nanos()));
     }
-    let day = Date::parse(text, format_description!("[year]-[month]-[day]"))
-        .map_err(|_| format!("{text:?} is no time; write it like 2030-06-30 or 2030-06-30T18:00:00Z"))?;
+    let day = day(text)
+        .ok_or_else(|| format!("{text:?} is no time; write it like 2030-06-30 or 2030-06-30T18:00:00Z"))?;
     let end = day.next_day().map(|next| next.with_time(Time::MIDNIGHT).assume_utc().unix_timestamp_nanos());
     in_range(text, end)
+}
+
+/// A date, written like 2030-06-30.
+pub(crate) fn day(text: &str) -> Option<Date> {
+    Date::parse(text, format_description!("[year]-[month]-[day]")).ok()
 }
 
 /// What can be written down and read again.

@@ -54,7 +54,7 @@ impl Display for Address {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} is {}", self.address, self.place)?;
         if let Some(embedded) = &self.embedded {
-            line(f, "holds", format_args!("{} ({})", embedded.address, embedded.form))?;
+            line(f, "holds", format_args!("{} ({}), and is judged as it", embedded.address, embedded.form))?;
         }
         match &self.by {
             Some(network) => line(f, "by", network)?,

@@ -4,11 +4,16 @@
 //! in the kernel's hands at once, and nobody waits for the disk; a power failure may take what the store has not committed yet.
 //! A record that a crash tore is known by its checksum.
 
-use std::{fs::File, io, os::unix::fs::FileExt as _, path::Path};
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+};
 
 use log::warn;
 
-use super::{Entry, Kind};
+use super::{Entry, JournalError, Kind};
 use crate::store::private_file;
 
 /// Layout of a record, its first byte.
@@ -28,10 +33,10 @@ pub(super) struct Ahead {
 
 impl Ahead {
     /// Opens the log of a state directory and reads what a process that was killed left in it, in order.
-    pub(super) fn open(directory: &Path) -> io::Result<(Self, Vec<Entry>)> {
+    pub(super) fn open(directory: &Path) -> Result<(Self, Vec<Entry>), JournalError> {
         let mut left = Vec::new();
-        let mut open = |name: &str| -> io::Result<(File, u64)> {
-            let file = private_file(&directory.join(name))?;
+        let mut open = |name: &str, path: &PathBuf| -> io::Result<(File, u64)> {
+            let file = private_file(path)?;
             let length = file.metadata()?.len();
             let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
             file.read_exact_at(&mut bytes, 0)?;
@@ -51,6 +56,10 @@ impl Ahead {
                 warn!("the last {} bytes of {name} were torn by a crash and are left out", torn.len());
             }
             Ok((file, length))
+        };
+        let mut open = |name: &str| {
+            let path = directory.join(name);
+            open(name, &path).map_err(|source| JournalError::refused(path, source))
         };
         let files = [open(NAMES[0])?, open(NAMES[1])?];
         left.sort_by_key(|entry: &Entry| entry.sequence);

@@ -19,6 +19,16 @@ pub enum JournalError {
         /// File.
         path: PathBuf,
     },
+    /// Something emptied it: it never is by itself.
+    #[error(
+        "the journal {} is empty (0 bytes), as a crash or a full disk leaves a file: the alerts that it held are lost, except those \
+         that the output had. `smb-sensor run` begins it anew",
+        path.display()
+    )]
+    Emptied {
+        /// File.
+        path: PathBuf,
+    },
     /// It is of another version.
     #[error(
         "the journal {} has layout {found}, this program reads {known}: use the smb-sensor that wrote it, or move it aside and \
@@ -32,6 +42,12 @@ pub enum JournalError {
         found: u64,
         /// Version that is read.
         known: u64,
+    },
+    /// One of its files is none.
+    #[error("{} is a directory, where the journal has a file. Move it aside: mv {0} {0}.old", path.display())]
+    NotAFile {
+        /// Directory.
+        path: PathBuf,
     },
     /// It is damaged.
     #[error(
@@ -61,9 +77,17 @@ impl JournalError {
         match error {
             redb::Error::DatabaseAlreadyOpen => Self::InUse { path },
             redb::Error::Io(source) if source.kind() != io::ErrorKind::InvalidData => {
-                Self::Refused { path, source }
+                Self::refused(path, source)
             }
             error => Self::Damaged { path, reason: error.to_string() },
+        }
+    }
+
+    /// What an error of the system means.
+    pub(super) fn refused(path: PathBuf, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::IsADirectory => Self::NotAFile { path },
+            _ => Self::Refused { path, source },
         }
     }
 }

@@ -31,7 +31,7 @@ const ALERTS: Documents = TableDefinition::new("alerts");
 const FLOWS: Documents = TableDefinition::new("flows");
 
 /// Name of the file in the state directory.
-const FILE: &str = "journal.redb";
+pub(super) const FILE: &str = "journal.redb";
 
 /// The table of a kind, and the key under which its size is.
 const fn table(kind: Kind) -> (Documents, &'static str) {
@@ -78,12 +78,6 @@ impl Store {
             return Err(JournalError::Layout { path, found, known: LAYOUT });
         }
         Ok((Self { path, database: Mutex::new(Some(Arc::new(database))), bounds }, stand))
-    }
-
-    /// Whether a state directory has a store.
-    pub(super) fn exists_in(directory: &Path) -> Result<(), JournalError> {
-        let path = directory.join(FILE);
-        if path.exists() { Ok(()) } else { Err(JournalError::Missing { path }) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<Database>>> {

@@ -10,14 +10,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use log::warn;
 use serde_json::Value;
 
 use super::{
     Bounds, Entry, Feed, JournalError, Kind, Reader,
     ahead::Ahead,
-    store::Store,
+    store::{FILE, Store},
     threads::{commit, now, stage, take_in},
 };
+use crate::store::is_emptied;
 
 /// Bytes of documents kept in memory while the store does not take them.
 const KEPT: u64 = 64 << 20;
@@ -97,6 +99,9 @@ impl Journal {
     pub fn open(directory: &Path, bounds: Bounds, flows: bool) -> Result<Self, JournalError> {
         std::fs::create_dir_all(directory)
             .map_err(|source| JournalError::Refused { path: directory.to_owned(), source })?;
+        if let Err(emptied @ JournalError::Emptied { .. }) = exists(directory) {
+            warn!("{emptied}");
+        }
         let Opened { reader, ahead, next, cursor } = Opened::in_directory(directory, bounds)?;
         let failed = |error| reader.error(error);
         let mut state = State { next, cursor, flows, ..State::default() };
@@ -195,8 +200,7 @@ struct Opened {
 impl Opened {
     fn in_directory(directory: &Path, bounds: Bounds) -> Result<Self, JournalError> {
         let (store, stand) = Store::open(directory, bounds)?;
-        let (ahead, left) = Ahead::open(directory)
-            .map_err(|source| JournalError::Refused { path: directory.to_owned(), source })?;
+        let (ahead, left) = Ahead::open(directory)?;
         let reader = Reader(Arc::new(store));
         let (ahead, next) = take_in(&reader, ahead, left, &stand).map_err(|error| reader.error(error))?;
         Ok(Self { reader, ahead, next, cursor: stand.cursor })
@@ -208,10 +212,19 @@ impl Opened {
 /// # Errors
 /// [`JournalError`], with what to do.
 pub fn read(directory: &Path) -> Result<Reader, JournalError> {
-    Store::exists_in(directory)?;
+    exists(directory)?;
     // Whoever reads drops nothing.
     let bounds = Bounds { bytes: u64::MAX, days: u64::MAX };
     Ok(Opened::in_directory(directory, bounds)?.reader)
+}
+
+/// Whether a state directory has a store, with something in it.
+fn exists(directory: &Path) -> Result<(), JournalError> {
+    match directory.join(FILE) {
+        path if is_emptied(&path) => Err(JournalError::Emptied { path }),
+        path if path.exists() => Ok(()),
+        path => Err(JournalError::Missing { path }),
+    }
 }
 
 #[cfg(test)]

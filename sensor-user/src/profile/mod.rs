@@ -68,6 +68,18 @@ impl ProfileName {
     }
 }
 
+/// The rules of all profiles, by what alerts call them.
+#[must_use]
+pub fn rule_ids() -> Vec<&'static str> {
+    let mut ids = Vec::new();
+    for rule in ProfileName::ALL.into_iter().flat_map(|name| name.profile().rules) {
+        if !ids.contains(&rule.rule.id) {
+            ids.push(rule.rule.id);
+        }
+    }
+    ids
+}
+
 impl fmt::Display for ProfileName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

@@ -10,6 +10,7 @@ pub mod interrupt;
 pub mod link;
 pub mod player;
 pub mod progress;
+pub mod read;
 pub mod rewrite;
 pub mod told;
 
@@ -28,6 +29,7 @@ use self::{
     interrupt::{INTERRUPTED, Interrupt},
     player::{Means, Played, Player},
     progress::Progress,
+    read::Counted,
     rewrite::Rewrite,
     told::{Failure, Form, Told},
 };
@@ -122,7 +124,12 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     let mut whole = true;
     for path in &order.files {
         match play(path, &mut player, &onlooker)? {
-            Ended::Whole => {}
+            Ended::Whole => {
+                if let Some(reason) = player.of_file().nothing_read() {
+                    whole = false;
+                    onlooker.progress.beside(|| error!("{}: {reason}", path.display()));
+                }
+            }
             Ended::Broken(reason) => {
                 whole = false;
                 onlooker
@@ -204,7 +211,8 @@ fn play(path: &Path, player: &mut Player, onlooker: &Onlooker) -> Result<Ended> 
 
 fn tell(played: &Played, files: usize) {
     info!("{}", played.statistics);
-    if let Some(link) = played.unknown_link {
+    let Counted { frames, left_out, unknown_link, .. } = played.read;
+    if let Some(link) = unknown_link {
         warn!("frames of link type {} are not read: Ethernet, raw IP, loopback and Linux cooked are", link.0);
     }
     let only_counted = match played.statistics.suppressed {
@@ -213,10 +221,10 @@ fn tell(played: &Played, files: usize) {
     };
     info!(
         "replayed {} frames of {files} {}: {} flows crossed the border, {} alerts{only_counted}{}",
-        played.frames,
+        frames,
         if files == 1 { "file" } else { "files" },
         played.flows,
         played.statistics.alerts,
-        if played.left_out == 0 { String::new() } else { format!("; {} frames left out", played.left_out) },
+        if left_out == 0 { String::new() } else { format!("; {left_out} frames left out") },
     );
 }

@@ -15,6 +15,7 @@ use super::{
     in_force::InForce,
     interrupt::Interrupt,
     link::{self, ETHERNET_LEN},
+    read::{Counted, Read},
     rewrite::{Rewrite, rewrite},
 };
 use crate::{
@@ -42,13 +43,7 @@ const INTERFACE: &str = "replay";
 #[derive(Clone, Debug)]
 pub struct Played {
     /// Frames of the captures.
-    pub frames: u64,
-    /// Bytes of them.
-    pub bytes: u64,
-    /// Frames that no packet path could read, because of their link type or because they are too short for it.
-    pub left_out: u64,
-    /// A link type that was left out.
-    pub unknown_link: Option<Linktype>,
+    pub read: Counted,
     /// Flows that took a slot.
     pub flows: u64,
     /// What became of the packets.
@@ -69,10 +64,7 @@ pub struct Player {
     /// Counts of recordings before this one.
     before: CounterValues,
     room: Vec<u8>,
-    frames: u64,
-    bytes: u64,
-    left_out: u64,
-    unknown_link: Option<Linktype>,
+    read: Read,
     flows: u64,
 }
 
@@ -142,17 +134,21 @@ impl Player {
             pace: Pace { speed, began: None, interrupt },
             before: CounterValues::zero(0),
             room: vec![],
-            frames: 0,
-            bytes: 0,
-            left_out: 0,
-            unknown_link: None,
+            read: Read::default(),
             flows: 0,
         }
     }
 
     /// Says that the next frame is the first of another file.
-    pub const fn begin_file(&mut self) {
+    pub fn begin_file(&mut self) {
         self.clock.begin_file();
+        self.read.begin_file();
+    }
+
+    /// The frames of the file so far.
+    #[must_use]
+    pub const fn of_file(&self) -> &Counted {
+        &self.read.file
     }
 
     /// Takes a frame.
@@ -171,8 +167,7 @@ impl Player {
             return Ok(());
         }
         self.last = Some(now);
-        self.frames += 1;
-        self.bytes += frame.bytes.len() as u64;
+        self.read.frame(frame);
         self.sweep_until(now)?;
         let bytes = if frame.link == Linktype::ETHERNET && self.rewrites.is_empty() {
             (frame.bytes.len() >= ETHERNET_LEN).then_some(frame.bytes)
@@ -183,10 +178,7 @@ impl Player {
             })
         };
         let Some(bytes) = bytes else {
-            self.left_out += 1;
-            if !link::is_known(frame.link) {
-                self.unknown_link = Some(frame.link);
-            }
+            self.read.leave_out(frame);
             return Ok(());
         };
         if let Some(config) = self.in_force.changed(now.unix_nanos) {
@@ -209,14 +201,7 @@ impl Player {
     pub fn finish(mut self) -> Result<Played> {
         self.end_recording()?;
         let statistics = self.pipeline.statistics(self.engine.counters()?.plus(&self.before));
-        Ok(Played {
-            frames: self.frames,
-            bytes: self.bytes,
-            left_out: self.left_out,
-            unknown_link: self.unknown_link,
-            flows: self.flows,
-            statistics,
-        })
+        Ok(Played { read: self.read.all, flows: self.flows, statistics })
     }
 
     /// Ends what was recorded and begins with empty slots.

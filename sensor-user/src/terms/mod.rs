@@ -92,6 +92,12 @@ impl Terms {
             .map_err(|source| StoreError::Directory { path: directory.to_owned(), source })?;
         let path = directory.join("smb-sensor.redb");
         let failed = |source: redb::Error| StoreError::Store { path: path.clone(), source: Box::new(source) };
+        if store::is_emptied(&path) {
+            log::warn!(
+                "{} is empty (0 bytes), as a crash or a full disk leaves a file: it begins anew, and every destination is new once",
+                path.display()
+            );
+        }
         let database = match store::open(&path) {
             Ok(database) => database,
             Err(redb::Error::DatabaseAlreadyOpen) => return Err(StoreError::InUse { path }),

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use nix::fcntl::OFlag;
 use thiserror::Error;
 
-use crate::config::network;
+use crate::config::{NOT_UTF8, UTF16, is_utf16, network};
 
 /// How a file is laid out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,9 +105,13 @@ fn told(path: &Path, mistakes: &[(u32, String)]) -> String {
 /// [`ThreatFileError`], with every line that is no prefix.
 pub fn read(path: &Path, format: &Format) -> Result<Vec<Entry>, ThreatFileError> {
     let bytes = bytes(path, MOST_BYTES)?;
+    let invalid = |mistakes| ThreatFileError::Invalid { path: path.to_owned(), mistakes };
+    if is_utf16(&bytes) {
+        return Err(invalid(vec![(1, UTF16.to_owned())]));
+    }
     let text = String::from_utf8_lossy(&bytes);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    parse(text, format).map_err(|mistakes| ThreatFileError::Invalid { path: path.to_owned(), mistakes })
+    parse(text, format).map_err(invalid)
 }
 
 /// The bytes of a regular file, `most` at most.
@@ -147,6 +151,9 @@ fn parse(text: &str, format: &Format) -> Result<Vec<Entry>, Vec<(u32, String)>> 
         match read {
             Ok(Some((net, description))) => entries.push(Entry { net, line: number, description }),
             Ok(None) => {}
+            Err(_) if line.contains(char::REPLACEMENT_CHARACTER) => {
+                mistakes.push((number, NOT_UTF8.to_owned()));
+            }
             Err(wrong) => mistakes.push((number, wrong)),
         }
     }
@@ -192,7 +199,7 @@ impl Columns {
         let between = *self.between.get_or_insert_with(|| {
             [',', ';', '\t'].into_iter().find(|between| line.contains(*between)).unwrap_or(',')
         });
-        let columns = split(line, between);
+        let columns = split(line, between)?;
         let is_prefix = |column: &String| network(column.trim()).is_ok();
         let Some(at) = self.prefix.or_else(|| columns.iter().position(is_prefix)) else {
             return if first { Ok(None) } else { Err(format!("{line:?} has no column with a network")) };
@@ -210,8 +217,9 @@ impl Columns {
     }
 }
 
-/// The columns of a line (RFC 4180 2, but for line breaks inside quotes).
-fn split(line: &str, between: char) -> Vec<String> {
+/// The columns of a line (RFC 4180 2, but for line breaks inside quotes). A quote that is not at the beginning of a column is a
+/// character like others.
+fn split(line: &str, between: char) -> Result<Vec<String>, String> {
     let mut columns = vec![String::new()];
     let (mut quoted, mut characters) = (false, line.chars().peekable());
     while let Some(character) = characters.next() {
@@ -221,12 +229,18 @@ fn split(line: &str, between: char) -> Vec<String> {
                 column.push('"');
                 characters.next();
             }
-            '"' => quoted = !quoted,
+            '"' if quoted => quoted = false,
+            '"' if column.trim().is_empty() => quoted = true,
             _ if character == between && !quoted => columns.push(String::new()),
             _ => column.push(character),
         }
     }
-    columns
+    if quoted {
+        return Err(format!(
+            "{line:?} opens a quote that is not closed in the line: close it, or write \"\" for a quote inside quotes"
+        ));
+    }
+    Ok(columns)
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ fn report(folders: &[PathBuf]) -> Result<bool> {
             } else {
                 Engines::HostAlone
             };
-            frames += host.played.frames;
+            frames += host.played.read.frames;
             alerts += host.played.statistics.alerts;
             differ += usize::from(engines == Engines::Differ);
             lines.push(line(&path, folder, &host, engines));
@@ -90,7 +90,7 @@ fn line(path: &Path, folder: &Path, replayed: &Replayed, engines: Engines) -> St
     format!(
         "| {}{damage} | {} | {} | {} | {} | {} |",
         name.display().to_string().replace('|', "\\|"),
-        replayed.played.frames,
+        replayed.played.read.frames,
         replayed.played.flows,
         evidence(&replayed.documents),
         alerts(&replayed.documents),

@@ -103,6 +103,22 @@ fn idle_connections_and_a_flood_of_packets_do_not_hold_up_a_listing() {
 }
 
 #[test]
+fn stores_that_something_emptied_are_told_and_begun_anew() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let state = scratch_dir().unwrap();
+    for name in ["journal.redb", "smb-sensor.redb"] {
+        fs::write(state.path().join(name), "").unwrap();
+    }
+    let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
+    for name in ["journal.redb", "smb-sensor.redb"] {
+        agent.wait_for_log(&format!("{name} is empty (0 bytes)")).unwrap();
+    }
+    agent.stop().unwrap();
+    assert_eq!(run(&["--state-dir", state.path().to_str().unwrap()]).0, Some(0));
+}
+
+#[test]
 fn what_is_wrong_is_told_with_what_to_do() {
     let missing = run(&["--state-dir", "/nonexistent"]);
     assert_eq!(missing.0, Some(1));
@@ -113,7 +129,7 @@ fn what_is_wrong_is_told_with_what_to_do() {
     let damaged = run(&["--state-dir", path.to_str().unwrap()]);
     assert!(damaged.1.contains("damaged") && damaged.1.contains("mv "), "{damaged:?}");
     for (argument, example) in
-        [("--since=noon", "24h"), ("--source=ten", "10.0.0.0/24"), ("--evidence=much", "session")]
+        [("--since=noon", "24h"), ("--source=ten", "192.0.2.0/24"), ("--evidence=much", "session")]
     {
         let wrong = run(&[argument]);
         assert_eq!(wrong.0, Some(2));

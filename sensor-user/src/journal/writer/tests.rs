@@ -64,6 +64,19 @@ fn what_was_pushed_is_there_after_a_restart_and_a_second_process_is_refused() {
 }
 
 #[test]
+fn a_store_that_something_emptied_is_not_read_as_a_new_one_and_the_log_ahead_of_it_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut ahead, _) = Ahead::open(directory.path()).unwrap();
+    ahead.append(&[Entry { sequence: 6, ..Entry::of(&alert(7), 0) }]).unwrap();
+    drop(ahead);
+    fs::write(directory.path().join("journal.redb"), "").unwrap();
+    let error = read(directory.path()).err().unwrap();
+    assert!(matches!(&error, JournalError::Emptied { .. }), "{error}");
+    drop(open(directory.path(), FOREVER));
+    assert_eq!(ids(&read(directory.path()).unwrap()), ["7"]);
+}
+
+#[test]
 fn what_was_only_written_ahead_is_taken_in_once() {
     let directory = tempfile::tempdir().unwrap();
     let journal = open(directory.path(), FOREVER);

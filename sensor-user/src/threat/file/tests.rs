@@ -50,6 +50,16 @@ fn every_line_that_is_no_prefix_is_told() {
 }
 
 #[test]
+fn a_quote_is_closed_in_its_line_and_only_at_the_beginning_of_a_column_one() {
+    let wrong = parse("8.8.4.4,a\n9.9.9.9,\"b\n1.1.1.1,c\n", &Format::Detect).unwrap_err();
+    assert!(wrong.len() == 1 && wrong[0].0 == 2 && wrong[0].1.contains("not closed"), "{wrong:?}");
+    let heading = parse("\"prefix,what\n8.8.4.4,a\n", &Format::Detect).unwrap_err();
+    assert_eq!(heading[0].0, 1);
+    assert_eq!(told("8.8.4.4,24\" screen,x\n", &Format::Detect), [entry("8.8.4.4/32", 1, "24\" screen")]);
+    assert_eq!(told("8.8.4.4, \"a, b\" ,x\n", &Format::Detect), [entry("8.8.4.4/32", 1, "a, b")]);
+}
+
+#[test]
 fn only_a_regular_file_of_bounded_size_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");

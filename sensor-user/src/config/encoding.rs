@@ -1,0 +1,61 @@
+//! Text files as bytes: UTF-8, and words for what is not.
+
+use std::path::Path;
+
+use super::{ConfigError, Problem};
+
+/// What to do about a text that has other bytes.
+pub(crate) const NOT_UTF8: &str = "this is not UTF-8 text: save it as UTF-8";
+
+/// What to do about a text of 16-bit characters.
+pub(crate) const UTF16: &str = "this is UTF-16 text, as some editors of Windows write it: save it as UTF-8";
+
+/// Reads a configuration file, or one that belongs to it.
+///
+/// # Errors
+/// [`ConfigError::Unreadable`], or [`ConfigError::Invalid`] with the place of the first byte that is no UTF-8.
+pub(crate) fn read(path: &Path) -> Result<String, ConfigError> {
+    let bytes =
+        std::fs::read(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let text = text(bytes)
+        .map_err(|problem| ConfigError::Invalid { path: path.to_owned(), problems: vec![problem] })?;
+    // A byte order mark is no part of the text (Unicode 16.0, 23.8).
+    Ok(text.strip_prefix('\u{feff}').map_or(text.as_str(), |rest| rest).to_owned())
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, Problem> {
+    if is_utf16(&bytes) {
+        return Err(Problem::at("", 0, UTF16.to_owned()));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let (valid, rest) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
+        let valid = String::from_utf8_lossy(valid);
+        let byte = rest.first().copied().unwrap_or_default();
+        Problem::at(&valid, valid.len(), format!("byte 0x{byte:02x}: {NOT_UTF8}"))
+    })
+}
+
+/// Whether a text begins with the byte order mark of UTF-16.
+pub(crate) fn is_utf16(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_byte_that_is_no_utf8_is_told_with_its_place() {
+        let problem = text(b"a = 1\n\xc3\xa9 \xe9\n".to_vec()).unwrap_err();
+        assert_eq!((problem.line, problem.column), (2, 3));
+        assert!(problem.message.contains("0xe9"), "{problem}");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.toml");
+        std::fs::write(&path, "\u{feff}a = 1\n").unwrap();
+        assert_eq!(read(&path).unwrap(), "a = 1\n");
+    }
+}

@@ -1,0 +1,100 @@
+//! How much an exemption covers: one that covers everything is refused, one that covers very much is warned of.
+
+use ipnet::IpNet;
+use sensor_common::slot::{TCP, UDP};
+
+use super::{End, Exemption, Spoken};
+use crate::config::ServicePorts;
+
+/// Lengths of prefixes that are very broad when they are shorter.
+const BROAD_V4: u8 = 8;
+const BROAD_V6: u8 = 16;
+
+impl End {
+    /// Whether all addresses of IPv4, or of IPv6, are on it.
+    fn is_everywhere(&self) -> bool {
+        self.networks().iter().any(|net| net.prefix_len() == 0)
+    }
+
+    /// Whether a very broad network is on it.
+    fn is_very_broad(&self) -> bool {
+        self.networks().iter().any(|net| match net {
+            IpNet::V4(net) => net.prefix_len() < BROAD_V4,
+            IpNet::V6(net) => net.prefix_len() < BROAD_V6,
+        })
+    }
+}
+
+impl Exemption {
+    /// Whether nothing narrows it down, so that nothing is alerted on any more, of one family of addresses at least.
+    #[must_use]
+    pub fn covers_everything(&self) -> bool {
+        self.is_by_ends_alone() && self.every_end(End::is_everywhere)
+    }
+
+    /// What is lost by it, if it covers very much: whatever process it is, whatever is watched, from or to a good part of all addresses.
+    #[must_use]
+    pub fn too_broad(&self, watched: &ServicePorts) -> Option<String> {
+        let is_narrow = |spoken: &Spoken| match spoken {
+            Spoken::Service(_) => false,
+            Spoken::Port(port) => {
+                [TCP, UDP].iter().all(|transport| watched.service(*transport, *port).is_none())
+            }
+        };
+        let by_service = !self.services.is_empty() && self.services.iter().all(is_narrow);
+        if by_service || self.process.is_some() || !self.every_end(End::is_very_broad) {
+            return None;
+        }
+        Some(format!(
+            "exemption {} ({self}) is very broad: what it covers is neither alerted on nor dropped. Name fewer addresses: networks \
+             of /{BROAD_V4} or longer (IPv6: /{BROAD_V6})",
+            self.id
+        ))
+    }
+
+    fn every_end(&self, is: impl Fn(&End) -> bool) -> bool {
+        [&self.source, &self.destination].into_iter().flatten().all(is)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Service;
+
+    fn between(source: &str, destination: &str) -> Exemption {
+        Exemption::between(source.parse().ok(), destination.parse().ok(), "test")
+    }
+
+    fn is_broad(one: &Exemption) -> bool {
+        one.too_broad(&ServicePorts::default()).is_some()
+    }
+
+    #[test]
+    fn what_nothing_narrows_covers_everything() {
+        for everything in
+            [between("0.0.0.0/0", ""), between("", "::/0"), between("0.0.0.0/0", "::/0"), between("", "")]
+        {
+            assert!(everything.covers_everything(), "{everything}");
+        }
+        let halves = ["0.0.0.0/1", "128.0.0.0/1"].map(|net| net.parse().unwrap()).to_vec();
+        let halves =
+            Exemption { source: Some(End::new(vec!["halves".into()], &halves)), ..Exemption::default() };
+        assert!(halves.covers_everything());
+        assert!(!between("0.0.0.0/0", "8.8.4.4/32").covers_everything());
+        let smb = vec![Spoken::Service(Service::Smb)];
+        assert!(!Exemption { services: smb, ..between("0.0.0.0/0", "") }.covers_everything());
+        assert!(!Exemption { process: Some("x".into()), ..between("0.0.0.0/0", "") }.covers_everything());
+    }
+
+    #[test]
+    fn a_good_part_of_all_addresses_is_very_broad_unless_something_narrow_is_said() {
+        assert!(is_broad(&between("10.0.0.0/7", "")) && is_broad(&between("", "2000::/3")));
+        assert!(!is_broad(&between("10.0.0.0/8", "")) && !is_broad(&between("2001::/16", "")));
+        assert!(!is_broad(&between("0.0.0.0/0", "8.8.4.4/32")));
+        let only = |spoken| Exemption { services: vec![spoken], ..between("", "") };
+        assert!(is_broad(&only(Spoken::Service(Service::Smb))) && is_broad(&only(Spoken::Port(445))));
+        assert!(!is_broad(&only(Spoken::Port(4_445))));
+        assert!(!is_broad(&Exemption { process: Some("x".into()), ..between("0.0.0.0/0", "") }));
+    }
+}

@@ -1,0 +1,69 @@
+//! How many frames a replay took, and which it could not read: of all files, and of the one it is at.
+
+use pcap_parser::Linktype;
+
+use super::link;
+use crate::capture::Frame;
+
+/// Frames, counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counted {
+    /// Frames.
+    pub frames: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Frames that no packet path could read, because of their link type or because they are too short for it.
+    pub left_out: u64,
+    /// A link type that was left out.
+    pub unknown_link: Option<Linktype>,
+}
+
+/// The counts of a replay.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Read {
+    pub(super) all: Counted,
+    pub(super) file: Counted,
+}
+
+impl Read {
+    pub(super) fn begin_file(&mut self) {
+        self.file = Counted::default();
+    }
+
+    pub(super) const fn frame(&mut self, frame: &Frame<'_>) {
+        let bytes = frame.bytes.len() as u64;
+        self.all.frames += 1;
+        self.all.bytes += bytes;
+        self.file.frames += 1;
+        self.file.bytes += bytes;
+    }
+
+    pub(super) fn leave_out(&mut self, frame: &Frame<'_>) {
+        for counted in [&mut self.all, &mut self.file] {
+            counted.left_out += 1;
+            if !link::is_known(frame.link) {
+                counted.unknown_link = Some(frame.link);
+            }
+        }
+    }
+}
+
+impl Counted {
+    /// Why nothing can be said of a file that has frames, if so.
+    #[must_use]
+    pub fn nothing_read(&self) -> Option<String> {
+        if self.frames == 0 || self.left_out < self.frames {
+            return None;
+        }
+        let why = self.unknown_link.map_or_else(
+            || "they are too short, or not of IP".to_owned(),
+            |link| {
+                format!(
+                    "they are of link type {}. Record them as Ethernet, raw IP, loopback or Linux cooked",
+                    link.0
+                )
+            },
+        );
+        Some(format!("none of its {} frames can be read, and nothing of it was judged: {why}", self.frames))
+    }
+}

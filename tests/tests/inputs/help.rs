@@ -1,0 +1,74 @@
+//! What `--help` says fits the terminal, and commands in it can be copied.
+
+use std::process::Command;
+
+use sensor_tests::Agent;
+
+const COMMANDS: [&str; 12] = [
+    "",
+    "run",
+    "check",
+    "replay",
+    "enforce",
+    "alerts",
+    "explain",
+    "exempt",
+    "exempt add",
+    "exempt list",
+    "exempt remove",
+    "exempt test",
+];
+
+fn help(command: &str, columns: &str) -> String {
+    let mut program = Command::new(Agent::program().unwrap());
+    let output =
+        program.args(command.split_whitespace()).arg("--help").env("COLUMNS", columns).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn no_line_is_wider_than_the_terminal_and_no_example_is_broken() {
+    for command in COMMANDS {
+        for (columns, width) in [("80", 80), ("100", 100)] {
+            let text = help(command, columns);
+            for line in text.lines() {
+                assert!(line.chars().count() <= width, "{command}: {line}");
+            }
+            let examples: Vec<_> = text.lines().skip_while(|line| *line != "EXAMPLES").skip(1).collect();
+            let of_examples = examples.iter().take_while(|line| !line.is_empty());
+            for (number, line) in of_examples.enumerate() {
+                let indented = if number % 2 == 0 { "  " } else { "    " };
+                let deep = line.len() - line.trim_start().len();
+                assert_eq!(deep, indented.len(), "{command}: a title, then its command: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_option_with_a_number_says_its_unit_and_what_it_is_without() {
+    for (command, option, words) in [
+        ("run", "--learning-hours", ["Hours", "24"]),
+        ("run", "--enforce-for", ["seconds", "86400"]),
+        ("run", "--profile", ["elastic-v105", "or sensor"]),
+        ("run", "--output", ["standard output", "Without"]),
+        ("run", "--state-dir", ["/var/lib/smb-sensor", "Without"]),
+        ("run", "--ingress", ["or auto", "Without"]),
+        ("run", "--tc", ["or auto", "Without"]),
+        ("run", "--attribution", ["or auto", "Without"]),
+        ("alerts", "--limit", ["1000", "--json"]),
+        ("alerts", "--since", ["2026-01-31", "24h"]),
+        ("replay", "--speed", ["times", "max"]),
+        ("enforce", "--for", ["seconds", "86400"]),
+        ("explain", "--state-dir", ["/var/lib/smb-sensor", "--config"]),
+        ("exempt add", "--expires", ["30d", "for ever"]),
+        ("exempt test", "--port", ["137/udp", "445"]),
+    ] {
+        let text = help(command, "100");
+        let about = text.split_once(&format!("{option} <")).map(|(_, rest)| rest).unwrap_or_default();
+        let end = about.find("\n      --").unwrap_or(about.len());
+        for word in words {
+            assert!(about[..end].contains(word), "{command} {option}: no {word:?} in {}", &about[..end]);
+        }
+    }
+}

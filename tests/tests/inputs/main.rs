@@ -1,0 +1,31 @@
+//! What is typed or lies in files: read alike wherever it stands, and refused with what is wrong, where, and what to do.
+#![expect(clippy::unwrap_used, reason = "functions shared by tests fail as tests do")]
+
+mod files;
+mod help;
+mod typed;
+
+use std::{path::Path, process::Command};
+
+use sensor_tests::Agent;
+
+/// Runs the program; gives its exit code and all that it said.
+fn run(arguments: &[&str]) -> (i32, String) {
+    let output = Command::new(Agent::program().unwrap()).args(arguments).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// It ends with `code` and says all of `words`.
+#[track_caller]
+fn says(arguments: &[&str], code: i32, words: &[&str]) {
+    let (found, told) = run(arguments);
+    assert_eq!(found, code, "{arguments:?}: {told}");
+    for word in words {
+        assert!(told.contains(word), "{arguments:?}: no {word:?} in: {told}");
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
