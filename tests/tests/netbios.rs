@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 const RULE: &str = "external-access-windows-networking";
 
 /// What the agents of these tests are told of.
-const CONFIG: &str = "[output]\nflows = true\n";
+const CONFIG: &str = "flow_documents = true\n";
 
 /// Asks a machine for its names, as `nbtstat -A` of Windows does.
 #[track_caller]
@@ -34,8 +34,11 @@ fn flow(ended: &Ended, client: Ipv4Addr, server: Ipv4Addr, port: u64) -> &Value 
     first.unwrap_or_else(|| panic!("{:#?}", ended.documents))
 }
 
-fn alerts(ended: &Ended) -> Vec<&Value> {
-    ended.documents.iter().filter(|one| one["event"]["kind"] == "alert").collect()
+/// The last document of the only alert that there is beside summaries.
+#[track_caller]
+fn only_alert(ended: &Ended) -> &Value {
+    assert_eq!(ended.rules(), ["", RULE], "{:#?}", ended.documents);
+    ended.closed(RULE).unwrap()
 }
 
 /// What nmblookup asks for and nmbd tells.
@@ -66,8 +69,7 @@ fn a_stranger_who_asks_an_internal_machine_for_its_names_is_told_of_with_the_nam
     agent.wait_for(tells(RULE, "established")).unwrap();
     let ended = agent.stop().unwrap();
     assert!(ended.number("lateral").unwrap() >= 2, "the colleague's question: {}", ended.statistics);
-    assert!(alerts(&ended).iter().all(|one| one["rule"]["id"] == RULE), "{:#?}", ended.documents);
-    let alert = ended.documents.iter().rfind(|one| one["rule"]["id"] == RULE).unwrap();
+    let alert = only_alert(&ended);
     assert_eq!(text(alert, "/source/ip"), address::SERVER_V4.to_string());
     assert_eq!(text(alert, "/destination/ip"), address::CLIENT_V4.to_string());
     assert_eq!(number(alert, "/destination/port"), 137);
@@ -92,7 +94,7 @@ fn who_asks_a_stranger_for_its_names_is_summarised_with_them_and_breaks_no_rule(
     ask_for_names(border.client(), address::LAN_SERVER_V4);
     ask_for_names(border.client(), address::SERVER_V4);
     let ended = agent.stop().unwrap();
-    assert!(alerts(&ended).is_empty(), "{:#?}", ended.documents);
+    assert_eq!(ended.rules(), [""], "{:#?}", ended.documents);
     let summary = flow(&ended, address::CLIENT_V4, address::SERVER_V4, 137);
     assert_eq!(text(summary, "/smb_sensor/evidence/level"), "established");
     assert_eq!(summary["smb_sensor"]["netbios"], expected());
@@ -107,11 +109,11 @@ fn a_stranger_that_announces_itself_to_an_internal_machine_is_told_of_with_its_n
     let _nmbd = Nmbd::announcing(border.server(), address::SERVER_V4, address::CLIENT_V4).unwrap();
     agent.wait_for(tells(RULE, "attempt")).unwrap();
     let ended = agent.stop().unwrap();
-    let alert = ended.documents.iter().rfind(|one| one["rule"]["id"] == RULE).unwrap();
+    let alert = only_alert(&ended);
     let expected = json!({ "datagrams": [{
-        "sent_by": "source", "kind": "direct unique", "sender_address": address::SERVER_V4.to_string(),
+        "sent_by": "source", "kind": "direct group", "sender_address": address::SERVER_V4.to_string(),
         "from": { "name": COMPUTER, "suffix": "0x00" },
-        "to": { "name": WORKGROUP, "suffix": "0x1e", "role": "browser elections" },
+        "to": { "name": WORKGROUP, "suffix": "0x1d", "role": "master browser" },
         "mailslot": "\\MAILSLOT\\BROWSE",
     }] });
     assert_eq!(alert["smb_sensor"]["netbios"], expected);
