@@ -1,7 +1,7 @@
 //! Recorded messages with bytes changed: a short run of what `fuzz/` does without end, the same numbers every time.
 
 use sensor_user::dissect::{
-    Conversation, Facts, FingerprintKey, Framing, Sender, dcerpc, facts, nbss, netbios_datagram,
+    Conversation, Facts, FingerprintKey, Framing, Sender, datagram, dcerpc, facts, nbss, netbios_datagram,
     netbios_name, ntlmssp, security, smb1, smb2, spnego,
     stream::{MAX_HELD, Piece, Stream},
 };
@@ -81,6 +81,19 @@ fn netbios_names() {
 #[test]
 fn netbios_datagrams() {
     run(&[0x11, 0x0A], |bytes| drop(netbios_datagram::read(bytes)));
+}
+
+#[test]
+fn what_datagrams_say_together() {
+    for marker in [&[0, 1, 0, 0], &[0x11, 0x0A][..]] {
+        run(marker, |bytes| {
+            let mut known = facts::Datagrams::default();
+            for from in [Sender::Client, Sender::Server] {
+                datagram::hear(&mut known, from, bytes);
+            }
+            assert!(known.exchanges.len() <= 2 && known.messages.len() <= 2);
+        });
+    }
 }
 
 #[test]
