@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sensor_lab::{Answer, Smbd, TcpListener, Topology, UdpResponder, address, require_lab};
 use sensor_tests::{Agent, connect, echo, number, smb_session, tells, text, texts};
+use serde_json::json;
 
 const RULE: &str = "external-access-windows-networking";
 
@@ -29,7 +30,7 @@ fn a_real_session_from_outside_alerts_with_both_techniques() {
 }
 
 #[test]
-fn an_answered_name_service_query_from_outside_alerts() {
+fn an_exchange_from_outside_that_is_no_netbios_alerts_as_an_attempt() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let answer = Answer::Bytes(vec![0; 60]);
@@ -39,13 +40,19 @@ fn an_answered_name_service_query_from_outside_alerts() {
     socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     socket.send_to(&[0; 50], responder.address()).unwrap();
     socket.recv(&mut [0; 100]).unwrap();
-    agent.wait_for(tells(RULE, "established")).unwrap();
+    agent.wait_for(tells(RULE, "attempt")).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), [RULE]);
     let alert = ended.closed(RULE).unwrap();
     assert_eq!(text(alert, "/network/transport"), "udp");
     assert_eq!(number(alert, "/destination/port"), 137);
     assert_eq!(text(alert, "/smb_sensor/service"), "netbios");
+    assert_eq!(
+        text(alert, "/smb_sensor/evidence/level"),
+        "attempt",
+        "whatever that was, no NetBIOS answered"
+    );
+    assert_eq!(alert["smb_sensor"]["netbios"], json!({ "foreign": true }));
     assert_eq!(number(alert, "/smb_sensor/evidence/bytes_sent"), 50);
     assert_eq!(number(alert, "/smb_sensor/evidence/bytes_received"), 60);
 }

@@ -4,7 +4,7 @@ use community_id::calculate_community_id;
 use sensor_common::slot::{TCP, mark};
 use serde_json::{Value, json};
 
-use super::{Context, document::sensor, note, owner, smb};
+use super::{Context, document::sensor, netbios, note, owner, smb};
 use crate::{config::Service, detect::Sight};
 
 /// The community id (version 1, seed 0) of the conversation, as Zeek, Suricata and Packetbeat compute it.
@@ -55,6 +55,7 @@ pub(super) fn tell(sight: &Sight<'_>, document: &mut Value) {
     }
     document["related"] = json!({ "ip": [sight.client.ip().to_string(), sight.server.ip().to_string()] });
     smb::add(document, sight);
+    netbios::add(document, sight);
     if sight.flow.marks & mark::DROPPED != 0 {
         document["event"]["type"] = json!(["denied"]);
         document["smb_sensor"]["enforcement"] = json!("dropped");

@@ -10,6 +10,7 @@ mod conversation;
 mod document;
 mod flow;
 mod indicator;
+mod netbios;
 mod note;
 mod owner;
 mod smb;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{admission::Summary, smb, timestamp::rfc3339};
+use super::{admission::Summary, netbios, smb, timestamp::rfc3339};
 use crate::{
     config::Service,
     detect::{Direction, Rule, Sight},
@@ -27,9 +27,9 @@ pub(super) fn seen(sight: &Sight<'_>) -> String {
     let (up, down) =
         (counts.payload[sight.flow.client as usize], counts.payload[sight.flow.server() as usize]);
     let got = match sight.flow.evidence {
+        Evidence::Attempt | Evidence::Established if transport == "UDP" => datagrams(sight),
         Evidence::Attempt => "; nothing shows that a connection came about".to_owned(),
         Evidence::Refused => "; the server refused".to_owned(),
-        Evidence::Established if transport == "UDP" => "; the server answered".to_owned(),
         Evidence::Established => "; the connection was established".to_owned(),
         Evidence::Smb => "; they spoke SMB".to_owned(),
         Evidence::AuthenticatedAttempt => format!("; {}", credentials(sight)),
@@ -48,6 +48,18 @@ pub(super) fn seen(sight: &Sight<'_>) -> String {
         sight.server.ip(),
         sight.server.port(),
     )
+}
+
+/// What was said in datagrams, and whether that was answered.
+fn datagrams(sight: &Sight<'_>) -> String {
+    let said = sight.flow.datagrams.as_deref();
+    let words = said.and_then(netbios::in_words).map(|words| format!("; {words}")).unwrap_or_default();
+    let answer = said.and_then(|said| said.exchanges.first()?.answer.as_ref());
+    match sight.flow.evidence {
+        Evidence::Attempt => words + "; nothing shows that a server of NetBIOS answered",
+        _ if answer.is_some() => words,
+        _ => words + "; the server answered",
+    }
 }
 
 /// Who gave what away, in words: the last of them, and how many there were.

@@ -41,6 +41,7 @@ pub(crate) fn flow(transport: u8, local: &str, remote: &str, opener: Side, evide
     let (packets, payload) = match evidence {
         Evidence::Attempt => ([1, 0], [0, 0]),
         Evidence::Refused => ([1, 1], [0, 0]),
+        Evidence::Established if transport == UDP => ([1, 1], [50, 50]),
         Evidence::Established => ([2, 1], [0, 0]),
         Evidence::Data => ([4, 3], [700, 300]),
         _ => ([4, 3], [70, 30]),

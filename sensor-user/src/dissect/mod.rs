@@ -7,6 +7,7 @@
 //! contents are never kept: a credential is known by its names and a keyed [`fingerprint`].
 
 pub mod conversation;
+pub mod datagram;
 pub mod dcerpc;
 pub mod element;
 pub mod facts;
@@ -16,6 +17,7 @@ pub mod kerberos;
 pub mod nbss;
 pub mod netbios_datagram;
 pub mod netbios_name;
+mod netbios_suffix;
 pub mod ntlmssp;
 pub mod security;
 pub mod smb1;

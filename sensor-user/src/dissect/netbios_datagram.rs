@@ -42,8 +42,8 @@ pub enum DatagramKind {
     DirectGroup,
     /// To all.
     Broadcast,
-    /// Refused by the receiver.
-    Error,
+    /// Refused by the receiver, with the code that says why.
+    Error(u8),
     /// Question to a datagram server or its answer.
     Query,
 }
@@ -57,6 +57,9 @@ pub enum DatagramError {
     /// A type that RFC 1002 does not have.
     #[error("NetBIOS datagram type 0x{0:02x} is unknown")]
     Kind(u8),
+    /// An error that RFC 1002 does not have.
+    #[error("NetBIOS datagram error 0x{0:02x} is unknown")]
+    Code(u8),
     /// A name in it is none.
     #[error("datagram: {0}")]
     Name(#[from] NameError),
@@ -78,14 +81,18 @@ const LENGTH_AND_OFFSET: usize = 4;
 /// Reads a packet of UDP 138.
 ///
 /// # Errors
-/// [`DatagramError`] for an unknown type and for names that are none.
+/// [`DatagramError`] for an unknown type or error code, and for names that are none.
 pub fn read(bytes: &[u8]) -> Result<Datagram, DatagramError> {
     let header = layout::<DatagramHeader>(bytes, 0, "datagram header")?;
     let kind = match header.kind {
         0x10 => DatagramKind::DirectUnique,
         0x11 => DatagramKind::DirectGroup,
         0x12 => DatagramKind::Broadcast,
-        0x13 => DatagramKind::Error,
+        // It has no name by which it could be told from something else, so its code has to be one.
+        0x13 => match *layout::<u8>(bytes, size_of::<DatagramHeader>(), "datagram error")? {
+            code @ 0x82..=0x84 => DatagramKind::Error(code),
+            code => return Err(DatagramError::Code(code)),
+        },
         0x14..=0x16 => DatagramKind::Query,
         kind => return Err(DatagramError::Kind(kind)),
     };
@@ -96,6 +103,8 @@ pub fn read(bytes: &[u8]) -> Result<Datagram, DatagramError> {
         let (destination, at) = first_level(bytes, at)?;
         datagram.names = Some(DatagramNames { source, destination });
         datagram.mailslot = smb1::mailslot(bytes.get(at..).unwrap_or_default());
+    } else if kind == DatagramKind::Query {
+        first_level(bytes, size_of::<DatagramHeader>())?;
     }
     Ok(datagram)
 }

@@ -1,5 +1,7 @@
 //! NetBIOS names (RFC 1001 14) and name service packets on UDP 137 (RFC 1002 4.2).
 
+use std::fmt;
+
 use thiserror::Error;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned, big_endian::U16};
 
@@ -20,6 +22,21 @@ pub struct NetbiosName {
     pub suffix: u8,
 }
 
+impl fmt::Display for NetbiosName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}<{:02x}>", self.name, self.suffix)
+    }
+}
+
+/// A name that a node has.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NodeName {
+    /// Name.
+    pub name: NetbiosName,
+    /// Whether others of its group have it too.
+    pub group: bool,
+}
+
 /// A name that is none.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum NameError {
@@ -37,7 +54,9 @@ pub enum NameError {
 /// A name service packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamePacket {
-    /// Operation: 0 query, 5 registration, 6 release, 7 wait, 8 refresh.
+    /// What a response shares with its request.
+    pub transaction: u16,
+    /// Operation: 0 query, 5 registration, 6 release, 7 wait, 8 or 9 refresh, 15 registration of several addresses.
     pub opcode: u8,
     /// Whether it answers.
     pub response: bool,
@@ -48,7 +67,7 @@ pub struct NamePacket {
     /// Record type: 0x20 NB, 0x21 NBSTAT.
     pub record: u16,
     /// Names of a node, of a positive node status response.
-    pub names: Vec<NetbiosName>,
+    pub names: Vec<NodeName>,
 }
 
 #[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
@@ -62,8 +81,8 @@ struct PacketHeader {
     additional: U16,
 }
 
-/// NBSTAT (RFC 1002 4.2.1.3).
-const NBSTAT: u16 = 0x21;
+/// NBSTAT, the record of a node's names (RFC 1002 4.2.1.3).
+pub const NBSTAT: u16 = 0x21;
 
 /// Reads a packet of UDP 137.
 ///
@@ -77,16 +96,19 @@ pub fn read(bytes: &[u8]) -> Result<NamePacket, NameError> {
     let response = flags & 0x8000 != 0;
     let names = if response && record == NBSTAT { node_names(bytes, after) } else { Vec::new() };
     let opcode = (flags >> 11 & 0xF) as u8;
-    Ok(NamePacket { opcode, response, rcode: (flags & 0xF) as u8, name, record, names })
+    let transaction = header.transaction.get();
+    Ok(NamePacket { transaction, opcode, response, rcode: (flags & 0xF) as u8, name, record, names })
 }
 
 /// The names of a node status response (4.2.18), as far as they are there. `after` is behind the name.
-fn node_names(bytes: &[u8], after: usize) -> Vec<NetbiosName> {
+fn node_names(bytes: &[u8], after: usize) -> Vec<NodeName> {
     // Type, class, time to live and length of data are ten bytes; then the count.
     let list = after + 10;
     let count = bytes.get(list).copied().unwrap_or_default();
     let entries = bytes.get(list + 1..).unwrap_or_default().chunks_exact(18);
-    entries.take(usize::from(count).min(MAX_NAMES)).map(|entry| padded(&entry[..16])).collect()
+    let entries = entries.take(usize::from(count).min(MAX_NAMES));
+    // The sixteen bytes of the name, then its flags, of which the first bit is that of a group.
+    entries.map(|entry| NodeName { name: padded(&entry[..16]), group: entry[16] & 0x80 != 0 }).collect()
 }
 
 /// Reads a first-level encoded name (RFC 1001 14.1) with its scope; gives the offset behind it.
@@ -150,6 +172,7 @@ mod tests {
         let packet = read(&bytes).unwrap();
         assert_eq!((packet.name.name.as_str(), packet.name.suffix), ("WORKGROUP", 0x1B));
         assert_eq!((packet.opcode, packet.response, packet.record), (0, false, 0x20));
+        assert_eq!(packet.transaction, 0x1234);
         for length in 0..bytes.len() - 4 {
             assert!(read(&bytes[..length]).is_err(), "{length}");
         }

@@ -6,16 +6,17 @@ use sensor_common::slot::{RecordKind, Side, TCP, mark, tcp};
 
 use super::{
     Departure,
-    evidence::{Evidence, Seen, SeenOfSmb},
+    evidence::{Evidence, Seen, SeenOfSmb, Words},
     tally::Tally,
 };
 use crate::{
     config::Service,
     decode::{Counts, Observation},
-    dissect::Facts,
+    dissect::{Facts, facts::Datagrams},
     owner::Owner,
 };
 
+mod datagrams;
 #[cfg(test)]
 mod tests;
 
@@ -62,6 +63,10 @@ pub struct Flow {
     pub owner: Option<Arc<Owner>>,
     /// What its messages say, as far as they were told.
     pub facts: Option<Arc<Facts>>,
+    /// What its datagrams say.
+    pub datagrams: Option<Arc<Datagrams>>,
+    /// What each side's datagrams are.
+    words: [Words; 2],
     /// Payload of each side up to the connection of the first share.
     share_at: Option<[u64; 2]>,
     /// What of its payload was counted as having left between its two addresses.
@@ -88,6 +93,8 @@ impl Flow {
             lost_before: 0,
             owner: None,
             facts: None,
+            datagrams: None,
+            words: [Words::Awaited; 2],
             share_at: None,
             counted_departure: 0,
             service: None,
@@ -285,6 +292,7 @@ impl Flow {
             tcp_flags: [self.tcp_flags[client], self.tcp_flags[server]],
             packets: [counts.packets[client], counts.packets[server]],
             payload: [counts.payload[client], counts.payload[server]],
+            answer: self.words[server],
             smb: self.seen_of_smb(counts.payload),
         })
     }

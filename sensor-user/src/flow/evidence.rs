@@ -12,7 +12,7 @@ pub enum Evidence {
     Attempt,
     /// The server refused.
     Refused,
-    /// Both sides took part: TCP acknowledged both ways, or UDP answered.
+    /// Both sides took part: TCP acknowledged both ways, or NetBIOS answered over UDP.
     Established,
     /// SMB was spoken.
     Smb,
@@ -39,8 +39,26 @@ pub(super) struct Seen {
     pub(super) tcp_flags: [u8; 2],
     pub(super) packets: [u64; 2],
     pub(super) payload: [u64; 2],
+    /// What the server's datagrams are.
+    pub(super) answer: Words,
     /// What is known of an SMB conversation; `None` for another service.
     pub(super) smb: Option<SeenOfSmb>,
+}
+
+/// What a side's datagrams are. A connection shows by its handshake that the server is there; a datagram has none, and
+/// whatever a game or a resolver exchanges from port 137 would pass for an answer, if its words were not asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Words {
+    /// None was told so far.
+    #[default]
+    Awaited,
+    /// They are no NetBIOS.
+    Foreign,
+    /// They are NetBIOS. A refusal is too: whoever refuses a name is there and says so.
+    Netbios,
+    /// None was told in time, though there were some. Then it is the packets alone that speak, as where a connection's
+    /// messages are lost.
+    Lost,
 }
 
 /// What is known of an SMB conversation.
@@ -126,7 +144,8 @@ impl Evidence {
         let [client, server] = seen.tcp_flags;
         let both = seen.packets[0] > 0 && seen.packets[1] > 0;
         if seen.transport != TCP {
-            return if both { Self::Established } else { Self::Attempt };
+            let answered = matches!(seen.answer, Words::Netbios | Words::Lost);
+            return if both && answered { Self::Established } else { Self::Attempt };
         }
         // Where only one direction passes the sensor, an acknowledgment with payload is the best there is.
         let one_sided = !both
@@ -155,7 +174,8 @@ mod tests {
     use super::*;
 
     fn tcp_flow(tcp_flags: [u8; 2], packets: [u64; 2], payload: [u64; 2]) -> Evidence {
-        Evidence::of(&Seen { transport: TCP, tcp_flags, packets, payload, smb: None })
+        let answer = Words::Awaited;
+        Evidence::of(&Seen { transport: TCP, tcp_flags, packets, payload, answer, smb: None })
     }
 
     #[test]
@@ -193,17 +213,23 @@ mod tests {
     }
 
     #[test]
-    fn udp_is_established_when_answered() {
-        let udp = |packets| {
-            Evidence::of(&Seen { transport: UDP, tcp_flags: [0; 2], packets, payload: [50, 50], smb: None })
+    fn udp_is_established_when_netbios_answered() {
+        let udp = |packets, answer| {
+            let (tcp_flags, payload) = ([0; 2], [50, 50]);
+            Evidence::of(&Seen { transport: UDP, tcp_flags, packets, payload, answer, smb: None })
         };
-        assert_eq!(udp([3, 0]), Evidence::Attempt);
-        assert_eq!(udp([1, 1]), Evidence::Established);
+        assert_eq!(udp([3, 0], Words::Awaited), Evidence::Attempt);
+        assert_eq!(udp([1, 1], Words::Netbios), Evidence::Established);
+        assert_eq!(udp([1, 1], Words::Lost), Evidence::Established, "nothing says that it was no answer");
+        assert_eq!(udp([1, 1], Words::Awaited), Evidence::Attempt, "its words are still to come");
+        assert_eq!(udp([9, 9], Words::Foreign), Evidence::Attempt, "whatever that was, no NetBIOS");
+        assert_eq!(udp([0, 1], Words::Netbios), Evidence::Attempt, "nobody was seen to ask");
     }
 
     fn smb(smb: SeenOfSmb, payload: [u64; 2]) -> Evidence {
         let tcp_flags = [tcp::SYN | tcp::ACK; 2];
-        Evidence::of(&Seen { transport: TCP, tcp_flags, packets: [5, 5], payload, smb: Some(smb) })
+        let answer = Words::Awaited;
+        Evidence::of(&Seen { transport: TCP, tcp_flags, packets: [5, 5], payload, answer, smb: Some(smb) })
     }
 
     #[test]

@@ -24,19 +24,15 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// A reader for a conversation of which this is the first piece; `None` for datagrams, which say nothing of a session.
-    pub(super) fn for_piece(piece: &Piece<'_>, key: FingerprintKey) -> Option<Self> {
-        let framing = match piece.kind {
-            PieceKind::Datagram => return None,
-            PieceKind::Rpc => Framing::DceRpc,
-            PieceKind::Message | PieceKind::Continued => Framing::NetBios,
-        };
-        Some(Self {
+    /// A reader for a connection of which this is the first piece. Datagrams need none: each is read by itself.
+    pub(super) fn for_piece(piece: &Piece<'_>, key: FingerprintKey) -> Self {
+        let framing = if piece.kind == PieceKind::Rpc { Framing::DceRpc } else { Framing::NetBios };
+        Self {
             framing,
             conversation: Conversation::new(key, framing),
             streams: [Stream::new(framing), Stream::new(framing)],
             told: [None; 2],
-        })
+        }
     }
 
     /// Reads one more piece; tells whether it brought new facts. `client` is the side that is thought to be the client, for

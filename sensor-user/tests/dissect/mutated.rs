@@ -1,7 +1,7 @@
 //! Recorded messages with bytes changed: a short run of what `fuzz/` does without end, the same numbers every time.
 
 use sensor_user::dissect::{
-    Conversation, Facts, FingerprintKey, Framing, Sender, dcerpc, facts, nbss, netbios_datagram,
+    Conversation, Facts, FingerprintKey, Framing, Sender, datagram, dcerpc, facts, nbss, netbios_datagram,
     netbios_name, ntlmssp, security, smb1, smb2, spnego,
     stream::{MAX_HELD, Piece, Stream},
 };
@@ -81,6 +81,19 @@ fn netbios_names() {
 #[test]
 fn netbios_datagrams() {
     run(&[0x11, 0x0A], |bytes| drop(netbios_datagram::read(bytes)));
+}
+
+#[test]
+fn answers_of_the_name_service_after_their_questions() {
+    const QUESTION: [u8; 12] = [0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    const ANSWER: [u8; 12] = [0, 7, 0x84, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+    run(&[0x20], |bytes| {
+        let mut known = facts::Datagrams::default();
+        for (from, head) in [(Sender::Client, QUESTION), (Sender::Server, ANSWER)] {
+            datagram::hear(&mut known, from, &[&head, bytes].concat());
+        }
+        assert!(known.exchanges.len() <= 1, "one question and its answer");
+    });
 }
 
 #[test]

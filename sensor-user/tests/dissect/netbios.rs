@@ -10,7 +10,7 @@ fn every_name_packet_is_read() {
     assert!(packets.len() > 5);
     let read: Vec<_> = packets.iter().map(|(_, bytes)| netbios_name::read(bytes).unwrap()).collect();
     assert!(
-        read.iter().any(|packet| packet.response && packet.names.iter().any(|name| name.name == "EQSRV"))
+        read.iter().any(|packet| packet.response && packet.names.iter().any(|one| one.name.name == "EQSRV"))
     );
     assert!(read.iter().any(|packet| !packet.response && packet.name.name == "*"));
 }

@@ -21,11 +21,19 @@ pub(crate) enum Fact {
     Interface,
     /// Number of a DCE-RPC operation that was called.
     Operation,
+    /// Operation of the NetBIOS name service, and the name that it is about.
+    NetbiosName,
+    /// Its result.
+    NetbiosResult,
+    /// Name of a NetBIOS node that tells its names.
+    NodeName,
+    /// NetBIOS datagram: kind, names and mailslot.
+    Datagram,
 }
 
 impl Fact {
     /// All, in the order of the table's columns.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Dialect,
         Self::Account,
         Self::Ticket,
@@ -34,6 +42,10 @@ impl Fact {
         Self::SessionStatus,
         Self::Interface,
         Self::Operation,
+        Self::NetbiosName,
+        Self::NetbiosResult,
+        Self::NodeName,
+        Self::Datagram,
     ];
 
     /// Heading of its column.
@@ -47,6 +59,10 @@ impl Fact {
             Self::Ticket => "ticket",
             Self::Interface => "interface",
             Self::Operation => "operation",
+            Self::NetbiosName => "NetBIOS name",
+            Self::NetbiosResult => "name result",
+            Self::NodeName => "node name",
+            Self::Datagram => "datagram",
         }
     }
 }

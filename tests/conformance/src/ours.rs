@@ -1,6 +1,6 @@
 //! What the conversation reader sees.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, net::SocketAddr, path::Path};
 
 use anyhow::Result;
 use sensor_user::{
@@ -12,12 +12,24 @@ use sensor_user::{
     },
 };
 
-use crate::fact::{Fact, Seen, account, ends, ticket};
+use crate::{
+    fact::{Fact, Seen, account, ends, ticket},
+    netbios,
+};
 
 /// Facts, and the ports that tshark has to be told of.
 pub(crate) struct Ours {
     pub(crate) seen: Seen,
     pub(crate) other_ports: BTreeSet<u16>,
+}
+
+impl Ours {
+    fn add(&mut self, (client, server): (SocketAddr, SocketAddr), facts: Vec<(Fact, String)>) {
+        let ends = ends(client.to_string(), server.to_string());
+        for (fact, value) in facts {
+            self.seen.entry((ends.clone(), fact)).or_default().insert(value);
+        }
+    }
 }
 
 /// Reads a capture.
@@ -28,10 +40,10 @@ pub(crate) fn read(capture: &Path) -> Result<Ours> {
         if recorded.facts.smb_spoken() && !matches!(port, 139 | 445) {
             ours.other_ports.insert(port);
         }
-        let ends = ends(recorded.client.to_string(), recorded.server.to_string());
-        for (fact, value) in facts(&recorded.facts) {
-            ours.seen.entry((ends.clone(), fact)).or_default().insert(value);
-        }
+        ours.add((recorded.client, recorded.server), facts(&recorded.facts));
+    }
+    for recorded in capture::datagrams(capture)? {
+        ours.add((recorded.client, recorded.server), netbios::ours(&recorded));
     }
     Ok(ours)
 }

@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::fact::{Fact, Seen, account, ends, ticket};
+use crate::{
+    fact::{Fact, Seen, account, ends, ticket},
+    netbios,
+};
 
 /// The first line of what tshark says of itself.
 pub(crate) fn version() -> Result<String> {
@@ -24,7 +27,10 @@ pub(crate) fn version() -> Result<String> {
 pub(crate) fn read(capture: &Path, other_ports: &BTreeSet<u16>) -> Result<Seen> {
     let mut command = Command::new("tshark");
     command.arg("-r").arg(capture).args(["-n", "-T", "json", "--no-duplicate-keys"]);
-    command.args(["-J", "ip ipv6 tcp nbss smb smb2 dcerpc ntlmssp gss-api spnego kerberos"]);
+    command.args([
+        "-J",
+        "ip ipv6 tcp udp nbss nbns nbdgm mailslot smb smb2 dcerpc ntlmssp gss-api spnego kerberos",
+    ]);
     for port in other_ports {
         command.args(["-d", &format!("tcp.port=={port},nbss")]);
     }
@@ -57,6 +63,7 @@ impl Reader {
         let mut add = |fact: Fact, value: String| {
             self.seen.entry((ends.clone(), fact)).or_default().insert(value);
         };
+        netbios::theirs(layers, &mut add);
         for message in each(&layers["smb2"]) {
             smb2(message, &mut add);
         }
@@ -80,7 +87,10 @@ impl Reader {
 }
 
 fn packet_ends(layers: &Value) -> Option<String> {
-    let tcp = each(&layers["tcp"]).next()?;
+    let port = |end| {
+        let of = |protocol: &str| text(&each(&layers[protocol]).next()?[format!("{protocol}.{end}")]);
+        of("tcp").or_else(|| of("udp"))
+    };
     let (source, destination) = match each(&layers["ip"]).next() {
         Some(ip) => (text(&ip["ip.src"])?, text(&ip["ip.dst"])?),
         None => {
@@ -88,7 +98,7 @@ fn packet_ends(layers: &Value) -> Option<String> {
             (format!("[{}]", text(&ip["ipv6.src"])?), format!("[{}]", text(&ip["ipv6.dst"])?))
         }
     };
-    let (from, to) = (text(&tcp["tcp.srcport"])?, text(&tcp["tcp.dstport"])?);
+    let (from, to) = (port("srcport")?, port("dstport")?);
     Some(ends(format!("{source}:{from}"), format!("{destination}:{to}")))
 }
 
@@ -185,7 +195,7 @@ fn ntlmssp(object: &Value, add: &mut impl FnMut(Fact, String)) {
 }
 
 /// A value, or each of a list of them.
-fn each(value: &Value) -> impl Iterator<Item = &Value> {
+pub(crate) fn each(value: &Value) -> impl Iterator<Item = &Value> {
     let (list, one) = match value {
         Value::Array(list) => (Some(list), None),
         Value::Null => (None, None),
@@ -194,7 +204,7 @@ fn each(value: &Value) -> impl Iterator<Item = &Value> {
     list.into_iter().flatten().chain(one)
 }
 
-fn text(value: &Value) -> Option<String> {
+pub(crate) fn text(value: &Value) -> Option<String> {
     each(value).next()?.as_str().map(str::to_owned)
 }
 
@@ -211,7 +221,7 @@ fn walk(value: &Value, visit: &mut impl FnMut(&Value)) {
 }
 
 /// Every text that stands under a key anywhere below a value.
-fn all(value: &Value, key: &str) -> Vec<String> {
+pub(crate) fn all(value: &Value, key: &str) -> Vec<String> {
     let mut found = Vec::new();
     walk(value, &mut |object| {
         found.extend(each(&object[key]).filter_map(|text| text.as_str().map(str::to_owned)));

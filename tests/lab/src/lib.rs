@@ -1,7 +1,7 @@
 //! A network laboratory: throw-away network namespaces, the wires between them and real SMB programs inside them.
 //!
 //! What it gives: [`Topology`] (a client and a server on the two sides of a gateway), [`Namespace`] and
-//! [`Veth`] to build other shapes, [`Smbd`] and [`Smbclient`] for real sessions, [`PythonClient`]
+//! [`Veth`] to build other shapes, [`Smbd`] and [`Smbclient`] for real sessions, [`Nmbd`] for names, [`PythonClient`]
 //! and [`ImpacketServer`] for those of other implementations, [`Process`] for programs
 //! under test, [`TcpListener`], [`UdpResponder`] and [`RawSocket`] for traffic that needs no daemon.
 //!
@@ -15,6 +15,7 @@
 mod cgroup;
 mod deadline;
 mod namespace;
+mod nmbd;
 mod output;
 mod peers;
 mod process;
@@ -32,6 +33,7 @@ pub use cgroup::Cgroup;
 pub use deadline::poll;
 pub use namespace::Namespace;
 pub use nix::sys::signal::Signal;
+pub use nmbd::{COMPUTER, Nmbd, WORKGROUP};
 pub use output::{Line, Stream};
 pub use peers::{Answer, TcpListener, UdpResponder};
 pub use process::Process;

@@ -16,7 +16,7 @@ const SKIP_LOG: &str = "SMB_SENSOR_SKIP_LOG";
 pub enum Need {
     /// Namespaces, links and processes in them.
     Network,
-    /// The network, smbd and smbclient.
+    /// The network, smbd, nmbd, smbclient and nmblookup.
     Samba,
     /// Network and Samba, and impacket and smbprotocol as further peers.
     Python,
@@ -52,7 +52,13 @@ fn missing_network() -> Option<String> {
 }
 
 fn missing_samba() -> Option<String> {
-    missing_programs(&[("smbd", "samba"), ("smbpasswd", "samba"), ("smbclient", "smbclient")])
+    missing_programs(&[
+        ("smbd", "samba"),
+        ("nmbd", "samba"),
+        ("smbpasswd", "samba"),
+        ("nmblookup", "samba"),
+        ("smbclient", "smbclient"),
+    ])
 }
 
 fn missing_python() -> Option<String> {

@@ -133,7 +133,7 @@ impl SmbdBuilder {
 }
 
 /// Every folder Samba would otherwise look for on the machine.
-const STATE_FOLDERS: [(&str, &str); 6] = [
+pub(crate) const STATE_FOLDERS: [(&str, &str); 6] = [
     ("private dir", "private"),
     ("lock directory", "lock"),
     ("state directory", "state"),

@@ -31,6 +31,16 @@ pub(super) const NEEDED: &[Program] = &[
         packages: ["samba", "samba", "samba", "samba"],
     },
     Program {
+        name: "nmbd",
+        purpose: "the NetBIOS server of the tests, run in namespaces only",
+        packages: ["samba", "samba", "samba", "samba"],
+    },
+    Program {
+        name: "nmblookup",
+        purpose: "what asks that server for its names",
+        packages: ["samba-common-bin", "samba-client", "smbclient", "samba-client"],
+    },
+    Program {
         name: "smbpasswd",
         purpose: "what gives that server its users",
         packages: ["samba-common-bin", "samba", "samba", "samba"],

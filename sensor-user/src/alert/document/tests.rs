@@ -7,7 +7,10 @@ use sensor_common::slot::{Side, TCP, UDP, mark};
 
 use super::*;
 use crate::{
-    alert::{conversation::community_id, flow_document, owner::tests::everything_known},
+    alert::{
+        conversation::community_id, flow_document, netbios::tests::everything_said,
+        owner::tests::everything_known,
+    },
     config::ServicePorts,
     detect::{RULES, tests::flow},
     exempt::Exemption,
@@ -56,6 +59,7 @@ fn flows() -> Vec<Flow> {
     owned.owner = Some(Arc::new(everything_known()));
     flows.push(owned);
     flows.push(flow(UDP, "10.0.0.2:137", "8.8.4.4:50000", Side::Remote, Evidence::Established));
+    flows.push(everything_said());
     flows
 }
 

@@ -1,9 +1,11 @@
 //! What is known of a conversation: facts, each list of which has a bound.
 
 mod access;
+mod datagrams;
 mod peer;
 
 pub use access::{Credential, Interface, Method, Outcome, Share};
+pub use datagrams::{Answer, Datagrams, Exchange, MAX_DATAGRAMS, Operation};
 pub use peer::{Client, Dialect, Server, Signing};
 
 use uuid::Uuid;

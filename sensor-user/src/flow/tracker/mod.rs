@@ -167,8 +167,7 @@ impl Tracker {
         let ends =
             Conversation { transport: piece.key.transport, local: piece.key.local, remote: piece.key.remote };
         let Some(entry) = self.flows.get_mut(&ends) else {
-            let room = self.early.len() < MOST_EARLY && piece.kind != PieceKind::Datagram;
-            if room {
+            if self.early.len() < MOST_EARLY {
                 self.early.push_back(EarlyPiece::of(ends, piece));
             } else {
                 self.unread += 1;
@@ -178,13 +177,16 @@ impl Tracker {
         if entry.closed_at.is_some() {
             return None;
         }
+        if piece.kind == PieceKind::Datagram {
+            return entry.flow.hear(piece).then_some(&entry.flow);
+        }
         if entry.reader.is_none() {
             if self.readers >= MOST_READERS {
                 self.unread += 1;
                 return None;
             }
-            entry.reader = Reader::for_piece(piece, self.options.fingerprint_key.clone()).map(Box::new);
-            self.readers += usize::from(entry.reader.is_some());
+            entry.reader = Some(Box::new(Reader::for_piece(piece, self.options.fingerprint_key.clone())));
+            self.readers += 1;
         }
         entry.read(piece).then_some(&entry.flow)
     }
@@ -209,6 +211,7 @@ impl Tracker {
                 && entry.ripe_at == *due
             {
                 entry.flow.settled = true;
+                entry.flow.stop_waiting();
                 ripe.push(entry.flow.clone());
             }
             self.ripening.pop_front();
@@ -226,6 +229,7 @@ impl Tracker {
             None if entry.is_done(now, idle, settle) => {
                 entry.closed_at = Some(now);
                 readers -= usize::from(entry.reader.take().is_some());
+                entry.flow.stop_waiting();
                 closed.push(entry.flow.clone());
                 true
             }
@@ -246,7 +250,11 @@ impl Tracker {
         self.early.clear();
         self.readers = 0;
         let open = self.flows.drain().filter(|(_, entry)| entry.closed_at.is_none());
-        in_order(open.map(|(_, entry)| entry.flow).collect())
+        let ended = open.map(|(_, mut entry)| {
+            entry.flow.stop_waiting();
+            entry.flow
+        });
+        in_order(ended.collect())
     }
 
     /// Conversations held.

@@ -12,6 +12,7 @@ use crate::{
     kernel::ticks::TickClock,
 };
 
+mod datagrams;
 mod departures;
 
 const CLOCK: TickClock = TickClock::with_tick(4_000_000);

@@ -1,0 +1,66 @@
+//! What the datagrams of a capture say.
+
+use std::{collections::HashMap, net::SocketAddr, path::Path};
+
+use super::{
+    file::{CaptureError, frames},
+    segment::{Segment, segment},
+};
+use crate::dissect::{Sender, datagram::hear, facts::Datagrams};
+
+/// Two ends between which datagrams of NetBIOS passed.
+#[derive(Debug)]
+pub struct RecordedDatagrams {
+    /// Who asked, as far as the ports or else the order tell.
+    pub client: SocketAddr,
+    /// The other one.
+    pub server: SocketAddr,
+    /// What was said.
+    pub said: Datagrams,
+}
+
+/// NetBIOS name and datagram service.
+const PORTS: [u16; 2] = [137, 138];
+
+/// Reads what is said on UDP 137 and 138, all datagrams and not the first alone, in the order in which the conversations began.
+///
+/// # Errors
+/// [`CaptureError`] where the file cannot be read.
+pub fn datagrams(path: &Path) -> Result<Vec<RecordedDatagrams>, CaptureError> {
+    let mut table = Table::default();
+    frames(path, |frame| {
+        if let Some(segment) = segment(&frame)
+            && segment.tcp.is_none()
+        {
+            table.take(&segment);
+        }
+    })?;
+    Ok(table.conversations)
+}
+
+/// Conversations by their ends, lower address first.
+#[derive(Default)]
+struct Table {
+    conversations: Vec<RecordedDatagrams>,
+    places: HashMap<(SocketAddr, SocketAddr), usize>,
+}
+
+impl Table {
+    fn take(&mut self, segment: &Segment<'_>) {
+        let (source, destination) = (segment.source, segment.destination);
+        let is_service = |end: SocketAddr| PORTS.contains(&end.port());
+        if !is_service(source) && !is_service(destination) {
+            return;
+        }
+        let place =
+            *self.places.entry((source.min(destination), source.max(destination))).or_insert_with(|| {
+                let answer = is_service(source) && !is_service(destination);
+                let (client, server) = if answer { (destination, source) } else { (source, destination) };
+                self.conversations.push(RecordedDatagrams { client, server, said: Datagrams::default() });
+                self.conversations.len() - 1
+            });
+        let conversation = &mut self.conversations[place];
+        let from = if source == conversation.client { Sender::Client } else { Sender::Server };
+        hear(&mut conversation.said, from, segment.payload);
+    }
+}

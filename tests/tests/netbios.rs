@@ -1,0 +1,123 @@
+//! Names and datagrams of NetBIOS between real peers, Samba's nmbd and nmblookup, across the border and within.
+
+use std::net::Ipv4Addr;
+
+use anyhow::{Context as _, Result, ensure};
+use sensor_lab::{COMPUTER, Namespace, Nmbd, Topology, WORKGROUP, address, require_lab};
+use sensor_tests::{Agent, Ended, number, tells, text, texts};
+use serde_json::{Value, json};
+
+const RULE: &str = "external-access-windows-networking";
+
+/// What the agents of these tests are told of.
+const CONFIG: &str = "flow_documents = true\n";
+
+/// Asks a machine for its names, as `nbtstat -A` of Windows does.
+fn ask_for_names(from: &Namespace, of: Ipv4Addr) -> Result<()> {
+    let mut command = from.command("nmblookup");
+    let output =
+        command.args(["-s", "/dev/null", "-A"]).arg(of.to_string()).output().context("run nmblookup")?;
+    ensure!(String::from_utf8_lossy(&output.stdout).contains(COMPUTER), "{output:?}");
+    Ok(())
+}
+
+/// The one summary of a conversation between these two.
+#[track_caller]
+fn flow(ended: &Ended, client: Ipv4Addr, server: Ipv4Addr, port: u64) -> &Value {
+    let ends = [client.to_string(), server.to_string()];
+    let mut flows = ended.documents.iter().filter(|one| {
+        one["type"] == "flow"
+            && [text(one, "/source/ip"), text(one, "/destination/ip")] == ends
+            && number(one, "/destination/port") == port
+    });
+    let (first, second) = (flows.next(), flows.next());
+    assert!(second.is_none(), "{:#?}", ended.documents);
+    first.unwrap_or_else(|| panic!("{:#?}", ended.documents))
+}
+
+/// The last document of the only alert that there is beside summaries.
+#[track_caller]
+fn only_alert(ended: &Ended) -> Result<&Value> {
+    assert_eq!(ended.rules(), ["", RULE], "{:#?}", ended.documents);
+    ended.closed(RULE)
+}
+
+/// What nmblookup asks for and nmbd tells.
+fn expected() -> Value {
+    let one =
+        |suffix, role, group, name| json!({ "name": name, "suffix": suffix, "role": role, "group": group });
+    json!({ "names": [{
+        "name": "*", "suffix": "0x00", "asked_by": "source", "operation": "node status", "outcome": "answered",
+        "computer": COMPUTER, "workgroup": WORKGROUP,
+        "told": [
+            one("0x00", "workstation", false, COMPUTER),
+            one("0x03", "messenger", false, COMPUTER),
+            one("0x20", "file server", false, COMPUTER),
+            one("0x00", "workgroup or domain", true, WORKGROUP),
+            one("0x1e", "browser elections", true, WORKGROUP),
+        ],
+    }] })
+}
+
+#[test]
+fn a_stranger_who_asks_an_internal_machine_for_its_names_is_told_of_with_the_names_it_got() {
+    require_lab!();
+    let border = Topology::builder().lan_server().build().unwrap();
+    let _nmbd = Nmbd::start(border.client(), address::CLIENT_V4).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").config(CONFIG).start().unwrap();
+    ask_for_names(border.lan_server().unwrap(), address::CLIENT_V4).unwrap();
+    ask_for_names(border.server(), address::CLIENT_V4).unwrap();
+    agent.wait_for(tells(RULE, "established")).unwrap();
+    let ended = agent.stop().unwrap();
+    assert!(ended.number("lateral").unwrap() >= 2, "the colleague's question: {}", ended.statistics);
+    let alert = only_alert(&ended).unwrap();
+    assert_eq!(text(alert, "/source/ip"), address::SERVER_V4.to_string());
+    assert_eq!(text(alert, "/destination/ip"), address::CLIENT_V4.to_string());
+    assert_eq!(number(alert, "/destination/port"), 137);
+    assert_eq!(alert["smb_sensor"]["netbios"], expected());
+    assert_eq!(texts(alert, "/related/hosts"), [COMPUTER]);
+    assert!(alert.get("threat").is_none(), "an answer of names is none of the techniques: {alert:#}");
+    let note = format!("; it asked for the node status of *<00>, and was told {COMPUTER} of {WORKGROUP}.");
+    assert!(text(alert, "/smb_sensor/note/seen").ends_with(&note), "{alert:#}");
+    let summary = flow(&ended, address::SERVER_V4, address::CLIENT_V4, 137);
+    assert_eq!(summary["smb_sensor"]["netbios"], expected());
+    let flows = ended.documents.iter().filter(|one| one["type"] == "flow").count();
+    assert_eq!(flows, 1, "the colleague's is none: {:#?}", ended.documents);
+}
+
+#[test]
+fn who_asks_a_stranger_for_its_names_is_summarised_with_them_and_breaks_no_rule() {
+    require_lab!();
+    let border = Topology::builder().lan_server().build().unwrap();
+    let _nmbd = Nmbd::start(border.server(), address::SERVER_V4).unwrap();
+    let _twin = Nmbd::start(border.lan_server().unwrap(), address::LAN_SERVER_V4).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").config(CONFIG).start().unwrap();
+    ask_for_names(border.client(), address::LAN_SERVER_V4).unwrap();
+    ask_for_names(border.client(), address::SERVER_V4).unwrap();
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.rules(), [""], "{:#?}", ended.documents);
+    let summary = flow(&ended, address::CLIENT_V4, address::SERVER_V4, 137);
+    assert_eq!(text(summary, "/smb_sensor/evidence/level"), "established");
+    assert_eq!(summary["smb_sensor"]["netbios"], expected());
+    assert_eq!(ended.documents.len(), 1, "the twin's is none: {:#?}", ended.documents);
+}
+
+#[test]
+fn a_stranger_that_announces_itself_to_an_internal_machine_is_told_of_with_its_name() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").config(CONFIG).start().unwrap();
+    let _nmbd = Nmbd::announcing(border.server(), address::SERVER_V4, address::CLIENT_V4).unwrap();
+    agent.wait_for(tells(RULE, "attempt")).unwrap();
+    let ended = agent.stop().unwrap();
+    let alert = only_alert(&ended).unwrap();
+    let expected = json!({ "datagrams": [{
+        "sent_by": "source", "kind": "direct group", "sender_address": address::SERVER_V4.to_string(),
+        "from": { "name": COMPUTER, "suffix": "0x00" },
+        "to": { "name": WORKGROUP, "suffix": "0x1d", "role": "master browser" },
+        "mailslot": "\\MAILSLOT\\BROWSE",
+    }] });
+    assert_eq!(alert["smb_sensor"]["netbios"], expected);
+    assert_eq!(texts(alert, "/related/hosts"), [COMPUTER]);
+    assert_eq!(text(alert, "/smb_sensor/evidence/level"), "attempt");
+}
