@@ -7,7 +7,7 @@ use sensor_common::slot::{Side, TCP};
 use super::*;
 use crate::{
     alert::document::tests::{ALERT, assert_valid},
-    detect::tests::flow,
+    detect::fixtures::flow,
 };
 
 mod sweeps;

@@ -4,7 +4,7 @@ use sensor_common::slot::Side;
 
 use super::*;
 use crate::{
-    detect::{Sight, tests::flow},
+    detect::{Sight, fixtures::flow},
     flow::{Evidence, Flow},
     terms::Terms,
 };

@@ -4,7 +4,7 @@ use sensor_common::slot::Side;
 
 use super::*;
 use crate::{
-    detect::{Limits, Sight, judge, tests::flow},
+    detect::{Limits, Sight, fixtures::flow, judge},
     flow::{Evidence, Flow},
     terms::Terms,
 };
