@@ -1,6 +1,6 @@
 //! Conversations for the tests of the rules, made of observations as the tracker makes them, and what is said of them.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use sensor_common::{
     classify::Place,
@@ -17,14 +17,14 @@ use crate::{
     flow::{DepartureLimits, Evidence, Flow, Tracker, TrackerOptions},
     kernel::ticks::{Moment, TickClock},
     plan,
-    terms::KnownDestinations,
+    terms::{KnownTerms, Term},
 };
 
-/// Every destination is new, or none is.
+/// Every term is new, or none is.
 pub(crate) struct Always(pub(crate) bool);
 
-impl KnownDestinations for Always {
-    fn is_new(&mut self, _: IpAddr, _: i128) -> bool {
+impl KnownTerms for Always {
+    fn is_new(&mut self, _: Term, _: i128) -> bool {
         self.0
     }
 
@@ -98,12 +98,12 @@ pub(crate) fn flow(transport: u8, local: &str, remote: &str, opener: Side, evide
 }
 
 /// A TCP conversation of 10.0.0.2 with a server on the Internet.
-pub(super) fn outbound(port: u16, evidence: Evidence) -> Flow {
+pub(crate) fn outbound(port: u16, evidence: Evidence) -> Flow {
     flow(TCP, "10.0.0.2:50000", &format!("8.8.4.4:{port}"), Side::Local, evidence)
 }
 
 /// A conversation of a stranger with 10.0.0.2.
-pub(super) fn inbound(transport: u8, port: u16, evidence: Evidence) -> Flow {
+pub(crate) fn inbound(transport: u8, port: u16, evidence: Evidence) -> Flow {
     flow(transport, &format!("10.0.0.2:{port}"), "8.8.4.4:50000", Side::Remote, evidence)
 }
 
@@ -141,7 +141,7 @@ pub(super) fn ours(network: &str) -> Config {
 }
 
 /// A configuration that exempts conversations between these networks.
-pub(super) fn exempt(source: Option<&str>, destination: Option<&str>) -> Config {
+pub(crate) fn exempt(source: Option<&str>, destination: Option<&str>) -> Config {
     let net = |text: Option<&str>| text.map(|text| text.parse().unwrap());
     let exemption = Exemption::between(net(source), net(destination), "known");
     Config { exemptions: vec![exemption], ..Config::default() }
@@ -149,7 +149,7 @@ pub(super) fn exempt(source: Option<&str>, destination: Option<&str>) -> Config 
 
 /// Holds a rule to a false positive of which its metadata speaks in these words: it alerts on the flows under one
 /// configuration, and no more under the other, which has the remedy.
-pub(super) fn assert_known_false_positive(
+pub(crate) fn assert_known_false_positive(
     rule: &Rule,
     words: &str,
     flows: &[Flow],
@@ -170,7 +170,8 @@ fn alerted(flows: &[Flow], config: &Config) -> Vec<String> {
         (place(Side::Local, flow), place(Side::Remote, flow)) == (Place::Internal, Place::External)
     };
     let context = Context::for_tests();
-    let mut book = AlertBook::new(config.watched(), config.exemptions.clone(), config.detection.limits);
+    let mut book = AlertBook::new(config.watched(), config.exemptions.clone(), config.detection.limits)
+        .with_profile(config);
     let mut documents = Vec::new();
     for flow in flows.iter().filter(crosses) {
         documents.extend(book.look(flow, &mut Always(true), &context));

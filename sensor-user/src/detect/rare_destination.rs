@@ -1,7 +1,10 @@
 //! Rare SMB destination: an SMB server on the Internet that nobody here talked to lately.
 
 use super::{Direction, Rule, Service, Severity, Sight};
-use crate::{attack::EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL, terms::KnownDestinations};
+use crate::{
+    attack::EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL,
+    terms::{KnownTerms, Term},
+};
 
 pub(crate) static RULE: Rule = Rule {
     id: "rare-smb-destination",
@@ -20,18 +23,16 @@ pub(crate) static RULE: Rule = Rule {
     contain: "Block the address at the border and isolate the client until the origin of the connection is known.",
 };
 
-pub(super) fn fires(sight: &Sight<'_>, destinations: &mut impl KnownDestinations, now: i128) -> bool {
+pub(super) fn fires(sight: &Sight<'_>, terms: &mut impl KnownTerms, now: i128) -> bool {
     sight.direction == Direction::Outbound
         && sight.service == Service::Smb
         // While it still learns, every destination is new and none of them rare.
-        && destinations.is_new(sight.server.ip(), now)
-        && destinations.learning_until(now).is_none()
+        && terms.is_new(Term { rule: RULE.id, address: sight.server.ip() }, now)
+        && terms.learning_until(now).is_none()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use super::*;
     use crate::{
         config::Config,
@@ -55,8 +56,8 @@ mod tests {
     /// Everything is new, and nothing was learnt before this time.
     struct LearningUntil(i128);
 
-    impl KnownDestinations for LearningUntil {
-        fn is_new(&mut self, _: IpAddr, _: i128) -> bool {
+    impl KnownTerms for LearningUntil {
+        fn is_new(&mut self, _: Term, _: i128) -> bool {
             true
         }
 
