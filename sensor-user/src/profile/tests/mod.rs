@@ -148,3 +148,15 @@ fn what_is_ones_own_is_a_false_positive_of_every_rule_until_it_is_exempt() {
         assert_known_false_positive(rule.rule, words, &[flow], [&configs[0], &configs[1]]);
     }
 }
+
+#[test]
+fn a_verdict_asks_for_a_term_that_is_new_in_the_window_that_is_configured() {
+    let mut config = Config { profile: ProfileName::ElasticCurrent, ..Config::default() };
+    config.detection.windows.iter_mut().for_each(|(_, days)| *days += 20);
+    let verdicts = Rulebook::of(config.profile, &config).verdict(&tcp("10.0.0.1", "8.8.8.8", 445));
+    let asked = verdicts.iter().flat_map(|verdict| &verdict.conditions).filter_map(|one| match one {
+        verdict::Condition::New { days, .. } => Some(*days),
+        _ => None,
+    });
+    assert_eq!(asked.collect::<Vec<_>>(), [25, 27]);
+}
