@@ -149,17 +149,17 @@ fn three_hundred_connections_between_internal_machines_are_none() {
 const HOSTS: Range<u16> = 1..255;
 
 /// A border with an internal /24 behind the client, all of whose machines the client answers for.
-fn border_with_many_inside() -> Topology {
-    let border = Topology::builder().lan_server().build().unwrap();
-    border.gateway().ip(&format!("route add {TWINS} via {}", address::CLIENT_V4)).unwrap();
-    border.client().ip(&format!("route add local {TWINS} dev lo")).unwrap();
-    border
+fn border_with_many_inside() -> Result<Topology> {
+    let border = Topology::builder().lan_server().build()?;
+    border.gateway().ip(&format!("route add {TWINS} via {}", address::CLIENT_V4))?;
+    border.client().ip(&format!("route add local {TWINS} dev lo"))?;
+    Ok(border)
 }
 
 #[test]
 fn a_stranger_that_tries_a_whole_internal_network_is_one_alert_with_its_counts() {
     require_lab!(Network);
-    let border = border_with_many_inside();
+    let border = border_with_many_inside().unwrap();
     let _server = TcpListener::start(border.client(), (twin(1), 445), Answer::Silence).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     connect(border.server(), HOSTS, twin).unwrap();
@@ -180,7 +180,7 @@ fn a_stranger_that_tries_a_whole_internal_network_is_one_alert_with_its_counts()
 #[test]
 fn a_neighbour_that_tries_the_same_internal_network_is_none() {
     require_lab!(Network);
-    let border = border_with_many_inside();
+    let border = border_with_many_inside().unwrap();
     let agent = Agent::on(border.gateway(), "lan0,lan1").start().unwrap();
     connect(border.lan_server().unwrap(), HOSTS, twin).unwrap();
     let ended = agent.stop().unwrap();
