@@ -7,6 +7,7 @@ mod enforcing;
 mod known_traffic;
 mod retry;
 mod starting;
+mod timekeeping;
 
 use std::{os::fd::OwnedFd, time::Duration};
 
@@ -26,13 +27,7 @@ use crate::{
     control::Control,
     enforcement::Enforcement,
     journal::Numbers,
-    kernel::{
-        attach::Attached,
-        object::KernelProgram,
-        pace::Pace,
-        readiness,
-        ticks::{Moment, TickClock},
-    },
+    kernel::{attach::Attached, object::KernelProgram, pace::Pace, readiness, ticks::TickClock},
     pipeline::Pipeline,
 };
 
@@ -129,16 +124,13 @@ struct Sensor {
     kernel_log: Option<EbpfLogger<&'static dyn log::Log>>,
     pipeline: Pipeline,
     clock: TickClock,
+    boot: Option<u64>,
     enforcement: Enforcement,
     known: KnownTraffic,
     config: Config,
 }
 
 impl Sensor {
-    fn now(&self) -> Result<Moment> {
-        self.clock.now().context("cannot read the clock")
-    }
-
     /// Takes at most `most` records off the ring; gives how many there were.
     fn drain(&mut self, most: usize) -> Result<usize> {
         let now = self.now()?;

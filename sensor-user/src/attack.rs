@@ -74,3 +74,34 @@ pub static EXPLOIT_PUBLIC_FACING_APPLICATION: Technique =
 /// T1571
 pub static NON_STANDARD_PORT: Technique =
     Technique { id: "T1571", name: "Non-Standard Port", tactics: &[&COMMAND_AND_CONTROL] };
+
+/// The table.
+pub static TECHNIQUES: [&Technique; 7] = [
+    &NETWORK_SERVICE_DISCOVERY,
+    &EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL,
+    &EXTERNAL_REMOTE_SERVICES,
+    &NETWORK_SHARE_DISCOVERY,
+    &FORCED_AUTHENTICATION,
+    &EXPLOIT_PUBLIC_FACING_APPLICATION,
+    &NON_STANDARD_PORT,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_have_the_form_of_attack_and_belong_to_one_technique_each() {
+        let number = |id: &str, prefix| {
+            id.strip_prefix(prefix).is_some_and(|number: &str| {
+                number.len() == 4 && number.bytes().all(|byte| byte.is_ascii_digit())
+            })
+        };
+        for (position, technique) in TECHNIQUES.iter().enumerate() {
+            assert!(number(technique.id, "T") && !technique.name.is_empty(), "{technique:?}");
+            assert!(TECHNIQUES[..position].iter().all(|other| other.id != technique.id), "{technique:?}");
+            assert!(!technique.tactics.is_empty(), "{technique:?}");
+            assert!(technique.tactics.iter().all(|tactic| number(tactic.id, "TA")), "{technique:?}");
+        }
+    }
+}

@@ -2,6 +2,8 @@
 //!
 //! Takes records and slots as bytes, gives documents to the output.
 
+mod keeping;
+
 use std::{sync::Arc, time::Duration};
 
 use log::warn;
@@ -25,7 +27,7 @@ use crate::{
     owner::Owners,
     record::Recording,
     statistics::Statistics,
-    terms::{KnownDestinations as _, Terms},
+    terms::{KnownTerms as _, Terms},
     threat::ThreatLists,
 };
 
@@ -34,9 +36,6 @@ const FLOW_CAPACITY: usize = 1 << 18;
 
 /// Time that the output is given at the end to take the last documents.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-
-/// Time before a store that failed is tried again, nanoseconds.
-const STORE_RETRY: i128 = 1_000_000_000;
 
 /// All stages.
 pub struct Pipeline {
@@ -161,26 +160,6 @@ impl Pipeline {
         self.tell(now, None, |teller| teller.book.finish(&teller.context));
         self.output.settle(LAST_WORDS);
         self.write(now);
-    }
-
-    /// Saves what the documents made known once they are safe: a crash in between tells a destination twice, never not at all.
-    pub fn write(&mut self, now: Moment) {
-        if self.output.numbers().unsaved > 0 {
-            return;
-        }
-        if self.store_failing.is_some_and(|at| (now.unix_nanos - at).abs() < STORE_RETRY) {
-            return;
-        }
-        match self.terms.commit(now.unix_nanos) {
-            Err(error) => {
-                if self.store_failing.is_none() {
-                    warn!("known destinations are not saved yet and tried again: {error}");
-                }
-                self.store_failing = Some(now.unix_nanos);
-            }
-            Ok(()) if self.store_failing.take().is_some() => warn!("known destinations are saved again"),
-            Ok(()) => {}
-        }
     }
 
     /// Takes over networks, exemptions and threat lists of a new configuration; flows that were judged stay as they are.

@@ -83,7 +83,7 @@ pub fn replayed_with(
     let documents = Rc::clone(&kept.0);
     let means = Means {
         engine: engine.start(config).with_context(|| format!("start the {engine:?} engine"))?,
-        terms: Terms::in_memory(config.detection.rare_window_days),
+        terms: Terms::in_memory(&config.detection.windows),
         key: FingerprintKey::new([7; 32]),
         rewrites: rewrites.to_vec(),
         speed: Speed::Max,

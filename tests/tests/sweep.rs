@@ -1,12 +1,13 @@
-//! One machine that tries many across the border is one alert, and one that tries many at home is none.
+//! One machine that tries many across the border, whichever way, is one alert, and one that tries many at home is none.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
+    ops::Range,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use sensor_lab::{Answer, RawSocket, TcpListener, Topology, address, poll, require_lab};
+use sensor_lab::{Answer, Namespace, RawSocket, TcpListener, Topology, address, poll, require_lab};
 use sensor_tests::{Agent, Ended, PATIENCE, number, syn_frame, text, texts};
 use serde_json::Value;
 
@@ -33,8 +34,12 @@ fn twin(n: u16) -> Ipv4Addr {
 
 /// Connects to 300 addresses, one after another; what comes of it is their business.
 fn connect_to_all(border: &Topology, target: fn(u16) -> Ipv4Addr) -> Result<()> {
-    border.client().run(|| {
-        for n in 0..300 {
+    connect(border.client(), 0..300, target)
+}
+
+fn connect(from: &Namespace, targets: Range<u16>, target: fn(u16) -> Ipv4Addr) -> Result<()> {
+    from.run(|| {
+        for n in targets {
             let to = SocketAddr::from((target(n), 445));
             let _ = TcpStream::connect_timeout(&to, ONE_TRY);
         }
@@ -49,15 +54,24 @@ fn end_when_told(agent: Agent) -> Result<Ended> {
     agent.stop()
 }
 
-/// The last document of the one alert there is, which is of a sweep of so many targets.
+/// The last document of the one alert there is, which is of a sweep of so many targets by an internal machine.
 fn only_sweep(ended: &Ended, targets: u64) -> Result<&Value> {
+    only_sweep_by(ended, (address::CLIENT_V4, "outbound"), targets)
+}
+
+/// The same of a sweep by `source`.
+fn only_sweep_by<'a>(
+    ended: &'a Ended,
+    (source, direction): (Ipv4Addr, &str),
+    targets: u64,
+) -> Result<&'a Value> {
     ensure!(ended.rules() == [SWEEP], "{:?}\n{}", ended.rules(), ended.log);
     let last = ended.closed(SWEEP)?;
     ensure!(number(last, "/smb_sensor/sweep/targets") == targets, "{last:#}");
     ensure!(number(last, "/smb_sensor/sweep/folded_flows") == targets, "{last:#}");
     ensure!(last["smb_sensor"]["sweep"]["more_targets"] == false, "{last:#}");
-    ensure!(text(last, "/source/ip") == address::CLIENT_V4.to_string(), "{last:#}");
-    ensure!(text(last, "/network/direction") == "outbound", "{last:#}");
+    ensure!(text(last, "/source/ip") == source.to_string(), "{last:#}");
+    ensure!(text(last, "/network/direction") == direction, "{last:#}");
     ensure!(texts(last, "/threat/technique/id") == ["T1046"], "{last:#}");
     ensure!(ended.number("opened")? == 1 && ended.number("suppressed")? == 0, "{}", ended.statistics);
     Ok(last)
@@ -129,4 +143,47 @@ fn three_hundred_connections_between_internal_machines_are_none() {
     let ended = agent.stop().unwrap();
     assert!(ended.documents.is_empty(), "{:#?}", ended.documents);
     assert!(ended.number("lateral").unwrap() >= 300, "{}", ended.statistics);
+}
+
+/// The machines of an internal /24.
+const HOSTS: Range<u16> = 1..255;
+
+/// A border with an internal /24 behind the client, all of whose machines the client answers for.
+fn border_with_many_inside() -> Result<Topology> {
+    let border = Topology::builder().lan_server().build()?;
+    border.gateway().ip(&format!("route add {TWINS} via {}", address::CLIENT_V4))?;
+    border.client().ip(&format!("route add local {TWINS} dev lo"))?;
+    Ok(border)
+}
+
+#[test]
+fn a_stranger_that_tries_a_whole_internal_network_is_one_alert_with_its_counts() {
+    require_lab!(Network);
+    let border = border_with_many_inside().unwrap();
+    let _server = TcpListener::start(border.client(), (twin(1), 445), Answer::Silence).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    connect(border.server(), HOSTS, twin).unwrap();
+    let ended = end_when_told(agent).unwrap();
+    let sweep = only_sweep_by(&ended, (address::SERVER_V4, "inbound"), 254).unwrap();
+    let count = |of: &str| number(sweep, &format!("/smb_sensor/sweep/{of}"));
+    assert_eq!((count("answered"), count("spoke")), (1, 0), "{sweep:#}");
+    assert!(count("refused") > 200, "{sweep:#}");
+    assert_eq!(count("answered") + count("refused") + count("unanswered"), 254, "{sweep:#}");
+    assert_eq!(texts(sweep, "/smb_sensor/sweep/answered_sample"), [twin(1).to_string()]);
+    assert_eq!(
+        text(sweep, "/smb_sensor/alert/severity"),
+        "medium",
+        "whoever is on the Internet is swept all day"
+    );
+}
+
+#[test]
+fn a_neighbour_that_tries_the_same_internal_network_is_none() {
+    require_lab!(Network);
+    let border = border_with_many_inside().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0,lan1").start().unwrap();
+    connect(border.lan_server().unwrap(), HOSTS, twin).unwrap();
+    let ended = agent.stop().unwrap();
+    assert!(ended.documents.is_empty(), "{:#?}", ended.documents);
+    assert!(ended.number("lateral").unwrap() >= 254, "{}", ended.statistics);
 }

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, bail};
 use aya_log::EbpfLogger;
 use log::{info, warn};
 
-use super::{Sensor, known_traffic::KnownTraffic};
+use super::{Sensor, known_traffic::KnownTraffic, timekeeping};
 use crate::{
     alert::rfc3339,
     config::Config,
@@ -12,13 +12,15 @@ use crate::{
     dissect::FingerprintKey,
     enforcement::{Enforcement, Now, permitted},
     journal::Journal,
-    kernel::{attach::Attached, interface::Interface, object::KernelProgram, privileges, ticks::TickClock},
+    kernel::{
+        attach::Attached, boot, interface::Interface, object::KernelProgram, privileges, ticks::TickClock,
+    },
     output::Output,
     owner,
     pipeline::Pipeline,
     plan,
     record::Recording,
-    terms::{KnownDestinations as _, Terms},
+    terms::{KnownTerms as _, Terms},
 };
 
 impl Sensor {
@@ -52,8 +54,9 @@ impl Sensor {
             bail!("missing privileges: {}; {}", names.join(", "), privileges::FIX);
         }
         let clock = TickClock::of_this_kernel().context("cannot read the kernel's tick length")?;
-        let now = clock.now().context("cannot read the clock")?;
-        let mut terms = Terms::open(&config.state_dir, config.detection.rare_window_days, now.unix_nanos)?
+        let boot = boot::id();
+        let (now, clocks) = timekeeping::read(clock, boot)?;
+        let mut terms = Terms::open(&config.state_dir, &config.detection.windows, clocks)?
             .learning_for(config.detection.learning_hours);
         let key = FingerprintKey::kept_in(&config.state_dir)
             .context("cannot keep the key of credential fingerprints in the state directory")?;
@@ -97,7 +100,7 @@ impl Sensor {
         info!(
             "ready: profile {}, {} destinations known, {} KiB of flow slots, {} KiB of ring",
             config.profile,
-            terms.len(),
+            terms.destinations(),
             kernel.slots.bytes() / 1024,
             config.kernel.ring_bytes / 1024
         );
@@ -121,7 +124,7 @@ impl Sensor {
         }
         let swept = vec![0; kernel.slots.cpus()];
         let sensor =
-            Self { attached, kernel, swept, kernel_log, pipeline, clock, enforcement, known, config };
+            Self { attached, kernel, swept, kernel_log, pipeline, clock, boot, enforcement, known, config };
         Ok((sensor, control))
     }
 }

@@ -107,7 +107,7 @@ mod tests {
     use sensor_common::slot::{Side, TCP};
 
     use super::*;
-    use crate::{detect::tests::flow, flow::Evidence};
+    use crate::{detect::fixtures::flow, flow::Evidence};
 
     #[test]
     fn a_flood_of_flows_is_summarised_in_bounds_and_the_rest_is_counted() {

@@ -82,7 +82,7 @@ pub(super) mod tests {
     use crate::{
         alert::{Context, Status, document},
         config::ServicePorts,
-        detect::{RULES, Sight, tests::flow},
+        detect::{RULES, Sight, fixtures::flow},
         threat::{Format, ThreatList},
     };
 

@@ -57,7 +57,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::{
         config::ServicePorts,
-        detect::tests::flow,
+        detect::fixtures::flow,
         flow::Evidence,
         owner::{Container, Executable, Owner, Thread},
     };

@@ -115,7 +115,11 @@ fn settings(reader: &mut Reader, table: &mut TableHelper<'_>, config: &mut Confi
     });
     reader.section(table, "detection", |reader, table| {
         let detection = &mut config.detection;
-        reader.value(table, "rare_window_days", &mut detection.rare_window_days, |n| within(n, 1, 365));
+        reader.section(table, "window_days", |reader, table| {
+            for (rule, days) in detection.windows.iter_mut() {
+                reader.value(table, rule, days, |n| within(n, 1, 365));
+            }
+        });
         reader.value(table, "attempt_settle", &mut detection.attempt_settle, |n| within(n, 1, 60));
         reader.value(table, "learning_hours", &mut detection.learning_hours, |n| within(n, 0, 8_760));
         let departures = &mut detection.limits.departures;
@@ -166,6 +170,7 @@ fn settings(reader: &mut Reader, table: &mut TableHelper<'_>, config: &mut Confi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::Windows;
 
     fn parse_here(text: &str) -> Result<Config, Vec<Problem>> {
         parse(text, Path::new("."), BadThreatList::Refused)
@@ -211,6 +216,38 @@ mod tests {
         assert!(problems[0].message.contains("10.0.0.0/33"));
         assert!(problems[1].message.contains("power of two"));
         assert!(problems[2].message.contains("ingres") && problems[2].message.contains("ingress"));
+    }
+
+    #[test]
+    fn each_rule_that_asks_for_a_new_term_has_a_window_of_its_own() {
+        let windows = |text: &str| parse_here(text).map(|config| config.detection.windows);
+        let set = "[detection.window_days]\nrare-smb-destination = 14\nelastic-current-smb-to-internet = 1\n";
+        let set = windows(set).unwrap();
+        for (rule, days) in Windows::default().iter() {
+            let wanted = match rule {
+                "rare-smb-destination" => 14,
+                "elastic-current-smb-to-internet" => 1,
+                _ => days,
+            };
+            assert_eq!(set.days(rule), Some(wanted), "{rule}");
+        }
+        for (line, column, words) in [
+            ("rare-smb-destination = 0", 24, ["rare-smb-destination", "1"]),
+            ("elastic-v105-rare-smb-destination = 366", 37, ["elastic-v105-rare-smb-destination", "365"]),
+            (
+                "smb-to-internet = 7",
+                1,
+                ["unknown key `smb-to-internet`", "elastic-current-smb-from-internet"],
+            ),
+        ] {
+            let problems = windows(&format!("[detection.window_days]\n{line}\n")).unwrap_err();
+            assert_eq!(
+                (problems.len(), problems[0].line, problems[0].column),
+                (1, 2, column),
+                "{problems:?}"
+            );
+            assert!(words.iter().all(|word| problems[0].message.contains(word)), "{problems:?}");
+        }
     }
 
     #[test]

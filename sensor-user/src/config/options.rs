@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::{
     detect::Limits,
     kernel::attach::{IngressChoice, TcChoice},
+    profile::Windows,
 };
 
 /// Options of the recording of alerted flows.
@@ -68,10 +69,10 @@ pub struct KernelOptions {
 }
 
 /// Options of the detections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DetectionOptions {
-    /// Days without a sight of a destination after which it counts as rare.
-    pub rare_window_days: u64,
+    /// Days without a sight after which a term is new again, for each rule that asks for a new one.
+    pub windows: Windows,
     /// Seconds that an unanswered attempt is given to be answered before it is told as an attempt.
     pub attempt_settle: u64,
     /// Hours after its first start in which the agent learns destinations and tells of none as rare.
@@ -97,7 +98,7 @@ impl Default for KernelOptions {
 
 impl Default for DetectionOptions {
     fn default() -> Self {
-        Self { rare_window_days: 7, attempt_settle: 3, learning_hours: 24, limits: Limits::default() }
+        Self { windows: Windows::default(), attempt_settle: 3, learning_hours: 24, limits: Limits::default() }
     }
 }
 

@@ -65,7 +65,45 @@ fn looks_for_shares(facts: &Facts) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use sensor_common::slot::UDP;
+    use uuid::Uuid;
+
     use super::*;
+    use crate::{
+        detect::fixtures::{inbound, knowing, outbound, techniques},
+        dissect::facts::Interface,
+    };
+
+    #[test]
+    fn an_attempt_shows_no_technique() {
+        assert!(techniques(&outbound(445, Evidence::Attempt)).is_empty());
+        assert!(techniques(&inbound(TCP, 445, Evidence::Refused)).is_empty());
+    }
+
+    #[test]
+    fn evidence_names_the_technique() {
+        assert!(techniques(&outbound(445, Evidence::Established)).is_empty(), "no byte left yet");
+        assert_eq!(techniques(&outbound(445, Evidence::Data)), ["T1048"]);
+        assert_eq!(techniques(&inbound(TCP, 445, Evidence::Established)), ["T1133"]);
+        assert_eq!(techniques(&inbound(TCP, 445, Evidence::Data)), ["T1133", "T1190"]);
+        assert!(
+            techniques(&inbound(UDP, 137, Evidence::Established)).is_empty(),
+            "an answer is no remote service"
+        );
+    }
+
+    #[test]
+    fn whoever_lists_shares_looks_for_them() {
+        let listed = Interface {
+            uuid: Uuid::from_u128(0x4B32_4FC8_1670_01D3_1278_5A47_BF6E_E188),
+            version: (3, 0),
+            name: Some("srvsvc"),
+            operations: vec![15],
+        };
+        let facts = Facts { smb2: true, interfaces: vec![listed], ..Facts::default() };
+        let flow = knowing(inbound(TCP, 445, Evidence::Smb), Evidence::Share, facts);
+        assert_eq!(techniques(&flow), ["T1133", "T1190", "T1135"]);
+    }
 
     #[test]
     fn what_a_stranger_fetches_from_an_internal_server_leaves_and_mere_answers_do_not() {

@@ -1,7 +1,7 @@
 //! The detections: one file each, all read the same [`Sight`].
 //!
 //! Takes a flow that is worth a judgement, gives the rules it breaks and the techniques its evidence shows. Pure but for
-//! the known destinations, which the rare-destination rule looks up. [`sweep`] alone is about many flows.
+//! the known terms, which the rare-destination rule looks up. [`sweep`] alone is about many flows.
 
 pub(crate) mod another_port;
 pub(crate) mod credential;
@@ -22,7 +22,7 @@ use crate::{
     attack::Technique,
     config::{Service, ServicePorts},
     flow::{DepartureLimits, Flow},
-    terms::KnownDestinations,
+    terms::KnownTerms,
 };
 use sensor_common::slot::Side;
 
@@ -189,17 +189,12 @@ pub fn data_leaves(sight: &Sight<'_>, limits: &Limits) -> bool {
 }
 
 /// Judges a flow that is not exempt by every rule; the destination of an outbound one is known from now on.
-pub fn judge(
-    sight: &Sight<'_>,
-    limits: &Limits,
-    destinations: &mut impl KnownDestinations,
-    now: i128,
-) -> Vec<Finding> {
+pub fn judge(sight: &Sight<'_>, limits: &Limits, terms: &mut impl KnownTerms, now: i128) -> Vec<Finding> {
     let mut findings = Vec::new();
     if smb_to_internet::fires(sight) {
         findings.push(Finding { rule: &smb_to_internet::RULE });
     }
-    if rare_destination::fires(sight, destinations, now) {
+    if rare_destination::fires(sight, terms, now) {
         findings.push(Finding { rule: &rare_destination::RULE });
     }
     if external_access::fires(sight) {
@@ -221,4 +216,6 @@ pub fn judge(
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+pub(crate) mod fixtures;
+#[cfg(test)]
+mod tests;

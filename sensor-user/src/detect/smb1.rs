@@ -27,3 +27,44 @@ pub(super) fn fires(sight: &Sight<'_>) -> bool {
     // What a client merely offers is no dialect: the server has to have chosen it.
     sight.flow.facts.as_deref().is_some_and(|facts| matches!(facts.dialect, Some(Dialect::Smb1(_))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::Config,
+        detect::fixtures::{assert_known_false_positive, inbound, knowing, ours, outbound, rules},
+        dissect::Facts,
+        flow::{Evidence, Flow},
+    };
+    use sensor_common::slot::TCP;
+
+    fn agreed(flow: Flow) -> Flow {
+        let dialect = Some(Dialect::Smb1("NT LM 0.12".into()));
+        knowing(flow, Evidence::Smb, Facts { smb1: true, dialect, ..Facts::default() })
+    }
+
+    #[test]
+    fn it_fires_once_the_server_chose_it_either_way_across_the_border() {
+        for flow in [inbound(TCP, 445, Evidence::Smb), outbound(139, Evidence::Smb)] {
+            assert!(rules(&agreed(flow), false).contains(&RULE.id));
+        }
+    }
+
+    #[test]
+    fn it_is_silent_while_it_is_merely_offered_and_on_later_dialects() {
+        let offered = Facts { smb1: true, ..Facts::default() };
+        let later = Facts { smb2: true, dialect: Some(Dialect::Smb2(0x0311)), ..offered.clone() };
+        for facts in [offered, later] {
+            let flow = knowing(inbound(TCP, 445, Evidence::Smb), Evidence::Smb, facts);
+            assert_eq!(rules(&flow, false), ["external-access-windows-networking"]);
+        }
+    }
+
+    #[test]
+    fn an_old_device_behind_a_public_address_is_a_false_positive_until_that_is_listed() {
+        let flow = agreed(outbound(139, Evidence::Smb));
+        let configs = [&Config::default(), &ours("8.8.4.0/24")];
+        assert_known_false_positive(&RULE, "old devices", &[flow], configs);
+    }
+}

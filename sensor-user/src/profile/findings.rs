@@ -2,12 +2,11 @@
 
 use super::{
     Question, Rulebook,
-    terms::Term,
     verdict::{Condition, RuleVerdict},
 };
 use crate::{
     detect::{Finding, Limits, Sight, judge},
-    terms::KnownDestinations,
+    terms::{KnownTerms, Term},
 };
 
 /// What conversations are judged by.
@@ -21,7 +20,7 @@ pub struct Judges<'a> {
 
 impl Judges<'_> {
     /// The rules that a conversation that is not exempt breaks; what it makes known is known from now on.
-    pub fn judge(&self, sight: &Sight<'_>, terms: &mut impl KnownDestinations, now: i128) -> Vec<Finding> {
+    pub fn judge(&self, sight: &Sight<'_>, terms: &mut impl KnownTerms, now: i128) -> Vec<Finding> {
         let Some(profile) = self.profile else {
             return judge(sight, self.limits, terms, now);
         };
@@ -32,7 +31,7 @@ impl Judges<'_> {
 impl Rulebook {
     /// The rules that fire on a conversation; what it makes known is known from now on. For profiles whose rules need no
     /// evidence: those of the sensor itself are [`crate::detect::judge`]'s.
-    pub fn findings(&self, sight: &Sight<'_>, terms: &mut impl KnownDestinations, now: i128) -> Vec<Finding> {
+    pub fn findings(&self, sight: &Sight<'_>, terms: &mut impl KnownTerms, now: i128) -> Vec<Finding> {
         let question = Question {
             client: sight.client.ip(),
             server: sight.server.ip(),
@@ -43,8 +42,8 @@ impl Rulebook {
         };
         let mut holds = |verdict: &RuleVerdict| {
             verdict.conditions.iter().all(|condition| match *condition {
-                Condition::New { address, days, .. } => {
-                    terms.is_new_term(Term { rule: verdict.rule.rule.id, address }, days, now)
+                Condition::New { address, .. } => {
+                    terms.is_new(Term { rule: verdict.rule.rule.id, address }, now)
                 }
                 Condition::Unseen(_) => true,
                 Condition::SmbRecognised | Condition::Evidence(_) => false,

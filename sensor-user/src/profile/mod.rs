@@ -10,8 +10,8 @@ mod findings;
 mod netography;
 pub mod networks;
 mod sensor;
-pub mod terms;
 pub mod verdict;
+mod windows;
 
 use std::{fmt, str::FromStr};
 
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     findings::Judges,
     verdict::{Question, Rulebook},
+    windows::Windows,
 };
 use crate::{
     config::{Service, ServicePorts},
@@ -174,8 +175,8 @@ pub enum Ports {
 pub struct NewTerm {
     /// Which end.
     pub field: Field,
-    /// Days in which it must not have been seen by the same rule; `None` is what the configuration says.
-    pub days: Option<u64>,
+    /// Days in which it must not have been seen by the same rule, unless the configuration says otherwise.
+    pub days: u64,
 }
 
 /// An end of a conversation, by its ECS field.
@@ -233,13 +234,6 @@ impl Profile {
     #[must_use]
     pub const fn has_own_networks(&self) -> bool {
         matches!(self.networks, Networks::Fixed { .. })
-    }
-
-    /// The longest time in which a term of any profile has to be new, days.
-    #[must_use]
-    pub fn longest_window() -> u64 {
-        let rules = ProfileName::ALL.into_iter().flat_map(|name| name.profile().rules);
-        rules.filter_map(|rule| rule.new_term?.days).max().unwrap_or_default()
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) static PROFILE: Profile = Profile {
     rules: &[
         own(&smb_to_internet::RULE, Some(Direction::Outbound), SMB),
         ProfileRule {
-            new_term: Some(NewTerm { field: Field::DestinationIp, days: None }),
+            new_term: Some(NewTerm { field: Field::DestinationIp, days: 7 }),
             ..own(&rare_destination::RULE, Some(Direction::Outbound), SMB)
         },
         own(&external_access::RULE, Some(Direction::Inbound), EVERY_SERVICE),

@@ -8,7 +8,7 @@ use sensor_common::{
 };
 
 use super::{
-    Field, Ports, Profile, ProfileName, ProfileRule,
+    Field, Ports, Profile, ProfileName, ProfileRule, Windows,
     networks::{Entry, Placed, entries, place},
 };
 use crate::{
@@ -93,7 +93,7 @@ pub struct Rulebook {
     profile: &'static Profile,
     services: ServicePorts,
     entries: Vec<Entry>,
-    rare_days: u64,
+    windows: Windows,
 }
 
 impl Rulebook {
@@ -105,7 +105,7 @@ impl Rulebook {
             profile,
             services: profile.services(&config.services),
             entries: entries(profile, config),
-            rare_days: config.detection.rare_window_days,
+            windows: config.detection.windows.clone(),
         }
     }
 
@@ -163,7 +163,7 @@ impl Rulebook {
                 Field::SourceIp => question.client,
                 Field::DestinationIp => question.server,
             };
-            let days = term.days.unwrap_or(self.rare_days);
+            let days = self.windows.days(rule.rule.id).unwrap_or(term.days);
             conditions.push(Condition::New { field: term.field, address, days });
         }
         conditions.extend(rule.evidence.map(Condition::Evidence));

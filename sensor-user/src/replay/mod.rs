@@ -154,14 +154,14 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
 
 /// What lasts from one run to the next: in a directory, or nothing but what the machine itself knows.
 fn state(state_dir: Option<&Path>, config: &Config) -> Result<(Terms, FingerprintKey)> {
-    let days = config.detection.rare_window_days;
+    let windows = &config.detection.windows;
     let Some(state_dir) = state_dir else {
         let key =
             FingerprintKey::of_this_machine().context("cannot make a key for credential fingerprints")?;
-        return Ok((Terms::in_memory(days), key));
+        return Ok((Terms::in_memory(windows), key));
     };
     // The capture may be older than what the store holds. The agent that goes on with the store learns all the same.
-    let terms = Terms::open_for_any_time(state_dir, days, wall_clock::now())?;
+    let terms = Terms::open_for_any_time(state_dir, windows, wall_clock::now())?;
     let key = FingerprintKey::kept_in(state_dir)
         .context("cannot keep the key of credential fingerprints in the state directory")?;
     Ok((terms, key))

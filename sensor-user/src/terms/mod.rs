@@ -1,21 +1,33 @@
-//! Known destinations: which SMB servers on the Internet were used lately, kept in an embedded store so that a restart
-//! makes nothing new.
+//! Known terms: which addresses the rules have seen lately, each rule for itself, in an embedded store so that a restart makes
+//! nothing new.
+//!
+//! Times that come in are the wall clock's. What is kept is by the steady time ([`steady`]), so that a clock that is set, either
+//! way, makes nothing old and ends no learning.
 
 mod error;
+mod seen;
+mod steady;
 mod tables;
 
 use std::{
-    collections::{HashMap, HashSet},
     net::IpAddr,
     path::{Path, PathBuf},
 };
 
 use redb::Database;
 
-pub use self::error::StoreError;
-use self::tables::{SCHEMA, Unsaved};
+pub use self::{
+    error::StoreError,
+    steady::{Clocks, Step},
+};
+use self::{
+    seen::Seen,
+    steady::SteadyTime,
+    tables::{SCHEMA, Unsaved},
+};
 use crate::{
-    profile::terms::{RuleTerms, Term},
+    detect::rare_destination,
+    profile::Windows,
     store::{self, whole},
 };
 
@@ -23,71 +35,76 @@ const SECOND: i128 = 1_000_000_000;
 const HOUR: i128 = 3_600 * SECOND;
 const DAY: i128 = 24 * HOUR;
 
-/// A known destination's last sight is written again when it is older than this.
-const REFRESH: i128 = HOUR;
+/// Time between two looks for what is too old.
+const PRUNE: i128 = HOUR;
 
-/// The beginning of learning that is long over.
+/// The beginning of learning that is over, which stays so.
 const LEARNT: i128 = 0;
 
-/// Destinations that are known at a time; further ones stay new.
-const MOST: usize = 1 << 20;
+/// A value of a rule's new-terms field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// Identifier of the rule.
+    pub rule: &'static str,
+    /// Value.
+    pub address: IpAddr,
+}
 
-/// Something that knows which destinations were seen.
-pub trait KnownDestinations {
-    /// Whether `destination` was not seen in the window before `now` (nanoseconds since the epoch). From now on it was.
-    fn is_new(&mut self, destination: IpAddr, now: i128) -> bool;
+/// Something that knows which terms were seen.
+pub trait KnownTerms {
+    /// Whether the rule did not see the term in its window before `now` (nanoseconds since the epoch). From now on it did.
+    fn is_new(&mut self, term: Term, now: i128) -> bool;
 
-    /// Whether a rule's term was not seen in the `days` before `now`. From now on it was. Whoever keeps no terms of rules
-    /// takes every one for new.
-    fn is_new_term(&mut self, _term: Term, _days: u64, _now: i128) -> bool {
-        true
-    }
-
-    /// Until when everything is new because hardly anything was seen yet; `None` once that is over.
+    /// Until when every destination is new because hardly any was seen yet; `None` once that is over.
     fn learning_until(&mut self, now: i128) -> Option<i128>;
 }
 
-/// The durable set of known destinations.
+/// The durable set of known terms.
 pub struct Terms {
     /// None after it failed: the store refuses everything until it is opened again.
     database: Option<Database>,
     path: PathBuf,
     /// Whether it outlives the process.
     saved: bool,
-    window: i128,
-    seen: HashMap<IpAddr, i128>,
-    unwritten: HashSet<IpAddr>,
-    /// New terms of the rules of other profiles.
-    rules: RuleTerms,
+    seen: Seen,
+    time: SteadyTime,
     /// When the store was made, if it says so.
     created: Option<i128>,
     /// Since when and for how long it learns.
     learning: Option<(i128, i128)>,
-    /// The beginning of learning was moved and is not saved yet.
-    moved: bool,
+    /// The beginning of learning that is not saved yet.
+    moved_to: Option<i128>,
+    /// The wall clock was set, or the agent began, and that is not saved yet.
+    stepped: bool,
     pruned_at: Option<i128>,
 }
 
 impl Terms {
-    /// Opens the store in `directory`, which is made when missing. A destination is new when it was not seen for
-    /// `window_days`.
+    /// Opens the store in `directory`, which is made when missing, and goes on with its time as far as that can be known.
     ///
     /// # Errors
     /// [`StoreError`], with what to do.
-    pub fn open(directory: &Path, window_days: u64, now: i128) -> Result<Self, StoreError> {
-        Self::open_as_of(directory, window_days, now, now)
+    pub fn open(directory: &Path, windows: &Windows, now: Clocks) -> Result<Self, StoreError> {
+        let terms = Self::open_as_of(directory, windows, now.wall, |saved| SteadyTime::of(saved, now), true)?;
+        Ok(Self { stepped: true, ..terms })
     }
 
-    /// Opens the store to go through a time that may be older than what it holds: nothing counts as too old. One that is missing
-    /// is made `now`, by the wall clock.
+    /// Opens the store to go through a time that may be older than what it holds: nothing counts as too old, and the store's own time
+    /// stands still. One that is missing is made `now`, by the wall clock.
     ///
     /// # Errors
     /// [`StoreError`], with what to do.
-    pub fn open_for_any_time(directory: &Path, window_days: u64, now: i128) -> Result<Self, StoreError> {
-        Self::open_as_of(directory, window_days, now, 0)
+    pub fn open_for_any_time(directory: &Path, windows: &Windows, now: i128) -> Result<Self, StoreError> {
+        Self::open_as_of(directory, windows, now, SteadyTime::as_saved, false)
     }
 
-    fn open_as_of(directory: &Path, window_days: u64, now: i128, as_of: i128) -> Result<Self, StoreError> {
+    fn open_as_of(
+        directory: &Path,
+        windows: &Windows,
+        now: i128,
+        time: impl FnOnce(Option<steady::Reading>) -> SteadyTime,
+        drop_old: bool,
+    ) -> Result<Self, StoreError> {
         std::fs::create_dir_all(directory)
             .map_err(|source| StoreError::Directory { path: directory.to_owned(), source })?;
         let path = directory.join("smb-sensor.redb");
@@ -103,128 +120,112 @@ impl Terms {
             Err(redb::Error::DatabaseAlreadyOpen) => return Err(StoreError::InUse { path }),
             Err(error) => return Err(failed(error)),
         };
-        let layout = whole(|| tables::layout(&database, now)).map_err(failed)?;
+        let mut terms = Self::in_memory(windows);
+        let layout = whole(|| tables::layout(&database, &terms.seen, now)).map_err(failed)?;
         if layout.schema != SCHEMA {
             return Err(StoreError::Schema { path, found: layout.schema });
         }
-        let mut terms = Self::in_memory(window_days);
-        (terms.seen, terms.rules) =
-            whole(|| tables::read(&database, as_of - terms.window, as_of)).map_err(failed)?;
-        terms.created = layout.created;
-        Ok(Self { database: Some(database), path, saved: true, ..terms })
+        terms.time = time(layout.reading);
+        let as_of = drop_old.then(|| terms.time.at(now));
+        whole(|| tables::read(&database, &mut terms.seen, as_of)).map_err(failed)?;
+        Ok(Self { database: Some(database), path, saved: true, created: layout.created, ..terms })
     }
 
     /// Has it learn for so long after its store was made. One that an older agent made, or that is saved nowhere, learns no
     /// more. Without this it does not learn, and leaves the learning of others alone.
     #[must_use]
     pub fn learning_for(mut self, hours: u64) -> Self {
-        self.learning = self.created.map(|created| (created, i128::from(hours) * HOUR));
+        let length = i128::from(hours) * HOUR;
+        self.learning = self.created.filter(|created| *created != LEARNT).map(|created| (created, length));
+        if let (Some((since, _)), Some(reading)) = (&mut self.learning, self.time.reading())
+            && reading.steady < *since
+        {
+            // Made by a clock that was ahead: it learns for as long as it is to from now on, and no longer.
+            *since = reading.steady;
+            self.moved_to = Some(*since);
+        }
         self
     }
 
     /// A set that begins empty and is saved nowhere.
     #[must_use]
-    pub fn in_memory(window_days: u64) -> Self {
+    pub fn in_memory(windows: &Windows) -> Self {
         Self {
             database: None,
             path: PathBuf::new(),
             saved: false,
-            window: i128::from(window_days) * DAY,
-            seen: HashMap::new(),
-            unwritten: HashSet::new(),
-            rules: RuleTerms::default(),
+            seen: Seen::new(windows),
+            time: SteadyTime::default(),
             created: None,
             learning: None,
-            moved: false,
+            moved_to: None,
+            stepped: false,
             pruned_at: None,
         }
     }
 
-    /// Destinations known.
+    /// Destinations that the sensor's own rule knows.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.seen.len()
+    pub fn destinations(&self) -> usize {
+        self.seen.known(rare_destination::RULE.id)
     }
 
-    /// Whether none is known.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.seen.is_empty()
+    /// Tells what the clocks say, before anything else is asked of it at that moment; gives the step of the wall clock, if it was set.
+    pub fn keep_time(&mut self, now: Clocks) -> Option<Step> {
+        let step = self.time.keep(now);
+        self.stepped |= step.is_some();
+        step
     }
 
-    /// Writes what was seen since the last commit and forgets what is older than the window.
+    /// Writes what was seen since the last commit and forgets what is older than the window of its rule.
     ///
     /// # Errors
     /// [`StoreError::Store`]; nothing is lost, the next commit tries again.
     pub fn commit(&mut self, now: i128) -> Result<(), StoreError> {
-        if self.unwritten.is_empty() && self.rules.is_written() && !self.moved {
+        if self.seen.is_written() && self.moved_to.is_none() && !self.stepped {
             return Ok(());
         }
-        let oldest = now - self.window;
-        let prune = self.pruned_at.is_none_or(|at| (now - at).abs() >= REFRESH);
-        if prune {
-            self.seen.retain(|_, last| *last >= oldest);
-            self.rules.forget(now);
+        let now = self.time.at(now);
+        let forget_at = self.pruned_at.is_none_or(|at| (now - at).abs() >= PRUNE).then_some(now);
+        if forget_at.is_some() {
+            self.seen.forget(now);
         }
         if self.saved {
-            self.save(prune.then_some(oldest), now)
+            self.save(forget_at)
                 .map_err(|source| StoreError::Store { path: self.path.clone(), source: Box::new(source) })?;
         }
-        if prune {
-            self.pruned_at = Some(now);
-        }
-        self.unwritten.clear();
-        self.rules.set_written();
-        self.moved = false;
+        self.pruned_at = forget_at.or(self.pruned_at);
+        self.seen.set_written();
+        (self.moved_to, self.stepped) = (None, false);
         Ok(())
     }
 
-    fn save(&mut self, forget_before: Option<i128>, now: i128) -> Result<(), redb::Error> {
+    fn save(&mut self, forget_at: Option<i128>) -> Result<(), redb::Error> {
         let database = match self.database.take() {
             Some(database) => database,
             None => store::open(&self.path)?,
         };
-        let seen = &self.seen;
-        let mut unwritten = self.unwritten.iter().filter_map(|address| Some((*address, *seen.get(address)?)));
-        let created = self.learning.filter(|_| self.moved).map(|(since, _)| since);
-        let unsaved = Unsaved { seen: &mut unwritten, rules: &self.rules, created, forget_before };
-        tables::save(&database, unsaved, now)?;
+        let unsaved =
+            Unsaved { seen: &self.seen, created: self.moved_to, reading: self.time.reading(), forget_at };
+        tables::save(&database, &unsaved)?;
         self.database = Some(database);
         Ok(())
     }
 }
 
-impl KnownDestinations for Terms {
-    fn is_new(&mut self, destination: IpAddr, now: i128) -> bool {
-        let last = self.seen.get(&destination).copied();
-        // A clock that was set back must not make everything new: a sight in the future is a sight.
-        let new = last.is_none_or(|last| now - last > self.window);
-        let room = last.is_some() || self.seen.len() < MOST;
-        if room && last.is_none_or(|last| now - last > REFRESH) {
-            self.seen.insert(destination, now);
-            self.unwritten.insert(destination);
-        }
-        new
-    }
-
-    fn is_new_term(&mut self, term: Term, days: u64, now: i128) -> bool {
-        self.rules.is_new(term, days, now)
+impl KnownTerms for Terms {
+    fn is_new(&mut self, term: Term, now: i128) -> bool {
+        self.seen.is_new(term, self.time.at(now))
     }
 
     fn learning_until(&mut self, now: i128) -> Option<i128> {
-        let (since, length) = self.learning.as_mut()?;
-        if now < *since {
-            // The clock was set back: it goes on learning for as long as it was to, and no longer.
-            *since = now;
-            self.moved = true;
+        let (since, length) = self.learning?;
+        let until = since + length;
+        if self.time.at(now) < until {
+            return Some(self.time.wall(until));
         }
-        let until = *since + *length;
-        if now < until {
-            return Some(until);
-        }
-        // Over is over, also when the clock is set back later.
-        self.moved |= *since != LEARNT;
-        *since = LEARNT;
+        // Over is over, whatever the clock says later.
+        (self.learning, self.moved_to) = (None, Some(LEARNT));
         None
     }
 }

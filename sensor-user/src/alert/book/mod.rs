@@ -25,7 +25,7 @@ use crate::{
     exempt::{Exemption, Exemptions, Question},
     flow::{Conversation, Evidence, Flow},
     profile::{Judges, ProfileName, Rulebook},
-    terms::KnownDestinations,
+    terms::KnownTerms,
 };
 
 /// The open alerts.
@@ -90,33 +90,23 @@ impl AlertBook {
 
     /// There is something new about a flow: opens its alerts, or updates them. What is below `smb` waits for its time to be
     /// answered, since it may be one of a sweep.
-    pub fn look(
-        &mut self,
-        flow: &Flow,
-        destinations: &mut impl KnownDestinations,
-        context: &Context<'_>,
-    ) -> Vec<Value> {
+    pub fn look(&mut self, flow: &Flow, terms: &mut impl KnownTerms, context: &Context<'_>) -> Vec<Value> {
         let Some(sight) = Sight::of(flow, &self.services) else { return vec![] };
         let exempt = self.note(&sight, context);
         if flow.evidence < Evidence::Smb && !flow.settled {
             return vec![];
         }
-        self.judge(&sight, exempt, false, destinations, context)
+        self.judge(&sight, exempt, false, terms, context)
     }
 
     /// A flow is over: closes its alerts with the totals. One that was never judged is judged now.
-    pub fn close(
-        &mut self,
-        flow: &Flow,
-        destinations: &mut impl KnownDestinations,
-        context: &Context<'_>,
-    ) -> Vec<Value> {
+    pub fn close(&mut self, flow: &Flow, terms: &mut impl KnownTerms, context: &Context<'_>) -> Vec<Value> {
         let Some(sight) = Sight::of(flow, &self.services) else {
             self.flows.remove(&flow.ends);
             return vec![];
         };
         let exempt = self.note(&sight, context);
-        let mut documents = self.judge(&sight, exempt, true, destinations, context);
+        let mut documents = self.judge(&sight, exempt, true, terms, context);
         if let Some(mut judged) = self.flows.remove(&flow.ends) {
             documents.extend(judged.tell(&sight, Status::Closed, context));
         }
@@ -157,7 +147,7 @@ impl AlertBook {
         sight: &Sight<'_>,
         exempt: bool,
         last_word: bool,
-        destinations: &mut impl KnownDestinations,
+        terms: &mut impl KnownTerms,
         context: &Context<'_>,
     ) -> Vec<Value> {
         let news = News::of(sight, &self.limits);
@@ -192,7 +182,7 @@ impl AlertBook {
         }
         // Evidence that rose may break a rule that it did not break before.
         let judges = Judges { profile: self.profile.as_ref(), limits: &self.limits };
-        let findings = judges.judge(sight, destinations, context.now);
+        let findings = judges.judge(sight, terms, context.now);
         self.opened += judged.open(&findings, sight, &mut self.admission, context.now);
         judged.tell(sight, Status::Updated, context)
     }

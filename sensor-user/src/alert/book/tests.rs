@@ -1,21 +1,20 @@
 //! The life of alerts: opened, updated, closed, folded into a sweep, counted when there are too many.
 
-use std::net::IpAddr;
-
 use sensor_common::slot::{Side, TCP};
 
 use super::*;
 use crate::{
     alert::document::tests::{ALERT, assert_valid},
-    detect::tests::flow,
+    detect::fixtures::flow,
+    terms::Term,
 };
 
 mod sweeps;
 
 struct Nothing;
 
-impl KnownDestinations for Nothing {
-    fn is_new(&mut self, _: IpAddr, _: i128) -> bool {
+impl KnownTerms for Nothing {
+    fn is_new(&mut self, _: Term, _: i128) -> bool {
         false
     }
 

@@ -12,9 +12,10 @@ use crate::{
         owner::tests::everything_known,
     },
     config::ServicePorts,
-    detect::{RULES, tests::flow},
+    detect::{RULES, fixtures::flow},
     exempt::Exemption,
     flow::{Evidence, Flow},
+    profile::ProfileName,
 };
 
 pub(crate) const ALERT: &str = include_str!("../../../schema/alert.schema.json");
@@ -173,4 +174,22 @@ fn undefined_networks_are_told_in_the_note() {
     };
     assert!(check(false).contains("networks.internal"));
     assert!(!check(true).contains("networks.internal"));
+}
+
+#[test]
+fn every_document_says_of_its_rule_what_the_rule_says_of_itself() {
+    let flow = flow(TCP, "10.0.0.2:50000", "8.8.4.4:445", Side::Local, Evidence::Data);
+    let sight = Sight::of(&flow, &ServicePorts::default()).unwrap();
+    for rule in ProfileName::ALL.into_iter().flat_map(|name| name.profile().rules).map(|rule| rule.rule) {
+        let told = document(rule, "id", 0, Status::Opened, &sight, &Context::for_tests());
+        let texts =
+            ["id", "name", "description", "ruleset"].map(|field| told["rule"][field].as_str().unwrap());
+        assert_eq!(texts, [rule.id, rule.name, rule.description, "smb-sensor"]);
+        let techniques = told["rule"]["threat"].as_array().unwrap().iter();
+        let ids: Vec<_> = techniques.map(|one| one["technique"]["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, rule.techniques.iter().map(|one| one.id).collect::<Vec<_>>(), "{}", rule.id);
+        assert_eq!(told["event"]["risk_score"], rule.risk_score, "{}", rule.id);
+        assert_eq!(told["smb_sensor"]["alert"]["severity"], rule.severity.name(), "{}", rule.id);
+        assert_eq!(told["smb_sensor"]["false_positives"], json!(rule.false_positives), "{}", rule.id);
+    }
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     alert::{Context, flow_document, note},
     config::ServicePorts,
-    detect::tests::flow,
+    detect::fixtures::flow,
     dissect::datagram::{
         hear,
         tests::{ASKS, election, node_status, packet},

@@ -5,7 +5,11 @@ use std::net::Ipv4Addr;
 use sensor_common::slot::{Side, TCP};
 
 use super::*;
-use crate::{config::ServicePorts, detect::tests::flow, flow::Flow};
+use crate::{
+    config::{Config, ServicePorts},
+    detect::fixtures::{assert_known_false_positive, exempt, flow, ours},
+    flow::Flow,
+};
 
 const NOW: i128 = 1_700_000_000 * SECOND;
 
@@ -205,4 +209,23 @@ fn recordings_do_not_add_up() {
         note(&mut sweeps, &tried(Who::Inside, n, Evidence::Attempt), NOW + 10 * SECOND);
     }
     assert!(sweeps.due(NOW + 10 * SECOND).is_empty(), "the other began earlier and came this far");
+}
+
+/// So many flows from the inside, each to another address of the Internet.
+fn many(count: u32) -> Vec<Flow> {
+    (0..count).map(|n| tried(Who::Inside, n, Evidence::Attempt)).collect()
+}
+
+#[test]
+fn whoever_polls_or_scans_a_provider_is_a_false_positive_until_it_is_exempt() {
+    for words in ["polls many hosts at a provider", "scan that you ordered"] {
+        let configs = [&Config::default(), &exempt(Some("10.0.0.2/32"), None)];
+        assert_known_false_positive(&RULE, words, &many(20), configs);
+    }
+}
+
+#[test]
+fn a_site_of_ones_own_is_a_false_positive_until_its_addresses_are_listed() {
+    let configs = [&Config::default(), &ours("9.0.0.0/24")];
+    assert_known_false_positive(&RULE, "public addresses of your own", &many(20), configs);
 }

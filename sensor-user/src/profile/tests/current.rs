@@ -4,9 +4,9 @@ use sensor_common::slot::Side;
 
 use super::*;
 use crate::{
-    detect::{Sight, tests::flow},
+    detect::{Sight, fixtures::flow},
     flow::{Evidence, Flow},
-    terms::Terms,
+    terms::{Clocks, Terms},
 };
 
 const SECOND: i128 = 1_000_000_000;
@@ -17,8 +17,8 @@ const START: i128 = 1_700_000_000 * SECOND;
 fn its_terms_are_a_new_source_in_five_days_and_a_new_destination_in_seven() {
     let terms: Vec<_> =
         ProfileName::ElasticCurrent.profile().rules.iter().map(|rule| rule.new_term.unwrap()).collect();
-    let source = NewTerm { field: Field::SourceIp, days: Some(5) };
-    assert_eq!(terms, [source, NewTerm { field: Field::DestinationIp, days: Some(7) }, source]);
+    let source = NewTerm { field: Field::SourceIp, days: 5 };
+    assert_eq!(terms, [source, NewTerm { field: Field::DestinationIp, days: 7 }, source]);
 }
 
 #[test]
@@ -58,7 +58,10 @@ fn a_source_is_told_once_in_five_days_and_a_destination_once_in_seven() {
     const SOURCE: &str = "elastic-current-smb-to-internet";
     const DESTINATION: &str = "elastic-current-rare-smb-destination";
     let directory = tempfile::tempdir().unwrap();
-    let mut terms = Terms::open(directory.path(), 7, START).unwrap();
+    let open = |windows: &Windows, wall| {
+        Terms::open(directory.path(), windows, Clocks { wall, since_boot: 0, boot: None }).unwrap()
+    };
+    let mut terms = open(&Windows::default(), START);
     let at = |client, server, terms: &mut Terms, now| {
         told(ProfileName::ElasticCurrent, &outbound(client, server, Evidence::Attempt), terms, now)
     };
@@ -69,17 +72,24 @@ fn a_source_is_told_once_in_five_days_and_a_destination_once_in_seven() {
     terms.commit(START + SECOND).unwrap();
     drop(terms);
     // The windows outlive a restart.
-    let mut terms = Terms::open(directory.path(), 7, START + 5 * DAY).unwrap();
+    let mut terms = open(&Windows::default(), START + 5 * DAY);
     assert!(at("10.0.0.2", "9.9.9.9", &mut terms, START + 5 * DAY).is_empty());
     let later = START + 6 * DAY + 2 * SECOND;
     assert_eq!(at("10.0.0.1", "8.8.8.8", &mut terms, later), [SOURCE], "after six days");
     let later = later + 8 * DAY;
     assert_eq!(at("10.0.0.1", "8.8.8.8", &mut terms, later), [SOURCE, DESTINATION]);
+    terms.commit(later).unwrap();
+    drop(terms);
+    // Each window can be set by itself.
+    let mut windows = Windows::default();
+    windows.iter_mut().filter(|(rule, _)| *rule == SOURCE).for_each(|(_, days)| *days = 20);
+    let mut terms = open(&windows, later + 10 * DAY);
+    assert_eq!(at("10.0.0.1", "8.8.8.8", &mut terms, later + 10 * DAY), [DESTINATION]);
 }
 
 #[test]
 fn version_105_tells_every_conversation_whatever_came_of_it() {
-    let mut terms = Terms::in_memory(7);
+    let mut terms = Terms::in_memory(&Windows::default());
     for (number, evidence) in [Evidence::Attempt, Evidence::Refused, Evidence::Data].into_iter().enumerate() {
         let flow = outbound("10.0.0.1", "8.8.8.8", evidence);
         let told = told(ProfileName::ElasticV105, &flow, &mut terms, START);

@@ -13,11 +13,10 @@ use sensor_common::slot::{TCP, UDP};
 use super::*;
 use crate::{
     config::Config,
+    detect::fixtures::{assert_known_false_positive, exempt, inbound, outbound},
+    flow::Evidence,
     plan,
-    profile::{
-        terms::Term,
-        verdict::{Because, RuleVerdict},
-    },
+    profile::verdict::{Because, RuleVerdict},
 };
 
 /// INTERNAL, as the published rules say it.
@@ -126,17 +125,38 @@ fn the_kernel_is_given_the_networks_that_the_profile_judges_by() {
 }
 
 #[test]
-fn a_term_is_new_again_after_its_window_and_each_rule_has_its_own() {
-    const SECOND: i128 = 1_000_000_000;
-    const DAY: i128 = 86_400 * SECOND;
-    const START: i128 = 1_700_000_000 * SECOND;
-    let term = |rule| Term { rule, address: "10.0.0.1".parse().unwrap() };
-    let mut terms = terms::RuleTerms::default();
-    assert!(terms.is_new(term("a"), 5, START));
-    assert!(!terms.is_new(term("a"), 5, START + 1));
-    assert!(terms.is_new(term("b"), 7, START + 1), "another rule has not seen it");
-    assert!(!terms.is_new(term("a"), 5, START + 5 * DAY), "the last day of the window; and seen again");
-    assert!(!terms.is_new(term("a"), 5, START + 10 * DAY), "each sight begins the window anew");
-    assert!(terms.is_new(term("a"), 5, START + 15 * DAY + SECOND));
-    assert!(!terms.is_new(term("a"), 5, START - 30 * DAY), "the clock was set back");
+fn every_rule_that_asks_for_a_new_term_has_a_window_and_no_other_has() {
+    let windows = Windows::default();
+    for rule in ProfileName::ALL.into_iter().flat_map(|name| name.profile().rules) {
+        assert_eq!(windows.days(rule.rule.id), rule.new_term.map(|term| term.days), "{}", rule.rule.id);
+    }
+    assert_eq!(windows.iter().count(), 5);
+}
+
+#[test]
+fn what_is_ones_own_is_a_false_positive_of_every_rule_until_it_is_exempt() {
+    let others = ProfileName::ALL.into_iter().filter(|name| *name != ProfileName::Sensor);
+    for (name, rule) in others.flat_map(|name| name.profile().rules.iter().map(move |rule| (name, rule))) {
+        let (flow, remedy) = match rule.direction {
+            Some(Direction::Inbound) => {
+                (inbound(TCP, 445, Evidence::Attempt), exempt(None, Some("10.0.0.2/32")))
+            }
+            _ => (outbound(445, Evidence::Attempt), exempt(None, Some("8.8.4.4/32"))),
+        };
+        let configs = [Config::default(), remedy].map(|config| Config { profile: name, ..config });
+        let words = "public addresses of your own";
+        assert_known_false_positive(rule.rule, words, &[flow], [&configs[0], &configs[1]]);
+    }
+}
+
+#[test]
+fn a_verdict_asks_for_a_term_that_is_new_in_the_window_that_is_configured() {
+    let mut config = Config { profile: ProfileName::ElasticCurrent, ..Config::default() };
+    config.detection.windows.iter_mut().for_each(|(_, days)| *days += 20);
+    let verdicts = Rulebook::of(config.profile, &config).verdict(&tcp("10.0.0.1", "8.8.8.8", 445));
+    let asked = verdicts.iter().flat_map(|verdict| &verdict.conditions).filter_map(|one| match one {
+        verdict::Condition::New { days, .. } => Some(*days),
+        _ => None,
+    });
+    assert_eq!(asked.collect::<Vec<_>>(), [25, 27]);
 }

@@ -4,7 +4,7 @@ use sensor_common::slot::Side;
 
 use super::*;
 use crate::{
-    detect::{Limits, Sight, judge, tests::flow},
+    detect::{Limits, Sight, fixtures::flow, judge},
     flow::{Evidence, Flow},
     terms::Terms,
 };
@@ -12,7 +12,7 @@ use crate::{
 /// What the rules say of a conversation that shows nothing but that it exists.
 fn judged(flow: &Flow) -> Vec<&'static str> {
     let Some(sight) = Sight::of(flow, &ServicePorts::default()) else { return vec![] };
-    let findings = judge(&sight, &Limits::default(), &mut Terms::in_memory(7), 0);
+    let findings = judge(&sight, &Limits::default(), &mut Terms::in_memory(&Windows::default()), 0);
     findings.into_iter().map(|finding| finding.rule.id).collect()
 }
 

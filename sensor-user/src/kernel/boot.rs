@@ -1,0 +1,24 @@
+//! Which boot of the machine this is.
+
+use std::fs;
+
+use uuid::Uuid;
+
+/// Random number that the kernel chose when it was started (`/proc/sys/kernel/random/boot_id`), as much of it as tells boots apart; `None`
+/// where it cannot be read.
+#[must_use]
+pub fn id() -> Option<u64> {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(Uuid::parse_str(text.trim()).ok()?.as_u64_pair().0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boot_has_one_number_all_along() {
+        assert!(id().is_some());
+        assert_eq!(id(), id());
+    }
+}
