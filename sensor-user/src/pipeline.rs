@@ -131,6 +131,9 @@ impl Pipeline {
         let book = &self.book;
         let exempt = |flow: &Flow| book.exempts(flow, now.unix_nanos);
         let flow = self.tracker.observe_but(kind, seen, now, exempt).cloned();
+        if let Some(evicted) = self.tracker.take_evicted() {
+            self.close(&evicted, now);
+        }
         self.look(flow, now);
     }
 
@@ -228,6 +231,7 @@ impl Pipeline {
             kernel,
             flow_packets: self.tracker.accounted_packets(),
             flows: self.tracker.len(),
+            evicted_conversations: self.tracker.evicted(),
             untracked: self.tracker.untracked(),
             unread: self.tracker.unread(),
             undecodable: self.undecodable,

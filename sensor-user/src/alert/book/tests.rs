@@ -10,6 +10,7 @@ use crate::{
     detect::tests::flow,
 };
 
+mod flood;
 mod sweeps;
 
 struct Nothing;
