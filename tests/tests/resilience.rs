@@ -1,10 +1,16 @@
 //! What happens around a running agent that it did not ask for: readers that stop reading, interfaces that go, a second
-//! agent on the same filters.
+//! agent on the same filters, somebody who stops it.
 
-use std::{fs::OpenOptions, net::SocketAddrV4, os::unix::fs::OpenOptionsExt};
+use std::{
+    fs::OpenOptions,
+    net::SocketAddrV4,
+    os::unix::fs::OpenOptionsExt,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use sensor_lab::{RawSocket, Signal, Smbd, Topology, address, require_lab};
-use sensor_tests::{Agent, connect, smb_session, syn_frame, tells};
+use sensor_tests::{Agent, PATIENCE, connect, smb_session, syn_frame, tells};
 
 #[test]
 fn an_output_that_nobody_reads_holds_up_neither_packets_nor_signals() {
@@ -60,4 +66,32 @@ fn a_second_agent_does_not_take_the_filters_of_one_that_runs() {
     first.wait_for(tells("smb-to-internet", "data")).unwrap();
     let ended = first.stop().unwrap();
     assert!(ended.number("kept").unwrap() > 20, "{}", ended.statistics);
+}
+
+#[test]
+fn a_command_to_an_agent_that_is_stopped_ends_in_seconds_and_names_the_process() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let mut agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(Agent::program().unwrap());
+        command.args(arguments).arg("--state-dir").arg(state.path()).output().unwrap()
+    };
+    agent.signal(Signal::SIGSTOP).unwrap();
+    for arguments in [&["alerts"][..], &["enforce", "status"], &["explain", "8.8.4.4"]] {
+        let began = Instant::now();
+        let output = command(arguments);
+        let told = String::from_utf8_lossy(&output.stderr);
+        // Five seconds, on a machine that may be busy.
+        assert!(began.elapsed() < PATIENCE + Duration::from_secs(15), "{arguments:?}: {:?}", began.elapsed());
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+        let named = format!("the agent (pid {})", agent.id());
+        for word in [named.as_str(), "does not answer", "kill -CONT"] {
+            assert!(told.contains(word), "{arguments:?}: {word:?} is missing: {told}");
+        }
+    }
+    agent.signal(Signal::SIGCONT).unwrap();
+    assert!(command(&["alerts"]).status.success());
+    assert_eq!(agent.stop().unwrap().code, Some(0));
 }
