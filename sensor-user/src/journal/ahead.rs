@@ -32,29 +32,24 @@ impl Ahead {
         let mut left = Vec::new();
         let mut open = |name: &str| -> io::Result<(File, u64)> {
             let file = private_file(&directory.join(name))?;
-            let length = file.metadata()?.len();
-            let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-            file.read_exact_at(&mut bytes, 0)?;
-            let (whole, torn) = entries(&bytes);
-            left.extend(whole);
-            match torn.first() {
-                // A crash leaves the beginning of a record, or nothing that was ever written.
-                None | Some(&LAYOUT | &0) => {}
-                Some(other) => {
-                    let reason = format!(
-                        "{name} has records of layout {other}; this program reads {LAYOUT}; move it aside"
-                    );
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
-                }
-            }
-            if !torn.is_empty() {
-                warn!("the last {} bytes of {name} were torn by a crash and are left out", torn.len());
-            }
+            let length = read(name, &file, &mut left)?;
             Ok((file, length))
         };
         let files = [open(NAMES[0])?, open(NAMES[1])?];
-        left.sort_by_key(|entry: &Entry| entry.sequence);
-        Ok((Self { files, current: 0 }, left))
+        Ok((Self { files, current: 0 }, in_order(left)))
+    }
+
+    /// Reads what a process left in the log of a state directory, in order, and writes nothing.
+    pub(super) fn left(directory: &Path) -> io::Result<Vec<Entry>> {
+        let mut left = Vec::new();
+        for name in NAMES {
+            match File::open(directory.join(name)) {
+                Ok(file) => _ = read(name, &file, &mut left)?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(in_order(left))
     }
 
     /// Writes entries, all or none.
@@ -100,6 +95,33 @@ impl Ahead {
         }
         Ok(())
     }
+}
+
+/// Adds what a file of the log holds to `left`; gives its length.
+fn read(name: &str, file: &File, left: &mut Vec<Entry>) -> io::Result<u64> {
+    let length = file.metadata()?.len();
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+    file.read_exact_at(&mut bytes, 0)?;
+    let (whole, torn) = entries(&bytes);
+    left.extend(whole);
+    match torn.first() {
+        // A crash leaves the beginning of a record, or nothing that was ever written.
+        None | Some(&LAYOUT | &0) => {}
+        Some(other) => {
+            let reason =
+                format!("{name} has records of layout {other}; this program reads {LAYOUT}; move it aside");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        }
+    }
+    if !torn.is_empty() {
+        warn!("the last {} bytes of {name} were torn by a crash and are left out", torn.len());
+    }
+    Ok(length)
+}
+
+fn in_order(mut entries: Vec<Entry>) -> Vec<Entry> {
+    entries.sort_by_key(|entry| entry.sequence);
+    entries
 }
 
 fn encode(entry: &Entry, into: &mut Vec<u8>) {
