@@ -5,6 +5,7 @@
 mod answering;
 mod enforcing;
 mod known_traffic;
+mod marked_ports;
 mod retry;
 mod starting;
 
@@ -131,6 +132,8 @@ struct Sensor {
     clock: TickClock,
     enforcement: Enforcement,
     known: KnownTraffic,
+    /// When the marks on ports were last looked at.
+    ports_looked: Instant,
     config: Config,
 }
 
@@ -171,6 +174,7 @@ impl Sensor {
             }
         }
         self.tend_known_traffic(&counters, now);
+        self.tend_marked_ports(now)?;
         self.miss_interfaces()?;
         self.pipeline.set_lost_records(counters.sum(Counter::LOST_RECORDS));
         self.pipeline.advance(now);

@@ -17,7 +17,7 @@ use sensor_common::{
 
 pub use self::options::TrackerOptions;
 use self::{early::EarlyPiece, entry::Entry, room::Room};
-use super::{Conversation, Flow, departure::Departures, reader::Reader};
+use super::{Conversation, Flow, MarkedPorts, departure::Departures, reader::Reader};
 use crate::{
     decode::{Observation, Piece},
     dissect::FingerprintKey,
@@ -38,6 +38,7 @@ pub struct Tracker {
     /// The conversation that made room for the last one, until it is taken.
     made_room: Option<Flow>,
     evicted: u64,
+    marked_ports: MarkedPorts,
     departures: Departures,
     lost_records: u64,
     accounted: i64,
@@ -65,6 +66,7 @@ impl Tracker {
             room: Room::new(),
             made_room: None,
             evicted: 0,
+            marked_ports: MarkedPorts::default(),
             accounted: 0,
             untracked: 0,
             early: VecDeque::new(),
@@ -101,6 +103,7 @@ impl Tracker {
     ) -> Option<&Flow> {
         let clock = self.options.clock;
         let times = (clock.unix_nanos(seen.first, now), clock.unix_nanos(seen.last, now));
+        self.marked_ports.note(seen, times.1);
         let ends = Conversation::of(&seen.key);
         let ripe_at = now.unix_nanos + i128::from(self.options.attempt_settle) * SECOND;
         if !self.flows.contains_key(&ends) && !self.admits(ends, kind, seen, times, now.unix_nanos) {
@@ -246,6 +249,11 @@ impl Tracker {
         self.readers = 0;
         let open = self.flows.drain().filter(|(_, entry)| entry.closed_at.is_none());
         in_order(open.map(|(_, entry)| entry.flow).collect())
+    }
+
+    /// Of the ports that the kernel marked, those whose time is up.
+    pub fn expired_ports(&mut self, marked: &[u16], now: i128) -> Vec<u16> {
+        self.marked_ports.expired(marked, now)
     }
 
     /// Conversations held.
