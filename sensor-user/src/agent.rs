@@ -5,6 +5,7 @@
 mod answering;
 mod enforcing;
 mod known_traffic;
+mod marked_ports;
 mod retry;
 mod starting;
 mod timekeeping;
@@ -127,6 +128,8 @@ struct Sensor {
     boot: Option<u64>,
     enforcement: Enforcement,
     known: KnownTraffic,
+    /// When the marks on ports were last looked at.
+    ports_looked: Instant,
     config: Config,
 }
 
@@ -163,6 +166,7 @@ impl Sensor {
             }
         }
         self.tend_known_traffic(&counters, now);
+        self.tend_marked_ports(now)?;
         self.miss_interfaces()?;
         self.pipeline.set_lost_records(counters.sum(Counter::LOST_RECORDS));
         self.pipeline.advance(now);

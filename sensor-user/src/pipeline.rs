@@ -3,17 +3,17 @@
 //! Takes records and slots as bytes, gives documents to the output.
 
 mod keeping;
+mod losses;
 
 use std::{sync::Arc, time::Duration};
 
-use log::warn;
 use sensor_common::slot::{RecordKind, Slot};
 use serde_json::Value;
 
 use crate::{
     alert::{AlertBook, Context, FlowSummaries},
     config::Config,
-    decode::{self, DecodeError, Observation, Told},
+    decode::{self, Observation, Told},
     dissect::FingerprintKey,
     exempt::Exemptions,
     flow::{Flow, Tracker, TrackerOptions},
@@ -130,6 +130,9 @@ impl Pipeline {
         let book = &self.book;
         let exempt = |flow: &Flow| book.exempts(flow, now.unix_nanos);
         let flow = self.tracker.observe_but(kind, seen, now, exempt).cloned();
+        if let Some(evicted) = self.tracker.take_evicted() {
+            self.close(&evicted, now);
+        }
         self.look(flow, now);
     }
 
@@ -175,17 +178,9 @@ impl Pipeline {
         self.book.exemptions()
     }
 
-    /// Tells how many records the ring has lost so far.
-    pub fn set_lost_records(&mut self, lost: u64) {
-        if lost > self.lost_records {
-            warn!(
-                "the ring to the agent was full: {} records lost. The sweep finds what is still in the flow slots; raise \
-                 kernel.ring_bytes and kernel.flow_slots",
-                lost - self.lost_records
-            );
-        }
-        self.lost_records = lost;
-        self.tracker.set_lost_records(lost);
+    /// Of the ports that the kernel marked, those whose time is up.
+    pub fn expired_ports(&mut self, marked: &[u16], now: Moment) -> Vec<u16> {
+        self.tracker.expired_ports(marked, now.unix_nanos)
     }
 
     /// Conversations that are followed now.
@@ -207,6 +202,7 @@ impl Pipeline {
             kernel,
             flow_packets: self.tracker.accounted_packets(),
             flows: self.tracker.len(),
+            evicted_conversations: self.tracker.evicted(),
             untracked: self.tracker.untracked(),
             unread: self.tracker.unread(),
             undecodable: self.undecodable,
@@ -260,13 +256,6 @@ impl Pipeline {
             recording.told(&flow.ends, &documents);
         }
         self.output.push(documents);
-    }
-
-    fn refuse(&mut self, error: &DecodeError) {
-        if self.undecodable == 0 {
-            warn!("the kernel program and this agent do not belong together: {error}");
-        }
-        self.undecodable += 1;
     }
 }
 

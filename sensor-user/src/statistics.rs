@@ -15,6 +15,8 @@ pub struct Statistics {
     pub flow_packets: i64,
     /// Conversations held now.
     pub flows: usize,
+    /// Conversations that made room for others in the agent's table before they were over.
+    pub evicted_conversations: u64,
     /// Observations for which the agent's table had no room.
     pub untracked: u64,
     /// Pieces of payload that nobody could read for want of room.
@@ -79,9 +81,10 @@ impl fmt::Display for Statistics {
         }
         write!(
             f,
-            "; flows open={} evicted={} untracked={} exempt={}",
+            "; flows open={} evicted={} evicted_conversations={} untracked={} exempt={}",
             self.flows,
             kernel.get(Counter::Evicted),
+            self.evicted_conversations,
             self.untracked,
             self.exempted
         )?;
@@ -112,6 +115,7 @@ mod tests {
             flow_packets: 5,
             flows: 1,
             unread: 0,
+            evicted_conversations: 0,
             untracked: 0,
             undecodable: 0,
             alerts: 1,

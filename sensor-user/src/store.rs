@@ -10,7 +10,11 @@ use std::{
     sync::Once,
 };
 
-use redb::{Database, backends::FileBackend};
+use redb::{Database, StorageBackend, backends::FileBackend};
+
+use self::overlay::Overlay;
+
+mod overlay;
 
 /// Bytes of a store that are kept in memory.
 const CACHE: usize = 4 << 20;
@@ -22,10 +26,7 @@ const CACHE: usize = 4 << 20;
 pub(crate) fn open(path: &Path) -> Result<Database, redb::Error> {
     let is_new = !path.exists();
     let file = private_file(path)?;
-    let opened = whole(|| {
-        let backend = FileBackend::new(file)?;
-        Ok(redb::Builder::new().set_cache_size(CACHE).create_with_backend(backend)?)
-    });
+    let opened = whole(|| with_backend(FileBackend::new(file)?));
     if opened.is_err() && is_new {
         // Half of a store, as a full disk leaves it, would be taken for a damaged one the next time.
         let _ = fs::remove_file(path);
@@ -36,6 +37,20 @@ pub(crate) fn open(path: &Path) -> Result<Database, redb::Error> {
 /// Whether there is a file that has nothing in it. A store has something from its first moment on.
 pub(crate) fn is_emptied(path: &Path) -> bool {
     path.metadata().is_ok_and(|there| there.is_file() && there.len() == 0)
+}
+
+/// Opens the store at `path` to read it; it may be of a crash, and on a disk that is full or not to be written. What is written
+/// to it is in memory alone.
+///
+/// # Errors
+/// [`redb::Error::DatabaseAlreadyOpen`] when another process writes it; anything else when it cannot be read.
+pub(crate) fn open_unwritten(path: &Path) -> Result<Database, redb::Error> {
+    let file = File::open(path)?;
+    whole(|| with_backend(Overlay::over(file)?))
+}
+
+fn with_backend(backend: impl StorageBackend) -> Result<Database, redb::Error> {
+    Ok(redb::Builder::new().set_cache_size(CACHE).create_with_backend(backend)?)
 }
 
 /// Opens a file to read and write, made with mode 0600 when missing.

@@ -231,6 +231,16 @@ impl Kernel {
         self.program.prefixes.put(set)
     }
 
+    /// Takes the marks off all ports on which SMB was met; gives the ports.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    pub fn unmark_ports(&mut self) -> Result<Vec<u16>> {
+        let marked = self.program.ports.marked()?;
+        self.program.ports.unmark(&marked)?;
+        Ok(marked)
+    }
+
     /// The slots that changed since the last call.
     #[must_use]
     pub fn sweep(&mut self) -> Vec<Slot> {

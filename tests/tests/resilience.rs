@@ -1,10 +1,16 @@
 //! What happens around a running agent that it did not ask for: readers that stop reading, interfaces that go, a second
-//! agent on the same filters.
+//! agent on the same filters, somebody who stops it.
 
-use std::{fs::OpenOptions, net::SocketAddrV4, os::unix::fs::OpenOptionsExt};
+use std::{
+    fs::OpenOptions,
+    net::{Ipv4Addr, SocketAddrV4},
+    os::unix::fs::OpenOptionsExt,
+    process::Command,
+    time::{Duration, Instant},
+};
 
-use sensor_lab::{RawSocket, Signal, Smbd, Topology, address, require_lab};
-use sensor_tests::{Agent, connect, smb_session, syn_frame, tells};
+use sensor_lab::{Answer, RawSocket, Signal, Smbd, TcpListener, Topology, address, require_lab};
+use sensor_tests::{Agent, PATIENCE, SMB2_MESSAGE, connect, echo, smb_session, syn_frame, tells};
 
 #[test]
 fn an_output_that_nobody_reads_holds_up_neither_packets_nor_signals() {
@@ -60,4 +66,64 @@ fn a_second_agent_does_not_take_the_filters_of_one_that_runs() {
     first.wait_for(tells("smb-to-internet", "data")).unwrap();
     let ended = first.stop().unwrap();
     assert!(ended.number("kept").unwrap() > 20, "{}", ended.statistics);
+}
+
+#[test]
+fn a_command_to_an_agent_that_is_stopped_ends_in_seconds_and_names_the_process() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let mut agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(Agent::program().unwrap());
+        command.args(arguments).arg("--state-dir").arg(state.path()).output().unwrap()
+    };
+    agent.signal(Signal::SIGSTOP).unwrap();
+    for arguments in [&["alerts"][..], &["enforce", "status"], &["explain", "8.8.4.4"]] {
+        let began = Instant::now();
+        let output = command(arguments);
+        let told = String::from_utf8_lossy(&output.stderr);
+        // Five seconds, on a machine that may be busy.
+        assert!(began.elapsed() < PATIENCE + Duration::from_secs(15), "{arguments:?}: {:?}", began.elapsed());
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+        let named = format!("the agent (pid {})", agent.id());
+        for word in [named.as_str(), "does not answer", "kill -CONT"] {
+            assert!(told.contains(word), "{arguments:?}: {word:?} is missing: {told}");
+        }
+    }
+    agent.signal(Signal::SIGCONT).unwrap();
+    assert!(command(&["alerts"]).status.success());
+    assert_eq!(agent.stop().unwrap().code, Some(0));
+}
+
+#[test]
+fn a_session_after_a_flood_of_spoofed_syns_that_filled_the_table_is_alerted() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
+    // A ring that takes what the agent has not come to yet: what counts here is the table.
+    let config = "statistics_interval = 1\n[kernel]\nring_bytes = 67108864\n";
+    let agent = Agent::on(border.gateway(), "lan0").config(config).start().unwrap();
+    let socket = RawSocket::open(border.client(), "eth0").unwrap();
+    let macs = (border.client().mac_address("eth0").unwrap(), border.gateway().mac_address("lan0").unwrap());
+    let to = SocketAddrV4::new(address::SERVER_V4, 445);
+    let is_full = || {
+        let log = agent.log();
+        let line = log.lines().rfind(|line| line.contains("statistics:")).unwrap_or_default();
+        line.contains(" evicted_conversations=") && !line.contains(" evicted_conversations=0 ")
+    };
+    // Some are lost where the machine is busy.
+    let mut flood =
+        (0..2_000_000_u32).map(|number| SocketAddrV4::new(Ipv4Addr::from(0x0A80_0000 + number), 40_000));
+    while !is_full() {
+        for from in flood.by_ref().take(10_000) {
+            let _ = socket.send(&syn_frame(macs, from, to));
+        }
+        assert!(flood.len() > 0, "the table did not fill: {}", agent.log());
+    }
+    let mut connection = connect(border.client(), server.address()).unwrap();
+    echo(&mut connection, &SMB2_MESSAGE).unwrap();
+    agent.wait_for(tells("smb-to-internet", "smb")).unwrap();
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.number("untracked").unwrap(), 0, "{}", ended.statistics);
 }

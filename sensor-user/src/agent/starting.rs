@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 use aya_log::EbpfLogger;
 use log::{info, warn};
+use tokio::time::Instant;
 
 use super::{Sensor, known_traffic::KnownTraffic, timekeeping};
 use crate::{
@@ -123,8 +124,19 @@ impl Sensor {
             info!("threat lists: {} prefixes on {}", config.threats.len(), config.threat_lists.len());
         }
         let swept = vec![0; kernel.slots.cpus()];
-        let sensor =
-            Self { attached, kernel, swept, kernel_log, pipeline, clock, boot, enforcement, known, config };
+        let sensor = Self {
+            attached,
+            kernel,
+            swept,
+            kernel_log,
+            pipeline,
+            clock,
+            boot,
+            enforcement,
+            known,
+            ports_looked: Instant::now(),
+            config,
+        };
         Ok((sensor, control))
     }
 }

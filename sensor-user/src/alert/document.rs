@@ -45,7 +45,9 @@ pub enum Status {
 }
 
 impl Status {
-    pub(super) const fn name(self) -> &'static str {
+    /// Its name in documents.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Opened => "opened",
             Self::Updated => "updated",

@@ -10,6 +10,7 @@ mod conversation;
 mod document;
 mod flow;
 mod indicator;
+mod left_open;
 mod netbios;
 mod note;
 mod owner;
@@ -21,6 +22,7 @@ mod timestamp;
 pub use book::AlertBook;
 pub use document::{Context, Status, document};
 pub use flow::{FlowSummaries, flow_document};
+pub(crate) use left_open::closed_for_the_sensor;
 pub(crate) use timestamp::exact_rfc3339;
 pub use timestamp::rfc3339;
 

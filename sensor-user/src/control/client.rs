@@ -2,21 +2,26 @@
 
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
-    os::unix::net::UnixStream,
+    os::{fd::AsRawFd as _, unix::net::UnixStream},
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use nix::sys::{
+    socket::{
+        AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, setsockopt, socket as new_socket,
+        sockopt::{PeerCredentials, SendTimeout},
+    },
+    time::TimeVal,
+};
 use thiserror::Error;
 
 use super::{Answer, Envelope, LONGEST, LONGEST_DOCUMENT, Request, Told, socket};
 use crate::journal::Query;
 
-/// Time that the agent is given to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Time until the first document of a large journal is found.
-const SEARCH: Duration = Duration::from_secs(60);
+/// Seconds that the agent is given to take a connection, and to say something each time.
+const PATIENCE_SECONDS: i64 = 5;
+const PATIENCE: Duration = Duration::from_secs(PATIENCE_SECONDS as u64);
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
@@ -36,13 +41,17 @@ pub enum ControlError {
     },
     /// It listens and does not answer.
     #[error(
-        "the agent at {} did not answer in time. Nothing is put into force that it reads later; an agent that hangs \
+        "the agent{} at {} does not answer: it is stopped, or hangs. {}. Nothing is put into force that it reads later, and it \
          lets everything through ten seconds after it last worked",
-        path.display()
+        pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(),
+        path.display(),
+        way_on(*pid)
     )]
     Late {
         /// Socket.
         path: PathBuf,
+        /// The process that listens, where it is known.
+        pid: Option<i32>,
     },
     /// It answers something else.
     #[error("the agent at {} answers what this program does not understand: {reason}; are both of one version?", path.display())]
@@ -54,15 +63,24 @@ pub enum ControlError {
     },
 }
 
+/// What to do about an agent that does not answer.
+fn way_on(pid: Option<i32>) -> String {
+    let pid = pid.map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
+    format!(
+        "`ps -o pid,stat,wchan:30 -p {pid}` tells which: let one that is stopped (T) go on with `kill -CONT {pid}`, and restart one \
+         that hangs"
+    )
+}
+
 /// Asks the agent whose state directory this is.
 ///
 /// # Errors
 /// [`ControlError`], with what to do.
 pub fn ask(state_dir: &Path, request: &Request) -> Result<Answer, ControlError> {
-    let path = socket(state_dir);
-    let failed = |error| failure(&path, error);
-    let line = send(&path, request).and_then(|mut stream| line(&mut stream, LONGEST)).map_err(failed)?;
-    serde_json::from_str(&line).map_err(|error| not_understood(&path, &error))
+    let mut agent = Connection::to(socket(state_dir))?;
+    agent.send(request)?;
+    let line = agent.line(LONGEST)?;
+    serde_json::from_str(&line).map_err(|error| agent.not_understood(&error))
 }
 
 /// Asks the agent whose state directory this is for documents of its journal, and gives each to `tell` until that wants no more.
@@ -74,50 +92,117 @@ pub fn documents(
     query: &Query,
     mut tell: impl FnMut(String) -> bool,
 ) -> Result<Answer, ControlError> {
-    let path = socket(state_dir);
-    let asked = send(&path, &Request::Documents(query.clone())).and_then(|stream| {
-        stream.get_ref().set_read_timeout(Some(SEARCH))?;
-        Ok(stream)
-    });
-    let mut stream = asked.map_err(|error| failure(&path, error))?;
+    let mut agent = Connection::to(socket(state_dir))?;
+    agent.send(&Request::Documents(query.clone()))?;
     loop {
-        let line = line(&mut stream, LONGEST_DOCUMENT).map_err(|error| failure(&path, error))?;
+        let line = agent.line(LONGEST_DOCUMENT)?;
+        if line == "\n" {
+            // It goes on searching.
+            continue;
+        }
         match serde_json::from_str::<Told>(&line) {
             Ok(told) => {
                 if !tell(told.document) {
                     return Ok(Answer { told: String::new(), done: true });
                 }
             }
-            Err(_) => return serde_json::from_str(&line).map_err(|error| not_understood(&path, &error)),
+            Err(_) => return serde_json::from_str(&line).map_err(|error| agent.not_understood(&error)),
         }
     }
 }
 
-fn failure(path: &Path, source: io::Error) -> ControlError {
-    let path = path.to_owned();
+/// A connection with the agent.
+struct Connection {
+    path: PathBuf,
+    stream: BufReader<UnixStream>,
+}
+
+impl Connection {
+    fn to(path: PathBuf) -> Result<Self, ControlError> {
+        match connected(&path, PATIENCE_SECONDS) {
+            Ok(stream) => Ok(Self { path, stream: BufReader::new(stream) }),
+            Err(source) => Err(failure(path, None, source)),
+        }
+    }
+
+    fn send(&mut self, request: &Request) -> Result<(), ControlError> {
+        let stream = self.stream.get_mut();
+        let mut send = || {
+            let before = super::boot_nanos()?.saturating_add(PATIENCE.as_nanos() as u64);
+            let mut text = serde_json::to_string(&Envelope { request: request.clone(), before })?;
+            text.push('\n');
+            stream.write_all(text.as_bytes())
+        };
+        let sent = send();
+        sent.map_err(|error| self.failed(error))
+    }
+
+    fn line(&mut self, longest: u64) -> Result<String, ControlError> {
+        let mut line = String::new();
+        match (&mut self.stream).take(longest).read_line(&mut line) {
+            Ok(0) => Err(self.failed(io::ErrorKind::UnexpectedEof.into())),
+            Ok(_) => Ok(line),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    fn failed(&self, source: io::Error) -> ControlError {
+        // Of a process in a namespace that this one does not see the number is 0.
+        let peer = getsockopt(self.stream.get_ref(), PeerCredentials).map(|peer| peer.pid());
+        failure(self.path.clone(), peer.ok().filter(|pid| *pid > 0), source)
+    }
+
+    fn not_understood(&self, error: &serde_json::Error) -> ControlError {
+        ControlError::NotUnderstood { path: self.path.clone(), reason: error.to_string() }
+    }
+}
+
+/// A connection that whoever listens has to take, and to serve, within so many seconds each time.
+fn connected(path: &Path, seconds: i64) -> io::Result<UnixStream> {
+    let socket = new_socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    // It holds for connecting as well, where a queue that is full would keep it waiting for ever.
+    setsockopt(&socket, SendTimeout, &TimeVal::new(seconds, 0))?;
+    connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    let stream = UnixStream::from(socket);
+    stream.set_read_timeout(Some(Duration::from_secs(seconds.unsigned_abs())))?;
+    Ok(stream)
+}
+
+fn failure(path: PathBuf, pid: Option<i32>, source: io::Error) -> ControlError {
     match source.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ControlError::Late { path },
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ControlError::Late { path, pid },
         _ => ControlError::NotThere { path, source },
     }
 }
 
-fn not_understood(path: &Path, error: &serde_json::Error) -> ControlError {
-    ControlError::NotUnderstood { path: path.to_owned(), reason: error.to_string() }
-}
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
 
-fn send(path: &Path, request: &Request) -> io::Result<BufReader<UnixStream>> {
-    let mut stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let before = super::boot_nanos()?.saturating_add(PATIENCE.as_nanos() as u64);
-    let mut text = serde_json::to_string(&Envelope { request: request.clone(), before })?;
-    text.push('\n');
-    stream.write_all(text.as_bytes())?;
-    Ok(BufReader::new(stream))
-}
+    use nix::sys::socket::{Backlog, listen};
 
-fn line(stream: &mut BufReader<UnixStream>, longest: u64) -> io::Result<String> {
-    let mut line = String::new();
-    stream.take(longest).read_line(&mut line)?;
-    if line.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(line) }
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_an_agent_that_takes_no_connections() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = socket(directory.path());
+        let listener = UnixListener::bind(&path).unwrap();
+        listen(&listener, Backlog::new(1).unwrap()).unwrap();
+        let mut waiting = Vec::new();
+        let error = (0..10).find_map(|_| connected(&path, 1).map(|stream| waiting.push(stream)).err());
+        let error = failure(path, None, error.unwrap()).to_string();
+        assert!(error.contains("does not answer") && error.contains("kill -CONT"), "{error}");
+    }
+
+    #[test]
+    fn an_agent_that_does_not_answer_is_named_by_its_number_with_what_to_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let _silent = UnixListener::bind(socket(directory.path())).unwrap();
+        let began = std::time::Instant::now();
+        let error = ask(directory.path(), &Request::EnforcementStatus).unwrap_err().to_string();
+        assert!(began.elapsed() < 3 * PATIENCE, "{:?}", began.elapsed());
+        assert!(error.contains(&format!("(pid {})", std::process::id())), "{error}");
+        assert!(error.contains("does not answer") && error.contains("kill -CONT"), "{error}");
+    }
 }

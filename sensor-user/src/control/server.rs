@@ -26,8 +26,15 @@ const ASK: Duration = Duration::from_secs(1);
 /// Time that one exchange may take; a longer one has to move on within it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Exchanges at a time, and connections: one that asks nothing takes no exchange's place.
+/// Time that the agent itself is given for a request: less than whoever asked waits.
+const ANSWER: Duration = Duration::from_secs(4);
+
+/// Time that a listing waits for others to end.
+const TURN: Duration = Duration::from_secs(3);
+
+/// Requests to the agent at a time, listings, and connections: what somebody reads slowly, or never asks, holds up no command.
 const MOST: usize = 8;
+const MOST_LISTINGS: usize = 8;
 const MOST_CONNECTIONS: usize = 64;
 
 /// A request, and where its answer goes.
@@ -77,7 +84,12 @@ impl Control {
         let (listening, ended) = oneshot::channel::<()>();
         thread::spawn(move || {
             runtime.block_on(async {
-                let server = Server { agent: sender, journal, room: Arc::new(Semaphore::new(MOST)) };
+                let server = Server {
+                    agent: sender,
+                    journal,
+                    commands: Arc::new(Semaphore::new(MOST)),
+                    listings: Arc::new(Semaphore::new(MOST_LISTINGS)),
+                };
                 tokio::select! {
                     result = server.serve(listener) => {
                         if let Err(error) = result {
@@ -93,9 +105,14 @@ impl Control {
         Ok(Self { path, requests, _listening: listening })
     }
 
-    /// The next request.
+    /// The next request. One for whose answer nobody waits any more is left out, but for what makes packets pass.
     pub async fn next(&mut self) -> Option<Asked> {
-        self.requests.recv().await
+        loop {
+            let asked = self.requests.recv().await?;
+            if !asked.answer.is_closed() || asked.request.outlives_its_asker() {
+                return Some(asked);
+            }
+        }
     }
 }
 
@@ -109,7 +126,8 @@ impl Drop for Control {
 struct Server {
     agent: mpsc::Sender<Asked>,
     journal: Option<Reader>,
-    room: Arc<Semaphore>,
+    commands: Arc<Semaphore>,
+    listings: Arc<Semaphore>,
 }
 
 impl Server {
@@ -137,30 +155,43 @@ impl Server {
         let (reader, mut writer) = stream.split();
         let mut line = String::new();
         timeout(ASK, BufReader::new(reader.take(LONGEST)).read_line(&mut line)).await??;
-        let Ok(_place) = self.room.acquire().await else { return Ok(()) };
         let answer = match serde_json::from_str::<Envelope>(&line) {
             Ok(Envelope { request, before }) if before < boot_nanos()? && !request.outlives_its_asker() => {
-                Answer { told: "the request came too late and was not carried out".to_owned(), done: false }
+                refused("the request came too late and was not carried out")
             }
             Ok(Envelope { request: Request::Documents(query), .. }) => match self.journal.clone() {
-                Some(journal) => stream::documents(journal, query, &mut writer).await?,
-                None => Answer { told: "this agent keeps no journal".to_owned(), done: false },
+                Some(journal) => match timeout(TURN, self.listings.acquire()).await {
+                    Ok(_turn) => stream::documents(journal, query, &mut writer).await?,
+                    Err(_) => refused("too many listings are under way; try again when they are over"),
+                },
+                None => refused("this agent keeps no journal"),
             },
-            Ok(Envelope { request, .. }) => timeout(PATIENCE, self.of_agent(request)).await?,
-            Err(error) => Answer { told: format!("not a request: {error}"), done: false },
+            Ok(Envelope { request, .. }) => timeout(ANSWER, self.of_agent(request)).await.unwrap_or_else(|_| {
+                refused(
+                    "the agent is busy and did not come to it; try again. Nothing is put into force that it comes to later",
+                )
+            }),
+            Err(error) => refused(&format!("not a request: {error}")),
         };
         write_line(&mut writer, &serde_json::to_string(&answer)?).await
     }
 
     /// What the agent itself answers.
     async fn of_agent(&self, request: Request) -> Answer {
+        let Ok(_turn) = self.commands.acquire().await else { return refused(ENDING) };
         let (answer, answered) = oneshot::channel();
-        let refused = Answer { told: "the agent is ending".to_owned(), done: false };
         match self.agent.send(Asked { request, answer }).await {
-            Ok(()) => answered.await.unwrap_or(refused),
-            Err(_) => refused,
+            Ok(()) => answered.await.unwrap_or_else(|_| refused(ENDING)),
+            Err(_) => refused(ENDING),
         }
     }
+}
+
+/// What is told when the agent goes.
+const ENDING: &str = "the agent is ending";
+
+fn refused(told: &str) -> Answer {
+    Answer { told: told.to_owned(), done: false }
 }
 
 /// Writes a line to whoever asked, who has to take it in time.

@@ -6,7 +6,7 @@ use tokio::{
     net::unix::WriteHalf,
     sync::mpsc,
     task::spawn_blocking,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout},
 };
 
 use super::{Answer, Told, server::write_line};
@@ -15,10 +15,14 @@ use crate::journal::{Query, Reader, query};
 /// Time for all documents: while the journal is read, nothing that it dropped is free for what is new.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// Time after which a search that found nothing says that it goes on.
+const STILL: Duration = Duration::from_secs(1);
+
 /// Documents that are read ahead of whoever takes them.
 const AHEAD: usize = 64;
 
-/// Writes the documents that fit, and gives the answer that ends them.
+/// Writes the documents that fit, and gives the answer that ends them. While none is found, an empty line each second tells
+/// that the agent is at it.
 pub(super) async fn documents(
     journal: Reader,
     query: Query,
@@ -29,8 +33,16 @@ pub(super) async fn documents(
     // It ends when nobody takes what it finds.
     let search =
         spawn_blocking(move || query::run(&journal, &query, |text| sender.blocking_send(text).is_ok()));
-    while let Some(document) = timeout_at(end, found.recv()).await? {
-        write_line(writer, &serde_json::to_string(&Told { document })?).await?;
+    loop {
+        let line = match timeout(STILL, found.recv()).await {
+            Ok(Some(document)) => serde_json::to_string(&Told { document })?,
+            Ok(None) => break,
+            Err(_) => String::new(),
+        };
+        if Instant::now() >= end {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        write_line(writer, &line).await?;
     }
     Ok(match search.await.map_err(io::Error::other)? {
         Ok(found) if found.more => Answer { told: "older ones were left out".to_owned(), done: true },

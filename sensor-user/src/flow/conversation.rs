@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::Service,
-    decode::{Counts, Observation},
+    decode::{Counts, FlowKey, Observation},
     dissect::{Facts, facts::Datagrams},
     owner::Owner,
 };
@@ -21,7 +21,7 @@ mod datagrams;
 mod tests;
 
 /// Longest kernel tick (100 Hz), nanoseconds.
-const TICK_SLACK: i128 = 10_000_000;
+pub(super) const TICK_SLACK: i128 = 10_000_000;
 
 /// What identifies a conversation, whatever interfaces it passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,6 +32,14 @@ pub struct Conversation {
     pub local: SocketAddr,
     /// External end.
     pub remote: SocketAddr,
+}
+
+impl Conversation {
+    /// The conversation of a flow, whatever interface that passes.
+    #[must_use]
+    pub const fn of(key: &FlowKey) -> Self {
+        Self { transport: key.transport, local: key.local, remote: key.remote }
+    }
 }
 
 /// A conversation between an internal and an external address.
@@ -112,6 +120,11 @@ impl Flow {
     /// Whether any of its counts may still be in a slot of the kernel.
     pub(super) fn in_slots(&self) -> bool {
         self.tallies.iter().any(Tally::in_slots)
+    }
+
+    /// Packets of it that slots of the kernel count, also for a conversation before it on the same ports.
+    pub(super) fn packets_in_slots(&self) -> i64 {
+        self.tallies.iter().map(|tally| tally.packets_in_slots() as i64).sum()
     }
 
     /// Counts of each direction, from the internal and from the external side: those of the interface that saw most

@@ -3,6 +3,7 @@
 mod conversation;
 mod departure;
 mod evidence;
+mod marked_ports;
 mod reader;
 mod tally;
 mod tracker;
@@ -11,4 +12,5 @@ pub use conversation::{Conversation, Flow};
 pub use departure::{Cause, Departure, DepartureLimits, RATE_SECONDS};
 pub use evidence::Evidence;
 pub(crate) use evidence::MORE_THAN_SET_UP;
+use marked_ports::MarkedPorts;
 pub use tracker::{Tracker, TrackerOptions};

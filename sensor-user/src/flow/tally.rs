@@ -40,6 +40,11 @@ impl Tally {
         !self.live.is_empty()
     }
 
+    /// Packets that slots of the kernel count, also for an earlier conversation on the same ports.
+    pub(super) fn packets_in_slots(&self) -> u64 {
+        self.live.iter().map(|live| live.counts.total_packets()).sum()
+    }
+
     pub(super) fn total(&self) -> Counts {
         let mut total = self.settled;
         for live in &self.live {

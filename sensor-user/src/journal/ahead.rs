@@ -4,12 +4,7 @@
 //! in the kernel's hands at once, and nobody waits for the disk; a power failure may take what the store has not committed yet.
 //! A record that a crash tore is known by its checksum.
 
-use std::{
-    fs::File,
-    io,
-    os::unix::fs::FileExt as _,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io, os::unix::fs::FileExt as _, path::Path};
 
 use log::warn;
 
@@ -35,35 +30,30 @@ impl Ahead {
     /// Opens the log of a state directory and reads what a process that was killed left in it, in order.
     pub(super) fn open(directory: &Path) -> Result<(Self, Vec<Entry>), JournalError> {
         let mut left = Vec::new();
-        let mut open = |name: &str, path: &PathBuf| -> io::Result<(File, u64)> {
-            let file = private_file(path)?;
-            let length = file.metadata()?.len();
-            let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-            file.read_exact_at(&mut bytes, 0)?;
-            let (whole, torn) = entries(&bytes);
-            left.extend(whole);
-            match torn.first() {
-                // A crash leaves the beginning of a record, or nothing that was ever written.
-                None | Some(&LAYOUT | &0) => {}
-                Some(other) => {
-                    let reason = format!(
-                        "{name} has records of layout {other}; this program reads {LAYOUT}; move it aside"
-                    );
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
-                }
-            }
-            if !torn.is_empty() {
-                warn!("the last {} bytes of {name} were torn by a crash and are left out", torn.len());
-            }
-            Ok((file, length))
-        };
         let mut open = |name: &str| {
             let path = directory.join(name);
-            open(name, &path).map_err(|source| JournalError::refused(path, source))
+            let opened = private_file(&path).and_then(|file| {
+                let length = read(name, &file, &mut left)?;
+                Ok((file, length))
+            });
+            opened.map_err(|source| JournalError::refused(path, source))
         };
         let files = [open(NAMES[0])?, open(NAMES[1])?];
-        left.sort_by_key(|entry: &Entry| entry.sequence);
-        Ok((Self { files, current: 0 }, left))
+        Ok((Self { files, current: 0 }, in_order(left)))
+    }
+
+    /// Reads what a process left in the log of a state directory, in order, and writes nothing.
+    pub(super) fn left(directory: &Path) -> Result<Vec<Entry>, JournalError> {
+        let mut left = Vec::new();
+        for name in NAMES {
+            let path = directory.join(name);
+            match File::open(&path).and_then(|file| read(name, &file, &mut left)) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(JournalError::refused(path, source)),
+            }
+        }
+        Ok(in_order(left))
     }
 
     /// Writes entries, all or none.
@@ -109,6 +99,33 @@ impl Ahead {
         }
         Ok(())
     }
+}
+
+/// Adds what a file of the log holds to `left`; gives its length.
+fn read(name: &str, file: &File, left: &mut Vec<Entry>) -> io::Result<u64> {
+    let length = file.metadata()?.len();
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+    file.read_exact_at(&mut bytes, 0)?;
+    let (whole, torn) = entries(&bytes);
+    left.extend(whole);
+    match torn.first() {
+        // A crash leaves the beginning of a record, or nothing that was ever written.
+        None | Some(&LAYOUT | &0) => {}
+        Some(other) => {
+            let reason =
+                format!("{name} has records of layout {other}; this program reads {LAYOUT}; move it aside");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        }
+    }
+    if !torn.is_empty() {
+        warn!("the last {} bytes of {name} were torn by a crash and are left out", torn.len());
+    }
+    Ok(length)
+}
+
+fn in_order(mut entries: Vec<Entry>) -> Vec<Entry> {
+    entries.sort_by_key(|entry| entry.sequence);
+    entries
 }
 
 fn encode(entry: &Entry, into: &mut Vec<u8>) {

@@ -9,9 +9,12 @@ mod ahead;
 mod entry;
 mod error;
 mod feed;
+mod held;
 pub mod query;
+mod reader;
 mod store;
 mod threads;
+mod unclosed;
 mod writer;
 
 pub use self::{
@@ -19,7 +22,7 @@ pub use self::{
     error::JournalError,
     feed::Feed,
     query::Query,
-    store::Reader,
+    reader::Reader,
     writer::{Journal, Numbers, read},
 };
 

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{JournalError, Kind, Reader, store::Moment};
+use super::{JournalError, Kind, Reader, reader::Moment};
 use crate::flow::Evidence;
 
 /// Where a document names the sources of alerts that were only counted.

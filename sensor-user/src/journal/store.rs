@@ -5,12 +5,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use redb::{
-    Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, Table, TableDefinition,
-    WriteTransaction,
-};
+use redb::{Database, ReadableTable as _, Table, TableDefinition, WriteTransaction};
 
-use super::{Bounds, Entry, JournalError, Kind, entry::size};
+use super::{Bounds, Entry, JournalError, Kind, entry::size, held::Held};
 use crate::store::{self, whole};
 
 /// Layout of the tables.
@@ -34,17 +31,20 @@ const FLOWS: Documents = TableDefinition::new("flows");
 pub(super) const FILE: &str = "journal.redb";
 
 /// The table of a kind, and the key under which its size is.
-const fn table(kind: Kind) -> (Documents, &'static str) {
+pub(super) const fn table(kind: Kind) -> (Documents, &'static str) {
     match kind {
         Kind::Alert => (ALERTS, "alert_bytes"),
         Kind::Flow => (FLOWS, "flow_bytes"),
     }
 }
 
+/// What whoever only reads drops: nothing.
+pub(super) const EVERYTHING: Bounds = Bounds { bytes: u64::MAX, days: u64::MAX };
+
 /// The store, open; or closed after it failed, until it can be opened again.
 pub(super) struct Store {
     path: PathBuf,
-    database: Mutex<Option<Arc<Database>>>,
+    held: Mutex<Held>,
     bounds: Bounds,
 }
 
@@ -54,6 +54,8 @@ pub(super) struct Stand {
     pub(super) next: u64,
     /// Sequence from which on the output has nothing yet.
     pub(super) cursor: u64,
+    /// Sequence before which every alert is closed.
+    pub(super) closed_before: u64,
 }
 
 /// What a commit dropped because it was too old or too much.
@@ -70,24 +72,47 @@ pub(super) struct Expired {
 impl Store {
     /// Opens the store of a state directory, which is made when missing.
     pub(super) fn open(directory: &Path, bounds: Bounds) -> Result<(Self, Stand), JournalError> {
+        Self::opened(directory, bounds, store::open)
+    }
+
+    /// Opens the store that a state directory has, to read it. What is committed to it is in memory alone.
+    pub(super) fn unwritten(directory: &Path) -> Result<(Self, Stand), JournalError> {
+        Self::opened(directory, EVERYTHING, store::open_unwritten)
+    }
+
+    fn opened(
+        directory: &Path,
+        bounds: Bounds,
+        open: impl Fn(&Path) -> Result<Database, redb::Error>,
+    ) -> Result<(Self, Stand), JournalError> {
         let path = directory.join(FILE);
         let failed = |error| JournalError::of(path.clone(), error);
-        let database = store::open(&path).map_err(failed)?;
+        let database = open(&path).map_err(failed)?;
         let (found, stand) = whole(|| prepare(&database)).map_err(failed)?;
         if found != LAYOUT {
             return Err(JournalError::Layout { path, found, known: LAYOUT });
         }
-        Ok((Self { path, database: Mutex::new(Some(Arc::new(database))), bounds }, stand))
+        Ok((Self { path, held: Mutex::new(Held::Open(Arc::new(database))), bounds }, stand))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<Database>>> {
+    /// Where its file is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
         // Whoever panicked changed nothing: the value is replaced as a whole.
-        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Closes the file.
+    /// Closes the file for good.
     pub(super) fn close(&self) {
-        *self.lock() = None;
+        *self.lock() = Held::Ended;
+    }
+
+    /// The database, to read it.
+    pub(super) fn readable(&self) -> Result<Arc<Database>, redb::Error> {
+        self.lock().readable(&self.path)
     }
 
     /// Commits documents and the cursor of the output, and drops what is over the bounds. Committing a document again changes
@@ -98,91 +123,102 @@ impl Store {
         cursor: u64,
         now: i64,
     ) -> Result<Expired, redb::Error> {
-        let open = self.lock().clone();
-        let database = match open {
-            Some(database) => database,
-            None => {
-                let database = Arc::new(store::open(&self.path)?);
-                *self.lock() = Some(Arc::clone(&database));
-                database
-            }
-        };
-        let result = self.write(&database, entries, cursor, now);
+        self.try_to(entries, |database| write(database, self.bounds, entries, cursor, now))
+    }
+
+    /// Keeps that every alert before this sequence is closed.
+    pub(super) fn set_closed_before(&self, sequence: u64) -> Result<(), redb::Error> {
+        self.try_to(&[], |database| {
+            let transaction = database.begin_write()?;
+            transaction.open_table(META)?.insert("closed_before", sequence)?;
+            Ok(transaction.commit()?)
+        })
+    }
+
+    /// Writes to the database, which is closed if that fails.
+    fn try_to<T>(
+        &self,
+        entries: &[Arc<Entry>],
+        write: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, redb::Error> {
+        let opened = self.lock().writable(&self.path);
+        let result = opened.and_then(|database| write(&database));
         if result.is_err() {
-            self.close();
+            self.lock().fail(entries);
         }
         result
     }
+}
 
-    fn write(
-        &self,
-        database: &Database,
-        entries: &[Arc<Entry>],
-        cursor: u64,
-        now: i64,
-    ) -> Result<Expired, redb::Error> {
-        let transaction = database.begin_write()?;
-        let mut expired = Expired::default();
-        {
-            let mut meta = transaction.open_table(META)?;
-            let oldest = self.oldest(&transaction, entries, now)?;
-            let mut aged = AGED + 2 * entries.len();
-            for kind in Kind::ALL {
-                let (definition, key) = table(kind);
-                let mut bytes = meta.get(key)?.map_or(0, |value| value.value());
-                let mut documents = transaction.open_table(definition)?;
-                for entry in entries.iter().filter(|entry| entry.kind == kind) {
-                    bytes += entry.size();
-                    if let Some(same) = documents.insert(entry.sequence, (entry.time, entry.text.as_str()))? {
-                        bytes = bytes.saturating_sub(size(same.value().1));
-                    }
-                }
-                let not_taken = match kind {
-                    Kind::Alert => &mut expired.alerts_not_taken,
-                    Kind::Flow => &mut expired.flows_not_taken,
-                };
-                while let Some(first) = first(&documents)? {
-                    let Document { sequence, time, size } = first;
-                    if bytes <= self.bounds.bytes / 2 {
-                        // What the output has not taken waits for it however old it is.
-                        if time >= oldest || sequence >= cursor || aged == 0 {
-                            break;
-                        }
-                        aged -= 1;
-                    }
-                    documents.remove(sequence)?;
-                    bytes = bytes.saturating_sub(size);
-                    expired.documents += 1;
-                    *not_taken += u64::from(sequence >= cursor);
-                }
-                meta.insert(key, bytes)?;
-            }
-            if let Some(last) = entries.last() {
-                meta.insert("next", last.sequence + 1)?;
-            }
-            meta.insert("cursor", cursor)?;
-        }
-        transaction.commit()?;
-        Ok(expired)
-    }
-
-    /// The time before which documents are too old. It is counted from the newest document, or from now if that is earlier: by
-    /// a clock that jumps ahead nothing is old until documents come that are of its time.
-    fn oldest(
-        &self,
-        transaction: &WriteTransaction,
-        entries: &[Arc<Entry>],
-        now: i64,
-    ) -> Result<i64, redb::Error> {
-        let mut newest = entries.last().map_or(i64::MIN, |entry| entry.time);
+/// Writes documents and the cursor to a database, and drops what is over the bounds.
+pub(super) fn write(
+    database: &Database,
+    bounds: Bounds,
+    entries: &[Arc<Entry>],
+    cursor: u64,
+    now: i64,
+) -> Result<Expired, redb::Error> {
+    let transaction = database.begin_write()?;
+    let mut expired = Expired::default();
+    {
+        let mut meta = transaction.open_table(META)?;
+        let oldest = oldest(&transaction, bounds, entries, now)?;
+        let mut aged = AGED + 2 * entries.len();
         for kind in Kind::ALL {
-            let documents = transaction.open_table(table(kind).0)?;
-            let last = documents.last()?.map_or(i64::MIN, |(_, value)| value.value().0);
-            newest = newest.max(last);
+            let (definition, key) = table(kind);
+            let mut bytes = meta.get(key)?.map_or(0, |value| value.value());
+            let mut documents = transaction.open_table(definition)?;
+            for entry in entries.iter().filter(|entry| entry.kind == kind) {
+                bytes += entry.size();
+                if let Some(same) = documents.insert(entry.sequence, (entry.time, entry.text.as_str()))? {
+                    bytes = bytes.saturating_sub(size(same.value().1));
+                }
+            }
+            let not_taken = match kind {
+                Kind::Alert => &mut expired.alerts_not_taken,
+                Kind::Flow => &mut expired.flows_not_taken,
+            };
+            while let Some(first) = first(&documents)? {
+                let Document { sequence, time, size } = first;
+                if bytes <= bounds.bytes / 2 {
+                    // What the output has not taken waits for it however old it is.
+                    if time >= oldest || sequence >= cursor || aged == 0 {
+                        break;
+                    }
+                    aged -= 1;
+                }
+                documents.remove(sequence)?;
+                bytes = bytes.saturating_sub(size);
+                expired.documents += 1;
+                *not_taken += u64::from(sequence >= cursor);
+            }
+            meta.insert(key, bytes)?;
         }
-        let kept = DAY.saturating_mul(i64::try_from(self.bounds.days).unwrap_or(i64::MAX));
-        Ok(newest.min(now).saturating_sub(kept))
+        if let Some(last) = entries.last() {
+            meta.insert("next", last.sequence + 1)?;
+        }
+        meta.insert("cursor", cursor)?;
     }
+    transaction.commit()?;
+    Ok(expired)
+}
+
+/// The time before which documents are too old. It is counted from the newest document, or from now if that is earlier: by
+/// a clock that jumps ahead nothing is old until documents come that are of its time.
+fn oldest(
+    transaction: &WriteTransaction,
+    bounds: Bounds,
+    entries: &[Arc<Entry>],
+    now: i64,
+) -> Result<i64, redb::Error> {
+    let mut newest = entries.last().map_or(i64::MIN, |entry| entry.time);
+    for kind in Kind::ALL {
+        let documents = transaction.open_table(table(kind).0)?;
+        let last = documents.last()?.map_or(i64::MIN, |(_, value)| value.value().0);
+        newest = newest.max(last);
+    }
+    let kept = DAY.saturating_mul(i64::try_from(bounds.days).unwrap_or(i64::MAX));
+    Ok(newest.min(now).saturating_sub(kept))
 }
 
 /// What decides whether a document is kept.
@@ -202,7 +238,7 @@ fn first(documents: &Table<'_, u64, (i64, &'static str)>) -> Result<Option<Docum
 }
 
 /// Makes the tables where they are missing; gives the layout and how things stand.
-fn prepare(database: &Database) -> Result<(u64, Stand), redb::Error> {
+pub(super) fn prepare(database: &Database) -> Result<(u64, Stand), redb::Error> {
     let transaction = database.begin_write()?;
     let (layout, stand);
     {
@@ -214,79 +250,19 @@ fn prepare(database: &Database) -> Result<(u64, Stand), redb::Error> {
         layout = found.unwrap_or(LAYOUT);
         if layout != LAYOUT {
             // Another program's: not a byte of it is changed.
-            return Ok((layout, Stand { next: 0, cursor: 0 }));
+            return Ok((layout, Stand { next: 0, cursor: 0, closed_before: 0 }));
         }
         transaction.open_table(ALERTS)?;
         transaction.open_table(FLOWS)?;
         let number = |key| Ok::<_, redb::Error>(meta.get(key)?.map_or(0, |value| value.value()));
-        stand = Stand { next: number("next")?, cursor: number("cursor")? };
+        stand = Stand {
+            next: number("next")?,
+            cursor: number("cursor")?,
+            closed_before: number("closed_before")?,
+        };
     }
     transaction.commit()?;
     Ok((layout, stand))
-}
-
-/// Reads the journal, also while it is written.
-#[derive(Clone)]
-pub struct Reader(pub(super) Arc<Store>);
-
-impl Reader {
-    /// The journal as it is at this moment.
-    pub(super) fn now(&self) -> Result<Moment, redb::Error> {
-        let open = self.0.lock().clone();
-        let database = open.ok_or_else(|| {
-            redb::Error::Io(std::io::Error::other("it failed and is being opened again; try once more"))
-        })?;
-        Ok(Moment(database.begin_read()?))
-    }
-
-    /// What an error of the store means here.
-    pub(super) fn error(&self, error: redb::Error) -> JournalError {
-        JournalError::of(self.0.path.clone(), error)
-    }
-}
-
-/// The journal at one moment.
-pub(super) struct Moment(ReadTransaction);
-
-impl Moment {
-    /// Visits documents of a kind from the newest to the oldest, until `visit` says no.
-    pub(super) fn backwards(
-        &self,
-        kind: Kind,
-        mut visit: impl FnMut(u64, i64, &str) -> bool,
-    ) -> Result<(), redb::Error> {
-        for document in self.0.open_table(table(kind).0)?.iter()?.rev() {
-            let (sequence, value) = document?;
-            let (time, text) = value.value();
-            if !visit(sequence.value(), time, text) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// The document at a place.
-    pub(super) fn text(&self, kind: Kind, sequence: u64) -> Result<Option<String>, redb::Error> {
-        let documents = self.0.open_table(table(kind).0)?;
-        Ok(documents.get(sequence)?.map(|value| value.value().1.to_owned()))
-    }
-
-    /// Documents of a kind from `from` on, `most` at most.
-    pub(super) fn from(&self, kind: Kind, from: u64, most: usize) -> Result<Vec<Arc<Entry>>, redb::Error> {
-        let documents = self.0.open_table(table(kind).0)?;
-        let mut entries = Vec::new();
-        for document in documents.range(from..)?.take(most) {
-            let (sequence, value) = document?;
-            let (time, text) = value.value();
-            entries.push(Arc::new(Entry { sequence: sequence.value(), kind, time, text: text.to_owned() }));
-        }
-        Ok(entries)
-    }
-
-    /// How many documents of a kind there are from `from` on.
-    pub(super) fn count(&self, kind: Kind, from: u64) -> Result<u64, redb::Error> {
-        Ok(self.0.open_table(table(kind).0)?.range(from..)?.count() as u64)
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use log::{debug, warn};
 
 use super::{
     Entry, Reader,
-    ahead::Ahead,
     store::{Expired, Stand},
     writer::Shared,
 };
@@ -30,20 +29,14 @@ const CURSOR: Duration = Duration::from_secs(1);
 /// Time after which old documents are looked for when nothing happens.
 const IDLE: Duration = Duration::from_secs(3_600);
 
-/// Commits what was written ahead and not committed. Gives the log, empty, and the next place.
-pub(super) fn take_in(
-    reader: &Reader,
-    mut ahead: Ahead,
-    left: Vec<Entry>,
-    stand: &Stand,
-) -> Result<(Ahead, u64), redb::Error> {
+/// Commits what was written ahead and not committed. Gives the next place.
+pub(super) fn take_in(reader: &Reader, left: Vec<Entry>, stand: &Stand) -> Result<u64, redb::Error> {
     let fresh: Vec<_> = left.into_iter().filter(|entry| entry.sequence >= stand.next).map(Arc::new).collect();
     let next = fresh.last().map_or(stand.next, |last| last.sequence + 1);
     if !fresh.is_empty() {
         reader.0.commit(&fresh, stand.cursor, now())?;
     }
-    ahead.clear_all()?;
-    Ok((ahead, next))
+    Ok(next)
 }
 
 /// Nanoseconds since the Unix epoch.

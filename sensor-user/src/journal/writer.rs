@@ -16,8 +16,9 @@ use serde_json::Value;
 use super::{
     Bounds, Entry, Feed, JournalError, Kind, Reader,
     ahead::Ahead,
-    store::{FILE, Store},
+    store::{FILE, Stand, Store},
     threads::{commit, now, stage, take_in},
+    unclosed,
 };
 use crate::store::is_emptied;
 
@@ -92,7 +93,7 @@ impl Shared {
 
 impl Journal {
     /// Opens the journal of a state directory, which is made when missing, and takes in what a killed process left ahead of the
-    /// store. `flows` says whether the output takes flows too.
+    /// store. Alerts that it left open are closed. `flows` says whether the output takes flows too.
     ///
     /// # Errors
     /// [`JournalError`], with what to do.
@@ -102,7 +103,8 @@ impl Journal {
         if let Err(emptied @ JournalError::Emptied { .. }) = exists(directory) {
             warn!("{emptied}");
         }
-        let Opened { reader, ahead, next, cursor } = Opened::in_directory(directory, bounds)?;
+        let Opened { reader, ahead, next, stand } = Opened::in_directory(directory, bounds)?;
+        let (next, cursor) = (unclosed::close(&reader, &stand, next, now()), stand.cursor);
         let failed = |error| reader.error(error);
         let mut state = State { next, cursor, flows, ..State::default() };
         let now = reader.now().map_err(failed)?;
@@ -194,28 +196,31 @@ struct Opened {
     reader: Reader,
     ahead: Ahead,
     next: u64,
-    cursor: u64,
+    stand: Stand,
 }
 
 impl Opened {
     fn in_directory(directory: &Path, bounds: Bounds) -> Result<Self, JournalError> {
         let (store, stand) = Store::open(directory, bounds)?;
-        let (ahead, left) = Ahead::open(directory)?;
+        let (mut ahead, left) = Ahead::open(directory)?;
         let reader = Reader(Arc::new(store));
-        let (ahead, next) = take_in(&reader, ahead, left, &stand).map_err(|error| reader.error(error))?;
-        Ok(Self { reader, ahead, next, cursor: stand.cursor })
+        let next = take_in(&reader, left, &stand).map_err(|error| reader.error(error))?;
+        ahead.clear_all().map_err(|source| JournalError::refused(directory.to_owned(), source))?;
+        Ok(Self { reader, ahead, next, stand })
     }
 }
 
-/// Opens the journal of a state directory to read it, where no agent runs.
+/// Opens the journal of a state directory to read it, where no agent runs. Nothing is written, so the disk may be full.
 ///
 /// # Errors
 /// [`JournalError`], with what to do.
 pub fn read(directory: &Path) -> Result<Reader, JournalError> {
     exists(directory)?;
-    // Whoever reads drops nothing.
-    let bounds = Bounds { bytes: u64::MAX, days: u64::MAX };
-    Ok(Opened::in_directory(directory, bounds)?.reader)
+    let (store, stand) = Store::unwritten(directory)?;
+    let left = Ahead::left(directory)?;
+    let reader = Reader(Arc::new(store));
+    take_in(&reader, left, &stand).map_err(|error| reader.error(error))?;
+    Ok(reader)
 }
 
 /// Whether a state directory has a store, with something in it.

@@ -16,6 +16,7 @@ pub mod interface;
 pub mod object;
 pub mod owner;
 pub mod pace;
+pub mod ports;
 pub mod prefixes;
 pub mod privileges;
 mod programs;

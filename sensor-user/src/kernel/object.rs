@@ -4,11 +4,11 @@
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{Array, Map},
+    maps::Map,
     programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp},
 };
 use sensor_common::{
-    settings::{PortTable, Services, Settings},
+    settings::{Services, Settings},
     topbits::BLOCK_V6_WORDS,
 };
 use thiserror::Error;
@@ -19,6 +19,7 @@ use super::{
     counters::KernelCounters,
     enforce::{self, EnforcementSwitch},
     exempted::ExemptedPackets,
+    ports::{self, TcpPorts},
     prefixes::{PrefixError, PrefixMaps},
     programs::{find, load_program, load_xdp},
     ring::RecordRing,
@@ -75,6 +76,8 @@ pub struct KernelProgram {
     pub exempted: ExemptedPackets,
     /// Enforcement.
     pub enforcement: EnforcementSwitch,
+    /// The watched TCP ports, and those on which SMB was met.
+    pub ports: TcpPorts,
     /// The clock of a replay.
     pub clock: GivenClock,
 }
@@ -181,7 +184,7 @@ impl KernelProgram {
             .load(OBJECT)
             .map_err(LoadError::Maps)?;
 
-        write_ports(&mut ebpf, &plan.services.tcp)?;
+        let ports = TcpPorts::open(take(&mut ebpf, ports::SECTION)?, &plan.services.tcp)?;
         load_program::<Xdp>(&mut ebpf, program::CLOCK)?;
 
         let records = RecordRing::open(take(&mut ebpf, "RECORDS")?)?;
@@ -196,7 +199,7 @@ impl KernelProgram {
         if unblocked > 0 {
             log::warn!("{}", super::prefixes::unblocked(unblocked));
         }
-        Ok(Self { ebpf, xdp: None, records, slots, counters, prefixes, exempted, enforcement, clock })
+        Ok(Self { ebpf, xdp: None, records, slots, counters, prefixes, exempted, enforcement, ports, clock })
     }
 
     /// The kernel's tick count (low 32 bits of jiffies) now.
@@ -254,13 +257,4 @@ impl KernelProgram {
 
 fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, LoadError> {
     ebpf.take_map(name).ok_or(LoadError::Missing(name))
-}
-
-/// Writes the TCP ports into the section of globals that the program writes to as well.
-fn write_ports(ebpf: &mut Ebpf, ports: &PortTable) -> Result<(), LoadError> {
-    const SECTION: &str = ".bss";
-    let map = ebpf.map_mut(SECTION).ok_or(LoadError::Missing("writable globals"))?;
-    let failed = |source| LoadError::Write { what: "the watched TCP ports".into(), source };
-    let mut section: Array<_, PortTable> = map.try_into().map_err(failed)?;
-    section.set(0, ports, 0).map_err(failed)
 }

@@ -1,4 +1,4 @@
-//! A state directory on a disk that is full: alerts are told all the same, and kept when there is room again.
+//! A state directory on a disk that is full: alerts are told and listed all the same, and kept when there is room again.
 
 use std::process::Command;
 
@@ -41,11 +41,20 @@ fn on_a_full_disk_alerts_are_told_and_they_are_kept_when_there_is_room_again() {
     // The last conversation is told although nothing can be kept.
     let started = |document: &Value| text(document, "/event/id").to_owned();
     let last = poll(PATIENCE, || agent.documents().last().map(started)).unwrap();
+    // Who asks meanwhile has what is on the disk and what waits for room there.
+    let listed = || documents_of(beside("\"$2\" alerts --json --state-dir \"$1\"").lines()).unwrap();
+    let meanwhile = poll(PATIENCE, || {
+        let listed = listed();
+        let everything = agent.documents().iter().all(|document| listed.contains(document));
+        (everything && listed.iter().any(|document| started(document) == last)).then_some(())
+    });
+    meanwhile.unwrap_or_else(|| panic!("not everything told is listed: {}", agent.log()));
+    assert!(!agent.log().contains("takes documents again"), "{}", agent.log());
     beside("rm \"$1/ballast\"");
     agent.wait_for_log("the journal takes documents again").unwrap();
     let told = agent.documents();
     let kept = poll(PATIENCE, || {
-        let kept = documents_of(beside("\"$2\" alerts --json --state-dir \"$1\"").lines()).unwrap();
+        let kept = listed();
         told.iter().all(|document| kept.contains(document)).then_some(kept)
     });
     let kept = kept.unwrap_or_else(|| panic!("not everything told is kept: {}", agent.log()));

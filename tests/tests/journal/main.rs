@@ -3,6 +3,7 @@
 
 mod crash;
 mod full_disk;
+mod left_open;
 mod listing;
 
 use std::{path::Path, process::Command};

@@ -19,6 +19,7 @@ mod fragments;
 mod headers;
 mod lengths;
 mod lost_records;
+mod marked_ports;
 mod payload;
 mod ports;
 mod pppoe;

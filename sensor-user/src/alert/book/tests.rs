@@ -9,6 +9,7 @@ use crate::{
     terms::Term,
 };
 
+mod flood;
 mod sweeps;
 
 struct Nothing;

@@ -1,7 +1,14 @@
 //! The socket, without an agent behind it.
 
+use std::io::Write as _;
+
+use serde_json::json;
+
 use super::*;
-use crate::control::ask;
+use crate::{
+    control::ask,
+    journal::{Bounds, Journal, Query},
+};
 
 async fn asked(directory: &Path, request: Request) -> Answer {
     let directory = directory.to_owned();
@@ -67,4 +74,42 @@ async fn what_is_no_request_is_told_so_and_a_stale_socket_is_replaced() {
         text
     });
     assert!(answer.await.unwrap().contains("not a request"));
+}
+
+#[tokio::test]
+async fn listings_that_nobody_reads_do_not_hold_up_a_command() {
+    let directory = tempfile::tempdir().unwrap();
+    let open =
+        || Journal::open(directory.path(), Bounds { days: 100_000, ..Bounds::default() }, false).unwrap();
+    let large = |number: u32| json!({ "event": { "id": number.to_string() }, "fill": "x".repeat(100_000) });
+    open().push(&(0..40).map(large).collect::<Vec<_>>());
+    let journal = open();
+    let mut control = Control::listen(directory.path(), Some(journal.reader())).unwrap();
+    let envelope =
+        Envelope { request: Request::Documents(Query { every: true, ..Query::default() }), before: u64::MAX };
+    let _slow: Vec<_> = (0..12)
+        .map(|_| {
+            let mut stream = std::os::unix::net::UnixStream::connect(socket(directory.path())).unwrap();
+            writeln!(stream, "{}", serde_json::to_string(&envelope).unwrap()).unwrap();
+            stream
+        })
+        .collect();
+    let client = tokio::spawn({
+        let path = directory.path().to_owned();
+        async move { asked(&path, Request::EnforcementStatus).await }
+    });
+    let asked = timeout(Duration::from_secs(4), control.next()).await.unwrap().unwrap();
+    asked.answer(true, "off");
+    assert!(client.await.unwrap().done);
+}
+
+#[tokio::test]
+async fn what_the_agent_comes_to_when_nobody_waits_any_more_is_left_alone_unless_it_lets_packets_pass() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut control = Control::listen(directory.path(), None).unwrap();
+    for request in [Request::EnforcementOn { seconds: None }, Request::EnforcementOff] {
+        let answer = asked(directory.path(), request).await;
+        assert!(!answer.done && answer.told.contains("busy"), "{answer:?}");
+    }
+    assert_eq!(control.next().await.unwrap().request, Request::EnforcementOff);
 }

@@ -1,11 +1,12 @@
 //! The table of conversations.
 //!
-//! Takes observations with the time as an argument, gives the flows about which something new is to be said. Bounded:
-//! what does not fit is counted, never silently left out.
+//! Takes observations with the time as an argument, gives the flows about which something new is to be said. Bounded: when it
+//! is full, the conversation that is worth least makes [`room`], and what finds none is counted, never silently left out.
 
 mod early;
 mod entry;
 mod options;
+mod room;
 
 use std::collections::{HashMap, VecDeque};
 
@@ -15,11 +16,8 @@ use sensor_common::{
 };
 
 pub use self::options::TrackerOptions;
-use self::{
-    early::EarlyPiece,
-    entry::{Entry, FORGET},
-};
-use super::{Conversation, Flow, departure::Departures, reader::Reader};
+use self::{early::EarlyPiece, entry::Entry, room::Room};
+use super::{Conversation, Flow, MarkedPorts, departure::Departures, reader::Reader};
 use crate::{
     decode::{Observation, Piece},
     dissect::FingerprintKey,
@@ -36,6 +34,11 @@ pub struct Tracker {
     flows: HashMap<Conversation, Entry>,
     /// Conversations in the order in which their time to be answered is up.
     ripening: VecDeque<(i128, Conversation)>,
+    room: Room,
+    /// The conversation that made room for the last one, until it is taken.
+    made_room: Option<Flow>,
+    evicted: u64,
+    marked_ports: MarkedPorts,
     departures: Departures,
     lost_records: u64,
     accounted: i64,
@@ -60,6 +63,10 @@ impl Tracker {
             owners: Box::new(NoOwners),
             flows: HashMap::new(),
             ripening: VecDeque::new(),
+            room: Room::new(),
+            made_room: None,
+            evicted: 0,
+            marked_ports: MarkedPorts::default(),
             accounted: 0,
             untracked: 0,
             early: VecDeque::new(),
@@ -96,10 +103,12 @@ impl Tracker {
     ) -> Option<&Flow> {
         let clock = self.options.clock;
         let times = (clock.unix_nanos(seen.first, now), clock.unix_nanos(seen.last, now));
-        let ends =
-            Conversation { transport: seen.key.transport, local: seen.key.local, remote: seen.key.remote };
+        self.marked_ports.note(seen, times.1);
+        let ends = Conversation::of(&seen.key);
         let ripe_at = now.unix_nanos + i128::from(self.options.attempt_settle) * SECOND;
-        let full = self.flows.len() >= self.options.capacity;
+        if !self.flows.contains_key(&ends) && !self.admits(ends, kind, seen, times, now.unix_nanos) {
+            return None;
+        }
         let (owners, lost_before) = (&mut self.owners, self.lost_records);
         let mut new_entry = |mut flow: Flow| {
             let from_the_start = seen.marks & mark::OPENED_BY_SYN != 0;
@@ -118,26 +127,18 @@ impl Tracker {
                     // The same ports again: a new conversation.
                     *entry = new_entry(entry.flow.successor(times.0));
                     began = true;
-                    self.ripening.push_back((ripe_at, ends));
                 }
                 entry
             }
-            // It was told, and forgotten while its slot was left alone: all its packets were accounted then.
-            std::collections::hash_map::Entry::Vacant(_)
-                if kind == Some(RecordKind::Settled) && now.unix_nanos - times.1 > FORGET =>
-            {
-                return None;
-            }
-            std::collections::hash_map::Entry::Vacant(_) if full => {
-                self.untracked += 1;
-                return None;
-            }
             std::collections::hash_map::Entry::Vacant(vacant) => {
-                self.ripening.push_back((ripe_at, ends));
                 began = true;
                 vacant.insert(new_entry(Flow::new(ends, times.0)))
             }
         };
+        if began {
+            self.ripening.push_back((ripe_at, ends));
+            self.room.began(ends, ripe_at);
+        }
         let limit = self.options.departures.bytes;
         let told = |flow: &Flow| {
             (flow.evidence, flow.payload_from_inside() >= limit, flow.departure.map(|it| it.cause))
@@ -164,8 +165,7 @@ impl Tracker {
     /// Reads a piece of payload. Gives the flow when that brought something new to judge. A piece may be read before the
     /// record of its flow, which another CPU wrote: it waits for that one.
     pub fn piece(&mut self, piece: &Piece<'_>) -> Option<&Flow> {
-        let ends =
-            Conversation { transport: piece.key.transport, local: piece.key.local, remote: piece.key.remote };
+        let ends = Conversation::of(&piece.key);
         let Some(entry) = self.flows.get_mut(&ends) else {
             if self.early.len() < MOST_EARLY {
                 self.early.push_back(EarlyPiece::of(ends, piece));
@@ -237,6 +237,7 @@ impl Tracker {
             None => true,
         });
         self.readers = readers;
+        self.room.tidy(&self.flows);
         // Their flows did not come within a second or more: their records were lost, or they are none of ours.
         self.unread += self.early.len() as u64;
         self.early.clear();
@@ -247,6 +248,7 @@ impl Tracker {
     pub fn drain(&mut self) -> Vec<Flow> {
         self.departures = Departures::new(self.options.departures);
         self.ripening.clear();
+        self.room = Room::new();
         self.early.clear();
         self.readers = 0;
         let open = self.flows.drain().filter(|(_, entry)| entry.closed_at.is_none());
@@ -255,6 +257,11 @@ impl Tracker {
             entry.flow
         });
         in_order(ended.collect())
+    }
+
+    /// Of the ports that the kernel marked, those whose time is up.
+    pub fn expired_ports(&mut self, marked: &[u16], now: i128) -> Vec<u16> {
+        self.marked_ports.expired(marked, now)
     }
 
     /// Conversations held.
@@ -275,7 +282,7 @@ impl Tracker {
         self.accounted
     }
 
-    /// Observations that found the table full.
+    /// Observations that found the table full of what nothing makes room for.
     #[must_use]
     pub const fn untracked(&self) -> u64 {
         self.untracked

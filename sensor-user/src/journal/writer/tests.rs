@@ -93,6 +93,36 @@ fn what_was_only_written_ahead_is_taken_in_once() {
 }
 
 #[test]
+fn reading_writes_nothing_and_several_may_read_what_a_crash_left() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = open(directory.path(), FOREVER);
+    journal.push(&[alert(1)]);
+    drop(journal);
+    let (mut ahead, _) = Ahead::open(directory.path()).unwrap();
+    ahead.append(&[Entry { sequence: 1, ..Entry::of(&alert(2), 0) }]).unwrap();
+    // As a killed process leaves it: never closed.
+    let path = directory.path().join("journal.redb");
+    let running = redb::Database::open(&path).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    drop(running);
+    fs::write(&path, bytes).unwrap();
+    let files = || {
+        let files = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path());
+        files.map(|file| (fs::read(&file).unwrap(), file)).collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = files();
+    let readers = [read(directory.path()).unwrap(), read(directory.path()).unwrap()];
+    for reader in &readers {
+        assert_eq!(ids(reader), ["1", "2"]);
+    }
+    let error = Journal::open(directory.path(), FOREVER, false).err().unwrap();
+    assert!(matches!(error, JournalError::InUse { .. }), "{error}");
+    drop(readers);
+    assert!(files() == before);
+    assert_eq!(ids(&open(directory.path(), FOREVER).reader()), ["1", "2"]);
+}
+
+#[test]
 fn the_oldest_goes_first_by_size_and_what_the_output_had_not_is_counted() {
     let directory = tempfile::tempdir().unwrap();
     let journal = open(directory.path(), Bounds { bytes: 20_000, ..FOREVER });

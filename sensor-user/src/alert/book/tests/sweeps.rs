@@ -1,6 +1,6 @@
 //! Sweeps from records of the kernel to documents, and what their documents say of other features.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 
 use sensor_common::slot::{RecordKind, mark, tcp};
 
@@ -19,14 +19,14 @@ use crate::{
 };
 
 const SECOND: i128 = 1_000_000_000;
-const SYN: ([u8; 2], [u64; 2]) = ([tcp::SYN, 0], [1, 0]);
-const OPEN: ([u8; 2], [u64; 2]) = ([tcp::SYN | tcp::ACK, tcp::SYN | tcp::ACK], [2, 1]);
+pub(super) const SYN: ([u8; 2], [u64; 2]) = ([tcp::SYN, 0], [1, 0]);
+pub(super) const OPEN: ([u8; 2], [u64; 2]) = ([tcp::SYN | tcp::ACK, tcp::SYN | tcp::ACK], [2, 1]);
 
 /// Tracker and book, one after the other.
-struct Stages {
-    tracker: Tracker,
-    book: AlertBook,
-    told: Vec<Value>,
+pub(super) struct Stages {
+    pub(super) tracker: Tracker,
+    pub(super) book: AlertBook,
+    pub(super) told: Vec<Value>,
 }
 
 fn at(seconds: i128) -> (Moment, Context<'static>) {
@@ -36,7 +36,7 @@ fn at(seconds: i128) -> (Moment, Context<'static>) {
 }
 
 impl Stages {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let tracker = Tracker::new(TrackerOptions {
             services: ServicePorts::default(),
             clock: TickClock::with_tick(4_000_000),
@@ -50,18 +50,25 @@ impl Stages {
     }
 
     /// A connection to the `n`th server begins.
-    fn begins(&mut self, n: u8, (tcp_flags, packets): ([u8; 2], [u64; 2]), seconds: i128) {
+    pub(super) fn begins(&mut self, n: u8, how: ([u8; 2], [u64; 2]), seconds: i128) {
+        let ends = ("10.0.0.2:50000".parse().unwrap(), format!("8.8.4.{n}:445").parse().unwrap());
+        self.begins_between(ends, how, 0, seconds);
+    }
+
+    /// A connection between two ends begins.
+    pub(super) fn begins_between(
+        &mut self,
+        (local, remote): (SocketAddr, SocketAddr),
+        (tcp_flags, packets): ([u8; 2], [u64; 2]),
+        marks: u16,
+        seconds: i128,
+    ) {
         let (now, context) = at(seconds);
         let seen = Observation {
-            key: FlowKey {
-                transport: TCP,
-                local: "10.0.0.2:50000".parse().unwrap(),
-                remote: format!("8.8.4.{n}:445").parse().unwrap(),
-                ifindex: 2,
-            },
+            key: FlowKey { transport: TCP, local, remote, ifindex: 2 },
             cpu: 0,
             generation: 2,
-            marks: mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN,
+            marks: mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN | marks,
             tcp_flags,
             counts: Counts { packets, bytes: packets.map(|n| n * 60), payload: [0; 2] },
             first: now.ticks,
@@ -69,10 +76,13 @@ impl Stages {
             vlan: None,
         };
         let flow = self.tracker.observe(Some(RecordKind::Opened), &seen, now).cloned();
+        if let Some(evicted) = self.tracker.take_evicted() {
+            self.told.extend(self.book.close(&evicted, &mut Nothing, &context));
+        }
         self.told.extend(self.book.look(&flow.unwrap(), &mut Nothing, &context));
     }
 
-    fn advance(&mut self, seconds: i128) {
+    pub(super) fn advance(&mut self, seconds: i128) {
         let (now, context) = at(seconds);
         for flow in self.tracker.ripe(now.unix_nanos) {
             self.told.extend(self.book.look(&flow, &mut Nothing, &context));
@@ -83,7 +93,7 @@ impl Stages {
         self.told.extend(self.book.advance(&context));
     }
 
-    fn finish(&mut self, seconds: i128) {
+    pub(super) fn finish(&mut self, seconds: i128) {
         let (_, context) = at(seconds);
         for flow in self.tracker.drain() {
             self.told.extend(self.book.close(&flow, &mut Nothing, &context));

@@ -1,0 +1,30 @@
+//! The kernel's marks on ports that are not watched: each goes when its time is up, so that an ordinary port is not looked at
+//! for ever because SMB was spoken there once.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use log::debug;
+
+use super::Sensor;
+use crate::kernel::ticks::Moment;
+
+/// Time between two looks at the marks.
+const LOOK: Duration = Duration::from_secs(60);
+
+impl Sensor {
+    /// Takes the marks off ports whose time is up.
+    pub(super) fn tend_marked_ports(&mut self, now: Moment) -> Result<()> {
+        if self.ports_looked.elapsed() < LOOK {
+            return Ok(());
+        }
+        self.ports_looked = tokio::time::Instant::now();
+        let marked = self.kernel.ports.marked()?;
+        let expired = self.pipeline.expired_ports(&marked, now);
+        if !expired.is_empty() {
+            debug!("no SMB for an hour on TCP ports {expired:?}: they are no longer looked at more closely");
+            self.kernel.ports.unmark(&expired)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! Alerts that a run left open because it was killed: the next one closes them.
+//!
+//! Takes the newest document of each alert, writes one that closes it behind all others. A start looks only at what was written
+//! since the one before; killed meanwhile, the next finds what is closed already.
+
+use std::{borrow::Cow, collections::HashSet, sync::Arc};
+
+use log::{info, warn};
+use serde::Deserialize;
+
+use super::{Entry, Kind, Reader, reader::Moment, store::Stand};
+use crate::alert;
+
+/// Documents that are committed at a time.
+const GROUP: usize = 256;
+
+/// Closes the alerts that were left open; gives the next place. What the disk does not take is left to the next start.
+pub(super) fn close(reader: &Reader, stand: &Stand, next: u64, now: i64) -> u64 {
+    let mut after = next;
+    match try_to_close(reader, stand, &mut after, now) {
+        Ok(0) => {}
+        Ok(count) => info!("{count} alerts that an agent left open when it was killed are closed now"),
+        Err(error) => {
+            warn!("alerts that an agent left open when it was killed are closed at the next start: {error}");
+        }
+    }
+    after
+}
+
+fn try_to_close(reader: &Reader, stand: &Stand, next: &mut u64, now: i64) -> Result<usize, redb::Error> {
+    let places = places(&reader.now()?, stand.closed_before)?;
+    let mut count = 0;
+    for group in places.chunks(GROUP) {
+        let entries = closing(&reader.now()?, group, next, now)?;
+        count += entries.len();
+        reader.0.commit(&entries, stand.cursor, now)?;
+    }
+    reader.0.set_closed_before(*next)?;
+    Ok(count)
+}
+
+/// The places from `from` on of the newest documents of alerts that are open, in order.
+fn places(journal: &Moment, from: u64) -> Result<Vec<u64>, redb::Error> {
+    let mut places = Vec::new();
+    let mut alerts = HashSet::new();
+    journal.backwards(Kind::Alert, |sequence, _, text| {
+        if sequence < from {
+            return false;
+        }
+        if let Some((id, status)) = id_and_status(text)
+            && alerts.insert(id.into_owned())
+            && status != alert::Status::Closed.name()
+        {
+            places.push(sequence);
+        }
+        true
+    })?;
+    places.reverse();
+    Ok(places)
+}
+
+/// Documents that close the alerts of which the newest are at these places.
+fn closing(
+    journal: &Moment,
+    places: &[u64],
+    next: &mut u64,
+    now: i64,
+) -> Result<Vec<Arc<Entry>>, redb::Error> {
+    let mut entries = Vec::new();
+    for place in places {
+        // One that was dropped meanwhile, for want of room, is no longer there to be open.
+        let Some(text) = journal.text(Kind::Alert, *place)? else { continue };
+        let Ok(document) = serde_json::from_str(&text) else { continue };
+        let closed = alert::closed_for_the_sensor(document, now.into());
+        entries.push(Arc::new(Entry { sequence: *next, ..Entry::of(&closed, now) }));
+        *next += 1;
+    }
+    Ok(entries)
+}
+
+/// What of a document tells whether its alert is open; a summary of suppressed ones has no status.
+fn id_and_status(text: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+    #[derive(Deserialize)]
+    struct Document<'a> {
+        #[serde(borrow)]
+        event: Event<'a>,
+        #[serde(borrow)]
+        smb_sensor: OfSensor<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Event<'a> {
+        #[serde(borrow)]
+        id: Cow<'a, str>,
+    }
+    #[derive(Deserialize)]
+    struct OfSensor<'a> {
+        #[serde(borrow)]
+        alert: Alert<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Alert<'a> {
+        #[serde(borrow)]
+        status: Cow<'a, str>,
+    }
+    let document: Document<'_> = serde_json::from_str(text).ok()?;
+    Some((document.event.id, document.smb_sensor.alert.status))
+}
+
+#[cfg(test)]
+mod tests;
