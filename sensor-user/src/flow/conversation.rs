@@ -6,7 +6,7 @@ use sensor_common::slot::{RecordKind, Side, TCP, mark, tcp};
 
 use super::{
     Departure,
-    evidence::{Evidence, Seen, SeenOfSmb, Words},
+    evidence::{Evidence, Words},
     tally::Tally,
 };
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod datagrams;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -240,28 +241,6 @@ impl Flow {
         self.evidence = self.evidence.max(self.read_evidence());
     }
 
-    /// What is known of it as an SMB conversation, if it is one.
-    fn seen_of_smb(&self, payload: [u64; 2]) -> Option<SeenOfSmb> {
-        let facts = self.facts.as_deref();
-        if self.service.is_some_and(|service| service != Service::Smb) {
-            return None;
-        }
-        let negotiated = facts.is_some_and(|facts| {
-            facts.dialect.is_some()
-                || !facts.client.dialects.is_empty()
-                || !facts.client.smb1_dialects.is_empty()
-        });
-        let since = |at: [u64; 2]| (0..2).map(|side| payload[side].saturating_sub(at[side])).sum();
-        Some(SeenOfSmb {
-            spoken: self.smb_spoken(),
-            encrypted: self.marks & mark::ENCRYPTED != 0,
-            authentication: facts.is_some_and(Facts::authentication_attempted),
-            session: facts.is_some_and(Facts::session),
-            since_share: self.share_at.map(since),
-            joined_late: !negotiated && self.marks & mark::OPENED_BY_SYN == 0,
-        })
-    }
-
     fn tally(&mut self, ifindex: u32) -> &mut Tally {
         let at = self.tallies.iter().position(|tally| tally.ifindex == ifindex).unwrap_or_else(|| {
             self.tallies.push(Tally::of(ifindex));
@@ -273,40 +252,5 @@ impl Flow {
     /// Packets of all tallies.
     pub(super) fn accounted(&self) -> i64 {
         self.tallies.iter().map(|tally| tally.total().packets.iter().sum::<u64>() as i64).sum()
-    }
-
-    fn opened_by(&self, is_service: impl Fn(u16) -> bool) -> Side {
-        let first = if self.marks & mark::FIRST_FROM_LOCAL != 0 { Side::Local } else { Side::Remote };
-        if self.marks & mark::OPENED_BY_SYN != 0 {
-            return first;
-        }
-        match (is_service(self.ends.local.port()), is_service(self.ends.remote.port())) {
-            (true, false) => Side::Remote,
-            (false, true) => Side::Local,
-            _ => self.client_by_messages().unwrap_or(first),
-        }
-    }
-
-    /// The client as SMB messages show it on a port that is not watched. Two CPUs that see a direction each within one tick
-    /// do not tell who was first.
-    const fn client_by_messages(&self) -> Option<Side> {
-        match self.marks & (mark::SERVER_IS_LOCAL | mark::SERVER_IS_REMOTE) {
-            mark::SERVER_IS_LOCAL => Some(Side::Remote),
-            mark::SERVER_IS_REMOTE => Some(Side::Local),
-            _ => None,
-        }
-    }
-
-    fn read_evidence(&self) -> Evidence {
-        let counts = self.counts();
-        let (client, server) = (self.client as usize, self.client.peer() as usize);
-        Evidence::of(&Seen {
-            transport: self.ends.transport,
-            tcp_flags: [self.tcp_flags[client], self.tcp_flags[server]],
-            packets: [counts.packets[client], counts.packets[server]],
-            payload: [counts.payload[client], counts.payload[server]],
-            answer: self.words[server],
-            smb: self.seen_of_smb(counts.payload),
-        })
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::Namespace;
+use crate::{Namespace, poll};
 
 /// The longest a server lives.
 const LIFETIME: Duration = Duration::from_secs(120);
@@ -20,6 +20,8 @@ const LIFETIME: Duration = Duration::from_secs(120);
 const TICK: Duration = Duration::from_millis(20);
 /// The longest a blocked write lasts.
 const WRITE_WITHIN: Duration = Duration::from_secs(5);
+/// The longest a closed socket stays behind.
+const FREE_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a server does with what it receives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +83,7 @@ impl TcpListener {
     pub fn start(namespace: &Namespace, address: impl Into<SocketAddr>, answer: Answer) -> Result<Self> {
         let address = address.into();
         let listener = namespace
-            .run(|| std::net::TcpListener::bind(address))?
+            .run(|| bound(|| std::net::TcpListener::bind(address)))?
             .with_context(|| format!("listen on tcp {address} in network namespace {}", namespace.label()))?;
         listener.set_nonblocking(true).context("make the listening socket non-blocking")?;
         let address = listener.local_addr().context("ask for the listening address")?;
@@ -163,7 +165,7 @@ impl UdpResponder {
     /// When the address cannot be bound there.
     pub fn start(namespace: &Namespace, address: impl Into<SocketAddr>, answer: Answer) -> Result<Self> {
         let address = address.into();
-        let socket = namespace.run(|| UdpSocket::bind(address))?.with_context(|| {
+        let socket = namespace.run(|| bound(|| UdpSocket::bind(address)))?.with_context(|| {
             format!("receive on udp {address} in network namespace {}", namespace.label())
         })?;
         socket.set_read_timeout(Some(TICK)).context("set the receive time limit")?;
@@ -216,6 +218,16 @@ fn end(life: &Life, thread: &mut Option<JoinHandle<()>>) {
         // A panic of the server thread has been printed already.
         let _ = thread.join();
     }
+}
+
+/// Binds a socket. A process that another thread is just starting holds the sockets of this one until it runs its program: one
+/// that was closed a moment ago may still be there.
+fn bound<T>(bind: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    let freed = poll(FREE_WITHIN, || match bind() {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => None,
+        other => Some(other),
+    });
+    freed.unwrap_or_else(bind)
 }
 
 fn is_timeout(error: &io::Error) -> bool {
