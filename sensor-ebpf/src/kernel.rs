@@ -1,6 +1,6 @@
 //! The path's [`Environment`] in the kernel: maps, helpers, globals.
 
-use core::slice;
+use core::{hint::black_box, slice};
 
 use aya_ebpf::{
     bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
@@ -155,7 +155,10 @@ impl Environment for Kernel {
 
     #[inline(always)]
     fn top_v6(&self, view: u32, index: u32) -> u32 {
-        let at = ((view & 1) * TOP_ENTRIES + (index & (TOP_ENTRIES - 1))) as usize;
+        let at = (view & 1) * TOP_ENTRIES + (index & (TOP_ENTRIES - 1));
+        // The compiler knows by itself that this is inside, which kernels before 6.18 do not: they lose count of what is joined of
+        // two numbers, or comes out of bytes put in another order.
+        let at = (black_box(at) & (2 * TOP_ENTRIES - 1)) as usize;
         // SAFETY: the index is inside the tables of both views; volatile because the agent writes to the other view.
         unsafe { TOPS_V6.0.get().cast::<u32>().add(at).read_volatile() }
     }
