@@ -20,7 +20,7 @@ use sensor_common::{
 
 use crate::{
     maps::{
-        BLOCKS_V6, CLOCK, COUNTERS, ENFORCEMENT, EXEMPTED, LEAVES_V4, PREFIXES_V4, PREFIXES_V6, RECORDS,
+        BLOCKS_V6, CLOCK, COUNTERS, ENFORCEMENT, EXEMPTED, LEAVES_V4, NOTHING, PREFIXES_V4, PREFIXES_V6, RECORDS,
         ROOM, SETTINGS, SLOTS, TABLES_V4, TCP_PORTS, TOPS_V6, UDP_PORTS, VIEW,
     },
     scratch::{forget_offset, keep_ends},
@@ -85,6 +85,12 @@ impl Environment for Kernel {
     type Ends = &'static [Address; 2];
     type Replaced = RingBufEntry<[FlowLine; 2]>;
     type View = View;
+
+    #[inline(always)]
+    fn nothing(&self) -> u32 {
+        // SAFETY: the global is valid; volatile, or the compiler would know that nobody writes it.
+        unsafe { NOTHING.0.get().read_volatile() }
+    }
 
     #[inline(always)]
     fn features(&self) -> u32 {
