@@ -269,3 +269,18 @@ fn for_verifier(mut settings: Settings, kernel: Option<KernelVersion>) -> Settin
 fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, LoadError> {
     ebpf.take_map(name).ok_or(LoadError::Missing(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verifier_that_tells_all_numbers_apart_is_given_fewer_ways() {
+        let is_short =
+            |kernel: Option<KernelVersion>| for_verifier(Settings::DEFAULT, kernel).has(feature::SHORT);
+        assert!(is_short(Some(KernelVersion::new(5, 10, 0))));
+        assert!(is_short(Some(KernelVersion::new(6, 1, 176))));
+        assert!(!is_short(Some(KernelVersion::new(6, 2, 0))));
+        assert!(!is_short(None));
+    }
+}
