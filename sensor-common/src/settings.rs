@@ -28,6 +28,9 @@ pub mod feature {
     pub const LOG: u32 = 1 << 2;
     /// Take the time from the agent instead of the kernel: a capture is replayed.
     pub const GIVEN_CLOCK: u32 = 1 << 3;
+    /// Take plain frames the way of all others, but for IPv4 at XDP: what comes of them is the same, only later. For verifiers that
+    /// would not follow all ways to their ends.
+    pub const SHORT: u32 = 1 << 4;
 }
 
 impl Settings {

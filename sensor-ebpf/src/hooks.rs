@@ -104,8 +104,8 @@ fn incoming<B: Bytes + Copy>(context: *mut xdp_md, frame: fn(*mut xdp_md) -> B, 
             let frame = frame(context);
             plain(frame, plain_ipv4(frame, 0), (server, service), arrival_of(context))
         }
-        Glance::PlainIpv6(server, service) => (steps.plain_v6)(context, server, service),
-        Glance::Unsure => match (steps.find)(context) {
+        Glance::PlainIpv6(server, service) if !is_short() => (steps.plain_v6)(context, server, service),
+        Glance::PlainIpv6(..) | Glance::Unsure => match (steps.find)(context) {
             Find::Found => (steps.watch)(context),
             Find::Done | Find::Short => Then::Pass,
         },
@@ -201,9 +201,13 @@ fn socket_buffer(context: *mut __sk_buff, hook: Hook) -> i32 {
     // SAFETY: the context is valid for the length of the run.
     let then = match glance(&Kernel, context.linear(), |length| unsafe { (*context).len } < length) {
         Glance::Foreign => return TC_ACT_UNSPEC,
-        Glance::PlainIpv4(server, service) => plain_v4_socket_buffer(context, hook, server, service),
-        Glance::PlainIpv6(server, service) => plain_v6_socket_buffer(context, hook, server, service),
-        Glance::Unsure => general_socket_buffer(context, hook),
+        Glance::PlainIpv4(server, service) if !is_short() => {
+            plain_v4_socket_buffer(context, hook, server, service)
+        }
+        Glance::PlainIpv6(server, service) if !is_short() => {
+            plain_v6_socket_buffer(context, hook, server, service)
+        }
+        _ => general_socket_buffer(context, hook),
     };
     if then == Then::Capture {
         capture_in_socket_buffer(context);
@@ -305,6 +309,12 @@ fn watched<B: Bytes + Copy>(frame: B, arrival: Arrival) -> Then {
         Some(found) => Then::of(watch_found(&mut Kernel, frame, found, arrival)),
         None => Then::Pass,
     }
+}
+
+/// Whether only those ways of a packet are to be there that cannot be done without ([`feature::SHORT`]).
+#[inline(always)]
+fn is_short() -> bool {
+    Kernel.features() & feature::SHORT != 0
 }
 
 /// Whether watched packets are logged.

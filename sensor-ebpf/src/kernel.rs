@@ -1,6 +1,6 @@
 //! The path's [`Environment`] in the kernel: maps, helpers, globals.
 
-use core::slice;
+use core::{hint::black_box, slice};
 
 use aya_ebpf::{
     bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
@@ -20,8 +20,8 @@ use sensor_common::{
 
 use crate::{
     maps::{
-        BLOCKS_V6, CLOCK, COUNTERS, ENFORCEMENT, EXEMPTED, LEAVES_V4, PREFIXES_V4, PREFIXES_V6, RECORDS,
-        ROOM, SETTINGS, SLOTS, TABLES_V4, TCP_PORTS, TOPS_V6, UDP_PORTS, VIEW,
+        BLOCKS_V6, CLOCK, COUNTERS, ENFORCEMENT, EXEMPTED, LEAVES_V4, NOTHING, PREFIXES_V4, PREFIXES_V6,
+        RECORDS, ROOM, SETTINGS, SLOTS, TABLES_V4, TCP_PORTS, TOPS_V6, UDP_PORTS, VIEW,
     },
     scratch::{forget_offset, keep_ends},
 };
@@ -85,6 +85,12 @@ impl Environment for Kernel {
     type Ends = &'static [Address; 2];
     type Replaced = RingBufEntry<[FlowLine; 2]>;
     type View = View;
+
+    #[inline(always)]
+    fn nothing(&self) -> u32 {
+        // SAFETY: the global is valid; volatile, or the compiler would know that nobody writes it.
+        unsafe { NOTHING.0.get().read_volatile() }
+    }
 
     #[inline(always)]
     fn features(&self) -> u32 {
@@ -155,7 +161,10 @@ impl Environment for Kernel {
 
     #[inline(always)]
     fn top_v6(&self, view: u32, index: u32) -> u32 {
-        let at = ((view & 1) * TOP_ENTRIES + (index & (TOP_ENTRIES - 1))) as usize;
+        let at = (view & 1) * TOP_ENTRIES + (index & (TOP_ENTRIES - 1));
+        // The compiler knows by itself that this is inside, which kernels before 6.18 do not: they lose count of what is joined of
+        // two numbers, or comes out of bytes put in another order.
+        let at = (black_box(at) & (2 * TOP_ENTRIES - 1)) as usize;
         // SAFETY: the index is inside the tables of both views; volatile because the agent writes to the other view.
         unsafe { TOPS_V6.0.get().cast::<u32>().add(at).read_volatile() }
     }

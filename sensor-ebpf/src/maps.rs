@@ -46,6 +46,12 @@ pub(crate) static ENFORCEMENT: Shared<Enforcement> = Shared(UnsafeCell::new(Enfo
 #[unsafe(no_mangle)]
 pub(crate) static CLOCK: Shared<u32> = Shared(UnsafeCell::new(0));
 
+/// Always 0, which the verifier does not know
+/// ([`Environment::nothing`](sensor_common::path::Environment::nothing)); likewise.
+#[unsafe(link_section = ".bss.nothing")]
+#[unsafe(no_mangle)]
+pub(crate) static NOTHING: Shared<u32> = Shared(UnsafeCell::new(0));
+
 /// Words that others write while the program runs.
 #[repr(transparent)]
 pub(crate) struct Shared<T>(pub(crate) UnsafeCell<T>);

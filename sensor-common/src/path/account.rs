@@ -87,21 +87,24 @@ fn replace<E: Environment, A: Borrow<Address>>(
     packet: &Packet,
     now: u32,
 ) -> bool {
-    if key.family == 4 && slot.line.family == 4 {
-        let packets = slot.line.total_packets();
-        let record = env.begin_replaced(slot);
-        slot.open(key, packet, now);
-        match record {
+    let in_one = key.family == 4 && slot.line.family == 4;
+    if in_one {
+        // Each outcome ends or goes on by itself: were the record asked for again behind `open`, kernels before 6.18 would
+        // follow a way on which it is there, yet never handed over.
+        match env.begin_replaced(slot) {
             Some(record) => {
+                slot.open(key, packet, now);
                 env.complete_replaced(record, slot);
                 return true;
             }
-            None => lost_replaced(env, packets),
+            None => lost_replaced(env, slot.line.total_packets()),
         }
     } else {
         env.count(Counter::Evicted, 1);
         settle(env, slot);
-        slot.open(key, packet, now);
+    }
+    slot.open(key, packet, now);
+    if !in_one {
         tell(env, RecordKind::Opened, Counter::LostOpened, slot);
     }
     false

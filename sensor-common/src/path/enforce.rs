@@ -32,6 +32,18 @@ impl Enforced {
     pub const fn is_drop(self) -> bool {
         matches!(self, Self::DropOutbound | Self::DropInbound)
     }
+
+    /// The same, of which nothing is known any more ([`Environment::nothing`]).
+    #[inline(always)]
+    pub(super) const fn joined(self, nothing: u32) -> Self {
+        match self as u32 | nothing {
+            0 => Self::Pass,
+            1 => Self::WouldDropOutbound,
+            2 => Self::WouldDropInbound,
+            3 => Self::DropOutbound,
+            _ => Self::DropInbound,
+        }
+    }
 }
 
 /// A SYN that asks for a connection.

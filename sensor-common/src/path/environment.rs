@@ -25,6 +25,13 @@ pub trait Environment {
     /// A prefix view.
     type View: Copy;
 
+    /// A word of 0 for joining with what is to be forgotten: the verifier knows nothing of it, and so of nothing that it is
+    /// in. Verifiers before Linux 6.2 tell all constants apart in a program of several functions; without this they
+    /// would follow what comes behind once for each combination of them.
+    #[inline(always)]
+    fn nothing(&self) -> u32 {
+        0
+    }
     /// Which [`feature`](crate::settings::feature)s are on.
     fn features(&self) -> u32;
     /// Secret of the slot hash.

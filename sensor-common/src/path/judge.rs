@@ -91,12 +91,15 @@ fn judge<E: Environment, B: Bytes + Copy, const HELD: bool>(
             return Judged::passed(Counter::NoSlot);
         };
         let [source, destination] = &*ends;
-        return judge_between(env, frame, (ports, kinds), (source, destination), (interest, server), arrival);
+        let ends = (source, destination);
+        let nothing = env.nothing();
+        return judge_between(env, frame, (ports, kinds), ends, (interest, server), arrival, nothing);
     }
-    judge_between(env, frame, (ports, kinds), (source, destination), (interest, server), arrival)
+    judge_between(env, frame, (ports, kinds), (source, destination), (interest, server), arrival, 0)
 }
 
-/// The verdict on a packet between these ends, addresses or references to them.
+/// The verdict on a packet between these ends, addresses or references to them. What many ways come to is joined with
+/// `nothing`, so that it is the same for all of them ([`Environment::nothing`]).
 #[inline(always)]
 fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
     env: &mut E,
@@ -105,6 +108,7 @@ fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
     (source, destination): (A, A),
     (interest, server): (Interest, Server),
     arrival: &Arrival,
+    nothing: u32,
 ) -> Judged {
     let Some(view) = env.view() else { return Judged::passed(Counter::NoSlot) };
     let from = flags_of(env, view, ports.family, source.borrow());
@@ -168,6 +172,11 @@ fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
     if external.contains(PrefixFlags::THREAT) {
         marks |= mark::THREAT;
     }
+    content.opening |= nothing as u8;
+    content.rpc |= nothing as u8;
+    marks |= nothing as u16;
+    let enforced = enforced.joined(nothing);
+    let may_open = u32::from(!matches!(interest, Interest::Suspected)) | nothing != 0;
     let packet = Packet {
         side,
         tcp_flags: segment.tcp_flags,
@@ -177,7 +186,6 @@ fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
         vlan: ports.vlan,
         cpu: env.cpu(),
     };
-    let may_open = !matches!(interest, Interest::Suspected);
     let (local, remote, local_port, remote_port) = match side {
         Side::Local => (source, destination, ports.source, ports.destination),
         Side::Remote => (destination, source, ports.destination, ports.source),

@@ -6,9 +6,10 @@ use aya::{
     Btf, Ebpf, EbpfLoader,
     maps::Map,
     programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp},
+    util::KernelVersion,
 };
 use sensor_common::{
-    settings::{Services, Settings},
+    settings::{Services, Settings, feature},
     topbits::BLOCK_V6_WORDS,
 };
 use thiserror::Error;
@@ -166,12 +167,13 @@ impl KernelProgram {
     /// [`LoadError`], with what to do; nothing stays behind in the kernel.
     pub fn load(plan: &LoadPlan) -> Result<Self, LoadError> {
         let cpus = aya::util::nr_cpus().map_err(|(_, error)| LoadError::Slots(error))? as u32;
+        let settings = for_verifier(plan.settings, KernelVersion::current().ok());
         let log_level: u8 = if plan.debug { aya_log::Level::Debug as u8 } else { 0 };
         // BTF is for names in diagnostics only: without it everything works.
         let btf = Btf::from_sys_fs().ok();
         let mut ebpf = EbpfLoader::new()
             .btf(btf.as_ref())
-            .override_global("SETTINGS", plan.settings.as_bytes(), true)
+            .override_global("SETTINGS", settings.as_bytes(), true)
             .override_global("UDP_PORTS", plan.services.udp.as_bytes(), true)
             .override_global(aya_log::LEVEL, &log_level, true)
             .map_max_entries("SLOTS", plan.settings.slots_per_cpu * cpus)
@@ -255,6 +257,30 @@ impl KernelProgram {
     }
 }
 
+/// The settings with which a kernel of this version can verify the programs. Before 6.2 a verifier tells apart all numbers in
+/// a program of several functions, whether or not they matter, and so follows more ways than it is prepared to.
+fn for_verifier(mut settings: Settings, kernel: Option<KernelVersion>) -> Settings {
+    if kernel.is_some_and(|version| version < KernelVersion::new(6, 2, 0)) {
+        settings.features |= feature::SHORT;
+    }
+    settings
+}
+
 fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, LoadError> {
     ebpf.take_map(name).ok_or(LoadError::Missing(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verifier_that_tells_all_numbers_apart_is_given_fewer_ways() {
+        let is_short =
+            |kernel: Option<KernelVersion>| for_verifier(Settings::DEFAULT, kernel).has(feature::SHORT);
+        assert!(is_short(Some(KernelVersion::new(5, 10, 0))));
+        assert!(is_short(Some(KernelVersion::new(6, 1, 176))));
+        assert!(!is_short(Some(KernelVersion::new(6, 2, 0))));
+        assert!(!is_short(None));
+    }
 }
