@@ -57,7 +57,7 @@ fn gre<B: Bytes + Copy>(frame: B, at: usize) -> Result<Option<(u16, usize)>, NoP
         return Err(NoPorts::Foreign);
     }
     let optional = (flags >> 15 & 1) + (flags >> 13 & 1) + (flags >> 12 & 1);
-    // Forgotten, for verifiers before Linux 6.18 lose the bounds of what comes out of bytes put in another order.
+    // Forgotten, for verifiers of Linux 6.12 and before lose the bounds of what comes out of bytes put in another order.
     payload(frame, protocol, frame.forget(at + 4 + usize::from(optional) * 4))
 }
 

@@ -162,7 +162,7 @@ impl Environment for Kernel {
     #[inline(always)]
     fn top_v6(&self, view: u32, index: u32) -> u32 {
         let at = (view & 1) * TOP_ENTRIES + (index & (TOP_ENTRIES - 1));
-        // The compiler knows by itself that this is inside, which kernels before 6.18 do not: they lose count of what is joined of
+        // The compiler knows by itself that this is inside, which verifiers of Linux 6.12 and before do not: they lose count of what is joined of
         // two numbers, or comes out of bytes put in another order.
         let at = (black_box(at) & (2 * TOP_ENTRIES - 1)) as usize;
         // SAFETY: the index is inside the tables of both views; volatile because the agent writes to the other view.

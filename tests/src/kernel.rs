@@ -10,7 +10,7 @@ use nix::{
     unistd::{Pid, geteuid},
 };
 use sensor_common::{
-    settings::{Enforcement, Settings},
+    settings::{Enforcement, Settings, feature},
     slot::{Hook, Slot},
 };
 use sensor_user::{
@@ -56,6 +56,8 @@ pub struct Setup {
     pub ring_bytes: u32,
     /// Whether XDP takes frames in several buffers; otherwise it is the program for kernels that have none.
     pub frags: bool,
+    /// Whether the programs are such as older kernels than Linux 6.2 get ([`feature::SHORT`]).
+    pub short: bool,
 }
 
 impl Default for Setup {
@@ -67,6 +69,7 @@ impl Default for Setup {
             idle_ticks: u32::MAX,
             ring_bytes: 1 << 20,
             frags: true,
+            short: false,
         }
     }
 }
@@ -80,6 +83,7 @@ impl Setup {
             seed: Settings::DEFAULT.seed,
             slots_per_cpu: self.slots_per_cpu,
             idle_ticks: self.idle_ticks,
+            features: plan.settings.features | if self.short { feature::SHORT } else { 0 },
             ..plan.settings
         };
         LoadPlan { settings, ring_bytes: self.ring_bytes, ..plan }

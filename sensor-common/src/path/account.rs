@@ -89,8 +89,8 @@ fn replace<E: Environment, A: Borrow<Address>>(
 ) -> bool {
     let in_one = key.family == 4 && slot.line.family == 4;
     if in_one {
-        // Each outcome ends or goes on by itself: were the record asked for again behind `open`, kernels before 6.18 would
-        // follow a way on which it is there, yet never handed over.
+        // Each outcome ends or goes on by itself: were the record asked for again behind `open`, verifiers of 6.12 and before
+        // would follow a way on which it is there, yet never handed over.
         match env.begin_replaced(slot) {
             Some(record) => {
                 slot.open(key, packet, now);

@@ -32,6 +32,7 @@ pub trait Environment {
     fn nothing(&self) -> u32 {
         0
     }
+
     /// Which [`feature`](crate::settings::feature)s are on.
     fn features(&self) -> u32;
     /// Secret of the slot hash.

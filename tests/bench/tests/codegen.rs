@@ -19,8 +19,8 @@ use sensor_user::{
 const BUDGETS: [(&str, u32); 4] = [
     (program::XDP_FRAGS, 7_600),
     (program::XDP_IN, 7_600),
-    (program::TC_IN, 7_600),
-    (program::TC_OUT, 7_600),
+    (program::TC_IN, 7_750),
+    (program::TC_OUT, 7_750),
 ];
 
 /// A program in the kernel.

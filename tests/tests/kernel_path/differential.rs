@@ -164,6 +164,17 @@ fn the_xdp_program_for_frames_in_one_piece_judges_them_alike() {
     assert!(met.told.len() >= 100 && met.counted[Counter::Kept as usize] >= 100);
 }
 
+#[test]
+fn the_programs_of_older_kernels_judge_them_alike() {
+    let test = "the_programs_of_older_kernels_judge_them_alike";
+    for frags in [true, false] {
+        let mut setup = Setup { slots_per_cpu: 16, frags, short: true, ..Setup::default() };
+        setup.config.kernel.tunnels = true;
+        let met = run(&mut setup.twin(test).unwrap(), &HOOKS, FRAMES / 4);
+        assert!(met.told.len() >= 100 && met.counted[Counter::Kept as usize] >= 100);
+    }
+}
+
 /// What a run met with.
 struct Met {
     counted: [u64; Counter::COUNT],
