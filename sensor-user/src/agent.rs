@@ -15,7 +15,7 @@ use std::{os::fd::OwnedFd, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use aya_log::EbpfLogger;
 use log::{info, warn};
-use sensor_common::counter::Counter;
+use sensor_common::{counter::Counter, slot::mark};
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
@@ -151,20 +151,30 @@ impl Sensor {
     /// Looks at every slot that changed: finds what the ring lost, and what came without news. Then the tracker's clock
     /// moves on.
     fn sweep(&mut self) -> Result<()> {
-        // What is in the ring is older than what is in the slots. Bounded, so that a flood cannot hold up everything else.
+        // What is in the ring is older than what is in the slots.
         self.renew_enforcement()?;
-        let began = Instant::now();
-        while began.elapsed() < LONGEST_DRAIN && self.drain(BATCH)? == BATCH {}
+        self.drain_for_a_while()?;
         let now = self.now()?;
         let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
+        let mut late = Vec::new();
         for cpu in 0..self.kernel.slots.cpus() {
             let kept = counters.kept_by_cpu().get(cpu).copied().unwrap_or_default();
             if self.swept[cpu] != kept {
                 self.swept[cpu] = kept;
                 let pipeline = &mut self.pipeline;
-                self.kernel.slots.sweep(cpu, |slot| pipeline.slot(slot, now));
+                self.kernel.slots.sweep(cpu, |slot| {
+                    if slot.line.marks & mark::OPENED_BY_SYN == 0 {
+                        late.push(*slot);
+                    } else {
+                        pipeline.slot(slot, now);
+                    }
+                });
             }
         }
+        // A conversation that began on a CPU that was looked at before, and went on at one that was looked at behind it, would seem
+        // to be one without a beginning: the record of that is in the ring by now.
+        self.drain_for_a_while()?;
+        late.iter().for_each(|slot| self.pipeline.slot(slot, now));
         self.tend_known_traffic(&counters, now);
         self.tend_marked_ports(now)?;
         self.miss_interfaces()?;
@@ -174,6 +184,13 @@ impl Sensor {
         if let Some(kernel_log) = &mut self.kernel_log {
             kernel_log.flush();
         }
+        Ok(())
+    }
+
+    /// Takes what is in the ring. Bounded, so that a flood cannot hold up everything else.
+    fn drain_for_a_while(&mut self) -> Result<()> {
+        let began = Instant::now();
+        while began.elapsed() < LONGEST_DRAIN && self.drain(BATCH)? == BATCH {}
         Ok(())
     }
 

@@ -19,7 +19,7 @@ pub use self::{
     replay::{EngineArg, ReplayArgs},
 };
 use crate::{
-    config::{AttributionChoice, Overrides, network},
+    config::{AttributionChoice, Overrides, internal_network},
     exempt::ExemptArgs,
     kernel::attach::{IngressChoice, TcChoice},
     profile::ProfileName,
@@ -122,7 +122,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME")]
     pub profile: Option<ProfileName>,
     /// A further internal network, or address; may be given several times
-    #[arg(long, value_name = "NET", value_delimiter = ',', value_parser = network)]
+    #[arg(long, value_name = "NET", value_delimiter = ',', value_parser = internal_network)]
     pub internal: Vec<IpNet>,
     /// File to append alerts to; "-" is standard output. Without it, what the configuration says, or standard output
     #[arg(long, short, value_name = "FILE")]

@@ -12,7 +12,7 @@ use serde_json::Value;
 use time::{OffsetDateTime, Time, format_description::well_known::Rfc3339};
 
 use crate::{
-    control::{self, ControlError},
+    control,
     exempt::day,
     flow::Evidence,
     journal::{self, JournalError, Query, query},
@@ -48,7 +48,9 @@ impl Since {
         if let (Some(seconds), Some(Ok(count))) =
             (last.and_then(unit), text.get(..text.len().saturating_sub(1)).map(str::parse::<u32>))
         {
-            return Ok(Self { nanos: now.saturating_sub(i64::from(count) * seconds * 1_000_000_000) });
+            return Ok(Self {
+                nanos: now.saturating_sub(i64::from(count).saturating_mul(seconds * 1_000_000_000)),
+            });
         }
         let midnight = || Some(day(text)?.with_time(Time::MIDNIGHT).assume_utc());
         let time = OffsetDateTime::parse(text, &Rfc3339).ok().or_else(midnight).ok_or(
@@ -91,9 +93,7 @@ fn documents(query: &Query, state_dir: &Path, mut tell: impl FnMut(String) -> bo
     match control::documents(state_dir, query, &mut tell) {
         Ok(answer) if answer.done => return Ok(!answer.told.is_empty()),
         Ok(answer) => bail!("the agent cannot read its journal: {}", answer.told),
-        // A socket that nobody listens at, or none: no agent runs.
-        Err(ControlError::NotThere { source, .. })
-            if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {}
+        Err(error) if error.is_absence() => {}
         Err(error) => return Err(error.into()),
     }
     match journal::read(state_dir) {
@@ -190,6 +190,7 @@ mod tests {
         assert_eq!(Since::before("1d", 25 * hour), Ok(Since { nanos: hour }));
         assert_eq!(Since::before("1970-01-01T01:00:00Z", 0), Ok(Since { nanos: hour }));
         assert_eq!(Since::before("1970-01-02", 0), Ok(Since { nanos: 24 * hour }));
+        assert_eq!(Since::before("4294967295d", 0), Ok(Since { nanos: i64::MIN + 1 }), "before all there is");
         for wrong in ["", "h", "2", "2w", "-1h", "yesterday", "é", "99999999999d", "2026-13-01"] {
             assert!(Since::before(wrong, 0).unwrap_err().contains("24h"), "{wrong}");
         }

@@ -158,12 +158,25 @@ impl Agent {
         self.end()
     }
 
+    /// The same as [`stop`](Self::stop), where it has so much to tell that it takes longer.
+    ///
+    /// # Errors
+    /// As [`stop_by`](Self::stop_by).
+    pub fn stop_within(mut self, limit: Duration) -> Result<Ended> {
+        self.process.signal(Signal::SIGINT)?;
+        self.end_within(limit)
+    }
+
     /// Waits until it ends by itself, and gives all it said.
     ///
     /// # Errors
     /// When it does not end in time, or wrote what the schema does not allow.
-    pub fn end(mut self) -> Result<Ended> {
-        let status = self.process.wait(PATIENCE)?;
+    pub fn end(self) -> Result<Ended> {
+        self.end_within(PATIENCE)
+    }
+
+    fn end_within(mut self, limit: Duration) -> Result<Ended> {
+        let status = self.process.wait(limit)?;
         let log = self.log();
         let statistics = log
             .lines()

@@ -97,6 +97,9 @@ impl Sensor {
             let one = Attached::new(&mut kernel, interface, config.kernel.ingress, config.kernel.tc)?;
             info!("watching {}: incoming by {}, outgoing by {}", one.interface.name, one.ingress, one.egress);
             attached.push(one);
+            // A verifier that takes its time can outlast the lease.
+            let now = Now::of(clock).context("cannot read the clock")?;
+            kernel.enforcement.set(enforcement.for_kernel(now, clock))?;
         }
         info!(
             "ready: profile {}, {} destinations known, {} KiB of flow slots, {} KiB of ring",

@@ -114,8 +114,8 @@ pub(super) fn note_on_hidden(summary: &Summary, seen: &str, networks_defined: bo
         None => (String::new(), ""),
     };
     let check = format!(
-        "Whether few sources stand behind it, and who got farthest: flows have their summaries, hidden or not (`smb-sensor alerts --flows \
-         --since {since}{from}`). `smb-sensor alerts --rule {} --since {since}` lists what was written. {}",
+        "Whether few sources stand behind it, and who got farthest: flows have their summaries once they are over, hidden or not (`smb-sensor \
+         alerts --flows --since {since}{from}`). `smb-sensor alerts --rule {} --since {since}` lists what was written. {}",
         rule.id, rule.check,
     );
     let contain = format!(

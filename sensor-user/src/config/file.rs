@@ -8,7 +8,7 @@ use super::{
     AttributionChoice, BadThreatList, Config, Problem, destination, exemptions, lists,
     reader::{Reader, describe},
     threats,
-    value::{directory, network, non_empty, one_of, port, power_of_two, within},
+    value::{directory, internal_network, non_empty, one_of, port, power_of_two, within},
 };
 use crate::kernel::attach::{IngressChoice, TcChoice};
 
@@ -81,7 +81,7 @@ fn settings(reader: &mut Reader, table: &mut TableHelper<'_>, config: &mut Confi
     reader.value(table, "statistics_interval", &mut config.statistics_interval, |n| within(n, 1, 86_400));
     reader.section(table, "networks", |reader, table| {
         reader.value(table, "defaults", &mut config.default_networks, Ok);
-        reader.list(table, "internal", &mut config.internal, |net: String| network(&net));
+        reader.list(table, "internal", &mut config.internal, |net: String| internal_network(&net));
     });
     reader.section(table, "services", |reader, table| {
         let services = &mut config.services;

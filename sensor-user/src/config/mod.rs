@@ -27,7 +27,7 @@ use ipnet::IpNet;
 pub(crate) use self::{
     encoding::{NOT_UTF8, UTF16, is_utf16, read as read_text},
     exemptions::networks,
-    value::{as_ipv4, directory, network},
+    value::{as_ipv4, directory, internal_network, network},
     words::{identifier, process, reason},
 };
 pub use self::{

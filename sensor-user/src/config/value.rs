@@ -22,6 +22,20 @@ pub(crate) fn network(text: &str) -> Result<IpNet, String> {
     }
 }
 
+/// A network that is to be internal.
+///
+/// # Errors
+/// What it should look like, or that nothing would be external.
+pub(crate) fn internal_network(text: &str) -> Result<IpNet, String> {
+    let net = network(text)?;
+    if net.prefix_len() == 0 {
+        return Err(format!(
+            "{text:?} is every address: nothing would be external, and nothing be alerted on; name your own networks"
+        ));
+    }
+    Ok(net)
+}
+
 /// The IPv4 network that a mapped one stands for (RFC 4291 2.5.5.2).
 pub(crate) fn as_ipv4(net: IpNet) -> Option<IpNet> {
     let address = match net {

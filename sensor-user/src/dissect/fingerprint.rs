@@ -10,6 +10,8 @@ use std::{
     path::Path,
 };
 
+use log::warn;
+
 /// What tells machines apart, and is not to be shown to strangers (machine-id(5)).
 const MACHINE_ID: &str = "/etc/machine-id";
 
@@ -64,23 +66,31 @@ impl FingerprintKey {
                 }
                 let mut bytes = Vec::new();
                 file.take(33).read_to_end(&mut bytes)?;
+                if bytes.is_empty() {
+                    warn!(
+                        "{} was emptied, as by a crash: a new key is made, and fingerprints from before do not compare",
+                        path.display()
+                    );
+                    return Self::made_at(&path);
+                }
                 bytes.try_into().map(Self).map_err(|_| refused("is no key of 32 bytes"))
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let mut key = [0; 32];
-                fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
-                // Whole or not at all: a key that is cut would be refused for ever.
-                let fresh = path.with_extension("new");
-                let _ = fs::remove_file(&fresh);
-                let mut file =
-                    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-                file.write_all(&key)?;
-                file.sync_all()?;
-                fs::rename(&fresh, &path)?;
-                Ok(Self(key))
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::made_at(&path),
             Err(error) => Err(error),
         }
+    }
+
+    fn made_at(path: &Path) -> io::Result<Self> {
+        let mut key = [0; 32];
+        fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
+        // Whole or not at all: a key that is cut would be refused for ever.
+        let fresh = path.with_extension("new");
+        let _ = fs::remove_file(&fresh);
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+        file.write_all(&key)?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)?;
+        Ok(Self(key))
     }
 
     /// The fingerprint of a response: the first half of keyed BLAKE3.
@@ -128,6 +138,8 @@ mod tests {
         let path = directory.path().join(KEY_FILE);
         fs::write(&path, "short").unwrap();
         assert!(of().unwrap_err().to_string().contains("no key of 32 bytes"));
+        fs::write(&path, "").unwrap();
+        assert_eq!(of().unwrap(), of().unwrap(), "one that was emptied is made anew, once");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(of().unwrap_err().to_string().contains("read by others"));
         fs::remove_file(&path).unwrap();

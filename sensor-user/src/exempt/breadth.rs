@@ -32,6 +32,14 @@ impl Exemption {
         self.is_by_ends_alone() && self.every_end(End::is_everywhere)
     }
 
+    /// Whether its ends have no family of addresses in common.
+    #[must_use]
+    pub fn can_never_match(&self) -> bool {
+        let (Some(source), Some(destination)) = (&self.source, &self.destination) else { return false };
+        let all = |end: &End, v4: bool| end.networks().iter().all(|net| matches!(net, IpNet::V4(_)) == v4);
+        [true, false].into_iter().any(|v4| all(source, v4) && all(destination, !v4))
+    }
+
     /// What is lost by it, if it covers very much: whatever process it is, whatever is watched, from or to a good part of all addresses.
     #[must_use]
     pub fn too_broad(&self, watched: &ServicePorts) -> Option<String> {
@@ -68,6 +76,14 @@ mod tests {
 
     fn is_broad(one: &Exemption) -> bool {
         one.too_broad(&ServicePorts::default()).is_some()
+    }
+
+    #[test]
+    fn ends_of_two_families_never_meet() {
+        assert!(between("10.0.0.0/8", "2001:db8::/32").can_never_match());
+        assert!(between("fd00::/8", "8.8.4.4/32").can_never_match());
+        assert!(!between("10.0.0.0/8", "8.8.4.4/32").can_never_match());
+        assert!(!between("10.0.0.0/8", "").can_never_match());
     }
 
     #[test]

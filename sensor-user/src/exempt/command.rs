@@ -3,7 +3,7 @@
 //! What is added lies in a file of the state directory. A running agent is told to read it; should it not want the new one,
 //! the old one is put back, so that the file says what is in force.
 
-use std::{io, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use sensor_common::slot::{TCP, UDP};
@@ -76,9 +76,7 @@ fn put(config: &Config, all: &[Exemption]) -> Result<String> {
             added::put(state_dir, &before)?;
             bail!("the agent does not take it, and nothing was changed: {}", answer.told);
         }
-        Err(ControlError::NotThere { source, .. })
-            if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) =>
-        {
+        Err(error) if error.is_absence() => {
             Ok(format!("no agent runs on {}: in force when one starts", state_dir.display()))
         }
         Err(error) => Err(anyhow!(error).context(format!(

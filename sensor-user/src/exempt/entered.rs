@@ -47,6 +47,12 @@ pub(super) fn entered(config: &Config, entry: &AddArgs, now: i128) -> Result<Ent
              --service or --process"
         );
     }
+    if one.can_never_match() {
+        bail!(
+            "{one} has IPv4 addresses alone at one end and IPv6 addresses alone at the other: no conversation is like that; \
+             nothing was changed"
+        );
+    }
     let id = entry.id.clone().unwrap_or_else(|| one.natural_id());
     let one = Exemption { id, ..one };
     notes.extend(one.too_broad(&config.watched()));

@@ -80,6 +80,8 @@ pub struct Flow {
     share_at: Option<[u64; 2]>,
     /// What of its payload was counted as having left between its two addresses.
     counted_departure: u64,
+    /// It made room before and was told then: it begins where it went on.
+    resumed: bool,
     /// What the server's port is for.
     service: Option<Service>,
     tcp_flags: [u8; 2],
@@ -106,10 +108,16 @@ impl Flow {
             words: [Words::Awaited; 2],
             share_at: None,
             counted_departure: 0,
+            resumed: false,
             service: None,
             tcp_flags: [0; 2],
             tallies: vec![],
         }
+    }
+
+    /// One that made room for another and was told then, and that goes on.
+    pub(super) fn resumed(ends: Conversation, at: i128) -> Self {
+        Self { resumed: true, ..Self::new(ends, at) }
     }
 
     /// The next conversation on the same ports.
@@ -217,13 +225,19 @@ impl Flow {
             self.tcp_flags[side] |= seen.tcp_flags[side];
         }
         // The same tick reads a little differently each time: only what is clearly earlier moves the start.
-        if times.0 + TICK_SLACK < self.first {
+        if times.0 + TICK_SLACK < self.first && !self.resumed {
             self.first = times.0;
         }
         self.last = self.last.max(times.1);
         self.vlan = self.vlan.or(seen.vlan);
         self.tally(seen.key.ifindex).count(kind, seen);
-        self.client = self.opened_by(|port| service(port).is_some());
+        let client = self.opened_by(|port| service(port).is_some());
+        if client != self.client
+            && let Some(datagrams) = &mut self.datagrams
+        {
+            Arc::make_mut(datagrams).turn();
+        }
+        self.client = client;
         self.service = service(self.end(self.server()).port());
         self.evidence = self.evidence.max(self.read_evidence());
         let [local, remote] = self.tcp_flags;

@@ -151,7 +151,9 @@ impl Evidence {
         let one_sided = !both
             && (client & tcp::ACK != 0 && seen.payload[0] > 0
                 || server & tcp::ACK != 0 && seen.payload[1] > 0);
-        if client & server & tcp::ACK != 0 || one_sided {
+        // Or one of the server's that neither begins nor refuses anything: the sensor came when there was no more to come.
+        let late = seen.packets[0] == 0 && server & (tcp::ACK | tcp::SYN | tcp::RST) == tcp::ACK;
+        if client & server & tcp::ACK != 0 || one_sided || late {
             Self::Established
         } else if server & tcp::RST != 0 {
             Self::Refused
@@ -186,6 +188,20 @@ mod tests {
     #[test]
     fn a_half_open_scan_stays_an_attempt() {
         assert_eq!(tcp_flow([tcp::SYN | tcp::RST, tcp::SYN | tcp::ACK], [2, 1], [0, 0]), Evidence::Attempt);
+    }
+
+    #[test]
+    fn an_end_that_the_server_tells_after_the_sensor_came_shows_a_connection() {
+        for flags in [tcp::ACK, tcp::ACK | tcp::FIN] {
+            assert_eq!(tcp_flow([0, flags], [0, 1], [0, 0]), Evidence::Established);
+        }
+        assert_eq!(
+            tcp_flow([0, tcp::ACK | tcp::SYN], [0, 1], [0, 0]),
+            Evidence::Attempt,
+            "an answer to a SYN"
+        );
+        assert_eq!(tcp_flow([0, tcp::ACK | tcp::RST], [0, 1], [0, 0]), Evidence::Refused);
+        assert_eq!(tcp_flow([tcp::ACK, 0], [1, 0], [0, 0]), Evidence::Attempt, "as a scan sends it");
     }
 
     #[test]

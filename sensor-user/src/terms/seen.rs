@@ -4,7 +4,7 @@
 //! store a last sight is five minutes behind at most.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     net::IpAddr,
 };
 
@@ -29,7 +29,7 @@ struct Sight {
 pub(super) struct RuleTerms {
     window: i128,
     sights: HashMap<IpAddr, Sight>,
-    unwritten: Vec<IpAddr>,
+    unwritten: HashSet<IpAddr>,
 }
 
 impl RuleTerms {
@@ -52,7 +52,7 @@ impl RuleTerms {
         let Some(sight) = self.sights.get_mut(&address) else {
             if self.sights.len() < MOST {
                 self.sights.insert(address, Sight { last: now, written: now });
-                self.unwritten.push(address);
+                self.unwritten.insert(address);
             }
             return true;
         };
@@ -61,7 +61,7 @@ impl RuleTerms {
         sight.last = sight.last.max(now);
         if sight.last - sight.written > REFRESH {
             sight.written = sight.last;
-            self.unwritten.push(address);
+            self.unwritten.insert(address);
         }
         new
     }
@@ -76,7 +76,7 @@ impl Seen {
     pub(super) fn new(windows: &Windows) -> Self {
         let rule = |(rule, days)| {
             let window = i128::from(days) * DAY;
-            (rule, RuleTerms { window, sights: HashMap::new(), unwritten: vec![] })
+            (rule, RuleTerms { window, sights: HashMap::new(), unwritten: HashSet::new() })
         };
         Self(windows.iter().map(rule).collect())
     }

@@ -147,6 +147,26 @@ fn names_that_steer_a_terminal_are_made_fit_and_a_flood_of_them_is_bounded() {
 }
 
 #[test]
+fn so_many_names_of_nodes_are_kept_and_the_others_counted() {
+    let mut known = Datagrams::default();
+    for number in 0..40 {
+        hear(&mut known, Sender::Server, &node_status(number));
+    }
+    let answers = known.exchanges.iter().filter_map(|one| one.answer.as_ref());
+    let names: usize = answers.map(|answer| answer.names.len()).sum();
+    let told = only(&{
+        let mut one = Datagrams::default();
+        hear(&mut one, Sender::Server, &node_status(1));
+        one
+    })
+    .answer
+    .as_ref()
+    .map_or(0, |answer| answer.names.len());
+    assert_eq!(names, 64);
+    assert_eq!(known.left_out as usize, MAX_DATAGRAMS * told - names + 40 - MAX_DATAGRAMS);
+}
+
+#[test]
 fn a_packet_cut_anywhere_says_less_and_nothing_else() {
     let mut whole = Datagrams::default();
     let bytes = node_status(7);

@@ -9,6 +9,9 @@ use crate::dissect::{
 /// Most exchanges of the name service, and most messages, of one conversation that are kept.
 pub const MAX_DATAGRAMS: usize = 32;
 
+/// Most names of nodes that answered, of one conversation, that are kept.
+const MAX_NODE_NAMES: usize = 64;
+
 /// What was said in datagrams. None of it is proven.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Datagrams {
@@ -122,14 +125,20 @@ impl Datagrams {
             return false;
         }
         let asked_by = if packet.response { from.peer() } else { from };
-        let answer = packet.response.then_some(Answer { code: packet.rcode, names: packet.names });
+        let mut names = packet.names;
+        let left_out = names.len().saturating_sub(self.names_left());
+        names.truncate(names.len() - left_out);
+        let answer = packet.response.then_some(Answer { code: packet.rcode, names });
         // A refusal need not repeat the record that was asked for (RFC 1002 4.2.14): the number and the name do.
         let known = self.exchanges.iter_mut().find(|known| {
             known.asked_by == asked_by && known.transaction == packet.transaction && known.name == packet.name
         });
         if let Some(known) = known {
             let new = known.answer.is_none() && answer.is_some();
-            known.answer = known.answer.take().or(answer);
+            if new {
+                known.answer = answer;
+                self.leave_out(left_out);
+            }
             return new;
         }
         let exchange = Exchange {
@@ -140,6 +149,7 @@ impl Datagrams {
             answer,
         };
         let room = self.exchanges.len() < MAX_DATAGRAMS;
+        self.leave_out(if room { left_out } else { 0 });
         self.keep(room, |datagrams| datagrams.exchanges.push(exchange))
     }
 
@@ -157,8 +167,28 @@ impl Datagrams {
         if room {
             add(self);
         } else {
-            self.left_out = self.left_out.saturating_add(1);
+            self.leave_out(1);
         }
         room
+    }
+
+    fn leave_out(&mut self, facts: usize) {
+        self.left_out = self.left_out.saturating_add(u32::try_from(facts).unwrap_or(u32::MAX));
+    }
+
+    fn names_left(&self) -> usize {
+        let known: usize =
+            self.exchanges.iter().filter_map(|one| one.answer.as_ref()).map(|it| it.names.len()).sum();
+        MAX_NODE_NAMES.saturating_sub(known)
+    }
+
+    /// Has each side be the other: it was taken for what it is not.
+    pub fn turn(&mut self) {
+        for exchange in &mut self.exchanges {
+            exchange.asked_by = exchange.asked_by.peer();
+        }
+        for (sender, _) in &mut self.messages {
+            *sender = sender.peer();
+        }
     }
 }

@@ -40,6 +40,17 @@ impl Entry {
         new
     }
 
+    /// Whether it takes one of the places of those that are read.
+    pub(super) fn is_read(&self) -> bool {
+        self.reader.is_some() || self.flow.datagrams.is_some()
+    }
+
+    /// Forgets what its messages said, once it was told.
+    pub(super) fn stop_reading(&mut self) {
+        self.reader = None;
+        self.flow.datagrams = None;
+    }
+
     /// Whether it is over at `now`: ended and waited for, or idle for too long.
     pub(super) fn is_done(&self, now: i128, idle: i128, settle: i128) -> bool {
         let quiet = now - self.flow.last;

@@ -106,9 +106,11 @@ impl Tracker {
         self.marked_ports.note(seen, times.1);
         let ends = Conversation::of(&seen.key);
         let ripe_at = now.unix_nanos + i128::from(self.options.attempt_settle) * SECOND;
-        if !self.flows.contains_key(&ends) && !self.admits(ends, kind, seen, times, now.unix_nanos) {
-            return None;
-        }
+        let fresh = if self.flows.contains_key(&ends) {
+            None
+        } else {
+            Some(self.admits(ends, kind, seen, times, now.unix_nanos)?)
+        };
         let (owners, lost_before) = (&mut self.owners, self.lost_records);
         let mut new_entry = |mut flow: Flow| {
             let from_the_start = seen.marks & mark::OPENED_BY_SYN != 0;
@@ -132,7 +134,7 @@ impl Tracker {
             }
             std::collections::hash_map::Entry::Vacant(vacant) => {
                 began = true;
-                vacant.insert(new_entry(Flow::new(ends, times.0)))
+                vacant.insert(new_entry(fresh.unwrap_or_else(|| Flow::new(ends, times.0))))
             }
         };
         if began {
@@ -177,17 +179,18 @@ impl Tracker {
         if entry.closed_at.is_some() {
             return None;
         }
-        if piece.kind == PieceKind::Datagram {
-            return entry.flow.hear(piece).then_some(&entry.flow);
-        }
-        if entry.reader.is_none() {
+        if !entry.is_read() {
             if self.readers >= MOST_READERS {
                 self.unread += 1;
                 return None;
             }
-            entry.reader = Some(Box::new(Reader::for_piece(piece, self.options.fingerprint_key.clone())));
             self.readers += 1;
         }
+        if piece.kind == PieceKind::Datagram {
+            return entry.flow.hear(piece).then_some(&entry.flow);
+        }
+        let key = &self.options.fingerprint_key;
+        entry.reader.get_or_insert_with(|| Box::new(Reader::for_piece(piece, key.clone())));
         entry.read(piece).then_some(&entry.flow)
     }
 
@@ -228,9 +231,10 @@ impl Tracker {
         self.flows.retain(|_, entry| match entry.closed_at {
             None if entry.is_done(now, idle, settle) => {
                 entry.closed_at = Some(now);
-                readers -= usize::from(entry.reader.take().is_some());
+                readers -= usize::from(entry.is_read());
                 entry.flow.stop_waiting();
                 closed.push(entry.flow.clone());
+                entry.stop_reading();
                 true
             }
             Some(at) => entry.is_remembered(now - at),

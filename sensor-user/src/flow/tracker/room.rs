@@ -117,7 +117,7 @@ impl Room {
 }
 
 impl Tracker {
-    /// Whether a conversation that the table does not hold is to be in it; makes room for it.
+    /// A conversation that the table does not hold, if it is to be in it; makes room for it.
     pub(super) fn admits(
         &mut self,
         ends: Conversation,
@@ -125,7 +125,8 @@ impl Tracker {
         seen: &Observation,
         times: (i128, i128),
         now: i128,
-    ) -> bool {
+    ) -> Option<Flow> {
+        let mut begins = Flow::new(ends, times.0);
         if kind != Some(RecordKind::Opened) && self.room.may_have_held(times.0) {
             let mut flow = Flow::new(ends, times.0);
             let services = &self.options.services;
@@ -133,27 +134,31 @@ impl Tracker {
             if flow.evidence < Evidence::Established {
                 // It made room for another and was told then. What its slot held was taken back from the accounts.
                 self.accounted += if kind == Some(RecordKind::Settled) { packets } else { 0 };
-                return false;
+                return None;
             }
+            // Answered after it was told: what is told from here on is not told under the same id once more.
+            begins = Flow::resumed(ends, times.1);
         }
         // It was told, and forgotten while its slot was left alone: all its packets were accounted then.
         if kind == Some(RecordKind::Settled) && now - times.1 > FORGET {
-            return false;
+            return None;
         }
         if self.flows.len() < self.options.capacity {
-            return true;
+            return Some(begins);
         }
         let Some(gone) = self.room.make(&mut self.flows) else {
             self.untracked += 1;
-            return false;
+            return None;
         };
-        self.readers -= usize::from(gone.reader.is_some());
+        self.readers -= usize::from(gone.is_read());
         self.accounted -= gone.flow.packets_in_slots();
         if gone.closed_at.is_none() {
             self.evicted += 1;
-            self.made_room = Some(gone.flow);
+            let mut flow = gone.flow;
+            flow.stop_waiting();
+            self.made_room = Some(flow);
         }
-        true
+        Some(begins)
     }
 
     /// The conversation that made room for the last one that began, once. It is to be told as it stands.

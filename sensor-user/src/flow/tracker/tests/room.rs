@@ -80,10 +80,15 @@ fn what_made_room_is_not_told_again_when_its_slot_is_heard_of_and_its_packets_ar
     assert_eq!((tracker.accounted_packets(), tracker.evicted()), (8, 2));
     // One that is answered after all is a conversation.
     let answered = numbered(1, CONNECTED, at(1));
-    assert_eq!(
-        tracker.observe(Some(RecordKind::Rose), &answered, at(22)).unwrap().evidence,
-        Evidence::Established
-    );
+    let answered = Observation { last: at(22).ticks, ..answered };
+    let told_before = answered.first;
+    let flow = tracker.observe(Some(RecordKind::Rose), &answered, at(22)).unwrap();
+    assert_eq!(flow.evidence, Evidence::Established);
+    let first = flow.first;
+    assert!(first > at(1).unix_nanos + SECOND, "it is told under another id than the attempt that made room");
+    // Nor does the next look at its slot take that back.
+    let _ = tracker.observe(None, &Observation { first: told_before, ..answered }, at(23));
+    assert_eq!(tracker.drain().iter().find(|flow| flow.ends.local.port() == 1).unwrap().first, first);
 }
 
 #[test]
