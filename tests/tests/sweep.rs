@@ -77,22 +77,40 @@ fn only_sweep_by<'a>(
     Ok(last)
 }
 
+/// Sends so many frames that each begin a connection, from another port to another address, and nothing more.
+fn send_lone_syns(border: &Topology, targets: Range<u16>, target: fn(u16) -> Ipv4Addr) -> Result<()> {
+    let macs = (border.client().mac_address("eth0")?, border.gateway().mac_address("lan0")?);
+    let socket = RawSocket::open(border.client(), "eth0")?;
+    for n in targets {
+        let from = SocketAddrV4::new(address::CLIENT_V4, 20_000 + n);
+        let frame = syn_frame(macs, from, SocketAddrV4::new(target(n), 445));
+        // A full queue of the interface refuses for a moment.
+        ensure!(poll(PATIENCE, || socket.send(&frame).ok()).is_some(), "frame {n} was not sent");
+    }
+    Ok(())
+}
+
 #[test]
 fn ten_thousand_lone_syns_are_one_alert() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
-    let macs = (border.client().mac_address("eth0").unwrap(), border.gateway().mac_address("lan0").unwrap());
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
-    let socket = RawSocket::open(border.client(), "eth0").unwrap();
-    for n in 0..10_000 {
-        let from = SocketAddrV4::new(address::CLIENT_V4, 20_000 + n);
-        let frame = syn_frame(macs, from, SocketAddrV4::new(target(n), 445));
-        // A full queue of the interface refuses for a moment.
-        assert!(poll(PATIENCE, || socket.send(&frame).ok()).is_some(), "frame {n} was not sent");
-    }
+    send_lone_syns(&border, 0..10_000, target).unwrap();
     let ended = end_when_told(agent).unwrap();
     let sweep = only_sweep(&ended, 10_000).unwrap();
     assert_eq!(number(sweep, "/smb_sensor/sweep/unanswered"), 10_000);
+}
+
+#[test]
+fn ten_thousand_lone_syns_to_internal_addresses_are_none() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    border.gateway().ip(&format!("route add blackhole {TWINS}")).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    send_lone_syns(&border, 0..10_000, twin).unwrap();
+    let ended = agent.stop().unwrap();
+    assert!(ended.documents.is_empty(), "{:#?}", ended.documents);
+    assert!(ended.number("lateral").unwrap() >= 10_000, "{}", ended.statistics);
 }
 
 #[test]

@@ -64,3 +64,6 @@ pub(super) fn request(message: &[u8]) -> KerberosToken<'_> {
     let bytes = element(message).ok().filter(|request| request.whole).map(|_| message);
     KerberosToken::Request { realm, service, bytes }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -23,7 +23,9 @@ pub struct Progress(Option<Rc<RefCell<Bar>>>);
 struct Bar {
     bar: ProgressBar,
     begun: Instant,
-    shown: bool,
+    patience: Duration,
+    /// Where it will be shown, until it is.
+    terminal: Option<ProgressDrawTarget>,
     watch: Option<Watch>,
     frames: u32,
 }
@@ -38,9 +40,15 @@ impl Progress {
     /// A bar on standard error.
     #[must_use]
     pub fn on_terminal() -> Self {
+        Self::on(ProgressDrawTarget::stderr(), PATIENCE)
+    }
+
+    /// A bar that is shown there after that time.
+    fn on(terminal: ProgressDrawTarget, patience: Duration) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         let begun = Instant::now();
-        Self(Some(Rc::new(RefCell::new(Bar { bar, begun, shown: false, watch: None, frames: 0 }))))
+        let bar = Bar { bar, begun, patience, terminal: Some(terminal), watch: None, frames: 0 };
+        Self(Some(Rc::new(RefCell::new(bar))))
     }
 
     /// Another file begins, `size` bytes long if that is known.
@@ -71,9 +79,10 @@ impl Progress {
             return;
         }
         bar.frames = 0;
-        if !bar.shown && bar.begun.elapsed() >= PATIENCE {
-            bar.shown = true;
-            bar.bar.set_draw_target(ProgressDrawTarget::stderr());
+        if bar.begun.elapsed() >= bar.patience
+            && let Some(terminal) = bar.terminal.take()
+        {
+            bar.bar.set_draw_target(terminal);
         }
         if let Some(watch) = &bar.watch {
             bar.bar.set_position(watch.taken());
@@ -83,7 +92,7 @@ impl Progress {
     /// Writes something beside the bar.
     pub fn beside<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.0 {
-            Some(shared) if shared.borrow().shown => shared.borrow().bar.suspend(write),
+            Some(shared) if shared.borrow().terminal.is_none() => shared.borrow().bar.suspend(write),
             _ => write(),
         }
     }
@@ -95,3 +104,6 @@ impl Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,3 +89,19 @@ fn collect(path: &Path, captures: &mut Vec<PathBuf>) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_recorded_captures_both_see_the_same() {
+        if !tshark::is_installed() {
+            let reason = "tshark is not installed; cargo xtask conformance installs it";
+            return sensor_lab::skip("of_the_recorded_captures_both_see_the_same", reason);
+        }
+        let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../captures");
+        let agree = run(&Arguments { paths: vec![captures] }).unwrap_or_else(|error| panic!("{error:#}"));
+        assert!(agree, "they differ, see above");
+    }
+}

@@ -14,6 +14,13 @@ use crate::{
     netbios,
 };
 
+/// Whether there is a tshark here. One that does not run is there: that is an error, and no reason to leave it out.
+#[cfg(test)]
+pub(crate) fn is_installed() -> bool {
+    let started = Command::new("tshark").arg("--version").output();
+    !started.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
 /// The first line of what tshark says of itself.
 pub(crate) fn version() -> Result<String> {
     let output = Command::new("tshark")

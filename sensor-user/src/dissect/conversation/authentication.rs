@@ -151,3 +151,49 @@ const fn outcome(status: Status, guest: bool) -> Outcome {
         (false, _) => Outcome::Refused(status),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dissect::{
+        FingerprintKey, Framing, New,
+        kerberos::tests::{TICKET, ap_req, offered},
+    };
+
+    fn key() -> FingerprintKey {
+        FingerprintKey::new([7; 32])
+    }
+
+    #[test]
+    fn a_ticket_is_a_credential_of_its_realm_and_service_and_is_not_kept() {
+        let mut conversation = Conversation::new(key(), Framing::NetBios);
+        let request = ap_req("CORP.EXAMPLE", &["cifs", "files.corp.example"]);
+        conversation.blob(Sender::Client, &offered(&request), Some(1)).unwrap();
+        let mut credential = Credential {
+            method: Method::Kerberos,
+            user: None,
+            domain: Some("CORP.EXAMPLE".to_owned()),
+            workstation: None,
+            target: Some("cifs/files.corp.example".to_owned()),
+            fingerprint: Some(key().of(&request)),
+            outcome: None,
+        };
+        assert_eq!(conversation.facts().credentials, [credential.clone()]);
+        assert_eq!(conversation.reading.new, [New::Credential(0)]);
+        let kept = format!("{:?}", conversation.facts());
+        let [text, bytes] = [str::from_utf8(TICKET).unwrap().to_owned(), format!("{TICKET:?}")];
+        assert!(!kept.contains(&text) && !kept.contains(bytes.trim_matches(['[', ']'])), "{kept}");
+
+        conversation.session_answered(&SessionAnswer { status: Status::Nt(0), guest: false, exchange: 1 });
+        credential.outcome = Some(Outcome::Accepted);
+        assert_eq!(conversation.facts().credentials, [credential]);
+    }
+
+    #[test]
+    fn a_ticket_that_a_server_sends_is_nobodys_credential() {
+        let mut conversation = Conversation::new(key(), Framing::NetBios);
+        let request = ap_req("CORP.EXAMPLE", &["cifs", "files.corp.example"]);
+        conversation.blob(Sender::Server, &offered(&request), None).unwrap();
+        assert!(conversation.facts().credentials.is_empty());
+    }
+}

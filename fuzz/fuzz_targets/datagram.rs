@@ -1,0 +1,21 @@
+//! Datagrams of both sides of one conversation: each is a byte that says the side, two of length, and that many bytes.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sensor_user::dissect::{
+    Sender,
+    datagram::hear,
+    facts::{Datagrams, MAX_DATAGRAMS},
+};
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut known = Datagrams::default();
+    let mut rest = bytes;
+    while let [side, high, low, after @ ..] = rest {
+        let length = usize::from(u16::from_be_bytes([*high, *low])).min(after.len());
+        let from = if side % 2 == 0 { Sender::Client } else { Sender::Server };
+        let _ = hear(&mut known, from, &after[..length]);
+        assert!(known.exchanges.len() <= MAX_DATAGRAMS && known.messages.len() <= MAX_DATAGRAMS);
+        rest = &after[length..];
+    }
+});

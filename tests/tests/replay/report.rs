@@ -1,0 +1,33 @@
+//! The kept table of the recorded captures is what a replay of them tells.
+
+use std::{env, fs, path::Path};
+
+use sensor_tests::{ReplayTable, privileged};
+
+/// Set to `write` to write the table anew, as the golden files are.
+const WRITE: &str = "SMB_SENSOR_GOLDEN";
+
+/// What the table begins with; before it stands what it is.
+const TABLE: &str = "| capture |";
+
+#[test]
+fn the_kept_table_of_the_captures_is_what_their_replay_tells() {
+    if !privileged("the_kept_table_of_the_captures_is_what_their_replay_tells") {
+        return;
+    }
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = ReplayTable::of(&[tests.join("captures")], true).unwrap().to_string();
+    let path = tests.join("../docs/replay.md");
+    let kept = fs::read_to_string(&path).unwrap();
+    let (head, kept) = kept.split_at(kept.find(TABLE).unwrap());
+    if env::var_os(WRITE).is_some_and(|what| what == "write") {
+        return fs::write(&path, format!("{head}{table}")).unwrap();
+    }
+    for (is, was) in table.lines().zip(kept.lines()) {
+        assert_eq!(is, was, "docs/replay.md: if that is meant, cargo xtask replay-report writes it anew");
+    }
+    assert_eq!(
+        table, kept,
+        "docs/replay.md: another number of captures; cargo xtask replay-report writes it anew"
+    );
+}
