@@ -41,11 +41,11 @@ pub(super) fn read(inner: &[u8]) -> KerberosToken<'_> {
 
 /// AP-REQ (RFC 4120 5.5.1): the ticket's realm and service are in clear, who the client is is not.
 pub(super) fn request(message: &[u8]) -> KerberosToken<'_> {
-    let ticket = enter(message, 0x6E)
-        .and_then(|body| enter(body, tag::SEQUENCE))
-        .and_then(|fields| field(fields, 3))
-        .and_then(|ticket| enter(ticket, 0x61))
-        .and_then(|body| enter(body, tag::SEQUENCE));
+    let Some(fields) = enter(message, 0x6E).and_then(|body| enter(body, tag::SEQUENCE)) else {
+        return KerberosToken::Other;
+    };
+    let ticket =
+        field(fields, 3).and_then(|ticket| enter(ticket, 0x61)).and_then(|body| enter(body, tag::SEQUENCE));
     let realm = ticket
         .and_then(|fields| field(fields, 1))
         .and_then(|realm| element(realm).ok())

@@ -149,3 +149,9 @@ fn spnego_that_offers_kerberos_with_another_token_says_what_is_offered() {
     let blob = in_spnego(b"another");
     assert_eq!(security::read(&blob), Ok(Blob::Mechanisms(vec![Mechanism::Kerberos, Mechanism::Kerberos])));
 }
+
+#[test]
+fn what_only_begins_like_a_ticket_is_none() {
+    assert_eq!(request(b"neither"), KerberosToken::Other);
+    assert_eq!(request(&[0x6E, 2, 4, 0]), KerberosToken::Other);
+}
