@@ -285,4 +285,6 @@ fn v6(high: [u32; 3], low: u32) -> IpAddr {
 }
 
 #[cfg(test)]
+pub(crate) mod fixtures;
+#[cfg(test)]
 mod tests;

@@ -52,30 +52,13 @@ impl MarkedPorts {
 
 #[cfg(test)]
 mod tests {
-    use sensor_common::slot::TCP;
-
     use super::*;
-    use crate::decode::{Counts, FlowKey};
+    use crate::decode::fixtures::observed;
 
     const HOUR: i128 = STAY;
 
     fn seen(marks: u16) -> Observation {
-        Observation {
-            key: FlowKey {
-                transport: TCP,
-                local: "10.0.0.2:50000".parse().unwrap(),
-                remote: "8.8.4.4:4445".parse().unwrap(),
-                ifindex: 2,
-            },
-            cpu: 0,
-            generation: 2,
-            marks,
-            tcp_flags: [0; 2],
-            counts: Counts::default(),
-            first: 0,
-            last: 0,
-            vlan: None,
-        }
+        Observation { marks, ..observed("8.8.4.4:4445") }
     }
 
     #[test]

@@ -1,26 +1,12 @@
-use sensor_common::slot::{TCP, mark, tcp};
+use sensor_common::slot::{mark, tcp};
 
 use super::*;
-use crate::decode::FlowKey;
+use crate::decode::fixtures::observed;
 
 /// What one CPU saw of SMB between two ports that are not watched: a message of either side, all in one tick.
 fn message(cpu: u16, marks: u16) -> Observation {
-    Observation {
-        key: FlowKey {
-            transport: TCP,
-            local: "10.0.0.2:50000".parse().unwrap(),
-            remote: "8.8.4.4:4445".parse().unwrap(),
-            ifindex: 2,
-        },
-        cpu,
-        generation: 1,
-        marks,
-        tcp_flags: [tcp::ACK, tcp::ACK],
-        counts: Counts::default(),
-        first: 1_000,
-        last: 1_000,
-        vlan: None,
-    }
+    let tcp_flags = [tcp::ACK, tcp::ACK];
+    Observation { cpu, marks, tcp_flags, first: 1_000, last: 1_000, ..observed("8.8.4.4:4445") }
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use sensor_common::slot::{Side, TCP, tcp};
+use sensor_common::slot::{Side, tcp};
 
 use super::*;
 use crate::{
     config::ServicePorts,
-    decode::{Counts, FlowKey},
+    decode::{Counts, FlowKey, fixtures::observed},
     flow::{DepartureLimits, Evidence},
     kernel::ticks::TickClock,
 };
@@ -48,20 +48,12 @@ fn at(seconds: i128) -> Moment {
 
 fn seen(tcp_flags: [u8; 2], packets: [u64; 2], now: Moment) -> Observation {
     Observation {
-        key: FlowKey {
-            transport: TCP,
-            local: "10.0.0.2:50000".parse().unwrap(),
-            remote: "8.8.4.4:445".parse().unwrap(),
-            ifindex: 2,
-        },
-        cpu: 0,
-        generation: 2,
         marks: mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN,
         tcp_flags,
         counts: Counts { packets, bytes: packets.map(|n| n * 60), payload: [0; 2] },
         first: now.ticks,
         last: now.ticks,
-        vlan: None,
+        ..observed("8.8.4.4:445")
     }
 }
 
