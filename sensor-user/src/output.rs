@@ -38,6 +38,8 @@ pub struct OpenError {
 pub trait Sink {
     /// Takes documents.
     fn push(&mut self, documents: Vec<Value>);
+    /// Keeps documents that are still to come, as they would be told now, for whoever comes after a killed process.
+    fn keep(&mut self, _documents: Vec<Value>) {}
     /// Waits until everything is written, at most for `patience`.
     fn settle(&mut self, patience: Duration);
     /// Whether it wants flows beside alerts.
@@ -57,6 +59,10 @@ pub struct Output {
 impl Sink for Output {
     fn push(&mut self, documents: Vec<Value>) {
         self.journal.push(&documents);
+    }
+
+    fn keep(&mut self, documents: Vec<Value>) {
+        self.journal.keep(&documents);
     }
 
     fn settle(&mut self, patience: Duration) {

@@ -153,6 +153,10 @@ impl Pipeline {
             self.close(&flow, now);
         }
         self.tell(now, None, |teller| teller.book.advance(&teller.context));
+        for ends in self.book.recalled(now.unix_nanos) {
+            self.look(self.tracker.open(&ends).cloned(), now);
+        }
+        self.keep_counts(now);
     }
 
     /// The end of the run: every conversation is told as it stands.
@@ -161,6 +165,7 @@ impl Pipeline {
             self.close(&flow, now);
         }
         self.tell(now, None, |teller| teller.book.finish(&teller.context));
+        self.keep_counts(now);
         self.output.settle(LAST_WORDS);
         self.write(now);
     }
@@ -234,6 +239,17 @@ impl Pipeline {
 
     /// Asks for documents and gives them to the output; those on a flow to the recording as well.
     fn tell(&mut self, now: Moment, flow: Option<&Flow>, ask: impl FnOnce(Teller<'_>) -> Vec<Value>) {
+        let documents = self.ask(now, ask);
+        if documents.is_empty() {
+            return;
+        }
+        if let (Some(recording), Some(flow)) = (&self.recording, flow) {
+            recording.told(&flow.ends, &documents);
+        }
+        self.output.push(documents);
+    }
+
+    fn ask<T>(&mut self, now: Moment, ask: impl FnOnce(Teller<'_>) -> T) -> T {
         let context = Context {
             now: now.unix_nanos,
             hostname: &self.hostname,
@@ -243,19 +259,7 @@ impl Pipeline {
             lost_records: self.lost_records,
             learning_until: self.terms.learning_until(now.unix_nanos),
         };
-        let documents = ask(Teller {
-            book: &mut self.book,
-            terms: &mut self.terms,
-            summaries: &mut self.summaries,
-            context,
-        });
-        if documents.is_empty() {
-            return;
-        }
-        if let (Some(recording), Some(flow)) = (&self.recording, flow) {
-            recording.told(&flow.ends, &documents);
-        }
-        self.output.push(documents);
+        ask(Teller { book: &mut self.book, terms: &mut self.terms, summaries: &mut self.summaries, context })
     }
 }
 

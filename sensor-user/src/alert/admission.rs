@@ -1,13 +1,13 @@
 //! Which alerts are written one by one, and how many were not.
 //!
 //! Stands between the book and the output. In each window of five minutes a rule opens at most so many alerts (100); what goes over
-//! that is counted by how far it got, and the counts are one [`Summary`] when the window is over. Flows that only tried never
-//! take the place of flows that spoke SMB: those below `smb` share that many, the others have as many to themselves. Beside the
-//! counts a summary names the clients that were hidden most.
+//! that is counted by how far it got, and the counts are one [`Summary`] when the window is over. What is hidden though it spoke SMB
+//! may be told in a later window that has room, so that noise delays it and does not hide it. Beside the counts a summary names the
+//! clients that were hidden most.
 
 mod sources;
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{collections::HashMap, mem, net::IpAddr};
 
 pub use self::sources::Loudest;
 use self::sources::Sources;
@@ -49,10 +49,7 @@ impl Asker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is written.
-    Admitted {
-        /// The summary of an earlier window counts it all the same.
-        counted_before: bool,
-    },
+    Admitted,
     /// It is counted, and may ask again.
     Hidden(Hidden),
 }
@@ -62,16 +59,6 @@ pub enum Verdict {
 pub struct Hidden {
     window: u64,
     evidence: Evidence,
-    /// An earlier window counts it as well.
-    counted_before: bool,
-}
-
-impl Hidden {
-    /// Whether evidence that rose to this level is reason to ask again.
-    #[must_use]
-    pub fn may_ask_again(&self, evidence: Evidence) -> bool {
-        evidence >= Evidence::Smb && evidence > self.evidence
-    }
 }
 
 /// What a rule did not tell one by one in a window.
@@ -110,9 +97,7 @@ struct Window {
     number: u64,
     rule: &'static Rule,
     from: i128,
-    /// Admitted alerts below `smb`, and the others.
-    tried: u64,
-    spoke: u64,
+    admitted: u64,
     hidden: [u64; Evidence::ALL.len()],
     repeated: u64,
     sources: Sources,
@@ -125,8 +110,7 @@ impl Window {
             number,
             rule,
             from,
-            tried: 0,
-            spoke: 0,
+            admitted: 0,
             hidden: [0; Evidence::ALL.len()],
             repeated: 0,
             sources: Sources::default(),
@@ -139,25 +123,24 @@ impl Window {
         now < self.from || now - self.from >= WINDOW
     }
 
-    fn hide(&mut self, asker: Asker, counted_before: bool) -> Hidden {
+    /// Counts one that is not admitted, with what it was told when it asked last. No window has room again that was full once: one
+    /// that it hid before got farther, no more.
+    fn hide(&mut self, asker: Asker, before: Option<Hidden>) -> Hidden {
         self.hidden[asker.evidence as usize] += 1;
-        self.repeated += u64::from(counted_before);
-        self.sources.add(asker.source);
-        self.lost_before = self.lost_before.min(asker.lost_before);
-        Hidden { window: self.number, evidence: asker.evidence, counted_before }
+        match before {
+            Some(hidden) if hidden.window == self.number => self.hidden[hidden.evidence as usize] -= 1,
+            _ => {
+                self.repeated += u64::from(before.is_some());
+                self.sources.add(asker.source);
+                self.lost_before = self.lost_before.min(asker.lost_before);
+            }
+        }
+        Hidden { window: self.number, evidence: asker.evidence }
     }
 
-    /// Counts one no longer that this window hid, because it asks again.
-    fn take_back(&mut self, asker: Asker, hidden: Hidden) {
-        self.hidden[hidden.evidence as usize] -= 1;
-        self.repeated -= u64::from(hidden.counted_before);
-        self.sources.take_back(asker.source);
-    }
-
-    fn summary(self, now: i128) -> Option<Summary> {
-        let Self { rule, number: window, from, hidden, repeated, lost_before, .. } = self;
+    fn summary(&self, now: i128) -> Option<Summary> {
+        let &Self { rule, number: window, from, admitted, hidden, repeated, lost_before, .. } = self;
         let until = if now < from { from } else { now.min(from + WINDOW) };
-        let admitted = self.tried + self.spoke;
         let loudest = self.sources.loudest();
         let summary = Summary { rule, window, from, until, admitted, hidden, repeated, loudest, lost_before };
         (summary.total() > 0).then_some(summary)
@@ -174,13 +157,15 @@ pub struct Admission {
     ended: Vec<Summary>,
     opened: u64,
     hidden: u64,
+    /// What is hidden is not what it was when [`standing`](Self::standing) was told last.
+    changed: bool,
 }
 
 impl Admission {
     /// No window yet; in each a rule opens `most` alerts.
     #[must_use]
     pub fn new(most: u64) -> Self {
-        Self { most, windows: HashMap::new(), ended: vec![], opened: 0, hidden: 0 }
+        Self { most, windows: HashMap::new(), ended: vec![], opened: 0, hidden: 0, changed: false }
     }
 
     /// Asks for an alert that is to be opened; `before` is what it was told when it asked last.
@@ -190,25 +175,37 @@ impl Admission {
             self.opened += 1;
             Window::new(self.opened, rule, now)
         });
-        let spoke = asker.evidence >= Evidence::Smb;
-        let counted_before =
-            before.is_some_and(|hidden| hidden.counted_before || hidden.window != window.number);
-        if let Some(hidden) = before.filter(|hidden| hidden.window == window.number) {
-            window.take_back(asker, hidden);
-        }
-        if spoke && window.spoke < self.most || !spoke && window.tried + window.spoke < self.most {
-            *(if spoke { &mut window.spoke } else { &mut window.tried }) += 1;
+        if window.admitted < self.most {
+            window.admitted += 1;
             self.hidden -= u64::from(before.is_some());
-            return Verdict::Admitted { counted_before };
+            return Verdict::Admitted;
         }
         self.hidden += u64::from(before.is_none());
-        Verdict::Hidden(window.hide(asker, counted_before))
+        self.changed = true;
+        Verdict::Hidden(window.hide(asker, before))
+    }
+
+    /// Whether one that is hidden has reason to ask again: it spoke SMB, and got farther since, or a later window has room.
+    #[must_use]
+    pub fn may_ask_again(&self, rule: &Rule, hidden: Hidden, evidence: Evidence, now: i128) -> bool {
+        let has_room = || match self.windows.get(rule.id) {
+            Some(window) => window.is_over(now) || window.admitted < self.most,
+            None => true,
+        };
+        evidence >= Evidence::Smb && (evidence > hidden.evidence || has_room())
+    }
+
+    /// Alerts of a rule that are opened in a window.
+    #[must_use]
+    pub const fn most(&self) -> u64 {
+        self.most
     }
 
     fn end(&mut self, rule: &str, now: i128) {
         if self.windows.get(rule).is_some_and(|window| window.is_over(now))
             && let Some(window) = self.windows.remove(rule)
         {
+            self.changed = true;
             self.ended.extend(window.summary(now));
         }
     }
@@ -223,15 +220,22 @@ impl Admission {
         self.take()
     }
 
+    /// Summaries of the windows that are open, as they stand; `None` where nothing changed since.
+    pub fn standing(&mut self, now: i128) -> Option<Vec<Summary>> {
+        mem::take(&mut self.changed)
+            .then(|| self.windows.values().filter_map(|window| window.summary(now)).collect())
+    }
+
     /// Summaries of all windows as they stand, as at the end of the run.
     pub fn drain(&mut self, now: i128) -> Vec<Summary> {
+        self.changed = true;
         let ended = self.windows.drain().filter_map(|(_, window)| window.summary(now));
         self.ended.extend(ended);
         self.take()
     }
 
     fn take(&mut self) -> Vec<Summary> {
-        let mut summaries = std::mem::take(&mut self.ended);
+        let mut summaries = mem::take(&mut self.ended);
         summaries.sort_by_key(|summary| summary.window);
         summaries
     }

@@ -1,4 +1,4 @@
-//! The last word on an alert whose sensor was killed.
+//! The last word on what a sensor that was killed left open.
 
 use serde_json::{Value, json};
 
@@ -19,5 +19,17 @@ pub(crate) fn closed_for_the_sensor(mut document: Value, now: i128) -> Value {
     }
     document["smb_sensor"]["alert"]["status"] = json!(Status::Closed.name());
     document["smb_sensor"]["alert"]["reason"] = json!(REASON);
+    document
+}
+
+/// Why a summary ends before its window does.
+const CUT_SHORT: &str =
+    "the sensor ended before the window did; what it held back after event.end is not counted";
+
+/// The summary of a window that was open when its sensor was killed, as it stood then, told at `now`, with the reason.
+#[must_use]
+pub(crate) fn ended_with_the_sensor(mut document: Value, now: i128) -> Value {
+    document["@timestamp"] = json!(rfc3339(now));
+    document["smb_sensor"]["suppression"]["reason"] = json!(CUT_SHORT);
     document
 }

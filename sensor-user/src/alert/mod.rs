@@ -22,7 +22,7 @@ mod timestamp;
 pub use book::AlertBook;
 pub use document::{Context, Status, document};
 pub use flow::{FlowSummaries, flow_document};
-pub(crate) use left_open::closed_for_the_sensor;
+pub(crate) use left_open::{closed_for_the_sensor, ended_with_the_sensor};
 pub(crate) use timestamp::exact_rfc3339;
 pub use timestamp::rfc3339;
 

@@ -113,9 +113,16 @@ pub(super) fn note_on_hidden(summary: &Summary, seen: &str, networks_defined: bo
         Some((source, _)) => (format!(" --source {source}"), "Begin with the sources that are named. "),
         None => (String::new(), ""),
     };
+    let spoke_smb = if summary.hidden[Evidence::Smb as usize..].iter().any(|count| *count > 0) {
+        format!(
+            ", above all those that spoke SMB (`smb-sensor alerts --flows --since {since} --evidence smb`)"
+        )
+    } else {
+        String::new()
+    };
     let check = format!(
         "Whether few sources stand behind it, and who got farthest: flows have their summaries once they are over, hidden or not (`smb-sensor \
-         alerts --flows --since {since}{from}`). `smb-sensor alerts --rule {} --since {since}` lists what was written. {}",
+         alerts --flows --since {since}{from}`){spoke_smb}. `smb-sensor alerts --rule {} --since {since}` lists what was written. {}",
         rule.id, rule.check,
     );
     let contain = format!(

@@ -184,6 +184,9 @@ mod tests {
         }
         assert!(commands_name(text("check"), "--flows --since 2023-11-14T22:13:20.500Z --source 10.0.0.2"));
         assert!(commands_name(text("check"), "--rule smb-to-internet --since 2023-11-14T22:13:20.500Z"));
+        let document = hidden([asker(2, Evidence::Established), asker(3, Evidence::Share)].into_iter());
+        let check = document["smb_sensor"]["note"]["check"].as_str().unwrap();
+        assert!(commands_name(check, "--flows --since 2023-11-14T22:13:20.500Z --evidence smb"), "{check}");
     }
 
     fn commands_name(check: &str, flags: &str) -> bool {

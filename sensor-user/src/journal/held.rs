@@ -49,7 +49,7 @@ impl Held {
             Self::Failed { untaken, read } => {
                 let database = store::open_unwritten(path)?;
                 let (_, stand) = store::whole(|| prepare(&database))?;
-                write(&database, EVERYTHING, untaken, stand.cursor, 0)?;
+                write(&database, EVERYTHING, untaken, None, stand.cursor, 0)?;
                 Ok(Arc::clone(read.insert(Arc::new(database))))
             }
             Self::Ended => Err(other("it was closed")),

@@ -6,7 +6,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _}
 
 use super::{
     Entry, JournalError, Kind,
-    store::{Store, table},
+    store::{STANDING, Store, table},
 };
 
 /// Reads the journal, also while it is written.
@@ -66,6 +66,11 @@ impl Moment {
             entries.push(Arc::new(Entry { sequence: sequence.value(), kind, time, text: text.to_owned() }));
         }
         Ok(entries)
+    }
+
+    /// What stands for documents to come.
+    pub(super) fn standing(&self) -> Result<Option<String>, redb::Error> {
+        Ok(self.transaction.open_table(STANDING)?.get(())?.map(|value| value.value().to_owned()))
     }
 
     /// How many documents of a kind there are from `from` on.

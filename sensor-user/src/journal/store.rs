@@ -27,6 +27,9 @@ type Documents = TableDefinition<'static, u64, (i64, &'static str)>;
 const ALERTS: Documents = TableDefinition::new("alerts");
 const FLOWS: Documents = TableDefinition::new("flows");
 
+/// What stands for documents that are still to come, should the process be killed: one text, a JSON array.
+pub(super) const STANDING: TableDefinition<'_, (), &str> = TableDefinition::new("standing");
+
 /// Name of the file in the state directory.
 pub(super) const FILE: &str = "journal.redb";
 
@@ -123,14 +126,26 @@ impl Store {
         cursor: u64,
         now: i64,
     ) -> Result<Expired, redb::Error> {
-        self.try_to(entries, |database| write(database, self.bounds, entries, cursor, now))
+        self.commit_standing(entries, None, cursor, now)
     }
 
-    /// Keeps that every alert before this sequence is closed.
+    /// The same, and keeps `standing` in place of what stood before.
+    pub(super) fn commit_standing(
+        &self,
+        entries: &[Arc<Entry>],
+        standing: Option<&str>,
+        cursor: u64,
+        now: i64,
+    ) -> Result<Expired, redb::Error> {
+        self.try_to(entries, |database| write(database, self.bounds, entries, standing, cursor, now))
+    }
+
+    /// Keeps that every alert before this sequence is closed, and that nothing stands for one to come.
     pub(super) fn set_closed_before(&self, sequence: u64) -> Result<(), redb::Error> {
         self.try_to(&[], |database| {
             let transaction = database.begin_write()?;
             transaction.open_table(META)?.insert("closed_before", sequence)?;
+            transaction.open_table(STANDING)?.remove(())?;
             Ok(transaction.commit()?)
         })
     }
@@ -155,6 +170,7 @@ pub(super) fn write(
     database: &Database,
     bounds: Bounds,
     entries: &[Arc<Entry>],
+    standing: Option<&str>,
     cursor: u64,
     now: i64,
 ) -> Result<Expired, redb::Error> {
@@ -198,6 +214,9 @@ pub(super) fn write(
             meta.insert("next", last.sequence + 1)?;
         }
         meta.insert("cursor", cursor)?;
+        if let Some(standing) = standing {
+            transaction.open_table(STANDING)?.insert((), standing)?;
+        }
     }
     transaction.commit()?;
     Ok(expired)
@@ -254,6 +273,7 @@ pub(super) fn prepare(database: &Database) -> Result<(u64, Stand), redb::Error> 
         }
         transaction.open_table(ALERTS)?;
         transaction.open_table(FLOWS)?;
+        transaction.open_table(STANDING)?;
         let number = |key| Ok::<_, redb::Error>(meta.get(key)?.map_or(0, |value| value.value()));
         stand = Stand {
             next: number("next")?,

@@ -57,6 +57,7 @@ pub(super) fn stage(shared: &Shared) {
                 shared.changed.notify_all();
                 return;
             }
+            state.staging = true;
             let batch = mem::take(&mut state.queue);
             (state.next..).zip(batch).map(|(sequence, entry)| Entry { sequence, ..entry }).collect::<Vec<_>>()
         };
@@ -70,6 +71,7 @@ pub(super) fn stage(shared: &Shared) {
             state.numbers.unsaved -= batch.len() as u64;
         }
         state.next += batch.len() as u64;
+        state.staging = false;
         state.staged.extend(batch.into_iter().map(|entry| (Arc::new(entry), written.is_ok())));
         shared.changed.notify_all();
     }
@@ -83,20 +85,20 @@ pub(super) fn commit(shared: &Shared) {
     loop {
         let last = wait_for_work(shared, saved);
         // Nothing is staged between the two: what the one file has is what is committed now.
-        let (entries, cursor) = {
+        let (entries, standing, cursor) = {
             let mut ahead = shared.ahead();
             ahead.switch();
             let state = shared.lock();
             let entries: Vec<_> = state.staged.iter().map(|(entry, _)| Arc::clone(entry)).collect();
-            (entries, state.cursor)
+            (entries, state.standing_now(), state.cursor)
         };
-        match shared.store.commit(&entries, cursor, now()) {
+        match shared.store.commit_standing(&entries, standing.as_deref(), cursor, now()) {
             Ok(expired) => {
                 if mem::take(&mut failing) {
                     warn!("the journal takes documents again");
                 }
                 saved = cursor;
-                committed(shared, entries.len(), &expired);
+                committed(shared, entries.len(), standing.as_ref(), &expired);
                 losses.add(&expired);
                 if let Err(error) = shared.ahead().clear() {
                     debug!("what is committed stays in the log ahead of the journal: {error}");
@@ -123,7 +125,7 @@ pub(super) fn commit(shared: &Shared) {
 /// Waits until there is something to commit; tells whether it is the last.
 fn wait_for_work(shared: &Shared, saved: u64) -> bool {
     let mut state = shared.lock();
-    while state.staged.is_empty() && !state.all_staged {
+    while state.staged.is_empty() && state.standing_now().is_none() && !state.all_staged {
         let patience = if state.cursor == saved { IDLE } else { CURSOR };
         let (waited, out) =
             shared.changed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
@@ -141,8 +143,10 @@ pub(super) fn pause(shared: &Shared, length: Duration) {
     drop(waited);
 }
 
-fn committed(shared: &Shared, count: usize, expired: &Expired) {
+fn committed(shared: &Shared, count: usize, standing: Option<&Arc<str>>, expired: &Expired) {
     let mut state = shared.lock();
+    // What came meanwhile is for the next commit.
+    state.standing.take_if(|newer| standing.is_some_and(|kept| Arc::ptr_eq(kept, newer)));
     for (entry, ahead) in state.staged.drain(..count).collect::<Vec<_>>() {
         state.bytes -= entry.size();
         state.numbers.unsaved -= u64::from(!ahead);

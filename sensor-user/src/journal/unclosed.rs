@@ -1,12 +1,13 @@
-//! Alerts that a run left open because it was killed: the next one closes them.
+//! What a run left open because it was killed: the next one closes its alerts, and tells what it had only counted.
 //!
-//! Takes the newest document of each alert, writes one that closes it behind all others. A start looks only at what was written
-//! since the one before; killed meanwhile, the next finds what is closed already.
+//! Takes the newest document of each alert, writes one that closes it behind all others; and behind those the documents that were
+//! kept for this. A start looks only at what was written since the one before; killed meanwhile, the next finds what is closed already.
 
 use std::{borrow::Cow, collections::HashSet, sync::Arc};
 
 use log::{info, warn};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Entry, Kind, Reader, reader::Moment, store::Stand};
 use crate::alert;
@@ -28,35 +29,66 @@ pub(super) fn close(reader: &Reader, stand: &Stand, next: u64, now: i64) -> u64 
 }
 
 fn try_to_close(reader: &Reader, stand: &Stand, next: &mut u64, now: i64) -> Result<usize, redb::Error> {
-    let places = places(&reader.now()?, stand.closed_before)?;
+    let Found { places, ids } = found(&reader.now()?, stand.closed_before)?;
     let mut count = 0;
     for group in places.chunks(GROUP) {
         let entries = closing(&reader.now()?, group, next, now)?;
         count += entries.len();
         reader.0.commit(&entries, stand.cursor, now)?;
     }
+    let standing = standing(&reader.now()?, &ids, next, now)?;
+    reader.0.commit(&standing, stand.cursor, now)?;
     reader.0.set_closed_before(*next)?;
     Ok(count)
 }
 
-/// The places from `from` on of the newest documents of alerts that are open, in order.
-fn places(journal: &Moment, from: u64) -> Result<Vec<u64>, redb::Error> {
+/// What was written since the last start.
+struct Found {
+    /// The places of the newest documents of alerts that are open, in order.
+    places: Vec<u64>,
+    /// The ids of all alerts.
+    ids: HashSet<String>,
+}
+
+/// Looks at what was written from `from` on.
+fn found(journal: &Moment, from: u64) -> Result<Found, redb::Error> {
     let mut places = Vec::new();
-    let mut alerts = HashSet::new();
+    let mut ids = HashSet::new();
     journal.backwards(Kind::Alert, |sequence, _, text| {
         if sequence < from {
             return false;
         }
         if let Some((id, status)) = id_and_status(text)
-            && alerts.insert(id.into_owned())
-            && status != alert::Status::Closed.name()
+            && ids.insert(id.into_owned())
+            && status.is_some_and(|status| status != alert::Status::Closed.name())
         {
             places.push(sequence);
         }
         true
     })?;
     places.reverse();
-    Ok(places)
+    Ok(Found { places, ids })
+}
+
+/// The documents that were kept in case the process is killed, unless they were told after all.
+fn standing(
+    journal: &Moment,
+    ids: &HashSet<String>,
+    next: &mut u64,
+    now: i64,
+) -> Result<Vec<Arc<Entry>>, redb::Error> {
+    let kept: Vec<Value> =
+        journal.standing()?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let untold = kept.into_iter().filter(|document| {
+        document.pointer("/event/id").and_then(Value::as_str).is_some_and(|id| !ids.contains(id))
+    });
+    let entries = untold.map(|document| {
+        let ended = alert::ended_with_the_sensor(document, now.into());
+        let entry = Arc::new(Entry { sequence: *next, ..Entry::of(&ended, now) });
+        *next += 1;
+        entry
+    });
+    Ok(entries.collect())
 }
 
 /// Documents that close the alerts of which the newest are at these places.
@@ -79,7 +111,7 @@ fn closing(
 }
 
 /// What of a document tells whether its alert is open; a summary of suppressed ones has no status.
-fn id_and_status(text: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+fn id_and_status(text: &str) -> Option<(Cow<'_, str>, Option<Cow<'_, str>>)> {
     #[derive(Deserialize)]
     struct Document<'a> {
         #[serde(borrow)]
@@ -95,7 +127,7 @@ fn id_and_status(text: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
     #[derive(Deserialize)]
     struct OfSensor<'a> {
         #[serde(borrow)]
-        alert: Alert<'a>,
+        alert: Option<Alert<'a>>,
     }
     #[derive(Deserialize)]
     struct Alert<'a> {
@@ -103,7 +135,7 @@ fn id_and_status(text: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
         status: Cow<'a, str>,
     }
     let document: Document<'_> = serde_json::from_str(text).ok()?;
-    Some((document.event.id, document.smb_sensor.alert.status))
+    Some((document.event.id, document.smb_sensor.alert.map(|alert| alert.status)))
 }
 
 #[cfg(test)]

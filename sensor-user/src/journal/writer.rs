@@ -44,8 +44,12 @@ pub(super) struct Shared {
 pub(super) struct State {
     /// Documents that have no place yet.
     pub(super) queue: Vec<Entry>,
+    /// Some of them are just being given one.
+    pub(super) staging: bool,
     /// Those that have one and are not committed, with whether they were written ahead.
     pub(super) staged: VecDeque<(Arc<Entry>, bool)>,
+    /// What stands for documents to come, until it is committed.
+    pub(super) standing: Option<Arc<str>>,
     /// Bytes of both.
     pub(super) bytes: u64,
     /// The next place: every document before it is staged or committed.
@@ -77,6 +81,11 @@ pub struct Numbers {
 impl State {
     pub(super) const fn takes(&self, kind: Kind) -> bool {
         self.flows || matches!(kind, Kind::Alert)
+    }
+
+    /// What stands for documents to come, if every document pushed before it is staged: a commit of both leaves no gap.
+    pub(super) fn standing_now(&self) -> Option<Arc<str>> {
+        self.standing.clone().filter(|_| self.queue.is_empty() && !self.staging)
     }
 }
 
@@ -144,6 +153,14 @@ impl Journal {
             state.numbers.waiting += u64::from(state.takes(entry.kind));
             state.queue.push(entry);
         }
+        self.shared.changed.notify_all();
+    }
+
+    /// Keeps documents that are still to come, as they would be told now, in place of those kept before: should the process be
+    /// killed, the next start tells them.
+    pub fn keep(&self, documents: &[Value]) {
+        let text: Arc<str> = Value::from(documents).to_string().into();
+        self.shared.lock().standing = Some(text);
         self.shared.changed.notify_all();
     }
 

@@ -1,4 +1,4 @@
-//! What the pipeline keeps from one run to the next: known terms, and the time by which they grow old.
+//! What the pipeline keeps from one run to the next: known terms, the time by which they grow old, and what is only counted.
 
 use log::warn;
 
@@ -25,6 +25,13 @@ impl Pipeline {
             rfc3339(step.from),
             rfc3339(step.to)
         );
+    }
+
+    /// Keeps what is hidden as it is counted now, if that changed: a crash loses what a second brought at most.
+    pub(super) fn keep_counts(&mut self, now: Moment) {
+        if let Some(standing) = self.ask(now, |teller| teller.book.standing(&teller.context)) {
+            self.output.keep(standing);
+        }
     }
 
     /// Saves what the documents made known once they are safe: a crash in between tells a destination twice, never not at all.

@@ -3,6 +3,7 @@
 
 mod crash;
 mod full_disk;
+mod held_back;
 mod left_open;
 mod listing;
 

@@ -4,11 +4,7 @@
 //! has room for, every count is exact. Where one more comes, each count loses one, and so does the newcomer: a count is then too low
 //! by the number of these losses at most, and whoever was hidden more often than that is in the table for certain.
 
-use std::{
-    cmp::Reverse,
-    collections::{HashMap, hash_map::Entry},
-    net::IpAddr,
-};
+use std::{cmp::Reverse, collections::HashMap, net::IpAddr};
 
 /// Sources that are told apart.
 const ROOM: usize = 1_024;
@@ -48,16 +44,6 @@ impl Sources {
         *self.counts.entry(source).or_default() += 1;
     }
 
-    /// Takes one alert of this source out again.
-    pub(super) fn take_back(&mut self, source: IpAddr) {
-        if let Entry::Occupied(mut known) = self.counts.entry(source) {
-            *known.get_mut() -= 1;
-            if *known.get() == 0 {
-                known.remove();
-            }
-        }
-    }
-
     pub(super) fn loudest(&self) -> Loudest {
         let mut named: Vec<_> = self.counts.iter().map(|(source, count)| (*source, *count)).collect();
         named.sort_by_key(|(source, count)| (Reverse(*count), *source));
@@ -86,16 +72,6 @@ mod tests {
         let told = counted((0..9).flat_map(|n| (0..n).map(move |_| n))).loudest();
         let expected = [(8, 8), (7, 7), (6, 6), (5, 5), (4, 4)].map(|(n, count)| (source(n), count));
         assert_eq!(told, Loudest { named: expected.into(), distinct: Some(8), undercount: 0 });
-    }
-
-    #[test]
-    fn what_is_taken_back_was_never_there() {
-        let mut sources = counted([1, 1, 2].into_iter());
-        for n in [1, 2, 3] {
-            sources.take_back(source(n));
-        }
-        let expected = Loudest { named: vec![(source(1), 1)], distinct: Some(1), undercount: 0 };
-        assert_eq!(sources.loudest(), expected);
     }
 
     #[test]

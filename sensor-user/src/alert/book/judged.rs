@@ -97,6 +97,29 @@ impl Judged {
         });
         told.collect()
     }
+
+    /// Documents that open and close at once what was opened after the conversation was over.
+    pub(super) fn tell_late(&mut self, sight: &Sight<'_>, context: &Context<'_>) -> Vec<Value> {
+        let told = self.alerts.iter_mut().filter(|alert| alert.sequence == 0).flat_map(|alert| {
+            let rule = alert.rule;
+            [Status::Opened, Status::Closed].map(|status| {
+                alert
+                    .tell(status, |id, sequence, status| document(rule, id, sequence, status, sight, context))
+            })
+        });
+        told.flatten().collect()
+    }
+
+    /// Whether an alert on it is not written.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.alerts.iter().any(|alert| alert.hidden.is_some())
+    }
+
+    /// Whether there is reason to ask again for one that is not written.
+    pub(super) fn has_room(&self, admission: &Admission, now: i128) -> bool {
+        let mut hidden = self.alerts.iter().filter_map(|alert| Some((alert.rule, alert.hidden?)));
+        hidden.any(|(rule, hidden)| admission.may_ask_again(rule, hidden, self.told.evidence, now))
+    }
 }
 
 /// An alert that asked to be opened.
@@ -125,19 +148,18 @@ impl OpenAlert {
 
     /// Asks again for one that is hidden, if the evidence is reason to; `Some` when it was admitted.
     pub(super) fn ask_again(&mut self, asker: Asker, admission: &mut Admission, now: i128) -> Option<()> {
-        let hidden = self.hidden.filter(|hidden| hidden.may_ask_again(asker.evidence))?;
+        let may = |hidden: &Hidden| admission.may_ask_again(self.rule, *hidden, asker.evidence, now);
+        let hidden = self.hidden.filter(may)?;
         self.heeds(admission.ask(self.rule, asker, Some(hidden), now));
-        self.hidden.is_none().then_some(())
+        self.counted_before = self.hidden.is_none();
+        self.counted_before.then_some(())
     }
 
     const fn heeds(&mut self, verdict: Verdict) {
-        match verdict {
-            Verdict::Admitted { counted_before } => {
-                self.hidden = None;
-                self.counted_before = counted_before;
-            }
-            Verdict::Hidden(hidden) => self.hidden = Some(hidden),
-        }
+        self.hidden = match verdict {
+            Verdict::Admitted => None,
+            Verdict::Hidden(hidden) => Some(hidden),
+        };
     }
 
     /// Its next document, built from its id, number and status; nothing while it is hidden.

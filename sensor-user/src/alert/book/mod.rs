@@ -1,14 +1,19 @@
 //! Which alerts are open on which flow.
 
 mod judged;
+mod late;
 mod sweeping;
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    mem,
+};
 
 use serde_json::Value;
 
 use self::{
     judged::{Judged, News},
+    late::Late,
     sweeping::SweepAlerts,
 };
 use super::{
@@ -38,6 +43,9 @@ pub struct AlertBook {
     sweeps: Sweeps,
     sweep_alerts: SweepAlerts,
     admission: Admission,
+    late: Late,
+    /// A window that hid something is over, and those that are still open were not asked since.
+    recalls: bool,
     flows: HashMap<Conversation, Judged>,
     opened: u64,
     exempted: u64,
@@ -55,6 +63,8 @@ impl AlertBook {
             sweeps: Sweeps::new(limits.sweep),
             sweep_alerts: SweepAlerts::default(),
             admission: Admission::new(limits.alerts_per_window),
+            late: Late::default(),
+            recalls: false,
             flows: HashMap::new(),
             opened: 0,
             exempted: 0,
@@ -109,6 +119,7 @@ impl AlertBook {
         let mut documents = self.judge(&sight, exempt, true, terms, context);
         if let Some(mut judged) = self.flows.remove(&flow.ends) {
             documents.extend(judged.tell(&sight, Status::Closed, context));
+            self.late.keep(flow, judged, &self.admission);
         }
         documents
     }
@@ -117,8 +128,22 @@ impl AlertBook {
     pub fn advance(&mut self, context: &Context<'_>) -> Vec<Value> {
         let sweeps = self.sweeps.due(context.now);
         let mut documents = self.tell_sweeps(&sweeps, context);
-        documents.extend(summed_up(&self.admission.due(context.now), context));
+        let summaries = self.admission.due(context.now);
+        self.recalls |= !summaries.is_empty();
+        documents.extend(summed_up(&summaries, context));
+        documents.extend(self.tell_late(context));
         documents
+    }
+
+    /// Conversations that are open, whose alerts were hidden and may be told now: they are to be [looked at](Self::look).
+    pub fn recalled(&mut self, now: i128) -> Vec<Conversation> {
+        if !mem::take(&mut self.recalls) {
+            return vec![];
+        }
+        let hidden = self.flows.iter().filter(|(_, judged)| judged.has_room(&self.admission, now));
+        let mut recalled: Vec<_> = hidden.map(|(ends, _)| *ends).collect();
+        recalled.sort_unstable();
+        recalled
     }
 
     /// The end of the run, after every flow was closed: sweeps and windows are told of as they stand.
@@ -126,7 +151,19 @@ impl AlertBook {
         let sweeps = self.sweeps.drain(context.now);
         let mut documents = self.tell_sweeps(&sweeps, context);
         documents.extend(summed_up(&self.admission.drain(context.now), context));
+        documents.extend(self.tell_late(context));
         documents
+    }
+
+    /// Summaries of what is hidden, as they would be told now; `None` where nothing changed since. [`advance`](Self::advance) and
+    /// [`finish`](Self::finish) tell them in the end.
+    pub fn standing(&mut self, context: &Context<'_>) -> Option<Vec<Value>> {
+        Some(summed_up(&self.admission.standing(context.now)?, context))
+    }
+
+    fn tell_late(&mut self, context: &Context<'_>) -> Vec<Value> {
+        let Self { services, exemptions, admission, opened, .. } = self;
+        self.late.tell(services, exemptions, admission, opened, context)
     }
 
     fn tell_sweeps(&mut self, sweeps: &[(Stage, Sweep)], context: &Context<'_>) -> Vec<Value> {
@@ -155,7 +192,8 @@ impl AlertBook {
             Entry::Occupied(known) => {
                 let known = known.into_mut();
                 // One that was folded has no alert, and gets none before it has to be told by itself.
-                if !known.learns(news, last_word, context.now)
+                let is_news = known.learns(news, last_word, context.now);
+                if !is_news && !known.has_room(&self.admission, context.now)
                     || known.alerts.is_empty() && is_foldable(sight)
                 {
                     return vec![];

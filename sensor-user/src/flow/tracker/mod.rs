@@ -268,6 +268,12 @@ impl Tracker {
         self.marked_ports.expired(marked, now)
     }
 
+    /// A conversation that is not over.
+    #[must_use]
+    pub fn open(&self, ends: &Conversation) -> Option<&Flow> {
+        self.flows.get(ends).filter(|entry| entry.closed_at.is_none()).map(|entry| &entry.flow)
+    }
+
     /// Conversations held.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -70,7 +70,7 @@ fn a_start_looks_at_what_was_written_since_the_one_before() {
     open(directory.path()).push(&[document("b", 0, "opened")]);
     let journal = open(directory.path());
     let moment = journal.reader().now().unwrap();
-    assert_eq!(places(&moment, 0).unwrap(), [0; 0], "all are closed");
+    assert_eq!(found(&moment, 0).unwrap().places, [0; 0], "all are closed");
     assert_eq!(moment.from(Kind::Alert, 0, 10).unwrap().len(), 4);
     let (_, stand) = {
         drop((journal, moment));
@@ -90,7 +90,7 @@ fn a_start_that_was_killed_while_it_closed_is_taken_up_by_the_next() {
     let (store, stand) = super::super::store::Store::open(directory.path(), KEPT).unwrap();
     let reader = Reader(Arc::new(store));
     let mut next = stand.next;
-    let places = places(&reader.now().unwrap(), 0).unwrap();
+    let places = found(&reader.now().unwrap(), 0).unwrap().places;
     let entries = closing(&reader.now().unwrap(), &places[..GROUP], &mut next, 1).unwrap();
     reader.0.commit(&entries, 0, 1).unwrap();
     drop(reader);
@@ -98,4 +98,44 @@ fn a_start_that_was_killed_while_it_closed_is_taken_up_by_the_next() {
     let kept = kept(directory.path());
     assert_eq!(kept.len(), count);
     assert!(kept.values().all(|documents| documents.len() == 2));
+}
+
+fn summary(id: &str, suppressed: u64) -> Value {
+    json!({
+        "@timestamp": "2023-11-14T22:13:20.000Z",
+        "event": { "kind": "alert", "id": id, "sequence": 0 },
+        "smb_sensor": { "suppression": { "suppressed": suppressed } },
+    })
+}
+
+#[test]
+fn what_was_kept_for_a_killed_process_is_told_once_with_the_reason_unless_it_was_told_after_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = open(directory.path());
+    journal.keep(&[summary("a", 1), summary("b", 1)]);
+    journal.push(&[summary("b", 5)]);
+    journal.keep(&[summary("a", 7), summary("b", 4)]);
+    drop(journal);
+    assert!(!kept(directory.path()).contains_key("a"), "whoever reads tells nothing");
+    for _ in 0..3 {
+        drop(open(directory.path()));
+        let kept = kept(directory.path());
+        let [a] = &kept["a"][..] else { panic!("{kept:#?}") };
+        let told = &a["smb_sensor"]["suppression"];
+        assert_eq!(told["suppressed"], 7, "the last that was kept");
+        assert!(told["reason"].as_str().unwrap().starts_with("the sensor ended"), "{told}");
+        assert!(a["@timestamp"].as_str() > Some("2024"), "{a}");
+        assert_eq!(kept["b"], [summary("b", 5)]);
+    }
+}
+
+#[test]
+fn what_was_kept_is_gone_when_nothing_is_to_come() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = open(directory.path());
+    journal.keep(&[summary("a", 1)]);
+    journal.keep(&[]);
+    drop(journal);
+    drop(open(directory.path()));
+    assert!(kept(directory.path()).is_empty());
 }

@@ -91,6 +91,9 @@ impl Stages {
             self.told.extend(self.book.close(&flow, &mut Nothing, &context));
         }
         self.told.extend(self.book.advance(&context));
+        for ends in self.book.recalled(context.now) {
+            self.told.extend(self.book.look(self.tracker.open(&ends).unwrap(), &mut Nothing, &context));
+        }
     }
 
     pub(super) fn finish(&mut self, seconds: i128) {
