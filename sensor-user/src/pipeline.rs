@@ -146,6 +146,10 @@ impl Pipeline {
 
     /// Time moved on: attempts become ripe, conversations end.
     pub fn advance(&mut self, now: Moment) {
+        self.tell(now, None, |teller| teller.book.turn(&teller.context));
+        for ends in self.book.recalled() {
+            self.look(self.tracker.open(&ends).cloned(), now);
+        }
         for flow in self.tracker.ripe(now.unix_nanos) {
             self.look(Some(flow), now);
         }
@@ -153,9 +157,6 @@ impl Pipeline {
             self.close(&flow, now);
         }
         self.tell(now, None, |teller| teller.book.advance(&teller.context));
-        for ends in self.book.recalled(now.unix_nanos) {
-            self.look(self.tracker.open(&ends).cloned(), now);
-        }
         self.keep_counts(now);
     }
 

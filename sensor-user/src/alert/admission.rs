@@ -61,6 +61,13 @@ pub struct Hidden {
     evidence: Evidence,
 }
 
+impl Hidden {
+    /// Number of the window that counts it.
+    pub(super) const fn window(self) -> u64 {
+        self.window
+    }
+}
+
 /// What a rule did not tell one by one in a window.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
@@ -97,6 +104,8 @@ struct Window {
     number: u64,
     rule: &'static Rule,
     from: i128,
+    /// When it was asked last.
+    last: i128,
     admitted: u64,
     hidden: [u64; Evidence::ALL.len()],
     repeated: u64,
@@ -110,6 +119,7 @@ impl Window {
             number,
             rule,
             from,
+            last: from,
             admitted: 0,
             hidden: [0; Evidence::ALL.len()],
             repeated: 0,
@@ -140,7 +150,7 @@ impl Window {
 
     fn summary(&self, now: i128) -> Option<Summary> {
         let &Self { rule, number: window, from, admitted, hidden, repeated, lost_before, .. } = self;
-        let until = if now < from { from } else { now.min(from + WINDOW) };
+        let until = if now < from { from } else { now.min(self.last.max(from + WINDOW)) };
         let loudest = self.sources.loudest();
         let summary = Summary { rule, window, from, until, admitted, hidden, repeated, loudest, lost_before };
         (summary.total() > 0).then_some(summary)
@@ -153,8 +163,6 @@ pub struct Admission {
     /// Alerts of a rule that are opened in a window.
     most: u64,
     windows: HashMap<&'static str, Window>,
-    /// Summaries of windows that ended because another began.
-    ended: Vec<Summary>,
     opened: u64,
     hidden: u64,
     /// What is hidden is not what it was when [`standing`](Self::standing) was told last.
@@ -165,16 +173,17 @@ impl Admission {
     /// No window yet; in each a rule opens `most` alerts.
     #[must_use]
     pub fn new(most: u64) -> Self {
-        Self { most, windows: HashMap::new(), ended: vec![], opened: 0, hidden: 0, changed: false }
+        Self { most, windows: HashMap::new(), opened: 0, hidden: 0, changed: false }
     }
 
-    /// Asks for an alert that is to be opened; `before` is what it was told when it asked last.
+    /// Asks for an alert that is to be opened; `before` is what it was told when it asked last. A window goes on until it is
+    /// [due](Self::due), so that who waits for the next has it first.
     pub fn ask(&mut self, rule: &'static Rule, asker: Asker, before: Option<Hidden>, now: i128) -> Verdict {
-        self.end(rule.id, now);
         let window = self.windows.entry(rule.id).or_insert_with(|| {
             self.opened += 1;
             Window::new(self.opened, rule, now)
         });
+        window.last = now;
         if window.admitted < self.most {
             window.admitted += 1;
             self.hidden -= u64::from(before.is_some());
@@ -187,11 +196,8 @@ impl Admission {
 
     /// Whether one that is hidden has reason to ask again: it spoke SMB, and got farther since, or a later window has room.
     #[must_use]
-    pub fn may_ask_again(&self, rule: &Rule, hidden: Hidden, evidence: Evidence, now: i128) -> bool {
-        let has_room = || match self.windows.get(rule.id) {
-            Some(window) => window.is_over(now) || window.admitted < self.most,
-            None => true,
-        };
+    pub fn may_ask_again(&self, rule: &Rule, hidden: Hidden, evidence: Evidence) -> bool {
+        let has_room = || self.windows.get(rule.id).is_none_or(|window| window.admitted < self.most);
         evidence >= Evidence::Smb && (evidence > hidden.evidence || has_room())
     }
 
@@ -201,23 +207,12 @@ impl Admission {
         self.most
     }
 
-    fn end(&mut self, rule: &str, now: i128) {
-        if self.windows.get(rule).is_some_and(|window| window.is_over(now))
-            && let Some(window) = self.windows.remove(rule)
-        {
-            self.changed = true;
-            self.ended.extend(window.summary(now));
-        }
-    }
-
-    /// Summaries of the windows that are over at `now`, in the order in which they began.
-    pub fn due(&mut self, now: i128) -> Vec<Summary> {
+    /// Ends the windows that are over at `now`; `None` where there is none, otherwise the summaries of those that hid something, in the
+    /// order in which they began.
+    pub fn due(&mut self, now: i128) -> Option<Vec<Summary>> {
         let over: Vec<_> =
-            self.windows.iter().filter(|(_, window)| window.is_over(now)).map(|(rule, _)| *rule).collect();
-        for rule in over {
-            self.end(rule, now);
-        }
-        self.take()
+            self.windows.extract_if(|_, window| window.is_over(now)).map(|(_, window)| window).collect();
+        (!over.is_empty()).then(|| self.ended(&over, now))
     }
 
     /// Summaries of the windows that are open, as they stand; `None` where nothing changed since.
@@ -228,14 +223,13 @@ impl Admission {
 
     /// Summaries of all windows as they stand, as at the end of the run.
     pub fn drain(&mut self, now: i128) -> Vec<Summary> {
-        self.changed = true;
-        let ended = self.windows.drain().filter_map(|(_, window)| window.summary(now));
-        self.ended.extend(ended);
-        self.take()
+        let all: Vec<_> = self.windows.drain().map(|(_, window)| window).collect();
+        self.ended(&all, now)
     }
 
-    fn take(&mut self) -> Vec<Summary> {
-        let mut summaries = mem::take(&mut self.ended);
+    fn ended(&mut self, windows: &[Window], now: i128) -> Vec<Summary> {
+        self.changed = true;
+        let mut summaries: Vec<_> = windows.iter().filter_map(|window| window.summary(now)).collect();
         summaries.sort_by_key(|summary| summary.window);
         summaries
     }

@@ -15,17 +15,28 @@ use crate::alert;
 /// Documents that are committed at a time.
 const GROUP: usize = 256;
 
-/// Closes the alerts that were left open; gives the next place. What the disk does not take is left to the next start.
-pub(super) fn close(reader: &Reader, stand: &Stand, next: u64, now: i64) -> u64 {
+/// Closes what was left open; gives the next place. What the disk does not take is left to the next start, which needs the documents
+/// that are given then.
+pub(super) fn close(reader: &Reader, stand: &Stand, next: u64, now: i64) -> (u64, Vec<Value>) {
     let mut after = next;
     match try_to_close(reader, stand, &mut after, now) {
         Ok(0) => {}
         Ok(count) => info!("{count} alerts that an agent left open when it was killed are closed now"),
         Err(error) => {
             warn!("alerts that an agent left open when it was killed are closed at the next start: {error}");
+            return (after, reader.now().and_then(|now| kept(&now)).unwrap_or_default());
         }
     }
-    after
+    (after, vec![])
+}
+
+/// The documents that were kept in case the process is killed.
+fn kept(journal: &Moment) -> Result<Vec<Value>, redb::Error> {
+    let Some(text) = journal.standing()? else { return Ok(vec![]) };
+    Ok(serde_json::from_str(&text).unwrap_or_else(|error| {
+        warn!("what an agent had counted when it was killed cannot be read, and is left out: {error}");
+        vec![]
+    }))
 }
 
 fn try_to_close(reader: &Reader, stand: &Stand, next: &mut u64, now: i64) -> Result<usize, redb::Error> {
@@ -70,16 +81,14 @@ fn found(journal: &Moment, from: u64) -> Result<Found, redb::Error> {
     Ok(Found { places, ids })
 }
 
-/// The documents that were kept in case the process is killed, unless they were told after all.
+/// What was kept, but for what was told after all, with the reason.
 fn standing(
     journal: &Moment,
     ids: &HashSet<String>,
     next: &mut u64,
     now: i64,
 ) -> Result<Vec<Arc<Entry>>, redb::Error> {
-    let kept: Vec<Value> =
-        journal.standing()?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    let untold = kept.into_iter().filter(|document| {
+    let untold = kept(journal)?.into_iter().filter(|document| {
         document.pointer("/event/id").and_then(Value::as_str).is_some_and(|id| !ids.contains(id))
     });
     let entries = untold.map(|document| {

@@ -29,6 +29,8 @@ const KEPT: u64 = 64 << 20;
 pub struct Journal {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
+    /// What a killed process kept, and the disk did not take when this was opened: the next start tells it.
+    inherited: Vec<Value>,
 }
 
 /// What the threads share.
@@ -113,7 +115,8 @@ impl Journal {
             warn!("{emptied}");
         }
         let Opened { reader, ahead, next, stand } = Opened::in_directory(directory, bounds)?;
-        let (next, cursor) = (unclosed::close(&reader, &stand, next, now()), stand.cursor);
+        let (next, inherited) = unclosed::close(&reader, &stand, next, now());
+        let cursor = stand.cursor;
         let failed = |error| reader.error(error);
         let mut state = State { next, cursor, flows, ..State::default() };
         let now = reader.now().map_err(failed)?;
@@ -132,7 +135,7 @@ impl Journal {
             let shared = Arc::clone(&shared);
             thread::spawn(move || run(&shared))
         });
-        Ok(Self { shared, threads: threads.into() })
+        Ok(Self { shared, threads: threads.into(), inherited })
     }
 
     /// Takes documents.
@@ -159,7 +162,7 @@ impl Journal {
     /// Keeps documents that are still to come, as they would be told now, in place of those kept before: should the process be
     /// killed, the next start tells them.
     pub fn keep(&self, documents: &[Value]) {
-        let text: Arc<str> = Value::from(documents).to_string().into();
+        let text: Arc<str> = Value::from([&self.inherited, documents].concat()).to_string().into();
         self.shared.lock().standing = Some(text);
         self.shared.changed.notify_all();
     }

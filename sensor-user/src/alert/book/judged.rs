@@ -89,36 +89,32 @@ impl Judged {
         admitted
     }
 
-    /// Documents of the alerts as they stand; one of which nothing was told yet is opened.
-    pub(super) fn tell(&mut self, sight: &Sight<'_>, status: Status, context: &Context<'_>) -> Vec<Value> {
-        let told = self.alerts.iter_mut().filter_map(|alert| {
+    /// Documents of the alerts as they stand; one of which nothing was told yet is opened. Where nothing is new, of those alone.
+    pub(super) fn tell(
+        &mut self,
+        sight: &Sight<'_>,
+        is_news: bool,
+        status: Status,
+        context: &Context<'_>,
+    ) -> Vec<Value> {
+        let wanted = self.alerts.iter_mut().filter(|alert| is_news || alert.sequence == 0);
+        let told = wanted.filter_map(|alert| {
             let rule = alert.rule;
             alert.tell(status, |id, sequence, status| document(rule, id, sequence, status, sight, context))
         });
         told.collect()
     }
 
-    /// Documents that open and close at once what was opened after the conversation was over.
-    pub(super) fn tell_late(&mut self, sight: &Sight<'_>, context: &Context<'_>) -> Vec<Value> {
-        let told = self.alerts.iter_mut().filter(|alert| alert.sequence == 0).flat_map(|alert| {
-            let rule = alert.rule;
-            [Status::Opened, Status::Closed].map(|status| {
-                alert
-                    .tell(status, |id, sequence, status| document(rule, id, sequence, status, sight, context))
-            })
-        });
-        told.flatten().collect()
+    /// How far it got when that was learnt last.
+    pub(super) const fn evidence(&self) -> Evidence {
+        self.told.evidence
     }
 
-    /// Whether an alert on it is not written.
-    pub(super) fn is_hidden(&self) -> bool {
-        self.alerts.iter().any(|alert| alert.hidden.is_some())
-    }
-
-    /// Whether there is reason to ask again for one that is not written.
-    pub(super) fn has_room(&self, admission: &Admission, now: i128) -> bool {
-        let mut hidden = self.alerts.iter().filter_map(|alert| Some((alert.rule, alert.hidden?)));
-        hidden.any(|(rule, hidden)| admission.may_ask_again(rule, hidden, self.told.evidence, now))
+    /// The oldest window that hid an alert on it for which there is room now.
+    pub(super) fn waits_since(&self, admission: &Admission) -> Option<u64> {
+        let hidden = self.alerts.iter().filter_map(|alert| Some((alert.rule, alert.hidden?)));
+        let room = hidden.filter(|(rule, hidden)| admission.may_ask_again(rule, *hidden, self.told.evidence));
+        room.map(|(_, hidden)| hidden.window()).min()
     }
 }
 
@@ -148,11 +144,18 @@ impl OpenAlert {
 
     /// Asks again for one that is hidden, if the evidence is reason to; `Some` when it was admitted.
     pub(super) fn ask_again(&mut self, asker: Asker, admission: &mut Admission, now: i128) -> Option<()> {
-        let may = |hidden: &Hidden| admission.may_ask_again(self.rule, *hidden, asker.evidence, now);
+        let may = |hidden: &Hidden| admission.may_ask_again(self.rule, *hidden, asker.evidence);
         let hidden = self.hidden.filter(may)?;
         self.heeds(admission.ask(self.rule, asker, Some(hidden), now));
         self.counted_before = self.hidden.is_none();
         self.counted_before.then_some(())
+    }
+
+    /// Its last documents: one that closes it, and before that one that opens it, if nothing was told of it.
+    pub(super) fn tell_last(&mut self, mut document: impl FnMut(&str, u64, Status) -> Value) -> Vec<Value> {
+        let opens = (self.sequence == 0).then_some(Status::Opened);
+        let told = opens.into_iter().chain([Status::Closed]);
+        told.filter_map(|status| self.tell(status, &mut document)).collect()
     }
 
     const fn heeds(&mut self, verdict: Verdict) {

@@ -1,31 +1,49 @@
 //! Conversations that spoke SMB and were over before their rule had room for an alert on them.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::judged::Judged;
+use super::judged::OpenAlert;
 use crate::{
-    alert::{Context, admission::Admission},
+    alert::{
+        Context,
+        admission::{Admission, Asker},
+        document::document,
+    },
     config::ServicePorts,
     detect::Sight,
     exempt::{Exemptions, Question},
     flow::{Evidence, Flow},
 };
 
-/// What waits, the oldest first.
+/// Conversations of a rule that wait at most, where a window takes as many.
+const MOST: u64 = 1_000;
+
+/// What waits, by rule, the oldest first.
 #[derive(Default)]
 pub(super) struct Late {
-    waiting: VecDeque<(Flow, Judged)>,
+    waiting: BTreeMap<&'static str, Vec<(Flow, OpenAlert)>>,
 }
 
 impl Late {
-    /// Keeps one that is over, if an alert on it is hidden though it spoke SMB. Where as many wait as fill a window, it has been
-    /// counted, and no more.
-    pub(super) fn keep(&mut self, flow: &Flow, judged: Judged, admission: &Admission) {
-        let room = usize::try_from(admission.most()).unwrap_or(usize::MAX);
-        if flow.evidence >= Evidence::Smb && judged.is_hidden() && self.waiting.len() < room {
-            self.waiting.push_back((flow.clone(), judged));
+    /// Keeps the hidden alerts on one that is over, if it spoke SMB. Of more than fill a window those that got farthest are kept; the
+    /// others have been counted, and no more.
+    pub(super) fn keep(&mut self, flow: &Flow, alerts: Vec<OpenAlert>, admission: &Admission) {
+        if flow.evidence < Evidence::Smb {
+            return;
+        }
+        let room = usize::try_from(admission.most().min(MOST)).unwrap_or(usize::MAX);
+        for alert in alerts.into_iter().filter(|alert| alert.hidden.is_some()) {
+            let waiting = self.waiting.entry(alert.rule.id).or_default();
+            if waiting.len() >= room {
+                let least = waiting.iter().enumerate().min_by_key(|(_, (waits, _))| waits.evidence);
+                let Some((place, _)) = least.filter(|(_, (waits, _))| waits.evidence < flow.evidence) else {
+                    continue;
+                };
+                waiting.remove(place);
+            }
+            waiting.push((flow.clone(), alert));
         }
     }
 
@@ -40,15 +58,21 @@ impl Late {
         context: &Context<'_>,
     ) -> Vec<Value> {
         let mut documents = Vec::new();
-        self.waiting.retain_mut(|(flow, judged)| {
-            let Some(sight) = Sight::of(flow, services) else { return false };
+        for (flow, alert) in self.waiting.values_mut().flatten() {
+            let Some(sight) = Sight::of(flow, services) else { continue };
             if exemptions.covering(&Question::of(&sight), context.now).is_some() {
-                return false;
+                alert.hidden = None;
+            } else if alert.ask_again(Asker::of_flow(&sight), admission, context.now).is_some() {
+                *opened += 1;
+                let rule = alert.rule;
+                documents.extend(
+                    alert.tell_last(|id, sequence, status| {
+                        document(rule, id, sequence, status, &sight, context)
+                    }),
+                );
             }
-            *opened += judged.open(&[], &sight, admission, context.now);
-            documents.extend(judged.tell_late(&sight, context));
-            judged.is_hidden()
-        });
+        }
+        self.waiting.values_mut().for_each(|waiting| waiting.retain(|(_, alert)| alert.hidden.is_some()));
         documents
     }
 }

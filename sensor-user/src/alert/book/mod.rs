@@ -5,6 +5,7 @@ mod late;
 mod sweeping;
 
 use std::{
+    cmp::Reverse,
     collections::{HashMap, hash_map::Entry},
     mem,
 };
@@ -44,7 +45,7 @@ pub struct AlertBook {
     sweep_alerts: SweepAlerts,
     admission: Admission,
     late: Late,
-    /// A window that hid something is over, and those that are still open were not asked since.
+    /// A window is over, and who waited for that was not told since.
     recalls: bool,
     flows: HashMap<Conversation, Judged>,
     opened: u64,
@@ -118,44 +119,53 @@ impl AlertBook {
         let exempt = self.note(&sight, context);
         let mut documents = self.judge(&sight, exempt, true, terms, context);
         if let Some(mut judged) = self.flows.remove(&flow.ends) {
-            documents.extend(judged.tell(&sight, Status::Closed, context));
-            self.late.keep(flow, judged, &self.admission);
+            documents.extend(judged.tell(&sight, true, Status::Closed, context));
+            self.late.keep(flow, judged.alerts, &self.admission);
         }
         documents
     }
 
-    /// Time moved on: sweeps and windows of suppression are told of.
-    pub fn advance(&mut self, context: &Context<'_>) -> Vec<Value> {
-        let sweeps = self.sweeps.due(context.now);
-        let mut documents = self.tell_sweeps(&sweeps, context);
-        let summaries = self.admission.due(context.now);
-        self.recalls |= !summaries.is_empty();
-        documents.extend(summed_up(&summaries, context));
-        documents.extend(self.tell_late(context));
-        documents
+    /// Windows of suppression that are over are told of. Comes first where time moved on, before anything new asks for what the next
+    /// ones have room for; the conversations that are [recalled](Self::recalled) then come second.
+    pub fn turn(&mut self, context: &Context<'_>) -> Vec<Value> {
+        let Some(summaries) = self.admission.due(context.now) else { return vec![] };
+        self.recalls = true;
+        summed_up(&summaries, context)
     }
 
-    /// Conversations that are open, whose alerts were hidden and may be told now: they are to be [looked at](Self::look).
-    pub fn recalled(&mut self, now: i128) -> Vec<Conversation> {
-        if !mem::take(&mut self.recalls) {
+    /// Conversations that are open, spoke SMB while their rule had no room, and may be told now: they are to be
+    /// [looked at](Self::look). Whoever waits longest comes first, and of those whoever got farthest.
+    pub fn recalled(&self) -> Vec<Conversation> {
+        if !self.recalls {
             return vec![];
         }
-        let hidden = self.flows.iter().filter(|(_, judged)| judged.has_room(&self.admission, now));
-        let mut recalled: Vec<_> = hidden.map(|(ends, _)| *ends).collect();
+        let waiting = self.flows.iter().filter_map(|(ends, judged)| {
+            Some((judged.waits_since(&self.admission)?, Reverse(judged.evidence()), *ends))
+        });
+        let mut recalled: Vec<_> = waiting.collect();
         recalled.sort_unstable();
-        recalled
+        recalled.into_iter().map(|(_, _, ends)| ends).collect()
     }
 
-    /// The end of the run, after every flow was closed: sweeps and windows are told of as they stand.
+    /// Time moved on: sweeps are told of, and conversations that ended while their rule had no room.
+    pub fn advance(&mut self, context: &Context<'_>) -> Vec<Value> {
+        let late = if mem::take(&mut self.recalls) { self.tell_late(context) } else { vec![] };
+        let sweeps = self.sweeps.due(context.now);
+        [late, self.tell_sweeps(&sweeps, context)].concat()
+    }
+
+    /// The end of the run, after every flow was closed: sweeps and windows are told of as they stand, and who waits for the next.
     pub fn finish(&mut self, context: &Context<'_>) -> Vec<Value> {
         let sweeps = self.sweeps.drain(context.now);
         let mut documents = self.tell_sweeps(&sweeps, context);
         documents.extend(summed_up(&self.admission.drain(context.now), context));
         documents.extend(self.tell_late(context));
+        // Nobody is hidden in the windows of these: no more wait than fill one.
+        self.admission.drain(context.now);
         documents
     }
 
-    /// Summaries of what is hidden, as they would be told now; `None` where nothing changed since. [`advance`](Self::advance) and
+    /// Summaries of what is hidden, as they would be told now; `None` where nothing changed since. [`turn`](Self::turn) and
     /// [`finish`](Self::finish) tell them in the end.
     pub fn standing(&mut self, context: &Context<'_>) -> Option<Vec<Value>> {
         Some(summed_up(&self.admission.standing(context.now)?, context))
@@ -188,14 +198,14 @@ impl AlertBook {
         context: &Context<'_>,
     ) -> Vec<Value> {
         let news = News::of(sight, &self.limits);
+        let mut is_news = true;
         let judged = match self.flows.entry(sight.flow.ends) {
             Entry::Occupied(known) => {
                 let known = known.into_mut();
+                is_news = known.learns(news, last_word, context.now);
+                let is_wanted = is_news || !exempt && known.waits_since(&self.admission).is_some();
                 // One that was folded has no alert, and gets none before it has to be told by itself.
-                let is_news = known.learns(news, last_word, context.now);
-                if !is_news && !known.has_room(&self.admission, context.now)
-                    || known.alerts.is_empty() && is_foldable(sight)
-                {
+                if !is_wanted || known.alerts.is_empty() && is_foldable(sight) {
                     return vec![];
                 }
                 if let Some(folded) = known.folded.take() {
@@ -216,13 +226,13 @@ impl AlertBook {
             }
         };
         if exempt {
-            return judged.tell(sight, Status::Updated, context);
+            return judged.tell(sight, is_news, Status::Updated, context);
         }
         // Evidence that rose may break a rule that it did not break before.
         let judges = Judges { profile: self.profile.as_ref(), limits: &self.limits };
         let findings = judges.judge(sight, terms, context.now);
         self.opened += judged.open(&findings, sight, &mut self.admission, context.now);
-        judged.tell(sight, Status::Updated, context)
+        judged.tell(sight, is_news, Status::Updated, context)
     }
 
     /// Alerts opened so far.

@@ -44,11 +44,11 @@ impl SweepAlerts {
                     alert
                 }
             };
-            let status = if *stage == Stage::Over { Status::Closed } else { Status::Updated };
-            documents.extend(
-                alert.tell(status, |id, sequence, status| document(id, sequence, status, sweep, context)),
-            );
-            if *stage != Stage::Over {
+            let told = |id: &str, sequence, status| document(id, sequence, status, sweep, context);
+            if *stage == Stage::Over {
+                documents.extend(alert.tell_last(told));
+            } else {
+                documents.extend(alert.tell(Status::Updated, told));
                 self.open.insert(sweep.source, alert);
             }
         }

@@ -243,10 +243,21 @@ fn what_goes_over_the_bound_of_memory_is_counted() {
         ahead: Mutex::new(open.ahead),
         store: open.reader.0,
     };
-    let journal = Journal { shared: Arc::new(shared), threads: vec![] };
+    let journal = Journal { shared: Arc::new(shared), threads: vec![], inherited: vec![] };
     let big = json!({ "event": { "kind": "alert" }, "fill": "x".repeat(KEPT as usize * 2 / 5) });
     journal.push(&[big.clone(), big.clone(), big.clone()]);
     journal.push(&[alert(1)]);
     let numbers = journal.numbers();
     assert_eq!((numbers.dropped, numbers.unsaved, numbers.waiting), (1, 3, 3));
+}
+
+#[test]
+fn what_the_start_could_not_tell_of_a_killed_process_is_kept_for_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut journal = open(directory.path(), FOREVER);
+    journal.inherited = vec![alert(1)];
+    journal.keep(&[alert(2)]);
+    drop(journal);
+    drop(open(directory.path(), FOREVER));
+    assert_eq!(ids(&read(directory.path()).unwrap()), ["1", "2"]);
 }

@@ -84,6 +84,10 @@ impl Stages {
 
     pub(super) fn advance(&mut self, seconds: i128) {
         let (now, context) = at(seconds);
+        self.told.extend(self.book.turn(&context));
+        for ends in self.book.recalled() {
+            self.told.extend(self.book.look(self.tracker.open(&ends).unwrap(), &mut Nothing, &context));
+        }
         for flow in self.tracker.ripe(now.unix_nanos) {
             self.told.extend(self.book.look(&flow, &mut Nothing, &context));
         }
@@ -91,9 +95,6 @@ impl Stages {
             self.told.extend(self.book.close(&flow, &mut Nothing, &context));
         }
         self.told.extend(self.book.advance(&context));
-        for ends in self.book.recalled(context.now) {
-            self.told.extend(self.book.look(self.tracker.open(&ends).unwrap(), &mut Nothing, &context));
-        }
     }
 
     pub(super) fn finish(&mut self, seconds: i128) {
