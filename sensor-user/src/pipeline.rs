@@ -147,7 +147,7 @@ impl Pipeline {
     /// Time moved on: attempts become ripe, conversations end.
     pub fn advance(&mut self, now: Moment) {
         self.tell(now, None, |teller| teller.book.turn(&teller.context));
-        for ends in self.book.recalled() {
+        for ends in self.book.recalled(now.unix_nanos) {
             self.look(self.tracker.open(&ends).cloned(), now);
         }
         for flow in self.tracker.ripe(now.unix_nanos) {

@@ -6,7 +6,7 @@ use super::{admission::Summary, netbios, smb, timestamp::rfc3339};
 use crate::{
     config::Service,
     detect::{Direction, Rule, Sight},
-    dissect::facts::Outcome,
+    dissect::facts::{Credential, Outcome},
     flow::Evidence,
 };
 use sensor_common::slot::{Side, UDP};
@@ -62,10 +62,14 @@ fn datagrams(sight: &Sight<'_>) -> String {
     }
 }
 
-/// Who gave what away, in words: the last of them, and how many there were.
+/// Who gave what away, in words: the last of them, rather one that was accepted, and how many there were.
 fn credentials(sight: &Sight<'_>) -> String {
-    let known = sight.flow.facts.as_deref().map_or(&[][..], |facts| &facts.credentials);
-    let Some(last) = known.iter().rfind(|one| !one.is_anonymous()).or(known.last()) else {
+    let facts = sight.flow.facts.as_deref();
+    let known = facts.map_or(&[][..], |facts| &facts.credentials);
+    let accepted =
+        |one: &&Credential| matches!(one.outcome, Some(Outcome::Accepted | Outcome::AcceptedAsGuest));
+    let named = known.iter().filter(|one| !one.is_anonymous()).max_by_key(accepted);
+    let Some(last) = named.or(known.last()) else {
         return "nobody was seen to log on".to_owned();
     };
     let who = match (last.domain.as_deref().filter(|domain| !domain.is_empty()), last.user.as_deref()) {
@@ -82,7 +86,8 @@ fn credentials(sight: &Sight<'_>) -> String {
         Some(Outcome::Refused(status)) => format!(", which was refused ({status})"),
         None => String::new(),
     };
-    let more = if known.len() > 1 { format!(" ({} in all)", known.len()) } else { String::new() };
+    let count = known.len() + facts.map_or(0, |facts| facts.credentials_left_out as usize);
+    let more = if count > 1 { format!(" ({count} in all)") } else { String::new() };
     format!("{who}{outcome}{more}")
 }
 

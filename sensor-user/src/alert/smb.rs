@@ -170,6 +170,7 @@ const fn method(credential: &Credential) -> &'static str {
         Method::Ntlm(ResponseKind::V2) => "NTLMv2",
         Method::Ntlm(ResponseKind::Anonymous) => "anonymous",
         Method::Kerberos => "Kerberos",
+        Method::Password => "plaintext password",
     }
 }
 
@@ -180,6 +181,7 @@ pub(super) const fn with_article(credential: &Credential) -> &'static str {
         Method::Ntlm(ResponseKind::V2) => "an NTLMv2",
         Method::Ntlm(ResponseKind::Anonymous) => "an anonymous",
         Method::Kerberos => "a Kerberos",
+        Method::Password => "a plaintext",
     }
 }
 

@@ -32,21 +32,21 @@ pub(super) fn fires(sight: &Sight<'_>) -> bool {
     sight.direction == Direction::Outbound && sent(sight).next().is_some()
 }
 
-/// Critical when the response is of version 1, or when the server accepted it: it knew what to do with it.
+/// Critical when it is the password itself or a response of version 1, or when the server accepted it: it knew what to do with it.
 pub(super) fn weight(sight: &Sight<'_>) -> (Severity, u8) {
     let grave = |credential: &Credential| {
-        credential.method == Method::Ntlm(ResponseKind::V1)
+        matches!(credential.method, Method::Password | Method::Ntlm(ResponseKind::V1))
             || matches!(credential.outcome, Some(Outcome::Accepted | Outcome::AcceptedAsGuest))
     };
     if sent(sight).any(grave) { (Severity::Critical, 99) } else { (RULE.severity, RULE.risk_score) }
 }
 
-/// NTLM responses that were sent; anonymous ones hold nothing.
+/// NTLM responses that were sent, and passwords in their place; anonymous ones hold nothing.
 pub(super) fn sent<'a>(sight: &Sight<'a>) -> impl Iterator<Item = &'a Credential> {
     let credentials = sight.flow.facts.as_deref().map_or(&[][..], |facts| &facts.credentials);
     credentials
         .iter()
-        .filter(|credential| matches!(credential.method, Method::Ntlm(ResponseKind::V1 | ResponseKind::V2)))
+        .filter(|credential| !credential.is_anonymous() && credential.method != Method::Kerberos)
 }
 
 #[cfg(test)]

@@ -176,6 +176,12 @@ impl Rule {
     }
 }
 
+/// How bad the credentials are that this flow gave away, or would be.
+#[must_use]
+pub fn credential_weight(sight: &Sight<'_>) -> (Severity, u8) {
+    credential::weight(sight)
+}
+
 /// Whether any rule can be about this flow, however far it gets.
 #[must_use]
 pub fn concerns(sight: &Sight<'_>) -> bool {

@@ -3,7 +3,7 @@
 use super::{Rule, Severity, Sight};
 use crate::{
     attack::{EXPLOIT_PUBLIC_FACING_APPLICATION, EXTERNAL_REMOTE_SERVICES},
-    dissect::facts::Dialect,
+    dissect::facts::{Dialect, Facts},
 };
 
 pub(crate) static RULE: Rule = Rule {
@@ -24,8 +24,18 @@ pub(crate) static RULE: Rule = Rule {
 };
 
 pub(super) fn fires(sight: &Sight<'_>) -> bool {
-    // What a client merely offers is no dialect: the server has to have chosen it.
-    sight.flow.facts.as_deref().is_some_and(|facts| matches!(facts.dialect, Some(Dialect::Smb1(_))))
+    // What a client merely offers is no dialect: the server has to have chosen it, or what only follows that has to be there.
+    sight.flow.facts.as_deref().is_some_and(|facts| {
+        matches!(facts.dialect, Some(Dialect::Smb1(_)))
+            || facts.smb1 && !facts.smb2 && is_past_negotiation(facts)
+    })
+}
+
+const fn is_past_negotiation(facts: &Facts) -> bool {
+    !facts.credentials.is_empty()
+        || !facts.session_statuses.is_empty()
+        || !facts.shares.is_empty()
+        || facts.trees > 0
 }
 
 #[cfg(test)]
@@ -34,7 +44,7 @@ mod tests {
     use crate::{
         config::Config,
         detect::fixtures::{assert_known_false_positive, inbound, knowing, ours, outbound, rules},
-        dissect::Facts,
+        dissect::{facts::Share, status::Status},
         flow::{Evidence, Flow},
     };
     use sensor_common::slot::TCP;
@@ -58,6 +68,22 @@ mod tests {
         for facts in [offered, later] {
             let flow = knowing(inbound(TCP, 445, Evidence::Smb), Evidence::Smb, facts);
             assert_eq!(rules(&flow, false), ["external-access-windows-networking"]);
+        }
+    }
+
+    #[test]
+    fn it_fires_where_the_negotiation_was_missed_on_what_follows_it() {
+        let share = Share { path: r"\\h\s".to_owned(), kind: None, outcome: None };
+        for facts in [
+            Facts { session_statuses: vec![Status::Nt(0xC000_006D)], ..Facts::default() },
+            Facts { shares: vec![share], ..Facts::default() },
+        ] {
+            let after = |smb1, smb2| {
+                let facts = Facts { smb1, smb2, ..facts.clone() };
+                rules(&knowing(inbound(TCP, 445, Evidence::Smb), Evidence::Smb, facts), false)
+            };
+            assert!(after(true, false).contains(&RULE.id));
+            assert!(!after(false, true).contains(&RULE.id) && !after(true, true).contains(&RULE.id));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::news::Told;
 use crate::{
     alert::{
         Context, Status,
@@ -9,63 +10,20 @@ use crate::{
         conversation::community_id,
         document::document,
     },
-    detect::{Finding, Limits, Rule, Sight, data_leaves, sweep::Folded},
-    flow::Evidence,
+    detect::{Finding, Rule, Sight, sweep::Folded},
 };
-
-/// Time between two updates of an alert that tell no higher level of evidence, nanoseconds.
-const UPDATE_PAUSE: i128 = 1_000_000_000;
 
 /// A flow that was judged, and what came of it.
 pub(super) struct Judged {
     pub(super) alerts: Vec<OpenAlert>,
     /// The sweep that speaks for it in place of alerts.
     pub(super) folded: Option<Folded>,
-    told: News,
-    told_at: i128,
-}
-
-/// What is told again when it changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct News {
-    pub(super) evidence: Evidence,
-    credentials: usize,
-    shares: usize,
-    /// More left the internal networks than the limits for that.
-    data_left: bool,
-}
-
-impl News {
-    pub(super) fn of(sight: &Sight<'_>, limits: &Limits) -> Self {
-        let facts = sight.flow.facts.as_deref();
-        Self {
-            evidence: sight.flow.evidence,
-            credentials: facts.map_or(0, |facts| facts.credentials.len()),
-            shares: facts.map_or(0, |facts| facts.shares.len()),
-            data_left: data_leaves(sight, limits),
-        }
-    }
+    pub(super) told: Told,
 }
 
 impl Judged {
-    pub(super) const fn new(told: News, told_at: i128) -> Self {
-        Self { alerts: vec![], folded: None, told, told_at }
-    }
-
-    /// Takes what is known now; tells whether it is to be told. The last word always is.
-    pub(super) fn learns(&mut self, news: News, last_word: bool, now: i128) -> bool {
-        if news == self.told {
-            return false;
-        }
-        let graver = news.evidence > self.told.evidence || news.data_left != self.told.data_left;
-        if !graver && !last_word && now - self.told_at < UPDATE_PAUSE && now >= self.told_at {
-            // A conversation of many logons would write as many documents, each with all of them. What is left out now is in
-            // the next one, or in the last.
-            return false;
-        }
-        self.told = news;
-        self.told_at = now;
-        true
+    pub(super) const fn new(told: Told) -> Self {
+        Self { alerts: vec![], folded: None, told }
     }
 
     /// Opens an alert for each finding that has none; gives how many were admitted.
@@ -105,15 +63,11 @@ impl Judged {
         told.collect()
     }
 
-    /// How far it got when that was learnt last.
-    pub(super) const fn evidence(&self) -> Evidence {
-        self.told.evidence
-    }
-
     /// The oldest window that hid an alert on it for which there is room now.
     pub(super) fn waits_since(&self, admission: &Admission) -> Option<u64> {
         let hidden = self.alerts.iter().filter_map(|alert| Some((alert.rule, alert.hidden?)));
-        let room = hidden.filter(|(rule, hidden)| admission.may_ask_again(rule, *hidden, self.told.evidence));
+        let room =
+            hidden.filter(|(rule, hidden)| admission.may_ask_again(rule, *hidden, self.told.evidence()));
         room.map(|(_, hidden)| hidden.window()).min()
     }
 }

@@ -2,19 +2,21 @@
 
 mod judged;
 mod late;
+mod news;
 mod sweeping;
 
 use std::{
     cmp::Reverse,
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeSet, HashMap, hash_map::Entry},
     mem,
 };
 
 use serde_json::Value;
 
 use self::{
-    judged::{Judged, News},
+    judged::Judged,
     late::Late,
+    news::{News, Told},
     sweeping::SweepAlerts,
 };
 use super::{
@@ -48,6 +50,8 @@ pub struct AlertBook {
     /// A window is over, and who waited for that was not told since.
     recalls: bool,
     flows: HashMap<Conversation, Judged>,
+    /// Those of them of which something waits to be told.
+    owed: BTreeSet<Conversation>,
     opened: u64,
     exempted: u64,
 }
@@ -67,6 +71,7 @@ impl AlertBook {
             late: Late::default(),
             recalls: false,
             flows: HashMap::new(),
+            owed: BTreeSet::new(),
             opened: 0,
             exempted: 0,
         }
@@ -120,6 +125,7 @@ impl AlertBook {
         let mut documents = self.judge(&sight, exempt, true, terms, context);
         if let Some(mut judged) = self.flows.remove(&flow.ends) {
             documents.extend(judged.tell(&sight, true, Status::Closed, context));
+            self.owed.remove(&flow.ends);
             self.late.keep(flow, judged.alerts, &self.admission);
         }
         documents
@@ -133,18 +139,22 @@ impl AlertBook {
         summed_up(&summaries, context)
     }
 
-    /// Conversations that are open, spoke SMB while their rule had no room, and may be told now: they are to be
-    /// [looked at](Self::look). Whoever waits longest comes first, and of those whoever got farthest.
-    pub fn recalled(&self) -> Vec<Conversation> {
-        if !self.recalls {
-            return vec![];
+    /// Conversations that are open and of which there is something to tell at `now`: they are to be [looked at](Self::look). First
+    /// those that spoke SMB while their rule had no room: whoever waits longest, and of those whoever got farthest. Then those
+    /// with news that came too soon after what was told before.
+    pub fn recalled(&mut self, now: i128) -> Vec<Conversation> {
+        let mut waiting: Vec<_> = Vec::new();
+        if self.recalls {
+            waiting.extend(self.flows.iter().filter_map(|(ends, judged)| {
+                Some((judged.waits_since(&self.admission)?, Reverse(judged.told.evidence()), *ends))
+            }));
+            waiting.sort_unstable();
         }
-        let waiting = self.flows.iter().filter_map(|(ends, judged)| {
-            Some((judged.waits_since(&self.admission)?, Reverse(judged.evidence()), *ends))
-        });
-        let mut recalled: Vec<_> = waiting.collect();
-        recalled.sort_unstable();
-        recalled.into_iter().map(|(_, _, ends)| ends).collect()
+        let flows = &self.flows;
+        let is_due = |ends: &Conversation| flows.get(ends).is_none_or(|judged| judged.told.has_rested(now));
+        let due: Vec<_> = self.owed.iter().filter(|ends| is_due(ends)).copied().collect();
+        self.owed.retain(|ends| !is_due(ends));
+        waiting.into_iter().map(|(_, _, ends)| ends).chain(due).collect()
     }
 
     /// Time moved on: sweeps are told of, and conversations that ended while their rule had no room.
@@ -202,7 +212,10 @@ impl AlertBook {
         let judged = match self.flows.entry(sight.flow.ends) {
             Entry::Occupied(known) => {
                 let known = known.into_mut();
-                is_news = known.learns(news, last_word, context.now);
+                is_news = known.told.learns(news, last_word, context.now);
+                if known.told.is_owed() {
+                    self.owed.insert(sight.flow.ends);
+                }
                 let is_wanted = is_news || !exempt && known.waits_since(&self.admission).is_some();
                 // One that was folded has no alert, and gets none before it has to be told by itself.
                 if !is_wanted || known.alerts.is_empty() && is_foldable(sight) {
@@ -214,7 +227,7 @@ impl AlertBook {
                 known
             }
             Entry::Vacant(new) => {
-                let new = new.insert(Judged::new(news, context.now));
+                let new = new.insert(Judged::new(Told::new(news, context.now)));
                 self.exempted += u64::from(self.exemptions.count(&Question::of(sight), context.now));
                 if !exempt {
                     new.folded = self.sweeps.fold(sight);

@@ -12,6 +12,7 @@ use crate::{
 
 mod flood;
 mod sweeps;
+mod updates;
 
 struct Nothing;
 
@@ -88,7 +89,7 @@ fn tried(n: u8, evidence: Evidence) -> Flow {
 /// What is told when time moved on, while these flows are open.
 fn time_passes(book: &mut AlertBook, open: &[Flow], context: &Context<'_>) -> Vec<Value> {
     let mut documents = book.turn(context);
-    for ends in book.recalled() {
+    for ends in book.recalled(context.now) {
         if let Some(flow) = open.iter().find(|flow| flow.ends == ends) {
             documents.extend(book.look(flow, &mut Nothing, context));
         }

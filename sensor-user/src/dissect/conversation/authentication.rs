@@ -87,7 +87,9 @@ impl Conversation {
 
     /// Takes the answer to a session set-up.
     pub(super) fn session_answered(&mut self, answer: &SessionAnswer) {
-        self.facts.add_session_status(answer.status);
+        if self.facts.add_session_status(answer.status) {
+            self.tell(New::SessionStatus);
+        }
         let place = match self.awaited.remove(&answer.exchange) {
             Some(Awaited::Credential(place)) => Some(place),
             _ => None,

@@ -106,6 +106,8 @@ pub struct Conversation {
     awaited: Recent<u64, Awaited>,
     /// A credential whose exchange goes on.
     undecided: Option<usize>,
+    /// The SMB 1 server wants the password instead of a response.
+    wants_password: bool,
     /// What the trees are.
     trees: Recent<u32, ShareKind>,
     /// Presentation contexts, by handle and number: places of interfaces.
@@ -126,6 +128,7 @@ impl Conversation {
             facts: Facts::default(),
             awaited: Recent::new(MAX_REMEMBERED),
             undecided: None,
+            wants_password: false,
             trees: Recent::new(MAX_REMEMBERED),
             contexts: Recent::new(MAX_REMEMBERED),
             reading: Reading::default(),
@@ -140,10 +143,14 @@ impl Conversation {
 
     /// Reads one message with its framing, or the head of one, and says what it adds.
     pub fn message(&mut self, from: Sender, bytes: &[u8]) -> Reading {
+        let left_out = self.facts.left_out;
         let result = match self.framing {
             Framing::NetBios => self.packet(from, bytes),
             Framing::DceRpc => self.rpc(from, 0, bytes),
         };
+        if self.facts.left_out > left_out {
+            self.tell(New::LeftOut);
+        }
         let mut reading = std::mem::take(&mut self.reading);
         reading.problem = reading.problem.or(result.err());
         reading

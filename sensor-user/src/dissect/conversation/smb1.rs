@@ -68,6 +68,7 @@ impl Conversation {
     fn smb1_chosen(&mut self, response: NegotiateResponse<'_>) {
         let result = self.blob(Sender::Server, response.blob, None);
         self.note(result);
+        self.wants_password = response.wants_password();
         self.facts.signing = Some(Signing::from_mode(u16::from(response.security_mode) >> 2));
         let server = &mut self.facts.server;
         server.target = response.domain.or(server.target.take());
@@ -95,9 +96,15 @@ impl Conversation {
                 self.note(result);
             }
             Authentication::Account { user, domain, kind, response } => {
-                let response = response.filter(|_| kind != ResponseKind::Anonymous);
+                let method = match kind {
+                    ResponseKind::V1 | ResponseKind::V2 if self.wants_password => Method::Password,
+                    kind => Method::Ntlm(kind),
+                };
+                // A password can be guessed from its fingerprint by whoever has the key, and an anonymous client's byte is nobody's.
+                let response =
+                    response.filter(|_| matches!(method, Method::Ntlm(ResponseKind::V1 | ResponseKind::V2)));
                 let credential = Credential {
-                    method: Method::Ntlm(kind),
+                    method,
                     user,
                     domain,
                     workstation: None,

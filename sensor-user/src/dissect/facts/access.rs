@@ -46,6 +46,8 @@ pub enum Method {
     Ntlm(ResponseKind),
     /// Kerberos.
     Kerberos,
+    /// The password itself, to an SMB 1 server that knows no challenge (MS-CIFS 3.2.4.2.4).
+    Password,
 }
 
 /// How the server answered.

@@ -62,6 +62,8 @@ pub struct Facts {
     pub logoffs: u32,
     /// Facts that found their list full.
     pub left_out: u32,
+    /// Those of them that are credentials: the list keeps the first, the newest and every one that was not refused.
+    pub credentials_left_out: u32,
 }
 
 impl Facts {
@@ -81,6 +83,13 @@ impl Facts {
     #[must_use]
     pub const fn session(&self) -> bool {
         self.sessions > 0
+    }
+
+    /// The server answered every log-on, and let nobody in.
+    #[must_use]
+    pub fn nobody_let_in(&self) -> bool {
+        let refuses = |status: &Status| !status.is_success() && !status.is_interim();
+        !self.session() && !self.encrypted && self.session_statuses.iter().any(refuses)
     }
 
     /// The server connected a share.
@@ -105,6 +114,8 @@ pub enum New {
     CredentialOutcome(usize),
     /// A session was set up.
     Session,
+    /// Session set-up was answered with a status for the first time.
+    SessionStatus,
     /// A share is asked for.
     Share(usize),
     /// How that ended.
@@ -121,12 +132,23 @@ pub enum New {
     Encrypted,
     /// The first compressed message.
     Compressed,
+    /// A list was full.
+    LeftOut,
 }
 
 impl Facts {
     /// Adds a credential; gives its place and whether it is new.
     pub(in crate::dissect) fn add_credential(&mut self, credential: Credential) -> Option<(usize, bool)> {
         let same = self.credentials.iter().position(|known| known.is_repeat_of(&credential));
+        if same.is_none() && self.credentials.len() == MAX_CREDENTIALS {
+            self.credentials_left_out = self.credentials_left_out.saturating_add(1);
+            self.left_out = self.left_out.saturating_add(1);
+            // Of many guesses the one that is right must not be the one that is missing.
+            let refused = |known: &Credential| matches!(known.outcome, Some(Outcome::Refused(_)));
+            let place = self.credentials.iter().rposition(refused)?;
+            self.credentials[place] = credential;
+            return Some((place, true));
+        }
         self.add(same, credential, MAX_CREDENTIALS, |facts| &mut facts.credentials)
     }
 
@@ -160,9 +182,11 @@ impl Facts {
         true
     }
 
-    pub(in crate::dissect) fn add_session_status(&mut self, status: Status) {
+    /// Adds what session set-up was answered with; says whether it is new.
+    pub(in crate::dissect) fn add_session_status(&mut self, status: Status) -> bool {
         let same = self.session_statuses.iter().position(|known| *known == status);
-        self.add(same, status, MAX_STATUSES, |facts| &mut facts.session_statuses);
+        let added = self.add(same, status, MAX_STATUSES, |facts| &mut facts.session_statuses);
+        added.is_some_and(|(_, new)| new)
     }
 
     fn add<T>(
@@ -193,6 +217,30 @@ mod tests {
     fn dialects_are_shown_as_people_call_them() {
         let shown = [0x0202, 0x0210, 0x0300, 0x0302, 0x0311, 0x02FF].map(|n| Dialect::Smb2(n).to_string());
         assert_eq!(shown, ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1", "2.???"]);
+    }
+
+    #[test]
+    fn of_many_guesses_the_accepted_one_is_kept_and_the_others_are_counted() {
+        let mut facts = Facts::default();
+        for number in 0..100 {
+            let guess = Credential {
+                method: Method::Kerberos,
+                user: Some(number.to_string()),
+                domain: None,
+                workstation: None,
+                target: None,
+                fingerprint: None,
+                outcome: None,
+            };
+            let (place, _) = facts.add_credential(guess).unwrap();
+            let outcome =
+                if number == 50 { Outcome::Accepted } else { Outcome::Refused(Status::Nt(0xC000_006D)) };
+            facts.credentials[place].outcome = Some(outcome);
+        }
+        let users: Vec<_> = facts.credentials.iter().filter_map(|one| one.user.as_deref()).collect();
+        assert_eq!(users.len(), MAX_CREDENTIALS);
+        assert!(["0", "1", "50", "99"].iter().all(|user| users.contains(user)), "{users:?}");
+        assert_eq!((facts.credentials_left_out, facts.left_out), (68, 68));
     }
 
     #[test]

@@ -48,6 +48,14 @@ pub(super) fn dialects(data: &[u8]) -> Vec<String> {
     dialects
 }
 
+impl NegotiateResponse<'_> {
+    /// The server knows users and no challenge: a client that agrees sends the password itself (MS-CIFS 2.2.4.52.2).
+    #[must_use]
+    pub const fn wants_password(&self) -> bool {
+        self.security_mode & 3 == 1
+    }
+}
+
 pub(super) fn response(block: Block<'_>) -> Result<NegotiateResponse<'_>, Smb1Error> {
     let mut seen = NegotiateResponse {
         dialect: Some(block.word(0)).filter(|index| *index != NONE),
@@ -85,6 +93,14 @@ pub(super) fn response(block: Block<'_>) -> Result<NegotiateResponse<'_>, Smb1Er
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_without_challenges_wants_the_password() {
+        let wants = |security_mode| {
+            NegotiateResponse { security_mode, ..NegotiateResponse::default() }.wants_password()
+        };
+        assert_eq!([1, 3, 7, 0].map(wants), [true, false, false, false]);
+    }
 
     #[test]
     fn dialects_end_where_their_list_does() {

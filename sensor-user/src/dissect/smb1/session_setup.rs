@@ -81,13 +81,12 @@ fn account<'a>(
     let (domain, at) = block.text(at);
     let (native_os, at) = block.text(at);
     let (native_lan_manager, _) = block.text(at);
-    // An anonymous client may send one byte of response (MS-CIFS 3.2.4.2.4), which is no user's.
-    let kind = if user.is_some() && kind == ResponseKind::Anonymous { ResponseKind::V1 } else { kind };
     let authentication = Authentication::Account { user, domain, kind, response };
     SessionSetupRequest { authentication, native_os, native_lan_manager }
 }
 
-/// NTLM of version 2 has responses longer than 24 bytes.
+/// NTLM of version 2 has responses longer than 24 bytes. Who sends no response, or one byte (MS-CIFS 3.2.4.2.4), proves nothing,
+/// whatever user it names.
 const fn response_kind(lm: usize, nt: usize) -> ResponseKind {
     match (lm, nt) {
         (0..=1, 0..=1) => ResponseKind::Anonymous,
@@ -140,6 +139,23 @@ mod tests {
         };
         assert_eq!((user.as_deref(), domain.as_deref()), (Some("eva"), Some("EQ")));
         assert_eq!((kind, response), (ResponseKind::V1, Some([1; 24].as_slice())));
+    }
+
+    #[test]
+    fn a_user_without_a_response_proves_nothing() {
+        let mut block = vec![13, 0xFF, 0, 0, 0];
+        block.extend([0; 10]);
+        block.extend([1, 0, 0, 0]);
+        block.extend([0; 8]);
+        // One byte of LM response; the names begin at an even place.
+        let mut data = vec![0];
+        data.extend("guest\0EQ\0".encode_utf16().flat_map(u16::to_le_bytes));
+        block.extend((data.len() as u16).to_le_bytes());
+        block.extend(data);
+        let bytes = message(0x73, false, 0x8000, &block);
+        let Some(Body::SessionSetupRequest(seen)) = read(&bytes).unwrap().commands.pop() else { panic!() };
+        let Authentication::Account { user, kind, .. } = seen.authentication else { panic!() };
+        assert_eq!((user.as_deref(), kind), (Some("guest"), ResponseKind::Anonymous));
     }
 
     #[test]

@@ -65,6 +65,7 @@ impl Flow {
             authentication: facts.is_some_and(Facts::authentication_attempted),
             session: facts.is_some_and(Facts::session),
             since_share: self.share_at.map(since),
+            refused: self.marks & mark::ENCRYPTED == 0 && facts.is_some_and(Facts::nobody_let_in),
             joined_late: !negotiated && self.marks & mark::OPENED_BY_SYN == 0,
         })
     }

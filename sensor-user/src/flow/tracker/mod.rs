@@ -17,7 +17,7 @@ use sensor_common::{
 
 pub use self::options::TrackerOptions;
 use self::{early::EarlyPiece, entry::Entry, room::Room};
-use super::{Conversation, Flow, MarkedPorts, departure::Departures, reader::Reader};
+use super::{Conversation, Flow, MORE_THAN_SET_UP, MarkedPorts, departure::Departures, reader::Reader};
 use crate::{
     decode::{Observation, Piece},
     dissect::FingerprintKey,
@@ -143,7 +143,8 @@ impl Tracker {
         }
         let limit = self.options.departures.bytes;
         let told = |flow: &Flow| {
-            (flow.evidence, flow.payload_from_inside() >= limit, flow.departure.map(|it| it.cause))
+            let left = flow.payload_from_inside();
+            (flow.evidence, left > MORE_THAN_SET_UP, left >= limit, flow.departure.map(|it| it.cause))
         };
         let before = told(&entry.flow);
         let services = &self.options.services;

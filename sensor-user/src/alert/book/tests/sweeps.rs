@@ -85,7 +85,7 @@ impl Stages {
     pub(super) fn advance(&mut self, seconds: i128) {
         let (now, context) = at(seconds);
         self.told.extend(self.book.turn(&context));
-        for ends in self.book.recalled() {
+        for ends in self.book.recalled(context.now) {
             self.told.extend(self.book.look(self.tracker.open(&ends).unwrap(), &mut Nothing, &context));
         }
         for flow in self.tracker.ripe(now.unix_nanos) {
