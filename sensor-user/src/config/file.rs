@@ -86,7 +86,12 @@ fn settings(reader: &mut Reader, table: &mut TableHelper<'_>, config: &mut Confi
     reader.section(table, "services", |reader, table| {
         let services = &mut config.services;
         reader.list(table, "smb_tcp", &mut services.smb_tcp, port);
-        reader.list(table, "rpc_tcp", &mut services.rpc_tcp, port);
+        reader.list(table, "rpc_tcp", &mut services.rpc_tcp, |n| match port(n)? {
+            smb @ (139 | 445) => {
+                Err(format!("{smb} is a port of SMB, whose messages are not DCE-RPC: name it in smb_tcp"))
+            }
+            port => Ok(port),
+        });
         reader.list(table, "netbios_udp", &mut services.netbios_udp, port);
         reader.value(table, "smb_any_port", &mut services.smb_any_port, Ok);
     });
@@ -216,6 +221,18 @@ mod tests {
         assert!(problems[0].message.contains("10.0.0.0/33"));
         assert!(problems[1].message.contains("power of two"));
         assert!(problems[2].message.contains("ingres") && problems[2].message.contains("ingress"));
+    }
+
+    #[test]
+    fn what_a_value_should_be_is_told_in_the_words_of_the_file() {
+        for (text, words) in [
+            ("statistics_interval = 1.5", "a whole number expected, float found"),
+            ("[services]\nsmb_any_port = 1", "true or false expected, integer found"),
+            ("[services]\nrpc_tcp = [445]", "445 is a port of SMB"),
+        ] {
+            let problems = parse_here(text).unwrap_err();
+            assert!(problems[0].message.contains(words), "{problems:?}");
+        }
     }
 
     #[test]

@@ -164,7 +164,14 @@ impl Reader {
 /// An error of the TOML reader without its place, which the caller adds.
 pub(super) fn describe(error: &toml_span::Error) -> String {
     match &error.kind {
-        ErrorKind::Wanted { expected, found } => format!("{expected} expected, {found} found"),
+        ErrorKind::Wanted { expected, found } => {
+            let expected = match *expected {
+                "i64" => "a whole number",
+                "a bool" => "true or false",
+                other => other,
+            };
+            format!("{expected} expected, {found} found")
+        }
         kind => kind.to_string(),
     }
 }
