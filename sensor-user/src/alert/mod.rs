@@ -11,6 +11,7 @@ mod document;
 mod flow;
 mod indicator;
 mod left_open;
+mod negotiation;
 mod netbios;
 mod note;
 mod owner;

@@ -1,4 +1,5 @@
-//! What the conversation said in datagrams, as it stands in the document: `smb_sensor.netbios`, and the hosts that it names.
+//! What the conversation said of NetBIOS names, in the request of a session or in datagrams, as it stands in the document:
+//! `smb_sensor.netbios`, and the hosts that datagrams name.
 
 use serde_json::{Map, Value, json};
 
@@ -14,7 +15,17 @@ use crate::{
 
 /// Adds what is known to the document.
 pub(super) fn add(document: &mut Value, sight: &Sight<'_>) {
-    let Some(said) = sight.flow.datagrams.as_deref() else { return };
+    let session = sight.flow.facts.as_deref().and_then(|facts| facts.netbios.as_ref());
+    if let Some((called, calling)) = session {
+        let names = json!({ "called": name(called, None), "calling": name(calling, Some(false)) });
+        document["smb_sensor"]["netbios"] = json!({ "session": names });
+    }
+    if let Some(said) = sight.flow.datagrams.as_deref() {
+        add_datagrams(document, said);
+    }
+}
+
+fn add_datagrams(document: &mut Value, said: &Datagrams) {
     let mut netbios = Map::new();
     if !said.exchanges.is_empty() {
         netbios.insert("names".into(), said.exchanges.iter().map(exchange).collect());

@@ -4,6 +4,7 @@
 use sensor_common::slot::mark;
 use serde_json::{Map, Value, json};
 
+use super::negotiation;
 use crate::{
     detect::{Sight, windows_client},
     dissect::{
@@ -61,7 +62,9 @@ fn users(document: &mut Value, facts: &Facts) {
     let mut hosts: Vec<&str> = Vec::new();
     let workstations = facts.credentials.iter().filter_map(|credential| credential.workstation.as_deref());
     let server = [&facts.server.names.netbios_computer, &facts.server.names.dns_computer];
-    for host in workstations.chain(server.into_iter().filter_map(|name| name.as_deref())) {
+    let server = server.into_iter().filter_map(|name| name.as_deref());
+    let calling = facts.netbios.iter().map(|(_, calling)| calling.name.as_str());
+    for host in workstations.chain(server).chain(calling) {
         if !host.is_empty() && !hosts.contains(&host) {
             hosts.push(host);
         }
@@ -95,12 +98,20 @@ fn smb(facts: &Facts, marks: u16) -> Map<String, Value> {
     put("dialect", facts.dialect.as_ref().map(ToString::to_string));
     put("client_version", facts.client.ntlm_version.map(|version| version.to_string()));
     put("client_os", facts.client.native_os.clone());
+    put("client_lan_manager", facts.client.native_lan_manager.clone());
     put("server_version", facts.server.ntlm_version.map(|version| version.to_string()));
+    put("server_os", facts.server.native_os.clone());
+    put("server_lan_manager", facts.server.native_lan_manager.clone());
     put("server_name", facts.server.names.netbios_computer.clone());
     put("server_dns_name", facts.server.names.dns_computer.clone());
     put("server_domain", facts.server.names.netbios_domain.clone());
+    put("server_dns_domain", facts.server.names.dns_domain.clone());
+    put("server_dns_forest", facts.server.names.dns_forest.clone());
+    put("server_target_name", facts.server.target.clone());
     put("server_called", facts.client.contexts.netname.clone());
     put("client_guid", facts.client.guid.map(|guid| guid.to_string()));
+    put("server_guid", facts.server.guid.map(|guid| guid.to_string()));
+    negotiation::add(&mut smb, facts);
     if facts.smb_spoken() {
         let mut versions = Vec::new();
         for (spoken, version) in [(facts.smb1, 1), (facts.smb2, 2)] {
@@ -111,8 +122,10 @@ fn smb(facts: &Facts, marks: u16) -> Map<String, Value> {
         smb.insert("versions".into(), json!(versions));
     }
     encryption(&mut smb, marks, Some(facts));
-    if facts.sessions > 0 {
-        smb.insert("sessions".into(), json!(facts.sessions));
+    for (name, count) in [("sessions", facts.sessions), ("logoffs", facts.logoffs)] {
+        if count > 0 {
+            smb.insert(name.into(), json!(count));
+        }
     }
     if !facts.session_statuses.is_empty() {
         let statuses: Vec<_> = facts.session_statuses.iter().map(ToString::to_string).collect();
@@ -225,3 +238,6 @@ fn rpc(facts: &Facts) -> Value {
         })
         .collect()
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -185,11 +185,31 @@ fn check(facts: &Facts) {
     assert!(facts.shares.len() <= facts::MAX_SHARES);
     assert!(facts.interfaces.len() <= facts::MAX_INTERFACES);
     assert!(facts.session_statuses.len() <= facts::MAX_STATUSES);
+    for contexts in [&facts.client.contexts, &facts.server.contexts] {
+        for list in [&contexts.kinds, &contexts.ciphers, &contexts.compression, &contexts.signing] {
+            assert!(list.len() <= 16, "{}", list.len());
+        }
+    }
     let texts =
         facts.credentials.iter().flat_map(|one| [&one.user, &one.domain, &one.workstation, &one.target]);
-    let texts =
-        texts.flatten().chain(facts.shares.iter().map(|share| &share.path)).chain(&facts.server.target);
-    for text in texts {
+    let (client, server) = (&facts.client, &facts.server);
+    let names = &server.names;
+    let of_the_ends = [
+        &client.native_os,
+        &client.native_lan_manager,
+        &client.contexts.netname,
+        &server.native_os,
+        &server.native_lan_manager,
+        &server.target,
+        &names.netbios_computer,
+        &names.netbios_domain,
+        &names.dns_computer,
+        &names.dns_domain,
+        &names.dns_forest,
+    ];
+    let netbios = facts.netbios.iter().flat_map(|(called, calling)| [&called.name, &calling.name]);
+    let shares = facts.shares.iter().map(|share| &share.path);
+    for text in texts.chain(of_the_ends).flatten().chain(shares).chain(netbios) {
         assert!(!text.chars().any(char::is_control), "{text:?}");
         assert!(text.len() < 2000, "{}", text.len());
     }

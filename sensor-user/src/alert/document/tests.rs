@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     alert::{
         conversation::community_id, flow_document, netbios::tests::everything_said,
-        owner::tests::everything_known,
+        owner::tests::everything_known, smb::tests::everything_told,
     },
     config::ServicePorts,
     detect::{RULES, fixtures::flow},
@@ -19,7 +19,7 @@ use crate::{
 };
 
 pub(crate) const ALERT: &str = include_str!("../../../schema/alert.schema.json");
-const FLOW: &str = include_str!("../../../schema/flow.schema.json");
+pub(crate) const FLOW: &str = include_str!("../../../schema/flow.schema.json");
 pub(crate) const SWEEP: &str = include_str!("../../../schema/sweep.schema.json");
 pub(crate) const SUPPRESSION: &str = include_str!("../../../schema/suppression.schema.json");
 
@@ -61,6 +61,7 @@ fn flows() -> Vec<Flow> {
     flows.push(owned);
     flows.push(flow(UDP, "10.0.0.2:137", "8.8.4.4:50000", Side::Remote, Evidence::Established));
     flows.push(everything_said());
+    flows.push(everything_told());
     flows
 }
 

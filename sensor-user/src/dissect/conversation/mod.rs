@@ -185,8 +185,8 @@ impl Conversation {
 
     fn hidden(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         match hidden(bytes)? {
-            Hidden::Encrypted { .. } => self.encrypted(),
-            Hidden::Compressed { .. } => {
+            Hidden::Encrypted => self.encrypted(),
+            Hidden::Compressed => {
                 if !self.facts.compressed {
                     self.facts.compressed = true;
                     self.tell(New::Compressed);

@@ -69,7 +69,10 @@ impl Conversation {
         let result = self.blob(Sender::Server, response.blob, None);
         self.note(result);
         self.wants_password = response.wants_password();
-        self.facts.signing = Some(Signing::from_mode(u16::from(response.security_mode) >> 2));
+        // Whoever speaks none of the dialects says nothing of signing.
+        if response.dialect.is_some() {
+            self.facts.signing = Some(Signing::from_mode(u16::from(response.security_mode) >> 2));
+        }
         let server = &mut self.facts.server;
         server.target = response.domain.or(server.target.take());
         if response.server.is_some() {

@@ -77,7 +77,6 @@ impl Conversation {
     fn smb2_chosen(&mut self, response: NegotiateResponse<'_>) {
         let server = &mut self.facts.server;
         server.guid = Some(response.server).filter(|guid| !guid.is_nil());
-        server.capabilities = response.capabilities;
         server.contexts = response.contexts;
         self.facts.signing = Some(Signing::from_mode(response.security_mode));
         let result = self.blob(Sender::Server, response.blob, None);

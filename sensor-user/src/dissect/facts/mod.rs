@@ -58,7 +58,7 @@ pub struct Facts {
     pub trees: u32,
     /// DCE-RPC interfaces.
     pub interfaces: Vec<Interface>,
-    /// Log-offs, requested or answered.
+    /// Log-offs that the client asked for.
     pub logoffs: u32,
     /// Facts that found their list full.
     pub left_out: u32,

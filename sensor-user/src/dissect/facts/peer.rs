@@ -89,8 +89,6 @@ pub struct Server {
     pub ntlm_version: Option<Version>,
     /// Identifier.
     pub guid: Option<Uuid>,
-    /// Capabilities (MS-SMB2 2.2.4).
-    pub capabilities: u32,
     /// Negotiate contexts that it chose.
     pub contexts: Contexts,
     /// Operating system, of SMB 1.

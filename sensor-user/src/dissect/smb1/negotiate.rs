@@ -23,8 +23,6 @@ pub struct NegotiateResponse<'a> {
     pub dialect: Option<u16>,
     /// SecurityMode: 1 user level, 2 challenge and response, 4 signing enabled, 8 signing required.
     pub security_mode: u8,
-    /// Capabilities of `NT LM 0.12`.
-    pub capabilities: u32,
     /// Domain of the server, without extended security.
     pub domain: Option<String>,
     /// Name of the server, without extended security.
@@ -73,14 +71,14 @@ pub(super) fn response(block: Block<'_>) -> Result<NegotiateResponse<'_>, Smb1Er
         // NT LM 0.12.
         17 => {
             seen.security_mode = block.words[2];
-            seen.capabilities = layout::<U32>(block.words, 19, "capabilities")?.get();
+            let capabilities = layout::<U32>(block.words, 19, "capabilities")?.get();
             let challenge = usize::from(block.words[33]);
-            if seen.capabilities & CAP_EXTENDED_SECURITY != 0 {
+            if capabilities & CAP_EXTENDED_SECURITY != 0 {
                 // The server's identifier, then the blob.
                 seen.blob = block.data.get(16..).unwrap_or_default();
             } else {
                 // Unicode names here are not aligned (MS-CIFS 2.2.4.52.2).
-                let unicode = block.unicode || seen.capabilities & CAP_UNICODE != 0;
+                let unicode = block.unicode || capabilities & CAP_UNICODE != 0;
                 let (domain, after) = block.text_unaligned(challenge, unicode);
                 (seen.domain, seen.server) = (domain, block.text_unaligned(after, unicode).0);
             }

@@ -1,9 +1,11 @@
 //! SMB 2 and 3 messages (MS-SMB2 2.2): the header, compounds, and which of them are read further.
 
+mod algorithm;
 mod negotiate;
 mod pipe;
 mod session;
 
+pub use algorithm::AlgorithmKind;
 pub use negotiate::{Contexts, NegotiateRequest, NegotiateResponse};
 pub use pipe::PipeData;
 pub use session::{SessionFlags, SessionSetupRequest, SessionSetupResponse, ShareKind};
@@ -197,28 +199,15 @@ where
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hidden {
     /// Transform header, 2.2.41: encrypted.
-    Encrypted {
-        /// Session whose key it is encrypted with.
-        session: u64,
-    },
+    Encrypted,
     /// Compression transform header, 2.2.42.
-    Compressed {
-        /// Algorithm: 1 LZNT1, 2 LZ77, 3 LZ77 and Huffman, 4 pattern, 5 LZ4.
-        algorithm: u16,
-    },
+    Compressed,
 }
 
-#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-struct TransformHeader {
-    protocol: [u8; 4],
-    signature: [u8; 16],
-    nonce: [u8; 16],
-    original_size: U32,
-    reserved: U16,
-    flags: U16,
-    session: U64,
-}
+/// Bytes of a transform header.
+const TRANSFORM_HEADER_LEN: usize = 52;
+/// Bytes of a compression transform header up to its algorithm.
+const COMPRESSION_HEADER_LEN: usize = 10;
 
 /// Reads the header of an encrypted or compressed message.
 ///
@@ -227,12 +216,12 @@ struct TransformHeader {
 pub fn hidden(bytes: &[u8]) -> Result<Hidden, Smb2Error> {
     match bytes {
         [0xFD, b'S', b'M', b'B', ..] => {
-            let header = layout::<TransformHeader>(bytes, 0, "transform header")?;
-            Ok(Hidden::Encrypted { session: header.session.get() })
+            layout::<[u8; TRANSFORM_HEADER_LEN]>(bytes, 0, "transform header")?;
+            Ok(Hidden::Encrypted)
         }
         [0xFC, b'S', b'M', b'B', ..] => {
-            let algorithm = layout::<U16>(bytes, 8, "compression header")?.get();
-            Ok(Hidden::Compressed { algorithm })
+            layout::<[u8; COMPRESSION_HEADER_LEN]>(bytes, 0, "compression header")?;
+            Ok(Hidden::Compressed)
         }
         _ => Err(Smb2Error::Protocol),
     }

@@ -34,8 +34,6 @@ pub struct NegotiateResponse<'a> {
     pub dialect: u16,
     /// SecurityMode: 1 signing enabled, 2 required.
     pub security_mode: u16,
-    /// Capabilities, 2.2.4.
-    pub capabilities: u32,
     /// Identifier of the server.
     pub server: Uuid,
     /// Contexts of 3.1.1.
@@ -49,11 +47,11 @@ pub struct NegotiateResponse<'a> {
 pub struct Contexts {
     /// Types in the order in which they came.
     pub kinds: Vec<u16>,
-    /// Ciphers (2.2.3.1.2): 1 AES-128-CCM, 2 AES-128-GCM, 3 AES-256-CCM, 4 AES-256-GCM.
+    /// Ciphers (2.2.3.1.2).
     pub ciphers: Vec<u16>,
     /// Compression algorithms (2.2.3.1.3).
     pub compression: Vec<u16>,
-    /// Signing algorithms (2.2.3.1.7): 0 HMAC-SHA256, 1 AES-CMAC, 2 AES-GMAC.
+    /// Signing algorithms (2.2.3.1.7).
     pub signing: Vec<u16>,
     /// Name by which the client calls the server (2.2.3.1.4).
     pub netname: Option<String>,
@@ -133,7 +131,6 @@ pub(super) fn response(bytes: &[u8]) -> Result<NegotiateResponse<'_>, Smb2Error>
     Ok(NegotiateResponse {
         dialect,
         security_mode: fields.security_mode.get(),
-        capabilities: fields.capabilities.get(),
         server: Uuid::from_bytes_le(fields.server),
         contexts,
         blob: available(bytes, fields.blob_offset.get().into(), fields.blob_length.get().into()),
