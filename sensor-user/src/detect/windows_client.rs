@@ -4,53 +4,85 @@
 //! what it sends. Takes what the client said of itself, gives the grounds of the inference, or nothing. It is a likelihood: each
 //! ground can be imitated, so one alone does not do, and no process is ever named by it.
 
-use crate::dissect::{Facts, ntlmssp::Version};
+use crate::dissect::{Facts, facts::Client, ntlmssp::Version};
 
-/// Capabilities that Windows names since SMB 3 (MS-SMB2 2.2.3): all there were.
-const ALL_CAPABILITIES: u32 = 0x7F;
+/// Capabilities that Windows names since SMB 3 (MS-SMB2 2.2.3), and the bits in which they are. Whether it asks for notifications
+/// (0x80), which came later, says nothing.
+const CAPABILITIES: u32 = 0x7F;
 
 /// Dialects in the order in which Windows offers them; older ones stop earlier.
 const DIALECTS: [u16; 5] = [0x0202, 0x0210, 0x0300, 0x0302, 0x0311];
 
-/// Negotiate contexts (MS-SMB2 2.2.3.1): compression, and the name by which the server is called.
+/// Negotiate contexts (MS-SMB2 2.2.3.1): integrity before authentication, encryption, compression, and the name by which the
+/// server is called.
+const PREAUTHENTICATION: u16 = 1;
+const ENCRYPTION: u16 = 2;
 const COMPRESSION: u16 = 3;
 const NETNAME: u16 = 5;
+
+/// The first build that sends compression and server name: Windows 10 version 1903.
+const FIRST_WITH_COMPRESSION: u16 = 18_362;
 
 /// A dialect of SMB 1 that Windows still offers and others do not (MS-SMB 2.2.4.5.1).
 const WORKGROUPS: &str = "Windows for Workgroups 3.1a";
 
-/// What speaks for the SMB client of the Windows kernel; `None` unless two independent grounds do.
+/// What an SMB 1 negotiation says of SMB 2 (MS-SMB2 3.2.4.2.2.1), and the oldest dialect whose speakers say so.
+const SMB2_IN_SMB1: [(&str, u16); 2] = [("SMB 2.002", 0x0202), ("SMB 2.???", 0x0210)];
+
+/// What speaks for the SMB client of the Windows kernel; `None` unless two independent grounds do, and the release that one
+/// names speaks what the other offers.
 #[must_use]
 pub fn grounds(facts: &Facts) -> Option<Vec<String>> {
     let client = &facts.client;
-    let version = client.ntlm_version.filter(|version| is_release(*version))?;
+    let version = client.ntlm_version?;
+    let newest = newest_dialect(version)?;
+    if newest_offered(client) > newest {
+        return None;
+    }
+    let names_all = client.capabilities & CAPABILITIES == CAPABILITIES;
     let offer = if client.smb1_dialects.iter().any(|name| name == WORKGROUPS) {
         format!("it opened with SMB 1 and offered {WORKGROUPS}")
-    } else if client.dialects == DIALECTS[..4] && client.capabilities == ALL_CAPABILITIES {
+    } else if names_all && client.dialects == DIALECTS[..4] {
         "it offered the dialects and capabilities that Windows offers up to SMB 3.0.2".to_owned()
-    } else if client.dialects == DIALECTS
-        && client.capabilities == ALL_CAPABILITIES
-        && [COMPRESSION, NETNAME].iter().all(|kind| client.contexts.kinds.contains(kind))
-    {
-        "it offered the dialects, capabilities, compression and server name that Windows offers with SMB 3.1.1"
-            .to_owned()
+    } else if names_all && client.dialects == DIALECTS {
+        contexts(version, &client.contexts.kinds)?.to_owned()
     } else {
         return None;
     };
     Some(vec![format!("its NTLM messages carry {version}, the number of a Windows release"), offer])
 }
 
-/// Whether Windows was released with this number. Other programs send none, or one without a build.
-fn is_release(version: Version) -> bool {
-    match (version.major, version.minor) {
-        (5, 1) => version.build == 2_600,
-        (5, 2) => version.build == 3_790,
-        (6, 0) => (6_000..=6_003).contains(&version.build),
-        (6, 1) => matches!(version.build, 7_600 | 7_601),
-        (6, 2) => version.build == 9_200,
-        (6, 3) => version.build == 9_600,
-        (10, 0) => version.build >= 10_240,
-        _ => false,
+/// The ground that an offer of SMB 3.1.1 is, if its contexts are those that this build sends.
+fn contexts(version: Version, kinds: &[u16]) -> Option<&'static str> {
+    if version.build < FIRST_WITH_COMPRESSION {
+        (kinds == [PREAUTHENTICATION, ENCRYPTION]).then_some(
+            "it offered the dialects, capabilities and contexts that Windows offered with SMB 3.1.1 before version 1903",
+        )
+    } else {
+        [COMPRESSION, NETNAME].iter().all(|kind| kinds.contains(kind)).then_some(
+            "it offered the dialects, capabilities, compression and server name that Windows offers with SMB 3.1.1",
+        )
+    }
+}
+
+/// The newest dialect of SMB 2 that a client says it speaks, in either negotiation; 0 if none.
+fn newest_offered(client: &Client) -> u16 {
+    let in_smb1 =
+        SMB2_IN_SMB1.iter().filter(|(name, _)| client.smb1_dialects.iter().any(|said| said == name));
+    in_smb1.map(|(_, dialect)| *dialect).chain(client.dialects.iter().copied()).max().unwrap_or(0)
+}
+
+/// The newest dialect of SMB 2 that the Windows released with this number speaks (MS-SMB2 appendix A), 0 if none; `None` if no
+/// Windows was: other programs send no number, one without a build, or an old one whatever they speak.
+fn newest_dialect(version: Version) -> Option<u16> {
+    match (version.major, version.minor, version.build) {
+        (5, 1, 2_600) | (5, 2, 3_790) => Some(0),
+        (6, 0, 6_000..=6_003) => Some(0x0202),
+        (6, 1, 7_600 | 7_601) => Some(0x0210),
+        (6, 2, 9_200) => Some(0x0300),
+        (6, 3, 9_600) => Some(0x0302),
+        (10, 0, 10_240..) => Some(0x0311),
+        _ => None,
     }
 }
 
@@ -62,8 +94,8 @@ mod tests {
         let mut facts = Facts::default();
         facts.client.ntlm_version = Some(Version { major: 10, minor: 0, build: 22_631 });
         facts.client.dialects = DIALECTS.to_vec();
-        facts.client.capabilities = ALL_CAPABILITIES;
-        facts.client.contexts.kinds = vec![1, 2, COMPRESSION, NETNAME, 8];
+        facts.client.capabilities = CAPABILITIES;
+        facts.client.contexts.kinds = vec![PREAUTHENTICATION, ENCRYPTION, COMPRESSION, NETNAME, 8];
         facts
     }
 
@@ -88,5 +120,53 @@ mod tests {
         let mut another_offer = windows_11();
         another_offer.client.dialects = vec![0x0202, 0x0210, 0x0300];
         assert_eq!(grounds(&another_offer), None);
+    }
+    fn with_version(major: u8, minor: u8, build: u16) -> Facts {
+        let mut facts = windows_11();
+        facts.client.ntlm_version = Some(Version { major, minor, build });
+        facts
+    }
+
+    #[test]
+    fn a_release_that_cannot_speak_what_is_offered_is_no_ground() {
+        let mut macos = with_version(6, 1, 7_600);
+        macos.client.contexts.kinds = vec![PREAUTHENTICATION, ENCRYPTION, COMPRESSION, NETNAME];
+        assert_eq!(grounds(&macos), None, "Windows 7 does not speak SMB 3.1.1");
+        for (version, speaks) in [((6, 2, 9_200), false), ((6, 3, 9_600), true), ((10, 0, 14_393), true)] {
+            let mut offer = with_version(version.0, version.1, version.2);
+            offer.client.dialects = DIALECTS[..4].to_vec();
+            assert_eq!(grounds(&offer).is_some(), speaks, "SMB 3.0.2 by {version:?}");
+        }
+        for (version, speaks) in [((5, 1, 2_600), false), ((6, 0, 6_002), false), ((6, 1, 7_601), true)] {
+            let mut opened = with_version(version.0, version.1, version.2);
+            opened.client.dialects.clear();
+            opened.client.smb1_dialects = [WORKGROUPS, "SMB 2.002"].map(str::to_owned).to_vec();
+            assert_eq!(grounds(&opened).is_some(), version.0 > 5, "SMB 2.0.2 by {version:?}");
+            opened.client.smb1_dialects.push("SMB 2.???".into());
+            assert_eq!(grounds(&opened).is_some(), speaks, "SMB 2.1 by {version:?}");
+        }
+    }
+
+    #[test]
+    fn contexts_are_those_of_the_build() {
+        let mut server_2019 = with_version(10, 0, 17_763);
+        assert_eq!(grounds(&server_2019), None, "it does not compress");
+        server_2019.client.contexts.kinds = vec![PREAUTHENTICATION, ENCRYPTION];
+        assert!(grounds(&server_2019).unwrap()[1].contains("before version 1903"));
+        server_2019.client.contexts.kinds.push(8);
+        assert_eq!(grounds(&server_2019), None, "nor does it negotiate how to sign");
+        let mut later = with_version(10, 0, FIRST_WITH_COMPRESSION);
+        assert!(grounds(&later).is_some());
+        later.client.contexts.kinds = vec![PREAUTHENTICATION, ENCRYPTION];
+        assert_eq!(grounds(&later), None);
+    }
+
+    #[test]
+    fn capabilities_beyond_the_known_ones_say_nothing() {
+        let mut notified = windows_11();
+        notified.client.capabilities |= 0x80;
+        assert!(grounds(&notified).is_some());
+        notified.client.capabilities = 0x77;
+        assert_eq!(grounds(&notified), None);
     }
 }

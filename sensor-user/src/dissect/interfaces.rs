@@ -1,10 +1,28 @@
 //! What DCE-RPC interfaces and their operations are called.
+//!
+//! Identifiers and operation numbers are those of the documents named beside them. Numbers that a document reserves or says are
+//! not used on the wire have no name, whatever else uses them.
 
-mod table;
+mod accounts;
+mod administration;
+mod components;
+mod domain;
+mod files;
+mod mail;
+mod printing;
 
 use uuid::Uuid;
 
-use table::KNOWN;
+/// The interfaces that are known, family by family.
+static FAMILIES: [&[KnownInterface]; 7] = [
+    files::INTERFACES,
+    accounts::INTERFACES,
+    domain::INTERFACES,
+    administration::INTERFACES,
+    printing::INTERFACES,
+    components::INTERFACES,
+    mail::INTERFACES,
+];
 
 /// An interface that is known here.
 #[derive(Debug)]
@@ -18,6 +36,10 @@ pub struct KnownInterface {
 }
 
 impl KnownInterface {
+    const fn new(uuid: u128, name: &'static str, operations: &'static [(u16, &'static str)]) -> Self {
+        Self { uuid: Uuid::from_u128(uuid), name, operations }
+    }
+
     /// The name of an operation.
     #[must_use]
     pub fn operation(&self, opnum: u16) -> Option<&'static str> {
@@ -28,7 +50,7 @@ impl KnownInterface {
 /// Finds an interface.
 #[must_use]
 pub fn known(uuid: &Uuid) -> Option<&'static KnownInterface> {
-    KNOWN.iter().find(|interface| interface.uuid == *uuid)
+    FAMILIES.into_iter().flatten().find(|interface| interface.uuid == *uuid)
 }
 
 #[cfg(test)]
@@ -37,16 +59,71 @@ mod tests {
 
     #[test]
     fn no_identifier_and_no_operation_is_listed_twice() {
-        for (at, interface) in KNOWN.iter().enumerate() {
-            assert!(KNOWN[..at].iter().all(|earlier| earlier.uuid != interface.uuid), "{}", interface.name);
-            assert!(interface.operations.is_sorted_by_key(|(opnum, _)| *opnum), "{}", interface.name);
+        let all: Vec<_> = FAMILIES.into_iter().flatten().collect();
+        for (at, interface) in all.iter().enumerate() {
+            assert!(all[..at].iter().all(|earlier| earlier.uuid != interface.uuid), "{}", interface.name);
+            let numbers: Vec<_> = interface.operations.iter().map(|(opnum, _)| *opnum).collect();
+            assert!(numbers.is_sorted_by(|one, next| one < next), "{}: {numbers:?}", interface.name);
+            let mut names: Vec<_> = interface.operations.iter().map(|(_, name)| *name).collect();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), numbers.len(), "{} calls two operations alike", interface.name);
         }
     }
 
     #[test]
-    fn share_enumeration_has_its_name() {
-        let srvsvc = known(&Uuid::from_u128(0x4b324fc8_1670_01d3_1278_5a47bf6ee188)).unwrap();
-        assert_eq!((srvsvc.name, srvsvc.operation(15)), ("srvsvc", Some("NetrShareEnum")));
-        assert_eq!(srvsvc.operation(999), None);
+    fn operations_have_the_names_of_their_documents() {
+        for (interface, opnum, name) in [
+            ("srvsvc", 15, "NetrShareEnum"),
+            ("srvsvc", 32, "NetprPathCompare"),
+            ("srvsvc", 57, "NetrShareDelEx"),
+            ("samr", 12, "SamrCreateUserInDomain"),
+            ("samr", 22, "SamrAddMemberToGroup"),
+            ("samr", 31, "SamrAddMemberToAlias"),
+            ("samr", 35, "SamrDeleteUser"),
+            ("samr", 38, "SamrChangePasswordUser"),
+            ("samr", 67, "SamrValidatePassword"),
+            ("lsarpc", 45, "LsarGetUserName"),
+            ("lsarpc", 77, "LsarLookupNames4"),
+            ("svcctl", 13, "REnumDependentServicesW"),
+            ("svcctl", 37, "RChangeServiceConfig2W"),
+            ("svcctl", 42, "REnumServicesStatusExW"),
+            ("svcctl", 64, "ROpenSCManager2"),
+            ("spoolss", 8, "RpcGetPrinter"),
+            ("spoolss", 88, "RpcXcvData"),
+            ("spoolss", 116, "RpcLogJobInfoForBranchOffice"),
+            ("iremotewinspool", 74, "RpcAsyncLogJobInfoForBranchOffice"),
+            ("efsrpc", 22, "EfsRpcQueryProtectors"),
+            ("wkssvc", 30, "NetrEnumerateComputerNames"),
+            ("winreg", 35, "BaseRegDeleteKeyEx"),
+            ("netlogon", 48, "DsrUpdateReadOnlyServerDnsRecords"),
+            ("drsuapi", 30, "IDL_DRSReadNgcKey"),
+            ("netdfs", 25, "NetrDfsGetSupportedNamespaceVersion"),
+            ("ITaskSchedulerService", 19, "SchRpcEnableTask"),
+            ("even6", 28, "EvtRpcGetClassicLogDisplayName"),
+            ("DnsServer", 18, "R_DnssrvEnumRecords4"),
+        ] {
+            assert_eq!(named(interface).operation(opnum), Some(name), "{interface} {opnum}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_reserved_have_no_name() {
+        for (interface, opnum) in
+            [("srvsvc", 29), ("samr", 63), ("svcctl", 10), ("lsarpc", 1), ("srvsvc", 999)]
+        {
+            assert_eq!(named(interface).operation(opnum), None, "{interface} {opnum}");
+        }
+    }
+
+    #[test]
+    fn an_interface_is_found_by_its_identifier() {
+        let srvsvc = Uuid::from_u128(0x4b324fc8_1670_01d3_1278_5a47bf6ee188);
+        assert_eq!(known(&srvsvc).map(|interface| interface.name), Some("srvsvc"));
+        assert!(known(&Uuid::nil()).is_none());
+    }
+
+    fn named(name: &str) -> &'static KnownInterface {
+        FAMILIES.into_iter().flatten().find(|interface| interface.name == name).unwrap()
     }
 }
