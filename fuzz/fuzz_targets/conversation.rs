@@ -9,7 +9,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut rest = bytes;
     while let [side, high, low, after @ ..] = rest {
         let length = usize::from(u16::from_be_bytes([*high, *low])).min(after.len());
-        let from = if side % 2 == 0 { Sender::Client } else { Sender::Server };
+        let from = if side.is_multiple_of(2) { Sender::Client } else { Sender::Server };
         let _ = conversation.message(from, &after[..length]);
         rest = &after[length..];
     }

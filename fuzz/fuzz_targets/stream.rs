@@ -8,7 +8,7 @@ use sensor_user::dissect::{
 };
 
 fuzz_target!(|bytes: &[u8]| {
-    let framing = if bytes.len() % 2 == 0 { Framing::NetBios } else { Framing::DceRpc };
+    let framing = if bytes.len().is_multiple_of(2) { Framing::NetBios } else { Framing::DceRpc };
     let mut stream = Stream::new(framing);
     let mut rest = bytes;
     while let [flags, s1, s0, l1, l0, after @ ..] = rest {

@@ -16,7 +16,7 @@ use crate::{
     decode::{self, Observation, Told},
     dissect::FingerprintKey,
     exempt::Exemptions,
-    flow::{Flow, Tracker, TrackerOptions},
+    flow::{Conversation, Flow, Tracker, TrackerOptions},
     journal::Numbers,
     kernel::{
         counters::CounterValues,
@@ -147,8 +147,11 @@ impl Pipeline {
     /// Time moved on: attempts become ripe, conversations end.
     pub fn advance(&mut self, now: Moment) {
         self.tell(now, None, |teller| teller.book.turn(&teller.context));
-        for ends in self.book.recalled(now.unix_nanos) {
-            self.look(self.tracker.open(&ends).cloned(), now);
+        let recalled = self.ask(now, |Teller { book, terms, tracker, context, .. }| {
+            book.recall(|ends| tracker.open(ends).cloned(), terms, &context)
+        });
+        for (ends, documents) in recalled {
+            self.give(ends.as_ref(), documents);
         }
         for flow in self.tracker.ripe(now.unix_nanos) {
             self.look(Some(flow), now);
@@ -241,11 +244,15 @@ impl Pipeline {
     /// Asks for documents and gives them to the output; those on a flow to the recording as well.
     fn tell(&mut self, now: Moment, flow: Option<&Flow>, ask: impl FnOnce(Teller<'_>) -> Vec<Value>) {
         let documents = self.ask(now, ask);
+        self.give(flow.map(|flow| &flow.ends), documents);
+    }
+
+    fn give(&mut self, ends: Option<&Conversation>, documents: Vec<Value>) {
         if documents.is_empty() {
             return;
         }
-        if let (Some(recording), Some(flow)) = (&self.recording, flow) {
-            recording.told(&flow.ends, &documents);
+        if let (Some(recording), Some(ends)) = (&self.recording, ends) {
+            recording.told(ends, &documents);
         }
         self.output.push(documents);
     }
@@ -260,7 +267,13 @@ impl Pipeline {
             lost_records: self.lost_records,
             learning_until: self.terms.learning_until(now.unix_nanos),
         };
-        ask(Teller { book: &mut self.book, terms: &mut self.terms, summaries: &mut self.summaries, context })
+        ask(Teller {
+            book: &mut self.book,
+            terms: &mut self.terms,
+            summaries: &mut self.summaries,
+            tracker: &self.tracker,
+            context,
+        })
     }
 }
 
@@ -269,5 +282,6 @@ struct Teller<'a> {
     book: &'a mut AlertBook,
     terms: &'a mut Terms,
     summaries: &'a mut FlowSummaries,
+    tracker: &'a Tracker,
     context: Context<'a>,
 }

@@ -63,7 +63,7 @@ pub struct Hidden {
 
 impl Hidden {
     /// Number of the window that counts it.
-    pub(super) const fn window(self) -> u64 {
+    pub(in crate::alert) const fn window(self) -> u64 {
         self.window
     }
 }

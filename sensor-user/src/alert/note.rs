@@ -66,8 +66,7 @@ fn datagrams(sight: &Sight<'_>) -> String {
 fn credentials(sight: &Sight<'_>) -> String {
     let facts = sight.flow.facts.as_deref();
     let known = facts.map_or(&[][..], |facts| &facts.credentials);
-    let accepted =
-        |one: &&Credential| matches!(one.outcome, Some(Outcome::Accepted | Outcome::AcceptedAsGuest));
+    let accepted = |one: &&Credential| one.outcome.is_some_and(Outcome::is_accepted);
     let named = known.iter().filter(|one| !one.is_anonymous()).max_by_key(accepted);
     let Some(last) = named.or(known.last()) else {
         return "nobody was seen to log on".to_owned();
@@ -96,7 +95,7 @@ fn shares(sight: &Sight<'_>) -> String {
     let known = sight.flow.facts.as_deref().map_or(&[][..], |facts| &facts.shares);
     let connected: Vec<_> = known
         .iter()
-        .filter(|share| matches!(share.outcome, Some(Outcome::Accepted | Outcome::AcceptedAsGuest)))
+        .filter(|share| share.outcome.is_some_and(Outcome::is_accepted))
         .map(|share| share.path.as_str())
         .collect();
     match connected.as_slice() {

@@ -3,10 +3,7 @@
 use super::{Direction, Rule, Severity, Sight};
 use crate::{
     attack::{EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL, FORCED_AUTHENTICATION},
-    dissect::{
-        facts::{Credential, Method, Outcome},
-        ntlmssp::ResponseKind,
-    },
+    dissect::facts::{Credential, Method, Outcome},
 };
 
 pub(crate) static RULE: Rule = Rule {
@@ -14,7 +11,7 @@ pub(crate) static RULE: Rule = Rule {
     name: "NTLM credential sent to the Internet",
     description: "An internal machine answered the challenge of an SMB server on the Internet with its user's NTLM response. \
                   Whoever runs that server can guess the password from it or pass it on; nobody has to have typed anything \
-                  for it to happen.",
+                  for it to happen. To an SMB 1 server that sends no challenge it sent the password itself.",
     false_positives: &[
         "a file service that you rent at a provider and log on to by name: exempt the server with a reason",
         "public addresses of your own organisation that are not listed as internal networks",
@@ -35,8 +32,7 @@ pub(super) fn fires(sight: &Sight<'_>) -> bool {
 /// Critical when it is the password itself or a response of version 1, or when the server accepted it: it knew what to do with it.
 pub(super) fn weight(sight: &Sight<'_>) -> (Severity, u8) {
     let grave = |credential: &Credential| {
-        matches!(credential.method, Method::Password | Method::Ntlm(ResponseKind::V1))
-            || matches!(credential.outcome, Some(Outcome::Accepted | Outcome::AcceptedAsGuest))
+        credential.is_weak() || credential.outcome.is_some_and(Outcome::is_accepted)
     };
     if sent(sight).any(grave) { (Severity::Critical, 99) } else { (RULE.severity, RULE.risk_score) }
 }
@@ -57,7 +53,7 @@ mod tests {
         detect::fixtures::{
             assert_known_false_positive, exempt, inbound, knowing, ours, outbound, rules, sight, techniques,
         },
-        dissect::{Facts, status::Status},
+        dissect::{Facts, ntlmssp::ResponseKind, status::Status},
         flow::{Evidence, Flow},
     };
     use sensor_common::slot::TCP;

@@ -35,6 +35,23 @@ impl KnownTerms for Always {
 
 /// A flow between `local` and `remote`, opened by `opener`, that got as far as `evidence`.
 pub(crate) fn flow(transport: u8, local: &str, remote: &str, opener: Side, evidence: Evidence) -> Flow {
+    flow_seen([true; 2], transport, local, remote, opener, evidence)
+}
+
+/// A stranger's SMB conversation with 10.0.0.2, of which the sensor saw the stranger's packets alone.
+pub(super) fn inbound_of_one_side() -> Flow {
+    flow_seen([true, false], TCP, "10.0.0.2:445", "8.8.4.4:50000", Side::Remote, Evidence::Smb)
+}
+
+/// The same, of which the sensor saw the packets of these sides: client, server.
+fn flow_seen(
+    sides: [bool; 2],
+    transport: u8,
+    local: &str,
+    remote: &str,
+    opener: Side,
+    evidence: Evidence,
+) -> Flow {
     let flags = match evidence {
         Evidence::Attempt => [tcp::SYN, 0],
         Evidence::Refused => [tcp::SYN, tcp::RST],
@@ -48,7 +65,9 @@ pub(crate) fn flow(transport: u8, local: &str, remote: &str, opener: Side, evide
         Evidence::Data => ([4, 3], [700, 300]),
         _ => ([4, 3], [70, 30]),
     };
-    let turned = |pair: [u64; 2]| {
+    let flags = [flags[0] * u8::from(sides[0]), flags[1] * u8::from(sides[1])];
+    let turned = |[client, server]: [u64; 2]| {
+        let pair = [client * u64::from(sides[0]), server * u64::from(sides[1])];
         if opener == Side::Local { pair } else { [pair[1], pair[0]] }
     };
     let from_local = if opener == Side::Local { mark::FIRST_FROM_LOCAL } else { 0 };

@@ -26,16 +26,22 @@ pub(crate) static RULE: Rule = Rule {
 pub(super) fn fires(sight: &Sight<'_>) -> bool {
     // What a client merely offers is no dialect: the server has to have chosen it, or what only follows that has to be there.
     sight.flow.facts.as_deref().is_some_and(|facts| {
-        matches!(facts.dialect, Some(Dialect::Smb1(_)))
-            || facts.smb1 && !facts.smb2 && is_past_negotiation(facts)
+        let agreed = matches!(facts.dialect, Some(Dialect::Smb1(_)));
+        agreed
+            || facts.smb1 && !facts.smb2 && (was_answered(facts) || sight.flow.one_sided() && went_on(facts))
     })
 }
 
-const fn is_past_negotiation(facts: &Facts) -> bool {
-    !facts.credentials.is_empty()
-        || !facts.session_statuses.is_empty()
-        || !facts.shares.is_empty()
-        || facts.trees > 0
+/// The server answered what follows a negotiation.
+fn was_answered(facts: &Facts) -> bool {
+    let credential = facts.credentials.iter().any(|credential| credential.outcome.is_some());
+    let share = facts.shares.iter().any(|share| share.outcome.is_some());
+    credential || share || facts.trees > 0 || !facts.session_statuses.is_empty()
+}
+
+/// The client went on as if it had agreed. It can do so whatever the server says, so this speaks where the server cannot be seen.
+const fn went_on(facts: &Facts) -> bool {
+    !facts.credentials.is_empty() || !facts.shares.is_empty()
 }
 
 #[cfg(test)]
@@ -43,8 +49,13 @@ mod tests {
     use super::*;
     use crate::{
         config::Config,
-        detect::fixtures::{assert_known_false_positive, inbound, knowing, ours, outbound, rules},
-        dissect::{facts::Share, status::Status},
+        detect::fixtures::{
+            assert_known_false_positive, inbound, inbound_of_one_side, knowing, ours, outbound, rules,
+        },
+        dissect::{
+            facts::{Outcome, Share},
+            status::Status,
+        },
         flow::{Evidence, Flow},
     };
     use sensor_common::slot::TCP;
@@ -73,18 +84,26 @@ mod tests {
 
     #[test]
     fn it_fires_where_the_negotiation_was_missed_on_what_follows_it() {
-        let share = Share { path: r"\\h\s".to_owned(), kind: None, outcome: None };
+        let share = |outcome| Share { path: r"\\h\s".to_owned(), kind: None, outcome };
+        let fires = |facts: &Facts, (smb1, smb2), one_sided| {
+            let facts = Facts { smb1, smb2, ..facts.clone() };
+            let flow = if one_sided { inbound_of_one_side() } else { inbound(TCP, 445, Evidence::Smb) };
+            rules(&knowing(flow, Evidence::Smb, facts), false).contains(&RULE.id)
+        };
+        let status = Status::Nt(0xC000_006D);
+        let asked = Facts { shares: vec![share(None)], ..Facts::default() };
         for facts in [
-            Facts { session_statuses: vec![Status::Nt(0xC000_006D)], ..Facts::default() },
-            Facts { shares: vec![share], ..Facts::default() },
+            Facts { session_statuses: vec![status], ..Facts::default() },
+            Facts { shares: vec![share(Some(Outcome::Refused(status)))], ..Facts::default() },
         ] {
-            let after = |smb1, smb2| {
-                let facts = Facts { smb1, smb2, ..facts.clone() };
-                rules(&knowing(inbound(TCP, 445, Evidence::Smb), Evidence::Smb, facts), false)
-            };
-            assert!(after(true, false).contains(&RULE.id));
-            assert!(!after(false, true).contains(&RULE.id) && !after(true, true).contains(&RULE.id));
+            assert!(fires(&facts, (true, false), false));
+            assert!(!fires(&facts, (false, true), false) && !fires(&facts, (true, true), false));
         }
+        assert!(
+            !fires(&asked, (true, false), false),
+            "whoever asks without an answer has agreed with nobody"
+        );
+        assert!(fires(&asked, (true, false), true), "where no answer can be seen");
     }
 
     #[test]

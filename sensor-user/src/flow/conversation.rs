@@ -78,6 +78,8 @@ pub struct Flow {
     words: [Words; 2],
     /// Payload of each side up to the connection of the first share.
     share_at: Option<[u64; 2]>,
+    /// Payload of each side up to the last that was read while nobody was let in.
+    refused_at: Option<[u64; 2]>,
     /// What of its payload was counted as having left between its two addresses.
     counted_departure: u64,
     /// It made room before and was told then: it begins where it went on.
@@ -107,6 +109,7 @@ impl Flow {
             datagrams: None,
             words: [Words::Awaited; 2],
             share_at: None,
+            refused_at: None,
             counted_departure: 0,
             resumed: false,
             service: None,
@@ -250,6 +253,9 @@ impl Flow {
     pub(super) fn learn(&mut self, facts: Arc<Facts>, position: [u64; 2]) {
         if facts.share() && self.share_at.is_none() {
             self.share_at = Some(position);
+        }
+        if facts.nobody_let_in() {
+            self.refused_at = Some(position);
         }
         self.facts = Some(facts);
         self.evidence = self.evidence.max(self.read_evidence());

@@ -70,8 +70,8 @@ pub(super) struct SeenOfSmb {
     pub(super) session: bool,
     /// Payload since a share was connected.
     pub(super) since_share: Option<u64>,
-    /// The server answered every log-on, and let nobody in.
-    pub(super) refused: bool,
+    /// Payload since the last log-on was refused, while nobody was let in.
+    pub(super) since_refusal: Option<u64>,
     /// The sensor joined after the conversation had begun.
     pub(super) joined_late: bool,
 }
@@ -125,9 +125,10 @@ impl Evidence {
     fn of_smb(smb: &SeenOfSmb, payload: [u64; 2]) -> Self {
         let both = payload[0] > 0 && payload[1] > 0;
         let moved = payload[0] + payload[1];
-        // Many log-ons in a row take as much as data, and move none as long as all are refused.
-        let may_be_unseen = smb.spoken && !smb.refused;
-        let unseen_set_up = may_be_unseen && (moved > MORE_THAN_SET_UP || smb.joined_late && both);
+        // Log-ons that are refused take as much as data, if there are many, and move none.
+        let unseen = smb.since_refusal.unwrap_or(moved);
+        let joined_late = smb.joined_late && smb.since_refusal.is_none();
+        let unseen_set_up = smb.spoken && (unseen > MORE_THAN_SET_UP || joined_late && both);
         if smb.since_share.is_some_and(|bytes| bytes > SHARE_OVERHEAD) || unseen_set_up {
             Self::Data
         } else if smb.since_share.is_some() {
@@ -275,8 +276,9 @@ mod tests {
         let late = SeenOfSmb { joined_late: true, ..spoken };
         assert_eq!(smb(late, [100, 100]), Evidence::Data);
         assert_eq!(smb(late, [100, 0]), Evidence::Smb);
-        let refused = SeenOfSmb { refused: true, authentication: true, ..late };
-        assert_eq!(smb(refused, [100_000, 100]), Evidence::AuthenticatedAttempt, "nobody was let in");
+        let refused = |since| SeenOfSmb { since_refusal: Some(since), authentication: true, ..late };
+        assert_eq!(smb(refused(0), [100_000, 100]), Evidence::AuthenticatedAttempt, "nobody was let in");
+        assert_eq!(smb(refused(70_000), [100_000, 100]), Evidence::Data, "that was no refusal any more");
     }
 
     #[test]

@@ -24,7 +24,11 @@ pub(super) fn close(reader: &Reader, stand: &Stand, next: u64, now: i64) -> (u64
         Ok(count) => info!("{count} alerts that an agent left open when it was killed are closed now"),
         Err(error) => {
             warn!("alerts that an agent left open when it was killed are closed at the next start: {error}");
-            return (after, reader.now().and_then(|now| kept(&now)).unwrap_or_default());
+            let kept = reader.now().and_then(|now| kept(&now)).unwrap_or_else(|error| {
+                warn!("what that agent had counted and not told yet is lost: {error}");
+                vec![]
+            });
+            return (after, kept);
         }
     }
     (after, vec![])

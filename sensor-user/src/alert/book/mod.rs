@@ -3,13 +3,10 @@
 mod judged;
 mod late;
 mod news;
+mod recall;
 mod sweeping;
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeSet, HashMap, hash_map::Entry},
-    mem,
-};
+use std::collections::{BTreeSet, HashMap, hash_map::Entry};
 
 use serde_json::Value;
 
@@ -132,36 +129,17 @@ impl AlertBook {
     }
 
     /// Windows of suppression that are over are told of. Comes first where time moved on, before anything new asks for what the next
-    /// ones have room for; the conversations that are [recalled](Self::recalled) then come second.
+    /// ones have room for; those who wait for that are [recalled](Self::recall) second.
     pub fn turn(&mut self, context: &Context<'_>) -> Vec<Value> {
         let Some(summaries) = self.admission.due(context.now) else { return vec![] };
         self.recalls = true;
         summed_up(&summaries, context)
     }
 
-    /// Conversations that are open and of which there is something to tell at `now`: they are to be [looked at](Self::look). First
-    /// those that spoke SMB while their rule had no room: whoever waits longest, and of those whoever got farthest. Then those
-    /// with news that came too soon after what was told before.
-    pub fn recalled(&mut self, now: i128) -> Vec<Conversation> {
-        let mut waiting: Vec<_> = Vec::new();
-        if self.recalls {
-            waiting.extend(self.flows.iter().filter_map(|(ends, judged)| {
-                Some((judged.waits_since(&self.admission)?, Reverse(judged.told.evidence()), *ends))
-            }));
-            waiting.sort_unstable();
-        }
-        let flows = &self.flows;
-        let is_due = |ends: &Conversation| flows.get(ends).is_none_or(|judged| judged.told.has_rested(now));
-        let due: Vec<_> = self.owed.iter().filter(|ends| is_due(ends)).copied().collect();
-        self.owed.retain(|ends| !is_due(ends));
-        waiting.into_iter().map(|(_, _, ends)| ends).chain(due).collect()
-    }
-
-    /// Time moved on: sweeps are told of, and conversations that ended while their rule had no room.
+    /// Time moved on: sweeps are told of.
     pub fn advance(&mut self, context: &Context<'_>) -> Vec<Value> {
-        let late = if mem::take(&mut self.recalls) { self.tell_late(context) } else { vec![] };
         let sweeps = self.sweeps.due(context.now);
-        [late, self.tell_sweeps(&sweeps, context)].concat()
+        self.tell_sweeps(&sweeps, context)
     }
 
     /// The end of the run, after every flow was closed: sweeps and windows are told of as they stand, and who waits for the next.
@@ -169,7 +147,7 @@ impl AlertBook {
         let sweeps = self.sweeps.drain(context.now);
         let mut documents = self.tell_sweeps(&sweeps, context);
         documents.extend(summed_up(&self.admission.drain(context.now), context));
-        documents.extend(self.tell_late(context));
+        documents.extend(self.tell_last_waiters(context));
         // Nobody is hidden in the windows of these: no more wait than fill one.
         self.admission.drain(context.now);
         documents
@@ -179,11 +157,6 @@ impl AlertBook {
     /// [`finish`](Self::finish) tell them in the end.
     pub fn standing(&mut self, context: &Context<'_>) -> Option<Vec<Value>> {
         Some(summed_up(&self.admission.standing(context.now)?, context))
-    }
-
-    fn tell_late(&mut self, context: &Context<'_>) -> Vec<Value> {
-        let Self { services, exemptions, admission, opened, .. } = self;
-        self.late.tell(services, exemptions, admission, opened, context)
     }
 
     fn tell_sweeps(&mut self, sweeps: &[(Stage, Sweep)], context: &Context<'_>) -> Vec<Value> {
@@ -212,11 +185,13 @@ impl AlertBook {
         let judged = match self.flows.entry(sight.flow.ends) {
             Entry::Occupied(known) => {
                 let known = known.into_mut();
-                is_news = known.told.learns(news, last_word, context.now);
+                // What opens for want of room alone tells everything that is known.
+                let has_room = !exempt && known.waits_since(&self.admission).is_some();
+                is_news = known.told.learns(news, last_word || has_room, context.now);
                 if known.told.is_owed() {
                     self.owed.insert(sight.flow.ends);
                 }
-                let is_wanted = is_news || !exempt && known.waits_since(&self.admission).is_some();
+                let is_wanted = is_news || has_room;
                 // One that was folded has no alert, and gets none before it has to be told by itself.
                 if !is_wanted || known.alerts.is_empty() && is_foldable(sight) {
                     return vec![];

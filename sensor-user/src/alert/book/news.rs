@@ -49,8 +49,7 @@ impl News {
 fn counts(sight: &Sight<'_>) -> [usize; KINDS] {
     let none = Facts::default();
     let facts = sight.flow.facts.as_deref().unwrap_or(&none);
-    let is_accepted =
-        |one: &&Credential| matches!(one.outcome, Some(Outcome::Accepted | Outcome::AcceptedAsGuest));
+    let is_accepted = |one: &&Credential| one.outcome.is_some_and(Outcome::is_accepted);
     let names = &facts.server.names;
     let datagrams = sight.flow.datagrams.as_deref();
     [

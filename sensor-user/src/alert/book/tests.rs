@@ -89,11 +89,8 @@ fn tried(n: u8, evidence: Evidence) -> Flow {
 /// What is told when time moved on, while these flows are open.
 fn time_passes(book: &mut AlertBook, open: &[Flow], context: &Context<'_>) -> Vec<Value> {
     let mut documents = book.turn(context);
-    for ends in book.recalled(context.now) {
-        if let Some(flow) = open.iter().find(|flow| flow.ends == ends) {
-            documents.extend(book.look(flow, &mut Nothing, context));
-        }
-    }
+    let find = |ends: &Conversation| open.iter().find(|flow| flow.ends == *ends).cloned();
+    documents.extend(book.recall(find, &mut Nothing, context).into_iter().flat_map(|(_, told)| told));
     documents.extend(book.advance(context));
     documents
 }

@@ -81,15 +81,16 @@ impl Conversation {
             self.tell(New::Credential(place));
         }
         if let Some(exchange) = exchange {
+            // While it waits for its answer its place is not for another.
+            let known = &mut self.facts.credentials[place].outcome;
+            known.take_if(|known| !known.is_accepted());
             self.awaited.insert(exchange, Awaited::Credential(place));
         }
     }
 
     /// Takes the answer to a session set-up.
     pub(super) fn session_answered(&mut self, answer: &SessionAnswer) {
-        if self.facts.add_session_status(answer.status) {
-            self.tell(New::SessionStatus);
-        }
+        self.facts.add_session_status(answer.status);
         let place = match self.awaited.remove(&answer.exchange) {
             Some(Awaited::Credential(place)) => Some(place),
             _ => None,
@@ -98,6 +99,7 @@ impl Conversation {
             self.undecided = place.or(self.undecided);
             return;
         }
+        self.tell(New::SessionStatus);
         if answer.status.is_success() {
             self.facts.sessions = self.facts.sessions.saturating_add(1);
             self.tell(New::Session);
@@ -105,7 +107,8 @@ impl Conversation {
         let outcome = outcome(answer.status, answer.guest);
         let Some(place) = place.or(self.undecided.take()) else { return };
         if let Some(credential) = self.facts.credentials.get_mut(place) {
-            credential.outcome = Some(outcome);
+            // Once it was accepted it is good, whatever comes of it another time.
+            credential.outcome = credential.outcome.filter(|known| known.is_accepted()).or(Some(outcome));
             self.tell(New::CredentialOutcome(place));
         }
     }
@@ -189,6 +192,49 @@ mod tests {
         conversation.session_answered(&SessionAnswer { status: Status::Nt(0), guest: false, exchange: 1 });
         credential.outcome = Some(Outcome::Accepted);
         assert_eq!(conversation.facts().credentials, [credential]);
+    }
+
+    #[test]
+    fn an_answer_is_of_the_credential_that_waits_for_it_also_where_the_list_is_full() {
+        let mut conversation = Conversation::new(key(), Framing::NetBios);
+        let known = |user: &str| Credential {
+            method: Method::Ntlm(ntlmssp::ResponseKind::V2),
+            user: Some(user.to_owned()),
+            domain: None,
+            workstation: None,
+            target: None,
+            fingerprint: Some(key().of(user.as_bytes())),
+            outcome: None,
+        };
+        let mut exchange = 0;
+        let mut tries = |conversation: &mut Conversation, user: &str, answer: Option<u32>| {
+            exchange += 1;
+            conversation.credential(known(user), Some(exchange));
+            if let Some(status) = answer {
+                let status = Status::Nt(status);
+                conversation.session_answered(&SessionAnswer { status, guest: false, exchange });
+            }
+            exchange
+        };
+        const REFUSED: Option<u32> = Some(0xC000_006D);
+        for number in 0..32 {
+            tries(&mut conversation, &number.to_string(), REFUSED);
+        }
+        let again = tries(&mut conversation, "31", None);
+        tries(&mut conversation, "other", REFUSED);
+        conversation.session_answered(&SessionAnswer {
+            status: Status::Nt(0),
+            guest: false,
+            exchange: again,
+        });
+        tries(&mut conversation, "31", REFUSED);
+        let accepted =
+            conversation.facts().credentials.iter().filter(|one| one.outcome == Some(Outcome::Accepted));
+        assert_eq!(
+            accepted.filter_map(|one| one.user.as_deref()).collect::<Vec<_>>(),
+            ["31"],
+            "and stays so"
+        );
     }
 
     #[test]

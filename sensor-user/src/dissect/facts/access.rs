@@ -32,10 +32,18 @@ impl Credential {
         self.method == Method::Ntlm(ResponseKind::Anonymous)
     }
 
-    /// Whether another is the same attempt of the same user, whatever came of it.
+    /// Whether the password is in it, or near.
+    #[must_use]
+    pub fn is_weak(&self) -> bool {
+        matches!(self.method, Method::Password | Method::Ntlm(ResponseKind::V1))
+    }
+
+    /// Whether another is the same attempt of the same user, whatever came of it. Two of which nothing proves that they are the
+    /// same are two.
     pub(super) fn is_repeat_of(&self, other: &Self) -> bool {
-        (self.method, &self.user, &self.domain, &self.workstation, self.fingerprint)
-            == (other.method, &other.user, &other.domain, &other.workstation, other.fingerprint)
+        (self.fingerprint.is_some() || self.is_anonymous())
+            && (self.method, &self.user, &self.domain, &self.workstation, self.fingerprint)
+                == (other.method, &other.user, &other.domain, &other.workstation, other.fingerprint)
     }
 }
 
@@ -59,6 +67,14 @@ pub enum Outcome {
     AcceptedAsGuest,
     /// Refused.
     Refused(Status),
+}
+
+impl Outcome {
+    /// Whether it was accepted, be it as a guest's.
+    #[must_use]
+    pub const fn is_accepted(self) -> bool {
+        matches!(self, Self::Accepted | Self::AcceptedAsGuest)
+    }
 }
 
 /// A share that was asked for.

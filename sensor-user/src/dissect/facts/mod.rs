@@ -62,7 +62,8 @@ pub struct Facts {
     pub logoffs: u32,
     /// Facts that found their list full.
     pub left_out: u32,
-    /// Those of them that are credentials: the list keeps the first, the newest and every one that was not refused.
+    /// Those of them that are credentials. A further one takes the place of one that was refused, rather of one that tells little of the
+    /// password.
     pub credentials_left_out: u32,
 }
 
@@ -85,7 +86,7 @@ impl Facts {
         self.sessions > 0
     }
 
-    /// The server answered every log-on, and let nobody in.
+    /// The server refused a log-on, and let nobody in so far.
     #[must_use]
     pub fn nobody_let_in(&self) -> bool {
         let refuses = |status: &Status| !status.is_success() && !status.is_interim();
@@ -114,7 +115,7 @@ pub enum New {
     CredentialOutcome(usize),
     /// A session was set up.
     Session,
-    /// Session set-up was answered with a status for the first time.
+    /// Session set-up was answered.
     SessionStatus,
     /// A share is asked for.
     Share(usize),
@@ -145,7 +146,9 @@ impl Facts {
             self.left_out = self.left_out.saturating_add(1);
             // Of many guesses the one that is right must not be the one that is missing.
             let refused = |known: &Credential| matches!(known.outcome, Some(Outcome::Refused(_)));
-            let place = self.credentials.iter().rposition(refused)?;
+            let known = &self.credentials;
+            let place = known.iter().rposition(|one| refused(one) && !one.is_weak());
+            let place = place.or_else(|| known.iter().rposition(refused))?;
             self.credentials[place] = credential;
             return Some((place, true));
         }
@@ -182,11 +185,10 @@ impl Facts {
         true
     }
 
-    /// Adds what session set-up was answered with; says whether it is new.
-    pub(in crate::dissect) fn add_session_status(&mut self, status: Status) -> bool {
+    /// Adds what session set-up was answered with.
+    pub(in crate::dissect) fn add_session_status(&mut self, status: Status) {
         let same = self.session_statuses.iter().position(|known| *known == status);
-        let added = self.add(same, status, MAX_STATUSES, |facts| &mut facts.session_statuses);
-        added.is_some_and(|(_, new)| new)
+        self.add(same, status, MAX_STATUSES, |facts| &mut facts.session_statuses);
     }
 
     fn add<T>(
@@ -219,20 +221,39 @@ mod tests {
         assert_eq!(shown, ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1", "2.???"]);
     }
 
+    fn guess(number: u32, method: Method) -> Credential {
+        Credential {
+            method,
+            user: Some(number.to_string()),
+            domain: None,
+            workstation: None,
+            target: None,
+            fingerprint: None,
+            outcome: None,
+        }
+    }
+
+    #[test]
+    fn what_gives_the_password_away_stays_and_two_passwords_of_a_user_are_two() {
+        let mut facts = Facts::default();
+        let v1 = Method::Ntlm(crate::dissect::ntlmssp::ResponseKind::V1);
+        for number in 0..100 {
+            let method = [Method::Kerberos, v1, Method::Password]
+                [usize::from(number == 31) + 2 * usize::from(number == 20)];
+            let (place, new) = facts.add_credential(guess(7, method)).unwrap();
+            assert!(new, "nothing proves that it is the same");
+            facts.credentials[place].outcome = Some(Outcome::Refused(Status::Nt(0xC000_006D)));
+        }
+        let weak: Vec<_> =
+            facts.credentials.iter().filter(|one| one.is_weak()).map(|one| one.method).collect();
+        assert_eq!(weak, [Method::Password, v1]);
+    }
+
     #[test]
     fn of_many_guesses_the_accepted_one_is_kept_and_the_others_are_counted() {
         let mut facts = Facts::default();
         for number in 0..100 {
-            let guess = Credential {
-                method: Method::Kerberos,
-                user: Some(number.to_string()),
-                domain: None,
-                workstation: None,
-                target: None,
-                fingerprint: None,
-                outcome: None,
-            };
-            let (place, _) = facts.add_credential(guess).unwrap();
+            let (place, _) = facts.add_credential(guess(number, Method::Kerberos)).unwrap();
             let outcome =
                 if number == 50 { Outcome::Accepted } else { Outcome::Refused(Status::Nt(0xC000_006D)) };
             facts.credentials[place].outcome = Some(outcome);

@@ -58,6 +58,7 @@ impl Flow {
                 || !facts.client.dialects.is_empty()
                 || !facts.client.smb1_dialects.is_empty()
         });
+        let nobody_let_in = self.marks & mark::ENCRYPTED == 0 && facts.is_some_and(Facts::nobody_let_in);
         let since = |at: [u64; 2]| (0..2).map(|side| payload[side].saturating_sub(at[side])).sum();
         Some(SeenOfSmb {
             spoken: self.smb_spoken(),
@@ -65,7 +66,7 @@ impl Flow {
             authentication: facts.is_some_and(Facts::authentication_attempted),
             session: facts.is_some_and(Facts::session),
             since_share: self.share_at.map(since),
-            refused: self.marks & mark::ENCRYPTED == 0 && facts.is_some_and(Facts::nobody_let_in),
+            since_refusal: self.refused_at.filter(|_| nobody_let_in).map(since),
             joined_late: !negotiated && self.marks & mark::OPENED_BY_SYN == 0,
         })
     }

@@ -1,7 +1,7 @@
 use sensor_common::slot::{mark, tcp};
 
 use super::*;
-use crate::decode::fixtures::observed;
+use crate::{decode::fixtures::observed, dissect::status::Status, flow::evidence::MORE_THAN_SET_UP};
 
 /// What one CPU saw of SMB between two ports that are not watched: a message of either side, all in one tick.
 fn message(cpu: u16, marks: u16) -> Observation {
@@ -21,4 +21,31 @@ fn on_a_port_that_is_not_watched_the_messages_tell_the_server_whichever_cpu_is_r
             assert_eq!(flow.client, Side::Local);
         }
     }
+}
+
+/// The level of a conversation of so much payload of its client, of which 100,000 bytes were read up to a refusal.
+fn after_a_refusal(payload: u64, let_in: bool) -> Evidence {
+    let mut seen = message(0, mark::FIRST_FROM_LOCAL | mark::SMB_FROM_LOCAL | mark::SMB_FROM_REMOTE);
+    seen.key.remote.set_port(445);
+    seen.counts.payload = [payload, 0];
+    let ends = Conversation { transport: TCP, local: seen.key.local, remote: seen.key.remote };
+    let mut flow = Flow::new(ends, 0);
+    let refused = Facts {
+        smb2: true,
+        session_statuses: vec![Status::Nt(0xC000_006D)],
+        sessions: let_in.into(),
+        ..Facts::default()
+    };
+    // A piece may be read before the count that has it.
+    flow.learn(Arc::new(refused), [100_000, 0]);
+    flow.merge(None, &seen, (0, 0), |port| (port == 445).then_some(Service::Smb));
+    flow.evidence
+}
+
+#[test]
+fn log_ons_that_are_refused_are_no_data_and_what_goes_on_behind_them_is() {
+    assert_eq!(after_a_refusal(100_000, false), Evidence::Smb);
+    assert_eq!(after_a_refusal(100_000, true), Evidence::Data, "somebody was let in");
+    assert_eq!(after_a_refusal(100_000 + MORE_THAN_SET_UP, false), Evidence::Smb);
+    assert_eq!(after_a_refusal(100_001 + MORE_THAN_SET_UP, false), Evidence::Data);
 }

@@ -85,9 +85,8 @@ impl Stages {
     pub(super) fn advance(&mut self, seconds: i128) {
         let (now, context) = at(seconds);
         self.told.extend(self.book.turn(&context));
-        for ends in self.book.recalled(context.now) {
-            self.told.extend(self.book.look(self.tracker.open(&ends).unwrap(), &mut Nothing, &context));
-        }
+        let recalled = self.book.recall(|ends| self.tracker.open(ends).cloned(), &mut Nothing, &context);
+        self.told.extend(recalled.into_iter().flat_map(|(_, told)| told));
         for flow in self.tracker.ripe(now.unix_nanos) {
             self.told.extend(self.book.look(&flow, &mut Nothing, &context));
         }
