@@ -11,7 +11,7 @@ pub(crate) static RULE: Rule = Rule {
     name: "NTLM credential sent to the Internet",
     description: "An internal machine answered the challenge of an SMB server on the Internet with its user's NTLM response. \
                   Whoever runs that server can guess the password from it or pass it on; nobody has to have typed anything \
-                  for it to happen. To an SMB 1 server that sends no challenge it sent the password itself.",
+                  for it to happen. An SMB 1 server can ask for the password itself instead.",
     false_positives: &[
         "a file service that you rent at a provider and log on to by name: exempt the server with a reason",
         "public addresses of your own organisation that are not listed as internal networks",
