@@ -38,9 +38,12 @@ pub(crate) fn flow(transport: u8, local: &str, remote: &str, opener: Side, evide
     flow_seen([true; 2], transport, local, remote, opener, evidence)
 }
 
-/// A stranger's SMB conversation with 10.0.0.2, of which the sensor saw the stranger's packets alone.
+/// A stranger's SMB conversation with 10.0.0.2, of which the sensor saw the stranger's packets alone, for as long as an answer takes.
 pub(super) fn inbound_of_one_side() -> Flow {
-    flow_seen([true, false], TCP, "10.0.0.2:445", "8.8.4.4:50000", Side::Remote, Evidence::Smb)
+    let mut flow =
+        flow_seen([true, false], TCP, "10.0.0.2:445", "8.8.4.4:50000", Side::Remote, Evidence::Smb);
+    flow.settled = true;
+    flow
 }
 
 /// The same, of which the sensor saw the packets of these sides: client, server.

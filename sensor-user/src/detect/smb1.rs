@@ -27,9 +27,13 @@ pub(super) fn fires(sight: &Sight<'_>) -> bool {
     // What a client merely offers is no dialect: the server has to have chosen it, or what only follows that has to be there.
     sight.flow.facts.as_deref().is_some_and(|facts| {
         let agreed = matches!(facts.dialect, Some(Dialect::Smb1(_)));
-        agreed
-            || facts.smb1 && !facts.smb2 && (was_answered(facts) || sight.flow.one_sided() && went_on(facts))
+        agreed || facts.smb1 && !facts.smb2 && (was_answered(facts) || is_one_sided(sight) && went_on(facts))
     })
+}
+
+/// The server's packets would have come by now, if they came this way.
+fn is_one_sided(sight: &Sight<'_>) -> bool {
+    sight.flow.settled && sight.flow.one_sided()
 }
 
 /// The server answered what follows a negotiation.

@@ -38,6 +38,12 @@ impl Status {
         matches!(self, Self::Nt(MORE_PROCESSING_REQUIRED | PENDING))
     }
 
+    /// Whether the same request is answered once more, in a message of its own.
+    #[must_use]
+    pub const fn is_pending(self) -> bool {
+        matches!(self, Self::Nt(PENDING))
+    }
+
     /// Its name where it is one that sessions and shares are answered with.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {

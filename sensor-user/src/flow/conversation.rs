@@ -62,7 +62,7 @@ pub struct Flow {
     pub vlan: Option<u16>,
     /// Whether it ended (reset, or closed from both sides).
     pub over: bool,
-    /// Whether it had its time to be answered.
+    /// Whether it had its time to be answered, or no answer is to come any more.
     pub settled: bool,
     /// What it was that left the internal networks, since it became too much between its two addresses.
     pub departure: Option<Departure>,
@@ -78,8 +78,8 @@ pub struct Flow {
     words: [Words; 2],
     /// Payload of each side up to the connection of the first share.
     share_at: Option<[u64; 2]>,
-    /// Payload of each side up to the last that was read while nobody was let in.
-    refused_at: Option<[u64; 2]>,
+    /// Payload of it that was read, which is set-up.
+    read: u64,
     /// What of its payload was counted as having left between its two addresses.
     counted_departure: u64,
     /// It made room before and was told then: it begins where it went on.
@@ -109,7 +109,7 @@ impl Flow {
             datagrams: None,
             words: [Words::Awaited; 2],
             share_at: None,
-            refused_at: None,
+            read: 0,
             counted_departure: 0,
             resumed: false,
             service: None,
@@ -249,14 +249,12 @@ impl Flow {
         self.accounted() - before
     }
 
-    /// Takes over what is known of its messages; `position` is how far each side's stream was read.
-    pub(super) fn learn(&mut self, facts: Arc<Facts>, position: [u64; 2]) {
+    /// Takes over what is known of its messages; `position` is how far each side's stream was read, and `read` how much of both.
+    pub(super) fn learn(&mut self, facts: Arc<Facts>, position: [u64; 2], read: u64) {
         if facts.share() && self.share_at.is_none() {
             self.share_at = Some(position);
         }
-        if facts.nobody_let_in() {
-            self.refused_at = Some(position);
-        }
+        self.read = read;
         self.facts = Some(facts);
         self.evidence = self.evidence.max(self.read_evidence());
     }

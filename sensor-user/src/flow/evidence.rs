@@ -29,7 +29,7 @@ pub enum Evidence {
 /// Payload beyond the connection of a share that still says nothing: disconnecting and logging off take some.
 const SHARE_OVERHEAD: u64 = 512;
 
-/// Payload that no session set-up takes: whoever sent more moved data, also where the set-up was not seen.
+/// Payload that no session set-up takes beside what was read of it: whoever sent more moved data.
 pub(crate) const MORE_THAN_SET_UP: u64 = 64 * 1024;
 
 /// What evidence is read from; index 0 is the client, 1 the server.
@@ -70,8 +70,10 @@ pub(super) struct SeenOfSmb {
     pub(super) session: bool,
     /// Payload since a share was connected.
     pub(super) since_share: Option<u64>,
-    /// Payload since the last log-on was refused, while nobody was let in.
-    pub(super) since_refusal: Option<u64>,
+    /// Payload of the messages that were read, which are those of a set-up.
+    pub(super) read: u64,
+    /// The server refused a log-on, and let nobody in so far.
+    pub(super) refused: bool,
     /// The sensor joined after the conversation had begun.
     pub(super) joined_late: bool,
 }
@@ -125,9 +127,9 @@ impl Evidence {
     fn of_smb(smb: &SeenOfSmb, payload: [u64; 2]) -> Self {
         let both = payload[0] > 0 && payload[1] > 0;
         let moved = payload[0] + payload[1];
-        // Log-ons that are refused take as much as data, if there are many, and move none.
-        let unseen = smb.since_refusal.unwrap_or(moved);
-        let joined_late = smb.joined_late && smb.since_refusal.is_none();
+        // Many log-ons take as much as data, and move none.
+        let unseen = moved.saturating_sub(smb.read);
+        let joined_late = smb.joined_late && !smb.refused;
         let unseen_set_up = smb.spoken && (unseen > MORE_THAN_SET_UP || joined_late && both);
         if smb.since_share.is_some_and(|bytes| bytes > SHARE_OVERHEAD) || unseen_set_up {
             Self::Data
@@ -276,9 +278,9 @@ mod tests {
         let late = SeenOfSmb { joined_late: true, ..spoken };
         assert_eq!(smb(late, [100, 100]), Evidence::Data);
         assert_eq!(smb(late, [100, 0]), Evidence::Smb);
-        let refused = |since| SeenOfSmb { since_refusal: Some(since), authentication: true, ..late };
-        assert_eq!(smb(refused(0), [100_000, 100]), Evidence::AuthenticatedAttempt, "nobody was let in");
-        assert_eq!(smb(refused(70_000), [100_000, 100]), Evidence::Data, "that was no refusal any more");
+        let refused = |read| SeenOfSmb { refused: true, read, authentication: true, ..late };
+        assert_eq!(smb(refused(60_000), [100_000, 100]), Evidence::AuthenticatedAttempt, "many log-ons");
+        assert_eq!(smb(refused(0), [100_000, 100]), Evidence::Data, "nobody read what that was");
     }
 
     #[test]

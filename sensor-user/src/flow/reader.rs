@@ -21,7 +21,12 @@ pub(super) struct Reader {
     streams: [Stream; 2],
     /// By side: sequence numbers of the first byte that was told, and of the byte after the last.
     told: [Option<(u32, u32)>; 2],
+    /// Bytes that were read, of both sides.
+    read: u64,
 }
+
+/// A piece that begins so many bytes before the first that was told came late, and is not gigabytes ahead.
+const LATE: u32 = 1 << 20;
 
 impl Reader {
     /// A reader for a connection of which this is the first piece. Datagrams need none: each is read by itself.
@@ -32,6 +37,7 @@ impl Reader {
             conversation: Conversation::new(key, framing),
             streams: [Stream::new(framing), Stream::new(framing)],
             told: [None; 2],
+            read: 0,
         }
     }
 
@@ -40,8 +46,13 @@ impl Reader {
     pub(super) fn piece(&mut self, piece: &Piece<'_>, client: Side) -> bool {
         let side = piece.side as usize;
         let end = piece.sequence.wrapping_add(piece.bytes.len() as u32);
+        self.read += piece.bytes.len() as u64;
         self.told[side] = Some(match self.told[side] {
-            Some((first, last)) if end.wrapping_sub(first) < last.wrapping_sub(first) => (first, last),
+            Some((first, last))
+                if end.wrapping_sub(first) < last.wrapping_sub(first) || first.wrapping_sub(end) < LATE =>
+            {
+                (first, last)
+            }
             Some((first, _)) => (first, end),
             None => (piece.sequence, end),
         });
@@ -78,6 +89,11 @@ impl Reader {
     /// What is known.
     pub(super) const fn facts(&self) -> &Facts {
         self.conversation.facts()
+    }
+
+    /// Bytes of payload that were read, of both sides.
+    pub(super) const fn read(&self) -> u64 {
+        self.read
     }
 
     /// Bytes of each side's stream up to the end of what was told.

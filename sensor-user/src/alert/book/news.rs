@@ -13,7 +13,7 @@ use crate::{
 const UPDATE_PAUSE: i128 = 1_000_000_000;
 
 /// Kinds of facts that are counted.
-const KINDS: usize = 14;
+const KINDS: usize = 15;
 
 /// How much there is to tell of a flow. Each count has a bound, so that a conversation has only so many updates however long it goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +67,8 @@ fn counts(sight: &Sight<'_>) -> [usize; KINDS] {
         (facts.left_out > 0).into(),
         datagrams.map_or(0, |said| said.exchanges.len() + said.messages.len()),
         evidenced(sight).len(),
+        // What the client says may have to do where no answer can be seen.
+        (sight.flow.settled && sight.flow.one_sided()).into(),
     ]
 }
 

@@ -78,6 +78,9 @@ impl Conversation {
     pub(super) fn credential(&mut self, credential: Credential, exchange: Option<u64>) {
         let Some((place, new)) = self.facts.add_credential(credential) else { return };
         if new {
+            // Nobody waits for what was there before.
+            self.awaited.retain(|waits| !matches!(waits, Awaited::Credential(other) if other == place));
+            self.undecided.take_if(|other| *other == place);
             self.tell(New::Credential(place));
         }
         if let Some(exchange) = exchange {
@@ -90,22 +93,30 @@ impl Conversation {
 
     /// Takes the answer to a session set-up.
     pub(super) fn session_answered(&mut self, answer: &SessionAnswer) {
+        let statuses = self.facts.session_statuses.len();
         self.facts.add_session_status(answer.status);
+        if self.facts.session_statuses.len() > statuses || !answer.status.is_interim() {
+            self.tell(New::SessionStatus);
+        }
         let place = match self.awaited.remove(&answer.exchange) {
             Some(Awaited::Credential(place)) => Some(place),
             _ => None,
         };
         if answer.status.is_interim() {
-            self.undecided = place.or(self.undecided);
+            match place {
+                Some(place) if answer.status.is_pending() => {
+                    self.awaited.insert(answer.exchange, Awaited::Credential(place));
+                }
+                place => self.undecided = place.or(self.undecided),
+            }
             return;
         }
-        self.tell(New::SessionStatus);
         if answer.status.is_success() {
             self.facts.sessions = self.facts.sessions.saturating_add(1);
             self.tell(New::Session);
         }
         let outcome = outcome(answer.status, answer.guest);
-        let Some(place) = place.or(self.undecided.take()) else { return };
+        let Some(place) = place.or_else(|| self.undecided.take()) else { return };
         if let Some(credential) = self.facts.credentials.get_mut(place) {
             // Once it was accepted it is good, whatever comes of it another time.
             credential.outcome = credential.outcome.filter(|known| known.is_accepted()).or(Some(outcome));
@@ -235,6 +246,29 @@ mod tests {
             ["31"],
             "and stays so"
         );
+    }
+
+    #[test]
+    fn of_two_that_are_pending_each_gets_its_own_answer() {
+        let mut conversation = Conversation::new(key(), Framing::NetBios);
+        for (exchange, user) in [(1, "a"), (2, "b")] {
+            let credential = Credential {
+                method: Method::Ntlm(ntlmssp::ResponseKind::V2),
+                user: Some(user.to_owned()),
+                domain: None,
+                workstation: None,
+                target: None,
+                fingerprint: Some(key().of(user.as_bytes())),
+                outcome: None,
+            };
+            conversation.credential(credential, Some(exchange));
+        }
+        for (exchange, status) in [(1, 0x103), (2, 0x103), (1, 0), (2, 0xC000_006D)] {
+            let status = Status::Nt(status);
+            conversation.session_answered(&SessionAnswer { status, guest: false, exchange });
+        }
+        let outcomes = conversation.facts().credentials.iter().map(|one| one.outcome.unwrap().is_accepted());
+        assert_eq!(outcomes.collect::<Vec<_>>(), [true, false]);
     }
 
     #[test]

@@ -26,6 +26,10 @@ impl<K: PartialEq, V: Copy> Recent<K, V> {
         self.entries.iter().find(|(known, _)| known == key).map(|(_, value)| *value)
     }
 
+    pub(super) fn retain(&mut self, keep: impl Fn(V) -> bool) {
+        self.entries.retain(|(_, value)| keep(*value));
+    }
+
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {
         let place = self.entries.iter().position(|(known, _)| known == key)?;
         self.entries.remove(place).map(|(_, value)| value)

@@ -32,8 +32,9 @@ impl Flow {
         heard == Heard::News || self.evidence > before
     }
 
-    /// Stops waiting for words that were not told by now: they are lost, and that there were any speaks for itself.
+    /// Its time to be answered is up. Stops waiting for words that were not told by now: they are lost, and that there were any speaks for itself.
     pub(in crate::flow) fn stop_waiting(&mut self) {
+        self.settled = true;
         if self.ends.transport != UDP {
             return;
         }

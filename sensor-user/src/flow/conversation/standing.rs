@@ -66,7 +66,8 @@ impl Flow {
             authentication: facts.is_some_and(Facts::authentication_attempted),
             session: facts.is_some_and(Facts::session),
             since_share: self.share_at.map(since),
-            since_refusal: self.refused_at.filter(|_| nobody_let_in).map(since),
+            read: self.read,
+            refused: nobody_let_in,
             joined_late: !negotiated && self.marks & mark::OPENED_BY_SYN == 0,
         })
     }

@@ -23,29 +23,23 @@ fn on_a_port_that_is_not_watched_the_messages_tell_the_server_whichever_cpu_is_r
     }
 }
 
-/// The level of a conversation of so much payload of its client, of which 100,000 bytes were read up to a refusal.
-fn after_a_refusal(payload: u64, let_in: bool) -> Evidence {
+/// The level of a conversation of so much payload of its client, of which 100,000 bytes were read.
+fn of_much_that_was_read(payload: u64) -> Evidence {
     let mut seen = message(0, mark::FIRST_FROM_LOCAL | mark::SMB_FROM_LOCAL | mark::SMB_FROM_REMOTE);
     seen.key.remote.set_port(445);
     seen.counts.payload = [payload, 0];
     let ends = Conversation { transport: TCP, local: seen.key.local, remote: seen.key.remote };
     let mut flow = Flow::new(ends, 0);
-    let refused = Facts {
-        smb2: true,
-        session_statuses: vec![Status::Nt(0xC000_006D)],
-        sessions: let_in.into(),
-        ..Facts::default()
-    };
+    let refused = Facts { smb2: true, session_statuses: vec![Status::Nt(0xC000_006D)], ..Facts::default() };
     // A piece may be read before the count that has it.
-    flow.learn(Arc::new(refused), [100_000, 0]);
+    flow.learn(Arc::new(refused), [100_000, 0], 100_000);
     flow.merge(None, &seen, (0, 0), |port| (port == 445).then_some(Service::Smb));
     flow.evidence
 }
 
 #[test]
-fn log_ons_that_are_refused_are_no_data_and_what_goes_on_behind_them_is() {
-    assert_eq!(after_a_refusal(100_000, false), Evidence::Smb);
-    assert_eq!(after_a_refusal(100_000, true), Evidence::Data, "somebody was let in");
-    assert_eq!(after_a_refusal(100_000 + MORE_THAN_SET_UP, false), Evidence::Smb);
-    assert_eq!(after_a_refusal(100_001 + MORE_THAN_SET_UP, false), Evidence::Data);
+fn what_was_read_is_no_data_and_what_goes_beyond_it_is() {
+    assert_eq!(of_much_that_was_read(100_000), Evidence::Smb);
+    assert_eq!(of_much_that_was_read(100_000 + MORE_THAN_SET_UP), Evidence::Smb);
+    assert_eq!(of_much_that_was_read(100_001 + MORE_THAN_SET_UP), Evidence::Data);
 }

@@ -35,7 +35,7 @@ impl Entry {
         let Some(reader) = &mut self.reader else { return false };
         let new = reader.piece(piece, self.flow.client);
         if new {
-            self.flow.learn(Arc::new(reader.facts().clone()), reader.position());
+            self.flow.learn(Arc::new(reader.facts().clone()), reader.position(), reader.read());
         }
         new
     }

@@ -214,7 +214,6 @@ impl Tracker {
                 && entry.closed_at.is_none()
                 && entry.ripe_at == *due
             {
-                entry.flow.settled = true;
                 entry.flow.stop_waiting();
                 ripe.push(entry.flow.clone());
             }
