@@ -180,6 +180,19 @@ mod tests {
         FingerprintKey::new([7; 32])
     }
 
+    /// The NTLM response of this user, which nobody answered yet.
+    fn response_of(user: &str) -> Credential {
+        Credential {
+            method: Method::Ntlm(ntlmssp::ResponseKind::V2),
+            user: Some(user.to_owned()),
+            domain: None,
+            workstation: None,
+            target: None,
+            fingerprint: Some(key().of(user.as_bytes())),
+            outcome: None,
+        }
+    }
+
     #[test]
     fn a_ticket_is_a_credential_of_its_realm_and_service_and_is_not_kept() {
         let mut conversation = Conversation::new(key(), Framing::NetBios);
@@ -208,19 +221,10 @@ mod tests {
     #[test]
     fn an_answer_is_of_the_credential_that_waits_for_it_also_where_the_list_is_full() {
         let mut conversation = Conversation::new(key(), Framing::NetBios);
-        let known = |user: &str| Credential {
-            method: Method::Ntlm(ntlmssp::ResponseKind::V2),
-            user: Some(user.to_owned()),
-            domain: None,
-            workstation: None,
-            target: None,
-            fingerprint: Some(key().of(user.as_bytes())),
-            outcome: None,
-        };
         let mut exchange = 0;
         let mut tries = |conversation: &mut Conversation, user: &str, answer: Option<u32>| {
             exchange += 1;
-            conversation.credential(known(user), Some(exchange));
+            conversation.credential(response_of(user), Some(exchange));
             if let Some(status) = answer {
                 let status = Status::Nt(status);
                 conversation.session_answered(&SessionAnswer { status, guest: false, exchange });
@@ -252,16 +256,7 @@ mod tests {
     fn of_two_that_are_pending_each_gets_its_own_answer() {
         let mut conversation = Conversation::new(key(), Framing::NetBios);
         for (exchange, user) in [(1, "a"), (2, "b")] {
-            let credential = Credential {
-                method: Method::Ntlm(ntlmssp::ResponseKind::V2),
-                user: Some(user.to_owned()),
-                domain: None,
-                workstation: None,
-                target: None,
-                fingerprint: Some(key().of(user.as_bytes())),
-                outcome: None,
-            };
-            conversation.credential(credential, Some(exchange));
+            conversation.credential(response_of(user), Some(exchange));
         }
         for (exchange, status) in [(1, 0x103), (2, 0x103), (1, 0), (2, 0xC000_006D)] {
             let status = Status::Nt(status);
