@@ -59,7 +59,7 @@ impl Sensor {
         let (now, clocks) = timekeeping::read(clock, boot)?;
         let mut terms = Terms::open(&config.state_dir, &config.detection.windows, clocks)?
             .learning_for(config.detection.learning_hours);
-        let key = FingerprintKey::kept_in(&config.state_dir)
+        let key = fingerprint_key::kept_in(&config.state_dir)
             .context("cannot keep the key of credential fingerprints in the state directory")?;
         let journal = Journal::open(&config.state_dir, config.journal, config.flow_documents)?;
         let control = Control::listen(&config.state_dir, Some(journal.reader())).with_context(|| {

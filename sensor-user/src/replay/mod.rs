@@ -157,12 +157,12 @@ fn state(state_dir: Option<&Path>, config: &Config) -> Result<(Terms, Fingerprin
     let windows = &config.detection.windows;
     let Some(state_dir) = state_dir else {
         let key =
-            FingerprintKey::of_this_machine().context("cannot make a key for credential fingerprints")?;
+            fingerprint_key::of_this_machine().context("cannot make a key for credential fingerprints")?;
         return Ok((Terms::in_memory(windows), key));
     };
     // The capture may be older than what the store holds. The agent that goes on with the store learns all the same.
     let terms = Terms::open_for_any_time(state_dir, windows, wall_clock::now())?;
-    let key = FingerprintKey::kept_in(state_dir)
+    let key = fingerprint_key::kept_in(state_dir)
         .context("cannot keep the key of credential fingerprints in the state directory")?;
     Ok((terms, key))
 }

@@ -1,0 +1,103 @@
+//! Incidents: what a person is told. However many connections, ports and rules are involved, one thing that happened is one
+//! incident.
+//!
+//! Takes connections and the findings of rules, gives [`IncidentEvent`]s. Never builds a document: that is rendering.
+
+mod model;
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+pub use self::model::{
+    ConnectionRecord, Counted, Credential, CredentialMethod, FindingRecord, Incident, LogonOutcome,
+    Milestone, Party, Scope, Share, ShareKind, TargetCounts, ThreatHit, TimelineEntry,
+};
+
+/// Identifier of an incident: 64 bits, shown as 16 hexadecimal digits. People type the first four.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IncidentId(pub u64);
+
+impl fmt::Display for IncidentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for IncidentId {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        u64::from_str_radix(text, 16).map(Self)
+    }
+}
+
+/// What an event says of its incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IncidentAction {
+    /// It was opened: an alert.
+    Opened,
+    /// Its severity rose: an alert.
+    Escalated,
+    /// Something is known that was not, or its counts doubled.
+    Updated,
+    /// An hour passed without activity, or the sensor ended.
+    Closed,
+}
+
+impl IncidentAction {
+    /// ECS `event.action`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Opened => "incident-opened",
+            Self::Escalated => "incident-escalated",
+            Self::Updated => "incident-updated",
+            Self::Closed => "incident-closed",
+        }
+    }
+
+    /// Whether a person is alerted by it: ECS `event.kind` is `alert`, and `event` otherwise.
+    #[must_use]
+    pub const fn is_alert(self) -> bool {
+        matches!(self, Self::Opened | Self::Escalated)
+    }
+}
+
+/// Something about an incident that is written.
+#[derive(Clone, Debug)]
+pub struct IncidentEvent {
+    /// What.
+    pub action: IncidentAction,
+    /// Number of this event within its incident, from 1.
+    pub sequence: u64,
+    /// When it was written.
+    pub at: crate::time::Timestamp,
+    /// The incident as it stands.
+    pub incident: Incident,
+}
+
+/// New incidents of one rule that were counted and not opened, since there were too many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuotaSummary {
+    /// The rule.
+    pub rule: &'static crate::rules::RuleMeta,
+    /// When the window began.
+    pub since: crate::time::Timestamp,
+    /// When it ends.
+    pub until: crate::time::Timestamp,
+    /// When this was written.
+    pub at: crate::time::Timestamp,
+    /// Number of the window of this rule, and of the summary within it, for an identifier.
+    pub sequence: u64,
+    /// Incidents that were opened in the window.
+    pub opened: u64,
+    /// Incidents that were not.
+    pub held_back: u64,
+    /// Whether the window is over and the counts are final.
+    pub is_final: bool,
+    /// Clients of which most were held back, each with their number.
+    pub sources: Vec<(std::net::IpAddr, u64)>,
+}

@@ -1,0 +1,284 @@
+//! Records and slots from the kernel to observations.
+//!
+//! Checked decoding: the first stage of the agent. Takes bytes, gives an [`Observation`] or says what is wrong with
+//! them; never trusts a length, a version or an enum value.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use sensor_common::{
+    headers::VLAN_PRESENT,
+    payload::{PIECE_HEAD_LEN, PieceHead, PieceKind},
+    slot::{
+        FlowLine, RECORD_REPLACED_LEN, RECORD_V4_LEN, RECORD_V6_LEN, RECORD_VERSION, RecordKind, Side, Slot,
+        TCP, UDP,
+    },
+};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use zerocopy::FromBytes;
+
+use crate::address::{FiveTuple, FlowId};
+
+/// The state of a flow on one CPU, as the kernel told it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// Flow.
+    pub id: FlowId,
+    /// CPU whose slot it is.
+    pub cpu: u16,
+    /// Which stay in that slot: counts only grow within one, and a settled record ends it.
+    pub generation: u32,
+    /// Evidence marks, see [`sensor_common::slot::mark`].
+    pub marks: u16,
+    /// TCP flags seen from internal and external side.
+    pub tcp_flags: [u8; 2],
+    /// Counts since the flow took its slot or was last settled.
+    pub counts: Counts,
+    /// Kernel ticks of the first packet.
+    pub first: u32,
+    /// Kernel ticks of the last packet.
+    pub last: u32,
+    /// VLAN identifier.
+    pub vlan: Option<u16>,
+}
+
+/// Packets, bytes and payload of each direction: from the internal side, from the external side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Packets.
+    pub packets: [u64; 2],
+    /// Bytes of IP packets.
+    pub bytes: [u64; 2],
+    /// Bytes of payload.
+    pub payload: [u64; 2],
+}
+
+impl Counts {
+    /// All packets.
+    #[must_use]
+    pub const fn total_packets(&self) -> u64 {
+        self.packets[0] + self.packets[1]
+    }
+
+    /// What came since `earlier` counts of the same stay in a slot.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let less =
+            |now: [u64; 2], then: [u64; 2]| [now[0].saturating_sub(then[0]), now[1].saturating_sub(then[1])];
+        Self {
+            packets: less(self.packets, earlier.packets),
+            bytes: less(self.bytes, earlier.bytes),
+            payload: less(self.payload, earlier.payload),
+        }
+    }
+
+    /// Adds `other`.
+    pub fn add(&mut self, other: &Self) {
+        for side in 0..2 {
+            self.packets[side] += other.packets[side];
+            self.bytes[side] += other.bytes[side];
+            self.payload[side] += other.payload[side];
+        }
+    }
+}
+
+/// What a record tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record<'a> {
+    /// News of a flow.
+    Flow(RecordKind, Observation),
+    /// One flow took the slot of another: the exact counts of that one, and the beginning of this one.
+    Replaced(Observation, Observation),
+    /// A piece of payload.
+    Piece(Piece<'a>),
+}
+
+/// A piece of payload that is evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece<'a> {
+    /// Its flow.
+    pub id: FlowId,
+    /// Who sent it.
+    pub side: Side,
+    /// What it is.
+    pub kind: PieceKind,
+    /// TCP sequence number of its first byte; 0 of a datagram.
+    pub sequence: u32,
+    /// Bytes that were wanted from there on: of the message, of what is left of it, or of the datagram.
+    pub wanted: u32,
+    /// Kernel ticks.
+    pub at: u32,
+    /// The bytes.
+    pub bytes: &'a [u8],
+}
+
+/// A record that is none.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum DecodeError {
+    /// Neither an IPv4 nor an IPv6 record.
+    #[error("a record of {0} bytes; {RECORD_V4_LEN} or {RECORD_V6_LEN} expected")]
+    Length(usize),
+    /// Another layout.
+    #[error("record version {0}; this agent reads {RECORD_VERSION}")]
+    Version(u8),
+    /// Unknown kind.
+    #[error("record kind {0} is unknown")]
+    Kind(u8),
+    /// A piece of payload whose head does not fit it.
+    #[error("a piece of payload with kind {kind}, side {side} and {captured} bytes captured, {there} there")]
+    Piece {
+        /// Kind.
+        kind: u8,
+        /// Side.
+        side: u8,
+        /// Length by its head.
+        captured: u16,
+        /// Length that is there.
+        there: usize,
+    },
+    /// Unknown address family, or one that does not fit the length.
+    #[error("address family {family} in a record of {length} bytes")]
+    Family {
+        /// Family.
+        family: u8,
+        /// Length.
+        length: usize,
+    },
+    /// Unknown transport.
+    #[error("transport protocol {0} is neither TCP nor UDP")]
+    Transport(u8),
+}
+
+/// Decodes a record off the ring.
+///
+/// # Errors
+/// [`DecodeError`] for anything that this version of the kernel program does not write.
+pub fn record(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
+    let [version, kind, ..] = *bytes else {
+        return Err(DecodeError::Length(bytes.len()));
+    };
+    if version != RECORD_VERSION {
+        return Err(DecodeError::Version(version));
+    }
+    match RecordKind::from_wire(kind).ok_or(DecodeError::Kind(kind))? {
+        RecordKind::Payload => piece(bytes).map(Record::Piece),
+        RecordKind::Replaced if bytes.len() == RECORD_REPLACED_LEN => {
+            let (settled, opened) = bytes.split_at(RECORD_V4_LEN);
+            Ok(Record::Replaced(flow(settled)?, flow(opened)?))
+        }
+        RecordKind::Replaced => Err(DecodeError::Length(bytes.len())),
+        kind => Ok(Record::Flow(kind, flow(bytes)?)),
+    }
+}
+
+/// The state of a flow out of a record.
+fn flow(bytes: &[u8]) -> Result<Observation, DecodeError> {
+    let slot = match bytes.len() {
+        RECORD_V4_LEN => FlowLine::read_from_bytes(bytes).map(|line| Slot { line, ..Slot::default() }).ok(),
+        RECORD_V6_LEN => Slot::read_from_bytes(bytes).ok(),
+        _ => None,
+    }
+    .ok_or(DecodeError::Length(bytes.len()))?;
+    let expected = if slot.line.family == 4 { RECORD_V4_LEN } else { RECORD_V6_LEN };
+    if bytes.len() != expected {
+        return Err(DecodeError::Family { family: slot.line.family, length: bytes.len() });
+    }
+    observation(&slot)
+}
+
+/// A piece of payload out of a record.
+fn piece(bytes: &[u8]) -> Result<Piece<'_>, DecodeError> {
+    let (head, bytes) = PieceHead::read_from_prefix(bytes).map_err(|_| DecodeError::Length(bytes.len()))?;
+    let bad =
+        DecodeError::Piece { kind: head.piece, side: head.side, captured: head.captured, there: bytes.len() };
+    let side = match head.side {
+        0 => Side::Local,
+        1 => Side::Remote,
+        _ => return Err(bad),
+    };
+    let Some(kind) = PieceKind::from_wire(head.piece) else { return Err(bad) };
+    if usize::from(head.captured) != bytes.len() || bytes.is_empty() {
+        return Err(bad);
+    }
+    if head.transport != TCP && head.transport != UDP {
+        return Err(DecodeError::Transport(head.transport));
+    }
+    let address = |words: [u32; 4]| match head.family {
+        4 => Ok(v4(words[3])),
+        6 => Ok(v6([words[0], words[1], words[2]], words[3])),
+        family => Err(DecodeError::Family { family, length: PIECE_HEAD_LEN }),
+    };
+    Ok(Piece {
+        id: FlowId {
+            tuple: FiveTuple {
+                transport: head.transport,
+                local: SocketAddr::new(address(head.local)?, u16::from_be(head.local_port)),
+                remote: SocketAddr::new(address(head.remote)?, u16::from_be(head.remote_port)),
+            },
+            ifindex: head.ifindex,
+        },
+        side,
+        kind,
+        sequence: head.sequence,
+        wanted: head.wanted,
+        at: head.at,
+        bytes,
+    })
+}
+
+/// Decodes a flow slot.
+///
+/// # Errors
+/// [`DecodeError`] for a slot with an impossible family or transport.
+pub fn observation(slot: &Slot) -> Result<Observation, DecodeError> {
+    let line = &slot.line;
+    if line.transport != TCP && line.transport != UDP {
+        return Err(DecodeError::Transport(line.transport));
+    }
+    let (local, remote) = match line.family {
+        4 => (v4(line.local_low), v4(line.remote_low)),
+        6 => (v6(slot.wide.local_high, line.local_low), v6(slot.wide.remote_high, line.remote_low)),
+        family => {
+            return Err(DecodeError::Family { family, length: RECORD_V6_LEN });
+        }
+    };
+    Ok(Observation {
+        id: FlowId {
+            tuple: FiveTuple {
+                transport: line.transport,
+                local: SocketAddr::new(local, u16::from_be(line.local_port)),
+                remote: SocketAddr::new(remote, u16::from_be(line.remote_port)),
+            },
+            ifindex: line.ifindex,
+        },
+        cpu: line.cpu,
+        generation: line.generation,
+        marks: line.marks,
+        tcp_flags: line.tcp_flags,
+        counts: Counts {
+            packets: line.packets.map(u64::from),
+            bytes: line.bytes.map(u64::from),
+            payload: line.payload.map(u64::from),
+        },
+        first: line.first,
+        last: line.last,
+        vlan: (line.vlan & VLAN_PRESENT != 0).then_some(line.vlan & 0x0FFF),
+    })
+}
+
+fn v4(wire: u32) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::from(wire.to_ne_bytes()))
+}
+
+fn v6(high: [u32; 3], low: u32) -> IpAddr {
+    let mut octets = [0; 16];
+    for (chunk, word) in octets.chunks_exact_mut(4).zip([high[0], high[1], high[2], low]) {
+        chunk.copy_from_slice(&word.to_ne_bytes());
+    }
+    IpAddr::V6(Ipv6Addr::from(octets))
+}
+
+#[cfg(test)]
+pub(crate) mod fixtures;
+#[cfg(test)]
+mod tests;

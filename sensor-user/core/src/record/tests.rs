@@ -1,0 +1,106 @@
+use zerocopy::IntoBytes;
+
+use super::*;
+
+fn line() -> FlowLine {
+    FlowLine {
+        version: RECORD_VERSION,
+        kind: RecordKind::Opened as u8,
+        transport: TCP,
+        family: 4,
+        local_low: u32::from_ne_bytes([10, 0, 0, 2]),
+        remote_low: u32::from_ne_bytes([8, 8, 4, 4]),
+        local_port: 50_000u16.to_be(),
+        remote_port: 445u16.to_be(),
+        packets: [1, 0],
+        vlan: VLAN_PRESENT | 7,
+        ..FlowLine::default()
+    }
+}
+
+#[test]
+fn an_ipv4_record_is_its_first_line() {
+    let line = line();
+    let Record::Flow(RecordKind::Opened, seen) = record(line.as_bytes()).unwrap() else { panic!() };
+    assert_eq!(seen.id.tuple.local, "10.0.0.2:50000".parse().unwrap());
+    assert_eq!(seen.id.tuple.remote, "8.8.4.4:445".parse().unwrap());
+    assert_eq!(seen.vlan, Some(7));
+    assert_eq!(seen.counts.packets, [1, 0]);
+}
+
+#[test]
+fn an_ipv6_record_has_both_lines() {
+    let octets: [u8; 16] = "fd00:1::2".parse::<Ipv6Addr>().unwrap().octets();
+    let words: [u32; 4] =
+        std::array::from_fn(|i| u32::from_ne_bytes(octets[i * 4..i * 4 + 4].try_into().unwrap()));
+    let mut slot = Slot { line: FlowLine { family: 6, local_low: words[3], ..line() }, ..Slot::default() };
+    slot.wide.local_high = [words[0], words[1], words[2]];
+    let Record::Flow(_, seen) = record(slot.as_bytes()).unwrap() else { panic!() };
+    assert_eq!(seen.id.tuple.local, "[fd00:1::2]:50000".parse().unwrap());
+}
+
+#[test]
+fn what_this_kernel_program_does_not_write_is_refused_by_name() {
+    let refuse = |line: FlowLine| record(line.as_bytes()).unwrap_err();
+    assert_eq!(record(&[]), Err(DecodeError::Length(0)));
+    assert_eq!(record(&line().as_bytes()[..63]), Err(DecodeError::Length(63)));
+    assert_eq!(refuse(FlowLine { kind: RecordKind::Replaced as u8, ..line() }), DecodeError::Length(64));
+    assert_eq!(refuse(FlowLine { version: 9, ..line() }), DecodeError::Version(9));
+    assert_eq!(refuse(FlowLine { kind: 0, ..line() }), DecodeError::Kind(0));
+    assert_eq!(refuse(FlowLine { transport: 1, ..line() }), DecodeError::Transport(1));
+    assert_eq!(refuse(FlowLine { family: 6, ..line() }), DecodeError::Family { family: 6, length: 64 });
+    let wide = Slot { line: line(), ..Slot::default() };
+    assert_eq!(record(wide.as_bytes()), Err(DecodeError::Family { family: 4, length: 128 }));
+}
+
+#[test]
+fn a_replaced_record_is_two_flows() {
+    let both = [
+        FlowLine { kind: RecordKind::Replaced as u8, ..line() },
+        FlowLine { local_port: 1u16.to_be(), ..line() },
+    ];
+    let Record::Replaced(settled, opened) = record(both.as_bytes()).unwrap() else { panic!() };
+    assert_eq!((settled.id.tuple.local.port(), opened.id.tuple.local.port()), (50_000, 1));
+}
+
+fn head() -> PieceHead {
+    PieceHead {
+        version: RECORD_VERSION,
+        kind: RecordKind::Payload as u8,
+        transport: TCP,
+        family: 4,
+        local: [0, 0, 0, u32::from_ne_bytes([10, 0, 0, 2])],
+        remote: [0, 0, 0, u32::from_ne_bytes([8, 8, 4, 4])],
+        remote_port: 445u16.to_be(),
+        side: 1,
+        piece: PieceKind::Message as u8,
+        captured: 3,
+        wanted: 100,
+        sequence: 7,
+        ..PieceHead::default()
+    }
+}
+
+fn with_bytes(head: PieceHead, bytes: &[u8]) -> Vec<u8> {
+    [head.as_bytes(), bytes].concat()
+}
+
+#[test]
+fn a_piece_of_payload_says_whose_it_is_and_where_it_belongs() {
+    let bytes = with_bytes(head(), b"abc");
+    let Record::Piece(piece) = record(&bytes).unwrap() else { panic!() };
+    assert_eq!(piece.id.tuple.local, "10.0.0.2:0".parse().unwrap());
+    assert_eq!((piece.side, piece.kind), (Side::Remote, PieceKind::Message));
+    assert_eq!((piece.sequence, piece.wanted, piece.bytes), (7, 100, &b"abc"[..]));
+}
+
+#[test]
+fn a_piece_that_lies_about_itself_is_refused() {
+    let refused = |head: PieceHead, bytes: &[u8]| record(&with_bytes(head, bytes)).is_err();
+    assert!(refused(head(), b"ab") && refused(head(), b"abcd") && refused(head(), b""));
+    assert!(refused(PieceHead { side: 2, ..head() }, b"abc"));
+    assert!(refused(PieceHead { piece: 9, ..head() }, b"abc"));
+    assert!(refused(PieceHead { family: 5, ..head() }, b"abc"));
+    assert!(refused(PieceHead { transport: 1, ..head() }, b"abc"));
+    assert!(record(&with_bytes(head(), b"abc")[..63]).is_err());
+}

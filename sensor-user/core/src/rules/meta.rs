@@ -1,0 +1,97 @@
+//! What every rule is: its metadata, the trait that it implements, and what it finds.
+
+use std::collections::BTreeMap;
+
+use crate::{attack::Technique, level::Severity, time::Timestamp, view::FlowView};
+
+use super::{departure::Departure, limits::Limits};
+
+/// What a rule says of itself.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RuleMeta {
+    /// Identifier, stable.
+    pub id: &'static str,
+    /// Name.
+    pub name: &'static str,
+    /// What it fires on.
+    pub description: &'static str,
+    /// What looks like it and is harmless, each with its remedy.
+    pub false_positives: &'static [&'static str],
+    /// Severity, as it is published.
+    pub severity: Severity,
+    /// Risk score, 0 to 100, as it is published.
+    pub risk_score: u8,
+    /// Techniques that the rule is about, whether or not the evidence shows them.
+    pub techniques: &'static [&'static Technique],
+}
+
+/// A detection. Rules are pure: the same view and history give the same finding.
+pub trait Rule: Sync {
+    /// What it says of itself.
+    fn meta(&self) -> &'static RuleMeta;
+
+    /// What it finds on a connection, if anything.
+    fn evaluate(&self, view: &FlowView<'_>, history: &History<'_>) -> Option<Finding>;
+}
+
+/// What a rule found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The rule.
+    pub rule: &'static RuleMeta,
+    /// Severity of this finding.
+    pub severity: Severity,
+    /// Risk score of this finding.
+    pub risk_score: u8,
+    /// Techniques that the fact shows.
+    pub techniques: Vec<&'static Technique>,
+    /// The fact behind it, in one sentence that says only what was observed.
+    pub fact: String,
+}
+
+impl Finding {
+    /// With the severity and the risk score of its rule.
+    #[must_use]
+    pub fn of(rule: &'static RuleMeta, techniques: Vec<&'static Technique>, fact: String) -> Self {
+        Self { rule, severity: rule.severity, risk_score: rule.risk_score, techniques, fact }
+    }
+}
+
+/// What is known beyond the connection itself: of the pair of hosts in this direction, and of the client.
+#[derive(Clone, Copy, Debug)]
+pub struct History<'a> {
+    /// Limits that rules go by.
+    pub limits: &'a Limits,
+    /// Now.
+    pub now: Timestamp,
+    /// No internal host was seen to complete a connection with this server within the rule's window, and learning is over.
+    pub new_destination: bool,
+    /// Log-ons between the two hosts in this direction, over all their connections of this incident, this one included.
+    pub logons: &'a Logons,
+    /// Too much left the internal networks between the two hosts.
+    pub departure: Option<Departure>,
+    /// The same NTLM response was seen in the other direction.
+    pub relayed: Option<Relayed>,
+}
+
+/// Log-ons between two hosts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Logons {
+    /// Refused log-ons by account (`DOMAIN\user` in lower case; empty where the user was not seen). Bounded.
+    pub refused: BTreeMap<String, u64>,
+    /// Refused log-ons in all, also those of accounts for which there was no room.
+    pub refused_total: u64,
+    /// Accounts that were accepted, anonymous and guest log-ons left out.
+    pub accepted: Vec<String>,
+}
+
+/// An NTLM response that was seen both ways across the border.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relayed {
+    /// When the same response was seen in the other direction.
+    pub at: Timestamp,
+    /// The internal host that gave it away, or that was logged on to with it.
+    pub internal: std::net::IpAddr,
+    /// The external host at the other end of that connection.
+    pub external: std::net::IpAddr,
+}

@@ -1,0 +1,170 @@
+//! A connection as rules, incidents and documents see it: plain data, whatever table it comes from.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use sensor_dissect::{Facts, facts::Datagrams};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    address::{Direction, FiveTuple},
+    level::EvidenceLevel,
+    process::Process,
+    record::Counts,
+    service::Service,
+    time::Timestamp,
+};
+
+/// What a service that speaks no SMB speaks, where its first bytes show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OtherProtocol {
+    /// HTTP (RFC 9112).
+    Http,
+    /// TLS (RFC 8446).
+    Tls,
+}
+
+/// Commands that carry content, seen by command: READ responses and WRITE requests of SMB 1 (MS-CIFS) and SMB 2/3 (MS-SMB2),
+/// pipes left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// Content was sent from the internal to the external side.
+    pub left: bool,
+    /// Content was sent from the external to the internal side.
+    pub came: bool,
+}
+
+/// A connection and what is known of it at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct FlowView<'a> {
+    /// The connection.
+    pub tuple: FiveTuple,
+    /// Which way it crosses the border.
+    pub direction: Direction,
+    /// What the server's port is for.
+    pub service: Service,
+    /// Whether that port is watched; if not, SMB was recognised by its messages.
+    pub usual_port: bool,
+    /// Client; who sent the first packet, where the roles are not known.
+    pub client: SocketAddr,
+    /// Server.
+    pub server: SocketAddr,
+    /// Whether it is known who is the client: by the SYN, or by a request. Where it is not, nothing is concluded.
+    pub roles_known: bool,
+    /// How far it got.
+    pub level: EvidenceLevel,
+    /// First packet.
+    pub first: Timestamp,
+    /// Last packet.
+    pub last: Timestamp,
+    /// Its time to be answered is up, or it is over.
+    pub settled: bool,
+    /// It is over.
+    pub closed: bool,
+    /// SMB messages were seen, of either side.
+    pub smb_spoken: bool,
+    /// Messages of SMB 3 were encrypted.
+    pub encrypted: bool,
+    /// The sensor saw it after it had begun: the set-up, and who logged on, may have been missed.
+    pub joined_late: bool,
+    /// Packets of one direction alone were seen, of a connection that must have had two.
+    pub one_sided: bool,
+    /// Every message that the sensor wanted to read was read.
+    pub complete: bool,
+    /// Commands that carry content.
+    pub content: Content,
+    /// Another protocol, where the first bytes show it.
+    pub other_protocol: Option<OtherProtocol>,
+    /// The external end is on a threat list.
+    pub threat: bool,
+    /// Enforcement dropped a packet that would have opened it.
+    pub dropped: bool,
+    /// Packets, bytes and payload of each side: `[internal, external]`.
+    pub counts: Counts,
+    /// What its messages say.
+    pub facts: Option<&'a Arc<Facts>>,
+    /// What its datagrams say.
+    pub datagrams: Option<&'a Arc<Datagrams>>,
+    /// The process on this machine that opened it.
+    pub process: Option<&'a Arc<Process>>,
+    /// VLAN identifier.
+    pub vlan: Option<u16>,
+    /// Interface index that saw most of it, if any did.
+    pub ifindex: Option<u32>,
+    /// Evidence marks of the kernel, see [`sensor_common::slot::mark`].
+    pub marks: u16,
+    /// Records that the ring had lost when it was first seen.
+    pub lost_before: u64,
+}
+
+impl FlowView<'_> {
+    /// The internal address.
+    #[must_use]
+    pub const fn internal(&self) -> IpAddr {
+        self.tuple.local.ip()
+    }
+
+    /// The external address.
+    #[must_use]
+    pub const fn external(&self) -> IpAddr {
+        self.tuple.remote.ip()
+    }
+
+    /// Payload that left the internal networks, bytes of the stream.
+    #[must_use]
+    pub const fn bytes_left(&self) -> u64 {
+        self.counts.payload[0]
+    }
+
+    /// Payload that came into the internal networks.
+    #[must_use]
+    pub const fn bytes_came(&self) -> u64 {
+        self.counts.payload[1]
+    }
+}
+
+/// A connection that is over: the owned form of a [`FlowView`].
+#[derive(Clone, Debug)]
+pub struct FlowSummary {
+    view: FlowView<'static>,
+    facts: Option<Arc<Facts>>,
+    datagrams: Option<Arc<Datagrams>>,
+    process: Option<Arc<Process>>,
+    /// The exemption that covered it.
+    pub exemption: Option<String>,
+    /// The incident that it belongs to.
+    pub incident: Option<crate::incident::IncidentId>,
+}
+
+impl FlowSummary {
+    /// Takes everything over.
+    #[must_use]
+    pub fn of(
+        view: &FlowView<'_>,
+        exemption: Option<String>,
+        incident: Option<crate::incident::IncidentId>,
+    ) -> Self {
+        Self {
+            facts: view.facts.cloned(),
+            datagrams: view.datagrams.cloned(),
+            process: view.process.cloned(),
+            view: FlowView { facts: None, datagrams: None, process: None, ..*view },
+            exemption,
+            incident,
+        }
+    }
+
+    /// The connection.
+    #[must_use]
+    pub fn view(&self) -> FlowView<'_> {
+        FlowView {
+            facts: self.facts.as_ref(),
+            datagrams: self.datagrams.as_ref(),
+            process: self.process.as_ref(),
+            ..self.view
+        }
+    }
+}

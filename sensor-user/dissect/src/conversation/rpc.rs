@@ -1,0 +1,66 @@
+//! DCE-RPC of a conversation, out of pipes and on its own.
+
+use super::{Conversation, Problem, Sender};
+use crate::{
+    dcerpc::{self, Body},
+    facts::New,
+    smb2::ShareKind,
+};
+
+/// Most units that are read out of one message.
+const MAX_UNITS: usize = 16;
+
+impl Conversation {
+    /// Reads the units that bytes begin with. `handle` is the pipe's, or 0 where there is none.
+    pub(super) fn rpc(&mut self, from: Sender, handle: u128, bytes: &[u8]) -> Result<(), Problem> {
+        let mut rest = bytes;
+        for _ in 0..MAX_UNITS {
+            let unit = dcerpc::read(rest)?;
+            if from == Sender::Client {
+                self.called(handle, &unit.body);
+            }
+            if let Some(blob) = unit.auth {
+                // Other security providers' blobs are of no interest, so a blob that cannot be read is no problem.
+                let _ = self.blob(from, blob, None);
+            }
+            rest = rest.get(unit.length..).unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn called(&mut self, handle: u128, body: &Body) {
+        match body {
+            Body::Bind(contexts) => {
+                for context in contexts {
+                    let Some((place, new)) = self.facts.add_interface(context.interface, context.version)
+                    else {
+                        continue;
+                    };
+                    self.contexts.insert((handle, context.id), place);
+                    if new {
+                        self.tell(New::Interface(place));
+                    }
+                }
+            }
+            Body::Request { context, opnum } => {
+                let Some(place) = self.contexts.get(&(handle, *context)) else { return };
+                if self.facts.add_operation(place, *opnum) {
+                    self.tell(New::Operation(place, *opnum));
+                }
+            }
+            Body::Other(_) => {}
+        }
+    }
+
+    /// Reads what may be DCE-RPC out of a tree's handle. What is known to be a file is not looked at.
+    pub(super) fn piped(&mut self, from: Sender, tree: u32, handle: u128, surely_pipe: bool, bytes: &[u8]) {
+        let kind = self.trees.get(&tree);
+        if surely_pipe || matches!(kind, None | Some(ShareKind::Pipe)) {
+            // Pipes carry other things too, so what is no DCE-RPC is no problem.
+            let _ = self.rpc(from, handle, bytes);
+        }
+    }
+}

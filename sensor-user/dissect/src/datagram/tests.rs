@@ -1,0 +1,186 @@
+use std::fmt::Write as _;
+
+use super::*;
+use crate::{
+    facts::{Exchange, MAX_DATAGRAMS, Operation},
+    netbios_datagram::DatagramKind,
+};
+
+/// The first-level encoding of a name of fifteen characters and a suffix (RFC 1001 14.1), as a domain name.
+fn encoded(name: &str, suffix: u8) -> Vec<u8> {
+    let plain = format!("{name:<15}").into_bytes().into_iter().chain([suffix]);
+    let letters = plain.flat_map(|byte| [b'A' + (byte >> 4), b'A' + (byte & 15)]);
+    [0x20].into_iter().chain(letters).chain([0]).collect()
+}
+
+/// A packet of the name service, from its number to its record type.
+pub(crate) fn packet(transaction: u16, flags: u16, name: &str, record: u16) -> Vec<u8> {
+    let head = [transaction, flags, 1, 0, 0, 0].map(u16::to_be_bytes).concat();
+    [head, encoded(name, 0x20), record.to_be_bytes().to_vec()].concat()
+}
+
+/// Flags of a question.
+pub(crate) const ASKS: u16 = 0;
+/// Flags of an answer.
+const ANSWERS: u16 = 0x8400;
+
+/// A node status response that tells three names.
+pub(crate) fn node_status(transaction: u16) -> Vec<u8> {
+    let mut bytes = packet(transaction, ANSWERS, "*", 0x21);
+    bytes.extend([0; 8]);
+    bytes.push(3);
+    for (name, suffix, flags) in [("LAB", 0, 0x84), ("LABSRV", 0, 4), ("FILES", 0x20, 4)] {
+        bytes.extend(format!("{name:<15}").as_bytes());
+        bytes.extend([suffix, flags, 0]);
+    }
+    bytes
+}
+
+fn only(known: &Datagrams) -> &Exchange {
+    let [one] = known.exchanges.as_slice() else { panic!("{known:?}") };
+    one
+}
+
+#[test]
+fn a_node_status_is_asked_for_and_tells_computer_and_workgroup() {
+    let mut known = Datagrams::default();
+    assert_eq!(hear(&mut known, Sender::Client, &packet(7, ASKS, "*", 0x21)), Heard::News);
+    assert_eq!((only(&known).operation, &only(&known).answer), (Operation::NodeStatus, &None));
+    assert_eq!(hear(&mut known, Sender::Client, &packet(7, ASKS, "*", 0x21)), Heard::Known, "asked again");
+    assert_eq!(hear(&mut known, Sender::Server, &node_status(7)), Heard::News);
+    let answer = only(&known).answer.as_ref().unwrap();
+    assert_eq!((answer.computer(), answer.workgroup()), (Some("FILES"), Some("LAB")));
+    let roles: Vec<_> = answer.names.iter().map(|one| one.name.role(Some(one.group)).unwrap()).collect();
+    assert_eq!(roles, ["workgroup or domain", "workstation", "file server"]);
+    assert_eq!(hear(&mut known, Sender::Server, &node_status(7)), Heard::Known);
+}
+
+#[test]
+fn an_answer_whose_question_was_not_seen_says_who_asked() {
+    let mut known = Datagrams::default();
+    assert_eq!(hear(&mut known, Sender::Client, &node_status(1)), Heard::News);
+    assert_eq!(only(&known).asked_by, Sender::Server);
+}
+
+#[test]
+fn an_answer_to_another_question_answers_this_one_not() {
+    let mut known = Datagrams::default();
+    hear(&mut known, Sender::Client, &packet(7, ASKS, "*", 0x21));
+    hear(&mut known, Sender::Server, &node_status(8));
+    assert_eq!(known.exchanges.iter().map(|one| one.answer.is_some()).collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
+fn a_refusal_says_why_though_it_names_no_record() {
+    let mut known = Datagrams::default();
+    hear(&mut known, Sender::Client, &packet(7, ASKS, "NOBODY", 0x20));
+    hear(&mut known, Sender::Server, &packet(7, ANSWERS | 3, "NOBODY", 0x0A));
+    let (operation, answer) = (only(&known).operation, only(&known).answer.as_ref().unwrap());
+    assert_eq!((operation, answer.refusal()), (Operation::Query, Some("name does not exist")));
+}
+
+#[test]
+fn who_asks_for_patience_has_not_answered() {
+    let mut known = Datagrams::default();
+    hear(&mut known, Sender::Client, &packet(7, 5 << 11, "LABSRV", 0x20));
+    hear(&mut known, Sender::Server, &packet(7, ANSWERS | 7 << 11, "LABSRV", 0x20));
+    assert_eq!((only(&known).operation, &only(&known).answer), (Operation::Registration, &None));
+}
+
+#[test]
+fn every_operation_has_its_name() {
+    let operations = [(0, Operation::Query), (6, Operation::Release), (8, Operation::Refresh)];
+    let more = [(9, Operation::Refresh), (15, Operation::Registration), (4, Operation::Other(4))];
+    for (opcode, operation) in operations.into_iter().chain(more) {
+        let mut known = Datagrams::default();
+        hear(&mut known, Sender::Client, &packet(7, opcode << 11, "LABSRV", 0x20));
+        assert_eq!(only(&known).operation, operation, "{opcode}");
+    }
+}
+
+/// A datagram of a machine to its group, with nothing in it.
+pub(crate) fn election() -> Vec<u8> {
+    let head = [0x11, 2, 0, 9, 10, 0, 0, 2, 0, 138, 0, 0, 0, 0];
+    [&head[..], &encoded("LABSRV", 0x00), &encoded("LAB", 0x1E)].concat()
+}
+
+#[test]
+fn a_datagram_says_from_whom_to_whom() {
+    let bytes = election();
+    let mut known = Datagrams::default();
+    assert_eq!(hear(&mut known, Sender::Client, &bytes), Heard::News);
+    assert_eq!(hear(&mut known, Sender::Client, &bytes), Heard::Known);
+    let [(Sender::Client, message)] = known.messages.as_slice() else { panic!("{known:?}") };
+    let names = message.names.as_ref().unwrap();
+    assert_eq!(
+        (message.kind, message.source_address.to_string()),
+        (DatagramKind::DirectGroup, "10.0.0.2".into())
+    );
+    assert_eq!(
+        (names.source.name.as_str(), names.destination.role(None)),
+        ("LABSRV", Some("browser elections"))
+    );
+}
+
+#[test]
+fn what_is_of_neither_service_is_foreign() {
+    let resolver = [&packet(7, ASKS, "X", 0x20)[..12], b"\x07example\x03com\x00\x00\x01\x00\x01"].concat();
+    let error = |code| vec![0x13, 2, 0, 9, 10, 0, 0, 2, 0, 138, code];
+    for bytes in [vec![], vec![0; 50], vec![0x14; 50], resolver, error(0), node_status(1)[..40].to_vec()] {
+        let mut known = Datagrams::default();
+        assert_eq!(hear(&mut known, Sender::Server, &bytes), Heard::Foreign, "{bytes:02x?}");
+        assert_eq!(known, Datagrams { foreign: true, ..Datagrams::default() });
+    }
+    let mut known = Datagrams::default();
+    assert_eq!(hear(&mut known, Sender::Server, &error(0x82)), Heard::News, "the name is not there");
+}
+
+#[test]
+fn names_that_steer_a_terminal_are_made_fit_and_a_flood_of_them_is_bounded() {
+    let mut known = Datagrams::default();
+    hear(&mut known, Sender::Client, &packet(0, ASKS, "\u{1b}[2J\"<script>", 0x20));
+    assert_eq!(only(&known).name.name, "\u{FFFD}[2J\"<script>");
+    for number in 1..1_000 {
+        hear(&mut known, Sender::Client, &packet(number, ASKS, "X", 0x20));
+    }
+    assert_eq!((known.exchanges.len(), known.left_out), (MAX_DATAGRAMS, 1_000 - MAX_DATAGRAMS as u32));
+}
+
+#[test]
+fn so_many_names_of_nodes_are_kept_and_the_others_counted() {
+    let mut known = Datagrams::default();
+    for number in 0..40 {
+        hear(&mut known, Sender::Server, &node_status(number));
+    }
+    let answers = known.exchanges.iter().filter_map(|one| one.answer.as_ref());
+    let names: usize = answers.map(|answer| answer.names.len()).sum();
+    let told = only(&{
+        let mut one = Datagrams::default();
+        hear(&mut one, Sender::Server, &node_status(1));
+        one
+    })
+    .answer
+    .as_ref()
+    .map_or(0, |answer| answer.names.len());
+    assert_eq!(names, 64);
+    assert_eq!(known.left_out as usize, MAX_DATAGRAMS * told - names + 40 - MAX_DATAGRAMS);
+}
+
+#[test]
+fn a_packet_cut_anywhere_says_less_and_nothing_else() {
+    let mut whole = Datagrams::default();
+    let bytes = node_status(7);
+    hear(&mut whole, Sender::Server, &bytes);
+    let names = |known: &Datagrams| {
+        let mut text = String::new();
+        for name in known.exchanges.iter().filter_map(|one| one.answer.as_ref()).flat_map(|one| &one.names) {
+            write!(text, "{name:?};").unwrap();
+        }
+        text
+    };
+    for length in 0..bytes.len() {
+        let mut cut = Datagrams::default();
+        hear(&mut cut, Sender::Server, &bytes[..length]);
+        assert!(names(&whole).starts_with(&names(&cut)), "{length}");
+    }
+}

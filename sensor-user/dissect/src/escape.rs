@@ -1,0 +1,67 @@
+//! Text that others chose (names of processes, paths), made fit to be shown.
+
+use std::fmt::Write as _;
+
+/// Characters of a text that are shown at most.
+const LONGEST: usize = 1_024;
+
+/// The text with everything that is no plain character written as an escape: control characters, which could forge lines
+/// of a log or steer a terminal; characters that turn the direction of writing or take no room, which could make one name
+/// look like another; bytes that are no UTF-8. Backslashes stay: systemd's names of cgroups are full of them. What is longer
+/// than 1,024 characters ends in `…`.
+pub fn shown(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    let mut count = 0;
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if count == LONGEST {
+                text.push('…');
+                return text;
+            }
+            count += 1;
+            match character {
+                _ if misleads(character) => text.extend(character.escape_unicode()),
+                _ => text.push(character),
+            }
+        }
+        for byte in chunk.invalid() {
+            count += 1;
+            // Writing to a string does not fail.
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+/// Whether a character could forge or hide something where it is shown: Unicode's control characters (general category Cc), its
+/// separators of lines, and its invisible and direction-turning format characters (Cf).
+pub fn misleads(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}' | '\u{200b}'..='\u{200f}')
+        || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_stays_as_it_is() {
+        assert_eq!(shown("Müller 中 (x).so".as_bytes()), "Müller 中 (x).so");
+    }
+
+    #[test]
+    fn what_could_forge_a_line_or_steer_a_terminal_is_escaped() {
+        assert_eq!(shown(b"a\nb\x1b[2Jc\0"), "a\\u{a}b\\u{1b}[2Jc\\u{0}");
+        assert_eq!(shown("gpj.\u{202e}exe".as_bytes()), "gpj.\\u{202e}exe");
+        assert_eq!(shown(b"a\xff\xfeb"), "a\\xff\\xfeb");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_visibly() {
+        let text = shown("ä".repeat(5_000).as_bytes());
+        assert_eq!(text.chars().count(), LONGEST + 1);
+        assert!(text.ends_with("ä…"));
+        assert!(shown(&[0xFF; 5_000]).len() <= 5_000 * 4);
+    }
+}

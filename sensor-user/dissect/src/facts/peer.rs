@@ -1,0 +1,98 @@
+//! What the two ends say of themselves.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use crate::{
+    ntlmssp::{TargetInformation, Version},
+    smb2::Contexts,
+};
+
+/// Dialect of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// By its name, such as `NT LM 0.12`.
+    Smb1(String),
+    /// By its number, such as 0x0311.
+    Smb2(u16),
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Smb1(name) => f.write_str(name),
+            Self::Smb2(0x0202) => f.write_str("2.0.2"),
+            Self::Smb2(0x02FF) => f.write_str("2.???"),
+            // MS-SMB2 2.2.3: 0x0210, 0x0300, 0x0302, 0x0311.
+            Self::Smb2(number) => {
+                write!(f, "{}.{}", number >> 8, number >> 4 & 0xF)?;
+                if number & 0xF != 0 { write!(f, ".{}", number & 0xF) } else { Ok(()) }
+            }
+        }
+    }
+}
+
+/// What an end says of signing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Signing {
+    /// Not signed.
+    Off,
+    /// Signed if the other end wants it.
+    Enabled,
+    /// Signed or nothing.
+    Required,
+}
+
+impl Signing {
+    /// From the SecurityMode of SMB 2 (MS-SMB2 2.2.3), and that of SMB 1 shifted by two (MS-CIFS 2.2.4.52.2).
+    pub(crate) const fn from_mode(mode: u16) -> Self {
+        match mode & 3 {
+            0 => Self::Off,
+            1 => Self::Enabled,
+            _ => Self::Required,
+        }
+    }
+}
+
+/// What the client says of itself. None of it is proven.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Client {
+    /// Names of the SMB 1 dialects that it offers.
+    pub smb1_dialects: Vec<String>,
+    /// SMB 2 dialects that it offers.
+    pub dialects: Vec<u16>,
+    /// What it says of signing.
+    pub signing: Option<Signing>,
+    /// Capabilities (MS-SMB2 2.2.3).
+    pub capabilities: u32,
+    /// Identifier.
+    pub guid: Option<Uuid>,
+    /// Negotiate contexts; `contexts.netname` is the name by which it calls the server.
+    pub contexts: Contexts,
+    /// Version in its NTLM messages.
+    pub ntlm_version: Option<Version>,
+    /// Operating system, of SMB 1.
+    pub native_os: Option<String>,
+    /// LAN Manager, of SMB 1.
+    pub native_lan_manager: Option<String>,
+}
+
+/// What the server says of itself. None of it is proven.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Server {
+    /// Realm that its NTLM challenge is for, or domain that it names in SMB 1.
+    pub target: Option<String>,
+    /// Names in its NTLM challenge.
+    pub names: TargetInformation,
+    /// Version in its NTLM challenge.
+    pub ntlm_version: Option<Version>,
+    /// Identifier.
+    pub guid: Option<Uuid>,
+    /// Negotiate contexts that it chose.
+    pub contexts: Contexts,
+    /// Operating system, of SMB 1.
+    pub native_os: Option<String>,
+    /// LAN Manager, of SMB 1.
+    pub native_lan_manager: Option<String>,
+}

@@ -1,0 +1,34 @@
+//! Reading what two machines said to each other over SMB, NetBIOS or DCE-RPC.
+//!
+//! Takes bytes off the wire, which are hostile, and gives facts: dialect, credentials, shares, interfaces. Each protocol is
+//! one file of pure functions from bytes to a typed result; [`conversation`] puts the results of one conversation
+//! together, [`stream`] makes its messages out of TCP payload. Nothing is allocated by a length that the wire claims, every
+//! list has a bound, and text comes out without control characters. An authentication response, a session key and file
+//! contents are never kept: a credential is known by its names and a keyed [`fingerprint`].
+
+pub mod conversation;
+pub mod datagram;
+pub mod dcerpc;
+pub mod element;
+pub mod escape;
+pub mod facts;
+pub mod fingerprint;
+pub mod interfaces;
+pub mod kerberos;
+pub mod nbss;
+pub mod netbios_datagram;
+pub mod netbios_name;
+mod netbios_suffix;
+pub mod ntlmssp;
+pub mod security;
+pub mod smb1;
+pub mod smb2;
+pub mod spnego;
+pub mod status;
+pub mod stream;
+pub mod text;
+pub mod wire;
+
+pub use conversation::{Conversation, Framing, Problem, Reading, Sender};
+pub use facts::{Facts, New};
+pub use fingerprint::{Fingerprint, FingerprintKey};

@@ -1,0 +1,73 @@
+//! TREE_CONNECT_ANDX (MS-CIFS 2.2.4.55) and TREE_CONNECT (2.2.4.50).
+
+use super::{Block, Smb1Error};
+use crate::{smb2::ShareKind, text, wire::Truncated};
+
+/// What the server answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TreeConnectResponse {
+    /// What is shared; TREE_CONNECT does not say, nor does every server.
+    pub kind: Option<ShareKind>,
+    /// Tree, where it is not in the header.
+    pub tree: Option<u16>,
+}
+
+/// The path, which must be there whole: half a share's name is another share's.
+pub(super) fn request(block: Block<'_>) -> Result<String, Smb1Error> {
+    let words = block.word_count();
+    if words < 4 {
+        return Err(Smb1Error::Words { what: "TREE_CONNECT_ANDX request", words });
+    }
+    let (path, after) = block.text(block.word(6).into());
+    // The service follows, so a path that ends with the bytes is a cut one.
+    path.filter(|_| after < block.data.len()).ok_or_else(|| cut(block))
+}
+
+pub(super) fn response(block: Block<'_>) -> TreeConnectResponse {
+    let (service, _) = text::oem_z(block.data);
+    let kind = match service.as_str() {
+        "IPC" => Some(ShareKind::Pipe),
+        "A:" => Some(ShareKind::Disk),
+        "LPT1:" => Some(ShareKind::Printer),
+        _ => None,
+    };
+    TreeConnectResponse { kind, tree: None }
+}
+
+/// Path, password and service, each behind a byte 4.
+pub(super) fn core_request(block: Block<'_>) -> Result<String, Smb1Error> {
+    match block.data {
+        [0x04, path @ ..] if path.contains(&0) => Ok(text::oem_z(path).0),
+        _ => Err(cut(block)),
+    }
+}
+
+pub(super) fn core_response(block: Block<'_>) -> TreeConnectResponse {
+    TreeConnectResponse { kind: None, tree: Some(block.word(2)) }
+}
+
+fn cut(block: Block<'_>) -> Smb1Error {
+    let have = block.message.len();
+    Truncated { what: "share path", at: block.data_at, needed: block.data.len() + 1, have }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::message;
+    use super::super::{Body, read};
+
+    #[test]
+    fn the_path_of_a_share_is_read_whole_or_not_at_all() {
+        let data = b"\0\\\\h\\s\0?????\0";
+        let mut block = vec![4, 0xFF, 0, 0, 0, 0, 0, 1, 0, data.len() as u8, 0];
+        block.extend(data);
+        let bytes = message(0x75, false, 0, &block);
+        assert_eq!(read(&bytes).unwrap().commands, [Body::TreeConnectRequest(r"\\h\s".to_owned())]);
+        for length in 0..bytes.len() - 6 {
+            assert!(
+                read(&bytes[..length]).is_ok_and(|read| read.commands.is_empty()) || length < 32,
+                "{length}"
+            );
+        }
+    }
+}

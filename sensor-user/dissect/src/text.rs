@@ -1,0 +1,83 @@
+//! Text off the wire, made fit to be shown.
+//!
+//! Every string is at most [`MAX_CHARACTERS`] long and holds no character that moves a cursor or turns the direction of
+//! writing: those become U+FFFD, as does what is not text at all.
+
+use crate::escape::misleads;
+
+/// Longest text that is kept; what goes over it is cut and marked by an ellipsis.
+pub const MAX_CHARACTERS: usize = 256;
+
+/// UTF-16LE (MS-DTYP 2.1.1.1), as Unicode strings of SMB and NTLM are.
+#[must_use]
+pub fn utf16(bytes: &[u8]) -> String {
+    let units = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+    clean(char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)))
+}
+
+/// Text in the sender's OEM code page, of which the wire does not say which it is: ASCII, or UTF-8 as Samba can be set to.
+#[must_use]
+pub fn oem(bytes: &[u8]) -> String {
+    // Decoding ahead of cutting would cost by the length of the field.
+    let bounded = &bytes[..bytes.len().min(MAX_CHARACTERS * 4)];
+    clean(String::from_utf8_lossy(bounded).chars())
+}
+
+/// UTF-16LE up to its terminator, and how many bytes it took with that.
+#[must_use]
+pub fn utf16_z(bytes: &[u8]) -> (String, usize) {
+    let end = bytes.chunks_exact(2).position(|pair| pair == [0, 0]);
+    let (length, taken) = end.map_or((bytes.len(), bytes.len()), |unit| (unit * 2, unit * 2 + 2));
+    (utf16(&bytes[..length]), taken)
+}
+
+/// OEM text up to its terminator, and how many bytes it took with that.
+#[must_use]
+pub fn oem_z(bytes: &[u8]) -> (String, usize) {
+    let end = bytes.iter().position(|byte| *byte == 0);
+    let (length, taken) = end.map_or((bytes.len(), bytes.len()), |at| (at, at + 1));
+    (oem(&bytes[..length]), taken)
+}
+
+fn clean(characters: impl Iterator<Item = char>) -> String {
+    let mut text = String::new();
+    for (count, character) in characters.enumerate() {
+        if count == MAX_CHARACTERS {
+            text.push('…');
+            break;
+        }
+        text.push(if misleads(character) { char::REPLACEMENT_CHARACTER } else { character });
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_that_steer_a_terminal_are_replaced() {
+        let wire: Vec<u8> = "a\u{1b}[2J\u{202e}\u{85}b".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(utf16(&wire), "a\u{FFFD}[2J\u{FFFD}\u{FFFD}b");
+        assert_eq!(oem(b"a\nb\xffc"), "a\u{FFFD}b\u{FFFD}c");
+    }
+
+    #[test]
+    fn half_a_surrogate_and_half_a_unit_are_no_harm() {
+        assert_eq!(utf16(&[0x00, 0xD8, 0x41, 0x00, 0x42]), "\u{FFFD}A");
+    }
+
+    #[test]
+    fn long_text_is_cut_and_says_so() {
+        let text = oem(&[b'a'; 100_000]);
+        assert_eq!(text.chars().count(), MAX_CHARACTERS + 1);
+        assert!(text.ends_with('…'));
+    }
+
+    #[test]
+    fn a_terminated_text_says_how_much_it_took() {
+        assert_eq!(utf16_z(b"a\0b\0\0\0c\0"), ("ab".to_owned(), 6));
+        assert_eq!(oem_z(b"ab\0c"), ("ab".to_owned(), 3));
+        assert_eq!(oem_z(b"ab"), ("ab".to_owned(), 2));
+    }
+}
