@@ -15,9 +15,11 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 pub use self::{entry::StoredIncident, link::Link};
+pub use crate::rules::TargetCounts;
+
 pub use self::model::{
     ConnectionRecord, Counted, Credential, CredentialMethod, FindingRecord, Incident, LogonOutcome,
-    Milestone, Party, Scope, Share, ShareKind, TargetCounts, ThreatHit, TimelineEntry,
+    Milestone, Party, Scope, Share, ShareKind, ThreatHit, TimelineEntry,
 };
 
 /// Identifier of an incident: 64 bits, shown as 16 hexadecimal digits. People type the first four.
