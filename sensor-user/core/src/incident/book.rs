@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Incident, IncidentAction, IncidentEvent, IncidentId, Party, QuotaSummary,
+    FindingRecord, Incident, IncidentAction, IncidentEvent, IncidentId, Party, QuotaSummary,
     entry::{Key, StoredIncident},
     link::{Contribution, Link},
     quota::{Admission, Quota},
@@ -17,7 +17,7 @@ use crate::{
     event::Event,
     level::{EvidenceLevel, Severity},
     recent::Recent,
-    rules::{Finding, RuleMeta},
+    rules::{self, Finding},
     time::Timestamp,
     view::{Content, FlowView},
 };
@@ -318,7 +318,7 @@ impl Book {
         news |= stored.incident.add_findings(assessment, found, now);
         let raised = stored.incident.raise(assessment.severity);
         if !stored.is_announced() {
-            let leading = leading(&assessment.findings)?;
+            let leading = rules::leading(&assessment.findings)?.rule;
             let level = stored.incident.level;
             let (admission, summary) = self.quota.admit(id, leading, level, client, now);
             out.extend(summary.map(Event::Quota));
@@ -429,12 +429,6 @@ const fn direction_number(direction: Direction) -> u8 {
     }
 }
 
-/// The finding that leads: the worst one.
-pub(crate) fn leading(findings: &[Finding]) -> Option<&'static RuleMeta> {
-    let worst = findings.iter().rev().max_by_key(|finding| (finding.severity, finding.risk_score))?;
-    Some(worst.rule)
-}
-
 /// The identifier of an incident: the same traffic gives the same one, and nobody who lacks the identity can foresee it.
 fn identifier(key: &Key, first: Timestamp, identity: &[u8; 32]) -> IncidentId {
     let mut hasher = blake3::Hasher::new_keyed(identity);
@@ -521,7 +515,7 @@ impl Incident {
                 None => {
                     self.findings.insert(
                         finding.rule.id.to_owned(),
-                        super::FindingRecord {
+                        FindingRecord {
                             rule: finding.rule.id.to_owned(),
                             severity: finding.severity,
                             risk_score: finding.risk_score,
@@ -539,9 +533,11 @@ impl Incident {
         for (technique, fact) in &assessment.techniques {
             news |= self.techniques.insert((*technique).to_owned(), fact.clone()).is_none();
         }
-        let worst = self.findings.values().max_by_key(|one| (one.severity, one.risk_score, one.rule.clone()));
-        if let Some(rule) = worst.map(|worst| worst.rule.clone()) {
-            self.rule = rule;
+        let rank = |one: &&FindingRecord| {
+            (!rules::fires_on_any_packet(&one.rule), one.severity, one.risk_score, one.rule.clone())
+        };
+        if let Some(leading) = self.findings.values().max_by_key(rank) {
+            self.rule.clone_from(&leading.rule);
         }
         news
     }

@@ -22,6 +22,8 @@ pub struct Link {
     pub(crate) exempt: bool,
     /// The quota held its incident back.
     pub(crate) held_back: bool,
+    /// It was said that the connection belongs to its incident.
+    pub(crate) joined: bool,
     /// What of its payload that left was counted for its hosts.
     pub(crate) left: u64,
 }

@@ -154,7 +154,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::testing::RULE;
+    use crate::rules::smb_to_internet::META as RULE;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_unix_seconds(1_700_000_000 + seconds)

@@ -33,7 +33,7 @@ pub use meta::{
     EVERY_SERVICE, Field, Finding, History, Logons, NewTerm, Relayed, Rule, RuleMeta, SMB, Scope,
     TargetCounts,
 };
-pub use severity::{Observed, leading, severity};
+pub use severity::{Observed, fires_on_any_packet, leading, severity};
 pub use techniques::{techniques, techniques_shown};
 
 use crate::view::FlowView;

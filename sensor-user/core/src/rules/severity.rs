@@ -65,6 +65,12 @@ pub fn severity(observed: Observed, findings: &[Finding]) -> (Severity, u8) {
     (severity, scores.map(|finding| finding.risk_score).fold(severity.number(), u8::max))
 }
 
+/// Whether a rule fires on any packet, so that evidence says nothing of its finding.
+#[must_use]
+pub fn fires_on_any_packet(rule: &str) -> bool {
+    ON_ANY_PACKET.iter().any(|meta| meta.id == rule)
+}
+
 /// The finding that stands for all: the worst one that evidence made, or else the worst.
 #[must_use]
 pub fn leading(findings: &[Finding]) -> Option<&Finding> {
