@@ -7,6 +7,7 @@
 pub mod address;
 pub mod attack;
 pub mod event;
+pub mod flow;
 pub mod incident;
 pub mod level;
 pub mod networks;
