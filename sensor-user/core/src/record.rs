@@ -32,6 +32,8 @@ pub struct Observation {
     pub marks: u16,
     /// TCP flags seen from internal and external side.
     pub tcp_flags: [u8; 2],
+    /// Commands that carry content, as far as the kernel saw them in this stay.
+    pub content: Content,
     /// Counts since the flow took its slot or was last settled.
     pub counts: Counts,
     /// Kernel ticks of the first packet.
@@ -40,6 +42,30 @@ pub struct Observation {
     pub last: u32,
     /// VLAN identifier.
     pub vlan: Option<u16>,
+}
+
+/// Commands that carry content, seen by command: READ responses and WRITE requests of SMB 1 (MS-CIFS) and SMB 2/3 (MS-SMB2),
+/// pipes left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// Content was sent from the internal to the external side.
+    pub left: bool,
+    /// Content was sent from the external to the internal side.
+    pub came: bool,
+}
+
+impl Content {
+    /// Whether there was any.
+    #[must_use]
+    pub const fn any(self) -> bool {
+        self.left || self.came
+    }
+
+    /// Adds what `other` has.
+    pub const fn add(&mut self, other: Self) {
+        self.left |= other.left;
+        self.came |= other.came;
+    }
 }
 
 /// Packets, bytes and payload of each direction: from the internal side, from the external side.
@@ -51,6 +77,8 @@ pub struct Counts {
     pub bytes: [u64; 2],
     /// Bytes of payload.
     pub payload: [u64; 2],
+    /// Bytes of payload that were sent again, apart from those.
+    pub retransmitted: [u64; 2],
 }
 
 impl Counts {
@@ -69,6 +97,7 @@ impl Counts {
             packets: less(self.packets, earlier.packets),
             bytes: less(self.bytes, earlier.bytes),
             payload: less(self.payload, earlier.payload),
+            retransmitted: less(self.retransmitted, earlier.retransmitted),
         }
     }
 
@@ -78,6 +107,7 @@ impl Counts {
             self.packets[side] += other.packets[side];
             self.bytes[side] += other.bytes[side];
             self.payload[side] += other.payload[side];
+            self.retransmitted[side] += other.retransmitted[side];
         }
     }
 }
@@ -259,11 +289,23 @@ pub fn observation(slot: &Slot) -> Result<Observation, DecodeError> {
             packets: line.packets.map(u64::from),
             bytes: line.bytes.map(u64::from),
             payload: line.payload.map(u64::from),
+            retransmitted: retransmitted_of(slot),
         },
+        content: content_of(slot),
         first: line.first,
         last: line.last,
         vlan: (line.vlan & VLAN_PRESENT != 0).then_some(line.vlan & 0x0FFF),
     })
+}
+
+/// What the slot says of commands that carry content. The kernel program does not write it yet.
+const fn content_of(_: &Slot) -> Content {
+    Content { left: false, came: false }
+}
+
+/// Bytes of payload that were sent again. The kernel program does not count them apart yet.
+const fn retransmitted_of(_: &Slot) -> [u64; 2] {
+    [0; 2]
 }
 
 fn v4(wire: u32) -> IpAddr {

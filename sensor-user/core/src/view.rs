@@ -8,6 +8,7 @@ use std::{
 use sensor_dissect::{Facts, facts::Datagrams};
 use serde::{Deserialize, Serialize};
 
+pub use crate::record::Content;
 use crate::{
     address::{Direction, FiveTuple},
     level::EvidenceLevel,
@@ -25,16 +26,6 @@ pub enum OtherProtocol {
     Http,
     /// TLS (RFC 8446).
     Tls,
-}
-
-/// Commands that carry content, seen by command: READ responses and WRITE requests of SMB 1 (MS-CIFS) and SMB 2/3 (MS-SMB2),
-/// pipes left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Content {
-    /// Content was sent from the internal to the external side.
-    pub left: bool,
-    /// Content was sent from the external to the internal side.
-    pub came: bool,
 }
 
 /// A connection and what is known of it at one moment.

@@ -1,30 +1,48 @@
 //! One datagram to what it says. Which service it is of shows in it, whatever its port: the name service has its name at
 //! byte 12, the datagram service two bytes later or none, and no packet has both.
 
-use super::{Sender, facts::Datagrams, netbios_datagram, netbios_name};
+use super::{
+    Sender,
+    facts::Datagrams,
+    netbios_datagram::{self, DatagramKind},
+    netbios_name,
+};
 
-/// What came of a datagram.
+/// What a datagram was read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum Reading {
     /// It is of the name or datagram service, and says something new.
-    News,
+    New,
     /// It is of one of them, and was known.
     Known,
     /// It is of neither, or too little of it is there.
-    Foreign,
+    NotNetbios,
 }
 
-/// Reads a datagram of one side into what is known of the conversation.
-pub fn hear(known: &mut Datagrams, from: Sender, bytes: &[u8]) -> Heard {
+/// Reads a datagram of one side into what is known of the connection.
+pub fn read(known: &mut Datagrams, from: Sender, bytes: &[u8]) -> Reading {
     let new = if let Ok(packet) = netbios_name::read(bytes) {
         known.add_name_packet(from, packet)
     } else if let Ok(message) = netbios_datagram::read(bytes) {
         known.add_message(from, message)
     } else {
-        known.foreign = true;
-        return Heard::Foreign;
+        known.not_netbios = true;
+        return Reading::NotNetbios;
     };
-    if new { Heard::News } else { Heard::Known }
+    if new { Reading::New } else { Reading::Known }
+}
+
+/// Whether a datagram is a response: the bit of a name service packet (RFC 1002 4.2.1.1), or an error of the datagram service
+/// (4.4.3). `None` where it does not say.
+#[must_use]
+pub fn is_response(bytes: &[u8]) -> Option<bool> {
+    if let Ok(packet) = netbios_name::read(bytes) {
+        return Some(packet.response);
+    }
+    match netbios_datagram::read(bytes).ok()?.kind {
+        DatagramKind::Error(_) => Some(true),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! Reading what two machines said to each other over SMB, NetBIOS or DCE-RPC.
 //!
 //! Takes bytes off the wire, which are hostile, and gives facts: dialect, credentials, shares, interfaces. Each protocol is
-//! one file of pure functions from bytes to a typed result; [`conversation`] puts the results of one conversation
+//! one file of pure functions from bytes to a typed result; [`dissector`] puts the results of one connection
 //! together, [`stream`] makes its messages out of TCP payload. Nothing is allocated by a length that the wire claims, every
 //! list has a bound, and text comes out without control characters. An authentication response, a session key and file
 //! contents are never kept: a credential is known by its names and a keyed [`fingerprint`].
 
-pub mod conversation;
 pub mod datagram;
 pub mod dcerpc;
+pub mod dissector;
 pub mod element;
 pub mod escape;
 pub mod facts;
@@ -29,6 +29,6 @@ pub mod stream;
 pub mod text;
 pub mod wire;
 
-pub use conversation::{Conversation, Framing, Problem, Reading, Sender};
+pub use dissector::{Dissector, Framing, Problem, Reading, Sender};
 pub use facts::{Facts, New};
 pub use fingerprint::{Fingerprint, FingerprintKey};

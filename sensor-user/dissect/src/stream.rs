@@ -6,8 +6,8 @@
 //! held; of a longer message the head is given as soon as that much of it is there.
 
 use super::{
-    conversation::Framing,
     dcerpc::{self, RpcError},
+    dissector::Framing,
     nbss::{self, Header},
 };
 
@@ -59,6 +59,8 @@ pub struct Stream {
     /// Starts of the messages given last.
     starts: [Option<u32>; MAX_STARTS],
     next_start: usize,
+    /// Times that bytes were given up: the rest of a message that never came, or pieces for which there was no room.
+    gaps: u64,
 }
 
 /// What a message is by its framing.
@@ -91,7 +93,14 @@ impl Stream {
             waiting: Vec::new(),
             starts: [None; MAX_STARTS],
             next_start: 0,
+            gaps: 0,
         }
+    }
+
+    /// Times that bytes were given up: the rest of a message never came, or pieces waited too long for those before them.
+    #[must_use]
+    pub const fn gaps(&self) -> u64 {
+        self.gaps
     }
 
     /// Bytes held.
@@ -219,6 +228,7 @@ impl Stream {
         while !self.waiting.is_empty() && (self.waiting.len() >= MAX_PIECES || self.held() + bytes > MAX_HELD)
         {
             self.waiting.remove(0);
+            self.gaps += 1;
         }
     }
 
@@ -261,6 +271,7 @@ impl Stream {
     }
 
     fn give_up(&mut self, given: &mut Vec<Joined>) {
+        self.gaps += u64::from(!self.head.is_empty());
         if let Framed::Whole(length) = self.framed() {
             self.take(self.head.len().min(length), length, given);
         }

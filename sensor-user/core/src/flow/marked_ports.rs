@@ -1,29 +1,29 @@
-//! How long a port stays under suspicion on which SMB was met.
+//! How long a port stays marked on which SMB was recognised.
 //!
-//! The kernel marks such a port, and from then on looks at the flows there more closely. Takes the last packets of conversations
-//! that were SMB on a port that is not watched, and says which marks have had their time.
+//! The kernel program marks such a port, and from then on looks at the flows there more closely. Takes the last packets of
+//! connections that were SMB on a port that is not watched, and says which marks have expired.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use sensor_common::slot::mark;
 
-use crate::decode::Observation;
+use crate::{record::Observation, time::Timestamp};
 
-/// Time after the last packet of a conversation that was SMB, nanoseconds.
-const STAY: i128 = 3_600 * 1_000_000_000;
+/// Time that a mark stays after the last packet of a connection that was SMB.
+const LIFETIME: Duration = Duration::from_secs(3_600);
 
-/// The ports on which SMB was met.
+/// The ports on which SMB was recognised.
 #[derive(Debug, Default)]
 pub(super) struct MarkedPorts {
-    /// When the last packet of an SMB conversation passed there, or when the mark was first seen.
-    last: HashMap<u16, i128>,
+    /// When the last packet of an SMB connection passed there, or when the mark was first seen.
+    last: HashMap<u16, Timestamp>,
 }
 
 impl MarkedPorts {
-    /// Notes what the kernel told of a flow whose last packet passed at `last`.
-    pub(super) fn note(&mut self, seen: &Observation, last: i128) {
+    /// Takes an observation whose last packet passed at `last`.
+    pub(super) fn observe(&mut self, seen: &Observation, last: Timestamp) {
         for (server, end) in
-            [(mark::SERVER_IS_LOCAL, seen.key.local), (mark::SERVER_IS_REMOTE, seen.key.remote)]
+            [(mark::SERVER_IS_LOCAL, seen.id.tuple.local), (mark::SERVER_IS_REMOTE, seen.id.tuple.remote)]
         {
             if seen.marks & server != 0 {
                 let known = self.last.entry(end.port()).or_insert(last);
@@ -32,14 +32,14 @@ impl MarkedPorts {
         }
     }
 
-    /// Of the ports that are marked now, those on which no conversation was SMB for an hour. Nothing is remembered of others.
-    pub(super) fn expired(&mut self, marked: &[u16], now: i128) -> Vec<u16> {
+    /// Of the ports that are marked now, those on which no connection was SMB for an hour. Nothing is remembered of others.
+    pub(super) fn expired(&mut self, marked: &[u16], now: Timestamp) -> Vec<u16> {
         let mut kept = HashMap::with_capacity(marked.len());
         let mut expired = Vec::new();
         for port in marked {
-            // What is ahead was noted before the clock was set back.
+            // A time to come was taken before the clock was set back.
             let last = self.last.get(port).map_or(now, |last| (*last).min(now));
-            if now - last >= STAY {
+            if now.since(last) >= LIFETIME {
                 expired.push(*port);
             } else {
                 kept.insert(*port, last);
@@ -53,9 +53,13 @@ impl MarkedPorts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::fixtures::observed;
+    use crate::record::fixtures::observed;
 
-    const HOUR: i128 = STAY;
+    const HOUR: i64 = 3_600;
+
+    const fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_seconds(seconds)
+    }
 
     fn seen(marks: u16) -> Observation {
         Observation { marks, ..observed("8.8.4.4:4445") }
@@ -64,30 +68,30 @@ mod tests {
     #[test]
     fn a_mark_goes_an_hour_after_the_last_packet_of_smb_there() {
         let mut ports = MarkedPorts::default();
-        ports.note(&seen(mark::SERVER_IS_REMOTE), 0);
-        assert!(ports.expired(&[4_445], HOUR - 1).is_empty());
-        // The same conversation goes on; one that is no SMB, or with its server at the other end, is none there.
-        ports.note(&seen(mark::SERVER_IS_REMOTE), HOUR / 2);
-        ports.note(&seen(0), HOUR);
-        ports.note(&seen(mark::SERVER_IS_LOCAL), HOUR);
-        assert!(ports.expired(&[4_445], HOUR * 3 / 2 - 1).is_empty());
-        assert_eq!(ports.expired(&[4_445], HOUR * 3 / 2), [4_445]);
-        assert!(ports.expired(&[], HOUR * 2).is_empty() && ports.last.is_empty());
+        ports.observe(&seen(mark::SERVER_IS_REMOTE), at(0));
+        assert!(ports.expired(&[4_445], at(HOUR - 1)).is_empty());
+        // The same connection goes on; others are no SMB, or have their server at the other end.
+        ports.observe(&seen(mark::SERVER_IS_REMOTE), at(HOUR / 2));
+        ports.observe(&seen(0), at(HOUR));
+        ports.observe(&seen(mark::SERVER_IS_LOCAL), at(HOUR));
+        assert!(ports.expired(&[4_445], at(HOUR * 3 / 2 - 1)).is_empty());
+        assert_eq!(ports.expired(&[4_445], at(HOUR * 3 / 2)), [4_445]);
+        assert!(ports.expired(&[], at(HOUR * 2)).is_empty() && ports.last.is_empty());
     }
 
     #[test]
-    fn a_mark_of_which_no_flow_was_told_goes_an_hour_after_it_was_seen() {
+    fn a_mark_without_a_flow_goes_an_hour_after_it_was_seen() {
         let mut ports = MarkedPorts::default();
-        assert!(ports.expired(&[80, 443], 5 * HOUR).is_empty());
-        assert!(ports.expired(&[80], 6 * HOUR - 1).is_empty());
-        assert_eq!(ports.expired(&[80, 443], 6 * HOUR), [80], "the other was unmarked meanwhile");
+        assert!(ports.expired(&[80, 443], at(5 * HOUR)).is_empty());
+        assert!(ports.expired(&[80], at(6 * HOUR - 1)).is_empty());
+        assert_eq!(ports.expired(&[80, 443], at(6 * HOUR)), [80], "the other was unmarked meanwhile");
     }
 
     #[test]
     fn a_clock_that_is_set_back_keeps_no_mark_for_ever() {
         let mut ports = MarkedPorts::default();
-        ports.note(&seen(mark::SERVER_IS_REMOTE), 100 * HOUR);
-        assert!(ports.expired(&[4_445], HOUR).is_empty());
-        assert_eq!(ports.expired(&[4_445], 2 * HOUR), [4_445]);
+        ports.observe(&seen(mark::SERVER_IS_REMOTE), at(100 * HOUR));
+        assert!(ports.expired(&[4_445], at(HOUR)).is_empty());
+        assert_eq!(ports.expired(&[4_445], at(2 * HOUR)), [4_445]);
     }
 }

@@ -1,16 +1,22 @@
-//! Conversations: observations of all CPUs, interfaces and both directions merged into one flow each.
+//! Connections: what all CPUs and interfaces saw of both directions, merged into one [`Flow`] each.
+//!
+//! Takes records and slots of the kernel and pieces of payload, with the time as an argument. Gives [`Change`]s: which
+//! connection is to be looked at again, and which is over. One [`FlowEntry`] holds all there is of a connection: counts, evidence
+//! level, roles, the reader of its messages, and the caller's link. Never judges: that is for the rules.
 
-mod conversation;
-mod departure;
+mod datagrams;
+mod ending;
 mod evidence;
+mod interface;
 mod marked_ports;
-mod reader;
-mod tally;
-mod tracker;
+mod messages;
+mod roles;
+mod state;
+mod stream_reader;
+mod table;
+mod view;
 
-pub use conversation::{Conversation, Flow};
-pub use departure::{Cause, Departure, DepartureLimits, RATE_SECONDS};
-pub use evidence::Evidence;
-pub(crate) use evidence::MORE_THAN_SET_UP;
-use marked_ports::MarkedPorts;
-pub use tracker::{Tracker, TrackerOptions};
+pub use self::{
+    state::Flow,
+    table::{Change, FlowEntry, FlowTable, FlowTableOptions, StoredFlow},
+};

@@ -2,10 +2,10 @@
 
 use sensor_common::slot::TCP;
 
-use super::{Counts, Observation};
+use super::{Content, Counts, Observation};
 use crate::address::{FiveTuple, FlowId};
 
-/// What one CPU told of TCP between an internal machine and this end, with nothing in it yet.
+/// What one CPU saw of TCP between an internal machine and this end, with nothing in it yet.
 pub(crate) fn observed(remote: &str) -> Observation {
     Observation {
         id: FlowId {
@@ -20,6 +20,7 @@ pub(crate) fn observed(remote: &str) -> Observation {
         generation: 2,
         marks: 0,
         tcp_flags: [0; 2],
+        content: Content::default(),
         counts: Counts::default(),
         first: 0,
         last: 0,

@@ -44,37 +44,37 @@ fn only(known: &Datagrams) -> &Exchange {
 #[test]
 fn a_node_status_is_asked_for_and_tells_computer_and_workgroup() {
     let mut known = Datagrams::default();
-    assert_eq!(hear(&mut known, Sender::Client, &packet(7, ASKS, "*", 0x21)), Heard::News);
+    assert_eq!(read(&mut known, Sender::Client, &packet(7, ASKS, "*", 0x21)), Reading::New);
     assert_eq!((only(&known).operation, &only(&known).answer), (Operation::NodeStatus, &None));
-    assert_eq!(hear(&mut known, Sender::Client, &packet(7, ASKS, "*", 0x21)), Heard::Known, "asked again");
-    assert_eq!(hear(&mut known, Sender::Server, &node_status(7)), Heard::News);
+    assert_eq!(read(&mut known, Sender::Client, &packet(7, ASKS, "*", 0x21)), Reading::Known, "asked again");
+    assert_eq!(read(&mut known, Sender::Server, &node_status(7)), Reading::New);
     let answer = only(&known).answer.as_ref().unwrap();
     assert_eq!((answer.computer(), answer.workgroup()), (Some("FILES"), Some("LAB")));
     let roles: Vec<_> = answer.names.iter().map(|one| one.name.role(Some(one.group)).unwrap()).collect();
     assert_eq!(roles, ["workgroup or domain", "workstation", "file server"]);
-    assert_eq!(hear(&mut known, Sender::Server, &node_status(7)), Heard::Known);
+    assert_eq!(read(&mut known, Sender::Server, &node_status(7)), Reading::Known);
 }
 
 #[test]
 fn an_answer_whose_question_was_not_seen_says_who_asked() {
     let mut known = Datagrams::default();
-    assert_eq!(hear(&mut known, Sender::Client, &node_status(1)), Heard::News);
+    assert_eq!(read(&mut known, Sender::Client, &node_status(1)), Reading::New);
     assert_eq!(only(&known).asked_by, Sender::Server);
 }
 
 #[test]
 fn an_answer_to_another_question_answers_this_one_not() {
     let mut known = Datagrams::default();
-    hear(&mut known, Sender::Client, &packet(7, ASKS, "*", 0x21));
-    hear(&mut known, Sender::Server, &node_status(8));
+    read(&mut known, Sender::Client, &packet(7, ASKS, "*", 0x21));
+    read(&mut known, Sender::Server, &node_status(8));
     assert_eq!(known.exchanges.iter().map(|one| one.answer.is_some()).collect::<Vec<_>>(), [false, true]);
 }
 
 #[test]
 fn a_refusal_says_why_though_it_names_no_record() {
     let mut known = Datagrams::default();
-    hear(&mut known, Sender::Client, &packet(7, ASKS, "NOBODY", 0x20));
-    hear(&mut known, Sender::Server, &packet(7, ANSWERS | 3, "NOBODY", 0x0A));
+    read(&mut known, Sender::Client, &packet(7, ASKS, "NOBODY", 0x20));
+    read(&mut known, Sender::Server, &packet(7, ANSWERS | 3, "NOBODY", 0x0A));
     let (operation, answer) = (only(&known).operation, only(&known).answer.as_ref().unwrap());
     assert_eq!((operation, answer.refusal()), (Operation::Query, Some("name does not exist")));
 }
@@ -82,8 +82,8 @@ fn a_refusal_says_why_though_it_names_no_record() {
 #[test]
 fn who_asks_for_patience_has_not_answered() {
     let mut known = Datagrams::default();
-    hear(&mut known, Sender::Client, &packet(7, 5 << 11, "LABSRV", 0x20));
-    hear(&mut known, Sender::Server, &packet(7, ANSWERS | 7 << 11, "LABSRV", 0x20));
+    read(&mut known, Sender::Client, &packet(7, 5 << 11, "LABSRV", 0x20));
+    read(&mut known, Sender::Server, &packet(7, ANSWERS | 7 << 11, "LABSRV", 0x20));
     assert_eq!((only(&known).operation, &only(&known).answer), (Operation::Registration, &None));
 }
 
@@ -93,7 +93,7 @@ fn every_operation_has_its_name() {
     let more = [(9, Operation::Refresh), (15, Operation::Registration), (4, Operation::Other(4))];
     for (opcode, operation) in operations.into_iter().chain(more) {
         let mut known = Datagrams::default();
-        hear(&mut known, Sender::Client, &packet(7, opcode << 11, "LABSRV", 0x20));
+        read(&mut known, Sender::Client, &packet(7, opcode << 11, "LABSRV", 0x20));
         assert_eq!(only(&known).operation, operation, "{opcode}");
     }
 }
@@ -108,8 +108,8 @@ pub(crate) fn election() -> Vec<u8> {
 fn a_datagram_says_from_whom_to_whom() {
     let bytes = election();
     let mut known = Datagrams::default();
-    assert_eq!(hear(&mut known, Sender::Client, &bytes), Heard::News);
-    assert_eq!(hear(&mut known, Sender::Client, &bytes), Heard::Known);
+    assert_eq!(read(&mut known, Sender::Client, &bytes), Reading::New);
+    assert_eq!(read(&mut known, Sender::Client, &bytes), Reading::Known);
     let [(Sender::Client, message)] = known.messages.as_slice() else { panic!("{known:?}") };
     let names = message.names.as_ref().unwrap();
     assert_eq!(
@@ -128,20 +128,20 @@ fn what_is_of_neither_service_is_foreign() {
     let error = |code| vec![0x13, 2, 0, 9, 10, 0, 0, 2, 0, 138, code];
     for bytes in [vec![], vec![0; 50], vec![0x14; 50], resolver, error(0), node_status(1)[..40].to_vec()] {
         let mut known = Datagrams::default();
-        assert_eq!(hear(&mut known, Sender::Server, &bytes), Heard::Foreign, "{bytes:02x?}");
-        assert_eq!(known, Datagrams { foreign: true, ..Datagrams::default() });
+        assert_eq!(read(&mut known, Sender::Server, &bytes), Reading::NotNetbios, "{bytes:02x?}");
+        assert_eq!(known, Datagrams { not_netbios: true, ..Datagrams::default() });
     }
     let mut known = Datagrams::default();
-    assert_eq!(hear(&mut known, Sender::Server, &error(0x82)), Heard::News, "the name is not there");
+    assert_eq!(read(&mut known, Sender::Server, &error(0x82)), Reading::New, "the name is not there");
 }
 
 #[test]
 fn names_that_steer_a_terminal_are_made_fit_and_a_flood_of_them_is_bounded() {
     let mut known = Datagrams::default();
-    hear(&mut known, Sender::Client, &packet(0, ASKS, "\u{1b}[2J\"<script>", 0x20));
+    read(&mut known, Sender::Client, &packet(0, ASKS, "\u{1b}[2J\"<script>", 0x20));
     assert_eq!(only(&known).name.name, "\u{FFFD}[2J\"<script>");
     for number in 1..1_000 {
-        hear(&mut known, Sender::Client, &packet(number, ASKS, "X", 0x20));
+        read(&mut known, Sender::Client, &packet(number, ASKS, "X", 0x20));
     }
     assert_eq!((known.exchanges.len(), known.left_out), (MAX_DATAGRAMS, 1_000 - MAX_DATAGRAMS as u32));
 }
@@ -150,13 +150,13 @@ fn names_that_steer_a_terminal_are_made_fit_and_a_flood_of_them_is_bounded() {
 fn so_many_names_of_nodes_are_kept_and_the_others_counted() {
     let mut known = Datagrams::default();
     for number in 0..40 {
-        hear(&mut known, Sender::Server, &node_status(number));
+        read(&mut known, Sender::Server, &node_status(number));
     }
     let answers = known.exchanges.iter().filter_map(|one| one.answer.as_ref());
     let names: usize = answers.map(|answer| answer.names.len()).sum();
     let told = only(&{
         let mut one = Datagrams::default();
-        hear(&mut one, Sender::Server, &node_status(1));
+        read(&mut one, Sender::Server, &node_status(1));
         one
     })
     .answer
@@ -170,7 +170,7 @@ fn so_many_names_of_nodes_are_kept_and_the_others_counted() {
 fn a_packet_cut_anywhere_says_less_and_nothing_else() {
     let mut whole = Datagrams::default();
     let bytes = node_status(7);
-    hear(&mut whole, Sender::Server, &bytes);
+    read(&mut whole, Sender::Server, &bytes);
     let names = |known: &Datagrams| {
         let mut text = String::new();
         for name in known.exchanges.iter().filter_map(|one| one.answer.as_ref()).flat_map(|one| &one.names) {
@@ -180,7 +180,7 @@ fn a_packet_cut_anywhere_says_less_and_nothing_else() {
     };
     for length in 0..bytes.len() {
         let mut cut = Datagrams::default();
-        hear(&mut cut, Sender::Server, &bytes[..length]);
+        read(&mut cut, Sender::Server, &bytes[..length]);
         assert!(names(&whole).starts_with(&names(&cut)), "{length}");
     }
 }

@@ -1,4 +1,4 @@
-//! What was said in datagrams: names asked for, registered and told (UDP 137), and messages to names (UDP 138).
+//! What was said in datagrams: names asked for, registered and answered (UDP 137), and messages to names (UDP 138).
 
 use crate::{
     Sender,
@@ -6,10 +6,10 @@ use crate::{
     netbios_name::{NBSTAT, NamePacket, NetbiosName, NodeName},
 };
 
-/// Most exchanges of the name service, and most messages, of one conversation that are kept.
+/// Most exchanges of the name service, and most messages, of one connection that are kept.
 pub const MAX_DATAGRAMS: usize = 32;
 
-/// Most names of nodes that answered, of one conversation, that are kept.
+/// Most names of nodes that answered, of one connection, that are kept.
 const MAX_NODE_NAMES: usize = 64;
 
 /// What was said in datagrams. None of it is proven.
@@ -20,7 +20,7 @@ pub struct Datagrams {
     /// Messages of the datagram service, each with its sender.
     pub messages: Vec<(Sender, Datagram)>,
     /// Something came that is no NetBIOS.
-    pub foreign: bool,
+    pub not_netbios: bool,
     /// Facts that found their list full.
     pub left_out: u32,
 }
@@ -182,8 +182,8 @@ impl Datagrams {
         MAX_NODE_NAMES.saturating_sub(known)
     }
 
-    /// Has each side be the other: it was taken for what it is not.
-    pub fn turn(&mut self) {
+    /// Makes the client the server and the server the client: they had been taken for each other.
+    pub fn swap_roles(&mut self) {
         for exchange in &mut self.exchanges {
             exchange.asked_by = exchange.asked_by.peer();
         }

@@ -1,4 +1,4 @@
-//! What is known of a conversation: facts, each list of which has a bound.
+//! What is known of a connection: facts, each list of which has a bound.
 
 mod access;
 mod datagrams;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{interfaces, netbios_name::NetbiosName, status::Status};
 
-/// Most credentials of one conversation that are kept.
+/// Most credentials of one connection that are kept.
 pub const MAX_CREDENTIALS: usize = 32;
 /// Most shares.
 pub const MAX_SHARES: usize = 64;
@@ -25,7 +25,7 @@ pub const MAX_OPERATIONS: usize = 64;
 /// Most different statuses that session set-up was answered with.
 pub const MAX_STATUSES: usize = 16;
 
-/// What is known of a conversation.
+/// What is known of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// SMB 1 was spoken.
@@ -54,6 +54,13 @@ pub struct Facts {
     pub session_statuses: Vec<Status>,
     /// Sessions that were set up.
     pub sessions: u32,
+    /// Log-ons that the server refused, also those of credentials that found the list full. An answer that asks for more
+    /// (STATUS_MORE_PROCESSING_REQUIRED, MS-SMB2 3.3.5.5) refuses nothing.
+    pub logons_refused: u32,
+    /// Log-ons that the server accepted, other than anonymous ones and those of guests.
+    pub logons_accepted: u32,
+    /// Log-ons that the server accepted as anonymous or as a guest.
+    pub logons_anonymous: u32,
     /// Shares that were asked for.
     pub shares: Vec<Share>,
     /// Shares that were connected.
@@ -66,7 +73,7 @@ pub struct Facts {
     pub logoffs: u32,
     /// Facts that found their list full.
     pub left_out: u32,
-    /// Those of them that are credentials. A further one takes the place of one that was refused, rather of one that tells little of the
+    /// Those of them that are credentials. A further one takes the place of one that was refused, rather of one that shows little of the
     /// password.
     pub credentials_left_out: u32,
 }
@@ -111,7 +118,7 @@ pub enum New {
     Smb,
     /// The dialect was chosen.
     Dialect,
-    /// The server told its names.
+    /// The server named itself.
     ServerNames,
     /// Someone authenticates.
     Credential(usize),
@@ -185,6 +192,16 @@ impl Facts {
         }
         interface.operations.push(opnum);
         true
+    }
+
+    /// Counts how a log-on was answered for good.
+    pub(crate) const fn count_logon(&mut self, outcome: Outcome, anonymous: bool) {
+        let counter = match outcome {
+            Outcome::Refused(_) => &mut self.logons_refused,
+            Outcome::Accepted if !anonymous => &mut self.logons_accepted,
+            Outcome::Accepted | Outcome::AcceptedAsGuest => &mut self.logons_anonymous,
+        };
+        *counter = counter.saturating_add(1);
     }
 
     /// Adds what session set-up was answered with.

@@ -9,7 +9,7 @@ use crate::{
     smb2::Contexts,
 };
 
-/// Dialect of a conversation.
+/// Dialect of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// By its name, such as `NT LM 0.12`.

@@ -1,69 +1,196 @@
-//! A conversation in the table, and how long it stays there.
+//! A connection in the table, and how long it stays there.
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use super::SECOND;
+use sensor_common::{
+    payload::PieceKind,
+    slot::{Side, mark},
+};
+use sensor_dissect::{Facts, FingerprintKey};
+
 use crate::{
-    decode::Piece,
-    flow::{Evidence, Flow, reader::Reader},
+    flow::{
+        Flow,
+        ending::{Activity, LINGER},
+        state::TICK_SLACK,
+        stream_reader::StreamReader,
+    },
+    level::EvidenceLevel,
+    record::Piece,
+    service::ServicePorts,
+    time::Timestamp,
+    view::{Content, FlowView},
 };
 
-/// Time after the end of a conversation in which late packets still belong to it and are waited for.
-const LINGER: i128 = 2 * SECOND;
+/// Time without a packet after which an unanswered attempt is closed; Linux gives up 127 s after its first SYN.
+const ATTEMPT_IDLE: Duration = Duration::from_secs(150);
 
-/// Time for which an ended conversation is remembered at least, so that a very late packet is no news.
-const REMEMBER: i128 = 60 * SECOND;
+/// Time for which a closed attempt is remembered, so that a very late packet does not begin another.
+const REMEMBER_ATTEMPT: Duration = Duration::from_secs(60);
 
-/// Time after which it is forgotten even if its slot was never heard of again.
-pub(super) const FORGET: i128 = 86_400 * SECOND;
+/// Time for which a closed connection is remembered while a slot still holds it: its settled record is to come, and that is no
+/// new connection.
+pub(super) const REMEMBER_SLOT: Duration = Duration::from_secs(86_400);
 
-/// Time without a packet after which an unanswered attempt is given up; Linux sends its last SYN after 127 s.
-const ATTEMPT_IDLE: i128 = 150 * SECOND;
+/// Time for which a connection that was idle is continued, as the pair of its hosts is remembered in an incident. Linux sends
+/// keep-alives every two hours.
+pub(super) const REMEMBER_IDLE: Duration = Duration::from_secs(7 * 86_400);
 
-/// A conversation in the table.
-pub(super) struct Entry {
-    pub(super) flow: Flow,
-    /// When its time to be answered is up.
-    pub(super) ripe_at: i128,
-    pub(super) closed_at: Option<i128>,
-    pub(super) reader: Option<Box<Reader>>,
+/// Payload after which a connection is looked at again, before its counts have doubled.
+const LOOK_AGAIN: u64 = 1 << 20;
+
+/// A connection in the table; `L` is the caller's link to its incident.
+#[derive(Debug)]
+pub struct FlowEntry<L> {
+    /// The connection.
+    pub flow: Flow,
+    /// The caller's link.
+    pub link: L,
+    /// When its time to be answered is up; distinguishes it from a later connection with the same five-tuple.
+    pub(super) settle_at: Timestamp,
+    pub(super) closed: Option<Closed>,
+    pub(super) reader: Option<Box<StreamReader>>,
+    pub(super) reported: Reported,
 }
 
-impl Entry {
-    /// Reads a piece; tells whether there is something new.
-    pub(super) fn read(&mut self, piece: &Piece<'_>) -> bool {
-        let Some(reader) = &mut self.reader else { return false };
-        let new = reader.piece(piece, self.flow.client);
-        if new {
-            self.flow.learn(Arc::new(reader.facts().clone()), reader.position(), reader.read());
+/// A connection when it was closed.
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
+pub(super) struct Closed {
+    pub(super) at: Timestamp,
+    /// Its last packet.
+    last: Timestamp,
+    activity: Activity,
+    /// It ended, and was not only idle.
+    ended: bool,
+}
+
+/// What was known of a connection when it was last given to be looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reported {
+    packets: u64,
+    payload: u64,
+}
+
+/// What makes a connection worth another look as soon as it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    level: EvidenceLevel,
+    roles: (Side, bool),
+    marks: u16,
+    content: Content,
+}
+
+impl<L> FlowEntry<L> {
+    pub(super) fn new(flow: Flow, link: L, settle_at: Timestamp) -> Self {
+        Self { flow, link, settle_at, closed: None, reader: None, reported: Reported::default() }
+    }
+
+    /// Whether it was given as closed and has not gone on since.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// Its view. `None` where its port is that of no service and no SMB was recognised.
+    #[must_use]
+    pub fn view(&self, services: &ServicePorts) -> Option<FlowView<'_>> {
+        self.flow.view(services, self.is_closed())
+    }
+
+    pub(super) const fn standing(&self) -> Standing {
+        let looked_at = mark::THREAT | mark::DROPPED | mark::ENCRYPTED;
+        let flow = &self.flow;
+        Standing {
+            level: flow.level,
+            roles: (flow.client(), flow.roles_known),
+            marks: flow.marks & looked_at,
+            content: flow.content,
         }
-        new
+    }
+
+    /// Whether its counts have doubled, or much has moved, since this was last so.
+    pub(super) fn has_grown(&mut self) -> bool {
+        let counts = self.flow.counts();
+        let (packets, payload) = (counts.total_packets(), counts.payload.iter().sum());
+        let grown = packets >= 2 * self.reported.packets.max(1)
+            || payload >= 2 * self.reported.payload.max(1)
+            || payload >= self.reported.payload + LOOK_AGAIN;
+        if grown {
+            self.reported = Reported { packets, payload };
+        }
+        grown
+    }
+
+    /// Reads a piece; says whether there is something new.
+    pub(super) fn read(&mut self, piece: &Piece<'_>, key: &FingerprintKey, services: &ServicePorts) -> bool {
+        if piece.kind == PieceKind::Datagram {
+            return self.flow.read_datagram(piece, services);
+        }
+        let reader = self.reader.get_or_insert_with(|| {
+            let facts = self.flow.facts.as_deref().cloned().unwrap_or_else(Facts::default);
+            Box::new(StreamReader::for_piece(piece, key.clone(), facts))
+        });
+        self.flow.bytes_read += piece.bytes.len() as u64;
+        let new = reader.read(piece, self.flow.client());
+        self.flow.learn(reader, new, services) || new
     }
 
     /// Whether it takes one of the places of those that are read.
-    pub(super) fn is_read(&self) -> bool {
+    pub(super) const fn is_read(&self) -> bool {
         self.reader.is_some() || self.flow.datagrams.is_some()
     }
 
-    /// Forgets what its messages said, once it was told.
-    pub(super) fn stop_reading(&mut self) {
+    /// Drops what takes most of its memory: the reader and what that found. Its level stays.
+    pub(super) fn release(&mut self) {
         self.reader = None;
         self.flow.datagrams = None;
+        self.flow.facts = None;
+        self.flow.process = None;
+        self.flow.least_level = self.flow.level;
+    }
+
+    /// Closes it.
+    pub(super) fn close(&mut self, now: Timestamp, services: &ServicePorts) {
+        self.flow.settle(services);
+        self.closed = Some(Closed {
+            at: now,
+            last: self.flow.last,
+            activity: self.flow.activity(),
+            ended: self.flow.is_ended(),
+        });
+    }
+
+    /// Whether it went on since it was closed. After an end, a late packet is none of that; after mere idleness every packet is.
+    pub(super) fn goes_on(&self, level_before: EvidenceLevel) -> bool {
+        self.closed.is_some_and(|closed| {
+            self.flow.level > level_before
+                || if closed.ended {
+                    closed.activity.goes_on_in(&self.flow.activity())
+                } else {
+                    self.flow.last > closed.last + TICK_SLACK
+                }
+        })
     }
 
     /// Whether it is over at `now`: ended and waited for, or idle for too long.
-    pub(super) fn is_done(&self, now: i128, idle: i128, settle: i128) -> bool {
-        let quiet = now - self.flow.last;
-        match self.flow.evidence {
-            _ if self.flow.over => quiet >= LINGER.max(settle),
-            Evidence::Attempt => quiet >= ATTEMPT_IDLE.min(idle),
-            _ => quiet > idle,
+    pub(super) fn is_over(&self, now: Timestamp, idle: Duration, settle: Duration) -> bool {
+        let quiet = now.since(self.flow.last);
+        if self.flow.is_ended() {
+            quiet >= LINGER.max(settle)
+        } else if self.flow.level < EvidenceLevel::Connected {
+            quiet >= ATTEMPT_IDLE.min(idle)
+        } else {
+            quiet > idle
         }
     }
 
-    /// Whether it is still remembered so long after it was given as closed.
-    pub(super) fn is_remembered(&self, since: i128) -> bool {
-        // While a slot still holds it, its settled record is to come, and that is no new conversation.
-        since < if self.flow.in_slots() { FORGET } else { REMEMBER }
+    /// How long it is remembered after it was closed.
+    pub(super) fn remembered_for(&self, idle: Duration) -> Duration {
+        let by_itself = match self.closed {
+            _ if self.flow.level < EvidenceLevel::Connected => REMEMBER_ATTEMPT,
+            Some(Closed { ended: true, .. }) => idle.max(REMEMBER_ATTEMPT),
+            _ => REMEMBER_IDLE,
+        };
+        if self.flow.has_slots() { by_itself.max(REMEMBER_SLOT) } else { by_itself }
     }
 }

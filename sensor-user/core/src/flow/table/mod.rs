@@ -1,84 +1,85 @@
-//! The table of conversations.
+//! The table of connections.
 //!
-//! Takes observations with the time as an argument, gives the flows about which something new is to be said. Bounded: when it
-//! is full, the conversation that is worth least makes [`room`], and what finds none is counted, never silently left out.
+//! Takes observations and pieces of payload with the time as an argument, gives [`Change`]s. Bounded: when it is full, the
+//! connection that is worth least is evicted ([`eviction`]); one for which there is no place is counted, never silently left out.
 
+mod aging;
 mod early;
 mod entry;
+mod eviction;
 mod options;
-mod room;
+mod stored;
 
 use std::collections::{HashMap, VecDeque};
 
-use sensor_common::{
-    payload::PieceKind,
-    slot::{RecordKind, mark},
-};
+use sensor_common::slot::{RecordKind, mark};
+use sensor_dissect::FingerprintKey;
 
-pub use self::options::TrackerOptions;
-use self::{early::EarlyPiece, entry::Entry, room::Room};
-use super::{Conversation, Flow, MORE_THAN_SET_UP, MarkedPorts, departure::Departures, reader::Reader};
+use self::{early::EarlyPieces, eviction::EvictionQueue};
+pub use self::{entry::FlowEntry, options::FlowTableOptions, stored::StoredFlow};
+use super::{Flow, marked_ports::MarkedPorts};
 use crate::{
-    decode::{Observation, Piece},
-    dissect::FingerprintKey,
-    kernel::ticks::Moment,
-    owner::{NoOwners, Opening, Owners},
+    address::FiveTuple,
+    process::{Opening, ProcessLookup},
+    record::{Observation, Piece},
+    time::{Moment, Timestamp},
 };
 
-const SECOND: i128 = 1_000_000_000;
+/// Most connections whose messages are read at a time.
+const MAX_READERS: usize = 16_384;
 
-/// The table of conversations.
-pub struct Tracker {
-    options: TrackerOptions,
-    owners: Box<dyn Owners>,
-    flows: HashMap<Conversation, Entry>,
-    /// Conversations in the order in which their time to be answered is up.
-    ripening: VecDeque<(i128, Conversation)>,
-    room: Room,
-    /// The conversation that made room for the last one, until it is taken.
-    made_room: Option<Flow>,
+/// The table of connections. `L` is the caller's link from a connection to its incident; it is kept in the entry.
+#[derive(Debug)]
+pub struct FlowTable<L> {
+    options: FlowTableOptions,
+    flows: HashMap<FiveTuple, FlowEntry<L>>,
+    /// Connections in the order in which their time to be answered is up.
+    settling: VecDeque<(Timestamp, FiveTuple)>,
+    eviction: EvictionQueue,
     evicted: u64,
     marked_ports: MarkedPorts,
-    departures: Departures,
     lost_records: u64,
     accounted: i64,
     untracked: u64,
-    early: VecDeque<EarlyPiece>,
+    early: EarlyPieces,
     readers: usize,
+    /// Closed connections that may still have a reader, in the order in which they were closed.
+    closed_readers: VecDeque<FiveTuple>,
     unread: u64,
 }
 
-/// Conversations whose messages are read at a time, and pieces that wait for their flow.
-const MOST_READERS: usize = 16_384;
-const MOST_EARLY: usize = 256;
+/// What happened to a connection.
+#[derive(Debug)]
+pub enum Change<L> {
+    /// It is to be looked at: it began, its evidence rose, facts came, its roles became known, its counts doubled, its time to be
+    /// answered is up, or it went on after it was closed.
+    Updated(FiveTuple),
+    /// It is over or idle. Its entry stays in the table for a while, with its link, so that later packets continue it.
+    Closed(FiveTuple),
+    /// It is not in the table any more and was not closed before: another connection took its five-tuple, it was evicted for
+    /// others, or the run ended. This is how it stood.
+    Removed(Box<FlowEntry<L>>),
+}
 
-impl Tracker {
+impl<L: Default + Clone> FlowTable<L> {
     /// An empty table.
     #[must_use]
-    pub fn new(options: TrackerOptions) -> Self {
+    pub fn new(options: FlowTableOptions) -> Self {
         Self {
-            departures: Departures::new(options.departures),
-            lost_records: 0,
             options,
-            owners: Box::new(NoOwners),
             flows: HashMap::new(),
-            ripening: VecDeque::new(),
-            room: Room::new(),
-            made_room: None,
+            settling: VecDeque::new(),
+            eviction: EvictionQueue::new(),
             evicted: 0,
             marked_ports: MarkedPorts::default(),
+            lost_records: 0,
             accounted: 0,
             untracked: 0,
-            early: VecDeque::new(),
+            early: EarlyPieces::default(),
             readers: 0,
+            closed_readers: VecDeque::new(),
             unread: 0,
         }
-    }
-
-    /// Asks these for the owner of each conversation when it is first seen, and keeps the answer with it.
-    #[must_use]
-    pub fn with_owners(self, owners: Box<dyn Owners>) -> Self {
-        Self { owners, ..self }
     }
 
     /// Fingerprints credentials with this key from now on.
@@ -86,113 +87,119 @@ impl Tracker {
         self.options.fingerprint_key = key;
     }
 
-    /// Tells how many records the ring has lost so far.
+    /// Takes how many records the ring has lost so far.
     pub const fn set_lost_records(&mut self, lost: u64) {
         self.lost_records = lost;
     }
 
-    /// Merges what the kernel told of a flow: a record, or a swept slot (`kind` is `None`). Gives the flow when there is
-    /// something new to look at: a conversation that began, evidence that rose, too much that left. What leaves in a conversation
-    /// that is `exempt` is no part of that.
-    pub fn observe_but(
+    /// Merges an observation: a record of the kernel, or a swept slot (`kind` is `None`).
+    pub fn observe(
         &mut self,
         kind: Option<RecordKind>,
         seen: &Observation,
         now: Moment,
-        exempt: impl FnOnce(&Flow) -> bool,
-    ) -> Option<&Flow> {
+        lookup: &mut dyn ProcessLookup,
+        changes: &mut Vec<Change<L>>,
+    ) {
         let clock = self.options.clock;
-        let times = (clock.unix_nanos(seen.first, now), clock.unix_nanos(seen.last, now));
-        self.marked_ports.note(seen, times.1);
-        let ends = Conversation::of(&seen.key);
-        let ripe_at = now.unix_nanos + i128::from(self.options.attempt_settle) * SECOND;
-        let fresh = if self.flows.contains_key(&ends) {
-            None
-        } else {
-            Some(self.admits(ends, kind, seen, times, now.unix_nanos)?)
+        let times = (clock.timestamp(seen.first, now), clock.timestamp(seen.last, now));
+        self.marked_ports.observe(seen, times.1);
+        let tuple = seen.id.tuple;
+        let begins = match self.flows.get(&tuple) {
+            None => match self.admit(kind, seen, times, now.at, changes) {
+                Some(flow) => Some(flow),
+                None => return,
+            },
+            Some(entry) => entry
+                .flow
+                .is_followed_by(kind, seen, times.0, entry.is_closed())
+                .then(|| entry.flow.successor(times.0)),
         };
-        let (owners, lost_before) = (&mut self.owners, self.lost_records);
-        let mut new_entry = |mut flow: Flow| {
-            let from_the_start = seen.marks & mark::OPENED_BY_SYN != 0;
-            // The sender of a SYN is the client: from the external side no process of ours opened anything.
-            let inbound = from_the_start && seen.marks & mark::FIRST_FROM_LOCAL == 0;
-            let opening = Opening { ends, ticks: seen.first, from_the_start };
-            flow.owner = if inbound { None } else { owners.owner_of(&opening, now) };
-            flow.lost_before = lost_before;
-            Entry { flow, ripe_at, closed_at: None, reader: None }
-        };
-        let mut began = false;
-        let entry = match self.flows.entry(ends) {
-            std::collections::hash_map::Entry::Occupied(entry) => {
-                let entry = entry.into_mut();
-                if entry.closed_at.is_some() && kind == Some(RecordKind::Opened) {
-                    // The same ports again: a new conversation.
-                    *entry = new_entry(entry.flow.successor(times.0));
-                    began = true;
-                }
-                entry
+        let began = begins.is_some();
+        if let Some(flow) = begins {
+            if let Some(before) = self.flows.remove(&tuple) {
+                self.remove(before, changes);
             }
-            std::collections::hash_map::Entry::Vacant(vacant) => {
-                began = true;
-                vacant.insert(new_entry(fresh.unwrap_or_else(|| Flow::new(ends, times.0))))
-            }
-        };
-        if began {
-            self.ripening.push_back((ripe_at, ends));
-            self.room.began(ends, ripe_at);
+            self.begin(flow, seen, now, lookup);
         }
-        let limit = self.options.departures.bytes;
-        let told = |flow: &Flow| {
-            let left = flow.payload_from_inside();
-            (flow.evidence, left > MORE_THAN_SET_UP, left >= limit, flow.departure.map(|it| it.cause))
-        };
-        let before = told(&entry.flow);
-        let services = &self.options.services;
-        self.accounted += entry.flow.merge(kind, seen, times, |port| services.service(ends.transport, port));
-        self.departures.count(&mut entry.flow, now.unix_nanos, exempt);
-        let news = began || told(&entry.flow) != before;
-        let open = entry.closed_at.is_none();
-        let caught_up = open && !self.early.is_empty() && self.catch_up(ends);
-        let entry = self.flows.get(&ends)?;
-        ((news || caught_up) && open).then_some(&entry.flow)
+        let lost_records = self.lost_records;
+        let Some(entry) = self.flows.get_mut(&tuple) else { return };
+        let (before, level) = (entry.standing(), entry.flow.level);
+        entry.flow.records_lost |= lost_records > entry.flow.lost_before;
+        self.accounted += entry.flow.merge(kind, seen, times, &self.options.services);
+        let reopened = entry.goes_on(level);
+        if reopened {
+            entry.closed = None;
+        }
+        let open = entry.closed.is_none();
+        let changed = began || reopened || entry.standing() != before;
+        let grown = open && entry.has_grown();
+        let caught_up = open && self.read_early(&tuple, now);
+        if open && (changed || grown || caught_up) {
+            changes.push(Change::Updated(tuple));
+        }
     }
 
-    /// Reads the pieces that waited for this conversation; tells whether they brought something new.
-    fn catch_up(&mut self, ends: Conversation) -> bool {
-        let (mine, others): (VecDeque<_>, _) =
-            std::mem::take(&mut self.early).into_iter().partition(|early| early.ends == ends);
-        self.early = others;
-        mine.iter().fold(false, |new, early| self.piece(&early.piece()).is_some() | new)
+    /// Puts a connection into the table.
+    fn begin(&mut self, mut flow: Flow, seen: &Observation, now: Moment, lookup: &mut dyn ProcessLookup) {
+        let tuple = flow.tuple;
+        let from_the_start = seen.marks & mark::OPENED_BY_SYN != 0;
+        // The sender of a SYN is the client: from the external side no process of this machine opened anything.
+        let inbound = from_the_start && seen.marks & mark::FIRST_FROM_LOCAL == 0;
+        if !inbound {
+            flow.process = lookup.process_of(&Opening { tuple, ticks: seen.first, from_the_start }, now);
+        }
+        flow.lost_before = self.lost_records;
+        let settle_at = now.at + self.options.attempt_settle;
+        self.flows.insert(tuple, FlowEntry::new(flow, L::default(), settle_at));
+        self.settling.push_back((settle_at, tuple));
+        self.eviction.push(tuple, settle_at);
     }
 
-    /// Reads a piece of payload. Gives the flow when that brought something new to judge. A piece may be read before the
-    /// record of its flow, which another CPU wrote: it waits for that one.
-    pub fn piece(&mut self, piece: &Piece<'_>) -> Option<&Flow> {
-        let ends = Conversation::of(&piece.key);
-        let Some(entry) = self.flows.get_mut(&ends) else {
-            if self.early.len() < MOST_EARLY {
-                self.early.push_back(EarlyPiece::of(ends, piece));
-            } else {
-                self.unread += 1;
-            }
-            return None;
-        };
-        if entry.closed_at.is_some() {
-            return None;
+    /// Gives away an entry that was taken out. One that was closed was given as that.
+    fn remove(&mut self, mut entry: FlowEntry<L>, changes: &mut Vec<Change<L>>) {
+        self.readers -= usize::from(entry.is_read());
+        entry.reader = None;
+        if !entry.is_closed() {
+            entry.close(entry.flow.last, &self.options.services);
+            changes.push(Change::Removed(Box::new(entry)));
         }
-        if !entry.is_read() {
-            if self.readers >= MOST_READERS {
-                self.unread += 1;
-                return None;
-            }
-            self.readers += 1;
+    }
+
+    /// Reads a piece of payload. It may be read before the record of its flow, which another CPU wrote: then it waits for that.
+    pub fn payload(&mut self, piece: &Piece<'_>, now: Moment, changes: &mut Vec<Change<L>>) {
+        let tuple = piece.id.tuple;
+        if !self.flows.contains_key(&tuple) {
+            self.unread += u64::from(!self.early.push(piece, now.at));
+        } else if self.read(piece, now) {
+            changes.push(Change::Updated(tuple));
         }
-        if piece.kind == PieceKind::Datagram {
-            return entry.flow.hear(piece).then_some(&entry.flow);
+    }
+
+    /// Reads the pieces that waited for this connection; says whether they brought something new.
+    fn read_early(&mut self, tuple: &FiveTuple, now: Moment) -> bool {
+        let pieces = self.early.take(tuple);
+        pieces.iter().fold(false, |new, early| self.read(&early.piece(), now) | new)
+    }
+
+    /// Reads a piece of a connection in the table; says whether that is to be looked at again.
+    fn read(&mut self, piece: &Piece<'_>, now: Moment) -> bool {
+        let at = self.options.clock.timestamp(piece.at, now);
+        let makes_room = self.flows.get(&piece.id.tuple).is_some_and(FlowEntry::is_read)
+            || self.readers < MAX_READERS
+            || self.release_closed_reader();
+        let Some(entry) = self.flows.get_mut(&piece.id.tuple) else { return false };
+        let reopened = entry.flow.goes_on_at(at) && entry.closed.take().is_some();
+        if reopened {
+            entry.flow.last = entry.flow.last.max(at);
         }
-        let key = &self.options.fingerprint_key;
-        entry.reader.get_or_insert_with(|| Box::new(Reader::for_piece(piece, key.clone())));
-        entry.read(piece).then_some(&entry.flow)
+        if !makes_room {
+            self.unread += 1;
+            entry.flow.incomplete = true;
+            return reopened;
+        }
+        self.readers += usize::from(!entry.is_read());
+        entry.read(piece, &self.options.fingerprint_key, &self.options.services) || reopened
     }
 
     /// Pieces of payload that nobody could read for want of room.
@@ -201,109 +208,48 @@ impl Tracker {
         self.unread
     }
 
-    /// Conversations whose time to be answered is up, each once.
-    pub fn ripe(&mut self, now: i128) -> Vec<Flow> {
-        let wait = i128::from(self.options.attempt_settle) * SECOND;
-        let mut ripe = Vec::new();
-        while let Some((due, ends)) = self.ripening.front() {
-            // Nothing is due later than the wait from now, unless the clock was set back.
-            if *due > now && *due <= now + wait {
-                break;
-            }
-            if let Some(entry) = self.flows.get_mut(ends)
-                && entry.closed_at.is_none()
-                && entry.ripe_at == *due
-            {
-                entry.flow.stop_waiting();
-                ripe.push(entry.flow.clone());
-            }
-            self.ripening.pop_front();
-        }
-        ripe
-    }
-
-    /// Conversations that are over: ended and waited for, or idle for too long. Each is given once.
-    pub fn closed(&mut self, now: i128) -> Vec<Flow> {
-        let idle = i128::from(self.options.flow_idle) * SECOND;
-        let settle = i128::from(self.options.attempt_settle) * SECOND;
-        let mut closed = Vec::new();
-        let mut readers = self.readers;
-        self.flows.retain(|_, entry| match entry.closed_at {
-            None if entry.is_done(now, idle, settle) => {
-                entry.closed_at = Some(now);
-                readers -= usize::from(entry.is_read());
-                entry.flow.stop_waiting();
-                closed.push(entry.flow.clone());
-                entry.stop_reading();
-                true
-            }
-            Some(at) => entry.is_remembered(now - at),
-            None => true,
-        });
-        self.readers = readers;
-        self.room.tidy(&self.flows);
-        // Their flows did not come within a second or more: their records were lost, or they are none of ours.
-        self.unread += self.early.len() as u64;
-        self.early.clear();
-        in_order(closed)
-    }
-
-    /// Every conversation that was not given as closed yet, as at the end of the run. What left is counted anew from here.
-    pub fn drain(&mut self) -> Vec<Flow> {
-        self.departures = Departures::new(self.options.departures);
-        self.ripening.clear();
-        self.room = Room::new();
-        self.early.clear();
-        self.readers = 0;
-        let open = self.flows.drain().filter(|(_, entry)| entry.closed_at.is_none());
-        let ended = open.map(|(_, mut entry)| {
-            entry.flow.stop_waiting();
-            entry.flow
-        });
-        in_order(ended.collect())
-    }
-
-    /// Of the ports that the kernel marked, those whose time is up.
-    pub fn expired_ports(&mut self, marked: &[u16], now: i128) -> Vec<u16> {
+    /// Of the ports that the kernel marked, those whose marks have expired.
+    pub fn expired_ports(&mut self, marked: &[u16], now: Timestamp) -> Vec<u16> {
         self.marked_ports.expired(marked, now)
     }
 
-    /// A conversation that is not over.
+    /// A connection of the table, be it closed.
     #[must_use]
-    pub fn open(&self, ends: &Conversation) -> Option<&Flow> {
-        self.flows.get(ends).filter(|entry| entry.closed_at.is_none()).map(|entry| &entry.flow)
+    pub fn entry(&self, tuple: &FiveTuple) -> Option<&FlowEntry<L>> {
+        self.flows.get(tuple)
     }
 
-    /// Conversations held.
+    /// The same, to change its link.
+    pub fn entry_mut(&mut self, tuple: &FiveTuple) -> Option<&mut FlowEntry<L>> {
+        self.flows.get_mut(tuple)
+    }
+
+    /// All connections of the table, in no order.
+    pub fn entries(&self) -> impl Iterator<Item = &FlowEntry<L>> {
+        self.flows.values()
+    }
+
+    /// Connections that are open.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.flows.values().filter(|entry| entry.closed_at.is_none()).count()
+        self.flows.values().filter(|entry| !entry.is_closed()).count()
     }
 
-    /// Whether there is none.
+    /// Whether none is open.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.flows.is_empty()
+        self.len() == 0
     }
 
-    /// Packets accounted to flows so far.
+    /// Packets accounted to connections so far.
     #[must_use]
     pub const fn accounted_packets(&self) -> i64 {
         self.accounted
     }
 
-    /// Observations that found the table full of what nothing makes room for.
+    /// Observations that found the table full of connections that cannot be evicted.
     #[must_use]
     pub const fn untracked(&self) -> u64 {
         self.untracked
     }
 }
-
-/// The flows in the order in which they began, so that the same traffic is always told in the same order.
-fn in_order(mut flows: Vec<Flow>) -> Vec<Flow> {
-    flows.sort_by_key(|flow| (flow.first, flow.ends.local, flow.ends.remote, flow.ends.transport));
-    flows
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,22 +1,24 @@
-//! How the tracker works.
+//! How the table works.
 
-use crate::{config::ServicePorts, dissect::FingerprintKey, flow::DepartureLimits, kernel::ticks::TickClock};
+use std::time::Duration;
 
-/// How the tracker works.
+use sensor_dissect::FingerprintKey;
+
+use crate::{service::ServicePorts, time::TickClock};
+
+/// How the table works.
 #[derive(Clone, Debug)]
-pub struct TrackerOptions {
+pub struct FlowTableOptions {
     /// Watched ports.
     pub services: ServicePorts,
     /// Kernel ticks to time.
     pub clock: TickClock,
-    /// Seconds that an attempt is given to be answered.
-    pub attempt_settle: u64,
-    /// Seconds after which an untouched flow is over.
-    pub flow_idle: u64,
-    /// Conversations held at a time.
+    /// Time that an attempt is given to be answered.
+    pub attempt_settle: Duration,
+    /// Time without a packet after which a connection is closed.
+    pub flow_idle: Duration,
+    /// Connections held at a time, those that are closed and remembered included.
     pub capacity: usize,
-    /// What may leave the internal networks before that is news.
-    pub departures: DepartureLimits,
     /// Key of the fingerprints of credentials.
     pub fingerprint_key: FingerprintKey,
 }

@@ -1,6 +1,6 @@
-//! SMB 1 messages of a conversation.
+//! SMB 1 messages of a dissector.
 
-use super::{Conversation, Problem, Sender, authentication::SessionAnswer};
+use super::{Dissector, Problem, Sender, authentication::SessionAnswer};
 use crate::{
     facts::{Credential, Dialect, ExploitLike, Method, New, Signing},
     ntlmssp::ResponseKind,
@@ -9,7 +9,7 @@ use crate::{
     status::Status,
 };
 
-impl Conversation {
+impl Dissector {
     pub(super) fn smb1(&mut self, from: Sender, bytes: &[u8]) -> Result<(), Problem> {
         let mut message = smb1::read(bytes)?;
         if message.response != (from == Sender::Server) {
@@ -48,7 +48,7 @@ impl Conversation {
             Body::Logoff => {
                 if !message.response {
                     self.facts.logoffs = self.facts.logoffs.saturating_add(1);
-                    self.tell(New::Logoff);
+                    self.report(New::Logoff);
                 }
             }
             // In a chain with a session set-up both wait for the same answer: the share has its own.
@@ -84,7 +84,7 @@ impl Conversation {
         server.target = response.domain.or(server.target.take());
         if response.server.is_some() {
             server.names.netbios_computer = response.server;
-            self.tell(New::ServerNames);
+            self.report(New::ServerNames);
         }
         let offered = &self.facts.client.smb1_dialects;
         let name = response.dialect.and_then(|index| offered.get(usize::from(index)));
@@ -92,7 +92,7 @@ impl Conversation {
             && self.facts.dialect.as_ref() != Some(&dialect)
         {
             self.facts.dialect = Some(dialect);
-            self.tell(New::Dialect);
+            self.report(New::Dialect);
         }
     }
 

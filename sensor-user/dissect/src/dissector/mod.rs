@@ -1,18 +1,18 @@
-//! One conversation, message by message, to facts.
+//! The messages of one connection, one by one, to facts.
 //!
 //! Takes the messages of both sides in about the order in which they were sent, as far as they were captured, and says what
-//! each adds. A conversation may be joined in its middle, lack messages or a whole side: then less is known, never something
+//! each adds. A connection may be joined in its middle, lack messages or a whole side: then less is known, never something
 //! wrong. What a message claims is only believed of the side that may claim it.
 
 mod authentication;
-mod pending;
+mod bounded_map;
 mod rpc;
 mod smb1;
 mod smb2;
 
 use thiserror::Error;
 
-use self::pending::Recent;
+use self::bounded_map::BoundedMap;
 use super::{
     dcerpc::RpcError,
     facts::{ExploitLike, Facts, New},
@@ -89,21 +89,26 @@ pub struct Reading {
 
 /// What a request waits for an answer with.
 #[derive(Clone, Copy, Debug)]
-enum Awaited {
+enum Pending {
     /// A credential, by its place.
     Credential(usize),
+    /// A credential that found the list full.
+    UnlistedCredential {
+        /// Nothing was proven by it.
+        anonymous: bool,
+    },
     /// A share, by its place.
     Share(usize),
 }
 
-/// A conversation.
+/// A dissector.
 #[derive(Debug)]
-pub struct Conversation {
+pub struct Dissector {
     key: FingerprintKey,
     framing: Framing,
     facts: Facts,
     /// Requests that are not answered yet, by what they share with their response.
-    awaited: Recent<u64, Awaited>,
+    pending: BoundedMap<u64, Pending>,
     /// A credential whose exchange goes on.
     undecided: Option<usize>,
     /// The SMB 1 server wants the password instead of a response.
@@ -111,31 +116,37 @@ pub struct Conversation {
     /// An SMB 1 client asked for a file or pipe to be opened.
     opened: bool,
     /// What the trees are.
-    trees: Recent<u32, ShareKind>,
+    trees: BoundedMap<u32, ShareKind>,
     /// Presentation contexts, by handle and number: places of interfaces.
-    contexts: Recent<(u128, u16), usize>,
+    contexts: BoundedMap<(u128, u16), usize>,
     reading: Reading,
 }
 
 /// Most requests, trees and contexts each that are remembered at a time.
 const MAX_REMEMBERED: usize = 64;
 
-impl Conversation {
-    /// A conversation of which nothing is known.
+impl Dissector {
+    /// A dissector of a connection of which nothing is known.
     #[must_use]
     pub fn new(key: FingerprintKey, framing: Framing) -> Self {
         Self {
             key,
             framing,
             facts: Facts::default(),
-            awaited: Recent::new(MAX_REMEMBERED),
+            pending: BoundedMap::new(MAX_REMEMBERED),
             undecided: None,
             wants_password: false,
             opened: false,
-            trees: Recent::new(MAX_REMEMBERED),
-            contexts: Recent::new(MAX_REMEMBERED),
+            trees: BoundedMap::new(MAX_REMEMBERED),
+            contexts: BoundedMap::new(MAX_REMEMBERED),
             reading: Reading::default(),
         }
+    }
+
+    /// A dissector that goes on with what an earlier one knew.
+    #[must_use]
+    pub fn resume(key: FingerprintKey, framing: Framing, facts: Facts) -> Self {
+        Self { facts, ..Self::new(key, framing) }
     }
 
     /// What is known.
@@ -152,7 +163,7 @@ impl Conversation {
             Framing::DceRpc => self.rpc(from, 0, bytes),
         };
         if self.facts.left_out > left_out {
-            self.tell(New::LeftOut);
+            self.report(New::LeftOut);
         }
         let mut reading = std::mem::take(&mut self.reading);
         reading.problem = reading.problem.or(result.err());
@@ -195,7 +206,7 @@ impl Conversation {
                 }
                 if !self.facts.compressed {
                     self.facts.compressed = true;
-                    self.tell(New::Compressed);
+                    self.report(New::Compressed);
                 }
             }
         }
@@ -204,18 +215,18 @@ impl Conversation {
 
     fn exploit_like(&mut self, request: ExploitLike) {
         if self.facts.add_exploit_like(request) {
-            self.tell(New::ExploitLike(request));
+            self.report(New::ExploitLike(request));
         }
     }
 
     fn encrypted(&mut self) {
         if !self.facts.encrypted {
             self.facts.encrypted = true;
-            self.tell(New::Encrypted);
+            self.report(New::Encrypted);
         }
     }
 
-    fn tell(&mut self, new: New) {
+    fn report(&mut self, new: New) {
         self.reading.new.push(new);
     }
 

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 
 /// The map.
 #[derive(Debug)]
-pub(super) struct Recent<K, V> {
+pub(super) struct BoundedMap<K, V> {
     entries: VecDeque<(K, V)>,
     most: usize,
 }
 
-impl<K: PartialEq, V: Copy> Recent<K, V> {
+impl<K: PartialEq, V: Copy> BoundedMap<K, V> {
     pub(super) const fn new(most: usize) -> Self {
         Self { entries: VecDeque::new(), most }
     }
@@ -42,11 +42,11 @@ mod tests {
 
     #[test]
     fn the_oldest_entry_is_forgotten_and_a_key_is_there_once() {
-        let mut recent = Recent::new(2);
+        let mut map = BoundedMap::new(2);
         for (key, value) in [(1, 'a'), (2, 'b'), (1, 'c'), (3, 'd')] {
-            recent.insert(key, value);
+            map.insert(key, value);
         }
-        assert_eq!((recent.get(&1), recent.get(&2), recent.get(&3)), (Some('c'), None, Some('d')));
-        assert_eq!((recent.remove(&1), recent.remove(&1)), (Some('c'), None));
+        assert_eq!((map.get(&1), map.get(&2), map.get(&3)), (Some('c'), None, Some('d')));
+        assert_eq!((map.remove(&1), map.remove(&1)), (Some('c'), None));
     }
 }

@@ -1,6 +1,6 @@
-//! DCE-RPC of a conversation, out of pipes and on its own.
+//! DCE-RPC of a connection, out of pipes and on its own.
 
-use super::{Conversation, Problem, Sender};
+use super::{Dissector, Problem, Sender};
 use crate::{
     dcerpc::{self, Body},
     facts::New,
@@ -10,7 +10,7 @@ use crate::{
 /// Most units that are read out of one message.
 const MAX_UNITS: usize = 16;
 
-impl Conversation {
+impl Dissector {
     /// Reads the units that bytes begin with. `handle` is the pipe's, or 0 where there is none.
     pub(super) fn rpc(&mut self, from: Sender, handle: u128, bytes: &[u8]) -> Result<(), Problem> {
         let mut rest = bytes;
@@ -41,14 +41,14 @@ impl Conversation {
                     };
                     self.contexts.insert((handle, context.id), place);
                     if new {
-                        self.tell(New::Interface(place));
+                        self.report(New::Interface(place));
                     }
                 }
             }
             Body::Request { context, opnum } => {
                 let Some(place) = self.contexts.get(&(handle, *context)) else { return };
                 if self.facts.add_operation(place, *opnum) {
-                    self.tell(New::Operation(place, *opnum));
+                    self.report(New::Operation(place, *opnum));
                 }
             }
             Body::Other(_) => {}

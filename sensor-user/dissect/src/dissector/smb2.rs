@@ -1,6 +1,6 @@
-//! SMB 2 and 3 messages of a conversation.
+//! SMB 2 and 3 messages of a dissector.
 
-use super::{Conversation, Problem, Sender, authentication::SessionAnswer};
+use super::{Dissector, Problem, Sender, authentication::SessionAnswer};
 use crate::{
     facts::{Dialect, New, Signing},
     smb2::{self, Body, Message, NegotiateRequest, NegotiateResponse},
@@ -9,7 +9,7 @@ use crate::{
 /// Asks for another NEGOTIATE (MS-SMB2 2.2.4): no dialect yet.
 const WILDCARD: u16 = 0x02FF;
 
-impl Conversation {
+impl Dissector {
     pub(super) fn smb2(&mut self, from: Sender, bytes: &[u8]) -> Result<(), Problem> {
         let mut wrong_side = false;
         let result = smb2::read(bytes, |message| {
@@ -50,7 +50,7 @@ impl Conversation {
             Body::Logoff => {
                 if !message.response {
                     self.facts.logoffs = self.facts.logoffs.saturating_add(1);
-                    self.tell(New::Logoff);
+                    self.report(New::Logoff);
                 }
             }
             Body::TreeConnectRequest(path) => self.share_asked(path, exchange),
@@ -84,7 +84,7 @@ impl Conversation {
         let dialect = Dialect::Smb2(response.dialect);
         if response.dialect != WILDCARD && self.facts.dialect.as_ref() != Some(&dialect) {
             self.facts.dialect = Some(dialect);
-            self.tell(New::Dialect);
+            self.report(New::Dialect);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Security blobs of session set-up and DCE-RPC, and how they were answered.
 
-use super::{Awaited, Conversation, Problem, Sender};
+use super::{Dissector, Pending, Problem, Sender};
 use crate::{
     facts::{Credential, Method, New, Outcome},
     kerberos::KerberosToken,
@@ -17,7 +17,7 @@ pub(super) struct SessionAnswer {
     pub(super) exchange: u64,
 }
 
-impl Conversation {
+impl Dissector {
     /// Reads a security blob. `exchange` is what its answer will share with it.
     pub(super) fn blob(&mut self, from: Sender, bytes: &[u8], exchange: Option<u64>) -> Result<(), Problem> {
         use ntlmssp::Message;
@@ -54,7 +54,7 @@ impl Conversation {
         server.names = challenge.names;
         server.ntlm_version = challenge.version.or(server.ntlm_version);
         if *server != known {
-            self.tell(New::ServerNames);
+            self.report(New::ServerNames);
         }
     }
 
@@ -76,18 +76,24 @@ impl Conversation {
 
     /// Adds a credential and waits for its answer.
     pub(super) fn credential(&mut self, credential: Credential, exchange: Option<u64>) {
-        let Some((place, new)) = self.facts.add_credential(credential) else { return };
+        let anonymous = credential.is_anonymous();
+        let Some((place, new)) = self.facts.add_credential(credential) else {
+            if let Some(exchange) = exchange {
+                self.pending.insert(exchange, Pending::UnlistedCredential { anonymous });
+            }
+            return;
+        };
         if new {
             // Nobody waits for what was there before.
-            self.awaited.retain(|waits| !matches!(waits, Awaited::Credential(other) if other == place));
+            self.pending.retain(|waits| !matches!(waits, Pending::Credential(other) if other == place));
             self.undecided.take_if(|other| *other == place);
-            self.tell(New::Credential(place));
+            self.report(New::Credential(place));
         }
         if let Some(exchange) = exchange {
             // While it waits for its answer its place is not for another.
             let known = &mut self.facts.credentials[place].outcome;
             known.take_if(|known| !known.is_accepted());
-            self.awaited.insert(exchange, Awaited::Credential(place));
+            self.pending.insert(exchange, Pending::Credential(place));
         }
     }
 
@@ -96,31 +102,44 @@ impl Conversation {
         let statuses = self.facts.session_statuses.len();
         self.facts.add_session_status(answer.status);
         if self.facts.session_statuses.len() > statuses || !answer.status.is_interim() {
-            self.tell(New::SessionStatus);
+            self.report(New::SessionStatus);
         }
-        let place = match self.awaited.remove(&answer.exchange) {
-            Some(Awaited::Credential(place)) => Some(place),
+        let pending = self.pending.remove(&answer.exchange);
+        if answer.status.is_pending() {
+            if let Some(pending) = pending {
+                self.pending.insert(answer.exchange, pending);
+            }
+            return;
+        }
+        let place = match pending {
+            Some(Pending::Credential(place)) => Some(place),
             _ => None,
         };
         if answer.status.is_interim() {
-            match place {
-                Some(place) if answer.status.is_pending() => {
-                    self.awaited.insert(answer.exchange, Awaited::Credential(place));
-                }
-                place => self.undecided = place.or(self.undecided),
-            }
+            self.undecided = place.or(self.undecided);
             return;
         }
         if answer.status.is_success() {
             self.facts.sessions = self.facts.sessions.saturating_add(1);
-            self.tell(New::Session);
+            self.report(New::Session);
         }
+        let place = match pending {
+            Some(Pending::UnlistedCredential { .. }) => None,
+            _ => place.or_else(|| self.undecided.take()),
+        };
+        let anonymous = match pending {
+            Some(Pending::UnlistedCredential { anonymous }) => anonymous,
+            _ => place
+                .and_then(|place| self.facts.credentials.get(place))
+                .is_some_and(Credential::is_anonymous),
+        };
         let outcome = outcome(answer.status, answer.guest);
-        let Some(place) = place.or_else(|| self.undecided.take()) else { return };
+        self.facts.count_logon(outcome, anonymous);
+        let Some(place) = place else { return };
         if let Some(credential) = self.facts.credentials.get_mut(place) {
             // Once it was accepted it is good, whatever comes of it another time.
             credential.outcome = credential.outcome.filter(|known| known.is_accepted()).or(Some(outcome));
-            self.tell(New::CredentialOutcome(place));
+            self.report(New::CredentialOutcome(place));
         }
     }
 
@@ -128,9 +147,9 @@ impl Conversation {
     pub(super) fn share_asked(&mut self, path: String, exchange: u64) {
         let Some((place, new)) = self.facts.add_share(path) else { return };
         if new {
-            self.tell(New::Share(place));
+            self.report(New::Share(place));
         }
-        self.awaited.insert(exchange, Awaited::Share(place));
+        self.pending.insert(exchange, Pending::Share(place));
     }
 
     /// Takes the answer to that.
@@ -146,16 +165,16 @@ impl Conversation {
         }
         if status.is_success() {
             self.facts.trees = self.facts.trees.saturating_add(1);
-            self.tell(New::Tree);
+            self.report(New::Tree);
             if let Some(kind) = kind {
                 self.trees.insert(tree, kind);
             }
         }
-        let Some(Awaited::Share(place)) = self.awaited.remove(&exchange) else { return };
+        let Some(Pending::Share(place)) = self.pending.remove(&exchange) else { return };
         if let Some(share) = self.facts.shares.get_mut(place) {
             share.kind = kind.or(share.kind);
             share.outcome = Some(outcome(status, false));
-            self.tell(New::ShareOutcome(place));
+            self.report(New::ShareOutcome(place));
         }
     }
 }
@@ -195,9 +214,9 @@ mod tests {
 
     #[test]
     fn a_ticket_is_a_credential_of_its_realm_and_service_and_is_not_kept() {
-        let mut conversation = Conversation::new(key(), Framing::NetBios);
+        let mut dissector = Dissector::new(key(), Framing::NetBios);
         let request = ap_req("CORP.EXAMPLE", &["cifs", "files.corp.example"]);
-        conversation.blob(Sender::Client, &offered(&request), Some(1)).unwrap();
+        dissector.blob(Sender::Client, &offered(&request), Some(1)).unwrap();
         let mut credential = Credential {
             method: Method::Kerberos,
             user: None,
@@ -207,44 +226,40 @@ mod tests {
             fingerprint: Some(key().of(&request)),
             outcome: None,
         };
-        assert_eq!(conversation.facts().credentials, [credential.clone()]);
-        assert_eq!(conversation.reading.new, [New::Credential(0)]);
-        let kept = format!("{:?}", conversation.facts());
+        assert_eq!(dissector.facts().credentials, [credential.clone()]);
+        assert_eq!(dissector.reading.new, [New::Credential(0)]);
+        let kept = format!("{:?}", dissector.facts());
         let [text, bytes] = [str::from_utf8(TICKET).unwrap().to_owned(), format!("{TICKET:?}")];
         assert!(!kept.contains(&text) && !kept.contains(bytes.trim_matches(['[', ']'])), "{kept}");
 
-        conversation.session_answered(&SessionAnswer { status: Status::Nt(0), guest: false, exchange: 1 });
+        dissector.session_answered(&SessionAnswer { status: Status::Nt(0), guest: false, exchange: 1 });
         credential.outcome = Some(Outcome::Accepted);
-        assert_eq!(conversation.facts().credentials, [credential]);
+        assert_eq!(dissector.facts().credentials, [credential]);
     }
 
     #[test]
     fn an_answer_is_of_the_credential_that_waits_for_it_also_where_the_list_is_full() {
-        let mut conversation = Conversation::new(key(), Framing::NetBios);
+        let mut dissector = Dissector::new(key(), Framing::NetBios);
         let mut exchange = 0;
-        let mut tries = |conversation: &mut Conversation, user: &str, answer: Option<u32>| {
+        let mut tries = |dissector: &mut Dissector, user: &str, answer: Option<u32>| {
             exchange += 1;
-            conversation.credential(response_of(user), Some(exchange));
+            dissector.credential(response_of(user), Some(exchange));
             if let Some(status) = answer {
                 let status = Status::Nt(status);
-                conversation.session_answered(&SessionAnswer { status, guest: false, exchange });
+                dissector.session_answered(&SessionAnswer { status, guest: false, exchange });
             }
             exchange
         };
         const REFUSED: Option<u32> = Some(0xC000_006D);
         for number in 0..32 {
-            tries(&mut conversation, &number.to_string(), REFUSED);
+            tries(&mut dissector, &number.to_string(), REFUSED);
         }
-        let again = tries(&mut conversation, "31", None);
-        tries(&mut conversation, "other", REFUSED);
-        conversation.session_answered(&SessionAnswer {
-            status: Status::Nt(0),
-            guest: false,
-            exchange: again,
-        });
-        tries(&mut conversation, "31", REFUSED);
+        let again = tries(&mut dissector, "31", None);
+        tries(&mut dissector, "other", REFUSED);
+        dissector.session_answered(&SessionAnswer { status: Status::Nt(0), guest: false, exchange: again });
+        tries(&mut dissector, "31", REFUSED);
         let accepted =
-            conversation.facts().credentials.iter().filter(|one| one.outcome == Some(Outcome::Accepted));
+            dissector.facts().credentials.iter().filter(|one| one.outcome == Some(Outcome::Accepted));
         assert_eq!(
             accepted.filter_map(|one| one.user.as_deref()).collect::<Vec<_>>(),
             ["31"],
@@ -253,24 +268,55 @@ mod tests {
     }
 
     #[test]
+    fn logons_are_counted_by_their_final_answer_also_where_the_list_is_full() {
+        let mut dissector = Dissector::new(key(), Framing::NetBios);
+        let mut answer = |credential: Option<Credential>, exchange: u64, status: u32, guest: bool| {
+            if let Some(credential) = credential {
+                dissector.credential(credential, Some(exchange));
+            }
+            dissector.session_answered(&SessionAnswer { status: Status::Nt(status), guest, exchange });
+            let facts = dissector.facts();
+            (facts.logons_refused, facts.logons_accepted, facts.logons_anonymous)
+        };
+        let anonymous = Credential {
+            method: Method::Ntlm(ntlmssp::ResponseKind::Anonymous),
+            fingerprint: None,
+            ..response_of("")
+        };
+        assert_eq!(answer(None, 1, 0xC000_0016, false), (0, 0, 0), "more processing is required");
+        // An accepted credential keeps its place, so that a list of them stays full.
+        for number in 0..40 {
+            let counted = answer(Some(response_of(&number.to_string())), 100 + number, 0, false);
+            assert_eq!(counted, (0, number as u32 + 1, 0));
+        }
+        assert_eq!(answer(Some(anonymous), 2, 0, false), (0, 40, 1), "the list has no place for it");
+        assert_eq!(answer(Some(response_of("b")), 3, 0x103, false), (0, 40, 1), "pending");
+        assert_eq!(answer(None, 3, 0, true), (0, 40, 2), "accepted as a guest");
+        for number in 1..=100 {
+            let refused = answer(Some(response_of("c")), 200 + u64::from(number), 0xC000_006D, false);
+            assert_eq!(refused, (number, 40, 2));
+        }
+    }
+
+    #[test]
     fn of_two_that_are_pending_each_gets_its_own_answer() {
-        let mut conversation = Conversation::new(key(), Framing::NetBios);
+        let mut dissector = Dissector::new(key(), Framing::NetBios);
         for (exchange, user) in [(1, "a"), (2, "b")] {
-            conversation.credential(response_of(user), Some(exchange));
+            dissector.credential(response_of(user), Some(exchange));
         }
         for (exchange, status) in [(1, 0x103), (2, 0x103), (1, 0), (2, 0xC000_006D)] {
             let status = Status::Nt(status);
-            conversation.session_answered(&SessionAnswer { status, guest: false, exchange });
+            dissector.session_answered(&SessionAnswer { status, guest: false, exchange });
         }
-        let outcomes = conversation.facts().credentials.iter().map(|one| one.outcome.unwrap().is_accepted());
+        let outcomes = dissector.facts().credentials.iter().map(|one| one.outcome.unwrap().is_accepted());
         assert_eq!(outcomes.collect::<Vec<_>>(), [true, false]);
     }
 
     #[test]
     fn a_ticket_that_a_server_sends_is_nobodys_credential() {
-        let mut conversation = Conversation::new(key(), Framing::NetBios);
+        let mut dissector = Dissector::new(key(), Framing::NetBios);
         let request = ap_req("CORP.EXAMPLE", &["cifs", "files.corp.example"]);
-        conversation.blob(Sender::Server, &offered(&request), None).unwrap();
-        assert!(conversation.facts().credentials.is_empty());
+        dissector.blob(Sender::Server, &offered(&request), None).unwrap();
+        assert!(dissector.facts().credentials.is_empty());
     }
 }

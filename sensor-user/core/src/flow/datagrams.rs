@@ -1,0 +1,46 @@
+//! What the datagrams of a flow say, and how much of an answer that is.
+
+use std::sync::Arc;
+
+use sensor_common::slot::UDP;
+use sensor_dissect::{
+    Sender,
+    datagram::{self, Reading},
+};
+
+use super::{evidence::DatagramContent, state::Flow};
+use crate::{record::Piece, service::ServicePorts};
+
+impl Flow {
+    /// Reads a datagram; says whether there is something new.
+    pub(super) fn read_datagram(&mut self, piece: &Piece<'_>, services: &ServicePorts) -> bool {
+        let side = piece.side as usize;
+        let from = if piece.side == self.client() { Sender::Client } else { Sender::Server };
+        let reading =
+            datagram::read(Arc::make_mut(self.datagrams.get_or_insert_default()), from, piece.bytes);
+        let content = &mut self.datagram_content[side];
+        // What follows something else may be NetBIOS all the same; what follows NetBIOS takes nothing of it back.
+        if reading != Reading::NotNetbios {
+            *content = DatagramContent::Netbios;
+            self.responded[side] |= datagram::is_response(piece.bytes) == Some(true);
+        } else if *content == DatagramContent::Unread {
+            *content = DatagramContent::Other;
+        }
+        let changed = self.update(services);
+        changed || reading == Reading::New
+    }
+
+    /// Its time to be answered is up. Datagrams that were not read by now are lost: that there were any is all that is known.
+    pub(super) fn settle(&mut self, services: &ServicePorts) {
+        self.settled = true;
+        if self.tuple.transport == UDP {
+            let payload = self.counts().payload;
+            for (content, payload) in self.datagram_content.iter_mut().zip(payload) {
+                if *content == DatagramContent::Unread && payload > 0 {
+                    *content = DatagramContent::Lost;
+                }
+            }
+        }
+        self.update(services);
+    }
+}

@@ -1,0 +1,102 @@
+//! What one interface saw of a connection: counts that left the kernel's slots, and counts that are still there.
+
+use sensor_common::slot::{RecordKind, mark};
+use serde::{Deserialize, Serialize};
+
+use crate::record::{Counts, Observation};
+
+/// What one interface saw of a connection.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct InterfaceCounters {
+    pub(super) ifindex: u32,
+    /// Counts that left the kernel's slots.
+    settled: Counts,
+    /// Counts that are still in slots.
+    slots: Vec<SlotCounters>,
+    /// CPU and generation of the slot that the SYN of this connection took last.
+    syn_slot: Option<(u16, u32)>,
+}
+
+/// Counts in a slot, during one generation of it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct SlotCounters {
+    cpu: u16,
+    generation: u32,
+    /// What of the counts belongs to an earlier connection with the same five-tuple.
+    baseline: Counts,
+    counts: Counts,
+}
+
+impl InterfaceCounters {
+    pub(super) const fn new(ifindex: u32) -> Self {
+        Self { ifindex, settled: zero(), slots: Vec::new(), syn_slot: None }
+    }
+
+    /// Of the next connection with the same five-tuple: counts that slots hold now are the baseline of its own.
+    pub(super) fn successor(&self) -> Self {
+        let slots = self.slots.iter().map(|slot| SlotCounters { baseline: slot.counts, ..*slot });
+        Self { slots: slots.collect(), ..Self::new(self.ifindex) }
+    }
+
+    /// Whether any of its counts may still be in a slot of the kernel.
+    pub(super) const fn has_slots(&self) -> bool {
+        !self.slots.is_empty()
+    }
+
+    /// Packets that slots of the kernel count, also for an earlier connection with the same five-tuple.
+    pub(super) fn packets_in_slots(&self) -> u64 {
+        self.slots.iter().map(|slot| slot.counts.total_packets()).sum()
+    }
+
+    pub(super) fn total(&self) -> Counts {
+        let mut total = self.settled;
+        for slot in &self.slots {
+            total.add(&slot.counts.since(&slot.baseline));
+        }
+        total
+    }
+
+    /// Whether a SYN took the slot in which this connection began with a SYN of its own.
+    pub(super) fn syn_slot_was_taken(&self, seen: &Observation) -> bool {
+        self.syn_slot.is_some_and(|(cpu, generation)| cpu == seen.cpu && generation != seen.generation)
+    }
+
+    pub(super) fn count(&mut self, kind: Option<RecordKind>, seen: &Observation) {
+        let same = |slot: &SlotCounters| slot.cpu == seen.cpu && slot.generation == seen.generation;
+        let at = self.slots.iter().position(same);
+        if seen.marks & mark::OPENED_BY_SYN != 0
+            && at.is_none_or(|at| self.slots[at].baseline.total_packets() == 0)
+        {
+            self.syn_slot = Some((seen.cpu, seen.generation));
+        }
+        if kind == Some(RecordKind::Settled) {
+            let baseline = at.map(|at| self.slots.swap_remove(at).baseline).unwrap_or_default();
+            self.settled.add(&seen.counts.since(&baseline));
+            return;
+        }
+        match at {
+            // A record may be read after a sweep that saw more: within one generation counts only grow.
+            Some(at) if self.slots[at].counts.total_packets() > seen.counts.total_packets() => {}
+            Some(at) => self.slots[at].counts = seen.counts,
+            // The counts of another generation remain until their settled record comes; should that be lost, they are the
+            // best there is.
+            None => self.slots.push(SlotCounters {
+                cpu: seen.cpu,
+                generation: seen.generation,
+                baseline: zero(),
+                counts: seen.counts,
+            }),
+        }
+    }
+
+    /// Takes the counts out of slots that are gone, as after the machine was started anew.
+    pub(super) fn settle(&mut self) {
+        self.settled = self.total();
+        self.slots.clear();
+        self.syn_slot = None;
+    }
+}
+
+const fn zero() -> Counts {
+    Counts { packets: [0; 2], bytes: [0; 2], payload: [0; 2], retransmitted: [0; 2] }
+}

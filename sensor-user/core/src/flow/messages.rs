@@ -1,0 +1,99 @@
+//! What the messages of a flow show of it.
+
+use std::sync::Arc;
+
+use sensor_common::slot::{TCP, mark};
+use sensor_dissect::Facts;
+
+use super::{
+    evidence::{MessageSignals, Signals},
+    state::Flow,
+    stream_reader::StreamReader,
+};
+use crate::{level::EvidenceLevel, service::ServicePorts};
+
+impl Flow {
+    /// Takes over what a reader knows of its messages; says whether anything changed but the facts. `new` says that these did.
+    pub(super) fn learn(&mut self, reader: &StreamReader, new: bool, services: &ServicePorts) -> bool {
+        if new {
+            self.facts = Some(Arc::new(reader.facts().clone()));
+        }
+        let facts = reader.facts();
+        self.negotiated |= facts.dialect.is_some()
+            || !facts.client.dialects.is_empty()
+            || !facts.client.smb1_dialects.is_empty();
+        for (known, read) in self.messages_read.iter_mut().zip(reader.spoken()) {
+            *known |= read;
+        }
+        self.client_by_requests = self.client_by_requests.or(reader.client());
+        self.incomplete |= reader.has_gaps();
+        self.update(services)
+    }
+
+    /// SMB messages were seen, of either side.
+    #[must_use]
+    pub fn smb_spoken(&self) -> bool {
+        self.marks & (mark::SMB_FROM_LOCAL | mark::SMB_FROM_REMOTE) != 0
+            || self.facts.as_deref().is_some_and(Facts::smb_spoken)
+    }
+
+    /// Messages of SMB 3 were encrypted.
+    #[must_use]
+    pub fn encrypted(&self) -> bool {
+        self.marks & mark::ENCRYPTED != 0 || self.facts.as_deref().is_some_and(|facts| facts.encrypted)
+    }
+
+    /// The sensor saw it after it had begun: neither its SYN nor what negotiates its dialect.
+    #[must_use]
+    pub const fn joined_late(&self) -> bool {
+        self.tuple.transport == TCP && self.marks & mark::OPENED_BY_SYN == 0 && !self.negotiated
+    }
+
+    /// Every message that the sensor wanted to read was read.
+    #[must_use]
+    pub const fn complete(&self) -> bool {
+        !self.incomplete && !self.records_lost && (self.joined_late() || !self.messages_missing())
+    }
+
+    /// A side speaks SMB, and not even its first message, which is always wanted, was read.
+    const fn messages_missing(&self) -> bool {
+        let [local, remote] = self.messages_read;
+        self.marks & mark::SMB_FROM_LOCAL != 0 && !local || self.marks & mark::SMB_FROM_REMOTE != 0 && !remote
+    }
+
+    /// How far it got, as it stands.
+    pub(super) fn current_level(&self) -> EvidenceLevel {
+        let counts = self.counts();
+        let (client, server) = (self.client() as usize, self.server() as usize);
+        Signals {
+            transport: self.tuple.transport,
+            tcp_flags: [self.tcp_flags[client], self.tcp_flags[server]],
+            packets: [counts.packets[client], counts.packets[server]],
+            payload: [counts.payload[client], counts.payload[server]],
+            answer: self.datagram_content[server],
+            messages: self.message_signals(counts.payload.iter().sum()),
+        }
+        .level()
+    }
+
+    fn message_signals(&self, payload: u64) -> MessageSignals {
+        let facts = self.facts.as_deref();
+        let encrypted = self.encrypted();
+        let [local, remote] = self.messages_read;
+        MessageSignals {
+            spoken: [
+                local || self.marks & mark::SMB_FROM_LOCAL != 0,
+                remote || self.marks & mark::SMB_FROM_REMOTE != 0,
+            ],
+            smb: self.smb_spoken(),
+            credential: facts.is_some_and(Facts::authentication_attempted),
+            session: facts.is_some_and(Facts::session),
+            share: facts.is_some_and(Facts::share),
+            content: self.content.any(),
+            encrypted,
+            missed: self.joined_late() || !self.complete(),
+            refused: !encrypted && facts.is_some_and(Facts::nobody_let_in),
+            unread_payload: payload.saturating_sub(self.bytes_read),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Who is the client, and whether that is known.
+//!
+//! The sender of the SYN is the client (RFC 9293 3.5). Without a SYN it is the sender of the first request, as messages show it.
+//! Over UDP it is who sent first, unless the response bit of the NetBIOS name service says otherwise (RFC 1002 4.2.1.1). A stray
+//! SYN-ACK, ACK or RST shows nothing.
+
+use std::sync::Arc;
+
+use sensor_common::slot::{Side, TCP, mark, tcp};
+
+use super::{evidence::DatagramContent, state::Flow};
+use crate::service::ServicePorts;
+
+/// Ports below this are those of services (RFC 6335 6: system ports).
+const FIRST_USER_PORT: u16 = 1024;
+
+impl Flow {
+    /// Finds out the client anew; says whether that changed anything.
+    pub(super) fn update_roles(&mut self, services: &ServicePorts) -> bool {
+        if self.roles_restored {
+            return false;
+        }
+        let (client, known) =
+            if self.tuple.transport == TCP { self.tcp_roles() } else { self.udp_roles(services) };
+        let changed = (client, known) != (self.client(), self.roles_known);
+        if client != self.client() {
+            self.set_client(client);
+            if let Some(datagrams) = &mut self.datagrams {
+                Arc::make_mut(datagrams).swap_roles();
+            }
+        }
+        self.roles_known = known;
+        changed
+    }
+
+    /// The side whose packet was first.
+    const fn first_sender(&self) -> Side {
+        if self.marks & mark::FIRST_FROM_LOCAL != 0 { Side::Local } else { Side::Remote }
+    }
+
+    fn tcp_roles(&self) -> (Side, bool) {
+        let first = self.first_sender();
+        let by_messages = self.client_by_messages();
+        if self.marks & mark::OPENED_BY_SYN != 0 {
+            // A SYN that its peer never answered with one begins nothing: the messages of the connection are better evidence.
+            let answered = self.tcp_flags[first.peer() as usize] & tcp::SYN != 0;
+            let client = by_messages.filter(|_| !answered).unwrap_or(first);
+            return (client, true);
+        }
+        match by_messages {
+            // Without an ACK of the client it takes no part in that: anybody can send a response to nobody.
+            Some(client) => (client, self.tcp_flags[client as usize] & tcp::ACK != 0),
+            None => (first, false),
+        }
+    }
+
+    /// The client as messages show it.
+    fn client_by_messages(&self) -> Option<Side> {
+        self.client_by_requests.or_else(|| self.client_by_marks()).or_else(|| self.client_by_content())
+    }
+
+    /// By SMB headers that the kernel saw on a port that is not watched. Two CPUs that see a direction each within one tick do not
+    /// show who was first.
+    const fn client_by_marks(&self) -> Option<Side> {
+        match self.marks & (mark::SERVER_IS_LOCAL | mark::SERVER_IS_REMOTE) {
+            mark::SERVER_IS_LOCAL => Some(Side::Remote),
+            mark::SERVER_IS_REMOTE => Some(Side::Local),
+            _ => None,
+        }
+    }
+
+    /// By commands with content: the sender of a WRITE request is the client, that of a READ response the server. Observations say
+    /// which way content went, and not yet in which command.
+    const fn client_by_content(&self) -> Option<Side> {
+        None
+    }
+
+    fn udp_roles(&self, services: &ServicePorts) -> (Side, bool) {
+        let client = match self.responded {
+            [true, false] => Side::Remote,
+            [false, true] => Side::Local,
+            _ => self.first_sender(),
+        };
+        let content = self.datagram_content[client as usize];
+        let port = self.tuple.end(client).port();
+        // What a resolver sends from its port 53 is as likely an answer as a question.
+        let may_be_answer = content != DatagramContent::Netbios
+            && port < FIRST_USER_PORT
+            && services.service(self.tuple.transport, port).is_none();
+        let judged = content != DatagramContent::Unread || self.settled;
+        let sent = self.counts().packets[client as usize] > 0;
+        (client, sent && judged && !may_be_answer)
+    }
+}

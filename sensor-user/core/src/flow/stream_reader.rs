@@ -1,0 +1,110 @@
+//! Pieces of payload to facts: the messages of one TCP connection, joined and read.
+
+use sensor_common::{
+    path::MOST_PIECES,
+    payload::{MOST_OF_PIECE, PieceKind},
+    slot::Side,
+};
+use sensor_dissect::{
+    Dissector, Facts, FingerprintKey, Framing, Sender, dcerpc,
+    stream::{self, Stream},
+};
+
+use crate::record::Piece;
+
+/// Reads the messages of a connection.
+#[derive(Debug)]
+pub(super) struct StreamReader {
+    framing: Framing,
+    dissector: Dissector,
+    streams: [Stream; 2],
+    /// Sides of which a message was read.
+    spoken: [bool; 2],
+    /// The side that sent the first request, or was sent the first response.
+    client: Option<Side>,
+    pieces: u32,
+}
+
+impl StreamReader {
+    /// A reader for a connection of which this is the first piece; `facts` are those that an earlier reader knew. Datagrams
+    /// need none: each is read by itself.
+    pub(super) fn for_piece(piece: &Piece<'_>, key: FingerprintKey, facts: Facts) -> Self {
+        let framing = if piece.kind == PieceKind::Rpc { Framing::DceRpc } else { Framing::NetBios };
+        Self {
+            framing,
+            dissector: Dissector::resume(key, framing, facts),
+            streams: [Stream::new(framing), Stream::new(framing)],
+            spoken: [false; 2],
+            client: None,
+            pieces: 0,
+        }
+    }
+
+    /// Reads one more piece; says whether it brought new facts. `client` is the side that is taken for the client, for messages
+    /// that do not say themselves who sent them.
+    pub(super) fn read(&mut self, piece: &Piece<'_>, client: Side) -> bool {
+        let side = piece.side as usize;
+        self.pieces = self.pieces.saturating_add(1);
+        let messages = self.streams[side].piece(stream::Piece {
+            sequence: piece.sequence,
+            bytes: piece.bytes,
+            missing: 0,
+            starts_message: piece.kind != PieceKind::Continued,
+            last: piece.bytes.len() >= piece.wanted as usize || piece.bytes.len() == MOST_OF_PIECE,
+        });
+        let assumed = if piece.side == client { Sender::Client } else { Sender::Server };
+        let mut new = false;
+        for message in messages {
+            let sender = self.sender(&message.bytes);
+            if let Some(sender) = sender {
+                let client = if sender == Sender::Client { piece.side } else { piece.side.peer() };
+                self.client.get_or_insert(client);
+            }
+            self.spoken[side] |= self.is_spoken(&message.bytes);
+            new |= !self.dissector.message(sender.unwrap_or(assumed), &message.bytes).new.is_empty();
+        }
+        new
+    }
+
+    /// Who sent a message, by what it says itself: the flag of a response (MS-SMB2 2.2.1.2, MS-CIFS 2.2.3.1), the type of a
+    /// session packet (RFC 1002 4.3.1) or of a DCE-RPC unit.
+    fn sender(&self, message: &[u8]) -> Option<Sender> {
+        let response = match (self.framing, message) {
+            (Framing::DceRpc, _) => !dcerpc::is_clients(message)?,
+            (_, [0x81, ..]) => false,
+            (_, [0x82..=0x84, ..]) => true,
+            (_, [0, _, _, _, 0xFE, b'S', b'M', b'B', ..]) => message.get(20)? & 1 != 0,
+            (_, [0, _, _, _, 0xFF, b'S', b'M', b'B', ..]) => message.get(13)? & 0x80 != 0,
+            _ => return None,
+        };
+        Some(if response { Sender::Server } else { Sender::Client })
+    }
+
+    /// Whether a message is SMB or DCE-RPC, and not only the NetBIOS session around it.
+    fn is_spoken(&self, message: &[u8]) -> bool {
+        match self.framing {
+            Framing::DceRpc => dcerpc::is_clients(message).is_some(),
+            Framing::NetBios => matches!(message, [0, _, _, _, 0xFC..=0xFF, b'S', b'M', b'B', ..]),
+        }
+    }
+
+    /// What is known.
+    pub(super) const fn facts(&self) -> &Facts {
+        self.dissector.facts()
+    }
+
+    /// Sides of which a message was read.
+    pub(super) const fn spoken(&self) -> [bool; 2] {
+        self.spoken
+    }
+
+    /// The client, as the first request or response shows it.
+    pub(super) const fn client(&self) -> Option<Side> {
+        self.client
+    }
+
+    /// Whether something is missing between the pieces, or there were as many as the kernel hands up of one flow.
+    pub(super) const fn has_gaps(&self) -> bool {
+        self.pieces >= MOST_PIECES || self.streams[0].gaps() > 0 || self.streams[1].gaps() > 0
+    }
+}

@@ -1,0 +1,127 @@
+//! Time in the table: attempts settle, connections close, closed ones are forgotten.
+
+use super::{Change, EvictionQueue, FlowEntry, FlowTable};
+use crate::{address::FiveTuple, time::Timestamp};
+
+/// Closed connections of which the kernel holds nothing any more, as a part of the capacity: beyond these the ones that were closed
+/// first are forgotten, so that new connections need not evict each other.
+const CLOSED_PART: usize = 2;
+
+impl<L: Default + Clone> FlowTable<L> {
+    /// Settles, closes and forgets what has had its time. To be called once a second or oftener.
+    pub fn advance(&mut self, now: Timestamp, changes: &mut Vec<Change<L>>) {
+        self.settle(now, changes);
+        self.close(now, changes);
+        self.forget(now);
+        self.eviction.tidy(&self.flows);
+        self.unread += self.early.expire(now);
+    }
+
+    /// Connections whose time to be answered is up, each once.
+    fn settle(&mut self, now: Timestamp, changes: &mut Vec<Change<L>>) {
+        while let Some((due, tuple)) = self.settling.front() {
+            // Nothing is due later than the wait from now, unless the clock was set back.
+            if *due > now && *due <= now + self.options.attempt_settle {
+                break;
+            }
+            if let Some(entry) = self.flows.get_mut(tuple)
+                && entry.closed.is_none()
+                && entry.settle_at == *due
+                && !entry.flow.settled
+            {
+                entry.flow.settle(&self.options.services);
+                changes.push(Change::Updated(*tuple));
+            }
+            self.settling.pop_front();
+        }
+    }
+
+    /// Connections that are over: ended and waited for, or idle for too long.
+    fn close(&mut self, now: Timestamp, changes: &mut Vec<Change<L>>) {
+        let (idle, settle) = (self.options.flow_idle, self.options.attempt_settle);
+        let mut closed: Vec<_> = self
+            .flows
+            .values_mut()
+            .filter(|entry| entry.closed.is_none() && entry.is_over(now, idle, settle))
+            .map(|entry| {
+                entry.close(now, &self.options.services);
+                (entry.flow.first, entry.flow.tuple, entry.is_read())
+            })
+            .collect();
+        // In the order in which they began, so that the same traffic always gives the same order.
+        closed.sort();
+        for (_, tuple, is_read) in closed {
+            if is_read {
+                self.closed_readers.push_back(tuple);
+            }
+            changes.push(Change::Closed(tuple));
+        }
+    }
+
+    /// Releases what closed connections hold after an idle time more, and forgets those that nothing continues.
+    fn forget(&mut self, now: Timestamp) {
+        let idle = self.options.flow_idle;
+        let mut readers = self.readers;
+        let mut idle_ones = Vec::new();
+        self.flows.retain(|tuple, entry| {
+            let Some(closed) = entry.closed else { return true };
+            let since = now.since(closed.at);
+            if since >= idle {
+                readers -= usize::from(entry.is_read());
+                entry.release();
+            }
+            let kept = since < entry.remembered_for(idle);
+            if !kept {
+                readers -= usize::from(entry.is_read());
+            } else if !entry.flow.has_slots() {
+                idle_ones.push((closed.at, *tuple));
+            }
+            kept
+        });
+        self.readers = readers;
+        let excess = idle_ones.len().saturating_sub(self.options.capacity / CLOSED_PART);
+        if excess > 0 {
+            idle_ones.sort();
+            idle_ones[..excess].iter().for_each(|(_, tuple)| self.forget_one(tuple));
+        }
+        if self.closed_readers.len() > 2 * self.readers + 1_024 {
+            let flows = &self.flows;
+            self.closed_readers
+                .retain(|tuple| flows.get(tuple).is_some_and(|entry| entry.is_closed() && entry.is_read()));
+        }
+    }
+
+    fn forget_one(&mut self, tuple: &FiveTuple) {
+        if let Some(entry) = self.flows.remove(tuple) {
+            self.readers -= usize::from(entry.is_read());
+        }
+    }
+
+    /// Releases the reader of the connection that was closed first; says whether there was one.
+    pub(super) fn release_closed_reader(&mut self) -> bool {
+        while let Some(tuple) = self.closed_readers.pop_front() {
+            if let Some(entry) = self.flows.get_mut(&tuple)
+                && entry.is_closed()
+                && entry.is_read()
+            {
+                entry.release();
+                self.readers -= 1;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The end of the run: every connection that is open is removed as it stands, and nothing is remembered.
+    pub fn drain(&mut self, changes: &mut Vec<Change<L>>) {
+        self.settling.clear();
+        self.eviction = EvictionQueue::new();
+        self.early.clear();
+        self.closed_readers.clear();
+        let mut entries: Vec<FlowEntry<L>> = self.flows.drain().map(|(_, entry)| entry).collect();
+        entries.sort_by_key(|entry| (entry.flow.first, entry.flow.tuple));
+        for entry in entries {
+            self.remove(entry, changes);
+        }
+    }
+}

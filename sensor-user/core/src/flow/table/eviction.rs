@@ -1,0 +1,171 @@
+//! Which connection is taken out for a new one when the table is full.
+//!
+//! First goes the oldest that got no further than an attempt or a refusal: a flood of spoofed SYNs evicts itself. Then the oldest
+//! that connected and never spoke SMB, and those that are closed. One that speaks SMB stays until it is closed.
+
+use std::collections::{HashMap, VecDeque};
+
+use sensor_common::slot::RecordKind;
+
+use super::{
+    Change, FlowTable,
+    entry::{FlowEntry, REMEMBER_SLOT},
+};
+use crate::{
+    address::FiveTuple,
+    flow::{Flow, state::TICK_SLACK},
+    level::EvidenceLevel,
+    record::Observation,
+    time::Timestamp,
+};
+
+/// Connections that are looked at in each queue to find one: what a record may cost at most.
+const MAX_LOOKS: usize = 64;
+
+/// Places beyond twice those that are needed, before the queues are gone through.
+const SPARE: usize = 1_024;
+
+/// The connections of the table in the order in which they began.
+#[derive(Debug)]
+pub(super) struct EvictionQueue {
+    /// Those that were not looked at yet.
+    fresh: VecDeque<Place>,
+    /// Those that had connected when they were looked at.
+    connected: VecDeque<Place>,
+    /// When the last began of those that were evicted while packets of them were in slots of the kernel.
+    evicted_until: Timestamp,
+}
+
+/// A connection; the time distinguishes it from a later one with the same five-tuple.
+#[derive(Debug)]
+struct Place {
+    tuple: FiveTuple,
+    settle_at: Timestamp,
+}
+
+impl Place {
+    fn entry<'a, L>(&self, flows: &'a HashMap<FiveTuple, FlowEntry<L>>) -> Option<&'a FlowEntry<L>> {
+        flows.get(&self.tuple).filter(|entry| entry.settle_at == self.settle_at)
+    }
+}
+
+impl EvictionQueue {
+    pub(super) const fn new() -> Self {
+        Self { fresh: VecDeque::new(), connected: VecDeque::new(), evicted_until: Timestamp::MIN }
+    }
+
+    /// A connection began.
+    pub(super) fn push(&mut self, tuple: FiveTuple, settle_at: Timestamp) {
+        self.fresh.push_back(Place { tuple, settle_at });
+    }
+
+    /// Takes the connection that is worth least out of the table, if there is one that may go.
+    fn evict<L>(&mut self, flows: &mut HashMap<FiveTuple, FlowEntry<L>>) -> Option<FlowEntry<L>> {
+        let place = self.attempt(flows).or_else(|| self.quiet_connection(flows))?;
+        let entry = flows.remove(&place.tuple)?;
+        if entry.flow.has_slots() {
+            self.evicted_until = self.evicted_until.max(entry.flow.first + TICK_SLACK);
+        }
+        Some(entry)
+    }
+
+    fn attempt<L>(&mut self, flows: &HashMap<FiveTuple, FlowEntry<L>>) -> Option<Place> {
+        for _ in 0..MAX_LOOKS {
+            let place = self.fresh.pop_front()?;
+            match place.entry(flows) {
+                Some(entry) if entry.flow.level < EvidenceLevel::Connected => return Some(place),
+                Some(_) => self.connected.push_back(place),
+                None => {}
+            }
+        }
+        None
+    }
+
+    /// One of which the kernel holds nothing any more: its next packet begins another, and the last is not counted twice.
+    fn quiet_connection<L>(&mut self, flows: &HashMap<FiveTuple, FlowEntry<L>>) -> Option<Place> {
+        for _ in 0..MAX_LOOKS {
+            let place = self.connected.pop_front()?;
+            match place.entry(flows) {
+                Some(entry)
+                    if !entry.flow.has_slots()
+                        && (entry.is_closed() || entry.flow.level < EvidenceLevel::Smb) =>
+                {
+                    return Some(place);
+                }
+                Some(_) => self.connected.push_back(place),
+                None => {}
+            }
+        }
+        None
+    }
+
+    /// Whether a connection that the table does not hold and that began then may be one that was evicted.
+    const fn may_have_evicted(&self, first: Timestamp) -> bool {
+        first.unix_nanos() <= self.evicted_until.unix_nanos()
+    }
+
+    /// Places that are remembered.
+    #[cfg(test)]
+    pub(super) fn places(&self) -> usize {
+        self.fresh.len() + self.connected.len()
+    }
+
+    /// Drops the places of connections that are gone, when they are many.
+    pub(super) fn tidy<L>(&mut self, flows: &HashMap<FiveTuple, FlowEntry<L>>) {
+        if self.fresh.len() + self.connected.len() > 2 * flows.len() + SPARE {
+            for queue in [&mut self.fresh, &mut self.connected] {
+                queue.retain(|place| place.entry(flows).is_some());
+                queue.shrink_to_fit();
+            }
+        }
+    }
+}
+
+impl<L: Default + Clone> FlowTable<L> {
+    /// A connection that the table does not hold, if it is to be in it; evicts another for it when the table is full.
+    pub(super) fn admit(
+        &mut self,
+        kind: Option<RecordKind>,
+        seen: &Observation,
+        times: (Timestamp, Timestamp),
+        now: Timestamp,
+        changes: &mut Vec<Change<L>>,
+    ) -> Option<Flow> {
+        let tuple = seen.id.tuple;
+        let mut begins = Flow::new(tuple, times.0);
+        if kind != Some(RecordKind::Opened) && self.eviction.may_have_evicted(times.0) {
+            let mut flow = Flow::new(tuple, times.0);
+            let packets = flow.merge(kind, seen, times, &self.options.services);
+            if flow.level < EvidenceLevel::Connected {
+                // It was evicted and reported then. What its slot held was taken back from the accounts.
+                self.accounted += if kind == Some(RecordKind::Settled) { packets } else { 0 };
+                return None;
+            }
+            // It was connected after it was reported: from here on it is another, so that nothing is reported twice.
+            begins = Flow::after_eviction(tuple, times.1);
+        }
+        // It was reported, and forgotten while its slot was left alone: all its packets were accounted then.
+        if kind == Some(RecordKind::Settled) && now.since(times.1) > REMEMBER_SLOT {
+            return None;
+        }
+        if self.flows.len() < self.options.capacity {
+            return Some(begins);
+        }
+        let Some(evicted) = self.eviction.evict(&mut self.flows) else {
+            self.untracked += 1;
+            return None;
+        };
+        self.accounted -= evicted.flow.packets_in_slots();
+        if !evicted.is_closed() {
+            self.evicted += 1;
+        }
+        self.remove(evicted, changes);
+        Some(begins)
+    }
+
+    /// Connections that were taken out for others before they were over.
+    #[must_use]
+    pub const fn evicted(&self) -> u64 {
+        self.evicted
+    }
+}

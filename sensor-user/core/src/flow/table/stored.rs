@@ -1,0 +1,65 @@
+//! Connections over a restart.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    FlowTable,
+    entry::{Closed, FlowEntry},
+};
+use crate::flow::Flow;
+
+/// A connection as it is stored. What its messages said is not: that is in its incident.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StoredFlow<L> {
+    flow: Flow,
+    link: L,
+    closed: Option<Closed>,
+}
+
+impl<L> StoredFlow<L> {
+    /// The same after the machine was started anew: the slots that the kernel counted in are gone.
+    #[must_use]
+    pub fn without_slots(mut self) -> Self {
+        self.flow.settle_slots();
+        self
+    }
+
+    /// The caller's link.
+    pub const fn link(&self) -> &L {
+        &self.link
+    }
+}
+
+impl<L: Default + Clone> FlowTable<L> {
+    /// Every connection of the table, those that are closed and remembered included, as it is to be stored.
+    pub fn store(&self) -> impl Iterator<Item = StoredFlow<L>> + '_ {
+        self.flows.values().map(|entry| {
+            let mut flow = entry.flow.clone();
+            (flow.facts, flow.datagrams, flow.least_level) = (None, None, flow.level);
+            StoredFlow { flow, link: entry.link.clone(), closed: entry.closed }
+        })
+    }
+
+    /// Takes stored connections up again. Their roles stay as they were; what passed meanwhile was not read.
+    pub fn restore(&mut self, mut stored: Vec<StoredFlow<L>>) {
+        stored.sort_by_key(|stored| (stored.flow.first, stored.flow.tuple));
+        for StoredFlow { mut flow, link, closed } in stored {
+            if self.flows.len() >= self.options.capacity {
+                self.untracked += 1;
+                continue;
+            }
+            flow.roles_restored = flow.roles_known;
+            flow.least_level = flow.level;
+            flow.incomplete |= closed.is_none();
+            let (tuple, settle_at) = (flow.tuple, flow.first + self.options.attempt_settle);
+            let settled = flow.settled;
+            let entry = FlowEntry { closed, ..FlowEntry::new(flow, link, settle_at) };
+            if self.flows.insert(tuple, entry).is_none() {
+                self.eviction.push(tuple, settle_at);
+                if !settled {
+                    self.settling.push_back((settle_at, tuple));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! A flow as rules, incidents and documents see it.
+
+use sensor_common::slot::mark;
+
+use super::state::Flow;
+use crate::{
+    address::Direction,
+    level::EvidenceLevel,
+    service::{Service, ServicePorts},
+    view::{FlowView, OtherProtocol},
+};
+use sensor_common::slot::Side;
+
+impl Flow {
+    /// Its view. `None` where its port is that of no service and no SMB was recognised: that is none of Windows networking.
+    #[must_use]
+    pub fn view(&self, services: &ServicePorts, closed: bool) -> Option<FlowView<'_>> {
+        let (client, server) = (self.tuple.end(self.client()), self.tuple.end(self.server()));
+        let of = |port| services.service(self.tuple.transport, port);
+        let mut service = of(server.port());
+        if !self.roles_known {
+            service = service.or_else(|| of(client.port()));
+        }
+        let usual_port = service.is_some();
+        let service = service.or_else(|| self.smb_spoken().then_some(Service::Smb))?;
+        let counts = self.counts();
+        let one_sided = counts.packets.contains(&0);
+        Some(FlowView {
+            tuple: self.tuple,
+            direction: match self.client() {
+                Side::Local => Direction::Outbound,
+                Side::Remote => Direction::Inbound,
+            },
+            service,
+            usual_port,
+            client,
+            server,
+            roles_known: self.roles_known,
+            level: self.level,
+            first: self.first,
+            last: self.last,
+            settled: self.settled || closed,
+            closed,
+            smb_spoken: self.smb_spoken(),
+            encrypted: self.encrypted(),
+            joined_late: self.joined_late(),
+            one_sided: one_sided && self.level >= EvidenceLevel::Connected,
+            complete: self.complete(),
+            content: self.content,
+            other_protocol: self.other_protocol(),
+            threat: self.marks & mark::THREAT != 0,
+            dropped: self.marks & mark::DROPPED != 0,
+            counts,
+            facts: self.facts.as_ref(),
+            datagrams: self.datagrams.as_ref(),
+            process: self.process.as_ref(),
+            vlan: self.vlan,
+            ifindex: self.busiest_interface(),
+            marks: self.marks,
+            lost_before: self.lost_before,
+        })
+    }
+
+    /// Another protocol, where the first bytes show it. The kernel program does not look for any yet.
+    const fn other_protocol(&self) -> Option<OtherProtocol> {
+        None
+    }
+}
