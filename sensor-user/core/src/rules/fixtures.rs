@@ -363,7 +363,7 @@ pub(crate) enum Remedy<'a> {
 
 impl Remedy<'_> {
     /// Whether the connection is still given to rules.
-    fn leaves(self, view: &FlowView<'_>) -> bool {
+    pub(crate) fn leaves(self, view: &FlowView<'_>) -> bool {
         let within = |net: &str, address: IpAddr| net.parse::<IpNet>().unwrap().contains(&address);
         match self {
             Self::Internal(net) => crosses(view, &[net]),
