@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(weight(ntlm_v2("ann")), (Severity::High, 86));
         assert_eq!(weight(ntlm_v2("ann").refused()), (Severity::High, 86));
         assert_eq!(weight(ntlm_v2("ann").accepted()), (Severity::Critical, 99));
-        assert_eq!(weight(ntlm_v2("ann").as_guest()), (Severity::Critical, 99));
+        assert_eq!(weight(ntlm_v2("ann").let_in_as_guest()), (Severity::Critical, 99));
         for method in [Method::Ntlm(ResponseKind::V1), Method::Password] {
             assert_eq!(weight(credential("ann", method).refused()), (Severity::Critical, 99), "{method:?}");
         }

@@ -117,7 +117,9 @@ mod tests {
     #[test]
     fn anonymous_guest_refused_and_outbound_log_ons_are_silent() {
         let anonymous = credential("", Method::Ntlm(ResponseKind::Anonymous)).accepted();
-        for credential in [anonymous, ntlm_v2("bob").as_guest(), ntlm_v2("bob").refused(), ntlm_v2("bob")] {
+        for credential in
+            [anonymous, ntlm_v2("bob").let_in_as_guest(), ntlm_v2("bob").refused(), ntlm_v2("bob")]
+        {
             assert_eq!(finding(&logged_on(credential.clone())), None, "{credential:?}");
         }
         let outbound = FlowFixture::outbound().reached(EvidenceLevel::Session);

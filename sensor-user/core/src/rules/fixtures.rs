@@ -242,7 +242,7 @@ pub(crate) trait Answered {
     /// The server accepted it.
     fn accepted(self) -> Self;
     /// The server let the client in as guest.
-    fn as_guest(self) -> Self;
+    fn let_in_as_guest(self) -> Self;
     /// The server refused it.
     fn refused(self) -> Self;
 }
@@ -258,7 +258,7 @@ impl Answered for Credential {
         self
     }
 
-    fn as_guest(mut self) -> Self {
+    fn let_in_as_guest(mut self) -> Self {
         self.outcome = Some(Outcome::AcceptedAsGuest);
         self
     }

@@ -135,7 +135,7 @@ mod tests {
             (into(Credential), known().refused("bob", 99), Severity::High, 73),
             // Inbound: a log-on accepted, other than anonymous or guest.
             (into(Session).credential(ntlm_v2("bob").accepted()), known(), Severity::Critical, 99),
-            (into(Session).credential(ntlm_v2("bob").as_guest()), known(), Severity::High, 73),
+            (into(Session).credential(ntlm_v2("bob").let_in_as_guest()), known(), Severity::High, 73),
             // Much data left.
             (out(Data).payload(11 << 20, 0), known(), Severity::Critical, 99),
             // A relay.

@@ -105,7 +105,7 @@ mod tests {
         let session = |flow: FlowFixture| flow.reached(EvidenceLevel::Session);
         let rows = [
             (session(FlowFixture::inbound()).credential(ntlm_v2("bob").accepted()), vec!["T1133", "T1078"]),
-            (session(FlowFixture::inbound()).credential(ntlm_v2("bob").as_guest()), vec![]),
+            (session(FlowFixture::inbound()).credential(ntlm_v2("bob").let_in_as_guest()), vec![]),
             (session(FlowFixture::inbound()).called(interface::SRVSVC, &[15]), vec!["T1135"]),
             (session(FlowFixture::inbound()).called(interface::SAMR, &[13]), vec!["T1087"]),
             (session(FlowFixture::outbound()).credential(ntlm_v2("ann").refused()), vec!["T1187"]),

@@ -5,6 +5,7 @@
 //! wrong. What a message claims is only believed of the side that may claim it.
 
 mod authentication;
+mod exploit;
 mod pending;
 mod rpc;
 mod smb1;
@@ -15,12 +16,12 @@ use thiserror::Error;
 use self::pending::Recent;
 use super::{
     dcerpc::RpcError,
-    facts::{ExploitLike, Facts, New},
+    facts::{Facts, New},
     fingerprint::FingerprintKey,
     nbss::{self, NbssError, Packet},
     security::BlobError,
     smb1::Smb1Error,
-    smb2::{Hidden, ShareKind, Smb2Error, compression_overflows, hidden},
+    smb2::{Hidden, ShareKind, Smb2Error, hidden},
 };
 
 /// Who sent a message.
@@ -190,9 +191,7 @@ impl Conversation {
         match hidden(bytes)? {
             Hidden::Encrypted => self.encrypted(),
             Hidden::Compressed => {
-                if from == Sender::Client && compression_overflows(bytes) {
-                    self.exploit_like(ExploitLike::CompressionOverflow);
-                }
+                self.compressed(from, bytes);
                 if !self.facts.compressed {
                     self.facts.compressed = true;
                     self.tell(New::Compressed);
@@ -200,12 +199,6 @@ impl Conversation {
             }
         }
         Ok(())
-    }
-
-    fn exploit_like(&mut self, request: ExploitLike) {
-        if self.facts.add_exploit_like(request) {
-            self.tell(New::ExploitLike(request));
-        }
     }
 
     fn encrypted(&mut self) {

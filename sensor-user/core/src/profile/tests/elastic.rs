@@ -112,7 +112,7 @@ fn ports_and_transports_are_tcp_139_and_445_and_smb_on_any() {
 
 #[test]
 fn version_105_asks_for_no_new_term_and_version_209_for_a_destination_new_in_seven_days() {
-    let terms: Vec<_> = ProfileName::ElasticV105.profile().rules.iter().map(|rule| rule.new_term()).collect();
+    let terms: Vec<_> = ProfileName::ElasticV105.profile().rules.iter().map(ProfileRule::new_term).collect();
     assert_eq!(terms, [None, Some(NewTerm { field: Field::DestinationIp, days: 7 })]);
 }
 
