@@ -232,11 +232,13 @@ impl Core {
                         self.change(&tuple, now, out);
                         self.summarise(&tuple, now, out);
                     }
-                    Change::Removed(mut entry) => {
-                        let services = self.settings.watched.clone();
-                        if let Some((view, link)) = entry.split(&services) {
-                            let again = self.consider(&view, link, now, out);
-                            out.extend(self.summary(&view, link, now));
+                    Change::Removed(entry) => {
+                        let mut link = entry.link;
+                        if let Some(view) = entry.flow.view(&self.settings.watched, true) {
+                            let snapshot = FlowSummary::of(&view, None, None);
+                            let view = snapshot.view();
+                            let again = self.consider(&view, &mut link, now, out);
+                            out.extend(self.summary(&view, &link, now));
                             self.again(again, now, out);
                         }
                     }
@@ -363,13 +365,16 @@ impl Core {
             stored.count_target(view.client.ip(), view.level);
         }
         let incident = &mut stored.incident;
-        let left = if view.service == Service::Smb && view.level >= EvidenceLevel::Session { view.bytes_left() } else { 0 };
+        let left = if view.service == Service::Smb && view.level >= EvidenceLevel::Session {
+            view.bytes_left()
+        } else {
+            0
+        };
         if left > link.left {
             incident.departure = incident.volume.add(left - link.left, now, &limits).or(incident.departure);
             link.left = left;
         }
-        incident.lost_records =
-            incident.lost_records.max(self.lost_records.saturating_sub(view.lost_before));
+        incident.lost_records = incident.lost_records.max(self.lost_records.saturating_sub(view.lost_before));
         if view.threat && incident.threats.is_empty() {
             incident.threats = threats
                 .of(view.external())

@@ -7,7 +7,7 @@
 
 pub mod address;
 pub mod attack;
-//mod core;
+mod core;
 pub mod event;
 pub mod exempt;
 pub mod flow;
@@ -15,16 +15,16 @@ pub mod incident;
 pub mod level;
 pub mod networks;
 pub mod process;
-//pub mod profile;
+pub mod profile;
 pub mod recent;
 pub mod record;
 mod responses;
 pub mod rules;
 pub mod service;
-//pub mod settings;
-//pub mod terms;
+pub mod settings;
+pub mod terms;
 pub mod threat;
 pub mod time;
 pub mod view;
 
-//pub use self::core::{Core, CoreCounts, Input, Start, StateChanges};
+pub use self::core::{Core, CoreCounts, Input, Start, StateChanges};

@@ -127,7 +127,12 @@ impl Book {
     }
 
     /// The incident to which a connection belongs as it stands, made if there is none. Its sums are not merged yet.
-    pub(crate) fn place(&mut self, view: &FlowView<'_>, link: &mut Link, context: &Context<'_>) -> IncidentId {
+    pub(crate) fn place(
+        &mut self,
+        view: &FlowView<'_>,
+        link: &mut Link,
+        context: &Context<'_>,
+    ) -> IncidentId {
         let key = self.key_of(view);
         let id = match self.current(&key, view, link, context.now) {
             Some(id) => id,
@@ -232,13 +237,7 @@ impl Book {
 
     /// The incident of a key that a connection goes on with: one that is open, or one that is closed and of which the
     /// connection shows nothing new.
-    fn current(
-        &mut self,
-        key: &Key,
-        view: &FlowView<'_>,
-        link: &Link,
-        now: Timestamp,
-    ) -> Option<IncidentId> {
+    fn current(&mut self, key: &Key, view: &FlowView<'_>, link: &Link, now: Timestamp) -> Option<IncidentId> {
         let id = *self.keys.get(key)?;
         let stored = self.incidents.get_mut(&id)?;
         if stored.incident.closed.is_none() {
@@ -265,7 +264,9 @@ impl Book {
         }
         let id = identifier(&key, view.first, context.identity);
         let (internal, external) = match key {
-            Key::Client { direction: Direction::Outbound, .. } => (Party::one(view.internal()), Party::default()),
+            Key::Client { direction: Direction::Outbound, .. } => {
+                (Party::one(view.internal()), Party::default())
+            }
             Key::Client { .. } => (Party::default(), Party::one(view.external())),
             Key::Exposure { .. } => (Party::one(view.internal()), Party::default()),
             _ => (Party::one(view.internal()), Party::one(view.external())),
@@ -406,10 +407,9 @@ impl Book {
 
     /// Makes room: the incident that was closed longest ago goes, or else the oldest of all.
     fn forget_oldest(&mut self) {
-        let oldest = self
-            .incidents
-            .values()
-            .min_by_key(|stored| (stored.incident.closed.is_none(), stored.incident.last, stored.incident.id));
+        let oldest = self.incidents.values().min_by_key(|stored| {
+            (stored.incident.closed.is_none(), stored.incident.last, stored.incident.id)
+        });
         if let Some(id) = oldest.map(|stored| stored.incident.id) {
             self.forget(id);
         }
@@ -461,7 +461,7 @@ impl Incident {
             findings: BTreeMap::new(),
             techniques: BTreeMap::new(),
             counted: super::Counted::default(),
-            volume: crate::rules::departure::OutboundVolume::default(),
+            volume: rules::departure::OutboundVolume::default(),
             departure: None,
             refused_accounts: BTreeMap::new(),
             targets: None,
@@ -493,7 +493,12 @@ impl Incident {
     }
 
     /// Adds findings and techniques. Tells whether one of them is new.
-    fn add_findings(&mut self, assessment: &Assessment, found: &mut BTreeSet<String>, now: Timestamp) -> bool {
+    fn add_findings(
+        &mut self,
+        assessment: &Assessment,
+        found: &mut BTreeSet<String>,
+        now: Timestamp,
+    ) -> bool {
         let mut news = false;
         for finding in &assessment.findings {
             let is_first = found.insert(finding.rule.id.to_owned());

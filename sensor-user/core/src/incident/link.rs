@@ -56,7 +56,8 @@ impl Counted {
     /// Replaces what a connection added before by what it adds now.
     pub(crate) fn replace(&mut self, before: &Contribution, now: &Contribution) {
         let (before, now) = (&before.0, &now.0);
-        let swap = |sum: &mut u64, before: u64, now: u64| *sum = sum.saturating_sub(before).saturating_add(now);
+        let swap =
+            |sum: &mut u64, before: u64, now: u64| *sum = sum.saturating_sub(before).saturating_add(now);
         swap(&mut self.connections, before.connections, now.connections);
         swap(&mut self.silent, before.silent, now.silent);
         swap(&mut self.refused, before.refused, now.refused);

@@ -36,6 +36,11 @@ pub use meta::{
 pub use severity::{Observed, fires_on_any_packet, leading, severity};
 pub use techniques::{techniques, techniques_shown};
 
+#[cfg(test)]
+pub(crate) mod fixtures;
+#[cfg(test)]
+mod tests;
+
 use crate::view::FlowView;
 
 /// The registry: every rule of the sensor, in the order of the documentation.
