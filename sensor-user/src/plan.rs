@@ -21,7 +21,7 @@ use sensor_core::profile::networks::entries;
 pub fn prefixes(config: &Config) -> PrefixSet {
     // What the profile would match must not be filtered out in the kernel, so that goes by the profile's networks.
     let networks =
-        entries(config.profile.profile(), config).into_iter().map(|entry| (entry.net, entry.flags));
+        entries(config.profile.profile(), &config.profile_settings()).into_iter().map(|entry| (entry.net, entry.flags));
     let mut pairs = 0..;
     let exempt = config.exemptions.iter().flat_map(|exemption| {
         let pair = if exemption.is_pair() { pairs.next() } else { None };

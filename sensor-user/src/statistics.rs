@@ -4,37 +4,46 @@ use std::fmt;
 
 use sensor_common::counter::Counter;
 
-use crate::{journal::Numbers, kernel::counters::CounterValues};
+use sensor_core::CoreCounts;
+
+use crate::kernel::counters::CounterValues;
+
+/// What became of documents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutputCounts {
+    /// Documents that were made.
+    pub documents: u64,
+    /// Documents and state that are not in the store yet.
+    pub unsaved: u64,
+    /// Documents that the store never took, and for which there was no more room.
+    pub dropped: u64,
+    /// Documents that the store removed as too old or too many.
+    pub expired: u64,
+    /// Of these, documents that the output had not taken.
+    pub expired_waiting: u64,
+    /// Documents that the output has taken.
+    pub written: u64,
+    /// Documents that wait for the output.
+    pub waiting: u64,
+}
 
 /// Everything that was counted, at one moment.
 #[derive(Clone, Debug)]
 pub struct Statistics {
     /// The kernel's counters.
     pub kernel: CounterValues,
-    /// Packets that the agent accounted to flows.
+    /// Packets that the agent accounted to connections.
     pub flow_packets: i64,
-    /// Conversations held now.
-    pub flows: usize,
-    /// Conversations that made room for others in the agent's table before they were over.
-    pub evicted_conversations: u64,
+    /// Connections that made room for others in the agent's table before they were over.
+    pub evicted_connections: u64,
     /// Observations for which the agent's table had no room.
     pub untracked: u64,
-    /// Pieces of payload that nobody could read for want of room.
+    /// Pieces of payload that could not be read for want of room.
     pub unread: u64,
-    /// Records that could not be decoded.
-    pub undecodable: u64,
-    /// Alerts opened.
-    pub alerts: u64,
-    /// Alerts that were counted in summaries instead.
-    pub suppressed: u64,
-    /// Flows that the agent found exempt.
-    pub exempted: u64,
-    /// Flows that ended and have no summary, because too many ended at once.
-    pub summaries_left_out: u64,
-    /// Documents that the output has taken.
-    pub written: u64,
-    /// What became of the others.
-    pub undelivered: Numbers,
+    /// The core's counts.
+    pub core: CoreCounts,
+    /// What became of documents.
+    pub output: OutputCounts,
 }
 
 impl Statistics {
@@ -74,33 +83,39 @@ impl fmt::Display for Statistics {
                 write!(f, " {}={}", counter.name(), kernel.get(*counter))?;
             }
         }
-        write!(f, " lost_packets={} undecodable={}", kernel.get(Counter::LostPackets), self.undecodable)?;
+        write!(f, " lost_packets={} undecodable={}", kernel.get(Counter::LostPackets), self.core.undecodable)?;
         f.write_str("; enforcement")?;
         for counter in Counter::ENFORCEMENT {
             write!(f, " {}={}", counter.name(), kernel.get(*counter))?;
         }
         write!(
             f,
-            "; flows open={} evicted={} evicted_conversations={} untracked={} exempt={}",
-            self.flows,
+            "; flows open={} evicted={} evicted_connections={} untracked={} exempt={}",
+            self.core.connections,
             kernel.get(Counter::Evicted),
-            self.evicted_conversations,
+            self.evicted_connections,
             self.untracked,
-            self.exempted
+            self.core.exempted
         )?;
+        let [low, medium, high, critical] = self.core.incidents_opened;
         write!(
             f,
-            "; alerts opened={} suppressed={} written={} waiting={} dropped={}",
-            self.alerts,
-            self.suppressed,
-            self.written,
-            self.undelivered.waiting,
-            self.undelivered.dropped + self.undelivered.expired_waiting
+            "; incidents open={} opened={} low={low} medium={medium} high={high} critical={critical} held_back={}",
+            self.core.incidents_open,
+            low + medium + high + critical,
+            self.core.held_back
         )?;
+        let output = &self.output;
         write!(
             f,
-            "; journal unsaved={} expired={} flows_left_out={}",
-            self.undelivered.unsaved, self.undelivered.expired, self.summaries_left_out
+            "; documents made={} written={} waiting={} unsaved={} dropped={} expired={} flows_left_out={}",
+            output.documents,
+            output.written,
+            output.waiting,
+            output.unsaved,
+            output.dropped + output.expired_waiting,
+            output.expired,
+            self.core.summaries_left_out
         )
     }
 }
@@ -113,17 +128,11 @@ mod tests {
         Statistics {
             kernel: CounterValues::of(values),
             flow_packets: 5,
-            flows: 1,
-            unread: 0,
-            evicted_conversations: 0,
+            evicted_connections: 0,
             untracked: 0,
-            undecodable: 0,
-            alerts: 1,
-            suppressed: 0,
-            exempted: 0,
-            written: 3,
-            summaries_left_out: 0,
-            undelivered: Numbers::default(),
+            unread: 0,
+            core: CoreCounts { connections: 1, incidents_opened: [1, 0, 2, 0], ..CoreCounts::default() },
+            output: OutputCounts::default(),
         }
     }
 

@@ -90,6 +90,8 @@ pub struct CoreCounts {
     pub held_back: u64,
     /// Connections that an exemption covered.
     pub exempted: u64,
+    /// Connections that have no summary, since too many ended at once.
+    pub summaries_left_out: u64,
 }
 
 /// Everything that decides.
@@ -111,7 +113,35 @@ pub struct Core {
     first_undecodable: Option<DecodeError>,
     step: Option<Step>,
     exempted: u64,
+    summaries: SummaryLimit,
     changes: Vec<Change<Link>>,
+}
+
+/// Summaries of connections in a second at most, so that a flood costs no more than the sensor can do.
+const MAX_SUMMARIES: u64 = 1_000;
+
+/// Counts the summaries of the present second.
+#[derive(Debug, Default)]
+struct SummaryLimit {
+    second: i64,
+    given: u64,
+    left_out: u64,
+}
+
+impl SummaryLimit {
+    fn admit(&mut self, now: Timestamp) -> bool {
+        let second = now.unix_nanos() / 1_000_000_000;
+        if second != self.second {
+            (self.second, self.given) = (second, 0);
+        }
+        let admitted = self.given < MAX_SUMMARIES;
+        if admitted {
+            self.given += 1;
+        } else {
+            self.left_out += 1;
+        }
+        admitted
+    }
 }
 
 /// The rule that asks for a new destination.
@@ -157,6 +187,7 @@ impl Core {
             first_undecodable: None,
             step: None,
             exempted: 0,
+            summaries: SummaryLimit::default(),
             changes: Vec::new(),
         }
     }
@@ -488,8 +519,8 @@ impl Core {
         out.extend(summary.flatten());
     }
 
-    fn summary(&self, view: &FlowView<'_>, link: &Link, now: Timestamp) -> Option<Event> {
-        if !self.settings.flow_summaries {
+    fn summary(&mut self, view: &FlowView<'_>, link: &Link, now: Timestamp) -> Option<Event> {
+        if !self.settings.flow_summaries || !self.summaries.admit(now) {
             return None;
         }
         let question = Question::of(view);
@@ -558,6 +589,7 @@ impl Core {
                 .map(|severity| opened.get(&severity).copied().unwrap_or_default()),
             held_back: self.book.held_back(),
             exempted: self.exempted,
+            summaries_left_out: self.summaries.left_out,
         }
     }
 }

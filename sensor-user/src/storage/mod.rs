@@ -7,7 +7,7 @@
 mod error;
 mod handle;
 mod lock;
-pub mod migrate;
+//pub mod migrate;
 mod query;
 mod reader;
 mod retention;

@@ -6,7 +6,7 @@ use super::{
     FlowTable,
     entry::{Closed, FlowEntry},
 };
-use crate::flow::Flow;
+use crate::{address::FiveTuple, flow::Flow};
 
 /// A connection as it is stored. What its messages said is not: that is in its incident.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,6 +27,11 @@ impl<L> StoredFlow<L> {
     /// The caller's link.
     pub const fn link(&self) -> &L {
         &self.link
+    }
+
+    /// The connection.
+    pub const fn tuple(&self) -> FiveTuple {
+        self.flow.tuple
     }
 }
 

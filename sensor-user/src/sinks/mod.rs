@@ -1,0 +1,261 @@
+//! Sinks: each reads the store behind a cursor of its own and delivers what it finds there, on a thread of its own.
+//!
+//! What a destination does not take waits in the store, also over a restart. Nothing that a destination does holds up anything else.
+
+mod lines;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use thiserror::Error;
+use tracing::warn;
+
+pub use self::lines::{Lines, OpenError};
+use crate::storage::{DocumentKind, DocumentQuery, DocumentRow, Handle, Reader, RowBatch, StorageError};
+
+/// Time before a destination, or a store, that failed is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// Time after which a sink looks whether it is to end.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Documents that are read at a time.
+const BATCH: u64 = 512;
+
+/// A destination.
+pub trait Sink: Send {
+    /// Delivers a document, or as much of it as it takes now: called again with the same one after an error.
+    ///
+    /// # Errors
+    /// Why it cannot be delivered now.
+    fn deliver(&mut self, document: &DocumentRow) -> std::io::Result<()>;
+}
+
+/// A sink cannot begin.
+#[derive(Debug, Error)]
+pub enum SinkError {
+    /// Its destination cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StorageError),
+    /// There is no thread to be had.
+    #[error("cannot start a thread for the output: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+/// The sinks that run.
+#[derive(Default)]
+pub struct Sinks {
+    all: Vec<Running>,
+}
+
+struct Running {
+    progress: Arc<Progress>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Progress {
+    /// Place of the last document that was delivered or passed over.
+    cursor: AtomicU64,
+    written: AtomicU64,
+    stop: AtomicBool,
+}
+
+/// What a sink takes.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    /// Name of its cursor.
+    pub name: &'static str,
+    /// Directory of the store.
+    pub state_dir: PathBuf,
+    /// Whether it takes summaries of connections too.
+    pub flows: bool,
+}
+
+impl Sinks {
+    /// Starts a sink.
+    ///
+    /// # Errors
+    /// [`SinkError`]
+    pub fn start(
+        &mut self,
+        subscription: Subscription,
+        store: Handle,
+        sink: impl Sink + 'static,
+    ) -> Result<(), SinkError> {
+        let reader = Reader::open(&subscription.state_dir)?;
+        let progress = Arc::new(Progress::default());
+        progress.cursor.store(reader.cursor(subscription.name)?.unwrap_or(0), Ordering::Relaxed);
+        let worker = Worker { subscription, store, reader, progress: Arc::clone(&progress) };
+        let thread = thread::Builder::new()
+            .name(format!("sink-{}", worker.subscription.name))
+            .spawn(move || worker.run(sink))
+            .map_err(SinkError::Thread)?;
+        self.all.push(Running { progress, thread: Some(thread) });
+        Ok(())
+    }
+
+    /// Waits until all have come to a place, or for so long.
+    pub fn settle(&self, place: u64, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        while self.waiting(place) > 0 && Instant::now() < deadline && self.are_alive() {
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Whether every sink runs.
+    #[must_use]
+    pub fn are_alive(&self) -> bool {
+        self.all.iter().all(|one| one.thread.as_ref().is_some_and(|thread| !thread.is_finished()))
+    }
+
+    /// Documents that the slowest sink has before it, up to a place.
+    #[must_use]
+    pub fn waiting(&self, place: u64) -> u64 {
+        let behind = |one: &Running| place.saturating_sub(one.progress.cursor.load(Ordering::Relaxed));
+        self.all.iter().map(behind).max().unwrap_or(0)
+    }
+
+    /// Documents that were written.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.all.iter().map(|one| one.progress.written.load(Ordering::Relaxed)).sum()
+    }
+}
+
+impl Drop for Sinks {
+    fn drop(&mut self) {
+        for one in &self.all {
+            one.progress.stop.store(true, Ordering::Relaxed);
+        }
+        for one in &mut self.all {
+            let deadline = Instant::now() + 2 * LOOK;
+            let Some(running) = one.thread.take() else { continue };
+            // One that hangs in its destination ends with the process.
+            while !running.is_finished() && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(2));
+            }
+            if running.is_finished() {
+                let _ = running.join();
+            }
+        }
+    }
+}
+
+/// The thread of a sink.
+struct Worker {
+    subscription: Subscription,
+    store: Handle,
+    reader: Reader,
+    progress: Arc<Progress>,
+}
+
+impl Worker {
+    fn run(self, mut sink: impl Sink) {
+        let mut unreadable = false;
+        while !self.stops() {
+            let cursor = self.progress.cursor.load(Ordering::Relaxed);
+            if self.store.committed().wait(cursor, LOOK) <= cursor {
+                continue;
+            }
+            match self.next(cursor) {
+                Ok(documents) => {
+                    unreadable = false;
+                    if !self.deliver(&documents, &mut sink) {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    if !unreadable {
+                        warn!("the output waits for the store: {error}");
+                    }
+                    unreadable = true;
+                    thread::sleep(RETRY);
+                }
+            }
+        }
+    }
+
+    fn stops(&self) -> bool {
+        self.progress.stop.load(Ordering::Relaxed)
+    }
+
+    fn next(&self, after: u64) -> Result<Vec<DocumentRow>, StorageError> {
+        let mut documents = Vec::new();
+        let query = DocumentQuery { after, limit: BATCH, ..DocumentQuery::default() };
+        self.reader.documents(&query, |document| {
+            documents.push(document);
+            true
+        })?;
+        if documents.is_empty() {
+            // What is missing up to here was removed as too old.
+            self.progress.cursor.store(self.store.committed().sequence(), Ordering::Relaxed);
+        }
+        Ok(documents)
+    }
+
+    /// Delivers documents, however long that takes; `false` when it is to end meanwhile.
+    fn deliver(&self, documents: &[DocumentRow], sink: &mut impl Sink) -> bool {
+        for document in documents {
+            if document.kind == DocumentKind::Flow && !self.subscription.flows {
+                self.progress.cursor.store(document.sequence, Ordering::Relaxed);
+                continue;
+            }
+            let mut failing = false;
+            while let Err(error) = sink.deliver(document) {
+                if !failing {
+                    warn!("the output does not take documents ({error}); they wait in the store and are tried again");
+                }
+                failing = true;
+                if self.stops() {
+                    self.save_cursor();
+                    return false;
+                }
+                thread::sleep(RETRY);
+            }
+            if failing {
+                warn!("the output takes documents again");
+            }
+            self.progress.written.fetch_add(1, Ordering::Relaxed);
+            self.progress.cursor.store(document.sequence, Ordering::Relaxed);
+        }
+        self.save_cursor();
+        true
+    }
+
+    /// Saves how far it is. A cursor that the store does not take now is saved with the next document: after a crash some come twice.
+    fn save_cursor(&self) {
+        let cursor = self.progress.cursor.load(Ordering::Relaxed);
+        let cursors = vec![(self.subscription.name.to_owned(), cursor)];
+        let _ = self.store.submit(RowBatch { cursors, ..RowBatch::default() });
+    }
+}
+
+/// Starts the output of the configuration: JSON lines in a file, or on standard output.
+///
+/// # Errors
+/// [`SinkError`]
+pub fn start(
+    path: Option<&Path>,
+    state_dir: &Path,
+    flows: bool,
+    store: Handle,
+) -> Result<Sinks, SinkError> {
+    let mut sinks = Sinks::default();
+    let subscription = Subscription { name: "output", state_dir: state_dir.to_owned(), flows };
+    match path {
+        Some(path) => sinks.start(subscription, store, Lines::into_file(path)?)?,
+        None => sinks.start(subscription, store, Lines::to(std::io::stdout()))?,
+    }
+    Ok(sinks)
+}

@@ -1,0 +1,129 @@
+//! The core's state as rows of the store, and back.
+
+use std::collections::BTreeMap;
+
+use sensor_core::{
+    StateChanges,
+    exempt::Hit,
+    flow::StoredFlow,
+    incident::{Incident, Link, StoredIncident},
+    terms::{TermClock, TermRow},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tracing::warn;
+
+use crate::storage::{IncidentRow, RowBatch, Rows};
+
+/// Key of the clock of known terms among the single values.
+const TERM_CLOCK: &str = "term-clock";
+
+/// What was kept of an earlier run.
+#[derive(Default)]
+pub struct Restored {
+    /// Incidents.
+    pub incidents: Vec<StoredIncident>,
+    /// Connections that were open.
+    pub connections: Vec<StoredFlow<Link>>,
+    /// Known terms.
+    pub terms: Vec<TermRow>,
+    /// Their clock; `None` at the first start.
+    pub clock: Option<TermClock>,
+    /// What exemptions had covered.
+    pub hits: BTreeMap<String, Hit>,
+}
+
+impl Restored {
+    /// Reads the rows. One that this version cannot read is left out and reported: the rest is worth more than none.
+    #[must_use]
+    pub fn of(rows: &Rows) -> Self {
+        let mut unreadable = 0_usize;
+        let mut read_all = |all: &mut dyn Iterator<Item = &Vec<u8>>| -> Vec<_> {
+            all.filter_map(|bytes| read(bytes, &mut unreadable)).collect()
+        };
+        let connections = read_all(&mut rows.connections.iter());
+        let incidents =
+            rows.incidents.iter().filter_map(|row| read(&row.state, &mut unreadable)).collect();
+        let hits = rows
+            .hits
+            .iter()
+            .filter_map(|(id, bytes)| Some((id.clone(), read(bytes, &mut unreadable)?)))
+            .collect();
+        let terms = rows
+            .terms
+            .iter()
+            .filter_map(|(rule, value, last)| {
+                Some(TermRow { rule: rule.clone(), address: value.parse().ok()?, last: *last })
+            })
+            .collect();
+        let clock = rows.meta.get(TERM_CLOCK).and_then(|bytes| read(bytes, &mut unreadable));
+        if unreadable > 0 {
+            warn!("{unreadable} rows of the store cannot be read by this version, and are left out");
+        }
+        Self { incidents, connections, terms, clock, hits }
+    }
+}
+
+/// The incident of a row.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn incident(row: &IncidentRow) -> Result<Incident, String> {
+    rmp_serde::from_slice::<StoredIncident>(&row.state)
+        .map(|stored| stored.incident)
+        .map_err(|error| error.to_string())
+}
+
+/// Adds changed state to a batch of rows.
+pub fn add_changes(changes: &StateChanges, batch: &mut RowBatch) {
+    batch.incidents.extend(changes.incidents.iter().map(incident_row));
+    let terms = &changes.terms;
+    batch
+        .terms
+        .extend(terms.rows.iter().map(|row| (row.rule.clone(), row.address.to_string(), row.last)));
+    batch
+        .forgotten_terms
+        .extend(terms.forgotten.iter().map(|(rule, before)| ((*rule).to_owned(), *before)));
+    if terms.clock != TermClock::default() {
+        batch.meta.push((TERM_CLOCK, bytes(&terms.clock)));
+    }
+}
+
+/// Adds the connections that are open to a batch of rows.
+pub fn add_connections(connections: &[StoredFlow<Link>], batch: &mut RowBatch) {
+    let rows = connections.iter().map(|flow| (bytes(&flow.tuple()), bytes(flow)));
+    batch.connections = Some(rows.collect());
+}
+
+/// Adds what exemptions have covered to a batch of rows.
+pub fn add_hits(hits: &BTreeMap<String, Hit>, batch: &mut RowBatch) {
+    batch.hits = Some(hits.iter().map(|(id, hit)| (id.clone(), bytes(hit))).collect());
+}
+
+/// What exemptions had covered when it was last stored.
+#[must_use]
+pub fn hits(rows: &Rows) -> BTreeMap<String, Hit> {
+    Restored::of(&Rows { hits: rows.hits.clone(), ..Rows::default() }).hits
+}
+
+fn incident_row(stored: &StoredIncident) -> IncidentRow {
+    let incident = &stored.incident;
+    IncidentRow {
+        id: incident.id.to_string(),
+        severity: incident.severity.number(),
+        last: incident.last.unix_nanos(),
+        open: incident.closed.is_none(),
+        state: bytes(stored),
+    }
+}
+
+/// Fields are stored by name, so that a later version can add some.
+fn bytes(value: &impl Serialize) -> Vec<u8> {
+    // Plain data of maps with plain keys: this does not fail.
+    rmp_serde::to_vec_named(value).unwrap_or_default()
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8], unreadable: &mut usize) -> Option<T> {
+    let value = rmp_serde::from_slice(bytes);
+    *unreadable += usize::from(value.is_err());
+    value.ok()
+}
