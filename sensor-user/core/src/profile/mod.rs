@@ -255,7 +255,7 @@ impl Profile {
         watched
     }
 
-    /// Whether its rules say themselves what is internal, whatever the configuration says.
+    /// Whether its rules name the internal networks themselves. The configuration does not count then.
     #[must_use]
     pub const fn has_own_networks(&self) -> bool {
         matches!(self.networks, Networks::Fixed { .. })

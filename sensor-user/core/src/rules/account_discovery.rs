@@ -35,7 +35,7 @@ const SAMR: [u16; 8] = [11, 13, 15, 25, 33, 40, 48, 51];
 /// client that shows the permissions of a file, so that look-ups show nothing.
 const LSARPC: [u16; 2] = [11, 35];
 
-/// Fires once such an operation was called, whatever the server made of it.
+/// Fires once such an operation was called, accepted or not.
 pub(super) struct Detection;
 
 impl Rule for Detection {

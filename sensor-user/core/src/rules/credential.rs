@@ -17,8 +17,8 @@ use crate::{
 pub static META: RuleMeta = RuleMeta {
     id: "ntlm-credential-to-internet",
     name: "NTLM credential sent to the Internet",
-    description: "An internal host answered the challenge of a server on the Internet with its user's NTLM response. Whoever runs that server can guess the password from it \
-                  or pass it on. Nobody has to have typed anything for it. An SMB 1 server can ask for the password itself instead.",
+    description: "An internal host answered the challenge of a server on the Internet with its user's NTLM response. The operator of that server can guess the password from it \
+                  or pass it on. Windows does this without asking the user. An SMB 1 server can ask for the password itself instead.",
     false_positives: &[
         "a file service that you rent at a provider and log on to by name: exempt the server with a reason",
         "public addresses of your own organisation: list them under networks.internal",
@@ -34,7 +34,7 @@ pub static META: RuleMeta = RuleMeta {
     },
 };
 
-/// Fires once the response was sent, whatever the server made of it.
+/// Fires once the response was sent, accepted or not.
 pub(super) struct Detection;
 
 impl Rule for Detection {

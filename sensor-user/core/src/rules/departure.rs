@@ -1,4 +1,4 @@
-//! What leaves the internal networks over SMB between two hosts, however many connections it takes.
+//! The volume that leaves the internal networks over SMB between two hosts, over all their connections.
 //!
 //! Takes the bytes that left since it was last asked, gives a [`Departure`] where those became too many or too fast.
 

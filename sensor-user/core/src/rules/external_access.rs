@@ -40,7 +40,7 @@ pub static META: RuleMeta = RuleMeta {
     },
 };
 
-/// Fires on every such connection, whatever became of it.
+/// Fires on every such connection, an unanswered attempt included.
 pub(super) struct Detection;
 
 impl Rule for Detection {

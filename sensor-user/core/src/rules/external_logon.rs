@@ -18,7 +18,7 @@ pub static META: RuleMeta = RuleMeta {
     id: "external-logon-accepted",
     name: "Log-on from the Internet accepted",
     description: "An internal server accepted the log-on of a client on the Internet, neither anonymous nor as guest. \
-                  Whoever it is has the password, a ticket or a relayed response, and the rights of that account.",
+                  That client has the password, a ticket or a relayed response, and the rights of the account.",
     false_positives: &[
         "public addresses of your own organisation: list them under networks.internal",
         "a partner or employee who logs on without a tunnel: exempt the address with a reason, or provide a VPN",

@@ -27,7 +27,7 @@ pub struct LogonLimits {
 /// Limits that rules go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// What may leave the internal networks before that is a finding of its own.
+    /// Volume that may leave the internal networks before that is a finding of its own.
     pub departures: DepartureLimits,
     /// When trying many is a sweep.
     pub sweep: SweepLimits,

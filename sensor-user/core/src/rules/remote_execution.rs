@@ -61,7 +61,7 @@ static OPERATIONS: [Operations; 5] = [
     Operations { interface: "winreg", numbers: &[20, 31], shows: None },
 ];
 
-/// Fires once such an operation was called, whatever the server made of it.
+/// Fires once such an operation was called, accepted or not.
 pub(super) struct Detection;
 
 impl Rule for Detection {

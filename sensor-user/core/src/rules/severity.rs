@@ -15,7 +15,7 @@ use crate::{
     view::FlowView,
 };
 
-/// Rules that fire on any packet, whatever came of it: their severities say nothing of the evidence.
+/// Rules that fire on any packet. Their severities say nothing of the evidence.
 static ON_ANY_PACKET: [&RuleMeta; 3] =
     [&smb_to_internet::META, &rare_destination::META, &external_access::META];
 

@@ -11,7 +11,7 @@ pub static META: RuleMeta = RuleMeta {
     id: "share-discovery-over-smb",
     name: "Shares listed over SMB across the border",
     description: "A client asked a server at the other side of the border for the list of its shares. \
-                  Whoever does not know where the files are looks for them in this way.",
+                  A client that does not know where the files are begins with this list.",
     false_positives: &[
         "a user who opens a rented file server by its name alone, so that Windows lists its shares: exempt the server with a reason",
         "public addresses of your own organisation: list them under networks.internal",
@@ -30,7 +30,7 @@ pub static META: RuleMeta = RuleMeta {
 /// MS-SRVS 3.1.4: NetrShareEnum, NetrShareEnumSticky. NetrShareGetInfo (16) asks about a share that the client knows.
 const SRVSVC: [u16; 2] = [15, 36];
 
-/// Fires once the list was asked for, whatever the server answered.
+/// Fires once the list was asked for, before the server answers.
 pub(super) struct Detection;
 
 impl Rule for Detection {

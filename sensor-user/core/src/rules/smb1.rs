@@ -61,8 +61,8 @@ fn was_answered(facts: &Facts) -> bool {
     credential || share || facts.trees > 0 || !facts.session_statuses.is_empty()
 }
 
-/// The client went on as if the server had agreed. It can do so whatever the server says, so this counts only where the
-/// server's packets pass elsewhere.
+/// The client went on as if the server had agreed. It can do so against the server's answer, so this counts only
+/// where the server's packets pass elsewhere.
 const fn went_on(facts: &Facts) -> bool {
     !facts.credentials.is_empty() || !facts.shares.is_empty()
 }

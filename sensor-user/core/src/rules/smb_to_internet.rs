@@ -28,7 +28,7 @@ pub static META: RuleMeta = RuleMeta {
     scope: Scope { direction: Some(Direction::Outbound), services: SMB, new_term: None, evidence: None },
 };
 
-/// Fires on every such connection, whatever became of it.
+/// Fires on every such connection, an unanswered attempt included.
 pub(super) struct Detection;
 
 impl Rule for Detection {
@@ -53,7 +53,7 @@ mod tests {
     };
 
     #[test]
-    fn an_outbound_smb_connection_fires_whatever_became_of_it() {
+    fn an_outbound_smb_connection_fires_at_every_level() {
         for level in EvidenceLevel::ALL {
             let flow = FlowFixture::outbound().reached(level);
             assert_eq!(fired(&flow, &HistoryFixture::known()), [META.id], "{level}");

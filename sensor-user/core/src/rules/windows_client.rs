@@ -1,7 +1,7 @@
 //! Whether the client is the SMB client in the kernel of Windows, as far as the wire lets it be inferred.
 //!
-//! On Windows file shares are opened by the kernel (the redirector, process 4), whoever asked for it; other machines only see
-//! what it sends. Takes what the client said of itself, gives the grounds of the inference, or nothing. It is a likelihood: each
+//! On Windows the kernel opens file shares (the redirector, process 4), for every program. Other hosts see only its messages.
+//! Takes the facts that the client states about itself, gives the grounds of the inference, or nothing. It is a likelihood: each
 //! ground can be imitated, so one alone does not do, and no process is ever named by it.
 
 use sensor_dissect::{Facts, facts::Client, ntlmssp::Version};
@@ -73,7 +73,7 @@ fn newest_offered(client: &Client) -> u16 {
 }
 
 /// The newest dialect of SMB 2 that the Windows released with this number speaks (MS-SMB2 appendix A), 0 if none; `None` if no
-/// Windows was: other programs send no number, one without a build, or an old one whatever they speak.
+/// Windows was: other programs send no number, one without a build, or an old one beside new dialects.
 fn newest_dialect(version: Version) -> Option<u16> {
     match (version.major, version.minor, version.build) {
         (5, 1, 2_600) | (5, 2, 3_790) => Some(0),

@@ -89,8 +89,10 @@ fn version_105_fires_on_every_connection_with_the_published_severity() {
 #[test]
 fn smb_that_was_recognised_on_another_port_counts_and_other_traffic_there_does_not() {
     let elsewhere = |level| FlowFixture::outbound().on(TCP, 4_445).reached(level);
-    let rules = fired(ProfileName::ElasticV105, &elsewhere(EvidenceLevel::Smb), &mut HashSet::new());
-    assert_eq!(rules, ["elastic-v105-smb-to-internet"]);
+    for level in [EvidenceLevel::Connected, EvidenceLevel::Smb] {
+        let rules = fired(ProfileName::ElasticV105, &elsewhere(level), &mut HashSet::new());
+        assert_eq!(rules, ["elastic-v105-smb-to-internet"], "{level}");
+    }
     let other = elsewhere(EvidenceLevel::Connected).seen(|view| view.usual_port = true);
     assert!(fired(ProfileName::ElasticV105, &other, &mut HashSet::new()).is_empty());
 }

@@ -55,7 +55,7 @@ fn a_destination_is_left_out_from_the_first_to_the_last_address_of_not_internet(
 }
 
 #[test]
-fn what_the_lists_do_not_name_is_the_internet() {
+fn an_address_in_neither_list_is_on_the_internet() {
     for name in BOTH {
         // Reserved for the sensor, and in none of the lists; public addresses of one's own likewise.
         let settings = with_internal("9.0.0.0/8");

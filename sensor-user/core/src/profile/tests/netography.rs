@@ -17,7 +17,7 @@ fn the_service_set_is_windows_networking() {
 }
 
 #[test]
-fn whoever_is_not_in_ones_own_networks_is_outside() {
+fn an_address_in_none_of_ones_own_networks_is_outside() {
     let settings = with_internal("9.0.0.0/8 2001:db8:7::/48");
     let rulebook = Rulebook::of(ProfileName::Netography, &settings);
     for client in ["8.8.8.8", "198.18.0.1", "169.254.1.1", "100.64.0.1", "2001:4860::1", "64:ff9b::808:808"] {
