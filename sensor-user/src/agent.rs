@@ -23,14 +23,7 @@ use tokio::{
 };
 
 use self::known_traffic::KnownTraffic;
-use crate::{
-    config::{BadThreatList, Config, ConfigError},
-    control::Control,
-    enforcement::Enforcement,
-    journal::Numbers,
-    kernel::{attach::Attached, object::KernelProgram, pace::Pace, readiness, ticks::TickClock},
-    pipeline::Pipeline,
-};
+use crate::{config::{BadThreatList, Config, ConfigError}, control::Control, enforcement::Enforcement, journal::Numbers, kernel::{attach::Attached, object::KernelProgram, pace::Pace, readiness, ticks::TickClock}, pipeline::Pipeline};
 
 /// Time between two sweeps of the flow slots.
 const SWEEP: Duration = Duration::from_secs(1);

@@ -18,12 +18,8 @@ pub use self::{
     explain::ExplainArgs,
     replay::{EngineArg, ReplayArgs},
 };
-use crate::{
-    config::{AttributionChoice, Overrides, internal_network},
-    exempt::ExemptArgs,
-    kernel::attach::{IngressChoice, TcChoice},
-    profile::ProfileName,
-};
+use crate::{config::{AttributionChoice, Overrides, internal_network}, exempt::ExemptArgs, kernel::attach::{IngressChoice, TcChoice}};
+use sensor_core::profile::ProfileName;
 
 /// Tells when Windows networking (SMB, NetBIOS, DCE-RPC) crosses the border between your networks and the Internet.
 #[derive(Debug, Parser)]

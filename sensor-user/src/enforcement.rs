@@ -8,11 +8,9 @@ use std::{fmt, io, time::Duration};
 use nix::time::{ClockId, clock_gettime};
 use sensor_common::settings;
 
-use crate::{
-    alert::rfc3339,
-    kernel::ticks::{Moment, TickClock},
-    profile::ProfileName,
-};
+use sensor_core::time::Timestamp;
+use crate::{rfc3339::rfc3339, kernel::ticks::{Moment, TickClock}};
+use sensor_core::profile::ProfileName;
 
 const SECOND: i128 = 1_000_000_000;
 
@@ -43,7 +41,7 @@ impl Now {
 pub struct Deadline {
     /// Time since the machine was started.
     since_boot: Duration,
-    /// What the wall clock was going to say when it was set, nanoseconds since the Unix epoch.
+    /// What the wall clock was going to say when it was set.
     shown: i128,
 }
 

@@ -10,26 +10,14 @@ use std::{sync::Arc, time::Duration};
 use sensor_common::slot::{RecordKind, Slot};
 use serde_json::Value;
 
-use crate::{
-    alert::{AlertBook, Context, FlowSummaries},
-    config::Config,
-    decode::{self, Observation, Told},
-    dissect::FingerprintKey,
-    exempt::Exemptions,
-    flow::{Conversation, Flow, Tracker, TrackerOptions},
-    journal::Numbers,
-    kernel::{
+use crate::{alert::{AlertBook, Context, FlowSummaries}, config::Config, exempt::Exemptions, journal::Numbers, kernel::{
         counters::CounterValues,
         interface::Interface,
         ticks::{Moment, TickClock},
-    },
-    output::Sink,
-    owner::Owners,
-    record::Recording,
-    statistics::Statistics,
-    terms::{KnownTerms as _, Terms},
-    threat::ThreatLists,
-};
+    }, output::Sink, owner::Owners, record::Recording, statistics::Statistics, terms::{KnownTerms as _, Terms}, threat::ThreatLists};
+use sensor_core::record::{self, Observation, Told};
+use sensor_dissect::FingerprintKey;
+use sensor_core::flow::{Conversation, Flow, Tracker, TrackerOptions};
 
 /// Conversations followed at a time.
 const FLOW_CAPACITY: usize = 1 << 18;

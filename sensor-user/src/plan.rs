@@ -1,5 +1,6 @@
 //! From the configuration to what the kernel program is loaded with.
 
+use sensor_core::service::ServicePorts;
 use std::{
     collections::{HashMap, hash_map::RandomState},
     hash::{BuildHasher, Hasher},
@@ -11,13 +12,9 @@ use sensor_common::{
     settings::{Settings, feature},
 };
 
-use crate::{
-    config::{Config, ServicePorts},
-    exempt::{End, Exemption},
-    kernel::{interface::Interface, object::LoadPlan, ticks::TickClock},
-    networks::PrefixSet,
-    profile::networks::entries,
-};
+use crate::{config::{Config, }, exempt::{End, Exemption}, kernel::{interface::Interface, object::LoadPlan, ticks::TickClock}};
+use sensor_core::networks::PrefixSet;
+use sensor_core::profile::networks::entries;
 
 /// The flattened prefixes of a configuration, of which all exemptions are in force.
 #[must_use]
@@ -185,7 +182,7 @@ fn set_aside(config: &Config) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::ProfileName;
+    use sensor_core::profile::ProfileName;
 
     fn interface(network: &str) -> Interface {
         Interface { name: "lan0".into(), index: 2, networks: vec![network.parse().unwrap()] }

@@ -1,10 +1,11 @@
-//! The wall clock, for commands and threads that nobody gives the time.
+//! The wall clock, for commands; the core is given the time.
 
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Now, nanoseconds since the Unix epoch.
-#[must_use]
-pub(crate) fn now() -> i128 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i128::try_from(since.as_nanos()).unwrap_or(i128::MAX)
+use sensor_core::time::Timestamp;
+
+/// Now.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::default() + since
 }

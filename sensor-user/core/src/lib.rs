@@ -2,19 +2,28 @@
 //! that makes.
 //!
 //! Takes records and slots of the kernel, payload and the passing of time; gives typed events. Never does I/O, reads a clock,
-//! starts a thread or builds a document. Modules are in the order of their imports: each uses only those above it.
+//! starts a thread or builds a document. [`Core::step`] is the whole of it; the other modules are in the order of their imports.
 
+pub mod time;
 pub mod address;
 pub mod attack;
-pub mod event;
-pub mod flow;
-pub mod incident;
 pub mod level;
-pub mod networks;
+pub mod service;
 pub mod process;
 pub mod recent;
 pub mod record;
-pub mod rules;
-pub mod service;
-pub mod time;
+pub mod networks;
 pub mod view;
+pub mod flow;
+pub mod exempt;
+pub mod threat;
+pub mod rules;
+pub mod profile;
+pub mod terms;
+pub mod incident;
+mod responses;
+pub mod event;
+pub mod settings;
+mod core;
+
+pub use self::core::{Core, CoreCounts, Input, Start, StateChanges};

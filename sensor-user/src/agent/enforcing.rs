@@ -4,10 +4,7 @@ use anyhow::{Context as _, Result};
 use log::warn;
 
 use super::Sensor;
-use crate::{
-    config::Config,
-    enforcement::{Enforcement, Now, permitted},
-};
+use crate::{config::Config, enforcement::{Enforcement, Now, permitted}};
 
 impl Sensor {
     pub(super) fn enforcement_now(&self) -> Result<Now> {

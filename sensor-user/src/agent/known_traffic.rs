@@ -9,13 +9,8 @@ use sensor_common::counter::Counter;
 use tokio::time::Instant;
 
 use super::{Sensor, retry::Retry};
-use crate::{
-    config::{Config, ConfigError},
-    exempt::{Exemption, HitsFile, next_expiry},
-    kernel::{counters::CounterValues, prefixes, prefixes::PrefixError, ticks::Moment},
-    plan, reload,
-    threat::{ThreatLists, Watch},
-};
+use sensor_core::time::Timestamp;
+use crate::{config::{Config, ConfigError}, exempt::{Exemption, HitsFile, next_expiry}, kernel::{counters::CounterValues, prefixes, prefixes::PrefixError, ticks::Moment}, plan, reload, threat::{ThreatLists, Watch}};
 
 /// Time between two looks at the files of threat lists.
 const LOOK: Duration = Duration::from_secs(3);
@@ -34,7 +29,7 @@ pub(super) struct KnownTraffic {
     counted: Vec<String>,
     /// Exempt packets at the last look.
     exempted: u64,
-    /// When the next exemption is over, nanoseconds since the Unix epoch.
+    /// When the next exemption is over.
     next_expiry: Option<i128>,
     /// Whether the kernel took the end of what is over.
     expiry: Retry,
@@ -47,7 +42,7 @@ pub(super) struct KnownTraffic {
 
 impl KnownTraffic {
     /// As of a configuration that the kernel program was just loaded with.
-    pub(super) fn of(config: &Config, now: i128) -> Self {
+    pub(super) fn of(config: &Config, now: Timestamp) -> Self {
         Self {
             hits: HitsFile::open(&config.state_dir),
             counted: counted(&config.at(now)),
@@ -118,7 +113,7 @@ impl Sensor {
 
     /// Puts the prefixes of a configuration into force as they are now; gives how many there are.
     fn put_prefixes(&mut self, config: &Config, now: Moment) -> Result<usize, PrefixError> {
-        let in_force = config.at(now.unix_nanos);
+        let in_force = config.at(now.at);
         let prefixes = plan::prefixes(&in_force);
         let view = self.kernel.prefixes.view();
         let unblocked = self.kernel.prefixes.put(&prefixes)?;
@@ -128,7 +123,7 @@ impl Sensor {
         // No packet reads that view any more: its counts are final.
         self.take_exempted(view, now);
         self.known.counted = counted(&in_force);
-        self.known.next_expiry = next_expiry(&config.exemptions, now.unix_nanos);
+        self.known.next_expiry = next_expiry(&config.exemptions, now.at);
         self.known.expiry.succeeded();
         Ok(prefixes.iter().count())
     }
@@ -141,7 +136,7 @@ impl Sensor {
             self.known.exempted = exempted;
             self.take_exempted(self.kernel.prefixes.view(), now);
         }
-        let is_over = self.known.next_expiry.is_some_and(|expiry| expiry <= now.unix_nanos);
+        let is_over = self.known.next_expiry.is_some_and(|expiry| expiry <= now.at);
         if is_over && !self.known.expiry.waits(Instant::now()) {
             self.expire(now);
         }
@@ -154,7 +149,7 @@ impl Sensor {
     fn take_exempted(&mut self, view: u32, now: Moment) {
         for (id, cell) in self.known.counted.iter().zip(1..) {
             match self.kernel.exempted.take(view, cell) {
-                Ok(packets) => self.pipeline.exemptions().count_packets(id, packets, now.unix_nanos),
+                Ok(packets) => self.pipeline.exemptions().count_packets(id, packets, now.at),
                 Err(error) => return warn!("the kernel does not tell what exemption {id} let be: {error}"),
             }
         }
@@ -171,7 +166,7 @@ impl Sensor {
             }
             return;
         }
-        let over = |one: &&Exemption| one.expires.is_some_and(|at| at >= due && at <= now.unix_nanos);
+        let over = |one: &&Exemption| one.expires.is_some_and(|at| at >= due && at <= now.at);
         for one in config.exemptions.iter().filter(over) {
             warn!("exemption {} is over: {one} ({})", one.id, one.reason);
         }
@@ -229,7 +224,7 @@ impl Sensor {
     /// Tells which exemptions are over or never matched, and saves their hits.
     pub(super) fn report_exemptions(&mut self) -> Result<()> {
         let now = self.now()?;
-        if let Some(told) = self.pipeline.exemptions().report(now.unix_nanos) {
+        if let Some(told) = self.pipeline.exemptions().report(now.at) {
             info!("{told}");
         }
         if let Err(error) = self.save_hits() {

@@ -6,23 +6,10 @@ use log::{info, warn};
 use tokio::time::Instant;
 
 use super::{Sensor, known_traffic::KnownTraffic, timekeeping};
-use crate::{
-    alert::rfc3339,
-    config::Config,
-    control::{self, Control},
-    dissect::FingerprintKey,
-    enforcement::{Enforcement, Now, permitted},
-    journal::Journal,
-    kernel::{
+use crate::{rfc3339::rfc3339, config::Config, control::{self, Control}, enforcement::{Enforcement, Now, permitted}, journal::Journal, kernel::{
         attach::Attached, boot, interface::Interface, object::KernelProgram, privileges, ticks::TickClock,
-    },
-    output::Output,
-    owner,
-    pipeline::Pipeline,
-    plan,
-    record::Recording,
-    terms::{KnownTerms as _, Terms},
-};
+    }, output::Output, owner, pipeline::Pipeline, plan, record::Recording, terms::{KnownTerms as _, Terms}};
+use sensor_dissect::FingerprintKey;
 
 impl Sensor {
     /// Attaches and gets everything ready; gives the socket over which commands come.
@@ -71,7 +58,7 @@ impl Sensor {
         })?;
         let output = Output::open(config.output.as_deref(), journal)?;
 
-        let mut kernel = KernelProgram::load(&plan::load_plan(&config.at(now.unix_nanos), clock))?;
+        let mut kernel = KernelProgram::load(&plan::load_plan(&config.at(now.at), clock))?;
         let clock = clock.set_by(kernel.ticks()?).context("cannot read the clock")?;
         let kernel_log = if config.kernel.debug {
             Some(EbpfLogger::init(kernel.ebpf()).context("cannot read the kernel program's log")?)
@@ -108,7 +95,7 @@ impl Sensor {
             kernel.slots.bytes() / 1024,
             config.kernel.ring_bytes / 1024
         );
-        if let Some(until) = terms.learning_until(now.unix_nanos) {
+        if let Some(until) = terms.learning_until(now.at) {
             info!(
                 "learning until {} which SMB servers on the Internet are in use: no destination is told of as rare before. \
                  detection.learning_hours sets it, --learning-hours 0 ends it",
@@ -118,9 +105,9 @@ impl Sensor {
         let mut pipeline = Pipeline::new(&config, clock, terms, output, &interfaces, owners)
             .with_fingerprint_key(key)
             .with_recording(recording);
-        let known = KnownTraffic::of(&config, now.unix_nanos);
+        let known = KnownTraffic::of(&config, now.at);
         pipeline.exemptions().restore(known.hits().hits());
-        if let Some(told) = pipeline.exemptions().report(now.unix_nanos) {
+        if let Some(told) = pipeline.exemptions().report(now.at) {
             info!("{told}");
         }
         if !config.threats.is_empty() {

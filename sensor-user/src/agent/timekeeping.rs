@@ -3,11 +3,7 @@
 use anyhow::{Context as _, Result};
 
 use super::Sensor;
-use crate::{
-    enforcement::Now,
-    kernel::ticks::{Moment, TickClock},
-    terms::Clocks,
-};
+use crate::{enforcement::Now, kernel::ticks::{Moment, TickClock}, terms::Clocks};
 
 /// All clocks, of which `boot` says which boot they are of.
 ///

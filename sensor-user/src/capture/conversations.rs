@@ -6,7 +6,7 @@ use super::{
     file::{CaptureError, frames},
     segment::{Segment, TcpFields, segment},
 };
-use crate::dissect::{
+use sensor_dissect::{
     Conversation, Facts, FingerprintKey, Framing, Problem, Sender, dcerpc, nbss,
     stream::{Joined, Piece, Stream},
 };

@@ -6,7 +6,7 @@ use super::{
     file::{CaptureError, frames},
     segment::{Segment, segment},
 };
-use crate::dissect::{Sender, datagram::hear, facts::Datagrams};
+use sensor_dissect::{Sender, datagram::hear, facts::Datagrams};
 
 /// Two ends between which datagrams of NetBIOS passed.
 #[derive(Debug)]

@@ -13,11 +13,7 @@ use anyhow::Result;
 
 pub use self::line::Line;
 use self::line::Lines;
-use crate::{
-    config::{Config, ConfigError, Overrides},
-    kernel::{interface::Interface, object::KernelProgram, privileges, ticks::TickClock},
-    plan, stdout,
-};
+use crate::{config::{Config, ConfigError, Overrides}, kernel::{interface::Interface, object::KernelProgram, privileges, ticks::TickClock}, plan, stdout};
 
 /// Checks and prints, as text or as JSON. The exit code is a failure when anything is missing.
 ///

@@ -5,14 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, builder::PossibleValuesParser};
 use ipnet::IpNet;
 
-use crate::{
-    cli::directory,
-    config::{DEFAULT_STATE_DIR, network},
-    flow::Evidence,
-    journal::Query,
-    listing::Since,
-    profile::rule_ids,
-};
+use crate::{cli::directory, config::{DEFAULT_STATE_DIR, network}, journal::Query, listing::Since};
+use sensor_core::flow::Evidence;
+use sensor_core::profile::rule_ids;
 
 /// Lines of a listing at most, unless something else is said.
 const LINES: usize = 1_000;

@@ -5,12 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
-use crate::{
-    cli::directory,
-    config::{Overrides, network},
-    profile::ProfileName,
-    replay::{EngineChoice, Order, clock::Speed, rewrite::Rewrite},
-};
+use crate::{cli::directory, config::{Overrides, network}, replay::{EngineChoice, Order, clock::Speed, rewrite::Rewrite}};
+use sensor_core::profile::ProfileName;
 
 /// Flags of `replay`.
 #[derive(Debug, Args)]

@@ -129,13 +129,19 @@ fn settings(reader: &mut Reader, table: &mut TableHelper<'_>, config: &mut Confi
         reader.value(table, "learning_hours", &mut detection.learning_hours, |n| within(n, 0, 8_760));
         let departures = &mut detection.limits.departures;
         reader.value(table, "data_leaving_bytes", &mut departures.bytes, |n| within(n, 4_096, 1 << 50));
-        reader.value(table, "data_leaving_window", &mut departures.window, |n| within(n, 60, 86_400));
+        reader.value(table, "data_leaving_window", &mut departures.window, |n| seconds(n, 60, 86_400));
         reader.value(table, "data_leaving_rate", &mut departures.rate, |n| within(n, 1_024, 1 << 40));
         let sweep = &mut detection.limits.sweep;
         reader.value(table, "sweep_targets", &mut sweep.targets, |n| within(n, 2, 1_000).map(|n| n as usize));
-        reader.value(table, "sweep_window", &mut sweep.window, |n| within(n, 60, 86_400));
-        let alerts = &mut detection.limits.alerts_per_window;
-        reader.value(table, "alerts_per_window", alerts, |n| within(n, 1, 1_000_000));
+        reader.value(table, "sweep_window", &mut sweep.window, |n| seconds(n, 60, 86_400));
+        let incidents = &mut detection.limits.incidents_per_window;
+        reader.value(table, "incidents_per_window", incidents, |n| within(n, 1, 1_000_000));
+        reader.value(table, "incident_idle", &mut detection.incident_idle, |n| within(n, 60, 86_400));
+        let logons = &mut detection.limits.logons;
+        reader.value(table, "guessing_refused_logons", &mut logons.refused, |n| within(n, 2, 100_000));
+        reader.value(table, "spraying_accounts", &mut logons.accounts, |n| {
+            within(n, 2, 1_000).map(|n| n as usize)
+        });
     });
     reader.section(table, "process", |reader, table| {
         let process = &mut config.process;
@@ -175,7 +181,7 @@ fn settings(reader: &mut Reader, table: &mut TableHelper<'_>, config: &mut Confi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::Windows;
+    use sensor_core::profile::Windows;
 
     fn parse_here(text: &str) -> Result<Config, Vec<Problem>> {
         parse(text, Path::new("."), BadThreatList::Refused)

@@ -12,7 +12,6 @@ mod places;
 mod problem;
 mod reader;
 mod server_port;
-mod services;
 mod threats;
 mod value;
 mod words;
@@ -20,6 +19,7 @@ mod words;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use ipnet::IpNet;
@@ -30,6 +30,8 @@ pub(crate) use self::{
     value::{as_ipv4, directory, internal_network, network},
     words::{identifier, process, reason},
 };
+pub use sensor_core::service::{Service, ServicePorts};
+
 pub use self::{
     exemptions::{parse_added, service},
     lists::Lists,
@@ -39,15 +41,13 @@ pub use self::{
     places::{Places, Written},
     problem::{ConfigError, Problem},
     server_port::ServerPort,
-    services::{Service, ServicePorts},
 };
-use crate::{
-    exempt::{Exemption, added},
-    journal::Bounds,
-    kernel::attach::{IngressChoice, TcChoice},
-    profile::ProfileName,
-    threat::{ThreatList, ThreatLists},
-};
+use sensor_core::{profile, settings::Settings, time::Timestamp};
+use crate::{exempt::{Exemption, added}, journal::Bounds, kernel::attach::{IngressChoice, TcChoice}, threat::{ThreatList, ThreatLists}};
+use sensor_core::profile::ProfileName;
+
+/// Connections followed at a time.
+const FLOW_CAPACITY: usize = 1 << 18;
 
 /// Where the state is unless something else is said.
 pub const DEFAULT_STATE_DIR: &str = "/var/lib/smb-sensor";
@@ -210,6 +210,39 @@ impl Config {
         self.internal.is_empty() && !self.profile.profile().has_own_networks()
     }
 
+    /// What the core goes by.
+    #[must_use]
+    pub fn core_settings(&self) -> Settings {
+        let detection = &self.detection;
+        Settings {
+            profile: self.profile,
+            rulebook: self.profile_settings(),
+            watched: self.watched(),
+            exemptions: self.exemptions.clone(),
+            threats: self.threats.shared(),
+            limits: detection.limits,
+            attempt_settle: Duration::from_secs(detection.attempt_settle),
+            flow_idle: Duration::from_secs(self.kernel.flow_idle),
+            flow_capacity: FLOW_CAPACITY,
+            incident_idle: Duration::from_secs(detection.incident_idle),
+            flow_summaries: self.flow_documents,
+        }
+    }
+
+    /// What profiles go by.
+    #[must_use]
+    pub fn profile_settings(&self) -> profile::Settings {
+        let internal = self.internal.iter().enumerate();
+        profile::Settings {
+            services: self.services.clone(),
+            default_networks: self.default_networks,
+            internal: internal
+                .map(|(number, net)| (net.trunc(), self.places.internal(number).to_string()))
+                .collect(),
+            windows: self.detection.windows.clone(),
+        }
+    }
+
     /// With the exemptions that were added by command to this state directory.
     ///
     /// # Errors
@@ -219,9 +252,9 @@ impl Config {
         Ok(self)
     }
 
-    /// The configuration of which only those exemptions are left that are in force at `now`, nanoseconds since the Unix epoch.
+    /// The configuration of which only those exemptions are left that are in force at `now`.
     #[must_use]
-    pub fn at(&self, now: i128) -> Self {
+    pub fn at(&self, now: Timestamp) -> Self {
         let mut config = self.clone();
         config.exemptions.retain(|exemption| exemption.is_in_force(now));
         config

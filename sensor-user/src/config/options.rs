@@ -2,11 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::{
-    detect::Limits,
-    kernel::attach::{IngressChoice, TcChoice},
-    profile::Windows,
-};
+use crate::{kernel::attach::{IngressChoice, TcChoice}};
+use sensor_core::rules::limits::Limits;
+use sensor_core::profile::Windows;
 
 /// Options of the recording of alerted flows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,9 +71,11 @@ pub struct KernelOptions {
 pub struct DetectionOptions {
     /// Days without a sight after which a term is new again, for each rule that asks for a new one.
     pub windows: Windows,
-    /// Seconds that an unanswered attempt is given to be answered before it is told as an attempt.
+    /// Seconds that an attempt is given to be answered before it is reported as an attempt.
     pub attempt_settle: u64,
-    /// Hours after its first start in which the agent learns destinations and tells of none as rare.
+    /// Seconds without activity after which an incident is closed.
+    pub incident_idle: u64,
+    /// Hours after its first start in which the agent learns destinations and reports none as rare.
     pub learning_hours: u64,
     /// What rules go by.
     pub limits: Limits,
@@ -98,7 +98,9 @@ impl Default for KernelOptions {
 
 impl Default for DetectionOptions {
     fn default() -> Self {
-        Self { windows: Windows::default(), attempt_settle: 3, learning_hours: 24, limits: Limits::default() }
+        Self {
+            windows: Windows::default(),
+            attempt_settle: 3, incident_idle: 3_600, learning_hours: 24, limits: Limits::default() }
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, io, path::PathBuf};
 
 use thiserror::Error;
 
-use crate::shown::shown;
+use sensor_dissect::escape::shown;
 
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -72,6 +72,11 @@ pub(crate) fn within(number: i64, least: u64, most: u64) -> Result<u64, String> 
         .ok_or_else(|| format!("{number} is out of range; use {least} to {most}"))
 }
 
+/// A number of seconds in bounds.
+pub(crate) fn seconds(number: i64, least: u64, most: u64) -> Result<Duration, String> {
+    within(number, least, most).map(Duration::from_secs)
+}
+
 /// A power of two in bounds.
 pub(crate) fn power_of_two(number: i64, least: u32, most: u32) -> Result<u32, String> {
     u32::try_from(number)

@@ -10,11 +10,7 @@ use std::{
 };
 
 use super::{End, Exemption, Spoken};
-use crate::{
-    alert::exact_rfc3339,
-    config::{ConfigError, Lists, parse_added, read_text},
-    durable,
-};
+use crate::{rfc3339::exact_rfc3339, config::{ConfigError, Lists, parse_added, read_text}, durable};
 
 /// Name of the file in the state directory.
 const FILE: &str = "exemptions.toml";
@@ -59,10 +55,7 @@ pub fn write(state_dir: &Path, all: &[Exemption], lists: &Lists) -> Result<Strin
     let before = text(state_dir)?;
     let mut new = HEAD.to_owned();
     for one in all {
-        new.push_str(&entry(one).map_err(|wrong| ConfigError::Unwritable {
-            path: file(state_dir),
-            source: io::Error::new(io::ErrorKind::InvalidInput, wrong),
-        })?);
+        new.push_str(&entry(one));
     }
     checked(&new, state_dir, lists)?;
     put(state_dir, &new)?;
@@ -90,14 +83,11 @@ fn checked(text: &str, state_dir: &Path, lists: &Lists) -> Result<Vec<Exemption>
 }
 
 /// An entry as it stands in the file.
-fn entry(one: &Exemption) -> Result<String, String> {
-    let time = |of: &str, time| {
-        exact_rfc3339(time).ok_or_else(|| format!("the {of} of exemption {} is beyond the year 9999", one.id))
-    };
-    let mut told = String::from("\n[[exempt]]\n");
+fn entry(one: &Exemption) -> String {
+    let mut text = String::from("\n[[exempt]]\n");
     let mut line = |key: &str, value: String| {
         // Writing to a string does not fail.
-        let _ = writeln!(told, "{key} = {value}");
+        let _ = writeln!(text, "{key} = {value}");
     };
     let list = |words: Vec<String>| {
         format!("[{}]", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(", "))
@@ -118,13 +108,13 @@ fn entry(one: &Exemption) -> Result<String, String> {
     }
     line("reason", quoted(&one.reason));
     if let Some(expires) = one.expires {
-        line("expires", quoted(&time("expiry", expires)?));
+        line("expires", quoted(&exact_rfc3339(expires)));
     }
     if let Some(added) = &one.added {
         line("added_by", quoted(&added.by));
-        line("added_at", quoted(&time("time of entry", added.at)?));
+        line("added_at", quoted(&exact_rfc3339(added.at)));
     }
-    Ok(told)
+    text
 }
 
 /// A basic string of TOML, which has the escapes of JSON.

@@ -5,10 +5,7 @@ use std::{net::IpAddr, path::PathBuf};
 use clap::{Args, Subcommand};
 
 use super::Spoken;
-use crate::{
-    cli::directory,
-    config::{ServerPort, identifier, process, reason, service},
-};
+use crate::{cli::directory, config::{ServerPort, identifier, process, reason, service}};
 
 /// Flags of `exempt`.
 #[derive(Debug, Args)]

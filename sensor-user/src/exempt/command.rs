@@ -15,11 +15,8 @@ use super::{
     listing,
     lock::Lock,
 };
-use crate::{
-    config::{BadThreatList, Config, Overrides, Service},
-    control::{self, ControlError, Request},
-    stdout, wall_clock,
-};
+use sensor_core::time::Timestamp;
+use crate::{config::{BadThreatList, Config, Overrides, Service}, control::{self, ControlError, Request}, stdout, wall_clock};
 
 /// Does what was asked.
 ///
@@ -39,7 +36,7 @@ pub fn run(args: &ExemptArgs) -> Result<ExitCode> {
     Ok(code)
 }
 
-fn add(config: &Config, entry: &AddArgs, now: i128) -> Result<String> {
+fn add(config: &Config, entry: &AddArgs, now: Timestamp) -> Result<String> {
     let Entered { one, notes } = entered(config, entry, now)?;
     let _alone = Lock::take(&config.state_dir)?;
     let mut all = added::read(&config.state_dir, &config.lists)?;
@@ -86,7 +83,7 @@ fn put(config: &Config, all: &[Exemption]) -> Result<String> {
     }
 }
 
-fn list(config: Config, now: i128) -> Result<String> {
+fn list(config: Config, now: Timestamp) -> Result<String> {
     // A running agent saves its counts first; without one they are those of its end.
     if let Err(error @ ControlError::Late { .. }) = control::ask(&config.state_dir, &Request::SaveHits) {
         log::warn!("{error}: the hits are those of a minute ago");
@@ -97,7 +94,7 @@ fn list(config: Config, now: i128) -> Result<String> {
     Ok(listing::table(&config.exemptions, &hits, now))
 }
 
-fn test(config: Config, question: &TestArgs, now: i128) -> Result<(String, ExitCode)> {
+fn test(config: Config, question: &TestArgs, now: Timestamp) -> Result<(String, ExitCode)> {
     let config = config.with_added()?;
     let (port, watched) = (question.port, config.watched());
     let transports = port.transport.map_or_else(|| vec![TCP, UDP], |transport| vec![transport]);
@@ -129,9 +126,9 @@ fn test(config: Config, question: &TestArgs, now: i128) -> Result<(String, ExitC
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::ProfileName;
+    use sensor_core::profile::ProfileName;
 
-    const NOW: i128 = 1_700_000_000_000_000_000;
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
 
     fn entry(number: usize) -> AddArgs {
         AddArgs {

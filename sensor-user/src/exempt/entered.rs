@@ -6,11 +6,9 @@ use anyhow::{Result, anyhow, bail};
 use ipnet::IpNet;
 
 use super::{Added, End, Exemption, arguments::AddArgs, expiry_or_duration};
-use crate::{
-    alert::rfc3339,
-    config::{Config, as_ipv4, networks},
-    networks::inner,
-};
+use sensor_core::time::Timestamp;
+use crate::{rfc3339::rfc3339, config::{Config, as_ipv4, networks}};
+use sensor_core::networks::inner;
 
 /// The exemption, and what is to be said about it.
 pub(super) struct Entered {
@@ -18,11 +16,11 @@ pub(super) struct Entered {
     pub(super) notes: Vec<String>,
 }
 
-/// Reads what was typed at `now`, nanoseconds since the Unix epoch.
+/// Reads what was typed at `now`.
 ///
 /// # Errors
 /// The first mistake, with its option.
-pub(super) fn entered(config: &Config, entry: &AddArgs, now: i128) -> Result<Entered> {
+pub(super) fn entered(config: &Config, entry: &AddArgs, now: Timestamp) -> Result<Entered> {
     let mut notes = Vec::new();
     let source = end(config, "--source", &entry.source, &mut notes)?;
     let destination = end(config, "--destination", &entry.destination, &mut notes)?;

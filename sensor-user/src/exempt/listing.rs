@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{Exemption, Hit, Question};
-use crate::alert::rfc3339;
+use crate::rfc3339::rfc3339;
+use sensor_core::time::Timestamp;
 
-/// Reasons told at most why a conversation is not exempt.
-const MOST_TOLD: usize = 10;
+/// Reasons that are listed at most why a connection is not exempt.
+const MAX_LISTED: usize = 10;
 
 /// An entry each, with what it has covered.
-pub(super) fn table(all: &[Exemption], hits: &BTreeMap<String, Hit>, now: i128) -> String {
+pub(super) fn table(all: &[Exemption], hits: &BTreeMap<String, Hit>, now: Timestamp) -> String {
     if all.is_empty() {
         return "no exemptions".to_owned();
     }
@@ -17,7 +18,7 @@ pub(super) fn table(all: &[Exemption], hits: &BTreeMap<String, Hit>, now: i128) 
     entries.join("\n")
 }
 
-fn entry(one: &Exemption, hit: Option<&Hit>, now: i128) -> String {
+fn entry(one: &Exemption, hit: Option<&Hit>, now: Timestamp) -> String {
     let state = match (one.is_in_force(now), hit) {
         (false, _) => "  EXPIRED",
         (true, None) => "  NEVER MATCHED",
@@ -36,17 +37,17 @@ fn entry(one: &Exemption, hit: Option<&Hit>, now: i128) -> String {
     )
 }
 
-/// What one has covered. The kernel counts packets and the agent conversations: neither can be turned into the other.
+/// What one has covered. The kernel counts packets and the agent connections: neither can be turned into the other.
 fn covered(hit: Option<&Hit>) -> String {
     let Some(hit) = hit else { return "none".to_owned() };
-    let told = [(hit.conversations, "conversations"), (hit.packets, "packets")];
+    let told = [(hit.connections, "connections"), (hit.packets, "packets")];
     let told: Vec<_> =
         told.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     format!("{}, last {}", told.join(" and "), rfc3339(hit.last))
 }
 
-/// Why no exemption covers the conversation that is called `asked`; those that came closest first.
-pub(super) fn why_not(all: &[Exemption], question: &Question<'_>, asked: &str, now: i128) -> String {
+/// Why no exemption covers the connection that is called `asked`; those that came closest first.
+pub(super) fn why_not(all: &[Exemption], question: &Question<'_>, asked: &str, now: Timestamp) -> String {
     if all.is_empty() {
         return format!("not exempt: {asked}; there are no exemptions");
     }
@@ -58,9 +59,9 @@ pub(super) fn why_not(all: &[Exemption], question: &Question<'_>, asked: &str, n
         })
         .collect();
     reasons.sort_by_key(|(distance, _)| *distance);
-    let more = reasons.len().saturating_sub(MOST_TOLD);
+    let more = reasons.len().saturating_sub(MAX_LISTED);
     let mut told = format!("not exempt: {asked}");
-    for (_, reason) in reasons.into_iter().take(MOST_TOLD) {
+    for (_, reason) in reasons.into_iter().take(MAX_LISTED) {
         told.push_str(&format!("\n  {reason}"));
     }
     if more > 0 {
@@ -69,16 +70,16 @@ pub(super) fn why_not(all: &[Exemption], question: &Question<'_>, asked: &str, n
     told
 }
 
-fn when_over(one: &Exemption, now: i128) -> String {
+fn when_over(one: &Exemption, now: Timestamp) -> String {
     one.expires.filter(|expires| *expires <= now).map(rfc3339).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Service;
+    use sensor_core::service::Service;
 
-    const NOW: i128 = 1_700_000_000_000_000_000;
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
 
     fn by_source(net: &str) -> Exemption {
         Exemption::between(net.parse().ok(), None, "it is ours")
@@ -88,16 +89,16 @@ mod tests {
     fn the_list_marks_what_is_over_and_what_never_matched() {
         let used = by_source("10.1.0.0/16");
         let over = Exemption { expires: Some(NOW), ..by_source("10.2.0.0/16") };
-        let hits = BTreeMap::from([(used.id.clone(), Hit { conversations: 3, packets: 0, last: NOW })]);
+        let hits = BTreeMap::from([(used.id.clone(), Hit { connections: 3, packets: 0, last: NOW })]);
         let told = table(&[used, over, by_source("10.3.0.0/16")], &hits, NOW);
-        assert!(told.contains("3 conversations, last 2023-11-14T22:13:20.000Z"), "{told}");
+        assert!(told.contains("3 connections, last 2023-11-14T22:13:20.000Z"), "{told}");
         assert!(told.contains("10.2.0.0/16 -> any  EXPIRED"), "{told}");
         assert!(told.contains("10.3.0.0/16 -> any  NEVER MATCHED"), "{told}");
         assert_eq!(table(&[], &hits, NOW), "no exemptions");
     }
 
     #[test]
-    fn why_nothing_covers_a_conversation_is_told_for_each() {
+    fn why_nothing_covers_a_connection_is_told_for_each() {
         let question = Question {
             client: "10.2.0.1".parse().unwrap(),
             server: "8.8.4.4".parse().unwrap(),

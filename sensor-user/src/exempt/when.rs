@@ -1,24 +1,25 @@
 //! Until when an exemption holds, as people write it.
 
+use std::time::Duration;
+
+use sensor_core::time::Timestamp;
 use time::{
     Date, OffsetDateTime, Time,
     format_description::well_known::Rfc3339,
     macros::{datetime, format_description},
 };
 
-const SECOND: i128 = 1_000_000_000;
-
-/// The last moment that is taken, 9999-12-30 at its end, nanoseconds since the Unix epoch: years have four digits (RFC 3339 5.6).
-const LATEST: i128 = datetime!(9999-12-31 0:00 UTC).unix_timestamp_nanos();
+/// The last moment that is taken: a [`Timestamp`] ends a few months later.
+const LATEST: i128 = datetime!(2262-01-01 0:00 UTC).unix_timestamp_nanos();
 
 /// The last day that is taken.
-const LATEST_DAY: &str = "9999-12-30";
+const LATEST_DAY: &str = "2261-12-31";
 
-/// Reads a time of RFC 3339, or a date, which is that whole day in UTC. Gives nanoseconds since the Unix epoch.
+/// Reads a time of RFC 3339, or a date, which is that whole day in UTC. Gives that moment.
 ///
 /// # Errors
 /// What it should look like.
-pub fn expiry(text: &str) -> Result<i128, String> {
+pub fn expiry(text: &str) -> Result<Timestamp, String> {
     if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
         return in_range(text, Some(time.unix_timestamp_nanos()));
     }
@@ -34,8 +35,9 @@ pub(crate) fn day(text: &str) -> Option<Date> {
 }
 
 /// What can be written down and read again.
-fn in_range(text: &str, time: Option<i128>) -> Result<i128, String> {
-    time.filter(|time| *time <= LATEST).ok_or_else(|| {
+fn in_range(text: &str, time: Option<i128>) -> Result<Timestamp, String> {
+    let in_range = time.filter(|time| *time <= LATEST).and_then(|time| i64::try_from(time).ok());
+    in_range.map(Timestamp::from_unix_nanos).ok_or_else(|| {
         format!("{text:?} is too late: {LATEST_DAY} is the last day. What is to hold for ever has no expiry")
     })
 }
@@ -44,12 +46,12 @@ fn in_range(text: &str, time: Option<i128>) -> Result<i128, String> {
 ///
 /// # Errors
 /// What it should look like.
-pub fn expiry_or_duration(text: &str, now: i128) -> Result<i128, String> {
+pub fn expiry_or_duration(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let seconds = [("m", 60), ("h", 3_600), ("d", 86_400)]
         .into_iter()
-        .find_map(|(unit, seconds)| Some(text.strip_suffix(unit)?.parse::<u32>().ok()? as i128 * seconds));
+        .find_map(|(unit, seconds)| u64::from(text.strip_suffix(unit)?.parse::<u32>().ok()?).checked_mul(seconds));
     match seconds {
-        Some(seconds) => in_range(text, Some(now + seconds * SECOND)),
+        Some(seconds) => in_range(text, Some((now + Duration::from_secs(seconds)).unix_nanos().into())),
         None => expiry(text).map_err(|wrong| format!("{wrong}, or 90m, 12h, 30d from now on")),
     }
 }
@@ -57,11 +59,16 @@ pub fn expiry_or_duration(text: &str, now: i128) -> Result<i128, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rfc3339::exact_rfc3339;
+
+    fn second(number: i64) -> Timestamp {
+        Timestamp::from_unix_seconds(number)
+    }
 
     #[test]
     fn a_date_holds_to_its_end_and_a_time_to_the_second() {
         let day = expiry("2023-11-14").unwrap();
-        assert_eq!(day, 1_700_006_400 * SECOND);
+        assert_eq!(day, second(1_700_006_400));
         assert_eq!(expiry("2023-11-15T00:00:00Z").unwrap(), day);
         assert_eq!(expiry("2023-11-15T01:00:00+01:00").unwrap(), day);
         assert!(expiry("2023-13-01").unwrap_err().contains("2030-06-30"));
@@ -69,20 +76,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_late_to_be_written_is_refused_with_the_last_day() {
-        for late in ["2999999d", "9999-12-31", "9999-12-31T23:59:59-12:00"] {
-            let refused = expiry_or_duration(late, 1_700_000_000 * SECOND).unwrap_err();
+    fn a_time_that_is_too_late_is_refused_with_the_last_day() {
+        for late in ["2999999d", "9999-12-31", "2262-01-01T00:00:01Z"] {
+            let refused = expiry_or_duration(late, second(1_700_000_000)).unwrap_err();
             assert!(refused.contains(late) && refused.contains(LATEST_DAY), "{refused}");
         }
-        assert_eq!(expiry(LATEST_DAY), Ok(LATEST));
-        assert!(crate::alert::exact_rfc3339(LATEST).is_some_and(|written| expiry(&written) == Ok(LATEST)));
+        let latest = expiry(LATEST_DAY).unwrap();
+        assert_eq!(i128::from(latest.unix_nanos()), LATEST);
+        assert_eq!(expiry(&exact_rfc3339(latest)), Ok(latest));
     }
 
     #[test]
     fn a_duration_counts_from_now() {
-        assert_eq!(expiry_or_duration("90m", SECOND).unwrap(), 5_401 * SECOND);
-        assert_eq!(expiry_or_duration("2d", 0).unwrap(), 172_800 * SECOND);
-        assert_eq!(expiry_or_duration("2023-11-14", 0).unwrap(), 1_700_006_400 * SECOND);
-        assert!(expiry_or_duration("soon", 0).unwrap_err().contains("30d"));
+        assert_eq!(expiry_or_duration("90m", second(1)).unwrap(), second(5_401));
+        assert_eq!(expiry_or_duration("2d", second(0)).unwrap(), second(172_800));
+        assert_eq!(expiry_or_duration("2023-11-14", second(0)).unwrap(), second(1_700_006_400));
+        assert!(expiry_or_duration("soon", second(0)).unwrap_err().contains("30d"));
     }
 }

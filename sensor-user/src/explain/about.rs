@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::profile::{Profile, ProfileName};
+use sensor_core::profile::{Profile, ProfileName};
 
 /// A profile in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

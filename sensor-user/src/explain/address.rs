@@ -6,11 +6,9 @@ use ipnet::IpNet;
 use sensor_common::classify::Place;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    config::{Config, Written},
-    exempt::Exemption,
-    profile::{Rulebook, networks::Entry},
-};
+use sensor_core::time::Timestamp;
+use crate::{config::{Config, Written}, exempt::Exemption};
+use sensor_core::profile::{Rulebook, networks::Entry};
 
 /// Networks and entries that are told of one address at most, and characters of a reason: an answer has to fit the control
 /// socket.
@@ -77,7 +75,7 @@ pub struct Touched {
 }
 
 impl Address {
-    pub(super) fn of(address: IpAddr, rulebook: &Rulebook, config: &Config, now: i128) -> Self {
+    pub(super) fn of(address: IpAddr, rulebook: &Rulebook, config: &Config, now: Timestamp) -> Self {
         let placed = rulebook.place(address);
         Self {
             address,
@@ -103,7 +101,7 @@ impl Network {
 }
 
 /// The exemptions in force at `now` that `fits` takes.
-pub(super) fn touched(config: &Config, now: i128, fits: impl Fn(&Exemption) -> bool) -> Touches {
+pub(super) fn touched(config: &Config, now: Timestamp, fits: impl Fn(&Exemption) -> bool) -> Touches {
     let found = config.exemptions.iter().enumerate();
     let mut found = found.filter(|(_, exemption)| exemption.is_in_force(now) && fits(exemption));
     let told = |(number, exemption)| told(exemption, &config.places.exemption(number));

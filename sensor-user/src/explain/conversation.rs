@@ -9,14 +9,12 @@ use super::{
     Query,
     address::{Network, Touches, name, touched},
 };
-use crate::{
-    config::{Config, Service},
-    exempt,
-    profile::{
+use sensor_core::time::Timestamp;
+use crate::{config::{Config, Service}, exempt};
+use sensor_core::profile::{
         Field, ProfileName, Question, Rulebook,
         verdict::{Because, Condition, RuleVerdict},
-    },
-};
+    };
 
 /// A conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +83,7 @@ pub struct RuleSays {
 impl Conversation {
     pub(super) fn of(
         (client, server): (IpAddr, IpAddr),
-        (query, now): (&Query, i128),
+        (query, now): (&Query, Timestamp),
         config: &Config,
         rulebooks: &[Rulebook],
     ) -> Self {

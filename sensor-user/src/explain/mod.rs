@@ -19,10 +19,9 @@ pub use self::{
     address::{Address, Embedded, Network, Touched, Touches},
     conversation::{Conversation, Fires, ProfileSays, RuleSays, Seen},
 };
-use crate::{
-    config::Config,
-    profile::{ProfileName, Rulebook},
-};
+use sensor_core::time::Timestamp;
+use crate::{config::Config};
+use sensor_core::profile::{ProfileName, Rulebook};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +59,7 @@ pub struct Explanation {
 
 /// Explains addresses under a configuration.
 #[must_use]
-pub fn explain(config: &Config, query: &Query, now: i128) -> Explanation {
+pub fn explain(config: &Config, query: &Query, now: Timestamp) -> Explanation {
     let in_force = Rulebook::of(config.profile, config);
     let rulebooks = ProfileName::ALL.map(|name| Rulebook::of(name, config));
     let asked = std::iter::once(query.first).chain(query.second);

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{About, Address, Conversation, Explanation, Fires, Network, ProfileSays, Seen, Touched};
-use crate::profile::ProfileName;
+use sensor_core::profile::ProfileName;
 
 /// Width of the first column.
 const LABEL: usize = 12;

@@ -26,7 +26,7 @@ use super::{
     ring::RecordRing,
     slots::SlotReader,
 };
-use crate::networks::{PrefixSet, Room};
+use sensor_core::networks::{PrefixSet, Room};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("SMB_SENSOR_BPF_OBJECT"));
 

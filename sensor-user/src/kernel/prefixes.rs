@@ -15,7 +15,7 @@ use sensor_common::{
 use thiserror::Error;
 
 use super::{object::LoadError, table::TableMemory};
-use crate::networks::{PrefixSet, Room, Tables};
+use sensor_core::networks::{PrefixSet, Room, Tables};
 
 /// Bits of a trie key that say the view.
 const VIEW_BITS: u32 = 32;

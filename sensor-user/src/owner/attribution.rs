@@ -8,20 +8,18 @@ use sensor_common::{
 };
 
 use super::{
-    Opening, Owner, Owners, Thread,
     cgroup::Cgroups,
     container::container_on,
     process::{Look, Processes, comm},
     user::Users,
 };
-use crate::{
-    flow::Conversation,
-    kernel::{
-        owner::AttachedOwners,
-        ticks::{Moment, TickClock},
-    },
-    shown::shown,
+use crate::kernel::owner::AttachedOwners;
+use sensor_core::{
+    process::{Opening, Process, ProcessLookup, Thread},
+    time::{Moment, TickClock, Timestamp},
 };
+use sensor_core::address::FiveTuple;
+use sensor_dissect::escape::shown;
 
 /// Seconds between connect(2) and the SYN at an interface: longer than the search for a neighbour's hardware address.
 const SYN_WITHIN: u64 = 5;
@@ -75,7 +73,7 @@ impl<O: Openers> Attribution<O> {
 
     /// The opener of exactly this conversation.
     fn opener_of(&self, opening: &Opening) -> Option<Opener> {
-        let opener = self.openers.opener(&key_of(&opening.ends)?)?;
+        let opener = self.openers.opener(&key_of(&opening.tuple)?)?;
         // The call comes before the packet. An opener that called later took over the ends of a conversation that was over.
         let after = opening.ticks.wrapping_sub(opener.ticks) as i32;
         let within = self.clock.ticks_in(if opening.from_the_start { SYN_WITHIN } else { MESSAGE_WITHIN });
@@ -83,7 +81,7 @@ impl<O: Openers> Attribution<O> {
         (fits && opener.flags & CONTESTED == 0).then_some(opener)
     }
 
-    fn describe(&mut self, opener: &Opener, look: Option<Look>, now: i128) -> Owner {
+    fn describe(&mut self, opener: &Opener, look: Option<Look>, now: Timestamp) -> Process {
         let supposed = look.as_ref().and_then(|look| look.cgroup.as_deref());
         let cgroup = self.cgroups.path(opener.cgroup, supposed, now);
         let others = look.as_ref().map(|look| look.cgroups.as_slice()).unwrap_or_default();
@@ -93,8 +91,8 @@ impl<O: Openers> Attribution<O> {
         let called = shown(comm(opener));
         let (look_name, executable) = look.map_or((None, None), |look| (Some(look.name), look.executable));
         let is_first_thread = opener.thread == opener.process;
-        Owner {
-            process: opener.process,
+        Process {
+            pid: opener.process,
             name: if is_first_thread { Some(called.clone()) } else { look_name },
             thread: (!is_first_thread).then_some(Thread { id: opener.thread, name: called }),
             user: opener.user,
@@ -107,16 +105,16 @@ impl<O: Openers> Attribution<O> {
     }
 }
 
-impl<O: Openers> Owners for Attribution<O> {
-    fn owner_of(&mut self, opening: &Opening, now: Moment) -> Option<Arc<Owner>> {
+impl<O: Openers> ProcessLookup for Attribution<O> {
+    fn process_of(&mut self, opening: &Opening, now: Moment) -> Option<Arc<Process>> {
         let opener = self.opener_of(opening)?;
         let look = self.processes.as_ref().and_then(|processes| processes.look(&opener));
-        Some(Arc::new(self.describe(&opener, look, now.unix_nanos)))
+        Some(Arc::new(self.describe(&opener, look, now.at)))
     }
 }
 
 /// The key of a TCP conversation that was opened from its internal end.
-fn key_of(ends: &Conversation) -> Option<ConnectionKey> {
+fn key_of(tuple: &FiveTuple) -> Option<ConnectionKey> {
     if ends.transport != TCP {
         return None;
     }
@@ -154,7 +152,7 @@ mod tests {
         }
     }
 
-    const NOW: Moment = Moment { unix_nanos: 0, ticks: 0 };
+    const NOW: Moment = Moment { at: Timestamp::from_unix_seconds(0), ticks: 0 };
 
     fn opener() -> Opener {
         let mut comm = [0; 16];
@@ -177,7 +175,7 @@ mod tests {
     }
 
     fn opening(ticks: u32) -> Opening {
-        let ends = Conversation {
+        let ends = FiveTuple {
             transport: TCP,
             local: "10.0.0.2:50000".parse().unwrap(),
             remote: "8.8.4.4:445".parse().unwrap(),
@@ -187,7 +185,7 @@ mod tests {
 
     #[test]
     fn what_the_kernel_wrote_down_is_told_when_the_process_is_gone() {
-        let owner = attribution(opener()).owner_of(&opening(1_001), NOW).unwrap();
+        let owner = attribution(opener()).process_of(&opening(1_001), NOW).unwrap();
         assert_eq!((owner.process, owner.user, owner.cgroup_id), (4_242, 33, 77));
         assert_eq!(owner.name.as_deref(), Some("smbclient"));
         assert_eq!((&owner.thread, &owner.executable, &owner.cgroup), (&None, &None, &None));
@@ -195,48 +193,48 @@ mod tests {
 
     #[test]
     fn the_name_of_another_thread_is_not_given_out_as_that_of_the_process() {
-        let owner = attribution(Opener { thread: 4_250, ..opener() }).owner_of(&opening(1_001), NOW).unwrap();
+        let owner = attribution(Opener { thread: 4_250, ..opener() }).process_of(&opening(1_001), NOW).unwrap();
         assert_eq!(owner.name, None);
         assert_eq!(owner.thread, Some(Thread { id: 4_250, name: "smbclient".into() }));
     }
 
     #[test]
     fn an_opener_that_called_after_the_first_packet_or_long_before_it_is_another_ones() {
-        let owner = |ticks| attribution(opener()).owner_of(&opening(ticks), NOW);
+        let owner = |ticks| attribution(opener()).process_of(&opening(ticks), NOW);
         assert!(owner(999).is_none());
         assert!(owner(1_000).is_some());
         assert!(owner(1_000 + 5 * 250).is_some());
         assert!(owner(1_001 + 5 * 250).is_none());
         let later = Opening { from_the_start: false, ..opening(1_001 + 5 * 250) };
-        assert!(attribution(opener()).owner_of(&later, NOW).is_some(), "recognised by a later message");
+        assert!(attribution(opener()).process_of(&later, NOW).is_some(), "recognised by a later message");
         let much_later = Opening { ticks: 1_001 + 60 * 250, ..later };
-        assert!(attribution(opener()).owner_of(&much_later, NOW).is_none());
+        assert!(attribution(opener()).process_of(&much_later, NOW).is_none());
     }
 
     #[test]
     fn ticks_are_compared_across_their_wrap() {
         let opener = Opener { ticks: u32::MAX, ..opener() };
-        assert!(attribution(opener).owner_of(&opening(3), NOW).is_some());
+        assert!(attribution(opener).process_of(&opening(3), NOW).is_some());
     }
 
     #[test]
     fn an_opener_that_may_be_either_of_two_is_none() {
         let contested = Opener { flags: CONTESTED, ..opener() };
-        assert!(attribution(contested).owner_of(&opening(1_000), NOW).is_none());
+        assert!(attribution(contested).process_of(&opening(1_000), NOW).is_none());
     }
 
     #[test]
     fn the_key_holds_addresses_and_ports_as_on_the_wire() {
         let mut attribution = attribution(opener());
-        let _ = attribution.owner_of(&opening(1_000), NOW);
+        let _ = attribution.process_of(&opening(1_000), NOW);
         let v4 = attribution.openers.1.take().unwrap();
         assert_eq!(v4.remote[0].to_ne_bytes(), [8, 8, 4, 4]);
         assert_eq!(v4.remote_port.to_ne_bytes(), [1, 189]);
         assert_eq!(v4.local_port, 50_000_u16.to_be());
         let local = "[fd00:1::2]:50000".parse().unwrap();
         let remote = "[2001:4860::4]:445".parse().unwrap();
-        let ends = Conversation { transport: TCP, local, remote };
-        let _ = attribution.owner_of(&Opening { ends, ..opening(1_000) }, NOW);
+        let ends = FiveTuple { transport: TCP, local, remote };
+        let _ = attribution.process_of(&Opening { ends, ..opening(1_000) }, NOW);
         let v6 = attribution.openers.1.take().unwrap();
         assert_eq!((v6.family, v6.remote[0].to_ne_bytes()), (6, [0x20, 1, 0x48, 0x60]));
     }
@@ -244,8 +242,8 @@ mod tests {
     #[test]
     fn udp_is_not_looked_up() {
         let mut attribution = attribution(opener());
-        let ends = Conversation { transport: UDP, ..opening(0).ends };
-        assert!(attribution.owner_of(&Opening { ends, ..opening(1_000) }, NOW).is_none());
+        let ends = FiveTuple { transport: UDP, ..opening(0).ends };
+        assert!(attribution.process_of(&Opening { ends, ..opening(1_000) }, NOW).is_none());
         assert!(attribution.openers.1.take().is_none());
     }
 }

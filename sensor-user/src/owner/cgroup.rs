@@ -6,13 +6,16 @@ use std::{
     fs,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use sensor_core::time::Timestamp;
+
 /// Folders that one walk through the hierarchy looks at.
-const MOST_FOLDERS: usize = 8_192;
+const MAX_FOLDERS: usize = 8_192;
 
 /// Least time between two walks, nanoseconds: a crowd of short-lived cgroups costs no more than that.
-const BETWEEN_WALKS: i128 = 1_000_000_000;
+const BETWEEN_WALKS: Duration = Duration::from_secs(1);
 
 /// Where the unified hierarchy (cgroup2) is mounted, if it is.
 pub(super) fn unified_hierarchy() -> Option<PathBuf> {
@@ -62,7 +65,7 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
 pub(super) struct Cgroups {
     mount: Option<PathBuf>,
     paths: HashMap<u64, Vec<u8>>,
-    walked: Option<i128>,
+    walked: Option<Timestamp>,
 }
 
 impl Cgroups {
@@ -73,7 +76,7 @@ impl Cgroups {
 
     /// The path of cgroup `id` below the mount, beginning with a slash. `supposed` is where its process says it is; it is
     /// believed when the number agrees.
-    pub(super) fn path(&mut self, id: u64, supposed: Option<&[u8]>, now: i128) -> Option<Vec<u8>> {
+    pub(super) fn path(&mut self, id: u64, supposed: Option<&[u8]>, now: Timestamp) -> Option<Vec<u8>> {
         let mount = self.mount.as_deref()?;
         if let Some(path) = supposed
             && number_of(&below(mount, path)) == Some(id)
@@ -86,7 +89,7 @@ impl Cgroups {
         {
             return Some(path.clone());
         }
-        if self.walked.is_some_and(|at| (0..BETWEEN_WALKS).contains(&(now - at))) {
+        if self.walked.is_some_and(|at| now >= at && now.since(at) < BETWEEN_WALKS) {
             return None;
         }
         self.walked = Some(now);
@@ -113,7 +116,7 @@ fn walk(mount: &Path) -> HashMap<u64, Vec<u8>> {
     let mut looked_at = 0;
     while let Some(path) = waiting.pop_front() {
         looked_at += 1;
-        if looked_at > MOST_FOLDERS {
+        if looked_at > MAX_FOLDERS {
             break;
         }
         let Ok(entries) = fs::read_dir(below(mount, &path)) else { continue };

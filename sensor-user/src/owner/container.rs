@@ -1,15 +1,7 @@
 //! The container that a cgroup belongs to, by the names that container engines give their cgroups.
 
-use crate::shown::shown;
-
-/// A container.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Container {
-    /// Identifier, as its engine tells it: mostly 64 hexadecimal digits, a name with LXC and systemd-nspawn.
-    pub id: String,
-    /// The engine, where the name of the cgroup tells it.
-    pub runtime: Option<&'static str>,
-}
+use sensor_core::process::Container;
+use sensor_dissect::escape::shown;
 
 /// The engines whose systemd scopes are called `<prefix>-<64 hexadecimal digits>.scope`. What else they put into scopes
 /// (a monitor: `libpod-conmon-…`, `crio-conmon-…`) is no container.
@@ -33,7 +25,7 @@ pub(super) fn container_on(path: &str) -> Option<Container> {
 
 /// The container whose cgroup is called `part` and is inside `parent`.
 fn container_named(part: &str, parent: &str) -> Option<Container> {
-    let container = |id: &str, runtime| Some(Container { id: shown(id.as_bytes()), runtime });
+    let container = |id: &str, runtime: Option<&str>| Some(Container { id: shown(id.as_bytes()), runtime: runtime.map(str::to_owned) });
     for (prefix, runtime) in SCOPES {
         let scope = part.strip_prefix(prefix).map(|rest| rest.strip_suffix(".scope").unwrap_or(rest));
         if let Some(id) = scope.filter(|id| is_identifier(id)) {

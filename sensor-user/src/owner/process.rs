@@ -16,22 +16,14 @@ use std::{
 };
 
 use sensor_common::owner::{COMM_LEN, Opener};
+use sensor_core::process::Executable;
 
-use crate::shown::shown;
+use sensor_dissect::escape::shown;
 
 const NANOS: u64 = 1_000_000_000;
 
 /// What the kernel puts behind the path of a file that has no name any more (proc_pid_exe(5)).
 const DELETED: &[u8] = b" (deleted)";
-
-/// A program file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Executable {
-    /// Path, as the process's own mount namespace has it.
-    pub path: String,
-    /// Whether the file had been deleted.
-    pub deleted: bool,
-}
 
 /// What was read of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,14 +10,18 @@ use caps::{CapSet, Capability};
 use log::{info, warn};
 
 use super::{
-    Attribution, NoOwners, Owners,
+    Attribution,
     attribution::Sources,
     cgroup::unified_hierarchy,
     process::{Processes, numbers_mean_the_same},
 };
 use crate::{
     config::{AttributionChoice, ProcessOptions},
-    kernel::{owner::OwnerPrograms, ticks::TickClock},
+    kernel::owner::OwnerPrograms,
+};
+use sensor_core::{
+    process::{NoProcesses, ProcessLookup},
+    time::TickClock,
 };
 
 /// Inode number of the root of every cgroup hierarchy.
@@ -84,15 +88,15 @@ fn cgroup_at(folder: &Path) -> io::Result<fs::Metadata> {
 
 /// Attaches the owner programs. Without them the sensor does all else, so a failure is told once and no more comes of it.
 #[must_use]
-pub fn start(options: &ProcessOptions, clock: TickClock) -> Box<dyn Owners> {
+pub fn start(options: &ProcessOptions, clock: TickClock) -> Box<dyn ProcessLookup + Send> {
     if options.attribution == AttributionChoice::Off {
-        return Box::new(NoOwners);
+        return Box::new(NoProcesses);
     }
     let reach = match reach(options) {
         Ok(reach) => reach,
         Err(reason) => {
             warn!("alerts name no process: {reason}");
-            return Box::new(NoOwners);
+            return Box::new(NoProcesses);
         }
     };
     match OwnerPrograms::load().and_then(|programs| programs.attach(&reach.folder)) {
@@ -105,7 +109,7 @@ pub fn start(options: &ProcessOptions, clock: TickClock) -> Box<dyn Owners> {
         }
         Err(error) => {
             warn!("alerts name no process: {error}");
-            Box::new(NoOwners)
+            Box::new(NoProcesses)
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs, path::PathBuf, time::SystemTime};
 
-use crate::shown::shown;
+use sensor_dissect::escape::shown;
 
 /// Names of users, read anew when the file changed.
 pub(super) struct Users {

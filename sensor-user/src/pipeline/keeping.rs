@@ -3,11 +3,7 @@
 use log::warn;
 
 use super::Pipeline;
-use crate::{
-    alert::rfc3339,
-    kernel::ticks::Moment,
-    terms::{Clocks, KnownTerms as _},
-};
+use crate::{alert::rfc3339, kernel::ticks::Moment, terms::{Clocks, KnownTerms as _}};
 
 /// Time before a store that failed is tried again, nanoseconds.
 const STORE_RETRY: i128 = 1_000_000_000;

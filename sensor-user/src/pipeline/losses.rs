@@ -3,7 +3,7 @@
 use log::warn;
 
 use super::Pipeline;
-use crate::decode::DecodeError;
+use sensor_core::record::DecodeError;
 
 impl Pipeline {
     /// Tells how many records the ring has lost so far.

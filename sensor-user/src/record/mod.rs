@@ -10,6 +10,7 @@ mod file;
 mod pcapng;
 mod recorder;
 
+use sensor_core::service::ServicePorts;
 use std::{
     fs::File,
     io::{self, BufWriter},
@@ -31,12 +32,8 @@ pub use self::{
     pcapng::Packet,
     recorder::{Bounds, Recorder},
 };
-use crate::{
-    config::{RecordOptions, ServicePorts},
-    flow::Conversation,
-    kernel::{interface::Interface, tap::Tap},
-    wall_clock,
-};
+use crate::{config::{RecordOptions, }, kernel::{interface::Interface, tap::Tap}, wall_clock};
+use sensor_core::flow::Conversation;
 
 /// Packets that wait for the thread that writes.
 const WAITING: usize = 8_192;

@@ -13,10 +13,8 @@ use pcap_parser::Linktype;
 use sensor_common::slot::{TCP, UDP};
 
 use super::pcapng::{self, Packet};
-use crate::{
-    capture::{Frame, segment::segment},
-    flow::Conversation,
-};
+use crate::{capture::{Frame, segment::segment}};
+use sensor_core::flow::Conversation;
 
 /// Bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,16 +14,11 @@ use sensor_common::{
 };
 
 use super::clock::ReplayClock;
-use crate::{
-    config::Config,
-    engine::host::HostEngine,
-    kernel::{
+use crate::{config::Config, engine::host::HostEngine, kernel::{
         counters::CounterValues,
         object::{KernelProgram, LoadPlan},
-    },
-    networks::Room,
-    plan,
-};
+    }, plan};
+use sensor_core::networks::Room;
 
 /// Interface that the kernel pretends a frame of BPF_PROG_TEST_RUN passes: the loopback interface.
 pub const INTERFACE: u32 = 1;

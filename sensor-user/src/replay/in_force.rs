@@ -1,11 +1,12 @@
 //! Which exemptions are in force while a capture is replayed: those of the capture's time, not of today.
 
+use sensor_core::time::Timestamp;
 use crate::{config::Config, exempt::next_expiry};
 
 /// The configuration at the time of the frames.
 pub(super) struct InForce {
     config: Config,
-    /// From when on what the engine has is not right, nanoseconds since the Unix epoch.
+    /// From when on what the engine has is not right.
     until: i128,
 }
 
@@ -21,7 +22,7 @@ impl InForce {
     }
 
     /// What holds at `now`, where that is not what the engine was told last.
-    pub(super) fn changed(&mut self, now: i128) -> Option<Config> {
+    pub(super) fn changed(&mut self, now: Timestamp) -> Option<Config> {
         if now < self.until {
             return None;
         }

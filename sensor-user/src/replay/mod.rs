@@ -33,15 +33,8 @@ use self::{
     rewrite::Rewrite,
     told::{Failure, Form, Told},
 };
-use crate::{
-    capture::{CaptureError, Input, read_frames},
-    config::Config,
-    dissect::FingerprintKey,
-    kernel::privileges,
-    plan, stdout,
-    terms::Terms,
-    wall_clock,
-};
+use crate::{capture::{CaptureError, Input, read_frames}, config::Config, kernel::privileges, plan, stdout, terms::Terms, wall_clock};
+use sensor_dissect::FingerprintKey;
 
 /// Where the packet path runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,17 +18,8 @@ use super::{
     read::{Counted, Read},
     rewrite::{Rewrite, rewrite},
 };
-use crate::{
-    capture::Frame,
-    config::Config,
-    dissect::FingerprintKey,
-    kernel::{counters::CounterValues, interface::Interface, ticks::Moment},
-    output::Sink,
-    owner::NoOwners,
-    pipeline::Pipeline,
-    statistics::Statistics,
-    terms::Terms,
-};
+use crate::{capture::Frame, config::Config, kernel::{counters::CounterValues, interface::Interface, ticks::Moment}, output::Sink, owner::NoOwners, pipeline::Pipeline, statistics::Statistics, terms::Terms};
+use sensor_dissect::FingerprintKey;
 
 /// Time of the capture between two sweeps of the flow slots.
 const SWEEP: i128 = 1_000_000_000;

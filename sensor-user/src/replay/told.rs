@@ -10,7 +10,8 @@ use std::{
 use serde_json::Value;
 
 use super::progress::Progress;
-use crate::{journal::Numbers, output::Sink, shown::shown};
+use crate::{journal::Numbers, output::Sink};
+use sensor_dissect::escape::shown;
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use std::{
 
 use ipnet::IpNet;
 use nix::fcntl::OFlag;
+use sensor_core::threat::Entry;
 use thiserror::Error;
 
 use crate::config::{NOT_UTF8, UTF16, is_utf16, network};
@@ -30,22 +31,11 @@ pub enum Format {
     },
 }
 
-/// A prefix of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Prefix.
-    pub net: IpNet,
-    /// Line it stands in, from 1.
-    pub line: u32,
-    /// What the file says of it.
-    pub description: Option<Box<str>>,
-}
-
-/// Lines told at most when a file has mistakes.
-const MOST_TOLD: usize = 5;
+/// Lines that an error lists at most.
+const MAX_LISTED: usize = 5;
 
 /// Bytes of a file at most. The agent reads files while packets wait.
-const MOST_BYTES: u64 = 64 << 20;
+const MAX_BYTES: u64 = 64 << 20;
 
 /// Bytes of a description that are kept.
 const LONGEST: usize = 512;
@@ -88,13 +78,13 @@ pub enum ThreatFileError {
 
 fn told(path: &Path, mistakes: &[(u32, String)]) -> String {
     let mut told = String::new();
-    for (at, (line, wrong)) in mistakes.iter().take(MOST_TOLD).enumerate() {
+    for (at, (line, wrong)) in mistakes.iter().take(MAX_LISTED).enumerate() {
         let between = if at == 0 { "" } else { "; " };
         // Writing to a string does not fail.
         let _ = write!(told, "{between}{}, line {line}: {wrong}", path.display());
     }
-    if mistakes.len() > MOST_TOLD {
-        let _ = write!(told, "; and {} lines more", mistakes.len() - MOST_TOLD);
+    if mistakes.len() > MAX_LISTED {
+        let _ = write!(told, "; and {} lines more", mistakes.len() - MAX_LISTED);
     }
     told
 }
@@ -104,7 +94,7 @@ fn told(path: &Path, mistakes: &[(u32, String)]) -> String {
 /// # Errors
 /// [`ThreatFileError`], with every line that is no prefix.
 pub fn read(path: &Path, format: &Format) -> Result<Vec<Entry>, ThreatFileError> {
-    let bytes = bytes(path, MOST_BYTES)?;
+    let bytes = bytes(path, MAX_BYTES)?;
     let invalid = |mistakes| ThreatFileError::Invalid { path: path.to_owned(), mistakes };
     if is_utf16(&bytes) {
         return Err(invalid(vec![(1, UTF16.to_owned())]));
@@ -176,7 +166,7 @@ fn described(text: &str) -> Option<Box<str>> {
     let text = text.trim();
     let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= LONGEST).last().unwrap_or(0);
     let text = if text.len() > LONGEST { &text[..end] } else { text };
-    (!text.is_empty()).then(|| crate::shown::shown(text.as_bytes()).into())
+    (!text.is_empty()).then(|| sensor_dissect::escape::shown(text.as_bytes()).into())
 }
 
 /// Which columns of a file are which; told by the first line that has a prefix, where nobody said.

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use sensor_common::slot::{TCP, UDP};
 
 use super::{End, Exemption, Spoken};
-use crate::config::ServicePorts;
+use crate::service::ServicePorts;
 
 /// Lengths of prefixes that are very broad when they are shorter.
 const BROAD_V4: u8 = 8;
@@ -68,7 +68,7 @@ impl Exemption {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Service;
+    use crate::service::Service;
 
     fn between(source: &str, destination: &str) -> Exemption {
         Exemption::between(source.parse().ok(), destination.parse().ok(), "test")

@@ -1,4 +1,4 @@
-//! One end of a conversation, as networks.
+//! One end of a connection, as networks.
 
 use std::{fmt, net::IpAddr};
 
@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::networks::inner;
 
-/// Addresses on one end of a conversation.
+/// Addresses on one end of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct End {
     /// As it was written: networks, and names of lists.

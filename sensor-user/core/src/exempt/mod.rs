@@ -1,36 +1,24 @@
 //! Exemptions: traffic that somebody declared safe, with a reason and for as long as they said.
 //!
-//! An [`Exemption`] says which conversations it covers by their client, server, service and process; whatever it does not
-//! say may be anything. [`Exemptions`] judges by all of them and counts their hits; [`added`] keeps those that were added
-//! by command; [`HitsFile`] keeps the counts. What the kernel is told of them is [`Exemption::prefixes`].
+//! An [`Exemption`] says which connections it covers by their client, server, service and process; what it leaves out may be
+//! anything. [`Exemptions`] decides by all of them and counts their hits. The kernel gets [`Exemption::prefixes`] of them.
 
-pub mod added;
-mod arguments;
 mod breadth;
-mod command;
 mod end;
-mod entered;
-mod hits;
-mod listing;
-mod lock;
+mod hit;
 mod set;
-mod when;
 
 use std::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
 use sensor_common::prefix::PrefixFlags;
 
-pub(crate) use self::when::day;
 pub use self::{
-    arguments::ExemptArgs,
-    command::run,
     end::End,
-    hits::{Hit, HitsFile},
+    hit::Hit,
     set::{Exemptions, next_expiry},
-    when::{expiry, expiry_or_duration},
 };
-use crate::{config::Service, detect::Sight, owner::Owner};
+use crate::{process::Process, service::Service, time::Timestamp, view::FlowView};
 
 /// What is spoken, or where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +45,8 @@ impl fmt::Display for Spoken {
 pub struct Added {
     /// Name of the user.
     pub by: String,
-    /// Nanoseconds since the Unix epoch.
-    pub at: i128,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// Known safe traffic: what it says has to hold all at once.
@@ -72,17 +60,17 @@ pub struct Exemption {
     pub destination: Option<End>,
     /// One of these; empty is any.
     pub services: Vec<Spoken>,
-    /// Name or program file of the process that opened the conversation; where nobody knows that, it does not hold.
+    /// Name or program file of the process that opened the connection; where nobody knows that, it does not hold.
     pub process: Option<String>,
     /// Why.
     pub reason: String,
-    /// When it ends, nanoseconds since the Unix epoch.
-    pub expires: Option<i128>,
+    /// When it ends.
+    pub expires: Option<Timestamp>,
     /// Who added it; `None` stands in the configuration.
     pub added: Option<Added>,
 }
 
-/// A conversation as exemptions see it.
+/// A connection as exemptions see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Question<'a> {
     /// Client.
@@ -98,24 +86,24 @@ pub struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
-    /// What exemptions are asked about a conversation.
+    /// The question about a connection.
     #[must_use]
-    pub fn of(sight: &Sight<'a>) -> Self {
-        let owner: Option<&Owner> = sight.flow.owner.as_deref();
-        let name = owner.and_then(|owner| owner.name.as_deref());
+    pub fn of(view: &FlowView<'a>) -> Self {
+        let process: Option<&Process> = view.process.map(AsRef::as_ref);
+        let name = process.and_then(|process| process.name.as_deref());
         let executable =
-            owner.and_then(|owner| owner.executable.as_ref()).map(|executable| executable.path.as_str());
+            process.and_then(|process| process.executable.as_ref()).map(|executable| executable.path.as_str());
         Self {
-            client: sight.client.ip(),
-            server: sight.server.ip(),
-            service: sight.service,
-            port: sight.server.port(),
+            client: view.client.ip(),
+            server: view.server.ip(),
+            service: view.service,
+            port: view.server.port(),
             process: [name, executable],
         }
     }
 }
 
-/// The part of an exemption that does not fit a conversation.
+/// The part of an exemption that does not fit a connection.
 enum Mismatch<'a> {
     Client(&'a End),
     Server(&'a End),
@@ -142,9 +130,9 @@ impl Exemption {
         blake3::hash(self.to_string().as_bytes()).to_hex()[..8].to_owned()
     }
 
-    /// Whether it still holds at `now`, nanoseconds since the Unix epoch.
+    /// Whether it still holds at `now`.
     #[must_use]
-    pub fn is_in_force(&self, now: i128) -> bool {
+    pub fn is_in_force(&self, now: Timestamp) -> bool {
         self.expires.is_none_or(|expires| now < expires)
     }
 
@@ -154,13 +142,13 @@ impl Exemption {
         [&self.source, &self.destination].into_iter().flatten().any(|end| end.has(address))
     }
 
-    /// Whether it covers a conversation. Time is not asked about.
+    /// Whether it covers a connection. Time is not asked about.
     #[must_use]
     pub fn covers(&self, question: &Question<'_>) -> bool {
         self.first_mismatch(question).is_none()
     }
 
-    /// What about a conversation this does not cover, in words; `None` is that it covers it. Time is not asked about.
+    /// What about a connection this does not cover, in words; `None` is that it covers it. Time is not asked about.
     #[must_use]
     pub fn mismatch(&self, question: &Question<'_>) -> Option<String> {
         Some(match self.first_mismatch(question)? {
@@ -243,15 +231,15 @@ impl Exemption {
             (source, destination) => [source.as_ref(), destination.as_ref()],
         };
         let marked = ends.into_iter().zip(flags);
-        let mut told: Vec<_> = marked
+        let mut prefixes: Vec<_> = marked
             .filter_map(|(end, flags)| Some((end?, flags)))
             .flat_map(|(end, flags)| end.networks().iter().map(move |net| (*net, flags)))
             .collect();
         if self.may_be_any_tcp() {
             let all = [IpNet::default(), IpNet::V6(ipnet::Ipv6Net::default())];
-            told.extend(all.map(|net| (net, PrefixFlags::SPARED_SOURCE)));
+            prefixes.extend(all.map(|net| (net, PrefixFlags::SPARED_SOURCE)));
         }
-        told
+        prefixes
     }
 
     /// Whether it may cover TCP between any addresses, so that the kernel can drop none.

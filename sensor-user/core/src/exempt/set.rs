@@ -1,8 +1,9 @@
-//! All exemptions together: which one covers a conversation, and what each has covered.
+//! All exemptions together: which one covers a connection, and what each has covered.
 
 use std::collections::BTreeMap;
 
 use super::{Exemption, Hit, Question};
+use crate::time::Timestamp;
 
 /// The exemptions in force and expired, with their hits.
 #[derive(Clone, Debug, Default)]
@@ -36,23 +37,23 @@ impl Exemptions {
         &self.all
     }
 
-    /// The first in force at `now` that covers a conversation.
+    /// The first in force at `now` that covers a connection.
     #[must_use]
-    pub fn covering(&self, question: &Question<'_>, now: i128) -> Option<&Exemption> {
+    pub fn covering(&self, question: &Question<'_>, now: Timestamp) -> Option<&Exemption> {
         self.all.iter().find(|exemption| exemption.is_in_force(now) && exemption.covers(question))
     }
 
-    /// Counts a conversation for the exemption that covers it; tells whether one does.
-    pub fn count(&mut self, question: &Question<'_>, now: i128) -> bool {
+    /// Counts a connection for the exemption that covers it; tells whether one does.
+    pub fn count(&mut self, question: &Question<'_>, now: Timestamp) -> bool {
         let Some(id) = self.covering(question, now).map(|exemption| exemption.id.clone()) else {
             return false;
         };
-        self.hits.entry(id).or_default().conversation(now);
+        self.hits.entry(id).or_default().connection(now);
         true
     }
 
     /// Adds packets that the kernel let be for an exemption.
-    pub fn count_packets(&mut self, id: &str, packets: u64, now: i128) {
+    pub fn count_packets(&mut self, id: &str, packets: u64, now: Timestamp) {
         if packets > 0 {
             self.hits.entry(id.to_owned()).or_default().packets(packets, now);
         }
@@ -66,7 +67,7 @@ impl Exemptions {
 
     /// What is to be looked after: how many there are, which are over, and which never covered anything. `None` without any.
     #[must_use]
-    pub fn report(&self, now: i128) -> Option<String> {
+    pub fn report(&self, now: Timestamp) -> Option<String> {
         if self.all.is_empty() {
             return None;
         }
@@ -76,36 +77,39 @@ impl Exemptions {
         let in_force = ids(&|one| one.is_in_force(now));
         let expired = ids(&|one| !one.is_in_force(now));
         let unused = ids(&|one| one.is_in_force(now) && !self.hits.contains_key(&one.id));
-        let mut told = format!("exemptions: {} in force", in_force.len());
+        let mut report = format!("exemptions: {} in force", in_force.len());
         for (what, ids) in [("expired", expired), ("never matched", unused)] {
             if !ids.is_empty() {
-                told.push_str(&format!(", {} {what} ({})", ids.len(), listed(&ids)));
+                report.push_str(&format!(", {} {what} ({})", ids.len(), listed(&ids)));
             }
         }
-        Some(told)
+        Some(report)
     }
 }
 
-/// When the next of them is over, nanoseconds since the Unix epoch.
+/// When the next of them is over.
 #[must_use]
-pub fn next_expiry(exemptions: &[Exemption], now: i128) -> Option<i128> {
+pub fn next_expiry(exemptions: &[Exemption], now: Timestamp) -> Option<Timestamp> {
     exemptions.iter().filter_map(|one| one.expires).filter(|expires| *expires > now).min()
 }
 
-/// Names told at most in one line.
-const MOST_TOLD: usize = 8;
+/// Names that are listed at most in one line.
+const MAX_LISTED: usize = 8;
 
 fn listed(ids: &[&str]) -> String {
-    let shown = ids[..ids.len().min(MOST_TOLD)].join(", ");
-    if ids.len() > MOST_TOLD { format!("{shown}, and others: see `smb-sensor exempt list`") } else { shown }
+    let shown = ids[..ids.len().min(MAX_LISTED)].join(", ");
+    if ids.len() > MAX_LISTED { format!("{shown}, and others: see `smb-sensor exempt list`") } else { shown }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::config::Service;
+    use std::time::Duration;
 
-    const NOW: i128 = 1_000_000_000_000;
+    use super::*;
+    use crate::service::Service;
+
+    const MOMENT: Duration = Duration::from_nanos(1);
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_000);
 
     fn question() -> Question<'static> {
         Question {
@@ -124,7 +128,7 @@ mod tests {
     #[test]
     fn an_expired_exemption_covers_nothing_from_that_moment_on() {
         let all = Exemptions::new(vec![Exemption { expires: Some(NOW), ..by_source("10.1.0.0/16") }]);
-        assert!(all.covering(&question(), NOW - 1).is_some());
+        assert!(all.covering(&question(), NOW - MOMENT).is_some());
         assert!(all.covering(&question(), NOW).is_none());
     }
 
@@ -133,26 +137,26 @@ mod tests {
         let (hit, other) = (by_source("10.1.0.0/16"), by_source("10.2.0.0/16"));
         let mut all = Exemptions::new(vec![other.clone(), hit.clone()]);
         assert!(all.count(&question(), NOW));
-        all.count_packets(&hit.id, 7, NOW + 5);
+        all.count_packets(&hit.id, 7, NOW + 5 * MOMENT);
         all.replace(vec![hit.clone()]);
-        assert!(all.count(&question(), NOW + 9));
+        assert!(all.count(&question(), NOW + 9 * MOMENT));
         let known = all.hits()[&hit.id];
-        assert_eq!((known.conversations, known.packets, known.last), (2, 7, NOW + 9));
+        assert_eq!((known.connections, known.packets, known.last), (2, 7, NOW + 9 * MOMENT));
         all.replace(vec![other]);
         assert!(all.hits().is_empty());
         assert!(!all.count(&question(), NOW));
     }
 
     #[test]
-    fn what_expired_or_never_matched_is_told_by_name() {
+    fn expired_and_unused_exemptions_are_listed_by_name() {
         let (used, unused) = (by_source("10.1.0.0/16"), by_source("10.2.0.0/16"));
         let over = Exemption { expires: Some(NOW), ..by_source("10.3.0.0/16") };
         let mut all = Exemptions::new(vec![used.clone(), unused.clone(), over.clone()]);
         all.count(&question(), NOW);
-        let told = all.report(NOW).unwrap();
-        assert!(told.contains("2 in force"), "{told}");
-        assert!(told.contains(&format!("1 expired ({})", over.id)), "{told}");
-        assert!(told.contains(&format!("1 never matched ({})", unused.id)), "{told}");
+        let report = all.report(NOW).unwrap();
+        assert!(report.contains("2 in force"), "{report}");
+        assert!(report.contains(&format!("1 expired ({})", over.id)), "{report}");
+        assert!(report.contains(&format!("1 never matched ({})", unused.id)), "{report}");
         assert_eq!(Exemptions::default().report(NOW), None);
     }
 }

@@ -3,15 +3,23 @@
 //!
 //! Takes connections and the findings of rules, gives [`IncidentEvent`]s. Never builds a document: that is rendering.
 
+pub(crate) mod book;
+mod entry;
+mod link;
+mod merge;
 mod model;
+mod quota;
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::{entry::StoredIncident, link::Link};
+pub use crate::rules::TargetCounts;
+
 pub use self::model::{
     ConnectionRecord, Counted, Credential, CredentialMethod, FindingRecord, Incident, LogonOutcome,
-    Milestone, Party, Scope, Share, ShareKind, TargetCounts, ThreatHit, TimelineEntry,
+    Milestone, Party, Scope, Share, ShareKind, ThreatHit, TimelineEntry,
 };
 
 /// Identifier of an incident: 64 bits, shown as 16 hexadecimal digits. People type the first four.

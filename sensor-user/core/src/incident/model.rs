@@ -13,7 +13,10 @@ use crate::{
     address::Direction,
     level::{EvidenceLevel, Severity},
     process::Process,
-    rules::departure::{Departure, OutboundVolume},
+    rules::{
+        TargetCounts,
+        departure::{Departure, OutboundVolume},
+    },
     service::Service,
     time::Timestamp,
     view::{Content, OtherProtocol},
@@ -44,19 +47,6 @@ pub struct Party {
     pub at_least: bool,
     /// The name that it gives itself: workstation, NetBIOS or DNS computer name.
     pub name: Option<String>,
-}
-
-/// How many targets of a client there were, by how far it got with them. They add up to `targets`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TargetCounts {
-    /// Distinct targets.
-    pub targets: u64,
-    /// Targets that answered or connected.
-    pub answered: u64,
-    /// Targets that refused.
-    pub refused: u64,
-    /// Targets that said nothing.
-    pub silent: u64,
 }
 
 /// What proves a user.

@@ -1,121 +1,96 @@
-//! Credential sent to the Internet: an internal machine gave its user's NTLM response to a stranger.
+//! Credential sent to the Internet: an internal host gives its user's NTLM response to an external server.
 
-use super::{Direction, Rule, Severity, Sight};
+use sensor_dissect::facts::{Credential, Method, Outcome};
+
+use super::{
+    meta::{EVERY_SERVICE, Finding, History, Rule, RuleMeta, Scope},
+    sentence,
+};
 use crate::{
+    address::Direction,
     attack::{EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL, FORCED_AUTHENTICATION},
-    dissect::facts::{Credential, Method, Outcome},
+    level::Severity,
+    view::FlowView,
 };
 
-pub(crate) static RULE: Rule = Rule {
+/// What the rule says of itself.
+pub static META: RuleMeta = RuleMeta {
     id: "ntlm-credential-to-internet",
     name: "NTLM credential sent to the Internet",
-    description: "An internal machine answered the challenge of an SMB server on the Internet with its user's NTLM response. \
-                  Whoever runs that server can guess the password from it or pass it on; nobody has to have typed anything \
-                  for it to happen. An SMB 1 server can ask for the password itself instead.",
+    description: "An internal host answered the challenge of a server on the Internet with its user's NTLM response. Whoever runs that server can guess the password from it \
+                  or pass it on. Nobody has to have typed anything for it. An SMB 1 server can ask for the password itself instead.",
     false_positives: &[
         "a file service that you rent at a provider and log on to by name: exempt the server with a reason",
-        "public addresses of your own organisation that are not listed as internal networks",
+        "public addresses of your own organisation: list them under networks.internal",
     ],
     severity: Severity::High,
     risk_score: 86,
     techniques: &[&FORCED_AUTHENTICATION, &EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL],
-    check: "Find what made the client connect: a UNC path in a mail, shortcut, document or web page opened in the seconds before; \
-            and whether other clients sent credentials to the same server.",
-    contain: "Change the password of the user named here now, end their sessions, and block outgoing TCP 139 and 445 at the \
-              border. A response of NTLM version 1 gives the password away in hours.",
+    scope: Scope {
+        direction: Some(Direction::Outbound),
+        services: EVERY_SERVICE,
+        new_term: None,
+        evidence: Some("the client sends an NTLM response that is not anonymous, or a password"),
+    },
 };
 
-pub(super) fn fires(sight: &Sight<'_>) -> bool {
-    sight.direction == Direction::Outbound && sent(sight).next().is_some()
+/// Fires once the response was sent, whatever the server made of it.
+pub(super) struct Detection;
+
+impl Rule for Detection {
+    fn meta(&self) -> &'static RuleMeta {
+        &META
+    }
+
+    fn evaluate(&self, view: &FlowView<'_>, _: &History<'_>) -> Option<Finding> {
+        if view.direction != Direction::Outbound {
+            return None;
+        }
+        let sent: Vec<&Credential> = given_away(view).collect();
+        let worst = *sent.iter().rev().max_by_key(|credential| gravity(credential))?;
+        let mut finding = Finding::of(&META, vec![&FORCED_AUTHENTICATION], fact(view, worst, sent.len()));
+        if gravity(worst) > Gravity::Sent {
+            (finding.severity, finding.risk_score) = (Severity::Critical, 99);
+        }
+        Some(finding)
+    }
 }
 
-/// Critical when it is the password itself or a response of version 1, or when the server accepted it: it knew what to do with it.
-pub(super) fn weight(sight: &Sight<'_>) -> (Severity, u8) {
-    let grave = |credential: &Credential| {
-        credential.is_weak() || credential.outcome.is_some_and(Outcome::is_accepted)
-    };
-    if sent(sight).any(grave) { (Severity::Critical, 99) } else { (RULE.severity, RULE.risk_score) }
-}
-
-/// NTLM responses that were sent, and passwords in their place; anonymous ones hold nothing.
-pub(super) fn sent<'a>(sight: &Sight<'a>) -> impl Iterator<Item = &'a Credential> {
-    let credentials = sight.flow.facts.as_deref().map_or(&[][..], |facts| &facts.credentials);
+/// NTLM responses that were sent, and passwords in their place. An anonymous one holds nothing.
+pub(super) fn given_away<'a>(view: &FlowView<'a>) -> impl Iterator<Item = &'a Credential> {
+    let credentials = view.facts.map_or(&[][..], |facts| &facts.credentials);
     credentials
         .iter()
         .filter(|credential| !credential.is_anonymous() && credential.method != Method::Kerberos)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        config::Config,
-        detect::fixtures::{
-            assert_known_false_positive, exempt, inbound, knowing, ours, outbound, rules, sight, techniques,
-        },
-        dissect::{Facts, ntlmssp::ResponseKind, status::Status},
-        flow::{Evidence, Flow},
-    };
-    use sensor_common::slot::TCP;
+/// How bad it is that a credential was given away, rising.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Gravity {
+    /// The password has to be guessed from it.
+    Sent,
+    /// It is the password, or a response of version 1, which gives the password away in hours.
+    Weak,
+    /// The server accepted it, so that it knew what to do with it.
+    Accepted,
+}
 
-    const REFUSED: Option<Outcome> = Some(Outcome::Refused(Status::Nt(0xC000_006D)));
-
-    fn answered(flow: Flow, kind: ResponseKind, outcome: Option<Outcome>) -> Flow {
-        let credential = Credential {
-            method: Method::Ntlm(kind),
-            user: Some("eve".into()),
-            domain: Some("CORP".into()),
-            workstation: None,
-            target: None,
-            fingerprint: None,
-            outcome,
-        };
-        let facts = Facts { smb2: true, credentials: vec![credential], ..Facts::default() };
-        knowing(flow, Evidence::AuthenticatedAttempt, facts)
+fn gravity(credential: &Credential) -> Gravity {
+    if credential.outcome.is_some_and(Outcome::is_accepted) {
+        Gravity::Accepted
+    } else if credential.is_weak() {
+        Gravity::Weak
+    } else {
+        Gravity::Sent
     }
+}
 
-    fn sent_out(kind: ResponseKind, outcome: Option<Outcome>) -> Flow {
-        answered(outbound(445, Evidence::Smb), kind, outcome)
-    }
-
-    #[test]
-    fn a_response_that_goes_out_is_an_alert_of_its_own() {
-        let flow = sent_out(ResponseKind::V2, REFUSED);
-        assert_eq!(rules(&flow, false), ["smb-to-internet", RULE.id]);
-        assert_eq!(techniques(&flow), ["T1187"]);
-    }
-
-    #[test]
-    fn it_is_critical_when_it_is_of_version_1_or_was_accepted() {
-        let weight = |kind, outcome| RULE.weight(&sight(&sent_out(kind, outcome)));
-        for outcome in [REFUSED, None] {
-            assert_eq!(weight(ResponseKind::V2, outcome), (Severity::High, 86));
-            assert_eq!(weight(ResponseKind::V1, outcome), (Severity::Critical, 99));
-        }
-        for outcome in [Outcome::Accepted, Outcome::AcceptedAsGuest] {
-            assert_eq!(weight(ResponseKind::V2, Some(outcome)), (Severity::Critical, 99));
-        }
-    }
-
-    #[test]
-    fn an_anonymous_session_gives_nothing_away_and_neither_does_a_stranger() {
-        assert_eq!(rules(&sent_out(ResponseKind::Anonymous, None), false), ["smb-to-internet"]);
-        let stranger = answered(inbound(TCP, 445, Evidence::Smb), ResponseKind::V2, None);
-        assert_eq!(rules(&stranger, false), ["external-access-windows-networking"]);
-        assert!(!techniques(&stranger).contains(&"T1187"));
-    }
-
-    #[test]
-    fn a_file_service_that_is_rented_is_a_false_positive_until_it_is_exempt() {
-        let flow = sent_out(ResponseKind::V2, Some(Outcome::Accepted));
-        let configs = [&Config::default(), &exempt(None, Some("8.8.4.4/32"))];
-        assert_known_false_positive(&RULE, "rent at a provider", &[flow], configs);
-    }
-
-    #[test]
-    fn public_addresses_of_ones_own_are_a_false_positive_until_they_are_listed() {
-        let flow = sent_out(ResponseKind::V2, None);
-        let configs = [&Config::default(), &ours("8.8.4.0/24")];
-        assert_known_false_positive(&RULE, "public addresses of your own", &[flow], configs);
-    }
+/// The worst of them, and how many there are.
+fn fact(view: &FlowView<'_>, worst: &Credential, count: usize) -> String {
+    let who = sentence::account(worst).unwrap_or_else(|| view.client.ip().to_string());
+    let what = sentence::method(worst.method);
+    let target = worst.target.as_ref().map_or_else(String::new, |target| format!(" for {target}"));
+    let outcome = sentence::outcome(worst.outcome);
+    let others = if count > 1 { format!("; one of {count} credentials") } else { String::new() };
+    format!("{who} sent {what}{target} to {}{outcome}{others}", view.server.ip())
 }

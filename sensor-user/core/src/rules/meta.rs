@@ -1,8 +1,12 @@
-//! What every rule is: its metadata, the trait that it implements, and what it finds.
+//! What every rule is: its metadata, the trait that it implements, what it is given and what it finds.
 
 use std::collections::BTreeMap;
 
-use crate::{attack::Technique, level::Severity, time::Timestamp, view::FlowView};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    address::Direction, attack::Technique, level::Severity, service::Service, time::Timestamp, view::FlowView,
+};
 
 use super::{departure::Departure, limits::Limits};
 
@@ -23,6 +27,55 @@ pub struct RuleMeta {
     pub risk_score: u8,
     /// Techniques that the rule is about, whether or not the evidence shows them.
     pub techniques: &'static [&'static Technique],
+    /// Which connections it is about.
+    pub scope: Scope,
+}
+
+/// Which connections a rule is about, for the table of the documentation, `explain` and the profiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// Direction; `None` is both.
+    pub direction: Option<Direction>,
+    /// Services.
+    pub services: &'static [Service],
+    /// The address that has to be new.
+    pub new_term: Option<NewTerm>,
+    /// What a connection has to show besides, in words; `None`: a packet is enough.
+    pub evidence: Option<&'static str>,
+}
+
+/// SMB, on any port.
+pub const SMB: &[Service] = &[Service::Smb];
+/// The whole of Windows networking.
+pub const EVERY_SERVICE: &[Service] = &[Service::Smb, Service::Rpc, Service::Netbios];
+
+/// An address that has to be new to a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewTerm {
+    /// Which end.
+    pub field: Field,
+    /// Days in which the rule must not have seen it, unless the configuration says otherwise.
+    pub days: u64,
+}
+
+/// An end of a connection, by its ECS field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// `source.ip`: the client.
+    SourceIp,
+    /// `destination.ip`: the server.
+    DestinationIp,
+}
+
+impl Field {
+    /// ECS name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SourceIp => "source.ip",
+            Self::DestinationIp => "destination.ip",
+        }
+    }
 }
 
 /// A detection. Rules are pure: the same view and history give the same finding.
@@ -94,4 +147,17 @@ pub struct Relayed {
     pub internal: std::net::IpAddr,
     /// The external host at the other end of that connection.
     pub external: std::net::IpAddr,
+}
+
+/// How many targets of a client there were, by how far it got with them. They add up to `targets`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetCounts {
+    /// Distinct targets.
+    pub targets: u64,
+    /// Targets that answered or connected.
+    pub answered: u64,
+    /// Targets that refused.
+    pub refused: u64,
+    /// Targets that said nothing.
+    pub silent: u64,
 }

@@ -1,4 +1,67 @@
+//! The detections: one file each, all judge the same [`FlowView`] and [`History`].
+//!
+//! Takes a connection whose roles are known and that no exemption covers; gives findings, the techniques that the evidence
+//! shows, and the severity that follows. Pure: nothing is remembered here. [`sweep`] alone is about many connections.
+
+pub mod account_discovery;
+pub mod another_port;
+pub mod credential;
+pub mod data_leaving;
 pub mod departure;
+pub mod download;
+pub mod exploit;
+pub mod exposed_service;
+pub mod external_access;
+pub mod external_logon;
 pub mod limits;
 mod meta;
-pub use meta::{Finding, History, Logons, Relayed, Rule, RuleMeta};
+pub mod password_guessing;
+pub mod password_spraying;
+pub mod rare_destination;
+pub mod relay;
+pub mod remote_execution;
+pub mod sentence;
+mod severity;
+pub mod share_discovery;
+pub mod smb1;
+pub mod smb_to_internet;
+pub mod sweep;
+mod techniques;
+pub mod windows_client;
+
+pub use meta::{
+    EVERY_SERVICE, Field, Finding, History, Logons, NewTerm, Relayed, Rule, RuleMeta, SMB, Scope,
+    TargetCounts,
+};
+pub use severity::{Observed, leading, severity};
+pub use techniques::{techniques, techniques_shown};
+
+use crate::view::FlowView;
+
+/// The registry: every rule of the sensor, in the order of the documentation.
+pub static ALL: &[&dyn Rule] = &[
+    &smb_to_internet::Detection,
+    &rare_destination::Detection,
+    &external_access::Detection,
+    &exposed_service::Detection,
+    &credential::Detection,
+    &external_logon::Detection,
+    &password_guessing::Detection,
+    &password_spraying::Detection,
+    &relay::Detection,
+    &data_leaving::Detection,
+    &download::Detection,
+    &remote_execution::Detection,
+    &account_discovery::Detection,
+    &share_discovery::Detection,
+    &exploit::Detection,
+    &smb1::Detection,
+    &another_port::Detection,
+    &sweep::Detection,
+];
+
+/// What every rule of the registry finds on a connection.
+#[must_use]
+pub fn evaluate(view: &FlowView<'_>, history: &History<'_>) -> Vec<Finding> {
+    ALL.iter().filter_map(|rule| rule.evaluate(view, history)).collect()
+}

@@ -1,119 +1,68 @@
-//! SMB 1 across the border: the dialect that worms spread by, with a stranger at one end.
+//! SMB 1 across the border: the dialect that worms spread by, with an external host at one end.
 
-use super::{Rule, Severity, Sight};
+use sensor_dissect::{Facts, facts::Dialect};
+
+use super::meta::{Finding, History, Rule, RuleMeta, SMB, Scope};
 use crate::{
     attack::{EXPLOIT_PUBLIC_FACING_APPLICATION, EXTERNAL_REMOTE_SERVICES},
-    dissect::facts::{Dialect, Facts},
+    level::Severity,
+    view::FlowView,
 };
 
-pub(crate) static RULE: Rule = Rule {
+/// What the rule says of itself.
+pub static META: RuleMeta = RuleMeta {
     id: "smb1-across-border",
     name: "SMB 1 spoken across the border",
-    description: "Two machines, one of them on the Internet, agreed on SMB 1. It knows no encryption and hardly any protection \
-                  of what it carries, its servers have been taken over from afar by the thousands, and Windows has not installed it \
-                  for years.",
+    description: "An internal and an external host agreed on SMB 1. It knows no encryption and protects little of what it carries. \
+                  Its servers have been taken over by the thousands, and Windows has not installed it by default for years.",
     false_positives: &[
-        "old devices (copiers, storage, controllers) that your own sites reach over public addresses: list those as internal \
-         networks",
+        "old devices (copiers, storage, controllers) that your own sites reach over public addresses: list those addresses under networks.internal",
     ],
     severity: Severity::High,
     risk_score: 73,
     techniques: &[&EXPLOIT_PUBLIC_FACING_APPLICATION, &EXTERNAL_REMOTE_SERVICES],
-    check: "Find out what the internal machine is and why it still speaks SMB 1, and whether it was patched against MS17-010.",
-    contain: "Cut the connection at the border, and turn SMB 1 off at the internal end.",
+    scope: Scope {
+        direction: None,
+        services: SMB,
+        new_term: None,
+        evidence: Some("both ends agree on SMB 1"),
+    },
 };
 
-pub(super) fn fires(sight: &Sight<'_>) -> bool {
-    // What a client merely offers is no dialect: the server has to have chosen it, or what only follows that has to be there.
-    sight.flow.facts.as_deref().is_some_and(|facts| {
-        let agreed = matches!(facts.dialect, Some(Dialect::Smb1(_)));
-        agreed || facts.smb1 && !facts.smb2 && (was_answered(facts) || is_one_sided(sight) && went_on(facts))
-    })
+/// Fires once the server chose SMB 1, or answered a message that only follows that choice.
+pub(super) struct Detection;
+
+impl Rule for Detection {
+    fn meta(&self) -> &'static RuleMeta {
+        &META
+    }
+
+    fn evaluate(&self, view: &FlowView<'_>, _: &History<'_>) -> Option<Finding> {
+        let (client, server) = (view.client.ip(), view.server.ip());
+        let facts = view.facts?;
+        let fact = match &facts.dialect {
+            Some(Dialect::Smb1(name)) => format!("{client} and {server} agreed on SMB 1 ({name})"),
+            // A client that merely offers SMB 1 has agreed with nobody.
+            _ if !facts.smb1 || facts.smb2 => return None,
+            _ if was_answered(facts) => format!("{server} answered {client} in SMB 1"),
+            _ if view.settled && view.one_sided && went_on(facts) => {
+                format!("{client} went on in SMB 1 with {server}, of which no packet was seen")
+            }
+            _ => return None,
+        };
+        Some(Finding::of(&META, vec![], fact))
+    }
 }
 
-/// The server's packets would have come by now, if they came this way.
-fn is_one_sided(sight: &Sight<'_>) -> bool {
-    sight.flow.settled && sight.flow.one_sided()
-}
-
-/// The server answered what follows a negotiation.
+/// The server answered a message that follows the negotiation.
 fn was_answered(facts: &Facts) -> bool {
     let credential = facts.credentials.iter().any(|credential| credential.outcome.is_some());
     let share = facts.shares.iter().any(|share| share.outcome.is_some());
     credential || share || facts.trees > 0 || !facts.session_statuses.is_empty()
 }
 
-/// The client went on as if it had agreed. It can do so whatever the server says, so this speaks where the server cannot be seen.
+/// The client went on as if the server had agreed. It can do so whatever the server says, so this counts only where the
+/// server's packets pass elsewhere.
 const fn went_on(facts: &Facts) -> bool {
     !facts.credentials.is_empty() || !facts.shares.is_empty()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        config::Config,
-        detect::fixtures::{
-            assert_known_false_positive, inbound, inbound_of_one_side, knowing, ours, outbound, rules,
-        },
-        dissect::{
-            facts::{Outcome, Share},
-            status::Status,
-        },
-        flow::{Evidence, Flow},
-    };
-    use sensor_common::slot::TCP;
-
-    fn agreed(flow: Flow) -> Flow {
-        let dialect = Some(Dialect::Smb1("NT LM 0.12".into()));
-        knowing(flow, Evidence::Smb, Facts { smb1: true, dialect, ..Facts::default() })
-    }
-
-    #[test]
-    fn it_fires_once_the_server_chose_it_either_way_across_the_border() {
-        for flow in [inbound(TCP, 445, Evidence::Smb), outbound(139, Evidence::Smb)] {
-            assert!(rules(&agreed(flow), false).contains(&RULE.id));
-        }
-    }
-
-    #[test]
-    fn it_is_silent_while_it_is_merely_offered_and_on_later_dialects() {
-        let offered = Facts { smb1: true, ..Facts::default() };
-        let later = Facts { smb2: true, dialect: Some(Dialect::Smb2(0x0311)), ..offered.clone() };
-        for facts in [offered, later] {
-            let flow = knowing(inbound(TCP, 445, Evidence::Smb), Evidence::Smb, facts);
-            assert_eq!(rules(&flow, false), ["external-access-windows-networking"]);
-        }
-    }
-
-    #[test]
-    fn it_fires_where_the_negotiation_was_missed_on_what_follows_it() {
-        let share = |outcome| Share { path: r"\\h\s".to_owned(), kind: None, outcome };
-        let fires = |facts: &Facts, (smb1, smb2), one_sided| {
-            let facts = Facts { smb1, smb2, ..facts.clone() };
-            let flow = if one_sided { inbound_of_one_side() } else { inbound(TCP, 445, Evidence::Smb) };
-            rules(&knowing(flow, Evidence::Smb, facts), false).contains(&RULE.id)
-        };
-        let status = Status::Nt(0xC000_006D);
-        let asked = Facts { shares: vec![share(None)], ..Facts::default() };
-        for facts in [
-            Facts { session_statuses: vec![status], ..Facts::default() },
-            Facts { shares: vec![share(Some(Outcome::Refused(status)))], ..Facts::default() },
-        ] {
-            assert!(fires(&facts, (true, false), false));
-            assert!(!fires(&facts, (false, true), false) && !fires(&facts, (true, true), false));
-        }
-        assert!(
-            !fires(&asked, (true, false), false),
-            "whoever asks without an answer has agreed with nobody"
-        );
-        assert!(fires(&asked, (true, false), true), "where no answer can be seen");
-    }
-
-    #[test]
-    fn an_old_device_behind_a_public_address_is_a_false_positive_until_that_is_listed() {
-        let flow = agreed(outbound(139, Evidence::Smb));
-        let configs = [&Config::default(), &ours("8.8.4.0/24")];
-        assert_known_false_positive(&RULE, "old devices", &[flow], configs);
-    }
 }

@@ -4,7 +4,7 @@
 //! what it sends. Takes what the client said of itself, gives the grounds of the inference, or nothing. It is a likelihood: each
 //! ground can be imitated, so one alone does not do, and no process is ever named by it.
 
-use crate::dissect::{Facts, facts::Client, ntlmssp::Version};
+use sensor_dissect::{Facts, facts::Client, ntlmssp::Version};
 
 /// Capabilities that Windows names since SMB 3 (MS-SMB2 2.2.3), and the bits in which they are. Whether it asks for notifications
 /// (0x80), which came later, says nothing.

@@ -1,69 +1,56 @@
-//! When the terms of each rule were seen last: in memory, exact.
+//! When the terms of each rule were seen last: in memory, exact, bounded.
 //!
-//! Each rule has a window of its own. Bounded: what there is no room for is told as new each time, rather than never. In the
-//! store a last sight is five minutes behind at most.
+//! Each rule has a window of its own. A term for which there is no room is new each time, rather than never. What is stored of a
+//! last sighting is five minutes behind at most.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     net::IpAddr,
 };
 
-use super::{DAY, SECOND, Term};
+use super::{DAY, SECOND, Term, TermRow};
 use crate::profile::Windows;
 
-/// A last sight is written again when what is written is older than this.
-const REFRESH: i128 = 300 * SECOND;
+/// A last sighting is stored again when the stored one is older than this.
+const REFRESH: i64 = 300 * SECOND;
 
 /// Terms of one rule that are remembered at a time.
-const MOST: usize = 1 << 18;
+const MAX_TERMS: usize = 1 << 18;
 
-/// When a term was seen last.
+/// When a term was seen last, in steady time.
 #[derive(Clone, Copy, Debug)]
-struct Sight {
-    last: i128,
-    written: i128,
+struct LastSeen {
+    last: i64,
+    stored: i64,
 }
 
 /// What one rule has seen.
 #[derive(Debug)]
-pub(super) struct RuleTerms {
-    window: i128,
-    sights: HashMap<IpAddr, Sight>,
-    unwritten: HashSet<IpAddr>,
+struct RuleTerms {
+    window: i64,
+    terms: HashMap<IpAddr, LastSeen>,
+    changed: HashSet<IpAddr>,
 }
 
 impl RuleTerms {
-    /// Takes over a last sight that was saved.
-    pub(super) fn restore(&mut self, address: IpAddr, last: i128) {
-        self.sights.insert(address, Sight { last, written: last });
+    fn is_new(&self, address: IpAddr, now: i64) -> bool {
+        self.terms.get(&address).is_none_or(|seen| now - seen.last > self.window)
     }
 
-    /// What was seen since it was written last.
-    pub(super) fn unwritten(&self) -> impl Iterator<Item = (IpAddr, i128)> {
-        self.unwritten.iter().filter_map(|address| Some((*address, self.sights.get(address)?.last)))
-    }
-
-    /// The time before which a last sight is none any more.
-    pub(super) const fn oldest(&self, now: i128) -> i128 {
-        now - self.window
-    }
-
-    fn is_new(&mut self, address: IpAddr, now: i128) -> bool {
-        let Some(sight) = self.sights.get_mut(&address) else {
-            if self.sights.len() < MOST {
-                self.sights.insert(address, Sight { last: now, written: now });
-                self.unwritten.insert(address);
+    fn learn(&mut self, address: IpAddr, now: i64) {
+        let Some(seen) = self.terms.get_mut(&address) else {
+            if self.terms.len() < MAX_TERMS {
+                self.terms.insert(address, LastSeen { last: now, stored: now });
+                self.changed.insert(address);
             }
-            return true;
+            return;
         };
-        let new = now - sight.last > self.window;
-        // A clock that was set back makes nothing new, and takes back no sight.
-        sight.last = sight.last.max(now);
-        if sight.last - sight.written > REFRESH {
-            sight.written = sight.last;
-            self.unwritten.insert(address);
+        // A clock that was set back takes back no sighting.
+        seen.last = seen.last.max(now);
+        if seen.last - seen.stored > REFRESH {
+            seen.stored = seen.last;
+            self.changed.insert(address);
         }
-        new
     }
 }
 
@@ -75,47 +62,61 @@ impl Seen {
     /// Nothing yet.
     pub(super) fn new(windows: &Windows) -> Self {
         let rule = |(rule, days)| {
-            let window = i128::from(days) * DAY;
-            (rule, RuleTerms { window, sights: HashMap::new(), unwritten: HashSet::new() })
+            let window = i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(DAY);
+            (rule, RuleTerms { window, terms: HashMap::new(), changed: HashSet::new() })
         };
         Self(windows.iter().map(rule).collect())
     }
 
-    /// Whether the rule did not see the term in its window before `now`. From now on it did.
-    pub(super) fn is_new(&mut self, term: Term, now: i128) -> bool {
-        self.0.get_mut(term.rule).is_none_or(|terms| terms.is_new(term.address, now))
+    /// Takes over a stored sighting; one of a rule that is not known any more is left out.
+    pub(super) fn restore(&mut self, row: &TermRow) {
+        if let Some(terms) = self.0.get_mut(row.rule.as_str()) {
+            terms.terms.insert(row.address, LastSeen { last: row.last, stored: row.last });
+        }
+    }
+
+    /// Whether the rule did not see the term in its window before `now`.
+    pub(super) fn is_new(&self, term: Term, now: i64) -> bool {
+        self.0.get(term.rule).is_none_or(|terms| terms.is_new(term.address, now))
+    }
+
+    /// The rule saw the term.
+    pub(super) fn learn(&mut self, term: Term, now: i64) {
+        if let Some(terms) = self.0.get_mut(term.rule) {
+            terms.learn(term.address, now);
+        }
     }
 
     /// Terms that a rule knows.
     pub(super) fn known(&self, rule: &str) -> usize {
-        self.0.get(rule).map_or(0, |terms| terms.sights.len())
+        self.0.get(rule).map_or(0, |terms| terms.terms.len())
     }
 
-    /// Every rule with what it has seen.
-    pub(super) fn rules(&self) -> impl Iterator<Item = (&'static str, &RuleTerms)> {
-        self.0.iter().map(|(rule, terms)| (*rule, terms))
-    }
-
-    /// The same, to be filled.
-    pub(super) fn rules_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut RuleTerms)> {
-        self.0.iter_mut().map(|(rule, terms)| (*rule, terms))
-    }
-
-    /// Whether everything is written.
-    pub(super) fn is_written(&self) -> bool {
-        self.0.values().all(|terms| terms.unwritten.is_empty())
-    }
-
-    /// Says that everything is written.
-    pub(super) fn set_written(&mut self) {
-        self.0.values_mut().for_each(|terms| terms.unwritten.clear());
-    }
-
-    /// Forgets what is older than the window of its rule.
-    pub(super) fn forget(&mut self, now: i128) {
-        for terms in self.0.values_mut() {
-            let oldest = terms.oldest(now);
-            terms.sights.retain(|_, sight| sight.last >= oldest);
+    /// Sightings that are not stored yet, once.
+    pub(super) fn take_changes(&mut self) -> Vec<TermRow> {
+        let mut rows = Vec::new();
+        for (rule, terms) in &mut self.0 {
+            for address in terms.changed.drain() {
+                if let Some(seen) = terms.terms.get(&address) {
+                    rows.push(TermRow { rule: (*rule).to_owned(), address, last: seen.last });
+                }
+            }
         }
+        rows.sort();
+        rows
+    }
+
+    /// Forgets what is older than the window of its rule; gives the time before which each rule forgot.
+    pub(super) fn forget(&mut self, now: i64) -> Vec<(&'static str, i64)> {
+        let mut forgotten = Vec::new();
+        for (rule, terms) in &mut self.0 {
+            let oldest = now - terms.window;
+            let before = terms.terms.len();
+            terms.terms.retain(|_, seen| seen.last >= oldest);
+            if terms.terms.len() < before {
+                forgotten.push((*rule, oldest));
+            }
+        }
+        forgotten
     }
 }

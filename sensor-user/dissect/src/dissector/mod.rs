@@ -15,12 +15,12 @@ use thiserror::Error;
 use self::bounded_map::BoundedMap;
 use super::{
     dcerpc::RpcError,
-    facts::{Facts, New},
+    facts::{ExploitLike, Facts, New},
     fingerprint::FingerprintKey,
     nbss::{self, NbssError, Packet},
     security::BlobError,
     smb1::Smb1Error,
-    smb2::{Hidden, ShareKind, Smb2Error, hidden},
+    smb2::{Hidden, ShareKind, Smb2Error, compression_overflows, hidden},
 };
 
 /// Who sent a message.
@@ -101,7 +101,7 @@ enum Pending {
     Share(usize),
 }
 
-/// A dissector.
+/// Reads the messages of one connection.
 #[derive(Debug)]
 pub struct Dissector {
     key: FingerprintKey,
@@ -113,6 +113,8 @@ pub struct Dissector {
     undecided: Option<usize>,
     /// The SMB 1 server wants the password instead of a response.
     wants_password: bool,
+    /// An SMB 1 client asked for a file or pipe to be opened.
+    opened: bool,
     /// What the trees are.
     trees: BoundedMap<u32, ShareKind>,
     /// Presentation contexts, by handle and number: places of interfaces.
@@ -134,6 +136,7 @@ impl Dissector {
             pending: BoundedMap::new(MAX_REMEMBERED),
             undecided: None,
             wants_password: false,
+            opened: false,
             trees: BoundedMap::new(MAX_REMEMBERED),
             contexts: BoundedMap::new(MAX_REMEMBERED),
             reading: Reading::default(),
@@ -185,7 +188,7 @@ impl Dissector {
         let result = match bytes {
             [0xFF, b'S', b'M', b'B', ..] => self.smb1(from, bytes),
             [0xFE, b'S', b'M', b'B', ..] => self.smb2(from, bytes),
-            [0xFD | 0xFC, b'S', b'M', b'B', ..] => self.hidden(bytes),
+            [0xFD | 0xFC, b'S', b'M', b'B', ..] => self.hidden(from, bytes),
             _ => Err(Problem::Protocol),
         };
         if !spoken && self.facts.smb_spoken() {
@@ -194,10 +197,13 @@ impl Dissector {
         result
     }
 
-    fn hidden(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+    fn hidden(&mut self, from: Sender, bytes: &[u8]) -> Result<(), Problem> {
         match hidden(bytes)? {
             Hidden::Encrypted => self.encrypted(),
             Hidden::Compressed => {
+                if from == Sender::Client && compression_overflows(bytes) {
+                    self.exploit_like(ExploitLike::CompressionOverflow);
+                }
                 if !self.facts.compressed {
                     self.facts.compressed = true;
                     self.report(New::Compressed);
@@ -205,6 +211,12 @@ impl Dissector {
             }
         }
         Ok(())
+    }
+
+    fn exploit_like(&mut self, request: ExploitLike) {
+        if self.facts.add_exploit_like(request) {
+            self.report(New::ExploitLike(request));
+        }
     }
 
     fn encrypted(&mut self) {

@@ -2,9 +2,10 @@
 
 use super::{Dissector, Problem, Sender, authentication::SessionAnswer};
 use crate::{
-    facts::{Credential, Dialect, Method, New, Signing},
+    facts::{Credential, Dialect, ExploitLike, Method, New, Signing},
     ntlmssp::ResponseKind,
     smb1::{self, Authentication, Body, Message, NegotiateResponse, SessionSetupRequest},
+    smb2::ShareKind,
     status::Status,
 };
 
@@ -61,7 +62,13 @@ impl Dissector {
                 let handle = data.file.map_or(0, u128::from);
                 self.piped(from, message.tree.into(), handle, data.surely_pipe, data.bytes);
             }
-            Body::Other(_) => {}
+            Body::PeekPipe(file) => {
+                let pipes = self.trees.get(&message.tree.into()) == Some(ShareKind::Pipe);
+                if from == Sender::Client && pipes && file == 0 && !self.opened {
+                    self.exploit_like(ExploitLike::PeekWithoutPipe);
+                }
+            }
+            other @ Body::Other(_) => self.opened |= other.may_open(),
         }
     }
 

@@ -2,10 +2,12 @@
 
 mod access;
 mod datagrams;
+mod exploit;
 mod peer;
 
 pub use access::{Credential, Interface, Method, Outcome, Share};
 pub use datagrams::{Answer, Datagrams, Exchange, MAX_DATAGRAMS, Operation};
+pub use exploit::ExploitLike;
 pub use peer::{Client, Dialect, Server, Signing};
 
 use uuid::Uuid;
@@ -65,6 +67,8 @@ pub struct Facts {
     pub trees: u32,
     /// DCE-RPC interfaces.
     pub interfaces: Vec<Interface>,
+    /// Exploit-like requests of the client, each kind once.
+    pub exploit_like: Vec<ExploitLike>,
     /// Log-offs that the client asked for.
     pub logoffs: u32,
     /// Facts that found their list full.
@@ -140,6 +144,8 @@ pub enum New {
     Encrypted,
     /// The first compressed message.
     Compressed,
+    /// The first exploit-like request of its kind.
+    ExploitLike(ExploitLike),
     /// A list was full.
     LeftOut,
 }
@@ -202,6 +208,15 @@ impl Facts {
     pub(crate) fn add_session_status(&mut self, status: Status) {
         let same = self.session_statuses.iter().position(|known| *known == status);
         self.add(same, status, MAX_STATUSES, |facts| &mut facts.session_statuses);
+    }
+
+    /// Adds an exploit-like request; says whether it is the first of its kind.
+    pub(crate) fn add_exploit_like(&mut self, request: ExploitLike) -> bool {
+        let new = !self.exploit_like.contains(&request);
+        if new {
+            self.exploit_like.push(request);
+        }
+        new
     }
 
     fn add<T>(

@@ -61,6 +61,12 @@ mod command {
     pub(super) const NT_CREATE_ANDX: u8 = 0xA2;
     pub(super) const NONE: u8 = 0xFF;
 
+    /// Whether it asks for a file or pipe to be opened: OPEN, CREATE, CREATE_TEMPORARY, CREATE_NEW, OPEN_ANDX, TRANSACTION2,
+    /// NT_TRANSACT, NT_CREATE_ANDX.
+    pub(super) const fn may_open(command: u8) -> bool {
+        matches!(command, 0x02 | 0x03 | 0x0E | 0x0F | OPEN_ANDX | 0x32 | 0xA0 | NT_CREATE_ANDX)
+    }
+
     /// Whether another command can follow in the same message.
     pub(super) const fn chains(command: u8) -> bool {
         matches!(
@@ -115,6 +121,8 @@ pub enum Body<'a> {
     TreeConnectResponse(Option<TreeConnectResponse>),
     /// What goes through a named pipe, or in or out of a file.
     PipeData(PipeData<'a>),
+    /// TRANS_PEEK_NMPIPE request, by its handle.
+    PeekPipe(u16),
     /// Anything else, by its command.
     Other(u8),
 }
@@ -158,6 +166,14 @@ struct Block<'a> {
     cut: bool,
     unicode: bool,
     response: bool,
+}
+
+impl Body<'_> {
+    /// Whether it asks for a file or pipe to be opened, as far as its command says.
+    #[must_use]
+    pub const fn may_open(&self) -> bool {
+        matches!(self, Self::Other(command) if command::may_open(*command))
+    }
 }
 
 impl<'a> Block<'a> {
@@ -266,7 +282,10 @@ fn body(command: u8, block: Block<'_>) -> Result<Body<'_>, Smb1Error> {
             Body::TreeConnectResponse((!empty).then(|| tree_connect::core_response(block)))
         }
         (command::TRANSACTION | command::WRITE_ANDX | command::READ_ANDX, _) if !empty => {
-            transaction::read(command, block).map_or(Body::Other(command), Body::PipeData)
+            match transaction::peeked(block).filter(|_| command == command::TRANSACTION) {
+                Some(file) => Body::PeekPipe(file),
+                None => transaction::read(command, block).map_or(Body::Other(command), Body::PipeData),
+            }
         }
         _ => Body::Other(command),
     })

@@ -22,6 +22,15 @@ pub struct PipeData<'a> {
 /// TRANS_TRANSACT_NMPIPE, MS-CIFS 2.2.5.6.
 const TRANSACT: u16 = 0x0026;
 
+/// TRANS_PEEK_NMPIPE, MS-CIFS 2.2.5.5.
+const PEEK: u16 = 0x0023;
+
+/// The handle that a TRANS_PEEK_NMPIPE request is about; `None` where a TRANSACTION is no such request.
+pub(super) fn peeked(block: Block<'_>) -> Option<u16> {
+    let peeks = !block.response && block.word_count() >= 16 && block.word(28) == PEEK;
+    peeks.then(|| block.word(30))
+}
+
 /// Reads what a command carries; `None` where it carries nothing of a pipe.
 pub(super) fn read(command: u8, block: Block<'_>) -> Option<PipeData<'_>> {
     let carried = |offset: u16, length: u16| available(block.message, offset.into(), length.into());

@@ -1,11 +1,13 @@
 //! SMB 2 and 3 messages (MS-SMB2 2.2): the header, compounds, and which of them are read further.
 
 mod algorithm;
+mod compression;
 mod negotiate;
 mod pipe;
 mod session;
 
 pub use algorithm::AlgorithmKind;
+pub use compression::overflows as compression_overflows;
 pub use negotiate::{Contexts, NegotiateRequest, NegotiateResponse};
 pub use pipe::PipeData;
 pub use session::{SessionFlags, SessionSetupRequest, SessionSetupResponse, ShareKind};

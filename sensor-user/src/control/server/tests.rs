@@ -5,10 +5,7 @@ use std::io::Write as _;
 use serde_json::json;
 
 use super::*;
-use crate::{
-    control::ask,
-    journal::{Bounds, Journal, Query},
-};
+use crate::{control::ask, journal::{Bounds, Journal, Query}};
 
 async fn asked(directory: &Path, request: Request) -> Answer {
     let directory = directory.to_owned();

@@ -22,10 +22,8 @@ use sensor_common::{
 
 use self::holds::Slots;
 pub use self::holds::{RoomHold, SlotHold};
-use crate::{
-    kernel::slots::Glance as SlotGlance,
-    networks::{PrefixSet, Room, Tables},
-};
+use crate::{kernel::slots::Glance as SlotGlance};
+use sensor_core::networks::{PrefixSet, Room, Tables};
 
 /// The path's surroundings in ordinary memory.
 pub struct HostEngine {

@@ -97,6 +97,12 @@ impl<L> FlowEntry<L> {
         self.flow.view(services, self.is_closed())
     }
 
+    /// Its view, and the link to change beside it.
+    pub fn split(&mut self, services: &ServicePorts) -> Option<(FlowView<'_>, &mut L)> {
+        let closed = self.is_closed();
+        Some((self.flow.view(services, closed)?, &mut self.link))
+    }
+
     pub(super) const fn standing(&self) -> Standing {
         let looked_at = mark::THREAT | mark::DROPPED | mark::ENCRYPTED;
         let flow = &self.flow;

@@ -2,30 +2,34 @@
 
 use super::*;
 
-const HOUR: i128 = 3_600 * SECOND;
-const DAY: i128 = 24 * HOUR;
-const YEAR: i128 = 365 * DAY;
-const NOW: i128 = 1_700_000_000 * SECOND;
+const HOUR: i64 = 3_600 * SECOND;
+const DAY: i64 = 24 * HOUR;
+const YEAR: i64 = 365 * DAY;
+const NOW: i64 = 1_700_000_000 * SECOND;
 
-fn clocks(wall: i128, since_boot: i128, boot: u64) -> Clocks {
-    Clocks { wall, since_boot, boot: Some(boot) }
+fn ts(nanos: i64) -> Timestamp {
+    Timestamp::from_unix_nanos(nanos)
+}
+
+fn clocks(wall: i64, since_boot: i64, boot: u64) -> Clocks {
+    Clocks { wall: ts(wall), since_boot, boot: Some(boot) }
 }
 
 /// Saved when the steady time was NOW, in boot 1, an hour old.
-fn saved_at(wall: i128) -> Option<Reading> {
+fn saved_at(wall: i64) -> Option<Reading> {
     Some(Reading { clocks: clocks(wall, HOUR, 1), steady: NOW })
 }
 
 #[test]
 fn it_begins_with_the_wall_clock_and_passes_as_the_time_since_boot_does() {
     let mut time = SteadyTime::of(None, clocks(NOW, HOUR, 1));
-    assert_eq!(time.at(NOW), NOW);
+    assert_eq!(time.at(ts(NOW)), NOW);
     assert_eq!(time.keep(clocks(NOW + DAY, HOUR + DAY, 1)), None);
-    assert_eq!(time.at(NOW + DAY), NOW + DAY);
+    assert_eq!(time.at(ts(NOW + DAY)), NOW + DAY);
     for wall in [NOW + YEAR, NOW - YEAR] {
         let step = time.keep(clocks(wall, HOUR + DAY, 1)).unwrap();
-        assert_eq!(step.to, wall);
-        assert_eq!((time.at(wall), time.wall(NOW + DAY)), (NOW + DAY, wall));
+        assert_eq!(step.to.unix_nanos(), wall);
+        assert_eq!((time.at(ts(wall)), time.wall(NOW + DAY).unix_nanos()), (NOW + DAY, wall));
     }
 }
 
@@ -33,64 +37,64 @@ fn it_begins_with_the_wall_clock_and_passes_as_the_time_since_boot_does() {
 fn a_suspended_machine_has_no_step() {
     let mut time = SteadyTime::of(None, clocks(NOW, HOUR, 1));
     assert_eq!(time.keep(clocks(NOW + 3 * DAY, HOUR + 3 * DAY, 1)), None, "both clocks go on");
-    assert_eq!(time.at(NOW + 3 * DAY), NOW + 3 * DAY);
+    assert_eq!(time.at(ts(NOW + 3 * DAY)), NOW + 3 * DAY);
 }
 
 #[test]
-fn small_differences_are_told_when_they_add_up() {
+fn small_differences_are_reported_when_they_add_up() {
     let mut time = SteadyTime::of(None, clocks(NOW, 0, 1));
     assert_eq!(time.keep(clocks(NOW + 40 * SECOND, 0, 1)), None);
     let step = time.keep(clocks(NOW + 80 * SECOND, 0, 1)).unwrap();
-    assert_eq!((step.from, step.to), (NOW, NOW + 80 * SECOND));
+    assert_eq!((step.from.unix_nanos(), step.to.unix_nanos()), (NOW, NOW + 80 * SECOND));
 }
 
 #[test]
 fn in_the_same_boot_it_is_known_how_long_the_agent_was_away_whatever_the_wall_clock_says() {
     for wall in [NOW + 2 * HOUR, NOW + YEAR, NOW - YEAR] {
         let time = SteadyTime::of(saved_at(NOW), clocks(wall, 3 * HOUR, 1));
-        assert_eq!(time.at(wall), NOW + 2 * HOUR);
+        assert_eq!(time.at(ts(wall)), NOW + 2 * HOUR);
     }
 }
 
 #[test]
 fn over_a_reboot_the_wall_clock_is_believed_where_it_goes_forward() {
     let time = SteadyTime::of(saved_at(NOW), clocks(NOW + DAY, SECOND, 2));
-    assert_eq!(time.at(NOW + DAY), NOW + DAY);
+    assert_eq!(time.at(ts(NOW + DAY)), NOW + DAY);
     // One that was ahead goes on being so.
     let time = SteadyTime::of(saved_at(NOW + YEAR), clocks(NOW + YEAR + DAY, SECOND, 2));
-    assert_eq!(time.at(NOW + YEAR + DAY), NOW + DAY);
+    assert_eq!(time.at(ts(NOW + YEAR + DAY)), NOW + DAY);
     let nameless = Clocks { boot: None, ..clocks(NOW + DAY, 3 * HOUR, 0) };
-    assert_eq!(SteadyTime::of(saved_at(NOW), nameless).at(NOW + DAY), NOW + DAY, "the kernel names no boot");
+    assert_eq!(SteadyTime::of(saved_at(NOW), nameless).at(ts(NOW + DAY)), NOW + DAY, "the kernel names no boot");
 }
 
 #[test]
 fn over_a_reboot_no_time_passed_by_a_clock_that_was_never_set() {
     let time = SteadyTime::of(saved_at(HOUR), clocks(NOW + YEAR, SECOND, 2));
-    assert_eq!(time.at(NOW + YEAR), NOW);
+    assert_eq!(time.at(ts(NOW + YEAR)), NOW);
     let time = SteadyTime::of(saved_at(HOUR), clocks(2 * HOUR, SECOND, 2));
-    assert_eq!(time.at(2 * HOUR), NOW + HOUR, "as far as that clock can be believed");
+    assert_eq!(time.at(ts(2 * HOUR)), NOW + HOUR, "as far as that clock can be believed");
 }
 
 #[test]
 fn a_clock_that_comes_up_unset_stands_still_until_it_is_set_and_then_the_time_off_is_known() {
     let mut time = SteadyTime::of(saved_at(NOW), clocks(0, SECOND, 2));
-    assert_eq!(time.at(0), NOW);
+    assert_eq!(time.at(ts(0)), NOW);
     let step = time.keep(clocks(5 * SECOND, 6 * SECOND, 2)).unwrap();
-    assert_eq!((step.from, step.to), (NOW + 5 * SECOND, 5 * SECOND));
-    assert_eq!(time.at(5 * SECOND), NOW + 5 * SECOND);
+    assert_eq!((step.from.unix_nanos(), step.to.unix_nanos()), (NOW + 5 * SECOND, 5 * SECOND));
+    assert_eq!(time.at(ts(5 * SECOND)), NOW + 5 * SECOND);
     let step = time.keep(clocks(NOW + 30 * DAY, HOUR, 2)).unwrap();
-    assert_eq!(step, Step { from: HOUR - SECOND, to: NOW + 30 * DAY });
-    assert_eq!(time.at(NOW + 30 * DAY), NOW + 30 * DAY, "it was off for a month");
+    assert_eq!(step, Step { from: ts(HOUR - SECOND), to: ts(NOW + 30 * DAY) });
+    assert_eq!(time.at(ts(NOW + 30 * DAY)), NOW + 30 * DAY, "it was off for a month");
     // From then on a step is a step again.
     time.keep(clocks(NOW + 90 * DAY, HOUR, 2));
-    assert_eq!(time.at(NOW + 90 * DAY), NOW + 30 * DAY);
+    assert_eq!(time.at(ts(NOW + 90 * DAY)), NOW + 30 * DAY);
 }
 
 #[test]
 fn what_is_gone_through_at_another_time_keeps_none() {
     let mut time = SteadyTime::as_saved(saved_at(NOW + YEAR));
-    assert_eq!(time.at(NOW + YEAR), NOW);
+    assert_eq!(time.at(ts(NOW + YEAR)), NOW);
     assert_eq!(time.keep(clocks(NOW, 0, 2)), None);
-    assert_eq!((time.at(NOW + YEAR), time.reading()), (NOW, None));
-    assert_eq!(SteadyTime::as_saved(None).at(NOW), NOW);
+    assert_eq!((time.at(ts(NOW + YEAR)), time.reading()), (NOW, None));
+    assert_eq!(SteadyTime::as_saved(None).at(ts(NOW)), NOW);
 }

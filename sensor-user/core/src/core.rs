@@ -1,0 +1,547 @@
+//! The core as one pure function: an input and the time in, events out.
+
+use std::sync::Arc;
+
+use sensor_common::slot::{RecordKind, Slot};
+use sensor_dissect::FingerprintKey;
+
+use crate::{
+    address::FiveTuple,
+    event::Event,
+    exempt::{Exemptions, Question},
+    flow::{Change, FlowEntry, FlowTable, FlowTableOptions, StoredFlow},
+    incident::{
+        IncidentId, Link, StoredIncident,
+        book::{Assessment, Book, Context},
+        quota::Admission,
+    },
+    level::EvidenceLevel,
+    process::ProcessLookup,
+    profile::{ProfileName, Rulebook},
+    record::{self, DecodeError, Observation, Record},
+    responses::Responses,
+    rules::{self, History, Logons, Relayed},
+    service::Service,
+    settings::Settings,
+    terms::{Clocks, KnownTerms, Step, Term, TermChanges},
+    time::{Moment, TickClock, Timestamp},
+    view::{FlowSummary, FlowView},
+};
+
+/// What the core takes.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A record off the ring.
+    Record(&'a [u8]),
+    /// A slot that changed.
+    Slot(&'a Slot),
+    /// Time moved on. Comes once a second at least.
+    Tick,
+    /// The clocks of the machine, before anything else of that moment.
+    Clocks(Clocks),
+    /// Another configuration.
+    Reconfigure(Box<Settings>),
+    /// The ring has lost so many records so far.
+    RecordsLost(u64),
+    /// The end of the run. With `kept`, open incidents and connections are stored and go on later; without, they are closed.
+    End {
+        /// Whether the state is kept.
+        kept: bool,
+    },
+}
+
+/// What the core begins with.
+pub struct Start {
+    /// Settings.
+    pub settings: Settings,
+    /// Length of the kernel's tick.
+    pub clock: TickClock,
+    /// Key of credential fingerprints, and of identifiers.
+    pub fingerprint_key: FingerprintKey,
+    /// Terms that are known.
+    pub terms: KnownTerms,
+    /// Incidents of an earlier run.
+    pub incidents: Vec<StoredIncident>,
+    /// Connections that were open when that ended.
+    pub connections: Vec<StoredFlow<Link>>,
+}
+
+/// What is to be stored of the core's state.
+#[derive(Debug, Default)]
+pub struct StateChanges {
+    /// Incidents that changed.
+    pub incidents: Vec<StoredIncident>,
+    /// Known terms.
+    pub terms: TermChanges,
+}
+
+/// Counts of the core.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CoreCounts {
+    /// Records that this agent cannot read.
+    pub undecodable: u64,
+    /// Connections followed now.
+    pub connections: usize,
+    /// Incidents open now.
+    pub incidents_open: usize,
+    /// Incidents opened so far: low, medium, high, critical.
+    pub incidents_opened: [u64; 4],
+    /// Incidents that the quota held back.
+    pub held_back: u64,
+    /// Connections that an exemption covered.
+    pub exempted: u64,
+}
+
+/// Everything that decides.
+pub struct Core {
+    settings: Settings,
+    clock: TickClock,
+    identity: [u8; 32],
+    flows: FlowTable<Link>,
+    lookup: Box<dyn ProcessLookup + Send>,
+    terms: KnownTerms,
+    exemptions: Exemptions,
+    rulebook: Option<Rulebook>,
+    book: Book,
+    responses: Responses,
+    /// Connections that spoke and that the quota held back: they ask again when a window ends.
+    held_back: Vec<FiveTuple>,
+    lost_records: u64,
+    undecodable: u64,
+    first_undecodable: Option<DecodeError>,
+    step: Option<Step>,
+    exempted: u64,
+    changes: Vec<Change<Link>>,
+}
+
+/// Connections that are remembered while the quota holds them back.
+const MAX_HELD_BACK: usize = 4_096;
+
+impl Core {
+    /// A core that begins with this.
+    #[must_use]
+    pub fn new(start: Start, lookup: Box<dyn ProcessLookup + Send>) -> Self {
+        let Start { settings, clock, fingerprint_key, terms, incidents, connections } = start;
+        let mut identity = [0; 32];
+        identity[..16].copy_from_slice(&fingerprint_key.of(b"incident identifiers").0);
+        let mut flows = FlowTable::new(FlowTableOptions {
+            services: settings.watched.clone(),
+            clock,
+            attempt_settle: settings.attempt_settle,
+            flow_idle: settings.flow_idle,
+            capacity: settings.flow_capacity,
+            fingerprint_key,
+        });
+        flows.restore(connections);
+        let mut book = Book::new(settings.limits.incidents_per_window, settings.incident_idle);
+        book.restore(incidents);
+        let exemptions = Exemptions::new(settings.exemptions.clone());
+        let rulebook = rulebook(&settings);
+        Self {
+            settings,
+            clock,
+            identity,
+            flows,
+            lookup,
+            terms,
+            exemptions,
+            rulebook,
+            book,
+            responses: Responses::new(),
+            held_back: Vec::new(),
+            lost_records: 0,
+            undecodable: 0,
+            first_undecodable: None,
+            step: None,
+            exempted: 0,
+            changes: Vec::new(),
+        }
+    }
+
+    /// Takes one input at a moment; adds what is to be written to `out`.
+    pub fn step(&mut self, input: Input<'_>, now: Moment, out: &mut Vec<Event>) {
+        match input {
+            Input::Record(bytes) => match record::record(bytes) {
+                Ok(Record::Flow(kind, seen)) => self.observe(Some(kind), &seen, now),
+                Ok(Record::Replaced(settled, opened)) => {
+                    self.observe(Some(RecordKind::Settled), &settled, now);
+                    self.observe(Some(RecordKind::Opened), &opened, now);
+                }
+                Ok(Record::Piece(piece)) => self.flows.payload(&piece, now, &mut self.changes),
+                Err(error) => self.refuse(error),
+            },
+            Input::Slot(slot) => match record::observation(slot) {
+                Ok(seen) => self.observe(None, &seen, now),
+                Err(error) => self.refuse(error),
+            },
+            Input::Tick => {
+                self.flows.advance(now.at, &mut self.changes);
+                self.settle_changes(now.at, out);
+                let summaries = self.book.advance(now.at, out);
+                if !summaries.is_empty() {
+                    out.extend(summaries.into_iter().map(Event::Quota));
+                    for tuple in std::mem::take(&mut self.held_back) {
+                        self.change(&tuple, now.at, out);
+                    }
+                }
+            }
+            Input::Clocks(clocks) => self.step = self.terms.keep_time(clocks).or(self.step),
+            Input::Reconfigure(settings) => self.reconfigure(*settings),
+            Input::RecordsLost(lost) => {
+                self.lost_records = lost;
+                self.flows.set_lost_records(lost);
+            }
+            Input::End { kept } => self.end(kept, now, out),
+        }
+        self.settle_changes(now.at, out);
+    }
+
+    fn observe(&mut self, kind: Option<RecordKind>, seen: &Observation, now: Moment) {
+        self.flows.observe(kind, seen, now, &mut *self.lookup, &mut self.changes);
+    }
+
+    fn refuse(&mut self, error: DecodeError) {
+        self.undecodable += 1;
+        self.first_undecodable.get_or_insert(error);
+    }
+
+    fn reconfigure(&mut self, settings: Settings) {
+        self.exemptions.replace(settings.exemptions.clone());
+        self.rulebook = rulebook(&settings);
+        self.settings = settings;
+    }
+
+    fn end(&mut self, kept: bool, now: Moment, out: &mut Vec<Event>) {
+        if !kept {
+            self.flows.drain(&mut self.changes);
+        }
+        self.settle_changes(now.at, out);
+        self.book.finish(now.at, kept, out);
+    }
+
+    /// Takes what changed in the table through rules and incidents.
+    fn settle_changes(&mut self, now: Timestamp, out: &mut Vec<Event>) {
+        while !self.changes.is_empty() {
+            for change in std::mem::take(&mut self.changes) {
+                match change {
+                    Change::Updated(tuple) => self.change(&tuple, now, out),
+                    Change::Closed(tuple) => {
+                        self.change(&tuple, now, out);
+                        self.summarise(&tuple, now, out);
+                    }
+                    Change::Removed(mut entry) => {
+                        let services = self.settings.watched.clone();
+                        if let Some((view, link)) = entry.split(&services) {
+                            let again = self.consider(&view, link, now, out);
+                            out.extend(self.summary(&view, link, now));
+                            self.again(again, now, out);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// A connection of the table changed.
+    fn change(&mut self, tuple: &FiveTuple, now: Timestamp, out: &mut Vec<Event>) {
+        let again = self.with_entry(tuple, |core, view, link| core.consider(view, link, now, out));
+        self.again(again.flatten(), now, out);
+    }
+
+    /// The connection in the other direction of a relay is looked at again, now that it is known to be one.
+    fn again(&mut self, other: Option<FiveTuple>, now: Timestamp, out: &mut Vec<Event>) {
+        if let Some(other) = other {
+            self.with_entry(&other, |core, view, link| core.consider(view, link, now, out));
+        }
+    }
+
+    /// Works on a connection of the table while the rest of the core may change.
+    fn with_entry<T>(
+        &mut self,
+        tuple: &FiveTuple,
+        work: impl FnOnce(&mut Self, &FlowView<'_>, &mut Link) -> T,
+    ) -> Option<T> {
+        let entry: &mut FlowEntry<Link> = self.flows.entry_mut(tuple)?;
+        // A snapshot holds the shared parts by reference count: the entry itself must not be borrowed meanwhile.
+        let snapshot = FlowSummary::of(&entry.view(&self.settings.watched)?, None, None);
+        let mut link = std::mem::take(&mut entry.link);
+        let result = work(self, &snapshot.view(), &mut link);
+        if let Some(entry) = self.flows.entry_mut(tuple) {
+            entry.link = link;
+        }
+        Some(result)
+    }
+
+    /// What a connection as it stands means. Gives the connection in the other direction, where this one shows that it was relayed.
+    fn consider(
+        &mut self,
+        view: &FlowView<'_>,
+        link: &mut Link,
+        now: Timestamp,
+        out: &mut Vec<Event>,
+    ) -> Option<FiveTuple> {
+        if !view.roles_known {
+            return None;
+        }
+        if self.is_exempt(view, link, now) {
+            return None;
+        }
+        if self.rulebook.is_some() {
+            self.consider_published(view, link, now, out);
+            return None;
+        }
+        self.book.note_target(view);
+        if view.level < EvidenceLevel::Smb && !view.settled {
+            return None;
+        }
+        let relayed = self.responses.note(view);
+        let context = Context {
+            now,
+            identity: &self.identity,
+            lost_records: self.lost_records,
+            learning_until: self.terms.learning_until(now),
+        };
+        let id = self.book.place(view, link, &context);
+        let news = self.merge(id, view, link, now);
+        let (assessment, found) = self.assess(id, view, relayed.map(|(_, relayed)| relayed), now);
+        if !found {
+            self.book.drop_unannounced(id, link);
+            return None;
+        }
+        let client = (view.client.ip(), &mut link.found);
+        let admission = self.book.assess(id, &assessment, news, client, now, out);
+        if admission == Some(Admission::HeldBack) {
+            self.book.drop_unannounced(id, link);
+            if view.level >= EvidenceLevel::Smb && !link.held_back && self.held_back.len() < MAX_HELD_BACK {
+                self.held_back.push(view.tuple);
+            }
+            link.held_back = true;
+        } else {
+            link.held_back = false;
+        }
+        self.learn(view, now);
+        relayed.map(|(other, _)| other).filter(|_| news)
+    }
+
+    fn is_exempt(&mut self, view: &FlowView<'_>, link: &mut Link, now: Timestamp) -> bool {
+        let question = Question::of(view);
+        if link.exempt {
+            return self.exemptions.covering(&question, now).is_some();
+        }
+        // Counted once, and only where an incident is not there already.
+        link.exempt = self.exemptions.count(&question, now);
+        self.exempted += u64::from(link.exempt);
+        link.exempt
+    }
+
+    fn merge(&mut self, id: IncidentId, view: &FlowView<'_>, link: &mut Link, now: Timestamp) -> bool {
+        let threats = Arc::clone(&self.settings.threats);
+        let limits = self.settings.limits.departures;
+        let Some(stored) = self.book.stored_mut(id) else { return false };
+        let mut news = stored.incident.merge(view, link);
+        if matches!(stored.incident.scope, crate::incident::Scope::Client) {
+            let target = view.server.ip();
+            news |= stored.count_target(target, view.level) && stored.targets.len() == 1;
+        } else if matches!(stored.incident.scope, crate::incident::Scope::Exposure) {
+            stored.count_target(view.client.ip(), view.level);
+        }
+        let incident = &mut stored.incident;
+        let left = if view.service == Service::Smb && view.level >= EvidenceLevel::Session { view.bytes_left() } else { 0 };
+        if left > link.left {
+            incident.departure = incident.volume.add(left - link.left, now, &limits).or(incident.departure);
+            link.left = left;
+        }
+        incident.lost_records =
+            incident.lost_records.max(self.lost_records.saturating_sub(view.lost_before));
+        if view.threat && incident.threats.is_empty() {
+            incident.threats = threats
+                .of(view.external())
+                .into_iter()
+                .map(|hit| crate::incident::ThreatHit {
+                    list: hit.list.to_owned(),
+                    prefix: hit.entry.net.to_string(),
+                    line: hit.entry.line,
+                    description: hit.entry.description.as_deref().map(str::to_owned),
+                })
+                .collect();
+            news |= !incident.threats.is_empty();
+        }
+        news
+    }
+
+    /// What a connection and its incident are worth together; tells whether a rule found anything.
+    fn assess(
+        &self,
+        id: IncidentId,
+        view: &FlowView<'_>,
+        relayed: Option<Relayed>,
+        now: Timestamp,
+    ) -> (Assessment, bool) {
+        let nothing = Assessment { findings: vec![], techniques: vec![], severity: (crate::level::Severity::Low, 0) };
+        let Some(incident) = self.book.incident(id) else { return (nothing, false) };
+        let logons = Logons {
+            refused: incident.refused_accounts.clone(),
+            refused_total: incident.counted.logons_refused,
+            accepted: incident
+                .credentials
+                .iter()
+                .filter(|one| one.outcome == Some(crate::incident::LogonOutcome::Accepted))
+                .filter_map(crate::incident::Credential::account)
+                .collect(),
+        };
+        let destination = Term { rule: rules::RARE_DESTINATION, address: view.server.ip() };
+        let history = History {
+            limits: &self.settings.limits,
+            now,
+            new_destination: self.terms.learning_until(now).is_none() && self.terms.is_new(destination, now),
+            logons: &logons,
+            departure: incident.departure,
+            relayed,
+        };
+        let mut findings: Vec<_> =
+            rules::ALL.iter().filter_map(|rule| rule.evaluate(view, &history)).collect();
+        if let Some(targets) = incident.targets.filter(|_| incident.scope == crate::incident::Scope::Client) {
+            findings.extend(rules::sweep::finding(view.direction, &targets, &self.settings.limits.sweep));
+        }
+        let techniques = rules::techniques(view, &history)
+            .into_iter()
+            .map(|(technique, fact)| (technique.id, fact))
+            .collect();
+        let severity = rules::severity(view, &findings);
+        let found = !findings.is_empty() || !incident.findings.is_empty();
+        (Assessment { findings, techniques, severity }, found)
+    }
+
+    /// Only a connection that was completed makes its server known.
+    fn learn(&mut self, view: &FlowView<'_>, now: Timestamp) {
+        if view.direction == crate::address::Direction::Outbound
+            && view.service == Service::Smb
+            && view.level >= EvidenceLevel::Connected
+        {
+            self.terms.learn(Term { rule: rules::RARE_DESTINATION, address: view.server.ip() }, now);
+        }
+    }
+
+    /// A published profile: one alert for each connection that matches, with the published severity.
+    fn consider_published(
+        &mut self,
+        view: &FlowView<'_>,
+        link: &mut Link,
+        now: Timestamp,
+        out: &mut Vec<Event>,
+    ) {
+        let Some(rulebook) = &self.rulebook else { return };
+        let terms = &mut self.terms;
+        let findings = if link.found.is_empty() {
+            rulebook.findings(view, &mut |term: Term| {
+                let is_new = terms.is_new(term, now);
+                terms.learn(term, now);
+                is_new
+            })
+        } else {
+            vec![]
+        };
+        if findings.is_empty() && link.incident.is_none() {
+            return;
+        }
+        let context =
+            Context { now, identity: &self.identity, lost_records: self.lost_records, learning_until: None };
+        let id = self.book.place_connection(view, link, &context);
+        let _ = self.merge(id, view, link, now);
+        let worst = findings.iter().map(|finding| (finding.severity, finding.risk_score)).max();
+        let severity = worst.unwrap_or((crate::level::Severity::Low, 0));
+        let assessment = Assessment { findings, techniques: vec![], severity };
+        let client = (view.client.ip(), &mut link.found);
+        let admission = self.book.assess(id, &assessment, false, client, now, out);
+        if admission == Some(Admission::HeldBack) {
+            self.book.drop_unannounced(id, link);
+            link.held_back = true;
+        } else if view.closed {
+            out.extend(self.book.close_connection(id, now).map(|event| Event::Incident(Box::new(event))));
+        }
+    }
+
+    /// A connection of the table is over.
+    fn summarise(&mut self, tuple: &FiveTuple, now: Timestamp, out: &mut Vec<Event>) {
+        let summary = self.with_entry(tuple, |core, view, link| core.summary(view, link, now));
+        out.extend(summary.flatten());
+    }
+
+    fn summary(&self, view: &FlowView<'_>, link: &Link, now: Timestamp) -> Option<Event> {
+        if !self.settings.flow_summaries {
+            return None;
+        }
+        let question = Question::of(view);
+        let exemption = link.exempt.then(|| self.exemptions.covering(&question, now)).flatten();
+        let exemption = exemption.map(|exemption| exemption.id.clone());
+        Some(Event::Flow(Box::new(FlowSummary::of(view, exemption, link.incident))))
+    }
+
+    /// What is to be stored since this was last asked.
+    pub fn take_changes(&mut self, now: Timestamp) -> StateChanges {
+        StateChanges { incidents: self.book.take_changes(), terms: self.terms.take_changes(now) }
+    }
+
+    /// Connections that are open, to go on with them after a restart.
+    pub fn connections(&self) -> impl Iterator<Item = StoredFlow<Link>> + '_ {
+        self.flows.store()
+    }
+
+    /// The step of the wall clock that came to light since this was last asked.
+    pub const fn take_clock_step(&mut self) -> Option<Step> {
+        self.step.take()
+    }
+
+    /// The first record that could not be read, once.
+    pub const fn take_undecodable(&mut self) -> Option<DecodeError> {
+        self.first_undecodable.take()
+    }
+
+    /// The exemptions, and what they have covered.
+    pub const fn exemptions(&mut self) -> &mut Exemptions {
+        &mut self.exemptions
+    }
+
+    /// Whether an exemption covers this connection now, for who asks about a flow.
+    #[must_use]
+    pub const fn flows(&self) -> &FlowTable<Link> {
+        &self.flows
+    }
+
+    /// The table of connections, for what the kernel has to be told of ports.
+    pub const fn flows_mut(&mut self) -> &mut FlowTable<Link> {
+        &mut self.flows
+    }
+
+    /// The known terms.
+    #[must_use]
+    pub const fn terms(&self) -> &KnownTerms {
+        &self.terms
+    }
+
+    /// The length of the kernel's tick.
+    #[must_use]
+    pub const fn clock(&self) -> TickClock {
+        self.clock
+    }
+
+    /// The counts.
+    #[must_use]
+    pub fn counts(&self) -> CoreCounts {
+        let opened = self.book.opened();
+        CoreCounts {
+            undecodable: self.undecodable,
+            connections: self.flows.len(),
+            incidents_open: self.book.open(),
+            incidents_opened: crate::level::Severity::ALL
+                .map(|severity| opened.get(&severity).copied().unwrap_or_default()),
+            held_back: self.book.held_back(),
+            exempted: self.exempted,
+        }
+    }
+}
+
+/// The rules of another profile than the sensor's own.
+fn rulebook(settings: &Settings) -> Option<Rulebook> {
+    (settings.profile != ProfileName::Sensor).then(|| Rulebook::of(settings.profile, &settings.rulebook))
+}

@@ -1,0 +1,556 @@
+//! The book of incidents: which there are, what a changed connection does to them, and when something of that is written.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
+    time::Duration,
+};
+
+use super::{
+    Incident, IncidentAction, IncidentEvent, IncidentId, Party, QuotaSummary,
+    entry::{Key, StoredIncident},
+    link::{Contribution, Link},
+    quota::{Admission, Quota},
+};
+use crate::{
+    address::Direction,
+    event::Event,
+    level::{EvidenceLevel, Severity},
+    recent::Recent,
+    rules::{Finding, RuleMeta},
+    time::Timestamp,
+    view::{Content, FlowView},
+};
+
+/// Time for which a pair of hosts is remembered: what shows nothing new in it continues its incident.
+const REMEMBERED: Duration = Duration::from_secs(7 * 86_400);
+
+/// Time for which a client that tries ever more servers goes on with one incident.
+const SAME_SWEEP: Duration = Duration::from_secs(86_400);
+
+/// Incidents that are kept in memory; the store has those that went.
+const MAX_INCIDENTS: usize = 1 << 16;
+
+/// Clients whose first targets are remembered at least, and targets of each.
+const CLIENTS: usize = 1 << 14;
+const FIRST_TARGETS: usize = 2;
+
+/// What a changed connection is worth: findings of rules and techniques that the evidence shows.
+pub(crate) struct Assessment {
+    /// Findings.
+    pub(crate) findings: Vec<Finding>,
+    /// Identifiers of techniques, each with the fact that shows it.
+    pub(crate) techniques: Vec<(&'static str, String)>,
+    /// Severity and risk score by the evidence.
+    pub(crate) severity: (Severity, u8),
+}
+
+/// What the book needs to know beside a connection.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) identity: &'a [u8; 32],
+    pub(crate) lost_records: u64,
+    pub(crate) learning_until: Option<Timestamp>,
+}
+
+/// The incidents.
+#[derive(Debug)]
+pub(crate) struct Book {
+    incidents: HashMap<IncidentId, StoredIncident>,
+    keys: HashMap<Key, IncidentId>,
+    /// The first targets of each client, so that a sweep is known before any of its attempts had its time.
+    first_targets: Recent<(IpAddr, u8), Vec<IpAddr>>,
+    quota: Quota,
+    idle: Duration,
+    changed: BTreeSet<IncidentId>,
+    by_severity: BTreeMap<Severity, u64>,
+}
+
+impl Book {
+    pub(crate) fn new(incidents_per_window: u64, idle: Duration) -> Self {
+        Self {
+            incidents: HashMap::new(),
+            keys: HashMap::new(),
+            first_targets: Recent::new(CLIENTS),
+            quota: Quota::new(incidents_per_window),
+            idle,
+            changed: BTreeSet::new(),
+            by_severity: BTreeMap::new(),
+        }
+    }
+
+    /// Takes over incidents of an earlier run.
+    pub(crate) fn restore(&mut self, incidents: Vec<StoredIncident>) {
+        for mut stored in incidents {
+            if stored.incident.closed.is_none() {
+                stored.incident.restarted = true;
+            }
+            let id = stored.incident.id;
+            self.keys.insert(stored.key, id);
+            self.incidents.insert(id, stored);
+        }
+    }
+
+    pub(crate) fn incident(&self, id: IncidentId) -> Option<&Incident> {
+        self.incidents.get(&id).map(|stored| &stored.incident)
+    }
+
+    pub(crate) fn stored_mut(&mut self, id: IncidentId) -> Option<&mut StoredIncident> {
+        self.incidents.get_mut(&id)
+    }
+
+    /// Incidents that were opened and not closed.
+    pub(crate) fn open(&self) -> usize {
+        self.incidents.values().filter(|one| one.is_announced() && one.incident.closed.is_none()).count()
+    }
+
+    /// Incidents that were opened so far, by severity when they were.
+    pub(crate) fn opened(&self) -> &BTreeMap<Severity, u64> {
+        &self.by_severity
+    }
+
+    pub(crate) const fn held_back(&self) -> u64 {
+        self.quota.held_back()
+    }
+
+    /// A connection began: its target counts for its client.
+    pub(crate) fn note_target(&mut self, view: &FlowView<'_>) {
+        let known = self.first_targets.entry((view.client.ip(), direction_number(view.direction)));
+        let target = view.server.ip();
+        if known.len() < FIRST_TARGETS && !known.contains(&target) {
+            known.push(target);
+        }
+    }
+
+    fn is_sweeping(&mut self, view: &FlowView<'_>) -> bool {
+        self.first_targets.entry((view.client.ip(), direction_number(view.direction))).len() >= FIRST_TARGETS
+    }
+
+    /// The incident to which a connection belongs as it stands, made if there is none. Its sums are not merged yet.
+    pub(crate) fn place(&mut self, view: &FlowView<'_>, link: &mut Link, context: &Context<'_>) -> IncidentId {
+        let key = self.key_of(view);
+        let id = match self.current(&key, view, link, context.now) {
+            Some(id) => id,
+            None => self.begin(key, view, context),
+        };
+        if let Some(before) = link.incident.filter(|before| *before != id) {
+            if let Some(stored) = self.incidents.get_mut(&before) {
+                stored.incident.counted.replace(&link.counted, &Contribution::default());
+                self.changed.insert(before);
+            }
+            link.counted = Contribution::default();
+            link.credentials.clear();
+        }
+        link.incident = Some(id);
+        id
+    }
+
+    /// The incident of one connection, as published profiles count.
+    pub(crate) fn place_connection(
+        &mut self,
+        view: &FlowView<'_>,
+        link: &mut Link,
+        context: &Context<'_>,
+    ) -> IncidentId {
+        let known = link.incident.filter(|id| self.incidents.contains_key(id));
+        let id = known.unwrap_or_else(|| {
+            self.begin(Key::Connection { tuple: view.tuple, first: view.first }, view, context)
+        });
+        link.incident = Some(id);
+        id
+    }
+
+    /// The connection of such an incident is over, and with it the incident.
+    pub(crate) fn close_connection(&mut self, id: IncidentId, now: Timestamp) -> Option<IncidentEvent> {
+        let stored = self.incidents.get_mut(&id).filter(|stored| stored.is_announced())?;
+        if stored.incident.closed.is_some() {
+            return None;
+        }
+        self.changed.insert(id);
+        stored.close(now)
+    }
+
+    /// What a connection as it stands is found by.
+    fn key_of(&mut self, view: &FlowView<'_>) -> Key {
+        let (internal, external) = (view.internal(), view.external());
+        let direction = view.direction;
+        let pair = Key::Pair { internal, external, direction };
+        let client = Key::Client { client: view.client.ip(), direction };
+        let exposure = Key::Exposure {
+            server: view.server.ip(),
+            transport: view.tuple.transport,
+            port: view.server.port(),
+        };
+        if is_of_a_pair(view) {
+            for narrow in [client, exposure] {
+                self.narrow_down(narrow, pair, view);
+            }
+            return pair;
+        }
+        if self.keys.contains_key(&pair) {
+            return pair;
+        }
+        match direction {
+            Direction::Outbound => client,
+            Direction::Inbound if view.level < EvidenceLevel::Answered => client,
+            Direction::Inbound => {
+                if self.is_sweeping(view) {
+                    self.narrow_down(exposure, client, view);
+                    client
+                } else {
+                    exposure
+                }
+            }
+        }
+    }
+
+    /// An incident that is about this connection's hosts alone goes on under another key, as it is about them in another way now.
+    fn narrow_down(&mut self, from: Key, to: Key, view: &FlowView<'_>) {
+        if self.keys.contains_key(&to) {
+            return;
+        }
+        let other = match from {
+            Key::Exposure { .. } => view.client.ip(),
+            _ => view.server.ip(),
+        };
+        let Some(id) = self.keys.get(&from).copied() else { return };
+        let Some(stored) = self.incidents.get_mut(&id) else { return };
+        if stored.only_target() != Some(other) || stored.incident.closed.is_some() {
+            return;
+        }
+        self.keys.remove(&from);
+        self.keys.insert(to, id);
+        stored.key = to;
+        stored.incident.scope = to.scope();
+        stored.targets.clear();
+        stored.incident.targets = None;
+        stored.incident.internal.addresses = vec![view.internal()];
+        stored.incident.external.addresses = vec![view.external()];
+        stored.incident.internal.count = 1;
+        stored.incident.external.count = 1;
+    }
+
+    /// The incident of a key that a connection goes on with: one that is open, or one that is closed and of which the
+    /// connection shows nothing new.
+    fn current(
+        &mut self,
+        key: &Key,
+        view: &FlowView<'_>,
+        link: &Link,
+        now: Timestamp,
+    ) -> Option<IncidentId> {
+        let id = *self.keys.get(key)?;
+        let stored = self.incidents.get_mut(&id)?;
+        if stored.incident.closed.is_none() {
+            return Some(id);
+        }
+        let age = now.distance(stored.incident.last.max(stored.incident.updated));
+        let goes_on = match key {
+            Key::Client { .. } if !stored.targets.contains_key(&view.server.ip()) => age < SAME_SWEEP,
+            _ => {
+                let (mut trial, mut trial_link) = (stored.incident.clone(), link.clone());
+                age < REMEMBERED && !trial.merge(view, &mut trial_link)
+            }
+        };
+        if !goes_on {
+            return None;
+        }
+        stored.reopen();
+        Some(id)
+    }
+
+    fn begin(&mut self, key: Key, view: &FlowView<'_>, context: &Context<'_>) -> IncidentId {
+        if self.incidents.len() >= MAX_INCIDENTS {
+            self.forget_oldest();
+        }
+        let id = identifier(&key, view.first, context.identity);
+        let (internal, external) = match key {
+            Key::Client { direction: Direction::Outbound, .. } => (Party::one(view.internal()), Party::default()),
+            Key::Client { .. } => (Party::default(), Party::one(view.external())),
+            Key::Exposure { .. } => (Party::one(view.internal()), Party::default()),
+            _ => (Party::one(view.internal()), Party::one(view.external())),
+        };
+        let incident = Incident {
+            scope: key.scope(),
+            direction: view.direction,
+            internal,
+            external,
+            opened: context.now,
+            first: view.first,
+            last: view.last,
+            updated: context.now,
+            learning_until: context.learning_until,
+            lost_records: context.lost_records.saturating_sub(view.lost_before),
+            ..Incident::empty(id)
+        };
+        self.keys.insert(key, id);
+        self.incidents.insert(id, StoredIncident::new(incident, key));
+        id
+    }
+
+    /// Takes a provisional incident back: nothing was found, or the quota holds it back.
+    pub(crate) fn drop_unannounced(&mut self, id: IncidentId, link: &mut Link) {
+        let Some(stored) = self.incidents.get_mut(&id) else { return };
+        if stored.is_announced() {
+            return;
+        }
+        let key = stored.key;
+        self.keys.remove(&key);
+        self.incidents.remove(&id);
+        self.changed.remove(&id);
+        link.incident = None;
+        link.counted = Contribution::default();
+        link.credentials.clear();
+    }
+
+    /// A connection was merged into an incident, and this is what it is worth: opens, raises or updates it.
+    pub(crate) fn assess(
+        &mut self,
+        id: IncidentId,
+        assessment: &Assessment,
+        mut news: bool,
+        (client, found): (IpAddr, &mut BTreeSet<String>),
+        now: Timestamp,
+        out: &mut Vec<Event>,
+    ) -> Option<Admission> {
+        let stored = self.incidents.get_mut(&id)?;
+        self.changed.insert(id);
+        news |= stored.incident.add_findings(assessment, found, now);
+        let raised = stored.incident.raise(assessment.severity);
+        if !stored.is_announced() {
+            let leading = leading(&assessment.findings)?;
+            let level = stored.incident.level;
+            let (admission, summary) = self.quota.admit(id, leading, level, client, now);
+            out.extend(summary.map(Event::Quota));
+            if admission == Admission::Open {
+                stored.incident.opened = now;
+                *self.by_severity.entry(stored.incident.severity).or_default() += 1;
+                out.push(Event::Incident(Box::new(stored.write(IncidentAction::Opened, now))));
+            }
+            return Some(admission);
+        }
+        if raised {
+            stored.quiet = false;
+            out.push(Event::Incident(Box::new(stored.write(IncidentAction::Escalated, now))));
+        } else if news {
+            stored.quiet = false;
+            stored.pending = true;
+            if stored.is_due(now) {
+                out.push(Event::Incident(Box::new(stored.write(IncidentAction::Updated, now))));
+            }
+        }
+        Some(Admission::Open)
+    }
+
+    /// Time moved on: updates that waited are written, incidents are closed and forgotten, windows of the quota end. Gives whether a
+    /// window ended, so that those who were held back may ask again.
+    pub(crate) fn advance(&mut self, now: Timestamp, out: &mut Vec<Event>) -> Vec<QuotaSummary> {
+        let idle = self.idle;
+        let mut events = Vec::new();
+        let mut forgotten = Vec::new();
+        for (id, stored) in &mut self.incidents {
+            if stored.incident.closed.is_none() {
+                if stored.is_due(now) {
+                    events.push(stored.write(IncidentAction::Updated, now));
+                    self.changed.insert(*id);
+                }
+                if now.since(stored.incident.last) >= idle && stored.is_announced() {
+                    events.extend(stored.close(now));
+                    self.changed.insert(*id);
+                }
+            } else if now.since(stored.incident.last) >= REMEMBERED {
+                forgotten.push(*id);
+            }
+        }
+        for id in forgotten {
+            self.forget(id);
+        }
+        events.sort_by_key(|event| (event.incident.first, event.incident.id));
+        out.extend(events.into_iter().map(|event| Event::Incident(Box::new(event))));
+        self.quota.advance(now)
+    }
+
+    /// The end of the run. Where the state is kept, incidents stay open and what is not written yet is; else they are closed.
+    pub(crate) fn finish(&mut self, now: Timestamp, is_kept: bool, out: &mut Vec<Event>) {
+        let mut events = Vec::new();
+        for (id, stored) in &mut self.incidents {
+            if !stored.is_announced() || stored.incident.closed.is_some() {
+                continue;
+            }
+            self.changed.insert(*id);
+            if !is_kept {
+                events.extend(stored.close(now));
+            } else if stored.pending || stored.has_doubled() {
+                events.push(stored.write(IncidentAction::Updated, now));
+            }
+        }
+        events.sort_by_key(|event| (event.incident.first, event.incident.id));
+        out.extend(events.into_iter().map(|event| Event::Incident(Box::new(event))));
+        out.extend(self.quota.drain(now).into_iter().map(Event::Quota));
+    }
+
+    /// Incidents that changed since this was last asked, as they are to be stored.
+    pub(crate) fn take_changes(&mut self) -> Vec<StoredIncident> {
+        let changed = std::mem::take(&mut self.changed);
+        let stored = changed.iter().filter_map(|id| self.incidents.get(id));
+        stored.filter(|stored| stored.is_announced()).cloned().collect()
+    }
+
+    fn forget(&mut self, id: IncidentId) {
+        if let Some(stored) = self.incidents.remove(&id)
+            && self.keys.get(&stored.key) == Some(&id)
+        {
+            self.keys.remove(&stored.key);
+        }
+    }
+
+    /// Makes room: the incident that was closed longest ago goes, or else the oldest of all.
+    fn forget_oldest(&mut self) {
+        let oldest = self
+            .incidents
+            .values()
+            .min_by_key(|stored| (stored.incident.closed.is_none(), stored.incident.last, stored.incident.id));
+        if let Some(id) = oldest.map(|stored| stored.incident.id) {
+            self.forget(id);
+        }
+    }
+}
+
+/// Whether a connection is about its two hosts: something was spoken, or a threat list warns of a host that answered.
+fn is_of_a_pair(view: &FlowView<'_>) -> bool {
+    let netbios = view.service == crate::service::Service::Netbios && view.level >= EvidenceLevel::Connected;
+    view.level >= EvidenceLevel::Smb || netbios || view.threat && view.level >= EvidenceLevel::Answered
+}
+
+const fn direction_number(direction: Direction) -> u8 {
+    match direction {
+        Direction::Outbound => 0,
+        Direction::Inbound => 1,
+    }
+}
+
+/// The finding that leads: the worst one.
+pub(crate) fn leading(findings: &[Finding]) -> Option<&'static RuleMeta> {
+    let worst = findings.iter().rev().max_by_key(|finding| (finding.severity, finding.risk_score))?;
+    Some(worst.rule)
+}
+
+/// The identifier of an incident: the same traffic gives the same one, and nobody who lacks the identity can foresee it.
+fn identifier(key: &Key, first: Timestamp, identity: &[u8; 32]) -> IncidentId {
+    let mut hasher = blake3::Hasher::new_keyed(identity);
+    hasher.update(format!("{key:?}").as_bytes());
+    hasher.update(&first.unix_nanos().to_le_bytes());
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    IncidentId(u64::from_le_bytes(bytes))
+}
+
+impl Incident {
+    /// One about which nothing is known yet.
+    pub(crate) fn empty(id: IncidentId) -> Self {
+        Self {
+            id,
+            scope: super::Scope::Pair,
+            direction: Direction::Outbound,
+            internal: Party::default(),
+            external: Party::default(),
+            severity: Severity::Low,
+            risk_score: 0,
+            level: EvidenceLevel::Attempt,
+            opened: Timestamp::default(),
+            first: Timestamp::default(),
+            last: Timestamp::default(),
+            updated: Timestamp::default(),
+            closed: None,
+            sequence: 0,
+            rule: String::new(),
+            findings: BTreeMap::new(),
+            techniques: BTreeMap::new(),
+            counted: super::Counted::default(),
+            volume: crate::rules::departure::OutboundVolume::default(),
+            departure: None,
+            refused_accounts: BTreeMap::new(),
+            targets: None,
+            ports: Vec::new(),
+            connections: Vec::new(),
+            credentials: Vec::new(),
+            credentials_left_out: 0,
+            shares: Vec::new(),
+            shares_left_out: 0,
+            operations: BTreeMap::new(),
+            dialects: Vec::new(),
+            encrypted: false,
+            joined_late: false,
+            one_sided: false,
+            complete: true,
+            content: Content::default(),
+            other_protocols: Vec::new(),
+            process: None,
+            windows_client: Vec::new(),
+            threats: Vec::new(),
+            timeline: Vec::new(),
+            lost_records: 0,
+            learning_until: None,
+            ifindex: None,
+            vlan: None,
+            continued: 0,
+            restarted: false,
+        }
+    }
+
+    /// Adds findings and techniques. Tells whether one of them is new.
+    fn add_findings(&mut self, assessment: &Assessment, found: &mut BTreeSet<String>, now: Timestamp) -> bool {
+        let mut news = false;
+        for finding in &assessment.findings {
+            let is_first = found.insert(finding.rule.id.to_owned());
+            let techniques = finding.techniques.iter().map(|technique| technique.id.to_owned()).collect();
+            match self.findings.get_mut(finding.rule.id) {
+                Some(known) => {
+                    let worse = (finding.severity, finding.risk_score) > (known.severity, known.risk_score);
+                    if worse {
+                        (known.severity, known.risk_score) = (finding.severity, finding.risk_score);
+                    }
+                    if worse || finding.risk_score == known.risk_score {
+                        known.fact.clone_from(&finding.fact);
+                        known.techniques = techniques;
+                    }
+                    news |= worse;
+                    known.last = now;
+                    known.connections += u64::from(is_first);
+                }
+                None => {
+                    self.findings.insert(
+                        finding.rule.id.to_owned(),
+                        super::FindingRecord {
+                            rule: finding.rule.id.to_owned(),
+                            severity: finding.severity,
+                            risk_score: finding.risk_score,
+                            fact: finding.fact.clone(),
+                            techniques,
+                            first: now,
+                            last: now,
+                            connections: 1,
+                        },
+                    );
+                    news = true;
+                }
+            }
+        }
+        for (technique, fact) in &assessment.techniques {
+            news |= self.techniques.insert((*technique).to_owned(), fact.clone()).is_none();
+        }
+        let worst = self.findings.values().max_by_key(|one| (one.severity, one.risk_score, one.rule.clone()));
+        if let Some(rule) = worst.map(|worst| worst.rule.clone()) {
+            self.rule = rule;
+        }
+        news
+    }
+
+    /// Raises severity and risk score; they never fall. Tells whether the severity rose.
+    fn raise(&mut self, (severity, risk_score): (Severity, u8)) -> bool {
+        let rose = severity > self.severity;
+        self.severity = self.severity.max(severity);
+        self.risk_score = self.risk_score.max(risk_score);
+        rose
+    }
+}

@@ -1,0 +1,64 @@
+//! Authentication responses that crossed the border lately, by fingerprint: the same one in both directions is a relay.
+
+use std::{net::IpAddr, time::Duration};
+
+use sensor_dissect::Fingerprint;
+
+use crate::{
+    address::{Direction, FiveTuple},
+    recent::Recent,
+    rules::Relayed,
+    time::Timestamp,
+    view::FlowView,
+};
+
+/// Responses that are remembered at least.
+const RESPONSES: usize = 1 << 15;
+
+/// A challenge is answered at once or not at all: a response that comes back later than this is no relay.
+const RELAY_WINDOW: Duration = Duration::from_secs(600);
+
+#[derive(Clone, Copy, Debug)]
+struct Response {
+    at: Timestamp,
+    tuple: FiveTuple,
+}
+
+/// The responses that crossed the border lately.
+#[derive(Debug)]
+pub(crate) struct Responses {
+    /// By fingerprint: the latest outwards, and the latest inwards.
+    seen: Recent<[u8; 16], [Option<Response>; 2]>,
+}
+
+impl Responses {
+    pub(crate) fn new() -> Self {
+        Self { seen: Recent::new(RESPONSES) }
+    }
+
+    /// Notes the responses of a connection. Gives the connection in the other direction that had one of them, if there was one.
+    pub(crate) fn note(&mut self, view: &FlowView<'_>) -> Option<(FiveTuple, Relayed)> {
+        let (mine, other) = match view.direction {
+            Direction::Outbound => (0, 1),
+            Direction::Inbound => (1, 0),
+        };
+        let mut relayed = None;
+        for Fingerprint(fingerprint) in fingerprints(view) {
+            let pair = self.seen.entry(fingerprint);
+            if pair[mine].is_none_or(|known| known.tuple != view.tuple) {
+                pair[mine] = Some(Response { at: view.last, tuple: view.tuple });
+            }
+            let known = pair[other].filter(|known| known.at.distance(view.last) <= RELAY_WINDOW);
+            relayed = relayed.or(known);
+        }
+        relayed.map(|known| {
+            let (internal, external): (IpAddr, IpAddr) = (known.tuple.local.ip(), known.tuple.remote.ip());
+            (known.tuple, Relayed { at: known.at, internal, external })
+        })
+    }
+}
+
+fn fingerprints<'a>(view: &FlowView<'a>) -> impl Iterator<Item = Fingerprint> + use<'a> {
+    let credentials = view.facts.map_or(&[][..], |facts| &facts.credentials);
+    credentials.iter().filter(|one| !one.is_anonymous()).filter_map(|one| one.fingerprint)
+}

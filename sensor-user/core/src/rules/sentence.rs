@@ -1,0 +1,203 @@
+//! Sentences about a connection. They say only what was observed: "answered" is not "connected", and what was not read is not
+//! said to be absent.
+//!
+//! Names and paths off the wire come clean from [`sensor_dissect::text`].
+
+use std::{net::IpAddr, time::Duration};
+
+use sensor_common::slot::UDP;
+use sensor_dissect::{
+    facts::{Credential, Dialect, Method, Outcome, Share},
+    ntlmssp::ResponseKind,
+    smb2::ShareKind,
+};
+
+use crate::{
+    level::EvidenceLevel,
+    service::Service,
+    view::{FlowView, OtherProtocol},
+};
+
+/// Items of a list that are named before the rest is only counted.
+const NAMED: usize = 5;
+
+/// What became of a connection, without a full stop: "10.0.0.2 tried TCP 445 of 8.8.4.4, which refused".
+#[must_use]
+pub fn contact(view: &FlowView<'_>) -> String {
+    let (client, server, port) = (view.client.ip(), view.server.ip(), port(view));
+    match view.level {
+        EvidenceLevel::Attempt if view.dropped => {
+            format!("{client} tried {port} of {server}, and enforcement dropped the packet")
+        }
+        EvidenceLevel::Attempt => format!("{client} tried {port} of {server}, and no answer was seen"),
+        EvidenceLevel::Refused => format!("{client} tried {port} of {server}, which refused"),
+        EvidenceLevel::Answered => format!("{client} tried {port} of {server}, which answered"),
+        EvidenceLevel::Connected if view.tuple.transport == UDP => {
+            format!("{client} sent a request to {port} of {server}, which answered")
+        }
+        EvidenceLevel::Connected => {
+            let spoken = match view.other_protocol {
+                Some(OtherProtocol::Http) => "spoke HTTP, not SMB",
+                Some(OtherProtocol::Tls) => "spoke TLS, not SMB",
+                None if view.service == Service::Rpc => "no DCE-RPC was seen",
+                None => "no SMB was seen",
+            };
+            format!("{client} connected to {port} of {server}, and {spoken}")
+        }
+        level => {
+            let further = match level {
+                EvidenceLevel::Credential => " and sent a credential".to_owned(),
+                EvidenceLevel::Session => " and was let in".to_owned(),
+                EvidenceLevel::Share => connected_share(view).map_or_else(
+                    || " and connected a share".to_owned(),
+                    |share| format!(" and connected {}", share.path),
+                ),
+                EvidenceLevel::Data if view.content.left || view.content.came => {
+                    " and exchanged content".to_owned()
+                }
+                EvidenceLevel::Data => " and exchanged more data than a set-up takes".to_owned(),
+                _ => String::new(),
+            };
+            match protocol(view) {
+                Some(protocol) => format!("{client} spoke {protocol} with {server}{further}"),
+                None => format!("{client} connected to {port} of {server}{further}"),
+            }
+        }
+    }
+}
+
+/// "TCP 445".
+#[must_use]
+pub fn port(view: &FlowView<'_>) -> String {
+    let transport = if view.tuple.transport == UDP { "UDP" } else { "TCP" };
+    format!("{transport} {}", view.server.port())
+}
+
+/// What was spoken, as far as that was seen: "SMB 3.1.1".
+fn protocol(view: &FlowView<'_>) -> Option<String> {
+    if view.smb_spoken {
+        return Some(match view.facts.and_then(|facts| facts.dialect.as_ref()) {
+            Some(Dialect::Smb1(name)) => format!("SMB 1 ({name})"),
+            Some(dialect) => format!("SMB {dialect}"),
+            None => "SMB".to_owned(),
+        });
+    }
+    (view.service == Service::Rpc).then(|| "DCE-RPC".to_owned())
+}
+
+/// The first share that the server connected, a disk before others.
+fn connected_share<'a>(view: &FlowView<'a>) -> Option<&'a Share> {
+    disk_share(view).or_else(|| connected_shares(view).next())
+}
+
+/// The first disk share that the server connected.
+#[must_use]
+pub fn disk_share<'a>(view: &FlowView<'a>) -> Option<&'a Share> {
+    connected_shares(view).find(|share| share.kind == Some(ShareKind::Disk))
+}
+
+fn connected_shares<'a>(view: &FlowView<'a>) -> impl Iterator<Item = &'a Share> {
+    let shares = view.facts.map_or(&[][..], |facts| &facts.shares);
+    shares.iter().filter(|share| share.outcome.is_some_and(Outcome::is_accepted))
+}
+
+/// `DOMAIN\user`, as far as both are known.
+#[must_use]
+pub fn account(credential: &Credential) -> Option<String> {
+    let user = credential.user.as_deref()?;
+    Some(match credential.domain.as_deref() {
+        Some(domain) if !domain.is_empty() => format!(r"{domain}\{user}"),
+        _ => user.to_owned(),
+    })
+}
+
+/// What a credential is, with its article: "an NTLMv2 response".
+#[must_use]
+pub const fn method(method: Method) -> &'static str {
+    match method {
+        Method::Ntlm(ResponseKind::V1) => "an NTLMv1 response",
+        Method::Ntlm(ResponseKind::V2) => "an NTLMv2 response",
+        Method::Ntlm(ResponseKind::Anonymous) => "an anonymous NTLM message",
+        Method::Kerberos => "a Kerberos ticket",
+        Method::Password => "a password",
+    }
+}
+
+/// How the server answered a credential, to be added to a sentence that ends with the server: ", which accepted it".
+#[must_use]
+pub fn outcome(outcome: Option<Outcome>) -> String {
+    match outcome {
+        Some(Outcome::Accepted) => ", which accepted it".to_owned(),
+        Some(Outcome::AcceptedAsGuest) => ", which let it in as guest".to_owned(),
+        Some(Outcome::Refused(status)) => format!(", which refused it ({status})"),
+        None => String::new(),
+    }
+}
+
+/// "12.3 MiB", in the unit that suits the number.
+#[must_use]
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if count < 1_024 {
+        return format!("{count} bytes");
+    }
+    let (mut value, mut unit) = (count as f64 / 1_024.0, 0);
+    // What rounds to 1024.0 is one of the next unit.
+    while value >= 1_023.95 && unit + 1 < UNITS.len() {
+        (value, unit) = (value / 1_024.0, unit + 1);
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// "a, b and c", or "a, b, c, d, e and 7 more".
+#[must_use]
+pub fn list<T: AsRef<str>>(items: &[T]) -> String {
+    let named: Vec<&str> = items.iter().take(NAMED).map(AsRef::as_ref).collect();
+    match (items.len() - named.len(), named.as_slice()) {
+        (0, []) => String::new(),
+        (0, [one]) => (*one).to_owned(),
+        (0, [first @ .., last]) => format!("{} and {last}", first.join(", ")),
+        (more, _) => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
+/// "1 account", "3 accounts".
+#[must_use]
+pub fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The address of a service principal name (RFC 4120 6.2.1, MS-KILE 3.1.5.11) such as `cifs/10.0.0.2`; `None` where its host
+/// is a name.
+#[must_use]
+pub fn address_of_principal(target: &str) -> Option<IpAddr> {
+    let host = target.split('/').nth(1)?;
+    // MS-SPNG and clients write the port behind a colon; an IPv6 address stands in brackets then, or bare without a port.
+    let bracketed = host.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(inner, _)| inner);
+    let without_port = host.rsplit_once(':').map(|(address, _)| address);
+    [Some(host), bracketed, without_port].into_iter().flatten().find_map(|text| text.parse().ok())
+}
+
+/// "2 s", "45 min", "3 h": the unit that suits the number, rounded down.
+#[must_use]
+pub fn duration(duration: Duration) -> String {
+    match duration.as_secs() {
+        0 => format!("{} ms", duration.as_millis()),
+        seconds @ 1..=119 => format!("{seconds} s"),
+        seconds @ 120..=7_199 => format!("{} min", seconds / 60),
+        seconds @ 7_200..=172_799 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// The called operations of the interface `name` among `numbers`, by their names.
+#[must_use]
+pub fn called(view: &FlowView<'_>, name: &str, numbers: &[u16]) -> Vec<&'static str> {
+    let interfaces = view.facts.map_or(&[][..], |facts| &facts.interfaces);
+    let of_that_name = interfaces.iter().filter(|interface| interface.name == Some(name));
+    of_that_name
+        .flat_map(|interface| interface.operations.iter().map(move |number| (interface, *number)))
+        .filter(|(_, number)| numbers.contains(number))
+        .filter_map(|(interface, number)| interface.operation(number))
+        .collect()
+}

@@ -1,0 +1,74 @@
+//! Sweep: one client tries the Windows networking of many hosts at the other side of the border.
+
+use super::{
+    limits::Limits,
+    meta::{EVERY_SERVICE, Finding, History, Rule, RuleMeta, Scope, TargetCounts},
+    sentence,
+};
+use crate::{address::Direction, attack::NETWORK_SERVICE_DISCOVERY, level::Severity, view::FlowView};
+
+/// What the rule says of itself.
+pub static META: RuleMeta = RuleMeta {
+    id: "smb-sweep",
+    name: "Sweep for Windows networking across the border",
+    description: "One client tried SMB, NetBIOS or DCE-RPC on many hosts at the other side of the border. From the inside, a worm or an \
+                  intruder with a scanner spreads in this way. From the outside, somebody looks for open ports.",
+    false_positives: &[
+        "a monitoring or inventory system that polls many hosts at a provider: exempt it with a reason",
+        "a vulnerability scan that you ordered: exempt the scanner while it runs",
+        "public addresses of your own organisation: list them under networks.internal",
+    ],
+    severity: Severity::High,
+    risk_score: 82,
+    techniques: &[&NETWORK_SERVICE_DISCOVERY],
+    scope: Scope {
+        direction: None,
+        services: EVERY_SERVICE,
+        new_term: None,
+        evidence: Some(
+            "the client tries detection.sweep_targets distinct hosts within detection.sweep_window seconds",
+        ),
+    },
+};
+
+/// Finds nothing on a single connection: [`finding`] judges the targets of a client.
+pub(super) struct Detection;
+
+impl Rule for Detection {
+    fn meta(&self) -> &'static RuleMeta {
+        &META
+    }
+
+    fn evaluate(&self, _: &FlowView<'_>, _: &History<'_>) -> Option<Finding> {
+        None
+    }
+}
+
+/// The finding on a client that tried so many targets; `None` while they are not many.
+///
+/// Every host on the Internet is swept all day, so that an inbound sweep is medium where a target answered, and low where
+/// none did. An internal host that sweeps the Internet is high.
+#[must_use]
+pub fn finding(direction: Direction, counts: &TargetCounts, limits: &Limits) -> Option<Finding> {
+    if counts.targets < u64::try_from(limits.sweep.targets).unwrap_or(u64::MAX) {
+        return None;
+    }
+    let (client, hosts) = match direction {
+        Direction::Outbound => ("an internal client", "external host"),
+        Direction::Inbound => ("an external client", "internal host"),
+    };
+    let fact = format!(
+        "{client} tried {}: {} answered, {} refused, {} gave no answer",
+        sentence::counted(counts.targets, hosts),
+        counts.answered,
+        counts.refused,
+        counts.silent
+    );
+    let mut finding = Finding::of(&META, vec![&NETWORK_SERVICE_DISCOVERY], fact);
+    (finding.severity, finding.risk_score) = match direction {
+        Direction::Outbound => (META.severity, META.risk_score),
+        Direction::Inbound if counts.answered > 0 => (Severity::Medium, 47),
+        Direction::Inbound => (Severity::Low, 21),
+    };
+    Some(finding)
+}

@@ -1,0 +1,237 @@
+//! Known terms: which addresses the rules have seen lately, each rule for itself.
+//!
+//! Times that come in are those of the wall clock. What is kept goes by a steady time, so that a clock that is set, either
+//! way, ages nothing and ends no learning. Storing is the caller's: it takes [`TermChanges`] and gives them back at the next start.
+
+mod seen;
+mod steady;
+
+use std::{net::IpAddr, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use self::{seen::Seen, steady::SteadyTime};
+pub use self::steady::{Clocks, Reading, Step};
+use crate::{profile::Windows, time::Timestamp};
+
+const SECOND: i64 = 1_000_000_000;
+const HOUR: i64 = 3_600 * SECOND;
+const DAY: i64 = 24 * HOUR;
+
+/// A value of a rule's new-terms field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// Identifier of the rule.
+    pub rule: &'static str,
+    /// Value.
+    pub address: IpAddr,
+}
+
+/// A term as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TermRow {
+    /// Identifier of the rule.
+    pub rule: String,
+    /// Value.
+    pub address: IpAddr,
+    /// When it was seen last, steady time, nanoseconds.
+    pub last: i64,
+}
+
+/// What is to be stored besides the terms themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TermClock {
+    /// The clocks when this was stored.
+    pub reading: Option<Reading>,
+    /// When learning began, steady time; `None` once it is over.
+    pub learning_since: Option<i64>,
+}
+
+/// What is to be stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TermChanges {
+    /// New sightings.
+    pub rows: Vec<TermRow>,
+    /// Rules that forgot what they had seen before a steady time.
+    pub forgotten: Vec<(&'static str, i64)>,
+    /// The clocks.
+    pub clock: TermClock,
+}
+
+/// The terms that are known.
+#[derive(Debug)]
+pub struct KnownTerms {
+    seen: Seen,
+    time: SteadyTime,
+    learning_since: Option<i64>,
+    learning_for: i64,
+    forgot_at: Option<i64>,
+}
+
+impl KnownTerms {
+    /// Goes on from what was stored. Without a stored clock this is the first start: it learns for `learning` from now on.
+    #[must_use]
+    pub fn restore(
+        windows: &Windows,
+        learning: Duration,
+        stored: Option<TermClock>,
+        rows: &[TermRow],
+        now: Clocks,
+    ) -> Self {
+        let time = SteadyTime::of(stored.and_then(|clock| clock.reading), now);
+        let steady = time.at(now.wall);
+        let since = stored.map_or(Some(steady), |clock| clock.learning_since);
+        let mut seen = Seen::new(windows);
+        rows.iter().for_each(|row| seen.restore(row));
+        Self {
+            seen,
+            learning_for: i64::try_from(learning.as_nanos()).unwrap_or(i64::MAX),
+            // Begun by a clock that was ahead: it learns from now on, and no longer than it is to.
+            learning_since: since.map(|since| since.min(steady)),
+            time,
+            forgot_at: None,
+        }
+    }
+
+    /// Knows nothing, learns nothing and goes by the time that it is given, as for a capture.
+    #[must_use]
+    pub fn in_memory(windows: &Windows) -> Self {
+        Self {
+            seen: Seen::new(windows),
+            time: SteadyTime::default(),
+            learning_since: None,
+            learning_for: 0,
+            forgot_at: None,
+        }
+    }
+
+    /// Whether the rule did not see the term in its window before `now`.
+    #[must_use]
+    pub fn is_new(&self, term: Term, now: Timestamp) -> bool {
+        self.seen.is_new(term, self.time.at(now))
+    }
+
+    /// The rule saw the term.
+    pub fn learn(&mut self, term: Term, now: Timestamp) {
+        self.seen.learn(term, self.time.at(now));
+    }
+
+    /// Until when destinations are learnt and none is new; `None` once that is over.
+    #[must_use]
+    pub fn learning_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let until = self.learning_since?.saturating_add(self.learning_for);
+        (self.time.at(now) < until).then(|| self.time.wall(until))
+    }
+
+    /// Terms that a rule knows.
+    #[must_use]
+    pub fn known(&self, rule: &str) -> usize {
+        self.seen.known(rule)
+    }
+
+    /// Takes a reading of the clocks, before anything else is asked of it at that moment; gives the step of the wall clock, if it
+    /// was set.
+    pub fn keep_time(&mut self, now: Clocks) -> Option<Step> {
+        self.time.keep(now)
+    }
+
+    /// What changed since this was last asked. Once an hour, what is older than the window of its rule is forgotten.
+    pub fn take_changes(&mut self, now: Timestamp) -> TermChanges {
+        let steady = self.time.at(now);
+        if self.learning_since.is_some() && self.learning_until(now).is_none() {
+            // Over is over, whatever the clock says later.
+            self.learning_since = None;
+        }
+        let mut forgotten = Vec::new();
+        if self.forgot_at.is_none_or(|at| (steady - at).abs() >= HOUR) {
+            self.forgot_at = Some(steady);
+            forgotten = self.seen.forget(steady);
+        }
+        TermChanges {
+            rows: self.seen.take_changes(),
+            forgotten,
+            clock: TermClock { reading: self.time.reading(), learning_since: self.learning_since },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULE: &str = "rare-smb-destination";
+    const START: i64 = 1_700_000_000;
+
+    fn clocks(seconds: i64) -> Clocks {
+        Clocks { wall: at(seconds), since_boot: (seconds + 1_000) * SECOND, boot: Some(1) }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_seconds(START + seconds)
+    }
+
+    fn term(text: &str) -> Term {
+        Term { rule: RULE, address: text.parse().unwrap() }
+    }
+
+    fn first_start() -> KnownTerms {
+        KnownTerms::restore(&Windows::default(), Duration::from_secs(24 * 3_600), None, &[], clocks(0))
+    }
+
+    #[test]
+    fn asking_does_not_make_a_term_known_and_learning_does_also_after_a_restart() {
+        let mut terms = first_start();
+        assert!(terms.is_new(term("8.8.4.4"), at(0)) && terms.is_new(term("8.8.4.4"), at(1)));
+        terms.learn(term("8.8.4.4"), at(2));
+        assert!(!terms.is_new(term("8.8.4.4"), at(3)));
+        let changes = terms.take_changes(at(3));
+        assert_eq!(changes.rows.len(), 1);
+        assert!(terms.take_changes(at(4)).rows.is_empty(), "stored once");
+        let again = KnownTerms::restore(
+            &Windows::default(),
+            Duration::from_secs(24 * 3_600),
+            Some(changes.clock),
+            &changes.rows,
+            clocks(60),
+        );
+        assert!(!again.is_new(term("8.8.4.4"), at(60)) && again.is_new(term("8.8.8.8"), at(60)));
+    }
+
+    #[test]
+    fn a_term_is_new_again_after_the_window_of_its_rule() {
+        let mut terms = first_start();
+        terms.learn(term("8.8.4.4"), at(0));
+        assert!(!terms.is_new(term("8.8.4.4"), at(7 * 86_400)));
+        assert!(terms.is_new(term("8.8.4.4"), at(7 * 86_400 + 1)));
+        assert_eq!(terms.take_changes(at(8 * 86_400)).forgotten.len(), 1);
+        assert_eq!(terms.known(RULE), 0);
+    }
+
+    #[test]
+    fn learning_lasts_as_long_as_it_is_to_and_never_begins_again() {
+        let mut terms = first_start();
+        assert_eq!(terms.learning_until(at(5)), Some(at(86_400)));
+        assert_eq!(terms.learning_until(at(86_400)), None);
+        let clock = terms.take_changes(at(86_401)).clock;
+        assert_eq!(clock.learning_since, None);
+        let again = KnownTerms::restore(
+            &Windows::default(),
+            Duration::from_secs(24 * 3_600),
+            Some(clock),
+            &[],
+            clocks(86_500),
+        );
+        assert_eq!(again.learning_until(at(86_500)), None);
+    }
+
+    #[test]
+    fn a_step_of_the_wall_clock_ages_nothing_and_ends_no_learning() {
+        let mut terms = first_start();
+        terms.learn(term("8.8.4.4"), at(0));
+        let year = 365 * 86_400;
+        let stepped = Clocks { wall: at(year), ..clocks(60) };
+        assert_eq!(terms.keep_time(stepped).map(|step| step.to), Some(at(year)));
+        assert!(!terms.is_new(term("8.8.4.4"), at(year)));
+        assert_eq!(terms.learning_until(at(year)), Some(at(year + 86_400 - 60)));
+    }
+}

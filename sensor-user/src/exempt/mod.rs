@@ -1,0 +1,18 @@
+//! Exemptions as people add, list and try them. What they mean is [`sensor_core::exempt`]'s.
+
+pub mod added;
+mod arguments;
+mod command;
+mod entered;
+mod listing;
+mod lock;
+mod when;
+
+pub use sensor_core::exempt::{Added, End, Exemption, Exemptions, Hit, Question, Spoken, next_expiry};
+
+pub(crate) use self::when::day;
+pub use self::{
+    arguments::ExemptArgs,
+    command::run,
+    when::{expiry, expiry_or_duration},
+};
