@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use sensor_common::slot::{RecordKind, Side, mark, tcp};
-use sensor_dissect::{Facts, facts::Datagrams};
+use sensor_dissect::{
+    Facts,
+    facts::{Datagrams, FactCounters},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{ending::Ending, evidence::DatagramContent, interface::InterfaceCounters};
@@ -54,6 +57,8 @@ pub struct Flow {
     client_is_remote: bool,
     /// Its roles were known before it was stored and are not found out anew.
     pub(super) roles_restored: bool,
+    /// What is kept of facts that were dropped.
+    pub(super) fact_counters: Option<FactCounters>,
     /// What it had reached before its facts were dropped or it was stored.
     pub(super) least_level: EvidenceLevel,
     /// The side that sent the first request, as its messages show it.
@@ -100,6 +105,7 @@ impl Flow {
             datagrams: None,
             client_is_remote: false,
             roles_restored: false,
+            fact_counters: None,
             least_level: EvidenceLevel::Attempt,
             client_by_requests: None,
             datagram_content: [DatagramContent::Unread; 2],
@@ -239,6 +245,22 @@ impl Flow {
         self.update_ending();
         self.update(services);
         self.accounted() - before
+    }
+
+    /// Drops what its messages said, which takes most of its memory. Level and counters stay.
+    pub(super) fn drop_facts(&mut self) {
+        if let Some(facts) = self.facts.take() {
+            self.fact_counters = Some(facts.counters());
+        }
+        self.datagrams = None;
+        self.least_level = self.level;
+    }
+
+    /// Goes on with what was kept of its facts.
+    pub(super) fn resume_facts(&mut self) {
+        if let Some(counters) = self.fact_counters.take() {
+            self.facts.get_or_insert_with(|| Arc::new(counters.into()));
+        }
     }
 
     /// Finds out roles and level anew; says whether that changed anything.
