@@ -1,275 +1,253 @@
-//! The stages of the agent in a row, without kernel, clock or network: time is an argument.
+//! The core with what stands around it: inputs go in with their time, events go out to whoever writes them.
 //!
-//! Takes records and slots as bytes, gives documents to the output.
+//! Takes records and slots as bytes, gives batches of events and of changed state to an [`Output`]. Reads no clock.
 
-mod keeping;
-mod losses;
+use std::{collections::BTreeMap, time::Duration};
 
-use std::{sync::Arc, time::Duration};
+use sensor_common::slot::Slot;
+use sensor_core::{
+    Core, Input, StateChanges,
+    event::Event,
+    exempt::{Exemptions, Hit},
+    flow::StoredFlow,
+    incident::Link,
+    terms::Clocks,
+    time::{Moment, Timestamp},
+};
+use tracing::warn;
 
-use sensor_common::slot::{RecordKind, Slot};
-use serde_json::Value;
+use crate::{
+    config::Config,
+    kernel::counters::CounterValues,
+    record::Recording,
+    rfc3339::rfc3339,
+    statistics::{OutputCounts, Statistics},
+};
 
-use crate::{alert::{AlertBook, Context, FlowSummaries}, config::Config, exempt::Exemptions, journal::Numbers, kernel::{
-        counters::CounterValues,
-        interface::Interface,
-        ticks::{Moment, TickClock},
-    }, output::Sink, owner::Owners, record::Recording, statistics::Statistics, terms::{KnownTerms as _, Terms}, threat::ThreatLists};
-use sensor_core::record::{self, Observation, Told};
-use sensor_dissect::FingerprintKey;
-use sensor_core::flow::{Conversation, Flow, Tracker, TrackerOptions};
+/// Time between two savings of connections that are open.
+const SAVE_CONNECTIONS: Duration = Duration::from_secs(5);
 
-/// Conversations followed at a time.
-const FLOW_CAPACITY: usize = 1 << 18;
+/// Time that the output is given at the end to take the last events.
+const LAST_WRITES: Duration = Duration::from_secs(5);
 
-/// Time that the output is given at the end to take the last documents.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+/// What is written and stored together.
+#[derive(Default)]
+pub struct Batch {
+    /// Events, in their order.
+    pub events: Vec<Event>,
+    /// State that changed.
+    pub changes: StateChanges,
+    /// Connections that are open, where it is time to save them: they replace those that were saved before.
+    pub connections: Option<Vec<StoredFlow<Link>>>,
+    /// What exemptions have covered, likewise.
+    pub hits: Option<BTreeMap<String, Hit>>,
+}
 
-/// All stages.
+/// Where events go.
+pub trait Output {
+    /// Takes a batch. Never waits.
+    fn take(&mut self, batch: Batch, now: Timestamp);
+
+    /// Waits until everything is written, or for so long.
+    fn settle(&mut self, patience: Duration);
+
+    /// Whether state is kept, so that incidents and connections go on after the end of the run.
+    fn keeps_state(&self) -> bool;
+
+    /// What became of the events.
+    fn counts(&self) -> OutputCounts;
+}
+
+/// The core and its surroundings.
 pub struct Pipeline {
-    tracker: Tracker,
-    book: AlertBook,
-    summaries: FlowSummaries,
-    terms: Terms,
-    output: Box<dyn Sink>,
+    core: Core,
+    events: Vec<Event>,
+    output: Box<dyn Output>,
     recording: Option<Recording>,
-    hostname: String,
-    interfaces: Vec<(u32, String)>,
-    networks_defined: bool,
-    threats: Arc<ThreatLists>,
     lost_records: u64,
-    undecodable: u64,
-    /// Since when the store takes nothing.
-    store_failing: Option<i128>,
+    saved_at: Option<Timestamp>,
+    saved_hits: BTreeMap<String, Hit>,
 }
 
 impl Pipeline {
-    /// The stages of a configuration.
+    /// A core whose events go to `output`.
     #[must_use]
-    pub fn new(
-        config: &Config,
-        clock: TickClock,
-        terms: Terms,
-        output: impl Sink + 'static,
-        interfaces: &[Interface],
-        owners: Box<dyn Owners>,
-    ) -> Self {
-        let hostname = nix::unistd::gethostname()
-            .ok()
-            .and_then(|name| name.into_string().ok())
-            .unwrap_or_else(|| "unknown".to_owned());
+    pub fn new(core: Core, output: impl Output + 'static) -> Self {
         Self {
-            tracker: Tracker::new(TrackerOptions {
-                services: config.watched(),
-                clock,
-                attempt_settle: config.detection.attempt_settle,
-                flow_idle: config.kernel.flow_idle,
-                capacity: FLOW_CAPACITY,
-                departures: config.detection.limits.departures,
-                fingerprint_key: FingerprintKey::new([0; 32]),
-            })
-            .with_owners(owners),
-            book: AlertBook::new(config.watched(), config.exemptions.clone(), config.detection.limits)
-                .with_profile(config),
-            summaries: FlowSummaries::new(config.watched()),
-            terms,
+            core,
+            events: Vec::new(),
             output: Box::new(output),
             recording: None,
-            hostname,
-            interfaces: interfaces.iter().map(|one| (one.index, one.name.clone())).collect(),
-            networks_defined: !config.lacks_networks(),
-            threats: Arc::clone(&config.threats),
             lost_records: 0,
-            undecodable: 0,
-            store_failing: None,
+            saved_at: None,
+            saved_hits: BTreeMap::new(),
         }
     }
 
-    /// Fingerprints credentials with this key, so that they are the same after a restart.
-    #[must_use]
-    pub fn with_fingerprint_key(mut self, key: FingerprintKey) -> Self {
-        self.tracker.set_fingerprint_key(key);
-        self
-    }
-
-    /// Tells this recording of every alert.
+    /// Records the packets of connections that belong to incidents.
     #[must_use]
     pub fn with_recording(self, recording: Option<Recording>) -> Self {
         Self { recording, ..self }
     }
 
-    /// Takes a record off the ring.
-    pub fn record(&mut self, bytes: &[u8], now: Moment) {
-        match decode::record(bytes) {
-            Ok(Told::Flow(kind, seen)) => self.observe(Some(kind), &seen, now),
-            Ok(Told::Replaced(settled, opened)) => {
-                self.observe(Some(RecordKind::Settled), &settled, now);
-                self.observe(Some(RecordKind::Opened), &opened, now);
-            }
-            Ok(Told::Piece(piece)) => {
-                let flow = self.tracker.piece(&piece).cloned();
-                self.look(flow, now);
-            }
-            Err(error) => self.refuse(&error),
-        }
+    /// Goes on from what exemptions had covered before.
+    pub fn restore_hits(&mut self, hits: BTreeMap<String, Hit>) {
+        self.core.exemptions().restore(&hits);
+        self.saved_hits = hits;
     }
 
-    fn observe(&mut self, kind: Option<RecordKind>, seen: &Observation, now: Moment) {
-        let book = &self.book;
-        let exempt = |flow: &Flow| book.exempts(flow, now.unix_nanos);
-        let flow = self.tracker.observe_but(kind, seen, now, exempt).cloned();
-        if let Some(evicted) = self.tracker.take_evicted() {
-            self.close(&evicted, now);
-        }
-        self.look(flow, now);
+    /// Takes a record off the ring.
+    pub fn record(&mut self, bytes: &[u8], now: Moment) {
+        self.core.step(Input::Record(bytes), now, &mut self.events);
+        self.note_undecodable();
     }
 
     /// Takes a slot that changed.
     pub fn slot(&mut self, slot: &Slot, now: Moment) {
-        match decode::observation(slot) {
-            Ok(seen) => self.observe(None, &seen, now),
-            Err(error) => self.refuse(&error),
-        }
+        self.core.step(Input::Slot(slot), now, &mut self.events);
+        self.note_undecodable();
     }
 
-    /// Time moved on: attempts become ripe, conversations end.
+    /// Time moved on.
     pub fn advance(&mut self, now: Moment) {
-        self.tell(now, None, |teller| teller.book.turn(&teller.context));
-        let recalled = self.ask(now, |Teller { book, terms, tracker, context, .. }| {
-            book.recall(|ends| tracker.open(ends).cloned(), terms, &context)
-        });
-        for (ends, documents) in recalled {
-            self.give(ends.as_ref(), documents);
-        }
-        for flow in self.tracker.ripe(now.unix_nanos) {
-            self.look(Some(flow), now);
-        }
-        for flow in self.tracker.closed(now.unix_nanos) {
-            self.close(&flow, now);
-        }
-        self.tell(now, None, |teller| teller.book.advance(&teller.context));
-        self.keep_counts(now);
+        self.core.step(Input::Tick, now, &mut self.events);
     }
 
-    /// The end of the run: every conversation is told as it stands.
+    /// Takes a reading of the clocks, before anything is decided at that moment.
+    pub fn keep_time(&mut self, clocks: Clocks, now: Moment) {
+        self.core.step(Input::Clocks(clocks), now, &mut self.events);
+        let Some(step) = self.core.take_clock_step() else { return };
+        let learning = match self.core.terms().learning_until(now.at) {
+            Some(until) => format!(", and learning goes on until {}", rfc3339(until)),
+            None => String::new(),
+        };
+        warn!(
+            "the wall clock was set from {} to {}: known destinations are no older for it{learning}",
+            rfc3339(step.from),
+            rfc3339(step.to)
+        );
+    }
+
+    /// Writes the events so far, and the state that changed with them.
+    pub fn write(&mut self, now: Moment) {
+        self.record_packets();
+        let due = self.saved_at.is_none_or(|at| now.at.distance(at) >= SAVE_CONNECTIONS);
+        if self.events.is_empty() && !due {
+            return;
+        }
+        let mut batch = Batch {
+            events: std::mem::take(&mut self.events),
+            changes: self.core.take_changes(now.at),
+            ..Batch::default()
+        };
+        if due {
+            self.save(&mut batch, now.at);
+        }
+        self.output.take(batch, now.at);
+    }
+
+    /// The end of the run: what is not written yet is.
     pub fn finish(&mut self, now: Moment) {
-        for flow in self.tracker.drain() {
-            self.close(&flow, now);
-        }
-        self.tell(now, None, |teller| teller.book.finish(&teller.context));
-        self.keep_counts(now);
-        self.output.settle(LAST_WORDS);
-        self.write(now);
+        let kept = self.output.keeps_state();
+        self.core.step(Input::End { kept }, now, &mut self.events);
+        self.record_packets();
+        let mut batch = Batch {
+            events: std::mem::take(&mut self.events),
+            changes: self.core.take_changes(now.at),
+            ..Batch::default()
+        };
+        self.save(&mut batch, now.at);
+        self.output.take(batch, now.at);
+        self.output.settle(LAST_WRITES);
     }
 
-    /// Takes over networks, exemptions and threat lists of a new configuration; flows that were judged stay as they are.
-    pub fn set_networks(&mut self, config: &Config) {
-        self.networks_defined = !config.lacks_networks();
-        self.book.exemptions().replace(config.exemptions.clone());
-        self.book.set_profile(config);
-        self.threats = Arc::clone(&config.threats);
+    /// Goes by networks, exemptions and threat lists of another configuration; connections that were judged stay as they are.
+    pub fn reconfigure(&mut self, config: &Config, now: Moment) {
+        let settings = Box::new(config.core_settings());
+        self.core.step(Input::Reconfigure(settings), now, &mut self.events);
+    }
+
+    /// Takes how many records the ring has lost so far.
+    pub fn set_lost_records(&mut self, lost: u64, now: Moment) {
+        if lost > self.lost_records {
+            warn!(
+                "the ring to the agent was full: {} records lost. The sweep finds what is still in the flow slots; raise \
+                 kernel.ring_bytes and kernel.flow_slots",
+                lost - self.lost_records
+            );
+        }
+        self.lost_records = lost;
+        self.core.step(Input::RecordsLost(lost), now, &mut self.events);
     }
 
     /// The exemptions, and what they have covered.
     pub const fn exemptions(&mut self) -> &mut Exemptions {
-        self.book.exemptions()
+        self.core.exemptions()
     }
 
     /// Of the ports that the kernel marked, those whose time is up.
     pub fn expired_ports(&mut self, marked: &[u16], now: Moment) -> Vec<u16> {
-        self.tracker.expired_ports(marked, now.unix_nanos)
+        self.core.flows_mut().expired_ports(marked, now.at)
     }
 
-    /// Conversations that are followed now.
+    /// Connections that are followed now.
     #[must_use]
     pub fn open_flows(&self) -> usize {
-        self.tracker.len()
+        self.core.flows().len()
     }
 
-    /// What became of the documents that the output did not take.
+    /// What became of the events.
     #[must_use]
-    pub fn undelivered(&self) -> Numbers {
-        self.output.numbers()
+    pub fn output_counts(&self) -> OutputCounts {
+        self.output.counts()
+    }
+
+    /// Whether something is waiting to be looked at again: while this is so, time has to move on.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.core.counts().incidents_open == 0 && self.core.flows().is_empty()
     }
 
     /// The numbers.
     #[must_use]
     pub fn statistics(&self, kernel: CounterValues) -> Statistics {
+        let flows = self.core.flows();
         Statistics {
             kernel,
-            flow_packets: self.tracker.accounted_packets(),
-            flows: self.tracker.len(),
-            evicted_conversations: self.tracker.evicted(),
-            untracked: self.tracker.untracked(),
-            unread: self.tracker.unread(),
-            undecodable: self.undecodable,
-            alerts: self.book.opened(),
-            suppressed: self.book.suppressed(),
-            exempted: self.book.exempted(),
-            summaries_left_out: self.summaries.left_out(),
-            written: self.output.written(),
-            undelivered: self.output.numbers(),
+            flow_packets: flows.accounted_packets(),
+            evicted_connections: flows.evicted(),
+            untracked: flows.untracked(),
+            unread: flows.unread(),
+            core: self.core.counts(),
+            output: self.output.counts(),
         }
     }
 
-    fn look(&mut self, flow: Option<Flow>, now: Moment) {
-        if let Some(flow) = flow {
-            self.tell(now, Some(&flow), |teller| teller.book.look(&flow, teller.terms, &teller.context));
+    fn save(&mut self, batch: &mut Batch, now: Timestamp) {
+        self.saved_at = Some(now);
+        let belongs = |flow: &StoredFlow<Link>| flow.link().incident.is_some();
+        batch.connections = Some(self.core.connections().filter(belongs).collect());
+        let hits = self.core.exemptions().hits();
+        if *hits != self.saved_hits {
+            self.saved_hits.clone_from(hits);
+            batch.hits = Some(hits.clone());
         }
     }
 
-    fn close(&mut self, flow: &Flow, now: Moment) {
-        let summarise = self.output.takes_flows();
-        self.tell(now, Some(flow), |teller| {
-            let mut documents = teller.book.close(flow, teller.terms, &teller.context);
-            if summarise {
-                documents.extend(teller.summaries.summary(flow, teller.book.exemptions(), &teller.context));
+    fn record_packets(&self) {
+        let Some(recording) = &self.recording else { return };
+        for event in &self.events {
+            match event {
+                Event::Joined { tuple, incident, rule } => recording.joined(tuple, *incident, rule),
+                Event::Left { tuple } => recording.left(tuple),
+                _ => {}
             }
-            documents
-        });
-    }
-
-    /// Asks for documents and gives them to the output; those on a flow to the recording as well.
-    fn tell(&mut self, now: Moment, flow: Option<&Flow>, ask: impl FnOnce(Teller<'_>) -> Vec<Value>) {
-        let documents = self.ask(now, ask);
-        self.give(flow.map(|flow| &flow.ends), documents);
-    }
-
-    fn give(&mut self, ends: Option<&Conversation>, documents: Vec<Value>) {
-        if documents.is_empty() {
-            return;
         }
-        if let (Some(recording), Some(ends)) = (&self.recording, ends) {
-            recording.told(ends, &documents);
+    }
+
+    fn note_undecodable(&mut self) {
+        if let Some(error) = self.core.take_undecodable() {
+            warn!("the kernel program and this agent do not belong together: {error}");
         }
-        self.output.push(documents);
     }
-
-    fn ask<T>(&mut self, now: Moment, ask: impl FnOnce(Teller<'_>) -> T) -> T {
-        let context = Context {
-            now: now.unix_nanos,
-            hostname: &self.hostname,
-            interfaces: &self.interfaces,
-            networks_defined: self.networks_defined,
-            threats: &self.threats,
-            lost_records: self.lost_records,
-            learning_until: self.terms.learning_until(now.unix_nanos),
-        };
-        ask(Teller {
-            book: &mut self.book,
-            terms: &mut self.terms,
-            summaries: &mut self.summaries,
-            tracker: &self.tracker,
-            context,
-        })
-    }
-}
-
-/// What makes documents.
-struct Teller<'a> {
-    book: &'a mut AlertBook,
-    terms: &'a mut Terms,
-    summaries: &'a mut FlowSummaries,
-    tracker: &'a Tracker,
-    context: Context<'a>,
 }

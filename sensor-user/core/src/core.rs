@@ -6,16 +6,16 @@ use sensor_common::slot::{RecordKind, Slot};
 use sensor_dissect::FingerprintKey;
 
 use crate::{
-    address::FiveTuple,
+    address::{Direction, FiveTuple},
     event::Event,
     exempt::{Exemptions, Question},
     flow::{Change, FlowEntry, FlowTable, FlowTableOptions, StoredFlow},
     incident::{
-        IncidentId, Link, StoredIncident,
+        Credential, IncidentId, Link, LogonOutcome, Scope, StoredIncident, ThreatHit,
         book::{Assessment, Book, Context},
         quota::Admission,
     },
-    level::EvidenceLevel,
+    level::{EvidenceLevel, Severity},
     process::ProcessLookup,
     profile::{ProfileName, Rulebook},
     record::{self, DecodeError, Observation, Record},
@@ -113,6 +113,9 @@ pub struct Core {
     exempted: u64,
     changes: Vec<Change<Link>>,
 }
+
+/// The rule that asks for a new destination.
+const RARE_DESTINATION: &str = rules::rare_destination::META.id;
 
 /// Connections that are remembered while the quota holds them back.
 const MAX_HELD_BACK: usize = 4_096;
@@ -229,11 +232,13 @@ impl Core {
                         self.change(&tuple, now, out);
                         self.summarise(&tuple, now, out);
                     }
-                    Change::Removed(mut entry) => {
-                        let services = self.settings.watched.clone();
-                        if let Some((view, link)) = entry.split(&services) {
-                            let again = self.consider(&view, link, now, out);
-                            out.extend(self.summary(&view, link, now));
+                    Change::Removed(entry) => {
+                        let mut link = entry.link;
+                        if let Some(view) = entry.flow.view(&self.settings.watched, true) {
+                            let snapshot = FlowSummary::of(&view, None, None);
+                            let view = snapshot.view();
+                            let again = self.consider(&view, &mut link, now, out);
+                            out.extend(self.summary(&view, &link, now));
                             self.again(again, now, out);
                         }
                     }
@@ -318,9 +323,23 @@ impl Core {
             link.held_back = true;
         } else {
             link.held_back = false;
+            self.join(id, view, link, out);
         }
         self.learn(view, now);
         relayed.map(|(other, _)| other).filter(|_| news)
+    }
+
+    /// Says that a connection belongs to its incident, for a recording.
+    fn join(&self, id: IncidentId, view: &FlowView<'_>, link: &mut Link, out: &mut Vec<Event>) {
+        if !self.settings.recording || link.joined == !view.closed {
+            return;
+        }
+        link.joined = !view.closed;
+        if view.closed {
+            out.push(Event::Left { tuple: view.tuple });
+        } else if let Some(incident) = self.book.incident(id) {
+            out.push(Event::Joined { tuple: view.tuple, incident: id, rule: incident.rule.clone() });
+        }
     }
 
     fn is_exempt(&mut self, view: &FlowView<'_>, link: &mut Link, now: Timestamp) -> bool {
@@ -339,25 +358,28 @@ impl Core {
         let limits = self.settings.limits.departures;
         let Some(stored) = self.book.stored_mut(id) else { return false };
         let mut news = stored.incident.merge(view, link);
-        if matches!(stored.incident.scope, crate::incident::Scope::Client) {
+        if matches!(stored.incident.scope, Scope::Client) {
             let target = view.server.ip();
             news |= stored.count_target(target, view.level) && stored.targets.len() == 1;
-        } else if matches!(stored.incident.scope, crate::incident::Scope::Exposure) {
+        } else if matches!(stored.incident.scope, Scope::Exposure) {
             stored.count_target(view.client.ip(), view.level);
         }
         let incident = &mut stored.incident;
-        let left = if view.service == Service::Smb && view.level >= EvidenceLevel::Session { view.bytes_left() } else { 0 };
+        let left = if view.service == Service::Smb && view.level >= EvidenceLevel::Session {
+            view.bytes_left()
+        } else {
+            0
+        };
         if left > link.left {
             incident.departure = incident.volume.add(left - link.left, now, &limits).or(incident.departure);
             link.left = left;
         }
-        incident.lost_records =
-            incident.lost_records.max(self.lost_records.saturating_sub(view.lost_before));
+        incident.lost_records = incident.lost_records.max(self.lost_records.saturating_sub(view.lost_before));
         if view.threat && incident.threats.is_empty() {
             incident.threats = threats
                 .of(view.external())
                 .into_iter()
-                .map(|hit| crate::incident::ThreatHit {
+                .map(|hit| ThreatHit {
                     list: hit.list.to_owned(),
                     prefix: hit.entry.net.to_string(),
                     line: hit.entry.line,
@@ -377,7 +399,7 @@ impl Core {
         relayed: Option<Relayed>,
         now: Timestamp,
     ) -> (Assessment, bool) {
-        let nothing = Assessment { findings: vec![], techniques: vec![], severity: (crate::level::Severity::Low, 0) };
+        let nothing = Assessment { findings: vec![], techniques: vec![], severity: (Severity::Low, 0) };
         let Some(incident) = self.book.incident(id) else { return (nothing, false) };
         let logons = Logons {
             refused: incident.refused_accounts.clone(),
@@ -385,11 +407,11 @@ impl Core {
             accepted: incident
                 .credentials
                 .iter()
-                .filter(|one| one.outcome == Some(crate::incident::LogonOutcome::Accepted))
-                .filter_map(crate::incident::Credential::account)
+                .filter(|one| one.outcome == Some(LogonOutcome::Accepted))
+                .filter_map(Credential::account)
                 .collect(),
         };
-        let destination = Term { rule: rules::RARE_DESTINATION, address: view.server.ip() };
+        let destination = Term { rule: RARE_DESTINATION, address: view.server.ip() };
         let history = History {
             limits: &self.settings.limits,
             now,
@@ -398,27 +420,26 @@ impl Core {
             departure: incident.departure,
             relayed,
         };
-        let mut findings: Vec<_> =
-            rules::ALL.iter().filter_map(|rule| rule.evaluate(view, &history)).collect();
-        if let Some(targets) = incident.targets.filter(|_| incident.scope == crate::incident::Scope::Client) {
-            findings.extend(rules::sweep::finding(view.direction, &targets, &self.settings.limits.sweep));
+        let mut findings = rules::evaluate(view, &history);
+        if let Some(targets) = incident.targets.filter(|_| incident.scope == Scope::Client) {
+            findings.extend(rules::sweep::finding(view.direction, &targets, &self.settings.limits));
         }
-        let techniques = rules::techniques(view, &history)
+        let techniques = rules::techniques_shown(view, &findings)
             .into_iter()
             .map(|(technique, fact)| (technique.id, fact))
             .collect();
-        let severity = rules::severity(view, &findings);
+        let severity = rules::severity(rules::Observed::of(view), &findings);
         let found = !findings.is_empty() || !incident.findings.is_empty();
         (Assessment { findings, techniques, severity }, found)
     }
 
     /// Only a connection that was completed makes its server known.
     fn learn(&mut self, view: &FlowView<'_>, now: Timestamp) {
-        if view.direction == crate::address::Direction::Outbound
+        if view.direction == Direction::Outbound
             && view.service == Service::Smb
             && view.level >= EvidenceLevel::Connected
         {
-            self.terms.learn(Term { rule: rules::RARE_DESTINATION, address: view.server.ip() }, now);
+            self.terms.learn(Term { rule: RARE_DESTINATION, address: view.server.ip() }, now);
         }
     }
 
@@ -449,7 +470,7 @@ impl Core {
         let id = self.book.place_connection(view, link, &context);
         let _ = self.merge(id, view, link, now);
         let worst = findings.iter().map(|finding| (finding.severity, finding.risk_score)).max();
-        let severity = worst.unwrap_or((crate::level::Severity::Low, 0));
+        let severity = worst.unwrap_or((Severity::Low, 0));
         let assessment = Assessment { findings, techniques: vec![], severity };
         let client = (view.client.ip(), &mut link.found);
         let admission = self.book.assess(id, &assessment, false, client, now, out);
@@ -533,7 +554,7 @@ impl Core {
             undecodable: self.undecodable,
             connections: self.flows.len(),
             incidents_open: self.book.open(),
-            incidents_opened: crate::level::Severity::ALL
+            incidents_opened: Severity::ALL
                 .map(|severity| opened.get(&severity).copied().unwrap_or_default()),
             held_back: self.book.held_back(),
             exempted: self.exempted,

@@ -1,7 +1,8 @@
 //! What the core gives: typed events. Rendering them is the caller's.
 
 use crate::{
-    incident::{IncidentEvent, QuotaSummary},
+    address::FiveTuple,
+    incident::{IncidentEvent, IncidentId, QuotaSummary},
     view::FlowSummary,
 };
 
@@ -14,4 +15,18 @@ pub enum Event {
     Quota(QuotaSummary),
     /// A connection is over.
     Flow(Box<FlowSummary>),
+    /// A connection belongs to an incident that was opened: its packets are worth recording.
+    Joined {
+        /// The connection.
+        tuple: FiveTuple,
+        /// The incident.
+        incident: IncidentId,
+        /// Identifier of the leading rule.
+        rule: String,
+    },
+    /// Such a connection is over.
+    Left {
+        /// The connection.
+        tuple: FiveTuple,
+    },
 }

@@ -2,28 +2,29 @@
 //! that makes.
 //!
 //! Takes records and slots of the kernel, payload and the passing of time; gives typed events. Never does I/O, reads a clock,
-//! starts a thread or builds a document. [`Core::step`] is the whole of it; the other modules are in the order of their imports.
+//! starts a thread or builds a document. [`Core::step`] is the whole of it.
+//! Imports run one way: vocabulary (`time`, `address`, `level`, `service`, `process`, `view`), `flow`, `rules`, `incident`, `core`.
 
-pub mod time;
 pub mod address;
 pub mod attack;
+mod core;
+pub mod event;
+pub mod exempt;
+pub mod flow;
+pub mod incident;
 pub mod level;
-pub mod service;
+pub mod networks;
 pub mod process;
+pub mod profile;
 pub mod recent;
 pub mod record;
-pub mod networks;
-pub mod view;
-pub mod flow;
-pub mod exempt;
-pub mod threat;
-pub mod rules;
-pub mod profile;
-pub mod terms;
-pub mod incident;
 mod responses;
-pub mod event;
+pub mod rules;
+pub mod service;
 pub mod settings;
-mod core;
+pub mod terms;
+pub mod threat;
+pub mod time;
+pub mod view;
 
 pub use self::core::{Core, CoreCounts, Input, Start, StateChanges};

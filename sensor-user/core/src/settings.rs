@@ -35,4 +35,6 @@ pub struct Settings {
     pub incident_idle: Duration,
     /// Whether a summary of each connection is given.
     pub flow_summaries: bool,
+    /// Whether it is said which connections belong to incidents, so that their packets can be recorded.
+    pub recording: bool,
 }

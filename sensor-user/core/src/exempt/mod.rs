@@ -91,8 +91,9 @@ impl<'a> Question<'a> {
     pub fn of(view: &FlowView<'a>) -> Self {
         let process: Option<&Process> = view.process.map(AsRef::as_ref);
         let name = process.and_then(|process| process.name.as_deref());
-        let executable =
-            process.and_then(|process| process.executable.as_ref()).map(|executable| executable.path.as_str());
+        let executable = process
+            .and_then(|process| process.executable.as_ref())
+            .map(|executable| executable.path.as_str());
         Self {
             client: view.client.ip(),
             server: view.server.ip(),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Incident, IncidentAction, IncidentEvent, IncidentId, Party, QuotaSummary,
+    FindingRecord, Incident, IncidentAction, IncidentEvent, IncidentId, Party, QuotaSummary,
     entry::{Key, StoredIncident},
     link::{Contribution, Link},
     quota::{Admission, Quota},
@@ -17,7 +17,7 @@ use crate::{
     event::Event,
     level::{EvidenceLevel, Severity},
     recent::Recent,
-    rules::{Finding, RuleMeta},
+    rules::{self, Finding},
     time::Timestamp,
     view::{Content, FlowView},
 };
@@ -127,7 +127,12 @@ impl Book {
     }
 
     /// The incident to which a connection belongs as it stands, made if there is none. Its sums are not merged yet.
-    pub(crate) fn place(&mut self, view: &FlowView<'_>, link: &mut Link, context: &Context<'_>) -> IncidentId {
+    pub(crate) fn place(
+        &mut self,
+        view: &FlowView<'_>,
+        link: &mut Link,
+        context: &Context<'_>,
+    ) -> IncidentId {
         let key = self.key_of(view);
         let id = match self.current(&key, view, link, context.now) {
             Some(id) => id,
@@ -232,13 +237,7 @@ impl Book {
 
     /// The incident of a key that a connection goes on with: one that is open, or one that is closed and of which the
     /// connection shows nothing new.
-    fn current(
-        &mut self,
-        key: &Key,
-        view: &FlowView<'_>,
-        link: &Link,
-        now: Timestamp,
-    ) -> Option<IncidentId> {
+    fn current(&mut self, key: &Key, view: &FlowView<'_>, link: &Link, now: Timestamp) -> Option<IncidentId> {
         let id = *self.keys.get(key)?;
         let stored = self.incidents.get_mut(&id)?;
         if stored.incident.closed.is_none() {
@@ -265,7 +264,9 @@ impl Book {
         }
         let id = identifier(&key, view.first, context.identity);
         let (internal, external) = match key {
-            Key::Client { direction: Direction::Outbound, .. } => (Party::one(view.internal()), Party::default()),
+            Key::Client { direction: Direction::Outbound, .. } => {
+                (Party::one(view.internal()), Party::default())
+            }
             Key::Client { .. } => (Party::default(), Party::one(view.external())),
             Key::Exposure { .. } => (Party::one(view.internal()), Party::default()),
             _ => (Party::one(view.internal()), Party::one(view.external())),
@@ -318,7 +319,7 @@ impl Book {
         news |= stored.incident.add_findings(assessment, found, now);
         let raised = stored.incident.raise(assessment.severity);
         if !stored.is_announced() {
-            let leading = leading(&assessment.findings)?;
+            let leading = rules::leading(&assessment.findings)?.rule;
             let level = stored.incident.level;
             let (admission, summary) = self.quota.admit(id, leading, level, client, now);
             out.extend(summary.map(Event::Quota));
@@ -406,10 +407,9 @@ impl Book {
 
     /// Makes room: the incident that was closed longest ago goes, or else the oldest of all.
     fn forget_oldest(&mut self) {
-        let oldest = self
-            .incidents
-            .values()
-            .min_by_key(|stored| (stored.incident.closed.is_none(), stored.incident.last, stored.incident.id));
+        let oldest = self.incidents.values().min_by_key(|stored| {
+            (stored.incident.closed.is_none(), stored.incident.last, stored.incident.id)
+        });
         if let Some(id) = oldest.map(|stored| stored.incident.id) {
             self.forget(id);
         }
@@ -427,12 +427,6 @@ const fn direction_number(direction: Direction) -> u8 {
         Direction::Outbound => 0,
         Direction::Inbound => 1,
     }
-}
-
-/// The finding that leads: the worst one.
-pub(crate) fn leading(findings: &[Finding]) -> Option<&'static RuleMeta> {
-    let worst = findings.iter().rev().max_by_key(|finding| (finding.severity, finding.risk_score))?;
-    Some(worst.rule)
 }
 
 /// The identifier of an incident: the same traffic gives the same one, and nobody who lacks the identity can foresee it.
@@ -467,7 +461,7 @@ impl Incident {
             findings: BTreeMap::new(),
             techniques: BTreeMap::new(),
             counted: super::Counted::default(),
-            volume: crate::rules::departure::OutboundVolume::default(),
+            volume: rules::departure::OutboundVolume::default(),
             departure: None,
             refused_accounts: BTreeMap::new(),
             targets: None,
@@ -499,7 +493,12 @@ impl Incident {
     }
 
     /// Adds findings and techniques. Tells whether one of them is new.
-    fn add_findings(&mut self, assessment: &Assessment, found: &mut BTreeSet<String>, now: Timestamp) -> bool {
+    fn add_findings(
+        &mut self,
+        assessment: &Assessment,
+        found: &mut BTreeSet<String>,
+        now: Timestamp,
+    ) -> bool {
         let mut news = false;
         for finding in &assessment.findings {
             let is_first = found.insert(finding.rule.id.to_owned());
@@ -521,7 +520,7 @@ impl Incident {
                 None => {
                     self.findings.insert(
                         finding.rule.id.to_owned(),
-                        super::FindingRecord {
+                        FindingRecord {
                             rule: finding.rule.id.to_owned(),
                             severity: finding.severity,
                             risk_score: finding.risk_score,
@@ -539,9 +538,11 @@ impl Incident {
         for (technique, fact) in &assessment.techniques {
             news |= self.techniques.insert((*technique).to_owned(), fact.clone()).is_none();
         }
-        let worst = self.findings.values().max_by_key(|one| (one.severity, one.risk_score, one.rule.clone()));
-        if let Some(rule) = worst.map(|worst| worst.rule.clone()) {
-            self.rule = rule;
+        let rank = |one: &&FindingRecord| {
+            (!rules::fires_on_any_packet(&one.rule), one.severity, one.risk_score, one.rule.clone())
+        };
+        if let Some(leading) = self.findings.values().max_by_key(rank) {
+            self.rule.clone_from(&leading.rule);
         }
         news
     }

@@ -22,6 +22,8 @@ pub struct Link {
     pub(crate) exempt: bool,
     /// The quota held its incident back.
     pub(crate) held_back: bool,
+    /// It was said that the connection belongs to its incident.
+    pub(crate) joined: bool,
     /// What of its payload that left was counted for its hosts.
     pub(crate) left: u64,
 }
@@ -54,7 +56,8 @@ impl Counted {
     /// Replaces what a connection added before by what it adds now.
     pub(crate) fn replace(&mut self, before: &Contribution, now: &Contribution) {
         let (before, now) = (&before.0, &now.0);
-        let swap = |sum: &mut u64, before: u64, now: u64| *sum = sum.saturating_sub(before).saturating_add(now);
+        let swap =
+            |sum: &mut u64, before: u64, now: u64| *sum = sum.saturating_sub(before).saturating_add(now);
         swap(&mut self.connections, before.connections, now.connections);
         swap(&mut self.silent, before.silent, now.silent);
         swap(&mut self.refused, before.refused, now.refused);

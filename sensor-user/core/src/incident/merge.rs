@@ -15,8 +15,8 @@ use sensor_dissect::{
 };
 
 use super::{
-    ConnectionRecord, Credential, CredentialMethod, Incident, LogonOutcome, Milestone, Party, Share, ShareKind,
-    TimelineEntry,
+    ConnectionRecord, Credential, CredentialMethod, Incident, LogonOutcome, Milestone, Party, Share,
+    ShareKind, TimelineEntry,
     link::{Contribution, Link},
 };
 use crate::{level::EvidenceLevel, rules::windows_client, time::Timestamp, view::FlowView};
@@ -52,7 +52,7 @@ impl Party {
 
 impl Incident {
     /// Merges a connection. Tells whether that brought something that is worth writing, sums left aside.
-    pub(super) fn merge(&mut self, view: &FlowView<'_>, link: &mut Link) -> bool {
+    pub(crate) fn merge(&mut self, view: &FlowView<'_>, link: &mut Link) -> bool {
         let now = Contribution::of(view);
         self.counted.replace(&link.counted, &now);
         link.counted = now;
@@ -225,7 +225,8 @@ impl Incident {
         let account = account_of(seen);
         if outcome == Some(LogonOutcome::Refused) {
             let key = account.as_deref().unwrap_or_default().to_lowercase();
-            if self.refused_accounts.len() < MAX_REFUSED_ACCOUNTS || self.refused_accounts.contains_key(&key) {
+            if self.refused_accounts.len() < MAX_REFUSED_ACCOUNTS || self.refused_accounts.contains_key(&key)
+            {
                 *self.refused_accounts.entry(key).or_default() += 1;
             }
         }
@@ -358,7 +359,8 @@ fn account_of(seen: &facts::Credential) -> Option<String> {
 /// What tells one attempt of a connection from another. Of two attempts that nothing tells apart, the place does.
 fn credential_key(place: usize, seen: &facts::Credential) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (seen.method, &seen.user, &seen.domain, &seen.workstation, seen.fingerprint.map(|one| one.0)).hash(&mut hasher);
+    (seen.method, &seen.user, &seen.domain, &seen.workstation, seen.fingerprint.map(|one| one.0))
+        .hash(&mut hasher);
     if seen.fingerprint.is_none() {
         place.hash(&mut hasher);
     }

@@ -8,7 +8,7 @@ mod entry;
 mod link;
 mod merge;
 mod model;
-mod quota;
+pub(crate) mod quota;
 
 use std::{fmt, str::FromStr};
 

@@ -11,7 +11,7 @@ use super::{IncidentId, QuotaSummary};
 use crate::{level::EvidenceLevel, recent::Recent, rules::RuleMeta, time::Timestamp};
 
 /// Length of a window.
-pub const WINDOW: Duration = Duration::from_secs(300);
+pub(crate) const WINDOW: Duration = Duration::from_secs(300);
 
 /// Incidents of a window that are told apart, so that each is counted once however often it asks.
 const MAX_DISTINCT: usize = 1 << 16;
@@ -22,7 +22,7 @@ const NAMED_SOURCES: usize = 5;
 
 /// Whether an incident may be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
+pub(crate) enum Admission {
     /// It may.
     Open,
     /// It is counted.
@@ -31,7 +31,7 @@ pub enum Admission {
 
 /// The windows of all rules.
 #[derive(Debug)]
-pub struct Quota {
+pub(crate) struct Quota {
     limit: u64,
     windows: BTreeMap<&'static str, Window>,
     held_back: u64,
@@ -52,12 +52,12 @@ struct Window {
 impl Quota {
     /// So many incidents of a rule in a window.
     #[must_use]
-    pub const fn new(limit: u64) -> Self {
+    pub(crate) const fn new(limit: u64) -> Self {
         Self { limit, windows: BTreeMap::new(), held_back: 0 }
     }
 
     /// Asks for an incident that is led by `rule`, whose client is `source`. Gives a summary when it is the first that is held back.
-    pub fn admit(
+    pub(crate) fn admit(
         &mut self,
         id: IncidentId,
         rule: &'static RuleMeta,
@@ -82,7 +82,7 @@ impl Quota {
     }
 
     /// Ends windows whose time is up; gives the final summaries of those that held something back.
-    pub fn advance(&mut self, now: Timestamp) -> Vec<QuotaSummary> {
+    pub(crate) fn advance(&mut self, now: Timestamp) -> Vec<QuotaSummary> {
         let mut summaries = Vec::new();
         self.windows.retain(|_, window| {
             // A clock that was set back ends it as well.
@@ -96,7 +96,7 @@ impl Quota {
     }
 
     /// Ends all windows, as at the end of the run.
-    pub fn drain(&mut self, now: Timestamp) -> Vec<QuotaSummary> {
+    pub(crate) fn drain(&mut self, now: Timestamp) -> Vec<QuotaSummary> {
         let mut windows = std::mem::take(&mut self.windows);
         let open = windows.values_mut().filter(|window| !window.held_back.is_empty());
         open.map(|window| window.summary(now, true)).collect()
@@ -104,7 +104,7 @@ impl Quota {
 
     /// Incidents that were held back so far.
     #[must_use]
-    pub const fn held_back(&self) -> u64 {
+    pub(crate) const fn held_back(&self) -> u64 {
         self.held_back
     }
 }
@@ -154,13 +154,18 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::testing::RULE;
+    use crate::rules::smb_to_internet::META as RULE;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_unix_seconds(1_700_000_000 + seconds)
     }
 
-    fn ask(quota: &mut Quota, id: u64, level: EvidenceLevel, seconds: i64) -> (Admission, Option<QuotaSummary>) {
+    fn ask(
+        quota: &mut Quota,
+        id: u64,
+        level: EvidenceLevel,
+        seconds: i64,
+    ) -> (Admission, Option<QuotaSummary>) {
         quota.admit(IncidentId(id), &RULE, level, IpAddr::from([9, 9, 0, (id % 7) as u8]), at(seconds))
     }
 

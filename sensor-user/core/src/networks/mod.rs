@@ -8,6 +8,9 @@ mod embedded;
 mod flatten;
 mod tables;
 
+#[cfg(test)]
+pub(crate) mod fixtures;
+
 pub use defaults::{BuiltIn, DEFAULT_INTERNAL, RESERVED};
 pub use embedded::{inner, inner_ipv4};
 pub use flatten::PrefixSet;

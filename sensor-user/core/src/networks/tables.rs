@@ -168,7 +168,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{config::Config, plan};
+    use crate::networks::fixtures::built_in;
 
     const ROOM: Room = Room { v4_leaves: 4_096, v6_blocks: 64 };
 
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn the_default_networks_never_need_the_trie_for_usual_addresses() {
-        let set = plan::prefixes(&Config::default());
+        let set = built_in(&[]);
         let tables = Tables::new(&set, ROOM);
         assert_eq!(tables.unblocked, 0);
         for address in [

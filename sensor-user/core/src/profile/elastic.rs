@@ -5,9 +5,11 @@
 //! source, the newest of the second, and "SMB activity from the Internet". Both directions share one pair of lists; of the
 //! rule from the Internet the source must be outside the second and the destination in the first.
 //!
-//! Published, they run every five minutes over the last nine. Here a match is told when it is seen: once for a conversation
-//! where the query is about documents, once for a term and window where it is about new terms, which is what executions that
-//! overlap leave after they dropped doubles. Their hundred alerts an execution are the hundred of a window.
+//! Published, they run every five minutes over the last nine. Here a match is reported when it is seen: once for a connection
+//! where the query is about documents, once for a term and window where it is about new terms. Executions that overlap and
+//! drop doubles come to the same. Their hundred alerts an execution are the hundred of a window.
+
+use std::borrow::Cow;
 
 use super::{Field, Networks, NewTerm, Ports, Profile, ProfileName, ProfileRule, Schedule};
 use crate::{
@@ -15,7 +17,8 @@ use crate::{
         EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL, EXPLOIT_PUBLIC_FACING_APPLICATION, EXTERNAL_REMOTE_SERVICES,
         FORCED_AUTHENTICATION,
     },
-    detect::{Direction, Rule, Severity, external_access, rare_destination, smb_to_internet},
+    level::Severity,
+    rules::{RuleMeta, SMB, Scope, external_access, rare_destination, smb_to_internet},
 };
 
 const INTERNAL: &[&str] = &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
@@ -51,7 +54,7 @@ const NOT_INTERNET: &[&str] = &[
 
 const NETWORKS: Networks = Networks::Fixed { internal: INTERNAL, not_internet: NOT_INTERNET };
 
-const SCHEDULE: Schedule = Schedule { every_minutes: 5, look_back_minutes: 9, most_alerts: 100 };
+const SCHEDULE: Schedule = Schedule { every_minutes: 5, look_back_minutes: 9, max_alerts: 100 };
 
 const SMB_PORTS: Ports = Ports::Fixed { tcp: &[139, 445], udp: &[], smb_on_any: false };
 const SMB_ANYWHERE: Ports = Ports::Fixed { tcp: &[139, 445], udp: &[], smb_on_any: true };
@@ -59,53 +62,58 @@ const SMB_ANYWHERE: Ports = Ports::Fixed { tcp: &[139, 445], udp: &[], smb_on_an
 /// What the rare rule asks of the client's process.
 const WINDOWS_KERNEL: &[&str] = &["host.os.type: windows", "process.pid: 4"];
 
-/// These rules take whatever is in neither list for the Internet, so that no list helps, and an exemption does.
+/// These rules take every address in neither list for the Internet. Listing a network does not help, and an exemption does.
 const FALSE_POSITIVES: &[&str] = &[
     "public addresses of your own organisation, which these rules do not know: exempt them with a reason",
-    "single packets that nobody answered, of a scan or with a forged source: these rules tell them as well",
+    "single packets that nobody answered, of a scan or with a forged source: use the profile sensor, which rates them low",
     "file services that you rent at a provider: exempt the server with a reason",
 ];
 
-static SMB_V105: Rule = Rule {
+/// A source that is new in five days.
+const NEW_SOURCE: NewTerm = NewTerm { field: Field::SourceIp, days: 5 };
+
+static SMB_V105: RuleMeta = RuleMeta {
     id: "elastic-v105-smb-to-internet",
     false_positives: FALSE_POSITIVES,
     severity: Severity::High,
     risk_score: 73,
     techniques: &[&EXPLOIT_PUBLIC_FACING_APPLICATION, &EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL],
-    ..smb_to_internet::RULE
+    ..smb_to_internet::META
 };
 
-static RARE_V209: Rule = Rule {
+static RARE_V209: RuleMeta = RuleMeta {
     id: "elastic-v105-rare-smb-destination",
     false_positives: FALSE_POSITIVES,
     severity: Severity::Medium,
     risk_score: 47,
     techniques: &[&EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL],
-    ..rare_destination::RULE
+    ..rare_destination::META
 };
 
-static SMB_V112: Rule = Rule {
+static SMB_V112: RuleMeta = RuleMeta {
     id: "elastic-current-smb-to-internet",
     name: "SMB to the Internet by a new source",
+    scope: Scope { new_term: Some(NEW_SOURCE), ..smb_to_internet::META.scope },
     severity: Severity::Medium,
     risk_score: 47,
     ..SMB_V105
 };
 
-static RARE_CURRENT: Rule = Rule {
+static RARE_CURRENT: RuleMeta = RuleMeta {
     id: "elastic-current-rare-smb-destination",
     techniques: &[&EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL, &FORCED_AUTHENTICATION],
     ..RARE_V209
 };
 
-static FROM_INTERNET: Rule = Rule {
+static FROM_INTERNET: RuleMeta = RuleMeta {
     id: "elastic-current-smb-from-internet",
     false_positives: FALSE_POSITIVES,
     name: "SMB from the Internet by a new source",
     severity: Severity::High,
     risk_score: 73,
     techniques: &[&EXTERNAL_REMOTE_SERVICES, &EXPLOIT_PUBLIC_FACING_APPLICATION],
-    ..external_access::RULE
+    scope: Scope { services: SMB, new_term: Some(NEW_SOURCE), ..external_access::META.scope },
+    ..external_access::META
 };
 
 /// As of version 105.
@@ -114,33 +122,27 @@ pub(super) static V105: Profile = Profile {
     summary: "Elastic's \"SMB to the Internet\" version 105 and \"rare SMB\" version 209: any packet counts",
     networks: NETWORKS,
     unwraps: false,
-    rules: &[
+    rules: Cow::Borrowed(&[
         ProfileRule {
             rule: &SMB_V105,
             source: "SMB activity to the Internet, version 105",
-            direction: Some(Direction::Outbound),
             ports: SMB_ANYWHERE,
-            new_term: None,
-            evidence: None,
             process: &[],
         },
         ProfileRule {
             rule: &RARE_V209,
             source: "Rare SMB connection to the Internet, version 209",
-            direction: Some(Direction::Outbound),
             ports: SMB_PORTS,
-            new_term: Some(NewTerm { field: Field::DestinationIp, days: 7 }),
-            evidence: None,
             process: WINDOWS_KERNEL,
         },
-    ],
+    ]),
     schedule: Some(SCHEDULE),
     blind_spots: &[
         "clients with IPv6 addresses",
-        "public addresses of your own organisation, which count as the Internet whatever the configuration says",
-        "whether anything came of it: a lone SYN, forged even, is enough",
-        "whoever comes from the Internet",
-        "what the rare rule asks of the client's process (Windows, process 4), unless the client is this machine",
+        "public addresses of your own organisation, which count as the Internet in spite of the configuration",
+        "how far the connection got: a lone SYN is enough, even a forged one",
+        "connections from the Internet",
+        "the client's process, of which the rare rule asks (Windows, process 4), unless the client is this machine",
     ],
 };
 
@@ -150,41 +152,32 @@ pub(super) static CURRENT: Profile = Profile {
     summary: "Elastic's rules of 2026: to the Internet (version 112), from the Internet, and rare destinations",
     networks: NETWORKS,
     unwraps: false,
-    rules: &[
+    rules: Cow::Borrowed(&[
         ProfileRule {
             rule: &SMB_V112,
             source: "SMB activity to the Internet, version 112",
-            direction: Some(Direction::Outbound),
             ports: SMB_ANYWHERE,
-            new_term: Some(NewTerm { field: Field::SourceIp, days: 5 }),
-            evidence: None,
             process: &[],
         },
         ProfileRule {
             rule: &RARE_CURRENT,
             source: "Rare SMB connection to the Internet, 2026",
-            direction: Some(Direction::Outbound),
             ports: SMB_PORTS,
-            new_term: Some(NewTerm { field: Field::DestinationIp, days: 7 }),
-            evidence: None,
             process: WINDOWS_KERNEL,
         },
         ProfileRule {
             rule: &FROM_INTERNET,
             source: "SMB activity from the Internet, 2026",
-            direction: Some(Direction::Inbound),
             ports: SMB_PORTS,
-            new_term: Some(NewTerm { field: Field::SourceIp, days: 5 }),
-            evidence: None,
             process: &[],
         },
-    ],
+    ]),
     schedule: Some(SCHEDULE),
     blind_spots: &[
-        "internal machines with IPv6 addresses",
-        "public addresses of your own organisation, which count as the Internet whatever the configuration says",
-        "whether anything came of it: a lone SYN, forged even, is enough",
+        "internal hosts with IPv6 addresses",
+        "public addresses of your own organisation, which count as the Internet in spite of the configuration",
+        "how far the connection got: a lone SYN is enough, even a forged one",
         "a second destination of the same source within five days",
-        "what the rare rule asks of the client's process (Windows, process 4), unless the client is this machine",
+        "the client's process, of which the rare rule asks (Windows, process 4), unless the client is this machine",
     ],
 };

@@ -1,50 +1,45 @@
-//! A profile's verdict on a conversation that was seen.
+//! The findings of a profile on a connection that was seen.
 
 use super::{
-    Question, Rulebook,
+    ProfileName, Question, Rulebook, Term,
     verdict::{Condition, RuleVerdict},
 };
 use crate::{
-    detect::{Finding, Limits, Sight, judge},
-    terms::{KnownTerms, Term},
+    rules::{self, Finding, History, sentence},
+    view::FlowView,
 };
 
-/// What conversations are judged by.
-#[derive(Debug)]
-pub struct Judges<'a> {
-    /// The rules of another profile; `None` is the sensor's own.
-    pub profile: Option<&'a Rulebook>,
-    /// What the sensor's own rules go by.
-    pub limits: &'a Limits,
-}
-
-impl Judges<'_> {
-    /// The rules that a conversation that is not exempt breaks; what it makes known is known from now on.
-    pub fn judge(&self, sight: &Sight<'_>, terms: &mut impl KnownTerms, now: i128) -> Vec<Finding> {
-        let Some(profile) = self.profile else {
-            return judge(sight, self.limits, terms, now);
-        };
-        profile.findings(sight, terms, now)
-    }
-}
-
 impl Rulebook {
-    /// The rules that fire on a conversation; what it makes known is known from now on. For profiles whose rules need no
-    /// evidence: those of the sensor itself are [`crate::detect::judge`]'s.
-    pub fn findings(&self, sight: &Sight<'_>, terms: &mut impl KnownTerms, now: i128) -> Vec<Finding> {
+    /// What the rules of this profile find on a connection: those of the registry for the profile `sensor`, or else the
+    /// published ones, which ask `is_new` for their terms.
+    pub fn evaluate(
+        &self,
+        view: &FlowView<'_>,
+        history: &History<'_>,
+        is_new: &mut dyn FnMut(Term) -> bool,
+    ) -> Vec<Finding> {
+        match self.profile().name {
+            ProfileName::Sensor => rules::evaluate(view, history),
+            _ => self.findings(view, is_new),
+        }
+    }
+
+    /// The published rules that fire on a connection, with their published severities. For profiles whose rules need no
+    /// evidence: those of the profile `sensor` do, so that few of them are found here; see [`Self::evaluate`].
+    ///
+    /// `is_new` is asked for the term of a rule of which everything else fits.
+    pub fn findings(&self, view: &FlowView<'_>, is_new: &mut dyn FnMut(Term) -> bool) -> Vec<Finding> {
         let question = Question {
-            client: sight.client.ip(),
-            server: sight.server.ip(),
-            transport: sight.flow.ends.transport,
-            port: sight.server.port(),
-            smb: Some(sight.flow.smb_spoken() || sight.flow.recognised()),
-            own_process: sight.flow.owner.is_some(),
+            client: view.client.ip(),
+            server: view.server.ip(),
+            transport: view.tuple.transport,
+            port: view.server.port(),
+            smb: Some(view.smb_spoken || !view.usual_port),
+            own_process: view.process.is_some(),
         };
         let mut holds = |verdict: &RuleVerdict| {
             verdict.conditions.iter().all(|condition| match *condition {
-                Condition::New { address, .. } => {
-                    terms.is_new(Term { rule: verdict.rule.rule.id, address }, now)
-                }
+                Condition::New { address, .. } => is_new(Term { rule: verdict.rule.rule.id, address }),
                 Condition::Unseen(_) => true,
                 Condition::SmbRecognised | Condition::Evidence(_) => false,
             })
@@ -52,7 +47,7 @@ impl Rulebook {
         self.verdict(&question)
             .into_iter()
             .filter(|verdict| verdict.fits() && holds(verdict))
-            .map(|verdict| Finding { rule: verdict.rule.rule })
+            .map(|verdict| Finding::of(verdict.rule.rule, vec![], sentence::contact(view)))
             .collect()
     }
 }

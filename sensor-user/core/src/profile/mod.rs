@@ -1,9 +1,9 @@
-//! Profiles: by whose rules conversations are judged.
+//! Profiles: by whose rules connections are judged.
 //!
 //! A profile is data: which addresses are internal and which are not the Internet, which ports, which direction, which new
-//! terms. [`Rulebook`] is a profile together with the configuration, and judges a [`Question`] purely; both the agent and
-//! `smb-sensor explain` ask it. The profile `sensor` is this sensor's own rules. The others reproduce published rules, with
-//! what those cannot see; they judge every packet alike, a lone SYN included, whatever came of it.
+//! terms. [`Rulebook`] is a profile together with [`Settings`], and judges a [`Question`] purely; both the agent and
+//! `smb-sensor explain` ask it. The profile `sensor` is the registry of this sensor's own rules. The others reproduce
+//! published rules, with their blind spots; they judge every packet alike, a lone SYN included.
 
 mod elastic;
 mod findings;
@@ -13,19 +13,45 @@ mod sensor;
 pub mod verdict;
 mod windows;
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    findings::Judges,
     verdict::{Question, Rulebook},
     windows::Windows,
 };
+pub use crate::rules::{Field, NewTerm};
 use crate::{
-    config::{Service, ServicePorts},
-    detect::{Direction, Rule},
+    address::Direction,
+    rules::RuleMeta,
+    service::{Service, ServicePorts},
 };
+
+/// What profiles go by, out of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The watched ports.
+    pub services: ServicePorts,
+    /// Whether the built-in internal networks apply.
+    pub default_networks: bool,
+    /// Internal networks, each with the place where it is written.
+    pub internal: Vec<(IpNet, String)>,
+    /// Days in which a term must not have been seen, by rule.
+    pub windows: Windows,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            services: ServicePorts::default(),
+            default_networks: true,
+            internal: Vec::new(),
+            windows: Windows::default(),
+        }
+    }
+}
 
 /// Which profile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -59,7 +85,7 @@ impl ProfileName {
 
     /// What it stands for.
     #[must_use]
-    pub const fn profile(self) -> &'static Profile {
+    pub fn profile(self) -> &'static Profile {
         match self {
             Self::Sensor => &sensor::PROFILE,
             Self::ElasticV105 => &elastic::V105,
@@ -69,11 +95,16 @@ impl ProfileName {
     }
 }
 
-/// The rules of all profiles, by what alerts call them.
+/// The rules of all profiles.
+pub(crate) fn all_rules() -> impl Iterator<Item = &'static ProfileRule> {
+    ProfileName::ALL.into_iter().flat_map(|name| name.profile().rules.iter())
+}
+
+/// The identifiers of the rules of all profiles.
 #[must_use]
 pub fn rule_ids() -> Vec<&'static str> {
     let mut ids = Vec::new();
-    for rule in ProfileName::ALL.into_iter().flat_map(|name| name.profile().rules) {
+    for rule in all_rules() {
         if !ids.contains(&rule.rule.id) {
             ids.push(rule.rule.id);
         }
@@ -110,10 +141,10 @@ pub struct Profile {
     /// is another way to write the same address (RFC 4291 2.5.5.2).
     pub unwraps: bool,
     /// Rules.
-    pub rules: &'static [ProfileRule],
+    pub rules: Cow<'static, [ProfileRule]>,
     /// How its source looks for matches; `None` is at once.
     pub schedule: Option<Schedule>,
-    /// What it does not see, in words.
+    /// Its blind spots, in words.
     pub blind_spots: &'static [&'static str],
 }
 
@@ -135,23 +166,37 @@ pub enum Networks {
 }
 
 /// One rule of a profile.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ProfileRule {
-    /// What an alert says of it.
-    pub rule: &'static Rule,
+    /// What an alert says of it, and which connections it is about.
+    pub rule: &'static RuleMeta,
     /// Which published rule it is.
     pub source: &'static str,
-    /// Direction; `None` is both.
-    pub direction: Option<Direction>,
     /// Ports of the server.
     pub ports: Ports,
-    /// The term that has to be new.
-    pub new_term: Option<NewTerm>,
-    /// What the conversation has to show, in words; `None`: a packet is enough.
-    pub evidence: Option<&'static str>,
-    /// Conditions about the client's process, which no packet shows. A conversation that a known process of this machine
-    /// opened does not meet them; of others they are not known, and the rest of the rule decides.
+    /// Conditions about the client's process, which no packet shows. A connection that a known process of this machine
+    /// opened does not meet them. Of others they are not known, and the rest of the rule decides.
     pub process: &'static [&'static str],
+}
+
+impl ProfileRule {
+    /// Direction; `None` is both.
+    #[must_use]
+    pub const fn direction(&self) -> Option<Direction> {
+        self.rule.scope.direction
+    }
+
+    /// The address that has to be new.
+    #[must_use]
+    pub const fn new_term(&self) -> Option<NewTerm> {
+        self.rule.scope.new_term
+    }
+
+    /// What the connection has to show, in words; `None`: a packet is enough.
+    #[must_use]
+    pub const fn evidence(&self) -> Option<&'static str> {
+        self.rule.scope.evidence
+    }
 }
 
 /// Ports of a rule.
@@ -170,33 +215,13 @@ pub enum Ports {
     },
 }
 
-/// A term that has to be new.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NewTerm {
-    /// Which end.
-    pub field: Field,
-    /// Days in which it must not have been seen by the same rule, unless the configuration says otherwise.
-    pub days: u64,
-}
-
-/// An end of a conversation, by its ECS field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    /// `source.ip`: the client.
-    SourceIp,
-    /// `destination.ip`: the server.
-    DestinationIp,
-}
-
-impl Field {
-    /// ECS name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::SourceIp => "source.ip",
-            Self::DestinationIp => "destination.ip",
-        }
-    }
+/// An address that a rule has or has not seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Term {
+    /// Identifier of the rule.
+    pub rule: &'static str,
+    /// The address.
+    pub address: IpAddr,
 }
 
 /// How a rule's source runs it.
@@ -206,8 +231,8 @@ pub struct Schedule {
     pub every_minutes: u64,
     /// Minutes that an execution looks back.
     pub look_back_minutes: u64,
-    /// Alerts of an execution at most.
-    pub most_alerts: u64,
+    /// Alerts of one execution at most.
+    pub max_alerts: u64,
 }
 
 impl Profile {
@@ -216,7 +241,7 @@ impl Profile {
     pub fn services(&self, configured: &ServicePorts) -> ServicePorts {
         let mut watched =
             ServicePorts { smb_tcp: vec![], rpc_tcp: vec![], netbios_udp: vec![], smb_any_port: false };
-        for rule in self.rules {
+        for rule in self.rules.iter() {
             let Ports::Fixed { tcp, udp, smb_on_any } = rule.ports else {
                 return configured.clone();
             };

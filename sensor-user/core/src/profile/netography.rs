@@ -1,15 +1,17 @@
 //! Netography's rule: an address outside your own networks reaches Windows networking inside them.
 
+use std::borrow::Cow;
+
 use super::{Networks, Ports, Profile, ProfileName, ProfileRule};
 use crate::{
     attack::{
         EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL, EXTERNAL_REMOTE_SERVICES, NETWORK_SERVICE_DISCOVERY,
         NETWORK_SHARE_DISCOVERY,
     },
-    detect::{Direction, Rule, external_access},
+    rules::{RuleMeta, external_access},
 };
 
-static RULE: Rule = Rule {
+static RULE: RuleMeta = RuleMeta {
     id: "netography-external-access",
     techniques: &[
         &NETWORK_SERVICE_DISCOVERY,
@@ -17,27 +19,24 @@ static RULE: Rule = Rule {
         &EXTERNAL_REMOTE_SERVICES,
         &NETWORK_SHARE_DISCOVERY,
     ],
-    ..external_access::RULE
+    ..external_access::META
 };
 
-/// The profile. Whatever is not one of your networks is outside, be it special-purpose space.
+/// The profile. Every address that is not in your networks is outside, special-purpose space included.
 pub(super) static PROFILE: Profile = Profile {
     name: ProfileName::Netography,
-    summary: "Netography's \"external access of SMB\": whoever is not in your networks reaches Windows networking in them",
+    summary: "Netography's \"external access of SMB\": an address outside your networks reaches Windows networking in them",
     networks: Networks::Configured { reserved: false },
     unwraps: true,
-    rules: &[ProfileRule {
+    rules: Cow::Borrowed(&[ProfileRule {
         rule: &RULE,
         source: "external_access_of_smb",
-        direction: Some(Direction::Inbound),
         ports: Ports::Fixed { tcp: &[135, 139, 445], udp: &[137, 138], smb_on_any: false },
-        new_term: None,
-        evidence: None,
         process: &[],
-    }],
+    }]),
     schedule: None,
     blind_spots: &[
-        "what internal machines do on the Internet",
+        "connections that internal hosts open to the Internet",
         "special-purpose addresses: link-local, carrier and documentation ones count as strangers unless you list them",
         "SMB on other ports",
     ],

@@ -8,11 +8,8 @@ use std::{
 use ipnet::IpNet;
 use sensor_common::{classify::Place, prefix::PrefixFlags};
 
-use super::{Networks, Profile, ProfileName};
-use crate::{
-    config::{Config, Written},
-    networks::{BuiltIn, DEFAULT_INTERNAL, RESERVED, inner_ipv4},
-};
+use super::{Networks, Profile, ProfileName, Settings};
+use crate::networks::{BuiltIn, DEFAULT_INTERNAL, RESERVED, inner_ipv4};
 
 /// A network, what it means, and where that is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +31,8 @@ pub enum Origin {
     Registry(&'static str),
     /// In a list of a profile's rules.
     List(ProfileName, &'static str),
-    /// In `networks.internal` of the configuration.
-    Configured(Written),
+    /// In the configuration, with the place: file and line, or the option of the command line.
+    Configured(String),
 }
 
 impl fmt::Display for Origin {
@@ -44,15 +41,14 @@ impl fmt::Display for Origin {
             Self::Default(source) => write!(f, "{source}; internal by default (networks.defaults)"),
             Self::Registry(source) => write!(f, "{source}; IANA special-purpose registry"),
             Self::List(profile, list) => write!(f, "list {list} of {profile}"),
-            Self::Configured(Written::CommandLine) => f.write_str("--internal on the command line"),
-            Self::Configured(written) => write!(f, "networks.internal, {written}"),
+            Self::Configured(place) => f.write_str(place),
         }
     }
 }
 
-/// The networks of a profile under a configuration.
+/// The networks of a profile under its settings.
 #[must_use]
-pub fn entries(profile: &Profile, config: &Config) -> Vec<Entry> {
+pub fn entries(profile: &Profile, settings: &Settings) -> Vec<Entry> {
     match profile.networks {
         Networks::Fixed { internal, not_internet } => {
             let list = |prefixes: &'static [&'static str], flags, name| {
@@ -70,11 +66,11 @@ pub fn entries(profile: &Profile, config: &Config) -> Vec<Entry> {
                 })
             };
             let registry = if reserved { RESERVED } else { &[] };
-            let defaults = if config.default_networks { DEFAULT_INTERNAL } else { &[] };
-            let named = config.internal.iter().enumerate().map(|(number, net)| Entry {
+            let defaults = if settings.default_networks { DEFAULT_INTERNAL } else { &[] };
+            let named = settings.internal.iter().map(|(net, place)| Entry {
                 net: net.trunc(),
                 flags: PrefixFlags::INTERNAL,
-                origin: Origin::Configured(config.places.internal(number)),
+                origin: Origin::Configured(place.clone()),
             });
             built_in(registry, PrefixFlags::RESERVED, Origin::Registry)
                 .chain(built_in(defaults, PrefixFlags::INTERNAL, Origin::Default))

@@ -1,4 +1,4 @@
-//! What a profile says of a conversation: pure, from addresses, port and what is known of it.
+//! The verdict of a profile on a connection: pure, from addresses, port and what is known of it.
 
 use std::net::IpAddr;
 
@@ -8,15 +8,12 @@ use sensor_common::{
 };
 
 use super::{
-    Field, Ports, Profile, ProfileName, ProfileRule, Windows,
+    Field, Ports, Profile, ProfileName, ProfileRule, Settings, Windows,
     networks::{Entry, Placed, entries, place},
 };
-use crate::{
-    config::{Config, ServicePorts},
-    detect::Direction,
-};
+use crate::{address::Direction, service::ServicePorts};
 
-/// A conversation that a profile is asked about.
+/// A connection that a profile is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Question {
     /// Client.
@@ -36,7 +33,7 @@ pub struct Question {
 /// Why a rule does or does not match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Because {
-    /// Everything that can be told from the question fits.
+    /// Everything that the question holds fits.
     Fits,
     /// The port is not one of the rule's, and no SMB was recognised on it.
     Port,
@@ -62,7 +59,7 @@ pub enum Condition {
     },
     /// SMB messages are recognised on the port.
     SmbRecognised,
-    /// The conversation shows this.
+    /// The connection shows this.
     Evidence(&'static str),
     /// Something about the client's process that nobody here can see.
     Unseen(&'static [&'static str]),
@@ -87,7 +84,7 @@ impl RuleVerdict {
     }
 }
 
-/// A profile under a configuration.
+/// A profile under its settings.
 #[derive(Clone, Debug)]
 pub struct Rulebook {
     profile: &'static Profile,
@@ -99,13 +96,13 @@ pub struct Rulebook {
 impl Rulebook {
     /// The rulebook of a profile, in force or not.
     #[must_use]
-    pub fn of(name: ProfileName, config: &Config) -> Self {
+    pub fn of(name: ProfileName, settings: &Settings) -> Self {
         let profile = name.profile();
         Self {
             profile,
-            services: profile.services(&config.services),
-            entries: entries(profile, config),
-            windows: config.detection.windows.clone(),
+            services: profile.services(&settings.services),
+            entries: entries(profile, settings),
+            windows: settings.windows.clone(),
         }
     }
 
@@ -121,21 +118,21 @@ impl Rulebook {
         place(&self.entries, self.profile.unwraps, address)
     }
 
-    /// What each of its rules says of a conversation.
+    /// What each of its rules says of a connection.
     #[must_use]
     pub fn verdict(&self, question: &Question) -> Vec<RuleVerdict> {
         let places = (self.place(question.client).place, self.place(question.server).place);
-        self.profile.rules.iter().map(|rule| self.judge(rule, question, places)).collect()
+        self.profile.rules.iter().map(|rule| self.rule_verdict(rule, question, places)).collect()
     }
 
-    fn judge(
+    fn rule_verdict(
         &self,
         rule: &'static ProfileRule,
         question: &Question,
         (client, server): (Place, Place),
     ) -> RuleVerdict {
         let refused = |because| RuleVerdict { rule, because, conditions: vec![] };
-        let direction = rule.direction.unwrap_or(match client {
+        let direction = rule.direction().unwrap_or(match client {
             Place::Internal => Direction::Outbound,
             _ => Direction::Inbound,
         });
@@ -158,7 +155,7 @@ impl Rulebook {
             }
             conditions.push(Condition::Unseen(rule.process));
         }
-        if let Some(term) = rule.new_term {
+        if let Some(term) = rule.new_term() {
             let address = match term.field {
                 Field::SourceIp => question.client,
                 Field::DestinationIp => question.server,
@@ -166,7 +163,7 @@ impl Rulebook {
             let days = self.windows.days(rule.rule.id).unwrap_or(term.days);
             conditions.push(Condition::New { field: term.field, address, days });
         }
-        conditions.extend(rule.evidence.map(Condition::Evidence));
+        conditions.extend(rule.evidence().map(Condition::Evidence));
         RuleVerdict { rule, because: Because::Fits, conditions }
     }
 

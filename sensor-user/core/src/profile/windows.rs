@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::ProfileName;
+use super::all_rules;
 
 /// Days by rule. Without a configuration they are those of the published rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,8 +10,7 @@ pub struct Windows(BTreeMap<&'static str, u64>);
 
 impl Default for Windows {
     fn default() -> Self {
-        let rules = ProfileName::ALL.into_iter().flat_map(|name| name.profile().rules);
-        Self(rules.filter_map(|rule| Some((rule.rule.id, rule.new_term?.days))).collect())
+        Self(all_rules().filter_map(|rule| Some((rule.rule.id, rule.new_term()?.days))).collect())
     }
 }
 

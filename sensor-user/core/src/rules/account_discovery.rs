@@ -59,3 +59,63 @@ impl Rule for Detection {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sensor_dissect::interfaces;
+
+    use super::*;
+    use crate::{
+        level::EvidenceLevel,
+        rules::fixtures::{
+            FlowFixture, HistoryFixture, Remedy, assert_false_positive, found, interface, shown,
+        },
+    };
+
+    fn called(interface: u128, operations: &[u16]) -> FlowFixture {
+        FlowFixture::inbound().reached(EvidenceLevel::Share).called(interface, operations)
+    }
+
+    #[test]
+    fn listing_users_is_account_discovery() {
+        let finding = found(&META, &called(interface::SAMR, &[64, 13]), &HistoryFixture::known()).unwrap();
+        assert_eq!(shown(&finding), ["T1087"]);
+        assert_eq!(finding.fact, "8.8.4.4 called SamrEnumerateUsersInDomain (samr) on 10.0.1.2");
+        let flow = called(interface::LSARPC, &[11]);
+        assert!(found(&META, &flow, &HistoryFixture::known()).is_some());
+    }
+
+    #[test]
+    fn every_number_is_that_of_an_operation_that_lists() {
+        for (uuid, numbers) in [(interface::SAMR, &SAMR[..]), (interface::LSARPC, &LSARPC[..])] {
+            let known = interfaces::known(&uuid::Uuid::from_u128(uuid)).unwrap();
+            for number in numbers {
+                let name = known.operation(*number).unwrap();
+                let lists =
+                    ["Enumerate", "GetMembers", "QueryDisplay"].iter().any(|word| name.contains(word));
+                assert!(lists, "{number} is {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_look_up_of_a_name_or_sid_is_not() {
+        for flow in [called(interface::LSARPC, &[44, 57, 58, 0]), called(interface::SAMR, &[17, 18, 34, 36])]
+        {
+            assert!(found(&META, &flow, &HistoryFixture::known()).is_none(), "{flow:?}");
+        }
+    }
+
+    #[test]
+    fn an_inventory_tool_is_a_false_positive_until_the_pair_is_exempt() {
+        let case = (&called(interface::SAMR, &[13]), &HistoryFixture::known());
+        let remedy = Remedy::Exempt { client: Some("8.8.4.4/32"), server: Some("10.0.1.2/32") };
+        assert_false_positive(&META, "inventory or audit tool", case, &[remedy]);
+    }
+
+    #[test]
+    fn a_site_of_ones_own_is_a_false_positive_until_its_addresses_are_listed() {
+        let case = (&called(interface::SAMR, &[13]), &HistoryFixture::known());
+        assert_false_positive(&META, "public addresses of your own", case, &[Remedy::Internal("8.8.4.0/24")]);
+    }
+}

@@ -43,3 +43,54 @@ impl Rule for Detection {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sensor_common::slot::TCP;
+
+    use super::*;
+    use crate::{
+        level::EvidenceLevel,
+        rules::fixtures::{FlowFixture, HistoryFixture, Remedy, assert_false_positive, fired, found, shown},
+        service::ServicePorts,
+    };
+
+    fn elsewhere(flow: FlowFixture) -> FlowFixture {
+        flow.on(TCP, 4_445).reached(EvidenceLevel::Smb)
+    }
+
+    #[test]
+    fn smb_on_a_port_that_is_not_watched_fires_in_either_direction() {
+        let outbound = elsewhere(FlowFixture::outbound());
+        assert_eq!(fired(&outbound, &HistoryFixture::known()), ["smb-to-internet", META.id]);
+        let finding = found(&META, &outbound, &HistoryFixture::known()).unwrap();
+        assert_eq!(shown(&finding), ["T1571"]);
+        assert_eq!(finding.fact, "SMB was recognised between 10.0.0.2 and TCP 4445 of 8.8.4.4");
+        assert!(found(&META, &elsewhere(FlowFixture::inbound()), &HistoryFixture::known()).is_some());
+    }
+
+    #[test]
+    fn the_watched_ports_are_silent() {
+        for port in [139, 445] {
+            let flow = FlowFixture::outbound().on(TCP, port).reached(EvidenceLevel::Data);
+            assert!(found(&META, &flow, &HistoryFixture::known()).is_none(), "{port}");
+        }
+    }
+
+    #[test]
+    fn a_provider_with_another_port_is_a_false_positive_until_that_is_watched_or_it_is_exempt() {
+        let flow = elsewhere(FlowFixture::outbound());
+        let remedy = Remedy::Exempt { client: None, server: Some("8.8.4.4/32") };
+        assert_false_positive(&META, "services.smb_tcp", (&flow, &HistoryFixture::known()), &[remedy]);
+        let watched = ServicePorts { smb_tcp: vec![445, 4_445], ..ServicePorts::default() };
+        let flow = flow.seen(|view| view.usual_port = watched.service(TCP, view.server.port()).is_some());
+        assert!(found(&META, &flow, &HistoryFixture::known()).is_none());
+    }
+
+    #[test]
+    fn a_tunnel_of_ones_own_is_a_false_positive_until_its_ends_are_exempt() {
+        let case = (&elsewhere(FlowFixture::outbound()), &HistoryFixture::known());
+        let remedy = Remedy::Exempt { client: Some("10.0.0.2/32"), server: Some("8.8.4.4/32") };
+        assert_false_positive(&META, "tunnel", case, &[remedy]);
+    }
+}

@@ -94,3 +94,81 @@ fn fact(view: &FlowView<'_>, worst: &Credential, count: usize) -> String {
     let others = if count > 1 { format!("; one of {count} credentials") } else { String::new() };
     format!("{who} sent {what}{target} to {}{outcome}{others}", view.server.ip())
 }
+
+#[cfg(test)]
+mod tests {
+    use sensor_dissect::ntlmssp::ResponseKind;
+
+    use super::*;
+    use crate::{
+        level::EvidenceLevel,
+        rules::fixtures::{
+            Answered, FlowFixture, HistoryFixture, Remedy, assert_false_positive, credential, fired, found,
+            ntlm_v2, shown,
+        },
+    };
+
+    fn sent(credential: Credential) -> FlowFixture {
+        FlowFixture::outbound().reached(EvidenceLevel::Credential).credential(credential)
+    }
+
+    fn finding(flow: &FlowFixture) -> Option<Finding> {
+        found(&META, flow, &HistoryFixture::known())
+    }
+
+    fn weight(credential: Credential) -> (Severity, u8) {
+        let finding = finding(&sent(credential)).unwrap();
+        (finding.severity, finding.risk_score)
+    }
+
+    #[test]
+    fn an_ntlm_response_that_goes_out_is_given_away() {
+        let flow = sent(ntlm_v2(r"CORP\ann").for_target("cifs/8.8.4.4").accepted());
+        assert_eq!(fired(&flow, &HistoryFixture::known()), ["smb-to-internet", META.id]);
+        let finding = finding(&flow).unwrap();
+        assert_eq!(shown(&finding), ["T1187"]);
+        let fact = r"CORP\ann sent an NTLMv2 response for cifs/8.8.4.4 to 8.8.4.4, which accepted it";
+        assert_eq!(finding.fact, fact);
+    }
+
+    #[test]
+    fn it_is_critical_where_it_was_accepted_is_of_version_1_or_is_the_password() {
+        assert_eq!(weight(ntlm_v2("ann")), (Severity::High, 86));
+        assert_eq!(weight(ntlm_v2("ann").refused()), (Severity::High, 86));
+        assert_eq!(weight(ntlm_v2("ann").accepted()), (Severity::Critical, 99));
+        assert_eq!(weight(ntlm_v2("ann").let_in_as_guest()), (Severity::Critical, 99));
+        for method in [Method::Ntlm(ResponseKind::V1), Method::Password] {
+            assert_eq!(weight(credential("ann", method).refused()), (Severity::Critical, 99), "{method:?}");
+        }
+    }
+
+    #[test]
+    fn of_several_credentials_the_fact_names_the_worst() {
+        let flow = sent(ntlm_v2("eve").refused()).credential(ntlm_v2("ann").accepted());
+        let flow = flow.credential(ntlm_v2("bob").refused());
+        let fact = "ann sent an NTLMv2 response to 8.8.4.4, which accepted it; one of 3 credentials";
+        assert_eq!(finding(&flow).unwrap().fact, fact);
+    }
+
+    #[test]
+    fn anonymous_sessions_tickets_and_inbound_responses_give_nothing_away() {
+        for method in [Method::Ntlm(ResponseKind::Anonymous), Method::Kerberos] {
+            assert_eq!(finding(&sent(credential("ann", method).accepted())), None, "{method:?}");
+        }
+        let inbound = FlowFixture::inbound().reached(EvidenceLevel::Credential).credential(ntlm_v2("ann"));
+        assert_eq!(finding(&inbound), None);
+    }
+
+    #[test]
+    fn a_rented_file_service_is_a_false_positive_until_it_is_exempt() {
+        let case = (&sent(ntlm_v2("ann").accepted()), &HistoryFixture::known());
+        let remedy = Remedy::Exempt { client: None, server: Some("8.8.4.4/32") };
+        assert_false_positive(&META, "rent at a provider", case, &[remedy]);
+    }
+
+    #[test]
+    fn public_addresses_of_ones_own_are_a_false_positive_until_they_are_listed() {
+        let case = (&sent(ntlm_v2("ann")), &HistoryFixture::known());
+        assert_false_positive(&META, "public addresses of your own", case, &[Remedy::Internal("8.8.4.0/24")]);
+    }
+}

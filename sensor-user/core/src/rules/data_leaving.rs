@@ -77,3 +77,90 @@ fn amount_left(view: &FlowView<'_>, history: &History<'_>) -> Option<(String, St
         (sentence::bytes(view.bytes_left()), format!("in {taken}, over one connection"))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use sensor_common::slot::TCP;
+    use sensor_dissect::smb2::ShareKind;
+
+    use super::*;
+    use crate::{
+        rules::{
+            departure::Departure,
+            fixtures::{FlowFixture, HistoryFixture, Remedy, assert_false_positive, found, shown},
+        },
+        view::OtherProtocol,
+    };
+
+    const MEBIBYTE: u64 = 1 << 20;
+
+    fn carrying(flow: FlowFixture, left: u64) -> FlowFixture {
+        flow.reached(EvidenceLevel::Data).payload(left, 2_000)
+    }
+
+    #[test]
+    fn a_departure_between_two_hosts_fires_in_either_direction() {
+        let past = HistoryFixture::known().departed(12 * MEBIBYTE);
+        let finding = found(&META, &carrying(FlowFixture::outbound(), 900), &past).unwrap();
+        assert_eq!((finding.severity, finding.risk_score), (Severity::Critical, 99));
+        assert_eq!(finding.fact, "12.0 MiB left 10.0.0.2 for 8.8.4.4 over SMB within 60 min");
+        assert!(shown(&finding).is_empty(), "no content was seen to leave");
+        assert!(
+            found(&META, &carrying(FlowFixture::inbound(), 900), &past).is_some(),
+            "what is fetched leaves"
+        );
+    }
+
+    #[test]
+    fn a_rate_fires_as_well_and_says_so() {
+        let departure = Departure { cause: Cause::Rate, bytes: MEBIBYTE, rate: MEBIBYTE };
+        let past = HistoryFixture { departure: Some(departure), ..HistoryFixture::known() };
+        let finding = found(&META, &carrying(FlowFixture::outbound(), 900), &past).unwrap();
+        assert_eq!(finding.fact, "1.0 MiB a second left 10.0.0.2 for 8.8.4.4 over SMB over 10 s");
+    }
+
+    #[test]
+    fn one_connection_that_carries_the_limit_fires_however_long_it_takes() {
+        let limit = HistoryFixture::known().limits.departures.bytes;
+        let flow = carrying(FlowFixture::outbound(), limit);
+        assert!(found(&META, &flow, &HistoryFixture::known()).is_some());
+        assert!(found(&META, &flow.payload(limit - 1, 0), &HistoryFixture::known()).is_none());
+    }
+
+    #[test]
+    fn content_that_was_written_to_a_disk_share_shows_exfiltration() {
+        let flow = carrying(FlowFixture::outbound(), 11 * MEBIBYTE)
+            .share(r"\\8.8.4.4\drop", ShareKind::Disk)
+            .content(true, false);
+        assert_eq!(shown(&found(&META, &flow, &HistoryFixture::known()).unwrap()), ["T1048"]);
+    }
+
+    #[test]
+    fn other_services_other_protocols_and_attempts_carry_no_files() {
+        let past = HistoryFixture::known().departed(12 * MEBIBYTE);
+        let tls = FlowFixture::outbound()
+            .reached(EvidenceLevel::Connected)
+            .seen(|view| view.other_protocol = Some(OtherProtocol::Tls));
+        let silent = [
+            carrying(FlowFixture::inbound().on(TCP, 135), 11 * MEBIBYTE),
+            tls.payload(50 * MEBIBYTE, 0),
+            FlowFixture::outbound(),
+        ];
+        for flow in silent {
+            assert!(found(&META, &flow, &past).is_none(), "{flow:?}");
+        }
+    }
+
+    #[test]
+    fn a_backup_to_a_provider_is_a_false_positive_until_the_pair_is_exempt() {
+        let case = (&carrying(FlowFixture::outbound(), 11 * MEBIBYTE), &HistoryFixture::known());
+        let remedy = Remedy::Exempt { client: Some("10.0.0.2/32"), server: Some("8.8.4.4/32") };
+        assert_false_positive(&META, "backup or copy", case, &[remedy]);
+    }
+
+    #[test]
+    fn a_site_of_ones_own_is_a_false_positive_until_its_addresses_are_listed() {
+        let case = (&carrying(FlowFixture::outbound(), 11 * MEBIBYTE), &HistoryFixture::known());
+        assert_false_positive(&META, "public addresses of your own", case, &[Remedy::Internal("8.8.4.0/24")]);
+    }
+}

@@ -46,3 +46,57 @@ impl Rule for Detection {
         Some(Finding::of(&META, vec![&INGRESS_TOOL_TRANSFER], fact))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sensor_dissect::smb2::ShareKind;
+
+    use super::*;
+    use crate::{
+        level::EvidenceLevel,
+        rules::fixtures::{FlowFixture, HistoryFixture, Remedy, assert_false_positive, found, shown},
+    };
+
+    fn fetched(flow: FlowFixture, kind: ShareKind) -> FlowFixture {
+        flow.reached(EvidenceLevel::Data)
+            .share(r"\\8.8.4.4\tools", kind)
+            .content(false, true)
+            .payload(3_000, 5 << 20)
+    }
+
+    #[test]
+    fn content_that_came_from_an_external_disk_share_is_a_download() {
+        let finding =
+            found(&META, &fetched(FlowFixture::outbound(), ShareKind::Disk), &HistoryFixture::known())
+                .unwrap();
+        assert_eq!(shown(&finding), ["T1105"]);
+        assert_eq!(finding.fact, r"10.0.0.2 read content from \\8.8.4.4\tools; 5.0 MiB came in");
+    }
+
+    #[test]
+    fn pipes_uploads_volume_alone_and_inbound_connections_are_no_download() {
+        let outbound = || fetched(FlowFixture::outbound(), ShareKind::Disk);
+        let silent = [
+            fetched(FlowFixture::outbound(), ShareKind::Pipe),
+            outbound().content(true, false),
+            outbound().content(false, false),
+            fetched(FlowFixture::inbound(), ShareKind::Disk),
+        ];
+        for flow in silent {
+            assert!(found(&META, &flow, &HistoryFixture::known()).is_none(), "{flow:?}");
+        }
+    }
+
+    #[test]
+    fn a_rented_file_service_is_a_false_positive_until_it_is_exempt() {
+        let case = (&fetched(FlowFixture::outbound(), ShareKind::Disk), &HistoryFixture::known());
+        let remedy = Remedy::Exempt { client: None, server: Some("8.8.4.4/32") };
+        assert_false_positive(&META, "rent at a provider", case, &[remedy]);
+    }
+
+    #[test]
+    fn a_site_of_ones_own_is_a_false_positive_until_its_addresses_are_listed() {
+        let case = (&fetched(FlowFixture::outbound(), ShareKind::Disk), &HistoryFixture::known());
+        assert_false_positive(&META, "public addresses of your own", case, &[Remedy::Internal("8.8.4.0/24")]);
+    }
+}

@@ -48,3 +48,51 @@ impl Rule for Detection {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sensor_common::slot::UDP;
+
+    use super::*;
+    use crate::rules::fixtures::{FlowFixture, HistoryFixture, Remedy, assert_false_positive, found, shown};
+
+    fn answered() -> FlowFixture {
+        FlowFixture::inbound().reached(EvidenceLevel::Answered)
+    }
+
+    #[test]
+    fn a_port_that_answers_an_external_client_is_exposed() {
+        let finding = found(&META, &answered(), &HistoryFixture::known()).unwrap();
+        assert_eq!((finding.severity, finding.risk_score), (Severity::Medium, 47));
+        assert_eq!(finding.fact, "TCP 445 of 10.0.1.2 answered 8.8.4.4");
+        assert!(shown(&finding).is_empty(), "an open port is no technique");
+        for level in [EvidenceLevel::Connected, EvidenceLevel::Data] {
+            assert!(found(&META, &answered().reached(level), &HistoryFixture::known()).is_some(), "{level}");
+        }
+        let netbios = FlowFixture::inbound().on(UDP, 137).reached(EvidenceLevel::Connected);
+        assert!(found(&META, &netbios, &HistoryFixture::known()).is_some());
+    }
+
+    #[test]
+    fn a_port_that_is_silent_or_refuses_and_an_external_port_are_not() {
+        for level in [EvidenceLevel::Attempt, EvidenceLevel::Refused] {
+            let flow = FlowFixture::inbound().reached(level);
+            assert!(found(&META, &flow, &HistoryFixture::known()).is_none(), "{level}");
+        }
+        let outbound = FlowFixture::outbound().reached(EvidenceLevel::Data);
+        assert!(found(&META, &outbound, &HistoryFixture::known()).is_none());
+    }
+
+    #[test]
+    fn a_site_of_ones_own_is_a_false_positive_until_its_addresses_are_listed() {
+        let case = (&answered(), &HistoryFixture::known());
+        assert_false_positive(&META, "public addresses of your own", case, &[Remedy::Internal("8.8.4.0/24")]);
+    }
+
+    #[test]
+    fn a_service_for_a_partner_is_a_false_positive_until_the_partner_is_exempt() {
+        let case = (&answered(), &HistoryFixture::known());
+        let remedy = Remedy::Exempt { client: Some("8.8.4.4/32"), server: None };
+        assert_false_positive(&META, "partner", case, &[remedy]);
+    }
+}

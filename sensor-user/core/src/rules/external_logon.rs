@@ -73,3 +73,69 @@ pub(super) fn accepted<'a>(view: &FlowView<'a>) -> impl Iterator<Item = &'a Cred
         .iter()
         .filter(|credential| !credential.is_anonymous() && credential.outcome == Some(Outcome::Accepted))
 }
+
+#[cfg(test)]
+mod tests {
+    use sensor_dissect::{facts::Method, ntlmssp::ResponseKind};
+
+    use super::*;
+    use crate::{
+        level::EvidenceLevel,
+        rules::fixtures::{
+            Answered, FlowFixture, HistoryFixture, Remedy, assert_false_positive, credential, found, ntlm_v2,
+            shown,
+        },
+    };
+
+    fn logged_on(credential: Credential) -> FlowFixture {
+        FlowFixture::inbound().reached(EvidenceLevel::Session).credential(credential)
+    }
+
+    fn finding(flow: &FlowFixture) -> Option<Finding> {
+        found(&META, flow, &HistoryFixture::known())
+    }
+
+    #[test]
+    fn an_accepted_log_on_from_outside_is_critical() {
+        let finding = finding(&logged_on(ntlm_v2(r"CORP\bob").accepted())).unwrap();
+        assert_eq!((finding.severity, finding.risk_score), (Severity::Critical, 99));
+        assert_eq!(shown(&finding), ["T1133", "T1078"]);
+        assert_eq!(finding.fact, r"10.0.1.2 accepted an NTLMv2 response of CORP\bob from 8.8.4.4");
+    }
+
+    #[test]
+    fn several_accounts_are_named_once_each_and_a_ticket_names_none() {
+        let flow = logged_on(ntlm_v2("bob").accepted()).credential(ntlm_v2("bob").accepted());
+        let flow = flow.credential(ntlm_v2("eve").refused()).credential(ntlm_v2("ann").accepted());
+        assert_eq!(finding(&flow).unwrap().fact, "10.0.1.2 accepted log-ons of bob and ann from 8.8.4.4");
+        let mut ticket = credential("", Method::Kerberos).accepted();
+        ticket.domain = Some("CORP".to_owned());
+        let fact = "10.0.1.2 accepted a Kerberos ticket from 8.8.4.4";
+        assert_eq!(finding(&logged_on(ticket)).unwrap().fact, fact);
+    }
+
+    #[test]
+    fn anonymous_guest_refused_and_outbound_log_ons_are_silent() {
+        let anonymous = credential("", Method::Ntlm(ResponseKind::Anonymous)).accepted();
+        for credential in
+            [anonymous, ntlm_v2("bob").let_in_as_guest(), ntlm_v2("bob").refused(), ntlm_v2("bob")]
+        {
+            assert_eq!(finding(&logged_on(credential.clone())), None, "{credential:?}");
+        }
+        let outbound = FlowFixture::outbound().reached(EvidenceLevel::Session);
+        assert_eq!(finding(&outbound.credential(ntlm_v2("bob").accepted())), None);
+    }
+
+    #[test]
+    fn a_site_of_ones_own_is_a_false_positive_until_its_addresses_are_listed() {
+        let case = (&logged_on(ntlm_v2("bob").accepted()), &HistoryFixture::known());
+        assert_false_positive(&META, "public addresses of your own", case, &[Remedy::Internal("8.8.4.0/24")]);
+    }
+
+    #[test]
+    fn a_partner_without_a_tunnel_is_a_false_positive_until_the_address_is_exempt() {
+        let case = (&logged_on(ntlm_v2("bob").accepted()), &HistoryFixture::known());
+        let remedy = Remedy::Exempt { client: Some("8.8.4.4/32"), server: None };
+        assert_false_positive(&META, "partner or employee", case, &[remedy]);
+    }
+}

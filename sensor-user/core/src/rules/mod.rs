@@ -33,8 +33,13 @@ pub use meta::{
     EVERY_SERVICE, Field, Finding, History, Logons, NewTerm, Relayed, Rule, RuleMeta, SMB, Scope,
     TargetCounts,
 };
-pub use severity::{Observed, leading, severity};
+pub use severity::{Observed, fires_on_any_packet, leading, severity};
 pub use techniques::{techniques, techniques_shown};
+
+#[cfg(test)]
+pub(crate) mod fixtures;
+#[cfg(test)]
+mod tests;
 
 use crate::view::FlowView;
 

@@ -82,3 +82,75 @@ impl Rule for Detection {
         Some(weighed(Finding::of(&META, vec![&PASSWORD_GUESSING], fact), logons))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::fixtures::{
+        FlowFixture, HistoryFixture, Remedy, assert_false_positive, fired, found, shown,
+    };
+
+    fn inbound() -> FlowFixture {
+        FlowFixture::inbound().reached(EvidenceLevel::Credential)
+    }
+
+    #[test]
+    fn many_refused_log_ons_of_one_client_are_guessing() {
+        let past = HistoryFixture::known().refused(r"corp\bob", 98).refused(r"corp\ann", 1);
+        let finding = found(&META, &inbound(), &past).unwrap();
+        assert_eq!((finding.severity, finding.risk_score), (Severity::High, 73));
+        assert_eq!(shown(&finding), ["T1110.001"]);
+        let fact = r"10.0.1.2 refused 99 log-ons of 2 accounts (corp\ann and corp\bob) from 8.8.4.4";
+        assert_eq!(finding.fact, fact);
+    }
+
+    #[test]
+    fn a_guess_that_succeeded_is_critical() {
+        let past = HistoryFixture::known().refused(r"corp\bob", 99).accepted(r"CORP\bob");
+        let finding = found(&META, &inbound(), &past).unwrap();
+        assert_eq!((finding.severity, finding.risk_score), (Severity::Critical, 99));
+        assert!(
+            finding.fact.ends_with(r"99 log-ons of corp\bob from 8.8.4.4; it accepted CORP\bob"),
+            "{}",
+            finding.fact
+        );
+    }
+
+    #[test]
+    fn guesses_of_users_that_were_not_seen_count_as_well() {
+        let past = HistoryFixture::known().refused("", 5);
+        assert_eq!(found(&META, &inbound(), &past).unwrap().fact, "10.0.1.2 refused 5 log-ons from 8.8.4.4");
+    }
+
+    #[test]
+    fn a_few_refusals_are_silent_and_so_are_those_of_an_external_server() {
+        assert!(found(&META, &inbound(), &HistoryFixture::known().refused("bob", 4)).is_none());
+        let outbound = FlowFixture::outbound().reached(EvidenceLevel::Credential);
+        assert!(found(&META, &outbound, &HistoryFixture::known().refused("bob", 99)).is_none());
+    }
+
+    #[test]
+    fn spraying_is_no_guessing_and_both_can_be_there() {
+        let mut past = HistoryFixture::known();
+        for number in 0..40 {
+            past = past.refused(&format!("user{number}"), 1);
+        }
+        assert!(found(&META, &inbound(), &past).is_none());
+        let both = fired(&inbound(), &past.refused("bob", 60));
+        assert!(both.ends_with(&[META.id, "smb-password-spraying"]), "{both:?}");
+    }
+
+    #[test]
+    fn an_old_password_is_a_false_positive_until_its_machine_is_exempt() {
+        let case = (&inbound(), &HistoryFixture::known().refused("bob", 30));
+        let remedy = Remedy::Exempt { client: Some("8.8.4.4/32"), server: None };
+        assert_false_positive(&META, "old password", case, &[remedy]);
+    }
+
+    #[test]
+    fn an_ordered_audit_is_a_false_positive_until_its_host_is_exempt() {
+        let case = (&inbound(), &HistoryFixture::known().refused("bob", 30));
+        let remedy = Remedy::Exempt { client: Some("8.8.4.4/32"), server: None };
+        assert_false_positive(&META, "audit", case, &[remedy]);
+    }
+}

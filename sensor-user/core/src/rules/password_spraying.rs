@@ -83,3 +83,55 @@ pub(super) fn weighed(mut finding: Finding, logons: &Logons) -> Finding {
     }
     finding
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::fixtures::{FlowFixture, HistoryFixture, Remedy, assert_false_positive, found, shown};
+
+    fn inbound() -> FlowFixture {
+        FlowFixture::inbound().reached(EvidenceLevel::Credential)
+    }
+
+    fn tried(accounts: u32, each: u64) -> HistoryFixture {
+        (0..accounts)
+            .fold(HistoryFixture::known(), |past, number| past.refused(&format!("user{number}"), each))
+    }
+
+    #[test]
+    fn a_few_tries_for_many_accounts_are_spraying_in_either_direction() {
+        let finding = found(&META, &inbound(), &tried(40, 1)).unwrap();
+        assert_eq!((finding.severity, finding.risk_score), (Severity::High, 73));
+        assert_eq!(shown(&finding), ["T1110.003"]);
+        let fact = "10.0.1.2 refused 40 log-ons of 40 accounts from 8.8.4.4, at most 3 each";
+        assert_eq!(finding.fact, fact);
+        let outbound = FlowFixture::outbound().reached(EvidenceLevel::Credential);
+        assert!(found(&META, &outbound, &tried(5, 3)).is_some());
+    }
+
+    #[test]
+    fn a_password_that_fitted_is_critical() {
+        let finding = found(&META, &inbound(), &tried(39, 1).accepted("user39")).unwrap();
+        assert_eq!(finding.severity, Severity::Critical);
+        assert!(finding.fact.ends_with("; it accepted user39"), "{}", finding.fact);
+    }
+
+    #[test]
+    fn few_accounts_many_tries_and_users_that_were_not_seen_are_none() {
+        for past in [tried(4, 3), tried(5, 4), HistoryFixture::known().refused("", 40)] {
+            assert!(found(&META, &inbound(), &past).is_none(), "{past:?}");
+        }
+    }
+
+    #[test]
+    fn a_gateway_of_many_users_is_a_false_positive_until_it_is_exempt() {
+        let remedy = Remedy::Exempt { client: Some("8.8.4.4/32"), server: None };
+        assert_false_positive(&META, "gateway or proxy", (&inbound(), &tried(40, 1)), &[remedy]);
+    }
+
+    #[test]
+    fn an_ordered_audit_is_a_false_positive_until_its_host_is_exempt() {
+        let remedy = Remedy::Exempt { client: Some("8.8.4.4/32"), server: None };
+        assert_false_positive(&META, "audit", (&inbound(), &tried(40, 1)), &[remedy]);
+    }
+}

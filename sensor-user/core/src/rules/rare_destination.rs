@@ -47,3 +47,46 @@ impl Rule for Detection {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sensor_common::slot::TCP;
+
+    use super::*;
+    use crate::{
+        level::EvidenceLevel,
+        rules::fixtures::{
+            FlowFixture, HistoryFixture, Remedy, assert_false_positive, assert_names, fired, found,
+        },
+    };
+
+    #[test]
+    fn a_new_destination_is_rare() {
+        let flow = FlowFixture::outbound().reached(EvidenceLevel::Data);
+        assert_eq!(fired(&flow, &HistoryFixture::new_destination()), ["smb-to-internet", META.id]);
+    }
+
+    #[test]
+    fn a_known_destination_another_service_and_a_new_client_are_not() {
+        assert!(found(&META, &FlowFixture::outbound(), &HistoryFixture::known()).is_none());
+        for flow in [FlowFixture::outbound().on(TCP, 135), FlowFixture::inbound()] {
+            assert!(found(&META, &flow, &HistoryFixture::new_destination()).is_none(), "{flow:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_use_after_learning_is_a_false_positive_that_longer_learning_avoids() {
+        assert_names(&META, "detection.learning_hours");
+        // While the sensor learns, no destination is new.
+        let flow = FlowFixture::outbound();
+        assert!(found(&META, &flow, &HistoryFixture::new_destination()).is_some());
+        assert!(found(&META, &flow, &HistoryFixture::known()).is_none());
+    }
+
+    #[test]
+    fn a_service_that_moves_is_a_false_positive_until_its_network_is_exempt() {
+        let case = (&FlowFixture::outbound(), &HistoryFixture::new_destination());
+        let remedy = Remedy::Exempt { client: None, server: Some("8.8.4.0/24") };
+        assert_false_positive(&META, "moves a legitimate file service", case, &[remedy]);
+    }
+}

@@ -92,3 +92,82 @@ fn same(one: IpAddr, other: IpAddr) -> bool {
     let plain = |address| inner(address).unwrap_or(address);
     plain(one) == plain(other)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        level::EvidenceLevel,
+        rules::fixtures::{
+            Answered, FlowFixture, HistoryFixture, Remedy, assert_false_positive, found, ntlm_v2, shown,
+        },
+    };
+
+    fn sent(flow: FlowFixture, target: &str) -> FlowFixture {
+        flow.reached(EvidenceLevel::Credential).credential(ntlm_v2(r"CORP\ann").for_target(target).accepted())
+    }
+
+    fn fact(flow: &FlowFixture, past: &HistoryFixture) -> Option<String> {
+        found(&META, flow, past).map(|finding| finding.fact)
+    }
+
+    #[test]
+    fn a_response_that_was_seen_both_ways_is_relayed() {
+        let past = HistoryFixture::known().relayed("10.0.0.2", "8.8.4.4", Duration::from_secs(2));
+        let flow = sent(FlowFixture::inbound(), "cifs/fs01");
+        let finding = found(&META, &flow, &past).unwrap();
+        assert_eq!((finding.severity, finding.risk_score), (Severity::Critical, 99));
+        assert_eq!(shown(&finding), ["T1557.001"]);
+        let fact = "8.8.4.4 sent to 10.0.1.2 the NTLM response that 10.0.0.2 had sent to 8.8.4.4 2 s before; \
+                    the server accepted it";
+        assert_eq!(finding.fact, fact);
+    }
+
+    #[test]
+    fn the_other_way_round_the_external_host_sent_it_first() {
+        let past = HistoryFixture::known().relayed("10.0.1.2", "9.9.9.9", Duration::from_secs(150));
+        let flow = FlowFixture::outbound().reached(EvidenceLevel::Credential);
+        let expected =
+            "10.0.0.2 sent to 8.8.4.4 the NTLM response that 9.9.9.9 had sent to 10.0.1.2 2 min before";
+        assert_eq!(fact(&flow, &past).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_outbound_response_that_names_another_address_was_made_for_another_host() {
+        let fires = |target| fact(&sent(FlowFixture::outbound(), target), &HistoryFixture::known()).is_some();
+        for another in ["cifs/9.9.9.9", "cifs/9.9.9.9:445", "cifs/[2001:4860::1]:445", "cifs/10.0.0.9"] {
+            assert!(fires(another), "{another}");
+        }
+        for server in ["cifs/8.8.4.4", "cifs/8.8.4.4:445", "cifs/::ffff:8.8.4.4", "cifs/127.0.0.1"] {
+            assert!(!fires(server), "{server}");
+        }
+    }
+
+    #[test]
+    fn an_inbound_response_that_names_its_sender_was_made_for_that_and_a_translated_address_shows_nothing() {
+        let fact = |target| fact(&sent(FlowFixture::inbound(), target), &HistoryFixture::known());
+        let expected = r"8.8.4.4 sent an NTLM response of CORP\ann that was made for 8.8.4.4 to 10.0.1.2, which accepted it";
+        assert_eq!(fact("cifs/8.8.4.4").unwrap(), expected);
+        for target in ["cifs/203.0.112.9", "cifs/10.0.1.2"] {
+            assert_eq!(fact(target), None, "{target}: clients outside name the address that they dial");
+        }
+    }
+
+    #[test]
+    fn names_are_not_compared() {
+        for target in ["cifs/fs01", "cifs/fs01.corp.example", "cifs/", "8.8.8.8", ""] {
+            for flow in [FlowFixture::outbound(), FlowFixture::inbound()] {
+                assert_eq!(fact(&sent(flow, target), &HistoryFixture::known()), None, "{target}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_port_forwarding_of_ones_own_is_a_false_positive_until_the_pair_is_exempt() {
+        let case = (&sent(FlowFixture::outbound(), "cifs/10.0.0.2"), &HistoryFixture::known());
+        let remedy = Remedy::Exempt { client: Some("10.0.0.2/32"), server: Some("8.8.4.4/32") };
+        assert_false_positive(&META, "port forwarding", case, &[remedy]);
+    }
+}

@@ -97,3 +97,83 @@ impl Rule for Detection {
         Some(finding)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sensor_dissect::interfaces;
+
+    use super::*;
+    use crate::rules::fixtures::{
+        FlowFixture, HistoryFixture, Remedy, assert_false_positive, found,
+        interface::{ATSVC, SVCCTL, TASKS, WINREG},
+        shown,
+    };
+
+    fn called(interface: u128, operations: &[u16]) -> FlowFixture {
+        FlowFixture::inbound().reached(EvidenceLevel::Share).called(interface, operations)
+    }
+
+    fn techniques(flow: &FlowFixture) -> Vec<&'static str> {
+        found(&META, flow, &HistoryFixture::known()).map_or_else(Vec::new, |finding| shown(&finding))
+    }
+
+    #[test]
+    fn operations_that_create_change_or_start_are_execution() {
+        let finding = found(&META, &called(SVCCTL, &[15, 12, 19]), &HistoryFixture::known()).unwrap();
+        assert_eq!((finding.severity, finding.risk_score), (Severity::Critical, 99));
+        assert_eq!(shown(&finding), ["T1569.002", "T1021.002"]);
+        assert_eq!(
+            finding.fact,
+            "8.8.4.4 called RCreateServiceW (svcctl) and RStartServiceW (svcctl) on 10.0.1.2"
+        );
+        assert_eq!(techniques(&called(ATSVC, &[0])), ["T1053.005", "T1021.002"]);
+        assert_eq!(techniques(&called(TASKS, &[1, 12])), ["T1053.005", "T1021.002"]);
+        assert_eq!(techniques(&called(WINREG, &[22])), ["T1112", "T1021.002"]);
+        assert_eq!(techniques(&called(WINREG, &[31])), ["T1021.002"], "saving a key changes none");
+        let both = called(SVCCTL, &[19]).called(WINREG, &[20, 6]);
+        assert_eq!(techniques(&both), ["T1569.002", "T1112", "T1021.002"]);
+    }
+
+    #[test]
+    fn every_number_is_that_of_an_operation_which_does_so() {
+        let does =
+            ["Create", "Start", "Change", "JobAdd", "Register", "Run", "Set", "Save", "Replace", "Restore"];
+        for (operations, uuid) in OPERATIONS.iter().zip([SVCCTL, ATSVC, TASKS, WINREG, WINREG]) {
+            let known = interfaces::known(&uuid::Uuid::from_u128(uuid)).unwrap();
+            assert_eq!(known.name, operations.interface);
+            for number in operations.numbers {
+                let name = known.operation(*number).unwrap();
+                assert!(does.iter().any(|word| name.contains(word)), "{number} is {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_internal_client_that_administers_an_external_server_is_high() {
+        let flow = FlowFixture::outbound().reached(EvidenceLevel::Share).called(SVCCTL, &[19]);
+        let finding = found(&META, &flow, &HistoryFixture::known()).unwrap();
+        assert_eq!((finding.severity, finding.risk_score), (Severity::High, 73));
+    }
+
+    #[test]
+    fn queries_and_calls_without_a_session_are_silent() {
+        assert!(techniques(&called(SVCCTL, &[15, 16, 17, 42])).is_empty());
+        assert!(techniques(&called(WINREG, &[2, 15, 17])).is_empty());
+        let no_session = called(SVCCTL, &[12]).reached(EvidenceLevel::Smb);
+        assert!(techniques(&no_session).is_empty());
+        assert!(!techniques(&no_session.seen(|view| view.joined_late = true)).is_empty());
+    }
+
+    #[test]
+    fn remote_administration_is_a_false_positive_until_the_pair_is_exempt() {
+        let case = (&called(SVCCTL, &[19]), &HistoryFixture::known());
+        let remedy = Remedy::Exempt { client: Some("8.8.4.4/32"), server: Some("10.0.1.2/32") };
+        assert_false_positive(&META, "remote administration", case, &[remedy]);
+    }
+
+    #[test]
+    fn a_site_of_ones_own_is_a_false_positive_until_its_addresses_are_listed() {
+        let case = (&called(SVCCTL, &[19]), &HistoryFixture::known());
+        assert_false_positive(&META, "public addresses of your own", case, &[Remedy::Internal("8.8.4.0/24")]);
+    }
+}

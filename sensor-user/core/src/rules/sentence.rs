@@ -201,3 +201,70 @@ pub fn called(view: &FlowView<'_>, name: &str, numbers: &[u16]) -> Vec<&'static 
         .filter_map(|(interface, number)| interface.operation(number))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use sensor_common::slot::TCP;
+
+    use super::*;
+    use crate::rules::fixtures::{FlowFixture, interface};
+
+    fn said(flow: FlowFixture) -> String {
+        contact(&flow.view())
+    }
+
+    #[test]
+    fn a_contact_is_said_to_have_got_as_far_as_was_observed() {
+        let at = |level| said(FlowFixture::outbound().reached(level));
+        let tried = "10.0.0.2 tried TCP 445 of 8.8.4.4";
+        assert_eq!(at(EvidenceLevel::Attempt), format!("{tried}, and no answer was seen"));
+        assert_eq!(at(EvidenceLevel::Refused), format!("{tried}, which refused"));
+        assert_eq!(at(EvidenceLevel::Answered), format!("{tried}, which answered"));
+        assert_eq!(
+            at(EvidenceLevel::Connected),
+            "10.0.0.2 connected to TCP 445 of 8.8.4.4, and no SMB was seen"
+        );
+        assert_eq!(at(EvidenceLevel::Smb), "10.0.0.2 spoke SMB with 8.8.4.4");
+        assert_eq!(at(EvidenceLevel::Session), "10.0.0.2 spoke SMB with 8.8.4.4 and was let in");
+    }
+
+    #[test]
+    fn dialect_share_and_other_protocols_are_named() {
+        let shared = FlowFixture::outbound()
+            .reached(EvidenceLevel::Share)
+            .share(r"\\8.8.4.4\IPC$", ShareKind::Pipe)
+            .share(r"\\8.8.4.4\files", ShareKind::Disk)
+            .knowing(|facts| facts.dialect = Some(Dialect::Smb2(0x0311)));
+        assert_eq!(said(shared), r"10.0.0.2 spoke SMB 3.1.1 with 8.8.4.4 and connected \\8.8.4.4\files");
+        let tls = FlowFixture::outbound()
+            .reached(EvidenceLevel::Connected)
+            .seen(|view| view.other_protocol = Some(OtherProtocol::Tls));
+        assert_eq!(said(tls), "10.0.0.2 connected to TCP 445 of 8.8.4.4, and spoke TLS, not SMB");
+        let netbios = FlowFixture::inbound().on(UDP, 137).reached(EvidenceLevel::Connected);
+        assert_eq!(said(netbios), "8.8.4.4 sent a request to UDP 137 of 10.0.1.2, which answered");
+        let rpc = FlowFixture::inbound().on(TCP, 135).reached(EvidenceLevel::Smb);
+        assert_eq!(said(rpc), "8.8.4.4 spoke DCE-RPC with 10.0.1.2");
+    }
+
+    #[test]
+    fn amounts_times_and_lists_are_in_words() {
+        let amounts = [0, 1_023, 1_024, 1_843, (1 << 20) - 1, 12_897_485, 1 << 40].map(bytes);
+        assert_eq!(
+            amounts,
+            ["0 bytes", "1023 bytes", "1.0 KiB", "1.8 KiB", "1.0 MiB", "12.3 MiB", "1.0 TiB"]
+        );
+        let times =
+            [0, 2, 119, 120, 7_199, 7_200, 172_800].map(|seconds| duration(Duration::from_secs(seconds)));
+        assert_eq!(times, ["0 ms", "2 s", "119 s", "2 min", "119 min", "2 h", "2 days"]);
+        assert_eq!(list(&["a"; 0]), "");
+        assert_eq!([list(&["a"]), list(&["a", "b"]), list(&["a", "b", "c"])], ["a", "a and b", "a, b and c"]);
+        assert_eq!(list(&["a"; 7]), "a, a, a, a, a and 2 more");
+    }
+
+    #[test]
+    fn an_operation_is_named_by_its_document() {
+        let flow = FlowFixture::inbound().called(interface::SVCCTL, &[12, 15, 10]);
+        assert_eq!(called(&flow.view(), "svcctl", &[12, 10]), ["RCreateServiceW"]);
+        assert!(called(&flow.view(), "samr", &[12]).is_empty());
+    }
+}

@@ -65,6 +65,12 @@ pub fn severity(observed: Observed, findings: &[Finding]) -> (Severity, u8) {
     (severity, scores.map(|finding| finding.risk_score).fold(severity.number(), u8::max))
 }
 
+/// Whether a rule fires on any packet, so that evidence says nothing of its finding.
+#[must_use]
+pub fn fires_on_any_packet(rule: &str) -> bool {
+    ON_ANY_PACKET.iter().any(|meta| meta.id == rule)
+}
+
 /// The finding that stands for all: the worst one that evidence made, or else the worst.
 #[must_use]
 pub fn leading(findings: &[Finding]) -> Option<&Finding> {
@@ -72,4 +78,118 @@ pub fn leading(findings: &[Finding]) -> Option<&Finding> {
         .iter()
         .rev()
         .max_by_key(|finding| (!ON_ANY_PACKET.contains(&finding.rule), finding.severity, finding.risk_score))
+}
+
+#[cfg(test)]
+mod tests {
+    use sensor_common::slot::{TCP, UDP};
+
+    use super::*;
+    use crate::rules::{
+        evaluate,
+        fixtures::{Answered, FlowFixture, HistoryFixture, credential, ntlm_v2},
+        sweep,
+    };
+    use sensor_dissect::{facts::Method, ntlmssp::ResponseKind};
+
+    fn judged(flow: &FlowFixture, past: &HistoryFixture) -> (Severity, u8) {
+        let view = flow.view();
+        severity(Observed::of(&view), &evaluate(&view, &past.history()))
+    }
+
+    /// The table of severities, row by row.
+    #[test]
+    fn severity_follows_direction_and_evidence() {
+        use EvidenceLevel::{
+            Answered as SynAck, Attempt, Connected, Credential, Data, Refused, Session, Smb,
+        };
+        let out = |level| FlowFixture::outbound().reached(level);
+        let into = |level| FlowFixture::inbound().reached(level);
+        let known = HistoryFixture::known;
+        let v1 = credential("ann", Method::Ntlm(ResponseKind::V1));
+        let rows = [
+            // Attempts that nobody answered, or that were refused.
+            (out(Attempt), known(), Severity::Low, 21),
+            (out(Attempt), HistoryFixture::new_destination(), Severity::Low, 21),
+            (out(Refused), known(), Severity::Low, 21),
+            (into(Attempt), known(), Severity::Low, 21),
+            (into(Refused), known(), Severity::Low, 21),
+            // Outbound: answered or connected, no SMB seen.
+            (out(SynAck), known(), Severity::Low, 21),
+            (out(Connected), known(), Severity::Low, 21),
+            // Inbound: the port answered.
+            (into(SynAck), known(), Severity::Medium, 47),
+            (into(Connected), known(), Severity::Medium, 47),
+            // SMB, NetBIOS or DCE-RPC spoken both ways.
+            (out(Smb), known(), Severity::High, 73),
+            (into(Smb), known(), Severity::High, 73),
+            (into(Smb).on(TCP, 135), known(), Severity::High, 73),
+            (into(Connected).on(UDP, 137), known(), Severity::High, 73),
+            // Outbound: an NTLM response was given away.
+            (out(Credential).credential(ntlm_v2("ann")), known(), Severity::High, 86),
+            (out(Credential).credential(ntlm_v2("ann").refused()), known(), Severity::High, 86),
+            (out(Session).credential(ntlm_v2("ann").accepted()), known(), Severity::Critical, 99),
+            (out(Credential).credential(v1), known(), Severity::Critical, 99),
+            (
+                out(Credential).credential(credential("ann", Method::Password)),
+                known(),
+                Severity::Critical,
+                99,
+            ),
+            // Inbound: refused log-ons, and many of them.
+            (into(Credential).credential(ntlm_v2("bob").refused()), known(), Severity::High, 73),
+            (into(Credential), known().refused("bob", 99), Severity::High, 73),
+            // Inbound: a log-on accepted, other than anonymous or guest.
+            (into(Session).credential(ntlm_v2("bob").accepted()), known(), Severity::Critical, 99),
+            (into(Session).credential(ntlm_v2("bob").let_in_as_guest()), known(), Severity::High, 73),
+            // Much data left.
+            (out(Data).payload(11 << 20, 0), known(), Severity::Critical, 99),
+            // A relay.
+            (
+                into(Credential).credential(ntlm_v2("ann").for_target("cifs/8.8.4.4")),
+                known(),
+                Severity::Critical,
+                99,
+            ),
+        ];
+        for (flow, past, severity, score) in rows {
+            assert_eq!(judged(&flow, &past), (severity, score), "{flow:?}");
+        }
+    }
+
+    #[test]
+    fn a_listed_host_that_takes_part_is_critical_and_a_lone_packet_in_its_name_is_not() {
+        let listed = |flow: FlowFixture, level| {
+            judged(&flow.reached(level).seen(|view| view.threat = true), &HistoryFixture::known())
+        };
+        for level in [EvidenceLevel::Attempt, EvidenceLevel::Refused] {
+            assert_eq!(listed(FlowFixture::outbound(), level), (Severity::Low, 21), "{level}");
+        }
+        for level in [EvidenceLevel::Answered, EvidenceLevel::Connected, EvidenceLevel::Smb] {
+            assert_eq!(listed(FlowFixture::outbound(), level), (Severity::Critical, 99), "{level}");
+            assert_eq!(listed(FlowFixture::inbound(), level), (Severity::Critical, 99), "{level}");
+        }
+    }
+
+    #[test]
+    fn a_sweep_is_as_bad_as_its_finding() {
+        let counts = crate::rules::TargetCounts { targets: 300, answered: 0, refused: 0, silent: 300 };
+        let finding = sweep::finding(Direction::Outbound, &counts, &HistoryFixture::known().limits).unwrap();
+        let attempts = Observed::of(&FlowFixture::outbound().view());
+        assert_eq!(severity(attempts, &[finding]), (Severity::High, 82));
+    }
+
+    #[test]
+    fn the_leading_finding_is_the_worst_one_that_evidence_made() {
+        let flow = FlowFixture::outbound().on(TCP, 4_445).reached(EvidenceLevel::Credential);
+        let past = HistoryFixture::new_destination();
+        let lead = |flow: &FlowFixture| {
+            let findings = evaluate(&flow.view(), &past.history());
+            leading(&findings).map(|finding| finding.rule.id)
+        };
+        assert_eq!(lead(&FlowFixture::outbound()), Some("smb-to-internet"));
+        assert_eq!(lead(&flow), Some("smb-on-another-port"));
+        assert_eq!(lead(&flow.credential(ntlm_v2("ann"))), Some("ntlm-credential-to-internet"));
+        assert_eq!(leading(&[]), None);
+    }
 }

@@ -66,3 +66,73 @@ fn was_answered(facts: &Facts) -> bool {
 const fn went_on(facts: &Facts) -> bool {
     !facts.credentials.is_empty() || !facts.shares.is_empty()
 }
+
+#[cfg(test)]
+mod tests {
+    use sensor_dissect::{
+        facts::{Outcome, Share},
+        status::Status,
+    };
+
+    use super::*;
+    use crate::{
+        level::EvidenceLevel,
+        rules::fixtures::{FlowFixture, HistoryFixture, Remedy, assert_false_positive, found},
+    };
+
+    const REFUSED: Status = Status::Nt(0xC000_006D);
+
+    fn knowing(flow: FlowFixture, facts: Facts) -> FlowFixture {
+        flow.reached(EvidenceLevel::Smb).knowing(|known| *known = facts)
+    }
+
+    fn agreed() -> Facts {
+        Facts { smb1: true, dialect: Some(Dialect::Smb1("NT LM 0.12".into())), ..Facts::default() }
+    }
+
+    fn fires(flow: &FlowFixture) -> bool {
+        found(&META, flow, &HistoryFixture::known()).is_some()
+    }
+
+    #[test]
+    fn it_fires_once_the_server_chose_smb_1_in_either_direction() {
+        assert!(fires(&knowing(FlowFixture::inbound(), agreed())));
+        assert!(fires(&knowing(FlowFixture::outbound(), agreed())));
+    }
+
+    #[test]
+    fn an_offer_and_a_later_dialect_are_silent() {
+        let offered = Facts { smb1: true, ..Facts::default() };
+        let later = Facts { smb2: true, dialect: Some(Dialect::Smb2(0x0311)), ..offered.clone() };
+        for facts in [offered, later] {
+            assert!(!fires(&knowing(FlowFixture::inbound(), facts)));
+        }
+    }
+
+    #[test]
+    fn where_the_negotiation_was_missed_the_answers_that_follow_it_show_the_dialect() {
+        let share = |outcome| Share { path: r"\\h\s".to_owned(), kind: None, outcome };
+        let answers = [
+            Facts { session_statuses: vec![REFUSED], ..Facts::default() },
+            Facts { shares: vec![share(Some(Outcome::Refused(REFUSED)))], ..Facts::default() },
+        ];
+        for answer in answers {
+            let facts = |smb1, smb2| Facts { smb1, smb2, ..answer.clone() };
+            assert!(fires(&knowing(FlowFixture::inbound(), facts(true, false))));
+            assert!(!fires(&knowing(FlowFixture::inbound(), facts(false, true))));
+            assert!(!fires(&knowing(FlowFixture::inbound(), facts(true, true))));
+        }
+        let asked = Facts { smb1: true, shares: vec![share(None)], ..Facts::default() };
+        assert!(!fires(&knowing(FlowFixture::inbound(), asked.clone())), "no answer, no agreement");
+        let one_sided = FlowFixture::inbound().seen(|view| view.one_sided = true);
+        assert!(fires(&knowing(one_sided.clone(), asked.clone())), "where no answer can be seen");
+        let unsettled = one_sided.seen(|view| view.settled = false);
+        assert!(!fires(&knowing(unsettled, asked)), "the answer may still come");
+    }
+
+    #[test]
+    fn an_old_device_behind_a_public_address_is_a_false_positive_until_that_is_listed() {
+        let case = (&knowing(FlowFixture::outbound(), agreed()), &HistoryFixture::known());
+        assert_false_positive(&META, "old devices", case, &[Remedy::Internal("8.8.4.0/24")]);
+    }
+}

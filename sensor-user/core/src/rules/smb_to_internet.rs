@@ -41,3 +41,52 @@ impl Rule for Detection {
         applies.then(|| Finding::of(&META, vec![], sentence::contact(view)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sensor_common::slot::{TCP, UDP};
+
+    use super::*;
+    use crate::{
+        level::EvidenceLevel,
+        rules::fixtures::{FlowFixture, HistoryFixture, Remedy, assert_false_positive, fired, found},
+    };
+
+    #[test]
+    fn an_outbound_smb_connection_fires_whatever_became_of_it() {
+        for level in EvidenceLevel::ALL {
+            let flow = FlowFixture::outbound().reached(level);
+            assert_eq!(fired(&flow, &HistoryFixture::known()), [META.id], "{level}");
+        }
+        for port in [139, 4_445] {
+            let flow = FlowFixture::outbound().on(TCP, port).reached(EvidenceLevel::Smb);
+            assert!(found(&META, &flow, &HistoryFixture::known()).is_some(), "{port}");
+        }
+    }
+
+    #[test]
+    fn other_services_and_inbound_connections_are_silent() {
+        let silent = [
+            FlowFixture::outbound().on(TCP, 135),
+            FlowFixture::outbound().on(UDP, 137),
+            FlowFixture::inbound(),
+        ];
+        for flow in silent {
+            let flow = flow.reached(EvidenceLevel::Data);
+            assert!(found(&META, &flow, &HistoryFixture::known()).is_none(), "{flow:?}");
+        }
+    }
+
+    #[test]
+    fn public_addresses_of_ones_own_are_a_false_positive_until_they_are_listed() {
+        let case = (&FlowFixture::outbound(), &HistoryFixture::known());
+        assert_false_positive(&META, "public addresses of your own", case, &[Remedy::Internal("8.8.4.0/24")]);
+    }
+
+    #[test]
+    fn a_rented_file_service_is_a_false_positive_until_it_is_exempt() {
+        let case = (&FlowFixture::outbound(), &HistoryFixture::known());
+        let remedy = Remedy::Exempt { client: None, server: Some("8.8.4.4/32") };
+        assert_false_positive(&META, "rent at a provider", case, &[remedy]);
+    }
+}

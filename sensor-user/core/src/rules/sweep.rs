@@ -72,3 +72,49 @@ pub fn finding(direction: Direction, counts: &TargetCounts, limits: &Limits) -> 
     };
     Some(finding)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::fixtures::assert_names;
+
+    fn counts(targets: u64, answered: u64, refused: u64) -> TargetCounts {
+        TargetCounts { targets, answered, refused, silent: targets - answered - refused }
+    }
+
+    fn judged(direction: Direction, counts: TargetCounts) -> Option<(Severity, u8)> {
+        let finding = finding(direction, &counts, &Limits::default())?;
+        Some((finding.severity, finding.risk_score))
+    }
+
+    #[test]
+    fn many_targets_of_one_client_are_a_sweep() {
+        let finding = finding(Direction::Outbound, &counts(300, 10, 41), &Limits::default()).unwrap();
+        assert_eq!((finding.severity, finding.risk_score), (Severity::High, 82));
+        assert_eq!(finding.techniques, [&NETWORK_SERVICE_DISCOVERY]);
+        let fact = "an internal client tried 300 external hosts: 10 answered, 41 refused, 249 gave no answer";
+        assert_eq!(finding.fact, fact);
+    }
+
+    #[test]
+    fn an_inbound_sweep_is_medium_where_a_target_answered_and_low_where_none_did() {
+        assert_eq!(judged(Direction::Inbound, counts(20, 1, 0)), Some((Severity::Medium, 47)));
+        assert_eq!(judged(Direction::Inbound, counts(20, 0, 20)), Some((Severity::Low, 21)));
+    }
+
+    #[test]
+    fn fewer_targets_than_the_limit_are_none() {
+        assert_eq!(judged(Direction::Outbound, counts(19, 19, 0)), None);
+        assert!(judged(Direction::Outbound, counts(20, 0, 0)).is_some());
+    }
+
+    #[test]
+    fn its_false_positives_are_known_sources() {
+        // Their connections are not given to rules once they are exempt or internal, so that they are never counted.
+        for words in
+            ["monitoring or inventory system", "scan that you ordered", "public addresses of your own"]
+        {
+            assert_names(&META, words);
+        }
+    }
+}

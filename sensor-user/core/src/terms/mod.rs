@@ -10,22 +10,14 @@ use std::{net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use self::{seen::Seen, steady::SteadyTime};
 pub use self::steady::{Clocks, Reading, Step};
+use self::{seen::Seen, steady::SteadyTime};
+pub use crate::profile::Term;
 use crate::{profile::Windows, time::Timestamp};
 
 const SECOND: i64 = 1_000_000_000;
 const HOUR: i64 = 3_600 * SECOND;
 const DAY: i64 = 24 * HOUR;
-
-/// A value of a rule's new-terms field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Term {
-    /// Identifier of the rule.
-    pub rule: &'static str,
-    /// Value.
-    pub address: IpAddr,
-}
 
 /// A term as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

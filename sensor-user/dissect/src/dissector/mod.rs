@@ -6,6 +6,7 @@
 
 mod authentication;
 mod bounded_map;
+mod exploit;
 mod rpc;
 mod smb1;
 mod smb2;
@@ -15,12 +16,12 @@ use thiserror::Error;
 use self::bounded_map::BoundedMap;
 use super::{
     dcerpc::RpcError,
-    facts::{ExploitLike, Facts, New},
+    facts::{Facts, New},
     fingerprint::FingerprintKey,
     nbss::{self, NbssError, Packet},
     security::BlobError,
     smb1::Smb1Error,
-    smb2::{Hidden, ShareKind, Smb2Error, compression_overflows, hidden},
+    smb2::{Hidden, ShareKind, Smb2Error, hidden},
 };
 
 /// Who sent a message.
@@ -201,9 +202,7 @@ impl Dissector {
         match hidden(bytes)? {
             Hidden::Encrypted => self.encrypted(),
             Hidden::Compressed => {
-                if from == Sender::Client && compression_overflows(bytes) {
-                    self.exploit_like(ExploitLike::CompressionOverflow);
-                }
+                self.compressed(from, bytes);
                 if !self.facts.compressed {
                     self.facts.compressed = true;
                     self.report(New::Compressed);
@@ -211,12 +210,6 @@ impl Dissector {
             }
         }
         Ok(())
-    }
-
-    fn exploit_like(&mut self, request: ExploitLike) {
-        if self.facts.add_exploit_like(request) {
-            self.report(New::ExploitLike(request));
-        }
     }
 
     fn encrypted(&mut self) {

@@ -2,10 +2,9 @@
 
 use super::{Dissector, Problem, Sender, authentication::SessionAnswer};
 use crate::{
-    facts::{Credential, Dialect, ExploitLike, Method, New, Signing},
+    facts::{Credential, Dialect, Method, New, Signing},
     ntlmssp::ResponseKind,
     smb1::{self, Authentication, Body, Message, NegotiateResponse, SessionSetupRequest},
-    smb2::ShareKind,
     status::Status,
 };
 
@@ -62,12 +61,7 @@ impl Dissector {
                 let handle = data.file.map_or(0, u128::from);
                 self.piped(from, message.tree.into(), handle, data.surely_pipe, data.bytes);
             }
-            Body::PeekPipe(file) => {
-                let pipes = self.trees.get(&message.tree.into()) == Some(ShareKind::Pipe);
-                if from == Sender::Client && pipes && file == 0 && !self.opened {
-                    self.exploit_like(ExploitLike::PeekWithoutPipe);
-                }
-            }
+            Body::PeekPipe(file) => self.peeked(message.tree.into(), file),
             other @ Body::Other(_) => self.opened |= other.may_open(),
         }
     }

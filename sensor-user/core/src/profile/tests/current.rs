@@ -1,22 +1,14 @@
-//! What `elastic-current` has of its own, and how its rules fire on conversations that were seen.
+//! What `elastic-current` has of its own, and how the published rules fire on connections that were seen.
 
-use sensor_common::slot::Side;
+use std::collections::HashSet;
 
 use super::*;
-use crate::{
-    detect::{Sight, fixtures::flow},
-    flow::{Evidence, Flow},
-    terms::{Clocks, Terms},
-};
-
-const SECOND: i128 = 1_000_000_000;
-const DAY: i128 = 86_400 * SECOND;
-const START: i128 = 1_700_000_000 * SECOND;
+use crate::{level::EvidenceLevel, process::Process};
 
 #[test]
 fn its_terms_are_a_new_source_in_five_days_and_a_new_destination_in_seven() {
     let terms: Vec<_> =
-        ProfileName::ElasticCurrent.profile().rules.iter().map(|rule| rule.new_term.unwrap()).collect();
+        ProfileName::ElasticCurrent.profile().rules.iter().map(|rule| rule.new_term().unwrap()).collect();
     let source = NewTerm { field: Field::SourceIp, days: 5 };
     assert_eq!(terms, [source, NewTerm { field: Field::DestinationIp, days: 7 }, source]);
 }
@@ -42,58 +34,81 @@ fn from_the_internet_it_is_the_same_lists_the_other_way_round() {
     }
 }
 
-fn outbound(client: &str, server: &str, evidence: Evidence) -> Flow {
-    flow(TCP, &format!("{client}:50000"), &format!("{server}:445"), Side::Local, evidence)
-}
-
-fn told(name: ProfileName, flow: &Flow, terms: &mut Terms, now: i128) -> Vec<&'static str> {
-    let config = Config { profile: name, ..Config::default() };
-    let sight = Sight::of(flow, &config.watched()).unwrap();
-    let findings = Rulebook::of(name, &config).findings(&sight, terms, now);
+/// Rules that fire, with terms that are learnt at once.
+fn fired(name: ProfileName, flow: &FlowFixture, known: &mut HashSet<Term>) -> Vec<&'static str> {
+    let findings = rulebook(name).findings(&flow.view(), &mut |term| known.insert(term));
     findings.into_iter().map(|finding| finding.rule.id).collect()
 }
 
-#[test]
-fn a_source_is_told_once_in_five_days_and_a_destination_once_in_seven() {
-    const SOURCE: &str = "elastic-current-smb-to-internet";
-    const DESTINATION: &str = "elastic-current-rare-smb-destination";
-    let directory = tempfile::tempdir().unwrap();
-    let open = |windows: &Windows, wall| {
-        Terms::open(directory.path(), windows, Clocks { wall, since_boot: 0, boot: None }).unwrap()
-    };
-    let mut terms = open(&Windows::default(), START);
-    let at = |client, server, terms: &mut Terms, now| {
-        told(ProfileName::ElasticCurrent, &outbound(client, server, Evidence::Attempt), terms, now)
-    };
-    assert_eq!(at("10.0.0.1", "8.8.8.8", &mut terms, START), [SOURCE, DESTINATION], "a lone SYN is enough");
-    assert!(at("10.0.0.1", "8.8.8.8", &mut terms, START + SECOND).is_empty());
-    assert_eq!(at("10.0.0.1", "9.9.9.9", &mut terms, START), [DESTINATION], "its second destination");
-    assert_eq!(at("10.0.0.2", "9.9.9.9", &mut terms, START), [SOURCE]);
-    terms.commit(START + SECOND).unwrap();
-    drop(terms);
-    // The windows outlive a restart.
-    let mut terms = open(&Windows::default(), START + 5 * DAY);
-    assert!(at("10.0.0.2", "9.9.9.9", &mut terms, START + 5 * DAY).is_empty());
-    let later = START + 6 * DAY + 2 * SECOND;
-    assert_eq!(at("10.0.0.1", "8.8.8.8", &mut terms, later), [SOURCE], "after six days");
-    let later = later + 8 * DAY;
-    assert_eq!(at("10.0.0.1", "8.8.8.8", &mut terms, later), [SOURCE, DESTINATION]);
-    terms.commit(later).unwrap();
-    drop(terms);
-    // Each window can be set by itself.
-    let mut windows = Windows::default();
-    windows.iter_mut().filter(|(rule, _)| *rule == SOURCE).for_each(|(_, days)| *days = 20);
-    let mut terms = open(&windows, later + 10 * DAY);
-    assert_eq!(at("10.0.0.1", "8.8.8.8", &mut terms, later + 10 * DAY), [DESTINATION]);
+fn outbound(client: &str, server: &str) -> FlowFixture {
+    FlowFixture::outbound().between(client, server)
 }
 
 #[test]
-fn version_105_tells_every_conversation_whatever_came_of_it() {
-    let mut terms = Terms::in_memory(&Windows::default());
-    for (number, evidence) in [Evidence::Attempt, Evidence::Refused, Evidence::Data].into_iter().enumerate() {
-        let flow = outbound("10.0.0.1", "8.8.8.8", evidence);
-        let told = told(ProfileName::ElasticV105, &flow, &mut terms, START);
-        assert_eq!(told[0], "elastic-v105-smb-to-internet");
-        assert_eq!(told.len() == 2, number == 0, "rare once: {told:?}");
+fn a_source_and_a_destination_fire_while_they_are_new() {
+    const SOURCE: &str = "elastic-current-smb-to-internet";
+    const DESTINATION: &str = "elastic-current-rare-smb-destination";
+    let mut known = HashSet::new();
+    let mut at = |client, server| fired(ProfileName::ElasticCurrent, &outbound(client, server), &mut known);
+    assert_eq!(at("10.0.0.1", "8.8.8.8"), [SOURCE, DESTINATION], "a lone SYN is enough");
+    assert!(at("10.0.0.1", "8.8.8.8").is_empty());
+    assert_eq!(at("10.0.0.1", "9.9.9.9"), [DESTINATION], "its second destination");
+    assert_eq!(at("10.0.0.2", "9.9.9.9"), [SOURCE]);
+    let addresses = ["10.0.0.1", "10.0.0.2", "8.8.8.8", "9.9.9.9"].map(|text| text.parse().unwrap());
+    let asked: HashSet<_> = addresses
+        .into_iter()
+        .zip([SOURCE, SOURCE, DESTINATION, DESTINATION])
+        .map(|(address, rule)| Term { rule, address })
+        .collect();
+    assert_eq!(known, asked);
+}
+
+#[test]
+fn a_term_is_asked_for_only_where_everything_else_fits() {
+    let mut asked = 0;
+    let mut count = |_| {
+        asked += 1;
+        true
+    };
+    let flow = FlowFixture::outbound().on(TCP, 135).reached(EvidenceLevel::Data);
+    assert!(rulebook(ProfileName::ElasticCurrent).findings(&flow.view(), &mut count).is_empty());
+    assert_eq!(asked, 0);
+}
+
+#[test]
+fn version_105_fires_on_every_connection_with_the_published_severity() {
+    for level in [EvidenceLevel::Attempt, EvidenceLevel::Refused, EvidenceLevel::Data] {
+        let flow = FlowFixture::outbound().reached(level);
+        let findings = rulebook(ProfileName::ElasticV105).findings(&flow.view(), &mut |_| false);
+        let weights: Vec<_> =
+            findings.iter().map(|one| (one.rule.id, one.severity.name(), one.risk_score)).collect();
+        assert_eq!(weights, [("elastic-v105-smb-to-internet", "high", 73)], "{level}");
     }
+}
+
+#[test]
+fn smb_that_was_recognised_on_another_port_counts_and_other_traffic_there_does_not() {
+    let elsewhere = |level| FlowFixture::outbound().on(TCP, 4_445).reached(level);
+    let rules = fired(ProfileName::ElasticV105, &elsewhere(EvidenceLevel::Smb), &mut HashSet::new());
+    assert_eq!(rules, ["elastic-v105-smb-to-internet"]);
+    let other = elsewhere(EvidenceLevel::Connected).seen(|view| view.usual_port = true);
+    assert!(fired(ProfileName::ElasticV105, &other, &mut HashSet::new()).is_empty());
+}
+
+#[test]
+fn a_process_of_this_machine_is_not_the_one_that_the_rare_rule_asks_for() {
+    let process = Process {
+        pid: 4_711,
+        name: None,
+        thread: None,
+        user: 0,
+        user_name: None,
+        executable: None,
+        cgroup_id: 0,
+        cgroup: None,
+        container: None,
+    };
+    let flow = FlowFixture::outbound().process(process);
+    let rules = fired(ProfileName::ElasticV105, &flow, &mut HashSet::new());
+    assert_eq!(rules, ["elastic-v105-smb-to-internet"]);
 }

@@ -58,8 +58,8 @@ fn a_destination_is_left_out_from_the_first_to_the_last_address_of_not_internet(
 fn what_the_lists_do_not_name_is_the_internet() {
     for name in BOTH {
         // Reserved for the sensor, and in none of the lists; public addresses of one's own likewise.
-        let config = Config { internal: nets("9.0.0.0/8"), ..Config::default() };
-        let rulebook = Rulebook::of(name, &config);
+        let settings = with_internal("9.0.0.0/8");
+        let rulebook = Rulebook::of(name, &settings);
         for destination in ["0.1.2.3", "2001:db8::1", "fc00::1", "64:ff9b::a00:1", "9.1.2.3"] {
             assert_eq!(fitting(&rulebook, &tcp("10.0.0.1", destination, 445)), OUTBOUND, "{destination}");
         }
@@ -112,7 +112,7 @@ fn ports_and_transports_are_tcp_139_and_445_and_smb_on_any() {
 
 #[test]
 fn version_105_asks_for_no_new_term_and_version_209_for_a_destination_new_in_seven_days() {
-    let terms: Vec<_> = ProfileName::ElasticV105.profile().rules.iter().map(|rule| rule.new_term).collect();
+    let terms: Vec<_> = ProfileName::ElasticV105.profile().rules.iter().map(ProfileRule::new_term).collect();
     assert_eq!(terms, [None, Some(NewTerm { field: Field::DestinationIp, days: 7 })]);
 }
 
@@ -137,7 +137,7 @@ fn nobody_from_the_internet_concerns_version_105() {
 #[test]
 fn severity_techniques_and_schedule_are_those_of_the_rules() {
     let facts = |profile: &Profile| -> Vec<_> {
-        let techniques = |rule: &Rule| rule.techniques.iter().map(|one| one.id).collect::<Vec<_>>();
+        let techniques = |rule: &RuleMeta| rule.techniques.iter().map(|one| one.id).collect::<Vec<_>>();
         let rules = profile.rules.iter().map(|one| one.rule);
         rules.map(|rule| (rule.severity.name(), rule.risk_score, techniques(rule))).collect()
     };
@@ -153,7 +153,7 @@ fn severity_techniques_and_schedule_are_those_of_the_rules() {
             ("high", 73, vec!["T1133", "T1190"]),
         ]
     );
-    let schedule = Schedule { every_minutes: 5, look_back_minutes: 9, most_alerts: 100 };
+    let schedule = Schedule { every_minutes: 5, look_back_minutes: 9, max_alerts: 100 };
     assert!(BOTH.into_iter().all(|name| name.profile().schedule == Some(schedule)));
 }
 

@@ -9,14 +9,13 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use sensor_common::slot::{TCP, UDP};
+use serde::de::{IntoDeserializer, value::Error as ValueError};
 
 use super::*;
 use crate::{
-    config::Config,
-    detect::fixtures::{assert_known_false_positive, exempt, inbound, outbound},
-    flow::Evidence,
-    plan,
+    networks::PrefixSet,
     profile::verdict::{Because, RuleVerdict},
+    rules::{self, fixtures::FlowFixture},
 };
 
 /// INTERNAL, as the published rules say it.
@@ -59,11 +58,17 @@ fn all_edges(list: &str) -> Vec<IpAddr> {
         .collect()
 }
 
-fn rulebook(name: ProfileName) -> Rulebook {
-    Rulebook::of(name, &Config::default())
+/// The default settings, with these networks internal as well.
+fn with_internal(list: &str) -> Settings {
+    let internal = nets(list).into_iter().map(|net| (net, format!("networks.internal, {net}")));
+    Settings { internal: internal.collect(), ..Settings::default() }
 }
 
-/// A TCP conversation of which no SMB is known.
+fn rulebook(name: ProfileName) -> Rulebook {
+    Rulebook::of(name, &Settings::default())
+}
+
+/// A TCP connection on which no SMB was seen.
 fn tcp(client: &str, server: &str, port: u16) -> Question {
     Question {
         client: client.parse().unwrap(),
@@ -94,7 +99,8 @@ fn profiles_are_known_by_their_names() {
     for name in ProfileName::ALL {
         assert_eq!(name.name().parse(), Ok(name));
         assert_eq!(name.profile().name, name);
-        assert_eq!(serde_json::to_value(name).unwrap(), name.name());
+        let stored = ProfileName::deserialize(IntoDeserializer::<ValueError>::into_deserializer(name.name()));
+        assert_eq!(stored, Ok(name));
     }
     let error = "elastic".parse::<ProfileName>().unwrap_err();
     assert!(error.contains("elastic-v105") && error.contains("netography"), "{error}");
@@ -102,58 +108,69 @@ fn profiles_are_known_by_their_names() {
 
 #[test]
 fn rules_of_profiles_have_identifiers_of_their_own() {
-    let mut ids: Vec<_> =
-        ProfileName::ALL.into_iter().flat_map(|name| name.profile().rules).map(|rule| rule.rule.id).collect();
-    let count = ids.len();
-    ids.sort_unstable();
-    ids.dedup();
-    assert_eq!(ids.len(), count, "a term is known by the rule's identifier");
+    let mut ids = rule_ids();
+    assert_eq!(ids.len(), all_rules().count(), "a term is known by the rule's identifier");
     assert!(ids.iter().all(|id| !id.contains(' ')));
+    ids.retain(|id| rules::ALL.iter().all(|rule| rule.meta().id != *id));
+    assert_eq!(ids.len(), 6, "the rules of the other profiles: {ids:?}");
 }
 
 #[test]
-fn the_kernel_is_given_the_networks_that_the_profile_judges_by() {
+fn the_networks_of_a_profile_as_a_prefix_set_place_every_address_alike() {
     use sensor_common::classify::Place;
     for name in ProfileName::ALL {
-        let config = Config { profile: name, internal: nets("9.0.0.0/8 100.64.7.0/24"), ..Config::default() };
-        let (kernel, rulebook) = (plan::prefixes(&config), Rulebook::of(name, &config));
+        let settings = with_internal("9.0.0.0/8 100.64.7.0/24");
+        let entries = networks::entries(name.profile(), &settings);
+        let set = PrefixSet::new(entries.iter().map(|entry| (entry.net, entry.flags)));
+        let rulebook = Rulebook::of(name, &settings);
         let others = "9.0.0.0/8 100.64.7.0/24 0.0.0.0/8 2001:db8::/32 fc00::/7";
         for address in all_edges(NOT_INTERNET).into_iter().chain(all_edges(others)) {
-            assert_eq!(Place::of(kernel.lookup(address)), rulebook.place(address).place, "{name}: {address}");
+            assert_eq!(Place::of(set.lookup(address)), rulebook.place(address).place, "{name}: {address}");
         }
     }
 }
 
 #[test]
+fn a_configured_network_says_where_it_is_written() {
+    let rulebook = Rulebook::of(ProfileName::Sensor, &with_internal("9.0.0.0/8"));
+    let by = rulebook.place("9.1.2.3".parse().unwrap()).by.unwrap();
+    assert_eq!(by.origin.to_string(), "networks.internal, 9.0.0.0/8");
+}
+
+#[test]
 fn every_rule_that_asks_for_a_new_term_has_a_window_and_no_other_has() {
     let windows = Windows::default();
-    for rule in ProfileName::ALL.into_iter().flat_map(|name| name.profile().rules) {
-        assert_eq!(windows.days(rule.rule.id), rule.new_term.map(|term| term.days), "{}", rule.rule.id);
+    for rule in all_rules() {
+        assert_eq!(windows.days(rule.rule.id), rule.new_term().map(|term| term.days), "{}", rule.rule.id);
     }
     assert_eq!(windows.iter().count(), 5);
 }
 
 #[test]
-fn what_is_ones_own_is_a_false_positive_of_every_rule_until_it_is_exempt() {
+fn ones_own_addresses_are_a_false_positive_of_every_published_rule_which_an_exemption_avoids() {
+    use rules::fixtures::{HistoryFixture, Remedy, assert_names};
     let others = ProfileName::ALL.into_iter().filter(|name| *name != ProfileName::Sensor);
     for (name, rule) in others.flat_map(|name| name.profile().rules.iter().map(move |rule| (name, rule))) {
-        let (flow, remedy) = match rule.direction {
+        assert_names(rule.rule, "public addresses of your own");
+        let (flow, remedy) = match rule.direction() {
             Some(Direction::Inbound) => {
-                (inbound(TCP, 445, Evidence::Attempt), exempt(None, Some("10.0.0.2/32")))
+                (FlowFixture::inbound(), Remedy::Exempt { client: None, server: Some("10.0.1.2/32") })
             }
-            _ => (outbound(445, Evidence::Attempt), exempt(None, Some("8.8.4.4/32"))),
+            _ => (FlowFixture::outbound(), Remedy::Exempt { client: None, server: Some("8.8.4.4/32") }),
         };
-        let configs = [Config::default(), remedy].map(|config| Config { profile: name, ..config });
-        let words = "public addresses of your own";
-        assert_known_false_positive(rule.rule, words, &[flow], [&configs[0], &configs[1]]);
+        let past = HistoryFixture::known();
+        let findings = rulebook(name).evaluate(&flow.view(), &past.history(), &mut |_| true);
+        assert!(findings.iter().any(|finding| finding.rule == rule.rule), "{}", rule.rule.id);
+        assert!(!remedy.leaves(&flow.view()));
     }
 }
 
 #[test]
 fn a_verdict_asks_for_a_term_that_is_new_in_the_window_that_is_configured() {
-    let mut config = Config { profile: ProfileName::ElasticCurrent, ..Config::default() };
-    config.detection.windows.iter_mut().for_each(|(_, days)| *days += 20);
-    let verdicts = Rulebook::of(config.profile, &config).verdict(&tcp("10.0.0.1", "8.8.8.8", 445));
+    let mut settings = Settings::default();
+    settings.windows.iter_mut().for_each(|(_, days)| *days += 20);
+    let rulebook = Rulebook::of(ProfileName::ElasticCurrent, &settings);
+    let verdicts = rulebook.verdict(&tcp("10.0.0.1", "8.8.8.8", 445));
     let asked = verdicts.iter().flat_map(|verdict| &verdict.conditions).filter_map(|one| match one {
         verdict::Condition::New { days, .. } => Some(*days),
         _ => None,

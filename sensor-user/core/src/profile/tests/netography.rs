@@ -18,8 +18,8 @@ fn the_service_set_is_windows_networking() {
 
 #[test]
 fn whoever_is_not_in_ones_own_networks_is_outside() {
-    let config = Config { internal: nets("9.0.0.0/8 2001:db8:7::/48"), ..Config::default() };
-    let rulebook = Rulebook::of(ProfileName::Netography, &config);
+    let settings = with_internal("9.0.0.0/8 2001:db8:7::/48");
+    let rulebook = Rulebook::of(ProfileName::Netography, &settings);
     for client in ["8.8.8.8", "198.18.0.1", "169.254.1.1", "100.64.0.1", "2001:4860::1", "64:ff9b::808:808"] {
         for server in ["9.0.0.0", "9.255.255.255", "10.0.0.0", "192.168.255.255", "fd00::1", "2001:db8:7::1"]
         {
@@ -36,8 +36,8 @@ fn whoever_is_not_in_ones_own_networks_is_outside() {
 
 #[test]
 fn the_configuration_alone_says_what_is_ones_own() {
-    let config = Config { default_networks: false, internal: nets("9.0.0.0/8"), ..Config::default() };
-    let rulebook = Rulebook::of(ProfileName::Netography, &config);
+    let settings = Settings { default_networks: false, ..with_internal("9.0.0.0/8") };
+    let rulebook = Rulebook::of(ProfileName::Netography, &settings);
     assert_eq!(fitting(&rulebook, &tcp("10.0.0.1", "9.0.0.1", 445)), FITS);
     assert!(fitting(&rulebook, &tcp("8.8.8.8", "10.0.0.1", 445)).is_empty());
 }
@@ -54,5 +54,5 @@ fn its_techniques_are_those_of_the_source() {
     let rule = ProfileName::Netography.profile().rules[0].rule;
     let ids: Vec<_> = rule.techniques.iter().map(|one| one.id).collect();
     assert_eq!(ids, ["T1046", "T1048", "T1133", "T1135"]);
-    assert_eq!(ProfileName::Netography.profile().rules[0].new_term, None);
+    assert_eq!(ProfileName::Netography.profile().rules[0].new_term(), None);
 }

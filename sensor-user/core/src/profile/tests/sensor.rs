@@ -1,63 +1,48 @@
-//! The sensor's rules as data say what the rules themselves do.
-
-use sensor_common::slot::Side;
+//! The sensor's rules as data say the same as the rules themselves.
 
 use super::*;
-use crate::{
-    detect::{Limits, Sight, fixtures::flow, judge},
-    flow::{Evidence, Flow},
-    terms::Terms,
-};
+use crate::rules::fixtures::{HistoryFixture, fired};
 
-/// What the rules say of a conversation that shows nothing but that it exists.
-fn judged(flow: &Flow) -> Vec<&'static str> {
-    let Some(sight) = Sight::of(flow, &ServicePorts::default()) else { return vec![] };
-    let findings = judge(&sight, &Limits::default(), &mut Terms::in_memory(&Windows::default()), 0);
-    findings.into_iter().map(|finding| finding.rule.id).collect()
-}
-
-/// The same out of the table, where it takes no further evidence.
+/// Rules of the table that fit and take no further evidence.
 fn in_table(question: &Question) -> Vec<&'static str> {
     let verdicts = rulebook(ProfileName::Sensor).verdict(question);
-    let fits = verdicts.iter().filter(|verdict| verdict.fits() && verdict.rule.evidence.is_none());
+    let fits = verdicts.iter().filter(|verdict| verdict.fits() && verdict.rule.evidence().is_none());
     fits.map(|verdict| verdict.rule.rule.id).collect()
 }
 
 #[test]
 fn the_table_agrees_with_the_rules() {
-    for (transport, ports) in [(TCP, [135, 139, 445, 443]), (UDP, [137, 138, 445, 53])] {
+    let past = HistoryFixture::new_destination();
+    for (transport, ports) in [(TCP, [135, 139, 445]), (UDP, [137, 138, 137])] {
         for port in ports {
-            let (inside, outside) = ("10.0.0.2", "8.8.4.4");
             let question = |client, server| Question { transport, ..tcp(client, server, port) };
-            let outbound = flow(
-                transport,
-                &format!("{inside}:50000"),
-                &format!("{outside}:{port}"),
-                Side::Local,
-                Evidence::Attempt,
-            );
-            assert_eq!(
-                judged(&outbound),
-                in_table(&question(inside, outside)),
-                "{transport} {port} outbound"
-            );
-            let inbound = flow(
-                transport,
-                &format!("{inside}:{port}"),
-                &format!("{outside}:50000"),
-                Side::Remote,
-                Evidence::Attempt,
-            );
-            assert_eq!(judged(&inbound), in_table(&question(outside, inside)), "{transport} {port} inbound");
+            let outbound = FlowFixture::outbound().on(transport, port);
+            let table = in_table(&question("10.0.0.2", "8.8.4.4"));
+            assert_eq!(fired(&outbound, &past), table, "{transport} {port} outbound");
+            let inbound = FlowFixture::inbound().on(transport, port);
+            let table = in_table(&question("8.8.4.4", "10.0.1.2"));
+            assert_eq!(fired(&inbound, &past), table, "{transport} {port} inbound");
         }
     }
 }
 
 #[test]
-fn every_rule_is_in_the_table() {
+fn the_table_is_the_registry() {
     let table: Vec<_> = ProfileName::Sensor.profile().rules.iter().map(|rule| rule.rule.id).collect();
-    let rules: Vec<_> = crate::detect::RULES.iter().map(|rule| rule.id).collect();
-    assert_eq!(table, rules);
+    let registry: Vec<_> = rules::ALL.iter().map(|rule| rule.meta().id).collect();
+    assert_eq!(table, registry);
+}
+
+#[test]
+fn the_profile_sensor_evaluates_the_registry_and_asks_for_no_term() {
+    let (flow, past) = (FlowFixture::outbound(), HistoryFixture::new_destination());
+    let mut asked = false;
+    let findings = rulebook(ProfileName::Sensor).evaluate(&flow.view(), &past.history(), &mut |_| {
+        asked = true;
+        false
+    });
+    let ids: Vec<_> = findings.iter().map(|finding| finding.rule.id).collect();
+    assert_eq!((ids, asked), (fired(&flow, &past), false));
 }
 
 #[test]

@@ -64,7 +64,11 @@ fn over_a_reboot_the_wall_clock_is_believed_where_it_goes_forward() {
     let time = SteadyTime::of(saved_at(NOW + YEAR), clocks(NOW + YEAR + DAY, SECOND, 2));
     assert_eq!(time.at(ts(NOW + YEAR + DAY)), NOW + DAY);
     let nameless = Clocks { boot: None, ..clocks(NOW + DAY, 3 * HOUR, 0) };
-    assert_eq!(SteadyTime::of(saved_at(NOW), nameless).at(ts(NOW + DAY)), NOW + DAY, "the kernel names no boot");
+    assert_eq!(
+        SteadyTime::of(saved_at(NOW), nameless).at(ts(NOW + DAY)),
+        NOW + DAY,
+        "the kernel names no boot"
+    );
 }
 
 #[test]

@@ -1,0 +1,146 @@
+//! Handing batches to the writer, and waiting for what it commits.
+
+use std::{
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{SyncSender, TrySendError},
+    },
+    time::{Duration, Instant},
+};
+
+use super::RowBatch;
+
+/// Hands batches to the writer. Cheap to clone; the writer ends when the last one is dropped.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(super) sender: SyncSender<RowBatch>,
+    pub(super) committed: Committed,
+}
+
+/// How far the writer is.
+#[derive(Clone, Debug, Default)]
+pub struct Committed(Arc<Progress>);
+
+#[derive(Debug, Default)]
+struct Progress {
+    /// The place of the last document that is committed.
+    sequence: Mutex<u64>,
+    moved: Condvar,
+    submitted: AtomicU64,
+    done: AtomicU64,
+    failures: AtomicU64,
+    expired: AtomicU64,
+    expired_waiting: AtomicU64,
+}
+
+/// What became of batches and documents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StorageCounts {
+    /// Batches that the writer took and has not committed.
+    pub waiting: u64,
+    /// Commits that failed and were tried again.
+    pub failures: u64,
+    /// Documents that retention removed.
+    pub expired: u64,
+    /// Of these, documents that a sink had not delivered.
+    pub expired_waiting: u64,
+}
+
+impl Handle {
+    /// Hands over a batch. Never waits.
+    ///
+    /// # Errors
+    /// The batch, where the writer has too many before it or has ended.
+    #[expect(clippy::result_large_err, reason = "whoever is refused gets back what is not lost")]
+    pub fn submit(&self, batch: RowBatch) -> Result<(), RowBatch> {
+        match self.sender.try_send(batch) {
+            Ok(()) => {
+                self.committed.0.submitted.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) => Err(batch),
+        }
+    }
+
+    /// How far the writer is.
+    #[must_use]
+    pub const fn committed(&self) -> &Committed {
+        &self.committed
+    }
+
+    /// Waits until everything that was handed over is committed. Tells whether that was so in time.
+    #[must_use]
+    pub fn flush(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let wanted = self.committed.0.submitted.load(Ordering::Relaxed);
+        let mut sequence = self.committed.lock();
+        while self.committed.0.done.load(Ordering::Acquire) < wanted {
+            let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+            else {
+                return false;
+            };
+            let waited = self.committed.0.moved.wait_timeout(sequence, left);
+            sequence = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(guard, _)| guard);
+        }
+        true
+    }
+}
+
+impl Committed {
+    fn lock(&self) -> std::sync::MutexGuard<'_, u64> {
+        self.0.sequence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The place of the last document that is committed.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        *self.lock()
+    }
+
+    /// Waits for a document behind a place, for so long at most; gives the place of the last one.
+    #[must_use]
+    pub fn wait(&self, after: u64, patience: Duration) -> u64 {
+        let guard = self.lock();
+        if *guard > after {
+            return *guard;
+        }
+        match self.0.moved.wait_timeout(guard, patience) {
+            Ok((guard, _)) => *guard,
+            Err(poisoned) => *poisoned.into_inner().0,
+        }
+    }
+
+    /// Wakes everybody who waits.
+    pub fn wake(&self) {
+        self.0.moved.notify_all();
+    }
+
+    /// What became of batches and documents.
+    #[must_use]
+    pub fn counts(&self) -> StorageCounts {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        StorageCounts {
+            waiting: read(&self.0.submitted).saturating_sub(read(&self.0.done)),
+            failures: read(&self.0.failures),
+            expired: read(&self.0.expired),
+            expired_waiting: read(&self.0.expired_waiting),
+        }
+    }
+
+    pub(super) fn advance(&self, sequence: u64, batches: u64) {
+        let mut known = self.lock();
+        *known = (*known).max(sequence);
+        self.0.done.fetch_add(batches, Ordering::Release);
+        self.0.moved.notify_all();
+    }
+
+    pub(super) fn failed(&self) {
+        self.0.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn expired(&self, documents: u64, waiting: u64) {
+        self.0.expired.fetch_add(documents, Ordering::Relaxed);
+        self.0.expired_waiting.fetch_add(waiting, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,51 @@
+//! The durable state of the agent: one SQLite database in the state directory.
+//!
+//! Takes rows whose content is the caller's (documents as text, incidents and connections as bytes) and commits those of a
+//! [`RowBatch`] together. One thread writes ([`Writer`]); sinks and commands read by [`Reader`], also while the agent writes,
+//! and without an agent. It knows nothing of rules or formats.
+
+mod error;
+mod handle;
+mod lock;
+pub mod migrate;
+mod query;
+mod reader;
+mod retention;
+mod rows;
+mod schema;
+mod writer;
+
+use std::path::{Path, PathBuf};
+
+pub use self::{
+    error::StorageError,
+    handle::{Committed, Handle, StorageCounts},
+    query::{DocumentQuery, IncidentQuery},
+    reader::Reader,
+    rows::{DocumentKind, DocumentRow, IncidentRow, NewDocument, RowBatch, Rows},
+    writer::{Opened, Writer},
+};
+
+/// Name of the database in the state directory.
+const FILE: &str = "smb-sensor.db";
+
+/// The database of a state directory.
+#[must_use]
+pub fn file(state_dir: &Path) -> PathBuf {
+    state_dir.join(FILE)
+}
+
+/// What the store keeps at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of the database.
+    pub bytes: u64,
+    /// Days that a document or a closed incident is kept.
+    pub days: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { bytes: 256 << 20, days: 30 }
+    }
+}

@@ -1,0 +1,31 @@
+//! What is looked for.
+
+use super::DocumentKind;
+
+/// Which documents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DocumentQuery {
+    /// Those behind this place.
+    pub after: u64,
+    /// Of this kind; `None` is any.
+    pub kind: Option<DocumentKind>,
+    /// Of this incident.
+    pub incident: Option<String>,
+    /// Written at or after this time, nanoseconds since the Unix epoch.
+    pub since: Option<i64>,
+    /// Written before this time.
+    pub until: Option<i64>,
+    /// At most so many; 0 is all.
+    pub limit: u64,
+}
+
+/// Which incidents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IncidentQuery {
+    /// Of this severity or worse.
+    pub severity: u8,
+    /// Open ones alone.
+    pub open: bool,
+    /// Active at or after this time, nanoseconds since the Unix epoch.
+    pub since: Option<i64>,
+}

@@ -1,0 +1,203 @@
+//! Reading the store: for sinks, for commands, with or without a running agent.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Row, params, types::Value};
+
+use super::{
+    DocumentKind, DocumentQuery, DocumentRow, IncidentQuery, IncidentRow, Rows, StorageError, schema,
+};
+
+/// Candidates that an ambiguous identifier lists.
+const MAX_CANDIDATES: usize = 8;
+
+/// A connection that only reads.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Reader {
+    /// Opens the database of a state directory.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub fn open(state_dir: &Path) -> Result<Self, StorageError> {
+        let path = super::file(state_dir);
+        Ok(Self { connection: schema::open_to_read(&path)?, path })
+    }
+
+    /// Documents that fit, in their order, one after another; ends early when `each` says so by `false`.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub fn documents(
+        &self,
+        query: &DocumentQuery,
+        mut each: impl FnMut(DocumentRow) -> bool,
+    ) -> Result<(), StorageError> {
+        let mut text = "SELECT sequence, kind, severity, at, body FROM documents WHERE sequence > ?".to_owned();
+        let mut values = vec![Value::Integer(query.after.cast_signed())];
+        let mut and = |condition: &str, value: Value| {
+            text.push_str(" AND ");
+            text.push_str(condition);
+            values.push(value);
+        };
+        if let Some(kind) = query.kind {
+            and("kind = ?", Value::Integer(kind as i64));
+        }
+        if let Some(incident) = &query.incident {
+            and("incident = ?", Value::Text(incident.clone()));
+        }
+        if let Some(since) = query.since {
+            and("at >= ?", Value::Integer(since));
+        }
+        if let Some(until) = query.until {
+            and("at < ?", Value::Integer(until));
+        }
+        text.push_str(" ORDER BY sequence");
+        if query.limit > 0 {
+            text.push_str(&format!(" LIMIT {}", query.limit));
+        }
+        self.run(|connection| {
+            let mut statement = connection.prepare_cached(&text)?;
+            let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+            while let Some(row) = rows.next()? {
+                if !each(document(row)?) {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Incidents that fit: the worst first, and of these the latest.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub fn incidents(&self, query: &IncidentQuery) -> Result<Vec<IncidentRow>, StorageError> {
+        self.run(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, severity, last, open, state FROM incidents
+                 WHERE severity >= ?1 AND (?2 = 0 OR open = 1) AND last >= ?3
+                 ORDER BY severity DESC, last DESC",
+            )?;
+            let since = query.since.unwrap_or(i64::MIN);
+            let rows = statement.query_map(params![query.severity, query.open, since], incident)?;
+            rows.collect()
+        })
+    }
+
+    /// The incident whose identifier begins like this.
+    ///
+    /// # Errors
+    /// [`StorageError::Ambiguous`] with the candidates.
+    pub fn incident(&self, prefix: &str) -> Result<Option<IncidentRow>, StorageError> {
+        let mut found = self.run(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, severity, last, open, state FROM incidents WHERE substr(id, 1, length(?1)) = ?1 ORDER BY last DESC LIMIT ?2",
+            )?;
+            let rows = statement.query_map(params![prefix, MAX_CANDIDATES as i64], incident)?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        if found.len() > 1 {
+            let candidates = found.into_iter().map(|row| row.id).collect();
+            return Err(StorageError::Ambiguous { prefix: prefix.to_owned(), candidates });
+        }
+        Ok(found.pop())
+    }
+
+    /// The state of the agent; of incidents those that are open, or were active at or after `since`.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub fn state(&self, since: i64) -> Result<Rows, StorageError> {
+        self.run(|connection| read_state(connection, since))
+    }
+
+    /// The place up to which a sink has delivered.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub fn cursor(&self, sink: &str) -> Result<Option<u64>, StorageError> {
+        self.run(|connection| cursor(connection, sink))
+    }
+
+    /// How many documents there are behind a place, of one kind or of any.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub fn waiting(&self, after: u64) -> Result<u64, StorageError> {
+        self.run(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT count(*) FROM documents WHERE sequence > ?1")?;
+            statement.query_row([after.cast_signed()], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+        })
+    }
+
+    fn run<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StorageError> {
+        read(&self.connection).map_err(|source| StorageError::Database {
+            operation: "read",
+            path: self.path.clone(),
+            source,
+        })
+    }
+}
+
+fn document(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
+    Ok(DocumentRow {
+        sequence: row.get::<_, i64>(0)?.cast_unsigned(),
+        kind: DocumentKind::from_number(row.get(1)?),
+        severity: row.get(2)?,
+        at: row.get(3)?,
+        body: row.get(4)?,
+    })
+}
+
+fn incident(row: &Row<'_>) -> rusqlite::Result<IncidentRow> {
+    Ok(IncidentRow {
+        id: row.get(0)?,
+        severity: row.get(1)?,
+        last: row.get(2)?,
+        open: row.get(3)?,
+        state: row.get(4)?,
+    })
+}
+
+pub(super) fn cursor(connection: &Connection, sink: &str) -> rusqlite::Result<Option<u64>> {
+    let mut statement = connection.prepare_cached("SELECT sequence FROM cursors WHERE sink = ?1")?;
+    let mut rows = statement.query([sink])?;
+    Ok(match rows.next()? {
+        Some(row) => Some(row.get::<_, i64>(0)?.cast_unsigned()),
+        None => None,
+    })
+}
+
+pub(super) fn read_state(connection: &Connection, since: i64) -> rusqlite::Result<Rows> {
+    let incidents = connection
+        .prepare("SELECT id, severity, last, open, state FROM incidents WHERE open = 1 OR last >= ?1")?
+        .query_map([since], incident)?
+        .collect::<rusqlite::Result<_>>()?;
+    let connections = connection
+        .prepare("SELECT state FROM connections")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let terms = connection
+        .prepare("SELECT rule, value, last FROM terms")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let pairs = |table: &str| -> rusqlite::Result<_> {
+        connection
+            .prepare(table)?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()
+    };
+    Ok(Rows {
+        incidents,
+        connections,
+        terms,
+        hits: pairs("SELECT id, state FROM exemption_hits")?,
+        meta: pairs("SELECT key, value FROM meta")?,
+    })
+}

@@ -1,0 +1,110 @@
+//! Rows as they go in and come out. What their content means is the caller's.
+
+use std::collections::BTreeMap;
+
+/// What a document is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum DocumentKind {
+    /// An event of an incident, or a summary of incidents that were held back.
+    Incident = 1,
+    /// A summary of a connection.
+    Flow = 2,
+}
+
+impl DocumentKind {
+    pub(super) const fn from_number(number: i64) -> Self {
+        if number == 2 { Self::Flow } else { Self::Incident }
+    }
+}
+
+/// A document that is to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewDocument {
+    /// Identifier: the same document is kept once.
+    pub id: String,
+    /// What it is.
+    pub kind: DocumentKind,
+    /// Identifier of its incident.
+    pub incident: Option<String>,
+    /// `event.severity`.
+    pub severity: u8,
+    /// When it was written, nanoseconds since the Unix epoch.
+    pub at: i64,
+    /// The document: one line.
+    pub body: String,
+}
+
+/// A document that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentRow {
+    /// Its place: it only rises.
+    pub sequence: u64,
+    /// What it is.
+    pub kind: DocumentKind,
+    /// `event.severity`.
+    pub severity: u8,
+    /// When it was written, nanoseconds since the Unix epoch.
+    pub at: i64,
+    /// The document: one line.
+    pub body: String,
+}
+
+/// An incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IncidentRow {
+    /// Identifier.
+    pub id: String,
+    /// Severity, as a number that rises with it.
+    pub severity: u8,
+    /// Last activity, nanoseconds since the Unix epoch.
+    pub last: i64,
+    /// Whether it is open.
+    pub open: bool,
+    /// Everything that is known of it.
+    pub state: Vec<u8>,
+}
+
+/// What is committed together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowBatch {
+    /// Documents.
+    pub documents: Vec<NewDocument>,
+    /// Incidents, each as it is now.
+    pub incidents: Vec<IncidentRow>,
+    /// Connections that are open, by key: they replace all that were kept before.
+    pub connections: Option<Vec<(Vec<u8>, Vec<u8>)>>,
+    /// Known terms: rule, value, when it was seen last.
+    pub terms: Vec<(String, String, i64)>,
+    /// Rules that forgot what they had seen before a time.
+    pub forgotten_terms: Vec<(String, i64)>,
+    /// What exemptions have covered: they replace all that were kept before.
+    pub hits: Option<BTreeMap<String, Vec<u8>>>,
+    /// Places up to which sinks have delivered.
+    pub cursors: Vec<(String, u64)>,
+    /// Single values.
+    pub meta: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl RowBatch {
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What the database holds of the agent's state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Incidents that are open, or were active since the time that was asked for.
+    pub incidents: Vec<IncidentRow>,
+    /// Connections that were open.
+    pub connections: Vec<Vec<u8>>,
+    /// Known terms.
+    pub terms: Vec<(String, String, i64)>,
+    /// What exemptions have covered.
+    pub hits: BTreeMap<String, Vec<u8>>,
+    /// Single values.
+    pub meta: BTreeMap<String, Vec<u8>>,
+}
