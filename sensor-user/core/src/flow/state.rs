@@ -59,8 +59,6 @@ pub struct Flow {
     pub(super) roles_restored: bool,
     /// What is kept of facts that were dropped.
     pub(super) fact_counters: Option<FactCounters>,
-    /// What it had reached before its facts were dropped or it was stored.
-    pub(super) least_level: EvidenceLevel,
     /// The side that sent the first request, as its messages show it.
     #[serde(skip)]
     pub(super) client_by_requests: Option<Side>,
@@ -106,7 +104,6 @@ impl Flow {
             client_is_remote: false,
             roles_restored: false,
             fact_counters: None,
-            least_level: EvidenceLevel::Attempt,
             client_by_requests: None,
             datagram_content: [DatagramContent::Unread; 2],
             responded: [false; 2],
@@ -199,6 +196,10 @@ impl Flow {
         }
         let sender = if seen.marks & mark::FIRST_FROM_LOCAL != 0 { Side::Local } else { Side::Remote };
         let interface = self.interfaces.iter().find(|one| one.ifindex == seen.id.ifindex);
+        // The clock may be stepped while a slot is counted in: its first packet stays what it was.
+        if interface.is_some_and(|interface| interface.counts_slot_of(seen)) {
+            return false;
+        }
         let took_slot = kind == Some(RecordKind::Opened)
             && interface.is_some_and(|interface| interface.syn_slot_was_taken(seen));
         if closed {
@@ -253,7 +254,6 @@ impl Flow {
             self.fact_counters = Some(facts.counters());
         }
         self.datagrams = None;
-        self.least_level = self.level;
     }
 
     /// Goes on with what was kept of its facts.
@@ -267,7 +267,7 @@ impl Flow {
     pub(super) fn update(&mut self, services: &ServicePorts) -> bool {
         let (level, client) = (self.level, self.client());
         let changed = self.update_roles(services);
-        let current = self.current_level().max(self.least_level);
+        let current = self.current_level();
         // What was derived with the wrong client does not stay.
         self.level = if client == self.client() { level.max(current) } else { current };
         changed || self.level != level

@@ -56,9 +56,12 @@ fn a_session_rises_to_data_by_commands_that_carry_content_and_not_by_bytes() {
     bench.swept(&echoes, at(3));
     assert_eq!((bench.view().level, bench.view().complete), (EvidenceLevel::Share, true));
     let written = Observation { content: Content { left: true, came: false }, ..echoes };
+    let read = Observation { content: Content { left: false, came: true }, ..echoes };
     assert_eq!(bench.swept(&written, at(4)), [Did::Updated]);
     let view = bench.view();
     assert_eq!((view.level, view.content.left, view.content.came), (EvidenceLevel::Data, true, false));
+    assert_eq!(bench.swept(&read, at(5)), [Did::Updated], "the other way too");
+    assert!(bench.view().content.left && bench.view().content.came);
 }
 
 #[test]
@@ -85,6 +88,18 @@ fn a_session_of_which_the_middle_was_seen_rises_to_data_by_its_amount() {
     assert_eq!((bench.view().level, bench.view().joined_late), (EvidenceLevel::Smb, true));
     bench.swept(&middle(70_000), at(3));
     assert_eq!(bench.view().level, EvidenceLevel::Data);
+}
+
+#[test]
+fn a_session_of_which_records_were_lost_rises_to_data_by_its_amount() {
+    let mut bench = session();
+    bench.message(Side::Remote, 500, &logon_answered(0, 1), at(2));
+    let much = with_marks(SPOKEN, with_payload([70_000, 500], seen(OPEN, [90, 90], at(3))));
+    bench.swept(&much, at(3));
+    assert_eq!(bench.view().level, EvidenceLevel::Session);
+    bench.table.set_lost_records(1);
+    bench.swept(&much, at(4));
+    assert_eq!((bench.view().level, bench.view().complete), (EvidenceLevel::Data, false));
 }
 
 #[test]

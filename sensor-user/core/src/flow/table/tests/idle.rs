@@ -60,12 +60,17 @@ fn an_attempt_that_nobody_answered_is_forgotten_soon() {
 fn closed_connections_leave_room_for_new_ones() {
     let mut bench = Bench::with_capacity(10);
     for port in 1..=10 {
-        let one = from_port(port, seen(OPEN, [2, 1], at(1)));
-        bench.opened(&one, at(port.into()));
-        bench.observe(Some(RecordKind::Settled), &one, at(port.into()));
+        let now = at(i64::from(port) * 60);
+        let one = from_port(port, begun(OPEN, [2, 1], now));
+        bench.opened(&one, now);
+        bench.observe(Some(RecordKind::Settled), &one, now);
     }
     assert_eq!(bench.table.len(), 10);
-    bench.advance(at(HOUR));
-    let remembered = bench.table.entries().count();
-    assert_eq!((bench.table.len(), remembered), (0, 5), "half of the capacity");
+    for minute in 30..=45 {
+        bench.advance(at(minute * 60));
+    }
+    assert_eq!(bench.table.len(), 0);
+    let mut remembered: Vec<_> = bench.table.entries().map(|entry| entry.flow.tuple.local.port()).collect();
+    remembered.sort_unstable();
+    assert_eq!(remembered, [6, 7, 8, 9, 10], "half of the capacity, those that were closed last");
 }

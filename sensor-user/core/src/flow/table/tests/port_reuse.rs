@@ -70,6 +70,36 @@ fn a_syn_on_another_cpu_that_is_later_than_the_acknowledgment_begins_another_con
 }
 
 #[test]
+fn a_syn_that_takes_the_slot_begins_another_connection_within_a_tick() {
+    let mut bench = Bench::new();
+    let first = begun(OPEN, [4, 3], at(5));
+    bench.opened(&first, at(5));
+    bench.observe(Some(RecordKind::Settled), &first, at(5));
+    let next = with_generation(4, begun(SYN, [1, 0], at(5)));
+    assert_eq!(bench.opened(&next, at(5)), [Did::Removed, Did::Updated]);
+}
+
+#[test]
+fn a_retry_of_its_syn_that_is_read_late_on_another_cpu_begins_nothing() {
+    let mut bench = alices();
+    let on_another = |seen: Observation| Observation { cpu: 3, ..seen };
+    bench.opened(&on_another(begun(SYN, [1, 0], at(5))), at(5));
+    bench.swept(&on_another(Observation { first: at(5).ticks, ..seen(OPEN, [2, 1], at(6)) }), at(6));
+    // The slot of the first connection counts what the server still sends.
+    bench.swept(&seen(OPEN, [9, 10], at(6)), at(6));
+    let retry = with_generation(4, begun(SYN, [1, 0], at(5)));
+    assert!(!bench.opened(&retry, at(7)).contains(&Did::Removed));
+}
+
+#[test]
+fn a_clock_that_is_set_forward_splits_no_connection() {
+    let mut bench = alices();
+    let later = Moment { ticks: at(4).ticks, ..at(4_000) };
+    assert!(!bench.swept(&seen(OPEN, [10, 8], at(4)), later).contains(&Did::Removed));
+    assert_eq!(bench.view().counts.packets, [10, 8]);
+}
+
+#[test]
 fn the_same_syn_on_a_second_interface_begins_nothing() {
     let mut bench = alices();
     replaced(&mut bench, at(5));

@@ -50,6 +50,17 @@ fn a_syn_that_another_cpu_saw_makes_the_roles_known() {
     assert_eq!(view.level, EvidenceLevel::Answered, "derived anew with the right client");
 }
 
+#[test]
+fn a_level_that_was_derived_with_the_wrong_client_does_not_stay() {
+    let mut bench = Bench::new();
+    bench.opened(&stray(Side::Remote, tcp::ACK), at(1));
+    let reset = Observation { tcp_flags: [tcp::RST, tcp::ACK], ..stray(Side::Remote, tcp::ACK) };
+    bench.swept(&Observation { counts: seen(SYN, [1, 1], at(1)).counts, ..reset }, at(1));
+    assert_eq!(bench.view().level, EvidenceLevel::Refused);
+    bench.opened(&Observation { cpu: 1, ..seen(SYN, [1, 0], at(1)) }, at(1));
+    assert_eq!((bench.view().direction, bench.view().level), (Direction::Outbound, EvidenceLevel::Attempt));
+}
+
 /// A connection of which the middle was seen, first a packet of the server.
 fn middle() -> Bench {
     let mut bench = Bench::new();
@@ -78,9 +89,20 @@ fn netbios_session_packets_show_the_roles() {
     for (side, packet) in [(Side::Local, [0x81, 0, 0, 0]), (Side::Remote, [0x82, 0, 0, 0])] {
         let mut bench = middle();
         bench.message(side, 9, &packet, at(2));
-        assert_eq!(bench.view().direction, Direction::Outbound);
-        assert!(bench.view().roles_known && bench.view().level < EvidenceLevel::Smb, "{side:?}");
+        assert_eq!(
+            (bench.view().direction, bench.view().roles_known),
+            (Direction::Outbound, true),
+            "{side:?}"
+        );
     }
+}
+
+#[test]
+fn a_netbios_session_without_smb_is_connected() {
+    let mut bench = middle();
+    bench.message(Side::Local, 9, &[0x81, 0, 0, 0], at(2));
+    bench.message(Side::Remote, 9, &[0x82, 0, 0, 0], at(2));
+    assert_eq!(bench.view().level, EvidenceLevel::Connected);
 }
 
 #[test]

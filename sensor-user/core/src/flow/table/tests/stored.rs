@@ -42,10 +42,14 @@ fn a_connection_goes_on_after_a_restart_with_its_link_level_roles_and_sums() {
 
 #[test]
 fn stored_roles_stay_whatever_is_seen_afterwards() {
-    let mut bench = restarted(&session());
-    let late =
-        Observation { marks: mark::SERVER_IS_LOCAL, ..with_generation(8, begun(OPEN, [0, 1], at(60))) };
-    bench.opened(&late, at(60));
+    // Its beginning was not seen: its messages showed the roles, and they are not stored.
+    let mut bench = Bench::new();
+    bench.opened(&Observation { marks: 0, ..seen(OPEN, [4, 4], at(1)) }, at(1));
+    bench.message(Side::Local, 1, &smb2(5, None, 1, &[]), at(1));
+    assert!(bench.view().roles_known);
+    let mut bench = restarted(&bench);
+    bench.swept(&Observation { marks: 0, ..seen(OPEN, [5, 5], at(60)) }, at(60));
+    assert_eq!((bench.entry().flow.client(), bench.view().roles_known), (Side::Local, true));
     bench.message(Side::Remote, 900, &smb2(5, None, 1, &[]), at(60));
     assert_eq!((bench.entry().flow.client(), bench.view().roles_known), (Side::Local, true));
 }
