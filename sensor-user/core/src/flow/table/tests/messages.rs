@@ -33,13 +33,13 @@ fn pieces_whose_flow_never_comes_are_counted_as_unread() {
 fn a_connection_is_complete_until_a_piece_of_it_is_missing() {
     let mut bench = Bench::new();
     bench.opened(&seen(OPEN, [2, 1], at(1)), at(1));
-    let message = logon("alice", 1);
+    let message = logon(&"a".repeat(400), 1);
     bench.message(Side::Local, 1, &message, at(1));
     assert!(bench.view().complete);
     let id = seen(OPEN, [0; 2], at(1)).id;
     let (kind, sequence, wanted) = (PieceKind::Message, 1 + message.len() as u32, message.len() as u32);
     let head =
-        Piece { id, side: Side::Local, kind, sequence, wanted, at: at(1).ticks, bytes: &message[..80] };
+        Piece { id, side: Side::Local, kind, sequence, wanted, at: at(1).ticks, bytes: &message[..300] };
     bench.piece(&head, at(1));
     assert!(bench.view().complete, "the rest may come");
     bench.message(Side::Local, sequence + 5_000, &message, at(1));
