@@ -3,8 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sensor_user::dissect::{
-    Sender,
-    datagram,
+    Sender, datagram,
     facts::{Datagrams, MAX_DATAGRAMS},
 };
 
