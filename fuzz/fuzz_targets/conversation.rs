@@ -2,15 +2,15 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sensor_user::dissect::{Conversation, FingerprintKey, Framing, Sender};
+use sensor_user::dissect::{Dissector, FingerprintKey, Framing, Sender};
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut conversation = Conversation::new(FingerprintKey::new([7; 32]), Framing::NetBios);
+    let mut dissector = Dissector::new(FingerprintKey::new([7; 32]), Framing::NetBios);
     let mut rest = bytes;
     while let [side, high, low, after @ ..] = rest {
         let length = usize::from(u16::from_be_bytes([*high, *low])).min(after.len());
         let from = if side.is_multiple_of(2) { Sender::Client } else { Sender::Server };
-        let _ = conversation.message(from, &after[..length]);
+        let _ = dissector.message(from, &after[..length]);
         rest = &after[length..];
     }
 });

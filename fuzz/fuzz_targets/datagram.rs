@@ -3,8 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sensor_user::dissect::{
-    Sender,
-    datagram::hear,
+    Sender, datagram,
     facts::{Datagrams, MAX_DATAGRAMS},
 };
 
@@ -14,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     while let [side, high, low, after @ ..] = rest {
         let length = usize::from(u16::from_be_bytes([*high, *low])).min(after.len());
         let from = if side.is_multiple_of(2) { Sender::Client } else { Sender::Server };
-        let _ = hear(&mut known, from, &after[..length]);
+        let _ = datagram::read(&mut known, from, &after[..length]);
         assert!(known.exchanges.len() <= MAX_DATAGRAMS && known.messages.len() <= MAX_DATAGRAMS);
         rest = &after[length..];
     }

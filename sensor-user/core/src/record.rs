@@ -19,7 +19,7 @@ use zerocopy::FromBytes;
 
 use crate::address::{FiveTuple, FlowId};
 
-/// The state of a flow on one CPU, as the kernel told it.
+/// The state of a flow on one CPU, as the kernel wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Observation {
     /// Flow.
@@ -112,10 +112,10 @@ impl Counts {
     }
 }
 
-/// What a record tells.
+/// What a record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Record<'a> {
-    /// News of a flow.
+    /// A flow that began, whose evidence rose, that ended or that was settled.
     Flow(RecordKind, Observation),
     /// One flow took the slot of another: the exact counts of that one, and the beginning of this one.
     Replaced(Observation, Observation),

@@ -17,6 +17,10 @@ pub const MAX_HELD: usize = 16 * 1024;
 /// Most pieces held that wait for one before them.
 const MAX_PIECES: usize = 32;
 
+/// Bytes of a message up to which the capture may give it up on purpose: until its header is whole, it is not known whether more of
+/// it is wanted.
+const MAX_UNDECIDED: usize = 256;
+
 /// Starts of messages that are remembered, to know them again when they are repeated.
 const MAX_STARTS: usize = 8;
 
@@ -97,7 +101,8 @@ impl Stream {
         }
     }
 
-    /// Times that bytes were given up: the rest of a message never came, or pieces waited too long for those before them.
+    /// Times that bytes were given up: the rest of a message never came, or pieces waited too long for those before them. The short
+    /// head of a message does not count: it may have been given up on purpose.
     #[must_use]
     pub const fn gaps(&self) -> u64 {
         self.gaps
@@ -271,7 +276,7 @@ impl Stream {
     }
 
     fn give_up(&mut self, given: &mut Vec<Joined>) {
-        self.gaps += u64::from(!self.head.is_empty());
+        self.gaps += u64::from(self.head.len() > MAX_UNDECIDED);
         if let Framed::Whole(length) = self.framed() {
             self.take(self.head.len().min(length), length, given);
         }

@@ -7,7 +7,7 @@ use super::{
     segment::{Segment, TcpFields, segment},
 };
 use sensor_dissect::{
-    Conversation, Facts, FingerprintKey, Framing, Problem, Sender, dcerpc, nbss,
+    Dissector, Facts, FingerprintKey, Framing, Problem, Sender, dcerpc, nbss,
     stream::{Joined, Piece, Stream},
 };
 
@@ -78,7 +78,7 @@ struct Connection {
 }
 
 struct Said {
-    conversation: Conversation,
+    dissector: Dissector,
     framing: Framing,
     /// Of the client, of the server.
     sides: [Stream; 2],
@@ -106,7 +106,7 @@ impl Connection {
         if self.said.is_none() {
             let Some(framing) = framing(segment.payload) else { return };
             self.said = Some(Said {
-                conversation: Conversation::new(key.clone(), framing),
+                dissector: Dissector::new(key.clone(), framing),
                 framing,
                 sides: [Stream::new(framing), Stream::new(framing)],
                 problems: Vec::new(),
@@ -137,14 +137,14 @@ impl Connection {
         }
         let client = self.client?;
         let server = if client == self.ends.0 { self.ends.1 } else { self.ends.0 };
-        Some(Recorded { client, server, facts: said.conversation.facts().clone(), problems: said.problems })
+        Some(Recorded { client, server, facts: said.dissector.facts().clone(), problems: said.problems })
     }
 }
 
 impl Said {
     fn read(&mut self, from: Sender, messages: &[Joined]) {
         for message in messages {
-            let reading = self.conversation.message(from, &message.bytes);
+            let reading = self.dissector.message(from, &message.bytes);
             if let Some(problem) = reading.problem
                 && self.problems.len() < MAX_PROBLEMS
             {

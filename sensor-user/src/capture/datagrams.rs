@@ -6,7 +6,7 @@ use super::{
     file::{CaptureError, frames},
     segment::{Segment, segment},
 };
-use sensor_dissect::{Sender, datagram::hear, facts::Datagrams};
+use sensor_dissect::{Sender, datagram, facts::Datagrams};
 
 /// Two ends between which datagrams of NetBIOS passed.
 #[derive(Debug)]
@@ -61,6 +61,6 @@ impl Table {
             });
         let conversation = &mut self.conversations[place];
         let from = if source == conversation.client { Sender::Client } else { Sender::Server };
-        hear(&mut conversation.said, from, segment.payload);
+        datagram::read(&mut conversation.said, from, segment.payload);
     }
 }

@@ -1,12 +1,12 @@
 //! Conversations that nobody honest has.
 
 use sensor_user::dissect::{
-    Conversation, FingerprintKey, Framing, Problem, Sender,
+    Dissector, FingerprintKey, Framing, Problem, Sender,
     facts::{MAX_CREDENTIALS, MAX_SHARES},
 };
 
-fn conversation() -> Conversation {
-    Conversation::new(FingerprintKey::new([3; 32]), Framing::NetBios)
+fn conversation() -> Dissector {
+    Dissector::new(FingerprintKey::new([3; 32]), Framing::NetBios)
 }
 
 fn packet(smb: &[u8]) -> Vec<u8> {

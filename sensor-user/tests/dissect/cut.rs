@@ -1,6 +1,6 @@
 //! Every message of real peers, cut at every byte.
 
-use sensor_user::dissect::{Conversation, FingerprintKey, Framing, Sender, netbios_datagram, netbios_name};
+use sensor_user::dissect::{Dissector, FingerprintKey, Framing, Sender, netbios_datagram, netbios_name};
 
 use crate::corpus::payloads;
 
@@ -18,7 +18,7 @@ fn a_message_cut_anywhere_is_read_or_refused() {
                 _ => {
                     let framing = if port == 135 { Framing::DceRpc } else { Framing::NetBios };
                     for from in [Sender::Client, Sender::Server] {
-                        let mut conversation = Conversation::new(FingerprintKey::new([0; 32]), framing);
+                        let mut conversation = Dissector::new(FingerprintKey::new([0; 32]), framing);
                         conversation.message(from, cut);
                     }
                 }
@@ -32,7 +32,7 @@ fn what_a_cut_message_says_is_never_other_than_the_whole_one_says() {
     for (port, payload) in payloads().into_iter().filter(|(port, _)| *port != 137 && *port != 138) {
         let framing = if port == 135 { Framing::DceRpc } else { Framing::NetBios };
         let facts = |bytes: &[u8]| {
-            let mut conversation = Conversation::new(FingerprintKey::new([0; 32]), framing);
+            let mut conversation = Dissector::new(FingerprintKey::new([0; 32]), framing);
             conversation.message(Sender::Client, bytes);
             conversation.facts().clone()
         };

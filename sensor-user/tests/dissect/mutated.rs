@@ -1,7 +1,7 @@
 //! Recorded messages with bytes changed: a short run of what `fuzz/` does without end, the same numbers every time.
 
 use sensor_user::dissect::{
-    Conversation, Facts, FingerprintKey, Framing, Sender, datagram, dcerpc, facts, nbss, netbios_datagram,
+    Dissector, Facts, FingerprintKey, Framing, Sender, datagram, dcerpc, facts, nbss, netbios_datagram,
     netbios_name, ntlmssp, security, smb1, smb2, spnego,
     stream::{MAX_HELD, Piece, Stream},
 };
@@ -90,7 +90,7 @@ fn answers_of_the_name_service_after_their_questions() {
     run(&[0x20], |bytes| {
         let mut known = facts::Datagrams::default();
         for (from, head) in [(Sender::Client, QUESTION), (Sender::Server, ANSWER)] {
-            datagram::hear(&mut known, from, &[&head, bytes].concat());
+            datagram::read(&mut known, from, &[&head, bytes].concat());
         }
         assert!(known.exchanges.len() <= 1, "one question and its answer");
     });
@@ -165,7 +165,7 @@ fn streams_hold_no_more_than_they_may() {
 
 #[test]
 fn conversations_stay_within_their_bounds() {
-    let fresh = || Conversation::new(FingerprintKey::new([0; 32]), Framing::NetBios);
+    let fresh = || Dissector::new(FingerprintKey::new([0; 32]), Framing::NetBios);
     let (mut conversation, mut numbers, mut count) = (fresh(), Numbers(11), 0);
     run(&[0, 0], |bytes| {
         let from = if numbers.below(2) == 0 { Sender::Client } else { Sender::Server };

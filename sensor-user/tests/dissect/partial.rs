@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sensor_user::{
     capture::{self, segment::segment},
     dissect::{
-        Conversation, Facts, FingerprintKey, Framing, Sender, nbss,
+        Dissector, Facts, FingerprintKey, Framing, Sender, nbss,
         stream::{Piece, Stream},
     },
 };
@@ -31,7 +31,7 @@ fn pieces(name: &str) -> Vec<(Sender, u32, Vec<u8>)> {
 
 /// What is known when only those pieces are there for which `there` holds.
 fn facts_of(pieces: &[(Sender, u32, Vec<u8>)], there: impl Fn(usize, Sender) -> bool) -> Facts {
-    let mut conversation = Conversation::new(FingerprintKey::new([1; 32]), Framing::NetBios);
+    let mut conversation = Dissector::new(FingerprintKey::new([1; 32]), Framing::NetBios);
     let mut sides: HashMap<Sender, Stream> = HashMap::new();
     for (_, (from, sequence, bytes)) in
         pieces.iter().enumerate().filter(|(place, piece)| there(*place, piece.0))

@@ -13,7 +13,7 @@ use sensor_user::{
     config::Config,
     decode::{self, FlowKey, Told},
     dissect::{
-        Conversation, Facts, FingerprintKey, Framing, Sender,
+        Dissector, Facts, FingerprintKey, Framing, Sender,
         stream::{Piece, Stream},
     },
     engine::host::HostEngine,
@@ -32,7 +32,7 @@ fn engine() -> HostEngine {
 /// What is known of each flow by its pieces. The client is the internal end in every capture.
 fn told(path: &std::path::Path) -> BTreeMap<FlowKey, Facts> {
     let mut engine = engine();
-    let mut flows: BTreeMap<FlowKey, (Conversation, [Stream; 2])> = BTreeMap::new();
+    let mut flows: BTreeMap<FlowKey, (Dissector, [Stream; 2])> = BTreeMap::new();
     capture::frames(path, |frame| {
         let frame_len = frame.bytes.len() as u32;
         engine.frame(frame.bytes, Arrival { hook: Hook::XdpIngress, ifindex: 1, frame_len, vlan: 0 });
@@ -44,7 +44,7 @@ fn told(path: &std::path::Path) -> BTreeMap<FlowKey, Facts> {
                 PieceKind::Message | PieceKind::Continued => Framing::NetBios,
             };
             let (conversation, streams) = flows.entry(piece.key).or_insert_with(|| {
-                let conversation = Conversation::new(FingerprintKey::new([1; 32]), framing);
+                let conversation = Dissector::new(FingerprintKey::new([1; 32]), framing);
                 (conversation, [Stream::new(framing), Stream::new(framing)])
             });
             let from = if piece.side == Side::Local { Sender::Client } else { Sender::Server };

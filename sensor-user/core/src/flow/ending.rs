@@ -101,7 +101,7 @@ impl Flow {
         goes_on
     }
 
-    /// The flags that seemed to end it did not. Whatever comes again of the same flags cannot be told from them: then the
+    /// The flags that seemed to end it did not. The same flags cannot be distinguished when they come again: then the
     /// connection ends by being idle.
     const fn ignore_end(&mut self) {
         self.ending = Ending { ignored: self.tcp_flags, ended: None };

@@ -56,6 +56,11 @@ impl InterfaceCounters {
         total
     }
 
+    /// Whether counts of this generation of a slot are known.
+    pub(super) fn counts_slot_of(&self, seen: &Observation) -> bool {
+        self.slots.iter().any(|slot| slot.cpu == seen.cpu && slot.generation == seen.generation)
+    }
+
     /// Whether a SYN took the slot in which this connection began with a SYN of its own.
     pub(super) fn syn_slot_was_taken(&self, seen: &Observation) -> bool {
         self.syn_slot.is_some_and(|(cpu, generation)| cpu == seen.cpu && generation != seen.generation)

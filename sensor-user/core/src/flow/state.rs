@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use sensor_common::slot::{RecordKind, Side, mark, tcp};
-use sensor_dissect::{Facts, facts::Datagrams};
+use sensor_dissect::{
+    Facts,
+    facts::{Datagrams, FactCounters},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{ending::Ending, evidence::DatagramContent, interface::InterfaceCounters};
@@ -54,8 +57,8 @@ pub struct Flow {
     client_is_remote: bool,
     /// Its roles were known before it was stored and are not found out anew.
     pub(super) roles_restored: bool,
-    /// What it had reached before its facts were dropped or it was stored.
-    pub(super) least_level: EvidenceLevel,
+    /// What is kept of facts that were dropped.
+    pub(super) fact_counters: Option<FactCounters>,
     /// The side that sent the first request, as its messages show it.
     #[serde(skip)]
     pub(super) client_by_requests: Option<Side>,
@@ -100,7 +103,7 @@ impl Flow {
             datagrams: None,
             client_is_remote: false,
             roles_restored: false,
-            least_level: EvidenceLevel::Attempt,
+            fact_counters: None,
             client_by_requests: None,
             datagram_content: [DatagramContent::Unread; 2],
             responded: [false; 2],
@@ -193,6 +196,10 @@ impl Flow {
         }
         let sender = if seen.marks & mark::FIRST_FROM_LOCAL != 0 { Side::Local } else { Side::Remote };
         let interface = self.interfaces.iter().find(|one| one.ifindex == seen.id.ifindex);
+        // The clock may be stepped while a slot is counted in: its first packet stays what it was.
+        if interface.is_some_and(|interface| interface.counts_slot_of(seen)) {
+            return false;
+        }
         let took_slot = kind == Some(RecordKind::Opened)
             && interface.is_some_and(|interface| interface.syn_slot_was_taken(seen));
         if closed {
@@ -241,11 +248,26 @@ impl Flow {
         self.accounted() - before
     }
 
+    /// Drops what its messages said, which takes most of its memory. Level and counters stay.
+    pub(super) fn drop_facts(&mut self) {
+        if let Some(facts) = self.facts.take() {
+            self.fact_counters = Some(facts.counters());
+        }
+        self.datagrams = None;
+    }
+
+    /// Goes on with what was kept of its facts.
+    pub(super) fn resume_facts(&mut self) {
+        if let Some(counters) = self.fact_counters.take() {
+            self.facts.get_or_insert_with(|| Arc::new(counters.into()));
+        }
+    }
+
     /// Finds out roles and level anew; says whether that changed anything.
     pub(super) fn update(&mut self, services: &ServicePorts) -> bool {
         let (level, client) = (self.level, self.client());
         let changed = self.update_roles(services);
-        let current = self.current_level().max(self.least_level);
+        let current = self.current_level();
         // What was derived with the wrong client does not stay.
         self.level = if client == self.client() { level.max(current) } else { current };
         changed || self.level != level

@@ -123,7 +123,7 @@ fn a_datagram_says_from_whom_to_whom() {
 }
 
 #[test]
-fn what_is_of_neither_service_is_foreign() {
+fn what_is_of_neither_service_is_not_netbios() {
     let resolver = [&packet(7, ASKS, "X", 0x20)[..12], b"\x07example\x03com\x00\x00\x01\x00\x01"].concat();
     let error = |code| vec![0x13, 2, 0, 9, 10, 0, 0, 2, 0, 138, code];
     for bytes in [vec![], vec![0; 50], vec![0x14; 50], resolver, error(0), node_status(1)[..40].to_vec()] {
@@ -133,6 +133,15 @@ fn what_is_of_neither_service_is_foreign() {
     }
     let mut known = Datagrams::default();
     assert_eq!(read(&mut known, Sender::Server, &error(0x82)), Reading::New, "the name is not there");
+}
+
+#[test]
+fn a_response_shows_by_its_bit_or_as_an_error() {
+    assert_eq!(is_response(&packet(7, ASKS, "*", 0x21)), Some(false));
+    assert_eq!(is_response(&node_status(7)), Some(true));
+    assert_eq!(is_response(&[0x13, 2, 0, 9, 10, 0, 0, 2, 0, 138, 0x82]), Some(true));
+    let query = [&[0x14, 2, 0, 9, 10, 0, 0, 2, 0, 138][..], &encoded("X", 0x20)].concat();
+    assert_eq!((is_response(&query), is_response(&[0; 60])), (None, None));
 }
 
 #[test]

@@ -102,7 +102,7 @@ enum Pending {
     Share(usize),
 }
 
-/// A dissector.
+/// Reads the messages of one connection.
 #[derive(Debug)]
 pub struct Dissector {
     key: FingerprintKey,

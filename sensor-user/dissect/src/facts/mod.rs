@@ -1,11 +1,13 @@
 //! What is known of a connection: facts, each list of which has a bound.
 
 mod access;
+mod counters;
 mod datagrams;
 mod exploit;
 mod peer;
 
 pub use access::{Credential, Interface, Method, Outcome, Share};
+pub use counters::FactCounters;
 pub use datagrams::{Answer, Datagrams, Exchange, MAX_DATAGRAMS, Operation};
 pub use exploit::ExploitLike;
 pub use peer::{Client, Dialect, Server, Signing};
@@ -101,7 +103,8 @@ impl Facts {
     #[must_use]
     pub fn nobody_let_in(&self) -> bool {
         let refuses = |status: &Status| !status.is_success() && !status.is_interim();
-        !self.session() && !self.encrypted && self.session_statuses.iter().any(refuses)
+        let refused = self.logons_refused > 0 || self.session_statuses.iter().any(refuses);
+        refused && !self.session() && !self.encrypted
     }
 
     /// The server connected a share.

@@ -56,6 +56,18 @@ fn a_gap_is_given_up_when_a_later_message_starts() {
 }
 
 #[test]
+fn a_gap_counts_unless_it_is_behind_a_head_that_may_have_been_given_up_on_purpose() {
+    let (first, second) = (message(1_000, 1), message(50, 2));
+    for (captured, gaps) in [(MAX_UNDECIDED, 0), (MAX_UNDECIDED + 1, 1)] {
+        let mut stream = Stream::new(Framing::NetBios);
+        stream.piece(start(0, &first[..captured]));
+        assert_eq!(stream.gaps(), 0, "the rest may come");
+        stream.piece(start(5000, &second));
+        assert_eq!(stream.gaps(), gaps, "{captured}");
+    }
+}
+
+#[test]
 fn the_head_of_a_long_message_is_given_at_once_and_its_rest_passed_over() {
     let long = message(MAX_HELD * 3, 1);
     let mut stream = Stream::new(Framing::NetBios);
@@ -86,6 +98,7 @@ fn bytes_that_never_join_are_bounded() {
         stream.piece(piece(index * 3000, &[index as u8; 1000]));
         assert!(stream.held() <= MAX_HELD);
     }
+    assert!(stream.gaps() > 9_900, "{}", stream.gaps());
 }
 
 #[test]

@@ -62,8 +62,8 @@ impl<L: Default + Clone> FlowTable<L> {
     fn forget(&mut self, now: Timestamp) {
         let idle = self.options.flow_idle;
         let mut readers = self.readers;
-        let mut idle_ones = Vec::new();
-        self.flows.retain(|tuple, entry| {
+        let mut continuable = 0;
+        self.flows.retain(|_, entry| {
             let Some(closed) = entry.closed else { return true };
             let since = now.since(closed.at);
             if since >= idle {
@@ -73,17 +73,13 @@ impl<L: Default + Clone> FlowTable<L> {
             let kept = since < entry.remembered_for(idle);
             if !kept {
                 readers -= usize::from(entry.is_read());
-            } else if !entry.flow.has_slots() {
-                idle_ones.push((closed.at, *tuple));
+            } else {
+                continuable += usize::from(!entry.flow.has_slots());
             }
             kept
         });
         self.readers = readers;
-        let excess = idle_ones.len().saturating_sub(self.options.capacity / CLOSED_PART);
-        if excess > 0 {
-            idle_ones.sort();
-            idle_ones[..excess].iter().for_each(|(_, tuple)| self.forget_one(tuple));
-        }
+        self.forget_first_closed(continuable.saturating_sub(self.options.capacity / CLOSED_PART));
         if self.closed_readers.len() > 2 * self.readers + 1_024 {
             let flows = &self.flows;
             self.closed_readers
@@ -91,9 +87,19 @@ impl<L: Default + Clone> FlowTable<L> {
         }
     }
 
-    fn forget_one(&mut self, tuple: &FiveTuple) {
-        if let Some(entry) = self.flows.remove(tuple) {
-            self.readers -= usize::from(entry.is_read());
+    /// Forgets so many of those that were closed first and that no slot holds.
+    fn forget_first_closed(&mut self, excess: usize) {
+        if excess == 0 {
+            return;
+        }
+        let closed = self.flows.values().filter(|entry| !entry.flow.has_slots());
+        let mut closed: Vec<(Timestamp, FiveTuple)> =
+            closed.filter_map(|entry| Some((entry.closed?.at, entry.flow.tuple))).collect();
+        closed.sort();
+        for (_, tuple) in closed.into_iter().take(excess) {
+            if let Some(entry) = self.flows.remove(&tuple) {
+                self.readers -= usize::from(entry.is_read());
+            }
         }
     }
 

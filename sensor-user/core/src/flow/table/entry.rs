@@ -97,6 +97,12 @@ impl<L> FlowEntry<L> {
         self.flow.view(services, self.is_closed())
     }
 
+    /// Its view, and the link to change beside it.
+    pub fn split(&mut self, services: &ServicePorts) -> Option<(FlowView<'_>, &mut L)> {
+        let closed = self.is_closed();
+        Some((self.flow.view(services, closed)?, &mut self.link))
+    }
+
     pub(super) const fn standing(&self) -> Standing {
         let looked_at = mark::THREAT | mark::DROPPED | mark::ENCRYPTED;
         let flow = &self.flow;
@@ -140,13 +146,16 @@ impl<L> FlowEntry<L> {
         self.reader.is_some() || self.flow.datagrams.is_some()
     }
 
-    /// Drops what takes most of its memory: the reader and what that found. Its level stays.
+    /// Drops what takes most of its memory: the reader and what that found.
     pub(super) fn release(&mut self) {
         self.reader = None;
-        self.flow.datagrams = None;
-        self.flow.facts = None;
-        self.flow.process = None;
-        self.flow.least_level = self.flow.level;
+        self.flow.drop_facts();
+    }
+
+    /// It went on after it was closed.
+    pub(super) fn reopen(&mut self) {
+        self.closed = None;
+        self.flow.resume_facts();
     }
 
     /// Closes it.

@@ -129,7 +129,7 @@ impl<L: Default + Clone> FlowTable<L> {
         self.accounted += entry.flow.merge(kind, seen, times, &self.options.services);
         let reopened = entry.goes_on(level);
         if reopened {
-            entry.closed = None;
+            entry.reopen();
         }
         let open = entry.closed.is_none();
         let changed = began || reopened || entry.standing() != before;
@@ -189,8 +189,9 @@ impl<L: Default + Clone> FlowTable<L> {
             || self.readers < MAX_READERS
             || self.release_closed_reader();
         let Some(entry) = self.flows.get_mut(&piece.id.tuple) else { return false };
-        let reopened = entry.flow.goes_on_at(at) && entry.closed.take().is_some();
+        let reopened = entry.flow.goes_on_at(at) && entry.is_closed();
         if reopened {
+            entry.reopen();
             entry.flow.last = entry.flow.last.max(at);
         }
         if !makes_room {
@@ -253,3 +254,6 @@ impl<L: Default + Clone> FlowTable<L> {
         self.untracked
     }
 }
+
+#[cfg(test)]
+mod tests;

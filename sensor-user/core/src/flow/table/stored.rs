@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{address::FiveTuple, flow::Flow};
 
-/// A connection as it is stored. What its messages said is not: that is in its incident.
+/// A connection as it is stored. What its messages said is not, but for counters: that is in its
+/// incident.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StoredFlow<L> {
     flow: Flow,
@@ -40,7 +41,7 @@ impl<L: Default + Clone> FlowTable<L> {
     pub fn store(&self) -> impl Iterator<Item = StoredFlow<L>> + '_ {
         self.flows.values().map(|entry| {
             let mut flow = entry.flow.clone();
-            (flow.facts, flow.datagrams, flow.least_level) = (None, None, flow.level);
+            flow.drop_facts();
             StoredFlow { flow, link: entry.link.clone(), closed: entry.closed }
         })
     }
@@ -54,8 +55,10 @@ impl<L: Default + Clone> FlowTable<L> {
                 continue;
             }
             flow.roles_restored = flow.roles_known;
-            flow.least_level = flow.level;
             flow.incomplete |= closed.is_none();
+            if closed.is_none() {
+                flow.resume_facts();
+            }
             let (tuple, settle_at) = (flow.tuple, flow.first + self.options.attempt_settle);
             let settled = flow.settled;
             let entry = FlowEntry { closed, ..FlowEntry::new(flow, link, settle_at) };

@@ -1,0 +1,109 @@
+//! Pieces of payload: early ones, gaps, and how many readers there are.
+
+use sensor_common::{
+    payload::PieceKind,
+    slot::{Side, mark},
+};
+
+use super::{super::MAX_READERS, bench::*};
+use crate::{level::EvidenceLevel, record::Piece};
+
+#[test]
+fn a_piece_ahead_of_its_flow_waits_for_it() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.message(Side::Local, 1, &logon("alice", 1), at(1)), []);
+    assert_eq!(bench.opened(&seen(OPEN, [2, 1], at(1)), at(1)), [Did::Updated]);
+    assert_eq!((bench.view().level, bench.table.unread()), (EvidenceLevel::Credential, 0));
+}
+
+#[test]
+fn pieces_whose_flow_never_comes_are_counted_as_unread() {
+    let mut bench = Bench::new();
+    for _ in 0..300 {
+        bench.message(Side::Local, 1, &logon("alice", 1), at(1));
+    }
+    assert_eq!(bench.table.unread(), 300 - 256);
+    bench.advance(at(1));
+    assert_eq!(bench.table.unread(), 300 - 256, "they wait for a second");
+    bench.advance(at(2));
+    assert_eq!(bench.table.unread(), 300);
+}
+
+#[test]
+fn a_connection_is_complete_until_a_piece_of_it_is_missing() {
+    let mut bench = Bench::new();
+    bench.opened(&seen(OPEN, [2, 1], at(1)), at(1));
+    let message = logon(&"a".repeat(400), 1);
+    bench.message(Side::Local, 1, &message, at(1));
+    assert!(bench.view().complete);
+    let id = seen(OPEN, [0; 2], at(1)).id;
+    let (kind, sequence, wanted) = (PieceKind::Message, 1 + message.len() as u32, message.len() as u32);
+    let head =
+        Piece { id, side: Side::Local, kind, sequence, wanted, at: at(1).ticks, bytes: &message[..300] };
+    bench.piece(&head, at(1));
+    assert!(bench.view().complete, "the rest may come");
+    bench.message(Side::Local, sequence + 5_000, &message, at(1));
+    assert!(!bench.view().complete, "it never came");
+}
+
+#[test]
+fn a_side_that_speaks_smb_and_of_which_nothing_was_read_is_incomplete() {
+    let mut bench = Bench::new();
+    bench.opened(&with_marks(mark::SMB_FROM_LOCAL, seen(OPEN, [2, 1], at(1))), at(1));
+    assert!(!bench.view().complete);
+    bench.message(Side::Local, 1, &logon("alice", 1), at(1));
+    assert!(bench.view().complete);
+}
+
+#[test]
+fn a_closed_connection_gives_its_reader_to_an_open_one_and_without_any_a_piece_is_unread() {
+    let mut bench = Bench::new();
+    let other = from_port(9, seen(RESET, [4, 5], at(1)));
+    bench.opened(&other, at(1));
+    let message = logon("bob", 1);
+    let kind = PieceKind::Message;
+    let (wanted, bytes) = (message.len() as u32, &message[..]);
+    let piece = |id| Piece { id, side: Side::Local, kind, sequence: 1, wanted, at: at(1).ticks, bytes };
+    bench.piece(&piece(other.id), at(1));
+    bench.advance(at(5));
+    bench.table.readers = MAX_READERS;
+
+    bench.opened(&begun(OPEN, [2, 1], at(6)), at(6));
+    bench.message(Side::Local, 1, &message, at(6));
+    assert!(bench.view().facts.is_some() && bench.view().complete);
+    assert_eq!((bench.table.readers, bench.table.unread()), (MAX_READERS, 0));
+    let third = from_port(11, begun(OPEN, [2, 1], at(6)));
+    bench.opened(&third, at(6));
+    bench.piece(&piece(third.id), at(6));
+    assert_eq!(bench.table.unread(), 1);
+    assert!(!bench.table.entry(&third.id.tuple).unwrap().flow.complete());
+}
+
+#[test]
+fn rpc_of_both_sides_is_spoken() {
+    let mut bench = Bench::new();
+    let mut one = seen(OPEN, [4, 4], at(1));
+    one.id.tuple.remote.set_port(135);
+    bench.opened(&one, at(1));
+    let unit = |kind: u8| {
+        let mut unit = vec![5, 0, kind, 3, 0x10, 0, 0, 0, 24, 0, 0, 0, 1, 0, 0, 0];
+        unit.resize(24, 0);
+        unit
+    };
+    for (side, kind, level) in
+        [(Side::Local, 0, EvidenceLevel::Connected), (Side::Remote, 2, EvidenceLevel::Smb)]
+    {
+        let bytes = unit(kind);
+        let piece = Piece {
+            id: one.id,
+            side,
+            kind: PieceKind::Rpc,
+            sequence: 1,
+            wanted: 24,
+            at: at(1).ticks,
+            bytes: &bytes,
+        };
+        bench.piece(&piece, at(1));
+        assert_eq!(bench.table.entry(&one.id.tuple).unwrap().flow.level, level, "{side:?}");
+    }
+}

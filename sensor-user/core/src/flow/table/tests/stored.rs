@@ -1,0 +1,95 @@
+//! Connections over a restart.
+
+use sensor_common::slot::{RecordKind, Side, mark};
+
+use super::{super::StoredFlow, bench::*};
+use crate::{level::EvidenceLevel, record::Observation};
+
+/// A table that goes on with what another had.
+fn restarted(bench: &Bench) -> Bench {
+    let stored: Vec<_> = bench.table.store().collect();
+    let text = serde_json::to_string(&stored).unwrap();
+    let mut next = Bench::new();
+    next.table.restore(serde_json::from_str(&text).unwrap());
+    next
+}
+
+fn session() -> Bench {
+    let mut bench = Bench::new();
+    bench.opened(&seen(OPEN, [4, 4], at(1)), at(1));
+    bench.entry_mut().link = 7;
+    bench.message(Side::Local, 1, &logon("alice", 1), at(1));
+    bench.message(Side::Remote, 1, &logon_answered(LOGON_FAILURE, 1), at(1));
+    bench.advance(at(5));
+    bench
+}
+
+#[test]
+fn a_connection_goes_on_after_a_restart_with_its_link_level_roles_and_sums() {
+    let mut bench = restarted(&session());
+    let view = bench.view();
+    assert_eq!((bench.entry().link, view.level, view.roles_known), (7, EvidenceLevel::Credential, true));
+    assert_eq!((view.counts.packets, view.joined_late, view.complete), ([4, 4], false, false));
+    assert_eq!(view.facts.unwrap().logons_refused, 1);
+    assert!(view.facts.unwrap().credentials.is_empty(), "who it was is not stored with it");
+    // The pinned program counted on in the same slot.
+    bench.swept(&seen(OPEN, [9, 8], at(60)), at(60));
+    assert_eq!((bench.view().counts.packets, bench.table.accounted_packets()), ([9, 8], 9));
+    assert_eq!(bench.advance(at(61)), [], "it is settled since long");
+    bench.message(Side::Remote, 900, &logon_answered(0, 9), at(62));
+    assert_eq!(bench.view().level, EvidenceLevel::Session);
+}
+
+#[test]
+fn stored_roles_stay_whatever_is_seen_afterwards() {
+    // Its beginning was not seen: its messages showed the roles, and they are not stored.
+    let mut bench = Bench::new();
+    bench.opened(&Observation { marks: 0, ..seen(OPEN, [4, 4], at(1)) }, at(1));
+    bench.message(Side::Local, 1, &smb2(5, None, 1, &[]), at(1));
+    assert!(bench.view().roles_known);
+    let mut bench = restarted(&bench);
+    bench.swept(&Observation { marks: 0, ..seen(OPEN, [5, 5], at(60)) }, at(60));
+    assert_eq!((bench.entry().flow.client(), bench.view().roles_known), (Side::Local, true));
+    bench.message(Side::Remote, 900, &smb2(5, None, 1, &[]), at(60));
+    assert_eq!((bench.entry().flow.client(), bench.view().roles_known), (Side::Local, true));
+}
+
+#[test]
+fn a_connection_that_was_closed_is_continued_after_a_restart() {
+    let mut bench = session();
+    bench.advance(at(4_000));
+    let mut bench = restarted(&bench);
+    assert!(bench.view().closed);
+    assert_eq!(bench.swept(&seen(OPEN, [5, 5], at(7_000)), at(7_000)), [Did::Updated]);
+    assert_eq!((bench.view().closed, bench.entry().link), (false, 7));
+}
+
+#[test]
+fn after_the_machine_was_started_anew_slots_count_from_nothing() {
+    let stored: Vec<_> = session().table.store().map(StoredFlow::without_slots).collect();
+    assert_eq!(*stored[0].link(), 7);
+    let mut bench = Bench::new();
+    bench.table.restore(stored);
+    let anew = Observation { marks: mark::FIRST_FROM_LOCAL, ..seen(OPEN, [1, 1], at(60)) };
+    bench.swept(&anew, at(60));
+    assert_eq!(bench.view().counts.packets, [5, 5], "of a slot with the same number");
+}
+
+#[test]
+fn an_attempt_that_was_not_settled_is_settled_after_a_restart() {
+    let mut bench = Bench::new();
+    bench.opened(&begun(SYN, [1, 0], at(1)), at(1));
+    let mut bench = restarted(&bench);
+    assert_eq!(bench.advance(at(60)), [Did::Updated]);
+    assert!(bench.view().settled);
+}
+
+#[test]
+fn a_table_that_is_full_counts_what_it_cannot_take_up() {
+    let mut many = Bench::with_capacity(10);
+    for port in 1..=10 {
+        many.observe(Some(RecordKind::Opened), &from_port(port, seen(OPEN, [2, 1], at(1))), at(1));
+    }
+    let bench = restarted(&many);
+    assert_eq!((bench.table.len(), bench.table.untracked()), (4, 6));
+}
