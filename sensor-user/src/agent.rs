@@ -14,7 +14,7 @@ use std::{os::fd::OwnedFd, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use aya_log::EbpfLogger;
-use log::{info, warn};
+use tracing::{error, info, warn};
 use sensor_common::{counter::Counter, slot::mark};
 use tokio::{
     io::unix::AsyncFd,
@@ -23,7 +23,15 @@ use tokio::{
 };
 
 use self::known_traffic::KnownTraffic;
-use crate::{config::{BadThreatList, Config, ConfigError}, control::Control, enforcement::Enforcement, journal::Numbers, kernel::{attach::Attached, object::KernelProgram, pace::Pace, readiness, ticks::TickClock}, pipeline::Pipeline};
+use crate::{
+    config::{BadThreatList, Config, ConfigError},
+    control::Control,
+    enforcement::Enforcement,
+    kernel::{attach::Attached, object::KernelProgram, pace::Pace, readiness, ticks::KernelClock},
+    pipeline::Pipeline,
+    runtime::{Ended, Lease, Supervisor},
+    statistics::OutputCounts,
+};
 
 /// Time between two sweeps of the flow slots.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -48,11 +56,13 @@ pub async fn run(load: impl Fn(BadThreatList) -> Result<Config, ConfigError>) ->
     let interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let (mut sensor, control) = Sensor::start(load(BadThreatList::Refused)?)?;
+    let mut supervisor = Supervisor::default();
+    let (mut sensor, control) = Sensor::start(load(BadThreatList::Refused)?, &supervisor)?;
     let records = readiness::of_ring(&sensor.kernel.records).context("cannot wait for the record ring")?;
     // Whatever ends the run, what was seen is told first.
     let again = || load(BadThreatList::LeftOut);
-    let outcome = watch(&mut sensor, &records, control, again, [interrupt, terminate, hangup]).await;
+    let signals = [interrupt, terminate, hangup];
+    let outcome = watch(&mut sensor, &records, control, again, signals, &mut supervisor).await;
     sensor.stop().and(outcome)
 }
 
@@ -63,6 +73,7 @@ async fn watch(
     mut control: Control,
     load: impl Fn() -> Result<Config, ConfigError>,
     [mut interrupt, mut terminate, mut hangup]: [Signal; 3],
+    supervisor: &mut Supervisor,
 ) -> Result<()> {
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -72,10 +83,14 @@ async fn watch(
     let mut lively_until = Instant::now();
     loop {
         tokio::select! {
-            // Commands and the sweep, which renews enforcement, come before records: a flood must not hold them up.
+            // Commands and the sweep come before records: a flood must not hold them up.
             biased;
             _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
+            Ended { thread, reason } = supervisor.ended() => {
+                error!("the thread {thread} ended: {reason}. The agent ends with it");
+                bail!("the thread {thread} ended: {reason}");
+            }
             // What came of it is in the log.
             _ = hangup.recv() => drop(sensor.reload(load())),
             asked = control.next() => match asked {
@@ -117,8 +132,11 @@ struct Sensor {
     swept: Vec<u64>,
     kernel_log: Option<EbpfLogger<&'static dyn log::Log>>,
     pipeline: Pipeline,
-    clock: TickClock,
+    clock: KernelClock,
     boot: Option<u64>,
+    lease: Lease,
+    lease_failures: u64,
+    /// What was in force when it was last looked at.
     enforcement: Enforcement,
     known: KnownTraffic,
     /// When the marks on ports were last looked at.
@@ -144,8 +162,8 @@ impl Sensor {
     /// Looks at every slot that changed: finds what the ring lost, and what came without news. Then the tracker's clock
     /// moves on.
     fn sweep(&mut self) -> Result<()> {
+        self.look_at_lease()?;
         // What is in the ring is older than what is in the slots.
-        self.renew_enforcement()?;
         self.drain_for_a_while()?;
         let now = self.now()?;
         let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
@@ -171,7 +189,7 @@ impl Sensor {
         self.tend_known_traffic(&counters, now);
         self.tend_marked_ports(now)?;
         self.miss_interfaces()?;
-        self.pipeline.set_lost_records(counters.sum(Counter::LOST_RECORDS));
+        self.pipeline.set_lost_records(counters.sum(Counter::LOST_RECORDS), now);
         self.pipeline.advance(now);
         self.pipeline.write(now);
         if let Some(kernel_log) = &mut self.kernel_log {
@@ -220,18 +238,18 @@ impl Sensor {
         self.pipeline.finish(now);
         self.report_exemptions()?;
         self.report()?;
-        let Numbers { waiting, unsaved, .. } = self.pipeline.undelivered();
+        let OutputCounts { waiting, unsaved, .. } = self.pipeline.output_counts();
         if unsaved > 0 {
             bail!(
-                "{unsaved} documents are not in the journal in {}, which did not take them; make room there. {waiting} alert \
-                 documents could not be written to the output",
+                "{unsaved} documents are not in the store in {}, which did not take them; make room there. {waiting} documents \
+                 could not be written to the output",
                 self.config.state_dir.display()
             );
         }
         if waiting > 0 {
             bail!(
-                "{waiting} alert documents could not be written; the output did not take them. They are in the journal, and the \
-                 next run writes them"
+                "{waiting} documents could not be written; the output did not take them. They are in the store, and the next run \
+                 writes them"
             );
         }
         Ok(())

@@ -9,10 +9,9 @@ use nix::time::{ClockId, clock_gettime};
 use sensor_common::settings;
 
 use sensor_core::time::Timestamp;
-use crate::{rfc3339::rfc3339, kernel::ticks::{Moment, TickClock}};
-use sensor_core::profile::ProfileName;
+use sensor_core::{profile::ProfileName, time::{Moment, TickClock}};
 
-const SECOND: i128 = 1_000_000_000;
+use crate::{kernel::ticks::KernelClock, rfc3339::rfc3339};
 
 /// Seconds that the kernel goes on by itself.
 pub const LEASE: u64 = 10;
@@ -31,7 +30,7 @@ impl Now {
     ///
     /// # Errors
     /// When it does not tell the time.
-    pub fn of(clock: TickClock) -> io::Result<Self> {
+    pub fn of(clock: KernelClock) -> io::Result<Self> {
         Ok(Self { moment: clock.now()?, since_boot: Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME)?) })
     }
 }
@@ -42,7 +41,7 @@ pub struct Deadline {
     /// Time since the machine was started.
     since_boot: Duration,
     /// What the wall clock was going to say when it was set.
-    shown: i128,
+    shown: Timestamp,
 }
 
 /// Whether enforcement is in force.
@@ -79,7 +78,7 @@ impl Enforcement {
     pub fn on(now: Now, seconds: u64) -> Self {
         let until = (seconds > 0).then(|| Deadline {
             since_boot: now.since_boot + Duration::from_secs(seconds),
-            shown: now.moment.unix_nanos + i128::from(seconds) * SECOND,
+            shown: now.moment.at + Duration::from_secs(seconds),
         });
         Self::On { until }
     }
@@ -124,7 +123,7 @@ mod tests {
 
     fn at(seconds: u64) -> Now {
         Now {
-            moment: Moment { unix_nanos: i128::from(seconds) * SECOND, ticks: (seconds * 250) as u32 },
+            moment: Moment { at: Timestamp::from_unix_seconds(seconds as i64), ticks: (seconds * 250) as u32 },
             since_boot: Duration::from_secs(seconds),
         }
     }
@@ -150,11 +149,11 @@ mod tests {
     fn a_wall_clock_that_is_set_changes_nothing() {
         let mut enforcement = Enforcement::on(at(100), 60);
         let mut set_back = at(161);
-        set_back.moment.unix_nanos = 0;
+        set_back.moment.at = Timestamp::default();
         assert!(enforcement.expire(set_back));
         let mut enforcement = Enforcement::on(at(100), 60);
         let mut set_forward = at(101);
-        set_forward.moment.unix_nanos *= 1_000;
+        set_forward.moment.at = Timestamp::from_unix_seconds(100_000_000);
         assert!(!enforcement.expire(set_forward));
         assert!(enforcement.for_kernel(set_forward, CLOCK).is_in_force(set_forward.moment.ticks));
     }

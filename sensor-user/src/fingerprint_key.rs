@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use log::warn;
+use tracing::warn;
 use sensor_dissect::FingerprintKey;
 
 /// What tells machines apart, and is not to be shown to strangers (machine-id(5)).

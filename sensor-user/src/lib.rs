@@ -31,6 +31,7 @@ pub mod record;
 pub mod reload;
 pub mod replay;
 pub mod rfc3339;
+pub mod runtime;
 pub mod sinks;
 pub mod state;
 pub mod statistics;

@@ -135,6 +135,11 @@ impl Output for StoreOutput {
         self.sinks.settle(self.store.committed().sequence(), patience);
     }
 
+    fn flush(&mut self, patience: Duration) {
+        self.submit();
+        let _ = self.store.flush(patience);
+    }
+
     fn keeps_state(&self) -> bool {
         true
     }

@@ -27,6 +27,9 @@ use crate::{
 /// Time between two savings of connections that are open.
 const SAVE_CONNECTIONS: Duration = Duration::from_secs(5);
 
+/// Time that the store is given for what somebody is about to read.
+const SAVE_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Time that the output is given at the end to take the last events.
 const LAST_WRITES: Duration = Duration::from_secs(5);
 
@@ -50,6 +53,9 @@ pub trait Output {
 
     /// Waits until everything is written, or for so long.
     fn settle(&mut self, patience: Duration);
+
+    /// Waits until the store has what it was given, or for so long.
+    fn flush(&mut self, patience: Duration);
 
     /// Whether state is kept, so that incidents and connections go on after the end of the run.
     fn keeps_state(&self) -> bool;
@@ -221,6 +227,14 @@ impl Pipeline {
             core: self.core.counts(),
             output: self.output.counts(),
         }
+    }
+
+    /// Saves what exemptions have covered, for those who read it.
+    pub fn save_hits(&mut self, now: Moment) {
+        let mut batch = Batch::default();
+        self.save(&mut batch, now.at);
+        self.output.take(batch, now.at);
+        self.output.flush(SAVE_PATIENCE);
     }
 
     fn save(&mut self, batch: &mut Batch, now: Timestamp) {

@@ -16,8 +16,7 @@ impl Sensor {
         let now = self.enforcement_now()?;
         // Requests that are about enforcement are answered with how it stands, all others with what they ask for.
         let answer = match &asked.request {
-            // Documents never come here: they are read beside the agent.
-            Request::EnforcementStatus | Request::Documents(_) => None,
+            Request::EnforcementStatus => None,
             Request::EnforcementOff => self.enforce(Enforcement::Off, now).map(|()| None)?,
             Request::EnforcementOn { seconds } => match permitted(self.config.profile) {
                 Ok(()) => {
@@ -27,7 +26,7 @@ impl Sensor {
                 Err(reason) => Some(Err(reason)),
             },
             Request::Explain(query) => {
-                let explanation = explain(&self.config, query, now.moment.unix_nanos);
+                let explanation = explain(&self.config, query, now.moment.at);
                 Some(serde_json::to_string(&explanation).map_err(|error| error.to_string()))
             }
             Request::Reload => Some(self.reload(load())),

@@ -1,10 +1,13 @@
-//! Enforcement while the agent runs: commanded, renewed, taken over from a new configuration.
+//! Enforcement while the agent runs: commanded, watched, taken over from a new configuration. Renewing it is the lease's.
 
 use anyhow::{Context as _, Result};
-use log::warn;
+use tracing::warn;
 
 use super::Sensor;
-use crate::{config::Config, enforcement::{Enforcement, Now, permitted}};
+use crate::{
+    config::Config,
+    enforcement::{Enforcement, Now, permitted},
+};
 
 impl Sensor {
     pub(super) fn enforcement_now(&self) -> Result<Now> {
@@ -13,23 +16,32 @@ impl Sensor {
 
     /// Puts enforcement into force, or ends it.
     pub(super) fn enforce(&mut self, enforcement: Enforcement, now: Now) -> Result<()> {
-        self.kernel.enforcement.set(enforcement.for_kernel(now, self.clock))?;
+        self.lease.set(enforcement, now)?;
+        self.note_enforcement(enforcement);
+        Ok(())
+    }
+
+    /// Tells the lease that the reader works, and notices what the lease did meanwhile.
+    pub(super) fn look_at_lease(&mut self) -> Result<()> {
+        let now = self.enforcement_now()?;
+        self.lease.reader_works(now);
+        self.note_enforcement(self.lease.enforcement(now));
+        let failures = self.lease.failures();
+        if failures > self.lease_failures {
+            warn!("the kernel did not take the renewal of enforcement {} times", failures - self.lease_failures);
+        }
+        self.lease_failures = failures;
+        Ok(())
+    }
+
+    fn note_enforcement(&mut self, enforcement: Enforcement) {
         if self.enforcement != enforcement {
             warn!("enforcement is {enforcement}");
         }
         self.enforcement = enforcement;
-        Ok(())
     }
 
-    /// Lets the kernel go on enforcing for a while, or ends it when its time is up.
-    pub(super) fn renew_enforcement(&mut self) -> Result<()> {
-        let now = self.enforcement_now()?;
-        let mut enforcement = self.enforcement;
-        enforcement.expire(now);
-        self.enforce(enforcement, now)
-    }
-
-    /// Takes over enforcement from a new configuration, if that says something new; else what was commanded stays.
+    /// Takes over enforcement from a new configuration, if that has something new; else what was commanded stays.
     pub(super) fn reload_enforcement(&mut self, new: &Config) {
         if new.enforcement == self.config.enforcement {
             return;

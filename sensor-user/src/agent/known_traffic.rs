@@ -4,13 +4,20 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
-use log::{info, warn};
+use tracing::{info, warn};
 use sensor_common::counter::Counter;
 use tokio::time::Instant;
 
 use super::{Sensor, retry::Retry};
-use sensor_core::time::Timestamp;
-use crate::{config::{Config, ConfigError}, exempt::{Exemption, HitsFile, next_expiry}, kernel::{counters::CounterValues, prefixes, prefixes::PrefixError, ticks::Moment}, plan, reload, threat::{ThreatLists, Watch}};
+use sensor_core::time::{Moment, Timestamp};
+
+use crate::{
+    config::{Config, ConfigError},
+    exempt::{Exemption, next_expiry},
+    kernel::{counters::CounterValues, prefixes, prefixes::PrefixError},
+    plan, reload,
+    threat::{ThreatLists, Watch},
+};
 
 /// Time between two looks at the files of threat lists.
 const LOOK: Duration = Duration::from_secs(3);
@@ -23,14 +30,12 @@ const EXPIRY_RETRY: Duration = Duration::from_secs(5);
 
 /// What is known of exemptions and threat lists beside the configuration.
 pub(super) struct KnownTraffic {
-    /// What they have covered, on disk.
-    hits: HitsFile,
     /// Names of the exemptions that the kernel counts for, in the order of their numbers.
     counted: Vec<String>,
     /// Exempt packets at the last look.
     exempted: u64,
     /// When the next exemption is over.
-    next_expiry: Option<i128>,
+    next_expiry: Option<Timestamp>,
     /// Whether the kernel took the end of what is over.
     expiry: Retry,
     /// What the files of threat lists looked like when they were last read, for good or not.
@@ -44,7 +49,6 @@ impl KnownTraffic {
     /// As of a configuration that the kernel program was just loaded with.
     pub(super) fn of(config: &Config, now: Timestamp) -> Self {
         Self {
-            hits: HitsFile::open(&config.state_dir),
             counted: counted(&config.at(now)),
             exempted: 0,
             next_expiry: next_expiry(&config.exemptions, now),
@@ -95,7 +99,7 @@ impl Sensor {
             put => put,
         };
         let prefixes = put.map_err(|error| error.to_string())?;
-        self.pipeline.set_networks(&merged);
+        self.pipeline.reconfigure(&merged, now);
         self.reload_enforcement(&merged);
         self.note_lists(&kept, true);
         let told = format!(
@@ -188,7 +192,7 @@ impl Sensor {
             let new = Config { threats: Arc::new(threats), ..self.config.clone() };
             match self.put_prefixes(&new, now) {
                 Ok(_) => {
-                    self.pipeline.set_networks(&new);
+                    self.pipeline.reconfigure(&new, now);
                     info!("threat lists read again: {} prefixes", new.threats.len());
                     self.config = new;
                 }
@@ -211,14 +215,15 @@ impl Sensor {
         }
     }
 
-    /// Saves what exemptions have covered.
+    /// Takes what the kernel counted for exemptions, and has it saved with what the agent counted.
     ///
     /// # Errors
-    /// When the file cannot be written; it is tried again the next time.
+    /// When the clock cannot be read.
     pub(super) fn save_hits(&mut self) -> Result<()> {
         let now = self.now()?;
         self.take_exempted(self.kernel.prefixes.view(), now);
-        self.known.hits.save(self.pipeline.exemptions().hits()).context("cannot save the hits of exemptions")
+        self.pipeline.save_hits(now);
+        Ok(())
     }
 
     /// Tells which exemptions are over or never matched, and saves their hits.
@@ -227,9 +232,6 @@ impl Sensor {
         if let Some(told) = self.pipeline.exemptions().report(now.at) {
             info!("{told}");
         }
-        if let Err(error) = self.save_hits() {
-            warn!("{error:#}; tried again in a while");
-        }
-        Ok(())
+        self.save_hits()
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use log::debug;
+use tracing::debug;
 
 use super::Sensor;
 use crate::kernel::ticks::Moment;

@@ -1,26 +1,26 @@
 //! The time that stages are given, and what the clocks of the machine say beside it.
 
 use anyhow::{Context as _, Result};
+use sensor_core::{terms::Clocks, time::Moment};
 
 use super::Sensor;
-use crate::{enforcement::Now, kernel::ticks::{Moment, TickClock}, terms::Clocks};
+use crate::{enforcement::Now, kernel::ticks::KernelClock};
 
-/// All clocks, of which `boot` says which boot they are of.
+/// All clocks; `boot` says which boot they are of.
 ///
 /// # Errors
-/// When the kernel does not tell the time.
-pub(super) fn read(clock: TickClock, boot: Option<u64>) -> Result<(Moment, Clocks)> {
+/// When the kernel does not give the time.
+pub(super) fn read(clock: KernelClock, boot: Option<u64>) -> Result<(Moment, Clocks)> {
     let now = Now::of(clock).context("cannot read the clock")?;
-    let clocks =
-        Clocks { wall: now.moment.unix_nanos, since_boot: now.since_boot.as_nanos().cast_signed(), boot };
-    Ok((now.moment, clocks))
+    let since_boot = i64::try_from(now.since_boot.as_nanos()).unwrap_or(i64::MAX);
+    Ok((now.moment, Clocks { wall: now.moment.at, since_boot, boot }))
 }
 
 impl Sensor {
-    /// Now. Whatever goes by it is asked after a step of the wall clock was noticed, never before.
+    /// Now. A step of the wall clock is noticed before anything goes by it.
     pub(super) fn now(&mut self) -> Result<Moment> {
         let (now, clocks) = read(self.clock, self.boot)?;
-        self.pipeline.keep_time(clocks);
+        self.pipeline.keep_time(clocks, now);
         Ok(now)
     }
 }

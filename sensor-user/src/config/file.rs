@@ -8,7 +8,7 @@ use super::{
     AttributionChoice, BadThreatList, Config, Problem, destination, exemptions, lists,
     reader::{Reader, describe},
     threats,
-    value::{directory, internal_network, non_empty, one_of, port, power_of_two, within},
+    value::{directory, internal_network, non_empty, one_of, port, power_of_two, seconds, within},
 };
 use crate::kernel::attach::{IngressChoice, TcChoice};
 

@@ -43,7 +43,7 @@ pub use self::{
     server_port::ServerPort,
 };
 use sensor_core::{profile, settings::Settings, time::Timestamp};
-use crate::{exempt::{Exemption, added}, journal::Bounds, kernel::attach::{IngressChoice, TcChoice}, threat::{ThreatList, ThreatLists}};
+use crate::{exempt::{Exemption, added}, storage::Bounds, kernel::attach::{IngressChoice, TcChoice}, threat::{ThreatList, ThreatLists}};
 use sensor_core::profile::ProfileName;
 
 /// Connections followed at a time.

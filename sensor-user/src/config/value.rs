@@ -1,5 +1,6 @@
 //! Checks of single values, each with words on what to write instead.
 
+use std::time::Duration;
 use std::{fmt::Display, path::Path};
 
 use ipnet::IpNet;

@@ -16,8 +16,7 @@ use nix::sys::{
 };
 use thiserror::Error;
 
-use super::{Answer, Envelope, LONGEST, LONGEST_DOCUMENT, Request, Told, socket};
-use crate::journal::Query;
+use super::{Answer, Envelope, LONGEST, Request, socket};
 
 /// Seconds that the agent is given to take a connection, and to say something each time.
 const PATIENCE_SECONDS: i64 = 5;
@@ -90,34 +89,6 @@ pub fn ask(state_dir: &Path, request: &Request) -> Result<Answer, ControlError> 
     agent.send(request)?;
     let line = agent.line(LONGEST)?;
     serde_json::from_str(&line).map_err(|error| agent.not_understood(&error))
-}
-
-/// Asks the agent whose state directory this is for documents of its journal, and gives each to `tell` until that wants no more.
-///
-/// # Errors
-/// [`ControlError`], with what to do.
-pub fn documents(
-    state_dir: &Path,
-    query: &Query,
-    mut tell: impl FnMut(String) -> bool,
-) -> Result<Answer, ControlError> {
-    let mut agent = Connection::to(socket(state_dir))?;
-    agent.send(&Request::Documents(query.clone()))?;
-    loop {
-        let line = agent.line(LONGEST_DOCUMENT)?;
-        if line == "\n" {
-            // It goes on searching.
-            continue;
-        }
-        match serde_json::from_str::<Told>(&line) {
-            Ok(told) => {
-                if !tell(told.document) {
-                    return Ok(Answer { told: String::new(), done: true });
-                }
-            }
-            Err(_) => return serde_json::from_str(&line).map_err(|error| agent.not_understood(&error)),
-        }
-    }
 }
 
 /// A connection with the agent.

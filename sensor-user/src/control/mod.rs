@@ -1,11 +1,10 @@
 //! Talking to the running agent: a socket in its state directory, one line each way.
 //!
-//! A request is a JSON object in a line, the answer is one too. Documents of the journal come before it, each in a line of its own;
-//! they are read beside the agent's own work, so that a flood of packets does not hold them up. Whoever may open the socket may ask: the user that the agent runs as, and root.
+//! A request is a JSON object in a line, and so is the answer. Everyone who may open the socket may ask: the user that the agent
+//! runs as, and root. Incidents and documents are read from the store, not over this socket.
 
 mod client;
 mod server;
-mod stream;
 
 use std::{
     io,
@@ -15,18 +14,15 @@ use std::{
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use crate::{explain, journal::Query};
+use crate::explain;
 
 pub use self::{
-    client::{ControlError, ask, documents},
+    client::{ControlError, ask},
     server::{Asked, Control},
 };
 
 /// Bytes of a request or an answer at most.
 const LONGEST: u64 = 64 * 1024;
-
-/// Bytes of a document at most.
-const LONGEST_DOCUMENT: u64 = 4 << 20;
 
 /// What the agent can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,20 +37,12 @@ pub enum Request {
     },
     /// End enforcement.
     EnforcementOff,
-    /// The documents of the journal that fit.
-    Documents(Query),
     /// Explain addresses; the answer in words is the explanation as JSON.
     Explain(explain::Query),
     /// Read the configuration and the exemptions again, as at SIGHUP.
     Reload,
     /// Save what exemptions have covered, for whoever reads it.
     SaveHits,
-}
-
-/// A document on its way.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Told {
-    document: String,
 }
 
 /// A request on its way.

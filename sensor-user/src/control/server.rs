@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use log::debug;
+use tracing::debug;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{UnixListener, UnixStream, unix::WriteHalf},
@@ -17,8 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Answer, Envelope, LONGEST, Request, boot_nanos, socket, stream};
-use crate::journal::Reader;
+use super::{Answer, Envelope, LONGEST, Request, boot_nanos, socket};
 
 /// Time in which a request has to come.
 const ASK: Duration = Duration::from_secs(1);
@@ -29,13 +28,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Time that the agent itself is given for a request: less than whoever asked waits.
 const ANSWER: Duration = Duration::from_secs(4);
 
-/// Time that a listing waits for others to end.
-const TURN: Duration = Duration::from_secs(3);
-
-/// Requests to the agent at a time, listings, and connections: what somebody reads slowly, or never asks, holds up no command.
-const MOST: usize = 8;
-const MOST_LISTINGS: usize = 8;
-const MOST_CONNECTIONS: usize = 64;
+/// Requests to the agent at a time, and connections: a connection on which nothing is asked holds up no command.
+const MAX_REQUESTS: usize = 8;
+const MAX_CONNECTIONS: usize = 64;
 
 /// A request, and where its answer goes.
 #[derive(Debug)]
@@ -63,11 +58,11 @@ pub struct Control {
 }
 
 impl Control {
-    /// Listens in `state_dir`; a socket that a killed agent left there is replaced. Documents are read from `journal`.
+    /// Listens in `state_dir`; a socket that a killed agent left there is replaced.
     ///
     /// # Errors
     /// When another agent listens there already, or the socket cannot be made.
-    pub fn listen(state_dir: &Path, journal: Option<Reader>) -> io::Result<Self> {
+    pub fn listen(state_dir: &Path) -> io::Result<Self> {
         let path = socket(state_dir);
         if std::os::unix::net::UnixStream::connect(&path).is_ok() {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, "another agent listens there"));
@@ -80,15 +75,13 @@ impl Control {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (sender, requests) = mpsc::channel(MOST);
+        let (sender, requests) = mpsc::channel(MAX_REQUESTS);
         let (listening, ended) = oneshot::channel::<()>();
         thread::spawn(move || {
             runtime.block_on(async {
                 let server = Server {
                     agent: sender,
-                    journal,
-                    commands: Arc::new(Semaphore::new(MOST)),
-                    listings: Arc::new(Semaphore::new(MOST_LISTINGS)),
+                    commands: Arc::new(Semaphore::new(MAX_REQUESTS)),
                 };
                 tokio::select! {
                     result = server.serve(listener) => {
@@ -99,7 +92,6 @@ impl Control {
                     _ = ended => {}
                 }
             });
-            // Whoever still reads the journal is not waited for.
             runtime.shutdown_background();
         });
         Ok(Self { path, requests, _listening: listening })
@@ -125,15 +117,13 @@ impl Drop for Control {
 #[derive(Clone)]
 struct Server {
     agent: mpsc::Sender<Asked>,
-    journal: Option<Reader>,
     commands: Arc<Semaphore>,
-    listings: Arc<Semaphore>,
 }
 
 impl Server {
     async fn serve(&self, listener: std::os::unix::net::UnixListener) -> io::Result<()> {
         let listener = UnixListener::from_std(listener)?;
-        let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
             let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return Ok(()) };
             let Ok((stream, _)) = listener.accept().await else {
@@ -159,13 +149,6 @@ impl Server {
             Ok(Envelope { request, before }) if before < boot_nanos()? && !request.outlives_its_asker() => {
                 refused("the request came too late and was not carried out")
             }
-            Ok(Envelope { request: Request::Documents(query), .. }) => match self.journal.clone() {
-                Some(journal) => match timeout(TURN, self.listings.acquire()).await {
-                    Ok(_turn) => stream::documents(journal, query, &mut writer).await?,
-                    Err(_) => refused("too many listings are under way; try again when they are over"),
-                },
-                None => refused("this agent keeps no journal"),
-            },
             Ok(Envelope { request, .. }) => timeout(ANSWER, self.of_agent(request)).await.unwrap_or_else(|_| {
                 refused(
                     "the agent is busy and did not come to it; try again. Nothing is put into force that it comes to later",

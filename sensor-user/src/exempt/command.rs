@@ -3,20 +3,20 @@
 //! What is added lies in a file of the state directory. A running agent is told to read it; should it not want the new one,
 //! the old one is put back, so that the file says what is in force.
 
-use std::process::ExitCode;
+use std::{collections::BTreeMap, process::ExitCode};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use sensor_common::slot::{TCP, UDP};
 
 use super::{
-    Exemption, Exemptions, HitsFile, Question, added,
+    Exemption, Exemptions, Question, added,
     arguments::{AddArgs, ExemptArgs, ExemptCommand, TestArgs},
     entered::{Entered, entered, in_another_form, is_new},
     listing,
     lock::Lock,
 };
 use sensor_core::time::Timestamp;
-use crate::{config::{BadThreatList, Config, Overrides, Service}, control::{self, ControlError, Request}, stdout, wall_clock};
+use crate::{config::{BadThreatList, Config, Overrides, Service}, control::{self, ControlError, Request}, state, stdout, storage::{Reader, StorageError}, wall_clock};
 
 /// Does what was asked.
 ///
@@ -86,11 +86,14 @@ fn put(config: &Config, all: &[Exemption]) -> Result<String> {
 fn list(config: Config, now: Timestamp) -> Result<String> {
     // A running agent saves its counts first; without one they are those of its end.
     if let Err(error @ ControlError::Late { .. }) = control::ask(&config.state_dir, &Request::SaveHits) {
-        log::warn!("{error}: the hits are those of a minute ago");
+        tracing::warn!("{error}: the hits are those of a minute ago");
     }
     let config = config.with_added()?;
-    let hits = HitsFile::look(&config.state_dir)
-        .with_context(|| format!("cannot read the hits of exemptions in {}", config.state_dir.display()))?;
+    let hits = match Reader::open(&config.state_dir).and_then(|reader| reader.state(i64::MAX)) {
+        Ok(rows) => state::hits(&rows),
+        Err(StorageError::Missing { .. }) => BTreeMap::new(),
+        Err(error) => return Err(error).context("cannot read the hits of exemptions"),
+    };
     Ok(listing::table(&config.exemptions, &hits, now))
 }
 

@@ -25,7 +25,7 @@ impl About {
             schedule: profile.schedule.map(|schedule| {
                 format!(
                     "published: every {} minutes over the last {}, {} alerts at most; here: when it is seen",
-                    schedule.every_minutes, schedule.look_back_minutes, schedule.most_alerts
+                    schedule.every_minutes, schedule.look_back_minutes, schedule.max_alerts
                 )
             }),
             blind_to: profile.blind_spots.iter().map(|one| (*one).to_owned()).collect(),

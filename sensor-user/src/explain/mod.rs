@@ -60,8 +60,9 @@ pub struct Explanation {
 /// Explains addresses under a configuration.
 #[must_use]
 pub fn explain(config: &Config, query: &Query, now: Timestamp) -> Explanation {
-    let in_force = Rulebook::of(config.profile, config);
-    let rulebooks = ProfileName::ALL.map(|name| Rulebook::of(name, config));
+    let settings = config.profile_settings();
+    let in_force = Rulebook::of(config.profile, &settings);
+    let rulebooks = ProfileName::ALL.map(|name| Rulebook::of(name, &settings));
     let asked = std::iter::once(query.first).chain(query.second);
     let addresses = asked.map(|address| Address::of(address, &in_force, config, now)).collect();
     let directions = query.second.map(|second| [(query.first, second), (second, query.first)]);

@@ -148,7 +148,7 @@ impl Drop for Attached {
             };
             if let Err(error) = result {
                 // The interface may be gone, and then so is the link.
-                log::debug!("detaching from {}: {error}", self.interface.name);
+                tracing::debug!("detaching from {}: {error}", self.interface.name);
             }
         }
     }

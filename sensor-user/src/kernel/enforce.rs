@@ -1,5 +1,7 @@
 //! The switch of enforcement in the kernel program.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use aya::maps::{Array, Map, MapData};
 use sensor_common::settings::Enforcement;
 
@@ -9,23 +11,27 @@ use super::object::LoadError;
 pub const SECTION: &str = ".bss.enforce";
 
 /// The switch. When it is dropped with the program, enforcement is over.
+#[derive(Clone)]
 pub struct EnforcementSwitch {
-    words: Array<MapData, [u32; 2]>,
+    /// Shared by the program and the lease; locked for one system call at most.
+    words: Arc<Mutex<Array<MapData, [u32; 2]>>>,
 }
 
 impl EnforcementSwitch {
     pub(super) fn open(map: Map) -> Result<Self, LoadError> {
         let failed =
             |source| LoadError::Write { what: "the handle of the enforcement switch".into(), source };
-        Ok(Self { words: map.try_into().map_err(failed)? })
+        Ok(Self { words: Arc::new(Mutex::new(map.try_into().map_err(failed)?)) })
     }
 
     /// Sets it, for the next packet on.
     ///
     /// # Errors
     /// When the kernel does not take it; it stays as it was, and ends by itself.
-    pub fn set(&mut self, enforcement: Enforcement) -> Result<(), LoadError> {
+    pub fn set(&self, enforcement: Enforcement) -> Result<(), LoadError> {
         self.words
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
             .set(0, [enforcement.on, enforcement.until], 0)
             .map_err(|source| LoadError::Write { what: "the enforcement switch".into(), source })
     }

@@ -142,7 +142,7 @@ fn shortened(words: &str) -> String {
     if lines.len() <= 12 {
         return words.to_owned();
     }
-    log::debug!("{words}");
+    tracing::debug!("{words}");
     format!("{}\n…\n{}", lines[0], lines[lines.len() - 8..].join("\n"))
 }
 
@@ -199,7 +199,7 @@ impl KernelProgram {
         let enforcement = EnforcementSwitch::open(take(&mut ebpf, enforce::SECTION)?)?;
         let clock = GivenClock::open(take(&mut ebpf, clock::SECTION)?)?;
         if unblocked > 0 {
-            log::warn!("{}", super::prefixes::unblocked(unblocked));
+            tracing::warn!("{}", super::prefixes::unblocked(unblocked));
         }
         Ok(Self { ebpf, xdp: None, records, slots, counters, prefixes, exempted, enforcement, ports, clock })
     }

@@ -20,7 +20,7 @@ pub(super) fn load_xdp(ebpf: &mut Ebpf) -> Result<&'static str, LoadError> {
     match load_program::<Xdp>(ebpf, program::XDP_FRAGS) {
         Ok(()) => Ok(program::XDP_FRAGS),
         Err(error) => {
-            log::debug!("no XDP for frames in several buffers: {error}");
+            tracing::debug!("no XDP for frames in several buffers: {error}");
             load_program::<Xdp>(ebpf, program::XDP_IN).map(|()| program::XDP_IN)
         }
     }

@@ -115,11 +115,11 @@ impl<O: Openers> ProcessLookup for Attribution<O> {
 
 /// The key of a TCP conversation that was opened from its internal end.
 fn key_of(tuple: &FiveTuple) -> Option<ConnectionKey> {
-    if ends.transport != TCP {
+    if tuple.transport != TCP {
         return None;
     }
-    let ports = (ends.local.port().to_be(), ends.remote.port().to_be());
-    match (ends.local, ends.remote) {
+    let ports = (tuple.local.port().to_be(), tuple.remote.port().to_be());
+    match (tuple.local, tuple.remote) {
         (SocketAddr::V4(local), SocketAddr::V4(remote)) => {
             let word = |address: &std::net::SocketAddrV4| u32::from_ne_bytes(address.ip().octets());
             Some(ConnectionKey::v4(word(&local), word(&remote), ports.0, ports.1))

@@ -7,7 +7,7 @@ use std::{
 };
 
 use caps::{CapSet, Capability};
-use log::{info, warn};
+use tracing::{info, warn};
 
 use super::{
     Attribution,

@@ -24,8 +24,7 @@ use std::{
     time::Duration,
 };
 
-use log::{info, warn};
-use serde_json::Value;
+use tracing::{info, warn};
 use thiserror::Error;
 
 pub use self::{
@@ -33,7 +32,7 @@ pub use self::{
     recorder::{Bounds, Recorder},
 };
 use crate::{config::{RecordOptions, }, kernel::{interface::Interface, tap::Tap}, wall_clock};
-use sensor_core::flow::Conversation;
+use sensor_core::{address::FiveTuple, incident::IncidentId};
 
 /// Packets that wait for the thread that writes.
 const WAITING: usize = 8_192;
@@ -89,8 +88,8 @@ enum Passed {
 /// a flow that is not recorded, or one that keeps its place for nothing.
 #[derive(Debug, PartialEq, Eq)]
 enum News {
-    Alerted { flow: Conversation, alert: String, rule: String, at: u64 },
-    Closed { flow: Conversation, at: u64 },
+    Joined { tuple: FiveTuple, incident: IncidentId, rule: String, at: u64 },
+    Left { tuple: FiveTuple, at: u64 },
 }
 
 /// A recording that goes on until this is dropped.
@@ -180,38 +179,22 @@ impl Recording {
         Ok(())
     }
 
-    /// Documents were told of a flow: those that open an alert on it begin its recording, the last one ends it.
-    pub fn told(&self, flow: &Conversation, documents: &[Value]) {
-        let at = now();
-        for news in documents.iter().filter_map(|document| News::of(flow, document, at)) {
-            // A thread that writes no more has said so.
-            let _ = self.news.send(news);
-        }
+    /// A connection belongs to an incident: its packets are recorded from now on, and those of the seconds before.
+    pub fn joined(&self, tuple: &FiveTuple, incident: IncidentId, rule: &str) {
+        let news = News::Joined { tuple: *tuple, incident, rule: rule.to_owned(), at: now() };
+        // A thread that writes no more has said so.
+        let _ = self.news.send(news);
     }
-}
 
-impl News {
-    /// What a document means for the flow that it came of. One on a sweep, or a summary, is not about this flow alone.
-    fn of(flow: &Conversation, document: &Value, at: u64) -> Option<Self> {
-        let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        if text("/event/dataset") != "smb_sensor.alert" {
-            return None;
-        }
-        let flow = *flow;
-        match text("/smb_sensor/alert/status") {
-            "opened" => {
-                let (alert, rule) = (text("/event/id").to_owned(), text("/rule/id").to_owned());
-                Some(Self::Alerted { flow, alert, rule, at })
-            }
-            "closed" => Some(Self::Closed { flow, at }),
-            _ => None,
-        }
+    /// Such a connection is over.
+    pub fn left(&self, tuple: &FiveTuple) {
+        let _ = self.news.send(News::Left { tuple: *tuple, at: now() });
     }
 }
 
 /// Nanoseconds since 1970.
 fn now() -> u64 {
-    u64::try_from(wall_clock::now()).unwrap_or_default()
+    u64::try_from(wall_clock::now().unix_nanos()).unwrap_or_default()
 }
 
 impl Drop for Recording {
@@ -239,13 +222,15 @@ fn write(
     news: &Receiver<News>,
     path: &str,
 ) {
-    let mut told_full = false;
+    let mut reported_full = false;
     loop {
         let next = passed.recv_timeout(IDLE);
         let heard = news.try_iter().try_for_each(|news| match news {
-            News::Alerted { flow, alert, rule, at } => recorder.alerted(&flow, &alert, &rule, at),
-            News::Closed { flow, at } => {
-                recorder.closed(&flow, at);
+            News::Joined { tuple, incident, rule, at } => {
+                recorder.alerted(&tuple, &incident.to_string(), &rule, at)
+            }
+            News::Left { tuple, at } => {
+                recorder.closed(&tuple, at);
                 Ok(())
             }
         });
@@ -260,8 +245,8 @@ fn write(
             );
             return;
         }
-        if recorder.is_full() && !told_full {
-            told_full = true;
+        if recorder.is_full() && !reported_full {
+            reported_full = true;
             warn!(
                 "recording ends: {path} is as long as it may get. Move it away, or raise record.max_mib, and restart"
             );

@@ -14,7 +14,7 @@ use sensor_common::slot::{TCP, UDP};
 
 use super::pcapng::{self, Packet};
 use crate::{capture::{Frame, segment::segment}};
-use sensor_core::flow::Conversation;
+use sensor_core::address::FiveTuple;
 
 /// Bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +153,7 @@ impl<W: Write> Recorder<W> {
     ///
     /// # Errors
     /// As the file says.
-    pub fn alerted(&mut self, flow: &Conversation, alert: &str, rule: &str, at: u64) -> io::Result<()> {
+    pub fn alerted(&mut self, flow: &FiveTuple, alert: &str, rule: &str, at: u64) -> io::Result<()> {
         let key = key(flow.transport, flow.local, flow.remote);
         if self.flows.get(&key).is_some_and(|alerted| alerted.over.is_some()) {
             // The same ends again are another flow.
@@ -184,7 +184,7 @@ impl<W: Write> Recorder<W> {
     }
 
     /// A flow is over since `at`.
-    pub fn closed(&mut self, flow: &Conversation, at: u64) {
+    pub fn closed(&mut self, flow: &FiveTuple, at: u64) {
         if let Some(alerted) = self.flows.get_mut(&key(flow.transport, flow.local, flow.remote)) {
             alerted.over = Some(at);
         }

@@ -21,7 +21,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use log::{error, info, warn};
+use tracing::{error, info, warn};
 
 use self::{
     clock::Speed,

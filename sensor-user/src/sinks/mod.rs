@@ -5,6 +5,7 @@
 mod lines;
 
 use std::{
+    convert::Infallible,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -18,6 +19,7 @@ use thiserror::Error;
 use tracing::warn;
 
 pub use self::lines::{Lines, OpenError};
+use crate::runtime::{Supervisor, fault};
 use crate::storage::{DocumentKind, DocumentQuery, DocumentRow, Handle, Reader, RowBatch, StorageError};
 
 /// Time before a destination, or a store, that failed is tried again.
@@ -92,14 +94,18 @@ impl Sinks {
         subscription: Subscription,
         store: Handle,
         sink: impl Sink + 'static,
+        supervisor: &Supervisor,
     ) -> Result<(), SinkError> {
         let reader = Reader::open(&subscription.state_dir)?;
         let progress = Arc::new(Progress::default());
         progress.cursor.store(reader.cursor(subscription.name)?.unwrap_or(0), Ordering::Relaxed);
         let worker = Worker { subscription, store, reader, progress: Arc::clone(&progress) };
-        let thread = thread::Builder::new()
-            .name(format!("sink-{}", worker.subscription.name))
-            .spawn(move || worker.run(sink))
+        let name = format!("sink-{}", worker.subscription.name);
+        let thread = supervisor
+            .spawn(&name, move || {
+                worker.run(sink);
+                Ok::<_, Infallible>(())
+            })
             .map_err(SinkError::Thread)?;
         self.all.push(Running { progress, thread: Some(thread) });
         Ok(())
@@ -164,6 +170,7 @@ impl Worker {
     fn run(self, mut sink: impl Sink) {
         let mut unreadable = false;
         while !self.stops() {
+            fault::point("sink-output");
             let cursor = self.progress.cursor.load(Ordering::Relaxed);
             if self.store.committed().wait(cursor, LOOK) <= cursor {
                 continue;
@@ -250,12 +257,13 @@ pub fn start(
     state_dir: &Path,
     flows: bool,
     store: Handle,
+    supervisor: &Supervisor,
 ) -> Result<Sinks, SinkError> {
     let mut sinks = Sinks::default();
     let subscription = Subscription { name: "output", state_dir: state_dir.to_owned(), flows };
     match path {
-        Some(path) => sinks.start(subscription, store, Lines::into_file(path)?)?,
-        None => sinks.start(subscription, store, Lines::to(std::io::stdout()))?,
+        Some(path) => sinks.start(subscription, store, Lines::into_file(path)?, supervisor)?,
+        None => sinks.start(subscription, store, Lines::to(std::io::stdout()), supervisor)?,
     }
     Ok(sinks)
 }

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use super::{
     Bounds, Committed, Handle, RowBatch, Rows, StorageError, lock::Lock, reader, retention, schema,
 };
-use crate::wall_clock;
+use crate::{runtime::fault, wall_clock};
 
 /// Batches that may wait for the writer.
 const MAX_WAITING: usize = 1_024;
@@ -98,6 +98,7 @@ impl Writer {
     pub fn run(mut self) -> Result<(), StorageError> {
         let mut pending: Vec<RowBatch> = Vec::new();
         loop {
+            fault::point("store-writer");
             let ended = self.gather(&mut pending);
             if !pending.is_empty() {
                 match self.commit(&pending) {

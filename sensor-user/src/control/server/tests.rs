@@ -1,11 +1,7 @@
 //! The socket, without an agent behind it.
 
-use std::io::Write as _;
-
-use serde_json::json;
-
 use super::*;
-use crate::{control::ask, journal::{Bounds, Journal, Query}};
+use crate::control::ask;
 
 async fn asked(directory: &Path, request: Request) -> Answer {
     let directory = directory.to_owned();
@@ -15,7 +11,7 @@ async fn asked(directory: &Path, request: Request) -> Answer {
 #[tokio::test]
 async fn a_request_is_answered_and_the_socket_goes_with_the_agent() {
     let directory = tempfile::tempdir().unwrap();
-    let mut control = Control::listen(directory.path(), None).unwrap();
+    let mut control = Control::listen(directory.path()).unwrap();
     let client = tokio::spawn({
         let path = directory.path().to_owned();
         async move { asked(&path, Request::EnforcementOff).await }
@@ -24,7 +20,7 @@ async fn a_request_is_answered_and_the_socket_goes_with_the_agent() {
     assert_eq!(request.request, Request::EnforcementOff);
     request.answer(true, "off");
     assert_eq!(client.await.unwrap(), Answer { told: "off".into(), done: true });
-    assert!(Control::listen(directory.path(), None).is_err(), "one agent to a directory");
+    assert!(Control::listen(directory.path()).is_err(), "one agent to a directory");
     drop(control);
     assert!(!socket(directory.path()).exists());
     assert!(ask(directory.path(), &Request::EnforcementStatus).is_err());
@@ -33,7 +29,7 @@ async fn a_request_is_answered_and_the_socket_goes_with_the_agent() {
 #[tokio::test]
 async fn what_came_too_late_is_not_carried_out_unless_it_lets_packets_pass() {
     let directory = tempfile::tempdir().unwrap();
-    let mut control = Control::listen(directory.path(), None).unwrap();
+    let mut control = Control::listen(directory.path()).unwrap();
     let late = |request| {
         let path = socket(directory.path());
         tokio::task::spawn_blocking(move || {
@@ -60,7 +56,7 @@ async fn what_came_too_late_is_not_carried_out_unless_it_lets_packets_pass() {
 async fn what_is_no_request_is_told_so_and_a_stale_socket_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     drop(std::os::unix::net::UnixListener::bind(socket(directory.path())).unwrap());
-    let _control = Control::listen(directory.path(), None).unwrap();
+    let _control = Control::listen(directory.path()).unwrap();
     let path = socket(directory.path());
     let answer = tokio::task::spawn_blocking(move || {
         use std::io::{Read as _, Write as _};
@@ -74,36 +70,9 @@ async fn what_is_no_request_is_told_so_and_a_stale_socket_is_replaced() {
 }
 
 #[tokio::test]
-async fn listings_that_nobody_reads_do_not_hold_up_a_command() {
-    let directory = tempfile::tempdir().unwrap();
-    let open =
-        || Journal::open(directory.path(), Bounds { days: 100_000, ..Bounds::default() }, false).unwrap();
-    let large = |number: u32| json!({ "event": { "id": number.to_string() }, "fill": "x".repeat(100_000) });
-    open().push(&(0..40).map(large).collect::<Vec<_>>());
-    let journal = open();
-    let mut control = Control::listen(directory.path(), Some(journal.reader())).unwrap();
-    let envelope =
-        Envelope { request: Request::Documents(Query { every: true, ..Query::default() }), before: u64::MAX };
-    let _slow: Vec<_> = (0..12)
-        .map(|_| {
-            let mut stream = std::os::unix::net::UnixStream::connect(socket(directory.path())).unwrap();
-            writeln!(stream, "{}", serde_json::to_string(&envelope).unwrap()).unwrap();
-            stream
-        })
-        .collect();
-    let client = tokio::spawn({
-        let path = directory.path().to_owned();
-        async move { asked(&path, Request::EnforcementStatus).await }
-    });
-    let asked = timeout(Duration::from_secs(4), control.next()).await.unwrap().unwrap();
-    asked.answer(true, "off");
-    assert!(client.await.unwrap().done);
-}
-
-#[tokio::test]
 async fn what_the_agent_comes_to_when_nobody_waits_any_more_is_left_alone_unless_it_lets_packets_pass() {
     let directory = tempfile::tempdir().unwrap();
-    let mut control = Control::listen(directory.path(), None).unwrap();
+    let mut control = Control::listen(directory.path()).unwrap();
     for request in [Request::EnforcementOn { seconds: None }, Request::EnforcementOff] {
         let answer = asked(directory.path(), request).await;
         assert!(!answer.done && answer.told.contains("busy"), "{answer:?}");

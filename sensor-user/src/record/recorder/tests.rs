@@ -23,8 +23,8 @@ const CLIENT: ([u8; 4], u16) = ([10, 0, 0, 2], 50_000);
 const SERVER: ([u8; 4], u16) = ([8, 8, 4, 4], 445);
 const OTHER: ([u8; 4], u16) = ([8, 8, 8, 8], 445);
 
-fn ends() -> Conversation {
-    Conversation { transport: TCP, local: SocketAddr::from(CLIENT), remote: SocketAddr::from(SERVER) }
+fn ends() -> FiveTuple {
+    FiveTuple { transport: TCP, local: SocketAddr::from(CLIENT), remote: SocketAddr::from(SERVER) }
 }
 
 fn recorder(bounds: Bounds) -> Recorder<Vec<u8>> {
@@ -108,7 +108,7 @@ fn a_flow_and_the_file_take_no_more_than_they_may() {
 fn places_are_given_up_by_flows_that_are_over_and_by_those_whose_end_was_never_told() {
     const SECOND: u64 = 1_000_000_000;
     let mut recorder = recorder(Bounds { flows: 2, ..BOUNDS });
-    let flow = |port| Conversation { local: SocketAddr::from((CLIENT.0, port)), ..ends() };
+    let flow = |port| FiveTuple { local: SocketAddr::from((CLIENT.0, port)), ..ends() };
     let from = |port| (CLIENT.0, port);
     recorder.alerted(&flow(1), "one", "r", SECOND).unwrap();
     recorder.alerted(&flow(2), "two", "r", SECOND).unwrap();

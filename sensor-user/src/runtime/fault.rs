@@ -1,0 +1,31 @@
+//! Faults on purpose, for tests: one environment variable makes a named thread panic or hang. Release builds have none of it.
+//!
+//! `SMB_SENSOR_FAULT=panic:store-writer` makes that thread panic when it next comes to its point;
+//! `SMB_SENSOR_FAULT=hang:store-writer:60` makes it wait for 60 seconds there, once.
+
+/// A point that a thread passes while it works.
+#[cfg(not(debug_assertions))]
+pub fn point(_: &str) {}
+
+/// A point that a thread passes while it works.
+#[cfg(debug_assertions)]
+pub fn point(thread: &str) {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        time::Duration,
+    };
+    static DONE: AtomicBool = AtomicBool::new(false);
+    let Ok(fault) = std::env::var("SMB_SENSOR_FAULT") else { return };
+    let mut parts = fault.split(':');
+    let (kind, name, seconds) = (parts.next(), parts.next(), parts.next());
+    if name != Some(thread) || DONE.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    match kind {
+        Some("hang") => {
+            let seconds = seconds.and_then(|seconds| seconds.parse().ok()).unwrap_or(60);
+            std::thread::sleep(Duration::from_secs(seconds));
+        }
+        _ => panic!("SMB_SENSOR_FAULT asked for it"),
+    }
+}

@@ -1,0 +1,166 @@
+//! The lease of enforcement, renewed by a thread of its own that does nothing else.
+//!
+//! The kernel program drops packets only while its lease runs, which is ten seconds. Here it is renewed every two. Nothing on this
+//! thread waits for a disk, a terminal or another thread's work: the lock is held for one map update at most, and nothing is
+//! logged from here. The lease lapses with the process, and also when the reader was not heard of for [`READER_LIMIT`]: a
+//! sensor that sees nothing any more must not go on dropping packets.
+
+use std::{
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use crate::{
+    enforcement::{Enforcement, Now},
+    kernel::{enforce::EnforcementSwitch, object::LoadError, ticks::KernelClock},
+};
+
+/// Time between two renewals.
+const RENEWAL: Duration = Duration::from_secs(2);
+
+/// Time without a sign of the reader after which the lease lapses.
+pub const READER_LIMIT: Duration = Duration::from_secs(60);
+
+/// The lease. It ends when this is dropped.
+pub struct Lease {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+    clock: KernelClock,
+    /// Time since boot at which the reader was last heard of, nanoseconds.
+    reader: AtomicU64,
+    /// Renewals that the kernel did not take.
+    failures: AtomicU64,
+    stop: AtomicBool,
+}
+
+struct State {
+    switch: EnforcementSwitch,
+    enforcement: Enforcement,
+}
+
+impl Lease {
+    /// Starts to renew the lease of this switch, which is off at first.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub fn start(switch: EnforcementSwitch, clock: KernelClock) -> std::io::Result<Self> {
+        let now = Now::of(clock)?;
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State { switch, enforcement: Enforcement::Off }),
+            wake: Condvar::new(),
+            clock,
+            reader: AtomicU64::new(nanos(now.since_boot)),
+            failures: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+        });
+        let renewed = Arc::clone(&shared);
+        let thread = thread::Builder::new().name("lease".into()).spawn(move || renewed.run())?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Puts enforcement into force, or ends it, from the next packet on.
+    ///
+    /// # Errors
+    /// When the kernel does not take it; what was in force ends with its lease.
+    pub fn set(&self, enforcement: Enforcement, now: Now) -> Result<(), LoadError> {
+        let mut state = self.shared.lock();
+        state.enforcement = enforcement;
+        state.switch.set(enforcement.for_kernel(now, self.shared.clock.ticks()))
+    }
+
+    /// What is in force at `now`.
+    #[must_use]
+    pub fn enforcement(&self, now: Now) -> Enforcement {
+        let mut state = self.shared.lock();
+        state.enforcement.expire(now);
+        state.enforcement
+    }
+
+    /// The reader works.
+    pub fn reader_works(&self, now: Now) {
+        self.shared.reader.store(nanos(now.since_boot), Ordering::Relaxed);
+    }
+
+    /// Renewals that the kernel did not take.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.shared.failures.load(Ordering::Relaxed)
+    }
+
+    /// Whether its thread has ended, which it never does by itself.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self) {
+        let mut state = self.lock();
+        while !self.stop.load(Ordering::Relaxed) {
+            super::fault::point("lease");
+            self.renew(&mut state);
+            let waited = self.wake.wait_timeout(state, RENEWAL);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn renew(&self, state: &mut State) {
+        let Ok(now) = Now::of(self.clock) else {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        if !is_alive(now.since_boot, self.reader.load(Ordering::Relaxed)) {
+            return;
+        }
+        state.enforcement.expire(now);
+        if state.switch.set(state.enforcement.for_kernel(now, self.clock.ticks())).is_err() {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Whether a reader that was heard of at `heard` is taken to work.
+fn is_alive(now: Duration, heard: u64) -> bool {
+    nanos(now).saturating_sub(heard) < nanos(READER_LIMIT)
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.wake.notify_all();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_is_taken_to_work_for_a_minute_and_no_longer() {
+        let heard = nanos(Duration::from_secs(100));
+        assert!(is_alive(Duration::from_secs(159), heard));
+        assert!(!is_alive(Duration::from_secs(160), heard));
+        assert!(is_alive(Duration::from_secs(99), heard), "heard of just now, on another CPU");
+    }
+}

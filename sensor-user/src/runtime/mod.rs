@@ -1,0 +1,11 @@
+//! What runs beside the reader: the lease of enforcement, logging, and the supervision of threads.
+
+pub mod fault;
+mod lease;
+pub mod logging;
+mod supervisor;
+
+pub use self::{
+    lease::{Lease, READER_LIMIT},
+    supervisor::{Ended, Supervisor},
+};
