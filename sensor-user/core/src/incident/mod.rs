@@ -3,7 +3,13 @@
 //!
 //! Takes connections and the findings of rules, gives [`IncidentEvent`]s. Never builds a document: that is rendering.
 
+#[cfg(any(test, feature = "test-fixtures"))]
+pub mod fixtures;
+pub mod message;
 mod model;
+mod phrase;
+pub mod steps;
+pub mod timeline;
 
 use std::{fmt, str::FromStr};
 
