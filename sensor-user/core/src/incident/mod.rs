@@ -1,14 +1,20 @@
-//! Incidents: what a person is told. However many connections, ports and rules are involved, one thing that happened is one
+//! Incidents: what is reported to a person. However many connections, ports and rules are involved, one thing that happened is one
 //! incident.
 //!
 //! Takes connections and the findings of rules, gives [`IncidentEvent`]s. Never builds a document: that is rendering.
 
 pub(crate) mod book;
 mod entry;
+#[cfg(any(test, feature = "test-fixtures"))]
+pub mod fixtures;
 mod link;
 mod merge;
+pub mod message;
 mod model;
+mod phrase;
 pub(crate) mod quota;
+pub mod steps;
+pub mod timeline;
 
 use std::{fmt, str::FromStr};
 

@@ -1,0 +1,223 @@
+use super::{sentence, summary};
+use crate::{
+    address::Direction,
+    incident::{CredentialMethod, Incident, LogonOutcome, Share, ShareKind, fixtures::*},
+    level::EvidenceLevel,
+    service::Service,
+    time::Timestamp,
+};
+
+fn assert_lines(incident: &Incident, whole: &str, short: &str) {
+    assert_eq!((sentence(incident).as_str(), summary(incident).as_str()), (whole, short));
+}
+
+#[test]
+fn a_leak_says_whose_credential_went_where_and_what_came_of_it() {
+    assert_lines(
+        &leak_accepted(),
+        r"10.0.0.2 gave an NTLMv2 credential of CORP\ann to 8.8.4.4, which accepted it, and connected \\8.8.4.4\files; 3 connections since 10:13 UTC",
+        r"NTLMv2 credential of CORP\ann given away and accepted",
+    );
+    assert_lines(
+        &leak_refused(),
+        r"10.0.0.2 gave an NTLMv2 credential of CORP\ann to 8.8.4.4, which refused it",
+        r"NTLMv2 credential of CORP\ann given away, refused",
+    );
+    assert_lines(
+        &plain_password(),
+        "10.0.0.2 gave the plaintext password of ann to 8.8.4.4, which accepted it",
+        "password of ann given away and accepted",
+    );
+    assert_lines(
+        &kerberos(),
+        "10.0.0.2 gave a Kerberos ticket for cifs/files.example to 8.8.4.4, which accepted it",
+        "Kerberos ticket for cifs/files.example given away and accepted",
+    );
+    let mut unanswered = leak_refused();
+    unanswered.credentials[0].outcome = None;
+    assert_eq!(sentence(&unanswered), r"10.0.0.2 gave an NTLMv2 credential of CORP\ann to 8.8.4.4");
+}
+
+#[test]
+fn what_moved_is_said_from_the_internal_side_with_the_disk_share_before_the_pipe() {
+    assert_lines(
+        &encrypted_upload(),
+        r"10.0.0.2 sent 12.3 MiB to \\8.8.4.4\drop (encrypted) in 4 min",
+        r"12.3 MiB left for \\8.8.4.4\drop (encrypted)",
+    );
+    assert_lines(
+        &download(),
+        r"10.0.0.2 fetched 5.0 MiB from \\8.8.4.4\tools",
+        r"5.0 MiB came in from \\8.8.4.4\tools",
+    );
+    let mut named = download();
+    named.shares[0].path = r"\\files.example\tools".into();
+    assert_eq!(sentence(&named), r"10.0.0.2 fetched 5.0 MiB from \\files.example\tools of 8.8.4.4");
+    let mut read = guessing_succeeded();
+    read.techniques.remove("T1110.001");
+    read.techniques.insert("T1048".into(), String::new());
+    read.counted.connections = 1;
+    assert_lines(
+        &read,
+        r"203.0.112.9 fetched 8.8 KiB from \\10.0.1.2\data in 11 s",
+        r"8.8 KiB left, read from \\10.0.1.2\data",
+    );
+}
+
+#[test]
+fn guesses_are_counted_and_the_right_one_is_named() {
+    assert_lines(
+        &guessing_succeeded(),
+        r"203.0.112.9 tried 99 passwords for 3 users on 10.0.1.2; CORP\bob was accepted; 8.8 KiB left, 61.0 KiB came in; 100 connections since 10:13 UTC",
+        r"password guessed: 99 refused, CORP\bob accepted; 61.0 KiB in",
+    );
+    assert_lines(
+        &guessing_refused(),
+        "203.0.112.9 tried 99 passwords for 3 users on 10.0.1.2; all of them were refused; 99 connections since 10:13 UTC",
+        "99 passwords tried for 3 users, all refused",
+    );
+    let mut guest = guessing_refused();
+    guest.credentials[1].outcome = Some(LogonOutcome::AcceptedAsGuest);
+    assert_eq!(summary(&guest), r"99 passwords tried for 3 users, CORP\bob let in as guest");
+}
+
+#[test]
+fn a_relay_and_remote_execution_come_before_the_log_on_that_they_need() {
+    assert_lines(
+        &relay(),
+        "8.8.4.4 sent to 10.0.1.2 the NTLM response that 10.0.0.2 had sent to 8.8.4.4 2 s before; the server accepted it: a relay",
+        r"NTLM response of CORP\ann relayed",
+    );
+    assert_lines(
+        &remote_execution(),
+        r"203.0.112.9 called svcctl RCreateServiceW and RStartServiceW on 10.0.1.2 as CORP\bob; 20.0 KiB left, 60.0 KiB came in; 203.0.112.9 called srvsvc NetrShareEnum",
+        r"remote execution as CORP\bob: svcctl RCreateServiceW and RStartServiceW; 60.0 KiB in",
+    );
+}
+
+#[test]
+fn a_user_who_was_refused_is_not_mixed_with_the_anonymous_session_beside_it() {
+    assert_lines(
+        &anonymous_beside_refused(),
+        r"203.0.112.9 logged on to 10.0.1.2 anonymously, and connected \\10.0.1.2\IPC$; 1 log-on refused",
+        r"anonymous session; \\10.0.1.2\IPC$; 1 log-on refused",
+    );
+    let mut outbound = leak_refused();
+    outbound.level = EvidenceLevel::Share;
+    outbound.credentials.push(credential(CredentialMethod::Anonymous, "", Some(LogonOutcome::Accepted)));
+    outbound.shares = vec![share(r"\\8.8.4.4\IPC$", ShareKind::Pipe)];
+    assert_eq!(
+        sentence(&outbound),
+        r"10.0.0.2 gave an NTLMv2 credential of CORP\ann to 8.8.4.4, which refused it; an anonymous session was set up, and \\8.8.4.4\IPC$ connected"
+    );
+}
+
+#[test]
+fn a_refused_log_on_connects_no_share() {
+    let mut refused = anonymous_beside_refused();
+    refused.credentials.remove(0);
+    refused.level = EvidenceLevel::Credential;
+    assert_lines(
+        &refused,
+        r"203.0.112.9 tried to log on to 10.0.1.2 as CORP\guest (NTLMv2) and was refused",
+        r"1 log-on refused: CORP\guest (NTLMv2)",
+    );
+}
+
+#[test]
+fn a_port_without_smb_is_called_what_it_showed() {
+    assert_lines(
+        &tls_on_445(),
+        "10.0.0.5 connected to TCP 445 of 198.51.99.4 and spoke TLS, not SMB",
+        "TLS on TCP 445, not SMB",
+    );
+    let mut mute = tls_on_445();
+    mute.other_protocols.clear();
+    assert_eq!(summary(&mute), "connected to TCP 445, no SMB");
+    mute.complete = false;
+    assert_eq!(summary(&mute), "connected to TCP 445, no SMB seen", "what was not read may have been SMB");
+    mute.level = EvidenceLevel::Answered;
+    assert_eq!(sentence(&mute), "10.0.0.5 tried TCP 445 of 198.51.99.4, which answered");
+    mute.level = EvidenceLevel::Refused;
+    assert_eq!(sentence(&mute), "10.0.0.5 tried TCP 445 of 198.51.99.4, which refused");
+}
+
+#[test]
+fn retries_have_a_rhythm_and_a_burst_has_none() {
+    assert_lines(
+        &retries(),
+        "10.0.0.17 tried TCP 445 of 198.51.99.4, and no answer was seen; 8641 connections since 26 Nov, every 30 s on average",
+        "TCP 445 tried, no answer; every 30 s since 26 Nov",
+    );
+    let mut burst = retries();
+    burst.first = burst.last;
+    assert_eq!(summary(&burst), "TCP 445 tried, no answer");
+    let mut dropped = retries();
+    dropped.counted.dropped = dropped.counted.connections;
+    assert_eq!(summary(&dropped), "TCP 445 tried, dropped; every 30 s since 26 Nov");
+}
+
+#[test]
+fn a_late_arrival_says_what_it_missed() {
+    assert_lines(
+        &joined_late(),
+        "10.0.0.2 and 8.8.4.4 exchanged more over SMB than a set-up takes; 195.3 KiB left, 87.9 KiB came in; joined late: the log-on was before 10:13 UTC, when the sensor first saw it",
+        "data exchanged; 195.3 KiB out; joined late",
+    );
+}
+
+#[test]
+fn incidents_of_many_hosts_are_counted() {
+    assert_lines(
+        &sweep(),
+        "10.0.0.31 tried TCP 445 of 300 addresses, a sweep: 10 answered, 41 refused, 249 silent",
+        "sweep on TCP 445: 10 answered, 41 refused, 249 silent",
+    );
+    assert_lines(
+        &exposure(),
+        "TCP 445 of 10.0.1.2 answers the Internet: 20 addresses reached it",
+        "TCP 445 answers the Internet",
+    );
+}
+
+#[test]
+fn smb_without_a_log_on_and_netbios_are_named() {
+    let mut spoken = pair(Direction::Outbound, "10.0.0.2", "8.8.4.4", EvidenceLevel::Smb);
+    assert_eq!(sentence(&spoken), "10.0.0.2 spoke SMB with 8.8.4.4 on TCP 445");
+    spoken.dialects = vec!["3.1.1".into()];
+    assert_eq!(summary(&spoken), "spoke SMB 3.1.1 on TCP 445");
+    spoken.ports = vec![(6, 135, Service::Rpc)];
+    spoken.dialects.clear();
+    assert_eq!(summary(&spoken), "spoke DCE-RPC on TCP 135");
+    assert_eq!(
+        sentence(&netbios_listed()),
+        "2001:4860:4860::8844 asked NetBIOS on UDP 137 of fd00:1::2, which answered; packets of one direction alone were seen; \
+         the external host is on the threat list feed (8.8.4.0/24)"
+    );
+    let mut share_only = joined_late();
+    share_only.level = EvidenceLevel::Share;
+    share_only.shares = vec![Share { path: r"\\8.8.4.4\x".into(), kind: None, connected: Some(true) }];
+    assert!(sentence(&share_only).starts_with(r"10.0.0.2 connected \\8.8.4.4\x; joined late: the log-on"));
+}
+
+#[test]
+fn no_line_of_any_incident_steers_a_terminal_or_holds_two_lines() {
+    for (name, incident) in all() {
+        for line in [sentence(&incident), summary(&incident)] {
+            assert!(!line.chars().any(sensor_dissect::escape::misleads), "{name}: {line:?}");
+            assert!(!line.is_empty() && !line.ends_with(['.', ';']), "{name}: {line}");
+        }
+    }
+}
+
+#[test]
+fn every_level_in_every_direction_has_a_line() {
+    for direction in [Direction::Outbound, Direction::Inbound] {
+        for level in EvidenceLevel::ALL {
+            let mut incident = pair(direction, "10.0.0.2", "8.8.4.4", level);
+            incident.first = Timestamp::from_unix_seconds(0);
+            let line = sentence(&incident);
+            assert!(line.contains("10.0.0.2") && line.contains("8.8.4.4"), "{level}: {line}");
+        }
+    }
+}

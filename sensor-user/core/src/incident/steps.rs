@@ -1,0 +1,272 @@
+//! What to do about an incident, by what was seen: what to check, how to contain it, and how to exempt it where it is benign.
+
+use super::{
+    CredentialMethod, Incident, LogonOutcome, Scope,
+    phrase::{clean, clock},
+};
+use crate::{address::Direction, level::EvidenceLevel, service::Service};
+
+/// What to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Steps {
+    /// What to find out, the most urgent first.
+    pub check: Vec<String>,
+    /// How to end it and undo what it did, the most urgent first.
+    pub contain: Vec<String>,
+    /// The command that exempts it, where it turns out to be benign. The reason is to be filled in.
+    pub benign: String,
+    /// What to configure, where the configuration makes this incident doubtful.
+    pub hint: Option<String>,
+}
+
+/// The steps that the evidence calls for. `networks_defined` says whether internal networks beyond the private ranges are configured.
+#[must_use]
+pub fn steps(incident: &Incident, networks_defined: bool) -> Steps {
+    let mut steps = Steps { benign: exemption(incident), ..Steps::default() };
+    match incident.scope {
+        Scope::Client => sweep(incident, &mut steps),
+        Scope::Exposure => exposure(incident, &mut steps),
+        Scope::Pair | Scope::Connection => pair(incident, &mut steps),
+    }
+    if incident.joined_late {
+        steps.check.push(
+            "Look for the log-on in the server's or the client's own log: the sensor came after it."
+                .to_owned(),
+        );
+    }
+    if !incident.threats.is_empty() {
+        steps.check.push(format!(
+            "Look for other traffic with {}: a threat list names it.",
+            incident.external.phrase()
+        ));
+    }
+    if !networks_defined {
+        steps.hint = Some(format!(
+            "No internal networks are configured beyond the private ranges. If {} is yours, list it under networks.internal.",
+            incident.external.phrase(),
+        ));
+    }
+    steps
+}
+
+fn sweep(incident: &Incident, steps: &mut Steps) {
+    let client = incident.client().phrase();
+    let answered = incident.targets.is_some_and(|targets| targets.answered > 0);
+    match incident.direction {
+        Direction::Outbound => {
+            steps.check.push(format!("Find the program on {client} that tries these addresses: malware that spreads, or a scanner.{}", process(incident)));
+            steps
+                .contain
+                .push(format!("Isolate {client}, and block TCP 445 and 139 outwards in the firewall."));
+        }
+        Direction::Inbound => {
+            steps.check.push("Compare the firewall's rules with the ports that were tried: none of them should be open to the Internet.".to_owned());
+            if answered {
+                steps.check.push("Look at the hosts that answered: each is open to everybody.".to_owned());
+            }
+            steps.contain.push(format!(
+                "Close {} inwards in the firewall; blocking {client} alone does not help for long.",
+                incident.ports_phrase()
+            ));
+        }
+    }
+}
+
+fn exposure(incident: &Incident, steps: &mut Steps) {
+    let (server, ports) = (incident.server().phrase(), incident.ports_phrase());
+    steps.check.push(format!(
+        "Find the firewall rule, port forwarding or public address that makes {ports} of {server} reachable."
+    ));
+    steps.contain.push(format!("Close {ports} to the Internet; offer file access over a VPN."));
+}
+
+fn pair(incident: &Incident, steps: &mut Steps) {
+    if incident.shows("T1557.001") {
+        relay(incident, steps);
+    }
+    if ["T1569.002", "T1053.005", "T1112"].into_iter().any(|technique| incident.shows(technique)) {
+        execution(incident, steps);
+    }
+    if incident.shows("T1110.001") || incident.shows("T1110.003") {
+        guessing(incident, steps);
+    }
+    match incident.direction {
+        Direction::Outbound => outbound(incident, steps),
+        Direction::Inbound => inbound(incident, steps),
+    }
+}
+
+fn relay(incident: &Incident, steps: &mut Steps) {
+    steps
+        .check
+        .push("Find the host that gave the response away, and what made it connect outwards.".to_owned());
+    steps.contain.push(format!(
+        "Require SMB signing on {} and on every other server; it makes relayed log-ons worthless.",
+        incident.internal.phrase()
+    ));
+}
+
+fn execution(incident: &Incident, steps: &mut Steps) {
+    let server = incident.server().phrase();
+    let around = clock(incident.first);
+    if incident.shows("T1569.002") {
+        steps.check.push(format!("Look for the service that was created, changed or started on {server} from {around} UTC on (event 7045), and for its program file."));
+        steps.contain.push(format!(
+            "Isolate {server}; stop and delete that service after keeping a copy of its program."
+        ));
+    }
+    if incident.shows("T1053.005") {
+        steps.check.push(format!("Look for the scheduled task that was registered or run on {server} from {around} UTC on (event 4698)."));
+        steps
+            .contain
+            .push(format!("Isolate {server}; delete that task after keeping a copy of what it runs."));
+    }
+    if incident.shows("T1112") {
+        steps.check.push(format!(
+            "Compare the registry of {server} with a state from before {around} UTC: keys were written."
+        ));
+    }
+}
+
+fn guessing(incident: &Incident, steps: &mut Steps) {
+    let (client, server) = (incident.client().phrase(), incident.server().phrase());
+    steps.check.push(format!(
+        "Look at the accounts that were tried: are they locked out, and does {server} lock accounts at all?"
+    ));
+    if incident.accepted_users().next().is_none() {
+        steps.contain.push(format!("Block {client} and close {} to the Internet.", incident.ports_phrase()));
+    }
+}
+
+fn outbound(incident: &Incident, steps: &mut Steps) {
+    let (client, server) = (incident.client().phrase(), incident.server().phrase());
+    credentials_given_away(incident, steps);
+    if incident.level >= EvidenceLevel::Smb {
+        let at = clock(incident.first);
+        let what = incident.leading_share().map_or_else(|| server.clone(), |share| clean(&share.path));
+        steps.check.push(format!(
+            "Find what made {client} open {what} at {at} UTC: mail, shortcut, document, web page, drive mapping.{}",
+            process(incident)
+        ));
+    }
+    if incident.shows("T1048") {
+        steps.check.push(format!("Find out what {client} holds and what of it was written to {server}."));
+        steps.contain.push(format!("Isolate {client} and keep its disk: it shows what left."));
+    }
+    if incident.shows("T1105") {
+        steps.check.push(format!("Find the files that {client} fetched, and whether one of them was run."));
+        steps.contain.push(format!("Isolate {client} until those files are known."));
+    }
+    if incident.level < EvidenceLevel::Smb {
+        let other = if incident.other_protocols.is_empty() {
+            ""
+        } else {
+            " Something else than SMB answers there: a tunnel or a misused port."
+        };
+        steps.check.push(format!("Find the program on {client} that connects to {server}: a stale drive mapping, a link, or something unwanted.{other}{}", process(incident)));
+    }
+    steps.contain.push("Block TCP 445 and 139 outwards in the firewall.".to_owned());
+}
+
+fn credentials_given_away(incident: &Incident, steps: &mut Steps) {
+    let mut accounts: Vec<String> = Vec::new();
+    let mut unnamed = false;
+    for credential in &incident.credentials {
+        match (credential.method, credential.account()) {
+            (CredentialMethod::Anonymous | CredentialMethod::Kerberos, _) => {}
+            (_, Some(account)) if !accounts.contains(&account) => accounts.push(account),
+            (_, Some(_)) => {}
+            (_, None) => unnamed = true,
+        }
+    }
+    let accounts: Vec<_> = accounts.iter().map(|account| clean(account)).collect();
+    let whose = match (crate::rules::sentence::list(&accounts), unnamed) {
+        (list, _) if !list.is_empty() => list,
+        (_, true) => "the user who was logged on".to_owned(),
+        _ => return,
+    };
+    let plain = incident.credentials.iter().any(|one| one.method == CredentialMethod::Password);
+    let why = if plain { "it was sent in the clear" } else { "the response can be cracked or relayed" };
+    steps.contain.push(format!("Change the password of {whose}; {why}."));
+}
+
+fn inbound(incident: &Incident, steps: &mut Steps) {
+    let (client, server, ports) =
+        (incident.client().phrase(), incident.server().phrase(), incident.ports_phrase());
+    let accounts: Vec<_> =
+        incident.accepted_users().filter_map(|one| one.account()).map(|it| clean(&it)).collect();
+    let in_as_user = incident.accepted_users().next().is_some();
+    if in_as_user {
+        let whose = if accounts.is_empty() {
+            "the account".to_owned()
+        } else {
+            crate::rules::sentence::list(&accounts)
+        };
+        steps
+            .contain
+            .push(format!("Disable {whose}, end its sessions and change its password; {client} has it."));
+        steps.check.push(format!("Look for other log-ons of {whose}, from {client} and from elsewhere."));
+    }
+    let nobody = incident.credentials.iter().any(|one| match one.outcome {
+        Some(LogonOutcome::AcceptedAsGuest) => true,
+        Some(LogonOutcome::Accepted) => one.method == CredentialMethod::Anonymous,
+        _ => false,
+    });
+    if nobody {
+        steps.contain.push(format!("Turn guest and anonymous access off on {server}."));
+    }
+    if incident.content.came {
+        let share = incident.leading_share().map_or_else(|| server.clone(), |share| clean(&share.path));
+        steps.check.push(format!("Look for files written to {share} from {} UTC on.", clock(incident.first)));
+    }
+    if incident.content.left || incident.shows("T1048") {
+        let share = incident.leading_share().map_or_else(|| server.clone(), |share| clean(&share.path));
+        steps.check.push(format!("Find out what {share} holds: {client} read from it."));
+    }
+    if incident.shows("T1190") {
+        steps.check.push(format!("Check that {server} is patched against MS17-010 and CVE-2020-0796, and look for signs of an intrusion."));
+    }
+    if incident.level >= EvidenceLevel::Answered {
+        steps.check.push(format!("Find the firewall rule, port forwarding or public address that makes {ports} of {server} reachable."));
+        steps.contain.push(format!("Close {ports} of {server} to the Internet."));
+    } else {
+        steps.check.push(format!(
+            "Check that the firewall drops {ports} from the Internet; nothing shows that {server} answered."
+        ));
+        steps.contain.push(format!("Close {ports} inwards in the firewall."));
+    }
+}
+
+/// ` Process: smbclient (pid 4711).`
+fn process(incident: &Incident) -> String {
+    let Some(process) = &incident.process else { return String::new() };
+    let name = process.name.as_deref().map_or_else(|| "unknown".to_owned(), clean);
+    format!(" Process: {name} (pid {}).", process.pid)
+}
+
+/// The command that exempts this incident and as little else as possible.
+fn exemption(incident: &Incident) -> String {
+    let mut command = "smb-sensor exempt add".to_owned();
+    if let Some(server) = incident.server().only_address().filter(|_| incident.scope != Scope::Client) {
+        command.push_str(&format!(" --destination {server}"));
+    }
+    if let Some(client) = incident.client().only_address().filter(|_| incident.scope != Scope::Exposure) {
+        command.push_str(&format!(" --source {client}"));
+    }
+    let mut services: Vec<&str> = incident
+        .ports
+        .iter()
+        .map(|(.., service)| match service {
+            Service::Smb => "smb",
+            Service::Rpc => "rpc",
+            Service::Netbios => "netbios",
+        })
+        .collect();
+    services.sort_unstable();
+    services.dedup();
+    if !services.is_empty() {
+        command.push_str(&format!(" --service {}", services.join(",")));
+    }
+    command.push_str(" --reason \"…\"");
+    command
+}

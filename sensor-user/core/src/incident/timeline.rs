@@ -1,0 +1,62 @@
+//! Steps in the course of an incident, in words.
+
+use super::{Milestone, phrase::clean};
+
+impl Milestone {
+    /// The step in a few words, fit to be shown: `\\8.8.4.4\files`, `credential of CORP\ann sent`.
+    #[must_use]
+    pub fn phrase(&self) -> String {
+        let of = |account: &Option<String>| {
+            account.as_deref().map(|account| format!(" of {}", clean(account))).unwrap_or_default()
+        };
+        match self {
+            Self::Attempted => "tried".to_owned(),
+            Self::Refused => "refused".to_owned(),
+            Self::Answered => "answered".to_owned(),
+            Self::Connected => "connected".to_owned(),
+            Self::Smb => "SMB".to_owned(),
+            Self::CredentialSent(account) => format!("credential{} sent", of(account)),
+            Self::Accepted(account) => format!("log-on{} accepted", of(account)),
+            Self::LogonRefused(account) => format!("log-on{} refused", of(account)),
+            Self::Share(path) => format!("{} connected", clean(path)),
+            Self::Operation(operation) => format!("{} called", clean(operation)),
+            Self::Data => "content".to_owned(),
+            Self::Finding(rule) => format!("found {}", clean(rule)),
+            Self::Closed => "closed".to_owned(),
+            Self::Restarted => "sensor restarted".to_owned(),
+        }
+    }
+
+    /// The kind of step, as documents name it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Attempted => "attempted",
+            Self::Refused => "refused",
+            Self::Answered => "answered",
+            Self::Connected => "connected",
+            Self::Smb => "smb",
+            Self::CredentialSent(_) => "credential-sent",
+            Self::Accepted(_) => "logon-accepted",
+            Self::LogonRefused(_) => "logon-refused",
+            Self::Share(_) => "share-connected",
+            Self::Operation(_) => "operation-called",
+            Self::Data => "data",
+            Self::Finding(_) => "finding",
+            Self::Closed => "closed",
+            Self::Restarted => "sensor-restarted",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_names_what_is_known_and_escapes_it() {
+        assert_eq!(Milestone::CredentialSent(None).phrase(), "credential sent");
+        assert_eq!(Milestone::Accepted(Some(r"CORP\ann".into())).phrase(), r"log-on of CORP\ann accepted");
+        assert_eq!(Milestone::Share("\\\\h\\a\u{1b}[2J".into()).phrase(), "\\\\h\\a\\u{1b}[2J connected");
+    }
+}
