@@ -1,6 +1,5 @@
 //! The command line: what was typed. Resolving it is the configuration's job.
 
-mod alerts;
 mod directory;
 mod enforce;
 mod explain;
@@ -8,7 +7,6 @@ mod replay;
 
 use std::path::PathBuf;
 
-pub use alerts::AlertsArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
@@ -77,9 +75,6 @@ pub enum Command {
         killed lets everything through, ten seconds later at most. Whether enforcement is in force or not, would_drop_* counts \
         what a rule is about and dropped_* what was dropped, for each rule.")]
     Enforce(EnforceArgs),
-    /// List the alerts of the journal, whether or not an agent runs
-    #[command(after_help = alerts::EXAMPLES)]
-    Alerts(AlertsArgs),
     /// Tell how addresses are classified and why, and what each profile says of a conversation between two
     #[command(after_help = "EXAMPLES\n  \
         Is this address ours, and why:\n    \

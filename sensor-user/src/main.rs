@@ -8,27 +8,28 @@ use sensor_user::{
     agent, check,
     cli::{Cli, Command, EnforceArgs, ReplayArgs, RunArgs},
     config::Config,
-    control, exempt, explain, listing, replay, stdout,
+    control, exempt, explain, replay,
+    runtime::logging,
+    stdout,
 };
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"))
-        .format_target(false)
-        .init();
+    let log = logging::start();
     let result = match cli.command {
         Command::Run(args) => run(&args),
         Command::Replay(args) => replay(&args),
         Command::Enforce(args) => enforce(&args),
         Command::Exempt(args) => exempt::run(&args),
         Command::Explain(args) => explain::command::run(&args.order()),
-        Command::Alerts(args) => listing::run(&args.wanted(), args.json, &args.state_dir),
         Command::Check(args) => check::run(&args.interfaces, args.config.as_deref(), args.json),
     };
+    // What was logged comes before the error that ended it.
+    drop(log);
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("smb-sensor: {}", told_once(&error));
+            eprintln!("smb-sensor: {}", in_one_line(&error));
             ExitCode::FAILURE
         }
     }
@@ -58,13 +59,13 @@ fn enforce(args: &EnforceArgs) -> Result<ExitCode> {
     Ok(if answer.done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The error and its causes, leaving out a cause that the words before already tell.
-fn told_once(error: &anyhow::Error) -> String {
-    let mut told = error.to_string();
+/// The error and its causes, without a cause that the text before already has.
+fn in_one_line(error: &anyhow::Error) -> String {
+    let mut line = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !told.contains(&cause) {
-            told = format!("{told}: {cause}");
+        if !line.contains(&cause) {
+            line = format!("{line}: {cause}");
         }
     }
-    told
+    line
 }

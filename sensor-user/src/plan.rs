@@ -12,7 +12,8 @@ use sensor_common::{
     settings::{Settings, feature},
 };
 
-use crate::{config::{Config, }, exempt::{End, Exemption}, kernel::{interface::Interface, object::LoadPlan, ticks::TickClock}};
+use crate::{config::Config, exempt::{End, Exemption}, kernel::{interface::Interface, object::LoadPlan}};
+use sensor_core::time::TickClock;
 use sensor_core::networks::PrefixSet;
 use sensor_core::profile::networks::entries;
 

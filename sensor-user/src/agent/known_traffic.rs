@@ -59,10 +59,6 @@ impl KnownTraffic {
         }
     }
 
-    /// What the exemptions had covered before.
-    pub(super) const fn hits(&self) -> &HitsFile {
-        &self.hits
-    }
 }
 
 fn counted(config: &Config) -> Vec<String> {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use tracing::debug;
 
 use super::Sensor;
-use crate::kernel::ticks::Moment;
+use sensor_core::time::Moment;
 
 /// Time between two looks at the marks.
 const LOOK: Duration = Duration::from_secs(60);

@@ -13,7 +13,7 @@ use anyhow::Result;
 
 pub use self::line::Line;
 use self::line::Lines;
-use crate::{config::{Config, ConfigError, Overrides}, kernel::{interface::Interface, object::KernelProgram, privileges, ticks::TickClock}, plan, stdout};
+use crate::{config::{Config, ConfigError, Overrides}, kernel::{interface::Interface, object::KernelProgram, privileges, ticks::KernelClock}, plan, stdout};
 
 /// Checks and prints, as text or as JSON. The exit code is a failure when anything is missing.
 ///
@@ -96,14 +96,14 @@ fn programs(config: &Config, lines: &mut Lines) -> Option<KernelProgram> {
         tell("program", Line::Missing("cannot be tried without the privileges above".to_owned()));
         return None;
     }
-    let clock = match TickClock::of_this_kernel() {
+    let clock = match KernelClock::of_this_kernel() {
         Ok(clock) => clock,
         Err(error) => {
             tell("program", Line::Missing(format!("the kernel has no coarse clock: {error}")));
             return None;
         }
     };
-    let loaded = KernelProgram::load(&plan::load_plan(config, clock)).and_then(|mut kernel| {
+    let loaded = KernelProgram::load(&plan::load_plan(config, clock.ticks())).and_then(|mut kernel| {
         kernel.verify()?;
         Ok(kernel)
     });

@@ -226,6 +226,7 @@ impl Config {
             flow_capacity: FLOW_CAPACITY,
             incident_idle: Duration::from_secs(detection.incident_idle),
             flow_summaries: self.flow_documents,
+            recording: self.record.file.is_some(),
         }
     }
 

@@ -2,18 +2,16 @@
 
 use std::time::Duration;
 
-use crate::kernel::ticks::{Moment, TickClock};
-
-const SECOND: i128 = 1_000_000_000;
+use sensor_core::time::{Moment, TickClock, Timestamp};
 
 /// A tick of a replay: a millisecond.
 const TICK: u64 = 1_000_000;
 
 /// How far back a frame may lie behind one before it: interfaces, and the processors that serve them, take turns.
-const JITTER: i128 = 60 * SECOND;
+const JITTER: Duration = Duration::from_secs(60);
 
 /// The same at the beginning of a file: one that begins before the end of the one before it is another recording.
-const OVERLAP: i128 = SECOND;
+const OVERLAP: Duration = Duration::from_secs(1);
 
 /// What the clock a frame carries means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +25,7 @@ pub enum Step {
 /// The clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReplayClock {
-    now: Option<i128>,
+    now: Option<Timestamp>,
     file_begins: bool,
 }
 
@@ -38,10 +36,10 @@ impl ReplayClock {
         TickClock::with_tick(TICK)
     }
 
-    /// The moment of a time, nanoseconds since the Unix epoch.
+    /// The moment of a time.
     #[must_use]
-    pub const fn moment(unix_nanos: i128) -> Moment {
-        Moment { unix_nanos, ticks: (unix_nanos / TICK as i128) as u32 }
+    pub const fn moment(at: Timestamp) -> Moment {
+        Moment { at, ticks: (at.unix_nanos() / TICK as i64) as u32 }
     }
 
     /// Another file begins.
@@ -57,14 +55,14 @@ impl ReplayClock {
 
     /// Moves on to a frame's time; one that says none (0) comes right after the one before.
     pub fn step(&mut self, nanoseconds: u64) -> Step {
-        let time = i128::from(nanoseconds);
+        let time = Timestamp::from_unix_nanos(i64::try_from(nanoseconds).unwrap_or(i64::MAX));
         let file_begins = std::mem::take(&mut self.file_begins);
         let Some(now) = self.now else {
             self.now = Some(time);
             return Step::On(Self::moment(time));
         };
         let allowed = if file_begins { OVERLAP } else { JITTER };
-        if nanoseconds != 0 && now - time > allowed {
+        if nanoseconds != 0 && now.since(time) > allowed {
             self.now = Some(time);
             return Step::Anew(Self::moment(time));
         }
@@ -113,12 +111,12 @@ mod tests {
     use super::*;
 
     const START: u64 = 1_700_000_000_000_000_000;
-    const S: u64 = SECOND as u64;
+    const S: u64 = 1_000_000_000;
 
     #[test]
     fn time_never_goes_back_within_a_recording() {
         let mut clock = ReplayClock::default();
-        let at = |seconds| ReplayClock::moment(i128::from(START + seconds * S));
+        let at = |seconds| ReplayClock::moment(Timestamp::from_unix_nanos((START + seconds * S) as i64));
         assert_eq!(clock.step(START + 5 * S), Step::On(at(5)));
         assert_eq!(clock.step(START + 3 * S), Step::On(at(5)), "a little late");
         assert_eq!(clock.step(0), Step::On(at(5)), "no time at all");

@@ -7,18 +7,18 @@ use crate::{config::Config, exempt::next_expiry};
 pub(super) struct InForce {
     config: Config,
     /// From when on what the engine has is not right.
-    until: i128,
+    until: Timestamp,
 }
 
 impl InForce {
     /// Of a replay whose engine was made with all of this configuration.
     pub(super) fn of(config: &Config) -> Self {
-        Self { config: config.clone(), until: i128::MIN }
+        Self { config: config.clone(), until: Timestamp::MIN }
     }
 
     /// Another recording begins, maybe before the time of the one before.
     pub(super) const fn begin_anew(&mut self) {
-        self.until = i128::MIN;
+        self.until = Timestamp::MIN;
     }
 
     /// What holds at `now`, where that is not what the engine was told last.
@@ -26,7 +26,7 @@ impl InForce {
         if now < self.until {
             return None;
         }
-        self.until = next_expiry(&self.config.exemptions, now).unwrap_or(i128::MAX);
+        self.until = next_expiry(&self.config.exemptions, now).unwrap_or(Timestamp::MAX);
         // What never ends, the engine was made with.
         let ends = self.config.exemptions.iter().any(|one| one.expires.is_some());
         ends.then(|| self.config.at(now))
@@ -38,20 +38,24 @@ mod tests {
     use super::*;
     use crate::exempt::Exemption;
 
+    fn at(nanos: i64) -> Timestamp {
+        Timestamp::from_unix_nanos(nanos)
+    }
+
     #[test]
     fn an_exemption_holds_until_the_captures_clock_is_past_it() {
         let exemption =
             |net: &str, expires| Exemption { expires, ..Exemption::between(net.parse().ok(), None, "test") };
         let lasting = exemption("10.1.0.0/16", None);
         let mut all = InForce::of(&Config { exemptions: vec![lasting.clone()], ..Config::default() });
-        assert_eq!(all.changed(5), None, "the engine knows already");
+        assert_eq!(all.changed(at(5)), None, "the engine knows already");
         let exemptions =
-            vec![lasting, exemption("10.2.0.0/16", Some(20)), exemption("10.3.0.0/16", Some(10))];
+            vec![lasting, exemption("10.2.0.0/16", Some(at(20))), exemption("10.3.0.0/16", Some(at(10)))];
         let mut all = InForce::of(&Config { exemptions, ..Config::default() });
-        let mut in_force = |now| all.changed(now).map(|config| config.exemptions.len());
+        let mut in_force = |now| all.changed(at(now)).map(|config| config.exemptions.len());
         assert_eq!([in_force(9), in_force(9), in_force(10), in_force(19)], [Some(3), None, Some(2), None]);
         assert_eq!([in_force(25), in_force(1_000)], [Some(1), None]);
         all.begin_anew();
-        assert_eq!(all.changed(0).map(|config| config.exemptions.len()), Some(3));
+        assert_eq!(all.changed(at(0)).map(|config| config.exemptions.len()), Some(3));
     }
 }

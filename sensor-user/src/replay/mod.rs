@@ -1,7 +1,7 @@
 //! Captures instead of interfaces: recorded packets through the packet path and the stages of the agent.
 //!
 //! [`link`] makes Ethernet frames of all link types, [`rewrite`](mod@rewrite) changes addresses, [`engine`] is the packet path in the
-//! kernel or on the host, [`player`] drives it by the [`clock`] of the frames, [`told`] writes what came of it.
+//! kernel or on the host, [`player`] drives it by the [`clock`] of the frames, [`output`] writes what came of it.
 
 pub mod clock;
 pub mod engine;
@@ -12,7 +12,7 @@ pub mod player;
 pub mod progress;
 pub mod read;
 pub mod rewrite;
-pub mod told;
+pub mod output;
 
 use std::{
     io::{self, IsTerminal as _},
@@ -27,13 +27,15 @@ use self::{
     clock::Speed,
     engine::{Engine, Host, Kernel},
     interrupt::{INTERRUPTED, Interrupt},
-    player::{Means, Played, Player},
+    output::{Failure, Form, ReplayOutput},
+    player::{INTERFACE, Played, Player, PlayerParts},
     progress::Progress,
     read::Counted,
     rewrite::Rewrite,
-    told::{Failure, Form, Told},
 };
-use crate::{capture::{CaptureError, Input, read_frames}, config::Config, kernel::privileges, plan, stdout, terms::Terms, wall_clock};
+use sensor_core::terms::KnownTerms;
+
+use crate::{ecs, fingerprint_key, state::Restored, capture::{CaptureError, Input, read_frames}, config::Config, kernel::{interface::Interface, privileges}, plan, stdout, storage::Reader};
 use sensor_dissect::FingerprintKey;
 
 /// Where the packet path runs.
@@ -83,7 +85,7 @@ pub struct Order {
     pub json: bool,
     /// Whether summaries of flows are written too.
     pub flows: bool,
-    /// Directory of the store of known destinations; without it none is known at the beginning, and none is kept.
+    /// Directory of the store of known destinations; without it none is known at the beginning. It stays as it is.
     pub state_dir: Option<PathBuf>,
 }
 
@@ -95,7 +97,7 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     let engine = order.engine.start(config)?;
     let interrupt = Interrupt::listen().context("cannot listen for SIGINT")?;
     let (terms, key) = state(order.state_dir.as_deref(), config)?;
-    let means = Means {
+    let parts = PlayerParts {
         engine,
         terms,
         key,
@@ -110,9 +112,12 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     let progress = if io::stderr().is_terminal() { Progress::on_terminal() } else { Progress::none() };
     let form = if order.json || order.flows || !on_terminal { Form::Json } else { Form::Lines };
     let watched = on_terminal || order.speed != Speed::Max;
-    let told = Told::new(form, io::stdout(), watched, progress.clone()).with_flows(order.flows);
-    let failure = told.failure();
-    let mut player = Player::new(config, means, told);
+    let interface = Interface { name: INTERFACE.to_owned(), index: engine::INTERFACE, networks: vec![] };
+    let sensor = ecs::Sensor::new(&[interface], !config.lacks_networks());
+    let output = ReplayOutput::new(form, io::stdout(), sensor, watched, progress.clone());
+    let failure = output.failure();
+    let config = Config { flow_documents: order.flows && form == Form::Json, ..config.clone() };
+    let mut player = Player::new(&config, parts, output);
     let onlooker = Onlooker { progress, failure, interrupt };
     let mut whole = true;
     for path in &order.files {
@@ -145,16 +150,16 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     })
 }
 
-/// What lasts from one run to the next: in a directory, or nothing but what the machine itself knows.
-fn state(state_dir: Option<&Path>, config: &Config) -> Result<(Terms, FingerprintKey)> {
-    let windows = &config.detection.windows;
+/// What is known at the beginning: known destinations out of a state directory, which stays as it is, or none.
+fn state(state_dir: Option<&Path>, config: &Config) -> Result<(KnownTerms, FingerprintKey)> {
+    let mut terms = KnownTerms::in_memory(&config.detection.windows);
     let Some(state_dir) = state_dir else {
         let key =
             fingerprint_key::of_this_machine().context("cannot make a key for credential fingerprints")?;
-        return Ok((Terms::in_memory(windows), key));
+        return Ok((terms, key));
     };
-    // The capture may be older than what the store holds. The agent that goes on with the store learns all the same.
-    let terms = Terms::open_for_any_time(state_dir, windows, wall_clock::now())?;
+    let rows = Reader::open(state_dir).and_then(|reader| reader.state(i64::MAX))?;
+    terms.know(&Restored::of(&rows).terms);
     let key = fingerprint_key::kept_in(state_dir)
         .context("cannot keep the key of credential fingerprints in the state directory")?;
     Ok((terms, key))
@@ -208,16 +213,17 @@ fn tell(played: &Played, files: usize) {
     if let Some(link) = unknown_link {
         warn!("frames of link type {} are not read: Ethernet, raw IP, loopback and Linux cooked are", link.0);
     }
-    let only_counted = match played.statistics.suppressed {
+    let core = &played.statistics.core;
+    let only_counted = match core.held_back {
         0 => String::new(),
         more => format!(" and {more} more that were only counted"),
     };
     info!(
-        "replayed {} frames of {files} {}: {} flows crossed the border, {} alerts{only_counted}{}",
+        "replayed {} frames of {files} {}: {} connections crossed the border, {} incidents{only_counted}{}",
         frames,
         if files == 1 { "file" } else { "files" },
         played.flows,
-        played.statistics.alerts,
+        core.incidents_opened.iter().sum::<u64>(),
         if left_out == 0 { String::new() } else { format!("; {left_out} frames left out") },
     );
 }

@@ -18,17 +18,30 @@ use super::{
     read::{Counted, Read},
     rewrite::{Rewrite, rewrite},
 };
-use crate::{capture::Frame, config::Config, kernel::{counters::CounterValues, interface::Interface, ticks::Moment}, output::Sink, owner::NoOwners, pipeline::Pipeline, statistics::Statistics, terms::Terms};
+use sensor_core::{
+    Core, Start,
+    process::NoProcesses,
+    terms::KnownTerms,
+    time::{Moment, Timestamp},
+};
 use sensor_dissect::FingerprintKey;
 
+use crate::{
+    capture::Frame,
+    config::Config,
+    kernel::counters::CounterValues,
+    pipeline::{Output, Pipeline},
+    statistics::Statistics,
+};
+
 /// Time of the capture between two sweeps of the flow slots.
-const SWEEP: i128 = 1_000_000_000;
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// Time without anything to follow after which the slots are emptied: ticks of 32 bits cannot tell much longer times apart.
-const FORGOTTEN: i128 = 10 * 86_400 * SWEEP;
+const FORGOTTEN: Duration = Duration::from_secs(10 * 86_400);
 
-/// Name under which alerts know where the packets came from.
-const INTERFACE: &str = "replay";
+/// Name under which documents know where the packets came from.
+pub const INTERFACE: &str = "replay";
 
 /// What was replayed.
 #[derive(Clone, Debug)]
@@ -49,7 +62,7 @@ pub struct Player {
     clock: ReplayClock,
     /// When the frame before this one came.
     last: Option<Moment>,
-    next_sweep: Option<i128>,
+    next_sweep: Option<Timestamp>,
     rewrites: Vec<Rewrite>,
     pace: Pace,
     /// Counts of recordings before this one.
@@ -65,7 +78,7 @@ const NAP: Duration = Duration::from_millis(50);
 /// Holds frames back until they are due.
 struct Pace {
     speed: Speed,
-    began: Option<(Instant, i128)>,
+    began: Option<(Instant, Timestamp)>,
     interrupt: Interrupt,
 }
 
@@ -75,8 +88,8 @@ impl Pace {
         if self.speed == Speed::Max {
             return true;
         }
-        let (start, first) = *self.began.get_or_insert_with(|| (Instant::now(), now.unix_nanos));
-        let recorded = Duration::from_nanos(u64::try_from(now.unix_nanos - first).unwrap_or(0));
+        let (start, first) = *self.began.get_or_insert_with(|| (Instant::now(), now.at));
+        let recorded = now.at.since(first);
         let due = self.speed.due(recorded);
         while !self.interrupt.is_asked() {
             let left = due.saturating_sub(start.elapsed());
@@ -90,11 +103,11 @@ impl Pace {
 }
 
 /// What a replay works with.
-pub struct Means {
+pub struct PlayerParts {
     /// The packet path.
     pub engine: Box<dyn Engine>,
     /// Known destinations.
-    pub terms: Terms,
+    pub terms: KnownTerms,
     /// The key of credentials' fingerprints.
     pub key: FingerprintKey,
     /// Other addresses.
@@ -108,12 +121,17 @@ pub struct Means {
 impl Player {
     /// A replay by a configuration; documents go to `output`.
     #[must_use]
-    pub fn new(config: &Config, means: Means, output: impl Sink + 'static) -> Self {
-        let Means { engine, terms, key, rewrites, speed, interrupt } = means;
-        let interface = Interface { name: INTERFACE.to_owned(), index: engine::INTERFACE, networks: vec![] };
-        let pipeline =
-            Pipeline::new(config, ReplayClock::ticks(), terms, output, &[interface], Box::new(NoOwners))
-                .with_fingerprint_key(key);
+    pub fn new(config: &Config, parts: PlayerParts, output: impl Output + 'static) -> Self {
+        let PlayerParts { engine, terms, key, rewrites, speed, interrupt } = parts;
+        let start = Start {
+            settings: config.core_settings(),
+            clock: ReplayClock::ticks(),
+            fingerprint_key: key,
+            terms,
+            incidents: vec![],
+            connections: vec![],
+        };
+        let pipeline = Pipeline::new(Core::new(start, Box::new(NoProcesses)), output);
         Self {
             engine,
             pipeline,
@@ -172,7 +190,7 @@ impl Player {
             self.read.leave_out(frame);
             return Ok(());
         };
-        if let Some(config) = self.in_force.changed(now.unix_nanos) {
+        if let Some(config) = self.in_force.changed(now.at) {
             self.engine.put_prefixes(&config)?;
         }
         self.engine.frame(&bytes[..bytes.len().min(LONGEST)], now.ticks)?;
@@ -222,18 +240,18 @@ impl Player {
     /// is enough, however long the gap.
     fn sweep_until(&mut self, now: Moment) -> Result<()> {
         let Some(mut due) = self.next_sweep else {
-            self.next_sweep = Some(now.unix_nanos + SWEEP);
+            self.next_sweep = Some(now.at + SWEEP);
             return Ok(());
         };
-        while due <= now.unix_nanos {
+        while due <= now.at {
             self.sweep(ReplayClock::moment(due))?;
-            due += SWEEP;
-            if due <= now.unix_nanos && self.pipeline.open_flows() == 0 {
+            due = due + SWEEP;
+            if due <= now.at && self.pipeline.is_idle() {
                 self.sweep(now)?;
-                if now.unix_nanos - due > FORGOTTEN {
+                if now.at.since(due) > FORGOTTEN {
                     self.forget()?;
                 }
-                due = now.unix_nanos + SWEEP;
+                due = now.at + SWEEP;
             }
         }
         self.next_sweep = Some(due);

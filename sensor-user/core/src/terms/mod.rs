@@ -97,6 +97,11 @@ impl KnownTerms {
         }
     }
 
+    /// Knows these terms, whenever they were seen.
+    pub fn know(&mut self, rows: &[TermRow]) {
+        rows.iter().for_each(|row| self.seen.restore(row));
+    }
+
     /// Whether the rule did not see the term in its window before `now`.
     #[must_use]
     pub fn is_new(&self, term: Term, now: Timestamp) -> bool {

@@ -1,0 +1,166 @@
+//! What a replay writes on standard output: documents as JSON lines, or a line for each incident at its end.
+
+use std::{
+    cell::RefCell,
+    io::{self, Write},
+    rc::Rc,
+    time::Duration,
+};
+
+use sensor_core::{
+    event::Event,
+    incident::{IncidentAction, IncidentEvent, message},
+    time::Timestamp,
+};
+use sensor_dissect::escape::shown;
+
+use super::progress::Progress;
+use crate::{
+    ecs,
+    output::documents,
+    pipeline::{Batch, Output},
+    rfc3339::rfc3339,
+    statistics::OutputCounts,
+};
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Every document, as the running agent writes it.
+    Json,
+    /// A line for each incident.
+    Lines,
+}
+
+/// Writes at once: nothing waits, and nothing is given up.
+pub struct ReplayOutput {
+    form: Form,
+    destination: Box<dyn Write>,
+    sensor: ecs::Sensor,
+    /// Whether each line is to be seen at once.
+    unbuffered: bool,
+    progress: Progress,
+    failure: Failure,
+    counts: OutputCounts,
+}
+
+/// Why the destination takes nothing any more.
+#[derive(Clone, Default)]
+pub struct Failure(Rc<RefCell<Option<io::Error>>>);
+
+impl Failure {
+    /// Takes the error, if there is one.
+    #[must_use]
+    pub fn take(&self) -> Option<io::Error> {
+        self.0.borrow_mut().take()
+    }
+
+    /// Whether there is one.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.0.borrow().is_some()
+    }
+}
+
+impl ReplayOutput {
+    /// Writes to `destination`; with `unbuffered`, each line at once.
+    #[must_use]
+    pub fn new(
+        form: Form,
+        destination: impl Write + 'static,
+        sensor: ecs::Sensor,
+        unbuffered: bool,
+        progress: Progress,
+    ) -> Self {
+        let destination = Box::new(io::BufWriter::with_capacity(64 << 10, destination));
+        Self {
+            form,
+            destination,
+            sensor,
+            unbuffered,
+            progress,
+            failure: Failure::default(),
+            counts: OutputCounts::default(),
+        }
+    }
+
+    /// Where a failure will be.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        self.failure.clone()
+    }
+
+    fn lines(&self, events: &[Event]) -> Vec<String> {
+        match self.form {
+            Form::Json => documents(events, &self.sensor).into_iter().map(|document| document.body).collect(),
+            Form::Lines => events.iter().filter_map(line).collect(),
+        }
+    }
+
+    fn write(&mut self, line: &str) {
+        let (destination, unbuffered) = (&mut self.destination, self.unbuffered);
+        let result = self.progress.beside(|| {
+            writeln!(destination, "{line}")?;
+            if unbuffered { destination.flush() } else { Ok(()) }
+        });
+        self.counts.written += u64::from(result.is_ok());
+        self.note(result);
+    }
+
+    fn note(&self, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.failure.0.borrow_mut().get_or_insert(error);
+        }
+    }
+}
+
+impl Output for ReplayOutput {
+    fn take(&mut self, batch: Batch, _: Timestamp) {
+        for line in self.lines(&batch.events) {
+            if self.failure.is_there() {
+                return;
+            }
+            self.counts.documents += 1;
+            self.write(&line);
+        }
+    }
+
+    fn settle(&mut self, _patience: Duration) {
+        let result = self.destination.flush();
+        self.note(result);
+    }
+
+    fn flush(&mut self, patience: Duration) {
+        self.settle(patience);
+    }
+
+    fn keeps_state(&self) -> bool {
+        false
+    }
+
+    fn counts(&self) -> OutputCounts {
+        self.counts
+    }
+}
+
+/// The line of an incident that is over: when it began, how severe it is, and what happened. A summary of incidents that were held
+/// back has one too.
+fn line(event: &Event) -> Option<String> {
+    match event {
+        Event::Incident(event) if event.action == IncidentAction::Closed => Some(incident_line(event)),
+        Event::Quota(summary) if summary.is_final => Some(format!(
+            "{}  {:<8}  {} more incidents of rule {} were only counted",
+            rfc3339(summary.since),
+            "counted",
+            summary.held_back,
+            summary.rule.id
+        )),
+        _ => None,
+    }
+}
+
+fn incident_line(event: &IncidentEvent) -> String {
+    let incident = &event.incident;
+    let sentence = message::sentence(incident);
+    format!("{}  {:<8}  {}", rfc3339(incident.first), incident.severity, shown(sentence.as_bytes()))
+}
