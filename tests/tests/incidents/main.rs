@@ -27,7 +27,7 @@ fn shows(name: &str) {
     if !differences.is_empty() {
         let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.jsonl"));
         let lines: Vec<String> = played.documents.iter().map(|document| format!("{document}\n")).collect();
-        fs::write(&kept, lines.concat()).unwrap();
+        fs::write(&kept, lines.concat()).unwrap_or_else(|error| panic!("write {}: {error}", kept.display()));
         panic!("{name}: {differences:#?}\nthe documents are in {}", kept.display());
     }
 }

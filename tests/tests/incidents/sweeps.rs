@@ -3,7 +3,7 @@
 use crate::shows;
 
 #[test]
-fn scripts_of_nmap_outwards_are_one_high_incident() {
+fn scripts_of_nmap_outwards_are_one_critical_incident_since_they_answer_by_ntlmv1() {
     shows("nmap-scripts-outwards");
 }
 

@@ -9,7 +9,7 @@ use sensor_lab::{Answer, Smbd, Sweep, Swept, TcpListener};
 
 use super::super::expected::Direction::{Inbound, Outbound};
 use super::super::expected::Expected;
-use super::super::incident::Severity::{High, Low, Medium};
+use super::super::incident::Severity::{Critical, High, Low, Medium};
 use super::super::stage::Stage;
 use super::super::wire::Tape;
 use super::{Ends, Scenario, captured, live};
@@ -22,8 +22,8 @@ const ANSWERS: Swept = Swept { open: 10, closed: 246, filtered: 44 };
 const SWEPT: std::ops::RangeInclusive<u64> = 300..=700;
 
 pub(super) fn scenarios() -> Vec<Scenario> {
-    let scripts = |direction| {
-        Expected::new(direction, High, &["smb", "credential", "session", "share", "data"])
+    let scripts = |direction, severity| {
+        Expected::new(direction, severity, &["smb", "credential", "session", "share", "data"])
             .never(&["T1048", "T1133", "T1105"])
             .connections(2..=80)
             .updates(0..=12)
@@ -44,14 +44,17 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "An internal host runs nmap's SMB scripts against a server on the Internet",
             Outbound,
             scripts_of_nmap,
-            scripts(Outbound).findings(&["smb-to-internet"]),
+            // One of them answers a challenge with NTLMv1, as a guest.
+            scripts(Outbound, Critical)
+                .findings(&["ntlm-credential-to-internet"])
+                .techniques(&["T1187", "T1135"]),
         ),
         live(
             "nmap-scripts-inwards",
             "A host on the Internet runs nmap's SMB scripts against an internal server",
             Inbound,
             scripts_of_nmap,
-            scripts(Inbound).findings(&["external-access-windows-networking"]).techniques(&["T1135"]),
+            scripts(Inbound, High).findings(&["external-access-windows-networking"]).techniques(&["T1135"]),
         ),
         live(
             "half-open-sweep-outwards",
