@@ -1,9 +1,11 @@
 //! Scenarios: attacks and mishaps of which each is one incident, played by real peers or written as captures, and each with
 //! its internal twin, the same between two internal hosts, of which nothing may be reported.
 
+mod expectation;
 mod expected;
 mod incident;
 mod list;
+mod ntlm;
 mod smb2;
 mod stage;
 mod table;
@@ -16,10 +18,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use sensor_lab::{Need, Topology, address, poll, scratch_dir};
+use sensor_lab::{Need, Topology, address, scratch_dir};
 use serde_json::Value;
 
-pub use expected::{Direction, Expectation};
+pub use expectation::Expectation;
+pub use expected::Direction;
 pub use incident::{Incident, Severity, incidents};
 pub use list::all;
 pub use table::IncidentTable;
@@ -144,7 +147,7 @@ impl Scenario {
         play(&mut stage).context("across the border")?;
         let watch = stage.into_watch()?;
         // Without success the documents show what is missing.
-        let _ = poll(WRITTEN_WITHIN, || self.expected.is_reached(&watch.documents()).then_some(()));
+        let _ = watch.wait_until(WRITTEN_WITHIN, |documents| self.expected.is_reached(documents));
         let (documents, lateral) = watch.stop()?;
         Ok(Played { documents, lateral })
     }

@@ -1,4 +1,6 @@
-//! Messages of one SMB 2.1 session (MS-SMB2 2.2) with NTLM (MS-NLMP 2.2.1), each with its session header (RFC 1002 4.3.1).
+//! Messages of one SMB 2.1 session (MS-SMB2 2.2), each with its session header (RFC 1002 4.3.1).
+
+use super::ntlm;
 
 /// NT status of a response (MS-ERREF 2.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,18 +71,18 @@ impl Dialogue {
     /// The first half of a log-on: NTLM NEGOTIATE and CHALLENGE.
     pub(super) fn challenge(&mut self) -> Exchange {
         self.session = SESSION;
-        let request = session_setup_request(&ntlm_negotiate());
+        let request = session_setup_request(&ntlm::negotiate());
         self.exchange(
             SESSION_SETUP,
             Status::MoreProcessing,
             &request,
-            &session_setup_reply(&ntlm_challenge()),
+            &session_setup_reply(&ntlm::challenge()),
         )
     }
 
     /// The second half: the user's response, and what the server thinks of it.
     pub(super) fn authenticate(&mut self, user: &str, status: Status) -> Exchange {
-        let request = session_setup_request(&ntlm_authenticate(user));
+        let request = session_setup_request(&ntlm::authenticate(user));
         self.exchange(SESSION_SETUP, status, &request, &session_setup_reply(&[]))
     }
 
@@ -192,89 +194,11 @@ fn session_setup_reply(token: &[u8]) -> Vec<u8> {
     body
 }
 
-/// Unicode, NTLM, always sign, extended session security, target information, version.
-const NTLM_FLAGS: u32 = 0x0000_0001 | 0x0000_0200 | 0x0000_8000 | 0x0008_0000 | 0x0080_0000 | 0x0200_0000;
-/// Windows 10.0 build 19041, NTLM revision 15.
-const NTLM_VERSION: [u8; 8] = [10, 0, 0x61, 0x4A, 0, 0, 0, 15];
-
-fn ntlm(kind: u32) -> Vec<u8> {
-    let mut message = b"NTLMSSP\0".to_vec();
-    message.extend(kind.to_le_bytes());
-    message
-}
-
-fn ntlm_negotiate() -> Vec<u8> {
-    let mut message = ntlm(1);
-    message.extend(NTLM_FLAGS.to_le_bytes());
-    message.extend([0; 16]);
-    message.extend(NTLM_VERSION);
-    message
-}
-
-fn ntlm_challenge() -> Vec<u8> {
-    let name = utf16("LAB");
-    let information = target_information();
-    let mut message = ntlm(2);
-    message.extend(field(name.len(), 56));
-    message.extend(NTLM_FLAGS.to_le_bytes());
-    message.extend([1, 2, 3, 4, 5, 6, 7, 8]);
-    message.extend([0; 8]);
-    message.extend(field(information.len(), 56 + name.len()));
-    message.extend(NTLM_VERSION);
-    message.extend(name);
-    message.extend(information);
-    message
-}
-
-fn ntlm_authenticate(user: &str) -> Vec<u8> {
-    let response = ntlmv2_response(user);
-    let parts = [vec![0; 24], response, utf16("LAB"), utf16(user), utf16("PC-1"), vec![]];
-    let mut message = ntlm(3);
-    let mut at = 88;
-    for part in &parts {
-        message.extend(field(part.len(), at));
-        at += part.len();
-    }
-    message.extend(NTLM_FLAGS.to_le_bytes());
-    message.extend(NTLM_VERSION);
-    // No integrity code.
-    message.extend([0; 16]);
-    message.extend(parts.concat());
-    message
-}
-
-/// MS-NLMP 2.2.2.8: a proof, made up from the user's name, and what it proves.
-fn ntlmv2_response(user: &str) -> Vec<u8> {
-    let mut response: Vec<u8> = user.bytes().cycle().take(16).collect();
-    response.extend([1, 1, 0, 0, 0, 0, 0, 0]);
-    response.extend([0x80; 8]);
-    response.extend([0x33; 8]);
-    response.extend([0; 4]);
-    response.extend(target_information());
-    response.extend([0; 4]);
-    response
-}
-
-/// MS-NLMP 2.2.2.1: the domain's name and the end of the list.
-fn target_information() -> Vec<u8> {
-    let name = utf16("LAB");
-    let mut pairs = words(&[2, name.len() as u16]);
-    pairs.extend(name);
-    pairs.extend([0; 4]);
-    pairs
-}
-
-fn field(length: usize, offset: usize) -> Vec<u8> {
-    let mut field = words(&[length as u16, length as u16]);
-    field.extend((offset as u32).to_le_bytes());
-    field
-}
-
-fn utf16(text: &str) -> Vec<u8> {
+pub(super) fn utf16(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
 
-fn words(words: &[u16]) -> Vec<u8> {
+pub(super) fn words(words: &[u16]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 

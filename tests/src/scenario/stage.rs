@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use sensor_lab::{
     Guesser, Namespace, Nmap, PythonClient, Rclone, Scratch, Smbclient, Topology, address, poll, scratch_dir,
 };
@@ -47,10 +47,22 @@ impl<'a> Watch<'a> {
         Ok(Self { border, state, agent, earlier: vec![], lateral: 0 })
     }
 
-    /// Documents so far, of all agents.
+    /// Waits until the documents so far are as `reached` wants them; whether they came to be.
     #[must_use]
-    pub(super) fn documents(&self) -> Vec<Value> {
-        [self.earlier.clone(), self.agent.documents()].concat()
+    pub(super) fn wait_until(&self, within: Duration, reached: impl Fn(&[Value]) -> bool) -> bool {
+        let mut documents = self.earlier.clone();
+        let mut known = 0;
+        let waited = poll(within, || {
+            // Nothing is read and judged twice: that would take the processor from the agent.
+            let new = self.agent.documents_after(known);
+            if new.is_empty() && known > 0 {
+                return None;
+            }
+            known += new.len();
+            documents.extend(new);
+            reached(&documents).then_some(())
+        });
+        waited.is_some()
     }
 
     /// Ends the agent in an orderly way and starts another on the same state.
@@ -223,8 +235,9 @@ impl<'a> Stage<'a> {
             return Ok(());
         }
         let watch = self.watch.as_ref().context("the agent was lost in a restart")?;
-        poll(within, || watch.documents().iter().any(&fits).then_some(()))
-            .with_context(|| format!("the awaited document did not come within {within:?}"))
+        let came = watch.wait_until(within, |documents| documents.iter().any(&fits));
+        ensure!(came, "the awaited document did not come within {within:?}");
+        Ok(())
     }
 
     /// Ends the agent and starts it again on the same state.

@@ -121,3 +121,67 @@ impl fmt::Display for IncidentTable {
         self.lines.iter().try_for_each(|line| writeln!(out, "{line}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::all;
+    use super::*;
+
+    fn document(sequence: u64, action: &str, severity: (&str, u64)) -> Value {
+        let (word, number) = severity;
+        json!({
+            "event": {
+                "kind": if action == "updated" { "event" } else { "alert" }, "action": format!("incident-{action}"),
+                "severity": number, "id": format!("7f-{sequence}"), "sequence": sequence, "outcome": "failure",
+            },
+            "rule": { "id": "smb-to-internet" },
+            "source": { "ip": "10.0.0.2" }, "destination": { "ip": "8.8.4.4" },
+            "network": { "direction": "outbound" },
+            "message": "a credential was given away",
+            "threat": { "technique": { "id": ["T1187"] } },
+            "smb_sensor": {
+                "incident": {
+                    "id": "7f", "status": "open", "severity": word, "evidence": "credential", "connections": 1,
+                    "internal": "10.0.0.2", "external": "8.8.4.4",
+                },
+                "findings": [
+                    { "rule": "smb-to-internet" }, { "rule": "rare-smb-destination" },
+                    { "rule": "ntlm-credential-to-internet" },
+                ],
+                "credentials": [{ "user": "alice" }],
+            },
+        })
+    }
+
+    fn table_of(documents: Vec<Value>) -> IncidentTable {
+        let scenario = all().into_iter().find(|one| one.name == "leak-refused").unwrap();
+        let mut table = IncidentTable::default();
+        table.add(&scenario, &Played { documents, lateral: 9 });
+        table
+    }
+
+    #[test]
+    fn a_line_says_what_was_written() {
+        let documents = vec![
+            document(0, "opened", ("low", 21)),
+            document(1, "escalated", ("high", 73)),
+            document(2, "updated", ("high", 73)),
+        ];
+        let table = table_of(documents);
+        assert_eq!(table.differences(), &[] as &[String]);
+        let line = "| outbound | 1 | 1 opened, 1 escalated, 1 updated | high | credential | T1187 | 0 |\n";
+        assert!(table.to_string().ends_with(line), "{table}");
+    }
+
+    #[test]
+    fn a_line_that_is_not_as_expected_says_so() {
+        let mut twins = document(0, "opened", ("high", 73));
+        twins["destination"]["ip"] = json!("10.0.1.2");
+        let table = table_of(vec![twins]);
+        assert_ne!(table.differences(), &[] as &[String]);
+        assert!(table.to_string().contains("(**not as expected**)"), "{table}");
+        assert!(table.to_string().ends_with("| 1 |\n"), "the twin's document is counted: {table}");
+    }
+}

@@ -5,8 +5,9 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use sensor_lab::{Need, NtlmRelay, PASSWORD, Smbd, USER};
 
+use super::super::expectation::Expectation;
 use super::super::expected::Direction::{Inbound, Outbound};
-use super::super::expected::{Expectation, Expected};
+use super::super::expected::Expected;
 use super::super::incident::Severity::{Critical, High};
 use super::super::stage::Stage;
 use super::{Play, Scenario, done, live, refused};

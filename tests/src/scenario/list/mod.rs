@@ -12,7 +12,8 @@ mod written;
 use anyhow::{Result, ensure};
 use sensor_lab::Need;
 
-use super::expected::{Direction, Expectation, Expected};
+use super::expectation::Expectation;
+use super::expected::{Direction, Expected};
 use super::stage::Stage;
 use super::wire::Tape;
 use super::{Ends, Play, Scenario};

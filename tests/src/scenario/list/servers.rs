@@ -6,8 +6,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use sensor_lab::{Need, RawSocket, Smbd, USER, WebServer, poll};
 
+use super::super::expectation::{Expectation, RangeOfCounts};
 use super::super::expected::Direction::{Inbound, Outbound};
-use super::super::expected::{Expectation, Expected, RangeOfCounts};
+use super::super::expected::Expected;
 use super::super::incident::Severity::{Critical, Low, Medium};
 use super::super::stage::Stage;
 use super::super::wire::{Connection, Tape, completed};
