@@ -2,7 +2,7 @@
 //!
 //! What it gives: [`Topology`] (a client and a server on the two sides of a gateway), [`Namespace`] and
 //! [`Veth`] to build other shapes, [`Smbd`] and [`Smbclient`] for real sessions, [`Nmbd`] for names, [`PythonClient`]
-//! [`Rclone`] and [`ImpacketServer`] for those of other implementations, [`Nmap`], [`Guesser`] and [`NtlmRelay`] for attacks,
+//! [`Rclone`] and [`ImpacketServer`] for those of other implementations, [`Nmap`], [`Hydra`], [`Guesser`] and [`NtlmRelay`] for attacks,
 //! [`WebServer`] for what is not SMB, [`Process`] for programs
 //! under test, [`TcpListener`], [`UdpResponder`] and [`RawSocket`] for traffic that needs no daemon.
 //!
@@ -15,6 +15,7 @@
 
 mod cgroup;
 mod deadline;
+mod hydra;
 mod namespace;
 mod nmap;
 mod nmbd;
@@ -34,6 +35,7 @@ mod veth;
 
 pub use cgroup::Cgroup;
 pub use deadline::poll;
+pub use hydra::Hydra;
 pub use namespace::Namespace;
 pub use nix::sys::signal::Signal;
 pub use nmap::{Nmap, Sweep, Swept};

@@ -54,8 +54,8 @@ impl<'a> Nmap<'a> {
             Sweep::HalfOpen => "-sS",
             Sweep::Connect => "-sT",
         });
-        // Without a bound on what it waits, silent addresses take seconds each; one more try shows that they are silent.
-        command.args(["--min-rate", "300", "--max-rtt-timeout", "300ms", "--max-retries", "1", "-oG", "-"]);
+        // Without a bound on what it waits, silent addresses take seconds each; two more tries show that they are silent.
+        command.args(["--min-rate", "300", "--max-rtt-timeout", "1s", "--max-retries", "2", "-oG", "-"]);
         let outcome = Outcome::of(Process::spawn(command_with(command, targets))?, TIME_LIMIT)?;
         ensure!(outcome.success(), "nmap failed: {}", outcome.output);
         let state = |name: &str| {

@@ -20,7 +20,7 @@ pub enum Need {
     Samba,
     /// Network and Samba, and impacket and smbprotocol as further peers.
     Python,
-    /// All of that, and the programs of attackers: nmap and rclone.
+    /// All of that, and the programs of attackers: nmap, hydra and rclone.
     Attackers,
     /// The network, and cgroups for the processes in it.
     Cgroup,
@@ -71,7 +71,7 @@ fn missing_python() -> Option<String> {
 }
 
 fn missing_attackers() -> Option<String> {
-    missing_programs(&[("nmap", "nmap"), ("rclone", "rclone")])
+    missing_programs(&[("nmap", "nmap"), ("hydra", "hydra"), ("rclone", "rclone")])
 }
 
 fn missing_cgroup() -> Option<String> {
@@ -113,7 +113,7 @@ pub fn skip(test: &str, reason: &str) {
 /// Leaves the current test, with a record of it, when the laboratory cannot be used here.
 ///
 /// `require_lab!()` asks for network and Samba, `require_lab!(Network)` for namespaces alone, `require_lab!(Python)` for
-/// network, Samba, impacket and smbprotocol, `require_lab!(Attackers)` for those and nmap and rclone, `require_lab!(Cgroup)` for namespaces and cgroups.
+/// network, Samba, impacket and smbprotocol, `require_lab!(Attackers)` for those, nmap, hydra and rclone, `require_lab!(Cgroup)` for namespaces and cgroups.
 #[macro_export]
 macro_rules! require_lab {
     () => {

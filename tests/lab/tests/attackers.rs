@@ -4,8 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use sensor_lab::{
-    Answer, Guesser, Nmap, NtlmRelay, PASSWORD, Rclone, Smbclient, Smbd, Sweep, Swept, TcpListener, Topology,
-    USER, WebServer, address, require_lab, scratch_dir,
+    Answer, Guesser, Hydra, Nmap, NtlmRelay, PASSWORD, Rclone, Smbclient, Smbd, Sweep, Swept, TcpListener,
+    Topology, USER, WebServer, address, require_lab, scratch_dir,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -31,6 +31,18 @@ fn a_guesser_finds_the_password_among_a_hundred() {
     pairs[70].1 = PASSWORD.to_owned();
     let guessed = Guesser::new(lab.server(), address::CLIENT_V4).guess(&pairs).expect("guess");
     assert_eq!((guessed.accepted, guessed.refused), (vec![USER.to_owned()], 99));
+}
+
+#[test]
+fn hydra_finds_the_password_over_smb_1() {
+    require_lab!(Attackers);
+    let lab = Topology::border().expect("build");
+    let _smbd = Smbd::builder().ntlmv1().start(lab.client()).expect("start smbd");
+    let hydra = Hydra::new(lab.server(), address::CLIENT_V4);
+    let mut passwords: Vec<_> = (0..20).map(|n| format!("guess-{n}")).collect();
+    assert_eq!(hydra.guess(USER, &passwords).expect("guess"), None);
+    passwords.push(PASSWORD.to_owned());
+    assert_eq!(hydra.guess(USER, &passwords).expect("guess").as_deref(), Some(PASSWORD));
 }
 
 #[test]

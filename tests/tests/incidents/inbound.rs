@@ -8,6 +8,11 @@ fn a_hundred_guesses_of_which_one_is_right_are_one_critical_incident() {
 }
 
 #[test]
+fn a_hundred_guesses_by_hydra_over_smb_1_are_one_critical_incident() {
+    shows("guessing-hydra");
+}
+
+#[test]
 fn one_password_tried_for_forty_users_is_one_high_incident() {
     shows("spraying");
 }

@@ -60,6 +60,11 @@ pub(super) const ATTACKERS: &[Program] = &[
         packages: ["nmap", "nmap", "nmap", "nmap"],
     },
     Program {
+        name: "hydra",
+        purpose: "a guesser of passwords in those tests",
+        packages: ["hydra", "hydra", "hydra", "hydra"],
+    },
+    Program {
         name: "rclone",
         purpose: "a further SMB client of those tests",
         packages: ["rclone", "rclone", "rclone", "rclone"],

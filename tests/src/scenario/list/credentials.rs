@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use sensor_lab::{Need, NtlmRelay, PASSWORD, Smbd, USER};
+use sensor_lab::{Hydra, Need, NtlmRelay, PASSWORD, Smbd, USER};
 
 use super::super::expectation::Expectation;
 use super::super::expected::Direction::{Inbound, Outbound};
@@ -69,6 +69,19 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 .updates(0..=10),
         ),
         live(
+            "guessing-hydra",
+            "100 passwords guessed by hydra over SMB 1, of which the last is right",
+            Inbound,
+            hydra,
+            Expected::new(Inbound, Critical, &["session", "share"])
+                .findings(&["smb1-across-border"])
+                .techniques(&["T1110.001", "T1133", "T1078"])
+                .never(&["T1048", "T1110.003"])
+                .message(&["99"])
+                .connections(100..=110)
+                .updates(0..=10),
+        ),
+        live(
             "spraying",
             "One password tried for 40 users, all refused",
             Inbound,
@@ -130,6 +143,16 @@ fn guessing(stage: &mut Stage<'_>) -> Result<()> {
     pairs[GUESSES - 1].1 = PASSWORD.to_owned();
     let guessed = stage.guesser()?.guess(&pairs)?;
     ensure!(guessed.accepted == [USER] && guessed.refused == GUESSES - 1, "{guessed:?}");
+    Ok(())
+}
+
+fn hydra(stage: &mut Stage<'_>) -> Result<()> {
+    let (client, server) = (stage.client()?, stage.server()?);
+    let _smbd = Smbd::builder().ntlmv1().start(server.namespace)?;
+    let mut passwords: Vec<_> = (1..GUESSES).map(|n| format!("guess-{n}")).collect();
+    passwords.push(PASSWORD.to_owned());
+    let found = Hydra::new(client.namespace, server.address).guess(USER, &passwords)?;
+    ensure!(found.as_deref() == Some(PASSWORD), "hydra found {found:?}");
     Ok(())
 }
 
