@@ -186,6 +186,17 @@ impl<'a> Stage<'a> {
         Ok((sweeper, owner, [format!("{net}.0.0/24"), format!("{net}.1.0-43")]))
     }
 
+    /// An internal address of which nobody answers.
+    ///
+    /// # Errors
+    /// When `ip` refuses.
+    pub fn silent_address(&self) -> Result<Ipv4Addr> {
+        let owner = self.colleague()?;
+        owner.namespace.ip("route replace blackhole 10.9.1.0/24")?;
+        self.border.gateway().ip(&format!("route replace 10.9.0.0/16 via {}", owner.address))?;
+        Ok(Ipv4Addr::new(10, 9, 1, 1))
+    }
+
     /// smbclient of this client for this server.
     ///
     /// # Errors

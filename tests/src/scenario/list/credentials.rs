@@ -62,6 +62,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             Inbound,
             guessing,
             Expected::new(Inbound, Critical, &["session"])
+                .findings(&["smb-password-guessing", "external-logon-accepted"])
                 .techniques(&["T1110.001", "T1133", "T1078"])
                 .never(&["T1048", "T1190", "T1110.003"])
                 .message(&["99"])
@@ -74,7 +75,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             Inbound,
             hydra,
             Expected::new(Inbound, Critical, &["session", "share"])
-                .findings(&["smb1-across-border"])
+                .findings(&["smb-password-guessing", "external-logon-accepted", "smb1-across-border"])
                 .techniques(&["T1110.001", "T1133", "T1078"])
                 .never(&["T1048", "T1110.003"])
                 .message(&["99"])
@@ -87,6 +88,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             Inbound,
             spraying,
             Expected::new(Inbound, High, &["credential"])
+                .findings(&["smb-password-spraying"])
                 .techniques(&["T1110.003"])
                 .never(&["T1048", "T1190", "T1133", "T1110.001"])
                 .message(&["40"])
@@ -109,11 +111,13 @@ fn leak_accepted(stage: &mut Stage<'_>) -> Result<()> {
 /// An incident has one internal host and one direction: the two halves of a relay are one each, and name each other.
 fn relay() -> Scenario {
     let outwards = Expected::new(Outbound, Critical, &["credential", "session", "share"])
+        .findings(&["ntlm-relay", "ntlm-credential-to-internet"])
         .techniques(&["T1187", "T1557.001"])
         .never(&["T1048", "T1190", "T1133"])
         .connections(1..=2);
     let inwards = Expected::new(Inbound, Critical, &["session", "share", "data"])
         .server("10.0.1.2")
+        .findings(&["ntlm-relay", "external-logon-accepted"])
         .techniques(&["T1557.001", "T1133"])
         .never(&["T1048", "T1190"])
         .connections(1..=4);

@@ -72,6 +72,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             slow_guessing,
             Some(
                 Expected::new(Inbound, High, &["credential"])
+                    .findings(&["smb-password-guessing"])
                     .techniques(&["T1110.001"])
                     .never(&["T1048", "T1190", "T1133", "T1110.003"])
                     .message(&["30"])

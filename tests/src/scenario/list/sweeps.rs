@@ -54,7 +54,9 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "A host on the Internet runs nmap's SMB scripts against an internal server",
             Inbound,
             scripts_of_nmap,
-            scripts(Inbound, High).findings(&["external-access-windows-networking"]).techniques(&["T1135"]),
+            scripts(Inbound, High)
+                .findings(&["external-access-windows-networking", "share-discovery-over-smb"])
+                .techniques(&["T1135"]),
         ),
         live(
             "half-open-sweep-outwards",

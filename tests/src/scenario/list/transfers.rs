@@ -53,7 +53,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "An internal host stores 6 MiB before a restart of the agent and 6 MiB after it",
             Outbound,
             over_restart,
-            left().findings(&[VOLUME]).connections(2..=2).message(&["MiB"]),
+            left().findings(&[VOLUME]).connections(2..=2).message(&["MiB"]).closed(0..=2),
         ),
         live(
             "upload-encrypted",
@@ -75,6 +75,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             Outbound,
             download,
             Expected::new(Outbound, Critical, &["data"])
+                .findings(&["smb-download-from-internet"])
                 .techniques(&["T1105", "T1187"])
                 .never(&["T1048", "T1190", "T1133"])
                 .credentials(&[USER])
@@ -89,7 +90,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             Expected::new(Outbound, Critical, &["data"])
                 .techniques(&["T1187", "T1105"])
                 .never(&["T1048", "T1190", "T1133"])
-                .credentials(&[USER]),
+                .credentials(&[USER])
+                .closed(0..=2),
         ),
     ]
 }
