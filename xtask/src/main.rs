@@ -7,6 +7,7 @@ mod cargo;
 mod conformance;
 mod demo;
 mod fuzz;
+mod incidents;
 mod lint_kernel;
 mod privilege;
 mod replay_report;
@@ -39,6 +40,8 @@ enum Task {
     Conformance(conformance::Arguments),
     /// Replay captures in the kernel and on the host, and keep the table of what came of each
     ReplayReport(replay_report::Arguments),
+    /// Play every attack in throw-away network namespaces, and keep the table of the incidents that came of each
+    Incidents(incidents::Arguments),
     /// Run random frames or prefix sets through the kernel, the host engine and an oracle, until they disagree
     Fuzz(fuzz::Arguments),
     /// Run every test and count what passed, failed and was skipped
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Conformance(arguments) => conformance::run(&arguments),
         Task::ReplayReport(arguments) => replay_report::run(&arguments),
+        Task::Incidents(arguments) => incidents::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Test => test::run(),
         Task::LintKernel => lint_kernel::run(),

@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let documents = story::play(agent)?;
         return Ok(verdict::show(&documents));
     }
-    let ready = setup::run(&setup::Arguments::default())?;
+    let ready = setup::run(&setup::Arguments::for_demo())?;
     if ready != ExitCode::SUCCESS {
         return Ok(ready);
     }

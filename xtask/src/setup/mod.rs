@@ -28,6 +28,16 @@ pub(crate) struct Arguments {
     /// Only say what is missing; exit 1 if anything is
     #[arg(long)]
     check: bool,
+    /// Leave out what the tests alone need
+    #[arg(skip)]
+    for_demo: bool,
+}
+
+impl Arguments {
+    /// What the demonstration needs, and nothing that the tests alone do.
+    pub(crate) fn for_demo() -> Self {
+        Self { for_demo: true, ..Self::default() }
+    }
 }
 
 /// Makes everything ready, or says what is left to do by hand.
@@ -57,8 +67,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             by_hand.why(missing.to_string().replace("; run: cargo xtask setup", ""));
         }
     }
-    if !python::is_made() {
-        python_peers::install();
+    if !arguments.for_demo {
+        if !python::is_made() {
+            python_peers::install();
+        }
+        programs::install_attackers();
     }
     if by_hand.is_empty() {
         return Ok(check());
@@ -80,6 +93,12 @@ fn check() -> ExitCode {
         match program.find() {
             Some(path) => println!("found    {}: {}", program.name, path.display()),
             None => println!("missing  {}: {}", program.name, program.purpose),
+        }
+    }
+    for program in programs::ATTACKERS {
+        match program.find() {
+            Some(path) => println!("found    {}: {}", program.name, path.display()),
+            None => println!("without  {}: {}", program.name, program.purpose),
         }
     }
     if python::is_made() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::by_hand::ByHand;
 use super::system::System;
-use super::{apt, packages};
+use super::{apt, install_optional, packages};
 use crate::privilege::Privilege;
 
 /// A program that must be there.
@@ -52,6 +52,25 @@ pub(super) const NEEDED: &[Program] = &[
     },
 ];
 
+/// What attacks in the tests of incidents; those that want it are skipped without. No demo runs it.
+pub(super) const ATTACKERS: &[Program] = &[
+    Program {
+        name: "nmap",
+        purpose: "the scanner in the tests of incidents, run in namespaces only",
+        packages: ["nmap", "nmap", "nmap", "nmap"],
+    },
+    Program {
+        name: "hydra",
+        purpose: "a guesser of passwords in those tests",
+        packages: ["hydra", "hydra", "hydra", "hydra"],
+    },
+    Program {
+        name: "rclone",
+        purpose: "a further SMB client of those tests",
+        packages: ["rclone", "rclone", "rclone", "rclone"],
+    },
+];
+
 impl Program {
     /// Where it is: administrators' programs are not on every user's PATH.
     pub(super) fn find(&self) -> Option<PathBuf> {
@@ -77,6 +96,21 @@ impl Program {
 /// Which are not there.
 pub(super) fn missing() -> Vec<&'static Program> {
     NEEDED.iter().filter(|program| program.find().is_none()).collect()
+}
+
+/// Installs the attackers that are not there, or says why not: no setup ends with that.
+pub(super) fn install_attackers() {
+    let missing: Vec<&Program> = ATTACKERS.iter().filter(|program| program.find().is_none()).collect();
+    if missing.is_empty() {
+        return;
+    }
+    for program in &missing {
+        println!("{} is missing: {}", program.name, program.purpose);
+    }
+    // Where they can be installed at all, the names are Debian's.
+    if let Err(error) = install_optional(&packages(&missing, System::Debian)) {
+        println!("the tests of incidents are skipped without them: {error:#}");
+    }
 }
 
 /// Installs the packages of those that are not there.
@@ -112,7 +146,8 @@ mod tests {
     #[test]
     fn every_program_has_a_package_on_each_known_system() {
         for system in [System::Debian, System::Fedora, System::Arch, System::Suse] {
-            assert!(NEEDED.iter().all(|program| program.package(system).is_some()), "{system:?}");
+            let mut programs = NEEDED.iter().chain(ATTACKERS);
+            assert!(programs.all(|program| program.package(system).is_some()), "{system:?}");
         }
     }
 
