@@ -19,13 +19,17 @@ struct Verdict {
 pub(super) fn show(documents: &[Value]) -> ExitCode {
     let verdict =
         if incidents::are_in(documents) { incidents::check(documents) } else { alerts::check(documents) };
-    println!("expected: {}", verdict.expected);
-    println!("seen:     {}", verdict.seen);
-    for fault in &verdict.faults {
-        println!("  {fault}");
+    if verdict.faults.is_empty() {
+        println!("as expected: {}", verdict.expected);
+        return ExitCode::SUCCESS;
     }
-    println!("{}", if verdict.faults.is_empty() { "as expected" } else { "NOT as expected" });
-    if verdict.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    println!("NOT as expected");
+    println!("  expected: {}", verdict.expected);
+    println!("  seen:     {}", verdict.seen);
+    for fault in &verdict.faults {
+        println!("  fault:    {fault}");
+    }
+    ExitCode::FAILURE
 }
 
 /// Whether the sensor has reported everything that is expected, so that there is nothing to wait for.
