@@ -22,16 +22,16 @@ pub(crate) struct Arguments {
 const CAPTURES: &str = "tests/captures";
 
 /// File of the table, in the workspace.
-const KEPT: &str = "docs/replay.md";
+const KEPT: &str = "docs/replay-results.md";
 
 /// Text above the table.
 const HEAD: &str = "\
-# What a replay tells of the recorded captures
+# Results of replaying the recorded captures
 
-Each capture of [`tests/captures`](../tests/captures) through `smb-sensor replay`, in both engines: the kernel's program by
-`BPF_PROG_TEST_RUN`, and the same code on the host. *Equal* means the same documents and the same counts. Written by
-`cargo xtask replay-report`; `cargo xtask replay-report FOLDER…` prints the same table of your own captures, and with
-`SMB_SENSOR_CAPTURES=FOLDER` in its environment `cargo xtask test` holds the engines to each other on them too.
+This table lists what `smb-sensor replay` reports for each capture in [`tests/captures`](../tests/captures), in both engines: the
+kernel program through `BPF_PROG_TEST_RUN`, and the same code on the host. *Equal* means the same documents and the same counts.
+`cargo xtask replay-report` writes this file. `cargo xtask replay-report FOLDER…` prints the same table for your own captures, and
+`SMB_SENSOR_CAPTURES=FOLDER cargo xtask test` compares the engines on them too.
 
 ";
 
