@@ -24,7 +24,10 @@ fn the_kept_table_of_the_captures_is_what_their_replay_tells() {
         return fs::write(&path, format!("{head}{table}")).unwrap();
     }
     for (is, was) in table.lines().zip(kept.lines()) {
-        assert_eq!(is, was, "docs/replay-results.md: if that is meant, cargo xtask replay-report writes it anew");
+        assert_eq!(
+            is, was,
+            "docs/replay-results.md: if that is meant, cargo xtask replay-report writes it anew"
+        );
     }
     assert_eq!(
         table, kept,

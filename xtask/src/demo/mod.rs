@@ -59,7 +59,7 @@ pub(crate) fn screenshot() -> anyhow::Result<ExitCode> {
 /// Sets up and builds as the user, then starts this program again as root.
 fn prepare_and_play(task: &str, screen: Option<&Path>) -> anyhow::Result<ExitCode> {
     let steps = Steps::begin(task)?;
-    setup::prepare(&steps)?;
+    setup::prepare(&steps, setup::Purpose::Demo)?;
     let agent = build_release(&steps, "sensor-user", "smb-sensor")?;
     let this = env::current_exe().context("finding the path of this program")?;
     let Some(mut command) = Privilege::detect().command(this) else {

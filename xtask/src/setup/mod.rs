@@ -31,10 +31,19 @@ pub(crate) struct Arguments {
     check: bool,
 }
 
+/// What the tools are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The demo, which needs the least.
+    Demo,
+    /// Everything, the tests included.
+    Tests,
+}
+
 /// The task `setup`: installs what is missing and lists the result.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if !arguments.check {
-        prepare(&Steps::begin("setup")?)?;
+        prepare(&Steps::begin("setup")?, Purpose::Tests)?;
     }
     Ok(check())
 }
@@ -43,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 ///
 /// # Errors
 /// If something is still missing, with the commands to run by hand.
-pub(crate) fn prepare(steps: &Steps) -> anyhow::Result<()> {
+pub(crate) fn prepare(steps: &Steps, purpose: Purpose) -> anyhow::Result<()> {
     let privilege = Privilege::detect();
     let system = System::detect();
     let mut by_hand = ByHand::default();
@@ -63,8 +72,11 @@ pub(crate) fn prepare(steps: &Steps) -> anyhow::Result<()> {
             }
         }
     }
-    if !python::is_made() {
-        python_peers::install(steps);
+    if purpose == Purpose::Tests {
+        if !python::is_made() {
+            python_peers::install(steps);
+        }
+        programs::install_attackers(steps);
     }
     steps.run("Check tools and packages", |_| {
         if let Err(missing) = Toolchain::find() {
@@ -88,6 +100,12 @@ fn check() -> ExitCode {
         match program.find() {
             Some(path) => println!("found    {}: {}", program.name, path.display()),
             None => println!("missing  {}: {}", program.name, program.purpose),
+        }
+    }
+    for program in programs::ATTACKERS {
+        match program.find() {
+            Some(path) => println!("found    {}: {}", program.name, path.display()),
+            None => println!("optional {}: {}", program.name, program.purpose),
         }
     }
     if python::is_made() {

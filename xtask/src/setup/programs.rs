@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::by_hand::ByHand;
 use super::system::System;
-use super::{apt, packages};
+use super::{apt, install_optional, packages};
 use crate::{privilege::Privilege, steps::Steps};
 
 /// A required program.
@@ -52,6 +52,20 @@ pub(super) const NEEDED: &[Program] = &[
     },
 ];
 
+/// Programs that attack in the tests of incidents. Those tests are skipped without them, and the demo does not need them.
+pub(super) const ATTACKERS: &[Program] = &[
+    Program {
+        name: "nmap",
+        purpose: "scanner in the tests of incidents, run in namespaces only",
+        packages: ["nmap", "nmap", "nmap", "nmap"],
+    },
+    Program {
+        name: "rclone",
+        purpose: "another SMB client of those tests",
+        packages: ["rclone", "rclone", "rclone", "rclone"],
+    },
+];
+
 impl Program {
     /// Finds the program on PATH and in the folders of administrators' programs, which are not on every user's PATH.
     pub(super) fn find(&self) -> Option<PathBuf> {
@@ -77,6 +91,19 @@ impl Program {
 /// The missing programs.
 pub(super) fn missing() -> Vec<&'static Program> {
     NEEDED.iter().filter(|program| program.find().is_none()).collect()
+}
+
+/// Installs missing attackers, or prints why that failed; no setup fails because of it.
+pub(super) fn install_attackers(steps: &Steps) {
+    let missing: Vec<&Program> = ATTACKERS.iter().filter(|program| program.find().is_none()).collect();
+    if missing.is_empty() {
+        return;
+    }
+    // Packages are installed on Debian only, so the names are Debian's.
+    if let Err(error) = install_optional(steps, &packages(&missing, System::Debian)) {
+        let names: Vec<&str> = missing.iter().map(|program| program.name).collect();
+        println!("  continuing without {}; tests that need them are skipped: {error:#}", names.join(" and "));
+    }
 }
 
 /// Installs the packages of missing programs.
@@ -109,7 +136,8 @@ mod tests {
     #[test]
     fn every_program_has_a_package_on_each_known_system() {
         for system in [System::Debian, System::Fedora, System::Arch, System::Suse] {
-            assert!(NEEDED.iter().all(|program| program.package(system).is_some()), "{system:?}");
+            let mut programs = NEEDED.iter().chain(ATTACKERS);
+            assert!(programs.all(|program| program.package(system).is_some()), "{system:?}");
         }
     }
 

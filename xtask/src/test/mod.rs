@@ -19,7 +19,7 @@ use summary::Summary;
 /// Sets up, builds, runs the tests and prints the counts. Fails if a test fails, or if no test ran.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let steps = Steps::begin("test")?;
-    setup::prepare(&steps)?;
+    setup::prepare(&steps, setup::Purpose::Tests)?;
     // Tests of the whole run this program; they look for it beside themselves.
     build_debug(&steps, "sensor-user", "smb-sensor")?;
     steps.run("Build the tests", |step| step.command(cargo_test().arg("--no-run")))?;
