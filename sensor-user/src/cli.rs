@@ -150,7 +150,7 @@ pub struct RunArgs {
     /// Drop the SYN of connections that the rules alert on, unless exempt; `smb-sensor enforce off` ends it at once
     #[arg(long)]
     pub enforce: bool,
-    /// Seconds after which enforcement ends by itself, whenever it is turned on; 0 means never. Default: the value of the
+    /// Time in seconds after which enforcement ends by itself, whenever it is turned on; 0 means never. Default: the value of the
     /// configuration, or 86400
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=31_536_000))]
     pub enforce_for: Option<u64>,
