@@ -199,7 +199,7 @@ impl Step<'_> {
 /// A program and its arguments, as one would type them.
 fn words(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    // A script given as an argument says nothing in a message: its first line stands for it.
+    // A whole script would hide the message, so only its first line is shown.
     let words = words.map(|word| match word.to_string_lossy().split_once('\n') {
         Some((first, _)) => format!("'{first} …'"),
         None => word.to_string_lossy().into_owned(),

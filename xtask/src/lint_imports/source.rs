@@ -275,7 +275,7 @@ fn use_leaves(tokens: &[TokenTree], prefix: &mut Vec<String>, leaves: &mut Vec<(
     }
 }
 
-/// Whether an attribute, without its `#`, keeps what it stands on for tests.
+/// Whether an attribute, given without its `#`, restricts its item to tests.
 fn is_test_only(attribute: &Group) -> bool {
     let tokens: Vec<TokenTree> = attribute.stream().into_iter().collect();
     match tokens.as_slice() {
