@@ -84,6 +84,13 @@ impl Agent {
         self.process.stdout_lines().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
+    /// Documents behind the first `known` lines of standard output: for those who ask often where there are many.
+    #[must_use]
+    pub fn documents_after(&self, known: usize) -> Vec<Value> {
+        let lines = self.process.stdout_lines();
+        lines.iter().skip(known).filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
     /// What it told on standard error so far.
     #[must_use]
     pub fn log(&self) -> String {

@@ -16,6 +16,7 @@ mod recording;
 mod records;
 mod replay_table;
 mod replayed;
+pub mod scenario;
 mod traffic;
 mod twin;
 

@@ -8,6 +8,7 @@ mod cargo;
 mod conformance;
 mod demo;
 mod fuzz;
+mod incidents;
 mod lint_imports;
 mod lint_kernel;
 mod lint_links;
@@ -43,6 +44,8 @@ enum Task {
     Conformance(conformance::Arguments),
     /// Replay captures in the kernel and on the host, and write the table of the results
     ReplayReport(replay_report::Arguments),
+    /// Play every attack in temporary network namespaces, and write the table of the incidents
+    Incidents(incidents::Arguments),
     /// Run random frames or prefix sets through the kernel, the host engine and an oracle until they disagree
     Fuzz(fuzz::Arguments),
     /// Run every test and count the passed, failed and skipped ones
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Conformance(arguments) => conformance::run(&arguments),
         Task::ReplayReport(arguments) => replay_report::run(&arguments),
+        Task::Incidents(arguments) => incidents::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Test => test::run(),
         Task::LintKernel => lint_kernel::run(),

@@ -3,7 +3,9 @@
 import argparse
 import functools
 import io
+import os
 import sys
+import time
 
 from impacket import ntlm, smb
 from impacket.dcerpc.v5 import lsad, samr, transport
@@ -18,6 +20,8 @@ DIALECTS = {
     "3.1.1": SMB2_DIALECT_311,
 }
 MAXIMUM_ALLOWED = 0x02000000
+# Seconds that a step waits for a file.
+LONGEST_WAIT = 60
 
 
 def bound(connection, server, pipe, interface):
@@ -61,6 +65,14 @@ def take(step, connection, arguments):
         name, length = rest.split(":")
         connection.putFile(arguments.share, name, io.BytesIO(b"Z" * int(length)).read)
         print("stored", length)
+    elif action == "note":
+        open(rest, "x").close()
+    elif action == "await":
+        deadline = time.monotonic() + LONGEST_WAIT
+        while not os.path.exists(rest):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no file {rest}")
+            time.sleep(0.005)
     elif action == "samr":
         list_domains(connection, arguments.server)
     elif action == "lsarpc":

@@ -2,7 +2,8 @@
 //!
 //! What it gives: [`Topology`] (a client and a server on the two sides of a gateway), [`Namespace`] and
 //! [`Veth`] to build other shapes, [`Smbd`] and [`Smbclient`] for real sessions, [`Nmbd`] for names, [`PythonClient`]
-//! and [`ImpacketServer`] for those of other implementations, [`Process`] for programs
+//! [`Rclone`] and [`ImpacketServer`] for those of other implementations, [`Nmap`], [`Hydra`], [`Guesser`] and [`NtlmRelay`] for attacks,
+//! [`WebServer`] for what is not SMB, [`Process`] for programs
 //! under test, [`TcpListener`], [`UdpResponder`] and [`RawSocket`] for traffic that needs no daemon.
 //!
 //! What it never does: touch the network namespace it was started in. Every link is born with both ends inside
@@ -14,13 +15,16 @@
 
 mod cgroup;
 mod deadline;
+mod hydra;
 mod namespace;
+mod nmap;
 mod nmbd;
 mod output;
 mod peers;
 mod process;
 pub mod python;
 mod raw;
+mod rclone;
 mod requirements;
 mod scratch;
 mod smbclient;
@@ -31,14 +35,17 @@ mod veth;
 
 pub use cgroup::Cgroup;
 pub use deadline::poll;
+pub use hydra::Hydra;
 pub use namespace::Namespace;
 pub use nix::sys::signal::Signal;
+pub use nmap::{Nmap, Sweep, Swept};
 pub use nmbd::{COMPUTER, Nmbd, WORKGROUP};
 pub use output::{Line, Stream};
 pub use peers::{Answer, TcpListener, UdpResponder};
 pub use process::Process;
-pub use python::{ImpacketServer, PythonClient};
+pub use python::{Guessed, Guesser, ImpacketServer, NtlmRelay, PythonClient, WebServer};
 pub use raw::RawSocket;
+pub use rclone::Rclone;
 pub use requirements::{Need, missing, missing_for, skip};
 pub use scratch::{Scratch, scratch_dir};
 pub use smbclient::{Outcome, Smbclient};

@@ -20,6 +20,8 @@ pub enum Need {
     Samba,
     /// Network and Samba, and impacket and smbprotocol as further peers.
     Python,
+    /// All of that, and the programs of attackers: nmap, hydra and rclone.
+    Attackers,
     /// The network, and cgroups for the processes in it.
     Cgroup,
 }
@@ -41,6 +43,7 @@ pub fn missing_for(need: Need) -> Option<String> {
         Need::Network => None,
         Need::Samba => SAMBA.clone(),
         Need::Python => SAMBA.clone().or_else(missing_python),
+        Need::Attackers => SAMBA.clone().or_else(missing_python).or_else(missing_attackers),
         Need::Cgroup => CGROUP.clone(),
     })
 }
@@ -65,6 +68,10 @@ fn missing_python() -> Option<String> {
     let folder = python::folder();
     let absent = "impacket and smbprotocol are not installed in";
     (!python::is_made()).then(|| format!("{absent} {}: run cargo xtask setup", folder.display()))
+}
+
+fn missing_attackers() -> Option<String> {
+    missing_programs(&[("nmap", "nmap"), ("hydra", "hydra"), ("rclone", "rclone")])
 }
 
 fn missing_cgroup() -> Option<String> {
@@ -106,7 +113,7 @@ pub fn skip(test: &str, reason: &str) {
 /// Leaves the current test, with a record of it, when the laboratory cannot be used here.
 ///
 /// `require_lab!()` asks for network and Samba, `require_lab!(Network)` for namespaces alone, `require_lab!(Python)` for
-/// network, Samba, impacket and smbprotocol, `require_lab!(Cgroup)` for namespaces and cgroups.
+/// network, Samba, impacket and smbprotocol, `require_lab!(Attackers)` for those, nmap, hydra and rclone, `require_lab!(Cgroup)` for namespaces and cgroups.
 #[macro_export]
 macro_rules! require_lab {
     () => {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::IpAddr;
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
@@ -167,6 +168,14 @@ impl<'a> Smbclient<'a> {
         let local = scratch.path().join("sent");
         fs::write(&local, content).with_context(|| format!("write {}", local.display()))?;
         self.run(&format!("put \"{}\" \"{name}\"", local.display()))
+    }
+
+    /// Stores every file of a folder, in one session.
+    ///
+    /// # Errors
+    /// When smbclient cannot be run or takes too long; a refusal is an [`Outcome`].
+    pub fn put_all(&self, folder: &Path) -> Result<Outcome> {
+        self.run(&format!("lcd \"{}\"; prompt off; mput *", folder.display()))
     }
 
     fn smbclient(&self) -> Command {

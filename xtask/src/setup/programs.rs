@@ -60,6 +60,11 @@ pub(super) const ATTACKERS: &[Program] = &[
         packages: ["nmap", "nmap", "nmap", "nmap"],
     },
     Program {
+        name: "hydra",
+        purpose: "password guesser of those tests",
+        packages: ["hydra", "hydra", "hydra", "hydra"],
+    },
+    Program {
         name: "rclone",
         purpose: "another SMB client of those tests",
         packages: ["rclone", "rclone", "rclone", "rclone"],

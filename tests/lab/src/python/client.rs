@@ -106,7 +106,8 @@ impl<'a> PythonClient<'a> {
     }
 
     /// One session that takes these steps on [`SHARE`]: `shares` (lists them), `tree:NAME`, `get:FILE`,
-    /// `put:FILE:BYTES`, and of impacket `samr` and `lsarpc`.
+    /// `put:FILE:BYTES`, and of impacket `samr`, `lsarpc`, `note:PATH` (creates that file of this machine) and `await:PATH`
+    /// (goes on, with the session open, once that file exists).
     ///
     /// # Errors
     /// When Python cannot be run or takes too long; a refusal is an [`Outcome`].

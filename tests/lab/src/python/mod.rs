@@ -4,14 +4,20 @@
 //! was compiled with.
 
 mod client;
+mod guesser;
+mod relay;
 mod server;
+mod web;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use client::PythonClient;
+pub use guesser::{Guessed, Guesser};
+pub use relay::NtlmRelay;
 pub use server::ImpacketServer;
+pub use web::WebServer;
 
 use crate::Namespace;
 

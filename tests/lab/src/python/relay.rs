@@ -1,0 +1,48 @@
+//! impacket's ntlmrelayx inside a namespace: an SMB server that logs on elsewhere with what its clients give it.
+
+use std::net::IpAddr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::folder;
+use crate::{Namespace, Process, Scratch, scratch_dir};
+
+const READY_WITHIN: Duration = Duration::from_secs(40);
+/// What it serves beside SMB.
+const OTHER_SERVERS: [&str; 7] = ["http", "wcf", "raw", "rpc", "winrm", "mssql", "rdp"];
+
+/// A running relay. It goes when this is dropped.
+pub struct NtlmRelay {
+    // The order is the order of dropping.
+    process: Process,
+    _scratch: Scratch,
+}
+
+impl NtlmRelay {
+    /// Starts it in `namespace` on port 445, relaying to the SMB server at `target`, and returns when it serves.
+    ///
+    /// # Errors
+    /// When Python cannot be run, or the relay does not come up within 40 s; the error quotes its output.
+    pub fn start(namespace: &Namespace, target: impl Into<IpAddr>) -> Result<Self> {
+        let scratch = scratch_dir()?;
+        let mut command = namespace.command(folder().join("bin/python"));
+        command.args(["-I", "-u"]).arg(folder().join("bin/ntlmrelayx.py"));
+        command.args(["-t", &format!("smb://{}", target.into()), "-smb2support", "--no-multirelay"]);
+        command.args(OTHER_SERVERS.map(|server| format!("--no-{server}-server")));
+        // It ends with its standard input, and writes what it takes into the folder it is in.
+        command.stdin(Stdio::piped()).current_dir(scratch.path());
+        let process = Process::spawn(command)?;
+        process.wait_for_line(READY_WITHIN, |line| line.contains("Servers started"))?;
+        Ok(Self { process, _scratch: scratch })
+    }
+
+    /// Waits until it has logged on to its target with the response of a client.
+    ///
+    /// # Errors
+    /// When it did not within that time; the error quotes its output.
+    pub fn wait_for_log_on(&self, within: Duration) -> Result<String> {
+        self.process.wait_for_line(within, |line| line.contains("SUCCEED"))
+    }
+}

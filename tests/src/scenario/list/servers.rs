@@ -1,0 +1,123 @@
+//! Servers that are exposed, or speak something else; and a flood before a log-on.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use sensor_lab::{Need, RawSocket, Smbd, USER, WebServer, poll};
+
+use serde_json::Value;
+
+use super::super::expectation::{Expectation, RangeOfCounts};
+use super::super::expected::Direction::{Inbound, Outbound};
+use super::super::expected::Expected;
+use super::super::incident::Severity::{Critical, Low, Medium};
+use super::super::stage::Stage;
+use super::super::wire::{Connection, Tape, completed};
+use super::{Ends, Play, Scenario, captured, done, live};
+use crate::document::{number, text};
+use crate::{Frame, PATIENCE};
+
+/// SYNs of the flood, each from an address of its own.
+const FLOOD: u16 = 2_000;
+/// When the quota has to be used up: attempts are given some seconds to be answered in.
+const QUOTA_WITHIN: Duration = Duration::from_secs(20);
+/// What a log-on is reported within, whatever went before.
+const REPORTED_WITHIN: Duration = Duration::from_secs(2);
+
+pub(super) fn scenarios() -> Vec<Scenario> {
+    let not_smb = |word| {
+        Expected::new(Outbound, Low, &["connected"])
+            .never(&["T1048", "T1187", "T1190", "T1105"])
+            .message(word)
+    };
+    vec![
+        live(
+            "http-on-445",
+            "An internal host fetches a page from a web server on TCP 445",
+            Outbound,
+            |stage| web(stage, false),
+            not_smb(&["HTTP"]),
+        ),
+        live(
+            "tls-on-445",
+            "An internal host speaks TLS with a server on TCP 445",
+            Outbound,
+            |stage| web(stage, true),
+            not_smb(&["TLS"]),
+        ),
+        captured(
+            "exposed-service",
+            "A host on the Internet connects to TCP 445 of an internal host and says nothing",
+            Inbound,
+            silent,
+            Some(
+                Expected::new(Inbound, Medium, &["connected"])
+                    .findings(&["windows-networking-exposed"])
+                    .never(&["T1048", "T1190", "T1133"]),
+            ),
+        ),
+        flood(),
+    ]
+}
+
+fn web(stage: &mut Stage<'_>, tls: bool) -> Result<()> {
+    let server = stage.server()?;
+    let web = WebServer::start(server.namespace, 445, tls)?;
+    done(&web.fetch(stage.client()?.namespace, server.address, 445)?)
+}
+
+fn silent(tape: &mut Tape, ends: Ends) {
+    let client = SocketAddrV4::new(ends.client, 50_000);
+    let connection = Connection::open(tape, client, SocketAddrV4::new(ends.server, 445));
+    tape.wait(Duration::from_secs(10));
+    connection.close(tape);
+}
+
+fn flood() -> Scenario {
+    let log_on = Expected::new(Inbound, Critical, &["share"])
+        .techniques(&["T1133", "T1078"])
+        .findings(&["external-logon-accepted"])
+        .never(&["T1048", "T1190"])
+        .credentials(&[USER]);
+    Scenario {
+        name: "flood-then-log-on",
+        about: "SYNs from 2,000 forged addresses to a silent internal host use up the quota, then a log-on elsewhere is accepted",
+        direction: Inbound,
+        needs: Need::Attackers,
+        play: Play::Live(flood_then_log_on),
+        expected: Expectation {
+            incidents: vec![log_on],
+            // The quota of each rule, of which an attempt may break two.
+            beside: RangeOfCounts(1, 220),
+            summaries: RangeOfCounts(1, 10),
+        },
+    }
+}
+
+fn flood_then_log_on(stage: &mut Stage<'_>) -> Result<()> {
+    let (client, server) = (stage.client()?, stage.server()?);
+    let _smbd = Smbd::start(server.namespace)?;
+    let silent = stage.silent_address()?;
+    let socket = RawSocket::open(client.namespace, "eth0")?;
+    let macs = stage.to_router()?.concat();
+    for n in 0..FLOOD {
+        let [high, low] = n.to_be_bytes();
+        let net = if stage.is_internal() { [10, 77] } else { [9, 1] };
+        let from = SocketAddrV4::new(Ipv4Addr::new(net[0], net[1], high, low), 40_000 + n);
+        let syn =
+            Frame::between(sensor_common::slot::TCP, from.into(), SocketAddrV4::new(silent, 445).into());
+        let mut frame = completed(&syn, 0);
+        frame[..12].copy_from_slice(&macs);
+        // A full queue of the interface refuses for a moment.
+        poll(PATIENCE, || socket.send(&frame).ok()).with_context(|| format!("SYN {n} was not sent"))?;
+    }
+    let is_summary = |document: &Value| text(document, "/event/action") == "incident-summary";
+    stage.wait_for(QUOTA_WITHIN, is_summary).context("the flood did not use up the quota")?;
+    done(&stage.smbclient()?.run("exit")?)?;
+    let is_of_log_on = |document: &Value| {
+        number(document, "/event/severity") == 99
+            && text(document, "/source/ip") == client.address.to_string()
+    };
+    stage.wait_for(REPORTED_WITHIN, is_of_log_on).context("after a flood the log-on was not reported in time")
+}
