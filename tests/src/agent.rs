@@ -8,11 +8,9 @@ use anyhow::{Context as _, Result, bail};
 use sensor_lab::{Cgroup, Namespace, Process, Scratch, Signal, poll, scratch_dir};
 use serde_json::Value;
 
+use crate::PATIENCE;
 use crate::attached::of_the_sensor;
 use crate::document::{Ended, documents_of};
-
-/// Time that the agent is given for anything it is to do.
-pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A running agent. It is killed on drop; [`stop`](Self::stop) ends it in an orderly way.
 pub struct Agent {

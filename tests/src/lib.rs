@@ -1,6 +1,8 @@
 //! What the tests of the whole share: the agent, started in a namespace of the laboratory, and traffic for it; frames, and
 //! the packet path in the kernel and on the host to give them to.
 
+use std::time::Duration;
+
 mod agent;
 mod at_cgroup;
 mod attached;
@@ -18,7 +20,7 @@ pub mod scenario;
 mod traffic;
 mod twin;
 
-pub use agent::{Agent, AgentBuilder, PATIENCE, Refusal};
+pub use agent::{Agent, AgentBuilder, Refusal};
 pub use at_cgroup::attached_to;
 pub use attached::{attached, still_loaded};
 pub use document::{Ended, documents_of, follows_schema, number, tells, text, texts};
@@ -31,3 +33,6 @@ pub use replay_table::ReplayTable;
 pub use replayed::{Replayed, captures_below, replayed, replayed_with};
 pub use traffic::{SMB2_MESSAGE, connect, echo, session_of, smb_session, syn_frame};
 pub use twin::{Effect, HOOKS, Outcome, Twin};
+
+/// Longest time that a test waits for the agent to do something.
+pub const PATIENCE: Duration = Duration::from_secs(15);

@@ -1,4 +1,4 @@
-//! Measures the sensor: builds it and the benchmark for release, finds or installs the peers, and runs the benchmark as root.
+//! Measures the sensor: builds it and the benchmark for release, installs missing peers where it may, and runs the benchmark as root.
 
 use std::{
     env, fs,
@@ -8,27 +8,23 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use crate::{
-    cargo::{build_release, workspace_root},
-    privilege::Privilege,
-    setup,
-};
+use crate::{build::build_release, cargo::workspace_root, privilege::Privilege, setup, steps::Steps};
 
-/// What `bench` takes.
+/// Arguments of `bench`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Fewer and shorter measurements, for a look: its figures are not kept
+    /// Take fewer and shorter measurements; their figures are not kept
     #[arg(long)]
     quick: bool,
-    /// A Suricata to hold the sensor against; no package of it is installed
+    /// A Suricata binary to compare with; none is installed for you
     #[arg(long, value_name = "FILE")]
     suricata: Option<PathBuf>,
-    /// Only the groups whose name contains this (xdp, tc, lookup, live, ring, latency, idle, replay); their figures are not kept
+    /// Measure only groups whose name contains this text (xdp, tc, lookup, live, ring, latency, idle, replay); their figures are not kept
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
 }
 
-/// Programs that the sensor is held against or that the measuring needs, and their Debian packages.
+/// Programs to compare with, or that the measurements need, and their Debian packages.
 const PEERS: [(&str, &str); 5] = [
     ("ethtool", "ethtool"),
     ("nft", "nftables"),
@@ -37,21 +33,22 @@ const PEERS: [(&str, &str); 5] = [
     ("xdp-filter", "xdp-tools"),
 ];
 
-/// Where the figures are kept, in the workspace.
+/// Folder of the figures, in the workspace.
 const KEPT: &str = "docs/bench";
 
-/// Builds, measures and keeps the figures. A target that is missed is no failure, a measurement that fails is.
+/// Builds, measures and keeps the figures. A missed target is no failure; a measurement that fails is one.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let agent = build_release("sensor-user", "smb-sensor")?;
-    let benchmark = build_release("sensor-bench", "sensor-bench")?;
-    provide_peers();
+    let steps = Steps::begin("bench")?;
+    let agent = build_release(&steps, "sensor-user", "smb-sensor")?;
+    let benchmark = build_release(&steps, "sensor-bench", "sensor-bench")?;
+    provide_peers(&steps);
 
-    // Through sudo the benchmark is root, and the workspace's files are to stay the user's: they are copied.
+    // The benchmark runs as root and the workspace's files belong to the user, so this process copies them.
     let output = tempfile::tempdir().context("making a folder for the figures")?;
     let Some(mut command) = Privilege::detect().command("env") else {
         bail!(
-            "the benchmark loads kernel programs and makes network namespaces, which needs root, and there is no sudo that may \
-             be used here; run as root: cargo xtask bench"
+            "the benchmark loads kernel programs and makes network namespaces, which needs root, and sudo cannot be used \
+             here; run as root: cargo xtask bench"
         );
     };
     command
@@ -75,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     if arguments.quick || !arguments.only.is_empty() {
-        println!("a part or a quick look: the figures in {KEPT} are left as they are");
+        println!("Quick or partial run: the figures in {KEPT} are unchanged");
     } else {
         keep(output.path())?;
     }
@@ -92,21 +89,20 @@ fn keep(from: &Path) -> anyhow::Result<()> {
         // Not fs::copy, which would also copy the mode that root's umask gave.
         let bytes = fs::read(entry.path()).with_context(|| format!("reading {}", entry.path().display()))?;
         fs::write(&to, bytes).with_context(|| format!("writing {}", to.display()))?;
-        println!("kept {}", to.display());
+        println!("Wrote {}", to.display());
     }
     Ok(())
 }
 
-/// Installs the peers that are missing, where that can be done; the benchmark says what it could not measure.
-fn provide_peers() {
+/// Installs missing peers where possible; the benchmark reports what it could not measure.
+fn provide_peers(steps: &Steps) {
     let missing: Vec<(&str, &str)> = PEERS.into_iter().filter(|(program, _)| !is_there(program)).collect();
     if missing.is_empty() {
         return;
     }
     let (programs, packages): (Vec<&str>, Vec<&str>) = missing.into_iter().unzip();
-    println!("missing, to hold the sensor against: {}", programs.join(", "));
-    if let Err(error) = setup::install_optional(&packages) {
-        println!("going on without them: {error:#}");
+    if let Err(error) = setup::install_optional(steps, &packages) {
+        println!("Continuing without {}: {error:#}", programs.join(", "));
     }
 }
 

@@ -1,14 +1,15 @@
-//! Builds the release agent and becomes it.
+//! Builds the release agent and replaces this process with it.
 
 use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
-use crate::cargo::build_release;
+use crate::build::build_release;
 use crate::privilege::Privilege;
+use crate::steps::Steps;
 
-/// What `build-and-load` takes.
+/// Arguments of `build-and-load`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Interface to watch; may be given several times
@@ -21,16 +22,16 @@ pub(crate) struct Arguments {
 
 /// Builds, loads, attaches and shows alerts until Ctrl-C.
 ///
-/// This process turns into the agent, so that signals reach the agent alone and its exit code is the task's.
+/// This process becomes the agent, so that signals reach only the agent and its exit code is the exit code of the task.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let agent = build_release("sensor-user", "smb-sensor")?;
+    let agent = build_release(&Steps::begin("build-and-load")?, "sensor-user", "smb-sensor")?;
 
     let privilege = Privilege::detect();
     let interfaces = arguments.interfaces.iter().flat_map(|interface| ["--iface", interface]);
     let Some(mut command) = privilege.command(&agent) else {
         let interfaces: Vec<&str> = interfaces.collect();
         bail!(
-            "loading a kernel program needs root and there is no sudo that may be used here; run as root: {} run {}",
+            "loading a kernel program needs root, and sudo cannot be used here; run as root: {} run {}",
             agent.display(),
             interfaces.join(" ")
         );

@@ -1,38 +1,35 @@
-//! Random frames, or prefix sets, through the kernel's program, the host engine and an oracle.
+//! Runs random frames, or random prefix sets, through the kernel program, the host engine and an oracle.
 
 use std::process::{Command, ExitCode};
 
 use anyhow::Context;
 
-use crate::{
-    cargo::{build_debug, workspace_root},
-    privilege::Privilege,
-};
+use crate::{build::build_debug, cargo::workspace_root, privilege::Privilege, steps::Steps};
 
-/// What `fuzz` takes.
+/// Arguments of `fuzz`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// How long to run, in seconds, minutes or hours: 60s, 10m, 8h
+    /// How long to run: 60s, 10m or 8h
     #[arg(long, default_value = "60s", value_parser = seconds)]
     time: u64,
-    /// Frames, or prefix sets, at most
+    /// Stop after this many frames or prefix sets
     #[arg(long)]
     count: Option<u64>,
-    /// Where to begin; the same seed gives the same frames. Without it each run has its own, which it tells
+    /// Seed of the random numbers; the same seed gives the same frames. The default is a new seed, which is printed
     #[arg(long)]
     seed: Option<u64>,
-    /// Random prefix sets instead of frames: what the kernel takes an address for, against longest-prefix match
+    /// Test prefix sets instead of frames: the kernel's classification against longest-prefix match
     #[arg(long)]
     prefixes: bool,
 }
 
-/// Captures whose frames are changed.
+/// Captures whose frames the fuzzer mutates.
 const CAPTURES: &str = "tests/captures";
 
-/// Runs and tells; fails at the first disagreement.
+/// Runs the fuzzer; fails at the first disagreement.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let program = build_debug("sensor-tests", "fuzz")?;
-    // Without a way to root the kernel is left out, which the program tells.
+    let program = build_debug(&Steps::begin("fuzz")?, "sensor-tests", "fuzz")?;
+    // Without root the program leaves the kernel out and says so.
     let mut command = Privilege::detect().command(&program).unwrap_or_else(|| Command::new(&program));
     command.current_dir(workspace_root()).args(["--captures", CAPTURES]);
     command.args(["--seconds", &arguments.time.to_string()]);
@@ -57,7 +54,9 @@ fn seconds(text: &str) -> Result<u64, String> {
         None => (text, 1),
     };
     let number: Option<u64> = number.parse().ok();
-    number.and_then(|number| number.checked_mul(unit)).ok_or_else(|| "say it like 60s, 10m or 8h".to_owned())
+    number
+        .and_then(|number| number.checked_mul(unit))
+        .ok_or_else(|| "not a time span; write it like 60s, 10m or 8h".to_owned())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Lints the kernel program.
 //!
-//! `cargo clippy` lints it as the host compiles it, which leaves out nearly all of it.
+//! `cargo clippy` sees the program as it compiles for the host, which excludes nearly all of it.
 
 use std::process::ExitCode;
 
@@ -14,6 +14,6 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let toolchain = Toolchain::find()?;
     let target_dir = target_dir().context("finding the target folder")?;
     toolchain.clippy(&BuildRequest::for_host(workspace_root(), target_dir.join("kernel")))?;
-    println!("the kernel program has no lint warnings");
+    println!("The kernel program has no lint warnings");
     Ok(ExitCode::SUCCESS)
 }

@@ -2,23 +2,27 @@
 #![expect(clippy::print_stdout, reason = "a task reports to the person who runs it")]
 
 mod bench;
+mod build;
 mod build_and_load;
 mod cargo;
 mod conformance;
 mod demo;
 mod fuzz;
 mod incidents;
+mod lint_imports;
 mod lint_kernel;
+mod lint_links;
 mod privilege;
 mod replay_report;
 mod setup;
+mod steps;
 mod test;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Set up, build, run, show and test smb-sensor.
+/// Sets up, builds, runs, shows and tests smb-sensor.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -28,26 +32,32 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Find or install what building, demo and tests need; does nothing when all is there
+    /// Install the tools that the build, the demo and the tests need; does nothing if all are present
     Setup(setup::Arguments),
-    /// Build the release agent, attach it to interfaces and show alerts until Ctrl-C
+    /// Build the release agent, attach it to interfaces and print alerts until Ctrl-C
     BuildAndLoad(build_and_load::Arguments),
-    /// Watch the sensor detect real SMB sessions between throw-away network namespaces
+    /// Watch the sensor detect real SMB sessions between temporary network namespaces
     Demo(demo::Arguments),
-    /// Measure what the sensor costs, against programs that do nothing and against its peers
+    /// Measure the cost of the sensor, compared with programs that do nothing and with other tools
     Bench(bench::Arguments),
-    /// Hold the reader of conversations against tshark, over every capture
+    /// Compare what the agent reads from captures with what tshark reads
     Conformance(conformance::Arguments),
-    /// Replay captures in the kernel and on the host, and keep the table of what came of each
+    /// Replay captures in the kernel and on the host, and write the table of the results
     ReplayReport(replay_report::Arguments),
-    /// Play every attack in throw-away network namespaces, and keep the table of the incidents that came of each
+    /// Play every attack in temporary network namespaces, and write the table of the incidents
     Incidents(incidents::Arguments),
-    /// Run random frames or prefix sets through the kernel, the host engine and an oracle, until they disagree
+    /// Run random frames or prefix sets through the kernel, the host engine and an oracle until they disagree
     Fuzz(fuzz::Arguments),
-    /// Run every test and count what passed, failed and was skipped
+    /// Run every test and count the passed, failed and skipped ones
     Test,
-    /// Lint the kernel program with the clippy of the compiler that compiles it
+    /// Lint the kernel program with the clippy of the compiler that builds it
     LintKernel,
+    /// Find import circles between the top-level modules of each crate
+    LintImports,
+    /// Find relative links in Markdown files that lead nowhere
+    LintLinks,
+    /// Run the demo and draw its last screen as docs/demo.svg
+    Screenshot,
 }
 
 fn main() -> ExitCode {
@@ -62,6 +72,9 @@ fn main() -> ExitCode {
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Test => test::run(),
         Task::LintKernel => lint_kernel::run(),
+        Task::LintImports => lint_imports::run(),
+        Task::LintLinks => lint_links::run(),
+        Task::Screenshot => demo::screenshot(),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -1,4 +1,4 @@
-//! What this user may do as root, and how.
+//! How this user can run a program as root.
 
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal};
@@ -6,21 +6,21 @@ use std::process::{Command, Stdio};
 
 use nix::unistd::Uid;
 
-/// The way to root.
+/// How to become root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Privilege {
-    /// This is root.
+    /// This process is root.
     Root,
-    /// sudo gives it without asking.
+    /// sudo works without a password.
     Sudo,
-    /// sudo may give it for a password, and somebody is there to be asked.
+    /// sudo may work with a password, and there is a terminal to ask on.
     SudoWithPassword,
-    /// There is none.
+    /// There is no way.
     None,
 }
 
 impl Privilege {
-    /// Finds out without asking the user for anything.
+    /// Finds out without asking the user.
     pub(crate) fn detect() -> Self {
         if Uid::effective().is_root() {
             return Self::Root;
@@ -38,7 +38,7 @@ impl Privilege {
         }
     }
 
-    /// A command that runs `program` as root, where there is a way.
+    /// A command that runs `program` as root, if there is a way.
     pub(crate) fn command(self, program: impl AsRef<OsStr>) -> Option<Command> {
         let sudo = |options: &[&str]| {
             let mut sudo = Command::new("sudo");
@@ -50,6 +50,17 @@ impl Privilege {
             Self::Sudo => sudo(&["-n"]),
             Self::SudoWithPassword => sudo(&[]),
             Self::None => None,
+        }
+    }
+}
+
+impl Privilege {
+    /// Lets sudo ask for the password now, so that later commands need not. Does nothing where no password is wanted.
+    pub(crate) fn ask_password(self) {
+        if self == Self::SudoWithPassword {
+            println!("sudo needs your password to continue as root");
+            // A refusal shows when the command itself is run.
+            let _ = Command::new("sudo").arg("-v").status();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Replays captures in both engines and keeps the table of what came of each.
+//! Replays captures in both engines and writes the table of the results.
 
 use std::{
     fs,
@@ -8,15 +8,12 @@ use std::{
 
 use anyhow::Context;
 
-use crate::{
-    cargo::{build_debug, workspace_root},
-    privilege::Privilege,
-};
+use crate::{build::build_debug, cargo::workspace_root, privilege::Privilege, steps::Steps};
 
-/// What `replay-report` takes.
+/// Arguments of `replay-report`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Folders of captures, or captures, beside those of the workspace; their table is printed and not kept
+    /// Captures, or folders of captures, in addition to those of the workspace; their table is printed and not kept
     #[arg(value_name = "FOLDER")]
     folders: Vec<PathBuf>,
 }
@@ -24,31 +21,31 @@ pub(crate) struct Arguments {
 /// Captures of the workspace.
 const CAPTURES: &str = "tests/captures";
 
-/// Where their table is kept, in the workspace.
-const KEPT: &str = "docs/replay.md";
+/// File of the table, in the workspace.
+const KEPT: &str = "docs/replay-results.md";
 
-/// What stands before the table.
+/// Text above the table.
 const HEAD: &str = "\
-# What a replay tells of the recorded captures
+# Results of replaying the recorded captures
 
-Each capture of [`tests/captures`](../tests/captures) through `smb-sensor replay`, in both engines: the kernel's program by
-`BPF_PROG_TEST_RUN`, and the same code on the host. *Equal* means the same documents and the same counts. Written by
-`cargo xtask replay-report`; `cargo xtask replay-report FOLDER…` prints the same table of your own captures, and with
-`SMB_SENSOR_CAPTURES=FOLDER` in its environment `cargo xtask test` holds the engines to each other on them too.
+This table lists what `smb-sensor replay` reports for each capture in [`tests/captures`](../tests/captures), in both engines: the
+kernel program through `BPF_PROG_TEST_RUN`, and the same code on the host. *Equal* means the same documents and the same counts.
+`cargo xtask replay-report` writes this file. `cargo xtask replay-report FOLDER…` prints the same table for your own captures, and
+`SMB_SENSOR_CAPTURES=FOLDER cargo xtask test` compares the engines on them too.
 
 ";
 
-/// Replays and tells; fails when the engines differ.
+/// Replays and prints the table; fails if the engines differ.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let program = build_debug("sensor-tests", "replay-report")?;
-    // Without a way to root the host engine is told alone, and nothing is kept.
+    let program = build_debug(&Steps::begin("replay-report")?, "sensor-tests", "replay-report")?;
+    // Without root only the host engine runs, and the table is not kept.
     let privilege = Privilege::detect();
     let as_root = privilege.command(&program);
     let keeps = arguments.folders.is_empty() && as_root.is_some();
     let mut command = as_root.unwrap_or_else(|| std::process::Command::new(&program));
     command.current_dir(workspace_root()).arg(CAPTURES);
     for folder in &arguments.folders {
-        // The program runs in the root of the workspace, whatever the user's folder is.
+        // The program runs in the root of the workspace, so the user's relative paths are made absolute.
         command.arg(path::absolute(folder).with_context(|| format!("finding {}", folder.display()))?);
     }
     let output = command.stderr(Stdio::inherit()).output().context("starting the report")?;
@@ -60,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if keeps {
         let kept = workspace_root().join(KEPT);
         fs::write(&kept, format!("{HEAD}{table}")).with_context(|| format!("writing {}", kept.display()))?;
-        println!("kept {}", kept.display());
+        println!("Wrote {}", kept.display());
     }
     Ok(ExitCode::SUCCESS)
 }

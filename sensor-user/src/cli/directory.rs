@@ -1,10 +1,10 @@
-//! `--state-dir`: a directory, or the name of one that is to be made.
+//! `--state-dir`: a directory, which may not exist yet.
 
 use std::path::PathBuf;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 
-/// Takes every path at which there is nothing else than a directory.
+/// Accepts a path if it is a directory or does not exist.
 pub(crate) fn directory() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path| crate::config::directory(&path).map(|()| path))
 }

@@ -1,4 +1,4 @@
-//! What was typed behind `smb-sensor enforce`.
+//! `smb-sensor enforce`.
 
 use std::path::PathBuf;
 
@@ -12,10 +12,10 @@ pub struct EnforceArgs {
     /// What to do
     #[arg(value_enum)]
     pub what: EnforceArg,
-    /// With `on`: seconds after which it ends by itself; 0 is never. Without it, what the agent was started with, or 86400
+    /// With `on`: seconds after which it ends by itself; 0 means never. Default: the value the agent was started with, or 86400
     #[arg(long = "for", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=31_536_000))]
     pub seconds: Option<u64>,
-    /// State directory of the agent that is asked, as it was given to `run`
+    /// State directory of the agent, as given to `run`
     #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE_DIR, value_parser = directory())]
     pub state_dir: PathBuf,
 }
@@ -23,16 +23,16 @@ pub struct EnforceArgs {
 /// `enforce WHAT`
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum EnforceArg {
-    /// Tell whether it is in force, and what it dropped or would have dropped
+    /// Show whether it is on, and what it dropped or would have dropped
     Status,
-    /// Put it into force
+    /// Turn it on
     On,
-    /// End it at once
+    /// Turn it off at once
     Off,
 }
 
 impl EnforceArgs {
-    /// What the agent is asked.
+    /// The request to the agent.
     #[must_use]
     pub const fn request(&self) -> Request {
         match self.what {

@@ -1,4 +1,4 @@
-//! What was typed behind `smb-sensor explain`.
+//! `smb-sensor explain`.
 
 use std::{net::IpAddr, path::PathBuf};
 
@@ -13,19 +13,19 @@ pub struct ExplainArgs {
     /// An address
     #[arg(value_name = "ADDR", value_parser = address)]
     pub first: IpAddr,
-    /// Another address: what would be said of a conversation between the two, either of them being the client
+    /// A second address: explain a connection between the two, with either as the client
     #[arg(value_name = "ADDR2", value_parser = address)]
     pub second: Option<IpAddr>,
-    /// Port of the server: 445, 137/udp. UDP is meant for 137 and 138, TCP for the others, unless it is said
+    /// Port of the server, such as 445 or 137/udp. Without a protocol, 137 and 138 are UDP and all others TCP
     #[arg(long, value_name = "N", default_value = "445")]
     pub port: ServerPort,
-    /// Configuration file of the agent (TOML): where none runs, it is explained by this one
+    /// Configuration file (TOML) to use if no agent runs
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// State directory of the agent that is asked, as it was given to `run`. Without it, that of --config, or /var/lib/smb-sensor
+    /// State directory of the agent, as given to `run`. Default: that of --config, or /var/lib/smb-sensor
     #[arg(long, value_name = "DIR", value_parser = directory())]
     pub state_dir: Option<PathBuf>,
-    /// Explain by the configuration even where an agent runs
+    /// Use the configuration even if an agent runs
     #[arg(long)]
     pub no_agent: bool,
     /// Write one JSON object instead of text
@@ -35,13 +35,13 @@ pub struct ExplainArgs {
 
 fn address(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| match text.parse::<IpNet>() {
-        Ok(net) => format!("this is a network; name one address of it, like {}", net.addr()),
+        Ok(net) => format!("this is a network; name one address in it, like {}", net.addr()),
         Err(_) => "not an IP address; write it like 192.0.2.7 or 2001:db8::7".to_owned(),
     })
 }
 
 impl ExplainArgs {
-    /// What is to be explained, and how.
+    /// What to explain, and how.
     #[must_use]
     pub fn order(&self) -> Order {
         let (udp, port) = (self.port.is_udp(), self.port.number);

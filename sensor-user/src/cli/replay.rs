@@ -1,4 +1,4 @@
-//! What was typed behind `smb-sensor replay`.
+//! `smb-sensor replay`.
 
 use std::path::PathBuf;
 
@@ -11,35 +11,35 @@ use sensor_core::profile::ProfileName;
 /// Flags of `replay`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
-    /// Captures: pcap or pcapng, also packed with gzip or zstd; "-" is standard input
+    /// Captures: pcap or pcapng, plain or compressed with gzip or zstd; "-" is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Where the packet path runs: both tell the same
+    /// Where the packet path runs; both give the same result
     #[arg(long, value_enum, value_name = "WHERE", default_value_t = EngineArg::Host)]
     pub engine: EngineArg,
-    /// Change addresses that begin like the first network so that they begin like the second; may be given several times
+    /// Move addresses of the first network to the second, keeping their host bits; may be repeated
     #[arg(long, value_name = "NET=NET", value_delimiter = ',')]
     pub rewrite: Vec<Rewrite>,
-    /// How many times as fast as recorded, or "max"
+    /// Speed as a multiple of the recorded one, or "max"
     #[arg(long, value_name = "N|max", default_value = "max")]
     pub speed: Speed,
-    /// Write documents even on a terminal, instead of a line for each alert
+    /// Write documents even on a terminal, instead of one line for each incident
     #[arg(long)]
     pub json: bool,
-    /// Write a summary of each flow too, as documents
+    /// Write a summary document of each flow as well
     #[arg(long)]
     pub flows: bool,
-    /// Configuration file (TOML): networks, exemptions, services; flags override it
+    /// Configuration file (TOML) with networks, exemptions and services; flags override it
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// A further internal network, or address; may be given several times
+    /// Additional internal network or address; may be repeated
     #[arg(long, value_name = "NET", value_delimiter = ',', value_parser = network)]
     pub internal: Vec<IpNet>,
-    /// Whose rules judge: sensor, elastic-v105, elastic-current or netography. Without it, what the configuration says, or sensor
+    /// Rule set: sensor, elastic-v105, elastic-current or netography. Default: that of the configuration, or sensor
     #[arg(long, value_name = "NAME")]
     pub profile: Option<ProfileName>,
-    /// Directory of a store of known destinations, not one of a running agent. Without it, none is known at first. Exemptions
-    /// that were added there are not applied: those of --config are, by the capture's clock
+    /// Directory in which to keep known destinations; not that of a running agent. By default no destination is known at first.
+    /// Exemptions of --config apply, by the clock of the capture; exemptions added by command do not
     #[arg(long, value_name = "DIR", value_parser = directory())]
     pub state_dir: Option<PathBuf>,
 }
@@ -47,14 +47,14 @@ pub struct ReplayArgs {
 /// `--engine`
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum EngineArg {
-    /// The very program that guards the wire, run by hand (needs its privileges)
+    /// The kernel program itself, run without an interface (needs its privileges)
     Kernel,
-    /// The same code without privileges
+    /// The same code in this process, without privileges
     Host,
 }
 
 impl ReplayArgs {
-    /// What is to be replayed, and how.
+    /// What to replay, and how.
     #[must_use]
     pub fn order(&self) -> Order {
         Order {
@@ -71,7 +71,7 @@ impl ReplayArgs {
         }
     }
 
-    /// What the flags say over the configuration file.
+    /// The flags that override the configuration file.
     #[must_use]
     pub fn overrides(&self) -> Overrides {
         Overrides { profile: self.profile, internal: self.internal.clone(), ..Overrides::default() }

@@ -7,6 +7,7 @@
 mod accepted;
 mod compare;
 mod fact;
+mod layers;
 mod netbios;
 mod ours;
 mod table;

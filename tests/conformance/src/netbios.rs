@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     fact::Fact,
-    tshark::{all, each, text},
+    layers::{all, each, text},
 };
 
 /// What the reader has of a conversation.

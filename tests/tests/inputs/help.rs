@@ -1,4 +1,4 @@
-//! What `--help` says fits the terminal, and commands in it can be copied.
+//! The text of `--help` fits the terminal, and its commands can be copied.
 
 use std::process::Command;
 
@@ -46,22 +46,22 @@ fn no_line_is_wider_than_the_terminal_and_no_example_is_broken() {
 }
 
 #[test]
-fn every_option_with_a_number_says_its_unit_and_what_it_is_without() {
+fn every_option_with_a_number_says_its_unit_and_its_default() {
     for (command, option, words) in [
         ("run", "--learning-hours", ["Hours", "24"]),
         ("run", "--enforce-for", ["seconds", "86400"]),
         ("run", "--profile", ["elastic-v105", "or sensor"]),
-        ("run", "--output", ["standard output", "Without"]),
-        ("run", "--state-dir", ["/var/lib/smb-sensor", "Without"]),
-        ("run", "--ingress", ["or auto", "Without"]),
-        ("run", "--tc", ["or auto", "Without"]),
-        ("run", "--attribution", ["or auto", "Without"]),
+        ("run", "--output", ["standard output", "Default"]),
+        ("run", "--state-dir", ["/var/lib/smb-sensor", "Default"]),
+        ("run", "--ingress", ["or auto", "Default"]),
+        ("run", "--tc", ["or auto", "Default"]),
+        ("run", "--attribution", ["or auto", "Default"]),
         ("alerts", "--limit", ["1000", "--json"]),
         ("alerts", "--since", ["2026-01-31", "24h"]),
-        ("replay", "--speed", ["times", "max"]),
+        ("replay", "--speed", ["multiple", "max"]),
         ("enforce", "--for", ["seconds", "86400"]),
         ("explain", "--state-dir", ["/var/lib/smb-sensor", "--config"]),
-        ("exempt add", "--expires", ["30d", "for ever"]),
+        ("exempt add", "--expires", ["30d", "Default"]),
         ("exempt test", "--port", ["137/udp", "445"]),
     ] {
         let text = help(command, "100");

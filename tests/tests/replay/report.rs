@@ -17,17 +17,20 @@ fn the_kept_table_of_the_captures_is_what_their_replay_tells() {
     }
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let table = ReplayTable::of(&[tests.join("captures")], true).unwrap().to_string();
-    let path = tests.join("../docs/replay.md");
+    let path = tests.join("../docs/replay-results.md");
     let kept = fs::read_to_string(&path).unwrap();
     let (head, kept) = kept.split_at(kept.find(TABLE).unwrap());
     if env::var_os(WRITE).is_some_and(|what| what == "write") {
         return fs::write(&path, format!("{head}{table}")).unwrap();
     }
     for (is, was) in table.lines().zip(kept.lines()) {
-        assert_eq!(is, was, "docs/replay.md: if that is meant, cargo xtask replay-report writes it anew");
+        assert_eq!(
+            is, was,
+            "docs/replay-results.md: if that is meant, cargo xtask replay-report writes it anew"
+        );
     }
     assert_eq!(
         table, kept,
-        "docs/replay.md: another number of captures; cargo xtask replay-report writes it anew"
+        "docs/replay-results.md: another number of captures; cargo xtask replay-report writes it anew"
     );
 }

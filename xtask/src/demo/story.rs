@@ -1,6 +1,6 @@
-//! What happens in the demonstration.
+//! What happens in the demo.
 
-use std::{path::Path, time::Duration};
+use std::{net::Ipv4Addr, path::Path, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use sensor_lab::{
@@ -8,77 +8,111 @@ use sensor_lab::{
 };
 use serde_json::Value;
 
-/// Time for the sensor to become ready, to tell and to end.
+use super::{screen, verdict};
+use crate::steps::{Step, Steps};
+
+/// Time for the sensor to start, to report and to end.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-const SCENE: &str = "  client 10.0.0.2 ──── lan0 ┐
+const SCENE: &str = "
+  client 10.0.0.2 ──── lan0 ┐
                             ├ gateway with the sensor ──── Internet host 8.8.4.4
-  server 10.0.1.2 ──── lan1 ┘";
+  server 10.0.1.2 ──── lan1 ┘
+";
 
-/// Plays the story and gives the documents that the sensor wrote, in order.
-pub(super) fn play(agent: &Path) -> Result<Vec<Value>> {
+/// Flags of the agent. A gateway has no process to name, and nothing outside the namespaces may be touched, cgroups included. A
+/// short story has no day for learning which destinations are usual.
+const FLAGS: [&str; 9] =
+    ["run", "--iface", "lan0", "--iface", "lan1", "--attribution", "off", "--learning-hours", "0"];
+
+/// What the demo produced.
+pub(super) struct Outcome {
+    /// The documents that the sensor wrote, in order.
+    pub(super) documents: Vec<Value>,
+    /// The list of incidents and the worst of them, as the commands print them.
+    pub(super) screen: String,
+}
+
+/// Plays the story.
+pub(super) fn play(agent: &Path, steps: &Steps) -> Result<Outcome> {
     if let Some(reason) = missing() {
         bail!("the demo cannot run here: {reason}");
     }
-    println!(
-        "\nFour network namespaces, joined by veth pairs; nothing outside them is touched:\n\n{SCENE}\n"
-    );
-    let border = Topology::builder().lan_server().build().context("cannot build the namespaces")?;
+    let border = steps.run("Make four network namespaces and connect them", |_| {
+        Topology::builder().lan_server().build().context("building the namespaces")
+    })?;
+    println!("{SCENE}");
     let internal = border.lan_server()?;
-    let _internet_smbd = Smbd::start(border.server())?;
-    let _internal_smbd = Smbd::start(internal)?;
+    let _servers = steps.run("Start SMB servers at 8.8.4.4 and 10.0.1.2", |_| {
+        Ok([Smbd::start(border.server())?, Smbd::start(internal)?])
+    })?;
 
     let state = scratch_dir()?;
-    let mut command = border.gateway().command(agent);
-    // A gateway has no process to name, and nothing outside the namespaces is to be touched: neither are cgroups.
-    // A story has no day to learn in which destinations are usual.
-    command.args([
-        "run",
-        "--iface",
-        "lan0",
-        "--iface",
-        "lan1",
-        "--attribution",
-        "off",
-        "--learning-hours",
-        "0",
-    ]);
-    command.arg("--state-dir").arg(state.path());
-    println!("$ smb-sensor run --iface lan0 --iface lan1 --attribution off --learning-hours 0");
-    let mut sensor = Process::spawn(command)?;
+    let mut sensor = steps.run("Start the sensor on the gateway", |step| {
+        let mut command = border.gateway().command(agent);
+        command.args(FLAGS).arg("--state-dir").arg(state.path());
+        start(command, step)
+    })?;
+
+    session(
+        steps,
+        "Outbound: the client logs on at the Internet host and fetches a file",
+        border.client(),
+        address::SERVER_V4,
+    )?;
+    session(
+        steps,
+        "Inbound: the Internet host logs on at the server and fetches a file",
+        border.server(),
+        address::LAN_SERVER_V4,
+    )?;
+    session(
+        steps,
+        "Internal: the client logs on at the server and fetches a file",
+        border.client(),
+        address::LAN_SERVER_V4,
+    )?;
+
+    let documents = steps.run("Collect what the sensor reported", |step| finish(&mut sensor, step))?;
+    let screen = screen::capture(agent, state.path(), verdict::worst(&documents).as_deref())?;
+    Ok(Outcome { documents, screen })
+}
+
+/// Starts the sensor and waits until it is ready.
+fn start(command: std::process::Command, step: &Step<'_>) -> Result<Process> {
+    let sensor = Process::spawn(command)?;
     if sensor.wait_for_line(PATIENCE, |line| line.contains("ready:")).is_err() {
         bail!("the sensor did not start:\n{}", sensor.stderr_lines().join("\n"));
     }
-    for line in sensor.stderr_lines() {
-        println!("{line}");
-    }
+    sensor.stderr_lines().iter().try_for_each(|line| step.log(line))?;
+    Ok(sensor)
+}
 
-    println!("\nReal SMB sessions (smbclient to smbd), each of which logs on and fetches a file:");
-    session("client → Internet host   (outbound)", border.client(), address::SERVER_V4)?;
-    session("Internet host → server   (inbound) ", border.server(), address::LAN_SERVER_V4)?;
-    session("client → server          (internal)", border.client(), address::LAN_SERVER_V4)?;
-
-    // An ended conversation is closed a moment later, when no late packet is to be expected.
-    let closed = |line: &String| line.contains("\"status\":\"closed\"");
-    let _ = poll(PATIENCE, || {
-        (sensor.stdout_lines().iter().filter(|line| closed(line)).count() >= 4).then_some(())
-    });
+/// Waits until the sensor has reported everything, ends it and returns its documents.
+fn finish(sensor: &mut Process, step: &Step<'_>) -> Result<Vec<Value>> {
+    // Documents that are missing at the deadline are the verdict's business.
+    let _ = poll(PATIENCE, || verdict::is_complete(&documents(sensor).ok()?).then_some(()));
     sensor.signal(Signal::SIGINT)?;
     let status = sensor.wait(PATIENCE)?;
     ensure!(status.success(), "the sensor failed:\n{}", sensor.stderr_lines().join("\n"));
-    if let Some(line) = sensor.stderr_lines().iter().rfind(|line| line.contains("statistics:")) {
-        println!("\n{line}");
-    }
-    sensor
-        .stdout_lines()
-        .iter()
-        .map(|line| serde_json::from_str(line).with_context(|| format!("the sensor wrote no JSON: {line}")))
-        .collect()
+    let documents = documents(sensor)?;
+    sensor.stderr_lines().iter().try_for_each(|line| step.log(line))?;
+    sensor.stdout_lines().iter().try_for_each(|line| step.log(line))?;
+    Ok(documents)
 }
 
-fn session(what: &str, from: &Namespace, to: std::net::Ipv4Addr) -> Result<()> {
-    let outcome = Smbclient::new(from, to).get("hello.txt")?;
-    ensure!(outcome.success(), "smbclient failed in {what}:\n{}", outcome.output);
-    println!("  {what}  done");
-    Ok(())
+fn documents(sensor: &Process) -> Result<Vec<Value>> {
+    let parse = |line: &String| {
+        serde_json::from_str(line).with_context(|| format!("the sensor wrote no JSON: {line}"))
+    };
+    sensor.stdout_lines().iter().map(parse).collect()
+}
+
+fn session(steps: &Steps, name: &str, from: &Namespace, to: Ipv4Addr) -> Result<()> {
+    steps.run(name, |step| {
+        let outcome = Smbclient::new(from, to).get("hello.txt")?;
+        step.log(&outcome.output)?;
+        ensure!(outcome.success(), "smbclient failed:\n{}", outcome.output);
+        Ok(())
+    })
 }

@@ -1,25 +1,21 @@
-//! Installs Debian packages without starting the services in them, and without removing any package.
-
-use std::process::Stdio;
+//! Installs Debian packages without starting their services and without removing any package.
 
 use anyhow::Context;
 
-use crate::privilege::Privilege;
+use crate::{privilege::Privilege, steps::Steps};
 
-/// Runs as root; what it is given are the packages. One script, so that one sudo serves and so that it undoes what it
-/// did also when it is interrupted.
+/// Runs as root with the packages as arguments. It is one script so that one sudo is enough and so that it cleans up even when it
+/// is interrupted.
 const SCRIPT: &str = include_str!("install_packages.sh");
 
-/// Installs `packages`.
-pub(super) fn install(packages: &[&str], privilege: Privilege) -> anyhow::Result<()> {
-    let mut command = privilege.command("/bin/sh").context("no right to install packages here")?;
-    if packages.contains(&"samba") {
-        println!("samba's services are not started, and are disabled afterwards where samba is new here");
-    }
-    // Announced by its effect: the words of the script itself would tell nobody anything.
-    println!("installing Debian packages: {}", packages.join(" "));
-    command.args(["-c", SCRIPT, "install_packages"]).args(packages).stdin(Stdio::null());
-    let status = command.status().context("running apt-get")?;
-    anyhow::ensure!(status.success(), "apt-get could not install {}", packages.join(" "));
-    Ok(())
+/// Installs `packages`, as a step that names them.
+pub(super) fn install(steps: &Steps, packages: &[&str], privilege: Privilege) -> anyhow::Result<()> {
+    let mut command = privilege.command("/bin/sh").context("this user may not install packages")?;
+    command.args(["-c", SCRIPT, "install_packages"]).args(packages);
+    steps
+        .run(&format!("Install Debian packages: {}", packages.join(" ")), |step| {
+            step.with_terminal(|| privilege.ask_password());
+            step.command(&mut command)
+        })
+        .with_context(|| format!("apt-get could not install {}", packages.join(" ")))
 }

@@ -1,10 +1,10 @@
-//! What is left for a person to do.
+//! What a person has to do by hand.
 
 use std::fmt;
 
 use super::system::System;
 
-/// Reasons, and the commands that mend them, in the order in which they are to be run.
+/// Reasons why setup is incomplete, and the commands that complete it, in order.
 #[derive(Debug, Default)]
 pub(super) struct ByHand {
     reasons: Vec<String>,
@@ -12,17 +12,17 @@ pub(super) struct ByHand {
 }
 
 impl ByHand {
-    /// Adds a reason why not all is ready.
+    /// Adds a reason why setup is incomplete.
     pub(super) fn why(&mut self, reason: impl Into<String>) {
         self.reasons.push(reason.into());
     }
 
-    /// Adds something to do.
+    /// Adds a command or instruction.
     pub(super) fn step(&mut self, step: impl Into<String>) {
         self.steps.push(step.into());
     }
 
-    /// Adds the command that installs packages, where the system has one and there are any.
+    /// Adds the command that installs `packages`, if the system has one and the list is not empty.
     pub(super) fn packages(&mut self, system: System, packages: &[&str]) {
         if let Some(command) = system.install_command().filter(|_| !packages.is_empty()) {
             self.step(format!("run as root: {command} {}", packages.join(" ")));
@@ -37,15 +37,15 @@ impl ByHand {
 
 impl fmt::Display for ByHand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not everything could be made ready:")?;
+        f.write_str("setup is incomplete:")?;
         for reason in &self.reasons {
             write!(f, "\n  {reason}")?;
         }
-        f.write_str("\nby hand:")?;
+        f.write_str("\nto complete it:")?;
         for step in &self.steps {
             write!(f, "\n  {step}")?;
         }
-        f.write_str("\n  then again: cargo xtask setup")
+        f.write_str("\n  then run again: cargo xtask setup")
     }
 }
 
@@ -54,16 +54,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reasons_come_before_the_commands_that_mend_them() {
+    fn reasons_come_before_commands() {
         let mut by_hand = ByHand::default();
         assert!(by_hand.is_empty());
-        by_hand.why("missing for demo and tests: smbd");
+        by_hand.why("missing programs: smbd");
         by_hand.packages(System::Fedora, &["samba"]);
         by_hand.packages(System::Other, &["samba"]);
         assert_eq!(
             by_hand.to_string(),
-            "not everything could be made ready:\n  missing for demo and tests: smbd\n\
-             by hand:\n  run as root: dnf install samba\n  then again: cargo xtask setup"
+            "setup is incomplete:\n  missing programs: smbd\n\
+             to complete it:\n  run as root: dnf install samba\n  then run again: cargo xtask setup"
         );
     }
 }

@@ -1,5 +1,5 @@
-//! Gets a rustc that can compile BPF, beside the user's own: the sources of `core` for a toolchain that rustup has, or the
-//! distribution's compiler with a precompiled `core`.
+//! Gets a rustc that can compile BPF: adds the sources of `core` to an installed rustup toolchain, or installs the distribution's
+//! compiler with a precompiled `core`. The user's default toolchain stays as it is.
 
 use std::process::{Command, Stdio};
 
@@ -8,22 +8,22 @@ use bpf_toolchain::Toolchain;
 
 use super::by_hand::ByHand;
 use super::system::System;
-use super::{apt, run_announced};
+use super::{apt, run_step};
 use crate::privilege::Privilege;
+use crate::steps::Steps;
 
 /// Debian's compiler for browsers, newer than its `rustc`, and the BPF `core` for it.
 const DEBIAN_PACKAGES: &[&str] = &["rustc-web", "libstd-rust-web-dev-bpf"];
 
-/// Installs such a rustc, in the first way that works.
-pub(super) fn install(system: System, privilege: Privilege, by_hand: &mut ByHand) {
-    println!("a rustc with a BPF `core` library is missing: it compiles the kernel program");
+/// Installs such a rustc in the first way that works.
+pub(super) fn install(steps: &Steps, system: System, privilege: Privilege, by_hand: &mut ByHand) {
     let ways: [&dyn Fn() -> anyhow::Result<()>; 2] =
-        [&sources_from_rustup, &|| compiler_from_apt(system, privilege)];
+        [&|| sources_from_rustup(steps), &|| compiler_from_apt(steps, system, privilege)];
     for way in ways {
         match way() {
             Ok(()) if has_compiler() => return,
-            Ok(()) => println!("that gave no rustc that serves"),
-            Err(error) => println!("{error:#}"),
+            Ok(()) => println!("  the result still cannot compile BPF; trying the next way"),
+            Err(error) => println!("  no compiler this way: {error:#}"),
         }
     }
     let packages = match system {
@@ -34,7 +34,7 @@ pub(super) fn install(system: System, privilege: Privilege, by_hand: &mut ByHand
     };
     by_hand.packages(system, packages);
     by_hand.step(
-        "for a rustc without root: install rustup (https://rustup.rs), then: \
+        "to get a rustc without root, install rustup (https://rustup.rs), then: \
          rustup toolchain install nightly --component rust-src",
     );
 }
@@ -43,35 +43,36 @@ fn has_compiler() -> bool {
     !matches!(Toolchain::find(), Err(missing) if missing.rustc.is_some())
 }
 
-/// Adds `rust-src` to a toolchain that is already installed; which one is the default stays as it is.
-fn sources_from_rustup() -> anyhow::Result<()> {
+/// Adds `rust-src` to an installed toolchain; the default toolchain does not change.
+fn sources_from_rustup(steps: &Steps) -> anyhow::Result<()> {
     let output = Command::new("rustup")
         .args(["toolchain", "list"])
         .stderr(Stdio::null())
         .output()
-        .context("there is no rustup to ask for sources")?;
+        .context("rustup is not installed")?;
     let listed = String::from_utf8_lossy(&output.stdout);
     let Some(toolchain) = preferred_toolchain(&listed) else {
         bail!("rustup has no toolchain to add sources to");
     };
-    run_announced(
+    run_step(
+        steps,
+        &format!("Add the sources of Rust's core library to {toolchain}"),
         Command::new("rustup").args(["component", "add", "rust-src", "--toolchain", toolchain]),
-        "the sources of Rust's core library, beside an installed toolchain (no default is changed)",
     )
 }
 
-/// A nightly, which may build `core` by right; else a stable one.
+/// A nightly if there is one, because it may build `core`; else a stable toolchain.
 fn preferred_toolchain(listed: &str) -> Option<&str> {
     let names = || listed.lines().filter_map(|line| line.split_whitespace().next());
     let first = |channel: &str| names().find(|name| name.starts_with(channel));
     first("nightly").or_else(|| first("stable"))
 }
 
-fn compiler_from_apt(system: System, privilege: Privilege) -> anyhow::Result<()> {
+fn compiler_from_apt(steps: &Steps, system: System, privilege: Privilege) -> anyhow::Result<()> {
     if system != System::Debian {
-        bail!("this system's packages hold no rustc with a precompiled BPF `core` that is known here");
+        bail!("no package of this system is known to have a rustc with a precompiled BPF `core`");
     }
-    apt::install(DEBIAN_PACKAGES, privilege)
+    apt::install(steps, DEBIAN_PACKAGES, privilege)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Finds what building, demo and tests need, and installs what is not there.
+//! Finds the tools that the build, the demo and the tests need, and installs missing ones.
 //!
-//! It says what it installs before it does, changes no default toolchain, starts no service, and where it has no right
-//! to install it says what to run by hand.
+//! It names each package before it installs it, changes no default toolchain and starts no service. Where it may not install
+//! anything, it prints the commands to run by hand.
 
 mod apt;
 mod by_hand;
@@ -12,74 +12,81 @@ mod system;
 
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use bpf_toolchain::{LINKER_VARIABLE, LINKER_VERSION, RUSTC_VARIABLE, Toolchain};
 use sensor_lab::python;
 
 use crate::cargo::cargo;
 use crate::privilege::Privilege;
+use crate::steps::Steps;
 use by_hand::ByHand;
 use programs::Program;
 use system::System;
 
-/// What `setup` takes.
+/// Arguments of `setup`.
 #[derive(clap::Args, Default)]
 pub(crate) struct Arguments {
-    /// Only say what is missing; exit 1 if anything is
+    /// List what is missing and install nothing; exit code 1 if anything is missing
     #[arg(long)]
     check: bool,
-    /// Leave out what the tests alone need
-    #[arg(skip)]
-    for_demo: bool,
 }
 
-impl Arguments {
-    /// What the demonstration needs, and nothing that the tests alone do.
-    pub(crate) fn for_demo() -> Self {
-        Self { for_demo: true, ..Self::default() }
-    }
+/// What the tools are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The demo, which needs the least.
+    Demo,
+    /// Everything, the tests included.
+    Tests,
 }
 
-/// Makes everything ready, or says what is left to do by hand.
+/// The task `setup`: installs what is missing and lists the result.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    if arguments.check {
-        return Ok(check());
+    if !arguments.check {
+        prepare(&Steps::begin("setup")?, Purpose::Tests)?;
     }
+    Ok(check())
+}
+
+/// Installs what is missing, one step each.
+///
+/// # Errors
+/// If something is still missing, with the commands to run by hand.
+pub(crate) fn prepare(steps: &Steps, purpose: Purpose) -> anyhow::Result<()> {
     let privilege = Privilege::detect();
     let system = System::detect();
     let mut by_hand = ByHand::default();
 
     if !programs::missing().is_empty() {
-        programs::install(system, privilege, &mut by_hand);
+        programs::install(steps, system, privilege, &mut by_hand);
     }
     if let Err(missing) = Toolchain::find() {
         if let Some(reason) = &missing.rustc {
             refuse_explicit_choice(RUSTC_VARIABLE, reason)?;
-            compiler::install(system, privilege, &mut by_hand);
+            compiler::install(steps, system, privilege, &mut by_hand);
         }
         if let Some(reason) = &missing.linker {
             refuse_explicit_choice(LINKER_VARIABLE, reason)?;
-            if let Err(error) = install_linker() {
-                by_hand.step(format!("{error:#}: mend what it complains of"));
+            if let Err(error) = install_linker(steps) {
+                by_hand.why(format!("bpf-linker could not be installed: {error:#}"));
             }
         }
+    }
+    if purpose == Purpose::Tests {
+        if !python::is_made() {
+            python_peers::install(steps);
+        }
+        programs::install_attackers(steps);
+    }
+    steps.run("Check tools and packages", |_| {
         if let Err(missing) = Toolchain::find() {
             by_hand.why(missing.to_string().replace("; run: cargo xtask setup", ""));
         }
-    }
-    if !arguments.for_demo {
-        if !python::is_made() {
-            python_peers::install();
-        }
-        programs::install_attackers();
-    }
-    if by_hand.is_empty() {
-        return Ok(check());
-    }
-    bail!("{by_hand}");
+        if by_hand.is_empty() { Ok(()) } else { bail!("{by_hand}") }
+    })
 }
 
-/// Lists what is there and what is not.
+/// Lists what is present and what is missing.
 fn check() -> ExitCode {
     let toolchain = Toolchain::find();
     match &toolchain {
@@ -98,13 +105,13 @@ fn check() -> ExitCode {
     for program in programs::ATTACKERS {
         match program.find() {
             Some(path) => println!("found    {}: {}", program.name, path.display()),
-            None => println!("without  {}: {}", program.name, program.purpose),
+            None => println!("optional {}: {}", program.name, program.purpose),
         }
     }
     if python::is_made() {
         println!("found    impacket and smbprotocol: {}", python::folder().display());
     } else {
-        println!("without  impacket and smbprotocol: {}", python_peers::PURPOSE);
+        println!("optional impacket and smbprotocol: {}", python_peers::PURPOSE);
     }
     if toolchain.is_ok() && programs::missing().is_empty() {
         println!("ready");
@@ -115,7 +122,7 @@ fn check() -> ExitCode {
     }
 }
 
-/// A choice that the user made and that does not work is the user's to mend.
+/// Fails if the user chose a tool by variable and that tool does not work; setup does not override the choice.
 fn refuse_explicit_choice(variable: &str, reason: &str) -> anyhow::Result<()> {
     if reason.starts_with(variable) {
         bail!("{reason}; correct or unset {variable}, then run this again");
@@ -123,43 +130,30 @@ fn refuse_explicit_choice(variable: &str, reason: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Installs the linker where cargo installs programs.
-fn install_linker() -> anyhow::Result<()> {
+/// Installs the BPF linker from crates.io into cargo's own folder.
+fn install_linker(steps: &Steps) -> anyhow::Result<()> {
     let arguments = ["install", "bpf-linker", "--version", LINKER_VERSION, "--locked"];
-    run_announced(
-        cargo().args(arguments),
-        "the linker of BPF objects, from crates.io, into cargo's own folder",
-    )
+    run_step(steps, "Install bpf-linker from crates.io", cargo().args(arguments))
 }
 
-/// Prints what is about to be installed and with which command, then runs it.
-fn run_announced(command: &mut Command, purpose: &str) -> anyhow::Result<()> {
-    let words: Vec<String> = std::iter::once(command.get_program())
-        .chain(command.get_args())
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
-    let words = words.join(" ");
-    println!("installing {purpose}: {words}");
-    let status = command.status().with_context(|| format!("running {words}"))?;
-    if !status.success() {
-        bail!("{words}: {status}");
-    }
-    Ok(())
+/// Runs one program as a step of its own.
+fn run_step(steps: &Steps, name: &str, command: &mut Command) -> anyhow::Result<()> {
+    steps.run(name, |step| step.command(command))
 }
 
-/// Installs Debian packages that a task can do without, announced first.
+/// Installs Debian packages that a task can do without, as a step that names them.
 ///
 /// # Errors
-/// Where this is not Debian, there is no right to install, or apt-get fails; in words for the user.
-pub(crate) fn install_optional(packages: &[&str]) -> anyhow::Result<()> {
+/// If this is not Debian, the user may not install packages, or apt-get fails.
+pub(crate) fn install_optional(steps: &Steps, packages: &[&str]) -> anyhow::Result<()> {
     let privilege = Privilege::detect();
     if System::detect() != System::Debian || privilege == Privilege::None {
-        bail!("they are not installed here by themselves; by hand, the packages {}", packages.join(", "));
+        bail!("packages are not installed automatically here; install by hand: {}", packages.join(", "));
     }
-    apt::install(packages, privilege)
+    apt::install(steps, packages, privilege)
 }
 
-/// The package names, for those systems whose packages are known, of what `programs` are in.
+/// The packages that hold `programs`, each once, on systems whose packages are known.
 fn packages(programs: &[&Program], system: System) -> Vec<&'static str> {
     let mut packages: Vec<&str> = programs.iter().filter_map(|program| program.package(system)).collect();
     packages.sort_unstable();

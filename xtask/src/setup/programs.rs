@@ -1,4 +1,4 @@
-//! The programs that demo and tests run: real SMB peers, in network namespaces.
+//! The programs that the demo and the tests run: real SMB peers in network namespaces.
 
 use std::env;
 use std::path::PathBuf;
@@ -6,73 +6,73 @@ use std::path::PathBuf;
 use super::by_hand::ByHand;
 use super::system::System;
 use super::{apt, install_optional, packages};
-use crate::privilege::Privilege;
+use crate::{privilege::Privilege, steps::Steps};
 
-/// A program that must be there.
+/// A required program.
 pub(super) struct Program {
-    /// Its file name.
+    /// File name of the program.
     pub(super) name: &'static str,
-    /// What demo and tests use it for.
+    /// What the demo and the tests use it for.
     pub(super) purpose: &'static str,
-    /// Its package on Debian, Fedora, Arch, openSUSE.
+    /// The package that holds it on Debian, Fedora, Arch and openSUSE.
     packages: [&'static str; 4],
 }
 
-/// What is needed besides the toolchain.
+/// Required programs besides the toolchain.
 pub(super) const NEEDED: &[Program] = &[
     Program {
         name: "ip",
-        purpose: "maker of the network namespaces of demo and tests",
+        purpose: "makes the network namespaces",
         packages: ["iproute2", "iproute", "iproute2", "iproute2"],
     },
     Program {
         name: "smbd",
-        purpose: "the SMB server of demo and tests, run in namespaces only",
+        purpose: "SMB server, run in namespaces only",
         packages: ["samba", "samba", "samba", "samba"],
     },
     Program {
         name: "nmbd",
-        purpose: "the NetBIOS server of the tests, run in namespaces only",
+        purpose: "NetBIOS server, run in namespaces only",
         packages: ["samba", "samba", "samba", "samba"],
     },
     Program {
         name: "nmblookup",
-        purpose: "what asks that server for its names",
+        purpose: "NetBIOS client",
         packages: ["samba-common-bin", "samba-client", "smbclient", "samba-client"],
     },
     Program {
         name: "smbpasswd",
-        purpose: "what gives that server its users",
+        purpose: "creates the users of the SMB server",
         packages: ["samba-common-bin", "samba", "samba", "samba"],
     },
     Program {
         name: "smbclient",
-        purpose: "the SMB client of demo and tests",
+        purpose: "SMB client",
         packages: ["smbclient", "samba-client", "smbclient", "samba-client"],
     },
 ];
 
-/// What attacks in the tests of incidents; those that want it are skipped without. No demo runs it.
+/// Programs that attack in the tests of incidents. Those tests are skipped without them, and the demo does not need them.
 pub(super) const ATTACKERS: &[Program] = &[
     Program {
         name: "nmap",
-        purpose: "the scanner in the tests of incidents, run in namespaces only",
+        purpose: "scanner in the tests of incidents, run in namespaces only",
         packages: ["nmap", "nmap", "nmap", "nmap"],
     },
     Program {
         name: "hydra",
-        purpose: "a guesser of passwords in those tests",
+        purpose: "password guesser of those tests",
         packages: ["hydra", "hydra", "hydra", "hydra"],
     },
     Program {
         name: "rclone",
-        purpose: "a further SMB client of those tests",
+        purpose: "another SMB client of those tests",
         packages: ["rclone", "rclone", "rclone", "rclone"],
     },
 ];
 
 impl Program {
-    /// Where it is: administrators' programs are not on every user's PATH.
+    /// Finds the program on PATH and in the folders of administrators' programs, which are not on every user's PATH.
     pub(super) fn find(&self) -> Option<PathBuf> {
         let path = env::var_os("PATH").unwrap_or_default();
         let administrators = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
@@ -80,7 +80,7 @@ impl Program {
         folders.find_map(|folder| Some(folder.join(self.name)).filter(|file| file.is_file()))
     }
 
-    /// The package that it is in, as far as it is known.
+    /// The package that holds it, if the system's packages are known.
     pub(super) fn package(&self, system: System) -> Option<&'static str> {
         let [debian, fedora, arch, suse] = self.packages;
         match system {
@@ -93,38 +93,33 @@ impl Program {
     }
 }
 
-/// Which are not there.
+/// The missing programs.
 pub(super) fn missing() -> Vec<&'static Program> {
     NEEDED.iter().filter(|program| program.find().is_none()).collect()
 }
 
-/// Installs the attackers that are not there, or says why not: no setup ends with that.
-pub(super) fn install_attackers() {
+/// Installs missing attackers, or prints why that failed; no setup fails because of it.
+pub(super) fn install_attackers(steps: &Steps) {
     let missing: Vec<&Program> = ATTACKERS.iter().filter(|program| program.find().is_none()).collect();
     if missing.is_empty() {
         return;
     }
-    for program in &missing {
-        println!("{} is missing: {}", program.name, program.purpose);
-    }
-    // Where they can be installed at all, the names are Debian's.
-    if let Err(error) = install_optional(&packages(&missing, System::Debian)) {
-        println!("the tests of incidents are skipped without them: {error:#}");
+    // Packages are installed on Debian only, so the names are Debian's.
+    if let Err(error) = install_optional(steps, &packages(&missing, System::Debian)) {
+        let names: Vec<&str> = missing.iter().map(|program| program.name).collect();
+        println!("  continuing without {}; tests that need them are skipped: {error:#}", names.join(" and "));
     }
 }
 
-/// Installs the packages of those that are not there.
-pub(super) fn install(system: System, privilege: Privilege, by_hand: &mut ByHand) {
+/// Installs the packages of missing programs.
+pub(super) fn install(steps: &Steps, system: System, privilege: Privilege, by_hand: &mut ByHand) {
     let missing = missing();
     let names: Vec<&str> = missing.iter().map(|program| program.name).collect();
     let packages = packages(&missing, system);
-    let why = format!("missing for demo and tests: {}", names.join(", "));
+    let why = format!("missing programs: {}", names.join(", "));
     match (system, privilege) {
         (System::Debian, privilege) if privilege != Privilege::None => {
-            for program in &missing {
-                println!("{} is missing: {}", program.name, program.purpose);
-            }
-            if let Err(error) = apt::install(&packages, privilege) {
+            if let Err(error) = apt::install(steps, &packages, privilege) {
                 by_hand.why(format!("{why}: {error:#}"));
                 by_hand.packages(system, &packages);
             }
@@ -132,7 +127,7 @@ pub(super) fn install(system: System, privilege: Privilege, by_hand: &mut ByHand
         _ => {
             by_hand.why(why);
             if packages.is_empty() {
-                by_hand.step("install iproute2, samba (its server) and smbclient, in your system's way");
+                by_hand.step("install iproute2, Samba's server and smbclient with your package manager");
             }
             by_hand.packages(system, &packages);
         }

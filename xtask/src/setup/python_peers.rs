@@ -1,44 +1,50 @@
-//! impacket and smbprotocol, further peers of the tests, from PyPI into a virtual environment below `target`.
+//! Installs impacket and smbprotocol, two more SMB peers, from PyPI into a virtual environment below `target`.
 //!
-//! The tests that want them are skipped where they are not there, so that none of this stops a setup.
+//! Tests that need them are skipped where they are missing, so no failure here stops a setup.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use sensor_lab::python;
 
-use super::{install_optional, run_announced};
+use super::install_optional;
+use crate::steps::{Step, Steps};
 
-/// What the peers are for, in one line.
-pub(super) const PURPOSE: &str = "further SMB peers of the tests; those that want them are skipped without";
+/// What the peers are for.
+pub(super) const PURPOSE: &str =
+    "more SMB peers for the tests; tests that need them are skipped without them";
 
-/// Installs them, or says in one paragraph why not and what to do.
-pub(super) fn install() {
-    if let Err(error) = make_environment() {
+/// Installs them, or prints why that failed and what to do.
+pub(super) fn install(steps: &Steps) {
+    if let Err(error) = make_environment(steps) {
         println!(
-            "impacket and smbprotocol ({PURPOSE}) could not be installed: {error:#}\n\
-             to have them: mend that (they come from https://pypi.org), then run again: cargo xtask setup"
+            "  continuing without impacket and smbprotocol ({PURPOSE}): {error:#}\n  \
+             they come from https://pypi.org; once that works, run again: cargo xtask setup"
         );
     }
 }
 
-fn make_environment() -> anyhow::Result<()> {
+fn make_environment(steps: &Steps) -> anyhow::Result<()> {
     if !has_venv() {
-        install_optional(&["python3-venv"]).context("python3 has no venv and ensurepip here")?;
+        install_optional(steps, &["python3-venv"]).context("python3 has no venv and ensurepip")?;
     }
+    steps.run("Install impacket and smbprotocol from PyPI", install_peers)
+}
+
+fn install_peers(step: &Step<'_>) -> anyhow::Result<()> {
     let folder = python::folder();
-    // What another list of versions left behind, or an installation that was interrupted.
+    // An interrupted installation, or one of another list of versions.
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;
     }
-    run_quietly(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-    run_announced(&mut pip(&folder), "impacket and smbprotocol, from PyPI, into a folder of their own")?;
+    step.command(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    step.command(&mut pip(&folder))?;
     python::note_made().with_context(|| format!("noting in {} what is installed", folder.display()))
 }
 
-/// pip, which gives up soon where there is no way to PyPI.
+/// pip with short time limits, for machines that cannot reach PyPI.
 fn pip(folder: &Path) -> Command {
     let mut pip = Command::new(folder.join("bin/python"));
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
@@ -51,13 +57,4 @@ fn has_venv() -> bool {
     let mut probe = Command::new("python3");
     probe.args(["-c", "import ensurepip, venv"]).stdout(Stdio::null()).stderr(Stdio::null());
     probe.status().is_ok_and(|status| status.success())
-}
-
-fn run_quietly(command: &mut Command) -> anyhow::Result<()> {
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("running {command:?}"))?;
-    if !output.status.success() {
-        let words = [output.stdout, output.stderr].concat();
-        bail!("{command:?}: {}", String::from_utf8_lossy(&words).trim_end());
-    }
-    Ok(())
 }

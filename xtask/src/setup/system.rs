@@ -1,15 +1,15 @@
-//! Which family of Linux distributions this is, by os-release(5).
+//! The family of Linux distributions that this machine belongs to, from os-release(5).
 
 use std::fs;
 
 /// A family of distributions that share a package manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum System {
-    /// Debian, Ubuntu and what derives from them: apt.
+    /// Debian, Ubuntu and their derivatives: apt.
     Debian,
-    /// Fedora, RHEL and what derives from them: dnf.
+    /// Fedora, RHEL and their derivatives: dnf.
     Fedora,
-    /// Arch and what derives from it: pacman.
+    /// Arch and its derivatives: pacman.
     Arch,
     /// openSUSE and SLE: zypper.
     Suse,
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distributions_are_known_by_their_own_name_or_what_they_are_like() {
+    fn distributions_are_known_by_id_or_by_id_like() {
         for (os_release, system) in [
             ("NAME=\"Debian\"\nID=debian\n", System::Debian),
             ("ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n", System::Debian),

@@ -1,70 +1,67 @@
-//! Runs every test of the workspace and counts them all in one closing line.
+//! Runs every test of the workspace and ends with a line that counts them all.
 
 mod privileged;
 mod skips;
 mod summary;
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 
-use anyhow::{Context, bail};
-
-use crate::cargo::cargo;
-use crate::privilege::Privilege;
-use crate::setup;
+use crate::{
+    build::build_debug,
+    cargo::cargo,
+    privilege::Privilege,
+    setup,
+    steps::{Step, Steps},
+};
 use skips::SkipLog;
 use summary::Summary;
 
-/// Sets up, runs the tests and counts. Fails if a test fails, or if none was run.
+/// Sets up, builds, runs the tests and prints the counts. Fails if a test fails, or if no test ran.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
-    let ready = setup::run(&setup::Arguments::default())?;
-    if ready != ExitCode::SUCCESS {
-        return Ok(ready);
-    }
-    build_agent()?;
-    let privilege = Privilege::detect();
-    let skip_log = SkipLog::create()?;
-    let mut summary = Summary::default();
+    let steps = Steps::begin("test")?;
+    setup::prepare(&steps, setup::Purpose::Tests)?;
+    // Tests of the whole run this program; they look for it beside themselves.
+    build_debug(&steps, "sensor-user", "smb-sensor")?;
+    steps.run("Build the tests", |step| step.command(cargo_test().arg("--no-run")))?;
 
-    let mut command = cargo();
-    command.args(["test", "--workspace", "--no-fail-fast"]).env(skips::VARIABLE, skip_log.path());
-    match privilege {
+    let skip_log = SkipLog::create()?;
+    let mut command = cargo_test();
+    command.arg("--no-fail-fast").env(skips::VARIABLE, skip_log.path());
+    match Privilege::detect() {
         Privilege::Root => {}
         Privilege::Sudo => privileged::through_sudo(&mut command)?,
         Privilege::SudoWithPassword | Privilege::None => {
-            println!("neither root nor sudo without a password: leaving out the tests that need root");
+            println!(
+                "Tests that need root are skipped: this user is not root and sudo would ask for a password"
+            );
         }
     }
-    let finished = stream(&mut command, &mut summary)?;
-    summary.end(finished);
+    let mut summary = Summary::default();
+    steps.run("Run the tests", |step| {
+        let succeeded = run_tests(step, &mut command, &mut summary)?;
+        summary.end(succeeded);
+        Ok(())
+    })?;
     summary.skip_self_reported(skip_log.read()?);
 
-    println!("\n{summary}");
+    for output in summary.failure_output() {
+        println!("\n{output}");
+    }
+    println!("\nThe output of every test is in {}\n{summary}", steps.log_path().display());
     Ok(if summary.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Builds the program that the tests of the whole run; they look for it beside themselves.
-fn build_agent() -> anyhow::Result<()> {
-    let status = cargo()
-        .args(["build", "--package", "sensor-user", "--bin", "smb-sensor"])
-        .status()
-        .context("running cargo build")?;
-    if !status.success() {
-        bail!("cargo build of smb-sensor failed, see above");
-    }
-    Ok(())
+fn cargo_test() -> Command {
+    let mut command = cargo();
+    command.args(["test", "--workspace"]);
+    command
 }
 
-/// Runs cargo, shows its output as it comes and counts in it; says whether cargo ended well.
-fn stream(command: &mut Command, summary: &mut Summary) -> anyhow::Result<bool> {
-    let mut child = command.stdout(Stdio::piped()).spawn().context("running cargo test")?;
-    let Some(output) = child.stdout.take() else { bail!("cargo test has no output to read") };
-    let mut terminal = std::io::stdout();
-    for line in BufReader::new(output).split(b'\n') {
-        let line = line.context("reading the output of cargo test")?;
-        let line = String::from_utf8_lossy(&line);
-        summary.read_line(&line);
-        writeln!(terminal, "{line}").context("showing the output of cargo test")?;
-    }
-    Ok(child.wait().context("waiting for cargo test")?.success())
+/// Runs cargo and counts from its output; returns whether cargo succeeded.
+fn run_tests(step: &Step<'_>, command: &mut Command, summary: &mut Summary) -> anyhow::Result<bool> {
+    let status = step.lines(command, |line| {
+        summary.read_line(line);
+        true
+    })?;
+    Ok(status.success())
 }

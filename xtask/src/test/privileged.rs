@@ -1,15 +1,15 @@
-//! Runs test programs as root while cargo, which writes to the target folder, stays the user.
+//! Runs test programs as root while cargo, which writes to the target folder, runs as the user.
 
 use std::process::Command;
 
 use anyhow::Context;
 use bpf_toolchain::RustcVersion;
 
-/// Has cargo start each test program through sudo, with the environment kept.
+/// Makes cargo start each test program through sudo, which keeps the environment.
 pub(super) fn through_sudo(cargo_test: &mut Command) -> anyhow::Result<()> {
     let output = Command::new("rustc").arg("-vV").output().context("running rustc -vV")?;
     let version = RustcVersion::parse(&String::from_utf8_lossy(&output.stdout));
-    let host = version.context("reading what rustc -vV says")?.host;
+    let host = version.context("reading the output of rustc -vV")?.host;
     cargo_test.env(runner_variable(&host), runner());
     Ok(())
 }
@@ -19,7 +19,7 @@ fn runner_variable(host: &str) -> String {
 }
 
 fn runner() -> String {
-    // sudo may set a PATH of its own even with -E; `env` gives the test the one that the tools were found on.
+    // sudo may set its own PATH even with -E; `env` restores the one on which the tools were found.
     let path = search_path();
     if path.contains(char::is_whitespace) {
         return "sudo -n -E".to_owned();
@@ -27,7 +27,7 @@ fn runner() -> String {
     format!("sudo -n -E /usr/bin/env PATH={path}")
 }
 
-/// The user's PATH and, after it, the folders of administrators' programs, such as smbd.
+/// The user's PATH followed by the folders of administrators' programs, such as smbd.
 pub(super) fn search_path() -> String {
     format!("{}:/usr/local/sbin:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default())
 }

@@ -1,6 +1,6 @@
-//! The file in which tests say that they skipped themselves.
+//! The file in which a test records that it skipped itself.
 //!
-//! libtest knows no skipping at run time: a test that finds what it needs missing can only return, which counts as passed.
+//! libtest cannot skip at run time: a test that lacks something it needs can only return, which counts as passed.
 //! Such a test therefore appends one line to the file that `SMB_SENSOR_SKIP_LOG` names: `SKIP <test name>: <reason>`.
 
 use std::fs::{self, File};
@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use tempfile::TempDir;
 
-/// The variable through which tests learn of the file.
+/// The environment variable that names the file.
 pub(super) const VARIABLE: &str = "SMB_SENSOR_SKIP_LOG";
 
-/// A test that was not run, and why.
+/// A test that did not run, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Skip {
     pub(super) test: String,
     pub(super) reason: String,
 }
 
-/// An empty file for tests to append to, removed with this value.
+/// An empty file for tests to append to; dropping this value removes it.
 pub(super) struct SkipLog {
     path: PathBuf,
     _folder: TempDir,
@@ -27,7 +27,7 @@ pub(super) struct SkipLog {
 
 impl SkipLog {
     pub(super) fn create() -> anyhow::Result<Self> {
-        // In a folder of its own: where /tmp is sticky, root may not append to another user's file in it.
+        // The file has its own folder: in a sticky /tmp root may not append to another user's file.
         let folder = TempDir::new().context("creating a folder for the skip log")?;
         let path = folder.path().join("skipped");
         File::create(&path).with_context(|| format!("creating {}", path.display()))?;
@@ -45,7 +45,7 @@ impl SkipLog {
     }
 }
 
-/// Reads `SKIP <test name>: <reason>`; a test's name has `::` in it but never a colon and a space.
+/// Reads `SKIP <test name>: <reason>`. A test name may contain `::` but never a colon followed by a space.
 fn parse(line: &str) -> Option<Skip> {
     let (test, reason) = line.strip_prefix("SKIP ")?.split_once(": ")?;
     Some(Skip { test: test.to_owned(), reason: reason.to_owned() })
@@ -56,20 +56,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_gives_the_test_and_the_reason() {
+    fn a_line_names_the_test_and_the_reason() {
         let skip = parse("SKIP border::ipv6_is_seen: needs root: not root here").unwrap();
         assert_eq!(skip.test, "border::ipv6_is_seen");
         assert_eq!(skip.reason, "needs root: not root here");
     }
 
     #[test]
-    fn other_lines_are_no_skips() {
+    fn other_lines_are_ignored() {
         assert_eq!(parse(""), None);
         assert_eq!(parse("SKIP without a reason"), None);
     }
 
     #[test]
-    fn what_tests_append_is_read_back() {
+    fn appended_lines_are_read_back() {
         use std::io::Write;
         let log = SkipLog::create().unwrap();
         let mut file = File::options().append(true).open(log.path()).unwrap();

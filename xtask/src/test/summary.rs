@@ -1,30 +1,35 @@
-//! Counts over the output of many test programs, as libtest prints it.
+//! Counts passed, failed and skipped tests from the output of many libtest programs.
 
 use std::fmt;
 
 use super::skips::Skip;
 
-/// What was counted so far.
+/// The counts so far.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
     passed: usize,
     failed: Vec<String>,
     skipped: Vec<Skip>,
-    /// Tests that the program now running announced and has not counted yet.
+    /// Number of tests that the running program announced, until it prints its result.
     announced: Option<usize>,
-    /// Names of failures of the program now running.
+    /// Names of failed tests of the running program.
     failures: Vec<String>,
+    /// Output of failed tests, as libtest prints it after its list of verdicts, one entry per test.
+    failure_output: Vec<String>,
+    /// Whether the lines now read are the output of a failed test.
+    in_failure_output: bool,
 }
 
 impl Summary {
-    /// Takes one line of output.
+    /// Reads one line of output.
     pub(super) fn read_line(&mut self, line: &str) {
+        self.read_failure_output(line);
         if let Some(count) = announced(line) {
             self.close_program();
             self.announced = Some(count);
         } else if let Some((passed, failed)) = result(line) {
             self.passed += passed;
-            // Names may be lost among a test's own output; the count is libtest's.
+            // A name can be lost in the test's own output; the count is reliable.
             self.failures.resize_with(failed, || "(unnamed)".to_owned());
             self.failed.append(&mut self.failures);
             self.announced = None;
@@ -33,6 +38,24 @@ impl Summary {
         {
             self.read_verdict(test, verdict.trim_end());
         }
+    }
+
+    /// Collects the blocks that begin with `---- test stdout ----` and end at the list of failed tests.
+    fn read_failure_output(&mut self, line: &str) {
+        if line.starts_with("---- ") && line.ends_with(" ----") {
+            self.in_failure_output = true;
+            self.failure_output.push(line.to_owned());
+        } else if line == "failures:" || line.starts_with("test result: ") {
+            self.in_failure_output = false;
+        } else if let Some(output) = self.failure_output.last_mut().filter(|_| self.in_failure_output) {
+            output.push('\n');
+            output.push_str(line);
+        }
+    }
+
+    /// The output of each failed test, trimmed.
+    pub(super) fn failure_output(&self) -> impl Iterator<Item = &str> {
+        self.failure_output.iter().map(|output| output.trim_end())
     }
 
     fn read_verdict(&mut self, test: &str, verdict: &str) {
@@ -44,15 +67,15 @@ impl Summary {
         }
     }
 
-    /// Takes the end of the run and whether cargo was content with it.
-    pub(super) fn end(&mut self, content: bool) {
+    /// Records the end of the run and whether cargo succeeded.
+    pub(super) fn end(&mut self, succeeded: bool) {
         self.close_program();
-        if !content && self.failed.is_empty() {
-            self.failed.push("cargo test itself, see above (does everything compile?)".to_owned());
+        if !succeeded && self.failed.is_empty() {
+            self.failed.push("cargo test itself; see the log".to_owned());
         }
     }
 
-    /// A program that announced tests and ended without a result did not end well.
+    /// Counts a failure if the running program announced tests and printed no result.
     fn close_program(&mut self) {
         if let Some(count) = self.announced.take() {
             self.failed.append(&mut self.failures);
@@ -60,13 +83,13 @@ impl Summary {
         }
     }
 
-    /// Takes the tests that returned early and were counted as passed although they tested nothing.
+    /// Moves tests that skipped themselves from passed to skipped.
     pub(super) fn skip_self_reported(&mut self, skips: Vec<Skip>) {
         self.passed = self.passed.saturating_sub(skips.len());
         self.skipped.extend(skips);
     }
 
-    /// Whether something was tested and nothing failed.
+    /// Whether at least one test passed and none failed.
     pub(super) fn is_success(&self) -> bool {
         self.failed.is_empty() && self.passed > 0
     }
@@ -97,7 +120,7 @@ impl fmt::Display for Summary {
             writeln!(f, "failed  {test}")?;
         }
         if self.passed == 0 && self.failed.is_empty() {
-            writeln!(f, "no test was run, which is a failure too")?;
+            writeln!(f, "no test ran, which counts as a failure")?;
         }
         let (passed, failed, skipped) = (self.passed, self.failed.len(), self.skipped.len());
         write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
@@ -108,10 +131,10 @@ impl fmt::Display for Summary {
 mod tests {
     use super::*;
 
-    fn summary_of(output: &str, content: bool) -> Summary {
+    fn summary_of(output: &str, succeeded: bool) -> Summary {
         let mut summary = Summary::default();
         output.lines().for_each(|line| summary.read_line(line));
-        summary.end(content);
+        summary.end(succeeded);
         summary
     }
 
@@ -129,6 +152,15 @@ test x ... FAILED
 test y ... ok
 
 failures:
+
+---- x stdout ----
+thread 'x' panicked at src/x.rs:1:2:
+  left: 1
+
+
+failures:
+    x
+
 test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
 ";
 
@@ -174,6 +206,13 @@ test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
     fn a_failure_without_a_failed_test_is_still_a_failure() {
         let summary = summary_of(PASSING, false);
         assert_eq!(closing_line(&summary), "2 passed, 1 failed, 1 skipped");
+    }
+
+    #[test]
+    fn the_output_of_a_failed_test_is_kept() {
+        let summary = summary_of(&format!("{PASSING}{FAILING}{PASSING}"), false);
+        let output: Vec<&str> = summary.failure_output().collect();
+        assert_eq!(output, ["---- x stdout ----\nthread 'x' panicked at src/x.rs:1:2:\n  left: 1"]);
     }
 
     #[test]

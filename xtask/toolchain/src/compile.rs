@@ -11,36 +11,12 @@ use std::process::Command;
 use std::{env, fmt, fs, io, iter};
 
 use crate::rustc::CoreSource;
-use crate::toolchain::Toolchain;
+use crate::toolchain::{Endian, Toolchain};
 
 /// The package and the binary that are the kernel program, and the profile of the root Cargo.toml it is built with.
 const PACKAGE: &str = "sensor-ebpf";
 const BINARY: &str = "smb-sensor-bpf";
 const PROFILE: &str = "bpf";
-
-/// The order of bytes in the machine that runs the kernel program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Endian {
-    /// x86-64, AArch64, RISC-V.
-    Little,
-    /// s390x.
-    Big,
-}
-
-impl Endian {
-    /// That of the machine this runs on.
-    pub const fn host() -> Self {
-        if cfg!(target_endian = "big") { Self::Big } else { Self::Little }
-    }
-
-    /// The Rust target of the kernel program.
-    pub const fn target(self) -> &'static str {
-        match self {
-            Self::Little => "bpfel-unknown-none",
-            Self::Big => "bpfeb-unknown-none",
-        }
-    }
-}
 
 /// What to compile, and where to.
 #[derive(Debug, Clone)]

@@ -18,12 +18,12 @@ mod rustc;
 mod toolchain;
 mod version;
 
-pub use compile::{BuildError, BuildRequest, Endian, KernelObject};
+pub use compile::{BuildError, BuildRequest, KernelObject};
 pub use linker::Linker;
 pub use llvm::LlvmLibrary;
 pub use missing::Missing;
 pub use rustc::{CoreSource, Rustc};
-pub use toolchain::Toolchain;
+pub use toolchain::{Endian, Toolchain};
 pub use version::{RustcVersion, Version};
 
 /// Names the rustc that compiles the kernel program, as a path. Without it, one is looked for.

@@ -1,15 +1,38 @@
-//! The three parts together.
+//! The compiler, the linker and the library that the linker loads.
 
 use std::path::PathBuf;
 
-use crate::compile::Endian;
 use crate::linker::Linker;
 use crate::llvm::LlvmLibrary;
 use crate::missing::Missing;
 use crate::rustc::{Rustc, output_of};
 use crate::version::RustcVersion;
 
-/// All that it takes to compile the kernel program.
+/// The byte order of the machine that runs the kernel program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endian {
+    /// x86-64, AArch64, RISC-V.
+    Little,
+    /// s390x.
+    Big,
+}
+
+impl Endian {
+    /// The byte order of this machine.
+    pub const fn host() -> Self {
+        if cfg!(target_endian = "big") { Self::Big } else { Self::Little }
+    }
+
+    /// The Rust target of the kernel program.
+    pub const fn target(self) -> &'static str {
+        match self {
+            Self::Little => "bpfel-unknown-none",
+            Self::Big => "bpfeb-unknown-none",
+        }
+    }
+}
+
+/// The tools that compile the kernel program.
 #[derive(Debug, Clone)]
 pub struct Toolchain {
     /// The compiler.

@@ -1,11 +1,12 @@
-//! What the demonstration showed, and whether it is what was expected.
+//! The verdict on documents of the older form, with one alert per connection and rule. It goes with that form.
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::collections::BTreeMap;
 
-use comfy_table::{Table, presets::UTF8_NO_BORDERS};
 use serde_json::Value;
 
-/// The alerts that the story must raise: rule, client, server, techniques that the evidence shows.
+use super::{Verdict, text};
+
+/// The alerts that the story must cause: rule, client, server, techniques that the evidence shows.
 const EXPECTED: [[&str; 4]; 4] = [
     ["external-access-windows-networking", "8.8.4.4", "10.0.1.2", "T1133 T1190"],
     ["ntlm-credential-to-internet", "10.0.0.2", "8.8.4.4", "T1048 T1187"],
@@ -13,26 +14,21 @@ const EXPECTED: [[&str; 4]; 4] = [
     ["smb-to-internet", "10.0.0.2", "8.8.4.4", "T1048 T1187"],
 ];
 
-/// Prints the alerts as a table and one as it is, and holds them against what was expected.
-pub(super) fn show(documents: &[Value]) -> ExitCode {
-    let alerts = latest(documents);
-    println!("\nAlerts, as they stood at the end of their conversations:\n\n{}", table(&alerts));
-    if let Some(document) = alerts.iter().find(|alert| text(alert, "/rule/id") == "smb-to-internet") {
-        println!("\nOne of them in full (Elastic Common Schema):\n\n{document:#}");
+/// Compares the alerts with the expected ones.
+pub(super) fn check(documents: &[Value]) -> Verdict {
+    let seen = facts(&latest(documents));
+    let expected = EXPECTED.map(|row| row.map(str::to_owned));
+    Verdict {
+        expected: format!("{}; nothing for the internal session", sentence(&expected)),
+        seen: sentence(&seen),
+        faults: if seen == expected { Vec::new() } else { vec!["other alerts than expected".to_owned()] },
     }
-    let seen = facts(&alerts);
-    println!(
-        "\nexpected: {}; nothing for the internal session",
-        sentence(&EXPECTED.map(|row| row.map(str::to_owned)))
-    );
-    println!("seen:     {}", sentence(&seen));
-    if seen == EXPECTED.map(|row| row.map(str::to_owned)) {
-        println!("as expected");
-        ExitCode::SUCCESS
-    } else {
-        println!("NOT as expected");
-        ExitCode::FAILURE
-    }
+}
+
+/// Whether every alert has been closed.
+pub(super) fn is_complete(documents: &[Value]) -> bool {
+    let closed = documents.iter().filter(|document| text(document, "/smb_sensor/alert/status") == "closed");
+    closed.count() >= EXPECTED.len()
 }
 
 /// The last document of each alert.
@@ -44,39 +40,6 @@ fn latest(documents: &[Value]) -> Vec<&Value> {
     let mut alerts: Vec<&Value> = alerts.into_values().collect();
     alerts.sort_by_key(|alert| text(alert, "/rule/id"));
     alerts
-}
-
-fn table(alerts: &[&Value]) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_NO_BORDERS);
-    table.set_header([
-        "severity",
-        "rule",
-        "direction",
-        "client",
-        "server",
-        "evidence",
-        "sent / received",
-        "ATT&CK",
-    ]);
-    for alert in alerts {
-        let end = |name: &str| format!("{}:{}", text(alert, &format!("/{name}/ip")), alert[name]["port"]);
-        table.add_row([
-            text(alert, "/smb_sensor/alert/severity").to_owned(),
-            text(alert, "/rule/name").to_owned(),
-            text(alert, "/network/direction").to_owned(),
-            end("source"),
-            end("destination"),
-            text(alert, "/smb_sensor/evidence/level").to_owned(),
-            format!(
-                "{} / {} B",
-                alert["smb_sensor"]["evidence"]["bytes_sent"],
-                alert["smb_sensor"]["evidence"]["bytes_received"]
-            ),
-            techniques(alert),
-        ]);
-    }
-    table
 }
 
 fn facts(alerts: &[&Value]) -> Vec<[String; 4]> {
@@ -106,10 +69,6 @@ fn techniques(alert: &Value) -> String {
     ids.into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
 }
 
-fn text<'a>(document: &'a Value, pointer: &str) -> &'a str {
-    document.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -137,10 +96,10 @@ mod tests {
     #[test]
     fn an_alert_more_or_less_is_not_as_expected() {
         let mut documents: Vec<Value> = EXPECTED.iter().map(|row| alert(row[0], *row)).collect();
-        assert_eq!(show(&documents), ExitCode::SUCCESS);
+        assert!(check(&documents).faults.is_empty());
         documents.push(alert("more", EXPECTED[0]));
-        assert_eq!(show(&documents), ExitCode::FAILURE);
+        assert!(!check(&documents).faults.is_empty());
         documents.truncate(2);
-        assert_eq!(show(&documents), ExitCode::FAILURE);
+        assert!(!check(&documents).faults.is_empty());
     }
 }
