@@ -3,7 +3,7 @@
 //! Takes a slot, a packet and the time in kernel ticks; changes the slot and says what happened. Never emits, counts
 //! or looks anything up: that is [`path`](crate::path).
 
-use core::borrow::Borrow;
+use core::{borrow::Borrow, hint::black_box};
 
 use crate::{
     headers::Address,
@@ -165,9 +165,7 @@ impl Slot {
     #[inline(always)]
     pub fn open<A: Borrow<Address>>(&mut self, key: &FlowKey<A>, packet: &Packet, now: u32) {
         let (a, b) = (key.local.borrow(), key.remote.borrow());
-        let generation = self.line.generation.wrapping_add(2);
-        // Odd while the tenant changes, for a reader that copies the slot meanwhile.
-        self.line.generation = generation | 1;
+        let generation = self.line.begin_change();
         let mut marks = packet.marks;
         if matches!(packet.side, Side::Local) {
             marks |= mark::FIRST_FROM_LOCAL;
@@ -198,12 +196,12 @@ impl Slot {
             last: now,
             vlan: packet.vlan,
             cpu: packet.cpu,
-            generation: generation | 1,
+            generation,
         };
         if key.family == 6 {
             self.wide = WideLine { local_high: [a[0], a[1], a[2]], remote_high: [b[0], b[1], b[2]], ..EMPTY };
         }
-        self.line.generation = generation;
+        self.line.end_change();
     }
 }
 
@@ -257,11 +255,37 @@ impl FlowLine {
     /// Starts the counts anew after they were settled; the flow and its evidence stay. A generation ends when it is
     /// settled, so this is another one.
     #[inline(always)]
-    pub const fn clear_counts(&mut self) {
-        self.generation = self.generation.wrapping_add(2);
+    pub fn clear_counts(&mut self) {
+        self.begin_change();
         self.packets = [0; 2];
         self.bytes = [0; 2];
         self.payload = [0; 2];
+        self.end_change();
+    }
+
+    /// Makes the generation odd before anything else changes, and gives it. Together with [`end_change`](Self::end_change) this
+    /// is the writer's half of a sequence lock: a reader that meets an odd generation, or another one after its copy than
+    /// before, throws its copy away.
+    ///
+    /// The stores are volatile, so that each is made, and the compiler moves nothing over the fences. The processor keeps
+    /// the order of stores where its memory model does (x86-64, s390x). BPF has no store barrier before Linux 6.15, so that on
+    /// others (arm64) a reader may still meet a mixture within the few nanoseconds in which stores overtake each other.
+    #[inline(always)]
+    fn begin_change(&mut self) -> u32 {
+        let generation = self.generation.wrapping_add(2) | 1;
+        // SAFETY: a field of our own, borrowed for writing.
+        unsafe { (&raw mut self.generation).write_volatile(generation) };
+        compiler_barrier();
+        generation
+    }
+
+    /// Makes the generation even again, behind all other changes.
+    #[inline(always)]
+    fn end_change(&mut self) {
+        compiler_barrier();
+        let generation = self.generation ^ 1;
+        // SAFETY: as above.
+        unsafe { (&raw mut self.generation).write_volatile(generation) };
     }
 
     /// Packets from both sides.
@@ -270,6 +294,14 @@ impl FlowLine {
     pub const fn total_packets(&self) -> u64 {
         self.packets[0] as u64 + self.packets[1] as u64
     }
+}
+
+/// The compiler moves no load or store of memory that others see over this. A `compiler_fence` would say so, but the BPF backend
+/// of LLVM has no instruction for one; this is an empty assembler block that may touch all memory. That it holds in the object
+/// is tested over its instructions.
+#[inline(always)]
+fn compiler_barrier() {
+    black_box(());
 }
 
 /// A SYN that opens a conversation.

@@ -20,6 +20,7 @@ use sensor_user::{
         counters::CounterValues,
         object::{KernelProgram, LoadPlan, program},
         prefixes::PrefixError,
+        slots::SlotReader,
         ticks::TickClock,
     },
     networks::PrefixSet,
@@ -243,6 +244,14 @@ impl Kernel {
         let marked = self.program.ports.marked()?;
         self.program.ports.unmark(&marked)?;
         Ok(marked)
+    }
+
+    /// Another reader of the slots, for a thread of its own.
+    ///
+    /// # Errors
+    /// When the slots cannot be mapped into memory once more.
+    pub fn slot_reader(&self) -> Result<SlotReader> {
+        Ok(self.program.slots.another()?)
     }
 
     /// The slots that changed since the last call.

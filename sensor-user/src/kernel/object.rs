@@ -28,7 +28,8 @@ use super::{
 };
 use sensor_core::networks::{PrefixSet, Room};
 
-static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("SMB_SENSOR_BPF_OBJECT"));
+/// The kernel object as it was compiled.
+pub static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("SMB_SENSOR_BPF_OBJECT"));
 
 /// Everything that has to be known before the program is loaded.
 #[derive(Clone, Debug)]

@@ -2,7 +2,13 @@
 //!
 //! Takes the slot map, gives copies of the slots that changed since the last look. Never writes to them.
 
-use std::{io, num::NonZeroUsize, ptr::NonNull};
+use std::{
+    io,
+    num::NonZeroUsize,
+    os::fd::AsFd as _,
+    ptr::NonNull,
+    sync::atomic::{AtomicU64, Ordering, fence},
+};
 
 use aya::maps::{Map, MapData};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
@@ -22,10 +28,10 @@ pub struct SlotReader {
     /// What each slot looked like at the last sweep.
     seen: Vec<Glance>,
     // The map must live as long as its memory.
-    _map: MapData,
+    map: MapData,
 }
 
-// SAFETY: the memory is shared with the kernel anyway; reads are volatile and never form references.
+// SAFETY: the memory is shared with the kernel anyway; reads are atomic and never form references to more than a word.
 unsafe impl Send for SlotReader {}
 
 /// Enough of a slot to tell whether anything happened in it: each packet changes it.
@@ -48,7 +54,20 @@ impl SlotReader {
         let Map::Array(map) = map else {
             return Err(LoadError::Missing("SLOTS array"));
         };
-        let (slots_per_cpu, cpus) = (slots_per_cpu as usize, cpus as usize);
+        Self::over(map, slots_per_cpu as usize, cpus as usize)
+    }
+
+    /// Another reader of the same slots, which has seen none of them yet.
+    ///
+    /// # Errors
+    /// When the map cannot be mapped into memory once more.
+    pub fn another(&self) -> Result<Self, LoadError> {
+        let descriptor = self.map.fd().as_fd().try_clone_to_owned().map_err(LoadError::Slots)?;
+        let map = MapData::from_fd(descriptor).map_err(|error| LoadError::Slots(io::Error::other(error)))?;
+        Self::over(map, self.slots_per_cpu, self.cpus)
+    }
+
+    fn over(map: MapData, slots_per_cpu: usize, cpus: usize) -> Result<Self, LoadError> {
         let count = slots_per_cpu * cpus;
         let bytes =
             NonZeroUsize::new(count * size_of::<Slot>()).ok_or(LoadError::Missing("SLOTS entries"))?;
@@ -61,7 +80,7 @@ impl SlotReader {
             slots_per_cpu,
             cpus,
             seen: vec![Glance::default(); count],
-            _map: map,
+            map,
         })
     }
 
@@ -79,6 +98,9 @@ impl SlotReader {
 
     /// Gives `found` a copy of each slot of `cpu` that changed since the last sweep. A slot that changes hands at this
     /// very moment is left for the next sweep.
+    ///
+    /// This is the reader's half of the sequence lock of [`FlowLine::generation`](sensor_common::slot::FlowLine::generation): a
+    /// copy counts only if the generation was even before it and is the same behind it.
     pub fn sweep(&mut self, cpu: usize, mut found: impl FnMut(&Slot)) {
         let start = cpu * self.slots_per_cpu;
         for index in start..(start + self.slots_per_cpu).min(self.seen.len()) {
@@ -87,8 +109,9 @@ impl SlotReader {
                 continue;
             }
             let slot = self.copy(index);
-            if slot.line.generation != glance.generation || self.glance(index).generation != glance.generation
-            {
+            // No load of the copy may come behind the one that checks it.
+            fence(Ordering::Acquire);
+            if self.glance(index).generation != glance.generation {
                 continue;
             }
             self.seen[index] = Glance::at(&slot);
@@ -98,8 +121,9 @@ impl SlotReader {
 
     fn glance(&self, index: usize) -> Glance {
         // Words of FlowLine: 3 holds both packet counts, 7 ends with the generation.
-        let packets = self.word(index, 3).to_ne_bytes();
-        let tail = self.word(index, 7).to_ne_bytes();
+        // The generation comes first, and no later load before it.
+        let tail = self.word(index, 7).load(Ordering::Acquire).to_ne_bytes();
+        let packets = self.word(index, 3).load(Ordering::Relaxed).to_ne_bytes();
         let half = |bytes: &[u8; 8], at: usize| {
             u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
         };
@@ -109,17 +133,17 @@ impl SlotReader {
     fn copy(&self, index: usize) -> Slot {
         let mut words = [0u64; SLOT_WORDS];
         for (at, word) in words.iter_mut().enumerate() {
-            *word = self.word(index, at);
+            *word = self.word(index, at).load(Ordering::Relaxed);
         }
         Slot::read_from_bytes(zerocopy::IntoBytes::as_bytes(&words)).unwrap_or_default()
     }
 
-    fn word(&self, index: usize, word: usize) -> u64 {
+    fn word(&self, index: usize, word: usize) -> &AtomicU64 {
         let at = index * SLOT_WORDS + word;
         debug_assert!(at * 8 < self.bytes.get());
         // SAFETY: `at` lies inside the mapping, which is page-aligned and lives as long as self; the kernel may write
-        // meanwhile, hence volatile.
-        unsafe { self.memory.add(at).read_volatile() }
+        // meanwhile, hence an atomic, which is only loaded from: the mapping is read-only.
+        unsafe { self.memory.add(at).cast::<AtomicU64>().as_ref() }
     }
 }
 

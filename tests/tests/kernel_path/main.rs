@@ -8,6 +8,7 @@
 
 mod any_port;
 mod classification;
+mod consistency;
 mod differential;
 mod embedded_ipv4;
 mod enforcement;

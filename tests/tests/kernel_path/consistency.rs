@@ -1,0 +1,121 @@
+//! One CPU changes the tenants of a slot as fast as it can while the agent's reader sweeps: no copy is a mixture of two.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sched::{CpuSet, sched_setaffinity},
+    unistd::Pid,
+};
+use sensor_common::slot::{Hook, Slot};
+use sensor_tests::{Frame, Setup};
+use sensor_user::decode;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Tenants: enough that one does not come back within a copy.
+const TENANTS: u16 = 64;
+
+/// Number `tenant`, which its addresses, both its ports and the length of its only packet say, each by itself.
+fn frame(tenant: u16, wide: bool) -> Vec<u8> {
+    let (local_port, remote_port) = (20_000 + tenant, [445, 139][usize::from(tenant % 2)]);
+    let (local, remote) = if wide {
+        let [a, b, c] = [1, 2, 3].map(|word| format!("{:x}:{:x}", tenant + word, tenant));
+        (
+            format!("[fd00:{tenant:x}:{a}:{b}:{tenant:x}:{tenant:x}]"),
+            format!("[2a00:{tenant:x}:{c}:{a}:{tenant:x}:{tenant:x}]"),
+        )
+    } else {
+        (format!("10.{tenant}.{tenant}.{tenant}"), format!("9.{tenant}.{tenant}.{tenant}"))
+    };
+    let payload = vec![0x55; usize::from(tenant) * 3];
+    Frame::tcp(&format!("{local}:{local_port}"), &format!("{remote}:{remote_port}"))
+        .sequence(u32::from(tenant) * 0x0101_0101)
+        .payload(&payload)
+        .build()
+}
+
+/// What is wrong with a copy of a slot, if anything is.
+fn mixture(slot: &Slot, wide: bool, expected: &[Slot]) -> Option<String> {
+    let tenant = u16::from_be(slot.line.local_port).wrapping_sub(20_000);
+    let Some(expected) = expected.get(usize::from(tenant)) else {
+        return Some(format!("no tenant has this port: {:?}", decode::observation(slot)));
+    };
+    let same = |slot: &Slot| {
+        let mut slot = *slot;
+        (slot.line.first, slot.line.last, slot.line.generation) = (0, 0, 0);
+        // Only IPv6 flows and payload that is evidence write the second line.
+        if !wide {
+            slot.wide = Default::default();
+        }
+        slot
+    };
+    let (slot, expected) = (same(slot), same(expected));
+    (slot != expected).then(|| format!("tenant {tenant}: {slot:#?}\nand not {expected:#?}"))
+}
+
+#[test]
+fn a_slot_that_changes_hands_is_never_read_as_a_mixture_of_two_flows() {
+    for wide in [false, true] {
+        change_and_read(wide);
+    }
+}
+
+fn change_and_read(wide: bool) {
+    let test = "a_slot_that_changes_hands_is_never_read_as_a_mixture_of_two_flows";
+    let Some(mut kernel) = Setup::default().kernel(test).unwrap() else { return };
+    let frames: Vec<Vec<u8>> = (0..TENANTS).map(|tenant| frame(tenant, wide)).collect();
+    // What each of them looks like by itself.
+    let mut expected = Vec::new();
+    for frame in &frames {
+        kernel.inject(Hook::XdpIngress, frame, 1).unwrap();
+        expected.extend(kernel.sweep());
+    }
+    assert_eq!(expected.len(), frames.len());
+
+    let mut reader = kernel.slot_reader().unwrap();
+    let cpu = kernel.cpu();
+    let done = AtomicBool::new(false);
+    let (read, mixed) = thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            elsewhere(cpu);
+            let (mut read, mut mixed) = (0_u64, Vec::new());
+            while !done.load(Ordering::Relaxed) {
+                reader.sweep(cpu, |slot| {
+                    read += 1;
+                    mixed.extend(mixture(slot, wide, &expected));
+                });
+                if mixed.len() > 10 {
+                    break;
+                }
+            }
+            (read, mixed)
+        });
+        let end = Instant::now() + PATIENCE / 2;
+        while Instant::now() < end && !reading.is_finished() {
+            for frame in &frames {
+                kernel.inject(Hook::XdpIngress, frame, 1).unwrap();
+            }
+            // Nobody reads the ring, and a full one changes nothing of the slots.
+            let _ = kernel.take_records();
+        }
+        done.store(true, Ordering::Relaxed);
+        reading.join().unwrap()
+    });
+    assert!(read > 1_000, "only {read} copies were made");
+    assert!(mixed.is_empty(), "{} mixtures in {read} copies, the first: {}", mixed.len(), mixed[0]);
+}
+
+/// Puts the thread at work on any CPU but this one, where there is another.
+fn elsewhere(cpu: usize) {
+    let mut others = CpuSet::new();
+    let count = thread::available_parallelism().map_or(1, usize::from);
+    // This thread inherits the place of its parent, and so cannot ask how many there are.
+    for other in (0..count.max(2)).filter(|other| *other != cpu) {
+        others.set(other).unwrap();
+    }
+    let _ = sched_setaffinity(Pid::from_raw(0), &others);
+}
