@@ -7,7 +7,7 @@ use sensor_dissect::FingerprintKey;
 
 use crate::{
     address::{Direction, FiveTuple},
-    event::Event,
+    event::{Event, FlowSummary},
     exempt::{Exemptions, Question},
     flow::{Change, FlowEntry, FlowTable, FlowTableOptions, StoredFlow},
     incident::{
@@ -25,7 +25,7 @@ use crate::{
     settings::Settings,
     terms::{Clocks, KnownTerms, Step, Term, TermChanges},
     time::{Moment, TickClock, Timestamp},
-    view::{FlowSummary, FlowView},
+    view::FlowView,
 };
 
 /// What the core takes.
@@ -211,7 +211,9 @@ impl Core {
             Input::Tick => {
                 self.flows.advance(now.at, &mut self.changes);
                 self.settle_changes(now.at, out);
-                let summaries = self.book.advance(now.at, out);
+                let mut written = Vec::new();
+                let summaries = self.book.advance(now.at, &mut written);
+                out.extend(written.into_iter().map(Event::from));
                 if !summaries.is_empty() {
                     out.extend(summaries.into_iter().map(Event::Quota));
                     for tuple in std::mem::take(&mut self.held_back) {
@@ -250,7 +252,9 @@ impl Core {
             self.flows.drain(&mut self.changes);
         }
         self.settle_changes(now.at, out);
-        self.book.finish(now.at, kept, out);
+        let mut written = Vec::new();
+        self.book.finish(now.at, kept, &mut written);
+        out.extend(written.into_iter().map(Event::from));
     }
 
     /// Takes what changed in the table through rules and incidents.
@@ -345,7 +349,9 @@ impl Core {
             return None;
         }
         let client = (view.client.ip(), &mut link.found);
-        let admission = self.book.assess(id, &assessment, news, client, now, out);
+        let mut written = Vec::new();
+        let admission = self.book.assess(id, &assessment, news, client, now, &mut written);
+        out.extend(written.into_iter().map(Event::from));
         if admission == Some(Admission::HeldBack) {
             self.book.drop_unannounced(id, link);
             if view.level >= EvidenceLevel::Smb && !link.held_back && self.held_back.len() < MAX_HELD_BACK {
@@ -504,7 +510,9 @@ impl Core {
         let severity = worst.unwrap_or((Severity::Low, 0));
         let assessment = Assessment { findings, techniques: vec![], severity };
         let client = (view.client.ip(), &mut link.found);
-        let admission = self.book.assess(id, &assessment, false, client, now, out);
+        let mut written = Vec::new();
+        let admission = self.book.assess(id, &assessment, false, client, now, &mut written);
+        out.extend(written.into_iter().map(Event::from));
         if admission == Some(Admission::HeldBack) {
             self.book.drop_unannounced(id, link);
             link.held_back = true;

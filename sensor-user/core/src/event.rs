@@ -1,9 +1,14 @@
 //! What the core gives: typed events. Rendering them is the caller's.
 
+use std::sync::Arc;
+
+use sensor_dissect::{Facts, facts::Datagrams};
+
 use crate::{
     address::FiveTuple,
-    incident::{IncidentEvent, IncidentId, QuotaSummary},
-    view::FlowSummary,
+    incident::{IncidentEvent, IncidentId, IncidentOutput, QuotaSummary},
+    process::Process,
+    view::FlowView,
 };
 
 /// Something that is written.
@@ -29,4 +34,56 @@ pub enum Event {
         /// The connection.
         tuple: FiveTuple,
     },
+}
+
+impl From<IncidentOutput> for Event {
+    fn from(output: IncidentOutput) -> Self {
+        match output {
+            IncidentOutput::Event(event) => Self::Incident(event),
+            IncidentOutput::Quota(summary) => Self::Quota(summary),
+        }
+    }
+}
+
+/// A connection that is over: the owned form of a [`FlowView`].
+#[derive(Clone, Debug)]
+pub struct FlowSummary {
+    view: FlowView<'static>,
+    facts: Option<Arc<Facts>>,
+    datagrams: Option<Arc<Datagrams>>,
+    process: Option<Arc<Process>>,
+    /// The exemption that covered it.
+    pub exemption: Option<String>,
+    /// The incident that it belongs to.
+    pub incident: Option<IncidentId>,
+}
+
+impl FlowSummary {
+    /// Takes everything over.
+    #[must_use]
+    pub fn of(
+        view: &FlowView<'_>,
+        exemption: Option<String>,
+        incident: Option<IncidentId>,
+    ) -> Self {
+        Self {
+            facts: view.facts.cloned(),
+            datagrams: view.datagrams.cloned(),
+            process: view.process.cloned(),
+            view: FlowView { facts: None, datagrams: None, process: None, ..*view },
+            exemption,
+            incident,
+        }
+    }
+
+    /// The connection.
+    #[must_use]
+    pub fn view(&self) -> FlowView<'_> {
+        FlowView {
+            facts: self.facts.as_ref(),
+            datagrams: self.datagrams.as_ref(),
+            process: self.process.as_ref(),
+            ..self.view
+        }
+    }
 }

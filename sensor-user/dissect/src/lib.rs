@@ -21,6 +21,7 @@ pub mod netbios_name;
 mod netbios_suffix;
 pub mod ntlmssp;
 pub mod security;
+mod sender;
 pub mod smb1;
 pub mod smb2;
 pub mod spnego;
@@ -29,6 +30,7 @@ pub mod stream;
 pub mod text;
 pub mod wire;
 
-pub use dissector::{Dissector, Framing, Problem, Reading, Sender};
+pub use dissector::{Dissector, Framing, Problem, Reading};
+pub use sender::Sender;
 pub use facts::{Facts, New};
 pub use fingerprint::{Fingerprint, FingerprintKey};

@@ -1,5 +1,5 @@
 //! Placeholder until the documents land.
-use sensor_core::{incident::{IncidentEvent, QuotaSummary}, view::FlowSummary};
+use sensor_core::{incident::{IncidentEvent, QuotaSummary}, event::FlowSummary};
 /// S
 #[derive(Clone, Debug, Default)]
 pub struct Sensor { pub hostname: String, pub interfaces: Vec<(u32, String)>, pub networks_defined: bool }

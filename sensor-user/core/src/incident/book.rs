@@ -7,14 +7,13 @@ use std::{
 };
 
 use super::{
-    FindingRecord, Incident, IncidentAction, IncidentEvent, IncidentId, Party, QuotaSummary,
+    FindingRecord, Incident, IncidentAction, IncidentEvent, IncidentId, IncidentOutput, Party, QuotaSummary,
     entry::{Key, StoredIncident},
     link::{Contribution, Link},
     quota::{Admission, Quota},
 };
 use crate::{
     address::Direction,
-    event::Event,
     level::{EvidenceLevel, Severity},
     recent::Recent,
     rules::{self, Finding},
@@ -312,7 +311,7 @@ impl Book {
         mut news: bool,
         (client, found): (IpAddr, &mut BTreeSet<String>),
         now: Timestamp,
-        out: &mut Vec<Event>,
+        out: &mut Vec<IncidentOutput>,
     ) -> Option<Admission> {
         let stored = self.incidents.get_mut(&id)?;
         self.changed.insert(id);
@@ -322,22 +321,22 @@ impl Book {
             let leading = rules::leading(&assessment.findings)?.rule;
             let level = stored.incident.level;
             let (admission, summary) = self.quota.admit(id, leading, level, client, now);
-            out.extend(summary.map(Event::Quota));
+            out.extend(summary.map(IncidentOutput::Quota));
             if admission == Admission::Open {
                 stored.incident.opened = now;
                 *self.by_severity.entry(stored.incident.severity).or_default() += 1;
-                out.push(Event::Incident(Box::new(stored.write(IncidentAction::Opened, now))));
+                out.push(IncidentOutput::Event(Box::new(stored.write(IncidentAction::Opened, now))));
             }
             return Some(admission);
         }
         if raised {
             stored.quiet = false;
-            out.push(Event::Incident(Box::new(stored.write(IncidentAction::Escalated, now))));
+            out.push(IncidentOutput::Event(Box::new(stored.write(IncidentAction::Escalated, now))));
         } else if news {
             stored.quiet = false;
             stored.pending = true;
             if stored.is_due(now) {
-                out.push(Event::Incident(Box::new(stored.write(IncidentAction::Updated, now))));
+                out.push(IncidentOutput::Event(Box::new(stored.write(IncidentAction::Updated, now))));
             }
         }
         Some(Admission::Open)
@@ -345,7 +344,7 @@ impl Book {
 
     /// Time moved on: updates that waited are written, incidents are closed and forgotten, windows of the quota end. Gives whether a
     /// window ended, so that those who were held back may ask again.
-    pub(crate) fn advance(&mut self, now: Timestamp, out: &mut Vec<Event>) -> Vec<QuotaSummary> {
+    pub(crate) fn advance(&mut self, now: Timestamp, out: &mut Vec<IncidentOutput>) -> Vec<QuotaSummary> {
         let idle = self.idle;
         let mut events = Vec::new();
         let mut forgotten = Vec::new();
@@ -367,12 +366,12 @@ impl Book {
             self.forget(id);
         }
         events.sort_by_key(|event| (event.incident.first, event.incident.id));
-        out.extend(events.into_iter().map(|event| Event::Incident(Box::new(event))));
+        out.extend(events.into_iter().map(|event| IncidentOutput::Event(Box::new(event))));
         self.quota.advance(now)
     }
 
     /// The end of the run. Where the state is kept, incidents stay open and what is not written yet is; else they are closed.
-    pub(crate) fn finish(&mut self, now: Timestamp, is_kept: bool, out: &mut Vec<Event>) {
+    pub(crate) fn finish(&mut self, now: Timestamp, is_kept: bool, out: &mut Vec<IncidentOutput>) {
         let mut events = Vec::new();
         for (id, stored) in &mut self.incidents {
             if !stored.is_announced() || stored.incident.closed.is_some() {
@@ -386,8 +385,8 @@ impl Book {
             }
         }
         events.sort_by_key(|event| (event.incident.first, event.incident.id));
-        out.extend(events.into_iter().map(|event| Event::Incident(Box::new(event))));
-        out.extend(self.quota.drain(now).into_iter().map(Event::Quota));
+        out.extend(events.into_iter().map(|event| IncidentOutput::Event(Box::new(event))));
+        out.extend(self.quota.drain(now).into_iter().map(IncidentOutput::Quota));
     }
 
     /// Incidents that changed since this was last asked, as they are to be stored.

@@ -115,3 +115,12 @@ pub struct QuotaSummary {
     /// Clients of which most were held back, each with their number.
     pub sources: Vec<(std::net::IpAddr, u64)>,
 }
+
+/// What the book of incidents gives.
+#[derive(Clone, Debug)]
+pub enum IncidentOutput {
+    /// Something about an incident.
+    Event(Box<IncidentEvent>),
+    /// Incidents that were counted and not opened.
+    Quota(QuotaSummary),
+}

@@ -96,12 +96,6 @@ impl SteadyTime {
         }
     }
 
-    /// As far as it was saved, to go through another time: it keeps no time of its own.
-    pub(super) fn as_saved(saved: Option<Reading>) -> Self {
-        let ahead = saved.map_or(0, |reading| reading.ahead());
-        Self { ahead, reported: ahead, latest: None, before: None }
-    }
-
     /// Goes on to `now`; gives the step of the wall clock that came to light.
     pub(super) fn keep(&mut self, now: Clocks) -> Option<Step> {
         let latest = self.latest?;

@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use self::bounded_map::BoundedMap;
 use super::{
+    Sender,
     dcerpc::RpcError,
     facts::{Facts, New},
     fingerprint::FingerprintKey,
@@ -23,26 +24,6 @@ use super::{
     smb1::Smb1Error,
     smb2::{Hidden, ShareKind, Smb2Error, hidden},
 };
-
-/// Who sent a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Sender {
-    /// The end that opened the connection.
-    Client,
-    /// The other end.
-    Server,
-}
-
-impl Sender {
-    /// The other one.
-    #[must_use]
-    pub const fn peer(self) -> Self {
-        match self {
-            Self::Client => Self::Server,
-            Self::Server => Self::Client,
-        }
-    }
-}
 
 /// How the bytes of a connection are divided into messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -93,12 +93,3 @@ fn a_clock_that_comes_up_unset_stands_still_until_it_is_set_and_then_the_time_of
     time.keep(clocks(NOW + 90 * DAY, HOUR, 2));
     assert_eq!(time.at(ts(NOW + 90 * DAY)), NOW + 30 * DAY);
 }
-
-#[test]
-fn what_is_gone_through_at_another_time_keeps_none() {
-    let mut time = SteadyTime::as_saved(saved_at(NOW + YEAR));
-    assert_eq!(time.at(ts(NOW + YEAR)), NOW);
-    assert_eq!(time.keep(clocks(NOW, 0, 2)), None);
-    assert_eq!((time.at(ts(NOW + YEAR)), time.reading()), (NOW, None));
-    assert_eq!(SteadyTime::as_saved(None).at(ts(NOW)), NOW);
-}
