@@ -61,7 +61,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 session(&["data"])
                     .techniques(&["T1187", "T1048"])
                     .connections(10..=10)
-                    .updates(4..=20)
+                    .updates(0..=20)
                     .closed(0..=10),
             ),
         ),
