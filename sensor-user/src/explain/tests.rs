@@ -1,5 +1,6 @@
 //! Explanations, by what they say.
 
+use sensor_core::time::Timestamp;
 use super::*;
 use crate::{config::Overrides, exempt::Exemption};
 
@@ -9,12 +10,12 @@ fn query(first: &str, second: &str) -> Query {
 }
 
 fn told(config: &Config, first: &str, second: &str) -> String {
-    explain(config, &query(first, second), 0).to_string()
+    explain(config, &query(first, second), Timestamp::default()).to_string()
 }
 
 /// What a profile says of the first direction: each rule that fires or may.
 fn firing(config: &Config, first: &str, second: &str, name: ProfileName) -> Vec<(String, Fires)> {
-    let explanation = explain(config, &query(first, second), 0);
+    let explanation = explain(config, &query(first, second), Timestamp::default());
     let profile = explanation.conversations[0].profiles.iter().find(|one| one.profile == name).unwrap();
     let rules = profile.rules.iter().filter(|rule| rule.fires != Fires::No);
     rules.map(|rule| (rule.rule.clone(), rule.fires)).collect()
@@ -27,7 +28,7 @@ fn an_address_is_told_with_the_network_that_decides_and_those_that_do_not() {
     std::fs::write(&path, "[networks]\ninternal = [\n  \"10.1.0.0/16\",\n]\n").unwrap();
     let overrides = Overrides { internal: vec!["9.0.0.0/8".parse().unwrap()], ..Overrides::default() };
     let config = Config::load(Some(&path), &overrides).unwrap();
-    let explanation = explain(&config, &query("10.1.2.3", ""), 0);
+    let explanation = explain(&config, &query("10.1.2.3", ""), Timestamp::default());
     let address = &explanation.addresses[0];
     assert_eq!(address.place, "internal");
     let by = address.by.as_ref().unwrap();
@@ -65,12 +66,12 @@ fn an_embedded_ipv4_address_is_unwrapped_and_judged() {
         ("2002:a00:1::1", "6to4, RFC 3056", "internal"),
         ("2001:0:1234::f5ff:fffe", "Teredo client, RFC 4380", "internal"),
     ] {
-        let explanation = explain(&Config::default(), &query(address, ""), 0);
+        let explanation = explain(&Config::default(), &query(address, ""), Timestamp::default());
         let told = &explanation.addresses[0];
         assert!(told.embedded.as_ref().unwrap().form.starts_with(form), "{told:?}");
         assert_eq!(told.place, place, "{address}");
     }
-    assert_eq!(explain(&Config::default(), &query("2001:db8::1", ""), 0).addresses[0].embedded, None);
+    assert_eq!(explain(&Config::default(), &query("2001:db8::1", ""), Timestamp::default()).addresses[0].embedded, None);
 }
 
 #[test]
@@ -100,7 +101,7 @@ fn an_exemption_is_told_of_both_ends_and_silences_every_profile() {
     let exemption =
         Exemption::between("10.0.0.0/24".parse().ok(), "8.8.4.4/32".parse().ok(), "copies\u{1b}[2J");
     let config = Config { exemptions: vec![exemption], ..Config::default() };
-    let explanation = explain(&config, &query("10.0.0.1", "8.8.4.4"), 0);
+    let explanation = explain(&config, &query("10.0.0.1", "8.8.4.4"), Timestamp::default());
     assert!(explanation.addresses.iter().all(|address| address.touched.entries.len() == 1));
     let [there, back] = &explanation.conversations[..] else { panic!("two directions") };
     assert!(there.exempt.entries.len() == 1 && back.exempt.entries.is_empty());
@@ -124,7 +125,7 @@ fn the_profile_in_force_classifies() {
 
 #[test]
 fn an_explanation_survives_its_way_over_the_socket() {
-    let explanation = explain(&Config::default(), &query("10.0.0.1", "2001:4860::1"), 0);
+    let explanation = explain(&Config::default(), &query("10.0.0.1", "2001:4860::1"), Timestamp::default());
     let text = serde_json::to_string(&explanation).unwrap();
     assert_eq!(serde_json::from_str::<Explanation>(&text).unwrap(), explanation);
 }
@@ -134,7 +135,7 @@ fn many_exemptions_are_counted_and_the_answer_still_fits_the_socket() {
     let exemption =
         Exemption::between("10.0.0.0/24".parse().ok(), "8.8.4.4/32".parse().ok(), &"long ".repeat(1_000));
     let config = Config { exemptions: vec![exemption; 120], ..Config::default() };
-    let explanation = explain(&config, &query("10.0.0.1", "8.8.4.4"), 0);
+    let explanation = explain(&config, &query("10.0.0.1", "8.8.4.4"), Timestamp::default());
     assert_eq!(explanation.conversations[0].exempt.further, 100);
     assert!(explanation.to_string().contains("and 100 further ones"));
     let length = serde_json::to_string(&explanation).unwrap().len();
@@ -148,23 +149,24 @@ fn a_listed_address_is_told_with_the_list_its_file_and_its_line() {
     std::fs::write(directory.path().join("feed"), "# ours\n198.18.0.0/15\n8.8.4.0/24 # scanners\n").unwrap();
     std::fs::write(&path, "[[threat_list]]\nname = \"feed\"\nfile = \"feed\"\n").unwrap();
     let config = Config::load(Some(&path), &Overrides::default()).unwrap();
-    let listed = &explain(&config, &query("8.8.4.4", ""), 0).addresses[0].touched.entries;
+    let listed = &explain(&config, &query("8.8.4.4", ""), Timestamp::default()).addresses[0].touched.entries;
     assert_eq!(listed.len(), 1, "{listed:?}");
     assert_eq!((listed[0].kind.as_str(), listed[0].reason.as_str()), ("threat list", "scanners"));
     assert_eq!(listed[0].what, "8.8.4.0/24 on feed");
     assert!(listed[0].written.ends_with("feed:3"), "{}", listed[0].written);
     assert!(told(&config, "8.8.4.4", "").contains("threat list 8.8.4.0/24 on feed: scanners"));
-    assert!(explain(&config, &query("9.9.9.9", ""), 0).addresses[0].touched.entries.is_empty());
+    assert!(explain(&config, &query("9.9.9.9", ""), Timestamp::default()).addresses[0].touched.entries.is_empty());
 }
 
 #[test]
 fn an_exemption_that_is_over_touches_nothing() {
     let over = Exemption {
-        expires: Some(1_000),
+        expires: Some(Timestamp::from_unix_nanos(1_000)),
         ..Exemption::between("10.0.0.0/24".parse().ok(), None, "until then")
     };
     let config = Config { exemptions: vec![over], ..Config::default() };
     let touched =
         |now| explain(&config, &query("10.0.0.1", "8.8.4.4"), now).addresses[0].touched.entries.len();
-    assert_eq!((touched(999), touched(1_000)), (1, 0));
+    let at = Timestamp::from_unix_nanos;
+    assert_eq!((touched(at(999)), touched(at(1_000))), (1, 0));
 }

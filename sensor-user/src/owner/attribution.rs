@@ -175,18 +175,18 @@ mod tests {
     }
 
     fn opening(ticks: u32) -> Opening {
-        let ends = FiveTuple {
+        let tuple = FiveTuple {
             transport: TCP,
             local: "10.0.0.2:50000".parse().unwrap(),
             remote: "8.8.4.4:445".parse().unwrap(),
         };
-        Opening { ends, ticks, from_the_start: true }
+        Opening { tuple, ticks, from_the_start: true }
     }
 
     #[test]
     fn what_the_kernel_wrote_down_is_told_when_the_process_is_gone() {
         let owner = attribution(opener()).process_of(&opening(1_001), NOW).unwrap();
-        assert_eq!((owner.process, owner.user, owner.cgroup_id), (4_242, 33, 77));
+        assert_eq!((owner.pid, owner.user, owner.cgroup_id), (4_242, 33, 77));
         assert_eq!(owner.name.as_deref(), Some("smbclient"));
         assert_eq!((&owner.thread, &owner.executable, &owner.cgroup), (&None, &None, &None));
     }
@@ -233,8 +233,8 @@ mod tests {
         assert_eq!(v4.local_port, 50_000_u16.to_be());
         let local = "[fd00:1::2]:50000".parse().unwrap();
         let remote = "[2001:4860::4]:445".parse().unwrap();
-        let ends = FiveTuple { transport: TCP, local, remote };
-        let _ = attribution.process_of(&Opening { ends, ..opening(1_000) }, NOW);
+        let tuple = FiveTuple { transport: TCP, local, remote };
+        let _ = attribution.process_of(&Opening { tuple, ..opening(1_000) }, NOW);
         let v6 = attribution.openers.1.take().unwrap();
         assert_eq!((v6.family, v6.remote[0].to_ne_bytes()), (6, [0x20, 1, 0x48, 0x60]));
     }
@@ -242,8 +242,8 @@ mod tests {
     #[test]
     fn udp_is_not_looked_up() {
         let mut attribution = attribution(opener());
-        let ends = FiveTuple { transport: UDP, ..opening(0).ends };
-        assert!(attribution.process_of(&Opening { ends, ..opening(1_000) }, NOW).is_none());
+        let tuple = FiveTuple { transport: UDP, ..opening(0).tuple };
+        assert!(attribution.process_of(&Opening { tuple, ..opening(1_000) }, NOW).is_none());
         assert!(attribution.openers.1.take().is_none());
     }
 }

@@ -147,6 +147,10 @@ mod tests {
         assert_eq!(mount_in(b"32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw\n\n"), None);
     }
 
+    fn at(nanos: i64) -> Timestamp {
+        Timestamp::from_unix_nanos(nanos)
+    }
+
     #[test]
     fn a_cgroup_is_where_its_process_says_only_if_the_number_agrees() {
         let mount = tempfile::tempdir().unwrap();
@@ -155,23 +159,23 @@ mod tests {
         }
         let id = number_of(&mount.path().join("a/b")).unwrap();
         let mut cgroups = Cgroups::of(Some(mount.path().to_owned()));
-        assert_eq!(cgroups.path(id, Some(b"/a/b"), 0), Some(b"/a/b".to_vec()));
-        assert_eq!(cgroups.path(id, Some(b"/c"), 0), Some(b"/a/b".to_vec()), "it moved since");
-        assert_eq!(cgroups.path(id, None, 0), Some(b"/a/b".to_vec()));
+        assert_eq!(cgroups.path(id, Some(b"/a/b"), at(0)), Some(b"/a/b".to_vec()));
+        assert_eq!(cgroups.path(id, Some(b"/c"), at(0)), Some(b"/a/b".to_vec()), "it moved since");
+        assert_eq!(cgroups.path(id, None, at(0)), Some(b"/a/b".to_vec()));
     }
 
     #[test]
     fn a_cgroup_that_is_gone_has_no_path_and_the_hierarchy_is_walked_once_a_second() {
         let mount = tempfile::tempdir().unwrap();
         let mut cgroups = Cgroups::of(Some(mount.path().to_owned()));
-        assert_eq!(cgroups.path(u64::MAX, None, 5), None);
+        assert_eq!(cgroups.path(u64::MAX, None, at(5)), None);
         let new = mount.path().join("new");
         fs::create_dir(&new).unwrap();
         let id = number_of(&new).unwrap();
-        assert_eq!(cgroups.path(id, None, 6), None);
-        assert_eq!(cgroups.path(id, None, 5 + BETWEEN_WALKS), Some(b"/new".to_vec()));
+        assert_eq!(cgroups.path(id, None, at(6)), None);
+        assert_eq!(cgroups.path(id, None, at(5) + BETWEEN_WALKS), Some(b"/new".to_vec()));
         fs::remove_dir(&new).unwrap();
-        assert_eq!(cgroups.path(id, None, 6 + BETWEEN_WALKS), None);
-        assert_eq!(Cgroups::of(None).path(id, Some(b"/new"), 0), None);
+        assert_eq!(cgroups.path(id, None, at(6) + BETWEEN_WALKS), None);
+        assert_eq!(Cgroups::of(None).path(id, Some(b"/new"), at(0)), None);
     }
 }

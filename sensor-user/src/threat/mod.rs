@@ -149,8 +149,8 @@ mod tests {
         assert_eq!(unread.len(), 2);
         assert!(unread[0].to_string().contains("a, line 2: \"nonsense\""), "{}", unread[0]);
         let now = read.keeping(&lists, &before);
-        assert_eq!(listed(&now, "8.8.4.4"), [("a".into(), "8.8.4.4/32".into(), 1)]);
-        assert!(listed(&now, "9.9.9.9").is_empty() && listed(&now, "9.9.9.8").len() == 1);
+        assert_eq!(hits(&now, "8.8.4.4"), [("a".into(), "8.8.4.4/32".into(), 1)]);
+        assert!(hits(&now, "9.9.9.9").is_empty() && hits(&now, "9.9.9.8").len() == 1);
         assert_eq!(now.watch(), &Watch::of(&lists), "what could not be read is watched as well");
         assert!(!now.says_the_same_as(&before) && now.says_the_same_as(&now.clone()));
     }

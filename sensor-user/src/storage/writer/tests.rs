@@ -1,0 +1,237 @@
+//! Writing, reading beside it, failing, and what a killed process leaves.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+    thread::JoinHandle,
+};
+
+use super::*;
+use crate::storage::{DocumentKind, DocumentQuery, IncidentQuery, IncidentRow, NewDocument, Reader};
+
+fn document(number: u64) -> NewDocument {
+    NewDocument {
+        id: format!("document-{number}"),
+        kind: if number.is_multiple_of(2) { DocumentKind::Flow } else { DocumentKind::Incident },
+        incident: Some(format!("incident-{}", number % 3)),
+        severity: 73,
+        at: wall_clock::now().unix_nanos(),
+        body: format!("{{\"number\":{number}}}"),
+    }
+}
+
+fn documents(numbers: impl Iterator<Item = u64>) -> RowBatch {
+    RowBatch { documents: numbers.map(document).collect(), ..RowBatch::default() }
+}
+
+struct Running {
+    handle: Handle,
+    thread: JoinHandle<Result<(), StorageError>>,
+    rows: Rows,
+}
+
+impl Running {
+    fn begin(directory: &Path, bounds: Bounds) -> Self {
+        let Opened { writer, handle, rows } = Writer::open(directory, bounds, 0).unwrap();
+        Self { handle, thread: std::thread::spawn(move || writer.run()), rows }
+    }
+
+    fn submit(&self, batch: RowBatch) {
+        self.handle.submit(batch).unwrap();
+        assert!(self.handle.flush(Duration::from_secs(10)), "not committed in time");
+    }
+
+    fn end(self) {
+        drop(self.handle);
+        self.thread.join().unwrap().unwrap();
+    }
+}
+
+fn bodies(directory: &Path, query: &DocumentQuery) -> Vec<String> {
+    let mut bodies = Vec::new();
+    Reader::open(directory)
+        .unwrap()
+        .documents(query, |document| {
+            bodies.push(document.body);
+            true
+        })
+        .unwrap();
+    bodies
+}
+
+#[test]
+fn documents_are_read_while_the_writer_runs_and_after_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Running::begin(directory.path(), Bounds::default());
+    store.submit(documents(1..=5));
+    let all = DocumentQuery::default();
+    assert_eq!(bodies(directory.path(), &all).len(), 5);
+    let flows = DocumentQuery { kind: Some(DocumentKind::Flow), ..DocumentQuery::default() };
+    assert_eq!(bodies(directory.path(), &flows), ["{\"number\":2}", "{\"number\":4}"]);
+    let one = DocumentQuery { incident: Some("incident-1".into()), after: 1, ..DocumentQuery::default() };
+    assert_eq!(bodies(directory.path(), &one), ["{\"number\":4}"]);
+    store.submit(documents(3..=7));
+    assert_eq!(bodies(directory.path(), &all).len(), 7, "the same document is kept once");
+    store.end();
+    assert_eq!(bodies(directory.path(), &DocumentQuery { limit: 2, ..all }).len(), 2);
+}
+
+#[test]
+fn state_goes_on_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let incident = |id: &str, open| IncidentRow {
+        id: id.into(),
+        severity: 99,
+        last: wall_clock::now().unix_nanos(),
+        open,
+        state: vec![1, 2],
+    };
+    let store = Running::begin(directory.path(), Bounds::default());
+    store.submit(RowBatch {
+        incidents: vec![incident("aa01", true), incident("aa02", false)],
+        connections: Some(vec![(vec![1], vec![2])]),
+        terms: vec![("rule".into(), "8.8.4.4".into(), 5)],
+        hits: Some([("x".to_owned(), vec![3])].into()),
+        cursors: vec![("output".into(), 7)],
+        meta: vec![("clock", vec![4])],
+        ..RowBatch::default()
+    });
+    store.submit(RowBatch {
+        connections: Some(vec![(vec![9], vec![9])]),
+        terms: vec![("rule".into(), "8.8.4.4".into(), 9)],
+        ..RowBatch::default()
+    });
+    store.end();
+    let store = Running::begin(directory.path(), Bounds::default());
+    assert_eq!(store.rows.incidents.len(), 2);
+    assert_eq!(store.rows.connections, [vec![9]]);
+    assert_eq!(store.rows.terms, [("rule".to_owned(), "8.8.4.4".to_owned(), 9)]);
+    assert_eq!((store.rows.hits["x"].as_slice(), store.rows.meta["clock"].as_slice()), (&[3][..], &[4][..]));
+    let reader = Reader::open(directory.path()).unwrap();
+    assert_eq!(reader.cursor("output").unwrap(), Some(7));
+    assert_eq!(reader.incident("aa01").unwrap().map(|row| row.open), Some(true));
+    assert!(matches!(reader.incident("aa"), Err(StorageError::Ambiguous { candidates, .. }) if candidates.len() == 2));
+    assert_eq!(reader.incident("bb").unwrap(), None);
+    let open = IncidentQuery { open: true, ..IncidentQuery::default() };
+    assert_eq!(reader.incidents(&open).unwrap().len(), 1);
+    store.end();
+}
+
+#[test]
+fn a_second_agent_is_refused_and_a_reader_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Running::begin(directory.path(), Bounds::default());
+    let refused = Writer::open(directory.path(), Bounds::default(), 0).err().unwrap();
+    assert!(refused.to_string().contains(&format!("process {}", std::process::id())), "{refused}");
+    assert!(Reader::open(directory.path()).is_ok());
+    store.end();
+}
+
+#[test]
+fn a_damaged_database_is_set_aside_and_a_new_one_begins() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(crate::storage::file(directory.path()), "this is no database, but a text of some length").unwrap();
+    let store = Running::begin(directory.path(), Bounds::default());
+    store.submit(documents(1..=1));
+    store.end();
+    assert_eq!(bodies(directory.path(), &DocumentQuery::default()).len(), 1);
+    let aside = std::fs::read_dir(directory.path()).unwrap().filter_map(Result::ok);
+    assert!(aside.into_iter().any(|file| file.file_name().to_string_lossy().contains("damaged")));
+}
+
+#[test]
+fn a_database_of_a_newer_version_is_refused_and_stays_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    Running::begin(directory.path(), Bounds::default()).end();
+    let path = crate::storage::file(directory.path());
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    for error in [
+        Writer::open(directory.path(), Bounds::default(), 0).err().unwrap(),
+        Reader::open(directory.path()).err().unwrap(),
+    ] {
+        assert!(matches!(error, StorageError::Newer { found: 99, .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_named() {
+    let error = Writer::open(Path::new("/proc/self/nothing"), Bounds::default(), 0).err().unwrap();
+    assert!(error.to_string().contains("/proc/self/nothing"), "{error}");
+    let directory = tempfile::tempdir().unwrap();
+    assert!(matches!(Reader::open(directory.path()), Err(StorageError::Missing { .. })));
+}
+
+#[test]
+fn too_many_documents_are_removed_and_counted_flows_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let large = |number| NewDocument { body: "x".repeat(10_000), ..document(number) };
+    let store = Running::begin(directory.path(), Bounds::default());
+    store.submit(RowBatch { documents: (1..=200).map(large).collect(), ..RowBatch::default() });
+    store.end();
+    let store = Running::begin(directory.path(), Bounds { bytes: 1_500_000, days: 30 });
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while store.handle.committed().counts().expired == 0 && Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    let counts = store.handle.committed().counts();
+    assert_eq!(counts.expired, counts.expired_waiting, "no sink had delivered any");
+    let left = |kind| bodies(directory.path(), &DocumentQuery { kind: Some(kind), ..DocumentQuery::default() }).len();
+    assert_eq!((left(DocumentKind::Flow), left(DocumentKind::Incident)), (0, 100));
+    store.end();
+}
+
+#[test]
+fn old_documents_are_removed_at_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Running::begin(directory.path(), Bounds::default());
+    let old = NewDocument { at: 0, ..document(1) };
+    store.submit(RowBatch { documents: vec![old, document(2)], ..RowBatch::default() });
+    store.end();
+    let store = Running::begin(directory.path(), Bounds::default());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while store.handle.committed().counts().expired == 0 && Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    assert_eq!(bodies(directory.path(), &DocumentQuery::default()), ["{\"number\":2}"]);
+    store.end();
+}
+
+/// Names the directory in which a child process writes until it is killed.
+const CHILD: &str = "SMB_SENSOR_TEST_STORE";
+
+/// The child of the next test: submits documents, and prints the number of each once it is committed.
+#[test]
+fn child_that_writes_until_it_is_killed() {
+    let Some(directory) = std::env::var_os(CHILD) else { return };
+    let store = Running::begin(Path::new(&directory), Bounds::default());
+    let first = store.handle.committed().sequence() + 1;
+    for number in first..first + 100_000 {
+        store.submit(documents(number..=number));
+        println!("committed {number}");
+    }
+}
+
+#[test]
+fn two_hundred_kills_lose_nothing_that_was_committed() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut committed = 0;
+    for round in 0..200 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "storage::writer::tests::child_that_writes_until_it_is_killed", "--nocapture"])
+            .env(CHILD, directory.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let numbers = lines.filter_map(|line| line.unwrap().strip_prefix("committed ")?.parse::<u64>().ok());
+        committed = numbers.take(3 + round % 7).last().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let found = bodies(directory.path(), &DocumentQuery::default());
+    assert!(found.len() as u64 >= committed, "{} of {committed}", found.len());
+    for (number, body) in (1..).zip(&found) {
+        assert_eq!(*body, format!("{{\"number\":{number}}}"), "each once, in its order");
+    }
+}
