@@ -95,7 +95,7 @@ mod tests {
     const A: &str = "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb00000000000000001111111111111111";
     const B: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-    fn found(path: &str) -> Option<(String, Option<&'static str>)> {
+    fn found(path: &str) -> Option<(String, Option<String>)> {
         container_on(path).map(|container| (container.id, container.runtime))
     }
 
@@ -128,7 +128,7 @@ mod tests {
             ("/machine.slice/machine-web.scope".to_owned(), "web", None),
             (format!("/docker/{A}/kubelet/kubepods/pod1/cri-containerd-{B}.scope"), B, Some("containerd")),
         ] {
-            assert_eq!(found(&path), Some((id.to_owned(), runtime)), "{path}");
+            assert_eq!(found(&path), Some((id.to_owned(), runtime.map(str::to_owned))), "{path}");
         }
     }
 
