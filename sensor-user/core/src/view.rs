@@ -28,6 +28,17 @@ pub enum OtherProtocol {
     Tls,
 }
 
+impl OtherProtocol {
+    /// ECS `network.protocol`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Tls => "tls",
+        }
+    }
+}
+
 /// A connection and what is known of it at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct FlowView<'a> {

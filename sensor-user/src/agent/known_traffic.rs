@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use tracing::{info, warn};
 use sensor_common::counter::Counter;
 use tokio::time::Instant;

@@ -238,7 +238,7 @@ impl Config {
             services: self.services.clone(),
             default_networks: self.default_networks,
             internal: internal
-                .map(|(number, net)| (net.trunc(), self.places.internal(number).to_string()))
+                .map(|(number, net)| (net.trunc(), origin(&self.places.internal(number))))
                 .collect(),
             windows: self.detection.windows.clone(),
         }
@@ -284,6 +284,14 @@ impl Config {
         }
         self.enforcement.active |= overrides.enforce;
         self.enforcement.expire_after = overrides.enforce_for.unwrap_or(self.enforcement.expire_after);
+    }
+}
+
+/// Where an internal network is written, in words.
+fn origin(written: &Written) -> String {
+    match written {
+        Written::CommandLine => "--internal on the command line".to_owned(),
+        Written::File { .. } => format!("networks.internal, {written}"),
     }
 }
 

@@ -1,12 +1,91 @@
-//! Placeholder until the documents land.
-use sensor_core::{incident::{IncidentEvent, QuotaSummary}, event::FlowSummary};
-/// S
-#[derive(Clone, Debug, Default)]
-pub struct Sensor { pub hostname: String, pub interfaces: Vec<(u32, String)>, pub networks_defined: bool }
-/// D
-pub struct Document(String, String);
-impl Document { pub fn id(&self) -> &str { &self.0 } pub fn line(&self) -> String { self.1.clone() } }
-pub fn incident(e: &IncidentEvent, _: &Sensor) -> Document { Document(format!("{}-{}", e.incident.id, e.sequence), format!("{{\"event\":{{\"action\":\"{}\",\"severity\":{}}},\"id\":\"{}\"}}", e.action.name(), e.incident.severity.number(), e.incident.id)) }
-pub fn quota(_: &QuotaSummary, _: &Sensor) -> Document { Document("q".into(), "{}".into()) }
-pub fn flow(_: &FlowSummary, _: &Sensor) -> Document { Document("f".into(), "{}".into()) }
-impl Sensor { pub fn new(interfaces: &[crate::kernel::interface::Interface], networks_defined: bool) -> Self { Self { hostname: String::new(), interfaces: interfaces.iter().map(|o| (o.index, o.name.clone())).collect(), networks_defined } } }
+//! Documents: events of the core in Elastic Common Schema.
+//!
+//! Takes typed events, gives [`Document`]s, each of which is one line of JSON. Nothing reads fields back out of one. Outside
+//! `smb_sensor.*` there are only fields of ECS, with the values that it allows (but for `type` and `flow.*` of flows, which
+//! are Packetbeat's). The JSON schemas under `schema/` are generated from the structs here.
+
+mod endpoint;
+mod fields;
+mod flow;
+mod incident;
+mod netbios;
+mod quota;
+mod sensor;
+mod smb;
+mod techniques;
+#[cfg(test)]
+mod tests;
+
+use schemars::{JsonSchema, Schema};
+use sensor_core::{
+    event::FlowSummary,
+    incident::{IncidentEvent, QuotaSummary},
+};
+use serde::Serialize;
+
+pub use self::sensor::Sensor;
+
+/// Version of the Elastic Common Schema that the field names follow.
+pub const ECS_VERSION: &str = "9.3.0";
+
+/// A document, ready to be written.
+#[derive(Clone, Debug)]
+pub struct Document {
+    id: String,
+    line: String,
+}
+
+impl Document {
+    fn of(id: String, body: &impl Serialize) -> Self {
+        // Plain data with text as keys: this does not fail.
+        Self { id, line: serde_json::to_string(body).unwrap_or_default() }
+    }
+
+    /// Its identifier, unique among all documents: two with the same one are the same.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The document as one line of JSON, without a line break.
+    #[must_use]
+    pub fn line(self) -> String {
+        self.line
+    }
+}
+
+/// The document of something that happened to an incident.
+#[must_use]
+pub fn incident(event: &IncidentEvent, sensor: &Sensor) -> Document {
+    let body = incident::document(event, sensor);
+    Document::of(format!("{}-{}", event.incident.id, event.sequence), &body)
+}
+
+/// The document of incidents that were counted and not opened.
+#[must_use]
+pub fn quota(summary: &QuotaSummary, sensor: &Sensor) -> Document {
+    Document::of(quota::id(summary), &quota::document(summary, sensor))
+}
+
+/// The document of a connection that is over.
+#[must_use]
+pub fn flow(summary: &FlowSummary, sensor: &Sensor) -> Document {
+    Document::of(flow::id(&summary.view()), &flow::document(summary, sensor))
+}
+
+/// The JSON schemas of all documents, by the name of their file.
+#[must_use]
+pub fn schemas() -> [(&'static str, Schema); 3] {
+    [
+        ("incident.schema.json", schema::<incident::IncidentDocument>("An event of an incident")),
+        ("quota.schema.json", schema::<quota::QuotaDocument>("Incidents that were counted and not opened")),
+        ("flow.schema.json", schema::<flow::FlowDocument>("A connection that is over")),
+    ]
+}
+
+fn schema<T: JsonSchema>(title: &str) -> Schema {
+    let generator = schemars::generate::SchemaSettings::draft2020_12().for_serialize().into_generator();
+    let mut schema = generator.into_root_schema_for::<T>();
+    schema.insert("title".to_owned(), title.into());
+    schema
+}

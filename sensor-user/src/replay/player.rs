@@ -11,7 +11,7 @@ use sensor_common::slot::RecordKind;
 
 use super::{
     clock::{ReplayClock, Speed, Step},
-    engine::{self, Engine, LONGEST},
+    engine::{Engine, LONGEST},
     in_force::InForce,
     interrupt::Interrupt,
     link::{self, ETHERNET_LEN},

@@ -128,6 +128,18 @@ pub enum ShareKind {
     Print,
 }
 
+impl ShareKind {
+    /// The name in documents.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Disk => "disk",
+            Self::Pipe => "pipe",
+            Self::Print => "printer",
+        }
+    }
+}
+
 /// A share that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {

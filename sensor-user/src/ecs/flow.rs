@@ -1,0 +1,256 @@
+//! The document of a connection that is over, in the shape that Packetbeat gives flows, so that rules made for those match it.
+
+use schemars::JsonSchema;
+use sensor_core::{event::FlowSummary, level::EvidenceLevel, view::FlowView};
+use serde::Serialize;
+
+use super::{
+    Sensor,
+    endpoint::{self, ProcessDetails},
+    fields::{
+        Category, Container, DataStream, Ecs, Endpoint, Event, EventKind, EventType, Host, Network, Observer, Outcome,
+        Process, Related, User, Vlan,
+    },
+    netbios::{self, NetbiosFields},
+    smb::{self, CredentialFields, RpcFields, SmbFields},
+};
+use crate::rfc3339::rfc3339;
+
+/// The document.
+#[serde_with::skip_serializing_none]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FlowDocument {
+    #[serde(rename = "@timestamp")]
+    timestamp: String,
+    ecs: Ecs,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    data_stream: DataStream,
+    event: Event,
+    flow: FlowFields,
+    source: Endpoint,
+    destination: Endpoint,
+    network: Network,
+    observer: Observer,
+    host: Host,
+    agent: Agent,
+    related: Related,
+    process: Option<Process>,
+    user: Option<User>,
+    container: Option<Container>,
+    smb_sensor: SmbSensor,
+}
+
+/// `flow` of Packetbeat.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct FlowFields {
+    #[serde(rename = "final")]
+    is_final: bool,
+    id: String,
+}
+
+/// ECS `agent`.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Agent {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    name: String,
+    version: &'static str,
+}
+
+/// What ECS has no field for.
+#[serde_with::skip_serializing_none]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SmbSensor {
+    evidence: EvidenceFields,
+    service: &'static str,
+    incident: Option<IncidentLink>,
+    exempt: Option<Exempt>,
+    smb: Option<SmbFields>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    credentials: Vec<CredentialFields>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rpc: Vec<RpcFields>,
+    netbios: Option<NetbiosFields>,
+    process: Option<ProcessDetails>,
+    enforcement: Option<&'static str>,
+    loss: Loss,
+}
+
+/// How far it got.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct EvidenceFields {
+    level: &'static str,
+    roles_known: bool,
+    smb_spoken: bool,
+    one_sided: bool,
+    joined_late: bool,
+    complete: bool,
+    left_bytes: u64,
+    came_bytes: u64,
+    retransmitted_bytes: u64,
+}
+
+/// The incident that it belongs to.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct IncidentLink {
+    id: String,
+}
+
+/// The exemption that covered it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Exempt {
+    id: String,
+}
+
+/// What may be missing.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Loss {
+    ring_records_before: u64,
+    sampled: bool,
+}
+
+/// Its identifier: the same five-tuple at another time is another connection.
+pub(super) fn id(view: &FlowView<'_>) -> String {
+    let community = endpoint::community_id(view.client, view.server, view.tuple.transport).unwrap_or_default();
+    format!("{community}/{}/{}", view.first.unix_nanos() / 1_000_000, view.counts.total_packets())
+}
+
+/// Builds the document.
+pub(super) fn document(summary: &FlowSummary, sensor: &Sensor) -> FlowDocument {
+    let view = summary.view();
+    let written = rfc3339(view.last);
+    let process = view.process.map(|process| endpoint::process_fields(process));
+    let (process, user, container, details) = match process {
+        Some((process, user, container, details)) => (Some(process), Some(user), container, Some(details)),
+        None => (None, None, None, None),
+    };
+    let facts = view.facts.map(AsRef::as_ref);
+    FlowDocument {
+        timestamp: written.clone(),
+        ecs: Ecs::new(),
+        kind: "flow",
+        data_stream: DataStream::of("network_traffic.flow"),
+        event: event(&view, written),
+        flow: FlowFields { is_final: true, id: id(&view) },
+        source: end(&view, true),
+        destination: end(&view, false),
+        network: network(&view),
+        observer: Observer::of(sensor, view.ifindex),
+        host: Host {
+            ip: vec![],
+            name: Some(sensor.hostname.clone()),
+            hostname: Some(sensor.hostname.clone()),
+        },
+        agent: Agent {
+            kind: "smb-sensor",
+            name: sensor.hostname.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+        },
+        related: related(&view),
+        process,
+        user,
+        container,
+        smb_sensor: SmbSensor {
+            evidence: EvidenceFields {
+                level: view.level.name(),
+                roles_known: view.roles_known,
+                smb_spoken: view.smb_spoken,
+                one_sided: view.one_sided,
+                joined_late: view.joined_late,
+                complete: view.complete,
+                left_bytes: view.bytes_left(),
+                came_bytes: view.bytes_came(),
+                retransmitted_bytes: view.counts.retransmitted.iter().sum(),
+            },
+            service: endpoint::service(view.service),
+            incident: summary.incident.map(|id| IncidentLink { id: id.to_string() }),
+            exempt: summary.exemption.clone().map(|id| Exempt { id }),
+            smb: SmbFields::of(facts, view.encrypted),
+            credentials: facts.map(smb::credentials).unwrap_or_default(),
+            rpc: facts.map(smb::rpc).unwrap_or_default(),
+            netbios: NetbiosFields::of(&view),
+            process: details,
+            enforcement: view.dropped.then_some("dropped"),
+            loss: Loss { ring_records_before: view.lost_before, sampled: false },
+        },
+    }
+}
+
+fn event(view: &FlowView<'_>, written: String) -> Event {
+    let mut types = vec![EventType::Connection, EventType::End];
+    if view.dropped {
+        types = vec![EventType::Denied];
+    }
+    Event {
+        kind: EventKind::Event,
+        category: vec![Category::Network],
+        types,
+        action: "network_flow".to_owned(),
+        outcome: Outcome::Unknown,
+        module: "smb_sensor",
+        dataset: "network_traffic.flow",
+        id: None,
+        sequence: None,
+        severity: None,
+        risk_score: None,
+        start: rfc3339(view.first),
+        end: rfc3339(view.last),
+        duration: u64::try_from(view.last.since(view.first).as_nanos()).unwrap_or(u64::MAX),
+        created: None,
+        // The store of the sensor is the first that it comes into.
+        ingested: Some(written),
+    }
+}
+
+fn end(view: &FlowView<'_>, client: bool) -> Endpoint {
+    let address = if client { view.client } else { view.server };
+    let side = usize::from(address != view.tuple.local);
+    let ip = address.ip().to_string();
+    let domain = view.facts.filter(|_| !client).and_then(|facts| facts.server.names.dns_computer.clone());
+    Endpoint {
+        address: Some(ip.clone()),
+        ip: Some(ip),
+        port: Some(address.port()),
+        domain,
+        bytes: Some(view.counts.bytes[side]),
+        packets: Some(view.counts.packets[side]),
+        user: None,
+    }
+}
+
+fn network(view: &FlowView<'_>) -> Network {
+    let spoken = view.smb_spoken || view.level >= EvidenceLevel::Smb;
+    Network {
+        transport: Some(endpoint::transport(view.tuple.transport)),
+        kind: Some(if view.client.is_ipv4() { "ipv4" } else { "ipv6" }),
+        direction: view.roles_known.then(|| view.direction.name()),
+        protocol: spoken.then(|| endpoint::service(view.service)),
+        community_id: endpoint::community_id(view.client, view.server, view.tuple.transport),
+        bytes: Some(view.counts.bytes.iter().sum()),
+        packets: Some(view.counts.total_packets()),
+        vlan: view.vlan.map(|id| Vlan { id: id.to_string() }),
+    }
+}
+
+fn related(view: &FlowView<'_>) -> Related {
+    let mut related = Related::default();
+    for address in [view.client, view.server] {
+        Related::add(&mut related.ip, &address.ip().to_string());
+    }
+    let credentials = view.facts.map_or(&[][..], |facts| &facts.credentials);
+    for one in credentials {
+        one.user.iter().for_each(|user| Related::add(&mut related.user, user));
+        one.workstation.iter().for_each(|name| Related::add(&mut related.hosts, name));
+    }
+    netbios::hosts(view).iter().for_each(|name| Related::add(&mut related.hosts, name));
+    related
+}

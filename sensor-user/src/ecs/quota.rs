@@ -1,0 +1,128 @@
+//! The document of incidents that were counted and not opened.
+
+use schemars::JsonSchema;
+use sensor_core::incident::QuotaSummary;
+use serde::Serialize;
+
+use super::{
+    Sensor,
+    fields::{Category, DataStream, Ecs, Event, EventKind, EventType, Observer, Outcome, Related, Rule},
+};
+use crate::rfc3339::rfc3339;
+
+/// The document.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct QuotaDocument {
+    #[serde(rename = "@timestamp")]
+    timestamp: String,
+    ecs: Ecs,
+    data_stream: DataStream,
+    message: String,
+    event: Event,
+    rule: Rule,
+    observer: Observer,
+    related: Related,
+    smb_sensor: SmbSensor,
+}
+
+/// What ECS has no field for.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SmbSensor {
+    quota: QuotaFields,
+}
+
+/// The counts of a window.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct QuotaFields {
+    opened: u64,
+    held_back: u64,
+    since: String,
+    until: String,
+    /// Whether the window is over and the counts are final.
+    is_final: bool,
+    sources: Vec<SourceFields>,
+}
+
+/// A client of which incidents were held back.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SourceFields {
+    ip: String,
+    held_back: u64,
+}
+
+/// Its identifier.
+pub(super) fn id(summary: &QuotaSummary) -> String {
+    format!("{}-{}-{}", summary.rule.id, summary.since.unix_nanos() / 1_000_000, summary.sequence)
+}
+
+/// Builds the document.
+pub(super) fn document(summary: &QuotaSummary, sensor: &Sensor) -> QuotaDocument {
+    let mut related = Related::default();
+    summary.sources.iter().for_each(|(ip, _)| Related::add(&mut related.ip, &ip.to_string()));
+    let at = rfc3339(summary.at);
+    QuotaDocument {
+        timestamp: at.clone(),
+        ecs: Ecs::new(),
+        data_stream: DataStream::of("smb_sensor.incident"),
+        message: message(summary),
+        event: Event {
+            // The first one alerts: from then on incidents of this rule are missing from the list.
+            kind: if summary.is_final { EventKind::Event } else { EventKind::Alert },
+            category: vec![Category::Network, Category::IntrusionDetection],
+            types: vec![EventType::Info],
+            action: "incident-summary".to_owned(),
+            outcome: Outcome::Unknown,
+            module: "smb_sensor",
+            dataset: "smb_sensor.incident",
+            id: Some(id(summary)),
+            sequence: Some(summary.sequence),
+            severity: Some(summary.rule.severity.number()),
+            risk_score: Some(summary.rule.risk_score),
+            start: rfc3339(summary.since),
+            end: at.clone(),
+            duration: u64::try_from(summary.at.since(summary.since).as_nanos()).unwrap_or(u64::MAX),
+            created: None,
+            ingested: Some(at),
+        },
+        rule: Rule::named(summary.rule.id),
+        observer: Observer::of(sensor, None),
+        related,
+        smb_sensor: SmbSensor {
+            quota: QuotaFields {
+                opened: summary.opened,
+                held_back: summary.held_back,
+                since: rfc3339(summary.since),
+                until: rfc3339(summary.until),
+                is_final: summary.is_final,
+                sources: summary
+                    .sources
+                    .iter()
+                    .map(|(ip, held_back)| SourceFields { ip: ip.to_string(), held_back: *held_back })
+                    .collect(),
+            },
+        },
+    }
+}
+
+fn message(summary: &QuotaSummary) -> String {
+    let QuotaSummary { rule, opened, held_back, .. } = summary;
+    if summary.is_final {
+        format!(
+            "{held_back} incidents of {} were counted and not opened between {} and {}; {opened} were opened",
+            rule.name,
+            rfc3339(summary.since),
+            rfc3339(summary.at)
+        )
+    } else {
+        format!(
+            "{opened} incidents of {} were opened since {}: until {}, further ones below the level session are only counted",
+            rule.name,
+            rfc3339(summary.since),
+            rfc3339(summary.until)
+        )
+    }
+}
