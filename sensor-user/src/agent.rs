@@ -14,13 +14,13 @@ use std::{os::fd::OwnedFd, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use aya_log::EbpfLogger;
-use tracing::{error, info, warn};
 use sensor_common::{counter::Counter, slot::mark};
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval},
 };
+use tracing::{error, info, warn};
 
 use self::known_traffic::KnownTraffic;
 use crate::{

@@ -16,7 +16,12 @@ pub use self::{
     explain::ExplainArgs,
     replay::{EngineArg, ReplayArgs},
 };
-use crate::{config::{AttributionChoice, Overrides, internal_network}, exempt::ExemptArgs, kernel::attach::{IngressChoice, TcChoice}};
+use crate::{
+    alerts,
+    config::{AttributionChoice, Overrides, internal_network},
+    exempt::ExemptArgs,
+    kernel::attach::{IngressChoice, TcChoice},
+};
 use sensor_core::profile::ProfileName;
 
 /// Reports Windows networking (SMB, NetBIOS, DCE-RPC) that crosses the border between your networks and the Internet.
@@ -77,6 +82,9 @@ pub enum Command {
         the agent hangs or is killed, everything passes again after at most ten seconds. For each rule, would_drop_* counts \
         matching SYNs whether enforcement is on or off, and dropped_* counts dropped ones.")]
     Enforce(EnforceArgs),
+    /// List incidents, or show one in full, whether or not an agent runs
+    #[command(after_help = alerts::EXAMPLES)]
+    Alerts(alerts::AlertsArgs),
     /// Explain how addresses are classified, and what each profile says about a connection between two of them
     #[command(after_help = "EXAMPLES\n  \
         Is this address internal, and why:\n    \

@@ -9,7 +9,10 @@ use nix::time::{ClockId, clock_gettime};
 use sensor_common::settings;
 
 use sensor_core::time::Timestamp;
-use sensor_core::{profile::ProfileName, time::{Moment, TickClock}};
+use sensor_core::{
+    profile::ProfileName,
+    time::{Moment, TickClock},
+};
 
 use crate::{kernel::ticks::KernelClock, rfc3339::rfc3339};
 
@@ -123,7 +126,10 @@ mod tests {
 
     fn at(seconds: u64) -> Now {
         Now {
-            moment: Moment { at: Timestamp::from_unix_seconds(seconds as i64), ticks: (seconds * 250) as u32 },
+            moment: Moment {
+                at: Timestamp::from_unix_seconds(seconds as i64),
+                ticks: (seconds * 250) as u32,
+            },
             since_boot: Duration::from_secs(seconds),
         }
     }

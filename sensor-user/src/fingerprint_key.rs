@@ -7,8 +7,8 @@ use std::{
     path::Path,
 };
 
-use tracing::warn;
 use sensor_dissect::FingerprintKey;
+use tracing::warn;
 
 /// What tells machines apart, and is not to be shown to strangers (machine-id(5)).
 const MACHINE_ID: &str = "/etc/machine-id";
@@ -27,7 +27,10 @@ pub fn of_this_machine() -> io::Result<FingerprintKey> {
         secret = vec![0; 32];
         fs::File::open("/dev/urandom")?.read_exact(&mut secret)?;
     }
-    Ok(FingerprintKey::new(blake3::derive_key("smb-sensor credential fingerprints of replayed captures", &secret)))
+    Ok(FingerprintKey::new(blake3::derive_key(
+        "smb-sensor credential fingerprints of replayed captures",
+        &secret,
+    )))
 }
 
 /// The key in `directory`, made at the first time. Only its owner may read it.

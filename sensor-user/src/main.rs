@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use sensor_user::{
-    agent, check,
+    agent, alerts, check,
     cli::{Cli, Command, EnforceArgs, ReplayArgs, RunArgs},
     config::Config,
     control, exempt, explain, replay,
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Replay(args) => replay(&args),
         Command::Enforce(args) => enforce(&args),
+        Command::Alerts(args) => alerts::run(&args),
         Command::Exempt(args) => exempt::run(&args),
         Command::Explain(args) => explain::command::run(&args.order()),
         Command::Check(args) => check::run(&args.interfaces, args.config.as_deref(), args.json),

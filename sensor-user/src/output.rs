@@ -59,7 +59,9 @@ impl StoreOutput {
             && let Some(oldest) = self.waiting.pop_front()
         {
             if self.dropped == 0 {
-                error!("the store takes nothing, and more than {MAX_WAITING} documents wait: the oldest are lost");
+                error!(
+                    "the store takes nothing, and more than {MAX_WAITING} documents wait: the oldest are lost"
+                );
             }
             self.waiting_documents -= oldest.documents.len();
             self.dropped += oldest.documents.len() as u64;
@@ -78,13 +80,7 @@ fn document(event: &Event, sensor: &ecs::Sensor) -> Option<NewDocument> {
         Event::Incident(event) => {
             let incident = &event.incident;
             let id = Some(incident.id.to_string());
-            (
-                ecs::incident(event, sensor),
-                DocumentKind::Incident,
-                id,
-                incident.severity.number(),
-                event.at,
-            )
+            (ecs::incident(event, sensor), DocumentKind::Incident, id, incident.severity.number(), event.at)
         }
         Event::Quota(summary) => (
             ecs::quota(summary, sensor),

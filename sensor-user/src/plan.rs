@@ -12,17 +12,22 @@ use sensor_common::{
     settings::{Settings, feature},
 };
 
-use crate::{config::Config, exempt::{End, Exemption}, kernel::{interface::Interface, object::LoadPlan}};
-use sensor_core::time::TickClock;
+use crate::{
+    config::Config,
+    exempt::{End, Exemption},
+    kernel::{interface::Interface, object::LoadPlan},
+};
 use sensor_core::networks::PrefixSet;
 use sensor_core::profile::networks::entries;
+use sensor_core::time::TickClock;
 
 /// The flattened prefixes of a configuration, of which all exemptions are in force.
 #[must_use]
 pub fn prefixes(config: &Config) -> PrefixSet {
     // What the profile would match must not be filtered out in the kernel, so that goes by the profile's networks.
-    let networks =
-        entries(config.profile.profile(), &config.profile_settings()).into_iter().map(|entry| (entry.net, entry.flags));
+    let networks = entries(config.profile.profile(), &config.profile_settings())
+        .into_iter()
+        .map(|entry| (entry.net, entry.flags));
     let mut pairs = 0..;
     let exempt = config.exemptions.iter().flat_map(|exemption| {
         let pair = if exemption.is_pair() { pairs.next() } else { None };

@@ -41,8 +41,7 @@ impl Restored {
             all.filter_map(|bytes| read(bytes, &mut unreadable)).collect()
         };
         let connections = read_all(&mut rows.connections.iter());
-        let incidents =
-            rows.incidents.iter().filter_map(|row| read(&row.state, &mut unreadable)).collect();
+        let incidents = rows.incidents.iter().filter_map(|row| read(&row.state, &mut unreadable)).collect();
         let hits = rows
             .hits
             .iter()
@@ -77,12 +76,8 @@ pub fn incident(row: &IncidentRow) -> Result<Incident, String> {
 pub fn add_changes(changes: &StateChanges, batch: &mut RowBatch) {
     batch.incidents.extend(changes.incidents.iter().map(incident_row));
     let terms = &changes.terms;
-    batch
-        .terms
-        .extend(terms.rows.iter().map(|row| (row.rule.clone(), row.address.to_string(), row.last)));
-    batch
-        .forgotten_terms
-        .extend(terms.forgotten.iter().map(|(rule, before)| ((*rule).to_owned(), *before)));
+    batch.terms.extend(terms.rows.iter().map(|row| (row.rule.clone(), row.address.to_string(), row.last)));
+    batch.forgotten_terms.extend(terms.forgotten.iter().map(|(rule, before)| ((*rule).to_owned(), *before)));
     if terms.clock != TermClock::default() {
         batch.meta.push((TERM_CLOCK, bytes(&terms.clock)));
     }

@@ -83,7 +83,12 @@ impl fmt::Display for Statistics {
                 write!(f, " {}={}", counter.name(), kernel.get(*counter))?;
             }
         }
-        write!(f, " lost_packets={} undecodable={}", kernel.get(Counter::LostPackets), self.core.undecodable)?;
+        write!(
+            f,
+            " lost_packets={} undecodable={}",
+            kernel.get(Counter::LostPackets),
+            self.core.undecodable
+        )?;
         f.write_str("; enforcement")?;
         for counter in Counter::ENFORCEMENT {
             write!(f, " {}={}", counter.name(), kernel.get(*counter))?;

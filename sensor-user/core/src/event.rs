@@ -61,11 +61,7 @@ pub struct FlowSummary {
 impl FlowSummary {
     /// Takes everything over.
     #[must_use]
-    pub fn of(
-        view: &FlowView<'_>,
-        exemption: Option<String>,
-        incident: Option<IncidentId>,
-    ) -> Self {
+    pub fn of(view: &FlowView<'_>, exemption: Option<String>, incident: Option<IncidentId>) -> Self {
         Self {
             facts: view.facts.cloned(),
             datagrams: view.datagrams.cloned(),

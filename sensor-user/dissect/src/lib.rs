@@ -31,6 +31,6 @@ pub mod text;
 pub mod wire;
 
 pub use dissector::{Dissector, Framing, Problem, Reading};
-pub use sender::Sender;
 pub use facts::{Facts, New};
 pub use fingerprint::{Fingerprint, FingerprintKey};
+pub use sender::Sender;

@@ -4,7 +4,12 @@ use anyhow::{Context as _, Result};
 use sensor_common::counter::Counter;
 
 use super::Sensor;
-use crate::{config::{Config, ConfigError}, control::{Asked, Request}, enforcement::{Enforcement, permitted}, explain::explain};
+use crate::{
+    config::{Config, ConfigError},
+    control::{Asked, Request},
+    enforcement::{Enforcement, permitted},
+    explain::explain,
+};
 
 impl Sensor {
     /// Answers a request over the control socket.

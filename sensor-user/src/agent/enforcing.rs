@@ -28,7 +28,10 @@ impl Sensor {
         self.note_enforcement(self.lease.enforcement(now));
         let failures = self.lease.failures();
         if failures > self.lease_failures {
-            warn!("the kernel did not take the renewal of enforcement {} times", failures - self.lease_failures);
+            warn!(
+                "the kernel did not take the renewal of enforcement {} times",
+                failures - self.lease_failures
+            );
         }
         self.lease_failures = failures;
         Ok(())

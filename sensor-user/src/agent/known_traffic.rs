@@ -4,9 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
-use tracing::{info, warn};
 use sensor_common::counter::Counter;
 use tokio::time::Instant;
+use tracing::{info, warn};
 
 use super::{Sensor, retry::Retry};
 use sensor_core::time::{Moment, Timestamp};
@@ -58,7 +58,6 @@ impl KnownTraffic {
             lists: Retry::every(LISTS_RETRY),
         }
     }
-
 }
 
 fn counted(config: &Config) -> Vec<String> {

@@ -104,8 +104,8 @@ impl Sensor {
         for warning in plan::network_warnings(&config, &interfaces) {
             warn!("{warning}");
         }
-        let lease =
-            Lease::start(kernel.enforcement.clone(), clock).context("cannot start the lease of enforcement")?;
+        let lease = Lease::start(kernel.enforcement.clone(), clock)
+            .context("cannot start the lease of enforcement")?;
         let mut enforcement = Enforcement::Off;
         if config.enforcement.active {
             let now = Now::of(clock).context("cannot read the clock")?;

@@ -1,7 +1,11 @@
 //! Whether alerts will name processes.
 
 use super::Line;
-use crate::{config::{AttributionChoice, ProcessOptions}, kernel::{owner::OwnerPrograms, privileges}, owner::{Reach, reach}};
+use crate::{
+    config::{AttributionChoice, ProcessOptions},
+    kernel::{owner::OwnerPrograms, privileges},
+    owner::{Reach, reach},
+};
 
 /// Tells it; with `attach` the programs are attached for a moment, as to the interfaces. Where they
 /// cannot be, the sensor runs without; only a cgroup that the configuration names has to be there.

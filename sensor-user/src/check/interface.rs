@@ -1,13 +1,16 @@
 //! What an interface allows, and what its offloads mean for what is seen.
 
 use super::{Line, line::Lines};
-use crate::{config::Config, kernel::{
+use crate::{
+    config::Config,
+    kernel::{
         attach::{AttachError, Attached, Ingress, TcMode},
         ethtool::Offloads,
         interface::Interface,
         object::KernelProgram,
         watcher::watcher_of,
-    }};
+    },
+};
 
 /// Tries one interface; what it is, if it is there.
 pub(super) fn interface(

@@ -13,7 +13,11 @@ use anyhow::Result;
 
 pub use self::line::Line;
 use self::line::Lines;
-use crate::{config::{Config, ConfigError, Overrides}, kernel::{interface::Interface, object::KernelProgram, privileges, ticks::KernelClock}, plan, stdout};
+use crate::{
+    config::{Config, ConfigError, Overrides},
+    kernel::{interface::Interface, object::KernelProgram, privileges, ticks::KernelClock},
+    plan, stdout,
+};
 
 /// Checks and prints, as text or as JSON. The exit code is a failure when anything is missing.
 ///

@@ -5,7 +5,11 @@ use std::{net::IpAddr, path::PathBuf};
 use clap::Args;
 use ipnet::IpNet;
 
-use crate::{cli::directory, config::ServerPort, explain::{Query, command::Order}};
+use crate::{
+    cli::directory,
+    config::ServerPort,
+    explain::{Query, command::Order},
+};
 
 /// Flags of `explain`.
 #[derive(Debug, Args)]

@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
-use crate::{cli::directory, config::{Overrides, network}, replay::{EngineChoice, Order, clock::Speed, rewrite::Rewrite}};
+use crate::{
+    cli::directory,
+    config::{Overrides, network},
+    replay::{EngineChoice, Order, clock::Speed, rewrite::Rewrite},
+};
 use sensor_core::profile::ProfileName;
 
 /// Flags of `replay`.

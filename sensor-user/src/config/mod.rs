@@ -42,9 +42,14 @@ pub use self::{
     problem::{ConfigError, Problem},
     server_port::ServerPort,
 };
-use sensor_core::{profile, settings::Settings, time::Timestamp};
-use crate::{exempt::{Exemption, added}, storage::Bounds, kernel::attach::{IngressChoice, TcChoice}, threat::{ThreatList, ThreatLists}};
+use crate::{
+    exempt::{Exemption, added},
+    kernel::attach::{IngressChoice, TcChoice},
+    storage::Bounds,
+    threat::{ThreatList, ThreatLists},
+};
 use sensor_core::profile::ProfileName;
+use sensor_core::{profile, settings::Settings, time::Timestamp};
 
 /// Connections followed at a time.
 const FLOW_CAPACITY: usize = 1 << 18;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::{kernel::attach::{IngressChoice, TcChoice}};
-use sensor_core::rules::limits::Limits;
+use crate::kernel::attach::{IngressChoice, TcChoice};
 use sensor_core::profile::Windows;
+use sensor_core::rules::limits::Limits;
 
 /// Options of the recording of alerted flows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +100,11 @@ impl Default for DetectionOptions {
     fn default() -> Self {
         Self {
             windows: Windows::default(),
-            attempt_settle: 3, incident_idle: 3_600, learning_hours: 24, limits: Limits::default() }
+            attempt_settle: 3,
+            incident_idle: 3_600,
+            learning_hours: 24,
+            limits: Limits::default(),
+        }
     }
 }
 

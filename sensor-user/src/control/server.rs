@@ -9,13 +9,13 @@ use std::{
     time::Duration,
 };
 
-use tracing::debug;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{UnixListener, UnixStream, unix::WriteHalf},
     sync::{Semaphore, mpsc, oneshot},
     time::timeout,
 };
+use tracing::debug;
 
 use super::{Answer, Envelope, LONGEST, Request, boot_nanos, socket};
 
@@ -79,10 +79,7 @@ impl Control {
         let (listening, ended) = oneshot::channel::<()>();
         thread::spawn(move || {
             runtime.block_on(async {
-                let server = Server {
-                    agent: sender,
-                    commands: Arc::new(Semaphore::new(MAX_REQUESTS)),
-                };
+                let server = Server { agent: sender, commands: Arc::new(Semaphore::new(MAX_REQUESTS)) };
                 tokio::select! {
                     result = server.serve(listener) => {
                         if let Err(error) = result {

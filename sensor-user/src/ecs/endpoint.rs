@@ -74,7 +74,8 @@ mod tests {
     #[test]
     fn the_community_id_is_that_of_the_specification() {
         // From the specification's baseline vectors (corelight/community-id-spec, tcp.pcap).
-        let (client, server) = ("128.232.110.120:34855".parse().unwrap(), "66.35.250.204:80".parse().unwrap());
+        let (client, server) =
+            ("128.232.110.120:34855".parse().unwrap(), "66.35.250.204:80".parse().unwrap());
         let id = community_id(client, server, 6);
         assert_eq!(id.as_deref(), Some("1:LQU9qZlK+B5F3KDmev6m5PMibrg="));
         assert_eq!(community_id(server, client, 6), id, "the same for both directions");

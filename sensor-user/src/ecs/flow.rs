@@ -8,8 +8,8 @@ use super::{
     Sensor,
     endpoint::{self, ProcessDetails},
     fields::{
-        Category, Container, DataStream, Ecs, Endpoint, Event, EventKind, EventType, Host, Network, Observer, Outcome,
-        Process, Related, User, Vlan,
+        Category, Container, DataStream, Ecs, Endpoint, Event, EventKind, EventType, Host, Network, Observer,
+        Outcome, Process, Related, User, Vlan,
     },
     netbios::{self, NetbiosFields},
     smb::{self, CredentialFields, RpcFields, SmbFields},
@@ -120,7 +120,8 @@ struct Loss {
 
 /// Its identifier: the same five-tuple at another time is another connection.
 pub(super) fn id(view: &FlowView<'_>) -> String {
-    let community = endpoint::community_id(view.client, view.server, view.tuple.transport).unwrap_or_default();
+    let community =
+        endpoint::community_id(view.client, view.server, view.tuple.transport).unwrap_or_default();
     format!("{community}/{}/{}", view.first.unix_nanos() / 1_000_000, view.counts.total_packets())
 }
 

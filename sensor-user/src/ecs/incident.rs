@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use sensor_core::{
     address::Direction,
     incident::{
-        Credential, Incident, IncidentAction, IncidentEvent, LogonOutcome, Party, Scope, Share, ThreatHit, message,
-        steps,
+        Credential, Incident, IncidentAction, IncidentEvent, LogonOutcome, Party, Scope, Share, ThreatHit,
+        message, steps,
     },
     level::EvidenceLevel,
     service::Service,
@@ -18,8 +18,8 @@ use super::{
     Sensor,
     endpoint::{self, ProcessDetails},
     fields::{
-        Category, Container, DataStream, Ecs, Endpoint, Event, EventKind, EventType, Host, Network, Observer, Outcome,
-        Process, Related, Rule, Threat, User, Vlan,
+        Category, Container, DataStream, Ecs, Endpoint, Event, EventKind, EventType, Host, Network, Observer,
+        Outcome, Process, Related, Rule, Threat, User, Vlan,
     },
     techniques,
 };
@@ -288,8 +288,11 @@ pub(super) fn document(event: &IncidentEvent, sensor: &Sensor) -> IncidentDocume
         destination,
         network: network(incident),
         observer: Observer::of(sensor, incident.ifindex),
-        host: only(&incident.internal)
-            .map(|ip| Host { ip: vec![ip.to_string()], name: incident.internal.name.clone(), hostname: None }),
+        host: only(&incident.internal).map(|ip| Host {
+            ip: vec![ip.to_string()],
+            name: incident.internal.name.clone(),
+            hostname: None,
+        }),
         related: related(incident),
         process,
         user,
@@ -369,16 +372,20 @@ fn endpoints(incident: &Incident) -> (Endpoint, Endpoint) {
 
 /// The user who got farthest: one who was accepted before one who was not.
 fn named_user(incident: &Incident) -> Option<User> {
-    let named = incident.credentials.iter().filter(|one| one.user.as_deref().is_some_and(|user| !user.is_empty()));
-    let rank = |one: &&Credential| (one.outcome == Some(LogonOutcome::Accepted), std::cmp::Reverse(one.first));
+    let named =
+        incident.credentials.iter().filter(|one| one.user.as_deref().is_some_and(|user| !user.is_empty()));
+    let rank =
+        |one: &&Credential| (one.outcome == Some(LogonOutcome::Accepted), std::cmp::Reverse(one.first));
     named.max_by_key(rank).map(|one| User { id: None, name: one.user.clone(), domain: one.domain.clone() })
 }
 
 fn network(incident: &Incident) -> Network {
     let counted = &incident.counted;
     let connection = incident.connections.first();
-    let (transport, service) =
-        incident.ports.first().map_or((None, None), |(transport, _, service)| (Some(*transport), Some(*service)));
+    let (transport, service) = incident
+        .ports
+        .first()
+        .map_or((None, None), |(transport, _, service)| (Some(*transport), Some(*service)));
     let spoken = incident.level >= EvidenceLevel::Smb;
     Network {
         transport: transport.map(endpoint::transport),
@@ -467,7 +474,8 @@ fn own(event: &IncidentEvent, sensor: &Sensor, process: Option<ProcessDetails>) 
 
 fn incident_fields(event: &IncidentEvent) -> IncidentFields {
     let incident = &event.incident;
-    let mut services: Vec<_> = incident.ports.iter().map(|(_, _, service)| endpoint::service(*service)).collect();
+    let mut services: Vec<_> =
+        incident.ports.iter().map(|(_, _, service)| endpoint::service(*service)).collect();
     services.dedup();
     let texts = |party: &Party| party.addresses.iter().map(ToString::to_string).collect();
     IncidentFields {
@@ -546,7 +554,11 @@ fn credential(one: &Credential) -> CredentialFields {
 }
 
 fn share(share: &Share) -> ShareFields {
-    ShareFields { path: share.path.clone(), kind: share.kind.map(|kind| kind.name()), connected: share.connected }
+    ShareFields {
+        path: share.path.clone(),
+        kind: share.kind.map(|kind| kind.name()),
+        connected: share.connected,
+    }
 }
 
 fn connection(one: &sensor_core::incident::ConnectionRecord) -> ConnectionFields {

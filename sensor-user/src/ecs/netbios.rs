@@ -77,8 +77,10 @@ impl NetbiosFields {
     /// What is known; nothing, where no name was seen.
     pub(super) fn of(view: &FlowView<'_>) -> Option<Self> {
         let session = view.facts.and_then(|facts| facts.netbios.as_ref());
-        let session = session
-            .map(|(called, calling)| SessionFields { called: name(called, None), calling: name(calling, Some(false)) });
+        let session = session.map(|(called, calling)| SessionFields {
+            called: name(called, None),
+            calling: name(calling, Some(false)),
+        });
         let Some(datagrams) = view.datagrams else {
             return session.map(|session| Self { session: Some(session), ..Self::default() });
         };
@@ -96,7 +98,8 @@ impl NetbiosFields {
 pub(super) fn hosts(view: &FlowView<'_>) -> Vec<String> {
     let Some(datagrams) = view.datagrams else { return vec![] };
     let computers = datagrams.exchanges.iter().filter_map(|one| one.answer.as_ref()?.computer());
-    let senders = datagrams.messages.iter().filter_map(|(_, one)| Some(one.names.as_ref()?.source.name.as_str()));
+    let senders =
+        datagrams.messages.iter().filter_map(|(_, one)| Some(one.names.as_ref()?.source.name.as_str()));
     computers.chain(senders).map(str::to_owned).collect()
 }
 
@@ -131,7 +134,12 @@ fn exchange(one: &Exchange) -> ExchangeFields {
         status: refusal.map(str::to_owned),
         computer: one.answer.as_ref().and_then(Answer::computer).map(str::to_owned),
         workgroup: one.answer.as_ref().and_then(Answer::workgroup).map(str::to_owned),
-        names: one.answer.iter().flat_map(|answer| &answer.names).map(|one| name(&one.name, Some(one.group))).collect(),
+        names: one
+            .answer
+            .iter()
+            .flat_map(|answer| &answer.names)
+            .map(|one| name(&one.name, Some(one.group)))
+            .collect(),
     }
 }
 

@@ -94,11 +94,17 @@ impl SmbFields {
             return encrypted.then(|| Self { encrypted, ..Self::default() });
         };
         let (client, server) = (&facts.client, &facts.server);
-        let names = |kind: AlgorithmKind, numbers: &[u16]| numbers.iter().map(|number| kind.name(*number).into_owned()).collect();
+        let names = |kind: AlgorithmKind, numbers: &[u16]| {
+            numbers.iter().map(|number| kind.name(*number).into_owned()).collect()
+        };
         let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         Some(Self {
             dialect: facts.dialect.as_ref().map(ToString::to_string),
-            versions: [(facts.smb1, 1), (facts.smb2, 2)].into_iter().filter(|(spoken, _)| *spoken).map(|(_, v)| v).collect(),
+            versions: [(facts.smb1, 1), (facts.smb2, 2)]
+                .into_iter()
+                .filter(|(spoken, _)| *spoken)
+                .map(|(_, v)| v)
+                .collect(),
             client_version: client.ntlm_version.map(|version| version.to_string()),
             client_os: filled(&client.native_os),
             client_lan_manager: filled(&client.native_lan_manager),

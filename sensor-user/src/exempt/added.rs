@@ -10,7 +10,11 @@ use std::{
 };
 
 use super::{End, Exemption, Spoken};
-use crate::{rfc3339::exact_rfc3339, config::{ConfigError, Lists, parse_added, read_text}, durable};
+use crate::{
+    config::{ConfigError, Lists, parse_added, read_text},
+    durable,
+    rfc3339::exact_rfc3339,
+};
 
 /// Name of the file in the state directory.
 const FILE: &str = "exemptions.toml";

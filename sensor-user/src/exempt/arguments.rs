@@ -5,7 +5,10 @@ use std::{net::IpAddr, path::PathBuf};
 use clap::{Args, Subcommand};
 
 use super::Spoken;
-use crate::{cli::directory, config::{ServerPort, identifier, process, reason, service}};
+use crate::{
+    cli::directory,
+    config::{ServerPort, identifier, process, reason, service},
+};
 
 /// Flags of `exempt`.
 #[derive(Debug, Args)]

@@ -15,8 +15,14 @@ use super::{
     listing,
     lock::Lock,
 };
+use crate::{
+    config::{BadThreatList, Config, Overrides, Service},
+    control::{self, ControlError, Request},
+    state, stdout,
+    storage::{Reader, StorageError},
+    wall_clock,
+};
 use sensor_core::time::Timestamp;
-use crate::{config::{BadThreatList, Config, Overrides, Service}, control::{self, ControlError, Request}, state, stdout, storage::{Reader, StorageError}, wall_clock};
 
 /// Does what was asked.
 ///

@@ -6,9 +6,12 @@ use anyhow::{Result, anyhow, bail};
 use ipnet::IpNet;
 
 use super::{Added, End, Exemption, arguments::AddArgs, expiry_or_duration};
-use sensor_core::time::Timestamp;
-use crate::{rfc3339::rfc3339, config::{Config, as_ipv4, networks}};
+use crate::{
+    config::{Config, as_ipv4, networks},
+    rfc3339::rfc3339,
+};
 use sensor_core::networks::inner;
+use sensor_core::time::Timestamp;
 
 /// The exemption, and what is to be said about it.
 pub(super) struct Entered {

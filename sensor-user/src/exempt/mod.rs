@@ -10,6 +10,7 @@ mod when;
 
 pub use sensor_core::exempt::{Added, End, Exemption, Exemptions, Hit, Question, Spoken, next_expiry};
 
+pub(crate) use self::when::day;
 pub use self::{
     arguments::ExemptArgs,
     command::run,

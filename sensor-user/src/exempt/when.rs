@@ -47,9 +47,9 @@ fn in_range(text: &str, time: Option<i128>) -> Result<Timestamp, String> {
 /// # Errors
 /// What it should look like.
 pub fn expiry_or_duration(text: &str, now: Timestamp) -> Result<Timestamp, String> {
-    let seconds = [("m", 60), ("h", 3_600), ("d", 86_400)]
-        .into_iter()
-        .find_map(|(unit, seconds)| u64::from(text.strip_suffix(unit)?.parse::<u32>().ok()?).checked_mul(seconds));
+    let seconds = [("m", 60), ("h", 3_600), ("d", 86_400)].into_iter().find_map(|(unit, seconds)| {
+        u64::from(text.strip_suffix(unit)?.parse::<u32>().ok()?).checked_mul(seconds)
+    });
     match seconds {
         Some(seconds) => in_range(text, Some((now + Duration::from_secs(seconds)).unix_nanos().into())),
         None => expiry(text).map_err(|wrong| format!("{wrong}, or 90m, 12h, 30d from now on")),

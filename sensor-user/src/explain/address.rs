@@ -6,9 +6,12 @@ use ipnet::IpNet;
 use sensor_common::classify::Place;
 use serde::{Deserialize, Serialize};
 
-use sensor_core::time::Timestamp;
-use crate::{config::{Config, Written}, exempt::Exemption};
+use crate::{
+    config::{Config, Written},
+    exempt::Exemption,
+};
 use sensor_core::profile::{Rulebook, networks::Entry};
+use sensor_core::time::Timestamp;
 
 /// Networks and entries that are told of one address at most, and characters of a reason: an answer has to fit the control
 /// socket.

@@ -9,7 +9,11 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 
 use super::{Explanation, Query, explain};
-use crate::{config::{Config, Overrides}, control::{self, ControlError, Request}, stdout, wall_clock};
+use crate::{
+    config::{Config, Overrides},
+    control::{self, ControlError, Request},
+    stdout, wall_clock,
+};
 
 /// What is to be explained, and how.
 #[derive(Clone, Debug)]

@@ -9,12 +9,15 @@ use super::{
     Query,
     address::{Network, Touches, name, touched},
 };
-use sensor_core::time::Timestamp;
-use crate::{config::{Config, Service}, exempt};
+use crate::{
+    config::{Config, Service},
+    exempt,
+};
 use sensor_core::profile::{
-        Field, ProfileName, Question, Rulebook,
-        verdict::{Because, Condition, RuleVerdict},
-    };
+    Field, ProfileName, Question, Rulebook,
+    verdict::{Because, Condition, RuleVerdict},
+};
+use sensor_core::time::Timestamp;
 
 /// A conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,9 +19,9 @@ pub use self::{
     address::{Address, Embedded, Network, Touched, Touches},
     conversation::{Conversation, Fires, ProfileSays, RuleSays, Seen},
 };
-use sensor_core::time::Timestamp;
-use crate::{config::Config};
+use crate::config::Config;
 use sensor_core::profile::{ProfileName, Rulebook};
+use sensor_core::time::Timestamp;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

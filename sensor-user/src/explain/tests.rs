@@ -1,8 +1,8 @@
 //! Explanations, by what they say.
 
-use sensor_core::time::Timestamp;
 use super::*;
 use crate::{config::Overrides, exempt::Exemption};
+use sensor_core::time::Timestamp;
 
 fn query(first: &str, second: &str) -> Query {
     let second = (!second.is_empty()).then(|| second.parse().unwrap());
@@ -71,7 +71,10 @@ fn an_embedded_ipv4_address_is_unwrapped_and_judged() {
         assert!(told.embedded.as_ref().unwrap().form.starts_with(form), "{told:?}");
         assert_eq!(told.place, place, "{address}");
     }
-    assert_eq!(explain(&Config::default(), &query("2001:db8::1", ""), Timestamp::default()).addresses[0].embedded, None);
+    assert_eq!(
+        explain(&Config::default(), &query("2001:db8::1", ""), Timestamp::default()).addresses[0].embedded,
+        None
+    );
 }
 
 #[test]
@@ -155,7 +158,9 @@ fn a_listed_address_is_told_with_the_list_its_file_and_its_line() {
     assert_eq!(listed[0].what, "8.8.4.0/24 on feed");
     assert!(listed[0].written.ends_with("feed:3"), "{}", listed[0].written);
     assert!(told(&config, "8.8.4.4", "").contains("threat list 8.8.4.0/24 on feed: scanners"));
-    assert!(explain(&config, &query("9.9.9.9", ""), Timestamp::default()).addresses[0].touched.entries.is_empty());
+    assert!(
+        explain(&config, &query("9.9.9.9", ""), Timestamp::default()).addresses[0].touched.entries.is_empty()
+    );
 }
 
 #[test]

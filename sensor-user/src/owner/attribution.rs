@@ -14,11 +14,11 @@ use super::{
     user::Users,
 };
 use crate::kernel::owner::AttachedOwners;
+use sensor_core::address::FiveTuple;
 use sensor_core::{
     process::{Opening, Process, ProcessLookup, Thread},
     time::{Moment, TickClock, Timestamp},
 };
-use sensor_core::address::FiveTuple;
 use sensor_dissect::escape::shown;
 
 /// Seconds between connect(2) and the SYN at an interface: longer than the search for a neighbour's hardware address.
@@ -193,7 +193,8 @@ mod tests {
 
     #[test]
     fn the_name_of_another_thread_is_not_given_out_as_that_of_the_process() {
-        let owner = attribution(Opener { thread: 4_250, ..opener() }).process_of(&opening(1_001), NOW).unwrap();
+        let owner =
+            attribution(Opener { thread: 4_250, ..opener() }).process_of(&opening(1_001), NOW).unwrap();
         assert_eq!(owner.name, None);
         assert_eq!(owner.thread, Some(Thread { id: 4_250, name: "smbclient".into() }));
     }

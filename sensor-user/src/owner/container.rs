@@ -25,7 +25,9 @@ pub(super) fn container_on(path: &str) -> Option<Container> {
 
 /// The container whose cgroup is called `part` and is inside `parent`.
 fn container_named(part: &str, parent: &str) -> Option<Container> {
-    let container = |id: &str, runtime: Option<&str>| Some(Container { id: shown(id.as_bytes()), runtime: runtime.map(str::to_owned) });
+    let container = |id: &str, runtime: Option<&str>| {
+        Some(Container { id: shown(id.as_bytes()), runtime: runtime.map(str::to_owned) })
+    };
     for (prefix, runtime) in SCOPES {
         let scope = part.strip_prefix(prefix).map(|rest| rest.strip_suffix(".scope").unwrap_or(rest));
         if let Some(id) = scope.filter(|id| is_identifier(id)) {

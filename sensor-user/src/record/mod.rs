@@ -24,14 +24,18 @@ use std::{
     time::Duration,
 };
 
-use tracing::{info, warn};
 use thiserror::Error;
+use tracing::{info, warn};
 
 pub use self::{
     pcapng::Packet,
     recorder::{Bounds, Recorder},
 };
-use crate::{config::{RecordOptions, }, kernel::{interface::Interface, tap::Tap}, wall_clock};
+use crate::{
+    config::RecordOptions,
+    kernel::{interface::Interface, tap::Tap},
+    wall_clock,
+};
 use sensor_core::{address::FiveTuple, incident::IncidentId};
 
 /// Packets that wait for the thread that writes.

@@ -13,7 +13,7 @@ use pcap_parser::Linktype;
 use sensor_common::slot::{TCP, UDP};
 
 use super::pcapng::{self, Packet};
-use crate::{capture::{Frame, segment::segment}};
+use crate::capture::{Frame, segment::segment};
 use sensor_core::address::FiveTuple;
 
 /// Bounds.

@@ -14,10 +14,15 @@ use sensor_common::{
 };
 
 use super::clock::ReplayClock;
-use crate::{config::Config, engine::host::HostEngine, kernel::{
+use crate::{
+    config::Config,
+    engine::host::HostEngine,
+    kernel::{
         counters::CounterValues,
         object::{KernelProgram, LoadPlan},
-    }, plan};
+    },
+    plan,
+};
 use sensor_core::networks::Room;
 
 /// Interface that the kernel pretends a frame of BPF_PROG_TEST_RUN passes: the loopback interface.

@@ -1,7 +1,7 @@
 //! Which exemptions are in force while a capture is replayed: those of the capture's time, not of today.
 
-use sensor_core::time::Timestamp;
 use crate::{config::Config, exempt::next_expiry};
+use sensor_core::time::Timestamp;
 
 /// The configuration at the time of the frames.
 pub(super) struct InForce {

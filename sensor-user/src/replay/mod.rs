@@ -8,11 +8,11 @@ pub mod engine;
 mod in_force;
 pub mod interrupt;
 pub mod link;
+pub mod output;
 pub mod player;
 pub mod progress;
 pub mod read;
 pub mod rewrite;
-pub mod output;
 
 use std::{
     io::{self, IsTerminal as _},
@@ -35,7 +35,16 @@ use self::{
 };
 use sensor_core::terms::KnownTerms;
 
-use crate::{ecs, fingerprint_key, state::Restored, capture::{CaptureError, Input, read_frames}, config::Config, kernel::{interface::Interface, privileges}, plan, stdout, storage::Reader};
+use crate::{
+    capture::{CaptureError, Input, read_frames},
+    config::Config,
+    ecs, fingerprint_key,
+    kernel::{interface::Interface, privileges},
+    plan,
+    state::Restored,
+    stdout,
+    storage::Reader,
+};
 use sensor_dissect::FingerprintKey;
 
 /// Where the packet path runs.

@@ -221,7 +221,9 @@ impl Worker {
             let mut failing = false;
             while let Err(error) = sink.deliver(document) {
                 if !failing {
-                    warn!("the output does not take documents ({error}); they wait in the store and are tried again");
+                    warn!(
+                        "the output does not take documents ({error}); they wait in the store and are tried again"
+                    );
                 }
                 failing = true;
                 if self.stops() {

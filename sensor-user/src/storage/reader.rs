@@ -37,7 +37,8 @@ impl Reader {
         query: &DocumentQuery,
         mut each: impl FnMut(DocumentRow) -> bool,
     ) -> Result<(), StorageError> {
-        let mut text = "SELECT sequence, kind, severity, at, body FROM documents WHERE sequence > ?".to_owned();
+        let mut text =
+            "SELECT sequence, kind, severity, at, body FROM documents WHERE sequence > ?".to_owned();
         let mut values = vec![Value::Integer(query.after.cast_signed())];
         let mut and = |condition: &str, value: Value| {
             text.push_str(" AND ");

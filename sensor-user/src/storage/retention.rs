@@ -27,7 +27,8 @@ pub(super) fn enforce(connection: &Connection, bounds: Bounds, now: i64) -> rusq
         connection.query_row("SELECT coalesce(min(sequence), 0) FROM cursors", [], |row| row.get(0))?;
     let mut removed = Removed::default();
     let mut remove = |condition: &str, value: i64| -> rusqlite::Result<usize> {
-        let chosen = format!("SELECT sequence FROM documents WHERE {condition} ORDER BY sequence LIMIT {STEP}");
+        let chosen =
+            format!("SELECT sequence FROM documents WHERE {condition} ORDER BY sequence LIMIT {STEP}");
         let waiting: i64 = connection.query_row(
             &format!("SELECT count(*) FROM ({chosen}) WHERE sequence > ?2"),
             params![value, delivered],
@@ -61,8 +62,9 @@ pub(super) fn enforce(connection: &Connection, bounds: Bounds, now: i64) -> rusq
 
 /// Bytes of the database that are in use.
 fn used(connection: &Connection) -> rusqlite::Result<u64> {
-    let pragma =
-        |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map(i64::cast_unsigned);
+    let pragma = |name: &str| {
+        connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+    };
     let pages = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
     Ok(pages * pragma("page_size")?)
 }

@@ -1,11 +1,6 @@
 //! The tables, and how a connection to them is made.
 
-use std::{
-    fs::OpenOptions,
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-    time::Duration,
-};
+use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -54,9 +49,8 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT RO
 /// # Errors
 /// [`StorageError`]
 pub(super) fn open(path: &Path) -> Result<Connection, StorageError> {
-    let failed = |operation| {
-        move |source| StorageError::Database { operation, path: path.to_owned(), source }
-    };
+    let failed =
+        |operation| move |source| StorageError::Database { operation, path: path.to_owned(), source };
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
     options.open(path).map_err(|source| StorageError::Directory { path: path.to_owned(), source })?;
@@ -97,7 +91,8 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, StorageError> {
         let directory = path.parent().unwrap_or(path).to_owned();
         return Err(StorageError::Missing { path: directory });
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;
     let version = |connection: &Connection| {

@@ -11,9 +11,7 @@ use std::{
 use rusqlite::{Connection, Transaction, params};
 use tracing::{info, warn};
 
-use super::{
-    Bounds, Committed, Handle, RowBatch, Rows, StorageError, lock::Lock, reader, retention, schema,
-};
+use super::{Bounds, Committed, Handle, RowBatch, Rows, StorageError, lock::Lock, reader, retention, schema};
 use crate::{runtime::fault, wall_clock};
 
 /// Batches that may wait for the writer.
@@ -66,7 +64,8 @@ impl Writer {
     pub fn open(state_dir: &Path, bounds: Bounds, since: i64) -> Result<Opened, StorageError> {
         let lock = Lock::take(state_dir)?;
         let path = super::file(state_dir);
-        let opened = schema::open(&path).and_then(|connection| Ok((load(&connection, &path, since)?, connection)));
+        let opened =
+            schema::open(&path).and_then(|connection| Ok((load(&connection, &path, since)?, connection)));
         let (loaded, connection) = match opened {
             Err(error) if error.is_damage() => {
                 let aside = set_aside(&path)
@@ -211,9 +210,8 @@ fn rows_of(batch: &RowBatch) -> usize {
 }
 
 fn last_sequence(connection: &Connection) -> rusqlite::Result<u64> {
-    let last = connection.query_row("SELECT coalesce(max(seq), 0) FROM sqlite_sequence", [], |row| {
-        row.get::<_, i64>(0)
-    })?;
+    let last = connection
+        .query_row("SELECT coalesce(max(seq), 0) FROM sqlite_sequence", [], |row| row.get::<_, i64>(0))?;
     Ok(last.cast_unsigned())
 }
 
@@ -281,7 +279,8 @@ fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::Result<()> 
     if let Some(hits) = &batch.hits {
         transaction.execute("DELETE FROM exemption_hits", [])?;
         for (id, state) in hits {
-            transaction.execute("INSERT INTO exemption_hits (id, state) VALUES (?1, ?2)", params![id, state])?;
+            transaction
+                .execute("INSERT INTO exemption_hits (id, state) VALUES (?1, ?2)", params![id, state])?;
         }
     }
     for (sink, sequence) in &batch.cursors {

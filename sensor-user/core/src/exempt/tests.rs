@@ -97,7 +97,8 @@ fn what_the_kernel_cannot_judge_it_does_not_drop_and_leaves_to_the_agent() {
 #[test]
 fn an_entry_is_called_after_what_it_covers_and_not_after_its_reason() {
     let one = exemption(Some("10.1.0.0/16"), None);
-    let other = Exemption { reason: "another".into(), expires: Some(Timestamp::from_unix_seconds(1)), ..one.clone() };
+    let other =
+        Exemption { reason: "another".into(), expires: Some(Timestamp::from_unix_seconds(1)), ..one.clone() };
     assert_eq!(one.natural_id(), other.natural_id());
     assert_ne!(one.id, exemption(None, Some("10.1.0.0/16")).id);
 }

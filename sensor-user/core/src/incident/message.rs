@@ -11,7 +11,10 @@ use super::{
 use crate::{
     address::Direction,
     level::EvidenceLevel,
-    rules::sentence::{bytes, duration},
+    rules::{
+        sentence::{bytes, duration},
+        sweep,
+    },
     service::Service,
     view::OtherProtocol,
 };
@@ -69,7 +72,8 @@ impl Headline {
 /// The first of these that the evidence shows, the worst first.
 fn headline(incident: &Incident) -> Headline {
     match incident.scope {
-        Scope::Client => return sweep(incident),
+        Scope::Client if incident.targets.is_some_and(|counts| counts.targets > 1) => return sweep(incident),
+        Scope::Client => return contact(incident),
         Scope::Exposure => return exposure(incident),
         Scope::Pair | Scope::Connection => {}
     }
@@ -97,9 +101,12 @@ fn sweep(incident: &Incident) -> Headline {
     let outcomes = outcomes.join(", ");
     let at_least = if incident.server().at_least { "at least " } else { "" };
     let addresses = if counts.targets == 1 { "address" } else { "addresses" };
+    // A few servers are no sweep before the rule says so.
+    let is_sweep = incident.findings.contains_key(sweep::META.id);
+    let (whole, short) = if is_sweep { (", a sweep", "sweep on") } else { ("", "tried") };
     Headline::new(
-        format!("{client} tried {ports} of {at_least}{} {addresses}, a sweep: {outcomes}", counts.targets),
-        format!("sweep on {ports}: {outcomes}"),
+        format!("{client} tried {ports} of {at_least}{} {addresses}{whole}: {outcomes}", counts.targets),
+        format!("{short} {ports}: {outcomes}"),
     )
 }
 

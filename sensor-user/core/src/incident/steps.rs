@@ -24,9 +24,11 @@ pub struct Steps {
 pub fn steps(incident: &Incident, networks_defined: bool) -> Steps {
     let mut steps = Steps { benign: exemption(incident), ..Steps::default() };
     match incident.scope {
-        Scope::Client => sweep(incident, &mut steps),
+        Scope::Client if incident.targets.is_some_and(|counts| counts.targets > 1) => {
+            sweep(incident, &mut steps)
+        }
         Scope::Exposure => exposure(incident, &mut steps),
-        Scope::Pair | Scope::Connection => pair(incident, &mut steps),
+        Scope::Client | Scope::Pair | Scope::Connection => pair(incident, &mut steps),
     }
     if incident.joined_late {
         steps.check.push(

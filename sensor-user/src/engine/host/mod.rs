@@ -22,7 +22,7 @@ use sensor_common::{
 
 use self::holds::Slots;
 pub use self::holds::{RoomHold, SlotHold};
-use crate::{kernel::slots::Glance as SlotGlance};
+use crate::kernel::slots::Glance as SlotGlance;
 use sensor_core::networks::{PrefixSet, Room, Tables};
 
 /// The path's surroundings in ordinary memory.

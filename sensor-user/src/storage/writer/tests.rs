@@ -110,7 +110,9 @@ fn state_goes_on_after_a_restart() {
     let reader = Reader::open(directory.path()).unwrap();
     assert_eq!(reader.cursor("output").unwrap(), Some(7));
     assert_eq!(reader.incident("aa01").unwrap().map(|row| row.open), Some(true));
-    assert!(matches!(reader.incident("aa"), Err(StorageError::Ambiguous { candidates, .. }) if candidates.len() == 2));
+    assert!(
+        matches!(reader.incident("aa"), Err(StorageError::Ambiguous { candidates, .. }) if candidates.len() == 2)
+    );
     assert_eq!(reader.incident("bb").unwrap(), None);
     let open = IncidentQuery { open: true, ..IncidentQuery::default() };
     assert_eq!(reader.incidents(&open).unwrap().len(), 1);
@@ -130,7 +132,8 @@ fn a_second_agent_is_refused_and_a_reader_is_not() {
 #[test]
 fn a_damaged_database_is_set_aside_and_a_new_one_begins() {
     let directory = tempfile::tempdir().unwrap();
-    std::fs::write(crate::storage::file(directory.path()), "this is no database, but a text of some length").unwrap();
+    std::fs::write(crate::storage::file(directory.path()), "this is no database, but a text of some length")
+        .unwrap();
     let store = Running::begin(directory.path(), Bounds::default());
     store.submit(documents(1..=1));
     store.end();
@@ -175,7 +178,9 @@ fn too_many_documents_are_removed_and_counted_flows_first() {
     }
     let counts = store.handle.committed().counts();
     assert_eq!(counts.expired, counts.expired_waiting, "no sink had delivered any");
-    let left = |kind| bodies(directory.path(), &DocumentQuery { kind: Some(kind), ..DocumentQuery::default() }).len();
+    let left = |kind| {
+        bodies(directory.path(), &DocumentQuery { kind: Some(kind), ..DocumentQuery::default() }).len()
+    };
     assert_eq!((left(DocumentKind::Flow), left(DocumentKind::Incident)), (0, 100));
     store.end();
 }

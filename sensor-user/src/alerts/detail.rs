@@ -1,0 +1,226 @@
+//! One incident in full.
+
+use std::fmt::Write as _;
+
+use sensor_core::{
+    incident::{Credential, Incident, LogonOutcome, Party, Share, message, steps},
+    rules,
+    time::Timestamp,
+};
+use sensor_dissect::escape::shown;
+
+use crate::rfc3339::rfc3339;
+
+/// Width of the names of lines.
+const NAME: usize = 11;
+
+/// The text.
+pub(super) fn text(incident: &Incident) -> String {
+    let mut lines = Lines::default();
+    let headline = format!("{}  {}.", incident.severity.name().to_uppercase(), message::sentence(incident));
+    let _ = writeln!(lines.0, "{}", shown(headline.as_bytes()));
+    lines.put("incident", &format!("{}, opened {}", incident.id, rfc3339(incident.opened)));
+    lines.put("internal", &internal(incident));
+    lines.put("external", &party(&incident.external));
+    for credential in &incident.credentials {
+        lines.put("user", &user(credential));
+    }
+    if incident.credentials_left_out > 0 {
+        lines.put("user", &format!("and {} more that are only counted", incident.credentials_left_out));
+    }
+    let mut shares: Vec<&Share> = incident.shares.iter().collect();
+    // The disk before the pipes.
+    shares.sort_by_key(|share| share.kind);
+    if !shares.is_empty() {
+        lines.put("shares", &shares.into_iter().map(share).collect::<Vec<_>>().join(", "));
+    }
+    for (interface, operations) in &incident.operations {
+        lines.put("called", &format!("{interface}: {}", operations.join(", ")));
+    }
+    lines.put("volume", &volume(incident));
+    if let Some(targets) = incident.targets {
+        lines.put(
+            "targets",
+            &format!(
+                "{} addresses: {} answered, {} refused, {} silent",
+                targets.targets, targets.answered, targets.refused, targets.silent
+            ),
+        );
+    }
+    let timeline: Vec<_> = incident
+        .timeline
+        .iter()
+        .map(|entry| format!("{} {}", clock(entry.at), entry.what.phrase()))
+        .collect();
+    if !timeline.is_empty() {
+        lines.put("timeline", &timeline.join(" · "));
+    }
+    connections(incident, &mut lines);
+    findings(incident, &mut lines);
+    for hit in &incident.threats {
+        let words = hit.description.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
+        lines.put("listed", &format!("{} on list {}, line {}{words}", hit.prefix, hit.list, hit.line));
+    }
+    lines.put("complete", &complete(incident));
+    advice(incident, &mut lines);
+    lines.0
+}
+
+/// Lines with a name each; the name stands once where several follow one another.
+#[derive(Default)]
+struct Lines(String, &'static str);
+
+impl Lines {
+    fn put(&mut self, name: &'static str, text: &str) {
+        let shown_name = if self.1 == name { "" } else { name };
+        self.1 = name;
+        // Writing to a string does not fail.
+        let _ = writeln!(self.0, "  {shown_name:<NAME$}{}", shown(text.as_bytes()));
+    }
+}
+
+fn internal(incident: &Incident) -> String {
+    let mut text = party(&incident.internal);
+    if let Some(process) = &incident.process {
+        let name = process.name.as_deref().unwrap_or("a process");
+        let user = process.user_name.clone().unwrap_or_else(|| process.user.to_string());
+        let _ = write!(text, ", opened by {name} (pid {}, user {user})", process.pid);
+    } else if !incident.windows_client.is_empty() {
+        text.push_str(", probably by the SMB client of the Windows kernel");
+    }
+    text
+}
+
+fn party(party: &Party) -> String {
+    let addresses: Vec<_> = party.addresses.iter().map(ToString::to_string).collect();
+    let mut text = addresses.join(", ");
+    let more = party.count.saturating_sub(addresses.len() as u64);
+    if more > 0 {
+        let at_least = if party.at_least { "at least " } else { "" };
+        let _ = write!(text, " and {at_least}{more} more");
+    }
+    if let Some(name) = &party.name {
+        let _ = write!(text, " {name}");
+    }
+    text
+}
+
+fn user(credential: &Credential) -> String {
+    let mut text = credential.account().unwrap_or_else(|| "user not shown".to_owned());
+    if let Some(workstation) = credential.workstation.as_deref().filter(|name| !name.is_empty()) {
+        let _ = write!(text, " on {workstation}");
+    }
+    let _ = write!(text, ", {}", credential.method.name());
+    match credential.outcome {
+        Some(LogonOutcome::Accepted) => text.push_str(", accepted"),
+        Some(LogonOutcome::AcceptedAsGuest) => text.push_str(", accepted as guest"),
+        Some(LogonOutcome::Refused) => text.push_str(", refused"),
+        None => {}
+    }
+    if credential.attempts > 1 {
+        let _ = write!(text, ", {} times", credential.attempts);
+    }
+    text
+}
+
+fn share(share: &Share) -> String {
+    let kind = share.kind.map(|kind| format!(" ({})", kind.name())).unwrap_or_default();
+    let state = match share.connected {
+        Some(false) => ", refused",
+        _ => "",
+    };
+    format!("{}{kind}{state}", share.path)
+}
+
+fn volume(incident: &Incident) -> String {
+    let counted = &incident.counted;
+    let bytes = rules::sentence::bytes;
+    let connections = match counted.connections {
+        1 => "1 connection".to_owned(),
+        many => format!("{many} connections"),
+    };
+    let mut text = format!(
+        "{} left, {} came in, {connections} in {}",
+        bytes(counted.payload[0]),
+        bytes(counted.payload[1]),
+        rules::sentence::duration(incident.last.since(incident.first))
+    );
+    for dialect in &incident.dialects {
+        let _ = write!(text, ", SMB {dialect}");
+    }
+    if incident.encrypted {
+        text.push_str(", encrypted");
+    }
+    let again = counted.retransmitted[0] + counted.retransmitted[1];
+    if again > 0 {
+        let _ = write!(text, ", {} sent again", bytes(again));
+    }
+    text
+}
+
+fn connections(incident: &Incident, lines: &mut Lines) {
+    if incident.connections.len() < 2 {
+        return;
+    }
+    for one in &incident.connections {
+        let bytes = rules::sentence::bytes;
+        lines.put(
+            "connection",
+            &format!(
+                "{} {} -> {}  {}, {} left, {} came in{}",
+                clock(one.first),
+                one.client,
+                one.server,
+                one.level,
+                bytes(one.bytes_left),
+                bytes(one.bytes_came),
+                if one.closed { "" } else { ", open" }
+            ),
+        );
+    }
+}
+
+fn findings(incident: &Incident, lines: &mut Lines) {
+    let mut findings: Vec<_> = incident.findings.values().collect();
+    findings
+        .sort_by_key(|one| (one.rule != incident.rule, std::cmp::Reverse((one.severity, one.risk_score))));
+    for one in findings {
+        let techniques =
+            if one.techniques.is_empty() { String::new() } else { format!(", {}", one.techniques.join(" ")) };
+        lines.put(
+            "findings",
+            &format!("{} ({} {}{techniques}): {}", one.rule, one.severity, one.risk_score, one.fact),
+        );
+    }
+}
+
+fn complete(incident: &Incident) -> String {
+    let read = if incident.joined_late {
+        "the sensor joined late: what came before was not seen"
+    } else if incident.complete {
+        "every message of the set-up was read"
+    } else {
+        "not every message was read"
+    };
+    let lost = match incident.lost_records {
+        0 => "no record lost".to_owned(),
+        lost => format!("{lost} records of the ring lost"),
+    };
+    let sides = if incident.one_sided { "; packets of one direction alone were seen" } else { "" };
+    format!("{read}; {lost}{sides}")
+}
+
+fn advice(incident: &Incident, lines: &mut Lines) {
+    let advice = steps::steps(incident, true);
+    let numbered = advice.check.iter().chain(&advice.contain).zip(1..);
+    for (step, number) in numbered {
+        lines.put("do now", &format!("{number}. {step}"));
+    }
+    lines.put("if benign", &advice.benign);
+}
+
+/// `10:13:55.102`, UTC.
+fn clock(at: Timestamp) -> String {
+    let text = rfc3339(at);
+    text.get(11..23).unwrap_or(&text).to_owned()
+}
