@@ -1,33 +1,34 @@
 //! What an agent had said: alert documents, checked against their schema, and the statistics line.
 
-use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use anyhow::{Context as _, Result, bail};
-use jsonschema::{Registry, Validator};
+use jsonschema::Validator;
 use serde_json::Value;
 
-const ALERT: &str = include_str!("../../sensor-user/schema/alert.schema.json");
-
-/// The schema of each kind of document, by its `event.dataset`.
-static SCHEMAS: LazyLock<Result<[(&str, Validator); 4]>> = LazyLock::new(|| {
-    let of = |dataset, schema| Ok::<_, anyhow::Error>((dataset, validator(schema)?));
+/// The schema of each kind of document, by its `event.dataset` and, where two share that, its `event.action`.
+static SCHEMAS: LazyLock<Result<[(&str, Validator); 3]>> = LazyLock::new(|| {
+    let of = |kind, schema| Ok::<_, anyhow::Error>((kind, validator(schema)?));
     Ok([
-        of("smb_sensor.alert", ALERT)?,
-        of("smb_sensor.sweep", include_str!("../../sensor-user/schema/sweep.schema.json"))?,
-        of("smb_sensor.suppression", include_str!("../../sensor-user/schema/suppression.schema.json"))?,
-        of("network_traffic.flow", include_str!("../../sensor-user/schema/flow.schema.json"))?,
+        of("incident", include_str!("../../sensor-user/schema/incident.schema.json"))?,
+        of("quota", include_str!("../../sensor-user/schema/quota.schema.json"))?,
+        of("flow", include_str!("../../sensor-user/schema/flow.schema.json"))?,
     ])
 });
 
-/// A schema, with that of alerts beside it.
 fn validator(schema: &str) -> Result<Validator> {
-    let beside: Value = serde_json::from_str(ALERT)?;
-    let id = text(&beside, "/$id").to_owned();
-    let registry = Registry::new().add(&id, beside)?.prepare()?;
     let schema = serde_json::from_str(schema)?;
-    let options = jsonschema::draft202012::options();
-    options.with_registry(&registry).build(&schema).map_err(|error| anyhow::anyhow!("{error}"))
+    jsonschema::draft202012::options().build(&schema).map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+/// The kind of a document.
+fn kind(document: &Value) -> &str {
+    match (text(document, "/event/dataset"), text(document, "/event/action")) {
+        ("smb_sensor.incident", "incident-summary") => "quota",
+        ("smb_sensor.incident", _) => "incident",
+        ("network_traffic.flow", _) => "flow",
+        (other, _) => other,
+    }
 }
 
 /// Checks a document against the schema of its kind.
@@ -36,10 +37,10 @@ fn validator(schema: &str) -> Result<Validator> {
 /// When it is against it; the error shows where, and the document.
 pub fn follows_schema(document: &Value) -> Result<()> {
     let schemas = SCHEMAS.as_ref().map_err(|error| anyhow::anyhow!("read the schemas: {error}"))?;
-    let dataset = text(document, "/event/dataset");
+    let kind = kind(document);
     let (_, schema) = schemas
         .iter()
-        .find(|(name, _)| *name == dataset)
+        .find(|(name, _)| *name == kind)
         .with_context(|| format!("a document of no known kind: {document:#}"))?;
     let errors: Vec<_> =
         schema.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect();
@@ -95,38 +96,70 @@ pub fn texts<'a>(document: &'a Value, pointer: &str) -> Vec<&'a str> {
     list.into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-/// Whether a document is of this rule and tells this level of evidence.
+/// Whether a document has a finding of this rule and is of this level of evidence.
 pub fn tells(rule: &str, level: &str) -> impl Fn(&Value) -> bool {
     move |document| {
-        text(document, "/rule/id") == rule && text(document, "/smb_sensor/evidence/level") == level
+        finds(document, rule) && text(document, "/smb_sensor/incident/evidence") == level
     }
 }
 
+/// Whether a rule found something in the incident of a document.
+#[must_use]
+pub fn finds(document: &Value, rule: &str) -> bool {
+    let findings = document.pointer("/smb_sensor/findings").and_then(Value::as_array);
+    findings.into_iter().flatten().any(|finding| text(finding, "/rule") == rule)
+}
+
 impl Ended {
-    /// The rules of the distinct alerts, sorted: one entry an alert, however many documents it has.
+    /// The last document of each incident, in the order in which they were opened.
     #[must_use]
-    pub fn rules(&self) -> Vec<String> {
-        let alerts: BTreeSet<_> = self
-            .documents
-            .iter()
-            .map(|document| (text(document, "/rule/id"), text(document, "/event/id")))
-            .collect();
-        alerts.into_iter().map(|(rule, _)| rule.to_owned()).collect()
+    pub fn incidents(&self) -> Vec<&Value> {
+        let mut incidents: Vec<&Value> = Vec::new();
+        for document in &self.documents {
+            let id = text(document, "/smb_sensor/incident/id");
+            if kind(document) != "incident" {
+                continue;
+            }
+            match incidents.iter_mut().find(|known| text(known, "/smb_sensor/incident/id") == id) {
+                Some(known) => *known = document,
+                None => incidents.push(document),
+            }
+        }
+        incidents
     }
 
-    /// The last document of the one alert of `rule`.
+    /// The rules that found something, sorted: one entry for each incident and rule.
+    #[must_use]
+    pub fn rules(&self) -> Vec<String> {
+        let mut rules = Vec::new();
+        for incident in self.incidents() {
+            let findings = incident.pointer("/smb_sensor/findings").and_then(Value::as_array);
+            rules.extend(findings.into_iter().flatten().map(|one| text(one, "/rule").to_owned()));
+        }
+        rules.sort();
+        rules
+    }
+
+    /// The last document of the one incident.
     ///
     /// # Errors
-    /// When there is not exactly one such alert, or its last document does not close it.
-    pub fn closed(&self, rule: &str) -> Result<&Value> {
-        if self.rules().iter().filter(|one| *one == rule).count() != 1 {
-            bail!("not exactly one alert of {rule}: {:?}\n{}", self.rules(), self.log);
+    /// When there is not exactly one.
+    pub fn only(&self) -> Result<&Value> {
+        match self.incidents().as_slice() {
+            [one] => Ok(one),
+            others => bail!("not exactly one incident: {others:#?}\n{}", self.log),
         }
-        self.documents
-            .iter()
-            .rfind(|document| text(document, "/rule/id") == rule)
-            .filter(|document| text(document, "/smb_sensor/alert/status") == "closed")
-            .with_context(|| format!("the alert of {rule} is not closed: {:#?}", self.documents))
+    }
+
+    /// The last document of the one incident in which `rule` found something.
+    ///
+    /// # Errors
+    /// When there is not exactly one such incident.
+    pub fn found(&self, rule: &str) -> Result<&Value> {
+        match self.incidents().into_iter().filter(|one| finds(one, rule)).collect::<Vec<_>>().as_slice() {
+            [one] => Ok(one),
+            others => bail!("not exactly one incident of {rule}: {others:#?}\n{}", self.log),
+        }
     }
 
     /// A number of the statistics line by its name.

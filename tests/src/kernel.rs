@@ -13,6 +13,7 @@ use sensor_common::{
     settings::{Enforcement, Settings, feature},
     slot::{Hook, Slot},
 };
+use sensor_core::{networks::PrefixSet, time::TickClock};
 use sensor_user::{
     config::Config,
     engine::host::HostEngine,
@@ -21,9 +22,7 @@ use sensor_user::{
         object::{KernelProgram, LoadPlan, program},
         prefixes::PrefixError,
         slots::SlotReader,
-        ticks::TickClock,
     },
-    networks::PrefixSet,
     plan,
 };
 

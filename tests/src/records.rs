@@ -5,7 +5,7 @@ use sensor_common::{
     payload::PieceHead,
     slot::{FlowLine, RECORD_V4_LEN, RecordKind},
 };
-use sensor_user::decode::{self, Observation, Piece, Told};
+use sensor_core::record::{self, Observation, Piece, Record};
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
 /// The news of flows in records, in their order; pieces of payload are left out.
@@ -14,13 +14,13 @@ use zerocopy::{FromBytes as _, IntoBytes as _};
 /// Records that cannot be decoded.
 pub fn flows<R: AsRef<[u8]>>(records: impl IntoIterator<Item = R>) -> Result<Vec<(RecordKind, Observation)>> {
     let mut flows = Vec::new();
-    for record in records {
-        match decode::record(record.as_ref())? {
-            Told::Flow(kind, flow) => flows.push((kind, flow)),
-            Told::Replaced(settled, opened) => {
+    for bytes in records {
+        match record::record(bytes.as_ref())? {
+            Record::Flow(kind, flow) => flows.push((kind, flow)),
+            Record::Replaced(settled, opened) => {
                 flows.extend([(RecordKind::Settled, settled), (RecordKind::Opened, opened)]);
             }
-            Told::Piece(_) => {}
+            Record::Piece(_) => {}
         }
     }
     Ok(flows)
@@ -32,8 +32,8 @@ pub fn flows<R: AsRef<[u8]>>(records: impl IntoIterator<Item = R>) -> Result<Vec
 /// Records that cannot be decoded.
 pub fn pieces<R: AsRef<[u8]>>(records: &[R]) -> Result<Vec<Piece<'_>>> {
     let mut pieces = Vec::new();
-    for record in records {
-        if let Told::Piece(piece) = decode::record(record.as_ref())? {
+    for bytes in records {
+        if let Record::Piece(piece) = record::record(bytes.as_ref())? {
             pieces.push(piece);
         }
     }
@@ -42,20 +42,20 @@ pub fn pieces<R: AsRef<[u8]>>(records: &[R]) -> Result<Vec<Piece<'_>>> {
 
 /// Records without what differs between a machine and a model of it: ticks and CPU. Those of two flows are taken apart.
 pub(crate) fn timeless(records: Vec<Vec<u8>>, cpu: u16) -> Result<Vec<Vec<u8>>> {
-    let mut told = Vec::new();
+    let mut timeless = Vec::new();
     for record in records {
         let kind = record.get(1).copied().and_then(RecordKind::from_wire);
         match kind.with_context(|| format!("a record of {} bytes", record.len()))? {
-            RecordKind::Payload => told.push(piece_without_time(&record)?),
+            RecordKind::Payload => timeless.push(piece_without_time(&record)?),
             RecordKind::Replaced => {
                 let (settled, opened) = record.split_at(RECORD_V4_LEN);
-                told.push(flow_without_time(settled, Some(RecordKind::Settled), cpu)?);
-                told.push(flow_without_time(opened, None, cpu)?);
+                timeless.push(flow_without_time(settled, Some(RecordKind::Settled), cpu)?);
+                timeless.push(flow_without_time(opened, None, cpu)?);
             }
-            _ => told.push(flow_without_time(&record, None, cpu)?),
+            _ => timeless.push(flow_without_time(&record, None, cpu)?),
         }
     }
-    Ok(told)
+    Ok(timeless)
 }
 
 fn piece_without_time(record: &[u8]) -> Result<Vec<u8>> {

@@ -56,7 +56,7 @@ impl ReplayTable {
                     Engines::HostAlone
                 };
                 table.frames += host.played.read.frames;
-                table.alerts += host.played.statistics.alerts;
+                table.alerts += host.played.statistics.core.incidents_opened.iter().sum::<u64>();
                 table.differ += usize::from(engines == Engines::Differ);
                 table.lines.push(line(&path, folder, &host, engines));
             }

@@ -9,20 +9,25 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use sensor_core::{
+    terms::KnownTerms,
+    time::Timestamp,
+};
+use sensor_dissect::FingerprintKey;
 use sensor_user::{
     capture::{Input, read_frames},
     config::Config,
-    dissect::FingerprintKey,
-    journal::Numbers,
-    output::Sink,
+    ecs::Sensor,
+    output::documents,
+    pipeline::{Batch, Output},
     replay::{
         EngineChoice,
         clock::Speed,
         interrupt::Interrupt,
-        player::{Means, Played, Player},
+        player::{Played, Player, PlayerParts},
         rewrite::Rewrite,
     },
-    terms::Terms,
+    statistics::OutputCounts,
 };
 use serde_json::Value;
 
@@ -41,23 +46,23 @@ pub struct Replayed {
 #[derive(Default)]
 struct Kept(Rc<RefCell<Vec<Value>>>);
 
-impl Sink for Kept {
-    fn push(&mut self, documents: Vec<Value>) {
-        self.0.borrow_mut().extend(documents);
+impl Output for Kept {
+    fn take(&mut self, batch: Batch, _: Timestamp) {
+        let sensor = Sensor { hostname: "replay".to_owned(), interfaces: vec![], networks_defined: true };
+        let lines = documents(&batch.events, &sensor);
+        self.0.borrow_mut().extend(lines.iter().filter_map(|line| serde_json::from_str(&line.body).ok()));
     }
 
     fn settle(&mut self, _patience: Duration) {}
 
-    fn takes_flows(&self) -> bool {
-        true
+    fn flush(&mut self, _patience: Duration) {}
+
+    fn keeps_state(&self) -> bool {
+        false
     }
 
-    fn written(&self) -> u64 {
-        self.0.borrow().len() as u64
-    }
-
-    fn numbers(&self) -> Numbers {
-        Numbers::default()
+    fn counts(&self) -> OutputCounts {
+        OutputCounts { written: self.0.borrow().len() as u64, ..OutputCounts::default() }
     }
 }
 
@@ -81,15 +86,15 @@ pub fn replayed_with(
 ) -> Result<Replayed> {
     let kept = Kept::default();
     let documents = Rc::clone(&kept.0);
-    let means = Means {
+    let parts = PlayerParts {
         engine: engine.start(config).with_context(|| format!("start the {engine:?} engine"))?,
-        terms: Terms::in_memory(&config.detection.windows),
+        terms: KnownTerms::in_memory(&config.detection.windows),
         key: FingerprintKey::new([7; 32]),
         rewrites: rewrites.to_vec(),
         speed: Speed::Max,
         interrupt: Interrupt::never(),
     };
-    let mut player = Player::new(config, means, kept);
+    let mut player = Player::new(&Config { flow_documents: true, ..config.clone() }, parts, kept);
     let read = match Input::open(path) {
         Ok(input) => read_frames(input, |frame| player.frame(&frame))?,
         Err(error) => Err(error.into()),

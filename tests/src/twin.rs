@@ -9,7 +9,8 @@ use sensor_common::{
     settings::Enforcement,
     slot::{Hook, mark},
 };
-use sensor_user::{decode::Observation, engine::host::HostEngine, kernel::counters::CounterValues};
+use sensor_core::record::Observation;
+use sensor_user::{engine::host::HostEngine, kernel::counters::CounterValues};
 
 use crate::{
     frame::Frame,

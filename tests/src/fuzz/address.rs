@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use sensor_user::networks::{DEFAULT_INTERNAL, RESERVED};
+use sensor_core::networks::{DEFAULT_INTERNAL, RESERVED};
 
 use super::options::INTERNAL;
 use crate::random::Xorshift;

@@ -11,7 +11,8 @@ use std::{
 use anyhow::{Result, ensure};
 use ipnet::IpNet;
 use sensor_common::{counter::Counter, prefix::PrefixFlags, slot::Hook};
-use sensor_user::{kernel::counters::CounterValues, networks::PrefixSet};
+use sensor_core::networks::PrefixSet;
+use sensor_user::kernel::counters::CounterValues;
 
 use super::{address, oracle::embedded};
 use crate::{

@@ -12,7 +12,8 @@ use sensor_common::{
     settings::{Enforcement, LONGEST_LEASE},
     slot::{Hook, mark, tcp},
 };
-use sensor_user::decode::{self, Counts, FlowKey, Observation};
+use sensor_core::address::{FiveTuple, FlowId};
+use sensor_core::record::{self, Counts, Observation};
 
 use super::{
     Tally,
@@ -47,7 +48,7 @@ pub struct Trial {
     twin: Twin,
     oracle: Oracle,
     /// Each flow as the host last had it.
-    flows: HashMap<FlowKey, Observation>,
+    flows: HashMap<FlowId, Observation>,
     tally: Tally,
 }
 
@@ -159,10 +160,10 @@ impl Trial {
         }
         let mut touched = None;
         self.twin.host.sweep(|slot| touched = Some(*slot));
-        let now = touched.as_ref().map(decode::observation).transpose()?;
-        let before = now.and_then(|now| self.flows.insert(now.key, now));
+        let now = touched.as_ref().map(record::observation).transpose()?;
+        let before = now.and_then(|now| self.flows.insert(now.id, now));
         if let Some(now) = now {
-            self.oracle.kept(now.key.transport, [now.key.local.port(), now.key.remote.port()]);
+            self.oracle.kept(now.id.tuple.transport, [now.id.tuple.local.port(), now.id.tuple.remote.port()]);
         }
         let agrees = match (opinion, verdict) {
             (Opinion::Unsure(_), _) | (Opinion::Foreign, Verdict::Foreign) => true,
@@ -190,8 +191,8 @@ impl Trial {
             ensure!(ours == theirs, "{} is {ours} on the host and {theirs} in the kernel", counter.name());
         }
         for slot in kernel.sweep() {
-            let told = Observation { cpu: 0, first: 0, last: 0, ..decode::observation(&slot)? };
-            let known = self.flows.get(&told.key).map(|known| Observation { first: 0, last: 0, ..*known });
+            let told = Observation { cpu: 0, first: 0, last: 0, ..record::observation(&slot)? };
+            let known = self.flows.get(&told.id).map(|known| Observation { first: 0, last: 0, ..*known });
             ensure!(known == Some(told), "the kernel's slot has {told:?}, the host's {known:?}");
         }
         Ok(())
@@ -201,14 +202,14 @@ impl Trial {
 /// Whether a flow's slot shows what the packet adds to it.
 fn accounted(account: &Account, before: Option<&Observation>, now: &Observation) -> Result<()> {
     let Account { transport, local, remote, .. } = *account;
-    let key = FlowKey { transport, local, remote, ifindex: TEST_RUN_IFINDEX };
-    ensure!(now.key == key, "another flow");
+    let id = FlowId { tuple: FiveTuple { transport, local, remote }, ifindex: TEST_RUN_IFINDEX };
+    ensure!(now.id == id, "another flow");
     let side = account.side as usize;
     let before = before.filter(|before| before.generation == now.generation);
     let added = before.map_or(now.counts, |before| now.counts.since(&before.counts));
     let on_side = |value: u64| if side == 0 { [value, 0] } else { [0, value] };
     let expected =
-        Counts { packets: on_side(1), bytes: on_side(account.bytes), payload: on_side(account.payload) };
+        Counts { packets: on_side(1), bytes: on_side(account.bytes), payload: on_side(account.payload), ..Counts::default() };
     ensure!(added == expected, "other counts");
     // Of a reset only that it was one is kept, of other segments what begins and ends a connection.
     let flags = match account.tcp_flags {

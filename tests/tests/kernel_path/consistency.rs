@@ -12,7 +12,7 @@ use nix::{
 };
 use sensor_common::slot::{Hook, Slot};
 use sensor_tests::{Frame, Setup};
-use sensor_user::decode;
+use sensor_core::record;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -16,7 +16,7 @@ use sensor_common::{
     slot::{Side, TCP, UDP, mark, tcp},
 };
 use sensor_tests::{Frame, Outcome, Setup, TEST_RUN_IFINDEX, Twin, privileged};
-use sensor_user::decode::{Counts, FlowKey, Observation};
+use sensor_core::record::{Counts, FlowKey, Observation};
 
 pub(crate) const CLIENT: &str = "10.0.0.2:50000";
 pub(crate) const SERVER: &str = "8.8.4.4:445";

@@ -8,7 +8,7 @@ use sensor_common::{
 };
 use sensor_lab::poll;
 use sensor_tests::{Effect, Frame, HOOKS, Setup, Twin, flows};
-use sensor_user::decode::Observation;
+use sensor_core::record::Observation;
 
 use crate::expect::{CLIENT, SERVER, syn};
 

@@ -8,7 +8,7 @@ use sensor_common::{
     slot::{Hook, RecordKind, tcp},
 };
 use sensor_tests::{Frame, HOOKS, Setup, TEST_RUN_IFINDEX, flows};
-use sensor_user::decode;
+use sensor_core::record;
 
 const RING: u32 = 65_536;
 const FLOWS: u16 = 600;

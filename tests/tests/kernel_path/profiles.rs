@@ -3,7 +3,7 @@
 
 use sensor_common::counter::Counter;
 use sensor_tests::{Frame, Setup};
-use sensor_user::profile::ProfileName;
+use sensor_core::profile::ProfileName;
 
 use crate::{
     classification::{inbound, outbound, row},

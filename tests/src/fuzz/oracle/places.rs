@@ -3,10 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use sensor_user::{
-    config::Config,
-    networks::{DEFAULT_INTERNAL, RESERVED},
-};
+use sensor_core::networks::{DEFAULT_INTERNAL, RESERVED};
+use sensor_user::config::Config;
 
 /// Where an address belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use sensor_common::{
     slot::{Hook, Side, TCP, UDP, tcp},
 };
 use sensor_tests::{Frame, HOOKS, Setup, TEST_RUN_IFINDEX, Twin, pieces};
-use sensor_user::decode::{FlowKey, Piece};
+use sensor_core::record::{FlowKey, Piece};
 
 use crate::expect::{CLIENT, SERVER, on};
 
