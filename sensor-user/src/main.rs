@@ -25,12 +25,13 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::command::run(&args.order()),
         Command::Check(args) => check::run(&args.interfaces, args.config.as_deref(), args.json),
     };
-    // What was logged comes before the error that ended it.
-    drop(log);
     match result {
-        Ok(code) => code,
+        Ok(code) => {
+            log.flush();
+            code
+        }
         Err(error) => {
-            eprintln!("smb-sensor: {}", in_one_line(&error));
+            log.last_line(&format!("smb-sensor: {}", in_one_line(&error)));
             ExitCode::FAILURE
         }
     }

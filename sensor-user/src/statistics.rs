@@ -6,7 +6,7 @@ use sensor_common::counter::Counter;
 
 use sensor_core::CoreCounts;
 
-use crate::kernel::counters::CounterValues;
+use crate::{kernel::counters::CounterValues, runtime::logging};
 
 /// What became of documents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,14 +113,15 @@ impl fmt::Display for Statistics {
         let output = &self.output;
         write!(
             f,
-            "; documents made={} written={} waiting={} unsaved={} dropped={} expired={} flows_left_out={}",
+            "; documents made={} written={} waiting={} unsaved={} dropped={} expired={} flows_left_out={}; log_lost={}",
             output.documents,
             output.written,
             output.waiting,
             output.unsaved,
             output.dropped + output.expired_waiting,
             output.expired,
-            self.core.summaries_left_out
+            self.core.summaries_left_out,
+            logging::lost_lines()
         )
     }
 }

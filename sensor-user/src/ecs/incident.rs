@@ -89,9 +89,13 @@ struct IncidentFields {
     scope: ScopeName,
     direction: &'static str,
     evidence: &'static str,
-    internal: Vec<String>,
+    /// The internal host; the first one, where there are several.
+    internal: Option<String>,
+    internal_addresses: Vec<String>,
     internal_count: u64,
-    external: Vec<String>,
+    /// The external host; the first one, where there are several.
+    external: Option<String>,
+    external_addresses: Vec<String>,
     external_count: u64,
     services: Vec<&'static str>,
     ports: Vec<String>,
@@ -477,6 +481,7 @@ fn incident_fields(event: &IncidentEvent) -> IncidentFields {
     let mut services: Vec<_> =
         incident.ports.iter().map(|(_, _, service)| endpoint::service(*service)).collect();
     services.dedup();
+    let first = |party: &Party| party.addresses.first().map(ToString::to_string);
     let texts = |party: &Party| party.addresses.iter().map(ToString::to_string).collect();
     IncidentFields {
         id: incident.id.to_string(),
@@ -495,9 +500,11 @@ fn incident_fields(event: &IncidentEvent) -> IncidentFields {
         },
         direction: incident.direction.name(),
         evidence: incident.level.name(),
-        internal: texts(&incident.internal),
+        internal: first(&incident.internal),
+        internal_addresses: texts(&incident.internal),
         internal_count: incident.internal.count,
-        external: texts(&incident.external),
+        external: first(&incident.external),
+        external_addresses: texts(&incident.external),
         external_count: incident.external.count,
         services,
         ports: incident

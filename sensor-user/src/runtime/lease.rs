@@ -39,6 +39,8 @@ struct Shared {
     reader: AtomicU64,
     /// Renewals that the kernel did not take.
     failures: AtomicU64,
+    /// The lease lapsed, since the reader was not heard of.
+    lapsed: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -60,6 +62,7 @@ impl Lease {
             clock,
             reader: AtomicU64::new(nanos(now.since_boot)),
             failures: AtomicU64::new(0),
+            lapsed: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
         let renewed = Arc::clone(&shared);
@@ -96,6 +99,12 @@ impl Lease {
         self.shared.failures.load(Ordering::Relaxed)
     }
 
+    /// Whether it lapsed since this was last asked, as the reader was not heard of.
+    #[must_use]
+    pub fn has_lapsed(&self) -> bool {
+        self.shared.lapsed.swap(false, Ordering::Relaxed)
+    }
+
     /// Whether its thread has ended, which it never does by itself.
     #[must_use]
     pub fn has_ended(&self) -> bool {
@@ -109,12 +118,14 @@ impl Shared {
     }
 
     fn run(&self) {
-        let mut state = self.lock();
-        while !self.stop.load(Ordering::Relaxed) {
+        loop {
             super::fault::point("lease");
+            let mut state = self.lock();
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
             self.renew(&mut state);
-            let waited = self.wake.wait_timeout(state, RENEWAL);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            drop(self.wake.wait_timeout(state, RENEWAL));
         }
     }
 
@@ -124,6 +135,7 @@ impl Shared {
             return;
         };
         if !is_alive(now.since_boot, self.reader.load(Ordering::Relaxed)) {
+            self.lapsed.store(true, Ordering::Relaxed);
             return;
         }
         state.enforcement.expire(now);
@@ -144,7 +156,11 @@ fn nanos(time: Duration) -> u64 {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
+        {
+            // Under the lock, so that the thread does not miss it between its look and its wait.
+            let _state = self.shared.lock();
+            self.shared.stop.store(true, Ordering::Relaxed);
+        }
         self.shared.wake.notify_all();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

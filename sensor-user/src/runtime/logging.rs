@@ -2,14 +2,22 @@
 //!
 //! Whoever logs never waits. A standard error that takes nothing costs lines, which are counted, and nothing else.
 
-use std::{fmt, io, time::Duration};
+use std::{
+    fmt, io,
+    io::Write as _,
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
 
 use time::{OffsetDateTime, macros::format_description};
 use tracing::{Event, Level, Subscriber};
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter,
-    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
+    fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter, format::Writer},
     registry::LookupSpan,
 };
 
@@ -19,55 +27,120 @@ const WAITING: usize = 8_192;
 /// Time that the last lines are given at the end.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// The log while it is written. Dropping it writes the last lines, for a bounded time.
-pub struct Log {
-    guard: Option<WorkerGuard>,
-    lost: ErrorCounter,
+/// Lines that were lost, in this process.
+static LOST: AtomicU64 = AtomicU64::new(0);
+
+/// The log while it is written.
+#[derive(Clone, Debug)]
+pub struct Log(SyncSender<Message>);
+
+#[derive(Debug)]
+enum Message {
+    Line(Vec<u8>),
+    /// Everything before this is written.
+    Flush(SyncSender<()>),
 }
 
 impl Log {
-    /// Lines that standard error did not take.
-    #[must_use]
-    pub fn lost_lines(&self) -> usize {
-        self.lost.dropped_lines()
+    /// Writes what waits, for a bounded time.
+    pub fn flush(&self) {
+        let (done, written) = sync_channel(1);
+        if self.0.try_send(Message::Flush(done)).is_ok() {
+            let _ = written.recv_timeout(LAST_LINES);
+        }
     }
 
-    /// Counts lines that are lost.
-    #[must_use]
-    pub fn counter(&self) -> ErrorCounter {
-        self.lost.clone()
-    }
-}
-
-impl Drop for Log {
-    fn drop(&mut self) {
-        let Some(guard) = self.guard.take() else { return };
-        // The writer may hang in a pipe that nobody reads: it is waited for on another thread, and not for long.
-        let (sender, done) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            drop(guard);
-            let _ = sender.send(());
-        });
-        let _ = done.recv_timeout(LAST_LINES);
+    /// Writes a last line, for a bounded time.
+    pub fn last_line(&self, line: &str) {
+        let _ = self.0.try_send(Message::Line(format!("{line}\n").into_bytes()));
+        self.flush();
     }
 }
 
-/// Begins to log on standard error, by the filter in `RUST_LOG` (`info` without one).
+/// Lines that standard error did not take so far.
+#[must_use]
+pub fn lost_lines() -> u64 {
+    LOST.load(Ordering::Relaxed)
+}
+
+/// Begins to log on standard error, by the filter in `RUST_LOG` (`info` without one). Panics are logged as well.
 #[must_use]
 pub fn start() -> Log {
-    let (writer, guard) = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(WAITING)
-        .thread_name("log")
-        .finish(io::stderr());
-    let lost = writer.error_counter();
+    let (sender, lines) = sync_channel(WAITING);
+    // Without a thread nothing is logged, and all else goes on.
+    let _ = thread::Builder::new().name("log".into()).spawn(move || write(&lines));
+    let log = Log(sender);
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).event_format(Lines).with_writer(writer).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .event_format(Lines)
+        .with_writer(log.clone())
+        .finish();
     // A second logger in one process is the caller's mistake, and the first one goes on.
     let _ = tracing::subscriber::set_global_default(subscriber);
     let _ = tracing_log::LogTracer::init();
-    Log { guard: Some(guard), lost }
+    // The standard hook writes to standard error itself, and waits for it.
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    log
+}
+
+/// The thread that writes.
+fn write(lines: &Receiver<Message>) {
+    let mut reported = 0;
+    while let Ok(message) = lines.recv() {
+        match message {
+            Message::Line(line) => {
+                let mut stderr = io::stderr().lock();
+                if stderr.write_all(&line).is_err() {
+                    LOST.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
+                let lost = LOST.load(Ordering::Relaxed);
+                if lost > reported
+                    && writeln!(stderr, "{} lines of the log before this one were lost", lost - reported).is_ok()
+                {
+                    reported = lost;
+                }
+            }
+            Message::Flush(done) => {
+                let _ = done.try_send(());
+            }
+        }
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line { bytes: Vec::new(), log: self.0.clone() }
+    }
+}
+
+/// A line that is handed over when it is complete.
+pub struct Line {
+    bytes: Vec<u8>,
+    log: SyncSender<Message>,
+}
+
+impl io::Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if self.log.try_send(Message::Line(std::mem::take(&mut self.bytes))).is_err() {
+            LOST.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// `[2026-11-29T10:14:07Z INFO ] message`

@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
-use super::incident::{Incident, Severity, summary};
-use crate::document::{text, texts};
+use super::incident::{Incident, Severity, summary, techniques_of};
+use crate::document::text;
 
 /// Who opens the connections across the border.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,7 +200,7 @@ impl Expected {
             }
         }
         for document in &incident.documents {
-            let named = texts(document, "/threat/technique/id");
+            let named = techniques_of(document);
             if let Some(wrong) = self.never.iter().find(|one| named.contains(one)) {
                 differences.push(format!("{wrong} is named without a fact: {}", summary(document)));
             }

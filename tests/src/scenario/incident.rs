@@ -90,7 +90,7 @@ impl Incident {
     /// Techniques that the evidence showed at the end.
     #[must_use]
     pub fn techniques(&self) -> Vec<&str> {
-        texts(self.last(), "/threat/technique/id")
+        techniques_of(self.last())
     }
 
     /// Rules that found something, at the end.
@@ -211,9 +211,16 @@ pub(super) fn summary(document: &Value) -> String {
         word("/smb_sensor/incident/evidence"),
         word("/source/ip"),
         word("/destination/ip"),
-        texts(document, "/threat/technique/id").join(" "),
+        techniques_of(document).join(" "),
         word("/message"),
     )
+}
+
+/// The techniques of a document, sub-techniques among them.
+pub(super) fn techniques_of(document: &Value) -> Vec<&str> {
+    let mut all = texts(document, "/threat/technique/id");
+    all.extend(texts(document, "/threat/technique/subtechnique/id"));
+    all
 }
 
 #[cfg(test)]

@@ -379,6 +379,8 @@ impl Book {
             }
             self.changed.insert(*id);
             if !is_kept {
+                // The last that is heard of it: with its totals, also where it only continued.
+                stored.quiet = false;
                 events.extend(stored.close(now));
             } else if stored.pending || stored.has_doubled() {
                 events.push(stored.write(IncidentAction::Updated, now));
