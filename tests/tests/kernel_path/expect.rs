@@ -18,7 +18,7 @@ use sensor_common::{
 use sensor_tests::{Frame, Outcome, Setup, TEST_RUN_IFINDEX, Twin, privileged};
 use sensor_core::{
     address::{FiveTuple, FlowId},
-    record::{Counts, Observation},
+    record::{Content, Counts, Observation},
 };
 
 pub(crate) const CLIENT: &str = "10.0.0.2:50000";
@@ -53,16 +53,17 @@ pub(crate) struct Flow(Observation, Side);
 /// A flow whose only packet was an empty TCP SYN of `bytes`, sent by `sender`.
 pub(crate) fn kept(sender: Side, local: &str, remote: &str, bytes: u64) -> Flow {
     let end = |text: &str| text.parse::<SocketAddr>().unwrap();
-    let key = FlowId {
+    let id = FlowId {
         tuple: FiveTuple { transport: TCP, local: end(local), remote: end(remote) },
         ifindex: TEST_RUN_IFINDEX,
     };
     let mut flow = Observation {
-        key,
+        id,
         cpu: 0,
         generation: 0,
         marks: mark::OPENED_BY_SYN,
         tcp_flags: [0; 2],
+        content: Content::default(),
         counts: Counts::default(),
         first: 0,
         last: 0,
@@ -89,7 +90,7 @@ pub(crate) fn kept_syn_v6(bytes: u64) -> Flow {
 
 impl Flow {
     pub(crate) const fn udp(mut self) -> Self {
-        self.0.key.transport = UDP;
+        self.0.id.tuple.transport = UDP;
         self.flags(0)
     }
 

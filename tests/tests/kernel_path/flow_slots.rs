@@ -159,7 +159,7 @@ fn a_syn_after_an_ended_connection_opens_a_new_flow() {
             panic!("{again:?}");
         };
         assert_eq!(packets(&old), 4 + ending.len() as u64);
-        assert_eq!((old.key, packets(&new)), (new.key, 1));
+        assert_eq!((old.id, packets(&new)), (new.id, 1));
     }
 }
 
