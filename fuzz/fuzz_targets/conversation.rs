@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sensor_user::dissect::{Dissector, FingerprintKey, Framing, Sender};
+use sensor_dissect::{Dissector, FingerprintKey, Framing, Sender};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut dissector = Dissector::new(FingerprintKey::new([7; 32]), Framing::NetBios);

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sensor_user::dissect::{
+use sensor_dissect::{
     Sender, datagram,
     facts::{Datagrams, MAX_DATAGRAMS},
 };

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sensor_user::dissect::nbss;
+use sensor_dissect::nbss;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = nbss::read(bytes);

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sensor_user::dissect::ntlmssp;
+use sensor_dissect::ntlmssp;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = ntlmssp::read(bytes);

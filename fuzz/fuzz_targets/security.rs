@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sensor_user::dissect::security;
+use sensor_dissect::security;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = security::read(bytes);

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sensor_user::dissect::smb1;
+use sensor_dissect::smb1;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = smb1::read(bytes);

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sensor_user::dissect::smb2;
+use sensor_dissect::smb2;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = smb2::read(bytes, |_| {});

@@ -7,7 +7,6 @@
 mod error;
 mod handle;
 mod lock;
-//pub mod migrate;
 mod query;
 mod reader;
 mod retention;

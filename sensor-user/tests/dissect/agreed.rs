@@ -1,12 +1,12 @@
 //! What the captures are known to hold, by how they were made.
 
-use sensor_user::dissect::{
+use sensor_dissect::{
     facts::{Credential, Dialect, Method, Outcome},
     ntlmssp::ResponseKind,
     status::Status,
 };
 
-use sensor_user::detect::windows_client;
+use sensor_core::rules::windows_client;
 
 use crate::corpus::{captures, conversation, conversations};
 

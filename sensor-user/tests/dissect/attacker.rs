@@ -1,6 +1,6 @@
 //! Conversations that nobody honest has.
 
-use sensor_user::dissect::{
+use sensor_dissect::{
     Dissector, FingerprintKey, Framing, Problem, Sender,
     facts::{MAX_CREDENTIALS, MAX_SHARES},
 };

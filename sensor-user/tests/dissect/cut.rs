@@ -1,6 +1,6 @@
 //! Every message of real peers, cut at every byte.
 
-use sensor_user::dissect::{Dissector, FingerprintKey, Framing, Sender, netbios_datagram, netbios_name};
+use sensor_dissect::{Dissector, FingerprintKey, Framing, Sender, netbios_datagram, netbios_name};
 
 use crate::corpus::payloads;
 

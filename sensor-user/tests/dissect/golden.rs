@@ -3,7 +3,7 @@
 
 use std::{env, fmt::Write as _, fs};
 
-use sensor_user::dissect::Facts;
+use sensor_dissect::Facts;
 
 use crate::corpus::{captures, conversations};
 

@@ -1,6 +1,6 @@
 //! Recorded messages with bytes changed: a short run of what `fuzz/` does without end, the same numbers every time.
 
-use sensor_user::dissect::{
+use sensor_dissect::{
     Dissector, Facts, FingerprintKey, Framing, Sender, datagram, dcerpc, facts, nbss, netbios_datagram,
     netbios_name, ntlmssp, security, smb1, smb2, spnego,
     stream::{MAX_HELD, Piece, Stream},

@@ -1,6 +1,6 @@
 //! NetBIOS names and datagrams of real peers.
 
-use sensor_user::dissect::{netbios_datagram, netbios_name};
+use sensor_dissect::{netbios_datagram, netbios_name};
 
 use crate::corpus::payloads;
 

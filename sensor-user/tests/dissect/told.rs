@@ -37,7 +37,7 @@ fn told(path: &std::path::Path) -> BTreeMap<FlowKey, Facts> {
         let frame_len = frame.bytes.len() as u32;
         engine.frame(frame.bytes, Arrival { hook: Hook::XdpIngress, ifindex: 1, frame_len, vlan: 0 });
         for record in engine.take_records() {
-            let Told::Piece(piece) = decode::record(&record).unwrap() else { continue };
+            let Told::Piece(piece) = record::record(&record).unwrap() else { continue };
             let framing = match piece.kind {
                 PieceKind::Datagram => continue,
                 PieceKind::Rpc => Framing::DceRpc,

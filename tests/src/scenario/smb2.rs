@@ -23,8 +23,6 @@ impl Status {
     }
 }
 
-/// A session keep-alive (RFC 1002 4.3.6).
-
 const NEGOTIATE: u16 = 0;
 const SESSION_SETUP: u16 = 1;
 const TREE_CONNECT: u16 = 3;

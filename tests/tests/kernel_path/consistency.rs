@@ -42,7 +42,7 @@ fn frame(tenant: u16, wide: bool) -> Vec<u8> {
 fn mixture(slot: &Slot, wide: bool, expected: &[Slot]) -> Option<String> {
     let tenant = u16::from_be(slot.line.local_port).wrapping_sub(20_000);
     let Some(expected) = expected.get(usize::from(tenant)) else {
-        return Some(format!("no tenant has this port: {:?}", decode::observation(slot)));
+        return Some(format!("no tenant has this port: {:?}", record::observation(slot)));
     };
     let same = |slot: &Slot| {
         let mut slot = *slot;

@@ -16,7 +16,10 @@ use sensor_common::{
     slot::{Side, TCP, UDP, mark, tcp},
 };
 use sensor_tests::{Frame, Outcome, Setup, TEST_RUN_IFINDEX, Twin, privileged};
-use sensor_core::record::{Counts, FlowKey, Observation};
+use sensor_core::{
+    address::{FiveTuple, FlowId},
+    record::{Counts, Observation},
+};
 
 pub(crate) const CLIENT: &str = "10.0.0.2:50000";
 pub(crate) const SERVER: &str = "8.8.4.4:445";
@@ -50,7 +53,10 @@ pub(crate) struct Flow(Observation, Side);
 /// A flow whose only packet was an empty TCP SYN of `bytes`, sent by `sender`.
 pub(crate) fn kept(sender: Side, local: &str, remote: &str, bytes: u64) -> Flow {
     let end = |text: &str| text.parse::<SocketAddr>().unwrap();
-    let key = FlowKey { transport: TCP, local: end(local), remote: end(remote), ifindex: TEST_RUN_IFINDEX };
+    let key = FlowId {
+        tuple: FiveTuple { transport: TCP, local: end(local), remote: end(remote) },
+        ifindex: TEST_RUN_IFINDEX,
+    };
     let mut flow = Observation {
         key,
         cpu: 0,

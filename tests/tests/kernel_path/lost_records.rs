@@ -78,7 +78,7 @@ fn every_record_is_on_the_ring_or_counted_as_lost_by_its_kind() {
     assert_eq!(counters.sum(Counter::OUTCOMES), sent);
     let in_slot = kernel.sweep();
     assert_eq!(in_slot.len(), 1, "the sweep finds the flow that lives");
-    let live = decode::observation(&in_slot[0]).unwrap();
+    let live = record::observation(&in_slot[0]).unwrap();
     assert_eq!(live.key.local.port(), 20_000 + FLOWS - 1, "although its record was lost");
     let in_slot = in_slot[0].line.total_packets();
     assert_eq!(

@@ -121,7 +121,7 @@ impl Ring {
         processor::on(processor::pair()?.0, || {
             let (start, mut read) = (Instant::now(), 0_u32);
             while let Some(record) = ring.take() {
-                black_box(decode::record(record).context("decode a record of the producer's")?);
+                black_box(record::record(record).context("decode a record of the producer's")?);
                 read += 1;
             }
             Ok(f64::from(read) / start.elapsed().as_secs_f64() / 1e6)
@@ -181,7 +181,7 @@ fn take_all(ring: &mut RecordRing, read: &AtomicU64, made: &AtomicU64, start: In
     let mut count = 0;
     loop {
         while let Some(record) = ring.take() {
-            black_box(decode::record(record).context("decode a record of the producer's")?);
+            black_box(record::record(record).context("decode a record of the producer's")?);
             count += 1;
             if count % 1024 == 0 {
                 read.store(count, Ordering::Relaxed);

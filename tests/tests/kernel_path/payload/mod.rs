@@ -18,7 +18,10 @@ use sensor_common::{
     slot::{Hook, Side, TCP, UDP, tcp},
 };
 use sensor_tests::{Frame, HOOKS, Setup, TEST_RUN_IFINDEX, Twin, pieces};
-use sensor_core::record::{FlowKey, Piece};
+use sensor_core::{
+    address::{FiveTuple, FlowId},
+    record::Piece,
+};
 
 use crate::expect::{CLIENT, SERVER, on};
 
@@ -34,7 +37,7 @@ pub(crate) const ENDS: Ends = (CLIENT, SERVER);
 /// A piece as it is to be told: all of [`Piece`] but the time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Told {
-    key: FlowKey,
+    key: FlowId,
     side: Side,
     kind: PieceKind,
     sequence: u32,
@@ -59,7 +62,7 @@ pub(crate) struct Step {
 /// Payload that somebody sends.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
-    key: FlowKey,
+    key: FlowId,
     side: Side,
     sequence: u32,
     payload: Vec<u8>,
@@ -80,9 +83,12 @@ pub(crate) fn datagram(ends: Ends, side: Side, payload: &[u8]) -> Sent {
     Sent { key: key(UDP, ends), side, sequence: 0, payload: payload.to_vec(), frame }
 }
 
-fn key(transport: u8, ends: Ends) -> FlowKey {
+fn key(transport: u8, ends: Ends) -> FlowId {
     let end = |text: &str| text.parse::<SocketAddr>().unwrap();
-    FlowKey { transport, local: end(ends.0), remote: end(ends.1), ifindex: TEST_RUN_IFINDEX }
+    FlowId {
+        tuple: FiveTuple { transport, local: end(ends.0), remote: end(ends.1) },
+        ifindex: TEST_RUN_IFINDEX,
+    }
 }
 
 impl Sent {

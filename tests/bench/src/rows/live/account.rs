@@ -34,7 +34,7 @@ pub(super) struct Told {
 
 impl Told {
     fn take(&mut self, record: &[u8]) {
-        match decode::record(record) {
+        match record::record(record) {
             Ok(decode::Told::Flow(RecordKind::Settled, flow)) => {
                 self.records += 1;
                 self.settled += flow.counts.total_packets();
