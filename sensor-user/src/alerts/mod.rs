@@ -3,6 +3,8 @@
 mod arguments;
 mod detail;
 mod list;
+#[cfg(test)]
+mod tests;
 
 use std::{
     io::{self, Write as _},
