@@ -9,8 +9,8 @@ use sensor_common::{
     headers::VLAN_PRESENT,
     payload::{PIECE_HEAD_LEN, PieceHead, PieceKind},
     slot::{
-        FlowLine, RECORD_REPLACED_LEN, RECORD_V4_LEN, RECORD_V6_LEN, RECORD_VERSION, RecordKind, Side, Slot,
-        TCP, UDP,
+        RECORD_REPLACED_LEN, RECORD_V4_LEN, RECORD_V6_LEN, RECORD_VERSION, RecordKind, RecordV4, RecordV6,
+        Side, Slot, TCP, UDP, content_bit,
     },
 };
 use thiserror::Error;
@@ -42,6 +42,11 @@ pub struct Observation {
     pub marks: u16,
     /// TCP flags seen from internal and external side.
     pub tcp_flags: [u8; 2],
+    /// Whether file content was sent by the internal side, and by the external side: a message with a WRITE request or a
+    /// successful READ response was seen (SMB 2 and 3: MS-SMB2 2.2.21, 2.2.20; SMB 1: MS-CIFS 2.2.4) whose data is no DCE-RPC unit
+    /// in a named pipe. Of encrypted messages, and of those that begin inside a segment, this says nothing. The rest of a DCE-RPC
+    /// response that takes several READs looks like content: whether the tree is a pipe's, its TREE_CONNECT says.
+    pub content: [bool; 2],
     /// Counts since the flow took its slot or was last settled.
     pub counts: Counts,
     /// Kernel ticks of the first packet.
@@ -59,8 +64,10 @@ pub struct Counts {
     pub packets: [u64; 2],
     /// Bytes of IP packets.
     pub bytes: [u64; 2],
-    /// Bytes of payload.
+    /// Bytes of payload: of TCP by sequence number, each once.
     pub payload: [u64; 2],
+    /// Bytes of TCP payload that were sent again, or came behind later ones.
+    pub retransmitted: [u64; 2],
 }
 
 impl Counts {
@@ -79,6 +86,7 @@ impl Counts {
             packets: less(self.packets, earlier.packets),
             bytes: less(self.bytes, earlier.bytes),
             payload: less(self.payload, earlier.payload),
+            retransmitted: less(self.retransmitted, earlier.retransmitted),
         }
     }
 
@@ -88,6 +96,7 @@ impl Counts {
             self.packets[side] += other.packets[side];
             self.bytes[side] += other.bytes[side];
             self.payload[side] += other.payload[side];
+            self.retransmitted[side] += other.retransmitted[side];
         }
     }
 }
@@ -184,8 +193,12 @@ pub fn record(bytes: &[u8]) -> Result<Told<'_>, DecodeError> {
 /// The state of a flow out of a record.
 fn flow(bytes: &[u8]) -> Result<Observation, DecodeError> {
     let slot = match bytes.len() {
-        RECORD_V4_LEN => FlowLine::read_from_bytes(bytes).map(|line| Slot { line, ..Slot::default() }).ok(),
-        RECORD_V6_LEN => Slot::read_from_bytes(bytes).ok(),
+        RECORD_V4_LEN => RecordV4::read_from_bytes(bytes)
+            .map(|RecordV4 { line, details }| Slot { line, details, ..Slot::default() })
+            .ok(),
+        RECORD_V6_LEN => RecordV6::read_from_bytes(bytes)
+            .map(|RecordV6 { line, details, high }| Slot { line, details, high, ..Slot::default() })
+            .ok(),
         _ => None,
     }
     .ok_or(DecodeError::Length(bytes.len()))?;
@@ -239,13 +252,13 @@ fn piece(bytes: &[u8]) -> Result<Piece<'_>, DecodeError> {
 /// # Errors
 /// [`DecodeError`] for a slot with an impossible family or transport.
 pub fn observation(slot: &Slot) -> Result<Observation, DecodeError> {
-    let line = &slot.line;
+    let Slot { line, details, .. } = slot;
     if line.transport != TCP && line.transport != UDP {
         return Err(DecodeError::Transport(line.transport));
     }
     let (local, remote) = match line.family {
         4 => (v4(line.local_low), v4(line.remote_low)),
-        6 => (v6(slot.wide.local_high, line.local_low), v6(slot.wide.remote_high, line.remote_low)),
+        6 => (v6(slot.high.local, line.local_low), v6(slot.high.remote, line.remote_low)),
         family => {
             return Err(DecodeError::Family { family, length: RECORD_V6_LEN });
         }
@@ -257,18 +270,20 @@ pub fn observation(slot: &Slot) -> Result<Observation, DecodeError> {
             remote: SocketAddr::new(remote, u16::from_be(line.remote_port)),
             ifindex: line.ifindex,
         },
-        cpu: line.cpu,
+        cpu: details.cpu,
         generation: line.generation,
         marks: line.marks,
         tcp_flags: line.tcp_flags,
+        content: [Side::Local, Side::Remote].map(|side| details.content & content_bit(side as u8) != 0),
         counts: Counts {
             packets: line.packets.map(u64::from),
             bytes: line.bytes.map(u64::from),
             payload: line.payload.map(u64::from),
+            retransmitted: details.retransmitted.map(u64::from),
         },
-        first: line.first,
+        first: details.first,
         last: line.last,
-        vlan: (line.vlan & VLAN_PRESENT != 0).then_some(line.vlan & 0x0FFF),
+        vlan: (details.vlan & VLAN_PRESENT != 0).then_some(details.vlan & 0x0FFF),
     })
 }
 

@@ -17,6 +17,7 @@ pub(crate) fn observed(remote: &str) -> Observation {
         generation: 2,
         marks: 0,
         tcp_flags: [0; 2],
+        content: [false; 2],
         counts: Counts::default(),
         first: 0,
         last: 0,

@@ -92,6 +92,7 @@ fn flow_seen(
         generation: 2,
         marks: from_local | from_start | mark::HOOK_XDP_INGRESS | smb,
         tcp_flags: if opener == Side::Local { flags } else { [flags[1], flags[0]] },
+        content: [false; 2],
         counts: Counts {
             packets: turned(packets),
             bytes: [
@@ -99,6 +100,7 @@ fn flow_seen(
                 turned(packets)[1] * 60 + turned(payload)[1],
             ],
             payload: turned(payload),
+            retransmitted: [0; 2],
         },
         first: 1_000,
         last: 1_250,

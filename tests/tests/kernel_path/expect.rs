@@ -57,6 +57,7 @@ pub(crate) fn kept(sender: Side, local: &str, remote: &str, bytes: u64) -> Flow 
         generation: 0,
         marks: mark::OPENED_BY_SYN,
         tcp_flags: [0; 2],
+        content: [false; 2],
         counts: Counts::default(),
         first: 0,
         last: 0,

@@ -50,7 +50,7 @@ fn seen(tcp_flags: [u8; 2], packets: [u64; 2], now: Moment) -> Observation {
     Observation {
         marks: mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN,
         tcp_flags,
-        counts: Counts { packets, bytes: packets.map(|n| n * 60), payload: [0; 2] },
+        counts: Counts { packets, bytes: packets.map(|n| n * 60), ..Counts::default() },
         first: now.ticks,
         last: now.ticks,
         ..observed("8.8.4.4:445")
