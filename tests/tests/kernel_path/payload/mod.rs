@@ -3,6 +3,7 @@
 mod amounts;
 mod budget;
 mod carriers;
+mod content;
 mod hidden;
 mod joined;
 mod kinds;
