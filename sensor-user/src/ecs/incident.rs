@@ -573,7 +573,7 @@ fn credential(one: &Credential) -> CredentialFields {
 fn share(share: &Share) -> ShareFields {
     ShareFields {
         path: share.path.clone(),
-        kind: share.kind.map(|kind| kind.name()),
+        kind: share.kind.map(sensor_core::incident::ShareKind::name),
         connected: share.connected,
     }
 }

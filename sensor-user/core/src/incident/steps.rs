@@ -34,7 +34,7 @@ pub fn steps(incident: &Incident, networks_defined: bool) -> Steps {
     let mut steps = Steps { benign: exemption(incident), ..Steps::default() };
     match incident.scope {
         Scope::Client if incident.targets.is_some_and(|counts| counts.targets > 1) => {
-            sweep(incident, &mut steps)
+            sweep(incident, &mut steps);
         }
         Scope::Exposure => exposure(incident, &mut steps),
         Scope::Client | Scope::Pair | Scope::Connection => pair(incident, &mut steps),
@@ -205,7 +205,7 @@ fn inbound(incident: &Incident, steps: &mut Steps) {
     let (client, server, ports) =
         (incident.client().phrase(), incident.server().phrase(), incident.ports_phrase());
     let accounts: Vec<_> =
-        incident.accepted_users().filter_map(|one| one.account()).map(|it| clean(&it)).collect();
+        incident.accepted_users().filter_map(super::Credential::account).map(|it| clean(&it)).collect();
     let in_as_user = incident.accepted_users().next().is_some();
     if in_as_user {
         let whose = if accounts.is_empty() {
