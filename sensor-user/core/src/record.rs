@@ -307,7 +307,10 @@ pub fn observation(slot: &Slot) -> Result<Observation, DecodeError> {
 
 /// Which sides sent file content, by their bits.
 const fn content_of(bits: u8) -> Content {
-    Content { left: bits & content_bit(Side::Local as u8) != 0, came: bits & content_bit(Side::Remote as u8) != 0 }
+    Content {
+        left: bits & content_bit(Side::Local as u8) != 0,
+        came: bits & content_bit(Side::Remote as u8) != 0,
+    }
 }
 
 fn v4(wire: u32) -> IpAddr {

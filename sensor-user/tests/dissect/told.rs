@@ -74,8 +74,9 @@ fn what_the_path_tells_holds_the_facts_of_the_whole() {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let told = told(&path);
         for recorded in conversations(name) {
-            let Some((_, facts)) =
-                told.iter().find(|(id, _)| id.tuple.local == recorded.client && id.tuple.remote == recorded.server)
+            let Some((_, facts)) = told
+                .iter()
+                .find(|(id, _)| id.tuple.local == recorded.client && id.tuple.remote == recorded.server)
             else {
                 // DCE-RPC on a port that the endpoint mapper named: not a watched one.
                 assert!(!recorded.facts.smb_spoken(), "{name}: nothing was told");

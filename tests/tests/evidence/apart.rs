@@ -1,5 +1,6 @@
 //! What needs a stage of its own: an agent on the client itself, and an agent that sees nothing but internal sessions.
 
+use crate::expected::{flow_of, is_flow};
 use sensor_lab::{Smbclient, Smbd, Topology, USER, address, require_lab};
 use sensor_tests::{Agent, number, smb_session, tells, text, texts};
 
@@ -9,24 +10,26 @@ fn through_tc_large_sends_come_in_one_piece_and_are_counted_and_read_all_the_sam
     const SENT: usize = 5 << 20;
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
-    let config = "[detection]\ndata_leaving_bytes = 1048576\n";
+    let config = "flow_documents = true\n[detection]\ndata_leaving_bytes = 1048576\n";
     let agent =
         Agent::on(border.client(), "eth0").config(config).arguments(&["--ingress", "tc"]).start().unwrap();
     let client = Smbclient::new(border.client(), address::SERVER_V4);
     assert!(client.put("large.bin", &vec![0x5A; SENT]).unwrap().success());
-    agent.wait_for(tells("data-leaving-over-smb", "data")).unwrap();
+    agent.wait_for(is_flow).unwrap();
     let ended = agent.stop().unwrap();
-    let alert = ended.closed("data-leaving-over-smb").unwrap();
-    let (bytes, packets) = (number(alert, "/source/bytes"), number(alert, "/source/packets"));
+    let incident = ended.only().unwrap();
+    assert!(tells("data-leaving-over-smb", "data")(incident), "{incident:#}");
+    let flow = flow_of(&ended);
+    let (bytes, packets) = (number(flow, "/source/bytes"), number(flow, "/source/packets"));
     assert!(
         bytes / packets > 3_000,
         "no segment was larger than the MTU: {bytes} bytes in {packets} packets"
     );
-    let left = number(alert, "/smb_sensor/evidence/bytes_left_network");
+    let left = number(flow, "/smb_sensor/evidence/left_bytes");
     // What is sent again counts again: it left.
     assert!(left > SENT as u64 && left < 2 * SENT as u64, "{left}");
-    assert_eq!(text(alert, "/source/user/name"), USER);
-    assert!(texts(alert, "/threat/technique/id").contains(&"T1048"));
+    assert_eq!(text(incident, "/source/user/name"), USER);
+    assert!(texts(incident, "/threat/technique/id").contains(&"T1048"));
     assert_eq!(ended.number("unaccounted").unwrap(), 0, "{}", ended.statistics);
 }
 

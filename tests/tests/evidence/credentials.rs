@@ -10,10 +10,11 @@ use crate::stage::Stage;
 /// A response that the server did not accept, and nothing after it.
 const REFUSED: Expected = Expected {
     rules: CREDENTIAL_OUT,
-    level: "authenticated-attempt",
+    level: "credential",
     techniques: &["T1187"],
     credentials: &[("NTLMv2", "refused")],
     shares: &[],
+    moved: [false, false],
     ..FETCHED
 };
 
@@ -28,9 +29,9 @@ fn a_wrong_password_is_an_attempt_that_gave_its_credential_away() {
         },
         &Expected { user: ("WORKGROUP", "alice"), ..REFUSED },
     );
-    let alert = ended.closed("ntlm-credential-to-internet").unwrap();
-    assert_eq!(text(alert, "/smb_sensor/alert/severity"), "high");
-    assert_eq!(text(alert, "/smb_sensor/credentials/0/status"), "STATUS_LOGON_FAILURE");
+    let incident = ended.only().unwrap();
+    assert_eq!(text(incident, "/smb_sensor/incident/severity"), "high");
+    assert_eq!(text(incident, "/smb_sensor/credentials/0/status"), "STATUS_LOGON_FAILURE");
 }
 
 #[test]
@@ -72,8 +73,8 @@ fn ntlm_version_1_over_smb_1_is_critical() {
         },
         &expected,
     );
-    let alert = ended.closed("ntlm-credential-to-internet").unwrap();
-    assert_eq!(text(alert, "/smb_sensor/alert/severity"), "critical");
+    let incident = ended.only().unwrap();
+    assert_eq!(text(incident, "/smb_sensor/incident/severity"), "critical");
 }
 
 #[test]
@@ -87,8 +88,8 @@ fn ntlm_version_1_over_smb_2_is_critical_also_when_refused() {
         },
         &Expected { dialect: "2.1", credentials: &[("NTLMv1", "refused")], ..REFUSED },
     );
-    let alert = ended.closed("ntlm-credential-to-internet").unwrap();
-    assert_eq!(text(alert, "/smb_sensor/alert/severity"), "critical");
+    let incident = ended.only().unwrap();
+    assert_eq!(text(incident, "/smb_sensor/incident/severity"), "critical");
 }
 
 #[test]
@@ -102,6 +103,7 @@ fn an_anonymous_session_is_a_session_and_no_credential() {
         credentials: &[("anonymous", "accepted")],
         dialect: "2.1",
         shares: &[("IPC$", "accepted")],
+        moved: [false, false],
         ..FETCHED
     };
     Stage::outbound().expect(

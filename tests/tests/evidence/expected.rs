@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use sensor_lab::PASSWORD;
-use sensor_tests::{number, text, texts};
+use sensor_tests::{Ended, number, text, texts};
 use serde_json::Value;
 
 use crate::stage::Played;
@@ -13,18 +13,38 @@ pub(crate) const SMB_OUT: &[&str] = &["rare-smb-destination", "smb-to-internet"]
 /// The same, where the client answered the server's challenge.
 pub(crate) const CREDENTIAL_OUT: &[&str] =
     &["ntlm-credential-to-internet", "rare-smb-destination", "smb-to-internet"];
-/// The same on a port that is none of SMB's.
-pub(crate) const CREDENTIAL_OUT_ELSEWHERE: &[&str] =
-    &["ntlm-credential-to-internet", "rare-smb-destination", "smb-on-another-port", "smb-to-internet"];
+/// The same, where the client asked for the list of shares.
+pub(crate) const LISTED_OUT: &[&str] =
+    &["ntlm-credential-to-internet", "rare-smb-destination", "share-discovery-over-smb", "smb-to-internet"];
 /// The same over SMB 1.
-pub(crate) const CREDENTIAL_OUT_SMB1: &[&str] =
-    &["ntlm-credential-to-internet", "rare-smb-destination", "smb-to-internet", "smb1-across-border"];
-/// The rule that any session of a stranger breaks.
-pub(crate) const INBOUND: &[&str] = &["external-access-windows-networking"];
+pub(crate) const LISTED_OUT_SMB1: &[&str] = &[
+    "ntlm-credential-to-internet",
+    "rare-smb-destination",
+    "share-discovery-over-smb",
+    "smb-to-internet",
+    "smb1-across-border",
+];
+/// The rules of a client that logged on and fetched a file.
+const FETCHED_OUT: &[&str] =
+    &["ntlm-credential-to-internet", "rare-smb-destination", "smb-download-from-internet", "smb-to-internet"];
 /// The same on a port that is none of SMB's.
-pub(crate) const INBOUND_ELSEWHERE: &[&str] = &["external-access-windows-networking", "smb-on-another-port"];
+pub(crate) const FETCHED_OUT_ELSEWHERE: &[&str] = &[
+    "ntlm-credential-to-internet",
+    "rare-smb-destination",
+    "smb-download-from-internet",
+    "smb-on-another-port",
+    "smb-to-internet",
+];
 /// The same over SMB 1.
-pub(crate) const INBOUND_SMB1: &[&str] = &["external-access-windows-networking", "smb1-across-border"];
+const FETCHED_OUT_SMB1: &[&str] = &[
+    "ntlm-credential-to-internet",
+    "rare-smb-destination",
+    "smb-download-from-internet",
+    "smb-to-internet",
+    "smb1-across-border",
+];
+/// The rules that any stranger breaks whom an internal server answers.
+pub(crate) const INBOUND: &[&str] = &["external-access-windows-networking", "windows-networking-exposed"];
 
 /// The least that a side says before a session stands or falls: a NEGOTIATE and a SESSION_SETUP, each with its headers
 /// (MS-SMB2 2.2.3 to 2.2.6).
@@ -41,11 +61,11 @@ const SEGMENT: u64 = 1_460;
 /// What a session is to bring about.
 #[derive(Clone, Copy)]
 pub(crate) struct Expected {
-    /// Rules with an alert, one each, sorted.
+    /// Rules that found something, sorted.
     pub(crate) rules: &'static [&'static str],
     /// How far it got.
     pub(crate) level: &'static str,
-    /// Techniques that the evidence shows, sorted.
+    /// Techniques that the evidence proves, sorted.
     pub(crate) techniques: &'static [&'static str],
     /// Port of the server.
     pub(crate) port: u64,
@@ -63,13 +83,17 @@ pub(crate) struct Expected {
     pub(crate) encrypted: bool,
     /// Bytes of file content that the client and the server sent; nothing where a side said not a word.
     pub(crate) content: [Option<u64>; 2],
+    /// Whether a command was seen by which content of a file went from client to server, and from server to client.
+    pub(crate) moved: [bool; 2],
+    /// Whether the client is the stranger.
+    pub(crate) inbound: bool,
 }
 
 /// A file of a few bytes fetched by [`USER`](sensor_lab::USER), as smbprotocol does it unless told otherwise.
 pub(crate) const FETCHED: Expected = Expected {
-    rules: CREDENTIAL_OUT,
+    rules: FETCHED_OUT,
     level: "data",
-    techniques: &["T1048", "T1187"],
+    techniques: &["T1105", "T1187"],
     port: 445,
     user: ("LAB", "alice"),
     credentials: &[("NTLMv2", "accepted")],
@@ -78,6 +102,8 @@ pub(crate) const FETCHED: Expected = Expected {
     rpc: &[],
     encrypted: false,
     content: [Some(0), Some(0)],
+    moved: [false, true],
+    inbound: false,
 };
 
 /// The same by smbclient, which looks at `IPC$` first and has a domain of its own.
@@ -89,25 +115,34 @@ pub(crate) const FETCHED_BY_SMBCLIENT: Expected = Expected {
 
 /// The same over SMB 1, in which names of shares are written large.
 pub(crate) const FETCHED_OVER_SMB1: Expected = Expected {
-    rules: CREDENTIAL_OUT_SMB1,
+    rules: FETCHED_OUT_SMB1,
     dialect: "NT LANMAN 1.0",
     shares: &[("IPC$", "accepted"), ("FILES", "accepted")],
     ..FETCHED_BY_SMBCLIENT
 };
 
 impl Expected {
-    /// Compares all alerts. They tell of one conversation, and so all tell the same.
+    /// Compares the incident and the flow. There is one of each: they tell of one connection, and so tell the same.
     pub(crate) fn compare(&self, played: &Played) {
         let ended = &played.ended;
-        assert_eq!(ended.rules(), self.rules, "{}", ended.log);
-        for rule in self.rules {
-            let alert = ended.closed(rule).unwrap();
-            assert_eq!(told(alert), self.telling(played), "{alert:#}");
-            for (side, name) in ["bytes_sent", "bytes_received"].into_iter().enumerate() {
-                let counted = number(alert, &format!("/smb_sensor/evidence/{name}"));
-                let bounds = self.bounds(side, played.sent_again[side]);
-                assert!(bounds.contains(&counted), "{name}: {counted} is not in {bounds:?}: {alert:#}");
-            }
+        let incident = ended.only().unwrap();
+        assert_eq!(ended.rules(), self.rules, "{incident:#}");
+        assert_eq!(told(incident), self.telling(played), "{incident:#}");
+        let flow = flow_of(ended);
+        assert_eq!(
+            text(flow, "/smb_sensor/incident/id"),
+            text(incident, "/smb_sensor/incident/id"),
+            "{flow:#}"
+        );
+        assert_eq!(text(flow, "/smb_sensor/evidence/level"), self.level, "{flow:#}");
+        assert_eq!(text(flow, "/smb_sensor/smb/dialect"), self.dialect, "{flow:#}");
+        for (side, name) in self.sides().into_iter().enumerate() {
+            let counted = number(flow, &format!("/smb_sensor/evidence/{name}"));
+            let bounds = self.bounds(side, played.sent_again[side]);
+            assert!(bounds.contains(&counted), "{name}: {counted} is not in {bounds:?}: {flow:#}");
+            // The incident is still open, and its last document may have been written before the last packets.
+            let until_then = number(incident, &format!("/smb_sensor/volume/{name}"));
+            assert!(until_then <= counted, "{name}: {counted} in all, but {incident:#}");
         }
         for document in &ended.documents {
             assert!(!document.to_string().contains(PASSWORD), "{document:#}");
@@ -115,8 +150,13 @@ impl Expected {
         assert_eq!(ended.number("unaccounted").unwrap(), 0, "{}", ended.statistics);
     }
 
+    /// The names of what the client and the server sent.
+    const fn sides(&self) -> [&'static str; 2] {
+        if self.inbound { ["came_bytes", "left_bytes"] } else { ["left_bytes", "came_bytes"] }
+    }
+
     /// What may be counted of a side: what it sent of files, its headers and those of its answers to what the other side
-    /// sent, and the rest. What is sent again counts again.
+    /// sent, and the rest. What is sent again may count again.
     fn bounds(&self, side: usize, sent_again: u64) -> RangeInclusive<u64> {
         let Some(content) = self.content[side] else { return 0..=0 };
         let carried = content + self.content[1 - side].unwrap_or_default();
@@ -126,53 +166,108 @@ impl Expected {
 
     /// Everything but numbers of bytes, a line each.
     fn telling(&self, played: &Played) -> Vec<String> {
+        let (direction, internal, external) = if self.inbound {
+            ("inbound", played.server, played.client)
+        } else {
+            ("outbound", played.client, played.server)
+        };
+        let [by_client, by_server] = self.moved;
+        let (left, came) = if self.inbound { (by_server, by_client) } else { (by_client, by_server) };
         vec![
             format!("{} to {} port {}", played.client, played.server, self.port),
+            format!("{direction}, internal {internal}, external {external}, scope pair"),
+            "connections 1".to_owned(),
             format!("level {}", self.level),
-            format!("techniques {:?}", self.techniques),
+            format!("techniques {:?}, with facts {:?}", self.techniques, self.techniques),
             format!("user {:?}", self.user),
             format!("credentials {:?}", self.credentials),
-            format!("dialect {:?}, encrypted {}", self.dialect, self.encrypted),
+            format!("dialects {:?}, encrypted {}", Vec::from_iter(named(self.dialect)), self.encrypted),
             format!("shares {:?}", self.shares),
             format!("calls {:?}", self.rpc),
+            format!("content left {left}, came {came}"),
         ]
     }
 }
 
-/// What an alert tells, in the words of [`Expected::telling`].
-fn told(alert: &Value) -> Vec<String> {
-    let mut techniques = texts(alert, "/threat/technique/id");
+/// The dialect, if one was agreed on.
+fn named(dialect: &str) -> Option<&str> {
+    (!dialect.is_empty()).then_some(dialect)
+}
+
+/// Whether a document is that of a connection that is over.
+pub(crate) fn is_flow(document: &Value) -> bool {
+    text(document, "/event/dataset") == "network_traffic.flow"
+}
+
+/// The one document of a connection.
+pub(crate) fn flow_of(ended: &Ended) -> &Value {
+    let flows: Vec<_> = ended.documents.iter().filter(|document| is_flow(document)).collect();
+    assert_eq!(flows.len(), 1, "{flows:#?}");
+    flows[0]
+}
+
+/// What an incident tells, in the words of [`Expected::telling`].
+fn told(incident: &Value) -> Vec<String> {
+    let mut techniques = texts(incident, "/threat/technique/id");
     techniques.sort_unstable();
-    let user = (text(alert, "/source/user/domain"), text(alert, "/source/user/name"));
-    let smb = &alert["smb_sensor"]["smb"];
-    let mut shares = pairs(alert, "/smb_sensor/smb/shares", "path");
-    for (path, _) in &mut shares {
-        *path = path.rsplit('\\').next().unwrap_or(path);
-    }
-    let (client, server) = (text(alert, "/source/ip"), text(alert, "/destination/ip"));
+    let facts = incident["smb_sensor"]["techniques"].as_object();
+    let facts: Vec<_> = facts.into_iter().flat_map(|facts| facts.keys()).collect();
+    let user = (text(incident, "/source/user/domain"), text(incident, "/source/user/name"));
+    let own = &incident["smb_sensor"];
+    let (smb, about) = (&own["smb"], &own["incident"]);
+    let (client, server) = (text(incident, "/source/ip"), text(incident, "/destination/ip"));
+    let port = number(incident, "/destination/port");
+    assert_eq!(texts(about, "/ports"), [format!("tcp/{port}")]);
     vec![
-        format!("{client} to {server} port {}", number(alert, "/destination/port")),
-        format!("level {}", text(alert, "/smb_sensor/evidence/level")),
-        format!("techniques {:?}", techniques),
+        format!("{client} to {server} port {port}"),
+        format!(
+            "{}, internal {}, external {}, scope {}",
+            text(about, "/direction"),
+            text(about, "/internal"),
+            text(about, "/external"),
+            text(about, "/scope")
+        ),
+        format!("connections {}", number(about, "/connections")),
+        format!("level {}", text(about, "/evidence")),
+        format!("techniques {techniques:?}, with facts {facts:?}"),
         format!("user {user:?}"),
-        format!("credentials {:?}", pairs(alert, "/smb_sensor/credentials", "method")),
-        format!("dialect {:?}, encrypted {}", text(smb, "/dialect"), smb["encrypted"] == true),
-        format!("shares {shares:?}"),
-        format!("calls {:?}", calls(alert)),
+        format!("credentials {:?}", credentials(own)),
+        format!("dialects {:?}, encrypted {}", texts(smb, "/dialects"), smb["encrypted"] == true),
+        format!("shares {:?}", shares(own)),
+        format!("calls {:?}", calls(own)),
+        format!("content left {}, came {}", own["volume"]["content_left"], own["volume"]["content_came"]),
     ]
 }
 
-/// The text `name` and the outcome of each entry of a list.
-fn pairs<'a>(alert: &'a Value, list: &str, name: &str) -> Vec<(&'a str, &'a str)> {
-    let entries = alert.pointer(list).and_then(Value::as_array);
-    let text = |entry: &'a Value, name: &str| entry[name].as_str().unwrap_or_default();
-    entries.into_iter().flatten().map(|entry| (text(entry, name), text(entry, "outcome"))).collect()
+/// The entries of a list.
+fn entries<'a>(own: &'a Value, list: &str) -> impl Iterator<Item = &'a Value> {
+    own[list].as_array().into_iter().flatten()
 }
 
-/// Each DCE-RPC interface that was bound, and after it the operations called.
-fn calls(alert: &Value) -> Vec<String> {
-    let interfaces = alert.pointer("/smb_sensor/rpc").and_then(Value::as_array);
-    let of =
-        |interface| [vec![text(interface, "/interface")], texts(interface, "/operations")].concat().join(" ");
-    interfaces.into_iter().flatten().map(of).collect()
+/// Method and outcome of each log-on.
+fn credentials(own: &Value) -> Vec<(&str, &str)> {
+    entries(own, "credentials").map(|one| (text(one, "/method"), text(one, "/outcome"))).collect()
+}
+
+/// Name of each share and whether it was connected.
+fn shares(own: &Value) -> Vec<(&str, &str)> {
+    let outcome = |share: &Value| match share["connected"].as_bool() {
+        Some(true) => "accepted",
+        Some(false) => "refused",
+        None => "unknown",
+    };
+    entries(own, "shares")
+        .map(|share| {
+            let path = text(share, "/path");
+            (path.rsplit('\\').next().unwrap_or(path), outcome(share))
+        })
+        .collect()
+}
+
+/// Each DCE-RPC interface of which operations were called, and after it those.
+fn calls(own: &Value) -> Vec<String> {
+    let interfaces = own["rpc"].as_object().into_iter().flatten();
+    interfaces
+        .map(|(name, _)| [vec![name.as_str()], texts(&own["rpc"], &format!("/{name}"))].concat().join(" "))
+        .collect()
 }

@@ -2,9 +2,7 @@
 
 use sensor_lab::{Smbd, require_lab};
 
-use crate::expected::{
-    Expected, FETCHED, FETCHED_BY_SMBCLIENT, FETCHED_OVER_SMB1, INBOUND, INBOUND_ELSEWHERE, INBOUND_SMB1,
-};
+use crate::expected::{Expected, FETCHED, FETCHED_BY_SMBCLIENT, FETCHED_OVER_SMB1, INBOUND};
 use crate::sessions::{fetches, refused, smbclient_fetches_over_smb_1, takes};
 use crate::stage::Stage;
 
@@ -12,11 +10,19 @@ use crate::stage::Stage;
 fn impacket_lists_the_shares_of_an_internal_server() {
     require_lab!(Python);
     let expected = Expected {
-        rules: INBOUND,
-        techniques: &["T1133", "T1135", "T1190"],
+        rules: &[
+            "external-access-windows-networking",
+            "external-logon-accepted",
+            "share-discovery-over-smb",
+            "windows-networking-exposed",
+        ],
+        level: "share",
+        techniques: &["T1078", "T1133", "T1135"],
         dialect: "2.1",
         shares: &[("IPC$", "accepted")],
         rpc: &["srvsvc NetrShareEnum"],
+        moved: [false, false],
+        inbound: true,
         ..FETCHED
     };
     Stage::inbound().expect(Smbd::start, |pair| takes(&pair.impacket(), &["shares"]), &expected);
@@ -25,7 +31,17 @@ fn impacket_lists_the_shares_of_an_internal_server() {
 #[test]
 fn a_stranger_speaks_smb_1_to_an_internal_server() {
     require_lab!();
-    let expected = Expected { rules: INBOUND_SMB1, techniques: &["T1133", "T1190"], ..FETCHED_OVER_SMB1 };
+    let expected = Expected {
+        rules: &[
+            "external-access-windows-networking",
+            "external-logon-accepted",
+            "smb1-across-border",
+            "windows-networking-exposed",
+        ],
+        techniques: &["T1048", "T1078", "T1133"],
+        inbound: true,
+        ..FETCHED_OVER_SMB1
+    };
     Stage::inbound().expect(Smbd::start, smbclient_fetches_over_smb_1, &expected);
 }
 
@@ -33,9 +49,15 @@ fn a_stranger_speaks_smb_1_to_an_internal_server() {
 fn a_stranger_reaches_an_internal_server_on_a_port_of_no_service() {
     require_lab!(Python);
     let expected = Expected {
-        rules: INBOUND_ELSEWHERE,
-        techniques: &["T1133", "T1190", "T1571"],
+        rules: &[
+            "external-access-windows-networking",
+            "external-logon-accepted",
+            "smb-on-another-port",
+            "windows-networking-exposed",
+        ],
+        techniques: &["T1048", "T1078", "T1133", "T1571"],
         port: 4445,
+        inbound: true,
         ..FETCHED
     };
     Stage::inbound().expect(
@@ -50,10 +72,12 @@ fn a_stranger_guesses_a_wrong_password() {
     require_lab!(Python);
     let expected = Expected {
         rules: INBOUND,
-        level: "authenticated-attempt",
-        techniques: &["T1133", "T1190"],
+        level: "credential",
+        techniques: &[],
         credentials: &[("NTLMv2", "refused")],
         shares: &[],
+        moved: [false, false],
+        inbound: true,
         ..FETCHED
     };
     Stage::inbound().expect(
@@ -68,8 +92,14 @@ fn a_stranger_takes_20_megabytes_along() {
     require_lab!();
     const LENGTH: u64 = 20 << 20;
     let expected = Expected {
-        rules: &["data-leaving-over-smb", "external-access-windows-networking"],
-        techniques: &["T1048", "T1133", "T1190"],
+        rules: &[
+            "data-leaving-over-smb",
+            "external-access-windows-networking",
+            "external-logon-accepted",
+            "windows-networking-exposed",
+        ],
+        techniques: &["T1048", "T1078", "T1133"],
+        inbound: true,
         content: [Some(0), Some(LENGTH)],
         ..FETCHED_BY_SMBCLIENT
     };

@@ -3,14 +3,14 @@
 use sensor_lab::{SHARE, Smbd, require_lab};
 use sensor_tests::{Ended, number};
 
-use crate::expected::{FETCHED, FETCHED_BY_SMBCLIENT};
+use crate::expected::{FETCHED, FETCHED_BY_SMBCLIENT, flow_of};
 use crate::listing::LISTED_BY_SMBCLIENT;
 use crate::sessions::{fetches, smbclient_fetches};
 use crate::stage::Stage;
 
 fn was_split(ended: &Ended) {
-    let alert = ended.closed("smb-to-internet").unwrap();
-    let (bytes, packets) = (number(alert, "/source/bytes"), number(alert, "/source/packets"));
+    let flow = flow_of(ended);
+    let (bytes, packets) = (number(flow, "/source/bytes"), number(flow, "/source/packets"));
     assert!(bytes / packets <= 52 + 88, "not split: {bytes} bytes in {packets} packets");
     assert!(ended.number("payload").unwrap() > 20, "messages in pieces: {}", ended.statistics);
 }

@@ -6,12 +6,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context as _, Result};
 use sensor_lab::{Namespace, PythonClient, Smbclient, Topology, address};
-use sensor_tests::{Agent, Ended, tells};
+use sensor_tests::{Agent, Ended};
 
-use crate::expected::Expected;
+use crate::expected::{Expected, is_flow};
 
-/// What the agents of these tests are told of. Half of a large file is more than may leave unremarked.
-const CONFIG: &str = "[detection]\ndata_leaving_bytes = 10485760\n";
+/// What the agents of these tests are told of. The document of a flow has its totals. Half of a large file is more than may leave unremarked.
+const CONFIG: &str = "flow_documents = true\n[detection]\ndata_leaving_bytes = 10485760\n";
 
 /// A machine on the stage.
 #[derive(Clone, Copy)]
@@ -87,17 +87,12 @@ impl Stage {
         session: impl Fn(Pair<'_>),
         expected: &Expected,
     ) -> Ended {
-        let played = self.play(start, session, expected).unwrap();
+        let played = self.play(start, session).unwrap();
         expected.compare(&played);
         played.ended
     }
 
-    fn play<S>(
-        self,
-        start: impl Fn(&Namespace) -> Result<S>,
-        session: impl Fn(Pair<'_>),
-        expected: &Expected,
-    ) -> Result<Played> {
+    fn play<S>(self, start: impl Fn(&Namespace) -> Result<S>, session: impl Fn(Pair<'_>)) -> Result<Played> {
         let border = Topology::builder().lan_server().build()?;
         let [crossing, internal] = self.pairs(&border)?;
         let _server = start(crossing.server.namespace)?;
@@ -111,9 +106,7 @@ impl Stage {
         let agent = agent.start()?;
         session(internal);
         session(crossing);
-        for rule in expected.rules {
-            agent.wait_for(tells(rule, expected.level))?;
-        }
+        agent.wait_for(is_flow)?;
         let sent_again = [crossing.client, crossing.server].map(|host| segments_sent_again(host.namespace));
         let [by_client, by_server] = sent_again;
         Ok(Played {

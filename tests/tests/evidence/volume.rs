@@ -1,7 +1,7 @@
-//! Twenty megabytes each way: every byte is counted, and what leaves is an alert of its own.
+//! Twenty megabytes each way: every byte is counted, and what leaves is a finding of its own.
 
 use sensor_lab::{Namespace, Smbd, require_lab};
-use sensor_tests::number;
+use sensor_tests::text;
 
 use crate::expected::{Expected, FETCHED, FETCHED_BY_SMBCLIENT};
 use crate::sessions::takes;
@@ -38,11 +38,16 @@ fn smbclient_uploads_20_megabytes() {
     let ended = Stage::outbound().expect(
         Smbd::start,
         |pair| assert!(pair.smbclient().put("large.bin", &vec![0x5A; LENGTH as usize]).unwrap().success()),
-        &Expected { rules: LEAVING, content: [Some(LENGTH), Some(0)], ..FETCHED_BY_SMBCLIENT },
+        &Expected {
+            rules: LEAVING,
+            techniques: &["T1048", "T1187"],
+            moved: [true, false],
+            content: [Some(LENGTH), Some(0)],
+            ..FETCHED_BY_SMBCLIENT
+        },
     );
-    let alert = ended.closed("data-leaving-over-smb").unwrap();
-    let left = number(alert, "/smb_sensor/evidence/bytes_left_network");
-    assert_eq!(left, number(alert, "/smb_sensor/evidence/bytes_sent"));
+    let incident = ended.found("data-leaving-over-smb").unwrap();
+    assert_eq!(text(incident, "/smb_sensor/incident/severity"), "critical");
 }
 
 #[test]
@@ -61,6 +66,12 @@ fn smbprotocol_uploads_20_megabytes() {
     Stage::outbound().expect(
         Smbd::start,
         |pair| takes(&pair.smbprotocol(), &[&format!("put:large.bin:{LENGTH}")]),
-        &Expected { rules: LEAVING, content: [Some(LENGTH), Some(0)], ..FETCHED },
+        &Expected {
+            rules: LEAVING,
+            techniques: &["T1048", "T1187"],
+            moved: [true, false],
+            content: [Some(LENGTH), Some(0)],
+            ..FETCHED
+        },
     );
 }

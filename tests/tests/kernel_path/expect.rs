@@ -15,11 +15,11 @@ use sensor_common::{
     counter::Counter,
     slot::{Side, TCP, UDP, mark, tcp},
 };
-use sensor_tests::{Frame, Outcome, Setup, TEST_RUN_IFINDEX, Twin, privileged};
 use sensor_core::{
     address::{FiveTuple, FlowId},
     record::{Content, Counts, Observation},
 };
+use sensor_tests::{Frame, Outcome, Setup, TEST_RUN_IFINDEX, Twin, privileged};
 
 pub(crate) const CLIENT: &str = "10.0.0.2:50000";
 pub(crate) const SERVER: &str = "8.8.4.4:445";

@@ -6,9 +6,9 @@ use sensor_common::{
     counter::Counter,
     slot::{Hook, RecordKind, tcp},
 };
+use sensor_core::record::Observation;
 use sensor_lab::poll;
 use sensor_tests::{Effect, Frame, HOOKS, Setup, Twin, flows};
-use sensor_core::record::Observation;
 
 use crate::expect::{CLIENT, SERVER, syn};
 

@@ -7,8 +7,8 @@ use sensor_common::{
     path::Arrival,
     slot::{Hook, RecordKind, tcp},
 };
-use sensor_tests::{Frame, HOOKS, Setup, TEST_RUN_IFINDEX, flows};
 use sensor_core::record;
+use sensor_tests::{Frame, HOOKS, Setup, TEST_RUN_IFINDEX, flows};
 
 const RING: u32 = 65_536;
 const FLOWS: u16 = 600;

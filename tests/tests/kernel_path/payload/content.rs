@@ -115,8 +115,7 @@ fn file_content_is_known_by_command_and_never_travels() {
                     reported = flows(&effect.records).unwrap().last().copied().or(reported);
                     sequence += payload.len() as u32;
                 }
-                let expected =
-                    Content { left: carries && side == Local, came: carries && side == Remote };
+                let expected = Content { left: carries && side == Local, came: carries && side == Remote };
                 match reported {
                     // It is reported at once, and not with the next sweep.
                     Some((RecordKind::Opened | RecordKind::Rose, flow)) if flow.content == expected => {}

@@ -18,11 +18,11 @@ use sensor_common::{
     payload::PieceKind,
     slot::{Hook, Side, TCP, UDP, tcp},
 };
-use sensor_tests::{Frame, HOOKS, Setup, TEST_RUN_IFINDEX, Twin, pieces};
 use sensor_core::{
     address::{FiveTuple, FlowId},
     record::Piece,
 };
+use sensor_tests::{Frame, HOOKS, Setup, TEST_RUN_IFINDEX, Twin, pieces};
 
 use crate::expect::{CLIENT, SERVER, on};
 
