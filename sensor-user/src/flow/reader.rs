@@ -1,7 +1,7 @@
 //! Pieces of payload to facts: the messages of one conversation, joined and read.
 
 use sensor_common::{
-    payload::{MOST_OF_PIECE, PieceKind},
+    payload::{MAX_PIECE_LEN, PieceKind},
     slot::Side,
 };
 
@@ -61,7 +61,7 @@ impl Reader {
             bytes: piece.bytes,
             missing: 0,
             starts_message: piece.kind != PieceKind::Continued,
-            last: piece.bytes.len() >= piece.wanted as usize || piece.bytes.len() == MOST_OF_PIECE,
+            last: piece.bytes.len() >= piece.wanted as usize || piece.bytes.len() == MAX_PIECE_LEN,
         });
         let thought = if piece.side == client { Sender::Client } else { Sender::Server };
         let mut new = false;
