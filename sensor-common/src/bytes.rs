@@ -2,7 +2,7 @@
 
 use zerocopy::FromBytes;
 
-use crate::payload::MOST_OF_PIECE;
+use crate::payload::MAX_PIECE_LEN;
 
 /// No header begins further into a frame than this.
 pub const OFFSET_MASK: usize = 0x3FFF;
@@ -33,12 +33,12 @@ pub trait Bytes {
         None
     }
 
-    /// Copies `length` bytes (1 to `MOST`, a power of two) from `offset` to place `at` of `target`, also where the frame is
-    /// scattered; `false` when they are not all there. `at` is below `MOST`, and 0 where that is [`MOST_OF_PIECE`].
-    fn copy<const MOST: usize>(
+    /// Copies `length` bytes (1 to `MAX`, a power of two) from `offset` to place `at` of `target`, also where the frame is
+    /// scattered; `false` when they are not all there. `at` is below `MAX`, and 0 where that is [`MAX_PIECE_LEN`].
+    fn copy<const MAX: usize>(
         &self,
         offset: usize,
-        target: &mut [u8; MOST_OF_PIECE],
+        target: &mut [u8; MAX_PIECE_LEN],
         at: usize,
         length: u32,
     ) -> bool;
@@ -48,7 +48,7 @@ pub trait Bytes {
 #[inline(always)]
 #[must_use]
 pub const fn place(at: usize, most: usize) -> usize {
-    if most == MOST_OF_PIECE { 0 } else { at & (most - 1) }
+    if most == MAX_PIECE_LEN { 0 } else { at & (most - 1) }
 }
 
 impl Bytes for &[u8] {
@@ -56,14 +56,14 @@ impl Bytes for &[u8] {
         T::read_from_prefix(self.get(offset..)?).ok().map(|(value, _)| value)
     }
 
-    fn copy<const MOST: usize>(
+    fn copy<const MAX: usize>(
         &self,
         offset: usize,
-        target: &mut [u8; MOST_OF_PIECE],
+        target: &mut [u8; MAX_PIECE_LEN],
         at: usize,
         length: u32,
     ) -> bool {
-        let (length, at) = (length as usize, place(at, MOST));
+        let (length, at) = (length as usize, place(at, MAX));
         match (self.get(offset..offset.saturating_add(length)), target.get_mut(at..at + length)) {
             (Some(bytes), Some(target)) => {
                 target.copy_from_slice(bytes);

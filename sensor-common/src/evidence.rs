@@ -4,10 +4,10 @@
 //! form, connections to shares, DCE-RPC binds, and of DCE-RPC requests the header alone (in SMB 1 transactions, the beginning). Reads and writes of files
 //! are none, so that no file content ever leaves the kernel.
 
-use crate::{payload::MOST_OF_PIECE, slot::PartialHeader, smb::SMB1};
+use crate::{payload::MAX_PIECE_LEN, slot::PartialHeader, smb::SMB1};
 
 /// Bytes that are enough to tell: the deepest look is at the DCE-RPC header in an SMB2 request (124 + 8).
-pub const GLIMPSE: usize = 132;
+pub const MESSAGE_START_LEN: usize = 132;
 
 /// Bytes of one message at most; what is longer is cut. Kerberos tickets with large authorisation data fit.
 pub const LONGEST: u32 = 8_192;
@@ -64,16 +64,16 @@ const LEAST_OF_UNIT: u32 = 3;
 /// The bytes that are looked at: the beginning of a segment, at its place in the message. What lies before and behind is
 /// meaningless.
 #[derive(Clone, Copy)]
-pub struct Glimpse<'a> {
+pub struct MessageStart<'a> {
     /// Bytes.
-    pub bytes: &'a [u8; MOST_OF_PIECE],
+    pub bytes: &'a [u8; MAX_PIECE_LEN],
     /// Where the segment lies in its message.
     pub into: u32,
     /// How many bytes are of the segment.
     pub have: u32,
 }
 
-impl Glimpse<'_> {
+impl MessageStart<'_> {
     /// Whether the segment holds `count` bytes from `offset` of the message on.
     #[inline(always)]
     const fn holds(&self, offset: u32, count: u32) -> bool {
@@ -91,48 +91,48 @@ impl Glimpse<'_> {
 /// ever wanted.
 #[inline(always)]
 #[must_use]
-pub const fn whole(glimpse: &Glimpse<'_>) -> u32 {
-    let [_, a, b, c] = [glimpse.bytes[0], glimpse.bytes[1], glimpse.bytes[2], glimpse.bytes[3]];
+pub const fn whole(start: &MessageStart<'_>) -> u32 {
+    let [_, a, b, c] = [start.bytes[0], start.bytes[1], start.bytes[2], start.bytes[3]];
     at_most((a as u32) << 16 | (b as u32) << 8 | c as u32, LONGEST - 4) + 4
 }
 
 impl PartialHeader {
     /// Looks at a segment, the next one of the message.
     #[inline(always)]
-    pub const fn look(&mut self, glimpse: &Glimpse<'_>) {
+    pub const fn look(&mut self, start: &MessageStart<'_>) {
         if self.identifier == SMB1 {
-            self.look_for(glimpse, &SMB1_FIELDS);
+            self.look_for(start, &SMB1_FIELDS);
         } else {
-            self.look_for(glimpse, &SMB2_FIELDS);
+            self.look_for(start, &SMB2_FIELDS);
             let mut at = 0;
             while at < self.next.len() {
-                if glimpse.holds(SMB2_NEXT + at as u32, 1) {
-                    self.next[at] = glimpse.bytes[SMB2_NEXT as usize + at];
+                if start.holds(SMB2_NEXT + at as u32, 1) {
+                    self.next[at] = start.bytes[SMB2_NEXT as usize + at];
                 }
                 at += 1;
             }
         }
-        self.seen = at_most(glimpse.end(), u16::MAX as u32) as u16;
+        self.seen = at_most(start.end(), u16::MAX as u32) as u16;
     }
 
     #[inline(always)]
-    const fn look_for(&mut self, glimpse: &Glimpse<'_>, fields: &Fields) {
+    const fn look_for(&mut self, start: &MessageStart<'_>, fields: &Fields) {
         let mut at = 0;
         while at < fields.command_len {
-            if glimpse.holds(fields.command + at, 1) {
-                self.command[at as usize] = glimpse.bytes[(fields.command + at) as usize];
+            if start.holds(fields.command + at, 1) {
+                self.command[at as usize] = start.bytes[(fields.command + at) as usize];
             }
             at += 1;
         }
         at = 0;
         while at < 4 {
-            if glimpse.holds(fields.status + at, 1) {
-                self.status |= glimpse.bytes[(fields.status + at) as usize];
+            if start.holds(fields.status + at, 1) {
+                self.status |= start.bytes[(fields.status + at) as usize];
             }
             at += 1;
         }
-        if glimpse.holds(fields.flags, 1) {
-            self.flags = glimpse.bytes[fields.flags as usize];
+        if start.holds(fields.flags, 1) {
+            self.flags = start.bytes[fields.flags as usize];
         }
     }
 
@@ -140,12 +140,12 @@ impl PartialHeader {
     /// file content, [`UNDECIDED`] when that cannot be told with this segment.
     #[inline(always)]
     #[must_use]
-    pub const fn wanted(&self, glimpse: &Glimpse<'_>, whole: u32) -> u32 {
+    pub const fn wanted(&self, start: &MessageStart<'_>, whole: u32) -> u32 {
         let enough = if self.identifier == SMB1 { SMB1_FIELDS.end } else { SMB2_FIELDS.end };
         if (self.seen as u32) < enough {
             return if whole < enough { 0 } else { UNDECIDED };
         }
-        if self.identifier == SMB1 { self.of_smb1(glimpse, whole) } else { self.of_smb2(glimpse, whole) }
+        if self.identifier == SMB1 { self.of_smb1(start, whole) } else { self.of_smb2(start, whole) }
     }
 
     /// MS-SMB2 2.2.1.2: command at byte 12 of the header, flags at 16, NextCommand at 20: what is behind that may be a write of
@@ -153,7 +153,7 @@ impl PartialHeader {
     /// named pipes; where their data begins is what every known implementation sends (2.2.20, 2.2.21, 2.2.31, 2.2.32). Other data
     /// of WRITE requests, and of READ responses with STATUS_SUCCESS, is file content.
     #[inline(always)]
-    const fn of_smb2(&self, glimpse: &Glimpse<'_>, whole: u32) -> u32 {
+    const fn of_smb2(&self, start: &MessageStart<'_>, whole: u32) -> u32 {
         let length = match u32::from_le_bytes(self.next) {
             0 => whole,
             next => at_most(at_most(next, LONGEST - 4) + 4, whole),
@@ -162,10 +162,10 @@ impl PartialHeader {
         let reply = self.flags & SMB2_REPLY != 0;
         match (high, command, reply) {
             (0, 0..=4, _) => length,
-            (0, 8, true) => content_if(self.status == 0, of_pipe(glimpse, 84, length)),
-            (0, 9, false) => of_pipe(glimpse, 116, length),
-            (0, 11, true) => content_if(false, of_pipe(glimpse, 116, length)),
-            (0, 11, false) => content_if(false, of_pipe(glimpse, 124, length)),
+            (0, 8, true) => content_if(self.status == 0, of_pipe(start, 84, length)),
+            (0, 9, false) => of_pipe(start, 116, length),
+            (0, 11, true) => content_if(false, of_pipe(start, 116, length)),
+            (0, 11, false) => content_if(false, of_pipe(start, 124, length)),
             _ => 0,
         }
     }
@@ -177,14 +177,14 @@ impl PartialHeader {
     /// READ_MPX; requests of WRITE, WRITE_AND_UNLOCK, WRITE_RAW, WRITE_MPX, WRITE_MPX_SECONDARY, WRITE_AND_CLOSE and
     /// WRITE_PRINT_FILE (2.2.4). The data of READ_RAW itself has no header (2.2.4.22.2): what has one is looked at.
     #[inline(always)]
-    const fn of_smb1(&self, glimpse: &Glimpse<'_>, whole: u32) -> u32 {
+    const fn of_smb1(&self, start: &MessageStart<'_>, whole: u32) -> u32 {
         let reply = self.flags & SMB1_REPLY != 0;
         let succeeded = reply && self.status == 0;
         match self.command[0] {
             0x70..=0x75 => whole,
             0x25 => at_most(whole, LONGEST_TRANSACTION),
-            0x2E => content_if(succeeded, either(of_pipe(glimpse, 63, whole), of_pipe(glimpse, 64, whole))),
-            0x2F => content_if(!reply, either(of_pipe(glimpse, 67, whole), of_pipe(glimpse, 68, whole))),
+            0x2E => content_if(succeeded, either(of_pipe(start, 63, whole), of_pipe(start, 64, whole))),
+            0x2F => content_if(!reply, either(of_pipe(start, 67, whole), of_pipe(start, 68, whole))),
             0x0A | 0x13 | 0x1A | 0x1B => content_if(succeeded, CONTENT),
             0x0B | 0x14 | 0x1D | 0x1E | 0x1F | 0x2C | 0xC1 => content_if(!reply, CONTENT),
             _ => 0,
@@ -211,18 +211,18 @@ const fn at_most(value: u32, most: u32) -> u32 {
 
 /// A message of `length` bytes whose data at `at` may be a DCE-RPC unit; other data is content.
 #[inline(always)]
-const fn of_pipe(glimpse: &Glimpse<'_>, at: u32, length: u32) -> u32 {
+const fn of_pipe(start: &MessageStart<'_>, at: u32, length: u32) -> u32 {
     if length <= at {
         return 0;
     }
-    if length < at + LEAST_OF_UNIT || glimpse.into > at {
+    if length < at + LEAST_OF_UNIT || start.into > at {
         return CONTENT;
     }
     // While it is not known, the segment travels: so none may that holds the first byte of what could be a file.
-    if glimpse.end() <= at {
+    if start.end() <= at {
         return UNDECIDED;
     }
-    match unit(glimpse, at) {
+    match unit(start, at) {
         Unit::None => CONTENT,
         Unit::Answer => 0,
         Unit::Binding => length,
@@ -233,12 +233,12 @@ const fn of_pipe(glimpse: &Glimpse<'_>, at: u32, length: u32) -> u32 {
 /// Bytes of a DCE-RPC unit that begins the payload; 0 for none.
 #[inline(always)]
 #[must_use]
-pub const fn of_rpc(glimpse: &Glimpse<'_>) -> u32 {
-    match unit(glimpse, 0) {
+pub const fn of_rpc(start: &MessageStart<'_>) -> u32 {
+    match unit(start, 0) {
         Unit::None | Unit::Answer => 0,
         // C706 12.6.3.1: the unit's length at byte 8.
-        Unit::Binding if glimpse.holds(8, 2) => {
-            at_most(glimpse.bytes[8] as u32 | (glimpse.bytes[9] as u32) << 8, LONGEST)
+        Unit::Binding if start.holds(8, 2) => {
+            at_most(start.bytes[8] as u32 | (start.bytes[9] as u32) << 8, LONGEST)
         }
         Unit::Binding => 0,
         Unit::Request => RPC_REQUEST_HEADER,
@@ -258,22 +258,20 @@ enum Unit {
 /// C706 12.6.3.1 and 14.1: version 5.0 or 5.1, type at byte 2, integers little-endian and characters ASCII at byte 4, as far
 /// as these are there.
 #[inline(always)]
-const fn unit(glimpse: &Glimpse<'_>, at: u32) -> Unit {
-    if !glimpse.holds(at, LEAST_OF_UNIT)
-        || glimpse.bytes[at as usize] != 5
-        || glimpse.bytes[(at + 1) as usize] > 1
+const fn unit(start: &MessageStart<'_>, at: u32) -> Unit {
+    if !start.holds(at, LEAST_OF_UNIT) || start.bytes[at as usize] != 5 || start.bytes[(at + 1) as usize] > 1
     {
         return Unit::None;
     }
-    if glimpse.holds(at + 4, 4)
-        && (glimpse.bytes[(at + 4) as usize] != 0x10
-            || glimpse.bytes[(at + 5) as usize] != 0
-            || glimpse.bytes[(at + 6) as usize] != 0
-            || glimpse.bytes[(at + 7) as usize] != 0)
+    if start.holds(at + 4, 4)
+        && (start.bytes[(at + 4) as usize] != 0x10
+            || start.bytes[(at + 5) as usize] != 0
+            || start.bytes[(at + 6) as usize] != 0
+            || start.bytes[(at + 7) as usize] != 0)
     {
         return Unit::None;
     }
-    match glimpse.bytes[(at + 2) as usize] {
+    match start.bytes[(at + 2) as usize] {
         0 => Unit::Request,
         11..=16 => Unit::Binding,
         // C706 12.6.4: the last type is 19, orphaned.

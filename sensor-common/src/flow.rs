@@ -13,7 +13,7 @@ use crate::{
 /// What identifies a flow: it is the same for both directions because it is told from the internal side. `A` is an
 /// [`Address`] or a reference to one: in the kernel, IPv6 addresses are too much for the registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FlowKey<A = Address> {
+pub struct SlotKey<A = Address> {
     /// 4 or 6.
     pub family: u8,
     /// IP protocol.
@@ -76,7 +76,7 @@ pub struct Change {
     pub full: bool,
 }
 
-impl<A: Borrow<Address>> FlowKey<A> {
+impl<A: Borrow<Address>> SlotKey<A> {
     /// The slot of this flow among `slots`, a power of two.
     ///
     /// Multiply-and-fold hash keyed by a secret seed: even spread, and nobody outside can aim at a slot.
@@ -109,7 +109,7 @@ impl Slot {
     /// Whether `key` is the flow in this slot.
     #[inline(always)]
     #[must_use]
-    pub fn holds<A: Borrow<Address>>(&self, key: &FlowKey<A>) -> bool {
+    pub fn holds<A: Borrow<Address>>(&self, key: &SlotKey<A>) -> bool {
         let line = &self.line;
         let (local, remote) = (key.local.borrow(), key.remote.borrow());
         let near = line.local_low == local[3]
@@ -136,7 +136,7 @@ impl Slot {
     #[must_use]
     pub fn tenancy<A: Borrow<Address>>(
         &self,
-        key: &FlowKey<A>,
+        key: &SlotKey<A>,
         packet: &Packet,
         now: u32,
         idle_ticks: u32,
@@ -155,7 +155,7 @@ impl Slot {
 
     /// Puts a new flow into the slot, with its first packet.
     #[inline(always)]
-    pub fn open<A: Borrow<Address>>(&mut self, key: &FlowKey<A>, packet: &Packet, now: u32) {
+    pub fn open<A: Borrow<Address>>(&mut self, key: &SlotKey<A>, packet: &Packet, now: u32) {
         let (a, b) = (key.local.borrow(), key.remote.borrow());
         let generation = self.line.begin_change();
         let mut marks = packet.marks;

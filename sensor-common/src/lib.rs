@@ -5,7 +5,7 @@
 //! * the ABI: [`slot`] (flow slots and the records made of them), [`counter`], [`settings`], [`prefix`], [`topbits`],
 //!   and [`owner`] (who opened a connection);
 //! * the packet path as pure code: [`bytes`] → [`headers`] → [`service`](settings::Services) or [`smb`] → [`classify`] →
-//!   [`flow`], put together in [`path`] behind a first [`glance`], generic over where bytes, prefixes, slots and records live, so that the same
+//!   [`flow`], put together in [`path`] behind a first [`fast_path`], generic over where bytes, prefixes, slots and records live, so that the same
 //!   lines run in the kernel and on the host.
 #![cfg_attr(not(test), no_std)]
 
@@ -13,8 +13,8 @@ pub mod bytes;
 pub mod classify;
 pub mod counter;
 pub mod evidence;
+pub mod fast_path;
 pub mod flow;
-pub mod glance;
 pub mod headers;
 pub mod owner;
 pub mod path;

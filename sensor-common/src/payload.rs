@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::headers::Address;
 
 /// Bytes of payload in a piece at most; a power of two.
-pub const MOST_OF_PIECE: usize = 4096;
+pub const MAX_PIECE_LEN: usize = 4096;
 
 /// What a piece of payload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,7 +109,7 @@ pub struct Piece {
     /// What it is.
     pub head: PieceHead,
     /// Its bytes, [`PieceHead::captured`] of them.
-    pub bytes: [u8; MOST_OF_PIECE],
+    pub bytes: [u8; MAX_PIECE_LEN],
 }
 
 /// What is known of a packet's content.
@@ -164,13 +164,13 @@ impl Room {
             payload_at: 0,
             reserved_too: 0,
         },
-        piece: Piece { head: PieceHead::EMPTY, bytes: [0; MOST_OF_PIECE] },
+        piece: Piece { head: PieceHead::EMPTY, bytes: [0; MAX_PIECE_LEN] },
     };
 }
 
 const _: () = assert!(size_of::<PieceHead>() == PIECE_HEAD_LEN);
-const _: () = assert!(size_of::<Piece>() == PIECE_HEAD_LEN + MOST_OF_PIECE);
-const _: () = assert!(MOST_OF_PIECE.is_power_of_two());
+const _: () = assert!(size_of::<Piece>() == PIECE_HEAD_LEN + MAX_PIECE_LEN);
+const _: () = assert!(MAX_PIECE_LEN.is_power_of_two());
 
 #[cfg(test)]
 mod tests {

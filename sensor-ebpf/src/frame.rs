@@ -10,7 +10,7 @@ use aya_ebpf::{
 };
 use sensor_common::{
     bytes::{Bytes, place},
-    payload::MOST_OF_PIECE,
+    payload::MAX_PIECE_LEN,
 };
 use zerocopy::FromBytes;
 
@@ -63,21 +63,21 @@ impl Bytes for Linear {
     }
 
     #[inline(always)]
-    fn copy<const MOST: usize>(
+    fn copy<const MAX: usize>(
         &self,
         offset: usize,
-        target: &mut [u8; MOST_OF_PIECE],
+        target: &mut [u8; MAX_PIECE_LEN],
         at: usize,
         length: u32,
     ) -> bool {
-        let length = length_of::<MOST>(length);
+        let length = length_of::<MAX>(length);
         let from = self.start + offset;
         if from + length as usize > self.end {
             return false;
         }
         let from = from as *const c_void;
         // SAFETY: the bytes are inside the packet, and the target has room for the longest length there is.
-        unsafe { bpf_probe_read_kernel(target.as_mut_ptr().add(place(at, MOST)).cast(), length, from) == 0 }
+        unsafe { bpf_probe_read_kernel(target.as_mut_ptr().add(place(at, MAX)).cast(), length, from) == 0 }
     }
 }
 
@@ -164,14 +164,14 @@ impl<C: Context> Bytes for Afresh<C> {
     }
 
     #[inline(always)]
-    fn copy<const MOST: usize>(
+    fn copy<const MAX: usize>(
         &self,
         offset: usize,
-        target: &mut [u8; MOST_OF_PIECE],
+        target: &mut [u8; MAX_PIECE_LEN],
         at: usize,
         length: u32,
     ) -> bool {
-        self.0.linear_afresh().copy::<MOST>(offset, target, at, length)
+        self.0.linear_afresh().copy::<MAX>(offset, target, at, length)
     }
 }
 
@@ -251,16 +251,16 @@ impl<C: Context, L: Bounds<C>> Bytes for Pieces<L, C> {
     }
 
     #[inline(always)]
-    fn copy<const MOST: usize>(
+    fn copy<const MAX: usize>(
         &self,
         offset: usize,
-        target: &mut [u8; MOST_OF_PIECE],
+        target: &mut [u8; MAX_PIECE_LEN],
         at: usize,
         length: u32,
     ) -> bool {
         // SAFETY: the place is inside the target.
-        let target = unsafe { target.as_mut_ptr().add(place(at, MOST)) };
-        self.context.fetch(offset, target.cast(), length_of::<MOST>(length))
+        let target = unsafe { target.as_mut_ptr().add(place(at, MAX)) };
+        self.context.fetch(offset, target.cast(), length_of::<MAX>(length))
     }
 }
 

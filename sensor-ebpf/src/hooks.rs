@@ -9,9 +9,11 @@ use aya_log_ebpf::debug;
 use sensor_common::{
     bytes::Bytes,
     classify::Server,
-    glance::{Glance, glance, plain_ipv4, plain_ipv6},
+    fast_path::{FastPath, fast_path, plain_ipv4, plain_ipv6},
     headers::{NoPorts, Ports, VLAN_PRESENT},
-    path::{Arrival, Environment as _, Verdict, capture, count_unjudged, find, watch_found, watch_plain},
+    path::{
+        Arrival, Environment as _, Verdict, capture, count_unjudged, parse, process_parsed, process_plain,
+    },
     settings::{PortKind, feature},
     slot::Hook,
 };
@@ -93,19 +95,19 @@ struct Steps {
     capture: fn(*mut xdp_md),
 }
 
-/// A packet is glanced at; if it is plain IPv4 it is watched in line, for a call would cost as much as all of the parsing.
+/// A packet takes the fast path first; if it is plain IPv4 it is processed in line, for a call would cost as much as all of the parsing.
 /// Any other is watched in two steps, of which each has the stack to itself.
 #[inline(always)]
 fn incoming<B: Bytes + Copy>(context: *mut xdp_md, frame: fn(*mut xdp_md) -> B, steps: Steps) -> u32 {
     let linear: Linear = context.linear();
-    let then = match glance(&Kernel, linear, |length| linear.is_shorter(length)) {
-        Glance::Foreign => return xdp_action::XDP_PASS,
-        Glance::PlainIpv4(server, service) => {
+    let then = match fast_path(&Kernel, linear, |length| linear.is_shorter(length)) {
+        FastPath::Foreign => return xdp_action::XDP_PASS,
+        FastPath::PlainIpv4(server, service) => {
             let frame = frame(context);
             plain(frame, plain_ipv4(frame, 0), (server, service), arrival_of(context))
         }
-        Glance::PlainIpv6(server, service) if !is_short() => (steps.plain_v6)(context, server, service),
-        Glance::PlainIpv6(..) | Glance::Unsure => match (steps.find)(context) {
+        FastPath::PlainIpv6(server, service) if !is_short() => (steps.plain_v6)(context, server, service),
+        FastPath::PlainIpv6(..) | FastPath::Unsure => match (steps.find)(context) {
             Find::Found => (steps.watch)(context),
             Find::Done | Find::Short => Then::Pass,
         },
@@ -199,12 +201,12 @@ pub(crate) fn smb_clock(_context: XdpContext) -> u32 {
 #[inline(always)]
 fn socket_buffer(context: *mut __sk_buff, hook: Hook) -> i32 {
     // SAFETY: the context is valid for the length of the run.
-    let then = match glance(&Kernel, context.linear(), |length| unsafe { (*context).len } < length) {
-        Glance::Foreign => return TC_ACT_UNSPEC,
-        Glance::PlainIpv4(server, service) if !is_short() => {
+    let then = match fast_path(&Kernel, context.linear(), |length| unsafe { (*context).len } < length) {
+        FastPath::Foreign => return TC_ACT_UNSPEC,
+        FastPath::PlainIpv4(server, service) if !is_short() => {
             plain_v4_socket_buffer(context, hook, server, service)
         }
-        Glance::PlainIpv6(server, service) if !is_short() => {
+        FastPath::PlainIpv6(server, service) if !is_short() => {
             plain_v6_socket_buffer(context, hook, server, service)
         }
         _ => general_socket_buffer(context, hook),
@@ -281,7 +283,7 @@ fn plain<B: Bytes + Copy>(
     arrival: Arrival,
 ) -> Then {
     match ports {
-        Some(ports) => Then::of(watch_plain(&mut Kernel, frame, &ports, service, arrival)),
+        Some(ports) => Then::of(process_plain(&mut Kernel, frame, &ports, service, arrival)),
         None => Then::Pass,
     }
 }
@@ -290,7 +292,7 @@ fn plain<B: Bytes + Copy>(
 /// if this is the `last` try.
 #[inline(always)]
 fn found<B: Bytes + Copy>(frame: B, arrival: Arrival, last: bool) -> Find {
-    match find(&Kernel, frame, arrival) {
+    match parse(&Kernel, frame, arrival) {
         Ok(found) => {
             keep_found(found);
             Find::Found
@@ -306,7 +308,7 @@ fn found<B: Bytes + Copy>(frame: B, arrival: Arrival, last: bool) -> Find {
 #[inline(always)]
 fn watched<B: Bytes + Copy>(frame: B, arrival: Arrival) -> Then {
     match kept_found() {
-        Some(found) => Then::of(watch_found(&mut Kernel, frame, found, arrival)),
+        Some(found) => Then::of(process_parsed(&mut Kernel, frame, found, arrival)),
         None => Then::Pass,
     }
 }

@@ -11,7 +11,7 @@ use sensor_common::{
     counter::Counter,
     headers::Address,
     path::{Environment, Watched},
-    payload::{MOST_OF_PIECE, PIECE_HEAD_LEN, Piece, Room},
+    payload::{MAX_PIECE_LEN, PIECE_HEAD_LEN, Piece, Room},
     prefix::PrefixFlags,
     settings::{PortKind, PortTable, Settings, feature, port},
     slot::{RecordKind, RecordV4, RecordV6, Slot, TCP},
@@ -20,7 +20,7 @@ use sensor_common::{
 
 use crate::{
     maps::{
-        BLOCKS_V6, CLOCK, COUNTERS, ENFORCEMENT, EXEMPTED, LEAVES_V4, NOTHING, PREFIXES_V4, PREFIXES_V6,
+        BLOCKS_V6, CLOCK, COUNTERS, ENFORCEMENT, EXEMPTED, LEAVES_V4, OPAQUE_ZERO, PREFIXES_V4, PREFIXES_V6,
         RECORDS, ROOM, SETTINGS, SLOTS, TABLES_V4, TCP_PORTS, TOPS_V6, UDP_PORTS, VIEW,
     },
     scratch::{forget_offset, keep_ends},
@@ -55,11 +55,11 @@ pub(crate) struct View {
 /// Bits in a key of the tries that say the view.
 const VIEW_BITS: u32 = 32;
 
-/// Gives back `length`, 1 to `MOST`, a power of two, in a way that shows the verifier that it is.
+/// Gives back `length`, 1 to `MAX`, a power of two, in a way that shows the verifier that it is.
 #[inline(always)]
-pub(crate) fn length_of<const MOST: usize>(length: u32) -> u32 {
+pub(crate) fn length_of<const MAX: usize>(length: u32) -> u32 {
     // The compiler would leave out what it knows to change nothing; it does not know a number that was forgotten.
-    (forget_offset(length as usize).wrapping_sub(1) & (MOST - 1)) as u32 + 1
+    (forget_offset(length as usize).wrapping_sub(1) & (MAX - 1)) as u32 + 1
 }
 
 /// Wakes the agent with the first record of a tick on this CPU and leaves it alone for the rest of it: the agent, once
@@ -101,9 +101,9 @@ impl Environment for Kernel {
     type View = View;
 
     #[inline(always)]
-    fn nothing(&self) -> u32 {
+    fn opaque_zero(&self) -> u32 {
         // SAFETY: the global is valid; volatile, or the compiler would know that nobody writes it.
-        unsafe { NOTHING.0.get().read_volatile() }
+        unsafe { OPAQUE_ZERO.0.get().read_volatile() }
     }
 
     #[inline(always)]
@@ -272,7 +272,7 @@ impl Environment for Kernel {
 
     #[inline(always)]
     fn emit_piece(&mut self, piece: &Piece) -> bool {
-        let length = PIECE_HEAD_LEN + length_of::<MOST_OF_PIECE>(u32::from(piece.head.captured)) as usize;
+        let length = PIECE_HEAD_LEN + length_of::<MAX_PIECE_LEN>(u32::from(piece.head.captured)) as usize;
         // SAFETY: a piece has room for the longest length there is.
         let bytes = unsafe { slice::from_raw_parts((&raw const *piece).cast::<u8>(), length) };
         RECORDS.output::<[u8]>(bytes, wake_up(self.now())).is_ok()

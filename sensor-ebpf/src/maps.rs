@@ -47,10 +47,10 @@ pub(crate) static ENFORCEMENT: Shared<Enforcement> = Shared(UnsafeCell::new(Enfo
 pub(crate) static CLOCK: Shared<u32> = Shared(UnsafeCell::new(0));
 
 /// Always 0, which the verifier does not know
-/// ([`Environment::nothing`](sensor_common::path::Environment::nothing)); likewise.
-#[unsafe(link_section = ".bss.nothing")]
+/// ([`Environment::opaque_zero`](sensor_common::path::Environment::opaque_zero)); likewise.
+#[unsafe(link_section = ".bss.opaque_zero")]
 #[unsafe(no_mangle)]
-pub(crate) static NOTHING: Shared<u32> = Shared(UnsafeCell::new(0));
+pub(crate) static OPAQUE_ZERO: Shared<u32> = Shared(UnsafeCell::new(0));
 
 /// Words that others write while the program runs.
 #[repr(transparent)]

@@ -4,7 +4,7 @@
 //! place, what follows is verified once. Costs a write and a read of a line that is in the cache.
 
 use aya_ebpf::{macros::map, maps::PerCpuArray};
-use sensor_common::{bytes::OFFSET_MASK, headers::Address, path::Found};
+use sensor_common::{bytes::OFFSET_MASK, headers::Address, path::Parsed};
 
 #[map]
 static OFFSET: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
@@ -21,20 +21,20 @@ pub(crate) fn forget_offset(offset: usize) -> usize {
 }
 
 #[map]
-static FOUND: PerCpuArray<Found> = PerCpuArray::with_max_entries(1, 0);
+static FOUND: PerCpuArray<Parsed> = PerCpuArray::with_max_entries(1, 0);
 
 /// Keeps what was found of a packet.
 #[inline(always)]
-pub(crate) fn keep_found(found: Found) {
+pub(crate) fn keep_found(parsed: Parsed) {
     if let Some(kept) = FOUND.get_ptr_mut(0) {
         // SAFETY: the value is this CPU's own.
-        unsafe { kept.write_volatile(found) };
+        unsafe { kept.write_volatile(parsed) };
     }
 }
 
 /// What was kept last.
 #[inline(always)]
-pub(crate) fn kept_found() -> Option<&'static Found> {
+pub(crate) fn kept_found() -> Option<&'static Parsed> {
     let kept = FOUND.get_ptr_mut(0)?;
     // SAFETY: the value is this CPU's own, and a packet is done with it before the next one comes; it is read only after
     // something was kept.

@@ -7,23 +7,23 @@ fn message(header: &[(usize, u8)], length: u32, have: u32) -> u32 {
 
 /// What is said with the last of segments of these lengths.
 fn split(header: &[(usize, u8)], length: u32, segments: &[u32]) -> u32 {
-    let mut all = [0; MOST_OF_PIECE];
+    let mut all = [0; MAX_PIECE_LEN];
     all[1..4].copy_from_slice(&length.to_be_bytes()[1..]);
     for (at, value) in header {
         all[*at] = *value;
     }
     let mut begun = PartialHeader { identifier: all[4], ..PartialHeader::EMPTY };
-    let first = Glimpse { bytes: &all, have: segments[0], into: 0 };
+    let first = MessageStart { bytes: &all, have: segments[0], into: 0 };
     let whole = whole(&first);
     let (mut into, mut wanted) = (0, UNDECIDED);
     for have in segments {
         assert_eq!(wanted, UNDECIDED, "decided before the last segment");
-        let mut bytes = [0xEE; MOST_OF_PIECE];
+        let mut bytes = [0xEE; MAX_PIECE_LEN];
         let end = (into + have) as usize;
         bytes[into as usize..end].copy_from_slice(&all[into as usize..end]);
-        let glimpse = Glimpse { bytes: &bytes, have: (*have).min(GLIMPSE as u32), into };
-        begun.look(&glimpse);
-        wanted = begun.wanted(&glimpse, whole);
+        let start = MessageStart { bytes: &bytes, have: (*have).min(MESSAGE_START_LEN as u32), into };
+        begun.look(&start);
+        wanted = begun.wanted(&start, whole);
         into += have;
     }
     wanted
@@ -110,16 +110,16 @@ fn what_is_very_long_is_cut() {
 
 #[test]
 fn the_endpoint_mapper_is_read_by_its_own_length() {
-    let mut bytes = [0; MOST_OF_PIECE];
+    let mut bytes = [0; MAX_PIECE_LEN];
     for (at, value) in rpc(0, 11) {
         bytes[at] = value;
     }
     bytes[8] = 72;
-    assert_eq!(of_rpc(&Glimpse { bytes: &bytes, have: 72, into: 0 }), 72);
+    assert_eq!(of_rpc(&MessageStart { bytes: &bytes, have: 72, into: 0 }), 72);
     bytes[2] = 0;
-    assert_eq!(of_rpc(&Glimpse { bytes: &bytes, have: 72, into: 0 }), 24);
+    assert_eq!(of_rpc(&MessageStart { bytes: &bytes, have: 72, into: 0 }), 24);
     bytes[0] = 4;
-    assert_eq!(of_rpc(&Glimpse { bytes: &bytes, have: 72, into: 0 }), 0);
+    assert_eq!(of_rpc(&MessageStart { bytes: &bytes, have: 72, into: 0 }), 0);
 }
 
 #[test]

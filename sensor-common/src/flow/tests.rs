@@ -3,7 +3,7 @@
 use super::*;
 use crate::slot::TCP;
 
-const KEY: FlowKey = FlowKey {
+const KEY: SlotKey = SlotKey {
     family: 4,
     transport: TCP,
     ifindex: 3,
@@ -39,13 +39,13 @@ fn a_new_tenant_has_exact_first_counts_and_an_even_generation() {
 fn any_part_of_the_key_tells_flows_apart() {
     let slot = opened();
     let others = [
-        FlowKey { family: 6, ..KEY },
-        FlowKey { transport: UDP, ..KEY },
-        FlowKey { ifindex: 4, ..KEY },
-        FlowKey { local: [0, 0, 0, 1], ..KEY },
-        FlowKey { remote: [0, 0, 0, 1], ..KEY },
-        FlowKey { local_port: 1, ..KEY },
-        FlowKey { remote_port: 1, ..KEY },
+        SlotKey { family: 6, ..KEY },
+        SlotKey { transport: UDP, ..KEY },
+        SlotKey { ifindex: 4, ..KEY },
+        SlotKey { local: [0, 0, 0, 1], ..KEY },
+        SlotKey { remote: [0, 0, 0, 1], ..KEY },
+        SlotKey { local_port: 1, ..KEY },
+        SlotKey { remote_port: 1, ..KEY },
     ];
     for other in others {
         assert!(!slot.holds(&other), "{other:?}");
@@ -54,7 +54,7 @@ fn any_part_of_the_key_tells_flows_apart() {
 
 #[test]
 fn ipv6_flows_that_differ_only_in_their_upper_bits_are_told_apart() {
-    let key = FlowKey { family: 6, local: [1, 2, 3, 4], remote: [5, 6, 7, 8], ..KEY };
+    let key = SlotKey { family: 6, local: [1, 2, 3, 4], remote: [5, 6, 7, 8], ..KEY };
     let mut slot = Slot::default();
     slot.open(&key, &packet(Side::Local, tcp::SYN, 0), 1);
     assert!(slot.holds(&key));
@@ -120,7 +120,7 @@ fn a_reset_and_an_empty_segment_do_not_move_the_stream_and_a_syn_begins_it() {
 
 #[test]
 fn datagrams_are_never_sent_again() {
-    let key = FlowKey { transport: UDP, ..KEY };
+    let key = SlotKey { transport: UDP, ..KEY };
     let mut slot = Slot::default();
     slot.open(&key, &packet(Side::Local, 0, 10), 1);
     let _ = slot.add(&packet(Side::Local, 0, 10), 1);
@@ -203,7 +203,7 @@ fn the_hash_spreads_flows_and_depends_on_the_seed() {
     let mut used = std::collections::HashSet::new();
     let mut moved = 0;
     for port in 0..1024u16 {
-        let key = FlowKey { local_port: port.to_be(), ..KEY };
+        let key = SlotKey { local_port: port.to_be(), ..KEY };
         let index = key.slot_index(seed, 1024);
         assert!(index < 1024);
         moved += usize::from(index != key.slot_index([1, 2], 1024));

@@ -5,7 +5,7 @@ use core::borrow::Borrow;
 use super::{Environment, capture};
 use crate::{
     counter::Counter,
-    flow::{FlowKey, Packet, Tenancy},
+    flow::{Packet, SlotKey, Tenancy},
     headers::Address,
     payload::Content,
     slot::{RecordKind, Slot},
@@ -31,7 +31,7 @@ impl Accounted {
 #[inline(always)]
 pub(super) fn account<E: Environment, A: Borrow<Address>>(
     env: &mut E,
-    key: &FlowKey<A>,
+    key: &SlotKey<A>,
     packet: &Packet,
     content: Content,
     may_open: bool,
@@ -83,7 +83,7 @@ fn go_on<E: Environment>(env: &mut E, slot: &mut Slot, packet: &Packet, now: u32
 fn replace<E: Environment, A: Borrow<Address>>(
     env: &mut E,
     slot: &mut Slot,
-    key: &FlowKey<A>,
+    key: &SlotKey<A>,
     packet: &Packet,
     now: u32,
 ) -> bool {

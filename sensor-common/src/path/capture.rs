@@ -9,20 +9,22 @@ use super::{Environment, account};
 use crate::{
     bytes::{Bytes, OFFSET_MASK},
     counter::Counter,
-    evidence::{self, CONTENT, GLIMPSE, Glimpse, LONGEST_DATAGRAM, SESSION_REQUEST_LEN, UNDECIDED},
-    payload::{Content, MOST_OF_PIECE, PieceHead, PieceKind, Room, SESSION_REQUEST},
+    evidence::{
+        self, CONTENT, LONGEST_DATAGRAM, MESSAGE_START_LEN, MessageStart, SESSION_REQUEST_LEN, UNDECIDED,
+    },
+    payload::{Content, MAX_PIECE_LEN, PieceHead, PieceKind, Room, SESSION_REQUEST},
     slot::{PartialHeader, RECORD_VERSION, RecordKind, SeqRange, Slot, TCP, UDP, content_bit},
     smb::{SMB1, SMB2},
 };
 
 /// Pieces that a flow may tell during one generation: enough for a hundred logons, and an end for whoever makes more.
-pub const MOST_PIECES: u32 = 512;
+pub const MAX_PIECES: u32 = 512;
 
 /// Of these, pieces of messages of which it is not known yet whether they are evidence.
-const MOST_UNDECIDED: u32 = MOST_PIECES / 2;
+const MAX_UNDECIDED: u32 = MAX_PIECES / 2;
 
-/// A glimpse lies in a piece as it does in its message. No message is undecided behind this many bytes, and no glimpse longer.
-const ROOM_OF_GLIMPSE: usize = 256;
+/// A start lies in a piece as it does in its message. No message is undecided behind this many bytes, and no start longer.
+const MESSAGE_START_CAPACITY: usize = 256;
 
 /// Whether the payload may have to be told.
 #[inline(always)]
@@ -69,14 +71,14 @@ fn tell<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, slot: &mut Slot,
         account::tell(env, RecordKind::Rose, Counter::LostRose, slot);
     }
     let Some(kind) = kind else { return };
-    if slot.stream.pieces_sent >= MOST_PIECES {
+    if slot.stream.pieces_sent >= MAX_PIECES {
         return env.count(Counter::PayloadOver, 1);
     }
-    let captured = least(room.content.payload, least(room.piece.head.wanted, MOST_OF_PIECE as u32));
+    let captured = least(room.content.payload, least(room.piece.head.wanted, MAX_PIECE_LEN as u32));
     fill_head(&mut room.piece.head, slot, kind, room.content.side);
     room.piece.head.captured = captured as u16;
     let payload_at = room.content.payload_at as usize & OFFSET_MASK;
-    if !frame.copy::<MOST_OF_PIECE>(payload_at, &mut room.piece.bytes, 0, captured) {
+    if !frame.copy::<MAX_PIECE_LEN>(payload_at, &mut room.piece.bytes, 0, captured) {
         return;
     }
     slot.stream.pieces_sent += 1;
@@ -107,18 +109,18 @@ fn segment<B: Bytes + Copy>(frame: B, slot: &mut Slot, room: &mut Room) -> Optio
     let into = if continues { u32::from(slot.stream.partial.seen) } else { 0 };
     let mut have = 0;
     if undecided || content.opening | content.rpc != 0 {
-        have = least(content.payload, GLIMPSE as u32);
+        have = least(content.payload, MESSAGE_START_LEN as u32);
         let payload_at = content.payload_at as usize & OFFSET_MASK;
-        if !frame.copy::<ROOM_OF_GLIMPSE>(payload_at, &mut room.piece.bytes, into as usize, have) {
+        if !frame.copy::<MESSAGE_START_CAPACITY>(payload_at, &mut room.piece.bytes, into as usize, have) {
             return None;
         }
     }
-    let glimpse = Glimpse { bytes: &room.piece.bytes, have, into };
+    let start = MessageStart { bytes: &room.piece.bytes, have, into };
     let (mut kind, mut wanted, mut longest) = (PieceKind::Message, 0, 0);
     match content.opening {
         0 if content.rpc != 0 && !undecided => {
             kind = PieceKind::Rpc;
-            wanted = evidence::of_rpc(&glimpse);
+            wanted = evidence::of_rpc(&start);
         }
         0 => {}
         SESSION_REQUEST => wanted = SESSION_REQUEST_LEN,
@@ -128,10 +130,10 @@ fn segment<B: Bytes + Copy>(frame: B, slot: &mut Slot, room: &mut Room) -> Optio
             if slot.line.kind & self::undecided_bit(other) != 0 {
                 slot.line.kind &= !(self::undecided_bit(other) | self::bit(other));
             }
-            longest = evidence::whole(&glimpse);
+            longest = evidence::whole(&start);
             slot.stream.partial = PartialHeader { identifier, ..PartialHeader::EMPTY };
-            slot.stream.partial.look(&glimpse);
-            wanted = slot.stream.partial.wanted(&glimpse, longest);
+            slot.stream.partial.look(&start);
+            wanted = slot.stream.partial.wanted(&start, longest);
             if wanted == CONTENT {
                 slot.details.content |= content_bit(content.side);
                 wanted = 0;
@@ -142,7 +144,7 @@ fn segment<B: Bytes + Copy>(frame: B, slot: &mut Slot, room: &mut Room) -> Optio
     if content.opening != 0 || wanted != 0 {
         slot.line.kind &= !(bit | undecided_bit);
         if wanted == UNDECIDED {
-            if slot.stream.pieces_sent >= MOST_UNDECIDED {
+            if slot.stream.pieces_sent >= MAX_UNDECIDED {
                 return None;
             }
             slot.line.kind |= undecided_bit;
@@ -169,12 +171,12 @@ fn segment<B: Bytes + Copy>(frame: B, slot: &mut Slot, room: &mut Room) -> Optio
         if undecided {
             let begun = &mut slot.stream.partial;
             // Its header is read in the order in which it was sent.
-            if into != glimpse.into {
+            if into != start.into {
                 return None;
             }
-            begun.look(&glimpse);
-            end = begun.wanted(&glimpse, long);
-            if end == UNDECIDED && slot.stream.pieces_sent < MOST_UNDECIDED {
+            begun.look(&start);
+            end = begun.wanted(&start, long);
+            if end == UNDECIDED && slot.stream.pieces_sent < MAX_UNDECIDED {
                 end = long;
             } else {
                 slot.line.kind &= !undecided_bit;

@@ -33,10 +33,10 @@ impl Enforced {
         matches!(self, Self::DropOutbound | Self::DropInbound)
     }
 
-    /// The same, of which nothing is known any more ([`Environment::nothing`]).
+    /// The same, of which nothing is known any more ([`Environment::opaque_zero`]).
     #[inline(always)]
-    pub(super) const fn joined(self, nothing: u32) -> Self {
-        match self as u32 | nothing {
+    pub(super) const fn joined(self, opaque_zero: u32) -> Self {
+        match self as u32 | opaque_zero {
             0 => Self::Pass,
             1 => Self::WouldDropOutbound,
             2 => Self::WouldDropInbound,

@@ -29,7 +29,7 @@ pub trait Environment {
     /// in. Verifiers before Linux 6.2 tell all constants apart in a program of several functions; without this they
     /// would follow what comes behind once for each combination of them.
     #[inline(always)]
-    fn nothing(&self) -> u32 {
+    fn opaque_zero(&self) -> u32 {
         0
     }
 

@@ -13,7 +13,7 @@ use crate::{
     bytes::Bytes,
     classify::{Server, crossing, exempt_cell},
     counter::Counter,
-    flow::{FlowKey, Packet},
+    flow::{Packet, SlotKey},
     headers::{self, Address, Ports},
     payload::Content,
     prefix::PrefixFlags,
@@ -25,7 +25,7 @@ use crate::{
 /// A packet that may be ours: judges and accounts it, and counts what became of it. One that is here for its content
 /// counts as seen only when it is kept.
 #[inline(always)]
-pub(super) fn closer<E: Environment, B: Bytes + Copy, const HELD: bool>(
+pub(super) fn judge_and_count<E: Environment, B: Bytes + Copy, const IN_REGISTERS: bool>(
     env: &mut E,
     frame: B,
     ports: &Ports,
@@ -33,7 +33,7 @@ pub(super) fn closer<E: Environment, B: Bytes + Copy, const HELD: bool>(
     interest: Interest,
     arrival: &Arrival,
 ) -> Verdict {
-    let judged = judge::<_, _, HELD>(env, frame, ports, kinds, interest, arrival);
+    let judged = judge::<_, _, IN_REGISTERS>(env, frame, ports, kinds, interest, arrival);
     match judged.watched.outcome {
         Counter::Kept => env.count_watched(judged.watched),
         // Made anew: nothing else is to be counted of it, and here the compiler knows that.
@@ -68,9 +68,9 @@ impl Judged {
     }
 }
 
-/// The verdict on a packet. With `HELD` its addresses are held in registers.
+/// The verdict on a packet. With `IN_REGISTERS` its addresses are held in registers.
 #[inline(always)]
-fn judge<E: Environment, B: Bytes + Copy, const HELD: bool>(
+fn judge<E: Environment, B: Bytes + Copy, const IN_REGISTERS: bool>(
     env: &mut E,
     frame: B,
     ports: &Ports,
@@ -86,20 +86,20 @@ fn judge<E: Environment, B: Bytes + Copy, const HELD: bool>(
         Interest::Suspected => Server::Either,
     };
     // IPv6 addresses are too much for the registers, and for the stack.
-    if !HELD {
+    if !IN_REGISTERS {
         let Some(ends) = env.keep_ends([source, destination]) else {
             return Judged::passed(Counter::NoSlot);
         };
         let [source, destination] = &*ends;
         let ends = (source, destination);
-        let nothing = env.nothing();
-        return judge_between(env, frame, (ports, kinds), ends, (interest, server), arrival, nothing);
+        let opaque_zero = env.opaque_zero();
+        return judge_between(env, frame, (ports, kinds), ends, (interest, server), arrival, opaque_zero);
     }
     judge_between(env, frame, (ports, kinds), (source, destination), (interest, server), arrival, 0)
 }
 
 /// The verdict on a packet between these ends, addresses or references to them. What many ways come to is joined with
-/// `nothing`, so that it is the same for all of them ([`Environment::nothing`]).
+/// `opaque_zero`, so that it is the same for all of them ([`Environment::opaque_zero`]).
 #[inline(always)]
 fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
     env: &mut E,
@@ -108,7 +108,7 @@ fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
     (source, destination): (A, A),
     (interest, server): (Interest, Server),
     arrival: &Arrival,
-    nothing: u32,
+    opaque_zero: u32,
 ) -> Judged {
     let Some(view) = env.view() else { return Judged::passed(Counter::NoSlot) };
     let from = flags_of(env, view, ports.family, source.borrow());
@@ -172,11 +172,11 @@ fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
     if external.contains(PrefixFlags::THREAT) {
         marks |= mark::THREAT;
     }
-    content.opening |= nothing as u8;
-    content.rpc |= nothing as u8;
-    marks |= nothing as u16;
-    let enforced = enforced.joined(nothing);
-    let may_open = u32::from(!matches!(interest, Interest::Suspected)) | nothing != 0;
+    content.opening |= opaque_zero as u8;
+    content.rpc |= opaque_zero as u8;
+    marks |= opaque_zero as u16;
+    let enforced = enforced.joined(opaque_zero);
+    let may_open = u32::from(!matches!(interest, Interest::Suspected)) | opaque_zero != 0;
     let packet = Packet {
         side,
         tcp_flags: segment.tcp_flags,
@@ -191,7 +191,7 @@ fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
         Side::Local => (source, destination, ports.source, ports.destination),
         Side::Remote => (destination, source, ports.destination, ports.source),
     };
-    let key = FlowKey {
+    let key = SlotKey {
         family: ports.family,
         transport: ports.transport,
         ifindex: arrival.ifindex,

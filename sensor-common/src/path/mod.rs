@@ -11,9 +11,9 @@ mod judge;
 mod prefixes;
 mod watched;
 
-use self::judge::closer;
+use self::judge::judge_and_count;
 pub use self::{
-    capture::{MOST_PIECES, capture},
+    capture::{MAX_PIECES, capture},
     environment::Environment,
     prefixes::flags_of,
     watched::Watched,
@@ -90,7 +90,7 @@ enum Interest {
 
 /// A packet that may be ours.
 #[derive(Clone, Copy, Debug)]
-pub struct Found {
+pub struct Parsed {
     ports: Ports,
     kinds: Kinds,
     interest: Interest,
@@ -98,19 +98,23 @@ pub struct Found {
 
 /// Takes one frame down the path.
 #[inline(always)]
-pub fn watch<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, arrival: Arrival) -> Verdict {
-    match find(env, frame, arrival) {
-        Ok(found) => watch_found(env, frame, &found, arrival),
+pub fn process<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, arrival: Arrival) -> Verdict {
+    match parse(env, frame, arrival) {
+        Ok(parsed) => process_parsed(env, frame, &parsed, arrival),
         Err(verdict) => verdict,
     }
 }
 
-/// The first half of [`watch`]: whether a packet may be ours.
+/// The first half of [`process`]: whether a packet may be ours.
 ///
 /// # Errors
 /// The verdict on one that is not.
 #[inline(always)]
-pub fn find<E: Environment, B: Bytes + Copy>(env: &E, frame: B, arrival: Arrival) -> Result<Found, Verdict> {
+pub fn parse<E: Environment, B: Bytes + Copy>(
+    env: &E,
+    frame: B,
+    arrival: Arrival,
+) -> Result<Parsed, Verdict> {
     let ports = match headers::ports(frame, arrival.vlan, env.features() & feature::TUNNELS != 0) {
         Ok(ports) => ports,
         Err(NoPorts::Foreign) => return Err(Verdict::Foreign),
@@ -118,26 +122,26 @@ pub fn find<E: Environment, B: Bytes + Copy>(env: &E, frame: B, arrival: Arrival
     };
     let kinds = Kinds::of(env, &ports);
     match interest(env, frame, &ports, kinds, &arrival) {
-        Some(interest) => Ok(Found { ports, kinds, interest }),
+        Some(interest) => Ok(Parsed { ports, kinds, interest }),
         None => Err(Verdict::Foreign),
     }
 }
 
-/// The second half: judges and accounts what was found.
+/// The second half: judges and accounts what was parsed.
 #[inline(always)]
-pub fn watch_found<E: Environment, B: Bytes + Copy>(
+pub fn process_parsed<E: Environment, B: Bytes + Copy>(
     env: &mut E,
     frame: B,
-    found: &Found,
+    parsed: &Parsed,
     arrival: Arrival,
 ) -> Verdict {
-    closer::<_, _, false>(env, frame, &found.ports, found.kinds, found.interest, &arrival)
+    judge_and_count::<_, _, false>(env, frame, &parsed.ports, parsed.kinds, parsed.interest, &arrival)
 }
 
-/// Takes a frame down the path of which a first [`glance`](crate::glance) told where everything is, and that one port of it,
+/// Takes a frame down the path of which a first [`fast_path`](crate::fast_path) told where everything is, and that one port of it,
 /// that of the `server`, is a watched `service`.
 #[inline(always)]
-pub fn watch_plain<E: Environment, B: Bytes + Copy>(
+pub fn process_plain<E: Environment, B: Bytes + Copy>(
     env: &mut E,
     frame: B,
     ports: &Ports,
@@ -148,7 +152,7 @@ pub fn watch_plain<E: Environment, B: Bytes + Copy>(
         Server::Source => Kinds { source: service, destination: PortKind::FOREIGN },
         _ => Kinds { source: PortKind::FOREIGN, destination: service },
     };
-    closer::<_, _, true>(env, frame, ports, kinds, Interest::Service(server), &arrival)
+    judge_and_count::<_, _, true>(env, frame, ports, kinds, Interest::Service(server), &arrival)
 }
 
 /// Why a packet is to be looked at more closely, if it is.
@@ -179,7 +183,7 @@ fn interest<E: Environment, B: Bytes + Copy>(
     })
 }
 
-/// Counts a frame that could not be judged. Apart from [`watch`], so that a hook may try again with more of the frame.
+/// Counts a frame that could not be judged. Apart from [`process`], so that a hook may try again with more of the frame.
 #[inline(always)]
 pub fn count_unjudged<E: Environment>(env: &mut E, verdict: Verdict) {
     let Verdict::Unjudged(reason) = verdict else { return };

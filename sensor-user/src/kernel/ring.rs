@@ -26,7 +26,7 @@ const DISCARDED: u32 = 1 << 30;
 /// Bytes of a record's header (BPF_RINGBUF_HDR_SZ).
 const HEADER: usize = 8;
 /// Most bytes that are read before the kernel is told.
-const MOST_UNTOLD: usize = 64 * 1024;
+const MAX_UNACKNOWLEDGED: usize = 64 * 1024;
 
 /// The reading end of the ring.
 pub struct RecordRing {
@@ -39,7 +39,7 @@ pub struct RecordRing {
     size: usize,
     /// Bytes read, and bytes of those that the kernel was told.
     read: u64,
-    told: u64,
+    acknowledged: u64,
     /// Bytes written, when it was last looked.
     written: u64,
     map: MapData,
@@ -68,9 +68,9 @@ impl RecordRing {
                 return Err(error);
             }
         };
-        let mut ring = Self { consumer, producer, page, size, read: 0, told: 0, written: 0, map };
+        let mut ring = Self { consumer, producer, page, size, read: 0, acknowledged: 0, written: 0, map };
         ring.read = ring.consumed().load(Ordering::Acquire);
-        ring.told = ring.read;
+        ring.acknowledged = ring.read;
         Ok(ring)
     }
 
@@ -80,7 +80,7 @@ impl RecordRing {
             if self.read == self.written {
                 self.written = self.produced().load(Ordering::Acquire);
                 if self.read == self.written {
-                    self.tell();
+                    self.acknowledge();
                     return None;
                 }
             }
@@ -89,13 +89,13 @@ impl RecordRing {
             let header =
                 unsafe { self.producer.add(at).cast::<AtomicU32>().as_ref() }.load(Ordering::Acquire);
             if header & BUSY != 0 {
-                self.tell();
+                self.acknowledge();
                 return None;
             }
             let length = (header & !(BUSY | DISCARDED)) as usize;
             // What was read before is told before this one is given, so that this one stays as it is until the next call.
-            if (self.read - self.told) as usize >= MOST_UNTOLD.min(self.size / 8) {
-                self.tell();
+            if (self.read - self.acknowledged) as usize >= MAX_UNACKNOWLEDGED.min(self.size / 8) {
+                self.acknowledge();
             }
             self.read += (length + HEADER).next_multiple_of(8) as u64;
             if header & DISCARDED == 0 && length <= self.size {
@@ -109,10 +109,10 @@ impl RecordRing {
     }
 
     /// Tells the kernel how far was read.
-    fn tell(&mut self) {
-        if self.told != self.read {
+    fn acknowledge(&mut self) {
+        if self.acknowledged != self.read {
             self.consumed().store(self.read, Ordering::Release);
-            self.told = self.read;
+            self.acknowledged = self.read;
         }
     }
 

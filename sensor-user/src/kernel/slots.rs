@@ -26,7 +26,7 @@ pub struct SlotReader {
     slots_per_cpu: usize,
     cpus: usize,
     /// What each slot looked like at the last sweep.
-    seen: Vec<Glance>,
+    seen: Vec<SlotVersion>,
     // The map must live as long as its memory.
     map: MapData,
 }
@@ -36,12 +36,12 @@ unsafe impl Send for SlotReader {}
 
 /// Enough of a slot to tell whether anything happened in it: each packet changes it.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Glance {
+pub(crate) struct SlotVersion {
     generation: u32,
     packets: [u32; 2],
 }
 
-impl Glance {
+impl SlotVersion {
     /// At a slot.
     pub(crate) const fn at(slot: &Slot) -> Self {
         Self { generation: slot.line.generation, packets: slot.line.packets }
@@ -79,7 +79,7 @@ impl SlotReader {
             bytes,
             slots_per_cpu,
             cpus,
-            seen: vec![Glance::default(); count],
+            seen: vec![SlotVersion::default(); count],
             map,
         })
     }
@@ -104,22 +104,22 @@ impl SlotReader {
     pub fn sweep(&mut self, cpu: usize, mut found: impl FnMut(&Slot)) {
         let start = cpu * self.slots_per_cpu;
         for index in start..(start + self.slots_per_cpu).min(self.seen.len()) {
-            let glance = self.glance(index);
-            if glance == self.seen[index] || glance.generation & 1 != 0 {
+            let version = self.version(index);
+            if version == self.seen[index] || version.generation & 1 != 0 {
                 continue;
             }
             let slot = self.copy(index);
             // No load of the copy may come behind the one that checks it.
             fence(Ordering::Acquire);
-            if self.glance(index).generation != glance.generation {
+            if self.version(index).generation != version.generation {
                 continue;
             }
-            self.seen[index] = Glance::at(&slot);
+            self.seen[index] = SlotVersion::at(&slot);
             found(&slot);
         }
     }
 
-    fn glance(&self, index: usize) -> Glance {
+    fn version(&self, index: usize) -> SlotVersion {
         // Words of FlowLine: 3 holds both packet counts, 7 ends with the generation.
         // The generation comes first, and no later load before it.
         let tail = self.word(index, 7).load(Ordering::Acquire).to_ne_bytes();
@@ -127,7 +127,7 @@ impl SlotReader {
         let half = |bytes: &[u8; 8], at: usize| {
             u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
         };
-        Glance { generation: half(&tail, 4), packets: [half(&packets, 0), half(&packets, 4)] }
+        SlotVersion { generation: half(&tail, 4), packets: [half(&packets, 0), half(&packets, 4)] }
     }
 
     fn copy(&self, index: usize) -> Slot {

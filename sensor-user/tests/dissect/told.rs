@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use sensor_common::{
     path::Arrival,
-    payload::{MOST_OF_PIECE, PieceKind},
+    payload::{MAX_PIECE_LEN, PieceKind},
     slot::{Hook, Side},
 };
 use sensor_core::{
@@ -51,7 +51,7 @@ fn told(path: &std::path::Path) -> BTreeMap<FlowId, Facts> {
                 bytes: piece.bytes,
                 missing: 0,
                 starts_message: piece.kind != PieceKind::Continued,
-                last: piece.bytes.len() >= piece.wanted as usize || piece.bytes.len() == MOST_OF_PIECE,
+                last: piece.bytes.len() >= piece.wanted as usize || piece.bytes.len() == MAX_PIECE_LEN,
             });
             for message in joined {
                 conversation.message(from, &message.bytes);

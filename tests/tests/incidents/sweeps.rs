@@ -13,7 +13,7 @@ fn scripts_of_nmap_inwards_are_one_high_incident() {
 }
 
 #[test]
-fn a_half_open_sweep_outwards_is_one_low_incident() {
+fn a_half_open_sweep_outwards_is_one_high_incident() {
     shows("half-open-sweep-outwards");
 }
 
@@ -23,7 +23,7 @@ fn a_half_open_sweep_inwards_is_one_medium_incident() {
 }
 
 #[test]
-fn a_connect_sweep_outwards_is_one_low_incident() {
+fn a_connect_sweep_outwards_is_one_high_incident() {
     shows("connect-sweep-outwards");
 }
 
@@ -33,6 +33,6 @@ fn a_connect_sweep_inwards_is_one_medium_incident() {
 }
 
 #[test]
-fn a_slow_sweep_is_one_low_incident() {
+fn a_slow_sweep_is_one_high_incident() {
     shows("slow-sweep");
 }

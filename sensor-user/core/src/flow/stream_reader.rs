@@ -1,8 +1,8 @@
 //! Pieces of payload to facts: the messages of one TCP connection, joined and read.
 
 use sensor_common::{
-    path::MOST_PIECES,
-    payload::{MOST_OF_PIECE, PieceKind},
+    path::MAX_PIECES,
+    payload::{MAX_PIECE_LEN, PieceKind},
     slot::Side,
 };
 use sensor_dissect::{
@@ -50,7 +50,7 @@ impl StreamReader {
             bytes: piece.bytes,
             missing: 0,
             starts_message: piece.kind != PieceKind::Continued,
-            last: piece.bytes.len() >= piece.wanted as usize || piece.bytes.len() == MOST_OF_PIECE,
+            last: piece.bytes.len() >= piece.wanted as usize || piece.bytes.len() == MAX_PIECE_LEN,
         });
         let assumed = if piece.side == client { Sender::Client } else { Sender::Server };
         let mut new = false;
@@ -105,6 +105,6 @@ impl StreamReader {
 
     /// Whether something is missing between the pieces, or there were as many as the kernel hands up of one flow.
     pub(super) const fn has_gaps(&self) -> bool {
-        self.pieces >= MOST_PIECES || self.streams[0].gaps() > 0 || self.streams[1].gaps() > 0
+        self.pieces >= MAX_PIECES || self.streams[0].gaps() > 0 || self.streams[1].gaps() > 0
     }
 }

@@ -12,8 +12,8 @@ use std::{
 
 use sensor_common::{
     counter::Counter,
-    glance::{Glance, glance, plain_ipv4, plain_ipv6},
-    path::{Arrival, Verdict, capture, count_unjudged, watch, watch_plain},
+    fast_path::{FastPath, fast_path, plain_ipv4, plain_ipv6},
+    path::{Arrival, Verdict, capture, count_unjudged, process, process_plain},
     payload,
     prefix::CELLS,
     settings::{Enforcement, Services, Settings, port},
@@ -22,7 +22,7 @@ use sensor_common::{
 
 use self::holds::Slots;
 pub use self::holds::{RoomHold, SlotHold};
-use crate::kernel::slots::Glance as SlotGlance;
+use crate::kernel::slots::SlotVersion;
 use sensor_core::networks::{PrefixSet, Room, Tables};
 
 /// The path's surroundings in ordinary memory.
@@ -33,7 +33,7 @@ pub struct HostEngine {
     tables: Tables,
     slots: Rc<RefCell<Slots>>,
     /// What each slot looked like at the last sweep.
-    swept: Vec<SlotGlance>,
+    swept: Vec<SlotVersion>,
     counters: [u64; Counter::COUNT],
     /// By number of the exemption.
     exempted: Vec<u64>,
@@ -55,7 +55,7 @@ impl HostEngine {
             prefixes,
             tables,
             slots: Rc::new(RefCell::new(Slots::new(count))),
-            swept: vec![SlotGlance::default(); count],
+            swept: vec![SlotVersion::default(); count],
             counters: [0; Counter::COUNT],
             exempted: vec![0; CELLS as usize],
             records: vec![],
@@ -83,19 +83,19 @@ impl HostEngine {
 
     /// Takes one frame down the path.
     pub fn frame(&mut self, bytes: &[u8], arrival: Arrival) -> Verdict {
-        let plain = match glance(self, bytes, |length| arrival.frame_len < length) {
-            Glance::Foreign => return Verdict::Foreign,
-            Glance::PlainIpv4(server, service) => {
+        let plain = match fast_path(self, bytes, |length| arrival.frame_len < length) {
+            FastPath::Foreign => return Verdict::Foreign,
+            FastPath::PlainIpv4(server, service) => {
                 plain_ipv4(bytes, arrival.vlan).map(|ports| (ports, (server, service)))
             }
-            Glance::PlainIpv6(server, service) => {
+            FastPath::PlainIpv6(server, service) => {
                 plain_ipv6(bytes, arrival.vlan).map(|ports| (ports, (server, service)))
             }
-            Glance::Unsure => None,
+            FastPath::Unsure => None,
         };
         let verdict = match plain {
-            Some((ports, service)) => watch_plain(self, bytes, &ports, service, arrival),
-            None => watch(self, bytes, arrival),
+            Some((ports, service)) => process_plain(self, bytes, &ports, service, arrival),
+            None => process(self, bytes, arrival),
         };
         count_unjudged(self, verdict);
         if verdict == Verdict::Evident {
@@ -131,9 +131,9 @@ impl HostEngine {
             while left != 0 {
                 let index = at * 64 + left.trailing_zeros() as usize;
                 left &= left - 1;
-                let glance = SlotGlance::at(&all[index]);
-                if self.swept[index] != glance {
-                    self.swept[index] = glance;
+                let version = SlotVersion::at(&all[index]);
+                if self.swept[index] != version {
+                    self.swept[index] = version;
                     found(&all[index]);
                 }
             }
@@ -144,7 +144,7 @@ impl HostEngine {
     pub fn reset(&mut self) {
         let count = self.swept.len();
         self.slots = Rc::new(RefCell::new(Slots::new(count)));
-        self.swept = vec![SlotGlance::default(); count];
+        self.swept = vec![SlotVersion::default(); count];
         self.counters = [0; Counter::COUNT];
         self.exempted.fill(0);
         self.records.clear();

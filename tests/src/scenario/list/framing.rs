@@ -32,7 +32,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 Expected::new(Outbound, Critical, &["data"])
                     .techniques(&["T1187", "T1105"])
                     .never(&["T1048", "T1190"])
-                    .credentials(&["alice"]),
+                    .credentials(&["alice"])
+                    .alerts(1..=3),
             ),
         ),
         captured(

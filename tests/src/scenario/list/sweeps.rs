@@ -63,7 +63,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "An internal host sends a SYN each to 300 addresses: 10 answer, 246 refuse, 44 are silent",
             Outbound,
             |stage| sweep(stage, Sweep::HalfOpen),
-            swept(Outbound, Low, &["answered"]),
+            swept(Outbound, High, &["answered"]),
         ),
         live(
             "half-open-sweep-inwards",
@@ -77,7 +77,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "An internal host connects to 300 addresses, of which 10 accept",
             Outbound,
             |stage| sweep(stage, Sweep::Connect),
-            swept(Outbound, Low, &["connected"]),
+            swept(Outbound, High, &["connected"]),
         ),
         live(
             "connect-sweep-inwards",
@@ -92,7 +92,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             Outbound,
             slow_sweep,
             Some(
-                Expected::new(Outbound, Low, &["attempt"])
+                Expected::new(Outbound, High, &["attempt"])
                     .many_servers()
                     .findings(&["smb-sweep"])
                     .techniques(&["T1046"])

@@ -3,7 +3,7 @@
 use sensor_common::{
     evidence::LONGEST,
     payload::{
-        MOST_OF_PIECE,
+        MAX_PIECE_LEN,
         PieceKind::{Continued, Datagram, Message},
     },
     slot::Side::Local,
@@ -38,7 +38,7 @@ fn of_a_very_long_message_the_beginning_is_told() {
 #[test]
 fn of_a_very_long_segment_as_much_is_told_as_a_piece_holds() {
     let ends: Ends = ("[fd00:1::2]:50000", "[2001:4860:4860::8844]:445");
-    let most = MOST_OF_PIECE;
+    let most = MAX_PIECE_LEN;
     let mut rows: Vec<Course> = Vec::new();
     for ends in [ENDS, ends] {
         for length in [1_460, 2_048, 3_300, most - 1, most, most + 1, 6_000, longest(), longest() + 900] {

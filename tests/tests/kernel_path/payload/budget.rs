@@ -2,7 +2,7 @@
 
 use sensor_common::{
     counter::Counter,
-    path::{Arrival, MOST_PIECES},
+    path::{Arrival, MAX_PIECES},
     slot::{Hook, Side::Local},
 };
 use sensor_tests::{HOOKS, Setup, TEST_RUN_IFINDEX, pieces};
@@ -20,11 +20,11 @@ fn a_flow_tells_so_many_pieces_in_each_generation_and_the_rest_is_counted() {
     let message = segment(ENDS, Local, 1, &of_smb2(smb2::NEGOTIATE, REQUEST, 100)).build();
     // A generation ends at 2^31 bytes: these are 32,769 packets of 65,535.
     let giant = segment(ENDS, Local, 1, &[]).bent(|frame| frame.length(65_535)).build();
-    let most = u64::from(MOST_PIECES);
+    let most = u64::from(MAX_PIECES);
     on(test, &Setup::default(), move |twin| {
         for hook in HOOKS {
             begin_anew(twin, hook);
-            let effect = twin.repeat(hook, &message, MOST_PIECES + 88).unwrap();
+            let effect = twin.repeat(hook, &message, MAX_PIECES + 88).unwrap();
             assert_eq!(pieces(&effect.records).unwrap().len() as u64, most, "{hook:?}");
             let counted = |counter| effect.counted.get(counter);
             assert_eq!((counted(Counter::PayloadSent), counted(Counter::PayloadOver)), (most, 88));
@@ -34,7 +34,7 @@ fn a_flow_tells_so_many_pieces_in_each_generation_and_the_rest_is_counted() {
             let again = twin.run(hook, &message).unwrap();
             assert_eq!(again.counted.get(Counter::PayloadSent), 1, "another flow begins at none");
 
-            twin.repeat(hook, &message, MOST_PIECES).unwrap();
+            twin.repeat(hook, &message, MAX_PIECES).unwrap();
             let over = twin.run(hook, &message).unwrap();
             assert_eq!(over.counted.get(Counter::PayloadOver), 1);
             twin.repeat(hook, &giant, 32_769).unwrap();
@@ -55,7 +55,7 @@ fn what_could_not_be_told_takes_nothing_of_the_budget() {
     on(test, &Setup::default(), move |twin| {
         for hook in HOOKS {
             begin_anew(twin, hook);
-            let effect = twin.repeat(hook, &cut, MOST_PIECES + 1).unwrap();
+            let effect = twin.repeat(hook, &cut, MAX_PIECES + 1).unwrap();
             let pieces = [Counter::PayloadSent, Counter::PayloadOver, Counter::LostPayload];
             assert_eq!(effect.counted.sum(&pieces), 0, "{hook:?}: {:?}", effect.changes());
             let effect = twin.run(hook, &whole).unwrap();

@@ -1,7 +1,7 @@
 //! Messages whose first segment does not say yet whether they are evidence.
 
 use sensor_common::{
-    path::MOST_PIECES,
+    path::MAX_PIECES,
     payload::PieceKind::{Continued, Message},
     slot::Side::{Local, Remote},
 };
@@ -139,9 +139,9 @@ fn undecided_messages_take_half_of_a_flows_pieces_at_most() {
     let file = of_smb2(smb2::WRITE, REQUEST, 100_000);
     let setup = of_smb2(smb2::SESSION_SETUP, REQUEST, 300);
     let mut steps: Vec<Step> = Vec::new();
-    for number in 0..MOST_PIECES {
+    for number in 0..MAX_PIECES {
         let sent = segment(ENDS, Local, number * 200, &file[..60]);
-        steps.push(if number < MOST_PIECES / 2 { sent.told(Message, 8_192, 60) } else { sent.hushed() });
+        steps.push(if number < MAX_PIECES / 2 { sent.told(Message, 8_192, 60) } else { sent.hushed() });
         steps.push(segment(ENDS, Local, number * 200 + 60, &file[60..200]).hushed());
     }
     steps.push(segment(ENDS, Local, 500_000, &setup).told_whole(Message));

@@ -1,4 +1,4 @@
-//! The first glance: whether a frame is surely none of ours, or plain and on a watched port.
+//! The fast path: whether a frame is surely none of ours, or plain and on a watched port.
 //!
 //! Nearly every packet of a gateway is a plain TCP or UDP packet on ports that nobody watches. This looks at those alone, at
 //! fixed offsets and with one bounds check, and lets everything else (tags, options, fragments, tunnels, short frames) go
@@ -62,9 +62,9 @@ const IPV4_LEN_AT: usize = 16;
 const IPV4_TRANSPORT: usize = 34;
 const IPV6_TRANSPORT: usize = 54;
 
-/// What the first glance says of a frame.
+/// What the fast path says of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Glance {
+pub enum FastPath {
     /// Surely none of ours.
     Foreign,
     /// TCP with one port, that of the server, a watched service; and so plain that [`plain_ipv4`] says where everything is.
@@ -77,30 +77,30 @@ pub enum Glance {
 
 /// Glances at a frame; `is_shorter` tells whether all of it is less than so many bytes.
 #[inline(always)]
-pub fn glance<E: Environment, B: Bytes + Copy>(
+pub fn fast_path<E: Environment, B: Bytes + Copy>(
     env: &E,
     frame: B,
     is_shorter: impl FnOnce(u32) -> bool,
-) -> Glance {
-    let Some(head) = frame.load::<Head>(0) else { return Glance::Unsure };
+) -> FastPath {
+    let Some(head) = frame.load::<Head>(0) else { return FastPath::Unsure };
     if head.kind & KIND == IPV4 {
         let ports = (head.source, head.destination);
         return match head.shape & SHAPE {
-            WHOLE_TCP => of_tcp(env, frame, is_shorter, ports, IPV4_TRANSPORT, Glance::PlainIpv4),
+            WHOLE_TCP => of_tcp(env, frame, is_shorter, ports, IPV4_TRANSPORT, FastPath::PlainIpv4),
             WHOLE_UDP => of_udp(env, ports),
-            _ => Glance::Unsure,
+            _ => FastPath::Unsure,
         };
     }
     if head.kind & KIND_V6 == IPV6 {
-        let Some(head) = frame.load::<PlainIpv6>(0) else { return Glance::Unsure };
+        let Some(head) = frame.load::<PlainIpv6>(0) else { return FastPath::Unsure };
         let ports = (head.source, head.destination);
         return match head.next {
-            TCP => of_tcp(env, frame, is_shorter, ports, IPV6_TRANSPORT, Glance::PlainIpv6),
+            TCP => of_tcp(env, frame, is_shorter, ports, IPV6_TRANSPORT, FastPath::PlainIpv6),
             UDP => of_udp(env, ports),
-            _ => Glance::Unsure,
+            _ => FastPath::Unsure,
         };
     }
-    Glance::Unsure
+    FastPath::Unsure
 }
 
 #[inline(always)]
@@ -110,13 +110,13 @@ fn of_tcp<E: Environment, B: Bytes + Copy>(
     is_shorter: impl FnOnce(u32) -> bool,
     ports: (u16, u16),
     transport: usize,
-    plain: fn(Server, PortKind) -> Glance,
-) -> Glance {
+    plain: fn(Server, PortKind) -> FastPath,
+) -> FastPath {
     let (source, destination) = (env.port_kind(TCP, ports.0), env.port_kind(TCP, ports.1));
     if source.0 | destination.0 != 0 {
-        // Both a service, or SMB was recognised on one: that takes more than a glance.
+        // Both a service, or SMB was recognised on one: that takes the whole path.
         return if source.is_service() == destination.is_service() {
-            Glance::Unsure
+            FastPath::Unsure
         } else if source.is_service() {
             plain(Server::Source, source)
         } else {
@@ -126,17 +126,17 @@ fn of_tcp<E: Environment, B: Bytes + Copy>(
     let foreign = is_shorter(smb::SHORTEST_FRAME)
         || env.features() & feature::SMB_ON_ANY_PORT == 0
         || begins_otherwise(frame, transport);
-    if foreign { Glance::Foreign } else { Glance::Unsure }
+    if foreign { FastPath::Foreign } else { FastPath::Unsure }
 }
 
 /// With tunnels on, a UDP packet may hold another one.
 #[inline(always)]
-fn of_udp<E: Environment>(env: &E, ports: (u16, u16)) -> Glance {
+fn of_udp<E: Environment>(env: &E, ports: (u16, u16)) -> FastPath {
     let kinds = env.port_kind(UDP, ports.0).0 | env.port_kind(UDP, ports.1).0;
-    if kinds == 0 && env.features() & feature::TUNNELS == 0 { Glance::Foreign } else { Glance::Unsure }
+    if kinds == 0 && env.features() & feature::TUNNELS == 0 { FastPath::Foreign } else { FastPath::Unsure }
 }
 
-/// Where everything is in a frame that is [`Glance::PlainIpv4`].
+/// Where everything is in a frame that is [`FastPath::PlainIpv4`].
 #[inline(always)]
 pub fn plain_ipv4<B: Bytes + Copy>(frame: B, vlan: u16) -> Option<Ports> {
     let head = frame.load::<Head>(0)?;
@@ -155,7 +155,7 @@ pub fn plain_ipv4<B: Bytes + Copy>(frame: B, vlan: u16) -> Option<Ports> {
     })
 }
 
-/// Where everything is in a frame that is [`Glance::PlainIpv6`].
+/// Where everything is in a frame that is [`FastPath::PlainIpv6`].
 #[inline(always)]
 pub fn plain_ipv6<B: Bytes + Copy>(frame: B, vlan: u16) -> Option<Ports> {
     let head = frame.load::<PlainIpv6>(0)?;
