@@ -107,6 +107,13 @@ impl Expected {
         self
     }
 
+    /// Documents that alert: the first, and one for each rise of severity.
+    #[must_use]
+    pub const fn alerts(mut self, alerts: RangeInclusive<usize>) -> Self {
+        self.alerts = alerts;
+        self
+    }
+
     /// Documents `incident-updated`.
     #[must_use]
     pub const fn updates(mut self, updates: RangeInclusive<usize>) -> Self {

@@ -9,7 +9,7 @@ use sensor_lab::{Answer, Smbd, Sweep, Swept, TcpListener};
 
 use super::super::expected::Direction::{Inbound, Outbound};
 use super::super::expected::Expected;
-use super::super::incident::Severity::{Critical, High, Low, Medium};
+use super::super::incident::Severity::{Critical, High, Medium};
 use super::super::stage::Stage;
 use super::super::wire::Tape;
 use super::{Ends, Scenario, captured, live};
