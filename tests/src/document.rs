@@ -98,9 +98,7 @@ pub fn texts<'a>(document: &'a Value, pointer: &str) -> Vec<&'a str> {
 
 /// Whether a document has a finding of this rule and is of this level of evidence.
 pub fn tells(rule: &str, level: &str) -> impl Fn(&Value) -> bool {
-    move |document| {
-        finds(document, rule) && text(document, "/smb_sensor/incident/evidence") == level
-    }
+    move |document| finds(document, rule) && text(document, "/smb_sensor/incident/evidence") == level
 }
 
 /// Whether a rule found something in the incident of a document.

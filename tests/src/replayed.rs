@@ -9,10 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use sensor_core::{
-    terms::KnownTerms,
-    time::Timestamp,
-};
+use sensor_core::{terms::KnownTerms, time::Timestamp};
 use sensor_dissect::FingerprintKey;
 use sensor_user::{
     capture::{Input, read_frames},

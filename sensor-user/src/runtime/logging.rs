@@ -98,7 +98,8 @@ fn write(lines: &Receiver<Message>) {
                 }
                 let lost = LOST.load(Ordering::Relaxed);
                 if lost > reported
-                    && writeln!(stderr, "{} lines of the log before this one were lost", lost - reported).is_ok()
+                    && writeln!(stderr, "{} lines of the log before this one were lost", lost - reported)
+                        .is_ok()
                 {
                     reported = lost;
                 }

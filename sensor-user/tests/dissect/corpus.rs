@@ -2,10 +2,8 @@
 
 use std::{fs, path::PathBuf};
 
-use sensor_user::{
-    capture::{self, Recorded, segment::segment},
-    dissect::FingerprintKey,
-};
+use sensor_dissect::FingerprintKey;
+use sensor_user::capture::{self, Recorded, segment::segment};
 
 /// The captures, by name.
 pub(crate) fn captures() -> Vec<PathBuf> {

@@ -2,13 +2,11 @@
 
 use std::collections::HashMap;
 
-use sensor_user::{
-    capture::{self, segment::segment},
-    dissect::{
-        Dissector, Facts, FingerprintKey, Framing, Sender, nbss,
-        stream::{Piece, Stream},
-    },
+use sensor_dissect::{
+    Dissector, Facts, FingerprintKey, Framing, Sender, nbss,
+    stream::{Piece, Stream},
 };
+use sensor_user::capture::{self, segment::segment};
 
 use crate::corpus::{captures, conversation};
 

@@ -8,18 +8,16 @@ use sensor_common::{
     payload::{MOST_OF_PIECE, PieceKind},
     slot::{Hook, Side},
 };
-use sensor_user::{
-    capture,
-    config::Config,
-    decode::{self, FlowKey, Told},
-    dissect::{
-        Dissector, Facts, FingerprintKey, Framing, Sender,
-        stream::{Piece, Stream},
-    },
-    engine::host::HostEngine,
-    kernel::ticks::TickClock,
-    plan,
+use sensor_core::{
+    address::FlowId,
+    record::{self, Record},
+    time::TickClock,
 };
+use sensor_dissect::{
+    Dissector, Facts, FingerprintKey, Framing, Sender,
+    stream::{Piece, Stream},
+};
+use sensor_user::{capture, config::Config, engine::host::HostEngine, plan};
 
 use crate::corpus::{captures, conversations};
 
@@ -30,20 +28,20 @@ fn engine() -> HostEngine {
 }
 
 /// What is known of each flow by its pieces. The client is the internal end in every capture.
-fn told(path: &std::path::Path) -> BTreeMap<FlowKey, Facts> {
+fn told(path: &std::path::Path) -> BTreeMap<FlowId, Facts> {
     let mut engine = engine();
-    let mut flows: BTreeMap<FlowKey, (Dissector, [Stream; 2])> = BTreeMap::new();
+    let mut flows: BTreeMap<FlowId, (Dissector, [Stream; 2])> = BTreeMap::new();
     capture::frames(path, |frame| {
         let frame_len = frame.bytes.len() as u32;
         engine.frame(frame.bytes, Arrival { hook: Hook::XdpIngress, ifindex: 1, frame_len, vlan: 0 });
-        for record in engine.take_records() {
-            let Told::Piece(piece) = record::record(&record).unwrap() else { continue };
+        for bytes in engine.take_records() {
+            let Record::Piece(piece) = record::record(&bytes).unwrap() else { continue };
             let framing = match piece.kind {
                 PieceKind::Datagram => continue,
                 PieceKind::Rpc => Framing::DceRpc,
                 PieceKind::Message | PieceKind::Continued => Framing::NetBios,
             };
-            let (conversation, streams) = flows.entry(piece.key).or_insert_with(|| {
+            let (conversation, streams) = flows.entry(piece.id).or_insert_with(|| {
                 let conversation = Dissector::new(FingerprintKey::new([1; 32]), framing);
                 (conversation, [Stream::new(framing), Stream::new(framing)])
             });
@@ -76,8 +74,9 @@ fn what_the_path_tells_holds_the_facts_of_the_whole() {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let told = told(&path);
         for recorded in conversations(name) {
-            let Some((_, facts)) =
-                told.iter().find(|(key, _)| key.local == recorded.client && key.remote == recorded.server)
+            let Some((_, facts)) = told
+                .iter()
+                .find(|(key, _)| key.tuple.local == recorded.client && key.tuple.remote == recorded.server)
             else {
                 // DCE-RPC on a port that the endpoint mapper named: not a watched one.
                 assert!(!recorded.facts.smb_spoken(), "{name}: nothing was told");

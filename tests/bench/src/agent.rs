@@ -38,7 +38,8 @@ impl Agent {
         let state = scratch_dir()?;
         let config = state.path().join("bench.toml");
         // Every alert is waited for.
-        fs::write(&config, "[detection]\nincidents_per_window = 1000000\n").context("write a configuration")?;
+        fs::write(&config, "[detection]\nincidents_per_window = 1000000\n")
+            .context("write a configuration")?;
         let mut command = namespace.command(program);
         command
             .args(["run", "--attribution", "off", "--learning-hours", "0", "--iface", interface, "--config"])

@@ -1,15 +1,16 @@
 //! The sensor's kernel program, loaded as the agent loads it.
 
 use anyhow::{Context as _, Result};
+use sensor_core::time::TickClock;
 use sensor_user::{
     config::Config,
-    kernel::{object::KernelProgram, ticks::TickClock},
+    kernel::{object::KernelProgram, ticks::KernelClock},
     plan,
 };
 
 /// The kernel's clock.
 pub(crate) fn clock() -> Result<TickClock> {
-    TickClock::of_this_kernel().context("read the kernel's tick length")
+    Ok(KernelClock::of_this_kernel().context("read the kernel's tick length")?.ticks())
 }
 
 /// Loads the kernel program with a configuration.

@@ -9,7 +9,7 @@ use sensor_user::{
     config::Config,
     kernel::{
         object::{KernelProgram, program},
-        ticks::TickClock,
+        ticks::KernelClock,
     },
     plan,
 };
@@ -32,7 +32,7 @@ struct Loaded {
 }
 
 fn loaded() -> Result<KernelProgram> {
-    let clock = TickClock::of_this_kernel().context("read the kernel's tick length")?;
+    let clock = KernelClock::of_this_kernel().context("read the kernel's tick length")?.ticks();
     KernelProgram::load(&plan::load_plan(&Config::default(), clock)).context("load the kernel program")
 }
 

@@ -1,13 +1,11 @@
 //! NetBIOS names and datagrams, as the reader has them and as tshark tells them.
 
-use sensor_user::{
-    capture::RecordedDatagrams,
-    dissect::{
-        facts::Operation,
-        netbios_datagram::DatagramKind,
-        netbios_name::{NBSTAT, NetbiosName},
-    },
+use sensor_dissect::{
+    facts::Operation,
+    netbios_datagram::DatagramKind,
+    netbios_name::{NBSTAT, NetbiosName},
 };
+use sensor_user::capture::RecordedDatagrams;
 use serde_json::Value;
 
 use crate::{

@@ -3,14 +3,12 @@
 use std::{collections::BTreeSet, net::SocketAddr, path::Path};
 
 use anyhow::Result;
-use sensor_user::{
-    capture,
-    dissect::{
-        FingerprintKey,
-        facts::{Dialect, Facts, Method},
-        status::Status,
-    },
+use sensor_dissect::{
+    FingerprintKey,
+    facts::{Dialect, Facts, Method},
+    status::Status,
 };
+use sensor_user::capture;
 
 use crate::{
     fact::{Fact, Seen, account, ends, ticket},

@@ -11,8 +11,8 @@ use nix::{
     unistd::Pid,
 };
 use sensor_common::slot::{Hook, Slot};
-use sensor_tests::{Frame, Setup};
 use sensor_core::record;
+use sensor_tests::{Frame, Setup};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

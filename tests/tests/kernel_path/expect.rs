@@ -15,11 +15,11 @@ use sensor_common::{
     counter::Counter,
     slot::{Side, TCP, UDP, mark, tcp},
 };
-use sensor_tests::{Frame, Outcome, Setup, TEST_RUN_IFINDEX, Twin, privileged};
 use sensor_core::{
     address::{FiveTuple, FlowId},
     record::{Counts, Observation},
 };
+use sensor_tests::{Frame, Outcome, Setup, TEST_RUN_IFINDEX, Twin, privileged};
 
 pub(crate) const CLIENT: &str = "10.0.0.2:50000";
 pub(crate) const SERVER: &str = "8.8.4.4:445";
@@ -58,7 +58,7 @@ pub(crate) fn kept(sender: Side, local: &str, remote: &str, bytes: u64) -> Flow 
         ifindex: TEST_RUN_IFINDEX,
     };
     let mut flow = Observation {
-        key,
+        id: key,
         cpu: 0,
         generation: 0,
         marks: mark::OPENED_BY_SYN,
@@ -89,7 +89,7 @@ pub(crate) fn kept_syn_v6(bytes: u64) -> Flow {
 
 impl Flow {
     pub(crate) const fn udp(mut self) -> Self {
-        self.0.key.transport = UDP;
+        self.0.id.tuple.transport = UDP;
         self.flags(0)
     }
 

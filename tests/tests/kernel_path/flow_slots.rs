@@ -6,9 +6,9 @@ use sensor_common::{
     counter::Counter,
     slot::{Hook, RecordKind, tcp},
 };
+use sensor_core::record::Observation;
 use sensor_lab::poll;
 use sensor_tests::{Effect, Frame, HOOKS, Setup, Twin, flows};
-use sensor_core::record::Observation;
 
 use crate::expect::{CLIENT, SERVER, syn};
 
@@ -159,7 +159,7 @@ fn a_syn_after_an_ended_connection_opens_a_new_flow() {
             panic!("{again:?}");
         };
         assert_eq!(packets(&old), 4 + ending.len() as u64);
-        assert_eq!((old.key, packets(&new)), (new.key, 1));
+        assert_eq!((old.id, packets(&new)), (new.id, 1));
     }
 }
 

@@ -7,8 +7,8 @@ use sensor_common::{
     path::Arrival,
     slot::{Hook, RecordKind, tcp},
 };
-use sensor_tests::{Frame, HOOKS, Setup, TEST_RUN_IFINDEX, flows};
 use sensor_core::record;
+use sensor_tests::{Frame, HOOKS, Setup, TEST_RUN_IFINDEX, flows};
 
 const RING: u32 = 65_536;
 const FLOWS: u16 = 600;
@@ -79,7 +79,7 @@ fn every_record_is_on_the_ring_or_counted_as_lost_by_its_kind() {
     let in_slot = kernel.sweep();
     assert_eq!(in_slot.len(), 1, "the sweep finds the flow that lives");
     let live = record::observation(&in_slot[0]).unwrap();
-    assert_eq!(live.key.local.port(), 20_000 + FLOWS - 1, "although its record was lost");
+    assert_eq!(live.id.tuple.local.port(), 20_000 + FLOWS - 1, "although its record was lost");
     let in_slot = in_slot[0].line.total_packets();
     assert_eq!(
         settled_packets + counters.get(Counter::LostPackets) + in_slot,

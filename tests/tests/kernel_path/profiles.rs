@@ -2,8 +2,8 @@
 //! match is filtered out before.
 
 use sensor_common::counter::Counter;
-use sensor_tests::{Frame, Setup};
 use sensor_core::profile::ProfileName;
+use sensor_tests::{Frame, Setup};
 
 use crate::{
     classification::{inbound, outbound, row},

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use sensor_common::{counter::Counter, slot::Side};
-use sensor_tests::{Frame, Outcome, Setup};
 use sensor_core::networks::{DEFAULT_INTERNAL, RESERVED};
+use sensor_tests::{Frame, Outcome, Setup};
 
 use crate::expect::{counted, hold_bytes, kept};
 

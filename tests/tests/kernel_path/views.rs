@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 use sensor_common::{classify::embedded_ipv4, counter::Counter, prefix::PrefixFlags, slot::Hook};
+use sensor_core::networks::PrefixSet;
 use sensor_tests::{Frame, Kernel, Setup, Xorshift};
-use sensor_user::{kernel::prefixes::PrefixError, networks::PrefixSet};
+use sensor_user::kernel::prefixes::PrefixError;
 use zerocopy::FromBytes as _;
 
 const INTERNAL: PrefixFlags = PrefixFlags::INTERNAL;

@@ -12,7 +12,8 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use aya::maps::{MapData, PerCpuArray};
 use sensor_common::slot::RECORD_V4_LEN;
-use sensor_user::{decode, kernel::ring::RecordRing};
+use sensor_core::record;
+use sensor_user::kernel::ring::RecordRing;
 
 use crate::{
     baseline::Baseline,

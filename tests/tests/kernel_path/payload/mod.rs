@@ -17,11 +17,11 @@ use sensor_common::{
     payload::PieceKind,
     slot::{Hook, Side, TCP, UDP, tcp},
 };
-use sensor_tests::{Frame, HOOKS, Setup, TEST_RUN_IFINDEX, Twin, pieces};
 use sensor_core::{
     address::{FiveTuple, FlowId},
     record::Piece,
 };
+use sensor_tests::{Frame, HOOKS, Setup, TEST_RUN_IFINDEX, Twin, pieces};
 
 use crate::expect::{CLIENT, SERVER, on};
 
@@ -37,7 +37,7 @@ pub(crate) const ENDS: Ends = (CLIENT, SERVER);
 /// A piece as it is to be told: all of [`Piece`] but the time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Told {
-    key: FlowId,
+    id: FlowId,
     side: Side,
     kind: PieceKind,
     sequence: u32,
@@ -47,8 +47,8 @@ pub(crate) struct Told {
 
 impl Told {
     fn of(piece: &Piece<'_>) -> Self {
-        let Piece { key, side, kind, sequence, wanted, bytes, .. } = *piece;
-        Self { key, side, kind, sequence, wanted, bytes: bytes.to_vec() }
+        let Piece { id, side, kind, sequence, wanted, bytes, .. } = *piece;
+        Self { id, side, kind, sequence, wanted, bytes: bytes.to_vec() }
     }
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct Step {
 /// Payload that somebody sends.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
-    key: FlowId,
+    id: FlowId,
     side: Side,
     sequence: u32,
     payload: Vec<u8>,
@@ -73,17 +73,17 @@ pub(crate) struct Sent {
 pub(crate) fn segment(ends: Ends, side: Side, sequence: u32, payload: &[u8]) -> Sent {
     let (from, to) = if side == Side::Local { ends } else { (ends.1, ends.0) };
     let frame = Frame::tcp(from, to).flags(tcp::ACK).sequence(sequence).payload(payload);
-    Sent { key: key(TCP, ends), side, sequence, payload: payload.to_vec(), frame }
+    Sent { id: flow_id(TCP, ends), side, sequence, payload: payload.to_vec(), frame }
 }
 
 /// A datagram that `side` sends.
 pub(crate) fn datagram(ends: Ends, side: Side, payload: &[u8]) -> Sent {
     let (from, to) = if side == Side::Local { ends } else { (ends.1, ends.0) };
     let frame = Frame::udp(from, to).payload(payload);
-    Sent { key: key(UDP, ends), side, sequence: 0, payload: payload.to_vec(), frame }
+    Sent { id: flow_id(UDP, ends), side, sequence: 0, payload: payload.to_vec(), frame }
 }
 
-fn key(transport: u8, ends: Ends) -> FlowId {
+fn flow_id(transport: u8, ends: Ends) -> FlowId {
     let end = |text: &str| text.parse::<SocketAddr>().unwrap();
     FlowId {
         tuple: FiveTuple { transport, local: end(ends.0), remote: end(ends.1) },
@@ -122,7 +122,7 @@ impl Sent {
 
     fn piece(&self, kind: PieceKind, wanted: u32, captured: usize) -> Told {
         Told {
-            key: self.key,
+            id: self.id,
             side: self.side,
             kind,
             sequence: self.sequence,

@@ -14,9 +14,9 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 use sensor_common::{counter::Counter, slot::RecordKind};
+use sensor_core::record::{self, Record};
 use sensor_user::{
     agent::{LIVELY, PACE},
-    decode,
     kernel::{counters::CounterValues, ring::RecordRing, slots::SlotReader},
 };
 
@@ -33,13 +33,13 @@ pub(super) struct Told {
 }
 
 impl Told {
-    fn take(&mut self, record: &[u8]) {
-        match record::record(record) {
-            Ok(decode::Told::Flow(RecordKind::Settled, flow)) => {
+    fn take(&mut self, bytes: &[u8]) {
+        match record::record(bytes) {
+            Ok(Record::Flow(RecordKind::Settled, flow)) => {
                 self.records += 1;
                 self.settled += flow.counts.total_packets();
             }
-            Ok(decode::Told::Replaced(settled, _)) => {
+            Ok(Record::Replaced(settled, _)) => {
                 self.records += 2;
                 self.settled += settled.counts.total_packets();
             }

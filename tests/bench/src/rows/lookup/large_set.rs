@@ -9,7 +9,8 @@ use aya::maps::{
 };
 use ipnet::{IpNet, Ipv4Net};
 use sensor_common::topbits::{Leaf, TableV4};
-use sensor_user::{config::Config, kernel::object::LoadPlan, networks::Tables};
+use sensor_core::networks::Tables;
+use sensor_user::{config::Config, kernel::object::LoadPlan};
 
 use crate::baseline::Baseline;
 
