@@ -4,7 +4,7 @@ use std::net::SocketAddrV4;
 
 use anyhow::{Result, ensure};
 use sensor_lab::{RawSocket, Signal, Smbd, Topology, address, poll, require_lab};
-use sensor_tests::{Agent, Ended, PATIENCE, smb_session, syn_frame, tells};
+use sensor_tests::{Agent, Ended, EvidenceLevel, PATIENCE, reaches, smb_session, syn_frame};
 
 /// New flows in a burst; many times what the smallest slots and ring hold.
 const FLOWS: u16 = 5_000;
@@ -18,7 +18,7 @@ fn after_a_real_session_every_packet_has_an_outcome_and_a_flow() {
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     smb_session(border.client(), address::SERVER_V4).unwrap();
     smb_session(border.client(), address::SERVER_V6).unwrap();
-    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
     let ended = agent.stop().unwrap();
     assert_adds_up(&ended).unwrap();
     assert!(ended.number("kept").unwrap() > 40, "{}", ended.statistics);

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use sensor_lab::{Smbd, Topology, address, require_lab};
-use sensor_tests::{Agent, attached, smb_session, tells, texts};
+use sensor_tests::{Agent, EvidenceLevel, attached, evidence, reaches, smb_session, texts};
 
 /// Runs an agent with `arguments` over a real session; it has to say `how` it watches, to be attached as
 /// `programs`, to alert with data seen by `hooks` and to leave nothing attached.
@@ -20,12 +20,12 @@ fn watches(
     let found = attached(border.gateway(), "lan0")?;
     ensure!(found == programs, "attached: {found:?}");
     smb_session(border.client(), address::SERVER_V4)?;
-    agent.wait_for(tells("smb-to-internet", "data"))?;
+    agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share))?;
     let ended = agent.stop()?;
-    let alert = ended.closed("smb-to-internet")?;
+    let alert = ended.found("smb-to-internet")?;
     ensure!(texts(alert, "/observer/hook") == hooks, "{alert:#}");
-    ensure!(alert["smb_sensor"]["evidence"]["smb_spoken"] == true, "{alert:#}");
-    ensure!(alert["smb_sensor"]["evidence"]["one_sided"] == false, "{alert:#}");
+    ensure!(evidence(alert) >= Some(EvidenceLevel::Smb), "{alert:#}");
+    ensure!(alert["smb_sensor"]["smb"]["one_sided"] == false, "{alert:#}");
     ensure!(ended.number("kept")? == ended.number("accounted")?, "{}", ended.statistics);
     let left = attached(border.gateway(), "lan0")?;
     ensure!(left.is_empty(), "still attached: {left:?}");

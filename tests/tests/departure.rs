@@ -1,7 +1,7 @@
 //! Data that leaves in many small sessions is noticed as if it left in one.
 
 use sensor_lab::{Smbclient, Smbd, Topology, address, require_lab};
-use sensor_tests::{Agent, number, text};
+use sensor_tests::{Agent, finds, number, text};
 
 const RULE: &str = "data-leaving-over-smb";
 /// What each session carries out.
@@ -18,11 +18,8 @@ fn many_small_sessions_between_two_addresses_are_one_alert_when_they_carried_eno
     for number in 0..4 {
         assert!(client.put(&format!("{number}.bin"), &vec![0x5A; SENT]).unwrap().success());
     }
-    let alert = agent.wait_for(|document| text(document, "/rule/id") == RULE).unwrap();
-    assert!(
-        number(&alert, "/smb_sensor/evidence/bytes_left_network") < 1 << 20,
-        "none carried enough by itself"
-    );
+    let alert = agent.wait_for(|document| finds(document, RULE)).unwrap();
+    assert!(number(&alert, "/smb_sensor/volume/left_bytes") < 1 << 20, "none carried enough by itself");
     assert_eq!(text(&alert, "/smb_sensor/departure/reached"), "bytes");
     assert!(number(&alert, "/smb_sensor/departure/bytes") >= 1 << 20, "{alert:#}");
     let ended = agent.stop().unwrap();
@@ -38,7 +35,7 @@ fn what_leaves_fast_is_an_alert_before_it_is_much() {
     let agent = Agent::on(border.gateway(), "lan0").config(config).start().unwrap();
     let client = Smbclient::new(border.client(), address::SERVER_V4);
     assert!(client.put("fast.bin", &vec![0x5A; SENT]).unwrap().success());
-    let alert = agent.wait_for(|document| text(document, "/rule/id") == RULE).unwrap();
+    let alert = agent.wait_for(|document| finds(document, RULE)).unwrap();
     assert_eq!(text(&alert, "/smb_sensor/departure/reached"), "rate");
     assert!(number(&alert, "/smb_sensor/departure/bytes_per_second") >= 16_384, "{alert:#}");
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use sensor_lab::{Signal, Smbd, Topology, address, require_lab};
-use sensor_tests::{Agent, smb_session, tells};
+use sensor_tests::{Agent, EvidenceLevel, reaches, smb_session};
 
 #[test]
 fn networks_of_a_new_configuration_are_in_force_at_once_and_a_bad_one_changes_nothing() {
@@ -16,7 +16,7 @@ fn networks_of_a_new_configuration_are_in_force_at_once_and_a_bad_one_changes_no
     let mut agent =
         Agent::on(border.gateway(), "lan0").arguments(&["--config", path.to_str().unwrap()]).start().unwrap();
     smb_session(border.client(), address::SERVER_V4).unwrap();
-    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
 
     fs::write(&path, "[networks]\ninternal = [\"8.8.4.0/24\"]\n[kernel]\ntunnels = true\n").unwrap();
     agent.signal(Signal::SIGHUP).unwrap();

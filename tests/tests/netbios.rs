@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result, ensure};
 use sensor_lab::{COMPUTER, Namespace, Nmbd, Topology, WORKGROUP, address, require_lab};
-use sensor_tests::{Agent, Ended, number, tells, text, texts};
+use sensor_tests::{Agent, Ended, EvidenceLevel, number, reaches, tells, text, texts};
 use serde_json::{Value, json};
 
 const RULE: &str = "external-access-windows-networking";
@@ -39,7 +39,7 @@ fn flow(ended: &Ended, client: Ipv4Addr, server: Ipv4Addr, port: u64) -> &Value 
 #[track_caller]
 fn only_alert(ended: &Ended) -> Result<&Value> {
     assert_eq!(ended.rules(), ["", RULE], "{:#?}", ended.documents);
-    ended.closed(RULE)
+    ended.found(RULE)
 }
 
 /// What nmblookup asks for and nmbd tells.
@@ -67,7 +67,7 @@ fn a_stranger_who_asks_an_internal_machine_for_its_names_is_told_of_with_the_nam
     let agent = Agent::on(border.gateway(), "lan0").config(CONFIG).start().unwrap();
     ask_for_names(border.lan_server().unwrap(), address::CLIENT_V4).unwrap();
     ask_for_names(border.server(), address::CLIENT_V4).unwrap();
-    agent.wait_for(tells(RULE, "established")).unwrap();
+    agent.wait_for(reaches(RULE, EvidenceLevel::Connected)).unwrap();
     let ended = agent.stop().unwrap();
     assert!(ended.number("lateral").unwrap() >= 2, "the colleague's question: {}", ended.statistics);
     let alert = only_alert(&ended).unwrap();
@@ -97,7 +97,7 @@ fn who_asks_a_stranger_for_its_names_is_summarised_with_them_and_breaks_no_rule(
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), [""], "{:#?}", ended.documents);
     let summary = flow(&ended, address::CLIENT_V4, address::SERVER_V4, 137);
-    assert_eq!(text(summary, "/smb_sensor/evidence/level"), "established");
+    assert_eq!(text(summary, "/smb_sensor/incident/evidence"), "established");
     assert_eq!(summary["smb_sensor"]["netbios"], expected());
     assert_eq!(ended.documents.len(), 1, "the twin's is none: {:#?}", ended.documents);
 }
@@ -119,5 +119,5 @@ fn a_stranger_that_announces_itself_to_an_internal_machine_is_told_of_with_its_n
     }] });
     assert_eq!(alert["smb_sensor"]["netbios"], expected);
     assert_eq!(texts(alert, "/related/hosts"), [COMPUTER]);
-    assert_eq!(text(alert, "/smb_sensor/evidence/level"), "attempt");
+    assert_eq!(text(alert, "/smb_sensor/incident/evidence"), "attempt");
 }

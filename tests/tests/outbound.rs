@@ -4,7 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
 use sensor_lab::{Answer, Smbclient, Smbd, TcpListener, Topology, address, require_lab};
-use sensor_tests::{Agent, SMB2_MESSAGE, connect, echo, number, session_of, smb_session, tells, text, texts};
+use sensor_tests::{
+    Agent, EvidenceLevel, SMB2_MESSAGE, connect, echo, evidence, number, reaches, session_of, smb_session,
+    tells, text, texts,
+};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 const BOTH: [&str; 2] = ["rare-smb-destination", "smb-to-internet"];
@@ -20,17 +23,17 @@ fn a_real_session_alerts_once_per_rule_with_evidence_ends_time_and_technique() {
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     let began = OffsetDateTime::from(SystemTime::now());
     smb_session(border.client(), address::SERVER_V4).unwrap();
-    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
     let ended = agent.stop().unwrap();
 
     assert_eq!(ended.rules(), OF_A_SESSION);
     for rule in OF_A_SESSION {
-        let alert = ended.closed(rule).unwrap();
-        assert_eq!(text(alert, "/smb_sensor/evidence/level"), "data");
-        assert_eq!(alert["smb_sensor"]["evidence"]["smb_spoken"], true);
-        assert_eq!(alert["smb_sensor"]["evidence"]["one_sided"], false);
-        assert!(number(alert, "/smb_sensor/evidence/bytes_received") > 500, "{alert:#}");
-        assert!(number(alert, "/smb_sensor/evidence/bytes_left_network") > 500, "{alert:#}");
+        let alert = ended.found(rule).unwrap();
+        assert_eq!(text(alert, "/smb_sensor/incident/evidence"), "data");
+        assert!(evidence(alert) >= Some(EvidenceLevel::Smb), "{alert:#}");
+        assert_eq!(alert["smb_sensor"]["smb"]["one_sided"], false);
+        assert!(number(alert, "/smb_sensor/volume/came_bytes") > 500, "{alert:#}");
+        assert!(number(alert, "/smb_sensor/volume/left_bytes") > 500, "{alert:#}");
         assert_eq!(texts(alert, "/threat/technique/id"), ["T1048", "T1187"]);
         assert_eq!(texts(alert, "/threat/tactic/id"), ["TA0010", "TA0006"]);
         assert_eq!(text(alert, "/source/ip"), address::CLIENT_V4.to_string());
@@ -66,12 +69,12 @@ fn a_netbios_session_on_port_139_alerts() {
     let _smbd = Smbd::start(border.server()).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     session_of(&Smbclient::new(border.client(), address::SERVER_V4).port(139)).unwrap();
-    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), OF_A_SESSION);
-    let alert = ended.closed("smb-to-internet").unwrap();
+    let alert = ended.found("smb-to-internet").unwrap();
     assert_eq!(number(alert, "/destination/port"), 139);
-    assert_eq!(alert["smb_sensor"]["evidence"]["smb_spoken"], true);
+    assert!(evidence(alert) >= Some(EvidenceLevel::Smb), "{alert:#}");
 }
 
 #[test]
@@ -81,14 +84,14 @@ fn a_session_over_ipv6_alerts() {
     let _smbd = Smbd::start(border.server()).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     smb_session(border.client(), address::SERVER_V6).unwrap();
-    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), OF_A_SESSION);
-    let alert = ended.closed("smb-to-internet").unwrap();
+    let alert = ended.found("smb-to-internet").unwrap();
     assert_eq!(text(alert, "/source/ip"), address::CLIENT_V6.to_string());
     assert_eq!(text(alert, "/destination/ip"), address::SERVER_V6.to_string());
     assert_eq!(text(alert, "/network/type"), "ipv6");
-    assert_eq!(alert["smb_sensor"]["evidence"]["smb_spoken"], true);
+    assert!(evidence(alert) >= Some(EvidenceLevel::Smb), "{alert:#}");
 }
 
 #[test]
@@ -98,12 +101,12 @@ fn a_session_on_a_port_outside_the_service_set_is_recognised_by_its_messages() {
     let _smbd = Smbd::builder().ports(&[4445]).start(border.server()).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     session_of(&Smbclient::new(border.client(), address::SERVER_V4).port(4445)).unwrap();
-    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
     let ended = agent.stop().unwrap();
     let mut rules = [&OF_A_SESSION[..], &["smb-on-another-port"]].concat();
     rules.sort_unstable();
     assert_eq!(ended.rules(), rules);
-    let alert = ended.closed("smb-to-internet").unwrap();
+    let alert = ended.found("smb-to-internet").unwrap();
     assert_eq!(text(alert, "/source/ip"), address::CLIENT_V4.to_string());
     assert_eq!(number(alert, "/destination/port"), 4445);
     assert_eq!(texts(alert, "/threat/technique/id"), ["T1048", "T1187", "T1571"]);
@@ -131,10 +134,10 @@ fn a_configured_smb_port_alerts_and_takes_the_place_of_the_default_ones() {
     let agent = Agent::on(border.gateway(), "lan0").config(config).start().unwrap();
     smb_session(border.client(), address::SERVER_V4).unwrap();
     session_of(&Smbclient::new(border.client(), address::SERVER_V4).port(4445)).unwrap();
-    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), OF_A_SESSION);
-    assert_eq!(number(ended.closed("smb-to-internet").unwrap(), "/destination/port"), 4445);
+    assert_eq!(number(ended.found("smb-to-internet").unwrap(), "/destination/port"), 4445);
 }
 
 #[test]
@@ -146,8 +149,8 @@ fn a_closed_port_is_a_refusal_without_a_technique() {
     agent.wait_for(tells("smb-to-internet", "refused")).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), BOTH);
-    let alert = ended.closed("smb-to-internet").unwrap();
-    assert_eq!(text(alert, "/smb_sensor/evidence/level"), "refused");
+    let alert = ended.found("smb-to-internet").unwrap();
+    assert_eq!(text(alert, "/smb_sensor/incident/evidence"), "refused");
     assert!(alert.get("threat").is_none(), "{alert:#}");
 }
 
@@ -183,15 +186,15 @@ fn the_alert_comes_and_rises_while_the_session_is_still_open() {
     let _listener = TcpListener::start(border.server(), server, Answer::Echo).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     let mut stream = connect(border.client(), server).unwrap();
-    let first = agent.wait_for(tells("smb-to-internet", "established")).unwrap();
-    assert_eq!(text(&first, "/smb_sensor/alert/status"), "opened");
+    let first = agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Connected)).unwrap();
+    assert_eq!(text(&first, "/smb_sensor/incident/status"), "opened");
     echo(&mut stream, &SMB2_MESSAGE).unwrap();
     let second = agent.wait_for(tells("smb-to-internet", "smb")).unwrap();
-    assert_eq!(text(&second, "/smb_sensor/alert/status"), "updated");
+    assert_eq!(text(&second, "/smb_sensor/incident/status"), "updated");
     assert_eq!(first["event"]["id"], second["event"]["id"]);
     // Still open, as is proven by using it.
     echo(&mut stream, &[7; 100]).unwrap();
-    assert!(agent.documents().iter().all(|d| text(d, "/smb_sensor/alert/status") != "closed"));
+    assert!(agent.documents().iter().all(|d| text(d, "/smb_sensor/incident/status") != "closed"));
 }
 
 #[test]
@@ -206,10 +209,10 @@ fn the_alert_is_closed_with_exact_counts_while_the_agent_goes_on() {
     echo(&mut stream, &[7; 100]).unwrap();
     drop(stream);
     let alert = agent
-        .wait_for(|d| text(d, "/smb_sensor/alert/status") == "closed" && text(d, "/rule/id") == BOTH[1])
+        .wait_for(|d| text(d, "/smb_sensor/incident/status") == "closed" && text(d, "/rule/id") == BOTH[1])
         .unwrap();
-    assert_eq!(number(&alert, "/smb_sensor/evidence/bytes_sent"), 100);
-    assert_eq!(number(&alert, "/smb_sensor/evidence/bytes_received"), 100);
+    assert_eq!(number(&alert, "/smb_sensor/volume/left_bytes"), 100);
+    assert_eq!(number(&alert, "/smb_sensor/volume/came_bytes"), 100);
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), BOTH, "the end of the run tells nothing anew");
     assert_eq!(number(&alert, "/network/packets"), ended.number("kept").unwrap());

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use sensor_lab::{Answer, TcpListener, Topology, address, require_lab, scratch_dir};
-use sensor_tests::{Agent, Ended, SMB2_MESSAGE, connect, echo, text};
+use sensor_tests::{Agent, Ended, SMB2_MESSAGE, connect, echo, finds, text};
 
 const RARE: &str = "rare-smb-destination";
 const OTHER_SERVER: Ipv4Addr = Ipv4Addr::new(1, 1, 1, 1);
@@ -24,7 +24,7 @@ fn a_destination_is_rare_once_not_after_a_restart_and_again_without_the_store() 
             let mut stream = connect(border.client(), (*server, 445)).unwrap();
             echo(&mut stream, &[7; 100]).unwrap();
             drop(stream);
-            let alerts = |document: &serde_json::Value| text(document, "/rule/id") == "smb-to-internet";
+            let alerts = |document: &serde_json::Value| finds(document, "smb-to-internet");
             agent
                 .wait_for(|_| agent.documents().iter().filter(|d| alerts(d) && opened(d)).count() > already)
                 .unwrap();
@@ -51,7 +51,7 @@ fn rare(ended: &Ended) -> Vec<String> {
 }
 
 fn opened(document: &serde_json::Value) -> bool {
-    text(document, "/smb_sensor/alert/status") == "opened"
+    text(document, "/smb_sensor/incident/status") == "opened"
 }
 
 #[test]
@@ -64,17 +64,17 @@ fn while_it_learns_no_destination_is_rare_and_what_it_learnt_is_known_after_a_re
     let mut stream = connect(border.client(), server.address()).unwrap();
     echo(&mut stream, &SMB2_MESSAGE).unwrap();
     drop(stream);
-    agent.wait_for(|document| text(document, "/rule/id") == "smb-to-internet").unwrap();
+    agent.wait_for(|document| finds(document, "smb-to-internet")).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), ["smb-to-internet"]);
-    let until = text(ended.closed("smb-to-internet").unwrap(), "/smb_sensor/learning_until");
+    let until = text(ended.found("smb-to-internet").unwrap(), "/smb_sensor/learning_until");
     assert!(ended.log.contains(&format!("learning until {until}")), "{}", ended.log);
 
     let agent = Agent::on(border.gateway(), "lan0").state_dir(store.path()).start().unwrap();
     echo(&mut connect(border.client(), server.address()).unwrap(), &SMB2_MESSAGE).unwrap();
-    agent.wait_for(|document| text(document, "/rule/id") == "smb-to-internet").unwrap();
+    agent.wait_for(|document| finds(document, "smb-to-internet")).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), ["smb-to-internet"], "learnt before");
-    let alert = ended.closed("smb-to-internet").unwrap();
+    let alert = ended.found("smb-to-internet").unwrap();
     assert!(alert.pointer("/smb_sensor/learning_until").is_none(), "{alert:#}");
 }

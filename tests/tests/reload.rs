@@ -15,6 +15,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use ipnet::IpNet;
 use sensor_common::{counter::Counter, prefix::PrefixFlags};
+use sensor_core::networks::PrefixSet;
 use sensor_lab::{End, Namespace, RawSocket, Veth, poll, require_lab};
 use sensor_tests::{Frame, PATIENCE};
 use sensor_user::{
@@ -25,9 +26,8 @@ use sensor_user::{
         interface::Interface,
         object::KernelProgram,
         prefixes::PrefixMaps,
-        ticks::TickClock,
+        ticks::KernelClock,
     },
-    networks::PrefixSet,
     plan,
 };
 
@@ -56,7 +56,7 @@ fn a_reload_under_load_judges_every_packet_by_one_set_or_the_other() {
 
     let mut config = Config::default();
     config.kernel.max_prefixes = 1 << 17;
-    let mut plan = plan::load_plan(&config, TickClock::of_this_kernel().unwrap());
+    let mut plan = plan::load_plan(&config, KernelClock::of_this_kernel().unwrap().ticks());
     plan.prefixes = sets[0].clone();
     let mut program = KernelProgram::load(&plan).unwrap();
     let attach = || {

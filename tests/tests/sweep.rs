@@ -66,7 +66,7 @@ fn only_sweep_by<'a>(
     targets: u64,
 ) -> Result<&'a Value> {
     ensure!(ended.rules() == [SWEEP], "{:?}\n{}", ended.rules(), ended.log);
-    let last = ended.closed(SWEEP)?;
+    let last = ended.found(SWEEP)?;
     ensure!(number(last, "/smb_sensor/sweep/targets") == targets, "{last:#}");
     ensure!(number(last, "/smb_sensor/sweep/folded_flows") == targets, "{last:#}");
     ensure!(last["smb_sensor"]["sweep"]["more_targets"] == false, "{last:#}");
@@ -189,7 +189,7 @@ fn a_stranger_that_tries_a_whole_internal_network_is_one_alert_with_its_counts()
     assert_eq!(count("answered") + count("refused") + count("unanswered"), 254, "{sweep:#}");
     assert_eq!(texts(sweep, "/smb_sensor/sweep/answered_sample"), [twin(1).to_string()]);
     assert_eq!(
-        text(sweep, "/smb_sensor/alert/severity"),
+        text(sweep, "/smb_sensor/incident/severity"),
         "medium",
         "whoever is on the Internet is swept all day"
     );

@@ -1,7 +1,7 @@
 //! What needs a stage of its own: an agent on the client itself, and an agent that sees nothing but internal sessions.
 
 use sensor_lab::{Smbclient, Smbd, Topology, USER, address, require_lab};
-use sensor_tests::{Agent, number, smb_session, tells, text, texts};
+use sensor_tests::{Agent, EvidenceLevel, number, reaches, smb_session, text, texts};
 
 #[test]
 fn through_tc_large_sends_come_in_one_piece_and_are_counted_and_read_all_the_same() {
@@ -14,15 +14,15 @@ fn through_tc_large_sends_come_in_one_piece_and_are_counted_and_read_all_the_sam
         Agent::on(border.client(), "eth0").config(config).arguments(&["--ingress", "tc"]).start().unwrap();
     let client = Smbclient::new(border.client(), address::SERVER_V4);
     assert!(client.put("large.bin", &vec![0x5A; SENT]).unwrap().success());
-    agent.wait_for(tells("data-leaving-over-smb", "data")).unwrap();
+    agent.wait_for(reaches("data-leaving-over-smb", EvidenceLevel::Share)).unwrap();
     let ended = agent.stop().unwrap();
-    let alert = ended.closed("data-leaving-over-smb").unwrap();
+    let alert = ended.found("data-leaving-over-smb").unwrap();
     let (bytes, packets) = (number(alert, "/source/bytes"), number(alert, "/source/packets"));
     assert!(
         bytes / packets > 3_000,
         "no segment was larger than the MTU: {bytes} bytes in {packets} packets"
     );
-    let left = number(alert, "/smb_sensor/evidence/bytes_left_network");
+    let left = number(alert, "/smb_sensor/volume/left_bytes");
     // What is sent again counts again: it left.
     assert!(left > SENT as u64 && left < 2 * SENT as u64, "{left}");
     assert_eq!(text(alert, "/source/user/name"), USER);

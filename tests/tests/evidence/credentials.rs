@@ -28,8 +28,8 @@ fn a_wrong_password_is_an_attempt_that_gave_its_credential_away() {
         },
         &Expected { user: ("WORKGROUP", "alice"), ..REFUSED },
     );
-    let alert = ended.closed("ntlm-credential-to-internet").unwrap();
-    assert_eq!(text(alert, "/smb_sensor/alert/severity"), "high");
+    let alert = ended.found("ntlm-credential-to-internet").unwrap();
+    assert_eq!(text(alert, "/smb_sensor/incident/severity"), "high");
     assert_eq!(text(alert, "/smb_sensor/credentials/0/status"), "STATUS_LOGON_FAILURE");
 }
 
@@ -72,8 +72,8 @@ fn ntlm_version_1_over_smb_1_is_critical() {
         },
         &expected,
     );
-    let alert = ended.closed("ntlm-credential-to-internet").unwrap();
-    assert_eq!(text(alert, "/smb_sensor/alert/severity"), "critical");
+    let alert = ended.found("ntlm-credential-to-internet").unwrap();
+    assert_eq!(text(alert, "/smb_sensor/incident/severity"), "critical");
 }
 
 #[test]
@@ -87,8 +87,8 @@ fn ntlm_version_1_over_smb_2_is_critical_also_when_refused() {
         },
         &Expected { dialect: "2.1", credentials: &[("NTLMv1", "refused")], ..REFUSED },
     );
-    let alert = ended.closed("ntlm-credential-to-internet").unwrap();
-    assert_eq!(text(alert, "/smb_sensor/alert/severity"), "critical");
+    let alert = ended.found("ntlm-credential-to-internet").unwrap();
+    assert_eq!(text(alert, "/smb_sensor/incident/severity"), "critical");
 }
 
 #[test]

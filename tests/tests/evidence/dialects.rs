@@ -11,8 +11,8 @@ use crate::stage::Stage;
 fn smbclient_speaks_smb_3_1_1() {
     require_lab!();
     let ended = Stage::outbound().expect(Smbd::start, smbclient_fetches, &FETCHED_BY_SMBCLIENT);
-    let alert = ended.closed("ntlm-credential-to-internet").unwrap();
-    assert_eq!(text(alert, "/smb_sensor/alert/severity"), "critical", "the credential was accepted");
+    let alert = ended.found("ntlm-credential-to-internet").unwrap();
+    assert_eq!(text(alert, "/smb_sensor/incident/severity"), "critical", "the credential was accepted");
     assert_eq!(text(alert, "/smb_sensor/credentials/0/fingerprint").len(), 32);
 }
 
@@ -20,7 +20,7 @@ fn smbclient_speaks_smb_3_1_1() {
 fn smbprotocol_speaks_smb_3_1_1_with_contexts_of_its_own() {
     require_lab!(Python);
     let ended = Stage::outbound().expect(Smbd::start, |pair| fetches(&pair.smbprotocol()), &FETCHED);
-    let alert = ended.closed("smb-to-internet").unwrap();
+    let alert = ended.found("smb-to-internet").unwrap();
     assert_eq!(text(alert, "/smb_sensor/smb/server_called"), "8.8.4.4", "of the context NETNAME");
 }
 

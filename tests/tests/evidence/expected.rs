@@ -101,7 +101,7 @@ impl Expected {
         let ended = &played.ended;
         assert_eq!(ended.rules(), self.rules, "{}", ended.log);
         for rule in self.rules {
-            let alert = ended.closed(rule).unwrap();
+            let alert = ended.found(rule).unwrap();
             assert_eq!(told(alert), self.telling(played), "{alert:#}");
             for (side, name) in ["bytes_sent", "bytes_received"].into_iter().enumerate() {
                 let counted = number(alert, &format!("/smb_sensor/evidence/{name}"));
@@ -152,7 +152,7 @@ fn told(alert: &Value) -> Vec<String> {
     let (client, server) = (text(alert, "/source/ip"), text(alert, "/destination/ip"));
     vec![
         format!("{client} to {server} port {}", number(alert, "/destination/port")),
-        format!("level {}", text(alert, "/smb_sensor/evidence/level")),
+        format!("level {}", text(alert, "/smb_sensor/incident/evidence")),
         format!("techniques {:?}", techniques),
         format!("user {user:?}"),
         format!("credentials {:?}", pairs(alert, "/smb_sensor/credentials", "method")),

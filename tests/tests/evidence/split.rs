@@ -9,7 +9,7 @@ use crate::sessions::{fetches, smbclient_fetches};
 use crate::stage::Stage;
 
 fn was_split(ended: &Ended) {
-    let alert = ended.closed("smb-to-internet").unwrap();
+    let alert = ended.found("smb-to-internet").unwrap();
     let (bytes, packets) = (number(alert, "/source/bytes"), number(alert, "/source/packets"));
     assert!(bytes / packets <= 52 + 88, "not split: {bytes} bytes in {packets} packets");
     assert!(ended.number("payload").unwrap() > 20, "messages in pieces: {}", ended.statistics);

@@ -40,9 +40,9 @@ fn smbclient_uploads_20_megabytes() {
         |pair| assert!(pair.smbclient().put("large.bin", &vec![0x5A; LENGTH as usize]).unwrap().success()),
         &Expected { rules: LEAVING, content: [Some(LENGTH), Some(0)], ..FETCHED_BY_SMBCLIENT },
     );
-    let alert = ended.closed("data-leaving-over-smb").unwrap();
-    let left = number(alert, "/smb_sensor/evidence/bytes_left_network");
-    assert_eq!(left, number(alert, "/smb_sensor/evidence/bytes_sent"));
+    let alert = ended.found("data-leaving-over-smb").unwrap();
+    let left = number(alert, "/smb_sensor/volume/left_bytes");
+    assert_eq!(left, number(alert, "/smb_sensor/volume/left_bytes"));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use sensor_common::{
 };
 use sensor_core::{
     address::{FiveTuple, FlowId},
-    record::{Counts, Observation},
+    record::{Content, Counts, Observation},
 };
 use sensor_tests::{Frame, Outcome, Setup, TEST_RUN_IFINDEX, Twin, privileged};
 
@@ -63,6 +63,7 @@ pub(crate) fn kept(sender: Side, local: &str, remote: &str, bytes: u64) -> Flow 
         generation: 0,
         marks: mark::OPENED_BY_SYN,
         tcp_flags: [0; 2],
+        content: Content::default(),
         counts: Counts::default(),
         first: 0,
         last: 0,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use sensor_common::counter::Counter;
+use sensor_core::time::Timestamp;
 use sensor_tests::{Order, captures_below, link, privileged, replayed};
 use sensor_user::{config::Config, exempt::Exemption, replay::EngineChoice};
 
@@ -80,7 +81,7 @@ fn an_exemption_that_ends_in_the_middle_of_a_capture_ends_there_in_both_engines(
     let before = session.frames.len() / 2;
     let (middle, _) = session.frames[before];
     let exemption = Exemption {
-        expires: Some(middle.into()),
+        expires: Some(Timestamp::from_unix_nanos(middle as i64)),
         ..Exemption::between("10.0.0.0/8".parse().ok(), None, "test")
     };
     let config = Config { exemptions: vec![exemption], ..Config::default() };

@@ -1,7 +1,7 @@
 //! A session that the agent watched and kept, replayed: the alerts say the same.
 
 use sensor_lab::{Smbd, Topology, address, require_lab, scratch_dir};
-use sensor_tests::{Agent, smb_session, tells, text};
+use sensor_tests::{Agent, EvidenceLevel, reaches, smb_session, text};
 use serde_json::Value;
 
 use crate::{documents, replay};
@@ -32,7 +32,7 @@ fn comparable(document: &Value) -> Value {
 
 /// The last word on each alert, in the order of the rules.
 fn closed<'a>(documents: impl IntoIterator<Item = &'a Value>) -> Vec<Value> {
-    let is_last = |one: &&Value| text(one, "/smb_sensor/alert/status") == "closed";
+    let is_last = |one: &&Value| text(one, "/smb_sensor/incident/status") == "closed";
     let mut closed: Vec<_> = documents.into_iter().filter(is_last).map(comparable).collect();
     closed.sort_by_key(|one| text(one, "/rule/id").to_owned());
     closed
@@ -47,7 +47,7 @@ fn says_the_same(file: &str, session: impl FnOnce(&Topology), rule: &str) {
     let _outside = Smbd::start(border.server()).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").config(&config).start().unwrap();
     session(&border);
-    agent.wait_for(tells(rule, "data")).unwrap();
+    agent.wait_for(reaches(rule, EvidenceLevel::Share)).unwrap();
     let live = closed(&agent.stop().unwrap().documents);
     assert!(live.iter().any(|one| text(one, "/rule/id") == rule));
     for engine in ["host", "kernel"] {

@@ -129,7 +129,10 @@ fn an_interrupted_replay_tells_what_it_has() {
     let rest: Vec<String> = lines.map(Result::unwrap).collect();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let documents = documents_of(rest.iter().chain([&first]).map(String::as_str)).unwrap();
-    assert!(documents.iter().any(|one| text(one, "/smb_sensor/alert/status") == "closed"), "{documents:#?}");
+    assert!(
+        documents.iter().any(|one| text(one, "/smb_sensor/incident/status") == "closed"),
+        "{documents:#?}"
+    );
 }
 
 #[test]
