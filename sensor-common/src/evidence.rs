@@ -4,7 +4,7 @@
 //! form, connections to shares, DCE-RPC binds, and of DCE-RPC requests the header alone (in SMB 1 transactions, the beginning). Reads and writes of files
 //! are none, so that no file content ever leaves the kernel.
 
-use crate::{payload::MOST_OF_PIECE, slot::Begun, smb::SMB1};
+use crate::{payload::MOST_OF_PIECE, slot::PartialHeader, smb::SMB1};
 
 /// Bytes that are enough to tell: the deepest look is at the DCE-RPC header in an SMB2 request (124 + 8).
 pub const GLIMPSE: usize = 132;
@@ -24,14 +24,39 @@ pub const SESSION_REQUEST_LEN: u32 = 72;
 /// DCE-RPC request header up to and including the operation number (C706 12.6.4.9).
 const RPC_REQUEST_HEADER: u32 = 24;
 
-/// Where in an SMB 1 message the command is, the session header included (MS-CIFS 2.2.3.1).
-const COMMAND_OF_SMB1: u32 = 8;
+/// Where the fields of a message header are that are looked at, the session header of four bytes included.
+#[derive(Clone, Copy)]
+struct Fields {
+    command: u32,
+    command_len: u32,
+    /// Four bytes.
+    status: u32,
+    /// The byte that says whether the message is a response.
+    flags: u32,
+    /// The byte behind the last of them.
+    end: u32,
+}
 
-/// Where in an SMB 2 message the bytes are that tell (MS-SMB2 2.2.1.2).
-const HEADER_OF_SMB2: u32 = 16;
+/// MS-CIFS 2.2.3.1: Command, Status, Flags.
+const SMB1_FIELDS: Fields = Fields { command: 8, command_len: 1, status: 9, flags: 13, end: 14 };
+
+/// SMB_FLAGS_REPLY.
+const SMB1_REPLY: u8 = 0x80;
+
+/// MS-SMB2 2.2.1.2: Status, Command, Flags, NextCommand.
+const SMB2_FIELDS: Fields = Fields { command: 16, command_len: 2, status: 12, flags: 20, end: 28 };
+
+/// SMB2_FLAGS_SERVER_TO_REDIR.
+const SMB2_REPLY: u8 = 1;
+
+/// NextCommand.
+const SMB2_NEXT: u32 = 24;
 
 /// Said of a message of which not enough is there to tell.
 pub const UNDECIDED: u32 = u32::MAX;
+
+/// Said of a message that carries file content: nothing of it is wanted, but that it was there is evidence.
+pub const CONTENT: u32 = u32::MAX - 1;
 
 /// Bytes of a DCE-RPC unit that are enough to know one: version and type.
 const LEAST_OF_UNIT: u32 = 3;
@@ -71,36 +96,52 @@ pub const fn whole(glimpse: &Glimpse<'_>) -> u32 {
     at_most((a as u32) << 16 | (b as u32) << 8 | c as u32, LONGEST - 4) + 4
 }
 
-impl Begun {
+impl PartialHeader {
     /// Looks at a segment, the next one of the message.
     #[inline(always)]
     pub const fn look(&mut self, glimpse: &Glimpse<'_>) {
-        let mut at = 0;
         if self.identifier == SMB1 {
-            if glimpse.holds(COMMAND_OF_SMB1, 1) {
-                self.header[0] = glimpse.bytes[COMMAND_OF_SMB1 as usize];
+            self.look_for(glimpse, &SMB1_FIELDS);
+        } else {
+            self.look_for(glimpse, &SMB2_FIELDS);
+            let mut at = 0;
+            while at < self.next.len() {
+                if glimpse.holds(SMB2_NEXT + at as u32, 1) {
+                    self.next[at] = glimpse.bytes[SMB2_NEXT as usize + at];
+                }
+                at += 1;
             }
-            at = self.header.len();
-        }
-        while at < self.header.len() {
-            if glimpse.holds(HEADER_OF_SMB2 + at as u32, 1) {
-                self.header[at] = glimpse.bytes[HEADER_OF_SMB2 as usize + at];
-            }
-            at += 1;
         }
         self.seen = at_most(glimpse.end(), u16::MAX as u32) as u16;
     }
 
-    /// Bytes of the message, `whole` bytes long, that the agent is to see: 0 for none, [`UNDECIDED`] when that cannot be told
-    /// with this segment.
+    #[inline(always)]
+    const fn look_for(&mut self, glimpse: &Glimpse<'_>, fields: &Fields) {
+        let mut at = 0;
+        while at < fields.command_len {
+            if glimpse.holds(fields.command + at, 1) {
+                self.command[at as usize] = glimpse.bytes[(fields.command + at) as usize];
+            }
+            at += 1;
+        }
+        at = 0;
+        while at < 4 {
+            if glimpse.holds(fields.status + at, 1) {
+                self.status |= glimpse.bytes[(fields.status + at) as usize];
+            }
+            at += 1;
+        }
+        if glimpse.holds(fields.flags, 1) {
+            self.flags = glimpse.bytes[fields.flags as usize];
+        }
+    }
+
+    /// Bytes of the message, `whole` bytes long, that the agent is to see: 0 for none, [`CONTENT`] for none of one that carries
+    /// file content, [`UNDECIDED`] when that cannot be told with this segment.
     #[inline(always)]
     #[must_use]
     pub const fn wanted(&self, glimpse: &Glimpse<'_>, whole: u32) -> u32 {
-        let enough = if self.identifier == SMB1 {
-            COMMAND_OF_SMB1 + 1
-        } else {
-            HEADER_OF_SMB2 + self.header.len() as u32
-        };
+        let enough = if self.identifier == SMB1 { SMB1_FIELDS.end } else { SMB2_FIELDS.end };
         if (self.seen as u32) < enough {
             return if whole < enough { 0 } else { UNDECIDED };
         }
@@ -109,43 +150,58 @@ impl Begun {
 
     /// MS-SMB2 2.2.1.2: command at byte 12 of the header, flags at 16, NextCommand at 20: what is behind that may be a write of
     /// a file. Commands 0 to 4 are NEGOTIATE, SESSION_SETUP, LOGOFF, TREE_CONNECT, TREE_DISCONNECT. READ, WRITE and IOCTL carry
-    /// named pipes; where their data begins is what every known implementation sends (2.2.20, 2.2.21, 2.2.31, 2.2.32).
+    /// named pipes; where their data begins is what every known implementation sends (2.2.20, 2.2.21, 2.2.31, 2.2.32). Other data
+    /// of WRITE requests, and of READ responses with STATUS_SUCCESS, is file content.
     #[inline(always)]
     const fn of_smb2(&self, glimpse: &Glimpse<'_>, whole: u32) -> u32 {
-        let [command, high, _, _, flags, _, _, _, a, b, c, d] = self.header;
-        let length = match u32::from_le_bytes([a, b, c, d]) {
+        let length = match u32::from_le_bytes(self.next) {
             0 => whole,
             next => at_most(at_most(next, LONGEST - 4) + 4, whole),
         };
-        let reply = flags & 1 != 0;
+        let [command, high] = self.command;
+        let reply = self.flags & SMB2_REPLY != 0;
         match (high, command, reply) {
             (0, 0..=4, _) => length,
-            (0, 8, true) => of_pipe(glimpse, 84, length),
-            (0, 9, false) | (0, 11, true) => of_pipe(glimpse, 116, length),
-            (0, 11, false) => of_pipe(glimpse, 124, length),
+            (0, 8, true) => content_if(self.status == 0, of_pipe(glimpse, 84, length)),
+            (0, 9, false) => of_pipe(glimpse, 116, length),
+            (0, 11, true) => content_if(false, of_pipe(glimpse, 116, length)),
+            (0, 11, false) => content_if(false, of_pipe(glimpse, 124, length)),
             _ => 0,
         }
     }
 
     /// MS-CIFS 2.2.3.1: command at byte 4 of the header. NEGOTIATE, SESSION_SETUP_ANDX, LOGOFF_ANDX, TREE_CONNECT_ANDX,
     /// TREE_CONNECT, TREE_DISCONNECT; TRANSACTION, which carries named pipes and mailslots alone; and pipes read and
-    /// written like files (2.2.4.42, 2.2.4.43), with and without a byte of padding.
+    /// written like files (2.2.4.42, 2.2.4.43), with and without a byte of padding. Other data of READ_ANDX responses and
+    /// WRITE_ANDX requests is file content, as is that of the older commands: responses of READ, LOCK_AND_READ, READ_RAW and
+    /// READ_MPX; requests of WRITE, WRITE_AND_UNLOCK, WRITE_RAW, WRITE_MPX, WRITE_MPX_SECONDARY, WRITE_AND_CLOSE and
+    /// WRITE_PRINT_FILE (2.2.4). The data of READ_RAW itself has no header (2.2.4.22.2): what has one is looked at.
     #[inline(always)]
     const fn of_smb1(&self, glimpse: &Glimpse<'_>, whole: u32) -> u32 {
-        match self.header[0] {
+        let reply = self.flags & SMB1_REPLY != 0;
+        let succeeded = reply && self.status == 0;
+        match self.command[0] {
             0x70..=0x75 => whole,
             0x25 => at_most(whole, LONGEST_TRANSACTION),
-            0x2E => either(of_pipe(glimpse, 63, whole), of_pipe(glimpse, 64, whole)),
-            0x2F => either(of_pipe(glimpse, 67, whole), of_pipe(glimpse, 68, whole)),
+            0x2E => content_if(succeeded, either(of_pipe(glimpse, 63, whole), of_pipe(glimpse, 64, whole))),
+            0x2F => content_if(!reply, either(of_pipe(glimpse, 67, whole), of_pipe(glimpse, 68, whole))),
+            0x0A | 0x13 | 0x1A | 0x1B => content_if(succeeded, CONTENT),
+            0x0B | 0x14 | 0x1D | 0x1E | 0x1F | 0x2C | 0xC1 => content_if(!reply, CONTENT),
             _ => 0,
         }
     }
 }
 
-/// What either says: that something is wanted, or else that it is not known yet.
+/// What was said of a message, where data of it is file content only `if` that holds.
+#[inline(always)]
+const fn content_if(holds: bool, said: u32) -> u32 {
+    if said == CONTENT && !holds { 0 } else { said }
+}
+
+/// What either says, by the data at two places of which one is right: that there is a unit, or else that it is not known yet.
 #[inline(always)]
 const fn either(one: u32, other: u32) -> u32 {
-    if one == 0 || one == UNDECIDED && other != 0 { other } else { one }
+    if one == CONTENT || one == UNDECIDED && other != CONTENT { other } else { one }
 }
 
 #[inline(always)]
@@ -153,18 +209,22 @@ const fn at_most(value: u32, most: u32) -> u32 {
     if value < most { value } else { most }
 }
 
-/// A message of `length` bytes whose data at `at` may be a DCE-RPC unit.
+/// A message of `length` bytes whose data at `at` may be a DCE-RPC unit; other data is content.
 #[inline(always)]
 const fn of_pipe(glimpse: &Glimpse<'_>, at: u32, length: u32) -> u32 {
-    if length < at + LEAST_OF_UNIT || glimpse.into > at {
+    if length <= at {
         return 0;
+    }
+    if length < at + LEAST_OF_UNIT || glimpse.into > at {
+        return CONTENT;
     }
     // While it is not known, the segment travels: so none may that holds the first byte of what could be a file.
     if glimpse.end() <= at {
         return UNDECIDED;
     }
     match unit(glimpse, at) {
-        Unit::Other => 0,
+        Unit::None => CONTENT,
+        Unit::Answer => 0,
         Unit::Binding => length,
         Unit::Request => at_most(length, at + RPC_REQUEST_HEADER),
     }
@@ -175,7 +235,7 @@ const fn of_pipe(glimpse: &Glimpse<'_>, at: u32, length: u32) -> u32 {
 #[must_use]
 pub const fn of_rpc(glimpse: &Glimpse<'_>) -> u32 {
     match unit(glimpse, 0) {
-        Unit::Other => 0,
+        Unit::None | Unit::Answer => 0,
         // C706 12.6.3.1: the unit's length at byte 8.
         Unit::Binding if glimpse.holds(8, 2) => {
             at_most(glimpse.bytes[8] as u32 | (glimpse.bytes[9] as u32) << 8, LONGEST)
@@ -186,7 +246,10 @@ pub const fn of_rpc(glimpse: &Glimpse<'_>) -> u32 {
 }
 
 enum Unit {
-    Other,
+    /// No unit.
+    None,
+    /// Any other unit: response, fault, and what goes with them.
+    Answer,
     /// bind, bind_ack, bind_nak, alter_context, alter_context_resp, auth3.
     Binding,
     Request,
@@ -200,7 +263,7 @@ const fn unit(glimpse: &Glimpse<'_>, at: u32) -> Unit {
         || glimpse.bytes[at as usize] != 5
         || glimpse.bytes[(at + 1) as usize] > 1
     {
-        return Unit::Other;
+        return Unit::None;
     }
     if glimpse.holds(at + 4, 4)
         && (glimpse.bytes[(at + 4) as usize] != 0x10
@@ -208,12 +271,14 @@ const fn unit(glimpse: &Glimpse<'_>, at: u32) -> Unit {
             || glimpse.bytes[(at + 6) as usize] != 0
             || glimpse.bytes[(at + 7) as usize] != 0)
     {
-        return Unit::Other;
+        return Unit::None;
     }
     match glimpse.bytes[(at + 2) as usize] {
         0 => Unit::Request,
         11..=16 => Unit::Binding,
-        _ => Unit::Other,
+        // C706 12.6.4: the last type is 19, orphaned.
+        1..=10 | 17..=19 => Unit::Answer,
+        _ => Unit::None,
     }
 }
 

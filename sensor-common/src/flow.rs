@@ -7,7 +7,7 @@ use core::{borrow::Borrow, hint::black_box};
 
 use crate::{
     headers::Address,
-    slot::{Begun, FlowLine, RECORD_VERSION, Side, Slot, Stretch, UDP, WideLine, mark, tcp},
+    slot::{AddressesHigh, FlowDetails, FlowLine, RECORD_VERSION, Side, Slot, TCP, UDP, mark, tcp},
 };
 
 /// What identifies a flow: it is the same for both directions because it is told from the internal side. `A` is an
@@ -37,6 +37,8 @@ pub struct Packet {
     pub side: Side,
     /// TCP flags, 0 for UDP.
     pub tcp_flags: u8,
+    /// TCP sequence number (RFC 9293 3.1), in the machine's order; 0 for UDP.
+    pub sequence: u32,
     /// Evidence the packet itself bears ([`mark`]).
     pub marks: u16,
     /// Bytes of the IP packet.
@@ -62,16 +64,6 @@ pub enum Tenancy {
     /// Another flow is in, or an ended or long idle flow of the same key: it has to be settled first.
     Other,
 }
-
-/// The second line of a fresh IPv6 flow, but for its addresses.
-const EMPTY: WideLine = WideLine {
-    local_high: [0; 3],
-    remote_high: [0; 3],
-    wanted: [Stretch { from: 0, until: 0 }; 2],
-    stream: 0,
-    told: 0,
-    begun: Begun::EMPTY,
-};
 
 /// What a packet added to its flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,13 +122,13 @@ impl Slot {
         if !near || key.family == 4 {
             return near;
         }
-        let wide = &self.wide;
-        wide.local_high[0] == local[0]
-            && wide.local_high[1] == local[1]
-            && wide.local_high[2] == local[2]
-            && wide.remote_high[0] == remote[0]
-            && wide.remote_high[1] == remote[1]
-            && wide.remote_high[2] == remote[2]
+        let high = &self.high;
+        high.local[0] == local[0]
+            && high.local[1] == local[1]
+            && high.local[2] == local[2]
+            && high.remote[0] == remote[0]
+            && high.remote[1] == remote[1]
+            && high.remote[2] == remote[2]
     }
 
     /// How this slot stands to a packet of `key`.
@@ -155,7 +147,7 @@ impl Slot {
         if !self.holds(key) || now.wrapping_sub(self.line.last) > idle_ticks {
             return Tenancy::Other;
         }
-        if self.line.begins_anew(packet) {
+        if self.begins_anew(packet) {
             return Tenancy::Other;
         }
         Tenancy::Own
@@ -177,6 +169,7 @@ impl Slot {
         let remote = packet.side as u32 & 1;
         let local = 1 - remote;
         let flags = lasting(packet.tcp_flags);
+        let next_sequence = if packet.extends_stream(key.transport) { packet.next_sequence() } else { 0 };
         self.line = FlowLine {
             version: RECORD_VERSION,
             kind: 0,
@@ -192,63 +185,114 @@ impl Slot {
             packets: [local, remote],
             bytes: [packet.bytes * local, packet.bytes * remote],
             payload: [packet.payload * local, packet.payload * remote],
-            first: now,
+            next_sequence: [next_sequence * local, next_sequence * remote],
             last: now,
-            vlan: packet.vlan,
-            cpu: packet.cpu,
             generation,
         };
+        self.details = FlowDetails {
+            first: now,
+            vlan: packet.vlan,
+            cpu: packet.cpu,
+            retransmitted: [0; 2],
+            content: 0,
+            reserved: [0; 7],
+        };
+        // Meaningful for a side that sent a SYN, by its flags.
+        self.stream.initial_sequence = [packet.sequence * local, packet.sequence * remote];
+        self.stream.pieces_sent = 0;
         if key.family == 6 {
-            self.wide = WideLine { local_high: [a[0], a[1], a[2]], remote_high: [b[0], b[1], b[2]], ..EMPTY };
+            self.high = AddressesHigh { local: [a[0], a[1], a[2]], remote: [b[0], b[1], b[2]] };
         }
         self.line.end_change();
     }
-}
 
-impl FlowLine {
     /// Adds a packet.
     #[inline(always)]
-    pub const fn add(&mut self, packet: &Packet, now: u32) -> Change {
+    pub fn add(&mut self, packet: &Packet, now: u32) -> Change {
         let side = packet.side as usize & 1;
+        let new_payload = self.new_payload(packet);
+        let line = &mut self.line;
         let flags = lasting(packet.tcp_flags);
-        let marks = self.marks | packet.marks;
-        let seen = self.tcp_flags[side] | flags;
-        let first_payload = packet.payload != 0 && self.payload[side] == 0;
-        let rose = marks != self.marks || seen != self.tcp_flags[side] || first_payload;
-        let was_over = self.is_over();
+        let marks = line.marks | packet.marks;
+        let seen = line.tcp_flags[side] | flags;
+        let first_payload = new_payload != 0 && line.payload[side] == 0;
+        let rose = marks != line.marks || seen != line.tcp_flags[side] || first_payload;
+        let was_over = line.is_over();
 
-        self.marks = marks;
-        self.tcp_flags[side] = seen;
-        self.packets[side] = self.packets[side].wrapping_add(1);
-        self.bytes[side] = self.bytes[side].wrapping_add(packet.bytes);
-        self.payload[side] = self.payload[side].wrapping_add(packet.payload);
-        self.last = now;
+        line.marks = marks;
+        line.tcp_flags[side] = seen;
+        line.packets[side] = line.packets[side].wrapping_add(1);
+        line.bytes[side] = line.bytes[side].wrapping_add(packet.bytes);
+        line.payload[side] = line.payload[side].wrapping_add(new_payload);
+        line.last = now;
 
-        Change { rose, closed: !was_over && self.is_over(), full: self.bytes[side] >= SETTLE_AT }
+        Change { rose, closed: !was_over && line.is_over(), full: line.bytes[side] >= SETTLE_AT }
     }
 
-    /// Whether the conversation ended: a reset, or a FIN from both sides. Never for UDP.
+    /// How much of a packet's payload is new by its sequence number; what is not is counted as retransmitted. In line for what is
+    /// in order, which nearly all is.
     #[inline(always)]
-    #[must_use]
-    pub const fn is_over(&self) -> bool {
-        let [local, remote] = self.tcp_flags;
-        self.transport != UDP && ((local | remote) & tcp::RST != 0 || local & remote & tcp::FIN != 0)
+    fn new_payload(&mut self, packet: &Packet) -> u32 {
+        let side = packet.side as usize & 1;
+        if !packet.extends_stream(self.line.transport) {
+            return packet.payload;
+        }
+        if packet.tcp_flags & tcp::SYN == 0 && self.line.next_sequence[side] == packet.sequence {
+            self.line.next_sequence[side] = packet.next_sequence();
+            return packet.payload;
+        }
+        let again = packet.tcp_flags & tcp::SYN != 0 && !self.synchronised_by(packet);
+        if again {
+            self.stream.initial_sequence[side] = packet.sequence;
+        }
+        self.new_out_of_order(side, packet.next_sequence(), packet.payload, again)
     }
 
-    /// Whether `packet` can only belong to a later conversation on the same ports. Told from what its own sender did before,
-    /// because the other direction may be on another CPU: a client that has acknowledged sends no SYN again, and a server
-    /// that has sent data, or ended, no SYN-ACK. A SYN sent again after a refusal, as Windows does, is the same attempt.
+    /// The same for what is not in order; `next` is the sequence number behind it. Sequence numbers are compared modulo 2^32, as
+    /// RFC 9293 3.4 has it.
+    #[inline(never)]
+    fn new_out_of_order(&mut self, side: usize, next: u32, payload: u32, restarts: bool) -> u32 {
+        let side = side & 1;
+        let known = self.line.next_sequence[side];
+        let ahead = next.wrapping_sub(known) as i32;
+        if restarts || known == 0 || ahead >= payload as i32 {
+            self.line.next_sequence[side] = next;
+            return payload;
+        }
+        let mut new = 0;
+        if ahead > 0 {
+            self.line.next_sequence[side] = next;
+            new = ahead as u32;
+        }
+        let retransmitted = &mut self.details.retransmitted[side];
+        *retransmitted = retransmitted.wrapping_add(payload - new);
+        new
+    }
+
+    /// Whether the sender of a SYN sent one with the same sequence number before: this is that SYN again.
+    #[inline(always)]
+    const fn synchronised_by(&self, packet: &Packet) -> bool {
+        let side = packet.side as usize & 1;
+        self.line.tcp_flags[side] & tcp::SYN != 0 && self.stream.initial_sequence[side] == packet.sequence
+    }
+
+    /// Whether `packet` can only belong to a later conversation on the same ports: a SYN with another sequence number than the one
+    /// before, after the connection carried data, or its sender acknowledged some. That is told from what its own sender did
+    /// before where it can be, because the other direction may be on another CPU: a client that has acknowledged sends no new
+    /// SYN, and a server that has sent data, or ended, no SYN-ACK. A SYN sent again after a refusal, as Windows does, is the
+    /// same attempt.
     #[inline(always)]
     const fn begins_anew(&self, packet: &Packet) -> bool {
-        if packet.tcp_flags & tcp::SYN == 0 {
+        if packet.tcp_flags & tcp::SYN == 0 || self.synchronised_by(packet) {
             return false;
         }
+        let line = &self.line;
         let side = packet.side as usize & 1;
-        let before = self.tcp_flags[side];
+        let before = line.tcp_flags[side];
         if packet.tcp_flags & tcp::ACK == 0 {
-            before & tcp::ACK != 0
+            before & tcp::ACK != 0 || line.payload[0] | line.payload[1] != 0
         } else {
-            before & (tcp::FIN | tcp::RST) != 0 || self.payload[side] != 0
+            before & (tcp::FIN | tcp::RST) != 0 || line.payload[side] != 0
         }
     }
 
@@ -256,11 +300,40 @@ impl FlowLine {
     /// settled, so this is another one.
     #[inline(always)]
     pub fn clear_counts(&mut self) {
-        self.begin_change();
-        self.packets = [0; 2];
-        self.bytes = [0; 2];
-        self.payload = [0; 2];
-        self.end_change();
+        self.line.begin_change();
+        self.line.packets = [0; 2];
+        self.line.bytes = [0; 2];
+        self.line.payload = [0; 2];
+        self.details.retransmitted = [0; 2];
+        self.stream.pieces_sent = 0;
+        self.line.end_change();
+    }
+}
+
+impl Packet {
+    /// Whether its sequence number says how far a TCP stream has come: it holds a byte, or a SYN.
+    #[inline(always)]
+    const fn extends_stream(&self, transport: u8) -> bool {
+        transport == TCP
+            && self.tcp_flags & tcp::RST == 0
+            && (self.payload != 0 || self.tcp_flags & tcp::SYN != 0)
+    }
+
+    /// The sequence number behind the packet: SYN takes one (RFC 9293 3.4). A FIN is not counted, for nothing lies behind it.
+    #[inline(always)]
+    const fn next_sequence(&self) -> u32 {
+        let synchronises = (self.tcp_flags & tcp::SYN != 0) as u32;
+        self.sequence.wrapping_add(synchronises).wrapping_add(self.payload)
+    }
+}
+
+impl FlowLine {
+    /// Whether the conversation ended: a reset, or a FIN from both sides. Never for UDP.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        let [local, remote] = self.tcp_flags;
+        self.transport != UDP && ((local | remote) & tcp::RST != 0 || local & remote & tcp::FIN != 0)
     }
 
     /// Makes the generation odd before anything else changes, and gives it. Together with [`end_change`](Self::end_change) this

@@ -1,19 +1,20 @@
 //! The flow slot: the unit of state in the kernel, and of what the ring carries.
 //!
-//! A slot is two cache lines. The first holds everything an IPv4 packet touches; the second the upper parts of IPv6
-//! addresses. A record on the ring is a copy of a slot with its header filled: 64 bytes for IPv4, 128 for IPv6.
+//! A slot is three cache lines. The first, [`FlowLine`], is all that an ordinary packet of IPv4 touches. The second is written
+//! when a flow takes the slot, and read by packets of IPv6, retransmissions and messages. Only messages that are evidence touch
+//! the third. A record on the ring is the beginning of a slot with its header filled in: [`RecordV4`] or [`RecordV6`].
 //! All integers are in the machine's order, addresses as they stand on the wire.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Version of this layout, in every record. A reader refuses what it does not know.
-pub const RECORD_VERSION: u8 = 2;
+pub const RECORD_VERSION: u8 = 3;
 
-/// Bytes of an IPv4 record: the slot's first line.
-pub const RECORD_V4_LEN: usize = 64;
+/// Bytes of an IPv4 record.
+pub const RECORD_V4_LEN: usize = size_of::<RecordV4>();
 
-/// Bytes of an IPv6 record: the whole slot.
-pub const RECORD_V6_LEN: usize = 128;
+/// Bytes of an IPv6 record.
+pub const RECORD_V6_LEN: usize = size_of::<RecordV6>();
 
 /// Bytes of a [`RecordKind::Replaced`] record: two IPv4 records.
 pub const RECORD_REPLACED_LEN: usize = 2 * RECORD_V4_LEN;
@@ -170,45 +171,100 @@ pub struct FlowLine {
     pub packets: [u32; 2],
     /// Bytes of IP packets from each side, headers included.
     pub bytes: [u32; 2],
-    /// Bytes of transport payload from each side.
+    /// Bytes of transport payload from each side: of a TCP stream those above the highest sequence number seen before, so that
+    /// a byte that is sent twice counts once. What lies behind a gap counts as it is seen.
     pub payload: [u32; 2],
-    /// Kernel ticks (low 32 bits of jiffies) of the first packet.
-    pub first: u32,
-    /// Kernel ticks of the last packet.
+    /// TCP: the sequence number behind the highest byte seen from each side, or 0 as long as none was.
+    pub next_sequence: [u32; 2],
+    /// Kernel ticks (low 32 bits of jiffies) of the last packet.
     pub last: u32,
-    /// Outer VLAN identifier with bit 15 set, or 0 without a tag (IEEE 802.1Q).
-    pub vlan: u16,
-    /// CPU that owns the slot.
-    pub cpu: u16,
     /// Rises by two with each new tenant; odd while the slot changes hands.
     pub generation: u32,
 }
 
-/// Second cache line: the rest of an IPv6 flow, and what only packets with evidence in them touch.
+/// What the first line has no room for, and an IPv4 record still needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(8))]
-pub struct WideLine {
+pub struct FlowDetails {
+    /// Kernel ticks of the first packet.
+    pub first: u32,
+    /// Outer VLAN identifier with bit 15 set, or 0 without a tag (IEEE 802.1Q).
+    pub vlan: u16,
+    /// CPU that owns the slot.
+    pub cpu: u16,
+    /// Bytes of TCP payload from each side at or below the highest sequence number that it had sent before: sent again, or
+    /// late.
+    pub retransmitted: [u32; 2],
+    /// The [`Side`]s that sent file content, one bit each: [`content_bit`].
+    pub content: u8,
+    /// Zero.
+    pub reserved: [u8; 7],
+}
+
+/// The bit of [`FlowDetails::content`] that says that this side sent a message that carries file content (1: the internal side,
+/// 2: the external one): a WRITE request or a successful READ response of SMB 2 or 3 (MS-SMB2 2.2.21, 2.2.20), or one of SMB 1
+/// (MS-CIFS 2.2.4). Data that is a DCE-RPC unit in a named pipe is none.
+#[inline(always)]
+#[must_use]
+pub const fn content_bit(side: u8) -> u8 {
+    1 << (side & 1)
+}
+
+/// The rest of IPv6 addresses; zero, or of an earlier tenant, where the flow is IPv4.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(8))]
+pub struct AddressesHigh {
     /// First 96 bits of the internal IPv6 address, wire order.
-    pub local_high: [u32; 3],
+    pub local: [u32; 3],
     /// First 96 bits of the external IPv6 address.
-    pub remote_high: [u32; 3],
-    /// The stretch of each side's stream that is wanted as payload; of any family.
-    pub wanted: [Stretch; 2],
-    /// The generation that [`wanted`](Self::wanted) and [`told`](Self::told) belong to.
-    pub stream: u32,
-    /// Pieces of payload told in that generation.
-    pub told: u32,
+    pub remote: [u32; 3],
+}
+
+/// What the kernel program keeps of a flow for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(8))]
+pub struct StreamState {
+    /// TCP: the initial sequence number of each side, where a SYN of it was seen (RFC 9293 3.4).
+    pub initial_sequence: [u32; 2],
+    /// Pieces of payload sent to the agent in this generation.
+    pub pieces_sent: u32,
     /// The header of the message that began last.
-    pub begun: Begun,
+    pub partial: PartialHeader,
+    /// The range of each side's stream that is wanted as payload.
+    pub wanted: [SeqRange; 2],
+    /// Zero: up to a whole cache line.
+    pub reserved: [u32; 10],
+}
+
+impl StreamState {
+    /// Nothing seen yet.
+    pub const EMPTY: Self = Self {
+        initial_sequence: [0; 2],
+        pieces_sent: 0,
+        partial: PartialHeader::EMPTY,
+        wanted: [SeqRange { from: 0, until: 0 }; 2],
+        reserved: [0; 10],
+    };
+}
+
+impl Default for StreamState {
+    fn default() -> Self {
+        Self::EMPTY
+    }
 }
 
 /// What is known of the header of a message that may come in several segments: enough to tell whether it is evidence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-pub struct Begun {
-    /// SMB 2: bytes 16 to 27 of the message, its session header included: command, credits, flags and offset of the next. SMB 1:
-    /// byte 8, the command.
-    pub header: [u8; 12],
+pub struct PartialHeader {
+    /// Command: two bytes in SMB 2, the first of them in SMB 1.
+    pub command: [u8; 2],
+    /// The byte of the flags that says whether it is a response.
+    pub flags: u8,
+    /// The bytes of the status, joined by OR: 0 of a success.
+    pub status: u8,
+    /// SMB 2: NextCommand.
+    pub next: [u8; 4],
     /// Bytes of the message that were looked at.
     pub seen: u16,
     /// Identifier byte of the message.
@@ -217,15 +273,16 @@ pub struct Begun {
     pub reserved: u8,
 }
 
-impl Begun {
+impl PartialHeader {
     /// Nothing.
-    pub const EMPTY: Self = Self { header: [0; 12], seen: 0, identifier: 0, reserved: 0 };
+    pub const EMPTY: Self =
+        Self { command: [0; 2], flags: 0, status: 0, next: [0; 4], seen: 0, identifier: 0, reserved: 0 };
 }
 
-/// A stretch of a TCP stream, in sequence numbers.
+/// A range of a TCP stream, in sequence numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-pub struct Stretch {
+pub struct SeqRange {
     /// First byte.
     pub from: u32,
     /// The byte after the last.
@@ -238,16 +295,61 @@ pub struct Stretch {
 pub struct Slot {
     /// What every packet touches.
     pub line: FlowLine,
-    /// What only IPv6 flows and packets with evidence in them touch.
-    pub wide: WideLine,
+    /// What is written with the first packet and seldom later.
+    pub details: FlowDetails,
+    /// The rest of IPv6 addresses.
+    pub high: AddressesHigh,
+    /// What never leaves the kernel.
+    pub stream: StreamState,
 }
 
-const _: () = assert!(size_of::<FlowLine>() == RECORD_V4_LEN);
-const _: () = assert!(size_of::<Slot>() == RECORD_V6_LEN);
+/// A record of an IPv4 flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct RecordV4 {
+    /// First line, with a [`RecordKind`].
+    pub line: FlowLine,
+    /// Details.
+    pub details: FlowDetails,
+}
+
+/// A record of an IPv6 flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct RecordV6 {
+    /// First line, with a [`RecordKind`].
+    pub line: FlowLine,
+    /// Details.
+    pub details: FlowDetails,
+    /// The rest of the addresses.
+    pub high: AddressesHigh,
+}
+
+impl Slot {
+    /// The record of an IPv4 flow in this slot.
+    #[inline(always)]
+    #[must_use]
+    pub const fn record_v4(&self, kind: RecordKind) -> RecordV4 {
+        RecordV4 { line: FlowLine { kind: kind as u8, ..self.line }, details: self.details }
+    }
+
+    /// The record of an IPv6 flow in this slot.
+    #[inline(always)]
+    #[must_use]
+    pub const fn record_v6(&self, kind: RecordKind) -> RecordV6 {
+        RecordV6 { line: FlowLine { kind: kind as u8, ..self.line }, details: self.details, high: self.high }
+    }
+}
+
+const _: () = assert!(size_of::<FlowLine>() == 64);
+const _: () = assert!(RECORD_V4_LEN == 88 && RECORD_V6_LEN == 112);
+const _: () = assert!(size_of::<Slot>() == 192);
+const _: () = assert!(core::mem::offset_of!(Slot, stream) == RECORD_V6_LEN);
+// What a first packet writes ends with the second line.
+const _: () = assert!(RECORD_V6_LEN + core::mem::offset_of!(StreamState, pieces_sent) + 4 <= 128);
 const _: () = assert!(core::mem::offset_of!(FlowLine, local_low) == 8);
 const _: () = assert!(core::mem::offset_of!(FlowLine, marks) == 20);
 const _: () = assert!(core::mem::offset_of!(FlowLine, packets) == 24);
-const _: () = assert!(core::mem::offset_of!(FlowLine, first) == 48);
 const _: () = assert!(core::mem::offset_of!(FlowLine, generation) == 60);
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use sensor_common::{
     payload::{MOST_OF_PIECE, PIECE_HEAD_LEN, Piece, Room},
     prefix::PrefixFlags,
     settings::{PortKind, PortTable, Settings, feature, port},
-    slot::{FlowLine, RecordKind, Slot, TCP},
+    slot::{RecordKind, RecordV4, RecordV6, Slot, TCP},
     topbits::{BLOCK_V6_WORDS, TABLE_V4_WORDS, TOP_ENTRIES, TableV4},
 };
 
@@ -79,11 +79,25 @@ fn wake_up(now: u32) -> u64 {
     u64::from(BPF_RB_FORCE_WAKEUP)
 }
 
+/// Writes the record of an IPv4 flow, or the beginning of an IPv6 one, part by part: as a whole it would be made on the stack.
+///
+/// # Safety
+/// There is room for a record.
+#[inline(always)]
+unsafe fn write_v4(record: *mut RecordV4, slot: &Slot, kind: RecordKind) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        (&raw mut (*record).line).write(slot.line);
+        (&raw mut (*record).details).write(slot.details);
+        (*record).line.kind = kind as u8;
+    }
+}
+
 impl Environment for Kernel {
     type Slot = &'static mut Slot;
     type Room = &'static mut Room;
     type Ends = &'static [Address; 2];
-    type Replaced = RingBufEntry<[FlowLine; 2]>;
+    type Replaced = RingBufEntry<[RecordV4; 2]>;
     type View = View;
 
     #[inline(always)]
@@ -216,37 +230,36 @@ impl Environment for Kernel {
     fn emit(&mut self, kind: RecordKind, slot: &Slot) -> bool {
         let wake = wake_up(self.now());
         if slot.line.family == 4 {
-            let Some(mut record) = RECORDS.reserve::<FlowLine>(0) else { return false };
-            record.write(slot.line).kind = kind as u8;
+            let Some(mut record) = RECORDS.reserve::<RecordV4>(0) else { return false };
+            // SAFETY: the record is ours until it is submitted.
+            unsafe { write_v4(record.as_mut_ptr(), slot, kind) };
             record.submit(wake);
         } else {
-            let Some(mut record) = RECORDS.reserve::<Slot>(0) else { return false };
-            record.write(*slot).line.kind = kind as u8;
+            let Some(mut record) = RECORDS.reserve::<RecordV6>(0) else { return false };
+            // SAFETY: as above.
+            unsafe {
+                let record = record.as_mut_ptr();
+                write_v4(record.cast(), slot, kind);
+                (&raw mut (*record).high).write(slot.high);
+            }
             record.submit(wake);
         }
         true
     }
 
     #[inline(always)]
-    fn begin_replaced(&mut self, slot: &Slot) -> Option<RingBufEntry<[FlowLine; 2]>> {
-        let mut record = RECORDS.reserve::<[FlowLine; 2]>(0)?;
-        let settled: *mut FlowLine = record.as_mut_ptr().cast();
-        // SAFETY: the record has room for two lines, and it is ours until it is submitted.
-        unsafe {
-            settled.write(slot.line);
-            (*settled).kind = RecordKind::Replaced as u8;
-        }
+    fn begin_replaced(&mut self, slot: &Slot) -> Option<RingBufEntry<[RecordV4; 2]>> {
+        let mut record = RECORDS.reserve::<[RecordV4; 2]>(0)?;
+        let settled: *mut RecordV4 = record.as_mut_ptr().cast();
+        // SAFETY: the record has room for two, and it is ours until it is submitted.
+        unsafe { write_v4(settled, slot, RecordKind::Replaced) };
         Some(record)
     }
 
     #[inline(always)]
-    fn complete_replaced(&mut self, mut record: RingBufEntry<[FlowLine; 2]>, slot: &Slot) {
+    fn complete_replaced(&mut self, mut record: RingBufEntry<[RecordV4; 2]>, slot: &Slot) {
         // SAFETY: as above.
-        unsafe {
-            let opened = record.as_mut_ptr().cast::<FlowLine>().add(1);
-            opened.write(slot.line);
-            (*opened).kind = RecordKind::Opened as u8;
-        }
+        unsafe { write_v4(record.as_mut_ptr().cast::<RecordV4>().add(1), slot, RecordKind::Opened) };
         record.submit(wake_up(slot.line.last));
     }
 

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use sensor_common::{
     payload::PieceHead,
-    slot::{FlowLine, RECORD_V4_LEN, RecordKind},
+    slot::{FlowDetails, FlowLine, RECORD_V4_LEN, RecordKind, RecordV4},
 };
 use sensor_core::record::{self, Observation, Piece, Record};
 use zerocopy::{FromBytes as _, IntoBytes as _};
@@ -65,17 +65,18 @@ fn piece_without_time(record: &[u8]) -> Result<Vec<u8>> {
 }
 
 fn flow_without_time(record: &[u8], kind: Option<RecordKind>, cpu: u16) -> Result<Vec<u8>> {
-    let (line, rest) = FlowLine::read_from_prefix(record)
+    let (RecordV4 { line, details }, rest) = RecordV4::read_from_prefix(record)
         .ok()
         .with_context(|| format!("a record of {} bytes", record.len()))?;
-    ensure!(line.cpu == cpu, "a record of CPU {} on CPU {cpu}", line.cpu);
+    ensure!(details.cpu == cpu, "a record of CPU {} on CPU {cpu}", details.cpu);
     ensure!(
-        line.last.wrapping_sub(line.first) < u32::MAX / 2,
+        line.last.wrapping_sub(details.first) < u32::MAX / 2,
         "last {} before first {}",
         line.last,
-        line.first
+        details.first
     );
     let kind = kind.map_or(line.kind, |kind| kind as u8);
-    let line = FlowLine { kind, first: 0, last: 0, cpu: 0, ..line };
-    Ok([line.as_bytes(), rest].concat())
+    let line = FlowLine { kind, last: 0, ..line };
+    let details = FlowDetails { first: 0, cpu: 0, ..details };
+    Ok([line.as_bytes(), details.as_bytes(), rest].concat())
 }

@@ -12,7 +12,7 @@ fn split(header: &[(usize, u8)], length: u32, segments: &[u32]) -> u32 {
     for (at, value) in header {
         all[*at] = *value;
     }
-    let mut begun = Begun { identifier: all[4], ..Begun::EMPTY };
+    let mut begun = PartialHeader { identifier: all[4], ..PartialHeader::EMPTY };
     let first = Glimpse { bytes: &all, have: segments[0], into: 0 };
     let whole = whole(&first);
     let (mut into, mut wanted) = (0, UNDECIDED);
@@ -42,9 +42,14 @@ fn session_set_up_and_tree_connect_are_wanted_whole_and_files_are_not() {
     for command in 0..=4 {
         assert_eq!(message(&[V2, (16, command)], 300, 300), 304, "{command}");
     }
-    for command in [5, 6, 8, 9, 14, 16] {
-        assert_eq!(message(&[V2, (16, command)], 300, 300), 0, "{command}");
-        assert_eq!(message(&[V2, (16, command), (20, 1)], 300, 300), 0, "{command} reply");
+    for command in 5..=18 {
+        let content = |carries| if carries { CONTENT } else { 0 };
+        assert_eq!(message(&[V2, (16, command)], 300, 300), content(command == 9), "{command}");
+        let reply = message(&[V2, (16, command), (20, 1)], 300, 300);
+        assert_eq!(reply, content(command == 8), "{command} reply");
+        for status in 12..16 {
+            assert_eq!(message(&[V2, (status, 1), (16, command), (20, 1)], 300, 300), 0, "{command} failed");
+        }
     }
     for command in 0x70..=0x75 {
         assert_eq!(message(&[V1, (8, command)], 100, 100), 104, "{command:x}");
@@ -63,9 +68,9 @@ fn a_bind_in_a_pipe_is_wanted_whole_and_a_request_up_to_its_operation_number() {
     assert_eq!(message(&with(&[(16, 11), (20, 1)], 116, 12), 300, 300), 304);
     assert_eq!(message(&with(&[(16, 9)], 116, 2), 300, 300), 0, "a response carries data");
     assert_eq!(message(&with(&[(16, 9)], 116, 11), 300, 116), UNDECIDED, "not enough to tell");
-    assert_eq!(message(&with(&[(16, 9)], 116, 11), 300, 118), 0, "it may be the beginning of a file");
+    assert_eq!(message(&with(&[(16, 9)], 116, 11), 300, 118), CONTENT, "it may be the beginning of a file");
     assert_eq!(message(&with(&[(16, 9)], 116, 11), 300, 119), 304, "version and type are enough");
-    assert_eq!(message(&[V2, (16, 9)], 300, 119), 0);
+    assert_eq!(message(&[V2, (16, 9)], 300, 119), CONTENT);
     let v1 = [&[V1, (8, 0x2F)], &rpc(68, 11)[..]].concat();
     assert_eq!(message(&v1, 200, 200), 204);
 }
@@ -79,6 +84,22 @@ fn of_messages_that_came_together_the_first_is_wanted_alone() {
     assert_eq!(message(&[V2, (16, 3), (27, 0xFF)], 0x00FF_FFFF, 1_400), LONGEST);
     let bind = [&[V2, (16, 9), (24, 200)], &rpc(116, 11)[..]].concat();
     assert_eq!(message(&bind, 300, 300), 204);
+}
+
+#[test]
+fn file_content_of_smb1_is_known_by_its_command_and_its_direction() {
+    let reply = (13, 0x80);
+    for command in 0..=0xFF {
+        let read = matches!(command, 0x0A | 0x13 | 0x1A | 0x1B | 0x2E);
+        let write = matches!(command, 0x0B | 0x14 | 0x1D | 0x1E | 0x1F | 0x2C | 0x2F | 0xC1);
+        let is_content = |header: &[(usize, u8)]| message(header, 200, 200) == CONTENT;
+        assert_eq!(is_content(&[V1, (8, command)]), write, "{command:#x}");
+        assert_eq!(is_content(&[V1, (8, command), reply]), read, "{command:#x} reply");
+        assert!(!is_content(&[V1, (8, command), (9, 1), reply]), "{command:#x} failed");
+    }
+    let in_pipe = [&[V1, (8, 0x2E), reply], &rpc(64, 2)[..]].concat();
+    assert_eq!(message(&in_pipe, 200, 200), 0, "an answer in a pipe");
+    assert_eq!(message(&[V1, (8, 0x2E), reply], 59, 63), 0, "nothing was read");
 }
 
 #[test]
@@ -118,7 +139,7 @@ fn however_a_message_is_split_it_is_known_by_the_segment_that_completes_its_head
         assert_eq!(split(&[V2, (16, 3), (24, 72)], 300, &[cut, 100]), 76, "{cut}");
     }
     assert_eq!(split(&[V2, (16, 1)], 300, &[8, 8, 4, 8]), 304);
-    assert_eq!(split(&[V1, (8, 0x73)], 300, &[8, 1]), 304);
+    assert_eq!(split(&[V1, (8, 0x73)], 300, &[8, 6]), 304);
     assert_eq!(split(&[V1, (8, 0x32)], 300, &[8, 100]), 0);
 }
 
@@ -128,9 +149,9 @@ fn a_bind_is_known_by_the_segment_that_it_begins_in() {
     assert_eq!(split(&bind(9, 116), 300, &[76, 76]), 304);
     assert_eq!(split(&bind(9, 116), 300, &[116, 76]), 304, "header and data by themselves");
     assert_eq!(split(&bind(11, 124), 300, &[20, 100, 76]), 304);
-    assert_eq!(split(&[V2, (16, 9)], 300, &[76, 76]), 0, "a file");
-    assert_eq!(split(&bind(9, 116), 300, &[76, 41]), 0, "not across segments");
+    assert_eq!(split(&[V2, (16, 9)], 300, &[76, 76]), CONTENT, "a file");
+    assert_eq!(split(&bind(9, 116), 300, &[76, 41]), CONTENT, "not across segments");
     let v1 = [&[V1, (8, 0x2F)], &rpc(68, 11)[..]].concat();
     assert_eq!(split(&v1, 200, &[8, 50, 80]), 204);
-    assert_eq!(split(&v1, 200, &[69]), 0, "not across segments");
+    assert_eq!(split(&v1, 200, &[69]), CONTENT, "not across segments");
 }

@@ -14,7 +14,7 @@ const KEY: FlowKey = FlowKey {
 };
 
 fn packet(side: Side, tcp_flags: u8, payload: u32) -> Packet {
-    Packet { side, tcp_flags, marks: 0, bytes: 40 + payload, payload, vlan: 0, cpu: 0 }
+    Packet { side, tcp_flags, sequence: 0, marks: 0, bytes: 40 + payload, payload, vlan: 0, cpu: 0 }
 }
 
 fn opened() -> Slot {
@@ -29,7 +29,7 @@ fn a_new_tenant_has_exact_first_counts_and_an_even_generation() {
     assert_eq!(slot.line.packets, [1, 0]);
     assert_eq!(slot.line.bytes, [40, 0]);
     assert_eq!(slot.line.tcp_flags, [tcp::SYN, 0]);
-    assert_eq!((slot.line.first, slot.line.last), (100, 100));
+    assert_eq!((slot.details.first, slot.line.last), (100, 100));
     assert_eq!(slot.line.generation, 2);
     assert!(slot.holds(&KEY));
     assert_eq!(slot.line.marks, mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN);
@@ -69,20 +69,68 @@ fn ipv6_flows_that_differ_only_in_their_upper_bits_are_told_apart() {
 #[test]
 fn evidence_rises_once_for_each_new_fact() {
     let mut slot = opened();
-    let rose = |slot: &mut Slot, p| slot.line.add(&p, 101).rose;
+    let rose = |slot: &mut Slot, p| slot.add(&p, 101).rose;
     assert!(rose(&mut slot, packet(Side::Remote, tcp::SYN | tcp::ACK, 0)));
     assert!(!rose(&mut slot, packet(Side::Remote, tcp::SYN | tcp::ACK, 0)), "a retransmission is no news");
     assert!(rose(&mut slot, packet(Side::Local, tcp::ACK, 0)));
     assert!(rose(&mut slot, packet(Side::Local, tcp::ACK, 100)), "first payload");
-    assert!(!rose(&mut slot, packet(Side::Local, tcp::ACK, 100)));
+    assert!(!rose(&mut slot, Packet { sequence: 100, ..packet(Side::Local, tcp::ACK, 101) }));
     assert_eq!(slot.line.packets, [4, 2]);
     assert_eq!(slot.line.payload, [200, 0]);
+}
+
+/// What a side sent in segments of (sequence number, bytes): payload, and what was sent again.
+fn counted(segments: &[(u32, u32)]) -> (u32, u32) {
+    let mut slot = opened();
+    for (sequence, payload) in segments {
+        let _ = slot.add(&Packet { sequence: *sequence, ..packet(Side::Remote, tcp::ACK, *payload) }, 101);
+    }
+    (slot.line.payload[1], slot.details.retransmitted[1])
+}
+
+#[test]
+fn a_byte_counts_once_by_its_sequence_number() {
+    assert_eq!(counted(&[(1, 100), (101, 100)]), (200, 0));
+    assert_eq!(counted(&[(1, 100), (1, 100), (101, 50)]), (150, 100), "sent again");
+    assert_eq!(counted(&[(1, 100), (51, 100)]), (150, 50), "a part of it");
+    assert_eq!(counted(&[(1, 100), (301, 100)]), (200, 0), "behind a gap");
+    assert_eq!(counted(&[(1, 100), (201, 100), (101, 100)]), (200, 100), "late");
+    assert_eq!(
+        counted(&[(u32::MAX - 49, 100), (50, 100), (u32::MAX - 49, 100)]),
+        (200, 100),
+        "across the wrap"
+    );
+    assert_eq!(counted(&[(1, 100), (100, 1), (100, 1)]), (100, 2), "keep-alives");
+}
+
+#[test]
+fn a_reset_and_an_empty_segment_do_not_move_the_stream_and_a_syn_begins_it() {
+    let mut slot = opened();
+    let mut add = |flags, sequence, payload| {
+        let _ = slot.add(&Packet { sequence, ..packet(Side::Remote, flags, payload) }, 101);
+        (slot.line.payload[1], slot.details.retransmitted[1])
+    };
+    assert_eq!(add(tcp::RST, 0x7000_0000, 0), (0, 0));
+    assert_eq!(add(tcp::ACK, 0x7000_0000, 0), (0, 0));
+    assert_eq!(add(tcp::SYN | tcp::ACK, 5_000, 0), (0, 0));
+    assert_eq!(add(tcp::ACK, 5_001, 10), (10, 0));
+    assert_eq!(add(tcp::SYN | tcp::ACK, 5_000, 0), (10, 0), "sent again");
+    assert_eq!(add(tcp::ACK, 5_001, 10), (10, 10));
+}
+
+#[test]
+fn datagrams_are_never_sent_again() {
+    let key = FlowKey { transport: UDP, ..KEY };
+    let mut slot = Slot::default();
+    slot.open(&key, &packet(Side::Local, 0, 10), 1);
+    let _ = slot.add(&packet(Side::Local, 0, 10), 1);
+    assert_eq!((slot.line.payload, slot.details.retransmitted), ([20, 0], [0, 0]));
 }
 
 #[test]
 fn a_refusal_keeps_no_ack() {
     let mut slot = opened();
-    let change = slot.line.add(&packet(Side::Remote, tcp::RST | tcp::ACK, 0), 101);
+    let change = slot.add(&packet(Side::Remote, tcp::RST | tcp::ACK, 0), 101);
     assert!(change.rose && change.closed);
     assert_eq!(slot.line.tcp_flags, [tcp::SYN, tcp::RST]);
 }
@@ -90,9 +138,9 @@ fn a_refusal_keeps_no_ack() {
 #[test]
 fn closed_is_told_once_and_needs_both_fins() {
     let mut slot = opened();
-    assert!(!slot.line.add(&packet(Side::Local, tcp::FIN | tcp::ACK, 0), 1).closed);
-    assert!(slot.line.add(&packet(Side::Remote, tcp::FIN | tcp::ACK, 0), 1).closed);
-    assert!(!slot.line.add(&packet(Side::Local, tcp::ACK, 0), 1).closed);
+    assert!(!slot.add(&packet(Side::Local, tcp::FIN | tcp::ACK, 0), 1).closed);
+    assert!(slot.add(&packet(Side::Remote, tcp::FIN | tcp::ACK, 0), 1).closed);
+    assert!(!slot.add(&packet(Side::Local, tcp::ACK, 0), 1).closed);
 }
 
 #[test]
@@ -101,11 +149,17 @@ fn a_syn_begins_anew_after_an_acknowledgment_and_not_after_a_refusal() {
     let syn = packet(Side::Local, tcp::SYN, 0);
     assert_eq!(slot.tenancy(&KEY, &syn, 101, 1_000), Tenancy::Own, "a retransmitted SYN");
     let mut refused = slot;
-    let _ = refused.line.add(&packet(Side::Remote, tcp::RST | tcp::ACK, 0), 101);
+    let _ = refused.add(&packet(Side::Remote, tcp::RST | tcp::ACK, 0), 101);
     assert_eq!(refused.tenancy(&KEY, &syn, 102, 1_000), Tenancy::Own, "tried again after a refusal");
-    let _ = slot.line.add(&packet(Side::Local, tcp::ACK, 0), 101);
+    let _ = slot.add(&packet(Side::Local, tcp::ACK, 0), 101);
     assert_eq!(slot.tenancy(&KEY, &packet(Side::Local, tcp::ACK, 0), 102, 1_000), Tenancy::Own);
-    assert_eq!(slot.tenancy(&KEY, &syn, 102, 1_000), Tenancy::Other);
+    assert_eq!(slot.tenancy(&KEY, &syn, 102, 1_000), Tenancy::Own, "the same SYN once more");
+    let other = Packet { sequence: 77, ..syn };
+    assert_eq!(slot.tenancy(&KEY, &other, 102, 1_000), Tenancy::Other);
+    assert_eq!(opened().tenancy(&KEY, &other, 102, 1_000), Tenancy::Own, "nothing was said before");
+    let mut answered = opened();
+    let _ = answered.add(&packet(Side::Remote, tcp::ACK, 10), 101);
+    assert_eq!(answered.tenancy(&KEY, &other, 102, 1_000), Tenancy::Other, "data of the other side");
 }
 
 #[test]
@@ -115,10 +169,12 @@ fn a_syn_ack_begins_anew_after_the_servers_end_or_data_and_not_when_it_is_sent_a
     slot.open(&KEY, &syn_ack, 100);
     assert_eq!(slot.tenancy(&KEY, &syn_ack, 101, 1_000), Tenancy::Own, "sent again");
     let mut talking = slot;
-    let _ = talking.line.add(&packet(Side::Remote, tcp::ACK, 100), 101);
-    assert_eq!(talking.tenancy(&KEY, &syn_ack, 102, 1_000), Tenancy::Other);
-    let _ = slot.line.add(&packet(Side::Remote, tcp::FIN | tcp::ACK, 0), 101);
-    assert_eq!(slot.tenancy(&KEY, &syn_ack, 102, 1_000), Tenancy::Other);
+    let _ = talking.add(&packet(Side::Remote, tcp::ACK, 100), 101);
+    let other = Packet { sequence: 77, ..syn_ack };
+    assert_eq!(talking.tenancy(&KEY, &other, 102, 1_000), Tenancy::Other);
+    assert_eq!(talking.tenancy(&KEY, &syn_ack, 102, 1_000), Tenancy::Own, "sent again, late");
+    let _ = slot.add(&packet(Side::Remote, tcp::FIN | tcp::ACK, 0), 101);
+    assert_eq!(slot.tenancy(&KEY, &other, 102, 1_000), Tenancy::Other);
 }
 
 #[test]
@@ -134,9 +190,9 @@ fn a_long_idle_flow_starts_anew_across_the_wrap_of_ticks() {
 fn counts_ask_to_be_settled_before_they_overflow() {
     let mut slot = opened();
     slot.line.bytes[0] = SETTLE_AT - 100;
-    assert!(!slot.line.add(&packet(Side::Local, tcp::ACK, 0), 1).full);
-    assert!(slot.line.add(&packet(Side::Local, tcp::ACK, 1_000), 1).full);
-    slot.line.clear_counts();
+    assert!(!slot.add(&packet(Side::Local, tcp::ACK, 0), 1).full);
+    assert!(slot.add(&packet(Side::Local, tcp::ACK, 1_000), 1).full);
+    slot.clear_counts();
     assert_eq!(slot.line.total_packets(), 0);
     assert_eq!(slot.line.tcp_flags, [tcp::SYN | tcp::ACK, 0], "evidence stays");
 }

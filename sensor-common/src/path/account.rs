@@ -65,7 +65,7 @@ pub(super) fn account<E: Environment, A: Borrow<Address>>(
 /// One more packet of the flow in `slot`.
 #[inline(always)]
 fn go_on<E: Environment>(env: &mut E, slot: &mut Slot, packet: &Packet, now: u32) {
-    let change = slot.line.add(packet, now);
+    let change = slot.add(packet, now);
     if change.closed {
         tell(env, RecordKind::Closed, Counter::LostClosed, slot);
     } else if change.rose {
@@ -73,7 +73,7 @@ fn go_on<E: Environment>(env: &mut E, slot: &mut Slot, packet: &Packet, now: u32
     }
     if change.full {
         settle(env, slot);
-        slot.line.clear_counts();
+        slot.clear_counts();
     }
 }
 
@@ -127,7 +127,7 @@ fn settle<E: Environment>(env: &mut E, slot: &Slot) {
 
 /// Hands over a record and counts what became of it. Out of line: it is the rare part of the path.
 #[inline(never)]
-fn tell<E: Environment>(env: &mut E, kind: RecordKind, lost: Counter, slot: &Slot) -> bool {
+pub(super) fn tell<E: Environment>(env: &mut E, kind: RecordKind, lost: Counter, slot: &Slot) -> bool {
     let sent = env.emit(kind, slot);
     env.count(if sent { Counter::RecordsSent } else { lost }, 1);
     sent

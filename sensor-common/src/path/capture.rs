@@ -5,13 +5,13 @@
 //! lies behind it or begins a message: joining them is the agent's. Of a message whose header comes in several segments these
 //! are told, in their order, until the header tells. Apart from the rest of the path: no other packet pays for it.
 
-use super::Environment;
+use super::{Environment, account};
 use crate::{
     bytes::{Bytes, OFFSET_MASK},
     counter::Counter,
-    evidence::{self, GLIMPSE, Glimpse, LONGEST_DATAGRAM, SESSION_REQUEST_LEN, UNDECIDED},
+    evidence::{self, CONTENT, GLIMPSE, Glimpse, LONGEST_DATAGRAM, SESSION_REQUEST_LEN, UNDECIDED},
     payload::{Content, MOST_OF_PIECE, PieceHead, PieceKind, Room, SESSION_REQUEST},
-    slot::{Begun, RECORD_VERSION, RecordKind, Slot, Stretch, TCP, UDP},
+    slot::{PartialHeader, RECORD_VERSION, RecordKind, SeqRange, Slot, TCP, UDP, content_bit},
     smb::{SMB1, SMB2},
 };
 
@@ -63,15 +63,13 @@ pub fn capture<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B) {
 
 #[inline(always)]
 fn tell<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, slot: &mut Slot, room: &mut Room) {
-    if slot.wide.stream != slot.line.generation {
-        slot.wide.stream = slot.line.generation;
-        slot.wide.told = 0;
-        slot.wide.wanted = [Stretch::default(); 2];
-        slot.line.kind = 0;
-    }
+    let content_before = slot.details.content;
     let kind = if slot.line.transport == TCP { segment(frame, slot, room) } else { datagram(slot, room) };
+    if slot.details.content != content_before {
+        account::tell(env, RecordKind::Rose, Counter::LostRose, slot);
+    }
     let Some(kind) = kind else { return };
-    if slot.wide.told >= MOST_PIECES {
+    if slot.stream.pieces_sent >= MOST_PIECES {
         return env.count(Counter::PayloadOver, 1);
     }
     let captured = least(room.content.payload, least(room.piece.head.wanted, MOST_OF_PIECE as u32));
@@ -81,7 +79,7 @@ fn tell<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, slot: &mut Slot,
     if !frame.copy::<MOST_OF_PIECE>(payload_at, &mut room.piece.bytes, 0, captured) {
         return;
     }
-    slot.wide.told += 1;
+    slot.stream.pieces_sent += 1;
     let sent = env.emit_piece(&room.piece);
     env.count(if sent { Counter::PayloadSent } else { Counter::LostPayload }, 1);
 }
@@ -106,7 +104,7 @@ fn segment<B: Bytes + Copy>(frame: B, slot: &mut Slot, room: &mut Room) -> Optio
     let undecided = slot.line.kind & undecided_bit != 0;
     // Where the next segment of an undecided message lies in it; of any other it is the first.
     let continues = undecided && content.opening == 0;
-    let into = if continues { u32::from(slot.wide.begun.seen) } else { 0 };
+    let into = if continues { u32::from(slot.stream.partial.seen) } else { 0 };
     let mut have = 0;
     if undecided || content.opening | content.rpc != 0 {
         have = least(content.payload, GLIMPSE as u32);
@@ -131,22 +129,26 @@ fn segment<B: Bytes + Copy>(frame: B, slot: &mut Slot, room: &mut Room) -> Optio
                 slot.line.kind &= !(self::undecided_bit(other) | self::bit(other));
             }
             longest = evidence::whole(&glimpse);
-            slot.wide.begun = Begun { identifier, ..Begun::EMPTY };
-            slot.wide.begun.look(&glimpse);
-            wanted = slot.wide.begun.wanted(&glimpse, longest);
+            slot.stream.partial = PartialHeader { identifier, ..PartialHeader::EMPTY };
+            slot.stream.partial.look(&glimpse);
+            wanted = slot.stream.partial.wanted(&glimpse, longest);
+            if wanted == CONTENT {
+                slot.details.content |= content_bit(content.side);
+                wanted = 0;
+            }
         }
         _ => {}
     }
     if content.opening != 0 || wanted != 0 {
         slot.line.kind &= !(bit | undecided_bit);
         if wanted == UNDECIDED {
-            if slot.wide.told >= MOST_UNDECIDED {
+            if slot.stream.pieces_sent >= MOST_UNDECIDED {
                 return None;
             }
             slot.line.kind |= undecided_bit;
             wanted = longest;
         }
-        slot.wide.wanted[side] = Stretch { from: sequence, until: sequence.wrapping_add(wanted) };
+        slot.stream.wanted[side] = SeqRange { from: sequence, until: sequence.wrapping_add(wanted) };
         if content.payload < wanted {
             slot.line.kind |= bit;
         }
@@ -154,7 +156,7 @@ fn segment<B: Bytes + Copy>(frame: B, slot: &mut Slot, room: &mut Room) -> Optio
         if slot.line.kind & bit == 0 {
             return None;
         }
-        let stretch = &mut slot.wide.wanted[side];
+        let stretch = &mut slot.stream.wanted[side];
         let (into, long) = (sequence.wrapping_sub(stretch.from), stretch.until.wrapping_sub(stretch.from));
         if into >= long {
             // What lies behind the stretch ends it, not its own last segment: that may be here before others.
@@ -165,17 +167,21 @@ fn segment<B: Bytes + Copy>(frame: B, slot: &mut Slot, room: &mut Room) -> Optio
         }
         let mut end = long;
         if undecided {
-            let begun = &mut slot.wide.begun;
+            let begun = &mut slot.stream.partial;
             // Its header is read in the order in which it was sent.
             if into != glimpse.into {
                 return None;
             }
             begun.look(&glimpse);
             end = begun.wanted(&glimpse, long);
-            if end == UNDECIDED && slot.wide.told < MOST_UNDECIDED {
+            if end == UNDECIDED && slot.stream.pieces_sent < MOST_UNDECIDED {
                 end = long;
             } else {
                 slot.line.kind &= !undecided_bit;
+                if end == CONTENT {
+                    slot.details.content |= content_bit(content.side);
+                    end = 0;
+                }
                 if end == UNDECIDED || end <= into {
                     slot.line.kind &= !bit;
                     return None;
@@ -206,8 +212,8 @@ fn fill_head(head: &mut PieceHead, slot: &Slot, kind: PieceKind, side: u8) {
     head.generation = line.generation;
     let wide = line.family == 6;
     for word in 0..3 {
-        head.local[word] = if wide { slot.wide.local_high[word] } else { 0 };
-        head.remote[word] = if wide { slot.wide.remote_high[word] } else { 0 };
+        head.local[word] = if wide { slot.high.local[word] } else { 0 };
+        head.remote[word] = if wide { slot.high.remote[word] } else { 0 };
     }
     (head.local[3], head.remote[3]) = (line.local_low, line.remote_low);
 }

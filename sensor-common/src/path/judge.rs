@@ -180,6 +180,7 @@ fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
     let packet = Packet {
         side,
         tcp_flags: segment.tcp_flags,
+        sequence: segment.sequence,
         marks,
         bytes: ip_len,
         payload: segment.payload_len,

@@ -6,7 +6,7 @@ use aya_ebpf::{
     maps::{PerCpuArray, RingBuf},
     programs::XdpContext,
 };
-use sensor_common::slot::{FlowLine, RECORD_VERSION, RecordKind, TCP};
+use sensor_common::slot::{FlowDetails, FlowLine, RECORD_VERSION, RecordKind, RecordV4, TCP};
 
 /// The ring; the benchmark sets the size.
 #[map]
@@ -19,7 +19,7 @@ static OUTCOMES: PerCpuArray<[u64; 2]> = PerCpuArray::with_max_entries(1, 0);
 /// Records of one run: many, so that what a run costs beside them does not count.
 const RECORDS: usize = 16;
 
-/// Hands over 64-byte records and wakes nobody.
+/// Hands over records of IPv4 flows and wakes nobody.
 #[xdp]
 pub(crate) fn bench_produce(_context: XdpContext) -> u32 {
     let Some(outcomes) = OUTCOMES.get_ptr_mut(0) else {
@@ -28,11 +28,11 @@ pub(crate) fn bench_produce(_context: XdpContext) -> u32 {
     // SAFETY: the value is this CPU's own.
     let [sent, lost] = unsafe { &mut *outcomes };
     for _ in 0..RECORDS {
-        let Some(mut record) = PRODUCED.reserve::<FlowLine>(0) else {
+        let Some(mut record) = PRODUCED.reserve::<RecordV4>(0) else {
             *lost += 1;
             continue;
         };
-        record.write(FlowLine {
+        let line = FlowLine {
             version: RECORD_VERSION,
             kind: RecordKind::Opened as u8,
             transport: TCP,
@@ -42,7 +42,8 @@ pub(crate) fn bench_produce(_context: XdpContext) -> u32 {
             remote_port: 445u16.to_be(),
             packets: [1, 0],
             ..FlowLine::default()
-        });
+        };
+        record.write(RecordV4 { line, details: FlowDetails::default() });
         record.submit(u64::from(BPF_RB_NO_WAKEUP));
         *sent += 1;
     }

@@ -9,8 +9,8 @@ use sensor_common::{
     headers::VLAN_PRESENT,
     payload::{PIECE_HEAD_LEN, PieceHead, PieceKind},
     slot::{
-        FlowLine, RECORD_REPLACED_LEN, RECORD_V4_LEN, RECORD_V6_LEN, RECORD_VERSION, RecordKind, Side, Slot,
-        TCP, UDP,
+        RECORD_REPLACED_LEN, RECORD_V4_LEN, RECORD_V6_LEN, RECORD_VERSION, RecordKind, RecordV4, RecordV6,
+        Side, Slot, TCP, UDP, content_bit,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,10 @@ pub struct Observation {
     pub marks: u16,
     /// TCP flags seen from internal and external side.
     pub tcp_flags: [u8; 2],
-    /// Commands that carry content, as far as the kernel saw them in this stay.
+    /// Commands that carry content, as far as the kernel saw them in this stay: a message with a WRITE request or a successful READ
+    /// response (SMB 2 and 3: MS-SMB2 2.2.21, 2.2.20; SMB 1: MS-CIFS 2.2.4) whose data is no DCE-RPC unit in a named pipe. Of
+    /// encrypted messages, and of those that begin inside a segment, this says nothing. The rest of a DCE-RPC response that takes
+    /// several READs looks like content: whether the tree is a pipe's, its TREE_CONNECT says.
     pub content: Content,
     /// Counts since the flow took its slot or was last settled.
     pub counts: Counts,
@@ -75,9 +78,9 @@ pub struct Counts {
     pub packets: [u64; 2],
     /// Bytes of IP packets.
     pub bytes: [u64; 2],
-    /// Bytes of payload.
+    /// Bytes of payload: of TCP by sequence number, each once.
     pub payload: [u64; 2],
-    /// Bytes of payload that were sent again, apart from those.
+    /// Bytes of TCP payload that were sent again, or came behind later ones.
     pub retransmitted: [u64; 2],
 }
 
@@ -204,8 +207,12 @@ pub fn record(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
 /// The state of a flow out of a record.
 fn flow(bytes: &[u8]) -> Result<Observation, DecodeError> {
     let slot = match bytes.len() {
-        RECORD_V4_LEN => FlowLine::read_from_bytes(bytes).map(|line| Slot { line, ..Slot::default() }).ok(),
-        RECORD_V6_LEN => Slot::read_from_bytes(bytes).ok(),
+        RECORD_V4_LEN => RecordV4::read_from_bytes(bytes)
+            .map(|RecordV4 { line, details }| Slot { line, details, ..Slot::default() })
+            .ok(),
+        RECORD_V6_LEN => RecordV6::read_from_bytes(bytes)
+            .map(|RecordV6 { line, details, high }| Slot { line, details, high, ..Slot::default() })
+            .ok(),
         _ => None,
     }
     .ok_or(DecodeError::Length(bytes.len()))?;
@@ -261,13 +268,13 @@ fn piece(bytes: &[u8]) -> Result<Piece<'_>, DecodeError> {
 /// # Errors
 /// [`DecodeError`] for a slot with an impossible family or transport.
 pub fn observation(slot: &Slot) -> Result<Observation, DecodeError> {
-    let line = &slot.line;
+    let Slot { line, details, .. } = slot;
     if line.transport != TCP && line.transport != UDP {
         return Err(DecodeError::Transport(line.transport));
     }
     let (local, remote) = match line.family {
         4 => (v4(line.local_low), v4(line.remote_low)),
-        6 => (v6(slot.wide.local_high, line.local_low), v6(slot.wide.remote_high, line.remote_low)),
+        6 => (v6(slot.high.local, line.local_low), v6(slot.high.remote, line.remote_low)),
         family => {
             return Err(DecodeError::Family { family, length: RECORD_V6_LEN });
         }
@@ -281,7 +288,7 @@ pub fn observation(slot: &Slot) -> Result<Observation, DecodeError> {
             },
             ifindex: line.ifindex,
         },
-        cpu: line.cpu,
+        cpu: details.cpu,
         generation: line.generation,
         marks: line.marks,
         tcp_flags: line.tcp_flags,
@@ -289,23 +296,21 @@ pub fn observation(slot: &Slot) -> Result<Observation, DecodeError> {
             packets: line.packets.map(u64::from),
             bytes: line.bytes.map(u64::from),
             payload: line.payload.map(u64::from),
-            retransmitted: retransmitted_of(slot),
+            retransmitted: details.retransmitted.map(u64::from),
         },
-        content: content_of(slot),
-        first: line.first,
+        content: content_of(details.content),
+        first: details.first,
         last: line.last,
-        vlan: (line.vlan & VLAN_PRESENT != 0).then_some(line.vlan & 0x0FFF),
+        vlan: (details.vlan & VLAN_PRESENT != 0).then_some(details.vlan & 0x0FFF),
     })
 }
 
-/// What the slot says of commands that carry content. The kernel program does not write it yet.
-const fn content_of(_: &Slot) -> Content {
-    Content { left: false, came: false }
-}
-
-/// Bytes of payload that were sent again. The kernel program does not count them apart yet.
-const fn retransmitted_of(_: &Slot) -> [u64; 2] {
-    [0; 2]
+/// Which sides sent file content, by their bits.
+const fn content_of(bits: u8) -> Content {
+    Content {
+        left: bits & content_bit(Side::Local as u8) != 0,
+        came: bits & content_bit(Side::Remote as u8) != 0,
+    }
 }
 
 fn v4(wire: u32) -> IpAddr {

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use sensor_core::{
+    address::Direction,
     incident::{Credential, Incident, LogonOutcome, Party, Share, message, steps},
+    level::EvidenceLevel,
     rules,
     time::Timestamp,
 };
@@ -19,9 +21,10 @@ pub(super) fn text(incident: &Incident) -> String {
     let mut lines = Lines::default();
     let headline = format!("{}  {}.", incident.severity.name().to_uppercase(), message::sentence(incident));
     let _ = writeln!(lines.0, "{}", shown(headline.as_bytes()));
-    lines.put("incident", &format!("{}, opened {}", incident.id, rfc3339(incident.opened)));
+    lines
+        .put("incident", &format!("{}, opened {}; all times are UTC", incident.id, rfc3339(incident.opened)));
     lines.put("internal", &internal(incident));
-    lines.put("external", &party(&incident.external));
+    lines.put("external", &external(incident));
     for credential in &incident.credentials {
         lines.put("user", &user(credential));
     }
@@ -85,10 +88,23 @@ fn internal(incident: &Incident) -> String {
         let name = process.name.as_deref().unwrap_or("a process");
         let user = process.user_name.clone().unwrap_or_else(|| process.user.to_string());
         let _ = write!(text, ", opened by {name} (pid {}, user {user})", process.pid);
-    } else if !incident.windows_client.is_empty() {
-        text.push_str(", probably by the SMB client of the Windows kernel");
+    } else if incident.direction == Direction::Outbound {
+        text.push_str(windows_client(incident));
     }
     text
+}
+
+fn external(incident: &Incident) -> String {
+    let mut text = party(&incident.external);
+    if incident.direction == Direction::Inbound {
+        text.push_str(windows_client(incident));
+    }
+    text
+}
+
+/// What the client is taken for.
+fn windows_client(incident: &Incident) -> &'static str {
+    if incident.windows_client.is_empty() { "" } else { ", probably the SMB client of the Windows kernel" }
 }
 
 fn party(party: &Party) -> String {
@@ -197,6 +213,8 @@ fn findings(incident: &Incident, lines: &mut Lines) {
 fn complete(incident: &Incident) -> String {
     let read = if incident.joined_late {
         "the sensor joined late: what came before was not seen"
+    } else if incident.complete && incident.level < EvidenceLevel::Smb {
+        "there was no SMB message to read"
     } else if incident.complete {
         "every message of the set-up was read"
     } else {
@@ -212,8 +230,7 @@ fn complete(incident: &Incident) -> String {
 
 fn advice(incident: &Incident, lines: &mut Lines) {
     let advice = steps::steps(incident, true);
-    let numbered = advice.check.iter().chain(&advice.contain).zip(1..);
-    for (step, number) in numbered {
+    for (step, number) in advice.in_order().zip(1..) {
         lines.put("do now", &format!("{number}. {step}"));
     }
     lines.put("if benign", &advice.benign);

@@ -1,8 +1,9 @@
-//! The list: one line for each incident.
+//! The list: one line for each incident, or two where the terminal is narrow.
 
 use std::io::{self, IsTerminal as _};
 
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets::NOTHING};
+use clap::builder::styling::{AnsiColor, Style};
+use comfy_table::Table;
 use sensor_core::{
     incident::{Incident, Party, message},
     level::Severity,
@@ -10,9 +11,18 @@ use sensor_core::{
 };
 use sensor_dissect::escape::shown;
 use time::{OffsetDateTime, macros::format_description};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 const COLUMNS: [&str; 7] =
-    ["SEVERITY", "LAST SEEN", "INTERNAL HOST", "EXTERNAL HOST", "WHAT HAPPENED", "CONN", "ID"];
+    ["SEVERITY", "LAST SEEN (UTC)", "INTERNAL HOST", "EXTERNAL HOST", "WHAT HAPPENED", "CONN", "ID"];
+
+/// Places of columns among those.
+const HOSTS: [usize; 2] = [2, 3];
+const WHAT: usize = 4;
+const CONNECTIONS: usize = 5;
+
+/// Width below which what happened gets a line of its own.
+const NARROW: usize = 40;
 
 /// Digits of an identifier that are shown at least.
 const SHORTEST_ID: usize = 4;
@@ -22,8 +32,8 @@ const SHORTEST_ID: usize = 4;
 pub(super) struct Terminal {
     /// Whether it has colours.
     pub(super) colours: bool,
-    /// Whether lines are broken to its width.
-    pub(super) wraps: bool,
+    /// Its width; `None` where lines may be of any length.
+    pub(super) width: Option<u16>,
 }
 
 impl Terminal {
@@ -31,7 +41,8 @@ impl Terminal {
     pub(super) fn here() -> Self {
         let is_terminal = io::stdout().is_terminal();
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { colours: is_terminal && !no_color, wraps: is_terminal }
+        let width = if is_terminal { Table::new().width() } else { None };
+        Self { colours: is_terminal && !no_color, width }
     }
 }
 
@@ -40,29 +51,27 @@ pub(super) fn table(incidents: &[Incident], terminal: &Terminal) -> String {
     if incidents.is_empty() {
         return "no incidents\n".to_owned();
     }
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header(COLUMNS);
-    if terminal.wraps {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-    } else {
-        table.set_content_arrangement(ContentArrangement::Disabled);
-    }
     let digits = digits(incidents);
-    for incident in incidents {
-        let mut row = vec![severity(incident.severity, terminal.colours)];
-        let texts = [
-            minute(incident.last),
-            party(&incident.internal),
-            party(&incident.external),
-            message::summary(incident),
-            incident.counted.connections.to_string(),
-            incident.id.to_string()[..digits].to_owned(),
-        ];
-        row.extend(texts.iter().map(|text| Cell::new(shown(text.as_bytes()))));
-        table.add_row(row);
+    let rows: Vec<_> =
+        incidents.iter().map(|incident| (incident.severity, cells(incident, digits))).collect();
+    let layout = Layout::of(rows.iter().map(|(_, cells)| cells), terminal.width);
+    let mut text = layout.lines(&COLUMNS.map(str::to_owned), None);
+    for (severity, cells) in &rows {
+        text.push_str(&layout.lines(cells, Some(*severity).filter(|_| terminal.colours)));
     }
-    let lines = table.lines().map(|line| line.trim_end().to_owned() + "\n");
-    lines.collect()
+    text
+}
+
+fn cells(incident: &Incident, digits: usize) -> [String; 7] {
+    [
+        incident.severity.name().to_owned(),
+        second(incident.last),
+        party(&incident.internal),
+        party(&incident.external),
+        message::summary(incident),
+        incident.counted.connections.to_string(),
+        incident.id.to_string()[..digits].to_owned(),
+    ]
 }
 
 /// Digits that tell all of them apart.
@@ -77,33 +86,103 @@ fn digits(incidents: &[Incident]) -> usize {
     (SHORTEST_ID..16).find(distinct).unwrap_or(16)
 }
 
-fn severity(severity: Severity, colours: bool) -> Cell {
-    let cell = Cell::new(severity.name());
-    if !colours {
-        return cell;
+/// Widths of the columns.
+struct Layout {
+    widths: [usize; 7],
+    /// What happened stands below the other columns.
+    below: bool,
+    /// Width of all.
+    width: usize,
+}
+
+impl Layout {
+    fn of<'a>(rows: impl Iterator<Item = &'a [String; 7]>, terminal: Option<u16>) -> Self {
+        let mut widths = COLUMNS.map(str::len);
+        for cells in rows {
+            for (width, cell) in widths.iter_mut().zip(cells) {
+                *width = (*width).max(cell.width());
+            }
+        }
+        let gaps = 2 * (COLUMNS.len() - 1);
+        let others = widths.iter().sum::<usize>() - widths[WHAT] + gaps;
+        let Some(width) = terminal.map(usize::from) else {
+            return Self { width: others + widths[WHAT], widths, below: false };
+        };
+        let rest = width.saturating_sub(others);
+        if rest >= widths[WHAT].min(NARROW) {
+            widths[WHAT] = widths[WHAT].min(rest);
+            return Self { widths, below: false, width };
+        }
+        let hosts = widths[HOSTS[0]] + widths[HOSTS[1]];
+        let over = (others - 2).saturating_sub(width);
+        // Long addresses are cut, the longer column first; the identifier never is.
+        let room = hosts.saturating_sub(over);
+        let [larger, smaller] =
+            if widths[HOSTS[0]] > widths[HOSTS[1]] { HOSTS } else { [HOSTS[1], HOSTS[0]] };
+        widths[smaller] = widths[smaller].min(room / 2);
+        widths[larger] = widths[larger].min(room - widths[smaller]);
+        Self { widths, below: true, width }
     }
-    match severity {
-        Severity::Critical => cell.fg(Color::Red).add_attribute(Attribute::Bold),
-        Severity::High => cell.fg(Color::Red),
-        Severity::Medium => cell.fg(Color::Yellow),
-        Severity::Low => cell,
+
+    fn lines(&self, cells: &[String; 7], severity: Option<Severity>) -> String {
+        let mut line = String::new();
+        for (place, cell) in cells.iter().enumerate() {
+            if place == WHAT && self.below {
+                continue;
+            }
+            let cell = cut(cell, self.widths[place]);
+            let padding = " ".repeat(self.widths[place] - cell.width());
+            match (place, severity.map(style)) {
+                (0, Some(style)) => line.push_str(&format!("{style}{cell}{style:#}{padding}")),
+                (CONNECTIONS, _) => line.push_str(&format!("{padding}{cell}")),
+                _ => line.push_str(&format!("{cell}{padding}")),
+            }
+            line.push_str("  ");
+        }
+        let mut lines = line.trim_end().to_owned() + "\n";
+        if self.below {
+            lines.push_str(&format!("  {}\n", cut(&cells[WHAT], self.width.saturating_sub(2))));
+        }
+        lines
     }
 }
 
-fn party(party: &Party) -> String {
-    match (party.addresses.as_slice(), &party.name) {
-        ([one], Some(name)) => format!("{one} {name}"),
-        ([one], None) => one.to_string(),
-        ([], _) => "-".to_owned(),
-        ([first, ..], _) => {
-            let at_least = if party.at_least { "at least " } else { "" };
-            format!("{first} … ({at_least}{} addresses)", party.count)
+/// The text, at most `width` columns of it.
+fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    let mut used = 1;
+    for character in text.chars() {
+        used += character.width().unwrap_or(0);
+        if used > width {
+            break;
         }
+        kept.push(character);
+    }
+    kept + "…"
+}
+
+const fn style(severity: Severity) -> Style {
+    match severity {
+        Severity::Critical => AnsiColor::Red.on_default().bold(),
+        Severity::High => AnsiColor::Red.on_default(),
+        Severity::Medium => AnsiColor::Yellow.on_default(),
+        Severity::Low => Style::new(),
+    }
+}
+
+/// An address with the name that the host gives itself, or how many addresses there are.
+fn party(party: &Party) -> String {
+    match (party.only_address(), &party.name) {
+        (Some(address), Some(name)) => format!("{address} {}", shown(name.as_bytes())),
+        _ => party.phrase(),
     }
 }
 
 /// `29 Nov 10:14:07`, UTC.
-fn minute(at: Timestamp) -> String {
+fn second(at: Timestamp) -> String {
     let format = format_description!("[day padding:space] [month repr:short] [hour]:[minute]:[second]");
     OffsetDateTime::from_unix_timestamp_nanos(at.unix_nanos().into())
         .ok()
@@ -117,6 +196,13 @@ mod tests {
 
     #[test]
     fn nothing_is_said_in_a_line() {
-        assert_eq!(table(&[], &Terminal { colours: false, wraps: false }), "no incidents\n");
+        assert_eq!(table(&[], &Terminal { colours: false, width: None }), "no incidents\n");
+    }
+
+    #[test]
+    fn a_text_is_cut_by_columns_and_says_so() {
+        assert_eq!(cut("abcdef", 6), "abcdef");
+        assert_eq!(cut("abcdefg", 6), "abcde…");
+        assert_eq!(cut("中中中中", 6), "中中…", "a wide character takes two columns");
     }
 }

@@ -3,6 +3,8 @@
 mod arguments;
 mod detail;
 mod list;
+#[cfg(test)]
+mod tests;
 
 use std::{
     io::{self, Write as _},
@@ -60,7 +62,7 @@ fn many(args: &AlertsArgs, reader: &Reader) -> Result<ExitCode> {
     let query = IncidentQuery {
         severity: args.least_severity().number(),
         open: args.open,
-        since: args.since.map(|since| since.unix_nanos()),
+        since: args.since.map(sensor_core::time::Timestamp::unix_nanos),
     };
     let mut listed = Vec::new();
     for row in reader.incidents(&query)? {
@@ -86,8 +88,8 @@ fn many(args: &AlertsArgs, reader: &Reader) -> Result<ExitCode> {
 fn documents(args: &AlertsArgs, reader: &Reader, kind: DocumentKind) -> Result<ExitCode> {
     let query = DocumentQuery {
         kind: Some(kind),
-        since: args.since.map(|since| since.unix_nanos()),
-        until: args.until.map(|until| until.unix_nanos()),
+        since: args.since.map(sensor_core::time::Timestamp::unix_nanos),
+        until: args.until.map(sensor_core::time::Timestamp::unix_nanos),
         limit: args.limit.unwrap_or(0) as u64,
         ..DocumentQuery::default()
     };

@@ -1,7 +1,9 @@
 //! The document of a connection that is over, in the shape that Packetbeat gives flows, so that rules made for those match it.
 
 use schemars::JsonSchema;
+use sensor_common::slot::mark;
 use sensor_core::{event::FlowSummary, level::EvidenceLevel, view::FlowView};
+use sensor_dissect::facts::Credential;
 use serde::Serialize;
 
 use super::{
@@ -68,6 +70,9 @@ struct Agent {
 struct SmbSensor {
     evidence: EvidenceFields,
     service: &'static str,
+    /// Hooks of the kernel program that saw its packets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hooks: Vec<&'static str>,
     incident: Option<IncidentLink>,
     exempt: Option<Exempt>,
     smb: Option<SmbFields>,
@@ -173,6 +178,7 @@ pub(super) fn document(summary: &FlowSummary, sensor: &Sensor) -> FlowDocument {
                 retransmitted_bytes: view.counts.retransmitted.iter().sum(),
             },
             service: endpoint::service(view.service),
+            hooks: hooks(view.marks),
             incident: summary.incident.map(|id| IncidentLink { id: id.to_string() }),
             exempt: summary.exemption.clone().map(|id| Exempt { id }),
             smb: SmbFields::of(facts, view.encrypted),
@@ -186,6 +192,16 @@ pub(super) fn document(summary: &FlowSummary, sensor: &Sensor) -> FlowDocument {
     }
 }
 
+/// The hooks whose marks are set.
+fn hooks(marks: u16) -> Vec<&'static str> {
+    let hooks = [
+        (mark::HOOK_XDP_INGRESS, "xdp_ingress"),
+        (mark::HOOK_TC_INGRESS, "tc_ingress"),
+        (mark::HOOK_TC_EGRESS, "tc_egress"),
+    ];
+    hooks.into_iter().filter(|(bit, _)| marks & bit != 0).map(|(_, name)| name).collect()
+}
+
 fn event(view: &FlowView<'_>, written: String) -> Event {
     let mut types = vec![EventType::Connection, EventType::End];
     if view.dropped {
@@ -196,7 +212,11 @@ fn event(view: &FlowView<'_>, written: String) -> Event {
         category: vec![Category::Network],
         types,
         action: "network_flow".to_owned(),
-        outcome: Outcome::Unknown,
+        outcome: match view.level {
+            EvidenceLevel::Attempt | EvidenceLevel::Answered => Outcome::Unknown,
+            EvidenceLevel::Refused => Outcome::Failure,
+            _ => Outcome::Success,
+        },
         module: "smb_sensor",
         dataset: "network_traffic.flow",
         id: None,
@@ -224,8 +244,17 @@ fn end(view: &FlowView<'_>, client: bool) -> Endpoint {
         domain,
         bytes: Some(view.counts.bytes[side]),
         packets: Some(view.counts.packets[side]),
-        user: None,
+        user: client.then(|| user(view)).flatten(),
     }
+}
+
+/// The first user whom the client named.
+fn user(view: &FlowView<'_>) -> Option<User> {
+    let named =
+        |one: &&Credential| !one.is_anonymous() && one.user.as_deref().is_some_and(|user| !user.is_empty());
+    let one = view.facts?.credentials.iter().find(named)?;
+    let domain = one.domain.clone().filter(|domain| !domain.is_empty());
+    Some(User { id: None, name: one.user.clone(), domain })
 }
 
 fn network(view: &FlowView<'_>) -> Network {

@@ -12,6 +12,7 @@ use sensor_core::{
     level::EvidenceLevel,
     service::Service,
 };
+use sensor_dissect::status::Status;
 use serde::Serialize;
 
 use super::{
@@ -28,6 +29,7 @@ use crate::rfc3339::rfc3339;
 /// The document.
 #[serde_with::skip_serializing_none]
 #[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct IncidentDocument {
     #[serde(rename = "@timestamp")]
     timestamp: String,
@@ -278,7 +280,7 @@ pub(super) fn document(event: &IncidentEvent, sensor: &Sensor) -> IncidentDocume
         Some((process, user, container, details)) => (Some(process), Some(user), container, Some(details)),
         None => (None, None, None, None),
     };
-    let external = only(&incident.external);
+    let external = incident.external.only_address();
     let shown = incident.techniques.keys().chain(incident.findings.values().flat_map(|one| &one.techniques));
     IncidentDocument {
         timestamp: rfc3339(event.at),
@@ -292,7 +294,7 @@ pub(super) fn document(event: &IncidentEvent, sensor: &Sensor) -> IncidentDocume
         destination,
         network: network(incident),
         observer: Observer::of(sensor, incident.ifindex),
-        host: only(&incident.internal).map(|ip| Host {
+        host: incident.internal.only_address().map(|ip| Host {
             ip: vec![ip.to_string()],
             name: incident.internal.name.clone(),
             hostname: None,
@@ -303,10 +305,6 @@ pub(super) fn document(event: &IncidentEvent, sensor: &Sensor) -> IncidentDocume
         container,
         smb_sensor: own(event, sensor, details),
     }
-}
-
-fn only(party: &Party) -> Option<std::net::IpAddr> {
-    (party.count == 1).then(|| party.addresses.first().copied()).flatten()
 }
 
 fn event_fields(event: &IncidentEvent) -> Event {
@@ -334,40 +332,47 @@ fn event_fields(event: &IncidentEvent) -> Event {
         start: rfc3339(incident.first),
         end: rfc3339(incident.last),
         duration: u64::try_from(incident.last.since(incident.first).as_nanos()).unwrap_or(u64::MAX),
-        created: Some(rfc3339(incident.opened)),
+        created: Some(rfc3339(event.at)),
         ingested: Some(rfc3339(event.at)),
     }
 }
 
-/// Whether the client got what it tried: a session where it logged on, or else a connection.
+/// Whether the client got what it tried: a session where it logged on, or else a connection. That no answer was seen decides
+/// nothing.
 fn outcome(incident: &Incident) -> Outcome {
     match incident.level {
-        EvidenceLevel::Attempt | EvidenceLevel::Refused => Outcome::Failure,
+        EvidenceLevel::Attempt => Outcome::Unknown,
+        EvidenceLevel::Refused => Outcome::Failure,
         level if level >= EvidenceLevel::Session => Outcome::Success,
         _ if incident.counted.logons_refused > 0 => Outcome::Failure,
         _ => Outcome::Unknown,
     }
 }
 
+/// Client and server. A side of many hosts has no address here: none of them did all of it.
 fn endpoints(incident: &Incident) -> (Endpoint, Endpoint) {
     let counted = &incident.counted;
-    let end = |party: &Party, side: usize| Endpoint {
-        address: party.addresses.first().map(ToString::to_string),
-        ip: party.addresses.first().map(ToString::to_string),
-        port: None,
-        domain: None,
-        bytes: Some(counted.bytes[side]),
-        packets: Some(counted.packets[side]),
-        user: None,
+    let end = |party: &Party, side: usize| {
+        let ip = party.only_address().map(|ip| ip.to_string());
+        Endpoint {
+            address: ip.clone(),
+            ip,
+            port: None,
+            domain: party.name.clone().filter(|name| !name.is_empty()),
+            bytes: Some(counted.bytes[side]),
+            packets: Some(counted.packets[side]),
+            user: None,
+        }
     };
     let (internal, external) = (end(&incident.internal, 0), end(&incident.external, 1));
-    let (mut source, mut destination, server) = match incident.direction {
-        Direction::Outbound => (internal, external, &incident.external),
-        Direction::Inbound => (external, internal, &incident.internal),
+    let (mut source, mut destination) = match incident.direction {
+        Direction::Outbound => (internal, external),
+        Direction::Inbound => (external, internal),
     };
-    destination.port = incident.ports.first().map(|(_, port, _)| *port);
-    destination.domain.clone_from(&server.name);
-    if let [connection] = incident.connections.as_slice() {
+    if let [(_, port, _)] = incident.ports.as_slice() {
+        destination.port = Some(*port);
+    }
+    if let ([connection], 1) = (incident.connections.as_slice(), counted.connections) {
         source.port = Some(connection.client.port());
     }
     source.user = named_user(incident);
@@ -380,12 +385,17 @@ fn named_user(incident: &Incident) -> Option<User> {
         incident.credentials.iter().filter(|one| one.user.as_deref().is_some_and(|user| !user.is_empty()));
     let rank =
         |one: &&Credential| (one.outcome == Some(LogonOutcome::Accepted), std::cmp::Reverse(one.first));
-    named.max_by_key(rank).map(|one| User { id: None, name: one.user.clone(), domain: one.domain.clone() })
+    named.max_by_key(rank).map(|one| User {
+        id: None,
+        name: one.user.clone(),
+        domain: one.domain.clone().filter(|domain| !domain.is_empty()),
+    })
 }
 
 fn network(incident: &Incident) -> Network {
     let counted = &incident.counted;
     let connection = incident.connections.first();
+    let client = incident.client().addresses.first().or(incident.server().addresses.first());
     let (transport, service) = incident
         .ports
         .first()
@@ -393,7 +403,7 @@ fn network(incident: &Incident) -> Network {
     let spoken = incident.level >= EvidenceLevel::Smb;
     Network {
         transport: transport.map(endpoint::transport),
-        kind: connection.map(|one| if one.client.is_ipv4() { "ipv4" } else { "ipv6" }),
+        kind: client.map(|ip| if ip.is_ipv4() { "ipv4" } else { "ipv6" }),
         direction: Some(incident.direction.name()),
         protocol: service.filter(|service| spoken || *service != Service::Smb).map(endpoint::service),
         community_id: connection
@@ -555,7 +565,7 @@ fn credential(one: &Credential) -> CredentialFields {
             LogonOutcome::AcceptedAsGuest => "accepted_as_guest",
             LogonOutcome::Refused => "refused",
         }),
-        status: one.status.map(|status| format!("0x{status:08x}")),
+        status: one.status.map(|status| Status::Nt(status).to_string()),
         attempts: one.attempts,
     }
 }
@@ -563,7 +573,7 @@ fn credential(one: &Credential) -> CredentialFields {
 fn share(share: &Share) -> ShareFields {
     ShareFields {
         path: share.path.clone(),
-        kind: share.kind.map(|kind| kind.name()),
+        kind: share.kind.map(sensor_core::incident::ShareKind::name),
         connected: share.connected,
     }
 }

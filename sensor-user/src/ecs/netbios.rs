@@ -115,7 +115,7 @@ fn name(name: &NetbiosName, group: Option<bool>) -> NameFields {
     NameFields {
         name: name.name.clone(),
         suffix: format!("0x{:02x}", name.suffix),
-        role: name.role(group).map(|role| role.to_string()),
+        role: name.role(group).map(ToString::to_string),
         group,
     }
 }

@@ -1,22 +1,64 @@
-//! The schemas in the repository are those of the documents.
+//! Documents of many shapes against the field list of ECS, the schemas and the golden files.
 
-use std::{fs, path::Path};
+mod field_list;
+mod flows;
+mod golden;
+mod schema;
+
+use sensor_core::{
+    incident::{IncidentAction, IncidentEvent, QuotaSummary, fixtures},
+    rules,
+};
+use serde_json::Value;
 
 use super::*;
 
-/// Set to rewrite the schema files instead of comparing them: `SMB_SENSOR_WRITE_SCHEMAS=1 cargo test -p sensor-user schemas`.
-const WRITE: &str = "SMB_SENSOR_WRITE_SCHEMAS";
+/// The sensor of the tests.
+fn sensor() -> Sensor {
+    Sensor { hostname: "gateway".into(), interfaces: vec![(2, "lan0".into())], networks_defined: true }
+}
 
-#[test]
-fn the_schemas_in_the_repository_are_those_of_the_structs() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema");
-    for (name, schema) in schemas() {
-        let generated = serde_json::to_string_pretty(&schema).unwrap() + "\n";
-        let path = folder.join(name);
-        if std::env::var_os(WRITE).is_some() {
-            fs::write(&path, &generated).unwrap();
-        }
-        let kept = fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(kept, generated, "{name} is not what the structs give: set {WRITE} to rewrite it");
+fn value(document: Document) -> Value {
+    serde_json::from_str(&document.line()).unwrap()
+}
+
+fn incident_event(action: IncidentAction, incident: sensor_core::incident::Incident) -> IncidentEvent {
+    IncidentEvent { action, sequence: incident.sequence, at: incident.updated, incident }
+}
+
+/// A quota that tripped.
+fn quota_summary(is_final: bool) -> QuotaSummary {
+    QuotaSummary {
+        rule: &rules::smb_to_internet::META,
+        since: fixtures::START,
+        until: fixtures::after(300_000),
+        at: fixtures::after(if is_final { 300_000 } else { 1_000 }),
+        sequence: u64::from(is_final) + 1,
+        opened: 100,
+        held_back: 41,
+        is_final,
+        sources: vec![("10.0.0.31".parse().unwrap(), 40), ("10.0.0.32".parse().unwrap(), 1)],
     }
+}
+
+/// A document of every kind, in many shapes, each with its name and the file of its schema.
+fn documents() -> Vec<(String, &'static str, Value)> {
+    let mut documents = Vec::new();
+    let actions =
+        [IncidentAction::Opened, IncidentAction::Escalated, IncidentAction::Updated, IncidentAction::Closed];
+    for (name, it) in fixtures::all() {
+        for action in actions {
+            let event = incident_event(action, it.clone());
+            let name = format!("{name} {}", action.name());
+            documents.push((name, "incident.schema.json", value(incident(&event, &sensor()))));
+        }
+    }
+    for is_final in [false, true] {
+        let document = quota(&quota_summary(is_final), &sensor());
+        documents.push((format!("quota {is_final}"), "quota.schema.json", value(document)));
+    }
+    for (name, summary) in flows::all() {
+        documents.push((name.to_owned(), "flow.schema.json", value(flow(&summary, &sensor()))));
+    }
+    documents
 }

@@ -34,8 +34,8 @@ fn told(path: &std::path::Path) -> BTreeMap<FlowId, Facts> {
     capture::frames(path, |frame| {
         let frame_len = frame.bytes.len() as u32;
         engine.frame(frame.bytes, Arrival { hook: Hook::XdpIngress, ifindex: 1, frame_len, vlan: 0 });
-        for bytes in engine.take_records() {
-            let Record::Piece(piece) = record::record(&bytes).unwrap() else { continue };
+        for record in engine.take_records() {
+            let Record::Piece(piece) = record::record(&record).unwrap() else { continue };
             let framing = match piece.kind {
                 PieceKind::Datagram => continue,
                 PieceKind::Rpc => Framing::DceRpc,
@@ -76,7 +76,7 @@ fn what_the_path_tells_holds_the_facts_of_the_whole() {
         for recorded in conversations(name) {
             let Some((_, facts)) = told
                 .iter()
-                .find(|(key, _)| key.tuple.local == recorded.client && key.tuple.remote == recorded.server)
+                .find(|(id, _)| id.tuple.local == recorded.client && id.tuple.remote == recorded.server)
             else {
                 // DCE-RPC on a port that the endpoint mapper named: not a watched one.
                 assert!(!recorded.facts.smb_spoken(), "{name}: nothing was told");

@@ -208,13 +208,15 @@ fn accounted(account: &Account, before: Option<&Observation>, now: &Observation)
     let before = before.filter(|before| before.generation == now.generation);
     let added = before.map_or(now.counts, |before| now.counts.since(&before.counts));
     let on_side = |value: u64| if side == 0 { [value, 0] } else { [0, value] };
-    let expected = Counts {
-        packets: on_side(1),
-        bytes: on_side(account.bytes),
-        payload: on_side(account.payload),
-        ..Counts::default()
-    };
+    let expected = Counts { packets: on_side(1), bytes: on_side(account.bytes), ..added };
     ensure!(added == expected, "other counts");
+    // Which of both it is, the sequence number says.
+    let payload = [0, 1].map(|side| added.payload[side] + added.retransmitted[side]);
+    ensure!(payload == on_side(account.payload), "other counts of payload");
+    ensure!(
+        transport == sensor_common::slot::TCP || added.retransmitted == [0; 2],
+        "a datagram that was sent again"
+    );
     // Of a reset only that it was one is kept, of other segments what begins and ends a connection.
     let flags = match account.tcp_flags {
         flags if flags & tcp::RST != 0 => tcp::RST,

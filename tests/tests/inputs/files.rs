@@ -112,16 +112,19 @@ fn a_state_directory_that_is_a_file_is_told_so_by_every_command() {
 }
 
 #[test]
-fn a_file_of_the_journal_that_is_none_or_empty_is_named() {
+fn a_database_that_is_empty_or_none_is_named_and_left_alone() {
     let state = tempfile::tempdir().unwrap();
+    let database = state.path().join("smb-sensor.db");
     let alerts = ["alerts", "--state-dir", text(state.path())];
-    fs::create_dir(state.path().join("journal.ahead.0")).unwrap();
-    fs::write(state.path().join("journal.redb"), "").unwrap();
-    says(&alerts, 1, &["journal.redb", "0 bytes", "begins it anew"]);
-    assert_eq!(fs::metadata(state.path().join("journal.redb")).unwrap().len(), 0);
-    fs::remove_file(state.path().join("journal.redb")).unwrap();
-    fs::create_dir(state.path().join("journal.redb")).unwrap();
-    says(&alerts, 1, &["journal.redb", "a directory", "Move it aside"]);
+    says(&alerts, 1, &["there is no database in", text(state.path())]);
+    fs::write(&database, "").unwrap();
+    says(&alerts, 1, &["smb-sensor.db"]);
+    assert_eq!(fs::metadata(&database).unwrap().len(), 0);
+    fs::write(&database, "this is no database at all").unwrap();
+    says(&alerts, 1, &["smb-sensor.db", "not a database"]);
+    fs::remove_file(&database).unwrap();
+    fs::create_dir(&database).unwrap();
+    says(&alerts, 1, &["smb-sensor.db"]);
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn every_option_with_a_number_says_its_unit_and_its_default() {
         ("run", "--ingress", ["or auto", "Default"]),
         ("run", "--tc", ["or auto", "Default"]),
         ("run", "--attribution", ["or auto", "Default"]),
-        ("alerts", "--limit", ["1000", "--json"]),
+        ("alerts", "--limit", ["200", "--json"]),
         ("alerts", "--since", ["2026-01-31", "24h"]),
         ("replay", "--speed", ["multiple", "max"]),
         ("enforce", "--for", ["seconds", "86400"]),

@@ -62,7 +62,7 @@ fn a_network_is_read_alike_by_every_option_and_a_bare_address_is_one() {
         (["replay", "--internal", "10.0.0.5/8", text(&capture)].as_slice(), USAGE),
         (&["run", "--internal", "10.0.0.5/8", "--iface", "nope"], USAGE),
         (&["replay", "--rewrite", "10.0.0.5/8=11.0.0.0/8", text(&capture)], USAGE),
-        (&["alerts", "--source", "10.0.0.5/8", "--state-dir", state], USAGE),
+        (&["alerts", "--internal", "10.0.0.5/8", "--state-dir", state], USAGE),
         (&["exempt", "--state-dir", state, "add", "--source", "10.0.0.5/8", "--reason", "x"], 1),
     ] {
         says(arguments, code, &["10.0.0.5/8", "did you mean 10.0.0.0/8?"]);
@@ -91,7 +91,7 @@ fn the_beginning_of_a_listing_is_a_span_a_date_or_a_time() {
     let since = |when| run(&["alerts", "--state-dir", text(nothing.path()), "--since", when]);
     for when in ["2h", "2026-11-20", "2026-11-20T08:00:00Z", "2026-11-20T08:00:00+01:00"] {
         let (code, told) = since(when);
-        assert!(code == 1 && told.contains("there is no journal"), "{when}: {told}");
+        assert!(code == 1 && told.contains("there is no database"), "{when}: {told}");
     }
     let (code, told) = since("yesterday");
     assert_eq!(code, USAGE);
@@ -105,7 +105,7 @@ fn a_rule_or_a_level_that_there_is_not_is_refused_with_those_that_there_are() {
         USAGE,
         &["--rule", "smb-to-internet", "smb-sweep", "netography-external-access"],
     );
-    says(&["alerts", "--evidence", "nosuch"], USAGE, &["--evidence", "authenticated-attempt"]);
+    says(&["alerts", "--evidence", "nosuch"], USAGE, &["--evidence", "credential"]);
 }
 
 #[test]

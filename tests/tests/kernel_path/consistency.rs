@@ -39,18 +39,14 @@ fn frame(tenant: u16, wide: bool) -> Vec<u8> {
 }
 
 /// What is wrong with a copy of a slot, if anything is.
-fn mixture(slot: &Slot, wide: bool, expected: &[Slot]) -> Option<String> {
+fn mixture(slot: &Slot, expected: &[Slot]) -> Option<String> {
     let tenant = u16::from_be(slot.line.local_port).wrapping_sub(20_000);
     let Some(expected) = expected.get(usize::from(tenant)) else {
         return Some(format!("no tenant has this port: {:?}", record::observation(slot)));
     };
     let same = |slot: &Slot| {
         let mut slot = *slot;
-        (slot.line.first, slot.line.last, slot.line.generation) = (0, 0, 0);
-        // Only IPv6 flows and payload that is evidence write the second line.
-        if !wide {
-            slot.wide = Default::default();
-        }
+        (slot.details.first, slot.line.last, slot.line.generation) = (0, 0, 0);
         slot
     };
     let (slot, expected) = (same(slot), same(expected));
@@ -86,7 +82,7 @@ fn change_and_read(wide: bool) {
             while !done.load(Ordering::Relaxed) {
                 reader.sweep(cpu, |slot| {
                     read += 1;
-                    mixed.extend(mixture(slot, wide, &expected));
+                    mixed.extend(mixture(slot, &expected));
                 });
                 if mixed.len() > 10 {
                     break;

@@ -53,12 +53,12 @@ pub(crate) struct Flow(Observation, Side);
 /// A flow whose only packet was an empty TCP SYN of `bytes`, sent by `sender`.
 pub(crate) fn kept(sender: Side, local: &str, remote: &str, bytes: u64) -> Flow {
     let end = |text: &str| text.parse::<SocketAddr>().unwrap();
-    let key = FlowId {
+    let id = FlowId {
         tuple: FiveTuple { transport: TCP, local: end(local), remote: end(remote) },
         ifindex: TEST_RUN_IFINDEX,
     };
     let mut flow = Observation {
-        id: key,
+        id,
         cpu: 0,
         generation: 0,
         marks: mark::OPENED_BY_SYN,

@@ -82,7 +82,11 @@ fn flows_that_share_one_slot_evict_each_other_with_exact_counts() {
 #[test]
 fn a_settled_record_holds_every_byte_of_both_directions() {
     let mut twin = Setup::default().twin("a_settled_record_holds_every_byte_of_both_directions").unwrap();
-    for frame in [syn(), syn().flags(tcp::ACK).payload(&[1; 100]), syn().flags(tcp::ACK).payload(&[1; 20])] {
+    for frame in [
+        syn().sequence(0),
+        syn().flags(tcp::ACK).payload(&[1; 100]),
+        syn().flags(tcp::ACK).sequence(101).payload(&[1; 20]),
+    ] {
         twin.run(Hook::TcEgress, &frame.build()).unwrap();
     }
     let reply = Frame::tcp(SERVER, CLIENT).flags(tcp::ACK).payload(&[1; 1_000]).build();
@@ -154,12 +158,56 @@ fn a_syn_after_an_ended_connection_opens_a_new_flow() {
         assert_eq!(told.pop(), Some(vec![RecordKind::Closed]));
         let late = play(&mut twin, &[request(tcp::ACK)]);
         assert_eq!(late, [vec![]], "a late packet belongs to the old flow");
-        let again = twin.run(Hook::XdpIngress, &request(tcp::SYN)).unwrap();
+        let same = play(&mut twin, &[request(tcp::SYN)]);
+        assert_eq!(same, [vec![]], "nor does the same SYN sent again begin a connection");
+        let again = twin.run(Hook::XdpIngress, &syn().sequence(9_000).build()).unwrap();
         let [(RecordKind::Settled, old), (RecordKind::Opened, new)] = records(&again)[..] else {
             panic!("{again:?}");
         };
-        assert_eq!(packets(&old), 4 + ending.len() as u64);
+        assert_eq!(packets(&old), 5 + ending.len() as u64);
         assert_eq!((old.id, packets(&new)), (new.id, 1));
+    }
+}
+
+#[test]
+fn a_second_connection_on_the_same_ports_is_a_flow_of_its_own() {
+    let mut twin =
+        Setup::default().twin("a_second_connection_on_the_same_ports_is_a_flow_of_its_own").unwrap();
+    for hook in HOOKS {
+        twin.run(hook, &Frame::udp("10.0.0.9:1", "8.8.4.4:137").build()).unwrap();
+        for frame in [syn().sequence(1_000), syn().sequence(1_001).flags(tcp::ACK).payload(&[1; 50])] {
+            twin.run(hook, &frame.build()).unwrap();
+        }
+        let again = twin.run(hook, &syn().sequence(1_000).build()).unwrap();
+        assert_eq!(kinds(&again), [], "{hook:?}: a SYN that is sent again begins nothing");
+        let effect = twin.run(hook, &syn().sequence(50_000).build()).unwrap();
+        let [(RecordKind::Settled, old), (RecordKind::Opened, new)] = records(&effect)[..] else {
+            panic!("{hook:?}: {effect:?}");
+        };
+        assert_eq!((packets(&old), old.counts.payload), (3, [50, 0]));
+        assert_eq!((packets(&new), new.counts.payload), (1, [0, 0]));
+        assert_eq!(old.id, new.id);
+        assert_ne!(old.generation, new.generation);
+        assert_ne!(new.marks & sensor_common::slot::mark::OPENED_BY_SYN, 0);
+    }
+}
+
+#[test]
+fn bytes_that_are_sent_again_count_apart() {
+    let mut twin = Setup::default().twin("bytes_that_are_sent_again_count_apart").unwrap();
+    let segments = [(1_001, 100), (1_001, 100), (1_051, 100), (1_301, 100), (1_151, 150)];
+    for hook in HOOKS {
+        twin.run(hook, &Frame::udp("10.0.0.9:1", "8.8.4.4:137").build()).unwrap();
+        twin.run(hook, &syn().sequence(1_000).build()).unwrap();
+        for (sequence, bytes) in segments {
+            let frame = syn().flags(tcp::ACK).sequence(sequence).payload(&vec![1; bytes]);
+            twin.run(hook, &frame.build()).unwrap();
+        }
+        let effect = twin.run(hook, &Frame::udp("10.0.0.9:1", "8.8.4.4:137").build()).unwrap();
+        let settled = records(&effect)[0].1;
+        assert_eq!(settled.counts.payload, [100 + 50 + 100, 0], "{hook:?}");
+        assert_eq!(settled.counts.retransmitted, [100 + 50 + 150, 0], "{hook:?}");
+        assert_eq!(settled.counts.bytes, [6 * 40 + 550, 0], "{hook:?}");
     }
 }
 

@@ -1,5 +1,7 @@
 use zerocopy::IntoBytes;
 
+use sensor_common::slot::{AddressesHigh, FlowDetails, FlowLine};
+
 use super::*;
 
 fn line() -> FlowLine {
@@ -13,51 +15,65 @@ fn line() -> FlowLine {
         local_port: 50_000u16.to_be(),
         remote_port: 445u16.to_be(),
         packets: [1, 0],
-        vlan: VLAN_PRESENT | 7,
         ..FlowLine::default()
     }
 }
 
+fn v4(line: FlowLine) -> RecordV4 {
+    let details = FlowDetails {
+        first: 9,
+        vlan: VLAN_PRESENT | 7,
+        cpu: 3,
+        retransmitted: [5, 6],
+        content: content_bit(Side::Remote as u8),
+        ..FlowDetails::default()
+    };
+    RecordV4 { line, details }
+}
+
 #[test]
-fn an_ipv4_record_is_its_first_line() {
-    let line = line();
-    let Record::Flow(RecordKind::Opened, seen) = record(line.as_bytes()).unwrap() else { panic!() };
+fn an_ipv4_record_says_all_of_its_flow() {
+    let Record::Flow(RecordKind::Opened, seen) = record(v4(line()).as_bytes()).unwrap() else { panic!() };
     assert_eq!(seen.id.tuple.local, "10.0.0.2:50000".parse().unwrap());
     assert_eq!(seen.id.tuple.remote, "8.8.4.4:445".parse().unwrap());
     assert_eq!(seen.vlan, Some(7));
     assert_eq!(seen.counts.packets, [1, 0]);
+    assert_eq!(seen.counts.retransmitted, [5, 6]);
+    assert_eq!((seen.first, seen.cpu), (9, 3));
+    assert_eq!(seen.content, Content { left: false, came: true });
 }
 
 #[test]
-fn an_ipv6_record_has_both_lines() {
+fn an_ipv6_record_has_the_rest_of_the_addresses() {
     let octets: [u8; 16] = "fd00:1::2".parse::<Ipv6Addr>().unwrap().octets();
     let words: [u32; 4] =
         std::array::from_fn(|i| u32::from_ne_bytes(octets[i * 4..i * 4 + 4].try_into().unwrap()));
-    let mut slot = Slot { line: FlowLine { family: 6, local_low: words[3], ..line() }, ..Slot::default() };
-    slot.wide.local_high = [words[0], words[1], words[2]];
-    let Record::Flow(_, seen) = record(slot.as_bytes()).unwrap() else { panic!() };
+    let high = AddressesHigh { local: [words[0], words[1], words[2]], remote: [0; 3] };
+    let line = FlowLine { family: 6, local_low: words[3], ..line() };
+    let wide = RecordV6 { line, details: FlowDetails::default(), high };
+    let Record::Flow(_, seen) = record(wide.as_bytes()).unwrap() else { panic!() };
     assert_eq!(seen.id.tuple.local, "[fd00:1::2]:50000".parse().unwrap());
 }
 
 #[test]
 fn what_this_kernel_program_does_not_write_is_refused_by_name() {
-    let refuse = |line: FlowLine| record(line.as_bytes()).unwrap_err();
+    let refuse = |line: FlowLine| record(v4(line).as_bytes()).unwrap_err();
     assert_eq!(record(&[]), Err(DecodeError::Length(0)));
-    assert_eq!(record(&line().as_bytes()[..63]), Err(DecodeError::Length(63)));
-    assert_eq!(refuse(FlowLine { kind: RecordKind::Replaced as u8, ..line() }), DecodeError::Length(64));
+    assert_eq!(record(&v4(line()).as_bytes()[..87]), Err(DecodeError::Length(87)));
+    assert_eq!(refuse(FlowLine { kind: RecordKind::Replaced as u8, ..line() }), DecodeError::Length(88));
     assert_eq!(refuse(FlowLine { version: 9, ..line() }), DecodeError::Version(9));
     assert_eq!(refuse(FlowLine { kind: 0, ..line() }), DecodeError::Kind(0));
     assert_eq!(refuse(FlowLine { transport: 1, ..line() }), DecodeError::Transport(1));
-    assert_eq!(refuse(FlowLine { family: 6, ..line() }), DecodeError::Family { family: 6, length: 64 });
-    let wide = Slot { line: line(), ..Slot::default() };
-    assert_eq!(record(wide.as_bytes()), Err(DecodeError::Family { family: 4, length: 128 }));
+    assert_eq!(refuse(FlowLine { family: 6, ..line() }), DecodeError::Family { family: 6, length: 88 });
+    let wide = RecordV6 { line: line(), ..RecordV6::default() };
+    assert_eq!(record(wide.as_bytes()), Err(DecodeError::Family { family: 4, length: 112 }));
 }
 
 #[test]
 fn a_replaced_record_is_two_flows() {
     let both = [
-        FlowLine { kind: RecordKind::Replaced as u8, ..line() },
-        FlowLine { local_port: 1u16.to_be(), ..line() },
+        v4(FlowLine { kind: RecordKind::Replaced as u8, ..line() }),
+        v4(FlowLine { local_port: 1u16.to_be(), ..line() }),
     ];
     let Record::Replaced(settled, opened) = record(both.as_bytes()).unwrap() else { panic!() };
     assert_eq!((settled.id.tuple.local.port(), opened.id.tuple.local.port()), (50_000, 1));

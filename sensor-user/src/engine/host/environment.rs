@@ -12,7 +12,7 @@ use sensor_common::{
     payload::{PIECE_HEAD_LEN, Piece},
     prefix::PrefixFlags,
     settings::{PortKind, PortTable, port},
-    slot::{FlowLine, RecordKind, Slot, TCP},
+    slot::{RecordKind, RecordV4, Slot, TCP},
     topbits::BLOCK_V6_WORDS,
 };
 use zerocopy::IntoBytes;
@@ -26,7 +26,7 @@ impl Environment for HostEngine {
     type Slot = SlotHold;
     type Room = RoomHold;
     type Ends = Box<[Address; 2]>;
-    type Replaced = FlowLine;
+    type Replaced = RecordV4;
     type View = ();
 
     fn features(&self) -> u32 {
@@ -107,21 +107,20 @@ impl Environment for HostEngine {
     }
 
     fn emit(&mut self, kind: RecordKind, slot: &Slot) -> bool {
-        let line = FlowLine { kind: kind as u8, ..slot.line };
-        self.records.push(if line.family == 4 {
-            line.as_bytes().to_vec()
+        self.records.push(if slot.line.family == 4 {
+            slot.record_v4(kind).as_bytes().to_vec()
         } else {
-            Slot { line, ..*slot }.as_bytes().to_vec()
+            slot.record_v6(kind).as_bytes().to_vec()
         });
         true
     }
 
-    fn begin_replaced(&mut self, slot: &Slot) -> Option<FlowLine> {
-        Some(FlowLine { kind: RecordKind::Replaced as u8, ..slot.line })
+    fn begin_replaced(&mut self, slot: &Slot) -> Option<RecordV4> {
+        Some(slot.record_v4(RecordKind::Replaced))
     }
 
-    fn complete_replaced(&mut self, settled: FlowLine, slot: &Slot) {
-        let opened = FlowLine { kind: RecordKind::Opened as u8, ..slot.line };
+    fn complete_replaced(&mut self, settled: RecordV4, slot: &Slot) {
+        let opened = slot.record_v4(RecordKind::Opened);
         self.records.push([settled, opened].as_bytes().to_vec());
     }
 

@@ -132,13 +132,13 @@ fn a_second_agent_is_refused_and_a_reader_is_not() {
 #[test]
 fn a_damaged_database_is_set_aside_and_a_new_one_begins() {
     let directory = tempfile::tempdir().unwrap();
-    std::fs::write(crate::storage::file(directory.path()), "this is no database, but a text of some length")
+    fs::write(super::super::file(directory.path()), "this is no database, but a text of some length")
         .unwrap();
     let store = Running::begin(directory.path(), Bounds::default());
     store.submit(documents(1..=1));
     store.end();
     assert_eq!(bodies(directory.path(), &DocumentQuery::default()).len(), 1);
-    let aside = std::fs::read_dir(directory.path()).unwrap().filter_map(Result::ok);
+    let aside = fs::read_dir(directory.path()).unwrap().filter_map(Result::ok);
     assert!(aside.into_iter().any(|file| file.file_name().to_string_lossy().contains("damaged")));
 }
 

@@ -1,6 +1,6 @@
 //! How fast the agent can take records off the ring.
 //!
-//! One processor makes 64-byte records and wakes nobody; the other reads and decodes them, pausing when there are none.
+//! One processor makes records of IPv4 flows and wakes nobody; the other reads and decodes them, pausing when there are none.
 
 use std::{
     hint::black_box,
@@ -59,12 +59,12 @@ pub(crate) fn measure(effort: &Effort) -> Result<Vec<Row>> {
     let [kept, refused] = overrun.outcomes()?;
     let alone = (0..ROUNDS).map(|_| paced.empty(room / 2)).collect::<Result<Vec<_>>>()?;
     let rows = vec![
-        Row::new(GROUP, "64-byte records, paced", Unit::MillionsPerSecond, Samples::new(rates))
+        Row::new(GROUP, "records of IPv4 flows, paced", Unit::MillionsPerSecond, Samples::new(rates))
             .target(Target::AtLeast(15.0))
             .note(format!("{sent} sent = read, {lost} lost")),
         Row::new(
             GROUP,
-            "64-byte records, producer at full speed",
+            "records of IPv4 flows, producer at full speed",
             Unit::MillionsPerSecond,
             Samples::new(vec![kept as f64 / seconds / 1e6]),
         )

@@ -3,6 +3,7 @@
 mod amounts;
 mod budget;
 mod carriers;
+mod content;
 mod hidden;
 mod joined;
 mod kinds;
@@ -73,17 +74,17 @@ pub(crate) struct Sent {
 pub(crate) fn segment(ends: Ends, side: Side, sequence: u32, payload: &[u8]) -> Sent {
     let (from, to) = if side == Side::Local { ends } else { (ends.1, ends.0) };
     let frame = Frame::tcp(from, to).flags(tcp::ACK).sequence(sequence).payload(payload);
-    Sent { id: flow_id(TCP, ends), side, sequence, payload: payload.to_vec(), frame }
+    Sent { id: id(TCP, ends), side, sequence, payload: payload.to_vec(), frame }
 }
 
 /// A datagram that `side` sends.
 pub(crate) fn datagram(ends: Ends, side: Side, payload: &[u8]) -> Sent {
     let (from, to) = if side == Side::Local { ends } else { (ends.1, ends.0) };
     let frame = Frame::udp(from, to).payload(payload);
-    Sent { id: flow_id(UDP, ends), side, sequence: 0, payload: payload.to_vec(), frame }
+    Sent { id: id(UDP, ends), side, sequence: 0, payload: payload.to_vec(), frame }
 }
 
-fn flow_id(transport: u8, ends: Ends) -> FlowId {
+fn id(transport: u8, ends: Ends) -> FlowId {
     let end = |text: &str| text.parse::<SocketAddr>().unwrap();
     FlowId {
         tuple: FiveTuple { transport, local: end(ends.0), remote: end(ends.1) },

@@ -33,8 +33,8 @@ pub(super) struct Told {
 }
 
 impl Told {
-    fn take(&mut self, bytes: &[u8]) {
-        match record::record(bytes) {
+    fn take(&mut self, record: &[u8]) {
+        match record::record(record) {
             Ok(Record::Flow(RecordKind::Settled, flow)) => {
                 self.records += 1;
                 self.settled += flow.counts.total_packets();

@@ -1,0 +1,78 @@
+//! The list and the view of one incident, as they are shown.
+
+use std::{fs, path::Path};
+
+use sensor_core::{
+    incident::{Incident, IncidentId, fixtures},
+    level::Severity,
+};
+
+use super::{
+    detail,
+    list::{Terminal, table},
+};
+
+/// Set to rewrite the golden files instead of comparing them: `SMB_SENSOR_WRITE_GOLDEN=1 cargo test -p sensor-user golden`.
+const WRITE: &str = "SMB_SENSOR_WRITE_GOLDEN";
+
+const PLAIN: Terminal = Terminal { colours: false, width: None };
+
+fn assert_golden(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/alerts/golden").join(name);
+    if std::env::var_os(WRITE).is_some() {
+        fs::write(&path, text).unwrap();
+    }
+    let kept = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(text, kept, "{name} differs: set {WRITE} to rewrite it and read the difference");
+}
+
+/// Every incident, with an identifier of its own.
+fn incidents() -> Vec<Incident> {
+    let numbered = fixtures::all().into_iter().zip(0x1000_u64..);
+    numbered.map(|((_, it), number)| Incident { id: IncidentId(number << 48), ..it }).collect()
+}
+
+#[test]
+fn the_golden_list_has_a_line_for_each_incident() {
+    let incidents = incidents();
+    let text = table(&incidents, &PLAIN);
+    assert_eq!(text.lines().count(), incidents.len() + 1);
+    assert_golden("list.txt", &text);
+}
+
+#[test]
+fn the_golden_list_fits_terminals_of_every_width() {
+    for width in [80, 120, 160, 220] {
+        let text = table(&incidents(), &Terminal { width: Some(width), ..PLAIN });
+        for line in text.lines() {
+            assert!(line.chars().count() <= usize::from(width), "{width}: {line}");
+        }
+        assert_golden(&format!("list-{width}.txt"), &text);
+    }
+}
+
+#[test]
+fn the_golden_views_of_single_incidents() {
+    for (name, it) in fixtures::all() {
+        assert_golden(&format!("{name}.txt"), &detail::text(&it));
+    }
+}
+
+#[test]
+fn only_a_terminal_gets_escapes_and_the_worst_stands_out() {
+    let incidents = incidents();
+    assert!(!table(&incidents, &PLAIN).contains('\u{1b}'));
+    let coloured = table(&incidents, &Terminal { colours: true, ..PLAIN });
+    let line = |severity: Severity| coloured.lines().find(|line| line.contains(severity.name())).unwrap();
+    assert!(line(Severity::Critical).contains("\u{1b}["));
+    assert!(!line(Severity::Low).contains("\u{1b}["));
+}
+
+#[test]
+fn text_off_the_wire_steers_no_terminal() {
+    let hostile = fixtures::hostile_names();
+    for text in [detail::text(&hostile), table(std::slice::from_ref(&hostile), &PLAIN)] {
+        let misleads = |character: char| character != '\n' && sensor_dissect::escape::misleads(character);
+        assert!(!text.chars().any(misleads), "{text:?}");
+    }
+}

@@ -1,0 +1,44 @@
+//! Whole documents, as they are written.
+
+use std::{fs, path::Path};
+
+use sensor_core::incident::{IncidentAction, fixtures};
+
+use super::*;
+
+/// Set to rewrite the golden files instead of comparing them: `SMB_SENSOR_WRITE_GOLDEN=1 cargo test -p sensor-user golden`.
+const WRITE: &str = "SMB_SENSOR_WRITE_GOLDEN";
+
+#[test]
+fn documents_are_those_of_the_golden_files() {
+    let event = |action, it| value(incident(&incident_event(action, it), &sensor()));
+    let flow_of = |name: &str| {
+        let flows = flows::all();
+        value(flow(&flows.into_iter().find(|(known, _)| *known == name).unwrap().1, &sensor()))
+    };
+    for (name, document) in [
+        ("leak-closed", event(IncidentAction::Closed, fixtures::leak_accepted())),
+        ("guessing-escalated", event(IncidentAction::Escalated, fixtures::guessing_succeeded())),
+        ("sweep-opened", event(IncidentAction::Opened, fixtures::sweep())),
+        ("netbios-listed-updated", event(IncidentAction::Updated, fixtures::netbios_listed())),
+        ("quota", value(quota(&quota_summary(false), &sensor()))),
+        ("flow", flow_of("flow smb")),
+        ("flow-netbios", flow_of("flow netbios")),
+    ] {
+        let text = serde_json::to_string_pretty(&document).unwrap() + "\n";
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ecs/golden");
+        let path = folder.join(format!("{name}.json"));
+        if std::env::var_os(WRITE).is_some() {
+            fs::write(&path, &text).unwrap();
+        }
+        let kept = fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(text, kept, "{name} differs: set {WRITE} to rewrite it and read the difference");
+    }
+}
+
+#[test]
+fn a_document_is_one_line_whatever_the_wire_says() {
+    let line = incident(&incident_event(IncidentAction::Opened, fixtures::hostile_names()), &sensor()).line();
+    assert_eq!(line.lines().count(), 1);
+    assert!(!line.contains('\u{1b}'), "JSON escapes control characters");
+}
