@@ -34,7 +34,12 @@ fn networks_of_a_new_configuration_are_in_force_at_once_and_a_bad_one_changes_no
     let ended = agent.stop().unwrap();
     assert_eq!(
         ended.rules(),
-        ["ntlm-credential-to-internet", "rare-smb-destination", "smb-to-internet"],
+        [
+            "ntlm-credential-to-internet",
+            "rare-smb-destination",
+            "smb-download-from-internet",
+            "smb-to-internet"
+        ],
         "of the first session alone"
     );
     assert!(ended.number("lateral").unwrap() > 20, "{}", ended.statistics);

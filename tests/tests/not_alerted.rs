@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use sensor_lab::{Smbd, Topology, address, require_lab};
-use sensor_tests::{Agent, Ended, EvidenceLevel, finds, reaches, smb_session, text};
+use sensor_tests::{Agent, Ended, EvidenceLevel, finds, number, reaches, smb_session, text};
 
 /// A second internal client and a second server, to be the twins that are not exempt.
 const OTHER_CLIENT: Ipv4Addr = Ipv4Addr::new(172, 16, 5, 5);
@@ -131,7 +131,15 @@ fn assert_silent(ended: &Ended, outcome: &str) {
 
 /// There are alerts, and the end at `pointer` is the same in all.
 fn assert_only(ended: &Ended, pointer: &str, end: Ipv4Addr) {
-    assert_eq!(ended.rules(), ["ntlm-credential-to-internet", "rare-smb-destination", "smb-to-internet"]);
+    assert_eq!(
+        ended.rules(),
+        [
+            "ntlm-credential-to-internet",
+            "rare-smb-destination",
+            "smb-download-from-internet",
+            "smb-to-internet"
+        ]
+    );
     for document in &ended.documents {
         assert_eq!(text(document, pointer), end.to_string());
     }

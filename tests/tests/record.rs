@@ -32,7 +32,7 @@ fn an_alert_can_be_opened_in_wireshark_by_its_id() {
     smb_session(border.server(), address::CLIENT_V4).unwrap();
     agent.wait_for(reaches(RULE, EvidenceLevel::Share)).unwrap();
     let ended = agent.stop().unwrap();
-    let alert = text(ended.found(RULE).unwrap(), "/event/id").to_owned();
+    let alert = text(ended.found(RULE).unwrap(), "/smb_sensor/incident/id").to_owned();
 
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let mut frames = Vec::new();
@@ -46,7 +46,7 @@ fn an_alert_can_be_opened_in_wireshark_by_its_id() {
         sensor_lab::skip("an_alert_can_be_opened_in_wireshark_by_its_id", "tshark is not installed");
         return;
     };
-    let expected = format!("smb-sensor alert {alert}, rule {RULE}");
+    let expected = format!("smb-sensor incident {alert}, rule {RULE}");
     assert_eq!(comments.len(), frames.len());
     assert!(comments.iter().all(|comment| *comment == expected), "{expected}\n{comments:#?}");
     let streams = by_tshark(&file, "tcp.stream").unwrap();

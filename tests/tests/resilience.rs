@@ -112,7 +112,7 @@ fn a_session_after_a_flood_of_spoofed_syns_that_filled_the_table_is_alerted() {
     let is_full = || {
         let log = agent.log();
         let line = log.lines().rfind(|line| line.contains("statistics:")).unwrap_or_default();
-        line.contains(" evicted_conversations=") && !line.contains(" evicted_conversations=0 ")
+        line.contains(" evicted_connections=") && !line.contains(" evicted_connections=0 ")
     };
     // Some are lost where the machine is busy.
     let mut flood =

@@ -10,7 +10,7 @@ use crate::stage::Stage;
 /// A response that the server did not accept, and nothing after it.
 const REFUSED: Expected = Expected {
     rules: CREDENTIAL_OUT,
-    level: "authenticated-attempt",
+    level: "credential",
     techniques: &["T1187"],
     credentials: &[("NTLMv2", "refused")],
     shares: &[],

@@ -2,12 +2,18 @@
 
 use sensor_lab::{Smbd, require_lab};
 
-use crate::expected::{Expected, FETCHED, FETCHED_BY_SMBCLIENT};
+use crate::expected::{CREDENTIAL_OUT, Expected, FETCHED, FETCHED_BY_SMBCLIENT};
 use crate::sessions::{fetches, takes};
 use crate::stage::Stage;
 
-const HIDDEN: Expected =
-    Expected { level: "session", techniques: &["T1187"], shares: &[], encrypted: true, ..FETCHED };
+const HIDDEN: Expected = Expected {
+    rules: CREDENTIAL_OUT,
+    level: "session",
+    techniques: &["T1187"],
+    shares: &[],
+    encrypted: true,
+    ..FETCHED
+};
 
 #[test]
 fn smbclient_encrypts() {

@@ -2,7 +2,7 @@
 
 use sensor_lab::{ImpacketServer, Namespace, require_lab};
 
-use crate::expected::{CREDENTIAL_OUT_ELSEWHERE, Expected, FETCHED, FETCHED_BY_SMBCLIENT, FETCHED_OVER_SMB1};
+use crate::expected::{Expected, FETCH_ELSEWHERE, FETCHED, FETCHED_BY_SMBCLIENT, FETCHED_OVER_SMB1};
 use crate::sessions::{fetches, smbclient_fetches, smbclient_fetches_over_smb_1};
 use crate::stage::Stage;
 
@@ -27,10 +27,10 @@ fn impacket_fetches_from_impacket_on_another_port() {
         |namespace| ImpacketServer::start(namespace, 4445, false),
         |pair| fetches(&pair.impacket().port(4445).dialect("2.0.2")),
         &Expected {
-            rules: CREDENTIAL_OUT_ELSEWHERE,
+            rules: FETCH_ELSEWHERE,
             port: 4445,
             dialect: "2.0.2",
-            techniques: &["T1048", "T1187", "T1571"],
+            techniques: &["T1105", "T1187", "T1571"],
             ..FETCHED
         },
     );

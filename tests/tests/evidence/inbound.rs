@@ -3,7 +3,7 @@
 use sensor_lab::{Smbd, require_lab};
 
 use crate::expected::{
-    Expected, FETCHED, FETCHED_BY_SMBCLIENT, FETCHED_OVER_SMB1, INBOUND, INBOUND_ELSEWHERE, INBOUND_SMB1,
+    Expected, FETCHED, FETCHED_BY_SMBCLIENT, FETCHED_OVER_SMB1, INBOUND_ELSEWHERE, INBOUND_SMB1,
 };
 use crate::sessions::{fetches, refused, smbclient_fetches_over_smb_1, takes};
 use crate::stage::Stage;
@@ -12,8 +12,9 @@ use crate::stage::Stage;
 fn impacket_lists_the_shares_of_an_internal_server() {
     require_lab!(Python);
     let expected = Expected {
-        rules: INBOUND,
-        techniques: &["T1133", "T1135", "T1190"],
+        rules: &["external-access-windows-networking", "external-logon-accepted", "share-discovery-over-smb"],
+        level: "share",
+        techniques: &["T1133", "T1135"],
         dialect: "2.1",
         shares: &[("IPC$", "accepted")],
         rpc: &["srvsvc NetrShareEnum"],
@@ -25,19 +26,15 @@ fn impacket_lists_the_shares_of_an_internal_server() {
 #[test]
 fn a_stranger_speaks_smb_1_to_an_internal_server() {
     require_lab!();
-    let expected = Expected { rules: INBOUND_SMB1, techniques: &["T1133", "T1190"], ..FETCHED_OVER_SMB1 };
+    let expected = Expected { rules: INBOUND_SMB1, techniques: &["T1133"], ..FETCHED_OVER_SMB1 };
     Stage::inbound().expect(Smbd::start, smbclient_fetches_over_smb_1, &expected);
 }
 
 #[test]
 fn a_stranger_reaches_an_internal_server_on_a_port_of_no_service() {
     require_lab!(Python);
-    let expected = Expected {
-        rules: INBOUND_ELSEWHERE,
-        techniques: &["T1133", "T1190", "T1571"],
-        port: 4445,
-        ..FETCHED
-    };
+    let expected =
+        Expected { rules: INBOUND_ELSEWHERE, techniques: &["T1133", "T1571"], port: 4445, ..FETCHED };
     Stage::inbound().expect(
         |namespace| Smbd::builder().ports(&[4445]).start(namespace),
         |pair| fetches(&pair.smbprotocol().port(4445)),
@@ -49,9 +46,9 @@ fn a_stranger_reaches_an_internal_server_on_a_port_of_no_service() {
 fn a_stranger_guesses_a_wrong_password() {
     require_lab!(Python);
     let expected = Expected {
-        rules: INBOUND,
-        level: "authenticated-attempt",
-        techniques: &["T1133", "T1190"],
+        rules: &["external-access-windows-networking"],
+        level: "credential",
+        techniques: &[],
         credentials: &[("NTLMv2", "refused")],
         shares: &[],
         ..FETCHED
@@ -68,8 +65,8 @@ fn a_stranger_takes_20_megabytes_along() {
     require_lab!();
     const LENGTH: u64 = 20 << 20;
     let expected = Expected {
-        rules: &["data-leaving-over-smb", "external-access-windows-networking"],
-        techniques: &["T1048", "T1133", "T1190"],
+        rules: &["data-leaving-over-smb", "external-access-windows-networking", "external-logon-accepted"],
+        techniques: &["T1048", "T1133"],
         content: [Some(0), Some(LENGTH)],
         ..FETCHED_BY_SMBCLIENT
     };

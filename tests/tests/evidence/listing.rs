@@ -2,14 +2,14 @@
 
 use sensor_lab::{SHARE, Smbd, require_lab};
 
-use crate::expected::{CREDENTIAL_OUT, Expected, SMB_OUT};
+use crate::expected::{CREDENTIAL_OUT, Expected, SHARES_LISTED};
 use crate::stage::Stage;
 
 /// A list of shares asked for over SMB 2.1 by impacket.
 const LISTED: Expected = Expected {
-    rules: CREDENTIAL_OUT,
-    level: "data",
-    techniques: &["T1048", "T1135", "T1187"],
+    rules: SHARES_LISTED,
+    level: "share",
+    techniques: &["T1135", "T1187"],
     port: 445,
     user: ("LAB", "alice"),
     credentials: &[("NTLMv2", "accepted")],
@@ -51,8 +51,8 @@ fn impacket_lists_shares() {
 fn nobody_lists_shares() {
     require_lab!(Python);
     let expected = Expected {
-        rules: SMB_OUT,
-        techniques: &["T1048", "T1135"],
+        rules: &["rare-smb-destination", "share-discovery-over-smb", "smb-to-internet"],
+        techniques: &["T1135"],
         user: ("", ""),
         credentials: &[("anonymous", "accepted")],
         ..LISTED
@@ -71,11 +71,12 @@ fn nobody_lists_shares() {
 fn accounts_and_policy_are_asked_for_and_no_shares() {
     require_lab!(Python);
     let expected = Expected {
-        techniques: &["T1048", "T1187"],
+        rules: CREDENTIAL_OUT,
+        techniques: &["T1187"],
         shares: &[("IPC$", "accepted")],
         rpc: &[
-            "samr SamrConnect SamrEnumerateDomainsInSamServer",
             "lsarpc LsarOpenPolicy2 LsarQueryInformationPolicy",
+            "samr SamrConnect SamrEnumerateDomainsInSamServer",
         ],
         ..LISTED
     };

@@ -2,7 +2,7 @@
 
 use sensor_lab::{Smbd, require_lab};
 
-use crate::expected::{CREDENTIAL_OUT_ELSEWHERE, Expected, FETCHED, FETCHED_BY_SMBCLIENT};
+use crate::expected::{Expected, FETCH_ELSEWHERE, FETCHED, FETCHED_BY_SMBCLIENT, SHARES_LISTED};
 use crate::sessions::{fetches, smbclient_fetches, takes};
 use crate::stage::Stage;
 
@@ -32,12 +32,7 @@ fn smbprotocol_on_a_port_of_no_service() {
     Stage::outbound().expect(
         |namespace| Smbd::builder().ports(&[4445]).start(namespace),
         |pair| fetches(&pair.smbprotocol().port(4445)),
-        &Expected {
-            rules: CREDENTIAL_OUT_ELSEWHERE,
-            port: 4445,
-            techniques: &["T1048", "T1187", "T1571"],
-            ..FETCHED
-        },
+        &Expected { rules: FETCH_ELSEWHERE, port: 4445, techniques: &["T1105", "T1187", "T1571"], ..FETCHED },
     );
 }
 
@@ -48,9 +43,9 @@ fn smbclient_on_a_port_of_no_service() {
         |namespace| Smbd::builder().ports(&[4445]).start(namespace),
         |pair| assert!(pair.smbclient().port(4445).get("hello.txt").unwrap().success()),
         &Expected {
-            rules: CREDENTIAL_OUT_ELSEWHERE,
+            rules: FETCH_ELSEWHERE,
             port: 4445,
-            techniques: &["T1048", "T1187", "T1571"],
+            techniques: &["T1105", "T1187", "T1571"],
             ..FETCHED_BY_SMBCLIENT
         },
     );
@@ -66,7 +61,9 @@ fn smbclient_over_ipv6() {
 fn impacket_lists_shares_over_ipv6() {
     require_lab!(Python);
     let expected = Expected {
-        techniques: &["T1048", "T1135", "T1187"],
+        rules: SHARES_LISTED,
+        level: "share",
+        techniques: &["T1135", "T1187"],
         dialect: "2.1",
         shares: &[("IPC$", "accepted")],
         rpc: &["srvsvc NetrShareEnum"],

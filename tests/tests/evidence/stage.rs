@@ -1,10 +1,9 @@
 //! The stage of a session: a border, an agent on its gateway, and the same session twice: internally, of which nobody is to
 //! hear, and across the border.
 
-use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use sensor_lab::{Namespace, PythonClient, Smbclient, Topology, address};
 use sensor_tests::{Agent, Ended, tells};
 
@@ -46,8 +45,6 @@ pub(crate) struct Played {
     pub(crate) ended: Ended,
     pub(crate) client: IpAddr,
     pub(crate) server: IpAddr,
-    /// Segments that client and server had to send again.
-    pub(crate) sent_again: [u64; 2],
 }
 
 /// How a session is staged.
@@ -114,14 +111,7 @@ impl Stage {
         for rule in expected.rules {
             agent.wait_for(tells(rule, expected.level))?;
         }
-        let sent_again = [crossing.client, crossing.server].map(|host| segments_sent_again(host.namespace));
-        let [by_client, by_server] = sent_again;
-        Ok(Played {
-            ended: agent.stop()?,
-            client: crossing.client.address,
-            server: crossing.server.address,
-            sent_again: [by_client?, by_server?],
-        })
+        Ok(Played { ended: agent.stop()?, client: crossing.client.address, server: crossing.server.address })
     }
 
     /// Who has the session across the border, and who its internal twin.
@@ -140,17 +130,4 @@ impl Stage {
         };
         Ok(ends.map(|(client, server)| Pair { client, server }))
     }
-}
-
-/// `RetransSegs` of this namespace (RFC 4022, tcpRetransSegs).
-fn segments_sent_again(namespace: &Namespace) -> Result<u64> {
-    const FILE: &str = "/proc/thread-self/net/snmp";
-    let text = namespace.run(|| fs::read_to_string(FILE))?.with_context(|| format!("read {FILE}"))?;
-    let mut lines = text.lines().filter(|line| line.starts_with("Tcp:"));
-    let (names, values) = lines.next().zip(lines.next()).with_context(|| format!("no Tcp in {FILE}"))?;
-    let mut columns = names.split_whitespace().zip(values.split_whitespace());
-    let (_, value) = columns
-        .find(|(name, _)| *name == "RetransSegs")
-        .with_context(|| format!("no RetransSegs in {FILE}"))?;
-    value.parse().with_context(|| format!("{value} is no number of segments"))
 }

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use sensor_lab::{Answer, Smbd, TcpListener, require_lab};
 
-use crate::expected::{Expected, FETCHED, SMB_OUT};
+use crate::expected::{CREDENTIAL_OUT, Expected, FETCHED, SMB_OUT};
 use crate::sessions::refused;
 use crate::stage::Stage;
 
@@ -32,8 +32,13 @@ fn a_server_that_reads_and_closes_was_spoken_to() {
 #[test]
 fn a_share_that_is_not_there_is_a_session_and_a_refusal() {
     require_lab!(Python);
-    let expected =
-        Expected { level: "session", techniques: &["T1187"], shares: &[("nosuch", "refused")], ..FETCHED };
+    let expected = Expected {
+        rules: CREDENTIAL_OUT,
+        level: "session",
+        techniques: &["T1187"],
+        shares: &[("nosuch", "refused")],
+        ..FETCHED
+    };
     Stage::outbound().expect(
         Smbd::start,
         |pair| refused(&pair.smbprotocol().run(&["tree:nosuch"]).unwrap(), "BAD_NETWORK_NAME"),
