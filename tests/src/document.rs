@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use anyhow::{Context as _, Result, bail};
 use jsonschema::Validator;
+use sensor_core::level::EvidenceLevel;
 use serde_json::Value;
 
 /// The schema of each kind of document, by its `event.dataset` and, where two share that, its `event.action`.
@@ -99,6 +100,17 @@ pub fn texts<'a>(document: &'a Value, pointer: &str) -> Vec<&'a str> {
 /// Whether a document has a finding of this rule and is of this level of evidence.
 pub fn tells(rule: &str, level: &str) -> impl Fn(&Value) -> bool {
     move |document| finds(document, rule) && text(document, "/smb_sensor/incident/evidence") == level
+}
+
+/// Whether a document has a finding of this rule and is of this level of evidence or a higher one.
+pub fn reaches(rule: &str, level: EvidenceLevel) -> impl Fn(&Value) -> bool {
+    move |document| finds(document, rule) && evidence(document).is_some_and(|reached| reached >= level)
+}
+
+/// The level of evidence of an incident.
+#[must_use]
+pub fn evidence(document: &Value) -> Option<EvidenceLevel> {
+    EvidenceLevel::named(text(document, "/smb_sensor/incident/evidence"))
 }
 
 /// Whether a rule found something in the incident of a document.

@@ -23,7 +23,11 @@ mod twin;
 pub use agent::{Agent, AgentBuilder, Refusal};
 pub use at_cgroup::attached_to;
 pub use attached::{attached, still_loaded};
-pub use document::{Ended, documents_of, finds, follows_schema, number, tells, text, texts};
+pub use sensor_core::level::EvidenceLevel;
+
+pub use document::{
+    Ended, documents_of, evidence, finds, follows_schema, number, reaches, tells, text, texts,
+};
 pub use frame::{Frame, QINQ, QINQ_OLD, VLAN, extension};
 pub use kernel::{Fate, Kernel, Setup, TEST_RUN_IFINDEX, privileged};
 pub use random::Xorshift;

@@ -1,7 +1,7 @@
 //! Data that leaves in many small sessions is noticed as if it left in one.
 
 use sensor_lab::{Smbclient, Smbd, Topology, address, require_lab};
-use sensor_tests::{Agent, number, text};
+use sensor_tests::{Agent, finds, number, texts};
 
 const RULE: &str = "data-leaving-over-smb";
 /// What each session carries out.
@@ -18,15 +18,16 @@ fn many_small_sessions_between_two_addresses_are_one_alert_when_they_carried_eno
     for number in 0..4 {
         assert!(client.put(&format!("{number}.bin"), &vec![0x5A; SENT]).unwrap().success());
     }
-    let alert = agent.wait_for(|document| text(document, "/rule/id") == RULE).unwrap();
-    assert!(
-        number(&alert, "/smb_sensor/evidence/bytes_left_network") < 1 << 20,
-        "none carried enough by itself"
-    );
-    assert_eq!(text(&alert, "/smb_sensor/departure/reached"), "bytes");
-    assert!(number(&alert, "/smb_sensor/departure/bytes") >= 1 << 20, "{alert:#}");
+    agent.wait_for(|document| finds(document, RULE)).unwrap();
     let ended = agent.stop().unwrap();
-    assert_eq!(ended.rules().iter().filter(|rule| *rule == RULE).count(), 1);
+    let incident = ended.only().unwrap();
+    assert!(number(incident, "/smb_sensor/volume/left_bytes") >= 1 << 20, "{incident:#}");
+    let connections = incident["smb_sensor"]["connections"].as_array().unwrap();
+    assert_eq!(connections.len(), 4, "{incident:#}");
+    for connection in connections {
+        assert!(number(connection, "/left_bytes") < 1 << 20, "none carried enough by itself: {connection:#}");
+    }
+    assert!(texts(incident, "/threat/technique/id").contains(&"T1048"), "{incident:#}");
 }
 
 #[test]
@@ -38,7 +39,8 @@ fn what_leaves_fast_is_an_alert_before_it_is_much() {
     let agent = Agent::on(border.gateway(), "lan0").config(config).start().unwrap();
     let client = Smbclient::new(border.client(), address::SERVER_V4);
     assert!(client.put("fast.bin", &vec![0x5A; SENT]).unwrap().success());
-    let alert = agent.wait_for(|document| text(document, "/rule/id") == RULE).unwrap();
-    assert_eq!(text(&alert, "/smb_sensor/departure/reached"), "rate");
-    assert!(number(&alert, "/smb_sensor/departure/bytes_per_second") >= 16_384, "{alert:#}");
+    let alert = agent.wait_for(|document| finds(document, RULE)).unwrap();
+    // Far below what is much by itself.
+    assert!(number(&alert, "/smb_sensor/volume/left_bytes") < 1 << 20, "{alert:#}");
+    assert!(texts(&alert, "/threat/technique/id").contains(&"T1048"), "{alert:#}");
 }

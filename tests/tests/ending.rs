@@ -1,7 +1,7 @@
 //! However the agent ends, its interfaces are free afterwards.
 
 use sensor_lab::{Answer, Signal, TcpListener, Topology, address, require_lab};
-use sensor_tests::{Agent, PATIENCE, attached, connect, echo, number, still_loaded, tells};
+use sensor_tests::{Agent, EvidenceLevel, PATIENCE, attached, connect, echo, number, reaches, still_loaded};
 
 #[test]
 fn sigint_and_sigterm_end_cleanly_and_detach() {
@@ -64,10 +64,10 @@ fn the_filters_of_a_killed_agent_are_replaced_by_the_next_one_not_doubled() {
     let mut stream = connect(border.client(), server.address()).unwrap();
     echo(&mut stream, &[7; 100]).unwrap();
     drop(stream);
-    last.wait_for(tells("smb-to-internet", "established")).unwrap();
+    last.wait_for(reaches("smb-to-internet", EvidenceLevel::Connected)).unwrap();
     let ended = last.stop().unwrap();
-    let alert = ended.closed("smb-to-internet").unwrap();
-    assert_eq!(number(alert, "/smb_sensor/evidence/bytes_sent"), 100);
+    let alert = ended.found("smb-to-internet").unwrap();
+    assert_eq!(number(alert, "/smb_sensor/volume/left_bytes"), 100);
     assert_eq!(number(alert, "/network/packets"), ended.number("kept").unwrap());
     assert_eq!(attached(border.gateway(), "lan0").unwrap(), [""; 0]);
 }

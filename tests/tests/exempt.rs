@@ -2,9 +2,10 @@
 
 use std::{path::Path, process::Command, thread, time::Duration};
 
+use sensor_core::time::Timestamp;
 use sensor_lab::{Namespace, Smbd, Topology, address, poll, require_lab};
-use sensor_tests::{Agent, smb_session, tells, text};
-use sensor_user::alert::rfc3339;
+use sensor_tests::{Agent, EvidenceLevel, reaches, smb_session, text};
+use sensor_user::rfc3339::rfc3339;
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -27,7 +28,7 @@ fn exempt(state_dir: &Path, arguments: &str) -> (i32, String) {
 
 /// Now, as alerts tell times.
 fn now() -> String {
-    rfc3339(OffsetDateTime::now_utc().unix_timestamp_nanos())
+    rfc3339(Timestamp::from_unix_nanos(OffsetDateTime::now_utc().unix_timestamp_nanos() as i64))
 }
 
 /// The line of the list that begins with `what`, of its first entry.
@@ -46,7 +47,7 @@ fn an_exemption_that_is_added_silences_the_next_conversation_and_its_removal_bri
     let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
     let session = |client: &Namespace| smb_session(client, address::SERVER_V4).unwrap();
     session(border.client());
-    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
 
     // By one end: the kernel lets it be, and counts its packets.
     let add = format!("add --source {} --reason nightly --id nightly", address::CLIENT_V4);
@@ -76,7 +77,8 @@ fn an_exemption_that_is_added_silences_the_next_conversation_and_its_removal_bri
     let removed = now();
     session(border.client());
     let back = agent.wait_for(|document| {
-        tells("smb-to-internet", "data")(document) && *text(document, "/event/start") > *removed
+        reaches("smb-to-internet", EvidenceLevel::Share)(document)
+            && *text(document, "/event/start") > *removed
     });
     back.unwrap();
     let ended = agent.stop().unwrap();
@@ -116,7 +118,7 @@ fn hits_outlive_a_restart_and_an_exemption_ends_when_its_time_is_up() {
         agent.log()
     );
     smb_session(border.client(), address::SERVER_V4).unwrap();
-    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
     assert!(listed(state.path(), "lan").ends_with("EXPIRED"), "{:?}", exempt(state.path(), "list"));
     agent.stop().unwrap();
 }

@@ -8,10 +8,10 @@
 
 use std::{collections::BTreeSet, path::Path};
 
+use sensor_core::rules;
 use sensor_tests::{replayed_with, text};
 use sensor_user::{
     config::Config,
-    detect::RULES,
     exempt::Exemption,
     replay::{EngineChoice, rewrite::Rewrite},
 };
@@ -20,13 +20,14 @@ const CLIENT: &str = "10.0.0.2/32";
 const SERVER: &str = "8.8.4.4/32";
 
 /// Rules that fire on a recorded session.
-fn rules(capture: &str, config: &Config, rewrites: &[&str]) -> BTreeSet<String> {
+fn fired(capture: &str, config: &Config, rewrites: &[&str]) -> BTreeSet<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures/samba").join(capture);
     let rewrites: Vec<Rewrite> = rewrites.iter().map(|text| text.parse().unwrap()).collect();
     let replayed = replayed_with(&path, EngineChoice::Host, config, &rewrites).unwrap();
     assert!(replayed.damage.is_none());
-    let alerts = replayed.documents.iter().filter(|one| text(one, "/event/kind") == "alert");
-    alerts.map(|one| text(one, "/rule/id").to_owned()).collect()
+    let findings =
+        replayed.documents.iter().filter_map(|one| one.pointer("/smb_sensor/findings")?.as_array());
+    findings.flatten().map(|one| text(one, "/rule").to_owned()).collect()
 }
 
 fn exempt(source: Option<&str>, destination: Option<&str>) -> Config {
@@ -40,11 +41,12 @@ fn ours(network: &str) -> Config {
 }
 
 /// `rule` fires on the session as it is, and no more with what `remedy` says.
-fn is_silenced(rule: &str, capture: &str, rewrites: &[&str], before: &Config, remedy: &Config) {
-    assert!(RULES.iter().any(|known| known.id == rule && !known.false_positives.is_empty()), "{rule}");
-    let fired = rules(capture, before, rewrites);
-    assert!(fired.contains(rule), "{rule} is silent from the start: {fired:?}");
-    let still = rules(capture, remedy, rewrites);
+fn is_silenced(rule: &str, capture: &str, rewrites: &[&str], as_it_was: &Config, remedy: &Config) {
+    let mut known = rules::ALL.iter().map(|one| one.meta());
+    assert!(known.any(|known| known.id == rule && !known.false_positives.is_empty()), "{rule}");
+    let before = fired(capture, as_it_was, rewrites);
+    assert!(before.contains(rule), "{rule} is silent from the start: {before:?}");
+    let still = fired(capture, remedy, rewrites);
     assert!(!still.contains(rule), "{rule} still fires: {still:?}");
 }
 
@@ -76,7 +78,7 @@ fn a_backup_to_a_provider_is_exempt_as_a_pair_and_nothing_else_is() {
     let pair = with_limits(exempt(Some(CLIENT), Some(SERVER)));
     is_silenced("data-leaving-over-smb", "smb139.pcap", &[], &little, &pair);
     let another = with_limits(exempt(Some("10.0.0.3/32"), Some(SERVER)));
-    assert!(rules("smb139.pcap", &another, &[]).contains("data-leaving-over-smb"), "another client");
+    assert!(fired("smb139.pcap", &another, &[]).contains("data-leaving-over-smb"), "another client");
 }
 
 #[test]
@@ -92,7 +94,7 @@ fn a_provider_with_a_port_of_its_own_is_on_no_other_port_once_that_is_configured
     configured.services.smb_tcp.push(4445);
     is_silenced("smb-on-another-port", "smb4445.pcap", &[], &Config::default(), &configured);
     assert!(
-        rules("smb4445.pcap", &configured, &[]).contains("smb-to-internet"),
+        fired("smb4445.pcap", &configured, &[]).contains("smb-to-internet"),
         "it is a connection to the Internet all the same"
     );
 }

@@ -4,29 +4,30 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use sensor_lab::{Answer, Smbd, TcpListener, Topology, UdpResponder, address, require_lab};
-use sensor_tests::{Agent, connect, echo, number, smb_session, tells, text, texts};
-use serde_json::json;
+use sensor_tests::{
+    Agent, EvidenceLevel, connect, echo, evidence, number, reaches, smb_session, tells, text, texts,
+};
 
 const RULE: &str = "external-access-windows-networking";
 
 #[test]
-fn a_real_session_from_outside_alerts_with_both_techniques() {
+fn a_real_session_from_outside_is_one_critical_incident_of_an_accepted_logon() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.client()).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     smb_session(border.server(), address::CLIENT_V4).unwrap();
-    agent.wait_for(tells(RULE, "data")).unwrap();
+    agent.wait_for(reaches(RULE, EvidenceLevel::Share)).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), [RULE]);
-    let alert = ended.closed(RULE).unwrap();
-    assert_eq!(texts(alert, "/threat/technique/id"), ["T1133", "T1190"]);
+    let alert = ended.found(RULE).unwrap();
+    assert_eq!(texts(alert, "/threat/technique/id"), ["T1133"]);
     assert_eq!(text(alert, "/source/ip"), address::SERVER_V4.to_string());
     assert_eq!(text(alert, "/destination/ip"), address::CLIENT_V4.to_string());
     assert_eq!(number(alert, "/destination/port"), 445);
     assert_eq!(text(alert, "/network/direction"), "inbound");
-    assert_eq!(alert["smb_sensor"]["evidence"]["smb_spoken"], true);
-    assert!(number(alert, "/smb_sensor/evidence/bytes_left_network") > 500, "what the internal server sent");
+    assert!(evidence(alert) >= Some(EvidenceLevel::Smb), "{alert:#}");
+    assert!(number(alert, "/smb_sensor/volume/left_bytes") > 500, "what the internal server sent");
 }
 
 #[test]
@@ -43,18 +44,17 @@ fn an_exchange_from_outside_that_is_no_netbios_alerts_as_an_attempt() {
     agent.wait_for(tells(RULE, "attempt")).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), [RULE]);
-    let alert = ended.closed(RULE).unwrap();
+    let alert = ended.found(RULE).unwrap();
     assert_eq!(text(alert, "/network/transport"), "udp");
     assert_eq!(number(alert, "/destination/port"), 137);
-    assert_eq!(text(alert, "/smb_sensor/service"), "netbios");
+    assert_eq!(texts(alert, "/smb_sensor/incident/services"), ["netbios"]);
     assert_eq!(
-        text(alert, "/smb_sensor/evidence/level"),
+        text(alert, "/smb_sensor/incident/evidence"),
         "attempt",
         "whatever that was, no NetBIOS answered"
     );
-    assert_eq!(alert["smb_sensor"]["netbios"], json!({ "foreign": true }));
-    assert_eq!(number(alert, "/smb_sensor/evidence/bytes_sent"), 50);
-    assert_eq!(number(alert, "/smb_sensor/evidence/bytes_received"), 60);
+    assert_eq!(number(alert, "/smb_sensor/volume/came_bytes"), 50);
+    assert_eq!(number(alert, "/smb_sensor/volume/left_bytes"), 60);
 }
 
 #[test]
@@ -65,11 +65,11 @@ fn a_connection_to_the_endpoint_mapper_from_outside_alerts() {
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     let mut stream = connect(border.server(), mapper.address()).unwrap();
     echo(&mut stream, &[5; 72]).unwrap();
-    agent.wait_for(tells(RULE, "data")).unwrap();
+    agent.wait_for(reaches(RULE, EvidenceLevel::Share)).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), [RULE]);
-    let alert = ended.closed(RULE).unwrap();
+    let alert = ended.found(RULE).unwrap();
     assert_eq!(texts(alert, "/threat/technique/id"), ["T1133"], "no SMB was spoken");
-    assert_eq!(text(alert, "/smb_sensor/service"), "dce_rpc");
-    assert_eq!(number(alert, "/smb_sensor/evidence/bytes_sent"), 72);
+    assert_eq!(texts(alert, "/smb_sensor/incident/services"), ["dce_rpc"]);
+    assert_eq!(number(alert, "/smb_sensor/volume/came_bytes"), 72);
 }

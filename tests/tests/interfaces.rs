@@ -3,10 +3,12 @@
 use std::io::Write;
 
 use sensor_lab::{Answer, Smbd, TcpListener, Topology, address, require_lab};
-use sensor_tests::{Agent, SMB2_MESSAGE, connect, echo, number, smb_session, tells, texts};
+use sensor_tests::{
+    Agent, EvidenceLevel, SMB2_MESSAGE, connect, echo, evidence, number, reaches, smb_session, tells, text,
+};
 
 #[test]
-fn a_flow_that_passes_two_watched_interfaces_is_one_alert_per_rule_and_counts_once() {
+fn a_connection_that_passes_two_watched_interfaces_is_one_incident_and_counts_once() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
@@ -16,12 +18,12 @@ fn a_flow_that_passes_two_watched_interfaces_is_one_alert_per_rule_and_counts_on
     let mut stream = connect(border.client(), server.address()).unwrap();
     echo(&mut stream, &[7; 100]).unwrap();
     drop(stream);
-    agent.wait_for(tells("smb-to-internet", "established")).unwrap();
+    agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Connected)).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), ["rare-smb-destination", "smb-to-internet"]);
-    let alert = ended.closed("smb-to-internet").unwrap();
-    assert_eq!(number(alert, "/smb_sensor/evidence/bytes_sent"), 100);
-    assert_eq!(number(alert, "/smb_sensor/evidence/bytes_received"), 100);
+    let alert = ended.found("smb-to-internet").unwrap();
+    assert_eq!(number(alert, "/smb_sensor/volume/left_bytes"), 100);
+    assert_eq!(number(alert, "/smb_sensor/volume/came_bytes"), 100);
     let (kept, packets) = (ended.number("kept").unwrap(), number(alert, "/network/packets"));
     assert_eq!(kept, 2 * packets, "each packet passed both interfaces: {}", ended.statistics);
     assert_eq!(ended.number("accounted").unwrap(), kept);
@@ -37,24 +39,14 @@ fn on_a_hosts_own_card_both_directions_of_its_session_are_seen() {
     let client = sensor_lab::Smbclient::new(border.client(), address::SERVER_V4);
     assert!(client.get("large.bin").unwrap().success());
     assert!(client.put("sent.bin", &vec![0x5a; 1 << 20]).unwrap().success());
-    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
     let ended = agent.stop().unwrap();
-    let alerts: Vec<_> = ended
-        .documents
-        .iter()
-        .filter(|document| {
-            tells("smb-to-internet", "data")(document) && document["event"]["type"][0] == "end"
-        })
-        .collect();
-    assert_eq!(alerts.len(), 2, "one alert a session: {:#?}", ended.documents);
-    for alert in &alerts {
-        assert_eq!(alert["smb_sensor"]["evidence"]["smb_spoken"], true);
-        assert_eq!(alert["smb_sensor"]["evidence"]["one_sided"], false);
-        assert_eq!(texts(alert, "/observer/hook"), ["xdp_ingress", "tc_egress"]);
-    }
-    let most = |pointer| alerts.iter().map(|alert| number(alert, pointer)).max().unwrap();
-    assert!(most("/smb_sensor/evidence/bytes_received") > 2 << 20, "super-frames count whole");
-    assert!(most("/smb_sensor/evidence/bytes_left_network") > 1 << 20, "super-frames count whole");
+    let incident = ended.only().unwrap();
+    assert_eq!(number(incident, "/smb_sensor/incident/connections"), 2, "{incident:#}");
+    assert_eq!(incident["smb_sensor"]["smb"]["one_sided"], false);
+    assert!(number(incident, "/smb_sensor/volume/came_bytes") > 2 << 20, "super-frames count whole");
+    assert!(number(incident, "/smb_sensor/volume/left_bytes") > 1 << 20, "super-frames count whole");
+    assert_eq!(number(incident, "/network/packets"), ended.number("kept").unwrap());
     assert_eq!(ended.number("kept").unwrap(), ended.number("accounted").unwrap());
 }
 
@@ -69,10 +61,10 @@ fn smb_is_recognised_in_a_locally_sent_packet_whose_payload_lies_in_pages() {
     stream.write_all(&SMB2_MESSAGE).unwrap();
     agent.wait_for(tells("smb-to-internet", "smb")).unwrap();
     let ended = agent.stop().unwrap();
-    let alert = ended.closed("smb-to-internet").unwrap();
-    assert_eq!(alert["smb_sensor"]["evidence"]["smb_spoken"], true, "{alert:#}");
-    assert_eq!(number(alert, "/smb_sensor/evidence/bytes_left_network"), SMB2_MESSAGE.len() as u64);
-    assert_eq!(number(alert, "/smb_sensor/evidence/bytes_received"), 0);
+    let alert = ended.found("smb-to-internet").unwrap();
+    assert!(evidence(alert) >= Some(EvidenceLevel::Smb), "{alert:#}");
+    assert_eq!(number(alert, "/smb_sensor/volume/left_bytes"), SMB2_MESSAGE.len() as u64);
+    assert_eq!(number(alert, "/smb_sensor/volume/came_bytes"), 0);
 }
 
 #[test]
@@ -82,6 +74,7 @@ fn a_hosts_own_session_from_outside_alerts_on_its_own_card() {
     let _smbd = Smbd::start(border.client()).unwrap();
     let agent = Agent::on(border.client(), "eth0").start().unwrap();
     smb_session(border.server(), address::CLIENT_V4).unwrap();
-    agent.wait_for(tells("external-access-windows-networking", "data")).unwrap();
-    assert_eq!(agent.stop().unwrap().rules(), ["external-access-windows-networking"]);
+    agent.wait_for(reaches("external-access-windows-networking", EvidenceLevel::Share)).unwrap();
+    let ended = agent.stop().unwrap();
+    assert_eq!(text(ended.only().unwrap(), "/network/direction"), "inbound");
 }

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result, ensure};
 use sensor_lab::{COMPUTER, Namespace, Nmbd, Topology, WORKGROUP, address, require_lab};
-use sensor_tests::{Agent, Ended, number, tells, text, texts};
+use sensor_tests::{Agent, Ended, EvidenceLevel, number, reaches, tells, text, texts};
 use serde_json::{Value, json};
 
 const RULE: &str = "external-access-windows-networking";
@@ -35,11 +35,11 @@ fn flow(ended: &Ended, client: Ipv4Addr, server: Ipv4Addr, port: u64) -> &Value 
     first.unwrap_or_else(|| panic!("{:#?}", ended.documents))
 }
 
-/// The last document of the only alert that there is beside summaries.
+/// The one incident, beside summaries of connections.
 #[track_caller]
-fn only_alert(ended: &Ended) -> Result<&Value> {
-    assert_eq!(ended.rules(), ["", RULE], "{:#?}", ended.documents);
-    ended.closed(RULE)
+fn only_incident(ended: &Ended) -> Result<&Value> {
+    assert_eq!(ended.rules(), [RULE], "{:#?}", ended.documents);
+    ended.only()
 }
 
 /// What nmblookup asks for and nmbd tells.
@@ -47,16 +47,17 @@ fn expected() -> Value {
     let one =
         |suffix, role, group, name| json!({ "name": name, "suffix": suffix, "role": role, "group": group });
     json!({ "names": [{
-        "name": "*", "suffix": "0x00", "asked_by": "source", "operation": "node status", "outcome": "answered",
+        "name": { "name": "*", "suffix": "0x00" },
+        "asked_by": "source", "operation": "node status", "outcome": "answered",
         "computer": COMPUTER, "workgroup": WORKGROUP,
-        "told": [
+        "names": [
             one("0x00", "workstation", false, COMPUTER),
             one("0x03", "messenger", false, COMPUTER),
             one("0x20", "file server", false, COMPUTER),
             one("0x00", "workgroup or domain", true, WORKGROUP),
             one("0x1e", "browser elections", true, WORKGROUP),
         ],
-    }] })
+    }], "not_netbios": false, "left_out": 0 })
 }
 
 #[test]
@@ -67,20 +68,17 @@ fn a_stranger_who_asks_an_internal_machine_for_its_names_is_told_of_with_the_nam
     let agent = Agent::on(border.gateway(), "lan0").config(CONFIG).start().unwrap();
     ask_for_names(border.lan_server().unwrap(), address::CLIENT_V4).unwrap();
     ask_for_names(border.server(), address::CLIENT_V4).unwrap();
-    agent.wait_for(tells(RULE, "established")).unwrap();
+    agent.wait_for(reaches(RULE, EvidenceLevel::Connected)).unwrap();
     let ended = agent.stop().unwrap();
     assert!(ended.number("lateral").unwrap() >= 2, "the colleague's question: {}", ended.statistics);
-    let alert = only_alert(&ended).unwrap();
+    let alert = only_incident(&ended).unwrap();
     assert_eq!(text(alert, "/source/ip"), address::SERVER_V4.to_string());
     assert_eq!(text(alert, "/destination/ip"), address::CLIENT_V4.to_string());
     assert_eq!(number(alert, "/destination/port"), 137);
-    assert_eq!(alert["smb_sensor"]["netbios"], expected());
-    assert_eq!(texts(alert, "/related/hosts"), [COMPUTER]);
     assert!(alert.get("threat").is_none(), "an answer of names is none of the techniques: {alert:#}");
-    let note = format!("; it asked for the node status of *<00>, and was told {COMPUTER} of {WORKGROUP}.");
-    assert!(text(alert, "/smb_sensor/note/seen").ends_with(&note), "{alert:#}");
     let summary = flow(&ended, address::SERVER_V4, address::CLIENT_V4, 137);
     assert_eq!(summary["smb_sensor"]["netbios"], expected());
+    assert_eq!(texts(summary, "/related/hosts"), [COMPUTER]);
     let flows = ended.documents.iter().filter(|one| one["type"] == "flow").count();
     assert_eq!(flows, 1, "the colleague's is none: {:#?}", ended.documents);
 }
@@ -95,9 +93,9 @@ fn who_asks_a_stranger_for_its_names_is_summarised_with_them_and_breaks_no_rule(
     ask_for_names(border.client(), address::LAN_SERVER_V4).unwrap();
     ask_for_names(border.client(), address::SERVER_V4).unwrap();
     let ended = agent.stop().unwrap();
-    assert_eq!(ended.rules(), [""], "{:#?}", ended.documents);
+    assert!(ended.incidents().is_empty(), "{:#?}", ended.documents);
     let summary = flow(&ended, address::CLIENT_V4, address::SERVER_V4, 137);
-    assert_eq!(text(summary, "/smb_sensor/evidence/level"), "established");
+    assert_eq!(text(summary, "/smb_sensor/evidence/level"), "connected");
     assert_eq!(summary["smb_sensor"]["netbios"], expected());
     assert_eq!(ended.documents.len(), 1, "the twin's is none: {:#?}", ended.documents);
 }
@@ -110,14 +108,15 @@ fn a_stranger_that_announces_itself_to_an_internal_machine_is_told_of_with_its_n
     let _nmbd = Nmbd::announcing(border.server(), address::SERVER_V4, address::CLIENT_V4).unwrap();
     agent.wait_for(tells(RULE, "attempt")).unwrap();
     let ended = agent.stop().unwrap();
-    let alert = only_alert(&ended).unwrap();
+    let incident = only_incident(&ended).unwrap();
+    assert_eq!(text(incident, "/smb_sensor/incident/evidence"), "attempt");
+    let summary = flow(&ended, address::SERVER_V4, address::CLIENT_V4, 138);
     let expected = json!({ "datagrams": [{
-        "sent_by": "source", "kind": "direct group", "sender_address": address::SERVER_V4.to_string(),
-        "from": { "name": COMPUTER, "suffix": "0x00" },
-        "to": { "name": WORKGROUP, "suffix": "0x1d", "role": "master browser" },
+        "sent_by": "source", "kind": "direct group",
+        "source": { "name": COMPUTER, "suffix": "0x00", "role": "workstation", "group": false },
+        "destination": { "name": WORKGROUP, "suffix": "0x1d", "role": "master browser", "group": false },
         "mailslot": "\\MAILSLOT\\BROWSE",
-    }] });
-    assert_eq!(alert["smb_sensor"]["netbios"], expected);
-    assert_eq!(texts(alert, "/related/hosts"), [COMPUTER]);
-    assert_eq!(text(alert, "/smb_sensor/evidence/level"), "attempt");
+    }], "not_netbios": false, "left_out": 0 });
+    assert_eq!(summary["smb_sensor"]["netbios"], expected);
+    assert_eq!(texts(summary, "/related/hosts"), [COMPUTER]);
 }

@@ -4,16 +4,20 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
 use sensor_lab::{Answer, Smbclient, Smbd, TcpListener, Topology, address, require_lab};
-use sensor_tests::{Agent, SMB2_MESSAGE, connect, echo, number, session_of, smb_session, tells, text, texts};
+use sensor_tests::{
+    Agent, EvidenceLevel, SMB2_MESSAGE, connect, echo, evidence, number, reaches, session_of, smb_session,
+    tells, text, texts,
+};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 const BOTH: [&str; 2] = ["rare-smb-destination", "smb-to-internet"];
 
-/// What a session with a user and a password breaks.
-const OF_A_SESSION: [&str; 3] = ["ntlm-credential-to-internet", "rare-smb-destination", "smb-to-internet"];
+/// What is found on a session that logs on and fetches a file.
+const OF_A_FETCH: [&str; 4] =
+    ["ntlm-credential-to-internet", "rare-smb-destination", "smb-download-from-internet", "smb-to-internet"];
 
 #[test]
-fn a_real_session_alerts_once_per_rule_with_evidence_ends_time_and_technique() {
+fn a_real_session_is_one_incident_with_evidence_ends_time_and_technique() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
@@ -23,39 +27,41 @@ fn a_real_session_alerts_once_per_rule_with_evidence_ends_time_and_technique() {
     agent.wait_for(tells("smb-to-internet", "data")).unwrap();
     let ended = agent.stop().unwrap();
 
-    assert_eq!(ended.rules(), OF_A_SESSION);
-    for rule in OF_A_SESSION {
-        let alert = ended.closed(rule).unwrap();
-        assert_eq!(text(alert, "/smb_sensor/evidence/level"), "data");
-        assert_eq!(alert["smb_sensor"]["evidence"]["smb_spoken"], true);
-        assert_eq!(alert["smb_sensor"]["evidence"]["one_sided"], false);
-        assert!(number(alert, "/smb_sensor/evidence/bytes_received") > 500, "{alert:#}");
-        assert!(number(alert, "/smb_sensor/evidence/bytes_left_network") > 500, "{alert:#}");
-        assert_eq!(texts(alert, "/threat/technique/id"), ["T1048", "T1187"]);
-        assert_eq!(texts(alert, "/threat/tactic/id"), ["TA0010", "TA0006"]);
-        assert_eq!(text(alert, "/source/ip"), address::CLIENT_V4.to_string());
-        assert!(number(alert, "/source/port") > 1024);
-        assert_eq!(text(alert, "/destination/ip"), address::SERVER_V4.to_string());
-        assert_eq!(number(alert, "/destination/port"), 445);
-        assert_eq!(text(alert, "/network/direction"), "outbound");
-        assert_eq!(text(alert, "/network/protocol"), "smb");
-        // Version 1 and the base64 of a SHA-1.
-        let community_id = text(alert, "/network/community_id");
-        assert!(community_id.starts_with("1:") && community_id.len() == 30, "{community_id}");
-        assert_eq!(text(alert, "/observer/ingress/interface/name"), "lan0");
+    assert_eq!(ended.rules(), OF_A_FETCH);
+    let incident = ended.only().unwrap();
+    assert_eq!(text(incident, "/smb_sensor/incident/evidence"), "data");
+    assert_eq!(text(incident, "/smb_sensor/incident/severity"), "critical", "the credential was accepted");
+    assert_eq!(text(incident, "/rule/id"), "ntlm-credential-to-internet", "the leading finding");
+    assert_eq!(incident["smb_sensor"]["smb"]["one_sided"], false);
+    assert!(number(incident, "/smb_sensor/volume/came_bytes") > 500, "{incident:#}");
+    assert!(number(incident, "/smb_sensor/volume/left_bytes") > 500, "{incident:#}");
+    assert_eq!(texts(incident, "/threat/technique/id"), ["T1105", "T1187"]);
+    assert_eq!(texts(incident, "/threat/tactic/id"), ["TA0011", "TA0006"]);
+    assert_eq!(text(incident, "/source/ip"), address::CLIENT_V4.to_string());
+    assert!(number(incident, "/source/port") > 1024);
+    assert_eq!(text(incident, "/destination/ip"), address::SERVER_V4.to_string());
+    assert_eq!(number(incident, "/destination/port"), 445);
+    assert_eq!(text(incident, "/network/direction"), "outbound");
+    assert_eq!(text(incident, "/network/protocol"), "smb");
+    // Version 1 and the base64 of a SHA-1.
+    let community_id = text(incident, "/network/community_id");
+    assert!(community_id.starts_with("1:") && community_id.len() == 30, "{community_id}");
+    assert_eq!(text(incident, "/observer/ingress/interface/name"), "lan0");
 
-        let start = OffsetDateTime::parse(text(alert, "/event/start"), &Rfc3339).unwrap();
-        let off = (start - began).abs();
-        assert!(off < Duration::from_secs(2), "the session began at {began}, told is {start}");
-    }
-    let sequences: Vec<u64> = ended
+    let start = OffsetDateTime::parse(text(incident, "/event/start"), &Rfc3339).unwrap();
+    let off = (start - began).abs();
+    assert!(off < Duration::from_secs(2), "the session began at {began}, reported is {start}");
+    let sequences: Vec<u64> =
+        ended.documents.iter().map(|document| number(document, "/event/sequence")).collect();
+    let expected: Vec<u64> = (1..=sequences.len() as u64).collect();
+    assert_eq!(sequences, expected, "documents of one incident count up");
+    let alerts: Vec<u64> = ended
         .documents
         .iter()
-        .filter(|document| text(document, "/rule/id") == BOTH[0])
-        .map(|document| number(document, "/event/sequence"))
+        .filter(|document| text(document, "/event/kind") == "alert")
+        .map(|document| number(document, "/event/severity"))
         .collect();
-    let expected: Vec<u64> = (0..sequences.len() as u64).collect();
-    assert_eq!(sequences, expected, "documents of one alert count up");
+    assert!(alerts.is_sorted_by(|one, next| one < next), "an alert for each rise of severity: {alerts:?}");
     assert_eq!(ended.code, Some(0));
 }
 
@@ -66,12 +72,12 @@ fn a_netbios_session_on_port_139_alerts() {
     let _smbd = Smbd::start(border.server()).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     session_of(&Smbclient::new(border.client(), address::SERVER_V4).port(139)).unwrap();
-    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
     let ended = agent.stop().unwrap();
-    assert_eq!(ended.rules(), OF_A_SESSION);
-    let alert = ended.closed("smb-to-internet").unwrap();
+    assert_eq!(ended.rules(), OF_A_FETCH);
+    let alert = ended.found("smb-to-internet").unwrap();
     assert_eq!(number(alert, "/destination/port"), 139);
-    assert_eq!(alert["smb_sensor"]["evidence"]["smb_spoken"], true);
+    assert!(evidence(alert) >= Some(EvidenceLevel::Smb), "{alert:#}");
 }
 
 #[test]
@@ -81,14 +87,14 @@ fn a_session_over_ipv6_alerts() {
     let _smbd = Smbd::start(border.server()).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     smb_session(border.client(), address::SERVER_V6).unwrap();
-    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
     let ended = agent.stop().unwrap();
-    assert_eq!(ended.rules(), OF_A_SESSION);
-    let alert = ended.closed("smb-to-internet").unwrap();
+    assert_eq!(ended.rules(), OF_A_FETCH);
+    let alert = ended.found("smb-to-internet").unwrap();
     assert_eq!(text(alert, "/source/ip"), address::CLIENT_V6.to_string());
     assert_eq!(text(alert, "/destination/ip"), address::SERVER_V6.to_string());
     assert_eq!(text(alert, "/network/type"), "ipv6");
-    assert_eq!(alert["smb_sensor"]["evidence"]["smb_spoken"], true);
+    assert!(evidence(alert) >= Some(EvidenceLevel::Smb), "{alert:#}");
 }
 
 #[test]
@@ -98,15 +104,15 @@ fn a_session_on_a_port_outside_the_service_set_is_recognised_by_its_messages() {
     let _smbd = Smbd::builder().ports(&[4445]).start(border.server()).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     session_of(&Smbclient::new(border.client(), address::SERVER_V4).port(4445)).unwrap();
-    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
     let ended = agent.stop().unwrap();
-    let mut rules = [&OF_A_SESSION[..], &["smb-on-another-port"]].concat();
+    let mut rules = [&OF_A_FETCH[..], &["smb-on-another-port"]].concat();
     rules.sort_unstable();
     assert_eq!(ended.rules(), rules);
-    let alert = ended.closed("smb-to-internet").unwrap();
+    let alert = ended.found("smb-to-internet").unwrap();
     assert_eq!(text(alert, "/source/ip"), address::CLIENT_V4.to_string());
     assert_eq!(number(alert, "/destination/port"), 4445);
-    assert_eq!(texts(alert, "/threat/technique/id"), ["T1048", "T1187", "T1571"]);
+    assert_eq!(texts(alert, "/threat/technique/id"), ["T1105", "T1187", "T1571"]);
 }
 
 #[test]
@@ -131,10 +137,10 @@ fn a_configured_smb_port_alerts_and_takes_the_place_of_the_default_ones() {
     let agent = Agent::on(border.gateway(), "lan0").config(config).start().unwrap();
     smb_session(border.client(), address::SERVER_V4).unwrap();
     session_of(&Smbclient::new(border.client(), address::SERVER_V4).port(4445)).unwrap();
-    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
     let ended = agent.stop().unwrap();
-    assert_eq!(ended.rules(), OF_A_SESSION);
-    assert_eq!(number(ended.closed("smb-to-internet").unwrap(), "/destination/port"), 4445);
+    assert_eq!(ended.rules(), OF_A_FETCH);
+    assert_eq!(number(ended.found("smb-to-internet").unwrap(), "/destination/port"), 4445);
 }
 
 #[test]
@@ -146,8 +152,8 @@ fn a_closed_port_is_a_refusal_without_a_technique() {
     agent.wait_for(tells("smb-to-internet", "refused")).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), BOTH);
-    let alert = ended.closed("smb-to-internet").unwrap();
-    assert_eq!(text(alert, "/smb_sensor/evidence/level"), "refused");
+    let alert = ended.found("smb-to-internet").unwrap();
+    assert_eq!(text(alert, "/smb_sensor/incident/evidence"), "refused");
     assert!(alert.get("threat").is_none(), "{alert:#}");
 }
 
@@ -169,6 +175,7 @@ fn a_syn_that_nobody_answers_is_told_as_an_attempt_without_a_technique() {
     let alert = agent.wait_for(tells("smb-to-internet", "attempt")).unwrap();
     assert!(began.elapsed().unwrap() >= Duration::from_secs(1), "it is given time to be answered");
     assert!(alert.get("threat").is_none(), "{alert:#}");
+    assert_eq!(number(&alert, "/event/severity"), 21, "{alert:#}");
     assert_eq!(number(&alert, "/network/packets"), 1);
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), BOTH);
@@ -176,41 +183,50 @@ fn a_syn_that_nobody_answers_is_told_as_an_attempt_without_a_technique() {
 }
 
 #[test]
-fn the_alert_comes_and_rises_while_the_session_is_still_open() {
+fn the_incident_opens_and_escalates_while_the_session_is_still_open() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let server = SocketAddr::from((IpAddr::from(address::SERVER_V4), 445));
     let _listener = TcpListener::start(border.server(), server, Answer::Echo).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     let mut stream = connect(border.client(), server).unwrap();
-    let first = agent.wait_for(tells("smb-to-internet", "established")).unwrap();
-    assert_eq!(text(&first, "/smb_sensor/alert/status"), "opened");
+    let first = agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Answered)).unwrap();
+    assert_eq!(text(&first, "/event/action"), "incident-opened");
+    assert_eq!((text(&first, "/event/kind"), number(&first, "/event/severity")), ("alert", 21));
     echo(&mut stream, &SMB2_MESSAGE).unwrap();
     let second = agent.wait_for(tells("smb-to-internet", "smb")).unwrap();
-    assert_eq!(text(&second, "/smb_sensor/alert/status"), "updated");
-    assert_eq!(first["event"]["id"], second["event"]["id"]);
+    assert_eq!(text(&second, "/event/action"), "incident-escalated");
+    assert_eq!((text(&second, "/event/kind"), number(&second, "/event/severity")), ("alert", 73));
+    assert_eq!(
+        text(&first, "/smb_sensor/incident/id"),
+        text(&second, "/smb_sensor/incident/id"),
+        "one incident"
+    );
     // Still open, as is proven by using it.
     echo(&mut stream, &[7; 100]).unwrap();
-    assert!(agent.documents().iter().all(|d| text(d, "/smb_sensor/alert/status") != "closed"));
+    assert!(agent.documents().iter().all(|d| text(d, "/smb_sensor/incident/status") != "closed"));
 }
 
 #[test]
-fn the_alert_is_closed_with_exact_counts_while_the_agent_goes_on() {
+fn the_counts_of_an_incident_are_exact_when_the_agent_ends() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let server = SocketAddr::from((address::SERVER_V4, 445));
     let _listener = TcpListener::start(border.server(), server, Answer::Echo).unwrap();
-    let config = "[detection]\nattempt_settle = 1\n";
+    let config = "flow_documents = true\n[detection]\nattempt_settle = 1\n";
     let agent = Agent::on(border.gateway(), "lan0").config(config).start().unwrap();
     let mut stream = connect(border.client(), server).unwrap();
     echo(&mut stream, &[7; 100]).unwrap();
     drop(stream);
-    let alert = agent
-        .wait_for(|d| text(d, "/smb_sensor/alert/status") == "closed" && text(d, "/rule/id") == BOTH[1])
-        .unwrap();
-    assert_eq!(number(&alert, "/smb_sensor/evidence/bytes_sent"), 100);
-    assert_eq!(number(&alert, "/smb_sensor/evidence/bytes_received"), 100);
+    let flow = agent.wait_for(|document| text(document, "/event/action") == "network_flow").unwrap();
+    assert_eq!(number(&flow, "/smb_sensor/evidence/left_bytes"), 100);
+    assert_eq!(number(&flow, "/smb_sensor/evidence/came_bytes"), 100);
     let ended = agent.stop().unwrap();
-    assert_eq!(ended.rules(), BOTH, "the end of the run tells nothing anew");
-    assert_eq!(number(&alert, "/network/packets"), ended.number("kept").unwrap());
+    assert_eq!(ended.rules(), BOTH, "the end of the run finds nothing anew");
+    let incident = ended.only().unwrap();
+    assert_eq!(number(incident, "/smb_sensor/volume/left_bytes"), 100, "{incident:#}");
+    assert_eq!(number(incident, "/smb_sensor/volume/came_bytes"), 100, "{incident:#}");
+    for document in [&flow, incident] {
+        assert_eq!(number(document, "/network/packets"), ended.number("kept").unwrap(), "{document:#}");
+    }
 }

@@ -23,7 +23,7 @@ fn opened(profile: &str, frames: &[Frame]) -> Vec<String> {
     let output = command.args(["replay", "--json", "--profile", profile]).arg(&capture).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let documents = documents_of(str::from_utf8(&output.stdout).unwrap().lines()).unwrap();
-    let opened = documents.iter().filter(|one| text(one, "/smb_sensor/alert/status") == "opened");
+    let opened = documents.iter().filter(|one| text(one, "/event/action") == "incident-opened");
     opened.map(|one| text(one, "/rule/id").to_owned()).collect()
 }
 

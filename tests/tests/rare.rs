@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use sensor_lab::{Answer, TcpListener, Topology, address, require_lab, scratch_dir};
-use sensor_tests::{Agent, Ended, SMB2_MESSAGE, connect, echo, text};
+use sensor_tests::{Agent, Ended, SMB2_MESSAGE, connect, echo, finds, text};
 
 const RARE: &str = "rare-smb-destination";
 const OTHER_SERVER: Ipv4Addr = Ipv4Addr::new(1, 1, 1, 1);
@@ -15,7 +15,7 @@ fn a_destination_is_rare_once_not_after_a_restart_and_again_without_the_store() 
     let _server = TcpListener::start(border.server(), (Ipv4Addr::UNSPECIFIED, 445), Answer::Echo).unwrap();
     let store = scratch_dir().unwrap();
     let run = |state_dir: Option<&std::path::Path>, servers: &[Ipv4Addr]| {
-        let mut agent = Agent::on(border.gateway(), "lan0");
+        let mut agent = Agent::on(border.gateway(), "lan0").config("flow_documents = true\n");
         if let Some(path) = state_dir {
             agent = agent.state_dir(path);
         }
@@ -24,10 +24,8 @@ fn a_destination_is_rare_once_not_after_a_restart_and_again_without_the_store() 
             let mut stream = connect(border.client(), (*server, 445)).unwrap();
             echo(&mut stream, &[7; 100]).unwrap();
             drop(stream);
-            let alerts = |document: &serde_json::Value| text(document, "/rule/id") == "smb-to-internet";
-            agent
-                .wait_for(|_| agent.documents().iter().filter(|d| alerts(d) && opened(d)).count() > already)
-                .unwrap();
+            let ended = || agent.documents().iter().filter(|one| is_flow(one)).count();
+            agent.wait_for(|_| ended() > already).unwrap();
         }
         agent.stop().unwrap()
     };
@@ -41,17 +39,17 @@ fn a_destination_is_rare_once_not_after_a_restart_and_again_without_the_store() 
     assert_eq!(rare(&run(None, &[first])), [first.to_string()], "an empty store knows nothing");
 }
 
-/// Destinations of the rare alerts, one entry an alert.
+/// Destinations that were found to be rare, one entry for each incident.
 fn rare(ended: &Ended) -> Vec<String> {
-    let documents = ended.documents.iter();
-    documents
-        .filter(|document| text(document, "/rule/id") == RARE && opened(document))
-        .map(|document| text(document, "/destination/ip").to_owned())
+    let incidents = ended.incidents().into_iter();
+    incidents
+        .filter(|incident| finds(incident, RARE))
+        .map(|incident| text(incident, "/destination/ip").to_owned())
         .collect()
 }
 
-fn opened(document: &serde_json::Value) -> bool {
-    text(document, "/smb_sensor/alert/status") == "opened"
+fn is_flow(document: &serde_json::Value) -> bool {
+    text(document, "/event/action") == "network_flow"
 }
 
 #[test]
@@ -64,17 +62,17 @@ fn while_it_learns_no_destination_is_rare_and_what_it_learnt_is_known_after_a_re
     let mut stream = connect(border.client(), server.address()).unwrap();
     echo(&mut stream, &SMB2_MESSAGE).unwrap();
     drop(stream);
-    agent.wait_for(|document| text(document, "/rule/id") == "smb-to-internet").unwrap();
+    agent.wait_for(|document| finds(document, "smb-to-internet")).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), ["smb-to-internet"]);
-    let until = text(ended.closed("smb-to-internet").unwrap(), "/smb_sensor/learning_until");
+    let until = text(ended.found("smb-to-internet").unwrap(), "/smb_sensor/learning_until");
     assert!(ended.log.contains(&format!("learning until {until}")), "{}", ended.log);
 
     let agent = Agent::on(border.gateway(), "lan0").state_dir(store.path()).start().unwrap();
     echo(&mut connect(border.client(), server.address()).unwrap(), &SMB2_MESSAGE).unwrap();
-    agent.wait_for(|document| text(document, "/rule/id") == "smb-to-internet").unwrap();
+    agent.wait_for(|document| finds(document, "smb-to-internet")).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), ["smb-to-internet"], "learnt before");
-    let alert = ended.closed("smb-to-internet").unwrap();
+    let alert = ended.found("smb-to-internet").unwrap();
     assert!(alert.pointer("/smb_sensor/learning_until").is_none(), "{alert:#}");
 }

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use sensor_lab::{Answer, Smbd, TcpListener, Topology, address, require_lab, scratch_dir};
-use sensor_tests::{Agent, connect, echo, smb_session, tells, text};
+use sensor_tests::{Agent, EvidenceLevel, connect, echo, reaches, smb_session, text};
 use sensor_user::capture;
 
 const RULE: &str = "external-access-windows-networking";
@@ -30,9 +30,9 @@ fn an_alert_can_be_opened_in_wireshark_by_its_id() {
     // Nobody alerts on this.
     echo(&mut connect(border.client(), https.address()).unwrap(), &[7; 100]).unwrap();
     smb_session(border.server(), address::CLIENT_V4).unwrap();
-    agent.wait_for(tells(RULE, "data")).unwrap();
+    agent.wait_for(reaches(RULE, EvidenceLevel::Share)).unwrap();
     let ended = agent.stop().unwrap();
-    let alert = text(ended.closed(RULE).unwrap(), "/event/id").to_owned();
+    let alert = text(ended.found(RULE).unwrap(), "/smb_sensor/incident/id").to_owned();
 
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let mut frames = Vec::new();
@@ -46,7 +46,7 @@ fn an_alert_can_be_opened_in_wireshark_by_its_id() {
         sensor_lab::skip("an_alert_can_be_opened_in_wireshark_by_its_id", "tshark is not installed");
         return;
     };
-    let expected = format!("smb-sensor alert {alert}, rule {RULE}");
+    let expected = format!("smb-sensor incident {alert}, rule {RULE}");
     assert_eq!(comments.len(), frames.len());
     assert!(comments.iter().all(|comment| *comment == expected), "{expected}\n{comments:#?}");
     let streams = by_tshark(&file, "tcp.stream").unwrap();
@@ -67,7 +67,7 @@ fn a_recording_goes_on_where_the_one_before_ended_and_keeps_its_length() {
     for _ in 0..2 {
         let agent = Agent::on(border.gateway(), "lan0").config(&config).start().unwrap();
         echo(&mut connect(border.server(), server.address()).unwrap(), &[7; 400]).unwrap();
-        agent.wait_for(tells(RULE, "established")).unwrap();
+        agent.wait_for(reaches(RULE, EvidenceLevel::Connected)).unwrap();
         agent.stop().unwrap();
         let mut count = 0;
         capture::frames(&file, |frame| {

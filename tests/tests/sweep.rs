@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use sensor_lab::{Answer, Namespace, RawSocket, TcpListener, Topology, address, poll, require_lab};
-use sensor_tests::{Agent, Ended, PATIENCE, number, syn_frame, text, texts};
+use sensor_tests::{Agent, Ended, EvidenceLevel, PATIENCE, evidence, number, syn_frame, text, texts};
 use serde_json::Value;
 
 const SWEEP: &str = "smb-sweep";
@@ -65,15 +65,15 @@ fn only_sweep_by<'a>(
     (source, direction): (Ipv4Addr, &str),
     targets: u64,
 ) -> Result<&'a Value> {
-    ensure!(ended.rules() == [SWEEP], "{:?}\n{}", ended.rules(), ended.log);
-    let last = ended.closed(SWEEP)?;
-    ensure!(number(last, "/smb_sensor/sweep/targets") == targets, "{last:#}");
-    ensure!(number(last, "/smb_sensor/sweep/folded_flows") == targets, "{last:#}");
-    ensure!(last["smb_sensor"]["sweep"]["more_targets"] == false, "{last:#}");
+    ensure!(ended.rules().contains(&SWEEP.to_owned()), "{:?}\n{}", ended.rules(), ended.log);
+    let last = ended.only()?;
+    ensure!(text(last, "/smb_sensor/incident/scope") == "client", "{last:#}");
+    ensure!(number(last, "/smb_sensor/incident/targets/total") == targets, "{last:#}");
+    ensure!(number(last, "/smb_sensor/incident/connections") == targets, "{last:#}");
     ensure!(text(last, "/source/ip") == source.to_string(), "{last:#}");
     ensure!(text(last, "/network/direction") == direction, "{last:#}");
     ensure!(texts(last, "/threat/technique/id") == ["T1046"], "{last:#}");
-    ensure!(ended.number("opened")? == 1 && ended.number("suppressed")? == 0, "{}", ended.statistics);
+    ensure!(ended.number("opened")? == 1 && ended.number("held_back")? == 0, "{}", ended.statistics);
     Ok(last)
 }
 
@@ -98,7 +98,7 @@ fn ten_thousand_lone_syns_are_one_alert() {
     send_lone_syns(&border, 0..10_000, target).unwrap();
     let ended = end_when_told(agent).unwrap();
     let sweep = only_sweep(&ended, 10_000).unwrap();
-    assert_eq!(number(sweep, "/smb_sensor/sweep/unanswered"), 10_000);
+    assert_eq!(number(sweep, "/smb_sensor/incident/targets/silent"), 10_000);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn three_hundred_refused_connections_are_one_alert() {
     connect_to_all(&border, target).unwrap();
     let ended = end_when_told(agent).unwrap();
     let sweep = only_sweep(&ended, 300).unwrap();
-    assert!(number(sweep, "/smb_sensor/sweep/refused") > 200, "{sweep:#}");
+    assert!(number(sweep, "/smb_sensor/incident/targets/refused") > 200, "{sweep:#}");
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn three_hundred_connections_that_nobody_answers_are_one_alert() {
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     connect_to_all(&border, target).unwrap();
     let ended = end_when_told(agent).unwrap();
-    assert_eq!(number(only_sweep(&ended, 300).unwrap(), "/smb_sensor/sweep/unanswered"), 300);
+    assert_eq!(number(only_sweep(&ended, 300).unwrap(), "/smb_sensor/incident/targets/silent"), 300);
 }
 
 #[test]
@@ -146,8 +146,8 @@ fn three_hundred_connections_that_are_accepted_without_a_word_of_smb_are_one_ale
     connect_to_all(&border, target).unwrap();
     let ended = end_when_told(agent).unwrap();
     let sweep = only_sweep(&ended, 300).unwrap();
-    assert!(number(sweep, "/smb_sensor/sweep/answered") > 200, "{sweep:#}");
-    assert_eq!(number(sweep, "/smb_sensor/sweep/spoke"), 0);
+    assert!(number(sweep, "/smb_sensor/incident/targets/answered") > 200, "{sweep:#}");
+    assert!(evidence(sweep) < Some(EvidenceLevel::Smb), "{sweep:#}");
 }
 
 #[test]
@@ -183,13 +183,13 @@ fn a_stranger_that_tries_a_whole_internal_network_is_one_alert_with_its_counts()
     connect(border.server(), HOSTS, twin).unwrap();
     let ended = end_when_told(agent).unwrap();
     let sweep = only_sweep_by(&ended, (address::SERVER_V4, "inbound"), 254).unwrap();
-    let count = |of: &str| number(sweep, &format!("/smb_sensor/sweep/{of}"));
-    assert_eq!((count("answered"), count("spoke")), (1, 0), "{sweep:#}");
+    let count = |of: &str| number(sweep, &format!("/smb_sensor/incident/targets/{of}"));
+    assert_eq!(count("answered"), 1, "{sweep:#}");
+    assert!(evidence(sweep) < Some(EvidenceLevel::Smb), "{sweep:#}");
     assert!(count("refused") > 200, "{sweep:#}");
-    assert_eq!(count("answered") + count("refused") + count("unanswered"), 254, "{sweep:#}");
-    assert_eq!(texts(sweep, "/smb_sensor/sweep/answered_sample"), [twin(1).to_string()]);
+    assert_eq!(count("answered") + count("refused") + count("silent"), 254, "{sweep:#}");
     assert_eq!(
-        text(sweep, "/smb_sensor/alert/severity"),
+        text(sweep, "/smb_sensor/incident/severity"),
         "medium",
         "whoever is on the Internet is swept all day"
     );

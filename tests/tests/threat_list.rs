@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::Command, time::Duration};
 
 use sensor_lab::{Smbd, Topology, address, poll, require_lab};
-use sensor_tests::{Agent, number, smb_session, tells, text};
+use sensor_tests::{Agent, EvidenceLevel, number, reaches, smb_session, text};
 
 /// Time for what takes the agent seconds on a loaded machine.
 const LONG: Duration = Duration::from_secs(40);
@@ -24,7 +24,7 @@ fn a_listed_server_is_named_in_the_alert_and_a_changed_file_is_noticed() {
     let agent = Agent::on(border.gateway(), "lan0").config(&config).state_dir(state.path()).start().unwrap();
     agent.wait_for_log("threat lists: 20000 prefixes on 1").unwrap();
     smb_session(border.client(), address::SERVER_V4).unwrap();
-    let alert = agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    let alert = agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
     assert!(alert.pointer("/threat/indicator").is_none(), "{alert:#}");
 
     fs::write(&file, format!("{lines}nonsense\n")).unwrap();
@@ -42,14 +42,15 @@ fn a_listed_server_is_named_in_the_alert_and_a_changed_file_is_noticed() {
     smb_session(border.client(), address::SERVER_V4).unwrap();
     let alert = agent
         .wait_for(|document| {
-            tells("smb-to-internet", "data")(document) && document.pointer("/threat/indicator").is_some()
+            reaches("smb-to-internet", EvidenceLevel::Share)(document)
+                && document.pointer("/threat/indicator").is_some()
         })
         .unwrap();
     assert_eq!(text(&alert, "/threat/indicator/provider"), "feed");
     assert_eq!(text(&alert, "/threat/indicator/name"), "8.8.4.0/24");
     assert_eq!(text(&alert, "/threat/indicator/description"), "file thieves");
     assert_eq!(number(&alert, "/smb_sensor/threat_lists/0/line"), 20_001);
-    assert_eq!(text(&alert, "/smb_sensor/alert/severity"), "critical");
+    assert_eq!(text(&alert, "/smb_sensor/incident/severity"), "critical");
     agent.stop().unwrap();
 }
 

@@ -173,7 +173,7 @@ impl<W: Write> Recorder<W> {
         if !alerted.comment.is_empty() {
             alerted.comment.push('\n');
         }
-        alerted.comment.push_str(&format!("smb-sensor alert {alert}, rule {rule}"));
+        alerted.comment.push_str(&format!("smb-sensor incident {alert}, rule {rule}"));
         let (its, others) = std::mem::take(&mut self.window).into_iter().partition(|(of, _)| *of == key);
         self.window = others;
         for (_, packet) in its {

@@ -132,7 +132,7 @@ impl<'a> Account<'a> {
             let [one] = self.summaries_of(rule).collect::<Vec<_>>()[..] else { continue };
             let suppression = &one["smb_sensor"]["suppression"];
             let mut levels = suppression["by_evidence"].as_object().unwrap().clone();
-            for (level, count) in how_many(flows.iter(), "/smb_sensor/evidence/level") {
+            for (level, count) in how_many(flows.iter(), "/smb_sensor/incident/evidence") {
                 let left = levels[level].as_u64().unwrap().checked_sub(count);
                 levels[level] = left.unwrap_or_else(|| panic!("{what}: {rule}: {count} of {level}")).into();
             }
@@ -155,7 +155,7 @@ impl<'a> Account<'a> {
     /// The first documents of the alerts of a rule: of those that a summary has counted before, and of the others.
     fn alerts_of(&self, rule: &str) -> (Vec<&'a Value>, Vec<&'a Value>) {
         let opened = |alert: &&Value| {
-            text(alert, "/rule/id") == rule && text(alert, "/smb_sensor/alert/status") == "opened"
+            text(alert, "/rule/id") == rule && text(alert, "/smb_sensor/incident/status") == "opened"
         };
         let counted_before = |alert: &&Value| alert["smb_sensor"]["alert"].get("counted_before").is_some();
         self.alerts.iter().copied().filter(opened).partition(counted_before)
@@ -175,7 +175,7 @@ pub(crate) fn is_exempt(flow: &Value) -> bool {
 }
 
 fn is_below_smb(flow: &Value) -> bool {
-    ["attempt", "refused", "established"].contains(&text(flow, "/smb_sensor/evidence/level"))
+    ["attempt", "refused", "established"].contains(&text(flow, "/smb_sensor/incident/evidence"))
 }
 
 /// Whether it is a flow of whoever sweeps, began while that went on, and is one that a rule is about: from outside every watched

@@ -9,11 +9,11 @@ use crate::sessions::refused;
 use crate::stage::Stage;
 
 #[test]
-fn a_server_that_reads_and_closes_was_spoken_to() {
+fn a_server_that_reads_and_closes_was_connected_to() {
     require_lab!();
     let expected = Expected {
         rules: SMB_OUT,
-        level: "smb",
+        level: "connected",
         techniques: &[],
         user: ("", ""),
         credentials: &[],

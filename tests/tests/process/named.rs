@@ -6,7 +6,7 @@ use std::process::Stdio;
 use sensor_lab::{
     Answer, Cgroup, PASSWORD, Process, SHARE, Signal, Smbd, TcpListener, Topology, USER, address, require_lab,
 };
-use sensor_tests::{Agent, PATIENCE, attached_to, number, still_loaded, tells, text};
+use sensor_tests::{Agent, EvidenceLevel, PATIENCE, attached_to, number, reaches, still_loaded, tells, text};
 
 use crate::{RULE, below_root, cgroup_id, connecting, executable, shell};
 
@@ -36,7 +36,7 @@ fn a_real_session_names_process_program_user_and_cgroup_in_all_its_documents() {
         client
     }))
     .unwrap();
-    agent.wait_for(tells(RULE, "data")).unwrap();
+    agent.wait_for(reaches(RULE, EvidenceLevel::Share)).unwrap();
     let id = u64::from(client.id());
     drop(client);
     let ended = agent.stop().unwrap();
@@ -114,7 +114,7 @@ fn a_session_on_a_port_outside_the_service_set_names_its_process() {
     client.args(["-s", "/dev/null", "-p", "4445", &format!("//{}/{SHARE}", address::SERVER_V4)]);
     client.args(["-U", &format!("{USER}%{PASSWORD}")]).stdin(Stdio::piped());
     let client = Process::spawn(cgroup.with(client)).unwrap();
-    let alert = agent.wait_for(tells(RULE, "data")).unwrap();
+    let alert = agent.wait_for(reaches(RULE, EvidenceLevel::Share)).unwrap();
     assert_eq!(number(&alert, "/process/pid"), u64::from(client.id()), "{alert:#}");
     assert_eq!(text(&alert, "/process/name"), "smbclient");
     agent.stop().unwrap();
@@ -220,7 +220,7 @@ fn two_agents_share_a_cgroup_and_connections_go_through() {
     let client = Process::spawn(cgroup.with(shell(border.client(), &script))).unwrap();
     client.wait_for_line(PATIENCE, |line| line == "hello").unwrap();
     for agent in [host, router] {
-        let alert = agent.wait_for(tells(RULE, "established")).unwrap();
+        let alert = agent.wait_for(reaches(RULE, EvidenceLevel::Connected)).unwrap();
         assert_eq!(number(&alert, "/process/pid"), u64::from(client.id()));
         agent.stop().unwrap();
     }

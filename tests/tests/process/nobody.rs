@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use sensor_lab::{Answer, Cgroup, Namespace, Process, TcpListener, Topology, address, require_lab};
-use sensor_tests::{Agent, PATIENCE, connect, number, tells, text};
+use sensor_tests::{Agent, EvidenceLevel, PATIENCE, connect, number, reaches, tells, text};
 use serde_json::Value;
 
 use crate::{RULE, connecting, names_nobody, shell};
@@ -95,7 +95,8 @@ fn what_a_stranger_opens_names_nobody_even_when_its_process_is_known() {
         format!("exec 3<>/dev/tcp/{}/445; echo hello >&3; read -r back <&3; echo \"$back\"", here.ip());
     let stranger = Process::spawn(cgroup.with(shell(border.server(), &script))).unwrap();
     stranger.wait_for_line(PATIENCE, |line| line == "hello").unwrap();
-    let alert = agent.wait_for(tells("external-access-windows-networking", "established")).unwrap();
+    let alert =
+        agent.wait_for(reaches("external-access-windows-networking", EvidenceLevel::Connected)).unwrap();
     assert!(names_nobody(&alert), "{alert:#}");
     agent.stop().unwrap();
 }

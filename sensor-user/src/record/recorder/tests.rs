@@ -122,7 +122,7 @@ fn places_are_given_up_by_flows_that_are_over_and_by_those_whose_end_was_never_t
     for port in 1..=4 {
         recorder.packet(packet(13 * SECOND, from(port), SERVER)).unwrap();
     }
-    let alerts = ["three", "three", "four"].map(|alert| format!("smb-sensor alert {alert}, rule r"));
+    let alerts = ["three", "three", "four"].map(|alert| format!("smb-sensor incident {alert}, rule r"));
     assert_eq!(read(&recorder.out).into_iter().map(|(_, comment)| comment).collect::<Vec<_>>(), alerts);
     assert_eq!(recorder.left_out(), 1);
 }
