@@ -33,8 +33,12 @@ fn documents(path: &Path, turned: bool) -> Vec<Value> {
     };
     let rewrites: Vec<_> = rewrites.iter().map(|one| one.parse().unwrap()).collect();
     let replayed = replayed_with(path, EngineChoice::Host, &Config::default(), &rewrites).unwrap();
-    assert_eq!(replayed.played.statistics.summaries_left_out, 0, "every flow has a document");
     replayed.documents
+}
+
+/// Whether it is the summary document of a flow.
+fn is_flow(document: &Value) -> bool {
+    text(document, "/event/dataset") == "network_traffic.flow"
 }
 
 /// Every capture, as it is and turned round: its name, whether it is turned, and its documents.
@@ -61,6 +65,5 @@ fn every_document_of_every_capture_follows_its_schema() {
         }
     }
     let told = |kind: &str| kinds.get(kind).copied().unwrap_or_default();
-    assert!(told("smb_sensor.alert") > 100 && told("network_traffic.flow") > 60, "{kinds:?}");
-    assert!(told("smb_sensor.sweep") >= 8 && told("smb_sensor.suppression") >= 6, "{kinds:?}");
+    assert!(told("smb_sensor.incident") > 100 && told("network_traffic.flow") > 60, "{kinds:?}");
 }
