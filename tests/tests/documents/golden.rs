@@ -68,9 +68,9 @@ fn the_documents_of_the_captures_are_those_of_the_golden_files() {
 fn sweeps_and_summaries_of_crowds_are_those_of_the_golden_files() {
     for crowd in [Crowd::sweep(), Crowd::flood()] {
         for turned in [false, true] {
-            let of_many = ["smb_sensor.sweep", "smb_sensor.suppression"];
+            let of_many = ["incident-opened", "incident-summary"];
             let told = crowd.documents(turned).into_iter();
-            let told = told.filter(|one| of_many.contains(&text(one, "/event/dataset")));
+            let told = told.filter(|one| of_many.contains(&text(one, "/event/action")));
             let direction = if turned { "inbound" } else { "outbound" };
             assert_golden(&format!("{}-{direction}", crowd.name), told);
         }

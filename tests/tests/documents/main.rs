@@ -2,7 +2,6 @@
 //! that the detections come from.
 #![expect(clippy::unwrap_used, reason = "functions shared by tests fail as tests do")]
 
-mod account;
 mod crowds;
 mod golden;
 mod queries;
@@ -33,7 +32,8 @@ fn documents(path: &Path, turned: bool) -> Vec<Value> {
     };
     let rewrites: Vec<_> = rewrites.iter().map(|one| one.parse().unwrap()).collect();
     let replayed = replayed_with(path, EngineChoice::Host, &Config::default(), &rewrites).unwrap();
-    assert_eq!(replayed.played.statistics.summaries_left_out, 0, "every flow has a document");
+    let summaries = replayed.documents.iter().filter(|one| text(one, "/event/action") == "network_flow");
+    assert!(summaries.count() as u64 <= replayed.played.flows, "no connection has two summaries");
     replayed.documents
 }
 
@@ -61,6 +61,5 @@ fn every_document_of_every_capture_follows_its_schema() {
         }
     }
     let told = |kind: &str| kinds.get(kind).copied().unwrap_or_default();
-    assert!(told("smb_sensor.alert") > 100 && told("network_traffic.flow") > 60, "{kinds:?}");
-    assert!(told("smb_sensor.sweep") >= 8 && told("smb_sensor.suppression") >= 6, "{kinds:?}");
+    assert!(told("smb_sensor.incident") > 100 && told("network_traffic.flow") > 60, "{kinds:?}");
 }

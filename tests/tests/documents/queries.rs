@@ -1,119 +1,63 @@
-//! What the source rules would match is alerted on, and what is alerted on beyond them has a reason.
+//! What the source rules would match belongs to an incident.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
-use sensor_tests::{follows_schema, replayed_with, text};
-use sensor_user::{config::Config, exempt::Exemption, journal::Kind, replay::EngineChoice};
+use sensor_core::time::Timestamp;
+use sensor_tests::{replayed_with, text};
+use sensor_user::{config::Config, exempt::Exemption, replay::EngineChoice};
 use serde_json::Value;
 
-use crate::{
-    account::{Account, Explanation, is_exempt},
-    captures, documents, runs,
-    source::{QUERIES, from_internal, on_smb_port},
-};
+use crate::{captures, documents, runs, source::QUERIES};
 
-/// Why the sensor alerts where no query matches; nothing where there is no good reason.
-fn beyond(alert: &Value) -> Option<&'static str> {
-    let outbound = text(alert, "/network/direction") == "outbound";
-    if outbound && !from_internal(alert) && text(alert, "/network/type") == "ipv6" {
-        return Some("the queries list no internal IPv6 networks");
-    }
-    let recognised = text(alert, "/network/protocol") == "smb" && !on_smb_port(alert);
-    recognised.then_some("the queries know the usual ports only, and SMB was recognised on another")
+fn is_flow(document: &Value) -> bool {
+    text(document, "/event/action") == "network_flow"
 }
 
-/// What was found over several runs.
-#[derive(Default)]
-struct Findings {
-    matched: usize,
-    explanations: BTreeMap<Explanation, usize>,
-    reasons: BTreeSet<&'static str>,
+fn incident_of(document: &Value) -> &str {
+    text(document, "/smb_sensor/incident/id")
 }
 
-impl Findings {
-    /// Holds the documents of one run against every query: what a query matches is explained, and so is every alert.
-    #[track_caller]
-    fn hold(&mut self, told: &[Value], what: &str) {
-        let account = Account::of(told);
-        account.assert_sweeps_add_up(what);
-        let mut counted: HashMap<_, Vec<_>> = HashMap::new();
+#[test]
+fn each_connection_that_a_source_rule_matches_belongs_to_an_incident_that_was_reported() {
+    let mut matched = [0, 0];
+    for (what, turned, written) in runs() {
+        let held_back = written.iter().any(|one| text(one, "/event/action") == "incident-summary");
+        let (flows, incidents): (Vec<_>, Vec<_>) = written.iter().partition(|one| is_flow(one));
+        let incidents: BTreeSet<_> = incidents.into_iter().map(incident_of).collect();
         for query in &QUERIES {
             let mut seen = HashSet::new();
-            for flow in account.flows.iter().filter(|flow| query.matches(flow, &mut seen)) {
-                let Some(explanation) = account.explain(query.detection, flow) else {
-                    panic!("{what}: {} matches, and nothing explains {flow:#}", query.name);
-                };
-                self.matched += 1;
-                *self.explanations.entry(explanation).or_default() += 1;
-                if explanation == Explanation::Counted {
-                    counted.entry(query.detection).or_default().push(*flow);
-                }
-            }
-        }
-        account.assert_summaries_add_up(&counted, what);
-        for alert in &account.alerts {
-            // A detection that stands for a query has to be matched by that one, every other by any.
-            let rule = text(alert, "/rule/id");
-            let own = QUERIES.iter().find(|query| query.detection == rule);
-            let matched = own.map_or_else(
-                || QUERIES.iter().any(|query| query.matches_alone(alert)),
-                |query| query.matches_alone(alert),
-            );
-            if !matched {
-                let reason = beyond(alert);
-                assert!(reason.is_some(), "{what}: no query matches, why is there {alert:#}");
-                self.reasons.extend(reason);
+            for flow in flows.iter().filter(|flow| query.matches(flow, &mut seen)) {
+                matched[usize::from(turned)] += 1;
+                let reported = incidents.contains(incident_of(flow));
+                assert!(reported || held_back, "{what}: {} matches, and nothing reports {flow:#}", query.name);
             }
         }
     }
+    assert!(matched[0] > 60 && matched[1] > 30, "{matched:?}");
 }
 
 #[test]
-fn what_the_source_rules_match_is_told_of_and_what_goes_beyond_has_a_reason() {
-    let (mut outbound, mut inbound) = (Findings::default(), Findings::default());
-    for (what, turned, told) in runs() {
-        if turned { &mut inbound } else { &mut outbound }.hold(&told, &what);
-    }
-    assert!(outbound.matched > 60 && inbound.matched > 30, "{} and {}", outbound.matched, inbound.matched);
-    let reasons = outbound.reasons.union(&inbound.reasons);
-    assert_eq!(reasons.count(), 2, "both reasons occur");
-    // In two captures each the sweep has 299 flows below SMB, and the flood hides 66 connections, to 30 destinations; two of them
-    // speak SMB in the end.
-    let outbound = outbound.explanations;
-    assert_eq!(outbound.get(&Explanation::Folded), Some(&(2 * 2 * 299)), "by two queries: {outbound:?}");
-    assert_eq!(outbound.get(&Explanation::Counted), Some(&(2 * (64 + 28))), "{outbound:?}");
-    assert!(outbound.contains_key(&Explanation::KnownDestination), "{outbound:?}");
-    let inbound = inbound.explanations;
-    assert_eq!(inbound.get(&Explanation::Folded), Some(&(2 * 301)), "with TCP 135 and UDP 137: {inbound:?}");
-    assert_eq!(inbound.get(&Explanation::Counted), Some(&(2 * 64)), "{inbound:?}");
-}
-
-#[test]
-fn a_flow_that_the_queries_match_and_an_exemption_covers_says_so_and_has_no_alert() {
+fn a_connection_that_the_queries_match_and_an_exemption_covers_says_so_and_has_no_incident() {
     let path = captures().into_iter().find(|path| path.ends_with("smb3_00.pcap")).unwrap();
     let pair = Exemption::between("10.0.0.0/8".parse().ok(), "8.0.0.0/8".parse().ok(), "nightly copy");
     let in_force = Config { exemptions: vec![pair.clone()], ..Config::default() };
-    let told = replayed_with(&path, EngineChoice::Host, &in_force, &[]).unwrap().documents;
-    let flows: Vec<_> = told.iter().filter(|one| Kind::of(one) == Kind::Flow).collect();
-    assert!(!flows.is_empty() && flows.len() == told.len(), "{told:#?}");
-    assert!(flows.iter().all(|flow| is_exempt(flow) && QUERIES[0].matches_alone(flow)), "{flows:#?}");
-    flows.iter().try_for_each(|flow| follows_schema(flow)).unwrap();
-    let mut findings = Findings::default();
-    findings.hold(&told, "with an exemption");
-    assert_eq!(findings.explanations.into_keys().collect::<Vec<_>>(), [Explanation::Exempt]);
+    let written = replayed_with(&path, EngineChoice::Host, &in_force, &[]).unwrap().documents;
+    assert!(!written.is_empty() && written.iter().all(is_flow), "{written:#?}");
+    let is_exempt = |flow: &Value| flow.pointer("/smb_sensor/exempt").is_some();
+    assert!(written.iter().all(|flow| is_exempt(flow) && QUERIES[0].matches_alone(flow)), "{written:#?}");
     // Of a time before the capture was made it covers nothing, in the kernel's part as in the agent's.
     for over in [pair, Exemption::between("10.0.0.0/8".parse().ok(), None, "a client of ours")] {
-        let over = Exemption { expires: Some(1), ..over };
+        let over = Exemption { expires: Some(Timestamp::from_unix_nanos(1)), ..over };
         let config = Config { exemptions: vec![over], ..Config::default() };
-        let told = replayed_with(&path, EngineChoice::Host, &config, &[]).unwrap().documents;
-        assert_eq!(told, documents(&path, false));
+        let written = replayed_with(&path, EngineChoice::Host, &config, &[]).unwrap().documents;
+        assert_eq!(written, documents(&path, false));
     }
 }
 
 #[test]
 fn a_document_that_lacks_what_the_queries_ask_for_is_not_matched() {
     let path = captures().into_iter().find(|path| path.ends_with("smb3_00.pcap")).unwrap();
-    let flow = documents(&path, false).into_iter().find(|one| Kind::of(one) == Kind::Flow).unwrap();
+    let flow = documents(&path, false).into_iter().find(is_flow).unwrap();
     let [smb, rare, _] = &QUERIES;
     assert!(smb.matches_alone(&flow) && rare.matches_alone(&flow));
     for (pointer, value) in [

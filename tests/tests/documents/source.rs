@@ -83,7 +83,7 @@ impl SourceQuery {
 }
 
 /// Whether the address at `pointer` lies in one of the networks.
-pub(crate) fn within(document: &Value, pointer: &str, nets: &[&str]) -> bool {
+fn within(document: &Value, pointer: &str, nets: &[&str]) -> bool {
     let address: IpAddr = text(document, pointer).parse().unwrap();
     nets.iter().any(|net| net.parse::<IpNet>().unwrap().contains(&address))
 }
@@ -97,7 +97,7 @@ fn tcp(document: &Value) -> bool {
     text(document, "/network/transport") == "tcp"
 }
 
-pub(crate) fn on_smb_port(document: &Value) -> bool {
+fn on_smb_port(document: &Value) -> bool {
     [139, 445].contains(&number(document, "/destination/port"))
 }
 
@@ -111,7 +111,7 @@ fn smb_to_the_internet(document: &Value) -> bool {
         && text(document, "/destination/ip") != "::1"
 }
 
-pub(crate) fn from_internal(document: &Value) -> bool {
+fn from_internal(document: &Value) -> bool {
     within(document, "/source/ip", &INTERNAL)
 }
 
