@@ -19,7 +19,7 @@ fn a_real_session_from_outside_is_one_critical_incident_of_an_accepted_logon() {
     smb_session(border.server(), address::CLIENT_V4).unwrap();
     agent.wait_for(reaches(RULE, EvidenceLevel::Share)).unwrap();
     let ended = agent.stop().unwrap();
-    assert_eq!(ended.rules(), [RULE]);
+    assert_eq!(ended.rules(), [RULE, "external-logon-accepted", "windows-networking-exposed"]);
     let alert = ended.found(RULE).unwrap();
     assert_eq!(texts(alert, "/threat/technique/id"), ["T1133"]);
     assert_eq!(text(alert, "/source/ip"), address::SERVER_V4.to_string());
@@ -65,7 +65,7 @@ fn a_connection_to_the_endpoint_mapper_from_outside_alerts() {
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     let mut stream = connect(border.server(), mapper.address()).unwrap();
     echo(&mut stream, &[5; 72]).unwrap();
-    agent.wait_for(reaches(RULE, EvidenceLevel::Share)).unwrap();
+    agent.wait_for(reaches(RULE, EvidenceLevel::Connected)).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), [RULE]);
     let alert = ended.found(RULE).unwrap();

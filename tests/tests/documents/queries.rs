@@ -29,7 +29,11 @@ fn each_connection_that_a_source_rule_matches_belongs_to_an_incident_that_was_re
             for flow in flows.iter().filter(|flow| query.matches(flow, &mut seen)) {
                 matched[usize::from(turned)] += 1;
                 let reported = incidents.contains(incident_of(flow));
-                assert!(reported || held_back, "{what}: {} matches, and nothing reports {flow:#}", query.name);
+                assert!(
+                    reported || held_back,
+                    "{what}: {} matches, and nothing reports {flow:#}",
+                    query.name
+                );
             }
         }
     }
