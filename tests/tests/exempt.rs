@@ -4,7 +4,7 @@ use std::{path::Path, process::Command, thread, time::Duration};
 
 use sensor_core::time::Timestamp;
 use sensor_lab::{Namespace, Smbd, Topology, address, poll, require_lab};
-use sensor_tests::{Agent, EvidenceLevel, reaches, smb_session, text};
+use sensor_tests::{Agent, EvidenceLevel, number, reaches, smb_session, text};
 use sensor_user::rfc3339::rfc3339;
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -78,7 +78,7 @@ fn an_exemption_that_is_added_silences_the_next_conversation_and_its_removal_bri
     session(border.client());
     let back = agent.wait_for(|document| {
         reaches("smb-to-internet", EvidenceLevel::Share)(document)
-            && *text(document, "/event/start") > *removed
+            && number(document, "/smb_sensor/incident/connections") >= 2
     });
     back.unwrap();
     let ended = agent.stop().unwrap();
