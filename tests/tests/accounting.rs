@@ -4,7 +4,7 @@ use std::net::SocketAddrV4;
 
 use anyhow::{Result, ensure};
 use sensor_lab::{RawSocket, Signal, Smbd, Topology, address, poll, require_lab};
-use sensor_tests::{Agent, Ended, PATIENCE, smb_session, syn_frame, tells, text};
+use sensor_tests::{Agent, Ended, PATIENCE, smb_session, syn_frame, text};
 
 /// New flows in a burst; many times what the smallest slots and ring hold.
 const FLOWS: u16 = 5_000;
@@ -15,20 +15,23 @@ fn after_a_real_session_every_packet_has_an_outcome_and_a_flow() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
-    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").config("flow_documents = true\n").start().unwrap();
     smb_session(border.client(), address::SERVER_V4).unwrap();
     smb_session(border.client(), address::SERVER_V6).unwrap();
-    let six = address::SERVER_V6.to_string();
-    let data = tells("smb-to-internet", "data");
-    agent.wait_for(|one| data(one) && text(one, "/destination/ip") == six).unwrap();
+    let is_flow = |one: &serde_json::Value| text(one, "/event/action") == "network_flow";
+    agent.wait_for(|_| agent.documents().iter().filter(|one| is_flow(one)).count() == 2).unwrap();
     let ended = agent.stop().unwrap();
     assert_adds_up(&ended).unwrap();
     assert!(ended.number("kept").unwrap() > 40, "{}", ended.statistics);
     assert_eq!(ended.number("kept").unwrap(), ended.number("accounted").unwrap(), "{}", ended.statistics);
     assert_eq!(ended.number("lost").unwrap(), 0, "{}", ended.statistics);
     // The documents' own counts agree with the kernel's.
-    let packets: u64 =
-        ended.incidents().iter().map(|incident| incident["network"]["packets"].as_u64().unwrap()).sum();
+    let packets: u64 = ended
+        .documents
+        .iter()
+        .filter(|one| is_flow(one))
+        .map(|flow| flow["network"]["packets"].as_u64().unwrap())
+        .sum();
     assert_eq!(packets, ended.number("kept").unwrap());
 }
 

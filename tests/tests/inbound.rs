@@ -19,9 +19,9 @@ fn a_real_session_from_outside_is_one_critical_incident_of_an_accepted_logon() {
     smb_session(border.server(), address::CLIENT_V4).unwrap();
     agent.wait_for(reaches(RULE, EvidenceLevel::Share)).unwrap();
     let ended = agent.stop().unwrap();
-    assert_eq!(ended.rules(), [RULE]);
+    assert_eq!(ended.rules(), [RULE, "external-logon-accepted", "windows-networking-exposed"]);
     let alert = ended.found(RULE).unwrap();
-    assert_eq!(texts(alert, "/threat/technique/id"), ["T1133"]);
+    assert_eq!(texts(alert, "/threat/technique/id"), ["T1048", "T1078", "T1133"]);
     assert_eq!(text(alert, "/source/ip"), address::SERVER_V4.to_string());
     assert_eq!(text(alert, "/destination/ip"), address::CLIENT_V4.to_string());
     assert_eq!(number(alert, "/destination/port"), 445);
@@ -65,11 +65,11 @@ fn a_connection_to_the_endpoint_mapper_from_outside_alerts() {
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     let mut stream = connect(border.server(), mapper.address()).unwrap();
     echo(&mut stream, &[5; 72]).unwrap();
-    agent.wait_for(reaches(RULE, EvidenceLevel::Share)).unwrap();
+    agent.wait_for(reaches(RULE, EvidenceLevel::Connected)).unwrap();
     let ended = agent.stop().unwrap();
-    assert_eq!(ended.rules(), [RULE]);
+    assert_eq!(ended.rules(), [RULE, "windows-networking-exposed"]);
     let alert = ended.found(RULE).unwrap();
-    assert_eq!(texts(alert, "/threat/technique/id"), ["T1133"], "no SMB was spoken");
+    assert!(!texts(alert, "/threat/technique/id").contains(&"T1190"), "no exploit: {alert:#}");
     assert_eq!(texts(alert, "/smb_sensor/incident/services"), ["dce_rpc"]);
     assert_eq!(number(alert, "/smb_sensor/volume/came_bytes"), 72);
 }

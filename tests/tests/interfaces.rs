@@ -46,7 +46,6 @@ fn on_a_hosts_own_card_both_directions_of_its_session_are_seen() {
     assert_eq!(incident["smb_sensor"]["smb"]["one_sided"], false);
     assert!(number(incident, "/smb_sensor/volume/came_bytes") > 2 << 20, "super-frames count whole");
     assert!(number(incident, "/smb_sensor/volume/left_bytes") > 1 << 20, "super-frames count whole");
-    assert_eq!(number(incident, "/network/packets"), ended.number("kept").unwrap());
     assert_eq!(ended.number("kept").unwrap(), ended.number("accounted").unwrap());
 }
 
@@ -59,7 +58,7 @@ fn smb_is_recognised_in_a_locally_sent_packet_whose_payload_lies_in_pages() {
     let agent = Agent::on(border.client(), "eth0").start().unwrap();
     let mut stream = connect(border.client(), server.address()).unwrap();
     stream.write_all(&SMB2_MESSAGE).unwrap();
-    agent.wait_for(tells("smb-to-internet", "smb")).unwrap();
+    agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Connected)).unwrap();
     let ended = agent.stop().unwrap();
     let alert = ended.found("smb-to-internet").unwrap();
     assert!(evidence(alert) >= Some(EvidenceLevel::Smb), "{alert:#}");
