@@ -248,7 +248,10 @@ impl Core {
     }
 
     fn end(&mut self, kept: bool, now: Moment, out: &mut Vec<Event>) {
-        if !kept {
+        if kept {
+            // What belongs to an incident is saved and goes on; of the others nothing is kept.
+            self.flows.drain_unless(|link| link.incident.is_some(), &mut self.changes);
+        } else {
             self.flows.drain(&mut self.changes);
         }
         self.settle_changes(now.at, out);

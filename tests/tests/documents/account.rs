@@ -47,7 +47,7 @@ impl<'a> Account<'a> {
     /// The incident that a flow names.
     #[track_caller]
     pub(crate) fn incident_of(&self, flow: &Value) -> Option<&'a Value> {
-        let id = flow.pointer("/smb_sensor/incident").and_then(Value::as_str)?;
+        let id = flow.pointer("/smb_sensor/incident/id").and_then(Value::as_str)?;
         Some(*self.incidents.get(id).unwrap_or_else(|| panic!("no document of the incident of {flow:#}")))
     }
 

@@ -382,7 +382,7 @@ impl Book {
                 // The last that is heard of it: with its totals, also where it only continued.
                 stored.quiet = false;
                 events.extend(stored.close(now));
-            } else if stored.pending || stored.has_doubled() {
+            } else if stored.pending || !stored.quiet && stored.has_grown() {
                 events.push(stored.write(IncidentAction::Updated, now));
             }
         }

@@ -77,6 +77,7 @@ impl Key {
 pub(crate) struct Written {
     at: Timestamp,
     connections: u64,
+    packets: u64,
     payload: u64,
     targets: u64,
 }
@@ -139,6 +140,14 @@ impl StoredIncident {
         targets.next().copied().filter(|_| targets.next().is_none())
     }
 
+    /// Whether the last document says less than is known by now.
+    pub(crate) fn has_grown(&self) -> bool {
+        let Some(written) = &self.written else { return false };
+        let counted = &self.incident.counted;
+        counted.connections != written.connections
+            || counted.packets[0] + counted.packets[1] != written.packets
+    }
+
     /// Whether its counts doubled since it was last written.
     pub(crate) fn has_doubled(&self) -> bool {
         let Some(written) = &self.written else { return false };
@@ -173,6 +182,7 @@ impl StoredIncident {
         self.written = Some(Written {
             at: now,
             connections: counted.connections,
+            packets: counted.packets[0] + counted.packets[1],
             payload: counted.payload[0] + counted.payload[1],
             targets: incident.targets.map_or(0, |counts| counts.targets),
         });

@@ -130,4 +130,14 @@ impl<L: Default + Clone> FlowTable<L> {
             self.remove(entry, changes);
         }
     }
+
+    /// Takes out the flows of which `stays` is not true, each as one that was removed.
+    pub fn drain_unless(&mut self, stays: impl Fn(&L) -> bool, changes: &mut Vec<Change<L>>) {
+        let mut leaving: Vec<FlowEntry<L>> =
+            self.flows.extract_if(|_, entry| !stays(&entry.link)).map(|(_, entry)| entry).collect();
+        leaving.sort_by_key(|entry| (entry.flow.first, entry.flow.tuple));
+        for entry in leaving {
+            self.remove(entry, changes);
+        }
+    }
 }
