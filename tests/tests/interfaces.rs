@@ -4,7 +4,7 @@ use std::io::Write;
 
 use sensor_lab::{Answer, Smbd, TcpListener, Topology, address, require_lab};
 use sensor_tests::{
-    Agent, EvidenceLevel, SMB2_MESSAGE, connect, echo, evidence, number, reaches, smb_session, tells, text,
+    Agent, EvidenceLevel, SMB2_MESSAGE, connect, echo, evidence, number, reaches, smb_session, text,
 };
 
 #[test]

@@ -39,13 +39,20 @@ fn a_destination_is_rare_once_not_after_a_restart_and_again_without_the_store() 
     assert_eq!(rare(&run(None, &[first])), [first.to_string()], "an empty store knows nothing");
 }
 
-/// Destinations that were found to be rare, one entry for each incident.
+/// Destinations that were found to be rare: those that the facts of the findings name.
 fn rare(ended: &Ended) -> Vec<String> {
-    let incidents = ended.incidents().into_iter();
-    incidents
-        .filter(|incident| finds(incident, RARE))
-        .map(|incident| text(incident, "/destination/ip").to_owned())
-        .collect()
+    let mut rare = Vec::new();
+    for document in &ended.documents {
+        let findings = document.pointer("/smb_sensor/findings").and_then(serde_json::Value::as_array);
+        for finding in findings.into_iter().flatten().filter(|one| text(one, "/rule") == RARE) {
+            let (_, after) = text(finding, "/fact").rsplit_once("connection with ").unwrap();
+            let address = after.split(' ').next().unwrap().to_owned();
+            if !rare.contains(&address) {
+                rare.push(address);
+            }
+        }
+    }
+    rare
 }
 
 fn is_flow(document: &serde_json::Value) -> bool {
