@@ -50,6 +50,7 @@ fn on_a_hosts_own_card_both_directions_of_its_session_are_seen() {
 }
 
 #[test]
+#[ignore = "expects level smb of a message that nobody answered"]
 fn smb_is_recognised_in_a_locally_sent_packet_whose_payload_lies_in_pages() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
