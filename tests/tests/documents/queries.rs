@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sensor_core::time::Timestamp;
-use sensor_tests::{follows_schema, replayed_with, text};
+use sensor_tests::{follows_schema, number, replayed_with, text};
 use sensor_user::{config::Config, exempt::Exemption, replay::EngineChoice};
 use serde_json::Value;
 
@@ -19,8 +19,17 @@ fn beyond(flow: &Value) -> Option<&'static str> {
     if outbound && !from_internal(flow) && text(flow, "/network/type") == "ipv6" {
         return Some("the queries list no internal IPv6 networks");
     }
+    if outbound && on_netbios_or_mapper_port(flow) {
+        return Some("the queries know NetBIOS and the endpoint mapper inwards only");
+    }
     let recognised = text(flow, "/network/protocol") == "smb" && !on_smb_port(flow);
     recognised.then_some("the queries know the usual ports only, and SMB was recognised on another")
+}
+
+fn on_netbios_or_mapper_port(flow: &Value) -> bool {
+    let udp = text(flow, "/network/transport") == "udp";
+    let port = number(flow, "/destination/port");
+    if udp { [137, 138].contains(&port) } else { port == 135 }
 }
 
 /// What was found over several runs.
@@ -58,7 +67,6 @@ impl Findings {
 }
 
 #[test]
-#[ignore = "rules that no published rule stands for have no reason listed yet"]
 fn what_the_source_rules_match_is_told_of_and_what_goes_beyond_has_a_reason() {
     let (mut outbound, mut inbound) = (Findings::default(), Findings::default());
     for (what, turned, told) in runs() {
