@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use sensor_lab::{Answer, Namespace, RawSocket, TcpListener, Topology, address, poll, require_lab};
-use sensor_tests::{Agent, Ended, EvidenceLevel, PATIENCE, evidence, number, syn_frame, text, texts};
+use sensor_tests::{Agent, Ended, EvidenceLevel, PATIENCE, evidence, finds, number, syn_frame, text, texts};
 use serde_json::Value;
 
 const SWEEP: &str = "smb-sweep";
@@ -16,6 +16,9 @@ const SWEEP: &str = "smb-sweep";
 const TOLD: Duration = Duration::from_secs(60);
 /// The longest that a plain connection is waited for where nobody answers.
 const ONE_TRY: Duration = Duration::from_millis(5);
+
+/// Targets of one incident that are told apart.
+const TOLD_APART: u64 = 4_096;
 
 /// Where the targets are, as `ip` takes it: public addresses, which the namespaces alone know.
 const TARGETS: &str = "8.9.0.0/16";
@@ -48,28 +51,28 @@ fn connect(from: &Namespace, targets: Range<u16>, target: fn(u16) -> Ipv4Addr) -
 
 /// The agent's end, once it told of the sweep: the last document says how it went on.
 fn end_when_told(agent: Agent) -> Result<Ended> {
-    let opened = |document: &Value| text(document, "/rule/id") == SWEEP;
-    poll(TOLD, || agent.documents().into_iter().find(opened))
+    poll(TOLD, || agent.documents().into_iter().find(|document| finds(document, SWEEP)))
         .with_context(|| format!("no sweep: {:#?}\n{}", agent.documents(), agent.log()))?;
     agent.stop()
 }
 
 /// The last document of the one alert there is, which is of a sweep of so many targets by an internal machine.
 fn only_sweep(ended: &Ended, targets: u64) -> Result<&Value> {
-    only_sweep_by(ended, (address::CLIENT_V4, "outbound"), targets)
+    only_sweep_by(ended, (address::CLIENT_V4, "outbound"), targets, targets)
 }
 
-/// The same of a sweep by `source`.
+/// The same of a sweep by `source` with so many connections, of whose targets so many are told apart.
 fn only_sweep_by<'a>(
     ended: &'a Ended,
     (source, direction): (Ipv4Addr, &str),
     targets: u64,
+    connections: u64,
 ) -> Result<&'a Value> {
     ensure!(ended.rules().contains(&SWEEP.to_owned()), "{:?}\n{}", ended.rules(), ended.log);
     let last = ended.only()?;
     ensure!(text(last, "/smb_sensor/incident/scope") == "client", "{last:#}");
     ensure!(number(last, "/smb_sensor/incident/targets/total") == targets, "{last:#}");
-    ensure!(number(last, "/smb_sensor/incident/connections") == targets, "{last:#}");
+    ensure!(number(last, "/smb_sensor/incident/connections") == connections, "{last:#}");
     ensure!(text(last, "/source/ip") == source.to_string(), "{last:#}");
     ensure!(text(last, "/network/direction") == direction, "{last:#}");
     ensure!(texts(last, "/threat/technique/id") == ["T1046"], "{last:#}");
@@ -91,15 +94,29 @@ fn send_lone_syns(border: &Topology, targets: Range<u16>, target: fn(u16) -> Ipv
 }
 
 #[test]
-#[ignore = "expects a document of the sweep rule, not of the client's incident"]
 fn ten_thousand_lone_syns_are_one_alert() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     send_lone_syns(&border, 0..10_000, target).unwrap();
     let ended = end_when_told(agent).unwrap();
-    let sweep = only_sweep(&ended, 10_000).unwrap();
-    assert_eq!(number(sweep, "/smb_sensor/incident/targets/silent"), 10_000);
+    let by = (address::CLIENT_V4, "outbound");
+    let sweep = only_sweep_by(&ended, by, TOLD_APART, 10_000).unwrap();
+    assert_eq!(number(sweep, "/smb_sensor/incident/targets/silent"), TOLD_APART);
+    let message = text(sweep, "/message");
+    assert!(message.contains(&format!("at least {TOLD_APART} addresses")), "{message}");
+}
+
+#[test]
+#[ignore = "open fault: the fact counts the targets that are told apart as if they were all"]
+fn the_fact_of_a_sweep_of_more_targets_than_are_told_apart_says_that_they_are_not_all() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    send_lone_syns(&border, 0..10_000, target).unwrap();
+    let ended = end_when_told(agent).unwrap();
+    let fact = text(ended.only().unwrap(), "/smb_sensor/techniques/T1046");
+    assert!(fact.contains(&format!("at least {TOLD_APART} ")), "{fact}");
 }
 
 #[test]
@@ -176,7 +193,6 @@ fn border_with_many_inside() -> Result<Topology> {
 }
 
 #[test]
-#[ignore = "expects a document of the sweep rule, not of the client's incident"]
 fn a_stranger_that_tries_a_whole_internal_network_is_one_alert_with_its_counts() {
     require_lab!(Network);
     let border = border_with_many_inside().unwrap();
@@ -184,7 +200,7 @@ fn a_stranger_that_tries_a_whole_internal_network_is_one_alert_with_its_counts()
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     connect(border.server(), HOSTS, twin).unwrap();
     let ended = end_when_told(agent).unwrap();
-    let sweep = only_sweep_by(&ended, (address::SERVER_V4, "inbound"), 254).unwrap();
+    let sweep = only_sweep_by(&ended, (address::SERVER_V4, "inbound"), 254, 254).unwrap();
     let count = |of: &str| number(sweep, &format!("/smb_sensor/incident/targets/{of}"));
     assert_eq!(count("answered"), 1, "{sweep:#}");
     assert!(evidence(sweep) < Some(EvidenceLevel::Smb), "{sweep:#}");

@@ -41,18 +41,28 @@ fn is_flow(document: &Value) -> bool {
     text(document, "/event/dataset") == "network_traffic.flow"
 }
 
-/// Every capture, as it is and turned round: its name, whether it is turned, and its documents.
-fn runs() -> impl Iterator<Item = (String, bool, Vec<Value>)> {
-    let name = |name: &str, turned| if turned { format!("{name}, turned round") } else { name.to_owned() };
-    let recorded = captures().into_iter().flat_map(move |path| {
+fn named(name: &str, turned: bool) -> String {
+    if turned { format!("{name}, turned round") } else { name.to_owned() }
+}
+
+/// Every recorded capture, as it is and turned round: its name, whether it is turned, and its documents.
+fn recorded() -> impl Iterator<Item = (String, bool, Vec<Value>)> {
+    captures().into_iter().flat_map(|path| {
         let what = path.display().to_string();
-        [false, true].map(|turned| (name(&what, turned), turned, documents(&path, turned)))
-    });
-    let crowds = [Crowd::sweep(), Crowd::flood(), Crowd::both()].into_iter();
-    let crowds = crowds.flat_map(move |crowd| {
-        [false, true].map(|turned| (name(crowd.name, turned), turned, crowd.documents(turned)))
-    });
-    recorded.chain(crowds)
+        [false, true].map(|turned| (named(&what, turned), turned, documents(&path, turned)))
+    })
+}
+
+/// The same of the captures that are made here.
+fn made() -> impl Iterator<Item = (String, bool, Vec<Value>)> {
+    [Crowd::sweep(), Crowd::flood(), Crowd::both()].into_iter().flat_map(|crowd| {
+        [false, true].map(|turned| (named(crowd.name, turned), turned, crowd.documents(turned)))
+    })
+}
+
+/// All of them.
+fn runs() -> impl Iterator<Item = (String, bool, Vec<Value>)> {
+    recorded().chain(made())
 }
 
 #[test]
