@@ -122,8 +122,8 @@ fn a_stranger_that_announces_itself_to_an_internal_machine_is_told_of_with_its_n
     let summary = flow(&ended, address::SERVER_V4, address::CLIENT_V4, 138);
     let expected = json!({ "datagrams": [{
         "sent_by": "source", "kind": "direct group",
-        "source": { "name": COMPUTER, "suffix": "0x00", "role": "workstation", "group": false },
-        "destination": { "name": WORKGROUP, "suffix": "0x1d", "role": "master browser", "group": false },
+        "source": { "name": COMPUTER, "suffix": "0x00" },
+        "destination": { "name": WORKGROUP, "suffix": "0x1d", "role": "master browser" },
         "mailslot": "\\MAILSLOT\\BROWSE",
     }], "not_netbios": false, "left_out": 0 });
     assert_eq!(summary["smb_sensor"]["netbios"], expected);

@@ -1,0 +1,149 @@
+//! Killed at any moment, over and over.
+
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use sensor_lab::{Topology, poll, require_lab, scratch_dir};
+use sensor_tests::{Agent, PATIENCE, text};
+use sensor_user::storage::{Bounds, DocumentKind, DocumentQuery, NewDocument, Reader, RowBatch, Writer};
+use serde_json::Value;
+
+use super::{SOON, Strangers, identifiers, stored};
+
+/// Names the state directory to the child process that writes until it is killed.
+const CHILD: &str = "SMB_SENSOR_TEST_STORE";
+
+/// Batches that the child writes at most, so that it ends in any case.
+const MOST: u64 = 200_000;
+
+/// Documents of one batch: all of them are kept, or none.
+const TOGETHER: u64 = 2;
+
+/// Not a test of its own: the process that [`nothing_that_was_committed_is_lost_by_a_process_that_is_killed`] kills.
+#[test]
+fn child_that_writes_until_it_is_killed() {
+    let Some(directory) = env::var_os(CHILD).map(PathBuf::from) else { return };
+    let opened = Writer::open(&directory, Bounds::default(), 0).unwrap();
+    let (writer, handle) = (opened.writer, opened.handle);
+    let writing = thread::spawn(move || writer.run());
+    let run = std::process::id();
+    for number in 0..MOST {
+        let document = |part| NewDocument {
+            id: format!("{run}/{number}/{part}"),
+            kind: DocumentKind::Incident,
+            incident: None,
+            severity: 21,
+            at: i64::MAX,
+            body: "x".repeat(700),
+        };
+        let batch = RowBatch { documents: (0..TOGETHER).map(document).collect(), ..RowBatch::default() };
+        handle.submit(batch).unwrap();
+        assert!(handle.flush(Duration::from_secs(30)));
+        eprintln!("{run}/{number}");
+    }
+    drop(handle);
+    writing.join().unwrap().unwrap();
+}
+
+/// Lets the child write and kills it after so many batches; gives those that it said were committed.
+fn run_and_kill(directory: &Path, batches: usize) -> u64 {
+    let mut child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "crash::child_that_writes_until_it_is_killed", "--nocapture"])
+        .env(CHILD, directory)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(child.stderr.take().unwrap());
+    let mut text = String::new();
+    for _ in 0..batches {
+        output.read_line(&mut text).unwrap();
+    }
+    child.kill().unwrap();
+    // What it had said before it was gone counts too.
+    while output.read_line(&mut text).unwrap_or(0) > 0 {}
+    child.wait().unwrap();
+    let complete: Vec<_> = text.split_inclusive('\n').filter(|line| line.ends_with('\n')).collect();
+    let start = format!("{}/", child.id());
+    assert!(complete.iter().all(|line| line.starts_with(&start)), "{text}");
+    complete.len() as u64
+}
+
+#[test]
+fn nothing_that_was_committed_is_lost_by_a_process_that_is_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut told, mut kept) = (0, 0);
+    let mut seed = 7_u64;
+    for round in 0..25 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        told += run_and_kill(directory.path(), (seed >> 33) as usize % 60 + 1);
+        let before = std::mem::take(&mut kept);
+        let mut last = 0;
+        let reader = Reader::open(directory.path()).unwrap();
+        reader
+            .documents(&DocumentQuery::default(), |document| {
+                assert!(document.sequence > last, "places only rise");
+                assert_eq!(document.body, "x".repeat(700));
+                last = document.sequence;
+                kept += 1;
+                true
+            })
+            .unwrap();
+        assert_eq!(kept % TOGETHER, 0, "round {round}: half of a batch is there");
+        assert!(kept > before, "round {round}");
+        // Of each run, one batch at most was committed and not said any more.
+        let batches = kept / TOGETHER;
+        assert!((told..=told + round + 1).contains(&batches), "round {round}: {told} told, {batches} kept");
+    }
+    assert!(told > 100, "{told} batches told");
+}
+
+#[test]
+fn every_document_of_an_agent_that_is_killed_over_and_over_is_in_the_store_and_in_the_file() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let scratch = scratch_dir().unwrap();
+    let (state, file) = (scratch.path().join("state"), scratch.path().join("alerts.json"));
+    let agent = || {
+        let output = ["--output", file.to_str().unwrap()];
+        Agent::on(border.gateway(), "lan0").config(SOON).state_dir(&state).arguments(&output).start().unwrap()
+    };
+    // Whole lines: the last may be torn, and comes again then.
+    let lines = || -> Vec<Value> {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    };
+    // A file may have a document twice after a crash.
+    let told = || -> BTreeSet<String> {
+        lines().iter().map(|document| text(document, "/event/id").to_owned()).collect()
+    };
+    let mut strangers = Strangers::on(&border);
+    let mut sent = BTreeSet::new();
+    let of = |documents: &[Value]| -> BTreeSet<String> {
+        documents.iter().map(|document| text(document, "/source/ip").to_owned()).collect()
+    };
+    for round in 0..4 {
+        let agent = agent();
+        for _ in 0..=round {
+            sent.insert(strangers.send().to_string());
+        }
+        poll(PATIENCE, || (of(&lines()) == sent).then_some(()))
+            .unwrap_or_else(|| panic!("round {round}: {:?} of {sent:?}\n{}", of(&lines()), agent.log()));
+        agent.kill().unwrap();
+        let (told, kept) = (told(), identifiers(&stored(&state, &[])));
+        assert!(told.is_subset(&kept), "round {round}: {:?}", told.difference(&kept));
+    }
+    assert_eq!(agent().stop().unwrap().code, Some(0));
+    let kept = stored(&state, &[]);
+    assert_eq!(of(&kept), sent);
+    assert_eq!(identifiers(&kept), told());
+    let opened = kept.iter().filter(|one| text(one, "/event/action") == "incident-opened");
+    assert_eq!(opened.count(), sent.len(), "each is opened once");
+}

@@ -1,0 +1,78 @@
+//! A state directory on a disk that is full: the agent goes on, and what it found is kept and told when there is room again.
+
+use std::{net::Ipv4Addr, process::Command, thread, time::Duration};
+
+use sensor_lab::{Topology, poll, require_lab, scratch_dir};
+use sensor_tests::{Agent, PATIENCE, documents_of, text};
+use serde_json::Value;
+
+use super::Strangers;
+
+/// Has attempts told after one second, and each of them.
+const CONFIG: &str = "[detection]\nattempt_settle = 1\nincidents_per_window = 100000\n";
+
+/// Time between two of them.
+const PAUSE: Duration = Duration::from_millis(50);
+
+#[test]
+fn on_a_full_disk_the_agent_goes_on_and_what_it_found_is_kept_when_there_is_room_again() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let scratch = scratch_dir().unwrap();
+    let state = scratch.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0")
+        .config(CONFIG)
+        .state_dir(&state)
+        .with_small_state(16 << 10)
+        .start()
+        .unwrap();
+    // What happens where only the agent sees it.
+    let beside = |script: &str| {
+        let output = Command::new("nsenter")
+            .args(["--mount", "--target", &agent.id().to_string(), "--", "sh", "-c", script, "sh"])
+            .args([state.as_path(), &Agent::program().unwrap()])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{script}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let listed = || documents_of(beside("\"$2\" alerts --json --state-dir \"$1\"").lines()).unwrap();
+    let of = |documents: &[Value], client: Ipv4Addr| {
+        documents.iter().any(|one| text(one, "/source/ip") == client.to_string())
+    };
+    let mut strangers = Strangers::on(&border);
+    let before = strangers.send();
+    poll(PATIENCE, || of(&agent.documents(), before).then_some(())).unwrap();
+
+    beside("dd if=/dev/zero of=\"$1/ballast\" bs=4k 2>/dev/null; test -s \"$1/ballast\"");
+    let failed = "documents wait in memory until the disk takes them";
+    // What is free inside the store's files may last for some.
+    let mut sent = vec![];
+    poll(PATIENCE, || {
+        sent.push(strangers.send());
+        thread::sleep(PAUSE);
+        agent.log().contains(failed).then_some(())
+    })
+    .unwrap_or_else(|| panic!("it does not say that the disk is full: {}", agent.log()));
+    sent.push(strangers.send());
+    // Who asks meanwhile has what was kept before.
+    assert!(of(&listed(), before));
+    assert!(!agent.log().contains("takes documents again"), "{}", agent.log());
+
+    beside("rm \"$1/ballast\"");
+    agent.wait_for_log("the store takes documents again").unwrap();
+    let last = *sent.last().unwrap();
+    poll(PATIENCE, || of(&agent.documents(), last).then_some(()))
+        .unwrap_or_else(|| panic!("the last is not told: {}", agent.log()));
+    for client in &sent {
+        assert!(of(&agent.documents(), *client), "{client} is lost: {}", agent.log());
+    }
+    let told = agent.documents();
+    let kept = listed();
+    assert!(told.iter().all(|document| kept.contains(document)), "told and not kept");
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    assert_eq!(ended.log.matches(failed).count(), 1, "{}", ended.log);
+    assert_eq!((ended.number("unsaved").unwrap(), ended.number("dropped").unwrap()), (0, 0));
+}
