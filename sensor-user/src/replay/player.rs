@@ -245,6 +245,10 @@ impl Player {
         };
         while due <= now.at {
             self.sweep(ReplayClock::moment(due))?;
+            if due + SWEEP == due {
+                // The last moment that a timestamp can say: there is none after it to be swept at.
+                break;
+            }
             due = due + SWEEP;
             if due <= now.at && self.pipeline.is_idle() {
                 self.sweep(now)?;
