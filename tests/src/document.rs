@@ -120,34 +120,45 @@ pub fn finds(document: &Value, rule: &str) -> bool {
     findings.into_iter().flatten().any(|finding| text(finding, "/rule") == rule)
 }
 
+/// The last document of each incident, in the order in which they were opened.
+#[must_use]
+pub fn last_of_each(documents: &[Value]) -> Vec<&Value> {
+    let mut incidents: Vec<&Value> = Vec::new();
+    for document in documents {
+        let id = text(document, "/smb_sensor/incident/id");
+        if kind(document) != "incident" {
+            continue;
+        }
+        match incidents.iter_mut().find(|known| text(known, "/smb_sensor/incident/id") == id) {
+            Some(known) => *known = document,
+            None => incidents.push(document),
+        }
+    }
+    incidents
+}
+
+/// The rules that found something, sorted: one entry for each incident and rule.
+pub(crate) fn rules_of(documents: &[Value]) -> Vec<String> {
+    let mut rules = Vec::new();
+    for incident in last_of_each(documents) {
+        let findings = incident.pointer("/smb_sensor/findings").and_then(Value::as_array);
+        rules.extend(findings.into_iter().flatten().map(|one| text(one, "/rule").to_owned()));
+    }
+    rules.sort();
+    rules
+}
+
 impl Ended {
     /// The last document of each incident, in the order in which they were opened.
     #[must_use]
     pub fn incidents(&self) -> Vec<&Value> {
-        let mut incidents: Vec<&Value> = Vec::new();
-        for document in &self.documents {
-            let id = text(document, "/smb_sensor/incident/id");
-            if kind(document) != "incident" {
-                continue;
-            }
-            match incidents.iter_mut().find(|known| text(known, "/smb_sensor/incident/id") == id) {
-                Some(known) => *known = document,
-                None => incidents.push(document),
-            }
-        }
-        incidents
+        last_of_each(&self.documents)
     }
 
     /// The rules that found something, sorted: one entry for each incident and rule.
     #[must_use]
     pub fn rules(&self) -> Vec<String> {
-        let mut rules = Vec::new();
-        for incident in self.incidents() {
-            let findings = incident.pointer("/smb_sensor/findings").and_then(Value::as_array);
-            rules.extend(findings.into_iter().flatten().map(|one| text(one, "/rule").to_owned()));
-        }
-        rules.sort();
-        rules
+        rules_of(&self.documents)
     }
 
     /// The last document of the one incident.

@@ -1,6 +1,7 @@
 //! The table of what a replay tells of captures, in both engines.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
 };
@@ -9,7 +10,7 @@ use anyhow::{Result, bail};
 use sensor_user::{config::Config, replay::EngineChoice};
 use serde_json::Value;
 
-use crate::{Replayed, captures_below, replayed, text};
+use crate::{Replayed, captures_below, document::rules_of, replayed, text};
 
 /// What the kernel's column says of a capture.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,7 +35,7 @@ impl Engines {
 pub struct ReplayTable {
     lines: Vec<String>,
     frames: u64,
-    alerts: u64,
+    incidents: u64,
     differ: usize,
 }
 
@@ -56,7 +57,7 @@ impl ReplayTable {
                     Engines::HostAlone
                 };
                 table.frames += host.played.read.frames;
-                table.alerts += host.played.statistics.core.incidents_opened.iter().sum::<u64>();
+                table.incidents += host.played.statistics.core.incidents_opened.iter().sum::<u64>();
                 table.differ += usize::from(engines == Engines::Differ);
                 table.lines.push(line(&path, folder, &host, engines));
             }
@@ -76,15 +77,15 @@ impl ReplayTable {
 
 impl fmt::Display for ReplayTable {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(out, "| capture | packets | flows | evidence reached | alerts | engines |")?;
+        writeln!(out, "| capture | packets | flows | evidence reached | findings | engines |")?;
         writeln!(out, "|---|---:|---:|---|---|---|")?;
         for line in &self.lines {
             writeln!(out, "{line}")?;
         }
-        let Self { lines, frames, alerts, differ } = self;
+        let Self { lines, frames, incidents, differ } = self;
         writeln!(
             out,
-            "\n{} captures, {frames} packets, {alerts} alerts, {differ} on which the engines differ.",
+            "\n{} captures, {frames} packets, {incidents} incidents, {differ} on which the engines differ.",
             lines.len()
         )
     }
@@ -105,7 +106,7 @@ fn line(path: &Path, folder: &Path, replayed: &Replayed, engines: Engines) -> St
         replayed.played.read.frames,
         replayed.played.flows,
         evidence(&replayed.documents),
-        alerts(&replayed.documents),
+        findings(&replayed.documents),
         engines.name()
     )
 }
@@ -118,25 +119,16 @@ fn evidence(documents: &[Value]) -> String {
     distinct(flows.map(|flow| text(flow, "/smb_sensor/evidence/level").to_owned()))
 }
 
-/// The rules that alerted, each with how often where that was more than once.
-fn alerts(documents: &[Value]) -> String {
-    let mut rules: Vec<(String, usize)> = Vec::new();
-    for document in closed(documents) {
-        let rule = text(document, "/rule/id");
-        match rules.iter_mut().find(|(known, _)| known == rule) {
-            Some((_, count)) => *count += 1,
-            None => rules.push((rule.to_owned(), 1)),
-        }
+/// The rules that found something, each with the number of its incidents where there were several.
+fn findings(documents: &[Value]) -> String {
+    let mut rules: BTreeMap<String, usize> = BTreeMap::new();
+    for rule in rules_of(documents) {
+        *rules.entry(rule).or_default() += 1;
     }
-    rules.sort();
     distinct(rules.into_iter().map(|(rule, count)| match count {
         1 => rule,
         _ => format!("{rule} ×{count}"),
     }))
-}
-
-fn closed(documents: &[Value]) -> impl Iterator<Item = &Value> {
-    documents.iter().filter(|document| text(document, "/smb_sensor/alert/status") == "closed")
 }
 
 /// Each once, in the order of their first appearance; a dash for nothing.

@@ -18,9 +18,10 @@ use std::{
     io::{self, IsTerminal as _},
     path::{Path, PathBuf},
     process::ExitCode,
+    thread::{self, JoinHandle},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use tracing::{error, info, warn};
 
 use self::{
@@ -43,7 +44,7 @@ use crate::{
     plan,
     state::Restored,
     stdout,
-    storage::Reader,
+    storage::{Handle, Opened, StorageError, Writer},
 };
 use sensor_dissect::FingerprintKey;
 
@@ -105,7 +106,8 @@ pub struct Order {
 pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     let engine = order.engine.start(config)?;
     let interrupt = Interrupt::listen().context("cannot listen for SIGINT")?;
-    let (terms, key) = state(order.state_dir.as_deref(), config)?;
+    let Kept { terms, key, store } = kept(order.state_dir.as_deref(), config)?;
+    let (store, writing) = store.unzip();
     let parts = PlayerParts {
         engine,
         terms,
@@ -123,7 +125,8 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     let watched = on_terminal || order.speed != Speed::Max;
     let interface = Interface { name: INTERFACE.to_owned(), index: engine::INTERFACE, networks: vec![] };
     let sensor = ecs::Sensor::new(&[interface], !config.lacks_networks());
-    let output = ReplayOutput::new(form, io::stdout(), sensor, watched, progress.clone());
+    let output =
+        ReplayOutput::new(form, io::stdout(), sensor, watched, progress.clone()).keeping_terms_in(store);
     let failure = output.failure();
     let config = Config { flow_documents: order.flows && form == Form::Json, ..config.clone() };
     let mut player = Player::new(&config, parts, output);
@@ -148,6 +151,11 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     }
     onlooker.progress.end();
     let played = player.finish()?;
+    // The last handle went with the player.
+    if let Some(writing) = writing {
+        let written = writing.join().map_err(|_| anyhow!("the thread of the store panicked"))?;
+        written.context("known destinations were not kept")?;
+    }
     match onlooker.failure.take() {
         Some(error) => stdout::settled(Err(error))?,
         None => tell(&played, order.files.len()),
@@ -159,19 +167,31 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     })
 }
 
-/// What is known at the beginning: known destinations out of a state directory, which stays as it is, or none.
-fn state(state_dir: Option<&Path>, config: &Config) -> Result<(KnownTerms, FingerprintKey)> {
+/// What lasts from one run to the next.
+struct Kept {
+    terms: KnownTerms,
+    key: FingerprintKey,
+    /// The store, and the thread that writes it.
+    store: Option<(Handle, JoinHandle<Result<(), StorageError>>)>,
+}
+
+/// What is known at the beginning: the known destinations of a state directory, which takes those that are new, or none.
+fn kept(state_dir: Option<&Path>, config: &Config) -> Result<Kept> {
     let mut terms = KnownTerms::in_memory(&config.detection.windows);
     let Some(state_dir) = state_dir else {
         let key =
             fingerprint_key::of_this_machine().context("cannot make a key for credential fingerprints")?;
-        return Ok((terms, key));
+        return Ok(Kept { terms, key, store: None });
     };
-    let rows = Reader::open(state_dir).and_then(|reader| reader.state(i64::MAX))?;
+    let Opened { writer, handle, rows } = Writer::open(state_dir, config.journal, i64::MAX)?;
     terms.know(&Restored::of(&rows).terms);
     let key = fingerprint_key::kept_in(state_dir)
         .context("cannot keep the key of credential fingerprints in the state directory")?;
-    Ok((terms, key))
+    let writing = thread::Builder::new()
+        .name("store-writer".to_owned())
+        .spawn(move || writer.run())
+        .context("cannot start the store")?;
+    Ok(Kept { terms, key, store: Some((handle, writing)) })
 }
 
 /// How a file ended.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use sensor_core::{
+    StateChanges,
     event::Event,
     incident::{IncidentAction, IncidentEvent, message},
     time::Timestamp,
@@ -20,8 +21,13 @@ use crate::{
     output::documents,
     pipeline::{Batch, Output},
     rfc3339::rfc3339,
+    state,
     statistics::OutputCounts,
+    storage::{Handle, RowBatch},
 };
+
+/// How long the store may take for what waits before it.
+const STORE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +48,8 @@ pub struct ReplayOutput {
     progress: Progress,
     failure: Failure,
     counts: OutputCounts,
+    /// Where known terms are kept, if anywhere.
+    terms: Option<Handle>,
 }
 
 /// Why the destination takes nothing any more.
@@ -81,6 +89,30 @@ impl ReplayOutput {
             progress,
             failure: Failure::default(),
             counts: OutputCounts::default(),
+            terms: None,
+        }
+    }
+
+    /// Keeps known terms in a store.
+    #[must_use]
+    pub fn keeping_terms_in(self, store: Option<Handle>) -> Self {
+        Self { terms: store, ..self }
+    }
+
+    /// Hands new terms to the store. A replay waits for it: it loses no time that matters.
+    fn keep(&self, changes: StateChanges) {
+        let Some(store) = &self.terms else { return };
+        if changes.terms.rows.is_empty() && changes.terms.forgotten.is_empty() {
+            return;
+        }
+        let mut rows = RowBatch::default();
+        state::add_changes(&StateChanges { incidents: vec![], ..changes }, &mut rows);
+        while let Err(refused) = store.submit(rows) {
+            if !store.flush(STORE_PATIENCE) {
+                // Its thread ended or cannot write, and says why when it is joined.
+                return;
+            }
+            rows = refused;
         }
     }
 
@@ -116,6 +148,7 @@ impl ReplayOutput {
 
 impl Output for ReplayOutput {
     fn take(&mut self, batch: Batch, _: Timestamp) {
+        self.keep(batch.changes);
         for line in self.lines(&batch.events) {
             if self.failure.is_there() {
                 return;

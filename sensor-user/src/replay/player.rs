@@ -200,6 +200,10 @@ impl Player {
             *flows += u64::from(matches!(kind, Some(RecordKind::Opened | RecordKind::Replaced)));
             pipeline.record(record, now);
         });
+        if self.pace.speed != Speed::Max {
+            // The next frame may be an hour away, and nothing is to wait for it.
+            self.pipeline.write(now);
+        }
         Ok(())
     }
 
