@@ -39,7 +39,6 @@ fn listed(state_dir: &Path, what: &str) -> String {
 }
 
 #[test]
-#[ignore = "open fault: a connection of an incident that ends under a new exemption is counted as exempt"]
 fn an_exemption_that_is_added_silences_the_next_conversation_and_its_removal_brings_alerts_back() {
     require_lab!();
     let border = Topology::border().unwrap();

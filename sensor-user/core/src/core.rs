@@ -11,7 +11,7 @@ use crate::{
     exempt::{Exemptions, Question},
     flow::{Change, FlowEntry, FlowTable, FlowTableOptions, StoredFlow},
     incident::{
-        Credential, IncidentId, Link, LogonOutcome, Scope, StoredIncident, ThreatHit,
+        Credential, IncidentId, Link, LogonOutcome, Recorded, Scope, StoredIncident, ThreatHit,
         book::{Assessment, Book, Context},
         quota::Admission,
     },
@@ -346,7 +346,12 @@ impl Core {
         };
         let id = self.book.place(view, link, &context);
         let news = self.merge(id, view, link, now);
-        let (assessment, found) = self.assess(id, view, relayed.map(|(_, relayed)| relayed), now);
+        let destination = Term { rule: RARE_DESTINATION, address: view.server.ip() };
+        let learns = self.terms.learning_until(now).is_some();
+        // Kept with the connection: it makes its own server known, and is held back or moves to another incident afterwards.
+        link.new_destination |= !learns && self.terms.is_new(destination, now);
+        let relation = relayed.map(|(_, relayed)| relayed);
+        let (assessment, found) = self.assess(id, view, relation, link.new_destination, now);
         if !found {
             self.book.drop_unannounced(id, link);
             return None;
@@ -369,16 +374,22 @@ impl Core {
         relayed.map(|(other, _)| other).filter(|_| news)
     }
 
-    /// Says that a connection belongs to its incident, for a recording.
+    /// Says that a connection belongs to its incident, and that it is over, for a recording. One that is over when it is first judged
+    /// is said to have been both.
     fn join(&self, id: IncidentId, view: &FlowView<'_>, link: &mut Link, out: &mut Vec<Event>) {
-        if !self.settings.recording || link.joined != view.closed {
+        if !self.settings.recording {
             return;
         }
-        link.joined = !view.closed;
-        if view.closed {
-            out.push(Event::Left { tuple: view.tuple });
-        } else if let Some(incident) = self.book.incident(id) {
+        let goes_on = link.recorded == Recorded::Left && !view.closed;
+        if (link.recorded == Recorded::Nothing || goes_on)
+            && let Some(incident) = self.book.incident(id)
+        {
             out.push(Event::Joined { tuple: view.tuple, incident: id, rule: incident.rule.clone() });
+            link.recorded = Recorded::Joined;
+        }
+        if view.closed && link.recorded == Recorded::Joined {
+            out.push(Event::Left { tuple: view.tuple });
+            link.recorded = Recorded::Left;
         }
     }
 
@@ -388,6 +399,9 @@ impl Core {
             return self.exemptions.covering(&question, now).is_some();
         }
         // Counted once, and only where an incident is not there already.
+        if link.incident.is_some() {
+            return false;
+        }
         link.exempt = self.exemptions.count(&question, now);
         self.exempted += u64::from(link.exempt);
         link.exempt
@@ -437,6 +451,7 @@ impl Core {
         id: IncidentId,
         view: &FlowView<'_>,
         relayed: Option<Relayed>,
+        new_destination: bool,
         now: Timestamp,
     ) -> (Assessment, bool) {
         let nothing = Assessment { findings: vec![], techniques: vec![], severity: (Severity::Low, 0) };
@@ -451,11 +466,10 @@ impl Core {
                 .filter_map(Credential::account)
                 .collect(),
         };
-        let destination = Term { rule: RARE_DESTINATION, address: view.server.ip() };
         let history = History {
             limits: &self.settings.limits,
             now,
-            new_destination: self.terms.learning_until(now).is_none() && self.terms.is_new(destination, now),
+            new_destination,
             logons: &logons,
             departure: incident.departure,
             relayed,

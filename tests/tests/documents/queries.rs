@@ -95,7 +95,6 @@ fn what_the_source_rules_match_in_captures_is_told_of_and_what_goes_beyond_has_a
 }
 
 #[test]
-#[ignore = "known fault: a connection whose server it made known has no finding of rare-smb-destination in the incident it comes to later"]
 fn what_the_source_rules_match_in_crowds_is_told_of_or_counted() {
     let [outbound, inbound] = hold_all(made());
     for findings in [&outbound, &inbound] {

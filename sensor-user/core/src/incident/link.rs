@@ -22,10 +22,24 @@ pub struct Link {
     pub(crate) exempt: bool,
     /// The quota held its incident back.
     pub(crate) held_back: bool,
-    /// It was said that the connection belongs to its incident.
-    pub(crate) joined: bool,
+    /// What a recording was told of the connection.
+    pub(crate) recorded: Recorded,
+    /// When it was first judged, its server was a destination that nobody had connected to before.
+    pub(crate) new_destination: bool,
     /// What of its payload that left was counted for its hosts.
     pub(crate) left: u64,
+}
+
+/// What a recording of packets was told of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Recorded {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// That it belongs to its incident.
+    Joined,
+    /// That it is over.
+    Left,
 }
 
 /// What one connection adds to the sums of its incident.

@@ -20,6 +20,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::link::Recorded;
 pub use self::{entry::StoredIncident, link::Link};
 pub use crate::rules::TargetCounts;
 
