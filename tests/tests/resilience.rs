@@ -11,7 +11,7 @@ use std::{
 
 use sensor_lab::{Answer, RawSocket, Signal, Smbd, TcpListener, Topology, address, poll, require_lab};
 use sensor_tests::{
-    Agent, EvidenceLevel, SMB2_MESSAGE, connect, echo, reaches, smb_session, syn_frame, tells,
+    Agent, EvidenceLevel, SMB2_MESSAGE, connect, echo, reaches, smb_session, syn_frame, tells, text,
 };
 
 /// Time for what takes an agent long that is busy with a flood.
@@ -101,7 +101,6 @@ fn a_command_to_an_agent_that_is_stopped_ends_in_seconds_and_names_the_process()
 }
 
 #[test]
-#[ignore = "open fault: no alert on the session came in time; cause not known"]
 fn a_session_after_a_flood_of_spoofed_syns_that_filled_the_table_is_alerted() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
@@ -133,7 +132,10 @@ fn a_session_after_a_flood_of_spoofed_syns_that_filled_the_table_is_alerted() {
     // A hundred attempts have filled the window, which the end of the run ends.
     let ended = agent.stop_within(LONG).unwrap();
     let spoke = tells("smb-to-internet", "smb");
-    let late = ended.documents.iter().find(|document| spoke(document)).expect("an alert on the session");
-    assert_eq!(late["smb_sensor"]["alert"]["counted_before"], true, "{late:#}");
+    let late = ended.documents.iter().find(|document| spoke(document)).unwrap_or_else(|| {
+        let of_it = |one: &&serde_json::Value| one.to_string().contains("10.0.0.2");
+        panic!("{:#?}\n{}", ended.documents.iter().filter(of_it).collect::<Vec<_>>(), ended.log)
+    });
+    assert_eq!(text(late, "/source/ip"), address::CLIENT_V4.to_string(), "{late:#}");
     assert_eq!(ended.number("untracked").unwrap(), 0, "{}", ended.statistics);
 }

@@ -11,7 +11,7 @@ use crate::{
     exempt::{Exemptions, Question},
     flow::{Change, FlowEntry, FlowTable, FlowTableOptions, StoredFlow},
     incident::{
-        Credential, IncidentId, Link, LogonOutcome, Recorded, Scope, StoredIncident, ThreatHit,
+        Credential, IncidentId, Link, LogonOutcome, QuotaSummary, Recorded, Scope, StoredIncident, ThreatHit,
         book::{Assessment, Book, Context},
         quota::Admission,
     },
@@ -214,12 +214,7 @@ impl Core {
                 let mut written = Vec::new();
                 let summaries = self.book.advance(now.at, &mut written);
                 out.extend(written.into_iter().map(Event::from));
-                if !summaries.is_empty() {
-                    out.extend(summaries.into_iter().map(Event::Quota));
-                    for tuple in std::mem::take(&mut self.held_back) {
-                        self.change(&tuple, now.at, out);
-                    }
-                }
+                self.end_windows(summaries, now.at, out);
             }
             Input::Clocks(clocks) => self.step = self.terms.keep_time(clocks).or(self.step),
             Input::Reconfigure(settings) => self.reconfigure(*settings),
@@ -247,7 +242,23 @@ impl Core {
         self.settings = settings;
     }
 
+    /// Windows of the quota are over: connections that spoke SMB and were held back by them are looked at again.
+    fn end_windows(&mut self, summaries: Vec<QuotaSummary>, now: Timestamp, out: &mut Vec<Event>) {
+        if summaries.is_empty() {
+            return;
+        }
+        out.extend(summaries.into_iter().map(Event::Quota));
+        for tuple in std::mem::take(&mut self.held_back) {
+            self.change(&tuple, now, out);
+        }
+    }
+
     fn end(&mut self, kept: bool, now: Moment, out: &mut Vec<Event>) {
+        // Those that wait for the end of a window of the quota come after the others, which the window holds back to its end.
+        self.flows.drain_unless(|link| link.waits || kept && link.incident.is_some(), &mut self.changes);
+        self.settle_changes(now.at, out);
+        let summaries = self.book.end_windows(now.at);
+        self.end_windows(summaries, now.at, out);
         if kept {
             // What belongs to an incident is saved and goes on; of the others nothing is kept.
             self.flows.drain_unless(|link| link.incident.is_some(), &mut self.changes);
@@ -364,10 +375,11 @@ impl Core {
             self.book.drop_unannounced(id, link);
             if view.level >= EvidenceLevel::Smb && !link.held_back && self.held_back.len() < MAX_HELD_BACK {
                 self.held_back.push(view.tuple);
+                link.waits = true;
             }
             link.held_back = true;
         } else {
-            link.held_back = false;
+            (link.held_back, link.waits) = (false, false);
             self.join(id, view, link, out);
         }
         self.learn(view, now);

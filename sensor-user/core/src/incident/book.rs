@@ -391,6 +391,11 @@ impl Book {
         out.extend(self.quota.drain(now).into_iter().map(IncidentOutput::Quota));
     }
 
+    /// Ends all windows of the quota, as at the end of the run.
+    pub(crate) fn end_windows(&mut self, now: Timestamp) -> Vec<QuotaSummary> {
+        self.quota.drain(now)
+    }
+
     /// Incidents that changed since this was last asked, as they are to be stored.
     pub(crate) fn take_changes(&mut self) -> Vec<StoredIncident> {
         let changed = std::mem::take(&mut self.changed);

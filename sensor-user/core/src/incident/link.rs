@@ -22,6 +22,8 @@ pub struct Link {
     pub(crate) exempt: bool,
     /// The quota held its incident back.
     pub(crate) held_back: bool,
+    /// It spoke SMB, and is looked at again when the window of the quota is over.
+    pub(crate) waits: bool,
     /// What a recording was told of the connection.
     pub(crate) recorded: Recorded,
     /// When it was first judged, its server was a destination that nobody had connected to before.
