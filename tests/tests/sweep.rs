@@ -108,7 +108,6 @@ fn ten_thousand_lone_syns_are_one_alert() {
 }
 
 #[test]
-#[ignore = "open fault: the fact counts the targets that are told apart as if they were all"]
 fn the_fact_of_a_sweep_of_more_targets_than_are_told_apart_says_that_they_are_not_all() {
     require_lab!(Network);
     let border = Topology::border().unwrap();

@@ -488,7 +488,10 @@ impl Core {
         };
         let mut findings = rules::evaluate(view, &history);
         if let Some(targets) = incident.targets.filter(|_| incident.scope == Scope::Client) {
-            findings.extend(rules::sweep::finding(view.direction, &targets, &self.settings.limits));
+            let others =
+                if view.direction == Direction::Outbound { &incident.external } else { &incident.internal };
+            let limits = &self.settings.limits;
+            findings.extend(rules::sweep::finding(view.direction, &targets, others.at_least, limits));
         }
         let techniques = rules::techniques_shown(view, &findings)
             .into_iter()

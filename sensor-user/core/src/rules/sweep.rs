@@ -44,12 +44,17 @@ impl Rule for Detection {
     }
 }
 
-/// The finding on a client that tried so many targets; `None` while they are not many.
+/// The finding on a client that tried so many targets, `at_least` where more were not told apart; `None` while they are not many.
 ///
 /// Every host on the Internet is swept all day, so that an inbound sweep is medium where a target answered, and low where
 /// none did. An internal host that sweeps the Internet is high.
 #[must_use]
-pub fn finding(direction: Direction, counts: &TargetCounts, limits: &Limits) -> Option<Finding> {
+pub fn finding(
+    direction: Direction,
+    counts: &TargetCounts,
+    at_least: bool,
+    limits: &Limits,
+) -> Option<Finding> {
     if counts.targets < u64::try_from(limits.sweep.targets).unwrap_or(u64::MAX) {
         return None;
     }
@@ -58,7 +63,8 @@ pub fn finding(direction: Direction, counts: &TargetCounts, limits: &Limits) -> 
         Direction::Inbound => ("an external client", "internal host"),
     };
     let fact = format!(
-        "{client} tried {}: {} answered, {} refused, {} gave no answer",
+        "{client} tried {}{}: {} answered, {} refused, {} gave no answer",
+        if at_least { "at least " } else { "" },
         sentence::counted(counts.targets, hosts),
         counts.answered,
         counts.refused,
@@ -83,13 +89,13 @@ mod tests {
     }
 
     fn judged(direction: Direction, counts: TargetCounts) -> Option<(Severity, u8)> {
-        let finding = finding(direction, &counts, &Limits::default())?;
+        let finding = finding(direction, &counts, false, &Limits::default())?;
         Some((finding.severity, finding.risk_score))
     }
 
     #[test]
     fn many_targets_of_one_client_are_a_sweep() {
-        let finding = finding(Direction::Outbound, &counts(300, 10, 41), &Limits::default()).unwrap();
+        let finding = finding(Direction::Outbound, &counts(300, 10, 41), false, &Limits::default()).unwrap();
         assert_eq!((finding.severity, finding.risk_score), (Severity::High, 82));
         assert_eq!(finding.techniques, [&NETWORK_SERVICE_DISCOVERY]);
         let fact = "an internal client tried 300 external hosts: 10 answered, 41 refused, 249 gave no answer";
