@@ -69,6 +69,10 @@ pub(crate) struct Expected {
     pub(crate) techniques: &'static [&'static str],
     /// Port of the server.
     pub(crate) port: u64,
+    /// Other ports that the incident has, before that of the session or after it.
+    pub(crate) other_ports: &'static [&'static str],
+    /// Connections of the incident.
+    pub(crate) connections: u64,
     /// Domain and name of the user; empty where there is none.
     pub(crate) user: (&'static str, &'static str),
     /// Method and outcome of each log-on.
@@ -95,6 +99,8 @@ pub(crate) const FETCHED: Expected = Expected {
     level: "data",
     techniques: &["T1105", "T1187"],
     port: 445,
+    other_ports: &[],
+    connections: 1,
     user: ("LAB", "alice"),
     credentials: &[("NTLMv2", "accepted")],
     dialect: "3.1.1",
@@ -142,7 +148,9 @@ impl Expected {
             assert!(bounds.contains(&counted), "{name}: {counted} is not in {bounds:?}: {flow:#}");
             // The incident is still open, and its last document may have been written before the last packets.
             let until_then = number(incident, &format!("/smb_sensor/volume/{name}"));
-            assert!(until_then <= counted, "{name}: {counted} in all, but {incident:#}");
+            let of_all = ended.documents.iter().filter(|document| is_flow(document));
+            let in_all: u64 = of_all.map(|flow| number(flow, &format!("/smb_sensor/evidence/{name}"))).sum();
+            assert!(until_then <= in_all, "{name}: {in_all} in all, but {incident:#}");
         }
         let again = number(flow, "/smb_sensor/evidence/retransmitted_bytes");
         let sent_again: u64 = played.sent_again.iter().sum();
@@ -167,6 +175,14 @@ impl Expected {
         content + LEAST..=content + headers + MOST
     }
 
+    /// All ports of the incident, sorted.
+    fn ports(&self) -> Vec<String> {
+        let others = self.other_ports.iter().map(|port| (*port).to_owned());
+        let mut ports: Vec<String> = others.chain([format!("tcp/{}", self.port)]).collect();
+        ports.sort_unstable();
+        ports
+    }
+
     /// Everything but numbers of bytes, a line each.
     fn telling(&self, played: &Played) -> Vec<String> {
         let (direction, internal, external) = if self.inbound {
@@ -179,9 +195,9 @@ impl Expected {
         // Below SMB an incident is about all that a client tries.
         let scope = if self.level == "connected" { "client" } else { "pair" };
         vec![
-            format!("{} to {} port {}", played.client, played.server, self.port),
+            format!("{} to {} on {:?}", played.client, played.server, self.ports()),
             format!("{direction}, internal {internal}, external {external}, scope {scope}"),
-            "connections 1".to_owned(),
+            format!("connections {}", self.connections),
             format!("level {}", self.level),
             format!("techniques {:?}, with facts {:?}", self.techniques, self.techniques),
             format!("user {:?}", self.user),
@@ -204,9 +220,10 @@ pub(crate) fn is_flow(document: &Value) -> bool {
     text(document, "/event/dataset") == "network_traffic.flow"
 }
 
-/// The one document of a connection.
+/// The one document of a TCP connection.
 pub(crate) fn flow_of(ended: &Ended) -> &Value {
-    let flows: Vec<_> = ended.documents.iter().filter(|document| is_flow(document)).collect();
+    let is_tcp = |document: &&Value| is_flow(document) && text(document, "/network/transport") == "tcp";
+    let flows: Vec<_> = ended.documents.iter().filter(is_tcp).collect();
     assert_eq!(flows.len(), 1, "{flows:#?}");
     flows[0]
 }
@@ -221,10 +238,10 @@ fn told(incident: &Value) -> Vec<String> {
     let own = &incident["smb_sensor"];
     let (smb, about) = (&own["smb"], &own["incident"]);
     let (client, server) = (text(incident, "/source/ip"), text(incident, "/destination/ip"));
-    let port = number(incident, "/destination/port");
-    assert_eq!(texts(about, "/ports"), [format!("tcp/{port}")]);
+    let mut ports = texts(about, "/ports");
+    ports.sort_unstable();
     vec![
-        format!("{client} to {server} port {port}"),
+        format!("{client} to {server} on {ports:?}"),
         format!(
             "{}, internal {}, external {}, scope {}",
             text(about, "/direction"),

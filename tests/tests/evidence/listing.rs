@@ -11,6 +11,8 @@ const LISTED: Expected = Expected {
     level: "share",
     techniques: &["T1135", "T1187"],
     port: 445,
+    other_ports: &[],
+    connections: 1,
     user: ("LAB", "alice"),
     credentials: &[("NTLMv2", "accepted")],
     dialect: "2.1",

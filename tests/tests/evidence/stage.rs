@@ -11,7 +11,9 @@ use sensor_tests::{Agent, Ended};
 use crate::expected::{Expected, is_flow};
 
 /// What the agents of these tests are told of. The document of a flow has its totals. Half of a large file is more than may leave unremarked.
-const CONFIG: &str = "flow_documents = true\n[detection]\ndata_leaving_bytes = 10485760\n";
+/// On a port of no service a FIN may come before the port is marked, and only time ends the flow.
+const CONFIG: &str =
+    "flow_documents = true\n[kernel]\nflow_idle = 10\n[detection]\ndata_leaving_bytes = 10485760\n";
 
 /// A machine on the stage.
 #[derive(Clone, Copy)]

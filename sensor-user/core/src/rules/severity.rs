@@ -174,7 +174,8 @@ mod tests {
     #[test]
     fn a_sweep_is_as_bad_as_its_finding() {
         let counts = crate::rules::TargetCounts { targets: 300, answered: 0, refused: 0, silent: 300 };
-        let finding = sweep::finding(Direction::Outbound, &counts, &HistoryFixture::known().limits).unwrap();
+        let finding =
+            sweep::finding(Direction::Outbound, &counts, false, &HistoryFixture::known().limits).unwrap();
         let attempts = Observed::of(&FlowFixture::outbound().view());
         assert_eq!(severity(attempts, &[finding]), (Severity::High, 82));
     }
