@@ -226,6 +226,7 @@ impl Pipeline {
             unread: flows.unread(),
             core: self.core.counts(),
             output: self.output.counts(),
+            unrecorded: self.recording.as_ref().map_or((0, 0), Recording::refused),
         }
     }
 

@@ -6,14 +6,16 @@
 //! sensor that sees nothing any more must not go on dropping packets.
 
 use std::{
+    convert::Infallible,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
     time::Duration,
 };
 
+use super::Supervisor;
 use crate::{
     enforcement::{Enforcement, Now},
     kernel::{enforce::EnforcementSwitch, object::LoadError, ticks::KernelClock},
@@ -54,7 +56,11 @@ impl Lease {
     ///
     /// # Errors
     /// When there is no thread to be had.
-    pub fn start(switch: EnforcementSwitch, clock: KernelClock) -> std::io::Result<Self> {
+    pub fn start(
+        switch: EnforcementSwitch,
+        clock: KernelClock,
+        supervisor: &Supervisor,
+    ) -> std::io::Result<Self> {
         let now = Now::of(clock)?;
         let shared = Arc::new(Shared {
             state: Mutex::new(State { switch, enforcement: Enforcement::Off }),
@@ -66,7 +72,10 @@ impl Lease {
             stop: AtomicBool::new(false),
         });
         let renewed = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("lease".into()).spawn(move || renewed.run())?;
+        let thread = supervisor.spawn("lease", move || {
+            renewed.run();
+            Ok::<_, Infallible>(())
+        })?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -103,12 +112,6 @@ impl Lease {
     #[must_use]
     pub fn has_lapsed(&self) -> bool {
         self.shared.lapsed.swap(false, Ordering::Relaxed)
-    }
-
-    /// Whether its thread has ended, which it never does by itself.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 }
 

@@ -4,7 +4,11 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel},
+    sync::{
+        Arc, Weak,
+        mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -26,9 +30,6 @@ const RETRY: Duration = Duration::from_millis(500);
 /// Time between two looks at what is too old.
 const RETENTION: Duration = Duration::from_secs(60);
 
-/// Time without a batch after which a checkpoint is made.
-const QUIET: Duration = Duration::from_millis(200);
-
 /// Bytes of the write-ahead log from which on a checkpoint is made when nothing waits, and at which it is made in any case.
 const CHECKPOINT_AT: u64 = 4 << 20;
 const CHECKPOINT_MUST: u64 = 64 << 20;
@@ -49,6 +50,8 @@ pub struct Writer {
     path: PathBuf,
     batches: Receiver<RowBatch>,
     committed: Committed,
+    /// Goes with the last handle.
+    handles: Weak<()>,
     bounds: Bounds,
     failing: Option<Instant>,
     looked: Option<Instant>,
@@ -84,9 +87,19 @@ impl Writer {
         let (sender, batches) = sync_channel(MAX_WAITING);
         let committed = Committed::default();
         committed.advance(sequence, 0);
-        let handle = Handle { sender, committed: committed.clone() };
-        let writer =
-            Self { connection, path, batches, committed, bounds, failing: None, looked: None, _lock: lock };
+        let handle = Handle { sender, committed: committed.clone(), alive: Arc::default() };
+        let handles = Arc::downgrade(&handle.alive);
+        let writer = Self {
+            connection,
+            path,
+            batches,
+            committed,
+            handles,
+            bounds,
+            failing: None,
+            looked: None,
+            _lock: lock,
+        };
         Ok(Opened { writer, handle, rows })
     }
 
@@ -96,6 +109,7 @@ impl Writer {
     /// When the database is damaged while it runs, or what was handed over could not be committed at the end.
     pub fn run(mut self) -> Result<(), StorageError> {
         let mut pending: Vec<RowBatch> = Vec::new();
+        self.look_after();
         loop {
             fault::point("store-writer");
             let ended = self.gather(&mut pending);
@@ -108,7 +122,7 @@ impl Writer {
                             info!("the store takes documents again");
                         }
                     }
-                    Err(error) if error.is_damage() || ended => return Err(error),
+                    Err(error) if error.is_damage() || self.handles.strong_count() == 0 => return Err(error),
                     Err(error) => self.note_failure(&error),
                 }
             }
@@ -121,17 +135,16 @@ impl Writer {
         }
     }
 
-    /// Waits for a batch and takes what waits behind it. Tells whether there is nobody left to hand over any.
+    /// Waits for a batch and takes what waits behind it; gives whether there is nobody left to hand over any. What could not be
+    /// committed stays, and no more than a transaction takes is added to it: the rest waits in the channel, which is the bound.
     fn gather(&self, pending: &mut Vec<RowBatch>) -> bool {
-        let wait = if self.failing.is_some() { RETRY } else { QUIET };
-        if pending.is_empty() || self.failing.is_some() {
+        if !pending.is_empty() {
+            thread::sleep(RETRY);
+        } else {
+            // Nothing to do until a batch comes, or until it is time to look at what is too old.
+            let wait = if self.failing.is_some() { RETRY } else { RETENTION };
             match self.batches.recv_timeout(wait) {
-                // While it fails, what waits stays in the channel: that is the bound.
-                Ok(batch) if self.failing.is_none() || pending.is_empty() => pending.push(batch),
-                Ok(batch) => {
-                    pending.push(batch);
-                    return false;
-                }
+                Ok(batch) => pending.push(batch),
                 Err(RecvTimeoutError::Timeout) => return false,
                 Err(RecvTimeoutError::Disconnected) => return true,
             }
@@ -170,6 +183,8 @@ impl Writer {
 
     fn note_failure(&mut self, error: &StorageError) {
         self.committed.failed();
+        // On a full disk the write-ahead log may be what takes the room.
+        let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if self.failing.is_none() {
             warn!("{error}: documents wait in memory until the disk takes them");
         }
@@ -202,6 +217,12 @@ impl Writer {
 
     fn failed(&self, operation: &'static str, source: rusqlite::Error) -> StorageError {
         StorageError::Database { operation, path: self.path.clone(), source }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.committed.end();
     }
 }
 

@@ -66,8 +66,8 @@ fn packets_of_a_flow_are_kept_from_before_its_alert_on_and_no_others() {
     // It passed before the end was told, and waited.
     recorder.packet(packet(5, SERVER, CLIENT)).unwrap();
     recorder.packet(packet(6, CLIENT, SERVER)).unwrap();
-    let one = "smb-sensor alert r/1:x/5, rule r";
-    let both = format!("{one}\nsmb-sensor alert s/1:x/5, rule s");
+    let one = "smb-sensor incident r/1:x/5, rule r";
+    let both = format!("{one}\nsmb-sensor incident s/1:x/5, rule s");
     let expected = [(1, one), (3, one), (4, one), (5, both.as_str())];
     assert_eq!(read(&recorder.out), expected.map(|(at, comment)| (at, comment.to_owned())));
     assert_eq!(recorder.written(), 4);
@@ -134,5 +134,5 @@ fn the_same_ends_again_are_a_flow_of_their_own() {
     recorder.closed(&ends(), 2);
     recorder.alerted(&ends(), "two", "r", 3).unwrap();
     recorder.packet(packet(4, CLIENT, SERVER)).unwrap();
-    assert_eq!(read(&recorder.out), [(4, "smb-sensor alert two, rule r".to_owned())]);
+    assert_eq!(read(&recorder.out), [(4, "smb-sensor incident two, rule r".to_owned())]);
 }
