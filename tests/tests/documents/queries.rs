@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use sensor_tests::{follows_schema, replayed_with, text};
 use sensor_core::time::Timestamp;
+use sensor_tests::{follows_schema, replayed_with, text};
 use sensor_user::{config::Config, exempt::Exemption, replay::EngineChoice};
 use serde_json::Value;
 
@@ -68,9 +68,16 @@ fn what_the_source_rules_match_is_told_of_and_what_goes_beyond_has_a_reason() {
     assert_eq!(reasons.count(), 2, "both reasons occur");
     for findings in [&outbound, &inbound] {
         let explanations = &findings.explanations;
-        assert!(explanations.get(&Explanation::Incident).is_some_and(|flows| *flows > 300), "{explanations:?}");
+        assert!(
+            explanations.get(&Explanation::Incident).is_some_and(|flows| *flows > 300),
+            "{explanations:?}"
+        );
     }
-    assert!(outbound.explanations.contains_key(&Explanation::KnownDestination), "{:?}", outbound.explanations);
+    assert!(
+        outbound.explanations.contains_key(&Explanation::KnownDestination),
+        "{:?}",
+        outbound.explanations
+    );
 }
 
 #[test]
