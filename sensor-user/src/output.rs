@@ -148,7 +148,7 @@ impl Output for StoreOutput {
         let store = self.store.committed().counts();
         OutputCounts {
             documents: self.documents,
-            unsaved: self.waiting_documents as u64 + store.waiting,
+            unsaved: self.waiting_documents as u64 + store.waiting_documents,
             dropped: self.dropped,
             refused: store.refused,
             expired: store.expired,

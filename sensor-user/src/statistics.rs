@@ -13,7 +13,7 @@ use crate::{kernel::counters::CounterValues, runtime::logging};
 pub struct OutputCounts {
     /// Documents that were made.
     pub documents: u64,
-    /// Documents and state that are not in the store yet.
+    /// Documents that are not in the store yet.
     pub unsaved: u64,
     /// Documents that the store never took, and for which there was no more room.
     pub dropped: u64,

@@ -20,7 +20,9 @@ use tracing::warn;
 
 pub use self::lines::{Lines, OpenError};
 use crate::runtime::{Supervisor, fault};
-use crate::storage::{DocumentKind, DocumentQuery, DocumentRow, Handle, Reader, RowBatch, StorageError};
+use crate::storage::{
+    DocumentKind, DocumentQuery, DocumentRow, Handle, OUTPUT_CURSOR, Reader, RowBatch, StorageError,
+};
 
 /// Time before a destination, or a store, that failed is tried again.
 const RETRY: Duration = Duration::from_millis(200);
@@ -268,7 +270,7 @@ pub fn start(
     supervisor: &Supervisor,
 ) -> Result<Sinks, SinkError> {
     let mut sinks = Sinks::default();
-    let subscription = Subscription { name: "output", state_dir: state_dir.to_owned(), flows };
+    let subscription = Subscription { name: OUTPUT_CURSOR, state_dir: state_dir.to_owned(), flows };
     match path {
         Some(path) => sinks.start(subscription, store, Lines::into_file(path)?, supervisor)?,
         None => sinks.start(subscription, store, Lines::to(std::io::stdout()), supervisor)?,

@@ -34,6 +34,8 @@ struct Progress {
     /// The writer takes nothing any more.
     ended: AtomicBool,
     done: AtomicU64,
+    /// Documents in batches that were taken and are not committed.
+    documents: AtomicU64,
     failures: AtomicU64,
     expired: AtomicU64,
     expired_waiting: AtomicU64,
@@ -44,6 +46,8 @@ struct Progress {
 pub struct StorageCounts {
     /// Batches that the writer took and has not committed.
     pub waiting: u64,
+    /// Documents in them.
+    pub waiting_documents: u64,
     /// Batches that the writer had no room for when they were handed over.
     pub refused: u64,
     /// Commits that failed and were tried again.
@@ -63,12 +67,16 @@ impl Handle {
     pub fn submit(&self, batch: RowBatch) -> Result<(), RowBatch> {
         // Counted in the order of the channel, so that a flush waits for its own batches and not for those of others.
         let _order = self.committed.lock();
+        let documents = batch.documents.len() as u64;
+        // Before the writer can have it.
+        self.committed.0.documents.fetch_add(documents, Ordering::Relaxed);
         match self.sender.try_send(batch) {
             Ok(()) => {
                 self.committed.0.submitted.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
             Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) => {
+                self.committed.0.documents.fetch_sub(documents, Ordering::Relaxed);
                 self.committed.0.refused.fetch_add(1, Ordering::Relaxed);
                 Err(batch)
             }
@@ -138,6 +146,7 @@ impl Committed {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         StorageCounts {
             waiting: read(&self.0.submitted).saturating_sub(read(&self.0.done)),
+            waiting_documents: read(&self.0.documents),
             refused: read(&self.0.refused),
             failures: read(&self.0.failures),
             expired: read(&self.0.expired),
@@ -145,10 +154,12 @@ impl Committed {
         }
     }
 
-    pub(super) fn advance(&self, sequence: u64, batches: u64) {
+    pub(super) fn advance(&self, sequence: u64, batches: &[RowBatch]) {
         let mut known = self.lock();
         *known = (*known).max(sequence);
-        self.0.done.fetch_add(batches, Ordering::Release);
+        let documents: usize = batches.iter().map(|batch| batch.documents.len()).sum();
+        self.0.documents.fetch_sub(documents as u64, Ordering::Relaxed);
+        self.0.done.fetch_add(batches.len() as u64, Ordering::Release);
         self.0.moved.notify_all();
     }
 

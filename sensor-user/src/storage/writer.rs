@@ -15,7 +15,9 @@ use std::{
 use rusqlite::{Connection, Transaction, params};
 use tracing::{info, warn};
 
-use super::{Bounds, Committed, Handle, RowBatch, Rows, StorageError, lock::Lock, reader, retention, schema};
+use super::{
+    Bounds, Committed, Handle, RowBatch, Rows, StorageError, lock::Lock, migrate, reader, retention, schema,
+};
 use crate::{runtime::fault, wall_clock};
 
 /// Batches that may wait for the writer.
@@ -67,8 +69,16 @@ impl Writer {
     pub fn open(state_dir: &Path, bounds: Bounds, since: i64) -> Result<Opened, StorageError> {
         let lock = Lock::take(state_dir)?;
         let path = super::file(state_dir);
-        let opened =
-            schema::open(&path).and_then(|connection| Ok((load(&connection, &path, since)?, connection)));
+        let open = || -> Result<_, StorageError> {
+            let mut connection = schema::open(&path)?;
+            migrate::take_over(&mut connection, state_dir).map_err(|source| StorageError::Database {
+                operation: "take over the state of an earlier version into",
+                path: path.clone(),
+                source,
+            })?;
+            Ok((load(&connection, &path, since)?, connection))
+        };
+        let opened = open();
         let (loaded, connection) = match opened {
             Err(error) if error.is_damage() => {
                 let aside = set_aside(&path)
@@ -86,7 +96,7 @@ impl Writer {
         let (rows, sequence) = loaded;
         let (sender, batches) = sync_channel(MAX_WAITING);
         let committed = Committed::default();
-        committed.advance(sequence, 0);
+        committed.advance(sequence, &[]);
         let handle = Handle { sender, committed: committed.clone(), alive: Arc::default() };
         let handles = Arc::downgrade(&handle.alive);
         let writer = Self {
@@ -116,7 +126,7 @@ impl Writer {
             if !pending.is_empty() {
                 match self.commit(&pending) {
                     Ok(sequence) => {
-                        self.committed.advance(sequence, pending.len() as u64);
+                        self.committed.advance(sequence, &pending);
                         pending.clear();
                         if self.failing.take().is_some() {
                             info!("the store takes documents again");
@@ -259,7 +269,8 @@ fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
     Ok(aside)
 }
 
-fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::Result<()> {
+/// Puts a batch into the database.
+pub(super) fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::Result<()> {
     if !batch.documents.is_empty() {
         let mut insert = transaction.prepare_cached(
             "INSERT OR IGNORE INTO documents (id, kind, incident, severity, at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
