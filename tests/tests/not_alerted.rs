@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use sensor_lab::{Smbd, Topology, address, require_lab};
-use sensor_tests::{Agent, Ended, EvidenceLevel, finds, number, reaches, smb_session, text};
+use sensor_tests::{Agent, Ended, EvidenceLevel, finds, reaches, smb_session, text};
 
 /// A second internal client and a second server, to be the twins that are not exempt.
 const OTHER_CLIENT: Ipv4Addr = Ipv4Addr::new(172, 16, 5, 5);

@@ -56,7 +56,7 @@ fn a_full_output_is_told_once_the_agent_goes_on_and_the_end_counts_what_is_unwri
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").arguments(&["--output", "/dev/full"]).start().unwrap();
     converse(&border).unwrap();
-    agent.wait_for_log("the output does not take alerts").unwrap();
+    agent.wait_for_log("the output does not take documents").unwrap();
     // It still watches: a second conversation is seen.
     converse(&border).unwrap();
     let ended = agent.stop().unwrap();
@@ -65,7 +65,7 @@ fn a_full_output_is_told_once_the_agent_goes_on_and_the_end_counts_what_is_unwri
     assert_eq!(ended.number("opened").unwrap(), 1, "two connections of one pair");
     assert!(waiting >= 2, "opened and updated: {}", ended.statistics);
     assert_eq!(ended.number("written").unwrap(), 0);
-    let line = format!("smb-sensor: {waiting} alert documents could not be written");
+    let line = format!("smb-sensor: {waiting} documents could not be written; the output did not take them");
     assert!(ended.log.lines().any(|told| told.starts_with(&line)), "{}", ended.log);
-    assert_eq!(ended.log.matches("the output does not take alerts").count(), 1, "{}", ended.log);
+    assert_eq!(ended.log.matches("the output does not take documents").count(), 1, "{}", ended.log);
 }

@@ -371,7 +371,7 @@ impl Core {
 
     /// Says that a connection belongs to its incident, for a recording.
     fn join(&self, id: IncidentId, view: &FlowView<'_>, link: &mut Link, out: &mut Vec<Event>) {
-        if !self.settings.recording || link.joined == !view.closed {
+        if !self.settings.recording || link.joined != view.closed {
             return;
         }
         link.joined = !view.closed;

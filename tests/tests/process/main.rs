@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Stdio};
 
 use sensor_lab::{Cgroup, Namespace};
+use sensor_tests::text;
 use serde_json::Value;
 
 mod exempt;
@@ -13,6 +14,9 @@ mod named;
 mod nobody;
 
 pub(crate) const RULE: &str = "smb-to-internet";
+
+/// Has it write a document for each connection, too.
+pub(crate) const FLOWS: &str = "flow_documents = true\n";
 
 /// A shell in `namespace` that runs `script` and waits for a line that never comes. It is the process itself that connects:
 /// `/dev/tcp` is its own.
@@ -32,6 +36,11 @@ pub(crate) fn executable(program: &str) -> String {
     let path = std::env::var_os("PATH").unwrap();
     let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
     fs::canonicalize(found.unwrap()).unwrap().to_str().unwrap().to_owned()
+}
+
+/// Whether it is the summary document of a connection.
+pub(crate) fn is_flow(document: &Value) -> bool {
+    text(document, "/event/dataset") == "network_traffic.flow"
 }
 
 /// Whether nothing in the document says anything of a process.

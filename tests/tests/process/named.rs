@@ -1,5 +1,6 @@
 //! Who is named, and with what.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 
@@ -8,7 +9,7 @@ use sensor_lab::{
 };
 use sensor_tests::{Agent, EvidenceLevel, PATIENCE, attached_to, number, reaches, still_loaded, tells, text};
 
-use crate::{RULE, below_root, cgroup_id, connecting, executable, shell};
+use crate::{FLOWS, RULE, below_root, cgroup_id, connecting, executable, is_flow, shell};
 
 const PROGRAMS: [&str; 3] = ["smb_connect4", "smb_connect6", "smb_syn"];
 
@@ -61,9 +62,10 @@ fn processes_are_told_apart_over_ipv4_ipv6_and_ipv4_through_an_ipv6_socket() {
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
     let cgroup = Cgroup::new().unwrap();
-    let agent = Agent::on(border.client(), "eth0").owners_in(&cgroup).start().unwrap();
+    let agent = Agent::on(border.client(), "eth0").config(FLOWS).owners_in(&cgroup).start().unwrap();
     let v4 = address::SERVER_V4.to_string();
     let mapped = address::SERVER_V4.to_ipv6_mapped().to_string();
+    let mut first: BTreeMap<String, u64> = BTreeMap::new();
     for (name, to, seen_as) in [
         ("plain", v4.as_str(), v4.as_str()),
         ("mapped", &mapped, &v4),
@@ -73,15 +75,18 @@ fn processes_are_told_apart_over_ipv4_ipv6_and_ipv4_through_an_ipv6_socket() {
         let script = format!("printf {name} > /proc/$$/comm; : 3<>/dev/tcp/{to}/445");
         let client = Process::spawn(cgroup.with(shell(border.client(), &script))).unwrap();
         let id = u64::from(client.id());
-        let alert = agent
-            .wait_for(|alert| tells(RULE, "refused")(alert) && number(alert, "/process/pid") == id)
-            .unwrap();
-        assert_eq!(text(&alert, "/process/name"), name);
-        assert_eq!(text(&alert, "/process/executable"), executable("bash"));
-        assert_eq!(text(&alert, "/destination/ip"), seen_as);
+        let flow = agent.wait_for(|one| is_flow(one) && number(one, "/process/pid") == id).unwrap();
+        assert_eq!(text(&flow, "/process/name"), name);
+        assert_eq!(text(&flow, "/process/executable"), executable("bash"));
+        assert_eq!(text(&flow, "/destination/ip"), seen_as);
+        first.entry(text(&flow, "/source/ip").to_owned()).or_insert(id);
     }
     let ended = agent.stop().unwrap();
-    assert!(ended.documents.iter().all(|alert| alert.get("process").is_some()));
+    assert!(ended.documents.iter().all(|document| document.get("process").is_some()));
+    // An incident of several connections names the process of the first.
+    let named = ended.incidents().into_iter();
+    let named = named.map(|one| (text(one, "/source/ip").to_owned(), number(one, "/process/pid"))).collect();
+    assert_eq!(first, named);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use sensor_lab::{Answer, Cgroup, Namespace, Process, TcpListener, Topology, addr
 use sensor_tests::{Agent, EvidenceLevel, PATIENCE, connect, number, reaches, tells, text};
 use serde_json::Value;
 
-use crate::{RULE, connecting, names_nobody, shell};
+use crate::{FLOWS, RULE, connecting, is_flow, names_nobody, shell};
 
 #[test]
 fn an_agent_in_a_pid_namespace_of_its_own_reads_nothing_of_another_process_with_the_same_number() {
@@ -29,19 +29,21 @@ fn a_process_outside_the_watched_cgroup_is_not_named_and_nobody_is_in_its_place(
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
     let (inside, outside) = (Cgroup::new().unwrap(), Cgroup::new().unwrap());
-    let agent = Agent::on(border.client(), "eth0").owners_in(&inside).start().unwrap();
+    let agent = Agent::on(border.client(), "eth0").config(FLOWS).owners_in(&inside).start().unwrap();
     let to = address::SERVER_V4.to_string();
     let known =
         Process::spawn(inside.with(shell(border.client(), &format!(": 3<>/dev/tcp/{to}/445")))).unwrap();
     agent.wait_for(|alert| number(alert, "/process/pid") == u64::from(known.id())).unwrap();
     let _unknown =
         Process::spawn(outside.with(shell(border.client(), &format!(": 3<>/dev/tcp/{to}/139")))).unwrap();
-    let on = |port: u64| move |alert: &Value| number(alert, "/destination/port") == port;
-    let alert = agent.wait_for(on(139)).unwrap();
-    assert!(names_nobody(&alert), "{alert:#}");
+    let on = |port: u64| move |one: &Value| is_flow(one) && number(one, "/destination/port") == port;
+    let flow = agent.wait_for(on(139)).unwrap();
+    assert!(names_nobody(&flow), "{flow:#}");
     let ended = agent.stop().unwrap();
-    assert!(ended.documents.iter().filter(|alert| on(139)(alert)).all(names_nobody));
-    assert!(!ended.documents.iter().filter(|alert| on(445)(alert)).any(names_nobody));
+    assert!(ended.documents.iter().filter(|one| on(139)(one)).all(names_nobody));
+    assert!(!ended.documents.iter().filter(|one| on(445)(one)).any(names_nobody));
+    // Both connections are of one incident, which names the only process that is known.
+    assert_eq!(number(ended.only().unwrap(), "/process/pid"), u64::from(known.id()));
 }
 
 #[test]

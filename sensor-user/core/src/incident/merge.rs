@@ -96,10 +96,12 @@ impl Incident {
         }
         self.first = self.first.min(view.first);
         self.last = self.last.max(view.last);
+        news |= view.encrypted && !self.encrypted;
         self.encrypted |= view.encrypted;
         self.joined_late |= view.joined_late;
         self.one_sided |= view.one_sided;
         self.complete &= view.complete;
+        news |= view.content.left && !self.content.left || view.content.came && !self.content.came;
         self.content.left |= view.content.left;
         self.content.came |= view.content.came;
         if let Some(protocol) = view.other_protocol

@@ -90,10 +90,13 @@ fn connected_share<'a>(view: &FlowView<'a>) -> Option<&'a Share> {
     disk_share(view).or_else(|| connected_shares(view).next())
 }
 
-/// The first disk share that the server connected.
+/// The first disk share that the server connected. One whose kind the server did not say is taken for one, unless its name is
+/// that of the pipes: a server would else hide its files by a service string of its own.
 #[must_use]
 pub fn disk_share<'a>(view: &FlowView<'a>) -> Option<&'a Share> {
-    connected_shares(view).find(|share| share.kind == Some(ShareKind::Disk))
+    let is_disk = |share: &&Share| share.kind == Some(ShareKind::Disk);
+    let may_be = |share: &&Share| share.kind.is_none() && !share.path.to_ascii_uppercase().ends_with("IPC$");
+    connected_shares(view).find(is_disk).or_else(|| connected_shares(view).find(may_be))
 }
 
 fn connected_shares<'a>(view: &FlowView<'a>) -> impl Iterator<Item = &'a Share> {

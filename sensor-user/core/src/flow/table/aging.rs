@@ -131,7 +131,8 @@ impl<L: Default + Clone> FlowTable<L> {
         }
     }
 
-    /// Takes out the flows of which `stays` is not true, each as one that was removed.
+    /// The end of a run that will be continued: flows of which `stays` is not true are removed, and those that stay are looked at
+    /// once more, for their counts.
     pub fn drain_unless(&mut self, stays: impl Fn(&L) -> bool, changes: &mut Vec<Change<L>>) {
         let mut leaving: Vec<FlowEntry<L>> =
             self.flows.extract_if(|_, entry| !stays(&entry.link)).map(|(_, entry)| entry).collect();
@@ -139,5 +140,8 @@ impl<L: Default + Clone> FlowTable<L> {
         for entry in leaving {
             self.remove(entry, changes);
         }
+        let mut staying: Vec<FiveTuple> = self.flows.keys().copied().collect();
+        staying.sort();
+        changes.extend(staying.into_iter().map(Change::Updated));
     }
 }
