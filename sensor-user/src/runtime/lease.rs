@@ -24,6 +24,9 @@ use crate::{
 /// Time between two renewals.
 const RENEWAL: Duration = Duration::from_secs(2);
 
+/// The same while enforcement is off.
+const OFF: Duration = Duration::from_secs(60);
+
 /// Time without a sign of the reader after which the lease lapses.
 pub const READER_LIMIT: Duration = Duration::from_secs(60);
 
@@ -86,6 +89,7 @@ impl Lease {
     pub fn set(&self, enforcement: Enforcement, now: Now) -> Result<(), LoadError> {
         let mut state = self.shared.lock();
         state.enforcement = enforcement;
+        self.shared.wake.notify_all();
         state.switch.set(enforcement.for_kernel(now, self.shared.clock.ticks()))
     }
 
@@ -128,7 +132,9 @@ impl Shared {
                 return;
             }
             self.renew(&mut state);
-            drop(self.wake.wait_timeout(state, RENEWAL));
+            // What is off needs no renewal; whoever sets it wakes this.
+            let wait = if state.enforcement == Enforcement::Off { OFF } else { RENEWAL };
+            drop(self.wake.wait_timeout(state, wait));
         }
     }
 
