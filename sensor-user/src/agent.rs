@@ -12,7 +12,7 @@ mod timekeeping;
 
 use std::{os::fd::OwnedFd, time::Duration};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use aya_log::EbpfLogger;
 use sensor_common::{counter::Counter, slot::mark};
 use tokio::{
@@ -63,7 +63,13 @@ pub async fn run(load: impl Fn(BadThreatList) -> Result<Config, ConfigError>) ->
     let again = || load(BadThreatList::LeftOut);
     let signals = [interrupt, terminate, hangup];
     let outcome = watch(&mut sensor, &records, control, again, signals, &mut supervisor).await;
-    sensor.stop().and(outcome)
+    match (outcome, sensor.stop()) {
+        (Err(error), Err(at_the_end)) => {
+            error!("{at_the_end:#}");
+            Err(error)
+        }
+        (outcome, stopped) => outcome.and(stopped),
+    }
 }
 
 /// The loop of the agent.
@@ -87,15 +93,13 @@ async fn watch(
             biased;
             _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
-            Ended { thread, reason } = supervisor.ended() => {
-                error!("the thread {thread} ended: {reason}. The agent ends with it");
-                bail!("the thread {thread} ended: {reason}");
-            }
+            ended = supervisor.ended() => return Err(ended_by(&ended)),
             // What came of it is in the log.
             _ = hangup.recv() => drop(sensor.reload(load())),
             asked = control.next() => match asked {
                 Some(asked) => sensor.answer(asked, &load)?,
-                None => bail!("the control socket failed"),
+                // Its thread reports why it ended right after it closed this.
+                None => return Err(ended_by(&supervisor.ended().await)),
             },
             _ = sweep.tick() => sensor.sweep()?,
             _ = statistics.tick() => {
@@ -120,6 +124,12 @@ async fn watch(
             }
         }
     }
+}
+
+/// The error of an agent that ends with one of its threads.
+fn ended_by(Ended { thread, reason }: &Ended) -> anyhow::Error {
+    error!("the thread {thread} ended: {reason}. The agent ends with it");
+    anyhow!("the thread {thread} ended: {reason}")
 }
 
 /// Time that a sweep takes at most for what is in the ring: commands and the renewal of enforcement are waiting.

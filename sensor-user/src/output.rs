@@ -118,7 +118,11 @@ impl Output for StoreOutput {
         if !rows.is_empty() {
             self.documents += rows.documents.len() as u64;
             self.waiting_documents += rows.documents.len();
-            self.waiting.push_back(rows);
+            match self.waiting.back_mut() {
+                // While the store takes nothing, only documents need to be kept one by one.
+                Some(last) if rows.documents.is_empty() => last.merge(rows),
+                _ => self.waiting.push_back(rows),
+            }
         }
         self.submit();
     }
@@ -144,8 +148,9 @@ impl Output for StoreOutput {
         let store = self.store.committed().counts();
         OutputCounts {
             documents: self.documents,
-            unsaved: self.waiting_documents as u64 + store.waiting,
+            unsaved: self.waiting_documents as u64 + store.waiting_documents,
             dropped: self.dropped,
+            refused: store.refused,
             expired: store.expired,
             expired_waiting: store.expired_waiting,
             written: self.sinks.written(),

@@ -27,6 +27,9 @@ use crate::{
 /// Time between two savings of connections that are open.
 const SAVE_CONNECTIONS: Duration = Duration::from_secs(5);
 
+/// The same while there is nothing to follow: the clock alone is saved.
+const SAVE_IDLE: Duration = Duration::from_secs(60);
+
 /// Time that the store is given for what somebody is about to read.
 const SAVE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -72,6 +75,8 @@ pub struct Pipeline {
     recording: Option<Recording>,
     lost_records: u64,
     saved_at: Option<Timestamp>,
+    /// There was nothing to follow when connections were saved last.
+    saved_idle: bool,
     saved_hits: BTreeMap<String, Hit>,
 }
 
@@ -86,6 +91,7 @@ impl Pipeline {
             recording: None,
             lost_records: 0,
             saved_at: None,
+            saved_idle: false,
             saved_hits: BTreeMap::new(),
         }
     }
@@ -137,7 +143,8 @@ impl Pipeline {
     /// Writes the events so far, and the state that changed with them.
     pub fn write(&mut self, now: Moment) {
         self.record_packets();
-        let due = self.saved_at.is_none_or(|at| now.at.distance(at) >= SAVE_CONNECTIONS);
+        let every = if self.saved_idle && self.is_idle() { SAVE_IDLE } else { SAVE_CONNECTIONS };
+        let due = self.saved_at.is_none_or(|at| now.at.distance(at) >= every);
         if self.events.is_empty() && !due {
             return;
         }
@@ -226,6 +233,7 @@ impl Pipeline {
             unread: flows.unread(),
             core: self.core.counts(),
             output: self.output.counts(),
+            unrecorded: self.recording.as_ref().map_or((0, 0), Recording::refused),
         }
     }
 
@@ -239,6 +247,7 @@ impl Pipeline {
 
     fn save(&mut self, batch: &mut Batch, now: Timestamp) {
         self.saved_at = Some(now);
+        self.saved_idle = self.is_idle();
         let belongs = |flow: &StoredFlow<Link>| flow.link().incident.is_some();
         batch.connections = Some(self.core.connections().filter(belongs).collect());
         let hits = self.core.exemptions().hits();

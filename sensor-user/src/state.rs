@@ -12,10 +12,7 @@ use sensor_core::{
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::warn;
 
-use crate::storage::{IncidentRow, RowBatch, Rows};
-
-/// Key of the clock of known terms among the single values.
-const TERM_CLOCK: &str = "term-clock";
+use crate::storage::{IncidentRow, RowBatch, Rows, TERM_CLOCK};
 
 /// What was kept of an earlier run.
 #[derive(Default)]

@@ -13,7 +13,7 @@ use crate::{kernel::counters::CounterValues, runtime::logging};
 pub struct OutputCounts {
     /// Documents that were made.
     pub documents: u64,
-    /// Documents and state that are not in the store yet.
+    /// Documents that are not in the store yet.
     pub unsaved: u64,
     /// Documents that the store never took, and for which there was no more room.
     pub dropped: u64,
@@ -25,6 +25,8 @@ pub struct OutputCounts {
     pub written: u64,
     /// Documents that wait for the output.
     pub waiting: u64,
+    /// Batches that the store had no room for; they waited and were handed over again.
+    pub refused: u64,
 }
 
 /// Everything that was counted, at one moment.
@@ -44,6 +46,8 @@ pub struct Statistics {
     pub core: CoreCounts,
     /// What became of documents.
     pub output: OutputCounts,
+    /// Packets, and news of incidents, that could not be recorded, as they came too fast.
+    pub unrecorded: (u64, u64),
 }
 
 impl Statistics {
@@ -113,7 +117,7 @@ impl fmt::Display for Statistics {
         let output = &self.output;
         write!(
             f,
-            "; documents made={} written={} waiting={} unsaved={} dropped={} expired={} flows_left_out={}; log_lost={}",
+            "; documents made={} written={} waiting={} unsaved={} dropped={} expired={} flows_left_out={}; refused by the store={} by the recording packets={} news={}; log_lost={}",
             output.documents,
             output.written,
             output.waiting,
@@ -121,6 +125,9 @@ impl fmt::Display for Statistics {
             output.dropped + output.expired_waiting,
             output.expired,
             self.core.summaries_left_out,
+            output.refused,
+            self.unrecorded.0,
+            self.unrecorded.1,
             logging::lost_lines()
         )
     }
@@ -139,6 +146,7 @@ mod tests {
             unread: 0,
             core: CoreCounts { connections: 1, incidents_opened: [1, 0, 2, 0], ..CoreCounts::default() },
             output: OutputCounts::default(),
+            unrecorded: (0, 0),
         }
     }
 

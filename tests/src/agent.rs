@@ -28,6 +28,7 @@ pub struct AgentBuilder<'a> {
     own_processes: bool,
     small_state: Option<u32>,
     learns: bool,
+    fault: Option<String>,
     name: Option<&'static str>,
 }
 
@@ -59,6 +60,7 @@ impl Agent {
             own_processes: false,
             small_state: None,
             learns: false,
+            fault: None,
             name: None,
         }
     }
@@ -261,6 +263,13 @@ impl AgentBuilder<'_> {
         self
     }
 
+    /// Has one of its threads panic or hang: `panic:store-writer`, `hang:store-writer:60`.
+    #[must_use]
+    pub fn fault(mut self, fault: &str) -> Self {
+        self.fault = Some(fault.to_owned());
+        self
+    }
+
     /// Runs it as a program of this name: to others, the program of somebody else.
     #[must_use]
     pub const fn called(mut self, name: &'static str) -> Self {
@@ -320,6 +329,9 @@ impl AgentBuilder<'_> {
                 command
             }
         };
+        if let Some(fault) = &self.fault {
+            command.env("SMB_SENSOR_FAULT", fault);
+        }
         command.arg("run").arg("--state-dir").arg(state_dir).args(&self.arguments);
         if !self.learns {
             command.args(["--learning-hours", "0"]);

@@ -1,6 +1,6 @@
 //! Enforcement while the agent runs: commanded, watched, taken over from a new configuration. Renewing it is the lease's.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use tracing::warn;
 
 use super::Sensor;
@@ -26,9 +26,6 @@ impl Sensor {
         let now = self.enforcement_now()?;
         self.lease.reader_works(now);
         self.note_enforcement(self.lease.enforcement(now));
-        if self.lease.has_ended() {
-            bail!("the thread lease ended, and enforcement with it");
-        }
         if self.lease.has_lapsed() {
             warn!("the lease of enforcement lapsed for a while: the reader was not heard of for a minute");
         }

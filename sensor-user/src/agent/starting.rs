@@ -70,7 +70,7 @@ impl Sensor {
             Writer::open(&config.state_dir, config.journal, (now.at - REMEMBERED).unix_nanos())?;
         let key = fingerprint_key::kept_in(&config.state_dir)
             .context("cannot keep the key of credential fingerprints in the state directory")?;
-        let control = Control::listen(&config.state_dir).with_context(|| {
+        let control = Control::listen(&config.state_dir, supervisor).with_context(|| {
             let socket = control::socket(&config.state_dir);
             format!(
                 "cannot listen for commands at {}; give each agent a --state-dir of its own",
@@ -104,7 +104,7 @@ impl Sensor {
         for warning in plan::network_warnings(&config, &interfaces) {
             warn!("{warning}");
         }
-        let lease = Lease::start(kernel.enforcement.clone(), clock)
+        let lease = Lease::start(kernel.enforcement.clone(), clock, supervisor)
             .context("cannot start the lease of enforcement")?;
         let mut enforcement = Enforcement::Off;
         if config.enforcement.active {
@@ -114,7 +114,7 @@ impl Sensor {
             warn!("enforcement is {enforcement}");
         }
         // Before the interfaces, so that the first packets of what is watched are there.
-        let recording = Recording::start(&config.record, &config.watched(), &interfaces)?;
+        let recording = Recording::start(&config.record, &config.watched(), &interfaces, supervisor)?;
         // Before the interfaces, so that whoever opens a watched conversation is known.
         let owners = owner::start(&config.process, clock.ticks());
         let mut attached = Vec::new();

@@ -5,7 +5,6 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
-    thread,
     time::Duration,
 };
 
@@ -18,6 +17,7 @@ use tokio::{
 use tracing::debug;
 
 use super::{Answer, Envelope, LONGEST, Request, boot_nanos, socket};
+use crate::runtime::{Supervisor, fault};
 
 /// Time in which a request has to come.
 const ASK: Duration = Duration::from_secs(1);
@@ -62,7 +62,7 @@ impl Control {
     ///
     /// # Errors
     /// When another agent listens there already, or the socket cannot be made.
-    pub fn listen(state_dir: &Path) -> io::Result<Self> {
+    pub fn listen(state_dir: &Path, supervisor: &Supervisor) -> io::Result<Self> {
         let path = socket(state_dir);
         if std::os::unix::net::UnixStream::connect(&path).is_ok() {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, "another agent listens there"));
@@ -77,20 +77,17 @@ impl Control {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (sender, requests) = mpsc::channel(MAX_REQUESTS);
         let (listening, ended) = oneshot::channel::<()>();
-        thread::spawn(move || {
-            runtime.block_on(async {
+        supervisor.spawn("control", move || {
+            let result = runtime.block_on(async {
                 let server = Server { agent: sender, commands: Arc::new(Semaphore::new(MAX_REQUESTS)) };
                 tokio::select! {
-                    result = server.serve(listener) => {
-                        if let Err(error) = result {
-                            debug!("control socket: {error}");
-                        }
-                    }
-                    _ = ended => {}
+                    result = server.serve(listener) => result,
+                    _ = ended => Ok(()),
                 }
             });
             runtime.shutdown_background();
-        });
+            result
+        })?;
         Ok(Self { path, requests, _listening: listening })
     }
 
@@ -122,6 +119,7 @@ impl Server {
         let listener = UnixListener::from_std(listener)?;
         let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
+            fault::point("control");
             let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return Ok(()) };
             let Ok((stream, _)) = listener.accept().await else {
                 // Out of descriptors, say: it may get better.

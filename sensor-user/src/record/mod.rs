@@ -18,10 +18,10 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use thiserror::Error;
@@ -34,12 +34,19 @@ pub use self::{
 use crate::{
     config::RecordOptions,
     kernel::{interface::Interface, tap::Tap},
+    runtime::{Supervisor, fault},
     wall_clock,
 };
 use sensor_core::{address::FiveTuple, incident::IncidentId};
 
 /// Packets that wait for the thread that writes.
 const WAITING: usize = 8_192;
+
+/// News of incidents that wait for it: connections that join or leave one.
+const MAX_NEWS: usize = 65_536;
+
+/// Time that the thread that writes is given at the end.
+const END: Duration = Duration::from_secs(5);
 
 /// Time without packets after which the file gets what was written, and news are looked for.
 const IDLE: Duration = Duration::from_millis(200);
@@ -82,14 +89,7 @@ pub enum RecordError {
     Thread(#[source] io::Error),
 }
 
-/// What comes from the taps. What is more than the thread that writes can take is lost.
-enum Passed {
-    Packet(Packet),
-    End,
-}
-
-/// What is told of alerts. It is little, since alerts are admitted, and none is lost, however many packets pass: it would be
-/// a flow that is not recorded, or one that keeps its place for nothing.
+/// What is reported of incidents. It goes beside the packets, so that no flood of them drives it out; what is refused is counted.
 #[derive(Debug, PartialEq, Eq)]
 enum News {
     Joined { tuple: FiveTuple, incident: IncidentId, rule: String, at: u64 },
@@ -98,10 +98,13 @@ enum News {
 
 /// A recording that goes on until this is dropped.
 pub struct Recording {
-    packets: SyncSender<Passed>,
-    news: Sender<News>,
+    /// From the taps. What is more than the thread that writes can take is lost.
+    packets: Option<SyncSender<Packet>>,
+    news: SyncSender<News>,
     stop: Arc<AtomicBool>,
     lost: Arc<AtomicU64>,
+    /// News for which there was no room.
+    refused: AtomicU64,
     taps: Vec<JoinHandle<()>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -115,6 +118,7 @@ impl Recording {
         options: &RecordOptions,
         services: &ServicePorts,
         interfaces: &[Interface],
+        supervisor: &Supervisor,
     ) -> Result<Option<Self>, RecordError> {
         let Some(path) = &options.file else { return Ok(None) };
         let failed = |source| RecordError::File { path: path.clone(), source };
@@ -127,23 +131,23 @@ impl Recording {
         let recorder = Recorder::new(BufWriter::new(file), bytes, &names, options.snap_length, bounds)
             .map_err(failed)?;
         let (packets, passed) = sync_channel(WAITING);
-        let (news, heard) = channel();
+        let (news, heard) = sync_channel(MAX_NEWS);
         let shown = path.display().to_string();
-        let writer = thread::Builder::new()
-            .name("record".into())
-            .spawn(move || write(recorder, &passed, &heard, &shown))
+        let writer = supervisor
+            .spawn_optional("record", move || write(recorder, &passed, &heard, &shown))
             .map_err(RecordError::Thread)?;
         let mut recording = Self {
-            packets,
+            packets: Some(packets),
             news,
             stop: Arc::default(),
             lost: Arc::default(),
+            refused: AtomicU64::default(),
             taps: vec![],
             writer: Some(writer),
         };
         let ports = [&services.smb_tcp[..], &services.rpc_tcp, &services.netbios_udp].concat();
         for (number, interface) in interfaces.iter().enumerate() {
-            recording.tap(number as u32, interface, &ports, options.snap_length)?;
+            recording.tap(number as u32, interface, &ports, options.snap_length, supervisor)?;
         }
         info!(
             "recording packets of alerted flows to {}, the first {} bytes of each: they may hold credentials and contents",
@@ -159,14 +163,17 @@ impl Recording {
         interface: &Interface,
         ports: &[u16],
         snap_length: u32,
+        supervisor: &Supervisor,
     ) -> Result<(), RecordError> {
         let failed = |source| RecordError::Interface { interface: interface.name.clone(), source };
         let tap = Tap::open(interface.index, ports).map_err(failed)?;
-        let (packets, stop, lost) = (self.packets.clone(), Arc::clone(&self.stop), Arc::clone(&self.lost));
+        let Some(packets) = self.packets.clone() else { return Ok(()) };
+        let (stop, lost) = (Arc::clone(&self.stop), Arc::clone(&self.lost));
         let name = interface.name.clone();
-        let thread = thread::Builder::new().name(format!("record {name}")).spawn(move || {
+        let thread = supervisor.spawn_optional(&format!("record-{name}"), move || {
             let mut room = vec![0; snap_length as usize];
             while !stop.load(Ordering::Relaxed) {
+                fault::point("record-packets");
                 let packet = match tap.next(&mut room) {
                     Ok(None) => continue,
                     Ok(Some((bytes, length))) => {
@@ -174,7 +181,7 @@ impl Recording {
                     }
                     Err(error) => return warn!("no more packets of {name} are recorded: {error}"),
                 };
-                if packets.try_send(Passed::Packet(packet)).is_err() {
+                if packets.try_send(packet).is_err() {
                     lost.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -186,13 +193,25 @@ impl Recording {
     /// A connection belongs to an incident: its packets are recorded from now on, and those of the seconds before.
     pub fn joined(&self, tuple: &FiveTuple, incident: IncidentId, rule: &str) {
         let news = News::Joined { tuple: *tuple, incident, rule: rule.to_owned(), at: now() };
-        // A thread that writes no more has said so.
-        let _ = self.news.send(news);
+        self.report(news);
     }
 
     /// Such a connection is over.
     pub fn left(&self, tuple: &FiveTuple) {
-        let _ = self.news.send(News::Left { tuple: *tuple, at: now() });
+        self.report(News::Left { tuple: *tuple, at: now() });
+    }
+
+    /// A thread that writes no more has logged so.
+    fn report(&self, news: News) {
+        if let Err(TrySendError::Full(_)) = self.news.try_send(news) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Packets and news of incidents that could not be recorded, as they came too fast.
+    #[must_use]
+    pub fn refused(&self) -> (u64, u64) {
+        (self.lost.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed))
     }
 }
 
@@ -207,14 +226,23 @@ impl Drop for Recording {
         for tap in self.taps.drain(..) {
             let _ = tap.join();
         }
-        // What waits is written first.
-        let _ = self.packets.send(Passed::End);
+        // What waits is written first; a disk that takes nothing is not waited for.
+        drop(self.packets.take());
+        let deadline = Instant::now() + END;
         if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
+            while !writer.is_finished() && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(2));
+            }
+            if !writer.is_finished() {
+                warn!("the recording is not complete: its file does not take what waits");
+            }
         }
-        let lost = self.lost.load(Ordering::Relaxed);
+        let (lost, refused) = self.refused();
         if lost > 0 {
             warn!("{lost} packets came faster than they could be recorded");
+        }
+        if refused > 0 {
+            warn!("{refused} connections of incidents came faster than they could be recorded");
         }
     }
 }
@@ -222,12 +250,13 @@ impl Drop for Recording {
 /// Writes until the end is told.
 fn write(
     mut recorder: Recorder<BufWriter<File>>,
-    passed: &Receiver<Passed>,
+    passed: &Receiver<Packet>,
     news: &Receiver<News>,
     path: &str,
 ) {
     let mut reported_full = false;
     loop {
+        fault::point("record");
         let next = passed.recv_timeout(IDLE);
         let heard = news.try_iter().try_for_each(|news| match news {
             News::Joined { tuple, incident, rule, at } => {
@@ -238,9 +267,9 @@ fn write(
                 Ok(())
             }
         });
-        let ended = matches!(next, Ok(Passed::End) | Err(RecvTimeoutError::Disconnected));
+        let ended = matches!(next, Err(RecvTimeoutError::Disconnected));
         let result = heard.and_then(|()| match next {
-            Ok(Passed::Packet(packet)) => recorder.packet(packet),
+            Ok(packet) => recorder.packet(packet),
             _ => recorder.flush(),
         });
         if let Err(error) = result {

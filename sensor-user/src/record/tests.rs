@@ -13,16 +13,32 @@ fn ends(port: u16) -> FiveTuple {
 
 #[test]
 fn a_flood_of_packets_drives_out_no_alert() {
-    let (packets, full) = sync_channel(0);
-    let (news, heard) = channel();
-    let recording =
-        Recording { packets, news, stop: Arc::default(), lost: Arc::default(), taps: vec![], writer: None };
+    let (news, heard) = sync_channel(MAX_NEWS);
+    let recording = Recording {
+        packets: None,
+        news,
+        stop: Arc::default(),
+        lost: Arc::default(),
+        refused: AtomicU64::default(),
+        taps: vec![],
+        writer: None,
+    };
     for port in 1..=20_000 {
         recording.joined(&ends(port), IncidentId(1), "rule");
         recording.left(&ends(port));
     }
-    assert_eq!(heard.try_iter().count(), 40_000);
-    drop(full);
+    assert_eq!((heard.try_iter().count(), recording.refused()), (40_000, (0, 0)));
+}
+
+#[test]
+fn news_for_which_there_is_no_room_is_counted() {
+    let (news, _heard) = sync_channel(2);
+    let (stop, lost, refused) = (Arc::default(), Arc::default(), AtomicU64::default());
+    let recording = Recording { packets: None, news, stop, lost, refused, taps: vec![], writer: None };
+    for port in 1..=5 {
+        recording.left(&ends(port));
+    }
+    assert_eq!(recording.refused(), (0, 3));
 }
 
 #[test]
@@ -31,7 +47,10 @@ fn a_file_that_is_no_recording_is_named_with_what_to_do() {
     let file = folder.path().join("notes.txt");
     std::fs::write(&file, "my notes").unwrap();
     let options = RecordOptions { file: Some(file.clone()), snap_length: 512, max_mib: 1 };
-    let error = Recording::start(&options, &ServicePorts::default(), &[]).err().unwrap().to_string();
+    let error = Recording::start(&options, &ServicePorts::default(), &[], &Supervisor::default())
+        .err()
+        .unwrap()
+        .to_string();
     let named = error.contains(&file.display().to_string()) && error.contains("--record");
     assert!(named && error.contains("no pcapng"), "{error}");
 }

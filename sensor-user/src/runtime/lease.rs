@@ -6,14 +6,16 @@
 //! sensor that sees nothing any more must not go on dropping packets.
 
 use std::{
+    convert::Infallible,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
     time::Duration,
 };
 
+use super::Supervisor;
 use crate::{
     enforcement::{Enforcement, Now},
     kernel::{enforce::EnforcementSwitch, object::LoadError, ticks::KernelClock},
@@ -21,6 +23,9 @@ use crate::{
 
 /// Time between two renewals.
 const RENEWAL: Duration = Duration::from_secs(2);
+
+/// The same while enforcement is off.
+const OFF: Duration = Duration::from_secs(60);
 
 /// Time without a sign of the reader after which the lease lapses.
 pub const READER_LIMIT: Duration = Duration::from_secs(60);
@@ -54,7 +59,11 @@ impl Lease {
     ///
     /// # Errors
     /// When there is no thread to be had.
-    pub fn start(switch: EnforcementSwitch, clock: KernelClock) -> std::io::Result<Self> {
+    pub fn start(
+        switch: EnforcementSwitch,
+        clock: KernelClock,
+        supervisor: &Supervisor,
+    ) -> std::io::Result<Self> {
         let now = Now::of(clock)?;
         let shared = Arc::new(Shared {
             state: Mutex::new(State { switch, enforcement: Enforcement::Off }),
@@ -66,7 +75,10 @@ impl Lease {
             stop: AtomicBool::new(false),
         });
         let renewed = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("lease".into()).spawn(move || renewed.run())?;
+        let thread = supervisor.spawn("lease", move || {
+            renewed.run();
+            Ok::<_, Infallible>(())
+        })?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -77,6 +89,7 @@ impl Lease {
     pub fn set(&self, enforcement: Enforcement, now: Now) -> Result<(), LoadError> {
         let mut state = self.shared.lock();
         state.enforcement = enforcement;
+        self.shared.wake.notify_all();
         state.switch.set(enforcement.for_kernel(now, self.shared.clock.ticks()))
     }
 
@@ -104,12 +117,6 @@ impl Lease {
     pub fn has_lapsed(&self) -> bool {
         self.shared.lapsed.swap(false, Ordering::Relaxed)
     }
-
-    /// Whether its thread has ended, which it never does by itself.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
-    }
 }
 
 impl Shared {
@@ -125,7 +132,9 @@ impl Shared {
                 return;
             }
             self.renew(&mut state);
-            drop(self.wake.wait_timeout(state, RENEWAL));
+            // What is off needs no renewal; whoever sets it wakes this.
+            let wait = if state.enforcement == Enforcement::Off { OFF } else { RENEWAL };
+            drop(self.wake.wait_timeout(state, wait));
         }
     }
 

@@ -11,6 +11,9 @@ use std::{
 
 use tokio::sync::mpsc;
 
+/// Ends that wait for the reader. The first stops the agent; what is refused is the end of another thread after it.
+const MAX_ENDED: usize = 8;
+
 /// A thread that ended although nothing stopped it.
 #[derive(Debug)]
 pub struct Ended {
@@ -23,17 +26,17 @@ pub struct Ended {
 /// Starts threads and hears of their end.
 #[derive(Debug)]
 pub struct Supervisor {
-    sender: mpsc::UnboundedSender<Ended>,
-    ended: mpsc::UnboundedReceiver<Ended>,
+    sender: mpsc::Sender<Ended>,
+    ended: mpsc::Receiver<Ended>,
 }
 
-/// Tells the supervisor of an end.
+/// Reports the end of a thread to the supervisor.
 #[derive(Clone, Debug)]
-pub struct Reporter(mpsc::UnboundedSender<Ended>);
+struct Reporter(mpsc::Sender<Ended>);
 
 impl Default for Supervisor {
     fn default() -> Self {
-        let (sender, ended) = mpsc::unbounded_channel();
+        let (sender, ended) = mpsc::channel(MAX_ENDED);
         Self { sender, ended }
     }
 }
@@ -48,15 +51,29 @@ impl Supervisor {
         name: &str,
         work: impl FnOnce() -> Result<(), E> + Send + 'static,
     ) -> std::io::Result<JoinHandle<()>> {
-        let reporter = self.reporter();
-        let named = name.to_owned();
-        thread::Builder::new().name(name.to_owned()).spawn(move || reporter.watch(&named, work))
+        let (reporter, named) = (Reporter(self.sender.clone()), name.to_owned());
+        thread::Builder::new().name(name.to_owned()).spawn(move || match caught(work) {
+            Ok(Ok(())) => reporter.report(named, "it ended".to_owned()),
+            Ok(Err(error)) => reporter.report(named, error.to_string()),
+            Err(panic) => reporter.report(named, panic),
+        })
     }
 
-    /// Reports the end of a thread that somebody else starts.
-    #[must_use]
-    pub fn reporter(&self) -> Reporter {
-        Reporter(self.sender.clone())
+    /// Starts a thread that the agent can do without: it may end, and logs why. Only a panic, which is a defect, is reported.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub fn spawn_optional(
+        &self,
+        name: &str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<JoinHandle<()>> {
+        let (reporter, named) = (Reporter(self.sender.clone()), name.to_owned());
+        thread::Builder::new().name(name.to_owned()).spawn(move || {
+            if let Err(panic) = caught(work) {
+                reporter.report(named, panic);
+            }
+        })
     }
 
     /// The next thread that ended.
@@ -70,16 +87,15 @@ impl Supervisor {
 }
 
 impl Reporter {
-    /// Does the work of a thread and reports its end.
-    pub fn watch<E: std::fmt::Display>(&self, name: &str, work: impl FnOnce() -> Result<(), E>) {
-        let reason = match catch_unwind(AssertUnwindSafe(work)) {
-            Ok(Ok(())) => "it ended".to_owned(),
-            Ok(Err(error)) => error.to_string(),
-            Err(panic) => format!("it panicked: {}", message(panic.as_ref())),
-        };
+    fn report(&self, thread: String, reason: String) {
         // When the agent ends, nobody listens any more, and that is the usual end.
-        let _ = self.0.send(Ended { thread: name.to_owned(), reason });
+        let _ = self.0.try_send(Ended { thread, reason });
     }
+}
+
+/// Does the work of a thread; a panic is an error with its message.
+fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| format!("it panicked: {}", message(panic.as_ref())))
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {
@@ -109,5 +125,23 @@ mod tests {
         ] {
             assert_eq!((ended.thread.as_str(), ended.reason.as_str()), ("worker", reason));
         }
+    }
+
+    #[tokio::test]
+    async fn an_optional_thread_is_reported_for_a_panic_alone() {
+        let mut supervisor = Supervisor::default();
+        supervisor.spawn_optional("first", || {}).unwrap().join().unwrap();
+        supervisor.spawn_optional("second", || panic!("a defect")).unwrap().join().unwrap();
+        assert_eq!(supervisor.ended().await.thread, "second");
+    }
+
+    #[tokio::test]
+    async fn the_first_end_is_kept_however_many_follow() {
+        let mut supervisor = Supervisor::default();
+        for number in 0..4 * MAX_ENDED {
+            let work = || Err::<(), _>("gone");
+            supervisor.spawn(&format!("worker-{number}"), work).unwrap().join().unwrap();
+        }
+        assert_eq!(supervisor.ended().await.thread, "worker-0");
     }
 }

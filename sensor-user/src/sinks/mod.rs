@@ -20,13 +20,18 @@ use tracing::warn;
 
 pub use self::lines::{Lines, OpenError};
 use crate::runtime::{Supervisor, fault};
-use crate::storage::{DocumentKind, DocumentQuery, DocumentRow, Handle, Reader, RowBatch, StorageError};
+use crate::storage::{
+    DocumentKind, DocumentQuery, DocumentRow, Handle, OUTPUT_CURSOR, Reader, RowBatch, StorageError,
+};
 
 /// Time before a destination, or a store, that failed is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// Time after which a sink looks whether it is to end.
-const LOOK: Duration = Duration::from_millis(500);
+/// Time after which a sink looks again although nothing came.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Time that a sink is given to end.
+const END: Duration = Duration::from_secs(1);
 
 /// Documents that are read at a time.
 const BATCH: u64 = 512;
@@ -61,6 +66,7 @@ pub struct Sinks {
 }
 
 struct Running {
+    store: Handle,
     progress: Arc<Progress>,
     thread: Option<JoinHandle<()>>,
 }
@@ -99,6 +105,7 @@ impl Sinks {
         let reader = Reader::open(&subscription.state_dir)?;
         let progress = Arc::new(Progress::default());
         progress.cursor.store(reader.cursor(subscription.name)?.unwrap_or(0), Ordering::Relaxed);
+        let woken = store.clone();
         let worker = Worker { subscription, store, reader, progress: Arc::clone(&progress) };
         let name = format!("sink-{}", worker.subscription.name);
         let thread = supervisor
@@ -107,7 +114,7 @@ impl Sinks {
                 Ok::<_, Infallible>(())
             })
             .map_err(SinkError::Thread)?;
-        self.all.push(Running { progress, thread: Some(thread) });
+        self.all.push(Running { progress, store: woken, thread: Some(thread) });
         Ok(())
     }
 
@@ -143,9 +150,10 @@ impl Drop for Sinks {
     fn drop(&mut self) {
         for one in &self.all {
             one.progress.stop.store(true, Ordering::Relaxed);
+            one.store.committed().wake();
         }
         for one in &mut self.all {
-            let deadline = Instant::now() + 2 * LOOK;
+            let deadline = Instant::now() + END;
             let Some(running) = one.thread.take() else { continue };
             // One that hangs in its destination ends with the process.
             while !running.is_finished() && Instant::now() < deadline {
@@ -172,7 +180,7 @@ impl Worker {
         while !self.stops() {
             fault::point("sink-output");
             let cursor = self.progress.cursor.load(Ordering::Relaxed);
-            if self.store.committed().wait(cursor, LOOK) <= cursor {
+            if self.store.committed().wait(cursor, LOOK, || self.stops()) <= cursor {
                 continue;
             }
             match self.next(cursor) {
@@ -262,7 +270,7 @@ pub fn start(
     supervisor: &Supervisor,
 ) -> Result<Sinks, SinkError> {
     let mut sinks = Sinks::default();
-    let subscription = Subscription { name: "output", state_dir: state_dir.to_owned(), flows };
+    let subscription = Subscription { name: OUTPUT_CURSOR, state_dir: state_dir.to_owned(), flows };
     match path {
         Some(path) => sinks.start(subscription, store, Lines::into_file(path)?, supervisor)?,
         None => sinks.start(subscription, store, Lines::to(std::io::stdout()), supervisor)?,

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{SyncSender, TrySendError},
     },
     time::{Duration, Instant},
@@ -16,6 +16,8 @@ use super::RowBatch;
 pub struct Handle {
     pub(super) sender: SyncSender<RowBatch>,
     pub(super) committed: Committed,
+    /// The writer knows by it whether anybody is left.
+    pub(super) alive: Arc<()>,
 }
 
 /// How far the writer is.
@@ -28,7 +30,12 @@ struct Progress {
     sequence: Mutex<u64>,
     moved: Condvar,
     submitted: AtomicU64,
+    refused: AtomicU64,
+    /// The writer takes nothing any more.
+    ended: AtomicBool,
     done: AtomicU64,
+    /// Documents in batches that were taken and are not committed.
+    documents: AtomicU64,
     failures: AtomicU64,
     expired: AtomicU64,
     expired_waiting: AtomicU64,
@@ -39,6 +46,10 @@ struct Progress {
 pub struct StorageCounts {
     /// Batches that the writer took and has not committed.
     pub waiting: u64,
+    /// Documents in them.
+    pub waiting_documents: u64,
+    /// Batches that the writer had no room for when they were handed over.
+    pub refused: u64,
     /// Commits that failed and were tried again.
     pub failures: u64,
     /// Documents that retention removed.
@@ -54,12 +65,21 @@ impl Handle {
     /// The batch, where the writer has too many before it or has ended.
     #[expect(clippy::result_large_err, reason = "whoever is refused gets back what is not lost")]
     pub fn submit(&self, batch: RowBatch) -> Result<(), RowBatch> {
+        // Counted in the order of the channel, so that a flush waits for its own batches and not for those of others.
+        let _order = self.committed.lock();
+        let documents = batch.documents.len() as u64;
+        // Before the writer can have it.
+        self.committed.0.documents.fetch_add(documents, Ordering::Relaxed);
         match self.sender.try_send(batch) {
             Ok(()) => {
                 self.committed.0.submitted.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
-            Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) => Err(batch),
+            Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) => {
+                self.committed.0.documents.fetch_sub(documents, Ordering::Relaxed);
+                self.committed.0.refused.fetch_add(1, Ordering::Relaxed);
+                Err(batch)
+            }
         }
     }
 
@@ -69,13 +89,17 @@ impl Handle {
         &self.committed
     }
 
-    /// Waits until everything that was handed over is committed. Tells whether that was so in time.
+    /// Waits until everything that was handed over is committed; gives whether that was so in time. There is no wait for a writer
+    /// that has ended.
     #[must_use]
     pub fn flush(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         let wanted = self.committed.0.submitted.load(Ordering::Relaxed);
         let mut sequence = self.committed.lock();
         while self.committed.0.done.load(Ordering::Acquire) < wanted {
+            if self.committed.0.ended.load(Ordering::Relaxed) {
+                return false;
+            }
             let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
             else {
                 return false;
@@ -98,21 +122,21 @@ impl Committed {
         *self.lock()
     }
 
-    /// Waits for a document behind a place, for so long at most; gives the place of the last one.
+    /// Waits for a document behind a place, or until `stops` says so to whoever is [woken](Self::wake), for so long at most;
+    /// gives the place of the last one.
     #[must_use]
-    pub fn wait(&self, after: u64, patience: Duration) -> u64 {
-        let guard = self.lock();
-        if *guard > after {
-            return *guard;
-        }
-        match self.0.moved.wait_timeout(guard, patience) {
+    pub fn wait(&self, after: u64, patience: Duration, stops: impl Fn() -> bool) -> u64 {
+        let waited =
+            self.0.moved.wait_timeout_while(self.lock(), patience, |place| *place <= after && !stops());
+        match waited {
             Ok((guard, _)) => *guard,
             Err(poisoned) => *poisoned.into_inner().0,
         }
     }
 
-    /// Wakes everybody who waits.
+    /// Has everybody who waits look again.
     pub fn wake(&self) {
+        let _known = self.lock();
         self.0.moved.notify_all();
     }
 
@@ -122,16 +146,27 @@ impl Committed {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         StorageCounts {
             waiting: read(&self.0.submitted).saturating_sub(read(&self.0.done)),
+            waiting_documents: read(&self.0.documents),
+            refused: read(&self.0.refused),
             failures: read(&self.0.failures),
             expired: read(&self.0.expired),
             expired_waiting: read(&self.0.expired_waiting),
         }
     }
 
-    pub(super) fn advance(&self, sequence: u64, batches: u64) {
+    pub(super) fn advance(&self, sequence: u64, batches: &[RowBatch]) {
         let mut known = self.lock();
         *known = (*known).max(sequence);
-        self.0.done.fetch_add(batches, Ordering::Release);
+        let documents: usize = batches.iter().map(|batch| batch.documents.len()).sum();
+        self.0.documents.fetch_sub(documents as u64, Ordering::Relaxed);
+        self.0.done.fetch_add(batches.len() as u64, Ordering::Release);
+        self.0.moved.notify_all();
+    }
+
+    /// The writer has ended.
+    pub(super) fn end(&self) {
+        let _known = self.lock();
+        self.0.ended.store(true, Ordering::Relaxed);
         self.0.moved.notify_all();
     }
 

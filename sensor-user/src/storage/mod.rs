@@ -7,6 +7,7 @@
 mod error;
 mod handle;
 mod lock;
+mod migrate;
 mod query;
 mod reader;
 mod retention;
@@ -24,6 +25,12 @@ pub use self::{
     rows::{DocumentKind, DocumentRow, IncidentRow, NewDocument, RowBatch, Rows},
     writer::{Opened, Writer},
 };
+
+/// Name of the cursor of the output.
+pub const OUTPUT_CURSOR: &str = "output";
+
+/// Key of the clock of known terms among the single values.
+pub const TERM_CLOCK: &str = "term-clock";
 
 /// Name of the database in the state directory.
 const FILE: &str = "smb-sensor.db";

@@ -87,6 +87,20 @@ pub struct RowBatch {
 }
 
 impl RowBatch {
+    /// Adds what is to be committed behind it.
+    pub fn merge(&mut self, later: Self) {
+        self.documents.extend(later.documents);
+        self.incidents.retain(|known| later.incidents.iter().all(|new| new.id != known.id));
+        self.incidents.extend(later.incidents);
+        self.connections = later.connections.or(self.connections.take());
+        self.terms.extend(later.terms);
+        self.forgotten_terms.extend(later.forgotten_terms);
+        self.hits = later.hits.or(self.hits.take());
+        self.cursors.extend(later.cursors);
+        self.meta.retain(|(known, _)| later.meta.iter().all(|(new, _)| new != known));
+        self.meta.extend(later.meta);
+    }
+
     /// Whether there is nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {

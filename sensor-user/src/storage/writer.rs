@@ -4,14 +4,20 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel},
+    sync::{
+        Arc, Weak,
+        mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, Transaction, params};
 use tracing::{info, warn};
 
-use super::{Bounds, Committed, Handle, RowBatch, Rows, StorageError, lock::Lock, reader, retention, schema};
+use super::{
+    Bounds, Committed, Handle, RowBatch, Rows, StorageError, lock::Lock, migrate, reader, retention, schema,
+};
 use crate::{runtime::fault, wall_clock};
 
 /// Batches that may wait for the writer.
@@ -25,9 +31,6 @@ const RETRY: Duration = Duration::from_millis(500);
 
 /// Time between two looks at what is too old.
 const RETENTION: Duration = Duration::from_secs(60);
-
-/// Time without a batch after which a checkpoint is made.
-const QUIET: Duration = Duration::from_millis(200);
 
 /// Bytes of the write-ahead log from which on a checkpoint is made when nothing waits, and at which it is made in any case.
 const CHECKPOINT_AT: u64 = 4 << 20;
@@ -49,6 +52,8 @@ pub struct Writer {
     path: PathBuf,
     batches: Receiver<RowBatch>,
     committed: Committed,
+    /// Goes with the last handle.
+    handles: Weak<()>,
     bounds: Bounds,
     failing: Option<Instant>,
     looked: Option<Instant>,
@@ -64,8 +69,16 @@ impl Writer {
     pub fn open(state_dir: &Path, bounds: Bounds, since: i64) -> Result<Opened, StorageError> {
         let lock = Lock::take(state_dir)?;
         let path = super::file(state_dir);
-        let opened =
-            schema::open(&path).and_then(|connection| Ok((load(&connection, &path, since)?, connection)));
+        let open = || -> Result<_, StorageError> {
+            let mut connection = schema::open(&path)?;
+            migrate::take_over(&mut connection, state_dir).map_err(|source| StorageError::Database {
+                operation: "take over the state of an earlier version into",
+                path: path.clone(),
+                source,
+            })?;
+            Ok((load(&connection, &path, since)?, connection))
+        };
+        let opened = open();
         let (loaded, connection) = match opened {
             Err(error) if error.is_damage() => {
                 let aside = set_aside(&path)
@@ -83,10 +96,20 @@ impl Writer {
         let (rows, sequence) = loaded;
         let (sender, batches) = sync_channel(MAX_WAITING);
         let committed = Committed::default();
-        committed.advance(sequence, 0);
-        let handle = Handle { sender, committed: committed.clone() };
-        let writer =
-            Self { connection, path, batches, committed, bounds, failing: None, looked: None, _lock: lock };
+        committed.advance(sequence, &[]);
+        let handle = Handle { sender, committed: committed.clone(), alive: Arc::default() };
+        let handles = Arc::downgrade(&handle.alive);
+        let writer = Self {
+            connection,
+            path,
+            batches,
+            committed,
+            handles,
+            bounds,
+            failing: None,
+            looked: None,
+            _lock: lock,
+        };
         Ok(Opened { writer, handle, rows })
     }
 
@@ -96,19 +119,20 @@ impl Writer {
     /// When the database is damaged while it runs, or what was handed over could not be committed at the end.
     pub fn run(mut self) -> Result<(), StorageError> {
         let mut pending: Vec<RowBatch> = Vec::new();
+        self.look_after();
         loop {
             fault::point("store-writer");
             let ended = self.gather(&mut pending);
             if !pending.is_empty() {
                 match self.commit(&pending) {
                     Ok(sequence) => {
-                        self.committed.advance(sequence, pending.len() as u64);
+                        self.committed.advance(sequence, &pending);
                         pending.clear();
                         if self.failing.take().is_some() {
                             info!("the store takes documents again");
                         }
                     }
-                    Err(error) if error.is_damage() || ended => return Err(error),
+                    Err(error) if error.is_damage() || self.handles.strong_count() == 0 => return Err(error),
                     Err(error) => self.note_failure(&error),
                 }
             }
@@ -121,17 +145,16 @@ impl Writer {
         }
     }
 
-    /// Waits for a batch and takes what waits behind it. Tells whether there is nobody left to hand over any.
+    /// Waits for a batch and takes what waits behind it; gives whether there is nobody left to hand over any. What could not be
+    /// committed stays, and no more than a transaction takes is added to it: the rest waits in the channel, which is the bound.
     fn gather(&self, pending: &mut Vec<RowBatch>) -> bool {
-        let wait = if self.failing.is_some() { RETRY } else { QUIET };
-        if pending.is_empty() || self.failing.is_some() {
+        if !pending.is_empty() {
+            thread::sleep(RETRY);
+        } else {
+            // Nothing to do until a batch comes, or until it is time to look at what is too old.
+            let wait = if self.failing.is_some() { RETRY } else { RETENTION };
             match self.batches.recv_timeout(wait) {
-                // While it fails, what waits stays in the channel: that is the bound.
-                Ok(batch) if self.failing.is_none() || pending.is_empty() => pending.push(batch),
-                Ok(batch) => {
-                    pending.push(batch);
-                    return false;
-                }
+                Ok(batch) => pending.push(batch),
                 Err(RecvTimeoutError::Timeout) => return false,
                 Err(RecvTimeoutError::Disconnected) => return true,
             }
@@ -170,6 +193,8 @@ impl Writer {
 
     fn note_failure(&mut self, error: &StorageError) {
         self.committed.failed();
+        // On a full disk the write-ahead log may be what takes the room.
+        let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if self.failing.is_none() {
             warn!("{error}: documents wait in memory until the disk takes them");
         }
@@ -202,6 +227,12 @@ impl Writer {
 
     fn failed(&self, operation: &'static str, source: rusqlite::Error) -> StorageError {
         StorageError::Database { operation, path: self.path.clone(), source }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.committed.end();
     }
 }
 
@@ -238,7 +269,8 @@ fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
     Ok(aside)
 }
 
-fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::Result<()> {
+/// Puts a batch into the database.
+pub(super) fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::Result<()> {
     if !batch.documents.is_empty() {
         let mut insert = transaction.prepare_cached(
             "INSERT OR IGNORE INTO documents (id, kind, incident, severity, at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

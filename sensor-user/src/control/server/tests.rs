@@ -11,7 +11,7 @@ async fn asked(directory: &Path, request: Request) -> Answer {
 #[tokio::test]
 async fn a_request_is_answered_and_the_socket_goes_with_the_agent() {
     let directory = tempfile::tempdir().unwrap();
-    let mut control = Control::listen(directory.path()).unwrap();
+    let mut control = Control::listen(directory.path(), &Supervisor::default()).unwrap();
     let client = tokio::spawn({
         let path = directory.path().to_owned();
         async move { asked(&path, Request::EnforcementOff).await }
@@ -20,7 +20,7 @@ async fn a_request_is_answered_and_the_socket_goes_with_the_agent() {
     assert_eq!(request.request, Request::EnforcementOff);
     request.answer(true, "off");
     assert_eq!(client.await.unwrap(), Answer { told: "off".into(), done: true });
-    assert!(Control::listen(directory.path()).is_err(), "one agent to a directory");
+    assert!(Control::listen(directory.path(), &Supervisor::default()).is_err(), "one agent to a directory");
     drop(control);
     assert!(!socket(directory.path()).exists());
     assert!(ask(directory.path(), &Request::EnforcementStatus).is_err());
@@ -29,7 +29,7 @@ async fn a_request_is_answered_and_the_socket_goes_with_the_agent() {
 #[tokio::test]
 async fn what_came_too_late_is_not_carried_out_unless_it_lets_packets_pass() {
     let directory = tempfile::tempdir().unwrap();
-    let mut control = Control::listen(directory.path()).unwrap();
+    let mut control = Control::listen(directory.path(), &Supervisor::default()).unwrap();
     let late = |request| {
         let path = socket(directory.path());
         tokio::task::spawn_blocking(move || {
@@ -56,7 +56,7 @@ async fn what_came_too_late_is_not_carried_out_unless_it_lets_packets_pass() {
 async fn what_is_no_request_is_told_so_and_a_stale_socket_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     drop(std::os::unix::net::UnixListener::bind(socket(directory.path())).unwrap());
-    let _control = Control::listen(directory.path()).unwrap();
+    let _control = Control::listen(directory.path(), &Supervisor::default()).unwrap();
     let path = socket(directory.path());
     let answer = tokio::task::spawn_blocking(move || {
         use std::io::{Read as _, Write as _};
@@ -72,7 +72,7 @@ async fn what_is_no_request_is_told_so_and_a_stale_socket_is_replaced() {
 #[tokio::test]
 async fn what_the_agent_comes_to_when_nobody_waits_any_more_is_left_alone_unless_it_lets_packets_pass() {
     let directory = tempfile::tempdir().unwrap();
-    let mut control = Control::listen(directory.path()).unwrap();
+    let mut control = Control::listen(directory.path(), &Supervisor::default()).unwrap();
     for request in [Request::EnforcementOn { seconds: None }, Request::EnforcementOff] {
         let answer = asked(directory.path(), request).await;
         assert!(!answer.done && answer.told.contains("busy"), "{answer:?}");

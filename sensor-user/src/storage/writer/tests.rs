@@ -33,7 +33,7 @@ struct Running {
 impl Running {
     fn begin(directory: &Path, bounds: Bounds) -> Self {
         let Opened { writer, handle, rows } = Writer::open(directory, bounds, 0).unwrap();
-        Self { handle, thread: std::thread::spawn(move || writer.run()), rows }
+        Self { handle, thread: thread::spawn(move || writer.run()), rows }
     }
 
     fn submit(&self, batch: RowBatch) {
@@ -174,7 +174,7 @@ fn too_many_documents_are_removed_and_counted_flows_first() {
     let store = Running::begin(directory.path(), Bounds { bytes: 1_500_000, days: 30 });
     let deadline = Instant::now() + Duration::from_secs(10);
     while store.handle.committed().counts().expired == 0 && Instant::now() < deadline {
-        std::thread::yield_now();
+        thread::yield_now();
     }
     let counts = store.handle.committed().counts();
     assert_eq!(counts.expired, counts.expired_waiting, "no sink had delivered any");
@@ -195,10 +195,61 @@ fn old_documents_are_removed_at_the_next_start() {
     let store = Running::begin(directory.path(), Bounds::default());
     let deadline = Instant::now() + Duration::from_secs(10);
     while store.handle.committed().counts().expired == 0 && Instant::now() < deadline {
-        std::thread::yield_now();
+        thread::yield_now();
     }
     assert_eq!(bodies(directory.path(), &DocumentQuery::default()), ["{\"number\":2}"]);
     store.end();
+}
+
+/// A store whose database somebody else has locked; it does not wait for the lock.
+fn locked(directory: &Path) -> (Running, Connection) {
+    let Opened { writer, handle, rows } = Writer::open(directory, Bounds::default(), 0).unwrap();
+    writer.connection.busy_timeout(Duration::ZERO).unwrap();
+    let other = Connection::open(crate::storage::file(directory)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    (Running { handle, thread: thread::spawn(move || writer.run()), rows }, other)
+}
+
+#[test]
+fn documents_wait_while_the_database_takes_none_within_a_bound_and_none_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, other) = locked(directory.path());
+    assert!(store.handle.submit(documents(1..=1)).is_ok());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    // One is that of retention, the second and the third are of this document.
+    while store.handle.committed().counts().failures < 3 && Instant::now() < deadline {
+        thread::yield_now();
+    }
+    let taken = (2..100_000).take_while(|number| store.handle.submit(documents(*number..=*number)).is_ok());
+    let taken = 1 + taken.count() as u64;
+    let counts = store.handle.committed().counts();
+    let bound = (MAX_WAITING + MAX_GROUP) as u64;
+    assert!(taken <= bound, "{taken} batches are held in memory");
+    assert!(counts.waiting == taken && counts.refused == 1 && counts.failures >= 3, "{counts:?} of {taken}");
+    other.execute_batch("COMMIT").unwrap();
+    assert!(store.handle.flush(Duration::from_secs(10)), "{:?}", store.handle.committed().counts());
+    let expected: Vec<String> = (1..=taken).map(|number| document(number).body).collect();
+    assert_eq!(bodies(directory.path(), &DocumentQuery::default()), expected);
+    store.end();
+}
+
+#[test]
+fn a_writer_that_cannot_commit_ends_with_an_error_and_nobody_waits_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _other) = locked(directory.path());
+    store.handle.submit(documents(1..=1)).unwrap();
+    let committed = store.handle.committed().clone();
+    drop(store.handle);
+    let error = store.thread.join().unwrap().unwrap_err();
+    assert!(error.to_string().contains("cannot write"), "{error}");
+    assert_eq!((committed.counts().waiting, committed.sequence()), (1, 0));
+
+    let Opened { writer, handle, .. } = Writer::open(directory.path(), Bounds::default(), 0).unwrap();
+    handle.submit(documents(1..=1)).unwrap();
+    drop(writer);
+    let began = Instant::now();
+    assert!(!handle.flush(Duration::from_secs(60)));
+    assert!(began.elapsed() < Duration::from_secs(30), "waited for a writer that is gone");
 }
 
 /// Names the directory in which a child process writes until it is killed.

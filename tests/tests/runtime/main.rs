@@ -1,0 +1,7 @@
+//! The agent as a process: its threads, its disk, and its end and new beginning.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test cannot go on without an answer")]
+
+mod disk;
+mod restart;
+mod threads;

@@ -1,0 +1,199 @@
+//! Threads of the agent that end or hang: the agent ends with the first, and enforcement goes on beside the second.
+
+use std::{
+    fs::File,
+    io::{ErrorKind, Write as _},
+    net::{SocketAddr, TcpStream},
+    os::fd::{AsFd as _, OwnedFd},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    fcntl::{FcntlArg, OFlag, fcntl},
+    unistd::pipe,
+};
+use sensor_lab::{Answer, Namespace, TcpListener, Topology, address, poll, require_lab, scratch_dir};
+use sensor_tests::{Agent, PATIENCE, connect, follows_schema, text};
+use serde_json::Value;
+
+const OUTBOUND: &str = "smb-to-internet";
+
+/// Time in which a connection that is not dropped comes about.
+const SHORTLY: Duration = Duration::from_millis(400);
+
+/// Longer than two leases of the kernel program: one that nobody renews has lapsed by then.
+const TWO_LEASES: Duration = Duration::from_secs(21);
+
+/// Time in which an agent ends whose thread has ended.
+const WITHIN: Duration = Duration::from_secs(10);
+
+fn is_let_through(from: &Namespace, to: SocketAddr) -> bool {
+    from.run(|| TcpStream::connect_timeout(&to, SHORTLY)).unwrap().is_ok()
+}
+
+/// Has a thread panic, and holds the agent to ending with an error that names it.
+fn ends_the_agent(thread: &str, named: &str, records: bool) {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let scratch = scratch_dir().unwrap();
+    let recording = scratch.path().join("packets.pcapng");
+    let mut agent = Agent::on(border.gateway(), "lan0").fault(&format!("panic:{thread}"));
+    if records {
+        agent = agent.arguments(&["--record", recording.to_str().unwrap()]);
+    }
+    let began = Instant::now();
+    let ended = agent.start().unwrap().end().unwrap();
+    assert!(began.elapsed() < WITHIN, "it took {:?}", began.elapsed());
+    assert_eq!(ended.code, Some(1), "{}", ended.log);
+    let expected = format!("the thread {named} ended: it panicked: SMB_SENSOR_FAULT asked for it");
+    assert!(ended.log.contains(&expected), "{}", ended.log);
+    let last = ended.log.lines().last().unwrap_or_default();
+    assert!(last.starts_with("smb-sensor: the thread"), "the error is the last line: {}", ended.log);
+}
+
+#[test]
+fn a_store_writer_that_panics_ends_the_agent() {
+    ends_the_agent("store-writer", "store-writer", false);
+}
+
+#[test]
+fn an_output_that_panics_ends_the_agent() {
+    ends_the_agent("sink-output", "sink-output", false);
+}
+
+#[test]
+fn a_lease_that_panics_ends_the_agent() {
+    ends_the_agent("lease", "lease", false);
+}
+
+#[test]
+fn a_control_socket_that_panics_ends_the_agent() {
+    ends_the_agent("control", "control", false);
+}
+
+#[test]
+fn a_recording_that_panics_ends_the_agent() {
+    ends_the_agent("record", "record", true);
+}
+
+#[test]
+fn a_packet_socket_of_the_recording_that_panics_ends_the_agent() {
+    ends_the_agent("record-packets", "record-lan0", true);
+}
+
+/// Holds enforcement to dropping SYNs for longer than two leases.
+fn enforces_for_two_leases(border: &Topology, server: SocketAddr) {
+    let began = Instant::now();
+    while began.elapsed() < TWO_LEASES {
+        assert!(!is_let_through(border.client(), server), "let through after {:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn enforcement_goes_on_while_the_store_hangs_for_a_minute() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").fault("hang:store-writer:60").arguments(&["--enforce"]);
+    let agent = agent.config("statistics_interval = 1\n").start().unwrap();
+    enforces_for_two_leases(&border, server.address());
+    // The store did hang all the while, and that is counted.
+    assert!(agent.documents().is_empty(), "{:#?}", agent.documents());
+    let log = agent.log();
+    let line = log.lines().rfind(|line| line.contains("statistics:")).unwrap_or_default();
+    assert!(line.contains(" written=0 ") && !line.contains(" unsaved=0 "), "{log}");
+    agent.kill().unwrap();
+}
+
+/// A process that is killed on drop.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// An agent with a standard error of one's choice, whose documents go into a file.
+fn agent_with_stderr(border: &Topology, scratch: &std::path::Path, stderr: Stdio) -> Killed {
+    let mut command = border.gateway().command(Agent::program().unwrap());
+    let state = scratch.join("state");
+    command.args(["run", "--iface", "lan0", "--attribution", "off", "--learning-hours", "0", "--enforce"]);
+    command.arg("--state-dir").arg(state).arg("--output").arg(scratch.join("documents.json"));
+    command.env("RUST_LOG", "trace").stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+    Killed(sensor_lab::spawn(command).unwrap())
+}
+
+fn documents(scratch: &std::path::Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(scratch.join("documents.json")).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// A pipe that takes nothing more, and its reader, who never reads.
+fn full_pipe() -> (OwnedFd, File) {
+    let (reader, writer) = pipe().unwrap();
+    let flags = OFlag::from_bits_retain(fcntl(writer.as_fd(), FcntlArg::F_GETFL).unwrap());
+    fcntl(writer.as_fd(), FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).unwrap();
+    let mut writer = File::from(writer);
+    let full = (0..1 << 20).find_map(|_| writer.write(b"x").err()).unwrap();
+    assert_eq!(full.kind(), ErrorKind::WouldBlock);
+    fcntl(writer.as_fd(), FcntlArg::F_SETFL(flags)).unwrap();
+    (reader, writer)
+}
+
+#[test]
+fn enforcement_and_documents_go_on_while_nobody_reads_the_log() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let scratch = scratch_dir().unwrap();
+    let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
+    let (_reader, stderr) = full_pipe();
+    let _agent = agent_with_stderr(&border, scratch.path(), stderr.into());
+    let enforced = poll(PATIENCE, || (!is_let_through(border.client(), server.address())).then_some(()));
+    enforced.expect("it is not in force, so the agent did not start");
+    let written = documents(scratch.path()).len();
+    enforces_for_two_leases(&border, server.address());
+    let opened = poll(PATIENCE, || {
+        let all = documents(scratch.path());
+        let is_denied = |one: &Value| text(one, "/smb_sensor/enforcement") == "dropped";
+        (all.len() > written && all.iter().any(is_denied)).then_some(all)
+    });
+    let opened = opened.expect("documents go on");
+    opened.iter().for_each(|document| follows_schema(document).unwrap());
+}
+
+#[test]
+fn an_agent_without_a_standard_error_works_and_ends_in_order() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let scratch = scratch_dir().unwrap();
+    let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
+    let mut command = border.gateway().command("sh");
+    let (state, output) = (scratch.path().join("state"), scratch.path().join("documents.json"));
+    command.args(["-c", "exec \"$@\" 2>&-", "sh"]).arg(Agent::program().unwrap());
+    command.args(["run", "--iface", "lan0", "--attribution", "off", "--learning-hours", "0"]);
+    command.arg("--state-dir").arg(state).arg("--output").arg(&output).stdin(Stdio::null());
+    let mut agent = Killed(sensor_lab::spawn(command).unwrap());
+    let opened = || {
+        let _ = connect(border.client(), server.address());
+        documents(scratch.path()).into_iter().find(|one| text(one, "/rule/id") == OUTBOUND)
+    };
+    poll(PATIENCE, opened).expect("an incident");
+    let pid = nix::unistd::Pid::from_raw(agent.0.id().cast_signed());
+    nix::sys::signal::kill(pid, sensor_lab::Signal::SIGINT).unwrap();
+    let status = poll(PATIENCE, || agent.0.try_wait().transpose()).expect("it ends").unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn short_commands_write_their_errors_and_nothing_before_them() {
+    let scratch = scratch_dir().unwrap();
+    let mut command = Command::new(Agent::program().unwrap());
+    let output = command.args(["alerts", "--state-dir"]).arg(scratch.path()).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.starts_with("smb-sensor: there is no database in"), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+}
