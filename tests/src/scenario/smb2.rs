@@ -23,6 +23,9 @@ impl Status {
     }
 }
 
+/// A session keep-alive (RFC 1002 4.3.6).
+pub(super) const KEEP_ALIVE: [u8; 4] = [0x85, 0, 0, 0];
+
 const NEGOTIATE: u16 = 0;
 const SESSION_SETUP: u16 = 1;
 const TREE_CONNECT: u16 = 3;

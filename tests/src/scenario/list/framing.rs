@@ -8,6 +8,7 @@ use sensor_common::slot::tcp;
 use super::super::expected::Direction::Outbound;
 use super::super::expected::Expected;
 use super::super::incident::Severity::Critical;
+use super::super::smb2::{KEEP_ALIVE, Status};
 use super::super::wire::{Connection, Tape};
 use super::written::{Session, client, server};
 use super::{Ends, Scenario, captured};
@@ -33,6 +34,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                     .techniques(&["T1187", "T1105"])
                     .never(&["T1048", "T1190"])
                     .credentials(&["alice"])
+                    // Low while nothing was spoken, high with SMB, critical with the credential.
                     .alerts(1..=3),
             ),
         ),
@@ -55,6 +57,27 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             },
             Some(share()),
         ),
+        captured(
+            "keep-alive-before-log-on",
+            "A NetBIOS keep-alive comes in the segment of the log-on, before it",
+            Outbound,
+            |tape, ends| log_on(tape, ends, |request| vec![[&KEEP_ALIVE[..], request].concat()]),
+            Some(share()),
+        ),
+        captured(
+            "echo-before-log-on",
+            "An ECHO and the log-on come in one segment",
+            Outbound,
+            echo_and_log_on,
+            Some(share()),
+        ),
+        captured(
+            "header-alone",
+            "The four-byte header of the log-on comes in a segment of its own",
+            Outbound,
+            |tape, ends| log_on(tape, ends, |request| vec![request[..4].to_vec(), request[4..].to_vec()]),
+            Some(share()),
+        ),
     ]
 }
 
@@ -74,5 +97,27 @@ fn port_reuse(tape: &mut Tape, ends: Ends) {
     let again = Connection::open_at(tape, client(ends, 50_000), server(ends), (900_000, 800_000));
     let mut session = Session::on(again, ends);
     session.begin(tape, "bob");
+    session.connection.close(tape);
+}
+
+/// A session whose log-on is sent as these segments.
+fn log_on(tape: &mut Tape, ends: Ends, segments: fn(&[u8]) -> Vec<Vec<u8>>) {
+    let mut session = Session::connected(tape, ends, 50_000);
+    session.negotiate(tape);
+    let (request, reply) = session.dialogue.authenticate("alice", Status::Success);
+    segments(&request).iter().for_each(|segment| session.connection.request(tape, segment));
+    session.connection.reply(tape, &reply);
+    session.connect_share(tape);
+    session.connection.close(tape);
+}
+
+fn echo_and_log_on(tape: &mut Tape, ends: Ends) {
+    let mut session = Session::connected(tape, ends, 50_000);
+    session.negotiate(tape);
+    let (echo, echoed) = session.dialogue.echo();
+    let (request, reply) = session.dialogue.authenticate("alice", Status::Success);
+    session.connection.request(tape, &[echo, request].concat());
+    session.connection.reply(tape, &[echoed, reply].concat());
+    session.connect_share(tape);
     session.connection.close(tape);
 }
