@@ -195,7 +195,8 @@ impl Slot {
             cpu: packet.cpu,
             retransmitted: [0; 2],
             content: 0,
-            reserved: [0; 7],
+            gaps: 0,
+            reserved: [0; 6],
         };
         // Meaningful for a side that sent a SYN, by its flags.
         self.stream.initial_sequence = [packet.sequence * local, packet.sequence * remote];
@@ -249,14 +250,23 @@ impl Slot {
     }
 
     /// The same for what is not in order; `next` is the sequence number behind it. Sequence numbers are compared modulo 2^32, as
-    /// RFC 9293 3.4 has it.
+    /// RFC 9293 3.4 has it. Late bytes are new as long as they can fill a gap before them; only then have they been seen before.
     #[inline(never)]
     fn new_out_of_order(&mut self, side: usize, next: u32, payload: u32, restarts: bool) -> u32 {
         let side = side & 1;
+        let gap_bit = 1 << side;
         let known = self.line.next_sequence[side];
         let ahead = next.wrapping_sub(known) as i32;
-        if restarts || known == 0 || ahead >= payload as i32 {
+        if restarts || known == 0 {
             self.line.next_sequence[side] = next;
+            self.details.gaps &= !gap_bit;
+            return payload;
+        }
+        let gap = if self.details.gaps & gap_bit != 0 { self.stream.gap[side] } else { 0 };
+        if ahead >= payload as i32 {
+            self.line.next_sequence[side] = next;
+            self.stream.gap[side] = gap.saturating_add(ahead as u32 - payload);
+            self.details.gaps |= gap_bit;
             return payload;
         }
         let mut new = 0;
@@ -264,9 +274,14 @@ impl Slot {
             self.line.next_sequence[side] = next;
             new = ahead as u32;
         }
+        let late = payload - new;
+        let fills = if late < gap { late } else { gap };
+        if fills != 0 {
+            self.stream.gap[side] = gap - fills;
+        }
         let retransmitted = &mut self.details.retransmitted[side];
-        *retransmitted = retransmitted.wrapping_add(payload - new);
-        new
+        *retransmitted = retransmitted.wrapping_add(late - fills);
+        new + fills
     }
 
     /// Whether the sender of a SYN sent one with the same sequence number before: this is that SYN again.

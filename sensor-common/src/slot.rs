@@ -171,8 +171,8 @@ pub struct FlowLine {
     pub packets: [u32; 2],
     /// Bytes of IP packets from each side, headers included.
     pub bytes: [u32; 2],
-    /// Bytes of transport payload from each side: of a TCP stream those above the highest sequence number seen before, so that
-    /// a byte that is sent twice counts once. What lies behind a gap counts as it is seen.
+    /// Bytes of transport payload from each side: of a TCP stream by sequence number, so that a byte that is sent twice counts
+    /// once. Bytes that a gap left out count when they are seen.
     pub payload: [u32; 2],
     /// TCP: the sequence number behind the highest byte seen from each side, or 0 as long as none was.
     pub next_sequence: [u32; 2],
@@ -192,13 +192,14 @@ pub struct FlowDetails {
     pub vlan: u16,
     /// CPU that owns the slot.
     pub cpu: u16,
-    /// Bytes of TCP payload from each side at or below the highest sequence number that it had sent before: sent again, or
-    /// late.
+    /// Bytes of TCP payload from each side that it had sent before. Late bytes that fill a gap are not among them.
     pub retransmitted: [u32; 2],
     /// The [`Side`]s that sent file content, one bit each: [`content_bit`].
     pub content: u8,
+    /// The [`Side`]s whose stream left out bytes, one bit each, in the order of `content`: [`StreamState::gap`] says how many.
+    pub gaps: u8,
     /// Zero.
-    pub reserved: [u8; 7],
+    pub reserved: [u8; 6],
 }
 
 /// The bit of [`FlowDetails::content`] that says that this side sent a message that carries file content (1: the internal side,
@@ -232,8 +233,11 @@ pub struct StreamState {
     pub partial: PartialHeader,
     /// The range of each side's stream that is wanted as payload.
     pub wanted: [SeqRange; 2],
+    /// Bytes of each side's stream below its `next_sequence` that were not seen yet; meaningful where [`FlowDetails::gaps`] says
+    /// so.
+    pub gap: [u32; 2],
     /// Zero: up to a whole cache line.
-    pub reserved: [u32; 10],
+    pub reserved: [u32; 8],
 }
 
 impl StreamState {
@@ -243,7 +247,8 @@ impl StreamState {
         pieces_sent: 0,
         partial: PartialHeader::EMPTY,
         wanted: [SeqRange { from: 0, until: 0 }; 2],
-        reserved: [0; 10],
+        gap: [0; 2],
+        reserved: [0; 8],
     };
 }
 

@@ -94,7 +94,10 @@ fn a_byte_counts_once_by_its_sequence_number() {
     assert_eq!(counted(&[(1, 100), (1, 100), (101, 50)]), (150, 100), "sent again");
     assert_eq!(counted(&[(1, 100), (51, 100)]), (150, 50), "a part of it");
     assert_eq!(counted(&[(1, 100), (301, 100)]), (200, 0), "behind a gap");
-    assert_eq!(counted(&[(1, 100), (201, 100), (101, 100)]), (200, 100), "late");
+    assert_eq!(counted(&[(1, 100), (201, 100), (101, 100)]), (300, 0), "late");
+    assert_eq!(counted(&[(1, 100), (201, 100), (101, 100), (101, 100)]), (300, 100), "late, and sent again");
+    assert_eq!(counted(&[(1, 100), (301, 100), (151, 50), (251, 50), (201, 50)]), (350, 0), "late in pieces");
+    assert_eq!(counted(&[(1, 100), (151, 50), (51, 100)]), (200, 50), "late and sent again in one segment");
     assert_eq!(
         counted(&[(u32::MAX - 49, 100), (50, 100), (u32::MAX - 49, 100)]),
         (200, 100),

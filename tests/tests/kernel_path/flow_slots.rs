@@ -195,7 +195,7 @@ fn a_second_connection_on_the_same_ports_is_a_flow_of_its_own() {
 #[test]
 fn bytes_that_are_sent_again_count_apart() {
     let mut twin = Setup::default().twin("bytes_that_are_sent_again_count_apart").unwrap();
-    let segments = [(1_001, 100), (1_001, 100), (1_051, 100), (1_301, 100), (1_151, 150)];
+    let segments = [(1_001, 100), (1_001, 100), (1_051, 100), (1_301, 100), (1_151, 150), (1_151, 150)];
     for hook in HOOKS {
         twin.run(hook, &Frame::udp("10.0.0.9:1", "8.8.4.4:137").build()).unwrap();
         twin.run(hook, &syn().sequence(1_000).build()).unwrap();
@@ -205,9 +205,9 @@ fn bytes_that_are_sent_again_count_apart() {
         }
         let effect = twin.run(hook, &Frame::udp("10.0.0.9:1", "8.8.4.4:137").build()).unwrap();
         let settled = records(&effect)[0].1;
-        assert_eq!(settled.counts.payload, [100 + 50 + 100, 0], "{hook:?}");
+        assert_eq!(settled.counts.payload, [100 + 50 + 100 + 150, 0], "{hook:?}");
         assert_eq!(settled.counts.retransmitted, [100 + 50 + 150, 0], "{hook:?}");
-        assert_eq!(settled.counts.bytes, [6 * 40 + 550, 0], "{hook:?}");
+        assert_eq!(settled.counts.bytes, [7 * 40 + 700, 0], "{hook:?}");
     }
 }
 
