@@ -1,29 +1,36 @@
 //! The core as one pure function: an input and the time in, events out.
 
+mod assessment;
+mod ending;
+mod published;
+mod state;
+
 use std::sync::Arc;
 
 use sensor_common::slot::{RecordKind, Slot};
 use sensor_dissect::FingerprintKey;
 
+pub use self::state::{CoreCounts, StateChanges};
+use self::{ending::SummaryLimit, published::rulebook};
 use crate::{
     address::{Direction, FiveTuple},
     event::{Event, FlowSummary},
     exempt::{Exemptions, Question},
     flow::{Change, FlowEntry, FlowTable, FlowTableOptions, StoredFlow},
     incident::{
-        Credential, IncidentId, Link, LogonOutcome, QuotaSummary, Recorded, Scope, StoredIncident, ThreatHit,
-        book::{Assessment, Book, Context},
+        IncidentId, Link, Recorded, Scope, StoredIncident, ThreatHit,
+        book::{Book, Context},
         quota::Admission,
     },
-    level::{EvidenceLevel, Severity},
+    level::EvidenceLevel,
     process::ProcessLookup,
-    profile::{ProfileName, Rulebook},
+    profile::Rulebook,
     record::{self, DecodeError, Observation, Record},
     responses::Responses,
-    rules::{self, History, Logons, Relayed},
+    rules,
     service::Service,
     settings::Settings,
-    terms::{Clocks, KnownTerms, Step, Term, TermChanges},
+    terms::{Clocks, KnownTerms, Step, Term},
     time::{Moment, TickClock, Timestamp},
     view::FlowView,
 };
@@ -66,34 +73,6 @@ pub struct Start {
     pub connections: Vec<StoredFlow<Link>>,
 }
 
-/// What is to be stored of the core's state.
-#[derive(Debug, Default)]
-pub struct StateChanges {
-    /// Incidents that changed.
-    pub incidents: Vec<StoredIncident>,
-    /// Known terms.
-    pub terms: TermChanges,
-}
-
-/// Counts of the core.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CoreCounts {
-    /// Records that this agent cannot read.
-    pub undecodable: u64,
-    /// Connections followed now.
-    pub connections: usize,
-    /// Incidents open now.
-    pub incidents_open: usize,
-    /// Incidents opened so far: low, medium, high, critical.
-    pub incidents_opened: [u64; 4],
-    /// Incidents that the quota held back.
-    pub held_back: u64,
-    /// Connections that an exemption covered.
-    pub exempted: u64,
-    /// Connections that have no summary, since too many ended at once.
-    pub summaries_left_out: u64,
-}
-
 /// Everything that decides.
 pub struct Core {
     settings: Settings,
@@ -115,33 +94,6 @@ pub struct Core {
     exempted: u64,
     summaries: SummaryLimit,
     changes: Vec<Change<Link>>,
-}
-
-/// Summaries of connections in a second at most, so that a flood costs no more than the sensor can do.
-const MAX_SUMMARIES: u64 = 1_000;
-
-/// Counts the summaries of the present second.
-#[derive(Debug, Default)]
-struct SummaryLimit {
-    second: i64,
-    given: u64,
-    left_out: u64,
-}
-
-impl SummaryLimit {
-    fn admit(&mut self, now: Timestamp) -> bool {
-        let second = now.unix_nanos() / 1_000_000_000;
-        if second != self.second {
-            (self.second, self.given) = (second, 0);
-        }
-        let admitted = self.given < MAX_SUMMARIES;
-        if admitted {
-            self.given += 1;
-        } else {
-            self.left_out += 1;
-        }
-        admitted
-    }
 }
 
 /// The rule that asks for a new destination.
@@ -240,35 +192,6 @@ impl Core {
         self.exemptions.replace(settings.exemptions.clone());
         self.rulebook = rulebook(&settings);
         self.settings = settings;
-    }
-
-    /// Windows of the quota are over: connections that spoke SMB and were held back by them are looked at again.
-    fn end_windows(&mut self, summaries: Vec<QuotaSummary>, now: Timestamp, out: &mut Vec<Event>) {
-        if summaries.is_empty() {
-            return;
-        }
-        out.extend(summaries.into_iter().map(Event::Quota));
-        for tuple in std::mem::take(&mut self.held_back) {
-            self.change(&tuple, now, out);
-        }
-    }
-
-    fn end(&mut self, kept: bool, now: Moment, out: &mut Vec<Event>) {
-        // Those that wait for the end of a window of the quota come after the others, which the window holds back to its end.
-        self.flows.drain_unless(|link| link.waits || kept && link.incident.is_some(), &mut self.changes);
-        self.settle_changes(now.at, out);
-        let summaries = self.book.end_windows(now.at);
-        self.end_windows(summaries, now.at, out);
-        if kept {
-            // What belongs to an incident is saved and goes on; of the others nothing is kept.
-            self.flows.drain_unless(|link| link.incident.is_some(), &mut self.changes);
-        } else {
-            self.flows.drain(&mut self.changes);
-        }
-        self.settle_changes(now.at, out);
-        let mut written = Vec::new();
-        self.book.finish(now.at, kept, &mut written);
-        out.extend(written.into_iter().map(Event::from));
     }
 
     /// Takes what changed in the table through rules and incidents.
@@ -457,51 +380,6 @@ impl Core {
         news
     }
 
-    /// What a connection and its incident are worth together; tells whether a rule found anything.
-    fn assess(
-        &self,
-        id: IncidentId,
-        view: &FlowView<'_>,
-        relayed: Option<Relayed>,
-        new_destination: bool,
-        now: Timestamp,
-    ) -> (Assessment, bool) {
-        let nothing = Assessment { findings: vec![], techniques: vec![], severity: (Severity::Low, 0) };
-        let Some(incident) = self.book.incident(id) else { return (nothing, false) };
-        let logons = Logons {
-            refused: incident.refused_accounts.clone(),
-            refused_total: incident.counted.logons_refused,
-            accepted: incident
-                .credentials
-                .iter()
-                .filter(|one| one.outcome == Some(LogonOutcome::Accepted))
-                .filter_map(Credential::account)
-                .collect(),
-        };
-        let history = History {
-            limits: &self.settings.limits,
-            now,
-            new_destination,
-            logons: &logons,
-            departure: incident.departure,
-            relayed,
-        };
-        let mut findings = rules::evaluate(view, &history);
-        if let Some(targets) = incident.targets.filter(|_| incident.scope == Scope::Client) {
-            let others =
-                if view.direction == Direction::Outbound { &incident.external } else { &incident.internal };
-            let limits = &self.settings.limits;
-            findings.extend(rules::sweep::finding(view.direction, &targets, others.at_least, limits));
-        }
-        let techniques = rules::techniques_shown(view, &findings)
-            .into_iter()
-            .map(|(technique, fact)| (technique.id, fact))
-            .collect();
-        let severity = rules::severity(rules::Observed::of(view), &findings);
-        let found = !findings.is_empty() || !incident.findings.is_empty();
-        (Assessment { findings, techniques, severity }, found)
-    }
-
     /// Only a connection that was completed makes its server known.
     fn learn(&mut self, view: &FlowView<'_>, now: Timestamp) {
         if view.direction == Direction::Outbound
@@ -511,130 +389,4 @@ impl Core {
             self.terms.learn(Term { rule: RARE_DESTINATION, address: view.server.ip() }, now);
         }
     }
-
-    /// A published profile: one alert for each connection that matches, with the published severity.
-    fn consider_published(
-        &mut self,
-        view: &FlowView<'_>,
-        link: &mut Link,
-        now: Timestamp,
-        out: &mut Vec<Event>,
-    ) {
-        let Some(rulebook) = &self.rulebook else { return };
-        let terms = &mut self.terms;
-        let findings = if link.found.is_empty() {
-            rulebook.findings(view, &mut |term: Term| {
-                let is_new = terms.is_new(term, now);
-                terms.learn(term, now);
-                is_new
-            })
-        } else {
-            vec![]
-        };
-        if findings.is_empty() && link.incident.is_none() {
-            return;
-        }
-        let context =
-            Context { now, identity: &self.identity, lost_records: self.lost_records, learning_until: None };
-        let id = self.book.place_connection(view, link, &context);
-        let _ = self.merge(id, view, link, now);
-        let worst = findings.iter().map(|finding| (finding.severity, finding.risk_score)).max();
-        let severity = worst.unwrap_or((Severity::Low, 0));
-        let assessment = Assessment { findings, techniques: vec![], severity };
-        let client = (view.client.ip(), &mut link.found);
-        let mut written = Vec::new();
-        let admission = self.book.assess(id, &assessment, false, client, now, &mut written);
-        out.extend(written.into_iter().map(Event::from));
-        if admission == Some(Admission::HeldBack) {
-            self.book.drop_unannounced(id, link);
-            link.held_back = true;
-        } else if view.closed {
-            out.extend(self.book.close_connection(id, now).map(|event| Event::Incident(Box::new(event))));
-        }
-    }
-
-    /// A connection of the table is over.
-    fn summarise(&mut self, tuple: &FiveTuple, now: Timestamp, out: &mut Vec<Event>) {
-        let summary = self.with_entry(tuple, |core, view, link| core.summary(view, link, now));
-        out.extend(summary.flatten());
-    }
-
-    fn summary(&mut self, view: &FlowView<'_>, link: &Link, now: Timestamp) -> Option<Event> {
-        if !self.settings.flow_summaries || !self.summaries.admit(now) {
-            return None;
-        }
-        let question = Question::of(view);
-        let exemption = link.exempt.then(|| self.exemptions.covering(&question, now)).flatten();
-        let exemption = exemption.map(|exemption| exemption.id.clone());
-        Some(Event::Flow(Box::new(FlowSummary::of(view, exemption, link.incident))))
-    }
-
-    /// What is to be stored since this was last asked.
-    pub fn take_changes(&mut self, now: Timestamp) -> StateChanges {
-        StateChanges { incidents: self.book.take_changes(), terms: self.terms.take_changes(now) }
-    }
-
-    /// Connections that are open, to go on with them after a restart.
-    pub fn connections(&self) -> impl Iterator<Item = StoredFlow<Link>> + '_ {
-        self.flows.store()
-    }
-
-    /// The step of the wall clock that came to light since this was last asked.
-    pub const fn take_clock_step(&mut self) -> Option<Step> {
-        self.step.take()
-    }
-
-    /// The first record that could not be read, once.
-    pub const fn take_undecodable(&mut self) -> Option<DecodeError> {
-        self.first_undecodable.take()
-    }
-
-    /// The exemptions, and what they have covered.
-    pub const fn exemptions(&mut self) -> &mut Exemptions {
-        &mut self.exemptions
-    }
-
-    /// Whether an exemption covers this connection now, for who asks about a flow.
-    #[must_use]
-    pub const fn flows(&self) -> &FlowTable<Link> {
-        &self.flows
-    }
-
-    /// The table of connections, for what the kernel has to be told of ports.
-    pub const fn flows_mut(&mut self) -> &mut FlowTable<Link> {
-        &mut self.flows
-    }
-
-    /// The known terms.
-    #[must_use]
-    pub const fn terms(&self) -> &KnownTerms {
-        &self.terms
-    }
-
-    /// The length of the kernel's tick.
-    #[must_use]
-    pub const fn clock(&self) -> TickClock {
-        self.clock
-    }
-
-    /// The counts.
-    #[must_use]
-    pub fn counts(&self) -> CoreCounts {
-        let opened = self.book.opened();
-        CoreCounts {
-            undecodable: self.undecodable,
-            connections: self.flows.len(),
-            incidents_open: self.book.open(),
-            incidents_opened: Severity::ALL
-                .map(|severity| opened.get(&severity).copied().unwrap_or_default()),
-            held_back: self.book.held_back(),
-            exempted: self.exempted,
-            summaries_left_out: self.summaries.left_out,
-        }
-    }
-}
-
-/// The rules of another profile than the sensor's own.
-fn rulebook(settings: &Settings) -> Option<Rulebook> {
-    (settings.profile != ProfileName::Sensor).then(|| Rulebook::of(settings.profile, &settings.rulebook))
 }

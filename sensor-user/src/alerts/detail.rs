@@ -213,8 +213,10 @@ fn findings(incident: &Incident, lines: &mut Lines) {
 fn complete(incident: &Incident) -> String {
     let read = if incident.joined_late {
         "the sensor joined late: what came before was not seen"
+    } else if incident.complete && incident.unanswered_smb {
+        "every SMB message that was seen was read"
     } else if incident.complete && incident.level < EvidenceLevel::Smb {
-        "there was no SMB message to read"
+        "no SMB message was seen"
     } else if incident.complete {
         "every message of the set-up was read"
     } else {

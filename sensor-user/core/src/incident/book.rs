@@ -1,5 +1,7 @@
 //! The book of incidents: which there are, what a changed connection does to them, and when something of that is written.
 
+mod placing;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
@@ -7,18 +9,18 @@ use std::{
 };
 
 use super::{
-    FindingRecord, Incident, IncidentAction, IncidentEvent, IncidentId, IncidentOutput, Party, QuotaSummary,
+    Incident, IncidentAction, IncidentEvent, IncidentId, IncidentOutput, QuotaSummary,
     entry::{Key, StoredIncident},
     link::{Contribution, Link},
     quota::{Admission, Quota},
 };
 use crate::{
     address::Direction,
-    level::{EvidenceLevel, Severity},
+    level::Severity,
     recent::Recent,
     rules::{self, Finding},
     time::Timestamp,
-    view::{Content, FlowView},
+    view::FlowView,
 };
 
 /// Time for which a pair of hosts is remembered: what shows nothing new in it continues its incident.
@@ -125,30 +127,6 @@ impl Book {
         self.first_targets.entry((view.client.ip(), direction_number(view.direction))).len() >= FIRST_TARGETS
     }
 
-    /// The incident to which a connection belongs as it stands, made if there is none. Its sums are not merged yet.
-    pub(crate) fn place(
-        &mut self,
-        view: &FlowView<'_>,
-        link: &mut Link,
-        context: &Context<'_>,
-    ) -> IncidentId {
-        let key = self.key_of(view);
-        let id = match self.current(&key, view, link, context.now) {
-            Some(id) => id,
-            None => self.begin(key, view, context),
-        };
-        if let Some(before) = link.incident.filter(|before| *before != id) {
-            if let Some(stored) = self.incidents.get_mut(&before) {
-                stored.incident.counted.replace(&link.counted, &Contribution::default());
-                self.changed.insert(before);
-            }
-            link.counted = Contribution::default();
-            link.credentials.clear();
-        }
-        link.incident = Some(id);
-        id
-    }
-
     /// The incident of one connection, as published profiles count.
     pub(crate) fn place_connection(
         &mut self,
@@ -172,120 +150,6 @@ impl Book {
         }
         self.changed.insert(id);
         stored.close(now)
-    }
-
-    /// What a connection as it stands is found by.
-    fn key_of(&mut self, view: &FlowView<'_>) -> Key {
-        let (internal, external) = (view.internal(), view.external());
-        let direction = view.direction;
-        let pair = Key::Pair { internal, external, direction };
-        let client = Key::Client { client: view.client.ip(), direction };
-        let exposure = Key::Exposure {
-            server: view.server.ip(),
-            transport: view.tuple.transport,
-            port: view.server.port(),
-        };
-        if is_of_a_pair(view) {
-            for narrow in [client, exposure] {
-                self.narrow_down(narrow, pair, view);
-            }
-            return pair;
-        }
-        if self.keys.contains_key(&pair) {
-            return pair;
-        }
-        match direction {
-            Direction::Outbound => client,
-            Direction::Inbound if view.level < EvidenceLevel::Answered => client,
-            Direction::Inbound => {
-                if self.is_sweeping(view) {
-                    self.narrow_down(exposure, client, view);
-                    client
-                } else {
-                    exposure
-                }
-            }
-        }
-    }
-
-    /// An incident that is about this connection's hosts alone goes on under another key, as it is about them in another way now.
-    fn narrow_down(&mut self, from: Key, to: Key, view: &FlowView<'_>) {
-        if self.keys.contains_key(&to) {
-            return;
-        }
-        let other = match from {
-            Key::Exposure { .. } => view.client.ip(),
-            _ => view.server.ip(),
-        };
-        let Some(id) = self.keys.get(&from).copied() else { return };
-        let Some(stored) = self.incidents.get_mut(&id) else { return };
-        if stored.only_target() != Some(other) || stored.incident.closed.is_some() {
-            return;
-        }
-        self.keys.remove(&from);
-        self.keys.insert(to, id);
-        stored.key = to;
-        stored.incident.scope = to.scope();
-        stored.targets.clear();
-        stored.incident.targets = None;
-        stored.incident.internal.addresses = vec![view.internal()];
-        stored.incident.external.addresses = vec![view.external()];
-        stored.incident.internal.count = 1;
-        stored.incident.external.count = 1;
-    }
-
-    /// The incident of a key that a connection goes on with: one that is open, or one that is closed and of which the
-    /// connection shows nothing new.
-    fn current(&mut self, key: &Key, view: &FlowView<'_>, link: &Link, now: Timestamp) -> Option<IncidentId> {
-        let id = *self.keys.get(key)?;
-        let stored = self.incidents.get_mut(&id)?;
-        if stored.incident.closed.is_none() {
-            return Some(id);
-        }
-        let age = now.distance(stored.incident.last.max(stored.incident.updated));
-        let goes_on = match key {
-            Key::Client { .. } if !stored.targets.contains_key(&view.server.ip()) => age < SAME_SWEEP,
-            _ => {
-                let (mut trial, mut trial_link) = (stored.incident.clone(), link.clone());
-                age < REMEMBERED && !trial.merge(view, &mut trial_link)
-            }
-        };
-        if !goes_on {
-            return None;
-        }
-        stored.reopen();
-        Some(id)
-    }
-
-    fn begin(&mut self, key: Key, view: &FlowView<'_>, context: &Context<'_>) -> IncidentId {
-        if self.incidents.len() >= MAX_INCIDENTS {
-            self.forget_oldest();
-        }
-        let id = identifier(&key, view.first, context.identity);
-        let (internal, external) = match key {
-            Key::Client { direction: Direction::Outbound, .. } => {
-                (Party::one(view.internal()), Party::default())
-            }
-            Key::Client { .. } => (Party::default(), Party::one(view.external())),
-            Key::Exposure { .. } => (Party::one(view.internal()), Party::default()),
-            _ => (Party::one(view.internal()), Party::one(view.external())),
-        };
-        let incident = Incident {
-            scope: key.scope(),
-            direction: view.direction,
-            internal,
-            external,
-            opened: context.now,
-            first: view.first,
-            last: view.last,
-            updated: context.now,
-            learning_until: context.learning_until,
-            lost_records: context.lost_records.saturating_sub(view.lost_before),
-            ..Incident::empty(id)
-        };
-        self.keys.insert(key, id);
-        self.incidents.insert(id, StoredIncident::new(incident, key));
-        id
     }
 
     /// Takes a provisional incident back: nothing was found, or the quota holds it back.
@@ -422,142 +286,9 @@ impl Book {
     }
 }
 
-/// Whether a connection is about its two hosts: something was spoken, or a threat list warns of a host that answered.
-fn is_of_a_pair(view: &FlowView<'_>) -> bool {
-    let netbios = view.service == crate::service::Service::Netbios && view.level >= EvidenceLevel::Connected;
-    view.level >= EvidenceLevel::Smb || netbios || view.threat && view.level >= EvidenceLevel::Answered
-}
-
 const fn direction_number(direction: Direction) -> u8 {
     match direction {
         Direction::Outbound => 0,
         Direction::Inbound => 1,
-    }
-}
-
-/// The identifier of an incident: the same traffic gives the same one, and nobody who lacks the identity can foresee it.
-fn identifier(key: &Key, first: Timestamp, identity: &[u8; 32]) -> IncidentId {
-    let mut hasher = blake3::Hasher::new_keyed(identity);
-    hasher.update(format!("{key:?}").as_bytes());
-    hasher.update(&first.unix_nanos().to_le_bytes());
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-    IncidentId(u64::from_le_bytes(bytes))
-}
-
-impl Incident {
-    /// One about which nothing is known yet.
-    pub(crate) fn empty(id: IncidentId) -> Self {
-        Self {
-            id,
-            scope: super::Scope::Pair,
-            direction: Direction::Outbound,
-            internal: Party::default(),
-            external: Party::default(),
-            severity: Severity::Low,
-            risk_score: 0,
-            level: EvidenceLevel::Attempt,
-            opened: Timestamp::default(),
-            first: Timestamp::default(),
-            last: Timestamp::default(),
-            updated: Timestamp::default(),
-            closed: None,
-            sequence: 0,
-            rule: String::new(),
-            findings: BTreeMap::new(),
-            techniques: BTreeMap::new(),
-            counted: super::Counted::default(),
-            volume: rules::departure::OutboundVolume::default(),
-            departure: None,
-            refused_accounts: BTreeMap::new(),
-            targets: None,
-            ports: Vec::new(),
-            connections: Vec::new(),
-            credentials: Vec::new(),
-            credentials_left_out: 0,
-            shares: Vec::new(),
-            shares_left_out: 0,
-            operations: BTreeMap::new(),
-            dialects: Vec::new(),
-            encrypted: false,
-            joined_late: false,
-            one_sided: false,
-            complete: true,
-            content: Content::default(),
-            other_protocols: Vec::new(),
-            process: None,
-            windows_client: Vec::new(),
-            threats: Vec::new(),
-            timeline: Vec::new(),
-            lost_records: 0,
-            learning_until: None,
-            ifindex: None,
-            vlan: None,
-            continued: 0,
-            restarted: false,
-        }
-    }
-
-    /// Adds findings and techniques. Tells whether one of them is new.
-    fn add_findings(
-        &mut self,
-        assessment: &Assessment,
-        found: &mut BTreeSet<String>,
-        now: Timestamp,
-    ) -> bool {
-        let mut news = false;
-        for finding in &assessment.findings {
-            let is_first = found.insert(finding.rule.id.to_owned());
-            let techniques = finding.techniques.iter().map(|technique| technique.id.to_owned()).collect();
-            match self.findings.get_mut(finding.rule.id) {
-                Some(known) => {
-                    let worse = (finding.severity, finding.risk_score) > (known.severity, known.risk_score);
-                    if worse {
-                        (known.severity, known.risk_score) = (finding.severity, finding.risk_score);
-                    }
-                    if worse || finding.risk_score == known.risk_score {
-                        known.fact.clone_from(&finding.fact);
-                        known.techniques = techniques;
-                    }
-                    news |= worse;
-                    known.last = now;
-                    known.connections += u64::from(is_first);
-                }
-                None => {
-                    self.findings.insert(
-                        finding.rule.id.to_owned(),
-                        FindingRecord {
-                            rule: finding.rule.id.to_owned(),
-                            severity: finding.severity,
-                            risk_score: finding.risk_score,
-                            fact: finding.fact.clone(),
-                            techniques,
-                            first: now,
-                            last: now,
-                            connections: 1,
-                        },
-                    );
-                    news = true;
-                }
-            }
-        }
-        for (technique, fact) in &assessment.techniques {
-            news |= self.techniques.insert((*technique).to_owned(), fact.clone()).is_none();
-        }
-        let rank = |one: &&FindingRecord| {
-            (!rules::fires_on_any_packet(&one.rule), one.severity, one.risk_score, one.rule.clone())
-        };
-        if let Some(leading) = self.findings.values().max_by_key(rank) {
-            self.rule.clone_from(&leading.rule);
-        }
-        news
-    }
-
-    /// Raises severity and risk score; they never fall. Tells whether the severity rose.
-    fn raise(&mut self, (severity, risk_score): (Severity, u8)) -> bool {
-        let rose = severity > self.severity;
-        self.severity = self.severity.max(severity);
-        self.risk_score = self.risk_score.max(risk_score);
-        rose
     }
 }

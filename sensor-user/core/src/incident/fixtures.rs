@@ -1,6 +1,6 @@
 //! Incidents for tests, each as the core makes it of what its name says.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 use sensor_common::slot::{TCP, UDP};
 
@@ -12,10 +12,10 @@ use crate::{
     address::Direction,
     level::{EvidenceLevel, Severity},
     process::{Container, Executable, Process, Thread},
-    rules::departure::{Cause, Departure, OutboundVolume},
+    rules::departure::{Cause, Departure},
     service::Service,
     time::Timestamp,
-    view::{Content, OtherProtocol},
+    view::OtherProtocol,
 };
 
 /// 29 Nov 2026, 10:13:55.102 UTC.
@@ -49,56 +49,25 @@ pub fn hosts(prefix: &str, count: u64) -> Party {
 #[must_use]
 pub fn pair(direction: Direction, internal: &str, external: &str, level: EvidenceLevel) -> Incident {
     Incident {
-        id: IncidentId(0x7f3a_0000_0000_0001),
-        scope: Scope::Pair,
         direction,
         internal: host(internal),
         external: host(external),
-        severity: Severity::Low,
         risk_score: 21,
         level,
         opened: after(6),
         first: START,
         last: after(11_899),
         updated: after(11_899),
-        closed: None,
         sequence: 1,
         rule: match direction {
             Direction::Outbound => "smb-to-internet",
             Direction::Inbound => "external-access-windows-networking",
         }
         .to_owned(),
-        findings: BTreeMap::new(),
-        techniques: BTreeMap::new(),
         counted: Counted { connections: 1, packets: [12, 11], bytes: [2_480, 2_256], ..Counted::default() },
-        volume: OutboundVolume::default(),
-        departure: None,
-        refused_accounts: BTreeMap::new(),
-        targets: None,
         ports: vec![(TCP, 445, Service::Smb)],
-        connections: Vec::new(),
-        credentials: Vec::new(),
-        credentials_left_out: 0,
-        shares: Vec::new(),
-        shares_left_out: 0,
-        operations: BTreeMap::new(),
-        dialects: Vec::new(),
-        encrypted: false,
-        joined_late: false,
-        one_sided: false,
-        complete: true,
-        content: Content::default(),
-        other_protocols: Vec::new(),
-        process: None,
-        windows_client: Vec::new(),
-        threats: Vec::new(),
-        timeline: Vec::new(),
-        lost_records: 0,
-        learning_until: None,
         ifindex: Some(2),
-        vlan: None,
-        continued: 0,
-        restarted: false,
+        ..Incident::empty(IncidentId(0x7f3a_0000_0000_0001))
     }
 }
 

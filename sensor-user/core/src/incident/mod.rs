@@ -5,12 +5,14 @@
 
 pub(crate) mod book;
 mod entry;
+mod findings;
 #[cfg(any(test, feature = "test-fixtures"))]
 pub mod fixtures;
 mod link;
 mod merge;
 pub mod message;
 mod model;
+mod parts;
 mod phrase;
 pub(crate) mod quota;
 pub mod steps;
@@ -24,9 +26,12 @@ pub(crate) use self::link::Recorded;
 pub use self::{entry::StoredIncident, link::Link};
 pub use crate::rules::TargetCounts;
 
-pub use self::model::{
-    ConnectionRecord, Counted, Credential, CredentialMethod, FindingRecord, Incident, LogonOutcome,
-    Milestone, Party, Scope, Share, ShareKind, ThreatHit, TimelineEntry,
+pub use self::{
+    model::Incident,
+    parts::{
+        ConnectionRecord, Counted, Credential, CredentialMethod, FindingRecord, LogonOutcome, Milestone,
+        Party, Scope, Share, ShareKind, ThreatHit, TimelineEntry,
+    },
 };
 
 /// Identifier of an incident: 64 bits, shown as 16 hexadecimal digits. People type the first four.

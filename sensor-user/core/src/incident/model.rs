@@ -1,14 +1,15 @@
 //! The incident itself: everything that is known of it, as it is stored and rendered.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::IncidentId;
+use super::{
+    IncidentId,
+    parts::{
+        ConnectionRecord, Counted, Credential, FindingRecord, Party, Scope, Share, ThreatHit, TimelineEntry,
+    },
+};
 use crate::{
     address::Direction,
     level::{EvidenceLevel, Severity},
@@ -21,262 +22,6 @@ use crate::{
     time::Timestamp,
     view::{Content, OtherProtocol},
 };
-
-/// What an incident is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scope {
-    /// One internal and one external host.
-    Pair,
-    /// One client and the servers that it tried, none of which it spoke SMB with here.
-    Client,
-    /// One internal server whose port answered strangers.
-    Exposure,
-    /// One connection, as the published profiles count.
-    Connection,
-}
-
-/// One side of an incident.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Party {
-    /// Addresses: the first ones, in the order in which they appeared. One, unless the incident is about many.
-    pub addresses: Vec<IpAddr>,
-    /// How many addresses there are in all, at least.
-    pub count: u64,
-    /// There were more than could be counted.
-    pub at_least: bool,
-    /// The name that it gives itself: workstation, NetBIOS or DNS computer name.
-    pub name: Option<String>,
-}
-
-/// What proves a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CredentialMethod {
-    /// No user at all.
-    Anonymous,
-    /// NTLM version 1.
-    Ntlmv1,
-    /// NTLM version 2.
-    Ntlmv2,
-    /// LM or another form of NTLM response.
-    NtlmOther,
-    /// Kerberos.
-    Kerberos,
-    /// The password itself.
-    Password,
-}
-
-/// How the server answered a log-on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogonOutcome {
-    /// Accepted.
-    Accepted,
-    /// Accepted as guest, whoever it was.
-    AcceptedAsGuest,
-    /// Refused.
-    Refused,
-}
-
-/// A user who authenticated, with all that came of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Credential {
-    /// By what.
-    pub method: CredentialMethod,
-    /// User; Kerberos does not show it.
-    pub user: Option<String>,
-    /// Domain of the user, or realm of the ticket.
-    pub domain: Option<String>,
-    /// Workstation that the client says it is.
-    pub workstation: Option<String>,
-    /// Service that the client believed to talk to.
-    pub target: Option<String>,
-    /// Keyed fingerprints of the responses, the first few, hexadecimal.
-    pub fingerprints: Vec<String>,
-    /// The outcome of the last attempt that had one; an accepted one is never replaced by a refused one.
-    pub outcome: Option<LogonOutcome>,
-    /// NT_STATUS of the last refusal.
-    pub status: Option<u32>,
-    /// Attempts.
-    pub attempts: u64,
-    /// When it was first sent.
-    pub first: Timestamp,
-}
-
-impl Credential {
-    /// `DOMAIN\user`, as far as both are known.
-    #[must_use]
-    pub fn account(&self) -> Option<String> {
-        let user = self.user.as_deref()?;
-        Some(match self.domain.as_deref() {
-            Some(domain) if !domain.is_empty() => format!("{domain}\\{user}"),
-            _ => user.to_owned(),
-        })
-    }
-}
-
-/// What is shared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ShareKind {
-    /// A disk.
-    Disk,
-    /// Named pipes.
-    Pipe,
-    /// A printer.
-    Print,
-}
-
-impl ShareKind {
-    /// The name in documents.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Disk => "disk",
-            Self::Pipe => "pipe",
-            Self::Print => "printer",
-        }
-    }
-}
-
-/// A share that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Share {
-    /// Path, such as `\\server\share`.
-    pub path: String,
-    /// What is shared.
-    pub kind: Option<ShareKind>,
-    /// Whether the server connected it; `None` while that was not seen.
-    pub connected: Option<bool>,
-}
-
-/// What one rule found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FindingRecord {
-    /// Identifier of the rule.
-    pub rule: String,
-    /// Severity of the finding.
-    pub severity: Severity,
-    /// Risk score, 0 to 100.
-    pub risk_score: u8,
-    /// The fact behind it, in a sentence.
-    pub fact: String,
-    /// Identifiers of the techniques that this fact shows.
-    pub techniques: Vec<String>,
-    /// When it was found first.
-    pub first: Timestamp,
-    /// When it was found last.
-    pub last: Timestamp,
-    /// Connections on which it was found.
-    pub connections: u64,
-}
-
-/// One connection of an incident.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConnectionRecord {
-    /// Client.
-    pub client: SocketAddr,
-    /// Server.
-    pub server: SocketAddr,
-    /// IP protocol number.
-    pub transport: u8,
-    /// First packet.
-    pub first: Timestamp,
-    /// Last packet.
-    pub last: Timestamp,
-    /// How far it got.
-    pub level: EvidenceLevel,
-    /// Payload that left the internal networks.
-    pub bytes_left: u64,
-    /// Payload that came in.
-    pub bytes_came: u64,
-    /// It is over.
-    pub closed: bool,
-}
-
-/// A step in the course of an incident.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Milestone {
-    /// The first packet.
-    Attempted,
-    /// A connection was refused.
-    Refused,
-    /// The port answered.
-    Answered,
-    /// A connection was established.
-    Connected,
-    /// SMB was spoken.
-    Smb,
-    /// A credential was sent: the account, where it is known.
-    CredentialSent(Option<String>),
-    /// A log-on was accepted.
-    Accepted(Option<String>),
-    /// A log-on was refused.
-    LogonRefused(Option<String>),
-    /// A share was connected.
-    Share(String),
-    /// Remote procedures were called: interface and operation.
-    Operation(String),
-    /// Content moved.
-    Data,
-    /// A rule found something.
-    Finding(String),
-    /// The last connection was closed.
-    Closed,
-    /// The sensor was restarted meanwhile.
-    Restarted,
-}
-
-/// When something happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TimelineEntry {
-    /// When.
-    pub at: Timestamp,
-    /// What.
-    pub what: Milestone,
-}
-
-/// What a threat list says of the external host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ThreatHit {
-    /// Name of the list.
-    pub list: String,
-    /// Its prefix that covers the address.
-    pub prefix: String,
-    /// Line of that prefix.
-    pub line: u32,
-    /// What the list says of it.
-    pub description: Option<String>,
-}
-
-/// Sums over all connections of an incident.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counted {
-    /// Connections.
-    pub connections: u64,
-    /// Connections that nobody answered.
-    pub silent: u64,
-    /// Connections that were refused.
-    pub refused: u64,
-    /// Packets of each side: `[internal, external]`.
-    pub packets: [u64; 2],
-    /// IP bytes of each side.
-    pub bytes: [u64; 2],
-    /// Payload of each side, bytes of the stream.
-    pub payload: [u64; 2],
-    /// Payload that was sent again.
-    pub retransmitted: [u64; 2],
-    /// Log-ons that were refused.
-    pub logons_refused: u64,
-    /// Log-ons that were accepted, anonymous and guest ones left out.
-    pub logons_accepted: u64,
-    /// Anonymous and guest log-ons that were accepted.
-    pub logons_anonymous: u64,
-    /// Connections towards which enforcement dropped a packet.
-    pub dropped: u64,
-}
 
 /// An incident: everything that is known of it. It is stored as it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -349,6 +94,9 @@ pub struct Incident {
     pub one_sided: bool,
     /// Every message that the sensor wanted to read was read.
     pub complete: bool,
+    /// A connection carried SMB of one side alone: the other was not seen to answer in SMB.
+    #[serde(default)]
+    pub unanswered_smb: bool,
     /// Commands that carry content.
     pub content: Content,
     /// Other protocols that were spoken on the port.
@@ -373,4 +121,59 @@ pub struct Incident {
     pub continued: u64,
     /// The sensor was restarted while it was open.
     pub restarted: bool,
+}
+
+impl Incident {
+    /// One about which nothing is known yet.
+    pub(crate) fn empty(id: IncidentId) -> Self {
+        Self {
+            id,
+            scope: Scope::Pair,
+            direction: Direction::Outbound,
+            internal: Party::default(),
+            external: Party::default(),
+            severity: Severity::Low,
+            risk_score: 0,
+            level: EvidenceLevel::Attempt,
+            opened: Timestamp::default(),
+            first: Timestamp::default(),
+            last: Timestamp::default(),
+            updated: Timestamp::default(),
+            closed: None,
+            sequence: 0,
+            rule: String::new(),
+            findings: BTreeMap::new(),
+            techniques: BTreeMap::new(),
+            counted: Counted::default(),
+            volume: OutboundVolume::default(),
+            departure: None,
+            refused_accounts: BTreeMap::new(),
+            targets: None,
+            ports: Vec::new(),
+            connections: Vec::new(),
+            credentials: Vec::new(),
+            credentials_left_out: 0,
+            shares: Vec::new(),
+            shares_left_out: 0,
+            operations: BTreeMap::new(),
+            dialects: Vec::new(),
+            encrypted: false,
+            joined_late: false,
+            one_sided: false,
+            complete: true,
+            unanswered_smb: false,
+            content: Content::default(),
+            other_protocols: Vec::new(),
+            process: None,
+            windows_client: Vec::new(),
+            threats: Vec::new(),
+            timeline: Vec::new(),
+            lost_records: 0,
+            learning_until: None,
+            ifindex: None,
+            vlan: None,
+            continued: 0,
+            restarted: false,
+        }
+    }
 }

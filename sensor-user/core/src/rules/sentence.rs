@@ -40,6 +40,7 @@ pub fn contact(view: &FlowView<'_>) -> String {
                 Some(OtherProtocol::Http) => "spoke HTTP, not SMB",
                 Some(OtherProtocol::Tls) => "spoke TLS, not SMB",
                 None if view.service == Service::Rpc => "no DCE-RPC was seen",
+                None if view.smb_spoken => "SMB was seen from one side only",
                 None => "no SMB was seen",
             };
             format!("{client} connected to {port} of {server}, and {spoken}")
@@ -226,6 +227,12 @@ mod tests {
         assert_eq!(
             at(EvidenceLevel::Connected),
             "10.0.0.2 connected to TCP 445 of 8.8.4.4, and no SMB was seen"
+        );
+        let one_sided = FlowFixture::outbound().reached(EvidenceLevel::Connected);
+        let one_sided = one_sided.seen(|view| view.smb_spoken = true);
+        assert_eq!(
+            said(one_sided),
+            "10.0.0.2 connected to TCP 445 of 8.8.4.4, and SMB was seen from one side only"
         );
         assert_eq!(at(EvidenceLevel::Smb), "10.0.0.2 spoke SMB with 8.8.4.4");
         assert_eq!(at(EvidenceLevel::Session), "10.0.0.2 spoke SMB with 8.8.4.4 and was let in");

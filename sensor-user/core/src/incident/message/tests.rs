@@ -133,9 +133,18 @@ fn a_port_without_smb_is_called_what_it_showed() {
     );
     let mut mute = tls_on_445();
     mute.other_protocols.clear();
-    assert_eq!(summary(&mute), "connected to TCP 445, no SMB");
+    mute.counted.payload = [0, 0];
+    assert_eq!(summary(&mute), "connected to TCP 445, no data sent");
     mute.complete = false;
     assert_eq!(summary(&mute), "connected to TCP 445, no SMB seen", "what was not read may have been SMB");
+    mute.complete = true;
+    mute.counted.payload = [10, 0];
+    assert_eq!(summary(&mute), "connected to TCP 445, no SMB seen", "not everything that is sent is read");
+    mute.unanswered_smb = true;
+    assert_eq!(
+        sentence(&mute),
+        "10.0.0.5 connected to TCP 445 of 198.51.99.4; SMB was seen from one side only"
+    );
     mute.level = EvidenceLevel::Answered;
     assert_eq!(sentence(&mute), "10.0.0.5 tried TCP 445 of 198.51.99.4, which answered");
     mute.level = EvidenceLevel::Refused;

@@ -1,0 +1,106 @@
+//! What others ask of the core: counts, what is to be stored, and its tables.
+
+use super::Core;
+use crate::{
+    exempt::Exemptions,
+    flow::{FlowTable, StoredFlow},
+    incident::{Link, StoredIncident},
+    level::Severity,
+    record::DecodeError,
+    terms::{KnownTerms, Step, TermChanges},
+    time::{TickClock, Timestamp},
+};
+
+/// What is to be stored of the core's state.
+#[derive(Debug, Default)]
+pub struct StateChanges {
+    /// Incidents that changed.
+    pub incidents: Vec<StoredIncident>,
+    /// Known terms.
+    pub terms: TermChanges,
+}
+
+/// Counts of the core.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CoreCounts {
+    /// Records that this agent cannot read.
+    pub undecodable: u64,
+    /// Connections followed now.
+    pub connections: usize,
+    /// Incidents open now.
+    pub incidents_open: usize,
+    /// Incidents opened so far: low, medium, high, critical.
+    pub incidents_opened: [u64; 4],
+    /// Incidents that the quota held back.
+    pub held_back: u64,
+    /// Connections that an exemption covered.
+    pub exempted: u64,
+    /// Connections that have no summary, since too many ended at once.
+    pub summaries_left_out: u64,
+}
+
+impl Core {
+    /// What is to be stored since this was last asked.
+    pub fn take_changes(&mut self, now: Timestamp) -> StateChanges {
+        StateChanges { incidents: self.book.take_changes(), terms: self.terms.take_changes(now) }
+    }
+
+    /// Connections that are open, to go on with them after a restart.
+    pub fn connections(&self) -> impl Iterator<Item = StoredFlow<Link>> + '_ {
+        self.flows.store()
+    }
+
+    /// The step of the wall clock that came to light since this was last asked.
+    pub const fn take_clock_step(&mut self) -> Option<Step> {
+        self.step.take()
+    }
+
+    /// The first record that could not be read, once.
+    pub const fn take_undecodable(&mut self) -> Option<DecodeError> {
+        self.first_undecodable.take()
+    }
+
+    /// The exemptions, and what they have covered.
+    pub const fn exemptions(&mut self) -> &mut Exemptions {
+        &mut self.exemptions
+    }
+
+    /// The table of connections.
+    #[must_use]
+    pub const fn flows(&self) -> &FlowTable<Link> {
+        &self.flows
+    }
+
+    /// The table of connections, for the ports that the kernel is to mark.
+    pub const fn flows_mut(&mut self) -> &mut FlowTable<Link> {
+        &mut self.flows
+    }
+
+    /// The known terms.
+    #[must_use]
+    pub const fn terms(&self) -> &KnownTerms {
+        &self.terms
+    }
+
+    /// The length of the kernel's tick.
+    #[must_use]
+    pub const fn clock(&self) -> TickClock {
+        self.clock
+    }
+
+    /// The counts.
+    #[must_use]
+    pub fn counts(&self) -> CoreCounts {
+        let opened = self.book.opened();
+        CoreCounts {
+            undecodable: self.undecodable,
+            connections: self.flows.len(),
+            incidents_open: self.book.open(),
+            incidents_opened: Severity::ALL
+                .map(|severity| opened.get(&severity).copied().unwrap_or_default()),
+            held_back: self.book.held_back(),
+            exempted: self.exempted,
+            summaries_left_out: self.summaries.left_out,
+        }
+    }
+}

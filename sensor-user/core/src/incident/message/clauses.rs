@@ -1,0 +1,82 @@
+//! What else is known of an incident, behind its headline.
+
+use super::{
+    EXECUTION, execution, interval,
+    logon::{anonymous_session, let_in},
+    relay,
+};
+use crate::{
+    address::Direction,
+    incident::{
+        CredentialMethod, Incident,
+        phrase::{clean, clock, several, since},
+    },
+    level::EvidenceLevel,
+};
+
+/// What else is known, in whole sentences.
+pub(super) fn clauses(incident: &Incident, says_volume: bool) -> Vec<String> {
+    let mut clauses = Vec::new();
+    if !says_volume && incident.level == EvidenceLevel::Data {
+        clauses.extend(incident.volume_phrase());
+    }
+    clauses.extend(of_another_logon(incident));
+    let execution = |interface: &str| EXECUTION.contains(&interface);
+    let executed = incident.is_about_two_hosts() && execution_shown(incident);
+    if let Some(called) = incident.operations_phrase(|interface| !(executed && execution(interface))) {
+        clauses.push(format!("{} called {called}", incident.client().phrase()));
+    }
+    if executed && incident.counted.logons_refused > 0 {
+        clauses.push(format!("{} refused", several(incident.counted.logons_refused, "log-on")));
+    }
+    clauses.extend(repetition(incident));
+    if incident.joined_late {
+        clauses.push(joined_late(incident));
+    }
+    if incident.one_sided {
+        clauses.push("packets of one direction alone were seen".to_owned());
+    }
+    if let Some(hit) = incident.threats.first() {
+        let (list, prefix) = (clean(&hit.list), clean(&hit.prefix));
+        clauses.push(format!("the external host is on the threat list {list} ({prefix})"));
+    }
+    clauses
+}
+
+fn execution_shown(incident: &Incident) -> bool {
+    execution(incident).is_some() && relay(incident).is_none()
+}
+
+/// A session beside a credential that was not seen to be accepted: it is not that user's.
+fn of_another_logon(incident: &Incident) -> Option<String> {
+    let credential = incident.leading_credential().filter(|one| one.method != CredentialMethod::Anonymous)?;
+    let outbound = incident.direction == Direction::Outbound && incident.is_about_two_hosts();
+    if let_in(credential) || !outbound || incident.level < EvidenceLevel::Session || incident.shows("T1048") {
+        return None;
+    }
+    let how = if anonymous_session(incident).is_some() { "an anonymous session" } else { "a session" };
+    let share = incident.leading_share().filter(|share| share.connected == Some(true));
+    let share = share.map(|share| format!(", and {} connected", clean(&share.path))).unwrap_or_default();
+    Some(format!("{how} was set up{share}"))
+}
+
+/// How many connections, since when and how often.
+fn repetition(incident: &Incident) -> Option<String> {
+    let count = incident.counted.connections;
+    if count < 2 || !incident.is_about_two_hosts() {
+        return None;
+    }
+    let since = since(incident.first, incident.last);
+    let since = if since.contains(':') { since + " UTC" } else { since };
+    let every = interval(incident).map(|every| format!(", every {every} on average")).unwrap_or_default();
+    Some(format!("{count} connections {since}{every}"))
+}
+
+/// What a late arrival may have missed.
+fn joined_late(incident: &Incident) -> String {
+    let missed = match incident.leading_credential() {
+        None if incident.level >= EvidenceLevel::Session => "the log-on",
+        _ => "the beginning",
+    };
+    format!("joined late: {missed} was before {} UTC, when the sensor first saw it", clock(incident.first))
+}

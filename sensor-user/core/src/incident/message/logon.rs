@@ -1,0 +1,189 @@
+//! Headlines of log-ons and of the sessions behind them. A user and an outcome in one sentence belong to the same log-on.
+
+use super::{Headline, encrypted, located};
+use crate::{
+    address::Direction,
+    incident::{
+        Credential, CredentialMethod, Incident, LogonOutcome,
+        phrase::{clean, of_account, several},
+    },
+    level::EvidenceLevel,
+};
+
+/// Many refused log-ons.
+pub(super) fn guessing(incident: &Incident) -> Option<Headline> {
+    if !incident.shows("T1110.001") && !incident.shows("T1110.003") {
+        return None;
+    }
+    let (client, server) = (incident.client().phrase(), incident.server().phrase());
+    let refused = incident.counted.logons_refused;
+    let users = incident.refused_accounts.keys().filter(|account| !account.is_empty()).count() as u64;
+    let for_users = if users > 0 { format!(" for {}", several(users, "user")) } else { String::new() };
+    let accepted: Vec<_> =
+        incident.accepted_users().filter_map(Credential::account).map(|it| clean(&it)).collect();
+    let guests = incident.credentials.iter().filter(|one| one.outcome == Some(LogonOutcome::AcceptedAsGuest));
+    let guest = guests.filter_map(Credential::account).map(|account| clean(&account)).next();
+    let (outcome, short) = match (accepted.as_slice(), guest) {
+        ([], Some(guest)) => (
+            format!("{guest} was let in as guest"),
+            format!("{refused} passwords tried{for_users}, {guest} let in as guest"),
+        ),
+        ([], None) => (
+            "all of them were refused".to_owned(),
+            format!("{refused} passwords tried{for_users}, all refused"),
+        ),
+        ([one], _) => {
+            (format!("{one} was accepted"), format!("password guessed: {refused} refused, {one} accepted"))
+        }
+        ([one, more @ ..], _) => (
+            format!("{one} and {} more were accepted", more.len()),
+            format!("passwords guessed: {refused} refused, {one} and {} more accepted", more.len()),
+        ),
+    };
+    let tried = several(refused, "password");
+    Some(Headline::new(format!("{client} tried {tried}{for_users} on {server}; {outcome}"), short))
+}
+
+/// The user who matters most and what came of it.
+pub(super) fn credential(incident: &Incident) -> Option<Headline> {
+    let credential = incident.leading_credential().filter(|one| one.method != CredentialMethod::Anonymous)?;
+    let headline = match incident.direction {
+        Direction::Outbound => given_away(incident, credential),
+        Direction::Inbound => logged_on(incident, credential),
+    };
+    Some(if let_in(credential) { with_share(incident, headline) } else { headline })
+}
+
+/// An external client that came in as nobody, whatever was refused beside it.
+pub(super) fn anonymous_beside_refused(incident: &Incident) -> Option<Headline> {
+    let refused = incident.leading_credential().is_some_and(|one| one.outcome == Some(LogonOutcome::Refused));
+    if incident.direction == Direction::Outbound || !refused || anonymous_session(incident).is_none() {
+        return None;
+    }
+    let mut headline = session(incident)?;
+    let refused = format!("{} refused", several(incident.counted.logons_refused.max(1), "log-on"));
+    for line in [&mut headline.whole, &mut headline.short] {
+        line.push_str("; ");
+        line.push_str(&refused);
+    }
+    Some(headline)
+}
+
+pub(super) const fn let_in(credential: &Credential) -> bool {
+    matches!(credential.outcome, Some(LogonOutcome::Accepted | LogonOutcome::AcceptedAsGuest))
+}
+
+/// The anonymous log-on that was accepted.
+pub(super) fn anonymous_session(incident: &Incident) -> Option<&Credential> {
+    let mut anonymous = incident.credentials.iter().filter(|one| one.method == CredentialMethod::Anonymous);
+    anonymous.find(|one| let_in(one))
+}
+
+/// An internal user's credential outside.
+fn given_away(incident: &Incident, credential: &Credential) -> Headline {
+    let (client, server, whose) =
+        (incident.client().phrase(), incident.server().phrase(), of_account(credential));
+    let (what, short) = match credential.method {
+        CredentialMethod::Password => (format!("the plaintext password{whose}"), format!("password{whose}")),
+        CredentialMethod::Kerberos => {
+            let service = credential.target.as_deref().map(|name| format!(" for {}", clean(name)));
+            let service = service.unwrap_or_default();
+            (format!("a Kerberos ticket{service}"), format!("Kerberos ticket{service}"))
+        }
+        method => (
+            format!("an {} credential{whose}", method.name()),
+            format!("{} credential{whose}", method.name()),
+        ),
+    };
+    let (outcome, short_outcome) = match credential.outcome {
+        Some(LogonOutcome::Accepted) => (", which accepted it", " and accepted"),
+        Some(LogonOutcome::AcceptedAsGuest) => (", which let it in as guest", " and let in as guest"),
+        Some(LogonOutcome::Refused) => (", which refused it", ", refused"),
+        None => ("", ""),
+    };
+    Headline::new(
+        format!("{client} gave {what} to {server}{outcome}"),
+        format!("{short} given away{short_outcome}"),
+    )
+}
+
+/// An external client's log-on.
+fn logged_on(incident: &Incident, credential: &Credential) -> Headline {
+    let (client, server) = (incident.client().phrase(), incident.server().phrase());
+    let account = credential.account().map(|account| clean(&account));
+    let user = account.as_deref().unwrap_or("a user");
+    let method = credential.method.name();
+    match credential.outcome {
+        Some(LogonOutcome::Accepted) => Headline::new(
+            format!("{client} logged on to {server} as {user} ({method})"),
+            format!("{user} logged on ({method})"),
+        ),
+        Some(LogonOutcome::AcceptedAsGuest) => Headline::new(
+            format!("{client} tried to log on to {server} as {user} ({method}) and was let in as guest"),
+            format!("{user} let in as guest ({method})"),
+        ),
+        Some(LogonOutcome::Refused) => {
+            let refused = incident.counted.logons_refused.max(1);
+            let times = if refused > 1 {
+                format!("; {refused} log-ons were refused")
+            } else {
+                " and was refused".into()
+            };
+            Headline::new(
+                format!("{client} tried to log on to {server} as {user} ({method}){times}"),
+                format!("{} refused: {user} ({method})", several(refused, "log-on")),
+            )
+        }
+        None => Headline::new(
+            format!("{client} sent {server} a log-on of {user} ({method})"),
+            format!("log-on of {user} ({method})"),
+        ),
+    }
+}
+
+/// The same, with the share that was connected after it.
+fn with_share(incident: &Incident, headline: Headline) -> Headline {
+    let Some(share) = incident.leading_share().filter(|share| share.connected == Some(true)) else {
+        return headline;
+    };
+    let (path, encrypted) = (clean(&share.path), encrypted(incident));
+    let short = match incident.direction {
+        Direction::Outbound => headline.short,
+        Direction::Inbound => format!("{}; {path}", headline.short),
+    };
+    Headline { whole: format!("{}, and connected {path}{encrypted}", headline.whole), short, ..headline }
+}
+
+/// A session of nobody in particular: an anonymous one, or one whose log-on was not read.
+pub(super) fn session(incident: &Incident) -> Option<Headline> {
+    if incident.level < EvidenceLevel::Session {
+        return None;
+    }
+    let (client, server) = (incident.client().phrase(), incident.server().phrase());
+    let anonymous = anonymous_session(incident).is_some();
+    let encrypted = encrypted(incident);
+    let share = incident.leading_share().filter(|share| share.connected == Some(true));
+    let share = share.map(|share| clean(&share.path));
+    Some(match (share, anonymous) {
+        (Some(path), true) => Headline::new(
+            format!("{client} logged on to {server} anonymously, and connected {path}{encrypted}"),
+            format!("anonymous session; {path}{encrypted}"),
+        ),
+        (Some(path), false) => Headline::new(
+            format!("{client} connected {}{encrypted}", located(&path, &server)),
+            format!("{path} connected{encrypted}"),
+        ),
+        (None, true) => Headline::new(
+            format!("{client} logged on to {server} anonymously"),
+            "anonymous session".to_owned(),
+        ),
+        (None, false) if incident.level == EvidenceLevel::Data => Headline::new(
+            format!("{client} and {server} exchanged more over SMB than a set-up takes{encrypted}"),
+            format!("data exchanged{encrypted}"),
+        ),
+        (None, false) => Headline::new(
+            format!("{client} set up an SMB session with {server}{encrypted}"),
+            format!("SMB session{encrypted}"),
+        ),
+    })
+}

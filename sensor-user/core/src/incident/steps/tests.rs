@@ -1,0 +1,118 @@
+use super::*;
+use crate::incident::fixtures::{self, credential, pair};
+
+fn text(steps: &Steps) -> String {
+    steps.in_order().collect::<Vec<_>>().join("\n")
+}
+
+/// Fails unless all of `parts` are said, in this order.
+fn assert_says(incident: &Incident, parts: &[&str]) {
+    let text = text(&steps(incident, true));
+    let mut rest = text.as_str();
+    for part in parts {
+        let place = rest.find(part).unwrap_or_else(|| panic!("{part} is missing or out of order in\n{text}"));
+        rest = &rest[place + part.len()..];
+    }
+}
+
+#[test]
+fn after_a_leak_the_password_comes_first_and_the_process_is_named() {
+    assert_says(
+        &fixtures::leak_accepted(),
+        &[
+            r"Change the password of CORP\ann; the response can be cracked or relayed.",
+            r"made 10.0.0.2 open \\8.8.4.4\files at 10:13 UTC",
+            "smbclient (pid 4711)",
+            "Block TCP 445 and 139 outwards",
+        ],
+    );
+    assert_says(&fixtures::plain_password(), &["Change the password of ann; it was sent in the clear."]);
+    let kerberos = text(&steps(&fixtures::kerberos(), true));
+    assert!(!kerberos.contains("password"), "a ticket gives no password away: {kerberos}");
+}
+
+#[test]
+fn after_an_accepted_log_on_they_speak_of_the_account_and_of_what_was_written() {
+    assert_says(
+        &fixtures::guessing_succeeded(),
+        &[
+            r"Disable CORP\bob",
+            r"other log-ons of CORP\bob",
+            r"files written to \\10.0.1.2\data",
+            "Close TCP 445",
+        ],
+    );
+    assert_says(&fixtures::guessing_refused(), &["Block 203.0.112.9", "locked out"]);
+    let anonymous = text(&steps(&fixtures::anonymous_beside_refused(), true));
+    assert!(
+        anonymous.contains("Turn guest and anonymous access off") && !anonymous.contains("Disable"),
+        "{anonymous}"
+    );
+}
+
+#[test]
+fn a_scan_is_a_matter_of_the_firewall_and_an_open_port_is_closed() {
+    assert_says(&fixtures::sweep(), &["Isolate 10.0.0.31", "Find the program on 10.0.0.31"]);
+    let mut inbound = fixtures::sweep();
+    inbound.direction = Direction::Inbound;
+    std::mem::swap(&mut inbound.internal, &mut inbound.external);
+    assert_says(&inbound, &["Close TCP 445 inwards in the firewall", "hosts that answered"]);
+    assert_says(&fixtures::exposure(), &["Close TCP 445 to the Internet", "firewall rule"]);
+    let attempt = pair(Direction::Inbound, "10.0.1.2", "8.8.4.4", EvidenceLevel::Attempt);
+    assert_says(&attempt, &["nothing shows that 10.0.1.2 answered"]);
+}
+
+#[test]
+fn remote_execution_relays_and_moved_files_have_steps_of_their_own() {
+    assert_says(&fixtures::remote_execution(), &["Isolate 10.0.1.2", "service that was created"]);
+    assert_says(&fixtures::relay(), &["Require SMB signing on 10.0.1.2", "gave the response away"]);
+    assert_says(&fixtures::encrypted_upload(), &["keep its disk", "written to 8.8.4.4"]);
+    assert_says(&fixtures::download(), &["Isolate 10.0.0.2", "whether one of them was run"]);
+    assert_says(&fixtures::joined_late(), &["Look for the log-on"]);
+    assert_says(&fixtures::netbios_listed(), &["a threat list names it"]);
+}
+
+#[test]
+fn a_credential_without_a_name_is_somebodys_all_the_same() {
+    let mut leak = fixtures::leak_refused();
+    leak.credentials = vec![credential(CredentialMethod::Ntlmv2, "", None)];
+    assert_says(&leak, &["Change the password of the user who was logged on"]);
+}
+
+#[test]
+fn the_exemption_covers_the_incident_and_little_else() {
+    let benign = |incident: &Incident| steps(incident, true).benign;
+    assert_eq!(
+        benign(&fixtures::leak_accepted()),
+        "smb-sensor exempt add --destination 8.8.4.4 --source 10.0.0.2 --service smb --reason \"…\""
+    );
+    assert_eq!(
+        benign(&fixtures::sweep()),
+        "smb-sensor exempt add --source 10.0.0.31 --service smb --reason \"…\""
+    );
+    assert_eq!(
+        benign(&fixtures::exposure()),
+        "smb-sensor exempt add --destination 10.0.1.2 --service smb --reason \"…\""
+    );
+}
+
+#[test]
+fn undefined_networks_are_hinted_at() {
+    let hint = |defined| steps(&fixtures::leak_accepted(), defined).hint;
+    assert_eq!(hint(true), None);
+    assert!(hint(false).is_some_and(|hint| hint.contains("8.8.4.4") && hint.contains("networks.internal")));
+}
+
+#[test]
+fn every_incident_has_steps_that_are_whole_sentences() {
+    for (name, incident) in fixtures::all() {
+        let steps = steps(&incident, false);
+        assert!(!steps.check.is_empty() && !steps.contain.is_empty(), "{name}");
+        for step in steps.in_order() {
+            assert!(
+                step.ends_with(['.', '?']) && !step.chars().any(sensor_dissect::escape::misleads),
+                "{name}: {step}"
+            );
+        }
+    }
+}
