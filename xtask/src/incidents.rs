@@ -14,20 +14,12 @@ pub(crate) struct Arguments {
     name: Option<String>,
 }
 
-/// File of the table, in the workspace.
-const KEPT: &str = "docs/incidents-table.md";
+/// The page that holds the table, in the workspace.
+const PAGE: &str = "docs/incidents.md";
 
-/// Text above the table.
-const HEAD: &str = "\
-# What the sensor reports about each scenario
-
-Real peers play each scenario of [`tests/src/scenario`](../tests/src/scenario) in network namespaces around a real agent. A scenario
-that takes hours or days is a capture for `smb-sensor replay` instead. The table is what the sensor wrote. Each scenario is played
-a second time between two internal hosts, and nothing may be reported about this twin. `cargo xtask incidents` writes the table,
-`cargo xtask incidents NAME` plays only the scenarios of that name, and `cargo test -p sensor-tests --test incidents` compares each
-with what is expected.
-
-";
+/// The lines of the page between which the table stands.
+const BEGIN: &str = "<!-- begin: written by `cargo xtask incidents` -->\n";
+const END: &str = "<!-- end: written by `cargo xtask incidents` -->\n";
 
 /// Plays the scenarios; fails if a result is not as expected.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -53,9 +45,34 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let table = String::from_utf8(output.stdout).context("reading the table")?;
     print!("{table}");
     if arguments.name.is_none() && !table.is_empty() {
-        let kept = workspace_root().join(KEPT);
-        fs::write(&kept, format!("{HEAD}{table}")).with_context(|| format!("writing {}", kept.display()))?;
-        println!("Wrote {}", kept.display());
+        let path = workspace_root().join(PAGE);
+        let page = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        fs::write(&path, with_table(&page, &table)?)
+            .with_context(|| format!("writing {}", path.display()))?;
+        println!("Wrote the table into {}", path.display());
     }
     Ok(if output.status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The page with this table in place of the one that it has.
+fn with_table(page: &str, table: &str) -> anyhow::Result<String> {
+    let parts = page.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+    let Some((before, after)) = parts else {
+        bail!("{PAGE} lacks the lines between which the table stands: put back {BEGIN:?} and {END:?}");
+    };
+    Ok(format!("{before}{BEGIN}\n{}\n\n{END}{after}", table.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_the_table_and_keeps_the_page() {
+        let page = format!("# Page\n{BEGIN}\n| old |\n\n{END}after\n");
+        let new = with_table(&page, "| new |\n").expect("the page has its lines");
+        assert_eq!(new, format!("# Page\n{BEGIN}\n| new |\n\n{END}after\n"));
+        assert_eq!(with_table(&new, "| new |\n").expect("the page has its lines"), new);
+        assert!(with_table("# Page\n", "| new |\n").is_err());
+    }
 }
