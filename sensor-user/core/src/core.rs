@@ -279,7 +279,7 @@ impl Core {
             learning_until: self.terms.learning_until(now),
         };
         let id = self.book.place(view, link, &context);
-        let news = self.merge(id, view, link, now);
+        let has_changed = self.merge(id, view, link, now);
         let destination = Term { rule: RARE_DESTINATION, address: view.server.ip() };
         let learns = self.terms.learning_until(now).is_some();
         // Kept with the connection: it makes its own server known, and is held back or moves to another incident afterwards.
@@ -292,7 +292,7 @@ impl Core {
         }
         let client = (view.client.ip(), &mut link.found);
         let mut written = Vec::new();
-        let admission = self.book.assess(id, &assessment, news, client, now, &mut written);
+        let admission = self.book.assess(id, &assessment, has_changed, client, now, &mut written);
         out.extend(written.into_iter().map(Event::from));
         if admission == Some(Admission::HeldBack) {
             self.book.drop_unannounced(id, link);
@@ -306,7 +306,7 @@ impl Core {
             self.join(id, view, link, out);
         }
         self.learn(view, now);
-        relayed.map(|(other, _)| other).filter(|_| news)
+        relayed.map(|(other, _)| other).filter(|_| has_changed)
     }
 
     /// Says that a connection belongs to its incident, and that it is over, for a recording. One that is over when it is first judged
@@ -346,10 +346,10 @@ impl Core {
         let threats = Arc::clone(&self.settings.threats);
         let limits = self.settings.limits.departures;
         let Some(stored) = self.book.stored_mut(id) else { return false };
-        let mut news = stored.incident.merge(view, link);
+        let mut has_changed = stored.incident.merge(view, link);
         if matches!(stored.incident.scope, Scope::Client) {
             let target = view.server.ip();
-            news |= stored.count_target(target, view.level) && stored.targets.len() == 1;
+            has_changed |= stored.count_target(target, view.level) && stored.targets.len() == 1;
         } else if matches!(stored.incident.scope, Scope::Exposure) {
             stored.count_target(view.client.ip(), view.level);
         }
@@ -375,9 +375,9 @@ impl Core {
                     description: hit.entry.description.as_deref().map(str::to_owned),
                 })
                 .collect();
-            news |= !incident.threats.is_empty();
+            has_changed |= !incident.threats.is_empty();
         }
-        news
+        has_changed
     }
 
     /// Only a connection that was completed makes its server known.

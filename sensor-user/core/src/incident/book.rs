@@ -172,14 +172,14 @@ impl Book {
         &mut self,
         id: IncidentId,
         assessment: &Assessment,
-        mut news: bool,
+        mut has_changed: bool,
         (client, found): (IpAddr, &mut BTreeSet<String>),
         now: Timestamp,
         out: &mut Vec<IncidentOutput>,
     ) -> Option<Admission> {
         let stored = self.incidents.get_mut(&id)?;
         self.changed.insert(id);
-        news |= stored.incident.add_findings(assessment, found, now);
+        has_changed |= stored.incident.add_findings(assessment, found, now);
         let raised = stored.incident.raise(assessment.severity);
         if !stored.is_announced() {
             let leading = rules::leading(&assessment.findings)?.rule;
@@ -196,7 +196,7 @@ impl Book {
         if raised {
             stored.quiet = false;
             out.push(IncidentOutput::Event(Box::new(stored.write(IncidentAction::Escalated, now))));
-        } else if news {
+        } else if has_changed {
             stored.quiet = false;
             stored.pending = true;
             if stored.is_due(now) {

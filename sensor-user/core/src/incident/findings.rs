@@ -13,7 +13,7 @@ impl Incident {
         found: &mut BTreeSet<String>,
         now: Timestamp,
     ) -> bool {
-        let mut news = false;
+        let mut has_changed = false;
         for finding in &assessment.findings {
             let is_first = found.insert(finding.rule.id.to_owned());
             let techniques = finding.techniques.iter().map(|technique| technique.id.to_owned()).collect();
@@ -27,7 +27,7 @@ impl Incident {
                         known.fact.clone_from(&finding.fact);
                         known.techniques = techniques;
                     }
-                    news |= worse;
+                    has_changed |= worse;
                     known.last = now;
                     known.connections += u64::from(is_first);
                 }
@@ -45,12 +45,12 @@ impl Incident {
                             connections: 1,
                         },
                     );
-                    news = true;
+                    has_changed = true;
                 }
             }
         }
         for (technique, fact) in &assessment.techniques {
-            news |= self.techniques.insert((*technique).to_owned(), fact.clone()).is_none();
+            has_changed |= self.techniques.insert((*technique).to_owned(), fact.clone()).is_none();
         }
         let rank = |one: &&FindingRecord| {
             (!rules::fires_on_any_packet(&one.rule), one.severity, one.risk_score, one.rule.clone())
@@ -58,7 +58,7 @@ impl Incident {
         if let Some(leading) = self.findings.values().max_by_key(rank) {
             self.rule.clone_from(&leading.rule);
         }
-        news
+        has_changed
     }
 
     /// Raises severity and risk score; they never fall. Tells whether the severity rose.

@@ -45,21 +45,21 @@ impl Incident {
         let now = Contribution::of(view);
         self.counted.replace(&link.counted, &now);
         link.counted = now;
-        let mut news = self.merge_course(view);
+        let mut has_changed = self.merge_course(view);
         self.merge_connection(view);
         if let Some(facts) = view.facts {
-            news |= self.merge_credentials(facts, link, view.last);
-            news |= self.merge_shares(facts, view.last);
-            news |= self.merge_operations(facts, view.last);
-            news |= self.merge_negotiation(facts, view);
+            has_changed |= self.merge_credentials(facts, link, view.last);
+            has_changed |= self.merge_shares(facts, view.last);
+            has_changed |= self.merge_operations(facts, view.last);
+            has_changed |= self.merge_negotiation(facts, view);
         }
         if let Some(process) = view.process
             && self.process.is_none()
         {
             self.process = Some(process.clone());
-            news = true;
+            has_changed = true;
         }
-        news
+        has_changed
     }
 
     /// Times, level, and what is known of the whole.
@@ -67,7 +67,7 @@ impl Incident {
         if self.counted.connections <= 1 && self.level == EvidenceLevel::Attempt {
             self.milestone(view.first, Milestone::Attempted);
         }
-        let mut news = false;
+        let mut has_changed = false;
         if view.level > self.level {
             let reached = match view.level {
                 EvidenceLevel::Refused => Some(Milestone::Refused),
@@ -81,24 +81,24 @@ impl Incident {
             }
             reached.into_iter().for_each(|what| self.milestone(view.last, what));
             self.level = view.level;
-            news = true;
+            has_changed = true;
         }
         self.first = self.first.min(view.first);
         self.last = self.last.max(view.last);
-        news |= view.encrypted && !self.encrypted;
+        has_changed |= view.encrypted && !self.encrypted;
         self.encrypted |= view.encrypted;
         self.joined_late |= view.joined_late;
         self.one_sided |= view.one_sided;
         self.complete &= view.complete;
         self.unanswered_smb |= view.smb_spoken && view.level < EvidenceLevel::Smb;
-        news |= view.content.left && !self.content.left || view.content.came && !self.content.came;
+        has_changed |= view.content.left && !self.content.left || view.content.came && !self.content.came;
         self.content.left |= view.content.left;
         self.content.came |= view.content.came;
         if let Some(protocol) = view.other_protocol
             && !self.other_protocols.contains(&protocol)
         {
             self.other_protocols.push(protocol);
-            news = true;
+            has_changed = true;
         }
         let port = (view.tuple.transport, view.server.port(), view.service);
         if !self.ports.contains(&port) && self.ports.len() < MAX_PORTS {
@@ -106,7 +106,7 @@ impl Incident {
         }
         self.ifindex = self.ifindex.or(view.ifindex);
         self.vlan = self.vlan.or(view.vlan);
-        news
+        has_changed
     }
 
     fn merge_connection(&mut self, view: &FlowView<'_>) {
@@ -136,7 +136,7 @@ impl Incident {
     }
 
     fn merge_shares(&mut self, facts: &Facts, at: Timestamp) -> bool {
-        let mut news = false;
+        let mut has_changed = false;
         for seen in &facts.shares {
             let connected = seen.outcome.map(Outcome::is_accepted);
             let kind = seen.kind.and_then(share_kind);
@@ -155,20 +155,20 @@ impl Incident {
                 }
                 None => {
                     self.shares.push(Share { path: seen.path.clone(), kind, connected });
-                    news = true;
+                    has_changed = true;
                     None
                 }
             };
             if connected == Some(true) && before != Some(true) {
                 self.milestone(at, Milestone::Share(seen.path.clone()));
-                news = true;
+                has_changed = true;
             }
         }
-        news
+        has_changed
     }
 
     fn merge_operations(&mut self, facts: &Facts, at: Timestamp) -> bool {
-        let mut news = false;
+        let mut has_changed = false;
         for interface in &facts.interfaces {
             let name = interface.name.map_or_else(|| interface.uuid.to_string(), str::to_owned);
             if self.operations.len() >= MAX_INTERFACES && !self.operations.contains_key(&name) {
@@ -186,20 +186,20 @@ impl Incident {
             }
             for operation in fresh {
                 self.milestone(at, Milestone::Operation(format!("{name} {operation}")));
-                news = true;
+                has_changed = true;
             }
         }
-        news
+        has_changed
     }
 
     fn merge_negotiation(&mut self, facts: &Facts, view: &FlowView<'_>) -> bool {
-        let mut news = false;
+        let mut has_changed = false;
         if let Some(dialect) = facts.dialect.as_ref().map(ToString::to_string)
             && !self.dialects.contains(&dialect)
             && self.dialects.len() < MAX_PORTS
         {
             self.dialects.push(dialect);
-            news = true;
+            has_changed = true;
         }
         self.encrypted |= facts.encrypted;
         let names = &facts.server.names;
@@ -217,7 +217,7 @@ impl Incident {
         if self.windows_client.is_empty() && self.process.is_none() {
             self.windows_client = windows_client::grounds(facts).unwrap_or_default();
         }
-        news
+        has_changed
     }
 
     /// Notes that something happened. The same thing is noted once.

@@ -176,8 +176,12 @@ impl Incident {
     }
 
     /// Whether it is about one client and one server.
-    pub(super) const fn is_about_two_hosts(&self) -> bool {
-        matches!(self.scope, Scope::Pair | Scope::Connection)
+    pub(super) fn is_about_two_hosts(&self) -> bool {
+        match self.scope {
+            Scope::Pair | Scope::Connection => true,
+            Scope::Client => self.targets.is_some_and(|counts| counts.targets == 1),
+            Scope::Exposure => false,
+        }
     }
 
     /// "SMB 3.1.1", "SMB" or `None` where none was spoken.

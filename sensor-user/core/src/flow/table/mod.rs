@@ -192,8 +192,8 @@ impl<L: Default + Clone> FlowTable<L> {
         let reopened = entry.flow.goes_on_at(at) && entry.is_closed();
         if reopened {
             entry.reopen();
-            entry.flow.last = entry.flow.last.max(at);
         }
+        entry.flow.last = entry.flow.last.max(at);
         if !makes_room {
             self.unread += 1;
             entry.flow.incomplete = true;

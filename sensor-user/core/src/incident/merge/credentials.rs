@@ -11,6 +11,7 @@ use sensor_dissect::{
 
 use crate::{
     incident::{Credential, CredentialMethod, Incident, Link, LogonOutcome, Milestone},
+    rules::sentence::account,
     time::Timestamp,
 };
 
@@ -21,25 +22,25 @@ const MAX_REFUSED_ACCOUNTS: usize = 256;
 
 impl Incident {
     pub(super) fn merge_credentials(&mut self, facts: &Facts, link: &mut Link, at: Timestamp) -> bool {
-        let mut news = false;
+        let mut has_changed = false;
         for (place, seen) in facts.credentials.iter().enumerate() {
             let outcome = seen.outcome.map(logon_outcome);
             let key = credential_key(place, seen);
             match link.credentials.get(&key) {
                 Some(known) if *known == outcome => continue,
                 Some(_) => {
-                    news |= self.credential_outcome(seen, outcome, at);
+                    has_changed |= self.credential_outcome(seen, outcome, at);
                 }
                 None => {
-                    news |= self.add_credential(seen, at);
+                    has_changed |= self.add_credential(seen, at);
                     if outcome.is_some() {
-                        news |= self.credential_outcome(seen, outcome, at);
+                        has_changed |= self.credential_outcome(seen, outcome, at);
                     }
                 }
             }
             link.credentials.insert(key, outcome);
         }
-        news
+        has_changed
     }
 
     fn find_credential(&self, seen: &facts::Credential) -> Option<usize> {
@@ -99,7 +100,7 @@ impl Incident {
         outcome: Option<LogonOutcome>,
         at: Timestamp,
     ) -> bool {
-        let account = account_of(seen);
+        let account = account(seen);
         if outcome == Some(LogonOutcome::Refused) {
             let key = account.as_deref().unwrap_or_default().to_lowercase();
             if self.refused_accounts.len() < MAX_REFUSED_ACCOUNTS || self.refused_accounts.contains_key(&key)
@@ -129,15 +130,6 @@ impl Incident {
         }
         true
     }
-}
-
-/// The account of a credential: `DOMAIN\user`.
-fn account_of(seen: &facts::Credential) -> Option<String> {
-    let user = seen.user.as_deref()?;
-    Some(match seen.domain.as_deref() {
-        Some(domain) if !domain.is_empty() => format!("{domain}\\{user}"),
-        _ => user.to_owned(),
-    })
 }
 
 /// What tells one attempt of a connection from another. Of two attempts that nothing tells apart, the place does.

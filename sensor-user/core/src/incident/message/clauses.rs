@@ -1,5 +1,7 @@
 //! What else is known of an incident, behind its headline.
 
+use std::collections::BTreeSet;
+
 use super::{
     EXECUTION, execution, interval,
     logon::{anonymous_session, let_in},
@@ -8,10 +10,11 @@ use super::{
 use crate::{
     address::Direction,
     incident::{
-        CredentialMethod, Incident,
+        Credential, CredentialMethod, Incident, LogonOutcome,
         phrase::{clean, clock, several, since},
     },
     level::EvidenceLevel,
+    rules::sentence,
 };
 
 /// What else is known, in whole sentences.
@@ -21,6 +24,7 @@ pub(super) fn clauses(incident: &Incident, says_volume: bool) -> Vec<String> {
         clauses.extend(incident.volume_phrase());
     }
     clauses.extend(of_another_logon(incident));
+    clauses.extend(other_users(incident));
     let execution = |interface: &str| EXECUTION.contains(&interface);
     let executed = incident.is_about_two_hosts() && execution_shown(incident);
     if let Some(called) = incident.operations_phrase(|interface| !(executed && execution(interface))) {
@@ -58,6 +62,28 @@ fn of_another_logon(incident: &Incident) -> Option<String> {
     let share = incident.leading_share().filter(|share| share.connected == Some(true));
     let share = share.map(|share| format!(", and {} connected", clean(&share.path))).unwrap_or_default();
     Some(format!("{how} was set up{share}"))
+}
+
+/// Users beside the one whom the headline names.
+fn other_users(incident: &Incident) -> Option<String> {
+    if incident.shows("T1110.001") || incident.shows("T1110.003") {
+        return None;
+    }
+    let named = incident.leading_credential()?.account()?;
+    let counts = |one: &&Credential| match incident.direction {
+        Direction::Outbound => one.method != CredentialMethod::Anonymous,
+        Direction::Inbound => one.outcome == Some(LogonOutcome::Accepted),
+    };
+    let others = incident.credentials.iter().filter(counts).filter_map(Credential::account);
+    let others: BTreeSet<_> = others.filter(|account| *account != named).map(|it| clean(&it)).collect();
+    let others: Vec<_> = others.into_iter().collect();
+    let list = sentence::list(&others);
+    match (incident.direction, others.as_slice()) {
+        (_, []) => None,
+        (Direction::Outbound, [_]) => Some(format!("a credential of {list} was given away as well")),
+        (Direction::Outbound, _) => Some(format!("credentials of {list} were given away as well")),
+        (Direction::Inbound, _) => Some(format!("{list} logged on as well")),
+    }
 }
 
 /// How many connections, since when and how often.

@@ -230,3 +230,16 @@ fn every_level_in_every_direction_has_a_line() {
         }
     }
 }
+
+#[test]
+fn names_other_users_beside_the_leading_one() {
+    let mut leak = leak_accepted();
+    leak.credentials.push(credential(CredentialMethod::Ntlmv2, r"CORP\bob", Some(LogonOutcome::Refused)));
+    let said = sentence(&leak);
+    assert!(said.contains(r"; a credential of CORP\bob was given away as well"), "{said}");
+    leak.direction = Direction::Inbound;
+    assert!(!sentence(&leak).contains("as well"), "a refused log-on is none");
+    leak.credentials[1].outcome = Some(LogonOutcome::Accepted);
+    let said = sentence(&leak);
+    assert!(said.contains("logged on as well"), "{said}");
+}

@@ -17,6 +17,14 @@ fn a_piece_ahead_of_its_flow_waits_for_it() {
 }
 
 #[test]
+fn a_message_dates_the_connection() {
+    let mut bench = Bench::new();
+    bench.opened(&seen(OPEN, [2, 1], at(1)), at(1));
+    bench.message(Side::Local, 1, &logon("alice", 1), at(2));
+    assert_eq!(bench.view().last, at(2).at);
+}
+
+#[test]
 fn pieces_whose_flow_never_comes_are_counted_as_unread() {
     let mut bench = Bench::new();
     for _ in 0..300 {
