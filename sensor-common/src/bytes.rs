@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_load_that_reaches_past_the_end_is_none() {
+    fn load_past_the_end_is_none() {
         let frame: &[u8] = &[1, 2, 3, 4];
         assert_eq!(frame.load::<[u8; 4]>(0), Some([1, 2, 3, 4]));
         assert_eq!(frame.load::<[u8; 4]>(1), None);

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exempt_source_is_exempt_as_client_only() {
+    fn exempt_source_is_exempt_as_client_only() {
         let exempt = INTERNAL.union(PrefixFlags::EXEMPT_SOURCE);
         assert_eq!(crossing(exempt, EXTERNAL, Server::Destination), Err(Counter::ExemptSource));
         assert_eq!(crossing(EXTERNAL, exempt, Server::Source), Err(Counter::ExemptSource), "the reply");
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exempt_destination_is_exempt_as_server_only() {
+    fn exempt_destination_is_exempt_as_server_only() {
         let exempt = PrefixFlags::EXEMPT_DESTINATION;
         assert_eq!(crossing(INTERNAL, exempt, Server::Destination), Err(Counter::ExemptDestination));
         assert_eq!(crossing(exempt, INTERNAL, Server::Source), Err(Counter::ExemptDestination));
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_exempt_is_counted_for_its_exemption_in_both_directions() {
+    fn exempt_packets_count_for_their_exemption_in_both_directions() {
         let client = INTERNAL.union(PrefixFlags::EXEMPT_SOURCE).counted_as_source(5);
         let server = PrefixFlags::EXEMPT_DESTINATION.counted_as_destination(6);
         let cell = |from, to, server, reason| exempt_cell(from, to, server, reason);
@@ -190,13 +190,13 @@ mod tests {
     }
 
     #[test]
-    fn with_a_service_port_on_both_ends_nothing_is_exempt_yet() {
+    fn nothing_is_exempt_with_service_ports_on_both_ends() {
         let exempt = INTERNAL.union(PrefixFlags::EXEMPT_SOURCE);
         assert_eq!(crossing(exempt, EXTERNAL, Server::Either), Ok(Side::Local));
     }
 
     #[test]
-    fn embedded_ipv4_is_found_in_each_transition_form() {
+    fn finds_embedded_ipv4_in_each_transition_form() {
         assert_eq!(embedded("::ffff:8.8.4.4"), Some([8, 8, 4, 4]));
         assert_eq!(embedded("64:ff9b::8.8.4.4"), Some([8, 8, 4, 4]));
         assert_eq!(embedded("2002:808:404::1"), Some([8, 8, 4, 4]));

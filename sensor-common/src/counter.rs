@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn every_counter_has_its_place() {
+    fn every_counter_has_its_index() {
         let elsewhere = [
             Counter::Seen,
             Counter::RecordsSent,

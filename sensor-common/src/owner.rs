@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_socket_between_mapped_addresses_is_a_connection_over_ipv4() {
+    fn ipv6_socket_between_mapped_addresses_is_an_ipv4_connection() {
         let mapped = ConnectionKey::v6(words("::ffff:10.0.0.2"), words("::ffff:8.8.4.4"), 1, 2);
         let plain =
             ConnectionKey::v4(u32::from_ne_bytes([10, 0, 0, 2]), u32::from_ne_bytes([8, 8, 4, 4]), 1, 2);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn other_ipv6_addresses_that_end_like_ipv4_ones_stay_ipv6() {
+    fn other_ipv6_addresses_with_an_ipv4_tail_stay_ipv6() {
         for remote in ["::8.8.4.4", "64:ff9b::8.8.4.4", "0:0:1:0:0:ffff:808:404", "2001:4860:4860::8844"] {
             let key = ConnectionKey::v6(words("fd00:1::2"), words(remote), 1, 2);
             assert_eq!((key.family, key.remote), (6, words(remote)), "{remote}");

@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_survive_the_wire_and_unknown_ones_do_not() {
+    fn piece_kinds_survive_the_wire_and_unknown_ones_do_not() {
         for kind in [PieceKind::Message, PieceKind::Continued, PieceKind::Rpc, PieceKind::Datagram] {
             assert_eq!(PieceKind::from_wire(kind as u8), Some(kind));
         }

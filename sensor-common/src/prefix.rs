@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pair_is_a_client_and_a_server_of_the_same_number_in_their_own_roles() {
+    fn pair_is_a_client_and_a_server_with_the_same_number() {
         let (client, server) = (PrefixFlags::pair_client(3), PrefixFlags::pair_server(3));
         assert!(client.is_pair_with(server));
         assert!(!server.is_pair_with(client) && !client.is_pair_with(client));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_to_count_for_takes_the_place_of_the_pairs_of_its_own_role() {
+    fn counter_number_uses_the_bits_of_the_pairs_of_its_role() {
         let both =
             PrefixFlags::EXEMPT_SOURCE.union(PrefixFlags::pair_client(27)).union(PrefixFlags::pair_server(3));
         let counted = both.counted_as_source(1_023);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn no_pair_touches_the_other_flags() {
+    fn pairs_leave_the_other_flags_alone() {
         for pair in 0..PAIRS {
             assert_eq!(PrefixFlags::pair_client(pair).0 & 0xFF, 0);
             assert_eq!(PrefixFlags::pair_server(pair).0 & 0xFF, 0);

@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_watched_port_is_found_by_its_wire_form_only_in_its_transport() {
+    fn finds_a_watched_port_only_in_its_transport() {
         let mut services = Box::new(Services::NONE);
         services.watch_tcp(445, port::SMB);
         services.watch_udp(137);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn enforcement_ends_at_its_tick_also_across_the_wrap() {
+    fn enforcement_ends_at_its_tick_across_the_wrap() {
         let force = |on, until, now| Enforcement { on, until }.is_in_force(now);
         assert!(force(1, 100, 99));
         assert!(!force(1, 100, 100) && !force(1, 100, 5_000));

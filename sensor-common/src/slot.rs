@@ -357,7 +357,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_survive_the_wire_and_unknown_ones_do_not() {
+    fn record_kinds_survive_the_wire_and_unknown_ones_do_not() {
         for kind in [RecordKind::Opened, RecordKind::Rose, RecordKind::Closed, RecordKind::Settled]
             .into_iter()
             .chain([RecordKind::Replaced, RecordKind::Payload])

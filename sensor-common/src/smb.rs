@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn every_smb_identifier_is_a_message_and_its_neighbours_are_not() {
+    fn every_smb_identifier_is_a_message_and_no_neighbour_is() {
         for first in [0xFC, 0xFD, 0xFE, 0xFF] {
             assert_eq!(opening([0, 0, 1, 2, first, b'S', b'M', b'B']), Opening::Message(first));
         }
@@ -131,14 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn a_session_request_names_encoded_names() {
+    fn session_request_names_encoded_names() {
         assert_eq!(opening([0x81, 0, 0, 68, 0x20, b'E', b'P', b'A']), Opening::SessionRequest);
         assert_eq!(opening([0x81, 0, 0, 68, 0x20, b'E', b'Q', b'A']), Opening::Other);
         assert_eq!(opening([0x81, 0, 0, 69, 0x20, b'E', b'P', b'A']), Opening::Other);
     }
 
     #[test]
-    fn the_reply_flag_tells_the_server_and_the_port_where_it_is_hidden() {
+    fn reply_flag_shows_the_server_and_the_port_where_it_is_hidden() {
         let mut message = [0u8; 64];
         message[4..8].copy_from_slice(&[0xFE, b'S', b'M', b'B']);
         let (high, low) = (50_000u16.to_be(), 4445u16.to_be());

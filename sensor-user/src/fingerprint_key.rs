@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_is_kept_and_a_damaged_one_is_refused() {
+    fn keeps_the_key_and_refuses_a_damaged_one() {
         let directory = tempfile::tempdir().unwrap();
         let of = || kept_in(directory.path()).map(|key| key.of(b"response"));
         assert_eq!(of().unwrap(), of().unwrap());

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interface_outside_the_internal_networks_is_warned_about() {
+    fn warns_about_an_interface_outside_the_internal_networks() {
         let config = Config { internal: vec!["198.51.100.0/24".parse().unwrap()], ..Config::default() };
         assert!(network_warnings(&config, &[interface("10.0.0.0/24")]).is_empty());
         assert!(network_warnings(&config, &[interface("198.51.100.0/25")]).is_empty());
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn undefined_networks_are_warned_about() {
+    fn warns_about_undefined_networks() {
         assert!(network_warnings(&Config::default(), &[])[0].contains("networks.internal"));
         let nothing = Config { default_networks: false, ..Config::default() };
         assert!(
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_profile_sets_aside_is_warned_about_where_it_says_something() {
+    fn warns_about_ignored_settings_of_a_profile() {
         let mut config = Config { profile: ProfileName::ElasticV105, ..Config::default() };
         assert!(network_warnings(&config, &[]).is_empty(), "nothing is missing and nothing set aside");
         config.internal = vec!["9.0.0.0/8".parse().unwrap()];
@@ -230,14 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn private_space_is_reserved_even_when_it_is_not_internal() {
+    fn private_addresses_are_reserved_unless_internal() {
         let config = Config { default_networks: false, ..Config::default() };
         let flags = prefixes(&config).lookup("10.0.0.1".parse().unwrap());
         assert_eq!(flags, PrefixFlags::RESERVED);
     }
 
     #[test]
-    fn a_threat_list_flags_strangers_and_not_what_is_ours() {
+    fn threat_list_flags_external_and_not_internal_addresses() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("list");
         std::fs::write(&file, "8.0.0.0/6\n10.0.0.0/8\n9.9.9.9\n").unwrap();
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_counts_for_the_first_exemption_that_covers_an_address() {
+    fn counts_for_the_first_covering_exemption() {
         let one = |source: Option<&str>, destination: Option<&str>| {
             let net = |text: Option<&str>| text.map(|text| text.parse().unwrap());
             Exemption::between(net(source), net(destination), "test")
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_ours_inside_reserved_space_is_internal() {
+    fn own_network_inside_reserved_addresses_is_internal() {
         let config = Config { internal: vec!["100.64.0.0/10".parse().unwrap()], ..Config::default() };
         assert!(prefixes(&config).lookup("100.64.1.1".parse().unwrap()).contains(PrefixFlags::INTERNAL));
     }

@@ -39,7 +39,7 @@ fn listed(state_dir: &Path, what: &str) -> String {
 }
 
 #[test]
-fn an_exemption_that_is_added_silences_the_next_conversation_and_its_removal_brings_alerts_back() {
+fn added_exemption_silences_and_removal_restores_alerts() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
@@ -91,7 +91,7 @@ fn an_exemption_that_is_added_silences_the_next_conversation_and_its_removal_bri
 }
 
 #[test]
-fn hits_outlive_a_restart_and_an_exemption_ends_when_its_time_is_up() {
+fn hits_outlive_a_restart_and_an_exemption_expires() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
@@ -124,7 +124,7 @@ fn hits_outlive_a_restart_and_an_exemption_ends_when_its_time_is_up() {
 }
 
 #[test]
-fn of_commands_that_run_side_by_side_each_that_says_so_has_added_its_entry() {
+fn concurrent_commands_add_every_entry() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let state = tempfile::tempdir().unwrap();
@@ -147,7 +147,7 @@ fn of_commands_that_run_side_by_side_each_that_says_so_has_added_its_entry() {
 }
 
 #[test]
-fn a_bad_entry_changes_nothing_and_a_trial_says_why() {
+fn bad_entry_changes_nothing_and_a_trial_says_why() {
     let state = tempfile::tempdir().unwrap();
     let (code, told) = exempt(state.path(), "add --source 10.0.0.0/33 --reason x");
     assert!(code != 0 && told.contains("10.0.0.0/33"), "{told}");

@@ -30,7 +30,7 @@ fn path(path: &Path) -> &str {
 }
 
 #[test]
-fn without_an_agent_the_configuration_is_asked_and_named() {
+fn without_an_agent_explains_the_named_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("sensor.toml");
     let text = "profile = \"elastic-v105\"\n[networks]\ninternal = [\"9.0.0.0/8\"]\n\n\
@@ -45,7 +45,7 @@ fn without_an_agent_the_configuration_is_asked_and_named() {
 }
 
 #[test]
-fn a_running_agent_is_asked_by_what_is_in_force() {
+fn running_agent_explains_its_active_configuration() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let state = tempfile::tempdir().unwrap();
@@ -79,7 +79,7 @@ fn a_running_agent_is_asked_by_what_is_in_force() {
 }
 
 #[test]
-fn enforcement_does_not_start_with_a_profile_of_others() {
+fn enforcement_does_not_start_with_a_published_profile() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").arguments(&["--profile", "netography", "--enforce"]);
@@ -89,7 +89,7 @@ fn enforcement_does_not_start_with_a_profile_of_others() {
 }
 
 #[test]
-fn a_reader_that_has_enough_is_no_failure() {
+fn closed_pipe_is_no_failure() {
     let folder = tempfile::tempdir().unwrap();
     let state_dir = path(folder.path());
     for arguments in [
@@ -107,7 +107,7 @@ fn a_reader_that_has_enough_is_no_failure() {
 }
 
 #[test]
-fn what_is_no_address_is_refused_with_what_to_write() {
+fn refuses_a_bad_address_with_the_expected_form() {
     for (arguments, word) in [
         (&["10.0.0"][..], "192.0.2.7"),
         (&["10.0.0.0/8"], "a network"),

@@ -14,7 +14,7 @@ fn converse(border: &Topology) -> Result<()> {
 }
 
 #[test]
-fn the_output_file_is_appended_to_line_by_line_while_the_agent_runs() {
+fn output_file_is_appended_line_by_line() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();
@@ -51,7 +51,7 @@ fn the_output_file_is_appended_to_line_by_line_while_the_agent_runs() {
 }
 
 #[test]
-fn a_full_output_is_told_once_the_agent_goes_on_and_the_end_counts_what_is_unwritten() {
+fn reports_a_full_output_once_and_counts_unwritten_documents() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").arguments(&["--output", "/dev/full"]).start().unwrap();

@@ -48,7 +48,7 @@ const KEPT: [&str; 4] = ["8.8.4.4", "20.22.7.7", "2001:4860::8844", "2a00:2::1"]
 const OURS: [&str; 3] = ["20.20.0.0/16", "20.21.7.7/32", "2a00:1::/32"];
 
 #[test]
-fn a_reload_under_load_judges_every_packet_by_one_set_or_the_other() {
+fn reload_under_load_classifies_every_packet_by_one_set() {
     require_lab!(Network);
     let (here, peer) = (Namespace::new("sensor").unwrap(), Namespace::new("peer").unwrap());
     Veth::between(End::new(&here, "lan0"), End::new(&peer, "eth0")).create().unwrap();

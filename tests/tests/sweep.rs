@@ -108,7 +108,7 @@ fn ten_thousand_lone_syns_are_one_alert() {
 }
 
 #[test]
-fn the_fact_of_a_sweep_of_more_targets_than_are_told_apart_says_that_they_are_not_all() {
+fn sweep_beyond_the_counted_targets_says_at_least() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
@@ -119,7 +119,7 @@ fn the_fact_of_a_sweep_of_more_targets_than_are_told_apart_says_that_they_are_no
 }
 
 #[test]
-fn ten_thousand_lone_syns_to_internal_addresses_are_none() {
+fn ten_thousand_lone_syns_to_internal_addresses_are_no_alert() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     border.gateway().ip(&format!("route add blackhole {TWINS}")).unwrap();
@@ -143,7 +143,7 @@ fn three_hundred_refused_connections_are_one_alert() {
 }
 
 #[test]
-fn three_hundred_connections_that_nobody_answers_are_one_alert() {
+fn three_hundred_unanswered_connections_are_one_alert() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     border.gateway().ip(&format!("route add blackhole {TARGETS}")).unwrap();
@@ -154,7 +154,7 @@ fn three_hundred_connections_that_nobody_answers_are_one_alert() {
 }
 
 #[test]
-fn three_hundred_connections_that_are_accepted_without_a_word_of_smb_are_one_alert() {
+fn three_hundred_accepted_connections_without_smb_are_one_alert() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     border.server().ip(&format!("route add local {TARGETS} dev lo")).unwrap();
@@ -168,7 +168,7 @@ fn three_hundred_connections_that_are_accepted_without_a_word_of_smb_are_one_ale
 }
 
 #[test]
-fn three_hundred_connections_between_internal_machines_are_none() {
+fn three_hundred_internal_connections_are_no_alert() {
     require_lab!(Network);
     let border = Topology::builder().lan_server().build().unwrap();
     border.gateway().ip(&format!("route add {TWINS} via {}", address::LAN_SERVER_V4)).unwrap();
@@ -192,7 +192,7 @@ fn border_with_many_inside() -> Result<Topology> {
 }
 
 #[test]
-fn a_stranger_that_tries_a_whole_internal_network_is_one_alert_with_its_counts() {
+fn inbound_sweep_of_a_network_is_one_alert_with_its_counts() {
     require_lab!(Network);
     let border = border_with_many_inside().unwrap();
     let _server = TcpListener::start(border.client(), (twin(1), 445), Answer::Silence).unwrap();
@@ -213,7 +213,7 @@ fn a_stranger_that_tries_a_whole_internal_network_is_one_alert_with_its_counts()
 }
 
 #[test]
-fn a_neighbour_that_tries_the_same_internal_network_is_none() {
+fn internal_sweep_of_the_same_network_is_no_alert() {
     require_lab!(Network);
     let border = border_with_many_inside().unwrap();
     let agent = Agent::on(border.gateway(), "lan0,lan1").start().unwrap();

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bind_names_the_interface() {
+    fn bind_names_the_interface() {
         let bytes = bind();
         let Body::Bind(contexts) = read(&bytes).unwrap().body else { panic!("no bind") };
         assert_eq!((contexts[0].id, contexts[0].version), (7, (3, 0)));
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_lies_gives_the_contexts_that_are_there() {
+    fn false_count_gives_the_existing_contexts() {
         let mut bytes = bind();
         bytes[HEADER_LEN + 8] = 255;
         let Body::Bind(contexts) = read(&bytes).unwrap().body else { panic!("no bind") };
@@ -268,20 +268,20 @@ mod tests {
     }
 
     #[test]
-    fn a_request_names_its_operation() {
+    fn request_names_its_operation() {
         let bytes = unit(0, &[0, 0, 0, 0, 7, 0, 15, 0]);
         assert_eq!(read(&bytes).unwrap().body, Body::Request { context: 7, opnum: 15 });
     }
 
     #[test]
-    fn what_is_no_unit_is_refused_by_name() {
+    fn refuses_a_broken_pdu_by_name() {
         assert_eq!(read(&[5, 2, 0, 3, 0x10, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0]), Err(RpcError::Version));
         assert_eq!(read(&[5, 0, 0, 3, 0x10, 0, 0, 0, 15, 0, 0, 0, 0, 0, 0, 0]), Err(RpcError::Length(15)));
         assert_eq!(read(&[5, 0, 99, 3, 0x10, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0]), Err(RpcError::Kind(99)));
     }
 
     #[test]
-    fn a_trailer_longer_than_its_unit_is_none() {
+    fn refuses_a_trailer_longer_than_its_pdu() {
         let mut bytes = unit(16, &[0; 8]);
         bytes[10..12].copy_from_slice(&[0xFF, 0xFF]);
         assert_eq!(read(&bytes).unwrap().auth, None);

@@ -46,19 +46,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_text_stays_as_it_is() {
+    fn plain_text_stays_unchanged() {
         assert_eq!(shown("Müller 中 (x).so".as_bytes()), "Müller 中 (x).so");
     }
 
     #[test]
-    fn what_could_forge_a_line_or_steer_a_terminal_is_escaped() {
+    fn escapes_forged_lines_and_terminal_sequences() {
         assert_eq!(shown(b"a\nb\x1b[2Jc\0"), "a\\u{a}b\\u{1b}[2Jc\\u{0}");
         assert_eq!(shown("gpj.\u{202e}exe".as_bytes()), "gpj.\\u{202e}exe");
         assert_eq!(shown(b"a\xff\xfeb"), "a\\xff\\xfeb");
     }
 
     #[test]
-    fn a_long_text_is_cut_visibly() {
+    fn marks_where_a_long_text_is_cut() {
         let text = shown("ä".repeat(5_000).as_bytes());
         assert_eq!(text.chars().count(), LONGEST + 1);
         assert!(text.ends_with("ä…"));

@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_never_shown() {
+    fn never_shows_the_key() {
         assert_eq!(format!("{:?}", FingerprintKey::new([7; 32])), "FingerprintKey");
     }
 }

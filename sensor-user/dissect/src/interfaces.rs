@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_identifier_and_no_operation_is_listed_twice() {
+    fn identifiers_and_operations_are_unique() {
         let all: Vec<_> = FAMILIES.into_iter().flatten().collect();
         for (at, interface) in all.iter().enumerate() {
             assert!(all[..at].iter().all(|earlier| earlier.uuid != interface.uuid), "{}", interface.name);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_are_reserved_have_no_name() {
+    fn reserved_numbers_have_no_name() {
         for (interface, opnum) in
             [("srvsvc", 29), ("samr", 63), ("svcctl", 10), ("lsarpc", 1), ("srvsvc", 999)]
         {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interface_is_found_by_its_identifier() {
+    fn finds_an_interface_by_its_identifier() {
         let srvsvc = Uuid::from_u128(0x4b324fc8_1670_01d3_1278_5a47bf6ee188);
         assert_eq!(known(&srvsvc).map(|interface| interface.name), Some("srvsvc"));
         assert!(known(&Uuid::nil()).is_none());

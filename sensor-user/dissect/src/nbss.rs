@@ -113,13 +113,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_head_of_a_message_says_how_much_is_missing() {
+    fn header_says_how_much_is_missing() {
         let packet = read(&[0, 0, 1, 0, 0xFE, b'S', b'M', b'B']).unwrap();
         assert_eq!(packet, Packet::Message { bytes: &[0xFE, b'S', b'M', b'B'], missing: 252 });
     }
 
     #[test]
-    fn a_session_request_names_both_ends() {
+    fn session_request_names_both_ends() {
         let mut bytes = vec![0x81, 0, 0, 68];
         for name in ["CKFDENECFDEFFCFGEFFCCACACACACACA", "EDEMEJEFEOFECACACACACACACACACAAA"] {
             bytes.push(0x20);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_type_is_named() {
+    fn unknown_type_is_named() {
         assert_eq!(read(&[0x16, 3, 1, 0]), Err(NbssError::Kind(0x16)));
     }
 }

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_names_what_it_asks_for() {
+    fn query_names_its_question() {
         let bytes = query("FHEPFCELEHFCEPFFFACACACACACACABL");
         let packet = read(&bytes).unwrap();
         assert_eq!((packet.name.name.as_str(), packet.name.suffix), ("WORKGROUP", 0x1B));
@@ -179,12 +179,12 @@ mod tests {
     }
 
     #[test]
-    fn letters_outside_the_half_ascii_are_refused() {
+    fn refuses_letters_outside_half_ascii() {
         assert_eq!(read(&query("QHEPFCELEHFCEPFFFACACACACACACABL")), Err(NameError::Encoding));
     }
 
     #[test]
-    fn a_pointer_to_itself_or_forwards_ends_the_reading() {
+    fn pointer_to_itself_or_forwards_ends_reading() {
         let mut bytes = query("FHEPFCELEHFCEPFFFACACACACACACABL");
         bytes[12..14].copy_from_slice(&[0xC0, 12]);
         assert_eq!(read(&bytes), Err(NameError::Pointer));

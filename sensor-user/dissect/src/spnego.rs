@@ -145,14 +145,14 @@ mod tests {
     ];
 
     #[test]
-    fn an_initial_token_offers_mechanisms_and_carries_the_first_ones_token() {
+    fn initial_token_offers_mechanisms_and_carries_a_token() {
         let Ok(Token::Negotiation(seen)) = read(INIT) else { panic!("no negotiation") };
         assert_eq!(seen.token, Some(b"hi".as_slice()));
         assert_eq!(seen.mechanisms.len(), 1);
     }
 
     #[test]
-    fn a_cut_token_never_reaches_beyond_its_bytes() {
+    fn cut_token_never_reaches_beyond_its_bytes() {
         for length in 0..INIT.len() {
             if let Ok(Token::Negotiation(seen)) = read(&INIT[..length]) {
                 assert!(seen.token.is_none_or(|token| b"hi".starts_with(token)));
@@ -161,14 +161,14 @@ mod tests {
     }
 
     #[test]
-    fn a_response_says_its_state() {
+    fn response_has_its_state() {
         let bytes = [0xA1, 0x07, 0x30, 0x05, 0xA0, 0x03, 0x0A, 0x01, 0x02];
         let Ok(Token::Negotiation(seen)) = read(&bytes) else { panic!("no negotiation") };
         assert_eq!(seen.state, Some(2));
     }
 
     #[test]
-    fn deep_nesting_and_lying_lengths_are_errors() {
+    fn deep_nesting_and_false_lengths_are_errors() {
         assert!(read(&[0x60; 4096]).is_err());
         assert!(read(&[0x60, 0x84, 0xFF, 0xFF, 0xFF, 0xFF, 0x06]).is_err());
         assert!(read(&[0xA0, 0x80, 0x30, 0x00, 0x00]).is_err());

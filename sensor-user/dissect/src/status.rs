@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_status_is_shown_as_its_number() {
+    fn unknown_status_is_shown_as_its_number() {
         assert_eq!(Status::Nt(0xC000_006D).to_string(), "STATUS_LOGON_FAILURE");
         assert_eq!(Status::Nt(0xC123_4567).to_string(), "0xc1234567");
         assert_eq!(Status::Dos { class: 9, code: 3 }.to_string(), "DOS error 9/3");

@@ -56,26 +56,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_that_steer_a_terminal_are_replaced() {
+    fn replaces_terminal_control_characters() {
         let wire: Vec<u8> = "a\u{1b}[2J\u{202e}\u{85}b".encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(utf16(&wire), "a\u{FFFD}[2J\u{FFFD}\u{FFFD}b");
         assert_eq!(oem(b"a\nb\xffc"), "a\u{FFFD}b\u{FFFD}c");
     }
 
     #[test]
-    fn half_a_surrogate_and_half_a_unit_are_no_harm() {
+    fn survives_half_a_surrogate_and_half_a_unit() {
         assert_eq!(utf16(&[0x00, 0xD8, 0x41, 0x00, 0x42]), "\u{FFFD}A");
     }
 
     #[test]
-    fn long_text_is_cut_and_says_so() {
+    fn marks_where_a_long_text_is_cut() {
         let text = oem(&[b'a'; 100_000]);
         assert_eq!(text.chars().count(), MAX_CHARACTERS + 1);
         assert!(text.ends_with('…'));
     }
 
     #[test]
-    fn a_terminated_text_says_how_much_it_took() {
+    fn terminated_text_says_how_much_it_took() {
         assert_eq!(utf16_z(b"a\0b\0\0\0c\0"), ("ab".to_owned(), 6));
         assert_eq!(oem_z(b"ab\0c"), ("ab".to_owned(), 3));
         assert_eq!(oem_z(b"ab"), ("ab".to_owned(), 2));

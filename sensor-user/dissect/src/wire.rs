@@ -63,7 +63,7 @@ mod tests {
     use zerocopy::little_endian::U32;
 
     #[test]
-    fn a_read_beyond_the_end_says_what_it_wanted() {
+    fn read_beyond_the_end_names_the_field() {
         let bytes = [1, 2, 3, 4, 5];
         assert_eq!(layout::<U32>(&bytes, 1, "word").unwrap().get(), 0x0504_0302);
         let error = layout::<U32>(&bytes, 2, "word").unwrap_err();
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_available_of_a_cut_field_is_given() {
+    fn gives_the_available_bytes_of_a_cut_field() {
         assert_eq!(available(&[1, 2, 3], 1, 9), [2, 3]);
         assert_eq!(available(&[1, 2, 3], 0, 2), [1, 2]);
         assert!(available(&[1, 2, 3], 4, 1).is_empty());

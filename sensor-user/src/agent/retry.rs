@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_is_news_once_and_tried_again_after_its_time() {
+    fn reports_a_failure_once_and_retries_after_the_delay() {
         let (start, minute) = (Instant::now(), Duration::from_secs(60));
         let mut retry = Retry::every(minute);
         assert!(!retry.is_due(start) && !retry.waits(start), "nothing failed");

@@ -195,12 +195,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_said_in_a_line() {
+    fn quiet_list_has_no_line() {
         assert_eq!(table(&[], &Terminal { colours: false, width: None }), "no incidents\n");
     }
 
     #[test]
-    fn a_text_is_cut_by_columns_and_says_so() {
+    fn cuts_text_by_columns_and_marks_it() {
         assert_eq!(cut("abcdef", 6), "abcdef");
         assert_eq!(cut("abcdefg", 6), "abcde…");
         assert_eq!(cut("中中中中", 6), "中中…", "a wide character takes two columns");

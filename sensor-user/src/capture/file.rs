@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn every_frame_of_a_capture_is_given_with_its_time() {
+    fn gives_every_frame_with_its_time() {
         let mut times = Vec::new();
         frames(&recorded(), |frame| times.push(frame.nanoseconds)).unwrap();
         assert_eq!(times.len(), 14);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_anywhere_gives_its_whole_frames_and_an_end() {
+    fn file_cut_anywhere_gives_its_whole_frames_and_an_end() {
         let bytes = fs::read(recorded()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cut.pcap");
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_something_else_is_refused_with_advice() {
+    fn refuses_another_file_with_advice() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("text.pcap");
         fs::write(&path, "not a capture at all, though longer than a header would be").unwrap();

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn attribution_is_judged_by_what_it_reaches() {
+    fn reports_attribution_by_its_reach() {
         let all = Reach {
             folder: "/sys/fs/cgroup".into(),
             whole: true,
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cgroup_that_is_named_must_be_there() {
+    fn configured_cgroup_must_exist() {
         let options =
             ProcessOptions { cgroup: Some("/nonexistent/cgroup".into()), ..ProcessOptions::default() };
         assert!(

@@ -141,7 +141,7 @@ mod tests {
     };
 
     #[test]
-    fn an_offload_is_a_limit_only_where_it_hides_something() {
+    fn offload_is_a_limit_only_if_it_hides_packets() {
         let joined = Offloads { gro: Some(true), ..PLAIN };
         assert!(matches!(judge(&joined, Ingress::XdpNative), Line::Ok(_)));
         assert!(
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_driver_does_not_say_is_unknown_and_no_number_is_made_up() {
+    fn unreported_driver_values_are_unknown() {
         let text = told(&Offloads::default());
         assert!(text.contains("GRO unknown") && !text.contains("ring"), "{text}");
         let text = told(&Offloads { tso: Some(true), ..PLAIN });

@@ -169,14 +169,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kernels_are_judged_by_what_they_have() {
+    fn kernels_are_checked_by_their_features() {
         assert!(matches!(judge_kernel("5.4.0", (5, 4)), Line::Missing(_)));
         assert!(matches!(judge_kernel("5.10.0-30", (5, 10)), Line::Limited(_)));
         assert!(matches!(judge_kernel("6.18.44", (6, 18)), Line::Ok(_)));
     }
 
     #[test]
-    fn a_compiler_that_nobody_can_see_is_not_told_as_fine() {
+    fn missing_compiler_is_not_reported_as_fine() {
         assert!(matches!(judge_jit(Ok("1\n".to_owned())), Line::Ok(_)));
         assert!(matches!(judge_jit(Ok("0\n".to_owned())), Line::Limited(text) if text.contains("=1")));
         let unreadable = judge_jit(Err(io::ErrorKind::NotFound.into()));
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_kernel_without_newer_helpers_loses_is_told() {
+    fn reports_missing_helpers_of_older_kernels() {
         assert!(matches!(judge_helpers(|_| true), Line::Ok(_)));
         let old = |helper| helper != BpfHelper::BPF_FUNC_xdp_load_bytes;
         assert!(matches!(judge_helpers(old), Line::Limited(text) if text.contains("MTU")));

@@ -310,7 +310,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_beats_the_file() {
+    fn command_line_overrides_the_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sensor.toml");
         std::fs::write(
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_named() {
+    fn names_a_missing_file() {
         let error = Config::load(Some(Path::new("/nonexistent/x.toml")), &Overrides::default()).unwrap_err();
         assert!(error.to_string().contains("/nonexistent/x.toml"), "{error}");
     }

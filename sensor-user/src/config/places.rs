@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn networks_and_exemptions_are_found_at_their_lines() {
+    fn finds_networks_and_exemptions_at_their_lines() {
         let text = "# ours\n[networks]\ninternal = [\n  \"9.0.0.0/8\",\n  # one more\n  \"11.0.0.0/8\",\n]\n\
                     [[exempt]]\nsource = \"9.0.0.1\"\nreason = \"a\"\n\n[[exempt]]\nsource = \"9.0.0.2\"\nreason = \"b\"\n";
         let places = Places::of(Path::new("/etc/s.toml"), text);

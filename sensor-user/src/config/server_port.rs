@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_has_the_transport_of_its_service_unless_it_is_said() {
+    fn port_has_the_transport_of_its_service_by_default() {
         let told = |text: &str| text.parse::<ServerPort>().map(|port| port.to_string());
         for (typed, meant) in
             [("445", "445/tcp"), ("137", "137/udp"), ("137/tcp", "137/tcp"), ("445/udp", "445/udp")]

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn of_entries_that_are_added_and_removed_at_once_none_is_lost() {
+    fn concurrent_changes_lose_no_entry() {
         let state = tempfile::tempdir().unwrap();
         let config = Config { state_dir: state.path().to_owned(), ..Config::default() };
         std::thread::scope(|scope| {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_asks_about_the_ports_that_the_profile_watches() {
+    fn trial_uses_the_ports_of_the_profile() {
         let state = tempfile::tempdir().unwrap();
         let mut config = Config {
             state_dir: state.path().to_owned(),

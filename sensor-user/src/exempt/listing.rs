@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_marks_what_is_over_and_what_never_matched() {
+    fn list_marks_expired_and_unused_entries() {
         let used = by_source("10.1.0.0/16");
         let over = Exemption { expires: Some(NOW), ..by_source("10.2.0.0/16") };
         let hits = BTreeMap::from([(used.id.clone(), Hit { connections: 3, packets: 0, last: NOW })]);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn why_nothing_covers_a_connection_is_told_for_each() {
+    fn says_for_each_entry_why_it_does_not_match() {
         let question = Question {
             client: "10.2.0.1".parse().unwrap(),
             server: "8.8.4.4".parse().unwrap(),

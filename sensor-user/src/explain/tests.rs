@@ -22,7 +22,7 @@ fn firing(config: &Config, first: &str, second: &str, name: ProfileName) -> Vec<
 }
 
 #[test]
-fn an_address_is_told_with_the_network_that_decides_and_those_that_do_not() {
+fn explains_an_address_by_the_deciding_network() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sensor.toml");
     std::fs::write(&path, "[networks]\ninternal = [\n  \"10.1.0.0/16\",\n]\n").unwrap();
@@ -48,7 +48,7 @@ fn an_address_is_told_with_the_network_that_decides_and_those_that_do_not() {
 }
 
 #[test]
-fn a_registry_entry_is_named_with_its_standard() {
+fn names_a_registry_entry_with_its_standard() {
     let told = |address| told(&Config::default(), address, "");
     assert!(
         told("198.18.0.1").contains("198.18.0.0/15, Benchmarking, RFC 2544; IANA special-purpose registry")
@@ -59,7 +59,7 @@ fn a_registry_entry_is_named_with_its_standard() {
 }
 
 #[test]
-fn an_embedded_ipv4_address_is_unwrapped_and_judged() {
+fn unwraps_and_classifies_an_embedded_ipv4_address() {
     for (address, form, place) in [
         ("::ffff:10.0.0.1", "IPv4-mapped, RFC 4291", "internal"),
         ("64:ff9b::808:808", "NAT64, RFC 6052", "external"),
@@ -78,7 +78,7 @@ fn an_embedded_ipv4_address_is_unwrapped_and_judged() {
 }
 
 #[test]
-fn each_profile_says_its_own_of_a_reserved_destination() {
+fn each_profile_classifies_a_reserved_destination() {
     let firing = |name| firing(&Config::default(), "10.0.0.1", "0.1.2.3", name);
     assert!(firing(ProfileName::Sensor).is_empty());
     assert_eq!(
@@ -100,7 +100,7 @@ fn each_profile_says_its_own_of_a_reserved_destination() {
 }
 
 #[test]
-fn an_exemption_is_told_of_both_ends_and_silences_every_profile() {
+fn names_an_exemption_of_both_ends_for_every_profile() {
     let exemption =
         Exemption::between("10.0.0.0/24".parse().ok(), "8.8.4.4/32".parse().ok(), "copies\u{1b}[2J");
     let config = Config { exemptions: vec![exemption], ..Config::default() };
@@ -117,7 +117,7 @@ fn an_exemption_is_told_of_both_ends_and_silences_every_profile() {
 }
 
 #[test]
-fn the_profile_in_force_classifies() {
+fn active_profile_classifies() {
     let config = Config { profile: ProfileName::ElasticV105, ..Config::default() };
     assert!(told(&config, "0.1.2.3", "").contains("0.1.2.3 is external"));
     let text = told(&config, "192.0.2.1", "");
@@ -127,14 +127,14 @@ fn the_profile_in_force_classifies() {
 }
 
 #[test]
-fn an_explanation_survives_its_way_over_the_socket() {
+fn explanation_survives_the_socket() {
     let explanation = explain(&Config::default(), &query("10.0.0.1", "2001:4860::1"), Timestamp::default());
     let text = serde_json::to_string(&explanation).unwrap();
     assert_eq!(serde_json::from_str::<Explanation>(&text).unwrap(), explanation);
 }
 
 #[test]
-fn many_exemptions_are_counted_and_the_answer_still_fits_the_socket() {
+fn counts_many_exemptions_and_still_fits_the_socket() {
     let exemption =
         Exemption::between("10.0.0.0/24".parse().ok(), "8.8.4.4/32".parse().ok(), &"long ".repeat(1_000));
     let config = Config { exemptions: vec![exemption; 120], ..Config::default() };
@@ -146,7 +146,7 @@ fn many_exemptions_are_counted_and_the_answer_still_fits_the_socket() {
 }
 
 #[test]
-fn a_listed_address_is_told_with_the_list_its_file_and_its_line() {
+fn names_the_threat_list_file_and_line_of_an_address() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sensor.toml");
     std::fs::write(directory.path().join("feed"), "# ours\n198.18.0.0/15\n8.8.4.0/24 # scanners\n").unwrap();
@@ -164,7 +164,7 @@ fn a_listed_address_is_told_with_the_list_its_file_and_its_line() {
 }
 
 #[test]
-fn an_exemption_that_is_over_touches_nothing() {
+fn expired_exemption_covers_nothing() {
     let over = Exemption {
         expires: Some(Timestamp::from_unix_nanos(1_000)),
         ..Exemption::between("10.0.0.0/24".parse().ok(), None, "until then")

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_loopback_interface_tells_its_offloads_and_a_missing_one_nothing() {
+    fn reads_offloads_of_loopback_and_none_of_a_missing_interface() {
         let loopback = Offloads::of("lo").unwrap();
         assert!(loopback.gro.is_some() && loopback.rx_vlan.is_some(), "{loopback:?}");
         assert_eq!(Offloads::of("no-such-if").unwrap(), Offloads::default());

@@ -276,7 +276,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_verifier_that_tells_all_numbers_apart_is_given_fewer_ways() {
+    fn old_verifier_gets_fewer_paths() {
         let is_short =
             |kernel: Option<KernelVersion>| for_verifier(Settings::DEFAULT, kernel).has(feature::SHORT);
         assert!(is_short(Some(KernelVersion::new(5, 10, 0))));

@@ -292,7 +292,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn leaves_that_are_gone_are_removed_and_only_those_that_differ_are_written() {
+    fn removes_gone_leaves_and_writes_only_changed_ones() {
         let leaf = |word| -> Leaf { [word; 8] };
         let old = [(1, leaf(1)), (3, leaf(3)), (5, leaf(5)), (9, leaf(9))];
         let new = [(0, leaf(0)), (3, leaf(3)), (5, leaf(50))];

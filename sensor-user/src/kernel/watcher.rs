@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_is_known_by_its_type_and_its_interface() {
+    fn finds_a_link_by_type_and_interface() {
         let told = "pos:\t0\nlink_type:\txdp\nlink_id:\t7\nprog_tag:\tab\nprog_id:\t9\nifindex:\t12\n";
         assert!(is_link(told, 12) && !is_link(told, 1));
         assert!(!is_link(&told.replace("xdp", "tcx"), 12));
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_watches_an_interface_that_is_not_there() {
+    fn nothing_watches_a_missing_interface() {
         assert_eq!(watcher_of(u32::MAX), None);
     }
 }

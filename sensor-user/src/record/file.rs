@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_block_is_cut_off_wherever_it_was_torn_and_the_recording_goes_on() {
+    fn cuts_a_torn_block_anywhere_and_continues_the_recording() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.pcapng");
         let (two, three) = (recording(2), recording(3));
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_recording_is_refused_and_left_as_it_is() {
+    fn refuses_another_file_and_leaves_it_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notes");
         let mut damaged = recording(3);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_is_its_owners_alone_also_when_it_was_there_before() {
+    fn recording_is_readable_by_its_owner_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.pcapng");
         fs::write(&path, recording(1)).unwrap();

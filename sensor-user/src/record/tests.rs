@@ -12,7 +12,7 @@ fn ends(port: u16) -> FiveTuple {
 }
 
 #[test]
-fn a_flood_of_packets_drives_out_no_alert() {
+fn flood_of_packets_displaces_no_alert() {
     let (news, heard) = sync_channel(MAX_NEWS);
     let recording = Recording {
         packets: None,
@@ -31,7 +31,7 @@ fn a_flood_of_packets_drives_out_no_alert() {
 }
 
 #[test]
-fn news_for_which_there_is_no_room_is_counted() {
+fn counts_messages_that_do_not_fit() {
     let (news, _heard) = sync_channel(2);
     let (stop, lost, refused) = (Arc::default(), Arc::default(), AtomicU64::default());
     let recording = Recording { packets: None, news, stop, lost, refused, taps: vec![], writer: None };
@@ -42,7 +42,7 @@ fn news_for_which_there_is_no_room_is_counted() {
 }
 
 #[test]
-fn a_file_that_is_no_recording_is_named_with_what_to_do() {
+fn names_another_file_with_advice() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("notes.txt");
     std::fs::write(&file, "my notes").unwrap();

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn every_known_link_type_becomes_the_same_packet() {
+    fn every_known_link_type_gives_the_same_packet() {
         let plain = [[0; 12].as_slice(), &IPV4, &IP].concat();
         let sll = [0, 0, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0, 0x08, 0];
         let sll2 = [0x08, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0];
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_no_known_link_type_or_no_ip_is_left_out() {
+    fn skips_unknown_link_types_and_non_ip() {
         assert_eq!(read(Linktype(105), &[]), None);
         assert!(!is_known(Linktype(105)));
         let mut room = vec![];

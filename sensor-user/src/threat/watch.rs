@@ -35,7 +35,7 @@ mod tests {
     use crate::threat::Format;
 
     #[test]
-    fn a_file_that_is_replaced_written_or_gone_looks_different() {
+    fn replaced_written_or_removed_file_looks_different() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("list");
         let lists = [ThreatList { name: "list".into(), file: file.clone(), format: Format::Plain }];

@@ -13,7 +13,7 @@ use crate::corpus::{captures, conversation, conversations};
 const LOGON_FAILURE: Outcome = Outcome::Refused(Status::Nt(0xC000_006D));
 
 #[test]
-fn a_wrong_password_is_an_attempt_and_no_session() {
+fn wrong_password_is_an_attempt_and_no_session() {
     for name in ["wrongpw", "is-wrong"] {
         let facts = conversation(name).facts;
         assert!(facts.authentication_attempted() && !facts.session(), "{name}");
@@ -24,7 +24,7 @@ fn a_wrong_password_is_an_attempt_and_no_session() {
 }
 
 #[test]
-fn an_anonymous_session_proves_nothing_and_is_one_all_the_same() {
+fn anonymous_session_proves_nothing_and_is_a_session() {
     let facts = conversation("anon-ipc").facts;
     assert_eq!(facts.credentials[0].method, Method::Ntlm(ResponseKind::Anonymous));
     assert!(!facts.authentication_attempted() && facts.session() && facts.share());
@@ -32,7 +32,7 @@ fn an_anonymous_session_proves_nothing_and_is_one_all_the_same() {
 }
 
 #[test]
-fn a_guest_is_told_from_a_user() {
+fn distinguishes_a_guest_from_a_user() {
     for name in ["guest", "guest-baduser"] {
         let facts = conversation(name).facts;
         assert!(
@@ -45,7 +45,7 @@ fn a_guest_is_told_from_a_user() {
 }
 
 #[test]
-fn ntlm_of_version_1_is_told_from_version_2() {
+fn distinguishes_ntlmv1_from_ntlmv2() {
     for name in ["smb1-ntlmv1", "smb1-nospnego-v1"] {
         assert_eq!(conversation(name).facts.credentials[0].method, Method::Ntlm(ResponseKind::V1), "{name}");
     }
@@ -53,7 +53,7 @@ fn ntlm_of_version_1_is_told_from_version_2() {
 }
 
 #[test]
-fn every_dialect_is_named() {
+fn names_every_dialect() {
     for (name, dialect) in [("smb2_02", 0x0202), ("smb2_10", 0x0210), ("smb3_00", 0x0300), ("smb6", 0x0311)] {
         assert_eq!(conversation(name).facts.dialect, Some(Dialect::Smb2(dialect)), "{name}");
     }
@@ -61,7 +61,7 @@ fn every_dialect_is_named() {
 }
 
 #[test]
-fn an_encrypted_conversation_shows_its_user_and_no_share() {
+fn encrypted_session_shows_its_user_and_no_share() {
     let facts = conversation("smb3-enc").facts;
     assert!(facts.encrypted && facts.session() && facts.shares.is_empty());
     assert_eq!(facts.credentials[0].user.as_deref(), Some("equser"));
@@ -77,7 +77,7 @@ fn split_messages_give_the_same_facts_as_whole_ones() {
 }
 
 #[test]
-fn share_enumeration_is_named() {
+fn names_share_enumeration() {
     for name in ["list-ntlmv2", "rpc445", "imp-client445-smb1"] {
         let facts = conversation(name).facts;
         let srvsvc = facts.interfaces.iter().find(|interface| interface.name == Some("srvsvc")).unwrap();
@@ -88,7 +88,7 @@ fn share_enumeration_is_named() {
 }
 
 #[test]
-fn the_endpoint_mapper_is_read_without_netbios() {
+fn reads_the_endpoint_mapper_without_netbios() {
     let all = conversations("rpc135-epm");
     let interfaces: Vec<_> = all.iter().flat_map(|recorded| &recorded.facts.interfaces).collect();
     assert_eq!(interfaces[0].name, Some("epmapper"));
@@ -96,7 +96,7 @@ fn the_endpoint_mapper_is_read_without_netbios() {
 }
 
 #[test]
-fn a_netbios_session_names_both_ends() {
+fn netbios_session_names_both_ends() {
     let facts = conversation("smb139").facts;
     let (called, _) = facts.netbios.unwrap();
     assert_eq!(called.suffix, 0x20);
@@ -113,7 +113,7 @@ fn no_message_of_a_real_peer_is_a_problem() {
 }
 
 #[test]
-fn no_client_of_another_maker_is_taken_for_that_of_windows() {
+fn no_other_client_is_taken_for_windows() {
     for path in captures() {
         let name = path.file_stem().unwrap().to_str().unwrap();
         for recorded in conversations(name) {

@@ -36,7 +36,7 @@ fn tree_connect(path: &str, message: u64) -> Vec<u8> {
 }
 
 #[test]
-fn a_client_cannot_grant_itself_a_session_or_a_share() {
+fn client_cannot_grant_itself_a_session_or_share() {
     let mut conversation = conversation();
     let setup = smb2(1, true, 0, 1, &[9, 0, 0, 0, 72, 0, 0, 0]);
     let share = smb2(3, true, 0, 2, &[16, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
@@ -49,7 +49,7 @@ fn a_client_cannot_grant_itself_a_session_or_a_share() {
 }
 
 #[test]
-fn an_answer_without_its_request_is_still_a_session() {
+fn answer_without_its_request_is_still_a_session() {
     let mut conversation = conversation();
     let reading = conversation.message(Sender::Server, &smb2(1, true, 0, 1, &[9, 0, 0, 0, 72, 0, 0, 0]));
     assert_eq!(reading.problem, None);
@@ -57,7 +57,7 @@ fn an_answer_without_its_request_is_still_a_session() {
 }
 
 #[test]
-fn an_answer_to_another_request_decides_nothing() {
+fn answer_to_another_request_decides_nothing() {
     let mut conversation = conversation();
     conversation.message(Sender::Client, &tree_connect(r"\\h\s", 5));
     conversation.message(Sender::Server, &smb2(3, true, 0xC000_00CC, 6, &[9, 0, 0, 0, 0, 0, 0, 0]));
@@ -67,7 +67,7 @@ fn an_answer_to_another_request_decides_nothing() {
 }
 
 #[test]
-fn endless_requests_fill_their_lists_and_no_more() {
+fn endless_requests_only_fill_their_lists() {
     let mut conversation = conversation();
     for number in 0..5000u64 {
         conversation.message(Sender::Client, &tree_connect(&format!(r"\\h\{number}"), number));

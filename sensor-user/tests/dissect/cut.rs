@@ -8,7 +8,7 @@ use crate::corpus::payloads;
 const LONGEST: usize = 2048;
 
 #[test]
-fn a_message_cut_anywhere_is_read_or_refused() {
+fn reads_or_refuses_a_message_cut_anywhere() {
     for (port, payload) in payloads() {
         for length in 0..payload.len().min(LONGEST) {
             let cut = &payload[..length];
@@ -28,7 +28,7 @@ fn a_message_cut_anywhere_is_read_or_refused() {
 }
 
 #[test]
-fn what_a_cut_message_says_is_never_other_than_the_whole_one_says() {
+fn cut_message_never_contradicts_the_whole() {
     for (port, payload) in payloads().into_iter().filter(|(port, _)| *port != 137 && *port != 138) {
         let framing = if port == 135 { Framing::DceRpc } else { Framing::NetBios };
         let facts = |bytes: &[u8]| {

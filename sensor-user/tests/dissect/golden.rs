@@ -8,7 +8,7 @@ use sensor_dissect::Facts;
 use crate::corpus::{captures, conversations};
 
 #[test]
-fn the_facts_of_every_capture_are_as_recorded() {
+fn facts_of_every_capture_match_the_records() {
     let mut found = String::new();
     for path in captures() {
         let name = path.file_stem().unwrap().to_str().unwrap();

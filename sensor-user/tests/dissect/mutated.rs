@@ -143,7 +143,7 @@ fn dce_rpc_units() {
 }
 
 #[test]
-fn streams_hold_no_more_than_they_may() {
+fn streams_keep_within_their_bounds() {
     let mut numbers = Numbers(7);
     for framing in [Framing::NetBios, Framing::DceRpc] {
         let mut stream = Stream::new(framing);
@@ -164,7 +164,7 @@ fn streams_hold_no_more_than_they_may() {
 }
 
 #[test]
-fn conversations_stay_within_their_bounds() {
+fn connections_keep_within_their_bounds() {
     let fresh = || Dissector::new(FingerprintKey::new([0; 32]), Framing::NetBios);
     let (mut conversation, mut numbers, mut count) = (fresh(), Numbers(11), 0);
     run(&[0, 0], |bytes| {

@@ -50,7 +50,7 @@ fn facts_of(pieces: &[(Sender, u32, Vec<u8>)], there: impl Fn(usize, Sender) -> 
 }
 
 #[test]
-fn the_client_alone_attempts_and_is_granted_nothing() {
+fn client_alone_attempts_and_is_granted_nothing() {
     for name in ["smb2_10", "smb1", "smallmss-xdp"] {
         let facts = facts_of(&pieces(name), |_, from| from == Sender::Client);
         assert!(facts.authentication_attempted() && !facts.session() && !facts.share(), "{name}");
@@ -59,7 +59,7 @@ fn the_client_alone_attempts_and_is_granted_nothing() {
 }
 
 #[test]
-fn the_server_alone_grants_sessions_and_shares_of_nobody() {
+fn server_alone_grants_sessions_and_shares_of_nobody() {
     for name in ["smb2_10", "smb1", "smallmss-xdp"] {
         let facts = facts_of(&pieces(name), |_, from| from == Sender::Server);
         assert!(facts.credentials.is_empty() && facts.session() && facts.share(), "{name}");
@@ -67,7 +67,7 @@ fn the_server_alone_grants_sessions_and_shares_of_nobody() {
 }
 
 #[test]
-fn a_conversation_joined_late_never_knows_more_than_the_whole() {
+fn late_joiner_never_knows_more_than_the_whole() {
     for name in ["smb2_10", "smb1", "smb139", "rpc445", "smallmss-xdp", "mixed-neg"] {
         let (pieces, whole) = (pieces(name), conversation(name).facts);
         for first in 0..pieces.len() {

@@ -68,7 +68,7 @@ fn comparable(facts: &Facts) -> Facts {
 }
 
 #[test]
-fn what_the_path_tells_holds_the_facts_of_the_whole() {
+fn pieces_of_the_path_hold_the_facts_of_the_whole() {
     let mut compared = 0;
     for path in captures() {
         let name = path.file_stem().unwrap().to_str().unwrap();

@@ -87,7 +87,7 @@ mod tests {
     use crate::row::{Target, Unit};
 
     #[test]
-    fn rows_that_were_measured_are_drawn_and_names_cannot_break_the_picture() {
+    fn draws_measured_rows_and_escapes_names() {
         let rows = [
             Row::new("a < b", "one & two", Unit::Seconds, Samples::new(vec![1.0, 2.0]))
                 .target(Target::AtMost(2.0)),

@@ -119,7 +119,7 @@ fn changes(name: &str, instructions: &[bpf_insn]) -> Result<Vec<Change>> {
 }
 
 #[test]
-fn a_slot_changes_between_a_store_of_an_odd_and_one_of_an_even_generation() {
+fn slot_changes_between_an_odd_and_an_even_generation() {
     look_at_all_functions().unwrap();
 }
 

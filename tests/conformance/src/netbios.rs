@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_as_tshark_writes_them() {
+    fn reads_names_as_tshark_writes_them() {
         assert_eq!(name("EQGRP<00> (Workstation/Redirector)"), "EQGRP<00>");
         assert_eq!(name("*<00><00><00><00>"), "*<00>");
         assert_eq!(name("<01><02>__MSBROWSE__<02><01>"), "\u{FFFD}\u{FFFD}__MSBROWSE__\u{FFFD}<01>");

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fixture_is_read_as_it_is_written() {
+    fn fixture_is_read_as_written() {
         let fixture = Fixture {
             about: "a frame".into(),
             options: "tunnels slots=4".parse().unwrap(),

@@ -57,7 +57,7 @@ fn assert_golden(name: &str, told: impl Iterator<Item = Value>) {
 }
 
 #[test]
-fn the_documents_of_the_captures_are_those_of_the_golden_files() {
+fn documents_of_the_captures_match_the_golden_files() {
     let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures/samba");
     for name in CAPTURES {
         assert_golden(name, documents(&captures.join(format!("{name}.pcap")), false).into_iter());
@@ -65,7 +65,7 @@ fn the_documents_of_the_captures_are_those_of_the_golden_files() {
 }
 
 #[test]
-fn sweeps_and_summaries_of_crowds_are_those_of_the_golden_files() {
+fn sweeps_and_summaries_match_the_golden_files() {
     for crowd in [Crowd::sweep(), Crowd::flood()] {
         for turned in [false, true] {
             let told = crowd.documents(turned).into_iter();

@@ -82,7 +82,7 @@ fn hold_all(runs: impl Iterator<Item = (String, bool, Vec<Value>)>) -> [Findings
 }
 
 #[test]
-fn what_the_source_rules_match_in_captures_is_told_of_and_what_goes_beyond_has_a_reason() {
+fn reports_what_the_source_rules_match_and_explains_the_rest() {
     let [outbound, inbound] = hold_all(recorded());
     assert!(outbound.matched > 60 && inbound.matched > 30, "{} and {}", outbound.matched, inbound.matched);
     let reasons = outbound.reasons.union(&inbound.reasons);
@@ -95,7 +95,7 @@ fn what_the_source_rules_match_in_captures_is_told_of_and_what_goes_beyond_has_a
 }
 
 #[test]
-fn what_the_source_rules_match_in_crowds_is_told_of_or_counted() {
+fn reports_or_counts_source_rule_matches_of_many_hosts() {
     let [outbound, inbound] = hold_all(made());
     for findings in [&outbound, &inbound] {
         assert!(findings.explained(Explanation::Incident) > 300, "{:?}", findings.explanations);
@@ -104,7 +104,7 @@ fn what_the_source_rules_match_in_crowds_is_told_of_or_counted() {
 }
 
 #[test]
-fn a_flow_that_the_queries_match_and_an_exemption_covers_says_so_and_has_no_alert() {
+fn exempt_flow_that_the_queries_match_is_marked_and_not_alerted() {
     let path = captures().into_iter().find(|path| path.ends_with("smb3_00.pcap")).unwrap();
     let pair = Exemption::between("10.0.0.0/8".parse().ok(), "8.0.0.0/8".parse().ok(), "nightly copy");
     let in_force = Config { exemptions: vec![pair.clone()], ..Config::default() };
@@ -126,7 +126,7 @@ fn a_flow_that_the_queries_match_and_an_exemption_covers_says_so_and_has_no_aler
 }
 
 #[test]
-fn a_document_that_lacks_what_the_queries_ask_for_is_not_matched() {
+fn incomplete_document_does_not_match_the_queries() {
     let path = captures().into_iter().find(|path| path.ends_with("smb3_00.pcap")).unwrap();
     let flow = documents(&path, false).into_iter().find(is_flow).unwrap();
     let [smb, rare, _] = &QUERIES;

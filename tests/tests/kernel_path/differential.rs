@@ -122,8 +122,8 @@ fn next(random: &mut Xorshift, corpus: &[Vec<u8>]) -> Vec<u8> {
 }
 
 #[test]
-fn mutated_frames_are_judged_alike_in_the_kernel_and_on_the_host() {
-    let test = "mutated_frames_are_judged_alike_in_the_kernel_and_on_the_host";
+fn kernel_and_host_agree_on_mutated_frames() {
+    let test = "kernel_and_host_agree_on_mutated_frames";
     let mut setup = Setup { slots_per_cpu: 16, ..Setup::default() };
     setup.config.kernel.tunnels = true;
     let mut twin = setup.twin(test).unwrap();
@@ -156,8 +156,8 @@ fn mutated_frames_are_judged_alike_in_the_kernel_and_on_the_host() {
 }
 
 #[test]
-fn the_xdp_program_for_frames_in_one_piece_judges_them_alike() {
-    let test = "the_xdp_program_for_frames_in_one_piece_judges_them_alike";
+fn xdp_program_for_linear_frames_agrees() {
+    let test = "xdp_program_for_linear_frames_agrees";
     let mut setup = Setup { slots_per_cpu: 16, frags: false, ..Setup::default() };
     setup.config.kernel.tunnels = true;
     let met = run(&mut setup.twin(test).unwrap(), &[Hook::XdpIngress], FRAMES / 4);
@@ -165,8 +165,8 @@ fn the_xdp_program_for_frames_in_one_piece_judges_them_alike() {
 }
 
 #[test]
-fn the_programs_of_older_kernels_judge_them_alike() {
-    let test = "the_programs_of_older_kernels_judge_them_alike";
+fn programs_of_older_kernels_agree() {
+    let test = "programs_of_older_kernels_agree";
     for frags in [true, false] {
         let mut setup = Setup { slots_per_cpu: 16, frags, short: true, ..Setup::default() };
         setup.config.kernel.tunnels = true;

@@ -38,9 +38,8 @@ fn play(twin: &mut Twin, frames: &[Vec<u8>]) -> Vec<Vec<RecordKind>> {
 }
 
 #[test]
-fn flows_that_share_one_slot_evict_each_other_with_exact_counts() {
-    let mut twin =
-        Setup::default().twin("flows_that_share_one_slot_evict_each_other_with_exact_counts").unwrap();
+fn flows_in_one_slot_evict_each_other_with_exact_counts() {
+    let mut twin = Setup::default().twin("flows_in_one_slot_evict_each_other_with_exact_counts").unwrap();
     let (mut kept, mut settled, mut evicted, mut in_slot) = (0, 0, 0, 0);
     for round in 0..300_u16 {
         // Three flows, IPv4 and IPv6, each staying for a while and coming back.
@@ -80,8 +79,8 @@ fn flows_that_share_one_slot_evict_each_other_with_exact_counts() {
 }
 
 #[test]
-fn a_settled_record_holds_every_byte_of_both_directions() {
-    let mut twin = Setup::default().twin("a_settled_record_holds_every_byte_of_both_directions").unwrap();
+fn settled_record_holds_every_byte_of_both_directions() {
+    let mut twin = Setup::default().twin("settled_record_holds_every_byte_of_both_directions").unwrap();
     for frame in [
         syn().sequence(0),
         syn().flags(tcp::ACK).payload(&[1; 100]),
@@ -103,8 +102,8 @@ fn a_settled_record_holds_every_byte_of_both_directions() {
 }
 
 #[test]
-fn a_conversation_tells_each_new_fact_once() {
-    let mut twin = Setup::default().twin("a_conversation_tells_each_new_fact_once").unwrap();
+fn connection_reports_each_new_fact_once() {
+    let mut twin = Setup::default().twin("connection_reports_each_new_fact_once").unwrap();
     let data = |frame: Frame| frame.flags(tcp::ACK).payload(&[1; 10]).build();
     let told = play(
         &mut twin,
@@ -129,8 +128,8 @@ fn a_conversation_tells_each_new_fact_once() {
 }
 
 #[test]
-fn a_syn_sent_again_after_a_refusal_stays_in_its_flow() {
-    let mut twin = Setup::default().twin("a_syn_sent_again_after_a_refusal_stays_in_its_flow").unwrap();
+fn retransmitted_syn_after_a_refusal_stays_in_its_flow() {
+    let mut twin = Setup::default().twin("retransmitted_syn_after_a_refusal_stays_in_its_flow").unwrap();
     let refusal = answer(tcp::RST | tcp::ACK);
     let told = play(
         &mut twin,
@@ -143,14 +142,14 @@ fn a_syn_sent_again_after_a_refusal_stays_in_its_flow() {
 }
 
 #[test]
-fn a_syn_after_an_ended_connection_opens_a_new_flow() {
+fn syn_after_an_ended_connection_opens_a_new_flow() {
     let endings = [
         vec![request(tcp::FIN | tcp::ACK), answer(tcp::FIN | tcp::ACK)],
         vec![answer(tcp::FIN | tcp::ACK), request(tcp::FIN | tcp::ACK)],
         vec![request(tcp::RST)],
         vec![answer(tcp::RST | tcp::ACK)],
     ];
-    let mut twin = Setup::default().twin("a_syn_after_an_ended_connection_opens_a_new_flow").unwrap();
+    let mut twin = Setup::default().twin("syn_after_an_ended_connection_opens_a_new_flow").unwrap();
     for ending in endings {
         play(&mut twin, &[Frame::udp("10.0.0.9:1", "8.8.4.4:137").build()]);
         let opening = [request(tcp::SYN), answer(tcp::SYN | tcp::ACK), request(tcp::ACK)];
@@ -170,9 +169,8 @@ fn a_syn_after_an_ended_connection_opens_a_new_flow() {
 }
 
 #[test]
-fn a_second_connection_on_the_same_ports_is_a_flow_of_its_own() {
-    let mut twin =
-        Setup::default().twin("a_second_connection_on_the_same_ports_is_a_flow_of_its_own").unwrap();
+fn second_connection_on_the_same_ports_is_a_new_flow() {
+    let mut twin = Setup::default().twin("second_connection_on_the_same_ports_is_a_new_flow").unwrap();
     for hook in HOOKS {
         twin.run(hook, &Frame::udp("10.0.0.9:1", "8.8.4.4:137").build()).unwrap();
         for frame in [syn().sequence(1_000), syn().sequence(1_001).flags(tcp::ACK).payload(&[1; 50])] {
@@ -193,8 +191,8 @@ fn a_second_connection_on_the_same_ports_is_a_flow_of_its_own() {
 }
 
 #[test]
-fn bytes_that_are_sent_again_count_apart() {
-    let mut twin = Setup::default().twin("bytes_that_are_sent_again_count_apart").unwrap();
+fn counts_retransmitted_bytes_apart() {
+    let mut twin = Setup::default().twin("counts_retransmitted_bytes_apart").unwrap();
     let segments = [(1_001, 100), (1_001, 100), (1_051, 100), (1_301, 100), (1_151, 150)];
     for hook in HOOKS {
         twin.run(hook, &Frame::udp("10.0.0.9:1", "8.8.4.4:137").build()).unwrap();
@@ -212,8 +210,8 @@ fn bytes_that_are_sent_again_count_apart() {
 }
 
 #[test]
-fn both_directions_and_all_hooks_meet_in_one_flow() {
-    let mut twin = Setup::default().twin("both_directions_and_all_hooks_meet_in_one_flow").unwrap();
+fn both_directions_and_all_hooks_share_one_flow() {
+    let mut twin = Setup::default().twin("both_directions_and_all_hooks_share_one_flow").unwrap();
     twin.run(Hook::TcEgress, &request(tcp::SYN)).unwrap();
     twin.run(Hook::TcIngress, &answer(tcp::SYN | tcp::ACK)).unwrap();
     let effect = twin.run(Hook::XdpIngress, &answer(tcp::ACK)).unwrap();
@@ -223,8 +221,8 @@ fn both_directions_and_all_hooks_meet_in_one_flow() {
 }
 
 #[test]
-fn a_flow_is_settled_long_before_its_byte_count_overflows() {
-    let mut twin = Setup::default().twin("a_flow_is_settled_long_before_its_byte_count_overflows").unwrap();
+fn flow_is_settled_long_before_its_bytes_overflow() {
+    let mut twin = Setup::default().twin("flow_is_settled_long_before_its_bytes_overflow").unwrap();
     // 2^31 bytes are reached by packet 32,769 of 65,535 bytes.
     let giant = syn().flags(tcp::ACK).length(65_535).build();
     for hook in HOOKS {
@@ -243,9 +241,9 @@ fn a_flow_is_settled_long_before_its_byte_count_overflows() {
 }
 
 #[test]
-fn a_flow_that_was_idle_for_too_long_starts_anew() {
+fn flow_starts_again_after_a_long_idle_time() {
     let setup = Setup { idle_ticks: 0, ..Setup::default() };
-    let Some(mut kernel) = setup.kernel("a_flow_that_was_idle_for_too_long_starts_anew").unwrap() else {
+    let Some(mut kernel) = setup.kernel("flow_starts_again_after_a_long_idle_time").unwrap() else {
         return;
     };
     let mut sent = 0;

@@ -15,7 +15,7 @@ use crate::expect::{
 };
 
 #[test]
-fn an_ipv4_fragment_is_kept_when_it_is_the_first_and_counted_when_it_is_not() {
+fn keeps_the_first_ipv4_fragment_and_counts_later_ones() {
     let later = counted(Counter::Fragment);
     let datagram = Frame::udp("10.0.0.2:138", "8.8.4.4:138").fragment(0, true).payload(&[0; 24]);
     let told = kept(Side::Local, "10.0.0.2:138", "8.8.4.4:138", 52).udp().payload(24).marked(FRAGMENTED);
@@ -40,11 +40,11 @@ fn an_ipv4_fragment_is_kept_when_it_is_the_first_and_counted_when_it_is_not() {
         ("later, behind options", syn().option_words(3).fragment(2, false), later),
         ("later, of another protocol", Frame::of(1, CLIENT, SERVER).fragment(185, false), foreign()),
     ];
-    hold("an_ipv4_fragment_is_kept_when_it_is_the_first_and_counted_when_it_is_not", &Setup::default(), rows);
+    hold("keeps_the_first_ipv4_fragment_and_counts_later_ones", &Setup::default(), rows);
 }
 
 #[test]
-fn an_ipv6_fragment_is_kept_when_it_is_the_first_and_counted_when_it_is_not() {
+fn keeps_the_first_ipv6_fragment_and_counts_later_ones() {
     let later = counted(Counter::Fragment);
     let first = || syn_v6().fragment(0, true);
     let rows: [Row; 9] = [
@@ -66,11 +66,11 @@ fn an_ipv6_fragment_is_kept_when_it_is_the_first_and_counted_when_it_is_not() {
         ("later, behind options", syn_v6().extension(HOP_BY_HOP, 0).fragment(3, false), later),
         ("first, of another protocol", Frame::of(58, CLIENT_V6, SERVER_V6).fragment(0, true), foreign()),
     ];
-    hold("an_ipv6_fragment_is_kept_when_it_is_the_first_and_counted_when_it_is_not", &Setup::default(), rows);
+    hold("keeps_the_first_ipv6_fragment_and_counts_later_ones", &Setup::default(), rows);
 }
 
 #[test]
-fn the_first_fragment_counts_the_payload_that_it_carries_itself() {
+fn first_fragment_counts_its_own_payload() {
     let rows: [Row; 2] = [
         (
             "IPv4",
@@ -83,5 +83,5 @@ fn the_first_fragment_counts_the_payload_that_it_carries_itself() {
             kept_syn_v6(80).payload(12).marked(FRAGMENTED).told(),
         ),
     ];
-    hold("the_first_fragment_counts_the_payload_that_it_carries_itself", &Setup::default(), rows);
+    hold("first_fragment_counts_its_own_payload", &Setup::default(), rows);
 }

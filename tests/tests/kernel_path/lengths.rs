@@ -28,18 +28,18 @@ fn padding_is_not_payload() {
 }
 
 #[test]
-fn a_packet_that_does_not_say_its_length_is_as_long_as_its_frame() {
+fn packet_without_a_length_is_as_long_as_its_frame() {
     // Segmentation offload beyond 64 KiB leaves both fields zero.
     let rows: [Row; 3] = [
         ("IPv4 total length 0", syn().payload(&[1; 9]).length(0), kept_syn(49).payload(9).told()),
         ("IPv6 payload length 0", syn_v6().payload(&[1; 9]).length(0), kept_syn_v6(69).payload(9).told()),
         ("IPv4 total length 0 behind options", syn().option_words(2).length(0), kept_syn(48).told()),
     ];
-    hold("a_packet_that_does_not_say_its_length_is_as_long_as_its_frame", &Setup::default(), rows);
+    hold("packet_without_a_length_is_as_long_as_its_frame", &Setup::default(), rows);
 }
 
 #[test]
-fn the_length_in_the_header_counts_even_when_it_lies() {
+fn length_in_the_header_counts_even_when_false() {
     let rows: [Row; 7] = [
         ("IPv4 shorter than its own header", syn().payload(&[1; 9]).length(1), kept_syn(1).told()),
         ("IPv4 shorter than TCP", syn().payload(&[1; 9]).length(39), kept_syn(39).told()),
@@ -49,17 +49,17 @@ fn the_length_in_the_header_counts_even_when_it_lies() {
         ("IPv6 cuts the payload", syn_v6().payload(&[1; 9]).length(22), kept_syn_v6(62).payload(2).told()),
         ("IPv6 longer than the frame", syn_v6().length(65_535), kept_syn_v6(65_575).payload(65_515).told()),
     ];
-    hold("the_length_in_the_header_counts_even_when_it_lies", &Setup::default(), rows);
+    hold("length_in_the_header_counts_even_when_false", &Setup::default(), rows);
 }
 
 #[test]
-fn a_data_offset_past_the_packet_leaves_no_payload() {
+fn data_offset_past_the_packet_leaves_no_payload() {
     let rows: [Row; 3] = [
         ("past IPv4", syn().data_offset(15), kept_syn(40).told()),
         ("past IPv6", syn_v6().payload(&[1; 39]).data_offset(15), kept_syn_v6(99).told()),
         ("exactly at the end", syn().payload(&[1; 40]).data_offset(15), kept_syn(80).told()),
     ];
-    hold("a_data_offset_past_the_packet_leaves_no_payload", &Setup::default(), rows);
+    hold("data_offset_past_the_packet_leaves_no_payload", &Setup::default(), rows);
 }
 
 #[test]
@@ -72,20 +72,20 @@ fn tcp_options_are_not_payload() {
 }
 
 #[test]
-fn a_data_offset_inside_the_tcp_header_makes_no_payload_of_the_header() {
+fn data_offset_inside_the_tcp_header_makes_no_payload() {
     // RFC 9293 3.1: the header is at least five words.
     let rows = (0..5).map(|words| ("inside the header", syn().data_offset(words), kept_syn(40).told()));
-    hold("a_data_offset_inside_the_tcp_header_makes_no_payload_of_the_header", &Setup::default(), rows);
+    hold("data_offset_inside_the_tcp_header_makes_no_payload", &Setup::default(), rows);
 }
 
 #[test]
-fn an_smb_magic_in_the_sequence_number_is_no_smb_message() {
+fn smb_magic_in_the_sequence_number_is_no_message() {
     // From port 139 the header begins like a session message; its fifth byte is the sequence number.
     let mut bytes = Frame::tcp("10.0.0.2:139", SERVER).data_offset(0).payload(&[1; 20]).build();
     bytes[38..42].copy_from_slice(b"\xFESMB");
     let told = kept(Side::Local, "10.0.0.2:139", SERVER, 60).payload(20).told();
     crate::expect::hold_bytes(
-        "an_smb_magic_in_the_sequence_number_is_no_smb_message",
+        "smb_magic_in_the_sequence_number_is_no_message",
         &Setup::default(),
         [("header taken for payload".to_owned(), bytes, told)],
     );

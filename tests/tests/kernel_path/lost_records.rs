@@ -25,9 +25,9 @@ fn frames(number: u16) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn every_record_is_on_the_ring_or_counted_as_lost_by_its_kind() {
+fn every_record_is_on_the_ring_or_counted_as_lost() {
     let setup = Setup { ring_bytes: RING, ..Setup::default() };
-    let test = "every_record_is_on_the_ring_or_counted_as_lost_by_its_kind";
+    let test = "every_record_is_on_the_ring_or_counted_as_lost";
     let Some(mut kernel) = setup.kernel(test).unwrap() else {
         return;
     };
@@ -89,9 +89,9 @@ fn every_record_is_on_the_ring_or_counted_as_lost_by_its_kind() {
 }
 
 #[test]
-fn a_ring_that_was_emptied_takes_records_again() {
+fn emptied_ring_accepts_records_again() {
     let setup = Setup { ring_bytes: RING, ..Setup::default() };
-    let Some(mut kernel) = setup.kernel("a_ring_that_was_emptied_takes_records_again").unwrap() else {
+    let Some(mut kernel) = setup.kernel("emptied_ring_accepts_records_again").unwrap() else {
         return;
     };
     for number in 0..FLOWS {

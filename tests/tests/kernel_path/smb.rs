@@ -23,18 +23,18 @@ fn told(payload: &[u8], marks: u16) -> Outcome {
 }
 
 #[test]
-fn each_smb_protocol_identifier_behind_a_session_header_is_marked() {
+fn marks_each_smb_identifier_behind_a_session_header() {
     let rows =
         [(b"\xFFSMB", 0), (b"\xFESMB", 0), (b"\xFDSMB", mark::ENCRYPTED), (b"\xFCSMB", mark::COMPRESSED)]
             .map(|(magic, hidden)| {
                 let payload = message(0, magic);
                 ("identifier", data(&payload), told(&payload, SMB_FROM_LOCAL | hidden))
             });
-    hold("each_smb_protocol_identifier_behind_a_session_header_is_marked", &Setup::default(), rows);
+    hold("marks_each_smb_identifier_behind_a_session_header", &Setup::default(), rows);
 }
 
 #[test]
-fn the_mark_names_the_side_that_sent_the_message() {
+fn mark_names_the_sending_side() {
     let payload = message(0, b"\xFESMB");
     let from = |source, destination| Frame::tcp(source, destination).flags(ACK).payload(&payload);
     let told = |side, local, remote, ip_len: u64, mark| {
@@ -72,7 +72,7 @@ fn the_mark_names_the_side_that_sent_the_message() {
             kept_syn(120).flags(ACK).payload(68).marked(SMB_FROM_LOCAL).told(),
         ),
     ];
-    hold("the_mark_names_the_side_that_sent_the_message", &Setup::default(), rows);
+    hold("mark_names_the_sending_side", &Setup::default(), rows);
 }
 
 #[test]
@@ -106,9 +106,9 @@ fn eight_bytes_are_enough_and_padding_does_not_complete_them() {
 }
 
 #[test]
-fn a_datagram_is_never_smb() {
+fn datagram_is_never_smb() {
     let payload = message(0, b"\xFESMB");
     let frame = Frame::udp("10.0.0.2:138", "8.8.4.4:138").payload(&payload);
     let told = kept(Side::Local, "10.0.0.2:138", "8.8.4.4:138", 96).udp().payload(68).told();
-    hold("a_datagram_is_never_smb", &Setup::default(), [("UDP", frame, told)]);
+    hold("datagram_is_never_smb", &Setup::default(), [("UDP", frame, told)]);
 }

@@ -25,7 +25,7 @@ fn is_told(bytes: &[u8], words: &[&str]) -> std::process::Output {
 }
 
 #[test]
-fn a_cut_capture_tells_what_its_whole_frames_tell_and_where_it_stops() {
+fn cut_capture_reports_its_whole_frames_and_where_it_stops() {
     let session = session();
     let whole = first(&session, session.frames.len());
     let mut end = 24;
@@ -63,7 +63,7 @@ fn absurd_lengths_are_damage() {
 }
 
 #[test]
-fn a_frame_of_an_interface_that_is_not_described_is_damage() {
+fn frame_of_an_undescribed_interface_is_damage() {
     let mut session = session();
     session.frames.truncate(1);
     let mut bytes = session.pcapng(Order::Little, false);
@@ -73,7 +73,7 @@ fn a_frame_of_an_interface_that_is_not_described_is_damage() {
 }
 
 #[test]
-fn what_is_no_capture_says_so() {
+fn names_a_file_that_is_no_capture() {
     is_told(&[], &["it is empty"]);
     is_told(&[0xD4, 0xC3, 0xB2, 0xA1, 2], &["ends within its header"]);
     is_told(
@@ -86,7 +86,7 @@ fn what_is_no_capture_says_so() {
 }
 
 #[test]
-fn a_cut_packed_capture_tells_what_it_gives() {
+fn cut_packed_capture_reports_its_readable_part() {
     let whole = first(&session(), session().frames.len());
     let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
     encoder.write_all(&whole).unwrap();
@@ -96,7 +96,7 @@ fn a_cut_packed_capture_tells_what_it_gives() {
 }
 
 #[test]
-fn a_broken_file_among_others_does_not_stop_them() {
+fn broken_file_does_not_stop_the_others() {
     let (_folder, broken) = file("broken.pcap", b"nothing");
     let good = recorded("smb3_00.pcap");
     let good = good.to_str().unwrap();
@@ -106,7 +106,7 @@ fn a_broken_file_among_others_does_not_stop_them() {
 }
 
 #[test]
-fn noise_behind_a_good_beginning_never_hangs_and_never_panics() {
+fn noise_behind_a_good_beginning_never_hangs_or_panics() {
     let session = session();
     let good = session.pcapng(Order::Little, false);
     let mut seed = 0x1234_5678_u64;
@@ -126,7 +126,7 @@ fn noise_behind_a_good_beginning_never_hangs_and_never_panics() {
 }
 
 #[test]
-fn a_capture_at_the_last_moment_that_a_timestamp_can_say_ends() {
+fn capture_at_the_last_possible_timestamp_ends() {
     let mut session = session();
     let count = session.frames.len();
     for (time, _) in session.frames.iter_mut().skip(count / 2) {

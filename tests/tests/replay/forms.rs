@@ -35,7 +35,7 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn orders_of_bytes_and_resolutions_make_no_difference() {
+fn byte_orders_and_resolutions_make_no_difference() {
     let (session, expected) = (session(), expected());
     for order in [Order::Little, Order::Big] {
         for nanoseconds in [false, true] {
@@ -66,7 +66,7 @@ fn link_types_make_no_difference_to_ipv6() {
 }
 
 #[test]
-fn packed_captures_tell_the_same() {
+fn packed_captures_give_the_same() {
     let (session, expected) = (session(), expected());
     let plain = session.pcapng(Order::Little, false);
     tells_the_same("gzip", &gzip(&plain), &expected);
@@ -78,7 +78,7 @@ fn packed_captures_tell_the_same() {
 }
 
 #[test]
-fn standard_input_tells_the_same() {
+fn standard_input_gives_the_same() {
     let (session, expected) = (session(), expected());
     for bytes in [
         session.pcap(Order::Little, false, link::ETHERNET),
@@ -92,7 +92,7 @@ fn standard_input_tells_the_same() {
 }
 
 #[test]
-fn a_link_type_that_nobody_reads_is_a_failure_that_names_it() {
+fn names_an_unknown_link_type() {
     let (_folder, path) = file("radio.pcap", &session().pcap(Order::Little, false, 105));
     let output = replay(&[&path]);
     assert!(output.status.code() == Some(1) && output.stdout.is_empty());

@@ -37,7 +37,7 @@ fn time(told: &str) -> u64 {
 }
 
 #[test]
-fn a_rewrite_makes_a_lab_capture_cross_the_border() {
+fn rewrite_makes_a_lab_capture_cross_the_border() {
     let session = session();
     let (_folder, crossing) = file("capture", &session.pcap(Order::Little, false, link::ETHERNET));
     let server = text(&documents(&replay(&[&crossing]))[0], "/destination/ip").to_owned();
@@ -66,7 +66,7 @@ fn speed_takes_its_time() {
 }
 
 #[test]
-fn files_that_follow_each_other_are_one_recording() {
+fn consecutive_files_are_one_recording() {
     let session = session();
     let middle = session.frames.len() / 2;
     let part = |frames: &[(u64, Vec<u8>)]| {
@@ -86,7 +86,7 @@ fn rare_findings(document: &serde_json::Value) -> Vec<String> {
 }
 
 #[test]
-fn a_destination_is_rare_once_within_the_window_of_the_capture() {
+fn destination_is_rare_once_within_the_window_of_the_capture() {
     let rare = |output: &std::process::Output| {
         let all = documents(output);
         // A finding stands in every document of its incident; it counts once for each time at which it was made.
@@ -110,7 +110,7 @@ fn a_destination_is_rare_once_within_the_window_of_the_capture() {
 }
 
 #[test]
-fn a_reader_that_has_enough_ends_the_replay_quietly() {
+fn closed_pipe_ends_the_replay_quietly() {
     let many: Vec<String> =
         std::iter::repeat_n(recorded("smb3_00.pcap").to_str().unwrap().to_owned(), 40).collect();
     let mut command = Command::new(Agent::program().unwrap());
@@ -122,7 +122,7 @@ fn a_reader_that_has_enough_ends_the_replay_quietly() {
 }
 
 #[test]
-fn an_interrupted_replay_tells_what_it_has() {
+fn interrupted_replay_reports_its_results() {
     let mut session = session();
     // The rest of it would come an hour later.
     let last = session.frames.len() - 1;
@@ -146,7 +146,7 @@ fn an_interrupted_replay_tells_what_it_has() {
 }
 
 #[test]
-fn the_host_engine_needs_no_privileges() {
+fn host_engine_needs_no_privileges() {
     let path = recorded("smb3_00.pcap");
     let program = Agent::program().unwrap();
     // Also where this test runs as root: capsh is not everywhere, setpriv is.

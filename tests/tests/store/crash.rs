@@ -26,7 +26,7 @@ const MOST: u64 = 200_000;
 /// Documents of one batch: all of them are kept, or none.
 const TOGETHER: u64 = 2;
 
-/// Not a test of its own: the process that [`nothing_that_was_committed_is_lost_by_a_process_that_is_killed`] kills.
+/// Not a test of its own: the process that [`killed_process_loses_nothing_committed`] kills.
 #[test]
 fn child_that_writes_until_it_is_killed() {
     let Some(directory) = env::var_os(CHILD).map(PathBuf::from) else { return };
@@ -77,7 +77,7 @@ fn run_and_kill(directory: &Path, batches: usize) -> u64 {
 }
 
 #[test]
-fn nothing_that_was_committed_is_lost_by_a_process_that_is_killed() {
+fn killed_process_loses_nothing_committed() {
     let directory = tempfile::tempdir().unwrap();
     let (mut told, mut kept) = (0, 0);
     let mut seed = 7_u64;
@@ -106,7 +106,7 @@ fn nothing_that_was_committed_is_lost_by_a_process_that_is_killed() {
 }
 
 #[test]
-fn every_document_of_an_agent_that_is_killed_over_and_over_is_in_the_store_and_in_the_file() {
+fn repeatedly_killed_agent_keeps_every_document_in_store_and_file() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();

@@ -55,7 +55,7 @@ fn goes_on_under_the_same_identifier(end: fn(Agent)) {
 }
 
 #[test]
-fn an_incident_that_is_open_when_the_agent_stops_goes_on_under_its_identifier() {
+fn open_incident_continues_after_a_stop() {
     require_lab!(Network);
     goes_on_under_the_same_identifier(|agent| {
         assert_eq!(agent.stop().unwrap().code, Some(0));
@@ -63,7 +63,7 @@ fn an_incident_that_is_open_when_the_agent_stops_goes_on_under_its_identifier() 
 }
 
 #[test]
-fn an_incident_that_is_open_when_the_agent_is_killed_goes_on_under_its_identifier() {
+fn open_incident_continues_after_a_kill() {
     require_lab!(Network);
     goes_on_under_the_same_identifier(|agent| agent.kill().unwrap());
 }

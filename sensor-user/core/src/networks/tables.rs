@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_networks_never_need_the_trie_for_usual_addresses() {
+    fn default_networks_need_no_trie_for_usual_addresses() {
         let set = built_in(&[]);
         let tables = Tables::new(&set, ROOM);
         assert_eq!(tables.unblocked, 0);

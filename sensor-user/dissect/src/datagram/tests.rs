@@ -42,7 +42,7 @@ fn only(known: &Datagrams) -> &Exchange {
 }
 
 #[test]
-fn a_node_status_is_asked_for_and_tells_computer_and_workgroup() {
+fn node_status_names_computer_and_workgroup() {
     let mut known = Datagrams::default();
     assert_eq!(read(&mut known, Sender::Client, &packet(7, ASKS, "*", 0x21)), Reading::New);
     assert_eq!((only(&known).operation, &only(&known).answer), (Operation::NodeStatus, &None));
@@ -56,14 +56,14 @@ fn a_node_status_is_asked_for_and_tells_computer_and_workgroup() {
 }
 
 #[test]
-fn an_answer_whose_question_was_not_seen_says_who_asked() {
+fn answer_without_its_question_shows_who_asked() {
     let mut known = Datagrams::default();
     assert_eq!(read(&mut known, Sender::Client, &node_status(1)), Reading::New);
     assert_eq!(only(&known).asked_by, Sender::Server);
 }
 
 #[test]
-fn an_answer_to_another_question_answers_this_one_not() {
+fn answer_to_another_question_does_not_match() {
     let mut known = Datagrams::default();
     read(&mut known, Sender::Client, &packet(7, ASKS, "*", 0x21));
     read(&mut known, Sender::Server, &node_status(8));
@@ -71,7 +71,7 @@ fn an_answer_to_another_question_answers_this_one_not() {
 }
 
 #[test]
-fn a_refusal_says_why_though_it_names_no_record() {
+fn refusal_says_why_without_a_record() {
     let mut known = Datagrams::default();
     read(&mut known, Sender::Client, &packet(7, ASKS, "NOBODY", 0x20));
     read(&mut known, Sender::Server, &packet(7, ANSWERS | 3, "NOBODY", 0x0A));
@@ -80,7 +80,7 @@ fn a_refusal_says_why_though_it_names_no_record() {
 }
 
 #[test]
-fn who_asks_for_patience_has_not_answered() {
+fn wait_acknowledgement_is_no_answer() {
     let mut known = Datagrams::default();
     read(&mut known, Sender::Client, &packet(7, 5 << 11, "LABSRV", 0x20));
     read(&mut known, Sender::Server, &packet(7, ANSWERS | 7 << 11, "LABSRV", 0x20));
@@ -105,7 +105,7 @@ pub(crate) fn election() -> Vec<u8> {
 }
 
 #[test]
-fn a_datagram_says_from_whom_to_whom() {
+fn datagram_names_sender_and_receiver() {
     let bytes = election();
     let mut known = Datagrams::default();
     assert_eq!(read(&mut known, Sender::Client, &bytes), Reading::New);
@@ -123,7 +123,7 @@ fn a_datagram_says_from_whom_to_whom() {
 }
 
 #[test]
-fn what_is_of_neither_service_is_not_netbios() {
+fn other_services_are_not_netbios() {
     let resolver = [&packet(7, ASKS, "X", 0x20)[..12], b"\x07example\x03com\x00\x00\x01\x00\x01"].concat();
     let error = |code| vec![0x13, 2, 0, 9, 10, 0, 0, 2, 0, 138, code];
     for bytes in [vec![], vec![0; 50], vec![0x14; 50], resolver, error(0), node_status(1)[..40].to_vec()] {
@@ -136,7 +136,7 @@ fn what_is_of_neither_service_is_not_netbios() {
 }
 
 #[test]
-fn a_response_shows_by_its_bit_or_as_an_error() {
+fn response_shows_by_its_bit_or_as_an_error() {
     assert_eq!(is_response(&packet(7, ASKS, "*", 0x21)), Some(false));
     assert_eq!(is_response(&node_status(7)), Some(true));
     assert_eq!(is_response(&[0x13, 2, 0, 9, 10, 0, 0, 2, 0, 138, 0x82]), Some(true));
@@ -145,7 +145,7 @@ fn a_response_shows_by_its_bit_or_as_an_error() {
 }
 
 #[test]
-fn names_that_steer_a_terminal_are_made_fit_and_a_flood_of_them_is_bounded() {
+fn escapes_and_limits_names() {
     let mut known = Datagrams::default();
     read(&mut known, Sender::Client, &packet(0, ASKS, "\u{1b}[2J\"<script>", 0x20));
     assert_eq!(only(&known).name.name, "\u{FFFD}[2J\"<script>");
@@ -156,7 +156,7 @@ fn names_that_steer_a_terminal_are_made_fit_and_a_flood_of_them_is_bounded() {
 }
 
 #[test]
-fn so_many_names_of_nodes_are_kept_and_the_others_counted() {
+fn keeps_a_bounded_number_of_node_names_and_counts_the_rest() {
     let mut known = Datagrams::default();
     for number in 0..40 {
         read(&mut known, Sender::Server, &node_status(number));
@@ -176,7 +176,7 @@ fn so_many_names_of_nodes_are_kept_and_the_others_counted() {
 }
 
 #[test]
-fn a_packet_cut_anywhere_says_less_and_nothing_else() {
+fn cut_packet_says_less_and_nothing_else() {
     let mut whole = Datagrams::default();
     let bytes = node_status(7);
     read(&mut whole, Sender::Server, &bytes);

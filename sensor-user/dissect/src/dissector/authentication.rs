@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_is_a_credential_of_its_realm_and_service_and_is_not_kept() {
+    fn ticket_is_a_credential_of_its_realm_and_service_and_is_not_kept() {
         let mut dissector = Dissector::new(key(), Framing::NetBios);
         let request = ap_req("CORP.EXAMPLE", &["cifs", "files.corp.example"]);
         dissector.blob(Sender::Client, &offered(&request), Some(1)).unwrap();
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_of_the_credential_that_waits_for_it_also_where_the_list_is_full() {
+    fn answer_belongs_to_the_pending_credential_even_with_a_full_list() {
         let mut dissector = Dissector::new(key(), Framing::NetBios);
         let mut exchange = 0;
         let mut tries = |dissector: &mut Dissector, user: &str, answer: Option<u32>| {
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn logons_are_counted_by_their_final_answer_also_where_the_list_is_full() {
+    fn counts_logons_by_their_final_answer_even_with_a_full_list() {
         let mut dissector = Dissector::new(key(), Framing::NetBios);
         let mut answer = |credential: Option<Credential>, exchange: u64, status: u32, guest: bool| {
             if let Some(credential) = credential {
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_that_are_pending_each_gets_its_own_answer() {
+    fn each_of_two_pending_logons_gets_its_own_answer() {
         let mut dissector = Dissector::new(key(), Framing::NetBios);
         for (exchange, user) in [(1, "a"), (2, "b")] {
             dissector.credential(response_of(user), Some(exchange));
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_that_a_server_sends_is_nobodys_credential() {
+    fn ticket_sent_by_a_server_is_no_credential() {
         let mut dissector = Dissector::new(key(), Framing::NetBios);
         let request = ap_req("CORP.EXAMPLE", &["cifs", "files.corp.example"]);
         dissector.blob(Sender::Server, &offered(&request), None).unwrap();

@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dialects_are_shown_as_people_call_them() {
+    fn shows_dialects_by_their_usual_names() {
         let shown = [0x0202, 0x0210, 0x0300, 0x0302, 0x0311, 0x02FF].map(|n| Dialect::Smb2(n).to_string());
         assert_eq!(shown, ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1", "2.???"]);
     }
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_gives_the_password_away_stays_and_two_passwords_of_a_user_are_two() {
+    fn distinguishes_two_passwords_of_one_user() {
         let mut facts = Facts::default();
         let v1 = Method::Ntlm(crate::ntlmssp::ResponseKind::V1);
         for number in 0..100 {
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_guesses_the_accepted_one_is_kept_and_the_others_are_counted() {
+    fn keeps_the_accepted_of_many_guesses_and_counts_the_rest() {
         let mut facts = Facts::default();
         for number in 0..100 {
             let (place, _) = facts.add_credential(guess(number, Method::Kerberos)).unwrap();
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_list_counts_what_it_leaves_out() {
+    fn full_list_counts_omitted_entries() {
         let mut facts = Facts::default();
         for number in 0..1000 {
             facts.add_share(format!(r"\\h\{number}"));

@@ -93,7 +93,7 @@ fn files() -> Vec<u8> {
 }
 
 #[test]
-fn a_ticket_says_its_realm_and_service_whatever_is_around_it() {
+fn ticket_names_realm_and_service_in_any_wrapper() {
     let request = files();
     let blobs = [request.clone(), in_gss_api(1, &request), in_spnego(&request), offered(&request)];
     for blob in &blobs {
@@ -108,7 +108,7 @@ fn a_ticket_says_its_realm_and_service_whatever_is_around_it() {
 }
 
 #[test]
-fn a_ticket_cut_short_says_whole_names_or_none_and_has_no_fingerprint() {
+fn cut_ticket_gives_whole_names_or_none_and_no_fingerprint() {
     let whole = offered(&files());
     let mut told = 0;
     for length in 0..whole.len() {
@@ -126,7 +126,7 @@ fn a_ticket_cut_short_says_whole_names_or_none_and_has_no_fingerprint() {
 }
 
 #[test]
-fn of_a_services_name_as_many_parts_are_kept_as_are_usual_and_no_control_characters() {
+fn limits_parts_of_a_service_name_and_drops_control_characters() {
     let request = ap_req("R\u{1b}[2J", &["a", "b", "c", "d", "e"]);
     let KerberosToken::Request { realm, service, .. } = read(&[&[1, 0], &*request].concat()) else {
         panic!("no request")
@@ -136,7 +136,7 @@ fn of_a_services_name_as_many_parts_are_kept_as_are_usual_and_no_control_charact
 }
 
 #[test]
-fn replies_and_errors_are_told_apart_from_requests() {
+fn distinguishes_replies_and_errors_from_requests() {
     let of = |kind| security::read(&in_gss_api(kind, &[0x30, 0])).map(|blob| format!("{blob:?}"));
     assert_eq!(of(2), Ok("Kerberos(Reply)".to_owned()));
     assert_eq!(of(3), Ok("Kerberos(Error)".to_owned()));
@@ -145,13 +145,13 @@ fn replies_and_errors_are_told_apart_from_requests() {
 }
 
 #[test]
-fn spnego_that_offers_kerberos_with_another_token_says_what_is_offered() {
+fn spnego_with_kerberos_and_another_token_gives_the_offer() {
     let blob = in_spnego(b"another");
     assert_eq!(security::read(&blob), Ok(Blob::Mechanisms(vec![Mechanism::Kerberos, Mechanism::Kerberos])));
 }
 
 #[test]
-fn what_only_begins_like_a_ticket_is_none() {
+fn refuses_bytes_that_only_begin_like_a_ticket() {
     assert_eq!(request(b"neither"), KerberosToken::Other);
     assert_eq!(request(&[0x6E, 2, 4, 0]), KerberosToken::Other);
 }

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_without_challenges_wants_the_password() {
+    fn server_without_challenges_wants_the_password() {
         let wants = |security_mode| {
             NegotiateResponse { security_mode, ..NegotiateResponse::default() }.wants_password()
         };
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn dialects_end_where_their_list_does() {
+    fn dialects_end_with_their_list() {
         assert_eq!(dialects(b"\x02NT LM 0.12\0\x02SMB 2.002\0"), ["NT LM 0.12", "SMB 2.002"]);
         assert_eq!(dialects(b"\x02NT LM 0.12\0\x02SMB"), ["NT LM 0.12"]);
         assert_eq!(dialects(&b"\x02\0".repeat(1000)).len(), MAX_DIALECTS);

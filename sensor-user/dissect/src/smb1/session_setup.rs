@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_without_a_blob_names_its_user() {
+    fn session_without_a_blob_names_its_user() {
         let bytes = nt_setup();
         let Some(Body::SessionSetupRequest(seen)) = read(&bytes).unwrap().commands.pop() else {
             panic!("no session set-up")
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_without_a_response_proves_nothing() {
+    fn user_without_a_response_proves_nothing() {
         let mut block = vec![13, 0xFF, 0, 0, 0];
         block.extend([0; 10]);
         block.extend([1, 0, 0, 0]);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_message_is_no_harm() {
+    fn survives_a_cut_message() {
         let bytes = nt_setup();
         for length in 0..bytes.len() {
             let _ = read(&bytes[..length]);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_number_of_words_is_named() {
+    fn names_an_unknown_word_count() {
         let bytes = message(0x73, false, 0, &[2, 0xFF, 0, 0, 0, 0, 0]);
         let broken = read(&bytes).unwrap().broken;
         assert_eq!(broken, Some(Smb1Error::Words { what: "SESSION_SETUP_ANDX request", words: 2 }));

@@ -57,7 +57,7 @@ mod tests {
     use super::super::{Body, read};
 
     #[test]
-    fn the_path_of_a_share_is_read_whole_or_not_at_all() {
+    fn reads_a_share_path_whole_or_not_at_all() {
         let data = b"\0\\\\h\\s\0?????\0";
         let mut block = vec![4, 0xFF, 0, 0, 0, 0, 0, 1, 0, data.len() as u8, 0];
         block.extend(data);

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_number_of_the_standard_has_a_name_and_others_stay_numbers() {
+    fn names_every_number_of_the_standard() {
         for (kind, last, name) in [
             (AlgorithmKind::Cipher, 4, "AES-256-GCM"),
             (AlgorithmKind::Compression, 5, "LZ4"),

@@ -45,13 +45,13 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_of_more_than_32_bits_overflows() {
+    fn sum_over_32_bits_overflows() {
         assert!(overflows(&header(u32::MAX, 0, 1)) && overflows(&header(16, 0, u32::MAX)));
         assert!(!overflows(&header(u32::MAX, 0, 0)) && !overflows(&header(4_096, 0, 64)));
     }
 
     #[test]
-    fn a_chained_header_has_no_offset_and_a_cut_one_says_nothing() {
+    fn chained_header_has_no_offset_and_a_cut_one_is_ignored() {
         assert!(!overflows(&header(u32::MAX, CHAINED, 64)));
         assert!(!overflows(&header(u32::MAX, 0, 64)[..15]));
     }

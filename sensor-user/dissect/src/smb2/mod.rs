@@ -253,21 +253,21 @@ mod tests {
     }
 
     #[test]
-    fn every_message_of_a_compound_is_given() {
+    fn gives_every_message_of_a_compound() {
         let mut bytes = message(2, 0, 72, &[4, 0, 0, 0, 0, 0, 0, 0]);
         bytes.extend(message(4, 0, 0, &[4, 0, 0, 0]));
         assert_eq!(count(&bytes), (2, Ok(())));
     }
 
     #[test]
-    fn a_compound_that_overlaps_itself_or_never_ends_is_refused() {
+    fn refuses_an_overlapping_or_endless_compound() {
         assert_eq!(count(&message(2, 0, 8, &[4, 0])), (0, Err(Smb2Error::NextCommand(8))));
         let endless: Vec<u8> = (0..100).flat_map(|_| message(2, 0, 64, &[])).collect();
         assert_eq!(count(&endless), (MAX_COMPOUND, Err(Smb2Error::TooMany)));
     }
 
     #[test]
-    fn a_compound_cut_within_its_second_message_gives_the_first() {
+    fn compound_cut_in_its_second_message_gives_the_first() {
         let mut bytes = message(2, 0, 72, &[4, 0, 0, 0, 0, 0, 0, 0]);
         bytes.extend(&message(4, 0, 0, &[4, 0, 0, 0])[..20]);
         let (given, result) = count(&bytes);
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_structure_size_of_another_command_is_refused() {
+    fn refuses_a_structure_size_of_another_command() {
         let error = count(&message(1, 0, 0, &[36; 40])).1.unwrap_err();
         assert_eq!(error, Smb2Error::StructureSize { what: "SESSION_SETUP request", size: 0x2424 });
     }

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn dialects_and_contexts_are_read() {
+    fn reads_dialects_and_contexts() {
         let seen = request(&negotiate()).unwrap();
         assert_eq!(seen.dialects, [0x0202, 0x0311]);
         assert_eq!(seen.contexts.kinds, [2, 5]);
@@ -197,14 +197,14 @@ mod tests {
     }
 
     #[test]
-    fn without_the_newest_dialect_there_are_no_contexts() {
+    fn older_dialects_have_no_contexts() {
         let mut bytes = negotiate();
         bytes[HEADER_LEN + 38] = 0x00;
         assert_eq!(request(&bytes).unwrap().contexts, Contexts::default());
     }
 
     #[test]
-    fn a_cut_request_gives_what_is_there() {
+    fn cut_request_gives_its_complete_fields() {
         let bytes = negotiate();
         for length in 0..bytes.len() {
             if let Ok(seen) = request(&bytes[..length]) {

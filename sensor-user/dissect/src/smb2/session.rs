@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_path_of_a_share_is_read_whole_or_not_at_all() {
+    fn reads_a_share_path_whole_or_not_at_all() {
         let bytes = tree_connect();
         assert_eq!(tree_request(&bytes).unwrap(), r"\\h\s$");
         for length in 0..bytes.len() {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_whose_offset_lies_is_empty() {
+    fn blob_with_a_false_offset_is_empty() {
         let mut body = vec![25, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF];
         body.extend([0; 8]);
         assert!(request(&message(1, 0, 0, &body)).unwrap().blob.is_empty());

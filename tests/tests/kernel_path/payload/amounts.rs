@@ -17,7 +17,7 @@ use super::{
 };
 
 #[test]
-fn of_a_very_long_message_the_beginning_is_told() {
+fn reports_the_beginning_of_a_very_long_message() {
     let message = of_smb2(smb2::SESSION_SETUP, REQUEST, 20_000);
     let mut steps: Vec<Step> = Vec::new();
     let longest = LONGEST as usize;
@@ -32,11 +32,11 @@ fn of_a_very_long_message_the_beginning_is_told() {
         ("a session setup".to_owned(), steps),
         alone("an SMB1 transaction", segment(ENDS, Local, 1, &transaction).told(Message, 512, 512)),
     ];
-    follow("of_a_very_long_message_the_beginning_is_told", &Setup::default(), rows);
+    follow("reports_the_beginning_of_a_very_long_message", &Setup::default(), rows);
 }
 
 #[test]
-fn of_a_very_long_segment_as_much_is_told_as_a_piece_holds() {
+fn reports_as_much_of_a_long_segment_as_a_piece_holds() {
     let ends: Ends = ("[fd00:1::2]:50000", "[2001:4860:4860::8844]:445");
     let most = MAX_PIECE_LEN;
     let mut rows: Vec<Course> = Vec::new();
@@ -48,7 +48,7 @@ fn of_a_very_long_segment_as_much_is_told_as_a_piece_holds() {
             rows.push(alone(format!("{length} bytes from {}", ends.0), step));
         }
     }
-    follow("of_a_very_long_segment_as_much_is_told_as_a_piece_holds", &Setup::default(), rows);
+    follow("reports_as_much_of_a_long_segment_as_a_piece_holds", &Setup::default(), rows);
 }
 
 const fn longest() -> usize {
@@ -56,7 +56,7 @@ const fn longest() -> usize {
 }
 
 #[test]
-fn a_message_is_told_from_its_first_bytes_on() {
+fn reports_a_message_from_its_first_bytes() {
     let message = of_smb2(smb2::SESSION_SETUP, REQUEST, 300);
     let v1 = of_smb1(smb1::NEGOTIATE, REQUEST, 300);
     let rpc_ends: Ends = ("10.0.0.2:50000", "8.8.4.4:135");
@@ -73,11 +73,11 @@ fn a_message_is_told_from_its_first_bytes_on() {
         let rpc = sensor_common::payload::PieceKind::Rpc;
         rows.push(alone(format!("{length} bytes of a bind"), told(bind, rpc, 72, 10)));
     }
-    follow("a_message_is_told_from_its_first_bytes_on", &Setup::default(), rows);
+    follow("reports_a_message_from_its_first_bytes", &Setup::default(), rows);
 }
 
 #[test]
-fn tiny_payloads_are_told_only_inside_a_stretch() {
+fn reports_tiny_payloads_only_inside_a_range() {
     let message = of_smb2(smb2::SESSION_SETUP, REQUEST, 100);
     let mut rows: Vec<Course> = Vec::new();
     for length in 1..=8 {
@@ -89,11 +89,11 @@ fn tiny_payloads_are_told_only_inside_a_stretch() {
         ];
         rows.push((format!("{length} bytes of a message"), inside));
     }
-    follow("tiny_payloads_are_told_only_inside_a_stretch", &Setup::default(), rows);
+    follow("reports_tiny_payloads_only_inside_a_range", &Setup::default(), rows);
 }
 
 #[test]
-fn of_a_frame_that_holds_less_than_it_says_nothing_is_told() {
+fn reports_nothing_of_a_frame_shorter_than_it_claims() {
     let message = of_smb2(smb2::SESSION_SETUP, REQUEST, 300);
     let cut =
         |there: usize| segment(ENDS, Local, 1, &message[..there]).bent(|frame| frame.length(340)).hushed();
@@ -110,12 +110,12 @@ fn of_a_frame_that_holds_less_than_it_says_nothing_is_told() {
     rows.push(alone("a datagram", short));
     let padded = datagram(ends, Local, &[7; 50]).bent(|frame| frame.padding(30));
     rows.push(alone("padding is no payload", padded.told_whole(Datagram)));
-    let test = "of_a_frame_that_holds_less_than_it_says_nothing_is_told";
+    let test = "reports_nothing_of_a_frame_shorter_than_it_claims";
     follow(test, &Setup::default(), rows);
 }
 
 #[test]
-fn a_session_header_that_lies_about_the_length_does_no_harm() {
+fn survives_a_session_header_with_a_false_length() {
     let lying = |length: u32, there: usize| {
         let mut message = length.to_be_bytes().to_vec();
         message.extend(smb2_header(smb2::NEGOTIATE, REQUEST));
@@ -127,6 +127,6 @@ fn a_session_header_that_lies_about_the_length_does_no_harm() {
         alone("less than its header", segment(ENDS, Local, 1, &lying(10, 100)).told(Message, 14, 14)),
         alone("16 MiB", segment(ENDS, Local, 1, &lying(0x00FF_FFFF, 100)).told(Message, LONGEST, 100)),
     ];
-    let test = "a_session_header_that_lies_about_the_length_does_no_harm";
+    let test = "survives_a_session_header_with_a_false_length";
     follow(test, &Setup::default(), rows);
 }

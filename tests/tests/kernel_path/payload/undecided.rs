@@ -37,7 +37,7 @@ fn bind(command: u8, at: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_message_that_is_wanted_is_told_whole_however_short_its_first_segment_is() {
+fn reports_a_wanted_message_whole_after_any_short_first_segment() {
     let mut rows: Vec<Course> = Vec::new();
     let message = of_smb2(smb2::SESSION_SETUP, REQUEST, 300);
     for cut in 8..28 {
@@ -54,7 +54,7 @@ fn a_message_that_is_wanted_is_told_whole_however_short_its_first_segment_is() {
 }
 
 #[test]
-fn what_turns_out_to_be_unwanted_is_told_no_further() {
+fn stops_reporting_an_unwanted_message() {
     let mut rows: Vec<Course> = Vec::new();
     for command in [5, 6, 8, 14, 16] {
         let message = of_smb2(command, REQUEST, 300);
@@ -73,11 +73,11 @@ fn what_turns_out_to_be_unwanted_is_told_no_further() {
     }
     let v1 = of_smb1(smb1::TRANSACTION2, REQUEST, 300);
     rows.push(("SMB1, a file".into(), sent_in(&v1, &[8, 100, 192], [300; 2], 8)));
-    follow("what_turns_out_to_be_unwanted_is_told_no_further", &Setup::default(), rows);
+    follow("stops_reporting_an_unwanted_message", &Setup::default(), rows);
 }
 
 #[test]
-fn a_bind_behind_a_header_in_a_segment_of_its_own_is_told_whole() {
+fn reports_a_bind_behind_a_header_in_its_own_segment() {
     let mut rows: Vec<Course> = Vec::new();
     for (name, command, at) in [("WRITE", smb2::WRITE, 116), ("IOCTL", smb2::IOCTL, 124)] {
         let message = bind(command, at);
@@ -101,11 +101,11 @@ fn a_bind_behind_a_header_in_a_segment_of_its_own_is_told_whole() {
             far(76, all).told(Continued, (all - 76) as u32, all - 76),
         ],
     ));
-    follow("a_bind_behind_a_header_in_a_segment_of_its_own_is_told_whole", &Setup::default(), rows);
+    follow("reports_a_bind_behind_a_header_in_its_own_segment", &Setup::default(), rows);
 }
 
 #[test]
-fn a_header_is_read_in_its_order_and_from_one_side_alone() {
+fn reads_a_header_in_order_and_from_one_side_alone() {
     let message = of_smb2(smb2::SESSION_SETUP, REQUEST, 300);
     let part = |from: usize, to: usize| segment(ENDS, Local, START + from as u32, &message[from..to]);
     let first = || part(0, 20).told(Message, 300, 20);
@@ -131,11 +131,11 @@ fn a_header_is_read_in_its_order_and_from_one_side_alone() {
         ),
         alone("no room for a header", segment(ENDS, Local, 1, b"\0\0\0\x10\xFESMB@\0").hushed()),
     ];
-    follow("a_header_is_read_in_its_order_and_from_one_side_alone", &Setup::default(), rows);
+    follow("reads_a_header_in_order_and_from_one_side_alone", &Setup::default(), rows);
 }
 
 #[test]
-fn undecided_messages_take_half_of_a_flows_pieces_at_most() {
+fn undecided_messages_use_at_most_half_of_the_pieces() {
     let file = of_smb2(smb2::WRITE, REQUEST, 100_000);
     let setup = of_smb2(smb2::SESSION_SETUP, REQUEST, 300);
     let mut steps: Vec<Step> = Vec::new();
@@ -146,7 +146,7 @@ fn undecided_messages_take_half_of_a_flows_pieces_at_most() {
     }
     steps.push(segment(ENDS, Local, 500_000, &setup).told_whole(Message));
     follow(
-        "undecided_messages_take_half_of_a_flows_pieces_at_most",
+        "undecided_messages_use_at_most_half_of_the_pieces",
         &Setup::default(),
         vec![("files".into(), steps)],
     );

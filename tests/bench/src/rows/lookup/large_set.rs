@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_many_different_prefixes_as_asked_for_and_the_same_each_time() {
+    fn set_has_the_requested_number_of_distinct_prefixes_each_time() {
         assert_eq!(prefixes(1_000).len(), 1_000);
         assert_eq!(prefixes(50), prefixes(50));
     }

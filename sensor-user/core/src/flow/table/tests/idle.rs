@@ -15,7 +15,7 @@ fn keep_alive(number: u32, second: i64) -> [Observation; 2] {
 }
 
 #[test]
-fn a_connection_with_keep_alives_every_two_hours_is_one() {
+fn keep_alives_every_two_hours_are_one_connection() {
     let mut bench = Bench::new();
     bench.opened(&seen(OPEN, [1, 1], at(1)), at(1));
     bench.entry_mut().link = 7;
@@ -35,7 +35,7 @@ fn a_connection_with_keep_alives_every_two_hours_is_one() {
 }
 
 #[test]
-fn an_idle_connection_is_remembered_for_seven_days_and_no_longer() {
+fn remembers_an_idle_connection_for_seven_days() {
     for (days, kept) in [(6, true), (8, false)] {
         let mut bench = Bench::new();
         bench.opened(&seen(OPEN, [2, 1], at(1)), at(1));
@@ -47,7 +47,7 @@ fn an_idle_connection_is_remembered_for_seven_days_and_no_longer() {
 }
 
 #[test]
-fn an_attempt_that_nobody_answered_is_forgotten_soon() {
+fn forgets_an_unanswered_attempt_soon() {
     let mut bench = Bench::new();
     bench.opened(&begun(SYN, [1, 0], at(1)), at(1));
     bench.observe(Some(RecordKind::Settled), &begun(SYN, [1, 0], at(1)), at(2));
@@ -57,7 +57,7 @@ fn an_attempt_that_nobody_answered_is_forgotten_soon() {
 }
 
 #[test]
-fn closed_connections_leave_room_for_new_ones() {
+fn closed_connections_make_space_for_new_ones() {
     let mut bench = Bench::with_capacity(10);
     for port in 1..=10 {
         let now = at(i64::from(port) * 60);

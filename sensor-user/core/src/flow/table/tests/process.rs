@@ -34,7 +34,7 @@ impl ProcessLookup for Asked {
 }
 
 #[test]
-fn a_process_is_looked_up_once_and_stays_with_the_connection_alone() {
+fn looks_up_a_process_once_for_its_connection_alone() {
     let (mut bench, mut asked, mut changes) = (Bench::new(), Asked::default(), Vec::new());
     let mut observe = |bench: &mut Bench, seen: &Observation, now: Moment| {
         let kind = Some(sensor_common::slot::RecordKind::Opened);
@@ -53,7 +53,7 @@ fn a_process_is_looked_up_once_and_stays_with_the_connection_alone() {
 }
 
 #[test]
-fn no_process_is_looked_up_for_a_connection_from_outside() {
+fn looks_up_no_process_for_an_inbound_connection() {
     let (mut bench, mut asked) = (Bench::new(), Asked::default());
     let probe = Observation { marks: mark::OPENED_BY_SYN, ..seen([0, SYN[0]], [0, 1], at(1)) };
     bench.table.observe(None, &probe, at(1), &mut asked, &mut Vec::new());
