@@ -78,7 +78,7 @@ pub const fn crossing(
 /// for no exemption.
 #[inline(always)]
 #[must_use]
-pub const fn exempt_cell(
+pub const fn exempt_counter(
     source: PrefixFlags,
     destination: PrefixFlags,
     server: Server,
@@ -89,8 +89,8 @@ pub const fn exempt_cell(
         Server::Destination | Server::Either => (source, destination),
     };
     match reason {
-        Counter::ExemptSource => Some(client.cell_of_source()),
-        Counter::ExemptDestination => Some(server.cell_of_destination()),
+        Counter::ExemptSource => Some(client.source_counter()),
+        Counter::ExemptDestination => Some(server.destination_counter()),
         _ => None,
     }
 }
@@ -181,12 +181,12 @@ mod tests {
     fn exempt_packets_count_for_their_exemption_in_both_directions() {
         let client = INTERNAL.union(PrefixFlags::EXEMPT_SOURCE).counted_as_source(5);
         let server = PrefixFlags::EXEMPT_DESTINATION.counted_as_destination(6);
-        let cell = |from, to, server, reason| exempt_cell(from, to, server, reason);
-        assert_eq!(cell(client, EXTERNAL, Server::Destination, Counter::ExemptSource), Some(5));
-        assert_eq!(cell(EXTERNAL, client, Server::Source, Counter::ExemptSource), Some(5), "the reply");
-        assert_eq!(cell(INTERNAL, server, Server::Destination, Counter::ExemptDestination), Some(6));
-        assert_eq!(cell(server, INTERNAL, Server::Source, Counter::ExemptDestination), Some(6));
-        assert_eq!(cell(client, INTERNAL, Server::Destination, Counter::Lateral), None);
+        let counter = |from, to, server, reason| exempt_counter(from, to, server, reason);
+        assert_eq!(counter(client, EXTERNAL, Server::Destination, Counter::ExemptSource), Some(5));
+        assert_eq!(counter(EXTERNAL, client, Server::Source, Counter::ExemptSource), Some(5), "the reply");
+        assert_eq!(counter(INTERNAL, server, Server::Destination, Counter::ExemptDestination), Some(6));
+        assert_eq!(counter(server, INTERNAL, Server::Source, Counter::ExemptDestination), Some(6));
+        assert_eq!(counter(client, INTERNAL, Server::Destination, Counter::Lateral), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub const LONGEST: u32 = 8_192;
 pub const LONGEST_DATAGRAM: u32 = 512;
 
 /// Bytes of an SMB1 transaction at most: its names, and a DCE-RPC bind.
-const LONGEST_TRANSACTION: u32 = 512;
+const MAX_TRANSACTION: u32 = 512;
 
 /// A NetBIOS session request (RFC 1002 4.3.2).
 pub const SESSION_REQUEST_LEN: u32 = 72;
@@ -59,7 +59,7 @@ pub const UNDECIDED: u32 = u32::MAX;
 pub const CONTENT: u32 = u32::MAX - 1;
 
 /// Bytes of a DCE-RPC unit that are enough to know one: version and type.
-const LEAST_OF_UNIT: u32 = 3;
+const MIN_PDU: u32 = 3;
 
 /// The bytes that are looked at: the beginning of a segment, at its place in the message. What lies before and behind is
 /// meaningless.
@@ -182,7 +182,7 @@ impl PartialHeader {
         let succeeded = reply && self.status == 0;
         match self.command[0] {
             0x70..=0x75 => whole,
-            0x25 => at_most(whole, LONGEST_TRANSACTION),
+            0x25 => at_most(whole, MAX_TRANSACTION),
             0x2E => content_if(succeeded, either(of_pipe(start, 63, whole), of_pipe(start, 64, whole))),
             0x2F => content_if(!reply, either(of_pipe(start, 67, whole), of_pipe(start, 68, whole))),
             0x0A | 0x13 | 0x1A | 0x1B => content_if(succeeded, CONTENT),
@@ -215,7 +215,7 @@ const fn of_pipe(start: &MessageStart<'_>, at: u32, length: u32) -> u32 {
     if length <= at {
         return 0;
     }
-    if length < at + LEAST_OF_UNIT || start.into > at {
+    if length < at + MIN_PDU || start.into > at {
         return CONTENT;
     }
     // While it is not known, the segment travels: so none may that holds the first byte of what could be a file.
@@ -259,8 +259,7 @@ enum Unit {
 /// as these are there.
 #[inline(always)]
 const fn unit(start: &MessageStart<'_>, at: u32) -> Unit {
-    if !start.holds(at, LEAST_OF_UNIT) || start.bytes[at as usize] != 5 || start.bytes[(at + 1) as usize] > 1
-    {
+    if !start.holds(at, MIN_PDU) || start.bytes[at as usize] != 5 || start.bytes[(at + 1) as usize] > 1 {
         return Unit::None;
     }
     if start.holds(at + 4, 4)

@@ -276,7 +276,7 @@ impl Slot {
         self.line.tcp_flags[side] & tcp::SYN != 0 && self.stream.initial_sequence[side] == packet.sequence
     }
 
-    /// Whether `packet` can only belong to a later conversation on the same ports: a SYN with another sequence number than the one
+    /// Whether `packet` can only belong to a later connection on the same ports: a SYN with another sequence number than the one
     /// before, after the connection carried data, or its sender acknowledged some. That is told from what its own sender did
     /// before where it can be, because the other direction may be on another CPU: a client that has acknowledged sends no new
     /// SYN, and a server that has sent data, or ended, no SYN-ACK. A SYN sent again after a refusal, as Windows does, is the
@@ -328,7 +328,7 @@ impl Packet {
 }
 
 impl FlowLine {
-    /// Whether the conversation ended: a reset, or a FIN from both sides. Never for UDP.
+    /// Whether the connection ended: a reset, or a FIN from both sides. Never for UDP.
     #[inline(always)]
     #[must_use]
     pub const fn is_over(&self) -> bool {
@@ -377,7 +377,7 @@ fn compiler_barrier() {
     black_box(());
 }
 
-/// A SYN that opens a conversation.
+/// A SYN that opens a connection.
 #[inline(always)]
 const fn is_opening(flags: u8) -> bool {
     flags & (tcp::SYN | tcp::ACK | tcp::RST) == tcp::SYN

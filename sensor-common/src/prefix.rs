@@ -31,21 +31,21 @@ impl PrefixFlags {
     /// On a threat list.
     pub const THREAT: Self = Self(1 << 4);
     /// As a client it may be exempt, which only the agent can tell: kept, and never dropped.
-    pub const SPARED_SOURCE: Self = Self(1 << 5);
+    pub const MAYBE_EXEMPT_SOURCE: Self = Self(1 << 5);
     /// As a server, likewise.
-    pub const SPARED_DESTINATION: Self = Self(1 << 6);
+    pub const MAYBE_EXEMPT_DESTINATION: Self = Self(1 << 6);
 
     /// The same with a number of an exemption to count for ([`CELLS`]), in place of the pairs that it is the client of: who is
     /// [`EXEMPT_SOURCE`](Self::EXEMPT_SOURCE) needs no pair.
     #[must_use]
-    pub const fn counted_as_source(self, cell: u32) -> Self {
-        Self(self.0 & !(PAIR_BITS << PAIR_CLIENT_SHIFT) | ((cell % CELLS) as u64) << PAIR_CLIENT_SHIFT)
+    pub const fn counted_as_source(self, counter: u32) -> Self {
+        Self(self.0 & !(PAIR_BITS << PAIR_CLIENT_SHIFT) | ((counter % CELLS) as u64) << PAIR_CLIENT_SHIFT)
     }
 
     /// The same for [`EXEMPT_DESTINATION`](Self::EXEMPT_DESTINATION) and the pairs that it is the server of.
     #[must_use]
-    pub const fn counted_as_destination(self, cell: u32) -> Self {
-        Self(self.0 & !(PAIR_BITS << PAIR_SERVER_SHIFT) | ((cell % CELLS) as u64) << PAIR_SERVER_SHIFT)
+    pub const fn counted_as_destination(self, counter: u32) -> Self {
+        Self(self.0 & !(PAIR_BITS << PAIR_SERVER_SHIFT) | ((counter % CELLS) as u64) << PAIR_SERVER_SHIFT)
     }
 
     /// The same as it is stored in a view: the numbers of view 1 come behind those of view 0, so that the packet path need not
@@ -66,14 +66,14 @@ impl PrefixFlags {
     /// The number that [`counted_as_source`](Self::counted_as_source) gave, in its view.
     #[inline(always)]
     #[must_use]
-    pub const fn cell_of_source(self) -> u32 {
+    pub const fn source_counter(self) -> u32 {
         (self.0 >> PAIR_CLIENT_SHIFT) as u32 % (2 * CELLS)
     }
 
     /// The number that [`counted_as_destination`](Self::counted_as_destination) gave, in its view.
     #[inline(always)]
     #[must_use]
-    pub const fn cell_of_destination(self) -> u32 {
+    pub const fn destination_counter(self) -> u32 {
         (self.0 >> PAIR_SERVER_SHIFT) as u32 % (2 * CELLS)
     }
 
@@ -152,14 +152,14 @@ mod tests {
         let both =
             PrefixFlags::EXEMPT_SOURCE.union(PrefixFlags::pair_client(27)).union(PrefixFlags::pair_server(3));
         let counted = both.counted_as_source(1_023);
-        assert_eq!((counted.cell_of_source(), counted.contains(PrefixFlags::EXEMPT_SOURCE)), (1_023, true));
+        assert_eq!((counted.source_counter(), counted.contains(PrefixFlags::EXEMPT_SOURCE)), (1_023, true));
         assert!(PrefixFlags::pair_client(3).is_pair_with(counted), "its pairs as a server are untouched");
-        assert_eq!(both.counted_as_destination(7).cell_of_destination(), 7);
-        assert_eq!(counted.in_view(1).cell_of_source(), 2_047);
+        assert_eq!(both.counted_as_destination(7).destination_counter(), 7);
+        assert_eq!(counted.in_view(1).source_counter(), 2_047);
         assert_eq!(PrefixFlags::pair_client(3).in_view(1), PrefixFlags::pair_client(3));
         let (outer, inner) = (both.counted_as_source(3), both.counted_as_source(4));
-        assert_eq!(outer.with_embedded(inner).cell_of_source(), 3);
-        assert_eq!(PrefixFlags::pair_client(9).with_embedded(inner).cell_of_source(), 4);
+        assert_eq!(outer.with_embedded(inner).source_counter(), 3);
+        assert_eq!(PrefixFlags::pair_client(9).with_embedded(inner).source_counter(), 4);
         assert_eq!(PrefixFlags::INTERNAL.with_embedded(PrefixFlags::THREAT).0, 1 | 1 << 4);
     }
 

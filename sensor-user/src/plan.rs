@@ -34,8 +34,8 @@ pub fn prefixes(config: &Config) -> PrefixSet {
         exemption.prefixes(pair.unwrap_or_default())
     });
     let threats = config.threats.prefixes().map(|net| (net, PrefixFlags::THREAT));
-    let sources = Cells::new(config, |one| one.source.as_ref());
-    let destinations = Cells::new(config, |one| one.destination.as_ref());
+    let sources = CounterNumbers::new(config, |one| one.source.as_ref());
+    let destinations = CounterNumbers::new(config, |one| one.destination.as_ref());
     PrefixSet::new(networks.chain(exempt).chain(threats)).map(|net, flags| {
         let mut flags = flags;
         if flags.0 & PrefixFlags::INTERNAL.union(PrefixFlags::RESERVED).0 != 0 {
@@ -60,17 +60,17 @@ pub fn counted(config: &Config) -> impl Iterator<Item = &Exemption> {
 }
 
 /// Networks of one end, each with the number of the first exemption that names it.
-struct Cells(HashMap<IpNet, u32>);
+struct CounterNumbers(HashMap<IpNet, u32>);
 
-impl Cells {
+impl CounterNumbers {
     fn new(config: &Config, end: impl Fn(&Exemption) -> Option<&End>) -> Self {
-        let mut cells = HashMap::new();
+        let mut numbers = HashMap::new();
         for (exemption, number) in counted(config).zip(1..) {
             for net in end(exemption).map_or(&[][..], End::networks) {
-                cells.entry(*net).or_insert(number);
+                numbers.entry(*net).or_insert(number);
             }
         }
-        Self(cells)
+        Self(numbers)
     }
 
     /// The number of the first exemption that covers `net`; a flattened prefix lies inside of a network or outside. 0 is none.

@@ -63,7 +63,7 @@ fn added_exemption_silences_and_removal_restores_alerts() {
     let hits = poll(LONG, || Some(listed(state.path(), "hits:")).filter(|line| line.contains("packets")));
     assert!(hits.is_some(), "{:?}", exempt(state.path(), "list"));
 
-    // For a service of a server: the agent judges, and counts conversations.
+    // For a service of a server: the agent judges, and counts connections.
     assert_eq!(exempt(state.path(), "remove nightly").0, 0);
     let add =
         format!("add --destination {} --service smb --reason provider --id provider", address::SERVER_V4);

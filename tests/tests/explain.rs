@@ -65,7 +65,7 @@ fn running_agent_explains_its_active_configuration() {
         "that profile knows no 9.0.0.0/8"
     );
     // The sensor's own rules go by what the agent was told on its command line.
-    let sensor = &told_of["explanation"]["conversations"][0]["profiles"][0];
+    let sensor = &told_of["explanation"]["connections"][0]["profiles"][0];
     assert_eq!(text(sensor, "/profile"), "sensor");
     assert_eq!(text(sensor, "/server/place"), "internal");
     assert_eq!(text(sensor, "/server/by/source"), "--internal on the command line");

@@ -23,7 +23,7 @@ fn ask_for_names(from: &Namespace, of: Ipv4Addr) -> Result<()> {
     Ok(())
 }
 
-/// The one summary of a conversation between these two.
+/// The one summary of a connection between these two.
 #[track_caller]
 fn flow(ended: &Ended, client: Ipv4Addr, server: Ipv4Addr, port: u64) -> &Value {
     let ends = [client.to_string(), server.to_string()];

@@ -6,7 +6,7 @@ use anyhow::Result;
 use sensor_lab::{Answer, TcpListener, Topology, address, poll, require_lab, scratch_dir};
 use sensor_tests::{Agent, EvidenceLevel, PATIENCE, connect, documents_of, echo, reaches};
 
-/// One conversation of the client with the server.
+/// One connection of the client with the server.
 fn converse(border: &Topology) -> Result<()> {
     let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo)?;
     let mut stream = connect(border.client(), server.address())?;
@@ -57,7 +57,7 @@ fn reports_a_full_output_once_and_counts_unwritten_documents() {
     let agent = Agent::on(border.gateway(), "lan0").arguments(&["--output", "/dev/full"]).start().unwrap();
     converse(&border).unwrap();
     agent.wait_for_log("the output does not take documents").unwrap();
-    // It still watches: a second conversation is seen.
+    // It still watches: a second connection is seen.
     converse(&border).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(1), "{}", ended.log);

@@ -68,7 +68,7 @@ impl Steps {
         name: &str,
         work: impl FnOnce(&Step<'_>) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        let begun = Instant::now();
+        let started = Instant::now();
         writeln!(self.log.borrow_mut(), "\n== {name}").context("writing the log")?;
         let step = Step { steps: self, bar: self.terminal.then(|| spinner(name)) };
         if !self.terminal {
@@ -76,7 +76,7 @@ impl Steps {
             io::stdout().flush().context("writing to standard output")?;
         }
         let outcome = work(&step);
-        let took = duration(begun.elapsed());
+        let took = duration(started.elapsed());
         match (&step.bar, &outcome) {
             (Some(bar), outcome) => {
                 bar.finish_and_clear();

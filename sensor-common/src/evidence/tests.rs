@@ -12,7 +12,7 @@ fn split(header: &[(usize, u8)], length: u32, segments: &[u32]) -> u32 {
     for (at, value) in header {
         all[*at] = *value;
     }
-    let mut begun = PartialHeader { identifier: all[4], ..PartialHeader::EMPTY };
+    let mut partial = PartialHeader { identifier: all[4], ..PartialHeader::EMPTY };
     let first = MessageStart { bytes: &all, have: segments[0], into: 0 };
     let whole = whole(&first);
     let (mut into, mut wanted) = (0, UNDECIDED);
@@ -22,8 +22,8 @@ fn split(header: &[(usize, u8)], length: u32, segments: &[u32]) -> u32 {
         let end = (into + have) as usize;
         bytes[into as usize..end].copy_from_slice(&all[into as usize..end]);
         let start = MessageStart { bytes: &bytes, have: (*have).min(MESSAGE_START_LEN as u32), into };
-        begun.look(&start);
-        wanted = begun.wanted(&start, whole);
+        partial.look(&start);
+        wanted = partial.wanted(&start, whole);
         into += have;
     }
     wanted

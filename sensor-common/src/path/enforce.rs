@@ -62,8 +62,8 @@ pub(super) fn enforce<E: Environment>(
 ) -> Enforced {
     let exempt = from.contains(PrefixFlags::EXEMPT_SOURCE)
         || to.contains(PrefixFlags::EXEMPT_DESTINATION)
-        || from.contains(PrefixFlags::SPARED_SOURCE)
-        || to.contains(PrefixFlags::SPARED_DESTINATION)
+        || from.contains(PrefixFlags::MAYBE_EXEMPT_SOURCE)
+        || to.contains(PrefixFlags::MAYBE_EXEMPT_DESTINATION)
         || from.is_pair_with(to);
     // To the Internet the rule is about SMB alone; from it, about every service.
     let ruled = matches!(side, Side::Remote) || service.has(port::SMB);

@@ -82,7 +82,7 @@ pub trait Environment {
     /// Whether enforcement is in force at this tick.
     fn enforces(&self, now: u32) -> bool;
     /// Adds a packet to those that are let be for the exemption with this number.
-    fn count_exempt(&mut self, cell: u32);
+    fn count_exempt(&mut self, counter: u32);
     /// Adds to a counter.
     fn count(&mut self, counter: Counter, by: u64);
     /// Counts a watched packet: as seen, under its outcome, and what else became of it.

@@ -5,13 +5,13 @@
 
 mod account;
 mod capture;
+mod decide;
 mod enforce;
 mod environment;
-mod judge;
 mod prefixes;
 mod watched;
 
-use self::judge::judge_and_count;
+use self::decide::decide_and_count;
 pub use self::{
     capture::{MAX_PIECES, capture},
     environment::Environment,
@@ -135,7 +135,7 @@ pub fn process_parsed<E: Environment, B: Bytes + Copy>(
     parsed: &Parsed,
     arrival: Arrival,
 ) -> Verdict {
-    judge_and_count::<_, _, false>(env, frame, &parsed.ports, parsed.kinds, parsed.interest, &arrival)
+    decide_and_count::<_, _, false>(env, frame, &parsed.ports, parsed.kinds, parsed.interest, &arrival)
 }
 
 /// Takes a frame down the path of which a first [`fast_path`](crate::fast_path) told where everything is, and that one port of it,
@@ -152,7 +152,7 @@ pub fn process_plain<E: Environment, B: Bytes + Copy>(
         Server::Source => Kinds { source: service, destination: PortKind::FOREIGN },
         _ => Kinds { source: PortKind::FOREIGN, destination: service },
     };
-    judge_and_count::<_, _, true>(env, frame, ports, kinds, Interest::Service(server), &arrival)
+    decide_and_count::<_, _, true>(env, frame, ports, kinds, Interest::Service(server), &arrival)
 }
 
 /// Why a packet is to be looked at more closely, if it is.
@@ -183,7 +183,7 @@ fn interest<E: Environment, B: Bytes + Copy>(
     })
 }
 
-/// Counts a frame that could not be judged. Apart from [`process`], so that a hook may try again with more of the frame.
+/// Counts a frame that could not be decision. Apart from [`process`], so that a hook may try again with more of the frame.
 #[inline(always)]
 pub fn count_unjudged<E: Environment>(env: &mut E, verdict: Verdict) {
     let Verdict::Unjudged(reason) = verdict else { return };

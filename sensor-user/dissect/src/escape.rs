@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// Characters of a text that are shown at most.
-const LONGEST: usize = 1_024;
+const MAX_LEN: usize = 1_024;
 
 /// The text with everything that is no plain character written as an escape: control characters, which could forge lines
 /// of a log or steer a terminal; characters that turn the direction of writing or take no room, which could make one name
@@ -14,7 +14,7 @@ pub fn shown(bytes: &[u8]) -> String {
     let mut count = 0;
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
-            if count == LONGEST {
+            if count == MAX_LEN {
                 text.push('…');
                 return text;
             }
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn marks_where_a_long_text_is_cut() {
         let text = shown("ä".repeat(5_000).as_bytes());
-        assert_eq!(text.chars().count(), LONGEST + 1);
+        assert_eq!(text.chars().count(), MAX_LEN + 1);
         assert!(text.ends_with("ä…"));
         assert!(shown(&[0xFF; 5_000]).len() <= 5_000 * 4);
     }

@@ -146,8 +146,8 @@ impl Sensor {
     }
 
     fn take_exempted(&mut self, view: u32, now: Moment) {
-        for (id, cell) in self.known.counted.iter().zip(1..) {
-            match self.kernel.exempted.take(view, cell) {
+        for (id, counter) in self.known.counted.iter().zip(1..) {
+            match self.kernel.exempted.take(view, counter) {
                 Ok(packets) => self.pipeline.exemptions().count_packets(id, packets, now.at),
                 Err(error) => return warn!("the kernel does not tell what exemption {id} let be: {error}"),
             }
@@ -155,7 +155,7 @@ impl Sensor {
     }
 
     /// Exemptions whose time is up: the kernel is told, and so is whoever reads the log. The agent's own judgement goes by the
-    /// time of each conversation.
+    /// time of each connection.
     fn expire(&mut self, now: Moment) {
         let due = self.known.next_expiry.unwrap_or_default();
         let config = self.config.clone();

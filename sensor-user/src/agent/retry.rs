@@ -33,9 +33,9 @@ impl Retry {
 
     /// It failed for this reason; tells whether that is news.
     pub(super) fn failed(&mut self, reason: String, now: Instant) -> bool {
-        let is_news = self.failure.as_ref().is_none_or(|failure| failure.told != reason);
+        let is_new = self.failure.as_ref().is_none_or(|failure| failure.told != reason);
         self.failure = Some(Failure { told: reason, next: now + self.every });
-        is_news
+        is_new
     }
 
     /// It is done.

@@ -116,11 +116,11 @@ impl Layout {
         let hosts = widths[HOSTS[0]] + widths[HOSTS[1]];
         let over = (others - 2).saturating_sub(width);
         // Long addresses are cut, the longer column first; the identifier never is.
-        let room = hosts.saturating_sub(over);
+        let available = hosts.saturating_sub(over);
         let [larger, smaller] =
             if widths[HOSTS[0]] > widths[HOSTS[1]] { HOSTS } else { [HOSTS[1], HOSTS[0]] };
-        widths[smaller] = widths[smaller].min(room / 2);
-        widths[larger] = widths[larger].min(room - widths[smaller]);
+        widths[smaller] = widths[smaller].min(available / 2);
+        widths[larger] = widths[larger].min(available - widths[smaller]);
         Self { widths, below: true, width }
     }
 

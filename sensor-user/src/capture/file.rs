@@ -40,10 +40,10 @@ pub enum CaptureError {
 }
 
 /// The most bytes of a frame that capturing programs keep.
-const LONGEST_FRAME: usize = 256 * 1024;
+const MAX_FRAME_LEN: usize = 256 * 1024;
 
 /// Room for the longest frame and the block around it, twice.
-const BUFFER: usize = 2 * LONGEST_FRAME;
+const BUFFER_LEN: usize = 2 * MAX_FRAME_LEN;
 
 /// Calls `each` with every frame of a file in turn; `-` is standard input.
 ///
@@ -70,7 +70,7 @@ pub fn read_frames<E>(
     mut each: impl FnMut(Frame<'_>) -> Result<(), E>,
 ) -> Result<Result<(), CaptureError>, E> {
     let watch = input.watch();
-    let mut reader = match create_reader(BUFFER, input) {
+    let mut reader = match create_reader(BUFFER_LEN, input) {
         Ok(reader) => reader,
         Err(error) => {
             return Ok(Err(match watch.failure() {
@@ -92,7 +92,7 @@ pub fn read_frames<E>(
                     Err(cause) => break cause.to_owned(),
                 };
                 if let Some(frame) = frame {
-                    if frame.bytes.len() > LONGEST_FRAME {
+                    if frame.bytes.len() > MAX_FRAME_LEN {
                         break format!("a frame of {} bytes", frame.bytes.len());
                     }
                     frames += 1;

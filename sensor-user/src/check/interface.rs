@@ -35,7 +35,7 @@ pub(super) fn interface(
     lines.push((name.to_owned(), line));
     if let Some(ingress) = ingress {
         let line = match Offloads::of(name) {
-            Ok(offloads) => judge(&offloads, ingress),
+            Ok(offloads) => offload_line(&offloads, ingress),
             Err(error) => Line::Limited(format!("nobody tells what the driver does to packets: {error}")),
         };
         lines.push((format!("{name} offloads"), line));
@@ -73,7 +73,7 @@ fn tried(kernel: &mut KernelProgram, interface: Interface, config: &Config) -> (
 }
 
 /// What the offloads cost in exactness at this way in.
-fn judge(offloads: &Offloads, ingress: Ingress) -> Line {
+fn offload_line(offloads: &Offloads, ingress: Ingress) -> Line {
     let mut lost = Vec::new();
     let native = ingress == Ingress::XdpNative;
     if offloads.lro == Some(true) {
@@ -143,17 +143,19 @@ mod tests {
     #[test]
     fn offload_is_a_limit_only_if_it_hides_packets() {
         let joined = Offloads { gro: Some(true), ..PLAIN };
-        assert!(matches!(judge(&joined, Ingress::XdpNative), Line::Ok(_)));
+        assert!(matches!(offload_line(&joined, Ingress::XdpNative), Line::Ok(_)));
         assert!(
-            matches!(judge(&joined, Ingress::XdpGeneric), Line::Limited(text) if text.contains("GRO joins"))
+            matches!(offload_line(&joined, Ingress::XdpGeneric), Line::Limited(text) if text.contains("GRO joins"))
         );
         let untagged = Offloads { rx_vlan: Some(true), ..PLAIN };
         assert!(
-            matches!(judge(&untagged, Ingress::XdpNative), Line::Limited(text) if text.contains("rxvlan off"))
+            matches!(offload_line(&untagged, Ingress::XdpNative), Line::Limited(text) if text.contains("rxvlan off"))
         );
-        assert!(matches!(judge(&untagged, Ingress::Tc(TcMode::Tcx)), Line::Ok(_)));
+        assert!(matches!(offload_line(&untagged, Ingress::Tc(TcMode::Tcx)), Line::Ok(_)));
         let lro = Offloads { lro: Some(true), ..PLAIN };
-        assert!(matches!(judge(&lro, Ingress::XdpNative), Line::Limited(text) if text.contains("LRO")));
+        assert!(
+            matches!(offload_line(&lro, Ingress::XdpNative), Line::Limited(text) if text.contains("LRO"))
+        );
     }
 
     #[test]

@@ -6,10 +6,11 @@ use ipnet::IpNet;
 use toml_span::{Span, Value, de_helpers::TableHelper, value::ValueInner};
 
 use super::{
-    Lists, Problem, Service, file,
+    Lists, Problem, Service,
+    exemption_text::{identifier, plain, process, reason},
+    file,
     reader::Reader,
     value::{network, port},
-    words::{identifier, plain, process, reason},
 };
 use crate::exempt::{Added, End, Exemption, Spoken, expiry};
 

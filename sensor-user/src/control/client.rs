@@ -16,7 +16,7 @@ use nix::sys::{
 };
 use thiserror::Error;
 
-use super::{Answer, Envelope, LONGEST, Request, socket};
+use super::{Answer, Envelope, MAX_LINE_LEN, Request, socket};
 
 /// Seconds that the agent is given to take a connection, and to say something each time.
 const PATIENCE_SECONDS: i64 = 5;
@@ -87,7 +87,7 @@ fn way_on(pid: Option<i32>) -> String {
 pub fn ask(state_dir: &Path, request: &Request) -> Result<Answer, ControlError> {
     let mut agent = Connection::to(socket(state_dir))?;
     agent.send(request)?;
-    let line = agent.line(LONGEST)?;
+    let line = agent.line(MAX_LINE_LEN)?;
     serde_json::from_str(&line).map_err(|error| agent.not_understood(&error))
 }
 

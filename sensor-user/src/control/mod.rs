@@ -22,7 +22,7 @@ pub use self::{
 };
 
 /// Bytes of a request or an answer at most.
-const LONGEST: u64 = 64 * 1024;
+const MAX_LINE_LEN: u64 = 64 * 1024;
 
 /// What the agent can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tracing::debug;
 
-use super::{Answer, Envelope, LONGEST, Request, boot_nanos, socket};
+use super::{Answer, Envelope, MAX_LINE_LEN, Request, boot_nanos, socket};
 use crate::runtime::{Supervisor, fault};
 
 /// Time in which a request has to come.
@@ -139,7 +139,7 @@ impl Server {
     async fn exchange(&self, mut stream: UnixStream) -> io::Result<()> {
         let (reader, mut writer) = stream.split();
         let mut line = String::new();
-        timeout(ASK, BufReader::new(reader.take(LONGEST)).read_line(&mut line)).await??;
+        timeout(ASK, BufReader::new(reader.take(MAX_LINE_LEN)).read_line(&mut line)).await??;
         let answer = match serde_json::from_str::<Envelope>(&line) {
             Ok(Envelope { request, before }) if before < boot_nanos()? && !request.outlives_its_asker() => {
                 refused("the request came too late and was not carried out")

@@ -16,7 +16,7 @@ fn told(config: &Config, first: &str, second: &str) -> String {
 /// What a profile says of the first direction: each rule that fires or may.
 fn firing(config: &Config, first: &str, second: &str, name: ProfileName) -> Vec<(String, Fires)> {
     let explanation = explain(config, &query(first, second), Timestamp::default());
-    let profile = explanation.conversations[0].profiles.iter().find(|one| one.profile == name).unwrap();
+    let profile = explanation.connections[0].profiles.iter().find(|one| one.profile == name).unwrap();
     let rules = profile.rules.iter().filter(|rule| rule.fires != Fires::No);
     rules.map(|rule| (rule.rule.clone(), rule.fires)).collect()
 }
@@ -43,7 +43,7 @@ fn explains_an_address_by_the_deciding_network() {
             ("10.0.0.0/8".into(), "Private-Use, RFC 1918; IANA special-purpose registry".to_owned()),
         ]
     );
-    assert!(explanation.conversations.is_empty());
+    assert!(explanation.connections.is_empty());
     assert!(told(&config, "9.1.1.1", "").contains("9.0.0.0/8, --internal on the command line"));
 }
 
@@ -105,8 +105,8 @@ fn names_an_exemption_of_both_ends_for_every_profile() {
         Exemption::between("10.0.0.0/24".parse().ok(), "8.8.4.4/32".parse().ok(), "copies\u{1b}[2J");
     let config = Config { exemptions: vec![exemption], ..Config::default() };
     let explanation = explain(&config, &query("10.0.0.1", "8.8.4.4"), Timestamp::default());
-    assert!(explanation.addresses.iter().all(|address| address.touched.entries.len() == 1));
-    let [there, back] = &explanation.conversations[..] else { panic!("two directions") };
+    assert!(explanation.addresses.iter().all(|address| address.matching.entries.len() == 1));
+    let [there, back] = &explanation.connections[..] else { panic!("two directions") };
     assert!(there.exempt.entries.len() == 1 && back.exempt.entries.is_empty());
     for profile in &there.profiles {
         assert!(profile.rules.iter().all(|rule| rule.fires == Fires::No), "{profile:?}");
@@ -139,7 +139,7 @@ fn counts_many_exemptions_and_still_fits_the_socket() {
         Exemption::between("10.0.0.0/24".parse().ok(), "8.8.4.4/32".parse().ok(), &"long ".repeat(1_000));
     let config = Config { exemptions: vec![exemption; 120], ..Config::default() };
     let explanation = explain(&config, &query("10.0.0.1", "8.8.4.4"), Timestamp::default());
-    assert_eq!(explanation.conversations[0].exempt.further, 100);
+    assert_eq!(explanation.connections[0].exempt.further, 100);
     assert!(explanation.to_string().contains("and 100 further ones"));
     let length = serde_json::to_string(&explanation).unwrap().len();
     assert!(length < 48 * 1024, "{length} bytes of 64 KiB, and quotes are escaped once more");
@@ -152,14 +152,17 @@ fn names_the_threat_list_file_and_line_of_an_address() {
     std::fs::write(directory.path().join("feed"), "# ours\n198.18.0.0/15\n8.8.4.0/24 # scanners\n").unwrap();
     std::fs::write(&path, "[[threat_list]]\nname = \"feed\"\nfile = \"feed\"\n").unwrap();
     let config = Config::load(Some(&path), &Overrides::default()).unwrap();
-    let listed = &explain(&config, &query("8.8.4.4", ""), Timestamp::default()).addresses[0].touched.entries;
+    let listed = &explain(&config, &query("8.8.4.4", ""), Timestamp::default()).addresses[0].matching.entries;
     assert_eq!(listed.len(), 1, "{listed:?}");
     assert_eq!((listed[0].kind.as_str(), listed[0].reason.as_str()), ("threat list", "scanners"));
     assert_eq!(listed[0].what, "8.8.4.0/24 on feed");
     assert!(listed[0].written.ends_with("feed:3"), "{}", listed[0].written);
     assert!(told(&config, "8.8.4.4", "").contains("threat list 8.8.4.0/24 on feed: scanners"));
     assert!(
-        explain(&config, &query("9.9.9.9", ""), Timestamp::default()).addresses[0].touched.entries.is_empty()
+        explain(&config, &query("9.9.9.9", ""), Timestamp::default()).addresses[0]
+            .matching
+            .entries
+            .is_empty()
     );
 }
 
@@ -170,8 +173,8 @@ fn expired_exemption_covers_nothing() {
         ..Exemption::between("10.0.0.0/24".parse().ok(), None, "until then")
     };
     let config = Config { exemptions: vec![over], ..Config::default() };
-    let touched =
-        |now| explain(&config, &query("10.0.0.1", "8.8.4.4"), now).addresses[0].touched.entries.len();
+    let matching =
+        |now| explain(&config, &query("10.0.0.1", "8.8.4.4"), now).addresses[0].matching.entries.len();
     let at = Timestamp::from_unix_nanos;
-    assert_eq!((touched(at(999)), touched(at(1_000))), (1, 0));
+    assert_eq!((matching(at(999)), matching(at(1_000))), (1, 0));
 }

@@ -77,8 +77,8 @@ fn ask(socket: &UnixDatagram, interface: &str, command: u32) -> Option<[u32; WOR
     // SAFETY: all zero is a value of this structure.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     // The name ends with a zero, which is there already.
-    let room = request.ifr_name.len() - 1;
-    for (to, from) in request.ifr_name[..room].iter_mut().zip(interface.bytes()) {
+    let length = request.ifr_name.len() - 1;
+    for (to, from) in request.ifr_name[..length].iter_mut().zip(interface.bytes()) {
         *to = from as libc::c_char;
     }
     request.ifr_ifru.ifru_data = words.as_mut_ptr().cast();

@@ -1,4 +1,4 @@
-//! From a conversation to its owner.
+//! From a connection to its owner.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -71,10 +71,10 @@ impl<O: Openers> Attribution<O> {
         }
     }
 
-    /// The opener of exactly this conversation.
+    /// The opener of exactly this connection.
     fn opener_of(&self, opening: &Opening) -> Option<Opener> {
         let opener = self.openers.opener(&key_of(&opening.tuple)?)?;
-        // The call comes before the packet. An opener that called later took over the ends of a conversation that was over.
+        // The call comes before the packet. An opener that called later took over the ends of a connection that was over.
         let after = opening.ticks.wrapping_sub(opener.ticks) as i32;
         let within = self.clock.ticks_in(if opening.from_the_start { SYN_WITHIN } else { MESSAGE_WITHIN });
         let fits = u32::try_from(after).is_ok_and(|after| after <= within);
@@ -113,7 +113,7 @@ impl<O: Openers> ProcessLookup for Attribution<O> {
     }
 }
 
-/// The key of a TCP conversation that was opened from its internal end.
+/// The key of a TCP connection that was opened from its internal end.
 fn key_of(tuple: &FiveTuple) -> Option<ConnectionKey> {
     if tuple.transport != TCP {
         return None;

@@ -1,4 +1,4 @@
-//! News of alerts, and the thread that writes.
+//! Changes of incidents, and the thread that writes.
 
 use std::net::SocketAddr;
 
@@ -13,28 +13,28 @@ fn ends(port: u16) -> FiveTuple {
 
 #[test]
 fn flood_of_packets_displaces_no_alert() {
-    let (news, heard) = sync_channel(MAX_NEWS);
+    let (changes, receiver) = sync_channel(MAX_CHANGES);
     let recording = Recording {
         packets: None,
-        news,
+        changes,
         stop: Arc::default(),
         lost: Arc::default(),
         refused: AtomicU64::default(),
-        taps: vec![],
+        sockets: vec![],
         writer: None,
     };
     for port in 1..=20_000 {
         recording.joined(&ends(port), IncidentId(1), "rule");
         recording.left(&ends(port));
     }
-    assert_eq!((heard.try_iter().count(), recording.refused()), (40_000, (0, 0)));
+    assert_eq!((receiver.try_iter().count(), recording.refused()), (40_000, (0, 0)));
 }
 
 #[test]
 fn counts_messages_that_do_not_fit() {
-    let (news, _heard) = sync_channel(2);
+    let (changes, _receiver) = sync_channel(2);
     let (stop, lost, refused) = (Arc::default(), Arc::default(), AtomicU64::default());
-    let recording = Recording { packets: None, news, stop, lost, refused, taps: vec![], writer: None };
+    let recording = Recording { packets: None, changes, stop, lost, refused, sockets: vec![], writer: None };
     for port in 1..=5 {
         recording.left(&ends(port));
     }

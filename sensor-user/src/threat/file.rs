@@ -38,7 +38,7 @@ const MAX_LISTED: usize = 5;
 const MAX_BYTES: u64 = 64 << 20;
 
 /// Bytes of a description that are kept.
-const LONGEST: usize = 512;
+const MAX_LINE_LEN: usize = 512;
 
 /// A file that is not used.
 #[derive(Debug, Error)]
@@ -164,8 +164,8 @@ fn plain(line: &str) -> Result<Read, String> {
 
 fn described(text: &str) -> Option<Box<str>> {
     let text = text.trim();
-    let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= LONGEST).last().unwrap_or(0);
-    let text = if text.len() > LONGEST { &text[..end] } else { text };
+    let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= MAX_LINE_LEN).last().unwrap_or(0);
+    let text = if text.len() > MAX_LINE_LEN { &text[..end] } else { text };
     (!text.is_empty()).then(|| sensor_dissect::escape::shown(text.as_bytes()).into())
 }
 
@@ -175,17 +175,17 @@ struct Columns {
     description: Option<usize>,
     between: Option<char>,
     /// Whether a line was read already: only the first may be a heading.
-    begun: bool,
+    started: bool,
 }
 
 impl Columns {
     const fn new(prefix: Option<usize>, description: Option<usize>) -> Self {
-        Self { prefix, description, between: None, begun: false }
+        Self { prefix, description, between: None, started: false }
     }
 
     /// What a line says; nothing, if it is the heading.
     fn line(&mut self, line: &str) -> Result<Option<Read>, String> {
-        let first = !std::mem::replace(&mut self.begun, true);
+        let first = !std::mem::replace(&mut self.started, true);
         let between = *self.between.get_or_insert_with(|| {
             [',', ';', '\t'].into_iter().find(|between| line.contains(*between)).unwrap_or(',')
         });

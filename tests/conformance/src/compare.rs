@@ -7,7 +7,7 @@ use crate::{
     fact::{Fact, Seen},
 };
 
-/// How a fact of one conversation compares.
+/// How a fact of one connection compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verdict {
     /// Both see the same.
@@ -28,7 +28,7 @@ pub(crate) struct Comparison {
     pub(crate) rows: Vec<Row>,
 }
 
-/// A fact of a conversation.
+/// A fact of a connection.
 pub(crate) struct Row {
     pub(crate) ends: String,
     pub(crate) fact: Fact,

@@ -1,4 +1,4 @@
-//! Holds the conversation reader against tshark: every capture under the given folders goes through both, and what both see
+//! Holds the dissector against tshark: every capture under the given folders goes through both, and what both see
 //! has to be the same.
 //!
 //! Fails on a difference that is not listed with its reason in [`accepted`].
@@ -24,7 +24,7 @@ use clap::Parser;
 
 use crate::compare::{Comparison, compare};
 
-/// Hold the conversation reader of smb-sensor against tshark.
+/// Hold the dissector of smb-sensor against tshark.
 #[derive(Parser)]
 struct Arguments {
     /// Folders of captures, or captures

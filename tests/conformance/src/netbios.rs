@@ -13,7 +13,7 @@ use crate::{
     layers::{all, each, text},
 };
 
-/// What the reader has of a conversation.
+/// What the reader has of a connection.
 pub(crate) fn ours(recorded: &RecordedDatagrams) -> Vec<(Fact, String)> {
     let mut seen = Vec::new();
     for exchange in &recorded.said.exchanges {

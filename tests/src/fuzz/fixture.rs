@@ -77,12 +77,12 @@ fn bytes(hex: &str) -> Result<Vec<u8>> {
 }
 
 /// Runs that are longer are written as such.
-const LONGEST_RUN: usize = 16;
+const MAX_RUN: usize = 16;
 
 fn hex(bytes: &[u8]) -> String {
     let mut hex = String::new();
     for run in bytes.chunk_by(|a, b| a == b) {
-        if run.len() > LONGEST_RUN {
+        if run.len() > MAX_RUN {
             hex.push_str(&format!(" {:02x}*{} ", run[0], run.len()));
         } else {
             hex.extend(run.iter().map(|byte| format!("{byte:02x}")));

@@ -80,8 +80,8 @@ fn corpus() -> Vec<Vec<u8>> {
     .collect()
 }
 
-/// A conversation on each of several ports: set-up, pipes, files, whole and in segments, each of which is a frame.
-fn conversations() -> Vec<Vec<u8>> {
+/// A connection on each of several ports: set-up, pipes, files, whole and in segments, each of which is a frame.
+fn connections() -> Vec<Vec<u8>> {
     let bind = unit(rpc::BIND, 72);
     let messages = [
         of_smb2(smb2::NEGOTIATE, REQUEST, 232),
@@ -185,7 +185,7 @@ struct Met {
 /// Gives both engines so many frames; from time to time enforcement is switched.
 fn run(twin: &mut Twin, hooks: &[Hook], frames: usize) -> Met {
     let mut random = Xorshift(0x5EED_0445);
-    let (corpus, conversations) = (corpus(), conversations());
+    let (corpus, connections) = (corpus(), connections());
     let mut met = Met { counted: [0; Counter::COUNT], untouched: 0, told: vec![] };
     for number in 0..frames {
         if number % 500 == 0 {
@@ -196,7 +196,7 @@ fn run(twin: &mut Twin, hooks: &[Hook], frames: usize) -> Met {
             };
             switched.unwrap();
         }
-        let frame = next(&mut random, if number % 2 == 0 { &corpus } else { &conversations });
+        let frame = next(&mut random, if number % 2 == 0 { &corpus } else { &connections });
         let effect = twin
             .run(hooks[number % hooks.len()], &frame)
             .unwrap_or_else(|error| panic!("frame {number}: {error:#}"));

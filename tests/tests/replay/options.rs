@@ -59,10 +59,10 @@ fn speed_takes_its_time() {
         frame.0 = 1_700_000_000_000_000_000 + number as u64 * 1_000_000_000;
     }
     let (_folder, path) = file("capture", &session.pcap(Order::Little, false, link::ETHERNET));
-    let begun = Instant::now();
+    let started = Instant::now();
     let output = replay(&["--speed", "10", &path]);
     assert!(output.status.success(), "{}", told(&output));
-    assert!(begun.elapsed() >= Duration::from_millis(300));
+    assert!(started.elapsed() >= Duration::from_millis(300));
 }
 
 #[test]

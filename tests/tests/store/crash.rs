@@ -21,7 +21,7 @@ use super::{SOON, Strangers, identifiers, stored};
 const CHILD: &str = "SMB_SENSOR_TEST_STORE";
 
 /// Batches that the child writes at most, so that it ends in any case.
-const MOST: u64 = 200_000;
+const MAX_BATCHES: u64 = 200_000;
 
 /// Documents of one batch: all of them are kept, or none.
 const TOGETHER: u64 = 2;
@@ -34,7 +34,7 @@ fn child_that_writes_until_it_is_killed() {
     let (writer, handle) = (opened.writer, opened.handle);
     let writing = thread::spawn(move || writer.run());
     let run = std::process::id();
-    for number in 0..MOST {
+    for number in 0..MAX_BATCHES {
         let document = |part| NewDocument {
             id: format!("{run}/{number}/{part}"),
             kind: DocumentKind::Incident,

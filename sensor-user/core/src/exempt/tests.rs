@@ -86,9 +86,9 @@ fn kernel_leaves_what_it_cannot_decide_to_the_agent() {
     let smb = vec![Spoken::Service(Service::Smb)];
     let flags = |one: &Exemption| one.prefixes(0).into_iter().map(|(_, flags)| flags).collect::<Vec<_>>();
     let source = Exemption { services: smb.clone(), ..exemption(Some("10.1.0.0/16"), None) };
-    assert_eq!(flags(&source), [PrefixFlags::SPARED_SOURCE]);
+    assert_eq!(flags(&source), [PrefixFlags::MAYBE_EXEMPT_SOURCE]);
     let pair = Exemption { services: smb.clone(), ..exemption(Some("10.1.0.0/16"), Some("8.8.4.4/32")) };
-    assert_eq!(flags(&pair), [PrefixFlags::SPARED_SOURCE]);
+    assert_eq!(flags(&pair), [PrefixFlags::MAYBE_EXEMPT_SOURCE]);
     let anybody = Exemption { services: smb, ..exemption(None, None) };
     assert_eq!(flags(&anybody).len(), 2, "all of IPv4 and all of IPv6");
     assert!(!source.is_for_kernel() && exemption(Some("10.1.0.0/16"), None).is_for_kernel());

@@ -148,9 +148,9 @@ impl Datagrams {
             name: packet.name,
             answer,
         };
-        let room = self.exchanges.len() < MAX_DATAGRAMS;
-        self.leave_out(if room { left_out } else { 0 });
-        self.keep(room, |datagrams| datagrams.exchanges.push(exchange))
+        let fits = self.exchanges.len() < MAX_DATAGRAMS;
+        self.leave_out(if fits { left_out } else { 0 });
+        self.keep(fits, |datagrams| datagrams.exchanges.push(exchange))
     }
 
     /// Adds a message of the datagram service; says whether it is news.
@@ -159,17 +159,17 @@ impl Datagrams {
         if self.messages.contains(&message) {
             return false;
         }
-        let room = self.messages.len() < MAX_DATAGRAMS;
-        self.keep(room, |datagrams| datagrams.messages.push(message))
+        let fits = self.messages.len() < MAX_DATAGRAMS;
+        self.keep(fits, |datagrams| datagrams.messages.push(message))
     }
 
-    fn keep(&mut self, room: bool, add: impl FnOnce(&mut Self)) -> bool {
-        if room {
+    fn keep(&mut self, fits: bool, add: impl FnOnce(&mut Self)) -> bool {
+        if fits {
             add(self);
         } else {
             self.leave_out(1);
         }
-        room
+        fits
     }
 
     fn leave_out(&mut self, facts: usize) {

@@ -138,10 +138,10 @@ pub enum Smb1Error {
     Protocol,
     /// A command that has fewer parameter words than its kind.
     #[error("{what} with {words} parameter words")]
-    Words {
+    WordCount {
         /// Command.
         what: &'static str,
-        /// Words that it has.
+        /// WordCount that it has.
         words: u8,
     },
     /// The next command of a chain begins inside an earlier one.

@@ -83,7 +83,7 @@ pub(super) fn response(block: Block<'_>) -> Result<NegotiateResponse<'_>, Smb1Er
                 (seen.domain, seen.server) = (domain, block.text_unaligned(after, unicode).0);
             }
         }
-        words => return Err(Smb1Error::Words { what: "NEGOTIATE response", words }),
+        words => return Err(Smb1Error::WordCount { what: "NEGOTIATE response", words }),
     }
     Ok(seen)
 }

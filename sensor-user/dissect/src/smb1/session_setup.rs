@@ -67,7 +67,7 @@ pub(super) fn request(block: Block<'_>) -> Result<SessionSetupRequest<'_>, Smb1E
             let response = if nt > 0 { block.data.get(lm..lm + nt) } else { block.data.get(..lm) };
             Ok(account(block, lm + nt, response, response_kind(lm, nt)))
         }
-        words => Err(Smb1Error::Words { what: "SESSION_SETUP_ANDX request", words }),
+        words => Err(Smb1Error::WordCount { what: "SESSION_SETUP_ANDX request", words }),
     }
 }
 
@@ -170,6 +170,6 @@ mod tests {
     fn names_an_unknown_word_count() {
         let bytes = message(0x73, false, 0, &[2, 0xFF, 0, 0, 0, 0, 0]);
         let broken = read(&bytes).unwrap().broken;
-        assert_eq!(broken, Some(Smb1Error::Words { what: "SESSION_SETUP_ANDX request", words: 2 }));
+        assert_eq!(broken, Some(Smb1Error::WordCount { what: "SESSION_SETUP_ANDX request", words: 2 }));
     }
 }

@@ -16,7 +16,7 @@ pub struct TreeConnectResponse {
 pub(super) fn request(block: Block<'_>) -> Result<String, Smb1Error> {
     let words = block.word_count();
     if words < 4 {
-        return Err(Smb1Error::Words { what: "TREE_CONNECT_ANDX request", words });
+        return Err(Smb1Error::WordCount { what: "TREE_CONNECT_ANDX request", words });
     }
     let (path, after) = block.text(block.word(6).into());
     // The service follows, so a path that ends with the bytes is a cut one.

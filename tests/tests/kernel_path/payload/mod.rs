@@ -29,10 +29,10 @@ use crate::expect::{CLIENT, SERVER, on};
 /// Stands wherever file contents would. A record that holds it is a fault.
 pub(crate) const SECRET: &[u8] = b"<contents of a file>";
 
-/// A conversation: its internal and its external end.
+/// A connection: its internal and its external end.
 pub(crate) type Ends = (&'static str, &'static str);
 
-/// The conversation that most fixtures are about.
+/// The connection that most fixtures are about.
 pub(crate) const ENDS: Ends = (CLIENT, SERVER);
 
 /// A piece as it is to be told: all of [`Piece`] but the time.
@@ -140,7 +140,7 @@ impl Step {
     }
 }
 
-/// A name that states the behaviour, and the frames of a conversation in their order.
+/// A name that states the behaviour, and the frames of a connection in their order.
 pub(crate) type Course = (String, Vec<Step>);
 
 /// A course of one frame.

@@ -16,7 +16,7 @@ use nix::{
 use sensor_common::{counter::Counter, slot::RecordKind};
 use sensor_core::record::{self, Record};
 use sensor_user::{
-    agent::{LIVELY, PACE},
+    agent::{POLL_INTERVAL, POLL_TIMEOUT},
     kernel::{counters::CounterValues, ring::RecordRing, slots::SlotReader},
 };
 
@@ -50,7 +50,7 @@ impl Told {
 }
 
 /// Reads and decodes records as long as `reading` says, and then what is left. It looks when the agent would: at once when the
-/// kernel wakes it, then at the agent's pace until nothing came for a while.
+/// kernel wakes it, then at the agent's poll interval until no record came for a while.
 pub(super) fn read(ring: &mut RecordRing, reading: &AtomicBool) -> Result<Told> {
     let mut told = Told::default();
     let mut last = Instant::now();
@@ -67,8 +67,8 @@ pub(super) fn read(ring: &mut RecordRing, reading: &AtomicBool) -> Result<Told> 
         if told.records != before {
             last = Instant::now();
         }
-        if last.elapsed() < LIVELY {
-            thread::sleep(PACE);
+        if last.elapsed() < POLL_TIMEOUT {
+            thread::sleep(POLL_INTERVAL);
             continue;
         }
         let mut ready = [PollFd::new(ring.as_fd(), PollFlags::POLLIN)];

@@ -12,7 +12,7 @@ use crate::{
 #[test]
 fn reports_a_lone_syn_at_its_start_and_after_its_timeout() {
     let mut bench = Bench::new();
-    assert_eq!(bench.opened(&begun(SYN, [1, 0], at(10)), at(10)), [Did::Updated]);
+    assert_eq!(bench.opened(&started(SYN, [1, 0], at(10)), at(10)), [Did::Updated]);
     assert!(!bench.view().settled);
     assert_eq!(bench.advance(at(12)), []);
     assert_eq!(bench.advance(at(13)), [Did::Updated]);
@@ -23,11 +23,11 @@ fn reports_a_lone_syn_at_its_start_and_after_its_timeout() {
 #[test]
 fn reports_an_answer_at_once() {
     let mut bench = Bench::new();
-    bench.opened(&begun(SYN, [1, 0], at(10)), at(10));
-    let rose = bench.observe(Some(RecordKind::Rose), &begun(OPEN, [2, 1], at(10)), at(10));
+    bench.opened(&started(SYN, [1, 0], at(10)), at(10));
+    let rose = bench.observe(Some(RecordKind::Rose), &started(OPEN, [2, 1], at(10)), at(10));
     assert_eq!(rose, [Did::Updated]);
     assert_eq!(bench.view().level, EvidenceLevel::Connected);
-    let again = bench.swept(&begun(OPEN, [2, 1], at(10)), at(11));
+    let again = bench.swept(&started(OPEN, [2, 1], at(10)), at(11));
     assert_eq!(again, [], "nothing is new");
 }
 
@@ -66,7 +66,7 @@ fn settled_counts_add_to_those_in_slots() {
 fn lost_settled_record_keeps_the_counts_of_the_sweep() {
     let mut bench = Bench::new();
     bench.swept(&seen(OPEN, [10, 5], at(1)), at(1));
-    let later = Observation { marks: 0, ..with_generation(6, begun(OPEN, [1, 0], at(3))) };
+    let later = Observation { marks: 0, ..with_generation(6, started(OPEN, [1, 0], at(3))) };
     bench.opened(&later, at(3));
     assert_eq!(bench.table.accounted_packets(), 16);
 }
@@ -99,7 +99,7 @@ fn packet_on_two_interfaces_counts_once() {
 #[test]
 fn clock_step_back_delays_nothing() {
     let mut bench = Bench::new();
-    bench.opened(&begun(SYN, [1, 0], at(9_000)), at(9_000));
+    bench.opened(&started(SYN, [1, 0], at(9_000)), at(9_000));
     assert_eq!(bench.advance(at(10)), [Did::Updated]);
 }
 

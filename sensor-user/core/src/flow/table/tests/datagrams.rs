@@ -29,7 +29,7 @@ struct Ports(u16, u16);
 
 impl Ports {
     fn counted(self, packets: [u64; 2], first: Side, now: Moment) -> Observation {
-        let mut one = with_payload(packets.map(|n| n * 50), begun([0; 2], packets, now));
+        let mut one = with_payload(packets.map(|n| n * 50), started([0; 2], packets, now));
         one.marks = if first == Side::Local { mark::FIRST_FROM_LOCAL } else { 0 };
         one.id.tuple.transport = UDP;
         one.id.tuple.local.set_port(self.0);

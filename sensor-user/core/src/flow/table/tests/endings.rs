@@ -161,7 +161,7 @@ fn slot_taken_after_the_connection_is_forgotten_is_no_new_one() {
     bench.advance(at(5_000 + days));
     assert!(bench.table.entry(&tuple()).is_none());
     assert_eq!(bench.observe(Some(RecordKind::Settled), &first, at(5_000 + days)), []);
-    let next = with_generation(4, begun(SYN, [1, 0], at(5_000 + days)));
+    let next = with_generation(4, started(SYN, [1, 0], at(5_000 + days)));
     assert_eq!(bench.opened(&next, at(5_000 + days)), [Did::Updated]);
     assert_eq!((bench.view().level, bench.view().counts.packets), (EvidenceLevel::Attempt, [1, 0]));
     assert_eq!(bench.table.accounted_packets(), 9);

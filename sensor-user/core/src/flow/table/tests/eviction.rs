@@ -13,7 +13,7 @@ const CONNECTED: ([u8; 2], [u64; 2]) = (OPEN, [2, 1]);
 
 /// A connection of its own for each port.
 fn numbered(port: u16, (tcp_flags, packets): ([u8; 2], [u64; 2]), now: Moment) -> Observation {
-    from_port(port, begun(tcp_flags, packets, now))
+    from_port(port, started(tcp_flags, packets, now))
 }
 
 /// Begins one; gives the ports of those that were removed for it.

@@ -68,11 +68,11 @@ fn reader_moves_from_a_closed_to_an_open_connection() {
     bench.advance(at(5));
     bench.table.readers = MAX_READERS;
 
-    bench.opened(&begun(OPEN, [2, 1], at(6)), at(6));
+    bench.opened(&started(OPEN, [2, 1], at(6)), at(6));
     bench.message(Side::Local, 1, &message, at(6));
     assert!(bench.view().facts.is_some() && bench.view().complete);
     assert_eq!((bench.table.readers, bench.table.unread()), (MAX_READERS, 0));
-    let third = from_port(11, begun(OPEN, [2, 1], at(6)));
+    let third = from_port(11, started(OPEN, [2, 1], at(6)));
     bench.opened(&third, at(6));
     bench.piece(&piece(third.id), at(6));
     assert_eq!(bench.table.unread(), 1);

@@ -45,7 +45,7 @@ fn looks_up_a_process_once_for_its_connection_alone() {
     assert_eq!(observe(&mut bench, &seen(RESET, [4, 4], at(2)), at(2)), 1);
     assert!(bench.view().process.is_some());
     bench.advance(at(9));
-    let next = with_generation(6, begun(SYN, [1, 0], at(10)));
+    let next = with_generation(6, started(SYN, [1, 0], at(10)));
     assert_eq!(observe(&mut bench, &next, at(10)), 2);
     assert!(bench.view().process.is_none(), "the same ports are those of another process now");
     assert_eq!((asked.0[0].ticks, asked.0[0].from_the_start), (250, true));

@@ -136,7 +136,7 @@ fn marks_show_the_server_on_an_unwatched_port_in_any_order_of_cpus() {
 fn server_syn_does_not_reverse_roles_shown_by_messages() {
     let mut bench = middle();
     bench.message(Side::Local, 9, &smb2(5, None, 1, &[]), at(2));
-    let syn = Observation { marks: mark::OPENED_BY_SYN, ..begun([0, tcp::SYN], [0, 1], at(3)) };
+    let syn = Observation { marks: mark::OPENED_BY_SYN, ..started([0, tcp::SYN], [0, 1], at(3)) };
     bench.opened(&with_generation(4, syn), at(3));
     assert_eq!((bench.view().direction, bench.view().roles_known), (Direction::Outbound, true));
 }

@@ -78,7 +78,7 @@ fn slots_count_from_zero_after_a_reboot() {
 #[test]
 fn unsettled_attempt_is_settled_after_a_restart() {
     let mut bench = Bench::new();
-    bench.opened(&begun(SYN, [1, 0], at(1)), at(1));
+    bench.opened(&started(SYN, [1, 0], at(1)), at(1));
     let mut bench = restarted(&bench);
     assert_eq!(bench.advance(at(60)), [Did::Updated]);
     assert!(bench.view().settled);
