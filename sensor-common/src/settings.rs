@@ -126,7 +126,7 @@ impl Services {
 }
 
 /// Ticks that enforcement can be given at a time: ten seconds of the fastest kernel clock (1000 Hz), and some to spare.
-pub const LONGEST_LEASE: u32 = 1 << 14;
+pub const MAX_LEASE: u32 = 1 << 14;
 
 /// Whether what a rule would alert on is dropped; the agent changes it while the program runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -145,7 +145,7 @@ impl Enforcement {
     pub const fn is_in_force(&self, now: u32) -> bool {
         let left = self.until.wrapping_sub(now);
         // More is left than any agent gives: it ended long ago, and the count came round.
-        self.on != 0 && left > 0 && left <= LONGEST_LEASE
+        self.on != 0 && left > 0 && left <= MAX_LEASE
     }
 }
 
@@ -173,6 +173,6 @@ mod tests {
         assert!(force(1, 5, u32::MAX - 5));
         assert!(!force(0, 100, 1));
         assert!(!force(1, 100, 100 + (1 << 31) + 1), "nor does it come back when nobody ended it");
-        assert!(force(1, 100 + LONGEST_LEASE, 100) && !force(1, 101 + LONGEST_LEASE, 100));
+        assert!(force(1, 100 + MAX_LEASE, 100) && !force(1, 101 + MAX_LEASE, 100));
     }
 }

@@ -136,9 +136,9 @@ mod tests {
 
     #[test]
     fn kernel_enforcement_lasts_a_few_seconds() {
-        let told = Enforcement::on(at(100), 3_600).for_kernel(at(200), CLOCK);
-        assert!(told.is_in_force(at(200).moment.ticks) && told.is_in_force(at(209).moment.ticks));
-        assert!(!told.is_in_force(at(210).moment.ticks));
+        let allowed = Enforcement::on(at(100), 3_600).for_kernel(at(200), CLOCK);
+        assert!(allowed.is_in_force(at(200).moment.ticks) && allowed.is_in_force(at(209).moment.ticks));
+        assert!(!allowed.is_in_force(at(210).moment.ticks));
         assert!(!Enforcement::Off.for_kernel(at(200), CLOCK).is_in_force(at(200).moment.ticks));
     }
 

@@ -221,12 +221,15 @@ mod tests {
         assert!(network_warnings(&config, &[]).is_empty(), "nothing is missing and nothing set aside");
         config.internal = vec!["9.0.0.0/8".parse().unwrap()];
         config.services.smb_tcp = vec![4445];
-        let told = |config: &Config| network_warnings(config, &[]).join("\n");
-        assert!(told(&config).contains("elastic-v105") && told(&config).contains("networks and services"));
+        let warnings_of = |config: &Config| network_warnings(config, &[]).join("\n");
+        assert!(
+            warnings_of(&config).contains("elastic-v105")
+                && warnings_of(&config).contains("networks and services")
+        );
         config.profile = ProfileName::Netography;
-        assert!(told(&config).contains("under services does not count"), "{}", told(&config));
+        assert!(warnings_of(&config).contains("under services does not count"), "{}", warnings_of(&config));
         config.profile = ProfileName::Sensor;
-        assert!(told(&config).is_empty());
+        assert!(warnings_of(&config).is_empty());
     }
 
     #[test]

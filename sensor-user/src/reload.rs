@@ -85,7 +85,7 @@ mod tests {
         assert!(Config::load(Some(&path), &Overrides::default()).is_err(), "at the start it is a mistake");
         let merged = merged(&running, load().unwrap());
         assert_eq!((merged.internal.len(), merged.threats.len()), (1, 1));
-        let told = merged.unread_threat_lists[0].to_string();
-        assert!(told.contains("feed, line 2: \"nonsense\""), "{told}");
+        let message = merged.unread_threat_lists[0].to_string();
+        assert!(message.contains("feed, line 2: \"nonsense\""), "{message}");
     }
 }

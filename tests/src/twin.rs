@@ -221,14 +221,14 @@ fn outcome(effect: &Effect, hook: Hook) -> Result<Outcome> {
         [(Counter::Seen, 1), (counter, 1)] => Ok(Outcome::Counted(*counter)),
         // The bystander is settled, the frame's own flow opened.
         [(Counter::Seen, 1), (Counter::Kept, 1), (Counter::RecordsSent, 2), (Counter::Evicted, 1)] => {
-            let [_settled, (_, mut told)] = flows(&effect.records)?[..] else {
+            let [_settled, (_, mut reported)] = flows(&effect.records)?[..] else {
                 bail!("no two records: {effect:?}")
             };
-            told.generation = 0;
+            reported.generation = 0;
             let mark = hook_mark(hook);
-            ensure!(told.marks & mark::HOOKS == mark, "{hook:?} is marked {:#x}", told.marks);
-            told.marks &= !mark::HOOKS;
-            Ok(Outcome::Kept(Box::new(told)))
+            ensure!(reported.marks & mark::HOOKS == mark, "{hook:?} is marked {:#x}", reported.marks);
+            reported.marks &= !mark::HOOKS;
+            Ok(Outcome::Kept(Box::new(reported)))
         }
         other => bail!("no single outcome: {other:?}"),
     }

@@ -27,7 +27,7 @@ fn is_let_through(from: &Namespace, to: impl Into<SocketAddr>) -> bool {
 fn command(state_dir: &Path, request: &Request) -> String {
     let answer = ask(state_dir, request).unwrap();
     assert!(answer.done, "{answer:?}");
-    answer.told
+    answer.text
 }
 
 const ON: Request = Request::EnforcementOn { seconds: None };
@@ -42,11 +42,11 @@ fn without_enforcement_everything_passes_and_is_counted() {
     let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
     connect(border.client(), outside.address()).unwrap();
     connect(border.server(), inside.address()).unwrap();
-    let told = command(state.path(), &Request::EnforcementStatus);
-    assert!(told.contains("enforcement is off"), "{told}");
+    let status = command(state.path(), &Request::EnforcementStatus);
+    assert!(status.contains("enforcement is off"), "{status}");
     assert!(
-        told.contains("would_drop_smb_to_internet 1") && told.contains("would_drop_external_access 1"),
-        "{told}"
+        status.contains("would_drop_smb_to_internet 1") && status.contains("would_drop_external_access 1"),
+        "{status}"
     );
     let ended = agent.stop().unwrap();
     assert_eq!(ended.number("dropped_smb_to_internet").unwrap(), 0, "{}", ended.statistics);
@@ -126,8 +126,8 @@ fn real_session_fails_while_on_and_succeeds_once_off() {
         .start()
         .unwrap();
     assert!(!is_let_through(border.client(), (address::SERVER_V4, 445)));
-    let told = command(state.path(), &Request::EnforcementOff);
-    assert!(told.contains("enforcement is off"), "{told}");
+    let status = command(state.path(), &Request::EnforcementOff);
+    assert!(status.contains("enforcement is off"), "{status}");
     smb_session(border.client(), address::SERVER_V4).unwrap();
     agent.stop().unwrap();
 }

@@ -11,10 +11,10 @@ use sensor_tests::{Agent, AgentBuilder, PATIENCE, attached};
 fn refused(agent: AgentBuilder<'_>, words: &[&str]) -> Result<()> {
     let refusal = agent.refused()?;
     ensure!(refusal.code == Some(1), "{refusal:?}");
-    ensure!(refusal.told.starts_with("smb-sensor: "), "{refusal:?}");
-    ensure!(refusal.told.lines().count() == 1, "{refusal:?}");
+    ensure!(refusal.stderr.starts_with("smb-sensor: "), "{refusal:?}");
+    ensure!(refusal.stderr.lines().count() == 1, "{refusal:?}");
     for word in words {
-        ensure!(refusal.told.contains(word), "{word:?} is missing: {refusal:?}");
+        ensure!(refusal.stderr.contains(word), "{word:?} is missing: {refusal:?}");
     }
     Ok(())
 }
@@ -83,7 +83,7 @@ fn reports_three_configuration_mistakes_with_line_and_column() {
         "statistics_interval = 0\n[networks]\ninternal = [\"10.0.0.0/33\"]\n[kernel]\n  flow_slot = 64\n";
     let refusal = Agent::on(border.gateway(), "lan0").config(config).refused().unwrap();
     assert_eq!(refusal.code, Some(1));
-    let lines: Vec<_> = refusal.told.lines().collect();
+    let lines: Vec<_> = refusal.stderr.lines().collect();
     assert!(lines[0].contains("smb-sensor.toml: 3 mistakes"), "{refusal:?}");
     let places = ["line 1, column 23: ", "line 3, column 14: ", "line 5, column 3: "];
     let causes = ["`statistics_interval`", "10.0.0.0/33", "`flow_slot`"];
@@ -145,9 +145,9 @@ fn lists_each_missing_privilege_with_the_remedy() {
         .args(["run", "--iface", "lan0", "--state-dir", "/nonexistent"]);
     let mut process = Process::spawn(command).unwrap();
     assert_eq!(process.wait(PATIENCE).unwrap().code(), Some(1));
-    let told = process.stderr_lines();
-    assert_eq!(told.len(), 1, "{told:?}");
+    let stderr = process.stderr_lines();
+    assert_eq!(stderr.len(), 1, "{stderr:?}");
     for word in ["CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON", "sudo"] {
-        assert!(told[0].contains(word), "{word} is missing: {told:?}");
+        assert!(stderr[0].contains(word), "{word} is missing: {stderr:?}");
     }
 }

@@ -26,7 +26,7 @@ fn output_file_is_appended_line_by_line() {
             .start()
             .unwrap();
         converse(&border).unwrap();
-        let told = |text: &str| {
+        let logged = |text: &str| {
             documents_of(text.lines())
                 .is_ok_and(|all| all.iter().any(reaches("smb-to-internet", EvidenceLevel::Connected)))
         };
@@ -35,7 +35,7 @@ fn output_file_is_appended_line_by_line() {
             let text = fs::read_to_string(&path).unwrap_or_default();
             let text =
                 &text[text.len().min(before.len())..=text.rfind('\n').filter(|at| *at >= before.len())?];
-            told(text).then_some(())
+            logged(text).then_some(())
         })
         .unwrap_or_else(|| panic!("run {run}: no alert in the file: {}", agent.log()));
         let ended = agent.stop().unwrap();
@@ -66,6 +66,6 @@ fn reports_a_full_output_once_and_counts_unwritten_documents() {
     assert!(waiting >= 2, "opened and updated: {}", ended.statistics);
     assert_eq!(ended.number("written").unwrap(), 0);
     let line = format!("smb-sensor: {waiting} documents could not be written; the output did not take them");
-    assert!(ended.log.lines().any(|told| told.starts_with(&line)), "{}", ended.log);
+    assert!(ended.log.lines().any(|logged| logged.starts_with(&line)), "{}", ended.log);
     assert_eq!(ended.log.matches("the output does not take documents").count(), 1, "{}", ended.log);
 }

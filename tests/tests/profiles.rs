@@ -84,6 +84,9 @@ fn sensor_alone_sees_an_ipv6_client() {
 fn refuses_an_unknown_profile_and_lists_the_known_ones() {
     let mut command = Command::new(Agent::program().unwrap());
     let output = command.args(["replay", "--profile", "elastic", "-"]).output().unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success() && told.contains("elastic-v105, elastic-current, netography"), "{told}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && stderr.contains("elastic-v105, elastic-current, netography"),
+        "{stderr}"
+    );
 }

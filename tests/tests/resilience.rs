@@ -67,7 +67,7 @@ fn second_agent_does_not_take_the_filters_of_a_running_one() {
     let first = Agent::on(border.gateway(), "lan0").arguments(&clsact).start().unwrap();
     let refusal = Agent::on(border.gateway(), "lan0").arguments(&clsact).refused().unwrap();
     assert_eq!(refusal.code, Some(1));
-    assert!(refusal.told.contains("another smb-sensor watches this interface"), "{refusal:?}");
+    assert!(refusal.stderr.contains("another smb-sensor watches this interface"), "{refusal:?}");
     smb_session(border.client(), address::SERVER_V4).unwrap();
     first.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
     let ended = first.stop().unwrap();
@@ -89,11 +89,11 @@ fn command_to_a_stopped_agent_ends_in_seconds_and_names_the_process() {
     assert!(command(&["alerts"]).status.success());
     for arguments in [&["enforce", "status"][..], &["explain", "8.8.4.4"]] {
         let output = command(arguments);
-        let told = String::from_utf8_lossy(&output.stderr);
+        let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
         let named = format!("the agent (pid {})", agent.id());
         for word in [named.as_str(), "does not answer", "kill -CONT"] {
-            assert!(told.contains(word), "{arguments:?}: {word:?} is missing: {told}");
+            assert!(stderr.contains(word), "{arguments:?}: {word:?} is missing: {stderr}");
         }
     }
     agent.signal(Signal::SIGCONT).unwrap();

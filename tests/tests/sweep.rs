@@ -13,12 +13,12 @@ use serde_json::Value;
 
 const SWEEP: &str = "smb-sweep";
 /// Time in which a sweep is told of, on a busy machine.
-const TOLD: Duration = Duration::from_secs(60);
+const SWEEP_TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest that a plain connection is waited for where nobody answers.
 const ONE_TRY: Duration = Duration::from_millis(5);
 
 /// Targets of one incident that are told apart.
-const TOLD_APART: u64 = 4_096;
+const MAX_TARGETS: u64 = 4_096;
 
 /// Where the targets are, as `ip` takes it: public addresses, which the namespaces alone know.
 const TARGETS: &str = "8.9.0.0/16";
@@ -50,8 +50,8 @@ fn connect(from: &Namespace, targets: Range<u16>, target: fn(u16) -> Ipv4Addr) -
 }
 
 /// The agent's end, once it told of the sweep: the last document says how it went on.
-fn end_when_told(agent: Agent) -> Result<Ended> {
-    poll(TOLD, || agent.documents().into_iter().find(|document| finds(document, SWEEP)))
+fn end_when_reported(agent: Agent) -> Result<Ended> {
+    poll(SWEEP_TIMEOUT, || agent.documents().into_iter().find(|document| finds(document, SWEEP)))
         .with_context(|| format!("no sweep: {:#?}\n{}", agent.documents(), agent.log()))?;
     agent.stop()
 }
@@ -99,12 +99,12 @@ fn ten_thousand_lone_syns_are_one_alert() {
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     send_lone_syns(&border, 0..10_000, target).unwrap();
-    let ended = end_when_told(agent).unwrap();
+    let ended = end_when_reported(agent).unwrap();
     let by = (address::CLIENT_V4, "outbound");
-    let sweep = only_sweep_by(&ended, by, TOLD_APART, 10_000).unwrap();
-    assert_eq!(number(sweep, "/smb_sensor/incident/targets/silent"), TOLD_APART);
+    let sweep = only_sweep_by(&ended, by, MAX_TARGETS, 10_000).unwrap();
+    assert_eq!(number(sweep, "/smb_sensor/incident/targets/silent"), MAX_TARGETS);
     let message = text(sweep, "/message");
-    assert!(message.contains(&format!("at least {TOLD_APART} addresses")), "{message}");
+    assert!(message.contains(&format!("at least {MAX_TARGETS} addresses")), "{message}");
 }
 
 #[test]
@@ -113,9 +113,9 @@ fn sweep_beyond_the_counted_targets_says_at_least() {
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     send_lone_syns(&border, 0..10_000, target).unwrap();
-    let ended = end_when_told(agent).unwrap();
+    let ended = end_when_reported(agent).unwrap();
     let fact = text(ended.only().unwrap(), "/smb_sensor/techniques/T1046");
-    assert!(fact.contains(&format!("at least {TOLD_APART} ")), "{fact}");
+    assert!(fact.contains(&format!("at least {MAX_TARGETS} ")), "{fact}");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn three_hundred_refused_connections_are_one_alert() {
     border.server().ip(&format!("route add local {TARGETS} dev lo")).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     connect_to_all(&border, target).unwrap();
-    let ended = end_when_told(agent).unwrap();
+    let ended = end_when_reported(agent).unwrap();
     let sweep = only_sweep(&ended, 300).unwrap();
     assert!(number(sweep, "/smb_sensor/incident/targets/refused") > 200, "{sweep:#}");
 }
@@ -149,7 +149,7 @@ fn three_hundred_unanswered_connections_are_one_alert() {
     border.gateway().ip(&format!("route add blackhole {TARGETS}")).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     connect_to_all(&border, target).unwrap();
-    let ended = end_when_told(agent).unwrap();
+    let ended = end_when_reported(agent).unwrap();
     assert_eq!(number(only_sweep(&ended, 300).unwrap(), "/smb_sensor/incident/targets/silent"), 300);
 }
 
@@ -161,7 +161,7 @@ fn three_hundred_accepted_connections_without_smb_are_one_alert() {
     let _server = TcpListener::start(border.server(), (Ipv4Addr::UNSPECIFIED, 445), Answer::Silence).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     connect_to_all(&border, target).unwrap();
-    let ended = end_when_told(agent).unwrap();
+    let ended = end_when_reported(agent).unwrap();
     let sweep = only_sweep(&ended, 300).unwrap();
     assert!(number(sweep, "/smb_sensor/incident/targets/answered") > 200, "{sweep:#}");
     assert!(evidence(sweep) < Some(EvidenceLevel::Smb), "{sweep:#}");
@@ -198,7 +198,7 @@ fn inbound_sweep_of_a_network_is_one_alert_with_its_counts() {
     let _server = TcpListener::start(border.client(), (twin(1), 445), Answer::Silence).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     connect(border.server(), HOSTS, twin).unwrap();
-    let ended = end_when_told(agent).unwrap();
+    let ended = end_when_reported(agent).unwrap();
     let sweep = only_sweep_by(&ended, (address::SERVER_V4, "inbound"), 254, 254).unwrap();
     let count = |of: &str| number(sweep, &format!("/smb_sensor/incident/targets/{of}"));
     assert_eq!(count("answered"), 1, "{sweep:#}");

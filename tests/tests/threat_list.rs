@@ -92,8 +92,8 @@ fn add_an_exemption(state_dir: &Path) {
         .arg(state_dir)
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&[added.stdout, added.stderr].concat()).into_owned();
-    assert!(added.status.success() && told.contains("in force"), "{told}");
+    let output = String::from_utf8_lossy(&[added.stdout, added.stderr].concat()).into_owned();
+    assert!(added.status.success() && output.contains("in force"), "{output}");
 }
 
 #[test]
@@ -105,5 +105,9 @@ fn bad_line_of_a_list_prevents_the_start_and_is_named() {
     let config =
         format!("[[threat_list]]\nname = \"feed\"\nfile = \"{}\"\n", folder.path().join("feed").display());
     let refusal = Agent::on(border.gateway(), "lan0").config(&config).refused().unwrap();
-    assert!(refusal.told.contains("feed, line 2") && refusal.told.contains("8.0.0.0/8"), "{}", refusal.told);
+    assert!(
+        refusal.stderr.contains("feed, line 2") && refusal.stderr.contains("8.0.0.0/8"),
+        "{}",
+        refusal.stderr
+    );
 }

@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn rounds_times_to_their_size() {
-        let told = [400, 12_300, 204_000].map(|millis| duration(Duration::from_millis(millis)));
-        assert_eq!(told, ["0.4 s", "12 s", "3 min 24 s"]);
+        let texts = [400, 12_300, 204_000].map(|millis| duration(Duration::from_millis(millis)));
+        assert_eq!(texts, ["0.4 s", "12 s", "3 min 24 s"]);
     }
 }

@@ -11,7 +11,7 @@ pub(super) struct Retry {
 }
 
 struct Failure {
-    told: String,
+    reason: String,
     next: Instant,
 }
 
@@ -33,8 +33,8 @@ impl Retry {
 
     /// It failed for this reason; tells whether that is news.
     pub(super) fn failed(&mut self, reason: String, now: Instant) -> bool {
-        let is_new = self.failure.as_ref().is_none_or(|failure| failure.told != reason);
-        self.failure = Some(Failure { told: reason, next: now + self.every });
+        let is_new = self.failure.as_ref().is_none_or(|failure| failure.reason != reason);
+        self.failure = Some(Failure { reason, next: now + self.every });
         is_new
     }
 

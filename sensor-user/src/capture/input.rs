@@ -162,7 +162,7 @@ impl Read for Input {
 /// What a failure of unpacking means to whoever has the file.
 fn in_words(packing: &str, error: io::Error) -> io::Error {
     const REMEDY: &str = "fetch it again, or pack it again";
-    let told = match error.kind() {
+    let message = match error.kind() {
         io::ErrorKind::UnexpectedEof => format!("its {packing} packing ends too early: {REMEDY}"),
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
             format!("its {packing} packing is damaged: {REMEDY}")
@@ -170,5 +170,5 @@ fn in_words(packing: &str, error: io::Error) -> io::Error {
         io::ErrorKind::Unsupported => format!("{error}, which is not read: pack it again without"),
         _ => return error,
     };
-    io::Error::new(io::ErrorKind::InvalidData, told)
+    io::Error::new(io::ErrorKind::InvalidData, message)
 }

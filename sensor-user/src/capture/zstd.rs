@@ -44,8 +44,8 @@ impl<R: BufRead> ZstdFrames<R> {
 
     fn end(&mut self) -> io::Result<()> {
         self.within = false;
-        let told = self.decoder.get_checksum_from_data();
-        if told.is_some() && told != self.decoder.get_calculated_checksum() {
+        let expected = self.decoder.get_checksum_from_data();
+        if expected.is_some() && expected != self.decoder.get_calculated_checksum() {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the checksum of a zstd frame is wrong"));
         }
         Ok(())

@@ -88,12 +88,16 @@ fn offload_line(offloads: &Offloads, ingress: Ingress) -> Line {
             "the hardware takes VLAN tags off before XDP: alerts name no VLAN of what comes in (ethtool -K IF rxvlan off)",
         );
     }
-    let told = told(offloads);
-    if lost.is_empty() { Line::Ok(told) } else { Line::Limited(format!("{told}; {}", lost.join("; "))) }
+    let description = description(offloads);
+    if lost.is_empty() {
+        Line::Ok(description)
+    } else {
+        Line::Limited(format!("{description}; {}", lost.join("; ")))
+    }
 }
 
 /// What the driver says. Of outgoing frames TC sees those that TSO and GSO have yet to cut.
-fn told(offloads: &Offloads) -> String {
+fn description(offloads: &Offloads) -> String {
     let switches = [
         ("GRO", offloads.gro),
         ("LRO", offloads.lro),
@@ -160,9 +164,9 @@ mod tests {
 
     #[test]
     fn unreported_driver_values_are_unknown() {
-        let text = told(&Offloads::default());
+        let text = description(&Offloads::default());
         assert!(text.contains("GRO unknown") && !text.contains("ring"), "{text}");
-        let text = told(&Offloads { tso: Some(true), ..PLAIN });
+        let text = description(&Offloads { tso: Some(true), ..PLAIN });
         assert!(text.contains("receive ring 256 of 4096") && text.contains("receive queues 4"), "{text}");
         assert!(text.contains("before they are cut"), "{text}");
         assert!(text.contains("VLAN offload off") && !text.contains("off on"), "{text}");

@@ -152,9 +152,9 @@ mod tests {
         );
         std::fs::write(&path, text).unwrap();
         let lines = lines(&[], Some(&path));
-        let told = lines.iter().find(|(what, _)| what == "exemptions");
+        let line = lines.iter().find(|(what, _)| what == "exemptions");
         assert!(
-            matches!(told, Some((_, Line::Limited(text))) if text.contains("half (0.0.0.0/1 -> any)")),
+            matches!(line, Some((_, Line::Limited(text))) if text.contains("half (0.0.0.0/1 -> any)")),
             "{lines:?}"
         );
     }

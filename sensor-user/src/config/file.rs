@@ -276,8 +276,8 @@ mod tests {
     #[test]
     fn escapes_text_from_the_file() {
         let problems = parse_here("\"k\\u001b[31m\" = 1\n").unwrap_err();
-        let told = problems[0].to_string();
-        assert!(told.contains("\\u{1b}[31m") && !told.contains('\u{1b}'), "{told}");
+        let message = problems[0].to_string();
+        assert!(message.contains("\\u{1b}[31m") && !message.contains('\u{1b}'), "{message}");
     }
 
     #[test]

@@ -72,8 +72,8 @@ fn boot_nanos() -> io::Result<u64> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub struct Answer {
-    /// In words, for a person.
-    pub told: String,
+    /// The answer as text, for a person.
+    pub text: String,
     /// Whether it was done.
     pub done: bool,
 }

@@ -42,9 +42,9 @@ pub struct Asked {
 
 impl Asked {
     /// Answers.
-    pub fn answer(self, done: bool, told: impl Into<String>) {
+    pub fn answer(self, done: bool, text: impl Into<String>) {
         // Whoever asked may be gone.
-        let _ = self.answer.send(Answer { told: told.into(), done });
+        let _ = self.answer.send(Answer { text: text.into(), done });
     }
 }
 
@@ -168,8 +168,8 @@ impl Server {
 /// What is told when the agent goes.
 const ENDING: &str = "the agent is ending";
 
-fn refused(told: &str) -> Answer {
-    Answer { told: told.to_owned(), done: false }
+fn refused(text: &str) -> Answer {
+    Answer { text: text.to_owned(), done: false }
 }
 
 /// Writes a line to whoever asked, who has to take it in time.

@@ -107,8 +107,8 @@ impl Network {
 pub(super) fn matching(config: &Config, now: Timestamp, fits: impl Fn(&Exemption) -> bool) -> Matches {
     let found = config.exemptions.iter().enumerate();
     let mut found = found.filter(|(_, exemption)| exemption.is_in_force(now) && fits(exemption));
-    let told = |(number, exemption)| told(exemption, &config.places.exemption(number));
-    let entries = found.by_ref().take(MAX_ENTRIES).map(told).collect();
+    let matched = |(number, exemption)| matched(exemption, &config.places.exemption(number));
+    let entries = found.by_ref().take(MAX_ENTRIES).map(matched).collect();
     Matches { entries, further: found.count() }
 }
 
@@ -129,7 +129,7 @@ impl Matches {
     }
 }
 
-fn told(exemption: &Exemption, written: &Written) -> Match {
+fn matched(exemption: &Exemption, written: &Written) -> Match {
     Match {
         kind: "exemption".to_owned(),
         what: exemption.to_string(),

@@ -174,7 +174,7 @@ fn refusal(verdict: &RuleVerdict, question: &Question) -> String {
 }
 
 fn conditions(verdict: &RuleVerdict) -> Vec<String> {
-    let told = |condition: &Condition| match condition {
+    let sentence = |condition: &Condition| match condition {
         Condition::New { field, address, days } => {
             let end = match field {
                 Field::SourceIp => "client",
@@ -188,5 +188,5 @@ fn conditions(verdict: &RuleVerdict) -> Vec<String> {
             format!("taken for granted, for no packet shows it: {}", what.join(", "))
         }
     };
-    verdict.conditions.iter().map(told).collect()
+    verdict.conditions.iter().map(sentence).collect()
 }

@@ -9,7 +9,7 @@ fn query(first: &str, second: &str) -> Query {
     Query { first: first.parse().unwrap(), second, udp: false, port: 445 }
 }
 
-fn told(config: &Config, first: &str, second: &str) -> String {
+fn explained(config: &Config, first: &str, second: &str) -> String {
     explain(config, &query(first, second), Timestamp::default()).to_string()
 }
 
@@ -44,18 +44,19 @@ fn explains_an_address_by_the_deciding_network() {
         ]
     );
     assert!(explanation.connections.is_empty());
-    assert!(told(&config, "9.1.1.1", "").contains("9.0.0.0/8, --internal on the command line"));
+    assert!(explained(&config, "9.1.1.1", "").contains("9.0.0.0/8, --internal on the command line"));
 }
 
 #[test]
 fn names_a_registry_entry_with_its_standard() {
-    let told = |address| told(&Config::default(), address, "");
+    let explained = |address| explained(&Config::default(), address, "");
     assert!(
-        told("198.18.0.1").contains("198.18.0.0/15, Benchmarking, RFC 2544; IANA special-purpose registry")
+        explained("198.18.0.1")
+            .contains("198.18.0.0/15, Benchmarking, RFC 2544; IANA special-purpose registry")
     );
-    assert!(told("192.0.0.9").contains("192.0.0.9/32, Port Control Protocol Anycast, RFC 7723"));
-    assert!(told("192.0.0.9").contains("beats       192.0.0.0/24"), "{}", told("192.0.0.9"));
-    assert!(told("8.8.8.8").contains("8.8.8.8 is external\n  by          no network"));
+    assert!(explained("192.0.0.9").contains("192.0.0.9/32, Port Control Protocol Anycast, RFC 7723"));
+    assert!(explained("192.0.0.9").contains("beats       192.0.0.0/24"), "{}", explained("192.0.0.9"));
+    assert!(explained("8.8.8.8").contains("8.8.8.8 is external\n  by          no network"));
 }
 
 #[test]
@@ -67,9 +68,9 @@ fn unwraps_and_classifies_an_embedded_ipv4_address() {
         ("2001:0:1234::f5ff:fffe", "Teredo client, RFC 4380", "internal"),
     ] {
         let explanation = explain(&Config::default(), &query(address, ""), Timestamp::default());
-        let told = &explanation.addresses[0];
-        assert!(told.embedded.as_ref().unwrap().form.starts_with(form), "{told:?}");
-        assert_eq!(told.place, place, "{address}");
+        let explained = &explanation.addresses[0];
+        assert!(explained.embedded.as_ref().unwrap().form.starts_with(form), "{explained:?}");
+        assert_eq!(explained.place, place, "{address}");
     }
     assert_eq!(
         explain(&Config::default(), &query("2001:db8::1", ""), Timestamp::default()).addresses[0].embedded,
@@ -90,7 +91,7 @@ fn each_profile_classifies_a_reserved_destination() {
     );
     assert!(firing(ProfileName::ElasticCurrent).iter().all(|(_, fires)| *fires == Fires::If));
     assert!(firing(ProfileName::Netography).is_empty());
-    let text = told(&Config::default(), "10.0.0.1", "0.1.2.3");
+    let text = explained(&Config::default(), "10.0.0.1", "0.1.2.3");
     assert!(
         text.contains("* sensor          no     the server is not on the Internet; the server is not internal\n                  why    client internal by 10.0.0.0/8, server reserved by 0.0.0.0/8"),
         "{text}"
@@ -119,8 +120,8 @@ fn names_an_exemption_of_both_ends_for_every_profile() {
 #[test]
 fn active_profile_classifies() {
     let config = Config { profile: ProfileName::ElasticV105, ..Config::default() };
-    assert!(told(&config, "0.1.2.3", "").contains("0.1.2.3 is external"));
-    let text = told(&config, "192.0.2.1", "");
+    assert!(explained(&config, "0.1.2.3", "").contains("0.1.2.3 is external"));
+    let text = explained(&config, "192.0.2.1", "");
     assert!(text.contains("  blind to    clients with IPv6 addresses\n"), "{text}");
     assert!(text.contains("every 5 minutes over the last 9, 100 alerts at most"), "{text}");
     assert!(text.contains("192.0.2.0/24, list NOT-INTERNET of elastic-v105"), "{text}");
@@ -157,7 +158,7 @@ fn names_the_threat_list_file_and_line_of_an_address() {
     assert_eq!((listed[0].kind.as_str(), listed[0].reason.as_str()), ("threat list", "scanners"));
     assert_eq!(listed[0].what, "8.8.4.0/24 on feed");
     assert!(listed[0].written.ends_with("feed:3"), "{}", listed[0].written);
-    assert!(told(&config, "8.8.4.4", "").contains("threat list 8.8.4.0/24 on feed: scanners"));
+    assert!(explained(&config, "8.8.4.4", "").contains("threat list 8.8.4.0/24 on feed: scanners"));
     assert!(
         explain(&config, &query("9.9.9.9", ""), Timestamp::default()).addresses[0]
             .matching

@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn finds_this_thread_in_the_real_file_system() {
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let reader = thread::Builder::new().name("a name: x".into()).spawn(move || {
             let number: u32 = fs::read_link("/proc/thread-self")
                 .unwrap()
@@ -220,14 +220,14 @@ mod tests {
                 .unwrap()
                 .parse()
                 .unwrap();
-            tell.send(number).unwrap();
+            sender.send(number).unwrap();
             let hertz = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).unwrap().unwrap();
             let caller =
                 Opener { thread: number, boot_nanos: u64::MAX, ..opener(process::id(), 0, b"a name: x") };
             Processes::of("/proc".into(), hertz as u64).look(&caller)
         });
         let look = reader.unwrap().join().unwrap().expect("is alive");
-        assert_ne!(told.recv().unwrap(), process::id());
+        assert_ne!(receiver.recv().unwrap(), process::id());
         let own = std::env::current_exe().unwrap();
         assert_eq!(look.executable.map(|executable| executable.path), own.to_str().map(str::to_owned));
         assert_ne!(look.name, "a name: x", "the process has its first thread's name");

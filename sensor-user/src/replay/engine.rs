@@ -33,7 +33,7 @@ pub const INTERFACE: u32 = 1;
 const LINEAR: usize = 3_520;
 
 /// Bytes of a frame that are looked at: what the kernel takes, and more than an IP packet can have.
-pub const LONGEST: usize = 66_000;
+pub const MAX_FRAME_LEN: usize = 66_000;
 
 /// The packet path.
 pub trait Engine {

@@ -11,7 +11,7 @@ use sensor_common::slot::RecordKind;
 
 use super::{
     clock::{ReplayClock, Speed, Step},
-    engine::{Engine, LONGEST},
+    engine::{Engine, MAX_FRAME_LEN},
     in_force::InForce,
     interrupt::Interrupt,
     link::{self, ETHERNET_LEN},
@@ -193,7 +193,7 @@ impl Player {
         if let Some(config) = self.in_force.changed(now.at) {
             self.engine.put_prefixes(&config)?;
         }
-        self.engine.frame(&bytes[..bytes.len().min(LONGEST)], now.ticks)?;
+        self.engine.frame(&bytes[..bytes.len().min(MAX_FRAME_LEN)], now.ticks)?;
         let (pipeline, flows) = (&mut self.pipeline, &mut self.flows);
         self.engine.records(&mut |record| {
             let kind = record.get(1).copied().and_then(RecordKind::from_wire);

@@ -143,10 +143,10 @@ mod tests {
 
     #[test]
     fn mistake_names_the_expected_form() {
-        let told = |text: &str| text.parse::<Rewrite>().unwrap_err();
-        assert!(told("10.0.0.0/8").contains('='));
-        assert!(told("10.0.0.0/8=81.2.0.0/16").contains("lengths"));
-        assert!(told("10.0.0.0/8=2a00::/8").contains("families"));
-        assert!(told("10.0.0/8=81.0.0.0/8").contains("not a network"));
+        let error = |text: &str| text.parse::<Rewrite>().unwrap_err();
+        assert!(error("10.0.0.0/8").contains('='));
+        assert!(error("10.0.0.0/8=81.2.0.0/16").contains("lengths"));
+        assert!(error("10.0.0.0/8=2a00::/8").contains("families"));
+        assert!(error("10.0.0/8=81.0.0.0/8").contains("not a network"));
     }
 }

@@ -38,7 +38,7 @@ const MAX_LISTED: usize = 5;
 const MAX_BYTES: u64 = 64 << 20;
 
 /// Bytes of a description that are kept.
-const MAX_LINE_LEN: usize = 512;
+const MAX_DESCRIPTION_LEN: usize = 512;
 
 /// A file that is not used.
 #[derive(Debug, Error)]
@@ -67,7 +67,7 @@ pub enum ThreatFileError {
         most: u64,
     },
     /// It has lines that are no prefix.
-    #[error("{}", told(path, mistakes))]
+    #[error("{}", invalid_lines(path, mistakes))]
     Invalid {
         /// File.
         path: PathBuf,
@@ -76,17 +76,17 @@ pub enum ThreatFileError {
     },
 }
 
-fn told(path: &Path, mistakes: &[(u32, String)]) -> String {
-    let mut told = String::new();
+fn invalid_lines(path: &Path, mistakes: &[(u32, String)]) -> String {
+    let mut text = String::new();
     for (at, (line, wrong)) in mistakes.iter().take(MAX_LISTED).enumerate() {
         let between = if at == 0 { "" } else { "; " };
         // Writing to a string does not fail.
-        let _ = write!(told, "{between}{}, line {line}: {wrong}", path.display());
+        let _ = write!(text, "{between}{}, line {line}: {wrong}", path.display());
     }
     if mistakes.len() > MAX_LISTED {
-        let _ = write!(told, "; and {} lines more", mistakes.len() - MAX_LISTED);
+        let _ = write!(text, "; and {} lines more", mistakes.len() - MAX_LISTED);
     }
-    told
+    text
 }
 
 /// Reads a file.
@@ -164,8 +164,9 @@ fn plain(line: &str) -> Result<Read, String> {
 
 fn described(text: &str) -> Option<Box<str>> {
     let text = text.trim();
-    let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= MAX_LINE_LEN).last().unwrap_or(0);
-    let text = if text.len() > MAX_LINE_LEN { &text[..end] } else { text };
+    let end =
+        text.char_indices().map(|(at, _)| at).take_while(|at| *at <= MAX_DESCRIPTION_LEN).last().unwrap_or(0);
+    let text = if text.len() > MAX_DESCRIPTION_LEN { &text[..end] } else { text };
     (!text.is_empty()).then(|| sensor_dissect::escape::shown(text.as_bytes()).into())
 }
 

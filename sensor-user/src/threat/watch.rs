@@ -24,8 +24,11 @@ impl Watch {
 
     /// Looks at one more. To be done before it is read: what is written meanwhile is noticed afterwards.
     pub(super) fn add(&mut self, list: &ThreatList) {
-        let told = fs::metadata(&list.file).ok();
-        self.stamps.push(told.map(|told| (told.ino(), told.size(), told.mtime(), told.mtime_nsec())));
+        let metadata = fs::metadata(&list.file).ok();
+        self.stamps.push(
+            metadata
+                .map(|metadata| (metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec())),
+        );
     }
 }
 

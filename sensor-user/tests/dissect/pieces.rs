@@ -28,7 +28,7 @@ fn engine() -> HostEngine {
 }
 
 /// What is known of each flow by its pieces. The client is the internal end in every capture.
-fn told(path: &std::path::Path) -> BTreeMap<FlowId, Facts> {
+fn facts_from_pieces(path: &std::path::Path) -> BTreeMap<FlowId, Facts> {
     let mut engine = engine();
     let mut flows: BTreeMap<FlowId, (Dissector, [Stream; 2])> = BTreeMap::new();
     capture::frames(path, |frame| {
@@ -72,9 +72,9 @@ fn pieces_of_the_path_hold_the_facts_of_the_whole() {
     let mut compared = 0;
     for path in captures() {
         let name = path.file_stem().unwrap().to_str().unwrap();
-        let told = told(&path);
+        let facts_from_pieces = facts_from_pieces(&path);
         for recorded in connections(name) {
-            let Some((_, facts)) = told
+            let Some((_, facts)) = facts_from_pieces
                 .iter()
                 .find(|(id, _)| id.tuple.local == recorded.client && id.tuple.remote == recorded.server)
             else {

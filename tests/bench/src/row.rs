@@ -62,7 +62,7 @@ pub(crate) enum Verdict {
     /// It is not.
     Missed,
     /// There was none to reach.
-    Told,
+    Unrated,
     /// It could not be measured here.
     NotMeasured,
 }
@@ -73,7 +73,7 @@ impl Verdict {
         match self {
             Self::Met => "met",
             Self::Missed => "MISSED",
-            Self::Told => "",
+            Self::Unrated => "",
             Self::NotMeasured => "not measured",
         }
     }
@@ -158,7 +158,7 @@ impl Row {
     pub(crate) fn verdict(&self) -> Verdict {
         match (self.figure(), self.target) {
             (None, _) => Verdict::NotMeasured,
-            (Some(_), None) => Verdict::Told,
+            (Some(_), None) => Verdict::Unrated,
             (Some(figure), Some(target)) if target.is_met_by(figure) => Verdict::Met,
             (Some(_), Some(_)) => Verdict::Missed,
         }

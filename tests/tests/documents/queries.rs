@@ -48,8 +48,8 @@ impl Findings {
 
     /// Holds the documents of one run against every query: what a query matches is explained, and so is every incident.
     #[track_caller]
-    fn hold(&mut self, told: &[Value], what: &str) {
-        let account = Account::of(told);
+    fn hold(&mut self, documents: &[Value], what: &str) {
+        let account = Account::of(documents);
         account.assert_connections_add_up(what);
         for query in &QUERIES {
             let mut seen = HashSet::new();
@@ -75,8 +75,8 @@ impl Findings {
 #[track_caller]
 fn hold_all(runs: impl Iterator<Item = (String, bool, Vec<Value>)>) -> [Findings; 2] {
     let mut findings = [Findings::default(), Findings::default()];
-    for (what, turned, told) in runs {
-        findings[usize::from(turned)].hold(&told, &what);
+    for (what, turned, documents) in runs {
+        findings[usize::from(turned)].hold(&documents, &what);
     }
     findings
 }
@@ -108,20 +108,20 @@ fn exempt_flow_that_the_queries_match_is_marked_and_not_alerted() {
     let path = captures().into_iter().find(|path| path.ends_with("smb3_00.pcap")).unwrap();
     let pair = Exemption::between("10.0.0.0/8".parse().ok(), "8.0.0.0/8".parse().ok(), "nightly copy");
     let in_force = Config { exemptions: vec![pair.clone()], ..Config::default() };
-    let told = replayed_with(&path, EngineChoice::Host, &in_force, &[]).unwrap().documents;
-    let flows: Vec<_> = told.iter().filter(|one| is_flow(one)).collect();
-    assert!(!flows.is_empty() && flows.len() == told.len(), "{told:#?}");
+    let documents = replayed_with(&path, EngineChoice::Host, &in_force, &[]).unwrap().documents;
+    let flows: Vec<_> = documents.iter().filter(|one| is_flow(one)).collect();
+    assert!(!flows.is_empty() && flows.len() == documents.len(), "{documents:#?}");
     assert!(flows.iter().all(|flow| is_exempt(flow) && QUERIES[0].matches_alone(flow)), "{flows:#?}");
     flows.iter().try_for_each(|flow| follows_schema(flow)).unwrap();
     let mut findings = Findings::default();
-    findings.hold(&told, "with an exemption");
+    findings.hold(&documents, "with an exemption");
     assert_eq!(findings.explanations.into_keys().collect::<Vec<_>>(), [Explanation::Exempt]);
     // Of a time before the capture was made it covers nothing, in the kernel's part as in the agent's.
     for over in [pair, Exemption::between("10.0.0.0/8".parse().ok(), None, "a client of ours")] {
         let over = Exemption { expires: Some(Timestamp::from_unix_seconds(0)), ..over };
         let config = Config { exemptions: vec![over], ..Config::default() };
-        let told = replayed_with(&path, EngineChoice::Host, &config, &[]).unwrap().documents;
-        assert_eq!(told, documents(&path, false));
+        let unexempted = replayed_with(&path, EngineChoice::Host, &config, &[]).unwrap().documents;
+        assert_eq!(unexempted, documents(&path, false));
     }
 }
 

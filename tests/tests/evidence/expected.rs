@@ -133,7 +133,7 @@ impl Expected {
         let ended = &played.ended;
         let incident = ended.only().unwrap();
         assert_eq!(ended.rules(), self.rules, "{incident:#}");
-        assert_eq!(told(incident), self.telling(played), "{incident:#}");
+        assert_eq!(sentences(incident), self.telling(played), "{incident:#}");
         let flow = flow_of(ended);
         assert_eq!(
             text(flow, "/smb_sensor/incident/id"),
@@ -229,7 +229,7 @@ pub(crate) fn flow_of(ended: &Ended) -> &Value {
 }
 
 /// What an incident tells, in the words of [`Expected::telling`].
-fn told(incident: &Value) -> Vec<String> {
+fn sentences(incident: &Value) -> Vec<String> {
     let mut techniques = texts(incident, "/threat/technique/id");
     techniques.sort_unstable();
     let facts = incident["smb_sensor"]["techniques"].as_object();

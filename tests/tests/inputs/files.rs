@@ -38,10 +38,10 @@ fn explains_a_damaged_packed_capture() {
     let path = folder.path().join("damaged");
     let packed = |bytes: &[u8], words: &[&str]| {
         fs::write(&path, bytes).unwrap();
-        let (code, told) = run(&["replay", text(&path)]);
-        assert!(code == 1 && words.iter().all(|word| told.contains(word)), "{words:?}: {told}");
+        let (code, output) = run(&["replay", text(&path)]);
+        assert!(code == 1 && words.iter().all(|word| output.contains(word)), "{words:?}: {output}");
         for raw in ["Error(", "Error {", "deflate", "to fill whole"] {
-            assert!(!told.contains(raw), "{told}");
+            assert!(!output.contains(raw), "{output}");
         }
     };
     let magic = [0x28, 0xB5, 0x2F, 0xFD];

@@ -90,12 +90,15 @@ fn listing_starts_at_a_duration_a_date_or_a_time() {
     let nothing = tempfile::tempdir().unwrap();
     let since = |when| run(&["alerts", "--state-dir", text(nothing.path()), "--since", when]);
     for when in ["2h", "2026-11-20", "2026-11-20T08:00:00Z", "2026-11-20T08:00:00+01:00"] {
-        let (code, told) = since(when);
-        assert!(code == 1 && told.contains("there is no database"), "{when}: {told}");
+        let (code, output) = since(when);
+        assert!(code == 1 && output.contains("there is no database"), "{when}: {output}");
     }
-    let (code, told) = since("yesterday");
+    let (code, output) = since("yesterday");
     assert_eq!(code, USAGE);
-    assert!(["24h", "2026-01-31", "2026-01-31T08:00:00Z"].iter().all(|form| told.contains(form)), "{told}");
+    assert!(
+        ["24h", "2026-01-31", "2026-01-31T08:00:00Z"].iter().all(|form| output.contains(form)),
+        "{output}"
+    );
 }
 
 #[test]
@@ -150,10 +153,10 @@ fn names_the_option_of_a_wrong_argument() {
     let wrong = |entry: &[&str], option: &str, words: &[&str]| {
         let mut arguments = vec!["exempt", "--state-dir", text(state.path()), "add"];
         arguments.extend(entry);
-        let (code, told) = run(&arguments);
-        assert!(code != 0 && told.contains(option), "{told}");
-        assert!(!told.contains("line ") && !told.contains("exemptions.toml"), "{told}");
-        assert!(words.iter().all(|word| told.contains(word)), "{told}");
+        let (code, output) = run(&arguments);
+        assert!(code != 0 && output.contains(option), "{output}");
+        assert!(!output.contains("line ") && !output.contains("exemptions.toml"), "{output}");
+        assert!(words.iter().all(|word| output.contains(word)), "{output}");
     };
     wrong(&["--source", "10.0.0.0/33", "--reason", "x"], "--source", &["10.0.0.0/33", "not a network"]);
     wrong(&["--destination", "sites", "--reason", "x"], "--destination", &["--config"]);

@@ -59,16 +59,16 @@ fn ends(local_port: u16, remote_port: u16) -> (String, String) {
 fn sent(ports: (u16, u16), payload: &[u8], marks: u16) -> (Frame, Outcome) {
     let (local, remote) = ends(ports.0, ports.1);
     let len = payload.len() as u64;
-    let told = kept(Side::Local, &local, &remote, 40 + len).flags(ACK).payload(len).marked(marks);
-    (data(&local, &remote, payload), told.told())
+    let expected = kept(Side::Local, &local, &remote, 40 + len).flags(ACK).payload(len).marked(marks);
+    (data(&local, &remote, payload), expected.reported())
 }
 
 /// A packet of the external side, likewise.
 fn received(ports: (u16, u16), payload: &[u8], marks: u16) -> (Frame, Outcome) {
     let (local, remote) = ends(ports.0, ports.1);
     let len = payload.len() as u64;
-    let told = kept(Side::Remote, &local, &remote, 40 + len).flags(ACK).payload(len).marked(marks);
-    (data(&remote, &local, payload), told.told())
+    let expected = kept(Side::Remote, &local, &remote, 40 + len).flags(ACK).payload(len).marked(marks);
+    (data(&remote, &local, payload), expected.reported())
 }
 
 fn row(name: &'static str, (frame, outcome): (Frame, Outcome)) -> Row {
@@ -102,7 +102,7 @@ fn keeps_a_message_on_any_port_and_its_reply_flag_shows_the_server() {
         (
             "SMB2 request over IPv6",
             data(v6, server6, &smb2(REQUEST)),
-            kept(Side::Local, v6, server6, 128).flags(ACK).payload(68).marked(out | there).told(),
+            kept(Side::Local, v6, server6, 128).flags(ACK).payload(68).marked(out | there).reported(),
         ),
     ];
     hold("keeps_a_message_on_any_port_and_its_reply_flag_shows_the_server", &own(), rows);

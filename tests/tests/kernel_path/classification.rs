@@ -20,8 +20,8 @@ fn crossing(side: Side, source: &str, destination: &str) -> Outcome {
     let (client, server) = (end(source, 50_000), end(destination, 445));
     let bytes = if v6 { 60 } else { 40 };
     match side {
-        Side::Local => kept(side, &client, &server, bytes).told(),
-        Side::Remote => kept(side, &server, &client, bytes).told(),
+        Side::Local => kept(side, &client, &server, bytes).reported(),
+        Side::Remote => kept(side, &server, &client, bytes).reported(),
     }
 }
 

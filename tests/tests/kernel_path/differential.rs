@@ -3,7 +3,7 @@
 use sensor_common::{
     counter::Counter,
     payload::PieceKind,
-    settings::LONGEST_LEASE,
+    settings::MAX_LEASE,
     slot::{Hook, Side, tcp::ACK},
 };
 use sensor_tests::{
@@ -150,8 +150,8 @@ fn kernel_and_host_agree_on_mutated_frames() {
     }
     assert!(met.untouched > 100, "{} frames were foreign", met.untouched);
     for kind in [PieceKind::Message, PieceKind::Continued, PieceKind::Rpc, PieceKind::Datagram] {
-        let told = met.told.iter().filter(|told| **told == kind).count();
-        assert!(told >= 10, "{told} pieces were {kind:?}");
+        let reported = met.reported.iter().filter(|reported| **reported == kind).count();
+        assert!(reported >= 10, "{reported} pieces were {kind:?}");
     }
 }
 
@@ -161,7 +161,7 @@ fn xdp_program_for_linear_frames_agrees() {
     let mut setup = Setup { slots_per_cpu: 16, frags: false, ..Setup::default() };
     setup.config.kernel.tunnels = true;
     let met = run(&mut setup.twin(test).unwrap(), &[Hook::XdpIngress], FRAMES / 4);
-    assert!(met.told.len() >= 100 && met.counted[Counter::Kept as usize] >= 100);
+    assert!(met.reported.len() >= 100 && met.counted[Counter::Kept as usize] >= 100);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn programs_of_older_kernels_agree() {
         let mut setup = Setup { slots_per_cpu: 16, frags, short: true, ..Setup::default() };
         setup.config.kernel.tunnels = true;
         let met = run(&mut setup.twin(test).unwrap(), &HOOKS, FRAMES / 4);
-        assert!(met.told.len() >= 100 && met.counted[Counter::Kept as usize] >= 100);
+        assert!(met.reported.len() >= 100 && met.counted[Counter::Kept as usize] >= 100);
     }
 }
 
@@ -179,21 +179,18 @@ fn programs_of_older_kernels_agree() {
 struct Met {
     counted: [u64; Counter::COUNT],
     untouched: usize,
-    told: Vec<PieceKind>,
+    reported: Vec<PieceKind>,
 }
 
 /// Gives both engines so many frames; from time to time enforcement is switched.
 fn run(twin: &mut Twin, hooks: &[Hook], frames: usize) -> Met {
     let mut random = Xorshift(0x5EED_0445);
     let (corpus, connections) = (corpus(), connections());
-    let mut met = Met { counted: [0; Counter::COUNT], untouched: 0, told: vec![] };
+    let mut met = Met { counted: [0; Counter::COUNT], untouched: 0, reported: vec![] };
     for number in 0..frames {
         if number % 500 == 0 {
-            let switched = if number % 1_000 == 0 {
-                twin.end_enforcement()
-            } else {
-                twin.enforce_for(LONGEST_LEASE as i32)
-            };
+            let switched =
+                if number % 1_000 == 0 { twin.end_enforcement() } else { twin.enforce_for(MAX_LEASE as i32) };
             switched.unwrap();
         }
         let frame = next(&mut random, if number % 2 == 0 { &corpus } else { &connections });
@@ -204,7 +201,7 @@ fn run(twin: &mut Twin, hooks: &[Hook], frames: usize) -> Met {
             met.counted[counter as usize] += by;
         }
         met.untouched += usize::from(effect.changes().is_empty());
-        met.told.extend(pieces(&effect.records).unwrap().iter().map(|piece| piece.kind));
+        met.reported.extend(pieces(&effect.records).unwrap().iter().map(|piece| piece.kind));
     }
     met
 }

@@ -45,7 +45,7 @@ fn exempt_client_passes_and_is_watched_as_a_server() {
         (
             "its answer as a server",
             swap("10.7.0.1", "8.8.4.4"),
-            kept(Side::Local, "10.7.0.1:445", "8.8.4.4:50000", 40).told(),
+            kept(Side::Local, "10.7.0.1:445", "8.8.4.4:50000", 40).reported(),
         ),
         row("beside its network", "10.9.0.0", "8.8.4.4", outbound("10.9.0.0", "8.8.4.4")),
         row("an external client", "9.9.9.8", "10.0.0.2", counted(Counter::ExemptSource)),
@@ -55,7 +55,7 @@ fn exempt_client_passes_and_is_watched_as_a_server() {
         (
             "services on both ends: nobody can tell the client",
             both,
-            kept(Side::Local, "10.7.0.1:445", "8.8.4.4:139", 40).told(),
+            kept(Side::Local, "10.7.0.1:445", "8.8.4.4:139", 40).reported(),
         ),
     ];
     hold("exempt_client_passes_and_is_watched_as_a_server", &exempting(), rows);

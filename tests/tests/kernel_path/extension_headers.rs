@@ -19,7 +19,7 @@ fn each_extension_header_alone_leads_to_the_ports() {
         [0, 1, 2, 7, 31].map(|units| {
             let bytes = 60 + 8 * (1 + u64::from(units));
             let frame = syn_v6().extension(kind, units).payload(&[1; 3]);
-            ("one header", frame, kept_syn_v6(bytes + 3).payload(3).told())
+            ("one header", frame, kept_syn_v6(bytes + 3).payload(3).reported())
         })
     });
     hold("each_extension_header_alone_leads_to_the_ports", &Setup::default(), rows);
@@ -29,7 +29,7 @@ fn each_extension_header_alone_leads_to_the_ports() {
 fn authentication_header_counts_in_four_byte_words() {
     let rows = [1, 2, 4, 10].map(|units| {
         let bytes = 60 + 4 * (2 + u64::from(units));
-        ("authenticated", syn_v6().extension(AUTHENTICATION, units), kept_syn_v6(bytes).told())
+        ("authenticated", syn_v6().extension(AUTHENTICATION, units), kept_syn_v6(bytes).reported())
     });
     hold("authentication_header_counts_in_four_byte_words", &Setup::default(), rows);
 }
@@ -42,14 +42,14 @@ fn walks_chains_in_any_order() {
     // Five of 16 bytes and one of 12.
     let bytes = 60 + 5 * 16 + 12;
     let netbios = Frame::udp("[fd00:1::2]:137", "[2001:4860::8844]:137");
-    let told = kept(Side::Local, "[fd00:1::2]:137", "[2001:4860::8844]:137", 48 + 16 + 12 + 4);
+    let expected = kept(Side::Local, "[fd00:1::2]:137", "[2001:4860::8844]:137", 48 + 16 + 12 + 4);
     let rows: [Row; 3] = [
-        ("recommended order", chain(syn_v6(), &recommended), kept_syn_v6(bytes).told()),
-        ("reverse order", chain(syn_v6(), &reversed), kept_syn_v6(bytes).told()),
+        ("recommended order", chain(syn_v6(), &recommended), kept_syn_v6(bytes).reported()),
+        ("reverse order", chain(syn_v6(), &reversed), kept_syn_v6(bytes).reported()),
         (
             "before UDP",
             chain(netbios, &[ROUTING, AUTHENTICATION]).payload(&[0; 4]),
-            told.udp().payload(4).told(),
+            expected.udp().payload(4).reported(),
         ),
     ];
     hold("walks_chains_in_any_order", &Setup::default(), rows);
@@ -60,7 +60,7 @@ fn walks_seven_headers_and_counts_an_eighth_by_name() {
     let rows = (1..=10).map(|count| {
         let frame = chain(syn_v6(), &vec![DESTINATION_OPTIONS; count]);
         if count <= MAX_EXTENSION_HEADERS {
-            ("walked", frame, kept_syn_v6(60 + 16 * count as u64).told())
+            ("walked", frame, kept_syn_v6(60 + 16 * count as u64).reported())
         } else {
             ("too many", frame, counted(Counter::LongExtensionChain))
         }

@@ -16,15 +16,15 @@ const NETBIOS_V6: &str = "[fd00:1::2]:137";
 #[test]
 fn keeps_a_watched_packet_under_up_to_two_tags() {
     let rows: [Row; 9] = [
-        ("untagged IPv4", syn(), kept_syn(40).told()),
-        ("untagged IPv6", syn_v6(), kept_syn_v6(60).told()),
-        ("one tag tells its VLAN", syn().tag(VLAN, 7), kept_syn(40).vlan(7).told()),
-        ("a priority tag tells VLAN 0", syn().tag(VLAN, 0), kept_syn(40).vlan(0).told()),
-        ("priority bits are no part of the VLAN", syn().tag(VLAN, 0xF007), kept_syn(40).vlan(7).told()),
-        ("QinQ tells the outer VLAN", syn().tag(QINQ, 4095).tag(VLAN, 7), kept_syn(40).vlan(4095).told()),
-        ("old QinQ does too", syn().tag(QINQ_OLD, 9).tag(VLAN, 7), kept_syn(40).vlan(9).told()),
-        ("two customer tags do too", syn_v6().tag(VLAN, 1).tag(VLAN, 2), kept_syn_v6(60).vlan(1).told()),
-        ("a lone service tag is a tag", syn_v6().tag(QINQ, 3), kept_syn_v6(60).vlan(3).told()),
+        ("untagged IPv4", syn(), kept_syn(40).reported()),
+        ("untagged IPv6", syn_v6(), kept_syn_v6(60).reported()),
+        ("one tag tells its VLAN", syn().tag(VLAN, 7), kept_syn(40).vlan(7).reported()),
+        ("a priority tag tells VLAN 0", syn().tag(VLAN, 0), kept_syn(40).vlan(0).reported()),
+        ("priority bits are no part of the VLAN", syn().tag(VLAN, 0xF007), kept_syn(40).vlan(7).reported()),
+        ("QinQ tells the outer VLAN", syn().tag(QINQ, 4095).tag(VLAN, 7), kept_syn(40).vlan(4095).reported()),
+        ("old QinQ does too", syn().tag(QINQ_OLD, 9).tag(VLAN, 7), kept_syn(40).vlan(9).reported()),
+        ("two customer tags do too", syn_v6().tag(VLAN, 1).tag(VLAN, 2), kept_syn_v6(60).vlan(1).reported()),
+        ("a lone service tag is a tag", syn_v6().tag(QINQ, 3), kept_syn_v6(60).vlan(3).reported()),
     ];
     hold("keeps_a_watched_packet_under_up_to_two_tags", &Setup::default(), rows);
 }
@@ -48,7 +48,7 @@ fn offloaded_tag_outranks_those_in_the_frame() {
 fn ipv4_options_of_every_length_lead_to_the_ports() {
     let rows = (0..=10).map(|words| {
         let bytes = 40 + 4 * u64::from(words);
-        ("options", syn().option_words(words).payload(&[1; 5]), kept_syn(bytes + 5).payload(5).told())
+        ("options", syn().option_words(words).payload(&[1; 5]), kept_syn(bytes + 5).payload(5).reported())
     });
     hold("ipv4_options_of_every_length_lead_to_the_ports", &Setup::default(), rows);
 }

@@ -51,10 +51,10 @@ fn every_record_is_on_the_ring_or_counted_as_lost() {
     }
     let mut read: HashMap<RecordKind, u64> = HashMap::new();
     let mut settled_packets = 0;
-    for (kind, told) in flows(kernel.take_records()).unwrap() {
+    for (kind, reported) in flows(kernel.take_records()).unwrap() {
         *read.entry(kind).or_default() += 1;
         if kind == RecordKind::Settled {
-            settled_packets += told.counts.packets.iter().sum::<u64>();
+            settled_packets += reported.counts.packets.iter().sum::<u64>();
         }
     }
     let kinds = [

@@ -16,12 +16,12 @@ fn udp(from: u16, to: u16) -> Frame {
     Frame::udp(&format!("{LOCAL}:{from}"), &format!("{REMOTE}:{to}"))
 }
 
-fn told_tcp(from: u16, to: u16) -> Outcome {
-    kept(Side::Local, &format!("{LOCAL}:{from}"), &format!("{REMOTE}:{to}"), 40).told()
+fn kept_tcp(from: u16, to: u16) -> Outcome {
+    kept(Side::Local, &format!("{LOCAL}:{from}"), &format!("{REMOTE}:{to}"), 40).reported()
 }
 
-fn told_udp(from: u16, to: u16) -> Outcome {
-    kept(Side::Local, &format!("{LOCAL}:{from}"), &format!("{REMOTE}:{to}"), 28).udp().told()
+fn kept_udp(from: u16, to: u16) -> Outcome {
+    kept(Side::Local, &format!("{LOCAL}:{from}"), &format!("{REMOTE}:{to}"), 28).udp().reported()
 }
 
 #[test]
@@ -29,17 +29,17 @@ fn service_port_on_either_end_is_enough() {
     let services = [(135, 445), (139, 135), (445, 139)];
     let tcp_rows = services.into_iter().flat_map(|(port, other)| {
         [
-            ("as destination", tcp(50_000, port), told_tcp(50_000, port)),
-            ("as source", tcp(port, 50_000), told_tcp(port, 50_000)),
-            ("on both ends", tcp(port, port), told_tcp(port, port)),
-            ("two services", tcp(port, other), told_tcp(port, other)),
+            ("as destination", tcp(50_000, port), kept_tcp(50_000, port)),
+            ("as source", tcp(port, 50_000), kept_tcp(port, 50_000)),
+            ("on both ends", tcp(port, port), kept_tcp(port, port)),
+            ("two services", tcp(port, other), kept_tcp(port, other)),
         ]
     });
     let udp_rows = [137, 138].into_iter().flat_map(|port| {
         [
-            ("as destination", udp(50_000, port), told_udp(50_000, port)),
-            ("as source", udp(port, 50_000), told_udp(port, 50_000)),
-            ("on both ends", udp(port, port), told_udp(port, port)),
+            ("as destination", udp(50_000, port), kept_udp(50_000, port)),
+            ("as source", udp(port, 50_000), kept_udp(port, 50_000)),
+            ("on both ends", udp(port, port), kept_udp(port, port)),
         ]
     });
     hold("service_port_on_either_end_is_enough", &Setup::default(), tcp_rows.chain(udp_rows));
@@ -90,9 +90,9 @@ fn configured_ports_replace_the_defaults() {
     let mut setup = Setup::default();
     setup.config.services.smb_tcp = vec![4445];
     let rows = [
-        ("a port of ours".to_owned(), tcp(50_000, 4445).build(), told_tcp(50_000, 4445)),
+        ("a port of ours".to_owned(), tcp(50_000, 4445).build(), kept_tcp(50_000, 4445)),
         ("its default".to_owned(), tcp(50_000, 445).build(), foreign()),
-        ("another service's default".to_owned(), tcp(50_000, 135).build(), told_tcp(50_000, 135)),
+        ("another service's default".to_owned(), tcp(50_000, 135).build(), kept_tcp(50_000, 135)),
     ];
     hold_bytes("configured_ports_replace_the_defaults", &setup, rows);
 }

@@ -15,12 +15,12 @@ pub(crate) const PPP_IPV6: u16 = 0x0057;
 #[test]
 fn ip_in_pppoe_is_classified_as_ip_alone() {
     let rows: [Row; 8] = [
-        ("IPv4", syn().pppoe(PPP_IPV4), kept_syn(40).told()),
-        ("IPv6", syn_v6().pppoe(PPP_IPV6), kept_syn_v6(60).told()),
-        ("in a VLAN", syn().tag(VLAN, 7).pppoe(PPP_IPV4), kept_syn(40).vlan(7).told()),
-        ("in a VLAN, IPv6", syn_v6().tag(VLAN, 7).pppoe(PPP_IPV6), kept_syn_v6(60).vlan(7).told()),
-        ("in two VLANs", syn().tag(QINQ, 5).tag(VLAN, 7).pppoe(PPP_IPV4), kept_syn(40).vlan(5).told()),
-        ("with options", syn().option_words(4).pppoe(PPP_IPV4), kept_syn(56).told()),
+        ("IPv4", syn().pppoe(PPP_IPV4), kept_syn(40).reported()),
+        ("IPv6", syn_v6().pppoe(PPP_IPV6), kept_syn_v6(60).reported()),
+        ("in a VLAN", syn().tag(VLAN, 7).pppoe(PPP_IPV4), kept_syn(40).vlan(7).reported()),
+        ("in a VLAN, IPv6", syn_v6().tag(VLAN, 7).pppoe(PPP_IPV6), kept_syn_v6(60).vlan(7).reported()),
+        ("in two VLANs", syn().tag(QINQ, 5).tag(VLAN, 7).pppoe(PPP_IPV4), kept_syn(40).vlan(5).reported()),
+        ("with options", syn().option_words(4).pppoe(PPP_IPV4), kept_syn(56).reported()),
         ("lateral", Frame::tcp(CLIENT, "10.9.9.9:445").pppoe(PPP_IPV4), counted(Counter::Lateral)),
         ("another port", Frame::tcp(CLIENT, "8.8.4.4:443").pppoe(PPP_IPV4), foreign()),
     ];
@@ -47,12 +47,12 @@ fn ignores_pppoe_payload_other_than_ip() {
 fn cut_pppoe_session_is_short_until_its_packet_is_readable() {
     let data = |frame: Frame| frame.flags(ACK).payload(&[1; 20]);
     let rows = [
-        ("IPv4", data(syn()).pppoe(PPP_IPV4), kept_syn(60).flags(ACK).payload(20).told()),
-        ("IPv6", data(syn_v6()).pppoe(PPP_IPV6), kept_syn_v6(80).flags(ACK).payload(20).told()),
+        ("IPv4", data(syn()).pppoe(PPP_IPV4), kept_syn(60).flags(ACK).payload(20).reported()),
+        ("IPv6", data(syn_v6()).pppoe(PPP_IPV6), kept_syn_v6(80).flags(ACK).payload(20).reported()),
         (
             "IPv4 in a VLAN",
             data(syn()).tag(VLAN, 7).pppoe(PPP_IPV4),
-            kept_syn(60).flags(ACK).payload(20).vlan(7).told(),
+            kept_syn(60).flags(ACK).payload(20).vlan(7).reported(),
         ),
     ];
     let rows = rows.iter().flat_map(|(name, frame, whole)| {

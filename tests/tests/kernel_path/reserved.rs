@@ -24,7 +24,7 @@ fn expected(client: &str, address: IpAddr, server: &str) -> Outcome {
     } else if RESERVED.iter().any(|entry| net(entry.prefix).contains(&address)) {
         counted(Counter::Reserved)
     } else {
-        kept(Side::Local, client, server, if address.is_ipv4() { 40 } else { 60 }).told()
+        kept(Side::Local, client, server, if address.is_ipv4() { 40 } else { 60 }).reported()
     }
 }
 

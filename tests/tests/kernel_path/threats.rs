@@ -32,7 +32,7 @@ fn listing() -> Setup {
 }
 
 fn listed(side: Side, local: &str, remote: &str, bytes: u64) -> Outcome {
-    kept(side, local, remote, bytes).marked(mark::THREAT).told()
+    kept(side, local, remote, bytes).marked(mark::THREAT).reported()
 }
 
 #[test]

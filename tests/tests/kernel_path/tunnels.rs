@@ -42,11 +42,11 @@ fn watched() -> Setup {
 }
 
 fn inner_v4() -> Outcome {
-    kept_syn(40).marked(TUNNELLED).told()
+    kept_syn(40).marked(TUNNELLED).reported()
 }
 
 fn inner_v6() -> Outcome {
-    kept_syn_v6(60).marked(TUNNELLED).told()
+    kept_syn_v6(60).marked(TUNNELLED).reported()
 }
 
 /// A SYN to a server on the Internet in each kind of tunnel, with what it is when tunnels are watched.
@@ -115,28 +115,28 @@ fn inner_header_decides_the_outcome() {
         (
             "from the Internet",
             carry(&Frame::tcp(inbound.0, inbound.1)),
-            kept(Side::Remote, inbound.1, inbound.0, 40).marked(TUNNELLED).told(),
+            kept(Side::Remote, inbound.1, inbound.0, 40).marked(TUNNELLED).reported(),
         ),
-        ("an SMB message", carry(&data(SERVER)), smb.told()),
+        ("an SMB message", carry(&data(SERVER)), smb.reported()),
         (
             "an SMB message on another port",
             carry(&data("8.8.4.4:4445")),
-            other.marked(TUNNELLED | SMB_FROM_LOCAL | SERVER_IS_REMOTE).told(),
+            other.marked(TUNNELLED | SMB_FROM_LOCAL | SERVER_IS_REMOTE).reported(),
         ),
         (
             "the VLAN outside is told",
             carry(&syn()).tag(VLAN, 5),
-            kept_syn(40).vlan(5).marked(TUNNELLED).told(),
+            kept_syn(40).vlan(5).marked(TUNNELLED).reported(),
         ),
         (
             "the VLAN outside is told and not that inside",
             datagram(ENDS, VXLAN, &vxlan(&syn().tag(VLAN, 7).build())).tag(VLAN, 5),
-            kept_syn(40).vlan(5).marked(TUNNELLED).told(),
+            kept_syn(40).vlan(5).marked(TUNNELLED).reported(),
         ),
         (
             "behind options and a hop limit's header",
             ip(ENDS_V6, IPIP, &syn().option_words(3).packet()).extension(DESTINATION_OPTIONS, 0),
-            kept_syn(52).marked(TUNNELLED).told(),
+            kept_syn(52).marked(TUNNELLED).reported(),
         ),
         ("a fragment inside", carry(&syn().fragment(20, true)), counted(Counter::Fragment)),
     ];
@@ -213,12 +213,13 @@ fn tunnel_cut_at_any_length_is_short_until_readable() {
     let mut rows = Vec::new();
     for (name, tunnel) in tunnels {
         let bytes = tunnel.tag(VLAN, 5).build();
-        let told = |marks| kept_syn(108).flags(ACK).payload(68).vlan(5).marked(TUNNELLED | marks).told();
+        let reported =
+            |marks| kept_syn(108).flags(ACK).payload(68).vlan(5).marked(TUNNELLED | marks).reported();
         let (end, payload) = (bytes.len(), SMB2_MESSAGE.len());
         let transport = end - payload - 20;
-        for (name, bytes, outcome) in cut_bytes(name, &bytes, transport, TCP_ENOUGH, &told(0)) {
+        for (name, bytes, outcome) in cut_bytes(name, &bytes, transport, TCP_ENOUGH, &reported(0)) {
             let magic = bytes.len() >= end - payload + 8;
-            rows.push((name, bytes, if magic { told(SMB_FROM_LOCAL) } else { outcome }));
+            rows.push((name, bytes, if magic { reported(SMB_FROM_LOCAL) } else { outcome }));
         }
     }
     let test = "tunnel_cut_at_any_length_is_short_until_readable";

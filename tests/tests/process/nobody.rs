@@ -113,6 +113,6 @@ fn sensor_watches_without_a_cgroup_and_says_so_once() {
     let alert = agent.wait_for(tells(RULE, "refused")).unwrap();
     assert!(names_nobody(&alert));
     let ended = agent.stop().unwrap();
-    let told: Vec<_> = ended.log.lines().filter(|line| line.contains("name no process")).collect();
-    assert!(told.len() == 1 && told[0].contains("/nonexistent/cgroup"), "{told:?}");
+    let warnings: Vec<_> = ended.log.lines().filter(|line| line.contains("name no process")).collect();
+    assert!(warnings.len() == 1 && warnings[0].contains("/nonexistent/cgroup"), "{warnings:?}");
 }

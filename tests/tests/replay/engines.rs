@@ -37,8 +37,8 @@ fn both_engines_agree_on_every_capture() {
         captures.extend(captures_below(&folder).unwrap());
     }
     assert!(captures.len() > 40, "{captures:?}");
-    let told: usize = captures.iter().map(|path| both_tell_the_same(path, &Config::default())).sum();
-    assert!(told > 80, "{told} documents");
+    let total: usize = captures.iter().map(|path| both_tell_the_same(path, &Config::default())).sum();
+    assert!(total > 80, "{total} documents");
 }
 
 #[test]
@@ -85,10 +85,10 @@ fn exemption_ends_in_the_middle_of_a_capture_in_both_engines() {
         ..Exemption::between("10.0.0.0/8".parse().ok(), None, "test")
     };
     let config = Config { exemptions: vec![exemption], ..Config::default() };
-    let told = replayed(&path, EngineChoice::Host, &config).unwrap();
-    let kernel = &told.played.statistics.kernel;
-    assert_eq!(kernel.get(Counter::ExemptSource), before as u64, "{}", told.played.statistics);
-    assert!(!told.documents.is_empty(), "what came later is judged");
+    let result = replayed(&path, EngineChoice::Host, &config).unwrap();
+    let kernel = &result.played.statistics.kernel;
+    assert_eq!(kernel.get(Counter::ExemptSource), before as u64, "{}", result.played.statistics);
+    assert!(!result.documents.is_empty(), "what came later is judged");
     if privileged("exemption_ends_in_the_middle_of_a_capture_in_both_engines") {
         both_tell_the_same(&path, &config);
     }

@@ -7,7 +7,7 @@ use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use sensor_tests::{Order, Recording, link};
 use serde_json::Value;
 
-use crate::{documents, file, recorded, replay, replay_from, session, told};
+use crate::{documents, file, recorded, replay, replay_from, session, stderr};
 
 /// What the plain capture tells.
 fn expected() -> Vec<Value> {
@@ -20,7 +20,7 @@ fn expected() -> Vec<Value> {
 fn tells_the_same(what: &str, bytes: &[u8], expected: &[Value]) {
     let (_folder, path) = file("capture", bytes);
     let output = replay(&[&path]);
-    assert!(output.status.success(), "{what}: {}", told(&output));
+    assert!(output.status.success(), "{what}: {}", stderr(&output));
     assert_eq!(documents(&output), expected, "{what}");
 }
 
@@ -86,7 +86,7 @@ fn standard_input_gives_the_same() {
         gzip(&session.pcapng(Order::Little, false)),
     ] {
         let output = replay_from(&bytes, &[]);
-        assert!(output.status.success(), "{}", told(&output));
+        assert!(output.status.success(), "{}", stderr(&output));
         assert_eq!(documents(&output), expected);
     }
 }
@@ -96,5 +96,5 @@ fn names_an_unknown_link_type() {
     let (_folder, path) = file("radio.pcap", &session().pcap(Order::Little, false, 105));
     let output = replay(&[&path]);
     assert!(output.status.code() == Some(1) && output.stdout.is_empty());
-    assert!(told(&output).contains("link type 105"), "{}", told(&output));
+    assert!(stderr(&output).contains("link type 105"), "{}", stderr(&output));
 }

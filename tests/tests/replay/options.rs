@@ -12,7 +12,7 @@ use nix::{
 };
 use sensor_tests::{Agent, Order, Recording, documents_of, link, text};
 
-use crate::{documents, file, recorded, replay, session, told};
+use crate::{documents, file, recorded, replay, session, stderr};
 
 #[test]
 fn times_are_those_of_the_capture() {
@@ -23,16 +23,16 @@ fn times_are_those_of_the_capture() {
     let documents = documents(&replay(&[&path]));
     for document in &documents {
         for pointer in ["/@timestamp", "/event/start", "/event/end"] {
-            let told = time(text(document, pointer));
-            assert!((first..=last).contains(&told), "{pointer} {told} not in {first}..{last}");
+            let time = time(text(document, pointer));
+            assert!((first..=last).contains(&time), "{pointer} {time} not in {first}..{last}");
         }
     }
     assert_eq!(time(text(&documents[0], "/event/start")), first, "the first packet is the SYN");
 }
 
 /// Milliseconds since 1970.
-fn time(told: &str) -> u64 {
-    let parsed = time::OffsetDateTime::parse(told, &time::format_description::well_known::Rfc3339).unwrap();
+fn time(text: &str) -> u64 {
+    let parsed = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).unwrap();
     (parsed.unix_timestamp_nanos() / 1_000_000) as u64
 }
 
@@ -48,7 +48,7 @@ fn rewrite_makes_a_lab_capture_cross_the_border() {
     assert!(!told_of.is_empty() && told_of.iter().all(|one| text(one, "/destination/ip") == "9.9.9.9"));
     let wrong = replay(&["--rewrite", "10.0.0.0/8=81.2.0.0/16", &crossing]);
     assert_eq!(wrong.status.code(), Some(2));
-    assert!(told(&wrong).contains("lengths"), "{}", told(&wrong));
+    assert!(stderr(&wrong).contains("lengths"), "{}", stderr(&wrong));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn speed_takes_its_time() {
     let (_folder, path) = file("capture", &session.pcap(Order::Little, false, link::ETHERNET));
     let started = Instant::now();
     let output = replay(&["--speed", "10", &path]);
-    assert!(output.status.success(), "{}", told(&output));
+    assert!(output.status.success(), "{}", stderr(&output));
     assert!(started.elapsed() >= Duration::from_millis(300));
 }
 
@@ -118,7 +118,7 @@ fn closed_pipe_ends_the_replay_quietly() {
         command.arg("replay").args(many).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", told(&output));
+    assert!(output.status.success(), "{}", stderr(&output));
 }
 
 #[test]
@@ -154,5 +154,5 @@ fn host_engine_needs_no_privileges() {
     let mut command = Command::new("setpriv");
     command.args(arguments).arg(program).arg("replay").arg(&path);
     let output = command.output().unwrap();
-    assert_eq!(documents(&output), documents(&replay(&[path.to_str().unwrap()])), "{}", told(&output));
+    assert_eq!(documents(&output), documents(&replay(&[path.to_str().unwrap()])), "{}", stderr(&output));
 }

@@ -79,11 +79,11 @@ fn run_and_kill(directory: &Path, batches: usize) -> u64 {
 #[test]
 fn killed_process_loses_nothing_committed() {
     let directory = tempfile::tempdir().unwrap();
-    let (mut told, mut kept) = (0, 0);
+    let (mut reported, mut kept) = (0, 0);
     let mut seed = 7_u64;
     for round in 0..25 {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        told += run_and_kill(directory.path(), (seed >> 33) as usize % 60 + 1);
+        reported += run_and_kill(directory.path(), (seed >> 33) as usize % 60 + 1);
         let before = std::mem::take(&mut kept);
         let mut last = 0;
         let reader = Reader::open(directory.path()).unwrap();
@@ -100,9 +100,12 @@ fn killed_process_loses_nothing_committed() {
         assert!(kept > before, "round {round}");
         // Of each run, one batch at most was committed and not said any more.
         let batches = kept / TOGETHER;
-        assert!((told..=told + round + 1).contains(&batches), "round {round}: {told} told, {batches} kept");
+        assert!(
+            (reported..=reported + round + 1).contains(&batches),
+            "round {round}: {reported} reported, {batches} kept"
+        );
     }
-    assert!(told > 100, "{told} batches told");
+    assert!(reported > 100, "{reported} batches reported");
 }
 
 #[test]
@@ -121,7 +124,7 @@ fn repeatedly_killed_agent_keeps_every_document_in_store_and_file() {
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     };
     // A file may have a document twice after a crash.
-    let told = || -> BTreeSet<String> {
+    let reported = || -> BTreeSet<String> {
         lines().iter().map(|document| text(document, "/event/id").to_owned()).collect()
     };
     let mut strangers = Strangers::on(&border);
@@ -137,13 +140,13 @@ fn repeatedly_killed_agent_keeps_every_document_in_store_and_file() {
         poll(PATIENCE, || (of(&lines()) == sent).then_some(()))
             .unwrap_or_else(|| panic!("round {round}: {:?} of {sent:?}\n{}", of(&lines()), agent.log()));
         agent.kill().unwrap();
-        let (told, kept) = (told(), identifiers(&stored(&state, &[])));
-        assert!(told.is_subset(&kept), "round {round}: {:?}", told.difference(&kept));
+        let (reported, kept) = (reported(), identifiers(&stored(&state, &[])));
+        assert!(reported.is_subset(&kept), "round {round}: {:?}", reported.difference(&kept));
     }
     assert_eq!(agent().stop().unwrap().code, Some(0));
     let kept = stored(&state, &[]);
     assert_eq!(of(&kept), sent);
-    assert_eq!(identifiers(&kept), told());
+    assert_eq!(identifiers(&kept), reported());
     let opened = kept.iter().filter(|one| text(one, "/event/action") == "incident-opened");
     assert_eq!(opened.count(), sent.len(), "each is opened once");
 }

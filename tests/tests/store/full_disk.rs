@@ -68,9 +68,9 @@ fn agent_continues_on_a_full_disk_and_keeps_its_documents() {
     for client in &sent {
         assert!(of(&agent.documents(), *client), "{client} is lost: {}", agent.log());
     }
-    let told = agent.documents();
+    let documents = agent.documents();
     let kept = listed();
-    assert!(told.iter().all(|document| kept.contains(document)), "told and not kept");
+    assert!(documents.iter().all(|document| kept.contains(document)), "reported and not kept");
     let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
     assert_eq!(ended.log.matches(failed).count(), 1, "{}", ended.log);

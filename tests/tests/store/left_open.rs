@@ -31,11 +31,11 @@ fn goes_on_under_the_same_identifier(end: fn(Agent)) {
             number(document, "/smb_sensor/incident/connections") >= count
                 && document.pointer("/smb_sensor/incident/restarted") == Some(&true.into())
         };
-        let told = next.wait_for(update).unwrap();
-        assert_eq!(text(&told, "/smb_sensor/incident/id"), id, "run {run}");
-        assert_eq!(number(&told, "/smb_sensor/incident/connections"), count, "run {run}");
+        let updated = next.wait_for(update).unwrap();
+        assert_eq!(text(&updated, "/smb_sensor/incident/id"), id, "run {run}");
+        assert_eq!(number(&updated, "/smb_sensor/incident/connections"), count, "run {run}");
         assert_eq!(
-            told.pointer("/smb_sensor/incident/opened"),
+            updated.pointer("/smb_sensor/incident/opened"),
             opened.pointer("/smb_sensor/incident/opened"),
             "run {run}"
         );

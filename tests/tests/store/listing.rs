@@ -35,8 +35,8 @@ fn store_is_readable_while_the_agent_runs_and_afterwards() {
     let state = scratch.path().join("state");
     let agent = Agent::on(border.gateway(), "lan0").config(FLOWS).state_dir(&state).start().unwrap();
     converse(&border).unwrap();
-    let told = agent.wait_for(tells("smb-to-internet", "smb")).unwrap();
-    let id = text(&told, "/smb_sensor/incident/id").to_owned();
+    let document = agent.wait_for(tells("smb-to-internet", "smb")).unwrap();
+    let id = text(&document, "/smb_sensor/incident/id").to_owned();
     let smb = [
         "--rule",
         "smb-to-internet",
@@ -76,10 +76,10 @@ fn store_is_readable_while_the_agent_runs_and_afterwards() {
     assert_eq!(text(&flows[0], "/source/ip"), "10.0.0.2");
     assert_eq!(text(&flows[0], "/smb_sensor/incident/id"), id);
     let ended = agent.stop().unwrap();
-    let (told_flows, told): (Vec<_>, Vec<_>) = ended.documents.into_iter().partition(is_flow);
-    assert_eq!(stored(&state, &["--flows"]), told_flows);
-    assert_eq!(stored(&state, &[]), told, "every document, as it was written");
-    assert_eq!(stored(&state, &[&id[..8]]), told, "by the beginning of its identifier");
+    let (flows, documents): (Vec<_>, Vec<_>) = ended.documents.into_iter().partition(is_flow);
+    assert_eq!(stored(&state, &["--flows"]), flows);
+    assert_eq!(stored(&state, &[]), documents, "every document, as it was written");
+    assert_eq!(stored(&state, &[&id[..8]]), documents, "by the beginning of its identifier");
     let detail = listed(&state, &[&id]);
     for word in ["10.0.0.2", "8.8.4.4", "smb-to-internet"] {
         assert!(detail.contains(word), "{word}: {detail}");

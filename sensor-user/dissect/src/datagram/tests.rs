@@ -163,7 +163,7 @@ fn keeps_a_bounded_number_of_node_names_and_counts_the_rest() {
     }
     let answers = known.exchanges.iter().filter_map(|one| one.answer.as_ref());
     let names: usize = answers.map(|answer| answer.names.len()).sum();
-    let told = only(&{
+    let reported_names = only(&{
         let mut one = Datagrams::default();
         read(&mut one, Sender::Server, &node_status(1));
         one
@@ -172,7 +172,7 @@ fn keeps_a_bounded_number_of_node_names_and_counts_the_rest() {
     .as_ref()
     .map_or(0, |answer| answer.names.len());
     assert_eq!(names, 64);
-    assert_eq!(known.left_out as usize, MAX_DATAGRAMS * told - names + 40 - MAX_DATAGRAMS);
+    assert_eq!(known.left_out as usize, MAX_DATAGRAMS * reported_names - names + 40 - MAX_DATAGRAMS);
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn ticket_names_realm_and_service_in_any_wrapper() {
 #[test]
 fn cut_ticket_gives_whole_names_or_none_and_no_fingerprint() {
     let whole = offered(&files());
-    let mut told = 0;
+    let mut with_service = 0;
     for length in 0..whole.len() {
         let Ok(Blob::Kerberos(KerberosToken::Request { realm, service, bytes })) =
             security::read(&whole[..length])
@@ -120,9 +120,9 @@ fn cut_ticket_gives_whole_names_or_none_and_no_fingerprint() {
         assert!(realm.as_deref().is_none_or(|realm| realm == "CORP.EXAMPLE"), "{realm:?}");
         assert!(service.as_deref().is_none_or(|name| name == "cifs/files.corp.example"), "{service:?}");
         assert_eq!(bytes, None, "{length} of {} bytes", whole.len());
-        told += usize::from(service.is_some());
+        with_service += usize::from(service.is_some());
     }
-    assert!(told > TICKET.len(), "a snap length that ends in the ticket leaves its names");
+    assert!(with_service > TICKET.len(), "a snap length that ends in the ticket leaves its names");
 }
 
 #[test]

@@ -19,7 +19,7 @@ async fn answers_a_request_and_removes_the_socket_at_the_end() {
     let request = control.next().await.unwrap();
     assert_eq!(request.request, Request::EnforcementOff);
     request.answer(true, "off");
-    assert_eq!(client.await.unwrap(), Answer { told: "off".into(), done: true });
+    assert_eq!(client.await.unwrap(), Answer { text: "off".into(), done: true });
     assert!(Control::listen(directory.path(), &Supervisor::default()).is_err(), "one agent to a directory");
     drop(control);
     assert!(!socket(directory.path()).exists());
@@ -75,7 +75,7 @@ async fn drops_a_result_without_a_client_unless_it_lets_packets_pass() {
     let mut control = Control::listen(directory.path(), &Supervisor::default()).unwrap();
     for request in [Request::EnforcementOn { seconds: None }, Request::EnforcementOff] {
         let answer = asked(directory.path(), request).await;
-        assert!(!answer.done && answer.told.contains("busy"), "{answer:?}");
+        assert!(!answer.done && answer.text.contains("busy"), "{answer:?}");
     }
     assert_eq!(control.next().await.unwrap().request, Request::EnforcementOff);
 }

@@ -61,8 +61,8 @@ fn counts_and_drops_every_retransmitted_syn() {
             let effect = twin.repeat(hook, &syn().build(), 5).unwrap();
             assert_eq!(enforcement(&effect), [5, 5, 0, 0], "{hook:?}");
             assert_eq!(effect.counted.get(Kept), 5, "what is dropped is accounted all the same");
-            let [_, (_, told)] = flows(&effect.records).unwrap()[..] else { panic!("{effect:?}") };
-            assert!(told.marks & mark::DROPPED != 0);
+            let [_, (_, reported)] = flows(&effect.records).unwrap()[..] else { panic!("{effect:?}") };
+            assert!(reported.marks & mark::DROPPED != 0);
         }
         twin.end_enforcement().unwrap();
         vec![]

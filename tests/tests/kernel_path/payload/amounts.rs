@@ -24,13 +24,13 @@ fn reports_the_beginning_of_a_very_long_message() {
     for at in (0..longest).step_by(1_400) {
         let sent = segment(ENDS, Local, at as u32, &message[at..at + 1_400]);
         let kind = if at == 0 { Message } else { Continued };
-        steps.push(sent.told(kind, (longest - at) as u32, (longest - at).min(1_400)));
+        steps.push(sent.reported(kind, (longest - at) as u32, (longest - at).min(1_400)));
     }
     steps.push(segment(ENDS, Local, longest as u32, &message[longest..9_000]).hushed());
     let transaction = of_smb1(smb1::TRANSACTION, REQUEST, 900);
     let rows = vec![
         ("a session setup".to_owned(), steps),
-        alone("an SMB1 transaction", segment(ENDS, Local, 1, &transaction).told(Message, 512, 512)),
+        alone("an SMB1 transaction", segment(ENDS, Local, 1, &transaction).reported(Message, 512, 512)),
     ];
     follow("reports_the_beginning_of_a_very_long_message", &Setup::default(), rows);
 }
@@ -44,7 +44,7 @@ fn reports_as_much_of_a_long_segment_as_a_piece_holds() {
         for length in [1_460, 2_048, 3_300, most - 1, most, most + 1, 6_000, longest(), longest() + 900] {
             let message = of_smb2(smb2::SESSION_SETUP, REQUEST, length);
             let wanted = length.min(longest());
-            let step = segment(ends, Local, 1, &message).told(Message, wanted as u32, wanted.min(most));
+            let step = segment(ends, Local, 1, &message).reported(Message, wanted as u32, wanted.min(most));
             rows.push(alone(format!("{length} bytes from {}", ends.0), step));
         }
     }
@@ -65,13 +65,13 @@ fn reports_a_message_from_its_first_bytes() {
     for length in 1..40 {
         let (v2, v1) = (segment(ENDS, Local, 1, &message[..length]), segment(ENDS, Local, 1, &v1[..length]));
         let bind = segment(rpc_ends, Local, 1, &bind[..length]);
-        let told = |sent: super::Sent, kind, wanted, from| {
-            if length < from { sent.hushed() } else { sent.told(kind, wanted, length) }
+        let reported = |sent: super::Sent, kind, wanted, from| {
+            if length < from { sent.hushed() } else { sent.reported(kind, wanted, length) }
         };
-        rows.push(alone(format!("{length} bytes of SMB2"), told(v2, Message, 300, 8)));
-        rows.push(alone(format!("{length} bytes of SMB1"), told(v1, Message, 300, 8)));
+        rows.push(alone(format!("{length} bytes of SMB2"), reported(v2, Message, 300, 8)));
+        rows.push(alone(format!("{length} bytes of SMB1"), reported(v1, Message, 300, 8)));
         let rpc = sensor_common::payload::PieceKind::Rpc;
-        rows.push(alone(format!("{length} bytes of a bind"), told(bind, rpc, 72, 10)));
+        rows.push(alone(format!("{length} bytes of a bind"), reported(bind, rpc, 72, 10)));
     }
     follow("reports_a_message_from_its_first_bytes", &Setup::default(), rows);
 }
@@ -84,8 +84,8 @@ fn reports_tiny_payloads_only_inside_a_range() {
         let lone = segment(ENDS, Local, 1, &SECRET[..length]).hushed();
         rows.push(alone(format!("{length} bytes by themselves"), lone));
         let inside = vec![
-            segment(ENDS, Local, 1, &message[..50]).told(Message, 100, 50),
-            segment(ENDS, Local, 51, &message[50..50 + length]).told(Continued, 50, length),
+            segment(ENDS, Local, 1, &message[..50]).reported(Message, 100, 50),
+            segment(ENDS, Local, 51, &message[50..50 + length]).reported(Continued, 50, length),
         ];
         rows.push((format!("{length} bytes of a message"), inside));
     }
@@ -101,7 +101,7 @@ fn reports_nothing_of_a_frame_shorter_than_it_claims() {
         .map(|there| alone(format!("{there} of 300 bytes"), cut(there)))
         .to_vec();
     let whole = segment(ENDS, Local, 1, &message).bent(|frame| frame.length(340));
-    rows.push(alone("300 of 300 bytes", whole.told_whole(Message)));
+    rows.push(alone("300 of 300 bytes", whole.reported_whole(Message)));
     // The stretch does not begin with what was not told.
     let follows = segment(ENDS, Local, 101, &message[100..]).hushed();
     rows.push(("what follows such a frame".to_owned(), vec![cut(100), follows]));
@@ -109,7 +109,7 @@ fn reports_nothing_of_a_frame_shorter_than_it_claims() {
     let short = datagram(ends, Local, &[7; 50]).bent(|frame| frame.length(100)).hushed();
     rows.push(alone("a datagram", short));
     let padded = datagram(ends, Local, &[7; 50]).bent(|frame| frame.padding(30));
-    rows.push(alone("padding is no payload", padded.told_whole(Datagram)));
+    rows.push(alone("padding is no payload", padded.reported_whole(Datagram)));
     let test = "reports_nothing_of_a_frame_shorter_than_it_claims";
     follow(test, &Setup::default(), rows);
 }
@@ -123,9 +123,9 @@ fn survives_a_session_header_with_a_false_length() {
         message
     };
     let rows = vec![
-        alone("nothing at all", segment(ENDS, Local, 1, &lying(0, 100)).told(Message, 4, 4)),
-        alone("less than its header", segment(ENDS, Local, 1, &lying(10, 100)).told(Message, 14, 14)),
-        alone("16 MiB", segment(ENDS, Local, 1, &lying(0x00FF_FFFF, 100)).told(Message, LONGEST, 100)),
+        alone("nothing at all", segment(ENDS, Local, 1, &lying(0, 100)).reported(Message, 4, 4)),
+        alone("less than its header", segment(ENDS, Local, 1, &lying(10, 100)).reported(Message, 14, 14)),
+        alone("16 MiB", segment(ENDS, Local, 1, &lying(0x00FF_FFFF, 100)).reported(Message, LONGEST, 100)),
     ];
     let test = "survives_a_session_header_with_a_false_length";
     follow(test, &Setup::default(), rows);

@@ -84,8 +84,8 @@ fn marks_encrypted_and_compressed_messages_without_reporting_them() {
     let marks = [("encrypted", 0xFD, mark::ENCRYPTED), ("compressed", 0xFC, mark::COMPRESSED)];
     let rows = marks.map(|(name, identifier, hides)| {
         let frame = Frame::tcp(ENDS.0, ENDS.1).flags(ACK).payload(&hidden(identifier));
-        let told = kept_syn(348).flags(ACK).payload(308).marked(mark::SMB_FROM_LOCAL | hides);
-        (name, frame, told.told())
+        let reported = kept_syn(348).flags(ACK).payload(308).marked(mark::SMB_FROM_LOCAL | hides);
+        (name, frame, expected.reported())
     });
     hold(test, &Setup::default(), rows);
 }
@@ -124,13 +124,15 @@ fn reports_only_the_first_of_several_messages() {
     let rows = vec![
         alone(
             "a tree connect and a write",
-            segment(ENDS, Local, 1, &together(smb2::TREE_CONNECT, 112)).told(Message, 116, 116),
+            segment(ENDS, Local, 1, &together(smb2::TREE_CONNECT, 112)).reported(Message, 116, 116),
         ),
         (
             "in two segments".to_owned(),
             vec![
-                segment(ENDS, Local, 1, &together(smb2::TREE_CONNECT, 112)[..100]).told(Message, 116, 100),
-                segment(ENDS, Local, 101, &together(smb2::TREE_CONNECT, 112)[100..]).told(Continued, 16, 16),
+                segment(ENDS, Local, 1, &together(smb2::TREE_CONNECT, 112)[..100])
+                    .reported(Message, 116, 100),
+                segment(ENDS, Local, 101, &together(smb2::TREE_CONNECT, 112)[100..])
+                    .reported(Continued, 16, 16),
                 segment(ENDS, Local, 600, SECRET).hushed(),
             ],
         ),
@@ -147,7 +149,7 @@ fn does_not_report_contents_behind_a_message() {
     let rows = vec![(
         "a session setup, then a write".to_owned(),
         vec![
-            segment(ENDS, Local, 1, &both).told(Message, 200, 200),
+            segment(ENDS, Local, 1, &both).reported(Message, 200, 200),
             segment(ENDS, Local, next, SECRET).hushed(),
         ],
     )];

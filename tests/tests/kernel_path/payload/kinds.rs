@@ -16,7 +16,7 @@ use crate::any_port::session_request;
 /// A message of the client or, as a reply, of the server: told whole.
 fn whole(name: &str, reply: bool, message: &[u8]) -> Course {
     let side = if reply { Remote } else { Local };
-    alone(name, segment(ENDS, side, 0x1234_5678, message).told_whole(Message))
+    alone(name, segment(ENDS, side, 0x1234_5678, message).reported_whole(Message))
 }
 
 #[test]
@@ -63,11 +63,11 @@ fn internal_server_is_the_local_side() {
     let rows = vec![
         alone(
             "request of an external client",
-            segment(ends, Remote, 7, &of_smb2(smb2::NEGOTIATE, REQUEST, 120)).told_whole(Message),
+            segment(ends, Remote, 7, &of_smb2(smb2::NEGOTIATE, REQUEST, 120)).reported_whole(Message),
         ),
         alone(
             "its answer",
-            segment(ends, Local, 9, &of_smb2(smb2::NEGOTIATE, REPLY, 140)).told_whole(Message),
+            segment(ends, Local, 9, &of_smb2(smb2::NEGOTIATE, REPLY, 140)).reported_whole(Message),
         ),
     ];
     follow("internal_server_is_the_local_side", &Setup::default(), rows);
@@ -79,9 +79,9 @@ fn reports_a_netbios_session_request() {
     let request = session_request();
     let with_more = [&request[..], SECRET].concat();
     let rows = vec![
-        alone("alone", segment(ends, Local, 3, &request).told_whole(Message)),
-        alone("with more behind it", segment(ends, Local, 3, &with_more).told(Message, 72, 72)),
-        alone("on the port of SMB", segment(ENDS, Local, 3, &request).told_whole(Message)),
+        alone("alone", segment(ends, Local, 3, &request).reported_whole(Message)),
+        alone("with more behind it", segment(ends, Local, 3, &with_more).reported(Message, 72, 72)),
+        alone("on the port of SMB", segment(ENDS, Local, 3, &request).reported_whole(Message)),
     ];
     follow("reports_a_netbios_session_request", &Setup::default(), rows);
 }
@@ -119,7 +119,10 @@ fn named_pipe_reports_binds_whole_and_requests_up_to_the_opnum() {
         let side = if reply { Remote } else { Local };
         let request = segment(ENDS, side, 9, &message(at, &unit(rpc::REQUEST, 400)));
         let header = at + 24;
-        rows.push(alone(format!("{carrier} with a request"), request.told(Message, header as u32, header)));
+        rows.push(alone(
+            format!("{carrier} with a request"),
+            request.reported(Message, header as u32, header),
+        ));
         for kind in [rpc::RESPONSE, rpc::FAULT] {
             let answer = segment(ENDS, side, 9, &message(at, &unit(kind, 400)));
             rows.push(alone(format!("{carrier} with answer {kind}"), answer.hushed()));
@@ -135,23 +138,26 @@ fn endpoint_mapper_reports_binds_whole_and_requests_up_to_the_opnum() {
     let served: Ends = ("10.0.0.2:135", "8.8.4.4:50000");
     let mut rows = Vec::new();
     for (name, kind) in BINDING {
-        rows.push(alone(name, segment(ends, Local, 5, &unit(kind, 116)).told_whole(Rpc)));
+        rows.push(alone(name, segment(ends, Local, 5, &unit(kind, 116)).reported_whole(Rpc)));
         rows.push(alone(
             format!("{name} of the external side"),
-            segment(ends, Remote, 5, &unit(kind, 60)).told_whole(Rpc),
+            segment(ends, Remote, 5, &unit(kind, 60)).reported_whole(Rpc),
         ));
         rows.push(alone(
             format!("{name} to an internal server"),
-            segment(served, Remote, 5, &unit(kind, 60)).told_whole(Rpc),
+            segment(served, Remote, 5, &unit(kind, 60)).reported_whole(Rpc),
         ));
         let two = [unit(kind, 72), unit(rpc::RESPONSE, 300)].concat();
-        rows.push(alone(format!("{name} with more behind"), segment(ends, Local, 5, &two).told(Rpc, 72, 72)));
+        rows.push(alone(
+            format!("{name} with more behind"),
+            segment(ends, Local, 5, &two).reported(Rpc, 72, 72),
+        ));
     }
     let request = unit(rpc::REQUEST, 300);
-    rows.push(alone("request", segment(ends, Local, 5, &request).told(Rpc, 24, 24)));
+    rows.push(alone("request", segment(ends, Local, 5, &request).reported(Rpc, 24, 24)));
     let mut minor_one = unit(rpc::BIND, 72);
     minor_one[1] = 1;
-    rows.push(alone("version 5.1", segment(ends, Local, 5, &minor_one).told_whole(Rpc)));
+    rows.push(alone("version 5.1", segment(ends, Local, 5, &minor_one).reported_whole(Rpc)));
     let test = "endpoint_mapper_reports_binds_whole_and_requests_up_to_the_opnum";
     follow(test, &Setup::default(), rows);
 }
@@ -193,9 +199,9 @@ fn reports_only_the_first_datagram_of_each_side() {
     let query = [0x21; 50];
     let rows = pairs.map(|(name, ends)| {
         let steps = vec![
-            datagram(ends, Local, &query).told_whole(Datagram),
+            datagram(ends, Local, &query).reported_whole(Datagram),
             datagram(ends, Local, SECRET).hushed(),
-            datagram(ends, Remote, &query[..1]).told_whole(Datagram),
+            datagram(ends, Remote, &query[..1]).reported_whole(Datagram),
             datagram(ends, Remote, SECRET).hushed(),
             datagram(ends, Local, SECRET).hushed(),
         ];
@@ -203,7 +209,7 @@ fn reports_only_the_first_datagram_of_each_side() {
     });
     let long = [&[0x42; 512][..], SECRET].concat();
     let ends = pairs[0].1;
-    let cut = alone("a long one is cut", datagram(ends, Local, &long).told(Datagram, 512, 512));
+    let cut = alone("a long one is cut", datagram(ends, Local, &long).reported(Datagram, 512, 512));
     let empty = vec![datagram(ends, Remote, &[]).hushed(), datagram(ends, Remote, SECRET).hushed()];
     let rows = rows.into_iter().chain([cut, ("the first has nothing in it".to_owned(), empty)]).collect();
     follow("reports_only_the_first_datagram_of_each_side", &Setup::default(), rows);

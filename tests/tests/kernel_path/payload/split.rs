@@ -24,7 +24,7 @@ fn part_from(start: u32, side: Side, message: &[u8], part: std::ops::Range<usize
     let (from, rest) = (part.start, (message.len() - part.start) as u32);
     let length = part.len();
     let sent = segment(ENDS, side, start.wrapping_add(from as u32), &message[part]);
-    sent.told(if from == 0 { Message } else { Continued }, rest, length)
+    sent.reported(if from == 0 { Message } else { Continued }, rest, length)
 }
 
 fn setup_request(length: usize) -> Vec<u8> {
@@ -87,7 +87,7 @@ fn range_ends_with_its_message() {
             "the segment that ends it holds the next message too",
             vec![
                 part(Local, &message, 0..200),
-                segment(ENDS, Local, START + 200, &tail_and_file).told(Continued, 100, 100),
+                segment(ENDS, Local, START + 200, &tail_and_file).reported(Continued, 100, 100),
                 segment(ENDS, Local, START + 200 + tail_and_file.len() as u32, SECRET).hushed(),
             ],
         ),
@@ -164,7 +164,7 @@ fn range_does_not_outlive_its_flow() {
             "another flow has the slot",
             vec![
                 part(Local, &message, 0..200),
-                elsewhere(150).told(Message, 150, 150),
+                elsewhere(150).reported(Message, 150, 150),
                 segment(ENDS, Local, START + 200, &message[200..]).hushed(),
             ],
         ),
@@ -193,16 +193,16 @@ fn follows_split_binds_and_requests_to_the_wanted_end() {
         course(
             "a bind to the endpoint mapper",
             vec![
-                segment(rpc_ends, Local, START, &bind[..60]).told(Rpc, 160, 60),
-                segment(rpc_ends, Local, START + 60, &bind[60..]).told(Continued, 100, 100),
+                segment(rpc_ends, Local, START, &bind[..60]).reported(Rpc, 160, 60),
+                segment(rpc_ends, Local, START + 60, &bind[60..]).reported(Continued, 100, 100),
                 segment(rpc_ends, Local, START + 160, SECRET).hushed(),
             ],
         ),
         course(
             "a request in a pipe ends before its data",
             vec![
-                segment(ENDS, Local, START, &in_pipe[..130]).told(Message, 140, 130),
-                segment(ENDS, Local, START + 130, &in_pipe[130..]).told(Continued, 10, 10),
+                segment(ENDS, Local, START, &in_pipe[..130]).reported(Message, 140, 130),
+                segment(ENDS, Local, START + 130, &in_pipe[130..]).reported(Continued, 10, 10),
                 segment(ENDS, Local, START + 140, SECRET).hushed(),
             ],
         ),
@@ -221,10 +221,10 @@ fn reports_and_follows_messages_on_an_unwatched_port() {
     let rows = vec![course(
         "port 4445",
         vec![
-            sent(Local, START, &request[..200]).told(Message, 500, 200),
-            sent(Local, START + 350, &request[350..]).told(Continued, 150, 150),
-            sent(Local, START + 200, &request[200..350]).told(Continued, 300, 150),
-            sent(Remote, 9, &reply).told_whole(Message),
+            sent(Local, START, &request[..200]).reported(Message, 500, 200),
+            sent(Local, START + 350, &request[350..]).reported(Continued, 150, 150),
+            sent(Local, START + 200, &request[200..350]).reported(Continued, 300, 150),
+            sent(Remote, 9, &reply).reported_whole(Message),
             sent(Local, START + 500, SECRET).hushed(),
         ],
     )];

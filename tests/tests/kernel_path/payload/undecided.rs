@@ -16,14 +16,14 @@ use super::{
 const START: u32 = 1_000;
 
 /// Segments of these lengths that `message` is sent in by the internal side; all of `told` bytes of it are to be told.
-fn sent_in(message: &[u8], lengths: &[usize], wanted: [usize; 2], told: usize) -> Vec<Step> {
+fn sent_in(message: &[u8], lengths: &[usize], wanted: [usize; 2], reported: usize) -> Vec<Step> {
     let (mut at, mut steps) = (0, Vec::new());
     for (number, length) in lengths.iter().enumerate() {
         let sent = segment(ENDS, Local, START + at as u32, &message[at..at + length]);
         let wanted = wanted[usize::from(number > 0)];
-        steps.push(if at < told {
+        steps.push(if at < reported {
             let kind = if at == 0 { Message } else { Continued };
-            sent.told(kind, (wanted - at) as u32, (*length).min(wanted - at))
+            sent.reported(kind, (wanted - at) as u32, (*length).min(wanted - at))
         } else {
             sent.hushed()
         });
@@ -97,8 +97,8 @@ fn reports_a_bind_behind_a_header_in_its_own_segment() {
     rows.push((
         "a reply, in segments of 76 bytes".into(),
         vec![
-            far(0, 76).told(Message, all as u32, 76),
-            far(76, all).told(Continued, (all - 76) as u32, all - 76),
+            far(0, 76).reported(Message, all as u32, 76),
+            far(76, all).reported(Continued, (all - 76) as u32, all - 76),
         ],
     ));
     follow("reports_a_bind_behind_a_header_in_its_own_segment", &Setup::default(), rows);
@@ -108,26 +108,26 @@ fn reports_a_bind_behind_a_header_in_its_own_segment() {
 fn reads_a_header_in_order_and_from_one_side_alone() {
     let message = of_smb2(smb2::SESSION_SETUP, REQUEST, 300);
     let part = |from: usize, to: usize| segment(ENDS, Local, START + from as u32, &message[from..to]);
-    let first = || part(0, 20).told(Message, 300, 20);
+    let first = || part(0, 20).reported(Message, 300, 20);
     let far = of_smb2(smb2::SESSION_SETUP, REPLY, 200);
     let rows: Vec<Course> = vec![
         (
             "a gap in the header".into(),
-            vec![first(), part(24, 100).hushed(), part(20, 120).told(Continued, 280, 100)],
+            vec![first(), part(24, 100).hushed(), part(20, 120).reported(Continued, 280, 100)],
         ),
-        ("the first again".into(), vec![first(), first(), part(20, 300).told(Continued, 280, 280)]),
+        ("the first again".into(), vec![first(), first(), part(20, 300).reported(Continued, 280, 280)]),
         (
             "a whole message of the other side between".into(),
             vec![
                 first(),
-                segment(ENDS, Remote, 5, &far).told_whole(Message),
+                segment(ENDS, Remote, 5, &far).reported_whole(Message),
                 // What was known of the header is forgotten for that message's; the segment does not go on with it.
                 part(20, 300).hushed(),
             ],
         ),
         (
             "another message instead".into(),
-            vec![first(), segment(ENDS, Local, START + 300, &message).told_whole(Message)],
+            vec![first(), segment(ENDS, Local, START + 300, &message).reported_whole(Message)],
         ),
         alone("no room for a header", segment(ENDS, Local, 1, b"\0\0\0\x10\xFESMB@\0").hushed()),
     ];
@@ -141,10 +141,10 @@ fn undecided_messages_use_at_most_half_of_the_pieces() {
     let mut steps: Vec<Step> = Vec::new();
     for number in 0..MAX_PIECES {
         let sent = segment(ENDS, Local, number * 200, &file[..60]);
-        steps.push(if number < MAX_PIECES / 2 { sent.told(Message, 8_192, 60) } else { sent.hushed() });
+        steps.push(if number < MAX_PIECES / 2 { sent.reported(Message, 8_192, 60) } else { sent.hushed() });
         steps.push(segment(ENDS, Local, number * 200 + 60, &file[60..200]).hushed());
     }
-    steps.push(segment(ENDS, Local, 500_000, &setup).told_whole(Message));
+    steps.push(segment(ENDS, Local, 500_000, &setup).reported_whole(Message));
     follow(
         "undecided_messages_use_at_most_half_of_the_pieces",
         &Setup::default(),
