@@ -1,7 +1,7 @@
-//! From two addresses to what the packet is to us.
+//! From two addresses to the role of a packet.
 //!
-//! Takes the prefix flags of both addresses, gives the side each is on or the named reason for which the packet is
-//! none of ours. Never looks at ports other than to tell client from server.
+//! Takes the prefix flags of both addresses. Gives the side of each, or the named reason for which the sensor does not keep
+//! the packet. Uses ports only to distinguish client from server.
 
 use crate::{counter::Counter, headers::Address, prefix::PrefixFlags, slot::Side};
 
@@ -17,7 +17,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// Reads the place out of prefix flags.
+    /// Reads the place from prefix flags.
     #[inline(always)]
     #[must_use]
     pub const fn of(flags: PrefixFlags) -> Self {
@@ -31,7 +31,7 @@ impl Place {
     }
 }
 
-/// Which end of a packet is the server, as far as its ports tell.
+/// Which end of a packet is the server, as far as its ports show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
     /// Only the source port is a service.
@@ -42,7 +42,7 @@ pub enum Server {
     Either,
 }
 
-/// Judges a packet: the side that sent it when it crosses the border, else the outcome under which it is counted.
+/// Classifies a packet: the side that sent it if it crosses the border, otherwise the outcome under which it is counted.
 ///
 /// # Errors
 /// The [`Counter`] of the reason why the packet is not kept.
@@ -62,7 +62,7 @@ pub const fn crossing(
     let (client, server) = match server {
         Server::Destination => (source, destination),
         Server::Source => (destination, source),
-        // Nobody can say who is the client yet: the agent applies its exemptions when it can.
+        // The client is not known yet. The agent applies its exemptions once it is.
         Server::Either => return Ok(sender),
     };
     if client.contains(PrefixFlags::EXEMPT_SOURCE) {
@@ -74,8 +74,8 @@ pub const fn crossing(
     }
 }
 
-/// The number of the exemption for which a packet is let be with `reason`, by the flags of its addresses; `None` when it is
-/// for no exemption.
+/// The number of the exemption that lets a packet pass with `reason`, from the flags of its addresses. `None` if no
+/// exemption does.
 #[inline(always)]
 #[must_use]
 pub const fn exempt_counter(

@@ -1,15 +1,15 @@
-//! What a prefix in the kernel's tries says of an address: a set of flags.
+//! Prefix flags: what a prefix in the kernel's tries says about an address.
 
-/// Flags of one stored prefix. The agent flattens: a stored prefix carries the union of every prefix that covers it,
+/// Flags of one stored prefix. The agent flattens prefixes: each stored one carries the union of all that cover it,
 /// because a trie answers with the longest match only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct PrefixFlags(pub u64);
 
-/// Pairs of an exempt client with an exempt server that flags can tell apart. Further pairs share bits.
+/// Pairs of an exempt client and an exempt server that the flags distinguish. Further pairs share bits.
 pub const PAIRS: u32 = 28;
 
-/// Exemptions that the kernel counts one by one in each view, and one more for all others, which is number 0.
+/// Exemptions that the kernel counts one by one in each view. Number 0 counts all others together.
 pub const CELLS: u32 = 1_024;
 
 const PAIR_BITS: u64 = (1 << PAIRS) - 1;
@@ -30,26 +30,26 @@ impl PrefixFlags {
     pub const EXEMPT_DESTINATION: Self = Self(1 << 3);
     /// On a threat list.
     pub const THREAT: Self = Self(1 << 4);
-    /// As a client it may be exempt, which only the agent can tell: kept, and never dropped.
+    /// As a client it may be exempt, and only the agent can decide: its packets are kept and never dropped.
     pub const MAYBE_EXEMPT_SOURCE: Self = Self(1 << 5);
     /// As a server, likewise.
     pub const MAYBE_EXEMPT_DESTINATION: Self = Self(1 << 6);
 
-    /// The same with a number of an exemption to count for ([`CELLS`]), in place of the pairs that it is the client of: who is
+    /// The same flags with the number of the exemption to count ([`CELLS`]), in place of the client's pairs: a client that is
     /// [`EXEMPT_SOURCE`](Self::EXEMPT_SOURCE) needs no pair.
     #[must_use]
     pub const fn counted_as_source(self, counter: u32) -> Self {
         Self(self.0 & !(PAIR_BITS << PAIR_CLIENT_SHIFT) | ((counter % CELLS) as u64) << PAIR_CLIENT_SHIFT)
     }
 
-    /// The same for [`EXEMPT_DESTINATION`](Self::EXEMPT_DESTINATION) and the pairs that it is the server of.
+    /// The same for [`EXEMPT_DESTINATION`](Self::EXEMPT_DESTINATION) and the server's pairs.
     #[must_use]
     pub const fn counted_as_destination(self, counter: u32) -> Self {
         Self(self.0 & !(PAIR_BITS << PAIR_SERVER_SHIFT) | ((counter % CELLS) as u64) << PAIR_SERVER_SHIFT)
     }
 
-    /// The same as it is stored in a view: the numbers of view 1 come behind those of view 0, so that the packet path need not
-    /// remember which view it read.
+    /// The same flags as stored in a view: the numbers of view 1 follow those of view 0, so the packet path need not remember
+    /// which view it read.
     #[must_use]
     pub const fn in_view(self, view: u32) -> Self {
         let mut flags = self.0;
@@ -89,15 +89,16 @@ impl PrefixFlags {
         Self(1 << (PAIR_SERVER_SHIFT + pair % PAIRS))
     }
 
-    /// Whether a client with these flags and a `server` with those are an exempt pair. With more than [`PAIRS`] pairs it
-    /// may say so of two that belong to different ones, never the reverse.
+    /// Whether a client with these flags and a `server` with those are an exempt pair. With more than [`PAIRS`] pairs it may say
+    /// yes for two ends of different pairs, but never no for a true pair.
     #[inline(always)]
     #[must_use]
     pub const fn is_pair_with(self, server: Self) -> bool {
         (self.0 >> PAIR_CLIENT_SHIFT) & (server.0 >> PAIR_SERVER_SHIFT) & PAIR_BITS != 0
     }
 
-    /// The flags of an address and of the IPv4 address `inner` inside it. Of two numbers to count for it is the outer one's.
+    /// The flags of an address combined with those of the IPv4 address `inner` inside it. If both have a number to count, the
+    /// outer one wins.
     #[inline(always)]
     #[must_use]
     pub const fn with_embedded(self, inner: Self) -> Self {

@@ -5,7 +5,7 @@ fn message(header: &[(usize, u8)], length: u32, have: u32) -> u32 {
     split(header, length, &[have])
 }
 
-/// What is said with the last of segments of these lengths.
+/// The result after the last of several segments with these lengths.
 fn split(header: &[(usize, u8)], length: u32, segments: &[u32]) -> u32 {
     let mut all = [0; MAX_PIECE_LEN];
     all[1..4].copy_from_slice(&length.to_be_bytes()[1..]);

@@ -79,7 +79,7 @@ fn evidence_rises_once_for_each_new_fact() {
     assert_eq!(slot.line.payload, [200, 0]);
 }
 
-/// What a side sent in segments of (sequence number, bytes): payload, and what was sent again.
+/// The result of one side sending segments of (sequence number, bytes): new payload, and retransmitted payload.
 fn counted(segments: &[(u32, u32)]) -> (u32, u32) {
     let mut slot = opened();
     for (sequence, payload) in segments {

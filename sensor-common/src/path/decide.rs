@@ -1,4 +1,4 @@
-//! The second half of the path: a packet that may be ours is classified, accounted and counted.
+//! The second half of the path: a packet that may be watched is classified, accounted and counted.
 
 use core::borrow::Borrow;
 
@@ -22,8 +22,8 @@ use crate::{
     smb::{self, Opening},
 };
 
-/// A packet that may be ours: judges and accounts it, and counts what became of it. One that is here for its content
-/// counts as seen only when it is kept.
+/// Decides about a packet that may be watched, accounts it and counts its outcome. A packet that was admitted only for its
+/// content counts as seen only if it is kept.
 #[inline(always)]
 pub(super) fn decide_and_count<E: Environment, B: Bytes + Copy, const IN_REGISTERS: bool>(
     env: &mut E,
@@ -36,14 +36,14 @@ pub(super) fn decide_and_count<E: Environment, B: Bytes + Copy, const IN_REGISTE
     let decision = decide::<_, _, IN_REGISTERS>(env, frame, ports, kinds, interest, arrival);
     match decision.watched.outcome {
         Counter::Kept => env.count_watched(decision.watched),
-        // Made anew: nothing else is to be counted of it, and here the compiler knows that.
+        // A new value: nothing else of the packet is counted, and the compiler knows it.
         reason if matches!(interest, Interest::Service(_)) => env.count_watched(Watched::passed(reason)),
         _ => return Verdict::Foreign,
     }
     decision.verdict()
 }
 
-/// The verdict on a packet, and what is counted of it.
+/// The verdict on a packet, and the outcome to count.
 #[derive(Clone, Copy)]
 struct Decision {
     watched: Watched,
@@ -68,7 +68,7 @@ impl Decision {
     }
 }
 
-/// The verdict on a packet. With `IN_REGISTERS` its addresses are held in registers.
+/// The verdict on a packet. With `IN_REGISTERS` its addresses are kept in registers.
 #[inline(always)]
 fn decide<E: Environment, B: Bytes + Copy, const IN_REGISTERS: bool>(
     env: &mut E,
@@ -85,7 +85,7 @@ fn decide<E: Environment, B: Bytes + Copy, const IN_REGISTERS: bool>(
         Interest::Service(server) | Interest::Recognised(server) => server,
         Interest::Suspected => Server::Either,
     };
-    // IPv6 addresses are too much for the registers, and for the stack.
+    // IPv6 addresses do not fit into the registers or onto the stack.
     if !IN_REGISTERS {
         let Some(ends) = env.keep_ends([source, destination]) else {
             return Decision::passed(Counter::NoSlot);
@@ -98,8 +98,8 @@ fn decide<E: Environment, B: Bytes + Copy, const IN_REGISTERS: bool>(
     decide_between(env, frame, (ports, kinds), (source, destination), (interest, server), arrival, 0)
 }
 
-/// The verdict on a packet between these ends, addresses or references to them. What many ways come to is joined with
-/// `opaque_zero`, so that it is the same for all of them ([`Environment::opaque_zero`]).
+/// The verdict on a packet between these ends, addresses or references to them. Results of many paths are joined with
+/// `opaque_zero`, so that the verifier sees them as one ([`Environment::opaque_zero`]).
 #[inline(always)]
 fn decide_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
     env: &mut E,
@@ -167,7 +167,7 @@ fn decide_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
             marks |= mark::DROPPED;
         }
     }
-    // Here, where the flags are needed for the last time: there is no stack to hold what comes of them for long.
+    // Here the flags are used for the last time; the stack has no space to keep a result for long.
     let external = if let Side::Local = side { to } else { from };
     if external.contains(PrefixFlags::THREAT) {
         marks |= mark::THREAT;
@@ -234,7 +234,7 @@ const fn message_mark(opening: Opening, side: Side) -> u16 {
     }
 }
 
-/// Which side an SMB message on an unwatched port shows to be the server.
+/// Which side is the server of an SMB message on an unwatched port.
 #[inline(always)]
 const fn server_mark(server: Server, sender: Side) -> u16 {
     match (server, sender) {

@@ -1,7 +1,7 @@
-//! What DCE-RPC interfaces and their operations are called.
+//! Names of DCE-RPC interfaces and their operations.
 //!
-//! Identifiers and operation numbers are those of the documents named beside them. Numbers that a document reserves or says are
-//! not used on the wire have no name, whatever else uses them.
+//! Identifiers and operation numbers are those of the documents named beside them. Numbers that a document reserves or
+//! excludes from the wire have no name, whatever else uses them.
 
 mod accounts;
 mod administration;
@@ -13,7 +13,7 @@ mod printing;
 
 use uuid::Uuid;
 
-/// The interfaces that are known, family by family.
+/// The known interfaces, family by family.
 static FAMILIES: [&[KnownInterface]; 7] = [
     files::INTERFACES,
     accounts::INTERFACES,
@@ -24,12 +24,12 @@ static FAMILIES: [&[KnownInterface]; 7] = [
     mail::INTERFACES,
 ];
 
-/// An interface that is known here.
+/// A known interface.
 #[derive(Debug)]
 pub struct KnownInterface {
     /// Identifier.
     pub uuid: Uuid,
-    /// Short name, as pipes and tools have it.
+    /// Short name, as used for pipes and by tools.
     pub name: &'static str,
     /// Operations by number.
     operations: &'static [(u16, &'static str)],

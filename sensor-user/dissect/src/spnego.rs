@@ -1,6 +1,6 @@
-//! SPNEGO tokens (RFC 4178, MS-SPNG) and the Kerberos tokens in their place.
+//! SPNEGO tokens (RFC 4178, MS-SPNG) and bare Kerberos tokens.
 //!
-//! A token may stop early, so an element is given as far as it goes.
+//! A token may be cut short, so an element is returned as far as it is there.
 
 use der::asn1::ObjectIdentifier;
 use thiserror::Error;
@@ -47,9 +47,9 @@ impl From<ObjectIdentifier> for Mechanism {
 /// A token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Token<'a> {
-    /// SPNEGO, with what the mechanism says in it.
+    /// SPNEGO, with the token of its mechanism.
     Negotiation(Negotiation<'a>),
-    /// Kerberos on its own.
+    /// Bare Kerberos.
     Kerberos(KerberosToken<'a>),
 }
 
@@ -60,17 +60,17 @@ pub struct Negotiation<'a> {
     pub mechanisms: Vec<Mechanism>,
     /// negState of a response: 0 completed, 1 incomplete, 2 rejected, 3 MIC wanted.
     pub state: Option<u8>,
-    /// What the mechanism says.
+    /// The token of the mechanism.
     pub token: Option<&'a [u8]>,
 }
 
-/// A token that is none.
+/// Why bytes are not a valid token.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum SpnegoError {
-    /// An element of it.
+    /// An invalid element.
     #[error(transparent)]
     Element(#[from] ElementError),
-    /// A token of neither SPNEGO nor Kerberos.
+    /// Neither SPNEGO nor Kerberos.
     #[error("the token is of another mechanism")]
     Mechanism,
 }
@@ -78,7 +78,7 @@ pub enum SpnegoError {
 /// Reads a token.
 ///
 /// # Errors
-/// [`SpnegoError`] where it is neither SPNEGO nor Kerberos.
+/// [`SpnegoError`] if it is neither SPNEGO nor Kerberos.
 pub fn read(bytes: &[u8]) -> Result<Token<'_>, SpnegoError> {
     let outer = element(bytes)?;
     match outer.tag {
@@ -96,7 +96,7 @@ pub fn read(bytes: &[u8]) -> Result<Token<'_>, SpnegoError> {
                 _ => Err(SpnegoError::Mechanism),
             }
         }
-        // AP-REQ without GSS-API around it, as MS-KILE 3.3.5.2 allows in DCE style.
+        // AP-REQ without GSS-API around it, which MS-KILE 3.3.5.2 allows in DCE style.
         0x6E => Ok(Token::Kerberos(kerberos::request(bytes))),
         0x6F => Ok(Token::Kerberos(KerberosToken::Reply)),
         _ => negotiation(&outer).map(Token::Negotiation),

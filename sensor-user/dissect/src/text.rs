@@ -1,29 +1,29 @@
-//! Text off the wire, made fit to be shown.
+//! Text from the wire, made safe to show.
 //!
-//! Every string is at most [`MAX_CHARACTERS`] long and holds no character that moves a cursor or turns the direction of
-//! writing: those become U+FFFD, as does what is not text at all.
+//! Every string has at most [`MAX_CHARACTERS`] characters, and none that moves a cursor or changes the direction of
+//! writing: those become U+FFFD, as do invalid bytes.
 
 use crate::escape::misleads;
 
-/// Longest text that is kept; what goes over it is cut and marked by an ellipsis.
+/// Most characters of a text; longer text is cut and marked by an ellipsis.
 pub const MAX_CHARACTERS: usize = 256;
 
-/// UTF-16LE (MS-DTYP 2.1.1.1), as Unicode strings of SMB and NTLM are.
+/// UTF-16LE (MS-DTYP 2.1.1.1), the encoding of Unicode strings in SMB and NTLM.
 #[must_use]
 pub fn utf16(bytes: &[u8]) -> String {
     let units = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
     clean(char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)))
 }
 
-/// Text in the sender's OEM code page, of which the wire does not say which it is: ASCII, or UTF-8 as Samba can be set to.
+/// Text in the sender's OEM code page, which the wire does not name: read as ASCII, or as UTF-8 as Samba can be configured.
 #[must_use]
 pub fn oem(bytes: &[u8]) -> String {
-    // Decoding ahead of cutting would cost by the length of the field.
+    // Decoding before cutting would cost time by the length of the field.
     let bounded = &bytes[..bytes.len().min(MAX_CHARACTERS * 4)];
     clean(String::from_utf8_lossy(bounded).chars())
 }
 
-/// UTF-16LE up to its terminator, and how many bytes it took with that.
+/// UTF-16LE up to its terminator, and the number of bytes with the terminator.
 #[must_use]
 pub fn utf16_z(bytes: &[u8]) -> (String, usize) {
     let end = bytes.chunks_exact(2).position(|pair| pair == [0, 0]);
@@ -31,7 +31,7 @@ pub fn utf16_z(bytes: &[u8]) -> (String, usize) {
     (utf16(&bytes[..length]), taken)
 }
 
-/// OEM text up to its terminator, and how many bytes it took with that.
+/// OEM text up to its terminator, and the number of bytes with the terminator.
 #[must_use]
 pub fn oem_z(bytes: &[u8]) -> (String, usize) {
     let end = bytes.iter().position(|byte| *byte == 0);

@@ -1,19 +1,19 @@
-//! Bounds-checked reading of fixed layouts out of a message.
+//! Bounds-checked reading of fixed layouts from a message.
 //!
-//! A message may stop early, so a read says what it wanted where and how much there was. Nothing here allocates.
+//! A message may be cut short, so a failed read names the field, its offset and the available length. Nothing here allocates.
 
 use thiserror::Error;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-/// A read beyond the bytes that are there.
+/// A read beyond the available bytes.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("{what}: {needed} bytes wanted at offset {at}, the message has {have}")]
 pub struct Truncated {
-    /// What was being read.
+    /// The field.
     pub what: &'static str,
     /// Offset in the message.
     pub at: usize,
-    /// Bytes wanted from there.
+    /// Bytes needed from there.
     pub needed: usize,
     /// Length of the message.
     pub have: usize,
@@ -22,7 +22,7 @@ pub struct Truncated {
 /// The fixed layout `T` at an offset.
 ///
 /// # Errors
-/// [`Truncated`] when it does not lie within the bytes.
+/// [`Truncated`] if it does not lie within the bytes.
 pub fn layout<'a, T>(bytes: &'a [u8], at: usize, what: &'static str) -> Result<&'a T, Truncated>
 where
     T: FromBytes + KnownLayout + Immutable + Unaligned,
@@ -35,7 +35,7 @@ where
 /// `length` bytes at an offset.
 ///
 /// # Errors
-/// [`Truncated`] when they are not all there.
+/// [`Truncated`] if they are not all there.
 pub fn slice<'a>(
     bytes: &'a [u8],
     at: usize,
@@ -50,7 +50,7 @@ pub fn slice<'a>(
     })
 }
 
-/// What there is of `length` bytes at an offset.
+/// `length` bytes at an offset, as far as they are there.
 #[must_use]
 pub fn available(bytes: &[u8], at: usize, length: usize) -> &[u8] {
     let rest = bytes.get(at..).unwrap_or_default();

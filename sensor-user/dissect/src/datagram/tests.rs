@@ -24,7 +24,7 @@ pub(crate) const ASKS: u16 = 0;
 /// Flags of an answer.
 const ANSWERS: u16 = 0x8400;
 
-/// A node status response that tells three names.
+/// A node status response with three names.
 pub(crate) fn node_status(transaction: u16) -> Vec<u8> {
     let mut bytes = packet(transaction, ANSWERS, "*", 0x21);
     bytes.extend([0; 8]);
@@ -98,7 +98,7 @@ fn every_operation_has_its_name() {
     }
 }
 
-/// A datagram of a machine to its group, with nothing in it.
+/// An empty datagram of a machine to its group.
 pub(crate) fn election() -> Vec<u8> {
     let head = [0x11, 2, 0, 9, 10, 0, 0, 2, 0, 138, 0, 0, 0, 0];
     [&head[..], &encoded("LABSRV", 0x00), &encoded("LAB", 0x1E)].concat()

@@ -1,4 +1,4 @@
-//! Security blobs of session set-up and DCE-RPC, and how they were answered.
+//! Security blobs of session set-up and DCE-RPC, and their answers.
 
 use super::{Dissector, Pending, Problem, Sender};
 use crate::{
@@ -9,16 +9,16 @@ use crate::{
     status::Status,
 };
 
-/// How a session set-up was answered.
+/// The answer to a session set-up.
 pub(super) struct SessionAnswer {
     pub(super) status: Status,
     pub(super) guest: bool,
-    /// What the response shares with its request.
+    /// Identifier that the response shares with its request.
     pub(super) exchange: u64,
 }
 
 impl Dissector {
-    /// Reads a security blob. `exchange` is what its answer will share with it.
+    /// Reads a security blob. The answer will have the same `exchange`.
     pub(super) fn blob(&mut self, from: Sender, bytes: &[u8], exchange: Option<u64>) -> Result<(), Problem> {
         use ntlmssp::Message;
         match (security::read(bytes).map_err(Problem::Blob)?, from) {
@@ -60,7 +60,7 @@ impl Dissector {
 
     fn authenticate(&mut self, seen: Authenticate<'_>, exchange: Option<u64>) {
         self.facts.client.ntlm_version = seen.version.or(self.facts.client.ntlm_version);
-        // An anonymous client's one byte is nobody's.
+        // The one byte of an anonymous client identifies nobody.
         let response = seen.response.filter(|_| seen.kind != ntlmssp::ResponseKind::Anonymous);
         let credential = Credential {
             method: Method::Ntlm(seen.kind),
@@ -84,13 +84,13 @@ impl Dissector {
             return;
         };
         if new {
-            // Nobody waits for what was there before.
+            // Nothing waits for the earlier answer any more.
             self.pending.retain(|waits| !matches!(waits, Pending::Credential(other) if other == place));
             self.undecided.take_if(|other| *other == place);
             self.report(New::Credential(place));
         }
         if let Some(exchange) = exchange {
-            // While it waits for its answer its place is not for another.
+            // While it waits for its answer, no other credential takes its place.
             let known = &mut self.facts.credentials[place].outcome;
             known.take_if(|known| !known.is_accepted());
             self.pending.insert(exchange, Pending::Credential(place));
@@ -137,7 +137,7 @@ impl Dissector {
         self.facts.count_logon(outcome, anonymous);
         let Some(place) = place else { return };
         if let Some(credential) = self.facts.credentials.get_mut(place) {
-            // Once it was accepted it is good, whatever comes of it another time.
+            // An accepted credential stays accepted, whatever later attempts give.
             credential.outcome = credential.outcome.filter(|known| known.is_accepted()).or(Some(outcome));
             self.report(New::CredentialOutcome(place));
         }
@@ -199,7 +199,7 @@ mod tests {
         FingerprintKey::new([7; 32])
     }
 
-    /// The NTLM response of this user, which nobody answered yet.
+    /// The NTLM response of this user that is still unanswered.
     fn response_of(user: &str) -> Credential {
         Credential {
             method: Method::Ntlm(ntlmssp::ResponseKind::V2),

@@ -1,4 +1,4 @@
-//! A small map that forgets its oldest entry when it is full: what a peer can make it hold is bounded.
+//! A small map that forgets its oldest entry when it is full, so a peer cannot make it grow.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! What is kept of facts when their lists are dropped.
+//! The part of the facts that is kept when their lists are dropped.
 
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,7 @@ use crate::{
     spnego::Mechanism,
 };
 
-/// What stands encrypted in the ticket and in the authenticator.
+/// The encrypted part of the ticket and of the authenticator.
 pub(crate) const TICKET: &[u8] = b"ENCRYPTED-TICKET";
 const AUTHENTICATOR: &[u8] = b"ENCRYPTED-AUTHENTICATOR";
 

@@ -66,7 +66,7 @@ fn cut_message_gives_its_complete_fields() {
 #[test]
 fn false_offsets_give_no_names() {
     let mut message = authenticate_message([&[0; 24], &[7; 24], b"D\0", b"u\0", b"w\0"], flag::UNICODE);
-    // The user's offset points beyond the end, the domain's length is everything there is.
+    // The user's offset points beyond the end; the domain's length covers the whole message.
     message[40..44].copy_from_slice(&u32::MAX.to_le_bytes());
     message[28..30].copy_from_slice(&u16::MAX.to_le_bytes());
     let seen = read_authenticate(&message);

@@ -1,20 +1,20 @@
-//! SESSION_SETUP_ANDX (MS-CIFS 2.2.4.53, MS-SMB 2.2.4.6): of LAN Manager, of NT without a security blob, and with one.
+//! SESSION_SETUP_ANDX (MS-CIFS 2.2.4.53, MS-SMB 2.2.4.6): for LAN Manager, for NT without a security blob, and with one.
 
 use super::{Block, Smb1Error};
 use crate::{ntlmssp::ResponseKind, wire::available};
 
-/// What the client authenticates with.
+/// A session set-up request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionSetupRequest<'a> {
-    /// What it authenticates with.
+    /// The authentication.
     pub authentication: Authentication<'a>,
-    /// Operating system that it says it is.
+    /// Operating system that the client claims.
     pub native_os: Option<String>,
-    /// LAN Manager that it says it is.
+    /// LAN Manager version that the client claims.
     pub native_lan_manager: Option<String>,
 }
 
-/// Either of the two ways.
+/// The two ways to authenticate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authentication<'a> {
     /// A security blob.
@@ -25,23 +25,23 @@ pub enum Authentication<'a> {
         user: Option<String>,
         /// Domain.
         domain: Option<String>,
-        /// Which protocol the response is of.
+        /// Protocol of the response.
         kind: ResponseKind,
-        /// The response, where it is there whole: for a fingerprint, never kept.
+        /// The response, if it is complete: only for a fingerprint, never kept.
         response: Option<&'a [u8]>,
     },
 }
 
-/// What the server answers.
+/// The server's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionSetupResponse<'a> {
-    /// The client is a guest whatever user it named (MS-CIFS 2.2.4.53.2).
+    /// The client is a guest, whatever user it named (MS-CIFS 2.2.4.53.2).
     pub guest: bool,
-    /// What there is of the security blob.
+    /// The security blob, as far as it is there.
     pub blob: &'a [u8],
-    /// Operating system that it says it is.
+    /// Operating system that the server claims.
     pub native_os: Option<String>,
-    /// LAN Manager that it says it is.
+    /// LAN Manager version that the server claims.
     pub native_lan_manager: Option<String>,
 }
 
@@ -85,8 +85,8 @@ fn account<'a>(
     SessionSetupRequest { authentication, native_os, native_lan_manager }
 }
 
-/// NTLM of version 2 has responses longer than 24 bytes. Who sends no response, or one byte (MS-CIFS 3.2.4.2.4), proves nothing,
-/// whatever user it names.
+/// NTLM version 2 has responses longer than 24 bytes. A client that sends no response, or one byte (MS-CIFS 3.2.4.2.4), proves
+/// nothing, whatever user it names.
 const fn response_kind(lm: usize, nt: usize) -> ResponseKind {
     match (lm, nt) {
         (0..=1, 0..=1) => ResponseKind::Anonymous,
