@@ -10,10 +10,10 @@ use sensor_user::{
 
 fuzz_target!(|bytes: &[u8]| {
     let rewrites = ["10.0.0.0/8=81.0.0.0/8".parse().unwrap(), "fd00::/8=2a00::/8".parse().unwrap()];
-    let mut room = Vec::new();
+    let mut buffer = Vec::new();
     let input = Input::of(Cursor::new(bytes.to_vec()), None).unwrap();
     let _ = read_frames(input, |frame| {
-        if let Some(frame) = link::ethernet(&frame, &mut room) {
+        if let Some(frame) = link::ethernet(&frame, &mut buffer) {
             rewrite::rewrite(frame, &rewrites);
         }
         Ok::<_, Infallible>(())

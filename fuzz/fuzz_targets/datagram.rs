@@ -1,4 +1,4 @@
-//! Datagrams of both sides of one conversation: each is a byte that says the side, two of length, and that many bytes.
+//! Datagrams of both sides of one connection: each is a byte that says the side, two of length, and that many bytes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -9,32 +9,32 @@ pub const OFFSET_MASK: usize = 0x3FFF;
 
 /// A frame that can be read at an offset.
 ///
-/// Every load is bounds-checked; what lies outside gives `None`, never a partial value.
+/// Every load is bounds-checked. A load that reaches outside gives `None`, never a partial value.
 pub trait Bytes {
     /// Reads a plain value of `size_of::<T>()` bytes at `offset` (bytes from the start of the frame), in wire order.
     fn load<T: FromBytes + Copy>(&self, offset: usize) -> Option<T>;
 
-    /// Gives back `offset`. In the kernel it takes a detour through memory that the verifier knows nothing about, so that
-    /// what follows is verified once and not once for every way to get here. The mask says how large it can get.
+    /// Returns `offset` unchanged. In the kernel the value passes through memory that the verifier knows nothing about, so the
+    /// code that follows is verified once, not once for every path that leads to it. The mask bounds the value.
     #[inline(always)]
     fn forget(&self, offset: usize) -> usize {
         offset & OFFSET_MASK
     }
 
-    /// As [`load`](Self::load), also where the frame is scattered over pages (payload of a locally sent packet).
+    /// Like [`load`](Self::load), but also works if the frame is scattered over pages (payload of a locally sent packet).
     #[inline(always)]
     fn load_deep<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
         self.load(offset)
     }
 
-    /// Length of the whole frame where it is scattered and whoever took it in knows the first buffer alone.
+    /// Length of the whole frame if it is scattered and the caller knows only the first buffer.
     #[inline(always)]
     fn whole_len(&self) -> Option<u32> {
         None
     }
 
-    /// Copies `length` bytes (1 to `MAX`, a power of two) from `offset` to place `at` of `target`, also where the frame is
-    /// scattered; `false` when they are not all there. `at` is below `MAX`, and 0 where that is [`MAX_PIECE_LEN`].
+    /// Copies `length` bytes (1 to `MAX`, a power of two) from `offset` to place `at` of `target`, even if the frame is
+    /// scattered. Returns `false` if they are not all there. `at` is below `MAX`, and 0 if that is [`MAX_PIECE_LEN`].
     fn copy<const MAX: usize>(
         &self,
         offset: usize,
@@ -44,7 +44,7 @@ pub trait Bytes {
     ) -> bool;
 }
 
-/// `at` in a way that shows that `most` bytes from there on are inside a target.
+/// Returns `at` in a way that proves to the verifier that `most` bytes from there lie inside a target.
 #[inline(always)]
 #[must_use]
 pub const fn place(at: usize, most: usize) -> usize {
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_load_that_reaches_past_the_end_is_none() {
+    fn load_past_the_end_is_none() {
         let frame: &[u8] = &[1, 2, 3, 4];
         assert_eq!(frame.load::<[u8; 4]>(0), Some([1, 2, 3, 4]));
         assert_eq!(frame.load::<[u8; 4]>(1), None);

@@ -1,7 +1,7 @@
-//! From two addresses to what the packet is to us.
+//! From two addresses to the role of a packet.
 //!
-//! Takes the prefix flags of both addresses, gives the side each is on or the named reason for which the packet is
-//! none of ours. Never looks at ports other than to tell client from server.
+//! Takes the prefix flags of both addresses. Gives the side of each, or the named reason for which the sensor does not keep
+//! the packet. Uses ports only to distinguish client from server.
 
 use crate::{counter::Counter, headers::Address, prefix::PrefixFlags, slot::Side};
 
@@ -17,7 +17,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// Reads the place out of prefix flags.
+    /// Reads the place from prefix flags.
     #[inline(always)]
     #[must_use]
     pub const fn of(flags: PrefixFlags) -> Self {
@@ -31,7 +31,7 @@ impl Place {
     }
 }
 
-/// Which end of a packet is the server, as far as its ports tell.
+/// Which end of a packet is the server, as far as its ports show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
     /// Only the source port is a service.
@@ -42,7 +42,7 @@ pub enum Server {
     Either,
 }
 
-/// Judges a packet: the side that sent it when it crosses the border, else the outcome under which it is counted.
+/// Classifies a packet: the side that sent it if it crosses the border, otherwise the outcome under which it is counted.
 ///
 /// # Errors
 /// The [`Counter`] of the reason why the packet is not kept.
@@ -62,7 +62,7 @@ pub const fn crossing(
     let (client, server) = match server {
         Server::Destination => (source, destination),
         Server::Source => (destination, source),
-        // Nobody can say who is the client yet: the agent applies its exemptions when it can.
+        // The client is not known yet. The agent applies its exemptions once it is.
         Server::Either => return Ok(sender),
     };
     if client.contains(PrefixFlags::EXEMPT_SOURCE) {
@@ -74,11 +74,11 @@ pub const fn crossing(
     }
 }
 
-/// The number of the exemption for which a packet is let be with `reason`, by the flags of its addresses; `None` when it is
-/// for no exemption.
+/// The number of the exemption that lets a packet pass with `reason`, from the flags of its addresses. `None` if no
+/// exemption does.
 #[inline(always)]
 #[must_use]
-pub const fn exempt_cell(
+pub const fn exempt_counter(
     source: PrefixFlags,
     destination: PrefixFlags,
     server: Server,
@@ -89,8 +89,8 @@ pub const fn exempt_cell(
         Server::Destination | Server::Either => (source, destination),
     };
     match reason {
-        Counter::ExemptSource => Some(client.cell_of_source()),
-        Counter::ExemptDestination => Some(server.cell_of_destination()),
+        Counter::ExemptSource => Some(client.source_counter()),
+        Counter::ExemptDestination => Some(server.destination_counter()),
         _ => None,
     }
 }
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exempt_source_is_exempt_as_client_only() {
+    fn exempt_source_is_exempt_as_client_only() {
         let exempt = INTERNAL.union(PrefixFlags::EXEMPT_SOURCE);
         assert_eq!(crossing(exempt, EXTERNAL, Server::Destination), Err(Counter::ExemptSource));
         assert_eq!(crossing(EXTERNAL, exempt, Server::Source), Err(Counter::ExemptSource), "the reply");
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exempt_destination_is_exempt_as_server_only() {
+    fn exempt_destination_is_exempt_as_server_only() {
         let exempt = PrefixFlags::EXEMPT_DESTINATION;
         assert_eq!(crossing(INTERNAL, exempt, Server::Destination), Err(Counter::ExemptDestination));
         assert_eq!(crossing(exempt, INTERNAL, Server::Source), Err(Counter::ExemptDestination));
@@ -178,25 +178,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_exempt_is_counted_for_its_exemption_in_both_directions() {
+    fn exempt_packets_count_for_their_exemption_in_both_directions() {
         let client = INTERNAL.union(PrefixFlags::EXEMPT_SOURCE).counted_as_source(5);
         let server = PrefixFlags::EXEMPT_DESTINATION.counted_as_destination(6);
-        let cell = |from, to, server, reason| exempt_cell(from, to, server, reason);
-        assert_eq!(cell(client, EXTERNAL, Server::Destination, Counter::ExemptSource), Some(5));
-        assert_eq!(cell(EXTERNAL, client, Server::Source, Counter::ExemptSource), Some(5), "the reply");
-        assert_eq!(cell(INTERNAL, server, Server::Destination, Counter::ExemptDestination), Some(6));
-        assert_eq!(cell(server, INTERNAL, Server::Source, Counter::ExemptDestination), Some(6));
-        assert_eq!(cell(client, INTERNAL, Server::Destination, Counter::Lateral), None);
+        let counter = |from, to, server, reason| exempt_counter(from, to, server, reason);
+        assert_eq!(counter(client, EXTERNAL, Server::Destination, Counter::ExemptSource), Some(5));
+        assert_eq!(counter(EXTERNAL, client, Server::Source, Counter::ExemptSource), Some(5), "the reply");
+        assert_eq!(counter(INTERNAL, server, Server::Destination, Counter::ExemptDestination), Some(6));
+        assert_eq!(counter(server, INTERNAL, Server::Source, Counter::ExemptDestination), Some(6));
+        assert_eq!(counter(client, INTERNAL, Server::Destination, Counter::Lateral), None);
     }
 
     #[test]
-    fn with_a_service_port_on_both_ends_nothing_is_exempt_yet() {
+    fn nothing_is_exempt_with_service_ports_on_both_ends() {
         let exempt = INTERNAL.union(PrefixFlags::EXEMPT_SOURCE);
         assert_eq!(crossing(exempt, EXTERNAL, Server::Either), Ok(Side::Local));
     }
 
     #[test]
-    fn embedded_ipv4_is_found_in_each_transition_form() {
+    fn finds_embedded_ipv4_in_each_transition_form() {
         assert_eq!(embedded("::ffff:8.8.4.4"), Some([8, 8, 4, 4]));
         assert_eq!(embedded("64:ff9b::8.8.4.4"), Some([8, 8, 4, 4]));
         assert_eq!(embedded("2002:808:404::1"), Some([8, 8, 4, 4]));

@@ -1,8 +1,8 @@
 //! One name for every outcome. The kernel keeps one `u64` per counter and CPU.
 //!
 //! Every packet on a watched port is counted [`Seen`](Counter::Seen) and then exactly one of
-//! [`OUTCOMES`](Counter::OUTCOMES). Every record is counted sent or lost by kind. What cannot be judged at all
-//! (no ports to test) is counted in [`UNJUDGED`](Counter::UNJUDGED), outside the sum.
+//! [`OUTCOMES`](Counter::OUTCOMES). Every record is counted as sent or lost, by kind. Frames without readable ports are
+//! counted in [`UNJUDGED`](Counter::UNJUDGED), outside the sum.
 
 macro_rules! counters {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
@@ -41,7 +41,7 @@ counters! {
     ExemptDestination = "exempt_destination",
     /// Packets whose transport header ends early although the ports are there.
     ShortTransport = "short_transport",
-    /// Packets for which no slot could be had (a load-time mistake; zero in a healthy sensor).
+    /// Packets without a slot (a load-time mistake; zero in a healthy sensor).
     NoSlot = "no_slot",
     /// Frames that end inside the link or network header.
     ShortFrame = "short_frame",
@@ -51,7 +51,7 @@ counters! {
     EvasiveFragment = "evasive_fragment",
     /// IPv6 packets with more extension headers than are walked.
     LongExtensionChain = "long_extension_chain",
-    /// Frames of a link layer that is not looked into (MPLS, a third VLAN tag).
+    /// Frames with a link layer that the sensor does not parse (MPLS, a third VLAN tag).
     UnknownLink = "unknown_link",
     /// Records handed to the ring.
     RecordsSent = "records_sent",
@@ -71,7 +71,7 @@ counters! {
     LostPackets = "lost_packets",
     /// Flows evicted from their slot by another flow or a restart of the same one.
     Evicted = "evicted",
-    /// Pieces of payload that were not told because their flow had told as many as it may.
+    /// Pieces of payload that were not sent because their flow had reached its limit of pieces.
     PayloadOver = "payload_over",
     /// SYNs that the rule `smb-to-internet` would alert on; enforcement drops them.
     WouldDropOutbound = "would_drop_smb_to_internet",
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn every_counter_has_its_place() {
+    fn every_counter_has_its_index() {
         let elsewhere = [
             Counter::Seen,
             Counter::RecordsSent,

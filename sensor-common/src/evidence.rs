@@ -1,22 +1,22 @@
 //! Which messages are evidence, and how much of them.
 //!
-//! Takes the first bytes of a payload, says how many bytes from there on the agent is to see: session set-up in every
-//! form, connections to shares, DCE-RPC binds, and of DCE-RPC requests the header alone (in SMB 1 transactions, the beginning). Reads and writes of files
-//! are none, so that no file content ever leaves the kernel.
+//! Takes the first bytes of a payload. Says how many bytes from there the agent needs: session set-up in every form,
+//! connections to shares, DCE-RPC binds, the headers of DCE-RPC requests, and the beginning of SMB 1 transactions.
+//! Reads and writes of files are never evidence, so no file content leaves the kernel.
 
 use crate::{payload::MAX_PIECE_LEN, slot::PartialHeader, smb::SMB1};
 
-/// Bytes that are enough to tell: the deepest look is at the DCE-RPC header in an SMB2 request (124 + 8).
+/// Bytes that are enough to decide: the deepest field read is the DCE-RPC header in an SMB2 request (124 + 8).
 pub const MESSAGE_START_LEN: usize = 132;
 
-/// Bytes of one message at most; what is longer is cut. Kerberos tickets with large authorisation data fit.
+/// Most bytes of one message; longer ones are cut. Kerberos tickets with large authorisation data fit.
 pub const LONGEST: u32 = 8_192;
 
-/// Bytes of a datagram at most.
+/// Most bytes of a datagram.
 pub const LONGEST_DATAGRAM: u32 = 512;
 
-/// Bytes of an SMB1 transaction at most: its names, and a DCE-RPC bind.
-const LONGEST_TRANSACTION: u32 = 512;
+/// Most bytes of an SMB1 transaction: its names and a DCE-RPC bind.
+const MAX_TRANSACTION: u32 = 512;
 
 /// A NetBIOS session request (RFC 1002 4.3.2).
 pub const SESSION_REQUEST_LEN: u32 = 72;
@@ -24,7 +24,7 @@ pub const SESSION_REQUEST_LEN: u32 = 72;
 /// DCE-RPC request header up to and including the operation number (C706 12.6.4.9).
 const RPC_REQUEST_HEADER: u32 = 24;
 
-/// Where the fields of a message header are that are looked at, the session header of four bytes included.
+/// Offsets of the message header fields that are read, including the four bytes of the session header.
 #[derive(Clone, Copy)]
 struct Fields {
     command: u32,
@@ -52,29 +52,29 @@ const SMB2_REPLY: u8 = 1;
 /// NextCommand.
 const SMB2_NEXT: u32 = 24;
 
-/// Said of a message of which not enough is there to tell.
+/// The result for a message of which too few bytes are there to decide.
 pub const UNDECIDED: u32 = u32::MAX;
 
-/// Said of a message that carries file content: nothing of it is wanted, but that it was there is evidence.
+/// The result for a message with file content: none of it is wanted, but its presence is evidence.
 pub const CONTENT: u32 = u32::MAX - 1;
 
-/// Bytes of a DCE-RPC unit that are enough to know one: version and type.
-const LEAST_OF_UNIT: u32 = 3;
+/// Bytes that identify a DCE-RPC PDU: version and type.
+const MIN_PDU: u32 = 3;
 
-/// The bytes that are looked at: the beginning of a segment, at its place in the message. What lies before and behind is
-/// meaningless.
+/// The inspected bytes: the beginning of a segment, at its place in the message. Bytes before and behind it are
+/// undefined.
 #[derive(Clone, Copy)]
 pub struct MessageStart<'a> {
     /// Bytes.
     pub bytes: &'a [u8; MAX_PIECE_LEN],
-    /// Where the segment lies in its message.
+    /// Offset of the segment in its message.
     pub into: u32,
-    /// How many bytes are of the segment.
+    /// Number of bytes that belong to the segment.
     pub have: u32,
 }
 
 impl MessageStart<'_> {
-    /// Whether the segment holds `count` bytes from `offset` of the message on.
+    /// Whether the segment contains `count` bytes from `offset` of the message.
     #[inline(always)]
     const fn holds(&self, offset: u32, count: u32) -> bool {
         offset >= self.into && offset + count <= self.into + self.have
@@ -87,8 +87,8 @@ impl MessageStart<'_> {
     }
 }
 
-/// The length of a message that begins with the segment, session header included (MS-SMB2 2.1: 24 bits), but no more than is
-/// ever wanted.
+/// The length of a message that begins with the segment, session header included (MS-SMB2 2.1: 24 bits), limited to the most
+/// that is ever wanted.
 #[inline(always)]
 #[must_use]
 pub const fn whole(start: &MessageStart<'_>) -> u32 {
@@ -97,7 +97,7 @@ pub const fn whole(start: &MessageStart<'_>) -> u32 {
 }
 
 impl PartialHeader {
-    /// Looks at a segment, the next one of the message.
+    /// Adds the next segment of the message.
     #[inline(always)]
     pub const fn look(&mut self, start: &MessageStart<'_>) {
         if self.identifier == SMB1 {
@@ -136,8 +136,8 @@ impl PartialHeader {
         }
     }
 
-    /// Bytes of the message, `whole` bytes long, that the agent is to see: 0 for none, [`CONTENT`] for none of one that carries
-    /// file content, [`UNDECIDED`] when that cannot be told with this segment.
+    /// Bytes of the message, `whole` bytes long, that the agent needs: 0 for none, [`CONTENT`] if it carries file content (none
+    /// is needed), [`UNDECIDED`] if this segment does not decide it.
     #[inline(always)]
     #[must_use]
     pub const fn wanted(&self, start: &MessageStart<'_>, whole: u32) -> u32 {
@@ -148,10 +148,10 @@ impl PartialHeader {
         if self.identifier == SMB1 { self.of_smb1(start, whole) } else { self.of_smb2(start, whole) }
     }
 
-    /// MS-SMB2 2.2.1.2: command at byte 12 of the header, flags at 16, NextCommand at 20: what is behind that may be a write of
-    /// a file. Commands 0 to 4 are NEGOTIATE, SESSION_SETUP, LOGOFF, TREE_CONNECT, TREE_DISCONNECT. READ, WRITE and IOCTL carry
-    /// named pipes; where their data begins is what every known implementation sends (2.2.20, 2.2.21, 2.2.31, 2.2.32). Other data
-    /// of WRITE requests, and of READ responses with STATUS_SUCCESS, is file content.
+    /// MS-SMB2 2.2.1.2: command at byte 12 of the header, flags at 16, NextCommand at 20; a chained command may be a write of a
+    /// file. Commands 0 to 4 are NEGOTIATE, SESSION_SETUP, LOGOFF, TREE_CONNECT, TREE_DISCONNECT. READ, WRITE and IOCTL carry
+    /// named pipes; the offset of their data is the one that every known implementation sends (2.2.20, 2.2.21, 2.2.31, 2.2.32).
+    /// Other data of WRITE requests, and of READ responses with STATUS_SUCCESS, is file content.
     #[inline(always)]
     const fn of_smb2(&self, start: &MessageStart<'_>, whole: u32) -> u32 {
         let length = match u32::from_le_bytes(self.next) {
@@ -175,14 +175,14 @@ impl PartialHeader {
     /// written like files (2.2.4.42, 2.2.4.43), with and without a byte of padding. Other data of READ_ANDX responses and
     /// WRITE_ANDX requests is file content, as is that of the older commands: responses of READ, LOCK_AND_READ, READ_RAW and
     /// READ_MPX; requests of WRITE, WRITE_AND_UNLOCK, WRITE_RAW, WRITE_MPX, WRITE_MPX_SECONDARY, WRITE_AND_CLOSE and
-    /// WRITE_PRINT_FILE (2.2.4). The data of READ_RAW itself has no header (2.2.4.22.2): what has one is looked at.
+    /// WRITE_PRINT_FILE (2.2.4). The data of READ_RAW itself has no header (2.2.4.22.2); only messages with a header are read.
     #[inline(always)]
     const fn of_smb1(&self, start: &MessageStart<'_>, whole: u32) -> u32 {
         let reply = self.flags & SMB1_REPLY != 0;
         let succeeded = reply && self.status == 0;
         match self.command[0] {
             0x70..=0x75 => whole,
-            0x25 => at_most(whole, LONGEST_TRANSACTION),
+            0x25 => at_most(whole, MAX_TRANSACTION),
             0x2E => content_if(succeeded, either(of_pipe(start, 63, whole), of_pipe(start, 64, whole))),
             0x2F => content_if(!reply, either(of_pipe(start, 67, whole), of_pipe(start, 68, whole))),
             0x0A | 0x13 | 0x1A | 0x1B => content_if(succeeded, CONTENT),
@@ -192,13 +192,13 @@ impl PartialHeader {
     }
 }
 
-/// What was said of a message, where data of it is file content only `if` that holds.
+/// The result `said` for a message whose data is file content only if `holds`.
 #[inline(always)]
 const fn content_if(holds: bool, said: u32) -> u32 {
     if said == CONTENT && !holds { 0 } else { said }
 }
 
-/// What either says, by the data at two places of which one is right: that there is a unit, or else that it is not known yet.
+/// Combines the results for two possible places of the data: a PDU at either wins, then undecided.
 #[inline(always)]
 const fn either(one: u32, other: u32) -> u32 {
     if one == CONTENT || one == UNDECIDED && other != CONTENT { other } else { one }
@@ -209,16 +209,16 @@ const fn at_most(value: u32, most: u32) -> u32 {
     if value < most { value } else { most }
 }
 
-/// A message of `length` bytes whose data at `at` may be a DCE-RPC unit; other data is content.
+/// A message of `length` bytes whose data at `at` may be a DCE-RPC PDU; other data is content.
 #[inline(always)]
 const fn of_pipe(start: &MessageStart<'_>, at: u32, length: u32) -> u32 {
     if length <= at {
         return 0;
     }
-    if length < at + LEAST_OF_UNIT || start.into > at {
+    if length < at + MIN_PDU || start.into > at {
         return CONTENT;
     }
-    // While it is not known, the segment travels: so none may that holds the first byte of what could be a file.
+    // An undecided segment is sent, so it must not contain the first byte of possible file content.
     if start.end() <= at {
         return UNDECIDED;
     }
@@ -230,13 +230,13 @@ const fn of_pipe(start: &MessageStart<'_>, at: u32, length: u32) -> u32 {
     }
 }
 
-/// Bytes of a DCE-RPC unit that begins the payload; 0 for none.
+/// Bytes of a DCE-RPC PDU that begins the payload; 0 for none.
 #[inline(always)]
 #[must_use]
 pub const fn of_rpc(start: &MessageStart<'_>) -> u32 {
     match unit(start, 0) {
         Unit::None | Unit::Answer => 0,
-        // C706 12.6.3.1: the unit's length at byte 8.
+        // C706 12.6.3.1: the PDU's length at byte 8.
         Unit::Binding if start.holds(8, 2) => {
             at_most(start.bytes[8] as u32 | (start.bytes[9] as u32) << 8, LONGEST)
         }
@@ -246,9 +246,9 @@ pub const fn of_rpc(start: &MessageStart<'_>) -> u32 {
 }
 
 enum Unit {
-    /// No unit.
+    /// No PDU.
     None,
-    /// Any other unit: response, fault, and what goes with them.
+    /// Any other PDU: response, fault and the like.
     Answer,
     /// bind, bind_ack, bind_nak, alter_context, alter_context_resp, auth3.
     Binding,
@@ -256,11 +256,10 @@ enum Unit {
 }
 
 /// C706 12.6.3.1 and 14.1: version 5.0 or 5.1, type at byte 2, integers little-endian and characters ASCII at byte 4, as far
-/// as these are there.
+/// as these bytes are there.
 #[inline(always)]
 const fn unit(start: &MessageStart<'_>, at: u32) -> Unit {
-    if !start.holds(at, LEAST_OF_UNIT) || start.bytes[at as usize] != 5 || start.bytes[(at + 1) as usize] > 1
-    {
+    if !start.holds(at, MIN_PDU) || start.bytes[at as usize] != 5 || start.bytes[(at + 1) as usize] > 1 {
         return Unit::None;
     }
     if start.holds(at + 4, 4)

@@ -1,9 +1,9 @@
-//! The fast path: whether a frame is surely none of ours, or plain and on a watched port.
+//! The fast path: whether a frame is certainly not watched, or plain and on a watched port.
 //!
-//! Nearly every packet of a gateway is a plain TCP or UDP packet on ports that nobody watches. This looks at those alone, at
-//! fixed offsets and with one bounds check, and lets everything else (tags, options, fragments, tunnels, short frames) go
-//! on to the [`path`](crate::path), which knows them all. It never says "foreign" of a packet that the path would keep or
-//! count, and what it calls plain the path would read the same.
+//! Nearly every packet of a gateway is a plain TCP or UDP packet on unwatched ports. The fast path handles only those, at
+//! fixed offsets and with one bounds check. Everything else (tags, options, fragments, tunnels, short frames) goes to the
+//! [`path`](crate::path), which handles all frames. The fast path never rejects a packet that the path would keep or
+//! count, and the path reads the frames that it calls plain in the same way.
 
 use zerocopy::FromBytes;
 
@@ -17,8 +17,8 @@ use crate::{
     smb::{self, Opening},
 };
 
-/// The first 38 bytes: Ethernet, IPv4 without options, ports; or Ethernet and as much of IPv6. In few wide words, so that
-/// several fields are tested at once.
+/// The first 38 bytes: Ethernet, IPv4 without options, ports; or Ethernet and the same number of bytes of IPv6. Wide words
+/// allow one test for several fields.
 #[derive(Clone, Copy, FromBytes)]
 #[repr(C)]
 struct Head {
@@ -47,7 +47,7 @@ struct PlainIpv6 {
     destination: u16,
 }
 
-/// What [`Head::kind`] is compared by.
+/// Values to compare [`Head::kind`] with.
 const KIND: u32 = u32::from_ne_bytes([0xFF, 0xFF, 0xFF, 0]);
 /// IPv4 with a header of five words.
 const IPV4: u32 = u32::from_ne_bytes([0x08, 0x00, 0x45, 0]);
@@ -62,20 +62,20 @@ const IPV4_LEN_AT: usize = 16;
 const IPV4_TRANSPORT: usize = 34;
 const IPV6_TRANSPORT: usize = 54;
 
-/// What the fast path says of a frame.
+/// The result of the fast path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FastPath {
-    /// Surely none of ours.
+    /// Certainly not watched.
     Foreign,
-    /// TCP with one port, that of the server, a watched service; and so plain that [`plain_ipv4`] says where everything is.
+    /// TCP with one watched port, that of the server, and so plain that [`plain_ipv4`] gives all offsets.
     PlainIpv4(Server, PortKind),
     /// Likewise, [`plain_ipv6`].
     PlainIpv6(Server, PortKind),
-    /// Perhaps ours: the path has to look.
+    /// Perhaps watched: the path decides.
     Unsure,
 }
 
-/// Glances at a frame; `is_shorter` tells whether all of it is less than so many bytes.
+/// Inspects a frame. `is_shorter` says whether the whole frame is shorter than a number of bytes.
 #[inline(always)]
 pub fn fast_path<E: Environment, B: Bytes + Copy>(
     env: &E,
@@ -114,7 +114,7 @@ fn of_tcp<E: Environment, B: Bytes + Copy>(
 ) -> FastPath {
     let (source, destination) = (env.port_kind(TCP, ports.0), env.port_kind(TCP, ports.1));
     if source.0 | destination.0 != 0 {
-        // Both a service, or SMB was recognised on one: that takes the whole path.
+        // Both ports are services, or SMB was recognised on one: the general path decides.
         return if source.is_service() == destination.is_service() {
             FastPath::Unsure
         } else if source.is_service() {
@@ -129,14 +129,14 @@ fn of_tcp<E: Environment, B: Bytes + Copy>(
     if foreign { FastPath::Foreign } else { FastPath::Unsure }
 }
 
-/// With tunnels on, a UDP packet may hold another one.
+/// With tunnels on, a UDP packet may contain another packet.
 #[inline(always)]
 fn of_udp<E: Environment>(env: &E, ports: (u16, u16)) -> FastPath {
     let kinds = env.port_kind(UDP, ports.0).0 | env.port_kind(UDP, ports.1).0;
     if kinds == 0 && env.features() & feature::TUNNELS == 0 { FastPath::Foreign } else { FastPath::Unsure }
 }
 
-/// Where everything is in a frame that is [`FastPath::PlainIpv4`].
+/// The offsets in a frame that is [`FastPath::PlainIpv4`].
 #[inline(always)]
 pub fn plain_ipv4<B: Bytes + Copy>(frame: B, vlan: u16) -> Option<Ports> {
     let head = frame.load::<Head>(0)?;
@@ -155,7 +155,7 @@ pub fn plain_ipv4<B: Bytes + Copy>(frame: B, vlan: u16) -> Option<Ports> {
     })
 }
 
-/// Where everything is in a frame that is [`FastPath::PlainIpv6`].
+/// The offsets in a frame that is [`FastPath::PlainIpv6`].
 #[inline(always)]
 pub fn plain_ipv6<B: Bytes + Copy>(frame: B, vlan: u16) -> Option<Ports> {
     let head = frame.load::<PlainIpv6>(0)?;
@@ -174,7 +174,7 @@ pub fn plain_ipv6<B: Bytes + Copy>(frame: B, vlan: u16) -> Option<Ports> {
     })
 }
 
-/// Whether the payload is there to be read and begins with nothing of ours.
+/// Whether the payload is readable and begins with no message of the watched protocols.
 #[inline(always)]
 fn begins_otherwise<B: Bytes + Copy>(frame: B, transport: usize) -> bool {
     let Some(offset) = frame.load::<u8>(transport + 12) else { return false };

@@ -1,7 +1,7 @@
-//! What a packet does to the slot it falls on.
+//! How a packet changes its slot.
 //!
-//! Takes a slot, a packet and the time in kernel ticks; changes the slot and says what happened. Never emits, counts
-//! or looks anything up: that is [`path`](crate::path).
+//! Takes a slot, a packet and the time in kernel ticks. Changes the slot and returns what happened. Never emits, counts
+//! or looks anything up: that is the job of [`path`](crate::path).
 
 use core::{borrow::Borrow, hint::black_box};
 
@@ -10,8 +10,8 @@ use crate::{
     slot::{AddressesHigh, FlowDetails, FlowLine, RECORD_VERSION, Side, Slot, TCP, UDP, mark, tcp},
 };
 
-/// What identifies a flow: it is the same for both directions because it is told from the internal side. `A` is an
-/// [`Address`] or a reference to one: in the kernel, IPv6 addresses are too much for the registers.
+/// The key of a flow, seen from the internal side, so both directions have the same one. `A` is an
+/// [`Address`] or a reference to one: in the kernel, IPv6 addresses do not fit into the registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlotKey<A = Address> {
     /// 4 or 6.
@@ -39,7 +39,7 @@ pub struct Packet {
     pub tcp_flags: u8,
     /// TCP sequence number (RFC 9293 3.1), in the machine's order; 0 for UDP.
     pub sequence: u32,
-    /// Evidence the packet itself bears ([`mark`]).
+    /// Evidence in the packet itself ([`mark`]).
     pub marks: u16,
     /// Bytes of the IP packet.
     pub bytes: u32,
@@ -51,17 +51,17 @@ pub struct Packet {
     pub cpu: u16,
 }
 
-/// Counts at which a flow is settled, long before 32 bits overflow: one packet adds at most 2^17 or so.
+/// Counts at which a flow is settled, long before 32 bits overflow: one packet adds at most about 2^17.
 const SETTLE_AT: u32 = 1 << 31;
 
-/// How a slot stands to a packet.
+/// How a packet relates to the slot that it falls on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tenancy {
-    /// Nobody is in.
+    /// The slot is vacant.
     Vacant,
-    /// The packet's own flow is in.
+    /// The packet's own flow is in it.
     Own,
-    /// Another flow is in, or an ended or long idle flow of the same key: it has to be settled first.
+    /// Another flow is in it, or an ended or long idle flow of the same key. That flow must be settled first.
     Other,
 }
 
@@ -70,16 +70,16 @@ pub enum Tenancy {
 pub struct Change {
     /// Evidence that was not there before.
     pub rose: bool,
-    /// The flow is over: reset, or closed from both sides. Told once.
+    /// The flow ended: reset, or closed from both sides. Reported once.
     pub closed: bool,
-    /// The counts are near their limit and have to be settled.
+    /// The counts are near their limit and must be settled.
     pub full: bool,
 }
 
 impl<A: Borrow<Address>> SlotKey<A> {
     /// The slot of this flow among `slots`, a power of two.
     ///
-    /// Multiply-and-fold hash keyed by a secret seed: even spread, and nobody outside can aim at a slot.
+    /// A multiply-and-fold hash with a secret seed: it spreads flows evenly, and outsiders cannot aim at a slot.
     #[inline(always)]
     #[must_use]
     pub fn slot_index(&self, seed: [u64; 2], slots: u32) -> u32 {
@@ -131,7 +131,7 @@ impl Slot {
             && high.remote[2] == remote[2]
     }
 
-    /// How this slot stands to a packet of `key`.
+    /// How a packet of `key` relates to this slot.
     #[inline(always)]
     #[must_use]
     pub fn tenancy<A: Borrow<Address>>(
@@ -165,7 +165,7 @@ impl Slot {
         if is_opening(packet.tcp_flags) {
             marks |= mark::OPENED_BY_SYN;
         }
-        // Told by arithmetic and not by an index: no detour through memory, and no clearing of it before.
+        // Arithmetic instead of an index: an index would need memory, cleared first.
         let remote = packet.side as u32 & 1;
         let local = 1 - remote;
         let flags = lasting(packet.tcp_flags);
@@ -198,7 +198,7 @@ impl Slot {
             gaps: 0,
             reserved: [0; 6],
         };
-        // Meaningful for a side that sent a SYN, by its flags.
+        // Only meaningful if the flags of the side include SYN.
         self.stream.initial_sequence = [packet.sequence * local, packet.sequence * remote];
         self.stream.pieces_sent = 0;
         if key.family == 6 {
@@ -230,8 +230,8 @@ impl Slot {
         Change { rose, closed: !was_over && line.is_over(), full: line.bytes[side] >= SETTLE_AT }
     }
 
-    /// How much of a packet's payload is new by its sequence number; what is not is counted as retransmitted. In line for what is
-    /// in order, which nearly all is.
+    /// How much of a packet's payload is new by its sequence number; the rest is counted as retransmitted. Inlined for packets in
+    /// order, which nearly all are.
     #[inline(always)]
     fn new_payload(&mut self, packet: &Packet) -> u32 {
         let side = packet.side as usize & 1;
@@ -284,17 +284,17 @@ impl Slot {
         new + fills
     }
 
-    /// Whether the sender of a SYN sent one with the same sequence number before: this is that SYN again.
+    /// Whether the sender of a SYN sent one with the same sequence number before, so that this is a retransmission.
     #[inline(always)]
     const fn synchronised_by(&self, packet: &Packet) -> bool {
         let side = packet.side as usize & 1;
         self.line.tcp_flags[side] & tcp::SYN != 0 && self.stream.initial_sequence[side] == packet.sequence
     }
 
-    /// Whether `packet` can only belong to a later conversation on the same ports: a SYN with another sequence number than the one
-    /// before, after the connection carried data, or its sender acknowledged some. That is told from what its own sender did
-    /// before where it can be, because the other direction may be on another CPU: a client that has acknowledged sends no new
-    /// SYN, and a server that has sent data, or ended, no SYN-ACK. A SYN sent again after a refusal, as Windows does, is the
+    /// Whether `packet` can only belong to a later connection on the same ports: a SYN with another sequence number than the one
+    /// before, after the connection carried data or its sender acknowledged some. The sender's own packets decide where they
+    /// can, because the other direction may be on another CPU: a client that has acknowledged sends no new SYN, and a server
+    /// that has sent data or a FIN sends no SYN-ACK. A SYN that is sent again after a refusal, as Windows does, belongs to the
     /// same attempt.
     #[inline(always)]
     const fn begins_anew(&self, packet: &Packet) -> bool {
@@ -311,8 +311,8 @@ impl Slot {
         }
     }
 
-    /// Starts the counts anew after they were settled; the flow and its evidence stay. A generation ends when it is
-    /// settled, so this is another one.
+    /// Resets the counts after they were settled; the flow and its evidence stay. Settling ends a generation, so this begins
+    /// another one.
     #[inline(always)]
     pub fn clear_counts(&mut self) {
         self.line.begin_change();
@@ -326,7 +326,7 @@ impl Slot {
 }
 
 impl Packet {
-    /// Whether its sequence number says how far a TCP stream has come: it holds a byte, or a SYN.
+    /// Whether its sequence number shows how far a TCP stream has come: it carries a byte or a SYN.
     #[inline(always)]
     const fn extends_stream(&self, transport: u8) -> bool {
         transport == TCP
@@ -334,7 +334,7 @@ impl Packet {
             && (self.payload != 0 || self.tcp_flags & tcp::SYN != 0)
     }
 
-    /// The sequence number behind the packet: SYN takes one (RFC 9293 3.4). A FIN is not counted, for nothing lies behind it.
+    /// The sequence number after the packet. A SYN takes one (RFC 9293 3.4). A FIN is ignored, because nothing follows it.
     #[inline(always)]
     const fn next_sequence(&self) -> u32 {
         let synchronises = (self.tcp_flags & tcp::SYN != 0) as u32;
@@ -343,7 +343,7 @@ impl Packet {
 }
 
 impl FlowLine {
-    /// Whether the conversation ended: a reset, or a FIN from both sides. Never for UDP.
+    /// Whether the connection ended: a reset, or a FIN from both sides. Never for UDP.
     #[inline(always)]
     #[must_use]
     pub const fn is_over(&self) -> bool {
@@ -351,13 +351,13 @@ impl FlowLine {
         self.transport != UDP && ((local | remote) & tcp::RST != 0 || local & remote & tcp::FIN != 0)
     }
 
-    /// Makes the generation odd before anything else changes, and gives it. Together with [`end_change`](Self::end_change) this
-    /// is the writer's half of a sequence lock: a reader that meets an odd generation, or another one after its copy than
-    /// before, throws its copy away.
+    /// Makes the generation odd before anything else changes, and returns it. Together with [`end_change`](Self::end_change)
+    /// this is the writer's half of a sequence lock: a reader that sees an odd generation, or a different one after its copy
+    /// than before, discards the copy.
     ///
-    /// The stores are volatile, so that each is made, and the compiler moves nothing over the fences. The processor keeps
-    /// the order of stores where its memory model does (x86-64, s390x). BPF has no store barrier before Linux 6.15, so that on
-    /// others (arm64) a reader may still meet a mixture within the few nanoseconds in which stores overtake each other.
+    /// The stores are volatile, so each one happens and the compiler moves nothing across the fences. The processor keeps
+    /// the order of stores if its memory model does (x86-64, s390x). BPF has no store barrier before Linux 6.15, so on other
+    /// machines (arm64) a reader may still see a mixture during the few nanoseconds in which stores overtake each other.
     #[inline(always)]
     fn begin_change(&mut self) -> u32 {
         let generation = self.generation.wrapping_add(2) | 1;
@@ -367,7 +367,7 @@ impl FlowLine {
         generation
     }
 
-    /// Makes the generation even again, behind all other changes.
+    /// Makes the generation even again, after all other changes.
     #[inline(always)]
     fn end_change(&mut self) {
         compiler_barrier();
@@ -384,21 +384,21 @@ impl FlowLine {
     }
 }
 
-/// The compiler moves no load or store of memory that others see over this. A `compiler_fence` would say so, but the BPF backend
-/// of LLVM has no instruction for one; this is an empty assembler block that may touch all memory. That it holds in the object
-/// is tested over its instructions.
+/// Keeps the compiler from moving visible loads and stores across this point. A `compiler_fence` would say so, but the BPF
+/// backend of LLVM has no instruction for one. This is an empty assembler block that may touch all memory. A test over the
+/// object's instructions checks the effect.
 #[inline(always)]
 fn compiler_barrier() {
     black_box(());
 }
 
-/// A SYN that opens a conversation.
+/// A SYN that opens a connection.
 #[inline(always)]
 const fn is_opening(flags: u8) -> bool {
     flags & (tcp::SYN | tcp::ACK | tcp::RST) == tcp::SYN
 }
 
-/// The flags worth keeping. A reset's ACK says nothing of a connection, so that only RST is kept of it.
+/// The flags worth keeping. The ACK of a reset says nothing about a connection, so only RST is kept of it.
 #[inline(always)]
 const fn lasting(flags: u8) -> u8 {
     if flags & tcp::RST != 0 { tcp::RST } else { flags & (tcp::SYN | tcp::ACK | tcp::FIN) }

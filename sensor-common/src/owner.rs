@@ -1,7 +1,7 @@
-//! Who opened a connection, as the kernel saw it: the key and the value of the map between the owner programs and the
+//! The process that opened a connection, as the kernel saw it: key and value of the map between the owner programs and the
 //! agent.
 //!
-//! Integers are in the machine's order, addresses and ports as they stand on the wire.
+//! Integers are in the machine's order, addresses and ports in wire order.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -14,14 +14,14 @@ pub const OPENER_LEN: usize = 72;
 /// Bytes of a thread's name, the closing NUL included (TASK_COMM_LEN).
 pub const COMM_LEN: usize = 16;
 
-/// Another network namespace opened a connection between the same ends before: this opener may not be the one that is
-/// seen ([`Opener::flags`]).
+/// Another network namespace opened a connection between the same ends before, so this opener may not be the one of the
+/// observed connection ([`Opener::flags`]).
 pub const CONTESTED: u32 = 1;
 
 /// Third word of an IPv6 address that stands for an IPv4 one, `::ffff:0:0/96` (RFC 4291 2.5.5.2).
 const MAPPED: u32 = 0xFFFF_u32.to_be();
 
-/// A TCP connection, told from the end that opened it.
+/// A TCP connection, seen from the end that opened it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct ConnectionKey {
@@ -45,7 +45,7 @@ impl ConnectionKey {
         Self { local: [local, 0, 0, 0], remote: [remote, 0, 0, 0], local_port, remote_port, family: 4 }
     }
 
-    /// A connection of an IPv6 socket. Between IPv4-mapped addresses it is one over IPv4: that is what its packets are.
+    /// A connection of an IPv6 socket. Between IPv4-mapped addresses it is an IPv4 connection, because its packets are IPv4.
     #[inline(always)]
     #[must_use]
     pub const fn v6(local: [u32; 4], remote: [u32; 4], local_port: u16, remote_port: u16) -> Self {
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_socket_between_mapped_addresses_is_a_connection_over_ipv4() {
+    fn ipv6_socket_between_mapped_addresses_is_an_ipv4_connection() {
         let mapped = ConnectionKey::v6(words("::ffff:10.0.0.2"), words("::ffff:8.8.4.4"), 1, 2);
         let plain =
             ConnectionKey::v4(u32::from_ne_bytes([10, 0, 0, 2]), u32::from_ne_bytes([8, 8, 4, 4]), 1, 2);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn other_ipv6_addresses_that_end_like_ipv4_ones_stay_ipv6() {
+    fn other_ipv6_addresses_with_an_ipv4_tail_stay_ipv6() {
         for remote in ["::8.8.4.4", "64:ff9b::8.8.4.4", "0:0:1:0:0:ffff:808:404", "2001:4860:4860::8844"] {
             let key = ConnectionKey::v6(words("fd00:1::2"), words(remote), 1, 2);
             assert_eq!((key.family, key.remote), (6, words(remote)), "{remote}");

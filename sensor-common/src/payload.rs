@@ -1,31 +1,31 @@
-//! Pieces of payload on the ring: what the agent reads evidence from.
+//! Pieces of payload on the ring, from which the agent reads evidence.
 //!
-//! A piece says whose it is and where in its stream it belongs, so that the agent can join messages that came in several
-//! segments. Only messages that are evidence travel ([`evidence`](crate::evidence)), never file contents.
+//! A piece names its flow and its place in the stream, so that the agent can join messages of several segments. Only
+//! messages that are evidence are sent ([`evidence`](crate::evidence)), never file contents.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::headers::Address;
 
-/// Bytes of payload in a piece at most; a power of two.
+/// Most bytes of payload in a piece; a power of two.
 pub const MAX_PIECE_LEN: usize = 4096;
 
-/// What a piece of payload is.
+/// The kind of a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum PieceKind {
-    /// A message behind a NetBIOS session header begins with it (RFC 1002 4.3.1, MS-SMB2 2.1).
+    /// It begins with a message behind a NetBIOS session header (RFC 1002 4.3.1, MS-SMB2 2.1).
     Message = 1,
-    /// It goes on with a message that began before.
+    /// It continues an earlier message.
     Continued = 2,
-    /// A DCE-RPC unit begins with it (C706 12.6.1), as on the endpoint mapper's port.
+    /// It begins with a DCE-RPC PDU (C706 12.6.1), as on the endpoint mapper's port.
     Rpc = 3,
     /// The beginning of a datagram.
     Datagram = 4,
 }
 
 impl PieceKind {
-    /// Reads a kind off the ring.
+    /// Reads a kind from the ring.
     #[must_use]
     pub const fn from_wire(value: u8) -> Option<Self> {
         match value {
@@ -38,8 +38,7 @@ impl PieceKind {
     }
 }
 
-/// What stands before the bytes of a piece. All integers are in the machine's order but addresses and ports, which are in
-/// wire order.
+/// The header of a piece. Integers are in the machine's order; addresses and ports are in wire order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(8))]
 pub struct PieceHead {
@@ -67,7 +66,7 @@ pub struct PieceHead {
     pub piece: u8,
     /// Bytes that follow.
     pub captured: u16,
-    /// Bytes that were wanted: of the message or datagram, or of the rest of it.
+    /// Bytes that were wanted: of the message or datagram, or of its rest.
     pub wanted: u32,
     /// TCP sequence number of the first byte; 0 for a datagram.
     pub sequence: u32,
@@ -102,25 +101,25 @@ impl PieceHead {
 /// Bytes of a [`PieceHead`].
 pub const PIECE_HEAD_LEN: usize = 64;
 
-/// Room for a piece.
+/// A piece.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Piece {
-    /// What it is.
+    /// Its header.
     pub head: PieceHead,
     /// Its bytes, [`PieceHead::captured`] of them.
     pub bytes: [u8; MAX_PIECE_LEN],
 }
 
-/// What is known of a packet's content.
+/// What the path knows about a packet's payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(8))]
 pub struct Content {
     /// The [`Side`](crate::slot::Side) that sent it.
     pub side: u8,
-    /// What it begins with: the identifier byte of an SMB message, [`SESSION_REQUEST`], or 0.
+    /// What the payload begins with: the identifier byte of an SMB message, [`SESSION_REQUEST`], or 0.
     pub opening: u8,
-    /// Not 0: it comes from or goes to the endpoint mapper.
+    /// Not 0: the packet is to or from the endpoint mapper.
     pub rpc: u8,
     /// Zero.
     pub reserved: u8,
@@ -139,19 +138,19 @@ pub struct Content {
 /// [`Content::opening`] of a NetBIOS session request (RFC 1002 4.3.1).
 pub const SESSION_REQUEST: u8 = 0x81;
 
-/// Room in which a piece is made. Nothing of it is on the stack, of which a kernel program has little; and what is read from
-/// here the verifier knows nothing of, so that it follows one course and not one for every value.
+/// The buffer in which a piece is built. It is not on the stack, which is small in a kernel program. The verifier knows
+/// nothing about values read from here, so it follows one path and not one for every value.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Room {
-    /// What it is made of.
+    /// The packet's payload, as input.
     pub content: Content,
     /// The piece.
     pub piece: Piece,
 }
 
 impl Room {
-    /// Nothing in it.
+    /// An empty buffer.
     pub const EMPTY: Self = Self {
         content: Content {
             side: 0,
@@ -177,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_survive_the_wire_and_unknown_ones_do_not() {
+    fn piece_kinds_survive_the_wire_and_unknown_ones_do_not() {
         for kind in [PieceKind::Message, PieceKind::Continued, PieceKind::Rpc, PieceKind::Datagram] {
             assert_eq!(PieceKind::from_wire(kind as u8), Some(kind));
         }

@@ -1,15 +1,15 @@
-//! What a prefix in the kernel's tries says of an address: a set of flags.
+//! Prefix flags: what a prefix in the kernel's tries says about an address.
 
-/// Flags of one stored prefix. The agent flattens: a stored prefix carries the union of every prefix that covers it,
+/// Flags of one stored prefix. The agent flattens prefixes: each stored one carries the union of all that cover it,
 /// because a trie answers with the longest match only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct PrefixFlags(pub u64);
 
-/// Pairs of an exempt client with an exempt server that flags can tell apart. Further pairs share bits.
+/// Pairs of an exempt client and an exempt server that the flags distinguish. Further pairs share bits.
 pub const PAIRS: u32 = 28;
 
-/// Exemptions that the kernel counts one by one in each view, and one more for all others, which is number 0.
+/// Exemptions that the kernel counts one by one in each view. Number 0 counts all others together.
 pub const CELLS: u32 = 1_024;
 
 const PAIR_BITS: u64 = (1 << PAIRS) - 1;
@@ -30,26 +30,26 @@ impl PrefixFlags {
     pub const EXEMPT_DESTINATION: Self = Self(1 << 3);
     /// On a threat list.
     pub const THREAT: Self = Self(1 << 4);
-    /// As a client it may be exempt, which only the agent can tell: kept, and never dropped.
-    pub const SPARED_SOURCE: Self = Self(1 << 5);
+    /// As a client it may be exempt, and only the agent can decide: its packets are kept and never dropped.
+    pub const MAYBE_EXEMPT_SOURCE: Self = Self(1 << 5);
     /// As a server, likewise.
-    pub const SPARED_DESTINATION: Self = Self(1 << 6);
+    pub const MAYBE_EXEMPT_DESTINATION: Self = Self(1 << 6);
 
-    /// The same with a number of an exemption to count for ([`CELLS`]), in place of the pairs that it is the client of: who is
+    /// The same flags with the number of the exemption to count ([`CELLS`]), in place of the client's pairs: a client that is
     /// [`EXEMPT_SOURCE`](Self::EXEMPT_SOURCE) needs no pair.
     #[must_use]
-    pub const fn counted_as_source(self, cell: u32) -> Self {
-        Self(self.0 & !(PAIR_BITS << PAIR_CLIENT_SHIFT) | ((cell % CELLS) as u64) << PAIR_CLIENT_SHIFT)
+    pub const fn counted_as_source(self, counter: u32) -> Self {
+        Self(self.0 & !(PAIR_BITS << PAIR_CLIENT_SHIFT) | ((counter % CELLS) as u64) << PAIR_CLIENT_SHIFT)
     }
 
-    /// The same for [`EXEMPT_DESTINATION`](Self::EXEMPT_DESTINATION) and the pairs that it is the server of.
+    /// The same for [`EXEMPT_DESTINATION`](Self::EXEMPT_DESTINATION) and the server's pairs.
     #[must_use]
-    pub const fn counted_as_destination(self, cell: u32) -> Self {
-        Self(self.0 & !(PAIR_BITS << PAIR_SERVER_SHIFT) | ((cell % CELLS) as u64) << PAIR_SERVER_SHIFT)
+    pub const fn counted_as_destination(self, counter: u32) -> Self {
+        Self(self.0 & !(PAIR_BITS << PAIR_SERVER_SHIFT) | ((counter % CELLS) as u64) << PAIR_SERVER_SHIFT)
     }
 
-    /// The same as it is stored in a view: the numbers of view 1 come behind those of view 0, so that the packet path need not
-    /// remember which view it read.
+    /// The same flags as stored in a view: the numbers of view 1 follow those of view 0, so the packet path need not remember
+    /// which view it read.
     #[must_use]
     pub const fn in_view(self, view: u32) -> Self {
         let mut flags = self.0;
@@ -66,14 +66,14 @@ impl PrefixFlags {
     /// The number that [`counted_as_source`](Self::counted_as_source) gave, in its view.
     #[inline(always)]
     #[must_use]
-    pub const fn cell_of_source(self) -> u32 {
+    pub const fn source_counter(self) -> u32 {
         (self.0 >> PAIR_CLIENT_SHIFT) as u32 % (2 * CELLS)
     }
 
     /// The number that [`counted_as_destination`](Self::counted_as_destination) gave, in its view.
     #[inline(always)]
     #[must_use]
-    pub const fn cell_of_destination(self) -> u32 {
+    pub const fn destination_counter(self) -> u32 {
         (self.0 >> PAIR_SERVER_SHIFT) as u32 % (2 * CELLS)
     }
 
@@ -89,15 +89,16 @@ impl PrefixFlags {
         Self(1 << (PAIR_SERVER_SHIFT + pair % PAIRS))
     }
 
-    /// Whether a client with these flags and a `server` with those are an exempt pair. With more than [`PAIRS`] pairs it
-    /// may say so of two that belong to different ones, never the reverse.
+    /// Whether a client with these flags and a `server` with those are an exempt pair. With more than [`PAIRS`] pairs it may say
+    /// yes for two ends of different pairs, but never no for a true pair.
     #[inline(always)]
     #[must_use]
     pub const fn is_pair_with(self, server: Self) -> bool {
         (self.0 >> PAIR_CLIENT_SHIFT) & (server.0 >> PAIR_SERVER_SHIFT) & PAIR_BITS != 0
     }
 
-    /// The flags of an address and of the IPv4 address `inner` inside it. Of two numbers to count for it is the outer one's.
+    /// The flags of an address combined with those of the IPv4 address `inner` inside it. If both have a number to count, the
+    /// outer one wins.
     #[inline(always)]
     #[must_use]
     pub const fn with_embedded(self, inner: Self) -> Self {
@@ -139,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pair_is_a_client_and_a_server_of_the_same_number_in_their_own_roles() {
+    fn pair_is_a_client_and_a_server_with_the_same_number() {
         let (client, server) = (PrefixFlags::pair_client(3), PrefixFlags::pair_server(3));
         assert!(client.is_pair_with(server));
         assert!(!server.is_pair_with(client) && !client.is_pair_with(client));
@@ -148,23 +149,23 @@ mod tests {
     }
 
     #[test]
-    fn the_number_to_count_for_takes_the_place_of_the_pairs_of_its_own_role() {
+    fn counter_number_uses_the_bits_of_the_pairs_of_its_role() {
         let both =
             PrefixFlags::EXEMPT_SOURCE.union(PrefixFlags::pair_client(27)).union(PrefixFlags::pair_server(3));
         let counted = both.counted_as_source(1_023);
-        assert_eq!((counted.cell_of_source(), counted.contains(PrefixFlags::EXEMPT_SOURCE)), (1_023, true));
+        assert_eq!((counted.source_counter(), counted.contains(PrefixFlags::EXEMPT_SOURCE)), (1_023, true));
         assert!(PrefixFlags::pair_client(3).is_pair_with(counted), "its pairs as a server are untouched");
-        assert_eq!(both.counted_as_destination(7).cell_of_destination(), 7);
-        assert_eq!(counted.in_view(1).cell_of_source(), 2_047);
+        assert_eq!(both.counted_as_destination(7).destination_counter(), 7);
+        assert_eq!(counted.in_view(1).source_counter(), 2_047);
         assert_eq!(PrefixFlags::pair_client(3).in_view(1), PrefixFlags::pair_client(3));
         let (outer, inner) = (both.counted_as_source(3), both.counted_as_source(4));
-        assert_eq!(outer.with_embedded(inner).cell_of_source(), 3);
-        assert_eq!(PrefixFlags::pair_client(9).with_embedded(inner).cell_of_source(), 4);
+        assert_eq!(outer.with_embedded(inner).source_counter(), 3);
+        assert_eq!(PrefixFlags::pair_client(9).with_embedded(inner).source_counter(), 4);
         assert_eq!(PrefixFlags::INTERNAL.with_embedded(PrefixFlags::THREAT).0, 1 | 1 << 4);
     }
 
     #[test]
-    fn no_pair_touches_the_other_flags() {
+    fn pairs_leave_the_other_flags_alone() {
         for pair in 0..PAIRS {
             assert_eq!(PrefixFlags::pair_client(pair).0 & 0xFF, 0);
             assert_eq!(PrefixFlags::pair_server(pair).0 & 0xFF, 0);

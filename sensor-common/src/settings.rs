@@ -1,4 +1,4 @@
-//! What the agent sets in the kernel program before it is loaded (read-only globals).
+//! Settings that the agent writes into the kernel program before loading it (read-only globals).
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -6,11 +6,11 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Settings {
-    /// Secret of the slot hash, so that nobody outside can aim flows at one slot.
+    /// Secret of the slot hash, so that outsiders cannot aim flows at one slot.
     pub seed: [u64; 2],
     /// Slots of each CPU; a power of two.
     pub slots_per_cpu: u32,
-    /// A slot untouched for this many kernel ticks starts a new flow.
+    /// A slot that is untouched for this many kernel ticks starts a new flow.
     pub idle_ticks: u32,
     /// IPv6 blocks of each view.
     pub blocks_v6: u32,
@@ -18,18 +18,18 @@ pub struct Settings {
     pub features: u32,
 }
 
-/// What the path does beyond the watched ports ([`Settings::features`]).
+/// Optional features of the path ([`Settings::features`]).
 pub mod feature {
-    /// Look into one level of tunnel.
+    /// Parse one level of tunnel.
     pub const TUNNELS: u32 = 1;
     /// Recognise SMB on any TCP port.
     pub const SMB_ON_ANY_PORT: u32 = 1 << 1;
     /// Log every watched packet.
     pub const LOG: u32 = 1 << 2;
-    /// Take the time from the agent instead of the kernel: a capture is replayed.
+    /// Take the time from the agent instead of the kernel, for replays.
     pub const GIVEN_CLOCK: u32 = 1 << 3;
-    /// Take plain frames the way of all others, but for IPv4 at XDP: what comes of them is the same, only later. For verifiers that
-    /// would not follow all ways to their ends.
+    /// Send plain frames other than IPv4 at XDP through the general parser. The results are the same but slower. For verifiers
+    /// that would give up on the full program.
     pub const SHORT: u32 = 1 << 4;
 }
 
@@ -51,7 +51,7 @@ impl Settings {
     }
 }
 
-/// What is known of a port: [`port`] bits.
+/// What the port table says about a port: [`port`] bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortKind(pub u8);
 
@@ -59,7 +59,7 @@ pub struct PortKind(pub u8);
 pub mod port {
     /// A watched service.
     pub const SERVICE: u8 = 1;
-    /// SMB was recognised on it: its packets are ours where they belong to a flow that is in a slot.
+    /// SMB was recognised on it: its packets count if their flow is in a slot.
     pub const SUSPECT: u8 = 1 << 1;
     /// The watched service is SMB.
     pub const SMB: u8 = 1 << 2;
@@ -68,10 +68,10 @@ pub mod port {
 }
 
 impl PortKind {
-    /// Nothing is known: the packet is not ours.
+    /// An unwatched port.
     pub const FOREIGN: Self = Self(0);
 
-    /// Whether nothing is known of it.
+    /// Whether no bit is set.
     #[inline(always)]
     #[must_use]
     pub const fn is_foreign(self) -> bool {
@@ -93,11 +93,10 @@ impl PortKind {
     }
 }
 
-/// How many ports there are.
+/// Number of ports.
 pub const PORTS: usize = 1 << 16;
 
-/// One port table: a [`PortKind`] for each port, by the port as it stands on the wire. A byte each, so that a packet
-/// finds its answer with one load and no shifting.
+/// One port table: a [`PortKind`] for each port in wire order. One byte each, so a packet needs one load and no shift.
 pub type PortTable = [u8; PORTS];
 
 /// The watched ports.
@@ -125,27 +124,27 @@ impl Services {
     }
 }
 
-/// Ticks that enforcement can be given at a time: ten seconds of the fastest kernel clock (1000 Hz), and some to spare.
-pub const LONGEST_LEASE: u32 = 1 << 14;
+/// Most ticks of a lease: ten seconds of the fastest kernel clock (1000 Hz), with a margin.
+pub const MAX_LEASE: u32 = 1 << 14;
 
-/// Whether what a rule would alert on is dropped; the agent changes it while the program runs.
+/// Whether SYNs that a rule would alert on are dropped. The agent changes it while the program runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Enforcement {
-    /// Not 0: it is dropped, until the tick [`until`](Self::until).
+    /// Not 0: they are dropped until the tick [`until`](Self::until).
     pub on: u32,
-    /// Kernel tick (low 32 bits) at which enforcement ends by itself. The agent moves it on while it lives.
+    /// Kernel tick (low 32 bits) at which enforcement ends. The agent moves it forward while it runs.
     pub until: u32,
 }
 
 impl Enforcement {
-    /// Whether it is in force at tick `now`.
+    /// Whether enforcement is on at tick `now`.
     #[inline(always)]
     #[must_use]
     pub const fn is_in_force(&self, now: u32) -> bool {
         let left = self.until.wrapping_sub(now);
-        // More is left than any agent gives: it ended long ago, and the count came round.
-        self.on != 0 && left > 0 && left <= LONGEST_LEASE
+        // More time is left than any lease has: it ended long ago, and the counter wrapped.
+        self.on != 0 && left > 0 && left <= MAX_LEASE
     }
 }
 
@@ -154,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_watched_port_is_found_by_its_wire_form_only_in_its_transport() {
+    fn finds_a_watched_port_only_in_its_transport() {
         let mut services = Box::new(Services::NONE);
         services.watch_tcp(445, port::SMB);
         services.watch_udp(137);
@@ -166,13 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn enforcement_ends_at_its_tick_also_across_the_wrap() {
+    fn enforcement_ends_at_its_tick_across_the_wrap() {
         let force = |on, until, now| Enforcement { on, until }.is_in_force(now);
         assert!(force(1, 100, 99));
         assert!(!force(1, 100, 100) && !force(1, 100, 5_000));
         assert!(force(1, 5, u32::MAX - 5));
         assert!(!force(0, 100, 1));
         assert!(!force(1, 100, 100 + (1 << 31) + 1), "nor does it come back when nobody ended it");
-        assert!(force(1, 100 + LONGEST_LEASE, 100) && !force(1, 101 + LONGEST_LEASE, 100));
+        assert!(force(1, 100 + MAX_LEASE, 100) && !force(1, 101 + MAX_LEASE, 100));
     }
 }

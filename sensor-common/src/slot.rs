@@ -1,13 +1,13 @@
-//! The flow slot: the unit of state in the kernel, and of what the ring carries.
+//! The flow slot: the unit of state in the kernel, and the source of the records on the ring.
 //!
-//! A slot is three cache lines. The first, [`FlowLine`], is all that an ordinary packet of IPv4 touches. The second is written
-//! when a flow takes the slot, and read by packets of IPv6, retransmissions and messages. Only messages that are evidence touch
-//! the third. A record on the ring is the beginning of a slot with its header filled in: [`RecordV4`] or [`RecordV6`].
-//! All integers are in the machine's order, addresses as they stand on the wire.
+//! A slot has three cache lines. An ordinary IPv4 packet touches only the first, [`FlowLine`]. The second is written when a
+//! flow takes the slot, and read by IPv6 packets, retransmissions and messages. Only messages that are evidence touch the
+//! third. A record on the ring is the beginning of a slot with its header filled in: [`RecordV4`] or [`RecordV6`].
+//! Integers are in the machine's order, addresses in wire order.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Version of this layout, in every record. A reader refuses what it does not know.
+/// Version of this layout, in every record. A reader refuses unknown versions.
 pub const RECORD_VERSION: u8 = 3;
 
 /// Bytes of an IPv4 record.
@@ -19,7 +19,7 @@ pub const RECORD_V6_LEN: usize = size_of::<RecordV6>();
 /// Bytes of a [`RecordKind::Replaced`] record: two IPv4 records.
 pub const RECORD_REPLACED_LEN: usize = 2 * RECORD_V4_LEN;
 
-/// What a record tells. `0` is a slot at rest and never travels.
+/// The kind of a record. `0` is a slot at rest and is never sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum RecordKind {
@@ -29,16 +29,16 @@ pub enum RecordKind {
     Rose = 2,
     /// A flow was reset or closed from both sides.
     Closed = 3,
-    /// The exact counts of a flow that left its slot, or that were taken out of it before they could overflow.
+    /// The exact counts of a flow that left its slot, or counts that were taken out before they could overflow.
     Settled = 4,
-    /// One IPv4 flow took the slot of another: the settled record of that one, then the opened record of this one.
+    /// One IPv4 flow replaced another: the settled record of the old one, then the opened record of the new one.
     Replaced = 5,
     /// A piece of payload, see [`payload`](crate::payload).
     Payload = 6,
 }
 
 impl RecordKind {
-    /// Reads a kind off the ring.
+    /// Reads a kind from the ring.
     #[must_use]
     pub const fn from_wire(value: u8) -> Option<Self> {
         match value {
@@ -103,7 +103,7 @@ pub mod mark {
     pub const HOOK_TC_EGRESS: u16 = 1 << 5;
     /// A first fragment was seen.
     pub const FRAGMENTED: u16 = 1 << 6;
-    /// The flow's first packet was a SYN: its sender is the client whatever the ports say.
+    /// The flow's first packet was a SYN: its sender is the client, whatever the ports.
     pub const OPENED_BY_SYN: u16 = 1 << 7;
     /// The flow came out of a tunnel.
     pub const TUNNELLED: u16 = 1 << 8;
@@ -140,14 +140,14 @@ pub const TCP: u8 = 6;
 /// IP protocol number of UDP.
 pub const UDP: u8 = 17;
 
-/// First cache line: all that an IPv4 packet touches, and the whole of an IPv4 record.
+/// First cache line: all that an IPv4 packet touches, and the first part of an IPv4 record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(8))]
 pub struct FlowLine {
     /// [`RECORD_VERSION`].
     pub version: u8,
-    /// A [`RecordKind`] in a record; in a slot the [`Side`]s of which more of a message is awaited, one bit each, and then those
-    /// of which it is not known yet whether it is evidence.
+    /// In a record, a [`RecordKind`]. In a slot, one bit for each [`Side`] of which more of a message is awaited, then one for
+    /// each of which the message is undecided.
     pub kind: u8,
     /// IP protocol, [`TCP`] or [`UDP`]; 0 in a vacant slot.
     pub transport: u8,
@@ -174,7 +174,7 @@ pub struct FlowLine {
     /// Bytes of transport payload from each side: of a TCP stream by sequence number, so that a byte that is sent twice counts
     /// once. Bytes that a gap left out count when they are seen.
     pub payload: [u32; 2],
-    /// TCP: the sequence number behind the highest byte seen from each side, or 0 as long as none was.
+    /// TCP: the sequence number after the highest byte seen from each side, or 0 if none was seen.
     pub next_sequence: [u32; 2],
     /// Kernel ticks (low 32 bits of jiffies) of the last packet.
     pub last: u32,
@@ -182,7 +182,7 @@ pub struct FlowLine {
     pub generation: u32,
 }
 
-/// What the first line has no room for, and an IPv4 record still needs.
+/// The fields that do not fit into the first line and that an IPv4 record needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(8))]
 pub struct FlowDetails {
@@ -202,16 +202,16 @@ pub struct FlowDetails {
     pub reserved: [u8; 6],
 }
 
-/// The bit of [`FlowDetails::content`] that says that this side sent a message that carries file content (1: the internal side,
-/// 2: the external one): a WRITE request or a successful READ response of SMB 2 or 3 (MS-SMB2 2.2.21, 2.2.20), or one of SMB 1
-/// (MS-CIFS 2.2.4). Data that is a DCE-RPC unit in a named pipe is none.
+/// The bit of [`FlowDetails::content`] for a side that sent a message with file content (1: the internal side, 2: the
+/// external one): a WRITE request or a successful READ response of SMB 2 or 3 (MS-SMB2 2.2.21, 2.2.20), or one of SMB 1
+/// (MS-CIFS 2.2.4). A DCE-RPC PDU in a named pipe is no file content.
 #[inline(always)]
 #[must_use]
 pub const fn content_bit(side: u8) -> u8 {
     1 << (side & 1)
 }
 
-/// The rest of IPv6 addresses; zero, or of an earlier tenant, where the flow is IPv4.
+/// The rest of IPv6 addresses. For an IPv4 flow it is zero or left over from an earlier tenant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(8))]
 pub struct AddressesHigh {
@@ -221,7 +221,7 @@ pub struct AddressesHigh {
     pub remote: [u32; 3],
 }
 
-/// What the kernel program keeps of a flow for itself.
+/// Kernel-only state of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(8))]
 pub struct StreamState {
@@ -229,19 +229,19 @@ pub struct StreamState {
     pub initial_sequence: [u32; 2],
     /// Pieces of payload sent to the agent in this generation.
     pub pieces_sent: u32,
-    /// The header of the message that began last.
+    /// The header of the last message that began.
     pub partial: PartialHeader,
-    /// The range of each side's stream that is wanted as payload.
+    /// The wanted range of each side's stream.
     pub wanted: [SeqRange; 2],
     /// Bytes of each side's stream below its `next_sequence` that were not seen yet; meaningful where [`FlowDetails::gaps`] says
     /// so.
     pub gap: [u32; 2],
-    /// Zero: up to a whole cache line.
+    /// Zero: pads the cache line.
     pub reserved: [u32; 8],
 }
 
 impl StreamState {
-    /// Nothing seen yet.
+    /// The initial state.
     pub const EMPTY: Self = Self {
         initial_sequence: [0; 2],
         pieces_sent: 0,
@@ -258,7 +258,7 @@ impl Default for StreamState {
     }
 }
 
-/// What is known of the header of a message that may come in several segments: enough to tell whether it is evidence.
+/// The header of a message that may come in several segments, as far as it was seen: enough to decide whether it is evidence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct PartialHeader {
@@ -270,7 +270,7 @@ pub struct PartialHeader {
     pub status: u8,
     /// SMB 2: NextCommand.
     pub next: [u8; 4],
-    /// Bytes of the message that were looked at.
+    /// Bytes of the message that were read.
     pub seen: u16,
     /// Identifier byte of the message.
     pub identifier: u8,
@@ -298,13 +298,13 @@ pub struct SeqRange {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Slot {
-    /// What every packet touches.
+    /// The fields that every packet touches.
     pub line: FlowLine,
-    /// What is written with the first packet and seldom later.
+    /// The fields that are written with the first packet and seldom later.
     pub details: FlowDetails,
     /// The rest of IPv6 addresses.
     pub high: AddressesHigh,
-    /// What never leaves the kernel.
+    /// The state that never leaves the kernel.
     pub stream: StreamState,
 }
 
@@ -350,7 +350,7 @@ const _: () = assert!(size_of::<FlowLine>() == 64);
 const _: () = assert!(RECORD_V4_LEN == 88 && RECORD_V6_LEN == 112);
 const _: () = assert!(size_of::<Slot>() == 192);
 const _: () = assert!(core::mem::offset_of!(Slot, stream) == RECORD_V6_LEN);
-// What a first packet writes ends with the second line.
+// The fields that a first packet writes end with the second line.
 const _: () = assert!(RECORD_V6_LEN + core::mem::offset_of!(StreamState, pieces_sent) + 4 <= 128);
 const _: () = assert!(core::mem::offset_of!(FlowLine, local_low) == 8);
 const _: () = assert!(core::mem::offset_of!(FlowLine, marks) == 20);
@@ -362,7 +362,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_survive_the_wire_and_unknown_ones_do_not() {
+    fn record_kinds_survive_the_wire_and_unknown_ones_do_not() {
         for kind in [RecordKind::Opened, RecordKind::Rose, RecordKind::Closed, RecordKind::Settled]
             .into_iter()
             .chain([RecordKind::Replaced, RecordKind::Payload])

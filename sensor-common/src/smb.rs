@@ -1,6 +1,6 @@
 //! Recognising SMB by its first bytes, whatever the port.
 //!
-//! Takes the first bytes of a TCP payload, says what they begin and which end the server is. Looks at nothing behind the
+//! Takes the first bytes of a TCP payload. Says what they begin and which end is the server. Reads nothing behind the
 //! message header.
 
 use crate::{bytes::Bytes, classify::Server, payload};
@@ -15,7 +15,7 @@ pub const SHORTEST_FRAME: u32 = 14 + 20 + 20 + 4 + 32;
 /// What a payload begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
-    /// Nothing of ours.
+    /// None of the watched protocols.
     Other,
     /// An SMB message with this identifier byte.
     Message(u8),
@@ -24,7 +24,7 @@ pub enum Opening {
 }
 
 impl Opening {
-    /// The byte that says it: the identifier, the type of the session packet, or 0.
+    /// The byte that identifies it: the identifier, the type of the session packet, or 0.
     #[inline(always)]
     #[must_use]
     pub const fn byte(self) -> u8 {
@@ -73,8 +73,8 @@ pub const fn opening(probe: Probe) -> Opening {
     Opening::Other
 }
 
-/// Which end of the packet is the server, by the message's own reply flag; where that is hidden (transformed, compressed),
-/// by the lower port. `payload_at` is where the NetBIOS session header begins.
+/// Which end of the packet is the server: by the message's own reply flag or, if that is hidden (transformed, compressed),
+/// by the lower port. `payload_at` is the offset of the NetBIOS session header.
 #[inline(always)]
 pub fn server<B: Bytes + Copy>(
     frame: B,
@@ -86,7 +86,7 @@ pub fn server<B: Bytes + Copy>(
     if let Opening::SessionRequest = opening {
         return Server::Destination;
     }
-    // One load that is longer than the probe, so that its own bounds check stands.
+    // One load that is longer than the probe, so that it has its own bounds check.
     let reply = match frame.load_deep::<[u32; 6]>(payload_at) {
         Some([_, identifier, _, flags1, _, flags2]) => match u32::from_be(identifier) >> 24 {
             // MS-CIFS 2.2.3.1: Flags at byte 9 of the header, SMB_FLAGS_REPLY.
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn every_smb_identifier_is_a_message_and_its_neighbours_are_not() {
+    fn every_smb_identifier_is_a_message_and_no_neighbour_is() {
         for first in [0xFC, 0xFD, 0xFE, 0xFF] {
             assert_eq!(opening([0, 0, 1, 2, first, b'S', b'M', b'B']), Opening::Message(first));
         }
@@ -131,14 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn a_session_request_names_encoded_names() {
+    fn session_request_names_encoded_names() {
         assert_eq!(opening([0x81, 0, 0, 68, 0x20, b'E', b'P', b'A']), Opening::SessionRequest);
         assert_eq!(opening([0x81, 0, 0, 68, 0x20, b'E', b'Q', b'A']), Opening::Other);
         assert_eq!(opening([0x81, 0, 0, 69, 0x20, b'E', b'P', b'A']), Opening::Other);
     }
 
     #[test]
-    fn the_reply_flag_tells_the_server_and_the_port_where_it_is_hidden() {
+    fn reply_flag_shows_the_server_and_the_port_where_it_is_hidden() {
         let mut message = [0u8; 64];
         message[4..8].copy_from_slice(&[0xFE, b'S', b'M', b'B']);
         let (high, low) = (50_000u16.to_be(), 4445u16.to_be());

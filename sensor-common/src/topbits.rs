@@ -1,9 +1,9 @@
-//! Prefix answers ahead of the tries: tables on the top bits of an address.
+//! Tables on the top bits of an address, which answer most prefix lookups before the tries.
 //!
-//! Most of the address space is uniform: everything under the same top bits has the same answer, which takes two bits.
-//! IPv4: a table holds the answer of every /24; for a /24 that is mixed there may be a leaf with the answer of every
-//! address. IPv6: a table by the top 16 bits holds the answer or names a block, and a block holds the answer of every /32.
-//! Only where that is not uniform either, or an answer has unusual flags, is the trie walked.
+//! Most of the address space is uniform: all addresses with the same top bits have the same answer, which takes two bits.
+//! IPv4: a table has the answer of every /24; a mixed /24 may have a leaf with the answer of every address.
+//! IPv6: a table by the top 16 bits has the answer or names a block, and a block has the answer of every /32.
+//! The trie is read only for ranges that are still mixed, or whose answer has unusual flags.
 
 use crate::{headers::Address, prefix::PrefixFlags};
 
@@ -22,7 +22,7 @@ pub type Leaf = [u64; 256 / ANSWERS_OF_WORD];
 /// Entries of the first IPv6 table.
 pub const TOP_ENTRIES: u32 = 1 << 16;
 
-/// The first IPv6 tables of both views, one behind the other.
+/// The first IPv6 tables of both views, one after the other.
 pub type TopsV6 = [u32; 2 * TOP_ENTRIES as usize];
 
 /// 64-bit words of an IPv6 block: 65,536 answers of two bits.
@@ -34,7 +34,7 @@ pub const BLOCK_V6_WORDS: u32 = 2_048;
 pub enum Answer {
     /// No prefix covers it.
     Nothing = 0,
-    /// Internal, whatever else was said of it as reserved.
+    /// Internal, even if also listed as reserved.
     Internal = 1,
     /// Reserved.
     Reserved = 2,
@@ -55,7 +55,7 @@ impl Answer {
         }
     }
 
-    /// The answer that stands for `flags`: [`Walk`](Self::Walk) unless two bits can say it all.
+    /// The answer for `flags`: [`Walk`](Self::Walk) unless two bits can express them.
     #[must_use]
     pub const fn of(flags: PrefixFlags) -> Self {
         let plain = PrefixFlags::INTERNAL.union(PrefixFlags::RESERVED).0;
@@ -70,7 +70,7 @@ impl Answer {
         }
     }
 
-    /// Flags to go on with, or `None` when the trie has to be asked.
+    /// The flags, or `None` if the trie must be asked.
     #[inline(always)]
     #[must_use]
     pub const fn flags(self) -> Option<PrefixFlags> {
@@ -86,7 +86,7 @@ impl Answer {
 /// An entry of the first IPv6 table: an [`Answer`] below 4, else the number of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Top {
-    /// The same for all addresses below.
+    /// The same answer for all addresses below.
     Uniform(Answer),
     /// See this block.
     Block(u32),
@@ -110,21 +110,21 @@ impl Top {
     }
 }
 
-/// Where the /24 of an IPv4 address (host order) is looked up: word of the table, shift in that word.
+/// Position of the /24 of an IPv4 address (host order): word of the table, shift in that word.
 #[inline(always)]
 #[must_use]
 pub const fn place_v4(address: u32) -> (usize, u32) {
     ((address >> 13) as usize, (address >> 8 & 31) * 2)
 }
 
-/// Where an IPv4 address (host order) is looked up in the leaf of its /24, likewise.
+/// Position of an IPv4 address (host order) in the leaf of its /24, likewise.
 #[inline(always)]
 #[must_use]
 pub const fn place_in_leaf(address: u32) -> (usize, u32) {
     ((address >> 5 & 7) as usize, (address & 31) * 2)
 }
 
-/// Where an IPv6 address (wire order) is looked up: entry of the first table, word of a block, shift in that word.
+/// Position of an IPv6 address (wire order): entry of the first table, word of a block, shift in that word.
 #[inline(always)]
 #[must_use]
 pub const fn place_v6(address: &Address) -> (u32, u32, u32) {

@@ -1,7 +1,7 @@
-//! One level of tunnel: where the packet inside begins.
+//! One level of tunnel: finds the packet inside.
 //!
-//! Takes an outer IP packet, gives the ethertype and offset of the inner one, or nothing when it is no tunnel. Only looked
-//! at when tunnels are watched.
+//! Takes an outer IP packet. Gives the ethertype and offset of the inner one, or nothing if it is no tunnel. Used only if
+//! tunnels are watched.
 
 use crate::{
     bytes::Bytes,
@@ -23,10 +23,10 @@ const ETHERNET_BRIDGING: u16 = 0x6558u16.to_be();
 
 const UDP_LEN: usize = 8;
 
-/// Where the packet inside `outer` begins: (its ethertype, its offset).
+/// The inner packet of `outer`: (its ethertype, its offset).
 ///
 /// # Errors
-/// [`NoPorts`] when it is a tunnel and what is inside cannot be reached.
+/// [`NoPorts`] if it is a tunnel whose inner packet cannot be reached.
 #[inline(always)]
 pub(crate) fn inside<B: Bytes + Copy>(frame: B, outer: &Network) -> Result<Option<(u16, usize)>, NoPorts> {
     let at = outer.transport_at;
@@ -53,11 +53,11 @@ fn gre<B: Bytes + Copy>(frame: B, at: usize) -> Result<Option<(u16, usize)>, NoP
     let [flags, protocol]: [u16; 2] = frame.load(at).ok_or(NoPorts::Short)?;
     let flags = u16::from_be(flags);
     if flags & 0x4007 != 0 {
-        // Source routes (RFC 1701) and other versions (PPTP) are not looked into.
+        // Source routes (RFC 1701) and other versions (PPTP) are not parsed.
         return Err(NoPorts::Foreign);
     }
     let optional = (flags >> 15 & 1) + (flags >> 13 & 1) + (flags >> 12 & 1);
-    // Forgotten, for verifiers of Linux 6.12 and before lose the bounds of what comes out of bytes put in another order.
+    // Hidden from the verifier: those of Linux 6.12 and before lose the bounds of byte-swapped values.
     payload(frame, protocol, frame.forget(at + 4 + usize::from(optional) * 4))
 }
 

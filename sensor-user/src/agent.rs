@@ -27,7 +27,7 @@ use crate::{
     config::{BadThreatList, Config, ConfigError},
     control::Control,
     enforcement::Enforcement,
-    kernel::{attach::Attached, object::KernelProgram, pace::Pace, readiness, ticks::KernelClock},
+    kernel::{attach::Attached, object::KernelProgram, poll_timer::PollTimer, readiness, ticks::KernelClock},
     pipeline::Pipeline,
     runtime::{Ended, Lease, Supervisor},
     statistics::OutputCounts,
@@ -37,11 +37,11 @@ use crate::{
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// Time between two looks at the ring while records come: what an alert waits whose record was not the first of its tick.
-pub const PACE: Duration = Duration::from_micros(500);
+pub const POLL_INTERVAL: Duration = Duration::from_micros(500);
 
 /// Time without a record after which the agent waits to be woken. Longer than two ticks of any kernel (100 Hz): a record
 /// that comes later comes in a later tick, and its CPU wakes the agent.
-pub const LIVELY: Duration = Duration::from_millis(25);
+pub const POLL_TIMEOUT: Duration = Duration::from_millis(25);
 
 /// Records taken from the ring before other work gets its turn.
 const BATCH: usize = 4_096;
@@ -85,8 +85,8 @@ async fn watch(
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut statistics = interval(Duration::from_secs(sensor.config.statistics_interval));
     statistics.tick().await;
-    let mut pace = Pace::new().context("cannot make a timer")?;
-    let mut lively_until = Instant::now();
+    let mut poll_timer = PollTimer::new().context("cannot make a timer")?;
+    let mut poll_until = Instant::now();
     loop {
         tokio::select! {
             // Commands and the sweep come before records: a flood must not hold them up.
@@ -111,15 +111,15 @@ async fn watch(
                 sensor.drain(BATCH)?;
                 // The kernel wakes for the first record of a tick only: from here on the agent looks by itself.
                 guard.clear_ready();
-                lively_until = Instant::now() + LIVELY;
-                pace.start(PACE).context("cannot start the timer")?;
+                poll_until = Instant::now() + POLL_TIMEOUT;
+                poll_timer.start(POLL_INTERVAL).context("cannot start the timer")?;
             }
-            ticked = pace.tick() => {
+            ticked = poll_timer.tick() => {
                 ticked.context("the timer failed")?;
                 if sensor.drain(BATCH)? > 0 {
-                    lively_until = Instant::now() + LIVELY;
-                } else if Instant::now() >= lively_until {
-                    pace.stop().context("cannot stop the timer")?;
+                    poll_until = Instant::now() + POLL_TIMEOUT;
+                } else if Instant::now() >= poll_until {
+                    poll_timer.stop().context("cannot stop the timer")?;
                 }
             }
         }
@@ -133,7 +133,7 @@ fn ended_by(Ended { thread, reason }: &Ended) -> anyhow::Error {
 }
 
 /// Time that a sweep takes at most for what is in the ring: commands and the renewal of enforcement are waiting.
-const LONGEST_DRAIN: Duration = Duration::from_millis(100);
+const MAX_DRAIN_TIME: Duration = Duration::from_millis(100);
 
 /// Everything that runs.
 struct Sensor {
@@ -192,7 +192,7 @@ impl Sensor {
                 });
             }
         }
-        // A conversation that began on a CPU that was looked at before, and went on at one that was looked at behind it, would seem
+        // A connection that began on a CPU that was looked at before, and went on at one that was looked at behind it, would seem
         // to be one without a beginning: the record of that is in the ring by now.
         self.drain_for_a_while()?;
         late.iter().for_each(|slot| self.pipeline.slot(slot, now));
@@ -211,7 +211,7 @@ impl Sensor {
     /// Takes what is in the ring. Bounded, so that a flood cannot hold up everything else.
     fn drain_for_a_while(&mut self) -> Result<()> {
         let began = Instant::now();
-        while began.elapsed() < LONGEST_DRAIN && self.drain(BATCH)? == BATCH {}
+        while began.elapsed() < MAX_DRAIN_TIME && self.drain(BATCH)? == BATCH {}
         Ok(())
     }
 

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_replaced_whole_and_one_that_cannot_be_is_named() {
+    fn replaces_a_file_whole_and_names_one_it_cannot() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         write(&path, b"one").unwrap();
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_that_write_at_once_none_fails_and_one_is_there_whole() {
+    fn concurrent_writers_never_fail_or_mix() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         std::thread::scope(|scope| {

@@ -135,15 +135,15 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_is_told_for_a_few_seconds_at_a_time() {
-        let told = Enforcement::on(at(100), 3_600).for_kernel(at(200), CLOCK);
-        assert!(told.is_in_force(at(200).moment.ticks) && told.is_in_force(at(209).moment.ticks));
-        assert!(!told.is_in_force(at(210).moment.ticks));
+    fn kernel_enforcement_lasts_a_few_seconds() {
+        let allowed = Enforcement::on(at(100), 3_600).for_kernel(at(200), CLOCK);
+        assert!(allowed.is_in_force(at(200).moment.ticks) && allowed.is_in_force(at(209).moment.ticks));
+        assert!(!allowed.is_in_force(at(210).moment.ticks));
         assert!(!Enforcement::Off.for_kernel(at(200), CLOCK).is_in_force(at(200).moment.ticks));
     }
 
     #[test]
-    fn it_ends_by_itself_in_the_agent_and_no_later_in_the_kernel() {
+    fn expires_in_the_agent_and_no_later_in_the_kernel() {
         let mut enforcement = Enforcement::on(at(100), 60);
         assert!(!enforcement.expire(at(159)));
         assert!(!enforcement.for_kernel(at(159), CLOCK).is_in_force(at(160).moment.ticks));
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_clock_that_is_set_changes_nothing() {
+    fn wall_clock_changes_nothing() {
         let mut enforcement = Enforcement::on(at(100), 60);
         let mut set_back = at(161);
         set_back.moment.at = Timestamp::default();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_end_it_goes_on() {
+    fn continues_without_an_end() {
         let mut enforcement = Enforcement::on(at(0), 0);
         assert!(!enforcement.expire(at(1_000_000_000)));
         assert!(enforcement.for_kernel(at(9), CLOCK).is_in_force(at(10).moment.ticks));

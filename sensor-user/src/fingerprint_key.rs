@@ -39,9 +39,9 @@ pub fn of_this_machine() -> io::Result<FingerprintKey> {
 /// When it can be neither read nor made, or is not what this makes.
 pub fn kept_in(directory: &Path) -> io::Result<FingerprintKey> {
     let path = directory.join(KEY_FILE);
-    let refused = |told: &str| {
-        let told = format!("{} {told}: remove it, and a new one is made", path.display());
-        io::Error::new(io::ErrorKind::InvalidData, told)
+    let refused = |problem: &str| {
+        let problem = format!("{} {problem}: remove it, and a new one is made", path.display());
+        io::Error::new(io::ErrorKind::InvalidData, problem)
     };
     // What is no plain file is not waited for, nor followed elsewhere.
     let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_is_kept_and_a_damaged_one_is_refused() {
+    fn keeps_the_key_and_refuses_a_damaged_one() {
         let directory = tempfile::tempdir().unwrap();
         let of = || kept_in(directory.path()).map(|key| key.of(b"response"));
         assert_eq!(of().unwrap(), of().unwrap());

@@ -57,7 +57,7 @@ fn replay(args: &ReplayArgs) -> Result<ExitCode> {
 
 fn enforce(args: &EnforceArgs) -> Result<ExitCode> {
     let answer = control::ask(&args.state_dir, &args.request())?;
-    stdout::write(|out| writeln!(out, "{}", answer.told))?;
+    stdout::write(|out| writeln!(out, "{}", answer.text))?;
     Ok(if answer.done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -34,8 +34,8 @@ pub fn prefixes(config: &Config) -> PrefixSet {
         exemption.prefixes(pair.unwrap_or_default())
     });
     let threats = config.threats.prefixes().map(|net| (net, PrefixFlags::THREAT));
-    let sources = Cells::new(config, |one| one.source.as_ref());
-    let destinations = Cells::new(config, |one| one.destination.as_ref());
+    let sources = CounterNumbers::new(config, |one| one.source.as_ref());
+    let destinations = CounterNumbers::new(config, |one| one.destination.as_ref());
     PrefixSet::new(networks.chain(exempt).chain(threats)).map(|net, flags| {
         let mut flags = flags;
         if flags.0 & PrefixFlags::INTERNAL.union(PrefixFlags::RESERVED).0 != 0 {
@@ -60,17 +60,17 @@ pub fn counted(config: &Config) -> impl Iterator<Item = &Exemption> {
 }
 
 /// Networks of one end, each with the number of the first exemption that names it.
-struct Cells(HashMap<IpNet, u32>);
+struct CounterNumbers(HashMap<IpNet, u32>);
 
-impl Cells {
+impl CounterNumbers {
     fn new(config: &Config, end: impl Fn(&Exemption) -> Option<&End>) -> Self {
-        let mut cells = HashMap::new();
+        let mut numbers = HashMap::new();
         for (exemption, number) in counted(config).zip(1..) {
             for net in end(exemption).map_or(&[][..], End::networks) {
-                cells.entry(*net).or_insert(number);
+                numbers.entry(*net).or_insert(number);
             }
         }
-        Self(cells)
+        Self(numbers)
     }
 
     /// The number of the first exemption that covers `net`; a flattened prefix lies inside of a network or outside. 0 is none.
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interface_outside_the_internal_networks_is_warned_about() {
+    fn warns_about_an_interface_outside_the_internal_networks() {
         let config = Config { internal: vec!["198.51.100.0/24".parse().unwrap()], ..Config::default() };
         assert!(network_warnings(&config, &[interface("10.0.0.0/24")]).is_empty());
         assert!(network_warnings(&config, &[interface("198.51.100.0/25")]).is_empty());
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn undefined_networks_are_warned_about() {
+    fn warns_about_undefined_networks() {
         assert!(network_warnings(&Config::default(), &[])[0].contains("networks.internal"));
         let nothing = Config { default_networks: false, ..Config::default() };
         assert!(
@@ -216,28 +216,31 @@ mod tests {
     }
 
     #[test]
-    fn what_a_profile_sets_aside_is_warned_about_where_it_says_something() {
+    fn warns_about_ignored_settings_of_a_profile() {
         let mut config = Config { profile: ProfileName::ElasticV105, ..Config::default() };
         assert!(network_warnings(&config, &[]).is_empty(), "nothing is missing and nothing set aside");
         config.internal = vec!["9.0.0.0/8".parse().unwrap()];
         config.services.smb_tcp = vec![4445];
-        let told = |config: &Config| network_warnings(config, &[]).join("\n");
-        assert!(told(&config).contains("elastic-v105") && told(&config).contains("networks and services"));
+        let warnings_of = |config: &Config| network_warnings(config, &[]).join("\n");
+        assert!(
+            warnings_of(&config).contains("elastic-v105")
+                && warnings_of(&config).contains("networks and services")
+        );
         config.profile = ProfileName::Netography;
-        assert!(told(&config).contains("under services does not count"), "{}", told(&config));
+        assert!(warnings_of(&config).contains("under services does not count"), "{}", warnings_of(&config));
         config.profile = ProfileName::Sensor;
-        assert!(told(&config).is_empty());
+        assert!(warnings_of(&config).is_empty());
     }
 
     #[test]
-    fn private_space_is_reserved_even_when_it_is_not_internal() {
+    fn private_addresses_are_reserved_unless_internal() {
         let config = Config { default_networks: false, ..Config::default() };
         let flags = prefixes(&config).lookup("10.0.0.1".parse().unwrap());
         assert_eq!(flags, PrefixFlags::RESERVED);
     }
 
     #[test]
-    fn a_threat_list_flags_strangers_and_not_what_is_ours() {
+    fn threat_list_flags_external_and_not_internal_addresses() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("list");
         std::fs::write(&file, "8.0.0.0/6\n10.0.0.0/8\n9.9.9.9\n").unwrap();
@@ -253,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_counts_for_the_first_exemption_that_covers_an_address() {
+    fn counts_for_the_first_covering_exemption() {
         let one = |source: Option<&str>, destination: Option<&str>| {
             let net = |text: Option<&str>| text.map(|text| text.parse().unwrap());
             Exemption::between(net(source), net(destination), "test")
@@ -274,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_ours_inside_reserved_space_is_internal() {
+    fn own_network_inside_reserved_addresses_is_internal() {
         let config = Config { internal: vec!["100.64.0.0/10".parse().unwrap()], ..Config::default() };
         assert!(prefixes(&config).lookup("100.64.1.1".parse().unwrap()).contains(PrefixFlags::INTERNAL));
     }

@@ -59,7 +59,7 @@ mod tests {
     use crate::config::{BadThreatList, Overrides};
 
     #[test]
-    fn networks_change_at_once_and_the_rest_waits_for_a_restart() {
+    fn networks_change_at_once_and_the_rest_at_a_restart() {
         let running = Config::default();
         let mut new = Config { internal: vec!["9.0.0.0/8".parse().unwrap()], ..Config::default() };
         assert!(needs_restart(&running, &new).is_empty());
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_threat_list_that_cannot_be_read_stays_as_it_was_and_holds_up_nothing_else() {
+    fn unreadable_threat_list_stays_and_delays_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let (path, feed) = (folder.path().join("sensor.toml"), folder.path().join("feed"));
         let text =
@@ -85,7 +85,7 @@ mod tests {
         assert!(Config::load(Some(&path), &Overrides::default()).is_err(), "at the start it is a mistake");
         let merged = merged(&running, load().unwrap());
         assert_eq!((merged.internal.len(), merged.threats.len()), (1, 1));
-        let told = merged.unread_threat_lists[0].to_string();
-        assert!(told.contains("feed, line 2: \"nonsense\""), "{told}");
+        let message = merged.unread_threat_lists[0].to_string();
+        assert!(message.contains("feed, line 2: \"nonsense\""), "{message}");
     }
 }

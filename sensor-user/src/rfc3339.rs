@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn milliseconds_are_always_there_and_exact_times_keep_every_digit() {
+    fn writes_milliseconds_and_keeps_exact_digits() {
         let at = Timestamp::from_unix_nanos(1_700_000_000_500_000_001);
         assert_eq!(rfc3339(at), "2023-11-14T22:13:20.500Z");
         assert_eq!(exact_rfc3339(at), "2023-11-14T22:13:20.500000001Z");

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_names_every_outcome_and_their_sum() {
+    fn line_names_every_outcome_and_their_sum() {
         let all = statistics(|counter| match counter {
             Counter::Seen => 7,
             Counter::Kept => 5,
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_without_an_outcome_is_noticed() {
+    fn notices_a_packet_without_an_outcome() {
         assert!(!statistics(|counter| u64::from(counter == Counter::Seen)).adds_up());
     }
 }

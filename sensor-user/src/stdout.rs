@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_who_has_enough_is_no_failure_and_a_full_disk_is_one() {
+    fn closed_pipe_is_no_failure_and_a_full_disk_is_one() {
         assert!(settled(Err(io::ErrorKind::BrokenPipe.into())).is_ok());
         let error = settled(Err(io::ErrorKind::StorageFull.into())).unwrap_err();
         assert!(error.to_string().contains("standard output"), "{error}");

@@ -37,8 +37,8 @@ pub struct AgentBuilder<'a> {
 pub struct Refusal {
     /// The exit code, if it ended by itself.
     pub code: Option<i32>,
-    /// What it told on standard error, without its log.
-    pub told: String,
+    /// Its lines on standard error, without the log.
+    pub stderr: String,
 }
 
 impl Agent {
@@ -305,9 +305,9 @@ impl AgentBuilder<'_> {
         let mut agent = self.launch()?;
         let status = agent.process.wait(PATIENCE)?;
         // Log lines begin with their time in brackets.
-        let told: Vec<_> =
+        let stderr: Vec<_> =
             agent.process.stderr_lines().into_iter().filter(|line| !line.starts_with('[')).collect();
-        Ok(Refusal { code: status.code(), told: told.join("\n") })
+        Ok(Refusal { code: status.code(), stderr: stderr.join("\n") })
     }
 
     fn launch(self) -> Result<Agent> {

@@ -17,7 +17,7 @@ const BPF_PROG_QUERY: libc::c_long = 16;
 const PLACES: [u32; 3] = [3, 10, 11];
 
 /// Programs at one place that are asked for.
-const MOST: usize = 16;
+const MAX_PROGRAMS: usize = 16;
 
 /// What BPF_PROG_QUERY takes and gives (`union bpf_attr`).
 #[repr(C)]
@@ -41,12 +41,12 @@ pub fn attached_to(cgroup: &Cgroup) -> Result<Vec<String>> {
     let folder = File::open(cgroup.path()).context("open the cgroup")?;
     let mut found = Vec::new();
     for place in PLACES {
-        let mut programs = [0_u32; MOST];
+        let mut programs = [0_u32; MAX_PROGRAMS];
         let mut query = Query {
             target: folder.as_raw_fd() as u32,
             place,
             programs: programs.as_mut_ptr() as u64,
-            count: MOST as u32,
+            count: MAX_PROGRAMS as u32,
             ..Query::default()
         };
         // SAFETY: `query` and the numbers it points to live through the call, and are as large as they say.

@@ -93,8 +93,8 @@ impl Setup {
     #[must_use]
     pub fn host(&self) -> HostEngine {
         let plan = self.plan();
-        let room = plan.room();
-        HostEngine::new(plan.settings, plan.services, plan.prefixes, room)
+        let capacity = plan.capacity();
+        HostEngine::new(plan.settings, plan.services, plan.prefixes, capacity)
     }
 
     /// The path in the kernel, or `None` with a record of it where `test` may not load programs.

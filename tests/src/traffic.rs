@@ -1,4 +1,4 @@
-//! Conversations to be watched: real SMB sessions, plain TCP exchanges and crafted SYNs.
+//! Connections to be watched: real SMB sessions, plain TCP exchanges and crafted SYNs.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, TcpStream};

@@ -25,7 +25,7 @@ pub const HOOKS: [Hook; 3] = [Hook::XdpIngress, Hook::TcIngress, Hook::TcEgress]
 const ETHERNET_LEN: usize = 14;
 
 /// Bytes above which it refuses any frame that has to be in one piece: a page has to hold what surrounds it as well.
-const MOST_IN_ONE_PIECE: usize = 3_500;
+const MAX_LINEAR_LEN: usize = 3_500;
 
 impl Setup {
     /// Both.
@@ -162,8 +162,8 @@ impl Twin {
     /// Whether BPF_PROG_TEST_RUN takes the frame; what it does not take meets the host engine alone.
     #[must_use]
     pub fn takes(&self, hook: Hook, frame: &[u8]) -> bool {
-        let in_one_piece = hook != Hook::XdpIngress || !self.frags;
-        runnable(hook, frame) && !(in_one_piece && frame.len() > MOST_IN_ONE_PIECE)
+        let linear = hook != Hook::XdpIngress || !self.frags;
+        runnable(hook, frame) && !(linear && frame.len() > MAX_LINEAR_LEN)
     }
 
     /// Puts enforcement into force in both engines, for this many ticks from now, or with none, or fewer, out of it.
@@ -221,14 +221,14 @@ fn outcome(effect: &Effect, hook: Hook) -> Result<Outcome> {
         [(Counter::Seen, 1), (counter, 1)] => Ok(Outcome::Counted(*counter)),
         // The bystander is settled, the frame's own flow opened.
         [(Counter::Seen, 1), (Counter::Kept, 1), (Counter::RecordsSent, 2), (Counter::Evicted, 1)] => {
-            let [_settled, (_, mut told)] = flows(&effect.records)?[..] else {
+            let [_settled, (_, mut reported)] = flows(&effect.records)?[..] else {
                 bail!("no two records: {effect:?}")
             };
-            told.generation = 0;
+            reported.generation = 0;
             let mark = hook_mark(hook);
-            ensure!(told.marks & mark::HOOKS == mark, "{hook:?} is marked {:#x}", told.marks);
-            told.marks &= !mark::HOOKS;
-            Ok(Outcome::Kept(Box::new(told)))
+            ensure!(reported.marks & mark::HOOKS == mark, "{hook:?} is marked {:#x}", reported.marks);
+            reported.marks &= !mark::HOOKS;
+            Ok(Outcome::Kept(Box::new(reported)))
         }
         other => bail!("no single outcome: {other:?}"),
     }

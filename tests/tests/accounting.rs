@@ -11,7 +11,7 @@ const FLOWS: u16 = 5_000;
 const SMALLEST: &str = "[kernel]\nring_bytes = 65536\nflow_slots = 64\n";
 
 #[test]
-fn after_a_real_session_every_packet_has_an_outcome_and_a_flow() {
+fn every_packet_of_a_real_session_has_an_outcome_and_a_flow() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
@@ -36,7 +36,7 @@ fn after_a_real_session_every_packet_has_an_outcome_and_a_flow() {
 }
 
 #[test]
-fn a_burst_of_new_flows_is_accounted_to_the_packet() {
+fn burst_of_new_flows_is_counted_to_the_packet() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").config(SMALLEST).start().unwrap();
@@ -49,7 +49,7 @@ fn a_burst_of_new_flows_is_accounted_to_the_packet() {
 }
 
 #[test]
-fn what_a_full_ring_loses_is_counted_to_the_packet() {
+fn losses_of_a_full_ring_are_counted_to_the_packet() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let mut agent = Agent::on(border.gateway(), "lan0").config(SMALLEST).start().unwrap();

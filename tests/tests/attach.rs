@@ -57,7 +57,7 @@ fn tcx_alone_sees_a_session() {
 }
 
 #[test]
-fn a_clsact_filter_beside_native_xdp_sees_a_session() {
+fn clsact_filter_beside_native_xdp_sees_a_session() {
     require_lab!();
     let border = Topology::border().unwrap();
     let how = "incoming by native XDP, outgoing by TC clsact";
@@ -74,7 +74,7 @@ fn clsact_filters_alone_see_a_session() {
 }
 
 #[test]
-fn jumbo_frames_are_watched_by_native_xdp() {
+fn native_xdp_watches_jumbo_frames() {
     require_lab!();
     let border = Topology::builder().mtu(9000).build().unwrap();
     let how = "incoming by native XDP, outgoing by TCX";

@@ -34,23 +34,23 @@ fn line<'a>(text: &'a str, what: &str) -> Option<(&'a str, &'a str)> {
 }
 
 #[test]
-fn an_interface_that_the_sensor_itself_watches_is_no_fault() {
+fn interface_watched_by_this_sensor_is_no_fault() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     let before = attached(border.gateway(), "lan0").unwrap();
     let output = check(border.gateway(), &["--iface", "lan0"]).unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let told =
+    let expected =
         format!("watched by smb-sensor now (process {}), incoming by XDP; not tried beside it", agent.id());
     assert!(output.status.success(), "{text}");
-    assert_eq!(line(&text, "lan0"), Some(("ok", told.as_str())), "{text}");
+    assert_eq!(line(&text, "lan0"), Some(("ok", expected.as_str())), "{text}");
     assert_eq!(attached(border.gateway(), "lan0").unwrap(), before, "it goes on watching");
     agent.stop().unwrap();
 }
 
 #[test]
-fn an_interface_is_tried_and_left_as_it_was() {
+fn tries_an_interface_and_leaves_it_unchanged() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let output = check(border.gateway(), &["--iface", "lan0"]).unwrap();
@@ -65,7 +65,7 @@ fn an_interface_is_tried_and_left_as_it_was() {
 }
 
 #[test]
-fn the_offloads_of_an_interface_are_told_and_the_whole_as_json() {
+fn reports_offloads_as_text_and_json() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let output = check(border.gateway(), &["--iface", "lan0", "--json"]).unwrap();
@@ -83,7 +83,7 @@ fn the_offloads_of_an_interface_are_told_and_the_whole_as_json() {
 }
 
 #[test]
-fn an_unknown_interface_is_missing_and_a_failure() {
+fn unknown_interface_is_missing_and_a_failure() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let output = check(border.gateway(), &["--iface", "nope"]).unwrap();
@@ -94,7 +94,7 @@ fn an_unknown_interface_is_missing_and_a_failure() {
 }
 
 #[test]
-fn an_interface_in_use_is_missing_and_its_user_is_not_disturbed() {
+fn interface_in_use_is_missing_and_its_user_undisturbed() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").called("other-program").start().unwrap();
@@ -109,7 +109,7 @@ fn an_interface_in_use_is_missing_and_its_user_is_not_disturbed() {
 }
 
 #[test]
-fn attribution_is_tried_and_the_cgroup_left_as_it_was() {
+fn tries_attribution_and_leaves_the_cgroup_unchanged() {
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
     let cgroup = Cgroup::new().unwrap();

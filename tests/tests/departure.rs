@@ -8,7 +8,7 @@ const RULE: &str = "data-leaving-over-smb";
 const SENT: usize = 300 << 10;
 
 #[test]
-fn many_small_sessions_between_two_addresses_are_one_alert_when_they_carried_enough() {
+fn many_small_sessions_over_the_limit_are_one_alert() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
@@ -31,7 +31,7 @@ fn many_small_sessions_between_two_addresses_are_one_alert_when_they_carried_eno
 }
 
 #[test]
-fn what_leaves_fast_is_an_alert_before_it_is_much() {
+fn fast_outbound_volume_alerts_early() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();

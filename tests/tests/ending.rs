@@ -21,7 +21,7 @@ fn sigint_and_sigterm_end_cleanly_and_detach() {
 }
 
 #[test]
-fn a_signal_that_comes_while_it_starts_ends_it_as_cleanly() {
+fn signal_during_start_ends_it_cleanly() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let how = ["--ingress", "tc", "--tc", "clsact"];
@@ -33,7 +33,7 @@ fn a_signal_that_comes_while_it_starts_ends_it_as_cleanly() {
 }
 
 #[test]
-fn a_killed_agent_leaves_nothing_attached_and_the_next_attaches_at_once() {
+fn killed_agent_leaves_nothing_attached() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
@@ -48,7 +48,7 @@ fn a_killed_agent_leaves_nothing_attached_and_the_next_attaches_at_once() {
 }
 
 #[test]
-fn the_filters_of_a_killed_agent_are_replaced_by_the_next_one_not_doubled() {
+fn next_agent_replaces_the_filters_of_a_killed_one() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
@@ -73,7 +73,7 @@ fn the_filters_of_a_killed_agent_are_replaced_by_the_next_one_not_doubled() {
 }
 
 #[test]
-fn a_clsact_discipline_that_was_there_before_stays_with_its_filters() {
+fn keeps_an_earlier_clsact_qdisc_and_its_filters() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let tc = |arguments: &[&str]| {

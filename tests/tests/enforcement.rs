@@ -27,13 +27,13 @@ fn is_let_through(from: &Namespace, to: impl Into<SocketAddr>) -> bool {
 fn command(state_dir: &Path, request: &Request) -> String {
     let answer = ask(state_dir, request).unwrap();
     assert!(answer.done, "{answer:?}");
-    answer.told
+    answer.text
 }
 
 const ON: Request = Request::EnforcementOn { seconds: None };
 
 #[test]
-fn without_enforcement_everything_passes_and_what_would_be_dropped_is_counted() {
+fn without_enforcement_everything_passes_and_is_counted() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let outside = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
@@ -42,11 +42,11 @@ fn without_enforcement_everything_passes_and_what_would_be_dropped_is_counted() 
     let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
     connect(border.client(), outside.address()).unwrap();
     connect(border.server(), inside.address()).unwrap();
-    let told = command(state.path(), &Request::EnforcementStatus);
-    assert!(told.contains("enforcement is off"), "{told}");
+    let status = command(state.path(), &Request::EnforcementStatus);
+    assert!(status.contains("enforcement is off"), "{status}");
     assert!(
-        told.contains("would_drop_smb_to_internet 1") && told.contains("would_drop_external_access 1"),
-        "{told}"
+        status.contains("would_drop_smb_to_internet 1") && status.contains("would_drop_external_access 1"),
+        "{status}"
     );
     let ended = agent.stop().unwrap();
     assert_eq!(ended.number("dropped_smb_to_internet").unwrap(), 0, "{}", ended.statistics);
@@ -54,7 +54,7 @@ fn without_enforcement_everything_passes_and_what_would_be_dropped_is_counted() 
 }
 
 #[test]
-fn with_enforcement_both_rules_drop_at_the_syn_and_tell_so_in_their_alerts() {
+fn both_rules_drop_the_syn_and_report_it() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let outside = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
@@ -80,7 +80,7 @@ fn with_enforcement_both_rules_drop_at_the_syn_and_tell_so_in_their_alerts() {
 }
 
 #[test]
-fn exemptions_come_first_and_neither_neighbours_nor_standing_connections_are_touched() {
+fn exemptions_neighbours_and_established_connections_pass() {
     require_lab!(Network);
     let border = Topology::builder().lan_server().build().unwrap();
     let outside = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
@@ -115,7 +115,7 @@ fn exemptions_come_first_and_neither_neighbours_nor_standing_connections_are_tou
 }
 
 #[test]
-fn a_real_session_fails_while_it_is_on_and_succeeds_as_soon_as_it_is_off() {
+fn real_session_fails_while_on_and_succeeds_once_off() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
@@ -126,14 +126,14 @@ fn a_real_session_fails_while_it_is_on_and_succeeds_as_soon_as_it_is_off() {
         .start()
         .unwrap();
     assert!(!is_let_through(border.client(), (address::SERVER_V4, 445)));
-    let told = command(state.path(), &Request::EnforcementOff);
-    assert!(told.contains("enforcement is off"), "{told}");
+    let status = command(state.path(), &Request::EnforcementOff);
+    assert!(status.contains("enforcement is off"), "{status}");
     smb_session(border.client(), address::SERVER_V4).unwrap();
     agent.stop().unwrap();
 }
 
 #[test]
-fn it_ends_by_itself_when_its_time_is_up() {
+fn ends_when_its_time_is_up() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let outside = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
@@ -146,7 +146,7 @@ fn it_ends_by_itself_when_its_time_is_up() {
 }
 
 #[test]
-fn an_agent_that_hangs_or_is_killed_lets_everything_through() {
+fn hung_or_killed_agent_lets_everything_pass() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let outside = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
@@ -163,7 +163,7 @@ fn an_agent_that_hangs_or_is_killed_lets_everything_through() {
 }
 
 #[test]
-fn under_load_every_syn_is_either_dropped_and_counted_or_arrives() {
+fn every_syn_under_load_is_counted_or_arrives() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let state = tempfile::tempdir().unwrap();

@@ -33,13 +33,13 @@ fn now() -> String {
 
 /// The line of the list that begins with `what`, of its first entry.
 fn listed(state_dir: &Path, what: &str) -> String {
-    let (_, told) = exempt(state_dir, "list");
-    let line = told.lines().find(|line| line.trim_start().starts_with(what));
+    let (_, output) = exempt(state_dir, "list");
+    let line = output.lines().find(|line| line.trim_start().starts_with(what));
     line.unwrap_or_default().trim().to_owned()
 }
 
 #[test]
-fn an_exemption_that_is_added_silences_the_next_conversation_and_its_removal_brings_alerts_back() {
+fn added_exemption_silences_and_removal_restores_alerts() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
@@ -51,8 +51,8 @@ fn an_exemption_that_is_added_silences_the_next_conversation_and_its_removal_bri
 
     // By one end: the kernel lets it be, and counts its packets.
     let add = format!("add --source {} --reason nightly --id nightly", address::CLIENT_V4);
-    let (code, told) = exempt(state.path(), &add);
-    assert!(code == 0 && told.contains("; in force"), "{told}");
+    let (code, output) = exempt(state.path(), &add);
+    assert!(code == 0 && output.contains("; in force"), "{output}");
     assert!(
         listed(state.path(), "nightly").ends_with("NEVER MATCHED"),
         "{}",
@@ -63,7 +63,7 @@ fn an_exemption_that_is_added_silences_the_next_conversation_and_its_removal_bri
     let hits = poll(LONG, || Some(listed(state.path(), "hits:")).filter(|line| line.contains("packets")));
     assert!(hits.is_some(), "{:?}", exempt(state.path(), "list"));
 
-    // For a service of a server: the agent judges, and counts conversations.
+    // For a service of a server: the agent judges, and counts connections.
     assert_eq!(exempt(state.path(), "remove nightly").0, 0);
     let add =
         format!("add --destination {} --service smb --reason provider --id provider", address::SERVER_V4);
@@ -72,8 +72,8 @@ fn an_exemption_that_is_added_silences_the_next_conversation_and_its_removal_bri
     let once = || Some(listed(state.path(), "hits:")).filter(|line| line.contains("1 connections"));
     assert!(poll(LONG, once).is_some(), "{:?}", exempt(state.path(), "list"));
 
-    let (code, told) = exempt(state.path(), "remove provider");
-    assert!(code == 0 && told.contains("in force"), "{told}");
+    let (code, output) = exempt(state.path(), "remove provider");
+    assert!(code == 0 && output.contains("in force"), "{output}");
     let removed = now();
     session(border.client());
     let back = agent.wait_for(|document| {
@@ -91,14 +91,14 @@ fn an_exemption_that_is_added_silences_the_next_conversation_and_its_removal_bri
 }
 
 #[test]
-fn hits_outlive_a_restart_and_an_exemption_ends_when_its_time_is_up() {
+fn hits_outlive_a_restart_and_an_exemption_expires() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
     let state = tempfile::tempdir().unwrap();
     let add = format!("add --source {} --reason test --id lan", address::CLIENT_V4);
-    let (code, told) = exempt(state.path(), &add);
-    assert!(code == 0 && told.contains("no agent runs"), "{told}");
+    let (code, output) = exempt(state.path(), &add);
+    assert!(code == 0 && output.contains("no agent runs"), "{output}");
     let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
     agent.wait_for_log("1 never matched (lan)").unwrap();
     smb_session(border.client(), address::SERVER_V4).unwrap();
@@ -124,7 +124,7 @@ fn hits_outlive_a_restart_and_an_exemption_ends_when_its_time_is_up() {
 }
 
 #[test]
-fn of_commands_that_run_side_by_side_each_that_says_so_has_added_its_entry() {
+fn concurrent_commands_add_every_entry() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let state = tempfile::tempdir().unwrap();
@@ -137,29 +137,29 @@ fn of_commands_that_run_side_by_side_each_that_says_so_has_added_its_entry() {
         };
         (0..8).map(add).collect::<Vec<_>>().into_iter().map(|one| one.join().unwrap()).collect()
     });
-    assert!(all.iter().all(|(code, told)| *code == 0 && told.contains("; in force")), "{all:#?}");
-    let (_, told) = exempt(state.path(), "list");
-    assert!((0..8).all(|number| told.contains(&format!("entry-{number}  "))), "{told}");
+    assert!(all.iter().all(|(code, output)| *code == 0 && output.contains("; in force")), "{all:#?}");
+    let (_, output) = exempt(state.path(), "list");
+    assert!((0..8).all(|number| output.contains(&format!("entry-{number}  "))), "{output}");
     agent.wait_for_log("8 exemptions").unwrap();
-    let (code, told) = exempt(state.path(), "add --source 10.77.9.0/24 --reason x --expires 2999999d");
-    assert!(code != 0 && told.contains("2999999d") && told.contains("2261-12-31"), "{told}");
+    let (code, output) = exempt(state.path(), "add --source 10.77.9.0/24 --reason x --expires 2999999d");
+    assert!(code != 0 && output.contains("2999999d") && output.contains("2261-12-31"), "{output}");
     agent.stop().unwrap();
 }
 
 #[test]
-fn a_bad_entry_changes_nothing_and_a_trial_says_why() {
+fn bad_entry_changes_nothing_and_a_trial_says_why() {
     let state = tempfile::tempdir().unwrap();
-    let (code, told) = exempt(state.path(), "add --source 10.0.0.0/33 --reason x");
-    assert!(code != 0 && told.contains("10.0.0.0/33"), "{told}");
+    let (code, output) = exempt(state.path(), "add --source 10.0.0.0/33 --reason x");
+    assert!(code != 0 && output.contains("10.0.0.0/33"), "{output}");
     assert_ne!(exempt(state.path(), "add --reason x").0, 0, "it would cover everything");
     assert_eq!(exempt(state.path(), "list").1.trim(), "no exemptions");
     assert_eq!(exempt(state.path(), "add --source 10.1.0.0/16 --process backupd --reason copies").0, 0);
-    let (code, told) = exempt(state.path(), "add --source 10.1.0.0/16 --process backupd --reason again");
-    assert!(code != 0 && told.contains("already"), "{told}");
-    let (code, told) = exempt(state.path(), "test 10.1.2.3 8.8.4.4 --process backupd");
-    assert!(code == 0 && told.contains("reason: copies"), "{told}");
-    let (code, told) = exempt(state.path(), "test 10.1.2.3 8.8.4.4");
-    assert!(code == 1 && told.contains("the process is not known"), "{told}");
-    let (code, told) = exempt(state.path(), "remove nothing");
-    assert!(code != 0 && told.contains("nothing was changed"), "{told}");
+    let (code, output) = exempt(state.path(), "add --source 10.1.0.0/16 --process backupd --reason again");
+    assert!(code != 0 && output.contains("already"), "{output}");
+    let (code, output) = exempt(state.path(), "test 10.1.2.3 8.8.4.4 --process backupd");
+    assert!(code == 0 && output.contains("reason: copies"), "{output}");
+    let (code, output) = exempt(state.path(), "test 10.1.2.3 8.8.4.4");
+    assert!(code == 1 && output.contains("the process is not known"), "{output}");
+    let (code, output) = exempt(state.path(), "remove nothing");
+    assert!(code != 0 && output.contains("nothing was changed"), "{output}");
 }

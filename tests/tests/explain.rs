@@ -20,7 +20,7 @@ fn explain(arguments: &[&str]) -> Output {
     Command::new(Agent::program().unwrap()).arg("explain").args(arguments).output().unwrap()
 }
 
-fn told(output: &Output) -> String {
+fn stdout(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout.clone()).unwrap()
 }
@@ -30,22 +30,22 @@ fn path(path: &Path) -> &str {
 }
 
 #[test]
-fn without_an_agent_the_configuration_is_asked_and_named() {
+fn without_an_agent_explains_the_named_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("sensor.toml");
     let text = "profile = \"elastic-v105\"\n[networks]\ninternal = [\"9.0.0.0/8\"]\n\n\
                 [[exempt]]\nsource = \"10.0.0.7\"\nreason = \"scanner\"\n";
     fs::write(&config, text).unwrap();
     let arguments = ["--config", path(&config), "--state-dir", path(folder.path())];
-    let told = told(&explain(&[&["10.0.0.7", "8.8.4.4"][..], &arguments].concat()));
-    let first = told.lines().next().unwrap();
-    assert!(first.contains(path(&config)) && first.contains("no agent answers"), "{told}");
-    assert!(told.contains("profile in force: elastic-v105"), "{told}");
-    assert!(told.contains(&format!("scanner ({}:5)", config.display())), "{told}");
+    let stdout = stdout(&explain(&[&["10.0.0.7", "8.8.4.4"][..], &arguments].concat()));
+    let first = stdout.lines().next().unwrap();
+    assert!(first.contains(path(&config)) && first.contains("no agent answers"), "{stdout}");
+    assert!(stdout.contains("profile in force: elastic-v105"), "{stdout}");
+    assert!(stdout.contains(&format!("scanner ({}:5)", config.display())), "{stdout}");
 }
 
 #[test]
-fn a_running_agent_is_asked_by_what_is_in_force() {
+fn running_agent_explains_its_active_configuration() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let state = tempfile::tempdir().unwrap();
@@ -55,41 +55,41 @@ fn a_running_agent_is_asked_by_what_is_in_force() {
         .start()
         .unwrap();
     let state_dir = ["--state-dir", path(state.path())];
-    let told_of = told(&explain(&[&["10.0.0.1", "9.1.2.3", "--json"][..], &state_dir].concat()));
-    let told_of: Value = serde_json::from_str(&told_of).unwrap();
-    assert!(text(&told_of, "/asked").contains("the running agent"), "{told_of:#}");
-    assert_eq!(text(&told_of, "/explanation/profile"), "elastic-current");
+    let json = stdout(&explain(&[&["10.0.0.1", "9.1.2.3", "--json"][..], &state_dir].concat()));
+    let explanation: Value = serde_json::from_str(&json).unwrap();
+    assert!(text(&explanation, "/asked").contains("the running agent"), "{explanation:#}");
+    assert_eq!(text(&explanation, "/explanation/profile"), "elastic-current");
     assert_eq!(
-        text(&told_of, "/explanation/addresses/1/place"),
+        text(&explanation, "/explanation/addresses/1/place"),
         "external",
         "that profile knows no 9.0.0.0/8"
     );
     // The sensor's own rules go by what the agent was told on its command line.
-    let sensor = &told_of["explanation"]["conversations"][0]["profiles"][0];
+    let sensor = &explanation["explanation"]["connections"][0]["profiles"][0];
     assert_eq!(text(sensor, "/profile"), "sensor");
     assert_eq!(text(sensor, "/server/place"), "internal");
     assert_eq!(text(sensor, "/server/by/source"), "--internal on the command line");
 
-    let alone = told(&explain(&[&["10.0.0.1", "--no-agent"][..], &state_dir].concat()));
+    let alone = stdout(&explain(&[&["10.0.0.1", "--no-agent"][..], &state_dir].concat()));
     assert!(alone.starts_with("asked: the built-in defaults\n"), "{alone}");
 
     let refused = ask(state.path(), &Request::EnforcementOn { seconds: None }).unwrap();
-    assert!(!refused.done && refused.told.contains("elastic-current only watches"), "{refused:?}");
+    assert!(!refused.done && refused.text.contains("elastic-current only watches"), "{refused:?}");
     agent.stop().unwrap();
 }
 
 #[test]
-fn enforcement_does_not_start_with_a_profile_of_others() {
+fn enforcement_does_not_start_with_a_published_profile() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").arguments(&["--profile", "netography", "--enforce"]);
     let refusal = agent.refused().unwrap();
     assert_eq!(refusal.code, Some(1));
-    assert!(refusal.told.contains("netography only watches"), "{}", refusal.told);
+    assert!(refusal.stderr.contains("netography only watches"), "{}", refusal.stderr);
 }
 
 #[test]
-fn a_reader_that_has_enough_is_no_failure() {
+fn closed_pipe_is_no_failure() {
     let folder = tempfile::tempdir().unwrap();
     let state_dir = path(folder.path());
     for arguments in [
@@ -101,13 +101,13 @@ fn a_reader_that_has_enough_is_no_failure() {
         drop(reader);
         let mut command = Command::new(Agent::program().unwrap());
         let output = command.args(arguments).stdout(writer).output().unwrap();
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && !told.contains("pipe"), "{arguments:?}: {told}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && !stderr.contains("pipe"), "{arguments:?}: {stderr}");
     }
 }
 
 #[test]
-fn what_is_no_address_is_refused_with_what_to_write() {
+fn refuses_a_bad_address_with_the_expected_form() {
     for (arguments, word) in [
         (&["10.0.0"][..], "192.0.2.7"),
         (&["10.0.0.0/8"], "a network"),
@@ -116,7 +116,7 @@ fn what_is_no_address_is_refused_with_what_to_write() {
         (&["10.0.0.1", "--port", "445/sctp"], "/tcp or /udp"),
     ] {
         let output = explain(arguments);
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.code() == Some(2) && told.contains(word), "{arguments:?}: {told}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && stderr.contains(word), "{arguments:?}: {stderr}");
     }
 }

@@ -11,23 +11,23 @@ use sensor_tests::{Agent, AgentBuilder, PATIENCE, attached};
 fn refused(agent: AgentBuilder<'_>, words: &[&str]) -> Result<()> {
     let refusal = agent.refused()?;
     ensure!(refusal.code == Some(1), "{refusal:?}");
-    ensure!(refusal.told.starts_with("smb-sensor: "), "{refusal:?}");
-    ensure!(refusal.told.lines().count() == 1, "{refusal:?}");
+    ensure!(refusal.stderr.starts_with("smb-sensor: "), "{refusal:?}");
+    ensure!(refusal.stderr.lines().count() == 1, "{refusal:?}");
     for word in words {
-        ensure!(refusal.told.contains(word), "{word:?} is missing: {refusal:?}");
+        ensure!(refusal.stderr.contains(word), "{word:?} is missing: {refusal:?}");
     }
     Ok(())
 }
 
 #[test]
-fn an_unknown_interface_is_named_with_those_that_there_are() {
+fn names_an_unknown_interface_and_the_existing_ones() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     refused(Agent::on(border.gateway(), "nope"), &["\"nope\"", "lan0", "wan0", "--iface"]).unwrap();
 }
 
 #[test]
-fn a_known_interface_beside_an_unknown_one_is_left_alone() {
+fn leaves_a_known_interface_beside_an_unknown_one_alone() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     refused(Agent::on(border.gateway(), "lan0,nope"), &["\"nope\""]).unwrap();
@@ -35,7 +35,7 @@ fn a_known_interface_beside_an_unknown_one_is_left_alone() {
 }
 
 #[test]
-fn no_interface_at_all_is_told_with_the_choice() {
+fn missing_interface_option_lists_the_choice() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let agent = Agent::without_interface(border.gateway());
@@ -43,7 +43,7 @@ fn no_interface_at_all_is_told_with_the_choice() {
 }
 
 #[test]
-fn an_interface_with_an_xdp_program_is_refused_and_the_first_agent_stays() {
+fn refuses_an_interface_with_an_xdp_program() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let agent =
@@ -62,7 +62,7 @@ fn an_interface_with_an_xdp_program_is_refused_and_the_first_agent_stays() {
 }
 
 #[test]
-fn a_state_directory_in_use_is_refused_until_it_is_free() {
+fn refuses_a_state_directory_in_use_until_it_is_free() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let state = scratch_dir().unwrap();
@@ -76,14 +76,14 @@ fn a_state_directory_in_use_is_refused_until_it_is_free() {
 }
 
 #[test]
-fn three_mistakes_in_the_configuration_are_told_at_once_with_line_and_column() {
+fn reports_three_configuration_mistakes_with_line_and_column() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let config =
         "statistics_interval = 0\n[networks]\ninternal = [\"10.0.0.0/33\"]\n[kernel]\n  flow_slot = 64\n";
     let refusal = Agent::on(border.gateway(), "lan0").config(config).refused().unwrap();
     assert_eq!(refusal.code, Some(1));
-    let lines: Vec<_> = refusal.told.lines().collect();
+    let lines: Vec<_> = refusal.stderr.lines().collect();
     assert!(lines[0].contains("smb-sensor.toml: 3 mistakes"), "{refusal:?}");
     let places = ["line 1, column 23: ", "line 3, column 14: ", "line 5, column 3: "];
     let causes = ["`statistics_interval`", "10.0.0.0/33", "`flow_slot`"];
@@ -95,7 +95,7 @@ fn three_mistakes_in_the_configuration_are_told_at_once_with_line_and_column() {
 }
 
 #[test]
-fn an_unreadable_configuration_is_named() {
+fn names_an_unreadable_configuration() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").arguments(&["--config", "/nonexistent/sensor.toml"]);
@@ -103,7 +103,7 @@ fn an_unreadable_configuration_is_named() {
 }
 
 #[test]
-fn an_output_file_that_cannot_be_written_is_named() {
+fn names_an_unwritable_output_file() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let folder = scratch_dir().unwrap();
@@ -114,7 +114,7 @@ fn an_output_file_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn a_state_directory_that_cannot_be_made_is_named() {
+fn names_a_state_directory_that_cannot_be_made() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let folder = scratch_dir().unwrap();
@@ -125,7 +125,7 @@ fn a_state_directory_that_cannot_be_made_is_named() {
 }
 
 #[test]
-fn missing_privileges_are_told_one_by_one_with_the_remedy() {
+fn lists_each_missing_privilege_with_the_remedy() {
     require_lab!(Network);
     let here = std::env::var_os("PATH").unwrap_or_default();
     if !std::env::split_paths(&here).any(|folder| folder.join("setpriv").is_file()) {
@@ -145,9 +145,9 @@ fn missing_privileges_are_told_one_by_one_with_the_remedy() {
         .args(["run", "--iface", "lan0", "--state-dir", "/nonexistent"]);
     let mut process = Process::spawn(command).unwrap();
     assert_eq!(process.wait(PATIENCE).unwrap().code(), Some(1));
-    let told = process.stderr_lines();
-    assert_eq!(told.len(), 1, "{told:?}");
+    let stderr = process.stderr_lines();
+    assert_eq!(stderr.len(), 1, "{stderr:?}");
     for word in ["CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON", "sudo"] {
-        assert!(told[0].contains(word), "{word} is missing: {told:?}");
+        assert!(stderr[0].contains(word), "{word} is missing: {stderr:?}");
     }
 }

@@ -51,7 +51,7 @@ fn is_silenced(rule: &str, capture: &str, rewrites: &[&str], as_it_was: &Config,
 }
 
 #[test]
-fn public_addresses_of_ones_own_are_internal_once_they_are_listed() {
+fn listed_public_addresses_are_internal() {
     for rule in
         ["smb-to-internet", "rare-smb-destination", "ntlm-credential-to-internet", "smb1-across-border"]
     {
@@ -60,14 +60,14 @@ fn public_addresses_of_ones_own_are_internal_once_they_are_listed() {
 }
 
 #[test]
-fn a_file_service_that_is_rented_is_exempt_by_its_server() {
+fn rented_file_service_is_exempt_by_its_server() {
     for rule in ["smb-to-internet", "ntlm-credential-to-internet"] {
         is_silenced(rule, "smb139.pcap", &[], &Config::default(), &exempt(None, Some(SERVER)));
     }
 }
 
 #[test]
-fn a_backup_to_a_provider_is_exempt_as_a_pair_and_nothing_else_is() {
+fn backup_to_a_provider_is_exempt_as_a_pair_only() {
     let mut little = Config::default();
     little.detection.limits.departures.bytes = 64;
     let limits = little.detection.limits;
@@ -82,14 +82,14 @@ fn a_backup_to_a_provider_is_exempt_as_a_pair_and_nothing_else_is() {
 }
 
 #[test]
-fn a_partner_that_reaches_in_is_exempt_by_its_address() {
+fn inbound_partner_is_exempt_by_its_address() {
     let turned = ["10.0.0.2/32=9.9.9.9/32", "8.8.4.4/32=10.0.0.9/32"];
     let partner = exempt(Some("9.9.9.9/32"), None);
     is_silenced("external-access-windows-networking", "smb139.pcap", &turned, &Config::default(), &partner);
 }
 
 #[test]
-fn a_provider_with_a_port_of_its_own_is_on_no_other_port_once_that_is_configured() {
+fn configured_provider_port_is_no_other_port() {
     let mut configured = Config::default();
     configured.services.smb_tcp.push(4445);
     is_silenced("smb-on-another-port", "smb4445.pcap", &[], &Config::default(), &configured);

@@ -16,8 +16,8 @@ fn below(folder: &str) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_million_frames_are_judged_alike_by_kernel_host_and_oracle() {
-    let privileged = privileged("a_million_frames_are_judged_alike_by_kernel_host_and_oracle");
+fn kernel_host_and_oracle_agree_on_a_million_frames() {
+    let privileged = privileged("kernel_host_and_oracle_agree_on_a_million_frames");
     let order = fuzz::Order { seed: SEED, frames: 1_000_000, until: None, privileged };
     let recorded = fuzz::recorded_frames(&below("captures")).unwrap();
     assert!(recorded.len() > 500, "{} recorded frames", recorded.len());
@@ -37,8 +37,8 @@ fn a_million_frames_are_judged_alike_by_kernel_host_and_oracle() {
 }
 
 #[test]
-fn what_was_once_judged_differently_is_judged_alike() {
-    let privileged = privileged("what_was_once_judged_differently_is_judged_alike");
+fn all_agree_on_earlier_differences() {
+    let privileged = privileged("all_agree_on_earlier_differences");
     for (path, fixture) in Fixture::all(&below("fixtures/frames")).unwrap() {
         let mut trial = Trial::new(fixture.options, privileged).unwrap();
         trial.batch(&fixture.frames).unwrap_or_else(|error| panic!("{}: {error:#}", path.display()));
@@ -46,8 +46,8 @@ fn what_was_once_judged_differently_is_judged_alike() {
 }
 
 #[test]
-fn random_prefix_sets_are_answered_as_longest_prefix_match_says() {
-    if !privileged("random_prefix_sets_are_answered_as_longest_prefix_match_says") {
+fn random_prefix_sets_match_longest_prefix_match() {
+    if !privileged("random_prefix_sets_match_longest_prefix_match") {
         return;
     }
     let order = prefixes::Order { seed: SEED, sets: 24, until: None };

@@ -6,7 +6,7 @@ use sensor_lab::{Signal, Smbd, Topology, address, require_lab};
 use sensor_tests::{Agent, EvidenceLevel, reaches, smb_session};
 
 #[test]
-fn networks_of_a_new_configuration_are_in_force_at_once_and_a_bad_one_changes_nothing() {
+fn hangup_applies_new_networks_and_a_bad_configuration_changes_nothing() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();

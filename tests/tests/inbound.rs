@@ -11,7 +11,7 @@ use sensor_tests::{
 const RULE: &str = "external-access-windows-networking";
 
 #[test]
-fn a_real_session_from_outside_is_one_critical_incident_of_an_accepted_logon() {
+fn real_inbound_session_is_one_critical_incident_of_an_accepted_logon() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.client()).unwrap();
@@ -31,7 +31,7 @@ fn a_real_session_from_outside_is_one_critical_incident_of_an_accepted_logon() {
 }
 
 #[test]
-fn an_exchange_from_outside_that_is_no_netbios_alerts_as_an_attempt() {
+fn inbound_exchange_without_netbios_alerts_as_an_attempt() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let answer = Answer::Bytes(vec![0; 60]);
@@ -58,7 +58,7 @@ fn an_exchange_from_outside_that_is_no_netbios_alerts_as_an_attempt() {
 }
 
 #[test]
-fn a_connection_to_the_endpoint_mapper_from_outside_alerts() {
+fn inbound_connection_to_the_endpoint_mapper_alerts() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let mapper = TcpListener::start(border.client(), (address::CLIENT_V4, 135), Answer::Echo).unwrap();

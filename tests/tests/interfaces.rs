@@ -6,7 +6,7 @@ use sensor_tests::{
 };
 
 #[test]
-fn a_connection_that_passes_two_watched_interfaces_is_one_incident_and_counts_once() {
+fn connection_on_two_watched_interfaces_is_one_incident_and_counts_once() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
@@ -28,7 +28,7 @@ fn a_connection_that_passes_two_watched_interfaces_is_one_incident_and_counts_on
 }
 
 #[test]
-fn on_a_hosts_own_card_both_directions_of_its_session_are_seen() {
+fn sees_both_directions_of_a_host_session_on_its_own_card() {
     require_lab!();
     let border = Topology::border().unwrap();
     let smbd = Smbd::start(border.server()).unwrap();
@@ -48,7 +48,7 @@ fn on_a_hosts_own_card_both_directions_of_its_session_are_seen() {
 }
 
 #[test]
-fn smb_is_recognised_in_a_locally_sent_packet_whose_payload_lies_in_pages() {
+fn recognises_smb_of_a_local_packet_with_payload_in_pages() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     // The level needs a message of each side: the echo alone, or the outgoing one alone, is not enough.
@@ -65,7 +65,7 @@ fn smb_is_recognised_in_a_locally_sent_packet_whose_payload_lies_in_pages() {
 }
 
 #[test]
-fn a_hosts_own_session_from_outside_alerts_on_its_own_card() {
+fn inbound_session_to_a_host_alerts_on_its_own_card() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.client()).unwrap();

@@ -10,10 +10,10 @@ use sensor_tests::{Agent, PATIENCE, still_loaded};
 
 /// Set in the process that is going to be killed.
 const OWNER: &str = "SENSOR_TESTS_KILLED_OWNER";
-const MYSELF: &str = "a_killed_test_leaves_no_agent_and_no_kernel_program_behind";
+const MYSELF: &str = "killed_test_leaves_no_agent_and_no_kernel_program";
 
 #[test]
-fn a_killed_test_leaves_no_agent_and_no_kernel_program_behind() {
+fn killed_test_leaves_no_agent_and_no_kernel_program() {
     require_lab!(Network);
     if env::var_os(OWNER).is_some() {
         own_until_killed();

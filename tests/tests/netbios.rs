@@ -23,7 +23,7 @@ fn ask_for_names(from: &Namespace, of: Ipv4Addr) -> Result<()> {
     Ok(())
 }
 
-/// The one summary of a conversation between these two.
+/// The one summary of a connection between these two.
 #[track_caller]
 fn flow(ended: &Ended, client: Ipv4Addr, server: Ipv4Addr, port: u64) -> &Value {
     let ends = [client.to_string(), server.to_string()];
@@ -68,7 +68,7 @@ fn expected() -> Value {
 }
 
 #[test]
-fn a_stranger_who_asks_an_internal_machine_for_its_names_is_told_of_with_the_names_it_got() {
+fn reports_an_inbound_node_status_query_with_the_names() {
     require_lab!();
     let border = Topology::builder().lan_server().build().unwrap();
     let _nmbd = Nmbd::start(border.client(), address::CLIENT_V4).unwrap();
@@ -92,7 +92,7 @@ fn a_stranger_who_asks_an_internal_machine_for_its_names_is_told_of_with_the_nam
 }
 
 #[test]
-fn who_asks_a_stranger_for_its_names_is_summarised_with_them_and_breaks_no_rule() {
+fn summarises_an_outbound_node_status_query_without_alert() {
     require_lab!();
     let border = Topology::builder().lan_server().build().unwrap();
     let _nmbd = Nmbd::start(border.server(), address::SERVER_V4).unwrap();
@@ -109,7 +109,7 @@ fn who_asks_a_stranger_for_its_names_is_summarised_with_them_and_breaks_no_rule(
 }
 
 #[test]
-fn a_stranger_that_announces_itself_to_an_internal_machine_is_told_of_with_its_name() {
+fn reports_an_inbound_announcement_with_its_name() {
     require_lab!();
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").config(CONFIG).start().unwrap();

@@ -10,7 +10,7 @@ const OTHER_CLIENT: Ipv4Addr = Ipv4Addr::new(172, 16, 5, 5);
 const OTHER_SERVER: Ipv4Addr = Ipv4Addr::new(1, 1, 1, 1);
 
 #[test]
-fn a_session_between_two_internal_hosts_is_counted_lateral_and_not_alerted() {
+fn session_between_internal_hosts_is_lateral_and_not_alerted() {
     require_lab!();
     let border = Topology::builder().lan_server().build().unwrap();
     let _smbd = Smbd::start(border.lan_server().unwrap()).unwrap();
@@ -22,7 +22,7 @@ fn a_session_between_two_internal_hosts_is_counted_lateral_and_not_alerted() {
 }
 
 #[test]
-fn sessions_with_reserved_addresses_are_counted_reserved_and_not_alerted() {
+fn sessions_with_reserved_addresses_are_not_alerted() {
     require_lab!();
     let reserved = [[198, 18, 0, 10], [100, 64, 0, 10], [203, 0, 113, 9]].map(Ipv4Addr::from);
     let mut builder = Topology::builder();
@@ -39,7 +39,7 @@ fn sessions_with_reserved_addresses_are_counted_reserved_and_not_alerted() {
 }
 
 #[test]
-fn a_session_with_a_public_network_of_our_own_is_counted_lateral_and_not_alerted() {
+fn session_with_an_own_public_network_is_lateral_and_not_alerted() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
@@ -49,7 +49,7 @@ fn a_session_with_a_public_network_of_our_own_is_counted_lateral_and_not_alerted
 }
 
 #[test]
-fn an_exempt_source_is_silent_and_another_client_is_not() {
+fn exempt_source_is_silent_and_another_client_is_not() {
     require_lab!();
     let border = Topology::builder().client_address(OTHER_CLIENT).build().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
@@ -65,7 +65,7 @@ fn an_exempt_source_is_silent_and_another_client_is_not() {
 }
 
 #[test]
-fn an_exempt_destination_is_silent_and_another_server_is_not() {
+fn exempt_destination_is_silent_and_another_server_is_not() {
     require_lab!();
     let border = Topology::builder().server_address(OTHER_SERVER).build().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
@@ -80,7 +80,7 @@ fn an_exempt_destination_is_silent_and_another_server_is_not() {
 }
 
 #[test]
-fn an_exempt_pair_is_silent_and_each_of_its_ends_with_another_is_not() {
+fn exempt_pair_is_silent_and_each_end_with_another_is_not() {
     require_lab!();
     let border =
         Topology::builder().server_address(OTHER_SERVER).client_address(OTHER_CLIENT).build().unwrap();

@@ -17,7 +17,7 @@ const OF_A_FETCH: [&str; 4] =
     ["ntlm-credential-to-internet", "rare-smb-destination", "smb-download-from-internet", "smb-to-internet"];
 
 #[test]
-fn a_real_session_is_one_incident_with_evidence_ends_time_and_technique() {
+fn real_session_is_one_incident_with_evidence_times_and_technique() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
@@ -66,7 +66,7 @@ fn a_real_session_is_one_incident_with_evidence_ends_time_and_technique() {
 }
 
 #[test]
-fn a_netbios_session_on_port_139_alerts() {
+fn netbios_session_on_port_139_alerts() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
@@ -81,7 +81,7 @@ fn a_netbios_session_on_port_139_alerts() {
 }
 
 #[test]
-fn a_session_over_ipv6_alerts() {
+fn session_over_ipv6_alerts() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
@@ -98,7 +98,7 @@ fn a_session_over_ipv6_alerts() {
 }
 
 #[test]
-fn a_session_on_a_port_outside_the_service_set_is_recognised_by_its_messages() {
+fn recognises_a_session_on_an_unwatched_port_by_its_messages() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::builder().ports(&[4445]).start(border.server()).unwrap();
@@ -116,7 +116,7 @@ fn a_session_on_a_port_outside_the_service_set_is_recognised_by_its_messages() {
 }
 
 #[test]
-fn a_session_on_a_port_outside_the_service_set_is_not_seen_when_only_ports_are_watched() {
+fn ignores_a_session_on_an_unwatched_port_when_only_ports_are_watched() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::builder().ports(&[4445]).start(border.server()).unwrap();
@@ -129,7 +129,7 @@ fn a_session_on_a_port_outside_the_service_set_is_not_seen_when_only_ports_are_w
 }
 
 #[test]
-fn a_configured_smb_port_alerts_and_takes_the_place_of_the_default_ones() {
+fn configured_smb_port_alerts_and_replaces_the_defaults() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::builder().ports(&[445, 4445]).start(border.server()).unwrap();
@@ -144,7 +144,7 @@ fn a_configured_smb_port_alerts_and_takes_the_place_of_the_default_ones() {
 }
 
 #[test]
-fn a_closed_port_is_a_refusal_without_a_technique() {
+fn closed_port_is_a_refusal_without_a_technique() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
@@ -158,7 +158,7 @@ fn a_closed_port_is_a_refusal_without_a_technique() {
 }
 
 #[test]
-fn a_syn_that_nobody_answers_is_told_as_an_attempt_without_a_technique() {
+fn unanswered_syn_is_an_attempt_without_a_technique() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let nowhere = Ipv4Addr::new(8, 8, 9, 9);
@@ -183,7 +183,7 @@ fn a_syn_that_nobody_answers_is_told_as_an_attempt_without_a_technique() {
 }
 
 #[test]
-fn the_incident_opens_and_escalates_while_the_session_is_still_open() {
+fn incident_opens_and_escalates_while_the_session_is_open() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let server = SocketAddr::from((IpAddr::from(address::SERVER_V4), 445));
@@ -208,7 +208,7 @@ fn the_incident_opens_and_escalates_while_the_session_is_still_open() {
 }
 
 #[test]
-fn the_counts_of_an_incident_are_exact_when_the_agent_ends() {
+fn incident_counts_are_exact_when_the_agent_ends() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let server = SocketAddr::from((address::SERVER_V4, 445));

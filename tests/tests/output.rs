@@ -6,7 +6,7 @@ use anyhow::Result;
 use sensor_lab::{Answer, TcpListener, Topology, address, poll, require_lab, scratch_dir};
 use sensor_tests::{Agent, EvidenceLevel, PATIENCE, connect, documents_of, echo, reaches};
 
-/// One conversation of the client with the server.
+/// One connection of the client with the server.
 fn converse(border: &Topology) -> Result<()> {
     let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo)?;
     let mut stream = connect(border.client(), server.address())?;
@@ -14,7 +14,7 @@ fn converse(border: &Topology) -> Result<()> {
 }
 
 #[test]
-fn the_output_file_is_appended_to_line_by_line_while_the_agent_runs() {
+fn output_file_is_appended_line_by_line() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();
@@ -26,7 +26,7 @@ fn the_output_file_is_appended_to_line_by_line_while_the_agent_runs() {
             .start()
             .unwrap();
         converse(&border).unwrap();
-        let told = |text: &str| {
+        let logged = |text: &str| {
             documents_of(text.lines())
                 .is_ok_and(|all| all.iter().any(reaches("smb-to-internet", EvidenceLevel::Connected)))
         };
@@ -35,7 +35,7 @@ fn the_output_file_is_appended_to_line_by_line_while_the_agent_runs() {
             let text = fs::read_to_string(&path).unwrap_or_default();
             let text =
                 &text[text.len().min(before.len())..=text.rfind('\n').filter(|at| *at >= before.len())?];
-            told(text).then_some(())
+            logged(text).then_some(())
         })
         .unwrap_or_else(|| panic!("run {run}: no alert in the file: {}", agent.log()));
         let ended = agent.stop().unwrap();
@@ -51,13 +51,13 @@ fn the_output_file_is_appended_to_line_by_line_while_the_agent_runs() {
 }
 
 #[test]
-fn a_full_output_is_told_once_the_agent_goes_on_and_the_end_counts_what_is_unwritten() {
+fn reports_a_full_output_once_and_counts_unwritten_documents() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").arguments(&["--output", "/dev/full"]).start().unwrap();
     converse(&border).unwrap();
     agent.wait_for_log("the output does not take documents").unwrap();
-    // It still watches: a second conversation is seen.
+    // It still watches: a second connection is seen.
     converse(&border).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(1), "{}", ended.log);
@@ -66,6 +66,6 @@ fn a_full_output_is_told_once_the_agent_goes_on_and_the_end_counts_what_is_unwri
     assert!(waiting >= 2, "opened and updated: {}", ended.statistics);
     assert_eq!(ended.number("written").unwrap(), 0);
     let line = format!("smb-sensor: {waiting} documents could not be written; the output did not take them");
-    assert!(ended.log.lines().any(|told| told.starts_with(&line)), "{}", ended.log);
+    assert!(ended.log.lines().any(|logged| logged.starts_with(&line)), "{}", ended.log);
     assert_eq!(ended.log.matches("the output does not take documents").count(), 1, "{}", ended.log);
 }

@@ -43,7 +43,7 @@ fn since_boot() -> u64 {
 }
 
 #[test]
-fn a_call_is_written_down_with_its_caller_and_let_through() {
+fn records_a_call_with_its_caller_and_lets_it_through() {
     require_lab!(Cgroup);
     let (cgroup, namespace) = (Cgroup::new().unwrap(), namespace());
     let _listener = TcpListener::start(&namespace, (Ipv4Addr::LOCALHOST, 445), Answer::Echo).unwrap();
@@ -65,7 +65,7 @@ fn a_call_is_written_down_with_its_caller_and_let_through() {
 }
 
 #[test]
-fn a_refused_call_is_written_down_and_the_next_one_takes_its_place() {
+fn records_a_refused_call_and_the_next_replaces_it() {
     require_lab!(Cgroup);
     let (cgroup, namespace) = (Cgroup::new().unwrap(), namespace());
     let owners = OwnerPrograms::load().unwrap().attach(cgroup.path()).unwrap();
@@ -78,7 +78,7 @@ fn a_refused_call_is_written_down_and_the_next_one_takes_its_place() {
 }
 
 #[test]
-fn the_same_ends_in_another_network_namespace_are_contested() {
+fn same_ends_in_another_network_namespace_are_contested() {
     require_lab!(Cgroup);
     let (cgroup, one, other) = (Cgroup::new().unwrap(), namespace(), namespace());
     let owners = OwnerPrograms::load().unwrap().attach(cgroup.path()).unwrap();
@@ -89,7 +89,7 @@ fn the_same_ends_in_another_network_namespace_are_contested() {
 }
 
 #[test]
-fn they_go_with_their_owner_and_calls_go_on() {
+fn programs_go_with_their_owner_and_calls_continue() {
     require_lab!(Cgroup);
     let (cgroup, namespace) = (Cgroup::new().unwrap(), namespace());
     let owners = OwnerPrograms::load().unwrap().attach(cgroup.path()).unwrap();
@@ -101,7 +101,7 @@ fn they_go_with_their_owner_and_calls_go_on() {
 }
 
 #[test]
-fn a_folder_that_is_no_cgroup_is_named_in_the_error() {
+fn names_a_folder_that_is_no_cgroup() {
     require_lab!(Cgroup);
     let programs = OwnerPrograms::load().unwrap();
     let error = programs.attach("/tmp".as_ref()).err().unwrap().to_string();

@@ -33,7 +33,7 @@ fn syn(client: &str, server: &str) -> Frame {
 }
 
 #[test]
-fn a_destination_that_the_registries_reserve_alerts_under_elastic_and_not_under_the_sensor() {
+fn reserved_destination_alerts_under_elastic_and_not_under_the_sensor() {
     let frames = [syn("10.0.0.1:50000", "0.1.2.3:445")];
     assert!(opened("sensor", &frames).is_empty());
     assert_eq!(
@@ -48,7 +48,7 @@ fn a_destination_that_the_registries_reserve_alerts_under_elastic_and_not_under_
 }
 
 #[test]
-fn a_stranger_in_special_purpose_space_alerts_where_only_ones_own_networks_are_set_apart() {
+fn special_purpose_source_alerts_where_only_own_networks_are_set_apart() {
     let frames = [syn("198.18.0.1:50000", "10.0.0.1:135")];
     assert_eq!(opened("netography", &frames), ["netography-external-access"]);
     for profile in ["sensor", "elastic-v105", "elastic-current"] {
@@ -57,7 +57,7 @@ fn a_stranger_in_special_purpose_space_alerts_where_only_ones_own_networks_are_s
 }
 
 #[test]
-fn of_one_source_version_105_tells_every_conversation_and_version_112_the_first() {
+fn version_105_reports_every_connection_and_version_112_the_first() {
     let frames = [
         syn("10.0.0.1:50000", "8.8.8.8:445"),
         syn("10.0.0.1:50001", "8.8.8.8:445"),
@@ -72,7 +72,7 @@ fn of_one_source_version_105_tells_every_conversation_and_version_112_the_first(
 }
 
 #[test]
-fn an_ipv6_client_is_seen_by_the_sensor_alone() {
+fn sensor_alone_sees_an_ipv6_client() {
     let frames = [syn("[fd00::1]:50000", "[2001:4860:4860::8844]:445")];
     assert!(!opened("sensor", &frames).is_empty());
     for profile in ["elastic-v105", "elastic-current", "netography"] {
@@ -81,9 +81,12 @@ fn an_ipv6_client_is_seen_by_the_sensor_alone() {
 }
 
 #[test]
-fn a_profile_that_there_is_not_is_refused_with_those_that_there_are() {
+fn refuses_an_unknown_profile_and_lists_the_known_ones() {
     let mut command = Command::new(Agent::program().unwrap());
     let output = command.args(["replay", "--profile", "elastic", "-"]).output().unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success() && told.contains("elastic-v105, elastic-current, netography"), "{told}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && stderr.contains("elastic-v105, elastic-current, netography"),
+        "{stderr}"
+    );
 }

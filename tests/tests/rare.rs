@@ -13,7 +13,7 @@ const RARE: &str = "rare-smb-destination";
 const OTHER_SERVER: Ipv4Addr = Ipv4Addr::new(1, 1, 1, 1);
 
 #[test]
-fn a_destination_is_rare_once_not_after_a_restart_and_again_without_the_store() {
+fn destination_is_rare_once_and_again_without_the_store() {
     require_lab!(Network);
     let border = Topology::builder().server_address(OTHER_SERVER).build().unwrap();
     let _server = TcpListener::start(border.server(), (Ipv4Addr::UNSPECIFIED, 445), Answer::Echo).unwrap();
@@ -76,7 +76,7 @@ fn is_flow(document: &Value) -> bool {
 }
 
 #[test]
-fn while_it_learns_no_destination_is_rare_and_what_it_learnt_is_known_after_a_restart() {
+fn learns_without_reporting_and_remembers_after_a_restart() {
     require_lab!(Network);
     let border = Topology::builder().server_address(OTHER_SERVER).build().unwrap();
     let _server = TcpListener::start(border.server(), (Ipv4Addr::UNSPECIFIED, 445), Answer::Echo).unwrap();

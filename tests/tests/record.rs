@@ -18,7 +18,7 @@ fn by_tshark(file: &Path, field: &str) -> Option<Vec<String>> {
 }
 
 #[test]
-fn an_alert_can_be_opened_in_wireshark_by_its_id() {
+fn alert_can_be_opened_in_wireshark_by_its_id() {
     require_lab!();
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();
@@ -43,7 +43,7 @@ fn an_alert_can_be_opened_in_wireshark_by_its_id() {
     assert_eq!(frames[0].1[47] & 0x12, 2, "{:02x?}", frames[0].1);
 
     let Some(comments) = by_tshark(&file, "frame.comment") else {
-        sensor_lab::skip("an_alert_can_be_opened_in_wireshark_by_its_id", "tshark is not installed");
+        sensor_lab::skip("alert_can_be_opened_in_wireshark_by_its_id", "tshark is not installed");
         return;
     };
     let expected = format!("smb-sensor incident {alert}, rule {RULE}");
@@ -56,7 +56,7 @@ fn an_alert_can_be_opened_in_wireshark_by_its_id() {
 }
 
 #[test]
-fn a_recording_goes_on_where_the_one_before_ended_and_keeps_its_length() {
+fn recording_continues_after_the_last_one_and_keeps_its_length() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();
@@ -85,7 +85,7 @@ fn a_recording_goes_on_where_the_one_before_ended_and_keeps_its_length() {
 }
 
 #[test]
-fn a_connection_that_is_over_before_its_incident_opens_is_recorded() {
+fn records_a_connection_that_ends_before_its_incident_opens() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();

@@ -35,7 +35,7 @@ use sensor_user::{
 const OTHERS: usize = 100_000;
 /// Switches wanted, as far as the time allows; without optimisation each takes seconds.
 const SWITCHES: usize = 8;
-const LEAST_SWITCHES: usize = 2;
+const MIN_SWITCHES: usize = 2;
 const SWITCHING: Duration = Duration::from_secs(8);
 /// Frames on their way at a time; the receiving end of the cable has room for 256.
 const BATCH: u64 = 64;
@@ -48,7 +48,7 @@ const KEPT: [&str; 4] = ["8.8.4.4", "20.22.7.7", "2001:4860::8844", "2a00:2::1"]
 const OURS: [&str; 3] = ["20.20.0.0/16", "20.21.7.7/32", "2a00:1::/32"];
 
 #[test]
-fn a_reload_under_load_judges_every_packet_by_one_set_or_the_other() {
+fn reload_under_load_classifies_every_packet_by_one_set() {
     require_lab!(Network);
     let (here, peer) = (Namespace::new("sensor").unwrap(), Namespace::new("peer").unwrap());
     Veth::between(End::new(&here, "lan0"), End::new(&peer, "eth0")).create().unwrap();
@@ -102,7 +102,7 @@ fn switch(prefixes: &mut PrefixMaps, sets: &[PrefixSet; 2], switched: &AtomicUsi
     for number in 1..=SWITCHES {
         prefixes.put(&sets[number % 2]).context("put a set into force")?;
         switched.fetch_add(1, Ordering::Relaxed);
-        if number >= LEAST_SWITCHES && start.elapsed() > SWITCHING {
+        if number >= MIN_SWITCHES && start.elapsed() > SWITCHING {
             break;
         }
     }
@@ -139,7 +139,7 @@ fn send_until(
             (met, rounds_before) = (now, rounds);
         }
         if last {
-            ensure!(met >= LEAST_SWITCHES, "only {met} switches");
+            ensure!(met >= MIN_SWITCHES, "only {met} switches");
             return Ok(rounds);
         }
     }

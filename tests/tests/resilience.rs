@@ -18,7 +18,7 @@ use sensor_tests::{
 const LONG: Duration = Duration::from_secs(60);
 
 #[test]
-fn an_output_that_nobody_reads_holds_up_neither_packets_nor_signals() {
+fn unread_output_delays_neither_packets_nor_signals() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let scratch = tempfile::tempdir().unwrap();
@@ -45,7 +45,7 @@ fn an_output_that_nobody_reads_holds_up_neither_packets_nor_signals() {
 }
 
 #[test]
-fn an_agent_whose_interface_goes_tells_what_it_saw_and_ends() {
+fn agent_that_loses_its_interface_reports_and_ends() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
@@ -59,7 +59,7 @@ fn an_agent_whose_interface_goes_tells_what_it_saw_and_ends() {
 }
 
 #[test]
-fn a_second_agent_does_not_take_the_filters_of_one_that_runs() {
+fn second_agent_does_not_take_the_filters_of_a_running_one() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
@@ -67,7 +67,7 @@ fn a_second_agent_does_not_take_the_filters_of_one_that_runs() {
     let first = Agent::on(border.gateway(), "lan0").arguments(&clsact).start().unwrap();
     let refusal = Agent::on(border.gateway(), "lan0").arguments(&clsact).refused().unwrap();
     assert_eq!(refusal.code, Some(1));
-    assert!(refusal.told.contains("another smb-sensor watches this interface"), "{refusal:?}");
+    assert!(refusal.stderr.contains("another smb-sensor watches this interface"), "{refusal:?}");
     smb_session(border.client(), address::SERVER_V4).unwrap();
     first.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
     let ended = first.stop().unwrap();
@@ -75,7 +75,7 @@ fn a_second_agent_does_not_take_the_filters_of_one_that_runs() {
 }
 
 #[test]
-fn a_command_to_an_agent_that_is_stopped_ends_in_seconds_and_names_the_process() {
+fn command_to_a_stopped_agent_ends_in_seconds_and_names_the_process() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let state = tempfile::tempdir().unwrap();
@@ -89,11 +89,11 @@ fn a_command_to_an_agent_that_is_stopped_ends_in_seconds_and_names_the_process()
     assert!(command(&["alerts"]).status.success());
     for arguments in [&["enforce", "status"][..], &["explain", "8.8.4.4"]] {
         let output = command(arguments);
-        let told = String::from_utf8_lossy(&output.stderr);
+        let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
         let named = format!("the agent (pid {})", agent.id());
         for word in [named.as_str(), "does not answer", "kill -CONT"] {
-            assert!(told.contains(word), "{arguments:?}: {word:?} is missing: {told}");
+            assert!(stderr.contains(word), "{arguments:?}: {word:?} is missing: {stderr}");
         }
     }
     agent.signal(Signal::SIGCONT).unwrap();
@@ -102,7 +102,7 @@ fn a_command_to_an_agent_that_is_stopped_ends_in_seconds_and_names_the_process()
 }
 
 #[test]
-fn a_session_after_a_flood_of_spoofed_syns_that_filled_the_table_is_alerted() {
+fn session_after_a_flood_that_filled_the_table_is_alerted() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();

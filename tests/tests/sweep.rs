@@ -13,12 +13,12 @@ use serde_json::Value;
 
 const SWEEP: &str = "smb-sweep";
 /// Time in which a sweep is told of, on a busy machine.
-const TOLD: Duration = Duration::from_secs(60);
+const SWEEP_TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest that a plain connection is waited for where nobody answers.
 const ONE_TRY: Duration = Duration::from_millis(5);
 
 /// Targets of one incident that are told apart.
-const TOLD_APART: u64 = 4_096;
+const MAX_TARGETS: u64 = 4_096;
 
 /// Where the targets are, as `ip` takes it: public addresses, which the namespaces alone know.
 const TARGETS: &str = "8.9.0.0/16";
@@ -50,8 +50,8 @@ fn connect(from: &Namespace, targets: Range<u16>, target: fn(u16) -> Ipv4Addr) -
 }
 
 /// The agent's end, once it told of the sweep: the last document says how it went on.
-fn end_when_told(agent: Agent) -> Result<Ended> {
-    poll(TOLD, || agent.documents().into_iter().find(|document| finds(document, SWEEP)))
+fn end_when_reported(agent: Agent) -> Result<Ended> {
+    poll(SWEEP_TIMEOUT, || agent.documents().into_iter().find(|document| finds(document, SWEEP)))
         .with_context(|| format!("no sweep: {:#?}\n{}", agent.documents(), agent.log()))?;
     agent.stop()
 }
@@ -99,27 +99,27 @@ fn ten_thousand_lone_syns_are_one_alert() {
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     send_lone_syns(&border, 0..10_000, target).unwrap();
-    let ended = end_when_told(agent).unwrap();
+    let ended = end_when_reported(agent).unwrap();
     let by = (address::CLIENT_V4, "outbound");
-    let sweep = only_sweep_by(&ended, by, TOLD_APART, 10_000).unwrap();
-    assert_eq!(number(sweep, "/smb_sensor/incident/targets/silent"), TOLD_APART);
+    let sweep = only_sweep_by(&ended, by, MAX_TARGETS, 10_000).unwrap();
+    assert_eq!(number(sweep, "/smb_sensor/incident/targets/silent"), MAX_TARGETS);
     let message = text(sweep, "/message");
-    assert!(message.contains(&format!("at least {TOLD_APART} addresses")), "{message}");
+    assert!(message.contains(&format!("at least {MAX_TARGETS} addresses")), "{message}");
 }
 
 #[test]
-fn the_fact_of_a_sweep_of_more_targets_than_are_told_apart_says_that_they_are_not_all() {
+fn sweep_beyond_the_counted_targets_says_at_least() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     send_lone_syns(&border, 0..10_000, target).unwrap();
-    let ended = end_when_told(agent).unwrap();
+    let ended = end_when_reported(agent).unwrap();
     let fact = text(ended.only().unwrap(), "/smb_sensor/techniques/T1046");
-    assert!(fact.contains(&format!("at least {TOLD_APART} ")), "{fact}");
+    assert!(fact.contains(&format!("at least {MAX_TARGETS} ")), "{fact}");
 }
 
 #[test]
-fn ten_thousand_lone_syns_to_internal_addresses_are_none() {
+fn ten_thousand_lone_syns_to_internal_addresses_are_no_alert() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     border.gateway().ip(&format!("route add blackhole {TWINS}")).unwrap();
@@ -137,38 +137,38 @@ fn three_hundred_refused_connections_are_one_alert() {
     border.server().ip(&format!("route add local {TARGETS} dev lo")).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     connect_to_all(&border, target).unwrap();
-    let ended = end_when_told(agent).unwrap();
+    let ended = end_when_reported(agent).unwrap();
     let sweep = only_sweep(&ended, 300).unwrap();
     assert!(number(sweep, "/smb_sensor/incident/targets/refused") > 200, "{sweep:#}");
 }
 
 #[test]
-fn three_hundred_connections_that_nobody_answers_are_one_alert() {
+fn three_hundred_unanswered_connections_are_one_alert() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     border.gateway().ip(&format!("route add blackhole {TARGETS}")).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     connect_to_all(&border, target).unwrap();
-    let ended = end_when_told(agent).unwrap();
+    let ended = end_when_reported(agent).unwrap();
     assert_eq!(number(only_sweep(&ended, 300).unwrap(), "/smb_sensor/incident/targets/silent"), 300);
 }
 
 #[test]
-fn three_hundred_connections_that_are_accepted_without_a_word_of_smb_are_one_alert() {
+fn three_hundred_accepted_connections_without_smb_are_one_alert() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     border.server().ip(&format!("route add local {TARGETS} dev lo")).unwrap();
     let _server = TcpListener::start(border.server(), (Ipv4Addr::UNSPECIFIED, 445), Answer::Silence).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     connect_to_all(&border, target).unwrap();
-    let ended = end_when_told(agent).unwrap();
+    let ended = end_when_reported(agent).unwrap();
     let sweep = only_sweep(&ended, 300).unwrap();
     assert!(number(sweep, "/smb_sensor/incident/targets/answered") > 200, "{sweep:#}");
     assert!(evidence(sweep) < Some(EvidenceLevel::Smb), "{sweep:#}");
 }
 
 #[test]
-fn three_hundred_connections_between_internal_machines_are_none() {
+fn three_hundred_internal_connections_are_no_alert() {
     require_lab!(Network);
     let border = Topology::builder().lan_server().build().unwrap();
     border.gateway().ip(&format!("route add {TWINS} via {}", address::LAN_SERVER_V4)).unwrap();
@@ -192,13 +192,13 @@ fn border_with_many_inside() -> Result<Topology> {
 }
 
 #[test]
-fn a_stranger_that_tries_a_whole_internal_network_is_one_alert_with_its_counts() {
+fn inbound_sweep_of_a_network_is_one_alert_with_its_counts() {
     require_lab!(Network);
     let border = border_with_many_inside().unwrap();
     let _server = TcpListener::start(border.client(), (twin(1), 445), Answer::Silence).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     connect(border.server(), HOSTS, twin).unwrap();
-    let ended = end_when_told(agent).unwrap();
+    let ended = end_when_reported(agent).unwrap();
     let sweep = only_sweep_by(&ended, (address::SERVER_V4, "inbound"), 254, 254).unwrap();
     let count = |of: &str| number(sweep, &format!("/smb_sensor/incident/targets/{of}"));
     assert_eq!(count("answered"), 1, "{sweep:#}");
@@ -213,7 +213,7 @@ fn a_stranger_that_tries_a_whole_internal_network_is_one_alert_with_its_counts()
 }
 
 #[test]
-fn a_neighbour_that_tries_the_same_internal_network_is_none() {
+fn internal_sweep_of_the_same_network_is_no_alert() {
     require_lab!(Network);
     let border = border_with_many_inside().unwrap();
     let agent = Agent::on(border.gateway(), "lan0,lan1").start().unwrap();

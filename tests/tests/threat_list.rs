@@ -9,7 +9,7 @@ use sensor_tests::{Agent, EvidenceLevel, number, reaches, smb_session, text};
 const LONG: Duration = Duration::from_secs(40);
 
 #[test]
-fn a_listed_server_is_named_in_the_alert_and_a_changed_file_is_noticed() {
+fn names_a_listed_server_and_notices_a_changed_file() {
     require_lab!();
     let border = Topology::border().unwrap();
     let _smbd = Smbd::start(border.server()).unwrap();
@@ -55,7 +55,7 @@ fn a_listed_server_is_named_in_the_alert_and_a_changed_file_is_noticed() {
 }
 
 #[test]
-fn a_list_that_there_is_no_room_for_stays_as_it_was_and_is_tried_again_with_the_next_change() {
+fn list_that_does_not_fit_stays_and_is_retried_with_the_next_change() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let (folder, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -92,12 +92,12 @@ fn add_an_exemption(state_dir: &Path) {
         .arg(state_dir)
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&[added.stdout, added.stderr].concat()).into_owned();
-    assert!(added.status.success() && told.contains("in force"), "{told}");
+    let output = String::from_utf8_lossy(&[added.stdout, added.stderr].concat()).into_owned();
+    assert!(added.status.success() && output.contains("in force"), "{output}");
 }
 
 #[test]
-fn a_list_with_a_bad_line_keeps_the_agent_from_starting_and_names_the_line() {
+fn bad_line_of_a_list_prevents_the_start_and_is_named() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -105,5 +105,9 @@ fn a_list_with_a_bad_line_keeps_the_agent_from_starting_and_names_the_line() {
     let config =
         format!("[[threat_list]]\nname = \"feed\"\nfile = \"{}\"\n", folder.path().join("feed").display());
     let refusal = Agent::on(border.gateway(), "lan0").config(&config).refused().unwrap();
-    assert!(refusal.told.contains("feed, line 2") && refusal.told.contains("8.0.0.0/8"), "{}", refusal.told);
+    assert!(
+        refusal.stderr.contains("feed, line 2") && refusal.stderr.contains("8.0.0.0/8"),
+        "{}",
+        refusal.stderr
+    );
 }

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_executable_is_found_in_the_message_about_its_binary() {
+    fn finds_the_executable_in_the_message_about_its_binary() {
         let built = r#"{"reason":"compiler-artifact","target":{"name":"smb-sensor"},"executable":"/t/release/smb-sensor"}"#;
         let library = r#"{"reason":"compiler-artifact","target":{"name":"sensor-user"},"executable":null}"#;
         assert_eq!(executable_in(built, "smb-sensor"), Some(PathBuf::from("/t/release/smb-sensor")));

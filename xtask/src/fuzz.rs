@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_with_their_units() {
+    fn reads_times_with_their_units() {
         assert_eq!(
             [seconds("90"), seconds("60s"), seconds("10m"), seconds("2h")],
             [Ok(90), Ok(60), Ok(600), Ok(7200)]

@@ -116,12 +116,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_documents_of_the_workspace_have_no_dead_links() {
+    fn workspace_documents_have_no_dead_links() {
         assert_eq!(dead_links(&workspace_root()).unwrap(), Vec::<String>::new());
     }
 
     #[test]
-    fn dead_files_and_headings_are_listed_with_their_line() {
+    fn lists_dead_files_and_headings_with_their_line() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("docs")).unwrap();
         let readme = "# A\n[a](docs/b.md) [b](docs/none.md)\n```\n[c](none)\n```\n[d](#a) [e](docs/b.md#one-two) [f](#none)\n\

@@ -68,7 +68,7 @@ impl Steps {
         name: &str,
         work: impl FnOnce(&Step<'_>) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        let begun = Instant::now();
+        let started = Instant::now();
         writeln!(self.log.borrow_mut(), "\n== {name}").context("writing the log")?;
         let step = Step { steps: self, bar: self.terminal.then(|| spinner(name)) };
         if !self.terminal {
@@ -76,7 +76,7 @@ impl Steps {
             io::stdout().flush().context("writing to standard output")?;
         }
         let outcome = work(&step);
-        let took = duration(begun.elapsed());
+        let took = duration(started.elapsed());
         match (&step.bar, &outcome) {
             (Some(bar), outcome) => {
                 bar.finish_and_clear();
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_names_the_log_and_shows_the_last_lines() {
+    fn failure_names_the_log_and_shows_the_last_lines() {
         let (steps, _folder) = steps();
         let failing = "for i in $(seq 1 30); do echo line $i; done; exit 3";
         let error = steps.run("Fail", |step| step.command(&mut shell(failing))).unwrap_err().to_string();
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_refused_is_not_logged() {
+    fn does_not_log_a_refused_line() {
         let (steps, _folder) = steps();
         let work = |step: &Step<'_>| step.lines(&mut shell("echo keep; echo drop"), |line| line == "keep");
         assert!(steps.run("Filter", work).unwrap().success());
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resumed_log_keeps_what_it_had() {
+    fn resumed_log_keeps_its_content() {
         let (steps, _folder) = steps();
         steps.run("First", |_| Ok(())).unwrap();
         Steps::resume(steps.log_path()).unwrap().run("Second", |_| Ok(())).unwrap();
@@ -295,8 +295,8 @@ mod tests {
     }
 
     #[test]
-    fn times_are_as_exact_as_their_size_asks() {
-        let told = [400, 12_300, 204_000].map(|millis| duration(Duration::from_millis(millis)));
-        assert_eq!(told, ["0.4 s", "12 s", "3 min 24 s"]);
+    fn rounds_times_to_their_size() {
+        let texts = [400, 12_300, 204_000].map(|millis| duration(Duration::from_millis(millis)));
+        assert_eq!(texts, ["0.4 s", "12 s", "3 min 24 s"]);
     }
 }

@@ -5,14 +5,14 @@ fn message(header: &[(usize, u8)], length: u32, have: u32) -> u32 {
     split(header, length, &[have])
 }
 
-/// What is said with the last of segments of these lengths.
+/// The result after the last of several segments with these lengths.
 fn split(header: &[(usize, u8)], length: u32, segments: &[u32]) -> u32 {
     let mut all = [0; MAX_PIECE_LEN];
     all[1..4].copy_from_slice(&length.to_be_bytes()[1..]);
     for (at, value) in header {
         all[*at] = *value;
     }
-    let mut begun = PartialHeader { identifier: all[4], ..PartialHeader::EMPTY };
+    let mut partial = PartialHeader { identifier: all[4], ..PartialHeader::EMPTY };
     let first = MessageStart { bytes: &all, have: segments[0], into: 0 };
     let whole = whole(&first);
     let (mut into, mut wanted) = (0, UNDECIDED);
@@ -22,8 +22,8 @@ fn split(header: &[(usize, u8)], length: u32, segments: &[u32]) -> u32 {
         let end = (into + have) as usize;
         bytes[into as usize..end].copy_from_slice(&all[into as usize..end]);
         let start = MessageStart { bytes: &bytes, have: (*have).min(MESSAGE_START_LEN as u32), into };
-        begun.look(&start);
-        wanted = begun.wanted(&start, whole);
+        partial.look(&start);
+        wanted = partial.wanted(&start, whole);
         into += have;
     }
     wanted
@@ -38,7 +38,7 @@ fn rpc(at: usize, kind: u8) -> [(usize, u8); 3] {
 }
 
 #[test]
-fn session_set_up_and_tree_connect_are_wanted_whole_and_files_are_not() {
+fn wants_session_setup_and_tree_connect_but_no_files() {
     for command in 0..=4 {
         assert_eq!(message(&[V2, (16, command)], 300, 300), 304, "{command}");
     }
@@ -59,7 +59,7 @@ fn session_set_up_and_tree_connect_are_wanted_whole_and_files_are_not() {
 }
 
 #[test]
-fn a_bind_in_a_pipe_is_wanted_whole_and_a_request_up_to_its_operation_number() {
+fn wants_a_pipe_bind_whole_and_a_request_up_to_its_opnum() {
     let with = |command: &[(usize, u8)], at, kind| [&[V2], command, &rpc(at, kind)[..]].concat();
     assert_eq!(message(&with(&[(16, 9)], 116, 11), 300, 300), 304);
     assert_eq!(message(&with(&[(16, 9)], 116, 0), 300, 300), 140);
@@ -76,7 +76,7 @@ fn a_bind_in_a_pipe_is_wanted_whole_and_a_request_up_to_its_operation_number() {
 }
 
 #[test]
-fn of_messages_that_came_together_the_first_is_wanted_alone() {
+fn wants_only_the_first_of_several_messages() {
     for command in 0..=4 {
         assert_eq!(message(&[V2, (16, command), (24, 72)], 300, 300), 76, "{command}");
     }
@@ -87,7 +87,7 @@ fn of_messages_that_came_together_the_first_is_wanted_alone() {
 }
 
 #[test]
-fn file_content_of_smb1_is_known_by_its_command_and_its_direction() {
+fn smb1_file_content_follows_from_command_and_direction() {
     let reply = (13, 0x80);
     for command in 0..=0xFF {
         let read = matches!(command, 0x0A | 0x13 | 0x1A | 0x1B | 0x2E);
@@ -103,13 +103,13 @@ fn file_content_of_smb1_is_known_by_its_command_and_its_direction() {
 }
 
 #[test]
-fn what_is_very_long_is_cut() {
+fn limits_very_long_messages() {
     assert_eq!(message(&[V2, (16, 1)], 0x00FF_FFFF, 1_400), LONGEST);
     assert_eq!(message(&[V1, (8, 0x25)], 4_000, 1_400), LONGEST_TRANSACTION);
 }
 
 #[test]
-fn the_endpoint_mapper_is_read_by_its_own_length() {
+fn reads_the_endpoint_mapper_by_its_own_length() {
     let mut bytes = [0; MAX_PIECE_LEN];
     for (at, value) in rpc(0, 11) {
         bytes[at] = value;
@@ -123,7 +123,7 @@ fn the_endpoint_mapper_is_read_by_its_own_length() {
 }
 
 #[test]
-fn less_than_a_header_does_not_tell() {
+fn less_than_a_header_is_undecided() {
     assert_eq!(message(&[V1, (8, 0x72)], 100, 8), UNDECIDED);
     for have in 8..28 {
         assert_eq!(message(&[V2, (16, 1)], 100, have), UNDECIDED, "{have}");
@@ -132,7 +132,7 @@ fn less_than_a_header_does_not_tell() {
 }
 
 #[test]
-fn however_a_message_is_split_it_is_known_by_the_segment_that_completes_its_header() {
+fn decides_with_the_segment_that_completes_the_header() {
     for cut in 8..28 {
         assert_eq!(split(&[V2, (16, 1)], 300, &[cut, 28 - cut]), 304, "{cut}");
         assert_eq!(split(&[V2, (16, 5)], 300, &[cut, 200]), 0, "{cut}");
@@ -144,7 +144,7 @@ fn however_a_message_is_split_it_is_known_by_the_segment_that_completes_its_head
 }
 
 #[test]
-fn a_bind_is_known_by_the_segment_that_it_begins_in() {
+fn decides_a_bind_with_its_first_segment() {
     let bind = |command, at| [&[V2, (16, command)][..], &rpc(at, 11)[..]].concat();
     assert_eq!(split(&bind(9, 116), 300, &[76, 76]), 304);
     assert_eq!(split(&bind(9, 116), 300, &[116, 76]), 304, "header and data by themselves");

@@ -24,7 +24,7 @@ fn opened() -> Slot {
 }
 
 #[test]
-fn a_new_tenant_has_exact_first_counts_and_an_even_generation() {
+fn new_tenant_has_exact_first_counts_and_an_even_generation() {
     let slot = opened();
     assert_eq!(slot.line.packets, [1, 0]);
     assert_eq!(slot.line.bytes, [40, 0]);
@@ -36,7 +36,7 @@ fn a_new_tenant_has_exact_first_counts_and_an_even_generation() {
 }
 
 #[test]
-fn any_part_of_the_key_tells_flows_apart() {
+fn any_part_of_the_key_distinguishes_flows() {
     let slot = opened();
     let others = [
         SlotKey { family: 6, ..KEY },
@@ -53,7 +53,7 @@ fn any_part_of_the_key_tells_flows_apart() {
 }
 
 #[test]
-fn ipv6_flows_that_differ_only_in_their_upper_bits_are_told_apart() {
+fn distinguishes_ipv6_flows_by_their_upper_bits() {
     let key = SlotKey { family: 6, local: [1, 2, 3, 4], remote: [5, 6, 7, 8], ..KEY };
     let mut slot = Slot::default();
     slot.open(&key, &packet(Side::Local, tcp::SYN, 0), 1);
@@ -79,7 +79,7 @@ fn evidence_rises_once_for_each_new_fact() {
     assert_eq!(slot.line.payload, [200, 0]);
 }
 
-/// What a side sent in segments of (sequence number, bytes): payload, and what was sent again.
+/// The result of one side sending segments of (sequence number, bytes): new payload, and retransmitted payload.
 fn counted(segments: &[(u32, u32)]) -> (u32, u32) {
     let mut slot = opened();
     for (sequence, payload) in segments {
@@ -89,7 +89,7 @@ fn counted(segments: &[(u32, u32)]) -> (u32, u32) {
 }
 
 #[test]
-fn a_byte_counts_once_by_its_sequence_number() {
+fn counts_each_byte_once_by_sequence_number() {
     assert_eq!(counted(&[(1, 100), (101, 100)]), (200, 0));
     assert_eq!(counted(&[(1, 100), (1, 100), (101, 50)]), (150, 100), "sent again");
     assert_eq!(counted(&[(1, 100), (51, 100)]), (150, 50), "a part of it");
@@ -107,7 +107,7 @@ fn a_byte_counts_once_by_its_sequence_number() {
 }
 
 #[test]
-fn a_reset_and_an_empty_segment_do_not_move_the_stream_and_a_syn_begins_it() {
+fn reset_and_empty_segment_do_not_advance_the_stream_but_a_syn_starts_it() {
     let mut slot = opened();
     let mut add = |flags, sequence, payload| {
         let _ = slot.add(&Packet { sequence, ..packet(Side::Remote, flags, payload) }, 101);
@@ -122,7 +122,7 @@ fn a_reset_and_an_empty_segment_do_not_move_the_stream_and_a_syn_begins_it() {
 }
 
 #[test]
-fn datagrams_are_never_sent_again() {
+fn datagrams_never_count_as_retransmitted() {
     let key = SlotKey { transport: UDP, ..KEY };
     let mut slot = Slot::default();
     slot.open(&key, &packet(Side::Local, 0, 10), 1);
@@ -131,7 +131,7 @@ fn datagrams_are_never_sent_again() {
 }
 
 #[test]
-fn a_refusal_keeps_no_ack() {
+fn refused_connection_keeps_no_ack() {
     let mut slot = opened();
     let change = slot.add(&packet(Side::Remote, tcp::RST | tcp::ACK, 0), 101);
     assert!(change.rose && change.closed);
@@ -139,7 +139,7 @@ fn a_refusal_keeps_no_ack() {
 }
 
 #[test]
-fn closed_is_told_once_and_needs_both_fins() {
+fn closes_once_and_only_after_both_fins() {
     let mut slot = opened();
     assert!(!slot.add(&packet(Side::Local, tcp::FIN | tcp::ACK, 0), 1).closed);
     assert!(slot.add(&packet(Side::Remote, tcp::FIN | tcp::ACK, 0), 1).closed);
@@ -147,7 +147,7 @@ fn closed_is_told_once_and_needs_both_fins() {
 }
 
 #[test]
-fn a_syn_begins_anew_after_an_acknowledgment_and_not_after_a_refusal() {
+fn syn_starts_a_new_flow_after_an_acknowledgment_but_not_after_a_refusal() {
     let mut slot = opened();
     let syn = packet(Side::Local, tcp::SYN, 0);
     assert_eq!(slot.tenancy(&KEY, &syn, 101, 1_000), Tenancy::Own, "a retransmitted SYN");
@@ -166,7 +166,7 @@ fn a_syn_begins_anew_after_an_acknowledgment_and_not_after_a_refusal() {
 }
 
 #[test]
-fn a_syn_ack_begins_anew_after_the_servers_end_or_data_and_not_when_it_is_sent_again() {
+fn syn_ack_starts_a_new_flow_after_fin_or_data_but_not_when_retransmitted() {
     let syn_ack = packet(Side::Remote, tcp::SYN | tcp::ACK, 0);
     let mut slot = Slot::default();
     slot.open(&KEY, &syn_ack, 100);
@@ -181,7 +181,7 @@ fn a_syn_ack_begins_anew_after_the_servers_end_or_data_and_not_when_it_is_sent_a
 }
 
 #[test]
-fn a_long_idle_flow_starts_anew_across_the_wrap_of_ticks() {
+fn long_idle_flow_starts_again_across_the_tick_wrap() {
     let mut slot = Slot::default();
     let syn = packet(Side::Local, tcp::SYN, 0);
     slot.open(&KEY, &syn, u32::MAX - 10);
@@ -190,7 +190,7 @@ fn a_long_idle_flow_starts_anew_across_the_wrap_of_ticks() {
 }
 
 #[test]
-fn counts_ask_to_be_settled_before_they_overflow() {
+fn counts_are_settled_before_they_overflow() {
     let mut slot = opened();
     slot.line.bytes[0] = SETTLE_AT - 100;
     assert!(!slot.add(&packet(Side::Local, tcp::ACK, 0), 1).full);
@@ -201,7 +201,7 @@ fn counts_ask_to_be_settled_before_they_overflow() {
 }
 
 #[test]
-fn the_hash_spreads_flows_and_depends_on_the_seed() {
+fn hash_spreads_flows_and_depends_on_the_seed() {
     let seed = crate::settings::Settings::DEFAULT.seed;
     let mut used = std::collections::HashSet::new();
     let mut moved = 0;

@@ -35,7 +35,7 @@ pub(crate) fn link<B: Bytes + Copy>(frame: B, at: usize, vlan: u16) -> Result<(u
     deeper_link(frame, ethertype, at, vlan)
 }
 
-/// What stands between Ethernet and IP, where something does.
+/// The header between Ethernet and IP, if there is one.
 #[inline(always)]
 fn deeper_link<B: Bytes + Copy>(
     frame: B,

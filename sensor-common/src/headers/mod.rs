@@ -1,7 +1,7 @@
 //! From the first byte of a frame to its ports: Ethernet, VLAN, PPPoE, IPv4, IPv6, and one level of tunnel.
 //!
-//! Takes a byte source, gives offsets and the two ports; addresses are read later and only for packets whose port
-//! is watched. Never allocates, never loops without a bound.
+//! Takes a byte source. Gives offsets and the two ports; addresses are read later, and only for packets on a watched
+//! port. Never allocates, never loops without a bound.
 
 mod link;
 mod network;
@@ -25,18 +25,18 @@ use crate::{
 /// Why a frame has no ports to test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoPorts {
-    /// Not IP, or IP with another transport than TCP and UDP: nothing to do with us.
+    /// Not IP, or IP with a transport other than TCP and UDP: never watched.
     Foreign,
     /// The frame ends inside a header.
     Short,
     /// A fragment after the first.
     LaterFragment,
-    /// A first fragment too short for its transport header, or one that would overwrite it (RFC 1858): no sender does so
-    /// but to evade.
+    /// A first fragment too short for its transport header, or one that would overwrite it (RFC 1858): senders use these
+    /// only for evasion.
     EvasiveFragment,
     /// More than [`MAX_EXTENSION_HEADERS`].
     LongExtensionChain,
-    /// A link layer that is not looked into: MPLS, more than [`MAX_VLAN_TAGS`].
+    /// A link layer that the sensor does not parse: MPLS, more than [`MAX_VLAN_TAGS`].
     UnknownLink,
 }
 
@@ -48,7 +48,7 @@ pub struct Ports {
     pub network: u32,
     /// Offset of the transport header.
     pub transport_at: u32,
-    /// Length of the IP packet by its own header; 0 where the header does not say (IPv6 jumbograms, BIG TCP).
+    /// Length of the IP packet from its own header; 0 if the header does not say (IPv6 jumbograms, BIG TCP).
     pub ip_len: u32,
     /// Source port, wire order.
     pub source: u16,
@@ -67,7 +67,7 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Offset of the IP header. The mask changes nothing: it is there for the verifier.
+    /// Offset of the IP header. The mask changes nothing; the verifier needs it.
     #[inline(always)]
     #[must_use]
     pub const fn network_at(&self) -> usize {
@@ -83,7 +83,7 @@ impl Ports {
 }
 
 /// Walks `frame` (Ethernet first) to its ports, through one tunnel if `tunnels` says so. `vlan` is the tag that the driver
-/// already took off, in the form of [`Ports::vlan`], or 0.
+/// already removed, in the form of [`Ports::vlan`], or 0.
 ///
 /// # Errors
 /// [`NoPorts`] says why there is no port to test.
@@ -114,7 +114,7 @@ pub fn ports<B: Bytes + Copy>(frame: B, vlan: u16, tunnels: bool) -> Result<Port
     })
 }
 
-/// An address as it stands on the wire, four 32-bit words; an IPv4 address is the last word, the others are zero.
+/// An address in wire order, four 32-bit words. An IPv4 address is the last word; the others are zero.
 pub type Address = [u32; 4];
 
 /// Source and destination of the IP packet that [`ports`] found.

@@ -8,7 +8,7 @@ use crate::{
     slot::{TCP, UDP},
 };
 
-/// IPv6 extension headers walked before giving up (RFC 8200 4.1 names seven that a packet should hold at most once).
+/// IPv6 extension headers walked before giving up (RFC 8200 4.1 lists seven, each at most once in a packet).
 pub const MAX_EXTENSION_HEADERS: usize = 7;
 
 const IPV4_MIN_LEN: usize = 20;
@@ -18,7 +18,7 @@ const IPV6_LEN: usize = 40;
 const IPV4_FRAGMENT: u16 = 0x3FFFu16.to_be();
 const IPV4_OFFSET: u16 = 0x1FFFu16.to_be();
 
-/// Bytes of a transport header that a first fragment must hold for its ports and, with TCP, its flags to be there.
+/// Bytes of a transport header that a first fragment must have: the ports and, for TCP, the flags.
 const TRANSPORT_MIN: usize = 16;
 
 const HOP_BY_HOP: u8 = 0;
@@ -41,7 +41,7 @@ pub struct Network {
     pub at: usize,
     /// Offset of the transport header.
     pub transport_at: usize,
-    /// Length of the IP packet by its own header; 0 where the header does not say (IPv6 jumbograms, BIG TCP).
+    /// Length of the IP packet from its own header; 0 if the header does not say (IPv6 jumbograms, BIG TCP).
     pub len: u32,
 }
 
@@ -100,7 +100,7 @@ fn ipv4<B: Bytes + Copy>(frame: B, at: usize) -> Result<Network, NoPorts> {
             TCP if offset == 1 => return Err(NoPorts::EvasiveFragment),
             TCP | UDP if offset != 0 => return Err(NoPorts::LaterFragment),
             _ if offset != 0 => return Err(NoPorts::Foreign),
-            // The first fragment has what is looked for, also where that is a tunnel's header.
+            // The first fragment has the ports, or the header of a tunnel.
             _ => first_fragment = true,
         }
     }

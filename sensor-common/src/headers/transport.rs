@@ -34,7 +34,7 @@ pub fn segment<B: Bytes + Copy>(frame: B, ports: &Ports, ip_len: u32) -> Option<
     let (tcp_flags, sequence, header_len) = if ports.transport == TCP {
         let tail: TcpTail = frame.load(ports.segment_at() + 12)?;
         let sequence: u32 = frame.load(ports.segment_at() + 4)?;
-        // RFC 9293 3.1: five words at least; a header that says less is five words long all the same.
+        // RFC 9293 3.1: at least five words; a smaller data offset is read as five.
         (tail.flags, u32::from_be(sequence), (usize::from(tail.offset >> 4) * 4).max(TCP_MIN_LEN))
     } else {
         // RFC 768: eight bytes. The length field must be there.

@@ -1,4 +1,4 @@
-//! A packet's flow slot: found, opened, gone on with, settled; and what is told of it.
+//! A packet's flow slot: finds, opens, updates and settles it, and reports changes.
 
 use core::borrow::Borrow;
 
@@ -11,14 +11,14 @@ use crate::{
     slot::{RecordKind, Slot},
 };
 
-/// What became of a packet.
+/// The result of accounting a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Accounted {
-    /// It is accounted: there is a slot, and its flow is in it.
+    /// It is accounted: its flow is in a slot.
     pub(super) kept: bool,
     /// Its payload may be evidence.
     pub(super) evident: bool,
-    /// Its flow took the slot of another, and both are told in one record.
+    /// Its flow took the slot of another, and one record reported both.
     pub(super) replaced: bool,
 }
 
@@ -26,8 +26,8 @@ impl Accounted {
     const NOT: Self = Self { kept: false, evident: false, replaced: false };
 }
 
-/// Finds the packet's slot, accounts it there and tells the agent what is new. Unless it `may_open` a flow, it is
-/// accounted only where its flow is in the slot.
+/// Finds the packet's slot, accounts it there and reports what is new to the agent. Without `may_open`, it is accounted
+/// only if its flow is in the slot.
 #[inline(always)]
 pub(super) fn account<E: Environment, A: Borrow<Address>>(
     env: &mut E,
@@ -44,7 +44,7 @@ pub(super) fn account<E: Environment, A: Borrow<Address>>(
     let mut replaced = false;
     match slot.tenancy(key, packet, now, env.idle_ticks()) {
         Tenancy::Own => go_on(env, &mut slot, packet, now),
-        // Not ours: the caller does not count it.
+        // Not watched: the caller does not count it.
         _ if !may_open => return Accounted::NOT,
         Tenancy::Other => replaced = replace(env, &mut slot, key, packet, now),
         Tenancy::Vacant => {
@@ -77,8 +77,8 @@ fn go_on<E: Environment>(env: &mut E, slot: &mut Slot, packet: &Packet, now: u32
     }
 }
 
-/// Another flow takes the slot. In one record where both are IPv4: a flood of new flows pays for one, not two. Tells whether
-/// that record is out, which the caller counts.
+/// Another flow takes the slot. If both are IPv4, one record reports both, so a flood of new flows pays for one. Returns
+/// whether that record was sent; the caller counts it.
 #[inline(always)]
 fn replace<E: Environment, A: Borrow<Address>>(
     env: &mut E,
@@ -89,8 +89,8 @@ fn replace<E: Environment, A: Borrow<Address>>(
 ) -> bool {
     let in_one = key.family == 4 && slot.line.family == 4;
     if in_one {
-        // Each outcome ends or goes on by itself: were the record asked for again behind `open`, verifiers of 6.12 and before
-        // would follow a way on which it is there, yet never handed over.
+        // Each outcome returns on its own path. If the record were tested again behind `open`, verifiers of 6.12 and before
+        // would follow a path on which it exists but is never submitted.
         match env.begin_replaced(slot) {
             Some(record) => {
                 slot.open(key, packet, now);
@@ -125,7 +125,7 @@ fn settle<E: Environment>(env: &mut E, slot: &Slot) {
     }
 }
 
-/// Hands over a record and counts what became of it. Out of line: it is the rare part of the path.
+/// Hands over a record and counts the result. Out of line, because it is the rare part of the path.
 #[inline(never)]
 pub(super) fn tell<E: Environment>(env: &mut E, kind: RecordKind, lost: Counter, slot: &Slot) -> bool {
     let sent = env.emit(kind, slot);

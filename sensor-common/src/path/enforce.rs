@@ -1,7 +1,7 @@
-//! Enforcement: what a rule would alert on at its SYN is counted, and dropped when that is in force.
+//! Enforcement: a SYN that a rule would alert on is counted, and dropped while the lease runs.
 //!
-//! Only a packet that opens a TCP connection to a watched service across the border can be dropped, never one of a
-//! connection that stands; and never one that an exemption covers. Whatever is not certain passes.
+//! It drops only packets that open a TCP connection to a watched service across the border, never one of an established
+//! connection, and never one that an exemption covers. Every uncertain packet passes.
 
 use super::Environment;
 use crate::{
@@ -10,12 +10,12 @@ use crate::{
     slot::{Side, tcp},
 };
 
-/// Whether a packet may go on, and what is counted of that.
+/// Whether a packet may pass, and how it is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enforced {
-    /// It goes on.
+    /// It passes.
     Pass,
-    /// It goes on, and would not if enforcement were in force: for the rule about connections to the Internet.
+    /// It passes, and would be dropped if enforcement were on: for the rule about connections to the Internet.
     WouldDropOutbound,
     /// Likewise, for the rule about connections from it.
     WouldDropInbound,
@@ -33,7 +33,7 @@ impl Enforced {
         matches!(self, Self::DropOutbound | Self::DropInbound)
     }
 
-    /// The same, of which nothing is known any more ([`Environment::opaque_zero`]).
+    /// The same value, unknown to the verifier ([`Environment::opaque_zero`]).
     #[inline(always)]
     pub(super) const fn joined(self, opaque_zero: u32) -> Self {
         match self as u32 | opaque_zero {
@@ -46,13 +46,13 @@ impl Enforced {
     }
 }
 
-/// A SYN that asks for a connection.
+/// A SYN that opens a connection.
 #[inline(always)]
 pub(super) const fn opens(tcp_flags: u8) -> bool {
     tcp_flags & (tcp::SYN | tcp::ACK | tcp::RST | tcp::FIN) == tcp::SYN
 }
 
-/// Judges a SYN from an address with the flags `from` to one with the flags `to`, that was sent by `side`.
+/// Decides about a SYN that `side` sent from an address with the flags `from` to one with the flags `to`.
 #[inline(always)]
 pub(super) fn enforce<E: Environment>(
     env: &E,
@@ -62,10 +62,10 @@ pub(super) fn enforce<E: Environment>(
 ) -> Enforced {
     let exempt = from.contains(PrefixFlags::EXEMPT_SOURCE)
         || to.contains(PrefixFlags::EXEMPT_DESTINATION)
-        || from.contains(PrefixFlags::SPARED_SOURCE)
-        || to.contains(PrefixFlags::SPARED_DESTINATION)
+        || from.contains(PrefixFlags::MAYBE_EXEMPT_SOURCE)
+        || to.contains(PrefixFlags::MAYBE_EXEMPT_DESTINATION)
         || from.is_pair_with(to);
-    // To the Internet the rule is about SMB alone; from it, about every service.
+    // To the Internet the rule covers SMB alone; from the Internet it covers every service.
     let ruled = matches!(side, Side::Remote) || service.has(port::SMB);
     if exempt || !ruled {
         return Enforced::Pass;

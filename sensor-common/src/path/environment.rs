@@ -1,4 +1,4 @@
-//! What the path needs around it: the kernel, or ordinary memory.
+//! The environment of the path: the kernel, or ordinary memory.
 
 use core::ops::{Deref, DerefMut};
 
@@ -12,22 +12,22 @@ use crate::{
     slot::{RecordKind, Slot},
 };
 
-/// What the path needs around it.
+/// What the path needs from its environment.
 pub trait Environment {
-    /// A hold on one slot that leaves the environment free for use.
+    /// A guard for one slot that leaves the environment free for use.
     type Slot: DerefMut<Target = Slot>;
-    /// A hold on room for a piece of payload.
+    /// A guard for the buffer of a piece of payload.
     type Room: DerefMut<Target = Room>;
-    /// A hold on the addresses of a packet.
+    /// A guard for the addresses of a packet.
     type Ends: Deref<Target = [Address; 2]>;
     /// A record of which the first half is written.
     type Replaced;
     /// A prefix view.
     type View: Copy;
 
-    /// A word of 0 for joining with what is to be forgotten: the verifier knows nothing of it, and so of nothing that it is
-    /// in. Verifiers before Linux 6.2 tell all constants apart in a program of several functions; without this they
-    /// would follow what comes behind once for each combination of them.
+    /// A zero whose value the verifier does not know. A value that is joined with it is unknown to the verifier too.
+    /// Verifiers before Linux 6.2 distinguish all constants in a program of several functions; without this they would verify the
+    /// following code once for each combination of them.
     #[inline(always)]
     fn opaque_zero(&self) -> u32 {
         0
@@ -39,21 +39,21 @@ pub trait Environment {
     fn seed(&self) -> [u64; 2];
     /// Slots of each CPU; a power of two.
     fn slots_per_cpu(&self) -> u32;
-    /// Ticks after which a slot that nobody touched starts a new flow.
+    /// Ticks after which an untouched slot starts a new flow.
     fn idle_ticks(&self) -> u32;
-    /// What is known of the port (wire order) of this transport.
+    /// What the port table says about the port (wire order) of this transport.
     fn port_kind(&self, transport: u8, port: u16) -> PortKind;
     /// Notes that SMB was recognised on this TCP port (wire order).
     fn suspect(&mut self, port: u16);
-    /// Keeps both addresses of a packet where they take no room on the stack, of which a kernel program has little.
+    /// Stores both addresses of a packet outside the stack, which is small in a kernel program.
     fn keep_ends(&mut self, ends: [Address; 2]) -> Option<Self::Ends>;
-    /// The prefix view in force, or `None` when there is none (a load-time mistake); a packet asks once.
+    /// The active prefix view, or `None` if there is none (a load-time mistake). A packet asks once.
     fn view(&self) -> Option<Self::View>;
     /// The number of a view.
     fn number(view: Self::View) -> u32;
     /// Word of the IPv4 table.
     fn table_v4(&self, view: Self::View, word: usize) -> u64;
-    /// Word of the leaf of an IPv4 /24 (its number); all ones where there is none.
+    /// Word of the leaf of an IPv4 /24 (its number); all ones if there is none.
     fn leaf_v4(&self, view: u32, network: u32, word: usize) -> u64;
     /// Entry of the first IPv6 table.
     fn top_v6(&self, view: u32, index: u32) -> u32;
@@ -65,27 +65,27 @@ pub trait Environment {
     fn walk_v6(&self, view: u32, address: &Address) -> PrefixFlags;
     /// Kernel ticks, low 32 bits.
     fn now(&self) -> u32;
-    /// The CPU at work.
+    /// The current CPU.
     fn cpu(&self) -> u16;
     /// Slot `index` of `cpu`, or `None` when there is no such slot.
     fn slot(&mut self, cpu: u16, index: u32) -> Option<Self::Slot>;
-    /// Hands a record to the agent; `false` when the ring is full.
+    /// Hands a record to the agent; `false` if the ring is full.
     fn emit(&mut self, kind: RecordKind, slot: &Slot) -> bool;
-    /// Begins a [`RecordKind::Replaced`] record with the IPv4 flow in `slot`; `None` when the ring is full.
+    /// Begins a [`RecordKind::Replaced`] record with the IPv4 flow in `slot`; `None` if the ring is full.
     fn begin_replaced(&mut self, slot: &Slot) -> Option<Self::Replaced>;
-    /// Completes it with the IPv4 flow that took the slot, and hands it over.
+    /// Completes it with the IPv4 flow that took the slot, and submits it.
     fn complete_replaced(&mut self, record: Self::Replaced, slot: &Slot);
-    /// Room for a piece of payload.
+    /// The buffer for a piece of payload.
     fn room(&mut self) -> Option<Self::Room>;
-    /// Hands over a piece of payload; `false` when the ring is full.
+    /// Submits a piece of payload; `false` if the ring is full.
     fn emit_piece(&mut self, piece: &Piece) -> bool;
-    /// Whether enforcement is in force at this tick.
+    /// Whether enforcement is on at this tick.
     fn enforces(&self, now: u32) -> bool;
-    /// Adds a packet to those that are let be for the exemption with this number.
-    fn count_exempt(&mut self, cell: u32);
+    /// Counts a packet for the exemption with this number.
+    fn count_exempt(&mut self, counter: u32);
     /// Adds to a counter.
     fn count(&mut self, counter: Counter, by: u64);
-    /// Counts a watched packet: as seen, under its outcome, and what else became of it.
+    /// Counts a watched packet: as seen, under its outcome, and for enforcement.
     #[inline(always)]
     fn count_watched(&mut self, watched: Watched) {
         watched.each(|counter, by| self.count(counter, by));

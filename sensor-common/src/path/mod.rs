@@ -1,17 +1,17 @@
 //! The one path of a packet: ports → service → addresses → classify → enforce → flow → emit → capture.
 //!
-//! Written once over an [`Environment`]; the kernel hooks and the host engine are thin environments. Never fails: every
-//! way out is a [`Verdict`] and, for a watched packet, a counter.
+//! Written once over an [`Environment`]; the kernel hooks and the host engine are thin environments. The path never fails:
+//! every packet ends with a [`Verdict`] and, if it is watched, a counter.
 
 mod account;
 mod capture;
+mod decide;
 mod enforce;
 mod environment;
-mod judge;
 mod prefixes;
 mod watched;
 
-use self::judge::judge_and_count;
+use self::decide::decide_and_count;
 pub use self::{
     capture::{MAX_PIECES, capture},
     environment::Environment,
@@ -28,7 +28,7 @@ use crate::{
     smb::{self, Opening},
 };
 
-/// What the hook knows of a frame besides its bytes.
+/// What the hook knows about a frame besides its bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
     /// Hook that saw it.
@@ -41,24 +41,24 @@ pub struct Arrival {
     pub vlan: u16,
 }
 
-/// What became of a frame.
+/// The result of the path for a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Not Windows networking.
     Foreign,
-    /// No way to tell: why.
+    /// It has no readable ports, for this reason.
     Unjudged(NoPorts),
-    /// Watched, and not kept for this reason.
+    /// Watched, but not kept for this reason.
     Passed(Counter),
     /// Accounted to its flow.
     Kept,
-    /// Accounted to its flow, and its payload may be evidence: [`capture`] is to look at it.
+    /// Accounted to its flow, and its payload may be evidence: [`capture`] must read it.
     Evident,
-    /// Accounted to its flow, and to be dropped.
+    /// Accounted to its flow, and dropped.
     Dropped,
 }
 
-/// What is known of the ports of a packet.
+/// What the port tables say about the ports of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kinds {
     /// Of its source port.
@@ -77,18 +77,18 @@ impl Kinds {
     }
 }
 
-/// Why a packet is looked at more closely.
+/// Why a packet is processed further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Interest {
-    /// A port of it is watched.
+    /// One of its ports is watched.
     Service(Server),
     /// It begins with an SMB message on some other port.
     Recognised(Server),
-    /// SMB was recognised on a port of it: it counts only if its own flow is in a slot.
+    /// SMB was recognised on one of its ports: the packet counts only if its own flow is in a slot.
     Suspected,
 }
 
-/// A packet that may be ours.
+/// A packet that may be watched.
 #[derive(Clone, Copy, Debug)]
 pub struct Parsed {
     ports: Ports,
@@ -96,7 +96,7 @@ pub struct Parsed {
     interest: Interest,
 }
 
-/// Takes one frame down the path.
+/// Processes one frame.
 #[inline(always)]
 pub fn process<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, arrival: Arrival) -> Verdict {
     match parse(env, frame, arrival) {
@@ -105,10 +105,10 @@ pub fn process<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, arrival: 
     }
 }
 
-/// The first half of [`process`]: whether a packet may be ours.
+/// The first half of [`process`]: whether a packet may be watched.
 ///
 /// # Errors
-/// The verdict on one that is not.
+/// The verdict on a packet that is not.
 #[inline(always)]
 pub fn parse<E: Environment, B: Bytes + Copy>(
     env: &E,
@@ -127,7 +127,7 @@ pub fn parse<E: Environment, B: Bytes + Copy>(
     }
 }
 
-/// The second half: judges and accounts what was parsed.
+/// The second half: decides about the parsed packet and accounts it.
 #[inline(always)]
 pub fn process_parsed<E: Environment, B: Bytes + Copy>(
     env: &mut E,
@@ -135,11 +135,11 @@ pub fn process_parsed<E: Environment, B: Bytes + Copy>(
     parsed: &Parsed,
     arrival: Arrival,
 ) -> Verdict {
-    judge_and_count::<_, _, false>(env, frame, &parsed.ports, parsed.kinds, parsed.interest, &arrival)
+    decide_and_count::<_, _, false>(env, frame, &parsed.ports, parsed.kinds, parsed.interest, &arrival)
 }
 
-/// Takes a frame down the path of which a first [`fast_path`](crate::fast_path) told where everything is, and that one port of it,
-/// that of the `server`, is a watched `service`.
+/// Processes a frame for which [`fast_path`](crate::fast_path) already found the offsets, and one of whose ports, that of the
+/// `server`, is a watched `service`.
 #[inline(always)]
 pub fn process_plain<E: Environment, B: Bytes + Copy>(
     env: &mut E,
@@ -152,10 +152,10 @@ pub fn process_plain<E: Environment, B: Bytes + Copy>(
         Server::Source => Kinds { source: service, destination: PortKind::FOREIGN },
         _ => Kinds { source: PortKind::FOREIGN, destination: service },
     };
-    judge_and_count::<_, _, true>(env, frame, ports, kinds, Interest::Service(server), &arrival)
+    decide_and_count::<_, _, true>(env, frame, ports, kinds, Interest::Service(server), &arrival)
 }
 
-/// Why a packet is to be looked at more closely, if it is.
+/// Why a packet is processed further, if it is.
 #[inline(always)]
 fn interest<E: Environment, B: Bytes + Copy>(
     env: &E,
@@ -183,7 +183,7 @@ fn interest<E: Environment, B: Bytes + Copy>(
     })
 }
 
-/// Counts a frame that could not be judged. Apart from [`process`], so that a hook may try again with more of the frame.
+/// Counts a frame without readable ports. Apart from [`process`], so that a hook may try again with more of the frame.
 #[inline(always)]
 pub fn count_unjudged<E: Environment>(env: &mut E, verdict: Verdict) {
     let Verdict::Unjudged(reason) = verdict else { return };
@@ -211,7 +211,7 @@ fn recognise<B: Bytes + Copy>(frame: B, ports: &Ports, arrival: &Arrival) -> Opt
     }
 }
 
-/// Length of the IP packet: by its header, or of all that there is where that does not say.
+/// Length of the IP packet: from its header, or of the rest of the frame if the header does not say.
 #[inline(always)]
 fn ip_len<B: Bytes>(frame: B, ports: &Ports, arrival: &Arrival) -> u32 {
     if ports.ip_len != 0 {

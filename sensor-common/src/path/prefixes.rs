@@ -1,4 +1,4 @@
-//! What the prefixes say of an address: from the tables on its top bits where they say it, else from the trie.
+//! Prefix flags of an address: from the tables on its top bits if they decide, otherwise from the trie.
 
 use super::Environment;
 use crate::{
@@ -23,7 +23,7 @@ fn flags_v4<E: Environment>(env: &E, view: E::View, address: u32) -> PrefixFlags
     }
 }
 
-/// The leaf's answer for an address whose /24 is mixed, or else the trie's.
+/// The leaf's answer for an address in a mixed /24, or the trie's.
 #[inline(never)]
 fn deeper_v4<E: Environment>(env: &E, view: u32, address: u32) -> PrefixFlags {
     let (word, shift) = place_in_leaf(u32::from_be(address));
@@ -47,7 +47,7 @@ fn flags_v6<E: Environment>(env: &E, view: E::View, address: &Address) -> Prefix
     }
 }
 
-/// The trie's answer for an IPv6 address, and that for the IPv4 address inside it.
+/// The trie's answer for an IPv6 address, combined with that for the IPv4 address inside it.
 #[inline(never)]
 fn walk_wide<E: Environment>(env: &E, view: u32, address: &Address) -> PrefixFlags {
     let flags = env.walk_v6(view, address);

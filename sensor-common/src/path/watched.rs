@@ -1,27 +1,27 @@
-//! What became of a watched packet, for the counters.
+//! The outcome of a watched packet, for the counters.
 
 use super::enforce::Enforced;
 use crate::counter::Counter;
 
-/// What became of a watched packet.
+/// The outcome of a watched packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watched {
     /// Whether it was kept, or why not.
     pub outcome: Counter,
-    /// It took the slot of another flow, and both were told in one record.
+    /// It took the slot of another flow, and one record reported both.
     pub replaced: bool,
-    /// What enforcement made of it.
+    /// What enforcement decided.
     pub enforced: Enforced,
 }
 
 impl Watched {
-    /// One that was not kept for this reason.
+    /// A packet that was not kept, for this reason.
     #[inline(always)]
     pub(super) const fn passed(reason: Counter) -> Self {
         Self { outcome: reason, replaced: false, enforced: Enforced::Pass }
     }
 
-    /// Gives `count` everything that is to be counted.
+    /// Calls `count` for every counter to increment.
     #[inline(always)]
     pub fn each(self, mut count: impl FnMut(Counter, u64)) {
         count(Counter::Seen, 1);

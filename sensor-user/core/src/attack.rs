@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn identifiers_have_the_form_of_attack_and_belong_to_one_technique_each() {
+    fn identifiers_are_well_formed_and_unique() {
         let digits =
             |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
         let number = |id: &str, prefix| id.strip_prefix(prefix).is_some_and(|number| digits(number, 4));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sub_technique_has_its_page_below_that_of_its_technique() {
+    fn sub_technique_page_is_below_its_technique() {
         assert_eq!(PASSWORD_SPRAYING.url(), "https://attack.mitre.org/techniques/T1110/003/");
         assert_eq!(NON_STANDARD_PORT.url(), "https://attack.mitre.org/techniques/T1571/");
     }

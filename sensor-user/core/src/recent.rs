@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_used_stays_and_what_is_left_alone_goes() {
+    fn keeps_used_entries_and_drops_unused_ones() {
         let mut recent: Recent<u32, u32> = Recent::new(4);
         *recent.entry(0) = 7;
         for key in 1..100 {
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_out_is_gone() {
+    fn removed_entry_is_gone() {
         let mut recent: Recent<u32, u32> = Recent::new(4);
         *recent.entry(1) = 7;
         assert_eq!((recent.remove(&1), recent.remove(&1)), (Some(7), None));

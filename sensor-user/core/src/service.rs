@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_service_set_is_windows_networking() {
+    fn default_service_set_is_windows_networking() {
         let ports = ServicePorts::default();
         for (transport, port, service) in [
             (TCP, 135, Service::Rpc),

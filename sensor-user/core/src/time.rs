@@ -118,7 +118,7 @@ mod tests {
     const CLOCK: TickClock = TickClock::with_tick(4_000_000);
 
     #[test]
-    fn ticks_are_counted_back_from_now_across_the_wrap() {
+    fn counts_ticks_back_from_now_across_the_wrap() {
         let now = Moment { at: Timestamp::from_unix_seconds(1_000), ticks: 5 };
         assert_eq!(CLOCK.timestamp(5, now), now.at);
         assert_eq!(CLOCK.timestamp(u32::MAX - 4, now), now.at - Duration::from_millis(40));
@@ -126,13 +126,13 @@ mod tests {
     }
 
     #[test]
-    fn seconds_become_ticks_and_never_more_than_can_be_compared() {
+    fn seconds_become_at_most_the_comparable_ticks() {
         assert_eq!(CLOCK.ticks_in(1), 250);
         assert_eq!(CLOCK.ticks_in(u64::MAX), u32::MAX / 2);
     }
 
     #[test]
-    fn a_clock_that_was_set_back_gives_no_negative_time() {
+    fn clock_set_back_gives_no_negative_time() {
         let (early, late) = (Timestamp::from_unix_seconds(1), Timestamp::from_unix_seconds(3));
         assert_eq!((late.since(early), early.since(late)), (Duration::from_secs(2), Duration::ZERO));
         assert_eq!(early.distance(late), Duration::from_secs(2));

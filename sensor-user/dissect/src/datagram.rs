@@ -1,5 +1,5 @@
-//! One datagram to what it says. Which service it is of shows in it, whatever its port: the name service has its name at
-//! byte 12, the datagram service two bytes later or none, and no packet has both.
+//! Reads one datagram. Its content shows the service, whatever its port: the name service has its name at byte 12, the
+//! datagram service two bytes later or none, and no packet has both.
 
 use super::{
     Sender,
@@ -8,18 +8,18 @@ use super::{
     netbios_name,
 };
 
-/// What a datagram was read as.
+/// The result of reading a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// It is of the name or datagram service, and says something new.
+    /// It belongs to the name or datagram service and adds something new.
     New,
-    /// It is of one of them, and was known.
+    /// It belongs to one of them and adds nothing.
     Known,
-    /// It is of neither, or too little of it is there.
+    /// It belongs to neither, or too little of it is there.
     NotNetbios,
 }
 
-/// Reads a datagram of one side into what is known of the connection.
+/// Reads a datagram of one side into the facts of the connection.
 pub fn read(known: &mut Datagrams, from: Sender, bytes: &[u8]) -> Reading {
     let new = if let Ok(packet) = netbios_name::read(bytes) {
         known.add_name_packet(from, packet)
@@ -33,7 +33,7 @@ pub fn read(known: &mut Datagrams, from: Sender, bytes: &[u8]) -> Reading {
 }
 
 /// Whether a datagram is a response: the bit of a name service packet (RFC 1002 4.2.1.1), or an error of the datagram service
-/// (4.4.3). `None` where it does not say.
+/// (4.4.3). `None` if the datagram does not say.
 #[must_use]
 pub fn is_response(bytes: &[u8]) -> Option<bool> {
     if let Ok(packet) = netbios_name::read(bytes) {

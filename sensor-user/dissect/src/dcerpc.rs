@@ -12,30 +12,30 @@ pub const HEADER_LEN: usize = 16;
 /// Most presentation contexts of one bind that are read.
 pub const MAX_CONTEXTS: usize = 32;
 
-/// A protocol data unit, or the head of one.
+/// A protocol data unit (PDU), or the beginning of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pdu<'a> {
-    /// What it is.
+    /// Its content.
     pub body: Body,
-    /// Security blob of its trailer, as far as it is there (MS-RPCE 2.2.2.11), of units that set up security.
+    /// Security blob of its trailer, as far as it is there (MS-RPCE 2.2.2.11), in PDUs that set up security.
     pub auth: Option<&'a [u8]>,
-    /// Its whole length, as it says.
+    /// Its claimed whole length in bytes.
     pub length: usize,
 }
 
-/// What a unit says.
+/// The content of a PDU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// bind or alter_context: interfaces that the client wants.
+    /// bind or alter_context: interfaces that the client asks for.
     Bind(Vec<Context>),
     /// request: a call.
     Request {
-        /// Presentation context, which a bind gave an interface.
+        /// Presentation context, to which a bind gave an interface.
         context: u16,
         /// Number of the operation.
         opnum: u16,
     },
-    /// Another unit; by its type.
+    /// Another PDU, by its type.
     Other(u8),
 }
 
@@ -50,16 +50,16 @@ pub struct Context {
     pub version: (u16, u16),
 }
 
-/// A unit that is none.
+/// Why bytes are not a valid PDU.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum RpcError {
-    /// It stops early.
+    /// It is cut short.
     #[error(transparent)]
     Truncated(#[from] Truncated),
     /// Not version 5.0 or 5.1 of the protocol over connections.
     #[error("not a DCE-RPC unit of version 5")]
     Version,
-    /// A unit type that there is not.
+    /// An unknown PDU type.
     #[error("DCE-RPC unit type {0} is unknown")]
     Kind(u8),
     /// A length shorter than the header.
@@ -81,7 +81,7 @@ struct CommonHeader {
     call: [u8; 4],
 }
 
-/// Unit types, C706 12.6.4.1, and auth3 of MS-RPCE 2.2.2.5.
+/// PDU types, C706 12.6.4.1, and auth3 of MS-RPCE 2.2.2.5.
 mod kind {
     pub(super) const REQUEST: u8 = 0;
     pub(super) const RESPONSE: u8 = 2;
@@ -97,7 +97,7 @@ mod kind {
     pub(super) const HIGHEST: u8 = 20;
 }
 
-/// Byte order of a unit.
+/// Byte order of a PDU.
 #[derive(Clone, Copy)]
 enum Order {
     Little,
@@ -120,21 +120,21 @@ impl Order {
     }
 }
 
-/// The length that a unit says it has, if bytes begin with one.
+/// The length that a PDU claims, in bytes, if the bytes begin with one.
 ///
 /// # Errors
-/// [`RpcError`] where they do not.
+/// [`RpcError`] if they do not.
 pub fn length(bytes: &[u8]) -> Result<usize, RpcError> {
     header(bytes).map(|(header, order)| usize::from(order.u16(header.length)))
 }
 
-/// Whether a payload begins with a unit.
+/// Whether a payload begins with a PDU.
 #[must_use]
 pub fn begins(payload: &[u8]) -> bool {
     header(payload).is_ok()
 }
 
-/// Whether the unit that bytes begin with is a client's. `None` where they begin with none or either end may send it.
+/// Whether the PDU at the beginning comes from a client. `None` if there is no PDU, or either end may send it.
 #[must_use]
 pub fn is_clients(bytes: &[u8]) -> Option<bool> {
     match header(bytes).ok()?.0.kind {
@@ -166,10 +166,10 @@ fn header(bytes: &[u8]) -> Result<(&CommonHeader, Order), RpcError> {
     Ok((header, order))
 }
 
-/// Reads the unit that bytes begin with.
+/// Reads the PDU at the beginning of `bytes`.
 ///
 /// # Errors
-/// [`RpcError`] where they begin with none or it stops ahead of its fixed part.
+/// [`RpcError`] if there is none, or if it is cut within its fixed part.
 pub fn read(bytes: &[u8]) -> Result<Pdu<'_>, RpcError> {
     let (header, order) = header(bytes)?;
     let length = usize::from(order.u16(header.length));
@@ -183,7 +183,7 @@ pub fn read(bytes: &[u8]) -> Result<Pdu<'_>, RpcError> {
         }
         kind => Body::Other(kind),
     };
-    // The trailers of other units are signatures.
+    // The trailers of other PDUs are signatures.
     let sets_up_security = matches!(
         header.kind,
         kind::BIND | kind::BIND_ACK | kind::ALTER_CONTEXT | kind::ALTER_CONTEXT_RESPONSE | kind::AUTH3
@@ -194,7 +194,7 @@ pub fn read(bytes: &[u8]) -> Result<Pdu<'_>, RpcError> {
     Ok(Pdu { body, auth, length })
 }
 
-/// The contexts of a bind (C706 12.6.4.3), as far as they are there; one at least.
+/// The contexts of a bind (C706 12.6.4.3), as far as they are there; at least one.
 fn contexts(unit: &[u8], order: Order) -> Result<Vec<Context>, RpcError> {
     // Two fragment sizes and the association group, then the count and three reserved bytes.
     let count = *layout::<u8>(unit, HEADER_LEN + 8, "count of presentation contexts")?;
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bind_names_the_interface() {
+    fn bind_names_the_interface() {
         let bytes = bind();
         let Body::Bind(contexts) = read(&bytes).unwrap().body else { panic!("no bind") };
         assert_eq!((contexts[0].id, contexts[0].version), (7, (3, 0)));
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_lies_gives_the_contexts_that_are_there() {
+    fn false_count_gives_the_existing_contexts() {
         let mut bytes = bind();
         bytes[HEADER_LEN + 8] = 255;
         let Body::Bind(contexts) = read(&bytes).unwrap().body else { panic!("no bind") };
@@ -268,20 +268,20 @@ mod tests {
     }
 
     #[test]
-    fn a_request_names_its_operation() {
+    fn request_names_its_operation() {
         let bytes = unit(0, &[0, 0, 0, 0, 7, 0, 15, 0]);
         assert_eq!(read(&bytes).unwrap().body, Body::Request { context: 7, opnum: 15 });
     }
 
     #[test]
-    fn what_is_no_unit_is_refused_by_name() {
+    fn refuses_a_broken_pdu_by_name() {
         assert_eq!(read(&[5, 2, 0, 3, 0x10, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0]), Err(RpcError::Version));
         assert_eq!(read(&[5, 0, 0, 3, 0x10, 0, 0, 0, 15, 0, 0, 0, 0, 0, 0, 0]), Err(RpcError::Length(15)));
         assert_eq!(read(&[5, 0, 99, 3, 0x10, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0]), Err(RpcError::Kind(99)));
     }
 
     #[test]
-    fn a_trailer_longer_than_its_unit_is_none() {
+    fn refuses_a_trailer_longer_than_its_pdu() {
         let mut bytes = unit(16, &[0; 8]);
         bytes[10..12].copy_from_slice(&[0xFF, 0xFF]);
         assert_eq!(read(&bytes).unwrap().auth, None);

@@ -1,5 +1,5 @@
-//! Elements of ASN.1 in its distinguished encoding (X.690), as far as a token goes: the `der` crate decodes tag and length,
-//! and of the content what is there is given.
+//! Elements of ASN.1 in its distinguished encoding (DER, X.690), as far as a token needs them. The `der` crate decodes tag and
+//! length; the content is returned as far as it is there.
 
 use der::{Decode, Header, Reader, SliceReader, asn1::ObjectIdentifier};
 use thiserror::Error;
@@ -15,18 +15,18 @@ pub(super) mod tag {
     pub(crate) const GENERAL_STRING: u8 = 0x1B;
 }
 
-/// An element that is none.
+/// Why bytes are not a valid element.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum ElementError {
     /// Its tag or length is not DER.
     #[error("the token is not DER")]
     Der,
-    /// Another element stands where one was wanted.
+    /// A different element than expected.
     #[error("{wanted} wanted in the token, tag 0x{found:02x} found")]
     Tag {
-        /// What was wanted.
+        /// The expected element.
         wanted: &'static str,
-        /// Tag that stands there.
+        /// The tag that was found.
         found: u8,
     },
 }
@@ -34,7 +34,7 @@ pub enum ElementError {
 /// An element, as far as it is there.
 pub(super) struct Element<'a> {
     pub(super) tag: u8,
-    /// Whether it is there to its end.
+    /// Whether it is complete.
     pub(super) whole: bool,
     pub(super) content: &'a [u8],
     pub(super) after: &'a [u8],
@@ -60,7 +60,7 @@ pub(super) fn wanted<'a>(
     if element.tag == tag { Ok(element) } else { Err(ElementError::Tag { wanted, found: element.tag }) }
 }
 
-/// The elements that stand in a row; ends where they do.
+/// A sequence of elements, up to the end of the bytes.
 pub(super) fn elements(mut bytes: &[u8]) -> impl Iterator<Item = Element<'_>> {
     std::iter::from_fn(move || {
         let next = element(bytes).ok()?;
@@ -69,7 +69,7 @@ pub(super) fn elements(mut bytes: &[u8]) -> impl Iterator<Item = Element<'_>> {
     })
 }
 
-/// The content of the element that bytes begin with, if it has that tag.
+/// The content of the element at the beginning of `bytes`, if it has that tag.
 pub(super) fn enter(bytes: &[u8], tag: u8) -> Option<&[u8]> {
     wanted(bytes, tag, "").ok().map(|element| element.content)
 }

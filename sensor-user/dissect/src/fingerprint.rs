@@ -1,6 +1,6 @@
-//! Telling two authentication responses apart without keeping either.
+//! Recognises an authentication response again without keeping it.
 //!
-//! A response is worth guessing passwords against, so it is only known by a keyed hash: without the key it can be neither
+//! Passwords can be guessed against a response, so only a keyed hash of it is kept: without the key it can be neither
 //! recovered nor recognised.
 
 use std::fmt;
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_never_shown() {
+    fn never_shows_the_key() {
         assert_eq!(format!("{:?}", FingerprintKey::new([7; 32])), "FingerprintKey");
     }
 }

@@ -1,7 +1,7 @@
-//! What DCE-RPC interfaces and their operations are called.
+//! Names of DCE-RPC interfaces and their operations.
 //!
-//! Identifiers and operation numbers are those of the documents named beside them. Numbers that a document reserves or says are
-//! not used on the wire have no name, whatever else uses them.
+//! Identifiers and operation numbers are those of the documents named beside them. Numbers that a document reserves or
+//! excludes from the wire have no name, whatever else uses them.
 
 mod accounts;
 mod administration;
@@ -13,7 +13,7 @@ mod printing;
 
 use uuid::Uuid;
 
-/// The interfaces that are known, family by family.
+/// The known interfaces, family by family.
 static FAMILIES: [&[KnownInterface]; 7] = [
     files::INTERFACES,
     accounts::INTERFACES,
@@ -24,12 +24,12 @@ static FAMILIES: [&[KnownInterface]; 7] = [
     mail::INTERFACES,
 ];
 
-/// An interface that is known here.
+/// A known interface.
 #[derive(Debug)]
 pub struct KnownInterface {
     /// Identifier.
     pub uuid: Uuid,
-    /// Short name, as pipes and tools have it.
+    /// Short name, as used for pipes and by tools.
     pub name: &'static str,
     /// Operations by number.
     operations: &'static [(u16, &'static str)],
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_identifier_and_no_operation_is_listed_twice() {
+    fn identifiers_and_operations_are_unique() {
         let all: Vec<_> = FAMILIES.into_iter().flatten().collect();
         for (at, interface) in all.iter().enumerate() {
             assert!(all[..at].iter().all(|earlier| earlier.uuid != interface.uuid), "{}", interface.name);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_are_reserved_have_no_name() {
+    fn reserved_numbers_have_no_name() {
         for (interface, opnum) in
             [("srvsvc", 29), ("samr", 63), ("svcctl", 10), ("lsarpc", 1), ("srvsvc", 999)]
         {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interface_is_found_by_its_identifier() {
+    fn finds_an_interface_by_its_identifier() {
         let srvsvc = Uuid::from_u128(0x4b324fc8_1670_01d3_1278_5a47bf6ee188);
         assert_eq!(known(&srvsvc).map(|interface| interface.name), Some("srvsvc"));
         assert!(known(&Uuid::nil()).is_none());

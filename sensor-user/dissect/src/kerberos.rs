@@ -1,5 +1,5 @@
-//! Kerberos messages in GSS-API tokens (RFC 4121 4.1, RFC 4120 5.5.1), as far as they are in clear: a ticket's realm and
-//! service. Who the client is stands only in what is encrypted.
+//! Kerberos messages in GSS-API tokens (RFC 4121 4.1, RFC 4120 5.5.1), as far as they are not encrypted: a ticket's realm and
+//! service. The client's name is encrypted.
 
 use super::{
     element::{element, elements, enter, field, tag},
@@ -9,16 +9,16 @@ use super::{
 /// Most parts of a service's name that are kept; two are usual.
 const MAX_NAME_PARTS: usize = 4;
 
-/// A Kerberos message in a GSS-API token, as far as it is in clear.
+/// A Kerberos message in a GSS-API token, as far as it is not encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KerberosToken<'a> {
     /// AP-REQ: the client presents a ticket.
     Request {
         /// Realm of the ticket.
         realm: Option<String>,
-        /// Service that it is for, such as `cifs/files.example`.
+        /// Service of the ticket, such as `cifs/files.example`.
         service: Option<String>,
-        /// The message, where it is there whole: for a fingerprint, never kept.
+        /// The message, if it is complete: only for a fingerprint, never kept.
         bytes: Option<&'a [u8]>,
     },
     /// AP-REP: the server proves itself.
@@ -39,7 +39,7 @@ pub(super) fn read(inner: &[u8]) -> KerberosToken<'_> {
     }
 }
 
-/// AP-REQ (RFC 4120 5.5.1): the ticket's realm and service are in clear, who the client is is not.
+/// AP-REQ (RFC 4120 5.5.1): the ticket's realm and service are not encrypted, the client's name is.
 pub(super) fn request(message: &[u8]) -> KerberosToken<'_> {
     let Some(fields) = enter(message, 0x6E).and_then(|body| enter(body, tag::SEQUENCE)) else {
         return KerberosToken::Other;

@@ -1,9 +1,9 @@
-//! Reading what two machines said to each other over SMB, NetBIOS or DCE-RPC.
+//! Reads the messages that two machines exchange over SMB, NetBIOS or DCE-RPC.
 //!
-//! Takes bytes off the wire, which are hostile, and gives facts: dialect, credentials, shares, interfaces. Each protocol is
-//! one file of pure functions from bytes to a typed result; [`dissector`] puts the results of one connection
-//! together, [`stream`] makes its messages out of TCP payload. Nothing is allocated by a length that the wire claims, every
-//! list has a bound, and text comes out without control characters. An authentication response, a session key and file
+//! Takes hostile bytes from the wire and gives facts: dialect, credentials, shares, interfaces. Each protocol is
+//! one file of pure functions from bytes to a typed result. [`dissector`] combines the results of one connection,
+//! and [`stream`] makes messages from TCP payload. No length from the wire decides an allocation, every
+//! list has a bound, and text comes out without control characters. Authentication responses, session keys and file
 //! contents are never kept: a credential is known by its names and a keyed [`fingerprint`].
 
 pub mod datagram;

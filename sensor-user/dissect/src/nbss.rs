@@ -11,41 +11,41 @@ use super::{
 /// Bytes of the header.
 pub const HEADER_LEN: usize = 4;
 
-/// What the four bytes before a message say.
+/// The four bytes before a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Packet type.
     pub kind: u8,
-    /// Bytes that follow. The 7 bits between type and length are read as length, as direct TCP has them.
+    /// Bytes that follow. The 7 bits between type and length are read as length, as direct TCP uses them.
     pub length: usize,
 }
 
 impl Header {
-    /// Reads it off the front.
+    /// Reads it from the front of `bytes`.
     ///
     /// # Errors
-    /// [`Truncated`] when fewer than four bytes are there.
+    /// [`Truncated`] if fewer than four bytes are there.
     pub fn read(bytes: &[u8]) -> Result<Self, Truncated> {
         let [kind, high, middle, low] = *layout::<[u8; HEADER_LEN]>(bytes, 0, "NetBIOS session header")?;
         Ok(Self { kind, length: u32::from_be_bytes([0, high, middle, low]) as usize })
     }
 }
 
-/// A packet, or the head of one.
+/// A packet, or the beginning of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Packet<'a> {
     /// Session message, RFC 1002 4.3.6.
     Message {
-        /// What there is of the message.
+        /// The message, as far as it is there.
         bytes: &'a [u8],
-        /// Bytes of it that are not there.
+        /// Bytes of it that are missing.
         missing: usize,
     },
     /// Session request, 4.3.2.
     Request {
-        /// Who is called.
+        /// Called name.
         called: NetbiosName,
-        /// Who calls.
+        /// Calling name.
         calling: NetbiosName,
     },
     /// Positive response, 4.3.3.
@@ -58,16 +58,16 @@ pub enum Packet<'a> {
     KeepAlive,
 }
 
-/// A packet that is none.
+/// Why bytes are not a valid packet.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum NbssError {
-    /// It stops early.
+    /// It is cut short.
     #[error(transparent)]
     Truncated(#[from] Truncated),
-    /// A packet type that RFC 1002 does not have.
+    /// A packet type that is not in RFC 1002.
     #[error("NetBIOS session packet type 0x{0:02x} is unknown")]
     Kind(u8),
-    /// A name in a session request is none.
+    /// An invalid name in a session request.
     #[error("session request: {0}")]
     Name(#[from] NameError),
 }
@@ -75,7 +75,7 @@ pub enum NbssError {
 /// Reads a packet.
 ///
 /// # Errors
-/// [`NbssError`] for an unknown type and for what stops ahead of its own fixed fields.
+/// [`NbssError`] for an unknown type, or if the packet is cut within its fixed fields.
 pub fn read(bytes: &[u8]) -> Result<Packet<'_>, NbssError> {
     let header = Header::read(bytes)?;
     match header.kind {
@@ -113,13 +113,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_head_of_a_message_says_how_much_is_missing() {
+    fn header_says_how_much_is_missing() {
         let packet = read(&[0, 0, 1, 0, 0xFE, b'S', b'M', b'B']).unwrap();
         assert_eq!(packet, Packet::Message { bytes: &[0xFE, b'S', b'M', b'B'], missing: 252 });
     }
 
     #[test]
-    fn a_session_request_names_both_ends() {
+    fn session_request_names_both_ends() {
         let mut bytes = vec![0x81, 0, 0, 68];
         for name in ["CKFDENECFDEFFCFGEFFCCACACACACACA", "EDEMEJEFEOFECACACACACACACACACAAA"] {
             bytes.push(0x20);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_type_is_named() {
+    fn unknown_type_is_named() {
         assert_eq!(read(&[0x16, 3, 1, 0]), Err(NbssError::Kind(0x16)));
     }
 }

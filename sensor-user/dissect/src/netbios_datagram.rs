@@ -1,4 +1,4 @@
-//! NetBIOS datagrams on UDP 138 (RFC 1002 4.4), as far as their names and the mailslot they are for.
+//! NetBIOS datagrams on UDP 138 (RFC 1002 4.4): their names and mailslot.
 
 use std::net::Ipv4Addr;
 
@@ -16,15 +16,15 @@ use super::{
 pub struct Datagram {
     /// Message type.
     pub kind: DatagramKind,
-    /// Address that the sender says it has.
+    /// Sender's address, as it claims.
     pub source_address: Ipv4Addr,
-    /// Names, of those kinds that carry any.
+    /// Names, in the kinds that carry any.
     pub names: Option<DatagramNames>,
-    /// Mailslot that an SMB transaction in it is for, such as `\MAILSLOT\BROWSE` (MS-MAIL 2.2.1).
+    /// Mailslot of an SMB transaction inside, such as `\MAILSLOT\BROWSE` (MS-MAIL 2.2.1).
     pub mailslot: Option<String>,
 }
 
-/// From whom to whom.
+/// Sender and receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatagramNames {
     /// Sender.
@@ -42,25 +42,25 @@ pub enum DatagramKind {
     DirectGroup,
     /// To all.
     Broadcast,
-    /// Refused by the receiver, with the code that says why.
+    /// Refused by the receiver, with its error code.
     Error(u8),
     /// Question to a datagram server or its answer.
     Query,
 }
 
-/// A datagram that is none.
+/// Why bytes are not a valid datagram.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum DatagramError {
-    /// It stops early.
+    /// It is cut short.
     #[error(transparent)]
     Truncated(#[from] Truncated),
-    /// A type that RFC 1002 does not have.
+    /// A type that is not in RFC 1002.
     #[error("NetBIOS datagram type 0x{0:02x} is unknown")]
     Kind(u8),
-    /// An error that RFC 1002 does not have.
+    /// An error that is not in RFC 1002.
     #[error("NetBIOS datagram error 0x{0:02x} is unknown")]
     Code(u8),
-    /// A name in it is none.
+    /// An invalid name.
     #[error("datagram: {0}")]
     Name(#[from] NameError),
 }
@@ -75,20 +75,20 @@ struct DatagramHeader {
     source_port: U16,
 }
 
-/// Length and packet offset, which follow the header where data does.
+/// Length and packet offset, which follow the header if there is data.
 const LENGTH_AND_OFFSET: usize = 4;
 
 /// Reads a packet of UDP 138.
 ///
 /// # Errors
-/// [`DatagramError`] for an unknown type or error code, and for names that are none.
+/// [`DatagramError`] for an unknown type or error code, and for invalid names.
 pub fn read(bytes: &[u8]) -> Result<Datagram, DatagramError> {
     let header = layout::<DatagramHeader>(bytes, 0, "datagram header")?;
     let kind = match header.kind {
         0x10 => DatagramKind::DirectUnique,
         0x11 => DatagramKind::DirectGroup,
         0x12 => DatagramKind::Broadcast,
-        // It has no name by which it could be told from something else, so its code has to be one.
+        // An error has no name that would identify it, so its code must be a known one.
         0x13 => match *layout::<u8>(bytes, size_of::<DatagramHeader>(), "datagram error")? {
             code @ 0x82..=0x84 => DatagramKind::Error(code),
             code => return Err(DatagramError::Code(code)),

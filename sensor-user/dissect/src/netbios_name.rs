@@ -13,7 +13,7 @@ use super::{
 /// Most names of a node status response that are kept.
 pub const MAX_NAMES: usize = 32;
 
-/// A name of 15 characters and the suffix that says what it stands for (0x00 workstation, 0x20 file server, …).
+/// A name of 15 characters and the suffix that gives its meaning (0x00 workstation, 0x20 file server, …).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NetbiosName {
     /// Characters, without padding.
@@ -28,25 +28,25 @@ impl fmt::Display for NetbiosName {
     }
 }
 
-/// A name that a node has.
+/// A name of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NodeName {
     /// Name.
     pub name: NetbiosName,
-    /// Whether others of its group have it too.
+    /// Whether it is a group name.
     pub group: bool,
 }
 
-/// A name that is none.
+/// Why bytes are not a valid name.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum NameError {
-    /// It stops early.
+    /// It is cut short.
     #[error(transparent)]
     Truncated(#[from] Truncated),
     /// Not 32 bytes of half-ASCII.
     #[error("a first-level encoded name has 32 letters from A to P")]
     Encoding,
-    /// Pointers that lead nowhere, or a scope without end.
+    /// Pointers outside the packet, or a scope without end.
     #[error("the name's scope or pointer leads nowhere")]
     Pointer,
 }
@@ -54,11 +54,11 @@ pub enum NameError {
 /// A name service packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamePacket {
-    /// What a response shares with its request.
+    /// Identifier that a response shares with its request.
     pub transaction: u16,
     /// Operation: 0 query, 5 registration, 6 release, 7 wait, 8 or 9 refresh, 15 registration of several addresses.
     pub opcode: u8,
-    /// Whether it answers.
+    /// Whether it is a response.
     pub response: bool,
     /// Result of a response: 0 is success.
     pub rcode: u8,
@@ -66,7 +66,7 @@ pub struct NamePacket {
     pub name: NetbiosName,
     /// Record type: 0x20 NB, 0x21 NBSTAT.
     pub record: u16,
-    /// Names of a node, of a positive node status response.
+    /// Names of a node, in a positive node status response.
     pub names: Vec<NodeName>,
 }
 
@@ -87,7 +87,7 @@ pub const NBSTAT: u16 = 0x21;
 /// Reads a packet of UDP 137.
 ///
 /// # Errors
-/// [`NameError`] when it stops ahead of its name or the name is none.
+/// [`NameError`] if the packet is cut before its name, or the name is invalid.
 pub fn read(bytes: &[u8]) -> Result<NamePacket, NameError> {
     let header = layout::<PacketHeader>(bytes, 0, "name service header")?;
     let flags = header.flags.get();
@@ -100,7 +100,7 @@ pub fn read(bytes: &[u8]) -> Result<NamePacket, NameError> {
     Ok(NamePacket { transaction, opcode, response, rcode: (flags & 0xF) as u8, name, record, names })
 }
 
-/// The names of a node status response (4.2.18), as far as they are there. `after` is behind the name.
+/// The names of a node status response (4.2.18), as far as they are there. `after` is the offset behind the name.
 fn node_names(bytes: &[u8], after: usize) -> Vec<NodeName> {
     // Type, class, time to live and length of data are ten bytes; then the count.
     let list = after + 10;
@@ -111,12 +111,12 @@ fn node_names(bytes: &[u8], after: usize) -> Vec<NodeName> {
     entries.map(|entry| NodeName { name: padded(&entry[..16]), group: entry[16] & 0x80 != 0 }).collect()
 }
 
-/// Reads a first-level encoded name (RFC 1001 14.1) with its scope; gives the offset behind it.
+/// Reads a first-level encoded name (RFC 1001 14.1) with its scope; returns the offset behind it.
 ///
 /// # Errors
-/// [`NameError`] when it stops early or is not so encoded.
+/// [`NameError`] if it is cut short or not encoded so.
 pub fn first_level(bytes: &[u8], at: usize) -> Result<(NetbiosName, usize), NameError> {
-    // A label pointer (RFC 883): one jump, backwards, so it ends.
+    // A label pointer (RFC 883) jumps once and backwards, so the loop ends.
     if let [0xC0..=0xFF, low] = *layout::<[u8; 2]>(bytes, at, "name")? {
         let target = usize::from(bytes[at] & 0x3F) << 8 | usize::from(low);
         if target >= at || bytes.get(target).is_none_or(|length| *length >= 0xC0) {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_names_what_it_asks_for() {
+    fn query_names_its_question() {
         let bytes = query("FHEPFCELEHFCEPFFFACACACACACACABL");
         let packet = read(&bytes).unwrap();
         assert_eq!((packet.name.name.as_str(), packet.name.suffix), ("WORKGROUP", 0x1B));
@@ -179,12 +179,12 @@ mod tests {
     }
 
     #[test]
-    fn letters_outside_the_half_ascii_are_refused() {
+    fn refuses_letters_outside_half_ascii() {
         assert_eq!(read(&query("QHEPFCELEHFCEPFFFACACACACACACABL")), Err(NameError::Encoding));
     }
 
     #[test]
-    fn a_pointer_to_itself_or_forwards_ends_the_reading() {
+    fn pointer_to_itself_or_forwards_ends_reading() {
         let mut bytes = query("FHEPFCELEHFCEPFFFACACACACACACABL");
         bytes[12..14].copy_from_slice(&[0xC0, 12]);
         assert_eq!(read(&bytes), Err(NameError::Pointer));

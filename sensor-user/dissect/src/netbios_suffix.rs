@@ -1,10 +1,10 @@
-//! What the last byte of a NetBIOS name says that the name stands for (MS-BRWS 2.1.1.1, and Microsoft's article Q163409).
+//! Meanings of the last byte of a NetBIOS name (MS-BRWS 2.1.1.1, and Microsoft's article Q163409).
 
 use super::netbios_name::NetbiosName;
 
 impl NetbiosName {
-    /// What it stands for, where that is known. Some suffixes say one thing of a group and another of a single machine;
-    /// `group` is `None` where it is not known which it is.
+    /// The meaning, if known. Some suffixes mean one thing for a group and another for a single machine; `group` is `None` if
+    /// that is unknown.
     #[must_use]
     pub const fn role(&self, group: Option<bool>) -> Option<&'static str> {
         Some(match (self.suffix, group) {

@@ -1,7 +1,7 @@
-//! NTLMSSP messages (MS-NLMP 2.2.1), raw or out of SPNEGO.
+//! NTLMSSP messages (MS-NLMP 2.2.1), raw or from SPNEGO.
 //!
-//! A message may stop early: a name whose bytes are not there is `None`. Responses and keys are given as slices of the
-//! message for a fingerprint and nothing else.
+//! A message may be cut short: a name whose bytes are missing is `None`. Responses and keys are returned as slices of the
+//! message, only for a fingerprint.
 
 use std::fmt;
 
@@ -16,10 +16,10 @@ use super::{
     wire::{Truncated, available, layout, slice},
 };
 
-/// What every message begins with.
+/// The beginning of every message.
 pub const SIGNATURE: &[u8; 8] = b"NTLMSSP\0";
 
-/// Most attributes of a target information that are looked at.
+/// Most attributes of a target information that are read.
 const MAX_ATTRIBUTES: usize = 32;
 
 /// NTLMSSP_NEGOTIATE_UNICODE and its fellows, 2.2.2.5.
@@ -40,21 +40,21 @@ pub enum Message<'a> {
     Authenticate(Authenticate<'a>),
 }
 
-/// What the client opens with.
+/// The client's first message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Negotiate {
-    /// Domain that it names, mostly none.
+    /// Domain that it names, usually none.
     pub domain: Option<String>,
-    /// Workstation that it names, mostly none.
+    /// Workstation that it names, usually none.
     pub workstation: Option<String>,
     /// Version of its system.
     pub version: Option<Version>,
 }
 
-/// What the server answers, and says of itself.
+/// The server's answer, which describes itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Challenge {
-    /// Realm that it authenticates for.
+    /// Realm of the authentication.
     pub target: Option<String>,
     /// Its names.
     pub names: TargetInformation,
@@ -62,20 +62,20 @@ pub struct Challenge {
     pub version: Option<Version>,
 }
 
-/// What the client proves itself by.
+/// The client's proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authenticate<'a> {
     /// Domain of the user.
     pub domain: Option<String>,
     /// User.
     pub user: Option<String>,
-    /// Workstation that the client says it is.
+    /// Workstation name that the client claims.
     pub workstation: Option<String>,
     /// Version of its system.
     pub version: Option<Version>,
-    /// Which protocol the response is of.
+    /// Protocol of the response.
     pub kind: ResponseKind,
-    /// The response, where it is there whole: for a fingerprint, never kept.
+    /// The response, if it is complete: only for a fingerprint, never kept.
     pub response: Option<&'a [u8]>,
     /// Service that an NTLMv2 client believes to talk to (MsvAvTargetName), such as `cifs/files.example`.
     pub target: Option<String>,
@@ -109,7 +109,7 @@ pub struct TargetInformation {
     pub target: Option<String>,
 }
 
-/// VERSION, 2.2.2.10: of the operating system, as far as its maker sends a true one.
+/// VERSION, 2.2.2.10: of the operating system, if its maker sends the true one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Version {
     /// Major.
@@ -126,16 +126,16 @@ impl fmt::Display for Version {
     }
 }
 
-/// A message that is none.
+/// Why bytes are not a valid message.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum NtlmError {
-    /// It stops early.
+    /// It is cut short.
     #[error(transparent)]
     Truncated(#[from] Truncated),
     /// It does not begin with the signature.
     #[error("not an NTLMSSP message")]
     Signature,
-    /// A message type that MS-NLMP does not have.
+    /// A message type that is not in MS-NLMP.
     #[error("NTLMSSP message type {0} is unknown")]
     Kind(u32),
 }
@@ -163,7 +163,7 @@ impl Field {
         slice(message, self.start(), usize::from(self.length.get()), "field").ok()
     }
 
-    /// What there is of it.
+    /// The field, as far as it is there.
     fn head(self, message: &[u8]) -> &[u8] {
         available(message, self.start(), usize::from(self.length.get()))
     }
@@ -172,7 +172,7 @@ impl Field {
 /// Reads a message.
 ///
 /// # Errors
-/// [`NtlmError`] for what is no message, or stops ahead of its fixed part.
+/// [`NtlmError`] for other bytes, or if the message is cut within its fixed part.
 pub fn read(message: &[u8]) -> Result<Message<'_>, NtlmError> {
     if slice(message, 0, SIGNATURE.len(), "NTLMSSP signature")? != SIGNATURE {
         return Err(NtlmError::Signature);
@@ -187,7 +187,7 @@ pub fn read(message: &[u8]) -> Result<Message<'_>, NtlmError> {
 
 fn negotiate(message: &[u8]) -> Result<Negotiate, NtlmError> {
     let flags = layout::<U32>(message, 12, "NEGOTIATE flags")?.get();
-    // Both fields were added later; their text is in the OEM code page whatever the flags say.
+    // Both fields were added later; their text is in the OEM code page, whatever the flags say.
     let name = |at| {
         let field = layout::<Field>(message, at, "NEGOTIATE field").ok()?;
         present(text::oem(field.of(message)?))
@@ -198,7 +198,7 @@ fn negotiate(message: &[u8]) -> Result<Negotiate, NtlmError> {
 fn challenge(message: &[u8]) -> Result<Challenge, NtlmError> {
     let target = *layout::<Field>(message, 12, "CHALLENGE target name")?;
     let flags = layout::<U32>(message, 20, "CHALLENGE flags")?.get();
-    // Target information and version are there where the payload begins behind them.
+    // Target information and version are there if the payload begins behind them.
     let holds = |end: usize| target.is_empty() || target.start() >= end;
     let information =
         holds(48).then(|| layout::<Field>(message, 40, "CHALLENGE target information").ok()).flatten();
@@ -225,7 +225,7 @@ struct AuthenticateFields {
 fn authenticate(message: &[u8]) -> Result<Authenticate<'_>, NtlmError> {
     let fields = layout::<AuthenticateFields>(message, 0, "AUTHENTICATE fields")?;
     let all = [fields.lm_response, fields.nt_response, fields.domain, fields.user, fields.workstation];
-    // Session key, flags and version came later: they are there where the payload begins behind them.
+    // Session key, flags and version came later: they are there if the payload begins behind them.
     let payload = all.iter().filter(|field| !field.is_empty()).map(|field| field.start()).min();
     let payload = payload.unwrap_or(message.len());
     let flags = if payload >= 64 {
@@ -247,7 +247,7 @@ fn authenticate(message: &[u8]) -> Result<Authenticate<'_>, NtlmError> {
     })
 }
 
-/// Where the AV pairs begin in an NTLMv2 response: behind the proof (2.2.2.8) and the fixed part of what was proved (2.2.2.7).
+/// Offset of the AV pairs in an NTLMv2 response: behind the proof (2.2.2.8) and the fixed part of the client challenge (2.2.2.7).
 const NTLMV2_ATTRIBUTES: usize = 16 + 28;
 
 /// Length of an NTLM or LM response of version 1.
@@ -279,7 +279,7 @@ fn version(message: &[u8], at: usize, flags: u32) -> Option<Version> {
     (version.major != 0).then_some(version)
 }
 
-/// Reads AV pairs up to their end, or as far as they go.
+/// Reads AV pairs to their end, or as far as they are there.
 fn attributes(mut pairs: &[u8]) -> TargetInformation {
     let mut names = TargetInformation::default();
     for _ in 0..MAX_ATTRIBUTES {

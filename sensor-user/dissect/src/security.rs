@@ -1,4 +1,4 @@
-//! A security blob: NTLMSSP or Kerberos, on its own or inside SPNEGO.
+//! Security blobs: NTLMSSP or Kerberos, alone or inside SPNEGO.
 
 use super::{
     kerberos::KerberosToken,
@@ -7,20 +7,20 @@ use super::{
 };
 use thiserror::Error;
 
-/// What a blob says.
+/// The content of a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Blob<'a> {
     /// An NTLMSSP message.
     Ntlm(ntlmssp::Message<'a>),
     /// A Kerberos message.
     Kerberos(KerberosToken<'a>),
-    /// SPNEGO without a message of either: what is offered or chosen.
+    /// SPNEGO without a message of either: the offered or chosen mechanisms.
     Mechanisms(Vec<Mechanism>),
     /// Nothing.
     Empty,
 }
 
-/// A blob that is none.
+/// Why bytes are not a valid blob.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum BlobError {
     /// Not NTLMSSP.
@@ -34,7 +34,7 @@ pub enum BlobError {
 /// Reads a blob.
 ///
 /// # Errors
-/// [`BlobError`] where it is of none of these.
+/// [`BlobError`] if it is none of these.
 pub fn read(bytes: &[u8]) -> Result<Blob<'_>, BlobError> {
     if bytes.is_empty() {
         return Ok(Blob::Empty);

@@ -1,6 +1,6 @@
-//! SPNEGO tokens (RFC 4178, MS-SPNG) and the Kerberos tokens in their place.
+//! SPNEGO tokens (RFC 4178, MS-SPNG) and bare Kerberos tokens.
 //!
-//! A token may stop early, so an element is given as far as it goes.
+//! A token may be cut short, so an element is returned as far as it is there.
 
 use der::asn1::ObjectIdentifier;
 use thiserror::Error;
@@ -47,9 +47,9 @@ impl From<ObjectIdentifier> for Mechanism {
 /// A token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Token<'a> {
-    /// SPNEGO, with what the mechanism says in it.
+    /// SPNEGO, with the token of its mechanism.
     Negotiation(Negotiation<'a>),
-    /// Kerberos on its own.
+    /// Bare Kerberos.
     Kerberos(KerberosToken<'a>),
 }
 
@@ -60,17 +60,17 @@ pub struct Negotiation<'a> {
     pub mechanisms: Vec<Mechanism>,
     /// negState of a response: 0 completed, 1 incomplete, 2 rejected, 3 MIC wanted.
     pub state: Option<u8>,
-    /// What the mechanism says.
+    /// The token of the mechanism.
     pub token: Option<&'a [u8]>,
 }
 
-/// A token that is none.
+/// Why bytes are not a valid token.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum SpnegoError {
-    /// An element of it.
+    /// An invalid element.
     #[error(transparent)]
     Element(#[from] ElementError),
-    /// A token of neither SPNEGO nor Kerberos.
+    /// Neither SPNEGO nor Kerberos.
     #[error("the token is of another mechanism")]
     Mechanism,
 }
@@ -78,7 +78,7 @@ pub enum SpnegoError {
 /// Reads a token.
 ///
 /// # Errors
-/// [`SpnegoError`] where it is neither SPNEGO nor Kerberos.
+/// [`SpnegoError`] if it is neither SPNEGO nor Kerberos.
 pub fn read(bytes: &[u8]) -> Result<Token<'_>, SpnegoError> {
     let outer = element(bytes)?;
     match outer.tag {
@@ -96,7 +96,7 @@ pub fn read(bytes: &[u8]) -> Result<Token<'_>, SpnegoError> {
                 _ => Err(SpnegoError::Mechanism),
             }
         }
-        // AP-REQ without GSS-API around it, as MS-KILE 3.3.5.2 allows in DCE style.
+        // AP-REQ without GSS-API around it, which MS-KILE 3.3.5.2 allows in DCE style.
         0x6E => Ok(Token::Kerberos(kerberos::request(bytes))),
         0x6F => Ok(Token::Kerberos(KerberosToken::Reply)),
         _ => negotiation(&outer).map(Token::Negotiation),
@@ -145,14 +145,14 @@ mod tests {
     ];
 
     #[test]
-    fn an_initial_token_offers_mechanisms_and_carries_the_first_ones_token() {
+    fn initial_token_offers_mechanisms_and_carries_a_token() {
         let Ok(Token::Negotiation(seen)) = read(INIT) else { panic!("no negotiation") };
         assert_eq!(seen.token, Some(b"hi".as_slice()));
         assert_eq!(seen.mechanisms.len(), 1);
     }
 
     #[test]
-    fn a_cut_token_never_reaches_beyond_its_bytes() {
+    fn cut_token_never_reaches_beyond_its_bytes() {
         for length in 0..INIT.len() {
             if let Ok(Token::Negotiation(seen)) = read(&INIT[..length]) {
                 assert!(seen.token.is_none_or(|token| b"hi".starts_with(token)));
@@ -161,14 +161,14 @@ mod tests {
     }
 
     #[test]
-    fn a_response_says_its_state() {
+    fn response_has_its_state() {
         let bytes = [0xA1, 0x07, 0x30, 0x05, 0xA0, 0x03, 0x0A, 0x01, 0x02];
         let Ok(Token::Negotiation(seen)) = read(&bytes) else { panic!("no negotiation") };
         assert_eq!(seen.state, Some(2));
     }
 
     #[test]
-    fn deep_nesting_and_lying_lengths_are_errors() {
+    fn deep_nesting_and_false_lengths_are_errors() {
         assert!(read(&[0x60; 4096]).is_err());
         assert!(read(&[0x60, 0x84, 0xFF, 0xFF, 0xFF, 0xFF, 0x06]).is_err());
         assert!(read(&[0xA0, 0x80, 0x30, 0x00, 0x00]).is_err());

@@ -1,4 +1,4 @@
-//! How a server answered: NT_STATUS (MS-ERREF 2.3) and the error classes of DOS (MS-CIFS 2.2.2.4).
+//! The status of a response: NT_STATUS (MS-ERREF 2.3) and the error classes of DOS (MS-CIFS 2.2.2.4).
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use std::fmt;
 pub enum Status {
     /// NT_STATUS.
     Nt(u32),
-    /// Error class and code, from before NT_STATUS.
+    /// Error class and code of DOS, older than NT_STATUS.
     Dos {
         /// Class: 1 ERRDOS, 2 ERRSRV, 3 ERRHRD.
         class: u8,
@@ -16,7 +16,7 @@ pub enum Status {
     },
 }
 
-/// The exchange goes on (MS-SMB2 3.3.5.5): neither accepted nor refused.
+/// The exchange continues (MS-SMB2 3.3.5.5): neither accepted nor refused.
 const MORE_PROCESSING_REQUIRED: u32 = 0xC000_0016;
 
 /// The answer follows in another message (MS-SMB2 3.3.4.4).
@@ -32,19 +32,19 @@ impl Status {
         }
     }
 
-    /// Whether it decides nothing yet.
+    /// Whether it is no final answer.
     #[must_use]
     pub const fn is_interim(self) -> bool {
         matches!(self, Self::Nt(MORE_PROCESSING_REQUIRED | PENDING))
     }
 
-    /// Whether the same request is answered once more, in a message of its own.
+    /// Whether another response to the same request will follow.
     #[must_use]
     pub const fn is_pending(self) -> bool {
         matches!(self, Self::Nt(PENDING))
     }
 
-    /// Its name where it is one that sessions and shares are answered with.
+    /// Its name, for the usual answers to sessions and shares.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         match self {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_status_is_shown_as_its_number() {
+    fn unknown_status_is_shown_as_its_number() {
         assert_eq!(Status::Nt(0xC000_006D).to_string(), "STATUS_LOGON_FAILURE");
         assert_eq!(Status::Nt(0xC123_4567).to_string(), "0xc1234567");
         assert_eq!(Status::Dos { class: 9, code: 3 }.to_string(), "DOS error 9/3");

@@ -1,29 +1,29 @@
-//! Text off the wire, made fit to be shown.
+//! Text from the wire, made safe to show.
 //!
-//! Every string is at most [`MAX_CHARACTERS`] long and holds no character that moves a cursor or turns the direction of
-//! writing: those become U+FFFD, as does what is not text at all.
+//! Every string has at most [`MAX_CHARACTERS`] characters, and none that moves a cursor or changes the direction of
+//! writing: those become U+FFFD, as do invalid bytes.
 
 use crate::escape::misleads;
 
-/// Longest text that is kept; what goes over it is cut and marked by an ellipsis.
+/// Most characters of a text; longer text is cut and marked by an ellipsis.
 pub const MAX_CHARACTERS: usize = 256;
 
-/// UTF-16LE (MS-DTYP 2.1.1.1), as Unicode strings of SMB and NTLM are.
+/// UTF-16LE (MS-DTYP 2.1.1.1), the encoding of Unicode strings in SMB and NTLM.
 #[must_use]
 pub fn utf16(bytes: &[u8]) -> String {
     let units = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
     clean(char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)))
 }
 
-/// Text in the sender's OEM code page, of which the wire does not say which it is: ASCII, or UTF-8 as Samba can be set to.
+/// Text in the sender's OEM code page, which the wire does not name: read as ASCII, or as UTF-8 as Samba can be configured.
 #[must_use]
 pub fn oem(bytes: &[u8]) -> String {
-    // Decoding ahead of cutting would cost by the length of the field.
+    // Decoding before cutting would cost time by the length of the field.
     let bounded = &bytes[..bytes.len().min(MAX_CHARACTERS * 4)];
     clean(String::from_utf8_lossy(bounded).chars())
 }
 
-/// UTF-16LE up to its terminator, and how many bytes it took with that.
+/// UTF-16LE up to its terminator, and the number of bytes with the terminator.
 #[must_use]
 pub fn utf16_z(bytes: &[u8]) -> (String, usize) {
     let end = bytes.chunks_exact(2).position(|pair| pair == [0, 0]);
@@ -31,7 +31,7 @@ pub fn utf16_z(bytes: &[u8]) -> (String, usize) {
     (utf16(&bytes[..length]), taken)
 }
 
-/// OEM text up to its terminator, and how many bytes it took with that.
+/// OEM text up to its terminator, and the number of bytes with the terminator.
 #[must_use]
 pub fn oem_z(bytes: &[u8]) -> (String, usize) {
     let end = bytes.iter().position(|byte| *byte == 0);
@@ -56,26 +56,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_that_steer_a_terminal_are_replaced() {
+    fn replaces_terminal_control_characters() {
         let wire: Vec<u8> = "a\u{1b}[2J\u{202e}\u{85}b".encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(utf16(&wire), "a\u{FFFD}[2J\u{FFFD}\u{FFFD}b");
         assert_eq!(oem(b"a\nb\xffc"), "a\u{FFFD}b\u{FFFD}c");
     }
 
     #[test]
-    fn half_a_surrogate_and_half_a_unit_are_no_harm() {
+    fn survives_half_a_surrogate_and_half_a_unit() {
         assert_eq!(utf16(&[0x00, 0xD8, 0x41, 0x00, 0x42]), "\u{FFFD}A");
     }
 
     #[test]
-    fn long_text_is_cut_and_says_so() {
+    fn marks_where_a_long_text_is_cut() {
         let text = oem(&[b'a'; 100_000]);
         assert_eq!(text.chars().count(), MAX_CHARACTERS + 1);
         assert!(text.ends_with('…'));
     }
 
     #[test]
-    fn a_terminated_text_says_how_much_it_took() {
+    fn terminated_text_says_how_much_it_took() {
         assert_eq!(utf16_z(b"a\0b\0\0\0c\0"), ("ab".to_owned(), 6));
         assert_eq!(oem_z(b"ab\0c"), ("ab".to_owned(), 3));
         assert_eq!(oem_z(b"ab"), ("ab".to_owned(), 2));

@@ -1,19 +1,19 @@
-//! Bounds-checked reading of fixed layouts out of a message.
+//! Bounds-checked reading of fixed layouts from a message.
 //!
-//! A message may stop early, so a read says what it wanted where and how much there was. Nothing here allocates.
+//! A message may be cut short, so a failed read names the field, its offset and the available length. Nothing here allocates.
 
 use thiserror::Error;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-/// A read beyond the bytes that are there.
+/// A read beyond the available bytes.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("{what}: {needed} bytes wanted at offset {at}, the message has {have}")]
 pub struct Truncated {
-    /// What was being read.
+    /// The field.
     pub what: &'static str,
     /// Offset in the message.
     pub at: usize,
-    /// Bytes wanted from there.
+    /// Bytes needed from there.
     pub needed: usize,
     /// Length of the message.
     pub have: usize,
@@ -22,7 +22,7 @@ pub struct Truncated {
 /// The fixed layout `T` at an offset.
 ///
 /// # Errors
-/// [`Truncated`] when it does not lie within the bytes.
+/// [`Truncated`] if it does not lie within the bytes.
 pub fn layout<'a, T>(bytes: &'a [u8], at: usize, what: &'static str) -> Result<&'a T, Truncated>
 where
     T: FromBytes + KnownLayout + Immutable + Unaligned,
@@ -35,7 +35,7 @@ where
 /// `length` bytes at an offset.
 ///
 /// # Errors
-/// [`Truncated`] when they are not all there.
+/// [`Truncated`] if they are not all there.
 pub fn slice<'a>(
     bytes: &'a [u8],
     at: usize,
@@ -50,7 +50,7 @@ pub fn slice<'a>(
     })
 }
 
-/// What there is of `length` bytes at an offset.
+/// `length` bytes at an offset, as far as they are there.
 #[must_use]
 pub fn available(bytes: &[u8], at: usize, length: usize) -> &[u8] {
     let rest = bytes.get(at..).unwrap_or_default();
@@ -63,7 +63,7 @@ mod tests {
     use zerocopy::little_endian::U32;
 
     #[test]
-    fn a_read_beyond_the_end_says_what_it_wanted() {
+    fn read_beyond_the_end_names_the_field() {
         let bytes = [1, 2, 3, 4, 5];
         assert_eq!(layout::<U32>(&bytes, 1, "word").unwrap().get(), 0x0504_0302);
         let error = layout::<U32>(&bytes, 2, "word").unwrap_err();
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_available_of_a_cut_field_is_given() {
+    fn gives_the_available_bytes_of_a_cut_field() {
         assert_eq!(available(&[1, 2, 3], 1, 9), [2, 3]);
         assert_eq!(available(&[1, 2, 3], 0, 2), [1, 2]);
         assert!(available(&[1, 2, 3], 4, 1).is_empty());

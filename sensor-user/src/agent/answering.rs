@@ -40,16 +40,16 @@ impl Sensor {
             }
         };
         if let Some(answer) = answer {
-            let (done, told) = (answer.is_ok(), answer.unwrap_or_else(|error| error));
-            asked.answer(done, told);
+            let (done, text) = (answer.is_ok(), answer.unwrap_or_else(|error| error));
+            asked.answer(done, text);
             return Ok(());
         }
         let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
-        let mut told = format!("enforcement is {}", self.enforcement);
+        let mut text = format!("enforcement is {}", self.enforcement);
         for counter in Counter::ENFORCEMENT {
-            told.push_str(&format!("\n{} {}", counter.name(), counters.get(*counter)));
+            text.push_str(&format!("\n{} {}", counter.name(), counters.get(*counter)));
         }
-        asked.answer(true, told);
+        asked.answer(true, text);
         Ok(())
     }
 }

@@ -72,7 +72,7 @@ impl Sensor {
         let new = new.map_err(|error| error.to_string());
         let done = swept.and(new).and_then(|new| self.take_over(new));
         match &done {
-            Ok(told) => info!("{told}"),
+            Ok(summary) => info!("{summary}"),
             Err(error) => warn!("not reloaded, the configuration before stays in force: {error}"),
         }
         done
@@ -97,7 +97,7 @@ impl Sensor {
         self.pipeline.reconfigure(&merged, now);
         self.reload_enforcement(&merged);
         self.note_lists(&kept, true);
-        let told = format!(
+        let summary = format!(
             "reloaded: {prefixes} prefixes, {} exemptions, {} threat lists",
             merged.exemptions.len(),
             merged.threat_lists.len()
@@ -107,7 +107,7 @@ impl Sensor {
         }
         self.known.watch = watch;
         self.config = merged;
-        Ok(told)
+        Ok(summary)
     }
 
     /// Puts the prefixes of a configuration into force as they are now; gives how many there are.
@@ -146,8 +146,8 @@ impl Sensor {
     }
 
     fn take_exempted(&mut self, view: u32, now: Moment) {
-        for (id, cell) in self.known.counted.iter().zip(1..) {
-            match self.kernel.exempted.take(view, cell) {
+        for (id, counter) in self.known.counted.iter().zip(1..) {
+            match self.kernel.exempted.take(view, counter) {
                 Ok(packets) => self.pipeline.exemptions().count_packets(id, packets, now.at),
                 Err(error) => return warn!("the kernel does not tell what exemption {id} let be: {error}"),
             }
@@ -155,7 +155,7 @@ impl Sensor {
     }
 
     /// Exemptions whose time is up: the kernel is told, and so is whoever reads the log. The agent's own judgement goes by the
-    /// time of each conversation.
+    /// time of each connection.
     fn expire(&mut self, now: Moment) {
         let due = self.known.next_expiry.unwrap_or_default();
         let config = self.config.clone();
@@ -224,8 +224,8 @@ impl Sensor {
     /// Tells which exemptions are over or never matched, and saves their hits.
     pub(super) fn report_exemptions(&mut self) -> Result<()> {
         let now = self.now()?;
-        if let Some(told) = self.pipeline.exemptions().report(now.at) {
-            info!("{told}");
+        if let Some(summary) = self.pipeline.exemptions().report(now.at) {
+            info!("{summary}");
         }
         self.save_hits()
     }

@@ -11,7 +11,7 @@ pub(super) struct Retry {
 }
 
 struct Failure {
-    told: String,
+    reason: String,
     next: Instant,
 }
 
@@ -33,9 +33,9 @@ impl Retry {
 
     /// It failed for this reason; tells whether that is news.
     pub(super) fn failed(&mut self, reason: String, now: Instant) -> bool {
-        let is_news = self.failure.as_ref().is_none_or(|failure| failure.told != reason);
-        self.failure = Some(Failure { told: reason, next: now + self.every });
-        is_news
+        let is_new = self.failure.as_ref().is_none_or(|failure| failure.reason != reason);
+        self.failure = Some(Failure { reason, next: now + self.every });
+        is_new
     }
 
     /// It is done.
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_is_news_once_and_tried_again_after_its_time() {
+    fn reports_a_failure_once_and_retries_after_the_delay() {
         let (start, minute) = (Instant::now(), Duration::from_secs(60));
         let mut retry = Retry::every(minute);
         assert!(!retry.is_due(start) && !retry.waits(start), "nothing failed");

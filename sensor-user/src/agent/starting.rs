@@ -115,7 +115,7 @@ impl Sensor {
         }
         // Before the interfaces, so that the first packets of what is watched are there.
         let recording = Recording::start(&config.record, &config.watched(), &interfaces, supervisor)?;
-        // Before the interfaces, so that whoever opens a watched conversation is known.
+        // Before the interfaces, so that whoever opens a watched connection is known.
         let owners = owner::start(&config.process, clock.ticks());
         let mut attached = Vec::new();
         for interface in interfaces.clone() {

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_a_date_and_a_time_are_read() {
+    fn reads_a_duration_a_date_and_a_time() {
         let now = Timestamp::from_unix_seconds(1_700_000_000);
         let at = |text| before(text, now).unwrap().unix_nanos() / 1_000_000_000;
         assert_eq!(at("90s"), 1_699_999_910);

@@ -116,11 +116,11 @@ impl Layout {
         let hosts = widths[HOSTS[0]] + widths[HOSTS[1]];
         let over = (others - 2).saturating_sub(width);
         // Long addresses are cut, the longer column first; the identifier never is.
-        let room = hosts.saturating_sub(over);
+        let available = hosts.saturating_sub(over);
         let [larger, smaller] =
             if widths[HOSTS[0]] > widths[HOSTS[1]] { HOSTS } else { [HOSTS[1], HOSTS[0]] };
-        widths[smaller] = widths[smaller].min(room / 2);
-        widths[larger] = widths[larger].min(room - widths[smaller]);
+        widths[smaller] = widths[smaller].min(available / 2);
+        widths[larger] = widths[larger].min(available - widths[smaller]);
         Self { widths, below: true, width }
     }
 
@@ -195,12 +195,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_said_in_a_line() {
+    fn quiet_list_has_no_line() {
         assert_eq!(table(&[], &Terminal { colours: false, width: None }), "no incidents\n");
     }
 
     #[test]
-    fn a_text_is_cut_by_columns_and_says_so() {
+    fn cuts_text_by_columns_and_marks_it() {
         assert_eq!(cut("abcdef", 6), "abcdef");
         assert_eq!(cut("abcdefg", 6), "abcde…");
         assert_eq!(cut("中中中中", 6), "中中…", "a wide character takes two columns");

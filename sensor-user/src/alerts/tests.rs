@@ -33,7 +33,7 @@ fn incidents() -> Vec<Incident> {
 }
 
 #[test]
-fn the_golden_list_has_a_line_for_each_incident() {
+fn golden_list_has_a_line_for_each_incident() {
     let incidents = incidents();
     let text = table(&incidents, &PLAIN);
     assert_eq!(text.lines().count(), incidents.len() + 1);
@@ -41,7 +41,7 @@ fn the_golden_list_has_a_line_for_each_incident() {
 }
 
 #[test]
-fn the_golden_list_fits_terminals_of_every_width() {
+fn golden_list_fits_terminals_of_every_width() {
     for width in [80, 120, 160, 220] {
         let text = table(&incidents(), &Terminal { width: Some(width), ..PLAIN });
         for line in text.lines() {
@@ -52,14 +52,14 @@ fn the_golden_list_fits_terminals_of_every_width() {
 }
 
 #[test]
-fn the_golden_views_of_single_incidents() {
+fn golden_views_of_single_incidents() {
     for (name, it) in fixtures::all() {
         assert_golden(&format!("{name}.txt"), &detail::text(&it));
     }
 }
 
 #[test]
-fn only_a_terminal_gets_escapes_and_the_worst_stands_out() {
+fn only_a_terminal_gets_colours_and_the_worst_stands_out() {
     let incidents = incidents();
     assert!(!table(&incidents, &PLAIN).contains('\u{1b}'));
     let coloured = table(&incidents, &Terminal { colours: true, ..PLAIN });
@@ -69,7 +69,7 @@ fn only_a_terminal_gets_escapes_and_the_worst_stands_out() {
 }
 
 #[test]
-fn text_off_the_wire_steers_no_terminal() {
+fn escapes_text_from_the_wire() {
     let hostile = fixtures::hostile_names();
     for text in [detail::text(&hostile), table(std::slice::from_ref(&hostile), &PLAIN)] {
         let misleads = |character: char| character != '\n' && sensor_dissect::escape::misleads(character);

@@ -22,7 +22,7 @@ pub struct RecordedDatagrams {
 /// NetBIOS name and datagram service.
 const PORTS: [u16; 2] = [137, 138];
 
-/// Reads what is said on UDP 137 and 138, all datagrams and not the first alone, in the order in which the conversations began.
+/// Reads what is said on UDP 137 and 138, all datagrams and not the first alone, in the order in which the connections began.
 ///
 /// # Errors
 /// [`CaptureError`] where the file cannot be read.
@@ -35,13 +35,13 @@ pub fn datagrams(path: &Path) -> Result<Vec<RecordedDatagrams>, CaptureError> {
             table.take(&segment);
         }
     })?;
-    Ok(table.conversations)
+    Ok(table.connections)
 }
 
-/// Conversations by their ends, lower address first.
+/// Connections by their ends, lower address first.
 #[derive(Default)]
 struct Table {
-    conversations: Vec<RecordedDatagrams>,
+    connections: Vec<RecordedDatagrams>,
     places: HashMap<(SocketAddr, SocketAddr), usize>,
 }
 
@@ -56,11 +56,11 @@ impl Table {
             *self.places.entry((source.min(destination), source.max(destination))).or_insert_with(|| {
                 let answer = is_service(source) && !is_service(destination);
                 let (client, server) = if answer { (destination, source) } else { (source, destination) };
-                self.conversations.push(RecordedDatagrams { client, server, said: Datagrams::default() });
-                self.conversations.len() - 1
+                self.connections.push(RecordedDatagrams { client, server, said: Datagrams::default() });
+                self.connections.len() - 1
             });
-        let conversation = &mut self.conversations[place];
-        let from = if source == conversation.client { Sender::Client } else { Sender::Server };
-        datagram::read(&mut conversation.said, from, segment.payload);
+        let connection = &mut self.connections[place];
+        let from = if source == connection.client { Sender::Client } else { Sender::Server };
+        datagram::read(&mut connection.said, from, segment.payload);
     }
 }

@@ -40,10 +40,10 @@ pub enum CaptureError {
 }
 
 /// The most bytes of a frame that capturing programs keep.
-const LONGEST_FRAME: usize = 256 * 1024;
+const MAX_FRAME_LEN: usize = 256 * 1024;
 
 /// Room for the longest frame and the block around it, twice.
-const BUFFER: usize = 2 * LONGEST_FRAME;
+const BUFFER_LEN: usize = 2 * MAX_FRAME_LEN;
 
 /// Calls `each` with every frame of a file in turn; `-` is standard input.
 ///
@@ -70,7 +70,7 @@ pub fn read_frames<E>(
     mut each: impl FnMut(Frame<'_>) -> Result<(), E>,
 ) -> Result<Result<(), CaptureError>, E> {
     let watch = input.watch();
-    let mut reader = match create_reader(BUFFER, input) {
+    let mut reader = match create_reader(BUFFER_LEN, input) {
         Ok(reader) => reader,
         Err(error) => {
             return Ok(Err(match watch.failure() {
@@ -92,7 +92,7 @@ pub fn read_frames<E>(
                     Err(cause) => break cause.to_owned(),
                 };
                 if let Some(frame) = frame {
-                    if frame.bytes.len() > LONGEST_FRAME {
+                    if frame.bytes.len() > MAX_FRAME_LEN {
                         break format!("a frame of {} bytes", frame.bytes.len());
                     }
                     frames += 1;
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn every_frame_of_a_capture_is_given_with_its_time() {
+    fn gives_every_frame_with_its_time() {
         let mut times = Vec::new();
         frames(&recorded(), |frame| times.push(frame.nanoseconds)).unwrap();
         assert_eq!(times.len(), 14);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_anywhere_gives_its_whole_frames_and_an_end() {
+    fn file_cut_anywhere_gives_its_whole_frames_and_an_end() {
         let bytes = fs::read(recorded()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cut.pcap");
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_something_else_is_refused_with_advice() {
+    fn refuses_another_file_with_advice() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("text.pcap");
         fs::write(&path, "not a capture at all, though longer than a header would be").unwrap();

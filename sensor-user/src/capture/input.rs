@@ -27,7 +27,7 @@ pub struct Input {
     packing: Option<&'static str>,
     shared: Arc<Shared>,
     size: Option<u64>,
-    begun: bool,
+    started: bool,
     /// A failure that is told once what came before it was given: whoever unpacks may not tell it twice.
     pending: Option<io::Error>,
     failed: bool,
@@ -61,8 +61,8 @@ impl Watch {
 struct Counted<R>(R, Arc<Shared>);
 
 impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let count = self.0.read(room)?;
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.0.read(buffer)?;
         self.1.taken.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }
@@ -103,7 +103,7 @@ impl Input {
             }
             _ => (Box::new(whole), None),
         };
-        Ok(Self { bytes, packing, shared, size, begun: false, pending: None, failed: false })
+        Ok(Self { bytes, packing, shared, size, started: false, pending: None, failed: false })
     }
 
     /// How long it is, packed as it is; `None` where nobody knows.
@@ -118,15 +118,15 @@ impl Input {
         Watch(Arc::clone(&self.shared))
     }
 
-    fn fill(&mut self, room: &mut [u8]) -> io::Result<usize> {
+    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if let Some(error) = self.pending.take() {
             return Err(error);
         }
-        let least = if self.begun { 1 } else { HEAD.min(room.len()) };
-        self.begun = true;
+        let least = if self.started { 1 } else { HEAD.min(buffer.len()) };
+        self.started = true;
         let mut count = 0;
         while count < least {
-            match self.bytes.read(&mut room[count..]) {
+            match self.bytes.read(&mut buffer[count..]) {
                 Ok(0) => break,
                 Ok(more) => count += more,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -143,11 +143,11 @@ impl Input {
 
 /// A failure reads as the end, so that what came before it is not lost on the way; [`Watch`] knows of it.
 impl Read for Input {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.failed {
             return Ok(0);
         }
-        Ok(self.fill(room).unwrap_or_else(|error| {
+        Ok(self.fill(buffer).unwrap_or_else(|error| {
             self.failed = true;
             let error = match self.packing {
                 Some(packing) => in_words(packing, error),
@@ -162,7 +162,7 @@ impl Read for Input {
 /// What a failure of unpacking means to whoever has the file.
 fn in_words(packing: &str, error: io::Error) -> io::Error {
     const REMEDY: &str = "fetch it again, or pack it again";
-    let told = match error.kind() {
+    let message = match error.kind() {
         io::ErrorKind::UnexpectedEof => format!("its {packing} packing ends too early: {REMEDY}"),
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
             format!("its {packing} packing is damaged: {REMEDY}")
@@ -170,5 +170,5 @@ fn in_words(packing: &str, error: io::Error) -> io::Error {
         io::ErrorKind::Unsupported => format!("{error}, which is not read: pack it again without"),
         _ => return error,
     };
-    io::Error::new(io::ErrorKind::InvalidData, told)
+    io::Error::new(io::ErrorKind::InvalidData, message)
 }

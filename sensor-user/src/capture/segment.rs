@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn every_link_type_leads_to_the_same_segment() {
+    fn every_link_type_gives_the_same_segment() {
         of(Linktype::ETHERNET, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0x08, 0]);
         of(Linktype::ETHERNET, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0x81, 0, 0, 7, 0x08, 0]);
         of(Linktype::RAW, &[]);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fragment_is_no_segment() {
+    fn fragment_is_no_segment() {
         let mut bytes = IP;
         bytes[6] = 0x20;
         assert!(segment(&Frame { link: Linktype::RAW, bytes: &bytes, nanoseconds: 0 }).is_none());

@@ -44,8 +44,8 @@ impl<R: BufRead> ZstdFrames<R> {
 
     fn end(&mut self) -> io::Result<()> {
         self.within = false;
-        let told = self.decoder.get_checksum_from_data();
-        if told.is_some() && told != self.decoder.get_calculated_checksum() {
+        let expected = self.decoder.get_checksum_from_data();
+        if expected.is_some() && expected != self.decoder.get_calculated_checksum() {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the checksum of a zstd frame is wrong"));
         }
         Ok(())
@@ -53,17 +53,17 @@ impl<R: BufRead> ZstdFrames<R> {
 }
 
 impl<R: BufRead> Read for ZstdFrames<R> {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            if room.is_empty() || (!self.within && !self.begin()?) {
+            if buffer.is_empty() || (!self.within && !self.begin()?) {
                 return Ok(0);
             }
             while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
                 self.decoder
-                    .decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBytes(room.len()))
+                    .decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBytes(buffer.len()))
                     .map_err(|error| failed(&error))?;
             }
-            match self.decoder.read(room)? {
+            match self.decoder.read(buffer)? {
                 0 => self.end()?,
                 count => return Ok(count),
             }

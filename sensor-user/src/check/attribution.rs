@@ -28,12 +28,12 @@ pub(super) fn attribution(options: &ProcessOptions, attach: bool) -> Line {
         Err(error) => Err(error),
     };
     match tried {
-        Ok(how) => judge_reach(&reach, how),
+        Ok(how) => reach_line(&reach, how),
         Err(error) => Line::Limited(format!("{LOST}: {error}")),
     }
 }
 
-fn judge_reach(reach: &Reach, how: &str) -> Line {
+fn reach_line(reach: &Reach, how: &str) -> Line {
     let text = format!("connections opened by processes below {} ({how})", reach.folder.display());
     let lost = reach.lost();
     if lost.is_empty() { Line::Ok(text) } else { Line::Limited(format!("{text}; {}", lost.join("; "))) }
@@ -44,28 +44,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn attribution_is_judged_by_what_it_reaches() {
+    fn reports_attribution_by_its_reach() {
         let all = Reach {
             folder: "/sys/fs/cgroup".into(),
             whole: true,
             numbers_mean_the_same: true,
             reads_others: true,
         };
-        assert!(matches!(judge_reach(&all, "tried"), Line::Ok(_)));
+        assert!(matches!(reach_line(&all, "tried"), Line::Ok(_)));
         for (less, word) in [
             (Reach { whole: false, ..all.clone() }, "cgroup"),
             (Reach { numbers_mean_the_same: false, ..all.clone() }, "--pid=host"),
             (Reach { reads_others: false, ..all.clone() }, "CAP_SYS_PTRACE"),
         ] {
             assert!(
-                matches!(judge_reach(&less, "tried"), Line::Limited(text) if text.contains(word)),
+                matches!(reach_line(&less, "tried"), Line::Limited(text) if text.contains(word)),
                 "{word}"
             );
         }
     }
 
     #[test]
-    fn a_cgroup_that_is_named_must_be_there() {
+    fn configured_cgroup_must_exist() {
         let options =
             ProcessOptions { cgroup: Some("/nonexistent/cgroup".into()), ..ProcessOptions::default() };
         assert!(

@@ -35,7 +35,7 @@ pub(super) fn interface(
     lines.push((name.to_owned(), line));
     if let Some(ingress) = ingress {
         let line = match Offloads::of(name) {
-            Ok(offloads) => judge(&offloads, ingress),
+            Ok(offloads) => offload_line(&offloads, ingress),
             Err(error) => Line::Limited(format!("nobody tells what the driver does to packets: {error}")),
         };
         lines.push((format!("{name} offloads"), line));
@@ -73,7 +73,7 @@ fn tried(kernel: &mut KernelProgram, interface: Interface, config: &Config) -> (
 }
 
 /// What the offloads cost in exactness at this way in.
-fn judge(offloads: &Offloads, ingress: Ingress) -> Line {
+fn offload_line(offloads: &Offloads, ingress: Ingress) -> Line {
     let mut lost = Vec::new();
     let native = ingress == Ingress::XdpNative;
     if offloads.lro == Some(true) {
@@ -88,12 +88,16 @@ fn judge(offloads: &Offloads, ingress: Ingress) -> Line {
             "the hardware takes VLAN tags off before XDP: alerts name no VLAN of what comes in (ethtool -K IF rxvlan off)",
         );
     }
-    let told = told(offloads);
-    if lost.is_empty() { Line::Ok(told) } else { Line::Limited(format!("{told}; {}", lost.join("; "))) }
+    let description = description(offloads);
+    if lost.is_empty() {
+        Line::Ok(description)
+    } else {
+        Line::Limited(format!("{description}; {}", lost.join("; ")))
+    }
 }
 
 /// What the driver says. Of outgoing frames TC sees those that TSO and GSO have yet to cut.
-fn told(offloads: &Offloads) -> String {
+fn description(offloads: &Offloads) -> String {
     let switches = [
         ("GRO", offloads.gro),
         ("LRO", offloads.lro),
@@ -141,26 +145,28 @@ mod tests {
     };
 
     #[test]
-    fn an_offload_is_a_limit_only_where_it_hides_something() {
+    fn offload_is_a_limit_only_if_it_hides_packets() {
         let joined = Offloads { gro: Some(true), ..PLAIN };
-        assert!(matches!(judge(&joined, Ingress::XdpNative), Line::Ok(_)));
+        assert!(matches!(offload_line(&joined, Ingress::XdpNative), Line::Ok(_)));
         assert!(
-            matches!(judge(&joined, Ingress::XdpGeneric), Line::Limited(text) if text.contains("GRO joins"))
+            matches!(offload_line(&joined, Ingress::XdpGeneric), Line::Limited(text) if text.contains("GRO joins"))
         );
         let untagged = Offloads { rx_vlan: Some(true), ..PLAIN };
         assert!(
-            matches!(judge(&untagged, Ingress::XdpNative), Line::Limited(text) if text.contains("rxvlan off"))
+            matches!(offload_line(&untagged, Ingress::XdpNative), Line::Limited(text) if text.contains("rxvlan off"))
         );
-        assert!(matches!(judge(&untagged, Ingress::Tc(TcMode::Tcx)), Line::Ok(_)));
+        assert!(matches!(offload_line(&untagged, Ingress::Tc(TcMode::Tcx)), Line::Ok(_)));
         let lro = Offloads { lro: Some(true), ..PLAIN };
-        assert!(matches!(judge(&lro, Ingress::XdpNative), Line::Limited(text) if text.contains("LRO")));
+        assert!(
+            matches!(offload_line(&lro, Ingress::XdpNative), Line::Limited(text) if text.contains("LRO"))
+        );
     }
 
     #[test]
-    fn what_the_driver_does_not_say_is_unknown_and_no_number_is_made_up() {
-        let text = told(&Offloads::default());
+    fn unreported_driver_values_are_unknown() {
+        let text = description(&Offloads::default());
         assert!(text.contains("GRO unknown") && !text.contains("ring"), "{text}");
-        let text = told(&Offloads { tso: Some(true), ..PLAIN });
+        let text = description(&Offloads { tso: Some(true), ..PLAIN });
         assert!(text.contains("receive ring 256 of 4096") && text.contains("receive queues 4"), "{text}");
         assert!(text.contains("before they are cut"), "{text}");
         assert!(text.contains("VLAN offload off") && !text.contains("off on"), "{text}");

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_lines_are_told_as_text_and_as_json() {
+    fn writes_the_same_lines_as_text_and_json() {
         let mut lines = vec![("jit".to_owned(), Line::Ok("it \"compiles\"".into()))];
         assert!(is_fine(&lines));
         lines.push(("kernel".to_owned(), Line::Missing("newer".into())));

@@ -47,10 +47,10 @@ pub(super) fn kernel() -> Line {
     let release = uname.release().to_string_lossy().into_owned();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    judge_kernel(&release, version)
+    kernel_line(&release, version)
 }
 
-fn judge_kernel(release: &str, version: (u32, u32)) -> Line {
+fn kernel_line(release: &str, version: (u32, u32)) -> Line {
     if version < (5, 10) {
         Line::Missing(format!("Linux {release}; 5.10 or newer is needed"))
     } else if version < (6, 6) {
@@ -66,10 +66,10 @@ fn judge_kernel(release: &str, version: (u32, u32)) -> Line {
 const JIT: &str = "/proc/sys/net/core/bpf_jit_enable";
 
 pub(super) fn jit() -> Line {
-    judge_jit(std::fs::read_to_string(JIT))
+    jit_line(std::fs::read_to_string(JIT))
 }
 
-fn judge_jit(state: io::Result<String>) -> Line {
+fn jit_line(state: io::Result<String>) -> Line {
     match state {
         Ok(value) if value.trim() != "0" => Line::Ok("BPF programs are compiled".to_owned()),
         Ok(_) => Line::Limited(
@@ -141,10 +141,10 @@ pub(super) fn helpers() -> Line {
     if !privileges::missing().is_empty() {
         return Line::Missing("cannot be tried without the privileges above".to_owned());
     }
-    judge_helpers(|helper| is_helper_supported(ProgramType::Xdp, helper).unwrap_or(false))
+    helpers_line(|helper| is_helper_supported(ProgramType::Xdp, helper).unwrap_or(false))
 }
 
-fn judge_helpers(has: impl Fn(BpfHelper) -> bool) -> Line {
+fn helpers_line(has: impl Fn(BpfHelper) -> bool) -> Line {
     let lacking = |helpers: &[(BpfHelper, &'static str)]| -> Vec<&'static str> {
         helpers.iter().filter(|(helper, _)| !has(*helper)).map(|(_, name)| *name).collect()
     };
@@ -169,25 +169,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kernels_are_judged_by_what_they_have() {
-        assert!(matches!(judge_kernel("5.4.0", (5, 4)), Line::Missing(_)));
-        assert!(matches!(judge_kernel("5.10.0-30", (5, 10)), Line::Limited(_)));
-        assert!(matches!(judge_kernel("6.18.44", (6, 18)), Line::Ok(_)));
+    fn kernels_are_checked_by_their_features() {
+        assert!(matches!(kernel_line("5.4.0", (5, 4)), Line::Missing(_)));
+        assert!(matches!(kernel_line("5.10.0-30", (5, 10)), Line::Limited(_)));
+        assert!(matches!(kernel_line("6.18.44", (6, 18)), Line::Ok(_)));
     }
 
     #[test]
-    fn a_compiler_that_nobody_can_see_is_not_told_as_fine() {
-        assert!(matches!(judge_jit(Ok("1\n".to_owned())), Line::Ok(_)));
-        assert!(matches!(judge_jit(Ok("0\n".to_owned())), Line::Limited(text) if text.contains("=1")));
-        let unreadable = judge_jit(Err(io::ErrorKind::NotFound.into()));
+    fn missing_compiler_is_not_reported_as_fine() {
+        assert!(matches!(jit_line(Ok("1\n".to_owned())), Line::Ok(_)));
+        assert!(matches!(jit_line(Ok("0\n".to_owned())), Line::Limited(text) if text.contains("=1")));
+        let unreadable = jit_line(Err(io::ErrorKind::NotFound.into()));
         assert!(matches!(&unreadable, Line::Limited(text) if text.contains(JIT)), "{unreadable:?}");
     }
 
     #[test]
-    fn what_a_kernel_without_newer_helpers_loses_is_told() {
-        assert!(matches!(judge_helpers(|_| true), Line::Ok(_)));
+    fn reports_missing_helpers_of_older_kernels() {
+        assert!(matches!(helpers_line(|_| true), Line::Ok(_)));
         let old = |helper| helper != BpfHelper::BPF_FUNC_xdp_load_bytes;
-        assert!(matches!(judge_helpers(old), Line::Limited(text) if text.contains("MTU")));
-        assert!(matches!(judge_helpers(|_| false), Line::Missing(text) if text.contains("bpf_jiffies64")));
+        assert!(matches!(helpers_line(old), Line::Limited(text) if text.contains("MTU")));
+        assert!(matches!(helpers_line(|_| false), Line::Missing(text) if text.contains("bpf_jiffies64")));
     }
 }

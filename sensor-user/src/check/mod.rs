@@ -129,21 +129,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_interface_is_a_line_that_names_it() {
+    fn names_a_missing_interface() {
         let lines = lines(&["nope".to_owned()], None);
         let (_, line) = lines.iter().find(|(what, _)| what == "nope").unwrap();
         assert!(matches!(line, Line::Missing(text) if text.contains("nope")), "{line:?}");
     }
 
     #[test]
-    fn interfaces_are_listed_only_where_there_are_some() {
+    fn lists_interfaces_only_where_they_exist() {
         let line = present(&["eth0".to_owned(), "eth1".to_owned()]);
         assert!(matches!(&line, Line::Ok(text) if text.contains("There are eth0, eth1: ")), "{line:?}");
         assert!(matches!(present(&[]), Line::Limited(text) if text.contains("none but loopback")));
     }
 
     #[test]
-    fn a_very_broad_exemption_is_a_limit() {
+    fn very_broad_exemption_is_a_limit() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("c.toml");
         let text = format!(
@@ -152,15 +152,15 @@ mod tests {
         );
         std::fs::write(&path, text).unwrap();
         let lines = lines(&[], Some(&path));
-        let told = lines.iter().find(|(what, _)| what == "exemptions");
+        let line = lines.iter().find(|(what, _)| what == "exemptions");
         assert!(
-            matches!(told, Some((_, Line::Limited(text))) if text.contains("half (0.0.0.0/1 -> any)")),
+            matches!(line, Some((_, Line::Limited(text))) if text.contains("half (0.0.0.0/1 -> any)")),
             "{lines:?}"
         );
     }
 
     #[test]
-    fn each_mistake_of_a_configuration_is_a_line_with_its_place() {
+    fn lists_each_configuration_mistake_with_its_place() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("c.toml");
         std::fs::write(&path, "statistics_interval = 0\n[networks]\ninternal = [\"10.0.0.0/99\"]\n").unwrap();

@@ -45,14 +45,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_byte_that_is_no_utf8_is_told_with_its_place() {
+    fn reports_the_first_invalid_utf8_byte_with_its_place() {
         let problem = text(b"a = 1\n\xc3\xa9 \xe9\n".to_vec()).unwrap_err();
         assert_eq!((problem.line, problem.column), (2, 3));
         assert!(problem.message.contains("0xe9"), "{problem}");
     }
 
     #[test]
-    fn a_byte_order_mark_is_no_part_of_the_text() {
+    fn skips_a_byte_order_mark() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("c.toml");
         std::fs::write(&path, "\u{feff}a = 1\n").unwrap();

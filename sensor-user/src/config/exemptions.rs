@@ -6,10 +6,11 @@ use ipnet::IpNet;
 use toml_span::{Span, Value, de_helpers::TableHelper, value::ValueInner};
 
 use super::{
-    Lists, Problem, Service, file,
+    Lists, Problem, Service,
+    exemption_text::{identifier, plain, process, reason},
+    file,
     reader::Reader,
     value::{network, port},
-    words::{identifier, plain, process, reason},
 };
 use crate::exempt::{Added, End, Exemption, Spoken, expiry};
 
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exemption_needs_a_reason_and_something_that_it_covers() {
+    fn exemption_needs_a_reason_and_a_scope() {
         assert!(wrong("[[exempt]]\nsource = \"10.0.0.1\"\n").contains("reason"));
         assert!(wrong("[[exempt]]\nreason = \"x\"\n").contains("covers everything"));
         assert!(wrong("exempt = 3\n").contains("[[exempt]]"));
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_an_entry_is_read() {
+    fn reads_every_part_of_an_entry() {
         let text = "[lists]\nprovider = [\"198.51.100.0/24\", \"203.0.113.0/24\"]\n\
             [[exempt]]\nid = \"nightly\"\nsource = [\"10.0.0.1\", \"10.0.1.0/24\"]\ndestination = \"provider\"\n\
             service = [\"smb\", 4445]\nprocess = \"/usr/sbin/backupd\"\nreason = \"copies\"\nexpires = \"2030-06-30\"\n";
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_in_an_entry_is_told_with_what_there_is() {
+    fn reports_a_wrong_entry_with_the_allowed_values() {
         let with = |line: &str| wrong(&format!("[[exempt]]\nreason = \"x\"\n{line}\n"));
         assert!(with("source = \"offices\"").contains("there: none"));
         assert!(with("source = []").contains("empty list"));
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_exemption_twice_is_a_mistake() {
+    fn refuses_the_same_exemption_twice() {
         let one = "[[exempt]]\nsource = \"10.0.0.1\"\nreason = \"x\"\n";
         assert!(wrong(&format!("{one}{one}")).contains("already"));
     }

@@ -190,7 +190,7 @@ mod tests {
     const EXAMPLE: &str = include_str!("../../../smb-sensor.example.toml");
 
     #[test]
-    fn the_example_file_is_valid_and_says_the_defaults() {
+    fn example_file_is_valid_and_states_the_defaults() {
         let config = parse_here(EXAMPLE).unwrap();
         let defaults = Config::default();
         assert_eq!(config.profile, defaults.profile);
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_file_with_everything_uncommented_is_valid() {
+    fn uncommented_example_file_is_valid() {
         let all: String =
             EXAMPLE.lines().map(|line| format!("{}\n", line.strip_prefix("#: ").unwrap_or(line))).collect();
         assert_ne!(all, EXAMPLE, "the example shows optional keys behind `#: `");
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_told_with_its_place() {
+    fn reports_every_mistake_with_its_place() {
         let text = "interfaces = [\"eth0\"]\n[networks]\ninternal = [\"10.0.0.0/33\"]\n[kernel]\nflow_slots = 1000\ningres = \"tc\"\n";
         let problems = parse_here(text).unwrap_err();
         let places: Vec<_> = problems.iter().map(|p| (p.line, p.column)).collect();
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_value_should_be_is_told_in_the_words_of_the_file() {
+    fn describes_expected_values_in_terms_of_the_file() {
         for (text, words) in [
             ("statistics_interval = 1.5", "a whole number expected, float found"),
             ("[services]\nsmb_any_port = 1", "true or false expected, integer found"),
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_that_asks_for_a_new_term_has_a_window_of_its_own() {
+    fn each_new_term_rule_has_its_own_window() {
         let windows = |text: &str| parse_here(text).map(|config| config.detection.windows);
         let set = "[detection.window_days]\nrare-smb-destination = 14\nelastic-current-smb-to-internet = 1\n";
         let set = windows(set).unwrap();
@@ -274,10 +274,10 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_the_file_cannot_steer_the_terminal() {
+    fn escapes_text_from_the_file() {
         let problems = parse_here("\"k\\u001b[31m\" = 1\n").unwrap_err();
-        let told = problems[0].to_string();
-        assert!(told.contains("\\u{1b}[31m") && !told.contains('\u{1b}'), "{told}");
+        let message = problems[0].to_string();
+        assert!(message.contains("\\u{1b}[31m") && !message.contains('\u{1b}'), "{message}");
     }
 
     #[test]

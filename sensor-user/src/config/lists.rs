@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_written_out_or_in_a_file_beside_the_configuration() {
+    fn reads_a_list_inline_or_from_a_file_beside_the_configuration() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("ours.txt"), "# ours\n198.51.100.0/24\n2001:db8::/32\n").unwrap();
         let text = "[lists]\nsites = [\"192.0.2.0/24\", \"192.0.2.7\"]\nours = \"ours.txt\"\n";
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_cannot_be_called_like_a_network() {
+    fn refuses_a_list_named_like_a_network() {
         let problem = parse("[lists]\n\"10.0.0.1\" = []\n", Path::new(".")).unwrap_err().remove(0);
         assert!(problem.message.contains("names no list"), "{problem}");
     }

@@ -4,6 +4,7 @@
 //! line ([`Overrides`]). Validation collects every mistake before anything happens; nothing in here acts.
 
 mod encoding;
+mod exemption_text;
 mod exemptions;
 mod file;
 mod lists;
@@ -14,7 +15,6 @@ mod reader;
 mod server_port;
 mod threats;
 mod value;
-mod words;
 
 use std::{
     path::{Path, PathBuf},
@@ -26,9 +26,9 @@ use ipnet::IpNet;
 
 pub(crate) use self::{
     encoding::{NOT_UTF8, UTF16, is_utf16, read as read_text},
+    exemption_text::{identifier, process, reason},
     exemptions::networks,
     value::{as_ipv4, directory, internal_network, network},
-    words::{identifier, process, reason},
 };
 pub use sensor_core::service::{Service, ServicePorts};
 
@@ -310,7 +310,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_beats_the_file() {
+    fn command_line_overrides_the_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sensor.toml");
         std::fs::write(
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_named() {
+    fn names_a_missing_file() {
         let error = Config::load(Some(Path::new("/nonexistent/x.toml")), &Overrides::default()).unwrap_err();
         assert!(error.to_string().contains("/nonexistent/x.toml"), "{error}");
     }

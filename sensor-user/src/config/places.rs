@@ -86,15 +86,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn networks_and_exemptions_are_found_at_their_lines() {
+    fn finds_networks_and_exemptions_at_their_lines() {
         let text = "# ours\n[networks]\ninternal = [\n  \"9.0.0.0/8\",\n  # one more\n  \"11.0.0.0/8\",\n]\n\
                     [[exempt]]\nsource = \"9.0.0.1\"\nreason = \"a\"\n\n[[exempt]]\nsource = \"9.0.0.2\"\nreason = \"b\"\n";
         let places = Places::of(Path::new("/etc/s.toml"), text);
-        let told = |written: Written| written.to_string();
-        assert_eq!(told(places.internal(0)), "/etc/s.toml:4");
-        assert_eq!(told(places.internal(1)), "/etc/s.toml:6");
-        assert_eq!(told(places.internal(2)), "the command line");
-        assert_eq!(told(places.exemption(0)), "/etc/s.toml:8");
-        assert_eq!(told(places.exemption(1)), "/etc/s.toml:12");
+        let shown = |written: Written| written.to_string();
+        assert_eq!(shown(places.internal(0)), "/etc/s.toml:4");
+        assert_eq!(shown(places.internal(1)), "/etc/s.toml:6");
+        assert_eq!(shown(places.internal(2)), "the command line");
+        assert_eq!(shown(places.exemption(0)), "/etc/s.toml:8");
+        assert_eq!(shown(places.exemption(1)), "/etc/s.toml:12");
     }
 }

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn offsets_become_lines_and_columns_of_characters() {
+    fn converts_offsets_to_lines_and_columns() {
         let text = "a = 1\n# é\nb = \"é\" x";
         let at = |needle: &str| {
             let problem = Problem::at(text, text.find(needle).unwrap(), String::new());

@@ -48,15 +48,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_has_the_transport_of_its_service_unless_it_is_said() {
-        let told = |text: &str| text.parse::<ServerPort>().map(|port| port.to_string());
+    fn port_has_the_transport_of_its_service_by_default() {
+        let parsed = |text: &str| text.parse::<ServerPort>().map(|port| port.to_string());
         for (typed, meant) in
             [("445", "445/tcp"), ("137", "137/udp"), ("137/tcp", "137/tcp"), ("445/udp", "445/udp")]
         {
-            assert_eq!(told(typed).as_deref(), Ok(meant));
+            assert_eq!(parsed(typed).as_deref(), Ok(meant));
         }
         for wrong in ["", "0", "65536", "/udp", "445/", "445/sctp", "-1"] {
-            assert!(told(wrong).is_err(), "{wrong}");
+            assert!(parsed(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -87,7 +87,7 @@ mod tests {
     use crate::config::{BadThreatList, file};
 
     #[test]
-    fn lists_are_read_with_the_configuration_and_a_bad_line_is_named() {
+    fn reads_threat_lists_and_names_a_bad_line() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("bad.csv"), "x,8.8.4.0/24,scanner\ny,9.9.9.9,other\n").unwrap();
         let text =

@@ -104,13 +104,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn host_bits_in_a_network_are_a_mistake_with_a_proposal() {
+    fn refuses_host_bits_with_a_suggestion() {
         assert!(network("10.1.2.3/8").unwrap_err().contains("10.0.0.0/8"));
         assert_eq!(network("10.1.2.3").unwrap().to_string(), "10.1.2.3/32");
     }
 
     #[test]
-    fn a_mapped_network_is_the_ipv4_network() {
+    fn mapped_network_is_the_ipv4_network() {
         assert_eq!(network("::ffff:10.1.2.3").unwrap().to_string(), "10.1.2.3/32");
         assert_eq!(network("::ffff:10.0.0.0/104").unwrap().to_string(), "10.0.0.0/8");
         assert_eq!(network("::/0").unwrap().to_string(), "::/0");

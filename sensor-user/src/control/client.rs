@@ -16,7 +16,7 @@ use nix::sys::{
 };
 use thiserror::Error;
 
-use super::{Answer, Envelope, LONGEST, Request, socket};
+use super::{Answer, Envelope, MAX_LINE_LEN, Request, socket};
 
 /// Seconds that the agent is given to take a connection, and to say something each time.
 const PATIENCE_SECONDS: i64 = 5;
@@ -87,7 +87,7 @@ fn way_on(pid: Option<i32>) -> String {
 pub fn ask(state_dir: &Path, request: &Request) -> Result<Answer, ControlError> {
     let mut agent = Connection::to(socket(state_dir))?;
     agent.send(request)?;
-    let line = agent.line(LONGEST)?;
+    let line = agent.line(MAX_LINE_LEN)?;
     serde_json::from_str(&line).map_err(|error| agent.not_understood(&error))
 }
 
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_waits_for_an_agent_that_takes_no_connections() {
+    fn does_not_wait_for_an_agent_that_accepts_no_connection() {
         let directory = tempfile::tempdir().unwrap();
         let path = socket(directory.path());
         let listener = UnixListener::bind(&path).unwrap();
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_that_does_not_answer_is_named_by_its_number_with_what_to_do() {
+    fn names_an_unresponsive_agent_by_pid_with_advice() {
         let directory = tempfile::tempdir().unwrap();
         let _silent = UnixListener::bind(socket(directory.path())).unwrap();
         let error = ask(directory.path(), &Request::EnforcementStatus).unwrap_err().to_string();

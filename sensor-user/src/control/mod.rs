@@ -22,7 +22,7 @@ pub use self::{
 };
 
 /// Bytes of a request or an answer at most.
-const LONGEST: u64 = 64 * 1024;
+const MAX_LINE_LEN: u64 = 64 * 1024;
 
 /// What the agent can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,8 +72,8 @@ fn boot_nanos() -> io::Result<u64> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub struct Answer {
-    /// In words, for a person.
-    pub told: String,
+    /// The answer as text, for a person.
+    pub text: String,
     /// Whether it was done.
     pub done: bool,
 }

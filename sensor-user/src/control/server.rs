@@ -16,7 +16,7 @@ use tokio::{
 };
 use tracing::debug;
 
-use super::{Answer, Envelope, LONGEST, Request, boot_nanos, socket};
+use super::{Answer, Envelope, MAX_LINE_LEN, Request, boot_nanos, socket};
 use crate::runtime::{Supervisor, fault};
 
 /// Time in which a request has to come.
@@ -42,9 +42,9 @@ pub struct Asked {
 
 impl Asked {
     /// Answers.
-    pub fn answer(self, done: bool, told: impl Into<String>) {
+    pub fn answer(self, done: bool, text: impl Into<String>) {
         // Whoever asked may be gone.
-        let _ = self.answer.send(Answer { told: told.into(), done });
+        let _ = self.answer.send(Answer { text: text.into(), done });
     }
 }
 
@@ -139,7 +139,7 @@ impl Server {
     async fn exchange(&self, mut stream: UnixStream) -> io::Result<()> {
         let (reader, mut writer) = stream.split();
         let mut line = String::new();
-        timeout(ASK, BufReader::new(reader.take(LONGEST)).read_line(&mut line)).await??;
+        timeout(ASK, BufReader::new(reader.take(MAX_LINE_LEN)).read_line(&mut line)).await??;
         let answer = match serde_json::from_str::<Envelope>(&line) {
             Ok(Envelope { request, before }) if before < boot_nanos()? && !request.outlives_its_asker() => {
                 refused("the request came too late and was not carried out")
@@ -168,8 +168,8 @@ impl Server {
 /// What is told when the agent goes.
 const ENDING: &str = "the agent is ending";
 
-fn refused(told: &str) -> Answer {
-    Answer { told: told.to_owned(), done: false }
+fn refused(text: &str) -> Answer {
+    Answer { text: text.to_owned(), done: false }
 }
 
 /// Writes a line to whoever asked, who has to take it in time.

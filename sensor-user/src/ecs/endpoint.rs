@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_community_id_is_that_of_the_specification() {
+    fn community_id_matches_the_specification() {
         // From the specification's baseline vectors (corelight/community-id-spec, tcp.pcap).
         let (client, server) =
             ("128.232.110.120:34855".parse().unwrap(), "66.35.250.204:80".parse().unwrap());

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sub_technique_stands_below_its_technique_and_each_tactic_once() {
+    fn sub_technique_is_below_its_technique_and_tactics_are_unique() {
         let threat = threat(["T1110.001", "T1110.003", "T1133", "T0000"].into_iter(), &[], None).unwrap();
         let technique = threat.technique.unwrap();
         assert_eq!(technique.id, ["T1110", "T1133"]);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_shown_and_nothing_listed_is_no_threat() {
+    fn no_technique_and_no_list_is_no_threat() {
         assert!(threat([].into_iter(), &[], Some([8, 8, 4, 4].into())).is_none());
     }
 }

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again_and_can_be_put_back() {
+    fn reads_back_what_it_wrote_and_can_restore_it() {
         let directory = tempfile::tempdir().unwrap();
         let state = directory.path().join("state");
         let lists = Lists::new();
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_entry_is_not_written_and_a_damaged_file_is_named() {
+    fn refuses_a_bad_entry_and_names_a_damaged_file() {
         let directory = tempfile::tempdir().unwrap();
         let lists = Lists::new();
         write(directory.path(), &[every_part()], &lists).unwrap();

@@ -32,13 +32,13 @@ pub fn run(args: &ExemptArgs) -> Result<ExitCode> {
     let overrides = Overrides { state_dir: args.state_dir.clone(), ..Overrides::default() };
     let config = Config::load_with(args.config.as_deref(), &overrides, BadThreatList::LeftOut)?;
     let now = wall_clock::now();
-    let (told, code) = match &args.what {
+    let (text, code) = match &args.what {
         ExemptCommand::Add(entry) => (add(&config, entry, now)?, ExitCode::SUCCESS),
         ExemptCommand::List => (list(config, now)?, ExitCode::SUCCESS),
         ExemptCommand::Remove { id } => (remove(&config, id)?, ExitCode::SUCCESS),
         ExemptCommand::Test(question) => test(config, question, now)?,
     };
-    stdout::write(|out| writeln!(out, "{told}"))?;
+    stdout::write(|out| writeln!(out, "{text}"))?;
     Ok(code)
 }
 
@@ -47,10 +47,10 @@ fn add(config: &Config, entry: &AddArgs, now: Timestamp) -> Result<String> {
     let _alone = Lock::take(&config.state_dir)?;
     let mut all = added::read(&config.state_dir, &config.lists)?;
     is_new(config, &all, &one)?;
-    let told = format!("exempt {}: {one}", one.id);
+    let text = format!("exempt {}: {one}", one.id);
     all.push(one);
     let put = put(config, &all)?;
-    Ok([vec![format!("{told}; {put}")], notes].concat().join("\n"))
+    Ok([vec![format!("{text}; {put}")], notes].concat().join("\n"))
 }
 
 fn remove(config: &Config, id: &str) -> Result<String> {
@@ -77,7 +77,7 @@ fn put(config: &Config, all: &[Exemption]) -> Result<String> {
         Ok(answer) if answer.done => Ok("in force".to_owned()),
         Ok(answer) => {
             added::put(state_dir, &before)?;
-            bail!("the agent does not take it, and nothing was changed: {}", answer.told);
+            bail!("the agent does not take it, and nothing was changed: {}", answer.text);
         }
         Err(error) if error.is_absence() => {
             Ok(format!("no agent runs on {}: in force when one starts", state_dir.display()))
@@ -124,12 +124,12 @@ fn test(config: Config, question: &TestArgs, now: Timestamp) -> Result<(String, 
         process: if named.is_some_and(|name| name.starts_with('/')) { [None, named] } else { [named, None] },
     };
     let all = Exemptions::new(config.exemptions);
-    let (told, code) = match all.covering(&asked, now) {
+    let (text, code) = match all.covering(&asked, now) {
         Some(one) => (format!("exempt by {}: {one}\nreason: {}", one.id, one.reason), ExitCode::SUCCESS),
         None => (listing::why_not(all.all(), &asked, &ends, now), ExitCode::FAILURE),
     };
     let notes = [question.client, question.server].into_iter().filter_map(in_another_form);
-    Ok((std::iter::once(told).chain(notes).collect::<Vec<_>>().join("\n"), code))
+    Ok((std::iter::once(text).chain(notes).collect::<Vec<_>>().join("\n"), code))
 }
 
 #[cfg(test)]
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn of_entries_that_are_added_and_removed_at_once_none_is_lost() {
+    fn concurrent_changes_lose_no_entry() {
         let state = tempfile::tempdir().unwrap();
         let config = Config { state_dir: state.path().to_owned(), ..Config::default() };
         std::thread::scope(|scope| {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_asks_about_the_ports_that_the_profile_watches() {
+    fn trial_uses_the_ports_of_the_profile() {
         let state = tempfile::tempdir().unwrap();
         let mut config = Config {
             state_dir: state.path().to_owned(),
@@ -197,7 +197,7 @@ mod tests {
             port: "135".parse().unwrap(),
             process: None,
         };
-        let (told, _) = test(config, &question, NOW).unwrap();
-        assert!(told.starts_with("exempt by"), "{told}");
+        let (text, _) = test(config, &question, NOW).unwrap();
+        assert!(text.starts_with("exempt by"), "{text}");
     }
 }

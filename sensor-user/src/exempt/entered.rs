@@ -50,7 +50,7 @@ pub(super) fn entered(config: &Config, entry: &AddArgs, now: Timestamp) -> Resul
     }
     if one.can_never_match() {
         bail!(
-            "{one} has IPv4 addresses alone at one end and IPv6 addresses alone at the other: no conversation is like that; \
+            "{one} has IPv4 addresses alone at one end and IPv6 addresses alone at the other: no connection is like that; \
              nothing was changed"
         );
     }

@@ -40,10 +40,10 @@ fn entry(one: &Exemption, hit: Option<&Hit>, now: Timestamp) -> String {
 /// What one has covered. The kernel counts packets and the agent connections: neither can be turned into the other.
 fn covered(hit: Option<&Hit>) -> String {
     let Some(hit) = hit else { return "none".to_owned() };
-    let told = [(hit.connections, "connections"), (hit.packets, "packets")];
-    let told: Vec<_> =
-        told.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    format!("{}, last {}", told.join(" and "), rfc3339(hit.last))
+    let text = [(hit.connections, "connections"), (hit.packets, "packets")];
+    let text: Vec<_> =
+        text.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    format!("{}, last {}", text.join(" and "), rfc3339(hit.last))
 }
 
 /// Why no exemption covers the connection that is called `asked`; those that came closest first.
@@ -60,14 +60,14 @@ pub(super) fn why_not(all: &[Exemption], question: &Question<'_>, asked: &str, n
         .collect();
     reasons.sort_by_key(|(distance, _)| *distance);
     let more = reasons.len().saturating_sub(MAX_LISTED);
-    let mut told = format!("not exempt: {asked}");
+    let mut text = format!("not exempt: {asked}");
     for (_, reason) in reasons.into_iter().take(MAX_LISTED) {
-        told.push_str(&format!("\n  {reason}"));
+        text.push_str(&format!("\n  {reason}"));
     }
     if more > 0 {
-        told.push_str(&format!("\n  nor do {more} others"));
+        text.push_str(&format!("\n  nor do {more} others"));
     }
-    told
+    text
 }
 
 fn when_over(one: &Exemption, now: Timestamp) -> String {
@@ -86,19 +86,19 @@ mod tests {
     }
 
     #[test]
-    fn the_list_marks_what_is_over_and_what_never_matched() {
+    fn list_marks_expired_and_unused_entries() {
         let used = by_source("10.1.0.0/16");
         let over = Exemption { expires: Some(NOW), ..by_source("10.2.0.0/16") };
         let hits = BTreeMap::from([(used.id.clone(), Hit { connections: 3, packets: 0, last: NOW })]);
-        let told = table(&[used, over, by_source("10.3.0.0/16")], &hits, NOW);
-        assert!(told.contains("3 connections, last 2023-11-14T22:13:20.000Z"), "{told}");
-        assert!(told.contains("10.2.0.0/16 -> any  EXPIRED"), "{told}");
-        assert!(told.contains("10.3.0.0/16 -> any  NEVER MATCHED"), "{told}");
+        let text = table(&[used, over, by_source("10.3.0.0/16")], &hits, NOW);
+        assert!(text.contains("3 connections, last 2023-11-14T22:13:20.000Z"), "{text}");
+        assert!(text.contains("10.2.0.0/16 -> any  EXPIRED"), "{text}");
+        assert!(text.contains("10.3.0.0/16 -> any  NEVER MATCHED"), "{text}");
         assert_eq!(table(&[], &hits, NOW), "no exemptions");
     }
 
     #[test]
-    fn why_nothing_covers_a_connection_is_told_for_each() {
+    fn says_for_each_entry_why_it_does_not_match() {
         let question = Question {
             client: "10.2.0.1".parse().unwrap(),
             server: "8.8.4.4".parse().unwrap(),
@@ -107,9 +107,9 @@ mod tests {
             process: [None, None],
         };
         let over = Exemption { expires: Some(NOW), ..by_source("10.2.0.0/16") };
-        let told = why_not(&[by_source("10.1.0.0/16"), over], &question, "it", NOW);
-        let lines: Vec<_> = told.lines().collect();
-        assert!(lines[1].contains("covers it, and expired 2023"), "{told}");
-        assert!(lines[2].contains("the client 10.2.0.1 is not in 10.1.0.0/16"), "{told}");
+        let text = why_not(&[by_source("10.1.0.0/16"), over], &question, "it", NOW);
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[1].contains("covers it, and expired 2023"), "{text}");
+        assert!(lines[2].contains("the client 10.2.0.1 is not in 10.1.0.0/16"), "{text}");
     }
 }

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lock_is_held_by_one_and_the_next_is_told_who_is_in_the_way() {
+    fn lock_names_its_holder() {
         let directory = tempfile::tempdir().unwrap();
         let state = directory.path().join("state");
         let held = Lock::take(&state).unwrap();

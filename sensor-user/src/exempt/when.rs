@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_holds_to_its_end_and_a_time_to_the_second() {
+    fn date_lasts_to_its_end_and_time_to_the_second() {
         let day = expiry("2023-11-14").unwrap();
         assert_eq!(day, second(1_700_006_400));
         assert_eq!(expiry("2023-11-15T00:00:00Z").unwrap(), day);
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_is_too_late_is_refused_with_the_last_day() {
+    fn refuses_a_time_too_late_and_names_the_last_day() {
         for late in ["2999999d", "9999-12-31", "2262-01-01T00:00:01Z"] {
             let refused = expiry_or_duration(late, second(1_700_000_000)).unwrap_err();
             assert!(refused.contains(late) && refused.contains(LATEST_DAY), "{refused}");
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_counts_from_now() {
+    fn duration_counts_from_now() {
         assert_eq!(expiry_or_duration("90m", second(1)).unwrap(), second(5_401));
         assert_eq!(expiry_or_duration("2d", second(0)).unwrap(), second(172_800));
         assert_eq!(expiry_or_duration("2023-11-14", second(0)).unwrap(), second(1_700_006_400));

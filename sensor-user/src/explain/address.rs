@@ -15,8 +15,8 @@ use sensor_core::time::Timestamp;
 
 /// Networks and entries that are told of one address at most, and characters of a reason: an answer has to fit the control
 /// socket.
-const MOST: usize = 20;
-const LONGEST_REASON: usize = 200;
+const MAX_ENTRIES: usize = 20;
+const MAX_REASON_LEN: usize = 200;
 
 /// An address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub struct Address {
     /// Networks that cover it too and do not decide.
     pub beats: Vec<Network>,
     /// Exemptions that touch it.
-    pub touched: Touches,
+    pub matching: Matches,
 }
 
 /// An IPv4 address inside an IPv6 one.
@@ -57,16 +57,16 @@ pub struct Network {
 
 /// What of the configuration touches an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Touches {
+pub struct Matches {
     /// The first of them.
-    pub entries: Vec<Touched>,
+    pub entries: Vec<Match>,
     /// How many there are besides.
     pub further: usize,
 }
 
 /// Something of the configuration that touches an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Touched {
+pub struct Match {
     /// What it is: `exemption`.
     pub kind: String,
     /// What it says.
@@ -87,8 +87,8 @@ impl Address {
                 .embedded
                 .map(|(form, inner)| Embedded { address: inner, form: form.name().to_owned() }),
             by: placed.by.map(Network::of),
-            beats: placed.beats.into_iter().take(MOST).map(Network::of).collect(),
-            touched: touched(config, now, |one| one.names(address)).with_threats(config, address),
+            beats: placed.beats.into_iter().take(MAX_ENTRIES).map(Network::of).collect(),
+            matching: matching(config, now, |one| one.names(address)).with_threats(config, address),
         }
     }
 }
@@ -104,21 +104,21 @@ impl Network {
 }
 
 /// The exemptions in force at `now` that `fits` takes.
-pub(super) fn touched(config: &Config, now: Timestamp, fits: impl Fn(&Exemption) -> bool) -> Touches {
+pub(super) fn matching(config: &Config, now: Timestamp, fits: impl Fn(&Exemption) -> bool) -> Matches {
     let found = config.exemptions.iter().enumerate();
     let mut found = found.filter(|(_, exemption)| exemption.is_in_force(now) && fits(exemption));
-    let told = |(number, exemption)| told(exemption, &config.places.exemption(number));
-    let entries = found.by_ref().take(MOST).map(told).collect();
-    Touches { entries, further: found.count() }
+    let matched = |(number, exemption)| matched(exemption, &config.places.exemption(number));
+    let entries = found.by_ref().take(MAX_ENTRIES).map(matched).collect();
+    Matches { entries, further: found.count() }
 }
 
-impl Touches {
+impl Matches {
     /// With what threat lists say of an address.
     fn with_threats(mut self, config: &Config, address: IpAddr) -> Self {
         for indicator in config.threats.of(address) {
             let files = config.threat_lists.iter().filter(|list| list.name == indicator.list);
             let file = files.map(|list| list.file.display().to_string()).next().unwrap_or_default();
-            self.entries.push(Touched {
+            self.entries.push(Match {
                 kind: "threat list".to_owned(),
                 what: format!("{} on {}", indicator.entry.net, indicator.list),
                 reason: shortened(indicator.entry.description.as_deref().unwrap_or_default()),
@@ -129,8 +129,8 @@ impl Touches {
     }
 }
 
-fn told(exemption: &Exemption, written: &Written) -> Touched {
-    Touched {
+fn matched(exemption: &Exemption, written: &Written) -> Match {
+    Match {
         kind: "exemption".to_owned(),
         what: exemption.to_string(),
         reason: shortened(&exemption.reason),
@@ -142,7 +142,7 @@ fn told(exemption: &Exemption, written: &Written) -> Touched {
 }
 
 fn shortened(text: &str) -> String {
-    text.chars().take(LONGEST_REASON).collect()
+    text.chars().take(MAX_REASON_LEN).collect()
 }
 
 /// The name of a place.

@@ -73,9 +73,9 @@ fn of_agent(state_dir: &Path, query: &Query) -> Result<std::result::Result<Expla
         Err(error) => return Err(error.into()),
     };
     if !answer.done {
-        bail!("the running agent does not explain: {}; --no-agent asks the configuration", answer.told);
+        bail!("the running agent does not explain: {}; --no-agent asks the configuration", answer.text);
     }
-    let explanation = serde_json::from_str(&answer.told).context(
+    let explanation = serde_json::from_str(&answer.text).context(
         "the running agent answers what this program does not understand; are both of one version?",
     )?;
     Ok(Ok(explanation))

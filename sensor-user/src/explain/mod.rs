@@ -1,4 +1,4 @@
-//! `smb-sensor explain`: how addresses are classified, by what, and what each profile says of a conversation between two.
+//! `smb-sensor explain`: how addresses are classified, by what, and what each profile says of a connection between two.
 //!
 //! [`explain`] is pure: a configuration and a [`Query`] give an [`Explanation`], which travels as JSON. [`command`] asks the
 //! running agent for one, or makes it from the configuration; [`text`] shows it.
@@ -6,7 +6,7 @@
 mod about;
 mod address;
 pub mod command;
-mod conversation;
+mod connection;
 mod text;
 
 use std::net::IpAddr;
@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     about::About,
-    address::{Address, Embedded, Network, Touched, Touches},
-    conversation::{Conversation, Fires, ProfileSays, RuleSays, Seen},
+    address::{Address, Embedded, Match, Matches, Network},
+    connection::{Connection, Fires, ProfileSays, RuleSays, Seen},
 };
 use crate::config::Config;
 use sensor_core::profile::{ProfileName, Rulebook};
@@ -30,7 +30,7 @@ pub struct Query {
     pub first: IpAddr,
     /// Another one.
     pub second: Option<IpAddr>,
-    /// Whether the conversation is one over UDP.
+    /// Whether the connection is one over UDP.
     pub udp: bool,
     /// Port of the server.
     pub port: u16,
@@ -53,8 +53,8 @@ pub struct Explanation {
     pub profiles: Vec<About>,
     /// The addresses, as asked.
     pub addresses: Vec<Address>,
-    /// Conversations between them, in either direction.
-    pub conversations: Vec<Conversation>,
+    /// Connections between them, in either direction.
+    pub connections: Vec<Connection>,
 }
 
 /// Explains addresses under a configuration.
@@ -66,13 +66,13 @@ pub fn explain(config: &Config, query: &Query, now: Timestamp) -> Explanation {
     let asked = std::iter::once(query.first).chain(query.second);
     let addresses = asked.map(|address| Address::of(address, &in_force, config, now)).collect();
     let directions = query.second.map(|second| [(query.first, second), (second, query.first)]);
-    let conversations = directions
+    let connections = directions
         .into_iter()
         .flatten()
-        .map(|ends| Conversation::of(ends, (query, now), config, &rulebooks))
+        .map(|ends| Connection::of(ends, (query, now), config, &rulebooks))
         .collect();
     let profiles = rulebooks.iter().map(|rulebook| About::of(rulebook.profile())).collect();
-    Explanation { profile: config.profile, profiles, addresses, conversations }
+    Explanation { profile: config.profile, profiles, addresses, connections }
 }
 
 #[cfg(test)]

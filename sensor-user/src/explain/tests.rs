@@ -9,20 +9,20 @@ fn query(first: &str, second: &str) -> Query {
     Query { first: first.parse().unwrap(), second, udp: false, port: 445 }
 }
 
-fn told(config: &Config, first: &str, second: &str) -> String {
+fn explained(config: &Config, first: &str, second: &str) -> String {
     explain(config, &query(first, second), Timestamp::default()).to_string()
 }
 
 /// What a profile says of the first direction: each rule that fires or may.
 fn firing(config: &Config, first: &str, second: &str, name: ProfileName) -> Vec<(String, Fires)> {
     let explanation = explain(config, &query(first, second), Timestamp::default());
-    let profile = explanation.conversations[0].profiles.iter().find(|one| one.profile == name).unwrap();
+    let profile = explanation.connections[0].profiles.iter().find(|one| one.profile == name).unwrap();
     let rules = profile.rules.iter().filter(|rule| rule.fires != Fires::No);
     rules.map(|rule| (rule.rule.clone(), rule.fires)).collect()
 }
 
 #[test]
-fn an_address_is_told_with_the_network_that_decides_and_those_that_do_not() {
+fn explains_an_address_by_the_deciding_network() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sensor.toml");
     std::fs::write(&path, "[networks]\ninternal = [\n  \"10.1.0.0/16\",\n]\n").unwrap();
@@ -43,23 +43,24 @@ fn an_address_is_told_with_the_network_that_decides_and_those_that_do_not() {
             ("10.0.0.0/8".into(), "Private-Use, RFC 1918; IANA special-purpose registry".to_owned()),
         ]
     );
-    assert!(explanation.conversations.is_empty());
-    assert!(told(&config, "9.1.1.1", "").contains("9.0.0.0/8, --internal on the command line"));
+    assert!(explanation.connections.is_empty());
+    assert!(explained(&config, "9.1.1.1", "").contains("9.0.0.0/8, --internal on the command line"));
 }
 
 #[test]
-fn a_registry_entry_is_named_with_its_standard() {
-    let told = |address| told(&Config::default(), address, "");
+fn names_a_registry_entry_with_its_standard() {
+    let explained = |address| explained(&Config::default(), address, "");
     assert!(
-        told("198.18.0.1").contains("198.18.0.0/15, Benchmarking, RFC 2544; IANA special-purpose registry")
+        explained("198.18.0.1")
+            .contains("198.18.0.0/15, Benchmarking, RFC 2544; IANA special-purpose registry")
     );
-    assert!(told("192.0.0.9").contains("192.0.0.9/32, Port Control Protocol Anycast, RFC 7723"));
-    assert!(told("192.0.0.9").contains("beats       192.0.0.0/24"), "{}", told("192.0.0.9"));
-    assert!(told("8.8.8.8").contains("8.8.8.8 is external\n  by          no network"));
+    assert!(explained("192.0.0.9").contains("192.0.0.9/32, Port Control Protocol Anycast, RFC 7723"));
+    assert!(explained("192.0.0.9").contains("beats       192.0.0.0/24"), "{}", explained("192.0.0.9"));
+    assert!(explained("8.8.8.8").contains("8.8.8.8 is external\n  by          no network"));
 }
 
 #[test]
-fn an_embedded_ipv4_address_is_unwrapped_and_judged() {
+fn unwraps_and_classifies_an_embedded_ipv4_address() {
     for (address, form, place) in [
         ("::ffff:10.0.0.1", "IPv4-mapped, RFC 4291", "internal"),
         ("64:ff9b::808:808", "NAT64, RFC 6052", "external"),
@@ -67,9 +68,9 @@ fn an_embedded_ipv4_address_is_unwrapped_and_judged() {
         ("2001:0:1234::f5ff:fffe", "Teredo client, RFC 4380", "internal"),
     ] {
         let explanation = explain(&Config::default(), &query(address, ""), Timestamp::default());
-        let told = &explanation.addresses[0];
-        assert!(told.embedded.as_ref().unwrap().form.starts_with(form), "{told:?}");
-        assert_eq!(told.place, place, "{address}");
+        let explained = &explanation.addresses[0];
+        assert!(explained.embedded.as_ref().unwrap().form.starts_with(form), "{explained:?}");
+        assert_eq!(explained.place, place, "{address}");
     }
     assert_eq!(
         explain(&Config::default(), &query("2001:db8::1", ""), Timestamp::default()).addresses[0].embedded,
@@ -78,7 +79,7 @@ fn an_embedded_ipv4_address_is_unwrapped_and_judged() {
 }
 
 #[test]
-fn each_profile_says_its_own_of_a_reserved_destination() {
+fn each_profile_classifies_a_reserved_destination() {
     let firing = |name| firing(&Config::default(), "10.0.0.1", "0.1.2.3", name);
     assert!(firing(ProfileName::Sensor).is_empty());
     assert_eq!(
@@ -90,7 +91,7 @@ fn each_profile_says_its_own_of_a_reserved_destination() {
     );
     assert!(firing(ProfileName::ElasticCurrent).iter().all(|(_, fires)| *fires == Fires::If));
     assert!(firing(ProfileName::Netography).is_empty());
-    let text = told(&Config::default(), "10.0.0.1", "0.1.2.3");
+    let text = explained(&Config::default(), "10.0.0.1", "0.1.2.3");
     assert!(
         text.contains("* sensor          no     the server is not on the Internet; the server is not internal\n                  why    client internal by 10.0.0.0/8, server reserved by 0.0.0.0/8"),
         "{text}"
@@ -100,13 +101,13 @@ fn each_profile_says_its_own_of_a_reserved_destination() {
 }
 
 #[test]
-fn an_exemption_is_told_of_both_ends_and_silences_every_profile() {
+fn names_an_exemption_of_both_ends_for_every_profile() {
     let exemption =
         Exemption::between("10.0.0.0/24".parse().ok(), "8.8.4.4/32".parse().ok(), "copies\u{1b}[2J");
     let config = Config { exemptions: vec![exemption], ..Config::default() };
     let explanation = explain(&config, &query("10.0.0.1", "8.8.4.4"), Timestamp::default());
-    assert!(explanation.addresses.iter().all(|address| address.touched.entries.len() == 1));
-    let [there, back] = &explanation.conversations[..] else { panic!("two directions") };
+    assert!(explanation.addresses.iter().all(|address| address.matching.entries.len() == 1));
+    let [there, back] = &explanation.connections[..] else { panic!("two directions") };
     assert!(there.exempt.entries.len() == 1 && back.exempt.entries.is_empty());
     for profile in &there.profiles {
         assert!(profile.rules.iter().all(|rule| rule.fires == Fires::No), "{profile:?}");
@@ -117,61 +118,64 @@ fn an_exemption_is_told_of_both_ends_and_silences_every_profile() {
 }
 
 #[test]
-fn the_profile_in_force_classifies() {
+fn active_profile_classifies() {
     let config = Config { profile: ProfileName::ElasticV105, ..Config::default() };
-    assert!(told(&config, "0.1.2.3", "").contains("0.1.2.3 is external"));
-    let text = told(&config, "192.0.2.1", "");
+    assert!(explained(&config, "0.1.2.3", "").contains("0.1.2.3 is external"));
+    let text = explained(&config, "192.0.2.1", "");
     assert!(text.contains("  blind to    clients with IPv6 addresses\n"), "{text}");
     assert!(text.contains("every 5 minutes over the last 9, 100 alerts at most"), "{text}");
     assert!(text.contains("192.0.2.0/24, list NOT-INTERNET of elastic-v105"), "{text}");
 }
 
 #[test]
-fn an_explanation_survives_its_way_over_the_socket() {
+fn explanation_survives_the_socket() {
     let explanation = explain(&Config::default(), &query("10.0.0.1", "2001:4860::1"), Timestamp::default());
     let text = serde_json::to_string(&explanation).unwrap();
     assert_eq!(serde_json::from_str::<Explanation>(&text).unwrap(), explanation);
 }
 
 #[test]
-fn many_exemptions_are_counted_and_the_answer_still_fits_the_socket() {
+fn counts_many_exemptions_and_still_fits_the_socket() {
     let exemption =
         Exemption::between("10.0.0.0/24".parse().ok(), "8.8.4.4/32".parse().ok(), &"long ".repeat(1_000));
     let config = Config { exemptions: vec![exemption; 120], ..Config::default() };
     let explanation = explain(&config, &query("10.0.0.1", "8.8.4.4"), Timestamp::default());
-    assert_eq!(explanation.conversations[0].exempt.further, 100);
+    assert_eq!(explanation.connections[0].exempt.further, 100);
     assert!(explanation.to_string().contains("and 100 further ones"));
     let length = serde_json::to_string(&explanation).unwrap().len();
     assert!(length < 48 * 1024, "{length} bytes of 64 KiB, and quotes are escaped once more");
 }
 
 #[test]
-fn a_listed_address_is_told_with_the_list_its_file_and_its_line() {
+fn names_the_threat_list_file_and_line_of_an_address() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sensor.toml");
     std::fs::write(directory.path().join("feed"), "# ours\n198.18.0.0/15\n8.8.4.0/24 # scanners\n").unwrap();
     std::fs::write(&path, "[[threat_list]]\nname = \"feed\"\nfile = \"feed\"\n").unwrap();
     let config = Config::load(Some(&path), &Overrides::default()).unwrap();
-    let listed = &explain(&config, &query("8.8.4.4", ""), Timestamp::default()).addresses[0].touched.entries;
+    let listed = &explain(&config, &query("8.8.4.4", ""), Timestamp::default()).addresses[0].matching.entries;
     assert_eq!(listed.len(), 1, "{listed:?}");
     assert_eq!((listed[0].kind.as_str(), listed[0].reason.as_str()), ("threat list", "scanners"));
     assert_eq!(listed[0].what, "8.8.4.0/24 on feed");
     assert!(listed[0].written.ends_with("feed:3"), "{}", listed[0].written);
-    assert!(told(&config, "8.8.4.4", "").contains("threat list 8.8.4.0/24 on feed: scanners"));
+    assert!(explained(&config, "8.8.4.4", "").contains("threat list 8.8.4.0/24 on feed: scanners"));
     assert!(
-        explain(&config, &query("9.9.9.9", ""), Timestamp::default()).addresses[0].touched.entries.is_empty()
+        explain(&config, &query("9.9.9.9", ""), Timestamp::default()).addresses[0]
+            .matching
+            .entries
+            .is_empty()
     );
 }
 
 #[test]
-fn an_exemption_that_is_over_touches_nothing() {
+fn expired_exemption_covers_nothing() {
     let over = Exemption {
         expires: Some(Timestamp::from_unix_nanos(1_000)),
         ..Exemption::between("10.0.0.0/24".parse().ok(), None, "until then")
     };
     let config = Config { exemptions: vec![over], ..Config::default() };
-    let touched =
-        |now| explain(&config, &query("10.0.0.1", "8.8.4.4"), now).addresses[0].touched.entries.len();
+    let matching =
+        |now| explain(&config, &query("10.0.0.1", "8.8.4.4"), now).addresses[0].matching.entries.len();
     let at = Timestamp::from_unix_nanos;
-    assert_eq!((touched(at(999)), touched(at(1_000))), (1, 0));
+    assert_eq!((matching(at(999)), matching(at(1_000))), (1, 0));
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{About, Address, Conversation, Explanation, Fires, Network, ProfileSays, Seen, Touched};
+use super::{About, Address, Connection, Explanation, Fires, Match, Network, ProfileSays, Seen};
 use sensor_core::profile::ProfileName;
 
 /// Width of the first column.
@@ -29,9 +29,9 @@ impl Display for Explanation {
         for address in &self.addresses {
             write!(f, "\n{address}")?;
         }
-        for conversation in &self.conversations {
+        for connection in &self.connections {
             writeln!(f)?;
-            conversation.write(f, self.profile)?;
+            connection.write(f, self.profile)?;
         }
         Ok(())
     }
@@ -63,10 +63,10 @@ impl Display for Address {
         for network in &self.beats {
             line(f, "beats", format_args!("{network} ({})", network.place))?;
         }
-        for touched in &self.touched.entries {
-            line(f, &touched.kind, touched)?;
+        for matching in &self.matching.entries {
+            line(f, &matching.kind, matching)?;
         }
-        further(f, self.touched.further)
+        further(f, self.matching.further)
     }
 }
 
@@ -76,7 +76,7 @@ impl Display for Network {
     }
 }
 
-impl Display for Touched {
+impl Display for Match {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} ({})", self.what, self.reason.escape_debug(), self.written)
     }
@@ -91,7 +91,7 @@ impl Display for Seen {
     }
 }
 
-impl Conversation {
+impl Connection {
     fn write(&self, f: &mut Formatter<'_>, in_force: ProfileName) -> fmt::Result {
         let transport = self.transport.to_uppercase();
         writeln!(f, "{} to {}, {transport} {}", self.client, self.server, self.port)?;

@@ -17,7 +17,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_boot_has_one_number_all_along() {
+    fn boot_id_is_stable() {
         assert!(id().is_some());
         assert_eq!(id(), id());
     }

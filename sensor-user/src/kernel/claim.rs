@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_interface_is_claimed_by_one_at_a_time() {
+    fn one_agent_claims_an_interface_at_a_time() {
         let held = Claim::on(4_000_000_000).unwrap();
         assert_eq!(Claim::on(4_000_000_000).err().unwrap().kind(), io::ErrorKind::AddrInUse);
         drop(held);

@@ -77,8 +77,8 @@ fn ask(socket: &UnixDatagram, interface: &str, command: u32) -> Option<[u32; WOR
     // SAFETY: all zero is a value of this structure.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     // The name ends with a zero, which is there already.
-    let room = request.ifr_name.len() - 1;
-    for (to, from) in request.ifr_name[..room].iter_mut().zip(interface.bytes()) {
+    let length = request.ifr_name.len() - 1;
+    for (to, from) in request.ifr_name[..length].iter_mut().zip(interface.bytes()) {
         *to = from as libc::c_char;
     }
     request.ifr_ifru.ifru_data = words.as_mut_ptr().cast();
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_loopback_interface_tells_its_offloads_and_a_missing_one_nothing() {
+    fn reads_offloads_of_loopback_and_none_of_a_missing_interface() {
         let loopback = Offloads::of("lo").unwrap();
         assert!(loopback.gro.is_some() && loopback.rx_vlan.is_some(), "{loopback:?}");
         assert_eq!(Offloads::of("no-such-if").unwrap(), Offloads::default());

@@ -26,7 +26,7 @@ use super::{
     ring::RecordRing,
     slots::SlotReader,
 };
-use sensor_core::networks::{PrefixSet, Room};
+use sensor_core::networks::{Capacity, PrefixSet};
 
 /// The kernel object as it was compiled.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("SMB_SENSOR_BPF_OBJECT"));
@@ -40,7 +40,7 @@ pub struct LoadPlan {
     pub services: Box<Services>,
     /// The prefix set to begin with.
     pub prefixes: PrefixSet,
-    /// Prefixes that there is to be room for.
+    /// Prefixes that there is to be capacity for.
     pub max_prefixes: u32,
     /// Size of the record ring, bytes; a power of two and a multiple of the page size.
     pub ring_bytes: u32,
@@ -54,10 +54,10 @@ impl LoadPlan {
         self.max_prefixes
     }
 
-    /// What the prefix tables have room for.
+    /// What the prefix tables have capacity for.
     #[must_use]
-    pub const fn room(&self) -> Room {
-        Room { v4_leaves: self.v4_leaves(), v6_blocks: self.settings.blocks_v6 }
+    pub const fn capacity(&self) -> Capacity {
+        Capacity { v4_leaves: self.v4_leaves(), v6_blocks: self.settings.blocks_v6 }
     }
 }
 
@@ -193,8 +193,9 @@ impl KernelProgram {
         let records = RecordRing::open(take(&mut ebpf, "RECORDS")?)?;
         let slots = SlotReader::open(take(&mut ebpf, "SLOTS")?, plan.settings.slots_per_cpu, cpus)?;
         let counters = KernelCounters::open(take(&mut ebpf, "COUNTERS")?)?;
-        let room = plan.room();
-        let mut prefixes = PrefixMaps::open(|name| take(&mut ebpf, name), room, plan.max_prefixes as usize)?;
+        let capacity = plan.capacity();
+        let mut prefixes =
+            PrefixMaps::open(|name| take(&mut ebpf, name), capacity, plan.max_prefixes as usize)?;
         let unblocked = prefixes.put(&plan.prefixes)?;
         let exempted = ExemptedPackets::open(take(&mut ebpf, "EXEMPTED")?)?;
         let enforcement = EnforcementSwitch::open(take(&mut ebpf, enforce::SECTION)?)?;
@@ -276,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_verifier_that_tells_all_numbers_apart_is_given_fewer_ways() {
+    fn old_verifier_gets_fewer_paths() {
         let is_short =
             |kernel: Option<KernelVersion>| for_verifier(Settings::DEFAULT, kernel).has(feature::SHORT);
         assert!(is_short(Some(KernelVersion::new(5, 10, 0))));

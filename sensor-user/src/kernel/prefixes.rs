@@ -15,7 +15,7 @@ use sensor_common::{
 use thiserror::Error;
 
 use super::{object::LoadError, table::TableMemory};
-use sensor_core::networks::{PrefixSet, Room, Tables};
+use sensor_core::networks::{Capacity, PrefixSet, Tables};
 
 /// Bits of a trie key that say the view.
 const VIEW_BITS: u32 = 32;
@@ -24,7 +24,7 @@ const VIEW_BITS: u32 = 32;
 #[derive(Debug, Error)]
 pub enum PrefixError {
     /// There are more prefixes than the kernel's tries were made for.
-    #[error("{count} prefixes, and room for {most}: raise kernel.max_prefixes and restart")]
+    #[error("{count} prefixes, and capacity for {most}: raise kernel.max_prefixes and restart")]
     TooMany {
         /// Prefixes in the set.
         count: usize,
@@ -61,7 +61,7 @@ pub struct PrefixMaps {
     in_force: Array<MapData, u32>,
     /// What is in `tops_v6`.
     tops: Box<[u32]>,
-    room: Room,
+    capacity: Capacity,
     most: usize,
     view: usize,
     written: [Written; 2],
@@ -82,10 +82,10 @@ impl Written {
 }
 
 impl PrefixMaps {
-    /// Takes the maps of a program that was loaded with this `room` for each view and `most` prefixes.
+    /// Takes the maps of a program that was loaded with this `capacity` for each view and `most` prefixes.
     pub(super) fn open(
         mut take: impl FnMut(&'static str) -> Result<Map, LoadError>,
-        room: Room,
+        capacity: Capacity,
         most: usize,
     ) -> Result<Self, LoadError> {
         let failed = |source| LoadError::Write { what: "a prefix map's handle".into(), source };
@@ -98,7 +98,7 @@ impl PrefixMaps {
             tops: vec![0; 2 * TOP_ENTRIES as usize].into_boxed_slice(),
             blocks_v6: take("BLOCKS_V6")?.try_into().map_err(failed)?,
             in_force: take(".bss.view")?.try_into().map_err(failed)?,
-            room,
+            capacity,
             most,
             view: 0,
             written: [Written::nothing(), Written::nothing()],
@@ -111,7 +111,7 @@ impl PrefixMaps {
         self.view as u32
     }
 
-    /// Puts `set` into force. Gives the number of mixed networks that are left to the tries for want of room.
+    /// Puts `set` into force. Gives the number of mixed networks that are left to the tries for want of capacity.
     ///
     /// # Errors
     /// [`PrefixError`]; the set before stays in force.
@@ -120,7 +120,7 @@ impl PrefixMaps {
         if count > self.most {
             return Err(PrefixError::TooMany { count, most: self.most });
         }
-        let tables = Tables::new(set, self.room);
+        let tables = Tables::new(set, self.capacity);
         let unblocked = tables.unblocked;
         let next = 1 - self.view;
         self.write_prefixes(next, set)?;
@@ -185,7 +185,7 @@ impl PrefixMaps {
 
     fn write_tables(&mut self, view: usize, tables: Tables) -> Result<(), PrefixError> {
         let what = |source| failed("a prefix table", source);
-        let (room, number) = (self.room, view as u32);
+        let (capacity, number) = (self.capacity, view as u32);
         self.tables_v4.write(view, &tables.table_v4);
         if let Err(source) = self.write_leaves(view, tables.leaves_v4) {
             // What is there now is asked of the kernel, so that the next set finds out what has to go.
@@ -199,7 +199,7 @@ impl PrefixMaps {
             self.tops_v6.set(0, tops, 0).map_err(what)?;
         }
         differences(&mut written.blocks_v6, tables.blocks_v6, |at, value| {
-            self.blocks_v6.set(number * room.v6_blocks * BLOCK_V6_WORDS + at, value, 0)
+            self.blocks_v6.set(number * capacity.v6_blocks * BLOCK_V6_WORDS + at, value, 0)
         })
         .map_err(what)
     }
@@ -292,7 +292,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn leaves_that_are_gone_are_removed_and_only_those_that_differ_are_written() {
+    fn removes_gone_leaves_and_writes_only_changed_ones() {
         let leaf = |word| -> Leaf { [word; 8] };
         let old = [(1, leaf(1)), (3, leaf(3)), (5, leaf(5)), (9, leaf(9))];
         let new = [(0, leaf(0)), (3, leaf(3)), (5, leaf(50))];

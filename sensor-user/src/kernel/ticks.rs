@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_set_by_a_reading_agrees_with_it() {
+    fn clock_agrees_with_the_reading_it_was_set_by() {
         let clock = KernelClock::of_this_kernel().unwrap().set_by(4_294_960_000).unwrap();
         assert!(clock.now().unwrap().ticks.wrapping_sub(4_294_960_000) < 3);
     }

@@ -24,11 +24,11 @@ pub fn watcher_of(index: u32) -> Option<u32> {
 fn holds(folder: &Path, index: u32) -> bool {
     let descriptors = fs::read_dir(folder).into_iter().flatten().flatten();
     // One may be closed meanwhile.
-    descriptors.filter_map(|entry| fs::read_to_string(entry.path()).ok()).any(|told| is_link(&told, index))
+    descriptors.filter_map(|entry| fs::read_to_string(entry.path()).ok()).any(|info| is_link(&info, index))
 }
 
-fn is_link(told: &str, index: u32) -> bool {
-    let value = |key: &str| told.lines().find_map(|line| Some(line.strip_prefix(key)?.trim()));
+fn is_link(info: &str, index: u32) -> bool {
+    let value = |key: &str| info.lines().find_map(|line| Some(line.strip_prefix(key)?.trim()));
     value("link_type:") == Some("xdp")
         && value("ifindex:").and_then(|number| number.parse().ok()) == Some(index)
 }
@@ -38,15 +38,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_is_known_by_its_type_and_its_interface() {
-        let told = "pos:\t0\nlink_type:\txdp\nlink_id:\t7\nprog_tag:\tab\nprog_id:\t9\nifindex:\t12\n";
-        assert!(is_link(told, 12) && !is_link(told, 1));
-        assert!(!is_link(&told.replace("xdp", "tcx"), 12));
+    fn finds_a_link_by_type_and_interface() {
+        let info = "pos:\t0\nlink_type:\txdp\nlink_id:\t7\nprog_tag:\tab\nprog_id:\t9\nifindex:\t12\n";
+        assert!(is_link(info, 12) && !is_link(info, 1));
+        assert!(!is_link(&info.replace("xdp", "tcx"), 12));
         assert!(!is_link("pos:\t0\n", 0));
     }
 
     #[test]
-    fn nobody_watches_an_interface_that_is_not_there() {
+    fn nothing_watches_a_missing_interface() {
         assert_eq!(watcher_of(u32::MAX), None);
     }
 }

@@ -1,4 +1,4 @@
-//! From a conversation to its owner.
+//! From a connection to its owner.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -71,10 +71,10 @@ impl<O: Openers> Attribution<O> {
         }
     }
 
-    /// The opener of exactly this conversation.
+    /// The opener of exactly this connection.
     fn opener_of(&self, opening: &Opening) -> Option<Opener> {
         let opener = self.openers.opener(&key_of(&opening.tuple)?)?;
-        // The call comes before the packet. An opener that called later took over the ends of a conversation that was over.
+        // The call comes before the packet. An opener that called later took over the ends of a connection that was over.
         let after = opening.ticks.wrapping_sub(opener.ticks) as i32;
         let within = self.clock.ticks_in(if opening.from_the_start { SYN_WITHIN } else { MESSAGE_WITHIN });
         let fits = u32::try_from(after).is_ok_and(|after| after <= within);
@@ -113,7 +113,7 @@ impl<O: Openers> ProcessLookup for Attribution<O> {
     }
 }
 
-/// The key of a TCP conversation that was opened from its internal end.
+/// The key of a TCP connection that was opened from its internal end.
 fn key_of(tuple: &FiveTuple) -> Option<ConnectionKey> {
     if tuple.transport != TCP {
         return None;
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_wrote_down_is_told_when_the_process_is_gone() {
+    fn uses_the_kernel_record_once_the_process_is_gone() {
         let owner = attribution(opener()).process_of(&opening(1_001), NOW).unwrap();
         assert_eq!((owner.pid, owner.user, owner.cgroup_id), (4_242, 33, 77));
         assert_eq!(owner.name.as_deref(), Some("smbclient"));
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_another_thread_is_not_given_out_as_that_of_the_process() {
+    fn does_not_report_a_thread_name_as_the_process_name() {
         let owner =
             attribution(Opener { thread: 4_250, ..opener() }).process_of(&opening(1_001), NOW).unwrap();
         assert_eq!(owner.name, None);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn an_opener_that_called_after_the_first_packet_or_long_before_it_is_another_ones() {
+    fn ignores_calls_too_late_or_too_early_for_the_first_packet() {
         let owner = |ticks| attribution(opener()).process_of(&opening(ticks), NOW);
         assert!(owner(999).is_none());
         assert!(owner(1_000).is_some());
@@ -213,19 +213,19 @@ mod tests {
     }
 
     #[test]
-    fn ticks_are_compared_across_their_wrap() {
+    fn compares_ticks_across_the_wrap() {
         let opener = Opener { ticks: u32::MAX, ..opener() };
         assert!(attribution(opener).process_of(&opening(3), NOW).is_some());
     }
 
     #[test]
-    fn an_opener_that_may_be_either_of_two_is_none() {
+    fn ambiguous_opener_is_none() {
         let contested = Opener { flags: CONTESTED, ..opener() };
         assert!(attribution(contested).process_of(&opening(1_000), NOW).is_none());
     }
 
     #[test]
-    fn the_key_holds_addresses_and_ports_as_on_the_wire() {
+    fn key_has_addresses_and_ports_in_wire_order() {
         let mut attribution = attribution(opener());
         let _ = attribution.process_of(&opening(1_000), NOW);
         let v4 = attribution.openers.1.take().unwrap();
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn udp_is_not_looked_up() {
+    fn does_not_look_up_udp() {
         let mut attribution = attribution(opener());
         let tuple = FiveTuple { transport: UDP, ..opening(0).tuple };
         assert!(attribution.process_of(&Opening { tuple, ..opening(1_000) }, NOW).is_none());

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mount_is_found_among_others() {
+    fn finds_the_mount_among_others() {
         let whole = b"31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
             32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu\n\
             40 31 0:37 /part /mnt/part rw - cgroup2 cgroup2 rw\n\
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cgroup_is_where_its_process_says_only_if_the_number_agrees() {
+    fn cgroup_path_needs_a_matching_number() {
         let mount = tempfile::tempdir().unwrap();
         for path in ["a/b", "c"] {
             fs::create_dir_all(mount.path().join(path)).unwrap();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cgroup_that_is_gone_has_no_path_and_the_hierarchy_is_walked_once_a_second() {
+    fn gone_cgroup_has_no_path_and_walks_are_limited_to_one_a_second() {
         let mount = tempfile::tempdir().unwrap();
         let mut cgroups = Cgroups::of(Some(mount.path().to_owned()));
         assert_eq!(cgroups.path(u64::MAX, None, at(5)), None);

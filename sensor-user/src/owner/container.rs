@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn each_engine_is_known_by_its_cgroups() {
+    fn recognises_each_engine_by_its_cgroups() {
         for (path, id, runtime) in [
             (format!("/system.slice/docker-{A}.scope"), A, Some("docker")),
             (format!("/docker/{A}"), A, Some("docker")),
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_container_is_none() {
+    fn other_cgroups_are_no_container() {
         for path in [
             "/".to_owned(),
             "/system.slice/ssh.service".to_owned(),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_escape_gives_no_control_character() {
+    fn escape_gives_no_control_character() {
         assert_eq!(unescaped("a\\x2db\\x0ac\\xzz\\x"), "a-b\\x0ac\\xzz\\x");
     }
 }

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_process_that_called_is_read() {
+    fn reads_the_calling_process() {
         let (_root, processes) = one_process();
         let look = processes.look(&opener(7, 100, b"curl")).unwrap();
         assert_eq!(look.name, "curl");
@@ -180,19 +180,19 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_began_after_the_call_has_only_the_number() {
+    fn process_started_after_the_call_has_only_its_number() {
         let (_root, processes) = one_process();
         assert_eq!(processes.look(&opener(7, 99, b"curl")), None);
     }
 
     #[test]
-    fn another_program_in_the_process_is_not_the_one_that_called() {
+    fn process_that_ran_another_program_is_not_the_caller() {
         let (_root, processes) = one_process();
         assert_eq!(processes.look(&opener(7, 100, b"sh")), None);
     }
 
     #[test]
-    fn a_process_or_a_thread_that_is_gone_is_not_read() {
+    fn does_not_read_a_gone_process_or_thread() {
         let (_root, processes) = one_process();
         assert_eq!(processes.look(&opener(8, 100, b"curl")), None);
         let gone = Opener { thread: 9, ..opener(7, 100, b"curl") };
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_stat_is_no_process() {
+    fn broken_stat_is_no_process() {
         for stat in
             [b"".as_slice(), b"7 (x", b"7 (x) S 1", b"7 (x) S 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 x 0"]
         {
@@ -209,8 +209,8 @@ mod tests {
     }
 
     #[test]
-    fn this_very_thread_is_found_in_the_real_file_system() {
-        let (tell, told) = mpsc::channel();
+    fn finds_this_thread_in_the_real_file_system() {
+        let (sender, receiver) = mpsc::channel();
         let reader = thread::Builder::new().name("a name: x".into()).spawn(move || {
             let number: u32 = fs::read_link("/proc/thread-self")
                 .unwrap()
@@ -220,21 +220,21 @@ mod tests {
                 .unwrap()
                 .parse()
                 .unwrap();
-            tell.send(number).unwrap();
+            sender.send(number).unwrap();
             let hertz = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).unwrap().unwrap();
             let caller =
                 Opener { thread: number, boot_nanos: u64::MAX, ..opener(process::id(), 0, b"a name: x") };
             Processes::of("/proc".into(), hertz as u64).look(&caller)
         });
         let look = reader.unwrap().join().unwrap().expect("is alive");
-        assert_ne!(told.recv().unwrap(), process::id());
+        assert_ne!(receiver.recv().unwrap(), process::id());
         let own = std::env::current_exe().unwrap();
         assert_eq!(look.executable.map(|executable| executable.path), own.to_str().map(str::to_owned));
         assert_ne!(look.name, "a name: x", "the process has its first thread's name");
     }
 
     #[test]
-    fn a_deleted_program_file_is_told_as_such() {
+    fn marks_a_deleted_program_file() {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("pro gram");
         fs::copy("/bin/sleep", &program).unwrap();

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_the_first_name_that_the_file_gives_them() {
+    fn numbers_have_the_first_name_in_the_file() {
         let names = names_in(
             b"root:x:0:0::/root:/bin/sh\ntoor:x:0:0::/:\n#off:x:7:7::/:\nbroken\n:x:9:9:::\nu\x1b:x:5:",
         );
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_names_nobody_and_a_changed_one_is_read_anew() {
+    fn missing_file_names_nobody_and_a_changed_one_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("passwd");
         let mut users = Users::of(path.clone());

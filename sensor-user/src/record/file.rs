@@ -23,7 +23,7 @@ const SECTION: [u8; 4] = [0x0A, 0x0D, 0x0D, 0x0A];
 const ORDER: u32 = 0x1A2B_3C4D;
 
 /// A recording has no block as long as this; what is longer and not whole is damage, not an end that was torn.
-const LONGEST: u64 = 1 << 20;
+const MAX_BLOCK_LEN: u64 = 1 << 20;
 
 /// A file to go on with.
 pub(super) struct Opened {
@@ -78,12 +78,12 @@ fn whole(mut file: impl Read, length: u64) -> io::Result<u64> {
         let claimed = number(&head[4..], big);
         let shortest = if section { SHORTEST_SECTION } else { SHORTEST };
         let fits = claimed >= shortest && claimed.is_multiple_of(4);
-        if known < head.len() || fits && u64::from(claimed) > left && left < LONGEST {
+        if known < head.len() || fits && u64::from(claimed) > left && left < MAX_BLOCK_LEN {
             return Ok(at);
         }
         if !fits || u64::from(claimed) > left {
             // What a power failure leaves of what was never written.
-            let zeros = head == [0; HEAD + 4] && left < LONGEST && all_zero(&mut file)?;
+            let zeros = head == [0; HEAD + 4] && left < MAX_BLOCK_LEN && all_zero(&mut file)?;
             return if zeros { Ok(at) } else { refused(damage(at)) };
         }
         let body = u64::from(claimed) - head.len() as u64;
@@ -114,7 +114,7 @@ fn number(bytes: &[u8], big: bool) -> u32 {
 
 fn all_zero(file: &mut impl Read) -> io::Result<bool> {
     let mut rest = Vec::new();
-    file.take(LONGEST).read_to_end(&mut rest)?;
+    file.take(MAX_BLOCK_LEN).read_to_end(&mut rest)?;
     Ok(rest.iter().all(|byte| *byte == 0))
 }
 
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_block_is_cut_off_wherever_it_was_torn_and_the_recording_goes_on() {
+    fn cuts_a_torn_block_anywhere_and_continues_the_recording() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.pcapng");
         let (two, three) = (recording(2), recording(3));
@@ -149,8 +149,8 @@ mod tests {
             assert_eq!(fs::read(&path).unwrap(), [&two[..], &recording(1)].concat());
         }
         // Not even the head of the file got there, or only its length.
-        for begun in [&three[..1], &three[..10], &three[..20]] {
-            fs::write(&path, begun).unwrap();
+        for torn in [&three[..1], &three[..10], &three[..20]] {
+            fs::write(&path, torn).unwrap();
             assert_eq!((open(&path).unwrap().bytes, fs::read(&path).unwrap().len()), (0, 0));
         }
         fs::write(&path, [&two[..], &[0; 4_000]].concat()).unwrap();
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_recording_is_refused_and_left_as_it_is() {
+    fn refuses_another_file_and_leaves_it_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notes");
         let mut damaged = recording(3);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_is_its_owners_alone_also_when_it_was_there_before() {
+    fn recording_is_readable_by_its_owner_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.pcapng");
         fs::write(&path, recording(1)).unwrap();

@@ -33,7 +33,7 @@ pub use self::{
 };
 use crate::{
     config::RecordOptions,
-    kernel::{interface::Interface, tap::Tap},
+    kernel::{interface::Interface, packet_socket::PacketSocket},
     runtime::{Supervisor, fault},
     wall_clock,
 };
@@ -42,13 +42,13 @@ use sensor_core::{address::FiveTuple, incident::IncidentId};
 /// Packets that wait for the thread that writes.
 const WAITING: usize = 8_192;
 
-/// News of incidents that wait for it: connections that join or leave one.
-const MAX_NEWS: usize = 65_536;
+/// Changes that wait for the writing thread: connections that join or leave an incident.
+const MAX_CHANGES: usize = 65_536;
 
 /// Time that the thread that writes is given at the end.
 const END: Duration = Duration::from_secs(5);
 
-/// Time without packets after which the file gets what was written, and news are looked for.
+/// Time without packets after which the file gets what was written, and changes are looked for.
 const IDLE: Duration = Duration::from_millis(200);
 
 /// The bounds beside that of the file.
@@ -89,23 +89,23 @@ pub enum RecordError {
     Thread(#[source] io::Error),
 }
 
-/// What is reported of incidents. It goes beside the packets, so that no flood of them drives it out; what is refused is counted.
+/// A connection joins or leaves an incident. Changes have a queue of their own, so that a flood of packets displaces none.
 #[derive(Debug, PartialEq, Eq)]
-enum News {
+enum Change {
     Joined { tuple: FiveTuple, incident: IncidentId, rule: String, at: u64 },
     Left { tuple: FiveTuple, at: u64 },
 }
 
 /// A recording that goes on until this is dropped.
 pub struct Recording {
-    /// From the taps. What is more than the thread that writes can take is lost.
+    /// From the sockets. Packets beyond what the writing thread can take are lost and counted.
     packets: Option<SyncSender<Packet>>,
-    news: SyncSender<News>,
+    changes: SyncSender<Change>,
     stop: Arc<AtomicBool>,
     lost: Arc<AtomicU64>,
-    /// News for which there was no room.
+    /// Changes that did not fit the queue.
     refused: AtomicU64,
-    taps: Vec<JoinHandle<()>>,
+    sockets: Vec<JoinHandle<()>>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -131,23 +131,23 @@ impl Recording {
         let recorder = Recorder::new(BufWriter::new(file), bytes, &names, options.snap_length, bounds)
             .map_err(failed)?;
         let (packets, passed) = sync_channel(WAITING);
-        let (news, heard) = sync_channel(MAX_NEWS);
+        let (changes, receiver) = sync_channel(MAX_CHANGES);
         let shown = path.display().to_string();
         let writer = supervisor
-            .spawn_optional("record", move || write(recorder, &passed, &heard, &shown))
+            .spawn_optional("record", move || write(recorder, &passed, &receiver, &shown))
             .map_err(RecordError::Thread)?;
         let mut recording = Self {
             packets: Some(packets),
-            news,
+            changes,
             stop: Arc::default(),
             lost: Arc::default(),
             refused: AtomicU64::default(),
-            taps: vec![],
+            sockets: vec![],
             writer: Some(writer),
         };
         let ports = [&services.smb_tcp[..], &services.rpc_tcp, &services.netbios_udp].concat();
         for (number, interface) in interfaces.iter().enumerate() {
-            recording.tap(number as u32, interface, &ports, options.snap_length, supervisor)?;
+            recording.open_socket(number as u32, interface, &ports, options.snap_length, supervisor)?;
         }
         info!(
             "recording packets of alerted flows to {}, the first {} bytes of each: they may hold credentials and contents",
@@ -157,7 +157,7 @@ impl Recording {
         Ok(Some(recording))
     }
 
-    fn tap(
+    fn open_socket(
         &mut self,
         number: u32,
         interface: &Interface,
@@ -166,15 +166,15 @@ impl Recording {
         supervisor: &Supervisor,
     ) -> Result<(), RecordError> {
         let failed = |source| RecordError::Interface { interface: interface.name.clone(), source };
-        let tap = Tap::open(interface.index, ports).map_err(failed)?;
+        let socket = PacketSocket::open(interface.index, ports).map_err(failed)?;
         let Some(packets) = self.packets.clone() else { return Ok(()) };
         let (stop, lost) = (Arc::clone(&self.stop), Arc::clone(&self.lost));
         let name = interface.name.clone();
         let thread = supervisor.spawn_optional(&format!("record-{name}"), move || {
-            let mut room = vec![0; snap_length as usize];
+            let mut buffer = vec![0; snap_length as usize];
             while !stop.load(Ordering::Relaxed) {
                 fault::point("record-packets");
-                let packet = match tap.next(&mut room) {
+                let packet = match socket.next(&mut buffer) {
                     Ok(None) => continue,
                     Ok(Some((bytes, length))) => {
                         Packet { interface: number, at: now(), length, bytes: bytes.into() }
@@ -186,29 +186,29 @@ impl Recording {
                 }
             }
         });
-        self.taps.push(thread.map_err(RecordError::Thread)?);
+        self.sockets.push(thread.map_err(RecordError::Thread)?);
         Ok(())
     }
 
     /// A connection belongs to an incident: its packets are recorded from now on, and those of the seconds before.
     pub fn joined(&self, tuple: &FiveTuple, incident: IncidentId, rule: &str) {
-        let news = News::Joined { tuple: *tuple, incident, rule: rule.to_owned(), at: now() };
-        self.report(news);
+        let change = Change::Joined { tuple: *tuple, incident, rule: rule.to_owned(), at: now() };
+        self.report(change);
     }
 
     /// Such a connection is over.
     pub fn left(&self, tuple: &FiveTuple) {
-        self.report(News::Left { tuple: *tuple, at: now() });
+        self.report(Change::Left { tuple: *tuple, at: now() });
     }
 
     /// A thread that writes no more has logged so.
-    fn report(&self, news: News) {
-        if let Err(TrySendError::Full(_)) = self.news.try_send(news) {
+    fn report(&self, change: Change) {
+        if let Err(TrySendError::Full(_)) = self.changes.try_send(change) {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Packets and news of incidents that could not be recorded, as they came too fast.
+    /// Packets and changes of incidents that could not be recorded, as they came too fast.
     #[must_use]
     pub fn refused(&self) -> (u64, u64) {
         (self.lost.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed))
@@ -223,8 +223,8 @@ fn now() -> u64 {
 impl Drop for Recording {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        for tap in self.taps.drain(..) {
-            let _ = tap.join();
+        for socket in self.sockets.drain(..) {
+            let _ = socket.join();
         }
         // What waits is written first; a disk that takes nothing is not waited for.
         drop(self.packets.take());
@@ -251,24 +251,24 @@ impl Drop for Recording {
 fn write(
     mut recorder: Recorder<BufWriter<File>>,
     passed: &Receiver<Packet>,
-    news: &Receiver<News>,
+    changes: &Receiver<Change>,
     path: &str,
 ) {
     let mut reported_full = false;
     loop {
         fault::point("record");
         let next = passed.recv_timeout(IDLE);
-        let heard = news.try_iter().try_for_each(|news| match news {
-            News::Joined { tuple, incident, rule, at } => {
+        let applied = changes.try_iter().try_for_each(|change| match change {
+            Change::Joined { tuple, incident, rule, at } => {
                 recorder.alerted(&tuple, &incident.to_string(), &rule, at)
             }
-            News::Left { tuple, at } => {
+            Change::Left { tuple, at } => {
                 recorder.closed(&tuple, at);
                 Ok(())
             }
         });
         let ended = matches!(next, Err(RecvTimeoutError::Disconnected));
-        let result = heard.and_then(|()| match next {
+        let result = applied.and_then(|()| match next {
             Ok(packet) => recorder.packet(packet),
             _ => recorder.flush(),
         });

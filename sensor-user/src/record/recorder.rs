@@ -1,6 +1,6 @@
 //! Which packets are kept: those of flows with an alert, from some time before it on.
 //!
-//! Takes packets and news of alerts in their order, writes to a file. Everything is bounded: what is remembered of packets
+//! Takes packets and changes of alerts in their order, writes to a file. Everything is bounded: what is remembered of packets
 //! that nobody has alerted on, what a flow may take, and the file.
 
 use std::{

@@ -1,4 +1,4 @@
-//! News of alerts, and the thread that writes.
+//! Changes of incidents, and the thread that writes.
 
 use std::net::SocketAddr;
 
@@ -12,29 +12,29 @@ fn ends(port: u16) -> FiveTuple {
 }
 
 #[test]
-fn a_flood_of_packets_drives_out_no_alert() {
-    let (news, heard) = sync_channel(MAX_NEWS);
+fn flood_of_packets_displaces_no_alert() {
+    let (changes, receiver) = sync_channel(MAX_CHANGES);
     let recording = Recording {
         packets: None,
-        news,
+        changes,
         stop: Arc::default(),
         lost: Arc::default(),
         refused: AtomicU64::default(),
-        taps: vec![],
+        sockets: vec![],
         writer: None,
     };
     for port in 1..=20_000 {
         recording.joined(&ends(port), IncidentId(1), "rule");
         recording.left(&ends(port));
     }
-    assert_eq!((heard.try_iter().count(), recording.refused()), (40_000, (0, 0)));
+    assert_eq!((receiver.try_iter().count(), recording.refused()), (40_000, (0, 0)));
 }
 
 #[test]
-fn news_for_which_there_is_no_room_is_counted() {
-    let (news, _heard) = sync_channel(2);
+fn counts_messages_that_do_not_fit() {
+    let (changes, _receiver) = sync_channel(2);
     let (stop, lost, refused) = (Arc::default(), Arc::default(), AtomicU64::default());
-    let recording = Recording { packets: None, news, stop, lost, refused, taps: vec![], writer: None };
+    let recording = Recording { packets: None, changes, stop, lost, refused, sockets: vec![], writer: None };
     for port in 1..=5 {
         recording.left(&ends(port));
     }
@@ -42,7 +42,7 @@ fn news_for_which_there_is_no_room_is_counted() {
 }
 
 #[test]
-fn a_file_that_is_no_recording_is_named_with_what_to_do() {
+fn names_another_file_with_advice() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("notes.txt");
     std::fs::write(&file, "my notes").unwrap();

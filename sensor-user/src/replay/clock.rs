@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_begins_before_the_end_of_the_last_one_is_another_recording() {
+    fn file_before_the_end_of_the_last_is_another_recording() {
         let mut clock = ReplayClock::default();
         let _ = clock.step(START + 5 * S);
         clock.begin_file();

@@ -23,7 +23,7 @@ use crate::{
     },
     plan,
 };
-use sensor_core::networks::Room;
+use sensor_core::networks::Capacity;
 
 /// Interface that the kernel pretends a frame of BPF_PROG_TEST_RUN passes: the loopback interface.
 pub const INTERFACE: u32 = 1;
@@ -33,7 +33,7 @@ pub const INTERFACE: u32 = 1;
 const LINEAR: usize = 3_520;
 
 /// Bytes of a frame that are looked at: what the kernel takes, and more than an IP packet can have.
-pub const LONGEST: usize = 66_000;
+pub const MAX_FRAME_LEN: usize = 66_000;
 
 /// The packet path.
 pub trait Engine {
@@ -83,15 +83,15 @@ fn load_plan(config: &Config) -> LoadPlan {
 }
 
 /// The path on the host: no privileges needed.
-pub struct Host(HostEngine, Room);
+pub struct Host(HostEngine, Capacity);
 
 impl Host {
     /// With empty slots.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let plan = load_plan(config);
-        let room = plan.room();
-        Self(HostEngine::new(plan.settings, plan.services, plan.prefixes, room), room)
+        let capacity = plan.capacity();
+        Self(HostEngine::new(plan.settings, plan.services, plan.prefixes, capacity), capacity)
     }
 }
 

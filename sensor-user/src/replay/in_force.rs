@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exemption_holds_until_the_captures_clock_is_past_it() {
+    fn exemption_lasts_until_the_capture_clock_passes_it() {
         let exemption =
             |net: &str, expires| Exemption { expires, ..Exemption::between(net.parse().ok(), None, "test") };
         let lasting = exemption("10.1.0.0/16", None);

@@ -10,31 +10,31 @@ pub const ETHERNET_LEN: usize = 14;
 const IPV4: [u8; 2] = [0x08, 0x00];
 const IPV6: [u8; 2] = [0x86, 0xDD];
 
-/// The frame as an Ethernet frame, written into `room`: as it is, or with an Ethernet header in place of its own. `None`
+/// The frame as an Ethernet frame, written into `buffer`: as it is, or with an Ethernet header in place of its own. `None`
 /// where it is of no known link type or too short for one.
 #[must_use]
-pub fn ethernet<'a>(frame: &Frame<'_>, room: &'a mut Vec<u8>) -> Option<&'a mut [u8]> {
+pub fn ethernet<'a>(frame: &Frame<'_>, buffer: &'a mut Vec<u8>) -> Option<&'a mut [u8]> {
     let bytes = frame.bytes;
-    room.clear();
+    buffer.clear();
     match frame.link {
         Linktype::ETHERNET => {
-            room.extend_from_slice(bytes.get(ETHERNET_LEN..).and(Some(bytes))?);
-            return Some(room);
+            buffer.extend_from_slice(bytes.get(ETHERNET_LEN..).and(Some(bytes))?);
+            return Some(buffer);
         }
         // The numbers that some systems write for raw IP, beside the one that is assigned.
         Linktype::RAW | Linktype::IPV4 | Linktype::IPV6 | Linktype(12 | 14) => {
-            put(room, by_version(bytes)?, bytes);
+            put(buffer, by_version(bytes)?, bytes);
         }
         // A word with the address family, of which every system has its own number for IPv6.
         Linktype::NULL | Linktype::LOOP => {
             let packet = bytes.get(4..)?;
-            put(room, by_version(packet)?, packet);
+            put(buffer, by_version(packet)?, packet);
         }
-        Linktype::LINUX_SLL => put(room, pair(bytes, 14)?, &bytes[16..]),
-        Linktype::LINUX_SLL2 => put(room, pair(bytes, 0)?, bytes.get(20..)?),
+        Linktype::LINUX_SLL => put(buffer, pair(bytes, 14)?, &bytes[16..]),
+        Linktype::LINUX_SLL2 => put(buffer, pair(bytes, 0)?, bytes.get(20..)?),
         _ => return None,
     }
-    Some(room)
+    Some(buffer)
 }
 
 /// Whether frames of this link type can be read.
@@ -54,10 +54,10 @@ pub fn is_known(link: Linktype) -> bool {
     )
 }
 
-fn put(room: &mut Vec<u8>, ether_type: [u8; 2], packet: &[u8]) {
-    room.extend_from_slice(&[0; 12]);
-    room.extend_from_slice(&ether_type);
-    room.extend_from_slice(packet);
+fn put(buffer: &mut Vec<u8>, ether_type: [u8; 2], packet: &[u8]) {
+    buffer.extend_from_slice(&[0; 12]);
+    buffer.extend_from_slice(&ether_type);
+    buffer.extend_from_slice(packet);
 }
 
 /// The EtherType of an IP packet, by its version.
@@ -81,16 +81,16 @@ mod tests {
 
     fn read(link: Linktype, head: &[u8]) -> Option<Vec<u8>> {
         let bytes = [head, &IP].concat();
-        let mut room = vec![];
+        let mut buffer = vec![];
         for cut in 0..bytes.len() {
             // Whatever is missing, nothing is read beyond the end.
-            let _ = ethernet(&Frame { link, bytes: &bytes[..cut], nanoseconds: 0 }, &mut room);
+            let _ = ethernet(&Frame { link, bytes: &bytes[..cut], nanoseconds: 0 }, &mut buffer);
         }
-        ethernet(&Frame { link, bytes: &bytes, nanoseconds: 0 }, &mut room).map(|frame| frame.to_vec())
+        ethernet(&Frame { link, bytes: &bytes, nanoseconds: 0 }, &mut buffer).map(|frame| frame.to_vec())
     }
 
     #[test]
-    fn every_known_link_type_becomes_the_same_packet() {
+    fn every_known_link_type_gives_the_same_packet() {
         let plain = [[0; 12].as_slice(), &IPV4, &IP].concat();
         let sll = [0, 0, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0, 0x08, 0];
         let sll2 = [0x08, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0];
@@ -112,15 +112,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_no_known_link_type_or_no_ip_is_left_out() {
+    fn skips_unknown_link_types_and_non_ip() {
         assert_eq!(read(Linktype(105), &[]), None);
         assert!(!is_known(Linktype(105)));
-        let mut room = vec![];
+        let mut buffer = vec![];
         assert!(
-            ethernet(&Frame { link: Linktype::RAW, bytes: &[0x12; 40], nanoseconds: 0 }, &mut room).is_none()
+            ethernet(&Frame { link: Linktype::RAW, bytes: &[0x12; 40], nanoseconds: 0 }, &mut buffer)
+                .is_none()
         );
         assert!(
-            ethernet(&Frame { link: Linktype::ETHERNET, bytes: &[0; 13], nanoseconds: 0 }, &mut room)
+            ethernet(&Frame { link: Linktype::ETHERNET, bytes: &[0; 13], nanoseconds: 0 }, &mut buffer)
                 .is_none()
         );
     }

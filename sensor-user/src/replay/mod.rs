@@ -130,37 +130,37 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     let failure = output.failure();
     let config = Config { flow_documents: order.flows && form == Form::Json, ..config.clone() };
     let mut player = Player::new(&config, parts, output);
-    let onlooker = Onlooker { progress, failure, interrupt };
+    let monitor = Monitor { progress, failure, interrupt };
     let mut whole = true;
     for path in &order.files {
-        match play(path, &mut player, &onlooker)? {
+        match play(path, &mut player, &monitor)? {
             Ended::Whole => {
                 if let Some(reason) = player.of_file().nothing_read() {
                     whole = false;
-                    onlooker.progress.beside(|| error!("{}: {reason}", path.display()));
+                    monitor.progress.beside(|| error!("{}: {reason}", path.display()));
                 }
             }
             Ended::Broken(reason) => {
                 whole = false;
-                onlooker
+                monitor
                     .progress
                     .beside(|| error!("{}: {reason}; what came before was replayed", path.display()));
             }
             Ended::Stopped => break,
         }
     }
-    onlooker.progress.end();
+    monitor.progress.end();
     let played = player.finish()?;
     // The last handle went with the player.
     if let Some(writing) = writing {
         let written = writing.join().map_err(|_| anyhow!("the thread of the store panicked"))?;
         written.context("known destinations were not kept")?;
     }
-    match onlooker.failure.take() {
+    match monitor.failure.take() {
         Some(error) => stdout::settled(Err(error))?,
         None => tell(&played, order.files.len()),
     }
-    Ok(match (onlooker.interrupt.is_asked(), whole) {
+    Ok(match (monitor.interrupt.is_asked(), whole) {
         (true, _) => ExitCode::from(INTERRUPTED),
         (false, true) => ExitCode::SUCCESS,
         (false, false) => ExitCode::FAILURE,
@@ -203,7 +203,7 @@ enum Ended {
 }
 
 /// What goes on around a replay.
-struct Onlooker {
+struct Monitor {
     progress: Progress,
     failure: Failure,
     interrupt: Interrupt,
@@ -215,8 +215,8 @@ enum Stop {
     Failed(anyhow::Error),
 }
 
-fn play(path: &Path, player: &mut Player, onlooker: &Onlooker) -> Result<Ended> {
-    let Onlooker { progress, failure, interrupt } = onlooker;
+fn play(path: &Path, player: &mut Player, monitor: &Monitor) -> Result<Ended> {
+    let Monitor { progress, failure, interrupt } = monitor;
     let input = match Input::open(path) {
         Ok(input) => input,
         Err(error) => return Ok(Ended::Broken(error.into())),

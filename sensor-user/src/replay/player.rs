@@ -11,7 +11,7 @@ use sensor_common::slot::RecordKind;
 
 use super::{
     clock::{ReplayClock, Speed, Step},
-    engine::{Engine, LONGEST},
+    engine::{Engine, MAX_FRAME_LEN},
     in_force::InForce,
     interrupt::Interrupt,
     link::{self, ETHERNET_LEN},
@@ -64,10 +64,10 @@ pub struct Player {
     last: Option<Moment>,
     next_sweep: Option<Timestamp>,
     rewrites: Vec<Rewrite>,
-    pace: Pace,
+    timer: PlaybackTimer,
     /// Counts of recordings before this one.
     before: CounterValues,
-    room: Vec<u8>,
+    buffer: Vec<u8>,
     read: Read,
     flows: u64,
 }
@@ -76,13 +76,13 @@ pub struct Player {
 const NAP: Duration = Duration::from_millis(50);
 
 /// Holds frames back until they are due.
-struct Pace {
+struct PlaybackTimer {
     speed: Speed,
     began: Option<(Instant, Timestamp)>,
     interrupt: Interrupt,
 }
 
-impl Pace {
+impl PlaybackTimer {
     /// Waits; `false` where the replay is to end instead.
     fn wait(&mut self, now: Moment) -> bool {
         if self.speed == Speed::Max {
@@ -140,9 +140,9 @@ impl Player {
             last: None,
             next_sweep: None,
             rewrites,
-            pace: Pace { speed, began: None, interrupt },
+            timer: PlaybackTimer { speed, began: None, interrupt },
             before: CounterValues::zero(0),
-            room: vec![],
+            buffer: vec![],
             read: Read::default(),
             flows: 0,
         }
@@ -172,7 +172,7 @@ impl Player {
                 now
             }
         };
-        if !self.pace.wait(now) {
+        if !self.timer.wait(now) {
             return Ok(());
         }
         self.last = Some(now);
@@ -181,7 +181,7 @@ impl Player {
         let bytes = if frame.link == Linktype::ETHERNET && self.rewrites.is_empty() {
             (frame.bytes.len() >= ETHERNET_LEN).then_some(frame.bytes)
         } else {
-            link::ethernet(frame, &mut self.room).map(|bytes| {
+            link::ethernet(frame, &mut self.buffer).map(|bytes| {
                 rewrite(bytes, &self.rewrites);
                 &*bytes
             })
@@ -193,21 +193,21 @@ impl Player {
         if let Some(config) = self.in_force.changed(now.at) {
             self.engine.put_prefixes(&config)?;
         }
-        self.engine.frame(&bytes[..bytes.len().min(LONGEST)], now.ticks)?;
+        self.engine.frame(&bytes[..bytes.len().min(MAX_FRAME_LEN)], now.ticks)?;
         let (pipeline, flows) = (&mut self.pipeline, &mut self.flows);
         self.engine.records(&mut |record| {
             let kind = record.get(1).copied().and_then(RecordKind::from_wire);
             *flows += u64::from(matches!(kind, Some(RecordKind::Opened | RecordKind::Replaced)));
             pipeline.record(record, now);
         });
-        if self.pace.speed != Speed::Max {
+        if self.timer.speed != Speed::Max {
             // The next frame may be an hour away, and nothing is to wait for it.
             self.pipeline.write(now);
         }
         Ok(())
     }
 
-    /// The end: every conversation is told as it stands.
+    /// The end: every connection is told as it stands.
     ///
     /// # Errors
     /// When the kernel does not tell its counts.
@@ -222,7 +222,7 @@ impl Player {
         self.end_recording()?;
         self.next_sweep = None;
         self.in_force.begin_anew();
-        self.pace.began = None;
+        self.timer.began = None;
         self.forget()
     }
 

@@ -22,7 +22,7 @@ pub struct Progress(Option<Rc<RefCell<Bar>>>);
 
 struct Bar {
     bar: ProgressBar,
-    begun: Instant,
+    started: Instant,
     patience: Duration,
     /// Where it will be shown, until it is.
     terminal: Option<ProgressDrawTarget>,
@@ -46,8 +46,8 @@ impl Progress {
     /// A bar that is shown there after that time.
     fn on(terminal: ProgressDrawTarget, patience: Duration) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        let begun = Instant::now();
-        let bar = Bar { bar, begun, patience, terminal: Some(terminal), watch: None, frames: 0 };
+        let started = Instant::now();
+        let bar = Bar { bar, started, patience, terminal: Some(terminal), watch: None, frames: 0 };
         Self(Some(Rc::new(RefCell::new(bar))))
     }
 
@@ -79,7 +79,7 @@ impl Progress {
             return;
         }
         bar.frames = 0;
-        if bar.begun.elapsed() >= bar.patience
+        if bar.started.elapsed() >= bar.patience
             && let Some(terminal) = bar.terminal.take()
         {
             bar.bar.set_draw_target(terminal);

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_part_stays_in_both_families() {
+    fn host_part_stays_in_both_families() {
         let v4 = rewrites(&["10.0.0.0/8=81.0.0.0/8"])[0];
         assert_eq!(v4.of("10.1.2.3".parse().unwrap()), Some("81.1.2.3".parse().unwrap()));
         assert_eq!(v4.of("11.1.2.3".parse().unwrap()), None);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn both_addresses_change_behind_tags_too_and_the_first_rewrite_counts() {
+    fn rewrites_both_addresses_behind_tags_by_the_first_match() {
         let rules = rewrites(&["10.0.0.1/32=8.8.8.8/32", "10.0.0.0/8=81.0.0.0/8"]);
         for tags in [&[][..], &[0x81, 0, 0, 7], &[0x88, 0xA8, 0, 7, 0x81, 0, 0, 8]] {
             let ip = [0x45, 0, 0, 20, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_or_not_ip_stays_as_it_is() {
+    fn leaves_cut_and_non_ip_packets_alone() {
         let rules = rewrites(&["0.0.0.0/0=0.0.0.0/0", "::/0=::/0"]);
         let ip = [0x45, 0, 0, 20, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
         let frame = [&[0; 12], &[0x08, 0][..], &ip].concat();
@@ -142,11 +142,11 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_says_what_is_expected() {
-        let told = |text: &str| text.parse::<Rewrite>().unwrap_err();
-        assert!(told("10.0.0.0/8").contains('='));
-        assert!(told("10.0.0.0/8=81.2.0.0/16").contains("lengths"));
-        assert!(told("10.0.0.0/8=2a00::/8").contains("families"));
-        assert!(told("10.0.0/8=81.0.0.0/8").contains("not a network"));
+    fn mistake_names_the_expected_form() {
+        let error = |text: &str| text.parse::<Rewrite>().unwrap_err();
+        assert!(error("10.0.0.0/8").contains('='));
+        assert!(error("10.0.0.0/8=81.2.0.0/16").contains("lengths"));
+        assert!(error("10.0.0.0/8=2a00::/8").contains("families"));
+        assert!(error("10.0.0/8=81.0.0.0/8").contains("not a network"));
     }
 }

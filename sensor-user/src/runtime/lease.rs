@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_is_taken_to_work_for_a_minute_and_no_longer() {
+    fn reader_counts_as_working_for_one_minute() {
         let heard = nanos(Duration::from_secs(100));
         assert!(is_alive(Duration::from_secs(159), heard));
         assert!(!is_alive(Duration::from_secs(160), heard));

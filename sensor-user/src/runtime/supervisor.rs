@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_thread_that_returns_fails_or_panics_is_reported_by_name_and_reason() {
+    async fn reports_an_ended_thread_by_name_and_reason() {
         for (ended, reason) in [
             (end_of(|| Ok(())).await, "it ended"),
             (end_of(|| Err("the disk is gone".into())).await, "the disk is gone"),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_optional_thread_is_reported_for_a_panic_alone() {
+    async fn reports_an_optional_thread_for_a_panic_alone() {
         let mut supervisor = Supervisor::default();
         supervisor.spawn_optional("first", || {}).unwrap().join().unwrap();
         supervisor.spawn_optional("second", || panic!("a defect")).unwrap().join().unwrap();
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_end_is_kept_however_many_follow() {
+    async fn keeps_the_first_end() {
         let mut supervisor = Supervisor::default();
         for number in 0..4 * MAX_ENDED {
             let work = || Err::<(), _>("gone");

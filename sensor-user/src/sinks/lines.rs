@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_taken_in_parts_is_written_once() {
+    fn partly_accepted_line_is_written_once() {
         let mut lines = Lines::to(Reluctant::default());
         for sequence in 1..=2 {
             let document = document(sequence, "{\"a\":1}");
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_line_is_ended_before_the_next_one() {
+    fn torn_line_ends_before_the_next() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("alerts.json");
         fs::write(&path, "{\"whole\":1}\n{\"to").unwrap();

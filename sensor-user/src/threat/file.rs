@@ -38,7 +38,7 @@ const MAX_LISTED: usize = 5;
 const MAX_BYTES: u64 = 64 << 20;
 
 /// Bytes of a description that are kept.
-const LONGEST: usize = 512;
+const MAX_DESCRIPTION_LEN: usize = 512;
 
 /// A file that is not used.
 #[derive(Debug, Error)]
@@ -67,7 +67,7 @@ pub enum ThreatFileError {
         most: u64,
     },
     /// It has lines that are no prefix.
-    #[error("{}", told(path, mistakes))]
+    #[error("{}", invalid_lines(path, mistakes))]
     Invalid {
         /// File.
         path: PathBuf,
@@ -76,17 +76,17 @@ pub enum ThreatFileError {
     },
 }
 
-fn told(path: &Path, mistakes: &[(u32, String)]) -> String {
-    let mut told = String::new();
+fn invalid_lines(path: &Path, mistakes: &[(u32, String)]) -> String {
+    let mut text = String::new();
     for (at, (line, wrong)) in mistakes.iter().take(MAX_LISTED).enumerate() {
         let between = if at == 0 { "" } else { "; " };
         // Writing to a string does not fail.
-        let _ = write!(told, "{between}{}, line {line}: {wrong}", path.display());
+        let _ = write!(text, "{between}{}, line {line}: {wrong}", path.display());
     }
     if mistakes.len() > MAX_LISTED {
-        let _ = write!(told, "; and {} lines more", mistakes.len() - MAX_LISTED);
+        let _ = write!(text, "; and {} lines more", mistakes.len() - MAX_LISTED);
     }
-    told
+    text
 }
 
 /// Reads a file.
@@ -164,8 +164,9 @@ fn plain(line: &str) -> Result<Read, String> {
 
 fn described(text: &str) -> Option<Box<str>> {
     let text = text.trim();
-    let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= LONGEST).last().unwrap_or(0);
-    let text = if text.len() > LONGEST { &text[..end] } else { text };
+    let end =
+        text.char_indices().map(|(at, _)| at).take_while(|at| *at <= MAX_DESCRIPTION_LEN).last().unwrap_or(0);
+    let text = if text.len() > MAX_DESCRIPTION_LEN { &text[..end] } else { text };
     (!text.is_empty()).then(|| sensor_dissect::escape::shown(text.as_bytes()).into())
 }
 
@@ -175,17 +176,17 @@ struct Columns {
     description: Option<usize>,
     between: Option<char>,
     /// Whether a line was read already: only the first may be a heading.
-    begun: bool,
+    started: bool,
 }
 
 impl Columns {
     const fn new(prefix: Option<usize>, description: Option<usize>) -> Self {
-        Self { prefix, description, between: None, begun: false }
+        Self { prefix, description, between: None, started: false }
     }
 
     /// What a line says; nothing, if it is the heading.
     fn line(&mut self, line: &str) -> Result<Option<Read>, String> {
-        let first = !std::mem::replace(&mut self.begun, true);
+        let first = !std::mem::replace(&mut self.started, true);
         let between = *self.between.get_or_insert_with(|| {
             [',', ';', '\t'].into_iter().find(|between| line.contains(*between)).unwrap_or(',')
         });

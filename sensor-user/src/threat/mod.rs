@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn each_list_tells_its_longest_prefix_and_the_longest_of_all_comes_first() {
+    fn each_list_gives_its_longest_prefix_longest_first() {
         let lists = lists(&[
             ("wide", "8.0.0.0/8\n8.8.0.0/16 # a network\n::/0\n"),
             ("narrow", "# hosts\n\n8.8.4.4\n2001:4860::/32\n8.8.4.4\n"),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_cannot_be_read_is_kept_as_it_was_and_the_others_are_new() {
+    fn unreadable_list_stays_and_the_others_are_new() {
         let folder = tempfile::tempdir().unwrap();
         let list = |name: &str, text: &str| {
             let file = folder.path().join(name);
@@ -156,14 +156,14 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_address_inside_an_ipv6_one_is_looked_up_too() {
+    fn looks_up_an_ipv4_address_inside_ipv6() {
         let lists = lists(&[("hosts", "8.8.4.4\n")]);
         assert_eq!(hits(&lists, "64:ff9b::8.8.4.4").len(), 1);
         assert!(hits(&lists, "64:ff9b::8.8.4.5").is_empty());
     }
 
     #[test]
-    fn a_hundred_thousand_lines_are_read_and_found() {
+    fn reads_and_finds_a_hundred_thousand_lines() {
         let mut text = String::new();
         for number in 0..100_000u32 {
             let _ = writeln!(text, "{},scanner {number}", std::net::Ipv4Addr::from(0x1400_0000 + number * 7));

@@ -24,8 +24,11 @@ impl Watch {
 
     /// Looks at one more. To be done before it is read: what is written meanwhile is noticed afterwards.
     pub(super) fn add(&mut self, list: &ThreatList) {
-        let told = fs::metadata(&list.file).ok();
-        self.stamps.push(told.map(|told| (told.ino(), told.size(), told.mtime(), told.mtime_nsec())));
+        let metadata = fs::metadata(&list.file).ok();
+        self.stamps.push(
+            metadata
+                .map(|metadata| (metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec())),
+        );
     }
 }
 
@@ -35,7 +38,7 @@ mod tests {
     use crate::threat::Format;
 
     #[test]
-    fn a_file_that_is_replaced_written_or_gone_looks_different() {
+    fn replaced_written_or_removed_file_looks_different() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("list");
         let lists = [ThreatList { name: "list".into(), file: file.clone(), format: Format::Plain }];

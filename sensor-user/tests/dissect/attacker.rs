@@ -1,11 +1,11 @@
-//! Conversations that nobody honest has.
+//! Connections that nobody honest has.
 
 use sensor_dissect::{
     Dissector, FingerprintKey, Framing, Problem, Sender,
     facts::{MAX_CREDENTIALS, MAX_SHARES},
 };
 
-fn conversation() -> Dissector {
+fn dissector() -> Dissector {
     Dissector::new(FingerprintKey::new([3; 32]), Framing::NetBios)
 }
 
@@ -36,43 +36,43 @@ fn tree_connect(path: &str, message: u64) -> Vec<u8> {
 }
 
 #[test]
-fn a_client_cannot_grant_itself_a_session_or_a_share() {
-    let mut conversation = conversation();
+fn client_cannot_grant_itself_a_session_or_share() {
+    let mut dissector = dissector();
     let setup = smb2(1, true, 0, 1, &[9, 0, 0, 0, 72, 0, 0, 0]);
     let share = smb2(3, true, 0, 2, &[16, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     for message in [setup, share] {
-        let reading = conversation.message(Sender::Client, &message);
+        let reading = dissector.message(Sender::Client, &message);
         assert_eq!((reading.new.len(), reading.problem), (0, Some(Problem::Direction)));
     }
-    let facts = conversation.facts();
+    let facts = dissector.facts();
     assert!(!facts.smb_spoken() && !facts.session() && !facts.share());
 }
 
 #[test]
-fn an_answer_without_its_request_is_still_a_session() {
-    let mut conversation = conversation();
-    let reading = conversation.message(Sender::Server, &smb2(1, true, 0, 1, &[9, 0, 0, 0, 72, 0, 0, 0]));
+fn answer_without_its_request_is_still_a_session() {
+    let mut dissector = dissector();
+    let reading = dissector.message(Sender::Server, &smb2(1, true, 0, 1, &[9, 0, 0, 0, 72, 0, 0, 0]));
     assert_eq!(reading.problem, None);
-    assert!(conversation.facts().session() && conversation.facts().credentials.is_empty());
+    assert!(dissector.facts().session() && dissector.facts().credentials.is_empty());
 }
 
 #[test]
-fn an_answer_to_another_request_decides_nothing() {
-    let mut conversation = conversation();
-    conversation.message(Sender::Client, &tree_connect(r"\\h\s", 5));
-    conversation.message(Sender::Server, &smb2(3, true, 0xC000_00CC, 6, &[9, 0, 0, 0, 0, 0, 0, 0]));
-    assert_eq!(conversation.facts().shares[0].outcome, None);
-    conversation.message(Sender::Server, &smb2(3, true, 0xC000_00CC, 5, &[9, 0, 0, 0, 0, 0, 0, 0]));
-    assert!(conversation.facts().shares[0].outcome.is_some());
+fn answer_to_another_request_decides_nothing() {
+    let mut dissector = dissector();
+    dissector.message(Sender::Client, &tree_connect(r"\\h\s", 5));
+    dissector.message(Sender::Server, &smb2(3, true, 0xC000_00CC, 6, &[9, 0, 0, 0, 0, 0, 0, 0]));
+    assert_eq!(dissector.facts().shares[0].outcome, None);
+    dissector.message(Sender::Server, &smb2(3, true, 0xC000_00CC, 5, &[9, 0, 0, 0, 0, 0, 0, 0]));
+    assert!(dissector.facts().shares[0].outcome.is_some());
 }
 
 #[test]
-fn endless_requests_fill_their_lists_and_no_more() {
-    let mut conversation = conversation();
+fn endless_requests_only_fill_their_lists() {
+    let mut dissector = dissector();
     for number in 0..5000u64 {
-        conversation.message(Sender::Client, &tree_connect(&format!(r"\\h\{number}"), number));
+        dissector.message(Sender::Client, &tree_connect(&format!(r"\\h\{number}"), number));
     }
-    let facts = conversation.facts();
+    let facts = dissector.facts();
     assert_eq!(facts.shares.len(), MAX_SHARES);
     assert_eq!(facts.left_out, 5000 - MAX_SHARES as u32);
     assert!(facts.credentials.len() <= MAX_CREDENTIALS);
@@ -80,11 +80,11 @@ fn endless_requests_fill_their_lists_and_no_more() {
 
 #[test]
 fn written_file_contents_are_not_read_as_dce_rpc() {
-    let mut conversation = conversation();
+    let mut dissector = dissector();
     // TREE_CONNECT of a disk, tree 0.
-    conversation.message(Sender::Client, &tree_connect(r"\\h\files", 1));
+    dissector.message(Sender::Client, &tree_connect(r"\\h\files", 1));
     let disk = [16, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    conversation.message(Sender::Server, &smb2(3, true, 0, 1, &disk));
+    dissector.message(Sender::Server, &smb2(3, true, 0, 1, &disk));
     // A WRITE whose bytes are a bind to srvsvc.
     let mut bind = vec![5, 0, 11, 3, 0x10, 0, 0, 0, 52, 0, 0, 0, 1, 0, 0, 0];
     bind.extend([0xB8, 0x10, 0xB8, 0x10, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
@@ -95,10 +95,10 @@ fn written_file_contents_are_not_read_as_dce_rpc() {
     write.resize(48, 0);
     write.extend(&bind);
     let write = smb2(9, false, 0, 2, &write);
-    conversation.message(Sender::Client, &write);
-    assert!(conversation.facts().interfaces.is_empty());
-    // The same in a conversation whose trees are not known is a pipe's.
-    let mut unknown = self::conversation();
+    dissector.message(Sender::Client, &write);
+    assert!(dissector.facts().interfaces.is_empty());
+    // In a connection whose trees are unknown, the same bytes belong to a pipe.
+    let mut unknown = self::dissector();
     unknown.message(Sender::Client, &write);
     assert_eq!(unknown.facts().interfaces[0].name, Some("srvsvc"));
 }

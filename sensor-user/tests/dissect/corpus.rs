@@ -1,4 +1,4 @@
-//! Recorded traffic: the captures of the workspace, their conversations and their payloads.
+//! Recorded traffic: the captures of the workspace, their connections and their payloads.
 
 use std::{fs, path::PathBuf};
 
@@ -16,15 +16,15 @@ pub(crate) fn captures() -> Vec<PathBuf> {
     captures
 }
 
-/// The conversations of a capture.
-pub(crate) fn conversations(name: &str) -> Vec<Recorded> {
+/// The connections of a capture.
+pub(crate) fn connections(name: &str) -> Vec<Recorded> {
     let path = format!("{}/../tests/captures/samba/{name}.pcap", env!("CARGO_MANIFEST_DIR"));
-    capture::conversations(path.as_ref(), &FingerprintKey::new([1; 32])).unwrap()
+    capture::connections(path.as_ref(), &FingerprintKey::new([1; 32])).unwrap()
 }
 
-/// The only conversation of a capture.
-pub(crate) fn conversation(name: &str) -> Recorded {
-    let mut all = conversations(name);
+/// The only connection of a capture.
+pub(crate) fn connection(name: &str) -> Recorded {
+    let mut all = connections(name);
     assert_eq!(all.len(), 1, "{name}");
     all.remove(0)
 }

@@ -5,12 +5,12 @@ use sensor_dissect::{Dissector, FingerprintKey, Framing, Sender, netbios_datagra
 use crate::corpus::payloads;
 
 /// Longest payload that is cut at every byte; a longer one only so far.
-const LONGEST: usize = 2048;
+const MAX_LEN: usize = 2048;
 
 #[test]
-fn a_message_cut_anywhere_is_read_or_refused() {
+fn reads_or_refuses_a_message_cut_anywhere() {
     for (port, payload) in payloads() {
-        for length in 0..payload.len().min(LONGEST) {
+        for length in 0..payload.len().min(MAX_LEN) {
             let cut = &payload[..length];
             match port {
                 137 => drop(netbios_name::read(cut)),
@@ -18,8 +18,8 @@ fn a_message_cut_anywhere_is_read_or_refused() {
                 _ => {
                     let framing = if port == 135 { Framing::DceRpc } else { Framing::NetBios };
                     for from in [Sender::Client, Sender::Server] {
-                        let mut conversation = Dissector::new(FingerprintKey::new([0; 32]), framing);
-                        conversation.message(from, cut);
+                        let mut dissector = Dissector::new(FingerprintKey::new([0; 32]), framing);
+                        dissector.message(from, cut);
                     }
                 }
             }
@@ -28,16 +28,16 @@ fn a_message_cut_anywhere_is_read_or_refused() {
 }
 
 #[test]
-fn what_a_cut_message_says_is_never_other_than_the_whole_one_says() {
+fn cut_message_never_contradicts_the_whole() {
     for (port, payload) in payloads().into_iter().filter(|(port, _)| *port != 137 && *port != 138) {
         let framing = if port == 135 { Framing::DceRpc } else { Framing::NetBios };
         let facts = |bytes: &[u8]| {
-            let mut conversation = Dissector::new(FingerprintKey::new([0; 32]), framing);
-            conversation.message(Sender::Client, bytes);
-            conversation.facts().clone()
+            let mut dissector = Dissector::new(FingerprintKey::new([0; 32]), framing);
+            dissector.message(Sender::Client, bytes);
+            dissector.facts().clone()
         };
         let whole = facts(&payload);
-        for length in (0..payload.len().min(LONGEST)).step_by(3) {
+        for length in (0..payload.len().min(MAX_LEN)).step_by(3) {
             let cut = facts(&payload[..length]);
             for share in &cut.shares {
                 assert!(whole.shares.iter().any(|known| known.path == share.path), "{share:?} at {length}");

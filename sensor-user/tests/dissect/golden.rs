@@ -5,14 +5,14 @@ use std::{env, fmt::Write as _, fs};
 
 use sensor_dissect::Facts;
 
-use crate::corpus::{captures, conversations};
+use crate::corpus::{captures, connections};
 
 #[test]
-fn the_facts_of_every_capture_are_as_recorded() {
+fn facts_of_every_capture_match_the_records() {
     let mut found = String::new();
     for path in captures() {
         let name = path.file_stem().unwrap().to_str().unwrap();
-        for recorded in conversations(name) {
+        for recorded in connections(name) {
             writeln!(found, "{name}: {} > {}", recorded.client, recorded.server).unwrap();
             describe(&recorded.facts, &mut found);
             for problem in recorded.problems {

@@ -1,4 +1,4 @@
-//! The conversation reader over recorded traffic: what it must find there, and that nothing made of it does harm.
+//! The dissector over recorded traffic: what it must find there, and that nothing made of it does harm.
 #![expect(clippy::unwrap_used, reason = "functions shared by tests fail as tests do")]
 
 mod agreed;
@@ -9,4 +9,4 @@ mod golden;
 mod mutated;
 mod netbios;
 mod partial;
-mod told;
+mod pieces;

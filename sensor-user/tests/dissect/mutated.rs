@@ -143,7 +143,7 @@ fn dce_rpc_units() {
 }
 
 #[test]
-fn streams_hold_no_more_than_they_may() {
+fn streams_keep_within_their_bounds() {
     let mut numbers = Numbers(7);
     for framing in [Framing::NetBios, Framing::DceRpc] {
         let mut stream = Stream::new(framing);
@@ -164,17 +164,17 @@ fn streams_hold_no_more_than_they_may() {
 }
 
 #[test]
-fn conversations_stay_within_their_bounds() {
+fn connections_keep_within_their_bounds() {
     let fresh = || Dissector::new(FingerprintKey::new([0; 32]), Framing::NetBios);
-    let (mut conversation, mut numbers, mut count) = (fresh(), Numbers(11), 0);
+    let (mut dissector, mut numbers, mut count) = (fresh(), Numbers(11), 0);
     run(&[0, 0], |bytes| {
         let from = if numbers.below(2) == 0 { Sender::Client } else { Sender::Server };
-        let reading = conversation.message(from, bytes);
+        let reading = dissector.message(from, bytes);
         assert!(reading.new.len() < 600, "{}", reading.new.len());
         count += 1;
         if count % 500 == 0 {
-            check(conversation.facts());
-            conversation = fresh();
+            check(dissector.facts());
+            dissector = fresh();
         }
     });
 }

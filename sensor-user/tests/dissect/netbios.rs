@@ -5,7 +5,7 @@ use sensor_dissect::{netbios_datagram, netbios_name};
 use crate::corpus::payloads;
 
 #[test]
-fn every_name_packet_is_read() {
+fn reads_every_name_packet() {
     let packets: Vec<_> = payloads().into_iter().filter(|(port, _)| *port == 137).collect();
     assert!(packets.len() > 5);
     let read: Vec<_> = packets.iter().map(|(_, bytes)| netbios_name::read(bytes).unwrap()).collect();
@@ -16,7 +16,7 @@ fn every_name_packet_is_read() {
 }
 
 #[test]
-fn every_datagram_is_read_with_its_mailslot() {
+fn reads_every_datagram_with_its_mailslot() {
     let packets: Vec<_> = payloads().into_iter().filter(|(port, _)| *port == 138).collect();
     assert!(!packets.is_empty());
     for (_, bytes) in packets {

@@ -1,4 +1,4 @@
-//! Conversations of which only a part was captured.
+//! Connections of which only a part was captured.
 
 use std::collections::HashMap;
 
@@ -8,9 +8,9 @@ use sensor_dissect::{
 };
 use sensor_user::capture::{self, segment::segment};
 
-use crate::corpus::{captures, conversation};
+use crate::corpus::{captures, connection};
 
-/// The pieces of a capture's one conversation, with their sender.
+/// The pieces of a capture's one connection, with their sender.
 fn pieces(name: &str) -> Vec<(Sender, u32, Vec<u8>)> {
     let path = captures().into_iter().find(|path| path.file_stem().unwrap() == name).unwrap();
     let mut pieces = Vec::new();
@@ -29,7 +29,7 @@ fn pieces(name: &str) -> Vec<(Sender, u32, Vec<u8>)> {
 
 /// What is known when only those pieces are there for which `there` holds.
 fn facts_of(pieces: &[(Sender, u32, Vec<u8>)], there: impl Fn(usize, Sender) -> bool) -> Facts {
-    let mut conversation = Dissector::new(FingerprintKey::new([1; 32]), Framing::NetBios);
+    let mut dissector = Dissector::new(FingerprintKey::new([1; 32]), Framing::NetBios);
     let mut sides: HashMap<Sender, Stream> = HashMap::new();
     for (_, (from, sequence, bytes)) in
         pieces.iter().enumerate().filter(|(place, piece)| there(*place, piece.0))
@@ -43,14 +43,14 @@ fn facts_of(pieces: &[(Sender, u32, Vec<u8>)], there: impl Fn(usize, Sender) -> 
             last: false,
         };
         for joined in side.piece(piece) {
-            conversation.message(*from, &joined.bytes);
+            dissector.message(*from, &joined.bytes);
         }
     }
-    conversation.facts().clone()
+    dissector.facts().clone()
 }
 
 #[test]
-fn the_client_alone_attempts_and_is_granted_nothing() {
+fn client_alone_attempts_and_is_granted_nothing() {
     for name in ["smb2_10", "smb1", "smallmss-xdp"] {
         let facts = facts_of(&pieces(name), |_, from| from == Sender::Client);
         assert!(facts.authentication_attempted() && !facts.session() && !facts.share(), "{name}");
@@ -59,7 +59,7 @@ fn the_client_alone_attempts_and_is_granted_nothing() {
 }
 
 #[test]
-fn the_server_alone_grants_sessions_and_shares_of_nobody() {
+fn server_alone_grants_sessions_and_shares_of_nobody() {
     for name in ["smb2_10", "smb1", "smallmss-xdp"] {
         let facts = facts_of(&pieces(name), |_, from| from == Sender::Server);
         assert!(facts.credentials.is_empty() && facts.session() && facts.share(), "{name}");
@@ -67,9 +67,9 @@ fn the_server_alone_grants_sessions_and_shares_of_nobody() {
 }
 
 #[test]
-fn a_conversation_joined_late_never_knows_more_than_the_whole() {
+fn late_joiner_never_knows_more_than_the_whole() {
     for name in ["smb2_10", "smb1", "smb139", "rpc445", "smallmss-xdp", "mixed-neg"] {
-        let (pieces, whole) = (pieces(name), conversation(name).facts);
+        let (pieces, whole) = (pieces(name), connection(name).facts);
         for first in 0..pieces.len() {
             check(&facts_of(&pieces, |place, _| place >= first), &whole, name);
         }
@@ -99,7 +99,7 @@ fn check(part: &Facts, whole: &Facts, name: &str) {
 #[test]
 fn repeats_change_nothing() {
     for name in ["smb2_10", "smb1", "smallmss-xdp", "mss536-xdp"] {
-        let (pieces, whole) = (pieces(name), conversation(name).facts);
+        let (pieces, whole) = (pieces(name), connection(name).facts);
         let twice: Vec<_> = pieces.iter().flat_map(|piece| [piece.clone(), piece.clone()]).collect();
         assert_eq!(facts_of(&twice, |_, _| true), whole, "{name}");
     }

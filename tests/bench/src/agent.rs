@@ -69,16 +69,16 @@ impl Agent {
         });
         let mut agent = Self { child, documents, _state: state };
         let start = Instant::now();
-        let mut told = String::new();
+        let mut seen = String::new();
         while let Ok(line) = log.recv_timeout(PATIENCE.saturating_sub(start.elapsed())) {
             if line.contains("ready:") {
                 return Ok(agent);
             }
-            told += &line;
-            told.push('\n');
+            seen += &line;
+            seen.push('\n');
         }
         let _ = agent.child.kill();
-        bail!("{} did not become ready:\n{told}", program.display());
+        bail!("{} did not become ready:\n{seen}", program.display());
     }
 
     /// The next line it wrote to standard output and when it arrived; `None` when none came in time.

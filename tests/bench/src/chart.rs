@@ -13,7 +13,7 @@ const LABELS: u32 = 330;
 const BARS: u32 = 380;
 const LINE: u32 = 22;
 const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#222}.h{font-weight:600}.s{fill:#666}\
-    .met{fill:#2a7f4f}.missed{fill:#b3372f}.told{fill:#6b7f99}.range{stroke:#111;stroke-opacity:.55}";
+    .met{fill:#2a7f4f}.missed{fill:#b3372f}.unrated{fill:#6b7f99}.range{stroke:#111;stroke-opacity:.55}";
 
 /// An SVG image of all rows that were measured.
 pub(crate) fn draw(rows: &[Row], title: &str) -> String {
@@ -49,23 +49,23 @@ fn bar(body: &mut String, row: &Row, y: u32, most: f64) {
     let (class, what) = match row.verdict() {
         Verdict::Met => ("met", "met"),
         Verdict::Missed => ("missed", "missed"),
-        Verdict::Told | Verdict::NotMeasured => ("told", ""),
+        Verdict::Unrated | Verdict::NotMeasured => ("unrated", ""),
     };
     // What lies far outside is cut off: the median is what counts.
     let at = |value: f64| f64::from(BARS) * (value / most).clamp(0.0, 1.08);
-    let mut told = number(samples.median());
+    let mut value = number(samples.median());
     if let Some(against) = &row.against {
-        let _ = write!(told, " = {} × {}", number(against.ratio.median()), against.name);
+        let _ = write!(value, " = {} × {}", number(against.ratio.median()), against.name);
     }
     if let Some(target) = row.target {
-        let _ = write!(told, " ({}, {what})", bound(target));
+        let _ = write!(value, " ({}, {what})", bound(target));
     }
     let (low, high) = (at(samples.min()), at(samples.max()));
     let _ = writeln!(
         body,
         "<text x=\"20\" y=\"{y}\">{label}</text><rect class=\"{class}\" x=\"{LABELS}\" y=\"{top}\" width=\"{width:.1}\" \
          height=\"12\"/><path class=\"range\" d=\"M{from:.1} {middle}H{to:.1}\"/><text class=\"s\" x=\"{after:.1}\" \
-         y=\"{y}\">{told}</text>",
+         y=\"{y}\">{value}</text>",
         label = escape(&row.what),
         top = y - 11,
         width = at(samples.median()),
@@ -73,7 +73,7 @@ fn bar(body: &mut String, row: &Row, y: u32, most: f64) {
         to = f64::from(LABELS) + high,
         middle = y - 5,
         after = f64::from(LABELS) + high.max(at(samples.median())) + 8.0,
-        told = escape(&told),
+        value = escape(&value),
     );
 }
 
@@ -87,7 +87,7 @@ mod tests {
     use crate::row::{Target, Unit};
 
     #[test]
-    fn rows_that_were_measured_are_drawn_and_names_cannot_break_the_picture() {
+    fn draws_measured_rows_and_escapes_names() {
         let rows = [
             Row::new("a < b", "one & two", Unit::Seconds, Samples::new(vec![1.0, 2.0]))
                 .target(Target::AtMost(2.0)),

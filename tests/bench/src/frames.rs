@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_have_the_lengths_that_their_headers_say() {
+    fn frames_have_the_lengths_of_their_headers() {
         let v4 = Segment::new((Ipv4Addr::new(10, 0, 0, 2), 50_000), (Ipv4Addr::new(8, 8, 4, 4), 445));
         let frame = v4.payload(100).frame();
         assert_eq!(frame.len(), 14 + 20 + 32 + 100);

@@ -27,7 +27,7 @@ pub(crate) fn of(row: &Row) -> Value {
         "verdict": match row.verdict() {
             Verdict::Met => "met",
             Verdict::Missed => "missed",
-            Verdict::Told => "told",
+            Verdict::Unrated => "unrated",
             Verdict::NotMeasured => "not measured",
         },
         "note": row.note,

@@ -62,7 +62,7 @@ pub(crate) enum Verdict {
     /// It is not.
     Missed,
     /// There was none to reach.
-    Told,
+    Unrated,
     /// It could not be measured here.
     NotMeasured,
 }
@@ -73,7 +73,7 @@ impl Verdict {
         match self {
             Self::Met => "met",
             Self::Missed => "MISSED",
-            Self::Told => "",
+            Self::Unrated => "",
             Self::NotMeasured => "not measured",
         }
     }
@@ -158,7 +158,7 @@ impl Row {
     pub(crate) fn verdict(&self) -> Verdict {
         match (self.figure(), self.target) {
             (None, _) => Verdict::NotMeasured,
-            (Some(_), None) => Verdict::Told,
+            (Some(_), None) => Verdict::Unrated,
             (Some(figure), Some(target)) if target.is_met_by(figure) => Verdict::Met,
             (Some(_), Some(_)) => Verdict::Missed,
         }
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ratio_is_judged_where_there_is_one_and_the_median_else() {
+    fn compares_the_ratio_where_it_exists_and_the_median_otherwise() {
         let baseline = Samples::new(vec![2.0, 2.0]);
         let ratio = row(&[3.0, 3.0]).against("other", &baseline);
         assert_eq!(ratio.clone().target(Target::AtMost(1.5)).verdict(), Verdict::Met);
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_is_neither_met_nor_missed() {
+    fn unmeasured_row_is_neither_met_nor_missed() {
         let row = Row::not_measured("group", "what", Unit::Seconds, "no such program");
         assert_eq!(row.target(Target::AtMost(1.0)).verdict(), Verdict::NotMeasured);
     }

@@ -100,20 +100,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_of_an_even_number_lies_between_the_two_in_the_middle() {
+    fn median_of_an_even_number_is_between_the_middle_two() {
         let samples = Samples::new(vec![4.0, 1.0, 3.0, 2.0]);
         assert_eq!((samples.min(), samples.median(), samples.max()), (1.0, 2.5, 4.0));
         assert!(Samples::default().median().is_nan());
     }
 
     #[test]
-    fn ratios_are_taken_round_by_round() {
+    fn takes_ratios_round_by_round() {
         let (a, b) = (Samples::new(vec![2.0, 20.0]), Samples::new(vec![1.0, 10.0]));
         assert_eq!(a.by(&b).max(), 2.0);
     }
 
     #[test]
-    fn each_round_measures_all_and_begins_with_another() {
+    fn each_round_measures_all_and_starts_with_another() {
         let order = std::cell::RefCell::new(Vec::new());
         let subject = |name| {
             let order = &order;

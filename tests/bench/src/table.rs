@@ -98,7 +98,7 @@ mod tests {
     use crate::{row::Unit, samples::Samples};
 
     #[test]
-    fn targets_are_counted_and_reasons_told() {
+    fn counts_targets_and_lists_reasons() {
         let samples = Samples::new(vec![1.0]);
         let rows = [
             Row::new("g", "one", Unit::Seconds, samples.clone()).target(Target::AtMost(2.0)),

@@ -73,7 +73,7 @@ fn listing(id: u32) -> Result<Option<String>> {
 /// The kernel replaces a lookup in a map that it knows by the lookup itself (arrays) or by a call of that map's own function
 /// (tries). The general function is left only where two lookups were merged into one, on a map that is not known then.
 #[test]
-fn array_maps_are_looked_up_without_a_call() {
+fn looks_up_array_maps_without_a_call() {
     require_lab!(Network);
     look_for_general_lookups().unwrap();
 }
@@ -82,10 +82,7 @@ fn look_for_general_lookups() -> Result<()> {
     let mut kernel = loaded()?;
     for program in programs(&mut kernel)? {
         let Some(listing) = listing(program.id)? else {
-            skip(
-                "array_maps_are_looked_up_without_a_call",
-                "bpftool is not in PATH: install the package bpftool",
-            );
+            skip("looks_up_array_maps_without_a_call", "bpftool is not in PATH: install the package bpftool");
             return Ok(());
         };
         let general =
@@ -96,7 +93,7 @@ fn look_for_general_lookups() -> Result<()> {
 }
 
 #[test]
-fn programs_keep_within_their_budget_of_instructions() {
+fn programs_keep_within_their_instruction_budget() {
     require_lab!(Network);
     count_instructions().unwrap();
 }

@@ -105,7 +105,7 @@ fn changes(name: &str, instructions: &[bpf_insn]) -> Result<Vec<Change>> {
             // The same odd value once more, with all the rest.
             (Some(true), Some(_)) => {}
             (Some(false), Some(_)) => changes.extend(open.take()),
-            (Some(false), None) => bail!("{name}: instruction {at} ends a change that was not begun"),
+            (Some(false), None) => bail!("{name}: instruction {at} ends a change that was not started"),
             (None, Some(change)) if written.base != STACK => {
                 for byte in change.bytes.iter_mut().skip(written.from).take(written.length) {
                     *byte = true;
@@ -119,7 +119,7 @@ fn changes(name: &str, instructions: &[bpf_insn]) -> Result<Vec<Change>> {
 }
 
 #[test]
-fn a_slot_changes_between_a_store_of_an_odd_and_one_of_an_even_generation() {
+fn slot_changes_between_an_odd_and_an_even_generation() {
     look_at_all_functions().unwrap();
 }
 

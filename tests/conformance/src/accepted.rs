@@ -2,11 +2,11 @@
 
 use crate::fact::Fact;
 
-/// One conversation's difference in one fact.
+/// One connection's difference in one fact.
 struct Accepted {
     /// A part of the capture's file name.
     capture: &'static str,
-    /// A part of the conversation's ends.
+    /// A part of the connection's ends.
     ends: &'static str,
     fact: Fact,
     reason: &'static str,

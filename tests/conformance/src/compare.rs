@@ -7,7 +7,7 @@ use crate::{
     fact::{Fact, Seen},
 };
 
-/// How a fact of one conversation compares.
+/// How a fact of one connection compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verdict {
     /// Both see the same.
@@ -28,7 +28,7 @@ pub(crate) struct Comparison {
     pub(crate) rows: Vec<Row>,
 }
 
-/// A fact of a conversation.
+/// A fact of a connection.
 pub(crate) struct Row {
     pub(crate) ends: String,
     pub(crate) fact: Fact,
@@ -93,21 +93,21 @@ mod tests {
     }
 
     #[test]
-    fn a_value_more_is_a_difference_and_the_order_is_none() {
+    fn extra_value_is_a_difference_and_order_is_none() {
         let (one, other) = (("a – b", Fact::Share, "x"), ("a – b", Fact::Share, "y"));
         assert_eq!(verdicts("c", &[one, other], &[other, one]), [Verdict::Agree]);
         assert_eq!(verdicts("c", &[one], &[one, other]), [Verdict::Differ]);
     }
 
     #[test]
-    fn what_one_side_alone_sees_is_told_apart() {
+    fn distinguishes_values_that_one_side_alone_sees() {
         let one = ("a – b", Fact::Share, "x");
         assert_eq!(verdicts("c", &[one], &[]), [Verdict::OnlyOurs]);
         assert_eq!(verdicts("c", &[], &[one]), [Verdict::OnlyTheirs]);
     }
 
     #[test]
-    fn a_reason_is_for_its_own_fact_and_conversation() {
+    fn reason_covers_its_own_fact_and_connection_only() {
         let listed = ("192.0.2.1:1032 – 192.0.2.2:2482", Fact::Operation, "2");
         let other = ("192.0.2.1:1032 – 192.0.2.2:1", Fact::Operation, "2");
         assert!(matches!(verdicts("dce-rpc_mapi.pcap", &[], &[listed])[..], [Verdict::Accepted(_)]));

@@ -67,10 +67,10 @@ impl Fact {
     }
 }
 
-/// Values of facts of each conversation, which is known by its two ends.
+/// Values of facts of each connection, which is known by its two ends.
 pub(crate) type Seen = BTreeMap<(String, Fact), BTreeSet<String>>;
 
-/// A conversation by its ends, whichever way a packet goes.
+/// A connection by its ends, whichever way a packet goes.
 pub(crate) fn ends(one: String, other: String) -> String {
     if one < other { format!("{one} – {other}") } else { format!("{other} – {one}") }
 }

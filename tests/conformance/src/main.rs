@@ -1,4 +1,4 @@
-//! Holds the conversation reader against tshark: every capture under the given folders goes through both, and what both see
+//! Holds the dissector against tshark: every capture under the given folders goes through both, and what both see
 //! has to be the same.
 //!
 //! Fails on a difference that is not listed with its reason in [`accepted`].
@@ -24,7 +24,7 @@ use clap::Parser;
 
 use crate::compare::{Comparison, compare};
 
-/// Hold the conversation reader of smb-sensor against tshark.
+/// Hold the dissector of smb-sensor against tshark.
 #[derive(Parser)]
 struct Arguments {
     /// Folders of captures, or captures
@@ -96,10 +96,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_the_recorded_captures_both_see_the_same() {
+    fn both_see_the_same_in_the_recorded_captures() {
         if !tshark::is_installed() {
             let reason = "tshark is not installed; cargo xtask conformance installs it";
-            return sensor_lab::skip("of_the_recorded_captures_both_see_the_same", reason);
+            return sensor_lab::skip("both_see_the_same_in_the_recorded_captures", reason);
         }
         let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../captures");
         let agree = run(&Arguments { paths: vec![captures] }).unwrap_or_else(|error| panic!("{error:#}"));

@@ -13,7 +13,7 @@ use crate::{
     layers::{all, each, text},
 };
 
-/// What the reader has of a conversation.
+/// What the reader has of a connection.
 pub(crate) fn ours(recorded: &RecordedDatagrams) -> Vec<(Fact, String)> {
     let mut seen = Vec::new();
     for exchange in &recorded.said.exchanges {
@@ -89,8 +89,8 @@ fn name_packet(packet: &Value, add: &mut impl FnMut(Fact, String)) {
     // tshark tells the suffix of such a name in words alone.
     let names = all(record, "nbns.netbios_name");
     let groups = all(record, "nbns.name_flags.group");
-    for (told, group) in names.iter().zip(groups) {
-        add(Fact::NodeName, node_name(&plain(told), group == "1"));
+    for (field, group) in names.iter().zip(groups) {
+        add(Fact::NodeName, node_name(&plain(field), group == "1"));
     }
 }
 
@@ -104,17 +104,17 @@ fn datagram(kind: u16, names: Option<(String, String)>, mailslot: Option<&str>) 
 }
 
 /// A name as the reader shows it, out of `NAME<20> (what that stands for)`.
-fn name(told: &str) -> String {
-    let told = told.split(" (").next().unwrap_or_default();
-    let (characters, suffix) = told.rsplit_once('<').unwrap_or((told, ""));
+fn name(field: &str) -> String {
+    let field = field.split(" (").next().unwrap_or_default();
+    let (characters, suffix) = field.rsplit_once('<').unwrap_or((field, ""));
     let suffix = u8::from_str_radix(suffix.trim_end_matches('>'), 16).unwrap_or_default();
     NetbiosName { name: plain(characters), suffix }.to_string()
 }
 
 /// The characters of a name, of which tshark writes those that cannot be shown as `<01>`, and the reader as U+FFFD.
-fn plain(told: &str) -> String {
+fn plain(field: &str) -> String {
     let mut plain = String::new();
-    let mut rest = told;
+    let mut rest = field;
     while let Some(first) = rest.chars().next() {
         let code = rest.strip_prefix('<').and_then(|code| code.get(..3)?.strip_suffix('>'));
         if let Some(code) = code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_as_tshark_writes_them() {
+    fn reads_names_as_tshark_writes_them() {
         assert_eq!(name("EQGRP<00> (Workstation/Redirector)"), "EQGRP<00>");
         assert_eq!(name("*<00><00><00><00>"), "*<00>");
         assert_eq!(name("<01><02>__MSBROWSE__<02><01>"), "\u{FFFD}\u{FFFD}__MSBROWSE__\u{FFFD}<01>");

@@ -1,4 +1,4 @@
-//! What the conversation reader sees.
+//! What the dissector sees.
 
 use std::{collections::BTreeSet, net::SocketAddr, path::Path};
 
@@ -33,7 +33,7 @@ impl Ours {
 /// Reads a capture.
 pub(crate) fn read(capture: &Path) -> Result<Ours> {
     let mut ours = Ours { seen: Seen::new(), other_ports: BTreeSet::new() };
-    for recorded in capture::conversations(capture, &FingerprintKey::new([0; 32]))? {
+    for recorded in capture::connections(capture, &FingerprintKey::new([0; 32]))? {
         let port = recorded.server.port();
         if recorded.facts.smb_spoken() && !matches!(port, 139 | 445) {
             ours.other_ports.insert(port);

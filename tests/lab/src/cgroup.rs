@@ -121,7 +121,7 @@ mod tests {
     use crate::{Process, require_lab};
 
     #[test]
-    fn a_process_and_its_descendants_are_in_it_and_it_goes_when_dropped() {
+    fn holds_a_process_and_its_descendants_and_goes_when_dropped() {
         require_lab!(Cgroup);
         let cgroup = Cgroup::new().expect("make");
         let mut command = Command::new("sh");

@@ -25,14 +25,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_probe_that_never_succeeds_ends_at_the_deadline() {
+    fn failing_probe_ends_at_the_deadline() {
         let started = Instant::now();
         assert_eq!(poll(Duration::from_millis(20), || None::<()>), None);
         assert!(started.elapsed() < Duration::from_secs(5));
     }
 
     #[test]
-    fn a_probe_runs_even_when_no_time_is_left() {
+    fn probe_runs_even_without_time_left() {
         assert_eq!(poll(Duration::ZERO, || Some(7)), Some(7));
     }
 }

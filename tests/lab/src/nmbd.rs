@@ -67,7 +67,7 @@ impl Nmbd {
         let process = &mut self.process;
         let ready = namespace.run(|| {
             poll(READY_WITHIN, || match names(address) {
-                Ok(told) if has_name(&told) => Some(true),
+                Ok(answer) if has_name(&answer) => Some(true),
                 _ => (!process.is_running()).then_some(false),
             })
         })?;

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn both_streams_are_collected_up_to_the_end() {
+    fn collects_both_streams_to_the_end() {
         // The last line comes from a descendant, after the process itself has ended.
         let mut process = shell("echo out; echo err >&2; (sleep 0.1; printf last) & exit 3");
         assert_eq!(process.wait(SOON).expect("ends").code(), Some(3));
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn an_awaited_line_may_be_past_or_future_and_its_absence_quotes_the_output() {
+    fn finds_past_and_future_lines_and_quotes_output_otherwise() {
         let process = shell("echo one; read -r _; echo two; exec sleep 60");
         for wanted in ["two", "one"] {
             assert_eq!(process.wait_for_line(SOON, |line| line == wanted).expect("comes"), wanted);
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_reaches_the_process_and_a_drop_kills_it() {
+    fn signal_reaches_the_process_and_a_drop_kills_it() {
         let mut process = shell("trap 'echo caught; exit 0' INT; echo ready; while :; do sleep 0.01; done");
         process.wait_for_line(SOON, |line| line == "ready").expect("ready");
         assert!(process.wait(Duration::ZERO).is_err() && process.is_running());

@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::Namespace;
 
 /// Frames longer than this are cut on receipt; more than the largest GSO frame.
-const LONGEST_FRAME: usize = 128 * 1024;
+const MAX_FRAME_LEN: usize = 128 * 1024;
 /// Both hardware addresses: where a VLAN tag is inserted.
 const VLAN_OFFSET: usize = 12;
 
@@ -105,7 +105,7 @@ fn open(interface: u32) -> io::Result<OwnedFd> {
 }
 
 fn receive(socket: &OwnedFd) -> io::Result<Vec<u8>> {
-    let mut frame = vec![0u8; LONGEST_FRAME];
+    let mut frame = vec![0u8; MAX_FRAME_LEN];
     // u64 for the alignment that control messages need.
     let mut control = [0u64; 16];
     let mut part = libc::iovec { iov_base: frame.as_mut_ptr().cast(), iov_len: frame.len() };

@@ -11,7 +11,7 @@ use sensor_lab::{
 const SOON: Duration = Duration::from_secs(20);
 
 #[test]
-fn a_relay_logs_on_inside_with_what_a_victim_gave_away() {
+fn relay_logs_on_inside_with_a_victims_credential() {
     require_lab!(Attackers);
     let lab = Topology::builder().lan_server().build().expect("build");
     let smbd = Smbd::start(lab.lan_server().expect("second LAN")).expect("start smbd");
@@ -23,7 +23,7 @@ fn a_relay_logs_on_inside_with_what_a_victim_gave_away() {
 }
 
 #[test]
-fn a_guesser_finds_the_password_among_a_hundred() {
+fn guesser_finds_the_password_among_a_hundred() {
     require_lab!(Attackers);
     let lab = Topology::border().expect("build");
     let _smbd = Smbd::start(lab.client()).expect("start smbd");
@@ -34,7 +34,7 @@ fn a_guesser_finds_the_password_among_a_hundred() {
 }
 
 #[test]
-fn hydra_finds_the_password_over_smb_1() {
+fn hydra_finds_the_password_over_smb1() {
     require_lab!(Attackers);
     let lab = Topology::border().expect("build");
     let _smbd = Smbd::builder().ntlmv1().start(lab.client()).expect("start smbd");
@@ -46,7 +46,7 @@ fn hydra_finds_the_password_over_smb_1() {
 }
 
 #[test]
-fn a_sweep_tries_three_hundred_addresses_and_says_what_each_answered() {
+fn sweep_tries_300_addresses_and_reports_each_answer() {
     require_lab!(Attackers);
     let lab = Topology::border().expect("build");
     lab.server()
@@ -66,7 +66,7 @@ fn a_sweep_tries_three_hundred_addresses_and_says_what_each_answered() {
 }
 
 #[test]
-fn scripts_of_nmap_speak_smb() {
+fn nmap_scripts_speak_smb() {
     require_lab!(Attackers);
     let lab = Topology::border().expect("build");
     let _smbd = Smbd::start(lab.server()).expect("start smbd");
@@ -90,7 +90,7 @@ fn rclone_copies_a_folder_to_the_share() {
 }
 
 #[test]
-fn a_thousand_files_are_stored_in_one_session() {
+fn stores_a_thousand_files_in_one_session() {
     require_lab!();
     let lab = Topology::border().expect("build");
     let smbd = Smbd::start(lab.server()).expect("start smbd");
@@ -105,7 +105,7 @@ fn a_thousand_files_are_stored_in_one_session() {
 }
 
 #[test]
-fn a_web_server_on_445_gives_its_page_with_and_without_tls() {
+fn web_server_on_445_serves_its_page_with_and_without_tls() {
     require_lab!(Attackers);
     for tls in [false, true] {
         let lab = Topology::border().expect("build");

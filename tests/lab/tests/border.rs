@@ -38,7 +38,7 @@ fn client_reaches_server_through_gateway_over_ipv4_and_ipv6() {
 }
 
 #[test]
-fn a_border_is_up_in_well_under_a_second_and_nothing_of_it_is_outside() {
+fn border_starts_quickly_and_leaves_nothing_outside() {
     require_lab!(Network);
     let before = interfaces_here();
     let started = Instant::now();
@@ -55,7 +55,7 @@ fn interfaces_here() -> Vec<String> {
 }
 
 #[test]
-fn further_addresses_are_reached_on_their_side_of_the_gateway() {
+fn further_addresses_are_reached_on_their_side() {
     require_lab!(Network);
     let beyond = ["1.1.1.1", "198.18.0.10", "100.64.0.10", "203.0.113.9", "2606:4700::1111", "192.168.7.7"];
     let beyond = beyond.map(|text| text.parse::<IpAddr>().expect("address"));
@@ -74,7 +74,7 @@ fn further_addresses_are_reached_on_their_side_of_the_gateway() {
 }
 
 #[test]
-fn an_internet_client_reaches_an_internal_server_and_lans_reach_each_other() {
+fn internet_client_reaches_an_internal_server_and_lans_reach_each_other() {
     require_lab!(Network);
     let lab = Topology::builder().lan_server().build().expect("build");
     let inside = TcpListener::start(lab.client(), (address::CLIENT_V4, 4000), Answer::Echo).expect("listen");
@@ -93,7 +93,7 @@ fn an_internet_client_reaches_an_internal_server_and_lans_reach_each_other() {
 }
 
 #[test]
-fn a_datagram_is_answered() {
+fn datagram_is_answered() {
     require_lab!(Network);
     let lab = Topology::border().expect("build");
     let answer = Answer::Bytes(b"pong".to_vec());
@@ -112,7 +112,7 @@ fn a_datagram_is_answered() {
 }
 
 #[test]
-fn a_crafted_frame_arrives_unchanged_with_its_vlan_tags() {
+fn crafted_frame_arrives_unchanged_with_its_vlan_tags() {
     require_lab!(Network);
     let lab = Topology::border().expect("build");
     let sender = RawSocket::open(lab.client(), "eth0").expect("open");

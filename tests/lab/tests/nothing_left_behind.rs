@@ -12,11 +12,11 @@ use sensor_lab::{Process, SHARE, Signal, Smbclient, Smbd, Topology, address, pol
 
 /// Set in the process that is going to be killed.
 const OWNER: &str = "SENSOR_LAB_KILLED_OWNER";
-const MYSELF: &str = "a_killed_owner_leaves_no_process_namespace_or_file_behind";
+const MYSELF: &str = "killed_owner_leaves_no_process_namespace_or_file";
 const SOON: Duration = Duration::from_secs(20);
 
 #[test]
-fn a_dropped_smbd_leaves_no_process_file_or_open_port_behind() {
+fn dropped_smbd_leaves_no_process_file_or_open_port() {
     require_lab!();
     let lab = Topology::border().expect("build");
     let smbd = Smbd::start(lab.server()).expect("start smbd");
@@ -39,7 +39,7 @@ fn a_dropped_smbd_leaves_no_process_file_or_open_port_behind() {
 }
 
 #[test]
-fn a_killed_owner_leaves_no_process_namespace_or_file_behind() {
+fn killed_owner_leaves_no_process_namespace_or_file() {
     require_lab!();
     if env::var_os(OWNER).is_some() {
         own_until_killed();

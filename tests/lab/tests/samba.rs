@@ -26,7 +26,7 @@ fn alice_lists_shares_and_moves_files_over_ipv4_and_ipv6() {
 }
 
 #[test]
-fn a_wrong_password_an_unknown_user_and_an_anonymous_one_are_refused() {
+fn refuses_wrong_password_unknown_user_and_anonymous() {
     require_lab!();
     let lab = Topology::border().expect("build");
     let _smbd = Smbd::start(lab.server()).expect("start smbd");
@@ -43,7 +43,7 @@ fn a_wrong_password_an_unknown_user_and_an_anonymous_one_are_refused() {
 }
 
 #[test]
-fn guests_ports_dialects_and_encryption_are_what_was_asked_for() {
+fn guests_ports_dialects_and_encryption_are_as_configured() {
     require_lab!();
     let lab = Topology::border().expect("build");
     let _smbd = Smbd::builder()

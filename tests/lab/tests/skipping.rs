@@ -10,14 +10,14 @@ use sensor_lab::{require_lab, scratch_dir};
 const POOR: &str = "SENSOR_LAB_WITHOUT_PROGRAMS";
 
 #[test]
-fn a_test_without_a_laboratory_is_logged_as_skipped_with_the_remedy() {
+fn logs_a_skipped_test_with_the_remedy() {
     if env::var_os(POOR).is_some() {
         require_lab!();
         panic!("without programs there is no laboratory");
     }
     let scratch = scratch_dir().expect("scratch folder");
     let log = scratch.path().join("skipped");
-    let name = "a_test_without_a_laboratory_is_logged_as_skipped_with_the_remedy";
+    let name = "logs_a_skipped_test_with_the_remedy";
     let run = Command::new(env::current_exe().expect("own path"))
         .args(["--exact", name, "--nocapture"])
         .env(POOR, "1")

@@ -73,14 +73,14 @@ fn of_frames(arguments: &Arguments) -> Result<()> {
     let recorded = fuzz::recorded_frames(&arguments.captures)?;
     println!("{} recorded frames to change", recorded.len());
     let began = Instant::now();
-    let tally = fuzz::run(&order, &recorded, |tally| told(tally, began))?;
+    let tally = fuzz::run(&order, &recorded, |tally| report(tally, began))?;
     let seconds = began.elapsed().as_secs_f64();
     println!("{tally}\ndisagreements: 0, at {:.0} frames a second", tally.host as f64 / seconds);
     Ok(())
 }
 
 /// Shows how far it is, where somebody looks.
-fn told(tally: &Tally, began: Instant) {
+fn report(tally: &Tally, began: Instant) {
     if stderr().is_terminal() {
         let _ = write!(stderr(), "\r{} frames in {} s ", tally.host, began.elapsed().as_secs());
     }

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_plain_syn_is_what_the_rfcs_draw() {
+fn plain_syn_matches_the_rfcs() {
     let frame = Frame::tcp("10.0.0.2:50000", "8.8.4.4:445").build();
     let expected = [
         &[2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0][..],
@@ -28,7 +28,7 @@ fn each_extension_header_names_the_next() {
 }
 
 #[test]
-fn a_pppoe_session_stands_between_the_tags_and_the_packet() {
+fn pppoe_session_is_between_tags_and_packet() {
     let frame = Frame::tcp("10.0.0.2:1", "8.8.4.4:445").tag(VLAN, 6).pppoe(0x21);
     let bytes = frame.build();
     assert_eq!(&bytes[12..26], [0x81, 0, 0, 6, 0x88, 0x64, 0x11, 0, 0, 9, 0, 42, 0, 0x21]);
@@ -36,7 +36,7 @@ fn a_pppoe_session_stands_between_the_tags_and_the_packet() {
 }
 
 #[test]
-fn a_body_takes_the_place_of_the_transport_header() {
+fn body_replaces_the_transport_header() {
     let inner = Frame::tcp("10.0.0.2:1", "8.8.4.4:445").packet();
     let outer = Frame::of(4, "1.1.1.1:0", "9.9.9.9:0").body(&inner).packet();
     assert_eq!(outer[..4], [0x45, 0, 0, 60]);
@@ -44,7 +44,7 @@ fn a_body_takes_the_place_of_the_transport_header() {
 }
 
 #[test]
-fn tags_stand_outermost_first_and_padding_last() {
+fn tags_come_outermost_first_and_padding_last() {
     let bytes = Frame::tcp("10.0.0.2:1", "8.8.4.4:445").tag(QINQ, 5).tag(VLAN, 6).padding(2).build();
     assert_eq!(&bytes[12..22], [0x88, 0xA8, 0, 5, 0x81, 0, 0, 6, 8, 0]);
     assert_eq!(bytes[bytes.len() - 3..], [0, 0xAA, 0xAA]);

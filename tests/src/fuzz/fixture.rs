@@ -77,12 +77,12 @@ fn bytes(hex: &str) -> Result<Vec<u8>> {
 }
 
 /// Runs that are longer are written as such.
-const LONGEST_RUN: usize = 16;
+const MAX_RUN: usize = 16;
 
 fn hex(bytes: &[u8]) -> String {
     let mut hex = String::new();
     for run in bytes.chunk_by(|a, b| a == b) {
-        if run.len() > LONGEST_RUN {
+        if run.len() > MAX_RUN {
             hex.push_str(&format!(" {:02x}*{} ", run[0], run.len()));
         } else {
             hex.extend(run.iter().map(|byte| format!("{byte:02x}")));
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fixture_is_read_as_it_is_written() {
+    fn fixture_is_read_as_written() {
         let fixture = Fixture {
             about: "a frame".into(),
             options: "tunnels slots=4".parse().unwrap(),

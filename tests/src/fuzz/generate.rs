@@ -42,7 +42,7 @@ const EXTENSIONS: [u8; 6] = [
 ];
 
 /// Longest frame that is made of a longer one where frames are in one piece.
-pub(super) const LONGEST_IN_ONE_PIECE: usize = 3_400;
+pub(super) const MAX_LINEAR_LEN: usize = 3_400;
 
 /// An endless row of frames, the same for the same seed.
 pub struct Generator<'a> {
@@ -67,7 +67,7 @@ impl<'a> Generator<'a> {
         } else {
             structured(random)
         };
-        // Recorded frames are sound and of few conversations: most are changed.
+        // Recorded frames are sound and of few connections: most are changed.
         let changed = if recorded { !random.one_in(4) } else { random.one_in(2) };
         if changed { mutate(random, &frame) } else { frame }
     }

@@ -7,7 +7,7 @@ use sensor_user::{capture, replay::link};
 
 use super::{
     Generator, Tally,
-    generate::LONGEST_IN_ONE_PIECE,
+    generate::MAX_LINEAR_LEN,
     options::Options,
     trial::{Given, Trial},
 };
@@ -20,7 +20,7 @@ const ROUND: u64 = 32_000;
 const BATCH: u64 = 200;
 
 /// Recorded frames that are longer say nothing more in their headers.
-const LONGEST_RECORDED: usize = 1_600;
+const MAX_RECORDED_LEN: usize = 1_600;
 
 /// What is to be run.
 #[derive(Clone, Copy, Debug)]
@@ -81,13 +81,13 @@ fn round(
 fn given(number: u64, frame: Vec<u8>, options: &Options) -> Given {
     let mut frame = frame;
     let hook = HOOKS[(number % HOOKS.len() as u64) as usize];
-    if frame.len() <= LONGEST_IN_ONE_PIECE {
+    if frame.len() <= MAX_LINEAR_LEN {
         return (hook, frame);
     }
     if options.frags {
         return (HOOKS[0], frame);
     }
-    frame.truncate(LONGEST_IN_ONE_PIECE);
+    frame.truncate(MAX_LINEAR_LEN);
     (hook, frame)
 }
 
@@ -97,12 +97,12 @@ fn given(number: u64, frame: Vec<u8>, options: &Options) -> Given {
 /// When the folder cannot be listed.
 pub fn recorded_frames(folder: &Path) -> Result<Vec<Vec<u8>>> {
     let mut all = Vec::new();
-    let mut room = Vec::new();
+    let mut buffer = Vec::new();
     for path in captures_below(folder)? {
         // A capture that is broken on purpose gives the frames before the damage.
         let _ = capture::frames(&path, |frame| {
-            if let Some(frame) = link::ethernet(&frame, &mut room)
-                && frame.len() <= LONGEST_RECORDED
+            if let Some(frame) = link::ethernet(&frame, &mut buffer)
+                && frame.len() <= MAX_RECORDED_LEN
             {
                 all.push(frame.to_vec());
             }

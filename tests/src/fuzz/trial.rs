@@ -9,7 +9,7 @@ use sensor_common::{
     counter::Counter,
     headers::NoPorts,
     path::{Arrival, Verdict},
-    settings::{Enforcement, LONGEST_LEASE},
+    settings::{Enforcement, MAX_LEASE},
     slot::{Hook, mark, tcp},
 };
 use sensor_core::address::{FiveTuple, FlowId};
@@ -62,7 +62,7 @@ impl Trial {
         let oracle = Oracle::new(&setup.config, options.enforcing);
         let mut twin = setup.twin_where(privileged)?;
         // Time stands still on the host; the kernel's lease is renewed with each batch.
-        twin.host.enforce(Enforcement { on: u32::from(options.enforcing), until: LONGEST_LEASE });
+        twin.host.enforce(Enforcement { on: u32::from(options.enforcing), until: MAX_LEASE });
         Ok(Self { options, twin, oracle, flows: HashMap::new(), tally: Tally::default() })
     }
 
@@ -89,18 +89,18 @@ impl Trial {
     /// A disagreement with as few frames as it takes to see it again: the last one, or the batch up to the first frame
     /// that shows it. What needs more history than its batch is told as it came.
     fn disagreement(&self, error: &anyhow::Error, frames: &[Given]) -> anyhow::Error {
-        let told = |error: &anyhow::Error, frames: &[Given]| {
+        let report = |error: &anyhow::Error, frames: &[Given]| {
             let about = format!("{error:#}").lines().collect::<Vec<_>>().join(" | ");
             Disagreement(Fixture { about, options: self.options, frames: frames.to_vec() }).into()
         };
         let last = &frames[frames.len() - 1..];
         if let Some((_, error)) = self.again(last) {
-            return told(&error, last);
+            return report(&error, last);
         }
-        let Some((at, error_in_row)) = self.again(frames) else { return told(error, frames) };
+        let Some((at, error_in_row)) = self.again(frames) else { return report(error, frames) };
         match self.again(&frames[at..=at]) {
-            Some((_, error)) => told(&error, &frames[at..=at]),
-            None => told(&error_in_row, &frames[..=at]),
+            Some((_, error)) => report(&error, &frames[at..=at]),
+            None => report(&error_in_row, &frames[..=at]),
         }
     }
 
@@ -116,7 +116,7 @@ impl Trial {
     /// Lets the kernel go on enforcing.
     fn renew(&mut self) -> Result<()> {
         match &mut self.twin.kernel {
-            Some(kernel) if self.options.enforcing => kernel.enforce_for(LONGEST_LEASE as i32),
+            Some(kernel) if self.options.enforcing => kernel.enforce_for(MAX_LEASE as i32),
             _ => Ok(()),
         }
     }
@@ -191,9 +191,9 @@ impl Trial {
             ensure!(ours == theirs, "{} is {ours} on the host and {theirs} in the kernel", counter.name());
         }
         for slot in kernel.sweep() {
-            let told = Observation { cpu: 0, first: 0, last: 0, ..record::observation(&slot)? };
-            let known = self.flows.get(&told.id).map(|known| Observation { first: 0, last: 0, ..*known });
-            ensure!(known == Some(told), "the kernel's slot has {told:?}, the host's {known:?}");
+            let report = Observation { cpu: 0, first: 0, last: 0, ..record::observation(&slot)? };
+            let known = self.flows.get(&report.id).map(|known| Observation { first: 0, last: 0, ..*known });
+            ensure!(known == Some(report), "the kernel's slot has {report:?}, the host's {known:?}");
         }
         Ok(())
     }

@@ -115,14 +115,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_expected_has_no_difference() {
+    fn expected_result_has_no_difference() {
         assert_eq!(leak().differences(&[opened()]), Vec::<String>::new());
         assert!(leak().is_reached(&[opened()]));
         assert!(!leak().is_reached(&[]));
     }
 
     #[test]
-    fn every_difference_is_found() {
+    fn finds_every_difference() {
         for (pointer, value) in [
             ("/event/severity", json!(47)),
             ("/source/ip", json!("10.0.0.3")),

@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn an_incident_that_opens_rises_and_closes_is_without_fault() {
+    fn incident_that_opens_escalates_and_closes_is_valid() {
         let good = [
             document(0, "opened", Severity::Low),
             document(1, "escalated", Severity::High),
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_fault_is_found() {
+    fn finds_every_kind_of_fault() {
         let opened = document(0, "opened", Severity::High);
         let with = |pointer: &str, value: Value| {
             let mut bent = opened.clone();
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_of_two_incidents_are_kept_apart_and_summaries_are_none() {
+    fn keeps_two_incidents_apart_and_ignores_summaries() {
         let mut other = document(0, "opened", Severity::Low);
         other["smb_sensor"]["incident"]["id"] = json!("80");
         let summary = json!({ "event": { "action": "incident-summary" } });

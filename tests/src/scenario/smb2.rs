@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_have_the_lengths_that_their_fields_announce() {
+    fn messages_have_the_lengths_of_their_fields() {
         let mut dialogue = Dialogue::default();
         let exchanges = [
             dialogue.negotiate(),

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_what_was_written() {
+    fn line_has_what_was_written() {
         let documents = vec![
             document(0, "opened", ("low", 21)),
             document(1, "escalated", ("high", 73)),
@@ -176,14 +176,14 @@ mod tests {
     }
 
     #[test]
-    fn a_twin_that_the_sensor_did_not_see_proves_nothing() {
+    fn unseen_twin_proves_nothing() {
         let scenario = all().into_iter().find(|one| one.name == "leak-refused").unwrap();
         let played = Played { documents: vec![document(0, "opened", ("high", 73))], lateral: 0 };
         assert_eq!(scenario.differences(&played), ["the sensor did not see the internal twin"]);
     }
 
     #[test]
-    fn a_line_that_is_not_as_expected_says_so() {
+    fn marks_a_line_with_an_unexpected_result() {
         let mut twins = document(0, "opened", ("high", 73));
         twins["destination"]["ip"] = json!("10.0.1.2");
         let table = table_of(vec![twins]);

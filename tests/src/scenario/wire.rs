@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_has_right_checksums_and_its_sequence_numbers_join() {
+    fn connection_has_valid_checksums_and_sequence_numbers() {
         let mut tape = Tape::default();
         let client = "10.0.0.2:50000".parse().unwrap();
         let server = "8.8.4.4:445".parse().unwrap();

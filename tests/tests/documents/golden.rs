@@ -43,8 +43,8 @@ fn normalised(mut document: Value) -> Value {
 }
 
 /// Compares documents with a golden file, or writes it anew.
-fn assert_golden(name: &str, told: impl Iterator<Item = Value>) {
-    let text: String = told.map(|one| format!("{}\n", normalised(one))).collect();
+fn assert_golden(name: &str, documents: impl Iterator<Item = Value>) {
+    let text: String = documents.map(|one| format!("{}\n", normalised(one))).collect();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("golden/{name}.jsonl"));
     if env::var_os(WRITE).is_some_and(|what| what == "write") {
         fs::write(&path, &text).unwrap();
@@ -57,7 +57,7 @@ fn assert_golden(name: &str, told: impl Iterator<Item = Value>) {
 }
 
 #[test]
-fn the_documents_of_the_captures_are_those_of_the_golden_files() {
+fn documents_of_the_captures_match_the_golden_files() {
     let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures/samba");
     for name in CAPTURES {
         assert_golden(name, documents(&captures.join(format!("{name}.pcap")), false).into_iter());
@@ -65,17 +65,17 @@ fn the_documents_of_the_captures_are_those_of_the_golden_files() {
 }
 
 #[test]
-fn sweeps_and_summaries_of_crowds_are_those_of_the_golden_files() {
+fn sweeps_and_summaries_match_the_golden_files() {
     for crowd in [Crowd::sweep(), Crowd::flood()] {
         for turned in [false, true] {
-            let told = crowd.documents(turned).into_iter();
-            let told = told.filter(|one| match text(one, "/event/action") {
+            let documents = crowd.documents(turned).into_iter();
+            let documents = documents.filter(|one| match text(one, "/event/action") {
                 "incident-summary" => true,
                 "incident-closed" => number(one, "/smb_sensor/incident/connections") > 1,
                 _ => false,
             });
             let direction = if turned { "inbound" } else { "outbound" };
-            assert_golden(&format!("{}-{direction}", crowd.name), told);
+            assert_golden(&format!("{}-{direction}", crowd.name), documents);
         }
     }
 }

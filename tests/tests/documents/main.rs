@@ -68,12 +68,12 @@ fn runs() -> impl Iterator<Item = (String, bool, Vec<Value>)> {
 #[test]
 fn every_document_of_every_capture_follows_its_schema() {
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
-    for (what, _, told) in runs() {
-        for document in &told {
+    for (what, _, documents) in runs() {
+        for document in &documents {
             follows_schema(document).unwrap_or_else(|error| panic!("{what}: {error:#}"));
             *kinds.entry(text(document, "/event/dataset").to_owned()).or_default() += 1;
         }
     }
-    let told = |kind: &str| kinds.get(kind).copied().unwrap_or_default();
-    assert!(told("smb_sensor.incident") > 100 && told("network_traffic.flow") > 60, "{kinds:?}");
+    let count = |kind: &str| kinds.get(kind).copied().unwrap_or_default();
+    assert!(count("smb_sensor.incident") > 100 && count("network_traffic.flow") > 60, "{kinds:?}");
 }

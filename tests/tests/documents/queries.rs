@@ -48,8 +48,8 @@ impl Findings {
 
     /// Holds the documents of one run against every query: what a query matches is explained, and so is every incident.
     #[track_caller]
-    fn hold(&mut self, told: &[Value], what: &str) {
-        let account = Account::of(told);
+    fn hold(&mut self, documents: &[Value], what: &str) {
+        let account = Account::of(documents);
         account.assert_connections_add_up(what);
         for query in &QUERIES {
             let mut seen = HashSet::new();
@@ -75,14 +75,14 @@ impl Findings {
 #[track_caller]
 fn hold_all(runs: impl Iterator<Item = (String, bool, Vec<Value>)>) -> [Findings; 2] {
     let mut findings = [Findings::default(), Findings::default()];
-    for (what, turned, told) in runs {
-        findings[usize::from(turned)].hold(&told, &what);
+    for (what, turned, documents) in runs {
+        findings[usize::from(turned)].hold(&documents, &what);
     }
     findings
 }
 
 #[test]
-fn what_the_source_rules_match_in_captures_is_told_of_and_what_goes_beyond_has_a_reason() {
+fn reports_what_the_source_rules_match_and_explains_the_rest() {
     let [outbound, inbound] = hold_all(recorded());
     assert!(outbound.matched > 60 && inbound.matched > 30, "{} and {}", outbound.matched, inbound.matched);
     let reasons = outbound.reasons.union(&inbound.reasons);
@@ -95,7 +95,7 @@ fn what_the_source_rules_match_in_captures_is_told_of_and_what_goes_beyond_has_a
 }
 
 #[test]
-fn what_the_source_rules_match_in_crowds_is_told_of_or_counted() {
+fn reports_or_counts_source_rule_matches_of_many_hosts() {
     let [outbound, inbound] = hold_all(made());
     for findings in [&outbound, &inbound] {
         assert!(findings.explained(Explanation::Incident) > 300, "{:?}", findings.explanations);
@@ -104,29 +104,29 @@ fn what_the_source_rules_match_in_crowds_is_told_of_or_counted() {
 }
 
 #[test]
-fn a_flow_that_the_queries_match_and_an_exemption_covers_says_so_and_has_no_alert() {
+fn exempt_flow_that_the_queries_match_is_marked_and_not_alerted() {
     let path = captures().into_iter().find(|path| path.ends_with("smb3_00.pcap")).unwrap();
     let pair = Exemption::between("10.0.0.0/8".parse().ok(), "8.0.0.0/8".parse().ok(), "nightly copy");
     let in_force = Config { exemptions: vec![pair.clone()], ..Config::default() };
-    let told = replayed_with(&path, EngineChoice::Host, &in_force, &[]).unwrap().documents;
-    let flows: Vec<_> = told.iter().filter(|one| is_flow(one)).collect();
-    assert!(!flows.is_empty() && flows.len() == told.len(), "{told:#?}");
+    let documents = replayed_with(&path, EngineChoice::Host, &in_force, &[]).unwrap().documents;
+    let flows: Vec<_> = documents.iter().filter(|one| is_flow(one)).collect();
+    assert!(!flows.is_empty() && flows.len() == documents.len(), "{documents:#?}");
     assert!(flows.iter().all(|flow| is_exempt(flow) && QUERIES[0].matches_alone(flow)), "{flows:#?}");
     flows.iter().try_for_each(|flow| follows_schema(flow)).unwrap();
     let mut findings = Findings::default();
-    findings.hold(&told, "with an exemption");
+    findings.hold(&documents, "with an exemption");
     assert_eq!(findings.explanations.into_keys().collect::<Vec<_>>(), [Explanation::Exempt]);
     // Of a time before the capture was made it covers nothing, in the kernel's part as in the agent's.
     for over in [pair, Exemption::between("10.0.0.0/8".parse().ok(), None, "a client of ours")] {
         let over = Exemption { expires: Some(Timestamp::from_unix_seconds(0)), ..over };
         let config = Config { exemptions: vec![over], ..Config::default() };
-        let told = replayed_with(&path, EngineChoice::Host, &config, &[]).unwrap().documents;
-        assert_eq!(told, documents(&path, false));
+        let unexempted = replayed_with(&path, EngineChoice::Host, &config, &[]).unwrap().documents;
+        assert_eq!(unexempted, documents(&path, false));
     }
 }
 
 #[test]
-fn a_document_that_lacks_what_the_queries_ask_for_is_not_matched() {
+fn incomplete_document_does_not_match_the_queries() {
     let path = captures().into_iter().find(|path| path.ends_with("smb3_00.pcap")).unwrap();
     let flow = documents(&path, false).into_iter().find(is_flow).unwrap();
     let [smb, rare, _] = &QUERIES;

@@ -5,7 +5,7 @@ use sensor_lab::{Smbclient, Smbd, Topology, USER, address, require_lab};
 use sensor_tests::{Agent, number, smb_session, tells, text, texts};
 
 #[test]
-fn through_tc_large_sends_come_in_one_piece_and_are_counted_and_read_all_the_same() {
+fn counts_and_reads_large_sends_through_tc() {
     require_lab!();
     const SENT: usize = 5 << 20;
     let border = Topology::border().unwrap();
@@ -34,7 +34,7 @@ fn through_tc_large_sends_come_in_one_piece_and_are_counted_and_read_all_the_sam
 }
 
 #[test]
-fn the_internal_twin_of_a_session_says_nothing() {
+fn internal_twin_of_a_session_reports_nothing() {
     require_lab!();
     let border = Topology::builder().lan_server().build().unwrap();
     let _smbd = Smbd::start(border.lan_server().unwrap()).unwrap();

@@ -19,7 +19,7 @@ const REFUSED: Expected = Expected {
 };
 
 #[test]
-fn a_wrong_password_is_an_attempt_that_gave_its_credential_away() {
+fn wrong_password_gives_its_credential_away() {
     require_lab!();
     let ended = Stage::outbound().expect(
         Smbd::start,
@@ -35,7 +35,7 @@ fn a_wrong_password_is_an_attempt_that_gave_its_credential_away() {
 }
 
 #[test]
-fn a_wrong_password_of_impacket_is_the_same() {
+fn wrong_password_of_impacket_gives_its_credential_away() {
     require_lab!(Python);
     Stage::outbound().expect(
         Smbd::start,
@@ -48,7 +48,7 @@ fn a_wrong_password_of_impacket_is_the_same() {
 }
 
 #[test]
-fn a_wrong_password_of_smbprotocol_is_the_same() {
+fn wrong_password_of_smbprotocol_gives_its_credential_away() {
     require_lab!(Python);
     Stage::outbound().expect(
         Smbd::start,
@@ -61,7 +61,7 @@ fn a_wrong_password_of_smbprotocol_is_the_same() {
 }
 
 #[test]
-fn ntlm_version_1_over_smb_1_is_critical() {
+fn ntlmv1_over_smb1_is_critical() {
     require_lab!();
     let expected = Expected { credentials: &[("NTLMv1", "accepted")], ..FETCHED_OVER_SMB1 };
     let ended = Stage::outbound().expect(
@@ -78,7 +78,7 @@ fn ntlm_version_1_over_smb_1_is_critical() {
 }
 
 #[test]
-fn ntlm_version_1_over_smb_2_is_critical_also_when_refused() {
+fn refused_ntlmv1_over_smb2_is_critical() {
     require_lab!(Python);
     let ended = Stage::outbound().expect(
         Smbd::start,
@@ -93,7 +93,7 @@ fn ntlm_version_1_over_smb_2_is_critical_also_when_refused() {
 }
 
 #[test]
-fn an_anonymous_session_is_a_session_and_no_credential() {
+fn anonymous_session_is_a_session_and_no_credential() {
     require_lab!(Python);
     let expected = Expected {
         rules: SMB_OUT,

@@ -18,7 +18,7 @@ fn smbclient_speaks_smb_3_1_1() {
 }
 
 #[test]
-fn smbprotocol_speaks_smb_3_1_1_with_contexts_of_its_own() {
+fn smbprotocol_speaks_smb_3_1_1_with_its_own_contexts() {
     require_lab!(Python);
     let ended = Stage::outbound().expect(Smbd::start, |pair| fetches(&pair.smbprotocol()), &FETCHED);
     let flow = flow_of(&ended);

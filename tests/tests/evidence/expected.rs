@@ -48,10 +48,10 @@ pub(crate) const INBOUND: &[&str] = &["external-access-windows-networking", "win
 
 /// The least that a side says before a session stands or falls: a NEGOTIATE and a SESSION_SETUP, each with its headers
 /// (MS-SMB2 2.2.3 to 2.2.6).
-const LEAST: u64 = 150;
+const MIN_EXTRA: u64 = 150;
 /// The most that a side says in a session of a few steps beside the content of files: some fifteen messages of which
 /// hardly any has more than 300 bytes.
-const MOST: u64 = 4 << 10;
+const MAX_EXTRA: u64 = 4 << 10;
 /// A READ or WRITE has 120 bytes of headers at most (MS-SMB2 2.2.19 to 2.2.22, RFC 1002 4.3.1) and carries 64 KiB or
 /// more: two in a thousand.
 const HEADERS_PER_MILLE: u64 = 2;
@@ -133,7 +133,7 @@ impl Expected {
         let ended = &played.ended;
         let incident = ended.only().unwrap();
         assert_eq!(ended.rules(), self.rules, "{incident:#}");
-        assert_eq!(told(incident), self.telling(played), "{incident:#}");
+        assert_eq!(sentences(incident), self.telling(played), "{incident:#}");
         let flow = flow_of(ended);
         assert_eq!(
             text(flow, "/smb_sensor/incident/id"),
@@ -172,7 +172,7 @@ impl Expected {
         let Some(content) = self.content[side] else { return 0..=0 };
         let carried = content + self.content[1 - side].unwrap_or_default();
         let headers = carried * HEADERS_PER_MILLE / 1_000;
-        content + LEAST..=content + headers + MOST
+        content + MIN_EXTRA..=content + headers + MAX_EXTRA
     }
 
     /// All ports of the incident, sorted.
@@ -229,7 +229,7 @@ pub(crate) fn flow_of(ended: &Ended) -> &Value {
 }
 
 /// What an incident tells, in the words of [`Expected::telling`].
-fn told(incident: &Value) -> Vec<String> {
+fn sentences(incident: &Value) -> Vec<String> {
     let mut techniques = texts(incident, "/threat/technique/id");
     techniques.sort_unstable();
     let facts = incident["smb_sensor"]["techniques"].as_object();

@@ -29,7 +29,7 @@ fn impacket_lists_the_shares_of_an_internal_server() {
 }
 
 #[test]
-fn a_stranger_speaks_smb_1_to_an_internal_server() {
+fn external_client_speaks_smb1_to_an_internal_server() {
     require_lab!();
     let expected = Expected {
         rules: &[
@@ -46,7 +46,7 @@ fn a_stranger_speaks_smb_1_to_an_internal_server() {
 }
 
 #[test]
-fn a_stranger_reaches_an_internal_server_on_a_port_of_no_service() {
+fn external_client_reaches_an_internal_server_on_an_unwatched_port() {
     require_lab!(Python);
     let expected = Expected {
         rules: &[
@@ -68,7 +68,7 @@ fn a_stranger_reaches_an_internal_server_on_a_port_of_no_service() {
 }
 
 #[test]
-fn a_stranger_guesses_a_wrong_password() {
+fn external_client_guesses_a_wrong_password() {
     require_lab!(Python);
     let expected = Expected {
         rules: INBOUND,
@@ -88,7 +88,7 @@ fn a_stranger_guesses_a_wrong_password() {
 }
 
 #[test]
-fn a_stranger_takes_20_megabytes_along() {
+fn external_client_downloads_20_megabytes() {
     require_lab!();
     const LENGTH: u64 = 20 << 20;
     let expected = Expected {

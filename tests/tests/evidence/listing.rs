@@ -52,7 +52,7 @@ fn impacket_lists_shares() {
 }
 
 #[test]
-fn nobody_lists_shares() {
+fn anonymous_user_lists_shares() {
     require_lab!(Python);
     let expected = Expected {
         rules: &["rare-smb-destination", "share-discovery-over-smb", "smb-to-internet"],
@@ -72,7 +72,7 @@ fn nobody_lists_shares() {
 }
 
 #[test]
-fn accounts_and_policy_are_asked_for_and_no_shares() {
+fn client_asks_for_accounts_and_policy_but_no_shares() {
     require_lab!(Python);
     let expected = Expected {
         rules: CREDENTIAL_OUT,

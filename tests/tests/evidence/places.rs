@@ -28,7 +28,7 @@ fn impacket_over_a_netbios_session() {
 }
 
 #[test]
-fn smbprotocol_on_a_port_of_no_service() {
+fn smbprotocol_on_an_unwatched_port() {
     require_lab!(Python);
     Stage::outbound().expect(
         |namespace| Smbd::builder().ports(&[4445]).start(namespace),
@@ -43,7 +43,7 @@ fn smbprotocol_on_a_port_of_no_service() {
 }
 
 #[test]
-fn smbclient_on_a_port_of_no_service() {
+fn smbclient_on_an_unwatched_port() {
     require_lab!();
     Stage::outbound().expect(
         |namespace| Smbd::builder().ports(&[4445]).start(namespace),

@@ -30,13 +30,13 @@ fn smbprotocol_in_segments_of_88_bytes() {
 }
 
 #[test]
-fn a_first_segment_that_holds_a_header_is_enough() {
+fn first_segment_with_a_header_is_enough() {
     require_lab!(Python);
     Stage::outbound().expect(Smbd::start, |pair| fetches(&pair.smbprotocol().halt_after(40)), &FETCHED);
 }
 
 #[test]
-fn a_first_segment_that_holds_the_beginning_of_a_header_is_enough_too() {
+fn first_segment_with_part_of_a_header_is_enough() {
     require_lab!(Python);
     for first in [20, 8] {
         Stage::outbound().expect(

@@ -9,7 +9,7 @@ use crate::sessions::refused;
 use crate::stage::Stage;
 
 #[test]
-fn a_server_that_reads_and_closes_was_connected_to() {
+fn server_that_reads_and_closes_was_connected() {
     require_lab!();
     let expected = Expected {
         rules: SMB_OUT,
@@ -31,7 +31,7 @@ fn a_server_that_reads_and_closes_was_connected_to() {
 }
 
 #[test]
-fn a_share_that_is_not_there_is_a_session_and_a_refusal() {
+fn missing_share_is_a_session_and_a_refusal() {
     require_lab!(Python);
     let expected = Expected {
         rules: CREDENTIAL_OUT,

@@ -10,7 +10,7 @@ use super::{run, says, text};
 const CAPTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/captures/samba/wrongpw.pcap");
 
 #[test]
-fn a_configuration_that_is_no_utf8_is_told_with_its_place() {
+fn reports_invalid_utf8_in_a_configuration_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.toml");
     let explain = |words: &[&str]| says(&["explain", "10.0.0.1", "--config", text(&path)], 1, words);
@@ -33,15 +33,15 @@ fn a_configuration_that_is_no_utf8_is_told_with_its_place() {
 }
 
 #[test]
-fn a_packed_capture_that_is_damaged_says_so_in_words() {
+fn explains_a_damaged_packed_capture() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("damaged");
     let packed = |bytes: &[u8], words: &[&str]| {
         fs::write(&path, bytes).unwrap();
-        let (code, told) = run(&["replay", text(&path)]);
-        assert!(code == 1 && words.iter().all(|word| told.contains(word)), "{words:?}: {told}");
+        let (code, output) = run(&["replay", text(&path)]);
+        assert!(code == 1 && words.iter().all(|word| output.contains(word)), "{words:?}: {output}");
         for raw in ["Error(", "Error {", "deflate", "to fill whole"] {
-            assert!(!told.contains(raw), "{told}");
+            assert!(!output.contains(raw), "{output}");
         }
     };
     let magic = [0x28, 0xB5, 0x2F, 0xFD];
@@ -65,7 +65,7 @@ fn a_packed_capture_that_is_damaged_says_so_in_words() {
 }
 
 #[test]
-fn a_capture_of_which_no_frame_can_be_read_is_a_failure() {
+fn capture_without_a_readable_frame_is_a_failure() {
     let session = Recording::of(CAPTURE.as_ref()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("wifi.pcap");
@@ -85,7 +85,7 @@ fn a_capture_of_which_no_frame_can_be_read_is_a_failure() {
 }
 
 #[test]
-fn a_state_directory_that_is_a_file_is_told_so_by_every_command() {
+fn every_command_names_a_state_directory_that_is_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
@@ -112,7 +112,7 @@ fn a_state_directory_that_is_a_file_is_told_so_by_every_command() {
 }
 
 #[test]
-fn a_database_that_is_empty_or_none_is_named_and_left_alone() {
+fn names_an_empty_or_foreign_database_and_leaves_it_alone() {
     let state = tempfile::tempdir().unwrap();
     let database = state.path().join("smb-sensor.db");
     let alerts = ["alerts", "--state-dir", text(state.path())];
@@ -128,7 +128,7 @@ fn a_database_that_is_empty_or_none_is_named_and_left_alone() {
 }
 
 #[test]
-fn a_quote_that_is_not_closed_is_told_with_its_line() {
+fn reports_an_unclosed_quote_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.toml");
     fs::write(&path, "[[threat_list]]\nname = \"feed\"\nfile = \"feed.csv\"\nformat = \"csv\"\n").unwrap();

@@ -27,7 +27,7 @@ fn help(command: &str, columns: &str) -> String {
 }
 
 #[test]
-fn no_line_is_wider_than_the_terminal_and_no_example_is_broken() {
+fn help_lines_fit_the_terminal_and_keep_examples_whole() {
     for command in COMMANDS {
         for (columns, width) in [("80", 80), ("100", 100)] {
             let text = help(command, columns);
@@ -46,7 +46,7 @@ fn no_line_is_wider_than_the_terminal_and_no_example_is_broken() {
 }
 
 #[test]
-fn every_option_with_a_number_says_its_unit_and_its_default() {
+fn every_numeric_option_states_unit_and_default() {
     for (command, option, words) in [
         ("run", "--learning-hours", ["Hours", "24"]),
         ("run", "--enforce-for", ["seconds", "86400"]),

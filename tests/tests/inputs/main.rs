@@ -19,10 +19,10 @@ fn run(arguments: &[&str]) -> (i32, String) {
 /// It ends with `code` and says all of `words`.
 #[track_caller]
 fn says(arguments: &[&str], code: i32, words: &[&str]) {
-    let (found, told) = run(arguments);
-    assert_eq!(found, code, "{arguments:?}: {told}");
+    let (found, output) = run(arguments);
+    assert_eq!(found, code, "{arguments:?}: {output}");
     for word in words {
-        assert!(told.contains(word), "{arguments:?}: no {word:?} in: {told}");
+        assert!(output.contains(word), "{arguments:?}: no {word:?} in: {output}");
     }
 }
 

@@ -25,7 +25,7 @@ fn trial(state: &Path, question: &str, code: i32, words: &[&str]) {
 }
 
 #[test]
-fn an_exemption_that_would_turn_the_sensor_off_is_refused_until_something_narrows_it() {
+fn refuses_an_exemption_of_everything_until_narrowed() {
     let state = tempfile::tempdir().unwrap();
     let advice = ["covers everything", "--service", "nothing was changed"];
     for everything in [
@@ -51,7 +51,7 @@ fn an_exemption_that_would_turn_the_sensor_off_is_refused_until_something_narrow
 }
 
 #[test]
-fn a_network_is_read_alike_by_every_option_and_a_bare_address_is_one() {
+fn every_option_reads_networks_alike() {
     let folder = tempfile::tempdir().unwrap();
     let capture = folder.path().join("empty.pcap");
     std::fs::write(&capture, Recording { frames: vec![] }.pcap(Order::Little, false, link::ETHERNET))
@@ -70,7 +70,7 @@ fn a_network_is_read_alike_by_every_option_and_a_bare_address_is_one() {
 }
 
 #[test]
-fn a_port_may_have_its_transport_in_a_trial_too() {
+fn trial_accepts_a_port_with_its_transport() {
     let state = tempfile::tempdir().unwrap();
     add(state.path(), "--source 10.0.0.0/8 --service netbios --id names", 0, &[]);
     trial(state.path(), "10.0.0.1 8.8.4.4 --port 137/udp", 0, &["exempt by names"]);
@@ -86,20 +86,23 @@ fn a_port_may_have_its_transport_in_a_trial_too() {
 }
 
 #[test]
-fn the_beginning_of_a_listing_is_a_span_a_date_or_a_time() {
+fn listing_starts_at_a_duration_a_date_or_a_time() {
     let nothing = tempfile::tempdir().unwrap();
     let since = |when| run(&["alerts", "--state-dir", text(nothing.path()), "--since", when]);
     for when in ["2h", "2026-11-20", "2026-11-20T08:00:00Z", "2026-11-20T08:00:00+01:00"] {
-        let (code, told) = since(when);
-        assert!(code == 1 && told.contains("there is no database"), "{when}: {told}");
+        let (code, output) = since(when);
+        assert!(code == 1 && output.contains("there is no database"), "{when}: {output}");
     }
-    let (code, told) = since("yesterday");
+    let (code, output) = since("yesterday");
     assert_eq!(code, USAGE);
-    assert!(["24h", "2026-01-31", "2026-01-31T08:00:00Z"].iter().all(|form| told.contains(form)), "{told}");
+    assert!(
+        ["24h", "2026-01-31", "2026-01-31T08:00:00Z"].iter().all(|form| output.contains(form)),
+        "{output}"
+    );
 }
 
 #[test]
-fn a_rule_or_a_level_that_there_is_not_is_refused_with_those_that_there_are() {
+fn refuses_an_unknown_rule_or_level_and_lists_the_known_ones() {
     says(
         &["alerts", "--rule", "nosuch"],
         USAGE,
@@ -109,7 +112,7 @@ fn a_rule_or_a_level_that_there_is_not_is_refused_with_those_that_there_are() {
 }
 
 #[test]
-fn an_address_that_is_ipv4_in_another_form_is_judged_as_that_and_says_so() {
+fn explains_ipv4_in_another_form() {
     let state = tempfile::tempdir().unwrap();
     add(
         state.path(),
@@ -125,7 +128,7 @@ fn an_address_that_is_ipv4_in_another_form_is_judged_as_that_and_says_so() {
 }
 
 #[test]
-fn a_process_that_can_never_be_met_is_refused() {
+fn refuses_a_process_that_can_never_match() {
     let state = tempfile::tempdir().unwrap();
     for (process, reason) in [
         ("bin/backup", "whole path"),
@@ -145,15 +148,15 @@ fn a_process_that_can_never_be_met_is_refused() {
 }
 
 #[test]
-fn what_is_wrong_on_the_command_line_is_told_by_its_option() {
+fn names_the_option_of_a_wrong_argument() {
     let state = tempfile::tempdir().unwrap();
     let wrong = |entry: &[&str], option: &str, words: &[&str]| {
         let mut arguments = vec!["exempt", "--state-dir", text(state.path()), "add"];
         arguments.extend(entry);
-        let (code, told) = run(&arguments);
-        assert!(code != 0 && told.contains(option), "{told}");
-        assert!(!told.contains("line ") && !told.contains("exemptions.toml"), "{told}");
-        assert!(words.iter().all(|word| told.contains(word)), "{told}");
+        let (code, output) = run(&arguments);
+        assert!(code != 0 && output.contains(option), "{output}");
+        assert!(!output.contains("line ") && !output.contains("exemptions.toml"), "{output}");
+        assert!(words.iter().all(|word| output.contains(word)), "{output}");
     };
     wrong(&["--source", "10.0.0.0/33", "--reason", "x"], "--source", &["10.0.0.0/33", "not a network"]);
     wrong(&["--destination", "sites", "--reason", "x"], "--destination", &["--config"]);
@@ -164,7 +167,7 @@ fn what_is_wrong_on_the_command_line_is_told_by_its_option() {
 }
 
 #[test]
-fn an_entry_that_is_there_already_is_shown_with_what_to_do() {
+fn shows_an_existing_entry_with_advice() {
     let state = tempfile::tempdir().unwrap();
     add(state.path(), "--source 10.0.0.1 --id one", 0, &[]);
     let there = ["10.0.0.1 -> any", "nightly copies", "exempt remove one", "--id", "nothing was changed"];

@@ -59,16 +59,16 @@ fn ends(local_port: u16, remote_port: u16) -> (String, String) {
 fn sent(ports: (u16, u16), payload: &[u8], marks: u16) -> (Frame, Outcome) {
     let (local, remote) = ends(ports.0, ports.1);
     let len = payload.len() as u64;
-    let told = kept(Side::Local, &local, &remote, 40 + len).flags(ACK).payload(len).marked(marks);
-    (data(&local, &remote, payload), told.told())
+    let expected = kept(Side::Local, &local, &remote, 40 + len).flags(ACK).payload(len).marked(marks);
+    (data(&local, &remote, payload), expected.reported())
 }
 
 /// A packet of the external side, likewise.
 fn received(ports: (u16, u16), payload: &[u8], marks: u16) -> (Frame, Outcome) {
     let (local, remote) = ends(ports.0, ports.1);
     let len = payload.len() as u64;
-    let told = kept(Side::Remote, &local, &remote, 40 + len).flags(ACK).payload(len).marked(marks);
-    (data(&remote, &local, payload), told.told())
+    let expected = kept(Side::Remote, &local, &remote, 40 + len).flags(ACK).payload(len).marked(marks);
+    (data(&remote, &local, payload), expected.reported())
 }
 
 fn row(name: &'static str, (frame, outcome): (Frame, Outcome)) -> Row {
@@ -76,7 +76,7 @@ fn row(name: &'static str, (frame, outcome): (Frame, Outcome)) -> Row {
 }
 
 #[test]
-fn a_message_on_any_port_is_kept_and_its_reply_flag_tells_the_server() {
+fn keeps_a_message_on_any_port_and_its_reply_flag_shows_the_server() {
     let (out, back) = (SMB_FROM_LOCAL, SMB_FROM_REMOTE);
     let (here, there) = (SERVER_IS_LOCAL, SERVER_IS_REMOTE);
     let (smb1, smb2) = (|reply| message(0xFF, reply), |reply| message(0xFE, reply));
@@ -102,14 +102,14 @@ fn a_message_on_any_port_is_kept_and_its_reply_flag_tells_the_server() {
         (
             "SMB2 request over IPv6",
             data(v6, server6, &smb2(REQUEST)),
-            kept(Side::Local, v6, server6, 128).flags(ACK).payload(68).marked(out | there).told(),
+            kept(Side::Local, v6, server6, 128).flags(ACK).payload(68).marked(out | there).reported(),
         ),
     ];
-    hold("a_message_on_any_port_is_kept_and_its_reply_flag_tells_the_server", &own(), rows);
+    hold("keeps_a_message_on_any_port_and_its_reply_flag_shows_the_server", &own(), rows);
 }
 
 #[test]
-fn where_the_reply_flag_is_hidden_the_lower_port_is_the_server() {
+fn lower_port_is_the_server_where_the_reply_flag_is_hidden() {
     let rows =
         [(0xFD, mark::ENCRYPTED), (0xFC, mark::COMPRESSED)].into_iter().flat_map(|(identifier, by)| {
             let (out, back) = (SMB_FROM_LOCAL | by, SMB_FROM_REMOTE | by);
@@ -121,20 +121,20 @@ fn where_the_reply_flag_is_hidden_the_lower_port_is_the_server() {
                 row("from the internal lower port", sent((443, 50_000), &hidden, out | SERVER_IS_LOCAL)),
             ]
         });
-    hold("where_the_reply_flag_is_hidden_the_lower_port_is_the_server", &own(), rows);
+    hold("lower_port_is_the_server_where_the_reply_flag_is_hidden", &own(), rows);
 }
 
 #[test]
-fn on_a_watched_port_the_port_says_who_the_server_is() {
+fn watched_port_shows_the_server() {
     let rows = [
         row("a request", sent((50_000, 445), &message(0xFE, REQUEST), SMB_FROM_LOCAL)),
         row("a reply in the wrong direction", sent((50_000, 445), &message(0xFE, REPLY), SMB_FROM_LOCAL)),
     ];
-    hold("on_a_watched_port_the_port_says_who_the_server_is", &own(), rows);
+    hold("watched_port_shows_the_server", &own(), rows);
 }
 
 #[test]
-fn what_nearly_is_smb_leaves_no_trace_on_another_port() {
+fn near_smb_on_another_port_is_ignored() {
     let long = |start: &[u8]| [start, &[0x55; 80]].concat();
     let with = |at: usize, byte: u8| {
         let mut payload = message(0xFE, REQUEST);
@@ -162,11 +162,11 @@ fn what_nearly_is_smb_leaves_no_trace_on_another_port() {
         let port = |port: u16| (name, sent((50_000, port), &payload, 0).0, foreign());
         [port(4445), port(443), (name, received((50_000, 443), &payload, 0).0, foreign())]
     });
-    hold("what_nearly_is_smb_leaves_no_trace_on_another_port", &own(), rows);
+    hold("near_smb_on_another_port_is_ignored", &own(), rows);
 }
 
 #[test]
-fn smb_that_does_not_cross_the_border_leaves_no_trace_on_another_port() {
+fn smb_within_the_border_on_another_port_is_ignored() {
     let smb = message(0xFE, REQUEST);
     let rows: [Row; 6] = [
         ("internal to internal", data("10.0.0.2:50000", "10.9.9.9:4445", &smb), foreign()),
@@ -176,11 +176,11 @@ fn smb_that_does_not_cross_the_border_leaves_no_trace_on_another_port() {
         ("UDP", Frame::udp("10.0.0.2:50000", "8.8.4.4:4445").payload(&smb), foreign()),
         ("UDP behind 443", Frame::udp("8.8.4.4:443", "10.0.0.2:50000").payload(&smb), foreign()),
     ];
-    hold("smb_that_does_not_cross_the_border_leaves_no_trace_on_another_port", &own(), rows);
+    hold("smb_within_the_border_on_another_port_is_ignored", &own(), rows);
 }
 
 #[test]
-fn a_frame_too_short_for_a_message_is_not_looked_at() {
+fn ignores_a_frame_too_short_for_a_message() {
     let smb = message(0xFE, REQUEST);
     // Ethernet, IPv4 and TCP take 54 bytes, a session header and the shortest message header 36. A port for each row: one
     // on which SMB was met once is looked at whatever the length.
@@ -190,11 +190,11 @@ fn a_frame_too_short_for_a_message_is_not_looked_at() {
     let marks = SMB_FROM_LOCAL | SERVER_IS_REMOTE;
     rows.push(row("just long enough", sent((50_000, 4036), &smb[..36], marks)));
     rows.push(row("a session request is longer", sent((50_000, 4037), &session_request(), SERVER_IS_REMOTE)));
-    hold("a_frame_too_short_for_a_message_is_not_looked_at", &own(), rows);
+    hold("ignores_a_frame_too_short_for_a_message", &own(), rows);
 }
 
 #[test]
-fn without_the_option_smb_on_another_port_leaves_no_trace() {
+fn smb_on_another_port_is_ignored_without_the_option() {
     let mut setup = own();
     setup.config.services.smb_any_port = false;
     let mut rows: Vec<Row> = Vec::new();
@@ -205,7 +205,7 @@ fn without_the_option_smb_on_another_port_leaves_no_trace() {
     }
     rows.push(("a session request", sent((50_000, 4445), &session_request(), 0).0, foreign()));
     rows.push(row("on a watched port", sent((50_000, 445), &message(0xFE, REQUEST), SMB_FROM_LOCAL)));
-    hold("without_the_option_smb_on_another_port_leaves_no_trace", &setup, rows);
+    hold("smb_on_another_port_is_ignored_without_the_option", &setup, rows);
 }
 
 /// Runs a frame that is to be kept, or to leave no trace.
@@ -221,8 +221,8 @@ fn expect(twin: &mut Twin, hook: Hook, frame: &Frame, is_kept: bool) -> Effect {
 }
 
 #[test]
-fn once_smb_was_met_its_flow_is_followed_and_no_other_of_the_port() {
-    let test = "once_smb_was_met_its_flow_is_followed_and_no_other_of_the_port";
+fn follows_only_the_flow_that_spoke_smb_on_an_unwatched_port() {
+    let test = "follows_only_the_flow_that_spoke_smb_on_an_unwatched_port";
     let mut twin = Setup { slots_per_cpu: 1024, ..Setup::default() }.twin(test).unwrap();
     for (hook, port) in HOOKS.into_iter().zip([4445, 443, 8080]) {
         let (bulk, smb) = ([0x55; 400], message(0xFE, REQUEST));
@@ -260,8 +260,8 @@ fn once_smb_was_met_its_flow_is_followed_and_no_other_of_the_port() {
 }
 
 #[test]
-fn a_flow_that_lost_its_slot_is_followed_again_from_its_next_message() {
-    let test = "a_flow_that_lost_its_slot_is_followed_again_from_its_next_message";
+fn flow_that_lost_its_slot_continues_with_its_next_message() {
+    let test = "flow_that_lost_its_slot_continues_with_its_next_message";
     let mut twin = Setup::default().twin(test).unwrap();
     let (bulk, smb) = ([0x55; 400], message(0xFE, REQUEST));
     let (opening, mine) = (sent((50_000, 4445), &smb, 0).0, sent((50_000, 4445), &bulk, 0).0);

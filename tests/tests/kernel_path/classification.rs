@@ -20,8 +20,8 @@ fn crossing(side: Side, source: &str, destination: &str) -> Outcome {
     let (client, server) = (end(source, 50_000), end(destination, 445));
     let bytes = if v6 { 60 } else { 40 };
     match side {
-        Side::Local => kept(side, &client, &server, bytes).told(),
-        Side::Remote => kept(side, &server, &client, bytes).told(),
+        Side::Local => kept(side, &client, &server, bytes).reported(),
+        Side::Remote => kept(side, &server, &client, bytes).reported(),
     }
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn row(name: &'static str, source: &str, destination: &str, outcome: 
 }
 
 #[test]
-fn only_what_crosses_the_border_is_kept_and_told_from_the_internal_side() {
+fn keeps_only_packets_across_the_border_seen_from_inside() {
     let (lan, lan6) = ("10.0.0.2", "fd00:1::2");
     let (net, net6) = ("8.8.4.4", "2001:4860::8844");
     let rows = [
@@ -60,11 +60,11 @@ fn only_what_crosses_the_border_is_kept_and_told_from_the_internal_side() {
         row("internal to a multicast group", lan6, "ff02::1:3", counted(Counter::Reserved)),
         row("internal to subnet broadcast of everybody", lan, "255.255.255.255", counted(Counter::Reserved)),
     ];
-    hold("only_what_crosses_the_border_is_kept_and_told_from_the_internal_side", &Setup::default(), rows);
+    hold("keeps_only_packets_across_the_border_seen_from_inside", &Setup::default(), rows);
 }
 
 #[test]
-fn networks_of_the_user_are_internal_in_public_and_in_reserved_space_alike() {
+fn configured_networks_are_internal_even_in_reserved_ranges() {
     let mut setup = Setup::default();
     setup.config.internal =
         ["20.20.0.0/16", "100.64.0.0/10", "198.51.100.128/25", "2001:db8:5::/48", "2a00:1::/32"]
@@ -94,11 +94,11 @@ fn networks_of_the_user_are_internal_in_public_and_in_reserved_space_alike() {
             counted(Counter::Lateral),
         ),
     ];
-    hold("networks_of_the_user_are_internal_in_public_and_in_reserved_space_alike", &setup, rows);
+    hold("configured_networks_are_internal_even_in_reserved_ranges", &setup, rows);
 }
 
 #[test]
-fn without_the_defaults_private_space_is_reserved() {
+fn without_the_defaults_private_addresses_are_reserved() {
     let mut setup = Setup::default();
     setup.config.default_networks = false;
     setup.config.internal = vec!["10.0.0.0/24".parse().unwrap(), "10.255.0.0/16".parse().unwrap()];
@@ -108,5 +108,5 @@ fn without_the_defaults_private_space_is_reserved() {
         row("ours to the rest", "10.0.0.2", "10.0.1.0", counted(Counter::Reserved)),
         row("unique local", "fd00::1", "2001:4860::1", counted(Counter::Reserved)),
     ];
-    hold("without_the_defaults_private_space_is_reserved", &setup, rows);
+    hold("without_the_defaults_private_addresses_are_reserved", &setup, rows);
 }

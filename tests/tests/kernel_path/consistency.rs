@@ -54,14 +54,14 @@ fn mixture(slot: &Slot, expected: &[Slot]) -> Option<String> {
 }
 
 #[test]
-fn a_slot_that_changes_hands_is_never_read_as_a_mixture_of_two_flows() {
+fn reassigned_slot_is_never_read_as_a_mixture() {
     for wide in [false, true] {
         change_and_read(wide);
     }
 }
 
 fn change_and_read(wide: bool) {
-    let test = "a_slot_that_changes_hands_is_never_read_as_a_mixture_of_two_flows";
+    let test = "reassigned_slot_is_never_read_as_a_mixture";
     let Some(mut kernel) = Setup::default().kernel(test).unwrap() else { return };
     let frames: Vec<Vec<u8>> = (0..TENANTS).map(|tenant| frame(tenant, wide)).collect();
     // What each of them looks like by itself.

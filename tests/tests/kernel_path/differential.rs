@@ -3,7 +3,7 @@
 use sensor_common::{
     counter::Counter,
     payload::PieceKind,
-    settings::LONGEST_LEASE,
+    settings::MAX_LEASE,
     slot::{Hook, Side, tcp::ACK},
 };
 use sensor_tests::{
@@ -80,8 +80,8 @@ fn corpus() -> Vec<Vec<u8>> {
     .collect()
 }
 
-/// A conversation on each of several ports: set-up, pipes, files, whole and in segments, each of which is a frame.
-fn conversations() -> Vec<Vec<u8>> {
+/// A connection on each of several ports: set-up, pipes, files, whole and in segments, each of which is a frame.
+fn connections() -> Vec<Vec<u8>> {
     let bind = unit(rpc::BIND, 72);
     let messages = [
         of_smb2(smb2::NEGOTIATE, REQUEST, 232),
@@ -122,8 +122,8 @@ fn next(random: &mut Xorshift, corpus: &[Vec<u8>]) -> Vec<u8> {
 }
 
 #[test]
-fn mutated_frames_are_judged_alike_in_the_kernel_and_on_the_host() {
-    let test = "mutated_frames_are_judged_alike_in_the_kernel_and_on_the_host";
+fn kernel_and_host_agree_on_mutated_frames() {
+    let test = "kernel_and_host_agree_on_mutated_frames";
     let mut setup = Setup { slots_per_cpu: 16, ..Setup::default() };
     setup.config.kernel.tunnels = true;
     let mut twin = setup.twin(test).unwrap();
@@ -150,28 +150,28 @@ fn mutated_frames_are_judged_alike_in_the_kernel_and_on_the_host() {
     }
     assert!(met.untouched > 100, "{} frames were foreign", met.untouched);
     for kind in [PieceKind::Message, PieceKind::Continued, PieceKind::Rpc, PieceKind::Datagram] {
-        let told = met.told.iter().filter(|told| **told == kind).count();
-        assert!(told >= 10, "{told} pieces were {kind:?}");
+        let reported = met.reported.iter().filter(|reported| **reported == kind).count();
+        assert!(reported >= 10, "{reported} pieces were {kind:?}");
     }
 }
 
 #[test]
-fn the_xdp_program_for_frames_in_one_piece_judges_them_alike() {
-    let test = "the_xdp_program_for_frames_in_one_piece_judges_them_alike";
+fn xdp_program_for_linear_frames_agrees() {
+    let test = "xdp_program_for_linear_frames_agrees";
     let mut setup = Setup { slots_per_cpu: 16, frags: false, ..Setup::default() };
     setup.config.kernel.tunnels = true;
     let met = run(&mut setup.twin(test).unwrap(), &[Hook::XdpIngress], FRAMES / 4);
-    assert!(met.told.len() >= 100 && met.counted[Counter::Kept as usize] >= 100);
+    assert!(met.reported.len() >= 100 && met.counted[Counter::Kept as usize] >= 100);
 }
 
 #[test]
-fn the_programs_of_older_kernels_judge_them_alike() {
-    let test = "the_programs_of_older_kernels_judge_them_alike";
+fn programs_of_older_kernels_agree() {
+    let test = "programs_of_older_kernels_agree";
     for frags in [true, false] {
         let mut setup = Setup { slots_per_cpu: 16, frags, short: true, ..Setup::default() };
         setup.config.kernel.tunnels = true;
         let met = run(&mut setup.twin(test).unwrap(), &HOOKS, FRAMES / 4);
-        assert!(met.told.len() >= 100 && met.counted[Counter::Kept as usize] >= 100);
+        assert!(met.reported.len() >= 100 && met.counted[Counter::Kept as usize] >= 100);
     }
 }
 
@@ -179,24 +179,21 @@ fn the_programs_of_older_kernels_judge_them_alike() {
 struct Met {
     counted: [u64; Counter::COUNT],
     untouched: usize,
-    told: Vec<PieceKind>,
+    reported: Vec<PieceKind>,
 }
 
 /// Gives both engines so many frames; from time to time enforcement is switched.
 fn run(twin: &mut Twin, hooks: &[Hook], frames: usize) -> Met {
     let mut random = Xorshift(0x5EED_0445);
-    let (corpus, conversations) = (corpus(), conversations());
-    let mut met = Met { counted: [0; Counter::COUNT], untouched: 0, told: vec![] };
+    let (corpus, connections) = (corpus(), connections());
+    let mut met = Met { counted: [0; Counter::COUNT], untouched: 0, reported: vec![] };
     for number in 0..frames {
         if number % 500 == 0 {
-            let switched = if number % 1_000 == 0 {
-                twin.end_enforcement()
-            } else {
-                twin.enforce_for(LONGEST_LEASE as i32)
-            };
+            let switched =
+                if number % 1_000 == 0 { twin.end_enforcement() } else { twin.enforce_for(MAX_LEASE as i32) };
             switched.unwrap();
         }
-        let frame = next(&mut random, if number % 2 == 0 { &corpus } else { &conversations });
+        let frame = next(&mut random, if number % 2 == 0 { &corpus } else { &connections });
         let effect = twin
             .run(hooks[number % hooks.len()], &frame)
             .unwrap_or_else(|error| panic!("frame {number}: {error:#}"));
@@ -204,7 +201,7 @@ fn run(twin: &mut Twin, hooks: &[Hook], frames: usize) -> Met {
             met.counted[counter as usize] += by;
         }
         met.untouched += usize::from(effect.changes().is_empty());
-        met.told.extend(pieces(&effect.records).unwrap().iter().map(|piece| piece.kind));
+        met.reported.extend(pieces(&effect.records).unwrap().iter().map(|piece| piece.kind));
     }
     met
 }

@@ -12,7 +12,7 @@ use crate::{
 type Form = fn([u8; 4]) -> String;
 
 #[test]
-fn an_ipv4_address_inside_an_ipv6_one_is_judged_as_itself() {
+fn embedded_ipv4_address_is_classified_as_itself() {
     let lan = "fd00:1::2";
     let forms: [(&'static str, Form); 4] = [
         ("mapped", |[a, b, c, d]| format!("::ffff:{a}.{b}.{c}.{d}")),
@@ -36,15 +36,15 @@ fn an_ipv4_address_inside_an_ipv6_one_is_judged_as_itself() {
             row(form, &inner([224, 0, 0, 1]), lan, counted(Counter::Reserved)),
         ]
     });
-    hold("an_ipv4_address_inside_an_ipv6_one_is_judged_as_itself", &Setup::default(), rows);
+    hold("embedded_ipv4_address_is_classified_as_itself", &Setup::default(), rows);
 }
 
 #[test]
-fn addresses_that_only_resemble_those_forms_embed_nothing() {
+fn similar_addresses_embed_nothing() {
     let lan = "fd00:1::2";
     // Each would be 10.0.0.2, internal, if it embedded anything.
     let addresses =
         ["::10.0.0.2", "::1:ffff:a00:2", "64:ff9b::1:0:a00:2", "2003:a00:2::1", "2001:200::f5ff:fffd"];
     let rows = addresses.map(|address| row("resembles", lan, address, outbound(lan, address)));
-    hold("addresses_that_only_resemble_those_forms_embed_nothing", &Setup::default(), rows);
+    hold("similar_addresses_embed_nothing", &Setup::default(), rows);
 }

@@ -33,7 +33,7 @@ fn exempting() -> Setup {
 }
 
 #[test]
-fn an_exempt_client_is_let_be_and_watched_as_a_server() {
+fn exempt_client_passes_and_is_watched_as_a_server() {
     let swap = |source: &str, destination: &str| {
         Frame::tcp(&format!("{source}:445"), &format!("{destination}:50000"))
     };
@@ -45,7 +45,7 @@ fn an_exempt_client_is_let_be_and_watched_as_a_server() {
         (
             "its answer as a server",
             swap("10.7.0.1", "8.8.4.4"),
-            kept(Side::Local, "10.7.0.1:445", "8.8.4.4:50000", 40).told(),
+            kept(Side::Local, "10.7.0.1:445", "8.8.4.4:50000", 40).reported(),
         ),
         row("beside its network", "10.9.0.0", "8.8.4.4", outbound("10.9.0.0", "8.8.4.4")),
         row("an external client", "9.9.9.8", "10.0.0.2", counted(Counter::ExemptSource)),
@@ -55,14 +55,14 @@ fn an_exempt_client_is_let_be_and_watched_as_a_server() {
         (
             "services on both ends: nobody can tell the client",
             both,
-            kept(Side::Local, "10.7.0.1:445", "8.8.4.4:139", 40).told(),
+            kept(Side::Local, "10.7.0.1:445", "8.8.4.4:139", 40).reported(),
         ),
     ];
-    hold("an_exempt_client_is_let_be_and_watched_as_a_server", &exempting(), rows);
+    hold("exempt_client_passes_and_is_watched_as_a_server", &exempting(), rows);
 }
 
 #[test]
-fn an_exempt_server_is_let_be_and_watched_as_a_client() {
+fn exempt_server_passes_and_is_watched_as_a_client() {
     let swap = |source: &str, destination: &str| {
         Frame::tcp(&format!("{source}:445"), &format!("{destination}:50000"))
     };
@@ -76,17 +76,17 @@ fn an_exempt_server_is_let_be_and_watched_as_a_client() {
         row("over IPv6", lan6, "2001:4860:7::1", counted(Counter::ExemptDestination)),
         row("behind NAT64", lan6, "64:ff9b::8.8.8.8", counted(Counter::ExemptDestination)),
     ];
-    hold("an_exempt_server_is_let_be_and_watched_as_a_client", &exempting(), rows);
+    hold("exempt_server_passes_and_is_watched_as_a_client", &exempting(), rows);
 }
 
 #[test]
-fn an_exempt_pair_is_left_to_the_agent() {
+fn exempt_pair_is_left_to_the_agent() {
     let rows = [row("the pair", "10.6.0.1", "8.8.4.4", outbound("10.6.0.1", "8.8.4.4"))];
-    hold("an_exempt_pair_is_left_to_the_agent", &exempting(), rows);
+    hold("exempt_pair_is_left_to_the_agent", &exempting(), rows);
 }
 
 #[test]
-fn what_is_exempt_for_a_service_is_left_to_the_agent() {
+fn service_exemption_is_left_to_the_agent() {
     let mut setup = exempting();
     for exemption in &mut setup.config.exemptions {
         exemption.services = vec![Spoken::Service(Service::Rpc)];
@@ -95,11 +95,11 @@ fn what_is_exempt_for_a_service_is_left_to_the_agent() {
         row("its client", "10.7.0.1", "8.8.4.4", outbound("10.7.0.1", "8.8.4.4")),
         row("its server", "10.0.0.2", "8.8.8.8", outbound("10.0.0.2", "8.8.8.8")),
     ];
-    hold("what_is_exempt_for_a_service_is_left_to_the_agent", &setup, rows);
+    hold("service_exemption_is_left_to_the_agent", &setup, rows);
 }
 
 #[test]
-fn packets_are_counted_for_the_exemption_that_lets_them_be() {
+fn counts_packets_for_their_exemption() {
     let setup = exempting();
     let frame = |from: &str, to: &str| Frame::tcp(&format!("{from}:50000"), &format!("{to}:445")).build();
     let v6 = Frame::tcp("[fd00:1::2]:50000", "[2001:4860:7::1]:445").build();
@@ -117,7 +117,7 @@ fn packets_are_counted_for_the_exemption_that_lets_them_be() {
     // In the order of the set-up, of which the pair has no number.
     let expected = [0, 4, 9, 4, 5, 6, 0];
     let mut host = setup.host();
-    let mut kernel = setup.kernel("packets_are_counted_for_the_exemption_that_lets_them_be").unwrap();
+    let mut kernel = setup.kernel("counts_packets_for_their_exemption").unwrap();
     for (frame, times) in &frames {
         let arrival = Arrival { hook: Hook::XdpIngress, ifindex: 1, frame_len: frame.len() as u32, vlan: 0 };
         for _ in 0..*times {

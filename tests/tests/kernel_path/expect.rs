@@ -116,7 +116,7 @@ impl Flow {
         self
     }
 
-    pub(crate) fn told(self) -> Outcome {
+    pub(crate) fn reported(self) -> Outcome {
         Outcome::Kept(Box::new(self.0))
     }
 }

@@ -13,64 +13,64 @@ fn chain(frame: Frame, kinds: &[u8]) -> Frame {
 }
 
 #[test]
-fn each_walked_header_alone_leads_to_the_ports() {
+fn each_extension_header_alone_leads_to_the_ports() {
     let kinds = [HOP_BY_HOP, ROUTING, DESTINATION_OPTIONS, MOBILITY];
     let rows = kinds.into_iter().flat_map(|kind| {
         [0, 1, 2, 7, 31].map(|units| {
             let bytes = 60 + 8 * (1 + u64::from(units));
             let frame = syn_v6().extension(kind, units).payload(&[1; 3]);
-            ("one header", frame, kept_syn_v6(bytes + 3).payload(3).told())
+            ("one header", frame, kept_syn_v6(bytes + 3).payload(3).reported())
         })
     });
-    hold("each_walked_header_alone_leads_to_the_ports", &Setup::default(), rows);
+    hold("each_extension_header_alone_leads_to_the_ports", &Setup::default(), rows);
 }
 
 #[test]
-fn the_authentication_header_counts_in_words_of_four_bytes() {
+fn authentication_header_counts_in_four_byte_words() {
     let rows = [1, 2, 4, 10].map(|units| {
         let bytes = 60 + 4 * (2 + u64::from(units));
-        ("authenticated", syn_v6().extension(AUTHENTICATION, units), kept_syn_v6(bytes).told())
+        ("authenticated", syn_v6().extension(AUTHENTICATION, units), kept_syn_v6(bytes).reported())
     });
-    hold("the_authentication_header_counts_in_words_of_four_bytes", &Setup::default(), rows);
+    hold("authentication_header_counts_in_four_byte_words", &Setup::default(), rows);
 }
 
 #[test]
-fn chains_are_walked_in_the_order_that_rfc_8200_recommends_and_in_any_other() {
+fn walks_chains_in_any_order() {
     let recommended =
         [HOP_BY_HOP, DESTINATION_OPTIONS, ROUTING, AUTHENTICATION, DESTINATION_OPTIONS, MOBILITY];
     let reversed: Vec<u8> = recommended.iter().rev().copied().collect();
     // Five of 16 bytes and one of 12.
     let bytes = 60 + 5 * 16 + 12;
     let netbios = Frame::udp("[fd00:1::2]:137", "[2001:4860::8844]:137");
-    let told = kept(Side::Local, "[fd00:1::2]:137", "[2001:4860::8844]:137", 48 + 16 + 12 + 4);
+    let expected = kept(Side::Local, "[fd00:1::2]:137", "[2001:4860::8844]:137", 48 + 16 + 12 + 4);
     let rows: [Row; 3] = [
-        ("recommended order", chain(syn_v6(), &recommended), kept_syn_v6(bytes).told()),
-        ("reverse order", chain(syn_v6(), &reversed), kept_syn_v6(bytes).told()),
+        ("recommended order", chain(syn_v6(), &recommended), kept_syn_v6(bytes).reported()),
+        ("reverse order", chain(syn_v6(), &reversed), kept_syn_v6(bytes).reported()),
         (
             "before UDP",
             chain(netbios, &[ROUTING, AUTHENTICATION]).payload(&[0; 4]),
-            told.udp().payload(4).told(),
+            expected.udp().payload(4).reported(),
         ),
     ];
-    hold("chains_are_walked_in_the_order_that_rfc_8200_recommends_and_in_any_other", &Setup::default(), rows);
+    hold("walks_chains_in_any_order", &Setup::default(), rows);
 }
 
 #[test]
-fn seven_headers_are_walked_and_an_eighth_is_counted_by_name() {
+fn walks_seven_headers_and_counts_an_eighth_by_name() {
     let rows = (1..=10).map(|count| {
         let frame = chain(syn_v6(), &vec![DESTINATION_OPTIONS; count]);
         if count <= MAX_EXTENSION_HEADERS {
-            ("walked", frame, kept_syn_v6(60 + 16 * count as u64).told())
+            ("walked", frame, kept_syn_v6(60 + 16 * count as u64).reported())
         } else {
             ("too many", frame, counted(Counter::LongExtensionChain))
         }
     });
     assert_eq!(MAX_EXTENSION_HEADERS, 7);
-    hold("seven_headers_are_walked_and_an_eighth_is_counted_by_name", &Setup::default(), rows);
+    hold("walks_seven_headers_and_counts_an_eighth_by_name", &Setup::default(), rows);
 }
 
 #[test]
-fn a_chain_is_too_long_whatever_its_eighth_header_is() {
+fn chain_is_too_long_whatever_its_eighth_header() {
     let eighths = [HOP_BY_HOP, ROUTING, DESTINATION_OPTIONS, MOBILITY, AUTHENTICATION];
     let rows = eighths.into_iter().map(|kind| {
         let frame = chain(syn_v6(), &[ROUTING; 7]).extension(kind, 1);
@@ -78,11 +78,11 @@ fn a_chain_is_too_long_whatever_its_eighth_header_is() {
     });
     let fragment = chain(syn_v6(), &[ROUTING; 7]).fragment(0, true);
     let rows = rows.chain([("eighth is a fragment header", fragment, counted(Counter::LongExtensionChain))]);
-    hold("a_chain_is_too_long_whatever_its_eighth_header_is", &Setup::default(), rows);
+    hold("chain_is_too_long_whatever_its_eighth_header", &Setup::default(), rows);
 }
 
 #[test]
-fn a_chain_that_ends_in_anything_unreadable_leaves_no_trace() {
+fn chain_with_an_unreadable_end_is_ignored() {
     let icmp = || Frame::of(58, CLIENT_V6, SERVER_V6);
     let rows: [Row; 6] = [
         ("encrypted", syn_v6().extension(ENCRYPTED, 1), foreign()),
@@ -92,19 +92,15 @@ fn a_chain_that_ends_in_anything_unreadable_leaves_no_trace() {
         ("ICMPv6 behind seven headers", chain(icmp(), &[ROUTING; 7]), foreign()),
         ("host identity protocol", syn_v6().extension(139, 1), foreign()),
     ];
-    hold("a_chain_that_ends_in_anything_unreadable_leaves_no_trace", &Setup::default(), rows);
+    hold("chain_with_an_unreadable_end_is_ignored", &Setup::default(), rows);
 }
 
 #[test]
-fn a_header_that_claims_to_reach_past_the_frame_is_a_short_frame() {
+fn header_that_reaches_past_the_frame_is_a_short_frame() {
     let rows = [HOP_BY_HOP, ROUTING, DESTINATION_OPTIONS, MOBILITY, AUTHENTICATION].map(|kind| {
         let mut bytes = syn_v6().extension(kind, 1).build();
         bytes[55] = 255;
         (format!("header {kind} claims 255 units"), bytes, counted(Counter::ShortFrame))
     });
-    crate::expect::hold_bytes(
-        "a_header_that_claims_to_reach_past_the_frame_is_a_short_frame",
-        &Setup::default(),
-        rows,
-    );
+    crate::expect::hold_bytes("header_that_reaches_past_the_frame_is_a_short_frame", &Setup::default(), rows);
 }

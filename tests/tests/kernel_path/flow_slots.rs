@@ -38,9 +38,8 @@ fn play(twin: &mut Twin, frames: &[Vec<u8>]) -> Vec<Vec<RecordKind>> {
 }
 
 #[test]
-fn flows_that_share_one_slot_evict_each_other_with_exact_counts() {
-    let mut twin =
-        Setup::default().twin("flows_that_share_one_slot_evict_each_other_with_exact_counts").unwrap();
+fn flows_in_one_slot_evict_each_other_with_exact_counts() {
+    let mut twin = Setup::default().twin("flows_in_one_slot_evict_each_other_with_exact_counts").unwrap();
     let (mut kept, mut settled, mut evicted, mut in_slot) = (0, 0, 0, 0);
     for round in 0..300_u16 {
         // Three flows, IPv4 and IPv6, each staying for a while and coming back.
@@ -53,15 +52,15 @@ fn flows_that_share_one_slot_evict_each_other_with_exact_counts() {
         let effect = twin.run(HOOKS[usize::from(round) % 3], &frame.build()).unwrap();
         kept += effect.counted.get(Counter::Kept);
         evicted += effect.counted.get(Counter::Evicted);
-        for (kind, told) in records(&effect) {
+        for (kind, reported) in records(&effect) {
             match kind {
                 RecordKind::Settled => {
-                    settled += packets(&told);
-                    assert_eq!(packets(&told), in_slot, "round {round}");
+                    settled += packets(&reported);
+                    assert_eq!(packets(&reported), in_slot, "round {round}");
                     in_slot = 0;
                 }
                 RecordKind::Opened | RecordKind::Rose => {
-                    assert_eq!(packets(&told), in_slot + 1, "round {round}");
+                    assert_eq!(packets(&reported), in_slot + 1, "round {round}");
                 }
                 RecordKind::Closed => panic!("round {round}: nothing was closed"),
                 RecordKind::Replaced | RecordKind::Payload => unreachable!("no news of one flow"),
@@ -80,8 +79,8 @@ fn flows_that_share_one_slot_evict_each_other_with_exact_counts() {
 }
 
 #[test]
-fn a_settled_record_holds_every_byte_of_both_directions() {
-    let mut twin = Setup::default().twin("a_settled_record_holds_every_byte_of_both_directions").unwrap();
+fn settled_record_holds_every_byte_of_both_directions() {
+    let mut twin = Setup::default().twin("settled_record_holds_every_byte_of_both_directions").unwrap();
     for frame in [
         syn().sequence(0),
         syn().flags(tcp::ACK).payload(&[1; 100]),
@@ -93,20 +92,20 @@ fn a_settled_record_holds_every_byte_of_both_directions() {
     twin.run(Hook::XdpIngress, &reply).unwrap();
     let other = Frame::tcp("10.0.0.3:50000", SERVER).build();
     let effect = twin.run(Hook::XdpIngress, &other).unwrap();
-    let [(RecordKind::Settled, told), (RecordKind::Opened, _)] = records(&effect)[..] else {
+    let [(RecordKind::Settled, reported), (RecordKind::Opened, _)] = records(&effect)[..] else {
         panic!("{effect:?}");
     };
-    assert_eq!(told.counts.packets, [3, 1]);
-    assert_eq!(told.counts.bytes, [40 + 140 + 60, 1_040]);
-    assert_eq!(told.counts.payload, [120, 1_000]);
-    assert_eq!(told.tcp_flags, [tcp::SYN | tcp::ACK, tcp::ACK]);
+    assert_eq!(reported.counts.packets, [3, 1]);
+    assert_eq!(reported.counts.bytes, [40 + 140 + 60, 1_040]);
+    assert_eq!(reported.counts.payload, [120, 1_000]);
+    assert_eq!(reported.tcp_flags, [tcp::SYN | tcp::ACK, tcp::ACK]);
 }
 
 #[test]
-fn a_conversation_tells_each_new_fact_once() {
-    let mut twin = Setup::default().twin("a_conversation_tells_each_new_fact_once").unwrap();
+fn connection_reports_each_new_fact_once() {
+    let mut twin = Setup::default().twin("connection_reports_each_new_fact_once").unwrap();
     let data = |frame: Frame| frame.flags(tcp::ACK).payload(&[1; 10]).build();
-    let told = play(
+    let reported = play(
         &mut twin,
         &[
             request(tcp::SYN),
@@ -125,37 +124,40 @@ fn a_conversation_tells_each_new_fact_once() {
     let (opened, rose, closed) =
         (&[RecordKind::Opened][..], &[RecordKind::Rose][..], &[RecordKind::Closed][..]);
     let expected = [opened, &[], rose, rose, rose, &[], rose, &[], rose, closed, &[]];
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
 }
 
 #[test]
-fn a_syn_sent_again_after_a_refusal_stays_in_its_flow() {
-    let mut twin = Setup::default().twin("a_syn_sent_again_after_a_refusal_stays_in_its_flow").unwrap();
+fn retransmitted_syn_after_a_refusal_stays_in_its_flow() {
+    let mut twin = Setup::default().twin("retransmitted_syn_after_a_refusal_stays_in_its_flow").unwrap();
     let refusal = answer(tcp::RST | tcp::ACK);
-    let told = play(
+    let reported = play(
         &mut twin,
         &[request(tcp::SYN), refusal.clone(), request(tcp::SYN), refusal.clone(), request(tcp::SYN), refusal],
     );
-    assert_eq!(told, [vec![RecordKind::Opened], vec![RecordKind::Closed], vec![], vec![], vec![], vec![]]);
+    assert_eq!(
+        reported,
+        [vec![RecordKind::Opened], vec![RecordKind::Closed], vec![], vec![], vec![], vec![]]
+    );
     if let Some(kernel) = twin.kernel() {
         assert_eq!(kernel.sweep()[0].line.packets, [3, 3]);
     }
 }
 
 #[test]
-fn a_syn_after_an_ended_connection_opens_a_new_flow() {
+fn syn_after_an_ended_connection_opens_a_new_flow() {
     let endings = [
         vec![request(tcp::FIN | tcp::ACK), answer(tcp::FIN | tcp::ACK)],
         vec![answer(tcp::FIN | tcp::ACK), request(tcp::FIN | tcp::ACK)],
         vec![request(tcp::RST)],
         vec![answer(tcp::RST | tcp::ACK)],
     ];
-    let mut twin = Setup::default().twin("a_syn_after_an_ended_connection_opens_a_new_flow").unwrap();
+    let mut twin = Setup::default().twin("syn_after_an_ended_connection_opens_a_new_flow").unwrap();
     for ending in endings {
         play(&mut twin, &[Frame::udp("10.0.0.9:1", "8.8.4.4:137").build()]);
         let opening = [request(tcp::SYN), answer(tcp::SYN | tcp::ACK), request(tcp::ACK)];
-        let mut told = play(&mut twin, &[&opening[..], &ending].concat());
-        assert_eq!(told.pop(), Some(vec![RecordKind::Closed]));
+        let mut reported = play(&mut twin, &[&opening[..], &ending].concat());
+        assert_eq!(reported.pop(), Some(vec![RecordKind::Closed]));
         let late = play(&mut twin, &[request(tcp::ACK)]);
         assert_eq!(late, [vec![]], "a late packet belongs to the old flow");
         let same = play(&mut twin, &[request(tcp::SYN)]);
@@ -170,9 +172,8 @@ fn a_syn_after_an_ended_connection_opens_a_new_flow() {
 }
 
 #[test]
-fn a_second_connection_on_the_same_ports_is_a_flow_of_its_own() {
-    let mut twin =
-        Setup::default().twin("a_second_connection_on_the_same_ports_is_a_flow_of_its_own").unwrap();
+fn second_connection_on_the_same_ports_is_a_new_flow() {
+    let mut twin = Setup::default().twin("second_connection_on_the_same_ports_is_a_new_flow").unwrap();
     for hook in HOOKS {
         twin.run(hook, &Frame::udp("10.0.0.9:1", "8.8.4.4:137").build()).unwrap();
         for frame in [syn().sequence(1_000), syn().sequence(1_001).flags(tcp::ACK).payload(&[1; 50])] {
@@ -193,8 +194,8 @@ fn a_second_connection_on_the_same_ports_is_a_flow_of_its_own() {
 }
 
 #[test]
-fn bytes_that_are_sent_again_count_apart() {
-    let mut twin = Setup::default().twin("bytes_that_are_sent_again_count_apart").unwrap();
+fn counts_retransmitted_bytes_apart() {
+    let mut twin = Setup::default().twin("counts_retransmitted_bytes_apart").unwrap();
     let segments = [(1_001, 100), (1_001, 100), (1_051, 100), (1_301, 100), (1_151, 150), (1_151, 150)];
     for hook in HOOKS {
         twin.run(hook, &Frame::udp("10.0.0.9:1", "8.8.4.4:137").build()).unwrap();
@@ -212,19 +213,19 @@ fn bytes_that_are_sent_again_count_apart() {
 }
 
 #[test]
-fn both_directions_and_all_hooks_meet_in_one_flow() {
-    let mut twin = Setup::default().twin("both_directions_and_all_hooks_meet_in_one_flow").unwrap();
+fn both_directions_and_all_hooks_share_one_flow() {
+    let mut twin = Setup::default().twin("both_directions_and_all_hooks_share_one_flow").unwrap();
     twin.run(Hook::TcEgress, &request(tcp::SYN)).unwrap();
     twin.run(Hook::TcIngress, &answer(tcp::SYN | tcp::ACK)).unwrap();
     let effect = twin.run(Hook::XdpIngress, &answer(tcp::ACK)).unwrap();
-    let [(RecordKind::Rose, told)] = records(&effect)[..] else { panic!("{effect:?}") };
-    assert_eq!(told.counts.packets, [1, 2]);
-    assert_eq!(told.marks & sensor_common::slot::mark::HOOKS, sensor_common::slot::mark::HOOKS);
+    let [(RecordKind::Rose, reported)] = records(&effect)[..] else { panic!("{effect:?}") };
+    assert_eq!(reported.counts.packets, [1, 2]);
+    assert_eq!(reported.marks & sensor_common::slot::mark::HOOKS, sensor_common::slot::mark::HOOKS);
 }
 
 #[test]
-fn a_flow_is_settled_long_before_its_byte_count_overflows() {
-    let mut twin = Setup::default().twin("a_flow_is_settled_long_before_its_byte_count_overflows").unwrap();
+fn flow_is_settled_long_before_its_bytes_overflow() {
+    let mut twin = Setup::default().twin("flow_is_settled_long_before_its_bytes_overflow").unwrap();
     // 2^31 bytes are reached by packet 32,769 of 65,535 bytes.
     let giant = syn().flags(tcp::ACK).length(65_535).build();
     for hook in HOOKS {
@@ -232,9 +233,9 @@ fn a_flow_is_settled_long_before_its_byte_count_overflows() {
         assert_eq!(before.counted.get(Counter::LostSettled) + before.counted.get(Counter::Evicted), 0);
         assert!(!kinds(&before).contains(&RecordKind::Settled), "{hook:?}: {:?}", kinds(&before));
         let full = twin.run(hook, &giant).unwrap();
-        let [(RecordKind::Settled, told)] = records(&full)[..] else { panic!("{hook:?}: {full:?}") };
-        assert_eq!(told.counts.packets, [32_769, 0]);
-        assert_eq!(told.counts.bytes, [32_769 * 65_535, 0]);
+        let [(RecordKind::Settled, reported)] = records(&full)[..] else { panic!("{hook:?}: {full:?}") };
+        assert_eq!(reported.counts.packets, [32_769, 0]);
+        assert_eq!(reported.counts.bytes, [32_769 * 65_535, 0]);
         assert_eq!(full.counted.get(Counter::Evicted), 0, "it stays in its slot");
     }
     if let Some(kernel) = twin.kernel() {
@@ -243,9 +244,9 @@ fn a_flow_is_settled_long_before_its_byte_count_overflows() {
 }
 
 #[test]
-fn a_flow_that_was_idle_for_too_long_starts_anew() {
+fn flow_starts_again_after_a_long_idle_time() {
     let setup = Setup { idle_ticks: 0, ..Setup::default() };
-    let Some(mut kernel) = setup.kernel("a_flow_that_was_idle_for_too_long_starts_anew").unwrap() else {
+    let Some(mut kernel) = setup.kernel("flow_starts_again_after_a_long_idle_time").unwrap() else {
         return;
     };
     let mut sent = 0;
@@ -255,9 +256,10 @@ fn a_flow_that_was_idle_for_too_long_starts_anew() {
         (kernel.counters().unwrap().get(Counter::Evicted) > 0).then_some(())
     });
     evicted.expect("a tick passes and the flow is settled");
-    let told = flows(kernel.take_records()).unwrap();
-    let [(RecordKind::Opened, _), (RecordKind::Settled, old), (RecordKind::Opened, new)] = told[..] else {
-        panic!("{told:?}");
+    let reported = flows(kernel.take_records()).unwrap();
+    let [(RecordKind::Opened, _), (RecordKind::Settled, old), (RecordKind::Opened, new)] = reported[..]
+    else {
+        panic!("{reported:?}");
     };
     assert_eq!((packets(&old), packets(&new)), (sent - 1, 1));
     assert_ne!(old.last, new.first);

@@ -14,23 +14,23 @@ const NETBIOS: &str = "10.0.0.2:137";
 const NETBIOS_V6: &str = "[fd00:1::2]:137";
 
 #[test]
-fn a_watched_packet_is_kept_under_each_stack_of_up_to_two_tags() {
+fn keeps_a_watched_packet_under_up_to_two_tags() {
     let rows: [Row; 9] = [
-        ("untagged IPv4", syn(), kept_syn(40).told()),
-        ("untagged IPv6", syn_v6(), kept_syn_v6(60).told()),
-        ("one tag tells its VLAN", syn().tag(VLAN, 7), kept_syn(40).vlan(7).told()),
-        ("a priority tag tells VLAN 0", syn().tag(VLAN, 0), kept_syn(40).vlan(0).told()),
-        ("priority bits are no part of the VLAN", syn().tag(VLAN, 0xF007), kept_syn(40).vlan(7).told()),
-        ("QinQ tells the outer VLAN", syn().tag(QINQ, 4095).tag(VLAN, 7), kept_syn(40).vlan(4095).told()),
-        ("old QinQ does too", syn().tag(QINQ_OLD, 9).tag(VLAN, 7), kept_syn(40).vlan(9).told()),
-        ("two customer tags do too", syn_v6().tag(VLAN, 1).tag(VLAN, 2), kept_syn_v6(60).vlan(1).told()),
-        ("a lone service tag is a tag", syn_v6().tag(QINQ, 3), kept_syn_v6(60).vlan(3).told()),
+        ("untagged IPv4", syn(), kept_syn(40).reported()),
+        ("untagged IPv6", syn_v6(), kept_syn_v6(60).reported()),
+        ("one tag tells its VLAN", syn().tag(VLAN, 7), kept_syn(40).vlan(7).reported()),
+        ("a priority tag tells VLAN 0", syn().tag(VLAN, 0), kept_syn(40).vlan(0).reported()),
+        ("priority bits are no part of the VLAN", syn().tag(VLAN, 0xF007), kept_syn(40).vlan(7).reported()),
+        ("QinQ tells the outer VLAN", syn().tag(QINQ, 4095).tag(VLAN, 7), kept_syn(40).vlan(4095).reported()),
+        ("old QinQ does too", syn().tag(QINQ_OLD, 9).tag(VLAN, 7), kept_syn(40).vlan(9).reported()),
+        ("two customer tags do too", syn_v6().tag(VLAN, 1).tag(VLAN, 2), kept_syn_v6(60).vlan(1).reported()),
+        ("a lone service tag is a tag", syn_v6().tag(QINQ, 3), kept_syn_v6(60).vlan(3).reported()),
     ];
-    hold("a_watched_packet_is_kept_under_each_stack_of_up_to_two_tags", &Setup::default(), rows);
+    hold("keeps_a_watched_packet_under_up_to_two_tags", &Setup::default(), rows);
 }
 
 #[test]
-fn a_tag_that_the_driver_took_off_is_told_and_outranks_those_in_the_frame() {
+fn offloaded_tag_outranks_those_in_the_frame() {
     // BPF_PROG_TEST_RUN has no way to pass such a tag: host alone.
     let mut host: HostEngine = Setup::default().host();
     let arrival = sensor_common::path::Arrival {
@@ -48,13 +48,13 @@ fn a_tag_that_the_driver_took_off_is_told_and_outranks_those_in_the_frame() {
 fn ipv4_options_of_every_length_lead_to_the_ports() {
     let rows = (0..=10).map(|words| {
         let bytes = 40 + 4 * u64::from(words);
-        ("options", syn().option_words(words).payload(&[1; 5]), kept_syn(bytes + 5).payload(5).told())
+        ("options", syn().option_words(words).payload(&[1; 5]), kept_syn(bytes + 5).payload(5).reported())
     });
     hold("ipv4_options_of_every_length_lead_to_the_ports", &Setup::default(), rows);
 }
 
 #[test]
-fn what_is_not_tcp_or_udp_over_ip_leaves_no_trace() {
+fn ignores_packets_other_than_tcp_and_udp_over_ip() {
     let ether = |kind: u16| syn().ethertype(kind);
     let rows: [Row; 17] = [
         ("ARP", ether(0x0806), foreign()),
@@ -75,21 +75,21 @@ fn what_is_not_tcp_or_udp_over_ip_leaves_no_trace() {
         ("version 0", syn().version(0), foreign()),
         ("version 15", syn_v6().version(15), foreign()),
     ];
-    hold("what_is_not_tcp_or_udp_over_ip_leaves_no_trace", &Setup::default(), rows);
+    hold("ignores_packets_other_than_tcp_and_udp_over_ip", &Setup::default(), rows);
 }
 
 #[test]
-fn an_ipv4_header_shorter_than_five_words_is_no_ipv4() {
+fn ipv4_header_shorter_than_five_words_is_no_ipv4() {
     // 1.189 is 445: taken for the header's end, either address would give a watched port.
     let rows = (0..5).map(|words| {
         let frame = Frame::tcp("10.0.1.189:50000", "8.8.1.189:445");
         ("short header", frame.header_words(words), foreign())
     });
-    hold("an_ipv4_header_shorter_than_five_words_is_no_ipv4", &Setup::default(), rows);
+    hold("ipv4_header_shorter_than_five_words_is_no_ipv4", &Setup::default(), rows);
 }
 
 #[test]
-fn every_other_ip_protocol_leaves_no_trace() {
+fn ignores_every_other_ip_protocol() {
     // Extension headers of IPv6 have fixtures of their own.
     let walked = [0, 43, 44, 51, 60, 135];
     let others = (0..=255).filter(|protocol| *protocol != TCP && *protocol != UDP);
@@ -98,14 +98,14 @@ fn every_other_ip_protocol_leaves_no_trace() {
         let v4 = Frame::of(protocol, NETBIOS, SERVER).payload(&[0; 40]);
         std::iter::once(v4).chain(v6).map(|frame| ("protocol", frame, Outcome::Untouched))
     });
-    hold("every_other_ip_protocol_leaves_no_trace", &Setup::default(), rows);
+    hold("ignores_every_other_ip_protocol", &Setup::default(), rows);
 }
 
 #[test]
-fn mpls_and_a_third_tag_are_not_looked_into_and_are_counted() {
+fn counts_mpls_and_a_third_tag_without_parsing_them() {
     let labelled = |ethertype| syn().ethertype(ethertype);
     hold(
-        "mpls_and_a_third_tag_are_not_looked_into_and_are_counted",
+        "counts_mpls_and_a_third_tag_without_parsing_them",
         &Setup::default(),
         [
             ("unicast", labelled(0x8847), counted(Counter::UnknownLink)),

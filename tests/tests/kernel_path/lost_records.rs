@@ -25,9 +25,9 @@ fn frames(number: u16) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn every_record_is_on_the_ring_or_counted_as_lost_by_its_kind() {
+fn every_record_is_on_the_ring_or_counted_as_lost() {
     let setup = Setup { ring_bytes: RING, ..Setup::default() };
-    let test = "every_record_is_on_the_ring_or_counted_as_lost_by_its_kind";
+    let test = "every_record_is_on_the_ring_or_counted_as_lost";
     let Some(mut kernel) = setup.kernel(test).unwrap() else {
         return;
     };
@@ -51,10 +51,10 @@ fn every_record_is_on_the_ring_or_counted_as_lost_by_its_kind() {
     }
     let mut read: HashMap<RecordKind, u64> = HashMap::new();
     let mut settled_packets = 0;
-    for (kind, told) in flows(kernel.take_records()).unwrap() {
+    for (kind, reported) in flows(kernel.take_records()).unwrap() {
         *read.entry(kind).or_default() += 1;
         if kind == RecordKind::Settled {
-            settled_packets += told.counts.packets.iter().sum::<u64>();
+            settled_packets += reported.counts.packets.iter().sum::<u64>();
         }
     }
     let kinds = [
@@ -89,9 +89,9 @@ fn every_record_is_on_the_ring_or_counted_as_lost_by_its_kind() {
 }
 
 #[test]
-fn a_ring_that_was_emptied_takes_records_again() {
+fn emptied_ring_accepts_records_again() {
     let setup = Setup { ring_bytes: RING, ..Setup::default() };
-    let Some(mut kernel) = setup.kernel("a_ring_that_was_emptied_takes_records_again").unwrap() else {
+    let Some(mut kernel) = setup.kernel("emptied_ring_accepts_records_again").unwrap() else {
         return;
     };
     for number in 0..FLOWS {

@@ -24,8 +24,8 @@ fn kept(kernel: &mut Kernel, hook: Hook, frame: &[u8]) -> u64 {
 }
 
 #[test]
-fn a_port_whose_mark_is_taken_off_is_like_any_other_until_smb_is_met_there_again() {
-    let test = "a_port_whose_mark_is_taken_off_is_like_any_other_until_smb_is_met_there_again";
+fn unmarked_port_is_ordinary_until_smb_appears_again() {
+    let test = "unmarked_port_is_ordinary_until_smb_appears_again";
     let Some(mut kernel) = Setup::default().kernel(test).unwrap() else { return };
     let (smb, other) = (data(&message(0xFE, false)), data(&[0x55; 200]));
     for hook in HOOKS {

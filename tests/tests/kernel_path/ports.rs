@@ -16,37 +16,37 @@ fn udp(from: u16, to: u16) -> Frame {
     Frame::udp(&format!("{LOCAL}:{from}"), &format!("{REMOTE}:{to}"))
 }
 
-fn told_tcp(from: u16, to: u16) -> Outcome {
-    kept(Side::Local, &format!("{LOCAL}:{from}"), &format!("{REMOTE}:{to}"), 40).told()
+fn kept_tcp(from: u16, to: u16) -> Outcome {
+    kept(Side::Local, &format!("{LOCAL}:{from}"), &format!("{REMOTE}:{to}"), 40).reported()
 }
 
-fn told_udp(from: u16, to: u16) -> Outcome {
-    kept(Side::Local, &format!("{LOCAL}:{from}"), &format!("{REMOTE}:{to}"), 28).udp().told()
+fn kept_udp(from: u16, to: u16) -> Outcome {
+    kept(Side::Local, &format!("{LOCAL}:{from}"), &format!("{REMOTE}:{to}"), 28).udp().reported()
 }
 
 #[test]
-fn a_service_port_on_either_end_or_both_is_enough() {
+fn service_port_on_either_end_is_enough() {
     let services = [(135, 445), (139, 135), (445, 139)];
     let tcp_rows = services.into_iter().flat_map(|(port, other)| {
         [
-            ("as destination", tcp(50_000, port), told_tcp(50_000, port)),
-            ("as source", tcp(port, 50_000), told_tcp(port, 50_000)),
-            ("on both ends", tcp(port, port), told_tcp(port, port)),
-            ("two services", tcp(port, other), told_tcp(port, other)),
+            ("as destination", tcp(50_000, port), kept_tcp(50_000, port)),
+            ("as source", tcp(port, 50_000), kept_tcp(port, 50_000)),
+            ("on both ends", tcp(port, port), kept_tcp(port, port)),
+            ("two services", tcp(port, other), kept_tcp(port, other)),
         ]
     });
     let udp_rows = [137, 138].into_iter().flat_map(|port| {
         [
-            ("as destination", udp(50_000, port), told_udp(50_000, port)),
-            ("as source", udp(port, 50_000), told_udp(port, 50_000)),
-            ("on both ends", udp(port, port), told_udp(port, port)),
+            ("as destination", udp(50_000, port), kept_udp(50_000, port)),
+            ("as source", udp(port, 50_000), kept_udp(port, 50_000)),
+            ("on both ends", udp(port, port), kept_udp(port, port)),
         ]
     });
-    hold("a_service_port_on_either_end_or_both_is_enough", &Setup::default(), tcp_rows.chain(udp_rows));
+    hold("service_port_on_either_end_is_enough", &Setup::default(), tcp_rows.chain(udp_rows));
 }
 
 #[test]
-fn a_packet_without_a_service_port_changes_no_counter() {
+fn packet_without_a_service_port_changes_no_counter() {
     // 48385 is 445 with its bytes swapped.
     let rows: [Row; 12] = [
         ("HTTPS", tcp(50_000, 443), foreign()),
@@ -62,12 +62,12 @@ fn a_packet_without_a_service_port_changes_no_counter() {
         ("445 in the wrong byte order", tcp(50_000, 48_385), foreign()),
         ("port 0", tcp(0, 0), foreign()),
     ];
-    hold("a_packet_without_a_service_port_changes_no_counter", &Setup::default(), rows);
+    hold("packet_without_a_service_port_changes_no_counter", &Setup::default(), rows);
 }
 
 #[test]
-fn of_all_ports_only_the_services_are_looked_at() {
-    let test = "of_all_ports_only_the_services_are_looked_at";
+fn looks_only_at_service_ports() {
+    let test = "looks_only_at_service_ports";
     let mut twin = Setup::default().twin(test).unwrap();
     let mut frame = tcp(50_000, 1).build();
     let mut datagram = udp(50_000, 1).build();
@@ -86,13 +86,13 @@ fn of_all_ports_only_the_services_are_looked_at() {
 }
 
 #[test]
-fn ports_set_in_the_configuration_replace_the_defaults() {
+fn configured_ports_replace_the_defaults() {
     let mut setup = Setup::default();
     setup.config.services.smb_tcp = vec![4445];
     let rows = [
-        ("a port of ours".to_owned(), tcp(50_000, 4445).build(), told_tcp(50_000, 4445)),
+        ("a port of ours".to_owned(), tcp(50_000, 4445).build(), kept_tcp(50_000, 4445)),
         ("its default".to_owned(), tcp(50_000, 445).build(), foreign()),
-        ("another service's default".to_owned(), tcp(50_000, 135).build(), told_tcp(50_000, 135)),
+        ("another service's default".to_owned(), tcp(50_000, 135).build(), kept_tcp(50_000, 135)),
     ];
-    hold_bytes("ports_set_in_the_configuration_replace_the_defaults", &setup, rows);
+    hold_bytes("configured_ports_replace_the_defaults", &setup, rows);
 }

@@ -13,22 +13,22 @@ pub(crate) const PPP_IPV4: u16 = 0x0021;
 pub(crate) const PPP_IPV6: u16 = 0x0057;
 
 #[test]
-fn ip_in_a_pppoe_session_is_judged_as_ip_alone() {
+fn ip_in_pppoe_is_classified_as_ip_alone() {
     let rows: [Row; 8] = [
-        ("IPv4", syn().pppoe(PPP_IPV4), kept_syn(40).told()),
-        ("IPv6", syn_v6().pppoe(PPP_IPV6), kept_syn_v6(60).told()),
-        ("in a VLAN", syn().tag(VLAN, 7).pppoe(PPP_IPV4), kept_syn(40).vlan(7).told()),
-        ("in a VLAN, IPv6", syn_v6().tag(VLAN, 7).pppoe(PPP_IPV6), kept_syn_v6(60).vlan(7).told()),
-        ("in two VLANs", syn().tag(QINQ, 5).tag(VLAN, 7).pppoe(PPP_IPV4), kept_syn(40).vlan(5).told()),
-        ("with options", syn().option_words(4).pppoe(PPP_IPV4), kept_syn(56).told()),
+        ("IPv4", syn().pppoe(PPP_IPV4), kept_syn(40).reported()),
+        ("IPv6", syn_v6().pppoe(PPP_IPV6), kept_syn_v6(60).reported()),
+        ("in a VLAN", syn().tag(VLAN, 7).pppoe(PPP_IPV4), kept_syn(40).vlan(7).reported()),
+        ("in a VLAN, IPv6", syn_v6().tag(VLAN, 7).pppoe(PPP_IPV6), kept_syn_v6(60).vlan(7).reported()),
+        ("in two VLANs", syn().tag(QINQ, 5).tag(VLAN, 7).pppoe(PPP_IPV4), kept_syn(40).vlan(5).reported()),
+        ("with options", syn().option_words(4).pppoe(PPP_IPV4), kept_syn(56).reported()),
         ("lateral", Frame::tcp(CLIENT, "10.9.9.9:445").pppoe(PPP_IPV4), counted(Counter::Lateral)),
         ("another port", Frame::tcp(CLIENT, "8.8.4.4:443").pppoe(PPP_IPV4), foreign()),
     ];
-    hold("ip_in_a_pppoe_session_is_judged_as_ip_alone", &Setup::default(), rows);
+    hold("ip_in_pppoe_is_classified_as_ip_alone", &Setup::default(), rows);
 }
 
 #[test]
-fn what_is_no_ip_in_a_pppoe_session_leaves_no_trace() {
+fn ignores_pppoe_payload_other_than_ip() {
     let rows: [Row; 9] = [
         ("link control", syn().pppoe(0xC021), foreign()),
         ("password authentication", syn().pppoe(0xC023), foreign()),
@@ -40,24 +40,24 @@ fn what_is_no_ip_in_a_pppoe_session_leaves_no_trace() {
         ("IPv4 that says IPv6", syn().pppoe(PPP_IPV6), foreign()),
         ("discovery", syn().pppoe(PPP_IPV4).ethertype(0x8863), foreign()),
     ];
-    hold("what_is_no_ip_in_a_pppoe_session_leaves_no_trace", &Setup::default(), rows);
+    hold("ignores_pppoe_payload_other_than_ip", &Setup::default(), rows);
 }
 
 #[test]
-fn a_cut_pppoe_session_is_short_until_its_packet_can_be_judged() {
+fn cut_pppoe_session_is_short_until_its_packet_is_readable() {
     let data = |frame: Frame| frame.flags(ACK).payload(&[1; 20]);
     let rows = [
-        ("IPv4", data(syn()).pppoe(PPP_IPV4), kept_syn(60).flags(ACK).payload(20).told()),
-        ("IPv6", data(syn_v6()).pppoe(PPP_IPV6), kept_syn_v6(80).flags(ACK).payload(20).told()),
+        ("IPv4", data(syn()).pppoe(PPP_IPV4), kept_syn(60).flags(ACK).payload(20).reported()),
+        ("IPv6", data(syn_v6()).pppoe(PPP_IPV6), kept_syn_v6(80).flags(ACK).payload(20).reported()),
         (
             "IPv4 in a VLAN",
             data(syn()).tag(VLAN, 7).pppoe(PPP_IPV4),
-            kept_syn(60).flags(ACK).payload(20).vlan(7).told(),
+            kept_syn(60).flags(ACK).payload(20).vlan(7).reported(),
         ),
     ];
     let rows = rows.iter().flat_map(|(name, frame, whole)| {
         cut_bytes(name, &frame.build(), frame.transport_at(), TCP_ENOUGH, whole)
     });
-    let test = "a_cut_pppoe_session_is_short_until_its_packet_can_be_judged";
+    let test = "cut_pppoe_session_is_short_until_its_packet_is_readable";
     hold_bytes(test, &Setup::default(), rows);
 }

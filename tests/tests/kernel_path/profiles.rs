@@ -22,16 +22,16 @@ const THIS_NETWORK: &str = "0.1.2.3";
 const BENCHMARK: &str = "198.18.0.1";
 
 #[test]
-fn the_sensor_passes_what_is_reserved() {
+fn sensor_passes_reserved_addresses() {
     let rows = [
         row("to this network", LAN, THIS_NETWORK, counted(Counter::Reserved)),
         row("from benchmark space", BENCHMARK, LAN, counted(Counter::Reserved)),
     ];
-    hold("the_sensor_passes_what_is_reserved", &with(ProfileName::Sensor), rows);
+    hold("sensor_passes_reserved_addresses", &with(ProfileName::Sensor), rows);
 }
 
 #[test]
-fn elastic_keeps_what_is_in_none_of_its_lists() {
+fn elastic_keeps_addresses_in_none_of_its_lists() {
     for profile in [ProfileName::ElasticV105, ProfileName::ElasticCurrent] {
         let mut setup = with(profile);
         setup.config.internal = vec!["20.20.0.0/16".parse().unwrap()];
@@ -43,17 +43,17 @@ fn elastic_keeps_what_is_in_none_of_its_lists() {
             ("to the endpoint mapper", Frame::tcp("10.0.0.1:50000", "8.8.4.4:135"), foreign()),
             ("to a name service", Frame::udp("10.0.0.1:50000", "8.8.4.4:137"), foreign()),
         ];
-        hold("elastic_keeps_what_is_in_none_of_its_lists", &setup, rows);
+        hold("elastic_keeps_addresses_in_none_of_its_lists", &setup, rows);
     }
 }
 
 #[test]
-fn for_netography_whoever_is_not_ours_is_a_stranger() {
+fn netography_treats_everyone_else_as_external() {
     let rows = [
         row("from benchmark space", BENCHMARK, LAN, inbound(BENCHMARK, LAN)),
         row("from this network", THIS_NETWORK, LAN, inbound(THIS_NETWORK, LAN)),
         row("from unique local space", "fd00::1", "fd00::2", counted(Counter::Lateral)),
         row("from link-local space", "fe80::1", "fd00::2", inbound("fe80::1", "fd00::2")),
     ];
-    hold("for_netography_whoever_is_not_ours_is_a_stranger", &with(ProfileName::Netography), rows);
+    hold("netography_treats_everyone_else_as_external", &with(ProfileName::Netography), rows);
 }

@@ -24,7 +24,7 @@ fn expected(client: &str, address: IpAddr, server: &str) -> Outcome {
     } else if RESERVED.iter().any(|entry| net(entry.prefix).contains(&address)) {
         counted(Counter::Reserved)
     } else {
-        kept(Side::Local, client, server, if address.is_ipv4() { 40 } else { 60 }).told()
+        kept(Side::Local, client, server, if address.is_ipv4() { 40 } else { 60 }).reported()
     }
 }
 
@@ -47,7 +47,7 @@ fn last(net: &IpNet) -> IpAddr {
 }
 
 #[test]
-fn each_reserved_prefix_ends_exactly_where_the_table_says() {
+fn each_reserved_prefix_ends_exactly_as_listed() {
     let mut rows = Vec::new();
     let mut outside = 0;
     for entry in RESERVED {
@@ -68,5 +68,5 @@ fn each_reserved_prefix_ends_exactly_where_the_table_says() {
         }
     }
     assert!(outside >= 30, "only {outside} addresses lie outside: the fixture proves little");
-    hold_bytes("each_reserved_prefix_ends_exactly_where_the_table_says", &Setup::default(), rows);
+    hold_bytes("each_reserved_prefix_ends_exactly_as_listed", &Setup::default(), rows);
 }

@@ -32,11 +32,11 @@ fn listing() -> Setup {
 }
 
 fn listed(side: Side, local: &str, remote: &str, bytes: u64) -> Outcome {
-    kept(side, local, remote, bytes).marked(mark::THREAT).told()
+    kept(side, local, remote, bytes).marked(mark::THREAT).reported()
 }
 
 #[test]
-fn a_flow_with_a_listed_external_end_is_kept_and_marked() {
+fn keeps_and_marks_a_flow_with_a_listed_external_end() {
     let lan = "10.0.0.2";
     let (local, local6) = ("10.0.0.2:50000", "[fd00:1::2]:50000");
     let to6 = |server: &str| Frame::tcp(local6, server);
@@ -58,5 +58,5 @@ fn a_flow_with_a_listed_external_end_is_kept_and_marked() {
         row("the other half of it is not", lan, "8.8.8.200", listed(Side::Local, local, "8.8.8.200:445", 40)),
         row("listed and reserved", lan, "203.0.113.9", counted(Counter::Reserved)),
     ];
-    hold("a_flow_with_a_listed_external_end_is_kept_and_marked", &listing(), rows);
+    hold("keeps_and_marks_a_flow_with_a_listed_external_end", &listing(), rows);
 }

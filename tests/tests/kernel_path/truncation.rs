@@ -47,39 +47,39 @@ pub(crate) const TCP_ENOUGH: usize = 14;
 const UDP_ENOUGH: usize = 6;
 
 #[test]
-fn a_cut_tcp_packet_is_short_until_its_flags_are_there_and_then_has_its_full_length() {
+fn cut_tcp_packet_is_short_until_its_flags_and_then_has_its_full_length() {
     let data = |frame: Frame| frame.flags(ACK).payload(&[1; 20]);
     let rows = [
-        cut("IPv4", &data(syn()), TCP_ENOUGH, &kept_syn(60).flags(ACK).payload(20).told()),
-        cut("IPv6", &data(syn_v6()), TCP_ENOUGH, &kept_syn_v6(80).flags(ACK).payload(20).told()),
+        cut("IPv4", &data(syn()), TCP_ENOUGH, &kept_syn(60).flags(ACK).payload(20).reported()),
+        cut("IPv6", &data(syn_v6()), TCP_ENOUGH, &kept_syn_v6(80).flags(ACK).payload(20).reported()),
         cut(
             "VLAN",
             &data(syn().tag(VLAN, 7)),
             TCP_ENOUGH,
-            &kept_syn(60).flags(ACK).payload(20).vlan(7).told(),
+            &kept_syn(60).flags(ACK).payload(20).vlan(7).reported(),
         ),
         cut(
             "QinQ IPv6",
             &data(syn_v6().tag(QINQ, 5).tag(VLAN, 7)),
             TCP_ENOUGH,
-            &kept_syn_v6(80).flags(ACK).payload(20).vlan(5).told(),
+            &kept_syn_v6(80).flags(ACK).payload(20).vlan(5).reported(),
         ),
         cut(
             "options",
             &data(syn().option_words(10)),
             TCP_ENOUGH,
-            &kept_syn(100).flags(ACK).payload(20).told(),
+            &kept_syn(100).flags(ACK).payload(20).reported(),
         ),
     ];
     hold_bytes(
-        "a_cut_tcp_packet_is_short_until_its_flags_are_there_and_then_has_its_full_length",
+        "cut_tcp_packet_is_short_until_its_flags_and_then_has_its_full_length",
         &Setup::default(),
         rows.into_iter().flatten(),
     );
 }
 
 #[test]
-fn a_cut_chain_of_extension_headers_is_a_short_frame() {
+fn cut_chain_of_extension_headers_is_a_short_frame() {
     let chained = |frame: Frame| {
         frame
             .extension(HOP_BY_HOP, 0)
@@ -89,56 +89,51 @@ fn a_cut_chain_of_extension_headers_is_a_short_frame() {
     };
     let bytes = 8 + 12 + 24 + 8;
     let netbios = Frame::udp("[fd00:1::2]:137", "[2001:4860::8844]:137").payload(&[1; 9]);
-    let told = kept(Side::Local, "[fd00:1::2]:137", "[2001:4860::8844]:137", 57 + bytes).udp().payload(9);
+    let expected = kept(Side::Local, "[fd00:1::2]:137", "[2001:4860::8844]:137", 57 + bytes).udp().payload(9);
     let rows = [
-        cut("before TCP", &chained(syn_v6()), TCP_ENOUGH, &kept_syn_v6(60 + bytes).told()),
-        cut("before UDP", &chained(netbios), UDP_ENOUGH, &told.told()),
+        cut("before TCP", &chained(syn_v6()), TCP_ENOUGH, &kept_syn_v6(60 + bytes).reported()),
+        cut("before UDP", &chained(netbios), UDP_ENOUGH, &expected.reported()),
     ];
     hold_bytes(
-        "a_cut_chain_of_extension_headers_is_a_short_frame",
+        "cut_chain_of_extension_headers_is_a_short_frame",
         &Setup::default(),
         rows.into_iter().flatten(),
     );
 }
 
 #[test]
-fn a_cut_datagram_is_short_until_its_length_is_there() {
+fn cut_datagram_is_short_until_its_length() {
     let v4 = Frame::udp("10.0.0.2:50000", "8.8.4.4:137").payload(&[1; 10]);
     let v6 = Frame::udp("[fd00:1::2]:50000", "[2001:4860::8844]:138").payload(&[1; 10]);
-    let told_v4 = kept(Side::Local, "10.0.0.2:50000", "8.8.4.4:137", 38).udp().payload(10);
-    let told_v6 = kept(Side::Local, "[fd00:1::2]:50000", "[2001:4860::8844]:138", 58).udp().payload(10);
-    let rows = [cut("IPv4", &v4, UDP_ENOUGH, &told_v4.told()), cut("IPv6", &v6, UDP_ENOUGH, &told_v6.told())];
-    hold_bytes(
-        "a_cut_datagram_is_short_until_its_length_is_there",
-        &Setup::default(),
-        rows.into_iter().flatten(),
-    );
+    let reported_v4 = kept(Side::Local, "10.0.0.2:50000", "8.8.4.4:137", 38).udp().payload(10);
+    let reported_v6 = kept(Side::Local, "[fd00:1::2]:50000", "[2001:4860::8844]:138", 58).udp().payload(10);
+    let rows = [
+        cut("IPv4", &v4, UDP_ENOUGH, &reported_v4.reported()),
+        cut("IPv6", &v6, UDP_ENOUGH, &reported_v6.reported()),
+    ];
+    hold_bytes("cut_datagram_is_short_until_its_length", &Setup::default(), rows.into_iter().flatten());
 }
 
 #[test]
-fn smb_is_marked_from_the_length_at_which_its_magic_is_there() {
+fn marks_smb_once_its_magic_is_complete() {
     let frame = syn().flags(ACK).payload(b"\0\0\0\x40\xFESMB\x40\0\0\0");
-    let told = |marks| kept_syn(52).flags(ACK).payload(12).marked(marks).told();
-    let rows = cut("SMB", &frame, TCP_ENOUGH, &told(0)).into_iter().map(|(name, bytes, outcome)| {
+    let reported = |marks| kept_syn(52).flags(ACK).payload(12).marked(marks).reported();
+    let rows = cut("SMB", &frame, TCP_ENOUGH, &reported(0)).into_iter().map(|(name, bytes, outcome)| {
         let magic = bytes.len() >= 54 + 8;
-        (name, bytes, if magic { told(SMB_FROM_LOCAL) } else { outcome })
+        (name, bytes, if magic { reported(SMB_FROM_LOCAL) } else { outcome })
     });
-    hold_bytes("smb_is_marked_from_the_length_at_which_its_magic_is_there", &Setup::default(), rows);
+    hold_bytes("marks_smb_once_its_magic_is_complete", &Setup::default(), rows);
 }
 
 #[test]
-fn a_packet_that_stays_at_home_is_lateral_as_soon_as_its_ports_are_there() {
+fn internal_packet_is_lateral_once_its_ports_are_there() {
     let frame = Frame::tcp("10.0.0.2:50000", "10.9.9.9:445");
     let rows = cut("lateral", &frame, 4, &counted(Counter::Lateral));
-    hold_bytes(
-        "a_packet_that_stays_at_home_is_lateral_as_soon_as_its_ports_are_there",
-        &Setup::default(),
-        rows,
-    );
+    hold_bytes("internal_packet_is_lateral_once_its_ports_are_there", &Setup::default(), rows);
 }
 
 #[test]
-fn a_cut_packet_of_another_protocol_is_foreign_as_soon_as_that_is_known() {
+fn cut_packet_of_another_protocol_is_foreign_once_that_is_known() {
     let cut_at = |name: &str, frame: &Frame, known: usize| {
         let bytes = frame.build();
         let outcome = |len| {
@@ -157,7 +152,7 @@ fn a_cut_packet_of_another_protocol_is_foreign_as_soon_as_that_is_known() {
         cut_at("HTTPS", &Frame::tcp("10.0.0.2:50000", "8.8.4.4:443"), 14 + 24),
     ];
     hold_bytes(
-        "a_cut_packet_of_another_protocol_is_foreign_as_soon_as_that_is_known",
+        "cut_packet_of_another_protocol_is_foreign_once_that_is_known",
         &Setup::default(),
         rows.into_iter().flatten(),
     );

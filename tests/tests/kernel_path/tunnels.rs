@@ -42,11 +42,11 @@ fn watched() -> Setup {
 }
 
 fn inner_v4() -> Outcome {
-    kept_syn(40).marked(TUNNELLED).told()
+    kept_syn(40).marked(TUNNELLED).reported()
 }
 
 fn inner_v6() -> Outcome {
-    kept_syn_v6(60).marked(TUNNELLED).told()
+    kept_syn_v6(60).marked(TUNNELLED).reported()
 }
 
 /// A SYN to a server on the Internet in each kind of tunnel, with what it is when tunnels are watched.
@@ -84,19 +84,19 @@ fn built(rows: Vec<(String, Frame, Outcome)>) -> impl Iterator<Item = (String, V
 }
 
 #[test]
-fn a_session_in_each_kind_of_tunnel_is_kept_by_its_inner_addresses_and_marked() {
-    let test = "a_session_in_each_kind_of_tunnel_is_kept_by_its_inner_addresses_and_marked";
+fn keeps_and_marks_a_tunnelled_session_by_its_inner_addresses() {
+    let test = "keeps_and_marks_a_tunnelled_session_by_its_inner_addresses";
     hold_bytes(test, &watched(), built(each_kind()));
 }
 
 #[test]
-fn tunnels_that_are_not_watched_leave_no_trace() {
+fn unwatched_tunnels_are_ignored() {
     let rows = each_kind().into_iter().map(|(name, frame, _)| (name, frame, foreign())).collect();
-    hold_bytes("tunnels_that_are_not_watched_leave_no_trace", &Setup::default(), built(rows));
+    hold_bytes("unwatched_tunnels_are_ignored", &Setup::default(), built(rows));
 }
 
 #[test]
-fn what_is_inside_decides_what_the_packet_is() {
+fn inner_header_decides_the_outcome() {
     let carry = |inner: &Frame| ip(("10.0.0.2:0", "9.9.9.9:0"), IPIP, &inner.packet());
     let data = |to: &str| Frame::tcp(CLIENT, to).flags(ACK).payload(&SMB2_MESSAGE);
     let smb = kept_syn(108).flags(ACK).payload(68).marked(TUNNELLED | SMB_FROM_LOCAL);
@@ -115,36 +115,36 @@ fn what_is_inside_decides_what_the_packet_is() {
         (
             "from the Internet",
             carry(&Frame::tcp(inbound.0, inbound.1)),
-            kept(Side::Remote, inbound.1, inbound.0, 40).marked(TUNNELLED).told(),
+            kept(Side::Remote, inbound.1, inbound.0, 40).marked(TUNNELLED).reported(),
         ),
-        ("an SMB message", carry(&data(SERVER)), smb.told()),
+        ("an SMB message", carry(&data(SERVER)), smb.reported()),
         (
             "an SMB message on another port",
             carry(&data("8.8.4.4:4445")),
-            other.marked(TUNNELLED | SMB_FROM_LOCAL | SERVER_IS_REMOTE).told(),
+            other.marked(TUNNELLED | SMB_FROM_LOCAL | SERVER_IS_REMOTE).reported(),
         ),
         (
             "the VLAN outside is told",
             carry(&syn()).tag(VLAN, 5),
-            kept_syn(40).vlan(5).marked(TUNNELLED).told(),
+            kept_syn(40).vlan(5).marked(TUNNELLED).reported(),
         ),
         (
             "the VLAN outside is told and not that inside",
             datagram(ENDS, VXLAN, &vxlan(&syn().tag(VLAN, 7).build())).tag(VLAN, 5),
-            kept_syn(40).vlan(5).marked(TUNNELLED).told(),
+            kept_syn(40).vlan(5).marked(TUNNELLED).reported(),
         ),
         (
             "behind options and a hop limit's header",
             ip(ENDS_V6, IPIP, &syn().option_words(3).packet()).extension(DESTINATION_OPTIONS, 0),
-            kept_syn(52).marked(TUNNELLED).told(),
+            kept_syn(52).marked(TUNNELLED).reported(),
         ),
         ("a fragment inside", carry(&syn().fragment(20, true)), counted(Counter::Fragment)),
     ];
-    hold("what_is_inside_decides_what_the_packet_is", &watched(), rows);
+    hold("inner_header_decides_the_outcome", &watched(), rows);
 }
 
 #[test]
-fn only_one_level_of_tunnel_is_looked_into() {
+fn parses_only_one_level_of_tunnel() {
     let v4 = syn().packet();
     let level = |inner: &[u8]| ip(ENDS, IPIP, inner).packet();
     let in_vxlan = datagram(ENDS, VXLAN, &vxlan(&syn().build()));
@@ -160,11 +160,11 @@ fn only_one_level_of_tunnel_is_looked_into() {
             foreign(),
         ),
     ];
-    hold("only_one_level_of_tunnel_is_looked_into", &watched(), rows);
+    hold("parses_only_one_level_of_tunnel", &watched(), rows);
 }
 
 #[test]
-fn what_only_resembles_a_watched_tunnel_is_not_looked_into() {
+fn does_not_parse_what_only_resembles_a_tunnel() {
     let v4 = syn().packet();
     let carry = |flags, kind| ip(ENDS, GRE, &gre(flags, kind, &v4));
     let in_geneve = |version, kind| datagram(ENDS, GENEVE, &geneve(version, 0, kind, &v4));
@@ -192,11 +192,11 @@ fn what_only_resembles_a_watched_tunnel_is_not_looked_into() {
         ),
         ("ARP in VXLAN", datagram(ENDS, VXLAN, &vxlan(&syn().ethertype(0x0806).build())), foreign()),
     ];
-    hold("what_only_resembles_a_watched_tunnel_is_not_looked_into", &watched(), rows);
+    hold("does_not_parse_what_only_resembles_a_tunnel", &watched(), rows);
 }
 
 #[test]
-fn a_tunnel_cut_at_any_length_is_short_until_what_is_inside_can_be_judged() {
+fn tunnel_cut_at_any_length_is_short_until_readable() {
     let inner = syn().flags(ACK).payload(&SMB2_MESSAGE);
     let (packet, tagged) = (inner.packet(), inner.clone().tag(VLAN, 7).build());
     let tunnels = [
@@ -213,14 +213,15 @@ fn a_tunnel_cut_at_any_length_is_short_until_what_is_inside_can_be_judged() {
     let mut rows = Vec::new();
     for (name, tunnel) in tunnels {
         let bytes = tunnel.tag(VLAN, 5).build();
-        let told = |marks| kept_syn(108).flags(ACK).payload(68).vlan(5).marked(TUNNELLED | marks).told();
+        let reported =
+            |marks| kept_syn(108).flags(ACK).payload(68).vlan(5).marked(TUNNELLED | marks).reported();
         let (end, payload) = (bytes.len(), SMB2_MESSAGE.len());
         let transport = end - payload - 20;
-        for (name, bytes, outcome) in cut_bytes(name, &bytes, transport, TCP_ENOUGH, &told(0)) {
+        for (name, bytes, outcome) in cut_bytes(name, &bytes, transport, TCP_ENOUGH, &reported(0)) {
             let magic = bytes.len() >= end - payload + 8;
-            rows.push((name, bytes, if magic { told(SMB_FROM_LOCAL) } else { outcome }));
+            rows.push((name, bytes, if magic { reported(SMB_FROM_LOCAL) } else { outcome }));
         }
     }
-    let test = "a_tunnel_cut_at_any_length_is_short_until_what_is_inside_can_be_judged";
+    let test = "tunnel_cut_at_any_length_is_short_until_readable";
     hold_bytes(test, &watched(), rows);
 }

@@ -90,8 +90,8 @@ fn agrees(kernel: &mut Kernel, set: &PrefixSet, addresses: impl IntoIterator<Ite
 }
 
 #[test]
-fn each_switch_puts_the_new_set_into_force_in_uniform_mixed_and_walked_space() {
-    let test = "each_switch_puts_the_new_set_into_force_in_uniform_mixed_and_walked_space";
+fn each_switch_applies_the_new_set_everywhere() {
+    let test = "each_switch_applies_the_new_set_everywhere";
     let Some(mut kernel) = Setup::default().kernel(test).unwrap() else { return };
     let exempt = PrefixFlags::EXEMPT_DESTINATION;
     let sets = [
@@ -172,8 +172,8 @@ fn random_set(random: &mut Xorshift, prefixes: usize) -> PrefixSet {
 }
 
 #[test]
-fn random_sets_of_20_000_prefixes_are_answered_as_longest_prefix_match_says() {
-    let test = "random_sets_of_20_000_prefixes_are_answered_as_longest_prefix_match_says";
+fn random_sets_of_20_000_prefixes_match_longest_prefix_match() {
+    let test = "random_sets_of_20_000_prefixes_match_longest_prefix_match";
     let Some(mut kernel) = Setup::default().kernel(test).unwrap() else { return };
     let mut random = Xorshift(0x5EED_2000_0000_0001);
     for addresses in [2_000, 20_000] {
@@ -192,8 +192,8 @@ fn random_sets_of_20_000_prefixes_are_answered_as_longest_prefix_match_says() {
 }
 
 #[test]
-fn a_set_that_does_not_fit_is_refused_by_its_numbers_and_the_old_one_stays_in_force() {
-    let test = "a_set_that_does_not_fit_is_refused_by_its_numbers_and_the_old_one_stays_in_force";
+fn oversized_set_is_refused_by_its_numbers_and_the_old_one_stays() {
+    let test = "oversized_set_is_refused_by_its_numbers_and_the_old_one_stays";
     let mut setup = Setup::default();
     setup.config.kernel.max_prefixes = 1_024;
     let Some(mut kernel) = setup.kernel(test).unwrap() else { return };

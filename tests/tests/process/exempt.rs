@@ -6,7 +6,7 @@ use sensor_tests::{Agent, PATIENCE, number, tells};
 use crate::{RULE, executable, shell};
 
 #[test]
-fn an_exempt_process_is_silent_by_name_and_by_file_and_another_is_not() {
+fn exempt_process_is_silent_by_name_and_file_and_another_is_not() {
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
     let cgroup = Cgroup::new().unwrap();

@@ -20,7 +20,7 @@ const NOBODY: (u32, &str) = (65_534, "nobody");
 const SOON: &str = "[detection]\nattempt_settle = 1\n";
 
 #[test]
-fn a_real_session_names_process_program_user_and_cgroup_in_all_its_documents() {
+fn real_session_names_process_program_user_and_cgroup() {
     require_lab!();
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
@@ -58,7 +58,7 @@ fn a_real_session_names_process_program_user_and_cgroup_in_all_its_documents() {
 }
 
 #[test]
-fn processes_are_told_apart_over_ipv4_ipv6_and_ipv4_through_an_ipv6_socket() {
+fn distinguishes_processes_over_ipv4_ipv6_and_mapped_sockets() {
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
     let cgroup = Cgroup::new().unwrap();
@@ -90,7 +90,7 @@ fn processes_are_told_apart_over_ipv4_ipv6_and_ipv4_through_an_ipv6_socket() {
 }
 
 #[test]
-fn a_lone_syn_that_nobody_answers_names_its_process() {
+fn unanswered_syn_names_its_process() {
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
     let cgroup = Cgroup::new().unwrap();
@@ -108,7 +108,7 @@ fn a_lone_syn_that_nobody_answers_names_its_process() {
 }
 
 #[test]
-fn a_session_on_a_port_outside_the_service_set_names_its_process() {
+fn session_on_an_unwatched_port_names_its_process() {
     require_lab!();
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
@@ -126,7 +126,7 @@ fn a_session_on_a_port_outside_the_service_set_names_its_process() {
 }
 
 #[test]
-fn a_process_that_is_gone_is_told_by_what_the_kernel_wrote_down() {
+fn names_a_gone_process_by_the_kernel_record() {
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
     let cgroup = Cgroup::new().unwrap();
@@ -148,7 +148,7 @@ fn a_process_that_is_gone_is_told_by_what_the_kernel_wrote_down() {
 }
 
 #[test]
-fn a_process_in_a_container_is_told_with_the_container_and_without_the_hosts_name_of_its_user() {
+fn names_a_container_without_the_hosts_user_name() {
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
     let machine = Cgroup::new().unwrap();
@@ -167,7 +167,7 @@ fn a_process_in_a_container_is_told_with_the_container_and_without_the_hosts_nam
 }
 
 #[test]
-fn a_name_that_could_forge_a_line_of_a_log_is_escaped() {
+fn escapes_a_process_name_that_could_forge_a_line() {
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
     let cgroup = Cgroup::new().unwrap();
@@ -182,7 +182,7 @@ fn a_name_that_could_forge_a_line_of_a_log_is_escaped() {
 }
 
 #[test]
-fn a_process_of_this_machine_in_another_network_namespace_is_named_where_its_packets_pass() {
+fn names_a_process_in_another_network_namespace_where_its_packets_pass() {
     require_lab!(Cgroup);
     // As on a host of containers: the sensor watches the bridge they are behind.
     let border = Topology::border().unwrap();
@@ -196,7 +196,7 @@ fn a_process_of_this_machine_in_another_network_namespace_is_named_where_its_pac
 }
 
 #[test]
-fn a_killed_agent_leaves_no_program_at_the_cgroup() {
+fn killed_agent_leaves_no_program_at_the_cgroup() {
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
     let cgroup = Cgroup::new().unwrap();
@@ -209,7 +209,7 @@ fn a_killed_agent_leaves_no_program_at_the_cgroup() {
 }
 
 #[test]
-fn two_agents_share_a_cgroup_and_connections_go_through() {
+fn two_agents_share_a_cgroup_and_connections_pass() {
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
     let cgroup = Cgroup::new().unwrap();

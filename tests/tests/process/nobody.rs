@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{FLOWS, RULE, connecting, is_flow, names_nobody, shell};
 
 #[test]
-fn an_agent_in_a_pid_namespace_of_its_own_reads_nothing_of_another_process_with_the_same_number() {
+fn agent_in_its_own_pid_namespace_reads_no_other_process() {
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
     let cgroup = Cgroup::new().unwrap();
@@ -25,7 +25,7 @@ fn an_agent_in_a_pid_namespace_of_its_own_reads_nothing_of_another_process_with_
 }
 
 #[test]
-fn a_process_outside_the_watched_cgroup_is_not_named_and_nobody_is_in_its_place() {
+fn process_outside_the_watched_cgroup_is_not_named() {
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
     let (inside, outside) = (Cgroup::new().unwrap(), Cgroup::new().unwrap());
@@ -47,7 +47,7 @@ fn a_process_outside_the_watched_cgroup_is_not_named_and_nobody_is_in_its_place(
 }
 
 #[test]
-fn on_a_gateway_what_passes_through_names_nobody() {
+fn forwarded_traffic_on_a_gateway_names_nobody() {
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
     // The gateway's own processes; the client is another machine, where the sensor's programs are not.
@@ -63,7 +63,7 @@ fn on_a_gateway_what_passes_through_names_nobody() {
 }
 
 #[test]
-fn the_same_ends_in_two_network_namespaces_name_nobody() {
+fn same_ends_in_two_network_namespaces_name_nobody() {
     require_lab!(Cgroup);
     let (border, twin) = (Topology::border().unwrap(), Topology::border().unwrap());
     let cgroup = Cgroup::new().unwrap();
@@ -86,7 +86,7 @@ fn the_same_ends_in_two_network_namespaces_name_nobody() {
 }
 
 #[test]
-fn what_a_stranger_opens_names_nobody_even_when_its_process_is_known() {
+fn inbound_connection_names_nobody_even_with_a_known_process() {
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
     let cgroup = Cgroup::new().unwrap();
@@ -104,7 +104,7 @@ fn what_a_stranger_opens_names_nobody_even_when_its_process_is_known() {
 }
 
 #[test]
-fn without_a_cgroup_the_sensor_watches_all_the_same_and_says_so_once() {
+fn sensor_watches_without_a_cgroup_and_says_so_once() {
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
     let folder = Path::new("/nonexistent/cgroup");
@@ -113,6 +113,6 @@ fn without_a_cgroup_the_sensor_watches_all_the_same_and_says_so_once() {
     let alert = agent.wait_for(tells(RULE, "refused")).unwrap();
     assert!(names_nobody(&alert));
     let ended = agent.stop().unwrap();
-    let told: Vec<_> = ended.log.lines().filter(|line| line.contains("name no process")).collect();
-    assert!(told.len() == 1 && told[0].contains("/nonexistent/cgroup"), "{told:?}");
+    let warnings: Vec<_> = ended.log.lines().filter(|line| line.contains("name no process")).collect();
+    assert!(warnings.len() == 1 && warnings[0].contains("/nonexistent/cgroup"), "{warnings:?}");
 }

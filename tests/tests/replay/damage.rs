@@ -5,7 +5,7 @@ use std::io::Write as _;
 use flate2::{Compression, write::GzEncoder};
 use sensor_tests::{Order, Recording, link};
 
-use crate::{documents, file, recorded, replay, session, told};
+use crate::{documents, file, recorded, replay, session, stderr};
 
 /// The capture of the first `frames` frames, as pcap.
 fn first(session: &Recording, frames: usize) -> Vec<u8> {
@@ -13,10 +13,10 @@ fn first(session: &Recording, frames: usize) -> Vec<u8> {
 }
 
 #[track_caller]
-fn is_told(bytes: &[u8], words: &[&str]) -> std::process::Output {
+fn reports(bytes: &[u8], words: &[&str]) -> std::process::Output {
     let (_folder, path) = file("broken.pcap", bytes);
     let output = replay(&[&path]);
-    let log = told(&output);
+    let log = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{log}");
     for word in words.iter().chain(&["broken.pcap"]) {
         assert!(log.contains(word), "no {word:?} in {log}");
@@ -25,7 +25,7 @@ fn is_told(bytes: &[u8], words: &[&str]) -> std::process::Output {
 }
 
 #[test]
-fn a_cut_capture_tells_what_its_whole_frames_tell_and_where_it_stops() {
+fn cut_capture_reports_its_whole_frames_and_where_it_stops() {
     let session = session();
     let whole = first(&session, session.frames.len());
     let mut end = 24;
@@ -34,7 +34,7 @@ fn a_cut_capture_tells_what_its_whole_frames_tell_and_where_it_stops() {
             24 + session.frames[..number].iter().map(|(_, frame)| 16 + frame.len()).sum::<usize>();
         let place = format!("at byte {begin}, after {number} frames");
         for cut in [begin + 1, begin + 15, begin + 16 + frame.len() / 2] {
-            let output = is_told(&whole[..cut], &[&place, "stops within a frame"]);
+            let output = reports(&whole[..cut], &[&place, "stops within a frame"]);
             let (_folder, path) = file("first.pcap", &first(&session, number));
             assert_eq!(documents(&output), documents(&replay(&[&path])), "{cut}");
         }
@@ -52,51 +52,51 @@ fn absurd_lengths_are_damage() {
         let mut head = [[0; 4], [0; 4], absurd.to_le_bytes(), absurd.to_le_bytes()].concat();
         head.resize(600_000, 0xAA);
         bytes.extend(head);
-        let output = is_told(&bytes, &[&format!("at byte {place}, after 20 frames"), "frame"]);
+        let output = reports(&bytes, &[&format!("at byte {place}, after 20 frames"), "frame"]);
         assert!(!output.stdout.is_empty());
     }
     let mut bytes = session.pcapng(Order::Little, false);
     let place = bytes.len();
     bytes.extend([6, 0, 0, 0, 0xF0, 0xFF, 0xFF, 0x7F]);
     bytes.resize(place + 700_000, 0);
-    is_told(&bytes, &[&format!("at byte {place}")]);
+    reports(&bytes, &[&format!("at byte {place}")]);
 }
 
 #[test]
-fn a_frame_of_an_interface_that_is_not_described_is_damage() {
+fn frame_of_an_undescribed_interface_is_damage() {
     let mut session = session();
     session.frames.truncate(1);
     let mut bytes = session.pcapng(Order::Little, false);
     let place = 28 + 20;
     bytes[place + 8] = 9;
-    is_told(&bytes, &[&format!("at byte {place}, after 0 frames"), "interface"]);
+    reports(&bytes, &[&format!("at byte {place}, after 0 frames"), "interface"]);
 }
 
 #[test]
-fn what_is_no_capture_says_so() {
-    is_told(&[], &["it is empty"]);
-    is_told(&[0xD4, 0xC3, 0xB2, 0xA1, 2], &["ends within its header"]);
-    is_told(
+fn names_a_file_that_is_no_capture() {
+    reports(&[], &["it is empty"]);
+    reports(&[0xD4, 0xC3, 0xB2, 0xA1, 2], &["ends within its header"]);
+    reports(
         b"#!/bin/sh\necho this is no capture at all\n",
         &["begins with something else", "pcap or pcapng"],
     );
     let missing = replay(&["/nonexistent/x.pcap"]);
     assert_eq!(missing.status.code(), Some(1));
-    assert!(told(&missing).contains("/nonexistent/x.pcap"), "{}", told(&missing));
+    assert!(stderr(&missing).contains("/nonexistent/x.pcap"), "{}", stderr(&missing));
 }
 
 #[test]
-fn a_cut_packed_capture_tells_what_it_gives() {
+fn cut_packed_capture_reports_its_readable_part() {
     let whole = first(&session(), session().frames.len());
     let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
     encoder.write_all(&whole).unwrap();
     let packed = encoder.finish().unwrap();
-    let output = is_told(&packed[..packed.len() * 3 / 4], &["damaged at byte"]);
+    let output = reports(&packed[..packed.len() * 3 / 4], &["damaged at byte"]);
     assert!(!documents(&output).is_empty());
 }
 
 #[test]
-fn a_broken_file_among_others_does_not_stop_them() {
+fn broken_file_does_not_stop_the_others() {
     let (_folder, broken) = file("broken.pcap", b"nothing");
     let good = recorded("smb3_00.pcap");
     let good = good.to_str().unwrap();
@@ -106,7 +106,7 @@ fn a_broken_file_among_others_does_not_stop_them() {
 }
 
 #[test]
-fn noise_behind_a_good_beginning_never_hangs_and_never_panics() {
+fn noise_behind_a_good_beginning_never_hangs_or_panics() {
     let session = session();
     let good = session.pcapng(Order::Little, false);
     let mut seed = 0x1234_5678_u64;
@@ -119,14 +119,14 @@ fn noise_behind_a_good_beginning_never_hangs_and_never_panics() {
         }
         let (_folder, path) = file("noise.pcapng", &bytes);
         let output = replay(&[&path]);
-        assert!(matches!(output.status.code(), Some(0 | 1)), "{}", told(&output));
-        assert!(!told(&output).contains("panicked"), "{}", told(&output));
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{}", stderr(&output));
+        assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
         let _ = documents(&output);
     }
 }
 
 #[test]
-fn a_capture_at_the_last_moment_that_a_timestamp_can_say_ends() {
+fn capture_at_the_last_possible_timestamp_ends() {
     let mut session = session();
     let count = session.frames.len();
     for (time, _) in session.frames.iter_mut().skip(count / 2) {
@@ -134,6 +134,6 @@ fn a_capture_at_the_last_moment_that_a_timestamp_can_say_ends() {
     }
     let (_folder, path) = file("late.pcapng", &session.pcapng(Order::Little, false));
     let output = replay(&[&path]);
-    assert!(matches!(output.status.code(), Some(0 | 1)), "{}", told(&output));
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{}", stderr(&output));
     assert!(!documents(&output).is_empty());
 }

@@ -28,8 +28,8 @@ fn both_tell_the_same(path: &Path, config: &Config) -> usize {
 }
 
 #[test]
-fn both_engines_tell_the_same_of_every_capture() {
-    if !privileged("both_engines_tell_the_same_of_every_capture") {
+fn both_engines_agree_on_every_capture() {
+    if !privileged("both_engines_agree_on_every_capture") {
         return;
     }
     let mut captures = captures_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("captures")).unwrap();
@@ -37,13 +37,13 @@ fn both_engines_tell_the_same_of_every_capture() {
         captures.extend(captures_below(&folder).unwrap());
     }
     assert!(captures.len() > 40, "{captures:?}");
-    let told: usize = captures.iter().map(|path| both_tell_the_same(path, &Config::default())).sum();
-    assert!(told > 80, "{told} documents");
+    let total: usize = captures.iter().map(|path| both_tell_the_same(path, &Config::default())).sum();
+    assert!(total > 80, "{total} documents");
 }
 
 #[test]
-fn both_engines_tell_the_same_of_broken_frames() {
-    if !privileged("both_engines_tell_the_same_of_broken_frames") {
+fn both_engines_agree_on_broken_frames() {
+    if !privileged("both_engines_agree_on_broken_frames") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -73,7 +73,7 @@ fn both_engines_tell_the_same_of_broken_frames() {
 }
 
 #[test]
-fn an_exemption_that_ends_in_the_middle_of_a_capture_ends_there_in_both_engines() {
+fn exemption_ends_in_the_middle_of_a_capture_in_both_engines() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("session.pcap");
     let session = session();
@@ -85,11 +85,11 @@ fn an_exemption_that_ends_in_the_middle_of_a_capture_ends_there_in_both_engines(
         ..Exemption::between("10.0.0.0/8".parse().ok(), None, "test")
     };
     let config = Config { exemptions: vec![exemption], ..Config::default() };
-    let told = replayed(&path, EngineChoice::Host, &config).unwrap();
-    let kernel = &told.played.statistics.kernel;
-    assert_eq!(kernel.get(Counter::ExemptSource), before as u64, "{}", told.played.statistics);
-    assert!(!told.documents.is_empty(), "what came later is judged");
-    if privileged("an_exemption_that_ends_in_the_middle_of_a_capture_ends_there_in_both_engines") {
+    let result = replayed(&path, EngineChoice::Host, &config).unwrap();
+    let kernel = &result.played.statistics.kernel;
+    assert_eq!(kernel.get(Counter::ExemptSource), before as u64, "{}", result.played.statistics);
+    assert!(!result.documents.is_empty(), "what came later is judged");
+    if privileged("exemption_ends_in_the_middle_of_a_capture_in_both_engines") {
         both_tell_the_same(&path, &config);
     }
 }

@@ -7,7 +7,7 @@ use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use sensor_tests::{Order, Recording, link};
 use serde_json::Value;
 
-use crate::{documents, file, recorded, replay, replay_from, session, told};
+use crate::{documents, file, recorded, replay, replay_from, session, stderr};
 
 /// What the plain capture tells.
 fn expected() -> Vec<Value> {
@@ -20,7 +20,7 @@ fn expected() -> Vec<Value> {
 fn tells_the_same(what: &str, bytes: &[u8], expected: &[Value]) {
     let (_folder, path) = file("capture", bytes);
     let output = replay(&[&path]);
-    assert!(output.status.success(), "{what}: {}", told(&output));
+    assert!(output.status.success(), "{what}: {}", stderr(&output));
     assert_eq!(documents(&output), expected, "{what}");
 }
 
@@ -35,7 +35,7 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn orders_of_bytes_and_resolutions_make_no_difference() {
+fn byte_orders_and_resolutions_make_no_difference() {
     let (session, expected) = (session(), expected());
     for order in [Order::Little, Order::Big] {
         for nanoseconds in [false, true] {
@@ -66,7 +66,7 @@ fn link_types_make_no_difference_to_ipv6() {
 }
 
 #[test]
-fn packed_captures_tell_the_same() {
+fn packed_captures_give_the_same() {
     let (session, expected) = (session(), expected());
     let plain = session.pcapng(Order::Little, false);
     tells_the_same("gzip", &gzip(&plain), &expected);
@@ -78,7 +78,7 @@ fn packed_captures_tell_the_same() {
 }
 
 #[test]
-fn standard_input_tells_the_same() {
+fn standard_input_gives_the_same() {
     let (session, expected) = (session(), expected());
     for bytes in [
         session.pcap(Order::Little, false, link::ETHERNET),
@@ -86,15 +86,15 @@ fn standard_input_tells_the_same() {
         gzip(&session.pcapng(Order::Little, false)),
     ] {
         let output = replay_from(&bytes, &[]);
-        assert!(output.status.success(), "{}", told(&output));
+        assert!(output.status.success(), "{}", stderr(&output));
         assert_eq!(documents(&output), expected);
     }
 }
 
 #[test]
-fn a_link_type_that_nobody_reads_is_a_failure_that_names_it() {
+fn names_an_unknown_link_type() {
     let (_folder, path) = file("radio.pcap", &session().pcap(Order::Little, false, 105));
     let output = replay(&[&path]);
     assert!(output.status.code() == Some(1) && output.stdout.is_empty());
-    assert!(told(&output).contains("link type 105"), "{}", told(&output));
+    assert!(stderr(&output).contains("link type 105"), "{}", stderr(&output));
 }

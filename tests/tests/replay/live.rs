@@ -73,7 +73,7 @@ fn says_the_same(file: &str, session: impl FnOnce(&Topology), rule: &str) {
 }
 
 #[test]
-fn a_session_that_was_watched_says_the_same_when_it_is_replayed() {
+fn live_session_and_its_replay_agree() {
     require_lab!();
     let out = |border: &Topology| smb_session(border.client(), address::SERVER_V4).unwrap();
     says_the_same("outbound.pcapng", out, "ntlm-credential-to-internet");

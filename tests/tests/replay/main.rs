@@ -60,8 +60,8 @@ fn documents(output: &Output) -> Vec<Value> {
     documents_of(str::from_utf8(&output.stdout).unwrap().lines()).unwrap()
 }
 
-/// What was told on standard error.
-fn told(output: &Output) -> String {
+/// The text on standard error.
+fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

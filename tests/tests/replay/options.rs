@@ -12,7 +12,7 @@ use nix::{
 };
 use sensor_tests::{Agent, Order, Recording, documents_of, link, text};
 
-use crate::{documents, file, recorded, replay, session, told};
+use crate::{documents, file, recorded, replay, session, stderr};
 
 #[test]
 fn times_are_those_of_the_capture() {
@@ -23,21 +23,21 @@ fn times_are_those_of_the_capture() {
     let documents = documents(&replay(&[&path]));
     for document in &documents {
         for pointer in ["/@timestamp", "/event/start", "/event/end"] {
-            let told = time(text(document, pointer));
-            assert!((first..=last).contains(&told), "{pointer} {told} not in {first}..{last}");
+            let time = time(text(document, pointer));
+            assert!((first..=last).contains(&time), "{pointer} {time} not in {first}..{last}");
         }
     }
     assert_eq!(time(text(&documents[0], "/event/start")), first, "the first packet is the SYN");
 }
 
 /// Milliseconds since 1970.
-fn time(told: &str) -> u64 {
-    let parsed = time::OffsetDateTime::parse(told, &time::format_description::well_known::Rfc3339).unwrap();
+fn time(text: &str) -> u64 {
+    let parsed = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).unwrap();
     (parsed.unix_timestamp_nanos() / 1_000_000) as u64
 }
 
 #[test]
-fn a_rewrite_makes_a_lab_capture_cross_the_border() {
+fn rewrite_makes_a_lab_capture_cross_the_border() {
     let session = session();
     let (_folder, crossing) = file("capture", &session.pcap(Order::Little, false, link::ETHERNET));
     let server = text(&documents(&replay(&[&crossing]))[0], "/destination/ip").to_owned();
@@ -48,7 +48,7 @@ fn a_rewrite_makes_a_lab_capture_cross_the_border() {
     assert!(!told_of.is_empty() && told_of.iter().all(|one| text(one, "/destination/ip") == "9.9.9.9"));
     let wrong = replay(&["--rewrite", "10.0.0.0/8=81.2.0.0/16", &crossing]);
     assert_eq!(wrong.status.code(), Some(2));
-    assert!(told(&wrong).contains("lengths"), "{}", told(&wrong));
+    assert!(stderr(&wrong).contains("lengths"), "{}", stderr(&wrong));
 }
 
 #[test]
@@ -59,14 +59,14 @@ fn speed_takes_its_time() {
         frame.0 = 1_700_000_000_000_000_000 + number as u64 * 1_000_000_000;
     }
     let (_folder, path) = file("capture", &session.pcap(Order::Little, false, link::ETHERNET));
-    let begun = Instant::now();
+    let started = Instant::now();
     let output = replay(&["--speed", "10", &path]);
-    assert!(output.status.success(), "{}", told(&output));
-    assert!(begun.elapsed() >= Duration::from_millis(300));
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(started.elapsed() >= Duration::from_millis(300));
 }
 
 #[test]
-fn files_that_follow_each_other_are_one_recording() {
+fn consecutive_files_are_one_recording() {
     let session = session();
     let middle = session.frames.len() / 2;
     let part = |frames: &[(u64, Vec<u8>)]| {
@@ -86,7 +86,7 @@ fn rare_findings(document: &serde_json::Value) -> Vec<String> {
 }
 
 #[test]
-fn a_destination_is_rare_once_within_the_window_of_the_capture() {
+fn destination_is_rare_once_within_the_window_of_the_capture() {
     let rare = |output: &std::process::Output| {
         let all = documents(output);
         // A finding stands in every document of its incident; it counts once for each time at which it was made.
@@ -110,7 +110,7 @@ fn a_destination_is_rare_once_within_the_window_of_the_capture() {
 }
 
 #[test]
-fn a_reader_that_has_enough_ends_the_replay_quietly() {
+fn closed_pipe_ends_the_replay_quietly() {
     let many: Vec<String> =
         std::iter::repeat_n(recorded("smb3_00.pcap").to_str().unwrap().to_owned(), 40).collect();
     let mut command = Command::new(Agent::program().unwrap());
@@ -118,11 +118,11 @@ fn a_reader_that_has_enough_ends_the_replay_quietly() {
         command.arg("replay").args(many).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", told(&output));
+    assert!(output.status.success(), "{}", stderr(&output));
 }
 
 #[test]
-fn an_interrupted_replay_tells_what_it_has() {
+fn interrupted_replay_reports_its_results() {
     let mut session = session();
     // The rest of it would come an hour later.
     let last = session.frames.len() - 1;
@@ -146,7 +146,7 @@ fn an_interrupted_replay_tells_what_it_has() {
 }
 
 #[test]
-fn the_host_engine_needs_no_privileges() {
+fn host_engine_needs_no_privileges() {
     let path = recorded("smb3_00.pcap");
     let program = Agent::program().unwrap();
     // Also where this test runs as root: capsh is not everywhere, setpriv is.
@@ -154,5 +154,5 @@ fn the_host_engine_needs_no_privileges() {
     let mut command = Command::new("setpriv");
     command.args(arguments).arg(program).arg("replay").arg(&path);
     let output = command.output().unwrap();
-    assert_eq!(documents(&output), documents(&replay(&[path.to_str().unwrap()])), "{}", told(&output));
+    assert_eq!(documents(&output), documents(&replay(&[path.to_str().unwrap()])), "{}", stderr(&output));
 }

@@ -11,8 +11,8 @@ const WRITE: &str = "SMB_SENSOR_GOLDEN";
 const TABLE: &str = "| capture |";
 
 #[test]
-fn the_kept_table_of_the_captures_is_what_their_replay_tells() {
-    if !privileged("the_kept_table_of_the_captures_is_what_their_replay_tells") {
+fn stored_table_of_the_captures_matches_their_replay() {
+    if !privileged("stored_table_of_the_captures_matches_their_replay") {
         return;
     }
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -9,7 +9,7 @@ use serde_json::Value;
 const WAITS: &str = "documents wait in memory until the disk takes them";
 
 #[test]
-fn a_full_disk_delays_documents_and_they_are_delivered_when_there_is_room_again() {
+fn full_disk_delays_documents_until_there_is_space() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();
@@ -55,7 +55,7 @@ fn a_full_disk_delays_documents_and_they_are_delivered_when_there_is_room_again(
 }
 
 #[test]
-fn a_state_directory_that_takes_no_writes_is_named_with_its_reason() {
+fn names_an_unwritable_state_directory_with_its_reason() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();

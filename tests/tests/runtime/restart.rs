@@ -67,7 +67,7 @@ fn over_a_restart(end: impl FnOnce(Agent) -> Vec<Value>) -> (Value, Value, Ended
 }
 
 #[test]
-fn a_connection_over_an_orderly_restart_is_one_with_the_sum_of_both_runs() {
+fn connection_over_an_orderly_restart_has_the_sum_of_both_runs() {
     require_lab!(Network);
     let (before, after, _) = over_a_restart(|agent| agent.stop().unwrap().documents);
     assert_eq!(volume(&before), (BEFORE, BEFORE), "{before:#}");
@@ -75,7 +75,7 @@ fn a_connection_over_an_orderly_restart_is_one_with_the_sum_of_both_runs() {
 }
 
 #[test]
-fn a_connection_over_a_crash_is_one_and_loses_at_most_the_last_seconds_of_its_sum() {
+fn connection_over_a_crash_loses_at_most_the_last_seconds() {
     require_lab!(Network);
     let (_, after, _) = over_a_restart(|agent| {
         let documents = agent.documents();

@@ -53,32 +53,32 @@ fn ends_the_agent(thread: &str, named: &str, records: bool) {
 }
 
 #[test]
-fn a_store_writer_that_panics_ends_the_agent() {
+fn panic_of_the_store_writer_ends_the_agent() {
     ends_the_agent("store-writer", "store-writer", false);
 }
 
 #[test]
-fn an_output_that_panics_ends_the_agent() {
+fn panic_of_an_output_ends_the_agent() {
     ends_the_agent("sink-output", "sink-output", false);
 }
 
 #[test]
-fn a_lease_that_panics_ends_the_agent() {
+fn panic_of_the_lease_ends_the_agent() {
     ends_the_agent("lease", "lease", false);
 }
 
 #[test]
-fn a_control_socket_that_panics_ends_the_agent() {
+fn panic_of_the_control_socket_ends_the_agent() {
     ends_the_agent("control", "control", false);
 }
 
 #[test]
-fn a_recording_that_panics_ends_the_agent() {
+fn panic_of_the_recording_ends_the_agent() {
     ends_the_agent("record", "record", true);
 }
 
 #[test]
-fn a_packet_socket_of_the_recording_that_panics_ends_the_agent() {
+fn panic_of_the_packet_socket_ends_the_agent() {
     ends_the_agent("record-packets", "record-lan0", true);
 }
 
@@ -91,7 +91,7 @@ fn enforces_for_two_leases(border: &Topology, server: SocketAddr) {
 }
 
 #[test]
-fn enforcement_goes_on_while_the_store_hangs_for_a_minute() {
+fn enforcement_continues_while_the_store_hangs_for_a_minute() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
@@ -144,7 +144,7 @@ fn full_pipe() -> (OwnedFd, File) {
 }
 
 #[test]
-fn enforcement_and_documents_go_on_while_nobody_reads_the_log() {
+fn enforcement_and_documents_continue_with_an_unread_log() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();
@@ -165,7 +165,7 @@ fn enforcement_and_documents_go_on_while_nobody_reads_the_log() {
 }
 
 #[test]
-fn an_agent_without_a_standard_error_works_and_ends_in_order() {
+fn agent_without_standard_error_works_and_ends_in_order() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();

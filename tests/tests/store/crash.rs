@@ -21,12 +21,12 @@ use super::{SOON, Strangers, identifiers, stored};
 const CHILD: &str = "SMB_SENSOR_TEST_STORE";
 
 /// Batches that the child writes at most, so that it ends in any case.
-const MOST: u64 = 200_000;
+const MAX_BATCHES: u64 = 200_000;
 
 /// Documents of one batch: all of them are kept, or none.
 const TOGETHER: u64 = 2;
 
-/// Not a test of its own: the process that [`nothing_that_was_committed_is_lost_by_a_process_that_is_killed`] kills.
+/// Not a test of its own: the process that [`killed_process_loses_nothing_committed`] kills.
 #[test]
 fn child_that_writes_until_it_is_killed() {
     let Some(directory) = env::var_os(CHILD).map(PathBuf::from) else { return };
@@ -34,7 +34,7 @@ fn child_that_writes_until_it_is_killed() {
     let (writer, handle) = (opened.writer, opened.handle);
     let writing = thread::spawn(move || writer.run());
     let run = std::process::id();
-    for number in 0..MOST {
+    for number in 0..MAX_BATCHES {
         let document = |part| NewDocument {
             id: format!("{run}/{number}/{part}"),
             kind: DocumentKind::Incident,
@@ -77,13 +77,13 @@ fn run_and_kill(directory: &Path, batches: usize) -> u64 {
 }
 
 #[test]
-fn nothing_that_was_committed_is_lost_by_a_process_that_is_killed() {
+fn killed_process_loses_nothing_committed() {
     let directory = tempfile::tempdir().unwrap();
-    let (mut told, mut kept) = (0, 0);
+    let (mut reported, mut kept) = (0, 0);
     let mut seed = 7_u64;
     for round in 0..25 {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        told += run_and_kill(directory.path(), (seed >> 33) as usize % 60 + 1);
+        reported += run_and_kill(directory.path(), (seed >> 33) as usize % 60 + 1);
         let before = std::mem::take(&mut kept);
         let mut last = 0;
         let reader = Reader::open(directory.path()).unwrap();
@@ -100,13 +100,16 @@ fn nothing_that_was_committed_is_lost_by_a_process_that_is_killed() {
         assert!(kept > before, "round {round}");
         // Of each run, one batch at most was committed and not said any more.
         let batches = kept / TOGETHER;
-        assert!((told..=told + round + 1).contains(&batches), "round {round}: {told} told, {batches} kept");
+        assert!(
+            (reported..=reported + round + 1).contains(&batches),
+            "round {round}: {reported} reported, {batches} kept"
+        );
     }
-    assert!(told > 100, "{told} batches told");
+    assert!(reported > 100, "{reported} batches reported");
 }
 
 #[test]
-fn every_document_of_an_agent_that_is_killed_over_and_over_is_in_the_store_and_in_the_file() {
+fn repeatedly_killed_agent_keeps_every_document_in_store_and_file() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();
@@ -121,7 +124,7 @@ fn every_document_of_an_agent_that_is_killed_over_and_over_is_in_the_store_and_i
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     };
     // A file may have a document twice after a crash.
-    let told = || -> BTreeSet<String> {
+    let reported = || -> BTreeSet<String> {
         lines().iter().map(|document| text(document, "/event/id").to_owned()).collect()
     };
     let mut strangers = Strangers::on(&border);
@@ -137,13 +140,13 @@ fn every_document_of_an_agent_that_is_killed_over_and_over_is_in_the_store_and_i
         poll(PATIENCE, || (of(&lines()) == sent).then_some(()))
             .unwrap_or_else(|| panic!("round {round}: {:?} of {sent:?}\n{}", of(&lines()), agent.log()));
         agent.kill().unwrap();
-        let (told, kept) = (told(), identifiers(&stored(&state, &[])));
-        assert!(told.is_subset(&kept), "round {round}: {:?}", told.difference(&kept));
+        let (reported, kept) = (reported(), identifiers(&stored(&state, &[])));
+        assert!(reported.is_subset(&kept), "round {round}: {:?}", reported.difference(&kept));
     }
     assert_eq!(agent().stop().unwrap().code, Some(0));
     let kept = stored(&state, &[]);
     assert_eq!(of(&kept), sent);
-    assert_eq!(identifiers(&kept), told());
+    assert_eq!(identifiers(&kept), reported());
     let opened = kept.iter().filter(|one| text(one, "/event/action") == "incident-opened");
     assert_eq!(opened.count(), sent.len(), "each is opened once");
 }

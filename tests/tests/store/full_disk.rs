@@ -15,7 +15,7 @@ const CONFIG: &str = "[detection]\nattempt_settle = 1\nincidents_per_window = 10
 const PAUSE: Duration = Duration::from_millis(50);
 
 #[test]
-fn on_a_full_disk_the_agent_goes_on_and_what_it_found_is_kept_when_there_is_room_again() {
+fn agent_continues_on_a_full_disk_and_keeps_its_documents() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();
@@ -68,9 +68,9 @@ fn on_a_full_disk_the_agent_goes_on_and_what_it_found_is_kept_when_there_is_room
     for client in &sent {
         assert!(of(&agent.documents(), *client), "{client} is lost: {}", agent.log());
     }
-    let told = agent.documents();
+    let documents = agent.documents();
     let kept = listed();
-    assert!(told.iter().all(|document| kept.contains(document)), "told and not kept");
+    assert!(documents.iter().all(|document| kept.contains(document)), "reported and not kept");
     let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
     assert_eq!(ended.log.matches(failed).count(), 1, "{}", ended.log);

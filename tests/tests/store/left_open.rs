@@ -31,11 +31,11 @@ fn goes_on_under_the_same_identifier(end: fn(Agent)) {
             number(document, "/smb_sensor/incident/connections") >= count
                 && document.pointer("/smb_sensor/incident/restarted") == Some(&true.into())
         };
-        let told = next.wait_for(update).unwrap();
-        assert_eq!(text(&told, "/smb_sensor/incident/id"), id, "run {run}");
-        assert_eq!(number(&told, "/smb_sensor/incident/connections"), count, "run {run}");
+        let updated = next.wait_for(update).unwrap();
+        assert_eq!(text(&updated, "/smb_sensor/incident/id"), id, "run {run}");
+        assert_eq!(number(&updated, "/smb_sensor/incident/connections"), count, "run {run}");
         assert_eq!(
-            told.pointer("/smb_sensor/incident/opened"),
+            updated.pointer("/smb_sensor/incident/opened"),
             opened.pointer("/smb_sensor/incident/opened"),
             "run {run}"
         );
@@ -55,7 +55,7 @@ fn goes_on_under_the_same_identifier(end: fn(Agent)) {
 }
 
 #[test]
-fn an_incident_that_is_open_when_the_agent_stops_goes_on_under_its_identifier() {
+fn open_incident_continues_after_a_stop() {
     require_lab!(Network);
     goes_on_under_the_same_identifier(|agent| {
         assert_eq!(agent.stop().unwrap().code, Some(0));
@@ -63,7 +63,7 @@ fn an_incident_that_is_open_when_the_agent_stops_goes_on_under_its_identifier() 
 }
 
 #[test]
-fn an_incident_that_is_open_when_the_agent_is_killed_goes_on_under_its_identifier() {
+fn open_incident_continues_after_a_kill() {
     require_lab!(Network);
     goes_on_under_the_same_identifier(|agent| agent.kill().unwrap());
 }

@@ -28,15 +28,15 @@ fn run(arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn the_store_is_read_while_the_agent_runs_and_afterwards() {
+fn store_is_readable_while_the_agent_runs_and_afterwards() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();
     let state = scratch.path().join("state");
     let agent = Agent::on(border.gateway(), "lan0").config(FLOWS).state_dir(&state).start().unwrap();
     converse(&border).unwrap();
-    let told = agent.wait_for(tells("smb-to-internet", "smb")).unwrap();
-    let id = text(&told, "/smb_sensor/incident/id").to_owned();
+    let document = agent.wait_for(tells("smb-to-internet", "smb")).unwrap();
+    let id = text(&document, "/smb_sensor/incident/id").to_owned();
     let smb = [
         "--rule",
         "smb-to-internet",
@@ -76,10 +76,10 @@ fn the_store_is_read_while_the_agent_runs_and_afterwards() {
     assert_eq!(text(&flows[0], "/source/ip"), "10.0.0.2");
     assert_eq!(text(&flows[0], "/smb_sensor/incident/id"), id);
     let ended = agent.stop().unwrap();
-    let (told_flows, told): (Vec<_>, Vec<_>) = ended.documents.into_iter().partition(is_flow);
-    assert_eq!(stored(&state, &["--flows"]), told_flows);
-    assert_eq!(stored(&state, &[]), told, "every document, as it was written");
-    assert_eq!(stored(&state, &[&id[..8]]), told, "by the beginning of its identifier");
+    let (flows, documents): (Vec<_>, Vec<_>) = ended.documents.into_iter().partition(is_flow);
+    assert_eq!(stored(&state, &["--flows"]), flows);
+    assert_eq!(stored(&state, &[]), documents, "every document, as it was written");
+    assert_eq!(stored(&state, &[&id[..8]]), documents, "by the beginning of its identifier");
     let detail = listed(&state, &[&id]);
     for word in ["10.0.0.2", "8.8.4.4", "smb-to-internet"] {
         assert!(detail.contains(word), "{word}: {detail}");
@@ -92,7 +92,7 @@ fn the_store_is_read_while_the_agent_runs_and_afterwards() {
 }
 
 #[test]
-fn flows_are_neither_kept_nor_told_where_they_are_not_wanted() {
+fn flows_are_neither_kept_nor_reported_when_disabled() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let state = scratch_dir().unwrap();
@@ -105,7 +105,7 @@ fn flows_are_neither_kept_nor_told_where_they_are_not_wanted() {
 }
 
 #[test]
-fn idle_connections_and_a_flood_of_packets_do_not_hold_up_a_listing() {
+fn idle_connections_and_a_flood_do_not_delay_a_listing() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();
@@ -135,7 +135,7 @@ fn idle_connections_and_a_flood_of_packets_do_not_hold_up_a_listing() {
 }
 
 #[test]
-fn a_damaged_database_is_moved_aside_and_one_that_is_empty_is_begun_anew() {
+fn damaged_database_is_moved_aside_and_an_empty_one_is_started() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     for (content, is_damage) in [("", false), ("not a database, whatever it was before", true)] {
@@ -154,7 +154,7 @@ fn a_damaged_database_is_moved_aside_and_one_that_is_empty_is_begun_anew() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_what_to_do() {
+fn reports_mistakes_with_advice() {
     let missing = run(&["--state-dir", "/nonexistent"]);
     assert_eq!(missing.0, Some(1));
     assert!(missing.1.contains("no agent has run with this --state-dir yet"), "{missing:?}");
@@ -174,7 +174,7 @@ fn what_is_wrong_is_told_with_what_to_do() {
 }
 
 #[test]
-fn an_identifier_that_there_is_not_is_told() {
+fn names_an_unknown_identifier() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let state = scratch_dir().unwrap();

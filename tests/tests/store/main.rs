@@ -21,7 +21,7 @@ use serde_json::Value;
 /// Has attempts told after one second.
 const SOON: &str = "[detection]\nattempt_settle = 1\n";
 
-/// A conversation of the client with a server that echoes.
+/// A connection of the client with a server that echoes.
 fn converse(border: &Topology) -> Result<()> {
     let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo)?;
     let mut stream = connect(border.client(), server.address())?;

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_escaped_and_severities_are_coloured() {
+    fn escapes_text_and_colours_severities() {
         let svg = draw("$ smb-sensor alerts\ncritical  <a&b>\nCRITICAL  x\nplain\n");
         assert!(svg.contains(">critical</tspan>\u{a0}\u{a0}&lt;a&amp;b&gt;</text>"), "{svg}");
         assert!(svg.contains("#ff7b72\" font-weight=\"bold\">CRITICAL</tspan>"), "{svg}");
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn the_picture_is_as_large_as_the_text() {
+    fn picture_is_as_large_as_the_text() {
         let svg = draw(&format!("{}\nshort\n", "x".repeat(100)));
         assert!(svg.contains("viewBox=\"0 0 812 96\""), "{svg}");
     }

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_workspace_has_no_import_circle() {
+    fn workspace_has_no_import_circle() {
         assert_eq!(complaints().unwrap(), Vec::<String>::new());
     }
 
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_is_found_with_the_line_of_each_import() {
+    fn finds_a_circle_with_the_line_of_each_import() {
         let files = [
             ROOT,
             ("a.rs", "use crate::b::X;\n"),
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_in_an_expression_or_a_macro_is_an_import() {
+    fn path_in_an_expression_or_macro_is_an_import() {
         let files = [
             ROOT,
             ("a.rs", "fn f() { let x = vec![crate::b::y()]; }\n"),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn super_is_followed_to_the_root_of_the_crate_and_no_further() {
+    fn follows_super_to_the_crate_root_and_no_further() {
         let files = [
             ROOT,
             ("a/mod.rs", "mod inner;\nmod other {\n    use super::inner::X;\n}\n"),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn code_for_tests_does_not_count() {
+    fn ignores_code_for_tests() {
         let tests = "#[cfg(test)]\nmod tests;\n#[cfg(all(test, unix))]\nuse crate::a;\n#[cfg(test)]\nmod more { use crate::a; }\n\
                      #[cfg(test)]\nimpl Y<u8, u8> { fn f() { crate::a::x(); } }\n";
         let files =
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_the_root_imports_counts_for_its_module() {
+    fn name_imported_by_the_root_counts_for_its_module() {
         let root = ("lib.rs", "mod a;\nmod b;\npub use a::{inner::X as Y, Z};\nuse crate::b::*;\n");
         let files = [root, ("a.rs", "mod inner { use crate::b::W; }"), ("b.rs", "\nfn f(y: crate::Y) {}\n")];
         assert_eq!(circles_of(&files), ["a:1 -> b:2"]);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_serde_is_given_as_text_is_an_import() {
+    fn path_given_to_serde_as_text_is_an_import() {
         let a = "struct S {\n    #[serde(with = \"crate::b::seconds\")]\n    x: u8,\n}\n";
         assert_eq!(circles_of(&[ROOT, ("a.rs", a), ("b.rs", "use crate::a;"), ("c.rs", "")]), ["a:2 -> b:1"]);
     }

@@ -80,13 +80,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_nightly_is_given_the_sources_before_a_stable() {
+    fn adds_sources_to_a_nightly_before_a_stable() {
         let listed = "stable-x86_64-unknown-linux-gnu (active, default)\nnightly-x86_64-unknown-linux-gnu\n";
         assert_eq!(preferred_toolchain(listed), Some("nightly-x86_64-unknown-linux-gnu"));
     }
 
     #[test]
-    fn without_a_nightly_a_stable_is_given_them() {
+    fn adds_sources_to_a_stable_without_a_nightly() {
         let listed = "1.95.0-x86_64-unknown-linux-gnu\nstable-x86_64-unknown-linux-gnu (default)\n";
         assert_eq!(preferred_toolchain(listed), Some("stable-x86_64-unknown-linux-gnu"));
     }

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_package_of_two_programs_is_named_once() {
+    fn names_a_package_of_two_programs_once() {
         let programs: Vec<&Program> = NEEDED.iter().collect();
         assert_eq!(packages(&programs, System::Arch), ["iproute2", "samba", "smbclient"]);
     }

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distributions_are_known_by_id_or_by_id_like() {
+    fn recognises_distributions_by_id_or_id_like() {
         for (os_release, system) in [
             ("NAME=\"Debian\"\nID=debian\n", System::Debian),
             ("ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n", System::Debian),

@@ -56,20 +56,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_names_the_test_and_the_reason() {
+    fn line_names_the_test_and_the_reason() {
         let skip = parse("SKIP border::ipv6_is_seen: needs root: not root here").unwrap();
         assert_eq!(skip.test, "border::ipv6_is_seen");
         assert_eq!(skip.reason, "needs root: not root here");
     }
 
     #[test]
-    fn other_lines_are_ignored() {
+    fn ignores_other_lines() {
         assert_eq!(parse(""), None);
         assert_eq!(parse("SKIP without a reason"), None);
     }
 
     #[test]
-    fn appended_lines_are_read_back() {
+    fn reads_back_appended_lines() {
         use std::io::Write;
         let log = SkipLog::create().unwrap();
         let mut file = File::options().append(true).open(log.path()).unwrap();

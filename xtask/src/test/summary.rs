@@ -169,7 +169,7 @@ test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
     }
 
     #[test]
-    fn programs_are_counted_together() {
+    fn counts_programs_together() {
         let summary = summary_of(&format!("{PASSING}{FAILING}{PASSING}"), false);
         assert_eq!(closing_line(&summary), "5 passed, 1 failed, 2 skipped");
         assert!(!summary.is_success());
@@ -178,7 +178,7 @@ test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
     }
 
     #[test]
-    fn a_test_that_skipped_itself_counts_as_skipped_not_passed() {
+    fn counts_a_self_skipped_test_as_skipped() {
         let mut summary = summary_of(PASSING, true);
         summary.skip_self_reported(vec![Skip { test: "a::b".to_owned(), reason: "needs root".to_owned() }]);
         assert_eq!(closing_line(&summary), "1 passed, 0 failed, 2 skipped");
@@ -186,7 +186,7 @@ test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
     }
 
     #[test]
-    fn a_run_without_tests_is_a_failure() {
+    fn run_without_tests_is_a_failure() {
         let output =
             "running 0 tests\n\ntest result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out\n";
         assert!(!summary_of(output, true).is_success());
@@ -194,7 +194,7 @@ test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
     }
 
     #[test]
-    fn a_program_that_dies_is_a_failure() {
+    fn dying_program_is_a_failure() {
         let output = format!("running 2 tests\ntest x ... ok\n{PASSING}");
         let summary = summary_of(&output, false);
         assert_eq!(closing_line(&summary), "2 passed, 1 failed, 1 skipped");
@@ -203,20 +203,20 @@ test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
     }
 
     #[test]
-    fn a_failure_without_a_failed_test_is_still_a_failure() {
+    fn failure_without_a_failed_test_is_still_a_failure() {
         let summary = summary_of(PASSING, false);
         assert_eq!(closing_line(&summary), "2 passed, 1 failed, 1 skipped");
     }
 
     #[test]
-    fn the_output_of_a_failed_test_is_kept() {
+    fn keeps_the_output_of_a_failed_test() {
         let summary = summary_of(&format!("{PASSING}{FAILING}{PASSING}"), false);
         let output: Vec<&str> = summary.failure_output().collect();
         assert_eq!(output, ["---- x stdout ----\nthread 'x' panicked at src/x.rs:1:2:\n  left: 1"]);
     }
 
     #[test]
-    fn a_failure_whose_name_was_lost_is_still_counted() {
+    fn counts_a_failure_whose_name_was_lost() {
         let output = FAILING.replace("test x ... FAILED\n", "test x ... thread 'x' said something\n");
         assert_eq!(closing_line(&summary_of(&output, false)), "1 passed, 1 failed, 0 skipped");
     }

@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_steers_the_outer_build_does_not_reach_the_inner_one() {
+    fn outer_build_settings_do_not_reach_the_inner_build() {
         let names = [
             "RUSTUP_TOOLCHAIN",
             "RUSTFLAGS",
@@ -219,14 +219,14 @@ mod tests {
     }
 
     #[test]
-    fn where_cargo_keeps_things_and_how_it_reaches_the_network_is_kept() {
+    fn keeps_cargo_home_and_proxy_settings() {
         let names =
             ["CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_HTTP_CAINFO", "CARGO_MAKEFLAGS", "PATH", "HOME"];
         assert_eq!(outer_cargo_variables(names.iter().map(OsString::from)).count(), 0);
     }
 
     #[test]
-    fn the_target_has_the_byte_order_of_the_machine() {
+    fn target_has_the_byte_order_of_the_machine() {
         assert_eq!(Endian::Little.target(), "bpfel-unknown-none");
         assert_eq!(Endian::Big.target(), "bpfeb-unknown-none");
     }

@@ -69,19 +69,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_is_read_from_what_the_linker_prints() {
+    fn reads_the_version_that_the_linker_prints() {
         assert_eq!(parse_version("\nbpf-linker 0.10.3\n"), Some(Version::new(0, 10, 3)));
         assert_eq!(parse_version("GNU ld 2.40\n"), None);
     }
 
     #[test]
-    fn a_linker_that_is_not_there_is_refused_with_the_reason() {
+    fn refuses_a_missing_linker_with_the_reason() {
         let reason = inspect(Path::new("/nonexistent/bpf-linker")).unwrap_err();
         assert!(reason.starts_with("it cannot be run: "), "{reason}");
     }
 
     #[test]
-    fn the_version_that_setup_installs_is_accepted() {
+    fn accepts_the_version_that_setup_installs() {
         assert!(Version::parse(LINKER_VERSION).unwrap() >= OLDEST);
     }
 }

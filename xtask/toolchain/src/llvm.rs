@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn file_names_tell_the_version() {
+    fn file_names_show_the_version() {
         for (name, major, minor) in [
             ("libLLVM.so.22.1", 22, 1),
             ("libLLVM.so.22.1-rust-1.95.0-stable", 22, 1),
@@ -122,20 +122,20 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_library_that_is_new_enough_is_taken() {
+    fn takes_the_oldest_library_that_is_new_enough() {
         let libraries =
             vec![library("libLLVM.so.23.1"), library("libLLVM-15.so.1"), library("libLLVM.so.22.1")];
         assert_eq!(choose(libraries, Version::new(22, 1, 8)), Some(library("libLLVM.so.22.1")));
     }
 
     #[test]
-    fn of_equals_the_nearest_to_the_rustc_is_taken() {
+    fn takes_the_nearest_of_equal_libraries() {
         let libraries = vec![library("libLLVM.so.22.1"), library("libLLVM.so.22.1-rust-1.95.0-stable")];
         assert_eq!(choose(libraries, Version::new(22, 1, 2)), Some(library("libLLVM.so.22.1")));
     }
 
     #[test]
-    fn a_library_older_than_the_bitcode_is_not_taken() {
+    fn does_not_take_a_library_older_than_the_bitcode() {
         assert_eq!(choose(vec![library("libLLVM.so.21.1")], Version::new(22, 1, 2)), None);
     }
 }

@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_that_is_missing_is_told_in_one_line_that_ends_with_the_fix() {
+    fn lists_everything_missing_in_one_line_with_the_fix() {
         let missing = Missing {
             rustc: Some("no rustc with a BPF `core` library".to_owned()),
             linker: Some("no bpf-linker".to_owned()),

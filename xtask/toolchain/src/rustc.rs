@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_precompiled_core_is_preferred_to_a_newer_nightly_with_sources() {
+    fn prefers_a_precompiled_core_to_a_newer_nightly_with_sources() {
         let candidates = vec![
             rustc("nightly", "1.98.0-nightly", CoreSource::Source),
             rustc("distribution", "1.96.0", CoreSource::Precompiled),
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_precompiled_cores_the_first_found_is_taken() {
+    fn takes_the_first_of_two_precompiled_cores() {
         let candidates = vec![
             rustc("on path", "1.95.0", CoreSource::Precompiled),
             rustc("elsewhere", "1.96.0", CoreSource::Precompiled),
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn with_sources_alone_a_nightly_is_preferred_to_a_newer_stable() {
+    fn prefers_a_nightly_to_a_newer_stable_with_sources_alone() {
         let candidates = vec![
             rustc("stable", "1.99.0", CoreSource::Source),
             rustc("nightly", "1.97.0-nightly", CoreSource::Source),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn with_sources_alone_the_newest_is_taken() {
+    fn takes_the_newest_with_sources_alone() {
         let candidates =
             vec![rustc("old", "1.95.0", CoreSource::Source), rustc("new", "1.96.0", CoreSource::Source)];
         assert_eq!(chosen(candidates).as_deref(), Some("new"));
@@ -188,19 +188,19 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_not_there_is_refused_with_the_reason() {
+    fn refuses_a_missing_program_with_the_reason() {
         let reason = inspect(Path::new("/nonexistent/rustc"), "bpfel-unknown-none").unwrap_err();
         assert!(reason.starts_with("it cannot be run: "), "{reason}");
     }
 
     #[test]
-    fn a_program_that_is_no_rustc_is_refused_with_the_reason() {
+    fn refuses_a_program_that_is_no_rustc_with_the_reason() {
         let reason = inspect(Path::new("/bin/echo"), "bpfel-unknown-none").unwrap_err();
         assert!(reason.contains("does not tell its version"), "{reason}");
     }
 
     #[test]
-    fn the_oldest_rustc_is_the_one_the_workspace_asks_for() {
+    fn oldest_rustc_is_that_of_the_workspace() {
         let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
         let manifest = fs::read_to_string(manifest).unwrap();
         let asked = manifest.lines().find_map(|line| line.strip_prefix("rust-version = \"")).unwrap();

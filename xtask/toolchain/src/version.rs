@@ -74,7 +74,7 @@ mod tests {
         release: 1.97.0-nightly\nLLVM version: 22.1.4\n";
 
     #[test]
-    fn versions_are_read_with_and_without_trailing_words() {
+    fn reads_versions_with_and_without_trailing_words() {
         assert_eq!(Version::parse("1.97.0-nightly"), Some(Version::new(1, 97, 0)));
         assert_eq!(Version::parse("22.1"), Some(Version::new(22, 1, 0)));
         assert_eq!(Version::parse("15"), Some(Version::new(15, 0, 0)));
@@ -82,19 +82,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_version_is_refused() {
+    fn refuses_what_is_no_version() {
         for text in ["", ".", "nightly", "v1.2", "99999999999.1"] {
             assert_eq!(Version::parse(text), None, "{text:?}");
         }
     }
 
     #[test]
-    fn versions_are_ordered_by_number_not_by_text() {
+    fn orders_versions_by_number_not_text() {
         assert!(Version::new(1, 100, 0) > Version::new(1, 95, 9));
     }
 
     #[test]
-    fn rustc_tells_release_channel_llvm_and_host() {
+    fn reads_release_channel_llvm_and_host_of_rustc() {
         let version = RustcVersion::parse(NIGHTLY).unwrap();
         assert_eq!(version.release, Version::new(1, 97, 0));
         assert!(version.nightly);
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_distribution_build_of_rustc_is_no_nightly() {
+    fn distribution_build_of_rustc_is_no_nightly() {
         let stable = NIGHTLY.replace("1.97.0-nightly", "1.96.0");
         assert!(!RustcVersion::parse(&stable).unwrap().nightly);
     }

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_of_two_families_never_meet() {
+    fn ends_of_two_families_never_match() {
         assert!(between("10.0.0.0/8", "2001:db8::/32").can_never_match());
         assert!(between("fd00::/8", "8.8.4.4/32").can_never_match());
         assert!(!between("10.0.0.0/8", "8.8.4.4/32").can_never_match());
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nothing_narrows_covers_everything() {
+    fn unrestricted_exemption_covers_everything() {
         for everything in
             [between("0.0.0.0/0", ""), between("", "::/0"), between("0.0.0.0/0", "::/0"), between("", "")]
         {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_part_of_all_addresses_is_very_broad_unless_something_narrow_is_said() {
+    fn large_share_of_all_addresses_is_broad_unless_narrowed() {
         assert!(is_broad(&between("10.0.0.0/7", "")) && is_broad(&between("", "2000::/3")));
         assert!(!is_broad(&between("10.0.0.0/8", "")) && !is_broad(&between("2001::/16", "")));
         assert!(!is_broad(&between("0.0.0.0/0", "8.8.4.4/32")));

@@ -224,7 +224,7 @@ impl Exemption {
         } else if self.is_by_ends_alone() {
             [PrefixFlags::EXEMPT_SOURCE, PrefixFlags::EXEMPT_DESTINATION]
         } else {
-            [PrefixFlags::SPARED_SOURCE, PrefixFlags::SPARED_DESTINATION]
+            [PrefixFlags::MAYBE_EXEMPT_SOURCE, PrefixFlags::MAYBE_EXEMPT_DESTINATION]
         };
         // Of a conditional one with both ends, one end is enough not to drop it.
         let ends = match (&self.source, &self.destination) {
@@ -238,7 +238,7 @@ impl Exemption {
             .collect();
         if self.may_be_any_tcp() {
             let all = [IpNet::default(), IpNet::V6(ipnet::Ipv6Net::default())];
-            prefixes.extend(all.map(|net| (net, PrefixFlags::SPARED_SOURCE)));
+            prefixes.extend(all.map(|net| (net, PrefixFlags::MAYBE_EXEMPT_SOURCE)));
         }
         prefixes
     }

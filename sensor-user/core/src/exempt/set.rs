@@ -126,14 +126,14 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_exemption_covers_nothing_from_that_moment_on() {
+    fn expired_exemption_covers_nothing() {
         let all = Exemptions::new(vec![Exemption { expires: Some(NOW), ..by_source("10.1.0.0/16") }]);
         assert!(all.covering(&question(), NOW - MOMENT).is_some());
         assert!(all.covering(&question(), NOW).is_none());
     }
 
     #[test]
-    fn hits_are_counted_by_name_and_outlive_a_reload() {
+    fn counts_hits_by_name_across_a_reload() {
         let (hit, other) = (by_source("10.1.0.0/16"), by_source("10.2.0.0/16"));
         let mut all = Exemptions::new(vec![other.clone(), hit.clone()]);
         assert!(all.count(&question(), NOW));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn expired_and_unused_exemptions_are_listed_by_name() {
+    fn lists_expired_and_unused_exemptions_by_name() {
         let (used, unused) = (by_source("10.1.0.0/16"), by_source("10.2.0.0/16"));
         let over = Exemption { expires: Some(NOW), ..by_source("10.3.0.0/16") };
         let mut all = Exemptions::new(vec![used.clone(), unused.clone(), over.clone()]);

@@ -22,7 +22,7 @@ fn covers(exemption: &Exemption, client: &str, server: &str) -> bool {
 }
 
 #[test]
-fn one_end_exempts_whatever_the_other_is() {
+fn one_end_exempts_any_other() {
     let by_source = exemption(Some("10.1.0.0/16"), None);
     assert!(covers(&by_source, "10.1.2.3", "8.8.8.8"));
     assert!(!covers(&by_source, "10.2.2.3", "8.8.8.8"));
@@ -30,7 +30,7 @@ fn one_end_exempts_whatever_the_other_is() {
 }
 
 #[test]
-fn a_pair_exempts_only_both_together() {
+fn pair_exempts_only_both_together() {
     let pair = exemption(Some("10.1.0.0/16"), Some("8.8.4.4/32"));
     assert!(covers(&pair, "10.1.2.3", "8.8.4.4"));
     assert!(!covers(&pair, "10.1.2.3", "8.8.8.8"));
@@ -39,7 +39,7 @@ fn a_pair_exempts_only_both_together() {
 }
 
 #[test]
-fn an_ipv4_network_covers_the_addresses_that_hold_one_of_its_own() {
+fn ipv4_network_covers_addresses_that_embed_its_own() {
     let by_server = exemption(None, Some("8.8.4.0/24"));
     assert!(covers(&by_server, "fd00::1", "64:ff9b::8.8.4.4"));
     assert!(covers(&by_server, "fd00::1", "::ffff:8.8.4.4"));
@@ -47,7 +47,7 @@ fn an_ipv4_network_covers_the_addresses_that_hold_one_of_its_own() {
 }
 
 #[test]
-fn of_very_many_networks_the_one_that_covers_an_address_is_found() {
+fn finds_the_covering_network_among_very_many() {
     let net =
         |number: u32| IpNet::new(std::net::Ipv4Addr::from(0x1400_0000 + number * 512).into(), 24).unwrap();
     let mut networks: Vec<_> = (0..50_000).rev().map(net).collect();
@@ -61,7 +61,7 @@ fn of_very_many_networks_the_one_that_covers_an_address_is_found() {
 }
 
 #[test]
-fn a_service_is_met_by_what_is_spoken_or_by_the_port() {
+fn service_matches_by_protocol_or_port() {
     let only = |spoken| Exemption { services: vec![spoken], ..exemption(Some("10.0.0.0/8"), None) };
     let rpc = only(Spoken::Service(Service::Rpc));
     assert!(rpc.mismatch(&question("10.0.0.1", "8.8.8.8")).unwrap().contains("smb on port 445 is not rpc"));
@@ -71,7 +71,7 @@ fn a_service_is_met_by_what_is_spoken_or_by_the_port() {
 }
 
 #[test]
-fn a_process_is_met_by_name_or_file_and_never_when_nobody_knows_it() {
+fn process_matches_by_name_or_file_and_never_when_unknown() {
     let of = |process: &str| Exemption { process: Some(process.into()), ..Exemption::default() };
     let known =
         Question { process: [Some("backupd"), Some("/usr/sbin/backupd")], ..question("10.0.0.1", "8.8.8.8") };
@@ -82,20 +82,20 @@ fn a_process_is_met_by_name_or_file_and_never_when_nobody_knows_it() {
 }
 
 #[test]
-fn what_the_kernel_cannot_judge_it_does_not_drop_and_leaves_to_the_agent() {
+fn kernel_leaves_what_it_cannot_decide_to_the_agent() {
     let smb = vec![Spoken::Service(Service::Smb)];
     let flags = |one: &Exemption| one.prefixes(0).into_iter().map(|(_, flags)| flags).collect::<Vec<_>>();
     let source = Exemption { services: smb.clone(), ..exemption(Some("10.1.0.0/16"), None) };
-    assert_eq!(flags(&source), [PrefixFlags::SPARED_SOURCE]);
+    assert_eq!(flags(&source), [PrefixFlags::MAYBE_EXEMPT_SOURCE]);
     let pair = Exemption { services: smb.clone(), ..exemption(Some("10.1.0.0/16"), Some("8.8.4.4/32")) };
-    assert_eq!(flags(&pair), [PrefixFlags::SPARED_SOURCE]);
+    assert_eq!(flags(&pair), [PrefixFlags::MAYBE_EXEMPT_SOURCE]);
     let anybody = Exemption { services: smb, ..exemption(None, None) };
     assert_eq!(flags(&anybody).len(), 2, "all of IPv4 and all of IPv6");
     assert!(!source.is_for_kernel() && exemption(Some("10.1.0.0/16"), None).is_for_kernel());
 }
 
 #[test]
-fn an_entry_is_called_after_what_it_covers_and_not_after_its_reason() {
+fn entry_is_named_after_its_ends_and_not_its_reason() {
     let one = exemption(Some("10.1.0.0/16"), None);
     let other =
         Exemption { reason: "another".into(), expires: Some(Timestamp::from_unix_seconds(1)), ..one.clone() };

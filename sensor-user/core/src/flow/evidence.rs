@@ -125,20 +125,20 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_syn_is_an_attempt_and_a_reset_of_the_server_a_refusal() {
+    fn lone_syn_is_an_attempt_and_a_server_reset_a_refusal() {
         assert_eq!(tcp_level([tcp::SYN, 0], [1, 0], [0, 0]), EvidenceLevel::Attempt);
         assert_eq!(tcp_level([tcp::SYN, tcp::RST], [1, 1], [0, 0]), EvidenceLevel::Refused);
     }
 
     #[test]
-    fn a_half_open_scan_is_answered_and_not_connected() {
+    fn half_open_scan_is_answered_and_not_connected() {
         assert_eq!(tcp_level([tcp::SYN, SYN_ACK], [1, 1], [0, 0]), EvidenceLevel::Answered);
         assert_eq!(tcp_level([tcp::SYN | tcp::RST, SYN_ACK], [2, 1], [0, 0]), EvidenceLevel::Answered);
         assert_eq!(tcp_level([tcp::SYN, SYN_ACK | tcp::RST], [1, 2], [0, 0]), EvidenceLevel::Answered);
     }
 
     #[test]
-    fn a_completed_handshake_is_connected_and_stays_so_whatever_bytes_follow() {
+    fn completed_handshake_stays_connected_whatever_follows() {
         assert_eq!(tcp_level([SYN_ACK, SYN_ACK], [2, 1], [0, 0]), EvidenceLevel::Connected);
         assert_eq!(tcp_level([SYN_ACK, SYN_ACK | tcp::RST], [2, 2], [0, 0]), EvidenceLevel::Connected);
         let much = tcp_level([SYN_ACK, SYN_ACK], [900, 900], [1 << 20, 1 << 20]);
@@ -146,13 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn of_one_direction_payload_that_acknowledges_is_connected_and_a_bare_ack_an_attempt() {
+    fn one_sided_payload_with_ack_is_connected_and_a_bare_ack_an_attempt() {
         assert_eq!(tcp_level([tcp::ACK, 0], [9, 0], [500, 0]), EvidenceLevel::Connected);
         assert_eq!(tcp_level([tcp::ACK, 0], [1, 0], [0, 0]), EvidenceLevel::Attempt);
     }
 
     #[test]
-    fn udp_is_connected_when_netbios_answered() {
+    fn udp_is_connected_once_netbios_answers() {
         let udp = |packets, answer| {
             let one = signals([0; 2], packets, [50, 50]);
             Signals { transport: UDP, answer, ..one }.level()
@@ -188,7 +188,7 @@ mod tests {
     };
 
     #[test]
-    fn smb_is_spoken_when_both_sides_speak_it() {
+    fn smb_needs_messages_of_both_sides() {
         assert_eq!(smb(SPOKEN), EvidenceLevel::Smb);
         for spoken in [[true, false], [false, true]] {
             assert_eq!(smb(MessageSignals { spoken, ..SPOKEN }), EvidenceLevel::Connected);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn set_up_echo_and_log_off_are_no_data_however_many_they_are() {
+    fn setup_echo_and_logoff_are_no_data() {
         let much = MessageSignals { share: true, session: true, unread_payload: 1 << 30, ..SPOKEN };
         assert_eq!(smb(much), EvidenceLevel::Share);
         let refused =
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_amount_counts_where_messages_are_encrypted_or_were_missed() {
+    fn volume_counts_where_messages_are_encrypted_or_missing() {
         for hidden in
             [MessageSignals { encrypted: true, ..SPOKEN }, MessageSignals { missed: true, ..SPOKEN }]
         {

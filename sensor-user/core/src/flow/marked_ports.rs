@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_goes_an_hour_after_the_last_packet_of_smb_there() {
+    fn mark_ends_an_hour_after_the_last_smb_packet() {
         let mut ports = MarkedPorts::default();
         ports.observe(&seen(mark::SERVER_IS_REMOTE), at(0));
         assert!(ports.expired(&[4_445], at(HOUR - 1)).is_empty());
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_without_a_flow_goes_an_hour_after_it_was_seen() {
+    fn mark_without_a_flow_ends_after_an_hour() {
         let mut ports = MarkedPorts::default();
         assert!(ports.expired(&[80, 443], at(5 * HOUR)).is_empty());
         assert!(ports.expired(&[80], at(6 * HOUR - 1)).is_empty());
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_keeps_no_mark_for_ever() {
+    fn clock_set_back_keeps_no_mark_for_ever() {
         let mut ports = MarkedPorts::default();
         ports.observe(&seen(mark::SERVER_IS_REMOTE), at(100 * HOUR));
         assert!(ports.expired(&[4_445], at(HOUR)).is_empty());

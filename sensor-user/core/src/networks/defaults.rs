@@ -83,7 +83,7 @@ mod tests {
     use crate::networks::{PrefixSet, fixtures::flagged};
 
     #[test]
-    fn every_built_in_prefix_is_a_canonical_network_listed_once() {
+    fn every_built_in_prefix_is_canonical_and_listed_once() {
         for table in [DEFAULT_INTERNAL, RESERVED] {
             let mut seen = HashSet::new();
             for entry in table {
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_destinations_that_the_source_rules_exclude_are_all_reserved() {
+    fn destinations_excluded_by_the_source_rules_are_reserved() {
         let excluded = "10.0.0.0/8 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.0.0/29 192.0.0.8/32 \
             192.0.0.9/32 192.0.0.10/32 192.0.0.170/32 192.0.0.171/32 192.0.2.0/24 192.31.196.0/24 192.52.193.0/24 \
             192.168.0.0/16 192.88.99.0/24 224.0.0.0/4 100.64.0.0/10 192.175.48.0/24 198.18.0.0/15 198.51.100.0/24 \
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_special_purpose_registries_are_reserved_but_for_what_embeds_an_ipv4_address() {
+    fn special_purpose_registries_are_reserved_except_embedded_ipv4() {
         // Address blocks of the IANA IPv6 special-purpose registry, an address of each.
         let reserved = "::1 :: 64:ff9b:1::1 100::1 100:0:0:1::1 2001:1::1 2001:1::2 2001:1::3 2001:2::1 2001:3::1 \
             2001:4:112::1 2001:10::1 2001:20::1 2001:30::1 2001:1ff::1 2001:db8::1 2620:4f:8000::1 3fff::1 5f00::1 fc00::1 fe80::1";

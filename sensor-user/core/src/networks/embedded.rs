@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_forms_that_hold_an_ipv4_address_are_unwrapped() {
+    fn unwraps_only_forms_that_embed_ipv4() {
         let found = |address: &str| inner(address.parse().unwrap()).map(|inner| inner.to_string());
         for holds in ["::ffff:8.8.4.4", "64:ff9b::8.8.4.4", "2002:808:404::1"] {
             assert_eq!(found(holds).as_deref(), Some("8.8.4.4"), "{holds}");

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_prefix_keeps_what_the_wider_ones_say() {
+    fn narrow_prefix_inherits_flags_of_wider_ones() {
         let set = set(&[("10.1.2.0/24", EXEMPT), ("10.0.0.0/8", INTERNAL), ("0.0.0.0/0", RESERVED)]);
         assert_eq!(flags(&set, "10.1.2.3"), EXEMPT.union(INTERNAL).union(RESERVED));
         assert_eq!(flags(&set, "10.1.3.3"), INTERNAL.union(RESERVED));
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_and_other_families_say_nothing() {
+    fn neighbours_and_other_families_inherit_nothing() {
         let set = set(&[("10.0.0.0/9", EXEMPT), ("10.128.0.0/9", INTERNAL), ("::/0", RESERVED)]);
         assert_eq!(flags(&set, "10.127.0.1"), EXEMPT);
         assert_eq!(flags(&set, "10.128.0.1"), INTERNAL);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_prefix_given_twice_has_the_flags_of_both() {
+    fn repeated_prefix_has_the_flags_of_both() {
         let set = set(&[("10.0.0.0/8", INTERNAL), ("10.0.0.0/8", RESERVED)]);
         assert_eq!(flags(&set, "10.0.0.1"), INTERNAL.union(RESERVED));
         assert_eq!(set.iter().count(), 1);

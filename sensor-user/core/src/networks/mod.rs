@@ -14,4 +14,4 @@ pub(crate) mod fixtures;
 pub use defaults::{BuiltIn, DEFAULT_INTERNAL, RESERVED};
 pub use embedded::{inner, inner_ipv4};
 pub use flatten::PrefixSet;
-pub use tables::{Room, Tables};
+pub use tables::{Capacity, Tables};

@@ -12,9 +12,9 @@ use sensor_common::topbits::{
 
 use super::PrefixSet;
 
-/// What there is room for.
+/// What there is capacity for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct Capacity {
     /// IPv4 leaves, 64 bytes each.
     pub v4_leaves: u32,
     /// IPv6 blocks, 16 KiB each.
@@ -32,7 +32,7 @@ pub struct Tables {
     pub top_v6: Vec<u32>,
     /// IPv6 blocks, [`BLOCK_V6_WORDS`] words each.
     pub blocks_v6: Vec<u64>,
-    /// Mixed networks (IPv4 /24, IPv6 /16) that had to be left to the trie for want of room.
+    /// Mixed networks (IPv4 /24, IPv6 /16) that had to be left to the trie for want of capacity.
     pub unblocked: u32,
 }
 
@@ -49,17 +49,17 @@ impl Tables {
         Some(&self.leaves_v4[at].1)
     }
 
-    /// Builds the tables of `prefixes`, with no more leaves and blocks than there is `room` for.
+    /// Builds the tables of `prefixes`, with no more leaves and blocks than there is `capacity` for.
     #[must_use]
-    pub fn new(prefixes: &PrefixSet, room: Room) -> Self {
-        let (table_v4, leaves_v4, unblocked_v4) = build_v4(prefixes, room.v4_leaves);
-        let (top_v6, blocks_v6, unblocked_v6) = build_v6(prefixes, room.v6_blocks);
+    pub fn new(prefixes: &PrefixSet, capacity: Capacity) -> Self {
+        let (table_v4, leaves_v4, unblocked_v4) = build_v4(prefixes, capacity.v4_leaves);
+        let (top_v6, blocks_v6, unblocked_v6) = build_v6(prefixes, capacity.v6_blocks);
         Self { table_v4, leaves_v4, top_v6, blocks_v6, unblocked: unblocked_v4 + unblocked_v6 }
     }
 }
 
 /// One answer for each /24, painted wide before narrow (the set's order), and one for each address where a /24 is mixed.
-fn build_v4(prefixes: &PrefixSet, room: u32) -> (Vec<u64>, Vec<(u32, Leaf)>, u32) {
+fn build_v4(prefixes: &PrefixSet, capacity: u32) -> (Vec<u64>, Vec<(u32, Leaf)>, u32) {
     let mut table = vec![0; TABLE_V4_WORDS];
     // The set is in order, so that a network's leaf is the last one, if there is one.
     let mut leaves: Vec<(u32, Leaf)> = Vec::new();
@@ -80,7 +80,7 @@ fn build_v4(prefixes: &PrefixSet, room: u32) -> (Vec<u64>, Vec<(u32, Leaf)>, u32
             paint(leaf, (address & 0xFF) as usize, 1 << (32 - length), answer);
         } else if around != answer {
             paint(&mut table, first, 1, Answer::Walk);
-            if leaves.len() < room as usize {
+            if leaves.len() < capacity as usize {
                 let mut leaf = [of_all(around); 256 / ANSWERS_OF_WORD];
                 paint(&mut leaf, (address & 0xFF) as usize, 1 << (32 - length), answer);
                 leaves.push((network, leaf));
@@ -117,7 +117,7 @@ fn packed(answers: &[Answer]) -> u64 {
 }
 
 /// One answer for each /16, and for each /32 where a /16 is mixed.
-fn build_v6(prefixes: &PrefixSet, room: u32) -> (Vec<u32>, Vec<u64>, u32) {
+fn build_v6(prefixes: &PrefixSet, capacity: u32) -> (Vec<u32>, Vec<u64>, u32) {
     let mut uniform = vec![Answer::Nothing; TOP_ENTRIES as usize];
     let mut mixed: BTreeMap<usize, Vec<Answer>> = BTreeMap::new();
     for (net, flags) in prefixes.iter() {
@@ -146,7 +146,7 @@ fn build_v6(prefixes: &PrefixSet, room: u32) -> (Vec<u32>, Vec<u64>, u32) {
     let mut blocks = Vec::new();
     let mut unblocked = 0;
     for (number, (first, answers)) in mixed.into_iter().enumerate() {
-        top[first] = if number < room as usize {
+        top[first] = if number < capacity as usize {
             blocks.extend(answers.chunks_exact(32).map(packed));
             Top::Block(number as u32).entry()
         } else {
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
     use crate::networks::fixtures::built_in;
 
-    const ROOM: Room = Room { v4_leaves: 4_096, v6_blocks: 64 };
+    const CAPACITY: Capacity = Capacity { v4_leaves: 4_096, v6_blocks: 64 };
 
     impl Tables {
         fn answer(&self, address: IpAddr) -> Answer {
@@ -218,9 +218,9 @@ mod tests {
     }
 
     #[test]
-    fn the_default_networks_never_need_the_trie_for_usual_addresses() {
+    fn default_networks_need_no_trie_for_usual_addresses() {
         let set = built_in(&[]);
-        let tables = Tables::new(&set, ROOM);
+        let tables = Tables::new(&set, CAPACITY);
         assert_eq!(tables.unblocked, 0);
         for address in [
             "10.0.0.2",
@@ -258,8 +258,10 @@ mod tests {
                     (IpNet::new(Ipv6Addr::from(high).into(), 3 + random.below(62) as u8).unwrap(), flags)
                 }
             }));
-            let tables =
-                Tables::new(&set, if round == 5 { Room { v4_leaves: 2, v6_blocks: 1 } } else { ROOM });
+            let tables = Tables::new(
+                &set,
+                if round == 5 { Capacity { v4_leaves: 2, v6_blocks: 1 } } else { CAPACITY },
+            );
             assert_eq!(tables.unblocked > 0, round == 5);
             for _ in 0..20_000 {
                 let v4 = Ipv4Addr::from(random.below(1 << 32) as u32 & 0x07FF_FFFF | 0x0800_0000);

@@ -32,7 +32,7 @@ fn v4(line: FlowLine) -> RecordV4 {
 }
 
 #[test]
-fn an_ipv4_record_says_all_of_its_flow() {
+fn reads_all_fields_of_an_ipv4_record() {
     let Record::Flow(RecordKind::Opened, seen) = record(v4(line()).as_bytes()).unwrap() else { panic!() };
     assert_eq!(seen.id.tuple.local, "10.0.0.2:50000".parse().unwrap());
     assert_eq!(seen.id.tuple.remote, "8.8.4.4:445".parse().unwrap());
@@ -44,7 +44,7 @@ fn an_ipv4_record_says_all_of_its_flow() {
 }
 
 #[test]
-fn an_ipv6_record_has_the_rest_of_the_addresses() {
+fn reads_the_upper_address_bits_of_an_ipv6_record() {
     let octets: [u8; 16] = "fd00:1::2".parse::<Ipv6Addr>().unwrap().octets();
     let words: [u32; 4] =
         std::array::from_fn(|i| u32::from_ne_bytes(octets[i * 4..i * 4 + 4].try_into().unwrap()));
@@ -56,7 +56,7 @@ fn an_ipv6_record_has_the_rest_of_the_addresses() {
 }
 
 #[test]
-fn what_this_kernel_program_does_not_write_is_refused_by_name() {
+fn names_the_reason_for_refusing_an_unknown_record() {
     let refuse = |line: FlowLine| record(v4(line).as_bytes()).unwrap_err();
     assert_eq!(record(&[]), Err(DecodeError::Length(0)));
     assert_eq!(record(&v4(line()).as_bytes()[..87]), Err(DecodeError::Length(87)));
@@ -70,7 +70,7 @@ fn what_this_kernel_program_does_not_write_is_refused_by_name() {
 }
 
 #[test]
-fn a_replaced_record_is_two_flows() {
+fn replaced_record_is_two_flows() {
     let both = [
         v4(FlowLine { kind: RecordKind::Replaced as u8, ..line() }),
         v4(FlowLine { local_port: 1u16.to_be(), ..line() }),
@@ -102,7 +102,7 @@ fn with_bytes(head: PieceHead, bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_piece_of_payload_says_whose_it_is_and_where_it_belongs() {
+fn piece_names_its_flow_and_position() {
     let bytes = with_bytes(head(), b"abc");
     let Record::Piece(piece) = record(&bytes).unwrap() else { panic!() };
     assert_eq!(piece.id.tuple.local, "10.0.0.2:0".parse().unwrap());
@@ -111,7 +111,7 @@ fn a_piece_of_payload_says_whose_it_is_and_where_it_belongs() {
 }
 
 #[test]
-fn a_piece_that_lies_about_itself_is_refused() {
+fn refuses_a_piece_with_false_lengths() {
     let refused = |head: PieceHead, bytes: &[u8]| record(&with_bytes(head, bytes)).is_err();
     assert!(refused(head(), b"ab") && refused(head(), b"abcd") && refused(head(), b""));
     assert!(refused(PieceHead { side: 2, ..head() }, b"abc"));

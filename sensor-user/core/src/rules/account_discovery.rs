@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn every_number_is_that_of_an_operation_that_lists() {
+    fn every_number_is_a_listing_operation() {
         for (uuid, numbers) in [(interface::SAMR, &SAMR[..]), (interface::LSARPC, &LSARPC[..])] {
             let known = interfaces::known(&uuid::Uuid::from_u128(uuid)).unwrap();
             for number in numbers {
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_up_of_a_name_or_sid_is_not() {
+    fn name_or_sid_lookup_is_no_discovery() {
         for flow in [called(interface::LSARPC, &[44, 57, 58, 0]), called(interface::SAMR, &[17, 18, 34, 36])]
         {
             assert!(found(&META, &flow, &HistoryFixture::known()).is_none(), "{flow:?}");
@@ -107,14 +107,14 @@ mod tests {
     }
 
     #[test]
-    fn an_inventory_tool_is_a_false_positive_until_the_pair_is_exempt() {
+    fn exempt_pair_avoids_inventory_tool_false_positive() {
         let case = (&called(interface::SAMR, &[13]), &HistoryFixture::known());
         let remedy = Remedy::Exempt { client: Some("8.8.4.4/32"), server: Some("10.0.1.2/32") };
         assert_false_positive(&META, "inventory or audit tool", case, &[remedy]);
     }
 
     #[test]
-    fn a_site_of_ones_own_is_a_false_positive_until_its_addresses_are_listed() {
+    fn listed_addresses_avoid_own_site_false_positive() {
         let case = (&called(interface::SAMR, &[13]), &HistoryFixture::known());
         assert_false_positive(&META, "public addresses of your own", case, &[Remedy::Internal("8.8.4.0/24")]);
     }

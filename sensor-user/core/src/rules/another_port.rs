@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn smb_on_a_port_that_is_not_watched_fires_in_either_direction() {
+    fn smb_on_an_unwatched_port_fires_in_either_direction() {
         let outbound = elsewhere(FlowFixture::outbound());
         assert_eq!(fired(&outbound, &HistoryFixture::known()), ["smb-to-internet", META.id]);
         let finding = found(&META, &outbound, &HistoryFixture::known()).unwrap();
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn the_watched_ports_are_silent() {
+    fn watched_ports_are_silent() {
         for port in [139, 445] {
             let flow = FlowFixture::outbound().on(TCP, port).reached(EvidenceLevel::Data);
             assert!(found(&META, &flow, &HistoryFixture::known()).is_none(), "{port}");
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_with_another_port_is_a_false_positive_until_that_is_watched_or_it_is_exempt() {
+    fn watched_port_or_exemption_avoids_provider_false_positive() {
         let flow = elsewhere(FlowFixture::outbound());
         let remedy = Remedy::Exempt { client: None, server: Some("8.8.4.4/32") };
         assert_false_positive(&META, "services.smb_tcp", (&flow, &HistoryFixture::known()), &[remedy]);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tunnel_of_ones_own_is_a_false_positive_until_its_ends_are_exempt() {
+    fn exempt_ends_avoid_own_tunnel_false_positive() {
         let case = (&elsewhere(FlowFixture::outbound()), &HistoryFixture::known());
         let remedy = Remedy::Exempt { client: Some("10.0.0.2/32"), server: Some("8.8.4.4/32") };
         assert_false_positive(&META, "tunnel", case, &[remedy]);

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ntlm_response_that_goes_out_is_given_away() {
+    fn outbound_ntlm_response_is_given_away() {
         let flow = sent(ntlm_v2(r"CORP\ann").for_target("cifs/8.8.4.4").accepted());
         assert_eq!(fired(&flow, &HistoryFixture::known()), ["smb-to-internet", META.id]);
         let finding = finding(&flow).unwrap();
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_critical_where_it_was_accepted_is_of_version_1_or_is_the_password() {
+    fn accepted_ntlmv1_or_password_is_critical() {
         assert_eq!(weight(ntlm_v2("ann")), (Severity::High, 86));
         assert_eq!(weight(ntlm_v2("ann").refused()), (Severity::High, 86));
         assert_eq!(weight(ntlm_v2("ann").accepted()), (Severity::Critical, 99));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_credentials_the_fact_names_the_worst() {
+    fn fact_names_the_worst_of_several_credentials() {
         let flow = sent(ntlm_v2("eve").refused()).credential(ntlm_v2("ann").accepted());
         let flow = flow.credential(ntlm_v2("bob").refused());
         let fact = "ann sent an NTLMv2 response to 8.8.4.4, which accepted it; one of 3 credentials";
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn anonymous_sessions_tickets_and_inbound_responses_give_nothing_away() {
+    fn anonymous_ticket_and_inbound_give_nothing_away() {
         for method in [Method::Ntlm(ResponseKind::Anonymous), Method::Kerberos] {
             assert_eq!(finding(&sent(credential("ann", method).accepted())), None, "{method:?}");
         }
@@ -160,14 +160,14 @@ mod tests {
     }
 
     #[test]
-    fn a_rented_file_service_is_a_false_positive_until_it_is_exempt() {
+    fn exemption_avoids_rented_file_service_false_positive() {
         let case = (&sent(ntlm_v2("ann").accepted()), &HistoryFixture::known());
         let remedy = Remedy::Exempt { client: None, server: Some("8.8.4.4/32") };
         assert_false_positive(&META, "rent at a provider", case, &[remedy]);
     }
 
     #[test]
-    fn public_addresses_of_ones_own_are_a_false_positive_until_they_are_listed() {
+    fn listed_addresses_avoid_false_positive_on_own_addresses() {
         let case = (&sent(ntlm_v2("ann")), &HistoryFixture::known());
         assert_false_positive(&META, "public addresses of your own", case, &[Remedy::Internal("8.8.4.0/24")]);
     }

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_departure_between_two_hosts_fires_in_either_direction() {
+    fn volume_between_two_hosts_fires_in_either_direction() {
         let past = HistoryFixture::known().departed(12 * MEBIBYTE);
         let finding = found(&META, &carrying(FlowFixture::outbound(), 900), &past).unwrap();
         assert_eq!((finding.severity, finding.risk_score), (Severity::Critical, 99));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_fires_as_well_and_says_so() {
+    fn high_rate_fires_and_names_the_rate() {
         let departure = Departure { cause: Cause::Rate, bytes: MEBIBYTE, rate: MEBIBYTE };
         let past = HistoryFixture { departure: Some(departure), ..HistoryFixture::known() };
         let finding = found(&META, &carrying(FlowFixture::outbound(), 900), &past).unwrap();
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn one_connection_that_carries_the_limit_fires_however_long_it_takes() {
+    fn one_connection_over_the_limit_fires_at_any_speed() {
         let limit = HistoryFixture::known().limits.departures.bytes;
         let flow = carrying(FlowFixture::outbound(), limit);
         assert!(found(&META, &flow, &HistoryFixture::known()).is_some());
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn content_that_was_written_to_a_disk_share_shows_exfiltration() {
+    fn content_written_to_a_disk_share_shows_exfiltration() {
         let flow = carrying(FlowFixture::outbound(), 11 * MEBIBYTE)
             .share(r"\\8.8.4.4\drop", ShareKind::Disk)
             .content(true, false);
@@ -152,14 +152,14 @@ mod tests {
     }
 
     #[test]
-    fn a_backup_to_a_provider_is_a_false_positive_until_the_pair_is_exempt() {
+    fn exempt_pair_avoids_backup_false_positive() {
         let case = (&carrying(FlowFixture::outbound(), 11 * MEBIBYTE), &HistoryFixture::known());
         let remedy = Remedy::Exempt { client: Some("10.0.0.2/32"), server: Some("8.8.4.4/32") };
         assert_false_positive(&META, "backup or copy", case, &[remedy]);
     }
 
     #[test]
-    fn a_site_of_ones_own_is_a_false_positive_until_its_addresses_are_listed() {
+    fn listed_addresses_avoid_own_site_false_positive() {
         let case = (&carrying(FlowFixture::outbound(), 11 * MEBIBYTE), &HistoryFixture::known());
         assert_false_positive(&META, "public addresses of your own", case, &[Remedy::Internal("8.8.4.0/24")]);
     }

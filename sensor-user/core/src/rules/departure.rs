@@ -119,14 +119,14 @@ mod tests {
     }
 
     #[test]
-    fn a_trickle_stays_below_the_window() {
+    fn slow_transfer_stays_below_the_window() {
         let mut volume = OutboundVolume::default();
         let slow = (0..1_000).filter_map(|n| volume.add(MEBIBYTE / 4, second(n * 300), &LIMITS));
         assert_eq!(slow.count(), 0, "three mebibytes an hour");
     }
 
     #[test]
-    fn a_burst_is_found_by_its_rate() {
+    fn finds_a_burst_by_its_rate() {
         let limits = DepartureLimits { bytes: 1_000 * MEBIBYTE, ..LIMITS };
         let mut volume = OutboundVolume::default();
         let first =
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_neither_forgets_nor_freezes() {
+    fn clock_set_back_neither_forgets_nor_freezes() {
         let mut volume = OutboundVolume::default();
         assert!(volume.add(9 * MEBIBYTE - 1, second(10_000), &LIMITS).is_none());
         assert!(volume.add(MEBIBYTE + 1, second(5), &LIMITS).is_some(), "what was counted stays counted");

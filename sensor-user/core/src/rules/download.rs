@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn content_that_came_from_an_external_disk_share_is_a_download() {
+    fn content_from_an_external_disk_share_is_a_download() {
         let finding =
             found(&META, &fetched(FlowFixture::outbound(), ShareKind::Disk), &HistoryFixture::known())
                 .unwrap();
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn pipes_uploads_volume_alone_and_inbound_connections_are_no_download() {
+    fn pipes_uploads_volume_and_inbound_are_no_download() {
         let outbound = || fetched(FlowFixture::outbound(), ShareKind::Disk);
         let silent = [
             fetched(FlowFixture::outbound(), ShareKind::Pipe),
@@ -88,14 +88,14 @@ mod tests {
     }
 
     #[test]
-    fn a_rented_file_service_is_a_false_positive_until_it_is_exempt() {
+    fn exemption_avoids_rented_file_service_false_positive() {
         let case = (&fetched(FlowFixture::outbound(), ShareKind::Disk), &HistoryFixture::known());
         let remedy = Remedy::Exempt { client: None, server: Some("8.8.4.4/32") };
         assert_false_positive(&META, "rent at a provider", case, &[remedy]);
     }
 
     #[test]
-    fn a_site_of_ones_own_is_a_false_positive_until_its_addresses_are_listed() {
+    fn listed_addresses_avoid_own_site_false_positive() {
         let case = (&fetched(FlowFixture::outbound(), ShareKind::Disk), &HistoryFixture::known());
         assert_false_positive(&META, "public addresses of your own", case, &[Remedy::Internal("8.8.4.0/24")]);
     }

@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_answers_an_external_client_is_exposed() {
+    fn port_that_answers_an_external_client_is_exposed() {
         let finding = found(&META, &answered(), &HistoryFixture::known()).unwrap();
         assert_eq!((finding.severity, finding.risk_score), (Severity::Medium, 47));
         assert_eq!(finding.fact, "TCP 445 of 10.0.1.2 answered 8.8.4.4");
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_is_silent_or_refuses_and_an_external_port_are_not() {
+    fn silent_refusing_and_external_ports_are_not_exposed() {
         for level in [EvidenceLevel::Attempt, EvidenceLevel::Refused] {
             let flow = FlowFixture::inbound().reached(level);
             assert!(found(&META, &flow, &HistoryFixture::known()).is_none(), "{level}");
@@ -84,13 +84,13 @@ mod tests {
     }
 
     #[test]
-    fn a_site_of_ones_own_is_a_false_positive_until_its_addresses_are_listed() {
+    fn listed_addresses_avoid_own_site_false_positive() {
         let case = (&answered(), &HistoryFixture::known());
         assert_false_positive(&META, "public addresses of your own", case, &[Remedy::Internal("8.8.4.0/24")]);
     }
 
     #[test]
-    fn a_service_for_a_partner_is_a_false_positive_until_the_partner_is_exempt() {
+    fn exempt_partner_avoids_service_false_positive() {
         let case = (&answered(), &HistoryFixture::known());
         let remedy = Remedy::Exempt { client: Some("8.8.4.4/32"), server: None };
         assert_false_positive(&META, "partner", case, &[remedy]);

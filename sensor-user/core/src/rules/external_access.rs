@@ -65,7 +65,7 @@ mod tests {
     };
 
     #[test]
-    fn an_inbound_connection_fires_on_the_whole_service_set() {
+    fn inbound_connection_fires_on_the_whole_service_set() {
         for (transport, port) in [(TCP, 135), (TCP, 139), (TCP, 445), (UDP, 137), (UDP, 138), (TCP, 4_445)] {
             for level in [EvidenceLevel::Attempt, EvidenceLevel::Connected] {
                 let flow = FlowFixture::inbound().on(transport, port).reached(level);
@@ -75,19 +75,19 @@ mod tests {
     }
 
     #[test]
-    fn an_outbound_connection_is_silent() {
+    fn outbound_connection_is_silent() {
         let flow = FlowFixture::outbound().reached(EvidenceLevel::Data);
         assert!(found(&META, &flow, &HistoryFixture::known()).is_none());
     }
 
     #[test]
-    fn a_site_of_ones_own_is_a_false_positive_until_its_addresses_are_listed() {
+    fn listed_addresses_avoid_own_site_false_positive() {
         let case = (&FlowFixture::inbound(), &HistoryFixture::known());
         assert_false_positive(&META, "public addresses of your own", case, &[Remedy::Internal("8.8.4.0/24")]);
     }
 
     #[test]
-    fn a_partner_without_a_tunnel_is_a_false_positive_until_it_is_exempt() {
+    fn exemption_avoids_partner_false_positive() {
         let case = (&FlowFixture::inbound(), &HistoryFixture::known());
         let remedy = Remedy::Exempt { client: Some("8.8.4.4/32"), server: None };
         assert_false_positive(&META, "partner", case, &[remedy]);

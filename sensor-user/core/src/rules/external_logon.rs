@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn an_accepted_log_on_from_outside_is_critical() {
+    fn accepted_external_logon_is_critical() {
         let finding = finding(&logged_on(ntlm_v2(r"CORP\bob").accepted())).unwrap();
         assert_eq!((finding.severity, finding.risk_score), (Severity::Critical, 99));
         assert_eq!(shown(&finding), ["T1133", "T1078"]);
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn several_accounts_are_named_once_each_and_a_ticket_names_none() {
+    fn names_each_account_once_and_none_for_a_ticket() {
         let flow = logged_on(ntlm_v2("bob").accepted()).credential(ntlm_v2("bob").accepted());
         let flow = flow.credential(ntlm_v2("eve").refused()).credential(ntlm_v2("ann").accepted());
         assert_eq!(finding(&flow).unwrap().fact, "10.0.1.2 accepted log-ons of bob and ann from 8.8.4.4");
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn anonymous_guest_refused_and_outbound_log_ons_are_silent() {
+    fn anonymous_guest_refused_and_outbound_logons_are_silent() {
         let anonymous = credential("", Method::Ntlm(ResponseKind::Anonymous)).accepted();
         for credential in
             [anonymous, ntlm_v2("bob").let_in_as_guest(), ntlm_v2("bob").refused(), ntlm_v2("bob")]
@@ -127,13 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn a_site_of_ones_own_is_a_false_positive_until_its_addresses_are_listed() {
+    fn listed_addresses_avoid_own_site_false_positive() {
         let case = (&logged_on(ntlm_v2("bob").accepted()), &HistoryFixture::known());
         assert_false_positive(&META, "public addresses of your own", case, &[Remedy::Internal("8.8.4.0/24")]);
     }
 
     #[test]
-    fn a_partner_without_a_tunnel_is_a_false_positive_until_the_address_is_exempt() {
+    fn exempt_address_avoids_partner_false_positive() {
         let case = (&logged_on(ntlm_v2("bob").accepted()), &HistoryFixture::known());
         let remedy = Remedy::Exempt { client: Some("8.8.4.4/32"), server: None };
         assert_false_positive(&META, "partner or employee", case, &[remedy]);

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn many_refused_log_ons_of_one_client_are_guessing() {
+    fn many_refused_logons_of_one_client_are_guessing() {
         let past = HistoryFixture::known().refused(r"corp\bob", 98).refused(r"corp\ann", 1);
         let finding = found(&META, &inbound(), &past).unwrap();
         assert_eq!((finding.severity, finding.risk_score), (Severity::High, 73));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guess_that_succeeded_is_critical() {
+    fn successful_guess_is_critical() {
         let past = HistoryFixture::known().refused(r"corp\bob", 99).accepted(r"CORP\bob");
         let finding = found(&META, &inbound(), &past).unwrap();
         assert_eq!((finding.severity, finding.risk_score), (Severity::Critical, 99));
@@ -117,20 +117,20 @@ mod tests {
     }
 
     #[test]
-    fn guesses_of_users_that_were_not_seen_count_as_well() {
+    fn guesses_of_unseen_users_count() {
         let past = HistoryFixture::known().refused("", 5);
         assert_eq!(found(&META, &inbound(), &past).unwrap().fact, "10.0.1.2 refused 5 log-ons from 8.8.4.4");
     }
 
     #[test]
-    fn a_few_refusals_are_silent_and_so_are_those_of_an_external_server() {
+    fn few_refusals_and_those_of_an_external_server_are_silent() {
         assert!(found(&META, &inbound(), &HistoryFixture::known().refused("bob", 4)).is_none());
         let outbound = FlowFixture::outbound().reached(EvidenceLevel::Credential);
         assert!(found(&META, &outbound, &HistoryFixture::known().refused("bob", 99)).is_none());
     }
 
     #[test]
-    fn spraying_is_no_guessing_and_both_can_be_there() {
+    fn distinguishes_spraying_from_guessing_and_reports_both() {
         let mut past = HistoryFixture::known();
         for number in 0..40 {
             past = past.refused(&format!("user{number}"), 1);
@@ -141,14 +141,14 @@ mod tests {
     }
 
     #[test]
-    fn an_old_password_is_a_false_positive_until_its_machine_is_exempt() {
+    fn exempt_machine_avoids_old_password_false_positive() {
         let case = (&inbound(), &HistoryFixture::known().refused("bob", 30));
         let remedy = Remedy::Exempt { client: Some("8.8.4.4/32"), server: None };
         assert_false_positive(&META, "old password", case, &[remedy]);
     }
 
     #[test]
-    fn an_ordered_audit_is_a_false_positive_until_its_host_is_exempt() {
+    fn exempt_host_avoids_audit_false_positive() {
         let case = (&inbound(), &HistoryFixture::known().refused("bob", 30));
         let remedy = Remedy::Exempt { client: Some("8.8.4.4/32"), server: None };
         assert_false_positive(&META, "audit", case, &[remedy]);

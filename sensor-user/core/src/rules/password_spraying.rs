@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_tries_for_many_accounts_are_spraying_in_either_direction() {
+    fn few_tries_for_many_accounts_are_spraying_in_either_direction() {
         let finding = found(&META, &inbound(), &tried(40, 1)).unwrap();
         assert_eq!((finding.severity, finding.risk_score), (Severity::High, 73));
         assert_eq!(shown(&finding), ["T1110.003"]);
@@ -110,27 +110,27 @@ mod tests {
     }
 
     #[test]
-    fn a_password_that_fitted_is_critical() {
+    fn successful_password_is_critical() {
         let finding = found(&META, &inbound(), &tried(39, 1).accepted("user39")).unwrap();
         assert_eq!(finding.severity, Severity::Critical);
         assert!(finding.fact.ends_with("; it accepted user39"), "{}", finding.fact);
     }
 
     #[test]
-    fn few_accounts_many_tries_and_users_that_were_not_seen_are_none() {
+    fn few_accounts_many_tries_and_unseen_users_are_no_spraying() {
         for past in [tried(4, 3), tried(5, 4), tried(4, 1).refused("", 1)] {
             assert!(found(&META, &inbound(), &past).is_none(), "{past:?}");
         }
     }
 
     #[test]
-    fn a_gateway_of_many_users_is_a_false_positive_until_it_is_exempt() {
+    fn exempt_gateway_of_many_users_avoids_false_positive() {
         let remedy = Remedy::Exempt { client: Some("8.8.4.4/32"), server: None };
         assert_false_positive(&META, "gateway or proxy", (&inbound(), &tried(40, 1)), &[remedy]);
     }
 
     #[test]
-    fn an_ordered_audit_is_a_false_positive_until_its_host_is_exempt() {
+    fn exempt_host_avoids_audit_false_positive() {
         let remedy = Remedy::Exempt { client: Some("8.8.4.4/32"), server: None };
         assert_false_positive(&META, "audit", (&inbound(), &tried(40, 1)), &[remedy]);
     }

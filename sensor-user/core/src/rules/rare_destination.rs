@@ -61,13 +61,13 @@ mod tests {
     };
 
     #[test]
-    fn a_new_destination_is_rare() {
+    fn new_destination_is_rare() {
         let flow = FlowFixture::outbound().reached(EvidenceLevel::Data);
         assert_eq!(fired(&flow, &HistoryFixture::new_destination()), ["smb-to-internet", META.id]);
     }
 
     #[test]
-    fn a_known_destination_another_service_and_a_new_client_are_not() {
+    fn known_destination_other_service_and_new_client_are_not_rare() {
         assert!(found(&META, &FlowFixture::outbound(), &HistoryFixture::known()).is_none());
         for flow in [FlowFixture::outbound().on(TCP, 135), FlowFixture::inbound()] {
             assert!(found(&META, &flow, &HistoryFixture::new_destination()).is_none(), "{flow:?}");
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_use_after_learning_is_a_false_positive_that_longer_learning_avoids() {
+    fn longer_learning_avoids_first_use_false_positive() {
         assert_names(&META, "detection.learning_hours");
         // While the sensor learns, no destination is new.
         let flow = FlowFixture::outbound();
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_moves_is_a_false_positive_until_its_network_is_exempt() {
+    fn exempt_network_avoids_moving_service_false_positive() {
         let case = (&FlowFixture::outbound(), &HistoryFixture::new_destination());
         let remedy = Remedy::Exempt { client: None, server: Some("8.8.4.0/24") };
         assert_false_positive(&META, "moves a legitimate file service", case, &[remedy]);

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_that_was_seen_both_ways_is_relayed() {
+    fn response_seen_both_ways_is_relayed() {
         let past = HistoryFixture::known().relayed("10.0.0.2", "8.8.4.4", Duration::from_secs(2));
         let flow = sent(FlowFixture::inbound(), "cifs/fs01");
         let finding = found(&META, &flow, &past).unwrap();
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_way_round_the_external_host_sent_it_first() {
+    fn reversed_order_shows_the_external_host_sent_first() {
         let past = HistoryFixture::known().relayed("10.0.1.2", "9.9.9.9", Duration::from_secs(150));
         let flow = FlowFixture::outbound().reached(EvidenceLevel::Credential);
         let expected =
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outbound_response_that_names_another_address_was_made_for_another_host() {
+    fn outbound_response_for_another_address_was_made_for_another_host() {
         let fires = |target| fact(&sent(FlowFixture::outbound(), target), &HistoryFixture::known()).is_some();
         for another in ["cifs/9.9.9.9", "cifs/9.9.9.9:445", "cifs/[2001:4860::1]:445", "cifs/10.0.0.9"] {
             assert!(fires(another), "{another}");
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn an_inbound_response_that_names_its_sender_was_made_for_that_and_a_translated_address_shows_nothing() {
+    fn inbound_response_for_its_sender_shows_a_relay_but_nat_shows_nothing() {
         let fact = |target| fact(&sent(FlowFixture::inbound(), target), &HistoryFixture::known());
         let expected = r"8.8.4.4 sent an NTLM response of CORP\ann that was made for 8.8.4.4 to 10.0.1.2, which accepted it";
         assert_eq!(fact("cifs/8.8.4.4").unwrap(), expected);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_not_compared() {
+    fn does_not_compare_names() {
         for target in ["cifs/fs01", "cifs/fs01.corp.example", "cifs/", "8.8.8.8", ""] {
             for flow in [FlowFixture::outbound(), FlowFixture::inbound()] {
                 assert_eq!(fact(&sent(flow, target), &HistoryFixture::known()), None, "{target}");
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_forwarding_of_ones_own_is_a_false_positive_until_the_pair_is_exempt() {
+    fn exempt_pair_avoids_port_forwarding_false_positive() {
         let case = (&sent(FlowFixture::outbound(), "cifs/10.0.0.2"), &HistoryFixture::known());
         let remedy = Remedy::Exempt { client: Some("10.0.0.2/32"), server: Some("8.8.4.4/32") };
         assert_false_positive(&META, "port forwarding", case, &[remedy]);

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn operations_that_create_change_or_start_are_execution() {
+    fn create_change_and_start_are_execution() {
         let finding = found(&META, &called(SVCCTL, &[15, 12, 19]), &HistoryFixture::known()).unwrap();
         assert_eq!((finding.severity, finding.risk_score), (Severity::Critical, 99));
         assert_eq!(shown(&finding), ["T1569.002", "T1021.002"]);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn every_number_is_that_of_an_operation_which_does_so() {
+    fn every_number_is_an_execution_operation() {
         let does =
             ["Create", "Start", "Change", "JobAdd", "Register", "Run", "Set", "Save", "Replace", "Restore"];
         for (operations, uuid) in OPERATIONS.iter().zip([SVCCTL, ATSVC, TASKS, WINREG, WINREG]) {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn an_internal_client_that_administers_an_external_server_is_high() {
+    fn internal_client_administering_an_external_server_is_high() {
         let flow = FlowFixture::outbound().reached(EvidenceLevel::Share).called(SVCCTL, &[19]);
         let finding = found(&META, &flow, &HistoryFixture::known()).unwrap();
         assert_eq!((finding.severity, finding.risk_score), (Severity::High, 73));
@@ -165,14 +165,14 @@ mod tests {
     }
 
     #[test]
-    fn remote_administration_is_a_false_positive_until_the_pair_is_exempt() {
+    fn exempt_pair_avoids_administration_false_positive() {
         let case = (&called(SVCCTL, &[19]), &HistoryFixture::known());
         let remedy = Remedy::Exempt { client: Some("8.8.4.4/32"), server: Some("10.0.1.2/32") };
         assert_false_positive(&META, "remote administration", case, &[remedy]);
     }
 
     #[test]
-    fn a_site_of_ones_own_is_a_false_positive_until_its_addresses_are_listed() {
+    fn listed_addresses_avoid_own_site_false_positive() {
         let case = (&called(SVCCTL, &[19]), &HistoryFixture::known());
         assert_false_positive(&META, "public addresses of your own", case, &[Remedy::Internal("8.8.4.0/24")]);
     }

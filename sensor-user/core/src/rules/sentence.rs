@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_contact_is_said_to_have_got_as_far_as_was_observed() {
+    fn sentence_claims_only_the_observed_level() {
         let at = |level| said(FlowFixture::outbound().reached(level));
         let tried = "10.0.0.2 tried TCP 445 of 8.8.4.4";
         assert_eq!(at(EvidenceLevel::Attempt), format!("{tried}, and no answer was seen"));
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn dialect_share_and_other_protocols_are_named() {
+    fn names_dialect_share_and_other_protocols() {
         let shared = FlowFixture::outbound()
             .reached(EvidenceLevel::Share)
             .share(r"\\8.8.4.4\IPC$", ShareKind::Pipe)
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_times_and_lists_are_in_words() {
+    fn writes_amounts_times_and_lists_as_text() {
         let amounts = [0, 1_023, 1_024, 1_843, (1 << 20) - 1, 12_897_485, 1 << 40].map(bytes);
         assert_eq!(
             amounts,
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_is_named_by_its_document() {
+    fn names_an_operation_by_its_document() {
         let flow = FlowFixture::inbound().called(interface::SVCCTL, &[12, 15, 10]);
         assert_eq!(called(&flow.view(), "svcctl", &[12, 10]), ["RCreateServiceW"]);
         assert!(called(&flow.view(), "samr", &[12]).is_empty());

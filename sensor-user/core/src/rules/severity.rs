@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_host_that_takes_part_is_critical_and_a_lone_packet_in_its_name_is_not() {
+    fn active_listed_host_is_critical_and_a_lone_packet_is_not() {
         let listed = |flow: FlowFixture, level| {
             judged(&flow.reached(level).seen(|view| view.threat = true), &HistoryFixture::known())
         };
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_is_as_bad_as_its_finding() {
+    fn sweep_has_the_severity_of_its_finding() {
         let counts = crate::rules::TargetCounts { targets: 300, answered: 0, refused: 0, silent: 300 };
         let finding =
             sweep::finding(Direction::Outbound, &counts, false, &HistoryFixture::known().limits).unwrap();
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_leading_finding_is_the_worst_one_that_evidence_made() {
+    fn leading_finding_is_the_worst_with_evidence() {
         let flow = FlowFixture::outbound().on(TCP, 4_445).reached(EvidenceLevel::Credential);
         let past = HistoryFixture::new_destination();
         let lead = |flow: &FlowFixture| {

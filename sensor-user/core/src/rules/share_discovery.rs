@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn asking_for_the_list_of_shares_is_share_discovery_in_either_direction() {
+    fn listing_shares_is_share_discovery_in_either_direction() {
         let finding = found(&META, &called(FlowFixture::inbound(), &[15]), &HistoryFixture::known()).unwrap();
         assert_eq!(shown(&finding), ["T1135"]);
         assert_eq!(finding.fact, "8.8.4.4 called NetrShareEnum (srvsvc) on 10.0.1.2");
@@ -71,20 +71,20 @@ mod tests {
     }
 
     #[test]
-    fn asking_about_one_share_is_not() {
+    fn asking_about_one_share_is_no_discovery() {
         let flow = called(FlowFixture::inbound(), &[16, 21]);
         assert!(found(&META, &flow, &HistoryFixture::known()).is_none());
     }
 
     #[test]
-    fn a_user_who_opens_a_rented_server_by_name_is_a_false_positive_until_it_is_exempt() {
+    fn exemption_avoids_rented_server_false_positive() {
         let case = (&called(FlowFixture::outbound(), &[15]), &HistoryFixture::known());
         let remedy = Remedy::Exempt { client: None, server: Some("8.8.4.4/32") };
         assert_false_positive(&META, "rented file server", case, &[remedy]);
     }
 
     #[test]
-    fn a_site_of_ones_own_is_a_false_positive_until_its_addresses_are_listed() {
+    fn listed_addresses_avoid_own_site_false_positive() {
         let case = (&called(FlowFixture::outbound(), &[15]), &HistoryFixture::known());
         assert_false_positive(&META, "public addresses of your own", case, &[Remedy::Internal("8.8.4.0/24")]);
     }

@@ -95,13 +95,13 @@ mod tests {
     }
 
     #[test]
-    fn it_fires_once_the_server_chose_smb_1_in_either_direction() {
+    fn fires_once_the_server_chooses_smb1_in_either_direction() {
         assert!(fires(&knowing(FlowFixture::inbound(), agreed())));
         assert!(fires(&knowing(FlowFixture::outbound(), agreed())));
     }
 
     #[test]
-    fn an_offer_and_a_later_dialect_are_silent() {
+    fn offer_and_later_dialect_are_silent() {
         let offered = Facts { smb1: true, ..Facts::default() };
         let later = Facts { smb2: true, dialect: Some(Dialect::Smb2(0x0311)), ..offered.clone() };
         for facts in [offered, later] {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_negotiation_was_missed_the_answers_that_follow_it_show_the_dialect() {
+    fn later_answers_show_the_dialect_of_a_missed_negotiation() {
         let share = |outcome| Share { path: r"\\h\s".to_owned(), kind: None, outcome };
         let answers = [
             Facts { session_statuses: vec![REFUSED], ..Facts::default() },
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_device_behind_a_public_address_is_a_false_positive_until_that_is_listed() {
+    fn listed_address_avoids_old_device_false_positive() {
         let case = (&knowing(FlowFixture::outbound(), agreed()), &HistoryFixture::known());
         assert_false_positive(&META, "old devices", case, &[Remedy::Internal("8.8.4.0/24")]);
     }

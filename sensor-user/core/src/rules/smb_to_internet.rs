@@ -53,7 +53,7 @@ mod tests {
     };
 
     #[test]
-    fn an_outbound_smb_connection_fires_at_every_level() {
+    fn outbound_smb_connection_fires_at_every_level() {
         for level in EvidenceLevel::ALL {
             let flow = FlowFixture::outbound().reached(level);
             assert_eq!(fired(&flow, &HistoryFixture::known()), [META.id], "{level}");
@@ -78,13 +78,13 @@ mod tests {
     }
 
     #[test]
-    fn public_addresses_of_ones_own_are_a_false_positive_until_they_are_listed() {
+    fn listed_addresses_avoid_false_positive_on_own_addresses() {
         let case = (&FlowFixture::outbound(), &HistoryFixture::known());
         assert_false_positive(&META, "public addresses of your own", case, &[Remedy::Internal("8.8.4.0/24")]);
     }
 
     #[test]
-    fn a_rented_file_service_is_a_false_positive_until_it_is_exempt() {
+    fn exemption_avoids_rented_file_service_false_positive() {
         let case = (&FlowFixture::outbound(), &HistoryFixture::known());
         let remedy = Remedy::Exempt { client: None, server: Some("8.8.4.4/32") };
         assert_false_positive(&META, "rent at a provider", case, &[remedy]);

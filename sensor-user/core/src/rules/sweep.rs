@@ -103,19 +103,19 @@ mod tests {
     }
 
     #[test]
-    fn an_inbound_sweep_is_medium_where_a_target_answered_and_low_where_none_did() {
+    fn inbound_sweep_is_medium_if_answered_and_low_otherwise() {
         assert_eq!(judged(Direction::Inbound, counts(20, 1, 0)), Some((Severity::Medium, 47)));
         assert_eq!(judged(Direction::Inbound, counts(20, 0, 20)), Some((Severity::Low, 21)));
     }
 
     #[test]
-    fn fewer_targets_than_the_limit_are_none() {
+    fn fewer_targets_than_the_limit_are_no_sweep() {
         assert_eq!(judged(Direction::Outbound, counts(19, 19, 0)), None);
         assert!(judged(Direction::Outbound, counts(20, 0, 0)).is_some());
     }
 
     #[test]
-    fn its_false_positives_are_known_sources() {
+    fn false_positives_name_known_sources() {
         // Their connections are not given to rules once they are exempt or internal, so that they are never counted.
         for words in
             ["monitoring or inventory system", "scan that you ordered", "public addresses of your own"]

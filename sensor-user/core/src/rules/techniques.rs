@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_an_answer_and_mere_smb_show_no_technique() {
+    fn attempt_answer_and_plain_smb_show_no_technique() {
         for level in
             [EvidenceLevel::Attempt, EvidenceLevel::Refused, EvidenceLevel::Connected, EvidenceLevel::Smb]
         {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn content_leaves_only_over_a_disk_share_by_command() {
+    fn exfiltration_needs_content_written_to_a_disk_share() {
         let fact = |flow: FlowFixture| content_left(&flow.view());
         let written = disk(FlowFixture::outbound()).payload(2_000, 900).content(true, false);
         assert_eq!(fact(written.clone()).unwrap(), r"10.0.0.2 wrote content to \\h\files; 2.0 KiB left");
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn encrypted_volume_leaves_outbound_where_it_is_more_than_requests() {
+    fn encrypted_outbound_volume_beyond_requests_is_exfiltration() {
         let encrypted = |flow: FlowFixture, left, came| {
             let flow =
                 flow.reached(EvidenceLevel::Data).payload(left, came).seen(|view| view.encrypted = true);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_technique_is_named_once_with_the_first_fact() {
+    fn lists_a_technique_once_with_its_first_fact() {
         let flow = disk(FlowFixture::outbound()).payload(11 << 20, 0).content(true, false);
         let (view, past) = (flow.view(), HistoryFixture::known());
         let shown = techniques(&view, &past.history());

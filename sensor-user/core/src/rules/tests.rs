@@ -10,7 +10,7 @@ fn all() -> impl Iterator<Item = &'static RuleMeta> {
 }
 
 #[test]
-fn every_rule_says_of_itself_what_a_person_needs() {
+fn every_rule_has_complete_metadata() {
     for rule in all() {
         for text in [rule.name, rule.description] {
             assert!(text.len() > 10 && text.trim() == text && !text.contains("  "), "{}: {text:?}", rule.id);
@@ -26,7 +26,7 @@ fn every_rule_says_of_itself_what_a_person_needs() {
 }
 
 #[test]
-fn every_rule_has_an_identifier_and_a_name_of_its_own() {
+fn every_rule_has_a_unique_identifier_and_name() {
     let ids: BTreeSet<_> = all().map(|rule| rule.id).collect();
     assert_eq!(ids.len(), ALL.len(), "{ids:?}");
     let plain =
@@ -37,7 +37,7 @@ fn every_rule_has_an_identifier_and_a_name_of_its_own() {
 }
 
 #[test]
-fn every_score_is_within_the_range_of_its_severity() {
+fn every_score_is_in_the_range_of_its_severity() {
     for rule in all() {
         let range = match rule.severity {
             Severity::Low => 21..47,
@@ -50,7 +50,7 @@ fn every_score_is_within_the_range_of_its_severity() {
 }
 
 #[test]
-fn every_technique_is_one_of_the_table_and_named_once() {
+fn every_technique_is_in_the_table_once() {
     for rule in all() {
         for technique in rule.techniques {
             assert!(TECHNIQUES.contains(technique), "{}: {}", rule.id, technique.id);
@@ -61,14 +61,14 @@ fn every_technique_is_one_of_the_table_and_named_once() {
 }
 
 #[test]
-fn every_technique_of_the_table_is_that_of_a_rule() {
+fn every_technique_of_the_table_belongs_to_a_rule() {
     for technique in TECHNIQUES {
         assert!(all().any(|rule| rule.techniques.contains(&technique)), "{}", technique.id);
     }
 }
 
 #[test]
-fn the_rules_carry_the_scores_and_techniques_of_their_sources() {
+fn scores_and_techniques_match_the_sources() {
     let facts: Vec<_> = all()
         .map(|rule| {
             let techniques: Vec<_> = rule.techniques.iter().map(|technique| technique.id).collect();

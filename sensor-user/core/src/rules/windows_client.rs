@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn two_grounds_make_an_inference() {
+    fn two_grounds_support_an_inference() {
         assert_eq!(grounds(&windows_11()).unwrap().len(), 2);
         let mut old = windows_11();
         old.client.ntlm_version = Some(Version { major: 6, minor: 1, build: 7_601 });
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn one_ground_makes_none() {
+    fn one_ground_supports_none() {
         let mut no_build = windows_11();
         no_build.client.ntlm_version = Some(Version { major: 6, minor: 1, build: 0 });
         assert_eq!(grounds(&no_build), None, "as Samba sends it");
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_that_cannot_speak_what_is_offered_is_no_ground() {
+    fn release_without_the_offered_dialect_is_no_ground() {
         let mut macos = with_version(6, 1, 7_600);
         macos.client.contexts.kinds = vec![PREAUTHENTICATION, ENCRYPTION, COMPRESSION, NETNAME];
         assert_eq!(grounds(&macos), None, "Windows 7 does not speak SMB 3.1.1");
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn contexts_are_those_of_the_build() {
+    fn contexts_match_the_build() {
         let mut server_2019 = with_version(10, 0, 17_763);
         assert_eq!(grounds(&server_2019), None, "it does not compress");
         server_2019.client.contexts.kinds = vec![PREAUTHENTICATION, ENCRYPTION];
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn capabilities_beyond_the_known_ones_say_nothing() {
+    fn ignores_unknown_capabilities() {
         let mut notified = windows_11();
         notified.client.capabilities |= 0x80;
         assert!(grounds(&notified).is_some());

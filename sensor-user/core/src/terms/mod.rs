@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn asking_does_not_make_a_term_known_and_learning_does_also_after_a_restart() {
+    fn looking_up_a_term_does_not_learn_it() {
         let mut terms = first_start();
         assert!(terms.is_new(term("8.8.4.4"), at(0)) && terms.is_new(term("8.8.4.4"), at(1)));
         terms.learn(term("8.8.4.4"), at(2));
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_term_is_new_again_after_the_window_of_its_rule() {
+    fn term_is_new_again_after_its_window() {
         let mut terms = first_start();
         terms.learn(term("8.8.4.4"), at(0));
         assert!(!terms.is_new(term("8.8.4.4"), at(7 * 86_400)));
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn learning_lasts_as_long_as_it_is_to_and_never_begins_again() {
+    fn learning_ends_in_time_and_never_starts_again() {
         let mut terms = first_start();
         assert_eq!(terms.learning_until(at(5)), Some(at(86_400)));
         assert_eq!(terms.learning_until(at(86_400)), None);
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_of_the_wall_clock_ages_nothing_and_ends_no_learning() {
+    fn wall_clock_step_ages_nothing_and_ends_no_learning() {
         let mut terms = first_start();
         terms.learn(term("8.8.4.4"), at(0));
         let year = 365 * 86_400;

@@ -24,7 +24,7 @@ pub(crate) const ASKS: u16 = 0;
 /// Flags of an answer.
 const ANSWERS: u16 = 0x8400;
 
-/// A node status response that tells three names.
+/// A node status response with three names.
 pub(crate) fn node_status(transaction: u16) -> Vec<u8> {
     let mut bytes = packet(transaction, ANSWERS, "*", 0x21);
     bytes.extend([0; 8]);
@@ -42,7 +42,7 @@ fn only(known: &Datagrams) -> &Exchange {
 }
 
 #[test]
-fn a_node_status_is_asked_for_and_tells_computer_and_workgroup() {
+fn node_status_names_computer_and_workgroup() {
     let mut known = Datagrams::default();
     assert_eq!(read(&mut known, Sender::Client, &packet(7, ASKS, "*", 0x21)), Reading::New);
     assert_eq!((only(&known).operation, &only(&known).answer), (Operation::NodeStatus, &None));
@@ -56,14 +56,14 @@ fn a_node_status_is_asked_for_and_tells_computer_and_workgroup() {
 }
 
 #[test]
-fn an_answer_whose_question_was_not_seen_says_who_asked() {
+fn answer_without_its_question_shows_who_asked() {
     let mut known = Datagrams::default();
     assert_eq!(read(&mut known, Sender::Client, &node_status(1)), Reading::New);
     assert_eq!(only(&known).asked_by, Sender::Server);
 }
 
 #[test]
-fn an_answer_to_another_question_answers_this_one_not() {
+fn answer_to_another_question_does_not_match() {
     let mut known = Datagrams::default();
     read(&mut known, Sender::Client, &packet(7, ASKS, "*", 0x21));
     read(&mut known, Sender::Server, &node_status(8));
@@ -71,7 +71,7 @@ fn an_answer_to_another_question_answers_this_one_not() {
 }
 
 #[test]
-fn a_refusal_says_why_though_it_names_no_record() {
+fn refusal_says_why_without_a_record() {
     let mut known = Datagrams::default();
     read(&mut known, Sender::Client, &packet(7, ASKS, "NOBODY", 0x20));
     read(&mut known, Sender::Server, &packet(7, ANSWERS | 3, "NOBODY", 0x0A));
@@ -80,7 +80,7 @@ fn a_refusal_says_why_though_it_names_no_record() {
 }
 
 #[test]
-fn who_asks_for_patience_has_not_answered() {
+fn wait_acknowledgement_is_no_answer() {
     let mut known = Datagrams::default();
     read(&mut known, Sender::Client, &packet(7, 5 << 11, "LABSRV", 0x20));
     read(&mut known, Sender::Server, &packet(7, ANSWERS | 7 << 11, "LABSRV", 0x20));
@@ -98,14 +98,14 @@ fn every_operation_has_its_name() {
     }
 }
 
-/// A datagram of a machine to its group, with nothing in it.
+/// An empty datagram of a machine to its group.
 pub(crate) fn election() -> Vec<u8> {
     let head = [0x11, 2, 0, 9, 10, 0, 0, 2, 0, 138, 0, 0, 0, 0];
     [&head[..], &encoded("LABSRV", 0x00), &encoded("LAB", 0x1E)].concat()
 }
 
 #[test]
-fn a_datagram_says_from_whom_to_whom() {
+fn datagram_names_sender_and_receiver() {
     let bytes = election();
     let mut known = Datagrams::default();
     assert_eq!(read(&mut known, Sender::Client, &bytes), Reading::New);
@@ -123,7 +123,7 @@ fn a_datagram_says_from_whom_to_whom() {
 }
 
 #[test]
-fn what_is_of_neither_service_is_not_netbios() {
+fn other_services_are_not_netbios() {
     let resolver = [&packet(7, ASKS, "X", 0x20)[..12], b"\x07example\x03com\x00\x00\x01\x00\x01"].concat();
     let error = |code| vec![0x13, 2, 0, 9, 10, 0, 0, 2, 0, 138, code];
     for bytes in [vec![], vec![0; 50], vec![0x14; 50], resolver, error(0), node_status(1)[..40].to_vec()] {
@@ -136,7 +136,7 @@ fn what_is_of_neither_service_is_not_netbios() {
 }
 
 #[test]
-fn a_response_shows_by_its_bit_or_as_an_error() {
+fn response_shows_by_its_bit_or_as_an_error() {
     assert_eq!(is_response(&packet(7, ASKS, "*", 0x21)), Some(false));
     assert_eq!(is_response(&node_status(7)), Some(true));
     assert_eq!(is_response(&[0x13, 2, 0, 9, 10, 0, 0, 2, 0, 138, 0x82]), Some(true));
@@ -145,7 +145,7 @@ fn a_response_shows_by_its_bit_or_as_an_error() {
 }
 
 #[test]
-fn names_that_steer_a_terminal_are_made_fit_and_a_flood_of_them_is_bounded() {
+fn escapes_and_limits_names() {
     let mut known = Datagrams::default();
     read(&mut known, Sender::Client, &packet(0, ASKS, "\u{1b}[2J\"<script>", 0x20));
     assert_eq!(only(&known).name.name, "\u{FFFD}[2J\"<script>");
@@ -156,14 +156,14 @@ fn names_that_steer_a_terminal_are_made_fit_and_a_flood_of_them_is_bounded() {
 }
 
 #[test]
-fn so_many_names_of_nodes_are_kept_and_the_others_counted() {
+fn keeps_a_bounded_number_of_node_names_and_counts_the_rest() {
     let mut known = Datagrams::default();
     for number in 0..40 {
         read(&mut known, Sender::Server, &node_status(number));
     }
     let answers = known.exchanges.iter().filter_map(|one| one.answer.as_ref());
     let names: usize = answers.map(|answer| answer.names.len()).sum();
-    let told = only(&{
+    let reported_names = only(&{
         let mut one = Datagrams::default();
         read(&mut one, Sender::Server, &node_status(1));
         one
@@ -172,11 +172,11 @@ fn so_many_names_of_nodes_are_kept_and_the_others_counted() {
     .as_ref()
     .map_or(0, |answer| answer.names.len());
     assert_eq!(names, 64);
-    assert_eq!(known.left_out as usize, MAX_DATAGRAMS * told - names + 40 - MAX_DATAGRAMS);
+    assert_eq!(known.left_out as usize, MAX_DATAGRAMS * reported_names - names + 40 - MAX_DATAGRAMS);
 }
 
 #[test]
-fn a_packet_cut_anywhere_says_less_and_nothing_else() {
+fn cut_packet_says_less_and_nothing_else() {
     let mut whole = Datagrams::default();
     let bytes = node_status(7);
     read(&mut whole, Sender::Server, &bytes);

@@ -1,4 +1,4 @@
-//! Security blobs of session set-up and DCE-RPC, and how they were answered.
+//! Security blobs of session set-up and DCE-RPC, and their answers.
 
 use super::{Dissector, Pending, Problem, Sender};
 use crate::{
@@ -9,16 +9,16 @@ use crate::{
     status::Status,
 };
 
-/// How a session set-up was answered.
+/// The answer to a session set-up.
 pub(super) struct SessionAnswer {
     pub(super) status: Status,
     pub(super) guest: bool,
-    /// What the response shares with its request.
+    /// Identifier that the response shares with its request.
     pub(super) exchange: u64,
 }
 
 impl Dissector {
-    /// Reads a security blob. `exchange` is what its answer will share with it.
+    /// Reads a security blob. The answer will have the same `exchange`.
     pub(super) fn blob(&mut self, from: Sender, bytes: &[u8], exchange: Option<u64>) -> Result<(), Problem> {
         use ntlmssp::Message;
         match (security::read(bytes).map_err(Problem::Blob)?, from) {
@@ -60,7 +60,7 @@ impl Dissector {
 
     fn authenticate(&mut self, seen: Authenticate<'_>, exchange: Option<u64>) {
         self.facts.client.ntlm_version = seen.version.or(self.facts.client.ntlm_version);
-        // An anonymous client's one byte is nobody's.
+        // The one byte of an anonymous client identifies nobody.
         let response = seen.response.filter(|_| seen.kind != ntlmssp::ResponseKind::Anonymous);
         let credential = Credential {
             method: Method::Ntlm(seen.kind),
@@ -84,13 +84,13 @@ impl Dissector {
             return;
         };
         if new {
-            // Nobody waits for what was there before.
+            // Nothing waits for the earlier answer any more.
             self.pending.retain(|waits| !matches!(waits, Pending::Credential(other) if other == place));
             self.undecided.take_if(|other| *other == place);
             self.report(New::Credential(place));
         }
         if let Some(exchange) = exchange {
-            // While it waits for its answer its place is not for another.
+            // While it waits for its answer, no other credential takes its place.
             let known = &mut self.facts.credentials[place].outcome;
             known.take_if(|known| !known.is_accepted());
             self.pending.insert(exchange, Pending::Credential(place));
@@ -137,7 +137,7 @@ impl Dissector {
         self.facts.count_logon(outcome, anonymous);
         let Some(place) = place else { return };
         if let Some(credential) = self.facts.credentials.get_mut(place) {
-            // Once it was accepted it is good, whatever comes of it another time.
+            // An accepted credential stays accepted, whatever later attempts give.
             credential.outcome = credential.outcome.filter(|known| known.is_accepted()).or(Some(outcome));
             self.report(New::CredentialOutcome(place));
         }
@@ -199,7 +199,7 @@ mod tests {
         FingerprintKey::new([7; 32])
     }
 
-    /// The NTLM response of this user, which nobody answered yet.
+    /// The NTLM response of this user that is still unanswered.
     fn response_of(user: &str) -> Credential {
         Credential {
             method: Method::Ntlm(ntlmssp::ResponseKind::V2),
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_is_a_credential_of_its_realm_and_service_and_is_not_kept() {
+    fn ticket_is_a_credential_of_its_realm_and_service_and_is_not_kept() {
         let mut dissector = Dissector::new(key(), Framing::NetBios);
         let request = ap_req("CORP.EXAMPLE", &["cifs", "files.corp.example"]);
         dissector.blob(Sender::Client, &offered(&request), Some(1)).unwrap();
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_of_the_credential_that_waits_for_it_also_where_the_list_is_full() {
+    fn answer_belongs_to_the_pending_credential_even_with_a_full_list() {
         let mut dissector = Dissector::new(key(), Framing::NetBios);
         let mut exchange = 0;
         let mut tries = |dissector: &mut Dissector, user: &str, answer: Option<u32>| {
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn logons_are_counted_by_their_final_answer_also_where_the_list_is_full() {
+    fn counts_logons_by_their_final_answer_even_with_a_full_list() {
         let mut dissector = Dissector::new(key(), Framing::NetBios);
         let mut answer = |credential: Option<Credential>, exchange: u64, status: u32, guest: bool| {
             if let Some(credential) = credential {
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_that_are_pending_each_gets_its_own_answer() {
+    fn each_of_two_pending_logons_gets_its_own_answer() {
         let mut dissector = Dissector::new(key(), Framing::NetBios);
         for (exchange, user) in [(1, "a"), (2, "b")] {
             dissector.credential(response_of(user), Some(exchange));
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_that_a_server_sends_is_nobodys_credential() {
+    fn ticket_sent_by_a_server_is_no_credential() {
         let mut dissector = Dissector::new(key(), Framing::NetBios);
         let request = ap_req("CORP.EXAMPLE", &["cifs", "files.corp.example"]);
         dissector.blob(Sender::Server, &offered(&request), None).unwrap();

@@ -1,4 +1,4 @@
-//! A small map that forgets its oldest entry when it is full: what a peer can make it hold is bounded.
+//! A small map that forgets its oldest entry when it is full, so a peer cannot make it grow.
 
 use std::collections::VecDeque;
 
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_entry_is_forgotten_and_a_key_is_there_once() {
+    fn forgets_the_oldest_entry_and_keeps_keys_unique() {
         let mut map = BoundedMap::new(2);
         for (key, value) in [(1, 'a'), (2, 'b'), (1, 'c'), (3, 'd')] {
             map.insert(key, value);

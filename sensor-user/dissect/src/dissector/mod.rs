@@ -1,8 +1,8 @@
-//! The messages of one connection, one by one, to facts.
+//! From the messages of one connection to facts, one message at a time.
 //!
-//! Takes the messages of both sides in about the order in which they were sent, as far as they were captured, and says what
-//! each adds. A connection may be joined in its middle, lack messages or a whole side: then less is known, never something
-//! wrong. What a message claims is only believed of the side that may claim it.
+//! Takes the messages of both sides, roughly in the order they were sent, as far as they were captured, and reports what each
+//! one adds. A connection may be joined late, lack messages or lack a whole side: the facts are then fewer, never
+//! wrong. A claim in a message counts only from the side that may make it.
 
 mod authentication;
 mod bounded_map;
@@ -30,11 +30,11 @@ use super::{
 pub enum Framing {
     /// NetBIOS session packets: SMB on 139, 445 and elsewhere.
     NetBios,
-    /// DCE-RPC units: 135 and the ports that it names.
+    /// DCE-RPC PDUs: port 135 and the ports that it names.
     DceRpc,
 }
 
-/// Why a message, or the rest of it, was not read.
+/// Why a message, or its rest, was not read.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum Problem {
     /// Its framing.
@@ -52,7 +52,7 @@ pub enum Problem {
     /// DCE-RPC.
     #[error(transparent)]
     Rpc(#[from] RpcError),
-    /// A response of the client, or a request of the server.
+    /// The client sent a response, or the server a request.
     #[error("the message is one of the other side")]
     Direction,
     /// None of the protocols.
@@ -60,26 +60,26 @@ pub enum Problem {
     Protocol,
 }
 
-/// What a message added.
+/// The result of reading a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     /// New facts.
     pub new: Vec<New>,
-    /// Why it was not read to its end.
+    /// Why it was not read to its end, if it was not.
     pub problem: Option<Problem>,
 }
 
-/// What a request waits for an answer with.
+/// What a pending request is about.
 #[derive(Clone, Copy, Debug)]
 enum Pending {
-    /// A credential, by its place.
+    /// A credential, by its index.
     Credential(usize),
-    /// A credential that found the list full.
+    /// A credential that did not fit into the list.
     UnlistedCredential {
-        /// Nothing was proven by it.
+        /// An authentication that proves nothing.
         anonymous: bool,
     },
-    /// A share, by its place.
+    /// A share, by its index.
     Share(usize),
 }
 
@@ -89,26 +89,26 @@ pub struct Dissector {
     key: FingerprintKey,
     framing: Framing,
     facts: Facts,
-    /// Requests that are not answered yet, by what they share with their response.
+    /// Unanswered requests, by the identifier that they share with their response.
     pending: BoundedMap<u64, Pending>,
-    /// A credential whose exchange goes on.
+    /// A credential whose exchange continues.
     undecided: Option<usize>,
     /// The SMB 1 server wants the password instead of a response.
     wants_password: bool,
-    /// An SMB 1 client asked for a file or pipe to be opened.
+    /// An SMB 1 client asked to open a file or pipe.
     opened: bool,
-    /// What the trees are.
+    /// The kinds of the trees.
     trees: BoundedMap<u32, ShareKind>,
-    /// Presentation contexts, by handle and number: places of interfaces.
+    /// Presentation contexts, by handle and number: indexes of interfaces.
     contexts: BoundedMap<(u128, u16), usize>,
     reading: Reading,
 }
 
-/// Most requests, trees and contexts each that are remembered at a time.
+/// Most requests, trees and contexts (each) that are remembered.
 const MAX_REMEMBERED: usize = 64;
 
 impl Dissector {
-    /// A dissector of a connection of which nothing is known.
+    /// A dissector of a connection without facts.
     #[must_use]
     pub fn new(key: FingerprintKey, framing: Framing) -> Self {
         Self {
@@ -125,19 +125,19 @@ impl Dissector {
         }
     }
 
-    /// A dissector that goes on with what an earlier one knew.
+    /// A dissector that continues with the facts of an earlier one.
     #[must_use]
     pub fn resume(key: FingerprintKey, framing: Framing, facts: Facts) -> Self {
         Self { facts, ..Self::new(key, framing) }
     }
 
-    /// What is known.
+    /// The facts so far.
     #[must_use]
     pub const fn facts(&self) -> &Facts {
         &self.facts
     }
 
-    /// Reads one message with its framing, or the head of one, and says what it adds.
+    /// Reads one message with its framing, or the beginning of one, and returns what it adds.
     pub fn message(&mut self, from: Sender, bytes: &[u8]) -> Reading {
         let left_out = self.facts.left_out;
         let result = match self.framing {
@@ -204,7 +204,7 @@ impl Dissector {
         self.reading.new.push(new);
     }
 
-    /// Notes that a part of the message could not be read, and goes on.
+    /// Notes that a part of the message could not be read, and continues.
     fn note(&mut self, result: Result<(), impl Into<Problem>>) {
         if let Err(problem) = result {
             self.reading.problem.get_or_insert(problem.into());

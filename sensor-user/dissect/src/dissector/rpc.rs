@@ -1,4 +1,4 @@
-//! DCE-RPC of a connection, out of pipes and on its own.
+//! DCE-RPC of a connection, in pipes and directly over TCP.
 
 use super::{Dissector, Problem, Sender};
 use crate::{
@@ -7,11 +7,11 @@ use crate::{
     smb2::ShareKind,
 };
 
-/// Most units that are read out of one message.
+/// Most PDUs that are read from one message.
 const MAX_UNITS: usize = 16;
 
 impl Dissector {
-    /// Reads the units that bytes begin with. `handle` is the pipe's, or 0 where there is none.
+    /// Reads the PDUs at the beginning of `bytes`. `handle` is the pipe's, or 0 without a pipe.
     pub(super) fn rpc(&mut self, from: Sender, handle: u128, bytes: &[u8]) -> Result<(), Problem> {
         let mut rest = bytes;
         for _ in 0..MAX_UNITS {
@@ -20,7 +20,7 @@ impl Dissector {
                 self.called(handle, &unit.body);
             }
             if let Some(blob) = unit.auth {
-                // Other security providers' blobs are of no interest, so a blob that cannot be read is no problem.
+                // Blobs of other security providers are ignored, so an unreadable blob is no problem.
                 let _ = self.blob(from, blob, None);
             }
             rest = rest.get(unit.length..).unwrap_or_default();
@@ -55,11 +55,11 @@ impl Dissector {
         }
     }
 
-    /// Reads what may be DCE-RPC out of a tree's handle. What is known to be a file is not looked at.
+    /// Reads data of a tree's handle that may be DCE-RPC. Data of a known file is not read.
     pub(super) fn piped(&mut self, from: Sender, tree: u32, handle: u128, surely_pipe: bool, bytes: &[u8]) {
         let kind = self.trees.get(&tree);
         if surely_pipe || matches!(kind, None | Some(ShareKind::Pipe)) {
-            // Pipes carry other things too, so what is no DCE-RPC is no problem.
+            // Pipes carry other protocols too, so unreadable data is no problem.
             let _ = self.rpc(from, handle, bytes);
         }
     }

@@ -50,7 +50,7 @@ impl Dissector {
                     self.report(New::Logoff);
                 }
             }
-            // In a chain with a session set-up both wait for the same answer: the share has its own.
+            // In a chain with a session set-up, the share waits for an answer of its own.
             Body::TreeConnectRequest(path) => self.share_asked(path, share_exchange(exchange)),
             Body::TreeConnectResponse(response) => {
                 let kind = response.and_then(|response| response.kind);
@@ -70,7 +70,7 @@ impl Dissector {
         let result = self.blob(Sender::Server, response.blob, None);
         self.note(result);
         self.wants_password = response.wants_password();
-        // Whoever speaks none of the dialects says nothing of signing.
+        // A server that speaks none of the dialects says nothing about signing.
         if response.dialect.is_some() {
             self.facts.signing = Some(Signing::from_mode(u16::from(response.security_mode) >> 2));
         }
@@ -104,7 +104,7 @@ impl Dissector {
                     ResponseKind::V1 | ResponseKind::V2 if self.wants_password => Method::Password,
                     kind => Method::Ntlm(kind),
                 };
-                // A password can be guessed from its fingerprint by whoever has the key, and an anonymous client's byte is nobody's.
+                // With the key, a password can be guessed from its fingerprint; and the byte of an anonymous client identifies nobody.
                 let response =
                     response.filter(|_| matches!(method, Method::Ntlm(ResponseKind::V1 | ResponseKind::V2)));
                 let credential = Credential {
@@ -122,7 +122,7 @@ impl Dissector {
     }
 }
 
-/// Apart from what a session set-up in the same message waits for; an identifier has 16 bits.
+/// An identifier that differs from that of a session set-up in the same message; SMB 1 identifiers have 16 bits.
 const fn share_exchange(exchange: u64) -> u64 {
     exchange | 1 << 63
 }

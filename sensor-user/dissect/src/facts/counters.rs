@@ -1,4 +1,4 @@
-//! What is kept of facts when their lists are dropped.
+//! The part of the facts that is kept when their lists are dropped.
 
 use serde::{Deserialize, Serialize};
 
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counters_survive_and_lists_do_not() {
+    fn counters_are_stored_and_lists_are_not() {
         let kept = Facts {
             smb1: true,
             smb2: true,

@@ -1,4 +1,4 @@
-//! What was said in datagrams: names asked for, registered and answered (UDP 137), and messages to names (UDP 138).
+//! Facts from datagrams: names asked for, registered and answered (UDP 137), and messages to names (UDP 138).
 
 use crate::{
     Sender,
@@ -12,16 +12,16 @@ pub const MAX_DATAGRAMS: usize = 32;
 /// Most names of nodes that answered, of one connection, that are kept.
 const MAX_NODE_NAMES: usize = 64;
 
-/// What was said in datagrams. None of it is proven.
+/// Facts from datagrams. None of them is proven.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Datagrams {
     /// Questions of the name service, each with its answer.
     pub exchanges: Vec<Exchange>,
     /// Messages of the datagram service, each with its sender.
     pub messages: Vec<(Sender, Datagram)>,
-    /// Something came that is no NetBIOS.
+    /// Something other than NetBIOS arrived.
     pub not_netbios: bool,
-    /// Facts that found their list full.
+    /// Facts that did not fit into their list.
     pub left_out: u32,
 }
 
@@ -30,13 +30,13 @@ pub struct Datagrams {
 pub struct Exchange {
     /// Who asked.
     pub asked_by: Sender,
-    /// What an answer shares with its question.
+    /// Identifier that an answer shares with its question.
     pub transaction: u16,
-    /// What was asked for.
+    /// The kind of question.
     pub operation: Operation,
     /// The name that it is about.
     pub name: NetbiosName,
-    /// The answer, once it was seen.
+    /// The answer, once seen.
     pub answer: Option<Answer>,
 }
 
@@ -45,24 +45,24 @@ pub struct Exchange {
 pub struct Answer {
     /// Result; 0 is success.
     pub code: u8,
-    /// Names of the node that answers, of a node status.
+    /// Names of the answering node, in a node status.
     pub names: Vec<NodeName>,
 }
 
-/// What a packet of the name service asks for (RFC 1002 4.2.1.1).
+/// The operation of a name service packet (RFC 1002 4.2.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// Who has a name.
     Query,
     /// Which names a machine has.
     NodeStatus,
-    /// A name is taken.
+    /// A name is registered.
     Registration,
-    /// A name is given up.
+    /// A name is released.
     Release,
-    /// A name is kept.
+    /// A name is refreshed.
     Refresh,
-    /// None of RFC 1002.
+    /// Not in RFC 1002.
     Other(u8),
 }
 
@@ -71,7 +71,7 @@ impl Operation {
         match opcode {
             0 if record == NBSTAT => Self::NodeStatus,
             0 => Self::Query,
-            // 15 is none of RFC 1002: Windows registers a name of several addresses by it.
+            // 15 is not in RFC 1002: Windows uses it to register a name with several addresses.
             5 | 15 => Self::Registration,
             6 => Self::Release,
             8 | 9 => Self::Refresh,
@@ -80,11 +80,11 @@ impl Operation {
     }
 }
 
-/// The opcode of an answer that another one will follow (RFC 1002 4.2.16).
+/// The opcode of a wait acknowledgement, after which another answer follows (RFC 1002 4.2.16).
 const WAIT: u8 = 7;
 
 impl Answer {
-    /// Why it was refused, or `None` where it was not (RFC 1002 4.2.6, 4.2.11, 4.2.14).
+    /// Why the server refused, or `None` if it did not (RFC 1002 4.2.6, 4.2.11, 4.2.14).
     #[must_use]
     pub const fn refusal(&self) -> Option<&'static str> {
         Some(match self.code {
@@ -100,7 +100,7 @@ impl Answer {
         })
     }
 
-    /// The name of the machine that answers: the one it serves files by, or else that of the workstation.
+    /// The name of the answering machine: that of its file server or, without one, that of its workstation.
     #[must_use]
     pub fn computer(&self) -> Option<&str> {
         self.named(0x20, false).or_else(|| self.named(0x00, false))
@@ -119,7 +119,7 @@ impl Answer {
 }
 
 impl Datagrams {
-    /// Adds a packet of the name service; says whether it is news.
+    /// Adds a packet of the name service; returns whether it adds a fact.
     pub(crate) fn add_name_packet(&mut self, from: Sender, packet: NamePacket) -> bool {
         if packet.response && packet.opcode == WAIT {
             return false;
@@ -129,7 +129,7 @@ impl Datagrams {
         let left_out = names.len().saturating_sub(self.names_left());
         names.truncate(names.len() - left_out);
         let answer = packet.response.then_some(Answer { code: packet.rcode, names });
-        // A refusal need not repeat the record that was asked for (RFC 1002 4.2.14): the number and the name do.
+        // A refusal need not repeat the requested record (RFC 1002 4.2.14), but it repeats the identifier and the name.
         let known = self.exchanges.iter_mut().find(|known| {
             known.asked_by == asked_by && known.transaction == packet.transaction && known.name == packet.name
         });
@@ -148,28 +148,28 @@ impl Datagrams {
             name: packet.name,
             answer,
         };
-        let room = self.exchanges.len() < MAX_DATAGRAMS;
-        self.leave_out(if room { left_out } else { 0 });
-        self.keep(room, |datagrams| datagrams.exchanges.push(exchange))
+        let fits = self.exchanges.len() < MAX_DATAGRAMS;
+        self.leave_out(if fits { left_out } else { 0 });
+        self.keep(fits, |datagrams| datagrams.exchanges.push(exchange))
     }
 
-    /// Adds a message of the datagram service; says whether it is news.
+    /// Adds a message of the datagram service; returns whether it adds a fact.
     pub(crate) fn add_message(&mut self, from: Sender, message: Datagram) -> bool {
         let message = (from, message);
         if self.messages.contains(&message) {
             return false;
         }
-        let room = self.messages.len() < MAX_DATAGRAMS;
-        self.keep(room, |datagrams| datagrams.messages.push(message))
+        let fits = self.messages.len() < MAX_DATAGRAMS;
+        self.keep(fits, |datagrams| datagrams.messages.push(message))
     }
 
-    fn keep(&mut self, room: bool, add: impl FnOnce(&mut Self)) -> bool {
-        if room {
+    fn keep(&mut self, fits: bool, add: impl FnOnce(&mut Self)) -> bool {
+        if fits {
             add(self);
         } else {
             self.leave_out(1);
         }
-        room
+        fits
     }
 
     fn leave_out(&mut self, facts: usize) {
@@ -182,7 +182,7 @@ impl Datagrams {
         MAX_NODE_NAMES.saturating_sub(known)
     }
 
-    /// Makes the client the server and the server the client: they had been taken for each other.
+    /// Swaps client and server, after they were mistaken for each other.
     pub fn swap_roles(&mut self) {
         for exchange in &mut self.exchanges {
             exchange.asked_by = exchange.asked_by.peer();

@@ -1,4 +1,4 @@
-//! What is known of a connection: facts, each list of which has a bound.
+//! The facts of a connection. Each of their lists has a bound.
 
 mod access;
 mod counters;
@@ -24,19 +24,19 @@ pub const MAX_SHARES: usize = 64;
 pub const MAX_INTERFACES: usize = 32;
 /// Most operations of one interface.
 pub const MAX_OPERATIONS: usize = 64;
-/// Most different statuses that session set-up was answered with.
+/// Most different statuses in answers to session set-up.
 pub const MAX_STATUSES: usize = 16;
 
-/// What is known of a connection.
+/// The facts of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// SMB 1 was spoken.
     pub smb1: bool,
     /// SMB 2 or 3 was spoken.
     pub smb2: bool,
-    /// Which dialect the server chose.
+    /// Dialect that the server chose.
     pub dialect: Option<Dialect>,
-    /// What the server says of signing.
+    /// What the server says about signing.
     pub signing: Option<Signing>,
     /// A signed message was seen.
     pub signed: bool,
@@ -46,24 +46,24 @@ pub struct Facts {
     pub compressed: bool,
     /// Names of a NetBIOS session request: called, calling.
     pub netbios: Option<(NetbiosName, NetbiosName)>,
-    /// What the client says of itself.
+    /// What the client says about itself.
     pub client: Client,
-    /// What the server says of itself.
+    /// What the server says about itself.
     pub server: Server,
-    /// Who authenticated, and how it ended.
+    /// Who authenticated, and the result.
     pub credentials: Vec<Credential>,
-    /// Different statuses that session set-up was answered with, in the order in which they came first.
+    /// Different statuses in answers to session set-up, in the order of their first appearance.
     pub session_statuses: Vec<Status>,
     /// Sessions that were set up.
     pub sessions: u32,
-    /// Log-ons that the server refused, also those of credentials that found the list full. An answer that asks for more
-    /// (STATUS_MORE_PROCESSING_REQUIRED, MS-SMB2 3.3.5.5) refuses nothing.
+    /// Log-ons that the server refused, including those of credentials that did not fit into the list. An answer that asks for
+    /// more (STATUS_MORE_PROCESSING_REQUIRED, MS-SMB2 3.3.5.5) is no refusal.
     pub logons_refused: u32,
-    /// Log-ons that the server accepted, other than anonymous ones and those of guests.
+    /// Log-ons that the server accepted, except anonymous and guest ones.
     pub logons_accepted: u32,
     /// Log-ons that the server accepted as anonymous or as a guest.
     pub logons_anonymous: u32,
-    /// Shares that were asked for.
+    /// Shares that the client asked for.
     pub shares: Vec<Share>,
     /// Shares that were connected.
     pub trees: u32,
@@ -73,10 +73,10 @@ pub struct Facts {
     pub exploit_like: Vec<ExploitLike>,
     /// Log-offs that the client asked for.
     pub logoffs: u32,
-    /// Facts that found their list full.
+    /// Facts that did not fit into their list.
     pub left_out: u32,
-    /// Those of them that are credentials. A further one takes the place of one that was refused, rather of one that shows little of the
-    /// password.
+    /// Those of them that are credentials. A further credential replaces one that was refused, and rather one that reveals little
+    /// about the password.
     pub credentials_left_out: u32,
 }
 
@@ -87,7 +87,7 @@ impl Facts {
         self.smb1 || self.smb2 || self.encrypted || self.compressed
     }
 
-    /// The client gave away what proves who it is: an NTLM response or a Kerberos ticket.
+    /// The client sent proof of its identity: an NTLM response or a Kerberos ticket.
     #[must_use]
     pub fn authentication_attempted(&self) -> bool {
         self.credentials.iter().any(|credential| !credential.is_anonymous())
@@ -99,7 +99,7 @@ impl Facts {
         self.sessions > 0
     }
 
-    /// The server refused a log-on, and let nobody in so far.
+    /// The server refused a log-on and has accepted none so far.
     #[must_use]
     pub fn nobody_let_in(&self) -> bool {
         let refuses = |status: &Status| !status.is_success() && !status.is_interim();
@@ -114,7 +114,7 @@ impl Facts {
     }
 }
 
-/// What a message added to the facts. Numbers are places in the lists of [`Facts`].
+/// What a message added to the facts. Numbers are indexes into the lists of [`Facts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum New {
     /// SMB was spoken for the first time.
@@ -123,17 +123,17 @@ pub enum New {
     Dialect,
     /// The server named itself.
     ServerNames,
-    /// Someone authenticates.
+    /// A user authenticates.
     Credential(usize),
-    /// How that ended.
+    /// The result of that.
     CredentialOutcome(usize),
     /// A session was set up.
     Session,
     /// Session set-up was answered.
     SessionStatus,
-    /// A share is asked for.
+    /// The client asks for a share.
     Share(usize),
-    /// How that ended.
+    /// The result of that.
     ShareOutcome(usize),
     /// A share was connected.
     Tree,
@@ -154,13 +154,13 @@ pub enum New {
 }
 
 impl Facts {
-    /// Adds a credential; gives its place and whether it is new.
+    /// Adds a credential; returns its index and whether it is new.
     pub(crate) fn add_credential(&mut self, credential: Credential) -> Option<(usize, bool)> {
         let same = self.credentials.iter().position(|known| known.is_repeat_of(&credential));
         if same.is_none() && self.credentials.len() == MAX_CREDENTIALS {
             self.credentials_left_out = self.credentials_left_out.saturating_add(1);
             self.left_out = self.left_out.saturating_add(1);
-            // Of many guesses the one that is right must not be the one that is missing.
+            // Of many guesses, the correct one must not be the one that is missing.
             let refused = |known: &Credential| matches!(known.outcome, Some(Outcome::Refused(_)));
             let known = &self.credentials;
             let place = known.iter().rposition(|one| refused(one) && !one.is_weak());
@@ -183,7 +183,7 @@ impl Facts {
         self.add(same, interface, MAX_INTERFACES, |facts| &mut facts.interfaces)
     }
 
-    /// Adds an operation to an interface; says whether it is new.
+    /// Adds an operation to an interface; returns whether it is new.
     pub(crate) fn add_operation(&mut self, interface: usize, opnum: u16) -> bool {
         let Some(interface) = self.interfaces.get_mut(interface) else { return false };
         if interface.operations.contains(&opnum) {
@@ -197,7 +197,7 @@ impl Facts {
         true
     }
 
-    /// Counts how a log-on was answered for good.
+    /// Counts the final answer to a log-on.
     pub(crate) const fn count_logon(&mut self, outcome: Outcome, anonymous: bool) {
         let counter = match outcome {
             Outcome::Refused(_) => &mut self.logons_refused,
@@ -207,13 +207,13 @@ impl Facts {
         *counter = counter.saturating_add(1);
     }
 
-    /// Adds what session set-up was answered with.
+    /// Adds the status of an answer to session set-up.
     pub(crate) fn add_session_status(&mut self, status: Status) {
         let same = self.session_statuses.iter().position(|known| *known == status);
         self.add(same, status, MAX_STATUSES, |facts| &mut facts.session_statuses);
     }
 
-    /// Adds an exploit-like request; says whether it is the first of its kind.
+    /// Adds an exploit-like request; returns whether it is the first of its kind.
     pub(crate) fn add_exploit_like(&mut self, request: ExploitLike) -> bool {
         let new = !self.exploit_like.contains(&request);
         if new {
@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dialects_are_shown_as_people_call_them() {
+    fn shows_dialects_by_their_usual_names() {
         let shown = [0x0202, 0x0210, 0x0300, 0x0302, 0x0311, 0x02FF].map(|n| Dialect::Smb2(n).to_string());
         assert_eq!(shown, ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1", "2.???"]);
     }
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_gives_the_password_away_stays_and_two_passwords_of_a_user_are_two() {
+    fn distinguishes_two_passwords_of_one_user() {
         let mut facts = Facts::default();
         let v1 = Method::Ntlm(crate::ntlmssp::ResponseKind::V1);
         for number in 0..100 {
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_guesses_the_accepted_one_is_kept_and_the_others_are_counted() {
+    fn keeps_the_accepted_of_many_guesses_and_counts_the_rest() {
         let mut facts = Facts::default();
         for number in 0..100 {
             let (place, _) = facts.add_credential(guess(number, Method::Kerberos)).unwrap();
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_list_counts_what_it_leaves_out() {
+    fn full_list_counts_omitted_entries() {
         let mut facts = Facts::default();
         for number in 0..1000 {
             facts.add_share(format!(r"\\h\{number}"));

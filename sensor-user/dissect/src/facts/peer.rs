@@ -1,4 +1,4 @@
-//! What the two ends say of themselves.
+//! What the two ends say about themselves.
 
 use std::fmt;
 
@@ -33,14 +33,14 @@ impl fmt::Display for Dialect {
     }
 }
 
-/// What an end says of signing.
+/// What an end says about signing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Signing {
     /// Not signed.
     Off,
     /// Signed if the other end wants it.
     Enabled,
-    /// Signed or nothing.
+    /// Signing required.
     Required,
 }
 
@@ -55,20 +55,20 @@ impl Signing {
     }
 }
 
-/// What the client says of itself. None of it is proven.
+/// What the client says about itself. None of it is proven.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Client {
-    /// Names of the SMB 1 dialects that it offers.
+    /// Names of the offered SMB 1 dialects.
     pub smb1_dialects: Vec<String>,
-    /// SMB 2 dialects that it offers.
+    /// Offered SMB 2 dialects.
     pub dialects: Vec<u16>,
-    /// What it says of signing.
+    /// What it says about signing.
     pub signing: Option<Signing>,
     /// Capabilities (MS-SMB2 2.2.3).
     pub capabilities: u32,
     /// Identifier.
     pub guid: Option<Uuid>,
-    /// Negotiate contexts; `contexts.netname` is the name by which it calls the server.
+    /// Negotiate contexts; `contexts.netname` is the client's name for the server.
     pub contexts: Contexts,
     /// Version in its NTLM messages.
     pub ntlm_version: Option<Version>,
@@ -78,10 +78,10 @@ pub struct Client {
     pub native_lan_manager: Option<String>,
 }
 
-/// What the server says of itself. None of it is proven.
+/// What the server says about itself. None of it is proven.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Server {
-    /// Realm that its NTLM challenge is for, or domain that it names in SMB 1.
+    /// Realm of its NTLM challenge, or the domain that it names in SMB 1.
     pub target: Option<String>,
     /// Names in its NTLM challenge.
     pub names: TargetInformation,

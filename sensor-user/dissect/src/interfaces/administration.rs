@@ -1,4 +1,4 @@
-//! Interfaces by which a machine is administered: services, registry, tasks, logs, shutdown, messages.
+//! Interfaces for administering a machine: services, registry, tasks, logs, shutdown, messages.
 
 use super::KnownInterface;
 

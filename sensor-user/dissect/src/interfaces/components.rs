@@ -1,4 +1,4 @@
-//! Interfaces that find and run others: the endpoint mapper, component objects, and what is told by them.
+//! Interfaces that find and activate others: the endpoint mapper, DCOM, and WMI.
 
 use super::KnownInterface;
 

@@ -4,7 +4,7 @@ use crate::{
     spnego::Mechanism,
 };
 
-/// What stands encrypted in the ticket and in the authenticator.
+/// The encrypted part of the ticket and of the authenticator.
 pub(crate) const TICKET: &[u8] = b"ENCRYPTED-TICKET";
 const AUTHENTICATOR: &[u8] = b"ENCRYPTED-AUTHENTICATOR";
 
@@ -93,7 +93,7 @@ fn files() -> Vec<u8> {
 }
 
 #[test]
-fn a_ticket_says_its_realm_and_service_whatever_is_around_it() {
+fn ticket_names_realm_and_service_in_any_wrapper() {
     let request = files();
     let blobs = [request.clone(), in_gss_api(1, &request), in_spnego(&request), offered(&request)];
     for blob in &blobs {
@@ -108,9 +108,9 @@ fn a_ticket_says_its_realm_and_service_whatever_is_around_it() {
 }
 
 #[test]
-fn a_ticket_cut_short_says_whole_names_or_none_and_has_no_fingerprint() {
+fn cut_ticket_gives_whole_names_or_none_and_no_fingerprint() {
     let whole = offered(&files());
-    let mut told = 0;
+    let mut with_service = 0;
     for length in 0..whole.len() {
         let Ok(Blob::Kerberos(KerberosToken::Request { realm, service, bytes })) =
             security::read(&whole[..length])
@@ -120,13 +120,13 @@ fn a_ticket_cut_short_says_whole_names_or_none_and_has_no_fingerprint() {
         assert!(realm.as_deref().is_none_or(|realm| realm == "CORP.EXAMPLE"), "{realm:?}");
         assert!(service.as_deref().is_none_or(|name| name == "cifs/files.corp.example"), "{service:?}");
         assert_eq!(bytes, None, "{length} of {} bytes", whole.len());
-        told += usize::from(service.is_some());
+        with_service += usize::from(service.is_some());
     }
-    assert!(told > TICKET.len(), "a snap length that ends in the ticket leaves its names");
+    assert!(with_service > TICKET.len(), "a snap length that ends in the ticket leaves its names");
 }
 
 #[test]
-fn of_a_services_name_as_many_parts_are_kept_as_are_usual_and_no_control_characters() {
+fn limits_parts_of_a_service_name_and_drops_control_characters() {
     let request = ap_req("R\u{1b}[2J", &["a", "b", "c", "d", "e"]);
     let KerberosToken::Request { realm, service, .. } = read(&[&[1, 0], &*request].concat()) else {
         panic!("no request")
@@ -136,7 +136,7 @@ fn of_a_services_name_as_many_parts_are_kept_as_are_usual_and_no_control_charact
 }
 
 #[test]
-fn replies_and_errors_are_told_apart_from_requests() {
+fn distinguishes_replies_and_errors_from_requests() {
     let of = |kind| security::read(&in_gss_api(kind, &[0x30, 0])).map(|blob| format!("{blob:?}"));
     assert_eq!(of(2), Ok("Kerberos(Reply)".to_owned()));
     assert_eq!(of(3), Ok("Kerberos(Error)".to_owned()));
@@ -145,13 +145,13 @@ fn replies_and_errors_are_told_apart_from_requests() {
 }
 
 #[test]
-fn spnego_that_offers_kerberos_with_another_token_says_what_is_offered() {
+fn spnego_with_kerberos_and_another_token_gives_the_offer() {
     let blob = in_spnego(b"another");
     assert_eq!(security::read(&blob), Ok(Blob::Mechanisms(vec![Mechanism::Kerberos, Mechanism::Kerberos])));
 }
 
 #[test]
-fn what_only_begins_like_a_ticket_is_none() {
+fn refuses_bytes_that_only_begin_like_a_ticket() {
     assert_eq!(request(b"neither"), KerberosToken::Other);
     assert_eq!(request(&[0x6E, 2, 4, 0]), KerberosToken::Other);
 }

@@ -25,7 +25,7 @@ fn read_authenticate(message: &[u8]) -> Authenticate<'_> {
 }
 
 #[test]
-fn names_version_and_protocol_are_read() {
+fn reads_names_version_and_protocol() {
     let message = authenticate_message(
         [&[0; 24], &[7; 24], b"E\0Q\0", b"u\0", b"W\0S\0"],
         flag::UNICODE | flag::VERSION,
@@ -50,7 +50,7 @@ fn no_response_is_anonymous_and_a_long_one_is_version_2() {
 }
 
 #[test]
-fn a_cut_message_gives_what_is_there() {
+fn cut_message_gives_its_complete_fields() {
     let whole = authenticate_message([&[0; 24], &[7; 90], b"D\0", b"u\0", b"w\0"], flag::UNICODE);
     for length in 0..whole.len() {
         match read(&whole[..length]) {
@@ -64,9 +64,9 @@ fn a_cut_message_gives_what_is_there() {
 }
 
 #[test]
-fn offsets_that_lie_give_no_names() {
+fn false_offsets_give_no_names() {
     let mut message = authenticate_message([&[0; 24], &[7; 24], b"D\0", b"u\0", b"w\0"], flag::UNICODE);
-    // The user's offset points beyond the end, the domain's length is everything there is.
+    // The user's offset points beyond the end; the domain's length covers the whole message.
     message[40..44].copy_from_slice(&u32::MAX.to_le_bytes());
     message[28..30].copy_from_slice(&u16::MAX.to_le_bytes());
     let seen = read_authenticate(&message);
@@ -75,14 +75,14 @@ fn offsets_that_lie_give_no_names() {
 }
 
 #[test]
-fn attributes_without_an_end_are_read_as_far_as_they_go() {
+fn reads_unterminated_attributes_as_far_as_possible() {
     let names = attributes(&[1, 0, 2, 0, b'A', 0, 2, 0, 200, 0, b'B', 0]);
     assert_eq!(names.netbios_computer.as_deref(), Some("A"));
     assert_eq!(names.netbios_domain, None);
 }
 
 #[test]
-fn what_is_no_message_is_refused_by_name() {
+fn refuses_a_broken_message_by_name() {
     assert_eq!(read(b"NTLMSSP\0\x09\0\0\0"), Err(NtlmError::Kind(9)));
     assert_eq!(read(b"NTLMSSQ\0\x01\0\0\0"), Err(NtlmError::Signature));
 }

@@ -1,4 +1,4 @@
-//! SMB 1 messages (MS-CIFS 2.2, MS-SMB 2.2): the header, chains of AndX commands, and which of them are read further.
+//! SMB 1 messages (MS-CIFS 2.2, MS-SMB 2.2): the header, chains of AndX commands, and the commands that are parsed.
 
 mod negotiate;
 mod session_setup;
@@ -61,7 +61,7 @@ mod command {
     pub(super) const NT_CREATE_ANDX: u8 = 0xA2;
     pub(super) const NONE: u8 = 0xFF;
 
-    /// Whether it asks for a file or pipe to be opened: OPEN, CREATE, CREATE_TEMPORARY, CREATE_NEW, OPEN_ANDX, TRANSACTION2,
+    /// Whether it asks to open a file or pipe: OPEN, CREATE, CREATE_TEMPORARY, CREATE_NEW, OPEN_ANDX, TRANSACTION2,
     /// NT_TRANSACT, NT_CREATE_ANDX.
     pub(super) const fn may_open(command: u8) -> bool {
         matches!(command, 0x02 | 0x03 | 0x0E | 0x0F | OPEN_ANDX | 0x32 | 0xA0 | NT_CREATE_ANDX)
@@ -88,21 +88,21 @@ mod command {
 pub struct Message<'a> {
     /// Whether the server sent it.
     pub response: bool,
-    /// Status of a response: of the last command of its chain.
+    /// Status of a response: that of the last command of its chain.
     pub status: Status,
-    /// Tree that it is about, or that was connected.
+    /// Tree of the message, or the newly connected tree.
     pub tree: u16,
-    /// What a response shares with its request: the multiplex identifier. Some servers do not repeat the process'.
+    /// Identifier that a response shares with its request: the multiplex identifier. Some servers do not repeat the process'.
     pub exchange: u16,
-    /// Whether it is signed, as its flags say.
+    /// Whether its flags say that it is signed.
     pub signed: bool,
     /// Commands in their order, up to the first that could not be read.
     pub commands: Vec<Body<'a>>,
-    /// Why the chain was not read to its end.
+    /// Why the chain was not read to its end, if it was not.
     pub broken: Option<Smb1Error>,
 }
 
-/// What a command says.
+/// The content of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body<'a> {
     /// NEGOTIATE request: names of dialects.
@@ -111,48 +111,48 @@ pub enum Body<'a> {
     NegotiateResponse(NegotiateResponse<'a>),
     /// SESSION_SETUP_ANDX request.
     SessionSetupRequest(SessionSetupRequest<'a>),
-    /// SESSION_SETUP_ANDX response; `None` is one with an error and no more.
+    /// SESSION_SETUP_ANDX response; `None` for an error without a body.
     SessionSetupResponse(Option<SessionSetupResponse<'a>>),
     /// LOGOFF_ANDX.
     Logoff,
     /// TREE_CONNECT or TREE_CONNECT_ANDX request with the path.
     TreeConnectRequest(String),
-    /// Its response; `None` is one with an error.
+    /// Its response; `None` for an error.
     TreeConnectResponse(Option<TreeConnectResponse>),
-    /// What goes through a named pipe, or in or out of a file.
+    /// Data of a named pipe or a file.
     PipeData(PipeData<'a>),
-    /// TRANS_PEEK_NMPIPE request, by its handle.
+    /// TRANS_PEEK_NMPIPE request, with its handle.
     PeekPipe(u16),
-    /// Anything else, by its command.
+    /// Another command.
     Other(u8),
 }
 
-/// A message that is none.
+/// Why bytes are not a valid message.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum Smb1Error {
-    /// It stops early.
+    /// It is cut short.
     #[error(transparent)]
     Truncated(#[from] Truncated),
     /// It does not begin with FF "SMB".
     #[error("not an SMB1 message")]
     Protocol,
-    /// A command that has fewer parameter words than its kind.
+    /// A command with fewer parameter words than it needs.
     #[error("{what} with {words} parameter words")]
-    Words {
+    WordCount {
         /// Command.
         what: &'static str,
-        /// Words that it has.
+        /// Its WordCount.
         words: u8,
     },
     /// The next command of a chain begins inside an earlier one.
     #[error("the next command of the chain begins at offset {0}, inside an earlier one")]
     Chain(u16),
-    /// More commands in one chain than are read.
+    /// Too many commands in one chain.
     #[error("a chain of more than {MAX_CHAIN} commands")]
     TooMany,
 }
 
-/// The parameter words and bytes of a command (MS-CIFS 2.2.3.2, 2.2.3.3), with what is needed to read them.
+/// The parameter words and bytes of a command (MS-CIFS 2.2.3.2, 2.2.3.3), with the context for reading them.
 #[derive(Clone, Copy)]
 struct Block<'a> {
     /// The whole message: offsets and alignment count from its header.
@@ -160,16 +160,16 @@ struct Block<'a> {
     words: &'a [u8],
     /// Where the data bytes begin.
     data_at: usize,
-    /// What there is of them.
+    /// The bytes, as far as they are there.
     data: &'a [u8],
-    /// Whether some of them are not there.
+    /// Whether some of them are missing.
     cut: bool,
     unicode: bool,
     response: bool,
 }
 
 impl Body<'_> {
-    /// Whether it asks for a file or pipe to be opened, as far as its command says.
+    /// Whether its command asks to open a file or pipe.
     #[must_use]
     pub const fn may_open(&self) -> bool {
         matches!(self, Self::Other(command) if command::may_open(*command))
@@ -182,7 +182,7 @@ impl<'a> Block<'a> {
         let words = slice(message, at + 1, count * 2, "parameter words")?;
         let bytes_at = at + 1 + count * 2;
         let data_at = bytes_at + 2;
-        // A message cut here says nothing more than its words.
+        // A message that is cut here gives only its words.
         let length = layout::<U16>(message, bytes_at, "byte count").map_or(0, |count| count.get());
         let data = available(message, data_at, length.into());
         let cut = data.len() < usize::from(length);
@@ -198,14 +198,14 @@ impl<'a> Block<'a> {
         layout::<U16>(self.words, at, "word").map_or(0, |word| word.get())
     }
 
-    /// Reads text at an offset in the data, aligned as Unicode text is (MS-CIFS 2.2.1.1); gives the offset behind it.
+    /// Reads text at an offset in the data, aligned as Unicode text is (MS-CIFS 2.2.1.1); returns the offset behind it.
     fn text(&self, at: usize) -> (Option<String>, usize) {
         let aligned = at + usize::from(self.unicode && !(self.data_at + at).is_multiple_of(2));
         self.text_unaligned(aligned, self.unicode)
     }
 
-    /// Reads text at an offset in the data. `None` for text of no length, and for the beginning of one that was cut: it
-    /// would be another name.
+    /// Reads text at an offset in the data. `None` for empty text and for text that was cut, because it would be another
+    /// name.
     fn text_unaligned(&self, at: usize, unicode: bool) -> (Option<String>, usize) {
         let rest = self.data.get(at..).unwrap_or_default();
         let (text, taken) = if unicode { text::utf16_z(rest) } else { text::oem_z(rest) };
@@ -217,7 +217,7 @@ impl<'a> Block<'a> {
 /// Reads a message.
 ///
 /// # Errors
-/// [`Smb1Error`] where it is none. A command that cannot be read ends the chain and is told of in the message.
+/// [`Smb1Error`] if it is none. An unreadable command ends the chain, and the message says why.
 pub fn read(bytes: &[u8]) -> Result<Message<'_>, Smb1Error> {
     let header = layout::<WireHeader>(bytes, 0, "SMB header")?;
     if header.protocol != *b"\xFFSMB" {
@@ -263,7 +263,7 @@ fn chain<'a>(bytes: &'a [u8], first: u8, unicode: bool, message: &mut Message<'a
 }
 
 fn body(command: u8, block: Block<'_>) -> Result<Body<'_>, Smb1Error> {
-    // With an error a response has no parameter words.
+    // A response with an error has no parameter words.
     let empty = block.words.is_empty();
     Ok(match (command, block.response) {
         (command::NEGOTIATE, false) => Body::NegotiateRequest(negotiate::dialects(block.data)),

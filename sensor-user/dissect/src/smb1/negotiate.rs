@@ -7,19 +7,19 @@ use zerocopy::little_endian::U32;
 /// Most dialects that are kept.
 const MAX_DIALECTS: usize = 32;
 
-/// Index that says none of the dialects is spoken.
+/// Index for "none of the dialects".
 const NONE: u16 = 0xFFFF;
 
 /// Capability of extended security: a security blob in place of names (MS-SMB 2.2.4.5.2.1).
 const CAP_EXTENDED_SECURITY: u32 = 0x8000_0000;
 
-/// Capability of Unicode text. Names in this response go by it: servers set it where the header's flag is not set yet.
+/// Capability of Unicode text. It decides about names in this response, because servers set it before the header's flag.
 const CAP_UNICODE: u32 = 0x0000_0004;
 
-/// What the server chooses.
+/// The server's choice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NegotiateResponse<'a> {
-    /// Which of the client's dialects; `None` is none of them.
+    /// Index of the client's dialect; `None` if the server speaks none of them.
     pub dialect: Option<u16>,
     /// SecurityMode: 1 user level, 2 challenge and response, 4 signing enabled, 8 signing required.
     pub security_mode: u8,
@@ -47,7 +47,7 @@ pub(super) fn dialects(data: &[u8]) -> Vec<String> {
 }
 
 impl NegotiateResponse<'_> {
-    /// The server knows users and no challenge: a client that agrees sends the password itself (MS-CIFS 2.2.4.52.2).
+    /// The server uses accounts but no challenge: a client that agrees sends the password itself (MS-CIFS 2.2.4.52.2).
     #[must_use]
     pub const fn wants_password(&self) -> bool {
         self.security_mode & 3 == 1
@@ -83,7 +83,7 @@ pub(super) fn response(block: Block<'_>) -> Result<NegotiateResponse<'_>, Smb1Er
                 (seen.domain, seen.server) = (domain, block.text_unaligned(after, unicode).0);
             }
         }
-        words => return Err(Smb1Error::Words { what: "NEGOTIATE response", words }),
+        words => return Err(Smb1Error::WordCount { what: "NEGOTIATE response", words }),
     }
     Ok(seen)
 }
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_without_challenges_wants_the_password() {
+    fn server_without_challenges_wants_the_password() {
         let wants = |security_mode| {
             NegotiateResponse { security_mode, ..NegotiateResponse::default() }.wants_password()
         };
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn dialects_end_where_their_list_does() {
+    fn dialects_end_with_their_list() {
         assert_eq!(dialects(b"\x02NT LM 0.12\0\x02SMB 2.002\0"), ["NT LM 0.12", "SMB 2.002"]);
         assert_eq!(dialects(b"\x02NT LM 0.12\0\x02SMB"), ["NT LM 0.12"]);
         assert_eq!(dialects(&b"\x02\0".repeat(1000)).len(), MAX_DIALECTS);

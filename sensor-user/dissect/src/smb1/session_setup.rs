@@ -1,20 +1,20 @@
-//! SESSION_SETUP_ANDX (MS-CIFS 2.2.4.53, MS-SMB 2.2.4.6): of LAN Manager, of NT without a security blob, and with one.
+//! SESSION_SETUP_ANDX (MS-CIFS 2.2.4.53, MS-SMB 2.2.4.6): for LAN Manager, for NT without a security blob, and with one.
 
 use super::{Block, Smb1Error};
 use crate::{ntlmssp::ResponseKind, wire::available};
 
-/// What the client authenticates with.
+/// A session set-up request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionSetupRequest<'a> {
-    /// What it authenticates with.
+    /// The authentication.
     pub authentication: Authentication<'a>,
-    /// Operating system that it says it is.
+    /// Operating system that the client claims.
     pub native_os: Option<String>,
-    /// LAN Manager that it says it is.
+    /// LAN Manager version that the client claims.
     pub native_lan_manager: Option<String>,
 }
 
-/// Either of the two ways.
+/// The two ways to authenticate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authentication<'a> {
     /// A security blob.
@@ -25,23 +25,23 @@ pub enum Authentication<'a> {
         user: Option<String>,
         /// Domain.
         domain: Option<String>,
-        /// Which protocol the response is of.
+        /// Protocol of the response.
         kind: ResponseKind,
-        /// The response, where it is there whole: for a fingerprint, never kept.
+        /// The response, if it is complete: only for a fingerprint, never kept.
         response: Option<&'a [u8]>,
     },
 }
 
-/// What the server answers.
+/// The server's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionSetupResponse<'a> {
-    /// The client is a guest whatever user it named (MS-CIFS 2.2.4.53.2).
+    /// The client is a guest, whatever user it named (MS-CIFS 2.2.4.53.2).
     pub guest: bool,
-    /// What there is of the security blob.
+    /// The security blob, as far as it is there.
     pub blob: &'a [u8],
-    /// Operating system that it says it is.
+    /// Operating system that the server claims.
     pub native_os: Option<String>,
-    /// LAN Manager that it says it is.
+    /// LAN Manager version that the server claims.
     pub native_lan_manager: Option<String>,
 }
 
@@ -67,7 +67,7 @@ pub(super) fn request(block: Block<'_>) -> Result<SessionSetupRequest<'_>, Smb1E
             let response = if nt > 0 { block.data.get(lm..lm + nt) } else { block.data.get(..lm) };
             Ok(account(block, lm + nt, response, response_kind(lm, nt)))
         }
-        words => Err(Smb1Error::Words { what: "SESSION_SETUP_ANDX request", words }),
+        words => Err(Smb1Error::WordCount { what: "SESSION_SETUP_ANDX request", words }),
     }
 }
 
@@ -85,8 +85,8 @@ fn account<'a>(
     SessionSetupRequest { authentication, native_os, native_lan_manager }
 }
 
-/// NTLM of version 2 has responses longer than 24 bytes. Who sends no response, or one byte (MS-CIFS 3.2.4.2.4), proves nothing,
-/// whatever user it names.
+/// NTLM version 2 has responses longer than 24 bytes. A client that sends no response, or one byte (MS-CIFS 3.2.4.2.4), proves
+/// nothing, whatever user it names.
 const fn response_kind(lm: usize, nt: usize) -> ResponseKind {
     match (lm, nt) {
         (0..=1, 0..=1) => ResponseKind::Anonymous,
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_without_a_blob_names_its_user() {
+    fn session_without_a_blob_names_its_user() {
         let bytes = nt_setup();
         let Some(Body::SessionSetupRequest(seen)) = read(&bytes).unwrap().commands.pop() else {
             panic!("no session set-up")
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_without_a_response_proves_nothing() {
+    fn user_without_a_response_proves_nothing() {
         let mut block = vec![13, 0xFF, 0, 0, 0];
         block.extend([0; 10]);
         block.extend([1, 0, 0, 0]);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_message_is_no_harm() {
+    fn survives_a_cut_message() {
         let bytes = nt_setup();
         for length in 0..bytes.len() {
             let _ = read(&bytes[..length]);
@@ -167,9 +167,9 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_number_of_words_is_named() {
+    fn names_an_unknown_word_count() {
         let bytes = message(0x73, false, 0, &[2, 0xFF, 0, 0, 0, 0, 0]);
         let broken = read(&bytes).unwrap().broken;
-        assert_eq!(broken, Some(Smb1Error::Words { what: "SESSION_SETUP_ANDX request", words: 2 }));
+        assert_eq!(broken, Some(Smb1Error::WordCount { what: "SESSION_SETUP_ANDX request", words: 2 }));
     }
 }

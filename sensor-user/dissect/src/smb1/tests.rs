@@ -11,7 +11,7 @@ pub(super) fn message(command: u8, response: bool, flags_2: u16, blocks: &[u8]) 
 }
 
 #[test]
-fn a_chain_is_followed_to_its_end() {
+fn follows_a_chain_to_its_end() {
     // LOGOFF_ANDX followed by another one.
     let bytes = message(0x74, false, 0, &[2, 0x74, 0, 39, 0, 0, 0, 2, 0xFF, 0, 0, 0, 0, 0]);
     let read = read(&bytes).unwrap();
@@ -19,14 +19,14 @@ fn a_chain_is_followed_to_its_end() {
 }
 
 #[test]
-fn a_chain_that_goes_back_is_ended() {
+fn ends_a_chain_that_goes_back() {
     let bytes = message(0x74, false, 0, &[2, 0x74, 0, 32, 0, 0, 0]);
     let read = read(&bytes).unwrap();
     assert_eq!((read.commands.len(), read.broken), (1, Some(Smb1Error::Chain(32))));
 }
 
 #[test]
-fn an_endless_chain_is_ended() {
+fn ends_an_endless_chain() {
     let mut blocks = Vec::new();
     for index in 1..100u16 {
         blocks.extend([2, 0x74, 0]);
@@ -39,7 +39,7 @@ fn an_endless_chain_is_ended() {
 }
 
 #[test]
-fn a_status_from_before_nt_status_is_told_apart() {
+fn distinguishes_dos_status_from_nt_status() {
     let mut bytes = message(0x73, true, 0, &[0, 0, 0]);
     bytes[5..9].copy_from_slice(&[2, 0, 2, 0]);
     assert_eq!(read(&bytes).unwrap().status, Status::Dos { class: 2, code: 2 });

@@ -1,12 +1,12 @@
-//! What goes through named pipes and mailslots: TRANSACTION (MS-CIFS 2.2.4.33, 2.2.5.6), WRITE_ANDX (2.2.4.43) and
+//! Data of named pipes and mailslots: TRANSACTION (MS-CIFS 2.2.4.33, 2.2.5.6), WRITE_ANDX (2.2.4.43) and
 //! READ_ANDX (2.2.4.42).
 //!
-//! WRITE_ANDX and READ_ANDX carry file contents too. Whoever reads this further must know that it is a pipe.
+//! WRITE_ANDX and READ_ANDX carry file contents too. The caller must know that the handle is a pipe.
 
 use super::{Block, command, read as read_message};
 use crate::{smb1::Body, wire::available};
 
-/// Bytes in or out of a pipe, or for a mailslot.
+/// Data of a pipe or for a mailslot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PipeData<'a> {
     /// Handle; responses and mailslots have none.
@@ -15,7 +15,7 @@ pub struct PipeData<'a> {
     pub surely_pipe: bool,
     /// Name of the pipe or mailslot, of a TRANSACTION request.
     pub name: Option<String>,
-    /// What there is of the bytes.
+    /// The bytes, as far as they are there.
     pub bytes: &'a [u8],
 }
 
@@ -25,13 +25,13 @@ const TRANSACT: u16 = 0x0026;
 /// TRANS_PEEK_NMPIPE, MS-CIFS 2.2.5.5.
 const PEEK: u16 = 0x0023;
 
-/// The handle that a TRANS_PEEK_NMPIPE request is about; `None` where a TRANSACTION is no such request.
+/// The handle of a TRANS_PEEK_NMPIPE request; `None` for other TRANSACTIONs.
 pub(super) fn peeked(block: Block<'_>) -> Option<u16> {
     let peeks = !block.response && block.word_count() >= 16 && block.word(28) == PEEK;
     peeks.then(|| block.word(30))
 }
 
-/// Reads what a command carries; `None` where it carries nothing of a pipe.
+/// Reads the data of a command; `None` if it has no data of a pipe.
 pub(super) fn read(command: u8, block: Block<'_>) -> Option<PipeData<'_>> {
     let carried = |offset: u16, length: u16| available(block.message, offset.into(), length.into());
     let (file, surely_pipe, name, bytes) = match (command, block.response) {
@@ -54,7 +54,7 @@ pub(super) fn read(command: u8, block: Block<'_>) -> Option<PipeData<'_>> {
     Some(PipeData { file, surely_pipe, name, bytes })
 }
 
-/// The mailslot that a message is for, of a datagram.
+/// The mailslot of a message in a datagram.
 #[must_use]
 pub fn mailslot(bytes: &[u8]) -> Option<String> {
     let message = read_message(bytes).ok()?;

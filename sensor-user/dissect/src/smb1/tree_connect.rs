@@ -3,23 +3,23 @@
 use super::{Block, Smb1Error};
 use crate::{smb2::ShareKind, text, wire::Truncated};
 
-/// What the server answers.
+/// The server's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TreeConnectResponse {
-    /// What is shared; TREE_CONNECT does not say, nor does every server.
+    /// The kind of share; TREE_CONNECT does not say it, nor does every server.
     pub kind: Option<ShareKind>,
-    /// Tree, where it is not in the header.
+    /// Tree, if it is not in the header.
     pub tree: Option<u16>,
 }
 
-/// The path, which must be there whole: half a share's name is another share's.
+/// The path, only if it is complete: half a share's name is another share's.
 pub(super) fn request(block: Block<'_>) -> Result<String, Smb1Error> {
     let words = block.word_count();
     if words < 4 {
-        return Err(Smb1Error::Words { what: "TREE_CONNECT_ANDX request", words });
+        return Err(Smb1Error::WordCount { what: "TREE_CONNECT_ANDX request", words });
     }
     let (path, after) = block.text(block.word(6).into());
-    // The service follows, so a path that ends with the bytes is a cut one.
+    // The service follows, so a path at the end of the bytes was cut.
     path.filter(|_| after < block.data.len()).ok_or_else(|| cut(block))
 }
 
@@ -57,7 +57,7 @@ mod tests {
     use super::super::{Body, read};
 
     #[test]
-    fn the_path_of_a_share_is_read_whole_or_not_at_all() {
+    fn reads_a_share_path_whole_or_not_at_all() {
         let data = b"\0\\\\h\\s\0?????\0";
         let mut block = vec![4, 0xFF, 0, 0, 0, 0, 0, 1, 0, data.len() as u8, 0];
         block.extend(data);

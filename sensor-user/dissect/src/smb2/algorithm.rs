@@ -1,8 +1,8 @@
-//! What the algorithms in negotiate contexts of SMB 3.1.1 are called (MS-SMB2 2.2.3.1).
+//! Names of the algorithms in negotiate contexts of SMB 3.1.1 (MS-SMB2 2.2.3.1).
 
 use std::borrow::Cow;
 
-/// What an algorithm is for. Each has numbers of its own.
+/// Purpose of an algorithm. Each has numbers of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AlgorithmKind {
     /// Encryption (2.2.3.1.2).
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_number_of_the_standard_has_a_name_and_others_stay_numbers() {
+    fn names_every_number_of_the_standard() {
         for (kind, last, name) in [
             (AlgorithmKind::Cipher, 4, "AES-256-GCM"),
             (AlgorithmKind::Compression, 5, "LZ4"),

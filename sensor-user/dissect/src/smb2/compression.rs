@@ -15,15 +15,15 @@ struct WireHeader {
     original_compressed_segment_size: U32,
     algorithm: U16,
     flags: U16,
-    /// Offset to the compressed data; in a chained header (2.2.42.2) a length stands here.
+    /// Offset to the compressed data; a chained header (2.2.42.2) has a length here.
     offset: U32,
 }
 
 /// SMB2_COMPRESSION_FLAG_CHAINED, 2.2.42.
 const CHAINED: u16 = 0x0001;
 
-/// Whether the size and the offset of an unchained header add up to more than 32 bits hold, so that a server that adds them
-/// unchecked allocates too little (CVE-2020-0796). `false` where the header is not whole.
+/// Whether the size and the offset of an unchained header add up to more than 32 bits, so that a server that does not check
+/// the sum allocates too little (CVE-2020-0796). `false` for an incomplete header.
 #[must_use]
 pub fn overflows(bytes: &[u8]) -> bool {
     let Ok(header) = layout::<WireHeader>(bytes, 0, "compression header") else { return false };
@@ -45,13 +45,13 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_of_more_than_32_bits_overflows() {
+    fn sum_over_32_bits_overflows() {
         assert!(overflows(&header(u32::MAX, 0, 1)) && overflows(&header(16, 0, u32::MAX)));
         assert!(!overflows(&header(u32::MAX, 0, 0)) && !overflows(&header(4_096, 0, 64)));
     }
 
     #[test]
-    fn a_chained_header_has_no_offset_and_a_cut_one_says_nothing() {
+    fn chained_header_has_no_offset_and_a_cut_one_is_ignored() {
         assert!(!overflows(&header(u32::MAX, CHAINED, 64)));
         assert!(!overflows(&header(u32::MAX, 0, 64)[..15]));
     }

@@ -1,4 +1,4 @@
-//! SMB 2 and 3 messages (MS-SMB2 2.2): the header, compounds, and which of them are read further.
+//! SMB 2 and 3 messages (MS-SMB2 2.2): the header, compounds, and the commands that are parsed.
 
 mod algorithm;
 mod compression;
@@ -29,7 +29,7 @@ pub const MAX_COMPOUND: usize = 32;
 /// Bytes of the header.
 const HEADER_LEN: usize = 64;
 
-/// SMB2 header, 2.2.1; process and tree are the asynchronous identifier where the flags say so.
+/// SMB2 header, 2.2.1. Process and tree are the asynchronous identifier if the flags say so.
 #[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 struct WireHeader {
@@ -63,17 +63,17 @@ pub struct Message<'a> {
     pub status: Status,
     /// Identifier that a response shares with its request.
     pub message: u64,
-    /// Tree that it is about.
+    /// Tree of the message.
     pub tree: u32,
-    /// Session that it is in.
+    /// Session of the message.
     pub session: u64,
     /// Whether it is signed: its signature is not zero.
     pub signed: bool,
-    /// What it says.
+    /// Its content.
     pub body: Body<'a>,
 }
 
-/// What a message says.
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body<'a> {
     /// NEGOTIATE request.
@@ -82,24 +82,24 @@ pub enum Body<'a> {
     NegotiateResponse(NegotiateResponse<'a>),
     /// SESSION_SETUP request.
     SessionSetupRequest(SessionSetupRequest<'a>),
-    /// SESSION_SETUP response. `None` is one with an error and no more.
+    /// SESSION_SETUP response. `None` for an error without a body.
     SessionSetupResponse(Option<SessionSetupResponse<'a>>),
     /// LOGOFF request or response.
     Logoff,
     /// TREE_CONNECT request with the path.
     TreeConnectRequest(String),
-    /// TREE_CONNECT response. `None` is one with an error.
+    /// TREE_CONNECT response. `None` for an error.
     TreeConnectResponse(Option<ShareKind>),
-    /// What is written to a file or pipe, read from it, or exchanged by FSCTL_PIPE_TRANSCEIVE.
+    /// Data written to a file or pipe, read from it, or exchanged by FSCTL_PIPE_TRANSCEIVE.
     PipeData(PipeData<'a>),
-    /// Anything else, by its command.
+    /// Another command.
     Other(u16),
 }
 
-/// A message that is none.
+/// Why bytes are not a valid message.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum Smb2Error {
-    /// It stops early.
+    /// It is cut short.
     #[error(transparent)]
     Truncated(#[from] Truncated),
     /// It does not begin with FE "SMB" and a header of 64 bytes.
@@ -116,15 +116,15 @@ pub enum Smb2Error {
         /// Size that it claims.
         size: u16,
     },
-    /// More messages in one compound than are read.
+    /// Too many messages in one compound.
     #[error("a compound of more than {MAX_COMPOUND} messages")]
     TooMany,
 }
 
-/// Calls `each` with the messages of a compound, up to the first that is none.
+/// Calls `each` with the messages of a compound, up to the first invalid one.
 ///
 /// # Errors
-/// [`Smb2Error`] of the message that could not be read; those before it were given.
+/// [`Smb2Error`] of the message that could not be read; earlier ones were passed to `each`.
 pub fn read<'a>(bytes: &'a [u8], mut each: impl FnMut(Message<'a>)) -> Result<(), Smb2Error> {
     let mut rest = bytes;
     for _ in 0..MAX_COMPOUND {
@@ -139,7 +139,7 @@ pub fn read<'a>(bytes: &'a [u8], mut each: impl FnMut(Message<'a>)) -> Result<()
         let whole = rest.get(..next).filter(|_| next != 0).unwrap_or(rest);
         each(message(header, whole)?);
         if next == 0 || next >= rest.len() {
-            // The last one, or the rest of the compound is not there.
+            // It was the last one, or the rest of the compound is missing.
             return Ok(());
         }
         rest = &rest[next..];
@@ -165,7 +165,7 @@ fn message<'a>(header: &WireHeader, bytes: &'a [u8]) -> Result<Message<'a>, Smb2
 }
 
 fn body(command: u16, response: bool, status: Status, bytes: &[u8]) -> Result<Body<'_>, Smb2Error> {
-    // With an error, an error response stands in the place of the body (2.2.2).
+    // A response with an error has an error body instead (2.2.2).
     let whole = status.is_success() || matches!(status, Status::Nt(0xC000_0016));
     Ok(match (command, response) {
         (0x0000, false) => Body::NegotiateRequest(negotiate::request(bytes)?),
@@ -184,7 +184,7 @@ fn body(command: u16, response: bool, status: Status, bytes: &[u8]) -> Result<Bo
     })
 }
 
-/// Reads the fixed part of a body and checks its structure size, which counts one byte of the variable part where the
+/// Reads the fixed part of a body and checks its structure size, which includes one byte of the variable part if the
 /// command has one (2.2).
 fn fixed<'a, T>(bytes: &'a [u8], size: u16, what: &'static str) -> Result<&'a T, Smb2Error>
 where
@@ -197,7 +197,7 @@ where
     Ok(layout::<T>(bytes, HEADER_LEN, what)?)
 }
 
-/// What hides its content.
+/// The transform of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hidden {
     /// Transform header, 2.2.41: encrypted.
@@ -214,7 +214,7 @@ const COMPRESSION_HEADER_LEN: usize = 10;
 /// Reads the header of an encrypted or compressed message.
 ///
 /// # Errors
-/// [`Smb2Error`] where it is neither or stops early.
+/// [`Smb2Error`] if it is neither or cut short.
 pub fn hidden(bytes: &[u8]) -> Result<Hidden, Smb2Error> {
     match bytes {
         [0xFD, b'S', b'M', b'B', ..] => {
@@ -253,21 +253,21 @@ mod tests {
     }
 
     #[test]
-    fn every_message_of_a_compound_is_given() {
+    fn gives_every_message_of_a_compound() {
         let mut bytes = message(2, 0, 72, &[4, 0, 0, 0, 0, 0, 0, 0]);
         bytes.extend(message(4, 0, 0, &[4, 0, 0, 0]));
         assert_eq!(count(&bytes), (2, Ok(())));
     }
 
     #[test]
-    fn a_compound_that_overlaps_itself_or_never_ends_is_refused() {
+    fn refuses_an_overlapping_or_endless_compound() {
         assert_eq!(count(&message(2, 0, 8, &[4, 0])), (0, Err(Smb2Error::NextCommand(8))));
         let endless: Vec<u8> = (0..100).flat_map(|_| message(2, 0, 64, &[])).collect();
         assert_eq!(count(&endless), (MAX_COMPOUND, Err(Smb2Error::TooMany)));
     }
 
     #[test]
-    fn a_compound_cut_within_its_second_message_gives_the_first() {
+    fn compound_cut_in_its_second_message_gives_the_first() {
         let mut bytes = message(2, 0, 72, &[4, 0, 0, 0, 0, 0, 0, 0]);
         bytes.extend(&message(4, 0, 0, &[4, 0, 0, 0])[..20]);
         let (given, result) = count(&bytes);
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_structure_size_of_another_command_is_refused() {
+    fn refuses_a_structure_size_of_another_command() {
         let error = count(&message(1, 0, 0, &[36; 40])).1.unwrap_err();
         assert_eq!(error, Smb2Error::StructureSize { what: "SESSION_SETUP request", size: 0x2424 });
     }

@@ -12,7 +12,7 @@ use crate::{text, wire::available, wire::layout};
 /// Most dialects, contexts and algorithms of each kind that are kept.
 const MAX_LISTED: usize = 16;
 
-/// What the client offers.
+/// The client's offer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NegotiateRequest {
     /// Dialects, such as 0x0311.
@@ -27,7 +27,7 @@ pub struct NegotiateRequest {
     pub contexts: Contexts,
 }
 
-/// What the server chooses.
+/// The server's choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NegotiateResponse<'a> {
     /// Dialect; 0x02FF asks for another NEGOTIATE.
@@ -38,14 +38,14 @@ pub struct NegotiateResponse<'a> {
     pub server: Uuid,
     /// Contexts of 3.1.1.
     pub contexts: Contexts,
-    /// Security blob: the mechanisms that it offers.
+    /// Security blob: the mechanisms that the server offers.
     pub blob: &'a [u8],
 }
 
 /// Negotiate contexts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contexts {
-    /// Types in the order in which they came.
+    /// Types in the order of their appearance.
     pub kinds: Vec<u16>,
     /// Ciphers (2.2.3.1.2).
     pub ciphers: Vec<u16>,
@@ -53,7 +53,7 @@ pub struct Contexts {
     pub compression: Vec<u16>,
     /// Signing algorithms (2.2.3.1.7).
     pub signing: Vec<u16>,
-    /// Name by which the client calls the server (2.2.3.1.4).
+    /// The client's name for the server (2.2.3.1.4).
     pub netname: Option<String>,
 }
 
@@ -98,14 +98,14 @@ struct ContextHeader {
     reserved: U32,
 }
 
-/// Contexts come with this dialect alone.
+/// Only this dialect has contexts.
 const SMB_3_1_1: u16 = 0x0311;
 
 pub(super) fn request(bytes: &[u8]) -> Result<NegotiateRequest, Smb2Error> {
     let fields: &RequestFields = fixed(bytes, 36, "NEGOTIATE request")?;
     let at = HEADER_LEN + size_of::<RequestFields>();
     let dialects = words(available(bytes, at, usize::from(fields.dialect_count.get()) * 2));
-    // Without 3.1.1 the same bytes are a time (2.2.3).
+    // In other dialects the same bytes are a time (2.2.3).
     let contexts = if dialects.contains(&SMB_3_1_1) {
         contexts(bytes, fields.context_offset.get(), fields.context_count.get())
     } else {
@@ -144,7 +144,7 @@ fn contexts(bytes: &[u8], offset: u32, count: u16) -> Contexts {
         let Ok(header) = layout::<ContextHeader>(bytes, at, "negotiate context") else { break };
         let start = at + size_of::<ContextHeader>();
         let content = available(bytes, start, header.length.get().into());
-        // Counts stand first; in compression and preauthentication integrity more precedes the list.
+        // Counts come first; in compression and preauthentication integrity, more fields precede the list.
         match header.kind.get() {
             2 => seen.ciphers = counted(content, 2),
             3 => seen.compression = counted(content, 8),
@@ -161,7 +161,7 @@ fn contexts(bytes: &[u8], offset: u32, count: u16) -> Contexts {
     seen
 }
 
-/// A list of words at an offset, whose count is the first word.
+/// A list of words at an offset; the first word is its count.
 fn counted(content: &[u8], list_at: usize) -> Vec<u16> {
     let count = layout::<U16>(content, 0, "count").map_or(0, |count| count.get());
     words(available(content, list_at, usize::from(count) * 2))
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn dialects_and_contexts_are_read() {
+    fn reads_dialects_and_contexts() {
         let seen = request(&negotiate()).unwrap();
         assert_eq!(seen.dialects, [0x0202, 0x0311]);
         assert_eq!(seen.contexts.kinds, [2, 5]);
@@ -197,14 +197,14 @@ mod tests {
     }
 
     #[test]
-    fn without_the_newest_dialect_there_are_no_contexts() {
+    fn older_dialects_have_no_contexts() {
         let mut bytes = negotiate();
         bytes[HEADER_LEN + 38] = 0x00;
         assert_eq!(request(&bytes).unwrap().contexts, Contexts::default());
     }
 
     #[test]
-    fn a_cut_request_gives_what_is_there() {
+    fn cut_request_gives_its_complete_fields() {
         let bytes = negotiate();
         for length in 0..bytes.len() {
             if let Ok(seen) = request(&bytes[..length]) {

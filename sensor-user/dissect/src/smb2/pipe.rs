@@ -1,7 +1,7 @@
-//! What goes through named pipes: WRITE requests (MS-SMB2 2.2.21), READ responses (2.2.20), and IOCTL both ways (2.2.31,
+//! Data of named pipes: WRITE requests (MS-SMB2 2.2.21), READ responses (2.2.20), and IOCTL both ways (2.2.31,
 //! 2.2.32) with FSCTL_PIPE_TRANSCEIVE (MS-FSCC 2.3).
 //!
-//! The same commands carry file contents. Whoever reads this further must know that it is a pipe.
+//! The same commands carry file contents. The caller must know that the handle is a pipe.
 
 use zerocopy::{
     FromBytes, Immutable, KnownLayout, Unaligned,
@@ -11,14 +11,14 @@ use zerocopy::{
 use super::{Smb2Error, fixed};
 use crate::wire::available;
 
-/// Bytes in or out of a pipe.
+/// Data of a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PipeData<'a> {
-    /// Handle; a READ response names none.
+    /// Handle; a READ response has none.
     pub file: Option<u128>,
     /// Whether only a pipe can carry it.
     pub surely_pipe: bool,
-    /// What there is of the bytes.
+    /// The bytes, as far as they are there.
     pub bytes: &'a [u8],
 }
 
@@ -43,7 +43,7 @@ struct ReadFields {
     length: U32,
 }
 
-/// Alike in request and response up to here; in a response input precedes output.
+/// Request and response agree up to here; in a response, input precedes output.
 #[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 struct IoctlFields {
@@ -63,7 +63,7 @@ struct IoctlResponseFields {
     output_length: U32,
 }
 
-/// Reads what a command carries; `None` where it carries nothing of a pipe.
+/// Reads the data of a command; `None` if it has no data of a pipe.
 pub(super) fn read(command: u16, response: bool, bytes: &[u8]) -> Result<Option<PipeData<'_>>, Smb2Error> {
     let carried = |offset: u32, length: u32| available(bytes, offset as usize, length as usize);
     Ok(match (command, response) {

@@ -11,23 +11,23 @@ use crate::{
     wire::{available, slice},
 };
 
-/// What the client authenticates with.
+/// A session set-up request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionSetupRequest<'a> {
-    /// What there is of the security blob.
+    /// The security blob, as far as it is there.
     pub blob: &'a [u8],
-    /// Whether it binds another connection to a session that there is (multichannel).
+    /// Whether it binds another connection to an existing session (multichannel).
     pub binding: bool,
-    /// Session that it replaces; 0 is none.
+    /// Session that it replaces; 0 for none.
     pub previous: u64,
 }
 
-/// What the server answers.
+/// The server's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionSetupResponse<'a> {
-    /// What the session is.
+    /// Flags of the session.
     pub flags: SessionFlags,
-    /// What there is of the security blob.
+    /// The security blob, as far as it is there.
     pub blob: &'a [u8],
 }
 
@@ -36,7 +36,7 @@ pub struct SessionSetupResponse<'a> {
 pub struct SessionFlags(pub u16);
 
 impl SessionFlags {
-    /// The client is a guest whatever user it named.
+    /// The client is a guest, whatever user it named.
     #[must_use]
     pub const fn guest(self) -> bool {
         self.0 & 1 != 0
@@ -48,7 +48,7 @@ impl SessionFlags {
         self.0 & 2 != 0
     }
 
-    /// Everything in the session is to be encrypted.
+    /// The whole session will be encrypted.
     #[must_use]
     pub const fn encrypted(self) -> bool {
         self.0 & 4 != 0
@@ -64,7 +64,7 @@ pub enum ShareKind {
     Pipe,
     /// Printer.
     Printer,
-    /// Another.
+    /// Another kind.
     Other(u8),
 }
 
@@ -116,7 +116,7 @@ pub(super) fn response(bytes: &[u8]) -> Result<SessionSetupResponse<'_>, Smb2Err
     })
 }
 
-/// The path, which must be there whole: half a share's name is another share's.
+/// The path, only if it is complete: half a share's name is another share's.
 pub(super) fn tree_request(bytes: &[u8]) -> Result<String, Smb2Error> {
     let fields: &TreeRequestFields = fixed(bytes, 9, "TREE_CONNECT request")?;
     let path = slice(bytes, fields.path_offset.get().into(), fields.path_length.get().into(), "share path")?;
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_path_of_a_share_is_read_whole_or_not_at_all() {
+    fn reads_a_share_path_whole_or_not_at_all() {
         let bytes = tree_connect();
         assert_eq!(tree_request(&bytes).unwrap(), r"\\h\s$");
         for length in 0..bytes.len() {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_whose_offset_lies_is_empty() {
+    fn blob_with_a_false_offset_is_empty() {
         let mut body = vec![25, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF];
         body.extend([0; 8]);
         assert!(request(&message(1, 0, 0, &body)).unwrap().blob.is_empty());

@@ -9,7 +9,7 @@ async fn asked(directory: &Path, request: Request) -> Answer {
 }
 
 #[tokio::test]
-async fn a_request_is_answered_and_the_socket_goes_with_the_agent() {
+async fn answers_a_request_and_removes_the_socket_at_the_end() {
     let directory = tempfile::tempdir().unwrap();
     let mut control = Control::listen(directory.path(), &Supervisor::default()).unwrap();
     let client = tokio::spawn({
@@ -19,7 +19,7 @@ async fn a_request_is_answered_and_the_socket_goes_with_the_agent() {
     let request = control.next().await.unwrap();
     assert_eq!(request.request, Request::EnforcementOff);
     request.answer(true, "off");
-    assert_eq!(client.await.unwrap(), Answer { told: "off".into(), done: true });
+    assert_eq!(client.await.unwrap(), Answer { text: "off".into(), done: true });
     assert!(Control::listen(directory.path(), &Supervisor::default()).is_err(), "one agent to a directory");
     drop(control);
     assert!(!socket(directory.path()).exists());
@@ -27,7 +27,7 @@ async fn a_request_is_answered_and_the_socket_goes_with_the_agent() {
 }
 
 #[tokio::test]
-async fn what_came_too_late_is_not_carried_out_unless_it_lets_packets_pass() {
+async fn skips_late_requests_unless_they_let_packets_pass() {
     let directory = tempfile::tempdir().unwrap();
     let mut control = Control::listen(directory.path(), &Supervisor::default()).unwrap();
     let late = |request| {
@@ -53,7 +53,7 @@ async fn what_came_too_late_is_not_carried_out_unless_it_lets_packets_pass() {
 }
 
 #[tokio::test]
-async fn what_is_no_request_is_told_so_and_a_stale_socket_is_replaced() {
+async fn refuses_an_invalid_request_and_replaces_a_stale_socket() {
     let directory = tempfile::tempdir().unwrap();
     drop(std::os::unix::net::UnixListener::bind(socket(directory.path())).unwrap());
     let _control = Control::listen(directory.path(), &Supervisor::default()).unwrap();
@@ -70,12 +70,12 @@ async fn what_is_no_request_is_told_so_and_a_stale_socket_is_replaced() {
 }
 
 #[tokio::test]
-async fn what_the_agent_comes_to_when_nobody_waits_any_more_is_left_alone_unless_it_lets_packets_pass() {
+async fn drops_a_result_without_a_client_unless_it_lets_packets_pass() {
     let directory = tempfile::tempdir().unwrap();
     let mut control = Control::listen(directory.path(), &Supervisor::default()).unwrap();
     for request in [Request::EnforcementOn { seconds: None }, Request::EnforcementOff] {
         let answer = asked(directory.path(), request).await;
-        assert!(!answer.done && answer.told.contains("busy"), "{answer:?}");
+        assert!(!answer.done && answer.text.contains("busy"), "{answer:?}");
     }
     assert_eq!(control.next().await.unwrap().request, Request::EnforcementOff);
 }

@@ -72,7 +72,7 @@ fn wrong(field: &Field, value: &Value) -> Option<String> {
 }
 
 #[test]
-fn every_field_is_one_of_ecs_with_a_type_and_a_value_that_it_allows() {
+fn every_field_is_valid_ecs() {
     let fields = fields();
     for (name, _, document) in documents() {
         let mut found = Vec::new();
@@ -88,7 +88,7 @@ fn every_field_is_one_of_ecs_with_a_type_and_a_value_that_it_allows() {
 }
 
 #[test]
-fn every_field_of_the_list_is_used() {
+fn every_listed_field_is_used() {
     let documents = documents();
     let pointer = |path: &str| format!("/{}", path.replace('.', "/"));
     for path in fields().keys() {
@@ -98,7 +98,7 @@ fn every_field_of_the_list_is_used() {
 }
 
 #[test]
-fn the_severity_is_one_that_elastic_maps_and_alerts_are_new_or_worse() {
+fn severity_maps_to_elastic_and_alerts_are_new_or_worse() {
     for (name, _, document) in documents() {
         let kind = &document["event"]["kind"];
         let alerts = ["incident-opened", "incident-escalated"].iter().any(|action| name.ends_with(action));
@@ -110,7 +110,7 @@ fn the_severity_is_one_that_elastic_maps_and_alerts_are_new_or_worse() {
 }
 
 #[test]
-fn the_fields_that_elastics_rules_read_are_there_in_flows() {
+fn flows_have_the_fields_that_elastic_rules_read() {
     for (name, _, document) in documents().into_iter().filter(|(name, ..)| name.starts_with("flow")) {
         assert_eq!(document["data_stream"]["dataset"], "network_traffic.flow", "{name}");
         for path in ["event/category", "event/ingested", "network/transport", "source/ip", "destination/ip"] {
@@ -121,7 +121,7 @@ fn the_fields_that_elastics_rules_read_are_there_in_flows() {
 }
 
 #[test]
-fn what_elastic_refuses_is_found() {
+fn finds_values_that_elastic_refuses() {
     let fields = fields();
     let refused = |name: &str, value: Value| wrong(&fields[name], &value).is_some();
     assert!(refused("event.kind", "warning".into()));

@@ -10,7 +10,7 @@ use super::*;
 const WRITE: &str = "SMB_SENSOR_WRITE_GOLDEN";
 
 #[test]
-fn documents_are_those_of_the_golden_files() {
+fn documents_match_the_golden_files() {
     let event = |action, it| value(incident(&incident_event(action, it), &sensor()));
     let flow_of = |name: &str| {
         let flows = flows::all();
@@ -37,7 +37,7 @@ fn documents_are_those_of_the_golden_files() {
 }
 
 #[test]
-fn a_document_is_one_line_whatever_the_wire_says() {
+fn document_is_one_line_whatever_the_wire_says() {
     let line = incident(&incident_event(IncidentAction::Opened, fixtures::hostile_names()), &sensor()).line();
     assert_eq!(line.lines().count(), 1);
     assert!(!line.contains('\u{1b}'), "JSON escapes control characters");

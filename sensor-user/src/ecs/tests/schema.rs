@@ -10,7 +10,7 @@ use super::{documents, schemas};
 const WRITE: &str = "SMB_SENSOR_WRITE_SCHEMAS";
 
 #[test]
-fn the_schemas_in_the_repository_are_those_of_the_structs() {
+fn stored_schemas_match_the_structs() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema");
     for (name, schema) in schemas() {
         let generated = serde_json::to_string_pretty(&schema).unwrap() + "\n";
@@ -41,7 +41,7 @@ fn every_document_follows_its_schema() {
 }
 
 #[test]
-fn a_schema_refuses_a_field_that_it_does_not_name_and_a_value_that_is_none() {
+fn schema_refuses_unknown_fields_and_values() {
     let validators = validators();
     for (name, schema, document) in documents() {
         let validator = &validators[schema];

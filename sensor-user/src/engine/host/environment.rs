@@ -140,8 +140,8 @@ impl Environment for HostEngine {
         self.enforcement.is_in_force(now)
     }
 
-    fn count_exempt(&mut self, cell: u32) {
-        self.exempted[cell as usize] += 1;
+    fn count_exempt(&mut self, counter: u32) {
+        self.exempted[counter as usize] += 1;
     }
 
     fn count(&mut self, counter: Counter, by: u64) {

@@ -23,7 +23,7 @@ use sensor_common::{
 use self::holds::Slots;
 pub use self::holds::{RoomHold, SlotHold};
 use crate::kernel::slots::SlotVersion;
-use sensor_core::networks::{PrefixSet, Room, Tables};
+use sensor_core::networks::{Capacity, PrefixSet, Tables};
 
 /// The path's surroundings in ordinary memory.
 pub struct HostEngine {
@@ -46,9 +46,9 @@ pub struct HostEngine {
 impl HostEngine {
     /// An engine with empty slots.
     #[must_use]
-    pub fn new(settings: Settings, services: Box<Services>, prefixes: PrefixSet, room: Room) -> Self {
+    pub fn new(settings: Settings, services: Box<Services>, prefixes: PrefixSet, capacity: Capacity) -> Self {
         let count = settings.slots_per_cpu as usize;
-        let tables = Tables::new(&prefixes, room);
+        let tables = Tables::new(&prefixes, capacity);
         Self {
             settings,
             services,
@@ -66,8 +66,8 @@ impl HostEngine {
     }
 
     /// Puts other prefixes into force; flows stay.
-    pub fn put_prefixes(&mut self, prefixes: PrefixSet, room: Room) {
-        self.tables = Tables::new(&prefixes, room);
+    pub fn put_prefixes(&mut self, prefixes: PrefixSet, capacity: Capacity) {
+        self.tables = Tables::new(&prefixes, capacity);
         self.prefixes = prefixes;
     }
 

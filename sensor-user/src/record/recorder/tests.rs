@@ -54,7 +54,7 @@ fn read(bytes: &[u8]) -> Vec<(u64, String)> {
 }
 
 #[test]
-fn packets_of_a_flow_are_kept_from_before_its_alert_on_and_no_others() {
+fn keeps_packets_of_a_flow_from_before_its_alert_and_no_others() {
     let mut recorder = recorder(BOUNDS);
     recorder.packet(packet(1, CLIENT, SERVER)).unwrap();
     recorder.packet(packet(2, CLIENT, OTHER)).unwrap();
@@ -74,7 +74,7 @@ fn packets_of_a_flow_are_kept_from_before_its_alert_on_and_no_others() {
 }
 
 #[test]
-fn what_is_remembered_is_bounded_by_bytes_and_by_time() {
+fn memory_is_bounded_by_bytes_and_time() {
     let mut few = recorder(Bounds { window_bytes: 4 * weight(&packet(0, CLIENT, SERVER)), ..BOUNDS });
     let mut young = recorder(Bounds { window_time: 3, ..BOUNDS });
     for at in 0..100 {
@@ -90,7 +90,7 @@ fn what_is_remembered_is_bounded_by_bytes_and_by_time() {
 }
 
 #[test]
-fn a_flow_and_the_file_take_no_more_than_they_may() {
+fn flow_and_file_keep_within_their_limits() {
     let mut flow = recorder(Bounds { flow_bytes: 1_000, ..BOUNDS });
     let mut file = recorder(Bounds { file_bytes: 1_000, ..BOUNDS });
     for recorder in [&mut flow, &mut file] {
@@ -105,7 +105,7 @@ fn a_flow_and_the_file_take_no_more_than_they_may() {
 }
 
 #[test]
-fn places_are_given_up_by_flows_that_are_over_and_by_those_whose_end_was_never_told() {
+fn ended_and_forgotten_flows_free_their_places() {
     const SECOND: u64 = 1_000_000_000;
     let mut recorder = recorder(Bounds { flows: 2, ..BOUNDS });
     let flow = |port| FiveTuple { local: SocketAddr::from((CLIENT.0, port)), ..ends() };
@@ -128,7 +128,7 @@ fn places_are_given_up_by_flows_that_are_over_and_by_those_whose_end_was_never_t
 }
 
 #[test]
-fn the_same_ends_again_are_a_flow_of_their_own() {
+fn same_ends_again_are_a_new_flow() {
     let mut recorder = recorder(BOUNDS);
     recorder.alerted(&ends(), "one", "r", 1).unwrap();
     recorder.closed(&ends(), 2);

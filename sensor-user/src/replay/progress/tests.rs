@@ -104,7 +104,7 @@ fn frames(progress: &Progress, count: u32) {
 }
 
 #[test]
-fn what_takes_long_is_shown_with_the_files_name_and_how_far_it_is() {
+fn slow_replay_shows_file_and_progress() {
     let (progress, shown) = progress(Duration::ZERO);
     progress.begin("one.pcap", Some(4_096), read_to_its_end());
     frames(&progress, FRAMES - 1);
@@ -117,7 +117,7 @@ fn what_takes_long_is_shown_with_the_files_name_and_how_far_it_is() {
 }
 
 #[test]
-fn what_is_soon_over_is_never_shown() {
+fn fast_replay_shows_nothing() {
     let (progress, shown) = progress(Duration::MAX);
     progress.begin("one.pcap", None, read_to_its_end());
     frames(&progress, 3 * FRAMES);
@@ -127,7 +127,7 @@ fn what_is_soon_over_is_never_shown() {
 }
 
 #[test]
-fn the_bar_is_away_while_something_else_is_written() {
+fn hides_the_bar_while_something_else_is_written() {
     let (progress, shown) = progress(Duration::ZERO);
     progress.begin("one.pcap", None, read_to_its_end());
     frames(&progress, FRAMES);
@@ -138,7 +138,7 @@ fn the_bar_is_away_while_something_else_is_written() {
 }
 
 #[test]
-fn where_there_is_no_terminal_everything_passes_unseen() {
+fn shows_nothing_without_a_terminal() {
     let progress = Progress::none();
     progress.begin("one.pcap", None, read_to_its_end());
     frames(&progress, FRAMES);

@@ -1,6 +1,6 @@
 use super::*;
 
-fn told(text: &str, format: &Format) -> Vec<(String, u32, String)> {
+fn parsed(text: &str, format: &Format) -> Vec<(String, u32, String)> {
     let entries = parse(text, format).unwrap();
     entries
         .into_iter()
@@ -13,31 +13,31 @@ fn entry(net: &str, line: u32, description: &str) -> (String, u32, String) {
 }
 
 #[test]
-fn plain_files_have_comments_that_describe() {
+fn plain_files_have_descriptive_comments() {
     let text = "; a list, of 2020\n\n8.8.4.0/24 ; SBL1, spam\r\n 2001:db8::1 # host\n9.9.9.9\n";
     let expected = [
         entry("8.8.4.0/24", 3, "SBL1, spam"),
         entry("2001:db8::1/128", 4, "host"),
         entry("9.9.9.9/32", 5, ""),
     ];
-    assert_eq!(told(text, &Format::Detect), expected);
+    assert_eq!(parsed(text, &Format::Detect), expected);
 }
 
 #[test]
-fn columns_are_found_behind_a_heading() {
+fn finds_columns_by_their_heading() {
     let text = "seen,ip,what\n2024,8.8.4.4,\"one, \"\"two\"\"\"\n2024,9.9.9.0/24,b\n";
     let expected = [entry("8.8.4.4/32", 2, "one, \"two\""), entry("9.9.9.0/24", 3, "b")];
-    assert_eq!(told(text, &Format::Detect), expected);
+    assert_eq!(parsed(text, &Format::Detect), expected);
     let named = Format::Csv { prefix: Some(1), description: Some(0) };
-    assert_eq!(told(text, &named)[0], entry("8.8.4.4/32", 2, "2024"));
+    assert_eq!(parsed(text, &named)[0], entry("8.8.4.4/32", 2, "2024"));
     assert_eq!(
-        told("8.8.4.4;a;b\n", &Format::Csv { prefix: None, description: Some(2) }),
+        parsed("8.8.4.4;a;b\n", &Format::Csv { prefix: None, description: Some(2) }),
         [entry("8.8.4.4/32", 1, "b")]
     );
 }
 
 #[test]
-fn every_line_that_is_no_prefix_is_told() {
+fn reports_every_line_without_a_prefix() {
     let mistakes = parse("8.8.4.4\nx\n8.8.4.4/24\n", &Format::Plain).unwrap_err();
     assert_eq!(mistakes.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3]);
     assert!(mistakes[1].1.contains("8.8.4.0/24"));
@@ -46,21 +46,21 @@ fn every_line_that_is_no_prefix_is_told() {
     assert_eq!(parse("a,b\n8.8.4.4,b\nc,d\n", &Format::Detect).unwrap_err()[0].0, 3);
     let many: String = (0..9).map(|_| "x\n").collect();
     let mistakes = parse(&many, &Format::Plain).unwrap_err();
-    assert!(super::told(Path::new("f"), &mistakes).ends_with("and 4 lines more"));
+    assert!(super::parsed(Path::new("f"), &mistakes).ends_with("and 4 lines more"));
 }
 
 #[test]
-fn a_quote_is_closed_in_its_line_and_only_at_the_beginning_of_a_column_one() {
+fn quote_opens_at_a_column_start_and_closes_in_its_line() {
     let wrong = parse("8.8.4.4,a\n9.9.9.9,\"b\n1.1.1.1,c\n", &Format::Detect).unwrap_err();
     assert!(wrong.len() == 1 && wrong[0].0 == 2 && wrong[0].1.contains("not closed"), "{wrong:?}");
     let heading = parse("\"prefix,what\n8.8.4.4,a\n", &Format::Detect).unwrap_err();
     assert_eq!(heading[0].0, 1);
-    assert_eq!(told("8.8.4.4,24\" screen,x\n", &Format::Detect), [entry("8.8.4.4/32", 1, "24\" screen")]);
-    assert_eq!(told("8.8.4.4, \"a, b\" ,x\n", &Format::Detect), [entry("8.8.4.4/32", 1, "a, b")]);
+    assert_eq!(parsed("8.8.4.4,24\" screen,x\n", &Format::Detect), [entry("8.8.4.4/32", 1, "24\" screen")]);
+    assert_eq!(parsed("8.8.4.4, \"a, b\" ,x\n", &Format::Detect), [entry("8.8.4.4/32", 1, "a, b")]);
 }
 
 #[test]
-fn only_a_regular_file_of_bounded_size_is_read() {
+fn reads_only_a_regular_file_of_bounded_size() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -76,6 +76,6 @@ fn only_a_regular_file_of_bounded_size_is_read() {
 }
 
 #[test]
-fn a_description_cannot_steer_a_terminal() {
-    assert_eq!(told("8.8.4.4 # a\u{1b}[2Jb\n", &Format::Plain)[0].2, "a\\u{1b}[2Jb");
+fn escapes_descriptions() {
+    assert_eq!(parsed("8.8.4.4 # a\u{1b}[2Jb\n", &Format::Plain)[0].2, "a\\u{1b}[2Jb");
 }

@@ -61,9 +61,9 @@ impl Capture {
         self.process.signal(Signal::SIGINT)?;
         self.process.wait(PATIENCE)?;
         // `12 packets captured`
-        let told = self.process.stderr_lines();
-        told.iter()
+        let log = self.process.stderr_lines();
+        log.iter()
             .find_map(|line| line.split_once(" packets captured")?.0.trim().parse().ok())
-            .with_context(|| format!("the capture did not tell how much it got: {told:?}"))
+            .with_context(|| format!("the capture did not tell how much it got: {log:?}"))
     }
 }

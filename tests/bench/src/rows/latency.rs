@@ -46,7 +46,7 @@ pub(crate) fn measure(effort: &Effort, program: &Path) -> Result<Vec<Row>> {
     ])
 }
 
-/// Time from before the SMB message was sent to the first line about its conversation. Whatever has not spoken SMB is told later,
+/// Time from before the SMB message was sent to the first line about its connection. Whatever has not spoken SMB is told later,
 /// when its time to be answered is up.
 fn once(agent: &Agent, border: &Topology, server: SocketAddr) -> Result<Duration> {
     let connect = || -> Result<(Instant, TcpStream)> {

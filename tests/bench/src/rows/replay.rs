@@ -159,7 +159,7 @@ impl Ran {
 
 /// Runs a program to its end; what it tells is thrown away.
 fn run(mut command: Command) -> Result<Ran> {
-    let begun = Instant::now();
+    let started = Instant::now();
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let mut child = Running(child.with_context(|| format!("start {:?}", command.get_program()))?);
     let mut megabytes: f64 = 0.0;
@@ -167,9 +167,9 @@ fn run(mut command: Command) -> Result<Ran> {
         megabytes = megabytes.max(most_resident(child.0.id()));
         if let Some(status) = child.0.try_wait()? {
             ensure!(status.success(), "{command:?} ended with {status}");
-            return Ok(Ran { seconds: begun.elapsed().as_secs_f64(), megabytes });
+            return Ok(Ran { seconds: started.elapsed().as_secs_f64(), megabytes });
         }
-        ensure!(begun.elapsed() < PATIENCE, "{command:?} did not end within {PATIENCE:?}");
+        ensure!(started.elapsed() < PATIENCE, "{command:?} did not end within {PATIENCE:?}");
         thread::sleep(LOOK);
     }
 }

@@ -43,13 +43,13 @@ const FRAME: [u8; 64] = [0; 64];
 
 /// Measures the group.
 pub(crate) fn measure(effort: &Effort) -> Result<Vec<Row>> {
-    let room = u64::from(RING_BYTES) / RECORD;
+    let capacity = u64::from(RING_BYTES) / RECORD;
     let mut paced = Ring::new(RING_BYTES)?;
     // Whole portions, so that as many are made as are counted on.
     let count = (effort.records / ROUNDS).next_multiple_of(PORTION);
     let mut rates = Vec::new();
     for _ in 0..ROUNDS {
-        let seconds = paced.carry(count, room / 2)?;
+        let seconds = paced.carry(count, capacity / 2)?;
         rates.push(count as f64 / seconds / 1e6);
     }
     let [sent, lost] = paced.outcomes()?;
@@ -57,7 +57,7 @@ pub(crate) fn measure(effort: &Effort) -> Result<Vec<Row>> {
     let mut overrun = Ring::new(SMALL_RING_BYTES)?;
     let seconds = overrun.carry(count, u64::MAX)?;
     let [kept, refused] = overrun.outcomes()?;
-    let alone = (0..ROUNDS).map(|_| paced.empty(room / 2)).collect::<Result<Vec<_>>>()?;
+    let alone = (0..ROUNDS).map(|_| paced.empty(capacity / 2)).collect::<Result<Vec<_>>>()?;
     let rows = vec![
         Row::new(GROUP, "records of IPv4 flows, paced", Unit::MillionsPerSecond, Samples::new(rates))
             .target(Target::AtLeast(15.0))
@@ -69,7 +69,7 @@ pub(crate) fn measure(effort: &Effort) -> Result<Vec<Row>> {
             Samples::new(vec![kept as f64 / seconds / 1e6]),
         )
         .note(format!(
-            "{} KiB of ring; {kept} sent = read, {refused} found no room and were counted",
+            "{} KiB of ring; {kept} sent = read, {refused} found no capacity and were counted",
             SMALL_RING_BYTES / 1024
         )),
         Row::new(

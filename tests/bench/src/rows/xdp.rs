@@ -144,20 +144,20 @@ fn rows(cases: &[Case], measured: &Interleaved, no_filter: Option<&anyhow::Error
         samples.with_context(|| format!("{name} was not measured"))
     };
     let pass = of(PASS)?;
-    let told =
+    let text =
         |what, name| Ok::<_, anyhow::Error>(Row::new(GROUP, what, Unit::Nanoseconds, of(name)?.clone()));
     let mut rows = vec![
-        told("return XDP_PASS", PASS)?,
-        told("+ a counter", "counter")?.against(PASS, pass),
-        told("parse to the ports", "parse")?.against(PASS, pass),
+        text("return XDP_PASS", PASS)?,
+        text("+ a counter", "counter")?.against(PASS, pass),
+        text("parse to the ports", "parse")?.against(PASS, pass),
     ];
     if no_filter.is_none() {
         // What a program that does nothing leaves to gain.
-        rows.push(told("return XDP_PASS", PASS)?.against(FILTER, of(filter_subject(&cases[0]))?));
+        rows.push(text("return XDP_PASS", PASS)?.against(FILTER, of(filter_subject(&cases[0]))?));
     }
     for case in cases {
         for (against, target) in case.targets {
-            let row = told(case.name, case.name)?;
+            let row = text(case.name, case.name)?;
             let row = match (*against, no_filter) {
                 (PASS, _) => row.against(PASS, pass),
                 (_, None) => row.against(FILTER, of(filter_subject(case))?),

@@ -21,8 +21,8 @@ const PPPOE_SESSION: u16 = 0x8864;
 const MPLS: [u16; 2] = [0x8847, 0x8848];
 
 /// Tags and extension headers that are walked; more are counted.
-const MOST_TAGS: usize = 2;
-const MOST_EXTENSIONS: usize = 7;
+const MAX_TAGS: usize = 2;
+const MAX_EXTENSIONS: usize = 7;
 
 /// Bytes of a TCP header up to its flags and window; a first fragment with fewer hides what the packet is (RFC 1858 3).
 const TELLING_TCP: usize = 16;
@@ -115,7 +115,7 @@ fn link(frame: &[u8]) -> Result<(u16, &[u8], Option<u16>), Opinion> {
     let ethernet = Ethernet2HeaderSlice::from_slice(frame).map_err(|_| SHORT)?;
     let (mut ethertype, mut rest) = (ethernet.ether_type().0, &frame[ethernet.slice().len()..]);
     let mut vlan = None;
-    for _ in 0..MOST_TAGS {
+    for _ in 0..MAX_TAGS {
         if TAGS.contains(&ethertype) {
             let tag = SingleVlanSlice::from_slice(rest).map_err(|_| SHORT)?;
             vlan = vlan.or(Some(tag.vlan_identifier().value()));
@@ -175,7 +175,7 @@ fn v6(rest: &[u8]) -> Result<Network<'_>, Opinion> {
         header_len: fixed,
         transport: &rest[fixed..],
     };
-    for _ in 0..MOST_EXTENSIONS {
+    for _ in 0..MAX_EXTENSIONS {
         if !extends(network.protocol) {
             break;
         }

@@ -14,7 +14,7 @@ fn kept(frame: &Frame) -> Account {
 }
 
 #[test]
-fn a_syn_to_the_internet_is_accounted_to_the_inside_and_dropped() {
+fn syn_to_the_internet_is_counted_for_the_inside_and_dropped() {
     let syn = Frame::tcp("10.0.0.2:50000", "8.8.4.4:445").tag(QINQ, 5).tag(VLAN, 6);
     let account = kept(&syn);
     assert_eq!((account.side, account.bytes, account.payload), (Side::Local, 40, 0));
@@ -24,7 +24,7 @@ fn a_syn_to_the_internet_is_accounted_to_the_inside_and_dropped() {
 }
 
 #[test]
-fn what_does_not_cross_the_border_is_named() {
+fn packets_inside_the_border_are_named() {
     let between = |from: &str, to: &str| judge(&Frame::tcp(&format!("{from}:1"), &format!("{to}:445")));
     for (from, to, counter) in [
         ("10.0.0.2", "192.168.0.1", Counter::Lateral),
@@ -39,7 +39,7 @@ fn what_does_not_cross_the_border_is_named() {
 }
 
 #[test]
-fn fragments_tags_and_chains_are_counted_as_what_they_are() {
+fn counts_fragments_tags_and_chains_by_kind() {
     let syn = || Frame::tcp("10.0.0.2:1", "8.8.4.4:445");
     let syn_v6 = || Frame::tcp("[fd00::2]:1", "[2001:4860::1]:445");
     assert_eq!(judge(&syn().fragment(9, false)), Opinion::Unjudged(Counter::Fragment));
@@ -52,7 +52,7 @@ fn fragments_tags_and_chains_are_counted_as_what_they_are() {
 }
 
 #[test]
-fn smb_is_known_by_its_first_bytes_until_its_port_is_under_suspicion() {
+fn smb_is_recognised_by_its_first_bytes_until_its_port_is_marked() {
     let mut message = vec![0, 0, 0, 64, 0xFE, b'S', b'M', b'B'];
     message.resize(68, 0);
     let elsewhere = Frame::tcp("10.0.0.2:50000", "8.8.4.4:4445").flags(tcp::ACK);

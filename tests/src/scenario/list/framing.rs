@@ -53,7 +53,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 tape.segment(server(ends), client(ends, 50_000), tcp::SYN | tcp::ACK, (5_000, 1_000));
                 tape.segment(client(ends, 50_000), server(ends), tcp::RST, (1_000, 0));
                 tape.wait(HOUR);
-                Session::begun(tape, ends, 51_000, "alice").connection.close(tape);
+                Session::open(tape, ends, 51_000, "alice").connection.close(tape);
             },
             Some(share()),
         ),
@@ -92,7 +92,7 @@ fn forged_reset(tape: &mut Tape, ends: Ends) {
 }
 
 fn port_reuse(tape: &mut Tape, ends: Ends) {
-    Session::begun(tape, ends, 50_000, "alice").connection.reset(tape);
+    Session::open(tape, ends, 50_000, "alice").connection.reset(tape);
     tape.wait(Duration::from_millis(500));
     let again = Connection::open_at(tape, client(ends, 50_000), server(ends), (900_000, 800_000));
     let mut session = Session::on(again, ends);

@@ -111,7 +111,7 @@ fn retries(tape: &mut Tape, ends: Ends, times: u32) {
 fn daily_backup(tape: &mut Tape, ends: Ends) {
     for day in 0..10_u16 {
         tape.wait_until(DAY * u32::from(day));
-        let mut session = Session::begun(tape, ends, 50_000 + day, "alice");
+        let mut session = Session::open(tape, ends, 50_000 + day, "alice");
         let exchanges =
             [session.dialogue.create(&format!("backup-{day}")), session.dialogue.write(256 * 1024)];
         exchanges.into_iter().for_each(|exchange| session.say(tape, exchange));
@@ -131,7 +131,7 @@ fn slow_guessing(tape: &mut Tape, ends: Ends) {
 }
 
 fn idle(tape: &mut Tape, ends: Ends) {
-    let session = Session::begun(tape, ends, 50_000, "alice");
+    let session = Session::open(tape, ends, 50_000, "alice");
     for n in 1..=4 {
         tape.wait_until(TWO_HOURS * n);
         session.connection.keep_alive(tape);
@@ -139,7 +139,7 @@ fn idle(tape: &mut Tape, ends: Ends) {
 }
 
 fn echoes(tape: &mut Tape, ends: Ends) {
-    let mut session = Session::begun(tape, ends, 50_000, "alice");
+    let mut session = Session::open(tape, ends, 50_000, "alice");
     for minute in 1..=6 {
         tape.wait_until(Duration::from_secs(60 * minute));
         let echo = session.dialogue.echo();

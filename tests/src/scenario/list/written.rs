@@ -25,7 +25,7 @@ impl Session {
     }
 
     /// A session of that user, on a disk share.
-    pub(super) fn begun(tape: &mut Tape, ends: Ends, port: u16, user: &str) -> Self {
+    pub(super) fn open(tape: &mut Tape, ends: Ends, port: u16, user: &str) -> Self {
         let mut session = Self::connected(tape, ends, port);
         session.begin(tape, user);
         session

@@ -16,7 +16,7 @@ use crate::{
 const OTHER_FLAGS: u8 = 0xE8;
 
 #[test]
-fn to_the_internet_smb_alone_is_dropped() {
+fn outbound_drops_smb_alone() {
     let to = |port: u16| Frame::tcp(CLIENT, &format!("8.8.4.4:{port}"));
     let rows = [
         ("445", to(445), Rule::Outbound),
@@ -36,11 +36,11 @@ fn to_the_internet_smb_alone_is_dropped() {
         ("a first fragment", syn().fragment(0, true), Rule::Outbound),
         ("with data, as TCP fast open has it", syn().payload(&[1; 40]), Rule::Outbound),
     ];
-    hold("to_the_internet_smb_alone_is_dropped", &Setup::default(), rows);
+    hold("outbound_drops_smb_alone", &Setup::default(), rows);
 }
 
 #[test]
-fn from_the_internet_every_service_is_dropped() {
+fn inbound_drops_every_service() {
     let to = |port: u16| Frame::tcp("8.8.4.4:50000", &format!("10.0.0.2:{port}"));
     let rows = [
         ("445", to(445), Rule::Inbound),
@@ -52,11 +52,11 @@ fn from_the_internet_every_service_is_dropped() {
         ("IPv6", Frame::tcp("[2001:4860:4860::8844]:50000", "[fd00:1::2]:445"), Rule::Inbound),
         ("IPv6, 135", Frame::tcp("[2001:4860:4860::8844]:50000", "[fd00:1::2]:135"), Rule::Inbound),
     ];
-    hold("from_the_internet_every_service_is_dropped", &Setup::default(), rows);
+    hold("inbound_drops_every_service", &Setup::default(), rows);
 }
 
 #[test]
-fn with_a_service_on_both_ports_the_destination_counts() {
+fn destination_counts_with_services_on_both_ports() {
     let rows = [
         ("445 to 445", Frame::tcp("10.0.0.2:445", SERVER), Rule::Outbound),
         ("135 to 139", Frame::tcp("10.0.0.2:135", "8.8.4.4:139"), Rule::Outbound),
@@ -64,11 +64,11 @@ fn with_a_service_on_both_ports_the_destination_counts() {
         ("from outside", Frame::tcp("8.8.4.4:445", "10.0.0.2:135"), Rule::Inbound),
         ("IPv6", Frame::tcp("[fd00:1::2]:139", SERVER_V6), Rule::Outbound),
     ];
-    hold("with_a_service_on_both_ports_the_destination_counts", &Setup::default(), rows);
+    hold("destination_counts_with_services_on_both_ports", &Setup::default(), rows);
 }
 
 #[test]
-fn only_a_syn_that_asks_for_a_connection_is_dropped() {
+fn drops_only_a_syn_that_opens_a_connection() {
     let from_server = |flags| Frame::tcp(SERVER, CLIENT).flags(flags);
     let mut rows: Vec<Row> = vec![
         ("SYN", syn(), Rule::Outbound),
@@ -88,11 +88,11 @@ fn only_a_syn_that_asks_for_a_connection_is_dropped() {
         ));
         rows.push(("other flags, IPv6", syn_v6().flags(flags).payload(&[1; 9]), Rule::None));
     }
-    hold("only_a_syn_that_asks_for_a_connection_is_dropped", &Setup::default(), rows);
+    hold("drops_only_a_syn_that_opens_a_connection", &Setup::default(), rows);
 }
 
 #[test]
-fn what_does_not_cross_the_border_is_not_dropped() {
+fn drops_nothing_within_the_border() {
     let rows = [
         ("lateral", Frame::tcp(CLIENT, "10.0.0.3:445"), Rule::Let(Lateral)),
         ("lateral, IPv6", Frame::tcp(CLIENT_V6, "[fd00:2::3]:445"), Rule::Let(Lateral)),
@@ -100,11 +100,11 @@ fn what_does_not_cross_the_border_is_not_dropped() {
         ("from reserved space", Frame::tcp("127.0.0.1:50000", "10.0.0.2:445"), Rule::Let(Reserved)),
         ("transit", Frame::tcp("1.1.1.1:50000", SERVER), Rule::Let(Transit)),
     ];
-    hold("what_does_not_cross_the_border_is_not_dropped", &Setup::default(), rows);
+    hold("drops_nothing_within_the_border", &Setup::default(), rows);
 }
 
 #[test]
-fn a_packet_in_a_tunnel_is_judged_by_what_is_inside() {
+fn tunnelled_packet_is_classified_by_its_inner_header() {
     let mut setup = Setup::default();
     setup.config.kernel.tunnels = true;
     let lateral = Frame::tcp(CLIENT, "10.0.0.3:445");
@@ -112,5 +112,5 @@ fn a_packet_in_a_tunnel_is_judged_by_what_is_inside() {
         ("a SYN to the Internet", ip(ENDS, IPIP, &syn().packet()), Rule::Outbound),
         ("a SYN that stays", ip(ENDS, IPIP, &lateral.packet()), Rule::Let(Lateral)),
     ];
-    hold("a_packet_in_a_tunnel_is_judged_by_what_is_inside", &setup, rows);
+    hold("tunnelled_packet_is_classified_by_its_inner_header", &setup, rows);
 }

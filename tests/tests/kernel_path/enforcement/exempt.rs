@@ -45,7 +45,7 @@ fn exempting() -> Setup {
 }
 
 #[test]
-fn what_is_exempt_is_not_dropped() {
+fn exempt_traffic_is_not_dropped() {
     let setup = exempting();
     let from_to = |source: &str, destination: &str| {
         Frame::tcp(&format!("{source}:50000"), &format!("{destination}:445"))
@@ -86,5 +86,5 @@ fn what_is_exempt_is_not_dropped() {
         ("its client alone", from_to("[fd00:6::1]", "[2001:4860:7::1]"), Rule::Outbound),
         ("its server alone", from_to("[fd00:7::1]", "[2001:4860:6::1]"), Rule::Outbound),
     ];
-    hold("what_is_exempt_is_not_dropped", &setup, rows);
+    hold("exempt_traffic_is_not_dropped", &setup, rows);
 }

@@ -11,7 +11,7 @@ use sensor_common::{
         self, DroppedInbound, DroppedOutbound, Kept, Seen, WouldDropInbound, WouldDropOutbound,
     },
     path::Verdict,
-    settings::LONGEST_LEASE,
+    settings::MAX_LEASE,
     slot::{Hook, mark},
 };
 use sensor_tests::{Effect, Frame, HOOKS, Setup, Twin, flows};
@@ -19,7 +19,7 @@ use sensor_tests::{Effect, Frame, HOOKS, Setup, Twin, flows};
 use crate::expect::on;
 
 /// Ticks that no test lasts for, and the most that count.
-pub(crate) const LONG: i32 = LONGEST_LEASE as i32;
+pub(crate) const LONG: i32 = MAX_LEASE as i32;
 
 /// What a frame is to be counted as, besides as kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,13 +65,17 @@ pub(crate) fn check(effect: &Effect, rule: Rule, in_force: bool) -> Result<(), S
         Rule::Foreign => seen == 0,
         _ => seen == 1 && kept == 1,
     };
-    let told = flows(&effect.records).map_err(|error| error.to_string())?;
-    let marked = told.last().is_some_and(|(_, flow)| flow.marks & mark::DROPPED != 0);
+    let reported = flows(&effect.records).map_err(|error| error.to_string())?;
+    let marked = reported.last().is_some_and(|(_, flow)| flow.marks & mark::DROPPED != 0);
     let as_dropped = marked == (verdict == Verdict::Dropped);
     if enforcement(effect) == counted && effect.verdict == verdict && outcome && as_dropped {
         return Ok(());
     }
-    Err(format!("{rule:?}, in force: {in_force}: {:?} with {:?}, {told:?}", effect.verdict, effect.changes()))
+    Err(format!(
+        "{rule:?}, in force: {in_force}: {:?} with {:?}, {reported:?}",
+        effect.verdict,
+        effect.changes()
+    ))
 }
 
 /// Gives each frame to both engines at every hook, each time as a new flow, while enforcement is in force and while it is

@@ -17,8 +17,8 @@ use super::{LONG, Rule, begin_anew, check, enforcement};
 use crate::expect::{CLIENT, CLIENT_V6, SERVER, SERVER_V6, on, syn, syn_v6};
 
 #[test]
-fn a_connection_that_stands_goes_on_and_only_its_successor_is_dropped() {
-    let test = "a_connection_that_stands_goes_on_and_only_its_successor_is_dropped";
+fn established_connection_continues_and_its_successor_is_dropped() {
+    let test = "established_connection_continues_and_its_successor_is_dropped";
     let rows: [(Vec<u8>, Vec<u8>, Rule); 3] = [
         (syn().build(), Frame::tcp(SERVER, CLIENT).flags(SYN | ACK).build(), Rule::Outbound),
         (syn_v6().build(), Frame::tcp(SERVER_V6, CLIENT_V6).flags(SYN | ACK).build(), Rule::Outbound),
@@ -53,16 +53,16 @@ fn a_connection_that_stands_goes_on_and_only_its_successor_is_dropped() {
 }
 
 #[test]
-fn every_syn_that_is_sent_again_is_counted_and_dropped_again() {
-    on("every_syn_that_is_sent_again_is_counted_and_dropped_again", &Setup::default(), |twin| {
+fn counts_and_drops_every_retransmitted_syn() {
+    on("counts_and_drops_every_retransmitted_syn", &Setup::default(), |twin| {
         twin.enforce_for(LONG).unwrap();
         for hook in HOOKS {
             begin_anew(twin, hook);
             let effect = twin.repeat(hook, &syn().build(), 5).unwrap();
             assert_eq!(enforcement(&effect), [5, 5, 0, 0], "{hook:?}");
             assert_eq!(effect.counted.get(Kept), 5, "what is dropped is accounted all the same");
-            let [_, (_, told)] = flows(&effect.records).unwrap()[..] else { panic!("{effect:?}") };
-            assert!(told.marks & mark::DROPPED != 0);
+            let [_, (_, reported)] = flows(&effect.records).unwrap()[..] else { panic!("{effect:?}") };
+            assert!(reported.marks & mark::DROPPED != 0);
         }
         twin.end_enforcement().unwrap();
         vec![]
@@ -70,8 +70,8 @@ fn every_syn_that_is_sent_again_is_counted_and_dropped_again() {
 }
 
 #[test]
-fn nothing_is_dropped_before_the_switch_nor_after_its_last_tick() {
-    let test = "nothing_is_dropped_before_the_switch_nor_after_its_last_tick";
+fn drops_nothing_before_the_start_or_after_the_last_tick() {
+    let test = "drops_nothing_before_the_start_or_after_the_last_tick";
     on(test, &Setup::default(), |twin| {
         for (ticks, in_force) in
             [(LONG, true), (0, false), (LONG, true), (-1, false), (-LONG, false), (2 * LONG, false)]
@@ -91,8 +91,8 @@ fn nothing_is_dropped_before_the_switch_nor_after_its_last_tick() {
 }
 
 #[test]
-fn enforcement_that_nobody_renews_ends_by_itself() {
-    let test = "enforcement_that_nobody_renews_ends_by_itself";
+fn enforcement_ends_without_renewal() {
+    let test = "enforcement_ends_without_renewal";
     let Some(mut kernel) = Setup::default().kernel(test).unwrap() else { return };
     let frame = syn().build();
     assert_eq!(kernel.run(Hook::XdpIngress, &frame, 1).unwrap(), Fate::Passed, "it is off to begin with");

@@ -15,8 +15,8 @@ use super::{
 use crate::expect::on;
 
 #[test]
-fn a_flow_tells_so_many_pieces_in_each_generation_and_the_rest_is_counted() {
-    let test = "a_flow_tells_so_many_pieces_in_each_generation_and_the_rest_is_counted";
+fn limits_pieces_per_generation_and_counts_the_rest() {
+    let test = "limits_pieces_per_generation_and_counts_the_rest";
     let message = segment(ENDS, Local, 1, &of_smb2(smb2::NEGOTIATE, REQUEST, 100)).build();
     // A generation ends at 2^31 bytes: these are 32,769 packets of 65,535.
     let giant = segment(ENDS, Local, 1, &[]).bent(|frame| frame.length(65_535)).build();
@@ -46,8 +46,8 @@ fn a_flow_tells_so_many_pieces_in_each_generation_and_the_rest_is_counted() {
 }
 
 #[test]
-fn what_could_not_be_told_takes_nothing_of_the_budget() {
-    let test = "what_could_not_be_told_takes_nothing_of_the_budget";
+fn unreported_piece_uses_no_budget() {
+    let test = "unreported_piece_uses_no_budget";
     let message = of_smb2(smb2::NEGOTIATE, REQUEST, 300);
     let whole = segment(ENDS, Local, 1, &message).build();
     // It ends before the message does, although by its length it has all of it.
@@ -66,10 +66,9 @@ fn what_could_not_be_told_takes_nothing_of_the_budget() {
 }
 
 #[test]
-fn a_piece_that_finds_the_ring_full_is_counted_as_lost() {
+fn counts_a_piece_as_lost_when_the_ring_is_full() {
     let setup = Setup { ring_bytes: 65_536, ..Setup::default() };
-    let Some(mut kernel) = setup.kernel("a_piece_that_finds_the_ring_full_is_counted_as_lost").unwrap()
-    else {
+    let Some(mut kernel) = setup.kernel("counts_a_piece_as_lost_when_the_ring_is_full").unwrap() else {
         return;
     };
     let mut host = setup.host();

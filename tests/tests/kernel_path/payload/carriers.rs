@@ -28,14 +28,14 @@ fn message() -> Vec<u8> {
 }
 
 #[test]
-fn a_message_is_told_the_same_over_every_link_and_network_header() {
+fn reports_a_message_alike_over_every_link_and_network_header() {
     let over = |ends: Ends, name: &str, bend: fn(Frame) -> Frame| {
-        alone(name, segment(ends, Local, 0xFEDC_BA98, &message()).bent(bend).told_whole(Message))
+        alone(name, segment(ends, Local, 0xFEDC_BA98, &message()).bent(bend).reported_whole(Message))
     };
     let behind_options = |ends: Ends, name: &str| {
         let options = [&[1; 12][..], &message()].concat();
         let sent = segment(ends, Local, 77, &message());
-        alone(name, sent.bent(|frame| frame.payload(&options).data_offset(8)).told_whole(Message))
+        alone(name, sent.bent(|frame| frame.payload(&options).data_offset(8)).reported_whole(Message))
     };
     let rows = vec![
         over(ENDS, "IPv4", |frame| frame),
@@ -56,12 +56,12 @@ fn a_message_is_told_the_same_over_every_link_and_network_header() {
         behind_options(ENDS, "behind TCP options"),
         behind_options(ENDS_V6, "behind TCP options, IPv6"),
     ];
-    let test = "a_message_is_told_the_same_over_every_link_and_network_header";
+    let test = "reports_a_message_alike_over_every_link_and_network_header";
     follow(test, &Setup::default(), rows);
 }
 
 #[test]
-fn a_message_in_a_tunnel_is_told_with_the_inner_key() {
+fn reports_a_tunnelled_message_with_the_inner_key() {
     let inside = |ends: Ends| segment(ends, Local, 5, &message());
     let (v4, v6) = (inside(ENDS).frame.packet(), inside(ENDS_V6).frame.packet());
     let frame = inside(ENDS).build();
@@ -75,8 +75,8 @@ fn a_message_in_a_tunnel_is_told_with_the_inner_key() {
         ("VXLAN", ENDS, encapsulation::datagram(outer, VXLAN, &vxlan(&frame))),
     ];
     let rows = carried
-        .map(|(name, ends, outer)| alone(name, inside(ends).told_whole(Message).carried(outer.build())));
+        .map(|(name, ends, outer)| alone(name, inside(ends).reported_whole(Message).carried(outer.build())));
     let mut setup = Setup::default();
     setup.config.kernel.tunnels = true;
-    follow("a_message_in_a_tunnel_is_told_with_the_inner_key", &setup, rows.to_vec());
+    follow("reports_a_tunnelled_message_with_the_inner_key", &setup, rows.to_vec());
 }

@@ -102,8 +102,8 @@ fn rows() -> Vec<Row> {
 }
 
 #[test]
-fn file_content_is_known_by_command_and_never_travels() {
-    on("file_content_is_known_by_command_and_never_travels", &Setup::default(), |twin| {
+fn recognises_file_content_by_command_and_never_sends_it() {
+    on("recognises_file_content_by_command_and_never_sends_it", &Setup::default(), |twin| {
         let mut wrong = Vec::new();
         for hook in HOOKS {
             for (name, side, segments, carries) in rows() {

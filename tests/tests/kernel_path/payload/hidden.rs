@@ -19,7 +19,7 @@ use super::{
 use crate::expect::{hold, kept_syn};
 
 #[test]
-fn no_message_of_files_is_told() {
+fn reports_no_file_message() {
     let file = contents(600);
     let mut rows = Vec::new();
     // All commands of SMB2 but those that are evidence (MS-SMB2 2.2.1.2), with contents wherever something is looked for.
@@ -47,11 +47,11 @@ fn no_message_of_files_is_told() {
             }
         }
     }
-    follow("no_message_of_files_is_told", &Setup::default(), rows);
+    follow("reports_no_file_message", &Setup::default(), rows);
 }
 
 #[test]
-fn a_bind_counts_only_where_the_command_has_its_data() {
+fn bind_counts_only_where_the_command_has_its_data() {
     let bind = [unit(rpc::BIND, 72), contents(100)].concat();
     let places = [
         ("WRITE reply", smb2::WRITE, REPLY, 116),
@@ -65,11 +65,11 @@ fn a_bind_counts_only_where_the_command_has_its_data() {
         let side = if reply { Remote } else { Local };
         alone(name, segment(ENDS, side, 1, &smb2_with(command, reply, at, &bind)).hushed())
     });
-    follow("a_bind_counts_only_where_the_command_has_its_data", &Setup::default(), rows.to_vec());
+    follow("bind_counts_only_where_the_command_has_its_data", &Setup::default(), rows.to_vec());
 }
 
 #[test]
-fn encrypted_and_compressed_messages_are_marked_and_not_told() {
+fn marks_encrypted_and_compressed_messages_without_reporting_them() {
     // Behind the identifier they look like a wanted message.
     let hidden = |identifier: u8| {
         let mut message = of_smb2(smb2::NEGOTIATE, REQUEST, 68);
@@ -79,19 +79,19 @@ fn encrypted_and_compressed_messages_are_marked_and_not_told() {
     };
     let rows = [("encrypted", 0xFD), ("compressed", 0xFC)]
         .map(|(name, identifier)| alone(name, segment(ENDS, Local, 1, &hidden(identifier)).hushed()));
-    let test = "encrypted_and_compressed_messages_are_marked_and_not_told";
+    let test = "marks_encrypted_and_compressed_messages_without_reporting_them";
     follow(test, &Setup::default(), rows.to_vec());
     let marks = [("encrypted", 0xFD, mark::ENCRYPTED), ("compressed", 0xFC, mark::COMPRESSED)];
     let rows = marks.map(|(name, identifier, hides)| {
         let frame = Frame::tcp(ENDS.0, ENDS.1).flags(ACK).payload(&hidden(identifier));
-        let told = kept_syn(348).flags(ACK).payload(308).marked(mark::SMB_FROM_LOCAL | hides);
-        (name, frame, told.told())
+        let reported = kept_syn(348).flags(ACK).payload(308).marked(mark::SMB_FROM_LOCAL | hides);
+        (name, frame, expected.reported())
     });
     hold(test, &Setup::default(), rows);
 }
 
 #[test]
-fn other_session_packets_are_not_told() {
+fn does_not_report_other_session_packets() {
     let rows = [
         ("keep-alive", vec![0x85, 0, 0, 0]),
         ("keep-alive with contents behind", [&[0x85, 0, 0, 0][..], SECRET].concat()),
@@ -106,11 +106,11 @@ fn other_session_packets_are_not_told() {
         ("without a session header", smb2_header(smb2::NEGOTIATE, REQUEST)),
     ]
     .map(|(name, payload)| alone(name, segment(ENDS, Local, 1, &payload).hushed()));
-    follow("other_session_packets_are_not_told", &Setup::default(), rows.to_vec());
+    follow("does_not_report_other_session_packets", &Setup::default(), rows.to_vec());
 }
 
 #[test]
-fn of_messages_that_came_together_only_the_first_is_told() {
+fn reports_only_the_first_of_several_messages() {
     // MS-SMB2 2.2.1.2: NextCommand, at byte 20 of the header.
     let together = |command: u8, first: usize| {
         let mut message = smb2_header(command, REQUEST);
@@ -124,22 +124,24 @@ fn of_messages_that_came_together_only_the_first_is_told() {
     let rows = vec![
         alone(
             "a tree connect and a write",
-            segment(ENDS, Local, 1, &together(smb2::TREE_CONNECT, 112)).told(Message, 116, 116),
+            segment(ENDS, Local, 1, &together(smb2::TREE_CONNECT, 112)).reported(Message, 116, 116),
         ),
         (
             "in two segments".to_owned(),
             vec![
-                segment(ENDS, Local, 1, &together(smb2::TREE_CONNECT, 112)[..100]).told(Message, 116, 100),
-                segment(ENDS, Local, 101, &together(smb2::TREE_CONNECT, 112)[100..]).told(Continued, 16, 16),
+                segment(ENDS, Local, 1, &together(smb2::TREE_CONNECT, 112)[..100])
+                    .reported(Message, 116, 100),
+                segment(ENDS, Local, 101, &together(smb2::TREE_CONNECT, 112)[100..])
+                    .reported(Continued, 16, 16),
                 segment(ENDS, Local, 600, SECRET).hushed(),
             ],
         ),
     ];
-    follow("of_messages_that_came_together_only_the_first_is_told", &Setup::default(), rows);
+    follow("reports_only_the_first_of_several_messages", &Setup::default(), rows);
 }
 
 #[test]
-fn contents_behind_a_message_in_the_same_segment_are_not_told() {
+fn does_not_report_contents_behind_a_message() {
     let message = of_smb2(smb2::SESSION_SETUP, REQUEST, 200);
     let write = smb2_with(smb2::WRITE, REQUEST, 116, &contents(300));
     let both = [&message[..], &write].concat();
@@ -147,9 +149,9 @@ fn contents_behind_a_message_in_the_same_segment_are_not_told() {
     let rows = vec![(
         "a session setup, then a write".to_owned(),
         vec![
-            segment(ENDS, Local, 1, &both).told(Message, 200, 200),
+            segment(ENDS, Local, 1, &both).reported(Message, 200, 200),
             segment(ENDS, Local, next, SECRET).hushed(),
         ],
     )];
-    follow("contents_behind_a_message_in_the_same_segment_are_not_told", &Setup::default(), rows);
+    follow("does_not_report_contents_behind_a_message", &Setup::default(), rows);
 }

@@ -26,8 +26,8 @@ fn cut(random: &mut Xorshift, length: usize) -> Vec<(usize, usize)> {
 }
 
 #[test]
-fn what_is_told_of_a_message_cut_at_random_joins_to_it() {
-    let test = "what_is_told_of_a_message_cut_at_random_joins_to_it";
+fn pieces_of_a_randomly_cut_message_join_to_it() {
+    let test = "pieces_of_a_randomly_cut_message_join_to_it";
     on(test, &Setup::default(), |twin| {
         let mut random = Xorshift(0x5EED_0139);
         for round in 0..ROUNDS {

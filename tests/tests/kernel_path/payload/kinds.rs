@@ -16,11 +16,11 @@ use crate::any_port::session_request;
 /// A message of the client or, as a reply, of the server: told whole.
 fn whole(name: &str, reply: bool, message: &[u8]) -> Course {
     let side = if reply { Remote } else { Local };
-    alone(name, segment(ENDS, side, 0x1234_5678, message).told_whole(Message))
+    alone(name, segment(ENDS, side, 0x1234_5678, message).reported_whole(Message))
 }
 
 #[test]
-fn session_set_up_and_tree_connect_of_smb2_are_told_whole_from_both_sides() {
+fn reports_smb2_session_setup_and_tree_connect_whole_from_both_sides() {
     let commands = [
         ("negotiate", smb2::NEGOTIATE),
         ("session setup", smb2::SESSION_SETUP),
@@ -33,12 +33,12 @@ fn session_set_up_and_tree_connect_of_smb2_are_told_whole_from_both_sides() {
             whole(&format!("{name} {what}"), reply, &of_smb2(*command, reply, length))
         })
     });
-    let test = "session_set_up_and_tree_connect_of_smb2_are_told_whole_from_both_sides";
+    let test = "reports_smb2_session_setup_and_tree_connect_whole_from_both_sides";
     follow(test, &Setup::default(), rows.collect());
 }
 
 #[test]
-fn session_set_up_and_tree_connect_of_smb1_are_told_whole_from_both_sides() {
+fn reports_smb1_session_setup_and_tree_connect_whole_from_both_sides() {
     let commands = [
         ("tree connect", smb1::TREE_CONNECT),
         ("tree disconnect", smb1::TREE_DISCONNECT),
@@ -53,37 +53,37 @@ fn session_set_up_and_tree_connect_of_smb1_are_told_whole_from_both_sides() {
             whole(&format!("{name} {what}"), reply, &of_smb1(*command, reply, length))
         })
     });
-    let test = "session_set_up_and_tree_connect_of_smb1_are_told_whole_from_both_sides";
+    let test = "reports_smb1_session_setup_and_tree_connect_whole_from_both_sides";
     follow(test, &Setup::default(), rows.collect());
 }
 
 #[test]
-fn an_internal_server_is_heard_as_the_local_side() {
+fn internal_server_is_the_local_side() {
     let ends: Ends = ("10.0.0.2:445", "8.8.4.4:50000");
     let rows = vec![
         alone(
             "request of an external client",
-            segment(ends, Remote, 7, &of_smb2(smb2::NEGOTIATE, REQUEST, 120)).told_whole(Message),
+            segment(ends, Remote, 7, &of_smb2(smb2::NEGOTIATE, REQUEST, 120)).reported_whole(Message),
         ),
         alone(
             "its answer",
-            segment(ends, Local, 9, &of_smb2(smb2::NEGOTIATE, REPLY, 140)).told_whole(Message),
+            segment(ends, Local, 9, &of_smb2(smb2::NEGOTIATE, REPLY, 140)).reported_whole(Message),
         ),
     ];
-    follow("an_internal_server_is_heard_as_the_local_side", &Setup::default(), rows);
+    follow("internal_server_is_the_local_side", &Setup::default(), rows);
 }
 
 #[test]
-fn a_netbios_session_request_is_told() {
+fn reports_a_netbios_session_request() {
     let ends: Ends = ("10.0.0.2:50000", "8.8.4.4:139");
     let request = session_request();
     let with_more = [&request[..], SECRET].concat();
     let rows = vec![
-        alone("alone", segment(ends, Local, 3, &request).told_whole(Message)),
-        alone("with more behind it", segment(ends, Local, 3, &with_more).told(Message, 72, 72)),
-        alone("on the port of SMB", segment(ENDS, Local, 3, &request).told_whole(Message)),
+        alone("alone", segment(ends, Local, 3, &request).reported_whole(Message)),
+        alone("with more behind it", segment(ends, Local, 3, &with_more).reported(Message, 72, 72)),
+        alone("on the port of SMB", segment(ENDS, Local, 3, &request).reported_whole(Message)),
     ];
-    follow("a_netbios_session_request_is_told", &Setup::default(), rows);
+    follow("reports_a_netbios_session_request", &Setup::default(), rows);
 }
 
 /// A message with these bytes at this place.
@@ -100,7 +100,7 @@ const BINDING: [(&str, u8); 6] = [
 ];
 
 #[test]
-fn a_named_pipe_tells_binds_whole_and_requests_up_to_the_operation_number() {
+fn named_pipe_reports_binds_whole_and_requests_up_to_the_opnum() {
     let carriers: [(&str, bool, usize, Carrier); 8] = [
         ("WRITE", REQUEST, 116, |at, data| smb2_with(smb2::WRITE, REQUEST, at, data)),
         ("READ reply", REPLY, 84, |at, data| smb2_with(smb2::READ, REPLY, at, data)),
@@ -119,45 +119,51 @@ fn a_named_pipe_tells_binds_whole_and_requests_up_to_the_operation_number() {
         let side = if reply { Remote } else { Local };
         let request = segment(ENDS, side, 9, &message(at, &unit(rpc::REQUEST, 400)));
         let header = at + 24;
-        rows.push(alone(format!("{carrier} with a request"), request.told(Message, header as u32, header)));
+        rows.push(alone(
+            format!("{carrier} with a request"),
+            request.reported(Message, header as u32, header),
+        ));
         for kind in [rpc::RESPONSE, rpc::FAULT] {
             let answer = segment(ENDS, side, 9, &message(at, &unit(kind, 400)));
             rows.push(alone(format!("{carrier} with answer {kind}"), answer.hushed()));
         }
     }
-    let test = "a_named_pipe_tells_binds_whole_and_requests_up_to_the_operation_number";
+    let test = "named_pipe_reports_binds_whole_and_requests_up_to_the_opnum";
     follow(test, &Setup::default(), rows);
 }
 
 #[test]
-fn the_endpoint_mapper_tells_binds_whole_and_requests_up_to_the_operation_number() {
+fn endpoint_mapper_reports_binds_whole_and_requests_up_to_the_opnum() {
     let ends: Ends = ("10.0.0.2:50000", "8.8.4.4:135");
     let served: Ends = ("10.0.0.2:135", "8.8.4.4:50000");
     let mut rows = Vec::new();
     for (name, kind) in BINDING {
-        rows.push(alone(name, segment(ends, Local, 5, &unit(kind, 116)).told_whole(Rpc)));
+        rows.push(alone(name, segment(ends, Local, 5, &unit(kind, 116)).reported_whole(Rpc)));
         rows.push(alone(
             format!("{name} of the external side"),
-            segment(ends, Remote, 5, &unit(kind, 60)).told_whole(Rpc),
+            segment(ends, Remote, 5, &unit(kind, 60)).reported_whole(Rpc),
         ));
         rows.push(alone(
             format!("{name} to an internal server"),
-            segment(served, Remote, 5, &unit(kind, 60)).told_whole(Rpc),
+            segment(served, Remote, 5, &unit(kind, 60)).reported_whole(Rpc),
         ));
         let two = [unit(kind, 72), unit(rpc::RESPONSE, 300)].concat();
-        rows.push(alone(format!("{name} with more behind"), segment(ends, Local, 5, &two).told(Rpc, 72, 72)));
+        rows.push(alone(
+            format!("{name} with more behind"),
+            segment(ends, Local, 5, &two).reported(Rpc, 72, 72),
+        ));
     }
     let request = unit(rpc::REQUEST, 300);
-    rows.push(alone("request", segment(ends, Local, 5, &request).told(Rpc, 24, 24)));
+    rows.push(alone("request", segment(ends, Local, 5, &request).reported(Rpc, 24, 24)));
     let mut minor_one = unit(rpc::BIND, 72);
     minor_one[1] = 1;
-    rows.push(alone("version 5.1", segment(ends, Local, 5, &minor_one).told_whole(Rpc)));
-    let test = "the_endpoint_mapper_tells_binds_whole_and_requests_up_to_the_operation_number";
+    rows.push(alone("version 5.1", segment(ends, Local, 5, &minor_one).reported_whole(Rpc)));
+    let test = "endpoint_mapper_reports_binds_whole_and_requests_up_to_the_opnum";
     follow(test, &Setup::default(), rows);
 }
 
 #[test]
-fn what_is_no_bind_is_not_told_on_the_port_of_the_endpoint_mapper() {
+fn reports_no_other_payload_on_the_endpoint_mapper_port() {
     let ends: Ends = ("10.0.0.2:50000", "8.8.4.4:135");
     let changed = |at: usize, value: u8| {
         let mut bind = unit(rpc::BIND, 72);
@@ -177,14 +183,14 @@ fn what_is_no_bind_is_not_told_on_the_port_of_the_endpoint_mapper() {
         ("text", b"GET / HTTP/1.1\r\n\r\n".to_vec()),
     ];
     let rows = payloads.map(|(name, payload)| alone(name, segment(ends, Local, 5, &payload).hushed()));
-    let test = "what_is_no_bind_is_not_told_on_the_port_of_the_endpoint_mapper";
+    let test = "reports_no_other_payload_on_the_endpoint_mapper_port";
     follow(test, &Setup::default(), rows.to_vec());
     let on_445 = vec![alone("bind on port 445", segment(ENDS, Local, 5, &unit(rpc::BIND, 72)).hushed())];
     follow(test, &Setup::default(), on_445);
 }
 
 #[test]
-fn the_first_datagram_of_each_side_is_told_and_no_other() {
+fn reports_only_the_first_datagram_of_each_side() {
     let pairs: [(&str, Ends); 3] = [
         ("name service", ("10.0.0.2:137", "8.8.4.4:137")),
         ("datagram service", ("10.0.0.2:138", "8.8.4.4:138")),
@@ -193,9 +199,9 @@ fn the_first_datagram_of_each_side_is_told_and_no_other() {
     let query = [0x21; 50];
     let rows = pairs.map(|(name, ends)| {
         let steps = vec![
-            datagram(ends, Local, &query).told_whole(Datagram),
+            datagram(ends, Local, &query).reported_whole(Datagram),
             datagram(ends, Local, SECRET).hushed(),
-            datagram(ends, Remote, &query[..1]).told_whole(Datagram),
+            datagram(ends, Remote, &query[..1]).reported_whole(Datagram),
             datagram(ends, Remote, SECRET).hushed(),
             datagram(ends, Local, SECRET).hushed(),
         ];
@@ -203,8 +209,8 @@ fn the_first_datagram_of_each_side_is_told_and_no_other() {
     });
     let long = [&[0x42; 512][..], SECRET].concat();
     let ends = pairs[0].1;
-    let cut = alone("a long one is cut", datagram(ends, Local, &long).told(Datagram, 512, 512));
+    let cut = alone("a long one is cut", datagram(ends, Local, &long).reported(Datagram, 512, 512));
     let empty = vec![datagram(ends, Remote, &[]).hushed(), datagram(ends, Remote, SECRET).hushed()];
     let rows = rows.into_iter().chain([cut, ("the first has nothing in it".to_owned(), empty)]).collect();
-    follow("the_first_datagram_of_each_side_is_told_and_no_other", &Setup::default(), rows);
+    follow("reports_only_the_first_datagram_of_each_side", &Setup::default(), rows);
 }

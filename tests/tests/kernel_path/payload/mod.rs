@@ -29,15 +29,15 @@ use crate::expect::{CLIENT, SERVER, on};
 /// Stands wherever file contents would. A record that holds it is a fault.
 pub(crate) const SECRET: &[u8] = b"<contents of a file>";
 
-/// A conversation: its internal and its external end.
+/// A connection: its internal and its external end.
 pub(crate) type Ends = (&'static str, &'static str);
 
-/// The conversation that most fixtures are about.
+/// The connection that most fixtures are about.
 pub(crate) const ENDS: Ends = (CLIENT, SERVER);
 
 /// A piece as it is to be told: all of [`Piece`] but the time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct ExpectedPiece {
     id: FlowId,
     side: Side,
     kind: PieceKind,
@@ -46,7 +46,7 @@ pub(crate) struct Told {
     bytes: Vec<u8>,
 }
 
-impl Told {
+impl ExpectedPiece {
     fn of(piece: &Piece<'_>) -> Self {
         let Piece { id, side, kind, sequence, wanted, bytes, .. } = *piece;
         Self { id, side, kind, sequence, wanted, bytes: bytes.to_vec() }
@@ -57,7 +57,7 @@ impl Told {
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
     frame: Vec<u8>,
-    told: Option<Told>,
+    reported: Option<ExpectedPiece>,
 }
 
 /// Payload that somebody sends.
@@ -106,23 +106,23 @@ impl Sent {
 
     /// Nothing is to be told of it.
     pub(crate) fn hushed(self) -> Step {
-        Step { frame: self.build(), told: None }
+        Step { frame: self.build(), reported: None }
     }
 
     /// Its first `captured` bytes are to be told as `kind`, of `wanted`.
-    pub(crate) fn told(self, kind: PieceKind, wanted: u32, captured: usize) -> Step {
-        let told = self.piece(kind, wanted, captured);
-        Step { frame: self.build(), told: Some(told) }
+    pub(crate) fn reported(self, kind: PieceKind, wanted: u32, captured: usize) -> Step {
+        let reported = self.piece(kind, wanted, captured);
+        Step { frame: self.build(), reported: Some(reported) }
     }
 
     /// All of it is to be told as `kind`, and was wanted.
-    pub(crate) fn told_whole(self, kind: PieceKind) -> Step {
+    pub(crate) fn reported_whole(self, kind: PieceKind) -> Step {
         let length = self.payload.len();
-        self.told(kind, length as u32, length)
+        self.reported(kind, length as u32, length)
     }
 
-    fn piece(&self, kind: PieceKind, wanted: u32, captured: usize) -> Told {
-        Told {
+    fn piece(&self, kind: PieceKind, wanted: u32, captured: usize) -> ExpectedPiece {
+        ExpectedPiece {
             id: self.id,
             side: self.side,
             kind,
@@ -140,7 +140,7 @@ impl Step {
     }
 }
 
-/// A name that states the behaviour, and the frames of a conversation in their order.
+/// A name that states the behaviour, and the frames of a connection in their order.
 pub(crate) type Course = (String, Vec<Step>);
 
 /// A course of one frame.
@@ -182,13 +182,13 @@ fn play(twin: &mut Twin, hook: Hook, steps: &[Step]) -> Result<(), String> {
     begin_anew(twin, hook);
     for (number, step) in steps.iter().enumerate() {
         let effect = twin.run(hook, &step.frame).map_err(|error| format!("frame {number}: {error:#}"))?;
-        let told = pieces(&effect.records).map_err(|error| error.to_string())?;
-        let told: Vec<_> = told.iter().map(Told::of).collect();
-        if told != step.told.iter().cloned().collect::<Vec<_>>() {
-            return Err(format!("frame {number}:\nexpected {:?}\ngot {told:?}", step.told));
+        let reported = pieces(&effect.records).map_err(|error| error.to_string())?;
+        let reported: Vec<_> = reported.iter().map(ExpectedPiece::of).collect();
+        if reported != step.reported.iter().cloned().collect::<Vec<_>>() {
+            return Err(format!("frame {number}:\nexpected {:?}\ngot {reported:?}", step.reported));
         }
-        if effect.counted.get(Counter::PayloadSent) != told.len() as u64 {
-            return Err(format!("frame {number}: {} told, counted {:?}", told.len(), effect.changes()));
+        if effect.counted.get(Counter::PayloadSent) != reported.len() as u64 {
+            return Err(format!("frame {number}: {} told, counted {:?}", reported.len(), effect.changes()));
         }
         let holds_secret = |record: &Vec<u8>| record.windows(SECRET.len()).any(|bytes| bytes == SECRET);
         if effect.records.iter().any(holds_secret) {

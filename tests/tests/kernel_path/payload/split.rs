@@ -24,7 +24,7 @@ fn part_from(start: u32, side: Side, message: &[u8], part: std::ops::Range<usize
     let (from, rest) = (part.start, (message.len() - part.start) as u32);
     let length = part.len();
     let sent = segment(ENDS, side, start.wrapping_add(from as u32), &message[part]);
-    sent.told(if from == 0 { Message } else { Continued }, rest, length)
+    sent.reported(if from == 0 { Message } else { Continued }, rest, length)
 }
 
 fn setup_request(length: usize) -> Vec<u8> {
@@ -36,7 +36,7 @@ fn course(name: &str, steps: Vec<Step>) -> Course {
 }
 
 #[test]
-fn segments_of_a_message_are_told_in_whatever_order_they_come() {
+fn reports_segments_of_a_message_in_any_order() {
     let message = setup_request(500);
     let parts = |order: &[std::ops::Range<usize>]| {
         order.iter().map(|range| part(Local, &message, range.clone())).collect::<Vec<_>>()
@@ -58,7 +58,7 @@ fn segments_of_a_message_are_told_in_whatever_order_they_come() {
     before.push(segment(ENDS, Local, START - 50, SECRET).hushed());
     before.push(part(Local, &message, 200..500));
     rows.push(course("what lies before the message does not", before));
-    let test = "segments_of_a_message_are_told_in_whatever_order_they_come";
+    let test = "reports_segments_of_a_message_in_any_order";
     follow(test, &Setup::default(), rows);
 }
 
@@ -77,7 +77,7 @@ fn sequence_numbers_wrap_inside_a_message() {
 }
 
 #[test]
-fn a_stretch_ends_where_its_message_ends() {
+fn range_ends_with_its_message() {
     let message = setup_request(300);
     let file = smb2_with(smb2::WRITE, REQUEST, 116, &contents(400));
     let tail_and_file = [&message[200..], &file].concat();
@@ -87,7 +87,7 @@ fn a_stretch_ends_where_its_message_ends() {
             "the segment that ends it holds the next message too",
             vec![
                 part(Local, &message, 0..200),
-                segment(ENDS, Local, START + 200, &tail_and_file).told(Continued, 100, 100),
+                segment(ENDS, Local, START + 200, &tail_and_file).reported(Continued, 100, 100),
                 segment(ENDS, Local, START + 200 + tail_and_file.len() as u32, SECRET).hushed(),
             ],
         ),
@@ -123,11 +123,11 @@ fn a_stretch_ends_where_its_message_ends() {
             vec![part(Local, &message, 0..300), segment(ENDS, Local, next, SECRET).hushed()],
         ),
     ];
-    follow("a_stretch_ends_where_its_message_ends", &Setup::default(), rows);
+    follow("range_ends_with_its_message", &Setup::default(), rows);
 }
 
 #[test]
-fn both_sides_are_followed_at_once() {
+fn follows_both_sides_at_once() {
     let (request, reply) = (setup_request(400), of_smb2(smb2::SESSION_SETUP, REPLY, 420));
     let far = |range| part_from(START + 300, Remote, &reply, range);
     let rows = vec![
@@ -151,11 +151,11 @@ fn both_sides_are_followed_at_once() {
             ],
         ),
     ];
-    follow("both_sides_are_followed_at_once", &Setup::default(), rows);
+    follow("follows_both_sides_at_once", &Setup::default(), rows);
 }
 
 #[test]
-fn a_stretch_does_not_outlive_its_flow() {
+fn range_does_not_outlive_its_flow() {
     let message = setup_request(400);
     let other: Ends = ("10.0.0.3:50000", "8.8.4.4:445");
     let elsewhere = |length: usize| segment(other, Local, START, &setup_request(length));
@@ -164,7 +164,7 @@ fn a_stretch_does_not_outlive_its_flow() {
             "another flow has the slot",
             vec![
                 part(Local, &message, 0..200),
-                elsewhere(150).told(Message, 150, 150),
+                elsewhere(150).reported(Message, 150, 150),
                 segment(ENDS, Local, START + 200, &message[200..]).hushed(),
             ],
         ),
@@ -181,11 +181,11 @@ fn a_stretch_does_not_outlive_its_flow() {
             vec![part(Local, &message, 0..200), segment(other, Local, START + 200, SECRET).hushed()],
         ),
     ];
-    follow("a_stretch_does_not_outlive_its_flow", &Setup::default(), rows);
+    follow("range_does_not_outlive_its_flow", &Setup::default(), rows);
 }
 
 #[test]
-fn binds_and_requests_in_pieces_are_followed_to_the_end_that_is_wanted() {
+fn follows_split_binds_and_requests_to_the_wanted_end() {
     let rpc_ends: Ends = ("10.0.0.2:50000", "8.8.4.4:135");
     let bind = unit(rpc::BIND, 160);
     let in_pipe = smb2_with(smb2::WRITE, REQUEST, 116, &unit(rpc::REQUEST, 200));
@@ -193,26 +193,26 @@ fn binds_and_requests_in_pieces_are_followed_to_the_end_that_is_wanted() {
         course(
             "a bind to the endpoint mapper",
             vec![
-                segment(rpc_ends, Local, START, &bind[..60]).told(Rpc, 160, 60),
-                segment(rpc_ends, Local, START + 60, &bind[60..]).told(Continued, 100, 100),
+                segment(rpc_ends, Local, START, &bind[..60]).reported(Rpc, 160, 60),
+                segment(rpc_ends, Local, START + 60, &bind[60..]).reported(Continued, 100, 100),
                 segment(rpc_ends, Local, START + 160, SECRET).hushed(),
             ],
         ),
         course(
             "a request in a pipe ends before its data",
             vec![
-                segment(ENDS, Local, START, &in_pipe[..130]).told(Message, 140, 130),
-                segment(ENDS, Local, START + 130, &in_pipe[130..]).told(Continued, 10, 10),
+                segment(ENDS, Local, START, &in_pipe[..130]).reported(Message, 140, 130),
+                segment(ENDS, Local, START + 130, &in_pipe[130..]).reported(Continued, 10, 10),
                 segment(ENDS, Local, START + 140, SECRET).hushed(),
             ],
         ),
     ];
-    let test = "binds_and_requests_in_pieces_are_followed_to_the_end_that_is_wanted";
+    let test = "follows_split_binds_and_requests_to_the_wanted_end";
     follow(test, &Setup::default(), rows);
 }
 
 #[test]
-fn messages_on_an_unwatched_port_are_told_and_followed_likewise() {
+fn reports_and_follows_messages_on_an_unwatched_port() {
     // An engine apart: the port stays under suspicion.
     let setup = Setup { ring_bytes: 1 << 18, ..Setup::default() };
     let ends: Ends = ("10.0.0.2:50000", "8.8.4.4:4445");
@@ -221,12 +221,12 @@ fn messages_on_an_unwatched_port_are_told_and_followed_likewise() {
     let rows = vec![course(
         "port 4445",
         vec![
-            sent(Local, START, &request[..200]).told(Message, 500, 200),
-            sent(Local, START + 350, &request[350..]).told(Continued, 150, 150),
-            sent(Local, START + 200, &request[200..350]).told(Continued, 300, 150),
-            sent(Remote, 9, &reply).told_whole(Message),
+            sent(Local, START, &request[..200]).reported(Message, 500, 200),
+            sent(Local, START + 350, &request[350..]).reported(Continued, 150, 150),
+            sent(Local, START + 200, &request[200..350]).reported(Continued, 300, 150),
+            sent(Remote, 9, &reply).reported_whole(Message),
             sent(Local, START + 500, SECRET).hushed(),
         ],
     )];
-    follow("messages_on_an_unwatched_port_are_told_and_followed_likewise", &setup, rows);
+    follow("reports_and_follows_messages_on_an_unwatched_port", &setup, rows);
 }

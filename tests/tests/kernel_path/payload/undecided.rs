@@ -16,14 +16,14 @@ use super::{
 const START: u32 = 1_000;
 
 /// Segments of these lengths that `message` is sent in by the internal side; all of `told` bytes of it are to be told.
-fn sent_in(message: &[u8], lengths: &[usize], wanted: [usize; 2], told: usize) -> Vec<Step> {
+fn sent_in(message: &[u8], lengths: &[usize], wanted: [usize; 2], reported: usize) -> Vec<Step> {
     let (mut at, mut steps) = (0, Vec::new());
     for (number, length) in lengths.iter().enumerate() {
         let sent = segment(ENDS, Local, START + at as u32, &message[at..at + length]);
         let wanted = wanted[usize::from(number > 0)];
-        steps.push(if at < told {
+        steps.push(if at < reported {
             let kind = if at == 0 { Message } else { Continued };
-            sent.told(kind, (wanted - at) as u32, (*length).min(wanted - at))
+            sent.reported(kind, (wanted - at) as u32, (*length).min(wanted - at))
         } else {
             sent.hushed()
         });
@@ -37,7 +37,7 @@ fn bind(command: u8, at: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_message_that_is_wanted_is_told_whole_however_short_its_first_segment_is() {
+fn reports_a_wanted_message_whole_after_any_short_first_segment() {
     let mut rows: Vec<Course> = Vec::new();
     let message = of_smb2(smb2::SESSION_SETUP, REQUEST, 300);
     for cut in 8..28 {
@@ -54,7 +54,7 @@ fn a_message_that_is_wanted_is_told_whole_however_short_its_first_segment_is() {
 }
 
 #[test]
-fn what_turns_out_to_be_unwanted_is_told_no_further() {
+fn stops_reporting_an_unwanted_message() {
     let mut rows: Vec<Course> = Vec::new();
     for command in [5, 6, 8, 14, 16] {
         let message = of_smb2(command, REQUEST, 300);
@@ -73,11 +73,11 @@ fn what_turns_out_to_be_unwanted_is_told_no_further() {
     }
     let v1 = of_smb1(smb1::TRANSACTION2, REQUEST, 300);
     rows.push(("SMB1, a file".into(), sent_in(&v1, &[8, 100, 192], [300; 2], 8)));
-    follow("what_turns_out_to_be_unwanted_is_told_no_further", &Setup::default(), rows);
+    follow("stops_reporting_an_unwanted_message", &Setup::default(), rows);
 }
 
 #[test]
-fn a_bind_behind_a_header_in_a_segment_of_its_own_is_told_whole() {
+fn reports_a_bind_behind_a_header_in_its_own_segment() {
     let mut rows: Vec<Course> = Vec::new();
     for (name, command, at) in [("WRITE", smb2::WRITE, 116), ("IOCTL", smb2::IOCTL, 124)] {
         let message = bind(command, at);
@@ -97,56 +97,56 @@ fn a_bind_behind_a_header_in_a_segment_of_its_own_is_told_whole() {
     rows.push((
         "a reply, in segments of 76 bytes".into(),
         vec![
-            far(0, 76).told(Message, all as u32, 76),
-            far(76, all).told(Continued, (all - 76) as u32, all - 76),
+            far(0, 76).reported(Message, all as u32, 76),
+            far(76, all).reported(Continued, (all - 76) as u32, all - 76),
         ],
     ));
-    follow("a_bind_behind_a_header_in_a_segment_of_its_own_is_told_whole", &Setup::default(), rows);
+    follow("reports_a_bind_behind_a_header_in_its_own_segment", &Setup::default(), rows);
 }
 
 #[test]
-fn a_header_is_read_in_its_order_and_from_one_side_alone() {
+fn reads_a_header_in_order_and_from_one_side_alone() {
     let message = of_smb2(smb2::SESSION_SETUP, REQUEST, 300);
     let part = |from: usize, to: usize| segment(ENDS, Local, START + from as u32, &message[from..to]);
-    let first = || part(0, 20).told(Message, 300, 20);
+    let first = || part(0, 20).reported(Message, 300, 20);
     let far = of_smb2(smb2::SESSION_SETUP, REPLY, 200);
     let rows: Vec<Course> = vec![
         (
             "a gap in the header".into(),
-            vec![first(), part(24, 100).hushed(), part(20, 120).told(Continued, 280, 100)],
+            vec![first(), part(24, 100).hushed(), part(20, 120).reported(Continued, 280, 100)],
         ),
-        ("the first again".into(), vec![first(), first(), part(20, 300).told(Continued, 280, 280)]),
+        ("the first again".into(), vec![first(), first(), part(20, 300).reported(Continued, 280, 280)]),
         (
             "a whole message of the other side between".into(),
             vec![
                 first(),
-                segment(ENDS, Remote, 5, &far).told_whole(Message),
+                segment(ENDS, Remote, 5, &far).reported_whole(Message),
                 // What was known of the header is forgotten for that message's; the segment does not go on with it.
                 part(20, 300).hushed(),
             ],
         ),
         (
             "another message instead".into(),
-            vec![first(), segment(ENDS, Local, START + 300, &message).told_whole(Message)],
+            vec![first(), segment(ENDS, Local, START + 300, &message).reported_whole(Message)],
         ),
         alone("no room for a header", segment(ENDS, Local, 1, b"\0\0\0\x10\xFESMB@\0").hushed()),
     ];
-    follow("a_header_is_read_in_its_order_and_from_one_side_alone", &Setup::default(), rows);
+    follow("reads_a_header_in_order_and_from_one_side_alone", &Setup::default(), rows);
 }
 
 #[test]
-fn undecided_messages_take_half_of_a_flows_pieces_at_most() {
+fn undecided_messages_use_at_most_half_of_the_pieces() {
     let file = of_smb2(smb2::WRITE, REQUEST, 100_000);
     let setup = of_smb2(smb2::SESSION_SETUP, REQUEST, 300);
     let mut steps: Vec<Step> = Vec::new();
     for number in 0..MAX_PIECES {
         let sent = segment(ENDS, Local, number * 200, &file[..60]);
-        steps.push(if number < MAX_PIECES / 2 { sent.told(Message, 8_192, 60) } else { sent.hushed() });
+        steps.push(if number < MAX_PIECES / 2 { sent.reported(Message, 8_192, 60) } else { sent.hushed() });
         steps.push(segment(ENDS, Local, number * 200 + 60, &file[60..200]).hushed());
     }
-    steps.push(segment(ENDS, Local, 500_000, &setup).told_whole(Message));
+    steps.push(segment(ENDS, Local, 500_000, &setup).reported_whole(Message));
     follow(
-        "undecided_messages_take_half_of_a_flows_pieces_at_most",
+        "undecided_messages_use_at_most_half_of_the_pieces",
         &Setup::default(),
         vec![("files".into(), steps)],
     );

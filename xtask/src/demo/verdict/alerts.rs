@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_document_of_each_alert_counts() {
+    fn last_document_of_each_alert_counts() {
         let mut documents: Vec<Value> =
             EXPECTED.iter().map(|row| alert(row[0], ["x", "x", "x", "x"])).collect();
         documents.extend(EXPECTED.iter().map(|row| alert(row[0], *row)));
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alert_more_or_less_is_not_as_expected() {
+    fn alert_more_or_less_is_unexpected() {
         let mut documents: Vec<Value> = EXPECTED.iter().map(|row| alert(row[0], *row)).collect();
         assert!(check(&documents).faults.is_empty());
         documents.push(alert("more", EXPECTED[0]));

@@ -215,20 +215,20 @@ mod tests {
     }
 
     #[test]
-    fn the_story_is_as_expected() {
+    fn story_is_as_expected() {
         assert_eq!(faults(&story()), Vec::<String>::new());
         assert_eq!(worst(&story()).as_deref(), Some("a"));
     }
 
     #[test]
-    fn an_incident_of_the_internal_session_is_a_fault() {
+    fn incident_of_the_internal_session_is_a_fault() {
         let mut documents = story();
         documents.push(document("c", "incident-opened", "internal", ["10.0.0.2", "10.0.1.2"], 21, "T1046"));
         assert!(faults(&documents)[0].starts_with("unexpected incident: internal"));
     }
 
     #[test]
-    fn a_missing_incident_and_a_second_one_are_faults() {
+    fn missing_and_second_incidents_are_faults() {
         assert_eq!(faults(&story()[..1])[1], "the external access has 0 incidents instead of one");
         let mut documents = story();
         documents.push(document("c", "incident-opened", "outbound", OUT, 99, "T1187"));
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lower_severity_or_another_technique_is_a_fault() {
+    fn lower_severity_or_another_technique_is_a_fault() {
         let low = document("a", "incident-updated", "outbound", OUT, 73, "T1048");
         let documents = [story(), vec![low]].concat();
         assert_eq!(
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn an_incident_that_opens_twice_or_floods_the_siem_is_a_fault() {
+    fn incident_that_opens_twice_or_floods_is_a_fault() {
         let again = document("b", "incident-opened", "inbound", IN, 99, "T1133");
         assert_eq!(faults(&[story(), vec![again]].concat()), ["incident b was opened 2 times"]);
         let more = document("a", "incident-escalated", "outbound", OUT, 99, "T1187");

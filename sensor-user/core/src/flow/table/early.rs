@@ -36,10 +36,10 @@ pub(super) struct EarlyPiece {
 }
 
 impl EarlyPieces {
-    /// Keeps a piece, if there is room for it.
+    /// Keeps a piece if it fits; returns whether it did.
     pub(super) fn push(&mut self, piece: &Piece<'_>, now: Timestamp) -> bool {
-        let room = self.pieces.len() < MAX_EARLY;
-        if room {
+        let fits = self.pieces.len() < MAX_EARLY;
+        if fits {
             self.pieces.push(EarlyPiece {
                 id: piece.id,
                 side: piece.side,
@@ -51,7 +51,7 @@ impl EarlyPieces {
                 since: now,
             });
         }
-        room
+        fits
     }
 
     /// Takes out the pieces of a flow that has come.

@@ -73,7 +73,7 @@ pub(super) struct Reported {
 
 /// What makes a connection worth another look as soon as it changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct Snapshot {
     level: EvidenceLevel,
     roles: (Side, bool),
     marks: u16,
@@ -103,10 +103,10 @@ impl<L> FlowEntry<L> {
         Some((self.flow.view(services, closed)?, &mut self.link))
     }
 
-    pub(super) const fn standing(&self) -> Standing {
+    pub(super) const fn snapshot(&self) -> Snapshot {
         let looked_at = mark::THREAT | mark::DROPPED | mark::ENCRYPTED;
         let flow = &self.flow;
-        Standing {
+        Snapshot {
             level: flow.level,
             roles: (flow.client(), flow.roles_known),
             marks: flow.marks & looked_at,

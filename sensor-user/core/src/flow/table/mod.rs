@@ -124,7 +124,7 @@ impl<L: Default + Clone> FlowTable<L> {
         }
         let lost_records = self.lost_records;
         let Some(entry) = self.flows.get_mut(&tuple) else { return };
-        let (before, level) = (entry.standing(), entry.flow.level);
+        let (before, level) = (entry.snapshot(), entry.flow.level);
         entry.flow.records_lost |= lost_records > entry.flow.lost_before;
         self.accounted += entry.flow.merge(kind, seen, times, &self.options.services);
         let reopened = entry.goes_on(level);
@@ -132,7 +132,7 @@ impl<L: Default + Clone> FlowTable<L> {
             entry.reopen();
         }
         let open = entry.closed.is_none();
-        let changed = began || reopened || entry.standing() != before;
+        let changed = began || reopened || entry.snapshot() != before;
         let grown = open && entry.has_grown();
         let caught_up = open && self.read_early(&tuple, now);
         if open && (changed || grown || caught_up) {

@@ -6,7 +6,7 @@ use super::*;
 use crate::{level::EvidenceLevel, process::Process};
 
 #[test]
-fn its_terms_are_a_new_source_in_five_days_and_a_new_destination_in_seven() {
+fn terms_are_new_sources_in_5_days_and_destinations_in_7() {
     let terms: Vec<_> =
         ProfileName::ElasticCurrent.profile().rules.iter().map(|rule| rule.new_term().unwrap()).collect();
     let source = NewTerm { field: Field::SourceIp, days: 5 };
@@ -14,7 +14,7 @@ fn its_terms_are_a_new_source_in_five_days_and_a_new_destination_in_seven() {
 }
 
 #[test]
-fn from_the_internet_it_is_the_same_lists_the_other_way_round() {
+fn inbound_uses_the_same_lists_reversed() {
     let rulebook = rulebook(ProfileName::ElasticCurrent);
     const FROM: [&str; 1] = ["smb-from-internet"];
     for source in all_edges(NOT_INTERNET) {
@@ -45,7 +45,7 @@ fn outbound(client: &str, server: &str) -> FlowFixture {
 }
 
 #[test]
-fn a_source_and_a_destination_fire_while_they_are_new() {
+fn source_and_destination_fire_while_new() {
     const SOURCE: &str = "elastic-current-smb-to-internet";
     const DESTINATION: &str = "elastic-current-rare-smb-destination";
     let mut known = HashSet::new();
@@ -64,7 +64,7 @@ fn a_source_and_a_destination_fire_while_they_are_new() {
 }
 
 #[test]
-fn a_term_is_asked_for_only_where_everything_else_fits() {
+fn looks_up_a_term_only_when_everything_else_matches() {
     let mut asked = 0;
     let mut count = |_| {
         asked += 1;
@@ -87,7 +87,7 @@ fn version_105_fires_on_every_connection_with_the_published_severity() {
 }
 
 #[test]
-fn smb_that_was_recognised_on_another_port_counts_and_other_traffic_there_does_not() {
+fn counts_smb_on_other_ports_but_no_other_traffic_there() {
     let elsewhere = |level| FlowFixture::outbound().on(TCP, 4_445).reached(level);
     for level in [EvidenceLevel::Connected, EvidenceLevel::Smb] {
         let rules = fired(ProfileName::ElasticV105, &elsewhere(level), &mut HashSet::new());
@@ -98,7 +98,7 @@ fn smb_that_was_recognised_on_another_port_counts_and_other_traffic_there_does_n
 }
 
 #[test]
-fn a_process_of_this_machine_is_not_the_one_that_the_rare_rule_asks_for() {
+fn process_of_this_machine_does_not_match_the_rare_rule() {
     let process = Process {
         pid: 4_711,
         name: None,

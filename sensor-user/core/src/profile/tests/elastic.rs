@@ -10,7 +10,7 @@ fn to(client: IpAddr, server: IpAddr) -> Question {
 }
 
 #[test]
-fn the_lists_are_those_of_the_rules() {
+fn lists_are_those_of_the_rules() {
     for name in BOTH {
         let Networks::Fixed { internal, not_internet } = name.profile().networks else {
             panic!("{name} has lists of its own")
@@ -28,7 +28,7 @@ fn the_lists_are_those_of_the_rules() {
 }
 
 #[test]
-fn a_source_counts_from_the_first_to_the_last_address_of_internal() {
+fn source_counts_from_first_to_last_internal_address() {
     for name in BOTH {
         for source in all_edges(INTERNAL) {
             let expected: &[_] =
@@ -40,7 +40,7 @@ fn a_source_counts_from_the_first_to_the_last_address_of_internal() {
 }
 
 #[test]
-fn a_destination_is_left_out_from_the_first_to_the_last_address_of_not_internet() {
+fn destination_is_excluded_from_first_to_last_listed_address() {
     for name in BOTH {
         let (mut left_out, mut counted) = (0, 0);
         for destination in all_edges(NOT_INTERNET) {
@@ -55,7 +55,7 @@ fn a_destination_is_left_out_from_the_first_to_the_last_address_of_not_internet(
 }
 
 #[test]
-fn an_address_in_neither_list_is_on_the_internet() {
+fn unlisted_address_is_on_the_internet() {
     for name in BOTH {
         // Reserved for the sensor, and in none of the lists; public addresses of one's own likewise.
         let settings = with_internal("9.0.0.0/8");
@@ -68,7 +68,7 @@ fn an_address_in_neither_list_is_on_the_internet() {
 }
 
 #[test]
-fn a_source_with_an_ipv6_address_never_counts() {
+fn ipv6_source_never_counts() {
     for name in BOTH {
         for source in
             ["fc00::1", "fd00::2", "fe80::1", "2001:4860::1", "2002:a00:1::1", "64:ff9b::a00:1", "::1"]
@@ -82,7 +82,7 @@ fn a_source_with_an_ipv6_address_never_counts() {
 }
 
 #[test]
-fn ports_and_transports_are_tcp_139_and_445_and_smb_on_any() {
+fn matches_tcp_139_and_445_and_smb_on_any_port() {
     for name in BOTH {
         let rulebook = rulebook(name);
         for (port, expected) in [
@@ -111,13 +111,13 @@ fn ports_and_transports_are_tcp_139_and_445_and_smb_on_any() {
 }
 
 #[test]
-fn version_105_asks_for_no_new_term_and_version_209_for_a_destination_new_in_seven_days() {
+fn version_105_has_no_new_term_and_209_a_destination_new_in_7_days() {
     let terms: Vec<_> = ProfileName::ElasticV105.profile().rules.iter().map(ProfileRule::new_term).collect();
     assert_eq!(terms, [None, Some(NewTerm { field: Field::DestinationIp, days: 7 })]);
 }
 
 #[test]
-fn a_process_of_this_machine_is_not_the_windows_kernel() {
+fn process_of_this_machine_is_not_the_windows_kernel() {
     for name in BOTH {
         let question = Question { own_process: true, ..tcp("10.0.0.1", "8.8.8.8", 445) };
         assert_eq!(fitting(&rulebook(name), &question), ["smb-to-internet"]);
@@ -128,14 +128,14 @@ fn a_process_of_this_machine_is_not_the_windows_kernel() {
 }
 
 #[test]
-fn nobody_from_the_internet_concerns_version_105() {
+fn version_105_ignores_inbound_connections() {
     for port in [135, 139, 445] {
         assert!(fitting(&rulebook(ProfileName::ElasticV105), &tcp("8.8.8.8", "10.0.0.1", port)).is_empty());
     }
 }
 
 #[test]
-fn severity_techniques_and_schedule_are_those_of_the_rules() {
+fn severity_techniques_and_schedule_match_the_rules() {
     let facts = |profile: &Profile| -> Vec<_> {
         let techniques = |rule: &RuleMeta| rule.techniques.iter().map(|one| one.id).collect::<Vec<_>>();
         let rules = profile.rules.iter().map(|one| one.rule);
@@ -158,7 +158,7 @@ fn severity_techniques_and_schedule_are_those_of_the_rules() {
 }
 
 #[test]
-fn the_ports_that_are_watched_are_those_of_the_rules() {
+fn watched_ports_match_the_rules() {
     let configured = ServicePorts { smb_tcp: vec![4445], ..ServicePorts::default() };
     let watched = ProfileName::ElasticV105.profile().services(&configured);
     let expected =

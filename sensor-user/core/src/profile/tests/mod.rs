@@ -95,7 +95,7 @@ fn fitting(rulebook: &Rulebook, question: &Question) -> Vec<&'static str> {
 }
 
 #[test]
-fn profiles_are_known_by_their_names() {
+fn finds_profiles_by_name() {
     for name in ProfileName::ALL {
         assert_eq!(name.name().parse(), Ok(name));
         assert_eq!(name.profile().name, name);
@@ -107,7 +107,7 @@ fn profiles_are_known_by_their_names() {
 }
 
 #[test]
-fn rules_of_profiles_have_identifiers_of_their_own() {
+fn profile_rules_have_unique_identifiers() {
     let mut ids = rule_ids();
     assert_eq!(ids.len(), all_rules().count(), "a term is known by the rule's identifier");
     assert!(ids.iter().all(|id| !id.contains(' ')));
@@ -116,7 +116,7 @@ fn rules_of_profiles_have_identifiers_of_their_own() {
 }
 
 #[test]
-fn the_networks_of_a_profile_as_a_prefix_set_place_every_address_alike() {
+fn profile_networks_agree_with_the_prefix_set() {
     use sensor_common::classify::Place;
     for name in ProfileName::ALL {
         let settings = with_internal("9.0.0.0/8 100.64.7.0/24");
@@ -131,14 +131,14 @@ fn the_networks_of_a_profile_as_a_prefix_set_place_every_address_alike() {
 }
 
 #[test]
-fn a_configured_network_says_where_it_is_written() {
+fn configured_network_names_its_origin() {
     let rulebook = Rulebook::of(ProfileName::Sensor, &with_internal("9.0.0.0/8"));
     let by = rulebook.place("9.1.2.3".parse().unwrap()).by.unwrap();
     assert_eq!(by.origin.to_string(), "networks.internal, 9.0.0.0/8");
 }
 
 #[test]
-fn every_rule_that_asks_for_a_new_term_has_a_window_and_no_other_has() {
+fn exactly_new_term_rules_have_a_window() {
     let windows = Windows::default();
     for rule in all_rules() {
         assert_eq!(windows.days(rule.rule.id), rule.new_term().map(|term| term.days), "{}", rule.rule.id);
@@ -147,7 +147,7 @@ fn every_rule_that_asks_for_a_new_term_has_a_window_and_no_other_has() {
 }
 
 #[test]
-fn ones_own_addresses_are_a_false_positive_of_every_published_rule_which_an_exemption_avoids() {
+fn exemption_avoids_false_positives_on_own_addresses() {
     use rules::fixtures::{HistoryFixture, Remedy, assert_names};
     let others = ProfileName::ALL.into_iter().filter(|name| *name != ProfileName::Sensor);
     for (name, rule) in others.flat_map(|name| name.profile().rules.iter().map(move |rule| (name, rule))) {
@@ -166,7 +166,7 @@ fn ones_own_addresses_are_a_false_positive_of_every_published_rule_which_an_exem
 }
 
 #[test]
-fn a_verdict_asks_for_a_term_that_is_new_in_the_window_that_is_configured() {
+fn verdict_uses_the_configured_window() {
     let mut settings = Settings::default();
     settings.windows.iter_mut().for_each(|(_, days)| *days += 20);
     let rulebook = Rulebook::of(ProfileName::ElasticCurrent, &settings);

@@ -5,7 +5,7 @@ use super::*;
 const FITS: [&str; 1] = ["external-access"];
 
 #[test]
-fn the_service_set_is_windows_networking() {
+fn service_set_is_windows_networking() {
     let rulebook = rulebook(ProfileName::Netography);
     for port in [134, 135, 136, 137, 138, 139, 140, 443, 444, 445, 446, 4445] {
         let (over_tcp, over_udp) = ([135, 139, 445].contains(&port), [137, 138].contains(&port));
@@ -17,7 +17,7 @@ fn the_service_set_is_windows_networking() {
 }
 
 #[test]
-fn an_address_in_none_of_ones_own_networks_is_outside() {
+fn address_in_no_own_network_is_outside() {
     let settings = with_internal("9.0.0.0/8 2001:db8:7::/48");
     let rulebook = Rulebook::of(ProfileName::Netography, &settings);
     for client in ["8.8.8.8", "198.18.0.1", "169.254.1.1", "100.64.0.1", "2001:4860::1", "64:ff9b::808:808"] {
@@ -35,7 +35,7 @@ fn an_address_in_none_of_ones_own_networks_is_outside() {
 }
 
 #[test]
-fn the_configuration_alone_says_what_is_ones_own() {
+fn configuration_alone_names_own_networks() {
     let settings = Settings { default_networks: false, ..with_internal("9.0.0.0/8") };
     let rulebook = Rulebook::of(ProfileName::Netography, &settings);
     assert_eq!(fitting(&rulebook, &tcp("10.0.0.1", "9.0.0.1", 445)), FITS);
@@ -43,14 +43,14 @@ fn the_configuration_alone_says_what_is_ones_own() {
 }
 
 #[test]
-fn outgoing_conversations_do_not_concern_it() {
+fn ignores_outbound_connections() {
     for port in [135, 139, 445] {
         assert!(fitting(&rulebook(ProfileName::Netography), &tcp("10.0.0.1", "8.8.8.8", port)).is_empty());
     }
 }
 
 #[test]
-fn its_techniques_are_those_of_the_source() {
+fn techniques_match_the_source() {
     let rule = ProfileName::Netography.profile().rules[0].rule;
     let ids: Vec<_> = rule.techniques.iter().map(|one| one.id).collect();
     assert_eq!(ids, ["T1046", "T1048", "T1133", "T1135"]);

@@ -11,7 +11,7 @@ fn in_table(question: &Question) -> Vec<&'static str> {
 }
 
 #[test]
-fn the_table_agrees_with_the_rules() {
+fn table_agrees_with_the_rules() {
     let past = HistoryFixture::new_destination();
     for (transport, ports) in [(TCP, [135, 139, 445]), (UDP, [137, 138, 137])] {
         for port in ports {
@@ -27,14 +27,14 @@ fn the_table_agrees_with_the_rules() {
 }
 
 #[test]
-fn the_table_is_the_registry() {
+fn table_lists_the_registry() {
     let table: Vec<_> = ProfileName::Sensor.profile().rules.iter().map(|rule| rule.rule.id).collect();
     let registry: Vec<_> = rules::ALL.iter().map(|rule| rule.meta().id).collect();
     assert_eq!(table, registry);
 }
 
 #[test]
-fn the_profile_sensor_evaluates_the_registry_and_asks_for_no_term() {
+fn profile_sensor_evaluates_the_registry_without_terms() {
     let (flow, past) = (FlowFixture::outbound(), HistoryFixture::new_destination());
     let mut asked = false;
     let findings = rulebook(ProfileName::Sensor).evaluate(&flow.view(), &past.history(), &mut |_| {
@@ -46,7 +46,7 @@ fn the_profile_sensor_evaluates_the_registry_and_asks_for_no_term() {
 }
 
 #[test]
-fn special_purpose_space_is_neither_internal_nor_the_internet() {
+fn special_purpose_addresses_are_neither_internal_nor_internet() {
     for other in ["0.1.2.3", "198.18.0.1", "2001:db8::1", "169.254.1.1"] {
         assert!(in_table(&tcp("10.0.0.1", other, 445)).is_empty(), "{other}");
         assert!(in_table(&tcp(other, "10.0.0.1", 445)).is_empty(), "{other}");
@@ -54,7 +54,7 @@ fn special_purpose_space_is_neither_internal_nor_the_internet() {
 }
 
 #[test]
-fn on_another_port_it_takes_smb() {
+fn matches_smb_on_another_port() {
     let question = |smb| Question { smb, ..tcp("10.0.0.1", "8.8.8.8", 4445) };
     assert!(in_table(&question(Some(false))).is_empty());
     assert_eq!(in_table(&question(Some(true))), ["smb-to-internet", "rare-smb-destination"]);

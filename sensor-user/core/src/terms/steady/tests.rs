@@ -21,7 +21,7 @@ fn saved_at(wall: i64) -> Option<Reading> {
 }
 
 #[test]
-fn it_begins_with_the_wall_clock_and_passes_as_the_time_since_boot_does() {
+fn starts_with_the_wall_clock_and_follows_boot_time() {
     let mut time = SteadyTime::of(None, clocks(NOW, HOUR, 1));
     assert_eq!(time.at(ts(NOW)), NOW);
     assert_eq!(time.keep(clocks(NOW + DAY, HOUR + DAY, 1)), None);
@@ -34,14 +34,14 @@ fn it_begins_with_the_wall_clock_and_passes_as_the_time_since_boot_does() {
 }
 
 #[test]
-fn a_suspended_machine_has_no_step() {
+fn suspended_machine_has_no_step() {
     let mut time = SteadyTime::of(None, clocks(NOW, HOUR, 1));
     assert_eq!(time.keep(clocks(NOW + 3 * DAY, HOUR + 3 * DAY, 1)), None, "both clocks go on");
     assert_eq!(time.at(ts(NOW + 3 * DAY)), NOW + 3 * DAY);
 }
 
 #[test]
-fn small_differences_are_reported_when_they_add_up() {
+fn reports_small_differences_when_they_add_up() {
     let mut time = SteadyTime::of(None, clocks(NOW, 0, 1));
     assert_eq!(time.keep(clocks(NOW + 40 * SECOND, 0, 1)), None);
     let step = time.keep(clocks(NOW + 80 * SECOND, 0, 1)).unwrap();
@@ -49,7 +49,7 @@ fn small_differences_are_reported_when_they_add_up() {
 }
 
 #[test]
-fn in_the_same_boot_it_is_known_how_long_the_agent_was_away_whatever_the_wall_clock_says() {
+fn knows_the_time_away_within_one_boot() {
     for wall in [NOW + 2 * HOUR, NOW + YEAR, NOW - YEAR] {
         let time = SteadyTime::of(saved_at(NOW), clocks(wall, 3 * HOUR, 1));
         assert_eq!(time.at(ts(wall)), NOW + 2 * HOUR);
@@ -57,7 +57,7 @@ fn in_the_same_boot_it_is_known_how_long_the_agent_was_away_whatever_the_wall_cl
 }
 
 #[test]
-fn over_a_reboot_the_wall_clock_is_believed_where_it_goes_forward() {
+fn trusts_a_wall_clock_that_goes_forward_over_a_reboot() {
     let time = SteadyTime::of(saved_at(NOW), clocks(NOW + DAY, SECOND, 2));
     assert_eq!(time.at(ts(NOW + DAY)), NOW + DAY);
     // One that was ahead goes on being so.
@@ -72,7 +72,7 @@ fn over_a_reboot_the_wall_clock_is_believed_where_it_goes_forward() {
 }
 
 #[test]
-fn over_a_reboot_no_time_passed_by_a_clock_that_was_never_set() {
+fn no_time_passes_over_a_reboot_with_an_unset_clock() {
     let time = SteadyTime::of(saved_at(HOUR), clocks(NOW + YEAR, SECOND, 2));
     assert_eq!(time.at(ts(NOW + YEAR)), NOW);
     let time = SteadyTime::of(saved_at(HOUR), clocks(2 * HOUR, SECOND, 2));
@@ -80,7 +80,7 @@ fn over_a_reboot_no_time_passed_by_a_clock_that_was_never_set() {
 }
 
 #[test]
-fn a_clock_that_comes_up_unset_stands_still_until_it_is_set_and_then_the_time_off_is_known() {
+fn unset_clock_stands_still_until_it_is_set() {
     let mut time = SteadyTime::of(saved_at(NOW), clocks(0, SECOND, 2));
     assert_eq!(time.at(ts(0)), NOW);
     let step = time.keep(clocks(5 * SECOND, 6 * SECOND, 2)).unwrap();

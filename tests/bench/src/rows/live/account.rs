@@ -16,7 +16,7 @@ use nix::{
 use sensor_common::{counter::Counter, slot::RecordKind};
 use sensor_core::record::{self, Record};
 use sensor_user::{
-    agent::{LIVELY, PACE},
+    agent::{POLL_INTERVAL, POLL_TIMEOUT},
     kernel::{counters::CounterValues, ring::RecordRing, slots::SlotReader},
 };
 
@@ -25,14 +25,14 @@ const PAUSE: u16 = 1;
 
 /// What came out of the ring.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Told {
+pub(super) struct RecordCounts {
     records: u64,
     undecodable: u64,
     /// Packets in records of flows that left their slot.
     settled: u64,
 }
 
-impl Told {
+impl RecordCounts {
     fn take(&mut self, record: &[u8]) {
         match record::record(record) {
             Ok(Record::Flow(RecordKind::Settled, flow)) => {
@@ -50,25 +50,25 @@ impl Told {
 }
 
 /// Reads and decodes records as long as `reading` says, and then what is left. It looks when the agent would: at once when the
-/// kernel wakes it, then at the agent's pace until nothing came for a while.
-pub(super) fn read(ring: &mut RecordRing, reading: &AtomicBool) -> Result<Told> {
-    let mut told = Told::default();
+/// kernel wakes it, then at the agent's poll interval until no record came for a while.
+pub(super) fn read(ring: &mut RecordRing, reading: &AtomicBool) -> Result<RecordCounts> {
+    let mut counts = RecordCounts::default();
     let mut last = Instant::now();
     loop {
         // Asked before the ring is emptied: whatever was written before the end is read.
         let goes_on = reading.load(Ordering::Relaxed);
-        let before = told.records;
+        let before = counts.records;
         while let Some(record) = ring.take() {
-            told.take(record);
+            counts.take(record);
         }
         if !goes_on {
-            return Ok(told);
+            return Ok(counts);
         }
-        if told.records != before {
+        if counts.records != before {
             last = Instant::now();
         }
-        if last.elapsed() < LIVELY {
-            thread::sleep(PACE);
+        if last.elapsed() < POLL_TIMEOUT {
+            thread::sleep(POLL_INTERVAL);
             continue;
         }
         let mut ready = [PollFd::new(ring.as_fd(), PollFlags::POLLIN)];
@@ -82,21 +82,21 @@ pub(super) fn read(ring: &mut RecordRing, reading: &AtomicBool) -> Result<Told> 
 /// The books of one run.
 pub(super) struct Account {
     counted: CounterValues,
-    told: Told,
+    counts: RecordCounts,
     /// Packets in the slots at the end.
     resident: u64,
 }
 
 impl Account {
     /// Closes the books, after the last packet and the last record.
-    pub(super) fn new(counted: CounterValues, slots: &mut SlotReader, told: Told) -> Self {
+    pub(super) fn new(counted: CounterValues, slots: &mut SlotReader, counts: RecordCounts) -> Self {
         let mut resident = 0;
         for cpu in 0..slots.cpus() {
             slots.sweep(cpu, |slot| {
                 resident += slot.line.packets.iter().copied().map(u64::from).sum::<u64>();
             });
         }
-        Self { counted, told, resident }
+        Self { counted, counts, resident }
     }
 
     fn lost_records(&self) -> u64 {
@@ -116,13 +116,13 @@ impl Account {
             "not every packet of the flood was kept: {kept} of {seen}"
         );
         ensure!(
-            of(Counter::RecordsSent) == self.told.records && self.told.undecodable == 0,
+            of(Counter::RecordsSent) == self.counts.records && self.counts.undecodable == 0,
             "{} records went into the ring, {} came out and {} of them could not be read",
             of(Counter::RecordsSent),
-            self.told.records,
-            self.told.undecodable
+            self.counts.records,
+            self.counts.undecodable
         );
-        let accounted = self.told.settled + of(Counter::LostPackets) + self.resident;
+        let accounted = self.counts.settled + of(Counter::LostPackets) + self.resident;
         ensure!(
             kept == accounted,
             "{kept} packets were kept, but {accounted} are in records, slots and counted losses"
@@ -138,10 +138,10 @@ impl fmt::Display for Account {
             "{} sent = seen = kept = {} in records + {} in slots + {} in records that found the ring full; records: {} read, \
              {} lost, all counted",
             self.counted.get(Counter::Seen),
-            self.told.settled,
+            self.counts.settled,
             self.resident,
             self.counted.get(Counter::LostPackets),
-            self.told.records,
+            self.counts.records,
             self.lost_records(),
         )
     }

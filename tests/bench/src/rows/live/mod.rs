@@ -92,18 +92,18 @@ fn measure_here(effort: &Effort, suricata: Option<&Path>, reader: usize, sender:
     };
     let reading = AtomicBool::new(true);
     let KernelProgram { records, counters, slots, .. } = &mut kernel;
-    let (ordinary, flood, sustained, told) = thread::scope(|scope| {
-        let told = scope.spawn(|| read(records, &reading));
+    let (ordinary, flood, sustained, records_read) = thread::scope(|scope| {
+        let records_read = scope.spawn(|| read(records, &reading));
         let ordinary = Turns::measure(effort, &feed, &receivers, &frame(443));
         let flood = Turns::measure(effort, &feed, &receivers, &frame(445));
         let sustained = feed.send(own, &frame(445), effort.sustained_packets);
         reading.store(false, Ordering::Relaxed);
-        (ordinary, flood, sustained, told.join())
+        (ordinary, flood, sustained, records_read.join())
     });
     let (ordinary, flood, sustained) = (ordinary?, flood?, sustained?);
-    let told = told.map_err(|_| anyhow!("the thread that reads records panicked"))??;
+    let records_read = records_read.map_err(|_| anyhow!("the thread that reads records panicked"))??;
     let counted = counters.read().context("read the sensor's counters")?;
-    let account = Account::new(counted, slots, told);
+    let account = Account::new(counted, slots, records_read);
     account.check(flood.received(SENSOR) + sustained.received)?;
 
     let mut rows = verdicts::ordinary(&receivers, &ordinary, feed.clock())?;

@@ -14,7 +14,7 @@ use sensor_user::{config::Config, kernel::object::LoadPlan};
 
 use crate::baseline::Baseline;
 
-/// Room for the prefixes that are built in.
+/// Capacity for the prefixes that are built in.
 const BUILT_IN: usize = 1_000;
 /// The view in force in fresh maps, and the bits of a trie key that say it.
 const VIEW: u32 = 0;
@@ -55,7 +55,7 @@ pub(super) fn fill_trie(baseline: &mut Baseline, nets: &[Ipv4Net]) -> Result<()>
 
 /// Puts the prefixes of `plan` into the baselines' copies of the sensor's maps: the trie and the tables ahead of it.
 pub(super) fn fill_tables(baseline: &mut Baseline, plan: &LoadPlan) -> Result<()> {
-    let tables = Tables::new(&plan.prefixes, plan.room());
+    let tables = Tables::new(&plan.prefixes, plan.capacity());
     let mut map = |name| {
         let map = baseline.ebpf().take_map(name);
         map.with_context(|| format!("the baselines have no {name}"))
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_many_different_prefixes_as_asked_for_and_the_same_each_time() {
+    fn set_has_the_requested_number_of_distinct_prefixes_each_time() {
         assert_eq!(prefixes(1_000).len(), 1_000);
         assert_eq!(prefixes(50), prefixes(50));
     }

@@ -49,13 +49,13 @@ pub(crate) fn measure(effort: &Effort) -> Result<Vec<Row>> {
 fn prepare(config: &Config, nets: &[ipnet::Ipv4Net]) -> Result<Baseline> {
     let plan = plan::load_plan(config, sensor::clock()?);
     let settings: Settings = plan.settings;
-    let room = plan.max_prefixes;
+    let capacity = plan.max_prefixes;
     let mut baseline = Baseline::load(|loader| {
         loader
             .override_global("SETTINGS", settings.as_bytes(), true)
             .map_max_entries("TRIE", nets.len() as u32)
-            .map_max_entries("PREFIXES_V4", room)
-            .map_max_entries("LEAVES_V4", plan.room().v4_leaves);
+            .map_max_entries("PREFIXES_V4", capacity)
+            .map_max_entries("LEAVES_V4", plan.capacity().v4_leaves);
     })?;
     fill_trie(&mut baseline, nets)?;
     fill_tables(&mut baseline, &plan)?;

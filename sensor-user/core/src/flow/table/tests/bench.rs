@@ -42,7 +42,7 @@ pub(super) fn seen(tcp_flags: [u8; 2], packets: [u64; 2], now: Moment) -> Observ
 }
 
 /// The same, of which the slot began now.
-pub(super) fn begun(tcp_flags: [u8; 2], packets: [u64; 2], now: Moment) -> Observation {
+pub(super) fn started(tcp_flags: [u8; 2], packets: [u64; 2], now: Moment) -> Observation {
     Observation { first: now.ticks, ..seen(tcp_flags, packets, now) }
 }
 

@@ -10,9 +10,9 @@ use crate::{
 };
 
 #[test]
-fn a_lone_syn_is_given_when_it_began_and_when_its_time_is_up() {
+fn reports_a_lone_syn_at_its_start_and_after_its_timeout() {
     let mut bench = Bench::new();
-    assert_eq!(bench.opened(&begun(SYN, [1, 0], at(10)), at(10)), [Did::Updated]);
+    assert_eq!(bench.opened(&started(SYN, [1, 0], at(10)), at(10)), [Did::Updated]);
     assert!(!bench.view().settled);
     assert_eq!(bench.advance(at(12)), []);
     assert_eq!(bench.advance(at(13)), [Did::Updated]);
@@ -21,18 +21,18 @@ fn a_lone_syn_is_given_when_it_began_and_when_its_time_is_up() {
 }
 
 #[test]
-fn an_answer_is_given_at_once() {
+fn reports_an_answer_at_once() {
     let mut bench = Bench::new();
-    bench.opened(&begun(SYN, [1, 0], at(10)), at(10));
-    let rose = bench.observe(Some(RecordKind::Rose), &begun(OPEN, [2, 1], at(10)), at(10));
+    bench.opened(&started(SYN, [1, 0], at(10)), at(10));
+    let rose = bench.observe(Some(RecordKind::Rose), &started(OPEN, [2, 1], at(10)), at(10));
     assert_eq!(rose, [Did::Updated]);
     assert_eq!(bench.view().level, EvidenceLevel::Connected);
-    let again = bench.swept(&begun(OPEN, [2, 1], at(10)), at(11));
+    let again = bench.swept(&started(OPEN, [2, 1], at(10)), at(11));
     assert_eq!(again, [], "nothing is new");
 }
 
 #[test]
-fn a_connection_is_given_again_when_its_counts_double_and_when_much_has_moved() {
+fn reports_a_connection_again_when_counts_double_or_much_has_moved() {
     let mut bench = Bench::new();
     let counted = |packets: u64, payload: u64| with_payload([payload, 0], seen(OPEN, [packets, 9], at(2)));
     bench.opened(&counted(11, 10 << 20), at(2));
@@ -43,7 +43,7 @@ fn a_connection_is_given_again_when_its_counts_double_and_when_much_has_moved() 
 }
 
 #[test]
-fn directions_on_different_cpus_are_one_connection() {
+fn directions_on_two_cpus_are_one_connection() {
     let mut bench = Bench::new();
     bench.opened(&seen([OPEN[0], 0], [2, 0], at(1)), at(1));
     let other = Observation { cpu: 1, marks: 0, ..seen([0, OPEN[1]], [0, 1], at(1)) };
@@ -53,7 +53,7 @@ fn directions_on_different_cpus_are_one_connection() {
 }
 
 #[test]
-fn settled_counts_add_up_with_those_in_slots() {
+fn settled_counts_add_to_those_in_slots() {
     let mut bench = Bench::new();
     bench.opened(&seen(OPEN, [1, 0], at(1)), at(1));
     bench.observe(Some(RecordKind::Settled), &seen(OPEN, [10, 5], at(2)), at(2));
@@ -63,16 +63,16 @@ fn settled_counts_add_up_with_those_in_slots() {
 }
 
 #[test]
-fn a_lost_settled_record_keeps_what_the_sweep_saw() {
+fn lost_settled_record_keeps_the_counts_of_the_sweep() {
     let mut bench = Bench::new();
     bench.swept(&seen(OPEN, [10, 5], at(1)), at(1));
-    let later = Observation { marks: 0, ..with_generation(6, begun(OPEN, [1, 0], at(3))) };
+    let later = Observation { marks: 0, ..with_generation(6, started(OPEN, [1, 0], at(3))) };
     bench.opened(&later, at(3));
     assert_eq!(bench.table.accounted_packets(), 16);
 }
 
 #[test]
-fn records_that_are_read_after_a_sweep_saw_more_take_nothing_back_and_count_nothing_twice() {
+fn records_older_than_a_sweep_subtract_and_repeat_nothing() {
     let mut bench = Bench::new();
     bench.swept(&seen(OPEN, [5, 4], at(1)), at(1));
     bench.opened(&seen(SYN, [1, 0], at(1)), at(1));
@@ -83,7 +83,7 @@ fn records_that_are_read_after_a_sweep_saw_more_take_nothing_back_and_count_noth
 }
 
 #[test]
-fn a_packet_that_passes_two_interfaces_counts_once_in_its_connection() {
+fn packet_on_two_interfaces_counts_once() {
     let mut bench = Bench::new();
     let one = seen(OPEN, [3, 3], at(1));
     let two = Observation {
@@ -97,14 +97,14 @@ fn a_packet_that_passes_two_interfaces_counts_once_in_its_connection() {
 }
 
 #[test]
-fn a_clock_that_steps_back_keeps_nobody_waiting() {
+fn clock_step_back_delays_nothing() {
     let mut bench = Bench::new();
-    bench.opened(&begun(SYN, [1, 0], at(9_000)), at(9_000));
+    bench.opened(&started(SYN, [1, 0], at(9_000)), at(9_000));
     assert_eq!(bench.advance(at(10)), [Did::Updated]);
 }
 
 #[test]
-fn a_connection_remembers_what_was_lost_before_it_and_knows_what_was_lost_since() {
+fn connection_knows_which_losses_came_before_and_after_it() {
     let mut bench = Bench::new();
     bench.table.set_lost_records(5);
     bench.opened(&seen(SYN, [1, 0], at(1)), at(1));

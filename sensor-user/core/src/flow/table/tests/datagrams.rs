@@ -29,7 +29,7 @@ struct Ports(u16, u16);
 
 impl Ports {
     fn counted(self, packets: [u64; 2], first: Side, now: Moment) -> Observation {
-        let mut one = with_payload(packets.map(|n| n * 50), begun([0; 2], packets, now));
+        let mut one = with_payload(packets.map(|n| n * 50), started([0; 2], packets, now));
         one.marks = if first == Side::Local { mark::FIRST_FROM_LOCAL } else { 0 };
         one.id.tuple.transport = UDP;
         one.id.tuple.local.set_port(self.0);
@@ -69,7 +69,7 @@ fn replied() -> Bench {
 }
 
 #[test]
-fn an_answer_of_the_name_service_connects() {
+fn name_service_answer_connects() {
     let mut bench = replied();
     assert_eq!(bench.piece(&ASKED.piece(Side::Remote, &name_packet(true)), at(1)), [Did::Updated]);
     assert_eq!(level(&bench, ASKED), EvidenceLevel::Connected);
@@ -77,7 +77,7 @@ fn an_answer_of_the_name_service_connects() {
 }
 
 #[test]
-fn an_answer_that_is_no_netbios_stays_an_attempt_however_long_it_is_waited_for() {
+fn answer_without_netbios_stays_an_attempt() {
     let mut bench = replied();
     bench.piece(&ASKED.piece(Side::Remote, &[0; 60]), at(1));
     bench.advance(at(9));
@@ -88,7 +88,7 @@ fn an_answer_that_is_no_netbios_stays_an_attempt_however_long_it_is_waited_for()
 }
 
 #[test]
-fn where_an_answer_was_not_read_its_packets_count_once_its_time_is_up() {
+fn unread_answer_counts_by_its_packets_after_the_timeout() {
     let mut bench = replied();
     bench.advance(at(9));
     assert_eq!(level(&bench, ASKED), EvidenceLevel::Connected);
@@ -100,7 +100,7 @@ fn where_an_answer_was_not_read_its_packets_count_once_its_time_is_up() {
 }
 
 #[test]
-fn who_asked_is_the_client_as_soon_as_the_question_was_read_or_its_time_is_up() {
+fn asker_is_client_once_the_question_is_read_or_overdue() {
     let mut bench = Bench::new();
     bench.opened(&ASKED.counted([1, 0], Side::Local, at(1)), at(1));
     assert_eq!(roles(&bench, ASKED), Some((false, Direction::Outbound)), "it may be an answer");
@@ -113,7 +113,7 @@ fn who_asked_is_the_client_as_soon_as_the_question_was_read_or_its_time_is_up() 
 }
 
 #[test]
-fn a_response_that_nobody_asked_for_shows_the_server_and_lets_nothing_be_concluded() {
+fn unasked_response_shows_the_server_and_proves_nothing() {
     let both = Ports(137, 137);
     let mut bench = Bench::new();
     bench.opened(&both.counted([0, 1], Side::Remote, at(1)), at(1));
@@ -124,7 +124,7 @@ fn a_response_that_nobody_asked_for_shows_the_server_and_lets_nothing_be_conclud
 }
 
 #[test]
-fn who_asked_is_turned_with_the_roles() {
+fn asker_follows_the_roles() {
     let both = Ports(137, 137);
     let mut bench = Bench::new();
     bench.opened(&both.counted([1, 0], Side::Local, at(2)), at(2));
@@ -142,7 +142,7 @@ fn who_asked_is_turned_with_the_roles() {
 }
 
 #[test]
-fn a_question_to_a_resolver_from_port_138_is_none_of_netbios_whichever_packet_is_seen_first() {
+fn resolver_query_from_port_138_is_no_netbios() {
     let resolver = Ports(138, 53);
     let mut bench = Bench::new();
     bench.opened(&resolver.counted([1, 0], Side::Local, at(1)), at(1));
@@ -160,7 +160,7 @@ fn a_question_to_a_resolver_from_port_138_is_none_of_netbios_whichever_packet_is
 }
 
 #[test]
-fn so_many_flows_are_read_and_one_that_is_closed_makes_room() {
+fn reads_a_bounded_number_of_flows_and_reuses_closed_ones() {
     let mut bench = replied();
     bench.table.readers = MAX_READERS;
     let other = Ports(9, 137);
@@ -177,7 +177,7 @@ fn so_many_flows_are_read_and_one_that_is_closed_makes_room() {
 }
 
 #[test]
-fn a_datagram_ahead_of_its_flow_waits_for_it() {
+fn datagram_before_its_flow_waits_for_it() {
     let mut bench = Bench::new();
     assert_eq!(bench.piece(&ASKED.piece(Side::Remote, &name_packet(true)), at(1)), []);
     assert_eq!(bench.opened(&ASKED.counted([1, 1], Side::Local, at(1)), at(1)), [Did::Updated]);

@@ -22,7 +22,7 @@ fn reset() -> Bench {
 }
 
 #[test]
-fn a_connection_that_ended_is_closed_once_and_a_late_packet_does_not_reopen_it() {
+fn ended_connection_closes_once_and_a_late_packet_does_not_reopen_it() {
     let mut bench = Bench::new();
     bench.observe(CLOSED, &seen(FINISHED, [4, 4], at(1)), at(1));
     assert_eq!(bench.advance(at(2)), [], "late packets are waited for");
@@ -34,7 +34,7 @@ fn a_connection_that_ended_is_closed_once_and_a_late_packet_does_not_reopen_it()
 }
 
 #[test]
-fn packets_in_flight_behind_a_reset_do_not_take_it_back() {
+fn packets_in_flight_do_not_undo_a_reset() {
     let mut bench = Bench::new();
     bench.observe(CLOSED, &with_payload([10, 10], seen(RESET, [4, 5], at(2))), at(2));
     bench.swept(&with_payload([10, 90], seen(RESET, [5, 9], at(3))), at(3));
@@ -43,7 +43,7 @@ fn packets_in_flight_behind_a_reset_do_not_take_it_back() {
 }
 
 #[test]
-fn a_forged_reset_ends_nothing_that_goes_on() {
+fn forged_reset_ends_no_live_connection() {
     let mut bench = reset();
     // Ten seconds of silence, then the session goes on: SMB of both sides, payload, and messages.
     let spoken = mark::SMB_FROM_LOCAL | mark::SMB_FROM_REMOTE;
@@ -63,21 +63,21 @@ fn a_forged_reset_ends_nothing_that_goes_on() {
 }
 
 #[test]
-fn a_message_reopens_a_connection_that_was_closed_by_a_reset() {
+fn message_reopens_a_connection_closed_by_reset() {
     let mut bench = reset();
     assert_eq!(bench.message(Side::Local, 1, &logon("alice", 1), at(12)), [Did::Updated]);
     assert_eq!((bench.view().closed, bench.view().level), (false, EvidenceLevel::Credential));
 }
 
 #[test]
-fn packets_of_both_sides_reopen_a_connection_and_those_of_one_side_do_not() {
+fn packets_of_both_sides_reopen_a_connection_and_one_side_does_not() {
     let mut bench = reset();
     assert_eq!(bench.swept(&seen(RESET, [5, 5], at(9)), at(9)), []);
     assert_eq!(bench.swept(&seen(RESET, [5, 6], at(10)), at(10)), [Did::Updated]);
 }
 
 #[test]
-fn a_reset_that_is_ignored_while_the_connection_is_busy_never_closes_it() {
+fn reset_ignored_on_a_busy_connection_never_closes_it() {
     let mut bench = Bench::new();
     bench.opened(&seen(OPEN, [4, 4], at(1)), at(1));
     for second in 2..60 {
@@ -90,7 +90,7 @@ fn a_reset_that_is_ignored_while_the_connection_is_busy_never_closes_it() {
 }
 
 #[test]
-fn a_fin_of_both_sides_ends_a_connection_in_which_a_reset_was_ignored() {
+fn both_fins_end_a_connection_that_ignored_a_reset() {
     let mut bench = reset();
     bench.swept(&with_payload([9, 9], seen(RESET, [6, 7], at(12))), at(12));
     let finished = [RESET[0] | FINISHED[0], RESET[1] | FINISHED[1]];
@@ -100,7 +100,7 @@ fn a_fin_of_both_sides_ends_a_connection_in_which_a_reset_was_ignored() {
 }
 
 #[test]
-fn the_reader_of_a_closed_connection_goes_on_and_its_facts_are_kept_an_idle_time() {
+fn closed_connection_keeps_its_reader_and_facts_until_idle() {
     let mut bench = Bench::new();
     bench.opened(&seen(OPEN, [4, 4], at(1)), at(1));
     bench.message(Side::Local, 1, &logon("alice", 1), at(1));
@@ -124,7 +124,7 @@ fn the_reader_of_a_closed_connection_goes_on_and_its_facts_are_kept_an_idle_time
 }
 
 #[test]
-fn what_a_closed_connection_holds_is_released_after_an_idle_time_and_its_level_stays() {
+fn closed_connection_is_freed_after_the_idle_time_and_keeps_its_level() {
     let mut bench = reset();
     bench.message(Side::Local, 1, &logon("alice", 1), at(12));
     bench.message(Side::Remote, 1, &logon_answered(LOGON_FAILURE, 1), at(12));
@@ -139,7 +139,7 @@ fn what_a_closed_connection_holds_is_released_after_an_idle_time_and_its_level_s
 }
 
 #[test]
-fn a_slot_that_is_taken_long_after_its_connection_ended_is_no_new_one() {
+fn slot_taken_long_after_the_end_is_no_new_connection() {
     let mut bench = Bench::new();
     let ended = seen(RESET, [4, 4], at(1));
     bench.observe(CLOSED, &ended, at(1));
@@ -152,7 +152,7 @@ fn a_slot_that_is_taken_long_after_its_connection_ended_is_no_new_one() {
 }
 
 #[test]
-fn a_slot_that_is_taken_when_its_connection_is_long_forgotten_is_no_new_one() {
+fn slot_taken_after_the_connection_is_forgotten_is_no_new_one() {
     let mut bench = Bench::new();
     let first = seen(OPEN, [4, 4], at(1));
     bench.opened(&first, at(1));
@@ -161,7 +161,7 @@ fn a_slot_that_is_taken_when_its_connection_is_long_forgotten_is_no_new_one() {
     bench.advance(at(5_000 + days));
     assert!(bench.table.entry(&tuple()).is_none());
     assert_eq!(bench.observe(Some(RecordKind::Settled), &first, at(5_000 + days)), []);
-    let next = with_generation(4, begun(SYN, [1, 0], at(5_000 + days)));
+    let next = with_generation(4, started(SYN, [1, 0], at(5_000 + days)));
     assert_eq!(bench.opened(&next, at(5_000 + days)), [Did::Updated]);
     assert_eq!((bench.view().level, bench.view().counts.packets), (EvidenceLevel::Attempt, [1, 0]));
     assert_eq!(bench.table.accounted_packets(), 9);

@@ -13,7 +13,7 @@ const CONNECTED: ([u8; 2], [u64; 2]) = (OPEN, [2, 1]);
 
 /// A connection of its own for each port.
 fn numbered(port: u16, (tcp_flags, packets): ([u8; 2], [u64; 2]), now: Moment) -> Observation {
-    from_port(port, begun(tcp_flags, packets, now))
+    from_port(port, started(tcp_flags, packets, now))
 }
 
 /// Begins one; gives the ports of those that were removed for it.
@@ -31,7 +31,7 @@ fn settled(bench: &mut Bench, port: u16, how: ([u8; 2], [u64; 2]), seconds: i64)
 }
 
 #[test]
-fn a_flood_of_attempts_evicts_itself_and_a_connection_stays() {
+fn flood_of_attempts_evicts_itself_first() {
     let mut bench = Bench::new();
     begins(&mut bench, 9, CONNECTED, 1, 0);
     let gone: Vec<_> = (1_000..1_100).flat_map(|port| begins(&mut bench, port, TRIED, 2, 0)).collect();
@@ -43,7 +43,7 @@ fn a_flood_of_attempts_evicts_itself_and_a_connection_stays() {
 }
 
 #[test]
-fn a_connection_that_left_its_slot_is_evicted_when_there_is_no_attempt_and_one_that_speaks_smb_never_is() {
+fn evicts_slotless_connections_before_those_with_smb() {
     let mut bench = Bench::new();
     for port in 1..=4 {
         assert_eq!(begins(&mut bench, port, CONNECTED, 1, 0), NONE);
@@ -64,7 +64,7 @@ fn a_connection_that_left_its_slot_is_evicted_when_there_is_no_attempt_and_one_t
 }
 
 #[test]
-fn an_evicted_attempt_is_not_given_again_when_its_slot_is_swept_and_its_packets_are_accounted_once() {
+fn evicted_attempt_is_reported_and_counted_once() {
     let mut bench = Bench::new();
     for port in 1..=6 {
         begins(&mut bench, port, TRIED, port.into(), 0);
@@ -90,7 +90,7 @@ fn an_evicted_attempt_is_not_given_again_when_its_slot_is_swept_and_its_packets_
 }
 
 #[test]
-fn a_closed_connection_is_evicted_without_a_word() {
+fn evicts_closed_connections_silently() {
     let mut bench = Bench::new();
     for port in 1..=4 {
         begins(&mut bench, port, TRIED, 1, 0);
@@ -101,7 +101,7 @@ fn a_closed_connection_is_evicted_without_a_word() {
 }
 
 #[test]
-fn places_of_connections_that_are_gone_do_not_pile_up() {
+fn entries_of_gone_connections_do_not_accumulate() {
     let mut bench = Bench::with_capacity(100_000);
     for hour in 0..10 {
         for port in 1..=3_000 {

@@ -22,7 +22,7 @@ fn session() -> Bench {
 }
 
 #[test]
-fn a_client_that_speaks_smb_to_a_server_that_never_answers_stays_connected() {
+fn smb_of_the_client_alone_stays_connected() {
     let mut bench = Bench::new();
     bench.opened(&with_marks(mark::SMB_FROM_LOCAL, seen(OPEN, [4, 4], at(1))), at(1));
     bench.message(Side::Local, 1, &smb2(NEGOTIATE, None, 0, &[36, 0, 0, 0]), at(1));
@@ -32,7 +32,7 @@ fn a_client_that_speaks_smb_to_a_server_that_never_answers_stays_connected() {
 }
 
 #[test]
-fn a_refused_logon_is_a_credential_and_never_data_however_much_passes() {
+fn refused_logon_is_a_credential_and_never_data() {
     let mut bench = session();
     bench.message(Side::Remote, 500, &logon_answered(LOGON_FAILURE, 1), at(2));
     bench.table.set_lost_records(9);
@@ -41,7 +41,7 @@ fn a_refused_logon_is_a_credential_and_never_data_however_much_passes() {
 }
 
 #[test]
-fn a_session_rises_to_data_by_commands_that_carry_content_and_not_by_bytes() {
+fn session_becomes_data_by_commands_and_not_by_bytes() {
     let mut bench = session();
     bench.message(Side::Remote, 500, &logon_answered(0, 1), at(2));
     assert_eq!(bench.view().level, EvidenceLevel::Session);
@@ -65,7 +65,7 @@ fn a_session_rises_to_data_by_commands_that_carry_content_and_not_by_bytes() {
 }
 
 #[test]
-fn an_encrypted_session_rises_to_data_by_its_amount() {
+fn encrypted_session_becomes_data_by_volume() {
     let encrypted = |payload| {
         let marks = SPOKEN | mark::ENCRYPTED;
         with_marks(marks, with_payload([payload, 500], seen(OPEN, [90, 90], at(3))))
@@ -78,7 +78,7 @@ fn an_encrypted_session_rises_to_data_by_its_amount() {
 }
 
 #[test]
-fn a_session_of_which_the_middle_was_seen_rises_to_data_by_its_amount() {
+fn session_seen_from_the_middle_becomes_data_by_volume() {
     let middle = |payload| {
         let marks = SPOKEN | mark::FIRST_FROM_LOCAL;
         Observation { marks, ..with_payload([payload, 500], seen(OPEN, [90, 90], at(3))) }
@@ -91,7 +91,7 @@ fn a_session_of_which_the_middle_was_seen_rises_to_data_by_its_amount() {
 }
 
 #[test]
-fn a_session_of_which_records_were_lost_rises_to_data_by_its_amount() {
+fn session_with_lost_records_becomes_data_by_volume() {
     let mut bench = session();
     bench.message(Side::Remote, 500, &logon_answered(0, 1), at(2));
     let much = with_marks(SPOKEN, with_payload([70_000, 500], seen(OPEN, [90, 90], at(3))));
@@ -103,7 +103,7 @@ fn a_session_of_which_records_were_lost_rises_to_data_by_its_amount() {
 }
 
 #[test]
-fn a_port_that_is_no_service_has_a_view_once_smb_was_recognised() {
+fn unwatched_port_has_a_view_once_smb_is_recognised() {
     let mut bench = Bench::new();
     let mut one = seen(OPEN, [4, 4], at(1));
     one.id.tuple.remote.set_port(4_445);

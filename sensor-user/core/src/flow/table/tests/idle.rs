@@ -10,12 +10,12 @@ const HOUR: i64 = 3_600;
 /// The kernel settles a slot that was idle for long, and opens it anew with the next packet, which is no SYN.
 fn keep_alive(number: u32, second: i64) -> [Observation; 2] {
     let before = with_generation(2 * number, seen(OPEN, [1, 1], at((second - 2 * HOUR).max(1))));
-    let now = with_generation(2 * number + 2, begun(OPEN, [1, 0], at(second)));
+    let now = with_generation(2 * number + 2, started(OPEN, [1, 0], at(second)));
     [before, Observation { marks: now.marks & sensor_common::slot::mark::FIRST_FROM_LOCAL, ..now }]
 }
 
 #[test]
-fn a_connection_with_keep_alives_every_two_hours_is_one() {
+fn keep_alives_every_two_hours_are_one_connection() {
     let mut bench = Bench::new();
     bench.opened(&seen(OPEN, [1, 1], at(1)), at(1));
     bench.entry_mut().link = 7;
@@ -35,7 +35,7 @@ fn a_connection_with_keep_alives_every_two_hours_is_one() {
 }
 
 #[test]
-fn an_idle_connection_is_remembered_for_seven_days_and_no_longer() {
+fn remembers_an_idle_connection_for_seven_days() {
     for (days, kept) in [(6, true), (8, false)] {
         let mut bench = Bench::new();
         bench.opened(&seen(OPEN, [2, 1], at(1)), at(1));
@@ -47,21 +47,21 @@ fn an_idle_connection_is_remembered_for_seven_days_and_no_longer() {
 }
 
 #[test]
-fn an_attempt_that_nobody_answered_is_forgotten_soon() {
+fn forgets_an_unanswered_attempt_soon() {
     let mut bench = Bench::new();
-    bench.opened(&begun(SYN, [1, 0], at(1)), at(1));
-    bench.observe(Some(RecordKind::Settled), &begun(SYN, [1, 0], at(1)), at(2));
+    bench.opened(&started(SYN, [1, 0], at(1)), at(1));
+    bench.observe(Some(RecordKind::Settled), &started(SYN, [1, 0], at(1)), at(2));
     assert_eq!(bench.advance(at(200)), [Did::Updated, Did::Closed]);
     bench.advance(at(300));
     assert!(bench.table.entry(&tuple()).is_none());
 }
 
 #[test]
-fn closed_connections_leave_room_for_new_ones() {
+fn closed_connections_make_space_for_new_ones() {
     let mut bench = Bench::with_capacity(10);
     for port in 1..=10 {
         let now = at(i64::from(port) * 60);
-        let one = from_port(port, begun(OPEN, [2, 1], now));
+        let one = from_port(port, started(OPEN, [2, 1], now));
         bench.opened(&one, now);
         bench.observe(Some(RecordKind::Settled), &one, now);
     }

@@ -9,7 +9,7 @@ use super::{super::MAX_READERS, bench::*};
 use crate::{level::EvidenceLevel, record::Piece};
 
 #[test]
-fn a_piece_ahead_of_its_flow_waits_for_it() {
+fn piece_before_its_flow_waits_for_it() {
     let mut bench = Bench::new();
     assert_eq!(bench.message(Side::Local, 1, &logon("alice", 1), at(1)), []);
     assert_eq!(bench.opened(&seen(OPEN, [2, 1], at(1)), at(1)), [Did::Updated]);
@@ -25,7 +25,7 @@ fn a_message_dates_the_connection() {
 }
 
 #[test]
-fn pieces_whose_flow_never_comes_are_counted_as_unread() {
+fn counts_pieces_without_a_flow_as_unread() {
     let mut bench = Bench::new();
     for _ in 0..300 {
         bench.message(Side::Local, 1, &logon("alice", 1), at(1));
@@ -38,7 +38,7 @@ fn pieces_whose_flow_never_comes_are_counted_as_unread() {
 }
 
 #[test]
-fn a_connection_is_complete_until_a_piece_of_it_is_missing() {
+fn connection_is_complete_until_a_piece_is_missing() {
     let mut bench = Bench::new();
     bench.opened(&seen(OPEN, [2, 1], at(1)), at(1));
     let message = logon(&"a".repeat(400), 1);
@@ -55,7 +55,7 @@ fn a_connection_is_complete_until_a_piece_of_it_is_missing() {
 }
 
 #[test]
-fn a_side_that_speaks_smb_and_of_which_nothing_was_read_is_incomplete() {
+fn unread_side_that_speaks_smb_is_incomplete() {
     let mut bench = Bench::new();
     bench.opened(&with_marks(mark::SMB_FROM_LOCAL, seen(OPEN, [2, 1], at(1))), at(1));
     assert!(!bench.view().complete);
@@ -64,7 +64,7 @@ fn a_side_that_speaks_smb_and_of_which_nothing_was_read_is_incomplete() {
 }
 
 #[test]
-fn a_closed_connection_gives_its_reader_to_an_open_one_and_without_any_a_piece_is_unread() {
+fn reader_moves_from_a_closed_to_an_open_connection() {
     let mut bench = Bench::new();
     let other = from_port(9, seen(RESET, [4, 5], at(1)));
     bench.opened(&other, at(1));
@@ -76,11 +76,11 @@ fn a_closed_connection_gives_its_reader_to_an_open_one_and_without_any_a_piece_i
     bench.advance(at(5));
     bench.table.readers = MAX_READERS;
 
-    bench.opened(&begun(OPEN, [2, 1], at(6)), at(6));
+    bench.opened(&started(OPEN, [2, 1], at(6)), at(6));
     bench.message(Side::Local, 1, &message, at(6));
     assert!(bench.view().facts.is_some() && bench.view().complete);
     assert_eq!((bench.table.readers, bench.table.unread()), (MAX_READERS, 0));
-    let third = from_port(11, begun(OPEN, [2, 1], at(6)));
+    let third = from_port(11, started(OPEN, [2, 1], at(6)));
     bench.opened(&third, at(6));
     bench.piece(&piece(third.id), at(6));
     assert_eq!(bench.table.unread(), 1);
@@ -88,7 +88,7 @@ fn a_closed_connection_gives_its_reader_to_an_open_one_and_without_any_a_piece_i
 }
 
 #[test]
-fn rpc_of_both_sides_is_spoken() {
+fn rpc_of_both_sides_counts_as_spoken() {
     let mut bench = Bench::new();
     let mut one = seen(OPEN, [4, 4], at(1));
     one.id.tuple.remote.set_port(135);

@@ -23,14 +23,15 @@ fn alices() -> Bench {
 fn replaced(bench: &mut Bench, now: Moment) -> FlowEntry<u32> {
     let last = with_payload([310, 200], seen(OPEN, [10, 8], at(3)));
     bench.observe(Some(RecordKind::Settled), &last, now);
-    let changes = bench.changes(Some(RecordKind::Opened), &with_generation(4, begun(SYN, [1, 0], now)), now);
+    let changes =
+        bench.changes(Some(RecordKind::Opened), &with_generation(4, started(SYN, [1, 0], now)), now);
     assert_eq!(short(&changes), [Did::Removed, Did::Updated]);
     let Some(Change::Removed(entry)) = changes.into_iter().next() else { panic!() };
     *entry
 }
 
 #[test]
-fn a_syn_behind_an_acknowledgment_begins_another_connection_with_facts_and_counts_of_its_own() {
+fn syn_after_an_acknowledgment_starts_a_connection_of_its_own() {
     let mut bench = alices();
     let first = replaced(&mut bench, at(5));
     assert_eq!(
@@ -48,7 +49,7 @@ fn a_syn_behind_an_acknowledgment_begins_another_connection_with_facts_and_count
 }
 
 #[test]
-fn a_reader_of_the_first_connection_does_not_read_the_second() {
+fn reader_of_the_first_connection_does_not_read_the_second() {
     let mut bench = alices();
     replaced(&mut bench, at(5));
     assert_eq!(bench.table.readers, 0);
@@ -59,9 +60,9 @@ fn a_reader_of_the_first_connection_does_not_read_the_second() {
 }
 
 #[test]
-fn a_syn_on_another_cpu_that_is_later_than_the_acknowledgment_begins_another_connection() {
+fn later_syn_on_another_cpu_starts_another_connection() {
     let mut bench = alices();
-    let syn = Observation { cpu: 3, ..begun(SYN, [1, 0], at(5)) };
+    let syn = Observation { cpu: 3, ..started(SYN, [1, 0], at(5)) };
     assert_eq!(bench.opened(&syn, at(5)), [Did::Removed, Did::Updated]);
     // The slot of the first connection is still counted in: what is there now is not the second one's.
     assert_eq!(bench.view().counts.packets, [1, 0]);
@@ -70,29 +71,29 @@ fn a_syn_on_another_cpu_that_is_later_than_the_acknowledgment_begins_another_con
 }
 
 #[test]
-fn a_syn_that_takes_the_slot_begins_another_connection_within_a_tick() {
+fn syn_that_takes_the_slot_starts_another_connection_within_a_tick() {
     let mut bench = Bench::new();
-    let first = begun(OPEN, [4, 3], at(5));
+    let first = started(OPEN, [4, 3], at(5));
     bench.opened(&first, at(5));
     bench.observe(Some(RecordKind::Settled), &first, at(5));
-    let next = with_generation(4, begun(SYN, [1, 0], at(5)));
+    let next = with_generation(4, started(SYN, [1, 0], at(5)));
     assert_eq!(bench.opened(&next, at(5)), [Did::Removed, Did::Updated]);
 }
 
 #[test]
-fn a_retry_of_its_syn_that_is_read_late_on_another_cpu_begins_nothing() {
+fn late_retry_of_a_syn_on_another_cpu_starts_nothing() {
     let mut bench = alices();
     let on_another = |seen: Observation| Observation { cpu: 3, ..seen };
-    bench.opened(&on_another(begun(SYN, [1, 0], at(5))), at(5));
+    bench.opened(&on_another(started(SYN, [1, 0], at(5))), at(5));
     bench.swept(&on_another(Observation { first: at(5).ticks, ..seen(OPEN, [2, 1], at(6)) }), at(6));
     // The slot of the first connection counts what the server still sends.
     bench.swept(&seen(OPEN, [9, 10], at(6)), at(6));
-    let retry = with_generation(4, begun(SYN, [1, 0], at(5)));
+    let retry = with_generation(4, started(SYN, [1, 0], at(5)));
     assert!(!bench.opened(&retry, at(7)).contains(&Did::Removed));
 }
 
 #[test]
-fn a_clock_that_is_set_forward_splits_no_connection() {
+fn clock_set_forward_splits_no_connection() {
     let mut bench = alices();
     let later = Moment { ticks: at(4).ticks, ..at(4_000) };
     assert!(!bench.swept(&seen(OPEN, [10, 8], at(4)), later).contains(&Did::Removed));
@@ -100,7 +101,7 @@ fn a_clock_that_is_set_forward_splits_no_connection() {
 }
 
 #[test]
-fn the_same_syn_on_a_second_interface_begins_nothing() {
+fn same_syn_on_a_second_interface_starts_nothing() {
     let mut bench = alices();
     replaced(&mut bench, at(5));
     let other = |generation, seen: Observation| Observation {
@@ -109,36 +110,36 @@ fn the_same_syn_on_a_second_interface_begins_nothing() {
         ..seen
     };
     bench.swept(&with_generation(4, seen(OPEN, [2, 1], at(5))), at(5));
-    assert_eq!(bench.opened(&other(8, begun(SYN, [1, 0], at(5))), at(5)), []);
+    assert_eq!(bench.opened(&other(8, started(SYN, [1, 0], at(5))), at(5)), []);
     assert_eq!(bench.view().counts.packets, [2, 1]);
 }
 
 #[test]
-fn retries_of_a_syn_that_nobody_answers_are_one_connection() {
+fn retries_of_an_unanswered_syn_are_one_connection() {
     let mut bench = Bench::new();
-    bench.opened(&begun(SYN, [1, 0], at(1)), at(1));
+    bench.opened(&started(SYN, [1, 0], at(1)), at(1));
     for (generation, second) in [(4, 2), (6, 4), (8, 8), (10, 16)] {
-        let retry = with_generation(generation, begun(SYN, [1, 0], at(second)));
+        let retry = with_generation(generation, started(SYN, [1, 0], at(second)));
         assert!(!bench.opened(&retry, at(second)).contains(&Did::Removed));
     }
     assert_eq!(bench.view().counts.packets, [5, 0]);
 }
 
 #[test]
-fn a_retry_after_a_refusal_is_the_same_attempt_until_that_is_closed() {
+fn retry_after_a_refusal_is_the_same_attempt_until_closed() {
     let refused = [SYN[0], sensor_common::slot::tcp::RST];
     let mut bench = Bench::new();
     bench.opened(&seen(refused, [1, 1], at(1)), at(1));
-    let retry = with_generation(4, begun(refused, [1, 1], at(2)));
+    let retry = with_generation(4, started(refused, [1, 1], at(2)));
     assert!(!bench.opened(&retry, at(2)).contains(&Did::Removed));
     assert_eq!((bench.view().level, bench.view().counts.packets), (EvidenceLevel::Refused, [2, 2]));
     assert_eq!(bench.advance(at(6)), [Did::Updated, Did::Closed]);
-    assert_eq!(bench.opened(&with_generation(6, begun(SYN, [1, 0], at(7))), at(7)), [Did::Updated]);
+    assert_eq!(bench.opened(&with_generation(6, started(SYN, [1, 0], at(7))), at(7)), [Did::Updated]);
     assert_eq!(bench.view().counts.packets, [1, 0], "another attempt; the first was given as closed");
 }
 
 #[test]
-fn a_slot_whose_counts_were_taken_out_goes_on_with_the_same_syn() {
+fn settled_slot_continues_with_the_same_syn() {
     let mut bench = alices();
     bench.observe(Some(RecordKind::Settled), &seen(OPEN, [10, 8], at(4)), at(4));
     assert_eq!(bench.swept(&with_generation(4, seen(OPEN, [1, 1], at(5))), at(5)), []);
@@ -146,9 +147,9 @@ fn a_slot_whose_counts_were_taken_out_goes_on_with_the_same_syn() {
 }
 
 #[test]
-fn a_server_cannot_split_the_connection_of_its_client_by_a_syn_of_its_own() {
+fn server_syn_cannot_split_its_clients_connection() {
     let mut bench = alices();
-    let syn = Observation { marks: mark::OPENED_BY_SYN, ..begun([OPEN[0], SYN[0]], [0, 1], at(5)) };
+    let syn = Observation { marks: mark::OPENED_BY_SYN, ..started([OPEN[0], SYN[0]], [0, 1], at(5)) };
     let changes = bench.opened(&with_generation(4, syn), at(5));
     assert!(!changes.contains(&Did::Removed));
     assert_eq!((bench.entry().flow.client(), bench.view().level), (Side::Local, EvidenceLevel::Credential));

@@ -34,7 +34,7 @@ impl ProcessLookup for Asked {
 }
 
 #[test]
-fn a_process_is_looked_up_once_and_stays_with_the_connection_alone() {
+fn looks_up_a_process_once_for_its_connection_alone() {
     let (mut bench, mut asked, mut changes) = (Bench::new(), Asked::default(), Vec::new());
     let mut observe = |bench: &mut Bench, seen: &Observation, now: Moment| {
         let kind = Some(sensor_common::slot::RecordKind::Opened);
@@ -45,7 +45,7 @@ fn a_process_is_looked_up_once_and_stays_with_the_connection_alone() {
     assert_eq!(observe(&mut bench, &seen(RESET, [4, 4], at(2)), at(2)), 1);
     assert!(bench.view().process.is_some());
     bench.advance(at(9));
-    let next = with_generation(6, begun(SYN, [1, 0], at(10)));
+    let next = with_generation(6, started(SYN, [1, 0], at(10)));
     assert_eq!(observe(&mut bench, &next, at(10)), 2);
     assert!(bench.view().process.is_none(), "the same ports are those of another process now");
     assert_eq!((asked.0[0].ticks, asked.0[0].from_the_start), (250, true));
@@ -53,7 +53,7 @@ fn a_process_is_looked_up_once_and_stays_with_the_connection_alone() {
 }
 
 #[test]
-fn no_process_is_looked_up_for_a_connection_from_outside() {
+fn looks_up_no_process_for_an_inbound_connection() {
     let (mut bench, mut asked) = (Bench::new(), Asked::default());
     let probe = Observation { marks: mark::OPENED_BY_SYN, ..seen([0, SYN[0]], [0, 1], at(1)) };
     bench.table.observe(None, &probe, at(1), &mut asked, &mut Vec::new());

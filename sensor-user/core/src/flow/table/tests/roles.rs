@@ -16,7 +16,7 @@ fn stray(side: Side, flags: u8) -> Observation {
 }
 
 #[test]
-fn the_sender_of_the_syn_is_the_client_whatever_the_ports_say() {
+fn sender_of_the_syn_is_the_client_whatever_the_ports() {
     let mut bench = Bench::new();
     let syn = Observation { marks: mark::OPENED_BY_SYN, ..stray(Side::Remote, tcp::SYN) };
     bench.opened(&syn, at(1));
@@ -25,7 +25,7 @@ fn the_sender_of_the_syn_is_the_client_whatever_the_ports_say() {
 }
 
 #[test]
-fn a_stray_syn_ack_ack_or_reset_shows_no_roles_also_when_it_is_answered_by_a_reset() {
+fn stray_syn_ack_ack_or_reset_shows_no_roles() {
     for flags in [tcp::SYN | tcp::ACK, tcp::ACK, tcp::RST, tcp::ACK | tcp::FIN] {
         let mut bench = Bench::new();
         bench.opened(&stray(Side::Remote, flags), at(1));
@@ -39,7 +39,7 @@ fn a_stray_syn_ack_ack_or_reset_shows_no_roles_also_when_it_is_answered_by_a_res
 }
 
 #[test]
-fn a_syn_that_another_cpu_saw_makes_the_roles_known() {
+fn syn_on_another_cpu_makes_the_roles_known() {
     let mut bench = Bench::new();
     bench.opened(&stray(Side::Remote, tcp::SYN | tcp::ACK), at(1));
     assert!(!bench.view().roles_known);
@@ -51,7 +51,7 @@ fn a_syn_that_another_cpu_saw_makes_the_roles_known() {
 }
 
 #[test]
-fn a_level_that_was_derived_with_the_wrong_client_does_not_stay() {
+fn level_derived_with_the_wrong_client_does_not_stay() {
     let mut bench = Bench::new();
     bench.opened(&stray(Side::Remote, tcp::ACK), at(1));
     let reset = Observation { tcp_flags: [tcp::RST, tcp::ACK], ..stray(Side::Remote, tcp::ACK) };
@@ -71,14 +71,14 @@ fn middle() -> Bench {
 }
 
 #[test]
-fn without_a_syn_the_sender_of_a_request_is_the_client() {
+fn without_a_syn_the_requester_is_the_client() {
     let mut bench = middle();
     assert_eq!(bench.message(Side::Local, 9, &smb2(5, None, 1, &[]), at(2)), [Did::Updated]);
     assert_eq!((bench.view().roles_known, bench.view().direction), (true, Direction::Outbound));
 }
 
 #[test]
-fn without_a_syn_the_sender_of_a_response_is_the_server() {
+fn without_a_syn_the_responder_is_the_server() {
     let mut bench = middle();
     bench.message(Side::Remote, 9, &smb2(5, Some(0), 1, &[]), at(2));
     assert_eq!((bench.view().roles_known, bench.view().direction), (true, Direction::Outbound));
@@ -98,7 +98,7 @@ fn netbios_session_packets_show_the_roles() {
 }
 
 #[test]
-fn a_netbios_session_without_smb_is_connected() {
+fn netbios_session_without_smb_is_connected() {
     let mut bench = middle();
     bench.message(Side::Local, 9, &[0x81, 0, 0, 0], at(2));
     bench.message(Side::Remote, 9, &[0x82, 0, 0, 0], at(2));
@@ -106,7 +106,7 @@ fn a_netbios_session_without_smb_is_connected() {
 }
 
 #[test]
-fn a_forged_response_to_a_host_that_acknowledges_nothing_shows_no_roles() {
+fn forged_response_to_a_silent_host_shows_no_roles() {
     let mut bench = Bench::new();
     bench.opened(&with_payload([0, 80], stray(Side::Remote, tcp::ACK)), at(1));
     bench.message(Side::Remote, 9, &smb2(5, Some(0), 1, &[]), at(1));
@@ -116,7 +116,7 @@ fn a_forged_response_to_a_host_that_acknowledges_nothing_shows_no_roles() {
 }
 
 #[test]
-fn on_a_port_that_is_not_watched_the_marks_show_the_server_whichever_cpu_is_read_first() {
+fn marks_show_the_server_on_an_unwatched_port_in_any_order_of_cpus() {
     let message = |cpu, marks| {
         let mut seen = Observation { cpu, marks, ..seen([tcp::ACK; 2], [1, 1], at(1)) };
         seen.id.tuple.remote.set_port(4_445);
@@ -133,16 +133,16 @@ fn on_a_port_that_is_not_watched_the_marks_show_the_server_whichever_cpu_is_read
 }
 
 #[test]
-fn a_syn_of_the_server_does_not_turn_roles_that_messages_show() {
+fn server_syn_does_not_reverse_roles_shown_by_messages() {
     let mut bench = middle();
     bench.message(Side::Local, 9, &smb2(5, None, 1, &[]), at(2));
-    let syn = Observation { marks: mark::OPENED_BY_SYN, ..begun([0, tcp::SYN], [0, 1], at(3)) };
+    let syn = Observation { marks: mark::OPENED_BY_SYN, ..started([0, tcp::SYN], [0, 1], at(3)) };
     bench.opened(&with_generation(4, syn), at(3));
     assert_eq!((bench.view().direction, bench.view().roles_known), (Direction::Outbound, true));
 }
 
 #[test]
-fn roles_that_become_known_are_a_change() {
+fn newly_known_roles_are_a_change() {
     let mut bench = middle();
     bench.observe(Some(RecordKind::Rose), &stray(Side::Remote, tcp::ACK), at(2));
     let known = bench.message(Side::Local, 9, &smb2(5, None, 1, &[]), at(3));

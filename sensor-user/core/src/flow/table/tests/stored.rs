@@ -25,7 +25,7 @@ fn session() -> Bench {
 }
 
 #[test]
-fn a_connection_goes_on_after_a_restart_with_its_link_level_roles_and_sums() {
+fn connection_keeps_link_level_roles_and_sums_over_a_restart() {
     let mut bench = restarted(&session());
     let view = bench.view();
     assert_eq!((bench.entry().link, view.level, view.roles_known), (7, EvidenceLevel::Credential, true));
@@ -41,7 +41,7 @@ fn a_connection_goes_on_after_a_restart_with_its_link_level_roles_and_sums() {
 }
 
 #[test]
-fn stored_roles_stay_whatever_is_seen_afterwards() {
+fn stored_roles_never_change() {
     // Its beginning was not seen: its messages showed the roles, and they are not stored.
     let mut bench = Bench::new();
     bench.opened(&Observation { marks: 0, ..seen(OPEN, [4, 4], at(1)) }, at(1));
@@ -55,7 +55,7 @@ fn stored_roles_stay_whatever_is_seen_afterwards() {
 }
 
 #[test]
-fn a_connection_that_was_closed_is_continued_after_a_restart() {
+fn closed_connection_continues_after_a_restart() {
     let mut bench = session();
     bench.advance(at(4_000));
     let mut bench = restarted(&bench);
@@ -65,7 +65,7 @@ fn a_connection_that_was_closed_is_continued_after_a_restart() {
 }
 
 #[test]
-fn after_the_machine_was_started_anew_slots_count_from_nothing() {
+fn slots_count_from_zero_after_a_reboot() {
     let stored: Vec<_> = session().table.store().map(StoredFlow::without_slots).collect();
     assert_eq!(*stored[0].link(), 7);
     let mut bench = Bench::new();
@@ -76,16 +76,16 @@ fn after_the_machine_was_started_anew_slots_count_from_nothing() {
 }
 
 #[test]
-fn an_attempt_that_was_not_settled_is_settled_after_a_restart() {
+fn unsettled_attempt_is_settled_after_a_restart() {
     let mut bench = Bench::new();
-    bench.opened(&begun(SYN, [1, 0], at(1)), at(1));
+    bench.opened(&started(SYN, [1, 0], at(1)), at(1));
     let mut bench = restarted(&bench);
     assert_eq!(bench.advance(at(60)), [Did::Updated]);
     assert!(bench.view().settled);
 }
 
 #[test]
-fn a_table_that_is_full_counts_what_it_cannot_take_up() {
+fn full_table_counts_connections_it_cannot_restore() {
     let mut many = Bench::with_capacity(10);
     for port in 1..=10 {
         many.observe(Some(RecordKind::Opened), &from_port(port, seen(OPEN, [2, 1], at(1))), at(1));

@@ -29,9 +29,9 @@ const ALL: u32 = 0x40000;
 
 /// A packet socket.
 #[derive(Debug)]
-pub struct Tap(OwnedFd);
+pub struct PacketSocket(OwnedFd);
 
-impl Tap {
+impl PacketSocket {
     /// Opens one on an interface for TCP and UDP packets from or to one of these ports.
     ///
     /// # Errors
@@ -59,16 +59,18 @@ impl Tap {
         Ok(Self(socket))
     }
 
-    /// The next packet, as much of it as there is `room` for, and its length; `None` when none came for a while.
+    /// Receives the next packet into `buffer`, cut to its size. Returns the bytes and the length of the whole packet, or `None`
+    /// if no packet came within 200 ms.
     ///
     /// # Errors
     /// When the interface is gone or down.
-    pub fn next<'a>(&self, room: &'a mut [u8]) -> io::Result<Option<(&'a [u8], u32)>> {
-        // SAFETY: the room lives over the call and is as long as is said.
-        let length =
-            unsafe { libc::recv(self.0.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), libc::MSG_TRUNC) };
+    pub fn next<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<(&'a [u8], u32)>> {
+        // SAFETY: the buffer outlives the call, and its length is passed with it.
+        let length = unsafe {
+            libc::recv(self.0.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), libc::MSG_TRUNC)
+        };
         match Errno::result(length) {
-            Ok(length) => Ok(Some((&room[..room.len().min(length as usize)], length as u32))),
+            Ok(length) => Ok(Some((&buffer[..buffer.len().min(length as usize)], length as u32))),
             Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
             Err(errno) => Err(errno.into()),
         }

@@ -1,4 +1,4 @@
-//! Conversations out of what the packet path tells alone: every captured frame goes down it, and the pieces of payload that it
+//! Connections out of what the packet path tells alone: every captured frame goes down it, and the pieces of payload that it
 //! gives have to hold the facts that the whole capture holds.
 
 use std::collections::BTreeMap;
@@ -19,16 +19,16 @@ use sensor_dissect::{
 };
 use sensor_user::{capture, config::Config, engine::host::HostEngine, plan};
 
-use crate::corpus::{captures, conversations};
+use crate::corpus::{captures, connections};
 
 fn engine() -> HostEngine {
     let plan = plan::load_plan(&Config::default(), TickClock::with_tick(1_000_000));
-    let room = plan.room();
-    HostEngine::new(plan.settings, plan.services, plan.prefixes, room)
+    let capacity = plan.capacity();
+    HostEngine::new(plan.settings, plan.services, plan.prefixes, capacity)
 }
 
 /// What is known of each flow by its pieces. The client is the internal end in every capture.
-fn told(path: &std::path::Path) -> BTreeMap<FlowId, Facts> {
+fn facts_from_pieces(path: &std::path::Path) -> BTreeMap<FlowId, Facts> {
     let mut engine = engine();
     let mut flows: BTreeMap<FlowId, (Dissector, [Stream; 2])> = BTreeMap::new();
     capture::frames(path, |frame| {
@@ -41,9 +41,9 @@ fn told(path: &std::path::Path) -> BTreeMap<FlowId, Facts> {
                 PieceKind::Rpc => Framing::DceRpc,
                 PieceKind::Message | PieceKind::Continued => Framing::NetBios,
             };
-            let (conversation, streams) = flows.entry(piece.id).or_insert_with(|| {
-                let conversation = Dissector::new(FingerprintKey::new([1; 32]), framing);
-                (conversation, [Stream::new(framing), Stream::new(framing)])
+            let (dissector, streams) = flows.entry(piece.id).or_insert_with(|| {
+                let dissector = Dissector::new(FingerprintKey::new([1; 32]), framing);
+                (dissector, [Stream::new(framing), Stream::new(framing)])
             });
             let from = if piece.side == Side::Local { Sender::Client } else { Sender::Server };
             let joined = streams[from as usize].piece(Piece {
@@ -54,12 +54,12 @@ fn told(path: &std::path::Path) -> BTreeMap<FlowId, Facts> {
                 last: piece.bytes.len() >= piece.wanted as usize || piece.bytes.len() == MAX_PIECE_LEN,
             });
             for message in joined {
-                conversation.message(from, &message.bytes);
+                dissector.message(from, &message.bytes);
             }
         }
     })
     .unwrap();
-    flows.into_iter().map(|(key, (conversation, _))| (key, conversation.facts().clone())).collect()
+    flows.into_iter().map(|(key, (dissector, _))| (key, dissector.facts().clone())).collect()
 }
 
 /// Without what stands in messages that the path does not tell.
@@ -68,13 +68,13 @@ fn comparable(facts: &Facts) -> Facts {
 }
 
 #[test]
-fn what_the_path_tells_holds_the_facts_of_the_whole() {
+fn pieces_of_the_path_hold_the_facts_of_the_whole() {
     let mut compared = 0;
     for path in captures() {
         let name = path.file_stem().unwrap().to_str().unwrap();
-        let told = told(&path);
-        for recorded in conversations(name) {
-            let Some((_, facts)) = told
+        let facts_from_pieces = facts_from_pieces(&path);
+        for recorded in connections(name) {
+            let Some((_, facts)) = facts_from_pieces
                 .iter()
                 .find(|(id, _)| id.tuple.local == recorded.client && id.tuple.remote == recorded.server)
             else {

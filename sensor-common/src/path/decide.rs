@@ -1,4 +1,4 @@
-//! The second half of the path: a packet that may be ours is classified, accounted and counted.
+//! The second half of the path: a packet that may be watched is classified, accounted and counted.
 
 use core::borrow::Borrow;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     bytes::Bytes,
-    classify::{Server, crossing, exempt_cell},
+    classify::{Server, crossing, exempt_counter},
     counter::Counter,
     flow::{Packet, SlotKey},
     headers::{self, Address, Ports},
@@ -22,10 +22,10 @@ use crate::{
     smb::{self, Opening},
 };
 
-/// A packet that may be ours: judges and accounts it, and counts what became of it. One that is here for its content
-/// counts as seen only when it is kept.
+/// Decides about a packet that may be watched, accounts it and counts its outcome. A packet that was admitted only for its
+/// content counts as seen only if it is kept.
 #[inline(always)]
-pub(super) fn judge_and_count<E: Environment, B: Bytes + Copy, const IN_REGISTERS: bool>(
+pub(super) fn decide_and_count<E: Environment, B: Bytes + Copy, const IN_REGISTERS: bool>(
     env: &mut E,
     frame: B,
     ports: &Ports,
@@ -33,25 +33,25 @@ pub(super) fn judge_and_count<E: Environment, B: Bytes + Copy, const IN_REGISTER
     interest: Interest,
     arrival: &Arrival,
 ) -> Verdict {
-    let judged = judge::<_, _, IN_REGISTERS>(env, frame, ports, kinds, interest, arrival);
-    match judged.watched.outcome {
-        Counter::Kept => env.count_watched(judged.watched),
-        // Made anew: nothing else is to be counted of it, and here the compiler knows that.
+    let decision = decide::<_, _, IN_REGISTERS>(env, frame, ports, kinds, interest, arrival);
+    match decision.watched.outcome {
+        Counter::Kept => env.count_watched(decision.watched),
+        // A new value: nothing else of the packet is counted, and the compiler knows it.
         reason if matches!(interest, Interest::Service(_)) => env.count_watched(Watched::passed(reason)),
         _ => return Verdict::Foreign,
     }
-    judged.verdict()
+    decision.verdict()
 }
 
-/// The verdict on a packet, and what is counted of it.
+/// The verdict on a packet, and the outcome to count.
 #[derive(Clone, Copy)]
-struct Judged {
+struct Decision {
     watched: Watched,
     /// Its payload may be evidence.
     evident: bool,
 }
 
-impl Judged {
+impl Decision {
     #[inline(always)]
     const fn passed(reason: Counter) -> Self {
         Self { watched: Watched::passed(reason), evident: false }
@@ -68,40 +68,40 @@ impl Judged {
     }
 }
 
-/// The verdict on a packet. With `IN_REGISTERS` its addresses are held in registers.
+/// The verdict on a packet. With `IN_REGISTERS` its addresses are kept in registers.
 #[inline(always)]
-fn judge<E: Environment, B: Bytes + Copy, const IN_REGISTERS: bool>(
+fn decide<E: Environment, B: Bytes + Copy, const IN_REGISTERS: bool>(
     env: &mut E,
     frame: B,
     ports: &Ports,
     kinds: Kinds,
     interest: Interest,
     arrival: &Arrival,
-) -> Judged {
+) -> Decision {
     let Some((source, destination)) = headers::addresses(frame, ports) else {
-        return Judged::passed(Counter::ShortTransport);
+        return Decision::passed(Counter::ShortTransport);
     };
     let server = match interest {
         Interest::Service(server) | Interest::Recognised(server) => server,
         Interest::Suspected => Server::Either,
     };
-    // IPv6 addresses are too much for the registers, and for the stack.
+    // IPv6 addresses do not fit into the registers or onto the stack.
     if !IN_REGISTERS {
         let Some(ends) = env.keep_ends([source, destination]) else {
-            return Judged::passed(Counter::NoSlot);
+            return Decision::passed(Counter::NoSlot);
         };
         let [source, destination] = &*ends;
         let ends = (source, destination);
         let opaque_zero = env.opaque_zero();
-        return judge_between(env, frame, (ports, kinds), ends, (interest, server), arrival, opaque_zero);
+        return decide_between(env, frame, (ports, kinds), ends, (interest, server), arrival, opaque_zero);
     }
-    judge_between(env, frame, (ports, kinds), (source, destination), (interest, server), arrival, 0)
+    decide_between(env, frame, (ports, kinds), (source, destination), (interest, server), arrival, 0)
 }
 
-/// The verdict on a packet between these ends, addresses or references to them. What many ways come to is joined with
-/// `opaque_zero`, so that it is the same for all of them ([`Environment::opaque_zero`]).
+/// The verdict on a packet between these ends, addresses or references to them. Results of many paths are joined with
+/// `opaque_zero`, so that the verifier sees them as one ([`Environment::opaque_zero`]).
 #[inline(always)]
-fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
+fn decide_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
     env: &mut E,
     frame: B,
     (ports, kinds): (&Ports, Kinds),
@@ -109,22 +109,22 @@ fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
     (interest, server): (Interest, Server),
     arrival: &Arrival,
     opaque_zero: u32,
-) -> Judged {
-    let Some(view) = env.view() else { return Judged::passed(Counter::NoSlot) };
+) -> Decision {
+    let Some(view) = env.view() else { return Decision::passed(Counter::NoSlot) };
     let from = flags_of(env, view, ports.family, source.borrow());
     let to = flags_of(env, view, ports.family, destination.borrow());
     let side = match crossing(from, to, server) {
         Ok(side) => side,
         Err(reason) => {
-            if let Some(cell) = exempt_cell(from, to, server, reason) {
-                env.count_exempt(cell);
+            if let Some(counter) = exempt_counter(from, to, server, reason) {
+                env.count_exempt(counter);
             }
-            return Judged::passed(reason);
+            return Decision::passed(reason);
         }
     };
     let ip_len = ip_len(frame, ports, arrival);
     let Some(segment) = headers::segment(frame, ports, ip_len) else {
-        return Judged::passed(Counter::ShortTransport);
+        return Decision::passed(Counter::ShortTransport);
     };
 
     let mut marks = hook_mark(arrival.hook);
@@ -167,7 +167,7 @@ fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
             marks |= mark::DROPPED;
         }
     }
-    // Here, where the flags are needed for the last time: there is no stack to hold what comes of them for long.
+    // Here the flags are used for the last time; the stack has no space to keep a result for long.
     let external = if let Side::Local = side { to } else { from };
     if external.contains(PrefixFlags::THREAT) {
         marks |= mark::THREAT;
@@ -202,9 +202,9 @@ fn judge_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
     };
     let accounted = account(env, &key, &packet, content, may_open);
     if !accounted.kept {
-        return Judged::passed(Counter::NoSlot);
+        return Decision::passed(Counter::NoSlot);
     }
-    Judged {
+    Decision {
         watched: Watched { outcome: Counter::Kept, replaced: accounted.replaced, enforced },
         evident: accounted.evident,
     }
@@ -234,7 +234,7 @@ const fn message_mark(opening: Opening, side: Side) -> u16 {
     }
 }
 
-/// Which side an SMB message on an unwatched port shows to be the server.
+/// Which side is the server of an SMB message on an unwatched port.
 #[inline(always)]
 const fn server_mark(server: Server, sender: Side) -> u16 {
     match (server, sender) {

@@ -14,13 +14,13 @@ use nix::sys::{
 use tokio::io::{Interest, unix::AsyncFd};
 
 /// A timer that ticks while it is on.
-pub struct Pace {
+pub struct PollTimer {
     ticks: AsyncFd<OwnedFd>,
     timer: TimerFd,
     on: bool,
 }
 
-impl Pace {
+impl PollTimer {
     /// A timer that is off.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! One conversation: what each profile would say of it, and why.
+//! One connection: what each profile would say of it, and why.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Query,
-    address::{Network, Touches, name, touched},
+    address::{Matches, Network, matching, name},
 };
 use crate::{
     config::{Config, Service},
@@ -19,9 +19,9 @@ use sensor_core::profile::{
 };
 use sensor_core::time::Timestamp;
 
-/// A conversation.
+/// A connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Conversation {
+pub struct Connection {
     /// Client.
     pub client: IpAddr,
     /// Server.
@@ -31,7 +31,7 @@ pub struct Conversation {
     /// Port of the server.
     pub port: u16,
     /// Exemptions that cover it; with one of them no rule of any profile fires.
-    pub exempt: Touches,
+    pub exempt: Matches,
     /// What each profile says.
     pub profiles: Vec<ProfileSays>,
 }
@@ -83,7 +83,7 @@ pub struct RuleSays {
     pub because: Vec<String>,
 }
 
-impl Conversation {
+impl Connection {
     pub(super) fn of(
         (client, server): (IpAddr, IpAddr),
         (query, now): (&Query, Timestamp),
@@ -100,9 +100,9 @@ impl Conversation {
         };
         let service = config.watched().service(query.transport(), query.port).unwrap_or(Service::Smb);
         // Who opened it nobody knows here: exemptions by process do not count.
-        let conversation =
+        let connection =
             exempt::Question { client, server, service, port: query.port, process: [None, None] };
-        let exempt = touched(config, now, |one| one.mismatch(&conversation).is_none());
+        let exempt = matching(config, now, |one| one.mismatch(&connection).is_none());
         let says = |rulebook| ProfileSays::of(rulebook, &question, !exempt.entries.is_empty());
         Self {
             client,
@@ -174,7 +174,7 @@ fn refusal(verdict: &RuleVerdict, question: &Question) -> String {
 }
 
 fn conditions(verdict: &RuleVerdict) -> Vec<String> {
-    let told = |condition: &Condition| match condition {
+    let sentence = |condition: &Condition| match condition {
         Condition::New { field, address, days } => {
             let end = match field {
                 Field::SourceIp => "client",
@@ -188,5 +188,5 @@ fn conditions(verdict: &RuleVerdict) -> Vec<String> {
             format!("taken for granted, for no packet shows it: {}", what.join(", "))
         }
     };
-    verdict.conditions.iter().map(told).collect()
+    verdict.conditions.iter().map(sentence).collect()
 }

@@ -1,4 +1,4 @@
-//! The conversations of a capture, joined and read.
+//! The connections of a capture, joined and read.
 
 use std::{collections::HashMap, net::SocketAddr, path::Path};
 
@@ -11,7 +11,7 @@ use sensor_dissect::{
     stream::{Joined, Piece, Stream},
 };
 
-/// A conversation of a capture.
+/// A connection of a capture.
 #[derive(Debug)]
 pub struct Recorded {
     /// Client.
@@ -24,15 +24,15 @@ pub struct Recorded {
     pub problems: Vec<Problem>,
 }
 
-/// Most problems of one conversation that are kept.
+/// Most problems of one connection that are kept.
 const MAX_PROBLEMS: usize = 32;
 
-/// Reads the TCP conversations of a capture that are SMB or DCE-RPC, in the order in which they began. Conversations of the
+/// Reads the TCP connections of a capture that are SMB or DCE-RPC, in the order in which they began. Connections of the
 /// same ends are told apart by their handshakes.
 ///
 /// # Errors
 /// [`CaptureError`] where the file cannot be read.
-pub fn conversations(path: &Path, key: &FingerprintKey) -> Result<Vec<Recorded>, CaptureError> {
+pub fn connections(path: &Path, key: &FingerprintKey) -> Result<Vec<Recorded>, CaptureError> {
     let mut table = Table::default();
     frames(path, |frame| {
         if let Some(segment) = segment(&frame)

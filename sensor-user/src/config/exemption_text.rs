@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_a_name_of_fifteen_bytes_or_a_whole_path() {
+    fn process_is_a_name_of_15_bytes_or_a_whole_path() {
         for fine in ["backupd", "exactlyfifteen_", "my backup", "/usr/sbin/a-long-name-of-a-program"] {
             assert_eq!(process(fine).as_deref(), Ok(fine));
         }
