@@ -105,7 +105,7 @@ fn smb1_file_content_follows_from_command_and_direction() {
 #[test]
 fn limits_very_long_messages() {
     assert_eq!(message(&[V2, (16, 1)], 0x00FF_FFFF, 1_400), LONGEST);
-    assert_eq!(message(&[V1, (8, 0x25)], 4_000, 1_400), LONGEST_TRANSACTION);
+    assert_eq!(message(&[V1, (8, 0x25)], 4_000, 1_400), MAX_TRANSACTION);
 }
 
 #[test]
