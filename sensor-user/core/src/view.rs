@@ -115,6 +115,16 @@ impl FlowView<'_> {
         self.tuple.remote.ip()
     }
 
+    /// Whether a packet of the server was seen. Where its direction does not pass the sensor, nothing says that it answered.
+    #[must_use]
+    pub const fn server_seen(&self) -> bool {
+        let server = match self.direction {
+            Direction::Outbound => 1,
+            Direction::Inbound => 0,
+        };
+        self.counts.packets[server] > 0
+    }
+
     /// Payload that left the internal networks, bytes of the stream.
     #[must_use]
     pub const fn bytes_left(&self) -> u64 {

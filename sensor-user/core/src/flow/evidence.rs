@@ -8,6 +8,9 @@ use crate::level::EvidenceLevel;
 /// Payload that the set-up of a session does not take beside those of its messages that were read.
 const SET_UP: u64 = 64 * 1024;
 
+/// A side that sent a SYN and acknowledged something, in one segment or in several.
+const SYN_ACK: u8 = tcp::SYN | tcp::ACK;
+
 /// What the level is derived from; index 0 is the client, 1 the server.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Signals {
@@ -91,13 +94,13 @@ impl Signals {
             let answered = matches!(self.answer, DatagramContent::Netbios | DatagramContent::Lost);
             return if both && answered { EvidenceLevel::Connected } else { EvidenceLevel::Attempt };
         }
-        // Where only one direction passes the sensor, an acknowledgment with payload is the best there is.
+        // Where only one direction passes the sensor, an acknowledgment with payload after a SYN is the best there is.
         let one_sided = !both
-            && (client & tcp::ACK != 0 && self.payload[0] > 0
-                || server & tcp::ACK != 0 && self.payload[1] > 0);
+            && (client & SYN_ACK == SYN_ACK && self.payload[0] > 0
+                || server & SYN_ACK == SYN_ACK && self.payload[1] > 0);
         if client & server & tcp::ACK != 0 || one_sided {
             EvidenceLevel::Connected
-        } else if server & tcp::SYN != 0 && server & tcp::ACK != 0 {
+        } else if server & SYN_ACK == SYN_ACK {
             EvidenceLevel::Answered
         } else if server & tcp::RST != 0 {
             EvidenceLevel::Refused
@@ -112,8 +115,6 @@ mod tests {
     use sensor_common::slot::UDP;
 
     use super::*;
-
-    const SYN_ACK: u8 = tcp::SYN | tcp::ACK;
 
     fn signals(tcp_flags: [u8; 2], packets: [u64; 2], payload: [u64; 2]) -> Signals {
         let messages = MessageSignals::default();
@@ -146,9 +147,10 @@ mod tests {
     }
 
     #[test]
-    fn one_sided_payload_with_ack_is_connected_and_a_bare_ack_an_attempt() {
-        assert_eq!(tcp_level([tcp::ACK, 0], [9, 0], [500, 0]), EvidenceLevel::Connected);
-        assert_eq!(tcp_level([tcp::ACK, 0], [1, 0], [0, 0]), EvidenceLevel::Attempt);
+    fn one_sided_payload_after_a_syn_is_connected_and_a_stray_segment_an_attempt() {
+        assert_eq!(tcp_level([SYN_ACK, 0], [9, 0], [500, 0]), EvidenceLevel::Connected);
+        assert_eq!(tcp_level([SYN_ACK, 0], [2, 0], [0, 0]), EvidenceLevel::Attempt);
+        assert_eq!(tcp_level([tcp::ACK, 0], [1, 0], [500, 0]), EvidenceLevel::Attempt, "anybody can send it");
     }
 
     #[test]

@@ -48,10 +48,17 @@ impl Flow {
             return (client, true);
         }
         match by_messages {
-            // Without an ACK of the client it takes no part in that: anybody can send a response to nobody.
-            Some(client) => (client, self.tcp_flags[client as usize] & tcp::ACK != 0),
+            Some(client) => {
+                (client, self.takes_part(client) && (client == Side::Local || self.takes_part(client.peer())))
+            }
             None => (first, false),
         }
+    }
+
+    /// Whether a side acknowledged something. Without that, anybody can send a response to nobody, or a request from outside to a
+    /// host that knows nothing of it.
+    const fn takes_part(&self, side: Side) -> bool {
+        self.tcp_flags[side as usize] & tcp::ACK != 0
     }
 
     /// The client as messages show it.

@@ -26,6 +26,8 @@ pub struct Observed {
     pub direction: Direction,
     /// How far it got.
     pub level: EvidenceLevel,
+    /// A packet of the server was seen.
+    pub answered: bool,
     /// SMB, NetBIOS or DCE-RPC was spoken both ways.
     pub spoken: bool,
     /// A threat list names the external host.
@@ -40,6 +42,7 @@ impl Observed {
         Self {
             direction: view.direction,
             level: view.level,
+            answered: view.server_seen(),
             spoken: netbios || view.level >= EvidenceLevel::Smb,
             listed: view.threat,
         }
@@ -57,7 +60,8 @@ pub fn severity(observed: Observed, findings: &[Finding]) -> (Severity, u8) {
         _ if observed.spoken => Severity::High,
         (_, EvidenceLevel::Attempt | EvidenceLevel::Refused) => Severity::Low,
         (Direction::Outbound, _) => Severity::Low,
-        (Direction::Inbound, _) => Severity::Medium,
+        (Direction::Inbound, _) if observed.answered => Severity::Medium,
+        (Direction::Inbound, _) => Severity::Low,
     };
     let by_evidence = || findings.iter().filter(|finding| !ON_ANY_PACKET.contains(&finding.rule));
     let severity = by_evidence().map(|finding| finding.severity).fold(by_level, Severity::max);

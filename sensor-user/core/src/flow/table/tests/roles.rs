@@ -116,6 +116,28 @@ fn forged_response_to_a_silent_host_shows_no_roles() {
 }
 
 #[test]
+fn forged_request_to_a_host_that_resets_it_shows_no_roles() {
+    let request = |bench: &mut Bench| {
+        let mut segment = with_payload([0, 80], stray(Side::Remote, tcp::ACK));
+        segment.id.tuple.local.set_port(445);
+        segment.id.tuple.remote.set_port(50_000);
+        bench.opened(&segment, at(1));
+        segment
+    };
+    let mut bench = Bench::new();
+    let segment = request(&mut bench);
+    let tuple = segment.id.tuple;
+    let view = |bench: &Bench| {
+        bench.table.entry(&tuple).and_then(|it| it.view(&ServicePorts::default())).unwrap().level
+    };
+    assert_eq!(view(&bench), EvidenceLevel::Attempt, "nothing answered");
+    let reset = Observation { tcp_flags: [tcp::RST, tcp::ACK], ..segment };
+    bench.swept(&Observation { counts: seen(SYN, [1, 1], at(1)).counts, ..reset }, at(2));
+    assert!(!bench.table.entry(&tuple).unwrap().flow.roles_known);
+    assert!(view(&bench) < EvidenceLevel::Connected);
+}
+
+#[test]
 fn marks_show_the_server_on_an_unwatched_port_in_any_order_of_cpus() {
     let message = |cpu, marks| {
         let mut seen = Observation { cpu, marks, ..seen([tcp::ACK; 2], [1, 1], at(1)) };
