@@ -2,6 +2,7 @@
 
 mod arguments;
 mod detail;
+mod elsewhere;
 mod list;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use anyhow::{Context as _, Result, bail};
 use sensor_core::incident::Incident;
 
 pub use self::arguments::{AlertsArgs, EXAMPLES};
+use self::elsewhere::Elsewhere;
 use crate::{
     state, stdout,
     storage::{DocumentKind, DocumentQuery, IncidentQuery, IncidentRow, Reader, StorageError},
@@ -53,7 +55,8 @@ fn one(args: &AlertsArgs, reader: &Reader, prefix: &str) -> Result<ExitCode> {
         };
         return write_documents(reader, &query);
     }
-    let text = detail::text(&incident(&row)?);
+    let incident = incident(&row)?;
+    let text = detail::text(&incident, &Elsewhere::read(&incident, reader)?);
     stdout::write(|out| write!(out, "{text}"))?;
     Ok(ExitCode::SUCCESS)
 }
