@@ -32,7 +32,7 @@ pub(super) fn text(incident: &Incident) -> String {
         lines.put("user", &format!("and {} more that are only counted", incident.credentials_left_out));
     }
     let mut shares: Vec<&Share> = incident.shares.iter().collect();
-    // The disk before the pipes.
+    // Disk shares before pipes.
     shares.sort_by_key(|share| share.kind);
     if !shares.is_empty() {
         lines.put("shares", &shares.into_iter().map(share).collect::<Vec<_>>().join(", "));
@@ -69,7 +69,7 @@ pub(super) fn text(incident: &Incident) -> String {
     lines.0
 }
 
-/// Lines with a name each; the name stands once where several follow one another.
+/// Lines with a label each; lines with the same label in a row show it once.
 #[derive(Default)]
 struct Lines(String, &'static str);
 
@@ -102,7 +102,7 @@ fn external(incident: &Incident) -> String {
     text
 }
 
-/// What the client is taken for.
+/// The inferred client.
 fn windows_client(incident: &Incident) -> &'static str {
     if incident.windows_client.is_empty() { "" } else { ", probably the SMB client of the Windows kernel" }
 }

@@ -20,10 +20,10 @@ use crate::{
     storage::{DocumentKind, DocumentQuery, IncidentQuery, IncidentRow, Reader, StorageError},
 };
 
-/// Does what was asked.
+/// Runs the command.
 ///
 /// # Errors
-/// When the store cannot be read, or there is no such incident.
+/// If the store cannot be read, or there is no such incident.
 pub fn run(args: &AlertsArgs) -> Result<ExitCode> {
     let reader = match Reader::open(&args.state_dir) {
         Ok(reader) => reader,

@@ -1,4 +1,4 @@
-//! `[[threat_list]]`: which files of prefixes there are and how they are read.
+//! `[[threat_list]]`: files of prefixes, and how to read them.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::threat::{Format, ThreatList, ThreatLists};
 
-/// Reads the entries and the files that they name.
+/// Reads the entries and their files.
 pub(super) fn read(
     reader: &mut Reader,
     table: &mut TableHelper<'_>,
@@ -40,7 +40,7 @@ pub(super) fn read(
     (lists, Arc::new(threats))
 }
 
-/// How a file is laid out, as it is written.
+/// The format of a file, as configured.
 #[derive(Clone, Copy, Default)]
 enum Layout {
     #[default]

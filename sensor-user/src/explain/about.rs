@@ -1,19 +1,19 @@
-//! What a profile is, apart from any address.
+//! A profile, apart from any address.
 
 use serde::{Deserialize, Serialize};
 
 use sensor_core::profile::{Profile, ProfileName};
 
-/// A profile in words.
+/// The description of a profile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// Profile.
     pub profile: ProfileName,
-    /// What it is.
+    /// Description.
     pub summary: String,
-    /// How its source runs its rules, where that is not at once.
+    /// The schedule of its source, if its rules do not run at once.
     pub schedule: Option<String>,
-    /// What it does not see.
+    /// Its blind spots.
     pub blind_to: Vec<String>,
 }
 
