@@ -40,7 +40,7 @@ pub fn of_this_machine() -> io::Result<FingerprintKey> {
 pub fn kept_in(directory: &Path) -> io::Result<FingerprintKey> {
     let path = directory.join(KEY_FILE);
     let refused = |problem: &str| {
-        let problem = format!("{} {problem}: remove it, and a new one is made", path.display());
+        let problem = format!("{} {problem}: remove it, and a new one will be made", path.display());
         io::Error::new(io::ErrorKind::InvalidData, problem)
     };
     // Other than plain files are neither waited for nor followed.
@@ -58,7 +58,7 @@ pub fn kept_in(directory: &Path) -> io::Result<FingerprintKey> {
             file.take(33).read_to_end(&mut bytes)?;
             if bytes.is_empty() {
                 warn!(
-                    "{} was emptied, as by a crash: a new key is made, and fingerprints from before do not compare",
+                    "{} is empty, probably after a crash: a new key is made, and older fingerprints cannot be compared",
                     path.display()
                 );
                 return made_at(&path);

@@ -60,7 +60,7 @@ impl StoreOutput {
         {
             if self.dropped == 0 {
                 error!(
-                    "the store takes nothing, and more than {MAX_WAITING} documents wait: the oldest are lost"
+                    "the store accepts nothing, and more than {MAX_WAITING} documents wait: the oldest are lost"
                 );
             }
             self.waiting_documents -= oldest.documents.len();
@@ -130,7 +130,7 @@ impl Output for StoreOutput {
     fn settle(&mut self, patience: Duration) {
         self.submit();
         if !self.store.flush(patience) {
-            warn!("the store did not take everything within {} s", patience.as_secs());
+            warn!("the store did not accept everything within {} s", patience.as_secs());
         }
         self.sinks.settle(self.store.committed().sequence(), patience);
     }

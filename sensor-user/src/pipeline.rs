@@ -130,7 +130,7 @@ impl Pipeline {
         self.core.step(Input::Clocks(clocks), now, &mut self.events);
         let Some(step) = self.core.take_clock_step() else { return };
         let learning = match self.core.terms().learning_until(now.at) {
-            Some(until) => format!(", and learning goes on until {}", rfc3339(until)),
+            Some(until) => format!(", and learning continues until {}", rfc3339(until)),
             None => String::new(),
         };
         warn!(
@@ -270,7 +270,7 @@ impl Pipeline {
 
     fn note_undecodable(&mut self) {
         if let Some(error) = self.core.take_undecodable() {
-            warn!("the kernel program and this agent do not belong together: {error}");
+            warn!("the kernel program does not match this agent: {error}");
         }
     }
 }

@@ -128,7 +128,7 @@ pub fn network_warnings(config: &Config, interfaces: &[Interface]) -> Vec<String
         for network in &interface.networks {
             if !prefixes.lookup(network.network()).contains(PrefixFlags::INTERNAL) {
                 warnings.push(format!(
-                    "interface {} is on {network}, which is not internal: what its machines do looks like the Internet's. \
+                    "interface {} is on {network}, which is not internal: traffic of its machines looks like traffic of the Internet. \
                      If it is yours, add it: --internal {network}, or networks.internal in the configuration",
                     interface.name
                 ));
@@ -138,14 +138,14 @@ pub fn network_warnings(config: &Config, interfaces: &[Interface]) -> Vec<String
     let pairs = config.exemptions.iter().filter(|exemption| exemption.is_pair()).count();
     if pairs > PAIRS as usize {
         warnings.push(format!(
-            "{pairs} exemptions name both a source and a destination, and enforcement tells {PAIRS} apart: it may let pass what \
+            "{pairs} exemptions name both a source and a destination, but enforcement distinguishes only {PAIRS}: it may let connections pass that \
              none of them covers. Alerts are exact"
         ));
     }
     for exemption in config.exemptions.iter().filter(|exemption| exemption.may_be_any_tcp()) {
         warnings.push(format!(
-            "exemption {} names neither a source nor a destination: whether it holds only the agent can tell, so with enforcement \
-             in force nothing is dropped. Give it an end",
+            "exemption {} names neither a source nor a destination: only the agent can decide whether it applies, so with enforcement \
+             on nothing is dropped. Add a source or a destination",
             exemption.id
         ));
     }
@@ -178,7 +178,7 @@ fn set_aside(config: &Config) -> Option<String> {
         return None;
     }
     Some(format!(
-        "the profile {} goes by networks and ports of its own: what the configuration says under {} does not count. Leave \
+        "the profile {} uses networks and ports of its own: the settings under {} do not count. Leave \
          it out, or set `profile = \"sensor\"`",
         profile.name,
         keys.join(" and ")

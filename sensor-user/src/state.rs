@@ -53,7 +53,7 @@ impl Restored {
             .collect();
         let clock = rows.meta.get(TERM_CLOCK).and_then(|bytes| read(bytes, &mut unreadable));
         if unreadable > 0 {
-            warn!("{unreadable} rows of the store cannot be read by this version, and are left out");
+            warn!("{unreadable} rows of the store cannot be read by this version and are ignored");
         }
         Self { incidents, connections, terms, clock, hits }
     }

@@ -117,7 +117,7 @@ impl fmt::Display for Statistics {
         let output = &self.output;
         write!(
             f,
-            "; documents made={} written={} waiting={} unsaved={} dropped={} expired={} flows_left_out={}; refused by the store={} by the recording packets={} news={}; log_lost={}",
+            "; documents made={} written={} waiting={} unsaved={} dropped={} expired={} flows_left_out={}; refused by the store={} by the recording packets={} changes={}; log_lost={}",
             output.documents,
             output.written,
             output.waiting,

@@ -73,7 +73,7 @@ impl Sensor {
         let done = swept.and(new).and_then(|new| self.take_over(new));
         match &done {
             Ok(summary) => info!("{summary}"),
-            Err(error) => warn!("not reloaded, the configuration before stays in force: {error}"),
+            Err(error) => warn!("not reloaded, the previous configuration stays active: {error}"),
         }
         done
     }
@@ -103,7 +103,7 @@ impl Sensor {
             merged.threat_lists.len()
         );
         if !waits.is_empty() {
-            warn!("changed, and in force only after a restart: {}", waits.join(", "));
+            warn!("changed, but applied only after a restart: {}", waits.join(", "));
         }
         self.known.watch = watch;
         self.config = merged;
@@ -149,7 +149,7 @@ impl Sensor {
         for (id, counter) in self.known.counted.iter().zip(1..) {
             match self.kernel.exempted.take(view, counter) {
                 Ok(packets) => self.pipeline.exemptions().count_packets(id, packets, now.at),
-                Err(error) => return warn!("the kernel does not tell what exemption {id} let be: {error}"),
+                Err(error) => return warn!("cannot read the kernel's count for exemption {id}: {error}"),
             }
         }
     }
@@ -161,7 +161,7 @@ impl Sensor {
         let config = self.config.clone();
         if let Err(error) = self.put_prefixes(&config, now) {
             if self.known.expiry.failed(error.to_string(), Instant::now()) {
-                warn!("the kernel still lets be what expired exemptions covered, and is told again: {error}");
+                warn!("cannot end expired exemptions in the kernel, trying again: {error}");
             }
             return;
         }

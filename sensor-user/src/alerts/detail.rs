@@ -212,7 +212,7 @@ fn findings(incident: &Incident, lines: &mut Lines) {
 
 fn complete(incident: &Incident) -> String {
     let read = if incident.joined_late {
-        "the sensor joined late: what came before was not seen"
+        "the sensor joined late and did not see the beginning"
     } else if incident.complete && incident.level < EvidenceLevel::Smb {
         "there was no SMB message to read"
     } else if incident.complete {

@@ -43,7 +43,7 @@ pub fn run(args: &AlertsArgs) -> Result<ExitCode> {
 /// One incident in full, or its documents.
 fn one(args: &AlertsArgs, reader: &Reader, prefix: &str) -> Result<ExitCode> {
     let Some(row) = reader.incident(&prefix.to_ascii_lowercase())? else {
-        bail!("there is no incident {prefix}; `smb-sensor alerts` lists those that there are");
+        bail!("there is no incident {prefix}; `smb-sensor alerts` lists them");
     };
     if args.json {
         let query = DocumentQuery {

@@ -136,7 +136,7 @@ const fn broken<I>(error: &PcapError<I>) -> &'static str {
     match error {
         PcapError::UnexpectedEof => "it stops within a frame",
         PcapError::BufferTooSmall => "a frame or block longer than any is",
-        _ => "what is there is no block of a capture",
+        _ => "the bytes there are no block of a capture",
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn interface(
     if let Some(ingress) = ingress {
         let line = match Offloads::of(name) {
             Ok(offloads) => offload_line(&offloads, ingress),
-            Err(error) => Line::Limited(format!("nobody tells what the driver does to packets: {error}")),
+            Err(error) => Line::Limited(format!("cannot read the driver's settings: {error}")),
         };
         lines.push((format!("{name} offloads"), line));
     }
@@ -85,7 +85,7 @@ fn offload_line(offloads: &Offloads, ingress: Ingress) -> Line {
     }
     if offloads.rx_vlan == Some(true) && native {
         lost.push(
-            "the hardware takes VLAN tags off before XDP: alerts name no VLAN of what comes in (ethtool -K IF rxvlan off)",
+            "the hardware takes VLAN tags off before XDP: alerts name no VLAN of incoming packets (ethtool -K IF rxvlan off)",
         );
     }
     let description = description(offloads);

@@ -42,7 +42,7 @@ const SCATTERED: [(BpfHelper, &str); 2] = [
 
 pub(super) fn kernel() -> Line {
     let Ok(uname) = nix::sys::utsname::uname() else {
-        return Line::Missing("the kernel does not tell its version".to_owned());
+        return Line::Missing("the kernel does not give its version".to_owned());
     };
     let release = uname.release().to_string_lossy().into_owned();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
@@ -114,8 +114,8 @@ pub(super) fn bpffs() -> Line {
         (words.next() == Some("bpf")).then(|| at.to_owned())
     });
     Line::Ok(match mounted {
-        Some(at) => format!("mounted at {at}; not used, for nothing is pinned"),
-        None => "not mounted; not needed, for nothing is pinned".to_owned(),
+        Some(at) => format!("mounted at {at}; not used, because nothing is pinned"),
+        None => "not mounted; not needed, because nothing is pinned".to_owned(),
     })
 }
 

@@ -67,7 +67,7 @@ fn lines(interfaces: &[String], path: Option<&Path>) -> Lines {
 /// The interfaces of the machine, if none is to be tried.
 fn present(names: &[String]) -> Line {
     if names.is_empty() {
-        return Line::Limited("there is none but loopback: nothing can be watched".to_owned());
+        return Line::Limited("there is no interface except loopback, so nothing can be watched".to_owned());
     }
     Line::Ok(format!("none is tried. There are {}: try one with --iface NAME", names.join(", ")))
 }
@@ -139,7 +139,7 @@ mod tests {
     fn lists_interfaces_only_where_they_exist() {
         let line = present(&["eth0".to_owned(), "eth1".to_owned()]);
         assert!(matches!(&line, Line::Ok(text) if text.contains("There are eth0, eth1: ")), "{line:?}");
-        assert!(matches!(present(&[]), Line::Limited(text) if text.contains("none but loopback")));
+        assert!(matches!(present(&[]), Line::Limited(text) if text.contains("no interface except loopback")));
     }
 
     #[test]

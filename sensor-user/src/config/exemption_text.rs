@@ -50,7 +50,7 @@ pub(crate) fn process(word: &str) -> Result<String, String> {
     }
     if !word.starts_with('/') {
         return Err(format!(
-            "{word:?} never fits: a program file is known by its whole path. Write it like /usr/sbin/backupd, or the name alone"
+            "{word:?} never matches: a program file is known by its whole path. Write it like /usr/sbin/backupd, or the name alone"
         ));
     }
     let is_real = |part: &str| !matches!(part, "" | "." | "..");
@@ -58,7 +58,7 @@ pub(crate) fn process(word: &str) -> Result<String, String> {
         Ok(word.to_owned())
     } else {
         Err(format!(
-            "{word:?} never fits: write the path as the kernel tells it (readlink -f), without \"..\", \".\" and empty parts"
+            "{word:?} never matches: write the path as the kernel shows it (readlink -f), without \"..\", \".\" and empty parts"
         ))
     }
 }
@@ -71,7 +71,7 @@ fn name(word: &str) -> Result<String, String> {
     let ends = word.char_indices().map(|(at, character)| at + character.len_utf8());
     let kept = ends.take_while(|end| *end <= PROCESS_NAME).last().unwrap_or(0);
     Err(format!(
-        "{word:?} never fits: the kernel keeps {PROCESS_NAME} bytes of a process's name. Write {:?}, or the whole path of its \
+        "{word:?} never matches: the kernel keeps {PROCESS_NAME} bytes of a process's name. Write {:?}, or the whole path of its \
          program file",
         &word[..kept]
     ))

@@ -146,7 +146,7 @@ pub fn service(word: &str) -> Result<Spoken, String> {
         "netbios" => Ok(Spoken::Service(Service::Netbios)),
         number => match number.parse() {
             Ok(number) => port(number).map(Spoken::Port),
-            Err(_) => Err(format!("{word:?} is none of smb, rpc, netbios, and no port")),
+            Err(_) => Err(format!("{word:?} is unknown; write smb, rpc, netbios or a port")),
         },
     }
 }

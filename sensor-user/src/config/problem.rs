@@ -51,7 +51,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// A related file cannot be written.
-    #[error("cannot write {}: {source}; nothing was changed. Is the directory yours, and is there room?", path.display())]
+    #[error("cannot write {}: {source}; nothing was changed. Is the directory yours, and is there space on the disk?", path.display())]
     Unwritable {
         /// File.
         path: PathBuf,

@@ -54,7 +54,7 @@ fn entry(reader: &mut Reader, table: &mut TableHelper<'_>, span: Span, folder: &
     let (mut name, mut file, mut layout) = (String::new(), PathBuf::new(), Layout::default());
     let (mut prefix, mut description) = (None, None);
     reader.value(table, "name", &mut name, |name: String| {
-        non_empty(name.trim(), "what alerts are to call it").map(|()| name)
+        non_empty(name.trim(), "the name for alerts").map(|()| name)
     });
     reader.value(table, "file", &mut file, |path: String| {
         non_empty(&path, "a file path").map(|()| folder.join(path))
@@ -67,7 +67,7 @@ fn entry(reader: &mut Reader, table: &mut TableHelper<'_>, span: Span, folder: &
     reader.value(table, "description_column", &mut description, column);
     if reader.errors.len() == before {
         if name.is_empty() {
-            reader.mistake(span, "this threat list has no `name`: say what alerts are to call it");
+            reader.mistake(span, "this threat list has no `name`: add the name for alerts");
         } else if file.as_os_str().is_empty() {
             reader.mistake(span, "this threat list has no `file`: say where its prefixes are");
         } else if (prefix.is_some() || description.is_some()) && !matches!(layout, Layout::Csv) {

@@ -90,7 +90,7 @@ pub(crate) fn power_of_two(number: i64, least: u32, most: u32) -> Result<u32, St
 pub(crate) fn one_of<T: Copy>(name: &str, choices: &[(&str, T)]) -> Result<T, String> {
     choices.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).ok_or_else(|| {
         let known: Vec<_> = choices.iter().map(|(known, _)| *known).collect();
-        format!("{name:?} is none of {}", known.join(", "))
+        format!("{name:?} is unknown; write one of {}", known.join(", "))
     })
 }
 

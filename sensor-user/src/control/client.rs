@@ -53,7 +53,7 @@ pub enum ControlError {
         pid: Option<i32>,
     },
     /// An invalid answer.
-    #[error("the agent at {} answers what this program does not understand: {reason}; are both of one version?", path.display())]
+    #[error("the agent at {} gave an answer that is not understood: {reason}; do both have the same version?", path.display())]
     NotUnderstood {
         /// Socket.
         path: PathBuf,

@@ -62,7 +62,7 @@ fn remove(config: &Config, id: &str) -> Result<String> {
         let configured = config.exemptions.iter().any(|one| one.id == id);
         bail!(
             "no exemption {id:?} was added{}; nothing was changed",
-            if configured { ": it stands in the configuration, take it out there" } else { "" }
+            if configured { ": it is in the configuration; remove it there" } else { "" }
         );
     }
     Ok(format!("no longer exempt: {id}; {}", put(config, &all)?))
@@ -111,7 +111,7 @@ fn test(config: Config, question: &TestArgs, now: Timestamp) -> Result<(String, 
     let ends = format!("{} -> {} port {port}", question.client, question.server);
     if service.is_none() && port.is_udp() {
         return Ok((
-            format!("not exempt: {ends} is not watched, so nothing is told of it"),
+            format!("not exempt: {ends} is not watched, so no incident is opened for it"),
             ExitCode::FAILURE,
         ));
     }

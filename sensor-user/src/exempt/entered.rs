@@ -69,7 +69,7 @@ fn end(config: &Config, option: &str, words: &[String], notes: &mut Vec<String>)
         written.push(match unmapped(word) {
             Some(other) => {
                 notes
-                    .push(format!("{word} is the IPv4 network {other} in another form, and is judged as it"));
+                    .push(format!("{word} is the IPv4 network {other} in another form, and is treated as that"));
                 other
             }
             None => word.clone(),
@@ -87,7 +87,7 @@ fn unmapped(word: &str) -> Option<String> {
 /// Notes that an IPv6 address with an IPv4 address inside is treated as that.
 pub(super) fn in_another_form(address: IpAddr) -> Option<String> {
     let inner = inner(address)?;
-    Some(format!("{address} is the IPv4 address {inner} in another form, and is judged as it"))
+    Some(format!("{address} is the IPv4 address {inner} in another form, and is treated as that"))
 }
 
 /// The user who types, even behind sudo.
@@ -113,7 +113,7 @@ pub(super) fn is_new(config: &Config, added: &[Exemption], one: &Exemption) -> R
     let id = &known.id;
     let same = if known.natural_id() == one.natural_id() { ", which covers the same" } else { "" };
     let (origin, remedy) = match (configured, &known.added) {
-        (Some(at), _) => (config.places.exemption(at).to_string(), "take it out there".to_owned()),
+        (Some(at), _) => (config.places.exemption(at).to_string(), "remove it there".to_owned()),
         (None, Some(added)) => (
             format!("added by {} at {}", added.by, rfc3339(added.at)),
             format!("take it out with `smb-sensor exempt remove {id}`"),

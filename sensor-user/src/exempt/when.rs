@@ -24,7 +24,7 @@ pub fn expiry(text: &str) -> Result<Timestamp, String> {
         return in_range(text, Some(time.unix_timestamp_nanos()));
     }
     let day = day(text)
-        .ok_or_else(|| format!("{text:?} is no time; write it like 2030-06-30 or 2030-06-30T18:00:00Z"))?;
+        .ok_or_else(|| format!("{text:?} is not a time; write it like 2030-06-30 or 2030-06-30T18:00:00Z"))?;
     let end = day.next_day().map(|next| next.with_time(Time::MIDNIGHT).assume_utc().unix_timestamp_nanos());
     in_range(text, end)
 }
@@ -38,7 +38,7 @@ pub(crate) fn day(text: &str) -> Option<Date> {
 fn in_range(text: &str, time: Option<i128>) -> Result<Timestamp, String> {
     let in_range = time.filter(|time| *time <= LATEST).and_then(|time| i64::try_from(time).ok());
     in_range.map(Timestamp::from_unix_nanos).ok_or_else(|| {
-        format!("{text:?} is too late: {LATEST_DAY} is the last day. What is to hold for ever has no expiry")
+        format!("{text:?} is too late: {LATEST_DAY} is the last day. For an exemption without an end, leave out the expiry")
     })
 }
 
@@ -52,7 +52,7 @@ pub fn expiry_or_duration(text: &str, now: Timestamp) -> Result<Timestamp, Strin
     });
     match seconds {
         Some(seconds) => in_range(text, Some((now + Duration::from_secs(seconds)).unix_nanos().into())),
-        None => expiry(text).map_err(|wrong| format!("{wrong}, or 90m, 12h, 30d from now on")),
+        None => expiry(text).map_err(|wrong| format!("{wrong}, or 90m, 12h, 30d from now")),
     }
 }
 

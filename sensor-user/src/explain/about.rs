@@ -24,7 +24,7 @@ impl About {
             summary: profile.summary.to_owned(),
             schedule: profile.schedule.map(|schedule| {
                 format!(
-                    "published: every {} minutes over the last {}, {} alerts at most; here: when it is seen",
+                    "published: every {} minutes over the last {}, {} alerts at most; here: at once",
                     schedule.every_minutes, schedule.look_back_minutes, schedule.max_alerts
                 )
             }),

@@ -73,10 +73,10 @@ fn of_agent(state_dir: &Path, query: &Query) -> Result<std::result::Result<Expla
         Err(error) => return Err(error.into()),
     };
     if !answer.done {
-        bail!("the running agent does not explain: {}; --no-agent asks the configuration", answer.text);
+        bail!("the running agent gives no explanation: {}; --no-agent uses the configuration", answer.text);
     }
     let explanation = serde_json::from_str(&answer.text).context(
-        "the running agent answers what this program does not understand; are both of one version?",
+        "the answer of the running agent is not understood; do both have the same version?",
     )?;
     Ok(Ok(explanation))
 }

@@ -185,7 +185,7 @@ fn conditions(verdict: &RuleVerdict) -> Vec<String> {
         Condition::SmbRecognised => "SMB is recognised by its messages".to_owned(),
         Condition::Evidence(what) => (*what).to_owned(),
         Condition::Unseen(what) => {
-            format!("taken for granted, for no packet shows it: {}", what.join(", "))
+            format!("assumed, because no packet shows it: {}", what.join(", "))
         }
     };
     verdict.conditions.iter().map(sentence).collect()

@@ -54,11 +54,11 @@ impl Display for Address {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} is {}", self.address, self.place)?;
         if let Some(embedded) = &self.embedded {
-            line(f, "holds", format_args!("{} ({}), and is judged as it", embedded.address, embedded.form))?;
+            line(f, "holds", format_args!("{} ({}), and is treated as that", embedded.address, embedded.form))?;
         }
         match &self.by {
             Some(network) => line(f, "by", network)?,
-            None => line(f, "by", "no network: whatever none covers is on the Internet")?,
+            None => line(f, "by", "no network: all other addresses are on the Internet")?,
         }
         for network in &self.beats {
             line(f, "beats", format_args!("{network} ({})", network.place))?;

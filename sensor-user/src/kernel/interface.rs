@@ -39,7 +39,7 @@ const ETHERNET: [u16; 2] = [1, 772];
 
 /// The names that exist, for the error.
 #[derive(Debug, Error)]
-#[error("there is no interface {name:?}; there are: {}. Name one with --iface or `interfaces` in the configuration", present.join(", "))]
+#[error("there is no interface {name:?}; the interfaces are: {}. Name one with --iface or `interfaces` in the configuration", present.join(", "))]
 pub struct NoSuchInterface {
     name: String,
     present: Vec<String>,

@@ -67,7 +67,7 @@ pub enum OwnerError {
     #[error("the embedded object has no {0}: it does not belong to this agent; build both together")]
     Missing(&'static str),
     /// The map has another layout.
-    #[error("the map of openers is not what this agent expects: {0}")]
+    #[error("the map of openers has another layout than this agent expects: {0}")]
     Layout(#[source] aya::maps::MapError),
 }
 

@@ -24,7 +24,7 @@ const VIEW_BITS: u32 = 32;
 #[derive(Debug, Error)]
 pub enum PrefixError {
     /// More prefixes than the kernel's tries can have.
-    #[error("{count} prefixes, and capacity for {most}: raise kernel.max_prefixes and restart")]
+    #[error("{count} prefixes, but capacity for {most}: raise kernel.max_prefixes and restart")]
     TooMany {
         /// Prefixes in the set.
         count: usize,
@@ -32,7 +32,7 @@ pub enum PrefixError {
         most: usize,
     },
     /// The kernel did not accept an entry.
-    #[error("the kernel does not take {what}: {source}")]
+    #[error("the kernel does not accept {what}: {source}")]
     Write {
         /// What was written.
         what: String,

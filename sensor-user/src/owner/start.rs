@@ -47,15 +47,15 @@ impl Reach {
         let mut lost = Vec::new();
         if !self.whole {
             lost.push(
-                "other processes are not named: that is the cgroup of a container, start the sensor outside",
+                "other processes are not named: this is the cgroup of a container; start the sensor outside it",
             );
         }
         if !self.numbers_mean_the_same {
             lost.push(
-                "no executable is told: process numbers here are not those of the host (for a container: --pid=host)",
+                "program files are not named: process numbers here are not those of the host (for a container: --pid=host)",
             );
         } else if !self.reads_others {
-            lost.push("no executable of another user's process is told without CAP_SYS_PTRACE");
+            lost.push("program files of other users' processes are not named without CAP_SYS_PTRACE");
         }
         lost
     }
@@ -101,7 +101,7 @@ pub fn start(options: &ProcessOptions, clock: TickClock) -> Box<dyn ProcessLooku
     };
     match OwnerPrograms::load().and_then(|programs| programs.attach(&reach.folder)) {
         Ok(attached) => {
-            info!("alerts name the process of a connection that is opened below {}", reach.folder.display());
+            info!("alerts name the process of connections opened below {}", reach.folder.display());
             for lost in reach.lost() {
                 warn!("{lost}");
             }

@@ -66,13 +66,13 @@ fn whole(mut file: impl Read, length: u64) -> io::Result<u64> {
         file.read_exact(&mut head[..known])?;
         let section = head[..4] == SECTION;
         if at == 0 && head[..known.min(4)] != SECTION[..known.min(4)] {
-            return refused("it is no pcapng file and is left as it is".to_owned());
+            return refused("it is not a pcapng file and is left unchanged".to_owned());
         }
         if section && known == head.len() {
             big = match number(&head[HEAD..], true) {
                 ORDER => true,
                 order if order.swap_bytes() == ORDER => false,
-                _ => return refused(format!("it is no pcapng file (at byte {at}) and is left as it is")),
+                _ => return refused(format!("it is not a pcapng file (at byte {at}) and is left unchanged")),
             };
         }
         let claimed = number(&head[4..], big);
@@ -103,7 +103,7 @@ fn whole(mut file: impl Read, length: u64) -> io::Result<u64> {
 }
 
 fn damage(at: u64) -> String {
-    format!("it is damaged at byte {at} and is left as it is; move it away to keep what comes before")
+    format!("it is damaged at byte {at} and is left unchanged; move it away to keep its beginning")
 }
 
 fn number(bytes: &[u8], big: bool) -> u32 {
@@ -166,10 +166,10 @@ mod tests {
         damaged[middle] ^= 0x10;
         let strange = [&SECTION[..], &[28, 0, 0, 0, 1, 2, 3, 4], &[0; 16]].concat();
         let cases: [(&[u8], &str); 5] = [
-            (b"my notes, a thousand words", "no pcapng"),
-            (b"x", "no pcapng"),
-            (&[0; 100], "no pcapng"),
-            (&strange, "no pcapng"),
+            (b"my notes, a thousand words", "not a pcapng"),
+            (b"x", "not a pcapng"),
+            (&[0; 100], "not a pcapng"),
+            (&strange, "not a pcapng"),
             (&damaged, "damaged at byte"),
         ];
         for (bytes, reason) in cases {

@@ -76,7 +76,7 @@ pub enum RecordError {
     },
     /// The packets of an interface cannot be read.
     #[error(
-        "cannot record packets of {interface}: {source}. It takes CAP_NET_RAW beside what the agent needs anyway"
+        "cannot record packets of {interface}: {source}. Recording also needs CAP_NET_RAW"
     )]
     Interface {
         /// Interface.
@@ -235,7 +235,7 @@ impl Drop for Recording {
                 thread::sleep(Duration::from_millis(2));
             }
             if !writer.is_finished() {
-                warn!("the recording is not complete: its file does not take what waits");
+                warn!("the recording is incomplete: its file does not accept the waiting packets");
             }
         }
         let (lost, refused) = self.refused();
@@ -275,14 +275,14 @@ fn write(
         });
         if let Err(error) = result {
             warn!(
-                "recording ends: cannot write {path}: {error}. Alerts go on; make room and restart to record again"
+                "recording ends: cannot write {path}: {error}. Alerts continue; free space on the disk and restart to record again"
             );
             return;
         }
         if recorder.is_full() && !reported_full {
             reported_full = true;
             warn!(
-                "recording ends: {path} is as long as it may get. Move it away, or raise record.max_mib, and restart"
+                "recording ends: {path} has its maximum length. Move it away, or raise record.max_mib, and restart"
             );
         }
         if ended {
@@ -292,7 +292,7 @@ fn write(
     info!("recorded {} packets to {path}", recorder.written());
     let left_out = recorder.left_out();
     if left_out > 0 {
-        warn!("{left_out} alerts came while as many flows as may be were recorded; their packets were not");
+        warn!("{left_out} flows with alerts were not recorded, because the maximum number of flows was being recorded");
     }
 }
 

@@ -145,7 +145,7 @@ impl Kernel {
     /// # Errors
     /// If the kernel does not accept the program.
     pub fn new(config: &Config) -> Result<Self> {
-        let cpu = sched_getcpu().context("cannot tell which CPU this is")?;
+        let cpu = sched_getcpu().context("cannot find the current CPU")?;
         let mut only = CpuSet::new();
         only.set(cpu).with_context(|| format!("cannot name CPU {cpu}"))?;
         sched_setaffinity(Pid::from_raw(0), &only).with_context(|| format!("cannot stay on CPU {cpu}"))?;
@@ -196,7 +196,7 @@ impl Engine for Kernel {
     fn put_prefixes(&mut self, config: &Config) -> Result<()> {
         // Loading the program again starts with these.
         self.plan.prefixes = plan::prefixes(config);
-        self.program.prefixes.put(&self.plan.prefixes).context("cannot put prefixes into force")?;
+        self.program.prefixes.put(&self.plan.prefixes).context("cannot apply prefixes")?;
         Ok(())
     }
 }

@@ -69,7 +69,7 @@ impl EngineChoice {
                 let missing = privileges::missing();
                 if !missing.is_empty() {
                     bail!(
-                        "the kernel engine needs the privileges of `smb-sensor run`; {}. Or take --engine host, which needs none \
+                        "the kernel engine needs the privileges of `smb-sensor run`; {}. Or use --engine host, which needs none \
                          and tells the same",
                         privileges::FIX
                     );
@@ -144,7 +144,7 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
                 whole = false;
                 monitor
                     .progress
-                    .beside(|| error!("{}: {reason}; what came before was replayed", path.display()));
+                    .beside(|| error!("{}: {reason}; the part before was replayed", path.display()));
             }
             Ended::Stopped => break,
         }

@@ -229,7 +229,7 @@ impl Player {
     /// Empties the slots, and keeps the counters.
     fn forget(&mut self) -> Result<()> {
         self.before = self.before.plus(&self.engine.counters()?);
-        self.engine.reset().context("cannot begin another recording")
+        self.engine.reset().context("cannot start another recording")
     }
 
     fn end_recording(&mut self) -> Result<()> {

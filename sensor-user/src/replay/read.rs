@@ -56,14 +56,14 @@ impl Counted {
             return None;
         }
         let why = self.unknown_link.map_or_else(
-            || "they are too short, or not of IP".to_owned(),
+            || "they are too short, or not IP".to_owned(),
             |link| {
                 format!(
-                    "they are of link type {}. Record them as Ethernet, raw IP, loopback or Linux cooked",
+                    "their link type is {}. Record them as Ethernet, raw IP, loopback or Linux cooked",
                     link.0
                 )
             },
         );
-        Some(format!("none of its {} frames can be read, and nothing of it was judged: {why}", self.frames))
+        Some(format!("none of its {} frames can be read, so it was not analysed: {why}", self.frames))
     }
 }

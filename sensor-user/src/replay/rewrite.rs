@@ -29,11 +29,11 @@ impl FromStr for Rewrite {
             .ok_or("two networks with = between them are expected: 10.1.0.0/16=81.2.0.0/16")?;
         let (from, to) = (network(from.trim())?, network(to.trim())?);
         if from.addr().is_ipv4() != to.addr().is_ipv4() {
-            return Err(format!("{from} and {to} are of different families"));
+            return Err(format!("{from} and {to} have different address families"));
         }
         if from.prefix_len() != to.prefix_len() {
             return Err(format!(
-                "{from} and {to} are of different lengths: both need the same number after /"
+                "{from} and {to} have different lengths: both need the same number after /"
             ));
         }
         Ok(Self { from, to })

@@ -230,7 +230,7 @@ impl Worker {
             while let Err(error) = sink.deliver(document) {
                 if !failing {
                     warn!(
-                        "the output does not take documents ({error}); they wait in the store and are tried again"
+                        "the output does not accept documents ({error}); they wait in the store and are tried again"
                     );
                 }
                 failing = true;
@@ -241,7 +241,7 @@ impl Worker {
                 thread::sleep(RETRY);
             }
             if failing {
-                warn!("the output takes documents again");
+                warn!("the output accepts documents again");
             }
             self.progress.written.fetch_add(1, Ordering::Relaxed);
             self.progress.cursor.store(document.sequence, Ordering::Relaxed);

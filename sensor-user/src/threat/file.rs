@@ -53,13 +53,13 @@ pub enum ThreatFileError {
         source: io::Error,
     },
     /// It is a pipe, a device or a folder: reading those may never end.
-    #[error("{} is no regular file: write what it tells into one, and name that", path.display())]
+    #[error("{} is not a regular file: write its content into one, and name that", path.display())]
     NotAFile {
         /// Path.
         path: PathBuf,
     },
     /// It is too large.
-    #[error("{} has more than {most} bytes: take out what is not needed, or join its networks", path.display())]
+    #[error("{} has more than {most} bytes: remove unneeded lines, or merge its networks", path.display())]
     TooLarge {
         /// File.
         path: PathBuf,

@@ -54,7 +54,7 @@ impl Exemption {
             return None;
         }
         Some(format!(
-            "exemption {} ({self}) is very broad: what it covers is neither alerted on nor dropped. Name fewer addresses: networks \
+            "exemption {} ({self}) is very broad: its traffic is neither alerted on nor dropped. Name fewer addresses: networks \
              of /{BROAD_V4} or longer (IPv6: /{BROAD_V6})",
             self.id
         ))

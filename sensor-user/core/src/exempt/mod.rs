@@ -162,7 +162,7 @@ impl Exemption {
                 format!("{spoken} on port {} is not {}", question.port, self.spoken())
             }
             Mismatch::Process(process) => match question.process {
-                [None, None] => format!("the process is not known, and it has to be {process}"),
+                [None, None] => format!("the process is not known, but must be {process}"),
                 [name, executable] => {
                     format!("the process {} is not {process}", name.or(executable).unwrap_or_default())
                 }

@@ -65,7 +65,7 @@ const WINDOWS_KERNEL: &[&str] = &["host.os.type: windows", "process.pid: 4"];
 /// These rules take every unlisted address for the Internet. Listing a network does not help, but an exemption does.
 const FALSE_POSITIVES: &[&str] = &[
     "public addresses of your own organisation, which these rules do not know: exempt them with a reason",
-    "single packets that nobody answered, of a scan or with a forged source: use the profile sensor, which rates them low",
+    "unanswered single packets of a scan or with a forged source: use the profile sensor, which rates them low",
     "file services that you rent at a provider: exempt the server with a reason",
 ];
 
@@ -139,7 +139,7 @@ pub(super) static V105: Profile = Profile {
     schedule: Some(SCHEDULE),
     blind_spots: &[
         "clients with IPv6 addresses",
-        "public addresses of your own organisation, which count as the Internet in spite of the configuration",
+        "public addresses of your own organisation, which count as the Internet despite the configuration",
         "how far the connection got: a lone SYN is enough, even a forged one",
         "connections from the Internet",
         "the client's process, of which the rare rule asks (Windows, process 4), unless the client is this machine",
@@ -175,7 +175,7 @@ pub(super) static CURRENT: Profile = Profile {
     schedule: Some(SCHEDULE),
     blind_spots: &[
         "internal hosts with IPv6 addresses",
-        "public addresses of your own organisation, which count as the Internet in spite of the configuration",
+        "public addresses of your own organisation, which count as the Internet despite the configuration",
         "how far the connection got: a lone SYN is enough, even a forged one",
         "a second destination of the same source within five days",
         "the client's process, of which the rare rule asks (Windows, process 4), unless the client is this machine",

@@ -123,7 +123,7 @@ impl FromStr for ProfileName {
 
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|one| one.name() == text).ok_or_else(|| {
-            format!("{text:?} is no profile; there are {}", Self::ALL.map(Self::name).join(", "))
+            format!("{text:?} is not a profile; the profiles are {}", Self::ALL.map(Self::name).join(", "))
         })
     }
 }

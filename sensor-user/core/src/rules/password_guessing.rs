@@ -19,7 +19,7 @@ pub static META: RuleMeta = RuleMeta {
     description: "An internal server refused many log-ons of one client on the Internet, for one account or a few. \
                   The finding is critical once the server accepts a log-on of that client.",
     false_positives: &[
-        "a remote machine that goes on trying an old password: exempt its address with a reason until it has the new one",
+        "a remote machine that keeps trying an old password: exempt its address with a reason until it has the new one",
         "a password audit that you ordered: exempt the auditing host while it runs",
     ],
     severity: Severity::High,
