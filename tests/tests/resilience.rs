@@ -36,7 +36,7 @@ fn unread_output_delays_neither_packets_nor_signals() {
         let from = SocketAddrV4::new(Ipv4Addr::from(0x0A80_0000 + number), 20_000);
         socket.send(&syn_frame(macs, from, SocketAddrV4::new(address::SERVER_V4, 445))).unwrap();
     }
-    agent.wait_for_log("the output does not take documents").unwrap();
+    agent.wait_for_log("the output does not accept documents").unwrap();
     let ended = agent.stop_by(Signal::SIGTERM).unwrap();
     assert_eq!(ended.code, Some(1));
     assert_eq!(ended.number("kept").unwrap(), ended.number("accounted").unwrap());

@@ -33,7 +33,7 @@ pub(super) fn text(incident: &Incident, elsewhere: &Elsewhere) -> String {
         lines.put("user", &format!("and {} more that are only counted", incident.credentials_left_out));
     }
     let mut shares: Vec<&Share> = incident.shares.iter().collect();
-    // The disk before the pipes.
+    // Disk shares before pipes.
     shares.sort_by_key(|share| share.kind);
     if !shares.is_empty() {
         lines.put("shares", &shares.into_iter().map(share).collect::<Vec<_>>().join(", "));
@@ -70,7 +70,7 @@ pub(super) fn text(incident: &Incident, elsewhere: &Elsewhere) -> String {
     lines.0
 }
 
-/// Lines with a name each; the name stands once where several follow one another.
+/// Lines with a label each; lines with the same label in a row show it once.
 #[derive(Default)]
 struct Lines(String, &'static str);
 
@@ -115,7 +115,7 @@ fn external(incident: &Incident, elsewhere: &Elsewhere) -> String {
     text
 }
 
-/// What the client is taken for.
+/// The inferred client.
 fn windows_client(incident: &Incident) -> &'static str {
     if incident.windows_client.is_empty() { "" } else { ", probably the SMB client of the Windows kernel" }
 }
@@ -226,7 +226,7 @@ fn findings(incident: &Incident, lines: &mut Lines) {
 
 fn complete(incident: &Incident) -> String {
     let read = if incident.joined_late {
-        "the sensor joined late: what came before was not seen"
+        "the sensor joined late and did not see the beginning"
     } else if incident.complete && incident.unanswered_smb {
         "every SMB message that was seen was read"
     } else if incident.complete && incident.level < EvidenceLevel::Smb {

@@ -22,10 +22,10 @@ use crate::{
     storage::{DocumentKind, DocumentQuery, IncidentQuery, IncidentRow, Reader, StorageError},
 };
 
-/// Does what was asked.
+/// Runs the command.
 ///
 /// # Errors
-/// When the store cannot be read, or there is no such incident.
+/// If the store cannot be read, or there is no such incident.
 pub fn run(args: &AlertsArgs) -> Result<ExitCode> {
     let reader = match Reader::open(&args.state_dir) {
         Ok(reader) => reader,
@@ -45,7 +45,7 @@ pub fn run(args: &AlertsArgs) -> Result<ExitCode> {
 /// One incident in full, or its documents.
 fn one(args: &AlertsArgs, reader: &Reader, prefix: &str) -> Result<ExitCode> {
     let Some(row) = reader.incident(&prefix.to_ascii_lowercase())? else {
-        bail!("there is no incident {prefix}; `smb-sensor alerts` lists those that there are");
+        bail!("there is no incident {prefix}; `smb-sensor alerts` lists them");
     };
     if args.json {
         let query = DocumentQuery {

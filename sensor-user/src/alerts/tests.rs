@@ -1,4 +1,4 @@
-//! The list and the view of one incident, as they are shown.
+//! The list and the view of one incident, as shown.
 
 use std::{fs, path::Path};
 

@@ -1,8 +1,8 @@
-//! Puts the loaded program on interfaces, and takes it off again.
+//! Attaches the loaded program to interfaces, and detaches it.
 //!
 //! Incoming frames: native XDP, else generic XDP, else TC. Outgoing frames: TC. TC means TCX where the kernel has it
-//! (6.6 and newer), else a clsact filter. Everything attached goes when [`Attached`] is dropped; TCX and XDP links go
-//! even when the process is killed.
+//! (6.6 and newer), else a clsact filter. Dropping [`Attached`] detaches everything; TCX and XDP links end
+//! even if the process is killed.
 
 use std::{fmt, io};
 
@@ -26,10 +26,10 @@ use super::{
     object::{KernelProgram, LoadError, program},
 };
 
-/// How incoming frames are to be reached.
+/// The wanted hook for incoming frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IngressChoice {
-    /// The best that the interface takes.
+    /// The best that the interface supports.
     #[default]
     Auto,
     /// Native XDP only.
@@ -40,10 +40,10 @@ pub enum IngressChoice {
     Tc,
 }
 
-/// How TC programs are to be attached.
+/// The wanted way to attach TC programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TcChoice {
-    /// TCX where there is TCX, else clsact.
+    /// TCX if available, else clsact.
     #[default]
     Auto,
     /// TCX only.
@@ -52,7 +52,7 @@ pub enum TcChoice {
     Clsact,
 }
 
-/// How incoming frames are reached.
+/// The hook for incoming frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ingress {
     /// XDP in the driver.
@@ -63,7 +63,7 @@ pub enum Ingress {
     Tc(TcMode),
 }
 
-/// How a TC program is attached.
+/// The way a TC program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TcMode {
     /// A TCX link.
@@ -94,7 +94,7 @@ impl fmt::Display for TcMode {
 /// Why a program could not be attached.
 #[derive(Debug, Error)]
 pub enum AttachError {
-    /// Somebody else's XDP program is there.
+    /// Another XDP program is attached.
     #[error(
         "interface {interface} has an XDP program already (see `ip link show {interface}`): stop the program that put it \
          there, or use TC with `ingress = \"tc\"`"
@@ -103,19 +103,19 @@ pub enum AttachError {
         /// Interface.
         interface: String,
     },
-    /// No way in was left.
+    /// No way worked.
     #[error(
-        "cannot attach to {direction} frames of {interface}: {reasons}. `smb-sensor check --iface {interface}` tells what it allows"
+        "cannot attach to {direction} frames of {interface}: {reasons}. `smb-sensor check --iface {interface}` shows what it allows"
     )]
     Refused {
         /// Interface.
         interface: String,
         /// `incoming` or `outgoing`.
         direction: &'static str,
-        /// What was tried and what the kernel answered.
+        /// The tried ways, each with the kernel's answer.
         reasons: String,
     },
-    /// The object is not ours.
+    /// The embedded object lacks a program.
     #[error(transparent)]
     Object(#[from] LoadError),
 }
@@ -124,12 +124,12 @@ pub enum AttachError {
 pub struct Attached {
     /// Interface.
     pub interface: Interface,
-    /// How incoming frames are reached.
+    /// Hook for incoming frames.
     pub ingress: Ingress,
-    /// How outgoing frames are reached.
+    /// Hook for outgoing frames.
     pub egress: TcMode,
     links: Vec<AnyLink>,
-    /// Held while one of the links is a clsact filter.
+    /// Set while one of the links is a clsact filter.
     claim: Option<Claim>,
 }
 
@@ -140,7 +140,7 @@ enum AnyLink {
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        // The claim is given back last, with the fields.
+        // The claim is released last, with the fields.
         for link in self.links.drain(..) {
             let result = match link {
                 AnyLink::Xdp(link) => link.detach(),
@@ -158,7 +158,7 @@ impl Attached {
     /// Attaches to one interface.
     ///
     /// # Errors
-    /// [`AttachError`]; whatever was attached before the failure is taken off again.
+    /// [`AttachError`]; links made before the failure are detached again.
     pub fn new(
         kernel: &mut KernelProgram,
         interface: Interface,
@@ -226,7 +226,7 @@ fn attach_ingress(
     })
 }
 
-/// Attaches a TC program; the error tells what was tried.
+/// Attaches a TC program; the error lists the tried ways.
 fn attach_tc(
     kernel: &mut KernelProgram,
     interface: &Interface,
@@ -253,9 +253,9 @@ fn attach_tc(
                 Err(error) => reasons.push(format!("TC clsact: {error}")),
             }
         }
-        // There may be a clsact discipline already, of somebody else's or of an earlier run: it is shared.
+        // A clsact qdisc may exist already, from other software or an earlier run: it is shared.
         let _ = qdisc_add_clsact(&interface.name);
-        // A killed run leaves its filter behind; ours is known by its name.
+        // A killed run leaves its filter behind, which is known by its name.
         let _ = qdisc_detach_program(&interface.name, direction, name);
         match tc_link(classifier, interface, direction, TcAttachOptions::Netlink(NlOptions::default())) {
             Ok(link) => return Ok((TcMode::Clsact, AnyLink::Tc(link))),
@@ -284,7 +284,7 @@ fn os_error(error: &ProgramError) -> Option<Errno> {
     io.raw_os_error().map(Errno::from_raw)
 }
 
-/// The kernel's answer in words.
+/// The kernel's error as text.
 fn describe(error: &ProgramError) -> String {
     match os_error(error) {
         Some(Errno::EOPNOTSUPP) => "the driver does not support it".to_owned(),

@@ -1,4 +1,4 @@
-//! What the agent has to know of an interface: its index and the networks it is on.
+//! Properties of an interface: its index and its networks.
 
 use std::net::IpAddr;
 
@@ -17,14 +17,14 @@ pub struct Interface {
     pub name: String,
     /// Index.
     pub index: u32,
-    /// Networks of its addresses, link-local ones left out.
+    /// Networks of its addresses, without link-local ones.
     pub networks: Vec<IpNet>,
 }
 
-/// An interface that cannot be watched.
+/// Why an interface cannot be watched.
 #[derive(Debug, Error)]
 pub enum InterfaceError {
-    /// There is none of that name.
+    /// There is none with that name.
     #[error(transparent)]
     Missing(#[from] NoSuchInterface),
     /// Its frames do not begin with Ethernet.
@@ -37,9 +37,9 @@ pub enum InterfaceError {
 /// Hardware types (include/uapi/linux/if_arp.h) whose frames begin with Ethernet: Ethernet and loopback.
 const ETHERNET: [u16; 2] = [1, 772];
 
-/// There is no such interface.
+/// The names that exist, for the error.
 #[derive(Debug, Error)]
-#[error("there is no interface {name:?}; there are: {}. Name one with --iface or `interfaces` in the configuration", present.join(", "))]
+#[error("there is no interface {name:?}; the interfaces are: {}. Name one with --iface or `interfaces` in the configuration", present.join(", "))]
 pub struct NoSuchInterface {
     name: String,
     present: Vec<String>,
@@ -49,7 +49,7 @@ impl Interface {
     /// Looks an interface up by name.
     ///
     /// # Errors
-    /// [`InterfaceError`], naming those that there are.
+    /// [`InterfaceError`], with the existing names.
     pub fn named(name: &str) -> Result<Self, InterfaceError> {
         let Ok(index) = if_nametoindex(name) else {
             return Err(NoSuchInterface { name: name.to_owned(), present: Self::names() }.into());
@@ -65,14 +65,14 @@ impl Interface {
         Ok(Self { name: name.to_owned(), index, networks })
     }
 
-    /// Whether it is still there, under whatever name.
+    /// Whether it still exists, under whatever name.
     #[must_use]
     pub fn exists(&self) -> bool {
-        // Asked by listing: nix 0.31 gives an empty name instead of an error for an index that is not there.
+        // By listing: nix 0.31 gives an empty name instead of an error for a missing index.
         if_nameindex().map_or(true, |all| all.iter().any(|one| one.index() == self.index))
     }
 
-    /// Names of all interfaces but loopback.
+    /// Names of all interfaces except loopback.
     #[must_use]
     pub fn names() -> Vec<String> {
         let mut names: Vec<String> = if_nameindex()

@@ -70,7 +70,7 @@ fn capture_without_a_readable_frame_is_a_failure() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("wifi.pcap");
     fs::write(&path, session.pcap(Order::Little, false, 105)).unwrap();
-    let words = ["wifi.pcap", "none of its 14 frames", "link type 105", "nothing of it was judged"];
+    let words = ["wifi.pcap", "none of its 14 frames", "link type 105", "was not analysed"];
     says(&["replay", text(&path)], 1, &words);
     says(&["replay", CAPTURE, text(&path)], 1, &["smb-to-internet", "none of its 14 frames"]);
     // Beside an interface whose frames can be read it is only told.

@@ -1,30 +1,30 @@
-//! Signals of a connection to its evidence level.
+//! From the signals of a connection to its evidence level.
 
 use sensor_common::slot::{TCP, tcp};
 use serde::{Deserialize, Serialize};
 
 use crate::level::EvidenceLevel;
 
-/// Payload that the set-up of a session does not take beside those of its messages that were read.
+/// Unread payload that the set-up of a session may have, besides the messages that were read.
 const SET_UP: u64 = 64 * 1024;
 
 /// A side that sent a SYN and acknowledged something, in one segment or in several.
 const SYN_ACK: u8 = tcp::SYN | tcp::ACK;
 
-/// What the level is derived from; index 0 is the client, 1 the server.
+/// The inputs of the level; index 0 is the client, 1 the server.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Signals {
     pub(super) transport: u8,
     pub(super) tcp_flags: [u8; 2],
     pub(super) packets: [u64; 2],
     pub(super) payload: [u64; 2],
-    /// What the server's datagrams are.
+    /// The kind of the server's datagrams.
     pub(super) answer: DatagramContent,
     pub(super) messages: MessageSignals,
 }
 
-/// What the datagrams of one side are. A connection shows by its handshake that the server is there; a datagram has none, and
-/// whatever a game or a resolver sends to port 137 would pass for an answer, if its content were not read.
+/// The kind of one side's datagrams. A TCP connection proves the server by its handshake. A datagram has none, so its content
+/// must be read: otherwise whatever a game or a resolver sends to port 137 would count as an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum DatagramContent {
     /// None was read so far.
@@ -32,18 +32,18 @@ pub(super) enum DatagramContent {
     Unread,
     /// They are not NetBIOS.
     Other,
-    /// They are NetBIOS. A refusal is too: a host that refuses a name is there and answers.
+    /// They are NetBIOS. A refusal counts too: the host that refuses a name exists and answers.
     Netbios,
-    /// None was read in time, though there were some. Then only the packets count, as where messages of a connection are lost.
+    /// There were some, but none was read in time. Then only the packets count, as for a TCP connection with lost messages.
     Lost,
 }
 
-/// What the messages of a TCP connection show.
+/// Evidence from the messages of a TCP connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct MessageSignals {
-    /// Who sent SMB or DCE-RPC.
+    /// Sides that sent SMB or DCE-RPC.
     pub(super) spoken: [bool; 2],
-    /// SMB, and not DCE-RPC on a port of its own.
+    /// It was SMB, not DCE-RPC on a port of its own.
     pub(super) smb: bool,
     /// The client sent a credential.
     pub(super) credential: bool,
@@ -55,7 +55,7 @@ pub(super) struct MessageSignals {
     pub(super) content: bool,
     /// Messages were encrypted.
     pub(super) encrypted: bool,
-    /// Messages may have been missed: the sensor joined late, or not everything was read.
+    /// Messages may have been missed: the sensor joined late, or some were not read.
     pub(super) missed: bool,
     /// The server refused log-ons and accepted none.
     pub(super) refused: bool,
@@ -64,11 +64,11 @@ pub(super) struct MessageSignals {
 }
 
 impl Signals {
-    /// How far the connection got.
+    /// The evidence level.
     pub(super) const fn level(&self) -> EvidenceLevel {
         let messages = &self.messages;
         let both = messages.spoken[0] && messages.spoken[1];
-        // Plain commands show content by themselves. Only where they cannot be read does the amount count.
+        // Plain commands show content by themselves. The volume counts only if they cannot be read.
         let amount = (messages.encrypted || messages.missed) && messages.unread_payload > SET_UP;
         if both && messages.smb && !messages.refused && (messages.content || amount) {
             EvidenceLevel::Data
@@ -86,7 +86,7 @@ impl Signals {
         }
     }
 
-    /// By headers and counts.
+    /// The level by headers and counts.
     const fn of_packets(&self) -> EvidenceLevel {
         let [client, server] = self.tcp_flags;
         let both = self.packets[0] > 0 && self.packets[1] > 0;
@@ -94,7 +94,7 @@ impl Signals {
             let answered = matches!(self.answer, DatagramContent::Netbios | DatagramContent::Lost);
             return if both && answered { EvidenceLevel::Connected } else { EvidenceLevel::Attempt };
         }
-        // Where only one direction passes the sensor, an acknowledgment with payload after a SYN is the best there is.
+        // If only one direction passes the sensor, an acknowledgment with payload after a SYN is the best evidence.
         let one_sided = !both
             && (client & SYN_ACK == SYN_ACK && self.payload[0] > 0
                 || server & SYN_ACK == SYN_ACK && self.payload[1] > 0);

@@ -11,7 +11,7 @@ use crate::{
     view::FlowView,
 };
 
-/// What the rule says of itself.
+/// Metadata of the rule.
 pub static META: RuleMeta = RuleMeta {
     id: "windows-networking-exposed",
     name: "Windows networking answers the Internet",
@@ -32,7 +32,7 @@ pub static META: RuleMeta = RuleMeta {
     },
 };
 
-/// Fires from the first answer on, and says nothing of how far the client got.
+/// Fires from the first answer on, however far the client gets.
 pub(super) struct Detection;
 
 impl Rule for Detection {

@@ -1,11 +1,11 @@
-//! Who is the client, and whether that is known.
+//! Which end is the client, and whether that is known.
 
 use sensor_common::slot::{RecordKind, Side, mark, tcp};
 
 use super::bench::*;
 use crate::{address::Direction, level::EvidenceLevel, record::Observation, service::ServicePorts};
 
-/// A packet of which no SYN was seen, from one side.
+/// A packet of one side, without a SYN.
 fn stray(side: Side, flags: u8) -> Observation {
     let (tcp_flags, packets) = match side {
         Side::Local => ([flags, 0], [1, 0]),
@@ -61,7 +61,7 @@ fn level_derived_with_the_wrong_client_does_not_stay() {
     assert_eq!((bench.view().direction, bench.view().level), (Direction::Outbound, EvidenceLevel::Attempt));
 }
 
-/// A connection of which the middle was seen, first a packet of the server.
+/// A connection seen from the middle, first a packet of the server.
 fn middle() -> Bench {
     let mut bench = Bench::new();
     let both = Observation { tcp_flags: [tcp::ACK; 2], ..stray(Side::Remote, tcp::ACK) };
