@@ -271,9 +271,9 @@ mod tests {
         assert_eq!(counted(&config).count(), 3, "the agent counts for the pair");
         let set = prefixes(&config);
         let flags = |address: &str| set.lookup(address.parse().unwrap());
-        assert_eq!(flags("10.1.2.3").cell_of_source(), 1);
-        assert_eq!(flags("10.1.3.3").cell_of_source(), 2);
-        assert_eq!(flags("8.8.4.4").cell_of_destination(), 3);
+        assert_eq!(flags("10.1.2.3").source_counter(), 1);
+        assert_eq!(flags("10.1.3.3").source_counter(), 2);
+        assert_eq!(flags("8.8.4.4").destination_counter(), 3);
     }
 
     #[test]

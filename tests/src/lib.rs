@@ -1,5 +1,5 @@
-//! What the tests of the whole share: the agent, started in a namespace of the laboratory, and traffic for it; frames, and
-//! the packet path in the kernel and on the host to give them to.
+//! Shared code of the tests of the whole: the agent in a namespace of the laboratory, and traffic for it; frames, and
+//! the packet path in the kernel and on the host.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A stranger on the Internet reaches Windows networking on an internal machine.
+//! An external client reaches Windows networking on an internal machine.
 
 use std::net::UdpSocket;
 use std::time::Duration;

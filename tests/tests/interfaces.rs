@@ -1,4 +1,4 @@
-//! Where the sensor sits: on several interfaces of a gateway, or on a host's own network card.
+//! Positions of the sensor: on several interfaces of a gateway, or on a host's own network card.
 
 use sensor_lab::{Answer, Smbd, TcpListener, Topology, address, require_lab};
 use sensor_tests::{

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 const RULE: &str = "external-access-windows-networking";
 
-/// What the agents of these tests are told of, soon after nothing more is said.
+/// Configuration of the agents of these tests: they report soon after the last packet.
 const CONFIG: &str = "flow_documents = true\n[kernel]\nflow_idle = 10\n";
 
 const EXPOSED: &str = "windows-networking-exposed";
 
-/// Asks a machine for its names, as `nbtstat -A` of Windows does.
+/// Asks a machine for its names, like `nbtstat -A` of Windows.
 fn ask_for_names(from: &Namespace, of: Ipv4Addr) -> Result<()> {
     let mut command = from.command("nmblookup");
     let output =
@@ -49,7 +49,7 @@ fn is_flow(document: &Value) -> bool {
     text(document, "/event/action") == "network_flow"
 }
 
-/// What nmblookup asks for and nmbd tells.
+/// The name that nmblookup asks for and nmbd answers with.
 fn expected() -> Value {
     let one =
         |suffix, role, group, name| json!({ "name": name, "suffix": suffix, "role": role, "group": group });

@@ -1,4 +1,4 @@
-//! An internal client talks SMB to a server on the Internet: the sensor on the gateway's LAN side tells.
+//! An internal client uses SMB with a server on the Internet: the sensor on the gateway's LAN side reports it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
@@ -12,7 +12,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 const BOTH: [&str; 2] = ["rare-smb-destination", "smb-to-internet"];
 
-/// What is found on a session that logs on and fetches a file.
+/// The findings of a session that logs on and fetches a file.
 const OF_A_FETCH: [&str; 4] =
     ["ntlm-credential-to-internet", "rare-smb-destination", "smb-download-from-internet", "smb-to-internet"];
 
@@ -202,7 +202,7 @@ fn incident_opens_and_escalates_while_the_session_is_open() {
         text(&second, "/smb_sensor/incident/id"),
         "one incident"
     );
-    // Still open, as is proven by using it.
+    // It is still open, as its use proves.
     echo(&mut stream, &[7; 100]).unwrap();
     assert!(agent.documents().iter().all(|d| text(d, "/smb_sensor/incident/status") != "closed"));
 }

@@ -1,4 +1,4 @@
-//! What needs a stage of its own: an agent on the client itself, and an agent that sees nothing but internal sessions.
+//! Tests with a stage of their own: an agent on the client itself, and an agent that sees only internal sessions.
 
 use crate::expected::{flow_of, is_flow};
 use sensor_lab::{Smbclient, Smbd, Topology, USER, address, require_lab};
@@ -26,7 +26,7 @@ fn counts_and_reads_large_sends_through_tc() {
         "no segment was larger than the MTU: {bytes} bytes in {packets} packets"
     );
     let left = number(flow, "/smb_sensor/evidence/left_bytes");
-    // What is sent again counts again: it left.
+    // Retransmissions count again: they left.
     assert!(left > SENT as u64 && left < 2 * SENT as u64, "{left}");
     assert_eq!(text(incident, "/source/user/name"), USER);
     assert!(texts(incident, "/threat/technique/id").contains(&"T1048"));

@@ -1,4 +1,4 @@
-//! What is exempt by a process is so for that process alone.
+//! An exemption by process covers that process alone.
 
 use sensor_lab::{Cgroup, Process, Topology, address, require_lab};
 use sensor_tests::{Agent, PATIENCE, number, tells};
@@ -19,7 +19,7 @@ fn exempt_process_is_silent_by_name_and_file_and_another_is_not() {
     let agent = Agent::on(border.client(), "eth0").config(&config).owners_in(&cgroup).start().unwrap();
     agent.wait_for_log("names neither a source nor a destination").unwrap();
     let (v4, v6) = (address::SERVER_V4.to_string(), address::SERVER_V6.to_string());
-    // Nobody listens: what counts is who asked, and the last one comes when the others were judged.
+    // Nobody listens: only the opener matters, and the last one comes after the others were decided.
     let connect = |name: &str, to: &str| {
         let script = format!("printf {name} > /proc/$$/comm; : 3<>/dev/tcp/{to}/445; echo asked");
         let client = Process::spawn(cgroup.with(shell(border.client(), &script))).unwrap();

@@ -1,4 +1,4 @@
-//! Who is named, and with what.
+//! Which processes are named, and with which fields.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -52,7 +52,7 @@ fn real_session_names_process_program_user_and_cgroup() {
         assert_eq!(text(alert, "/smb_sensor/process/cgroup_id"), cgroup_id(&cgroup));
         assert_eq!(text(alert, "/smb_sensor/process/cgroup"), below_root(&cgroup));
         assert!(alert.get("container").is_none(), "{alert:#}");
-        // The password stands in the command line, which is nobody's business.
+        // The password is in the command line, which no document may have.
         assert!(!alert.to_string().contains(PASSWORD));
     }
 }
@@ -71,7 +71,7 @@ fn distinguishes_processes_over_ipv4_ipv6_and_mapped_sockets() {
         ("mapped", &mapped, &v4),
         ("six", &address::SERVER_V6.to_string(), &address::SERVER_V6.to_string()),
     ] {
-        // Nobody listens: what counts is who asked. A shell can call itself what it likes.
+        // Nobody listens: only the opener matters. A shell can have any name.
         let script = format!("printf {name} > /proc/$$/comm; : 3<>/dev/tcp/{to}/445");
         let client = Process::spawn(cgroup.with(shell(border.client(), &script))).unwrap();
         let id = u64::from(client.id());
@@ -131,7 +131,7 @@ fn names_a_gone_process_by_the_kernel_record() {
     let border = Topology::border().unwrap();
     let cgroup = Cgroup::new().unwrap();
     let mut agent = Agent::on(border.client(), "eth0").owners_in(&cgroup).start().unwrap();
-    // Nobody looks while it lives.
+    // No look-up happens while it lives.
     agent.signal(Signal::SIGSTOP).unwrap();
     let mut client = border.client().command("bash");
     client.args(["-c", &format!(": 3<>/dev/tcp/{}/445", address::SERVER_V4)]);
@@ -184,7 +184,7 @@ fn escapes_a_process_name_that_could_forge_a_line() {
 #[test]
 fn names_a_process_in_another_network_namespace_where_its_packets_pass() {
     require_lab!(Cgroup);
-    // As on a host of containers: the sensor watches the bridge they are behind.
+    // Like on a host of containers: the sensor watches their bridge.
     let border = Topology::border().unwrap();
     let cgroup = Cgroup::new().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").owners_in(&cgroup).start().unwrap();

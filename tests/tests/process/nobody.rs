@@ -1,4 +1,4 @@
-//! Where nobody is named, or less is told.
+//! Connections without a named process, or with fewer fields.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -42,7 +42,7 @@ fn process_outside_the_watched_cgroup_is_not_named() {
     let ended = agent.stop().unwrap();
     assert!(ended.documents.iter().filter(|one| on(139)(one)).all(names_nobody));
     assert!(!ended.documents.iter().filter(|one| on(445)(one)).any(names_nobody));
-    // Both connections are of one incident, which names the only process that is known.
+    // Both connections are in one incident, which names the only known process.
     assert_eq!(number(ended.only().unwrap(), "/process/pid"), u64::from(known.id()));
 }
 
@@ -50,7 +50,7 @@ fn process_outside_the_watched_cgroup_is_not_named() {
 fn forwarded_traffic_on_a_gateway_names_nobody() {
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
-    // The gateway's own processes; the client is another machine, where the sensor's programs are not.
+    // The gateway's own processes; the client is another machine, without the sensor's programs.
     let (gateway, client) = (Cgroup::new().unwrap(), Cgroup::new().unwrap());
     let agent = Agent::on(border.gateway(), "lan0").owners_in(&gateway).start().unwrap();
     let to = address::SERVER_V4.to_string();

@@ -1,4 +1,4 @@
-//! The kernel's program and the host's code tell the same of every capture.
+//! The kernel's program and the host's code give the same for every capture.
 
 use std::{
     env, fs,
@@ -12,7 +12,7 @@ use sensor_user::{config::Config, exempt::Exemption, replay::EngineChoice};
 
 use crate::session;
 
-/// Names a folder of further captures.
+/// Environment variable with a folder of further captures.
 const FOLDER: &str = "SMB_SENSOR_CAPTURES";
 
 #[track_caller]
@@ -55,7 +55,7 @@ fn both_engines_agree_on_broken_frames() {
     for round in 0..6 {
         let mut session = session();
         for (_, frame) in &mut session.frames {
-            // Some are cut, some have a byte changed, some are long enough to come in several buffers.
+            // Some are cut, some have a changed byte, some are long enough for several buffers.
             match random() % 4 {
                 0 => frame.truncate(random() % frame.len()),
                 1 => {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::stored;
 
-/// A client speaks SMB on one connection over two ends of the agent, and on another after each; it is one incident.
+/// A client speaks SMB on one connection over two ends of the agent, and on another after each; all are one incident.
 fn goes_on_under_the_same_identifier(end: fn(Agent)) {
     let border = Topology::border().unwrap();
     let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
@@ -23,7 +23,7 @@ fn goes_on_under_the_same_identifier(end: fn(Agent)) {
     let opened = first.wait_for(tells("smb-to-internet", "smb")).unwrap();
     let id = text(&opened, "/smb_sensor/incident/id").to_owned();
     end(first);
-    // Nothing that is known says more than a count, which is told when it has doubled.
+    // Known activity only changes counts, which are reported when they have doubled.
     for (run, more, count) in [(2, 1, 2), (3, 2, 4)] {
         let next = agent();
         let _others: Vec<_> = (0..more).map(|_| speak()).collect();

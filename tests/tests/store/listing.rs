@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::{converse, listed, stored};
 
-/// Has it keep and write a document for each connection, too.
+/// Makes it keep and write a document for each connection, too.
 const FLOWS: &str = "flow_documents = true\n";
 
 fn is_flow(document: &Value) -> bool {
@@ -52,7 +52,7 @@ fn store_is_readable_while_the_agent_runs_and_afterwards() {
         "1h",
         "--open",
     ];
-    // A document is told when it is in the store, so there is nothing to wait for.
+    // A document is delivered after it is in the store, so no wait is necessary.
     let table = listed(&state, &smb);
     assert_eq!(table.lines().count(), 2, "a header and one incident: {table}");
     for word in ["high", "10.0.0.2", "8.8.4.4", &id[..4]] {

@@ -1,4 +1,4 @@
-//! How much is told: very long messages, very short segments, and frames that hold less than they say.
+//! How much is reported: very long messages, very short segments, and frames that are shorter than they claim.
 
 use sensor_common::{
     evidence::LONGEST,
@@ -102,7 +102,7 @@ fn reports_nothing_of_a_frame_shorter_than_it_claims() {
         .to_vec();
     let whole = segment(ENDS, Local, 1, &message).bent(|frame| frame.length(340));
     rows.push(alone("300 of 300 bytes", whole.reported_whole(Message)));
-    // The stretch does not begin with what was not told.
+    // The range does not begin with an unreported segment.
     let follows = segment(ENDS, Local, 101, &message[100..]).hushed();
     rows.push(("what follows such a frame".to_owned(), vec![cut(100), follows]));
     let ends: Ends = ("10.0.0.2:137", "8.8.4.4:137");

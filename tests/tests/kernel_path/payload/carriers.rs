@@ -1,4 +1,4 @@
-//! The same message however it is carried.
+//! The same message in different packets.
 
 use sensor_common::{
     payload::PieceKind::Message,

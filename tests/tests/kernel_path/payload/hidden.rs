@@ -1,4 +1,4 @@
-//! What is never told: files, and whatever cannot be read.
+//! Payload that is never reported: files, and unreadable messages.
 
 use sensor_common::payload::PieceKind::{Continued, Message};
 use sensor_common::slot::{
@@ -22,7 +22,7 @@ use crate::expect::{hold, kept_syn};
 fn reports_no_file_message() {
     let file = contents(600);
     let mut rows = Vec::new();
-    // All commands of SMB2 but those that are evidence (MS-SMB2 2.2.1.2), with contents wherever something is looked for.
+    // All commands of SMB2 except those that are evidence (MS-SMB2 2.2.1.2), with file contents wherever the path reads.
     for command in 5..=18 {
         for (reply, side) in [(REQUEST, Local), (REPLY, Remote)] {
             for at in [68, 84, 116, 124] {
@@ -70,7 +70,7 @@ fn bind_counts_only_where_the_command_has_its_data() {
 
 #[test]
 fn marks_encrypted_and_compressed_messages_without_reporting_them() {
-    // Behind the identifier they look like a wanted message.
+    // After the identifier they look like a wanted message.
     let hidden = |identifier: u8| {
         let mut message = of_smb2(smb2::NEGOTIATE, REQUEST, 68);
         message[4] = identifier;
@@ -85,7 +85,7 @@ fn marks_encrypted_and_compressed_messages_without_reporting_them() {
     let rows = marks.map(|(name, identifier, hides)| {
         let frame = Frame::tcp(ENDS.0, ENDS.1).flags(ACK).payload(&hidden(identifier));
         let reported = kept_syn(348).flags(ACK).payload(308).marked(mark::SMB_FROM_LOCAL | hides);
-        (name, frame, expected.reported())
+        (name, frame, reported.reported())
     });
     hold(test, &Setup::default(), rows);
 }

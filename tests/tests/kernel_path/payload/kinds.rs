@@ -13,7 +13,7 @@ use super::{
 };
 use crate::any_port::session_request;
 
-/// A message of the client or, as a reply, of the server: told whole.
+/// A message of the client or, as a reply, of the server: reported whole.
 fn whole(name: &str, reply: bool, message: &[u8]) -> Course {
     let side = if reply { Remote } else { Local };
     alone(name, segment(ENDS, side, 0x1234_5678, message).reported_whole(Message))
@@ -89,7 +89,7 @@ fn reports_a_netbios_session_request() {
 /// A message with these bytes at this place.
 type Carrier = fn(usize, &[u8]) -> Vec<u8>;
 
-/// The units that bind, each told whole.
+/// The PDUs that bind, each reported whole.
 const BINDING: [(&str, u8); 6] = [
     ("bind", rpc::BIND),
     ("bind_ack", rpc::BIND_ACK),

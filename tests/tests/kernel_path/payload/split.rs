@@ -1,4 +1,4 @@
-//! Messages in several segments: every segment of a stretch that is wanted is told, in whatever order it comes.
+//! Messages in several segments: every segment of a wanted range is reported, in any order.
 
 use sensor_common::{
     payload::PieceKind::{Continued, Message, Rpc},
@@ -12,10 +12,10 @@ use super::{
     segment,
 };
 
-/// Where the streams of these fixtures begin.
+/// First sequence number of the streams of these fixtures.
 const START: u32 = 1_000;
 
-/// The segment that `side` sends with `part` of `message`, as the stream goes on.
+/// The segment of `side` with `part` of `message`, as the stream continues.
 fn part(side: Side, message: &[u8], part: std::ops::Range<usize>) -> Step {
     part_from(START, side, message, part)
 }
@@ -213,7 +213,7 @@ fn follows_split_binds_and_requests_to_the_wanted_end() {
 
 #[test]
 fn reports_and_follows_messages_on_an_unwatched_port() {
-    // An engine apart: the port stays under suspicion.
+    // An engine apart: the port stays marked.
     let setup = Setup { ring_bytes: 1 << 18, ..Setup::default() };
     let ends: Ends = ("10.0.0.2:50000", "8.8.4.4:4445");
     let (request, reply) = (setup_request(500), of_smb2(smb2::SESSION_SETUP, REPLY, 200));

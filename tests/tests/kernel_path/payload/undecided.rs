@@ -1,4 +1,4 @@
-//! Messages whose first segment does not say yet whether they are evidence.
+//! Messages whose first segment does not show whether they are evidence.
 
 use sensor_common::{
     path::MAX_PIECES,
@@ -15,7 +15,7 @@ use super::{
 
 const START: u32 = 1_000;
 
-/// Segments of these lengths that `message` is sent in by the internal side; all of `told` bytes of it are to be told.
+/// `message` in segments of these lengths from the internal side; its first `reported` bytes are reported.
 fn sent_in(message: &[u8], lengths: &[usize], wanted: [usize; 2], reported: usize) -> Vec<Step> {
     let (mut at, mut steps) = (0, Vec::new());
     for (number, length) in lengths.iter().enumerate() {
@@ -67,7 +67,7 @@ fn stops_reporting_an_unwanted_message() {
         rows.push((format!("a file behind {first} bytes"), steps));
     }
     for first in [117, 118] {
-        // What could be the beginning of a file is not told, not even a byte of it.
+        // The possible beginning of a file is not reported, not even a byte of it.
         let steps = sent_in(&file, &[first, 100], [file.len(); 2], 0);
         rows.push((format!("{} bytes of a file with the header", first - 116), steps));
     }
@@ -121,7 +121,7 @@ fn reads_a_header_in_order_and_from_one_side_alone() {
             vec![
                 first(),
                 segment(ENDS, Remote, 5, &far).reported_whole(Message),
-                // What was known of the header is forgotten for that message's; the segment does not go on with it.
+                // The stored header is replaced by that of the new message; the segment does not continue it.
                 part(20, 300).hushed(),
             ],
         ),
