@@ -98,7 +98,7 @@ pub fn texts<'a>(document: &'a Value, pointer: &str) -> Vec<&'a str> {
 }
 
 /// Whether a document has a finding of this rule and this evidence level.
-pub fn tells(rule: &str, level: &str) -> impl Fn(&Value) -> bool {
+pub fn has_finding(rule: &str, level: &str) -> impl Fn(&Value) -> bool {
     move |document| finds(document, rule) && text(document, "/smb_sensor/incident/evidence") == level
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use sensor_lab::{Answer, Namespace, RawSocket, Smbd, TcpListener, Topology, address, poll, require_lab};
-use sensor_tests::{Agent, PATIENCE, connect, smb_session, syn_frame, tells, text, texts};
+use sensor_tests::{Agent, PATIENCE, connect, has_finding, smb_session, syn_frame, text, texts};
 use sensor_user::control::{Request, ask};
 
 const OUTBOUND: &str = "smb-to-internet";
@@ -67,7 +67,7 @@ fn both_rules_drop_the_syn_and_report_it() {
     assert!(!is_let_through(border.server(), inside.address()), "a stranger");
     assert!(is_let_through(border.client(), mapper.address()), "no rule is about outgoing DCE-RPC");
     for rule in [OUTBOUND, INBOUND] {
-        let alert = agent.wait_for(tells(rule, "attempt")).unwrap();
+        let alert = agent.wait_for(has_finding(rule, "attempt")).unwrap();
         assert_eq!(text(&alert, "/smb_sensor/enforcement"), "dropped");
         assert_eq!(texts(&alert, "/event/type"), ["start", "denied"]);
     }

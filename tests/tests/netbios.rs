@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result, ensure};
 use sensor_lab::{COMPUTER, Namespace, Nmbd, Topology, WORKGROUP, address, require_lab};
-use sensor_tests::{Agent, Ended, EvidenceLevel, number, reaches, tells, text, texts};
+use sensor_tests::{Agent, Ended, EvidenceLevel, has_finding, number, reaches, text, texts};
 use serde_json::{Value, json};
 
 const RULE: &str = "external-access-windows-networking";
@@ -114,7 +114,7 @@ fn reports_an_inbound_announcement_with_its_name() {
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").config(CONFIG).start().unwrap();
     let _nmbd = Nmbd::announcing(border.server(), address::SERVER_V4, address::CLIENT_V4).unwrap();
-    agent.wait_for(tells(RULE, "attempt")).unwrap();
+    agent.wait_for(has_finding(RULE, "attempt")).unwrap();
     agent.wait_for(is_flow).unwrap();
     let ended = agent.stop().unwrap();
     let incident = only_incident(&ended, &[RULE]).unwrap();

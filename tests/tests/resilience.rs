@@ -11,7 +11,7 @@ use std::{
 
 use sensor_lab::{Answer, RawSocket, Signal, Smbd, TcpListener, Topology, address, poll, require_lab};
 use sensor_tests::{
-    Agent, EvidenceLevel, SMB2_MESSAGE, connect, echo, reaches, smb_session, syn_frame, tells, text,
+    Agent, EvidenceLevel, SMB2_MESSAGE, connect, echo, has_finding, reaches, smb_session, syn_frame, text,
 };
 
 /// Time for a step of an agent that is busy with a flood.
@@ -132,7 +132,7 @@ fn session_after_a_flood_that_filled_the_table_is_alerted() {
     echo(&mut connection, &SMB2_MESSAGE).unwrap();
     // A hundred attempts have filled the window, which ends with the run.
     let ended = agent.stop_within(LONG).unwrap();
-    let spoke = tells("smb-to-internet", "smb");
+    let spoke = has_finding("smb-to-internet", "smb");
     let late = ended.documents.iter().find(|document| spoke(document)).unwrap_or_else(|| {
         let of_it = |one: &&serde_json::Value| one.to_string().contains("10.0.0.2");
         panic!("{:#?}\n{}", ended.documents.iter().filter(of_it).collect::<Vec<_>>(), ended.log)

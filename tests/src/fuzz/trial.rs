@@ -146,7 +146,7 @@ impl Trial {
         let (records, in_kernel) = (timeless(records, 0)?, timeless(in_kernel, cpu)?);
         ensure!(
             records == in_kernel,
-            "the host ({verdict:?}) tells {records:02x?}, the kernel {in_kernel:02x?}"
+            "the host ({verdict:?}) gives {records:02x?}, the kernel {in_kernel:02x?}"
         );
         Ok(())
     }

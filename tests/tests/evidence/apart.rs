@@ -2,7 +2,7 @@
 
 use crate::expected::{flow_of, is_flow};
 use sensor_lab::{Smbclient, Smbd, Topology, USER, address, require_lab};
-use sensor_tests::{Agent, number, smb_session, tells, text, texts};
+use sensor_tests::{Agent, has_finding, number, smb_session, text, texts};
 
 #[test]
 fn counts_and_reads_large_sends_through_tc() {
@@ -18,7 +18,7 @@ fn counts_and_reads_large_sends_through_tc() {
     agent.wait_for(is_flow).unwrap();
     let ended = agent.stop().unwrap();
     let incident = ended.only().unwrap();
-    assert!(tells("data-leaving-over-smb", "data")(incident), "{incident:#}");
+    assert!(has_finding("data-leaving-over-smb", "data")(incident), "{incident:#}");
     let flow = flow_of(&ended);
     let (bytes, packets) = (number(flow, "/source/bytes"), number(flow, "/source/packets"));
     assert!(

@@ -133,7 +133,7 @@ impl Expected {
         let ended = &played.ended;
         let incident = ended.only().unwrap();
         assert_eq!(ended.rules(), self.rules, "{incident:#}");
-        assert_eq!(sentences(incident), self.telling(played), "{incident:#}");
+        assert_eq!(sentences(incident), self.summary(played), "{incident:#}");
         let flow = flow_of(ended);
         assert_eq!(
             text(flow, "/smb_sensor/incident/id"),
@@ -184,7 +184,7 @@ impl Expected {
     }
 
     /// Everything except numbers of bytes, one line each.
-    fn telling(&self, played: &Played) -> Vec<String> {
+    fn summary(&self, played: &Played) -> Vec<String> {
         let (direction, internal, external) = if self.inbound {
             ("inbound", played.server, played.client)
         } else {
@@ -228,7 +228,7 @@ pub(crate) fn flow_of(ended: &Ended) -> &Value {
     flows[0]
 }
 
-/// The content of an incident, in the form of [`Expected::telling`].
+/// The content of an incident, in the form of [`Expected::summary`].
 fn sentences(incident: &Value) -> Vec<String> {
     let mut techniques = texts(incident, "/threat/technique/id");
     techniques.sort_unstable();

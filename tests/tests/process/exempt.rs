@@ -1,7 +1,7 @@
 //! An exemption by process covers that process alone.
 
 use sensor_lab::{Cgroup, Process, Topology, address, require_lab};
-use sensor_tests::{Agent, PATIENCE, number, tells};
+use sensor_tests::{Agent, PATIENCE, has_finding, number};
 
 use crate::{RULE, executable, shell};
 
@@ -28,7 +28,7 @@ fn exempt_process_is_silent_by_name_and_file_and_another_is_not() {
     };
     let _exempt = [connect("backupd", &v4), connect("anybody", &v6)];
     let other = connect("anybody", &v4);
-    agent.wait_for(tells(RULE, "refused")).unwrap();
+    agent.wait_for(has_finding(RULE, "refused")).unwrap();
     let ended = agent.stop().unwrap();
     let id = u64::from(other.id());
     assert!(

@@ -7,7 +7,9 @@ use std::process::Stdio;
 use sensor_lab::{
     Answer, Cgroup, PASSWORD, Process, SHARE, Signal, Smbd, TcpListener, Topology, USER, address, require_lab,
 };
-use sensor_tests::{Agent, EvidenceLevel, PATIENCE, attached_to, number, reaches, still_loaded, tells, text};
+use sensor_tests::{
+    Agent, EvidenceLevel, PATIENCE, attached_to, has_finding, number, reaches, still_loaded, text,
+};
 
 use crate::{FLOWS, RULE, below_root, cgroup_id, connecting, executable, is_flow, shell};
 
@@ -99,7 +101,7 @@ fn unanswered_syn_names_its_process() {
     let agent = Agent::on(border.client(), "eth0").config(SOON).owners_in(&cgroup).start().unwrap();
     let client = connecting(border.client(), &nowhere.to_string(), 445);
     let client = Process::spawn(cgroup.with(client)).unwrap();
-    let alert = agent.wait_for(tells(RULE, "attempt")).unwrap();
+    let alert = agent.wait_for(has_finding(RULE, "attempt")).unwrap();
     assert_eq!(number(&alert, "/process/pid"), u64::from(client.id()));
     assert_eq!(text(&alert, "/process/name"), "bash");
     assert_eq!(text(&alert, "/process/executable"), executable("bash"));
@@ -138,7 +140,7 @@ fn names_a_gone_process_by_the_kernel_record() {
     let mut client = Process::spawn(cgroup.with(client)).unwrap();
     client.wait(PATIENCE).unwrap();
     agent.signal(Signal::SIGCONT).unwrap();
-    let alert = agent.wait_for(tells(RULE, "refused")).unwrap();
+    let alert = agent.wait_for(has_finding(RULE, "refused")).unwrap();
     assert_eq!(number(&alert, "/process/pid"), u64::from(client.id()));
     assert_eq!(text(&alert, "/process/name"), "bash");
     assert_eq!(text(&alert, "/user/id"), "0");
@@ -157,7 +159,7 @@ fn names_a_container_without_the_hosts_user_name() {
     let agent = Agent::on(border.client(), "eth0").owners_in(&machine).start().unwrap();
     let client = connecting(border.client(), &address::SERVER_V4.to_string(), 445);
     let client = Process::spawn(container.with(client)).unwrap();
-    let alert = agent.wait_for(tells(RULE, "refused")).unwrap();
+    let alert = agent.wait_for(has_finding(RULE, "refused")).unwrap();
     assert_eq!(number(&alert, "/process/pid"), u64::from(client.id()));
     assert_eq!(text(&alert, "/container/id"), id);
     assert_eq!(text(&alert, "/container/runtime"), "docker");
@@ -175,7 +177,7 @@ fn escapes_a_process_name_that_could_forge_a_line() {
     let script =
         format!("printf 'a\\rb\\033[2J\\377' > /proc/$$/comm; : 3<>/dev/tcp/{}/445", address::SERVER_V4);
     let _client = Process::spawn(cgroup.with(shell(border.client(), &script))).unwrap();
-    let alert = agent.wait_for(tells(RULE, "refused")).unwrap();
+    let alert = agent.wait_for(has_finding(RULE, "refused")).unwrap();
     assert_eq!(text(&alert, "/process/name"), "a\\u{d}b\\u{1b}[2J\\xff");
     assert_eq!(text(&alert, "/process/executable"), executable("bash"), "odd names are compared whole");
     agent.stop().unwrap();
@@ -190,7 +192,7 @@ fn names_a_process_in_another_network_namespace_where_its_packets_pass() {
     let agent = Agent::on(border.gateway(), "lan0").owners_in(&cgroup).start().unwrap();
     let client = connecting(border.client(), &address::SERVER_V4.to_string(), 445);
     let client = Process::spawn(cgroup.with(client)).unwrap();
-    let alert = agent.wait_for(tells(RULE, "refused")).unwrap();
+    let alert = agent.wait_for(has_finding(RULE, "refused")).unwrap();
     assert_eq!(number(&alert, "/process/pid"), u64::from(client.id()), "{alert:#}");
     agent.stop().unwrap();
 }

@@ -16,7 +16,7 @@ use crate::session;
 const FOLDER: &str = "SMB_SENSOR_CAPTURES";
 
 #[track_caller]
-fn both_tell_the_same(path: &Path, config: &Config) -> usize {
+fn assert_engines_agree(path: &Path, config: &Config) -> usize {
     let host = replayed(path, EngineChoice::Host, config).unwrap();
     let kernel = replayed(path, EngineChoice::Kernel, config).unwrap();
     assert_eq!(host.documents, kernel.documents, "{}", path.display());
@@ -37,7 +37,7 @@ fn both_engines_agree_on_every_capture() {
         captures.extend(captures_below(&folder).unwrap());
     }
     assert!(captures.len() > 40, "{captures:?}");
-    let total: usize = captures.iter().map(|path| both_tell_the_same(path, &Config::default())).sum();
+    let total: usize = captures.iter().map(|path| assert_engines_agree(path, &Config::default())).sum();
     assert!(total > 80, "{total} documents");
 }
 
@@ -68,7 +68,7 @@ fn both_engines_agree_on_broken_frames() {
         }
         let path = folder.path().join(format!("{round}.pcap"));
         fs::write(&path, session.pcap(Order::Little, false, link::ETHERNET)).unwrap();
-        both_tell_the_same(&path, &Config::default());
+        assert_engines_agree(&path, &Config::default());
     }
 }
 
@@ -90,6 +90,6 @@ fn exemption_ends_in_the_middle_of_a_capture_in_both_engines() {
     assert_eq!(kernel.get(Counter::ExemptSource), before as u64, "{}", result.played.statistics);
     assert!(!result.documents.is_empty(), "what came later is judged");
     if privileged("exemption_ends_in_the_middle_of_a_capture_in_both_engines") {
-        both_tell_the_same(&path, &config);
+        assert_engines_agree(&path, &config);
     }
 }

@@ -1,7 +1,7 @@
 //! Incidents that were open when the agent ended.
 
 use sensor_lab::{Answer, TcpListener, Topology, address, require_lab, scratch_dir};
-use sensor_tests::{Agent, SMB2_MESSAGE, connect, echo, number, tells, text};
+use sensor_tests::{Agent, SMB2_MESSAGE, connect, echo, has_finding, number, text};
 use serde_json::Value;
 
 use super::stored;
@@ -20,7 +20,7 @@ fn goes_on_under_the_same_identifier(end: fn(Agent)) {
     };
     let first = agent();
     let _connection = speak();
-    let opened = first.wait_for(tells("smb-to-internet", "smb")).unwrap();
+    let opened = first.wait_for(has_finding("smb-to-internet", "smb")).unwrap();
     let id = text(&opened, "/smb_sensor/incident/id").to_owned();
     end(first);
     // Known activity only changes counts, which are reported when they have doubled.

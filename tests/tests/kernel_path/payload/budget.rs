@@ -19,7 +19,7 @@ fn limits_pieces_per_generation_and_counts_the_rest() {
     let test = "limits_pieces_per_generation_and_counts_the_rest";
     let message = segment(ENDS, Local, 1, &of_smb2(smb2::NEGOTIATE, REQUEST, 100)).build();
     // A generation ends at 2^31 bytes: these are 32,769 packets of 65,535.
-    let giant = segment(ENDS, Local, 1, &[]).bent(|frame| frame.length(65_535)).build();
+    let giant = segment(ENDS, Local, 1, &[]).modified(|frame| frame.length(65_535)).build();
     let most = u64::from(MAX_PIECES);
     on(test, &Setup::default(), move |twin| {
         for hook in HOOKS {
@@ -51,7 +51,7 @@ fn unreported_piece_uses_no_budget() {
     let message = of_smb2(smb2::NEGOTIATE, REQUEST, 300);
     let whole = segment(ENDS, Local, 1, &message).build();
     // It ends before the message does, although its length claims the whole message.
-    let cut = segment(ENDS, Local, 1, &message[..200]).bent(|frame| frame.length(340)).build();
+    let cut = segment(ENDS, Local, 1, &message[..200]).modified(|frame| frame.length(340)).build();
     on(test, &Setup::default(), move |twin| {
         for hook in HOOKS {
             begin_anew(twin, hook);

@@ -29,7 +29,7 @@ fn reports_no_file_message() {
                 let message = smb2_with(command, reply, at, &file);
                 rows.push(alone(
                     format!("SMB2 command {command}, reply {reply}, contents at {at}"),
-                    segment(ENDS, side, 1, &message).hushed(),
+                    segment(ENDS, side, 1, &message).unreported(),
                 ));
             }
         }
@@ -42,7 +42,7 @@ fn reports_no_file_message() {
                 let message = smb1_with(command, reply, at, &file);
                 rows.push(alone(
                     format!("SMB1 command {command:#x}, reply {reply}, contents at {at}"),
-                    segment(ENDS, side, 1, &message).hushed(),
+                    segment(ENDS, side, 1, &message).unreported(),
                 ));
             }
         }
@@ -63,7 +63,7 @@ fn bind_counts_only_where_the_command_has_its_data() {
     ];
     let rows = places.map(|(name, command, reply, at)| {
         let side = if reply { Remote } else { Local };
-        alone(name, segment(ENDS, side, 1, &smb2_with(command, reply, at, &bind)).hushed())
+        alone(name, segment(ENDS, side, 1, &smb2_with(command, reply, at, &bind)).unreported())
     });
     follow("bind_counts_only_where_the_command_has_its_data", &Setup::default(), rows.to_vec());
 }
@@ -78,7 +78,7 @@ fn marks_encrypted_and_compressed_messages_without_reporting_them() {
         message
     };
     let rows = [("encrypted", 0xFD), ("compressed", 0xFC)]
-        .map(|(name, identifier)| alone(name, segment(ENDS, Local, 1, &hidden(identifier)).hushed()));
+        .map(|(name, identifier)| alone(name, segment(ENDS, Local, 1, &hidden(identifier)).unreported()));
     let test = "marks_encrypted_and_compressed_messages_without_reporting_them";
     follow(test, &Setup::default(), rows.to_vec());
     let marks = [("encrypted", 0xFD, mark::ENCRYPTED), ("compressed", 0xFC, mark::COMPRESSED)];
@@ -105,7 +105,7 @@ fn does_not_report_other_session_packets() {
         ("a session header alone", vec![0, 0, 2, 0]),
         ("without a session header", smb2_header(smb2::NEGOTIATE, REQUEST)),
     ]
-    .map(|(name, payload)| alone(name, segment(ENDS, Local, 1, &payload).hushed()));
+    .map(|(name, payload)| alone(name, segment(ENDS, Local, 1, &payload).unreported()));
     follow("does_not_report_other_session_packets", &Setup::default(), rows.to_vec());
 }
 
@@ -133,7 +133,7 @@ fn reports_only_the_first_of_several_messages() {
                     .reported(Message, 116, 100),
                 segment(ENDS, Local, 101, &together(smb2::TREE_CONNECT, 112)[100..])
                     .reported(Continued, 16, 16),
-                segment(ENDS, Local, 600, SECRET).hushed(),
+                segment(ENDS, Local, 600, SECRET).unreported(),
             ],
         ),
     ];
@@ -150,7 +150,7 @@ fn does_not_report_contents_behind_a_message() {
         "a session setup, then a write".to_owned(),
         vec![
             segment(ENDS, Local, 1, &both).reported(Message, 200, 200),
-            segment(ENDS, Local, next, SECRET).hushed(),
+            segment(ENDS, Local, next, SECRET).unreported(),
         ],
     )];
     follow("does_not_report_contents_behind_a_message", &Setup::default(), rows);

@@ -125,7 +125,7 @@ fn named_pipe_reports_binds_whole_and_requests_up_to_the_opnum() {
         ));
         for kind in [rpc::RESPONSE, rpc::FAULT] {
             let answer = segment(ENDS, side, 9, &message(at, &unit(kind, 400)));
-            rows.push(alone(format!("{carrier} with answer {kind}"), answer.hushed()));
+            rows.push(alone(format!("{carrier} with answer {kind}"), answer.unreported()));
         }
     }
     let test = "named_pipe_reports_binds_whole_and_requests_up_to_the_opnum";
@@ -182,10 +182,10 @@ fn reports_no_other_payload_on_the_endpoint_mapper_port() {
         ("a length of zero", changed(8, 0)),
         ("text", b"GET / HTTP/1.1\r\n\r\n".to_vec()),
     ];
-    let rows = payloads.map(|(name, payload)| alone(name, segment(ends, Local, 5, &payload).hushed()));
+    let rows = payloads.map(|(name, payload)| alone(name, segment(ends, Local, 5, &payload).unreported()));
     let test = "reports_no_other_payload_on_the_endpoint_mapper_port";
     follow(test, &Setup::default(), rows.to_vec());
-    let on_445 = vec![alone("bind on port 445", segment(ENDS, Local, 5, &unit(rpc::BIND, 72)).hushed())];
+    let on_445 = vec![alone("bind on port 445", segment(ENDS, Local, 5, &unit(rpc::BIND, 72)).unreported())];
     follow(test, &Setup::default(), on_445);
 }
 
@@ -200,17 +200,17 @@ fn reports_only_the_first_datagram_of_each_side() {
     let rows = pairs.map(|(name, ends)| {
         let steps = vec![
             datagram(ends, Local, &query).reported_whole(Datagram),
-            datagram(ends, Local, SECRET).hushed(),
+            datagram(ends, Local, SECRET).unreported(),
             datagram(ends, Remote, &query[..1]).reported_whole(Datagram),
-            datagram(ends, Remote, SECRET).hushed(),
-            datagram(ends, Local, SECRET).hushed(),
+            datagram(ends, Remote, SECRET).unreported(),
+            datagram(ends, Local, SECRET).unreported(),
         ];
         (name.to_owned(), steps)
     });
     let long = [&[0x42; 512][..], SECRET].concat();
     let ends = pairs[0].1;
     let cut = alone("a long one is cut", datagram(ends, Local, &long).reported(Datagram, 512, 512));
-    let empty = vec![datagram(ends, Remote, &[]).hushed(), datagram(ends, Remote, SECRET).hushed()];
+    let empty = vec![datagram(ends, Remote, &[]).unreported(), datagram(ends, Remote, SECRET).unreported()];
     let rows = rows.into_iter().chain([cut, ("the first has nothing in it".to_owned(), empty)]).collect();
     follow("reports_only_the_first_datagram_of_each_side", &Setup::default(), rows);
 }

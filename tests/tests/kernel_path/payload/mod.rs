@@ -94,7 +94,7 @@ fn id(transport: u8, ends: Ends) -> FlowId {
 
 impl Sent {
     /// The same payload in a modified frame.
-    pub(crate) fn bent(mut self, bend: impl FnOnce(Frame) -> Frame) -> Self {
+    pub(crate) fn modified(mut self, bend: impl FnOnce(Frame) -> Frame) -> Self {
         self.frame = bend(self.frame);
         self
     }
@@ -105,7 +105,7 @@ impl Sent {
     }
 
     /// Nothing is reported of it.
-    pub(crate) fn hushed(self) -> Step {
+    pub(crate) fn unreported(self) -> Step {
         Step { frame: self.build(), reported: None }
     }
 

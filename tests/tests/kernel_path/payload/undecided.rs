@@ -25,7 +25,7 @@ fn sent_in(message: &[u8], lengths: &[usize], wanted: [usize; 2], reported: usiz
             let kind = if at == 0 { Message } else { Continued };
             sent.reported(kind, (wanted - at) as u32, (*length).min(wanted - at))
         } else {
-            sent.hushed()
+            sent.unreported()
         });
         at += length;
     }
@@ -113,7 +113,7 @@ fn reads_a_header_in_order_and_from_one_side_alone() {
     let rows: Vec<Course> = vec![
         (
             "a gap in the header".into(),
-            vec![first(), part(24, 100).hushed(), part(20, 120).reported(Continued, 280, 100)],
+            vec![first(), part(24, 100).unreported(), part(20, 120).reported(Continued, 280, 100)],
         ),
         ("the first again".into(), vec![first(), first(), part(20, 300).reported(Continued, 280, 280)]),
         (
@@ -122,14 +122,14 @@ fn reads_a_header_in_order_and_from_one_side_alone() {
                 first(),
                 segment(ENDS, Remote, 5, &far).reported_whole(Message),
                 // The stored header is replaced by that of the new message; the segment does not continue it.
-                part(20, 300).hushed(),
+                part(20, 300).unreported(),
             ],
         ),
         (
             "another message instead".into(),
             vec![first(), segment(ENDS, Local, START + 300, &message).reported_whole(Message)],
         ),
-        alone("no room for a header", segment(ENDS, Local, 1, b"\0\0\0\x10\xFESMB@\0").hushed()),
+        alone("no space for a header", segment(ENDS, Local, 1, b"\0\0\0\x10\xFESMB@\0").unreported()),
     ];
     follow("reads_a_header_in_order_and_from_one_side_alone", &Setup::default(), rows);
 }
@@ -141,8 +141,12 @@ fn undecided_messages_use_at_most_half_of_the_pieces() {
     let mut steps: Vec<Step> = Vec::new();
     for number in 0..MAX_PIECES {
         let sent = segment(ENDS, Local, number * 200, &file[..60]);
-        steps.push(if number < MAX_PIECES / 2 { sent.reported(Message, 8_192, 60) } else { sent.hushed() });
-        steps.push(segment(ENDS, Local, number * 200 + 60, &file[60..200]).hushed());
+        steps.push(if number < MAX_PIECES / 2 {
+            sent.reported(Message, 8_192, 60)
+        } else {
+            sent.unreported()
+        });
+        steps.push(segment(ENDS, Local, number * 200 + 60, &file[60..200]).unreported());
     }
     steps.push(segment(ENDS, Local, 500_000, &setup).reported_whole(Message));
     follow(
