@@ -79,7 +79,7 @@ impl Namespace {
     }
 
     /// Runs `work` on a thread inside the namespace and returns its value. Sockets made there stay in the
-    /// namespace; threads started there are inside it too. A panic of `work` goes on in the caller.
+    /// namespace; threads started there are inside it too. A panic of `work` continues in the caller.
     ///
     /// `/sys` still shows the namespace of the caller; `/proc/sys/net` and `/proc/thread-self/net` show this one.
     ///
