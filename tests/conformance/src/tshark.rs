@@ -86,10 +86,9 @@ impl Reader {
             add(Fact::Interface, uuid);
         }
         // A request is a PDU of type 0; a response has its operation's number from tshark's state.
-        for unit in
-            each(&layers["dcerpc"]).filter(|unit| text(&unit["dcerpc.pkt_type"]).as_deref() == Some("0"))
+        for pdu in each(&layers["dcerpc"]).filter(|pdu| text(&pdu["dcerpc.pkt_type"]).as_deref() == Some("0"))
         {
-            all(unit, "dcerpc.opnum").into_iter().for_each(|number| add(Fact::Operation, number));
+            all(pdu, "dcerpc.opnum").into_iter().for_each(|number| add(Fact::Operation, number));
         }
     }
 }

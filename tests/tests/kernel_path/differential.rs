@@ -22,7 +22,7 @@ use crate::{
     expect::{syn, syn_v6},
     payload::{
         Ends,
-        message::{REPLY, REQUEST, contents, of_smb1, of_smb2, rpc, smb1, smb2, smb2_with, unit},
+        message::{REPLY, REQUEST, contents, of_smb1, of_smb2, pdu, rpc, smb1, smb2, smb2_with},
         segment,
     },
     pppoe::{PPP_IPV4, PPP_IPV6},
@@ -82,7 +82,7 @@ fn corpus() -> Vec<Vec<u8>> {
 
 /// A connection on each of several ports: set-up, pipes, files, whole and in segments, one frame each.
 fn connections() -> Vec<Vec<u8>> {
-    let bind = unit(rpc::BIND, 72);
+    let bind = pdu(rpc::BIND, 72);
     let messages = [
         of_smb2(smb2::NEGOTIATE, REQUEST, 232),
         of_smb2(smb2::SESSION_SETUP, REQUEST, 560),

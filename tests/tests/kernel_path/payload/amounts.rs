@@ -12,7 +12,7 @@ use sensor_tests::Setup;
 
 use super::{
     Course, ENDS, Ends, SECRET, Step, alone, datagram, follow,
-    message::{REQUEST, of_smb1, of_smb2, rpc, smb1, smb2, smb2_header, unit},
+    message::{REQUEST, of_smb1, of_smb2, pdu, rpc, smb1, smb2, smb2_header},
     segment,
 };
 
@@ -60,7 +60,7 @@ fn reports_a_message_from_its_first_bytes() {
     let message = of_smb2(smb2::SESSION_SETUP, REQUEST, 300);
     let v1 = of_smb1(smb1::NEGOTIATE, REQUEST, 300);
     let rpc_ends: Ends = ("10.0.0.2:50000", "8.8.4.4:135");
-    let bind = unit(rpc::BIND, 72);
+    let bind = pdu(rpc::BIND, 72);
     let mut rows = Vec::new();
     for length in 1..40 {
         let (v2, v1) = (segment(ENDS, Local, 1, &message[..length]), segment(ENDS, Local, 1, &v1[..length]));

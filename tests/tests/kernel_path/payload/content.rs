@@ -9,7 +9,7 @@ use sensor_tests::{HOOKS, Setup, flows};
 
 use super::{
     ENDS, begin_anew,
-    message::{REPLY, REQUEST, contents, of_smb1, of_smb2, rpc, smb1, smb1_with, smb2, smb2_with, unit},
+    message::{REPLY, REQUEST, contents, of_smb1, of_smb2, pdu, rpc, smb1, smb1_with, smb2, smb2_with},
     segment,
 };
 use crate::expect::on;
@@ -66,29 +66,29 @@ fn rows() -> Vec<Row> {
         }
     }
     for kind in [rpc::REQUEST, rpc::RESPONSE, rpc::FAULT, rpc::BIND, rpc::BIND_ACK] {
-        let unit = unit(kind, 72);
+        let pdu = pdu(kind, 72);
         rows.push(row(
-            format!("SMB2 WRITE of unit {kind}"),
+            format!("SMB2 WRITE of pdu {kind}"),
             REQUEST,
-            &smb2_with(smb2::WRITE, REQUEST, 116, &unit),
+            &smb2_with(smb2::WRITE, REQUEST, 116, &pdu),
             false,
         ));
         rows.push(row(
-            format!("SMB2 READ of unit {kind}"),
+            format!("SMB2 READ of pdu {kind}"),
             REPLY,
-            &smb2_with(smb2::READ, REPLY, 84, &unit),
+            &smb2_with(smb2::READ, REPLY, 84, &pdu),
             false,
         ));
         rows.push(row(
-            format!("SMB1 write of unit {kind}"),
+            format!("SMB1 write of pdu {kind}"),
             REQUEST,
-            &smb1_with(smb1::WRITE_ANDX, REQUEST, 68, &unit),
+            &smb1_with(smb1::WRITE_ANDX, REQUEST, 68, &pdu),
             false,
         ));
         rows.push(row(
-            format!("SMB1 read of unit {kind}"),
+            format!("SMB1 read of pdu {kind}"),
             REPLY,
-            &smb1_with(smb1::READ_ANDX, REPLY, 64, &unit),
+            &smb1_with(smb1::READ_ANDX, REPLY, 64, &pdu),
             false,
         ));
     }

@@ -11,8 +11,8 @@ use sensor_tests::{Frame, Setup};
 use super::{
     ENDS, SECRET, alone, follow,
     message::{
-        REPLY, REQUEST, contents, of_smb2, rpc, session_message, smb1, smb1_with, smb2, smb2_header,
-        smb2_with, unit,
+        REPLY, REQUEST, contents, of_smb2, pdu, rpc, session_message, smb1, smb1_with, smb2, smb2_header,
+        smb2_with,
     },
     segment,
 };
@@ -52,7 +52,7 @@ fn reports_no_file_message() {
 
 #[test]
 fn bind_counts_only_where_the_command_has_its_data() {
-    let bind = [unit(rpc::BIND, 72), contents(100)].concat();
+    let bind = [pdu(rpc::BIND, 72), contents(100)].concat();
     let places = [
         ("WRITE reply", smb2::WRITE, REPLY, 116),
         ("READ request", smb2::READ, REQUEST, 84),

@@ -8,7 +8,7 @@ use sensor_tests::Setup;
 
 use super::{
     Course, ENDS, Ends, SECRET, alone, datagram, follow,
-    message::{REPLY, REQUEST, of_smb1, of_smb2, rpc, smb1, smb1_with, smb2, smb2_with, unit},
+    message::{REPLY, REQUEST, of_smb1, of_smb2, pdu, rpc, smb1, smb1_with, smb2, smb2_with},
     segment,
 };
 use crate::any_port::session_request;
@@ -114,17 +114,17 @@ fn named_pipe_reports_binds_whole_and_requests_up_to_the_opnum() {
     let mut rows = Vec::new();
     for (carrier, reply, at, message) in carriers {
         for (name, kind) in BINDING {
-            rows.push(whole(&format!("{carrier} with {name}"), reply, &message(at, &unit(kind, 72))));
+            rows.push(whole(&format!("{carrier} with {name}"), reply, &message(at, &pdu(kind, 72))));
         }
         let side = if reply { Remote } else { Local };
-        let request = segment(ENDS, side, 9, &message(at, &unit(rpc::REQUEST, 400)));
+        let request = segment(ENDS, side, 9, &message(at, &pdu(rpc::REQUEST, 400)));
         let header = at + 24;
         rows.push(alone(
             format!("{carrier} with a request"),
             request.reported(Message, header as u32, header),
         ));
         for kind in [rpc::RESPONSE, rpc::FAULT] {
-            let answer = segment(ENDS, side, 9, &message(at, &unit(kind, 400)));
+            let answer = segment(ENDS, side, 9, &message(at, &pdu(kind, 400)));
             rows.push(alone(format!("{carrier} with answer {kind}"), answer.unreported()));
         }
     }
@@ -138,24 +138,24 @@ fn endpoint_mapper_reports_binds_whole_and_requests_up_to_the_opnum() {
     let served: Ends = ("10.0.0.2:135", "8.8.4.4:50000");
     let mut rows = Vec::new();
     for (name, kind) in BINDING {
-        rows.push(alone(name, segment(ends, Local, 5, &unit(kind, 116)).reported_whole(Rpc)));
+        rows.push(alone(name, segment(ends, Local, 5, &pdu(kind, 116)).reported_whole(Rpc)));
         rows.push(alone(
             format!("{name} of the external side"),
-            segment(ends, Remote, 5, &unit(kind, 60)).reported_whole(Rpc),
+            segment(ends, Remote, 5, &pdu(kind, 60)).reported_whole(Rpc),
         ));
         rows.push(alone(
             format!("{name} to an internal server"),
-            segment(served, Remote, 5, &unit(kind, 60)).reported_whole(Rpc),
+            segment(served, Remote, 5, &pdu(kind, 60)).reported_whole(Rpc),
         ));
-        let two = [unit(kind, 72), unit(rpc::RESPONSE, 300)].concat();
+        let two = [pdu(kind, 72), pdu(rpc::RESPONSE, 300)].concat();
         rows.push(alone(
             format!("{name} with more behind"),
             segment(ends, Local, 5, &two).reported(Rpc, 72, 72),
         ));
     }
-    let request = unit(rpc::REQUEST, 300);
+    let request = pdu(rpc::REQUEST, 300);
     rows.push(alone("request", segment(ends, Local, 5, &request).reported(Rpc, 24, 24)));
-    let mut minor_one = unit(rpc::BIND, 72);
+    let mut minor_one = pdu(rpc::BIND, 72);
     minor_one[1] = 1;
     rows.push(alone("version 5.1", segment(ends, Local, 5, &minor_one).reported_whole(Rpc)));
     let test = "endpoint_mapper_reports_binds_whole_and_requests_up_to_the_opnum";
@@ -166,13 +166,13 @@ fn endpoint_mapper_reports_binds_whole_and_requests_up_to_the_opnum() {
 fn reports_no_other_payload_on_the_endpoint_mapper_port() {
     let ends: Ends = ("10.0.0.2:50000", "8.8.4.4:135");
     let changed = |at: usize, value: u8| {
-        let mut bind = unit(rpc::BIND, 72);
+        let mut bind = pdu(rpc::BIND, 72);
         bind[at] = value;
         bind
     };
     let payloads = [
-        ("response", unit(rpc::RESPONSE, 300)),
-        ("fault", unit(rpc::FAULT, 300)),
+        ("response", pdu(rpc::RESPONSE, 300)),
+        ("fault", pdu(rpc::FAULT, 300)),
         ("version 4", changed(0, 4)),
         ("version 5.2", changed(1, 2)),
         ("big-endian", changed(4, 0)),
@@ -185,7 +185,7 @@ fn reports_no_other_payload_on_the_endpoint_mapper_port() {
     let rows = payloads.map(|(name, payload)| alone(name, segment(ends, Local, 5, &payload).unreported()));
     let test = "reports_no_other_payload_on_the_endpoint_mapper_port";
     follow(test, &Setup::default(), rows.to_vec());
-    let on_445 = vec![alone("bind on port 445", segment(ENDS, Local, 5, &unit(rpc::BIND, 72)).unreported())];
+    let on_445 = vec![alone("bind on port 445", segment(ENDS, Local, 5, &pdu(rpc::BIND, 72)).unreported())];
     follow(test, &Setup::default(), on_445);
 }
 

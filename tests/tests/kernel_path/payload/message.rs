@@ -108,14 +108,14 @@ pub(crate) fn smb1_with(command: u8, reply: bool, at: usize, data: &[u8]) -> Vec
 }
 
 /// A DCE-RPC PDU of `length` bytes (C706 12.6.3.1). Bytes behind 24 of a request or an answer are secret.
-pub(crate) fn unit(kind: u8, length: usize) -> Vec<u8> {
+pub(crate) fn pdu(kind: u8, length: usize) -> Vec<u8> {
     let [low, high] = (length as u16).to_le_bytes();
-    let mut unit = vec![5, 0, kind, 3, 0x10, 0, 0, 0, low, high, 0, 0, 1, 0, 0, 0];
-    unit.resize(length.min(24), 0x77);
+    let mut pdu = vec![5, 0, kind, 3, 0x10, 0, 0, 0, low, high, 0, 0, 1, 0, 0, 0];
+    pdu.resize(length.min(24), 0x77);
     let carries_data = matches!(kind, rpc::REQUEST | rpc::RESPONSE | rpc::FAULT);
     let rest: Vec<u8> = if carries_data { contents(length) } else { vec![0x99; length] };
-    unit.extend(&rest[..length - unit.len()]);
-    unit
+    pdu.extend(&rest[..length - pdu.len()]);
+    pdu
 }
 
 /// This many bytes of a file.

@@ -8,7 +8,7 @@ use sensor_tests::Setup;
 
 use super::{
     Course, ENDS, Ends, SECRET, Step, follow,
-    message::{REPLY, REQUEST, contents, of_smb2, rpc, smb2, smb2_with, unit},
+    message::{REPLY, REQUEST, contents, of_smb2, pdu, rpc, smb2, smb2_with},
     segment,
 };
 
@@ -187,8 +187,8 @@ fn range_does_not_outlive_its_flow() {
 #[test]
 fn follows_split_binds_and_requests_to_the_wanted_end() {
     let rpc_ends: Ends = ("10.0.0.2:50000", "8.8.4.4:135");
-    let bind = unit(rpc::BIND, 160);
-    let in_pipe = smb2_with(smb2::WRITE, REQUEST, 116, &unit(rpc::REQUEST, 200));
+    let bind = pdu(rpc::BIND, 160);
+    let in_pipe = smb2_with(smb2::WRITE, REQUEST, 116, &pdu(rpc::REQUEST, 200));
     let rows = vec![
         course(
             "a bind to the endpoint mapper",

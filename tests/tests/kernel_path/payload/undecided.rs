@@ -9,7 +9,7 @@ use sensor_tests::Setup;
 
 use super::{
     Course, ENDS, Step, alone, follow,
-    message::{REPLY, REQUEST, contents, of_smb1, of_smb2, rpc, smb1, smb2, smb2_with, unit},
+    message::{REPLY, REQUEST, contents, of_smb1, of_smb2, pdu, rpc, smb1, smb2, smb2_with},
     segment,
 };
 
@@ -33,7 +33,7 @@ fn sent_in(message: &[u8], lengths: &[usize], wanted: [usize; 2], reported: usiz
 }
 
 fn bind(command: u8, at: usize) -> Vec<u8> {
-    smb2_with(command, REQUEST, at, &unit(rpc::BIND, 72))
+    smb2_with(command, REQUEST, at, &pdu(rpc::BIND, 72))
 }
 
 #[test]
@@ -87,11 +87,11 @@ fn reports_a_bind_behind_a_header_in_its_own_segment() {
             let steps = sent_in(&message, &[first, second, all - first - second], [all; 2], all);
             rows.push((format!("{name} after {first} bytes"), steps));
         }
-        let request = smb2_with(command, REQUEST, at, &unit(rpc::REQUEST, 72));
+        let request = smb2_with(command, REQUEST, at, &pdu(rpc::REQUEST, 72));
         let steps = sent_in(&request, &[at, 72], [request.len(), at + 24], at + 24);
         rows.push((format!("a request by {name}"), steps));
     }
-    let reply = smb2_with(smb2::READ, REPLY, 84, &unit(rpc::BIND_ACK, 68));
+    let reply = smb2_with(smb2::READ, REPLY, 84, &pdu(rpc::BIND_ACK, 68));
     let far = |from: usize, to: usize| segment(ENDS, Remote, START + from as u32, &reply[from..to]);
     let all = reply.len();
     rows.push((
