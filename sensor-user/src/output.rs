@@ -14,7 +14,7 @@ use crate::{
     storage::{DocumentKind, Handle, NewDocument, RowBatch},
 };
 
-/// Most bytes of documents that wait in memory while the store does not accept any.
+/// Most documents that wait in memory while the store does not accept any.
 const MAX_WAITING: usize = 100_000;
 
 /// Renders events and passes them to the store. Never waits.

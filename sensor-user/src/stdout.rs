@@ -4,13 +4,13 @@ use std::io::{self, BufWriter, Write};
 
 use anyhow::{Context as _, Result};
 
-/// Calls `tell` to write to standard output.
+/// Calls `print` to write to standard output.
 ///
 /// # Errors
 /// As [`settled`].
-pub fn write(tell: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+pub fn write(print: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
-    settled(tell(&mut out).and_then(|()| out.flush()))
+    settled(print(&mut out).and_then(|()| out.flush()))
 }
 
 /// The result of writing to standard output. A closed pipe is no failure: the reader has enough, like `head`.

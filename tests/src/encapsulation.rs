@@ -9,7 +9,7 @@ pub const IPV6_IN_IP: u8 = 41;
 /// Generic Routing Encapsulation.
 pub const GRE: u8 = 47;
 
-/// EtherType of IPv4, as GRE and GENEVE name what they carry.
+/// EtherType of IPv4, as GRE and GENEVE name their content.
 pub const IPV4: u16 = 0x0800;
 /// EtherType of IPv6.
 pub const IPV6: u16 = 0x86DD;
@@ -28,7 +28,7 @@ pub const VXLAN: u16 = 4789;
 /// Port of GENEVE (RFC 8926).
 pub const GENEVE: u16 = 6081;
 
-/// The ends of a tunnel, both on the Internet: by these alone a packet is in transit.
+/// The ends of a tunnel, both on the Internet: without its content, such a packet is in transit.
 pub const ENDS: (&str, &str) = ("1.1.1.1:40000", "9.9.9.9:0");
 /// The same over IPv6.
 pub const ENDS_V6: (&str, &str) = ("[2620:fe::1]:40000", "[2620:fe::fe]:0");
@@ -46,7 +46,7 @@ pub fn datagram(ends: (&str, &str), port: u16, inner: &[u8]) -> Frame {
     Frame::udp(ends.0, &format!("{destination}:{port}")).payload(inner)
 }
 
-/// A GRE header with these flags, whose optional fields look like a header of IP, and what it carries.
+/// A GRE header with these flags, whose optional fields look like an IP header, and its content.
 #[must_use]
 pub fn gre(flags: u16, protocol: u16, inner: &[u8]) -> Vec<u8> {
     let optional = [CHECKSUM, KEY, SEQUENCE].iter().filter(|flag| flags & **flag != 0).count();

@@ -1,6 +1,6 @@
 //! The packet path twice: in the kernel and on the host.
 //!
-//! A [`Twin`] gives a frame to both and refuses every difference in counters and records.
+//! A [`Twin`] gives a frame to both and reports every difference in counters and records as an error.
 
 use anyhow::{Result, bail, ensure};
 use sensor_common::{
@@ -24,7 +24,7 @@ pub const HOOKS: [Hook; 3] = [Hook::XdpIngress, Hook::TcIngress, Hook::TcEgress]
 /// Bytes below which BPF_PROG_TEST_RUN refuses any frame: an Ethernet header.
 const ETHERNET_LEN: usize = 14;
 
-/// Bytes above which it refuses any frame that has to be in one piece: a page has to hold what surrounds it as well.
+/// Bytes above which it refuses any frame that must be linear: a page also has to hold the kernel's own data.
 const MAX_LINEAR_LEN: usize = 3_500;
 
 impl Setup {
@@ -46,7 +46,7 @@ impl Setup {
     }
 }
 
-/// What frames did, in both engines alike.
+/// The effect of frames, the same in both engines.
 #[derive(Clone, Debug)]
 pub struct Effect {
     /// The verdict on the last frame.
@@ -66,14 +66,14 @@ impl Effect {
     }
 }
 
-/// What became of one frame whose flow nobody has seen before.
+/// The outcome of one frame of a new flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nothing was counted or told: the packet is none of ours.
+    /// Nothing was counted or reported: the packet is not watched.
     Untouched,
     /// Counted under this name alone; beside it as seen, when its port could be read.
     Counted(Counter),
-    /// Kept, and told as this flow: without hook, time and CPU.
+    /// Kept, and reported as this flow: without hook, time and CPU.
     Kept(Box<Observation>),
 }
 
@@ -136,14 +136,14 @@ impl Twin {
         Ok(effect)
     }
 
-    /// What a frame does by itself, at every hook alike. Before each hook a bystander takes the one slot, so that a
+    /// The effect of a single frame, the same at every hook. Before each hook a bystander takes the only slot, so that a
     /// kept frame opens a flow of its own.
     ///
     /// # Errors
     /// Any difference between the engines or between the hooks, and counts that are no single outcome.
     pub fn alone(&mut self, frame: &[u8]) -> Result<Outcome> {
         ensure!(self.alone, "a bystander needs an engine with one slot");
-        // Of two services, for not every set-up watches both.
+        // Of two services, because not every configuration watches both.
         let bystanders = [
             Frame::udp("10.255.255.254:9", "9.9.9.9:137").build(),
             Frame::tcp("10.255.255.254:9", "9.9.9.9:139").build(),
@@ -159,17 +159,17 @@ impl Twin {
         Ok(outcomes.swap_remove(0))
     }
 
-    /// Whether BPF_PROG_TEST_RUN takes the frame; what it does not take meets the host engine alone.
+    /// Whether BPF_PROG_TEST_RUN accepts the frame; other frames go to the host engine alone.
     #[must_use]
     pub fn takes(&self, hook: Hook, frame: &[u8]) -> bool {
         let linear = hook != Hook::XdpIngress || !self.frags;
         runnable(hook, frame) && !(linear && frame.len() > MAX_LINEAR_LEN)
     }
 
-    /// Puts enforcement into force in both engines, for this many ticks from now, or with none, or fewer, out of it.
+    /// Turns enforcement on in both engines for this many ticks from now, or off for none or fewer.
     ///
     /// # Errors
-    /// As the kernel says.
+    /// The kernel's error.
     pub fn enforce_for(&mut self, ticks: i32) -> Result<()> {
         // Time stands still on the host.
         self.host.enforce(Enforcement { on: 1, until: 0_u32.wrapping_add_signed(ticks) });
@@ -179,13 +179,13 @@ impl Twin {
     /// Ends enforcement in both.
     ///
     /// # Errors
-    /// As the kernel says.
+    /// The kernel's error.
     pub fn end_enforcement(&mut self) -> Result<()> {
         self.host.enforce(Enforcement { on: 0, until: u32::MAX / 4 });
         self.kernel.as_mut().map_or(Ok(()), Kernel::end_enforcement)
     }
 
-    /// The kernel's half, where there is one.
+    /// The kernel engine, if there is one.
     pub const fn kernel(&mut self) -> Option<&mut Kernel> {
         self.kernel.as_mut()
     }
@@ -195,8 +195,8 @@ impl Twin {
     }
 }
 
-/// Whether BPF_PROG_TEST_RUN takes the frame: a socket buffer with the EtherType of IP has to hold an IP header (since
-/// 6.12 or so; real ones may be shorter). The rest meets the host engine alone, and XDP where that is possible.
+/// Whether BPF_PROG_TEST_RUN accepts the frame: a socket buffer with the EtherType of IP needs a whole IP header (since
+/// 6.12 or so; real ones may be shorter). Other frames go to the host engine alone, and to XDP if possible.
 fn runnable(hook: Hook, frame: &[u8]) -> bool {
     let header = match (hook, frame.get(12..ETHERNET_LEN)) {
         (Hook::TcIngress | Hook::TcEgress, Some([0x08, 0x00])) => 20,
@@ -210,7 +210,7 @@ pub(crate) fn difference(after: &CounterValues, before: &CounterValues) -> Count
     CounterValues::of(|counter| after.get(counter) - before.get(counter))
 }
 
-/// Reads the one outcome out of what a frame did beside a bystander.
+/// Reads the single outcome of a frame beside a bystander.
 fn outcome(effect: &Effect, hook: Hook) -> Result<Outcome> {
     let beside =
         |counter: &Counter| Counter::ENFORCEMENT.contains(counter) || *counter == Counter::PayloadSent;
@@ -242,7 +242,7 @@ const fn hook_mark(hook: Hook) -> u16 {
     }
 }
 
-/// The sums that hold whatever the frame: every watched packet has one outcome, and no frame is counted twice.
+/// Checks the sums that hold for every frame: every watched packet has one outcome, and no frame is counted twice.
 fn adds_up(effect: &Effect, times: u32) -> Result<()> {
     let (seen, outcomes) = (effect.counted.get(Counter::Seen), effect.counted.sum(Counter::OUTCOMES));
     ensure!(seen == outcomes, "seen {seen}, but outcomes {outcomes}: {:?}", effect.changes());

@@ -1,4 +1,4 @@
-//! Where documents go: a file that is appended to, and what happens when it takes no more.
+//! The output of documents: a file that is appended to, and what happens when it accepts no more.
 
 use std::fs;
 
@@ -57,7 +57,7 @@ fn reports_a_full_output_once_and_counts_unwritten_documents() {
     let agent = Agent::on(border.gateway(), "lan0").arguments(&["--output", "/dev/full"]).start().unwrap();
     converse(&border).unwrap();
     agent.wait_for_log("the output does not accept documents").unwrap();
-    // It still watches: a second connection is seen.
+    // It still watches: it sees a second connection.
     converse(&border).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(1), "{}", ended.log);

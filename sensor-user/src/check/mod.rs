@@ -74,20 +74,20 @@ fn present(names: &[String]) -> Line {
 
 /// The configuration, or the defaults if it has mistakes: a line for each, with its place.
 fn read_config(path: Option<&Path>, lines: &mut Lines) -> Config {
-    let mut tell = |line| lines.push(("config".to_owned(), line));
+    let mut add = |line| lines.push(("config".to_owned(), line));
     match Config::load(path, &Overrides::default()).and_then(Config::with_added) {
         Ok(config) => {
             if let Some(path) = path {
-                tell(Line::Ok(format!("{} is valid", path.display())));
+                add(Line::Ok(format!("{} is valid", path.display())));
             }
             config
         }
         Err(ConfigError::Invalid { path, problems }) => {
-            problems.iter().for_each(|problem| tell(Line::Missing(format!("{}: {problem}", path.display()))));
+            problems.iter().for_each(|problem| add(Line::Missing(format!("{}: {problem}", path.display()))));
             Config::default()
         }
         Err(error) => {
-            tell(Line::Missing(error.to_string()));
+            add(Line::Missing(error.to_string()));
             Config::default()
         }
     }
@@ -95,15 +95,15 @@ fn read_config(path: Option<&Path>, lines: &mut Lines) -> Config {
 
 /// Lets the kernel verify the programs.
 fn programs(config: &Config, lines: &mut Lines) -> Option<KernelProgram> {
-    let mut tell = |what: &str, line| lines.push((what.to_owned(), line));
+    let mut add = |what: &str, line| lines.push((what.to_owned(), line));
     if !privileges::missing().is_empty() {
-        tell("program", Line::Missing("cannot be tried without the privileges above".to_owned()));
+        add("program", Line::Missing("cannot be tried without the privileges above".to_owned()));
         return None;
     }
     let clock = match KernelClock::of_this_kernel() {
         Ok(clock) => clock,
         Err(error) => {
-            tell("program", Line::Missing(format!("the kernel has no coarse clock: {error}")));
+            add("program", Line::Missing(format!("the kernel has no coarse clock: {error}")));
             return None;
         }
     };
@@ -114,11 +114,11 @@ fn programs(config: &Config, lines: &mut Lines) -> Option<KernelProgram> {
     match loaded {
         Ok(kernel) => {
             let slots = kernel.slots.bytes() / 1024;
-            tell("program", Line::Ok(format!("accepted by the verifier; {slots} KiB of flow slots")));
+            add("program", Line::Ok(format!("accepted by the verifier; {slots} KiB of flow slots")));
             Some(kernel)
         }
         Err(error) => {
-            tell("program", Line::Missing(error.to_string()));
+            add("program", Line::Missing(error.to_string()));
             None
         }
     }

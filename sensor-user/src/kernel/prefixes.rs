@@ -76,7 +76,7 @@ struct Written {
 
 impl Written {
     /// Content of new maps.
-    fn nothing() -> Self {
+    fn empty() -> Self {
         Self { prefixes: BTreeMap::new(), leaves_v4: vec![], blocks_v6: vec![] }
     }
 }
@@ -101,7 +101,7 @@ impl PrefixMaps {
             capacity,
             most,
             view: 0,
-            written: [Written::nothing(), Written::nothing()],
+            written: [Written::empty(), Written::empty()],
         })
     }
 

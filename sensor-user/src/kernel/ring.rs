@@ -2,7 +2,6 @@
 //!
 //! Takes the ring's map, gives its records in order, in place. It publishes its position once for many records: every
 //! producer reads that word, and after each write of it the producing processor must fetch it again.
-//! fetch it anew.
 
 use std::{
     io,

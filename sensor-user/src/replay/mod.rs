@@ -158,7 +158,7 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     }
     match monitor.failure.take() {
         Some(error) => stdout::settled(Err(error))?,
-        None => tell(&played, order.files.len()),
+        None => log_summary(&played, order.files.len()),
     }
     Ok(match (monitor.interrupt.is_asked(), whole) {
         (true, _) => ExitCode::from(INTERRUPTED),
@@ -236,7 +236,7 @@ fn play(path: &Path, player: &mut Player, monitor: &Monitor) -> Result<Ended> {
     }
 }
 
-fn tell(played: &Played, files: usize) {
+fn log_summary(played: &Played, files: usize) {
     info!("{}", played.statistics);
     let Counted { frames, left_out, unknown_link, .. } = played.read;
     if let Some(link) = unknown_link {

@@ -154,9 +154,9 @@ impl Shared {
     }
 }
 
-/// Whether a reader with its last sign of life at `heard` counts as working.
-fn is_alive(now: Duration, heard: u64) -> bool {
-    nanos(now).saturating_sub(heard) < nanos(READER_LIMIT)
+/// Whether a reader with its last sign of life at `last_sign` counts as working.
+fn is_alive(now: Duration, last_sign: u64) -> bool {
+    nanos(now).saturating_sub(last_sign) < nanos(READER_LIMIT)
 }
 
 fn nanos(time: Duration) -> u64 {
@@ -183,9 +183,9 @@ mod tests {
 
     #[test]
     fn reader_counts_as_working_for_one_minute() {
-        let heard = nanos(Duration::from_secs(100));
-        assert!(is_alive(Duration::from_secs(159), heard));
-        assert!(!is_alive(Duration::from_secs(160), heard));
-        assert!(is_alive(Duration::from_secs(99), heard), "heard of just now, on another CPU");
+        let last_sign = nanos(Duration::from_secs(100));
+        assert!(is_alive(Duration::from_secs(159), last_sign));
+        assert!(!is_alive(Duration::from_secs(160), last_sign));
+        assert!(is_alive(Duration::from_secs(99), last_sign), "a sign just now, on another CPU");
     }
 }

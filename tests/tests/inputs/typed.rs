@@ -6,7 +6,7 @@ use sensor_tests::{Order, Recording, link};
 
 use super::{run, says, text};
 
-/// The exit code of a command line that cannot be.
+/// The exit code of an invalid command line.
 const USAGE: i32 = 2;
 
 /// `exempt add` with a reason.
