@@ -227,7 +227,7 @@ mod tests {
                 && warnings_of(&config).contains("networks and services")
         );
         config.profile = ProfileName::Netography;
-        assert!(warnings_of(&config).contains("under services does not count"), "{}", warnings_of(&config));
+        assert!(warnings_of(&config).contains("under services do not count"), "{}", warnings_of(&config));
         config.profile = ProfileName::Sensor;
         assert!(warnings_of(&config).is_empty());
     }
