@@ -38,10 +38,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &RunArgs) -> Result<ExitCode> {
-    let overrides = args.overrides();
-    let load = |bad_threat_list| {
-        Config::load_with(args.config.as_deref(), &overrides, bad_threat_list)?.with_added()
-    };
+    let (path, overrides) = (args.config.clone(), args.overrides());
+    let load =
+        move |bad_threat_list| Config::load_with(path.as_deref(), &overrides, bad_threat_list)?.with_added();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

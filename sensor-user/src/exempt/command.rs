@@ -97,7 +97,7 @@ fn list(config: Config, now: Timestamp) -> Result<String> {
     let config = config.with_added()?;
     let hits = match Reader::open(&config.state_dir).and_then(|reader| reader.state(i64::MAX)) {
         Ok(rows) => state::hits(&rows),
-        Err(StorageError::Missing { .. }) => BTreeMap::new(),
+        Err(StorageError::Missing { .. } | StorageError::Empty { .. }) => BTreeMap::new(),
         Err(error) => return Err(error).context("cannot read the hits of exemptions"),
     };
     Ok(listing::table(&config.exemptions, &hits, now))
