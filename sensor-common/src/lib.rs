@@ -24,4 +24,3 @@ pub mod settings;
 pub mod slot;
 pub mod smb;
 pub mod topbits;
-pub(crate) mod tunnel;

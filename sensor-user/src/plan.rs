@@ -14,9 +14,9 @@ use sensor_common::{
 
 use crate::{
     config::Config,
-    exempt::{End, Exemption},
     kernel::{interface::Interface, object::LoadPlan},
 };
+use sensor_core::exempt::{End, Exemption};
 use sensor_core::networks::PrefixSet;
 use sensor_core::profile::networks::entries;
 use sensor_core::time::TickClock;

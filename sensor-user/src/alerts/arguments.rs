@@ -13,9 +13,9 @@ use sensor_core::{
 use time::{OffsetDateTime, Time, format_description::well_known::Rfc3339};
 
 use crate::{
-    cli::directory,
-    config::{DEFAULT_STATE_DIR, network},
-    exempt::day,
+    arguments::directory,
+    config::DEFAULT_STATE_DIR,
+    parse::{day, network},
     wall_clock,
 };
 
