@@ -32,7 +32,7 @@ impl Dissector {
             (Blob::Kerberos(KerberosToken::Request { realm, service, bytes }), Sender::Client) => {
                 let credential = Credential {
                     method: Method::Kerberos,
-                    user: None,
+                    user: self.proxied_user.take(),
                     domain: realm,
                     workstation: None,
                     target: service,
@@ -40,6 +40,9 @@ impl Dissector {
                     outcome: None,
                 };
                 self.credential(credential, exchange);
+            }
+            (Blob::Kerberos(KerberosToken::Proxied { user, .. }), Sender::Client) => {
+                self.proxied_user = user;
             }
             (Blob::Ntlm(_), _) => return Err(Problem::Direction),
             (Blob::Kerberos(_) | Blob::Mechanisms(_) | Blob::Empty, _) => {}
@@ -60,8 +63,9 @@ impl Dissector {
 
     fn authenticate(&mut self, seen: Authenticate<'_>, exchange: Option<u64>) {
         self.facts.client.ntlm_version = seen.version.or(self.facts.client.ntlm_version);
-        // The one byte of an anonymous client identifies nobody.
-        let response = seen.response.filter(|_| seen.kind != ntlmssp::ResponseKind::Anonymous);
+        // The one byte of an anonymous client identifies nobody, and a response of unknown protocol may be anything.
+        let proves = matches!(seen.kind, ntlmssp::ResponseKind::V1 | ntlmssp::ResponseKind::V2);
+        let response = seen.response.filter(|_| proves);
         let credential = Credential {
             method: Method::Ntlm(seen.kind),
             user: seen.user,
@@ -192,7 +196,7 @@ mod tests {
     use super::*;
     use crate::{
         FingerprintKey, Framing, New,
-        kerberos::tests::{TICKET, ap_req, offered},
+        kerberos::tests::{TICKET, ap_req, by_way_of_the_server, offered},
     };
 
     fn key() -> FingerprintKey {
@@ -310,6 +314,20 @@ mod tests {
         }
         let outcomes = dissector.facts().credentials.iter().map(|one| one.outcome.unwrap().is_accepted());
         assert_eq!(outcomes.collect::<Vec<_>>(), [true, false]);
+    }
+
+    #[test]
+    fn iakerb_names_the_user_of_the_ticket() {
+        let mut dissector = Dissector::new(key(), Framing::NetBios);
+        dissector.blob(Sender::Client, &by_way_of_the_server("CORP.EXAMPLE", "ann"), Some(1)).unwrap();
+        assert!(dissector.facts().credentials.is_empty(), "nothing is proven yet");
+        for exchange in [2, 3] {
+            let request =
+                ap_req(["CORP.EXAMPLE", "OTHER.EXAMPLE"][exchange as usize - 2], &["cifs", "files"]);
+            dissector.blob(Sender::Client, &offered(&request), Some(exchange)).unwrap();
+        }
+        let users = dissector.facts().credentials.iter().map(|one| one.user.as_deref());
+        assert_eq!(users.collect::<Vec<_>>(), [Some("ann"), None]);
     }
 
     #[test]

@@ -93,6 +93,8 @@ pub struct Dissector {
     pending: BoundedMap<u64, Pending>,
     /// A credential whose exchange continues.
     undecided: Option<usize>,
+    /// Who asked a KDC for a ticket by way of the server.
+    proxied_user: Option<String>,
     /// The SMB 1 server wants the password instead of a response.
     wants_password: bool,
     /// An SMB 1 client asked to open a file or pipe.
@@ -117,6 +119,7 @@ impl Dissector {
             facts: Facts::default(),
             pending: BoundedMap::new(MAX_REMEMBERED),
             undecided: None,
+            proxied_user: None,
             wants_password: false,
             opened: false,
             trees: BoundedMap::new(MAX_REMEMBERED),
