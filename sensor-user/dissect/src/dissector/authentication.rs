@@ -13,6 +13,10 @@ use crate::{
 pub(super) struct SessionAnswer {
     pub(super) status: Status,
     pub(super) guest: bool,
+    /// The server set up an anonymous session, whatever user the client named.
+    pub(super) anonymous: bool,
+    /// The session that is set up.
+    pub(super) session: u64,
     /// Identifier that the response shares with its request.
     pub(super) exchange: u64,
 }
@@ -90,7 +94,7 @@ impl Dissector {
         if new {
             // Nothing waits for the earlier answer any more.
             self.pending.retain(|waits| !matches!(waits, Pending::Credential(other) if other == place));
-            self.undecided.take_if(|other| *other == place);
+            self.undecided.retain(|other| other != place);
             self.report(New::Credential(place));
         }
         if let Some(exchange) = exchange {
@@ -99,6 +103,11 @@ impl Dissector {
             known.take_if(|known| !known.is_accepted());
             self.pending.insert(exchange, Pending::Credential(place));
         }
+    }
+
+    /// Processes a request for a session. An earlier request with its identifier will not be answered any more.
+    pub(super) fn session_asked(&mut self, exchange: u64) {
+        self.pending.remove(&exchange);
     }
 
     /// Takes the answer to a session set-up.
@@ -120,7 +129,9 @@ impl Dissector {
             _ => None,
         };
         if answer.status.is_interim() {
-            self.undecided = place.or(self.undecided);
+            if let Some(place) = place {
+                self.undecided.insert(answer.session, place);
+            }
             return;
         }
         if answer.status.is_success() {
@@ -129,7 +140,8 @@ impl Dissector {
         }
         let place = match pending {
             Some(Pending::UnlistedCredential { .. }) => None,
-            _ => place.or_else(|| self.undecided.take()),
+            // An earlier message of this session may have held it.
+            _ => place.or_else(|| self.undecided.remove(&answer.session)),
         };
         let anonymous = match pending {
             Some(Pending::UnlistedCredential { anonymous }) => anonymous,
@@ -137,7 +149,7 @@ impl Dissector {
                 .and_then(|place| self.facts.credentials.get(place))
                 .is_some_and(Credential::is_anonymous),
         };
-        let outcome = outcome(answer.status, answer.guest);
+        let outcome = outcome(answer.status, answer.guest || answer.anonymous && !anonymous);
         self.facts.count_logon(outcome, anonymous);
         let Some(place) = place else { return };
         if let Some(credential) = self.facts.credentials.get_mut(place) {
@@ -203,6 +215,11 @@ mod tests {
         FingerprintKey::new([7; 32])
     }
 
+    /// An answer to a request of session 1.
+    fn answer_to(exchange: u64, status: u32) -> SessionAnswer {
+        SessionAnswer { status: Status::Nt(status), guest: false, anonymous: false, session: 1, exchange }
+    }
+
     /// The NTLM response of this user that is still unanswered.
     fn response_of(user: &str) -> Credential {
         Credential {
@@ -236,7 +253,7 @@ mod tests {
         let [text, bytes] = [str::from_utf8(TICKET).unwrap().to_owned(), format!("{TICKET:?}")];
         assert!(!kept.contains(&text) && !kept.contains(bytes.trim_matches(['[', ']'])), "{kept}");
 
-        dissector.session_answered(&SessionAnswer { status: Status::Nt(0), guest: false, exchange: 1 });
+        dissector.session_answered(&answer_to(1, 0));
         credential.outcome = Some(Outcome::Accepted);
         assert_eq!(dissector.facts().credentials, [credential]);
     }
@@ -249,8 +266,7 @@ mod tests {
             exchange += 1;
             dissector.credential(response_of(user), Some(exchange));
             if let Some(status) = answer {
-                let status = Status::Nt(status);
-                dissector.session_answered(&SessionAnswer { status, guest: false, exchange });
+                dissector.session_answered(&answer_to(exchange, status));
             }
             exchange
         };
@@ -260,7 +276,7 @@ mod tests {
         }
         let again = tries(&mut dissector, "31", None);
         tries(&mut dissector, "other", REFUSED);
-        dissector.session_answered(&SessionAnswer { status: Status::Nt(0), guest: false, exchange: again });
+        dissector.session_answered(&answer_to(again, 0));
         tries(&mut dissector, "31", REFUSED);
         let accepted =
             dissector.facts().credentials.iter().filter(|one| one.outcome == Some(Outcome::Accepted));
@@ -278,7 +294,7 @@ mod tests {
             if let Some(credential) = credential {
                 dissector.credential(credential, Some(exchange));
             }
-            dissector.session_answered(&SessionAnswer { status: Status::Nt(status), guest, exchange });
+            dissector.session_answered(&SessionAnswer { guest, ..answer_to(exchange, status) });
             let facts = dissector.facts();
             (facts.logons_refused, facts.logons_accepted, facts.logons_anonymous)
         };
@@ -309,11 +325,56 @@ mod tests {
             dissector.credential(response_of(user), Some(exchange));
         }
         for (exchange, status) in [(1, 0x103), (2, 0x103), (1, 0), (2, 0xC000_006D)] {
-            let status = Status::Nt(status);
-            dissector.session_answered(&SessionAnswer { status, guest: false, exchange });
+            dissector.session_answered(&answer_to(exchange, status));
         }
         let outcomes = dissector.facts().credentials.iter().map(|one| one.outcome.unwrap().is_accepted());
         assert_eq!(outcomes.collect::<Vec<_>>(), [true, false]);
+    }
+
+    /// Outcomes of all credentials, by user.
+    fn outcomes(dissector: &Dissector) -> Vec<(&str, Option<Outcome>)> {
+        let credentials = dissector.facts().credentials.iter();
+        credentials.map(|one| (one.user.as_deref().unwrap_or_default(), one.outcome)).collect()
+    }
+
+    #[test]
+    fn each_of_two_interleaved_sessions_gets_its_own_outcome() {
+        const MORE: u32 = 0xC000_0016;
+        let mut dissector = Dissector::new(key(), Framing::NetBios);
+        for (session, user) in [(1, "a"), (2, "b")] {
+            dissector.credential(response_of(user), Some(session));
+            dissector.session_answered(&SessionAnswer { session, ..answer_to(session, MORE) });
+        }
+        // The last requests of both hold no credential. Session 3 began unseen.
+        for (session, exchange, status) in [(3, 11, 0), (1, 12, 0xC000_006D), (2, 13, 0)] {
+            dissector.session_answered(&SessionAnswer { session, ..answer_to(exchange, status) });
+        }
+        let refused = Outcome::Refused(Status::Nt(0xC000_006D));
+        assert_eq!(outcomes(&dissector), [("a", Some(refused)), ("b", Some(Outcome::Accepted))]);
+    }
+
+    #[test]
+    fn reused_identifier_belongs_to_the_newer_request() {
+        let mut dissector = Dissector::new(key(), Framing::NetBios);
+        dissector.credential(response_of("a"), Some(5));
+        dissector.session_asked(5);
+        dissector.session_answered(&answer_to(5, 0));
+        assert_eq!(outcomes(&dissector), [("a", None)]);
+    }
+
+    #[test]
+    fn user_with_an_anonymous_session_is_a_guest() {
+        let mut dissector = Dissector::new(key(), Framing::NetBios);
+        dissector.credential(response_of("a"), Some(1));
+        dissector.session_answered(&SessionAnswer { anonymous: true, ..answer_to(1, 0) });
+        // The anonymous client gets what it asked for.
+        let anonymous =
+            Credential { method: Method::Ntlm(ntlmssp::ResponseKind::Anonymous), ..response_of("") };
+        dissector.credential(anonymous, Some(2));
+        dissector.session_answered(&SessionAnswer { anonymous: true, ..answer_to(2, 0) });
+        let expected = [("a", Some(Outcome::AcceptedAsGuest)), ("", Some(Outcome::Accepted))];
+        assert_eq!(outcomes(&dissector), expected);
+        assert_eq!((dissector.facts().logons_accepted, dissector.facts().logons_anonymous), (0, 2));
     }
 
     #[test]

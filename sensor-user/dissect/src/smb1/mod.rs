@@ -101,6 +101,8 @@ pub struct Message<'a> {
     pub status: Status,
     /// Tree of the message, or the newly connected tree.
     pub tree: u16,
+    /// User identifier (UID): the session of the message, or the new one.
+    pub user: u16,
     /// Identifier that a response shares with its request: the multiplex identifier. Some servers do not repeat the process'.
     pub exchange: u16,
     /// Whether its flags say that it is signed.
@@ -266,6 +268,7 @@ pub fn read(bytes: &[u8]) -> Result<Message<'_>, Smb1Error> {
             Status::Dos { class: status as u8, code: (status >> 16) as u16 }
         },
         tree: header.tree.get(),
+        user: header.user.get(),
         exchange: header.multiplex.get(),
         signed: flags_2 & 0x0004 != 0,
         commands: Vec::new(),

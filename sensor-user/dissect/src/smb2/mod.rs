@@ -52,7 +52,11 @@ struct WireHeader {
 mod flag {
     pub(super) const RESPONSE: u32 = 0x0000_0001;
     pub(super) const ASYNC: u32 = 0x0000_0002;
+    pub(super) const RELATED: u32 = 0x0000_0004;
 }
+
+/// The handle of a related operation: the one that the message before it in the compound opens (MS-SMB2 3.2.4.1.4).
+pub const RELATED_FILE: u128 = u128::MAX;
 
 /// One message of a compound.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,12 +125,14 @@ pub enum Smb2Error {
     TooMany,
 }
 
-/// Calls `each` with the messages of a compound, up to the first invalid one.
+/// Calls `each` with the messages of a compound, up to the first invalid one. A related operation inherits the session and tree of
+/// the message before it (MS-SMB2 3.3.5.2.7.2).
 ///
 /// # Errors
 /// [`Smb2Error`] of the message that could not be read; earlier ones were passed to `each`.
 pub fn read<'a>(bytes: &'a [u8], mut each: impl FnMut(Message<'a>)) -> Result<(), Smb2Error> {
     let mut rest = bytes;
+    let mut before = None;
     for _ in 0..MAX_COMPOUND {
         let header = layout::<WireHeader>(rest, 0, "SMB2 header")?;
         if header.protocol != *b"\xFESMB" || usize::from(header.structure_size.get()) != HEADER_LEN {
@@ -137,7 +143,14 @@ pub fn read<'a>(bytes: &'a [u8], mut each: impl FnMut(Message<'a>)) -> Result<()
             return Err(Smb2Error::NextCommand(header.next_command.get()));
         }
         let whole = rest.get(..next).filter(|_| next != 0).unwrap_or(rest);
-        each(message(header, whole)?);
+        let mut message = message(header, whole)?;
+        if header.flags.get() & flag::RELATED != 0
+            && let Some((session, tree)) = before
+        {
+            (message.session, message.tree) = inherited(&message, session, tree);
+        }
+        before = Some((message.session, message.tree));
+        each(message);
         if next == 0 || next >= rest.len() {
             // It was the last one, or the rest of the compound is missing.
             return Ok(());
@@ -145,6 +158,13 @@ pub fn read<'a>(bytes: &'a [u8], mut each: impl FnMut(Message<'a>)) -> Result<()
         rest = &rest[next..];
     }
     Err(Smb2Error::TooMany)
+}
+
+/// Session and tree of a related operation: those of the message before it, unless it names its own, as responses do.
+const fn inherited(message: &Message<'_>, session: u64, tree: u32) -> (u64, u32) {
+    let session = if message.session == u64::MAX { session } else { message.session };
+    let tree = if message.tree == u32::MAX { tree } else { message.tree };
+    (session, tree)
 }
 
 fn message<'a>(header: &WireHeader, bytes: &'a [u8]) -> Result<Message<'a>, Smb2Error> {
@@ -257,6 +277,26 @@ mod tests {
         let mut bytes = message(2, 0, 72, &[4, 0, 0, 0, 0, 0, 0, 0]);
         bytes.extend(message(4, 0, 0, &[4, 0, 0, 0]));
         assert_eq!(count(&bytes), (2, Ok(())));
+    }
+
+    /// The same message in another session and tree.
+    fn within(mut message: Vec<u8>, session: u64, tree: u32) -> Vec<u8> {
+        message[36..40].copy_from_slice(&tree.to_le_bytes());
+        message[40..48].copy_from_slice(&session.to_le_bytes());
+        message
+    }
+
+    #[test]
+    fn related_operations_inherit_session_and_tree() {
+        let logoff = |flags, next| message(2, flags, next, &[4, 0, 0, 0, 0, 0, 0, 0]);
+        let mut bytes = within(logoff(0, 72), 7, 3);
+        bytes.extend(within(logoff(4, 72), u64::MAX, u32::MAX));
+        bytes.extend(within(logoff(4, 72), u64::MAX, 5));
+        bytes.extend(within(logoff(4, 72), u64::MAX, u32::MAX));
+        bytes.extend(within(logoff(0, 0), 8, 4));
+        let mut seen = Vec::new();
+        read(&bytes, |message| seen.push((message.session, message.tree))).unwrap();
+        assert_eq!(seen, [(7, 3), (7, 3), (7, 5), (7, 5), (8, 4)]);
     }
 
     #[test]
