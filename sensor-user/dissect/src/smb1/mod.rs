@@ -107,9 +107,9 @@ pub struct Message<'a> {
     pub exchange: u16,
     /// Whether its flags say that it is signed.
     pub signed: bool,
-    /// Commands in their order, up to the first that could not be read.
+    /// Commands in their order. One that could not be read is [`Body::Other`].
     pub commands: Vec<Body<'a>>,
-    /// Why the chain was not read to its end, if it was not.
+    /// Why a command, or the rest of the chain, was not read, if it was not.
     pub broken: Option<Smb1Error>,
 }
 
@@ -275,7 +275,9 @@ pub fn read(bytes: &[u8]) -> Result<Message<'_>, Smb1Error> {
         broken: None,
     };
     let unicode = flags_2 & 0x8000 != 0;
-    message.broken = chain(bytes, header.command, unicode, &mut message).err();
+    if let Err(error) = chain(bytes, header.command, unicode, &mut message) {
+        message.broken.get_or_insert(error);
+    }
     Ok(message)
 }
 
@@ -283,7 +285,11 @@ fn chain<'a>(bytes: &'a [u8], first: u8, unicode: bool, message: &mut Message<'a
     let (mut command, mut at) = (first, HEADER_LEN);
     for _ in 0..MAX_CHAIN {
         let block = Block::read(bytes, at, unicode, message.response)?;
-        message.commands.push(body(command, block)?);
+        // An invalid command does not end the chain.
+        message.commands.push(body(command, block).unwrap_or_else(|error| {
+            message.broken.get_or_insert(error);
+            Body::Other(command)
+        }));
         if !command::chains(command) || block.words.len() < 4 || block.words[0] == command::NONE {
             return Ok(());
         }
