@@ -95,7 +95,7 @@ fn both_engines_count_offloaded_frames_whole() {
         .sum();
     assert!(offloaded > 40_000 && counted > offloaded * 9 / 10, "{counted} of {offloaded}");
     if privileged("both_engines_count_offloaded_frames_whole") {
-        both_tell_the_same(&path, &Config::default());
+        assert_engines_agree(&path, &Config::default());
     }
 }
 
