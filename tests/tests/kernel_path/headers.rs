@@ -41,7 +41,7 @@ fn without_length(frame: &Frame) -> Vec<u8> {
 
 #[test]
 fn packet_without_a_length_has_that_of_its_frame() {
-    let sizes: [u16; 3] = [1, 1_400, 8_000];
+    let sizes: [u16; 3] = [1, 1_400, 3_000];
     let rows = sizes.into_iter().flat_map(|size| {
         let data = |frame: Frame| without_length(&frame.flags(tcp::ACK).payload(&vec![0; size.into()]));
         let kept = |flow: Flow| flow.flags(tcp::ACK).payload(size.into()).reported();
