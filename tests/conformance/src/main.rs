@@ -70,10 +70,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
 }
 
 /// Examines every capture. Prints why one cannot be read, and returns those beside the comparisons.
-fn examine_all<'a>(
-    captures: &'a [PathBuf],
+fn examine_all(
+    captures: &[PathBuf],
     examine: impl Fn(&Path) -> Result<Comparison>,
-) -> (Vec<Comparison>, Vec<&'a Path>) {
+) -> (Vec<Comparison>, Vec<&Path>) {
     let (mut comparisons, mut unreadable) = (Vec::new(), Vec::new());
     for capture in captures {
         match examine(capture) {
