@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn header_of_a_message_is_credible_and_a_mere_identifier_is_not() {
+    fn mere_identifier_is_not_credible() {
         let of = |identifier: u8, set: &[(usize, u8)]| {
             let mut message = [0u8; 68];
             message[3] = 64;

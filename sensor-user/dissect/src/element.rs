@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_may_have_more_bytes_than_it_needs() {
+    fn accepts_lengths_with_more_bytes_than_needed() {
         let short: &[u8] = &[0x04, 1, b'a', b'b'];
         let longer: &[u8] = &[0x04, 0x81, 1, b'a', b'b'];
         let longest: &[u8] = &[0x04, 0x89, 0, 0, 0, 0, 0, 0, 0, 0, 1, b'a', b'b'];
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_is_not_given_or_absurd_is_refused() {
+    fn refuses_indefinite_and_absurd_lengths() {
         let cases: [&[u8]; 6] = [
             &[0x30, 0x80, 0x04, 0, 0, 0],
             &[0x30, 0xFF],

@@ -1,10 +1,10 @@
-//! NEGOEX tokens (MS-NEGOEX 2.2.6): messages in a row, some of which carry what an authentication scheme says.
+//! NEGOEX tokens (MS-NEGOEX 2.2.6): messages in a row. Some carry the token of an authentication scheme.
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned, little_endian::U32};
 
 use super::wire::layout;
 
-/// What every message begins with.
+/// First bytes of every message.
 pub const SIGNATURE: &[u8; 8] = b"NEGOEXTS";
 
 /// Most messages of one token that are read.
@@ -35,7 +35,7 @@ struct Header {
 /// MESSAGE_TYPE, 2.2.6.1: INITIATOR_META_DATA to AP_REQUEST.
 const EXCHANGES: std::ops::RangeInclusive<u32> = 2..=5;
 
-/// What the schemes say in a token, message by message, as far as it is there.
+/// The tokens of the schemes, message by message, as far as they are there.
 pub fn exchanges(mut token: &[u8]) -> impl Iterator<Item = &[u8]> {
     let messages = std::iter::from_fn(move || {
         let header = layout::<Header>(token, 0, "NEGOEX header").ok()?;
@@ -58,7 +58,7 @@ pub fn exchanges(mut token: &[u8]) -> impl Iterator<Item = &[u8]> {
 pub(crate) mod tests {
     use super::*;
 
-    /// A message of this type that carries what a scheme says.
+    /// A message of this type with the token of a scheme.
     pub(crate) fn message(kind: u32, says: &[u8]) -> Vec<u8> {
         let length = size_of::<Exchange>() + says.len();
         let mut message = SIGNATURE.to_vec();
@@ -74,13 +74,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_exchanges_of_a_token_are_given_and_other_messages_are_not() {
+    fn returns_only_the_exchanges_of_a_token() {
         let token = [message(0, b"nego"), message(2, b"meta"), message(5, b"request")].concat();
         assert_eq!(exchanges(&token).collect::<Vec<_>>(), [b"meta".as_slice(), b"request"]);
     }
 
     #[test]
-    fn a_token_that_lies_or_is_cut_gives_what_is_there() {
+    fn survives_lies_and_cuts() {
         let mut far = message(5, b"request");
         far[56..60].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(exchanges(&far).count(), 0);

@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn guesses_the_code_page_by_its_letters() {
         assert_eq!(oem("J\u{fc}rgen".as_bytes()), "J\u{fc}rgen", "UTF-8");
-        assert_eq!(oem(b"J\xfcrgen"), "J\u{fc}rgen", "1252");
+        assert_eq!(oem(b"J\xfcrgen \xc9"), "J\u{fc}rgen \u{c9}", "1252");
         assert_eq!(oem(b"J\x81rgen \x84\x94\xe1"), "J\u{fc}rgen \u{e4}\u{f6}\u{df}", "850");
         let long = "\u{fc}".repeat(MAX_CHARACTERS * 3);
         assert!(oem(&long.as_bytes()[1..]).len() > MAX_CHARACTERS);

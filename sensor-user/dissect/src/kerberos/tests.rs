@@ -159,7 +159,7 @@ fn refuses_bytes_that_only_begin_like_a_ticket() {
 }
 
 #[test]
-fn lengths_of_more_bytes_than_they_need_hide_no_ticket() {
+fn reads_a_ticket_with_long_lengths() {
     /// Writes every length with four bytes.
     fn longer(bytes: &[u8]) -> Vec<u8> {
         let element = element(bytes).unwrap();
@@ -200,7 +200,7 @@ pub(crate) fn by_way_of_the_server(realm: &str, user: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_client_without_a_kdc_says_who_it_is() {
+fn iakerb_names_its_client() {
     let asked =
         KerberosToken::Proxied { user: Some("ann".to_owned()), realm: Some("CORP.EXAMPLE".to_owned()) };
     let blob = in_spnego(&by_way_of_the_server("CORP.EXAMPLE", "ann"));
@@ -217,7 +217,7 @@ fn a_client_without_a_kdc_says_who_it_is() {
 }
 
 #[test]
-fn a_ticket_inside_negoex_is_read() {
+fn reads_a_ticket_inside_negoex() {
     let exchange = in_gss_api(1, &files());
     let token = [negoex_message(0, &[0; 32]), negoex_message(5, &exchange)].concat();
     assert!(matches!(

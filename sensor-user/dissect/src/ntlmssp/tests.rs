@@ -88,7 +88,7 @@ fn refuses_a_broken_message_by_name() {
 }
 
 #[test]
-fn a_response_outside_the_message_is_of_an_unknown_protocol() {
+fn response_outside_the_message_is_of_unknown_protocol() {
     let whole = authenticate_message([&[0; 24], &[7; 90], b"D\0", b"u\0", &[]], flag::UNICODE);
     let with = |at: usize, value: &[u8]| {
         let mut message = whole.clone();
@@ -110,7 +110,7 @@ fn a_response_outside_the_message_is_of_an_unknown_protocol() {
 }
 
 #[test]
-fn a_version_of_ones_is_none() {
+fn version_of_ones_is_none() {
     let mut message = authenticate_message([&[0; 24], &[7; 24], &[], b"u\0", &[]], flag::VERSION);
     assert!(read_authenticate(&message).version.is_some());
     message[64..68].copy_from_slice(&[0xFF; 4]);

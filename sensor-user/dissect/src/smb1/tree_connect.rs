@@ -70,6 +70,8 @@ mod tests {
         assert_eq!(share(terminated, 0, terminated.len()), path());
         assert_eq!(share(b"\0\\\\h\\s", 0, 6), path(), "all of it is there");
         assert_eq!(share(terminated, 0, 6), None, "it may go on");
+        let with_service = b"\0\\\\h\\s\0?????\0";
+        assert_eq!(share(with_service, 0, 9), path(), "only the service is cut");
         let unicode = b"\0\\\0\\\0h\0\\\0s\0\0\0";
         assert_eq!(share(unicode, 0x8000, unicode.len()), path());
         assert_eq!(share(unicode, 0x8000, unicode.len() - 1), None);

@@ -96,7 +96,7 @@ fn a_relay_and_remote_execution_come_before_the_log_on_that_they_need() {
 }
 
 #[test]
-fn what_any_of_several_log_ons_may_have_done_is_no_ones() {
+fn names_no_user_where_several_log_ons_fit() {
     let other = || credential(CredentialMethod::Anonymous, "", Some(LogonOutcome::Accepted));
     let mut executed = remote_execution();
     executed.credentials.push(other());
