@@ -7,6 +7,7 @@ use core::{borrow::Borrow, hint::black_box};
 
 use crate::{
     headers::Address,
+    path::bit,
     slot::{AddressesHigh, FlowDetails, FlowLine, RECORD_VERSION, Side, Slot, TCP, UDP, mark, tcp},
 };
 
@@ -195,7 +196,8 @@ impl Slot {
             cpu: packet.cpu,
             retransmitted: [0; 2],
             content: 0,
-            reserved: [0; 7],
+            unfollowed: 0,
+            reserved: [0; 6],
         };
         // Meaningful for a side that sent a SYN, by its flags.
         self.stream.initial_sequence = [packet.sequence * local, packet.sequence * remote];
@@ -244,6 +246,8 @@ impl Slot {
         let again = packet.tcp_flags & tcp::SYN != 0 && !self.synchronised_by(packet);
         if again {
             self.stream.initial_sequence[side] = packet.sequence;
+            // Its messages begin elsewhere now.
+            self.line.kind &= !(bit::ALL << side);
         }
         self.new_out_of_order(side, packet.next_sequence(), packet.payload, again)
     }
@@ -317,6 +321,12 @@ impl Packet {
         transport == TCP
             && self.tcp_flags & tcp::RST == 0
             && (self.payload != 0 || self.tcp_flags & tcp::SYN != 0)
+    }
+
+    /// The sequence number of its payload: a SYN takes the one before it (RFC 9293 3.4).
+    #[inline(always)]
+    pub(crate) const fn payload_sequence(&self) -> u32 {
+        self.sequence.wrapping_add(((self.tcp_flags / tcp::SYN) & 1) as u32)
     }
 
     /// The sequence number behind the packet: SYN takes one (RFC 9293 3.4). A FIN is not counted, for nothing lies behind it.

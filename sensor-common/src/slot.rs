@@ -1,14 +1,14 @@
 //! The flow slot: the unit of state in the kernel, and of what the ring carries.
 //!
 //! A slot is three cache lines. The first, [`FlowLine`], is all that an ordinary packet of IPv4 touches. The second is written
-//! when a flow takes the slot, and read by packets of IPv6, retransmissions and messages. Only messages that are evidence touch
-//! the third. A record on the ring is the beginning of a slot with its header filled in: [`RecordV4`] or [`RecordV6`].
+//! when a flow takes the slot, and read by packets of IPv6, retransmissions and messages. The third says where messages begin,
+//! and packets with payload of a flow that speaks SMB read it. A record on the ring is the beginning of a slot with its header filled in: [`RecordV4`] or [`RecordV6`].
 //! All integers are in the machine's order, addresses as they stand on the wire.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Version of this layout, in every record. A reader refuses what it does not know.
-pub const RECORD_VERSION: u8 = 3;
+pub const RECORD_VERSION: u8 = 4;
 
 /// Bytes of an IPv4 record.
 pub const RECORD_V4_LEN: usize = size_of::<RecordV4>();
@@ -146,8 +146,9 @@ pub const UDP: u8 = 17;
 pub struct FlowLine {
     /// [`RECORD_VERSION`].
     pub version: u8,
-    /// A [`RecordKind`] in a record; in a slot the [`Side`]s of which more of a message is awaited, one bit each, and then those
-    /// of which it is not known yet whether it is evidence.
+    /// A [`RecordKind`] in a record; in a slot the [`Side`]s of which more of a message is awaited, one bit each; those with a gap in
+    /// their stream that may be filled; those of which it is known where the next message begins; and those of which that is not
+    /// known any more.
     pub kind: u8,
     /// IP protocol, [`TCP`] or [`UDP`]; 0 in a vacant slot.
     pub transport: u8,
@@ -197,8 +198,23 @@ pub struct FlowDetails {
     pub retransmitted: [u32; 2],
     /// The [`Side`]s that sent file content, one bit each: [`content_bit`].
     pub content: u8,
+    /// Messages that could not be followed, see [`unfollowed`].
+    pub unfollowed: u8,
     /// Zero.
-    pub reserved: [u8; 7],
+    pub reserved: [u8; 6],
+}
+
+/// Bits of [`FlowDetails::unfollowed`]: why messages of a flow may not have been looked at. A flow whose packets are spread over CPUs
+/// has gaps on each of them.
+pub mod unfollowed {
+    /// There is a gap in the stream of the internal side, and a message begins in it. It may be filled yet.
+    pub const GAP_OF_LOCAL: u8 = 1;
+    /// The same for the external side.
+    pub const GAP_OF_REMOTE: u8 = 1 << 1;
+    /// A gap was given up.
+    pub const GAP_LEFT: u8 = 1 << 2;
+    /// There were more messages in a packet, or pieces of them, than are handed up; or no message where one was to begin.
+    pub const MESSAGES: u8 = 1 << 3;
 }
 
 /// The bit of [`FlowDetails::content`] that says that this side sent a message that carries file content (1: the internal side,
@@ -230,10 +246,10 @@ pub struct StreamState {
     pub pieces_sent: u32,
     /// The header of the message that began last.
     pub partial: PartialHeader,
-    /// The range of each side's stream that is wanted as payload.
+    /// The range of each side's stream that is wanted as payload; it begins where the message that was looked at last does.
     pub wanted: [SeqRange; 2],
-    /// Zero: up to a whole cache line.
-    pub reserved: [u32; 10],
+    /// Where messages begin in each side's stream.
+    pub place: [Place; 2],
 }
 
 impl StreamState {
@@ -242,8 +258,8 @@ impl StreamState {
         initial_sequence: [0; 2],
         pieces_sent: 0,
         partial: PartialHeader::EMPTY,
-        wanted: [SeqRange { from: 0, until: 0 }; 2],
-        reserved: [0; 10],
+        wanted: [SeqRange::EMPTY; 2],
+        place: [Place::EMPTY; 2],
     };
 }
 
@@ -269,14 +285,14 @@ pub struct PartialHeader {
     pub seen: u16,
     /// Identifier byte of the message.
     pub identifier: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// The [`Side`] that sent it, from 1 on, as long as it is not known whether it is evidence; then 0.
+    pub of: u8,
 }
 
 impl PartialHeader {
     /// Nothing.
     pub const EMPTY: Self =
-        Self { command: [0; 2], flags: 0, status: 0, next: [0; 4], seen: 0, identifier: 0, reserved: 0 };
+        Self { command: [0; 2], flags: 0, status: 0, next: [0; 4], seen: 0, identifier: 0, of: 0 };
 }
 
 /// A range of a TCP stream, in sequence numbers.
@@ -287,6 +303,30 @@ pub struct SeqRange {
     pub from: u32,
     /// The byte after the last.
     pub until: u32,
+}
+
+impl SeqRange {
+    /// Nothing.
+    pub const EMPTY: Self = Self { from: 0, until: 0 };
+}
+
+/// Where messages begin in one side's stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Place {
+    /// Sequence number of the first byte of the next message that was not seen.
+    pub next: u32,
+    /// A gap in the stream in which messages begin: from the first of them to the message behind the gap. Empty where there is none.
+    pub gap: SeqRange,
+    /// The bytes of the next message that were seen: less than tell what it is.
+    pub header: [u8; 7],
+    /// How many there are.
+    pub header_len: u8,
+}
+
+impl Place {
+    /// Nothing known.
+    pub const EMPTY: Self = Self { next: 0, gap: SeqRange::EMPTY, header: [0; 7], header_len: 0 };
 }
 
 /// One flow slot.
