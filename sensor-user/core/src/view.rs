@@ -74,6 +74,8 @@ pub struct FlowView<'a> {
     pub joined_late: bool,
     /// Packets of one direction alone were seen, in a connection that must have had two.
     pub one_sided: bool,
+    /// Segments had different bytes at the same place of the stream: one of them is forged or damaged.
+    pub conflicting: bool,
     /// The sensor read every message that it wanted.
     pub complete: bool,
     /// Commands that carry content.

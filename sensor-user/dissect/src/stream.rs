@@ -5,6 +5,8 @@
 //! marked and everything between is missing: a gap is given up when a later message starts. At most [`MAX_HELD`] bytes are
 //! held; of a longer message the head is given as soon as that much of it is there.
 
+use std::hash::{DefaultHasher, Hasher as _};
+
 use super::{
     dcerpc::{self, RpcError},
     dissector::Framing,
@@ -21,8 +23,11 @@ const MAX_PIECES: usize = 32;
 /// it is wanted.
 const MAX_UNDECIDED: usize = 256;
 
-/// Starts of messages that are remembered, to know them again when they are repeated.
+/// Messages given last that are remembered, to recognise a repetition.
 const MAX_STARTS: usize = 8;
+
+/// Second readings of messages that are given.
+const MAX_SECOND_READINGS: u64 = 16;
 
 /// Payload of a TCP segment, or the head of it.
 #[derive(Clone, Copy, Debug)]
@@ -61,10 +66,12 @@ pub struct Stream {
     /// Pieces behind a gap.
     waiting: Vec<Waiting>,
     /// Starts of the messages given last.
-    starts: [Option<u32>; MAX_STARTS],
+    starts: [Option<Given>; MAX_STARTS],
     next_start: usize,
     /// Times that bytes were given up: the rest of a message that never came, or pieces for which there was no room.
     gaps: u64,
+    /// Segments that differ from what was seen at their place.
+    conflicts: u64,
 }
 
 /// What a message is by its framing.
@@ -75,6 +82,22 @@ enum Framed {
     Whole(usize),
     /// It is none.
     Lost,
+}
+
+/// A message that was given.
+#[derive(Clone, Copy, Debug)]
+struct Given {
+    sequence: u32,
+    len: usize,
+    hash: u64,
+}
+
+impl Given {
+    fn of(sequence: u32, bytes: &[u8]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(bytes);
+        Self { sequence, len: bytes.len(), hash: hasher.finish() }
+    }
 }
 
 #[derive(Debug)]
@@ -98,7 +121,15 @@ impl Stream {
             starts: [None; MAX_STARTS],
             next_start: 0,
             gaps: 0,
+            conflicts: 0,
         }
+    }
+
+    /// Segments whose bytes differ from those seen before at the same place. TCP sends the same bytes again (RFC 9293 3.4), so
+    /// one of the two is forged or damaged, and only the receiver knows which it took.
+    #[must_use]
+    pub const fn conflicts(&self) -> u64 {
+        self.conflicts
     }
 
     /// Times that bytes were given up: the rest of a message never came, or pieces waited too long for those before them. The short
@@ -117,8 +148,10 @@ impl Stream {
     /// Takes a piece and gives the messages that are whole with it, and the head of one that can never be.
     pub fn piece(&mut self, piece: Piece<'_>) -> Vec<Joined> {
         let mut given = Vec::new();
-        let repeated = self.starts.contains(&Some(piece.sequence));
-        if piece.starts_message && !repeated && !self.continues(piece.sequence) {
+        let before = self.starts.iter().flatten().find(|given| given.sequence == piece.sequence).copied();
+        if let Some(before) = before {
+            given.extend(self.second_reading(&piece, before));
+        } else if piece.starts_message && !self.continues(piece.sequence) {
             self.give_up(&mut given);
             self.at = Some(piece.sequence);
         }
@@ -126,6 +159,17 @@ impl Stream {
         self.advance(&mut given);
         self.make_room(0);
         given
+    }
+
+    /// The message of a piece that begins where another was given, if it is whole and differs.
+    fn second_reading(&mut self, piece: &Piece<'_>, before: Given) -> Option<Joined> {
+        let bytes = piece.bytes.get(..before.len)?;
+        if Given::of(piece.sequence, bytes).hash == before.hash {
+            return None;
+        }
+        self.conflicts += 1;
+        let message = Joined { bytes: bytes.to_vec(), missing: 0 };
+        (self.conflicts <= MAX_SECOND_READINGS).then_some(message)
     }
 
     /// Gives what there is of a message that was not whole when the connection ended.
@@ -184,6 +228,11 @@ impl Stream {
         }
         // Repeated bytes are as they came first.
         let known = (frontier - offset) as usize;
+        let repeated = &piece.bytes[..known.min(piece.bytes.len())];
+        let before = usize::try_from(offset).ok().and_then(|at| self.head.get(at..at + repeated.len()));
+        // A keep-alive may carry one byte of garbage (RFC 9293 3.8.4).
+        let differs = repeated.len() > 1 && before.is_some_and(|before| before != repeated);
+        self.conflicts += u64::from(differs);
         let Some(fresh) = piece.bytes.get(known..) else { return };
         let passed = self.passing.min(fresh.len());
         self.passing -= passed;
@@ -267,7 +316,7 @@ impl Stream {
         let Some(at) = self.at else { return };
         let rest = self.head.split_off(taken);
         let message = std::mem::replace(&mut self.head, rest);
-        self.starts[self.next_start % MAX_STARTS] = Some(at);
+        self.starts[self.next_start % MAX_STARTS] = Some(Given::of(at, &message));
         self.next_start = (self.next_start + 1) % MAX_STARTS;
         self.at = Some(at.wrapping_add(taken as u32));
         self.passing = length - taken;

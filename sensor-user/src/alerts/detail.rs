@@ -246,7 +246,8 @@ fn complete(incident: &Incident) -> String {
         lost => format!("{lost} records of the ring lost"),
     };
     let sides = if incident.one_sided { "; packets of one direction alone were seen" } else { "" };
-    format!("{read}; {lost}{sides}")
+    let conflict = if incident.conflicting { "; segments contradict each other" } else { "" };
+    format!("{read}; {lost}{sides}{conflict}")
 }
 
 fn advice(incident: &Incident, lines: &mut Lines) {

@@ -94,6 +94,9 @@ struct EvidenceFields {
     roles_known: bool,
     smb_spoken: bool,
     one_sided: bool,
+    /// Segments had different bytes at the same place of the stream.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    conflicting_segments: bool,
     joined_late: bool,
     complete: bool,
     left_bytes: u64,
@@ -171,6 +174,7 @@ pub(super) fn document(summary: &FlowSummary, sensor: &Sensor) -> FlowDocument {
                 roles_known: view.roles_known,
                 smb_spoken: view.smb_spoken,
                 one_sided: view.one_sided,
+                conflicting_segments: view.conflicting,
                 joined_late: view.joined_late,
                 complete: view.complete,
                 left_bytes: view.bytes_left(),

@@ -191,6 +191,9 @@ struct SmbFields {
     encrypted: bool,
     joined_late: bool,
     one_sided: bool,
+    /// Segments had different bytes at the same place of the stream.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    conflicting_segments: bool,
     complete: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     other_protocols: Vec<&'static str>,
@@ -449,6 +452,7 @@ fn own(event: &IncidentEvent, sensor: &Sensor, process: Option<ProcessDetails>) 
             encrypted: incident.encrypted,
             joined_late: incident.joined_late,
             one_sided: incident.one_sided,
+            conflicting_segments: incident.conflicting,
             complete: incident.complete && incident.lost_records == 0,
             other_protocols: incident.other_protocols.iter().map(|one| one.name()).collect(),
         },

@@ -30,6 +30,7 @@ impl Flow {
         }
         self.client_by_requests = self.client_by_requests.or(reader.client());
         self.incomplete |= reader.has_gaps();
+        self.conflicting |= reader.has_conflicts();
         self.update(services)
     }
 

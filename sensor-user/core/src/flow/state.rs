@@ -75,6 +75,9 @@ pub struct Flow {
     pub(super) bytes_read: u64,
     /// Some of its messages could not be read.
     pub(super) incomplete: bool,
+    /// Segments had different bytes at the same place of its stream.
+    #[serde(default)]
+    pub(super) conflicting: bool,
     /// What is spoken instead of SMB, as its first bytes show it.
     #[serde(default)]
     pub(super) other_protocol: Option<OtherProtocol>,
@@ -115,6 +118,7 @@ impl Flow {
             negotiated: false,
             bytes_read: 0,
             incomplete: false,
+            conflicting: false,
             other_protocol: None,
             records_lost: false,
             tcp_flags: [0; 2],

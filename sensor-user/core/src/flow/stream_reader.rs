@@ -103,6 +103,11 @@ impl StreamReader {
         self.client
     }
 
+    /// Whether segments had different bytes at the same place.
+    pub(super) const fn has_conflicts(&self) -> bool {
+        self.streams[0].conflicts() > 0 || self.streams[1].conflicts() > 0
+    }
+
     /// Whether bytes are missing between the pieces, or the kernel reached its limit of pieces for one flow.
     pub(super) const fn has_gaps(&self) -> bool {
         self.pieces >= MAX_PIECES || self.streams[0].gaps() > 0 || self.streams[1].gaps() > 0

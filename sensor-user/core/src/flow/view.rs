@@ -44,6 +44,7 @@ impl Flow {
             smb_spoken: self.smb_spoken(),
             encrypted: self.encrypted(),
             joined_late: self.joined_late(),
+            conflicting: self.conflicting,
             one_sided: one_sided && self.level >= EvidenceLevel::Connected,
             complete: self.complete(),
             content: self.content,

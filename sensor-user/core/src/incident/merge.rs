@@ -108,6 +108,8 @@ impl Incident {
         self.encrypted |= view.encrypted;
         self.joined_late |= view.joined_late;
         self.one_sided |= view.one_sided;
+        has_changed |= view.conflicting && !self.conflicting;
+        self.conflicting |= view.conflicting;
         self.complete &= view.complete;
         self.unanswered_smb |= view.smb_spoken && view.level < EvidenceLevel::Smb;
         has_changed |= view.content.left && !self.content.left || view.content.came && !self.content.came;

@@ -92,6 +92,9 @@ pub struct Incident {
     pub joined_late: bool,
     /// Packets of one direction alone were seen.
     pub one_sided: bool,
+    /// Segments of a connection had different bytes at the same place of its stream.
+    #[serde(default)]
+    pub conflicting: bool,
     /// Every message that the sensor wanted to read was read.
     pub complete: bool,
     /// A connection carried SMB of one side alone: the other was not seen to answer in SMB.
@@ -166,6 +169,7 @@ impl Incident {
             encrypted: false,
             joined_late: false,
             one_sided: false,
+            conflicting: false,
             complete: true,
             unanswered_smb: false,
             content: Content::default(),

@@ -145,3 +145,36 @@ fn a_message_of_which_nothing_more_will_come_is_given_as_far_as_it_goes() {
     assert_eq!(whole(&stream.piece(Piece { last: true, ..start(20_000, &bytes) })), [(304, 0)]);
     assert!(stream.finish().is_empty());
 }
+
+#[test]
+fn gives_both_readings_of_a_message_and_counts_the_conflict() {
+    let (first, second) = (message(100, 1), message(100, 2));
+    let mut stream = Stream::new(Framing::NetBios);
+    assert_eq!(whole(&stream.piece(start(1, &first))), [(104, 0)]);
+    assert!(stream.piece(start(1, &first)).is_empty(), "the same again");
+    assert_eq!(stream.conflicts(), 0);
+    let again = stream.piece(start(1, &second));
+    assert_eq!((again[0].bytes.as_slice(), stream.conflicts()), (second.as_slice(), 1));
+    let next = stream.piece(start(105, &first));
+    assert_eq!(whole(&next), [(104, 0)], "the stream goes on");
+}
+
+#[test]
+fn overlap_with_other_bytes_is_a_conflict_and_a_keep_alive_is_none() {
+    let bytes = message(100, 1);
+    let mut stream = Stream::new(Framing::NetBios);
+    stream.piece(start(1, &bytes[..60]));
+    stream.piece(piece(60, &[9]));
+    stream.piece(piece(41, &bytes[40..70]));
+    assert_eq!(stream.conflicts(), 0);
+    stream.piece(piece(61, &[9; 20]));
+    assert_eq!(stream.conflicts(), 1);
+}
+
+#[test]
+fn second_readings_are_bounded() {
+    let mut stream = Stream::new(Framing::NetBios);
+    stream.piece(start(1, &message(100, 0)));
+    let given = (1..=100).map(|fill| stream.piece(start(1, &message(100, fill))).len()).sum::<usize>();
+    assert_eq!((given as u64, stream.conflicts()), (MAX_SECOND_READINGS, 100));
+}

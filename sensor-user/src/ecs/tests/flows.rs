@@ -54,6 +54,7 @@ fn view(direction: Direction, local: &str, remote: &str, level: EvidenceLevel) -
         encrypted: false,
         joined_late: false,
         one_sided: false,
+        conflicting: false,
         complete: true,
         content: Content::default(),
         other_protocol: None,

@@ -37,6 +37,10 @@ pub(super) fn clauses(incident: &Incident, says_volume: bool) -> Vec<String> {
     if incident.joined_late {
         clauses.push(joined_late(incident));
     }
+    if incident.conflicting {
+        clauses
+            .push("segments contradict each other, which may be an attempt to mislead the sensor".to_owned());
+    }
     if incident.one_sided {
         clauses.push("packets of one direction alone were seen".to_owned());
     }
