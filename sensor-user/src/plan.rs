@@ -187,11 +187,18 @@ fn set_aside(config: &Config) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use sensor_common::headers::Link;
+
     use super::*;
     use sensor_core::profile::ProfileName;
 
     fn interface(network: &str) -> Interface {
-        Interface { name: "lan0".into(), index: 2, networks: vec![network.parse().unwrap()] }
+        Interface {
+            name: "lan0".into(),
+            index: 2,
+            link: Link::Ethernet,
+            networks: vec![network.parse().unwrap()],
+        }
     }
 
     #[test]

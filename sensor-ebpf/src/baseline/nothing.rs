@@ -6,7 +6,7 @@ use aya_ebpf::{
     maps::PerCpuArray,
     programs::{TcContext, XdpContext},
 };
-use sensor_common::headers::ports;
+use sensor_common::headers::{Link, ports};
 
 use crate::frame::{Context as _, Pieces};
 
@@ -34,7 +34,7 @@ pub(crate) fn bench_counter(_context: XdpContext) -> u32 {
 /// ports of no consequence, the compiler would not look for them.
 #[xdp]
 pub(crate) fn bench_parse(context: XdpContext) -> u32 {
-    match ports(context.ctx.linear(), 0, false) {
+    match ports(context.ctx.linear(), Link::Ethernet, 0, false) {
         Ok(ports) if ports.source | ports.destination == 0 => xdp_action::XDP_ABORTED,
         _ => xdp_action::XDP_PASS,
     }

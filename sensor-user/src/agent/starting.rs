@@ -120,7 +120,7 @@ impl Sensor {
         let mut attached = Vec::new();
         for interface in interfaces.clone() {
             let one = Attached::new(&mut kernel, interface, config.kernel.ingress, config.kernel.tc)?;
-            info!("watching {}: incoming by {}, outgoing by {}", one.interface.name, one.ingress, one.egress);
+            info!("watching {}: {one}", one.interface.name);
             attached.push(one);
         }
         info!(

@@ -1,7 +1,7 @@
 //! Puts the loaded program on interfaces, and takes it off again.
 //!
-//! Incoming frames: native XDP, else generic XDP, else TC. Outgoing frames: TC. TC means TCX where the kernel has it
-//! (6.6 and newer), else a clsact filter. Everything attached goes when [`Attached`] is dropped; TCX and XDP links go
+//! Incoming frames: native XDP, else generic XDP, else TC. Outgoing frames: TC. Packets without an Ethernet header: TC in
+//! both directions. TC means TCX where the kernel has it (6.6 and newer), else a clsact filter. Everything attached goes when [`Attached`] is dropped; TCX and XDP links go
 //! even when the process is killed.
 
 use std::{fmt, io};
@@ -9,7 +9,7 @@ use std::{fmt, io};
 use aya::{
     programs::{
         LinkOrder, ProgramError, SchedClassifier, TcAttachType, XdpMode,
-        links::Link,
+        links::Link as _,
         tc::{
             NlOptions, SchedClassifierLink, TcAttachOptions, TcError, qdisc_add_clsact, qdisc_detach_program,
         },
@@ -18,12 +18,14 @@ use aya::{
     sys::SyscallError,
 };
 use nix::errno::Errno;
+use sensor_common::{headers::Link, slot::Hook};
 use thiserror::Error;
 
 use super::{
     claim::Claim,
     interface::Interface,
     object::{KernelProgram, LoadError, program},
+    xdp_program::XdpProgram,
 };
 
 /// How incoming frames are to be reached.
@@ -96,12 +98,14 @@ impl fmt::Display for TcMode {
 pub enum AttachError {
     /// Somebody else's XDP program is there.
     #[error(
-        "interface {interface} has an XDP program already (see `ip link show {interface}`): stop the program that put it \
-         there, or use TC with `ingress = \"tc\"`"
+        "interface {interface} has an XDP program already: {program}. Stop whoever put it there, or use TC with \
+         `ingress = \"tc\"`"
     )]
     Busy {
         /// Interface.
         interface: String,
+        /// The program.
+        program: XdpProgram,
     },
     /// No way in was left.
     #[error(
@@ -126,6 +130,8 @@ pub struct Attached {
     pub interface: Interface,
     /// How incoming frames are reached.
     pub ingress: Ingress,
+    /// Why not in a better way, if that was tried.
+    pub instead: Option<String>,
     /// How outgoing frames are reached.
     pub egress: TcMode,
     links: Vec<AnyLink>,
@@ -166,18 +172,47 @@ impl Attached {
         tc: TcChoice,
     ) -> Result<Self, AttachError> {
         let mut claim = None;
-        let (ingress, incoming) = attach_ingress(kernel, &interface, ingress, tc, &mut claim)?;
-        let mut attached = Self { interface, ingress, egress: TcMode::Tcx, links: vec![incoming], claim };
-        let direction = (program::TC_OUT, TcAttachType::Egress);
-        let (egress, outgoing) = attach_tc(kernel, &attached.interface, direction, tc, &mut attached.claim)
-            .map_err(|reasons| AttachError::Refused {
-            interface: attached.interface.name.clone(),
-            direction: "outgoing",
-            reasons,
-        })?;
+        let Incoming { ingress, link, instead } =
+            attach_ingress(kernel, &interface, ingress, tc, &mut claim)?;
+        let mut attached =
+            Self { interface, ingress, instead, egress: TcMode::Tcx, links: vec![link], claim };
+        let (egress, outgoing) =
+            attach_tc(kernel, &attached.interface, Hook::TcEgress, tc, &mut attached.claim).map_err(
+                |reasons| AttachError::Refused {
+                    interface: attached.interface.name.clone(),
+                    direction: "outgoing",
+                    reasons,
+                },
+            )?;
         attached.egress = egress;
         attached.links.push(outgoing);
         Ok(attached)
+    }
+}
+
+impl fmt::Display for Attached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "incoming by {}, outgoing by {}", self.ingress, self.egress)?;
+        self.instead.as_ref().map_or(Ok(()), |reasons| write!(f, " ({reasons})"))
+    }
+}
+
+/// How incoming frames are reached, and why not in a better way.
+struct Incoming {
+    ingress: Ingress,
+    link: AnyLink,
+    instead: Option<String>,
+}
+
+impl IngressChoice {
+    /// The ways by XDP to be tried.
+    const fn xdp_modes(self) -> &'static [(Ingress, XdpMode)] {
+        match self {
+            Self::Auto => &[(Ingress::XdpNative, XdpMode::Driver), (Ingress::XdpGeneric, XdpMode::Skb)],
+            Self::XdpNative => &[(Ingress::XdpNative, XdpMode::Driver)],
+            Self::XdpGeneric => &[(Ingress::XdpGeneric, XdpMode::Skb)],
+            Self::Tc => &[],
+        }
     }
 }
 
@@ -187,15 +222,14 @@ fn attach_ingress(
     choice: IngressChoice,
     tc: TcChoice,
     claim: &mut Option<Claim>,
-) -> Result<(Ingress, AnyLink), AttachError> {
-    let xdp_modes: &[(Ingress, XdpMode)] = match choice {
-        IngressChoice::Auto => &[(Ingress::XdpNative, XdpMode::Driver), (Ingress::XdpGeneric, XdpMode::Skb)],
-        IngressChoice::XdpNative => &[(Ingress::XdpNative, XdpMode::Driver)],
-        IngressChoice::XdpGeneric => &[(Ingress::XdpGeneric, XdpMode::Skb)],
-        IngressChoice::Tc => &[],
-    };
+) -> Result<Incoming, AttachError> {
     let mut reasons = Vec::new();
-    for (ingress, mode) in xdp_modes {
+    let mut modes = choice.xdp_modes();
+    if interface.link == Link::Ip && !modes.is_empty() {
+        reasons.push("XDP: it takes Ethernet frames, and this interface has none".to_owned());
+        modes = &[];
+    }
+    for (ingress, mode) in modes {
         let xdp = match kernel.xdp() {
             Ok(xdp) => xdp,
             Err(LoadError::Verifier { source, .. }) if choice == IngressChoice::Auto => {
@@ -206,16 +240,25 @@ fn attach_ingress(
         };
         let link = xdp.attach_to_if_index(interface.index, *mode).and_then(|id| xdp.take_link(id));
         match link {
-            Ok(link) => return Ok((*ingress, AnyLink::Xdp(link))),
+            Ok(link) => {
+                return Ok(Incoming { ingress: *ingress, link: AnyLink::Xdp(link), instead: said(&reasons) });
+            }
             Err(error) if os_error(&error).is_some_and(|e| e == Errno::EBUSY || e == Errno::EEXIST) => {
-                return Err(AttachError::Busy { interface: interface.name.clone() });
+                let program = XdpProgram::on(interface.index);
+                if choice != IngressChoice::Auto || program.is_of_a_sensor() {
+                    return Err(AttachError::Busy { interface: interface.name.clone(), program });
+                }
+                reasons.push(format!("XDP: {program} is there"));
+                break;
             }
             Err(error) => reasons.push(format!("{ingress}: {}", describe(&error))),
         }
     }
     if matches!(choice, IngressChoice::Auto | IngressChoice::Tc) {
-        match attach_tc(kernel, interface, (program::TC_IN, TcAttachType::Ingress), tc, claim) {
-            Ok((mode, link)) => return Ok((Ingress::Tc(mode), link)),
+        match attach_tc(kernel, interface, Hook::TcIngress, tc, claim) {
+            Ok((mode, link)) => {
+                return Ok(Incoming { ingress: Ingress::Tc(mode), link, instead: said(&reasons) });
+            }
             Err(reason) => reasons.push(reason),
         }
     }
@@ -226,14 +269,20 @@ fn attach_ingress(
     })
 }
 
+fn said(reasons: &[String]) -> Option<String> {
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
 /// Attaches a TC program; the error tells what was tried.
 fn attach_tc(
     kernel: &mut KernelProgram,
     interface: &Interface,
-    (name, direction): (&'static str, TcAttachType),
+    hook: Hook,
     choice: TcChoice,
     claim: &mut Option<Claim>,
 ) -> Result<(TcMode, AnyLink), String> {
+    let name = program::tc(hook, interface.link);
+    let direction = if hook == Hook::TcEgress { TcAttachType::Egress } else { TcAttachType::Ingress };
     let classifier = kernel.classifier(name).map_err(|error| error.to_string())?;
     let mut reasons = Vec::new();
     if choice != TcChoice::Clsact {

@@ -126,9 +126,8 @@ impl Recording {
         if cut > 0 {
             warn!("cut a torn block of {cut} bytes off the end of the recording {}", path.display());
         }
-        let names: Vec<String> = interfaces.iter().map(|one| one.name.clone()).collect();
         let bounds = Bounds { file_bytes: options.max_mib << 20, ..BOUNDS };
-        let recorder = Recorder::new(BufWriter::new(file), bytes, &names, options.snap_length, bounds)
+        let recorder = Recorder::new(BufWriter::new(file), bytes, interfaces, options.snap_length, bounds)
             .map_err(failed)?;
         let (packets, passed) = sync_channel(WAITING);
         let (changes, receiver) = sync_channel(MAX_CHANGES);
@@ -166,7 +165,7 @@ impl Recording {
         supervisor: &Supervisor,
     ) -> Result<(), RecordError> {
         let failed = |source| RecordError::Interface { interface: interface.name.clone(), source };
-        let socket = PacketSocket::open(interface.index, ports).map_err(failed)?;
+        let socket = PacketSocket::open(interface.index, interface.link, ports).map_err(failed)?;
         let Some(packets) = self.packets.clone() else { return Ok(()) };
         let (stop, lost) = (Arc::clone(&self.stop), Arc::clone(&self.lost));
         let name = interface.name.clone();

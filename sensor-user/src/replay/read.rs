@@ -57,12 +57,7 @@ impl Counted {
         }
         let why = self.unknown_link.map_or_else(
             || "they are too short, or not of IP".to_owned(),
-            |link| {
-                format!(
-                    "they are of link type {}. Record them as Ethernet, raw IP, loopback or Linux cooked",
-                    link.0
-                )
-            },
+            |unread| format!("they are of link type {}. The sensor reads {}", unread.0, link::READ),
         );
         Some(format!("none of its {} frames can be read, and nothing of it was judged: {why}", self.frames))
     }
