@@ -1,4 +1,4 @@
-//! Compiles the kernel programs and tells the agent where their objects are, for the agent to embed.
+//! Compiles the kernel programs and passes their objects to the agent, which embeds them.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! DCE-RPC units.
+//! DCE-RPC PDUs.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

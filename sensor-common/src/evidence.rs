@@ -222,11 +222,11 @@ const fn of_pipe(start: &MessageStart<'_>, at: u32, length: u32) -> u32 {
     if start.end() <= at {
         return UNDECIDED;
     }
-    match unit(start, at) {
-        Unit::None => CONTENT,
-        Unit::Answer => 0,
-        Unit::Binding => length,
-        Unit::Request => at_most(length, at + RPC_REQUEST_HEADER),
+    match pdu(start, at) {
+        Pdu::None => CONTENT,
+        Pdu::Answer => 0,
+        Pdu::Binding => length,
+        Pdu::Request => at_most(length, at + RPC_REQUEST_HEADER),
     }
 }
 
@@ -234,18 +234,18 @@ const fn of_pipe(start: &MessageStart<'_>, at: u32, length: u32) -> u32 {
 #[inline(always)]
 #[must_use]
 pub const fn of_rpc(start: &MessageStart<'_>) -> u32 {
-    match unit(start, 0) {
-        Unit::None | Unit::Answer => 0,
+    match pdu(start, 0) {
+        Pdu::None | Pdu::Answer => 0,
         // C706 12.6.3.1: the PDU's length at byte 8.
-        Unit::Binding if start.holds(8, 2) => {
+        Pdu::Binding if start.holds(8, 2) => {
             at_most(start.bytes[8] as u32 | (start.bytes[9] as u32) << 8, LONGEST)
         }
-        Unit::Binding => 0,
-        Unit::Request => RPC_REQUEST_HEADER,
+        Pdu::Binding => 0,
+        Pdu::Request => RPC_REQUEST_HEADER,
     }
 }
 
-enum Unit {
+enum Pdu {
     /// No PDU.
     None,
     /// Any other PDU: response, fault and the like.
@@ -258,9 +258,9 @@ enum Unit {
 /// C706 12.6.3.1 and 14.1: version 5.0 or 5.1, type at byte 2, integers little-endian and characters ASCII at byte 4, as far
 /// as these bytes are there.
 #[inline(always)]
-const fn unit(start: &MessageStart<'_>, at: u32) -> Unit {
+const fn pdu(start: &MessageStart<'_>, at: u32) -> Pdu {
     if !start.holds(at, MIN_PDU) || start.bytes[at as usize] != 5 || start.bytes[(at + 1) as usize] > 1 {
-        return Unit::None;
+        return Pdu::None;
     }
     if start.holds(at + 4, 4)
         && (start.bytes[(at + 4) as usize] != 0x10
@@ -268,14 +268,14 @@ const fn unit(start: &MessageStart<'_>, at: u32) -> Unit {
             || start.bytes[(at + 6) as usize] != 0
             || start.bytes[(at + 7) as usize] != 0)
     {
-        return Unit::None;
+        return Pdu::None;
     }
     match start.bytes[(at + 2) as usize] {
-        0 => Unit::Request,
-        11..=16 => Unit::Binding,
+        0 => Pdu::Request,
+        11..=16 => Pdu::Binding,
         // C706 12.6.4: the last type is 19, orphaned.
-        1..=10 | 17..=19 => Unit::Answer,
-        _ => Unit::None,
+        1..=10 | 17..=19 => Pdu::Answer,
+        _ => Pdu::None,
     }
 }
 

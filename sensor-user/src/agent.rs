@@ -1,6 +1,6 @@
-//! The running agent: attach, follow, judge, write, until told to stop.
+//! The running agent: attaches the kernel program, reads it, and runs until a signal stops it.
 //!
-//! One task owns every stage; the kernel's ring, a sweep each second and the signals wake it. An idle system sleeps.
+//! One task runs every stage. The kernel's ring, a sweep each second and signals wake it; an idle system sleeps.
 
 mod answering;
 mod enforcing;
@@ -36,30 +36,30 @@ use crate::{
 /// Time between two sweeps of the flow slots.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// Time between two looks at the ring while records come: what an alert waits whose record was not the first of its tick.
+/// Time between two reads of the ring while records arrive: the delay of a record that was not the first of its tick.
 pub const POLL_INTERVAL: Duration = Duration::from_micros(500);
 
-/// Time without a record after which the agent waits to be woken. Longer than two ticks of any kernel (100 Hz): a record
-/// that comes later comes in a later tick, and its CPU wakes the agent.
+/// Time without a record after which the agent waits for the kernel to wake it. It is longer than two ticks of any kernel
+/// (100 Hz): a later record is in a later tick, and its CPU wakes the agent.
 pub const POLL_TIMEOUT: Duration = Duration::from_millis(25);
 
-/// Records taken from the ring before other work gets its turn.
+/// Most records that are taken from the ring before other work.
 const BATCH: usize = 4_096;
 
-/// Runs until SIGINT or SIGTERM. `load` reads the configuration: once now, when all of it has to be right, and again at each
+/// Runs until SIGINT or SIGTERM. `load` reads the configuration: once at the start, when all of it must be valid, and at each
 /// SIGHUP, when a threat list that cannot be read stays as it was.
 ///
 /// # Errors
-/// Whatever keeps the agent from starting, in one line with what to do; nothing stays attached.
+/// Any failure of the start, in one line with what to do; nothing stays attached.
 pub async fn run(load: impl Fn(BadThreatList) -> Result<Config, ConfigError>) -> Result<()> {
-    // Listened for before anything is attached, so that a signal during the start ends it as cleanly as one later.
+    // Signals are handled before anything is attached, so a signal during the start ends it cleanly.
     let interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let mut supervisor = Supervisor::default();
     let (mut sensor, control) = Sensor::start(load(BadThreatList::Refused)?, &supervisor)?;
     let records = readiness::of_ring(&sensor.kernel.records).context("cannot wait for the record ring")?;
-    // Whatever ends the run, what was seen is told first.
+    // Whatever ends the run, the observations so far are reported first.
     let again = || load(BadThreatList::LeftOut);
     let signals = [interrupt, terminate, hangup];
     let outcome = watch(&mut sensor, &records, control, again, signals, &mut supervisor).await;
@@ -89,16 +89,16 @@ async fn watch(
     let mut poll_until = Instant::now();
     loop {
         tokio::select! {
-            // Commands and the sweep come before records: a flood must not hold them up.
+            // Commands and the sweep have priority over records: a flood must not delay them.
             biased;
             _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
             ended = supervisor.ended() => return Err(ended_by(&ended)),
-            // What came of it is in the log.
+            // The log has the result.
             _ = hangup.recv() => drop(sensor.reload(load())),
             asked = control.next() => match asked {
                 Some(asked) => sensor.answer(asked, &load)?,
-                // Its thread reports why it ended right after it closed this.
+                // Its thread closes this first and then reports why it ended.
                 None => return Err(ended_by(&supervisor.ended().await)),
             },
             _ = sweep.tick() => sensor.sweep()?,
@@ -109,7 +109,7 @@ async fn watch(
             guard = records.readable() => {
                 let mut guard = guard.context("the record ring failed")?;
                 sensor.drain(BATCH)?;
-                // The kernel wakes for the first record of a tick only: from here on the agent looks by itself.
+                // The kernel only wakes the agent for the first record of a tick: from here on the agent polls.
                 guard.clear_ready();
                 poll_until = Instant::now() + POLL_TIMEOUT;
                 poll_timer.start(POLL_INTERVAL).context("cannot start the timer")?;
@@ -132,10 +132,10 @@ fn ended_by(Ended { thread, reason }: &Ended) -> anyhow::Error {
     anyhow!("the thread {thread} ended: {reason}")
 }
 
-/// Time that a sweep takes at most for what is in the ring: commands and the renewal of enforcement are waiting.
+/// Most time of a sweep for the records in the ring: commands and the renewal of enforcement are waiting.
 const MAX_DRAIN_TIME: Duration = Duration::from_millis(100);
 
-/// Everything that runs.
+/// The state of the running agent.
 struct Sensor {
     attached: Vec<Attached>,
     kernel: KernelProgram,
@@ -146,16 +146,16 @@ struct Sensor {
     boot: Option<u64>,
     lease: Lease,
     lease_failures: u64,
-    /// What was in force when it was last looked at.
+    /// The interfaces at the last check.
     enforcement: Enforcement,
     known: KnownTraffic,
-    /// When the marks on ports were last looked at.
+    /// When the marks on ports were last checked.
     ports_looked: Instant,
     config: Config,
 }
 
 impl Sensor {
-    /// Takes at most `most` records off the ring; gives how many there were.
+    /// Takes at most `most` records from the ring; returns their number.
     fn drain(&mut self, most: usize) -> Result<usize> {
         let now = self.now()?;
         let mut taken = 0;
@@ -169,11 +169,11 @@ impl Sensor {
         Ok(taken)
     }
 
-    /// Looks at every slot that changed: finds what the ring lost, and what came without news. Then the tracker's clock
-    /// moves on.
+    /// Reads every slot that changed: finds changes whose records were lost, and those that cause no record. Then it advances
+    /// the time of the core.
     fn sweep(&mut self) -> Result<()> {
         self.look_at_lease()?;
-        // What is in the ring is older than what is in the slots.
+        // Records in the ring are older than the slots.
         self.drain_for_a_while()?;
         let now = self.now()?;
         let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
@@ -192,8 +192,8 @@ impl Sensor {
                 });
             }
         }
-        // A connection that began on a CPU that was looked at before, and went on at one that was looked at behind it, would seem
-        // to be one without a beginning: the record of that is in the ring by now.
+        // A connection may begin on a CPU that was already read and continue on one that is read later: it would seem to have no
+        // beginning. By now its record is in the ring.
         self.drain_for_a_while()?;
         late.iter().for_each(|slot| self.pipeline.slot(slot, now));
         self.tend_known_traffic(&counters, now);
@@ -208,14 +208,14 @@ impl Sensor {
         Ok(())
     }
 
-    /// Takes what is in the ring. Bounded, so that a flood cannot hold up everything else.
+    /// Takes the records in the ring. Bounded in time, so that a flood cannot delay everything else.
     fn drain_for_a_while(&mut self) -> Result<()> {
         let began = Instant::now();
         while began.elapsed() < MAX_DRAIN_TIME && self.drain(BATCH)? == BATCH {}
         Ok(())
     }
 
-    /// Notices interfaces that are gone; without any left there is nothing to run for.
+    /// Notices interfaces that are gone; without any left, the agent ends.
     fn miss_interfaces(&mut self) -> Result<()> {
         let before = self.attached.len();
         self.attached.retain(|attached| {
@@ -240,7 +240,7 @@ impl Sensor {
         Ok(())
     }
 
-    /// Detaches, reads what is left and reports.
+    /// Detaches, reads the remaining records and reports.
     fn stop(mut self) -> Result<()> {
         self.attached.clear();
         self.sweep()?;

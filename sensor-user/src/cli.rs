@@ -1,4 +1,4 @@
-//! The command line as it was typed. The configuration resolves it.
+//! The command line as typed. The configuration resolves it.
 
 mod directory;
 mod enforce;

@@ -1,4 +1,4 @@
-//! Small files that are whole or not there: written beside the old one, then put in its place.
+//! Small files that are complete or absent: a new file is written beside the old one and then replaces it.
 
 use std::{
     ffi::OsString,
@@ -10,17 +10,17 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// Names tried for the new file: one that ended in the middle of writing may have left some behind.
+/// Names tried for the new file: interrupted writes may have left some behind.
 const TRIES: usize = 1_000;
 
 /// Files written so far.
 static WRITTEN: AtomicU64 = AtomicU64::new(0);
 
-/// Replaces the file at `path` with `bytes`; whoever reads it, or a crash, finds the old or the new one. Of several at once the
-/// last wins, and each is whole. Only its owner may read and write it.
+/// Replaces the file at `path` with `bytes`. A reader, or a crash, finds the old or the new one. Of several concurrent
+/// calls the last wins, and each file is complete. Only the owner may read and write it.
 ///
 /// # Errors
-/// The system's, with what was being written; the old file is still there.
+/// The system's, with the file's name; the old file stays.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("write {}: {error}", path.display()));
     let (fresh, mut file) = beside(path).map_err(named)?;
@@ -30,15 +30,15 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         fs::rename(&fresh, path)
     };
     if let Err(error) = put() {
-        // Nobody else knows this name. That the file could not be written says more than that it cannot be removed.
+        // Nobody else knows this name. The failed write is reported, not a failed removal.
         let _ = fs::remove_file(&fresh);
         return Err(named(error));
     }
-    // The name is in the directory, which is written by itself.
+    // The directory entry is synchronised separately.
     path.parent().map_or(Ok(()), |parent| fs::File::open(parent)?.sync_all()).map_err(named)
 }
 
-/// A new file beside `path`, of a name that nobody else writes to.
+/// A new file beside `path`, with a unique name.
 fn beside(path: &Path) -> io::Result<(PathBuf, fs::File)> {
     for _ in 0..TRIES {
         let mut name = OsString::from(path);

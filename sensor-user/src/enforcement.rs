@@ -1,7 +1,7 @@
-//! Whether enforcement is in force, and until when.
+//! Whether enforcement is on, and until when.
 //!
-//! Takes commands and the time, gives what the kernel program is to be told. What is told to the kernel ends by itself a few
-//! seconds later: an agent that hangs or dies enforces nothing.
+//! Takes commands and the time, gives the switch for the kernel program. The switch expires a few seconds later, so an
+//! agent that hangs or dies enforces nothing.
 
 use std::{fmt, io, time::Duration};
 
@@ -16,55 +16,55 @@ use sensor_core::{
 
 use crate::{kernel::ticks::KernelClock, rfc3339::rfc3339};
 
-/// Seconds that the kernel goes on by itself.
+/// Seconds for which the kernel enforces without renewal.
 pub const LEASE: u64 = 10;
 
-/// Now, on the clocks that enforcement goes by.
+/// The present time on the clocks of enforcement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// Wall clock, for people, and ticks, for the kernel program.
+    /// Wall clock, for messages, and ticks, for the kernel program.
     pub moment: Moment,
-    /// Time since the machine was started (CLOCK_BOOTTIME), which nobody sets: what ends, ends by this.
+    /// Time since boot (CLOCK_BOOTTIME), which nobody sets: enforcement ends by it.
     pub since_boot: Duration,
 }
 
 impl Now {
-    /// Asks the kernel.
+    /// Reads the clocks.
     ///
     /// # Errors
-    /// When it does not tell the time.
+    /// If the kernel does not give the time.
     pub fn of(clock: KernelClock) -> io::Result<Self> {
         Ok(Self { moment: clock.now()?, since_boot: Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME)?) })
     }
 }
 
-/// When enforcement ends by itself.
+/// When enforcement ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline {
-    /// Time since the machine was started.
+    /// Time since boot.
     since_boot: Duration,
-    /// What the wall clock was going to say when it was set.
+    /// The wall-clock time of the end, calculated when it was turned on.
     shown: Timestamp,
 }
 
-/// Whether enforcement is in force.
+/// Whether enforcement is on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Enforcement {
-    /// It is not.
+    /// It is off.
     #[default]
     Off,
-    /// It is, until then, or until it is turned off.
+    /// It is on until then, or until it is turned off.
     On {
-        /// When it ends by itself.
+        /// When it ends.
         until: Option<Deadline>,
     },
 }
 
-/// Why enforcement cannot be in force under a profile, if it cannot.
+/// Why enforcement cannot be on under a profile, if it cannot.
 ///
 /// # Errors
-/// The reason, with what to do. The kernel drops by the sensor's own rules alone: with those of others it would drop what
-/// they do not alert on.
+/// The reason, with what to do. The kernel drops by the sensor's own rules alone: under another profile it would drop
+/// connections that the profile does not alert on.
 pub fn permitted(profile: ProfileName) -> Result<(), String> {
     match profile {
         ProfileName::Sensor => Ok(()),
@@ -76,7 +76,7 @@ pub fn permitted(profile: ProfileName) -> Result<(), String> {
 }
 
 impl Enforcement {
-    /// In force from now on, for so many seconds; 0 is without end.
+    /// On from now, for this many seconds; 0 is without end.
     #[must_use]
     pub fn on(now: Now, seconds: u64) -> Self {
         let until = (seconds > 0).then(|| Deadline {
@@ -86,7 +86,7 @@ impl Enforcement {
         Self::On { until }
     }
 
-    /// Ends it when its time is up; tells whether it ended.
+    /// Turns it off after its time; returns whether it ended.
     pub fn expire(&mut self, now: Now) -> bool {
         let over = matches!(self, Self::On { until: Some(until) } if until.since_boot <= now.since_boot);
         if over {
@@ -95,7 +95,7 @@ impl Enforcement {
         over
     }
 
-    /// What the kernel program is to be told now.
+    /// The switch for the kernel program.
     #[must_use]
     pub fn for_kernel(&self, now: Now, clock: TickClock) -> settings::Enforcement {
         let Self::On { until } = self else { return settings::Enforcement::default() };

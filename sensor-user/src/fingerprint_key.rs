@@ -10,17 +10,17 @@ use std::{
 use sensor_dissect::FingerprintKey;
 use tracing::warn;
 
-/// What tells machines apart, and is not to be shown to strangers (machine-id(5)).
+/// The machine's identifier, which must not be published (machine-id(5)).
 const MACHINE_ID: &str = "/etc/machine-id";
 
 /// Name of the file in the state directory that holds the key.
 const KEY_FILE: &str = "fingerprint.key";
 
-/// A key that is the same on this machine each time, and that nobody has who has only documents: from
-/// `/etc/machine-id`, or random where there is none.
+/// A key that is the same on this machine each time and cannot be derived from documents: from
+/// `/etc/machine-id`, or random without one.
 ///
 /// # Errors
-/// When there is neither a machine id nor randomness.
+/// If there is neither a machine id nor randomness.
 pub fn of_this_machine() -> io::Result<FingerprintKey> {
     let mut secret = fs::read(MACHINE_ID).unwrap_or_default();
     if secret.is_empty() {
@@ -33,17 +33,17 @@ pub fn of_this_machine() -> io::Result<FingerprintKey> {
     )))
 }
 
-/// The key in `directory`, made at the first time. Only its owner may read it.
+/// The key in `directory`, made when first needed. Only its owner may read it.
 ///
 /// # Errors
-/// When it can be neither read nor made, or is not what this makes.
+/// If it can be neither read nor made, or has another form.
 pub fn kept_in(directory: &Path) -> io::Result<FingerprintKey> {
     let path = directory.join(KEY_FILE);
     let refused = |problem: &str| {
-        let problem = format!("{} {problem}: remove it, and a new one is made", path.display());
+        let problem = format!("{} {problem}: remove it, and a new one will be made", path.display());
         io::Error::new(io::ErrorKind::InvalidData, problem)
     };
-    // What is no plain file is not waited for, nor followed elsewhere.
+    // Other than plain files are neither waited for nor followed.
     let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
     match fs::OpenOptions::new().read(true).custom_flags(flags).open(&path) {
         Ok(file) => {
@@ -58,7 +58,7 @@ pub fn kept_in(directory: &Path) -> io::Result<FingerprintKey> {
             file.take(33).read_to_end(&mut bytes)?;
             if bytes.is_empty() {
                 warn!(
-                    "{} was emptied, as by a crash: a new key is made, and fingerprints from before do not compare",
+                    "{} is empty, probably after a crash: a new key is made, and older fingerprints cannot be compared",
                     path.display()
                 );
                 return made_at(&path);
@@ -73,7 +73,7 @@ pub fn kept_in(directory: &Path) -> io::Result<FingerprintKey> {
 fn made_at(path: &Path) -> io::Result<FingerprintKey> {
     let mut key = [0; 32];
     fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
-    // Whole or not at all: a key that is cut would be refused for ever.
+    // Atomically: a cut key would be refused for ever.
     let fresh = path.with_extension("new");
     let _ = fs::remove_file(&fresh);
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;

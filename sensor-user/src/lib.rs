@@ -1,9 +1,9 @@
-//! The agent of smb-sensor: everything around the decisions, which are [`sensor_core`]'s.
+//! The agent of smb-sensor: everything around the decisions, which are in [`sensor_core`].
 //!
-//! [`kernel`] loads the kernel program and reads its ring and slots; [`pipeline`] takes them through the core; [`output`] renders the
-//! core's events as documents ([`ecs`]) and hands them to the [`storage`], from where [`sinks`] deliver them. [`agent`] runs the whole
-//! and answers over [`control`]; [`replay`] takes captures instead of interfaces; [`config`] says what is wanted, and [`explain`] what
-//! that means for two addresses.
+//! [`kernel`] loads the kernel program and reads its ring and slots; [`pipeline`] passes them to the core; [`output`] renders the
+//! core's events as documents ([`ecs`]) and passes them to the [`storage`], from where [`sinks`] deliver them. [`agent`] runs
+//! everything and answers over [`control`]; [`replay`] takes captures instead of interfaces; [`config`] reads the configuration,
+//! and [`explain`] shows its effect on two addresses.
 
 #![deny(unsafe_code)]
 

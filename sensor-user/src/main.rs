@@ -61,7 +61,7 @@ fn enforce(args: &EnforceArgs) -> Result<ExitCode> {
     Ok(if answer.done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The error and its causes, without a cause that the text before already has.
+/// The error and its causes, without a cause that the text before already contains.
 fn in_one_line(error: &anyhow::Error) -> String {
     let mut line = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {

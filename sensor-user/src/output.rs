@@ -1,4 +1,4 @@
-//! Where the agent's events go: into the store, as documents together with the state that they come from. Sinks read them there.
+//! The output of the agent: events go into the store as documents, together with the state they come from. Sinks read them there.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -14,10 +14,10 @@ use crate::{
     storage::{DocumentKind, Handle, NewDocument, RowBatch},
 };
 
-/// Documents that wait in memory while the store takes nothing.
+/// Most documents that wait in memory while the store does not accept any.
 const MAX_WAITING: usize = 100_000;
 
-/// Renders events and hands them to the store. Never waits.
+/// Renders events and passes them to the store. Never waits.
 pub struct StoreOutput {
     store: Handle,
     sensor: ecs::Sensor,
@@ -43,7 +43,7 @@ impl StoreOutput {
         }
     }
 
-    /// Hands over what waits, in its order.
+    /// Passes on waiting batches, in order.
     fn submit(&mut self) {
         while let Some(batch) = self.waiting.pop_front() {
             let documents = batch.documents.len();
@@ -60,7 +60,7 @@ impl StoreOutput {
         {
             if self.dropped == 0 {
                 error!(
-                    "the store takes nothing, and more than {MAX_WAITING} documents wait: the oldest are lost"
+                    "the store accepts nothing, and more than {MAX_WAITING} documents wait: the oldest are lost"
                 );
             }
             self.waiting_documents -= oldest.documents.len();
@@ -119,7 +119,7 @@ impl Output for StoreOutput {
             self.documents += rows.documents.len() as u64;
             self.waiting_documents += rows.documents.len();
             match self.waiting.back_mut() {
-                // While the store takes nothing, only documents need to be kept one by one.
+                // While the store accepts nothing, only documents must be kept one by one.
                 Some(last) if rows.documents.is_empty() => last.merge(rows),
                 _ => self.waiting.push_back(rows),
             }
@@ -130,7 +130,7 @@ impl Output for StoreOutput {
     fn settle(&mut self, patience: Duration) {
         self.submit();
         if !self.store.flush(patience) {
-            warn!("the store did not take everything within {} s", patience.as_secs());
+            warn!("the store did not accept everything within {} s", patience.as_secs());
         }
         self.sinks.settle(self.store.committed().sequence(), patience);
     }

@@ -1,6 +1,6 @@
-//! The core with what stands around it: inputs go in with their time, events go out to whoever writes them.
+//! The core with its surroundings: passes inputs with their time to the core, and its events to an [`Output`].
 //!
-//! Takes records and slots as bytes, gives batches of events and of changed state to an [`Output`]. Reads no clock.
+//! Takes records and slots as bytes, gives batches of events and changed state to an [`Output`]. Reads no clock.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -24,46 +24,46 @@ use crate::{
     statistics::{OutputCounts, Statistics},
 };
 
-/// Time between two savings of connections that are open.
+/// Time between two savings of open connections.
 const SAVE_CONNECTIONS: Duration = Duration::from_secs(5);
 
-/// The same while there is nothing to follow: the clock alone is saved.
+/// The same without connections: only the clock is saved.
 const SAVE_IDLE: Duration = Duration::from_secs(60);
 
-/// Time that the store is given for what somebody is about to read.
+/// Time for the store before somebody reads from it.
 const SAVE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Time that the output is given at the end to take the last events.
+/// Time for the output to take the last events at the end.
 const LAST_WRITES: Duration = Duration::from_secs(5);
 
-/// What is written and stored together.
+/// Events and state to store together.
 #[derive(Default)]
 pub struct Batch {
-    /// Events, in their order.
+    /// Events, in order.
     pub events: Vec<Event>,
-    /// State that changed.
+    /// Changed state.
     pub changes: StateChanges,
-    /// Connections that are open, where it is time to save them: they replace those that were saved before.
+    /// Open connections, when they are due to be saved: they replace those that were saved before.
     pub connections: Option<Vec<StoredFlow<Link>>>,
-    /// What exemptions have covered, likewise.
+    /// Hits of exemptions, likewise.
     pub hits: Option<BTreeMap<String, Hit>>,
 }
 
-/// Where events go.
+/// Destination of events.
 pub trait Output {
     /// Takes a batch. Never waits.
     fn take(&mut self, batch: Batch, now: Timestamp);
 
-    /// Waits until everything is written, or for so long.
+    /// Waits until everything is written, at most for this time.
     fn settle(&mut self, patience: Duration);
 
-    /// Waits until the store has what it was given, or for so long.
+    /// Waits until the store has everything, at most for this time.
     fn flush(&mut self, patience: Duration);
 
-    /// Whether state is kept, so that incidents and connections go on after the end of the run.
+    /// Whether state is kept, so that incidents and connections continue after the end of the run.
     fn keeps_state(&self) -> bool;
 
-    /// What became of the events.
+    /// Counts of documents.
     fn counts(&self) -> OutputCounts;
 }
 
@@ -75,7 +75,7 @@ pub struct Pipeline {
     recording: Option<Recording>,
     lost_records: u64,
     saved_at: Option<Timestamp>,
-    /// There was nothing to follow when connections were saved last.
+    /// There were no connections at the last saving.
     saved_idle: bool,
     saved_hits: BTreeMap<String, Hit>,
 }
@@ -96,41 +96,41 @@ impl Pipeline {
         }
     }
 
-    /// Records the packets of connections that belong to incidents.
+    /// Records the packets of connections in incidents.
     #[must_use]
     pub fn with_recording(self, recording: Option<Recording>) -> Self {
         Self { recording, ..self }
     }
 
-    /// Goes on from what exemptions had covered before.
+    /// Continues the hits of exemptions.
     pub fn restore_hits(&mut self, hits: BTreeMap<String, Hit>) {
         self.core.exemptions().restore(&hits);
         self.saved_hits = hits;
     }
 
-    /// Takes a record off the ring.
+    /// Takes a record from the ring.
     pub fn record(&mut self, bytes: &[u8], now: Moment) {
         self.core.step(Input::Record(bytes), now, &mut self.events);
         self.note_undecodable();
     }
 
-    /// Takes a slot that changed.
+    /// Takes a changed slot.
     pub fn slot(&mut self, slot: &Slot, now: Moment) {
         self.core.step(Input::Slot(slot), now, &mut self.events);
         self.note_undecodable();
     }
 
-    /// Time moved on.
+    /// Advances the time.
     pub fn advance(&mut self, now: Moment) {
         self.core.step(Input::Tick, now, &mut self.events);
     }
 
-    /// Takes a reading of the clocks, before anything is decided at that moment.
+    /// Takes a reading of the clocks, before any decision at that moment.
     pub fn keep_time(&mut self, clocks: Clocks, now: Moment) {
         self.core.step(Input::Clocks(clocks), now, &mut self.events);
         let Some(step) = self.core.take_clock_step() else { return };
         let learning = match self.core.terms().learning_until(now.at) {
-            Some(until) => format!(", and learning goes on until {}", rfc3339(until)),
+            Some(until) => format!(", and learning continues until {}", rfc3339(until)),
             None => String::new(),
         };
         warn!(
@@ -140,7 +140,7 @@ impl Pipeline {
         );
     }
 
-    /// Writes the events so far, and the state that changed with them.
+    /// Writes the events so far, together with the changed state.
     pub fn write(&mut self, now: Moment) {
         self.record_packets();
         let every = if self.saved_idle && self.is_idle() { SAVE_IDLE } else { SAVE_CONNECTIONS };
@@ -159,7 +159,7 @@ impl Pipeline {
         self.output.take(batch, now.at);
     }
 
-    /// The end of the run: what is not written yet is.
+    /// The end of the run: writes everything that is left.
     pub fn finish(&mut self, now: Moment) {
         let kept = self.output.keeps_state();
         self.core.step(Input::End { kept }, now, &mut self.events);
@@ -174,13 +174,13 @@ impl Pipeline {
         self.output.settle(LAST_WRITES);
     }
 
-    /// Goes by networks, exemptions and threat lists of another configuration; connections that were judged stay as they are.
+    /// Applies networks, exemptions and threat lists of another configuration; earlier decisions stay.
     pub fn reconfigure(&mut self, config: &Config, now: Moment) {
         let settings = Box::new(config.core_settings());
         self.core.step(Input::Reconfigure(settings), now, &mut self.events);
     }
 
-    /// Takes how many records the ring has lost so far.
+    /// Takes the number of records that the ring has lost so far.
     pub fn set_lost_records(&mut self, lost: u64, now: Moment) {
         if lost > self.lost_records {
             warn!(
@@ -193,29 +193,29 @@ impl Pipeline {
         self.core.step(Input::RecordsLost(lost), now, &mut self.events);
     }
 
-    /// The exemptions, and what they have covered.
+    /// The exemptions, with their hits.
     pub const fn exemptions(&mut self) -> &mut Exemptions {
         self.core.exemptions()
     }
 
-    /// Of the ports that the kernel marked, those whose time is up.
+    /// The marked ports whose marks have expired.
     pub fn expired_ports(&mut self, marked: &[u16], now: Moment) -> Vec<u16> {
         self.core.flows_mut().expired_ports(marked, now.at)
     }
 
-    /// Connections that are followed now.
+    /// Open connections.
     #[must_use]
     pub fn open_flows(&self) -> usize {
         self.core.flows().len()
     }
 
-    /// What became of the events.
+    /// Counts of documents.
     #[must_use]
     pub fn output_counts(&self) -> OutputCounts {
         self.output.counts()
     }
 
-    /// Whether something is waiting to be looked at again: while this is so, time has to move on.
+    /// Whether a connection waits for a timeout: then time must advance.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.core.counts().incidents_open == 0 && self.core.flows().is_empty()
@@ -237,7 +237,7 @@ impl Pipeline {
         }
     }
 
-    /// Saves what exemptions have covered, for those who read it.
+    /// Saves the hits of exemptions, so that they can be read.
     pub fn save_hits(&mut self, now: Moment) {
         let mut batch = Batch::default();
         self.save(&mut batch, now.at);
@@ -270,7 +270,7 @@ impl Pipeline {
 
     fn note_undecodable(&mut self) {
         if let Some(error) = self.core.take_undecodable() {
-            warn!("the kernel program and this agent do not belong together: {error}");
+            warn!("the kernel program does not match this agent: {error}");
         }
     }
 }

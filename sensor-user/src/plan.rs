@@ -1,4 +1,4 @@
-//! From the configuration to what the kernel program is loaded with.
+//! From the configuration to the input for loading the kernel program.
 
 use sensor_core::service::ServicePorts;
 use std::{
@@ -21,10 +21,10 @@ use sensor_core::networks::PrefixSet;
 use sensor_core::profile::networks::entries;
 use sensor_core::time::TickClock;
 
-/// The flattened prefixes of a configuration, of which all exemptions are in force.
+/// The flattened prefixes of a configuration, with all of its exemptions.
 #[must_use]
 pub fn prefixes(config: &Config) -> PrefixSet {
-    // What the profile would match must not be filtered out in the kernel, so that goes by the profile's networks.
+    // Traffic that the profile would match must not be filtered out in the kernel, so the profile's networks count.
     let networks = entries(config.profile.profile(), &config.profile_settings())
         .into_iter()
         .map(|entry| (entry.net, entry.flags));
@@ -39,8 +39,8 @@ pub fn prefixes(config: &Config) -> PrefixSet {
     PrefixSet::new(networks.chain(exempt).chain(threats)).map(|net, flags| {
         let mut flags = flags;
         if flags.0 & PrefixFlags::INTERNAL.union(PrefixFlags::RESERVED).0 != 0 {
-            // A list may warn of private space, or of more than half of the Internet. It means strangers, and what is ours keeps
-            // its short answer.
+            // A list may contain private space, or more than half of the Internet. It is about external addresses, and internal ones
+            // keep their two-bit answer.
             flags.0 &= !PrefixFlags::THREAT.0;
         }
         if flags.contains(PrefixFlags::EXEMPT_SOURCE) {
@@ -53,8 +53,8 @@ pub fn prefixes(config: &Config) -> PrefixSet {
     })
 }
 
-/// The exemptions that the kernel counts for, in the order of their numbers; the first has number 1. Those for which there are no
-/// numbers left have number 0 together.
+/// The exemptions with a counter in the kernel, in the order of their numbers, which begin with 1. Exemptions beyond the last
+/// number share number 0.
 pub fn counted(config: &Config) -> impl Iterator<Item = &Exemption> {
     config.exemptions.iter().filter(|exemption| exemption.is_for_kernel()).take(CELLS as usize - 1)
 }
@@ -73,20 +73,20 @@ impl CounterNumbers {
         Self(numbers)
     }
 
-    /// The number of the first exemption that covers `net`; a flattened prefix lies inside of a network or outside. 0 is none.
+    /// The number of the first exemption that covers `net`; a flattened prefix is either inside a network or outside. 0 is none.
     fn of(&self, net: IpNet) -> u32 {
         let around = std::iter::successors(Some(net), IpNet::supernet);
         around.filter_map(|net| self.0.get(&net).copied()).min().unwrap_or_default()
     }
 }
 
-/// What the kernel program is loaded with. The hash seed is new each time.
+/// The input for loading the kernel program. The hash seed is new each time.
 #[must_use]
 pub fn load_plan(config: &Config, clock: TickClock) -> LoadPlan {
-    // RandomState is keyed from the system's randomness.
+    // RandomState takes its keys from the system's randomness.
     let random = || RandomState::new().build_hasher().finish();
     let prefixes = prefixes(config);
-    // What is there at the start fits in any case, and once more: lists grow.
+    // Twice the present number fits in any case: lists grow.
     let wanted = (2 * prefixes.iter().count()).next_power_of_two();
     LoadPlan {
         settings: Settings {
@@ -118,7 +118,7 @@ fn features(config: &Config) -> u32 {
     features
 }
 
-/// What looks wrong with the networks, though it may be meant: one warning each.
+/// Suspicious network settings, which may be intended: one warning each.
 #[must_use]
 pub fn network_warnings(config: &Config, interfaces: &[Interface]) -> Vec<String> {
     let prefixes = prefixes(config);
@@ -128,7 +128,7 @@ pub fn network_warnings(config: &Config, interfaces: &[Interface]) -> Vec<String
         for network in &interface.networks {
             if !prefixes.lookup(network.network()).contains(PrefixFlags::INTERNAL) {
                 warnings.push(format!(
-                    "interface {} is on {network}, which is not internal: what its machines do looks like the Internet's. \
+                    "interface {} is on {network}, which is not internal: traffic of its machines looks like traffic of the Internet. \
                      If it is yours, add it: --internal {network}, or networks.internal in the configuration",
                     interface.name
                 ));
@@ -138,14 +138,14 @@ pub fn network_warnings(config: &Config, interfaces: &[Interface]) -> Vec<String
     let pairs = config.exemptions.iter().filter(|exemption| exemption.is_pair()).count();
     if pairs > PAIRS as usize {
         warnings.push(format!(
-            "{pairs} exemptions name both a source and a destination, and enforcement tells {PAIRS} apart: it may let pass what \
+            "{pairs} exemptions name both a source and a destination, but enforcement distinguishes only {PAIRS}: it may let connections pass that \
              none of them covers. Alerts are exact"
         ));
     }
     for exemption in config.exemptions.iter().filter(|exemption| exemption.may_be_any_tcp()) {
         warnings.push(format!(
-            "exemption {} names neither a source nor a destination: whether it holds only the agent can tell, so with enforcement \
-             in force nothing is dropped. Give it an end",
+            "exemption {} names neither a source nor a destination: only the agent can decide whether it applies, so with enforcement \
+             on nothing is dropped. Add a source or a destination",
             exemption.id
         ));
     }
@@ -164,7 +164,7 @@ pub fn network_warnings(config: &Config, interfaces: &[Interface]) -> Vec<String
     warnings
 }
 
-/// What of the configuration the profile sets aside, in words.
+/// Settings that the profile ignores, as text.
 fn set_aside(config: &Config) -> Option<String> {
     let profile = config.profile.profile();
     let mut keys = Vec::new();
@@ -178,7 +178,7 @@ fn set_aside(config: &Config) -> Option<String> {
         return None;
     }
     Some(format!(
-        "the profile {} goes by networks and ports of its own: what the configuration says under {} does not count. Leave \
+        "the profile {} uses networks and ports of its own: the settings under {} do not count. Leave \
          it out, or set `profile = \"sensor\"`",
         profile.name,
         keys.join(" and ")
@@ -278,9 +278,9 @@ mod tests {
         assert_eq!(counted(&config).count(), 3, "the agent counts for the pair");
         let set = prefixes(&config);
         let flags = |address: &str| set.lookup(address.parse().unwrap());
-        assert_eq!(flags("10.1.2.3").cell_of_source(), 1);
-        assert_eq!(flags("10.1.3.3").cell_of_source(), 2);
-        assert_eq!(flags("8.8.4.4").cell_of_destination(), 3);
+        assert_eq!(flags("10.1.2.3").source_counter(), 1);
+        assert_eq!(flags("10.1.3.3").source_counter(), 2);
+        assert_eq!(flags("8.8.4.4").destination_counter(), 3);
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! Reloading the configuration while the agent runs (SIGHUP).
+//! Reloads the configuration while the agent runs (SIGHUP).
 //!
-//! Takes the configuration in force and the new one, says what can change now and what needs a restart. A new configuration
-//! that cannot be read or put into force leaves the running one as it is.
+//! Takes the active configuration and the new one, says what can change now and what needs a restart. If the new one
+//! cannot be read or applied, the active one stays.
 
 use std::sync::Arc;
 
 use crate::config::Config;
 
-/// Settings that differ and take effect only after a restart, by their names in the file.
+/// Changed settings that need a restart, by their names in the file.
 #[must_use]
 pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
     let mut names = Vec::new();
@@ -31,12 +31,12 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
     names
 }
 
-/// The configuration that is in force after a reload: networks, exemptions, threat lists and enforcement of `new`, the rest of `running`.
+/// The configuration after a reload: networks, exemptions, threat lists and enforcement of `new`, the rest of `running`.
 #[must_use]
 pub fn merged(running: &Config, new: Config) -> Config {
     let threats = match new.unread_threat_lists.as_slice() {
         [] => new.threats,
-        // One that cannot be read is no reason to forget what it said.
+        // A list that cannot be read keeps its old entries.
         _ => Arc::new(new.threats.as_ref().clone().keeping(&new.threat_lists, &running.threats)),
     };
     Config {

@@ -10,14 +10,14 @@ pub fn rfc3339(at: Timestamp) -> String {
     utc(at).format(format).unwrap_or_default()
 }
 
-/// The same with every digit that it has, so that reading it gives the same moment.
+/// The same with all nanoseconds that it has, so that reading it gives the same moment.
 #[must_use]
 pub fn exact_rfc3339(at: Timestamp) -> String {
     utc(at).format(&Rfc3339).unwrap_or_default()
 }
 
 fn utc(at: Timestamp) -> OffsetDateTime {
-    // Every timestamp lies between 1677 and 2262, and is a date.
+    // Every timestamp lies between 1677 and 2262, and is a valid date.
     OffsetDateTime::from_unix_timestamp_nanos(at.unix_nanos().into()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 

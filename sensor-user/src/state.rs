@@ -1,4 +1,4 @@
-//! The core's state as rows of the store, and back.
+//! Converts the core's state to rows of the store, and back.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use tracing::warn;
 
 use crate::storage::{IncidentRow, RowBatch, Rows, TERM_CLOCK};
 
-/// What was kept of an earlier run.
+/// The state of an earlier run.
 #[derive(Default)]
 pub struct Restored {
     /// Incidents.
@@ -25,12 +25,12 @@ pub struct Restored {
     pub terms: Vec<TermRow>,
     /// Their clock; `None` at the first start.
     pub clock: Option<TermClock>,
-    /// What exemptions had covered.
+    /// Hits of exemptions.
     pub hits: BTreeMap<String, Hit>,
 }
 
 impl Restored {
-    /// Reads the rows. One that this version cannot read is left out and reported: the rest is worth more than none.
+    /// Reads the rows. A row that this version cannot read is skipped and reported; the rest is used.
     #[must_use]
     pub fn of(rows: &Rows) -> Self {
         let mut unreadable = 0_usize;
@@ -53,7 +53,7 @@ impl Restored {
             .collect();
         let clock = rows.meta.get(TERM_CLOCK).and_then(|bytes| read(bytes, &mut unreadable));
         if unreadable > 0 {
-            warn!("{unreadable} rows of the store cannot be read by this version, and are left out");
+            warn!("{unreadable} rows of the store cannot be read by this version and are ignored");
         }
         Self { incidents, connections, terms, clock, hits }
     }
@@ -62,7 +62,7 @@ impl Restored {
 /// The incident of a row.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Why it cannot be read.
 pub fn incident(row: &IncidentRow) -> Result<Incident, String> {
     rmp_serde::from_slice::<StoredIncident>(&row.state)
         .map(|stored| stored.incident)
@@ -80,18 +80,18 @@ pub fn add_changes(changes: &StateChanges, batch: &mut RowBatch) {
     }
 }
 
-/// Adds the connections that are open to a batch of rows.
+/// Adds open connections to a batch of rows.
 pub fn add_connections(connections: &[StoredFlow<Link>], batch: &mut RowBatch) {
     let rows = connections.iter().map(|flow| (bytes(&flow.tuple()), bytes(flow)));
     batch.connections = Some(rows.collect());
 }
 
-/// Adds what exemptions have covered to a batch of rows.
+/// Adds hits of exemptions to a batch of rows.
 pub fn add_hits(hits: &BTreeMap<String, Hit>, batch: &mut RowBatch) {
     batch.hits = Some(hits.iter().map(|(id, hit)| (id.clone(), bytes(hit))).collect());
 }
 
-/// What exemptions had covered when it was last stored.
+/// The stored hits of exemptions.
 #[must_use]
 pub fn hits(rows: &Rows) -> BTreeMap<String, Hit> {
     Restored::of(&Rows { hits: rows.hits.clone(), ..Rows::default() }).hits
@@ -110,7 +110,7 @@ fn incident_row(stored: &StoredIncident) -> IncidentRow {
 
 /// Fields are stored by name, so that a later version can add some.
 fn bytes(value: &impl Serialize) -> Vec<u8> {
-    // Plain data of maps with plain keys: this does not fail.
+    // Plain data with plain keys: this does not fail.
     rmp_serde::to_vec_named(value).unwrap_or_default()
 }
 

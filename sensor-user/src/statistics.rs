@@ -1,4 +1,4 @@
-//! The statistics line: what was seen and what became of it, in numbers that add up.
+//! The statistics line: packets and their outcomes, in numbers that add up.
 
 use std::fmt;
 
@@ -8,50 +8,50 @@ use sensor_core::CoreCounts;
 
 use crate::{kernel::counters::CounterValues, runtime::logging};
 
-/// What became of documents.
+/// Counts of documents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutputCounts {
     /// Documents that were made.
     pub documents: u64,
     /// Documents that are not in the store yet.
     pub unsaved: u64,
-    /// Documents that the store never took, and for which there was no more room.
+    /// Documents that the store never accepted, and that did not fit into memory.
     pub dropped: u64,
     /// Documents that the store removed as too old or too many.
     pub expired: u64,
-    /// Of these, documents that the output had not taken.
+    /// Of these, documents that the output had not delivered.
     pub expired_waiting: u64,
-    /// Documents that the output has taken.
+    /// Documents that the output delivered.
     pub written: u64,
     /// Documents that wait for the output.
     pub waiting: u64,
-    /// Batches that the store had no room for; they waited and were handed over again.
+    /// Batches that the store refused at first; they waited and were passed on again.
     pub refused: u64,
 }
 
-/// Everything that was counted, at one moment.
+/// All counts at one moment.
 #[derive(Clone, Debug)]
 pub struct Statistics {
     /// The kernel's counters.
     pub kernel: CounterValues,
     /// Packets that the agent accounted to connections.
     pub flow_packets: i64,
-    /// Connections that made room for others in the agent's table before they were over.
+    /// Connections that were evicted before they were over.
     pub evicted_connections: u64,
-    /// Observations for which the agent's table had no room.
+    /// Observations that found the agent's table full.
     pub untracked: u64,
-    /// Pieces of payload that could not be read for want of room.
+    /// Pieces of payload that were not read because all readers were in use.
     pub unread: u64,
     /// The core's counts.
     pub core: CoreCounts,
-    /// What became of documents.
+    /// Counts of documents.
     pub output: OutputCounts,
-    /// Packets, and news of incidents, that could not be recorded, as they came too fast.
+    /// Packets, and changes of incidents, that could not be recorded because they came too fast.
     pub unrecorded: (u64, u64),
 }
 
 impl Statistics {
-    /// Whether every watched packet has exactly one outcome. Only a reading taken while packets pass may be a few apart.
+    /// Whether every watched packet has exactly one outcome. Only a reading taken while packets pass may differ by a few.
     #[must_use]
     pub fn adds_up(&self) -> bool {
         self.kernel.get(Counter::Seen) == self.kernel.sum(Counter::OUTCOMES)
@@ -117,7 +117,7 @@ impl fmt::Display for Statistics {
         let output = &self.output;
         write!(
             f,
-            "; documents made={} written={} waiting={} unsaved={} dropped={} expired={} flows_left_out={}; refused by the store={} by the recording packets={} news={}; log_lost={}",
+            "; documents made={} written={} waiting={} unsaved={} dropped={} expired={} flows_left_out={}; refused by the store={} by the recording packets={} changes={}; log_lost={}",
             output.documents,
             output.written,
             output.waiting,

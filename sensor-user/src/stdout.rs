@@ -1,22 +1,22 @@
-//! Standard output of the commands that tell something and end.
+//! Standard output of short commands.
 
 use std::io::{self, BufWriter, Write};
 
 use anyhow::{Context as _, Result};
 
-/// Has `tell` write to standard output.
+/// Calls `print` to write to standard output.
 ///
 /// # Errors
 /// As [`settled`].
-pub fn write(tell: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+pub fn write(print: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
-    settled(tell(&mut out).and_then(|()| out.flush()))
+    settled(print(&mut out).and_then(|()| out.flush()))
 }
 
-/// What came of writing to standard output. That nobody reads on is no failure: whoever read has enough, as `head` does.
+/// The result of writing to standard output. A closed pipe is no failure: the reader has enough, like `head`.
 ///
 /// # Errors
-/// When it cannot be written for any other reason.
+/// If writing fails for any other reason.
 pub fn settled(written: io::Result<()>) -> Result<()> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -1,10 +1,10 @@
-//! The wall clock, for commands; the core is given the time.
+//! The wall clock, for commands; the core gets the time as an argument.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sensor_core::time::Timestamp;
 
-/// Now.
+/// The present time.
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::default() + since

@@ -1,4 +1,4 @@
-//! Compiles the baseline programs and tells the benchmark where their object is, for it to embed.
+//! Compiles the baseline programs and passes their object to the benchmark, which embeds it.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

@@ -32,7 +32,7 @@ pub struct AgentBuilder<'a> {
     name: Option<&'static str>,
 }
 
-/// How a start went that was to fail.
+/// The result of a start that should fail.
 #[derive(Debug)]
 pub struct Refusal {
     /// The exit code, if it ended by itself.
@@ -48,7 +48,7 @@ impl Agent {
         Self::without_interface(namespace).arguments(&["--iface", interfaces])
     }
 
-    /// An agent in `namespace` that is told of no interface.
+    /// An agent in `namespace` without interfaces.
     #[must_use]
     pub fn without_interface(namespace: &Namespace) -> AgentBuilder<'_> {
         AgentBuilder {
@@ -86,23 +86,23 @@ impl Agent {
         self.process.stdout_lines().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Documents behind the first `known` lines of standard output: for those who ask often where there are many.
+    /// Documents after the first `known` lines of standard output, for tests that check often.
     #[must_use]
     pub fn documents_after(&self, known: usize) -> Vec<Value> {
         let lines = self.process.stdout_lines();
         lines.iter().skip(known).filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// What it told on standard error so far.
+    /// Its lines on standard error so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.process.stderr_lines().join("\n")
     }
 
-    /// Waits until a document fits.
+    /// Waits until a document matches.
     ///
     /// # Errors
-    /// When none does in time; the error shows what there was.
+    /// If none does in time; the error shows the documents.
     pub fn wait_for(&self, fits: impl Fn(&Value) -> bool) -> Result<Value> {
         poll(PATIENCE, || self.documents().into_iter().find(|document| fits(document)))
             .with_context(|| format!("no such alert; there are {:#?}\n{}", self.documents(), self.log()))
@@ -148,7 +148,7 @@ impl Agent {
         self.process.signal(signal)
     }
 
-    /// Ends it with SIGINT and gives all it said.
+    /// Ends it with SIGINT and returns all its output.
     ///
     /// # Errors
     /// As [`stop_by`](Self::stop_by).
@@ -156,7 +156,7 @@ impl Agent {
         self.stop_by(Signal::SIGINT)
     }
 
-    /// Ends it with a signal and gives all it said.
+    /// Ends it with a signal and returns all its output.
     ///
     /// # Errors
     /// When it does not end in time, writes no statistics line, or a document that is against the schema.
@@ -165,7 +165,7 @@ impl Agent {
         self.end()
     }
 
-    /// The same as [`stop`](Self::stop), where it has so much to tell that it takes longer.
+    /// The same as [`stop`](Self::stop), for an agent with much to report, which takes longer.
     ///
     /// # Errors
     /// As [`stop_by`](Self::stop_by).
@@ -174,7 +174,7 @@ impl Agent {
         self.end_within(limit)
     }
 
-    /// Waits until it ends by itself, and gives all it said.
+    /// Waits until it ends by itself, and returns all its output.
     ///
     /// # Errors
     /// When it does not end in time, or wrote what the schema does not allow.
@@ -194,7 +194,7 @@ impl Agent {
         Ok(Ended { documents, statistics, log, code: status.code() })
     }
 
-    /// Ends it as a crash would, and returns when it is gone.
+    /// Kills it, like a crash, and returns when it is gone.
     ///
     /// # Errors
     /// When it does not end in time.
@@ -227,21 +227,21 @@ impl AgentBuilder<'_> {
         self
     }
 
-    /// Has it name the processes of this cgroup. Without it names none, for that would take programs at the root of all
-    /// cgroups, where every process of the machine is.
+    /// Makes it name the processes of this cgroup. By default it names none, because that would attach programs to the root of
+    /// all cgroups, which has every process of the machine.
     #[must_use]
     pub fn owners_in(self, cgroup: &Cgroup) -> Self {
         self.owners_in_folder(cgroup.path())
     }
 
-    /// The same by a folder, which need not be a cgroup's.
+    /// The same for a folder, which may be no cgroup.
     #[must_use]
     pub fn owners_in_folder(mut self, folder: &Path) -> Self {
         self.owners_in = Some(folder.to_owned());
         self
     }
 
-    /// Has it learn destinations first, for as long as its configuration says. Without it every new destination is rare at
+    /// Makes it learn destinations first, for the configured time. By default every new destination is rare at
     /// once.
     #[must_use]
     pub fn learning(mut self) -> Self {
@@ -249,28 +249,28 @@ impl AgentBuilder<'_> {
         self
     }
 
-    /// Starts it in a PID namespace of its own, as a container would; signals do not reach it then.
+    /// Starts it in a PID namespace of its own, like a container; signals do not reach it then.
     #[must_use]
     pub fn in_own_pid_namespace(mut self) -> Self {
         self.own_processes = true;
         self
     }
 
-    /// Gives its state directory, which has to be there, a file system of so many KiB that nobody else sees.
+    /// Mounts a file system of this many KiB, visible to nobody else, on its existing state directory.
     #[must_use]
     pub fn with_small_state(mut self, kibibytes: u32) -> Self {
         self.small_state = Some(kibibytes);
         self
     }
 
-    /// Has one of its threads panic or hang: `panic:store-writer`, `hang:store-writer:60`.
+    /// Makes one of its threads panic or hang: `panic:store-writer`, `hang:store-writer:60`.
     #[must_use]
     pub fn fault(mut self, fault: &str) -> Self {
         self.fault = Some(fault.to_owned());
         self
     }
 
-    /// Runs it as a program of this name: to others, the program of somebody else.
+    /// Runs it under this program name, so that it looks like another program.
     #[must_use]
     pub const fn called(mut self, name: &'static str) -> Self {
         self.name = Some(name);
@@ -280,7 +280,7 @@ impl AgentBuilder<'_> {
     /// Starts it and waits until it is ready.
     ///
     /// # Errors
-    /// When the agent does not become ready; the error shows what it told.
+    /// If the agent does not become ready; the error shows its log.
     pub fn start(self) -> Result<Agent> {
         self.start_until("ready:")
     }
@@ -288,7 +288,7 @@ impl AgentBuilder<'_> {
     /// Starts it and waits until its log has a line that contains `text`.
     ///
     /// # Errors
-    /// When there is none in time; the error shows what it told.
+    /// If there is none in time; the error shows its log.
     pub fn start_until(self, text: &str) -> Result<Agent> {
         let agent = self.launch()?;
         if agent.wait_for_log(text).is_err() {
@@ -300,7 +300,7 @@ impl AgentBuilder<'_> {
     /// Starts it and waits until it has ended by itself.
     ///
     /// # Errors
-    /// When it goes on running.
+    /// If it does not end.
     pub fn refused(self) -> Result<Refusal> {
         let mut agent = self.launch()?;
         let status = agent.process.wait(PATIENCE)?;

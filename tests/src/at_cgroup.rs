@@ -1,4 +1,4 @@
-//! What is attached to a cgroup, as the kernel tells it.
+//! The programs at a cgroup, from the kernel.
 
 use std::fs::File;
 use std::io;
@@ -13,13 +13,13 @@ use crate::attached::names_of;
 /// Command of bpf(2).
 const BPF_PROG_QUERY: libc::c_long = 16;
 
-/// Places of a cgroup at which the sensor has programs (`enum bpf_attach_type`): socket events, connect(2) of both families.
+/// Attach types of the sensor's programs (`enum bpf_attach_type`): socket events, connect(2) of both families.
 const PLACES: [u32; 3] = [3, 10, 11];
 
-/// Programs at one place that are asked for.
+/// Most programs of one attach type.
 const MAX_PROGRAMS: usize = 16;
 
-/// What BPF_PROG_QUERY takes and gives (`union bpf_attr`).
+/// Input and output of BPF_PROG_QUERY (`union bpf_attr`).
 #[repr(C)]
 #[derive(Default)]
 struct Query {
@@ -29,14 +29,14 @@ struct Query {
     attach_flags: u32,
     programs: u64,
     count: u32,
-    // Later kernels know more fields; zero means without them.
+    // Later kernels have more fields; zero leaves them out.
     further: [u32; 9],
 }
 
 /// Names of the programs at this very cgroup, sorted.
 ///
 /// # Errors
-/// When the kernel does not tell.
+/// If the kernel does not answer.
 pub fn attached_to(cgroup: &Cgroup) -> Result<Vec<String>> {
     let folder = File::open(cgroup.path()).context("open the cgroup")?;
     let mut found = Vec::new();

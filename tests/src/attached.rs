@@ -1,4 +1,4 @@
-//! What is attached to an interface, as the kernel tells it.
+//! The programs on an interface, from the kernel.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::PATIENCE;
 /// `filter ingress smb_tc_in`.
 ///
 /// # Errors
-/// When `ip` or `tc` (iproute2) or the kernel does not tell.
+/// If `ip` or `tc` (iproute2) fails, or the kernel does not answer.
 pub fn attached(namespace: &Namespace, interface: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();
     let links = json_of(namespace, "ip", &["-j", "-d", "link", "show", "dev", interface])?;
@@ -40,7 +40,7 @@ pub fn attached(namespace: &Namespace, interface: &str) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Those of the kernel programs that are still loaded after a while; identifiers are not used again.
+/// Those of the kernel programs that are still loaded after a while; identifiers are not reused.
 ///
 /// # Errors
 /// When the kernel does not list its programs.
@@ -53,7 +53,7 @@ pub fn still_loaded(programs: &[u32], within: Duration) -> Result<Vec<u32>> {
     left
 }
 
-/// Those of the programs that are the sensor's, told by their names.
+/// Those of the programs that belong to the sensor, by their names.
 pub(crate) fn of_the_sensor(programs: &[u32]) -> Result<Vec<u32>> {
     let all = loaded()?;
     let ours = |id: &u32| all.get(id).is_some_and(|name| name.starts_with("smb_"));
@@ -68,7 +68,7 @@ pub(crate) fn names_of(programs: &[u32]) -> Result<Vec<String>> {
 
 /// All programs in the kernel: identifier and name.
 fn loaded() -> Result<BTreeMap<u32, String>> {
-    // One may go between being listed and being asked.
+    // A program may end between the list and the query.
     let listed = poll(PATIENCE, || {
         let all = loaded_programs().map(|program| {
             program.map(|program| (program.id(), program.name_as_str().unwrap_or_default().to_owned()))

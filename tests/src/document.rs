@@ -1,4 +1,4 @@
-//! What an agent had said: alert documents, checked against their schema, and the statistics line.
+//! The output of an agent: documents, checked against their schemas, and the statistics line.
 
 use std::sync::LazyLock;
 
@@ -35,7 +35,7 @@ fn kind(document: &Value) -> &str {
 /// Checks a document against the schema of its kind.
 ///
 /// # Errors
-/// When it is against it; the error shows where, and the document.
+/// If it does not match; the error shows where, and the document.
 pub fn follows_schema(document: &Value) -> Result<()> {
     let schemas = SCHEMAS.as_ref().map_err(|error| anyhow::anyhow!("read the schemas: {error}"))?;
     let kind = kind(document);
@@ -51,20 +51,20 @@ pub fn follows_schema(document: &Value) -> Result<()> {
     Ok(())
 }
 
-/// What an agent had said when it ended.
+/// The output of an agent that ended.
 #[derive(Debug)]
 pub struct Ended {
     /// Alert documents, in the order of writing; each follows the schema.
     pub documents: Vec<Value>,
     /// The last statistics line.
     pub statistics: String,
-    /// All it told on standard error.
+    /// All its lines on standard error.
     pub log: String,
     /// Exit code, if it ended by itself.
     pub code: Option<i32>,
 }
 
-/// Reads documents, one a line.
+/// Reads documents, one per line.
 ///
 /// # Errors
 /// When a line is no JSON or against the schema; the error quotes it.
@@ -97,12 +97,12 @@ pub fn texts<'a>(document: &'a Value, pointer: &str) -> Vec<&'a str> {
     list.into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-/// Whether a document has a finding of this rule and is of this level of evidence.
-pub fn tells(rule: &str, level: &str) -> impl Fn(&Value) -> bool {
+/// Whether a document has a finding of this rule and this evidence level.
+pub fn has_finding(rule: &str, level: &str) -> impl Fn(&Value) -> bool {
     move |document| finds(document, rule) && text(document, "/smb_sensor/incident/evidence") == level
 }
 
-/// Whether a document has a finding of this rule and is of this level of evidence or a higher one.
+/// Whether a document has a finding of this rule and this evidence level or a higher one.
 pub fn reaches(rule: &str, level: EvidenceLevel) -> impl Fn(&Value) -> bool {
     move |document| finds(document, rule) && evidence(document).is_some_and(|reached| reached >= level)
 }
@@ -113,7 +113,7 @@ pub fn evidence(document: &Value) -> Option<EvidenceLevel> {
     EvidenceLevel::named(text(document, "/smb_sensor/incident/evidence"))
 }
 
-/// Whether a rule found something in the incident of a document.
+/// Whether the incident of a document has a finding of a rule.
 #[must_use]
 pub fn finds(document: &Value, rule: &str) -> bool {
     let findings = document.pointer("/smb_sensor/findings").and_then(Value::as_array);

@@ -42,7 +42,7 @@ pub const GENEVE: u16 = 6081;
 /// Port of MPLS in UDP (RFC 7510).
 pub const MPLS_IN_UDP: u16 = 6635;
 
-/// The ends of a tunnel, both on the Internet: by these alone a packet is in transit.
+/// The ends of a tunnel, both on the Internet: without its content, such a packet is in transit.
 pub const ENDS: (&str, &str) = ("1.1.1.1:40000", "9.9.9.9:0");
 /// The same over IPv6.
 pub const ENDS_V6: (&str, &str) = ("[2620:fe::1]:40000", "[2620:fe::fe]:0");
@@ -60,7 +60,7 @@ pub fn datagram(ends: (&str, &str), port: u16, inner: &[u8]) -> Frame {
     Frame::udp(ends.0, &format!("{destination}:{port}")).payload(inner)
 }
 
-/// A GRE header with these flags, whose optional fields look like a header of IP, and what it carries.
+/// A GRE header with these flags, whose optional fields look like an IP header, and its content.
 #[must_use]
 pub fn gre(flags: u16, protocol: u16, inner: &[u8]) -> Vec<u8> {
     let optional = [CHECKSUM, KEY, SEQUENCE].iter().filter(|flag| flags & **flag != 0).count();

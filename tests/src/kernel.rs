@@ -27,7 +27,7 @@ use sensor_user::{
     plan,
 };
 
-/// Interface that BPF_PROG_TEST_RUN pretends a frame passes: the loopback interface of the namespace.
+/// Interface of frames in BPF_PROG_TEST_RUN: the loopback interface of the namespace.
 pub const TEST_RUN_IFINDEX: u32 = 1;
 
 const XDP_DROP: u32 = 1;
@@ -61,13 +61,13 @@ impl From<Hook> for Entry {
 /// What the program says is to become of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It goes on.
+    /// It passes.
     Passed,
     /// It is dropped.
     Dropped,
 }
 
-/// What both engines are started with.
+/// The settings of both engines.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setup {
     /// Networks, exemptions and ports.
@@ -78,14 +78,14 @@ pub struct Setup {
     pub idle_ticks: u32,
     /// Bytes of the record ring.
     pub ring_bytes: u32,
-    /// Whether XDP takes frames in several buffers; otherwise it is the program for kernels that have none.
+    /// Whether XDP takes frames in several buffers; otherwise the program is the one for kernels without them.
     pub frags: bool,
-    /// Whether the programs are such as older kernels than Linux 6.2 get ([`feature::SHORT`]).
+    /// Whether the programs are those for kernels older than Linux 6.2 ([`feature::SHORT`]).
     pub short: bool,
 }
 
 impl Default for Setup {
-    /// The default configuration with one slot, so that any two flows meet in it.
+    /// The default configuration with one slot, so that any two flows share it.
     fn default() -> Self {
         Self {
             config: Config::default(),
@@ -99,9 +99,9 @@ impl Default for Setup {
 }
 
 impl Setup {
-    /// What the kernel program is loaded with, but for the hash seed, which is the same each time.
+    /// The input for loading the kernel program; the hash seed is fixed.
     fn plan(&self) -> LoadPlan {
-        // The tick length matters for the idle time alone, which is set below.
+        // The tick length only matters for the idle time, which is set below.
         let plan = plan::load_plan(&self.config, TickClock::with_tick(1_000_000));
         let settings = Settings {
             seed: Settings::DEFAULT.seed,
@@ -121,7 +121,7 @@ impl Setup {
         HostEngine::new(plan.settings, plan.services, plan.prefixes, capacity)
     }
 
-    /// The path in the kernel, or `None` with a record of it where `test` may not load programs.
+    /// The path in the kernel, or `None`, with a record of it, if `test` may not load programs.
     ///
     /// # Errors
     /// When the program does not load although the privilege is there.
@@ -129,19 +129,19 @@ impl Setup {
         privileged(test).then(|| self.load()).transpose()
     }
 
-    /// The path in the kernel, on the CPU at work.
+    /// The path in the kernel, on the current CPU.
     pub(crate) fn load(&self) -> Result<Kernel> {
         let plan = self.plan();
         let cpu = sched_getcpu().context("ask for the current CPU")?;
         let mut only = CpuSet::new();
         only.set(cpu).context("name a CPU")?;
-        // Slots and counters belong to a CPU; a thread that wandered would find other ones.
+        // Slots and counters belong to a CPU, so the thread must not move.
         sched_setaffinity(Pid::from_raw(0), &only).with_context(|| format!("pin the thread to CPU {cpu}"))?;
         Ok(Kernel { program: KernelProgram::load(&plan)?, cpu, frags: self.frags })
     }
 }
 
-/// Whether the kernel program can be loaded here; where not, records that `test` ran without it.
+/// Whether the kernel program can be loaded here; if not, records that `test` ran without it.
 #[must_use]
 pub fn privileged(test: &str) -> bool {
     let root = geteuid().is_root();
@@ -188,7 +188,7 @@ impl Kernel {
         Ok(Fate::Passed)
     }
 
-    /// As [`run`](Self::run), of a frame that has to pass.
+    /// Like [`run`](Self::run), for a frame that must pass.
     ///
     /// # Errors
     /// As there, and when the program says "drop".
@@ -199,7 +199,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// The XDP program that the set-up asks for.
+    /// The XDP program of the settings.
     fn xdp(&mut self) -> Result<&mut Xdp> {
         if self.frags {
             return Ok(self.program.xdp()?);
@@ -212,10 +212,10 @@ impl Kernel {
         Ok(xdp)
     }
 
-    /// Puts enforcement into force for this many ticks from now, or with none, or fewer, out of it.
+    /// Turns enforcement on for this many ticks from now, or off for none or fewer.
     ///
     /// # Errors
-    /// As the kernel says.
+    /// The kernel's error.
     pub fn enforce_for(&mut self, ticks: i32) -> Result<()> {
         let until = self.program.ticks()?.wrapping_add_signed(ticks);
         Ok(self.program.enforcement.set(Enforcement { on: 1, until })?)
@@ -224,7 +224,7 @@ impl Kernel {
     /// Ends enforcement.
     ///
     /// # Errors
-    /// As the kernel says.
+    /// The kernel's error.
     pub fn end_enforcement(&mut self) -> Result<()> {
         let until = self.program.ticks()?.wrapping_add(u32::MAX / 4);
         Ok(self.program.enforcement.set(Enforcement { on: 0, until })?)
@@ -239,32 +239,32 @@ impl Kernel {
     /// The counters.
     ///
     /// # Errors
-    /// As the kernel says.
+    /// The kernel's error.
     pub fn counters(&self) -> Result<CounterValues> {
         Ok(self.program.counters.read()?)
     }
 
-    /// Packets that were let be for exemption number `cell` since the last call.
+    /// Packets that passed by exemption number `cell` since the last call.
     ///
     /// # Errors
-    /// As the kernel says.
+    /// The kernel's error.
     pub fn exempted(&mut self, cell: u32) -> Result<u64> {
         let view = self.program.prefixes.view();
         Ok(self.program.exempted.take(view, cell)?)
     }
 
-    /// Puts another prefix set into force. Gives the number of first-table entries that are left to the tries.
+    /// Applies another prefix set. Returns the number of first-table entries that are left to the tries.
     ///
     /// # Errors
-    /// [`PrefixError`]; the set before stays in force.
+    /// [`PrefixError`]; the old set stays active.
     pub fn put(&mut self, set: &PrefixSet) -> Result<u32, PrefixError> {
         self.program.prefixes.put(set)
     }
 
-    /// Takes the marks off all ports on which SMB was met; gives the ports.
+    /// Removes the marks from all ports on which SMB was recognised; returns the ports.
     ///
     /// # Errors
-    /// As the kernel says.
+    /// The kernel's error.
     pub fn unmark_ports(&mut self) -> Result<Vec<u16>> {
         let marked = self.program.ports.marked()?;
         self.program.ports.unmark(&marked)?;
@@ -274,7 +274,7 @@ impl Kernel {
     /// Another reader of the slots, for a thread of its own.
     ///
     /// # Errors
-    /// When the slots cannot be mapped into memory once more.
+    /// If the slots cannot be mapped into memory again.
     pub fn slot_reader(&self) -> Result<SlotReader> {
         Ok(self.program.slots.another()?)
     }

@@ -1,5 +1,5 @@
-//! What the tests of the whole share: the agent, started in a namespace of the laboratory, and traffic for it; frames, and
-//! the packet path in the kernel and on the host to give them to.
+//! Shared code of the tests of the whole: the agent in a namespace of the laboratory, and traffic for it; frames, and
+//! the packet path in the kernel and on the host.
 
 use std::time::Duration;
 
@@ -26,7 +26,8 @@ pub use attached::{attached, still_loaded};
 pub use sensor_core::level::EvidenceLevel;
 
 pub use document::{
-    Ended, documents_of, evidence, finds, follows_schema, last_of_each, number, reaches, tells, text, texts,
+    Ended, documents_of, evidence, finds, follows_schema, has_finding, last_of_each, number, reaches, text,
+    texts,
 };
 pub use frame::{Frame, QINQ, QINQ_OLD, VLAN, extension};
 pub use kernel::{Entry, Fate, Kernel, Setup, TEST_RUN_IFINDEX, privileged};

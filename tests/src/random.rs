@@ -1,11 +1,11 @@
-//! Numbers that look random and are the same on every run.
+//! Pseudo-random numbers, the same on every run.
 
 /// Marsaglia's xorshift64: the same sequence for the same seed, which must not be zero.
 #[derive(Clone, Debug)]
 pub struct Xorshift(pub u64);
 
 impl Xorshift {
-    /// A sequence for any number, unlike that for the next one.
+    /// A sequence for any number, unlike that for the next number.
     #[must_use]
     pub const fn seeded(seed: u64) -> Self {
         // The finishing steps of splitmix64 (Steele, Lea, Flood 2014).
@@ -28,12 +28,12 @@ impl Xorshift {
         (self.next() % limit as u64) as usize
     }
 
-    /// True once in so many times.
+    /// True once in this many times.
     pub const fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 
-    /// One of these, of which there is at least one.
+    /// One of these; there must be at least one.
     pub const fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
     }

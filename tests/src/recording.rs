@@ -1,4 +1,4 @@
-//! Captures made by hand: frames with their times, written in every form that capturing programs write.
+//! Captures made by hand: frames with their times, written in every format of capturing programs.
 
 use std::path::Path;
 
@@ -72,14 +72,14 @@ impl Recording {
         Ok(Self { frames })
     }
 
-    /// Later by so many seconds.
+    /// The same frames, this many seconds later.
     #[must_use]
     pub fn later(mut self, seconds: u64) -> Self {
         self.frames.iter_mut().for_each(|(time, _)| *time += seconds * SECOND);
         self
     }
 
-    /// As a pcap file. Frames of other link types lose their Ethernet header for the one of that link type.
+    /// As a pcap file. Frames of other link types have that link type's header instead of Ethernet.
     #[must_use]
     pub fn pcap(&self, order: Order, nanoseconds: bool, link: u16) -> Vec<u8> {
         let magic = if nanoseconds { 0xA1B2_3C4D } else { 0xA1B2_C3D4 };

@@ -1,4 +1,4 @@
-//! Records of the ring as the tests look at them: flows, pieces, and what is left of them without time.
+//! Records of the ring as tests compare them: flows and pieces, without times.
 
 use anyhow::{Context as _, Result, ensure};
 use sensor_common::{
@@ -8,7 +8,7 @@ use sensor_common::{
 use sensor_core::record::{self, Observation, Piece, Record};
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
-/// The news of flows in records, in their order; pieces of payload are left out.
+/// The flows in records, in order; pieces of payload are left out.
 ///
 /// # Errors
 /// Records that cannot be decoded.
@@ -26,7 +26,7 @@ pub fn flows<R: AsRef<[u8]>>(records: impl IntoIterator<Item = R>) -> Result<Vec
     Ok(flows)
 }
 
-/// The pieces of payload in records, in their order.
+/// The pieces of payload in records, in order.
 ///
 /// # Errors
 /// Records that cannot be decoded.
@@ -40,7 +40,7 @@ pub fn pieces<R: AsRef<[u8]>>(records: &[R]) -> Result<Vec<Piece<'_>>> {
     Ok(pieces)
 }
 
-/// Records without what differs between a machine and a model of it: ticks and CPU. Those of two flows are taken apart.
+/// Records without the fields that differ between a machine and a model of it: ticks and CPU. A record of two flows becomes two.
 pub(crate) fn timeless(records: Vec<Vec<u8>>, cpu: u16) -> Result<Vec<Vec<u8>>> {
     let mut timeless = Vec::new();
     for record in records {

@@ -1,4 +1,4 @@
-//! The table of what a replay tells of captures, in both engines.
+//! The table of replay results of captures, in both engines.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{Replayed, captures_below, document::rules_of, replayed, text};
 
-/// What the kernel's column says of a capture.
+/// The kernel's column for a capture.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Engines {
     Equal,
@@ -30,7 +30,7 @@ impl Engines {
     }
 }
 
-/// A line for each capture, and what they come to.
+/// A row for each capture, with totals.
 #[derive(Default)]
 pub struct ReplayTable {
     lines: Vec<String>,
@@ -40,7 +40,7 @@ pub struct ReplayTable {
 }
 
 impl ReplayTable {
-    /// Replays every capture below the folders; on the host alone where there is no right to load the kernel's program.
+    /// Replays every capture below the folders; only on the host without the right to load the kernel's program.
     ///
     /// # Errors
     /// When there is no capture, or an engine fails.
@@ -68,7 +68,7 @@ impl ReplayTable {
         Ok(table)
     }
 
-    /// Whether the engines told the same of every capture.
+    /// Whether the engines agreed on every capture.
     #[must_use]
     pub const fn engines_agree(&self) -> bool {
         self.differ == 0
@@ -111,7 +111,7 @@ fn line(path: &Path, folder: &Path, replayed: &Replayed, engines: Engines) -> St
     )
 }
 
-/// The levels that flows had reached when they ended, whether anything alerted on them or not.
+/// The levels of flows at their end, whether or not they were in an incident.
 fn evidence(documents: &[Value]) -> String {
     let ended =
         documents.iter().filter(|document| document.pointer("/flow/final") == Some(&Value::Bool(true)));
@@ -119,7 +119,7 @@ fn evidence(documents: &[Value]) -> String {
     distinct(flows.map(|flow| text(flow, "/smb_sensor/evidence/level").to_owned()))
 }
 
-/// The rules that found something, each with the number of its incidents where there were several.
+/// The rules with findings, each with the number of its incidents if there are several.
 fn findings(documents: &[Value]) -> String {
     let mut rules: BTreeMap<String, usize> = BTreeMap::new();
     for rule in rules_of(documents) {

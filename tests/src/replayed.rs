@@ -1,4 +1,4 @@
-//! Captures through the replay, in this process: what each engine tells.
+//! Captures through the replay, in this process: the results of each engine.
 
 use std::{
     cell::RefCell,
@@ -28,7 +28,7 @@ use sensor_user::{
 };
 use serde_json::Value;
 
-/// What came of a capture.
+/// The result of a capture.
 #[derive(Debug)]
 pub struct Replayed {
     /// The documents: alerts, and summaries of flows.
@@ -63,7 +63,7 @@ impl Output for Kept {
     }
 }
 
-/// Replays one capture. The key of fingerprints is the same each time.
+/// Replays one capture. The key of fingerprints is fixed.
 ///
 /// # Errors
 /// When the engine does not start or fails; a damaged capture is no error.
@@ -71,7 +71,7 @@ pub fn replayed(path: &Path, engine: EngineChoice, config: &Config) -> Result<Re
     replayed_with(path, engine, config, &[])
 }
 
-/// The same with other addresses.
+/// The same with rewritten addresses.
 ///
 /// # Errors
 /// As [`replayed`].

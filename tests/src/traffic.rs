@@ -1,4 +1,4 @@
-//! Connections to be watched: real SMB sessions, plain TCP exchanges and crafted SYNs.
+//! Traffic for the sensor: real SMB sessions, plain TCP exchanges and crafted SYNs.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, TcpStream};
@@ -64,7 +64,7 @@ pub fn echo(stream: &mut TcpStream, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// An Ethernet frame with a TCP SYN that its first router drops: the time to live is 1, so that nobody answers it.
+/// An Ethernet frame with a TCP SYN that its first router drops: the time to live is 1, so nobody answers it.
 #[must_use]
 pub fn syn_frame(macs: ([u8; 6], [u8; 6]), from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
     let mut ip = vec![0x45, 0, 0, 40, 0, 0, 0x40, 0, 1, 6, 0, 0];

@@ -1,6 +1,6 @@
 //! The packet path twice: in the kernel and on the host.
 //!
-//! A [`Twin`] gives a frame to both and refuses every difference in counters and records.
+//! A [`Twin`] gives a frame to both and reports every difference in counters and records as an error.
 
 use anyhow::{Result, bail, ensure};
 use sensor_common::{
@@ -34,7 +34,7 @@ pub const ENTRIES: [Entry; 5] = [
 /// Bytes below which BPF_PROG_TEST_RUN refuses any frame: an Ethernet header.
 const ETHERNET_LEN: usize = 14;
 
-/// Bytes above which it refuses any frame that has to be in one piece: a page has to hold what surrounds it as well.
+/// Bytes above which it refuses any frame that must be linear: a page also has to hold the kernel's own data.
 const MAX_LINEAR_LEN: usize = 3_500;
 
 impl Setup {
@@ -56,7 +56,7 @@ impl Setup {
     }
 }
 
-/// What frames did, in both engines alike.
+/// The effect of frames, the same in both engines.
 #[derive(Clone, Debug)]
 pub struct Effect {
     /// The verdict on the last frame.
@@ -76,14 +76,14 @@ impl Effect {
     }
 }
 
-/// What became of one frame whose flow nobody has seen before.
+/// The outcome of one frame of a new flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nothing was counted or told: the packet is none of ours.
+    /// Nothing was counted or reported: the packet is not watched.
     Untouched,
     /// Counted under this name alone; beside it as seen, when its port could be read.
     Counted(Counter),
-    /// Kept, and told as this flow: without hook, time and CPU.
+    /// Kept, and reported as this flow: without hook, time and CPU.
     Kept(Box<Observation>),
 }
 
@@ -155,7 +155,7 @@ impl Twin {
     /// Any difference between the engines or between the hooks, and counts that are no single outcome.
     pub fn alone(&mut self, frame: &[u8]) -> Result<Outcome> {
         ensure!(self.alone, "a bystander needs an engine with one slot");
-        // Of two services, for not every set-up watches both.
+        // Of two services, because not every configuration watches both.
         let bystanders = [
             Frame::udp("10.255.255.254:9", "9.9.9.9:137").build(),
             Frame::tcp("10.255.255.254:9", "9.9.9.9:139").build(),
@@ -178,17 +178,17 @@ impl Twin {
         Ok(outcomes.swap_remove(0))
     }
 
-    /// Whether BPF_PROG_TEST_RUN takes the frame; what it does not take meets the host engine alone.
+    /// Whether BPF_PROG_TEST_RUN accepts the frame; other frames go to the host engine alone.
     #[must_use]
     pub fn takes(&self, entry: Entry, frame: &[u8]) -> bool {
         let linear = entry.hook != Hook::XdpIngress || !self.frags;
         runnable(entry.hook, frame) && !(linear && frame.len() > MAX_LINEAR_LEN)
     }
 
-    /// Puts enforcement into force in both engines, for this many ticks from now, or with none, or fewer, out of it.
+    /// Turns enforcement on in both engines for this many ticks from now, or off for none or fewer.
     ///
     /// # Errors
-    /// As the kernel says.
+    /// The kernel's error.
     pub fn enforce_for(&mut self, ticks: i32) -> Result<()> {
         // Time stands still on the host.
         self.host.enforce(Enforcement { on: 1, until: 0_u32.wrapping_add_signed(ticks) });
@@ -198,13 +198,13 @@ impl Twin {
     /// Ends enforcement in both.
     ///
     /// # Errors
-    /// As the kernel says.
+    /// The kernel's error.
     pub fn end_enforcement(&mut self) -> Result<()> {
         self.host.enforce(Enforcement { on: 0, until: u32::MAX / 4 });
         self.kernel.as_mut().map_or(Ok(()), Kernel::end_enforcement)
     }
 
-    /// The kernel's half, where there is one.
+    /// The kernel engine, if there is one.
     pub const fn kernel(&mut self) -> Option<&mut Kernel> {
         self.kernel.as_mut()
     }
@@ -246,7 +246,7 @@ pub(crate) fn difference(after: &CounterValues, before: &CounterValues) -> Count
     CounterValues::of(|counter| after.get(counter) - before.get(counter))
 }
 
-/// Reads the one outcome out of what a frame did beside a bystander.
+/// Reads the single outcome of a frame beside a bystander.
 fn outcome(effect: &Effect, hook: Hook) -> Result<Outcome> {
     let beside =
         |counter: &Counter| Counter::ENFORCEMENT.contains(counter) || *counter == Counter::PayloadSent;
@@ -278,7 +278,7 @@ const fn hook_mark(hook: Hook) -> u16 {
     }
 }
 
-/// The sums that hold whatever the frame: every watched packet has one outcome, and no frame is counted twice.
+/// Checks the sums that hold for every frame: every watched packet has one outcome, and no frame is counted twice.
 fn adds_up(effect: &Effect, times: u32) -> Result<()> {
     let (seen, outcomes) = (effect.counted.get(Counter::Seen), effect.counted.sum(Counter::OUTCOMES));
     ensure!(seen == outcomes, "seen {seen}, but outcomes {outcomes}: {:?}", effect.changes());

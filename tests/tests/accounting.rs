@@ -85,8 +85,8 @@ fn assert_adds_up(ended: &Ended) -> Result<()> {
     Ok(())
 }
 
-/// Without loss kept packets are accounted ones. A lost record takes at most the packets of its flow along, some of
-/// which an earlier record or sweep may have told.
+/// Without loss, kept packets equal accounted ones. A lost record loses at most the packets of its flow, some of
+/// which an earlier record or sweep may have reported.
 fn assert_kept_is_accounted_or_lost(ended: &Ended) -> Result<()> {
     let (kept, accounted) = (ended.number("kept")?, ended.number("accounted")?);
     let lost = ended.number("lost_packets")?;

@@ -1,4 +1,4 @@
-//! Every way onto an interface sees a whole session, says which it is, and is gone afterwards.
+//! Every way to attach sees a whole session, reports its name, and leaves nothing behind.
 
 use anyhow::{Result, ensure};
 use sensor_lab::{Smbd, Topology, address, require_lab};

@@ -1,10 +1,10 @@
-//! Data that leaves in many small sessions is noticed as if it left in one.
+//! Data that leaves in many small sessions is noticed like data that leaves in one.
 
 use sensor_lab::{Smbclient, Smbd, Topology, address, require_lab};
 use sensor_tests::{Agent, finds, number, texts};
 
 const RULE: &str = "data-leaving-over-smb";
-/// What each session carries out.
+/// Bytes that each session sends.
 const SENT: usize = 300 << 10;
 
 #[test]
@@ -40,7 +40,7 @@ fn fast_outbound_volume_alerts_early() {
     let client = Smbclient::new(border.client(), address::SERVER_V4);
     assert!(client.put("fast.bin", &vec![0x5A; SENT]).unwrap().success());
     let alert = agent.wait_for(|document| finds(document, RULE)).unwrap();
-    // Far below what is much by itself.
+    // Far below the limit of a single session.
     assert!(number(&alert, "/smb_sensor/volume/left_bytes") < 1 << 20, "{alert:#}");
     assert!(texts(&alert, "/threat/technique/id").contains(&"T1048"), "{alert:#}");
 }

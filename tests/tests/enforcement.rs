@@ -1,4 +1,4 @@
-//! Enforcement: what the rules would alert on is dropped at its SYN, and nothing else; off at once, and by itself.
+//! Enforcement: the SYN of connections that the rules alert on is dropped, and nothing else; it ends at once on command, and by itself.
 
 use std::{
     net::{SocketAddr, SocketAddrV4, TcpStream},
@@ -8,13 +8,13 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use sensor_lab::{Answer, Namespace, RawSocket, Smbd, TcpListener, Topology, address, poll, require_lab};
-use sensor_tests::{Agent, PATIENCE, connect, smb_session, syn_frame, tells, text, texts};
+use sensor_tests::{Agent, PATIENCE, connect, has_finding, smb_session, syn_frame, text, texts};
 use sensor_user::control::{Request, ask};
 
 const OUTBOUND: &str = "smb-to-internet";
 const INBOUND: &str = "external-access-windows-networking";
 
-/// Time in which a connection that is not dropped comes about.
+/// Time in which a connection that is not dropped is established.
 const SHORTLY: Duration = Duration::from_millis(400);
 
 #[expect(clippy::unwrap_used, reason = "a test cannot go on without an answer")]
@@ -67,7 +67,7 @@ fn both_rules_drop_the_syn_and_report_it() {
     assert!(!is_let_through(border.server(), inside.address()), "a stranger");
     assert!(is_let_through(border.client(), mapper.address()), "no rule is about outgoing DCE-RPC");
     for rule in [OUTBOUND, INBOUND] {
-        let alert = agent.wait_for(tells(rule, "attempt")).unwrap();
+        let alert = agent.wait_for(has_finding(rule, "attempt")).unwrap();
         assert_eq!(text(&alert, "/smb_sensor/enforcement"), "dropped");
         assert_eq!(texts(&alert, "/event/type"), ["start", "denied"]);
     }
@@ -168,7 +168,7 @@ fn every_syn_under_load_is_counted_or_arrives() {
     let border = Topology::border().unwrap();
     let state = tempfile::tempdir().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
-    // Somebody to resolve addresses for, before frames are counted.
+    // Resolves addresses before frames are counted.
     let _ = is_let_through(border.client(), (address::SERVER_V4, 9));
     let before = segments_received(border.server()).unwrap();
     let sent = flood(&border, state.path()).unwrap();
@@ -194,7 +194,7 @@ fn every_syn_under_load_is_counted_or_arrives() {
 const ROUNDS: u16 = 8;
 const FRAMES: u16 = 1_000;
 
-/// Sends SYNs of as many flows, and turns enforcement on and off between and during rounds.
+/// Sends one SYN for each of this many flows, and turns enforcement on and off between and during rounds.
 fn flood(border: &Topology, state: &Path) -> Result<u64> {
     let socket = RawSocket::open(border.client(), "eth0")?;
     let macs = (border.client().mac_address("eth0")?, border.gateway().mac_address("lan0")?);
@@ -213,7 +213,7 @@ fn flood(border: &Topology, state: &Path) -> Result<u64> {
     Ok(u64::from(ROUNDS) * u64::from(FRAMES))
 }
 
-/// Gives the frame a time to live of 64 instead of 1, so that the router forwards it, and its TCP check sum.
+/// Gives the frame a time to live of 64 instead of 1, so that the router forwards it, and updates its TCP checksum.
 fn live_long(frame: &mut [u8]) {
     frame[14 + 8] = 64;
     let sum = u16::from_be_bytes([frame[24], frame[25]]);

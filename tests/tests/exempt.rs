@@ -1,4 +1,4 @@
-//! `smb-sensor exempt`: what is added, removed or over changes what is alerted on while the agent runs, and is counted.
+//! `smb-sensor exempt`: added, removed and expired exemptions change the alerts of a running agent, and their hits are counted.
 
 use std::{path::Path, process::Command, thread, time::Duration};
 
@@ -9,10 +9,10 @@ use sensor_user::rfc3339::rfc3339;
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-/// Time for what takes the agent seconds on a loaded machine.
+/// Time for steps that take the agent seconds on a loaded machine.
 const LONG: Duration = Duration::from_secs(40);
 
-/// Runs the command; gives its exit code and all that it said.
+/// Runs the command; returns its exit code and all its output.
 #[expect(clippy::unwrap_used, reason = "a test cannot go on without the command")]
 fn exempt(state_dir: &Path, arguments: &str) -> (i32, String) {
     let output = Command::new(Agent::program().unwrap())
@@ -26,7 +26,7 @@ fn exempt(state_dir: &Path, arguments: &str) -> (i32, String) {
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
 }
 
-/// Now, as alerts tell times.
+/// Now, in the form of alerts.
 fn now() -> String {
     rfc3339(Timestamp::from_unix_nanos(OffsetDateTime::now_utc().unix_timestamp_nanos() as i64))
 }
@@ -49,7 +49,7 @@ fn added_exemption_silences_and_removal_restores_alerts() {
     session(border.client());
     agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
 
-    // By one end: the kernel lets it be, and counts its packets.
+    // By one end: the kernel lets it pass, and counts its packets.
     let add = format!("add --source {} --reason nightly --id nightly", address::CLIENT_V4);
     let (code, output) = exempt(state.path(), &add);
     assert!(code == 0 && output.contains("; in force"), "{output}");
@@ -63,7 +63,7 @@ fn added_exemption_silences_and_removal_restores_alerts() {
     let hits = poll(LONG, || Some(listed(state.path(), "hits:")).filter(|line| line.contains("packets")));
     assert!(hits.is_some(), "{:?}", exempt(state.path(), "list"));
 
-    // For a service of a server: the agent judges, and counts connections.
+    // For a service of a server: the agent decides, and counts connections.
     assert_eq!(exempt(state.path(), "remove nightly").0, 0);
     let add =
         format!("add --destination {} --service smb --reason provider --id provider", address::SERVER_V4);
@@ -106,7 +106,7 @@ fn hits_outlive_a_restart_and_an_exemption_expires() {
     assert!(ended.documents.is_empty(), "{:#?}", ended.documents);
     assert!(listed(state.path(), "hits:").contains("packets, last"), "{:?}", exempt(state.path(), "list"));
 
-    // In its place one that is over in a moment.
+    // Replaced by one that expires in a moment.
     assert_eq!(exempt(state.path(), "remove lan").0, 0);
     let soon = OffsetDateTime::now_utc() + Duration::from_secs(6);
     let soon = soon.format(&Rfc3339).unwrap();

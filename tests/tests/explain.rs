@@ -1,4 +1,4 @@
-//! `smb-sensor explain`, of the running agent and of a configuration.
+//! `smb-sensor explain`, for the running agent and for a configuration.
 
 #![expect(
     clippy::unwrap_used,
@@ -64,7 +64,7 @@ fn running_agent_explains_its_active_configuration() {
         "external",
         "that profile knows no 9.0.0.0/8"
     );
-    // The sensor's own rules go by what the agent was told on its command line.
+    // The sensor's own rules use the networks of the agent's command line.
     let sensor = &explanation["explanation"]["connections"][0]["profiles"][0];
     assert_eq!(text(sensor, "/profile"), "sensor");
     assert_eq!(text(sensor, "/server/place"), "internal");

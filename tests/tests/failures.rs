@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use sensor_lab::{Process, Topology, require_lab, scratch_dir, skip};
 use sensor_tests::{Agent, AgentBuilder, PATIENCE, attached};
 
-/// The start is refused in one line that has all of `words`.
+/// The start is refused in one line with all of `words`.
 fn refused(agent: AgentBuilder<'_>, words: &[&str]) -> Result<()> {
     let refusal = agent.refused()?;
     ensure!(refusal.code == Some(1), "{refusal:?}");
@@ -134,7 +134,7 @@ fn lists_each_missing_privilege_with_the_remedy() {
     }
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();
-    // The program may lie where only root can go.
+    // The program may be where only root can go.
     let program = scratch.path().join("smb-sensor");
     fs::copy(Agent::program().unwrap(), &program).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();

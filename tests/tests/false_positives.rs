@@ -1,5 +1,5 @@
-//! The known false positive of each detection, and what it says is to be done about it: the rule fires on the recorded session,
-//! and is silent once that was done. Everything else about the session stays as it is.
+//! The known false positive of each detection, with its remedy: the rule fires on the recorded session,
+//! and is silent once the remedy is applied. Everything else about the session stays the same.
 
 #![expect(
     clippy::unwrap_used,
@@ -40,7 +40,7 @@ fn ours(network: &str) -> Config {
     Config { internal: vec![network.parse().unwrap()], ..Config::default() }
 }
 
-/// `rule` fires on the session as it is, and no more with what `remedy` says.
+/// `rule` fires on the session, and no longer with `remedy`.
 fn is_silenced(rule: &str, capture: &str, rewrites: &[&str], as_it_was: &Config, remedy: &Config) {
     let mut known = rules::ALL.iter().map(|one| one.meta());
     assert!(known.any(|known| known.id == rule && !known.false_positives.is_empty()), "{rule}");

@@ -1,4 +1,4 @@
-//! A million random frames and some prefix sets before three judges, and every frame they once disagreed on.
+//! A million random frames and some prefix sets in three implementations, and every frame on which they once disagreed.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use sensor_tests::{
     privileged,
 };
 
-/// The same on every run; `cargo xtask fuzz` takes others.
+/// The same on every run; `cargo xtask fuzz` uses others.
 const SEED: u64 = 445;
 
 fn below(folder: &str) -> std::path::PathBuf {

@@ -1,4 +1,4 @@
-//! SIGHUP: a new configuration comes into force while the agent runs, and a bad one does not.
+//! SIGHUP: the running agent applies a new configuration, unless it is invalid.
 
 use std::fs;
 

@@ -1,11 +1,11 @@
-//! A stranger on the Internet reaches Windows networking on an internal machine.
+//! An external client reaches Windows networking on an internal machine.
 
 use std::net::UdpSocket;
 use std::time::Duration;
 
 use sensor_lab::{Answer, Smbd, TcpListener, Topology, UdpResponder, address, require_lab};
 use sensor_tests::{
-    Agent, EvidenceLevel, connect, echo, evidence, number, reaches, smb_session, tells, text, texts,
+    Agent, EvidenceLevel, connect, echo, evidence, has_finding, number, reaches, smb_session, text, texts,
 };
 
 const RULE: &str = "external-access-windows-networking";
@@ -41,7 +41,7 @@ fn inbound_exchange_without_netbios_alerts_as_an_attempt() {
     socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     socket.send_to(&[0; 50], responder.address()).unwrap();
     socket.recv(&mut [0; 100]).unwrap();
-    agent.wait_for(tells(RULE, "attempt")).unwrap();
+    agent.wait_for(has_finding(RULE, "attempt")).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), [RULE]);
     let alert = ended.found(RULE).unwrap();

@@ -1,8 +1,8 @@
-//! Where the sensor sits: on several interfaces of a gateway, or on a host's own network card.
+//! Positions of the sensor: on several interfaces of a gateway, or on a host's own network card.
 
 use sensor_lab::{Answer, Smbd, TcpListener, Topology, address, require_lab};
 use sensor_tests::{
-    Agent, EvidenceLevel, SMB2_MESSAGE, connect, echo, number, reaches, smb_session, tells, text,
+    Agent, EvidenceLevel, SMB2_MESSAGE, connect, echo, has_finding, number, reaches, smb_session, text,
 };
 
 #[test]
@@ -56,7 +56,7 @@ fn recognises_smb_of_a_local_packet_with_payload_in_pages() {
     let agent = Agent::on(border.client(), "eth0").start().unwrap();
     let mut stream = connect(border.client(), server.address()).unwrap();
     echo(&mut stream, &SMB2_MESSAGE).unwrap();
-    agent.wait_for(tells("smb-to-internet", "smb")).unwrap();
+    agent.wait_for(has_finding("smb-to-internet", "smb")).unwrap();
     let ended = agent.stop().unwrap();
     let incident = ended.only().unwrap();
     assert_eq!(text(incident, "/smb_sensor/incident/evidence"), "smb");

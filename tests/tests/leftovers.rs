@@ -1,4 +1,4 @@
-//! What stays behind when the process that started an agent is killed: nothing.
+//! Nothing stays behind when the process that started an agent is killed.
 
 use std::env;
 use std::path::Path;
@@ -37,7 +37,7 @@ fn killed_test_leaves_no_agent_and_no_kernel_program() {
     assert_eq!(still_loaded(&programs, PATIENCE).unwrap(), [0; 0]);
 }
 
-/// What the test above does in the process that it starts and kills.
+/// The work of the process that the test above starts and kills.
 fn own_until_killed() {
     let Ok(border) = Topology::border() else { return };
     let Ok(agent) = Agent::on(border.gateway(), "lan0").start() else {

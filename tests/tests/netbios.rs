@@ -4,17 +4,17 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result, ensure};
 use sensor_lab::{COMPUTER, Namespace, Nmbd, Topology, WORKGROUP, address, require_lab};
-use sensor_tests::{Agent, Ended, EvidenceLevel, number, reaches, tells, text, texts};
+use sensor_tests::{Agent, Ended, EvidenceLevel, has_finding, number, reaches, text, texts};
 use serde_json::{Value, json};
 
 const RULE: &str = "external-access-windows-networking";
 
-/// What the agents of these tests are told of, soon after nothing more is said.
+/// Configuration of the agents of these tests: they report soon after the last packet.
 const CONFIG: &str = "flow_documents = true\n[kernel]\nflow_idle = 10\n";
 
 const EXPOSED: &str = "windows-networking-exposed";
 
-/// Asks a machine for its names, as `nbtstat -A` of Windows does.
+/// Asks a machine for its names, like `nbtstat -A` of Windows.
 fn ask_for_names(from: &Namespace, of: Ipv4Addr) -> Result<()> {
     let mut command = from.command("nmblookup");
     let output =
@@ -49,7 +49,7 @@ fn is_flow(document: &Value) -> bool {
     text(document, "/event/action") == "network_flow"
 }
 
-/// What nmblookup asks for and nmbd tells.
+/// The name that nmblookup asks for and nmbd answers with.
 fn expected() -> Value {
     let one =
         |suffix, role, group, name| json!({ "name": name, "suffix": suffix, "role": role, "group": group });
@@ -114,7 +114,7 @@ fn reports_an_inbound_announcement_with_its_name() {
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").config(CONFIG).start().unwrap();
     let _nmbd = Nmbd::announcing(border.server(), address::SERVER_V4, address::CLIENT_V4).unwrap();
-    agent.wait_for(tells(RULE, "attempt")).unwrap();
+    agent.wait_for(has_finding(RULE, "attempt")).unwrap();
     agent.wait_for(is_flow).unwrap();
     let ended = agent.stop().unwrap();
     let incident = only_incident(&ended, &[RULE]).unwrap();

@@ -1,11 +1,11 @@
-//! What is no border crossing, or is known to be safe, raises no alert and is counted under its name.
+//! Traffic that does not cross the border, or is exempt, raises no alert and is counted under its name.
 
 use std::net::Ipv4Addr;
 
 use sensor_lab::{Smbd, Topology, address, require_lab};
 use sensor_tests::{Agent, Ended, EvidenceLevel, finds, reaches, smb_session, text};
 
-/// A second internal client and a second server, to be the twins that are not exempt.
+/// A second internal client and a second server, which are not exempt.
 const OTHER_CLIENT: Ipv4Addr = Ipv4Addr::new(172, 16, 5, 5);
 const OTHER_SERVER: Ipv4Addr = Ipv4Addr::new(1, 1, 1, 1);
 
@@ -114,7 +114,7 @@ fn exempt_pair_is_silent_and_each_end_with_another_is_not() {
     assert_eq!(ended.number("exempt").unwrap(), 1, "{}", ended.statistics);
 }
 
-/// The client's sessions come from its other address from now on.
+/// The client's sessions use its other address from now on.
 fn use_other_client(border: &Topology) {
     let route = format!("route replace default via {} src {OTHER_CLIENT}", address::GATEWAY_LAN_V4);
     assert!(border.client().ip(&route).is_ok(), "{route}");
@@ -129,7 +129,7 @@ fn assert_silent(ended: &Ended, outcome: &str) {
     assert_eq!(number("seen"), number(outcome), "{}", ended.statistics);
 }
 
-/// There are alerts, and the end at `pointer` is the same in all.
+/// There are alerts, and the end at `pointer` is the same in all of them.
 fn assert_only(ended: &Ended, pointer: &str, end: Ipv4Addr) {
     assert_eq!(
         ended.rules(),

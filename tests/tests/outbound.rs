@@ -1,18 +1,18 @@
-//! An internal client talks SMB to a server on the Internet: the sensor on the gateway's LAN side tells.
+//! An internal client uses SMB with a server on the Internet: the sensor on the gateway's LAN side reports it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
 use sensor_lab::{Answer, Smbclient, Smbd, TcpListener, Topology, address, require_lab};
 use sensor_tests::{
-    Agent, EvidenceLevel, SMB2_MESSAGE, connect, echo, evidence, number, reaches, session_of, smb_session,
-    tells, text, texts,
+    Agent, EvidenceLevel, SMB2_MESSAGE, connect, echo, evidence, has_finding, number, reaches, session_of,
+    smb_session, text, texts,
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 const BOTH: [&str; 2] = ["rare-smb-destination", "smb-to-internet"];
 
-/// What is found on a session that logs on and fetches a file.
+/// The findings of a session that logs on and fetches a file.
 const OF_A_FETCH: [&str; 4] =
     ["ntlm-credential-to-internet", "rare-smb-destination", "smb-download-from-internet", "smb-to-internet"];
 
@@ -24,7 +24,7 @@ fn real_session_is_one_incident_with_evidence_times_and_technique() {
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     let began = OffsetDateTime::from(SystemTime::now());
     smb_session(border.client(), address::SERVER_V4).unwrap();
-    agent.wait_for(tells("smb-to-internet", "data")).unwrap();
+    agent.wait_for(has_finding("smb-to-internet", "data")).unwrap();
     let ended = agent.stop().unwrap();
 
     assert_eq!(ended.rules(), OF_A_FETCH);
@@ -149,7 +149,7 @@ fn closed_port_is_a_refusal_without_a_technique() {
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     connect(border.client(), (address::SERVER_V4, 445)).unwrap_err();
-    agent.wait_for(tells("smb-to-internet", "refused")).unwrap();
+    agent.wait_for(has_finding("smb-to-internet", "refused")).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.rules(), BOTH);
     let alert = ended.found("smb-to-internet").unwrap();
@@ -172,7 +172,7 @@ fn unanswered_syn_is_an_attempt_without_a_technique() {
         .run(|| std::net::TcpStream::connect_timeout(&target, Duration::from_millis(100)))
         .unwrap()
         .unwrap_err();
-    let alert = agent.wait_for(tells("smb-to-internet", "attempt")).unwrap();
+    let alert = agent.wait_for(has_finding("smb-to-internet", "attempt")).unwrap();
     assert!(began.elapsed().unwrap() >= Duration::from_secs(1), "it is given time to be answered");
     assert!(alert.get("threat").is_none(), "{alert:#}");
     assert_eq!(number(&alert, "/event/severity"), 21, "{alert:#}");
@@ -194,7 +194,7 @@ fn incident_opens_and_escalates_while_the_session_is_open() {
     assert_eq!(text(&first, "/event/action"), "incident-opened");
     assert_eq!((text(&first, "/event/kind"), number(&first, "/event/severity")), ("alert", 21));
     echo(&mut stream, &SMB2_MESSAGE).unwrap();
-    let second = agent.wait_for(tells("smb-to-internet", "smb")).unwrap();
+    let second = agent.wait_for(has_finding("smb-to-internet", "smb")).unwrap();
     assert_eq!(text(&second, "/event/action"), "incident-escalated");
     assert_eq!((text(&second, "/event/kind"), number(&second, "/event/severity")), ("alert", 73));
     assert_eq!(
@@ -202,7 +202,7 @@ fn incident_opens_and_escalates_while_the_session_is_open() {
         text(&second, "/smb_sensor/incident/id"),
         "one incident"
     );
-    // Still open, as is proven by using it.
+    // It is still open, as its use proves.
     echo(&mut stream, &[7; 100]).unwrap();
     assert!(agent.documents().iter().all(|d| text(d, "/smb_sensor/incident/status") != "closed"));
 }

@@ -1,4 +1,4 @@
-//! Where documents go: a file that is appended to, and what happens when it takes no more.
+//! The output of documents: a file that is appended to, and what happens when it accepts no more.
 
 use std::fs;
 
@@ -56,8 +56,8 @@ fn reports_a_full_output_once_and_counts_unwritten_documents() {
     let border = Topology::border().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").arguments(&["--output", "/dev/full"]).start().unwrap();
     converse(&border).unwrap();
-    agent.wait_for_log("the output does not take documents").unwrap();
-    // It still watches: a second connection is seen.
+    agent.wait_for_log("the output does not accept documents").unwrap();
+    // It still watches: it sees a second connection.
     converse(&border).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(1), "{}", ended.log);
@@ -67,5 +67,5 @@ fn reports_a_full_output_once_and_counts_unwritten_documents() {
     assert_eq!(ended.number("written").unwrap(), 0);
     let line = format!("smb-sensor: {waiting} documents could not be written; the output did not take them");
     assert!(ended.log.lines().any(|logged| logged.starts_with(&line)), "{}", ended.log);
-    assert_eq!(ended.log.matches("the output does not take documents").count(), 1, "{}", ended.log);
+    assert_eq!(ended.log.matches("the output does not accept documents").count(), 1, "{}", ended.log);
 }

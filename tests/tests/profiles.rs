@@ -1,4 +1,4 @@
-//! The same packets by different profiles, through the whole sensor on the host.
+//! The same packets under different profiles, through the whole sensor on the host.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,7 +12,7 @@ use sensor_tests::{Agent, Frame, Order, Recording, documents_of, link, text};
 const START: u64 = 1_700_000_000_000_000_000;
 const HOUR: u64 = 3_600_000_000_000;
 
-/// What rules find in the incidents that open when these frames pass, an hour after each other; of one incident sorted by rule.
+/// The findings in the incidents of these frames, an hour after each other; sorted by rule within an incident.
 fn opened(profile: &str, frames: &[Frame]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let capture = folder.path().join("capture.pcap");

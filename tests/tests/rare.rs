@@ -1,4 +1,4 @@
-//! A destination is rare once: what was seen is known from then on, also after a restart.
+//! A destination is rare once: it is known from then on, even after a restart.
 
 use std::net::Ipv4Addr;
 
@@ -47,13 +47,13 @@ fn destination_is_rare_once_and_again_without_the_store() {
     assert_eq!(run(None, &[first]).0, [first.to_string()], "an empty store knows nothing");
 }
 
-/// Now, as documents tell times.
+/// Now, in the form of documents.
 fn now() -> String {
     rfc3339(Timestamp::from_unix_nanos(OffsetDateTime::now_utc().unix_timestamp_nanos() as i64))
 }
 
-/// Destinations that were found to be rare since a time: those that the facts of the findings name. An incident that goes
-/// on after a restart has its earlier findings too.
+/// Rare destinations since a time, as the facts of the findings name them. An incident that continues
+/// after a restart has its earlier findings too.
 #[expect(clippy::unwrap_used, reason = "a fact without its address fails the test")]
 fn rare_since(ended: &Ended, began: &str) -> Vec<String> {
     let mut rare = Vec::new();

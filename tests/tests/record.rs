@@ -8,7 +8,7 @@ use sensor_user::capture;
 
 const RULE: &str = "external-access-windows-networking";
 
-/// A field of each packet as tshark reads it, or nothing where there is no tshark.
+/// A field of each packet from tshark, or `None` without tshark.
 fn by_tshark(file: &Path, field: &str) -> Option<Vec<String>> {
     let mut tshark = Command::new("tshark");
     tshark.arg("-r").arg(file).args(["-T", "fields", "-e", field]);
@@ -27,7 +27,7 @@ fn alert_can_be_opened_in_wireshark_by_its_id() {
     let https = TcpListener::start(border.server(), (address::SERVER_V4, 443), Answer::Echo).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").arguments(&["--record", &file.display().to_string()]);
     let agent = agent.start().unwrap();
-    // Nobody alerts on this.
+    // No alert is about this.
     echo(&mut connect(border.client(), https.address()).unwrap(), &[7; 100]).unwrap();
     smb_session(border.server(), address::CLIENT_V4).unwrap();
     agent.wait_for(reaches(RULE, EvidenceLevel::Share)).unwrap();
@@ -39,7 +39,7 @@ fn alert_can_be_opened_in_wireshark_by_its_id() {
     capture::frames(&file, |frame| frames.push((frame.nanoseconds, frame.bytes.to_vec()))).unwrap();
     assert!(frames.len() > 10, "{} packets", frames.len());
     assert!(frames.iter().all(|(_, bytes)| bytes.len() <= 512));
-    // The first is the SYN, which came before there was an alert.
+    // The first is the SYN, which came before the alert.
     assert_eq!(frames[0].1[47] & 0x12, 2, "{:02x?}", frames[0].1);
 
     let Some(comments) = by_tshark(&file, "frame.comment") else {
@@ -77,7 +77,7 @@ fn recording_continues_after_the_last_one_and_keeps_its_length() {
         })
         .unwrap();
         counts.push(count);
-        // As a full disk leaves it: the last packet is torn.
+        // Like after a full disk: the last packet is torn.
         let torn = fs::OpenOptions::new().write(true).open(&file).unwrap();
         torn.set_len(torn.metadata().unwrap().len() - 7).unwrap();
     }

@@ -1,4 +1,4 @@
-//! Prefix sets that change under load: every packet is judged by the set before or the set after, never by a mixture.
+//! Prefix sets that change under load: every packet is classified by the old set or the new one, never by a mixture.
 
 #![expect(
     clippy::unwrap_used,
@@ -33,16 +33,16 @@ use sensor_user::{
 
 /// Prefixes in which the two sets differ.
 const OTHERS: usize = 100_000;
-/// Switches wanted, as far as the time allows; without optimisation each takes seconds.
+/// Switches wanted, if the time allows; without optimisation each takes seconds.
 const SWITCHES: usize = 8;
 const MIN_SWITCHES: usize = 2;
 const SWITCHING: Duration = Duration::from_secs(8);
-/// Frames on their way at a time; the receiving end of the cable has room for 256.
+/// Frames in transit at a time; the receive queue of the cable has 256 places.
 const BATCH: u64 = 64;
 
-/// Internal in both sets: by a wide prefix in uniform space, by one that the others divide, by one of its own among them.
+/// Internal in both sets: by a wide prefix in a uniform range, by one that others divide, by one of its own among them.
 const LATERAL: [&str; 5] = ["10.9.9.9", "20.20.7.7", "20.21.7.7", "fd00:9::9", "2a00:1::1"];
-/// On the Internet in both sets: in space where there is no other prefix, and among the others.
+/// On the Internet in both sets: in a range without other prefixes, and among others.
 const KEPT: [&str; 4] = ["8.8.4.4", "20.22.7.7", "2001:4860::8844", "2a00:2::1"];
 /// Internal in both sets beside the defaults.
 const OURS: [&str; 3] = ["20.20.0.0/16", "20.21.7.7/32", "2a00:1::/32"];
@@ -76,7 +76,7 @@ fn reload_under_load_classifies_every_packet_by_one_set() {
     });
     drop(attached);
 
-    // Every frame was received, so that the counts say what became of each.
+    // Every frame was received, so the counters show the outcome of each.
     let counted = program.counters.read().unwrap();
     let outcomes = Counter::OUTCOMES.iter().map(|outcome| (*outcome, counted.get(*outcome)));
     let outcomes: Vec<_> = outcomes.filter(|(_, packets)| *packets != 0).collect();
@@ -84,7 +84,7 @@ fn reload_under_load_classifies_every_packet_by_one_set() {
     assert_eq!(outcomes, [(Counter::Kept, kept), (Counter::Lateral, lateral)]);
     assert_eq!(counted.get(Counter::Seen), kept + lateral);
 
-    // And each flow in the slots is one of those that are to be kept, with all its packets.
+    // Each flow in the slots is one of the kept ones, with all its packets.
     let mut flows = Vec::new();
     for cpu in 0..program.slots.cpus() {
         program.slots.sweep(cpu, |slot| flows.push((slot.line.remote_low, slot.line.packets)));
@@ -96,7 +96,7 @@ fn reload_under_load_classifies_every_packet_by_one_set() {
     assert_eq!(flows.iter().map(|(_, [_, remote])| *remote).sum::<u32>(), 0, "the peer sends from inside");
 }
 
-/// Puts the two sets into force in turn.
+/// Applies the two sets in turn.
 fn switch(prefixes: &mut PrefixMaps, sets: &[PrefixSet; 2], switched: &AtomicUsize) -> Result<()> {
     let start = Instant::now();
     for number in 1..=SWITCHES {
@@ -109,7 +109,7 @@ fn switch(prefixes: &mut PrefixMaps, sets: &[PrefixSet; 2], switched: &AtomicUsi
     Ok(())
 }
 
-/// Sends a frame to each address in turn until `over`, and sees to it that none is dropped on the way. Gives the rounds.
+/// Sends a frame to each address in turn until `over`, and checks that none is dropped on the way. Returns the rounds.
 fn send_until(
     socket: &RawSocket,
     counters: &KernelCounters,
@@ -161,8 +161,8 @@ fn low_bytes(address: &str) -> [u8; 4] {
     }
 }
 
-/// The defaults, [`OURS`], and other prefixes that cover nothing of [`KEPT`]. None is in `empty`: where that differs, so do
-/// the numbers of the blocks that come after it.
+/// The defaults, [`OURS`], and other prefixes that cover nothing of [`KEPT`]. Their order differs by `empty`, and so do
+/// the numbers of the later blocks.
 fn random_set(seed: u64, empty: &str) -> PrefixSet {
     let empty: IpNet = empty.parse().unwrap();
     let mut state = seed;

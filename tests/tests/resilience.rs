@@ -1,5 +1,5 @@
-//! What happens around a running agent that it did not ask for: readers that stop reading, interfaces that go, a second
-//! agent on the same filters, somebody who stops it.
+//! External disturbances of a running agent: readers that stop reading, interfaces that go, a second
+//! agent on the same filters, a stop signal.
 
 use std::{
     fs::OpenOptions,
@@ -11,10 +11,10 @@ use std::{
 
 use sensor_lab::{Answer, RawSocket, Signal, Smbd, TcpListener, Topology, address, poll, require_lab};
 use sensor_tests::{
-    Agent, EvidenceLevel, SMB2_MESSAGE, connect, echo, reaches, smb_session, syn_frame, tells, text,
+    Agent, EvidenceLevel, SMB2_MESSAGE, connect, echo, has_finding, reaches, smb_session, syn_frame, text,
 };
 
-/// Time for what takes an agent long that is busy with a flood.
+/// Time for a step of an agent that is busy with a flood.
 const LONG: Duration = Duration::from_secs(60);
 
 #[test]
@@ -24,7 +24,7 @@ fn unread_output_delays_neither_packets_nor_signals() {
     let scratch = tempfile::tempdir().unwrap();
     let pipe = scratch.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    // Somebody has it open and reads nothing: it takes 64 KiB, some 25 documents.
+    // A reader has it open and reads nothing: it takes 64 KiB, some 25 documents.
     let _reader =
         OpenOptions::new().read(true).write(true).custom_flags(nix::libc::O_NONBLOCK).open(&pipe).unwrap();
     let agent =
@@ -36,7 +36,7 @@ fn unread_output_delays_neither_packets_nor_signals() {
         let from = SocketAddrV4::new(Ipv4Addr::from(0x0A80_0000 + number), 20_000);
         socket.send(&syn_frame(macs, from, SocketAddrV4::new(address::SERVER_V4, 445))).unwrap();
     }
-    agent.wait_for_log("the output does not take documents").unwrap();
+    agent.wait_for_log("the output does not accept documents").unwrap();
     let ended = agent.stop_by(Signal::SIGTERM).unwrap();
     assert_eq!(ended.code, Some(1));
     assert_eq!(ended.number("kept").unwrap(), ended.number("accounted").unwrap());
@@ -85,7 +85,7 @@ fn command_to_a_stopped_agent_ends_in_seconds_and_names_the_process() {
         command.args(arguments).arg("--state-dir").arg(state.path()).output().unwrap()
     };
     agent.signal(Signal::SIGSTOP).unwrap();
-    // Incidents are read from the store, with or without an agent.
+    // Incidents are in the store, with or without an agent.
     assert!(command(&["alerts"]).status.success());
     for arguments in [&["enforce", "status"][..], &["explain", "8.8.4.4"]] {
         let output = command(arguments);
@@ -106,7 +106,7 @@ fn session_after_a_flood_that_filled_the_table_is_alerted() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
-    // A ring that takes what the agent has not come to yet: what counts here is the table.
+    // A ring large enough for the agent's backlog: this test is about the table.
     let config = "statistics_interval = 1\n[kernel]\nring_bytes = 67108864\n";
     let agent = Agent::on(border.gateway(), "lan0").config(config).start().unwrap();
     let socket = RawSocket::open(border.client(), "eth0").unwrap();
@@ -117,7 +117,7 @@ fn session_after_a_flood_that_filled_the_table_is_alerted() {
         let line = log.lines().rfind(|line| line.contains("statistics:")).unwrap_or_default();
         line.contains(" evicted_connections=") && !line.contains(" evicted_connections=0 ")
     };
-    // Some are lost where the machine is busy.
+    // Some are lost if the machine is busy.
     let mut flood =
         (0..2_000_000_u32).map(|number| SocketAddrV4::new(Ipv4Addr::from(0x0A80_0000 + number), 40_000));
     while flood.len() > 0 && !is_full() {
@@ -125,14 +125,14 @@ fn session_after_a_flood_that_filled_the_table_is_alerted() {
             let _ = socket.send(&syn_frame(macs, from, to));
         }
     }
-    // The agent may be behind.
+    // The agent may be late.
     poll(LONG, || is_full().then_some(()))
         .unwrap_or_else(|| panic!("the table did not fill: {}", agent.log()));
     let mut connection = connect(border.client(), server.address()).unwrap();
     echo(&mut connection, &SMB2_MESSAGE).unwrap();
-    // A hundred attempts have filled the window, which the end of the run ends.
+    // A hundred attempts have filled the window, which ends with the run.
     let ended = agent.stop_within(LONG).unwrap();
-    let spoke = tells("smb-to-internet", "smb");
+    let spoke = has_finding("smb-to-internet", "smb");
     let late = ended.documents.iter().find(|document| spoke(document)).unwrap_or_else(|| {
         let of_it = |one: &&serde_json::Value| one.to_string().contains("10.0.0.2");
         panic!("{:#?}\n{}", ended.documents.iter().filter(of_it).collect::<Vec<_>>(), ended.log)

@@ -1,4 +1,4 @@
-//! One machine that tries many across the border, whichever way, is one alert, and one that tries many at home is none.
+//! One machine that tries many across the border, in either direction, is one alert; internally it is none.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
@@ -12,15 +12,15 @@ use sensor_tests::{Agent, Ended, EvidenceLevel, PATIENCE, evidence, finds, numbe
 use serde_json::Value;
 
 const SWEEP: &str = "smb-sweep";
-/// Time in which a sweep is told of, on a busy machine.
+/// Time in which a sweep is reported, on a busy machine.
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(60);
-/// The longest that a plain connection is waited for where nobody answers.
+/// Longest wait for a plain connection without an answer.
 const ONE_TRY: Duration = Duration::from_millis(5);
 
-/// Targets of one incident that are told apart.
+/// Most targets of one incident that are counted.
 const MAX_TARGETS: u64 = 4_096;
 
-/// Where the targets are, as `ip` takes it: public addresses, which the namespaces alone know.
+/// The targets, in the form of `ip`: public addresses that exist in the namespaces alone.
 const TARGETS: &str = "8.9.0.0/16";
 /// Their internal twins.
 const TWINS: &str = "10.9.0.0/16";
@@ -35,7 +35,7 @@ fn twin(n: u16) -> Ipv4Addr {
     Ipv4Addr::new(10, 9, high, low)
 }
 
-/// Connects to 300 addresses, one after another; what comes of it is their business.
+/// Connects to 300 addresses, one after another, with any result.
 fn connect_to_all(border: &Topology, target: fn(u16) -> Ipv4Addr) -> Result<()> {
     connect(border.client(), 0..300, target)
 }
@@ -49,19 +49,19 @@ fn connect(from: &Namespace, targets: Range<u16>, target: fn(u16) -> Ipv4Addr) -
     })
 }
 
-/// The agent's end, once it told of the sweep: the last document says how it went on.
+/// The agent's output, after it reported the sweep: the last document has its final state.
 fn end_when_reported(agent: Agent) -> Result<Ended> {
     poll(SWEEP_TIMEOUT, || agent.documents().into_iter().find(|document| finds(document, SWEEP)))
         .with_context(|| format!("no sweep: {:#?}\n{}", agent.documents(), agent.log()))?;
     agent.stop()
 }
 
-/// The last document of the one alert there is, which is of a sweep of so many targets by an internal machine.
+/// The last document of the only alert, about a sweep of this many targets by an internal machine.
 fn only_sweep(ended: &Ended, targets: u64) -> Result<&Value> {
     only_sweep_by(ended, (address::CLIENT_V4, "outbound"), targets, targets)
 }
 
-/// The same of a sweep by `source` with so many connections, of whose targets so many are told apart.
+/// The same for a sweep by `source` with this many connections, of whose targets this many are counted.
 fn only_sweep_by<'a>(
     ended: &'a Ended,
     (source, direction): (Ipv4Addr, &str),
@@ -80,7 +80,7 @@ fn only_sweep_by<'a>(
     Ok(last)
 }
 
-/// Sends so many frames that each begin a connection, from another port to another address, and nothing more.
+/// Sends this many frames that each begin a connection, from another port to another address, and nothing more.
 fn send_lone_syns(border: &Topology, targets: Range<u16>, target: fn(u16) -> Ipv4Addr) -> Result<()> {
     let macs = (border.client().mac_address("eth0")?, border.gateway().mac_address("lan0")?);
     let socket = RawSocket::open(border.client(), "eth0")?;

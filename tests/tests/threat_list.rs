@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command, time::Duration};
 use sensor_lab::{Smbd, Topology, address, poll, require_lab};
 use sensor_tests::{Agent, EvidenceLevel, number, reaches, smb_session, text};
 
-/// Time for what takes the agent seconds on a loaded machine.
+/// Time for steps that take the agent seconds on a loaded machine.
 const LONG: Duration = Duration::from_secs(40);
 
 #[test]
@@ -15,7 +15,7 @@ fn names_a_listed_server_and_notices_a_changed_file() {
     let _smbd = Smbd::start(border.server()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("feed.csv");
-    // As many lines as a feed has, and ours behind them.
+    // As many lines as a feed has, followed by the test's own.
     let mut lines: String =
         (0..20_000u32).map(|n| format!("{},other\n", std::net::Ipv4Addr::from(0x1400_0000 + n))).collect();
     fs::write(&file, &lines).unwrap();
@@ -31,7 +31,7 @@ fn names_a_listed_server_and_notices_a_changed_file() {
     let refusal = |log: String| log.contains("feed.csv, line 20001: \"nonsense\"").then_some(());
     assert!(poll(LONG, || refusal(agent.log())).is_some(), "{}", agent.log());
 
-    // The bad line holds up no exemption, and the list stays in force as it was.
+    // The bad line delays no exemption, and the list stays as it was.
     add_an_exemption(state.path());
     agent.wait_for_log("1 exemptions, 1 threat lists").unwrap();
 
@@ -83,7 +83,7 @@ fn list_that_does_not_fit_stays_and_is_retried_with_the_next_change() {
     agent.stop().unwrap();
 }
 
-/// Has the running agent take an exemption of addresses that no test uses.
+/// Makes the running agent apply an exemption of addresses that no test uses.
 #[track_caller]
 #[expect(clippy::unwrap_used, reason = "a test cannot go on without the command")]
 fn add_an_exemption(state_dir: &Path) {

@@ -1,4 +1,4 @@
-//! What identifies a connection: its five-tuple, and the interface that it passes.
+//! The identity of a connection: its five-tuple, and the interface that it passes.
 
 use std::net::SocketAddr;
 
@@ -36,7 +36,7 @@ pub struct FlowId {
     pub ifindex: u32,
 }
 
-/// Which way a connection crosses the border, by who opened it.
+/// The direction in which a connection crosses the border, by its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {

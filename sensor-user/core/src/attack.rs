@@ -1,6 +1,6 @@
 //! MITRE ATT&CK techniques and tactics that alerts name, in one table.
 
-/// Version of ATT&CK (Enterprise) that the names and identifiers are taken from.
+/// Version of ATT&CK (Enterprise) from which the names and identifiers are taken.
 pub const ATTACK_VERSION: &str = "19";
 
 /// A tactic.
@@ -185,7 +185,7 @@ pub static SERVICE_EXECUTION: Technique = Technique {
 pub static NON_STANDARD_PORT: Technique =
     Technique { id: "T1571", name: "Non-Standard Port", parent: None, tactics: &[&COMMAND_AND_CONTROL] };
 
-/// The techniques that findings name. The parents of sub-techniques are not among them.
+/// The techniques that findings name, without the parents of sub-techniques.
 pub static TECHNIQUES: [&Technique; 17] = [
     &SMB_ADMIN_SHARES,
     &NETWORK_SERVICE_DISCOVERY,

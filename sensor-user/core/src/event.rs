@@ -1,4 +1,4 @@
-//! What the core gives: typed events. Rendering them is the caller's.
+//! The output of the core: typed events. The caller renders them.
 
 use std::sync::Arc;
 
@@ -11,16 +11,16 @@ use crate::{
     view::FlowView,
 };
 
-/// Something that is written.
+/// An event to write.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// An incident was opened, changed or closed.
     Incident(Box<IncidentEvent>),
-    /// New incidents of a rule were counted and not opened.
+    /// New incidents of a rule were only counted.
     Quota(QuotaSummary),
-    /// A connection is over.
+    /// A connection ended.
     Flow(Box<FlowSummary>),
-    /// A connection belongs to an incident that was opened: its packets are worth recording.
+    /// A connection belongs to an open incident: its packets are worth recording.
     Joined {
         /// The connection.
         tuple: FiveTuple,
@@ -29,7 +29,7 @@ pub enum Event {
         /// Identifier of the leading rule.
         rule: String,
     },
-    /// Such a connection is over.
+    /// Such a connection ended.
     Left {
         /// The connection.
         tuple: FiveTuple,
@@ -45,7 +45,7 @@ impl From<IncidentOutput> for Event {
     }
 }
 
-/// A connection that is over: the owned form of a [`FlowView`].
+/// A connection that ended: the owned form of a [`FlowView`].
 #[derive(Clone, Debug)]
 pub struct FlowSummary {
     view: FlowView<'static>,
@@ -59,7 +59,7 @@ pub struct FlowSummary {
 }
 
 impl FlowSummary {
-    /// Takes everything over.
+    /// Takes ownership of the parts.
     #[must_use]
     pub fn of(view: &FlowView<'_>, exemption: Option<String>, incident: Option<IncidentId>) -> Self {
         Self {

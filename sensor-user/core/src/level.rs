@@ -1,4 +1,4 @@
-//! How far a connection got: the evidence levels, and the severities that follow from them.
+//! Evidence levels, which say how far a connection got, and severities.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EvidenceLevel {
-    /// The client tried, and nothing came back.
+    /// The client tried, and no answer was seen.
     Attempt,
     /// The server refused.
     Refused,
@@ -16,7 +16,7 @@ pub enum EvidenceLevel {
     Answered,
     /// The handshake was completed, or NetBIOS answered over UDP.
     Connected,
-    /// SMB, or DCE-RPC on its own port, was spoken both ways.
+    /// Both sides spoke SMB, or DCE-RPC on its own port.
     Smb,
     /// The client sent a credential: an NTLM response, a Kerberos ticket or a password.
     Credential,
@@ -24,8 +24,8 @@ pub enum EvidenceLevel {
     Session,
     /// A share was connected.
     Share,
-    /// Commands that carry content were seen, or more payload than the set-up of a session can explain where messages are
-    /// encrypted or were not read.
+    /// Commands that carry content were seen; or, if messages were encrypted or not read, more payload than the set-up of a
+    /// session can explain.
     Data,
 }
 
@@ -59,7 +59,7 @@ impl EvidenceLevel {
         }
     }
 
-    /// The level of a name in documents.
+    /// The level with this name in documents.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|level| level.name() == name)
@@ -72,7 +72,7 @@ impl fmt::Display for EvidenceLevel {
     }
 }
 
-/// How bad an incident or a finding is.
+/// Severity of an incident or a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {

@@ -1,8 +1,8 @@
 //! The decisions of smb-sensor: which connections there are, how far they got, what rules find on them, and which incidents
-//! that makes.
+//! result.
 //!
-//! Takes records and slots of the kernel, payload and the passing of time; gives typed events. Never does I/O, reads a clock,
-//! starts a thread or builds a document. [`Core::step`] is the whole of it.
+//! Takes records and slots of the kernel, payload and time; gives typed events. Never does I/O, reads a clock,
+//! starts a thread or builds a document. [`Core::step`] is its only entry point.
 //! Imports run one way: vocabulary (`time`, `address`, `level`, `service`, `process`, `view`), `flow`, `rules`, `incident`, `core`.
 
 pub mod address;

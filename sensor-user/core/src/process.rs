@@ -1,4 +1,4 @@
-//! The process on this machine that opened a connection, as far as it is known. Looking it up is the caller's.
+//! The process on this machine that opened a connection, if known. The caller looks it up.
 
 use std::{fmt, sync::Arc};
 
@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{address::FiveTuple, time::Moment};
 
-/// The process that opened a connection. Texts are fit to be shown.
+/// The process that opened a connection. Its texts are escaped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// Process number outside all PID namespaces.
     pub pid: u32,
-    /// Name of the process. `None` when another of its threads opened the connection and the process was gone before its
+    /// Name of the process. `None` if another of its threads opened the connection and the process was gone before its
     /// own name was read.
     pub name: Option<String>,
     /// The thread that opened the connection, unless it is the first of the process.
@@ -53,16 +53,16 @@ pub struct Executable {
 pub struct Container {
     /// Identifier: mostly 64 hexadecimal digits, a name with LXC and systemd-nspawn.
     pub id: String,
-    /// The engine, where the name of the cgroup shows it.
+    /// The engine, if the name of the cgroup shows it.
     pub runtime: Option<String>,
 }
 
-/// A connection that was seen for the first time.
+/// A connection that is new to the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opening {
     /// The connection.
     pub tuple: FiveTuple,
-    /// Kernel ticks of the first packet that was seen of it.
+    /// Kernel ticks of its first observed packet.
     pub ticks: u32,
     /// Whether that packet was the first of the connection.
     pub from_the_start: bool,
@@ -74,7 +74,7 @@ pub trait ProcessLookup {
     fn process_of(&mut self, opening: &Opening, now: Moment) -> Option<Arc<Process>>;
 }
 
-/// No process is known, as on a gateway.
+/// Knows no process, as on a gateway.
 #[derive(Clone, Copy, Debug)]
 pub struct NoProcesses;
 

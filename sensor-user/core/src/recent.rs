@@ -1,12 +1,12 @@
-//! A table that keeps what was used lately, within a bound.
+//! A bounded table that keeps recently used entries.
 //!
-//! It has two halves. What is asked for goes to the young half; when that is full it becomes the old one, and what the old
-//! one still held is forgotten. So each use costs the same, and a flood of new keys pushes out only what was left alone while
-//! half a table of others came.
+//! It has two halves. A used entry moves to the young half. When that is full it becomes the old one, and the entries left
+//! in the previous old half are forgotten. So each use costs the same, and a flood of new keys removes only entries that
+//! were unused while half a table of others arrived.
 
 use std::{collections::HashMap, hash::Hash, mem};
 
-/// A bounded table of what was used lately.
+/// A bounded table of recently used entries.
 #[derive(Clone, Debug)]
 pub struct Recent<K, V> {
     half: usize,
@@ -15,13 +15,13 @@ pub struct Recent<K, V> {
 }
 
 impl<K: Copy + Eq + Hash, V: Default> Recent<K, V> {
-    /// An empty table that keeps the last `half` entries at least, and twice as many at most.
+    /// An empty table that keeps at least the last `half` entries, and at most twice as many.
     #[must_use]
     pub fn new(half: usize) -> Self {
         Self { half: half.max(1), young: HashMap::new(), old: HashMap::new() }
     }
 
-    /// The entry of `key`, a default one if there is none.
+    /// The entry of `key`; inserts a default if there is none.
     pub fn entry(&mut self, key: K) -> &mut V {
         if !self.young.contains_key(&key) {
             let known = self.old.remove(&key).unwrap_or_default();
@@ -33,7 +33,7 @@ impl<K: Copy + Eq + Hash, V: Default> Recent<K, V> {
         self.young.entry(key).or_default()
     }
 
-    /// Takes an entry out.
+    /// Removes an entry.
     pub fn remove(&mut self, key: &K) -> Option<V> {
         self.young.remove(key).or_else(|| self.old.remove(key))
     }

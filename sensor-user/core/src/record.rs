@@ -1,7 +1,7 @@
-//! Records and slots from the kernel to observations.
+//! From records and slots of the kernel to observations.
 //!
-//! Checked decoding: the first stage of the agent. Takes bytes, gives an [`Observation`] or says what is wrong with
-//! them; never trusts a length, a version or an enum value.
+//! Checked decoding: the first stage of the agent. Takes bytes, gives an [`Observation`] or a [`DecodeError`]; never
+//! trusts a length, a version or an enum value.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -26,16 +26,16 @@ pub struct Observation {
     pub id: FlowId,
     /// CPU whose slot it is.
     pub cpu: u16,
-    /// Which stay in that slot: counts only grow within one, and a settled record ends it.
+    /// Generation of its stay in that slot: counts only grow within one, and a settled record ends it.
     pub generation: u32,
     /// Evidence marks, see [`sensor_common::slot::mark`].
     pub marks: u16,
     /// TCP flags seen from internal and external side.
     pub tcp_flags: [u8; 2],
     /// Commands that carry content, as far as the kernel saw them in this stay: a message with a WRITE request or a successful READ
-    /// response (SMB 2 and 3: MS-SMB2 2.2.21, 2.2.20; SMB 1: MS-CIFS 2.2.4) whose data is no DCE-RPC unit in a named pipe. Of
-    /// encrypted messages, and of those that begin inside a segment, this says nothing. The rest of a DCE-RPC response that takes
-    /// several READs looks like content: whether the tree is a pipe's, its TREE_CONNECT says.
+    /// response (SMB 2 and 3: MS-SMB2 2.2.21, 2.2.20; SMB 1: MS-CIFS 2.2.4) whose data is no DCE-RPC PDU in a named pipe. It
+    /// says nothing about encrypted messages and messages that begin inside a segment. The rest of a DCE-RPC response that takes
+    /// several READs looks like content; the TREE_CONNECT shows whether the tree is a pipe's.
     pub content: Content,
     /// Counts since the flow took its slot or was last settled.
     pub counts: Counts,
@@ -47,8 +47,8 @@ pub struct Observation {
     pub vlan: Option<u16>,
 }
 
-/// Commands that carry content, seen by command: READ responses and WRITE requests of SMB 1 (MS-CIFS) and SMB 2/3 (MS-SMB2),
-/// pipes left out.
+/// Commands that carry content: READ responses and WRITE requests of SMB 1 (MS-CIFS) and SMB 2/3 (MS-SMB2),
+/// without those of pipes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
     /// Content was sent from the internal to the external side.
@@ -64,7 +64,7 @@ impl Content {
         self.left || self.came
     }
 
-    /// Adds what `other` has.
+    /// Adds that of `other`.
     pub const fn add(&mut self, other: Self) {
         self.left |= other.left;
         self.came |= other.came;
@@ -78,9 +78,9 @@ pub struct Counts {
     pub packets: [u64; 2],
     /// Bytes of IP packets.
     pub bytes: [u64; 2],
-    /// Bytes of payload: of TCP by sequence number, each once.
+    /// Bytes of payload; for TCP by sequence number, each once.
     pub payload: [u64; 2],
-    /// Bytes of TCP payload that were sent again, or came behind later ones.
+    /// Bytes of TCP payload that were retransmitted or arrived after later ones.
     pub retransmitted: [u64; 2],
 }
 
@@ -91,7 +91,7 @@ impl Counts {
         self.packets[0] + self.packets[1]
     }
 
-    /// What came since `earlier` counts of the same stay in a slot.
+    /// The difference to `earlier` counts of the same stay in a slot.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let less =
@@ -115,12 +115,12 @@ impl Counts {
     }
 }
 
-/// What a record says.
+/// The content of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Record<'a> {
     /// A flow that began, whose evidence rose, that ended or that was settled.
     Flow(RecordKind, Observation),
-    /// One flow took the slot of another: the exact counts of that one, and the beginning of this one.
+    /// One flow took the slot of another: the exact counts of the old one, and the beginning of the new one.
     Replaced(Observation, Observation),
     /// A piece of payload.
     Piece(Piece<'a>),
@@ -133,11 +133,11 @@ pub struct Piece<'a> {
     pub id: FlowId,
     /// Who sent it.
     pub side: Side,
-    /// What it is.
+    /// Its kind.
     pub kind: PieceKind,
-    /// TCP sequence number of its first byte; 0 of a datagram.
+    /// TCP sequence number of its first byte; 0 for a datagram.
     pub sequence: u32,
-    /// Bytes that were wanted from there on: of the message, of what is left of it, or of the datagram.
+    /// Bytes that were wanted from there: of the message, of its rest, or of the datagram.
     pub wanted: u32,
     /// Kernel ticks.
     pub at: u32,
@@ -145,7 +145,7 @@ pub struct Piece<'a> {
     pub bytes: &'a [u8],
 }
 
-/// A record that is none.
+/// Why bytes are not a valid record.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum DecodeError {
     /// Neither an IPv4 nor an IPv6 record.
@@ -157,19 +157,19 @@ pub enum DecodeError {
     /// Unknown kind.
     #[error("record kind {0} is unknown")]
     Kind(u8),
-    /// A piece of payload whose head does not fit it.
+    /// A piece of payload whose header does not match its length.
     #[error("a piece of payload with kind {kind}, side {side} and {captured} bytes captured, {there} there")]
     Piece {
         /// Kind.
         kind: u8,
         /// Side.
         side: u8,
-        /// Length by its head.
+        /// Length in its header.
         captured: u16,
-        /// Length that is there.
+        /// Actual length.
         there: usize,
     },
-    /// Unknown address family, or one that does not fit the length.
+    /// Unknown address family, or one that does not match the length.
     #[error("address family {family} in a record of {length} bytes")]
     Family {
         /// Family.
@@ -182,7 +182,7 @@ pub enum DecodeError {
     Transport(u8),
 }
 
-/// Decodes a record off the ring.
+/// Decodes a record from the ring.
 ///
 /// # Errors
 /// [`DecodeError`] for anything that this version of the kernel program does not write.
@@ -204,7 +204,7 @@ pub fn record(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
     }
 }
 
-/// The state of a flow out of a record.
+/// The state of a flow in a record.
 fn flow(bytes: &[u8]) -> Result<Observation, DecodeError> {
     let slot = match bytes.len() {
         RECORD_V4_LEN => RecordV4::read_from_bytes(bytes)
@@ -223,7 +223,7 @@ fn flow(bytes: &[u8]) -> Result<Observation, DecodeError> {
     observation(&slot)
 }
 
-/// A piece of payload out of a record.
+/// The piece of payload in a record.
 fn piece(bytes: &[u8]) -> Result<Piece<'_>, DecodeError> {
     let (head, bytes) = PieceHead::read_from_prefix(bytes).map_err(|_| DecodeError::Length(bytes.len()))?;
     let bad =

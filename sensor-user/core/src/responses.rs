@@ -1,4 +1,4 @@
-//! Authentication responses that crossed the border lately, by fingerprint: the same one in both directions is a relay.
+//! Authentication responses that crossed the border recently, by fingerprint: the same one in both directions is a relay.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -12,10 +12,10 @@ use crate::{
     view::FlowView,
 };
 
-/// Responses that are remembered at least.
+/// Number of responses that are remembered at least.
 const RESPONSES: usize = 1 << 15;
 
-/// A challenge is answered at once or not at all: a response that comes back later than this is no relay.
+/// A challenge is answered soon or never: a response that returns later than this is no relay.
 const RELAY_WINDOW: Duration = Duration::from_secs(600);
 
 #[derive(Clone, Copy, Debug)]
@@ -24,10 +24,10 @@ struct Response {
     tuple: FiveTuple,
 }
 
-/// The responses that crossed the border lately.
+/// The responses that crossed the border recently.
 #[derive(Debug)]
 pub(crate) struct Responses {
-    /// By fingerprint: the latest outwards, and the latest inwards.
+    /// By fingerprint: the latest outbound and the latest inbound one.
     seen: Recent<[u8; 16], [Option<Response>; 2]>,
 }
 
@@ -36,7 +36,7 @@ impl Responses {
         Self { seen: Recent::new(RESPONSES) }
     }
 
-    /// Notes the responses of a connection. Gives the connection in the other direction that had one of them, if there was one.
+    /// Notes the responses of a connection. Returns the connection in the other direction that had one of them, if any.
     pub(crate) fn note(&mut self, view: &FlowView<'_>) -> Option<(FiveTuple, Relayed)> {
         let (mine, other) = match view.direction {
             Direction::Outbound => (0, 1),

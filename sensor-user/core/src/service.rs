@@ -1,4 +1,4 @@
-//! The watched ports and what each stands for.
+//! The watched ports and their services.
 
 use sensor_common::{
     settings::{Services, port},
@@ -15,11 +15,11 @@ pub struct ServicePorts {
     pub rpc_tcp: Vec<u16>,
     /// UDP ports of NetBIOS: 137 (netbios-ns), 138 (netbios-dgm).
     pub netbios_udp: Vec<u16>,
-    /// Whether SMB is recognised on every other TCP port too, by its messages.
+    /// Whether SMB is also recognised by its messages on every other TCP port.
     pub smb_any_port: bool,
 }
 
-/// What a watched port is for.
+/// The service of a watched port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Service {
@@ -38,7 +38,7 @@ impl Default for ServicePorts {
 }
 
 impl ServicePorts {
-    /// What `port` of `transport` is for, if it is watched.
+    /// The service of `port` over `transport`, if it is watched.
     #[must_use]
     pub fn service(&self, transport: u8, port: u16) -> Option<Service> {
         match transport {
@@ -49,7 +49,7 @@ impl ServicePorts {
         }
     }
 
-    /// The tables that the kernel program tests.
+    /// The tables that the kernel program reads.
     #[must_use]
     pub fn tables(&self) -> Box<Services> {
         let mut services = Box::new(Services::NONE);

@@ -1,4 +1,4 @@
-//! What the core goes by: the part of the configuration that decides.
+//! Settings of the core: the part of the configuration that affects its decisions.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,31 +10,31 @@ use crate::{
     threat::ThreatLists,
 };
 
-/// What the core goes by. A new one comes into force with [`Input::Reconfigure`](crate::Input::Reconfigure).
+/// Settings of the core. New ones are applied by [`Input::Reconfigure`](crate::Input::Reconfigure).
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Whose rules decide.
+    /// Whose rules apply.
     pub profile: ProfileName,
-    /// What the profile goes by: configured ports, networks and windows.
+    /// Input of the profile: configured ports, networks and windows.
     pub rulebook: profile::Settings,
     /// Ports that are watched.
     pub watched: ServicePorts,
     /// Known safe traffic.
     pub exemptions: Vec<Exemption>,
-    /// Prefixes that somebody warns of.
+    /// Prefixes that somebody warns about.
     pub threats: Arc<ThreatLists>,
-    /// Limits that rules go by.
+    /// Limits of rules.
     pub limits: Limits,
-    /// Time that an attempt is given to be answered before it is reported as an attempt.
+    /// Time for an attempt to be answered before it is reported.
     pub attempt_settle: Duration,
     /// Time after which an untouched connection is over.
     pub flow_idle: Duration,
-    /// Connections that are followed at a time.
+    /// Most connections at a time.
     pub flow_capacity: usize,
-    /// Time after the last activity after which an incident is closed.
+    /// Time without activity after which an incident is closed.
     pub incident_idle: Duration,
-    /// Whether a summary of each connection is given.
+    /// Whether each connection gets a summary.
     pub flow_summaries: bool,
-    /// Whether it is said which connections belong to incidents, so that their packets can be recorded.
+    /// Whether to report which connections belong to incidents, so that their packets can be recorded.
     pub recording: bool,
 }

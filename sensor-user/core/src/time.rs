@@ -1,4 +1,4 @@
-//! Points in time as the core is given them: wall-clock time, and the kernel's ticks beside it.
+//! Points in time as input of the core: wall-clock time, and the kernel's ticks beside it.
 //!
 //! Nothing here reads a clock.
 
@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The earliest there is.
+    /// The earliest moment.
     pub const MIN: Self = Self(i64::MIN);
-    /// The latest there is, in the year 2262.
+    /// The latest moment, in the year 2262.
     pub const MAX: Self = Self(i64::MAX);
 
     /// From nanoseconds since the Unix epoch.
@@ -38,7 +38,7 @@ impl Timestamp {
         self.0
     }
 
-    /// Time that passed since `earlier`; zero if that is later, as after the clock was set back.
+    /// Time since `earlier`; zero if that is later, such as after the clock was set back.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -76,7 +76,7 @@ pub struct Moment {
     pub ticks: u32,
 }
 
-/// Converts kernel ticks (jiffies) to wall-clock time. Slots carry the low 32 bits of jiffies: the one clock that costs the
+/// Converts kernel ticks (jiffies) to wall-clock time. Slots carry the low 32 bits of jiffies, the one clock that costs the
 /// packet path nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct TickClock {
@@ -96,7 +96,7 @@ impl TickClock {
         self.tick.as_nanos() as u64
     }
 
-    /// Ticks in `seconds`, at most what 32 bits can tell apart.
+    /// Ticks in `seconds`, at most half the range of 32 bits, so that they can be compared.
     #[must_use]
     pub fn ticks_in(self, seconds: u64) -> u32 {
         let ticks = seconds.saturating_mul(1_000_000_000) / self.tick_nanos();

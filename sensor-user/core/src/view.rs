@@ -18,7 +18,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// What a service that speaks no SMB speaks, where its first bytes show it.
+/// The protocol of a service without SMB, if its first bytes show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OtherProtocol {
@@ -39,30 +39,30 @@ impl OtherProtocol {
     }
 }
 
-/// A connection and what is known of it at one moment.
+/// A connection and everything known about it at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct FlowView<'a> {
     /// The connection.
     pub tuple: FiveTuple,
-    /// Which way it crosses the border.
+    /// The direction in which it crosses the border.
     pub direction: Direction,
-    /// What the server's port is for.
+    /// The service of the server's port.
     pub service: Service,
     /// Whether that port is watched; if not, SMB was recognised by its messages.
     pub usual_port: bool,
-    /// Client; who sent the first packet, where the roles are not known.
+    /// Client; if the roles are unknown, the sender of the first packet.
     pub client: SocketAddr,
     /// Server.
     pub server: SocketAddr,
-    /// Whether it is known who is the client: by the SYN, or by a request. Where it is not, nothing is concluded.
+    /// Whether the client is known, from the SYN or from a request. If not, nothing is concluded.
     pub roles_known: bool,
-    /// How far it got.
+    /// The evidence level.
     pub level: EvidenceLevel,
     /// First packet.
     pub first: Timestamp,
     /// Last packet.
     pub last: Timestamp,
-    /// Its time to be answered is up, or it is over.
+    /// Its time to be answered is over, or it is over.
     pub settled: bool,
     /// It is over.
     pub closed: bool,
@@ -70,15 +70,15 @@ pub struct FlowView<'a> {
     pub smb_spoken: bool,
     /// Messages of SMB 3 were encrypted.
     pub encrypted: bool,
-    /// The sensor saw it after it had begun: the set-up, and who logged on, may have been missed.
+    /// The sensor joined late: it may have missed the set-up and the log-on.
     pub joined_late: bool,
-    /// Packets of one direction alone were seen, of a connection that must have had two.
+    /// Packets of one direction alone were seen, in a connection that must have had two.
     pub one_sided: bool,
-    /// Every message that the sensor wanted to read was read.
+    /// The sensor read every message that it wanted.
     pub complete: bool,
     /// Commands that carry content.
     pub content: Content,
-    /// Another protocol, where the first bytes show it.
+    /// Another protocol, if the first bytes show it.
     pub other_protocol: Option<OtherProtocol>,
     /// The external end is on a threat list.
     pub threat: bool,
@@ -86,15 +86,15 @@ pub struct FlowView<'a> {
     pub dropped: bool,
     /// Packets, bytes and payload of each side: `[internal, external]`.
     pub counts: Counts,
-    /// What its messages say.
+    /// The facts of its messages.
     pub facts: Option<&'a Arc<Facts>>,
-    /// What its datagrams say.
+    /// The facts of its datagrams.
     pub datagrams: Option<&'a Arc<Datagrams>>,
     /// The process on this machine that opened it.
     pub process: Option<&'a Arc<Process>>,
     /// VLAN identifier.
     pub vlan: Option<u16>,
-    /// Interface index that saw most of it, if any did.
+    /// Index of the interface that saw most of it, if any did.
     pub ifindex: Option<u32>,
     /// Evidence marks of the kernel, see [`sensor_common::slot::mark`].
     pub marks: u16,
@@ -113,6 +113,16 @@ impl FlowView<'_> {
     #[must_use]
     pub const fn external(&self) -> IpAddr {
         self.tuple.remote.ip()
+    }
+
+    /// Whether a packet of the server was seen. Where its direction does not pass the sensor, nothing says that it answered.
+    #[must_use]
+    pub const fn server_seen(&self) -> bool {
+        let server = match self.direction {
+            Direction::Outbound => 1,
+            Direction::Inbound => 0,
+        };
+        self.counts.packets[server] > 0
     }
 
     /// Payload that left the internal networks, bytes of the stream.

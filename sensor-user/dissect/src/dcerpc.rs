@@ -57,13 +57,13 @@ pub enum RpcError {
     #[error(transparent)]
     Truncated(#[from] Truncated),
     /// Not version 5.0 or 5.1 of the protocol over connections.
-    #[error("not a DCE-RPC unit of version 5")]
+    #[error("not a DCE-RPC PDU of version 5")]
     Version,
     /// An unknown PDU type.
-    #[error("DCE-RPC unit type {0} is unknown")]
+    #[error("DCE-RPC PDU type {0} is unknown")]
     Kind(u8),
     /// A length shorter than the header.
-    #[error("a DCE-RPC unit of {0} bytes is shorter than its header")]
+    #[error("a DCE-RPC PDU of {0} bytes is shorter than its header")]
     Length(u16),
 }
 
@@ -173,12 +173,12 @@ fn header(bytes: &[u8]) -> Result<(&CommonHeader, Order), RpcError> {
 pub fn read(bytes: &[u8]) -> Result<Pdu<'_>, RpcError> {
     let (header, order) = header(bytes)?;
     let length = usize::from(order.u16(header.length));
-    let unit = available(bytes, 0, length);
+    let pdu = available(bytes, 0, length);
     let body = match header.kind {
-        kind::BIND | kind::ALTER_CONTEXT => Body::Bind(contexts(unit, order)?),
+        kind::BIND | kind::ALTER_CONTEXT => Body::Bind(contexts(pdu, order)?),
         kind::REQUEST => {
             // Hint of the length to allocate, context, operation (C706 12.6.4.9).
-            let [_, _, _, _, c0, c1, o0, o1] = *layout::<[u8; 8]>(unit, HEADER_LEN, "DCE-RPC request")?;
+            let [_, _, _, _, c0, c1, o0, o1] = *layout::<[u8; 8]>(pdu, HEADER_LEN, "DCE-RPC request")?;
             Body::Request { context: order.u16([c0, c1]), opnum: order.u16([o0, o1]) }
         }
         kind => Body::Other(kind),
@@ -190,18 +190,18 @@ pub fn read(bytes: &[u8]) -> Result<Pdu<'_>, RpcError> {
     );
     let auth_length = if sets_up_security { usize::from(order.u16(header.auth_length)) } else { 0 };
     let auth_at = length.checked_sub(auth_length).filter(|at| auth_length > 0 && *at >= HEADER_LEN);
-    let auth = auth_at.map(|at| available(unit, at, auth_length)).filter(|blob| !blob.is_empty());
+    let auth = auth_at.map(|at| available(pdu, at, auth_length)).filter(|blob| !blob.is_empty());
     Ok(Pdu { body, auth, length })
 }
 
 /// The contexts of a bind (C706 12.6.4.3), as far as they are there; at least one.
-fn contexts(unit: &[u8], order: Order) -> Result<Vec<Context>, RpcError> {
+fn contexts(pdu: &[u8], order: Order) -> Result<Vec<Context>, RpcError> {
     // Two fragment sizes and the association group, then the count and three reserved bytes.
-    let count = *layout::<u8>(unit, HEADER_LEN + 8, "count of presentation contexts")?;
+    let count = *layout::<u8>(pdu, HEADER_LEN + 8, "count of presentation contexts")?;
     let mut contexts = Vec::new();
     let mut at = HEADER_LEN + 12;
     for _ in 0..usize::from(count).min(MAX_CONTEXTS) {
-        let context = slice(unit, at, 24, "presentation context").and_then(|fixed| {
+        let context = slice(pdu, at, 24, "presentation context").and_then(|fixed| {
             Ok((
                 *layout::<[u8; 4]>(fixed, 0, "presentation context")?,
                 *layout::<[u8; 16]>(fixed, 4, "interface")?,
@@ -232,12 +232,12 @@ fn contexts(unit: &[u8], order: Order) -> Result<Vec<Context>, RpcError> {
 mod tests {
     use super::*;
 
-    fn unit(kind: u8, body: &[u8]) -> Vec<u8> {
-        let mut unit = vec![5, 0, kind, 3, 0x10, 0, 0, 0];
-        unit.extend(((HEADER_LEN + body.len()) as u16).to_le_bytes());
-        unit.extend([0, 0, 1, 0, 0, 0]);
-        unit.extend(body);
-        unit
+    fn pdu(kind: u8, body: &[u8]) -> Vec<u8> {
+        let mut pdu = vec![5, 0, kind, 3, 0x10, 0, 0, 0];
+        pdu.extend(((HEADER_LEN + body.len()) as u16).to_le_bytes());
+        pdu.extend([0, 0, 1, 0, 0, 0]);
+        pdu.extend(body);
+        pdu
     }
 
     fn bind() -> Vec<u8> {
@@ -245,7 +245,7 @@ mod tests {
         body.extend(Uuid::from_u128(0x4b324fc8_1670_01d3_1278_5a47bf6ee188).to_bytes_le());
         body.extend([3, 0, 0, 0]);
         body.extend([0; 20]);
-        unit(11, &body)
+        pdu(11, &body)
     }
 
     #[test]
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn request_names_its_operation() {
-        let bytes = unit(0, &[0, 0, 0, 0, 7, 0, 15, 0]);
+        let bytes = pdu(0, &[0, 0, 0, 0, 7, 0, 15, 0]);
         assert_eq!(read(&bytes).unwrap().body, Body::Request { context: 7, opnum: 15 });
     }
 
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn refuses_a_trailer_longer_than_its_pdu() {
-        let mut bytes = unit(16, &[0; 8]);
+        let mut bytes = pdu(16, &[0; 8]);
         bytes[10..12].copy_from_slice(&[0xFF, 0xFF]);
         assert_eq!(read(&bytes).unwrap().auth, None);
     }

@@ -19,7 +19,7 @@ impl Sensor {
         load: impl Fn() -> Result<Config, ConfigError>,
     ) -> Result<()> {
         let now = self.enforcement_now()?;
-        // Requests that are about enforcement are answered with how it stands, all others with what they ask for.
+        // Requests about enforcement are answered with its state, all others with the requested data.
         let answer = match &asked.request {
             Request::EnforcementStatus => None,
             Request::EnforcementOff => self.enforce(Enforcement::Off, now).map(|()| None)?,

@@ -1,4 +1,4 @@
-//! Enforcement while the agent runs: commanded, watched, taken over from a new configuration. Renewing it is the lease's.
+//! Enforcement while the agent runs: commands, and changes of the configuration. The lease thread renews it.
 
 use anyhow::{Context as _, Result};
 use tracing::warn;
@@ -14,14 +14,14 @@ impl Sensor {
         Now::of(self.clock).context("cannot read the clock")
     }
 
-    /// Puts enforcement into force, or ends it.
+    /// Turns enforcement on or off.
     pub(super) fn enforce(&mut self, enforcement: Enforcement, now: Now) -> Result<()> {
         self.lease.set(enforcement, now)?;
         self.note_enforcement(enforcement);
         Ok(())
     }
 
-    /// Tells the lease that the reader works, and notices what the lease did meanwhile.
+    /// Reports to the lease that the reader works, and logs what the lease noticed.
     pub(super) fn look_at_lease(&mut self) -> Result<()> {
         let now = self.enforcement_now()?;
         self.lease.reader_works(now);
@@ -47,7 +47,7 @@ impl Sensor {
         self.enforcement = enforcement;
     }
 
-    /// Takes over enforcement from a new configuration, if that has something new; else what was commanded stays.
+    /// Applies enforcement from a new configuration, if it changed there; otherwise the last command stays.
     pub(super) fn reload_enforcement(&mut self, new: &Config) {
         if new.enforcement == self.config.enforcement {
             return;

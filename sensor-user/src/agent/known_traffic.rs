@@ -1,5 +1,5 @@
-//! What the agent is told of addresses while it runs: networks, exemptions and threat lists come into force, end, and are
-//! counted.
+//! Networks, exemptions and threat lists while the agent runs: it applies changes, ends expired exemptions, and counts
+//! hits.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,34 +19,34 @@ use crate::{
     threat::{ThreatLists, Watch},
 };
 
-/// Time between two looks at the files of threat lists.
+/// Time between two checks of the files of threat lists.
 const LOOK: Duration = Duration::from_secs(3);
 
-/// Time before threat lists that could not be put into force are tried again, if their files do not change before.
+/// Time before threat lists that could not be applied are tried again, if their files do not change before.
 const LISTS_RETRY: Duration = Duration::from_secs(60);
 
-/// Time before the kernel is told again that an exemption is over.
+/// Time before the end of an exemption is passed to the kernel again.
 const EXPIRY_RETRY: Duration = Duration::from_secs(5);
 
-/// What is known of exemptions and threat lists beside the configuration.
+/// State of exemptions and threat lists beside the configuration.
 pub(super) struct KnownTraffic {
     /// Names of the exemptions that the kernel counts for, in the order of their numbers.
     counted: Vec<String>,
-    /// Exempt packets at the last look.
+    /// Exempt packets at the last check.
     exempted: u64,
-    /// When the next exemption is over.
+    /// When the next exemption expires.
     next_expiry: Option<Timestamp>,
-    /// Whether the kernel took the end of what is over.
+    /// Whether the kernel accepted the end of expired exemptions.
     expiry: Retry,
-    /// What the files of threat lists looked like when they were last read, for good or not.
+    /// File metadata of the threat lists when they were last read, successfully or not.
     watch: Watch,
     looked: Instant,
-    /// Whether all of them are in force as they are.
+    /// Whether all of them are applied as they are.
     lists: Retry,
 }
 
 impl KnownTraffic {
-    /// As of a configuration that the kernel program was just loaded with.
+    /// The state for a configuration with which the kernel program was just loaded.
     pub(super) fn of(config: &Config, now: Timestamp) -> Self {
         Self {
             counted: counted(&config.at(now)),
@@ -65,15 +65,15 @@ fn counted(config: &Config) -> Vec<String> {
 }
 
 impl Sensor {
-    /// Puts a new configuration into force; gives what was done, or why not: then the one before stays.
+    /// Applies a new configuration; returns a summary, or why not: then the old one stays.
     pub(super) fn reload(&mut self, new: Result<Config, ConfigError>) -> Result<String, String> {
-        // What passed before is judged by what was in force then.
+        // Earlier packets are counted by the configuration of their time.
         let swept = self.sweep().map_err(|error| format!("{error:#}"));
         let new = new.map_err(|error| error.to_string());
         let done = swept.and(new).and_then(|new| self.take_over(new));
         match &done {
             Ok(summary) => info!("{summary}"),
-            Err(error) => warn!("not reloaded, the configuration before stays in force: {error}"),
+            Err(error) => warn!("not reloaded, the previous configuration stays active: {error}"),
         }
         done
     }
@@ -85,7 +85,7 @@ impl Sensor {
         let mut kept: Vec<_> = merged.unread_threat_lists.iter().map(ToString::to_string).collect();
         let watch = merged.threats.watch().clone();
         let put = match self.put_prefixes(&merged, now) {
-            // A list that grew too large is no reason to refuse everything else.
+            // A list that grew too large is no reason to refuse the rest.
             Err(error) if !merged.threats.says_the_same_as(&self.config.threats) => {
                 kept.push(error.to_string());
                 merged.threats = Arc::clone(&self.config.threats);
@@ -103,14 +103,14 @@ impl Sensor {
             merged.threat_lists.len()
         );
         if !waits.is_empty() {
-            warn!("changed, and in force only after a restart: {}", waits.join(", "));
+            warn!("changed, but applied only after a restart: {}", waits.join(", "));
         }
         self.known.watch = watch;
         self.config = merged;
         Ok(summary)
     }
 
-    /// Puts the prefixes of a configuration into force as they are now; gives how many there are.
+    /// Writes the prefixes of a configuration at the present time; returns their number.
     fn put_prefixes(&mut self, config: &Config, now: Moment) -> Result<usize, PrefixError> {
         let in_force = config.at(now.at);
         let prefixes = plan::prefixes(&in_force);
@@ -119,7 +119,7 @@ impl Sensor {
         if unblocked > 0 {
             warn!("{}", prefixes::unblocked(unblocked));
         }
-        // No packet reads that view any more: its counts are final.
+        // No packet reads the old view any more: its counts are final.
         self.take_exempted(view, now);
         self.known.counted = counted(&in_force);
         self.known.next_expiry = next_expiry(&config.exemptions, now.at);
@@ -127,10 +127,10 @@ impl Sensor {
         Ok(prefixes.iter().count())
     }
 
-    /// Once a second: counts what the kernel let be, ends what is over, and looks after the files of threat lists.
+    /// Once a second: collects counts of exempt packets, ends expired exemptions, and checks the files of threat lists.
     pub(super) fn tend_known_traffic(&mut self, counters: &CounterValues, now: Moment) {
         let exempted = counters.get(Counter::ExemptSource) + counters.get(Counter::ExemptDestination);
-        // Of packets whose SMB was recognised on another port there is no counter; they are told a minute later.
+        // Packets with SMB on another port have no counter; their hits are collected a minute later.
         if exempted != self.known.exempted {
             self.known.exempted = exempted;
             self.take_exempted(self.kernel.prefixes.view(), now);
@@ -149,19 +149,19 @@ impl Sensor {
         for (id, counter) in self.known.counted.iter().zip(1..) {
             match self.kernel.exempted.take(view, counter) {
                 Ok(packets) => self.pipeline.exemptions().count_packets(id, packets, now.at),
-                Err(error) => return warn!("the kernel does not tell what exemption {id} let be: {error}"),
+                Err(error) => return warn!("cannot read the kernel's count for exemption {id}: {error}"),
             }
         }
     }
 
-    /// Exemptions whose time is up: the kernel is told, and so is whoever reads the log. The agent's own judgement goes by the
+    /// Ends expired exemptions in the kernel and logs them. The agent's own decisions use the
     /// time of each connection.
     fn expire(&mut self, now: Moment) {
         let due = self.known.next_expiry.unwrap_or_default();
         let config = self.config.clone();
         if let Err(error) = self.put_prefixes(&config, now) {
             if self.known.expiry.failed(error.to_string(), Instant::now()) {
-                warn!("the kernel still lets be what expired exemptions covered, and is told again: {error}");
+                warn!("cannot end expired exemptions in the kernel, trying again: {error}");
             }
             return;
         }
@@ -171,7 +171,7 @@ impl Sensor {
         }
     }
 
-    /// Reads the files again when they have changed, and for as long as something is wrong with them once in a while.
+    /// Reads the files again after a change, and from time to time while something is wrong with them.
     fn look_at_threat_lists(&mut self, now: Moment) {
         let lists = &self.config.threat_lists;
         let watch = Watch::of(lists);
@@ -197,7 +197,7 @@ impl Sensor {
         self.note_lists(&kept, is_changed);
     }
 
-    /// Notes which threat lists stay as they were, and why; tells it where that is news.
+    /// Notes which threat lists stay as they were, and why; logs it once.
     fn note_lists(&mut self, kept: &[String], is_changed: bool) {
         if kept.is_empty() {
             return self.known.lists.succeeded();
@@ -210,10 +210,10 @@ impl Sensor {
         }
     }
 
-    /// Takes what the kernel counted for exemptions, and has it saved with what the agent counted.
+    /// Collects the kernel's counts for exemptions, and saves them with the agent's.
     ///
     /// # Errors
-    /// When the clock cannot be read.
+    /// If the clock cannot be read.
     pub(super) fn save_hits(&mut self) -> Result<()> {
         let now = self.now()?;
         self.take_exempted(self.kernel.prefixes.view(), now);
@@ -221,7 +221,7 @@ impl Sensor {
         Ok(())
     }
 
-    /// Tells which exemptions are over or never matched, and saves their hits.
+    /// Logs which exemptions expired or never matched, and saves their hits.
     pub(super) fn report_exemptions(&mut self) -> Result<()> {
         let now = self.now()?;
         if let Some(summary) = self.pipeline.exemptions().report(now.at) {

@@ -1,4 +1,4 @@
-//! The kernel's marks on ports that are not watched: each goes when its time is up, so that an ordinary port is not looked at
+//! The kernel's marks on unwatched ports: each is removed after its time, so that an ordinary port is not followed
 //! for ever because SMB was spoken there once.
 
 use std::time::Duration;
@@ -9,11 +9,11 @@ use tracing::debug;
 use super::Sensor;
 use sensor_core::time::Moment;
 
-/// Time between two looks at the marks.
+/// Time between two checks of the marks.
 const LOOK: Duration = Duration::from_secs(60);
 
 impl Sensor {
-    /// Takes the marks off ports whose time is up.
+    /// Removes the expired marks.
     pub(super) fn tend_marked_ports(&mut self, now: Moment) -> Result<()> {
         if self.ports_looked.elapsed() < LOOK {
             return Ok(());

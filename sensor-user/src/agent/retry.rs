@@ -1,10 +1,10 @@
-//! What failed and is tried again: told once, then quietly until it is something else or done.
+//! Retries: a failure is reported once, and again only if its reason changes.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Whether something failed, and when it is tried again.
+/// Whether something failed, and when to try again.
 pub(super) struct Retry {
     every: Duration,
     failure: Option<Failure>,
@@ -16,29 +16,29 @@ struct Failure {
 }
 
 impl Retry {
-    /// Nothing failed yet; what fails is tried again after that time.
+    /// Without a failure; a failed action is tried again after this time.
     pub(super) const fn every(every: Duration) -> Self {
         Self { every, failure: None }
     }
 
-    /// Whether it failed and has to be tried now.
+    /// Whether it failed and is due.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.failure.as_ref().is_some_and(|failure| failure.next <= now)
     }
 
-    /// Whether it failed and is not to be tried yet.
+    /// Whether it failed and is not due yet.
     pub(super) fn waits(&self, now: Instant) -> bool {
         self.failure.is_some() && !self.is_due(now)
     }
 
-    /// It failed for this reason; tells whether that is news.
+    /// Notes a failure; returns whether its reason is new.
     pub(super) fn failed(&mut self, reason: String, now: Instant) -> bool {
         let is_new = self.failure.as_ref().is_none_or(|failure| failure.reason != reason);
         self.failure = Some(Failure { reason, next: now + self.every });
         is_new
     }
 
-    /// It is done.
+    /// Notes a success.
     pub(super) fn succeeded(&mut self) {
         self.failure = None;
     }

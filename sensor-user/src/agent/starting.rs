@@ -1,4 +1,4 @@
-//! The start: everything that can fail without a trace comes first, the interfaces last.
+//! The start: steps that can fail without side effects come first, the interfaces last.
 
 use std::time::Duration;
 
@@ -30,14 +30,14 @@ use crate::{
     storage::{Opened, Writer},
 };
 
-/// Time for which closed incidents are of interest: activity that shows nothing new continues them.
+/// Time for which closed incidents are kept in memory: activity that shows nothing new continues them.
 const REMEMBERED: Duration = Duration::from_secs(7 * 86_400);
 
 impl Sensor {
-    /// Attaches and gets everything ready; gives the socket over which commands come.
+    /// Attaches the programs and prepares the agent; returns it with the control socket.
     ///
     /// # Errors
-    /// What is missing, with what to do; nothing stays attached.
+    /// The missing part, with what to do; nothing stays attached.
     pub(super) fn start(config: Config, supervisor: &Supervisor) -> Result<(Self, Control)> {
         if config.interfaces.is_empty() {
             bail!(
@@ -113,9 +113,9 @@ impl Sensor {
             lease.set(enforcement, now)?;
             warn!("enforcement is {enforcement}");
         }
-        // Before the interfaces, so that the first packets of what is watched are there.
+        // Before the interfaces, so that the first packets of watched connections are recorded.
         let recording = Recording::start(&config.record, &config.watched(), &interfaces, supervisor)?;
-        // Before the interfaces, so that whoever opens a watched connection is known.
+        // Before the interfaces, so that the openers of watched connections are known.
         let owners = owner::start(&config.process, clock.ticks());
         let mut attached = Vec::new();
         for interface in interfaces.clone() {
@@ -145,7 +145,7 @@ impl Sensor {
                 fingerprint_key: key,
                 terms,
                 incidents: restored.incidents,
-                // The kernel program is a new one, with empty slots.
+                // The kernel program is new, with empty slots.
                 connections: restored.connections.into_iter().map(StoredFlow::without_slots).collect(),
             },
             owners,

@@ -1,4 +1,4 @@
-//! The time that stages are given, and what the clocks of the machine say beside it.
+//! The time for the stages, and readings of the machine's clocks.
 
 use anyhow::{Context as _, Result};
 use sensor_core::{terms::Clocks, time::Moment};
@@ -6,10 +6,10 @@ use sensor_core::{terms::Clocks, time::Moment};
 use super::Sensor;
 use crate::{enforcement::Now, kernel::ticks::KernelClock};
 
-/// All clocks; `boot` says which boot they are of.
+/// A reading of all clocks; `boot` identifies the boot.
 ///
 /// # Errors
-/// When the kernel does not give the time.
+/// If the kernel does not give the time.
 pub(super) fn read(clock: KernelClock, boot: Option<u64>) -> Result<(Moment, Clocks)> {
     let now = Now::of(clock).context("cannot read the clock")?;
     let since_boot = i64::try_from(now.since_boot.as_nanos()).unwrap_or(i64::MAX);
@@ -17,7 +17,7 @@ pub(super) fn read(clock: KernelClock, boot: Option<u64>) -> Result<(Moment, Clo
 }
 
 impl Sensor {
-    /// Now. A step of the wall clock is noticed before anything goes by it.
+    /// The present time. A step of the wall clock is noticed first.
     pub(super) fn now(&mut self) -> Result<Moment> {
         let (now, clocks) = read(self.clock, self.boot)?;
         self.pipeline.keep_time(clocks, now);

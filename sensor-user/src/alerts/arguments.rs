@@ -1,4 +1,4 @@
-//! Flags of `smb-sensor alerts`, and what they mean.
+//! Flags of `smb-sensor alerts`.
 
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ use crate::{
     wall_clock,
 };
 
-/// Incidents that are listed, unless something else is said.
+/// Default number of listed incidents.
 const LISTED: usize = 200;
 
 /// Text below the flags.
@@ -83,7 +83,7 @@ pub struct AlertsArgs {
 }
 
 impl AlertsArgs {
-    /// Whether an incident fits.
+    /// Whether an incident matches the filters.
     #[must_use]
     pub fn fits(&self, incident: &Incident) -> bool {
         let level = self.evidence.as_deref().and_then(EvidenceLevel::named);
@@ -100,21 +100,21 @@ impl AlertsArgs {
             && (!self.open || incident.closed.is_none())
     }
 
-    /// The least severity that is wanted.
+    /// The lowest wanted severity.
     #[must_use]
     pub fn least_severity(&self) -> Severity {
         let named = self.severity.as_deref();
         Severity::ALL.into_iter().find(|one| Some(one.name()) == named).unwrap_or(Severity::Low)
     }
 
-    /// Incidents that are listed at most.
+    /// Most incidents to list.
     #[must_use]
     pub fn most(&self) -> usize {
         self.limit.unwrap_or(LISTED)
     }
 }
 
-/// Reads a span before now, a date, or a time.
+/// Reads a duration before now, a date, or a time.
 fn when(text: &str) -> Result<Timestamp, String> {
     before(text, wall_clock::now())
 }

@@ -11,20 +11,21 @@ use sensor_core::{
 };
 use sensor_dissect::escape::shown;
 
+use super::elsewhere::Elsewhere;
 use crate::rfc3339::rfc3339;
 
 /// Width of the names of lines.
 const NAME: usize = 11;
 
 /// The text.
-pub(super) fn text(incident: &Incident) -> String {
+pub(super) fn text(incident: &Incident, elsewhere: &Elsewhere) -> String {
     let mut lines = Lines::default();
     let headline = format!("{}  {}.", incident.severity.name().to_uppercase(), message::sentence(incident));
     let _ = writeln!(lines.0, "{}", shown(headline.as_bytes()));
     lines
         .put("incident", &format!("{}, opened {}; all times are UTC", incident.id, rfc3339(incident.opened)));
     lines.put("internal", &internal(incident));
-    lines.put("external", &external(incident));
+    lines.put("external", &external(incident, elsewhere));
     for credential in &incident.credentials {
         lines.put("user", &user(credential));
     }
@@ -32,7 +33,7 @@ pub(super) fn text(incident: &Incident) -> String {
         lines.put("user", &format!("and {} more that are only counted", incident.credentials_left_out));
     }
     let mut shares: Vec<&Share> = incident.shares.iter().collect();
-    // The disk before the pipes.
+    // Disk shares before pipes.
     shares.sort_by_key(|share| share.kind);
     if !shares.is_empty() {
         lines.put("shares", &shares.into_iter().map(share).collect::<Vec<_>>().join(", "));
@@ -53,7 +54,7 @@ pub(super) fn text(incident: &Incident) -> String {
     let timeline: Vec<_> = incident
         .timeline
         .iter()
-        .map(|entry| format!("{} {}", clock(entry.at), entry.what.phrase()))
+        .map(|entry| format!("{} {}", clock(entry.at, incident.first), entry.what.phrase()))
         .collect();
     if !timeline.is_empty() {
         lines.put("timeline", &timeline.join(" · "));
@@ -69,7 +70,7 @@ pub(super) fn text(incident: &Incident) -> String {
     lines.0
 }
 
-/// Lines with a name each; the name stands once where several follow one another.
+/// Lines with a label each; lines with the same label in a row show it once.
 #[derive(Default)]
 struct Lines(String, &'static str);
 
@@ -94,15 +95,27 @@ fn internal(incident: &Incident) -> String {
     text
 }
 
-fn external(incident: &Incident) -> String {
+fn external(incident: &Incident, elsewhere: &Elsewhere) -> String {
     let mut text = party(&incident.external);
-    if incident.direction == Direction::Inbound {
-        text.push_str(windows_client(incident));
+    match incident.direction {
+        Direction::Inbound => text.push_str(windows_client(incident)),
+        Direction::Outbound => {
+            let _ = write!(text, ", {}", incident.ports_phrase());
+        }
+    }
+    if incident.external.only_address().is_some() {
+        let _ = write!(text, "; first seen {}", date(elsewhere.first.min(incident.first)));
+        let others = match elsewhere.other_hosts {
+            0 => "no incident of another internal host names it".to_owned(),
+            1 => "incidents of 1 other internal host name it".to_owned(),
+            many => format!("incidents of {many} other internal hosts name it"),
+        };
+        let _ = write!(text, "; {others}");
     }
     text
 }
 
-/// What the client is taken for.
+/// The inferred client.
 fn windows_client(incident: &Incident) -> &'static str {
     if incident.windows_client.is_empty() { "" } else { ", probably the SMB client of the Windows kernel" }
 }
@@ -166,6 +179,8 @@ fn volume(incident: &Incident) -> String {
     }
     if incident.encrypted {
         text.push_str(", encrypted");
+    } else if incident.level >= EvidenceLevel::Session && incident.complete {
+        text.push_str(", not encrypted");
     }
     let again = counted.retransmitted[0] + counted.retransmitted[1];
     if again > 0 {
@@ -184,7 +199,7 @@ fn connections(incident: &Incident, lines: &mut Lines) {
             "connection",
             &format!(
                 "{} {} -> {}  {}, {} left, {} came in{}",
-                clock(one.first),
+                clock(one.first, incident.first),
                 one.client,
                 one.server,
                 one.level,
@@ -203,16 +218,15 @@ fn findings(incident: &Incident, lines: &mut Lines) {
     for one in findings {
         let techniques =
             if one.techniques.is_empty() { String::new() } else { format!(", {}", one.techniques.join(" ")) };
-        lines.put(
-            "findings",
-            &format!("{} ({} {}{techniques}): {}", one.rule, one.severity, one.risk_score, one.fact),
-        );
+        let before = one.risen_from.map(|(severity, score)| format!("{severity} {score} → "));
+        let worth = format!("{}{} {}", before.unwrap_or_default(), one.severity, one.risk_score);
+        lines.put("findings", &format!("{} ({worth}{techniques}): {}", one.rule, one.fact));
     }
 }
 
 fn complete(incident: &Incident) -> String {
     let read = if incident.joined_late {
-        "the sensor joined late: what came before was not seen"
+        "the sensor joined late and did not see the beginning"
     } else if incident.complete && incident.unanswered_smb {
         "every SMB message that was seen was read"
     } else if incident.complete && incident.level < EvidenceLevel::Smb {
@@ -238,8 +252,15 @@ fn advice(incident: &Incident, lines: &mut Lines) {
     lines.put("if benign", &advice.benign);
 }
 
-/// `10:13:55.102`, UTC.
-fn clock(at: Timestamp) -> String {
-    let text = rfc3339(at);
-    text.get(11..23).unwrap_or(&text).to_owned()
+/// Time of day; with its date where that is not the one of `first`.
+fn clock(at: Timestamp, first: Timestamp) -> String {
+    let (text, first) = (rfc3339(at), rfc3339(first));
+    let same_day = text.get(..10) == first.get(..10);
+    let time = text.get(11..23).unwrap_or(&text);
+    if same_day { time.to_owned() } else { format!("{} {time}", text.get(..10).unwrap_or_default()) }
+}
+
+/// "2026-11-29 10:13".
+fn date(at: Timestamp) -> String {
+    rfc3339(at).get(..16).unwrap_or_default().replace('T', " ")
 }

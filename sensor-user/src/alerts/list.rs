@@ -1,4 +1,4 @@
-//! The list: one line for each incident, or two where the terminal is narrow.
+//! The list: one line for each incident, or two on a narrow terminal.
 
 use std::io::{self, IsTerminal as _};
 
@@ -16,28 +16,28 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 const COLUMNS: [&str; 7] =
     ["SEVERITY", "LAST SEEN (UTC)", "INTERNAL HOST", "EXTERNAL HOST", "WHAT HAPPENED", "CONN", "ID"];
 
-/// Places of columns among those.
+/// Indexes of columns.
 const HOSTS: [usize; 2] = [2, 3];
 const WHAT: usize = 4;
 const CONNECTIONS: usize = 5;
 
-/// Width below which what happened gets a line of its own.
+/// Width below which the message gets a line of its own.
 const NARROW: usize = 40;
 
-/// Digits of an identifier that are shown at least.
+/// Fewest digits of an identifier.
 const SHORTEST_ID: usize = 4;
 
-/// Where the list is shown.
+/// The terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Terminal {
     /// Whether it has colours.
     pub(super) colours: bool,
-    /// Its width; `None` where lines may be of any length.
+    /// Its width; `None` if lines may have any length.
     pub(super) width: Option<u16>,
 }
 
 impl Terminal {
-    /// Standard output. Colours end with NO_COLOR (no-color.org).
+    /// Standard output. NO_COLOR turns colours off (no-color.org).
     pub(super) fn here() -> Self {
         let is_terminal = io::stdout().is_terminal();
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -46,7 +46,7 @@ impl Terminal {
     }
 }
 
-/// The table, or a line that says that there is nothing.
+/// The table, or a line that says that there are no incidents.
 pub(super) fn table(incidents: &[Incident], terminal: &Terminal) -> String {
     if incidents.is_empty() {
         return "no incidents\n".to_owned();
@@ -74,7 +74,7 @@ fn cells(incident: &Incident, digits: usize) -> [String; 7] {
     ]
 }
 
-/// Digits that tell all of them apart.
+/// Number of digits that makes all identifiers unique.
 fn digits(incidents: &[Incident]) -> usize {
     let ids: Vec<_> = incidents.iter().map(|incident| incident.id.to_string()).collect();
     let distinct = |digits: &usize| {
@@ -89,9 +89,9 @@ fn digits(incidents: &[Incident]) -> usize {
 /// Widths of the columns.
 struct Layout {
     widths: [usize; 7],
-    /// What happened stands below the other columns.
+    /// Whether the message is below the other columns.
     below: bool,
-    /// Width of all.
+    /// Total width.
     width: usize,
 }
 
@@ -115,7 +115,7 @@ impl Layout {
         }
         let hosts = widths[HOSTS[0]] + widths[HOSTS[1]];
         let over = (others - 2).saturating_sub(width);
-        // Long addresses are cut, the longer column first; the identifier never is.
+        // Long addresses are cut, the longer column first; identifiers never are.
         let available = hosts.saturating_sub(over);
         let [larger, smaller] =
             if widths[HOSTS[0]] > widths[HOSTS[1]] { HOSTS } else { [HOSTS[1], HOSTS[0]] };
@@ -173,7 +173,7 @@ const fn style(severity: Severity) -> Style {
     }
 }
 
-/// An address with the name that the host gives itself, or how many addresses there are.
+/// An address with the host name, or the number of addresses.
 fn party(party: &Party) -> String {
     match (party.only_address(), &party.name) {
         (Some(address), Some(name)) => format!("{address} {}", shown(name.as_bytes())),

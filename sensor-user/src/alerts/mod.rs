@@ -2,6 +2,7 @@
 
 mod arguments;
 mod detail;
+mod elsewhere;
 mod list;
 #[cfg(test)]
 mod tests;
@@ -15,15 +16,16 @@ use anyhow::{Context as _, Result, bail};
 use sensor_core::incident::Incident;
 
 pub use self::arguments::{AlertsArgs, EXAMPLES};
+use self::elsewhere::Elsewhere;
 use crate::{
     state, stdout,
     storage::{DocumentKind, DocumentQuery, IncidentQuery, IncidentRow, Reader, StorageError},
 };
 
-/// Does what was asked.
+/// Runs the command.
 ///
 /// # Errors
-/// When the store cannot be read, or there is no such incident.
+/// If the store cannot be read, or there is no such incident.
 pub fn run(args: &AlertsArgs) -> Result<ExitCode> {
     let reader = match Reader::open(&args.state_dir) {
         Ok(reader) => reader,
@@ -43,7 +45,7 @@ pub fn run(args: &AlertsArgs) -> Result<ExitCode> {
 /// One incident in full, or its documents.
 fn one(args: &AlertsArgs, reader: &Reader, prefix: &str) -> Result<ExitCode> {
     let Some(row) = reader.incident(&prefix.to_ascii_lowercase())? else {
-        bail!("there is no incident {prefix}; `smb-sensor alerts` lists those that there are");
+        bail!("there is no incident {prefix}; `smb-sensor alerts` lists them");
     };
     if args.json {
         let query = DocumentQuery {
@@ -53,7 +55,8 @@ fn one(args: &AlertsArgs, reader: &Reader, prefix: &str) -> Result<ExitCode> {
         };
         return write_documents(reader, &query);
     }
-    let text = detail::text(&incident(&row)?);
+    let incident = incident(&row)?;
+    let text = detail::text(&incident, &Elsewhere::read(&incident, reader)?);
     stdout::write(|out| write!(out, "{text}"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! The list and the view of one incident, as they are shown.
+//! The list and the view of one incident, as shown.
 
 use std::{fs, path::Path};
 
@@ -9,6 +9,7 @@ use sensor_core::{
 
 use super::{
     detail,
+    elsewhere::Elsewhere,
     list::{Terminal, table},
 };
 
@@ -24,6 +25,11 @@ fn assert_golden(name: &str, text: &str) {
     }
     let kept = fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(text, kept, "{name} differs: set {WRITE} to rewrite it and read the difference");
+}
+
+/// No other incident names its external host.
+fn alone(it: &Incident) -> Elsewhere {
+    Elsewhere::among(it, &[])
 }
 
 /// Every incident, with an identifier of its own.
@@ -54,7 +60,7 @@ fn golden_list_fits_terminals_of_every_width() {
 #[test]
 fn golden_views_of_single_incidents() {
     for (name, it) in fixtures::all() {
-        assert_golden(&format!("{name}.txt"), &detail::text(&it));
+        assert_golden(&format!("{name}.txt"), &detail::text(&it, &alone(&it)));
     }
 }
 
@@ -71,7 +77,7 @@ fn only_a_terminal_gets_colours_and_the_worst_stands_out() {
 #[test]
 fn escapes_text_from_the_wire() {
     let hostile = fixtures::hostile_names();
-    for text in [detail::text(&hostile), table(std::slice::from_ref(&hostile), &PLAIN)] {
+    for text in [detail::text(&hostile, &alone(&hostile)), table(std::slice::from_ref(&hostile), &PLAIN)] {
         let misleads = |character: char| character != '\n' && sensor_dissect::escape::misleads(character);
         assert!(!text.chars().any(misleads), "{text:?}");
     }

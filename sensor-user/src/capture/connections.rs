@@ -1,4 +1,4 @@
-//! The connections of a capture, joined and read.
+//! The connections of a capture, reassembled and read.
 
 use std::{collections::HashMap, net::SocketAddr, path::Path};
 
@@ -18,20 +18,20 @@ pub struct Recorded {
     pub client: SocketAddr,
     /// Server.
     pub server: SocketAddr,
-    /// What is known of it.
+    /// Its facts.
     pub facts: Facts,
     /// Messages that could not be read to their end.
     pub problems: Vec<Problem>,
 }
 
-/// Most problems of one connection that are kept.
+/// Most problems of one connection.
 const MAX_PROBLEMS: usize = 32;
 
-/// Reads the TCP connections of a capture that are SMB or DCE-RPC, in the order in which they began. Connections of the
-/// same ends are told apart by their handshakes.
+/// Reads the TCP connections of a capture that are SMB or DCE-RPC, in the order of their start. Handshakes distinguish
+/// connections with the same ends.
 ///
 /// # Errors
-/// [`CaptureError`] where the file cannot be read.
+/// [`CaptureError`] if the file cannot be read.
 pub fn connections(path: &Path, key: &FingerprintKey) -> Result<Vec<Recorded>, CaptureError> {
     let mut table = Table::default();
     frames(path, |frame| {
@@ -48,7 +48,7 @@ pub fn connections(path: &Path, key: &FingerprintKey) -> Result<Vec<Recorded>, C
 #[derive(Default)]
 struct Table {
     connections: Vec<Connection>,
-    /// The newest one of two ends, lower address first.
+    /// The newest connection of two ends, lower address first.
     newest: HashMap<(SocketAddr, SocketAddr), usize>,
 }
 
@@ -68,7 +68,7 @@ impl Table {
     }
 }
 
-/// A connection, before and after it is known that it is of interest.
+/// A connection, whether or not it is known to be of interest.
 struct Connection {
     ends: (SocketAddr, SocketAddr),
     /// Sequence number of the SYN that opened it.
@@ -86,7 +86,7 @@ struct Said {
 }
 
 impl Connection {
-    /// Whether a SYN opens another connection between the same ends.
+    /// Whether this SYN opens another connection between the same ends.
     fn is_another(&self, sequence: u32) -> bool {
         self.said.is_some() && self.opened != Some(sequence)
     }
@@ -154,7 +154,7 @@ impl Said {
     }
 }
 
-/// What a connection is by the first payload that begins with a message.
+/// The framing of a connection, by the first payload that begins with a message.
 fn framing(payload: &[u8]) -> Option<Framing> {
     if nbss::begins(payload) {
         Some(Framing::NetBios)
@@ -165,7 +165,7 @@ fn framing(payload: &[u8]) -> Option<Framing> {
     }
 }
 
-/// Who the client is where the handshake was not captured: by the reply flag of the message, else by the higher port.
+/// The client, if the handshake was not captured: by the reply flag of the message, otherwise the higher port.
 fn client(segment: &Segment<'_>) -> SocketAddr {
     let reply = match segment.payload {
         // MS-CIFS 2.2.3.1, SMB_FLAGS_REPLY; MS-SMB2 2.2.1.2, SMB2_FLAGS_SERVER_TO_REDIR.

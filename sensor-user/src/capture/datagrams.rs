@@ -1,4 +1,4 @@
-//! What the datagrams of a capture say.
+//! The datagrams of a capture.
 
 use std::{collections::HashMap, net::SocketAddr, path::Path};
 
@@ -8,24 +8,24 @@ use super::{
 };
 use sensor_dissect::{Sender, datagram, facts::Datagrams};
 
-/// Two ends between which datagrams of NetBIOS passed.
+/// Two ends that exchanged NetBIOS datagrams.
 #[derive(Debug)]
 pub struct RecordedDatagrams {
-    /// Who asked, as far as the ports or else the order tell.
+    /// The asking end, by its ports or otherwise by the order.
     pub client: SocketAddr,
-    /// The other one.
+    /// The other end.
     pub server: SocketAddr,
-    /// What was said.
+    /// The facts of their datagrams.
     pub said: Datagrams,
 }
 
 /// NetBIOS name and datagram service.
 const PORTS: [u16; 2] = [137, 138];
 
-/// Reads what is said on UDP 137 and 138, all datagrams and not the first alone, in the order in which the connections began.
+/// Reads all datagrams on UDP 137 and 138, not only the first of each side, in the order in which the connections began.
 ///
 /// # Errors
-/// [`CaptureError`] where the file cannot be read.
+/// [`CaptureError`] if the file cannot be read.
 pub fn datagrams(path: &Path) -> Result<Vec<RecordedDatagrams>, CaptureError> {
     let mut table = Table::default();
     frames(path, |frame| {

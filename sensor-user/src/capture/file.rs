@@ -7,48 +7,48 @@ use thiserror::Error;
 
 use super::input::Input;
 
-/// A frame as it was captured.
+/// A captured frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
-    /// What it begins with.
+    /// Its link type.
     pub link: Linktype,
-    /// What there is of it.
+    /// Its captured bytes.
     pub bytes: &'a [u8],
-    /// When it was captured, in nanoseconds since 1970; 0 where the file does not say.
+    /// Time of capture, in nanoseconds since 1970; 0 if the file does not say.
     pub nanoseconds: u64,
 }
 
-/// A file that cannot be read to its end.
+/// Why a capture cannot be read to its end.
 #[derive(Debug, Error)]
 pub enum CaptureError {
     /// It cannot be opened.
     #[error("open the capture: {0}")]
     Open(#[from] io::Error),
-    /// It is no capture.
+    /// It is not a capture.
     #[error("it is no capture: {0}; is it a pcap or pcapng file, as it is or packed with gzip or zstd?")]
     Foreign(String),
-    /// It is broken or cut.
+    /// It is damaged or cut.
     #[error("it is damaged at byte {offset}, after {frames} frames: {cause}")]
     Damaged {
         /// Frames that were read.
         frames: u64,
-        /// Where the damage begins, in bytes of the unpacked capture.
+        /// Offset of the damage, in bytes of the unpacked capture.
         offset: u64,
         /// What is wrong.
         cause: String,
     },
 }
 
-/// The most bytes of a frame that capturing programs keep.
+/// Most bytes of a frame that capturing programs keep.
 const MAX_FRAME_LEN: usize = 256 * 1024;
 
-/// Room for the longest frame and the block around it, twice.
+/// Size of the buffer: twice the longest frame with its block.
 const BUFFER_LEN: usize = 2 * MAX_FRAME_LEN;
 
 /// Calls `each` with every frame of a file in turn; `-` is standard input.
 ///
 /// # Errors
-/// [`CaptureError`] where the file cannot be opened or is broken; frames before that were given.
+/// [`CaptureError`] if the file cannot be opened or is damaged; frames before the damage were passed to `each`.
 pub fn frames(path: &Path, mut each: impl FnMut(Frame<'_>)) -> Result<(), CaptureError> {
     let read = read_frames(Input::open(path)?, |frame| {
         each(frame);
@@ -60,11 +60,11 @@ pub fn frames(path: &Path, mut each: impl FnMut(Frame<'_>)) -> Result<(), Captur
     }
 }
 
-/// Calls `each` with every frame of an input in turn, until one is refused. Gives how the input ended: a broken one is no
-/// failure of the caller's.
+/// Calls `each` with every frame of an input in turn, until it returns an error. Returns how the input ended: damage is
+/// not an error of the caller.
 ///
 /// # Errors
-/// What `each` refused with.
+/// The error of `each`.
 pub fn read_frames<E>(
     input: Input,
     mut each: impl FnMut(Frame<'_>) -> Result<(), E>,
@@ -109,7 +109,7 @@ pub fn read_frames<E>(
                 if let Err(error) = reader.refill() {
                     break broken(&error).to_owned();
                 }
-                // Where nothing came and nothing will, trying again would be for ever.
+                // No bytes came and none will: trying again would never end.
                 if reader.data().len() == before && !reader.reader_exhausted() {
                     break broken(&PcapError::<()>::BufferTooSmall).to_owned();
                 }
@@ -122,7 +122,7 @@ pub fn read_frames<E>(
     Ok(Err(CaptureError::Damaged { frames, offset: reader.consumed() as u64, cause }))
 }
 
-/// Why an input is no capture.
+/// Why an input is not a capture.
 const fn no_capture<I>(error: &PcapError<I>) -> &'static str {
     match error {
         PcapError::Eof => "it is empty",
@@ -136,20 +136,20 @@ const fn broken<I>(error: &PcapError<I>) -> &'static str {
     match error {
         PcapError::UnexpectedEof => "it stops within a frame",
         PcapError::BufferTooSmall => "a frame or block longer than any is",
-        _ => "what is there is no block of a capture",
+        _ => "the bytes there are no block of a capture",
     }
 }
 
-/// What a frame's link type and time are read by: of the file, or of each interface in it.
+/// Link type and time resolution: of the file, or of each interface in it.
 enum Clock {
     Pcap { link: Linktype, fraction: u64 },
     PcapNg(Vec<(Linktype, u64, i64)>),
 }
 
-/// The bits of a pcap header's last word that say the link type; the others are about frame check sequences.
+/// The bits of a pcap header's last word for the link type; the others are about frame check sequences.
 const LINK_TYPE: i32 = 0xFFFF;
 
-/// What is wrong with a frame of an interface that was never described.
+/// The message about a frame of an undescribed interface.
 const STRANGE_INTERFACE: &str = "a frame of an interface that the capture does not describe";
 
 /// Nanoseconds in a second.

@@ -1,4 +1,4 @@
-//! Where a capture comes from: a file or standard input, as it is or packed with gzip or zstd.
+//! The source of a capture: a file or standard input, plain or compressed with gzip or zstd.
 
 use std::{
     fs::File,
@@ -14,50 +14,50 @@ use flate2::read::MultiGzDecoder;
 
 use super::zstd::ZstdFrames;
 
-/// Bytes of which the first read waits: more than a capture's header takes, so that a slow pipe does not look like a cut file.
+/// Bytes for which the first read waits: more than a capture's header, so that a slow pipe does not look like a cut file.
 const HEAD: usize = 4_096;
 
 /// Bytes read from the system at a time.
 const CHUNK: usize = 256 << 10;
 
-/// A capture's bytes, unpacked.
+/// The unpacked bytes of a capture.
 pub struct Input {
     bytes: Box<dyn Read + Send>,
-    /// What it is packed with.
+    /// Its compression.
     packing: Option<&'static str>,
     shared: Arc<Shared>,
     size: Option<u64>,
     started: bool,
-    /// A failure that is told once what came before it was given: whoever unpacks may not tell it twice.
+    /// A failure that is reported after the bytes before it; the unpacker may not report it twice.
     pending: Option<io::Error>,
     failed: bool,
 }
 
-/// What is known of an input while somebody else reads it.
+/// Progress of an input that somebody else reads.
 #[derive(Clone)]
 pub struct Watch(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    /// Bytes taken, packed as they are.
+    /// Packed bytes taken.
     taken: AtomicU64,
     failure: Mutex<Option<io::Error>>,
 }
 
 impl Watch {
-    /// Bytes taken so far, packed as they are.
+    /// Packed bytes taken so far.
     #[must_use]
     pub fn taken(&self) -> u64 {
         self.0.taken.load(Ordering::Relaxed)
     }
 
-    /// Why there is no more to read, where that is a failure.
+    /// Why there are no more bytes, if that is a failure.
     pub(super) fn failure(&self) -> Option<io::Error> {
         self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// Counts what passes.
+/// Counts bytes.
 struct Counted<R>(R, Arc<Shared>);
 
 impl<R: Read> Read for Counted<R> {
@@ -72,7 +72,7 @@ impl Input {
     /// Opens a file; `-` is standard input.
     ///
     /// # Errors
-    /// As the system says.
+    /// Those of the system.
     pub fn open(path: &Path) -> io::Result<Self> {
         if path == Path::new("-") {
             return Self::of(io::stdin(), None);
@@ -86,7 +86,7 @@ impl Input {
     /// Reads from `source`, which is `size` bytes long if that is known.
     ///
     /// # Errors
-    /// As the source says.
+    /// Those of the source.
     pub fn of(source: impl Read + Send + 'static, size: Option<u64>) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let mut source = BufReader::with_capacity(CHUNK, Counted(source, Arc::clone(&shared)));
@@ -106,13 +106,13 @@ impl Input {
         Ok(Self { bytes, packing, shared, size, started: false, pending: None, failed: false })
     }
 
-    /// How long it is, packed as it is; `None` where nobody knows.
+    /// Its packed length in bytes; `None` if unknown.
     #[must_use]
     pub const fn size(&self) -> Option<u64> {
         self.size
     }
 
-    /// Lets its reading be watched.
+    /// A handle to watch its progress.
     #[must_use]
     pub fn watch(&self) -> Watch {
         Watch(Arc::clone(&self.shared))
@@ -141,7 +141,7 @@ impl Input {
     }
 }
 
-/// A failure reads as the end, so that what came before it is not lost on the way; [`Watch`] knows of it.
+/// A failure reads as the end, so that the bytes before it are not lost; [`Watch`] has the reason.
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.failed {
@@ -159,7 +159,7 @@ impl Read for Input {
     }
 }
 
-/// What a failure of unpacking means to whoever has the file.
+/// The error of unpacking, as text for the owner of the file.
 fn in_words(packing: &str, error: io::Error) -> io::Error {
     const REMEDY: &str = "fetch it again, or pack it again";
     let message = match error.kind() {

@@ -1,7 +1,7 @@
 //! Recorded traffic: files of packets, and the connections in them.
 //!
-//! [`input`] gives bytes, [`file`] frames, [`segment`] finds TCP in them, [`connections`] joins and reads what was said,
-//! and [`datagrams`] reads what UDP carried of NetBIOS.
+//! [`input`] gives bytes, [`file`] frames, [`segment`] TCP segments and UDP datagrams; [`connections`] reassembles and reads TCP,
+//! and [`datagrams`] reads NetBIOS over UDP.
 
 pub mod connections;
 pub mod datagrams;

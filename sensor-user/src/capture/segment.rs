@@ -7,22 +7,22 @@ use pcap_parser::data::{PacketData, get_packetdata};
 
 use super::file::Frame;
 
-/// Payload of one packet, and between whom.
+/// The payload of one packet, with its ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment<'a> {
-    /// Who sent it.
+    /// Sender.
     pub source: SocketAddr,
-    /// Who it is for.
+    /// Receiver.
     pub destination: SocketAddr,
-    /// TCP's own, or `None` for UDP.
+    /// TCP fields; `None` for UDP.
     pub tcp: Option<TcpFields>,
-    /// What there is of the payload.
+    /// The captured payload.
     pub payload: &'a [u8],
     /// Bytes of the payload that were not captured.
     pub missing: u32,
 }
 
-/// What matters of a TCP header.
+/// The needed fields of a TCP header.
 #[derive(Clone, Copy, Debug)]
 pub struct TcpFields {
     /// Sequence number of the segment.
@@ -33,8 +33,8 @@ pub struct TcpFields {
     pub ack: bool,
 }
 
-/// Finds the segment in a frame: Ethernet with VLAN tags, raw IP, BSD loopback, Linux cooked (1 and 2). `None` for what is
-/// neither TCP nor UDP, and for fragments.
+/// Finds the segment in a frame: Ethernet with VLAN tags, raw IP, BSD loopback, Linux cooked (1 and 2). `None` for
+/// other protocols than TCP and UDP, and for fragments.
 #[must_use]
 pub fn segment<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {
     let packet = match get_packetdata(frame.bytes, frame.link, frame.bytes.len())? {
@@ -66,7 +66,7 @@ pub fn segment<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {
         }
         _ => return None,
     };
-    // A length of zero is what segmentation offload leaves; then what is there is all.
+    // Segmentation offload leaves a length of zero; then the payload reaches to the end.
     let missing = u32::try_from(length.saturating_sub(present)).ok()?;
     let (source_port, destination_port, tcp, payload) = match packet.transport? {
         TransportSlice::Tcp(tcp) => {

@@ -1,4 +1,4 @@
-//! zstd (RFC 8878): all frames of a stream one after another, those with nothing in them left out.
+//! zstd (RFC 8878): all frames of a stream in order, empty ones skipped.
 
 use std::{
     error::Error,
@@ -71,7 +71,7 @@ impl<R: BufRead> Read for ZstdFrames<R> {
     }
 }
 
-/// What an error of the decoder means: the source's own error, what this does not read, or damage.
+/// The cause of a decoder's error: the source's own error, an unsupported feature, or damage.
 fn failed(error: &FrameDecoderError) -> io::Error {
     match error {
         FrameDecoderError::DictNotProvided { .. } => {

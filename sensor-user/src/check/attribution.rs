@@ -7,8 +7,8 @@ use crate::{
     owner::{Reach, reach},
 };
 
-/// Tells it; with `attach` the programs are attached for a moment, as to the interfaces. Where they
-/// cannot be, the sensor runs without; only a cgroup that the configuration names has to be there.
+/// Whether alerts will name processes; with `attach` the programs are attached for a moment, like those of interfaces.
+/// Without them the sensor still runs; only a configured cgroup must exist.
 pub(super) fn attribution(options: &ProcessOptions, attach: bool) -> Line {
     const LOST: &str = "alerts name no process";
     if options.attribution == AttributionChoice::Off {

@@ -1,4 +1,4 @@
-//! What an interface allows, and what its offloads mean for what is seen.
+//! Whether an interface can be watched, and how its offloads affect the observations.
 
 use sensor_common::headers::Link;
 
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Tries one interface; what it is, if it is there.
+/// Tests one interface, if it exists.
 pub(super) fn interface(
     name: &str,
     kernel: Option<&mut KernelProgram>,
@@ -38,14 +38,14 @@ pub(super) fn interface(
     if let Some(ingress) = ingress {
         let line = match Offloads::of(name) {
             Ok(offloads) => offload_line(&offloads, ingress),
-            Err(error) => Line::Limited(format!("nobody tells what the driver does to packets: {error}")),
+            Err(error) => Line::Limited(format!("cannot read the driver's settings: {error}")),
         };
         lines.push((format!("{name} offloads"), line));
     }
     Some(interface)
 }
 
-/// Attaches for a moment and tells how.
+/// Attaches for a moment and reports the ways.
 fn tried(kernel: &mut KernelProgram, interface: Interface, config: &Config) -> (Line, Option<Ingress>) {
     let index = interface.index;
     let attached = match Attached::new(kernel, interface, config.kernel.ingress, config.kernel.tc) {
@@ -76,7 +76,7 @@ fn tried(kernel: &mut KernelProgram, interface: Interface, config: &Config) -> (
     (line, Some(attached.ingress))
 }
 
-/// What the offloads cost in exactness at this way in.
+/// How the offloads reduce accuracy with this hook.
 fn offload_line(offloads: &Offloads, ingress: Ingress) -> Line {
     let mut lost = Vec::new();
     let native = ingress == Ingress::XdpNative;
@@ -89,7 +89,7 @@ fn offload_line(offloads: &Offloads, ingress: Ingress) -> Line {
     }
     if offloads.rx_vlan == Some(true) && native {
         lost.push(
-            "the hardware takes VLAN tags off before XDP: alerts name no VLAN of what comes in (ethtool -K IF rxvlan off)",
+            "the hardware takes VLAN tags off before XDP: alerts name no VLAN of incoming packets (ethtool -K IF rxvlan off)",
         );
     }
     let description = description(offloads);
@@ -100,7 +100,7 @@ fn offload_line(offloads: &Offloads, ingress: Ingress) -> Line {
     }
 }
 
-/// What the driver says. Of outgoing frames TC sees those that TSO and GSO have yet to cut.
+/// The driver's settings. TC sees outgoing frames before TSO and GSO cut them.
 fn description(offloads: &Offloads) -> String {
     let switches = [
         ("GRO", offloads.gro),

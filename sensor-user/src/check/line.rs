@@ -4,12 +4,12 @@ use std::io::{self, Write};
 
 use serde_json::json;
 
-/// How one thing came out.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// Fine, with what was found.
+    /// Fine, with the finding.
     Ok(String),
-    /// It works, with less: what is lost.
+    /// It works with less: what is lost.
     Limited(String),
     /// It does not work: the fix.
     Missing(String),
@@ -25,7 +25,7 @@ impl Line {
     }
 }
 
-/// What is looked at, and how it came out.
+/// The subject of the check, and its result.
 pub(super) type Lines = Vec<(String, Line)>;
 
 /// Whether nothing is missing.
@@ -33,7 +33,7 @@ pub(super) fn is_fine(lines: &Lines) -> bool {
     lines.iter().all(|(_, line)| !matches!(line, Line::Missing(_)))
 }
 
-/// Writes a line of text each.
+/// Writes one line of text for each check.
 pub(super) fn write_text(out: &mut impl Write, lines: &Lines) -> io::Result<()> {
     for (what, line) in lines {
         let (state, text) = line.parts();
@@ -42,7 +42,7 @@ pub(super) fn write_text(out: &mut impl Write, lines: &Lines) -> io::Result<()> 
     Ok(())
 }
 
-/// Writes one object: whether nothing is missing, and an object for each line.
+/// Writes one object: whether nothing is missing, and an object for each check.
 pub(super) fn write_json(out: &mut impl Write, lines: &Lines) -> io::Result<()> {
     let checks: Vec<_> = lines
         .iter()

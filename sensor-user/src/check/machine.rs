@@ -1,4 +1,4 @@
-//! What the kernel is and what this process may do with it.
+//! The kernel, and what this process may do with it.
 
 use std::{io, path::Path};
 
@@ -11,7 +11,7 @@ use aya::{
 use super::Line;
 use crate::kernel::privileges;
 
-/// Map types that the programs are made of, and their names.
+/// Map types of the programs, with their names.
 const MAPS: [(MapType, &str); 5] = [
     (MapType::Array, "array"),
     (MapType::PerCpuArray, "per-CPU array"),
@@ -20,10 +20,10 @@ const MAPS: [(MapType, &str); 5] = [
     (MapType::RingBuf, "ring buffer"),
 ];
 
-/// The map type that attribution alone needs.
+/// The map type that only attribution needs.
 const OWNERS: (MapType, &str) = (MapType::LruHash, "LRU hash");
 
-/// Helpers that the programs on interfaces call.
+/// Helpers of the programs on interfaces.
 const HELPERS: [(BpfHelper, &str); 7] = [
     (BpfHelper::BPF_FUNC_jiffies64, "bpf_jiffies64"),
     (BpfHelper::BPF_FUNC_get_smp_processor_id, "bpf_get_smp_processor_id"),
@@ -34,7 +34,7 @@ const HELPERS: [(BpfHelper, &str); 7] = [
     (BpfHelper::BPF_FUNC_ringbuf_output, "bpf_ringbuf_output"),
 ];
 
-/// Those of the program for frames in several buffers alone.
+/// Helpers of the program for frames in several buffers.
 const SCATTERED: [(BpfHelper, &str); 2] = [
     (BpfHelper::BPF_FUNC_xdp_load_bytes, "bpf_xdp_load_bytes"),
     (BpfHelper::BPF_FUNC_xdp_get_buff_len, "bpf_xdp_get_buff_len"),
@@ -42,7 +42,7 @@ const SCATTERED: [(BpfHelper, &str); 2] = [
 
 pub(super) fn kernel() -> Line {
     let Ok(uname) = nix::sys::utsname::uname() else {
-        return Line::Missing("the kernel does not tell its version".to_owned());
+        return Line::Missing("the kernel does not give its version".to_owned());
     };
     let release = uname.release().to_string_lossy().into_owned();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
@@ -62,7 +62,7 @@ fn kernel_line(release: &str, version: (u32, u32)) -> Line {
     }
 }
 
-/// Where the kernel says whether it compiles BPF programs.
+/// The setting of the kernel's BPF compiler.
 const JIT: &str = "/proc/sys/net/core/bpf_jit_enable";
 
 pub(super) fn jit() -> Line {
@@ -75,7 +75,7 @@ fn jit_line(state: io::Result<String>) -> Line {
         Ok(_) => Line::Limited(
             "BPF programs are interpreted, many times slower: sysctl net.core.bpf_jit_enable=1".to_owned(),
         ),
-        // The setting belongs to the initial network namespace and cannot be seen in others.
+        // The setting belongs to the initial network namespace and is invisible in others.
         Err(error) => Line::Limited(format!(
             "{JIT} cannot be read ({error}): if it is 0, BPF programs are interpreted, many times slower. Other network namespaces \
              than the machine's first do not show it; see it there with: sysctl net.core.bpf_jit_enable"
@@ -105,7 +105,7 @@ pub(super) fn held_privileges() -> Line {
     Line::Missing(format!("{}; {}", names.join(", "), privileges::FIX))
 }
 
-/// Where the BPF file system is. Nothing is pinned, so nothing is lost without it.
+/// Mount point of the BPF file system. Nothing is pinned, so it is not required.
 pub(super) fn bpffs() -> Line {
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let mounted = mounts.lines().find_map(|line| {
@@ -114,12 +114,12 @@ pub(super) fn bpffs() -> Line {
         (words.next() == Some("bpf")).then(|| at.to_owned())
     });
     Line::Ok(match mounted {
-        Some(at) => format!("mounted at {at}; not used, for nothing is pinned"),
-        None => "not mounted; not needed, for nothing is pinned".to_owned(),
+        Some(at) => format!("mounted at {at}; not used, because nothing is pinned"),
+        None => "not mounted; not needed, because nothing is pinned".to_owned(),
     })
 }
 
-/// Has the kernel make a map of each type that is used.
+/// Lets the kernel make a map of each needed type.
 pub(super) fn maps() -> Line {
     if !privileges::missing().is_empty() {
         return Line::Missing("cannot be tried without the privileges above".to_owned());
@@ -136,7 +136,7 @@ pub(super) fn maps() -> Line {
     Line::Ok(format!("{} (tried)", names.join(", ")))
 }
 
-/// Has the kernel say of each helper whether an XDP program may call it.
+/// Asks the kernel for each helper whether an XDP program may call it.
 pub(super) fn helpers() -> Line {
     if !privileges::missing().is_empty() {
         return Line::Missing("cannot be tried without the privileges above".to_owned());

@@ -1,6 +1,6 @@
-//! `smb-sensor check`: what this machine allows, one line each: fine, limited with what is lost, or missing with the fix.
+//! `smb-sensor check`: what this machine allows, one line each: fine, limited with the loss, or missing with the fix.
 //!
-//! Whatever can be tried is tried, for a moment, and left as it was.
+//! Every check that can be made by trying is tried for a moment, and undone.
 
 mod attribution;
 mod interface;
@@ -19,10 +19,10 @@ use crate::{
     plan, stdout,
 };
 
-/// Checks and prints, as text or as JSON. The exit code is a failure when anything is missing.
+/// Checks and prints, as text or as JSON. The exit code is a failure if anything is missing.
 ///
 /// # Errors
-/// Only when standard output cannot be written.
+/// Only if standard output cannot be written.
 pub fn run(interfaces: &[String], config: Option<&Path>, json: bool) -> Result<ExitCode> {
     let lines = lines(interfaces, config);
     stdout::write(|mut out| {
@@ -64,46 +64,46 @@ fn lines(interfaces: &[String], path: Option<&Path>) -> Lines {
     lines
 }
 
-/// The interfaces of a machine where none is named to be tried.
+/// The interfaces of the machine, if none is to be tried.
 fn present(names: &[String]) -> Line {
     if names.is_empty() {
-        return Line::Limited("there is none but loopback: nothing can be watched".to_owned());
+        return Line::Limited("there is no interface except loopback, so nothing can be watched".to_owned());
     }
     Line::Ok(format!("none is tried. There are {}: try one with --iface NAME", names.join(", ")))
 }
 
-/// The configuration, or the defaults where it has mistakes: a line for each, with its place.
+/// The configuration, or the defaults if it has mistakes: a line for each, with its place.
 fn read_config(path: Option<&Path>, lines: &mut Lines) -> Config {
-    let mut tell = |line| lines.push(("config".to_owned(), line));
+    let mut add = |line| lines.push(("config".to_owned(), line));
     match Config::load(path, &Overrides::default()).and_then(Config::with_added) {
         Ok(config) => {
             if let Some(path) = path {
-                tell(Line::Ok(format!("{} is valid", path.display())));
+                add(Line::Ok(format!("{} is valid", path.display())));
             }
             config
         }
         Err(ConfigError::Invalid { path, problems }) => {
-            problems.iter().for_each(|problem| tell(Line::Missing(format!("{}: {problem}", path.display()))));
+            problems.iter().for_each(|problem| add(Line::Missing(format!("{}: {problem}", path.display()))));
             Config::default()
         }
         Err(error) => {
-            tell(Line::Missing(error.to_string()));
+            add(Line::Missing(error.to_string()));
             Config::default()
         }
     }
 }
 
-/// Has the kernel verify the programs.
+/// Lets the kernel verify the programs.
 fn programs(config: &Config, lines: &mut Lines) -> Option<KernelProgram> {
-    let mut tell = |what: &str, line| lines.push((what.to_owned(), line));
+    let mut add = |what: &str, line| lines.push((what.to_owned(), line));
     if !privileges::missing().is_empty() {
-        tell("program", Line::Missing("cannot be tried without the privileges above".to_owned()));
+        add("program", Line::Missing("cannot be tried without the privileges above".to_owned()));
         return None;
     }
     let clock = match KernelClock::of_this_kernel() {
         Ok(clock) => clock,
         Err(error) => {
-            tell("program", Line::Missing(format!("the kernel has no coarse clock: {error}")));
+            add("program", Line::Missing(format!("the kernel has no coarse clock: {error}")));
             return None;
         }
     };
@@ -114,11 +114,11 @@ fn programs(config: &Config, lines: &mut Lines) -> Option<KernelProgram> {
     match loaded {
         Ok(kernel) => {
             let slots = kernel.slots.bytes() / 1024;
-            tell("program", Line::Ok(format!("accepted by the verifier; {slots} KiB of flow slots")));
+            add("program", Line::Ok(format!("accepted by the verifier; {slots} KiB of flow slots")));
             Some(kernel)
         }
         Err(error) => {
-            tell("program", Line::Missing(error.to_string()));
+            add("program", Line::Missing(error.to_string()));
             None
         }
     }
@@ -139,7 +139,7 @@ mod tests {
     fn lists_interfaces_only_where_they_exist() {
         let line = present(&["eth0".to_owned(), "eth1".to_owned()]);
         assert!(matches!(&line, Line::Ok(text) if text.contains("There are eth0, eth1: ")), "{line:?}");
-        assert!(matches!(present(&[]), Line::Limited(text) if text.contains("none but loopback")));
+        assert!(matches!(present(&[]), Line::Limited(text) if text.contains("no interface except loopback")));
     }
 
     #[test]

@@ -1,19 +1,19 @@
-//! Text files as bytes: UTF-8, and words for what is not.
+//! Text files as bytes: UTF-8, and messages about other bytes.
 
 use std::path::Path;
 
 use super::{ConfigError, Problem};
 
-/// What to do about a text that has other bytes.
+/// Advice about a text with other bytes.
 pub(crate) const NOT_UTF8: &str = "this is not UTF-8 text: save it as UTF-8";
 
-/// What to do about a text of 16-bit characters.
+/// Advice about a text of 16-bit characters.
 pub(crate) const UTF16: &str = "this is UTF-16 text, as some editors of Windows write it: save it as UTF-8";
 
 /// Reads a configuration file, or one that belongs to it.
 ///
 /// # Errors
-/// [`ConfigError::Unreadable`], or [`ConfigError::Invalid`] with the place of the first byte that is no UTF-8.
+/// [`ConfigError::Unreadable`], or [`ConfigError::Invalid`] with the place of the first byte that is not UTF-8.
 pub(crate) fn read(path: &Path) -> Result<String, ConfigError> {
     let bytes =
         std::fs::read(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;

@@ -1,4 +1,4 @@
-//! Words of an exemption, wherever they are written: its name, its reason, the process it is for.
+//! Text fields of an exemption, in the configuration and in commands: its name, its reason, its process.
 
 use super::value::non_empty;
 
@@ -8,7 +8,7 @@ const PROCESS_NAME: usize = 15;
 /// A name that can be typed and listed.
 ///
 /// # Errors
-/// What it is made of.
+/// The allowed characters.
 pub(crate) fn identifier(id: &str) -> Result<String, String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if !id.is_empty() && id.len() <= 64 && id.chars().all(fits) {
@@ -18,7 +18,7 @@ pub(crate) fn identifier(id: &str) -> Result<String, String> {
     }
 }
 
-/// Why traffic is safe.
+/// The reason why traffic is safe.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -30,7 +30,7 @@ pub(crate) fn reason(text: &str) -> Result<String, String> {
 /// A text without characters that would garble a list of exemptions.
 ///
 /// # Errors
-/// That it has some.
+/// The characters that are not allowed.
 pub(super) fn plain(text: &str) -> Result<String, String> {
     if text.chars().any(char::is_control) {
         Err(format!("{text:?} has control characters; write it in one line"))
@@ -39,10 +39,10 @@ pub(super) fn plain(text: &str) -> Result<String, String> {
     }
 }
 
-/// The name of a process, or its program file, as far as one can ever be called so.
+/// The name of a process, or its program file, if a process can have it.
 ///
 /// # Errors
-/// Why none is, and what to write instead.
+/// Why no process can have it, and what to write instead.
 pub(crate) fn process(word: &str) -> Result<String, String> {
     non_empty(word.trim(), "the name of a process, or its program file with the whole path")?;
     if !word.contains('/') {
@@ -50,7 +50,7 @@ pub(crate) fn process(word: &str) -> Result<String, String> {
     }
     if !word.starts_with('/') {
         return Err(format!(
-            "{word:?} never fits: a program file is known by its whole path. Write it like /usr/sbin/backupd, or the name alone"
+            "{word:?} never matches: a program file is known by its whole path. Write it like /usr/sbin/backupd, or the name alone"
         ));
     }
     let is_real = |part: &str| !matches!(part, "" | "." | "..");
@@ -58,20 +58,20 @@ pub(crate) fn process(word: &str) -> Result<String, String> {
         Ok(word.to_owned())
     } else {
         Err(format!(
-            "{word:?} never fits: write the path as the kernel tells it (readlink -f), without \"..\", \".\" and empty parts"
+            "{word:?} never matches: write the path as the kernel shows it (readlink -f), without \"..\", \".\" and empty parts"
         ))
     }
 }
 
 fn name(word: &str) -> Result<String, String> {
-    // What has an escape is shorter in the kernel than it is shown.
+    // A name with an escape is shorter in the kernel than it is shown.
     if word.len() <= PROCESS_NAME || word.contains('\\') {
         return Ok(word.to_owned());
     }
     let ends = word.char_indices().map(|(at, character)| at + character.len_utf8());
     let kept = ends.take_while(|end| *end <= PROCESS_NAME).last().unwrap_or(0);
     Err(format!(
-        "{word:?} never fits: the kernel keeps {PROCESS_NAME} bytes of a process's name. Write {:?}, or the whole path of its \
+        "{word:?} never matches: the kernel keeps {PROCESS_NAME} bytes of a process's name. Write {:?}, or the whole path of its \
          program file",
         &word[..kept]
     ))

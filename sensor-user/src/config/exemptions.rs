@@ -1,4 +1,4 @@
-//! `[[exempt]]`: entries of the configuration, and of the file of those that were added by command.
+//! `[[exempt]]`: entries of the configuration, and of the file of exemptions that were added by command.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::exempt::{Added, End, Exemption, Spoken, expiry};
 
-/// Reads the entries of a file that holds nothing else, each with who added it.
+/// Reads the entries of a file that has nothing else, each with its author.
 ///
 /// # Errors
 /// Every mistake, in the order of the file.
@@ -99,7 +99,7 @@ fn end(reader: &mut Reader, table: &mut TableHelper<'_>, name: &'static str, lis
     Some(End::new(written, &all))
 }
 
-/// What a word for an end stands for: a network, an address, or the networks of a list of `section`.
+/// The networks of an end: a network, an address, or the networks of a list of `section`.
 ///
 /// # Errors
 /// What is wrong with it, and which lists there are.
@@ -135,10 +135,10 @@ fn services(reader: &mut Reader, table: &mut TableHelper<'_>) -> Vec<Spoken> {
     services
 }
 
-/// What a word for a service stands for: its name, or a port.
+/// A service by its name, or a port.
 ///
 /// # Errors
-/// What there is.
+/// The allowed names.
 pub fn service(word: &str) -> Result<Spoken, String> {
     match word {
         "smb" => Ok(Spoken::Service(Service::Smb)),
@@ -146,7 +146,7 @@ pub fn service(word: &str) -> Result<Spoken, String> {
         "netbios" => Ok(Spoken::Service(Service::Netbios)),
         number => match number.parse() {
             Ok(number) => port(number).map(Spoken::Port),
-            Err(_) => Err(format!("{word:?} is none of smb, rpc, netbios, and no port")),
+            Err(_) => Err(format!("{word:?} is unknown; write smb, rpc, netbios or a port")),
         },
     }
 }

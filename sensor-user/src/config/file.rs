@@ -1,4 +1,4 @@
-//! The TOML file: read whole, every mistake with its place.
+//! The TOML file: read completely, every mistake with its place.
 
 use std::path::{Path, PathBuf};
 
@@ -12,8 +12,8 @@ use super::{
 };
 use crate::kernel::attach::{IngressChoice, TcChoice};
 
-/// Reads a configuration file's text over the defaults. Files that it names are beside it, in `folder`, unless they say where.
-/// Threat lists that cannot be read are no mistake where they are to be left out.
+/// Reads a configuration file's text over the defaults. Relative names of files in it are relative to `folder`.
+/// Unreadable threat lists are no mistake if they may be left out.
 ///
 /// # Errors
 /// Every mistake, in the order of the file.

@@ -1,4 +1,4 @@
-//! Named lists of networks, `[lists]`: written out, or the name of a file.
+//! Named lists of networks, `[lists]`: inline, or the name of a file.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -11,7 +11,7 @@ use crate::threat::{self, Format};
 /// Named lists of networks.
 pub type Lists = BTreeMap<String, Vec<IpNet>>;
 
-/// Reads the section, if it is there.
+/// Reads the section, if there is one.
 pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Path) -> Lists {
     let mut lists = Lists::new();
     let Some((_, mut value)) = table.take("lists") else { return lists };
@@ -21,7 +21,7 @@ pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Pa
         return lists;
     };
     for (key, value) in entries {
-        // Whoever reads an exemption has to be able to tell a list from a network.
+        // In an exemption, a list must look different from a network.
         if network(&key.name).is_ok() || !key.name.starts_with(|first: char| first.is_ascii_alphabetic()) {
             reader.mistake(key.span, format!("{:?} names no list: begin with a letter", key.name));
         }

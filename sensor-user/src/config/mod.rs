@@ -1,7 +1,7 @@
-//! Configuration: what was typed becomes what is in force.
+//! Configuration: from typed text to validated settings.
 //!
-//! [`Config`] is the validated whole. It is made of built-in defaults, then the TOML file ([`file`]), then the command
-//! line ([`Overrides`]). Validation collects every mistake before anything happens; nothing in here acts.
+//! [`Config`] is the validated result: built-in defaults, then the TOML file ([`file`]), then the command
+//! line ([`Overrides`]). Validation collects every mistake before anything happens; this module never acts.
 
 mod encoding;
 mod exemption_text;
@@ -51,22 +51,22 @@ use crate::{
 use sensor_core::profile::ProfileName;
 use sensor_core::{profile, settings::Settings, time::Timestamp};
 
-/// Connections followed at a time.
+/// Most connections at a time.
 const FLOW_CAPACITY: usize = 1 << 18;
 
-/// Where the state is unless something else is said.
+/// Default state directory.
 pub const DEFAULT_STATE_DIR: &str = "/var/lib/smb-sensor";
 
-/// Everything the agent does, decided.
+/// All settings of the agent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Whose rules judge.
+    /// The rule set.
     pub profile: ProfileName,
     /// Interfaces to watch.
     pub interfaces: Vec<String>,
-    /// Where alerts go; `None` is standard output.
+    /// Destination of documents; `None` is standard output.
     pub output: Option<PathBuf>,
-    /// Directory of the embedded store.
+    /// State directory.
     pub state_dir: PathBuf,
     /// Seconds between statistics lines.
     pub statistics_interval: u64,
@@ -78,11 +78,11 @@ pub struct Config {
     pub lists: Lists,
     /// Known safe traffic.
     pub exemptions: Vec<Exemption>,
-    /// Files of prefixes that somebody warns of.
+    /// Files of prefixes that somebody warns about.
     pub threat_lists: Vec<ThreatList>,
-    /// What those files say.
+    /// The entries of those files.
     pub threats: Arc<ThreatLists>,
-    /// What is wrong with those of them that could not be read; none, unless they were to be left out.
+    /// Mistakes of the threat lists that were left out.
     pub unread_threat_lists: Vec<Problem>,
     /// Watched ports.
     pub services: ServicePorts,
@@ -94,26 +94,26 @@ pub struct Config {
     pub process: ProcessOptions,
     /// Enforcement.
     pub enforcement: EnforcementOptions,
-    /// What the journal keeps at most.
+    /// Retention of the database.
     pub journal: Bounds,
-    /// Whether summaries of flows go to the output too.
+    /// Whether summaries of flows are written too.
     pub flow_documents: bool,
-    /// Packets of alerted flows.
+    /// Recording of packets.
     pub record: RecordOptions,
-    /// Where the file says what.
+    /// Positions of settings in the file.
     pub places: Places,
 }
 
-/// What a threat list is whose file cannot be read.
+/// How to treat a threat list that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadThreatList {
-    /// A mistake of the configuration.
+    /// As a mistake of the configuration.
     Refused,
-    /// Left out, and told of in [`Config::unread_threat_lists`]: for those who read the configuration again, or need no threat lists.
+    /// Left out and noted in [`Config::unread_threat_lists`]: for a reload, and for commands that need no threat lists.
     LeftOut,
 }
 
-/// What the command line says over the file.
+/// Settings of the command line, which override the file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overrides {
     /// Profile, instead of the file's.
@@ -134,7 +134,7 @@ pub struct Overrides {
     pub learning_hours: Option<u64>,
     /// Attribution, instead of the file's.
     pub attribution: Option<AttributionChoice>,
-    /// Begin with enforcement in force.
+    /// Start with enforcement on.
     pub enforce: bool,
     /// Seconds of enforcement, instead of the file's.
     pub enforce_for: Option<u64>,
@@ -181,7 +181,7 @@ impl Config {
         Self::load_with(path, overrides, BadThreatList::Refused)
     }
 
-    /// The same, and says what a threat list is that cannot be read.
+    /// The same, with the treatment of unreadable threat lists.
     ///
     /// # Errors
     /// [`ConfigError`] with every mistake of the file, each with line and column.
@@ -203,19 +203,19 @@ impl Config {
         Ok(config)
     }
 
-    /// The ports that are watched: those of the configuration, or those of the profile where it has its own.
+    /// The watched ports: the configured ones, or those of the profile if it has its own.
     #[must_use]
     pub fn watched(&self) -> ServicePorts {
         self.profile.profile().services(&self.services)
     }
 
-    /// Whether networks are to be named and none is; a profile with lists of its own asks for none.
+    /// Whether internal networks should be configured and none is; a profile with lists of its own needs none.
     #[must_use]
     pub fn lacks_networks(&self) -> bool {
         self.internal.is_empty() && !self.profile.profile().has_own_networks()
     }
 
-    /// What the core goes by.
+    /// Settings of the core.
     #[must_use]
     pub fn core_settings(&self) -> Settings {
         let detection = &self.detection;
@@ -235,7 +235,7 @@ impl Config {
         }
     }
 
-    /// What profiles go by.
+    /// Settings of profiles.
     #[must_use]
     pub fn profile_settings(&self) -> profile::Settings {
         let internal = self.internal.iter().enumerate();
@@ -258,7 +258,7 @@ impl Config {
         Ok(self)
     }
 
-    /// The configuration of which only those exemptions are left that are in force at `now`.
+    /// The configuration with only those exemptions that have not expired at `now`.
     #[must_use]
     pub fn at(&self, now: Timestamp) -> Self {
         let mut config = self.clone();
@@ -292,7 +292,7 @@ impl Config {
     }
 }
 
-/// Where an internal network is written, in words.
+/// Where an internal network is written, as text.
 fn origin(written: &Written) -> String {
     match written {
         Written::CommandLine => "--internal on the command line".to_owned(),

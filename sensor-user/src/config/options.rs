@@ -1,4 +1,4 @@
-//! The sections of the configuration, decided, and what they are without a file.
+//! The sections of the configuration, with their defaults.
 
 use std::path::PathBuf;
 
@@ -6,30 +6,30 @@ use crate::kernel::attach::{IngressChoice, TcChoice};
 use sensor_core::profile::Windows;
 use sensor_core::rules::limits::Limits;
 
-/// Options of the recording of alerted flows.
+/// Options of the recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordOptions {
-    /// Where to; `None` is nowhere.
+    /// Its file; `None` turns it off.
     pub file: Option<PathBuf>,
-    /// Bytes kept of each packet.
+    /// Most bytes of each packet.
     pub snap_length: u32,
-    /// Mebibytes of the file, at most.
+    /// Most mebibytes of the file.
     pub max_mib: u64,
 }
 
 /// Options of enforcement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EnforcementOptions {
-    /// Whether the agent begins with it in force.
+    /// Whether the agent starts with it on.
     pub active: bool,
-    /// Seconds after which it ends by itself; 0 is never.
+    /// Seconds after which it ends; 0 is never.
     pub expire_after: u64,
 }
 
 /// Whether alerts name the process that opened the connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AttributionChoice {
-    /// Where the kernel allows it.
+    /// If the kernel allows it.
     #[default]
     Auto,
     /// Never.
@@ -48,19 +48,19 @@ pub struct ProcessOptions {
 /// Options of the kernel program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KernelOptions {
-    /// How incoming frames are reached.
+    /// Hook for incoming frames.
     pub ingress: IngressChoice,
     /// How TC programs attach.
     pub tc: TcChoice,
     /// Flow slots of each CPU, a power of two.
     pub flow_slots: u32,
-    /// Seconds after which an untouched flow is over.
+    /// Seconds after which an untouched flow ends.
     pub flow_idle: u64,
     /// Bytes of the record ring, a power of two.
     pub ring_bytes: u32,
-    /// Prefixes (networks, exemptions, reserved space) that there is room for.
+    /// Capacity for prefixes (networks, exemptions, reserved space).
     pub max_prefixes: u32,
-    /// Whether one level of tunnel is looked into.
+    /// Whether one level of tunnel is parsed.
     pub tunnels: bool,
     /// The kernel program's own debug log.
     pub debug: bool,
@@ -69,15 +69,15 @@ pub struct KernelOptions {
 /// Options of the detections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DetectionOptions {
-    /// Days without a sight after which a term is new again, for each rule that asks for a new one.
+    /// For each new-term rule, days after which an unseen term is new again.
     pub windows: Windows,
-    /// Seconds that an attempt is given to be answered before it is reported as an attempt.
+    /// Seconds for an attempt to be answered before it is reported.
     pub attempt_settle: u64,
     /// Seconds without activity after which an incident is closed.
     pub incident_idle: u64,
     /// Hours after its first start in which the agent learns destinations and reports none as rare.
     pub learning_hours: u64,
-    /// What rules go by.
+    /// Limits of rules.
     pub limits: Limits,
 }
 

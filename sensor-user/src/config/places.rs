@@ -1,4 +1,4 @@
-//! Where in its file a configuration says something, so that `smb-sensor explain` can tell.
+//! Positions of settings in the configuration file, for `smb-sensor explain`.
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -6,7 +6,7 @@ use toml_span::{Value, value::ValueInner};
 
 use super::Problem;
 
-/// Where something is written.
+/// Where a setting is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
     /// At a line of a file.
@@ -29,7 +29,7 @@ impl fmt::Display for Written {
     }
 }
 
-/// Lines of a configuration file. What it does not say was on the command line.
+/// Lines of a configuration file. Settings without a line were on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Places {
     path: Arc<Path>,
@@ -44,7 +44,7 @@ impl Default for Places {
 }
 
 impl Places {
-    /// Finds the lines in a file that was read without mistakes.
+    /// Finds the lines in a valid file.
     #[must_use]
     pub(super) fn of(path: &Path, text: &str) -> Self {
         let Ok(root) = toml_span::parse(text) else { return Self::default() };
@@ -61,13 +61,13 @@ impl Places {
         }
     }
 
-    /// Where internal network number `number` is written.
+    /// Position of internal network number `number`.
     #[must_use]
     pub fn internal(&self, number: usize) -> Written {
         self.written(&self.internal, number)
     }
 
-    /// Where exemption number `number` is written.
+    /// Position of exemption number `number`.
     #[must_use]
     pub fn exemption(&self, number: usize) -> Written {
         self.written(&self.exemptions, number)

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, where, and what to write instead.
+//! Mistakes of a configuration: what is wrong, where, and what to write instead.
 
 use std::{fmt, io, path::PathBuf};
 
@@ -13,7 +13,7 @@ pub struct Problem {
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
-    /// What is wrong and what to do.
+    /// What is wrong, and what to do.
     pub message: String,
 }
 
@@ -33,7 +33,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What stood in the file is repeated, and a file may come from anywhere.
+        // The message repeats text of the file, which may come from anywhere.
         write!(f, "line {}, column {}: {}", self.line, self.column, shown(self.message.as_bytes()))
     }
 }
@@ -50,8 +50,8 @@ pub enum ConfigError {
         #[source]
         source: io::Error,
     },
-    /// A file that belongs to it cannot be written.
-    #[error("cannot write {}: {source}; nothing was changed. Is the directory yours, and is there room?", path.display())]
+    /// A related file cannot be written.
+    #[error("cannot write {}: {source}; nothing was changed. Is the directory yours, and is there space on the disk?", path.display())]
     Unwritable {
         /// File.
         path: PathBuf,

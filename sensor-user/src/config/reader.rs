@@ -1,16 +1,16 @@
-//! Walking a TOML document: typed values, every mistake with its place.
+//! Reads a TOML document: typed values, every mistake with its place.
 
 use toml_span::{Deserialize, ErrorKind, Span, Value, de_helpers::TableHelper, value::ValueInner};
 
-/// Walks the document and collects mistakes instead of stopping at the first.
+/// Reads the document and collects all mistakes.
 pub(super) struct Reader {
     pub(super) errors: Vec<(Span, String)>,
-    /// What is wrong with files of threat lists. Whoever has read them before can go on with that.
+    /// Mistakes of threat list files. A caller with older lists can continue with those.
     pub(super) unread_lists: Vec<(Span, String)>,
 }
 
 impl Reader {
-    /// Reads a table's keys with `read` and reports those that nobody asked for.
+    /// Reads a table's keys with `read` and reports unknown ones.
     pub(super) fn table<'de>(
         &mut self,
         value: &mut Value<'de>,
@@ -26,7 +26,7 @@ impl Reader {
         }
     }
 
-    /// A sub-table, if it is there.
+    /// A sub-table, if present.
     pub(super) fn section<'de>(
         &mut self,
         table: &mut TableHelper<'de>,
@@ -38,7 +38,7 @@ impl Reader {
         }
     }
 
-    /// A single value, if it is there: typed by TOML, then checked.
+    /// A single value, if present: typed by TOML, then checked.
     pub(super) fn value<'de, T: Deserialize<'de>, R>(
         &mut self,
         table: &mut TableHelper<'de>,
@@ -53,7 +53,7 @@ impl Reader {
         }
     }
 
-    /// A list, if it is there; every element is checked.
+    /// A list, if present; every element is checked.
     pub(super) fn list<'de, T: Deserialize<'de>, R>(
         &mut self,
         table: &mut TableHelper<'de>,
@@ -99,7 +99,7 @@ impl Reader {
         None
     }
 
-    /// A list of tables, `[[name]]`, if it is there; each is read with `read`, which gives what it is when it has no mistake.
+    /// A list of tables, `[[name]]`, if present; `read` reads each and returns its value if it has no mistake.
     pub(super) fn tables<T>(
         &mut self,
         table: &mut TableHelper<'_>,
@@ -124,7 +124,7 @@ impl Reader {
         all
     }
 
-    /// One value or a list of them, if it is there: each with its place.
+    /// One value or a list of them, if present: each with its place.
     pub(super) fn some<'de>(
         &mut self,
         table: &mut TableHelper<'de>,

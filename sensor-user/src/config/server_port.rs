@@ -1,20 +1,20 @@
-//! A port of a server as it is typed: `445`, `137/udp`.
+//! A port of a server as typed: `445`, `137/udp`.
 
 use std::{fmt, str::FromStr};
 
 use sensor_common::slot::{TCP, UDP};
 
-/// A port, and its transport where that was said.
+/// A port, with its transport if given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerPort {
     /// Number, not 0.
     pub number: u16,
-    /// IP protocol number, as far as it was typed.
+    /// IP protocol number, if given.
     pub transport: Option<u8>,
 }
 
 impl ServerPort {
-    /// Whether UDP is meant: where nothing is said, for the ports that NetBIOS has there.
+    /// Whether it is UDP: without a transport, for NetBIOS's UDP ports.
     #[must_use]
     pub fn is_udp(self) -> bool {
         self.transport.map_or(matches!(self.number, 137 | 138), |transport| transport == UDP)

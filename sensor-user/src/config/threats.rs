@@ -1,4 +1,4 @@
-//! `[[threat_list]]`: which files of prefixes there are and how they are read.
+//! `[[threat_list]]`: files of prefixes, and how to read them.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::threat::{Format, ThreatList, ThreatLists};
 
-/// Reads the entries and the files that they name.
+/// Reads the entries and their files.
 pub(super) fn read(
     reader: &mut Reader,
     table: &mut TableHelper<'_>,
@@ -40,7 +40,7 @@ pub(super) fn read(
     (lists, Arc::new(threats))
 }
 
-/// How a file is laid out, as it is written.
+/// The format of a file, as configured.
 #[derive(Clone, Copy, Default)]
 enum Layout {
     #[default]
@@ -54,7 +54,7 @@ fn entry(reader: &mut Reader, table: &mut TableHelper<'_>, span: Span, folder: &
     let (mut name, mut file, mut layout) = (String::new(), PathBuf::new(), Layout::default());
     let (mut prefix, mut description) = (None, None);
     reader.value(table, "name", &mut name, |name: String| {
-        non_empty(name.trim(), "what alerts are to call it").map(|()| name)
+        non_empty(name.trim(), "the name for alerts").map(|()| name)
     });
     reader.value(table, "file", &mut file, |path: String| {
         non_empty(&path, "a file path").map(|()| folder.join(path))
@@ -67,7 +67,7 @@ fn entry(reader: &mut Reader, table: &mut TableHelper<'_>, span: Span, folder: &
     reader.value(table, "description_column", &mut description, column);
     if reader.errors.len() == before {
         if name.is_empty() {
-            reader.mistake(span, "this threat list has no `name`: say what alerts are to call it");
+            reader.mistake(span, "this threat list has no `name`: add the name for alerts");
         } else if file.as_os_str().is_empty() {
             reader.mistake(span, "this threat list has no `file`: say where its prefixes are");
         } else if (prefix.is_some() || description.is_some()) && !matches!(layout, Layout::Csv) {

@@ -1,14 +1,14 @@
-//! Checks of single values, each with words on what to write instead.
+//! Checks of single values, each with advice on what to write instead.
 
 use std::time::Duration;
 use std::{fmt::Display, path::Path};
 
 use ipnet::IpNet;
 
-/// A network, or an address as the network of it alone. IPv4 in the form of IPv6 is IPv4, as packets are judged.
+/// A network, or an address as a network of its own. IPv4 in the form of IPv6 is IPv4, as for packets.
 ///
 /// # Errors
-/// What it should look like.
+/// The expected form.
 pub(crate) fn network(text: &str) -> Result<IpNet, String> {
     let net: IpNet = text
         .parse()
@@ -23,10 +23,10 @@ pub(crate) fn network(text: &str) -> Result<IpNet, String> {
     }
 }
 
-/// A network that is to be internal.
+/// An internal network.
 ///
 /// # Errors
-/// What it should look like, or that nothing would be external.
+/// The expected form, or that nothing would be external.
 pub(crate) fn internal_network(text: &str) -> Result<IpNet, String> {
     let net = network(text)?;
     if net.prefix_len() == 0 {
@@ -46,10 +46,10 @@ pub(crate) fn as_ipv4(net: IpNet) -> Option<IpNet> {
     IpNet::new(address.into(), net.prefix_len().checked_sub(96)?).ok()
 }
 
-/// A directory, or what can become one.
+/// A directory, or a path where one can be made.
 ///
 /// # Errors
-/// What is there instead.
+/// What exists there instead.
 pub(crate) fn directory(path: &Path) -> Result<(), String> {
     if path.metadata().is_ok_and(|there| !there.is_dir()) {
         return Err(format!("{} is no directory but a file; name a directory", path.display()));
@@ -86,15 +86,15 @@ pub(crate) fn power_of_two(number: i64, least: u32, most: u32) -> Result<u32, St
         .ok_or_else(|| format!("{number} does not fit; use a power of two from {least} to {most}"))
 }
 
-/// What a name stands for.
+/// The value with this name.
 pub(crate) fn one_of<T: Copy>(name: &str, choices: &[(&str, T)]) -> Result<T, String> {
     choices.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).ok_or_else(|| {
         let known: Vec<_> = choices.iter().map(|(known, _)| *known).collect();
-        format!("{name:?} is none of {}", known.join(", "))
+        format!("{name:?} is unknown; write one of {}", known.join(", "))
     })
 }
 
-/// A text that says something.
+/// A text that is not empty.
 pub(crate) fn non_empty(text: &str, what: impl Display) -> Result<(), String> {
     if text.is_empty() { Err(format!("is empty; write {what}")) } else { Ok(()) }
 }

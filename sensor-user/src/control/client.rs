@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use super::{Answer, Envelope, MAX_LINE_LEN, Request, socket};
 
-/// Seconds that the agent is given to take a connection, and to say something each time.
+/// Seconds for the agent to accept a connection, and to answer each time.
 const PATIENCE_SECONDS: i64 = 5;
 const PATIENCE: Duration = Duration::from_secs(PATIENCE_SECONDS as u64);
 
@@ -34,11 +34,11 @@ pub enum ControlError {
     NotThere {
         /// Socket.
         path: PathBuf,
-        /// The system's words.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// It listens and does not answer.
+    /// An agent listens but does not answer.
     #[error(
         "the agent{} at {} does not answer: it is stopped, or hangs. {}. Nothing is put into force that it reads later, and it \
          lets everything through ten seconds after it last worked",
@@ -49,11 +49,11 @@ pub enum ControlError {
     Late {
         /// Socket.
         path: PathBuf,
-        /// The process that listens, where it is known.
+        /// The listening process, if known.
         pid: Option<i32>,
     },
-    /// It answers something else.
-    #[error("the agent at {} answers what this program does not understand: {reason}; are both of one version?", path.display())]
+    /// An invalid answer.
+    #[error("the agent at {} gave an answer that is not understood: {reason}; do both have the same version?", path.display())]
     NotUnderstood {
         /// Socket.
         path: PathBuf,
@@ -63,7 +63,7 @@ pub enum ControlError {
 }
 
 impl ControlError {
-    /// Whether no agent runs: there is no socket, or nobody listens at it, or whoever did was just killed.
+    /// Whether no agent runs: there is no socket, nobody listens on it, or the agent was just killed.
     #[must_use]
     pub fn is_absence(&self) -> bool {
         use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound};
@@ -71,7 +71,7 @@ impl ControlError {
     }
 }
 
-/// What to do about an agent that does not answer.
+/// Advice about an agent that does not answer.
 fn way_on(pid: Option<i32>) -> String {
     let pid = pid.map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
     format!(
@@ -80,7 +80,7 @@ fn way_on(pid: Option<i32>) -> String {
     )
 }
 
-/// Asks the agent whose state directory this is.
+/// Asks the agent of this state directory.
 ///
 /// # Errors
 /// [`ControlError`], with what to do.
@@ -127,7 +127,7 @@ impl Connection {
     }
 
     fn failed(&self, source: io::Error) -> ControlError {
-        // Of a process in a namespace that this one does not see the number is 0.
+        // A process in an invisible PID namespace has the number 0.
         let peer = getsockopt(self.stream.get_ref(), PeerCredentials).map(|peer| peer.pid());
         failure(self.path.clone(), peer.ok().filter(|pid| *pid > 0), source)
     }
@@ -137,10 +137,10 @@ impl Connection {
     }
 }
 
-/// A connection that whoever listens has to take, and to serve, within so many seconds each time.
+/// A connection that the listener must accept and serve within this many seconds each time.
 fn connected(path: &Path, seconds: i64) -> io::Result<UnixStream> {
     let socket = new_socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-    // It holds for connecting as well, where a queue that is full would keep it waiting for ever.
+    // The timeout also applies to connecting, which would wait for ever if the queue is full.
     setsockopt(&socket, SendTimeout, &TimeVal::new(seconds, 0))?;
     connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
     let stream = UnixStream::from(socket);

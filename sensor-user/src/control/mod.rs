@@ -1,7 +1,7 @@
-//! Talking to the running agent: a socket in its state directory, one line each way.
+//! The control socket: commands to the running agent through a socket in its state directory, one line each way.
 //!
-//! A request is a JSON object in a line, and so is the answer. Everyone who may open the socket may ask: the user that the agent
-//! runs as, and root. Incidents and documents are read from the store, not over this socket.
+//! Request and answer are one JSON object in one line each. Everyone who may open the socket may ask: the agent's own user
+//! and root. Incidents and documents are read from the store, not over this socket.
 
 mod client;
 mod server;
@@ -21,42 +21,42 @@ pub use self::{
     server::{Asked, Control},
 };
 
-/// Bytes of a request or an answer at most.
+/// Most bytes of a request or an answer.
 const MAX_LINE_LEN: u64 = 64 * 1024;
 
-/// What the agent can be asked.
+/// A request to the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "ask")]
 pub enum Request {
-    /// Whether enforcement is in force.
+    /// Show the state of enforcement.
     EnforcementStatus,
-    /// Put enforcement into force.
+    /// Turn enforcement on.
     EnforcementOn {
-        /// For so many seconds; 0 is without end, and without a number it is what the configuration says.
+        /// For this many seconds; 0 is without end, none is the configured time.
         seconds: Option<u64>,
     },
-    /// End enforcement.
+    /// Turn enforcement off.
     EnforcementOff,
-    /// Explain addresses; the answer in words is the explanation as JSON.
+    /// Explain addresses; the text of the answer is the explanation as JSON.
     Explain(explain::Query),
     /// Read the configuration and the exemptions again, as at SIGHUP.
     Reload,
-    /// Save what exemptions have covered, for whoever reads it.
+    /// Save the hits of exemptions, so that they can be read.
     SaveHits,
 }
 
-/// A request on its way.
+/// A request as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Envelope {
-    /// What is asked.
+    /// The request.
     #[serde(flatten)]
     pub(crate) request: Request,
-    /// Nanoseconds of CLOCK_BOOTTIME after which nobody waits for the answer any more.
+    /// Nanoseconds of CLOCK_BOOTTIME after which the client no longer waits.
     pub(crate) before: u64,
 }
 
 impl Request {
-    /// Whether it is carried out even when nobody waits for the answer any more: what makes packets pass is.
+    /// Whether it is carried out even if the client no longer waits: requests that let packets pass are.
     const fn outlives_its_asker(&self) -> bool {
         !matches!(self, Self::EnforcementOn { .. })
     }
@@ -68,7 +68,7 @@ fn boot_nanos() -> io::Result<u64> {
     Ok(now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
 }
 
-/// What it answers.
+/// The agent's answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub struct Answer {
@@ -78,7 +78,7 @@ pub struct Answer {
     pub done: bool,
 }
 
-/// Where the socket is.
+/// Path of the socket.
 #[must_use]
 pub fn socket(state_dir: &Path) -> PathBuf {
     state_dir.join("control.sock")

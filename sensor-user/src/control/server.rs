@@ -1,4 +1,4 @@
-//! The agent's end of the socket, in a thread of its own: whoever is slow there holds up nothing else.
+//! The agent's end of the socket, in a thread of its own, so that slow clients delay nothing else.
 
 use std::{
     fs, io,
@@ -19,23 +19,23 @@ use tracing::debug;
 use super::{Answer, Envelope, MAX_LINE_LEN, Request, boot_nanos, socket};
 use crate::runtime::{Supervisor, fault};
 
-/// Time in which a request has to come.
+/// Time for a request to arrive.
 const ASK: Duration = Duration::from_secs(1);
 
-/// Time that one exchange may take; a longer one has to move on within it.
+/// Time for one read or write; a longer exchange must make progress within it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Time that the agent itself is given for a request: less than whoever asked waits.
+/// Time for the agent itself to answer: less than the client waits.
 const ANSWER: Duration = Duration::from_secs(4);
 
-/// Requests to the agent at a time, and connections: a connection on which nothing is asked holds up no command.
+/// Most waiting requests, and most connections: an idle connection delays no command.
 const MAX_REQUESTS: usize = 8;
 const MAX_CONNECTIONS: usize = 64;
 
-/// A request, and where its answer goes.
+/// A request, and the way of its answer.
 #[derive(Debug)]
 pub struct Asked {
-    /// What is asked.
+    /// The request.
     pub request: Request,
     answer: oneshot::Sender<Answer>,
 }
@@ -43,12 +43,12 @@ pub struct Asked {
 impl Asked {
     /// Answers.
     pub fn answer(self, done: bool, text: impl Into<String>) {
-        // Whoever asked may be gone.
+        // The client may be gone.
         let _ = self.answer.send(Answer { text: text.into(), done });
     }
 }
 
-/// The listening socket. It goes when this is dropped.
+/// The listening socket. Dropping it removes the socket.
 #[derive(Debug)]
 pub struct Control {
     path: PathBuf,
@@ -58,10 +58,10 @@ pub struct Control {
 }
 
 impl Control {
-    /// Listens in `state_dir`; a socket that a killed agent left there is replaced.
+    /// Listens in `state_dir`; replaces a socket that a killed agent left there.
     ///
     /// # Errors
-    /// When another agent listens there already, or the socket cannot be made.
+    /// If another agent listens there already, or the socket cannot be made.
     pub fn listen(state_dir: &Path, supervisor: &Supervisor) -> io::Result<Self> {
         let path = socket(state_dir);
         if std::os::unix::net::UnixStream::connect(&path).is_ok() {
@@ -91,7 +91,7 @@ impl Control {
         Ok(Self { path, requests, _listening: listening })
     }
 
-    /// The next request. One for whose answer nobody waits any more is left out, but for what makes packets pass.
+    /// The next request. Requests of clients that no longer wait are skipped, unless they let packets pass.
     pub async fn next(&mut self) -> Option<Asked> {
         loop {
             let asked = self.requests.recv().await?;
@@ -122,7 +122,7 @@ impl Server {
             fault::point("control");
             let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return Ok(()) };
             let Ok((stream, _)) = listener.accept().await else {
-                // Out of descriptors, say: it may get better.
+                // For example, no descriptors are left: this may improve.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
@@ -154,7 +154,7 @@ impl Server {
         write_line(&mut writer, &serde_json::to_string(&answer)?).await
     }
 
-    /// What the agent itself answers.
+    /// The agent's answer to one request.
     async fn of_agent(&self, request: Request) -> Answer {
         let Ok(_turn) = self.commands.acquire().await else { return refused(ENDING) };
         let (answer, answered) = oneshot::channel();
@@ -165,14 +165,14 @@ impl Server {
     }
 }
 
-/// What is told when the agent goes.
+/// The answer while the agent ends.
 const ENDING: &str = "the agent is ending";
 
 fn refused(text: &str) -> Answer {
     Answer { text: text.to_owned(), done: false }
 }
 
-/// Writes a line to whoever asked, who has to take it in time.
+/// Writes a line to the client, which must accept it in time.
 pub(super) async fn write_line(writer: &mut WriteHalf<'_>, line: &str) -> io::Result<()> {
     let line = [line, "\n"].concat();
     timeout(PATIENCE, writer.write_all(line.as_bytes())).await?

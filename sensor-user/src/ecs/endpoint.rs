@@ -1,4 +1,4 @@
-//! What documents of incidents and of flows say alike: community IDs, the process, transports and services.
+//! The parts that documents of incidents and flows share: community IDs, the process, transports and services.
 
 use std::net::SocketAddr;
 
@@ -30,12 +30,12 @@ pub(super) const fn service(service: Service) -> &'static str {
     }
 }
 
-/// What is known of a process that ECS has no field for.
+/// Fields of a process that are not in ECS.
 #[serde_with::skip_serializing_none]
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProcessDetails {
-    /// Number of the cgroup. A text: not every reader of JSON takes numbers of 64 bits whole.
+    /// Number of the cgroup, as text: not every JSON reader keeps 64-bit numbers exact.
     pub cgroup_id: String,
     /// Path of the cgroup below the root of the hierarchy.
     pub cgroup: Option<String>,

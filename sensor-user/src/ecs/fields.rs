@@ -1,4 +1,4 @@
-//! Fields of the Elastic Common Schema that documents have, as far as they have them.
+//! The fields of the Elastic Common Schema that documents use.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -63,7 +63,7 @@ pub(super) enum EventType {
     End,
 }
 
-/// ECS `event.outcome`: what was observed of it.
+/// ECS `event.outcome`: the observed result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Outcome {
@@ -85,7 +85,7 @@ pub(super) struct Event {
     pub outcome: Outcome,
     pub module: &'static str,
     pub dataset: &'static str,
-    /// Unique among all documents: two with the same one are the same.
+    /// Unique among all documents: two documents with the same identifier are the same.
     pub id: Option<String>,
     /// Number within its incident, from 1.
     pub sequence: Option<u64>,
@@ -116,7 +116,7 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// The rule of an identifier. One that this version does not know is known by its identifier alone.
+    /// The rule with an identifier. Of an unknown rule only the identifier is written.
     pub(super) fn named(id: &str) -> Self {
         let meta = rule(id);
         Self {
@@ -129,7 +129,7 @@ impl Rule {
     }
 }
 
-/// What a rule says of itself.
+/// The metadata of a rule.
 pub(super) fn rule(id: &str) -> Option<&'static sensor_core::rules::RuleMeta> {
     sensor_core::rules::ALL.iter().map(|rule| rule.meta()).find(|meta| meta.id == id)
 }
@@ -218,7 +218,7 @@ pub(super) struct Interface {
 }
 
 impl Observer {
-    /// The sensor, and the interface that saw what the document is about.
+    /// The sensor, and the interface that saw the packets.
     pub(super) fn of(sensor: &Sensor, ifindex: Option<u32>) -> Self {
         let interface = |index: u32| Interface {
             id: index.to_string(),
@@ -308,7 +308,7 @@ pub(super) struct Threat {
     pub indicator: Option<Indicator>,
 }
 
-/// Things of ATT&CK: identifiers, names and pages, in the same order.
+/// Techniques or tactics of ATT&CK: identifiers, names and pages, in the same order.
 #[serde_with::skip_serializing_none]
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,4 +1,4 @@
-//! The document of a connection that is over, in the shape that Packetbeat gives flows, so that rules made for those match it.
+//! The document of a finished connection, in the shape of Packetbeat's flows, so that rules for those match it.
 
 use schemars::JsonSchema;
 use sensor_common::slot::mark;
@@ -63,7 +63,7 @@ struct Agent {
     version: &'static str,
 }
 
-/// What ECS has no field for.
+/// Fields that are not in ECS.
 #[serde_with::skip_serializing_none]
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -86,7 +86,7 @@ struct SmbSensor {
     loss: Loss,
 }
 
-/// How far it got.
+/// The evidence level.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct EvidenceFields {
@@ -101,7 +101,7 @@ struct EvidenceFields {
     retransmitted_bytes: u64,
 }
 
-/// The incident that it belongs to.
+/// Its incident.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct IncidentLink {
@@ -115,7 +115,7 @@ struct Exempt {
     id: String,
 }
 
-/// What may be missing.
+/// Observations that may be missing.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Loss {
@@ -227,7 +227,7 @@ fn event(view: &FlowView<'_>, written: String) -> Event {
         end: rfc3339(view.last),
         duration: u64::try_from(view.last.since(view.first).as_nanos()).unwrap_or(u64::MAX),
         created: None,
-        // The store of the sensor is the first that it comes into.
+        // The sensor's store is the first to receive it.
         ingested: Some(written),
     }
 }
@@ -248,7 +248,7 @@ fn end(view: &FlowView<'_>, client: bool) -> Endpoint {
     }
 }
 
-/// The first user whom the client named.
+/// The first user that the client named.
 fn user(view: &FlowView<'_>) -> Option<User> {
     let named =
         |one: &&Credential| !one.is_anonymous() && one.user.as_deref().is_some_and(|user| !user.is_empty());

@@ -51,7 +51,7 @@ pub(super) struct IncidentDocument {
     smb_sensor: SmbSensor,
 }
 
-/// What ECS has no field for.
+/// Fields that are not in ECS.
 #[serde_with::skip_serializing_none]
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -91,11 +91,11 @@ struct IncidentFields {
     scope: ScopeName,
     direction: &'static str,
     evidence: &'static str,
-    /// The internal host; the first one, where there are several.
+    /// The internal host; the first, if there are several.
     internal: Option<String>,
     internal_addresses: Vec<String>,
     internal_count: u64,
-    /// The external host; the first one, where there are several.
+    /// The external host; the first, if there are several.
     external: Option<String>,
     external_addresses: Vec<String>,
     external_count: u64,
@@ -112,7 +112,7 @@ struct IncidentFields {
     restarted: bool,
 }
 
-/// What an incident is about.
+/// The subject of an incident.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum ScopeName {
@@ -120,13 +120,13 @@ enum ScopeName {
     Pair,
     /// One client and its servers.
     Client,
-    /// One internal server that answers strangers.
+    /// One internal server and its external clients.
     Exposure,
     /// One connection.
     Connection,
 }
 
-/// Targets of a client.
+/// Number of targets of a client.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TargetFields {
@@ -136,7 +136,7 @@ struct TargetFields {
     silent: u64,
 }
 
-/// What a rule found.
+/// A finding.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct FindingFields {
@@ -219,7 +219,7 @@ struct ConnectionFields {
     community_id: Option<String>,
 }
 
-/// When something happened.
+/// A step of the timeline.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TimelineFields {
@@ -227,7 +227,7 @@ struct TimelineFields {
     what: String,
 }
 
-/// What to do.
+/// A step to take.
 #[serde_with::skip_serializing_none]
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -239,7 +239,7 @@ struct Note {
     hint: Option<String>,
 }
 
-/// What may be missing.
+/// Observations that may be missing.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Loss {
@@ -249,7 +249,7 @@ struct Loss {
     shares_left_out: u64,
 }
 
-/// What a threat list says.
+/// An entry of a threat list.
 #[serde_with::skip_serializing_none]
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -260,7 +260,7 @@ struct ThreatListFields {
     description: Option<String>,
 }
 
-/// What the client is taken for.
+/// The inferred client.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ClientFields {
@@ -268,7 +268,7 @@ struct ClientFields {
     grounds: Vec<String>,
 }
 
-/// What an inference calls the redirector of Windows. It may be imitated; a process number is never made of it.
+/// The name of the inferred Windows redirector. It may be imitated, so no process number follows from it.
 const WINDOWS_KERNEL_CLIENT: &str = "Windows kernel SMB client";
 
 /// Builds the document.
@@ -337,7 +337,7 @@ fn event_fields(event: &IncidentEvent) -> Event {
     }
 }
 
-/// Whether the client got what it tried: a session where it logged on, or else a connection. That no answer was seen decides
+/// Whether the client succeeded: a session if it logged on, otherwise a connection. An unseen answer decides
 /// nothing.
 fn outcome(incident: &Incident) -> Outcome {
     match incident.level {
@@ -349,7 +349,7 @@ fn outcome(incident: &Incident) -> Outcome {
     }
 }
 
-/// Client and server. A side of many hosts has no address here: none of them did all of it.
+/// Client and server. A side with many hosts has no address here, because no single host did everything.
 fn endpoints(incident: &Incident) -> (Endpoint, Endpoint) {
     let counted = &incident.counted;
     let end = |party: &Party, side: usize| {
@@ -379,7 +379,7 @@ fn endpoints(incident: &Incident) -> (Endpoint, Endpoint) {
     (source, destination)
 }
 
-/// The user who got farthest: one who was accepted before one who was not.
+/// The most successful user: an accepted one before others.
 fn named_user(incident: &Incident) -> Option<User> {
     let named =
         incident.credentials.iter().filter(|one| one.user.as_deref().is_some_and(|user| !user.is_empty()));

@@ -1,7 +1,7 @@
-//! Documents: events of the core in Elastic Common Schema.
+//! Documents: events of the core in the Elastic Common Schema.
 //!
-//! Takes typed events, gives [`Document`]s, each of which is one line of JSON. Nothing reads fields back out of one. Outside
-//! `smb_sensor.*` there are only fields of ECS, with the values that it allows (but for `type` and `flow.*` of flows, which
+//! Takes typed events, gives [`Document`]s, each one line of JSON. Nothing reads fields back from one. Outside
+//! `smb_sensor.*` they only have fields of ECS, with allowed values (except `type` and `flow.*` of flows, which
 //! are Packetbeat's). The JSON schemas under `schema/` are generated from the structs here.
 
 mod endpoint;
@@ -25,7 +25,7 @@ use serde::Serialize;
 
 pub use self::sensor::Sensor;
 
-/// Version of the Elastic Common Schema that the field names follow.
+/// Version of the Elastic Common Schema.
 pub const ECS_VERSION: &str = "9.3.0";
 
 /// A document, ready to be written.
@@ -37,11 +37,11 @@ pub struct Document {
 
 impl Document {
     fn of(id: String, body: &impl Serialize) -> Self {
-        // Plain data with text as keys: this does not fail.
+        // Plain data with text keys: this does not fail.
         Self { id, line: serde_json::to_string(body).unwrap_or_default() }
     }
 
-    /// Its identifier, unique among all documents: two with the same one are the same.
+    /// Its identifier, unique among all documents: two documents with the same identifier are the same.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
@@ -54,26 +54,26 @@ impl Document {
     }
 }
 
-/// The document of something that happened to an incident.
+/// The document of an event of an incident.
 #[must_use]
 pub fn incident(event: &IncidentEvent, sensor: &Sensor) -> Document {
     let body = incident::document(event, sensor);
     Document::of(format!("{}-{}", event.incident.id, event.sequence), &body)
 }
 
-/// The document of incidents that were counted and not opened.
+/// The document of incidents that were only counted.
 #[must_use]
 pub fn quota(summary: &QuotaSummary, sensor: &Sensor) -> Document {
     Document::of(quota::id(summary), &quota::document(summary, sensor))
 }
 
-/// The document of a connection that is over.
+/// The document of a finished connection.
 #[must_use]
 pub fn flow(summary: &FlowSummary, sensor: &Sensor) -> Document {
     Document::of(flow::id(&summary.view()), &flow::document(summary, sensor))
 }
 
-/// The JSON schemas of all documents, by the name of their file.
+/// The JSON schemas of all documents, by file name.
 #[must_use]
 pub fn schemas() -> [(&'static str, Schema); 3] {
     [

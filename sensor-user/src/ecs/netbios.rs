@@ -1,4 +1,4 @@
-//! `smb_sensor.netbios` of a connection: names in the request of a session, and what datagrams say.
+//! `smb_sensor.netbios` of a connection: names in its session request, and facts of its datagrams.
 
 use schemars::JsonSchema;
 use sensor_core::view::FlowView;
@@ -20,9 +20,9 @@ pub(super) struct NetbiosFields {
     names: Vec<ExchangeFields>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     datagrams: Vec<DatagramFields>,
-    /// Datagrams came that are no NetBIOS.
+    /// Datagrams other than NetBIOS arrived.
     not_netbios: bool,
-    /// Facts for which there was no room.
+    /// Facts that did not fit.
     left_out: u32,
 }
 
@@ -74,7 +74,7 @@ struct DatagramFields {
 }
 
 impl NetbiosFields {
-    /// What is known; nothing, where no name was seen.
+    /// The known facts; `None` if no name was seen.
     pub(super) fn of(view: &FlowView<'_>) -> Option<Self> {
         let session = view.facts.and_then(|facts| facts.netbios.as_ref());
         let session = session.map(|(called, calling)| SessionFields {
@@ -94,7 +94,7 @@ impl NetbiosFields {
     }
 }
 
-/// Hosts that datagrams name, each once: those that gave their names, and senders.
+/// Hosts that datagrams name, each once: those that answered with their names, and senders.
 pub(super) fn hosts(view: &FlowView<'_>) -> Vec<String> {
     let Some(datagrams) = view.datagrams else { return vec![] };
     let computers = datagrams.exchanges.iter().filter_map(|one| one.answer.as_ref()?.computer());
@@ -103,7 +103,7 @@ pub(super) fn hosts(view: &FlowView<'_>) -> Vec<String> {
     computers.chain(senders).map(str::to_owned).collect()
 }
 
-/// The end of the document that a side is.
+/// The role of a side in the document.
 const fn end(side: Sender) -> &'static str {
     match side {
         Sender::Client => "source",

@@ -1,4 +1,4 @@
-//! The document of incidents that were counted and not opened.
+//! The document of incidents that were only counted.
 
 use schemars::JsonSchema;
 use sensor_core::incident::QuotaSummary;
@@ -26,7 +26,7 @@ pub(super) struct QuotaDocument {
     smb_sensor: SmbSensor,
 }
 
-/// What ECS has no field for.
+/// Fields that are not in ECS.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SmbSensor {
@@ -46,7 +46,7 @@ struct QuotaFields {
     sources: Vec<SourceFields>,
 }
 
-/// A client of which incidents were held back.
+/// A client whose incidents were only counted.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SourceFields {
@@ -70,7 +70,7 @@ pub(super) fn document(summary: &QuotaSummary, sensor: &Sensor) -> QuotaDocument
         data_stream: DataStream::of("smb_sensor.incident"),
         message: message(summary),
         event: Event {
-            // The first one alerts: from then on incidents of this rule are missing from the list.
+            // The first one is an alert: from then on incidents of this rule are missing from the list.
             kind: if summary.is_final { EventKind::Event } else { EventKind::Alert },
             category: vec![Category::Network, Category::IntrusionDetection],
             types: vec![EventType::Info],

@@ -1,8 +1,8 @@
-//! The sensor that a document comes from.
+//! The sensor that writes a document.
 
 use crate::kernel::interface::Interface;
 
-/// The sensor that a document comes from.
+/// The sensor that writes a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sensor {
     /// Name of the machine.

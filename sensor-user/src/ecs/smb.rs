@@ -1,4 +1,4 @@
-//! `smb_sensor.smb`, `.credentials` and `.rpc` of a connection: what its messages say.
+//! `smb_sensor.smb`, `.credentials` and `.rpc` of a connection: the facts of its messages.
 
 use schemars::JsonSchema;
 use sensor_dissect::{
@@ -9,7 +9,7 @@ use sensor_dissect::{
 };
 use serde::Serialize;
 
-/// What the two ends say over SMB.
+/// What the two ends say about themselves.
 #[serde_with::skip_serializing_none]
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -38,7 +38,7 @@ pub(super) struct SmbFields {
     server_dns_domain: Option<String>,
     server_dns_forest: Option<String>,
     server_target_name: Option<String>,
-    /// The name by which the client calls the server.
+    /// The client's name for the server.
     server_called: Option<String>,
     signed: bool,
     encrypted: bool,
@@ -47,11 +47,11 @@ pub(super) struct SmbFields {
     logoffs: u32,
     session_statuses: Vec<String>,
     shares: Vec<ShareFields>,
-    /// Facts for which there was no room.
+    /// Facts that did not fit.
     left_out: u32,
 }
 
-/// A share that was asked for.
+/// A requested share.
 #[serde_with::skip_serializing_none]
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -62,7 +62,7 @@ pub(super) struct ShareFields {
     status: Option<String>,
 }
 
-/// Someone who authenticated.
+/// A user who authenticated.
 #[serde_with::skip_serializing_none]
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -88,7 +88,7 @@ pub(super) struct RpcFields {
 }
 
 impl SmbFields {
-    /// What is known; `encrypted` also where no message could be read.
+    /// The known facts; `encrypted` is also set if no message could be read.
     pub(super) fn of(facts: Option<&Facts>, encrypted: bool) -> Option<Self> {
         let Some(facts) = facts else {
             return encrypted.then(|| Self { encrypted, ..Self::default() });

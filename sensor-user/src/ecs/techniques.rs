@@ -1,4 +1,4 @@
-//! ECS `threat`: techniques of ATT&CK with their tactics, and what threat lists say.
+//! ECS `threat`: techniques of ATT&CK with their tactics, and entries of threat lists.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use sensor_core::{
 
 use super::fields::{Feed, Indicator, Named, Techniques, Threat};
 
-/// What the evidence shows and what lists say of `external`; none where there is neither.
+/// Observed techniques and list entries of `external`; `None` without any.
 pub(super) fn threat<'a>(
     shown: impl Iterator<Item = &'a str>,
     hits: &[ThreatHit],

@@ -1,7 +1,7 @@
 //! Exemptions that were added by command: a file in the state directory, with or without a running agent.
 //!
-//! The file has the form of the configuration's `[[exempt]]`. It is read whole and validated whole, also before it is
-//! written, and replaced at once; whoever reads it finds one state or the other.
+//! The file has the form of the configuration's `[[exempt]]`. It is read and validated as a whole, also before it is
+//! written, and replaced atomically.
 
 use std::{
     fmt::Write as _,
@@ -19,7 +19,7 @@ use crate::{
 /// Name of the file in the state directory.
 const FILE: &str = "exemptions.toml";
 
-/// What stands above the entries.
+/// The comment above the entries.
 const HEAD: &str =
     "# Exemptions added with `smb-sensor exempt add`. `smb-sensor exempt remove` takes them out again.\n";
 
@@ -29,10 +29,10 @@ pub fn file(state_dir: &Path) -> PathBuf {
     state_dir.join(FILE)
 }
 
-/// Its text; none where there is no file.
+/// Its text; `None` without a file.
 ///
 /// # Errors
-/// [`ConfigError::Unreadable`], or [`ConfigError::Invalid`] where it is no text.
+/// [`ConfigError::Unreadable`], or [`ConfigError::Invalid`] if it is not UTF-8.
 pub fn text(state_dir: &Path) -> Result<String, ConfigError> {
     let path = file(state_dir);
     match read_text(&path) {
@@ -51,10 +51,10 @@ pub fn read(state_dir: &Path, lists: &Lists) -> Result<Vec<Exemption>, ConfigErr
     checked(&text(state_dir)?, state_dir, lists)
 }
 
-/// Puts `all` into the file and gives the text that was there before, to be put back should nobody want the new one.
+/// Writes `all` into the file and returns the old text, so that it can be restored.
 ///
 /// # Errors
-/// [`ConfigError`]; the file is as it was.
+/// [`ConfigError`]; the file stays as it was.
 pub fn write(state_dir: &Path, all: &[Exemption], lists: &Lists) -> Result<String, ConfigError> {
     let before = text(state_dir)?;
     let mut new = HEAD.to_owned();
@@ -66,10 +66,10 @@ pub fn write(state_dir: &Path, all: &[Exemption], lists: &Lists) -> Result<Strin
     Ok(before)
 }
 
-/// Puts a text into the file; none is no file.
+/// Writes a text into the file; `None` removes it.
 ///
 /// # Errors
-/// [`ConfigError::Unwritable`]; the file is as it was.
+/// [`ConfigError::Unwritable`]; the file stays as it was.
 pub fn put(state_dir: &Path, text: &str) -> Result<(), ConfigError> {
     let path = file(state_dir);
     let put = || {
@@ -86,7 +86,7 @@ fn checked(text: &str, state_dir: &Path, lists: &Lists) -> Result<Vec<Exemption>
     parse_added(text, lists).map_err(|problems| ConfigError::Invalid { path: file(state_dir), problems })
 }
 
-/// An entry as it stands in the file.
+/// An entry in the form of the file.
 fn entry(one: &Exemption) -> String {
     let mut text = String::from("\n[[exempt]]\n");
     let mut line = |key: &str, value: String| {
@@ -121,7 +121,7 @@ fn entry(one: &Exemption) -> String {
     text
 }
 
-/// A basic string of TOML, which has the escapes of JSON.
+/// A basic string of TOML, with the escapes of JSON.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -1,7 +1,7 @@
-//! `smb-sensor exempt`: adds, lists, removes and tries exemptions.
+//! `smb-sensor exempt`: adds, lists, removes and tests exemptions.
 //!
-//! What is added lies in a file of the state directory. A running agent is told to read it; should it not want the new one,
-//! the old one is put back, so that the file says what is in force.
+//! Added exemptions are in a file of the state directory. A running agent reads it at once; if it rejects the new file,
+//! the old one is restored, so that the file always matches the running agent.
 
 use std::{collections::BTreeMap, process::ExitCode};
 
@@ -24,10 +24,10 @@ use crate::{
 };
 use sensor_core::time::Timestamp;
 
-/// Does what was asked.
+/// Runs the command.
 ///
 /// # Errors
-/// Whatever keeps it from being done; nothing was changed then.
+/// The failure; nothing was changed.
 pub fn run(args: &ExemptArgs) -> Result<ExitCode> {
     let overrides = Overrides { state_dir: args.state_dir.clone(), ..Overrides::default() };
     let config = Config::load_with(args.config.as_deref(), &overrides, BadThreatList::LeftOut)?;
@@ -62,14 +62,14 @@ fn remove(config: &Config, id: &str) -> Result<String> {
         let configured = config.exemptions.iter().any(|one| one.id == id);
         bail!(
             "no exemption {id:?} was added{}; nothing was changed",
-            if configured { ": it stands in the configuration, take it out there" } else { "" }
+            if configured { ": it is in the configuration; remove it there" } else { "" }
         );
     }
     Ok(format!("no longer exempt: {id}; {}", put(config, &all)?))
 }
 
-/// Writes the file and has a running agent read it; says what came of that. The lock is held meanwhile: what is put back is what was
-/// there.
+/// Writes the file and lets a running agent read it; returns the result. The lock is held meanwhile, so that the restored
+/// text is the one before this change.
 fn put(config: &Config, all: &[Exemption]) -> Result<String> {
     let state_dir = &config.state_dir;
     let before = added::write(state_dir, all, &config.lists)?;
@@ -90,7 +90,7 @@ fn put(config: &Config, all: &[Exemption]) -> Result<String> {
 }
 
 fn list(config: Config, now: Timestamp) -> Result<String> {
-    // A running agent saves its counts first; without one they are those of its end.
+    // A running agent saves its hits first; without one they are those of its end.
     if let Err(error @ ControlError::Late { .. }) = control::ask(&config.state_dir, &Request::SaveHits) {
         tracing::warn!("{error}: the hits are those of a minute ago");
     }
@@ -111,7 +111,7 @@ fn test(config: Config, question: &TestArgs, now: Timestamp) -> Result<(String, 
     let ends = format!("{} -> {} port {port}", question.client, question.server);
     if service.is_none() && port.is_udp() {
         return Ok((
-            format!("not exempt: {ends} is not watched, so nothing is told of it"),
+            format!("not exempt: {ends} is not watched, so no incident is opened for it"),
             ExitCode::FAILURE,
         ));
     }
@@ -189,7 +189,7 @@ mod tests {
             }],
             ..Config::default()
         };
-        // The profile has ports of its own, and 135 among them.
+        // The profile has its own ports, among them 135.
         config.services.rpc_tcp = vec![];
         let question = TestArgs {
             client: "10.0.0.2".parse().unwrap(),

@@ -1,4 +1,4 @@
-//! What was typed behind `exempt add`, as an exemption: every mistake by the option that it is in.
+//! The arguments of `exempt add` as an exemption: every mistake names its option.
 
 use std::net::IpAddr;
 
@@ -13,13 +13,13 @@ use crate::{
 use sensor_core::networks::inner;
 use sensor_core::time::Timestamp;
 
-/// The exemption, and what is to be said about it.
+/// The exemption, with notes for the user.
 pub(super) struct Entered {
     pub(super) one: Exemption,
     pub(super) notes: Vec<String>,
 }
 
-/// Reads what was typed at `now`.
+/// Reads the arguments at `now`.
 ///
 /// # Errors
 /// The first mistake, with its option.
@@ -68,8 +68,9 @@ fn end(config: &Config, option: &str, words: &[String], notes: &mut Vec<String>)
         all.extend(nets);
         written.push(match unmapped(word) {
             Some(other) => {
-                notes
-                    .push(format!("{word} is the IPv4 network {other} in another form, and is judged as it"));
+                notes.push(format!(
+                    "{word} is the IPv4 network {other} in another form, and is treated as that"
+                ));
                 other
             }
             None => word.clone(),
@@ -78,19 +79,19 @@ fn end(config: &Config, option: &str, words: &[String], notes: &mut Vec<String>)
     Ok((!written.is_empty()).then(|| End::new(written, &all)))
 }
 
-/// An IPv4 network that was written as a mapped one.
+/// The IPv4 network of a mapped one.
 fn unmapped(word: &str) -> Option<String> {
     let net = word.parse::<IpAddr>().map(IpNet::from).or_else(|_| word.parse()).ok()?;
     as_ipv4(net).map(|net| net.to_string())
 }
 
-/// Says of an IPv6 address in which an IPv4 address is that it is judged as that.
+/// Notes that an IPv6 address with an IPv4 address inside is treated as that.
 pub(super) fn in_another_form(address: IpAddr) -> Option<String> {
     let inner = inner(address)?;
-    Some(format!("{address} is the IPv4 address {inner} in another form, and is judged as it"))
+    Some(format!("{address} is the IPv4 address {inner} in another form, and is treated as that"))
 }
 
-/// The user who types, also behind sudo.
+/// The user who types, even behind sudo.
 fn whoever_asks() -> String {
     let of_process = || {
         let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
@@ -99,10 +100,10 @@ fn whoever_asks() -> String {
     std::env::var("SUDO_USER").unwrap_or_else(|_| of_process())
 }
 
-/// Refuses an exemption of which there is one of the same name; `added` are those that were added before.
+/// Refuses an exemption whose name exists; `added` are the exemptions added by command.
 ///
 /// # Errors
-/// Which one there is, and what to do.
+/// The existing one, and what to do.
 pub(super) fn is_new(config: &Config, added: &[Exemption], one: &Exemption) -> Result<()> {
     let configured = config.exemptions.iter().position(|known| known.id == one.id);
     let in_the_way = match configured {
@@ -113,7 +114,7 @@ pub(super) fn is_new(config: &Config, added: &[Exemption], one: &Exemption) -> R
     let id = &known.id;
     let same = if known.natural_id() == one.natural_id() { ", which covers the same" } else { "" };
     let (origin, remedy) = match (configured, &known.added) {
-        (Some(at), _) => (config.places.exemption(at).to_string(), "take it out there".to_owned()),
+        (Some(at), _) => (config.places.exemption(at).to_string(), "remove it there".to_owned()),
         (None, Some(added)) => (
             format!("added by {} at {}", added.by, rfc3339(added.at)),
             format!("take it out with `smb-sensor exempt remove {id}`"),

@@ -1,4 +1,4 @@
-//! Exemptions in words, for `smb-sensor exempt list` and `test`.
+//! Exemptions as text, for `smb-sensor exempt list` and `test`.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use super::{Exemption, Hit, Question};
 use crate::rfc3339::rfc3339;
 use sensor_core::time::Timestamp;
 
-/// Reasons that are listed at most why a connection is not exempt.
+/// Most reasons to list why a connection is not exempt.
 const MAX_LISTED: usize = 10;
 
-/// An entry each, with what it has covered.
+/// One line for each entry, with its hits.
 pub(super) fn table(all: &[Exemption], hits: &BTreeMap<String, Hit>, now: Timestamp) -> String {
     if all.is_empty() {
         return "no exemptions".to_owned();
@@ -37,7 +37,7 @@ fn entry(one: &Exemption, hit: Option<&Hit>, now: Timestamp) -> String {
     )
 }
 
-/// What one has covered. The kernel counts packets and the agent connections: neither can be turned into the other.
+/// The hits of one. The kernel counts packets and the agent connections: neither can be converted.
 fn covered(hit: Option<&Hit>) -> String {
     let Some(hit) = hit else { return "none".to_owned() };
     let text = [(hit.connections, "connections"), (hit.packets, "packets")];
@@ -46,7 +46,7 @@ fn covered(hit: Option<&Hit>) -> String {
     format!("{}, last {}", text.join(" and "), rfc3339(hit.last))
 }
 
-/// Why no exemption covers the connection that is called `asked`; those that came closest first.
+/// Why no exemption covers the connection described by `asked`; the closest first.
 pub(super) fn why_not(all: &[Exemption], question: &Question<'_>, asked: &str, now: Timestamp) -> String {
     if all.is_empty() {
         return format!("not exempt: {asked}; there are no exemptions");

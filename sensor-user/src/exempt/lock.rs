@@ -1,4 +1,4 @@
-//! One change of the added exemptions at a time: whoever reads them to write them again holds a lock meanwhile.
+//! One change of the added exemptions at a time: a command that reads and rewrites them holds a lock.
 
 use std::{
     fs::{self, File},
@@ -15,25 +15,25 @@ use nix::{
     fcntl::{Flock, FlockArg},
 };
 
-/// Name of the file in the state directory. It stays: who waits for it has it open.
+/// Name of the file in the state directory. It is never removed, because waiting commands have it open.
 const FILE: &str = "exemptions.lock";
 
-/// Time that others are waited for. Each needs the agent to read its configuration again.
+/// Time to wait for others. Each needs the agent to read its configuration again.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Time between two tries.
 const NAP: Duration = Duration::from_millis(20);
 
-/// The lock on a state directory's added exemptions, until it is dropped or its holder ends.
+/// The lock on a state directory's added exemptions, until it is dropped or its process ends.
 pub(super) struct Lock {
     _held: Flock<File>,
 }
 
 impl Lock {
-    /// Takes it, and waits for others to let it go.
+    /// Takes it, and waits for others to release it.
     ///
     /// # Errors
-    /// When the file cannot be made, or others hold it for too long.
+    /// If the file cannot be made, or others hold it for too long.
     pub(super) fn take(state_dir: &Path) -> Result<Self> {
         Self::within(state_dir, PATIENCE)
     }

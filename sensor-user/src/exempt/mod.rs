@@ -1,4 +1,4 @@
-//! Exemptions as people add, list and try them. What they mean is [`sensor_core::exempt`]'s.
+//! Exemptions as commands add, list and test them. [`sensor_core::exempt`] defines their meaning.
 
 pub mod added;
 mod arguments;

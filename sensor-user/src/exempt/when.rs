@@ -1,4 +1,4 @@
-//! Until when an exemption holds, as people write it.
+//! Expiry times of exemptions, as people write them.
 
 use std::time::Duration;
 
@@ -9,50 +9,50 @@ use time::{
     macros::{datetime, format_description},
 };
 
-/// The last moment that is taken: a [`Timestamp`] ends a few months later.
+/// The latest accepted moment: the range of [`Timestamp`] ends a few months later.
 const LATEST: i128 = datetime!(2262-01-01 0:00 UTC).unix_timestamp_nanos();
 
-/// The last day that is taken.
+/// The latest accepted day.
 const LATEST_DAY: &str = "2261-12-31";
 
-/// Reads a time of RFC 3339, or a date, which is that whole day in UTC. Gives that moment.
+/// Reads a time of RFC 3339, or a date, which means the end of that day in UTC.
 ///
 /// # Errors
-/// What it should look like.
+/// The expected form.
 pub fn expiry(text: &str) -> Result<Timestamp, String> {
     if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
         return in_range(text, Some(time.unix_timestamp_nanos()));
     }
     let day = day(text)
-        .ok_or_else(|| format!("{text:?} is no time; write it like 2030-06-30 or 2030-06-30T18:00:00Z"))?;
+        .ok_or_else(|| format!("{text:?} is not a time; write it like 2030-06-30 or 2030-06-30T18:00:00Z"))?;
     let end = day.next_day().map(|next| next.with_time(Time::MIDNIGHT).assume_utc().unix_timestamp_nanos());
     in_range(text, end)
 }
 
-/// A date, written like 2030-06-30.
+/// A date, such as 2030-06-30.
 pub(crate) fn day(text: &str) -> Option<Date> {
     Date::parse(text, format_description!("[year]-[month]-[day]")).ok()
 }
 
-/// What can be written down and read again.
+/// A moment that can be written and read again.
 fn in_range(text: &str, time: Option<i128>) -> Result<Timestamp, String> {
     let in_range = time.filter(|time| *time <= LATEST).and_then(|time| i64::try_from(time).ok());
     in_range.map(Timestamp::from_unix_nanos).ok_or_else(|| {
-        format!("{text:?} is too late: {LATEST_DAY} is the last day. What is to hold for ever has no expiry")
+        format!("{text:?} is too late: {LATEST_DAY} is the last day. For an exemption without an end, leave out the expiry")
     })
 }
 
-/// The same, or a number of minutes, hours or days from `now` on: `90m`, `12h`, `30d`.
+/// The same, or a number of minutes, hours or days from `now`: `90m`, `12h`, `30d`.
 ///
 /// # Errors
-/// What it should look like.
+/// The expected form.
 pub fn expiry_or_duration(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let seconds = [("m", 60), ("h", 3_600), ("d", 86_400)].into_iter().find_map(|(unit, seconds)| {
         u64::from(text.strip_suffix(unit)?.parse::<u32>().ok()?).checked_mul(seconds)
     });
     match seconds {
         Some(seconds) => in_range(text, Some((now + Duration::from_secs(seconds)).unix_nanos().into())),
-        None => expiry(text).map_err(|wrong| format!("{wrong}, or 90m, 12h, 30d from now on")),
+        None => expiry(text).map_err(|wrong| format!("{wrong}, or 90m, 12h, 30d from now")),
     }
 }
 

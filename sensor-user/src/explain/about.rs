@@ -1,19 +1,19 @@
-//! What a profile is, apart from any address.
+//! A profile, apart from any address.
 
 use serde::{Deserialize, Serialize};
 
 use sensor_core::profile::{Profile, ProfileName};
 
-/// A profile in words.
+/// The description of a profile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// Profile.
     pub profile: ProfileName,
-    /// What it is.
+    /// Description.
     pub summary: String,
-    /// How its source runs its rules, where that is not at once.
+    /// The schedule of its source, if its rules do not run at once.
     pub schedule: Option<String>,
-    /// What it does not see.
+    /// Its blind spots.
     pub blind_to: Vec<String>,
 }
 
@@ -24,7 +24,7 @@ impl About {
             summary: profile.summary.to_owned(),
             schedule: profile.schedule.map(|schedule| {
                 format!(
-                    "published: every {} minutes over the last {}, {} alerts at most; here: when it is seen",
+                    "published: every {} minutes over the last {}, {} alerts at most; here: at once",
                     schedule.every_minutes, schedule.look_back_minutes, schedule.max_alerts
                 )
             }),

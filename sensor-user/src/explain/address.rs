@@ -1,4 +1,4 @@
-//! One address: where it belongs, by what, and what else touches it.
+//! One address: its place, the network that decides, and matching exemptions and threat lists.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -13,7 +13,7 @@ use crate::{
 use sensor_core::profile::{Rulebook, networks::Entry};
 use sensor_core::time::Timestamp;
 
-/// Networks and entries that are told of one address at most, and characters of a reason: an answer has to fit the control
+/// Most networks and entries that are listed for one address, and most characters of a reason: an answer must fit the control
 /// socket.
 const MAX_ENTRIES: usize = 20;
 const MAX_REASON_LEN: usize = 200;
@@ -25,13 +25,13 @@ pub struct Address {
     pub address: IpAddr,
     /// `internal`, `reserved` or `external`, by the profile in force.
     pub place: String,
-    /// The IPv4 address inside that is looked at as well.
+    /// The IPv4 address inside that is classified as well.
     pub embedded: Option<Embedded>,
     /// The network that decides; none for an external address.
     pub by: Option<Network>,
-    /// Networks that cover it too and do not decide.
+    /// Networks that cover it without deciding.
     pub beats: Vec<Network>,
-    /// Exemptions that touch it.
+    /// Exemptions and threat list entries that match it.
     pub matching: Matches,
 }
 
@@ -49,29 +49,29 @@ pub struct Embedded {
 pub struct Network {
     /// Network.
     pub network: IpNet,
-    /// What it says of its addresses.
+    /// The place that it gives its addresses.
     pub place: String,
     /// List and line, or registry and standard.
     pub source: String,
 }
 
-/// What of the configuration touches an address.
+/// Entries of the configuration that match an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Matches {
     /// The first of them.
     pub entries: Vec<Match>,
-    /// How many there are besides.
+    /// How many more there are.
     pub further: usize,
 }
 
-/// Something of the configuration that touches an address.
+/// An entry of the configuration that matches an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Match {
-    /// What it is: `exemption`.
+    /// Its kind, such as `exemption`.
     pub kind: String,
-    /// What it says.
+    /// Its content.
     pub what: String,
-    /// Why it is there.
+    /// Its reason.
     pub reason: String,
     /// Where it is written.
     pub written: String,
@@ -103,7 +103,7 @@ impl Network {
     }
 }
 
-/// The exemptions in force at `now` that `fits` takes.
+/// The exemptions in force at `now` for which `fits` is true.
 pub(super) fn matching(config: &Config, now: Timestamp, fits: impl Fn(&Exemption) -> bool) -> Matches {
     let found = config.exemptions.iter().enumerate();
     let mut found = found.filter(|(_, exemption)| exemption.is_in_force(now) && fits(exemption));
@@ -113,7 +113,7 @@ pub(super) fn matching(config: &Config, now: Timestamp, fits: impl Fn(&Exemption
 }
 
 impl Matches {
-    /// With what threat lists say of an address.
+    /// Adds the entries of threat lists for an address.
     fn with_threats(mut self, config: &Config, address: IpAddr) -> Self {
         for indicator in config.threats.of(address) {
             let files = config.threat_lists.iter().filter(|list| list.name == indicator.list);

@@ -1,4 +1,4 @@
-//! The command: asks the running agent, or where none runs explains by the configuration, and says which it was.
+//! The command: asks the running agent or, without one, uses the configuration, and says which.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,16 +15,16 @@ use crate::{
     stdout, wall_clock,
 };
 
-/// What is to be explained, and how.
+/// What to explain, and how.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// What is asked.
+    /// The question.
     pub query: Query,
     /// Configuration file.
     pub config: Option<PathBuf>,
     /// State directory of the agent, instead of the configuration's.
     pub state_dir: Option<PathBuf>,
-    /// Whether the running agent is left alone.
+    /// Whether to ignore a running agent.
     pub no_agent: bool,
     /// JSON instead of text.
     pub json: bool,
@@ -33,7 +33,7 @@ pub struct Order {
 /// Explains on standard output.
 ///
 /// # Errors
-/// When the configuration has mistakes, or an agent runs and does not answer.
+/// If the configuration has mistakes, or an agent runs and does not answer.
 pub fn run(order: &Order) -> Result<ExitCode> {
     let overrides = Overrides { state_dir: order.state_dir.clone(), ..Overrides::default() };
     let config = Config::load(order.config.as_deref(), &overrides)?.with_added()?;
@@ -73,10 +73,9 @@ fn of_agent(state_dir: &Path, query: &Query) -> Result<std::result::Result<Expla
         Err(error) => return Err(error.into()),
     };
     if !answer.done {
-        bail!("the running agent does not explain: {}; --no-agent asks the configuration", answer.text);
+        bail!("the running agent gives no explanation: {}; --no-agent uses the configuration", answer.text);
     }
-    let explanation = serde_json::from_str(&answer.text).context(
-        "the running agent answers what this program does not understand; are both of one version?",
-    )?;
+    let explanation = serde_json::from_str(&answer.text)
+        .context("the answer of the running agent is not understood; do both have the same version?")?;
     Ok(Ok(explanation))
 }

@@ -1,4 +1,4 @@
-//! One connection: what each profile would say of it, and why.
+//! One connection: the verdict of each profile, with reasons.
 
 use std::net::IpAddr;
 
@@ -30,26 +30,26 @@ pub struct Connection {
     pub transport: String,
     /// Port of the server.
     pub port: u16,
-    /// Exemptions that cover it; with one of them no rule of any profile fires.
+    /// Exemptions that cover it; if there is one, no rule of any profile fires.
     pub exempt: Matches,
-    /// What each profile says.
+    /// The verdict of each profile.
     pub profiles: Vec<ProfileSays>,
 }
 
-/// What a profile says.
+/// The verdict of a profile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfileSays {
     /// Profile.
     pub profile: ProfileName,
-    /// Where it sees the client.
+    /// The place of the client.
     pub client: Seen,
-    /// Where it sees the server.
+    /// The place of the server.
     pub server: Seen,
     /// Its rules.
     pub rules: Vec<RuleSays>,
 }
 
-/// Where a profile sees an end.
+/// The place of an end in a profile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
     /// `internal`, `reserved` or `external`.
@@ -70,16 +70,16 @@ pub enum Fires {
     No,
 }
 
-/// What a rule says.
+/// The verdict of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleSays {
     /// Identifier.
     pub rule: String,
-    /// Which published rule it is.
+    /// The published rule.
     pub source: String,
     /// Whether it fires.
     pub fires: Fires,
-    /// Why not; of one that fires what has to hold.
+    /// Why it does not fire; if it fires, its conditions.
     pub because: Vec<String>,
 }
 
@@ -99,7 +99,7 @@ impl Connection {
             own_process: false,
         };
         let service = config.watched().service(query.transport(), query.port).unwrap_or(Service::Smb);
-        // Who opened it nobody knows here: exemptions by process do not count.
+        // The process is unknown here: exemptions by process do not count.
         let connection =
             exempt::Question { client, server, service, port: query.port, process: [None, None] };
         let exempt = matching(config, now, |one| one.mismatch(&connection).is_none());
@@ -129,7 +129,7 @@ impl ProfileSays {
         }
     }
 
-    /// Reasons for which none of its rules fires, each once.
+    /// Reasons why none of its rules fires, each once.
     #[must_use]
     pub fn refusals(&self) -> Vec<&str> {
         let mut reasons: Vec<&str> = Vec::new();
@@ -161,7 +161,7 @@ impl RuleSays {
 fn refusal(verdict: &RuleVerdict, question: &Question) -> String {
     let end = |address| if address == question.client { "client" } else { "server" };
     match verdict.because {
-        // Those that fit are not refused.
+        // Rules that match have no reason.
         Because::Fits => String::new(),
         Because::NotInternal(address) => format!("the {} is not internal", end(address)),
         Because::NotInternet(address) => format!("the {} is not on the Internet", end(address)),
@@ -185,7 +185,7 @@ fn conditions(verdict: &RuleVerdict) -> Vec<String> {
         Condition::SmbRecognised => "SMB is recognised by its messages".to_owned(),
         Condition::Evidence(what) => (*what).to_owned(),
         Condition::Unseen(what) => {
-            format!("taken for granted, for no packet shows it: {}", what.join(", "))
+            format!("assumed, because no packet shows it: {}", what.join(", "))
         }
     };
     verdict.conditions.iter().map(sentence).collect()

@@ -1,6 +1,6 @@
-//! `smb-sensor explain`: how addresses are classified, by what, and what each profile says of a connection between two.
+//! `smb-sensor explain`: how addresses are classified, and the verdict of each profile on a connection between two.
 //!
-//! [`explain`] is pure: a configuration and a [`Query`] give an [`Explanation`], which travels as JSON. [`command`] asks the
+//! [`explain`] is pure: a configuration and a [`Query`] give an [`Explanation`], which is sent as JSON. [`command`] asks the
 //! running agent for one, or makes it from the configuration; [`text`] shows it.
 
 mod about;
@@ -23,14 +23,14 @@ use crate::config::Config;
 use sensor_core::profile::{ProfileName, Rulebook};
 use sensor_core::time::Timestamp;
 
-/// What is asked.
+/// The question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Query {
     /// An address.
     pub first: IpAddr,
-    /// Another one.
+    /// A second address.
     pub second: Option<IpAddr>,
-    /// Whether the connection is one over UDP.
+    /// Whether the connection is over UDP.
     pub udp: bool,
     /// Port of the server.
     pub port: u16,
@@ -44,12 +44,12 @@ impl Query {
     }
 }
 
-/// What is answered.
+/// The answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
-    /// Whose rules judge here.
+    /// The active profile.
     pub profile: ProfileName,
-    /// What the profiles are.
+    /// The profiles.
     pub profiles: Vec<About>,
     /// The addresses, as asked.
     pub addresses: Vec<Address>,

@@ -1,4 +1,4 @@
-//! Explanations, by what they say.
+//! Explanations, by their text.
 
 use super::*;
 use crate::{config::Overrides, exempt::Exemption};
@@ -13,7 +13,7 @@ fn explained(config: &Config, first: &str, second: &str) -> String {
     explain(config, &query(first, second), Timestamp::default()).to_string()
 }
 
-/// What a profile says of the first direction: each rule that fires or may.
+/// The verdict of a profile on the first direction: each rule that fires or may.
 fn firing(config: &Config, first: &str, second: &str, name: ProfileName) -> Vec<(String, Fires)> {
     let explanation = explain(config, &query(first, second), Timestamp::default());
     let profile = explanation.connections[0].profiles.iter().find(|one| one.profile == name).unwrap();

@@ -1,4 +1,4 @@
-//! An explanation for people: short, aligned, one idea a line.
+//! An explanation as text: short, aligned, one idea per line.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -15,7 +15,7 @@ fn line(f: &mut Formatter<'_>, label: &str, text: impl Display) -> fmt::Result {
     writeln!(f, "  {label:<LABEL$}{text}")
 }
 
-/// Says that there is more of what the lines before told.
+/// Adds how many more entries there are.
 fn further(f: &mut Formatter<'_>, count: usize) -> fmt::Result {
     if count == 0 { Ok(()) } else { line(f, "", format_args!("and {count} further ones")) }
 }
@@ -54,11 +54,15 @@ impl Display for Address {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} is {}", self.address, self.place)?;
         if let Some(embedded) = &self.embedded {
-            line(f, "holds", format_args!("{} ({}), and is judged as it", embedded.address, embedded.form))?;
+            line(
+                f,
+                "holds",
+                format_args!("{} ({}), and is treated as that", embedded.address, embedded.form),
+            )?;
         }
         match &self.by {
             Some(network) => line(f, "by", network)?,
-            None => line(f, "by", "no network: whatever none covers is on the Internet")?,
+            None => line(f, "by", "no network: all other addresses are on the Internet")?,
         }
         for network in &self.beats {
             line(f, "beats", format_args!("{network} ({})", network.place))?;
@@ -107,7 +111,7 @@ impl Connection {
 }
 
 impl ProfileSays {
-    /// Rules that fire or may, or why none does; and where the profile sees both ends.
+    /// Rules that fire or may, or why none does; and the places of both ends.
     fn write(&self, f: &mut Formatter<'_>, in_force: bool) -> fmt::Result {
         let mark = if in_force { '*' } else { ' ' };
         let mut name = self.profile.name();

@@ -1,4 +1,4 @@
-//! Puts the loaded program on interfaces, and takes it off again.
+//! Attaches the loaded program to interfaces, and detaches it.
 //!
 //! Incoming frames: native XDP, else generic XDP, else TC. Outgoing frames: TC. Packets without an Ethernet header: TC in
 //! both directions. TC means TCX where the kernel has it (6.6 and newer), else a clsact filter. Everything attached goes when [`Attached`] is dropped; TCX and XDP links go
@@ -28,10 +28,10 @@ use super::{
     xdp_program::XdpProgram,
 };
 
-/// How incoming frames are to be reached.
+/// The wanted hook for incoming frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IngressChoice {
-    /// The best that the interface takes.
+    /// The best that the interface supports.
     #[default]
     Auto,
     /// Native XDP only.
@@ -42,10 +42,10 @@ pub enum IngressChoice {
     Tc,
 }
 
-/// How TC programs are to be attached.
+/// The wanted way to attach TC programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TcChoice {
-    /// TCX where there is TCX, else clsact.
+    /// TCX if available, else clsact.
     #[default]
     Auto,
     /// TCX only.
@@ -54,7 +54,7 @@ pub enum TcChoice {
     Clsact,
 }
 
-/// How incoming frames are reached.
+/// The hook for incoming frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ingress {
     /// XDP in the driver.
@@ -65,7 +65,7 @@ pub enum Ingress {
     Tc(TcMode),
 }
 
-/// How a TC program is attached.
+/// The way a TC program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TcMode {
     /// A TCX link.
@@ -96,7 +96,7 @@ impl fmt::Display for TcMode {
 /// Why a program could not be attached.
 #[derive(Debug, Error)]
 pub enum AttachError {
-    /// Somebody else's XDP program is there.
+    /// Another XDP program is attached.
     #[error(
         "interface {interface} has an XDP program already: {program}. Stop whoever put it there, or use TC with \
          `ingress = \"tc\"`"
@@ -107,19 +107,19 @@ pub enum AttachError {
         /// The program.
         program: XdpProgram,
     },
-    /// No way in was left.
+    /// No way worked.
     #[error(
-        "cannot attach to {direction} frames of {interface}: {reasons}. `smb-sensor check --iface {interface}` tells what it allows"
+        "cannot attach to {direction} frames of {interface}: {reasons}. `smb-sensor check --iface {interface}` shows what it allows"
     )]
     Refused {
         /// Interface.
         interface: String,
         /// `incoming` or `outgoing`.
         direction: &'static str,
-        /// What was tried and what the kernel answered.
+        /// The tried ways, each with the kernel's answer.
         reasons: String,
     },
-    /// The object is not ours.
+    /// The embedded object lacks a program.
     #[error(transparent)]
     Object(#[from] LoadError),
 }
@@ -128,14 +128,14 @@ pub enum AttachError {
 pub struct Attached {
     /// Interface.
     pub interface: Interface,
-    /// How incoming frames are reached.
+    /// Hook for incoming frames.
     pub ingress: Ingress,
     /// Why not in a better way, if that was tried.
     pub instead: Option<String>,
     /// How outgoing frames are reached.
     pub egress: TcMode,
     links: Vec<AnyLink>,
-    /// Held while one of the links is a clsact filter.
+    /// Set while one of the links is a clsact filter.
     claim: Option<Claim>,
 }
 
@@ -146,7 +146,7 @@ enum AnyLink {
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        // The claim is given back last, with the fields.
+        // The claim is released last, with the fields.
         for link in self.links.drain(..) {
             let result = match link {
                 AnyLink::Xdp(link) => link.detach(),
@@ -164,7 +164,7 @@ impl Attached {
     /// Attaches to one interface.
     ///
     /// # Errors
-    /// [`AttachError`]; whatever was attached before the failure is taken off again.
+    /// [`AttachError`]; links made before the failure are detached again.
     pub fn new(
         kernel: &mut KernelProgram,
         interface: Interface,
@@ -302,9 +302,9 @@ fn attach_tc(
                 Err(error) => reasons.push(format!("TC clsact: {error}")),
             }
         }
-        // There may be a clsact discipline already, of somebody else's or of an earlier run: it is shared.
+        // A clsact qdisc may exist already, from other software or an earlier run: it is shared.
         let _ = qdisc_add_clsact(&interface.name);
-        // A killed run leaves its filter behind; ours is known by its name.
+        // A killed run leaves its filter behind, which is known by its name.
         let _ = qdisc_detach_program(&interface.name, direction, name);
         match tc_link(classifier, interface, direction, TcAttachOptions::Netlink(NlOptions::default())) {
             Ok(link) => return Ok((TcMode::Clsact, AnyLink::Tc(link))),
@@ -333,7 +333,7 @@ fn os_error(error: &ProgramError) -> Option<Errno> {
     io.raw_os_error().map(Errno::from_raw)
 }
 
-/// The kernel's answer in words.
+/// The kernel's error as text.
 fn describe(error: &ProgramError) -> String {
     match os_error(error) {
         Some(Errno::EOPNOTSUPP) => "the driver does not support it".to_owned(),

@@ -1,11 +1,11 @@
-//! Which boot of the machine this is.
+//! The identity of the current boot.
 
 use std::fs;
 
 use uuid::Uuid;
 
-/// Random number that the kernel chose when it was started (`/proc/sys/kernel/random/boot_id`), as much of it as tells boots apart; `None`
-/// where it cannot be read.
+/// The first 64 bits of the random number that the kernel chose at boot (`/proc/sys/kernel/random/boot_id`); `None`
+/// if it cannot be read.
 #[must_use]
 pub fn id() -> Option<u64> {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;

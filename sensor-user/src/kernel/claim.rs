@@ -1,8 +1,8 @@
-//! One agent at a time on the clsact filters of an interface.
+//! One agent at a time for the clsact filters of an interface.
 //!
-//! A killed agent leaves its filter behind, and the next one takes it away. That must not happen to an agent that still
-//! runs: each holds an abstract Unix socket named after the interface, which belongs to the network namespace and goes with
-//! the process.
+//! A killed agent leaves its filter behind, and the next one removes it. It must not remove that of a running
+//! agent, so each agent holds an abstract Unix socket named after the interface, which belongs to the network namespace and
+//! ends with the process.
 
 use std::{
     io,
@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-/// The right to an interface's clsact filters, given back on drop.
+/// The right to an interface's clsact filters, released on drop.
 pub(super) struct Claim {
     _socket: UnixListener,
 }

@@ -1,12 +1,12 @@
-//! The clock of the kernel program while a capture is replayed: the agent sets it.
+//! The clock of the kernel program in a replay: the agent sets it.
 //!
-//! It is read only where the program was loaded with [`feature::GIVEN_CLOCK`](sensor_common::settings::feature::GIVEN_CLOCK).
+//! The program reads it only if it was loaded with [`feature::GIVEN_CLOCK`](sensor_common::settings::feature::GIVEN_CLOCK).
 
 use aya::maps::{Array, Map, MapData};
 
 use super::object::LoadError;
 
-/// Name of the section of globals that it is in.
+/// Name of its section of globals.
 pub const SECTION: &str = ".bss.clock";
 
 /// The clock.
@@ -21,10 +21,10 @@ impl GivenClock {
         Ok(Self { word: map.try_into().map_err(failed)?, stands_at: 0 })
     }
 
-    /// Sets it, for the next packet on. Costs nothing where it stands there already.
+    /// Sets it, for the next packet on. Free if it is already set so.
     ///
     /// # Errors
-    /// When the kernel does not take it.
+    /// If the kernel does not accept it.
     pub fn set(&mut self, ticks: u32) -> Result<(), LoadError> {
         if self.stands_at != ticks {
             self.word

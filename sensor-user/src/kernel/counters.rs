@@ -35,7 +35,7 @@ impl KernelCounters {
     /// Reads all counters (one system call).
     ///
     /// # Errors
-    /// The kernel's refusal, which a loaded program does not cause.
+    /// The kernel's error, which a loaded program does not cause.
     pub fn read(&self) -> Result<CounterValues, MapError> {
         let per_cpu = self.map.get(&0, 0)?;
         let mut totals = [0; Counter::COUNT];
@@ -52,19 +52,19 @@ impl KernelCounters {
 }
 
 impl CounterValues {
-    /// These and those of another program.
+    /// The sum of these and those of another program.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         Self::of(|counter| self.get(counter) + other.get(counter))
     }
 
-    /// All zero: the counters of a program that has just been loaded.
+    /// All zero: the counters of a newly loaded program.
     #[must_use]
     pub fn zero(cpus: usize) -> Self {
         Self { totals: [0; Counter::COUNT], kept_by_cpu: vec![0; cpus] }
     }
 
-    /// Values given one by one, as another engine or a test has them.
+    /// Values given one by one, for another engine or a test.
     #[must_use]
     pub fn of(value: impl Fn(Counter) -> u64) -> Self {
         let mut totals = [0; Counter::COUNT];
@@ -80,7 +80,7 @@ impl CounterValues {
         self.totals[counter as usize]
     }
 
-    /// Packets kept by each CPU; a CPU whose number stands still has no slot that changed.
+    /// Packets kept by each CPU; a CPU with an unchanged number has no changed slot.
     #[must_use]
     pub fn kept_by_cpu(&self) -> &[u64] {
         &self.kept_by_cpu

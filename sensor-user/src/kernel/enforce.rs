@@ -1,4 +1,4 @@
-//! The switch of enforcement in the kernel program.
+//! The enforcement switch in the kernel program.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,13 +7,13 @@ use sensor_common::settings::Enforcement;
 
 use super::object::LoadError;
 
-/// Name of the section of globals that it is in.
+/// Name of its section of globals.
 pub const SECTION: &str = ".bss.enforce";
 
-/// The switch. When it is dropped with the program, enforcement is over.
+/// The switch. It ends with the program.
 #[derive(Clone)]
 pub struct EnforcementSwitch {
-    /// Shared by the program and the lease; locked for one system call at most.
+    /// Shared by the program and the lease; locked for at most one system call.
     words: Arc<Mutex<Array<MapData, [u32; 2]>>>,
 }
 
@@ -27,7 +27,7 @@ impl EnforcementSwitch {
     /// Sets it, for the next packet on.
     ///
     /// # Errors
-    /// When the kernel does not take it; it stays as it was, and ends by itself.
+    /// If the kernel does not accept it; it stays as it was, and expires.
     pub fn set(&self, enforcement: Enforcement) -> Result<(), LoadError> {
         self.words
             .lock()

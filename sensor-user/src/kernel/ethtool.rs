@@ -1,12 +1,12 @@
-//! What an interface's driver says of itself, by the ethtool ioctl (include/uapi/linux/ethtool.h).
+//! Settings of an interface's driver, read by the ethtool ioctl (include/uapi/linux/ethtool.h).
 //!
-//! Asks only; changes nothing.
+//! Reads only; changes nothing.
 
 use std::{io, os::fd::AsRawFd as _, os::unix::net::UnixDatagram};
 
 use nix::errno::Errno;
 
-/// Words of the largest answer, and some to spare.
+/// Words of the largest answer, with a margin.
 const WORDS: usize = 64;
 
 /// Commands.
@@ -24,7 +24,7 @@ mod command {
 const RX_VLAN: u32 = 1 << 8;
 const LRO: u32 = 1 << 15;
 
-/// What matters of an interface to whoever looks at its packets. `None` where the driver does not say.
+/// The settings that affect observed packets. `None` if the driver does not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offloads {
     /// Incoming segments are joined by the stack.
@@ -35,21 +35,21 @@ pub struct Offloads {
     pub gso: Option<bool>,
     /// Outgoing segments are cut by the hardware.
     pub tso: Option<bool>,
-    /// The hardware takes VLAN tags off incoming frames.
+    /// The hardware removes VLAN tags from incoming frames.
     pub rx_vlan: Option<bool>,
-    /// Frames that the receive ring holds, and might hold.
+    /// Size of the receive ring in frames, and its maximum.
     pub ring: Option<(u32, u32)>,
-    /// Queues that incoming frames are spread over.
+    /// Queues for incoming frames.
     pub rx_queues: Option<u32>,
-    /// Channels in use, and the most there may be.
+    /// Channels in use, and their maximum.
     pub channels: Option<(u32, u32)>,
 }
 
 impl Offloads {
-    /// Asks the driver of an interface.
+    /// Reads the settings of an interface's driver.
     ///
     /// # Errors
-    /// When no socket can be had to ask through.
+    /// If no socket can be opened.
     pub fn of(interface: &str) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         let ask = |command| ask(&socket, interface, command);
@@ -61,10 +61,10 @@ impl Offloads {
             gso: is_on(command::GSO),
             tso: is_on(command::TSO),
             rx_vlan: flags.map(|flags| flags & RX_VLAN != 0),
-            // Most of receive, mini, jumbo and transmit rings, then what is in use.
+            // Maxima of the receive, mini, jumbo and transmit rings, then the sizes in use.
             ring: ask(command::RING).map(|words| (words[5], words[1])),
             rx_queues: ask(command::RX_RINGS).map(|words| words[2]),
-            // Most of receive, transmit, other and combined channels, then what is in use.
+            // Maxima of receive, transmit, other and combined channels, then the numbers in use.
             channels: ask(command::CHANNELS).map(|words| (words[5] + words[8], words[1].max(words[4]))),
         })
     }
@@ -74,15 +74,15 @@ impl Offloads {
 fn ask(socket: &UnixDatagram, interface: &str, command: u32) -> Option<[u32; WORDS]> {
     let mut words = [0; WORDS];
     words[0] = command;
-    // SAFETY: all zero is a value of this structure.
+    // SAFETY: all zero is a valid value of this structure.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    // The name ends with a zero, which is there already.
+    // The name ends with a zero, which is already there.
     let length = request.ifr_name.len() - 1;
     for (to, from) in request.ifr_name[..length].iter_mut().zip(interface.bytes()) {
         *to = from as libc::c_char;
     }
     request.ifr_ifru.ifru_data = words.as_mut_ptr().cast();
-    // SAFETY: the request and the words behind it live over the call, and no answer to these commands is longer.
+    // SAFETY: the request and the words behind it outlive the call, and no answer to these commands is longer.
     let result =
         unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL as libc::Ioctl, &raw mut request) };
     Errno::result(result).ok().map(|_| words)

@@ -1,15 +1,15 @@
-//! Packets that the kernel let be, by exemption.
+//! Exempt packets that the kernel let pass, by exemption.
 
 use aya::maps::{Map, MapData, MapError, PerCpuArray};
 use sensor_common::prefix::CELLS;
 
 use super::object::LoadError;
 
-/// Reads what the kernel counts for each exemption. A view's numbers are its own, so that a packet on its way while sets are
-/// switched is counted for the exemption that let it be.
+/// Reads the kernel's counts for each exemption. Each view has its own numbers, so that a packet in progress while sets are
+/// switched is counted for the right exemption.
 pub struct ExemptedPackets {
     map: PerCpuArray<MapData, u64>,
-    /// What was told of each before.
+    /// The counts at the last read.
     taken: Vec<u64>,
 }
 
@@ -20,10 +20,10 @@ impl ExemptedPackets {
         Ok(Self { map, taken: vec![0; 2 * CELLS as usize] })
     }
 
-    /// Packets of exemption number `cell` of a `view` since the last call, of all CPUs together (one system call).
+    /// Packets of exemption number `cell` in `view` since the last call, summed over the CPUs (one system call).
     ///
     /// # Errors
-    /// The kernel's refusal, which a loaded program does not cause.
+    /// The kernel's error, which a loaded program does not cause.
     pub fn take(&mut self, view: u32, cell: u32) -> Result<u64, MapError> {
         let at = view * CELLS + cell;
         let now: u64 = self.map.get(&at, 0)?.iter().sum();

@@ -29,10 +29,10 @@ pub struct Interface {
     pub networks: Vec<IpNet>,
 }
 
-/// An interface that cannot be watched.
+/// Why an interface cannot be watched.
 #[derive(Debug, Error)]
 pub enum InterfaceError {
-    /// There is none of that name.
+    /// There is none with that name.
     #[error(transparent)]
     Missing(#[from] NoSuchInterface),
     /// Its frames begin with neither Ethernet nor IP.
@@ -70,7 +70,7 @@ pub enum InterfaceError {
 
 /// There is no such interface.
 #[derive(Debug, Error)]
-#[error("there is no interface {name:?}; there are: {}. Name one with --iface or `interfaces` in the configuration", present.join(", "))]
+#[error("there is no interface {name:?}; the interfaces are: {}. Name one with --iface or `interfaces` in the configuration", present.join(", "))]
 pub struct NoSuchInterface {
     name: String,
     present: Vec<String>,
@@ -80,7 +80,7 @@ impl Interface {
     /// Looks an interface up by name.
     ///
     /// # Errors
-    /// [`InterfaceError`], naming those that there are.
+    /// [`InterfaceError`], with the existing names.
     pub fn named(name: &str) -> Result<Self, InterfaceError> {
         let Ok(index) = if_nametoindex(name) else {
             return Err(NoSuchInterface { name: name.to_owned(), present: Self::names() }.into());
@@ -102,14 +102,14 @@ impl Interface {
         Ok(Self { name, index, link, networks })
     }
 
-    /// Whether it is still there, under whatever name.
+    /// Whether it still exists, under whatever name.
     #[must_use]
     pub fn exists(&self) -> bool {
-        // Asked by listing: nix 0.31 gives an empty name instead of an error for an index that is not there.
+        // By listing: nix 0.31 gives an empty name instead of an error for a missing index.
         if_nameindex().map_or(true, |all| all.iter().any(|one| one.index() == self.index))
     }
 
-    /// Names of all interfaces but loopback.
+    /// Names of all interfaces except loopback.
     #[must_use]
     pub fn names() -> Vec<String> {
         let mut names: Vec<String> = if_nameindex()

@@ -1,7 +1,7 @@
 //! The agent's side of the kernel program: load, attach, read records, slots and counters.
 //!
-//! Nothing in here judges; it gives the later stages bytes and numbers, and names what failed. The agent's `unsafe` is in
-//! this module alone.
+//! This module decides nothing: it gives bytes and numbers to the later stages, and names failures. It has all of the
+//! agent's `unsafe` code.
 
 pub mod attach;
 mod barrier;

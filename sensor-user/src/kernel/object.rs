@@ -28,19 +28,19 @@ use super::{
 };
 use sensor_core::networks::{Capacity, PrefixSet};
 
-/// The kernel object as it was compiled.
+/// The compiled kernel object.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("SMB_SENSOR_BPF_OBJECT"));
 
-/// Everything that has to be known before the program is loaded.
+/// The input for loading the program.
 #[derive(Clone, Debug)]
 pub struct LoadPlan {
     /// Hash seed, slots, idle time.
     pub settings: Settings,
     /// Watched ports.
     pub services: Box<Services>,
-    /// The prefix set to begin with.
+    /// The first prefix set.
     pub prefixes: PrefixSet,
-    /// Prefixes that there is to be capacity for.
+    /// Capacity for prefixes.
     pub max_prefixes: u32,
     /// Size of the record ring, bytes; a power of two and a multiple of the page size.
     pub ring_bytes: u32,
@@ -49,12 +49,12 @@ pub struct LoadPlan {
 }
 
 impl LoadPlan {
-    /// Leaves of each view: no more than there are prefixes.
+    /// Leaves of each view: at most as many as prefixes.
     const fn v4_leaves(&self) -> u32 {
         self.max_prefixes
     }
 
-    /// What the prefix tables have capacity for.
+    /// Capacity of the prefix tables.
     #[must_use]
     pub const fn capacity(&self) -> Capacity {
         Capacity { v4_leaves: self.v4_leaves(), v6_blocks: self.settings.blocks_v6 }
@@ -64,7 +64,7 @@ impl LoadPlan {
 /// A loaded kernel program.
 pub struct KernelProgram {
     ebpf: Ebpf,
-    /// Name of the XDP program that this kernel took, once it was asked for.
+    /// Name of the XDP program that this kernel accepted, once it was loaded.
     xdp: Option<&'static str>,
     /// Records from the kernel.
     pub records: RecordRing,
@@ -74,11 +74,11 @@ pub struct KernelProgram {
     pub counters: KernelCounters,
     /// The prefixes.
     pub prefixes: PrefixMaps,
-    /// Packets that were let be for each exemption.
+    /// Counts of exempt packets.
     pub exempted: ExemptedPackets,
-    /// Enforcement.
+    /// Enforcement switch.
     pub enforcement: EnforcementSwitch,
-    /// The watched TCP ports, and those on which SMB was met.
+    /// The watched TCP ports, and those on which SMB was recognised.
     pub ports: TcpPorts,
     /// The clock of a replay.
     pub clock: GivenClock,
@@ -100,19 +100,19 @@ pub enum LoadError {
     Verifier {
         /// Program.
         name: &'static str,
-        /// The kernel's words.
+        /// The kernel's message.
         #[source]
         source: ProgramError,
     },
     /// The embedded object lacks something: it does not belong to this agent.
     #[error("the embedded kernel object has no {0}: it does not belong to this agent; build both together")]
     Missing(&'static str),
-    /// A map did not take an entry.
+    /// A map did not accept an entry.
     #[error("cannot write {what}: {source}")]
     Write {
         /// What was written.
         what: String,
-        /// The kernel's words.
+        /// The kernel's message.
         #[source]
         source: aya::maps::MapError,
     },
@@ -122,7 +122,7 @@ pub enum LoadError {
     /// The kernel's tick count cannot be read.
     #[error("cannot read the kernel's tick count: {source}")]
     Clock {
-        /// The kernel's words.
+        /// The kernel's message.
         #[source]
         source: ProgramError,
     },
@@ -137,7 +137,7 @@ pub enum LoadError {
     Tables(#[source] std::io::Error),
 }
 
-/// The beginning and the end of the verifier's words: what failed and where. All of it is in the debug log.
+/// The beginning and the end of the verifier's log: what failed and where. The debug log has all of it.
 fn shortened(words: &str) -> String {
     let lines: Vec<&str> = words.lines().collect();
     if lines.len() <= 12 {
@@ -179,7 +179,7 @@ pub mod program {
 }
 
 impl KernelProgram {
-    /// Makes the maps and fills them; programs are verified when they are first asked for.
+    /// Makes and fills the maps; programs are verified when they are first used.
     ///
     /// # Errors
     /// [`LoadError`], with what to do; nothing stays behind in the kernel.
@@ -187,7 +187,7 @@ impl KernelProgram {
         let cpus = aya::util::nr_cpus().map_err(|(_, error)| LoadError::Slots(error))? as u32;
         let settings = for_verifier(plan.settings, KernelVersion::current().ok());
         let log_level: u8 = if plan.debug { aya_log::Level::Debug as u8 } else { 0 };
-        // BTF is for names in diagnostics only: without it everything works.
+        // BTF is only for names in diagnostics: everything works without it.
         let btf = Btf::from_sys_fs().ok();
         let mut ebpf = EbpfLoader::new()
             .btf(btf.as_ref())
@@ -226,9 +226,9 @@ impl KernelProgram {
     /// The kernel's tick count (low 32 bits of jiffies) now.
     ///
     /// # Errors
-    /// When the kernel does not run the program that reads it.
+    /// If the kernel does not run the program that reads it.
     pub fn ticks(&mut self) -> Result<u32, LoadError> {
-        // The program looks at no byte; the kernel wants a frame of at least an Ethernet header.
+        // The program reads no byte; the kernel requires a frame of at least an Ethernet header.
         let frame = [0; 64];
         let options = TestRunOptions { data_in: Some(&frame), ..TestRunOptions::new() };
         let clock: &mut Xdp = find(&mut self.ebpf, program::CLOCK)?;
@@ -236,10 +236,10 @@ impl KernelProgram {
         Ok(result.return_value)
     }
 
-    /// The XDP program, verified when it is first asked for.
+    /// The XDP program, verified when it is first used.
     ///
     /// # Errors
-    /// When the kernel refuses it, or the embedded object lacks it.
+    /// If the kernel refuses it, or the embedded object lacks it.
     pub fn xdp(&mut self) -> Result<&mut Xdp, LoadError> {
         let name = match self.xdp {
             Some(name) => name,
@@ -248,10 +248,10 @@ impl KernelProgram {
         find(&mut self.ebpf, name)
     }
 
-    /// A TC program by [`program`] name, verified when it is first asked for.
+    /// A TC program by [`program`] name, verified when it is first used.
     ///
     /// # Errors
-    /// When the kernel refuses it, or the embedded object lacks it.
+    /// If the kernel refuses it, or the embedded object lacks it.
     pub fn classifier(&mut self, name: &'static str) -> Result<&mut SchedClassifier, LoadError> {
         if find::<SchedClassifier>(&mut self.ebpf, name)?.fd().is_err() {
             load_program::<SchedClassifier>(&mut self.ebpf, name)?;
@@ -259,7 +259,7 @@ impl KernelProgram {
         find(&mut self.ebpf, name)
     }
 
-    /// Has every program verified, whether or not it will be used.
+    /// Lets the kernel verify every program, whether or not it will be used.
     ///
     /// # Errors
     /// The first refusal.
@@ -277,8 +277,8 @@ impl KernelProgram {
     }
 }
 
-/// The settings with which a kernel of this version can verify the programs. Before 6.2 a verifier tells apart all numbers in
-/// a program of several functions, whether or not they matter, and so follows more ways than it is prepared to.
+/// The settings with which a kernel of this version can verify the programs. Before 6.2 a verifier distinguishes all numbers in
+/// a program of several functions, whether or not they matter, and so gives up on the full program.
 fn for_verifier(mut settings: Settings, kernel: Option<KernelVersion>) -> Settings {
     if kernel.is_some_and(|version| version < KernelVersion::new(6, 2, 0)) {
         settings.features |= feature::SHORT;

@@ -1,7 +1,7 @@
-//! The owner programs at a cgroup: who opens a connection there.
+//! The owner programs at a cgroup: they record who opens a connection there.
 //!
-//! Takes the folder of a cgroup of the unified hierarchy, gives what the kernel wrote down of a connection. The programs
-//! hang on bpf links: they go with the process, however it ends.
+//! Takes the folder of a cgroup of the unified hierarchy, gives the kernel's record of a connection. The programs
+//! are attached by BPF links: they end with the process, however it ends.
 
 use std::{
     fs::File,
@@ -39,7 +39,7 @@ pub enum OwnerError {
     Refused {
         /// Program.
         name: &'static str,
-        /// The kernel's words.
+        /// The kernel's message.
         #[source]
         source: ProgramError,
     },
@@ -48,43 +48,43 @@ pub enum OwnerError {
     Cgroup {
         /// Its folder.
         path: PathBuf,
-        /// The kernel's words.
+        /// The kernel's message.
         #[source]
         source: std::io::Error,
     },
-    /// The cgroup does not take a program.
+    /// The cgroup does not accept a program.
     #[error("cannot attach the owner program {name} to the cgroup {}: {source}", path.display())]
     Attach {
         /// Program.
         name: &'static str,
         /// Folder of the cgroup.
         path: PathBuf,
-        /// The kernel's words.
+        /// The kernel's message.
         #[source]
         source: ProgramError,
     },
-    /// The embedded object is not ours.
+    /// The embedded object lacks a program.
     #[error("the embedded object has no {0}: it does not belong to this agent; build both together")]
     Missing(&'static str),
     /// The map has another layout.
-    #[error("the map of openers is not what this agent expects: {0}")]
+    #[error("the map of openers has another layout than this agent expects: {0}")]
     Layout(#[source] aya::maps::MapError),
 }
 
-/// The owner programs, verified and attached to nothing yet.
+/// The owner programs, verified but not attached.
 pub struct OwnerPrograms {
     ebpf: Ebpf,
 }
 
-/// The owner programs at work. Dropping it takes them off.
+/// The attached owner programs. Dropping it detaches them.
 pub struct AttachedOwners {
-    // The links are in here, and the kernel keeps a program no longer than its link.
+    // The links are in here, and a program ends with its link.
     _ebpf: Ebpf,
     openers: HashMap<MapData, [u8; CONNECTION_KEY_LEN], [u8; OPENER_LEN]>,
 }
 
 impl OwnerPrograms {
-    /// Has the kernel verify them.
+    /// Lets the kernel verify them.
     ///
     /// # Errors
     /// [`OwnerError`]; nothing stays behind in the kernel.
@@ -100,16 +100,16 @@ impl OwnerPrograms {
         Ok(Self { ebpf })
     }
 
-    /// Attaches them to the cgroup in `folder`, beside whatever programs it has: from then on the connections of all
-    /// processes in it and below are written down.
+    /// Attaches them to the cgroup in `folder`, beside other programs: from then on the connections of all
+    /// processes in it and below are recorded.
     ///
     /// # Errors
-    /// [`OwnerError`]; whatever was attached before the failure is taken off again.
+    /// [`OwnerError`]; links made before the failure are detached again.
     pub fn attach(mut self, folder: &Path) -> Result<AttachedOwners, OwnerError> {
         let cgroup =
             File::open(folder).map_err(|source| OwnerError::Cgroup { path: folder.to_owned(), source })?;
         let refused = |name| move |source| OwnerError::Attach { name, path: folder.to_owned(), source };
-        // A link always goes beside other programs; flags are refused with it.
+        // A link always goes beside other programs; the kernel refuses flags with it.
         for name in AT_CONNECT {
             let program = find::<CgroupSockAddr>(&mut self.ebpf, name)?;
             program.attach(&cgroup, CgroupAttachMode::Single).map_err(refused(name))?;
@@ -124,11 +124,11 @@ impl OwnerPrograms {
 }
 
 impl AttachedOwners {
-    /// What is known of the opener of a connection.
+    /// The recorded opener of a connection.
     #[must_use]
     pub fn opener(&self, connection: &ConnectionKey) -> Option<Opener> {
         let key: [u8; CONNECTION_KEY_LEN] = transmute!(*connection);
-        // A failure other than "no such entry" does not happen to a map that is there, and says the same to the reader.
+        // No failure but "no such entry" happens for an existing map, and it means the same to the caller.
         let value = self.openers.get(&key, 0).ok()?;
         Opener::read_from_bytes(&value).ok()
     }

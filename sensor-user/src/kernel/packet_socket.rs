@@ -1,6 +1,6 @@
-//! Whole packets of one interface, those of some ports alone: a packet socket with a filter in the kernel.
+//! A packet socket with a filter in the kernel: whole packets of one interface, on some ports only.
 //!
-//! Every other packet costs no more than the filter. Later fragments carry no ports and are left out, as are packets inside
+//! All other packets cost no more than the filter. Later fragments carry no ports and are left out, as are packets inside
 //! tunnels.
 
 use std::{
@@ -13,7 +13,7 @@ use libc::sock_filter;
 use nix::errno::Errno;
 use sensor_common::headers::Link;
 
-/// How long one look waits.
+/// Time that one read waits.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Instructions of a filter (include/uapi/linux/bpf_common.h): load from a place, or from there behind the IPv4 header; keep
@@ -28,7 +28,7 @@ const IF_EQUAL: u16 = 0x15;
 const IF_ANY_BIT: u16 = 0x45;
 const RETURN: u16 = 0x06;
 
-/// More than any frame has.
+/// More bytes than any frame has.
 const ALL: u32 = 0x40000;
 
 /// A packet socket.
@@ -50,20 +50,20 @@ impl PacketSocket {
         // SAFETY: no memory is given. Protocol 0: nothing is received until the socket is bound.
         let raw = unsafe { libc::socket(libc::AF_PACKET, kind | libc::SOCK_CLOEXEC, 0) };
         let raw = Errno::result(raw)?;
-        // SAFETY: a descriptor that was just made and belongs to nobody else.
+        // SAFETY: the descriptor is new and has no other owner.
         let socket = unsafe { OwnedFd::from_raw_fd(raw) };
         let mut filter = filter(link, ports);
         let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
         set(&socket, libc::SO_ATTACH_FILTER, &program)?;
         let wait = libc::timeval { tv_sec: 0, tv_usec: PATIENCE.as_micros() as libc::suseconds_t };
         set(&socket, libc::SO_RCVTIMEO, &wait)?;
-        // SAFETY: all zero is a value of this structure.
+        // SAFETY: all zero is a valid value of this structure.
         let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
         address.sll_family = libc::AF_PACKET as u16;
         address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
         address.sll_ifindex = interface as i32;
         let length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
-        // SAFETY: the address lives over the call and is as long as is said.
+        // SAFETY: the address outlives the call, and its length is passed with it.
         let bound = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) };
         Errno::result(bound)?;
         Ok(Self(socket))
@@ -73,7 +73,7 @@ impl PacketSocket {
     /// if no packet came within 200 ms.
     ///
     /// # Errors
-    /// When the interface is gone or down.
+    /// If the interface is gone or down.
     pub fn next<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<(&'a [u8], u32)>> {
         // SAFETY: the buffer outlives the call, and its length is passed with it.
         let length = unsafe {
@@ -89,7 +89,7 @@ impl PacketSocket {
 
 fn set<T>(socket: &OwnedFd, option: libc::c_int, value: &T) -> io::Result<()> {
     let length = size_of::<T>() as libc::socklen_t;
-    // SAFETY: the value lives over the call and is as long as is said; a filter's instructions are copied.
+    // SAFETY: the value outlives the call, and its length is passed with it; the kernel copies a filter's instructions.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),

@@ -1,4 +1,4 @@
-//! A timer for the time in which records come thick and fast: finer than the runtime's own, which rounds up to whole
+//! A timer for reading the ring while records arrive: finer than the runtime's own, which rounds up to whole
 //! milliseconds.
 
 use std::{
@@ -24,20 +24,20 @@ impl PollTimer {
     /// A timer that is off.
     ///
     /// # Errors
-    /// When the kernel gives no timer.
+    /// If the kernel gives no timer.
     pub fn new() -> io::Result<Self> {
         let timer =
             TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
         let descriptor = timer.as_fd().try_clone_to_owned()?;
-        // SAFETY: an OwnedFd keeps its descriptor open and the same for as long as the registration lives.
+        // SAFETY: an OwnedFd keeps its descriptor open and unchanged for as long as the registration lives.
         let ticks = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }?;
         Ok(Self { ticks, timer, on: false })
     }
 
-    /// Lets it tick every `period`.
+    /// Starts it with this period.
     ///
     /// # Errors
-    /// When the kernel does not set it.
+    /// If the kernel does not set it.
     pub fn start(&mut self, period: Duration) -> io::Result<()> {
         if !self.on {
             let every = Expiration::Interval(TimeSpec::from_duration(period));
@@ -50,7 +50,7 @@ impl PollTimer {
     /// Stops it.
     ///
     /// # Errors
-    /// When the kernel does not stop it.
+    /// If the kernel does not stop it.
     pub fn stop(&mut self) -> io::Result<()> {
         self.timer.unset()?;
         self.on = false;
@@ -60,11 +60,11 @@ impl PollTimer {
     /// The next tick; never while it is off.
     ///
     /// # Errors
-    /// When the timer cannot be waited for.
+    /// If the timer cannot be waited for.
     pub async fn tick(&self) -> io::Result<()> {
         let mut guard = self.ticks.readable().await?;
         let mut expirations = [0; 8];
-        // What matters is that it ticked; that it was read meanwhile is no fault.
+        // Only the tick matters; a read that finds nothing is no fault.
         let _ = nix::unistd::read(self.timer.as_fd(), &mut expirations);
         guard.clear_ready();
         Ok(())

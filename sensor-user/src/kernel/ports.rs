@@ -1,11 +1,11 @@
-//! The watched TCP ports in the kernel program, and its marks on those on which it met SMB.
+//! The watched TCP ports in the kernel program, and its marks on ports where it recognised SMB.
 
 use aya::maps::{Array, Map, MapData};
 use sensor_common::settings::{PortTable, port};
 
 use super::object::LoadError;
 
-/// Name of the section of globals that the table is in.
+/// Name of the table's section of globals.
 pub(super) const SECTION: &str = ".bss";
 
 /// The table of TCP ports.
@@ -14,27 +14,27 @@ pub struct TcpPorts {
 }
 
 impl TcpPorts {
-    /// Writes the watched ports into the section that the program marks further ones in.
+    /// Writes the watched ports into the section in which the program marks further ones.
     pub(super) fn open(map: Map, watched: &PortTable) -> Result<Self, LoadError> {
         let mut section = Array::try_from(map).map_err(failed)?;
         section.set(0, watched, 0).map_err(failed)?;
         Ok(Self { section })
     }
 
-    /// The ports on which SMB was met, in order.
+    /// The ports on which SMB was recognised, in order.
     ///
     /// # Errors
-    /// The kernel's refusal, which a loaded program does not cause.
+    /// The kernel's error, which a loaded program does not cause.
     pub fn marked(&self) -> Result<Vec<u16>, LoadError> {
         let table = self.section.get(&0, 0).map_err(failed)?;
         Ok((0..=u16::MAX).filter(|port| table[place(*port)] & port::SUSPECT != 0).collect())
     }
 
-    /// Takes the marks off these ports. A mark that the program sets at this very moment may go too: the next SMB message there
+    /// Removes the marks from these ports. A mark that the program sets at this very moment may go too: the next SMB message
     /// sets it again.
     ///
     /// # Errors
-    /// The kernel's refusal, which a loaded program does not cause.
+    /// The kernel's error, which a loaded program does not cause.
     pub fn unmark(&mut self, ports: &[u16]) -> Result<(), LoadError> {
         let mut table = self.section.get(&0, 0).map_err(failed)?;
         for port in ports {
@@ -44,7 +44,7 @@ impl TcpPorts {
     }
 }
 
-/// Where a port is in the table: by its number as it stands on the wire.
+/// Index of a port in the table: its number in wire order.
 fn place(port: u16) -> usize {
     usize::from(port.to_be())
 }

@@ -1,8 +1,8 @@
 //! Writes prefix sets into the kernel while packets pass.
 //!
-//! Everything is there twice, as two views. A new set is written into the view that is not in force, then the view is
-//! switched; a packet reads once which view is in force, so it sees the old set or the new one, never a mixture. The view
-//! that went out of force is written to again only after every packet that may still read it is done.
+//! Everything exists in two views. A new set is written into the inactive view, then the view is
+//! switched. A packet reads once which view is active, so it sees the old set or the new one, never a mixture. The old
+//! view is written again only after every packet that may still read it is done.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -17,32 +17,32 @@ use thiserror::Error;
 use super::{object::LoadError, table::TableMemory};
 use sensor_core::networks::{Capacity, PrefixSet, Tables};
 
-/// Bits of a trie key that say the view.
+/// Bits of a trie key for the view.
 const VIEW_BITS: u32 = 32;
 
-/// A prefix set that is not in force. The one before it still is.
+/// Why a prefix set was not applied. The old one stays active.
 #[derive(Debug, Error)]
 pub enum PrefixError {
-    /// There are more prefixes than the kernel's tries were made for.
-    #[error("{count} prefixes, and capacity for {most}: raise kernel.max_prefixes and restart")]
+    /// More prefixes than the kernel's tries can have.
+    #[error("{count} prefixes, but capacity for {most}: raise kernel.max_prefixes and restart")]
     TooMany {
         /// Prefixes in the set.
         count: usize,
         /// Prefixes that fit.
         most: usize,
     },
-    /// The kernel did not take an entry.
-    #[error("the kernel does not take {what}: {source}")]
+    /// The kernel did not accept an entry.
+    #[error("the kernel does not accept {what}: {source}")]
     Write {
         /// What was written.
         what: String,
-        /// The kernel's words.
+        /// The kernel's message.
         #[source]
         source: MapError,
     },
 }
 
-/// What it means that so many mixed networks are left to the tries.
+/// A warning about this many mixed networks that are left to the tries.
 #[must_use]
 pub fn unblocked(count: u32) -> String {
     format!(
@@ -59,7 +59,7 @@ pub struct PrefixMaps {
     tops_v6: Array<MapData, TopsV6>,
     blocks_v6: Array<MapData, u64>,
     in_force: Array<MapData, u32>,
-    /// What is in `tops_v6`.
+    /// Content of `tops_v6`.
     tops: Box<[u32]>,
     capacity: Capacity,
     most: usize,
@@ -67,7 +67,7 @@ pub struct PrefixMaps {
     written: [Written; 2],
 }
 
-/// What a view holds, so that only differences are written.
+/// Content of a view, so that only differences are written.
 struct Written {
     prefixes: BTreeMap<IpNet, PrefixFlags>,
     leaves_v4: Vec<(u32, Leaf)>,
@@ -75,8 +75,8 @@ struct Written {
 }
 
 impl Written {
-    /// What fresh maps hold.
-    fn nothing() -> Self {
+    /// Content of new maps.
+    fn empty() -> Self {
         Self { prefixes: BTreeMap::new(), leaves_v4: vec![], blocks_v6: vec![] }
     }
 }
@@ -101,20 +101,20 @@ impl PrefixMaps {
             capacity,
             most,
             view: 0,
-            written: [Written::nothing(), Written::nothing()],
+            written: [Written::empty(), Written::empty()],
         })
     }
 
-    /// The view in force.
+    /// The active view.
     #[must_use]
     pub const fn view(&self) -> u32 {
         self.view as u32
     }
 
-    /// Puts `set` into force. Gives the number of mixed networks that are left to the tries for want of capacity.
+    /// Applies `set`. Returns the number of mixed networks that are left to the tries because leaves or blocks ran out.
     ///
     /// # Errors
-    /// [`PrefixError`]; the set before stays in force.
+    /// [`PrefixError`]; the old set stays active.
     pub fn put(&mut self, set: &PrefixSet) -> Result<u32, PrefixError> {
         let count = set.iter().count();
         if count > self.most {
@@ -174,7 +174,7 @@ impl PrefixMaps {
         Ok(())
     }
 
-    /// The leaves of a view that the kernel holds, in order.
+    /// The leaves of a view in the kernel, in order.
     fn leaves_in_kernel(&self, view: u32) -> Vec<(u32, Leaf)> {
         let all = self.leaves_v4.iter().filter_map(Result::ok);
         let mut leaves: Vec<_> =
@@ -188,7 +188,7 @@ impl PrefixMaps {
         let (capacity, number) = (self.capacity, view as u32);
         self.tables_v4.write(view, &tables.table_v4);
         if let Err(source) = self.write_leaves(view, tables.leaves_v4) {
-            // What is there now is asked of the kernel, so that the next set finds out what has to go.
+            // The kernel is asked for the present content, so that the next set finds what to remove.
             self.written[view].leaves_v4 = self.leaves_in_kernel(number);
             return Err(what(source));
         }
@@ -211,7 +211,7 @@ enum LeafStep {
     Write(u32, Leaf),
 }
 
-/// What has to be done to come from `old` to `new`, both in order.
+/// The steps from `old` to `new`, both in order.
 fn leaf_steps(old: &[(u32, Leaf)], new: &[(u32, Leaf)]) -> Vec<LeafStep> {
     let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
     let mut steps = Vec::new();
@@ -237,7 +237,7 @@ fn leaf_steps(old: &[(u32, Leaf)], new: &[(u32, Leaf)]) -> Vec<LeafStep> {
     }
 }
 
-/// Writes the entries of `new` that `held` has not, one by one, and keeps `held` true to what is in the kernel.
+/// Writes the entries of `new` that are not in `held`, one by one, and keeps `held` equal to the kernel's content.
 fn differences<T: Copy + PartialEq>(
     held: &mut Vec<T>,
     new: Vec<T>,

@@ -1,4 +1,4 @@
-//! What the process may do, by the names of capabilities(7).
+//! Privileges of the process, by the names of capabilities(7).
 
 use caps::{CapSet, Capability};
 
@@ -11,7 +11,7 @@ pub struct Needed {
     pub purpose: &'static str,
 }
 
-/// What the agent needs. CAP_SYS_ADMIN stands in for CAP_BPF and CAP_PERFMON, as in the kernel.
+/// The needed capabilities. CAP_SYS_ADMIN replaces CAP_BPF and CAP_PERFMON, as in the kernel.
 pub const NEEDED: [Needed; 3] = [
     Needed { capability: Capability::CAP_BPF, purpose: "load the kernel program" },
     Needed { capability: Capability::CAP_NET_ADMIN, purpose: "attach it to an interface" },

@@ -1,4 +1,4 @@
-//! Has the programs of the object verified, each when it is first asked for.
+//! Lets the kernel verify the programs of the object, each when it is first used.
 
 use aya::{
     Ebpf,
@@ -15,7 +15,7 @@ where
     ebpf.program_mut(name).and_then(|program| program.try_into().ok()).ok_or(LoadError::Missing(name))
 }
 
-/// Loads the XDP program for scattered frames, or on a kernel that has none (before 5.18) the one for frames in one piece.
+/// Loads the XDP program for scattered frames or, on a kernel without support (before 5.18), the one for linear frames.
 pub(super) fn load_xdp(ebpf: &mut Ebpf) -> Result<&'static str, LoadError> {
     match load_program::<Xdp>(ebpf, program::XDP_FRAGS) {
         Ok(()) => Ok(program::XDP_FRAGS),
@@ -43,7 +43,7 @@ impl Loadable for SchedClassifier {
     }
 }
 
-/// Has a program verified.
+/// Verifies a program.
 pub(super) fn load_program<P: Loadable>(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadError>
 where
     for<'a> &'a mut P: TryFrom<&'a mut aya::programs::Program>,

@@ -1,4 +1,4 @@
-//! Waiting for the record ring without polling it.
+//! Waits for the record ring without polling it.
 
 use std::{
     io,
@@ -9,12 +9,12 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use super::ring::RecordRing;
 
-/// Readiness of the ring in the current tokio runtime: readable when the kernel handed over a record.
+/// Readiness of the ring in the current tokio runtime: readable when the kernel submitted a record.
 ///
 /// # Errors
-/// When the descriptor cannot be duplicated or the reactor does not take it.
+/// If the descriptor cannot be duplicated or the reactor does not accept it.
 pub fn of_ring(records: &RecordRing) -> io::Result<AsyncFd<OwnedFd>> {
     let descriptor = records.as_fd().try_clone_to_owned()?;
-    // SAFETY: an OwnedFd keeps its descriptor open and the same for as long as the registration lives.
+    // SAFETY: an OwnedFd keeps its descriptor open and unchanged for as long as the registration lives.
     unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }.map_err(Into::into)
 }

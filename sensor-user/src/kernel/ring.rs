@@ -1,8 +1,7 @@
 //! Reads the ring of records.
 //!
-//! Takes the ring's map, gives its records in order, in place. How far it has read it tells the kernel once for many records:
-//! that word is one which every record's producer looks at, and each time it is written the processor that produces has to
-//! fetch it anew.
+//! Takes the ring's map, gives its records in order, in place. It publishes its position once for many records: every
+//! producer reads that word, and after each write of it the producing processor must fetch it again.
 
 use std::{
     io,
@@ -21,38 +20,38 @@ use super::object::LoadError;
 
 /// A record that is still being written (BPF_RINGBUF_BUSY_BIT).
 const BUSY: u32 = 1 << 31;
-/// A record that was given up (BPF_RINGBUF_DISCARD_BIT).
+/// A discarded record (BPF_RINGBUF_DISCARD_BIT).
 const DISCARDED: u32 = 1 << 30;
 /// Bytes of a record's header (BPF_RINGBUF_HDR_SZ).
 const HEADER: usize = 8;
-/// Most bytes that are read before the kernel is told.
+/// Most bytes that are read before the position is published.
 const MAX_UNACKNOWLEDGED: usize = 64 * 1024;
 
 /// The reading end of the ring.
 pub struct RecordRing {
-    /// The page with the word that says how far was read.
+    /// The page with the consumer position.
     consumer: NonNull<u8>,
-    /// The page with the word that says how far was written, and behind it the records, twice in a row.
+    /// The page with the producer position, followed by the records, mapped twice in a row.
     producer: NonNull<u8>,
     page: usize,
     /// Bytes of records; a power of two.
     size: usize,
-    /// Bytes read, and bytes of those that the kernel was told.
+    /// Bytes read, and bytes of those that were published.
     read: u64,
     acknowledged: u64,
-    /// Bytes written, when it was last looked.
+    /// Producer position at the last read.
     written: u64,
     map: MapData,
 }
 
-// SAFETY: the memory is shared with the kernel anyway; its words are read and written atomically, and one reader exists.
+// SAFETY: the memory is shared with the kernel anyway; its words are read and written atomically, and there is one reader.
 unsafe impl Send for RecordRing {}
 
 impl RecordRing {
     /// Opens the ring; there must be no other reader.
     ///
     /// # Errors
-    /// When the map is no ring, or cannot be mapped into memory.
+    /// If the map is no ring, or cannot be mapped into memory.
     pub fn open(map: Map) -> Result<Self, LoadError> {
         let Map::RingBuf(map) = map else {
             return Err(LoadError::Missing("record ring"));
@@ -74,7 +73,7 @@ impl RecordRing {
         Ok(ring)
     }
 
-    /// The next record, or `None` when there is none yet.
+    /// The next record, or `None` if there is none yet.
     pub fn take(&mut self) -> Option<&[u8]> {
         loop {
             if self.read == self.written {
@@ -93,14 +92,14 @@ impl RecordRing {
                 return None;
             }
             let length = (header & !(BUSY | DISCARDED)) as usize;
-            // What was read before is told before this one is given, so that this one stays as it is until the next call.
+            // Earlier records are released before this one is returned, so that it stays unchanged until the next call.
             if (self.read - self.acknowledged) as usize >= MAX_UNACKNOWLEDGED.min(self.size / 8) {
                 self.acknowledge();
             }
             self.read += (length + HEADER).next_multiple_of(8) as u64;
             if header & DISCARDED == 0 && length <= self.size {
                 // SAFETY: the record lies inside the two copies behind each other, and the kernel leaves it alone until it is
-                // told that it was read, which the next call does at the earliest.
+                // released, which the next call does at the earliest.
                 return Some(unsafe {
                     slice::from_raw_parts(self.producer.add(at + HEADER).as_ptr(), length)
                 });
@@ -108,7 +107,7 @@ impl RecordRing {
         }
     }
 
-    /// Tells the kernel how far was read.
+    /// Publishes the position to the kernel.
     fn acknowledge(&mut self) {
         if self.acknowledged != self.read {
             self.consumed().store(self.read, Ordering::Release);
@@ -140,10 +139,10 @@ impl Drop for RecordRing {
     }
 }
 
-/// Maps `bytes` of the ring from `offset` on.
+/// Maps `bytes` of the ring, beginning at `offset`.
 fn shared(map: &MapData, bytes: usize, access: ProtFlags, offset: usize) -> Result<NonNull<u8>, LoadError> {
     let bytes = NonZeroUsize::new(bytes).ok_or(LoadError::Missing("record ring's size"))?;
-    // SAFETY: a fresh mapping of pages that a ring of this size has.
+    // SAFETY: a new mapping of pages that a ring of this size has.
     unsafe { mmap(None, bytes, access, MapFlags::MAP_SHARED, map.fd(), offset as libc::off_t) }
         .map(NonNull::cast)
         .map_err(|errno| LoadError::Ring(io::Error::from(errno)))

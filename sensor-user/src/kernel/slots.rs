@@ -1,6 +1,6 @@
-//! Reads the flow slots out of shared memory.
+//! Reads the flow slots from shared memory.
 //!
-//! Takes the slot map, gives copies of the slots that changed since the last look. Never writes to them.
+//! Takes the slot map, gives copies of the slots that changed since the last sweep. Never writes to them.
 
 use std::{
     io,
@@ -25,7 +25,7 @@ pub struct SlotReader {
     bytes: NonZeroUsize,
     slots_per_cpu: usize,
     cpus: usize,
-    /// What each slot looked like at the last sweep.
+    /// The state of each slot at the last sweep.
     seen: Vec<SlotVersion>,
     // The map must live as long as its memory.
     map: MapData,
@@ -34,7 +34,7 @@ pub struct SlotReader {
 // SAFETY: the memory is shared with the kernel anyway; reads are atomic and never form references to more than a word.
 unsafe impl Send for SlotReader {}
 
-/// Enough of a slot to tell whether anything happened in it: each packet changes it.
+/// The part of a slot that every packet changes.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct SlotVersion {
     generation: u32,
@@ -57,10 +57,10 @@ impl SlotReader {
         Self::over(map, slots_per_cpu as usize, cpus as usize)
     }
 
-    /// Another reader of the same slots, which has seen none of them yet.
+    /// Another reader of the same slots, for which all of them are unread.
     ///
     /// # Errors
-    /// When the map cannot be mapped into memory once more.
+    /// If the map cannot be mapped into memory again.
     pub fn another(&self) -> Result<Self, LoadError> {
         let descriptor = self.map.fd().as_fd().try_clone_to_owned().map_err(LoadError::Slots)?;
         let map = MapData::from_fd(descriptor).map_err(|error| LoadError::Slots(io::Error::other(error)))?;
@@ -71,7 +71,7 @@ impl SlotReader {
         let count = slots_per_cpu * cpus;
         let bytes =
             NonZeroUsize::new(count * size_of::<Slot>()).ok_or(LoadError::Missing("SLOTS entries"))?;
-        // SAFETY: a fresh read-only mapping of a map that was created with BPF_F_MMAPABLE and this size.
+        // SAFETY: a new read-only mapping of a map that was created with BPF_F_MMAPABLE and this size.
         let memory = unsafe { mmap(None, bytes, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, map.fd(), 0) }
             .map_err(|errno| LoadError::Slots(io::Error::from(errno)))?;
         Ok(Self {
@@ -96,11 +96,11 @@ impl SlotReader {
         self.bytes.get()
     }
 
-    /// Gives `found` a copy of each slot of `cpu` that changed since the last sweep. A slot that changes hands at this
+    /// Passes a copy of each slot of `cpu` that changed since the last sweep to `found`. A slot that changes hands at this
     /// very moment is left for the next sweep.
     ///
     /// This is the reader's half of the sequence lock of [`FlowLine::generation`](sensor_common::slot::FlowLine::generation): a
-    /// copy counts only if the generation was even before it and is the same behind it.
+    /// copy is valid only if the generation was even before it and is the same after it.
     pub fn sweep(&mut self, cpu: usize, mut found: impl FnMut(&Slot)) {
         let start = cpu * self.slots_per_cpu;
         for index in start..(start + self.slots_per_cpu).min(self.seen.len()) {
@@ -109,7 +109,7 @@ impl SlotReader {
                 continue;
             }
             let slot = self.copy(index);
-            // No load of the copy may come behind the one that checks it.
+            // No load of the copy may move after the one that checks it.
             fence(Ordering::Acquire);
             if self.version(index).generation != version.generation {
                 continue;
@@ -120,8 +120,8 @@ impl SlotReader {
     }
 
     fn version(&self, index: usize) -> SlotVersion {
-        // Words of FlowLine: 3 holds both packet counts, 7 ends with the generation.
-        // The generation comes first, and no later load before it.
+        // Words of FlowLine: 3 has both packet counts, 7 ends with the generation.
+        // The generation is loaded first; no later load may move before it.
         let tail = self.word(index, 7).load(Ordering::Acquire).to_ne_bytes();
         let packets = self.word(index, 3).load(Ordering::Relaxed).to_ne_bytes();
         let half = |bytes: &[u8; 8], at: usize| {

@@ -1,6 +1,6 @@
 //! Writes the IPv4 prefix tables in shared memory.
 //!
-//! Takes the map of both views' tables, changes words of the one that is not in force. Never reads what a packet depends on.
+//! Takes the map of both views' tables, changes words of the inactive one. Never reads anything that a packet depends on.
 
 use std::{io, num::NonZeroUsize, ptr::NonNull};
 
@@ -30,7 +30,7 @@ impl TableMemory {
             return Err(LoadError::Missing("TABLES_V4 array"));
         };
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a fresh mapping of a map that was created with BPF_F_MMAPABLE and this size.
+        // SAFETY: a new mapping of a map that was created with BPF_F_MMAPABLE and this size.
         let memory = unsafe { mmap(None, BYTES, access, MapFlags::MAP_SHARED, map.fd(), 0) }
             .map_err(|errno| LoadError::Tables(io::Error::from(errno)))?;
         Ok(Self { memory: memory.cast(), _map: map })

@@ -1,7 +1,7 @@
-//! Reading the clocks of this machine: wall clock, kernel ticks (jiffies) and how long a tick lasts.
+//! Reads the clocks of this machine: wall clock, kernel ticks (jiffies) and the length of a tick.
 //!
-//! jiffies advance with CLOCK_MONOTONIC at the rate that the resolution of the coarse clocks shows; where they stand is asked of the
-//! kernel program.
+//! jiffies advance with CLOCK_MONOTONIC at the rate that the resolution of the coarse clocks shows; the kernel program
+//! gives their present value.
 
 use std::io;
 
@@ -22,22 +22,22 @@ impl KernelClock {
     /// The clock of this kernel, not yet set.
     ///
     /// # Errors
-    /// When the kernel has no coarse clock.
+    /// If the kernel has no coarse clock.
     pub fn of_this_kernel() -> io::Result<Self> {
         let resolution = clock_getres(ClockId::CLOCK_MONOTONIC_COARSE)?;
         let nanos = resolution.tv_sec() as u64 * NANOS + resolution.tv_nsec() as u64;
         Ok(Self { ticks: TickClock::with_tick(nanos), origin: 0 })
     }
 
-    /// The same clock, set by a reading of the kernel's tick count that was taken just now.
+    /// The same clock, set by a present reading of the kernel's tick count.
     ///
     /// # Errors
-    /// When the kernel does not give the time.
+    /// If the kernel does not give the time.
     pub fn set_by(self, ticks: u32) -> io::Result<Self> {
         Ok(Self { origin: ticks.wrapping_sub(self.monotonic_ticks()?), ..self })
     }
 
-    /// How long a tick lasts.
+    /// Length of a tick.
     #[must_use]
     pub const fn ticks(self) -> TickClock {
         self.ticks
@@ -49,10 +49,10 @@ impl KernelClock {
         Ok((nanos / self.ticks.tick_nanos()) as u32)
     }
 
-    /// Now, on both clocks.
+    /// The present time, on both clocks.
     ///
     /// # Errors
-    /// When the kernel does not give the time.
+    /// If the kernel does not give the time.
     pub fn now(self) -> io::Result<Moment> {
         let wall = clock_gettime(ClockId::CLOCK_REALTIME)?;
         let at = Timestamp::from_unix_nanos(wall.tv_sec().saturating_mul(NANOS as i64) + wall.tv_nsec());

@@ -1,9 +1,9 @@
-//! Which running smb-sensor watches an interface.
+//! Finds the running smb-sensor that watches an interface.
 
 use std::{fs, path::Path};
 
-/// The process number of another smb-sensor of this network namespace that holds the XDP program of the interface with this
-/// index. Told by what the kernel says of its descriptors; `None` where these are not ours to see.
+/// The process number of another smb-sensor in this network namespace whose XDP program is on the interface with this
+/// index, from the kernel's information about its descriptors; `None` if those are not readable.
 #[must_use]
 pub fn watcher_of(index: u32) -> Option<u32> {
     let here = fs::read_link("/proc/self/ns/net").ok()?;
@@ -23,7 +23,7 @@ pub fn watcher_of(index: u32) -> Option<u32> {
 /// Whether a descriptor below `folder` is an XDP link on the interface.
 fn holds(folder: &Path, index: u32) -> bool {
     let descriptors = fs::read_dir(folder).into_iter().flatten().flatten();
-    // One may be closed meanwhile.
+    // A descriptor may be closed meanwhile.
     descriptors.filter_map(|entry| fs::read_to_string(entry.path()).ok()).any(|info| is_link(&info, index))
 }
 

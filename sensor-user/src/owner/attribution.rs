@@ -1,4 +1,4 @@
-//! From a connection to its owner.
+//! From a connection to the process that opened it.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -21,17 +21,17 @@ use sensor_core::{
 };
 use sensor_dissect::escape::shown;
 
-/// Seconds between connect(2) and the SYN at an interface: longer than the search for a neighbour's hardware address.
+/// Most seconds between connect(2) and the SYN at an interface: longer than the search for a neighbour's hardware address.
 const SYN_WITHIN: u64 = 5;
 
-/// Seconds between connect(2) and the first packet that is looked at where SMB is recognised by its messages. The kernel
-/// forgets an opener when another takes the same ends, so this only guards against ends that a process outside the watched
-/// cgroup took over; for so long they are not given away again after an orderly end.
+/// Most seconds between connect(2) and the first observed packet, if SMB is recognised by its messages. The kernel
+/// replaces an opener when another takes the same ends, so this only guards against ends that a process outside the watched
+/// cgroup took over; after an orderly end, ports are not reused for this long.
 const MESSAGE_WITHIN: u64 = 60;
 
-/// What the kernel wrote down of connections.
+/// The kernel's records of connections.
 pub trait Openers {
-    /// Who opened a connection.
+    /// The opener of a connection.
     fn opener(&self, connection: &ConnectionKey) -> Option<Opener>;
 }
 
@@ -41,17 +41,17 @@ impl Openers for AttachedOwners {
     }
 }
 
-/// Where else things are read.
+/// The other sources.
 pub(super) struct Sources {
-    /// The proc file system, unless its numbers are other processes'.
+    /// The proc file system, unless its process numbers are of another namespace.
     pub processes: Option<Processes>,
     /// Mount of the unified cgroup hierarchy.
     pub cgroups: Option<PathBuf>,
-    /// The file of users.
+    /// The passwd file.
     pub users: PathBuf,
 }
 
-/// Finds owners.
+/// Finds the processes of connections.
 pub struct Attribution<O> {
     openers: O,
     clock: TickClock,
@@ -74,7 +74,7 @@ impl<O: Openers> Attribution<O> {
     /// The opener of exactly this connection.
     fn opener_of(&self, opening: &Opening) -> Option<Opener> {
         let opener = self.openers.opener(&key_of(&opening.tuple)?)?;
-        // The call comes before the packet. An opener that called later took over the ends of a connection that was over.
+        // The call comes before the packet. A later opener took over the ends of a finished connection.
         let after = opening.ticks.wrapping_sub(opener.ticks) as i32;
         let within = self.clock.ticks_in(if opening.from_the_start { SYN_WITHIN } else { MESSAGE_WITHIN });
         let fits = u32::try_from(after).is_ok_and(|after| after <= within);
@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    /// One opener, for any connection; and the connection that was last asked for.
+    /// One opener, for any connection; and the last question.
     struct One(Opener, Rc<RefCell<Option<ConnectionKey>>>);
 
     impl Openers for One {

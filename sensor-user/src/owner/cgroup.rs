@@ -1,4 +1,4 @@
-//! The unified cgroup hierarchy: where it is mounted, and which path a cgroup's number belongs to.
+//! The unified cgroup hierarchy: its mount point, and the path of a cgroup's number.
 
 use std::{
     collections::HashMap,
@@ -11,10 +11,10 @@ use std::{
 
 use sensor_core::time::Timestamp;
 
-/// Folders that one walk through the hierarchy looks at.
+/// Most folders that one walk through the hierarchy reads.
 const MAX_FOLDERS: usize = 8_192;
 
-/// Least time between two walks, nanoseconds: a crowd of short-lived cgroups costs no more than that.
+/// Least time between two walks, nanoseconds, which bounds the cost of many short-lived cgroups.
 const BETWEEN_WALKS: Duration = Duration::from_secs(1);
 
 /// Where the unified hierarchy (cgroup2) is mounted, if it is.
@@ -22,7 +22,7 @@ pub(super) fn unified_hierarchy() -> Option<PathBuf> {
     mount_in(&fs::read("/proc/self/mountinfo").ok()?)
 }
 
-/// The first mount of the whole hierarchy, else of a part of it, in a text of the form of proc_pid_mountinfo(5).
+/// The first mount of the whole hierarchy, else of a part of it, in the format of proc_pid_mountinfo(5).
 fn mount_in(mountinfo: &[u8]) -> Option<PathBuf> {
     let mut part = None;
     for line in mountinfo.split(|byte| *byte == b'\n') {
@@ -74,8 +74,8 @@ impl Cgroups {
         Self { mount, paths: HashMap::new(), walked: None }
     }
 
-    /// The path of cgroup `id` below the mount, beginning with a slash. `supposed` is where its process says it is; it is
-    /// believed when the number agrees.
+    /// The path of cgroup `id` below the mount, beginning with a slash. `supposed` is its process's claim, which counts
+    /// if the number agrees.
     pub(super) fn path(&mut self, id: u64, supposed: Option<&[u8]>, now: Timestamp) -> Option<Vec<u8>> {
         let mount = self.mount.as_deref()?;
         if let Some(path) = supposed
@@ -83,7 +83,7 @@ impl Cgroups {
         {
             return Some(path.to_vec());
         }
-        // Numbers are not used again before 2^64 are; a path may, so the number is looked at again.
+        // Numbers are not reused for 2^64 cgroups; a path may be, so the number is checked again.
         if let Some(path) = self.paths.get(&id)
             && number_of(&below(mount, path)) == Some(id)
         {
@@ -108,7 +108,7 @@ fn number_of(folder: &Path) -> Option<u64> {
     fs::symlink_metadata(folder).ok().filter(fs::Metadata::is_dir).map(|about| about.ino())
 }
 
-/// All cgroups, breadth first, so that a crowd in one place does not hide the others.
+/// All cgroups, breadth first, so that many in one place do not hide the others.
 fn walk(mount: &Path) -> HashMap<u64, Vec<u8>> {
     let mut paths = HashMap::new();
     paths.extend(number_of(mount).map(|id| (id, b"/".to_vec())));

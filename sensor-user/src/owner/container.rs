@@ -1,9 +1,9 @@
-//! The container that a cgroup belongs to, by the names that container engines give their cgroups.
+//! The container of a cgroup, by the names that container engines give their cgroups.
 
 use sensor_core::process::Container;
 use sensor_dissect::escape::shown;
 
-/// The engines whose systemd scopes are called `<prefix>-<64 hexadecimal digits>.scope`. What else they put into scopes
+/// The engines whose systemd scopes are named `<prefix>-<64 hexadecimal digits>.scope`. Other scopes of theirs
 /// (a monitor: `libpod-conmon-…`, `crio-conmon-…`) is no container.
 const SCOPES: [(&str, &str); 4] =
     [("docker-", "docker"), ("cri-containerd-", "containerd"), ("crio-", "cri-o"), ("libpod-", "podman")];
@@ -23,7 +23,7 @@ pub(super) fn container_on(path: &str) -> Option<Container> {
     found
 }
 
-/// The container whose cgroup is called `part` and is inside `parent`.
+/// The container whose cgroup is named `part` and is inside `parent`.
 fn container_named(part: &str, parent: &str) -> Option<Container> {
     let container = |id: &str, runtime: Option<&str>| {
         Some(Container { id: shown(id.as_bytes()), runtime: runtime.map(str::to_owned) })
@@ -61,7 +61,7 @@ fn container_named(part: &str, parent: &str) -> Option<Container> {
     }
 }
 
-/// Whether it is an identifier as the engines make them: SHA-256 in hexadecimal digits.
+/// Whether it is an identifier in the engines' form: SHA-256 in hexadecimal digits.
 fn is_identifier(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
@@ -72,7 +72,7 @@ fn unescaped(name: &str) -> String {
     let mut rest = name;
     while let Some((before, after)) = rest.split_once("\\x") {
         let code = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        // Only what is plain again; anything else stays as systemd wrote it.
+        // Only escapes of plain characters; others stay as systemd wrote them.
         match code.filter(u8::is_ascii_graphic) {
             Some(code) => {
                 text.push_str(before);

@@ -1,9 +1,9 @@
-//! What /proc tells of a process, provided that it is still the process that called.
+//! Reads a process from /proc, provided that it is still the process that called.
 //!
-//! It is the same when it began before the call (a number that was given away again belongs to a process that began later)
-//! and its calling thread still has the name that the kernel wrote down (another program in the same process would have
-//! changed it). A program that puts another one of the same name in its place between the call and the look, within
-//! milliseconds as a rule, is the one thing that this does not notice.
+//! It is the same if it began before the call (a reused number belongs to a process that began later)
+//! and its calling thread still has the name that the kernel recorded (another program in the same process would
+//! change it). One case stays undetected: a program that replaces itself by another of the same name between the call and
+//! the reading, usually within milliseconds.
 
 use std::{
     fs::{self, File},
@@ -22,15 +22,15 @@ use sensor_dissect::escape::shown;
 
 const NANOS: u64 = 1_000_000_000;
 
-/// What the kernel puts behind the path of a file that has no name any more (proc_pid_exe(5)).
+/// The kernel's suffix for the path of a deleted file (proc_pid_exe(5)).
 const DELETED: &[u8] = b" (deleted)";
 
-/// What was read of a process.
+/// The properties of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Look {
     /// Name of the process, which is that of its first thread.
     pub name: String,
-    /// `None` for a thread of the kernel, and where reading it is not allowed.
+    /// `None` for a kernel thread, and if reading it is not allowed.
     pub executable: Option<Executable>,
     /// Path of its cgroup in the unified hierarchy.
     pub cgroup: Option<Vec<u8>>,
@@ -41,14 +41,14 @@ pub(super) struct Look {
 /// A mounted proc file system.
 pub(super) struct Processes {
     root: PathBuf,
-    /// Units of time in which it tells when a process began, a second.
+    /// Its units of time for the start of a process, per second.
     hertz: u64,
 }
 
-/// Inode number of the first PID namespace, the one that the kernel starts with (`PROC_PID_INIT_INO`).
+/// Inode number of the first PID namespace, which the kernel starts with (`PROC_PID_INIT_INO`).
 const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
-/// Whether /proc shows processes by the numbers that the kernel programs see. In a PID namespace of its own, the same number
+/// Whether /proc shows processes by the numbers that the kernel programs see. In another PID namespace, the same number
 /// is another process.
 pub(super) fn numbers_mean_the_same() -> bool {
     let first = fs::metadata("/proc/self/ns/pid").is_ok_and(|about| about.ino() == FIRST_PID_NAMESPACE);
@@ -61,9 +61,9 @@ impl Processes {
         Self { root, hertz }
     }
 
-    /// Looks at the process of `opener`; nothing when it is gone or another one.
+    /// Reads the process of `opener`; `None` if it is gone or a different one.
     pub(super) fn look(&self, opener: &Opener) -> Option<Look> {
-        // An open folder stays this process's: once it ends, nothing is read any more, whoever gets its number.
+        // An open folder stays that of this process: after its end reads fail, whoever gets its number.
         let folder = Folder::open(&self.root.join(opener.process.to_string())).ok()?;
         let began = began_in(&fs::read(folder.path("stat")).ok()?)?;
         let began = u128::from(began) * u128::from(NANOS) / u128::from(self.hertz.max(1));
@@ -73,13 +73,13 @@ impl Processes {
         let name = shown(line_of(&fs::read(folder.path("comm")).ok()?));
         let executable = executable(&folder.path("exe"));
         let (cgroup, cgroups) = cgroups_in(&fs::read(folder.path("cgroup")).unwrap_or_default());
-        // Last, for it vouches for what was read before.
+        // Last, because it confirms the earlier readings.
         let thread = fs::read(folder.path(&format!("task/{}/comm", opener.thread))).ok()?;
         (line_of(&thread) == comm(opener)).then_some(Look { name, executable, cgroup, cgroups })
     }
 }
 
-/// The calling thread's name as the kernel wrote it down.
+/// The calling thread's name in the kernel's record.
 pub(super) fn comm(opener: &Opener) -> &[u8] {
     let end = opener.comm.iter().position(|byte| *byte == 0).unwrap_or(COMM_LEN);
     &opener.comm[..end]
@@ -102,13 +102,13 @@ impl Folder {
     }
 }
 
-/// The text without the line end that /proc puts behind it. A name may hold line ends of its own.
+/// The text without the line end that /proc adds. A name may contain line ends of its own.
 fn line_of(text: &[u8]) -> &[u8] {
     text.strip_suffix(b"\n").unwrap_or(text)
 }
 
-/// When a process began, from its `stat` (proc_pid_stat(5)): field 22. The name before it is in parentheses and may hold
-/// any character.
+/// When a process began, from its `stat` (proc_pid_stat(5)): field 22. The name before it is in parentheses and may
+/// contain any character.
 fn began_in(stat: &[u8]) -> Option<u64> {
     let name_ends = stat.iter().rposition(|byte| *byte == b')')?;
     let field =
@@ -120,7 +120,7 @@ fn began_in(stat: &[u8]) -> Option<u64> {
 fn executable(link: &Path) -> Option<Executable> {
     let path = fs::read_link(link).ok()?;
     let path = path.as_os_str().as_bytes();
-    // Through the link the file itself is asked, whatever stands under its path now.
+    // Through the link, the file itself is read, whatever is at its path now.
     let deleted = fs::metadata(link).is_ok_and(|about| about.nlink() == 0);
     let path = if deleted { path.strip_suffix(DELETED).unwrap_or(path) } else { path };
     Some(Executable { path: shown(path), deleted })
@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    /// A proc file system of one process: number 7, begun 100 s after boot, called `curl`.
+    /// A proc file system with one process: number 7, started 100 s after boot, named `curl`.
     fn one_process() -> (tempfile::TempDir, Processes) {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("7");

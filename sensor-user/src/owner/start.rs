@@ -1,4 +1,4 @@
-//! Starting attribution as configured, or going on without it.
+//! Starts attribution as configured, or continues without it.
 
 use std::{
     fs, io,
@@ -27,12 +27,12 @@ use sensor_core::{
 /// Inode number of the root of every cgroup hierarchy.
 const ROOT: u64 = 1;
 
-/// How far attribution reaches here.
+/// The reach of attribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reach {
     /// Folder of the cgroup whose processes are named.
     pub folder: PathBuf,
-    /// Whether that is all of them, or those that the configuration named.
+    /// Whether the cgroup has all processes, or those that the configuration names.
     pub whole: bool,
     /// Whether process numbers here are those of the kernel.
     pub numbers_mean_the_same: bool,
@@ -41,30 +41,30 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// What is lost, and what to do; nothing when all is there.
+    /// What is lost, and what to do; empty if nothing is.
     #[must_use]
     pub fn lost(&self) -> Vec<&'static str> {
         let mut lost = Vec::new();
         if !self.whole {
             lost.push(
-                "other processes are not named: that is the cgroup of a container, start the sensor outside",
+                "other processes are not named: this is the cgroup of a container; start the sensor outside it",
             );
         }
         if !self.numbers_mean_the_same {
             lost.push(
-                "no executable is told: process numbers here are not those of the host (for a container: --pid=host)",
+                "program files are not named: process numbers here are not those of the host (for a container: --pid=host)",
             );
         } else if !self.reads_others {
-            lost.push("no executable of another user's process is told without CAP_SYS_PTRACE");
+            lost.push("program files of other users' processes are not named without CAP_SYS_PTRACE");
         }
         lost
     }
 }
 
-/// How far attribution would reach, or why not at all and what to do.
+/// The reach of attribution, or why it is impossible and what to do.
 ///
 /// # Errors
-/// When there is no cgroup to attach to.
+/// If there is no cgroup to attach to.
 pub fn reach(options: &ProcessOptions) -> Result<Reach, String> {
     let folder = options.cgroup.clone().or_else(unified_hierarchy).ok_or(
         "no unified cgroup hierarchy is mounted: mount -t cgroup2 none /sys/fs/cgroup, or name one with process.cgroup",
@@ -80,13 +80,13 @@ pub fn reach(options: &ProcessOptions) -> Result<Reach, String> {
     })
 }
 
-/// A cgroup's folder is known by a file that every one of them has, in the unified hierarchy alone.
+/// Recognises a cgroup's folder by a file that only cgroups of the unified hierarchy have.
 fn cgroup_at(folder: &Path) -> io::Result<fs::Metadata> {
     fs::metadata(folder.join("cgroup.controllers"))?;
     fs::metadata(folder)
 }
 
-/// Attaches the owner programs. Without them the sensor does all else, so a failure is told once and no more comes of it.
+/// Attaches the owner programs. The sensor does not depend on them, so a failure is only logged, once.
 #[must_use]
 pub fn start(options: &ProcessOptions, clock: TickClock) -> Box<dyn ProcessLookup + Send> {
     if options.attribution == AttributionChoice::Off {
@@ -101,7 +101,7 @@ pub fn start(options: &ProcessOptions, clock: TickClock) -> Box<dyn ProcessLooku
     };
     match OwnerPrograms::load().and_then(|programs| programs.attach(&reach.folder)) {
         Ok(attached) => {
-            info!("alerts name the process of a connection that is opened below {}", reach.folder.display());
+            info!("alerts name the process of connections opened below {}", reach.folder.display());
             for lost in reach.lost() {
                 warn!("{lost}");
             }

@@ -1,10 +1,10 @@
-//! Names of users, from the file alone: no directory service is asked, so that no lookup waits for a network.
+//! Names of users, from the passwd file alone: no directory service is asked, so no lookup waits for a network.
 
 use std::{collections::HashMap, fs, path::PathBuf, time::SystemTime};
 
 use sensor_dissect::escape::shown;
 
-/// Names of users, read anew when the file changed.
+/// Names of users, read again when the file changes.
 pub(super) struct Users {
     file: PathBuf,
     changed: Option<SystemTime>,
@@ -12,7 +12,7 @@ pub(super) struct Users {
 }
 
 impl Users {
-    /// Users of a file in the form of passwd(5).
+    /// Users of a file in the format of passwd(5).
     pub(super) fn of(file: PathBuf) -> Self {
         Self { file, changed: None, names: HashMap::new() }
     }
@@ -28,7 +28,7 @@ impl Users {
     }
 }
 
-/// Number and name of each user; of several names for one number the first, as getpwuid(3) has it.
+/// Number and name of each user; of several names for one number the first counts, as in getpwuid(3).
 fn names_in(passwd: &[u8]) -> HashMap<u32, String> {
     let mut names = HashMap::new();
     for line in passwd.split(|byte| *byte == b'\n') {

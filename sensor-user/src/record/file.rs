@@ -1,6 +1,6 @@
-//! The file of a recording: its owner's alone, pcapng or nothing, and whole up to its end.
+//! The file of a recording: private to its owner, pcapng, and complete up to its end.
 //!
-//! A full disk or a killed agent leaves a part of a block at the end. Whatever came behind it nobody could read, so it is cut off.
+//! A full disk or a killed agent leaves part of a block at the end. Nothing after it would be readable, so it is cut off.
 
 use std::{
     fs::{File, OpenOptions, Permissions},
@@ -9,35 +9,35 @@ use std::{
     path::Path,
 };
 
-/// A block (draft-ietf-opsawg-pcapng): type and length before what it holds, the length again behind.
+/// A block (draft-ietf-opsawg-pcapng): type and length before its content, the length again behind it.
 const HEAD: usize = 8;
 
-/// Bytes of the shortest block, and of the shortest head of a section.
+/// Bytes of the shortest block, and of the shortest section header.
 const SHORTEST: u32 = 12;
 const SHORTEST_SECTION: u32 = 28;
 
-/// Type of a section's head, the same in either byte order.
+/// Type of a section header, the same in either byte order.
 const SECTION: [u8; 4] = [0x0A, 0x0D, 0x0D, 0x0A];
 
-/// Tells the byte order of a section.
+/// The magic number for the byte order of a section.
 const ORDER: u32 = 0x1A2B_3C4D;
 
-/// A recording has no block as long as this; what is longer and not whole is damage, not an end that was torn.
+/// A recording has no block this long; a longer incomplete block is damage, not a torn end.
 const MAX_BLOCK_LEN: u64 = 1 << 20;
 
-/// A file to go on with.
+/// A file to continue.
 pub(super) struct Opened {
-    /// To be written at its end.
+    /// Open for writing at its end.
     pub(super) file: File,
-    /// How long it is.
+    /// Its length in bytes.
     pub(super) bytes: u64,
     /// Bytes of a torn block that were cut off.
     pub(super) cut: u64,
 }
 
-/// Opens a recording to go on at its end, or makes it. A file that is no pcapng is left as it is.
+/// Opens a recording to continue at its end, or makes it. A file that is not pcapng stays unchanged.
 pub(super) fn open(path: &Path) -> io::Result<Opened> {
-    // Reading too: a pipe without a reader would wait for one.
+    // Reading too: otherwise opening a pipe would wait for a reader.
     let mut options = OpenOptions::new();
     options.create(true).read(true).append(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
     let file = options.open(path)?;
@@ -54,7 +54,7 @@ pub(super) fn open(path: &Path) -> io::Result<Opened> {
     Ok(Opened { file, bytes, cut })
 }
 
-/// How many of the `length` bytes are whole blocks, with nothing behind them but a torn one.
+/// How many of the `length` bytes are complete blocks, followed by at most a torn one.
 fn whole(mut file: impl Read, length: u64) -> io::Result<u64> {
     let refused = |reason: String| Err(io::Error::new(io::ErrorKind::InvalidData, reason));
     let mut at = 0;
@@ -66,13 +66,13 @@ fn whole(mut file: impl Read, length: u64) -> io::Result<u64> {
         file.read_exact(&mut head[..known])?;
         let section = head[..4] == SECTION;
         if at == 0 && head[..known.min(4)] != SECTION[..known.min(4)] {
-            return refused("it is no pcapng file and is left as it is".to_owned());
+            return refused("it is not a pcapng file and is left unchanged".to_owned());
         }
         if section && known == head.len() {
             big = match number(&head[HEAD..], true) {
                 ORDER => true,
                 order if order.swap_bytes() == ORDER => false,
-                _ => return refused(format!("it is no pcapng file (at byte {at}) and is left as it is")),
+                _ => return refused(format!("it is not a pcapng file (at byte {at}) and is left unchanged")),
             };
         }
         let claimed = number(&head[4..], big);
@@ -82,7 +82,7 @@ fn whole(mut file: impl Read, length: u64) -> io::Result<u64> {
             return Ok(at);
         }
         if !fits || u64::from(claimed) > left {
-            // What a power failure leaves of what was never written.
+            // A power failure leaves zeros in place of unwritten bytes.
             let zeros = head == [0; HEAD + 4] && left < MAX_BLOCK_LEN && all_zero(&mut file)?;
             return if zeros { Ok(at) } else { refused(damage(at)) };
         }
@@ -103,7 +103,7 @@ fn whole(mut file: impl Read, length: u64) -> io::Result<u64> {
 }
 
 fn damage(at: u64) -> String {
-    format!("it is damaged at byte {at} and is left as it is; move it away to keep what comes before")
+    format!("it is damaged at byte {at} and is left unchanged; move it away to keep its beginning")
 }
 
 fn number(bytes: &[u8], big: bool) -> u32 {
@@ -155,7 +155,7 @@ mod tests {
             assert_eq!(open(&path).unwrap().cut, 0, "torn after {length} bytes");
             assert_eq!(fs::read(&path).unwrap(), [&two[..], &recording(1)].concat());
         }
-        // Not even the head of the file got there, or only its length.
+        // Not even the file header was written, or only the length.
         for torn in [&three[..1], &three[..10], &three[..20]] {
             fs::write(&path, torn).unwrap();
             assert_eq!((open(&path).unwrap().bytes, fs::read(&path).unwrap().len()), (0, 0));
@@ -173,10 +173,10 @@ mod tests {
         damaged[middle] ^= 0x10;
         let strange = [&SECTION[..], &[28, 0, 0, 0, 1, 2, 3, 4], &[0; 16]].concat();
         let cases: [(&[u8], &str); 5] = [
-            (b"my notes, a thousand words", "no pcapng"),
-            (b"x", "no pcapng"),
-            (&[0; 100], "no pcapng"),
-            (&strange, "no pcapng"),
+            (b"my notes, a thousand words", "not a pcapng"),
+            (b"x", "not a pcapng"),
+            (&[0; 100], "not a pcapng"),
+            (&strange, "not a pcapng"),
             (&damaged, "damaged at byte"),
         ];
         for (bytes, reason) in cases {

@@ -1,10 +1,11 @@
-//! Keeps the packets of alerted flows, so that an alert can be opened in a packet analyser (`--record FILE`).
+//! Records the packets of reported connections, so that an incident can be opened in a packet analyser (`--record FILE`).
 //!
-//! Packet sockets of their own see the watched ports; a thread remembers what passed lately and writes what belongs to an
-//! alert, each packet with the alert's id as its comment. What cannot keep up is lost and counted; the agent never waits.
+//! Packet sockets see the watched ports. A thread remembers recent packets and writes those that belong to an
+//! incident, each with the incident's identifier as its comment. Packets that it cannot keep up with are lost and counted; the
+//! agent never waits.
 //!
-//! Packets hold what the rest of the agent takes care never to keep: names of files, the beginning of their contents as far as
-//! the snap length reaches, and authentication responses. So it is off unless asked for, and the file is for its owner alone.
+//! Packets contain data that the rest of the agent never keeps: names of files, the beginning of their contents up to
+//! the snap length, and authentication responses. So recording is off by default, and only the owner may read the file.
 
 mod file;
 mod pcapng;
@@ -39,19 +40,19 @@ use crate::{
 };
 use sensor_core::{address::FiveTuple, incident::IncidentId};
 
-/// Packets that wait for the thread that writes.
+/// Most packets that wait for the writing thread.
 const WAITING: usize = 8_192;
 
 /// Changes that wait for the writing thread: connections that join or leave an incident.
 const MAX_CHANGES: usize = 65_536;
 
-/// Time that the thread that writes is given at the end.
+/// Time for the writing thread at the end.
 const END: Duration = Duration::from_secs(5);
 
-/// Time without packets after which the file gets what was written, and changes are looked for.
+/// Time without packets after which the file is flushed, and changes are applied.
 const IDLE: Duration = Duration::from_millis(200);
 
-/// The bounds beside that of the file.
+/// The bounds besides the size of the file.
 const BOUNDS: Bounds = Bounds {
     window_bytes: 16 << 20,
     window_time: 30_000_000_000,
@@ -61,7 +62,7 @@ const BOUNDS: Bounds = Bounds {
     file_bytes: 0,
 };
 
-/// Why nothing can be recorded.
+/// Why recording is impossible.
 #[derive(Debug, Error)]
 pub enum RecordError {
     /// The file cannot be used.
@@ -73,10 +74,8 @@ pub enum RecordError {
         #[source]
         source: io::Error,
     },
-    /// The packets of an interface cannot be had.
-    #[error(
-        "cannot record packets of {interface}: {source}. It takes CAP_NET_RAW beside what the agent needs anyway"
-    )]
+    /// The packets of an interface cannot be read.
+    #[error("cannot record packets of {interface}: {source}. Recording also needs CAP_NET_RAW")]
     Interface {
         /// Interface.
         interface: String,
@@ -84,7 +83,7 @@ pub enum RecordError {
         #[source]
         source: io::Error,
     },
-    /// There is no thread to be had.
+    /// A thread cannot be started.
     #[error("cannot start a thread to record with: {0}")]
     Thread(#[source] io::Error),
 }
@@ -96,7 +95,7 @@ enum Change {
     Left { tuple: FiveTuple, at: u64 },
 }
 
-/// A recording that goes on until this is dropped.
+/// A recording. Dropping it ends it.
 pub struct Recording {
     /// From the sockets. Packets beyond what the writing thread can take are lost and counted.
     packets: Option<SyncSender<Packet>>,
@@ -110,7 +109,7 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Begins to record, if `options` name a file.
+    /// Starts recording, if `options` name a file.
     ///
     /// # Errors
     /// [`RecordError`]
@@ -189,25 +188,25 @@ impl Recording {
         Ok(())
     }
 
-    /// A connection belongs to an incident: its packets are recorded from now on, and those of the seconds before.
+    /// A connection belongs to an incident: records its packets from now on, and those of the last seconds.
     pub fn joined(&self, tuple: &FiveTuple, incident: IncidentId, rule: &str) {
         let change = Change::Joined { tuple: *tuple, incident, rule: rule.to_owned(), at: now() };
         self.report(change);
     }
 
-    /// Such a connection is over.
+    /// Such a connection ended.
     pub fn left(&self, tuple: &FiveTuple) {
         self.report(Change::Left { tuple: *tuple, at: now() });
     }
 
-    /// A thread that writes no more has logged so.
+    /// If the writing thread has ended, it has logged why.
     fn report(&self, change: Change) {
         if let Err(TrySendError::Full(_)) = self.changes.try_send(change) {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Packets and changes of incidents that could not be recorded, as they came too fast.
+    /// Packets, and changes of incidents, that could not be recorded because they came too fast.
     #[must_use]
     pub fn refused(&self) -> (u64, u64) {
         (self.lost.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed))
@@ -225,7 +224,7 @@ impl Drop for Recording {
         for socket in self.sockets.drain(..) {
             let _ = socket.join();
         }
-        // What waits is written first; a disk that takes nothing is not waited for.
+        // Waiting packets are written first, unless the disk accepts nothing.
         drop(self.packets.take());
         let deadline = Instant::now() + END;
         if let Some(writer) = self.writer.take() {
@@ -233,7 +232,7 @@ impl Drop for Recording {
                 thread::sleep(Duration::from_millis(2));
             }
             if !writer.is_finished() {
-                warn!("the recording is not complete: its file does not take what waits");
+                warn!("the recording is incomplete: its file does not accept the waiting packets");
             }
         }
         let (lost, refused) = self.refused();
@@ -246,7 +245,7 @@ impl Drop for Recording {
     }
 }
 
-/// Writes until the end is told.
+/// Writes until the senders are gone.
 fn write(
     mut recorder: Recorder<BufWriter<File>>,
     passed: &Receiver<Packet>,
@@ -273,14 +272,14 @@ fn write(
         });
         if let Err(error) = result {
             warn!(
-                "recording ends: cannot write {path}: {error}. Alerts go on; make room and restart to record again"
+                "recording ends: cannot write {path}: {error}. Alerts continue; free space on the disk and restart to record again"
             );
             return;
         }
         if recorder.is_full() && !reported_full {
             reported_full = true;
             warn!(
-                "recording ends: {path} is as long as it may get. Move it away, or raise record.max_mib, and restart"
+                "recording ends: {path} has its maximum length. Move it away, or raise record.max_mib, and restart"
             );
         }
         if ended {
@@ -290,7 +289,9 @@ fn write(
     info!("recorded {} packets to {path}", recorder.written());
     let left_out = recorder.left_out();
     if left_out > 0 {
-        warn!("{left_out} alerts came while as many flows as may be were recorded; their packets were not");
+        warn!(
+            "{left_out} flows with alerts were not recorded, because the maximum number of flows was being recorded"
+        );
     }
 }
 

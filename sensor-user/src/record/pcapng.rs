@@ -19,16 +19,16 @@ const IF_NAME: OptionCode = OptionCode(2);
 const SHB_USERAPPL: OptionCode = OptionCode(4);
 const IF_TSRESOL: OptionCode = OptionCode(9);
 
-/// A packet to be written.
+/// A packet to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// Which of the interfaces it passed, by its place among them.
+    /// Index of its interface.
     pub interface: u32,
-    /// When, nanoseconds since 1970.
+    /// Time, nanoseconds since 1970.
     pub at: u64,
-    /// How long it was.
+    /// Original length.
     pub length: u32,
-    /// What is kept of it.
+    /// Its kept bytes.
     pub bytes: Box<[u8]>,
 }
 
@@ -78,10 +78,10 @@ pub(super) fn write_head(
     Ok(written)
 }
 
-/// Writes a packet with a comment; gives how many bytes that took.
+/// Writes a packet with a comment; returns the number of bytes written.
 ///
 /// # Errors
-/// As the destination says.
+/// Those of the destination.
 pub(super) fn write_packet(out: &mut impl Write, packet: &Packet, comment: &str) -> io::Result<u64> {
     let mut block = EnhancedPacketBlock {
         block_type: 0,
@@ -98,7 +98,7 @@ pub(super) fn write_packet(out: &mut impl Write, packet: &Packet, comment: &str)
     put(out, &mut block)
 }
 
-/// An option, cut to the length that one can have.
+/// An option, cut to the maximum length.
 fn option(code: OptionCode, value: &[u8]) -> PcapNGOption<'_> {
     let value = &value[..value.len().min(usize::from(u16::MAX))];
     PcapNGOption { code, len: value.len() as u16, value: Cow::Borrowed(value) }

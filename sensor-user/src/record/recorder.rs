@@ -1,7 +1,7 @@
-//! Which packets are kept: those of flows with an alert, from some time before it on.
+//! Which packets are kept: those of reported flows, from some time before the report on.
 //!
-//! Takes packets and changes of alerts in their order, writes to a file. Everything is bounded: what is remembered of packets
-//! that nobody has alerted on, what a flow may take, and the file.
+//! Takes packets and changes of incidents in order, writes to a file. Everything is bounded: the memory for packets
+//! without an incident, the bytes of a flow, and the file.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -22,34 +22,34 @@ use sensor_core::address::FiveTuple;
 /// Bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Bytes remembered of packets without an alert.
+    /// Bytes remembered of packets without an incident.
     pub window_bytes: usize,
     /// Nanoseconds for which they are remembered.
     pub window_time: u64,
     /// Bytes in the file for each flow.
     pub flow_bytes: u64,
-    /// Flows with an alert that are followed at a time.
+    /// Most flows with an incident at a time.
     pub flows: usize,
-    /// Nanoseconds without a packet after which one gives its place to another.
+    /// Nanoseconds without a packet after which a flow gives its place to another.
     pub idle_time: u64,
-    /// Bytes of the file.
+    /// Most bytes of the file.
     pub file_bytes: u64,
 }
 
-/// A flow whatever the direction: transport and both ends, the lower first.
+/// A flow in either direction: transport and both ends, the lower first.
 type Key = (u8, SocketAddr, SocketAddr);
 
-/// A flow with alerts.
+/// A flow with an incident.
 struct Alerted {
     comment: String,
     bytes: u64,
-    /// When it was alerted on or had a packet last.
+    /// Time of its incident or its last packet.
     last: u64,
-    /// When it was told to be over: packets until then may still wait to be taken.
+    /// When it ended: packets until then may still be waiting.
     over: Option<u64>,
 }
 
-/// Keeps packets.
+/// Writes packets.
 pub struct Recorder<W> {
     out: W,
     bounds: Bounds,
@@ -62,11 +62,11 @@ pub struct Recorder<W> {
     written: u64,
     left_out: u64,
     full: bool,
-    /// When places were last looked for.
+    /// When free places were last looked for.
     tidied: u64,
 }
 
-/// Nanoseconds between two searches for places, which look at every flow.
+/// Nanoseconds between two searches for places, each of which reads every flow.
 const SEARCH: u64 = 1_000_000_000;
 
 fn key(transport: u8, one: SocketAddr, other: SocketAddr) -> Key {
@@ -81,10 +81,10 @@ fn key_of(packet: &Packet, link: Linktype) -> Option<Key> {
 }
 
 impl<W: Write> Recorder<W> {
-    /// Begins a section in a file that has `bytes` already.
+    /// Starts a section in a file that has `bytes` already.
     ///
     /// # Errors
-    /// As the file says.
+    /// Those of the file.
     pub fn new(
         out: W,
         bytes: u64,
@@ -115,13 +115,13 @@ impl<W: Write> Recorder<W> {
         self.written
     }
 
-    /// Alerts for whose flows there was no place.
+    /// Flows that could not be recorded because all places were taken.
     #[must_use]
     pub const fn left_out(&self) -> u64 {
         self.left_out
     }
 
-    /// Whether the file is as long as it may get: nothing more is written.
+    /// Whether the file has its maximum length: nothing more is written.
     #[must_use]
     pub const fn is_full(&self) -> bool {
         self.full
@@ -130,7 +130,7 @@ impl<W: Write> Recorder<W> {
     /// A packet passed.
     ///
     /// # Errors
-    /// As the file says.
+    /// Those of the file.
     pub fn packet(&mut self, packet: Packet) -> io::Result<()> {
         let link = self.links.get(packet.interface as usize).copied();
         let Some(key) = link.and_then(|link| key_of(&packet, link)) else { return Ok(()) };
@@ -156,10 +156,10 @@ impl<W: Write> Recorder<W> {
         Ok(())
     }
 
-    /// An alert was opened on a flow at `at`: what is remembered of it is written, and what comes.
+    /// A flow got an incident at `at`: writes its remembered packets and all later ones.
     ///
     /// # Errors
-    /// As the file says.
+    /// Those of the file.
     pub fn alerted(&mut self, flow: &FiveTuple, alert: &str, rule: &str, at: u64) -> io::Result<()> {
         let key = key(flow.transport, flow.local, flow.remote);
         if self.flows.get(&key).is_some_and(|alerted| alerted.over.is_some()) {
@@ -190,14 +190,14 @@ impl<W: Write> Recorder<W> {
         Ok(())
     }
 
-    /// A flow is over since `at`.
+    /// A flow ended at `at`.
     pub fn closed(&mut self, flow: &FiveTuple, at: u64) {
         if let Some(alerted) = self.flows.get_mut(&key(flow.transport, flow.local, flow.remote)) {
             alerted.over = Some(at);
         }
     }
 
-    /// Whether one more flow can be followed: flows that are over, or idle for long, give their places up.
+    /// Whether one more flow can be recorded: ended flows and long idle ones give up their places.
     fn has_place(&mut self, now: u64) -> bool {
         let full = self.flows.len() >= self.bounds.flows;
         if full && now.abs_diff(self.tidied) >= SEARCH {
@@ -208,17 +208,17 @@ impl<W: Write> Recorder<W> {
         self.flows.len() < self.bounds.flows
     }
 
-    /// Lets the file have what was written.
+    /// Flushes the file.
     ///
     /// # Errors
-    /// As the file says.
+    /// Those of the file.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 
     fn write(&mut self, key: &Key, packet: &Packet) -> io::Result<()> {
         let Some(alerted) = self.flows.get_mut(key) else { return Ok(()) };
-        // Blocks and options take 60 bytes at most beside what is in them.
+        // Blocks and options add at most 60 bytes to their content.
         let takes = (packet.bytes.len() + alerted.comment.len() + 60) as u64;
         if self.full || alerted.bytes + takes > self.bounds.flow_bytes {
             return Ok(());
@@ -235,7 +235,7 @@ impl<W: Write> Recorder<W> {
     }
 }
 
-/// What remembering a packet takes.
+/// Bytes that a remembered packet takes.
 fn weight(packet: &Packet) -> usize {
     packet.bytes.len() + size_of::<(Key, Packet)>()
 }

@@ -52,5 +52,5 @@ fn names_another_file_with_advice() {
         .unwrap()
         .to_string();
     let named = error.contains(&file.display().to_string()) && error.contains("--record");
-    assert!(named && error.contains("no pcapng"), "{error}");
+    assert!(named && error.contains("not a pcapng"), "{error}");
 }

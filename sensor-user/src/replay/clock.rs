@@ -1,4 +1,4 @@
-//! The time of a replay: that of the frames, and it never goes back.
+//! The clock of a replay: that of the frames, and it never goes back.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use sensor_core::time::{Moment, TickClock, Timestamp};
 /// A tick of a replay: a millisecond.
 const TICK: u64 = 1_000_000;
 
-/// How far back a frame may lie behind one before it: interfaces, and the processors that serve them, take turns.
+/// How far back a frame may lie: interfaces, and the processors that serve them, take turns.
 const JITTER: Duration = Duration::from_secs(60);
 
-/// The same at the beginning of a file: one that begins before the end of the one before it is another recording.
+/// The same at the beginning of a file: one that begins before the end of the last one is another recording.
 const OVERLAP: Duration = Duration::from_secs(1);
 
-/// What the clock a frame carries means.
+/// The effect of a frame's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Time goes on.
+    /// Time advances.
     On(Moment),
-    /// It went back so far that this is another recording, which begins here.
+    /// It went back so far that another recording begins here.
     Anew(Moment),
 }
 
@@ -30,13 +30,13 @@ pub struct ReplayClock {
 }
 
 impl ReplayClock {
-    /// How ticks of a replay become time.
+    /// The conversion of ticks in a replay.
     #[must_use]
     pub const fn ticks() -> TickClock {
         TickClock::with_tick(TICK)
     }
 
-    /// The moment of a time.
+    /// The moment at a time.
     #[must_use]
     pub const fn moment(at: Timestamp) -> Moment {
         Moment { at, ticks: (at.unix_nanos() / TICK as i64) as u32 }
@@ -47,13 +47,13 @@ impl ReplayClock {
         self.file_begins = true;
     }
 
-    /// Now, if there was a frame.
+    /// The present moment, after the first frame.
     #[must_use]
     pub fn now(&self) -> Option<Moment> {
         self.now.map(Self::moment)
     }
 
-    /// Moves on to a frame's time; one that says none (0) comes right after the one before.
+    /// Advances to a frame's time; a frame without a time (0) comes right after the last one.
     pub fn step(&mut self, nanoseconds: u64) -> Step {
         let time = Timestamp::from_unix_nanos(i64::try_from(nanoseconds).unwrap_or(i64::MAX));
         let file_begins = std::mem::take(&mut self.file_begins);
@@ -72,12 +72,12 @@ impl ReplayClock {
     }
 }
 
-/// How fast a capture is replayed.
+/// Speed of a replay.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Speed {
-    /// As fast as it goes.
+    /// As fast as possible.
     Max,
-    /// This many times as fast as it was recorded.
+    /// This multiple of the recorded speed.
     Times(f64),
 }
 
@@ -94,7 +94,7 @@ impl std::str::FromStr for Speed {
 }
 
 impl Speed {
-    /// How long after the start of the replay the frame is due that was recorded so long after the first one.
+    /// When a frame is due after the start of the replay, from its time after the first frame.
     #[must_use]
     pub fn due(self, recorded: Duration) -> Duration {
         match self {

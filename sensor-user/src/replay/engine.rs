@@ -1,4 +1,4 @@
-//! The packet path as a replay drives it: in the kernel or on the host, with the same settings, so that both tell the same.
+//! The packet path of a replay: in the kernel or on the host, with the same settings, so that both give the same.
 
 use anyhow::{Context as _, Result};
 use aya::programs::{TestRun as _, TestRunOptions};
@@ -26,53 +26,53 @@ use crate::{
 };
 use sensor_core::networks::Capacity;
 
-/// Interface that the kernel pretends a frame of BPF_PROG_TEST_RUN passes: the loopback interface.
+/// Interface of frames in BPF_PROG_TEST_RUN: the loopback interface.
 pub const INTERFACE: u32 = 1;
 
-/// Bytes of a frame that the kernel holds in one piece when it runs the program by hand: a page without what it needs
-/// itself. The rest is in further buffers, and the program takes the first one for the frame's length.
+/// Most bytes of a frame in one buffer when the kernel runs the program by hand: a page minus the kernel's own
+/// space. The rest is in further buffers, and the program takes the first one for the frame's length.
 const LINEAR: usize = 3_520;
 
-/// Bytes of a frame that are looked at: what the kernel takes, and more than an IP packet can have.
+/// Most bytes of a frame that are processed: the kernel's limit, and more than an IP packet can have.
 pub const MAX_FRAME_LEN: usize = 66_000;
 
 /// The packet path.
 pub trait Engine {
-    /// Takes an Ethernet frame at a tick.
+    /// Processes an Ethernet frame at a tick.
     ///
     /// # Errors
-    /// When the kernel does not run the program.
+    /// If the kernel does not run the program.
     fn frame(&mut self, frame: &[u8], ticks: u32) -> Result<()>;
 
-    /// Gives the records since the last call.
+    /// Passes on the records since the last call.
     fn records(&mut self, each: &mut dyn FnMut(&[u8]));
 
-    /// Gives the slots that changed since the last call.
+    /// Passes on the slots that changed since the last call.
     ///
     /// # Errors
-    /// When the kernel does not tell.
+    /// If the kernel does not give them.
     fn sweep(&mut self, each: &mut dyn FnMut(&Slot)) -> Result<()>;
 
     /// The counters.
     ///
     /// # Errors
-    /// When the kernel does not tell.
+    /// If the kernel does not give them.
     fn counters(&self) -> Result<CounterValues>;
 
     /// Forgets all flows and counts.
     ///
     /// # Errors
-    /// When the kernel does not take the program again.
+    /// If the kernel does not load the program again.
     fn reset(&mut self) -> Result<()>;
 
-    /// Puts networks, threat lists and exemptions of a configuration into force.
+    /// Applies networks, threat lists and exemptions of a configuration.
     ///
     /// # Errors
-    /// When the kernel does not take them.
+    /// If the kernel does not accept them.
     fn put_prefixes(&mut self, config: &Config) -> Result<()>;
 }
 
-/// What both engines are made from. The seed is the same each time: whoever made the capture does not choose slots by it.
+/// The input of both engines. The seed is fixed: the maker of a capture cannot gain anything by choosing slots.
 fn load_plan(config: &Config) -> LoadPlan {
     let plan = plan::load_plan(config, ReplayClock::ticks());
     let settings = Settings {
@@ -83,7 +83,7 @@ fn load_plan(config: &Config) -> LoadPlan {
     LoadPlan { settings, ..plan }
 }
 
-/// The path on the host: no privileges needed.
+/// The path on the host, without privileges.
 pub struct Host(HostEngine, Capacity);
 
 impl Host {
@@ -136,22 +136,22 @@ impl Engine for Host {
     }
 }
 
-/// The path in the kernel: the very program that guards the wire, run by hand on one CPU and attached to nothing.
+/// The path in the kernel: the same program as on interfaces, run by hand on one CPU and attached to nothing.
 pub struct Kernel {
     plan: LoadPlan,
     program: KernelProgram,
     cpu: usize,
-    /// Packets that were kept at the last sweep.
+    /// Kept packets at the last sweep.
     swept: u64,
 }
 
 impl Kernel {
-    /// Loads the program, and keeps this thread on its CPU: slots belong to one.
+    /// Loads the program, and pins this thread to its CPU, because slots belong to one.
     ///
     /// # Errors
-    /// When the kernel does not take the program.
+    /// If the kernel does not accept the program.
     pub fn new(config: &Config) -> Result<Self> {
-        let cpu = sched_getcpu().context("cannot tell which CPU this is")?;
+        let cpu = sched_getcpu().context("cannot find the current CPU")?;
         let mut only = CpuSet::new();
         only.set(cpu).with_context(|| format!("cannot name CPU {cpu}"))?;
         sched_setaffinity(Pid::from_raw(0), &only).with_context(|| format!("cannot stay on CPU {cpu}"))?;
@@ -166,7 +166,7 @@ impl Engine for Kernel {
         self.program.clock.set(ticks)?;
         let program = self.program.xdp()?;
         let run = |frame| program.test_run(TestRunOptions { data_in: Some(frame), ..TestRunOptions::new() });
-        // A kernel before 5.18 takes one piece alone; the headers are in it.
+        // A kernel before 5.18 accepts only one buffer; the headers are in it.
         let ran = run(frame).or_else(|refused| frame.get(..LINEAR).map_or(Err(refused), run));
         ran.with_context(|| {
             format!("the kernel does not run the program on a frame of {} bytes", frame.len())
@@ -200,9 +200,9 @@ impl Engine for Kernel {
     }
 
     fn put_prefixes(&mut self, config: &Config) -> Result<()> {
-        // Whatever loads the program again begins with these.
+        // Loading the program again starts with these.
         self.plan.prefixes = plan::prefixes(config);
-        self.program.prefixes.put(&self.plan.prefixes).context("cannot put prefixes into force")?;
+        self.program.prefixes.put(&self.plan.prefixes).context("cannot apply prefixes")?;
         Ok(())
     }
 }

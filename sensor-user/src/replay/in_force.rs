@@ -1,4 +1,4 @@
-//! Which exemptions are in force while a capture is replayed: those of the capture's time, not of today.
+//! The exemptions in force in a replay: by the capture's time, not by today's.
 
 use crate::{config::Config, exempt::next_expiry};
 use sensor_core::time::Timestamp;
@@ -6,28 +6,28 @@ use sensor_core::time::Timestamp;
 /// The configuration at the time of the frames.
 pub(super) struct InForce {
     config: Config,
-    /// From when on what the engine has is not right.
+    /// When the engine's configuration expires.
     until: Timestamp,
 }
 
 impl InForce {
-    /// Of a replay whose engine was made with all of this configuration.
+    /// For a replay whose engine has all of this configuration.
     pub(super) fn of(config: &Config) -> Self {
         Self { config: config.clone(), until: Timestamp::MIN }
     }
 
-    /// Another recording begins, maybe before the time of the one before.
+    /// Another recording begins, maybe before the time of the last one.
     pub(super) const fn begin_anew(&mut self) {
         self.until = Timestamp::MIN;
     }
 
-    /// What holds at `now`, where that is not what the engine was told last.
+    /// The configuration at `now`, if it differs from the engine's.
     pub(super) fn changed(&mut self, now: Timestamp) -> Option<Config> {
         if now < self.until {
             return None;
         }
         self.until = next_expiry(&self.config.exemptions, now).unwrap_or(Timestamp::MAX);
-        // What never ends, the engine was made with.
+        // The engine already has the exemptions that never end.
         let ends = self.config.exemptions.iter().any(|one| one.expires.is_some());
         ends.then(|| self.config.at(now))
     }

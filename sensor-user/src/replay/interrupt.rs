@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the replay ends with what it has, and a second one ends it at once.
+//! Ctrl-C and SIGTERM: the replay ends with its results so far, and a second signal ends it at once.
 
 use std::{
     io,
@@ -11,18 +11,18 @@ use std::{
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Exit code of a program that was interrupted, as shells tell it.
+/// Exit code of an interrupted program, by the convention of shells.
 pub const INTERRUPTED: u8 = 130;
 
-/// Whether the replay is to end.
+/// Whether the replay should end.
 #[derive(Clone)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Listens from now on.
+    /// Listens for signals from now on.
     ///
     /// # Errors
-    /// When the system does not let signals be listened for.
+    /// If the system does not allow it.
     pub fn listen() -> io::Result<Self> {
         let asked = Arc::new(AtomicBool::new(false));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -35,13 +35,13 @@ impl Interrupt {
         Ok(Self(asked))
     }
 
-    /// Nobody will ask.
+    /// Never interrupted.
     #[must_use]
     pub fn never() -> Self {
         Self(Arc::default())
     }
 
-    /// Whether somebody asked for it.
+    /// Whether a signal arrived.
     #[must_use]
     pub fn is_asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
@@ -55,7 +55,7 @@ async fn wait([mut interrupt, mut terminate]: [Signal; 2], asked: &AtomicBool) {
             _ = terminate.recv() => {}
         }
         if asked.swap(true, Ordering::Relaxed) {
-            // Reading may wait for ever, on a pipe that nobody writes to.
+            // Reading may wait for ever, on a pipe without a writer.
             std::process::exit(i32::from(INTERRUPTED));
         }
     }

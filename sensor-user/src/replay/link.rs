@@ -1,4 +1,4 @@
-//! Frames of other link types as Ethernet frames, which is what the packet path reads.
+//! Converts frames of other link types to Ethernet, which the packet path reads.
 
 use pcap_parser::Linktype;
 
@@ -22,8 +22,8 @@ const CISCO_HDLC: Linktype = Linktype(104);
 /// Link types that can be read, as a person calls them.
 pub const READ: &str = "Ethernet, raw IP, loopback, Linux cooked, PPP, PPPoE and Cisco HDLC";
 
-/// The frame as an Ethernet frame, written into `buffer`: as it is, or with an Ethernet header in place of its own. `None`
-/// where it is of no known link type or too short for one.
+/// The frame as an Ethernet frame, written into `buffer`: unchanged, or with an Ethernet header instead of its own. `None`
+/// if its link type is unknown or it is too short.
 #[must_use]
 pub fn ethernet<'a>(frame: &Frame<'_>, buffer: &'a mut Vec<u8>) -> Option<&'a mut [u8]> {
     let bytes = frame.bytes;
@@ -33,11 +33,11 @@ pub fn ethernet<'a>(frame: &Frame<'_>, buffer: &'a mut Vec<u8>) -> Option<&'a mu
             buffer.extend_from_slice(bytes.get(ETHERNET_LEN..).and(Some(bytes))?);
             return Some(buffer);
         }
-        // The numbers that some systems write for raw IP, beside the one that is assigned.
+        // The numbers that some systems use for raw IP, beside the assigned one.
         Linktype::RAW | Linktype::IPV4 | Linktype::IPV6 | Linktype(12 | 14) => {
             put(buffer, by_version(bytes)?, bytes);
         }
-        // A word with the address family, of which every system has its own number for IPv6.
+        // A word with the address family; every system has its own number for IPv6.
         Linktype::NULL | Linktype::LOOP => {
             let packet = bytes.get(4..)?;
             put(buffer, by_version(packet)?, packet);
@@ -137,7 +137,7 @@ mod tests {
         let bytes = [head, &IP].concat();
         let mut buffer = vec![];
         for cut in 0..bytes.len() {
-            // Whatever is missing, nothing is read beyond the end.
+            // A cut frame is never read beyond its end.
             let _ = ethernet(&Frame { link, bytes: &bytes[..cut], nanoseconds: 0 }, &mut buffer);
         }
         ethernet(&Frame { link, bytes: &bytes, nanoseconds: 0 }, &mut buffer).map(|frame| frame.to_vec())

@@ -1,7 +1,7 @@
-//! Captures instead of interfaces: recorded packets through the packet path and the stages of the agent.
+//! Replays: recorded packets through the packet path and the stages of the agent.
 //!
 //! [`link`] makes Ethernet frames of all link types, [`rewrite`](mod@rewrite) changes addresses, [`engine`] is the packet path in the
-//! kernel or on the host, [`player`] drives it by the [`clock`] of the frames, [`output`] writes what came of it.
+//! kernel or on the host, [`player`] drives it by the [`clock`] of the frames, [`output`] writes the results.
 
 pub mod clock;
 pub mod engine;
@@ -59,10 +59,10 @@ pub enum EngineChoice {
 }
 
 impl EngineChoice {
-    /// Makes it ready.
+    /// Prepares it.
     ///
     /// # Errors
-    /// When the kernel does not take the program.
+    /// If the kernel does not accept the program.
     pub fn start(self, config: &Config) -> Result<Box<dyn Engine>> {
         match self {
             Self::Host => Ok(Box::new(Host::new(config))),
@@ -70,7 +70,7 @@ impl EngineChoice {
                 let missing = privileges::missing();
                 if !missing.is_empty() {
                     bail!(
-                        "the kernel engine needs the privileges of `smb-sensor run`; {}. Or take --engine host, which needs none \
+                        "the kernel engine needs the privileges of `smb-sensor run`; {}. Or use --engine host, which needs none \
                          and tells the same",
                         privileges::FIX
                     );
@@ -81,14 +81,14 @@ impl EngineChoice {
     }
 }
 
-/// What is to be replayed, and how.
+/// What to replay, and how.
 #[derive(Clone, Debug)]
 pub struct Order {
     /// The captures, one after another; `-` is standard input.
     pub files: Vec<PathBuf>,
     /// Where the packet path runs.
     pub engine: EngineChoice,
-    /// Other addresses.
+    /// Rewrites of addresses.
     pub rewrites: Vec<Rewrite>,
     /// How fast.
     pub speed: Speed,
@@ -96,14 +96,14 @@ pub struct Order {
     pub json: bool,
     /// Whether summaries of flows are written too.
     pub flows: bool,
-    /// Directory of the store of known destinations; without it none is known at the beginning. It stays as it is.
+    /// Directory of the store of known destinations; without it none is known at first.
     pub state_dir: Option<PathBuf>,
 }
 
-/// Replays captures and tells on standard output what came of it.
+/// Replays captures and reports on standard output.
 ///
 /// # Errors
-/// Whatever keeps the replay from running. A capture that is damaged does not: it is told, and is the exit code.
+/// A failure of the replay itself. A damaged capture is reported, and makes the exit code 1.
 pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     let engine = order.engine.start(config)?;
     let interrupt = Interrupt::listen().context("cannot listen for SIGINT")?;
@@ -150,7 +150,7 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
                 whole = false;
                 monitor
                     .progress
-                    .beside(|| error!("{}: {reason}; what came before was replayed", path.display()));
+                    .beside(|| error!("{}: {reason}; the part before was replayed", path.display()));
             }
             Ended::Stopped => break,
         }
@@ -164,7 +164,7 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     }
     match monitor.failure.take() {
         Some(error) => stdout::settled(Err(error))?,
-        None => tell(&played, order.files.len()),
+        None => log_summary(&played, order.files.len()),
     }
     Ok(match (monitor.interrupt.is_asked(), whole) {
         (true, _) => ExitCode::from(INTERRUPTED),
@@ -173,15 +173,15 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     })
 }
 
-/// What lasts from one run to the next.
+/// State that outlasts a run.
 struct Kept {
     terms: KnownTerms,
     key: FingerprintKey,
-    /// The store, and the thread that writes it.
+    /// The store, with its writing thread.
     store: Option<(Handle, JoinHandle<Result<(), StorageError>>)>,
 }
 
-/// What is known at the beginning: the known destinations of a state directory, which takes those that are new, or none.
+/// The state at the beginning: the known destinations of a state directory, which will get the new ones, or none.
 fn kept(state_dir: Option<&Path>, config: &Config) -> Result<Kept> {
     let mut terms = KnownTerms::in_memory(&config.detection.windows);
     let Some(state_dir) = state_dir else {
@@ -204,11 +204,11 @@ fn kept(state_dir: Option<&Path>, config: &Config) -> Result<Kept> {
 enum Ended {
     Whole,
     Broken(CaptureError),
-    /// Somebody has enough: whoever reads, or whoever started the replay.
+    /// Stopped by the reader of the output, or by a signal.
     Stopped,
 }
 
-/// What goes on around a replay.
+/// Progress bar, output failure and interrupt of a replay.
 struct Monitor {
     progress: Progress,
     failure: Failure,
@@ -242,7 +242,7 @@ fn play(path: &Path, player: &mut Player, monitor: &Monitor) -> Result<Ended> {
     }
 }
 
-fn tell(played: &Played, files: usize) {
+fn log_summary(played: &Played, files: usize) {
     info!("{}", played.statistics);
     let Counted { frames, left_out, unknown_link, .. } = played.read;
     if let Some(unread) = unknown_link {

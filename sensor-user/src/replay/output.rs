@@ -1,4 +1,4 @@
-//! What a replay writes on standard output: documents as JSON lines, or a line for each incident at its end.
+//! The output of a replay on standard output: documents as JSON lines, or a line for each incident at its end.
 
 use std::{
     cell::RefCell,
@@ -26,10 +26,10 @@ use crate::{
     storage::{Handle, RowBatch},
 };
 
-/// How long the store may take for what waits before it.
+/// Time for the store to accept a batch.
 const STORE_PATIENCE: Duration = Duration::from_secs(30);
 
-/// What is written.
+/// The form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// Every document, as the running agent writes it.
@@ -38,32 +38,32 @@ pub enum Form {
     Lines,
 }
 
-/// Writes at once: nothing waits, and nothing is given up.
+/// Writes at once: nothing waits, and nothing is dropped.
 pub struct ReplayOutput {
     form: Form,
     destination: Box<dyn Write>,
     sensor: ecs::Sensor,
-    /// Whether each line is to be seen at once.
+    /// Whether to flush after each line.
     unbuffered: bool,
     progress: Progress,
     failure: Failure,
     counts: OutputCounts,
-    /// Where known terms are kept, if anywhere.
+    /// Store of known terms, if any.
     terms: Option<Handle>,
 }
 
-/// Why the destination takes nothing any more.
+/// Why the destination accepts nothing more.
 #[derive(Clone, Default)]
 pub struct Failure(Rc<RefCell<Option<io::Error>>>);
 
 impl Failure {
-    /// Takes the error, if there is one.
+    /// Takes the error, if any.
     #[must_use]
     pub fn take(&self) -> Option<io::Error> {
         self.0.borrow_mut().take()
     }
 
-    /// Whether there is one.
+    /// Whether there is an error.
     #[must_use]
     pub fn is_there(&self) -> bool {
         self.0.borrow().is_some()
@@ -71,7 +71,7 @@ impl Failure {
 }
 
 impl ReplayOutput {
-    /// Writes to `destination`; with `unbuffered`, each line at once.
+    /// Writes to `destination`; with `unbuffered`, flushes after each line.
     #[must_use]
     pub fn new(
         form: Form,
@@ -99,7 +99,7 @@ impl ReplayOutput {
         Self { terms: store, ..self }
     }
 
-    /// Hands new terms to the store. A replay waits for it: it loses no time that matters.
+    /// Passes new terms to the store. A replay can wait for it.
     fn keep(&self, changes: StateChanges) {
         let Some(store) = &self.terms else { return };
         if changes.terms.rows.is_empty() && changes.terms.forgotten.is_empty() {
@@ -109,14 +109,14 @@ impl ReplayOutput {
         state::add_changes(&StateChanges { incidents: vec![], ..changes }, &mut rows);
         while let Err(refused) = store.submit(rows) {
             if !store.flush(STORE_PATIENCE) {
-                // Its thread ended or cannot write, and says why when it is joined.
+                // Its thread ended or cannot write, and reports why when it is joined.
                 return;
             }
             rows = refused;
         }
     }
 
-    /// Where a failure will be.
+    /// A handle to the later failure.
     #[must_use]
     pub fn failure(&self) -> Failure {
         self.failure.clone()
@@ -176,8 +176,8 @@ impl Output for ReplayOutput {
     }
 }
 
-/// The line of an incident that is over: when it began, how severe it is, and what happened. A summary of incidents that were held
-/// back has one too.
+/// The line of an incident at its end: start, severity, message. A summary of incidents that were only counted
+/// has one too.
 fn line(event: &Event) -> Option<String> {
     match event {
         Event::Incident(event) if event.action == IncidentAction::Closed => Some(incident_line(event)),

@@ -1,4 +1,4 @@
-//! Frames down the packet path and through the stages, by the clock that the frames carry.
+//! Passes frames to the packet path and the stages, by the clock of the frames.
 
 use std::{
     thread,
@@ -37,45 +37,45 @@ use crate::{
 /// Time of the capture between two sweeps of the flow slots.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// Time without anything to follow after which the slots are emptied: ticks of 32 bits cannot tell much longer times apart.
+/// Time without connections after which the slots are emptied: ticks of 32 bits cannot represent much longer times.
 const FORGOTTEN: Duration = Duration::from_secs(10 * 86_400);
 
-/// Name under which documents know where the packets came from.
+/// Name of the sensor in documents of a replay.
 pub const INTERFACE: &str = "replay";
 
-/// What was replayed.
+/// The result of a replay.
 #[derive(Clone, Debug)]
 pub struct Played {
-    /// Frames of the captures.
+    /// Counts of frames.
     pub read: Counted,
     /// Flows that took a slot.
     pub flows: u64,
-    /// What became of the packets.
+    /// Counts of packets.
     pub statistics: Statistics,
 }
 
-/// A replay under way.
+/// A running replay.
 pub struct Player {
     engine: Box<dyn Engine>,
     pipeline: Pipeline,
     in_force: InForce,
     clock: ReplayClock,
-    /// When the frame before this one came.
+    /// Time of the last frame.
     last: Option<Moment>,
     next_sweep: Option<Timestamp>,
     rewrites: Vec<Rewrite>,
     timer: PlaybackTimer,
-    /// Counts of recordings before this one.
+    /// Counters of earlier recordings.
     before: CounterValues,
     buffer: Vec<u8>,
     read: Read,
     flows: u64,
 }
 
-/// The longest sleep between two looks at whether the replay is to end.
+/// The longest sleep between two checks for an interrupt.
 const NAP: Duration = Duration::from_millis(50);
 
-/// Holds frames back until they are due.
+/// Delays frames until they are due.
 struct PlaybackTimer {
     speed: Speed,
     began: Option<(Instant, Timestamp)>,
@@ -83,7 +83,7 @@ struct PlaybackTimer {
 }
 
 impl PlaybackTimer {
-    /// Waits; `false` where the replay is to end instead.
+    /// Waits; `false` if the replay should end instead.
     fn wait(&mut self, now: Moment) -> bool {
         if self.speed == Speed::Max {
             return true;
@@ -102,7 +102,7 @@ impl PlaybackTimer {
     }
 }
 
-/// What a replay works with.
+/// The parts of a replay.
 pub struct PlayerParts {
     /// The packet path.
     pub engine: Box<dyn Engine>,
@@ -110,16 +110,16 @@ pub struct PlayerParts {
     pub terms: KnownTerms,
     /// The key of credentials' fingerprints.
     pub key: FingerprintKey,
-    /// Other addresses.
+    /// Rewrites of addresses.
     pub rewrites: Vec<Rewrite>,
-    /// How fast.
+    /// Speed.
     pub speed: Speed,
-    /// Whether it is to end before its end.
+    /// Whether to end early.
     pub interrupt: Interrupt,
 }
 
 impl Player {
-    /// A replay by a configuration; documents go to `output`.
+    /// A replay with a configuration; documents go to `output`.
     #[must_use]
     pub fn new(config: &Config, parts: PlayerParts, output: impl Output + 'static) -> Self {
         let PlayerParts { engine, terms, key, rewrites, speed, interrupt } = parts;
@@ -148,22 +148,22 @@ impl Player {
         }
     }
 
-    /// Says that the next frame is the first of another file.
+    /// The next frame is the first of another file.
     pub fn begin_file(&mut self) {
         self.clock.begin_file();
         self.read.begin_file();
     }
 
-    /// The frames of the file so far.
+    /// Counts of the file so far.
     #[must_use]
     pub const fn of_file(&self) -> &Counted {
         &self.read.file
     }
 
-    /// Takes a frame.
+    /// Processes a frame.
     ///
     /// # Errors
-    /// When the kernel does not run its program.
+    /// If the kernel does not run its program.
     pub fn frame(&mut self, frame: &Frame<'_>) -> Result<()> {
         let now = match self.clock.step(frame.nanoseconds) {
             Step::On(now) => now,
@@ -201,23 +201,23 @@ impl Player {
             pipeline.record(record, now);
         });
         if self.timer.speed != Speed::Max {
-            // The next frame may be an hour away, and nothing is to wait for it.
+            // The next frame may be an hour away: nothing should wait for it.
             self.pipeline.write(now);
         }
         Ok(())
     }
 
-    /// The end: every connection is told as it stands.
+    /// The end: reports every connection in its present state.
     ///
     /// # Errors
-    /// When the kernel does not tell its counts.
+    /// If the kernel does not give its counters.
     pub fn finish(mut self) -> Result<Played> {
         self.end_recording()?;
         let statistics = self.pipeline.statistics(self.engine.counters()?.plus(&self.before));
         Ok(Played { read: self.read.all, flows: self.flows, statistics })
     }
 
-    /// Ends what was recorded and begins with empty slots.
+    /// Ends a recording and starts with empty slots.
     fn begin_anew(&mut self) -> Result<()> {
         self.end_recording()?;
         self.next_sweep = None;
@@ -226,10 +226,10 @@ impl Player {
         self.forget()
     }
 
-    /// Empties the slots, and keeps the counts.
+    /// Empties the slots, and keeps the counters.
     fn forget(&mut self) -> Result<()> {
         self.before = self.before.plus(&self.engine.counters()?);
-        self.engine.reset().context("cannot begin another recording")
+        self.engine.reset().context("cannot start another recording")
     }
 
     fn end_recording(&mut self) -> Result<()> {
@@ -240,8 +240,8 @@ impl Player {
         Ok(())
     }
 
-    /// Makes up for the sweeps between the frame before and this one. Where nothing is followed they would find nothing: one
-    /// is enough, however long the gap.
+    /// Makes the sweeps between the last frame and this one. Without connections one sweep is
+    /// enough, however long the gap.
     fn sweep_until(&mut self, now: Moment) -> Result<()> {
         let Some(mut due) = self.next_sweep else {
             self.next_sweep = Some(now.at + SWEEP);
@@ -250,7 +250,7 @@ impl Player {
         while due <= now.at {
             self.sweep(ReplayClock::moment(due))?;
             if due + SWEEP == due {
-                // The last moment that a timestamp can say: there is none after it to be swept at.
+                // The last representable moment: there is no later sweep.
                 break;
             }
             due = due + SWEEP;

@@ -1,4 +1,4 @@
-//! The progress bar: on a terminal, and only where there is something to wait for.
+//! The progress bar: on a terminal, and only for slow replays.
 
 use std::{
     cell::RefCell,
@@ -24,14 +24,14 @@ struct Bar {
     bar: ProgressBar,
     started: Instant,
     patience: Duration,
-    /// Where it will be shown, until it is.
+    /// The terminal, until the bar is shown.
     terminal: Option<ProgressDrawTarget>,
     watch: Option<Watch>,
     frames: u32,
 }
 
 impl Progress {
-    /// None at all.
+    /// No bar.
     #[must_use]
     pub const fn none() -> Self {
         Self(None)
@@ -43,7 +43,7 @@ impl Progress {
         Self::on(ProgressDrawTarget::stderr(), PATIENCE)
     }
 
-    /// A bar that is shown there after that time.
+    /// A bar that appears after that time.
     fn on(terminal: ProgressDrawTarget, patience: Duration) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         let started = Instant::now();
@@ -70,7 +70,7 @@ impl Progress {
         bar.watch = Some(watch);
     }
 
-    /// A frame passed.
+    /// Counts a frame.
     pub fn frame(&self) {
         let Some(shared) = &self.0 else { return };
         let mut bar = shared.borrow_mut();
@@ -89,7 +89,7 @@ impl Progress {
         }
     }
 
-    /// Writes something beside the bar.
+    /// Writes something above the bar.
     pub fn beside<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.0 {
             Some(shared) if shared.borrow().terminal.is_none() => shared.borrow().bar.suspend(write),
@@ -97,7 +97,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn end(&self) {
         if let Some(shared) = &self.0 {
             shared.borrow().bar.finish_and_clear();

@@ -1,20 +1,20 @@
-//! How many frames a replay took, and which it could not read: of all files, and of the one it is at.
+//! Counts of frames in a replay, read and unreadable: of all files, and of the present one.
 
 use pcap_parser::Linktype;
 
 use super::link;
 use crate::capture::Frame;
 
-/// Frames, counted.
+/// Counts of frames.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counted {
     /// Frames.
     pub frames: u64,
     /// Bytes of them.
     pub bytes: u64,
-    /// Frames that no packet path could read, because of their link type or because they are too short for it.
+    /// Frames that were skipped, because of their link type or because they are too short for it.
     pub left_out: u64,
-    /// A link type that was left out.
+    /// A link type that was skipped.
     pub unknown_link: Option<Linktype>,
 }
 
@@ -49,7 +49,7 @@ impl Read {
 }
 
 impl Counted {
-    /// Why nothing can be said of a file that has frames, if so.
+    /// Why a file with frames gave no results, if so.
     #[must_use]
     pub fn nothing_read(&self) -> Option<String> {
         if self.frames == 0 || self.left_out < self.frames {
@@ -59,6 +59,6 @@ impl Counted {
             || "they are too short, or not of IP".to_owned(),
             |unread| format!("they are of link type {}. The sensor reads {}", unread.0, link::READ),
         );
-        Some(format!("none of its {} frames can be read, and nothing of it was judged: {why}", self.frames))
+        Some(format!("none of its {} frames can be read, so it was not analysed: {why}", self.frames))
     }
 }

@@ -1,6 +1,6 @@
-//! Other addresses in a capture: so that a session between private addresses can be made to cross the border.
+//! Rewrites addresses in a capture, for example to make a session between private addresses cross the border.
 //!
-//! Takes Ethernet frames, changes the addresses of the outermost IP header in place. Checksums are left as they are: the
+//! Takes Ethernet frames, changes the addresses of the outermost IP header in place. Checksums stay as they are: the
 //! packet path reads none.
 
 use std::{
@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use super::link::ETHERNET_LEN;
 use crate::config::network;
 
-/// One prefix that becomes another of the same length.
+/// One prefix and its replacement of the same length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rewrite {
     from: IpNet,
@@ -29,19 +29,17 @@ impl FromStr for Rewrite {
             .ok_or("two networks with = between them are expected: 10.1.0.0/16=81.2.0.0/16")?;
         let (from, to) = (network(from.trim())?, network(to.trim())?);
         if from.addr().is_ipv4() != to.addr().is_ipv4() {
-            return Err(format!("{from} and {to} are of different families"));
+            return Err(format!("{from} and {to} have different address families"));
         }
         if from.prefix_len() != to.prefix_len() {
-            return Err(format!(
-                "{from} and {to} are of different lengths: both need the same number after /"
-            ));
+            return Err(format!("{from} and {to} have different lengths: both need the same number after /"));
         }
         Ok(Self { from, to })
     }
 }
 
 impl Rewrite {
-    /// The address in the other prefix, if this one covers it.
+    /// The rewritten address, if this prefix covers it.
     fn of(&self, address: IpAddr) -> Option<IpAddr> {
         if !self.from.contains(&address) {
             return None;
@@ -60,7 +58,7 @@ impl Rewrite {
     }
 }
 
-/// Changes the addresses in the first IP header of an Ethernet frame; the first rewrite that covers an address counts.
+/// Rewrites the addresses in the first IP header of an Ethernet frame; for each address the first rewrite that covers it counts.
 pub fn rewrite(frame: &mut [u8], rewrites: &[Rewrite]) {
     if rewrites.is_empty() {
         return;

@@ -1,13 +1,13 @@
-//! Faults on purpose, for tests: one environment variable makes a named thread panic or hang. Release builds have none of it.
+//! Fault injection for tests: one environment variable makes a named thread panic or hang. Release builds do not have it.
 //!
-//! `SMB_SENSOR_FAULT=panic:store-writer` makes that thread panic when it next comes to its point;
-//! `SMB_SENSOR_FAULT=hang:store-writer:60` makes it wait for 60 seconds there, once.
+//! `SMB_SENSOR_FAULT=panic:store-writer` makes that thread panic at its next fault point;
+//! `SMB_SENSOR_FAULT=hang:store-writer:60` makes it wait there for 60 seconds, once.
 
-/// A point that a thread passes while it works.
+/// A fault point of a thread.
 #[cfg(not(debug_assertions))]
 pub fn point(_: &str) {}
 
-/// A point that a thread passes while it works.
+/// A fault point of a thread.
 #[cfg(debug_assertions)]
 pub fn point(thread: &str) {
     use std::{

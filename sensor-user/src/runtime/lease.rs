@@ -1,9 +1,9 @@
-//! The lease of enforcement, renewed by a thread of its own that does nothing else.
+//! The lease of enforcement, renewed by a thread that does nothing else.
 //!
-//! The kernel program drops packets only while its lease runs, which is ten seconds. Here it is renewed every two. Nothing on this
-//! thread waits for a disk, a terminal or another thread's work: the lock is held for one map update at most, and nothing is
-//! logged from here. The lease lapses with the process, and also when the reader was not heard of for [`READER_LIMIT`]: a
-//! sensor that sees nothing any more must not go on dropping packets.
+//! The kernel program drops packets only while its lease runs, which is ten seconds. This thread renews it every two. It
+//! never waits for a disk, a terminal or another thread's work: the lock is held for at most one map update, and it logs
+//! nothing. The lease lapses with the process, and also if the reader was silent for [`READER_LIMIT`]: a
+//! blind sensor must not continue to drop packets.
 
 use std::{
     convert::Infallible,
@@ -27,7 +27,7 @@ const RENEWAL: Duration = Duration::from_secs(2);
 /// The same while enforcement is off.
 const OFF: Duration = Duration::from_secs(60);
 
-/// Time without a sign of the reader after which the lease lapses.
+/// Time without a sign of life from the reader after which the lease lapses.
 pub const READER_LIMIT: Duration = Duration::from_secs(60);
 
 /// The lease. It ends when this is dropped.
@@ -40,11 +40,11 @@ struct Shared {
     state: Mutex<State>,
     wake: Condvar,
     clock: KernelClock,
-    /// Time since boot at which the reader was last heard of, nanoseconds.
+    /// Time since boot of the reader's last sign of life, nanoseconds.
     reader: AtomicU64,
-    /// Renewals that the kernel did not take.
+    /// Renewals that the kernel refused.
     failures: AtomicU64,
-    /// The lease lapsed, since the reader was not heard of.
+    /// The lease lapsed because the reader was silent.
     lapsed: AtomicBool,
     stop: AtomicBool,
 }
@@ -58,7 +58,7 @@ impl Lease {
     /// Starts to renew the lease of this switch, which is off at first.
     ///
     /// # Errors
-    /// When there is no thread to be had.
+    /// If no thread can be started.
     pub fn start(
         switch: EnforcementSwitch,
         clock: KernelClock,
@@ -82,10 +82,10 @@ impl Lease {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Puts enforcement into force, or ends it, from the next packet on.
+    /// Turns enforcement on or off, from the next packet on.
     ///
     /// # Errors
-    /// When the kernel does not take it; what was in force ends with its lease.
+    /// If the kernel refuses; the present state ends with its lease.
     pub fn set(&self, enforcement: Enforcement, now: Now) -> Result<(), LoadError> {
         let mut state = self.shared.lock();
         state.enforcement = enforcement;
@@ -93,7 +93,7 @@ impl Lease {
         state.switch.set(enforcement.for_kernel(now, self.shared.clock.ticks()))
     }
 
-    /// What is in force at `now`.
+    /// The state at `now`.
     #[must_use]
     pub fn enforcement(&self, now: Now) -> Enforcement {
         let mut state = self.shared.lock();
@@ -101,18 +101,18 @@ impl Lease {
         state.enforcement
     }
 
-    /// The reader works.
+    /// Notes a sign of life from the reader.
     pub fn reader_works(&self, now: Now) {
         self.shared.reader.store(nanos(now.since_boot), Ordering::Relaxed);
     }
 
-    /// Renewals that the kernel did not take.
+    /// Renewals that the kernel refused.
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.shared.failures.load(Ordering::Relaxed)
     }
 
-    /// Whether it lapsed since this was last asked, as the reader was not heard of.
+    /// Whether it lapsed since the last call because the reader was silent.
     #[must_use]
     pub fn has_lapsed(&self) -> bool {
         self.shared.lapsed.swap(false, Ordering::Relaxed)
@@ -132,7 +132,7 @@ impl Shared {
                 return;
             }
             self.renew(&mut state);
-            // What is off needs no renewal; whoever sets it wakes this.
+            // While it is off, no renewal is needed; setting it wakes this thread.
             let wait = if state.enforcement == Enforcement::Off { OFF } else { RENEWAL };
             drop(self.wake.wait_timeout(state, wait));
         }
@@ -154,9 +154,9 @@ impl Shared {
     }
 }
 
-/// Whether a reader that was heard of at `heard` is taken to work.
-fn is_alive(now: Duration, heard: u64) -> bool {
-    nanos(now).saturating_sub(heard) < nanos(READER_LIMIT)
+/// Whether a reader with its last sign of life at `last_sign` counts as working.
+fn is_alive(now: Duration, last_sign: u64) -> bool {
+    nanos(now).saturating_sub(last_sign) < nanos(READER_LIMIT)
 }
 
 fn nanos(time: Duration) -> u64 {
@@ -166,7 +166,7 @@ fn nanos(time: Duration) -> u64 {
 impl Drop for Lease {
     fn drop(&mut self) {
         {
-            // Under the lock, so that the thread does not miss it between its look and its wait.
+            // Under the lock, so that the thread does not miss it between its check and its wait.
             let _state = self.shared.lock();
             self.shared.stop.store(true, Ordering::Relaxed);
         }
@@ -183,9 +183,9 @@ mod tests {
 
     #[test]
     fn reader_counts_as_working_for_one_minute() {
-        let heard = nanos(Duration::from_secs(100));
-        assert!(is_alive(Duration::from_secs(159), heard));
-        assert!(!is_alive(Duration::from_secs(160), heard));
-        assert!(is_alive(Duration::from_secs(99), heard), "heard of just now, on another CPU");
+        let last_sign = nanos(Duration::from_secs(100));
+        assert!(is_alive(Duration::from_secs(159), last_sign));
+        assert!(!is_alive(Duration::from_secs(160), last_sign));
+        assert!(is_alive(Duration::from_secs(99), last_sign), "a sign just now, on another CPU");
     }
 }

@@ -1,6 +1,6 @@
 //! The log: lines on standard error, written by a thread of their own.
 //!
-//! Whoever logs never waits. A standard error that takes nothing costs lines, which are counted, and nothing else.
+//! Logging never waits. If standard error accepts nothing, lines are lost and counted; nothing else happens.
 
 use std::{
     fmt, io,
@@ -21,28 +21,28 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// Lines that wait for standard error.
+/// Most lines that wait for standard error.
 const WAITING: usize = 8_192;
 
-/// Time that the last lines are given at the end.
+/// Time for the last lines at the end.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Lines that were lost, in this process.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
-/// The log while it is written.
+/// The running log.
 #[derive(Clone, Debug)]
 pub struct Log(SyncSender<Message>);
 
 #[derive(Debug)]
 enum Message {
     Line(Vec<u8>),
-    /// Everything before this is written.
+    /// All earlier lines are written.
     Flush(SyncSender<()>),
 }
 
 impl Log {
-    /// Writes what waits, for a bounded time.
+    /// Writes waiting lines, for a bounded time.
     pub fn flush(&self) {
         let (done, written) = sync_channel(1);
         if self.0.try_send(Message::Flush(done)).is_ok() {
@@ -57,17 +57,17 @@ impl Log {
     }
 }
 
-/// Lines that standard error did not take so far.
+/// Lines that standard error did not accept so far.
 #[must_use]
 pub fn lost_lines() -> u64 {
     LOST.load(Ordering::Relaxed)
 }
 
-/// Begins to log on standard error, by the filter in `RUST_LOG` (`info` without one). Panics are logged as well.
+/// Starts to log on standard error, by the filter in `RUST_LOG` (`info` without one). Panics are logged as well.
 #[must_use]
 pub fn start() -> Log {
     let (sender, lines) = sync_channel(WAITING);
-    // Without a thread nothing is logged, and all else goes on.
+    // Without a thread nothing is logged, and everything else continues.
     let _ = thread::Builder::new().name("log".into()).spawn(move || write(&lines));
     let log = Log(sender);
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
@@ -77,7 +77,7 @@ pub fn start() -> Log {
         .event_format(Lines)
         .with_writer(log.clone())
         .finish();
-    // A second logger in one process is the caller's mistake, and the first one goes on.
+    // A second logger in one process is the caller's mistake, and the first one stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
     let _ = tracing_log::LogTracer::init();
     // The standard hook writes to standard error itself, and waits for it.
@@ -119,7 +119,7 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-/// A line that is handed over when it is complete.
+/// A line that is passed on when it is complete.
 pub struct Line {
     bytes: Vec<u8>,
     log: SyncSender<Message>,

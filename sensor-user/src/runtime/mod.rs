@@ -1,4 +1,4 @@
-//! What runs beside the reader: the lease of enforcement, logging, and the supervision of threads.
+//! Threads beside the reader: the lease of enforcement, logging, and supervision.
 
 pub mod fault;
 mod lease;

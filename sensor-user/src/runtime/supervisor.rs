@@ -1,7 +1,7 @@
-//! Threads that must not end: when one does, the agent ends with an error.
+//! Supervises threads that must not end: if one does, the agent ends with an error.
 //!
-//! A supervised thread that returns, fails or panics leaves a message; the reader takes it and stops the run. A supervisor such as
-//! systemd starts the agent anew.
+//! A supervised thread that returns, fails or panics leaves a message; the reader takes it and stops the run. A service manager
+//! such as systemd restarts the agent.
 
 use std::{
     any::Any,
@@ -11,19 +11,19 @@ use std::{
 
 use tokio::sync::mpsc;
 
-/// Ends that wait for the reader. The first stops the agent; what is refused is the end of another thread after it.
+/// Most messages that wait for the reader. The first stops the agent; later ones may be dropped.
 const MAX_ENDED: usize = 8;
 
-/// A thread that ended although nothing stopped it.
+/// A thread that ended without being stopped.
 #[derive(Debug)]
 pub struct Ended {
     /// Name of the thread.
     pub thread: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// Starts threads and hears of their end.
+/// Starts threads and receives their end.
 #[derive(Debug)]
 pub struct Supervisor {
     sender: mpsc::Sender<Ended>,
@@ -42,10 +42,10 @@ impl Default for Supervisor {
 }
 
 impl Supervisor {
-    /// Starts a thread. Whatever ends it before the agent does is reported, also a plain return.
+    /// Starts a thread. Any end before the agent's is reported, even a plain return.
     ///
     /// # Errors
-    /// When there is no thread to be had.
+    /// If no thread can be started.
     pub fn spawn<E: std::fmt::Display>(
         &self,
         name: &str,
@@ -59,10 +59,10 @@ impl Supervisor {
         })
     }
 
-    /// Starts a thread that the agent can do without: it may end, and logs why. Only a panic, which is a defect, is reported.
+    /// Starts an optional thread: it may end, and logs why. Only a panic, which is a defect, is reported.
     ///
     /// # Errors
-    /// When there is no thread to be had.
+    /// If no thread can be started.
     pub fn spawn_optional(
         &self,
         name: &str,
@@ -88,12 +88,12 @@ impl Supervisor {
 
 impl Reporter {
     fn report(&self, thread: String, reason: String) {
-        // When the agent ends, nobody listens any more, and that is the usual end.
+        // While the agent ends, nobody receives any more, and the thread ends as usual.
         let _ = self.0.try_send(Ended { thread, reason });
     }
 }
 
-/// Does the work of a thread; a panic is an error with its message.
+/// Runs a thread's work; a panic becomes an error with its message.
 fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| format!("it panicked: {}", message(panic.as_ref())))
 }

@@ -21,23 +21,23 @@ pub struct OpenError {
     source: io::Error,
 }
 
-/// Writes documents, each as one line, none torn.
+/// Writes documents, each as one complete line.
 #[derive(Debug)]
 pub struct Lines<W> {
     destination: W,
-    /// Place of the document that is being written, and how much of its line is out.
+    /// Index of the document that is being written, and the written bytes of its line.
     partial: (u64, usize),
 }
 
 impl Lines<File> {
-    /// Appends to a file, which is made when it is missing.
+    /// Appends to a file, which is created if missing.
     ///
     /// # Errors
-    /// [`OpenError`] names the file.
+    /// [`OpenError`] with the file.
     pub fn into_file(path: &Path) -> Result<Self, OpenError> {
         let failed = |source| OpenError { path: path.to_owned(), source };
         let torn = is_torn(path);
-        // Not blocking: a named pipe without a reader is an error, not a hang. Files do not care.
+        // Non-blocking: a named pipe without a reader is an error, not a hang. Files do not care.
         let mut file = OpenOptions::new()
             .create(true)
             .append(true)
@@ -78,7 +78,7 @@ impl<W: Write + Send> Sink for Lines<W> {
     }
 }
 
-/// Whether a file ends within a line, which a process wrote that was killed: its document comes again whole.
+/// Whether a file ends within a line, left by a killed process: the document will be written again.
 fn is_torn(path: &Path) -> bool {
     let last = || {
         let metadata = fs::metadata(path)?;
@@ -88,7 +88,7 @@ fn is_torn(path: &Path) -> bool {
         }
         io::Result::Ok(last)
     };
-    // What cannot be read may still be written.
+    // An unreadable file may still be writable.
     last().is_ok_and(|last| last != [b'\n'])
 }
 
@@ -101,7 +101,7 @@ mod tests {
         DocumentRow { sequence, kind: DocumentKind::Incident, severity: 73, at: 0, body: body.into() }
     }
 
-    /// Takes three bytes at a time, and refuses every other call.
+    /// Accepts three bytes at a time, and refuses every other call.
     #[derive(Default)]
     struct Reluctant {
         taken: Vec<u8>,

@@ -1,6 +1,6 @@
-//! Sinks: each reads the store behind a cursor of its own and delivers what it finds there, on a thread of its own.
+//! Sinks: each reads the store from its own cursor and delivers the documents, on its own thread.
 //!
-//! What a destination does not take waits in the store, also over a restart. Nothing that a destination does holds up anything else.
+//! Documents that a destination does not accept wait in the store, even over a restart. A destination delays nothing else.
 
 mod lines;
 
@@ -24,28 +24,28 @@ use crate::storage::{
     DocumentKind, DocumentQuery, DocumentRow, Handle, OUTPUT_CURSOR, Reader, RowBatch, StorageError,
 };
 
-/// Time before a destination, or a store, that failed is tried again.
+/// Time before a failed destination or store is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// Time after which a sink looks again although nothing came.
+/// Time after which a sink checks the store without a signal.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// Time that a sink is given to end.
+/// Time for a sink to end.
 const END: Duration = Duration::from_secs(1);
 
-/// Documents that are read at a time.
+/// Most documents that are read at a time.
 const BATCH: u64 = 512;
 
 /// A destination.
 pub trait Sink: Send {
-    /// Delivers a document, or as much of it as it takes now: called again with the same one after an error.
+    /// Delivers a document, or part of it: after an error it is called again with the same one.
     ///
     /// # Errors
     /// Why it cannot be delivered now.
     fn deliver(&mut self, document: &DocumentRow) -> std::io::Result<()>;
 }
 
-/// A sink cannot begin.
+/// Why a sink cannot start.
 #[derive(Debug, Error)]
 pub enum SinkError {
     /// Its destination cannot be opened.
@@ -54,12 +54,12 @@ pub enum SinkError {
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StorageError),
-    /// There is no thread to be had.
+    /// A thread cannot be started.
     #[error("cannot start a thread for the output: {0}")]
     Thread(#[source] std::io::Error),
 }
 
-/// The sinks that run.
+/// The running sinks.
 #[derive(Default)]
 pub struct Sinks {
     all: Vec<Running>,
@@ -73,20 +73,20 @@ struct Running {
 
 #[derive(Default)]
 struct Progress {
-    /// Place of the last document that was delivered or passed over.
+    /// Position of the last document that was delivered or skipped.
     cursor: AtomicU64,
     written: AtomicU64,
     stop: AtomicBool,
 }
 
-/// What a sink takes.
+/// The parts of a sink.
 #[derive(Clone, Debug)]
 pub struct Subscription {
     /// Name of its cursor.
     pub name: &'static str,
     /// Directory of the store.
     pub state_dir: PathBuf,
-    /// Whether it takes summaries of connections too.
+    /// Whether it delivers summaries of connections too.
     pub flows: bool,
 }
 
@@ -118,7 +118,7 @@ impl Sinks {
         Ok(())
     }
 
-    /// Waits until all have come to a place, or for so long.
+    /// Waits until all have reached a position, at most for this time.
     pub fn settle(&self, place: u64, patience: Duration) {
         let deadline = Instant::now() + patience;
         while self.waiting(place) > 0 && Instant::now() < deadline && self.are_alive() {
@@ -132,7 +132,7 @@ impl Sinks {
         self.all.iter().all(|one| one.thread.as_ref().is_some_and(|thread| !thread.is_finished()))
     }
 
-    /// Documents that the slowest sink has before it, up to a place.
+    /// Documents that the slowest sink has not delivered, up to a position.
     #[must_use]
     pub fn waiting(&self, place: u64) -> u64 {
         let behind = |one: &Running| place.saturating_sub(one.progress.cursor.load(Ordering::Relaxed));
@@ -213,13 +213,13 @@ impl Worker {
             true
         })?;
         if documents.is_empty() {
-            // What is missing up to here was removed as too old.
+            // Documents missing up to here were removed as too old.
             self.progress.cursor.store(self.store.committed().sequence(), Ordering::Relaxed);
         }
         Ok(documents)
     }
 
-    /// Delivers documents, however long that takes; `false` when it is to end meanwhile.
+    /// Delivers documents, however long that takes; `false` if it should end meanwhile.
     fn deliver(&self, documents: &[DocumentRow], sink: &mut impl Sink) -> bool {
         for document in documents {
             if document.kind == DocumentKind::Flow && !self.subscription.flows {
@@ -230,7 +230,7 @@ impl Worker {
             while let Err(error) = sink.deliver(document) {
                 if !failing {
                     warn!(
-                        "the output does not take documents ({error}); they wait in the store and are tried again"
+                        "the output does not accept documents ({error}); they wait in the store and are tried again"
                     );
                 }
                 failing = true;
@@ -241,7 +241,7 @@ impl Worker {
                 thread::sleep(RETRY);
             }
             if failing {
-                warn!("the output takes documents again");
+                warn!("the output accepts documents again");
             }
             self.progress.written.fetch_add(1, Ordering::Relaxed);
             self.progress.cursor.store(document.sequence, Ordering::Relaxed);
@@ -250,7 +250,7 @@ impl Worker {
         true
     }
 
-    /// Saves how far it is. A cursor that the store does not take now is saved with the next document: after a crash some come twice.
+    /// Saves its position. If the store refuses now, it is saved with the next document: after a crash some are delivered twice.
     fn save_cursor(&self) {
         let cursor = self.progress.cursor.load(Ordering::Relaxed);
         let cursors = vec![(self.subscription.name.to_owned(), cursor)];
@@ -258,7 +258,7 @@ impl Worker {
     }
 }
 
-/// Starts the output of the configuration: JSON lines in a file, or on standard output.
+/// Starts the configured output: JSON lines in a file, or on standard output.
 ///
 /// # Errors
 /// [`SinkError`]

@@ -1,4 +1,4 @@
-//! Files of prefixes: plain, one a line, or columns.
+//! Files of prefixes: plain, one per line, or columns.
 
 use std::{
     fmt::Write as _,
@@ -15,32 +15,32 @@ use thiserror::Error;
 
 use crate::config::{NOT_UTF8, UTF16, is_utf16, network};
 
-/// How a file is laid out.
+/// The format of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Plain, or columns where the first line that says something has a comma.
+    /// Plain, or columns if the first line with content has a comma.
     Detect,
-    /// A prefix or address a line; what follows behind `#` or `;` describes it.
+    /// A prefix or address per line; text after `#` or `;` describes it.
     Plain,
-    /// Columns between commas, semicolons or tabulators, in quotes where they need to be.
+    /// Columns separated by commas, semicolons or tabs, quoted if necessary.
     Csv {
-        /// Column of the prefix, from 0; without it the first that is one.
+        /// Column of the prefix, from 0; by default the first that is one.
         prefix: Option<usize>,
-        /// Column of the description; without it the one behind the prefix.
+        /// Column of the description; by default the one after the prefix.
         description: Option<usize>,
     },
 }
 
-/// Lines that an error lists at most.
+/// Most lines that an error lists.
 const MAX_LISTED: usize = 5;
 
-/// Bytes of a file at most. The agent reads files while packets wait.
+/// Most bytes of a file. The agent reads files while packets wait.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// Bytes of a description that are kept.
+/// Most bytes of a description.
 const MAX_DESCRIPTION_LEN: usize = 512;
 
-/// A file that is not used.
+/// Why a file is not used.
 #[derive(Debug, Error)]
 pub enum ThreatFileError {
     /// It cannot be read.
@@ -53,20 +53,20 @@ pub enum ThreatFileError {
         source: io::Error,
     },
     /// It is a pipe, a device or a folder: reading those may never end.
-    #[error("{} is no regular file: write what it tells into one, and name that", path.display())]
+    #[error("{} is not a regular file: write its content into one, and name that", path.display())]
     NotAFile {
-        /// What was named.
+        /// Path.
         path: PathBuf,
     },
     /// It is too large.
-    #[error("{} has more than {most} bytes: take out what is not needed, or join its networks", path.display())]
+    #[error("{} has more than {most} bytes: remove unneeded lines, or merge its networks", path.display())]
     TooLarge {
         /// File.
         path: PathBuf,
         /// Bytes at most.
         most: u64,
     },
-    /// It has lines that are no prefix.
+    /// It has lines without a valid prefix.
     #[error("{}", invalid_lines(path, mistakes))]
     Invalid {
         /// File.
@@ -92,7 +92,7 @@ fn invalid_lines(path: &Path, mistakes: &[(u32, String)]) -> String {
 /// Reads a file.
 ///
 /// # Errors
-/// [`ThreatFileError`], with every line that is no prefix.
+/// [`ThreatFileError`], with every line without a valid prefix.
 pub fn read(path: &Path, format: &Format) -> Result<Vec<Entry>, ThreatFileError> {
     let bytes = bytes(path, MAX_BYTES)?;
     let invalid = |mistakes| ThreatFileError::Invalid { path: path.to_owned(), mistakes };
@@ -104,10 +104,10 @@ pub fn read(path: &Path, format: &Format) -> Result<Vec<Entry>, ThreatFileError>
     parse(text, format).map_err(invalid)
 }
 
-/// The bytes of a regular file, `most` at most.
+/// The bytes of a regular file, at most `most`.
 fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, ThreatFileError> {
     let unreadable = |source| ThreatFileError::Unreadable { path: path.to_owned(), source };
-    // Without O_NONBLOCK a pipe that nobody writes to would be waited for before one could see that it is one.
+    // Without O_NONBLOCK, opening a pipe without a writer would wait before its type is known.
     let opened = fs::OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
     let file = opened.map_err(unreadable)?;
     if !file.metadata().map_err(unreadable)?.is_file() {
@@ -170,7 +170,7 @@ fn described(text: &str) -> Option<Box<str>> {
     (!text.is_empty()).then(|| sensor_dissect::escape::shown(text.as_bytes()).into())
 }
 
-/// Which columns of a file are which; told by the first line that has a prefix, where nobody said.
+/// The columns of a file; by default, the first line with a prefix decides.
 struct Columns {
     prefix: Option<usize>,
     description: Option<usize>,
@@ -184,7 +184,7 @@ impl Columns {
         Self { prefix, description, between: None, started: false }
     }
 
-    /// What a line says; nothing, if it is the heading.
+    /// The entry of a line; `None` for the heading.
     fn line(&mut self, line: &str) -> Result<Option<Read>, String> {
         let first = !std::mem::replace(&mut self.started, true);
         let between = *self.between.get_or_insert_with(|| {
@@ -198,7 +198,7 @@ impl Columns {
         let column = columns.get(at).ok_or_else(|| format!("{line:?} has no column {}", at + 1))?;
         let net = match network(column.trim()) {
             Ok(net) => net,
-            // A heading has letters; a prefix that is written wrong has not, and must not pass for one.
+            // A heading has letters; a misspelled prefix has none, and must not pass for one.
             Err(_) if first && !column.contains(['.', ':', '/']) => return Ok(None),
             Err(wrong) => return Err(wrong),
         };
@@ -208,8 +208,8 @@ impl Columns {
     }
 }
 
-/// The columns of a line (RFC 4180 2, but for line breaks inside quotes). A quote that is not at the beginning of a column is a
-/// character like others.
+/// The columns of a line (RFC 4180 2, without line breaks inside quotes). A quote that is not at the beginning of a column is an
+/// ordinary character.
 fn split(line: &str, between: char) -> Result<Vec<String>, String> {
     let mut columns = vec![String::new()];
     let (mut quoted, mut characters) = (false, line.chars().peekable());

@@ -1,4 +1,4 @@
-//! Files of threat lists: what they are, how they are read, and whether they changed. Looking addresses up is
+//! Files of threat lists: reads them and notices changes. [`sensor_core::threat`] looks addresses up.
 //! [`sensor_core::threat`]'s.
 
 mod file;
@@ -20,11 +20,11 @@ pub struct ThreatList {
     pub name: String,
     /// Where it is.
     pub file: PathBuf,
-    /// How it is laid out.
+    /// Its format.
     pub format: Format,
 }
 
-/// What all files say, and what they looked like before they were read.
+/// The entries of all files, with the files' metadata from before they were read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ThreatLists {
     lists: Arc<threat::ThreatLists>,
@@ -49,7 +49,7 @@ impl ThreatLists {
         unread.drain(..).next().map_or(Ok(all), Err)
     }
 
-    /// Reads those that can be read, and gives what is wrong with the others.
+    /// Reads those that can be read, and returns the errors of the others.
     #[must_use]
     pub fn read_some(lists: &[ThreatList]) -> (Self, Vec<ThreatFileError>) {
         let mut all = Self::default();
@@ -60,7 +60,7 @@ impl ThreatLists {
     /// Reads one more.
     ///
     /// # Errors
-    /// When its file cannot be read, or has a line that is no prefix.
+    /// If its file cannot be read, or has a line without a valid prefix.
     pub fn add(&mut self, list: &ThreatList) -> Result<(), ThreatFileError> {
         self.watch.add(list);
         let entries = read(&list.file, &list.format)?;
@@ -68,7 +68,7 @@ impl ThreatLists {
         Ok(())
     }
 
-    /// With those of `lists` that could not be read as they were `before`.
+    /// Uses the entries in `before` for those of `lists` that could not be read.
     #[must_use]
     pub fn keeping(self, lists: &[ThreatList], before: &Self) -> Self {
         let names: Vec<_> = lists.iter().map(|list| list.name.as_str()).collect();
@@ -76,13 +76,13 @@ impl ThreatLists {
         Self { lists: Arc::new(kept), watch: self.watch }
     }
 
-    /// Whether they say the same, whatever their files look like.
+    /// Whether the entries are the same, whatever the files' metadata.
     #[must_use]
     pub fn says_the_same_as(&self, other: &Self) -> bool {
         self.lists == other.lists
     }
 
-    /// What the files looked like before they were read.
+    /// The files' metadata from before they were read.
     #[must_use]
     pub const fn watch(&self) -> &Watch {
         &self.watch

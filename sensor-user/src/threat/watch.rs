@@ -1,20 +1,20 @@
-//! Notices that files of threat lists have changed, by what the file system says of them.
+//! Notices changed files of threat lists by their metadata.
 
 use std::{fs, os::unix::fs::MetadataExt as _};
 
 use super::ThreatList;
 
-/// What the file system says of a file: which one it is, its size, and when it was last written.
+/// Metadata of a file: inode, size, and time of the last write.
 type Stamp = Option<(u64, u64, i64, i64)>;
 
-/// What the files looked like when they were last read.
+/// Metadata of the files when they were last read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Watch {
     stamps: Vec<Stamp>,
 }
 
 impl Watch {
-    /// What they look like now.
+    /// Their present metadata.
     #[must_use]
     pub fn of(lists: &[ThreatList]) -> Self {
         let mut watch = Self::default();
@@ -22,7 +22,7 @@ impl Watch {
         watch
     }
 
-    /// Looks at one more. To be done before it is read: what is written meanwhile is noticed afterwards.
+    /// Adds one more. To be called before it is read, so that a later write is noticed.
     pub(super) fn add(&mut self, list: &ThreatList) {
         let metadata = fs::metadata(&list.file).ok();
         self.stamps.push(

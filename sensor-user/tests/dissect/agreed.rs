@@ -1,4 +1,4 @@
-//! What the captures are known to hold, by how they were made.
+//! Known content of the captures, from how they were made.
 
 use sensor_dissect::{
     facts::{Credential, Dialect, Method, Outcome},

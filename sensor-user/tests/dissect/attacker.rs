@@ -1,4 +1,4 @@
-//! Connections that nobody honest has.
+//! Connections with hostile peers.
 
 use sensor_dissect::{
     Dissector, FingerprintKey, Framing, Problem, Sender,

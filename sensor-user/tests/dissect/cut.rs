@@ -4,7 +4,7 @@ use sensor_dissect::{Dissector, FingerprintKey, Framing, Sender, netbios_datagra
 
 use crate::corpus::payloads;
 
-/// Longest payload that is cut at every byte; a longer one only so far.
+/// Most bytes at which a payload is cut.
 const MAX_LEN: usize = 2048;
 
 #[test]

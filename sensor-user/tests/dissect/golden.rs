@@ -1,5 +1,5 @@
-//! All facts of all captures, as they were found right once. A change shows as a difference in the file; with the
-//! variable `UPDATE_FACTS` set it is written anew.
+//! All facts of all captures, as once checked. A change shows as a difference in the file; the
+//! variable `UPDATE_FACTS` makes the test rewrite it.
 
 use std::{env, fmt::Write as _, fs};
 

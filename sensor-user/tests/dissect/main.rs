@@ -1,4 +1,4 @@
-//! The dissector over recorded traffic: what it must find there, and that nothing made of it does harm.
+//! The dissector over recorded traffic: the expected facts, and no harm from any change to it.
 #![expect(clippy::unwrap_used, reason = "functions shared by tests fail as tests do")]
 
 mod agreed;

@@ -1,4 +1,4 @@
-//! Recorded messages with bytes changed: a short run of what `fuzz/` does without end, the same numbers every time.
+//! Recorded messages with changed bytes: a short run of the fuzz targets in `fuzz/`, with the same numbers every time.
 
 use sensor_dissect::{
     Dissector, Facts, FingerprintKey, Framing, Sender, datagram, dcerpc, facts, nbss, netbios_datagram,
@@ -11,7 +11,7 @@ use crate::corpus::payloads;
 /// Inputs that each parser gets.
 const INPUTS: usize = 20_000;
 
-/// Numbers that look random (xorshift, Marsaglia 2003), from a fixed start.
+/// Pseudo-random numbers (xorshift, Marsaglia 2003) from a fixed seed.
 struct Numbers(u64);
 
 impl Numbers {
@@ -27,7 +27,7 @@ impl Numbers {
     }
 }
 
-/// Changes a few bytes, preferring values that lengths go wrong at; now and then cuts, repeats or joins two inputs.
+/// Changes a few bytes, preferring values that break lengths; sometimes cuts, repeats or joins two inputs.
 fn mutate(numbers: &mut Numbers, bytes: &mut Vec<u8>, other: &[u8]) {
     for _ in 0..=numbers.below(6) {
         let at = numbers.below(bytes.len());
@@ -48,7 +48,7 @@ fn mutate(numbers: &mut Numbers, bytes: &mut Vec<u8>, other: &[u8]) {
     bytes.truncate(20_000);
 }
 
-/// Gives `parse` mutated messages: whole and from where a marker begins, so that inner parsers get their own.
+/// Gives `parse` mutated messages: from their beginning and from a marker, so that inner parsers get their own.
 fn run(marker: &[u8], mut parse: impl FnMut(&[u8])) {
     let messages: Vec<Vec<u8>> = payloads()
         .into_iter()
@@ -179,7 +179,7 @@ fn connections_keep_within_their_bounds() {
     });
 }
 
-/// Lists within their bounds, text without what steers a terminal.
+/// Checks that lists keep their bounds and text has no control characters.
 fn check(facts: &Facts) {
     assert!(facts.credentials.len() <= facts::MAX_CREDENTIALS);
     assert!(facts.shares.len() <= facts::MAX_SHARES);

@@ -27,7 +27,7 @@ fn pieces(name: &str) -> Vec<(Sender, u32, Vec<u8>)> {
     pieces
 }
 
-/// What is known when only those pieces are there for which `there` holds.
+/// The facts from only those pieces for which `there` is true.
 fn facts_of(pieces: &[(Sender, u32, Vec<u8>)], there: impl Fn(usize, Sender) -> bool) -> Facts {
     let mut dissector = Dissector::new(FingerprintKey::new([1; 32]), Framing::NetBios);
     let mut sides: HashMap<Sender, Stream> = HashMap::new();
@@ -84,7 +84,7 @@ fn check(part: &Facts, whole: &Facts, name: &str) {
     for share in &part.shares {
         assert!(whole.shares.iter().any(|known| known.path == share.path), "{name}: {share:?}");
     }
-    // Of a response that is not there whole nothing but the attempt is known.
+    // An incomplete response gives nothing but the attempt.
     for credential in part.credentials.iter().filter(|credential| credential.fingerprint.is_some()) {
         let known = whole.credentials.iter().find(|known| known.fingerprint == credential.fingerprint);
         let known = known.unwrap_or_else(|| panic!("{name}: {credential:?}"));

@@ -1,5 +1,5 @@
-//! Connections out of what the packet path tells alone: every captured frame goes down it, and the pieces of payload that it
-//! gives have to hold the facts that the whole capture holds.
+//! Connections from the pieces of the packet path alone: every captured frame goes through it, and its pieces of payload
+//! must give the same facts as the whole capture.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ fn engine() -> HostEngine {
     HostEngine::new(plan.settings, plan.services, plan.prefixes, capacity)
 }
 
-/// What is known of each flow by its pieces. The client is the internal end in every capture.
+/// The facts of each flow from its pieces. The client is the internal end in every capture.
 fn facts_from_pieces(path: &std::path::Path) -> BTreeMap<FlowId, Facts> {
     let mut engine = engine();
     let mut flows: BTreeMap<FlowId, (Dissector, [Stream; 2])> = BTreeMap::new();
@@ -69,7 +69,7 @@ fn facts_from_pieces(path: &std::path::Path) -> BTreeMap<FlowId, Facts> {
     flows.into_iter().map(|(key, (dissector, _))| (key, dissector.facts().clone())).collect()
 }
 
-/// Without what stands in messages that the path does not tell.
+/// Without facts from messages that the path does not send.
 fn comparable(facts: &Facts) -> Facts {
     Facts { signed: false, encrypted: false, compressed: false, ..facts.clone() }
 }
@@ -85,8 +85,8 @@ fn pieces_of_the_path_hold_the_facts_of_the_whole() {
                 .iter()
                 .find(|(id, _)| id.tuple.local == recorded.client && id.tuple.remote == recorded.server)
             else {
-                // DCE-RPC on a port that the endpoint mapper named: not a watched one.
-                assert!(!recorded.facts.smb_spoken(), "{name}: nothing was told");
+                // DCE-RPC on a port that the endpoint mapper named: it is not watched.
+                assert!(!recorded.facts.smb_spoken(), "{name}: nothing was reported");
                 continue;
             };
             compared += 1;

@@ -1,4 +1,4 @@
-//! The real agent, watched from outside.
+//! The real agent, measured from outside.
 
 use std::{
     fs,
@@ -23,12 +23,12 @@ pub(crate) struct Agent {
     _state: Scratch,
 }
 
-/// What a process has used so far.
+/// Resources that a process has used so far.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
     /// Processor time of all threads, seconds.
     pub seconds: f64,
-    /// Times that a thread went to sleep of its own will, of all threads.
+    /// Voluntary context switches, of all threads.
     pub sleeps: u64,
 }
 
@@ -81,12 +81,12 @@ impl Agent {
         bail!("{} did not become ready:\n{seen}", program.display());
     }
 
-    /// The next line it wrote to standard output and when it arrived; `None` when none came in time.
+    /// The next line on standard output with its time of arrival; `None` if none came in time.
     pub(crate) fn next_document(&self, within: Duration) -> Option<(Instant, String)> {
         self.documents.recv_timeout(within).ok()
     }
 
-    /// What it has used so far.
+    /// The resources used so far.
     pub(crate) fn usage(&self) -> Result<Usage> {
         let folder = format!("/proc/{}", self.child.id());
         let read = |path: String| fs::read_to_string(&path).with_context(|| format!("read {path}"));
@@ -129,7 +129,7 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        // Nothing can be done about a failure here, and the parent-death signal stands behind it.
+        // A failure cannot be handled here; the parent-death signal is the fallback.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

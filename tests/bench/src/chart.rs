@@ -1,4 +1,4 @@
-//! The result as a picture: one bar a row, from least to greatest with a mark at the median; rows of a group share a scale.
+//! The result as a picture: one bar per row, from least to greatest with a mark at the median; rows of a group share a scale.
 
 use std::fmt::Write as _;
 
@@ -51,7 +51,7 @@ fn bar(body: &mut String, row: &Row, y: u32, most: f64) {
         Verdict::Missed => ("missed", "missed"),
         Verdict::Unrated | Verdict::NotMeasured => ("unrated", ""),
     };
-    // What lies far outside is cut off: the median is what counts.
+    // Outliers are cut off: the median counts.
     let at = |value: f64| f64::from(BARS) * (value / most).clamp(0.0, 1.08);
     let mut value = number(samples.median());
     if let Some(against) = &row.against {

@@ -1,4 +1,4 @@
-//! How much is measured: every count and time of a run is bounded here.
+//! Bounds of a run: every count and time of the benchmark.
 
 use std::time::Duration;
 
@@ -13,24 +13,24 @@ pub(crate) struct Effort {
     pub live_rounds: usize,
     /// Packets sent to a receiver in one live round.
     pub live_packets: u32,
-    /// Packets of a flood that does not let up.
+    /// Packets of a sustained flood.
     pub sustained_packets: u32,
     /// Prefixes of the large set.
     pub prefixes: usize,
-    /// Records that the ring is to carry.
+    /// Records that the ring carries.
     pub records: u64,
-    /// Connections whose alert is waited for.
+    /// Connections for whose alerts it waits.
     pub alerts: usize,
-    /// How long the idle agent is watched.
+    /// Time for which the idle agent is measured.
     pub idle: Duration,
     /// Bytes of the capture that is replayed.
     pub capture_bytes: u64,
-    /// How often it is.
+    /// Number of replays.
     pub capture_rounds: usize,
 }
 
 impl Effort {
-    /// For figures to keep: a few minutes.
+    /// For figures to publish: a few minutes.
     pub(crate) const FULL: Self = Self {
         rounds: 200,
         packets: 100_000,

@@ -21,21 +21,21 @@ use crate::{
 
 /// Frames handed to the cable at a time; the receiving end has room for 256 (`VETH_RING_SIZE` of the kernel).
 const BATCH: u32 = 64;
-/// Short feeds that tell how time is to be taken: many, so that some are not interrupted, of so many frames.
+/// Short feeds that decide how time is taken: many, so that some are not interrupted, with this many frames each.
 const TRIALS: usize = 20;
 const TRIAL_FRAMES: u32 = 4_096;
 /// How much of an uninterrupted feed is the thread's own where the kernel charges the receiving to it.
 const CHARGED: f64 = 0.85;
-/// How long frames may be on their way after the last was sent.
+/// Longest transit time of the last frame.
 const STRAGGLING: Duration = Duration::from_secs(2);
 
 /// How the time of a feed is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Clock {
-    /// Processor time of the sending thread, to which the kernel charges the receiving, and of the kernel's thread that
-    /// receives when there is much: what others do on that processor is no part of it.
+    /// Processor time of the sending thread, to which the kernel charges the receiving, and of the kernel's receiving
+    /// thread: other work on that processor does not count.
     Processor,
-    /// Time that passes, where the kernel charges receiving to nobody (CONFIG_IRQ_TIME_ACCOUNTING).
+    /// Elapsed time, if the kernel charges receiving to nobody (CONFIG_IRQ_TIME_ACCOUNTING).
     Wall,
 }
 
@@ -45,16 +45,16 @@ pub(crate) struct Feed {
     target: RefCell<Array<MapData, u32>>,
     cpu: usize,
     clock: Clock,
-    // The program must be attached somewhere, as every one that is run by hand.
+    // The program must be attached somewhere, like every program that is run by hand.
     _stand: Stand,
 }
 
-/// What came of sending.
+/// The result of sending.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sent {
-    /// Time that sending and receiving took.
+    /// Time for sending and receiving.
     pub time: Duration,
-    /// Time that passed until the last frame was received.
+    /// Time until the last frame was received.
     pub wall: Duration,
     /// Frames that were received.
     pub received: u64,
@@ -95,7 +95,7 @@ impl Feed {
         Ok(Clock::Wall)
     }
 
-    /// How the time is taken, in words.
+    /// The kind of time, as text.
     pub(crate) const fn clock(&self) -> &'static str {
         match self.clock {
             Clock::Processor => "processor time of sending and receiving",

@@ -10,7 +10,7 @@ pub(crate) mod flag {
     pub(crate) const ACK: u8 = 16;
 }
 
-/// One TCP segment to be put in a frame.
+/// One TCP segment for a frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Segment {
     /// Source.
@@ -19,12 +19,12 @@ pub(crate) struct Segment {
     pub to: (IpAddr, u16),
     /// TCP flags.
     pub flags: u8,
-    /// Bytes of payload, as in the middle of a stream: nothing that could be taken for the head of a message.
+    /// Bytes of payload, as in the middle of a stream: nothing looks like a message header.
     pub payload: usize,
 }
 
-/// Hardware address of every receiver of frames, unlike that of any interface: the receiving stack drops such frames first
-/// thing, so that its work hides nothing of what comes before it.
+/// Hardware address of every receiver of frames, unlike that of any interface: the receiving stack drops such frames
+/// first, so that its own work does not hide the cost of earlier steps.
 const NOBODY: [u8; 6] = [2, 0, 0, 0, 0, 0xFE];
 const SENDER: [u8; 6] = [2, 0, 0, 0, 0, 1];
 

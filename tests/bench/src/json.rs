@@ -43,7 +43,7 @@ fn spread(samples: &Samples) -> Value {
     })
 }
 
-/// Four digits behind the point: nothing here is known better.
+/// Four decimal places: no figure is more exact.
 fn rounded(value: f64) -> f64 {
     (value * 1e4).round() / 1e4
 }

@@ -1,5 +1,5 @@
-//! The benchmark of smb-sensor: what a packet, a record, an alert and an idle minute cost, held against programs that do
-//! nothing and against other programs that do a part of the same work, in turns in one run.
+//! The benchmark of smb-sensor: the cost of a packet, a record, an alert and an idle minute, compared with empty programs
+//! and with other programs that do part of the same work, in turns in one run.
 //!
 //! Gives a table, JSON and a chart. Fails when a measurement fails, not when a target is missed. All traffic stays in
 //! namespaces of its own.

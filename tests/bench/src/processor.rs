@@ -1,4 +1,4 @@
-//! Where a thread runs, and how much of the processor it has used.
+//! The processor of a thread, and the processor time that it used.
 
 use std::{collections::BTreeMap, fs, path::PathBuf, sync::OnceLock};
 
@@ -38,13 +38,13 @@ pub(crate) fn on<T: Send>(cpu: usize, work: impl FnOnce() -> Result<T> + Send) -
     })
 }
 
-/// Processor time of the calling thread, nanoseconds: what others do on the same processor is no part of it.
+/// Processor time of the calling thread, nanoseconds: other work on the same processor does not count.
 pub(crate) fn thread_nanos() -> Result<u64> {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).context("read the thread's processor time")?;
     Ok(time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64)
 }
 
-/// Processor time so far of the kernel's own thread that receives frames on `cpu` when there are many; 0 without one.
+/// Processor time so far of the kernel thread that receives frames on `cpu` under load; 0 without one.
 pub(crate) fn receiving_nanos(cpu: usize) -> Result<u64> {
     static THREADS: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
     let threads = THREADS.get_or_init(softirq_threads);

@@ -1,4 +1,4 @@
-//! How large the sensor's programs are once the kernel has translated them.
+//! Sizes of the sensor's programs after the kernel has translated them.
 
 use anyhow::{Context as _, Result};
 use aya::programs::ProgramInfo;
@@ -37,7 +37,7 @@ impl Size {
         }
     }
 
-    /// In words.
+    /// As text.
     pub(crate) fn line(&self) -> String {
         let verified = self.verified.map(|count| format!(", {count} instructions walked by the verifier"));
         format!(

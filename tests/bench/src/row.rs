@@ -1,8 +1,8 @@
-//! One line of the result: what was measured, what it is held against, and what it was to reach.
+//! One row of the result: the measurement, its comparison, and its target.
 
 use crate::samples::Samples;
 
-/// What the numbers of a row are.
+/// The unit of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
     /// Nanoseconds a packet or a lookup.
@@ -36,12 +36,12 @@ impl Unit {
     }
 }
 
-/// A bound, of the ratio where a row has one, else of the median.
+/// A bound, of the ratio if a row has one, otherwise of the median.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Target {
-    /// Not more.
+    /// At most.
     AtMost(f64),
-    /// Not less.
+    /// At least.
     AtLeast(f64),
 }
 
@@ -54,21 +54,21 @@ impl Target {
     }
 }
 
-/// What came of a row.
+/// The verdict on a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The target is reached.
+    /// The target is met.
     Met,
-    /// It is not.
+    /// The target is missed.
     Missed,
-    /// There was none to reach.
+    /// There was no target.
     Unrated,
     /// It could not be measured here.
     NotMeasured,
 }
 
 impl Verdict {
-    /// As a person reads it.
+    /// Its name in the table.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Met => "met",
@@ -79,38 +79,38 @@ impl Verdict {
     }
 }
 
-/// What a row is held against.
+/// The comparison of a row.
 #[derive(Clone, Debug)]
 pub(crate) struct Against {
     /// Name.
     pub name: &'static str,
     /// Its samples.
     pub samples: Samples,
-    /// The row by it, round by round.
+    /// The ratio to it, round by round.
     pub ratio: Samples,
 }
 
-/// One line of the result.
+/// One row of the result.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
-    /// Heading under which it stands.
+    /// Its group.
     pub group: &'static str,
-    /// What was measured.
+    /// Its subject.
     pub what: String,
-    /// Unit of all its numbers but the ratio.
+    /// Unit of all its numbers except the ratio.
     pub unit: Unit,
-    /// What was measured, or why nothing was.
+    /// The measurement, or why there is none.
     pub samples: Result<Samples, String>,
-    /// What it is held against.
+    /// Its comparison.
     pub against: Option<Against>,
-    /// What it was to reach.
+    /// Its target.
     pub target: Option<Target>,
-    /// What else is to be known.
+    /// A remark.
     pub note: Option<String>,
 }
 
 impl Row {
-    /// A row with nothing to be held against.
+    /// A row without a comparison.
     pub(crate) fn new(group: &'static str, what: impl Into<String>, unit: Unit, samples: Samples) -> Self {
         Self { group, what: what.into(), unit, samples: Ok(samples), against: None, target: None, note: None }
     }
@@ -125,7 +125,7 @@ impl Row {
         Self { samples: Err(why.into()), ..Self::new(group, what, unit, Samples::default()) }
     }
 
-    /// Holds it against `samples` of the same rounds.
+    /// Compares it with `samples` of the same rounds.
     pub(crate) fn against(mut self, name: &'static str, samples: &Samples) -> Self {
         if let Ok(own) = &self.samples {
             self.against = Some(Against { name, ratio: own.by(samples), samples: samples.clone() });
@@ -133,19 +133,19 @@ impl Row {
         self
     }
 
-    /// Says what it is to reach.
+    /// Sets its target.
     pub(crate) fn target(mut self, target: Target) -> Self {
         self.target = Some(target);
         self
     }
 
-    /// Says what else is to be known.
+    /// Adds a remark.
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.note = Some(note.into());
         self
     }
 
-    /// The number that is held against the target.
+    /// The number to compare with the target.
     pub(crate) fn figure(&self) -> Option<f64> {
         match (&self.against, &self.samples) {
             (Some(against), _) => Some(against.ratio.median()),
@@ -154,7 +154,7 @@ impl Row {
         }
     }
 
-    /// What came of it.
+    /// Its verdict.
     pub(crate) fn verdict(&self) -> Verdict {
         match (self.figure(), self.target) {
             (None, _) => Verdict::NotMeasured,

@@ -42,12 +42,12 @@ impl Samples {
         self.quantile(1.0)
     }
 
-    /// Each sample by the one of the same round in `other`: what disturbs a whole round disturbs no ratio.
+    /// Each sample divided by that of the same round in `other`: a disturbance of a whole round disturbs no ratio.
     pub(crate) fn by(&self, other: &Self) -> Self {
         Self(self.0.iter().zip(&other.0).map(|(a, b)| a / b).collect())
     }
 
-    /// Each sample less the one of the same round in `other`.
+    /// Each sample minus that of the same round in `other`.
     pub(crate) fn less(&self, other: &Self) -> Self {
         Self(self.0.iter().zip(&other.0).map(|(a, b)| a - b).collect())
     }
@@ -71,8 +71,8 @@ impl<'a> Subject<'a> {
 pub(crate) struct Interleaved(Vec<(&'static str, Samples)>);
 
 impl Interleaved {
-    /// Measures every subject once a round: A B C, B C A, C A B and so on, so that none always follows the same one. What
-    /// the first `warm_up` rounds measured does not count.
+    /// Measures every subject once per round: A B C, B C A, C A B and so on, so that none always follows the same one. The
+    /// first `warm_up` rounds do not count.
     pub(crate) fn measure(subjects: Vec<Subject<'_>>, warm_up: usize, rounds: usize) -> Result<Self> {
         let mut subjects = subjects;
         let mut samples: Vec<_> = subjects.iter().map(|subject| (subject.name, Samples::default())).collect();

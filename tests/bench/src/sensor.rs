@@ -1,4 +1,4 @@
-//! The sensor's kernel program, loaded as the agent loads it.
+//! The sensor's kernel program, loaded like the agent does.
 
 use anyhow::{Context as _, Result};
 use sensor_core::time::TickClock;

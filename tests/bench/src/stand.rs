@@ -1,4 +1,4 @@
-//! A place to attach programs to: a cable between two namespaces that nothing else uses.
+//! A stand for programs under test: a cable between two namespaces that nothing else uses.
 
 use std::fs;
 
@@ -28,7 +28,7 @@ impl Stand {
         let sender = Namespace::new("sender")?;
         let receiver = Namespace::new("receiver")?;
         for namespace in [&sender, &receiver] {
-            // Nothing speaks unasked, so that every frame counted is one that was sent.
+            // Nothing sends by itself, so every counted frame was sent by the test.
             for scope in ["all", "default"] {
                 namespace.sysctl(&format!("net/ipv6/conf/{scope}/disable_ipv6"), "1")?;
             }
@@ -37,7 +37,7 @@ impl Stand {
         Ok(Self { sender, receiver })
     }
 
-    /// Makes the receiving end take frames in bulk also where no program asks for it (NAPI), as network cards do; for all
+    /// Makes the receiving end take frames in bulk even if no program requires it (NAPI), as network cards do; for all
     /// receivers alike.
     pub(crate) fn receive_in_bulk(&self) -> Result<()> {
         let status = self
@@ -64,7 +64,7 @@ impl Stand {
             .with_context(|| format!("find {RECEIVER} among the interfaces' statistics"))
     }
 
-    /// Puts a program on the receiving interface, in the driver.
+    /// Attaches a program to the receiving interface, in the driver.
     pub(crate) fn attach(&self, xdp: &mut Xdp) -> Result<XdpLinkId> {
         let index = self.receiver.interface_index(RECEIVER)?;
         self.receiver

@@ -1,4 +1,4 @@
-//! The result as a person reads it in a terminal.
+//! The result as a table for a terminal.
 
 use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
 
@@ -74,7 +74,7 @@ fn cells(row: &Row) -> Vec<Cell> {
     .into()
 }
 
-/// A target in signs.
+/// A target as a sign and a number.
 pub(crate) fn bound(target: Target) -> String {
     match target {
         Target::AtMost(bound) => format!("≤ {}", number(bound)),

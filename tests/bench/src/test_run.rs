@@ -22,7 +22,7 @@ impl Runnable<'_> {
         }
     }
 
-    /// Runs it on `frame` `packets` times; gives what it returned last.
+    /// Runs it on `frame` `packets` times; returns its last return value.
     pub(crate) fn run(self, frame: &[u8], packets: u32) -> Result<u32> {
         let options = TestRunOptions { data_in: Some(frame), repeat: packets, ..TestRunOptions::new() };
         let result = self.test_run(options).context("run a program by hand")?;

@@ -1,4 +1,4 @@
-//! What the compilers made of the packet path, read from the loaded programs: nothing here measures time.
+//! The compiled packet path, read from the loaded programs: nothing here measures time.
 
 use std::process::Command;
 
@@ -14,8 +14,8 @@ use sensor_user::{
     plan,
 };
 
-/// Instructions that a program may have after translation by the kernel. More is no fault by itself, but whoever lets a
-/// program grow is to know it: what is not run costs room in caches, and verification time on old kernels.
+/// Most instructions of a program after translation by the kernel. More is no fault by itself, but should be a deliberate
+/// choice: unused code takes cache space, and verification time on old kernels.
 const BUDGETS: [(&str, u32); 4] = [
     (program::XDP_FRAGS, 9_200),
     (program::XDP_IN, 9_100),
@@ -70,8 +70,8 @@ fn listing(id: u32) -> Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// The kernel replaces a lookup in a map that it knows by the lookup itself (arrays) or by a call of that map's own function
-/// (tries). The general function is left only where two lookups were merged into one, on a map that is not known then.
+/// The kernel replaces a lookup in a known map by the lookup itself (arrays) or by a call of that map's own function
+/// (tries). The general function only remains if two lookups were merged into one, on a map that is unknown then.
 #[test]
 fn looks_up_array_maps_without_a_call() {
     require_lab!(Network);

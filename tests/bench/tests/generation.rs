@@ -1,5 +1,5 @@
 //! The sequence lock of a flow slot, read from the instructions of the compiled object: the compiler may merge plain stores, and
-//! then a reader would meet two flows in one copy and not know.
+//! then a reader could copy a mixture of two flows without noticing.
 
 use std::{mem::offset_of, ops::Range};
 
@@ -27,7 +27,7 @@ const STACK: u8 = 10;
 
 const GENERATION: usize = offset_of!(FlowLine, generation);
 
-/// How many instructions before a store of the generation its parity is worked out at most.
+/// Most instructions before a store of the generation in which its parity is computed.
 const NEAR: usize = 8;
 
 /// A store to memory behind a register.
@@ -65,7 +65,7 @@ fn parity(instruction: &bpf_insn, register: u8) -> Option<bool> {
     }
 }
 
-/// Whether a store of the generation makes it odd, or even; `None` of any other store.
+/// Whether a store of the generation makes it odd, or even; `None` for any other store.
 fn generation(instructions: &[bpf_insn], at: usize) -> Option<bool> {
     let written = store(&instructions[at])?;
     if written.from != GENERATION || written.length != 4 {
@@ -75,7 +75,7 @@ fn generation(instructions: &[bpf_insn], at: usize) -> Option<bool> {
     instructions[at.saturating_sub(NEAR)..at].iter().rev().find_map(|before| parity(before, register))
 }
 
-/// What is written between an odd and an even store of the generation.
+/// The bytes written between an odd and an even store of the generation.
 #[derive(Clone, Copy, Debug)]
 struct Change {
     /// The bytes of the first line; nothing else but the stack is written meanwhile.

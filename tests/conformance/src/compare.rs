@@ -1,4 +1,4 @@
-//! Where the two agree and where not.
+//! Compares both results.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,11 +10,11 @@ use crate::{
 /// How a fact of one connection compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verdict {
-    /// Both see the same.
+    /// Both agree.
     Agree,
-    /// Both see something, and not the same.
+    /// Both see something, and differ.
     Differ,
-    /// Both see something else, for a reason that is known.
+    /// Both differ for a known reason.
     Accepted(&'static str),
     /// Only the reader sees it.
     OnlyOurs,
@@ -22,7 +22,7 @@ pub(crate) enum Verdict {
     OnlyTheirs,
 }
 
-/// What came of one capture.
+/// The comparison of one capture.
 pub(crate) struct Comparison {
     pub(crate) capture: String,
     pub(crate) rows: Vec<Row>,
@@ -43,7 +43,7 @@ impl Comparison {
         self.rows.iter().filter(|row| row.verdict == Verdict::Agree).count()
     }
 
-    /// How many facts of each verdict a column has.
+    /// Number of facts of each verdict in a column.
     pub(crate) fn counts(&self, fact: Fact) -> BTreeMap<Verdict, usize> {
         let mut counts = BTreeMap::new();
         for row in self.rows.iter().filter(|row| row.fact == fact) {

@@ -1,4 +1,4 @@
-//! What is compared.
+//! The compared facts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ pub(crate) enum Fact {
     Account,
     /// Name that the server's challenge is for.
     ServerName,
-    /// Path of a share.
+    /// Name in the server's challenge.
     Share,
     /// NT_STATUS of a session set-up.
     SessionStatus,
@@ -21,11 +21,11 @@ pub(crate) enum Fact {
     Interface,
     /// Number of a DCE-RPC operation that was called.
     Operation,
-    /// Operation of the NetBIOS name service, and the name that it is about.
+    /// Operation of the NetBIOS name service, and its name.
     NetbiosName,
     /// Its result.
     NetbiosResult,
-    /// Name of a NetBIOS node that tells its names.
+    /// Name in a NetBIOS node status.
     NodeName,
     /// NetBIOS datagram: kind, names and mailslot.
     Datagram,
@@ -70,7 +70,7 @@ impl Fact {
 /// Values of facts of each connection, which is known by its two ends.
 pub(crate) type Seen = BTreeMap<(String, Fact), BTreeSet<String>>;
 
-/// A connection by its ends, whichever way a packet goes.
+/// A connection by its ends, in either direction.
 pub(crate) fn ends(one: String, other: String) -> String {
     if one < other { format!("{one} – {other}") } else { format!("{other} – {one}") }
 }
@@ -80,7 +80,7 @@ pub(crate) fn ticket(realm: &str, service: &str) -> String {
     format!("{service}@{realm}")
 }
 
-/// The form in which accounts are compared: letters as they are, nothing for what was not named.
+/// The form in which accounts are compared: letters unchanged, missing parts empty.
 pub(crate) fn account(domain: &str, user: &str, workstation: &str) -> String {
     format!("{domain}\\{user} from {workstation}")
 }

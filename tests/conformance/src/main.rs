@@ -1,5 +1,5 @@
-//! Holds the dissector against tshark: every capture under the given folders goes through both, and what both see
-//! has to be the same.
+//! Compares the dissector with tshark: both read every capture under the given folders, and their results
+//! must agree.
 //!
 //! Fails on a difference that is not listed with its reason in [`accepted`].
 #![expect(clippy::print_stdout, reason = "a comparison reports to the person who runs it")]
@@ -24,7 +24,7 @@ use clap::Parser;
 
 use crate::compare::{Comparison, compare};
 
-/// Hold the dissector of smb-sensor against tshark.
+/// Compare the dissector of smb-sensor with tshark.
 #[derive(Parser)]
 struct Arguments {
     /// Folders of captures, or captures
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Compares every capture; says whether all differences are accepted.
+/// Compares every capture; returns whether all differences are accepted.
 fn run(arguments: &Arguments) -> Result<bool> {
     let mut captures = Vec::new();
     for path in &arguments.paths {

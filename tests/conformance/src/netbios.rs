@@ -1,4 +1,4 @@
-//! NetBIOS names and datagrams, as the reader has them and as tshark tells them.
+//! NetBIOS names and datagrams, in the dissector's form and in tshark's.
 
 use sensor_dissect::{
     facts::Operation,
@@ -13,7 +13,7 @@ use crate::{
     layers::{all, each, text},
 };
 
-/// What the reader has of a connection.
+/// The dissector's facts of a connection.
 pub(crate) fn ours(recorded: &RecordedDatagrams) -> Vec<(Fact, String)> {
     let mut seen = Vec::new();
     for exchange in &recorded.said.exchanges {
@@ -46,7 +46,7 @@ pub(crate) fn ours(recorded: &RecordedDatagrams) -> Vec<(Fact, String)> {
     seen
 }
 
-/// What tshark tells of a packet.
+/// The facts in a packet from tshark.
 pub(crate) fn theirs(layers: &Value, add: &mut impl FnMut(Fact, String)) {
     for packet in each(&layers["nbns"]) {
         name_packet(packet, add);
@@ -60,11 +60,11 @@ pub(crate) fn theirs(layers: &Value, add: &mut impl FnMut(Fact, String)) {
     }
 }
 
-/// What stands for a query (0) that asks for the names of a node.
+/// Text for a query (0) that asks for the names of a node.
 const NODE_STATUS: u16 = 100;
 
 fn name_packet(packet: &Value, add: &mut impl FnMut(Fact, String)) {
-    // The first name is that of the question, or else of the answer.
+    // The first name is that of the question, or otherwise of the answer.
     let record = ["Queries", "Answers"].iter().find_map(|part| packet[part].as_object()?.values().next());
     let Some(record) = record else { return };
     let (Some(about), Some(opcode)) = (
@@ -77,7 +77,7 @@ fn name_packet(packet: &Value, add: &mut impl FnMut(Fact, String)) {
     let status = text(&record["nbns.type"]) == Some(NBSTAT.to_string());
     let operation = match opcode {
         0 if status => NODE_STATUS,
-        // Two numbers each for the same.
+        // Two numbers each with the same meaning.
         9 => 8,
         15 => 5,
         other => other,
@@ -86,7 +86,7 @@ fn name_packet(packet: &Value, add: &mut impl FnMut(Fact, String)) {
     if let Some(code) = all(packet, "nbns.flags.rcode").first() {
         add(Fact::NetbiosResult, format!("{code} for {about}"));
     }
-    // tshark tells the suffix of such a name in words alone.
+    // tshark gives the suffix of such a name only as text.
     let names = all(record, "nbns.netbios_name");
     let groups = all(record, "nbns.name_flags.group");
     for (field, group) in names.iter().zip(groups) {
@@ -103,7 +103,7 @@ fn datagram(kind: u16, names: Option<(String, String)>, mailslot: Option<&str>) 
     format!("0x{kind:02x} from {from} to {to} for {}", mailslot.unwrap_or_default())
 }
 
-/// A name as the reader shows it, out of `NAME<20> (what that stands for)`.
+/// A name in the dissector's form, from `NAME<20> (meaning)`.
 fn name(field: &str) -> String {
     let field = field.split(" (").next().unwrap_or_default();
     let (characters, suffix) = field.rsplit_once('<').unwrap_or((field, ""));
@@ -111,7 +111,7 @@ fn name(field: &str) -> String {
     NetbiosName { name: plain(characters), suffix }.to_string()
 }
 
-/// The characters of a name, of which tshark writes those that cannot be shown as `<01>`, and the reader as U+FFFD.
+/// The characters of a name; tshark writes control characters as `<01>`, and the dissector as U+FFFD.
 fn plain(field: &str) -> String {
     let mut plain = String::new();
     let mut rest = field;

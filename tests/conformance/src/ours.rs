@@ -1,4 +1,4 @@
-//! What the dissector sees.
+//! The dissector's facts.
 
 use std::{collections::BTreeSet, net::SocketAddr, path::Path};
 
@@ -15,7 +15,7 @@ use crate::{
     netbios,
 };
 
-/// Facts, and the ports that tshark has to be told of.
+/// Facts, and the ports that tshark needs to know.
 pub(crate) struct Ours {
     pub(crate) seen: Seen,
     pub(crate) other_ports: BTreeSet<u16>,

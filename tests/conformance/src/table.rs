@@ -9,7 +9,7 @@ use crate::{
     fact::Fact,
 };
 
-/// One row a capture, one column a fact: how many agree, differ, are seen by one side alone.
+/// One row per capture, one column per fact: how many agree, differ, or are seen by one side alone.
 pub(crate) fn render(comparisons: &[Comparison]) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
@@ -47,7 +47,7 @@ fn cell(comparison: &Comparison, fact: Fact) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// Prints every difference, explained or not; gives how many are not. What tshark alone sees is one too: the reader lacks it.
+/// Prints every difference, explained or not; returns the number of unexplained ones. A fact that tshark alone sees counts too.
 pub(crate) fn differences(comparisons: &[Comparison]) -> usize {
     let mut unexplained = 0;
     for comparison in comparisons {

@@ -1,4 +1,4 @@
-//! What tshark sees.
+//! tshark's facts.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -15,14 +15,14 @@ use crate::{
     netbios,
 };
 
-/// Whether there is a tshark here. One that does not run is there: that is an error, and no reason to leave it out.
+/// Whether tshark is installed. One that does not run counts as installed: that is an error, not a reason to skip.
 #[cfg(test)]
 pub(crate) fn is_installed() -> bool {
     let started = Command::new("tshark").arg("--version").output();
     !started.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
-/// The first line of what tshark says of itself.
+/// The first line of tshark's version.
 pub(crate) fn version() -> Result<String> {
     let output = Command::new("tshark")
         .arg("--version")
@@ -31,7 +31,7 @@ pub(crate) fn version() -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
 }
 
-/// Reads a capture; ports on which SMB is spoken beside its own are told to tshark.
+/// Reads a capture; tshark gets the ports on which SMB is spoken besides its own.
 pub(crate) fn read(capture: &Path, other_ports: &BTreeSet<u16>) -> Result<Seen> {
     let mut command = Command::new("tshark");
     command.arg("-r").arg(capture).args(["-n", "-T", "json", "--no-duplicate-keys"]);
@@ -43,7 +43,7 @@ pub(crate) fn read(capture: &Path, other_ports: &BTreeSet<u16>) -> Result<Seen> 
         command.args(["-d", &format!("tcp.port=={port},nbss")]);
     }
     let output = command.output().context("running tshark")?;
-    // On a capture that ends in the middle tshark fails after it has told what is there.
+    // On a capture with a cut end, tshark fails after it has printed the rest.
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() && text.trim().is_empty() {
         bail!("tshark failed: {}", String::from_utf8_lossy(&output.stderr).trim());
@@ -56,7 +56,7 @@ pub(crate) fn read(capture: &Path, other_ports: &BTreeSet<u16>) -> Result<Seen> 
     Ok(reader.seen)
 }
 
-/// Facts, and what has to be remembered from one packet to another.
+/// Facts, and the state between packets.
 #[derive(Default)]
 struct Reader {
     seen: Seen,
@@ -85,11 +85,10 @@ impl Reader {
         for uuid in all(layers, "dcerpc.cn_bind_to_uuid") {
             add(Fact::Interface, uuid);
         }
-        // A request is a unit of type 0; a response has its operation's number from tshark's memory.
-        for unit in
-            each(&layers["dcerpc"]).filter(|unit| text(&unit["dcerpc.pkt_type"]).as_deref() == Some("0"))
+        // A request is a PDU of type 0; a response has its operation's number from tshark's state.
+        for pdu in each(&layers["dcerpc"]).filter(|pdu| text(&pdu["dcerpc.pkt_type"]).as_deref() == Some("0"))
         {
-            all(unit, "dcerpc.opnum").into_iter().for_each(|number| add(Fact::Operation, number));
+            all(pdu, "dcerpc.opnum").into_iter().for_each(|number| add(Fact::Operation, number));
         }
     }
 }
@@ -159,7 +158,7 @@ fn smb1(message: &Value, offered: &mut Vec<String>, add: &mut impl FnMut(Fact, S
     }
 }
 
-/// NT_STATUS, or the error class and code from before it. Success is zero in both.
+/// NT_STATUS, or the older error class and code. Success is zero in both.
 fn status(header: &Value) -> Option<String> {
     let number = |key| u32::from_str_radix(text(&header[key])?.strip_prefix("0x")?, 16).ok();
     match (number("smb.error_class"), number("smb.error_code")) {

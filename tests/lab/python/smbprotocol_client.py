@@ -1,4 +1,4 @@
-"""One SMB session of smbprotocol's client: logs on, takes the steps it is told, logs off."""
+"""One SMB session of smbprotocol's client: logs on, takes the given steps, logs off."""
 
 import argparse
 import socket

@@ -16,7 +16,7 @@ use crate::poll;
 /// Time that processes in it are given to be gone.
 const EMPTY_WITHIN: Duration = Duration::from_secs(5);
 
-/// As long as somebody is in a cgroup it cannot be removed; a dying process may still be for a moment.
+/// A cgroup cannot be removed while a process is in it; a dying process may still be for a moment.
 const REMOVE_AT_END_OF_INPUT: &str = r#"
 cat > /dev/null
 tries=0
@@ -27,7 +27,7 @@ while [ -e "$1" ] && [ "$tries" -lt 100 ]; do
 done
 "#;
 
-/// A cgroup that goes when it is dropped or, failing that, right after this process ends.
+/// A cgroup that is removed on drop or, failing that, right after this process ends.
 #[derive(Debug)]
 pub struct Cgroup {
     path: PathBuf,
@@ -40,7 +40,7 @@ impl Cgroup {
     /// Makes one below the root of the unified hierarchy.
     ///
     /// # Errors
-    /// When no such hierarchy is mounted, or none may be made there.
+    /// If no such hierarchy is mounted, or none may be made there.
     pub fn new() -> Result<Self> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
@@ -48,10 +48,10 @@ impl Cgroup {
         Self::at(root().context("no unified cgroup hierarchy (cgroup2) is mounted")?.join(name))
     }
 
-    /// Makes one inside this one, under a name that may mean something, for example that of a container.
+    /// Makes one inside this one, under a meaningful name, for example that of a container.
     ///
     /// # Errors
-    /// When none may be made there.
+    /// If none may be made there.
     pub fn inside(&self, name: &str) -> Result<Self> {
         Self::at(self.path.join(name))
     }
@@ -81,7 +81,7 @@ impl Cgroup {
         &self.path
     }
 
-    /// Has the program that `command` starts, and all its descendants, live in this cgroup.
+    /// Puts the program that `command` starts, and all its descendants, into this cgroup.
     #[must_use]
     pub fn with(&self, mut command: Command) -> Command {
         let members = Arc::clone(&self.members);
@@ -98,10 +98,10 @@ impl Drop for Cgroup {
     fn drop(&mut self) {
         let path = &self.path;
         poll(EMPTY_WITHIN, || fs::remove_dir(path).ok());
-        // Ends the remover, which finds nothing left to do, or goes on trying for a while.
+        // Ends the remover, which finds nothing to do, or keeps trying for a while.
         drop(self.remover.stdin.take());
         if !path.exists() {
-            // Nothing can be done about a failure here.
+            // A failure cannot be handled here.
             let _ = self.remover.wait();
         }
     }

@@ -1,9 +1,9 @@
-//! Waiting for something to become true, up to a deadline.
+//! Waits for a condition, up to a deadline.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Pause between two looks.
+/// Pause between two checks.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Calls `probe` until it gives a value or `within` has passed; the probe runs at least once.

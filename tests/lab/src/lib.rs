@@ -3,13 +3,13 @@
 //! What it gives: [`Topology`] (a client and a server on the two sides of a gateway), [`Namespace`],
 //! [`Veth`] and [`TunCable`] to build other shapes, [`Smbd`] and [`Smbclient`] for real sessions, [`Nmbd`] for names, [`PythonClient`]
 //! [`Rclone`] and [`ImpacketServer`] for those of other implementations, [`Nmap`], [`Hydra`], [`Guesser`] and [`NtlmRelay`] for attacks,
-//! [`WebServer`] for what is not SMB, [`Process`] for programs
+//! [`WebServer`] for other protocols, [`Process`] for programs
 //! under test, [`TcpListener`], [`UdpResponder`] and [`RawSocket`] for traffic that needs no daemon.
 //!
-//! What it never does: touch the network namespace it was started in. Every link is born with both ends inside
-//! namespaces of its own, and forwarding is switched on in those alone.
+//! It never touches the network namespace in which it was started. Every link is created with both ends inside
+//! its own namespaces, and forwarding is turned on only there.
 //!
-//! What it leaves behind: nothing, also when the owner is killed with SIGKILL. Namespaces have no name and live
+//! It leaves nothing behind, even if the owner is killed with SIGKILL. Namespaces have no name and live
 //! only as long as a file descriptor or a process refers to them; child processes die with their owner
 //! ([`spawn`]); scratch folders are removed by a process that outlives the owner by a moment ([`scratch_dir`]).
 

@@ -18,8 +18,8 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid, getppid};
 
-/// No duplicate address detection, no router advertisements: addresses work at once and nothing speaks unasked.
-/// Reverse-path filtering would drop what arrives at an extra address by way of the default route.
+/// No duplicate address detection, no router advertisements: addresses work at once and nothing sends by itself.
+/// Reverse-path filtering would drop packets to an extra address that arrive over the default route.
 const QUIET: [(&str, &str); 8] = [
     ("net/ipv6/conf/all/accept_dad", "0"),
     ("net/ipv6/conf/default/accept_dad", "0"),
@@ -79,7 +79,7 @@ impl Namespace {
     }
 
     /// Runs `work` on a thread inside the namespace and returns its value. Sockets made there stay in the
-    /// namespace; threads started there are inside it too. A panic of `work` goes on in the caller.
+    /// namespace; threads started there are inside it too. A panic of `work` continues in the caller.
     ///
     /// `/sys` still shows the namespace of the caller; `/proc/sys/net` and `/proc/thread-self/net` show this one.
     ///
@@ -151,7 +151,7 @@ impl Namespace {
             .spawn()
             .context("start ip: install iproute2")?;
         if let Some(mut input) = child.stdin.take() {
-            // A refusal closes the pipe early; what `ip` says tells more than the write error would.
+            // A refusal closes the pipe early; the message of `ip` says more than the write error.
             let _ = writeln!(input, "{lines}");
         }
         let output = child.wait_with_output().with_context(what)?;

@@ -10,24 +10,24 @@ use anyhow::{Context, Result, bail};
 use crate::smbd::STATE_FOLDERS;
 use crate::{Namespace, Process, Scratch, poll, scratch_dir};
 
-/// The name by which the machine goes.
+/// The name of the machine.
 pub const COMPUTER: &str = "LABSRV";
 /// Its workgroup.
 pub const WORKGROUP: &str = "LAB";
 
-/// Names are taken when nobody objected for some seconds.
+/// It registers its names after nobody objected for some seconds.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const ONE_TRY: Duration = Duration::from_millis(500);
 
-/// A running nmbd. It and its files go when this is dropped.
+/// A running nmbd. Dropping it removes it and its files.
 pub struct Nmbd {
-    // The order is the order of dropping: first the process, then its files.
+    // Drop order: first the process, then its files.
     process: Process,
     scratch: Scratch,
 }
 
 impl Nmbd {
-    /// Starts nmbd in `namespace`, whose `eth0` has this address in a network of 256, and returns when it tells that it
+    /// Starts nmbd in `namespace`, whose `eth0` has this address in a network of 256, and returns when it reports that it
     /// has its name.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl Nmbd {
         Ok(nmbd)
     }
 
-    /// From inside the server's own namespace, so that nothing of it crosses a link.
+    /// From inside the server's own namespace, so that no packet crosses a link.
     fn wait_for_name(&mut self, namespace: &Namespace, address: Ipv4Addr) -> Result<()> {
         let process = &mut self.process;
         let ready = namespace.run(|| {
@@ -93,7 +93,7 @@ fn configuration(root: &Path, announced_to: Option<Ipv4Addr>) -> String {
         format!("netbios name = {COMPUTER}"),
         "server role = standalone server".to_owned(),
         "interfaces = eth0".to_owned(),
-        // No elections: they go on for a minute and change which names there are.
+        // No elections: they take a minute and change the names.
         "local master = no".to_owned(),
         "domain master = no".to_owned(),
         "dns proxy = no".to_owned(),
@@ -120,7 +120,7 @@ fn names(address: Ipv4Addr) -> Result<Vec<u8>> {
     Ok(answer[..length].to_vec())
 }
 
-/// Whether the answer tells that files are served by the name.
+/// Whether the answer has the name of a file server.
 fn has_name(answer: &[u8]) -> bool {
     let wanted = [format!("{COMPUTER:<15}").as_bytes(), &[0x20]].concat();
     answer.windows(wanted.len()).any(|part| part == wanted)

@@ -22,7 +22,7 @@ pub struct Line {
     pub text: String,
 }
 
-/// What both streams have given so far.
+/// The output of both streams so far.
 #[derive(Default)]
 pub(crate) struct Collected {
     pub(crate) lines: Vec<Line>,
@@ -56,7 +56,7 @@ impl Output {
         self.changed.notify_all();
     }
 
-    /// Looks at the collection after every change until `look` gives a value, both streams are closed or time is up.
+    /// Checks the collection after every change until `look` gives a value, both streams are closed or time is up.
     pub(crate) fn wait<T>(
         &self,
         within: Duration,

@@ -1,6 +1,6 @@
 //! Small TCP and UDP servers for traffic that needs no daemon.
 //!
-//! Each runs in threads of this process, on a socket that was born inside a namespace; it ends on drop, and by
+//! Each runs in threads of this process, on a socket made inside a namespace; it ends on drop, and by
 //! itself after two minutes at the latest.
 
 use std::io::{self, Read, Write};
@@ -16,14 +16,14 @@ use crate::{Namespace, poll};
 
 /// The longest a server lives.
 const LIFETIME: Duration = Duration::from_secs(120);
-/// How often a server looks whether it shall end.
+/// Time between two checks whether to end.
 const TICK: Duration = Duration::from_millis(20);
 /// The longest a blocked write lasts.
 const WRITE_WITHIN: Duration = Duration::from_secs(5);
 /// The longest a closed socket stays behind.
 const FREE_WITHIN: Duration = Duration::from_secs(5);
 
-/// What a server does with what it receives.
+/// The behaviour of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Reads and says nothing.
@@ -129,7 +129,7 @@ fn accept(listener: &std::net::TcpListener, answer: &Answer, life: &Life) {
     });
 }
 
-/// Ends at the peer's end of stream or at any error: what the peer sees is the outcome.
+/// Ends at the peer's end of stream or at any error: the test observes the peer.
 fn converse(mut stream: TcpStream, answer: &Answer, life: &Life) {
     let set_up = stream
         .set_nonblocking(false)
@@ -201,7 +201,7 @@ impl Drop for UdpResponder {
 fn respond(socket: &UdpSocket, answer: &Answer, life: &Life) {
     let mut buffer = [0; 64 * 1024];
     while life.goes_on() {
-        // Errors are time limits and ICMP refusals of earlier answers: both mean to go on.
+        // Errors are time limits and ICMP refusals of earlier answers: both are ignored.
         if let Ok((length, peer)) = socket.recv_from(&mut buffer) {
             life.served.fetch_add(1, Ordering::Relaxed);
             let words = answer.to(&buffer[..length]);
@@ -220,8 +220,8 @@ fn end(life: &Life, thread: &mut Option<JoinHandle<()>>) {
     }
 }
 
-/// Binds a socket. A process that another thread is just starting holds the sockets of this one until it runs its program: one
-/// that was closed a moment ago may still be there.
+/// Binds a socket. A process that is just being started by another thread has the sockets of this one until it runs its
+/// program, so a socket that was closed a moment ago may still be open.
 fn bound<T>(bind: impl Fn() -> io::Result<T>) -> io::Result<T> {
     let freed = poll(FREE_WITHIN, || match bind() {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => None,

@@ -1,4 +1,4 @@
-//! A supervised child: its output is collected line by line, it is killed on drop and dies with its owner.
+//! A supervised child: its output is collected line by line, it is killed on drop and ends with its owner.
 
 use std::collections::VecDeque;
 use std::io;
@@ -143,11 +143,11 @@ impl Process {
     }
 }
 
-/// A shell starts background jobs with SIGINT ignored, and a child inherits that: then no [`Process::signal`] of it
-/// would mean anything. Runs in the child between fork and exec.
+/// A shell starts background jobs with SIGINT ignored, and a child inherits that: then [`Process::signal`] would have
+/// no effect. Runs in the child between fork and exec.
 fn heed_signals() -> io::Result<()> {
     for ended_by in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
-        // SAFETY: the default action is no handler, so no code of ours can run at a wrong moment.
+        // SAFETY: the default action has no handler, so no code of this process runs at a wrong moment.
         unsafe { signal(ended_by, SigHandler::SigDfl) }?;
     }
     Ok(())
@@ -155,7 +155,7 @@ fn heed_signals() -> io::Result<()> {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Nothing can be done about a failure here, and the parent-death signal stands behind it.
+        // A failure cannot be handled here; the parent-death signal is the fallback.
         let _ = self.child.kill();
         let _ = self.child.wait();
         // Descendants hold the output open: when it closes, they are gone as well.

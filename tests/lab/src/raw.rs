@@ -13,10 +13,10 @@ use crate::Namespace;
 
 /// Frames longer than this are cut on receipt; more than the largest GSO frame.
 const MAX_FRAME_LEN: usize = 128 * 1024;
-/// Both hardware addresses: where a VLAN tag is inserted.
+/// Both hardware addresses; a VLAN tag is inserted after them.
 const VLAN_OFFSET: usize = 12;
 
-/// A packet socket bound to one interface. It receives what arrives there, not what it or others send.
+/// A packet socket bound to one interface. It receives incoming frames, not outgoing ones.
 pub struct RawSocket {
     socket: OwnedFd,
     interface: String,
@@ -35,7 +35,7 @@ impl RawSocket {
         Ok(Self { socket, interface: interface.to_owned() })
     }
 
-    /// Sends one frame, as it is, from its hardware addresses on. The check sum (FCS) is not part of it.
+    /// Sends one frame unchanged, beginning with its hardware addresses, without the frame check sequence.
     ///
     /// # Errors
     /// When the kernel refuses it, for example as longer than the MTU.
@@ -45,8 +45,8 @@ impl RawSocket {
         Ok(())
     }
 
-    /// The next frame, or `None` when none came within the time. A VLAN tag, which the kernel takes out on
-    /// receipt, is put back.
+    /// The next frame, or `None` if none came within the time. A VLAN tag, which the kernel removes on
+    /// receipt, is inserted again.
     ///
     /// # Errors
     /// When receiving fails, for example because the interface went away.

@@ -24,7 +24,7 @@ impl<'a> Rclone<'a> {
         Self { namespace, server: server.into() }
     }
 
-    /// Copies what is in a folder to the share.
+    /// Copies the content of a folder to the share.
     ///
     /// # Errors
     /// When rclone cannot be run or takes longer than 30 s; a refusal is an [`Outcome`].
@@ -36,7 +36,7 @@ impl<'a> Rclone<'a> {
 
     fn rclone(&self) -> Result<Command> {
         let mut command = self.namespace.command("rclone");
-        // No configuration and no cache of the machine's own; nothing is tried twice.
+        // No configuration and no cache of the machine; no retries.
         command.args(["--config", "/dev/null", "--retries", "1", "--low-level-retries", "1"]);
         command.args(["--smb-host", &self.server.to_string(), "--smb-user", USER]);
         command.args(["--smb-pass", &obscured(PASSWORD)?]);
@@ -44,7 +44,7 @@ impl<'a> Rclone<'a> {
     }
 }
 
-/// The password as rclone takes it.
+/// The password in rclone's form.
 fn obscured(password: &str) -> Result<String> {
     let output = Command::new("rclone")
         .args(["obscure", password])

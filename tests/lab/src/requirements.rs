@@ -1,4 +1,4 @@
-//! What the laboratory needs, and how a test says that it was left out.
+//! The requirements of the laboratory, and how a test reports that it was skipped.
 
 use std::env;
 use std::fs::{self, OpenOptions};
@@ -11,7 +11,7 @@ use crate::{Cgroup, Namespace, python};
 /// Environment variable naming a file to which each skipped test appends a line `SKIP <test>: <reason>`.
 const SKIP_LOG: &str = "SMB_SENSOR_SKIP_LOG";
 
-/// How much of the laboratory is needed.
+/// The needed part of the laboratory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// Namespaces, links and processes in them.
@@ -26,16 +26,16 @@ pub enum Need {
     Cgroup,
 }
 
-/// Why the whole laboratory (network and Samba) cannot be used here, or `None` when it can.
+/// Why the whole laboratory (network and Samba) cannot be used here, or `None` if it can.
 #[must_use]
 pub fn missing() -> Option<String> {
     missing_for(Need::Samba)
 }
 
-/// Why this part of the laboratory cannot be used here, with the remedy, or `None` when it can.
+/// Why this part of the laboratory cannot be used here, with the remedy, or `None` if it can.
 #[must_use]
 pub fn missing_for(need: Need) -> Option<String> {
-    // Asked by every test, and no answer changes while a test run lasts.
+    // Every test asks, and no answer changes during a test run.
     static NETWORK: LazyLock<Option<String>> = LazyLock::new(missing_network);
     static SAMBA: LazyLock<Option<String>> = LazyLock::new(missing_samba);
     static CGROUP: LazyLock<Option<String>> = LazyLock::new(missing_cgroup);
@@ -50,7 +50,7 @@ pub fn missing_for(need: Need) -> Option<String> {
 
 fn missing_network() -> Option<String> {
     missing_programs(&[("ip", "iproute2"), ("unshare", "util-linux")])
-        // The kernel knows best: capabilities, containers and security modules all have a say.
+        // The kernel decides: capabilities, containers and security modules all matter.
         .or_else(|| Namespace::new("probe").err().map(|error| format!("{error:#}")))
 }
 
@@ -75,7 +75,7 @@ fn missing_attackers() -> Option<String> {
 }
 
 fn missing_cgroup() -> Option<String> {
-    // What the kernel starts with (`PROC_PID_INIT_INO`); elsewhere processes have other numbers than the kernel tells.
+    // The kernel's first PID namespace (`PROC_PID_INIT_INO`); in others, process numbers differ from the kernel's.
     const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
     missing_programs(&[("bash", "bash"), ("setpriv", "util-linux")])
         .or_else(|| {
@@ -93,7 +93,7 @@ fn missing_programs(programs: &[(&str, &str)]) -> Option<String> {
     Some(format!("{program} is not in PATH: install the package {package}"))
 }
 
-/// Says that `test` was left out and why: on standard error, and in the file that `SMB_SENSOR_SKIP_LOG` names.
+/// Records that `test` was skipped and why: on standard error, and in the file that `SMB_SENSOR_SKIP_LOG` names.
 pub fn skip(test: &str, reason: &str) {
     let line = format!("SKIP {test}: {}\n", reason.replace('\n', " "));
     eprint!("{line}");
@@ -110,7 +110,7 @@ pub fn skip(test: &str, reason: &str) {
     }
 }
 
-/// Leaves the current test, with a record of it, when the laboratory cannot be used here.
+/// Leaves the current test, with a record of it, if the laboratory cannot be used here.
 ///
 /// `require_lab!()` asks for network and Samba, `require_lab!(Network)` for namespaces alone, `require_lab!(Python)` for
 /// network, Samba, impacket and smbprotocol, `require_lab!(Attackers)` for those, nmap, hydra and rclone, `require_lab!(Cgroup)` for namespaces and cgroups.

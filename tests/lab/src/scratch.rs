@@ -1,4 +1,4 @@
-//! Scratch folders that vanish also when their owner is killed.
+//! Scratch folders that are removed even if their owner is killed.
 //!
 //! All folders of a process lie under one base. A small shell waits for the end of a pipe whose only writer is
 //! this process, and removes the base when the kernel closes that pipe, whatever ended the process.
@@ -17,7 +17,7 @@ use tempfile::{Builder, TempDir};
 
 use crate::poll;
 
-/// How long a dying daemon may go on writing into a folder that is being removed.
+/// Time for which a dying daemon may still write into a folder that is being removed.
 const REMOVED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Retries for up to 10 s: a dying daemon may still be writing while its folder goes.
@@ -54,7 +54,7 @@ static BASE: LazyLock<io::Result<Base>> = LazyLock::new(|| {
     Ok(Base { path, _remover: remover })
 });
 
-/// A scratch folder. It goes when this is dropped, also when a daemon that was killed just before still writes into it.
+/// A scratch folder, removed on drop, even if a daemon that was just killed still writes into it.
 pub struct Scratch(TempDir);
 
 impl Scratch {
@@ -67,7 +67,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What is left after that goes with the base, when this process ends.
+        // The rest is removed with the base, when this process ends.
         let path = self.0.path();
         let _ = poll(REMOVED_WITHIN, || (fs::remove_dir_all(path).is_ok() || !path.exists()).then_some(()));
     }

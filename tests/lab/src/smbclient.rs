@@ -17,9 +17,9 @@ const TIME_LIMIT: Duration = Duration::from_secs(20);
 pub struct Outcome {
     /// Its exit status.
     pub status: ExitStatus,
-    /// All it wrote, on both streams.
+    /// All its output, on both streams.
     pub output: String,
-    /// What it fetched, after [`Smbclient::get`].
+    /// The fetched file, after [`Smbclient::get`].
     pub content: Option<Vec<u8>>,
 }
 
@@ -30,7 +30,7 @@ impl Outcome {
         self.status.success()
     }
 
-    /// The names of the disk shares that [`Smbclient::list_shares`] was told of.
+    /// The names of the disk shares, after [`Smbclient::list_shares`].
     #[must_use]
     pub fn shares(&self) -> Vec<&str> {
         self.output.lines().filter_map(|line| line.strip_prefix("Disk|")?.split('|').next()).collect()
@@ -145,7 +145,7 @@ impl<'a> Smbclient<'a> {
         self.finish(command)
     }
 
-    /// Fetches a file; what came is in [`Outcome::content`].
+    /// Fetches a file; its content is in [`Outcome::content`].
     ///
     /// # Errors
     /// When smbclient cannot be run or takes too long; a refusal is an [`Outcome`].
@@ -180,7 +180,7 @@ impl<'a> Smbclient<'a> {
 
     fn smbclient(&self) -> Command {
         let mut command = self.namespace.command("smbclient");
-        // Without a port it knocks at 139 as well where 445 does not answer within a few milliseconds.
+        // Without a port it also tries 139 if 445 does not answer within a few milliseconds.
         command.args(["-s", "/dev/null", "-p", &self.port.to_string()]).args(&self.options);
         match &self.login {
             Login::User(user, password) => command.args(["-U", &format!("{user}%{password}")]),

@@ -28,7 +28,7 @@ const ACCOUNT: &str = "daemon";
 const READY_WITHIN: Duration = Duration::from_secs(10);
 const ONE_TRY: Duration = Duration::from_millis(200);
 
-/// How smbd shall be set up.
+/// Settings of smbd.
 #[derive(Debug, Clone)]
 pub struct SmbdBuilder {
     ports: Vec<u16>,
@@ -38,7 +38,7 @@ pub struct SmbdBuilder {
 }
 
 impl SmbdBuilder {
-    /// TCP ports to listen on, on all addresses of the namespace; 445 and 139 unless told otherwise.
+    /// TCP ports to listen on, on all addresses of the namespace; by default 445 and 139.
     #[must_use]
     pub fn ports(mut self, ports: &[u16]) -> Self {
         self.ports = ports.to_vec();
@@ -142,9 +142,9 @@ pub(crate) const STATE_FOLDERS: [(&str, &str); 6] = [
     ("ncalrpc dir", "ncalrpc"),
 ];
 
-/// A running smbd. It, its helpers and its files go when this is dropped.
+/// A running smbd. Dropping it ends it, its helpers and its files.
 pub struct Smbd {
-    // The order is the order of dropping: first the processes, then their files.
+    // Drop order: first the processes, then their files.
     process: Process,
     share: PathBuf,
     scratch: Scratch,
@@ -159,7 +159,7 @@ impl Smbd {
         Self::builder().start(namespace)
     }
 
-    /// smbd to be adapted before it is started.
+    /// Settings for smbd, to change before it is started.
     #[must_use]
     pub fn builder() -> SmbdBuilder {
         SmbdBuilder { ports: vec![445, 139], guest: false, ntlmv1: false, global: Vec::new() }
@@ -171,7 +171,7 @@ impl Smbd {
         &self.share
     }
 
-    /// The folder that holds everything of this smbd: configuration, state, share and log.
+    /// The folder of this smbd: configuration, state, share and log.
     #[must_use]
     pub fn scratch(&self) -> &Path {
         self.scratch.path()
@@ -202,13 +202,13 @@ impl Smbd {
         Ok(path)
     }
 
-    /// What smbd has logged so far.
+    /// The log of smbd so far.
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(self.scratch().join("smbd.log")).unwrap_or_default()
     }
 
-    /// From inside the server's own namespace, so that nothing of it crosses a link.
+    /// From inside the server's own namespace, so that no packet crosses a link.
     fn wait_for_port(&mut self, namespace: &Namespace, port: u16) -> Result<()> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let process = &mut self.process;
@@ -255,7 +255,7 @@ fn add_user(namespace: &Namespace, configuration: &Path) -> Result<()> {
         .spawn()
         .context("start smbpasswd: install the package samba")?;
     if let Some(mut input) = child.stdin.take() {
-        // When it ends early, its own words below tell why.
+        // If it ends early, its own messages below say why.
         let _ = write!(input, "{PASSWORD}\n{PASSWORD}\n");
     }
     let output = child.wait_with_output().context("wait for smbpasswd")?;

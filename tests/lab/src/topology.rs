@@ -58,7 +58,7 @@ const CLOSED_PORT: u16 = 9;
 const READY_WITHIN: Duration = Duration::from_secs(5);
 const ONE_TRY: Duration = Duration::from_millis(200);
 
-/// What to build beyond the client, the gateway and the Internet host.
+/// Additions to the client, the gateway and the Internet host.
 #[derive(Debug, Clone, Default)]
 pub struct TopologyBuilder {
     server_addresses: Vec<IpAddr>,
@@ -170,7 +170,7 @@ impl TopologyBuilder {
             lines.push(format!("address add {GATEWAY_LAN1_V4}/24 dev lan1"));
             lines.push(format!("address add {GATEWAY_LAN1_V6}/64 dev lan1 nodad"));
         }
-        // Explicit, so that an extra address is reached on its side even where it lies inside another link's network.
+        // Explicit, so that an extra address is reached on its side even if it lies inside another link's network.
         for (addresses, via_v4, via_v6) in
             [(&self.server_addresses, SERVER_V4, SERVER_V6), (&self.client_addresses, CLIENT_V4, CLIENT_V6)]
         {
@@ -183,7 +183,7 @@ impl TopologyBuilder {
     }
 }
 
-/// A built border. Everything in it goes when it is dropped.
+/// A built border. Dropping it removes everything in it.
 #[derive(Debug)]
 pub struct Topology {
     client: Namespace,

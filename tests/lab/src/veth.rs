@@ -38,7 +38,7 @@ impl<'a> End<'a> {
     }
 }
 
-/// A cable to be laid. Both ends are born inside their namespaces, so no interface is ever seen in the namespace
+/// A cable to be made. Both ends are created inside their namespaces, so no interface ever appears in the namespace
 /// of the caller.
 #[derive(Debug, Clone, Copy)]
 pub struct Veth<'a> {

@@ -1,4 +1,4 @@
-//! The attackers do what they are there for.
+//! The attackers work.
 
 use std::fs;
 use std::time::Duration;

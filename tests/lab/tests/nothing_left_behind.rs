@@ -1,4 +1,4 @@
-//! What stays behind when the laboratory is dropped, or its owner is killed: nothing.
+//! Nothing stays behind when the laboratory is dropped, or its owner is killed.
 #![expect(clippy::expect_used, reason = "functions shared by tests fail as tests do")]
 
 use std::env;
@@ -67,7 +67,7 @@ fn killed_owner_leaves_no_process_namespace_or_file() {
     }
 }
 
-/// What the test above does in the process that it starts and kills.
+/// The work of the process that the test above starts and kills.
 fn own_until_killed() {
     let lab = Topology::border().expect("build");
     let smbd = Smbd::start(lab.server()).expect("start smbd");

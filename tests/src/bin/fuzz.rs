@@ -51,7 +51,7 @@ impl Arguments {
         self.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds))
     }
 
-    /// The seed, that of the clock where none is given; it is told first, so that any end can be seen again.
+    /// The seed, by default from the clock; it is printed first, so that every failure can be repeated.
     fn seed(&self) -> u64 {
         let clock = || std::time::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_micros() as u64);
         let seed = self.seed.unwrap_or_else(clock);
@@ -79,7 +79,7 @@ fn of_frames(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Shows how far it is, where somebody looks.
+/// Shows the progress, on a terminal.
 fn report(tally: &Tally, began: Instant) {
     if stderr().is_terminal() {
         let _ = write!(stderr(), "\r{} frames in {} s ", tally.host, began.elapsed().as_secs());

@@ -1,4 +1,4 @@
-//! Plays every scenario and writes down what the sensor reported of each: `cargo xtask incidents`.
+//! Plays every scenario and writes the sensor's reports of each: `cargo xtask incidents`.
 #![expect(clippy::print_stdout, reason = "a report is for the person who runs it")]
 
 use std::{env, process::ExitCode};
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints the table of the scenarios whose name contains `wanted`; says whether all was as expected.
+/// Prints the table of the scenarios whose name contains `wanted`; returns whether all were as expected.
 fn report(wanted: &str) -> Result<bool> {
     let table = IncidentTable::of(&all(), wanted)?;
     print!("{table}");

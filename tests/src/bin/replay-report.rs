@@ -1,4 +1,4 @@
-//! Replays captures in both engines and writes down what came of each: `cargo xtask replay-report`.
+//! Replays captures in both engines and writes the results of each: `cargo xtask replay-report`.
 #![expect(clippy::print_stdout, reason = "a report is for the person who runs it")]
 
 use std::{env, path::PathBuf, process::ExitCode};
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints the table; says whether the engines were equal on every capture.
+/// Prints the table; returns whether the engines agreed on every capture.
 fn report(folders: &[PathBuf]) -> Result<bool> {
     let table = ReplayTable::of(folders, privileged("replay-report"))?;
     print!("{table}");

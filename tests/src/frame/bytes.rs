@@ -34,7 +34,7 @@ impl Frame {
         frame
     }
 
-    /// The bytes from the IP header on, without padding: what a tunnel carries.
+    /// The bytes from the IP header on, without padding: the content of a tunnel.
     #[must_use]
     pub fn packet(&self) -> Vec<u8> {
         let transport = self.transport();

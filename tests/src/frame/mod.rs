@@ -1,7 +1,7 @@
-//! Ethernet frames, byte for byte, also such as no honest sender makes.
+//! Ethernet frames, byte for byte, including frames that no honest sender makes.
 //!
-//! A frame begins as an ordinary TCP or UDP packet between two ends and is then bent: tagged, fragmented, lengthened by
-//! options and extension headers, or made to lie about a length. Checksums stay zero: no hook looks at them.
+//! A frame begins as an ordinary TCP or UDP packet between two ends and is then modified: tagged, fragmented, lengthened by
+//! options and extension headers, or given a false length. Checksums stay zero: no hook reads them.
 
 mod bytes;
 
@@ -67,8 +67,8 @@ fn socket(text: &str) -> SocketAddr {
 }
 
 impl Frame {
-    /// A packet of any IP protocol. TCP and UDP get their header; the rest begins with the two ports and carries on
-    /// with the payload.
+    /// A packet of any IP protocol. TCP and UDP get their header; others begin with the two ports, followed by
+    /// the payload.
     ///
     /// # Panics
     /// When an end is no `address:port`.
@@ -128,21 +128,21 @@ impl Frame {
         self
     }
 
-    /// What stands behind the transport header.
+    /// The bytes after the transport header.
     #[must_use]
     pub fn payload(mut self, bytes: &[u8]) -> Self {
         self.payload = bytes.to_vec();
         self
     }
 
-    /// What stands behind the IP header instead of a transport header: the packet inside a tunnel.
+    /// The bytes after the IP header instead of a transport header: the packet inside a tunnel.
     #[must_use]
     pub fn body(mut self, bytes: &[u8]) -> Self {
         self.body = Some(bytes.to_vec());
         self
     }
 
-    /// One more VLAN tag, inside those there are.
+    /// One more VLAN tag, inside the existing ones.
     #[must_use]
     pub fn tag(mut self, ethertype: u16, vlan: u16) -> Self {
         self.tags.push((ethertype, vlan));
@@ -177,14 +177,14 @@ impl Frame {
         self
     }
 
-    /// An IPv4 header length that is not true, in words.
+    /// A false IPv4 header length, in words.
     #[must_use]
     pub const fn header_words(mut self, words: u8) -> Self {
         self.header_words = Some(words);
         self
     }
 
-    /// A length in the IP header that is not true: the total length of IPv4, the payload length of IPv6.
+    /// A false length in the IP header: the total length of IPv4, the payload length of IPv6.
     #[must_use]
     pub const fn length(mut self, length: u16) -> Self {
         self.length = Some(length);
@@ -225,7 +225,7 @@ impl Frame {
         self
     }
 
-    /// A TCP data offset that is not true, in words.
+    /// A false TCP data offset, in words.
     #[must_use]
     pub const fn data_offset(mut self, words: u8) -> Self {
         self.data_offset = Some(words);

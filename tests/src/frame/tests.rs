@@ -1,4 +1,4 @@
-//! Frames as the RFCs draw them.
+//! Frames as in the RFCs.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Addresses near the edges of what networks there are.
+//! Addresses near the edges of the configured networks.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,7 +11,7 @@ use crate::random::Xorshift;
 /// On the Internet, whatever networks are internal.
 const EXTERNAL: [&str; 4] = ["8.8.4.0/24", "9.9.9.9/32", "2001:4860:4860::/64", "2620:fe::/48"];
 
-/// An address of a family: mostly of few, so that flows meet, and often the first, the last or a neighbour of a network.
+/// An address of a family: mostly one of a few, so that flows repeat, and often the first, the last or a neighbour of a network.
 #[must_use]
 pub fn any(random: &mut Xorshift, wide: bool) -> IpAddr {
     let network = match random.below(10) {
@@ -53,7 +53,7 @@ pub fn in_or_beside(random: &mut Xorshift, network: IpNet) -> IpAddr {
     }
 }
 
-/// An IPv6 address with this one inside: mapped, NAT64, 6to4, Teredo; or with it in a place that means nothing.
+/// An IPv6 address with this one inside: mapped, NAT64, 6to4, Teredo; or with it in a meaningless place.
 #[must_use]
 pub fn embedding(random: &mut Xorshift, inside: Ipv4Addr) -> Ipv6Addr {
     let bits = u128::from(u32::from(inside));

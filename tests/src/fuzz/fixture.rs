@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 /// Frames in a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fixture {
-    /// What it is about, a line.
+    /// Description, one line.
     pub about: String,
     /// How the engines are set up.
     pub options: Options,
@@ -28,7 +28,7 @@ impl Fixture {
     /// Reads a fixture as it is written by [`Display`](fmt::Display).
     ///
     /// # Errors
-    /// The line that is none of a fixture's.
+    /// The first line that is not part of a fixture.
     pub fn read(text: &str) -> Result<Self> {
         let mut lines = text.lines();
         let about = lines.next().and_then(|line| line.strip_prefix("# ")).context("no first line `# …`")?;
@@ -64,7 +64,7 @@ impl Fixture {
     }
 }
 
-/// Reads words of hexadecimal digits, and of one byte and how often it comes: `00*3600`.
+/// Reads words of hexadecimal digits, and repeated bytes: `00*3600`.
 fn bytes(hex: &str) -> Result<Vec<u8>> {
     let byte = |pair: &[u8]| Ok(u8::from_str_radix(std::str::from_utf8(pair)?, 16)?);
     let mut bytes = Vec::new();
@@ -77,7 +77,7 @@ fn bytes(hex: &str) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Runs that are longer are written as such.
+/// Longer runs are written as repeats.
 const MAX_RUN: usize = 16;
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,4 +1,4 @@
-//! Frames that nobody thought of, built from what frames are made of.
+//! Random frames, built from the parts of real ones.
 
 use std::net::SocketAddr;
 
@@ -18,7 +18,7 @@ use crate::{
 /// PPP protocols (IANA): IPv4, IPv6, and one that is neither.
 const PPP: [u16; 3] = [0x0021, 0x0057, 0xC021];
 
-/// Services, ports that people put SMB on, and others.
+/// Services, ports that are often used for SMB, and others.
 const PORTS: [u16; 12] = [445, 445, 445, 139, 135, 137, 138, 4445, 443, 53, 4789, 50_000];
 
 const FLAGS: [u8; 9] = [
@@ -42,17 +42,17 @@ const EXTENSIONS: [u8; 6] = [
     extension::NONE,
 ];
 
-/// Longest frame that is made of a longer one where frames are in one piece.
+/// Most bytes of a frame that is made longer, if frames are linear.
 pub(super) const MAX_LINEAR_LEN: usize = 3_400;
 
-/// An endless row of frames, the same for the same seed.
+/// An endless sequence of frames, the same for the same seed.
 pub struct Generator<'a> {
     random: Xorshift,
     recorded: &'a [Vec<u8>],
 }
 
 impl<'a> Generator<'a> {
-    /// A row; a quarter of it comes of `recorded` frames, if there are any.
+    /// A sequence; a quarter of it is made from `recorded` frames, if there are any.
     #[must_use]
     pub const fn new(seed: u64, recorded: &'a [Vec<u8>]) -> Self {
         Self { random: Xorshift::seeded(seed), recorded }
@@ -68,13 +68,13 @@ impl<'a> Generator<'a> {
         } else {
             structured(random)
         };
-        // Recorded frames are sound and of few connections: most are changed.
+        // Recorded frames are valid and from few connections: most are changed.
         let changed = if recorded { !random.one_in(4) } else { random.one_in(2) };
         if changed { mutate(random, &frame) } else { frame }
     }
 }
 
-/// A frame, sound but for what is a lie on purpose.
+/// A valid frame, except for deliberate lies.
 fn structured(random: &mut Xorshift) -> Vec<u8> {
     let mut frame = packet(random);
     for _ in 0..[0, 0, 0, 0, 0, 1, 1, 2, 2, 3][random.below(10)] {
@@ -136,7 +136,7 @@ fn extended(random: &mut Xorshift, frame: Frame) -> Frame {
     let mut frame = frame;
     let many = if random.one_in(3) { random.below(9) } else { 0 };
     for _ in 0..many {
-        // A fragment header may stand anywhere.
+        // A fragment header may be anywhere.
         frame = match random.below(10) {
             0 => frame.fragment(random.pick(&[0, 0, 1]), random.one_in(2)),
             _ => frame.extension(random.pick(&EXTENSIONS[..5]), random.below(3) as u8),
@@ -168,7 +168,7 @@ fn port(random: &mut Xorshift) -> u16 {
     }
 }
 
-/// Payload that begins as that of the watched protocols does, or as nothing in particular.
+/// Payload that begins like that of the watched protocols, or like nothing in particular.
 fn payload(random: &mut Xorshift) -> Vec<u8> {
     let length = match random.below(200) {
         0 => 3_000 + random.below(5_000),

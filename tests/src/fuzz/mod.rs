@@ -1,8 +1,8 @@
-//! Random frames and random prefix sets before three judges: the kernel's program, the same path on the host, and an
+//! Random frames and random prefix sets for three implementations: the kernel's program, the same path on the host, and an
 //! oracle that shares no code with them.
 //!
-//! [`run`] goes round by round; each round has its own engines, [`options`] and seed, so that what disagrees is found
-//! again by its round. A disagreement is told with a fixture of it, and the fixtures are run with every test.
+//! [`run`] works in rounds; each round has its own engines, [`options`] and seed, so that a disagreement can be
+//! repeated by its round. A disagreement is reported with a fixture, and every test run repeats the fixtures.
 
 pub mod address;
 pub mod fixture;

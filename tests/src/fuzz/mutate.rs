@@ -1,4 +1,4 @@
-//! Random changes to sound frames.
+//! Random changes to valid frames.
 
 use std::ops::Range;
 
@@ -10,13 +10,13 @@ const TELLING: [u8; 28] = [
     0x86, 0xBD, 0xDD, 0xFE, 0xFF,
 ];
 
-/// Bytes in front in which the headers lie: most changes go there.
+/// Leading bytes with the headers: most changes go there.
 const HEADERS: usize = 110;
 
 /// Shortest frame: an Ethernet header.
 const SHORTEST: usize = 14;
 
-/// One to three changes: bits and bytes, a cut, bytes more or fewer, a length that is not true.
+/// One to three changes: bits and bytes, a cut, bytes more or fewer, a false length.
 #[must_use]
 pub fn mutate(random: &mut Xorshift, frame: &[u8]) -> Vec<u8> {
     let mut frame = frame.to_vec();
@@ -48,7 +48,7 @@ fn run(random: &mut Xorshift, frame: &[u8], at: usize) -> Range<usize> {
     at..(at + 1 + random.below(8)).min(frame.len())
 }
 
-/// Writes a number that a length might wrongly have: the edges, and about what is really left.
+/// Writes a plausible false length: an edge value, or about the number of remaining bytes.
 fn lie(random: &mut Xorshift, frame: &mut [u8], at: usize) {
     let left = (frame.len() - at) as u16;
     let about = left.wrapping_add(random.below(9) as u16).wrapping_sub(4);

@@ -1,4 +1,4 @@
-//! How both engines are set up in one round.
+//! The settings of both engines in one round.
 
 use std::{fmt, str::FromStr};
 
@@ -18,23 +18,23 @@ pub const INTERNAL: [&str; 7] = [
     "64:ff9b:1:2::/64",
 ];
 
-/// Exempt clients and servers, of ours and on the Internet, of which some are exempt as both.
+/// Exempt clients and servers, internal and on the Internet; some are exempt as both.
 pub const EXEMPT_CLIENTS: [&str; 3] = ["20.21.7.0/24", "9.9.9.9/32", "2a00:2:0:7::/64"];
 /// Exempt servers.
 pub const EXEMPT_SERVERS: [&str; 3] = ["20.22.7.8/29", "2001:4860:4860::/64", "9.9.9.9/32"];
 /// Exempt pairs of a client and a server.
 pub const EXEMPT_PAIRS: [(&str, &str); 2] = [("10.0.0.0/29", "8.8.4.0/30"), ("8.8.4.0/31", "10.0.0.0/30")];
 
-/// What differs between rounds.
+/// The differences between rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Whether tunnels are looked into.
+    /// Whether tunnels are parsed.
     pub tunnels: bool,
     /// Whether SMB is recognised on any port.
     pub any_port: bool,
     /// Whether XDP takes frames in several buffers.
     pub frags: bool,
-    /// Whether enforcement is in force.
+    /// Whether enforcement is on.
     pub enforcing: bool,
     /// Whether there are exemptions.
     pub exempting: bool,
@@ -56,10 +56,10 @@ impl Options {
         }
     }
 
-    /// What both engines are started with.
+    /// The settings of both engines.
     ///
     /// # Errors
-    /// Never: the networks are constants that a test reads.
+    /// None: the networks are constants, checked by a test.
     pub fn setup(&self) -> Result<Setup> {
         let mut config = Config::default();
         for network in INTERNAL {

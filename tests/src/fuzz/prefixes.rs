@@ -1,7 +1,7 @@
 //! Random prefix sets in the kernel against longest-prefix match on the host.
 //!
-//! Each set is put into force while the one before it is; then packets between an internal peer and random addresses,
-//! and such at the edges of prefixes, tell by their counters what the kernel takes each address for.
+//! Each set replaces the one before; then packets between an internal peer and random addresses,
+//! and addresses at the edges of prefixes, show by their counters how the kernel classifies each address.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -26,39 +26,39 @@ use crate::{
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 const PEER_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 2));
 
-/// Addresses that are asked of each set.
+/// Addresses to test in each set.
 const ADDRESSES: usize = 2_000;
 
-/// What is to be run.
+/// The options of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Order {
     /// Where to begin.
     pub seed: u64,
     /// Sets, at most.
     pub sets: u64,
-    /// When to stop, whatever is done.
+    /// When to stop.
     pub until: Option<Instant>,
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
-    /// Sets put into force.
+    /// Applied sets.
     pub sets: u64,
     /// Prefixes in them.
     pub prefixes: u64,
-    /// Addresses asked, each as client and as server.
+    /// Tested addresses, each as client and as server.
     pub addresses: u64,
 }
 
-/// One prefix as it was given, before anything is flattened.
+/// One prefix as given, before flattening.
 type Given = (IpNet, PrefixFlags);
 
 /// Runs sets.
 ///
 /// # Errors
-/// The first address that the kernel takes for something else, with the prefixes around it and the seed of its set; or
-/// what the kernel said.
+/// The first address that the kernel classifies differently, with the prefixes around it and the seed of its set; or
+/// the kernel's error.
 pub fn run(order: &Order) -> Result<Asked> {
     let mut kernel = Setup::default().load()?;
     let mut asked = Asked::default();
@@ -92,7 +92,7 @@ fn random_prefixes(random: &mut Xorshift) -> Vec<Given> {
     let count = [3, 30, 300, 3_000][random.below(4)];
     let mut all: Vec<Given> = [PEER, PEER_V6].map(|peer| (peer.into(), PrefixFlags::INTERNAL)).to_vec();
     for _ in 0..count {
-        // Half of them are inside, around or beside one that is there.
+        // Half of them are inside, around or beside an existing one.
         let near = if random.one_in(2) { Some(all[random.below(all.len())].0) } else { None };
         let wide = random.one_in(2);
         let address = match near {
@@ -132,7 +132,7 @@ fn asked_of(random: &mut Xorshift, prefixes: &[Given]) -> IpAddr {
     }
 }
 
-/// What all prefixes around an address say of it, or of the IPv4 address inside it: asked one by one.
+/// Flags of all prefixes around an address, or around the IPv4 address inside it, one by one.
 fn flags(prefixes: &[Given], address: IpAddr) -> PrefixFlags {
     let all = around(prefixes, address).into_iter();
     all.fold(PrefixFlags::NONE, |flags, (_, more)| flags.union(more))
@@ -144,7 +144,7 @@ fn around(prefixes: &[Given], address: IpAddr) -> Vec<Given> {
     prefixes.iter().filter(|(network, _)| holds(network)).copied().collect()
 }
 
-/// What packets from and to an address are to be counted as beside an internal peer.
+/// The expected counter of packets from and to an address, with an internal peer.
 fn expected(flags: PrefixFlags) -> [Counter; 2] {
     let unless = |exempt, counter| if flags.contains(exempt) { counter } else { Counter::Kept };
     if flags.contains(PrefixFlags::INTERNAL) {
@@ -159,7 +159,7 @@ fn expected(flags: PrefixFlags) -> [Counter; 2] {
     }
 }
 
-/// What the kernel counts packets from and to an address as.
+/// The kernel's counter of packets from and to an address.
 fn counted(kernel: &mut Kernel, address: IpAddr) -> Result<[Counter; 2]> {
     let peer = if address.is_ipv4() { PEER } else { PEER_V6 };
     let from = outcome(kernel, address, peer)?;

@@ -1,4 +1,4 @@
-//! Round by round until so many frames are judged, or so much time has gone.
+//! Runs rounds until enough frames are tested, or the time is over.
 
 use std::{path::Path, time::Instant};
 
@@ -17,32 +17,32 @@ use super::{
 };
 use crate::{random::Xorshift, replayed::captures_below, twin::ENTRIES};
 
-/// Frames of a round: so few that no flow can come near the 2^31 bytes at which its counts are settled.
+/// Frames of a round: so few that no flow reaches the 2^31 bytes at which its counts are settled.
 const ROUND: u64 = 32_000;
 
-/// Frames between two looks at counters and slots.
+/// Frames between two comparisons of counters and slots.
 const BATCH: u64 = 200;
 
-/// Recorded frames that are longer say nothing more in their headers.
+/// Longer recorded frames have no further headers.
 const MAX_RECORDED_LEN: usize = 1_600;
 
-/// What is to be run.
+/// The options of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Order {
     /// Where to begin; the same seed gives the same frames.
     pub seed: u64,
     /// Frames, at most.
     pub frames: u64,
-    /// When to stop, whatever is done.
+    /// When to stop.
     pub until: Option<Instant>,
     /// Whether the kernel's program can be loaded.
     pub privileged: bool,
 }
 
-/// Runs frames before the judges; `recorded` ones are changed among them. `progress` hears of each round's end.
+/// Runs frames in all implementations; `recorded` ones are mixed in and changed. Calls `progress` after each round.
 ///
 /// # Errors
-/// The first [`Disagreement`](super::trial::Disagreement) with the seed of its round, or what the kernel said.
+/// The first [`Disagreement`](super::trial::Disagreement) with the seed of its round, or the kernel's error.
 pub fn run(order: &Order, recorded: &[Vec<u8>], mut progress: impl FnMut(&Tally)) -> Result<Tally> {
     let mut tally = Tally::default();
     let is_late = || order.until.is_some_and(|until| Instant::now() >= until);
@@ -97,7 +97,7 @@ fn given(number: u64, frame: Vec<u8>, options: &Options) -> Given {
     (entry, frame)
 }
 
-/// The frames of all captures below a folder, as Ethernet frames; what is damaged counts as far as it goes.
+/// The frames of all captures below a folder, as Ethernet frames; damaged captures count up to the damage.
 ///
 /// # Errors
 /// When the folder cannot be listed.

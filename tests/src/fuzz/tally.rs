@@ -1,28 +1,28 @@
-//! What a run of frames came to.
+//! The results of a run of frames.
 
 use std::{collections::BTreeMap, fmt};
 
 use sensor_common::counter::Counter;
 
-/// What was judged by whom, and what was met.
+/// Counts of tested frames and their outcomes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Frames that the host judged: all.
+    /// Frames on the host: all.
     pub host: u64,
-    /// Frames that the kernel's program judged as well.
+    /// Frames that the kernel's program processed too.
     pub kernel: u64,
-    /// Frames that the oracle judged as well.
+    /// Frames that the oracle decided too.
     pub oracle: u64,
-    /// Frames of which the oracle could not tell, by reason.
+    /// Frames that the oracle could not decide, by reason.
     pub unsure: BTreeMap<&'static str, u64>,
-    /// Frames that are none of ours.
+    /// Unwatched frames.
     pub foreign: u64,
     /// The counters, of all rounds together.
     pub counted: BTreeMap<&'static str, u64>,
 }
 
 impl Tally {
-    /// Adds what a round's counters say.
+    /// Adds the counters of a round.
     pub fn count(&mut self, counters: impl Fn(Counter) -> u64) {
         for counter in Counter::ALL {
             let by = counters(*counter);
@@ -32,7 +32,7 @@ impl Tally {
         }
     }
 
-    /// Adds what another round came to.
+    /// Adds another round.
     pub fn add(&mut self, other: &Self) {
         self.host += other.host;
         self.kernel += other.kernel;
@@ -46,7 +46,7 @@ impl Tally {
         }
     }
 
-    /// What a counter came to.
+    /// The value of a counter.
     #[must_use]
     pub fn met(&self, counter: Counter) -> u64 {
         self.counted.get(counter.name()).copied().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Frames before the three judges.
+//! Frames in three implementations.
 //!
 //! Verdict, records and flow are compared after each frame, counters and slots after each batch.
 
@@ -30,7 +30,7 @@ use crate::{
 /// A frame and the entry point that it comes to.
 pub type Given = (Entry, Vec<u8>);
 
-/// Judges that do not agree. It is told with a fixture, to be kept once its cause is mended.
+/// A disagreement. It is reported with a fixture, to be kept once its cause is fixed.
 #[derive(Debug)]
 pub struct Disagreement(pub Fixture);
 
@@ -47,13 +47,13 @@ pub struct Trial {
     options: Options,
     twin: Twin,
     oracle: Oracle,
-    /// Each flow as the host last had it.
+    /// Each flow as the host last saw it.
     flows: HashMap<FlowId, Observation>,
     tally: Tally,
 }
 
 impl Trial {
-    /// Fresh engines.
+    /// New engines.
     ///
     /// # Errors
     /// When the kernel's program does not load.
@@ -66,7 +66,7 @@ impl Trial {
         Ok(Self { options, twin, oracle, flows: HashMap::new(), tally: Tally::default() })
     }
 
-    /// What was judged so far.
+    /// The counts so far.
     #[must_use]
     pub fn tally(mut self) -> Tally {
         let counters = self.twin.host_counters();
@@ -77,7 +77,7 @@ impl Trial {
     /// Gives all three a batch.
     ///
     /// # Errors
-    /// [`Disagreement`], or what the kernel said.
+    /// [`Disagreement`], or the kernel's error.
     pub fn batch(&mut self, frames: &[Given]) -> Result<()> {
         self.renew()?;
         for (number, given) in frames.iter().enumerate() {
@@ -86,8 +86,8 @@ impl Trial {
         self.compare_counts().map_err(|error| self.disagreement(&error, frames))
     }
 
-    /// A disagreement with as few frames as it takes to see it again: the last one, or the batch up to the first frame
-    /// that shows it. What needs more history than its batch is told as it came.
+    /// A disagreement with as few frames as it takes to repeat it: the last one, or the batch up to the first frame
+    /// that shows it. If it needs more history than its batch, it is reported unreduced.
     fn disagreement(&self, error: &anyhow::Error, frames: &[Given]) -> anyhow::Error {
         let report = |error: &anyhow::Error, frames: &[Given]| {
             let about = format!("{error:#}").lines().collect::<Vec<_>>().join(" | ");
@@ -104,7 +104,7 @@ impl Trial {
         }
     }
 
-    /// The first of `frames` that fresh engines disagree on.
+    /// The first of `frames` on which new engines disagree.
     fn again(&self, frames: &[Given]) -> Option<(usize, anyhow::Error)> {
         let mut fresh = Self::new(self.options, self.twin.kernel.is_some()).ok()?;
         fresh.renew().ok()?;
@@ -113,7 +113,7 @@ impl Trial {
         })
     }
 
-    /// Lets the kernel go on enforcing.
+    /// Renews the kernel's lease.
     fn renew(&mut self) -> Result<()> {
         match &mut self.twin.kernel {
             Some(kernel) if self.options.enforcing => kernel.enforce_for(MAX_LEASE as i32),
@@ -145,7 +145,7 @@ impl Trial {
         let (records, in_kernel) = (timeless(records, 0)?, timeless(in_kernel, cpu)?);
         ensure!(
             records == in_kernel,
-            "the host ({verdict:?}) tells {records:02x?}, the kernel {in_kernel:02x?}"
+            "the host ({verdict:?}) gives {records:02x?}, the kernel {in_kernel:02x?}"
         );
         Ok(())
     }
@@ -180,7 +180,7 @@ impl Trial {
         Ok(())
     }
 
-    /// Holds counters and slots of the kernel to those of the host.
+    /// Compares counters and slots of the kernel with those of the host.
     fn compare_counts(&mut self) -> Result<()> {
         let on_host = self.twin.host_counters();
         let Some(kernel) = &mut self.twin.kernel else { return Ok(()) };
@@ -198,7 +198,7 @@ impl Trial {
     }
 }
 
-/// Whether a flow's slot shows what the packet adds to it.
+/// Whether a flow's slot shows the packet.
 fn accounted(account: &Account, before: Option<&Observation>, now: &Observation) -> Result<()> {
     let Account { transport, local, remote, .. } = *account;
     let id = FlowId { tuple: FiveTuple { transport, local, remote }, ifindex: TEST_RUN_IFINDEX };
@@ -209,14 +209,14 @@ fn accounted(account: &Account, before: Option<&Observation>, now: &Observation)
     let on_side = |value: u64| if side == 0 { [value, 0] } else { [0, value] };
     let expected = Counts { packets: on_side(1), bytes: on_side(account.bytes), ..added };
     ensure!(added == expected, "other counts");
-    // Which of both it is, the sequence number says.
+    // The sequence number decides between the two.
     let payload = [0, 1].map(|side| added.payload[side] + added.retransmitted[side]);
     ensure!(payload == on_side(account.payload), "other counts of payload");
     ensure!(
         transport == sensor_common::slot::TCP || added.retransmitted == [0; 2],
         "a datagram that was sent again"
     );
-    // Of a reset only that it was one is kept, of other segments what begins and ends a connection.
+    // Of a reset only RST is kept, of other segments the flags that begin and end a connection.
     let flags = match account.tcp_flags {
         flags if flags & tcp::RST != 0 => tcp::RST,
         flags => flags & (tcp::SYN | tcp::ACK | tcp::FIN),

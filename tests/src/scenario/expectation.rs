@@ -1,22 +1,22 @@
-//! What a scenario is expected to give, and how it differs from what came.
+//! The expected result of a scenario, and its differences from the real one.
 
 use serde_json::Value;
 
 use super::expected::Expected;
 use super::incident::{Incident, Severity, action_of, incidents, summary};
 
-/// All that is expected of a scenario.
+/// The expected result of a scenario.
 #[derive(Clone, Debug, Default)]
 pub struct Expectation {
     /// The incidents, one for each of these.
     pub incidents: Vec<Expected>,
-    /// Further incidents, none of them above medium: what a flood leaves.
+    /// Further incidents, none of them above medium: those of a flood.
     pub beside: RangeOfCounts,
     /// Summaries of the quota.
     pub summaries: RangeOfCounts,
 }
 
-/// From so many to so many; none by default.
+/// A range of counts; none by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RangeOfCounts(pub usize, pub usize);
 
@@ -27,7 +27,7 @@ impl RangeOfCounts {
 }
 
 impl Expectation {
-    /// Whether every expected incident stands as expected, so that nothing more is to be waited for.
+    /// Whether every expected incident is as expected, so that waiting can end.
     #[must_use]
     pub fn is_reached(&self, documents: &[Value]) -> bool {
         let all = incidents(documents);
@@ -37,7 +37,7 @@ impl Expectation {
         self.incidents.iter().all(stands)
     }
 
-    /// Every difference between what is expected and what came, in words; none when all is as expected.
+    /// Every difference between the expected and the real result, as text; empty if there is none.
     #[must_use]
     pub fn differences(&self, documents: &[Value]) -> Vec<String> {
         let mut rest = incidents(documents);

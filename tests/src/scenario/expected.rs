@@ -1,4 +1,4 @@
-//! One incident as it is expected, and how it differs from one that came.
+//! One expected incident, and its differences from a real one.
 
 use std::ops::RangeInclusive;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::incident::{Incident, Severity, summary, techniques_of};
 use crate::document::text;
 
-/// Who opens the connections across the border.
+/// The client of the connections across the border.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// An internal host.
@@ -17,7 +17,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// As in `network.direction`.
+    /// The value of `network.direction`.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// An incident of 10.0.0.2 and 8.8.4.4 that ends with one of these levels of evidence. An alert or two, and a few updates.
+    /// An incident of 10.0.0.2 and 8.8.4.4 that ends with one of these evidence levels. One or two alerts, and a few updates.
     #[must_use]
     pub const fn new(direction: Direction, severity: Severity, evidence: &'static [&'static str]) -> Self {
         let (client, server) = match direction {
@@ -79,21 +79,21 @@ impl Expected {
         self
     }
 
-    /// Techniques that are named at the end.
+    /// Techniques in the last document.
     #[must_use]
     pub const fn techniques(mut self, techniques: &'static [&'static str]) -> Self {
         self.techniques = techniques;
         self
     }
 
-    /// Techniques that no document names.
+    /// Techniques that no document has.
     #[must_use]
     pub const fn never(mut self, techniques: &'static [&'static str]) -> Self {
         self.never = techniques;
         self
     }
 
-    /// What the last message contains.
+    /// Parts of the last message.
     #[must_use]
     pub const fn message(mut self, parts: &'static [&'static str]) -> Self {
         self.message = parts;
@@ -142,14 +142,14 @@ impl Expected {
         self
     }
 
-    /// Many servers, so that no one of them is looked for.
+    /// Many servers, so that no particular one is expected.
     #[must_use]
     pub const fn many_servers(mut self) -> Self {
         self.server = None;
         self
     }
 
-    /// Whether it is about this incident: the same client, server and direction.
+    /// Whether an incident is this one: the same client, server and direction.
     pub(super) fn is_about(&self, incident: &Incident) -> bool {
         let last = incident.last();
         text(last, "/source/ip") == self.client
@@ -157,7 +157,7 @@ impl Expected {
             && self.server.is_none_or(|server| text(last, "/destination/ip") == server)
     }
 
-    /// How it differs from the incident as it stands, the number of documents left out.
+    /// Differences from the present incident, without the number of documents.
     pub(super) fn state_differences(&self, incident: &Incident) -> Vec<String> {
         let mut differences = Vec::new();
         let last = incident.last();
@@ -194,7 +194,7 @@ impl Expected {
         differences
     }
 
-    /// How it differs from the incident, its documents included.
+    /// Differences from the incident, including its documents.
     pub(super) fn differences(&self, incident: &Incident) -> Vec<String> {
         let mut differences = self.state_differences(incident);
         for (name, there, wanted) in [

@@ -1,4 +1,4 @@
-//! Incidents, put together from the documents that the sensor wrote, and what holds for every one of them.
+//! Incidents, assembled from the sensor's documents, and properties that hold for every one of them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::document::{number, text, texts};
 
-/// How bad an incident is: the four values that Elastic's rule for external alerts maps.
+/// Severity of an incident: the four values that Elastic's rule for external alerts maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// 21.
@@ -93,26 +93,26 @@ impl Incident {
         techniques_of(self.last())
     }
 
-    /// Rules that found something, at the end.
+    /// Rules with findings, at the end.
     #[must_use]
     pub fn findings(&self) -> Vec<&str> {
         let all = self.last().pointer("/smb_sensor/findings").and_then(Value::as_array);
         all.into_iter().flatten().map(|finding| text(finding, "/rule")).collect()
     }
 
-    /// How many of its documents have that action (without `incident-`).
+    /// Number of its documents with that action (without `incident-`).
     #[must_use]
     pub fn count(&self, action: &str) -> usize {
         self.documents.iter().filter(|document| action_of(document) == Some(action)).count()
     }
 
-    /// How many of its documents are alerts.
+    /// Number of its documents that are alerts.
     #[must_use]
     pub fn alerts(&self) -> usize {
         self.documents.iter().filter(|document| text(document, "/event/kind") == "alert").count()
     }
 
-    /// What is wrong with it, whatever it is about.
+    /// Faults that no incident may have.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
@@ -180,7 +180,7 @@ pub(super) fn action_of(document: &Value) -> Option<&str> {
     text(document, "/event/action").strip_prefix("incident-")
 }
 
-/// The incidents in the order of their opening; summaries of the quota and other documents are left out.
+/// The incidents in the order of their opening; summaries of the quota and other documents are ignored.
 #[must_use]
 pub fn incidents(documents: &[Value]) -> Vec<Incident> {
     let mut at: BTreeMap<&str, usize> = BTreeMap::new();
@@ -216,7 +216,7 @@ pub(super) fn summary(document: &Value) -> String {
     )
 }
 
-/// The techniques of a document, sub-techniques among them.
+/// The techniques of a document, including sub-techniques.
 pub(super) fn techniques_of(document: &Value) -> Vec<&str> {
     let mut all = texts(document, "/threat/technique/id");
     all.extend(texts(document, "/threat/technique/subtechnique/id"));

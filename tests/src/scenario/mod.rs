@@ -1,5 +1,5 @@
-//! Scenarios: attacks and mishaps of which each is one incident, played by real peers or written as captures, and each with
-//! its internal twin, the same between two internal hosts, of which nothing may be reported.
+//! Scenarios: attacks and mishaps that are one incident each, played by real peers or written as captures, and each with
+//! its internal twin, the same between two internal hosts, for which nothing may be reported.
 
 mod expectation;
 mod expected;
@@ -32,15 +32,15 @@ use crate::document::{documents_of, text};
 use stage::{Stage, Watch, lateral_of};
 use wire::Tape;
 
-/// The longest until the agent has written what is expected of it.
+/// Longest time until the agent has written the expected documents.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(20);
 
-/// Two hosts in a capture, of which one connects to the other, and further ones.
+/// Two hosts in a capture, one of which connects to the other, and further ones.
 #[derive(Clone, Copy, Debug)]
 pub struct Ends {
-    /// Who opens the connections.
+    /// The client.
     pub client: Ipv4Addr,
-    /// To whom.
+    /// The server.
     pub server: Ipv4Addr,
     /// The first two bytes of many further addresses on the server's side.
     net: [u8; 2],
@@ -81,26 +81,26 @@ pub struct Scenario {
     pub name: &'static str,
     /// What happens, in one line.
     pub about: &'static str,
-    /// Who opens the connections across the border.
+    /// The client of the connections across the border.
     pub direction: Direction,
-    /// What of the laboratory it needs.
+    /// The needed part of the laboratory.
     pub needs: Need,
     /// How it is played.
     pub play: Play,
-    /// What is expected of it.
+    /// The expected result.
     pub expected: Expectation,
 }
 
-/// What came of a scenario.
+/// The result of a scenario.
 pub struct Played {
     /// Every document, of the scenario and of its twin.
     pub documents: Vec<Value>,
-    /// Packets between internal hosts that the sensor saw: the twin did take place.
+    /// Packets between internal hosts that the sensor saw: proof that the twin took place.
     pub lateral: u64,
 }
 
 impl Played {
-    /// Documents about two internal hosts, of which there should be none.
+    /// Documents about two internal hosts; there should be none.
     #[must_use]
     pub fn of_the_twin(&self) -> Vec<&Value> {
         let internal = |address: &str| address.starts_with("10.");
@@ -115,8 +115,8 @@ impl Scenario {
     /// Plays the internal twin, then the scenario.
     ///
     /// # Errors
-    /// When a peer does not do what it is there for, or the sensor fails; what the sensor reports is for
-    /// [`differences`](Self::differences) to judge.
+    /// If a peer does not do its part, or the sensor fails. The sensor's reports are checked by
+    /// [`differences`](Self::differences).
     pub fn play(&self) -> Result<Played> {
         match self.play {
             Play::Live(play) => self.play_live(play),
@@ -125,7 +125,7 @@ impl Scenario {
         .with_context(|| format!("play {}", self.name))
     }
 
-    /// Everything that is not as expected.
+    /// All differences from the expected result.
     #[must_use]
     pub fn differences(&self, played: &Played) -> Vec<String> {
         let mut differences = self.expected.differences(&played.documents);
@@ -168,7 +168,7 @@ impl Scenario {
     }
 }
 
-/// What the program writes of a capture, and the packets between internal hosts in it.
+/// The program's documents for a capture, and the number of packets between internal hosts in it.
 fn replayed(capture: &Path) -> Result<(Vec<Value>, u64)> {
     let output = Command::new(Agent::program()?)
         .args(["replay", "--json"])

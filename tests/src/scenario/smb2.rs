@@ -80,7 +80,7 @@ impl Dialogue {
         )
     }
 
-    /// The second half: the user's response, and what the server thinks of it.
+    /// The second half: the user's response, and the server's answer.
     pub(super) fn authenticate(&mut self, user: &str, status: Status) -> Exchange {
         let request = session_setup_request(&ntlm::authenticate(user));
         self.exchange(SESSION_SETUP, status, &request, &session_setup_reply(&[]))
@@ -149,7 +149,7 @@ impl Dialogue {
         self.exchange(READ, Status::Success, &request, &reply)
     }
 
-    /// ECHO, which asks whether the other side is there.
+    /// ECHO, which asks whether the other side is alive.
     pub(super) fn echo(&mut self) -> Exchange {
         self.exchange(ECHO, Status::Success, &words(&[4, 0]), &words(&[4, 0]))
     }
@@ -219,7 +219,7 @@ mod tests {
             dialogue.read(100),
             dialogue.echo(),
         ];
-        // What comes before the variable part of each body (its StructureSize without the odd byte).
+        // The fixed part of each body (its StructureSize without the odd byte).
         for ((request, reply), fixed) in exchanges.iter().zip([
             (36 + 4, 64),
             (24 + 40, 8 + 56 + 6 + 14),

@@ -1,4 +1,4 @@
-//! Where a scenario of real peers is played: the border, an agent on its gateway, and two hosts of which one connects to the
+//! The stage of a scenario with real peers: the border, an agent on its gateway, and two hosts, one of which connects to the
 //! other.
 
 use std::net::Ipv4Addr;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::expected::Direction;
 use crate::Agent;
 
-/// Interfaces of the gateway that are watched: all that internal hosts are behind.
+/// Watched interfaces of the gateway: those of all internal hosts.
 const WATCHED: &str = "lan0,lan1";
 
 /// A host on the stage.
@@ -47,13 +47,13 @@ impl<'a> Watch<'a> {
         Ok(Self { border, state, agent, earlier: vec![], lateral: 0 })
     }
 
-    /// Waits until the documents so far are as `reached` wants them; whether they came to be.
+    /// Waits until `reached` accepts the documents so far; returns whether it did.
     #[must_use]
     pub(super) fn wait_until(&self, within: Duration, reached: impl Fn(&[Value]) -> bool) -> bool {
         let mut documents = self.earlier.clone();
         let mut known = 0;
         let waited = poll(within, || {
-            // Nothing is read and judged twice: that would take the processor from the agent.
+            // Nothing is read and parsed twice: that would take processor time from the agent.
             let new = self.agent.documents_after(known);
             if new.is_empty() && known > 0 {
                 return None;
@@ -78,7 +78,7 @@ impl<'a> Watch<'a> {
         Ok(Self { border, state, agent, earlier, lateral })
     }
 
-    /// Ends the agent; gives all documents, and the packets that passed between internal hosts.
+    /// Ends the agent; returns all documents, and the number of packets between internal hosts.
     ///
     /// # Errors
     /// When it does not end well.
@@ -95,7 +95,7 @@ fn launched(border: &Topology, state: &Scratch) -> Result<Agent> {
     Agent::on(border.gateway(), WATCHED).state_dir(state.path()).start()
 }
 
-/// Packets between internal hosts, by the line of statistics.
+/// Packets between internal hosts, from the statistics line.
 pub(super) fn lateral_of(log: &str) -> Result<u64> {
     let word = log.split_whitespace().filter_map(|word| word.strip_prefix("lateral=")).next_back();
     word.and_then(|number| number.parse().ok())
@@ -127,7 +127,7 @@ impl<'a> Stage<'a> {
         self.watch.context("the agent was lost in a restart")
     }
 
-    /// Who opens the connections.
+    /// The client.
     ///
     /// # Errors
     /// None on this stage.
@@ -139,7 +139,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// To whom they are opened.
+    /// The server.
     ///
     /// # Errors
     /// None on this stage.
@@ -151,7 +151,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// An internal host that a server beyond may go on to: another one than the client, where the twin's server is not it.
+    /// An internal host for a server on the other side to connect to: another one than the client, if the twin's server is not it.
     ///
     /// # Errors
     /// None on this stage.
@@ -165,8 +165,8 @@ impl<'a> Stage<'a> {
         self.internal
     }
 
-    /// Adds 300 addresses that one host sweeps: the first ten for servers, the next 246 refuse, the last 44 are silent. Gives
-    /// the sweeping host, the host that the addresses lead to, and the addresses as nmap takes them.
+    /// Adds 300 addresses for a sweep: the first ten for servers, the next 246 refuse, the last 44 are silent. Returns
+    /// the sweeping host, the host of the addresses, and the addresses in nmap's form.
     ///
     /// # Errors
     /// When `ip` refuses.
@@ -177,7 +177,7 @@ impl<'a> Stage<'a> {
             (Direction::Inbound, false) => (self.outside(), self.colleague()?),
             (_, true) => (self.inside(), self.colleague()?),
         };
-        // Public addresses that these namespaces alone know, or internal ones.
+        // Public addresses that exist in these namespaces alone, or internal ones.
         let net = if is_beyond { "8.9" } else { "10.9" };
         owner.namespace.ip_batch(&format!(
             "route replace local {net}.0.0/24 dev lo\nroute replace blackhole {net}.1.0/24"
@@ -186,7 +186,7 @@ impl<'a> Stage<'a> {
         Ok((sweeper, owner, [format!("{net}.0.0/24"), format!("{net}.1.0-43")]))
     }
 
-    /// An internal address of which nobody answers.
+    /// An internal address without a host.
     ///
     /// # Errors
     /// When `ip` refuses.
@@ -237,7 +237,7 @@ impl<'a> Stage<'a> {
         Ok(Nmap::new(self.client()?.namespace))
     }
 
-    /// Waits, across the border, until a document fits; the twin has none, so that nothing is waited for.
+    /// Waits, across the border, until a document matches; the twin has none, so it does not wait.
     ///
     /// # Errors
     /// When none fits in time.
@@ -261,7 +261,7 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// The hardware addresses that a frame from the client to its router has.
+    /// The hardware addresses of a frame from the client to its router.
     ///
     /// # Errors
     /// None on this stage.

@@ -1,4 +1,4 @@
-//! The table of what was written of each scenario.
+//! The table of the documents of each scenario.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -11,12 +11,12 @@ use sensor_lab::missing_for;
 use super::incident::{Incident, incidents};
 use super::{Played, Scenario};
 
-/// Scenarios that are played at the same time: most of what they take is waiting.
+/// Scenarios that are played at the same time: they mostly wait.
 const AT_ONCE: usize = 3;
 /// Actions of documents, in the order in which an incident has them.
 const ACTIONS: [&str; 4] = ["opened", "escalated", "updated", "closed"];
 
-/// A line for each scenario, and what differed from what is expected.
+/// A row for each scenario, and the differences from the expected results.
 #[derive(Default)]
 pub struct IncidentTable {
     lines: Vec<String>,
@@ -27,7 +27,7 @@ impl IncidentTable {
     /// Plays the scenarios whose name contains `wanted`.
     ///
     /// # Errors
-    /// When one cannot be played; the error says what is missing, where something is.
+    /// If one cannot be played; the error names what is missing.
     pub fn of(scenarios: &[Scenario], wanted: &str) -> Result<Self> {
         let scenarios: Vec<&Scenario> = scenarios.iter().filter(|one| one.name.contains(wanted)).collect();
         for scenario in &scenarios {
@@ -41,7 +41,7 @@ impl IncidentTable {
             for _ in 0..AT_ONCE {
                 scope.spawn(|| {
                     loop {
-                        // The lock is let go before the scenario is played.
+                        // The lock is released before the scenario is played.
                         let taken = next.lock().unwrap_or_else(PoisonError::into_inner).next();
                         let Some(at) = taken else { break };
                         let played = scenarios[at].play();
@@ -58,7 +58,7 @@ impl IncidentTable {
         Ok(table)
     }
 
-    /// What is not as expected, each with the name of its scenario.
+    /// Results that are not as expected, each with the name of its scenario.
     #[must_use]
     pub fn differences(&self) -> &[String] {
         &self.differences
@@ -66,7 +66,7 @@ impl IncidentTable {
 
     fn add(&mut self, scenario: &Scenario, played: &Played) {
         let all = incidents(&played.documents);
-        // Of a flood, the incidents that it is about; the rest is a number.
+        // Of a flood, the incidents of interest; the others are counted.
         let (shown, beside) = if scenario.expected.incidents.is_empty() || all.len() < 5 {
             (&all[..], 0)
         } else {

@@ -9,11 +9,11 @@ use crate::{Frame, Order, Recording, link};
 
 /// When a tape begins, in nanoseconds since 1970: noon of a day in November 2026.
 const BEGINS: u64 = 1_795_953_600 * 1_000_000_000;
-/// Between two frames that answer each other.
+/// Time between two frames that answer each other.
 const STEP: Duration = Duration::from_millis(1);
 /// Payload of a full segment.
 const SEGMENT: usize = 1460;
-/// PSH (RFC 9293 3.1), which the packet path has no use for.
+/// PSH (RFC 9293 3.1), which the packet path ignores.
 const PUSH: u8 = 8;
 /// First sequence numbers.
 const CLIENT_BEGINS: u32 = 1_000;
@@ -37,7 +37,7 @@ impl Tape {
         self.now += time;
     }
 
-    /// Lets time pass until so long after the beginning; nothing if that is over.
+    /// Lets time pass until this long after the beginning, if that is not over.
     pub fn wait_until(&mut self, since_beginning: Duration) {
         self.now = self.now.max(since_beginning);
     }
@@ -115,7 +115,7 @@ impl Connection {
         tape.segment(self.server, self.client, tcp::ACK, (self.server_next, self.client_next));
     }
 
-    /// A reset in the client's name, with a sequence number so far beyond what the client has sent.
+    /// A reset in the client's name, with a sequence number this far beyond the client's last one.
     pub(super) fn forged_reset(&self, tape: &mut Tape, beyond: u32) {
         tape.segment(self.client, self.server, tcp::RST, (self.client_next.wrapping_add(beyond), 0));
     }
@@ -134,7 +134,7 @@ impl Connection {
     }
 }
 
-/// Sends bytes as segments; gives the sequence number of what comes next.
+/// Sends bytes as segments; returns the next sequence number.
 fn stream(tape: &mut Tape, ends: (SocketAddrV4, SocketAddrV4), numbers: (u32, u32), bytes: &[u8]) -> u32 {
     let (from, to) = ends;
     let (mut sequence, acknowledges) = numbers;

@@ -1,24 +1,24 @@
-//! What became of each flow of a run: the incident it belongs to, or why it belongs to none.
+//! The account of each flow of a run: its incident, or why it has none.
 
 use std::collections::HashMap;
 
 use sensor_tests::{finds, number, text};
 use serde_json::Value;
 
-/// Why a flow that a query matches needs no further word.
+/// Why a flow that a query matches is accounted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Explanation {
     /// Its incident has a finding of that detection.
     Incident,
-    /// Another flow to this destination has the finding, and the destination is known since.
+    /// Another flow to this destination has the finding, and the destination is known since then.
     KnownDestination,
-    /// The quota held it back, and a summary counts it.
+    /// The quota suppressed it, and a summary counts it.
     Counted,
-    /// Somebody declared it safe: the queries know nothing of that, and no rule of the sensor finds anything in it.
+    /// An exemption covers it: the queries do not know exemptions, and the sensor's rules find nothing in it.
     Exempt,
 }
 
-/// The documents of one run, by what they are about.
+/// The documents of one run, by subject.
 pub(crate) struct Account<'a> {
     pub(crate) flows: Vec<&'a Value>,
     /// The last document of each incident, by its id.
@@ -27,7 +27,7 @@ pub(crate) struct Account<'a> {
 }
 
 impl<'a> Account<'a> {
-    /// Sorts the documents of a run. One of a kind that is not known fails.
+    /// Sorts the documents of a run. An unknown kind fails.
     #[track_caller]
     pub(crate) fn of(documents: &'a [Value]) -> Self {
         let mut account = Self { flows: vec![], incidents: HashMap::new(), summaries: vec![] };
@@ -51,7 +51,7 @@ impl<'a> Account<'a> {
         Some(*self.incidents.get(id).unwrap_or_else(|| panic!("no document of the incident of {flow:#}")))
     }
 
-    /// Why nothing more is to be said of this flow, if there is a reason.
+    /// Why this flow is accounted for, if it is.
     #[track_caller]
     pub(crate) fn explain(&self, detection: &str, flow: &Value) -> Option<Explanation> {
         let incident = self.incident_of(flow);
@@ -74,7 +74,7 @@ impl<'a> Account<'a> {
         (incident.is_none() && held_back > 0).then_some(Explanation::Counted)
     }
 
-    /// Holds the numbers of incidents to the flows that name them.
+    /// Compares the numbers of incidents with the flows that name them.
     #[track_caller]
     pub(crate) fn assert_connections_add_up(&self, what: &str) {
         let mut connections: HashMap<&str, u64> = HashMap::new();

@@ -1,4 +1,4 @@
-//! Captures of crowds, made frame by frame: one machine that sweeps, and many that connect at once.
+//! Captures of many hosts, made frame by frame: one machine that sweeps, and many that connect at once.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -15,17 +15,17 @@ const MILLISECOND: u64 = 1_000_000;
 /// Targets of the sweep.
 pub(crate) const TARGETS: u16 = 300;
 
-/// What comes of a connection.
+/// The outcome of a connection.
 #[derive(Clone, Copy)]
 enum Course {
     Unanswered,
     Refused,
     Connected,
-    /// It connects, and speaks SMB so many milliseconds later, when its time to be answered is over.
+    /// It connects, and speaks SMB this many milliseconds later, after its time to be answered.
     SpeaksAfter(u64),
 }
 
-/// A capture of a crowd, and its name.
+/// A capture of many hosts, with its name.
 pub(crate) struct Crowd {
     pub(crate) name: &'static str,
     recording: Recording,
@@ -55,7 +55,7 @@ impl Crowd {
         sweep.later()
     }
 
-    /// 166 connections of 130 machines that are answered and say nothing, or are refused: a hundred of one each; eight with nine, eight
+    /// 166 connections of 130 machines that are answered and stay silent, or are refused: a hundred with one each; eight with nine, eight
     /// and fewer; twenty of one each; one that speaks SMB after a while, and one when the window of five minutes is over.
     pub(crate) fn flood() -> Self {
         let mut flood = Self::new("flood");
@@ -88,7 +88,7 @@ impl Crowd {
         Self { name: "both", recording: Recording { frames } }
     }
 
-    /// What is told of it, with its addresses as they are or turned round.
+    /// Its documents, with its addresses unchanged or reversed.
     pub(crate) fn documents(&self, turned: bool) -> Vec<Value> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(self.name).with_extension("pcap");
@@ -96,8 +96,8 @@ impl Crowd {
         documents(&path, turned)
     }
 
-    /// Ends it with somebody else's connections to one server, when every window is long over. The first lasts longer than the second,
-    /// so that the flow by which the server became known is not the one that is summarised first.
+    /// Ends it with another client's connections to one server, after every window. The first lasts longer than the second,
+    /// so that the flow by which the server became known is not the first to be summarised.
     fn later(mut self) -> Self {
         let lone = [(500_000, Course::Connected), (500_010, Course::Refused), (700_000, Course::Unanswered)];
         for (n, (at, course)) in lone.into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The documents of a handful of captures, byte for byte; of crowds, those that stand for many connections.
+//! The documents of a handful of captures, byte for byte; for many hosts, documents that represent many connections.
 
 use std::{env, fs, path::Path};
 
@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use crate::{crowds::Crowd, documents};
 
-/// Set to `write` to write the files anew.
+/// Set to `write` to rewrite the files.
 const WRITE: &str = "SMB_SENSOR_GOLDEN";
 
-/// Captures that differ in what they show: SMB 3, 1 with NTLMv1, encrypted, on another port, over IPv6, refused, DCE-RPC,
-/// the names of a machine, a question for a name ahead of that.
+/// Captures with different content: SMB 3, 1 with NTLMv1, encrypted, on another port, over IPv6, refused, DCE-RPC,
+/// the names of a machine, a question for a name before that.
 const CAPTURES: [&str; 9] = [
     "smb3_00",
     "smb1-ntlmv1",
@@ -24,7 +24,7 @@ const CAPTURES: [&str; 9] = [
     "nbns-stat2",
 ];
 
-/// The document without what differs from machine to machine and from version to version.
+/// The document without fields that differ between machines and versions.
 fn normalised(mut document: Value) -> Value {
     for (pointer, value) in [
         ("/observer/hostname", "sensor"),
@@ -42,7 +42,7 @@ fn normalised(mut document: Value) -> Value {
     document
 }
 
-/// Compares documents with a golden file, or writes it anew.
+/// Compares documents with a golden file, or rewrites it.
 fn assert_golden(name: &str, documents: impl Iterator<Item = Value>) {
     let text: String = documents.map(|one| format!("{}\n", normalised(one))).collect();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("golden/{name}.jsonl"));

@@ -24,7 +24,7 @@ fn captures() -> Vec<PathBuf> {
     captures_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("captures")).unwrap()
 }
 
-/// The documents of a capture with its addresses as they are, or with the client outside and the server inside.
+/// The documents of a capture with its addresses unchanged, or with the client outside and the server inside.
 fn documents(path: &Path, turned: bool) -> Vec<Value> {
     let rewrites: &[&str] = if turned {
         &["10.0.0.0/8=81.0.0.0/8", "8.8.4.0/24=10.9.4.0/24", "8.9.0.0/16=10.9.0.0/16"]
@@ -45,7 +45,7 @@ fn named(name: &str, turned: bool) -> String {
     if turned { format!("{name}, turned round") } else { name.to_owned() }
 }
 
-/// Every recorded capture, as it is and turned round: its name, whether it is turned, and its documents.
+/// Every recorded capture, unchanged and reversed: its name, whether it is reversed, and its documents.
 fn recorded() -> impl Iterator<Item = (String, bool, Vec<Value>)> {
     captures().into_iter().flat_map(|path| {
         let what = path.display().to_string();
@@ -53,7 +53,7 @@ fn recorded() -> impl Iterator<Item = (String, bool, Vec<Value>)> {
     })
 }
 
-/// The same of the captures that are made here.
+/// The same for the captures that are made here.
 fn made() -> impl Iterator<Item = (String, bool, Vec<Value>)> {
     [Crowd::sweep(), Crowd::flood(), Crowd::both()].into_iter().flat_map(|crowd| {
         [false, true].map(|turned| (named(crowd.name, turned), turned, crowd.documents(turned)))

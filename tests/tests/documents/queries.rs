@@ -1,4 +1,4 @@
-//! What the source rules would match is alerted on, and what is alerted on beyond them has a reason.
+//! Everything that the source rules would match is alerted on, and every further alert has a reason.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -13,7 +13,7 @@ use crate::{
     source::{QUERIES, from_internal, on_smb_port},
 };
 
-/// Why the sensor alerts where no query matches; nothing where there is no good reason.
+/// Why the sensor alerts where no query matches; `None` without a good reason.
 fn beyond(flow: &Value) -> Option<&'static str> {
     let outbound = text(flow, "/network/direction") == "outbound";
     if outbound && !from_internal(flow) && text(flow, "/network/type") == "ipv6" {
@@ -32,7 +32,7 @@ fn on_netbios_or_mapper_port(flow: &Value) -> bool {
     if udp { [137, 138].contains(&port) } else { port == 135 }
 }
 
-/// What was found over several runs.
+/// The findings of several runs.
 #[derive(Default)]
 struct Findings {
     matched: usize,
@@ -46,7 +46,7 @@ impl Findings {
         self.explanations.get(&by).copied().unwrap_or_default()
     }
 
-    /// Holds the documents of one run against every query: what a query matches is explained, and so is every incident.
+    /// Checks the documents of one run against every query: every match is explained, and so is every incident.
     #[track_caller]
     fn hold(&mut self, documents: &[Value], what: &str) {
         let account = Account::of(documents);
@@ -71,7 +71,7 @@ impl Findings {
     }
 }
 
-/// Holds runs as they are, and turned round.
+/// Checks runs, unchanged and reversed.
 #[track_caller]
 fn hold_all(runs: impl Iterator<Item = (String, bool, Vec<Value>)>) -> [Findings; 2] {
     let mut findings = [Findings::default(), Findings::default()];
@@ -108,15 +108,15 @@ fn exempt_flow_that_the_queries_match_is_marked_and_not_alerted() {
     let path = captures().into_iter().find(|path| path.ends_with("smb3_00.pcap")).unwrap();
     let pair = Exemption::between("10.0.0.0/8".parse().ok(), "8.0.0.0/8".parse().ok(), "nightly copy");
     let in_force = Config { exemptions: vec![pair.clone()], ..Config::default() };
-    let documents = replayed_with(&path, EngineChoice::Host, &in_force, &[]).unwrap().documents;
-    let flows: Vec<_> = documents.iter().filter(|one| is_flow(one)).collect();
-    assert!(!flows.is_empty() && flows.len() == documents.len(), "{documents:#?}");
+    let exempted = replayed_with(&path, EngineChoice::Host, &in_force, &[]).unwrap().documents;
+    let flows: Vec<_> = exempted.iter().filter(|one| is_flow(one)).collect();
+    assert!(!flows.is_empty() && flows.len() == exempted.len(), "{exempted:#?}");
     assert!(flows.iter().all(|flow| is_exempt(flow) && QUERIES[0].matches_alone(flow)), "{flows:#?}");
     flows.iter().try_for_each(|flow| follows_schema(flow)).unwrap();
     let mut findings = Findings::default();
-    findings.hold(&documents, "with an exemption");
+    findings.hold(&exempted, "with an exemption");
     assert_eq!(findings.explanations.into_keys().collect::<Vec<_>>(), [Explanation::Exempt]);
-    // Of a time before the capture was made it covers nothing, in the kernel's part as in the agent's.
+    // An exemption that expired before the capture was made covers nothing, neither in the kernel nor in the agent.
     for over in [pair, Exemption::between("10.0.0.0/8".parse().ok(), None, "a client of ours")] {
         let over = Exemption { expires: Some(Timestamp::from_unix_seconds(0)), ..over };
         let config = Config { exemptions: vec![over], ..Config::default() };

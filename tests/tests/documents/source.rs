@@ -1,4 +1,4 @@
-//! The queries of the rules that the detections come from, written again from what they are known to say, over documents alone.
+//! The queries of the source rules, written again from their published text, over documents alone.
 
 use std::{collections::HashSet, net::IpAddr};
 
@@ -6,10 +6,10 @@ use ipnet::IpNet;
 use sensor_tests::{number, text, texts};
 use serde_json::Value;
 
-/// Where the Elastic rules look for the source.
+/// Networks in which the Elastic rules look for the source.
 const INTERNAL: [&str; 3] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
 
-/// Which destinations the Elastic rules leave out.
+/// Destinations that the Elastic rules leave out.
 const NOT_INTERNET: [&str; 25] = [
     "10.0.0.0/8",
     "127.0.0.0/8",
@@ -38,12 +38,12 @@ const NOT_INTERNET: [&str; 25] = [
     "ff00::/8",
 ];
 
-/// A source rule, and the detection that stands for it.
+/// A source rule, and the corresponding detection.
 pub(crate) struct SourceQuery {
     pub(crate) name: &'static str,
     pub(crate) detection: &'static str,
     matches: fn(&Value) -> bool,
-    /// Whether it matches a destination the first time only.
+    /// Whether it only matches a destination the first time.
     new_destination: bool,
 }
 
@@ -57,7 +57,7 @@ pub(crate) const QUERIES: [SourceQuery; 3] = [
     SourceQuery {
         name: "Rare SMB connection to the Internet (Elastic, version 209)",
         detection: "rare-smb-destination",
-        // `host.os.type` and `process.pid` are not asked for: who watches a gateway cannot see them, and they are never made up.
+        // `host.os.type` and `process.pid` are not compared: a gateway cannot see them, and they are never made up.
         matches: |document| smb_to_the_internet(document) && on_smb_port(document),
         new_destination: true,
     },
@@ -76,7 +76,7 @@ impl SourceQuery {
             && (!self.new_destination || seen.insert(text(document, "/destination/ip").to_owned()))
     }
 
-    /// Whether it matches a destination of which nothing is known.
+    /// Whether it matches an unknown destination.
     pub(crate) fn matches_alone(&self, document: &Value) -> bool {
         (self.matches)(document)
     }
@@ -101,7 +101,7 @@ pub(crate) fn on_smb_port(document: &Value) -> bool {
     [139, 445].contains(&number(document, "/destination/port"))
 }
 
-/// Over the usual ports, or recognised on another, as `event.dataset: zeek.smb` says it.
+/// Over the usual ports, or recognised on another port, like `event.dataset: zeek.smb`.
 fn smb_to_the_internet(document: &Value) -> bool {
     of_the_network(document)
         && tcp(document)

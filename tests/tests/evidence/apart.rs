@@ -1,8 +1,8 @@
-//! What needs a stage of its own: an agent on the client itself, and an agent that sees nothing but internal sessions.
+//! Tests with a stage of their own: an agent on the client itself, and an agent that sees only internal sessions.
 
 use crate::expected::{flow_of, is_flow};
 use sensor_lab::{Smbclient, Smbd, Topology, USER, address, require_lab};
-use sensor_tests::{Agent, number, smb_session, tells, text, texts};
+use sensor_tests::{Agent, has_finding, number, smb_session, text, texts};
 
 #[test]
 fn counts_and_reads_large_sends_through_tc() {
@@ -18,7 +18,7 @@ fn counts_and_reads_large_sends_through_tc() {
     agent.wait_for(is_flow).unwrap();
     let ended = agent.stop().unwrap();
     let incident = ended.only().unwrap();
-    assert!(tells("data-leaving-over-smb", "data")(incident), "{incident:#}");
+    assert!(has_finding("data-leaving-over-smb", "data")(incident), "{incident:#}");
     let flow = flow_of(&ended);
     let (bytes, packets) = (number(flow, "/source/bytes"), number(flow, "/source/packets"));
     assert!(
@@ -26,7 +26,7 @@ fn counts_and_reads_large_sends_through_tc() {
         "no segment was larger than the MTU: {bytes} bytes in {packets} packets"
     );
     let left = number(flow, "/smb_sensor/evidence/left_bytes");
-    // What is sent again counts again: it left.
+    // Retransmissions count again: they left.
     assert!(left > SENT as u64 && left < 2 * SENT as u64, "{left}");
     assert_eq!(text(incident, "/source/user/name"), USER);
     assert!(texts(incident, "/threat/technique/id").contains(&"T1048"));

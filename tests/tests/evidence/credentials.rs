@@ -1,4 +1,4 @@
-//! Log-ons that are refused, weak or nobody's.
+//! Log-ons that are refused, weak or anonymous.
 
 use sensor_lab::{Smbd, USER, require_lab};
 use sensor_tests::text;

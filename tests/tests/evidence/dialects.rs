@@ -1,4 +1,4 @@
-//! Every dialect that real peers agree on.
+//! Every dialect of real peers.
 
 use sensor_lab::{Smbd, require_lab};
 use sensor_tests::{number, text};

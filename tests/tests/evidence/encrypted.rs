@@ -1,4 +1,4 @@
-//! Behind encryption the session is known, and what was said before; shares and what is done with them are not.
+//! With encryption, the session and the messages before it are visible; shares and their use are not.
 
 use sensor_lab::{Smbd, require_lab};
 

@@ -1,4 +1,4 @@
-//! What a session is to bring about, and nothing else.
+//! The expected result of a session, and nothing else.
 
 use std::ops::RangeInclusive;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::stage::Played;
 
-/// The rules that any session with an SMB server on the Internet breaks.
+/// The findings of any session with an SMB server on the Internet.
 pub(crate) const SMB_OUT: &[&str] = &["rare-smb-destination", "smb-to-internet"];
 /// The same, where the client answered the server's challenge.
 pub(crate) const CREDENTIAL_OUT: &[&str] =
@@ -24,10 +24,10 @@ pub(crate) const LISTED_OUT_SMB1: &[&str] = &[
     "smb-to-internet",
     "smb1-across-border",
 ];
-/// The rules of a client that logged on and fetched a file.
+/// The findings of a client that logged on and fetched a file.
 const FETCHED_OUT: &[&str] =
     &["ntlm-credential-to-internet", "rare-smb-destination", "smb-download-from-internet", "smb-to-internet"];
-/// The same on a port that is none of SMB's.
+/// The same on an unwatched port.
 pub(crate) const FETCHED_OUT_ELSEWHERE: &[&str] = &[
     "ntlm-credential-to-internet",
     "rare-smb-destination",
@@ -43,14 +43,14 @@ const FETCHED_OUT_SMB1: &[&str] = &[
     "smb-to-internet",
     "smb1-across-border",
 ];
-/// The rules that any stranger breaks whom an internal server answers.
+/// The findings of any external client that an internal server answers.
 pub(crate) const INBOUND: &[&str] = &["external-access-windows-networking", "windows-networking-exposed"];
 
-/// The least that a side says before a session stands or falls: a NEGOTIATE and a SESSION_SETUP, each with its headers
+/// The fewest bytes that a side sends before a session is decided: a NEGOTIATE and a SESSION_SETUP, each with its headers
 /// (MS-SMB2 2.2.3 to 2.2.6).
 const MIN_EXTRA: u64 = 150;
-/// The most that a side says in a session of a few steps beside the content of files: some fifteen messages of which
-/// hardly any has more than 300 bytes.
+/// The most bytes that a side sends in a session of a few steps besides file content: some fifteen messages, hardly any
+/// of which has more than 300 bytes.
 const MAX_EXTRA: u64 = 4 << 10;
 /// A READ or WRITE has 120 bytes of headers at most (MS-SMB2 2.2.19 to 2.2.22, RFC 1002 4.3.1) and carries 64 KiB or
 /// more: two in a thousand.
@@ -58,42 +58,42 @@ const HEADERS_PER_MILLE: u64 = 2;
 /// No segment holds more payload at an MTU of 1500.
 const SEGMENT: u64 = 1_460;
 
-/// What a session is to bring about.
+/// The expected result of a session.
 #[derive(Clone, Copy)]
 pub(crate) struct Expected {
-    /// Rules that found something, sorted.
+    /// Rules with findings, sorted.
     pub(crate) rules: &'static [&'static str],
-    /// How far it got.
+    /// The evidence level.
     pub(crate) level: &'static str,
     /// Techniques that the evidence proves, sorted.
     pub(crate) techniques: &'static [&'static str],
     /// Port of the server.
     pub(crate) port: u64,
-    /// Other ports that the incident has, before that of the session or after it.
+    /// Other ports of the incident, before that of the session or after it.
     pub(crate) other_ports: &'static [&'static str],
     /// Connections of the incident.
     pub(crate) connections: u64,
-    /// Domain and name of the user; empty where there is none.
+    /// Domain and name of the user; empty without one.
     pub(crate) user: (&'static str, &'static str),
     /// Method and outcome of each log-on.
     pub(crate) credentials: &'static [(&'static str, &'static str)],
-    /// Dialect agreed on.
+    /// The dialect.
     pub(crate) dialect: &'static str,
     /// Name and outcome of each share.
     pub(crate) shares: &'static [(&'static str, &'static str)],
-    /// Each DCE-RPC interface that was bound, and after it the operations called.
+    /// Each DCE-RPC interface that was bound, followed by the called operations.
     pub(crate) rpc: &'static [&'static str],
     /// Whether anything was encrypted.
     pub(crate) encrypted: bool,
-    /// Bytes of file content that the client and the server sent; nothing where a side said not a word.
+    /// Bytes of file content that the client and the server sent; `None` if a side sent nothing at all.
     pub(crate) content: [Option<u64>; 2],
-    /// Whether a command was seen by which content of a file went from client to server, and from server to client.
+    /// Whether a command with file content was seen from client to server, and from server to client.
     pub(crate) moved: [bool; 2],
-    /// Whether the client is the stranger.
+    /// Whether the client is external.
     pub(crate) inbound: bool,
 }
 
-/// A file of a few bytes fetched by [`USER`](sensor_lab::USER), as smbprotocol does it unless told otherwise.
+/// A file of a few bytes fetched by [`USER`](sensor_lab::USER), as smbprotocol does it by default.
 pub(crate) const FETCHED: Expected = Expected {
     rules: FETCHED_OUT,
     level: "data",
@@ -112,14 +112,14 @@ pub(crate) const FETCHED: Expected = Expected {
     inbound: false,
 };
 
-/// The same by smbclient, which looks at `IPC$` first and has a domain of its own.
+/// The same by smbclient, which opens `IPC$` first and has a domain of its own.
 pub(crate) const FETCHED_BY_SMBCLIENT: Expected = Expected {
     user: ("WORKGROUP", "alice"),
     shares: &[("IPC$", "accepted"), ("files", "accepted")],
     ..FETCHED
 };
 
-/// The same over SMB 1, in which names of shares are written large.
+/// The same over SMB 1, in which names of shares are in upper case.
 pub(crate) const FETCHED_OVER_SMB1: Expected = Expected {
     rules: FETCHED_OUT_SMB1,
     dialect: "NT LANMAN 1.0",
@@ -128,12 +128,12 @@ pub(crate) const FETCHED_OVER_SMB1: Expected = Expected {
 };
 
 impl Expected {
-    /// Compares the incident and the flow. There is one of each: they tell of one connection, and so tell the same.
+    /// Compares the incident and the flow. There is one of each: both are about one connection, and must agree.
     pub(crate) fn compare(&self, played: &Played) {
         let ended = &played.ended;
         let incident = ended.only().unwrap();
         assert_eq!(ended.rules(), self.rules, "{incident:#}");
-        assert_eq!(sentences(incident), self.telling(played), "{incident:#}");
+        assert_eq!(sentences(incident), self.summary(played), "{incident:#}");
         let flow = flow_of(ended);
         assert_eq!(
             text(flow, "/smb_sensor/incident/id"),
@@ -146,7 +146,7 @@ impl Expected {
             let counted = number(flow, &format!("/smb_sensor/evidence/{name}"));
             let bounds = self.bounds(side);
             assert!(bounds.contains(&counted), "{name}: {counted} is not in {bounds:?}: {flow:#}");
-            // The incident is still open, and its last document may have been written before the last packets.
+            // The incident is still open, and its last document may be older than the last packets.
             let until_then = number(incident, &format!("/smb_sensor/volume/{name}"));
             let of_all = ended.documents.iter().filter(|document| is_flow(document));
             let in_all: u64 = of_all.map(|flow| number(flow, &format!("/smb_sensor/evidence/{name}"))).sum();
@@ -161,13 +161,13 @@ impl Expected {
         assert_eq!(ended.number("unaccounted").unwrap(), 0, "{}", ended.statistics);
     }
 
-    /// The names of what the client and the server sent.
+    /// The fields for the bytes of client and server.
     const fn sides(&self) -> [&'static str; 2] {
         if self.inbound { ["came_bytes", "left_bytes"] } else { ["left_bytes", "came_bytes"] }
     }
 
-    /// What may be counted of a side: what it sent of files, its headers and those of its answers to what the other side
-    /// sent, and the rest. What is sent again is counted apart.
+    /// The range of a side's bytes: its file content, its headers and those of its answers to the other side's
+    /// content, and the rest. Retransmissions are counted apart.
     fn bounds(&self, side: usize) -> RangeInclusive<u64> {
         let Some(content) = self.content[side] else { return 0..=0 };
         let carried = content + self.content[1 - side].unwrap_or_default();
@@ -183,8 +183,8 @@ impl Expected {
         ports
     }
 
-    /// Everything but numbers of bytes, a line each.
-    fn telling(&self, played: &Played) -> Vec<String> {
+    /// Everything except numbers of bytes, one line each.
+    fn summary(&self, played: &Played) -> Vec<String> {
         let (direction, internal, external) = if self.inbound {
             ("inbound", played.server, played.client)
         } else {
@@ -192,7 +192,7 @@ impl Expected {
         };
         let [by_client, by_server] = self.moved;
         let (left, came) = if self.inbound { (by_server, by_client) } else { (by_client, by_server) };
-        // Below SMB an incident is about all that a client tries.
+        // Below SMB, an incident is about all tries of a client.
         let scope = if self.level == "connected" { "client" } else { "pair" };
         vec![
             format!("{} to {} on {:?}", played.client, played.server, self.ports()),
@@ -210,12 +210,12 @@ impl Expected {
     }
 }
 
-/// The dialect, if one was agreed on.
+/// The dialect, if there is one.
 fn named(dialect: &str) -> Option<&str> {
     (!dialect.is_empty()).then_some(dialect)
 }
 
-/// Whether a document is that of a connection that is over.
+/// Whether a document is that of a finished connection.
 pub(crate) fn is_flow(document: &Value) -> bool {
     text(document, "/event/dataset") == "network_traffic.flow"
 }
@@ -228,7 +228,7 @@ pub(crate) fn flow_of(ended: &Ended) -> &Value {
     flows[0]
 }
 
-/// What an incident tells, in the words of [`Expected::telling`].
+/// The content of an incident, in the form of [`Expected::summary`].
 fn sentences(incident: &Value) -> Vec<String> {
     let mut techniques = texts(incident, "/threat/technique/id");
     techniques.sort_unstable();
@@ -286,7 +286,7 @@ fn shares(own: &Value) -> Vec<(&str, &str)> {
         .collect()
 }
 
-/// Each DCE-RPC interface of which operations were called, and after it those.
+/// Each DCE-RPC interface with called operations, followed by those.
 fn calls(own: &Value) -> Vec<String> {
     let interfaces = own["rpc"].as_object().into_iter().flatten();
     interfaces

@@ -1,4 +1,4 @@
-//! A stranger's sessions with an internal server.
+//! Sessions of external clients with an internal server.
 
 use sensor_lab::{Smbd, require_lab};
 

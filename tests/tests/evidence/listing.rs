@@ -1,11 +1,11 @@
-//! Listing shares, and other questions that are asked over named pipes.
+//! Listing shares, and other requests over named pipes.
 
 use sensor_lab::{SHARE, Smbd, require_lab};
 
 use crate::expected::{CREDENTIAL_OUT, Expected, LISTED_OUT};
 use crate::stage::Stage;
 
-/// A list of shares asked for over SMB 2.1 by impacket.
+/// A list of shares, requested over SMB 2.1 by impacket.
 const LISTED: Expected = Expected {
     rules: LISTED_OUT,
     level: "share",

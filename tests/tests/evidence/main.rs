@@ -1,5 +1,5 @@
-//! Sessions of real clients with real servers, each across the border and again internally: what the first brings about is
-//! known exactly, and the second brings about nothing.
+//! Sessions of real clients with real servers, each across the border and again internally: the result of the first is
+//! known exactly, and the second has none.
 #![expect(clippy::unwrap_used, reason = "functions shared by tests fail as tests do")]
 
 mod apart;

@@ -22,7 +22,7 @@ fn impacket_over_a_netbios_session() {
     Stage::outbound().expect(
         Smbd::start,
         |pair| fetches(&pair.impacket().port(139)),
-        // It asks for the server's name first, twice, as it does again where nobody answers.
+        // It asks for the server's name first, twice, as it repeats unanswered questions.
         &Expected { port: 139, other_ports: &["udp/137"], connections: 3, dialect: "2.1", ..FETCHED },
     );
 }

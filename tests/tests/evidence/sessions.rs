@@ -1,4 +1,4 @@
-//! The sessions that many tests have: each succeeds, or the test fails with the client's words.
+//! Sessions of many tests: each succeeds, or the test fails with the client's message.
 
 use sensor_lab::{Outcome, PythonClient};
 
@@ -24,7 +24,7 @@ pub(crate) fn takes(client: &PythonClient<'_>, steps: &[&str]) {
     succeeded(&client.run(steps).unwrap());
 }
 
-/// A client that was refused for the reason that it names.
+/// A client that was refused for the reason that it reports.
 pub(crate) fn refused(outcome: &Outcome, reason: &str) {
     assert!(!outcome.success() && outcome.output.contains(reason), "{outcome:?}");
 }

@@ -47,7 +47,7 @@ fn first_segment_with_part_of_a_header_is_enough() {
     }
 }
 
-/// A request to a pipe is told from a file by what is behind byte 116 or 124 of its message.
+/// Bytes behind 116 or 124 of the message distinguish a request to a pipe from a file.
 #[test]
 fn smbclient_lists_shares_in_segments_of_88_bytes() {
     require_lab!();

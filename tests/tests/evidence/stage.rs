@@ -1,5 +1,5 @@
-//! The stage of a session: a border, an agent on its gateway, and the same session twice: internally, of which nobody is to
-//! hear, and across the border.
+//! The stage of a session: a border, an agent on its gateway, and the same session twice: internally, where nothing may be
+//! reported, and across the border.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,8 +10,8 @@ use sensor_tests::{Agent, Ended};
 
 use crate::expected::{Expected, is_flow};
 
-/// What the agents of these tests are told of. The document of a flow has its totals. Half of a large file is more than may leave unremarked.
-/// On a port of no service a FIN may come before the port is marked, and only time ends the flow.
+/// Configuration of the agents of these tests. The document of a flow has its totals. The volume limit is above half of a large file.
+/// On an unwatched port a FIN may come before the port is marked, and then only time ends the flow.
 const CONFIG: &str =
     "flow_documents = true\n[kernel]\nflow_idle = 10\n[detection]\ndata_leaving_bytes = 10485760\n";
 
@@ -43,12 +43,12 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// What came of a session across the border.
+/// The result of a session across the border.
 pub(crate) struct Played {
     pub(crate) ended: Ended,
     pub(crate) client: IpAddr,
     pub(crate) server: IpAddr,
-    /// Segments that client and server had to send again.
+    /// Retransmitted segments of client and server.
     pub(crate) sent_again: [u64; 2],
 }
 
@@ -76,13 +76,13 @@ impl Stage {
         Self { ipv6: true, ..self }
     }
 
-    /// Each end is told to send segments of 88 bytes at most. The native XDP program keeps the sender from handing over
+    /// Each end sends segments of at most 88 bytes. The native XDP program keeps the sender from handing over
     /// larger ones for the driver to cut.
     pub(crate) fn small_segments(self) -> Self {
         Self { small_segments: true, ..self }
     }
 
-    /// Starts the servers, has the session on both sides of the border, and gives what the agent told after it was compared.
+    /// Starts the servers, runs the session on both sides of the border, and returns the agent's documents after comparing them.
     pub(crate) fn expect<S>(
         self,
         start: impl Fn(&Namespace) -> Result<S>,
@@ -119,7 +119,7 @@ impl Stage {
         })
     }
 
-    /// Who has the session across the border, and who its internal twin.
+    /// The ends of the session across the border, and of its internal twin.
     fn pairs(self, border: &Topology) -> Result<[Pair<'_>; 2]> {
         let host = |namespace, v4: Ipv4Addr, v6: Ipv6Addr| Host {
             namespace,

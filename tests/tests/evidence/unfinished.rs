@@ -1,4 +1,4 @@
-//! Sessions that end before they have come to anything.
+//! Sessions that end early.
 
 use std::net::Ipv4Addr;
 

@@ -1,4 +1,4 @@
-//! Twenty megabytes each way: every byte is counted, and what leaves is a finding of its own.
+//! Twenty megabytes each way: every byte is counted, and outbound volume is a finding of its own.
 
 use sensor_lab::{Namespace, Smbd, require_lab};
 use sensor_tests::text;
@@ -9,7 +9,7 @@ use crate::stage::Stage;
 
 const MEGABYTES: u64 = 20;
 const LENGTH: u64 = MEGABYTES << 20;
-/// The rules of a session that carried more out than may leave.
+/// The findings of a session that sent more than the limit.
 const LEAVING: &[&str] =
     &["data-leaving-over-smb", "ntlm-credential-to-internet", "rare-smb-destination", "smb-to-internet"];
 

@@ -1,4 +1,4 @@
-//! Sessions whose segments are not what one expects.
+//! Sessions with unusual segments.
 
 use crate::shows;
 

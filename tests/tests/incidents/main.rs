@@ -14,8 +14,8 @@ use std::{fs, path::Path};
 use sensor_lab::{missing_for, skip};
 use sensor_tests::scenario::all;
 
-/// Plays a scenario and its internal twin, and holds what was reported against what is expected. Where it differs, the
-/// documents are kept for the person who looks into it.
+/// Plays a scenario and its internal twin, and compares the reports with the expected ones. If they differ, it
+/// keeps the documents for inspection.
 fn shows(name: &str) {
     let scenario =
         all().into_iter().find(|one| one.name == name).unwrap_or_else(|| panic!("no scenario {name}"));

@@ -1,4 +1,4 @@
-//! The scenarios and their tests go together.
+//! Every scenario has a test, and every test a scenario.
 
 use std::collections::BTreeSet;
 

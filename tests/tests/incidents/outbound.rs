@@ -1,4 +1,4 @@
-//! Credentials that leave, and servers that are none.
+//! Credentials that leave, and servers of other protocols.
 
 use crate::shows;
 

@@ -1,4 +1,4 @@
-//! What goes on for hours, days and weeks.
+//! Activity over hours, days and weeks.
 
 use crate::shows;
 

@@ -1,4 +1,4 @@
-//! Contents that leave or come in.
+//! Content that leaves or arrives.
 
 use crate::shows;
 

@@ -1,4 +1,4 @@
-//! Files and directories that are not what they should be.
+//! Invalid files and directories.
 
 use std::fs;
 
@@ -45,12 +45,12 @@ fn explains_a_damaged_packed_capture() {
         }
     };
     let magic = [0x28, 0xB5, 0x2F, 0xFD];
-    // A compressed block of which the content is missing (RFC 8878 3.1.1.2).
+    // A compressed block without its content (RFC 8878 3.1.1.2).
     packed(
         &[&magic[..], &[0x20, 0x40, 0x05, 0x01, 0x00]].concat(),
         &["zstd", "ends too early", "pack it again"],
     );
-    // One whose literals make no sense.
+    // One with invalid literals.
     let mut nonsense = [&magic[..], &[0x20, 0x40, 0x85, 0x01, 0x00]].concat();
     nonsense.resize(80, 0xFF);
     packed(&nonsense, &["zstd", "damaged", "pack it again"]);
@@ -70,10 +70,10 @@ fn capture_without_a_readable_frame_is_a_failure() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("wifi.pcap");
     fs::write(&path, session.pcap(Order::Little, false, 105)).unwrap();
-    let words = ["wifi.pcap", "none of its 14 frames", "link type 105", "nothing of it was judged"];
+    let words = ["wifi.pcap", "none of its 14 frames", "link type 105", "was not analysed"];
     says(&["replay", text(&path)], 1, &words);
     says(&["replay", CAPTURE, text(&path)], 1, &["smb-to-internet", "none of its 14 frames"]);
-    // Beside an interface whose frames can be read it is only told.
+    // Beside an interface with readable frames, it is only reported.
     let mut mixed = session.pcapng(Order::Little, false);
     let interface = [1u32, 20, 105, 0, 20].map(u32::to_le_bytes).concat();
     let head = [6u32, 36, 1, 0, 0, 4, 4].map(u32::to_le_bytes).concat();

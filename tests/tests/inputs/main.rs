@@ -1,4 +1,4 @@
-//! What is typed or lies in files: read alike wherever it stands, and refused with what is wrong, where, and what to do.
+//! Options and files: read alike everywhere, and refused with what is wrong, where, and what to do.
 #![expect(clippy::unwrap_used, reason = "functions shared by tests fail as tests do")]
 
 mod files;
@@ -9,14 +9,14 @@ use std::{path::Path, process::Command};
 
 use sensor_tests::Agent;
 
-/// Runs the program; gives its exit code and all that it said.
+/// Runs the program; returns its exit code and all its output.
 fn run(arguments: &[&str]) -> (i32, String) {
     let output = Command::new(Agent::program().unwrap()).args(arguments).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
 }
 
-/// It ends with `code` and says all of `words`.
+/// It ends with `code`, and its output has all of `words`.
 #[track_caller]
 fn says(arguments: &[&str], code: i32, words: &[&str]) {
     let (found, output) = run(arguments);

@@ -6,7 +6,7 @@ use sensor_tests::{Order, Recording, link};
 
 use super::{run, says, text};
 
-/// The exit code of a command line that cannot be.
+/// The exit code of an invalid command line.
 const USAGE: i32 = 2;
 
 /// `exempt add` with a reason.
@@ -124,7 +124,7 @@ fn explains_ipv4_in_another_form() {
     trial(state.path(), "::ffff:10.1.2.3 8.8.4.4", 0, &["exempt by mapped", "::ffff:10.1.2.3 is the IPv4"]);
     trial(state.path(), "::ffff:10.1.2.4 8.8.4.4", 1, &["::ffff:10.1.2.4 is the IPv4"]);
     let explain = ["explain", "--state-dir", text(state.path()), "::ffff:10.1.2.3"];
-    says(&explain, 0, &["10.1.2.3 (IPv4-mapped", "judged as it", "mapped"]);
+    says(&explain, 0, &["10.1.2.3 (IPv4-mapped", "treated as that", "mapped"]);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn refuses_a_process_that_can_never_match() {
     for (process, reason) in [
         ("bin/backup", "whole path"),
         ("./backup", "whole path"),
-        ("/opt/../bin/backup", "as the kernel tells it"),
+        ("/opt/../bin/backup", "as the kernel shows it"),
         ("averyverylongname", "averyverylongna"),
     ] {
         let entry = format!("--source 10.0.0.1 --process {process}");
@@ -177,5 +177,5 @@ fn shows_an_existing_entry_with_advice() {
     let config = state.path().join("c.toml");
     std::fs::write(&config, "[[exempt]]\nid = \"file\"\nsource = \"10.0.0.9\"\nreason = \"x\"\n").unwrap();
     let with_file = format!("--config {} --source 10.0.0.4 --id file", text(&config));
-    add(state.path(), &with_file, 1, &["10.0.0.9 -> any", "c.toml:1", "take it out there"]);
+    add(state.path(), &with_file, 1, &["10.0.0.9 -> any", "c.toml:1", "remove it there"]);
 }

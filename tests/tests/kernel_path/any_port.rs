@@ -1,4 +1,4 @@
-//! SMB on a port that is not watched: told by its messages, and followed from then on.
+//! SMB on an unwatched port: recognised by its messages, and followed from then on.
 
 use sensor_common::{
     counter::Counter,
@@ -17,7 +17,7 @@ const REMOTE: &str = "8.8.4.4";
 const REPLY: bool = true;
 const REQUEST: bool = false;
 
-/// An engine apart: ports on which SMB was met stay under suspicion, and no other table is to depend on that.
+/// An engine apart: ports on which SMB was recognised stay marked, and no other table may depend on that.
 fn own() -> Setup {
     Setup { ring_bytes: 1 << 19, ..Setup::default() }
 }
@@ -30,7 +30,7 @@ pub(crate) fn message(identifier: u8, reply: bool) -> Vec<u8> {
     match identifier {
         0xFF => message[13] = if reply { 0x80 } else { 0x18 },
         0xFE => message[20] = u8::from(reply),
-        // Where the flags of the others would be, everything is set.
+        // Where other messages have flags, all bits are set.
         _ => message[8..].fill(0xFF),
     }
     message
@@ -55,7 +55,7 @@ fn ends(local_port: u16, remote_port: u16) -> (String, String) {
     (format!("{LOCAL}:{local_port}"), format!("{REMOTE}:{remote_port}"))
 }
 
-/// A packet of the internal side and what it is to be told as.
+/// A packet of the internal side, and its expected report.
 fn sent(ports: (u16, u16), payload: &[u8], marks: u16) -> (Frame, Outcome) {
     let (local, remote) = ends(ports.0, ports.1);
     let len = payload.len() as u64;
@@ -182,8 +182,8 @@ fn smb_within_the_border_on_another_port_is_ignored() {
 #[test]
 fn ignores_a_frame_too_short_for_a_message() {
     let smb = message(0xFE, REQUEST);
-    // Ethernet, IPv4 and TCP take 54 bytes, a session header and the shortest message header 36. A port for each row: one
-    // on which SMB was met once is looked at whatever the length.
+    // Ethernet, IPv4 and TCP take 54 bytes, a session header and the shortest message header 36. A port for each row: a
+    // marked port is followed at any length.
     let mut rows: Vec<Row> = (8..36)
         .map(|len| ("short", sent((50_000, 4000 + len as u16), &smb[..len], 0).0, foreign()))
         .collect();
@@ -208,7 +208,7 @@ fn smb_on_another_port_is_ignored_without_the_option() {
     hold("smb_on_another_port_is_ignored_without_the_option", &setup, rows);
 }
 
-/// Runs a frame that is to be kept, or to leave no trace.
+/// Runs a frame that must be kept, or ignored.
 fn expect(twin: &mut Twin, hook: Hook, frame: &Frame, is_kept: bool) -> Effect {
     let effect = twin.run(hook, &frame.build()).unwrap();
     let kept = effect.counted.get(Counter::Kept);
@@ -243,12 +243,12 @@ fn follows_only_the_flow_that_spoke_smb_on_an_unwatched_port() {
         for frame in [&other, &other_answer, &backwards] {
             expect(&mut twin, hook, frame, false);
         }
-        // A flow of its own on the same port begins with a message of its own.
+        // A new flow on the same port begins with a message of its own.
         expect(&mut twin, hook, &sent((50_001, port), &smb, 0).0, true);
         for frame in [&mine, &other, &other_answer] {
             expect(&mut twin, hook, frame, true);
         }
-        // Inside the border the port is as foreign as before.
+        // Inside the border the port is still unwatched.
         expect(&mut twin, hook, &data("10.0.0.2:50000", &format!("10.9.9.9:{port}"), &bulk), false);
         expect(
             &mut twin,

@@ -1,4 +1,4 @@
-//! Where the two addresses belong decides what a packet on a watched port is.
+//! The places of both addresses decide the outcome of a packet on a watched port.
 
 use sensor_common::{counter::Counter, slot::Side};
 use sensor_tests::{Frame, Outcome, Setup};

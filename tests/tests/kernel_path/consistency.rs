@@ -16,10 +16,10 @@ use sensor_tests::{Frame, Setup};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Tenants: enough that one does not come back within a copy.
+/// Tenants: so many that none returns during a copy.
 const TENANTS: u16 = 64;
 
-/// Number `tenant`, which its addresses, both its ports and the length of its only packet say, each by itself.
+/// Tenant number `tenant`: its addresses, both its ports and the length of its only packet each show the number.
 fn frame(tenant: u16, wide: bool) -> Vec<u8> {
     let (local_port, remote_port) = (20_000 + tenant, [445, 139][usize::from(tenant % 2)]);
     let (local, remote) = if wide {
@@ -38,7 +38,7 @@ fn frame(tenant: u16, wide: bool) -> Vec<u8> {
         .build()
 }
 
-/// What is wrong with a copy of a slot, if anything is.
+/// What is wrong with a copy of a slot, if anything.
 fn mixture(slot: &Slot, expected: &[Slot]) -> Option<String> {
     let tenant = u16::from_be(slot.line.local_port).wrapping_sub(20_000);
     let Some(expected) = expected.get(usize::from(tenant)) else {
@@ -64,7 +64,7 @@ fn change_and_read(wide: bool) {
     let test = "reassigned_slot_is_never_read_as_a_mixture";
     let Some(mut kernel) = Setup::default().kernel(test).unwrap() else { return };
     let frames: Vec<Vec<u8>> = (0..TENANTS).map(|tenant| frame(tenant, wide)).collect();
-    // What each of them looks like by itself.
+    // The expected state of each of them.
     let mut expected = Vec::new();
     for frame in &frames {
         kernel.inject(Hook::XdpIngress, frame, 1).unwrap();
@@ -95,7 +95,7 @@ fn change_and_read(wide: bool) {
             for frame in &frames {
                 kernel.inject(Hook::XdpIngress, frame, 1).unwrap();
             }
-            // Nobody reads the ring, and a full one changes nothing of the slots.
+            // Nobody reads the ring, and a full ring does not affect the slots.
             let _ = kernel.take_records();
         }
         done.store(true, Ordering::Relaxed);
@@ -105,11 +105,11 @@ fn change_and_read(wide: bool) {
     assert!(mixed.is_empty(), "{} mixtures in {read} copies, the first: {}", mixed.len(), mixed[0]);
 }
 
-/// Puts the thread at work on any CPU but this one, where there is another.
+/// Moves the current thread to any CPU but this one, if there is another.
 fn elsewhere(cpu: usize) {
     let mut others = CpuSet::new();
     let count = thread::available_parallelism().map_or(1, usize::from);
-    // This thread inherits the place of its parent, and so cannot ask how many there are.
+    // This thread inherits the affinity of its parent, so it cannot ask for the number of CPUs.
     for other in (0..count.max(2)).filter(|other| *other != cpu) {
         others.set(other).unwrap();
     }

@@ -1,4 +1,4 @@
-//! Frames that nobody thought of: random changes to sound ones, the same on every run.
+//! Random changes to valid frames, the same on every run.
 
 use sensor_common::{
     counter::Counter,
@@ -24,7 +24,7 @@ use crate::{
     expect::{syn, syn_v6},
     payload::{
         Ends,
-        message::{REPLY, REQUEST, contents, of_smb1, of_smb2, rpc, smb1, smb2, smb2_with, unit},
+        message::{REPLY, REQUEST, contents, of_smb1, of_smb2, pdu, rpc, smb1, smb2, smb2_with},
         segment,
     },
     pppoe::{PPP_IPV4, PPP_IPV6},
@@ -87,9 +87,9 @@ fn corpus() -> Vec<Vec<u8>> {
     .collect()
 }
 
-/// A connection on each of several ports: set-up, pipes, files, whole and in segments, each of which is a frame.
+/// A connection on each of several ports: set-up, pipes, files, whole and in segments, one frame each.
 fn connections() -> Vec<Vec<u8>> {
-    let bind = unit(rpc::BIND, 72);
+    let bind = pdu(rpc::BIND, 72);
     let messages = [
         of_smb2(smb2::NEGOTIATE, REQUEST, 232),
         of_smb2(smb2::SESSION_SETUP, REQUEST, 560),
@@ -109,7 +109,7 @@ fn connections() -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
     for (ends, side) in ends {
         for message in messages.iter().chain([&bind]) {
-            // So far apart that each can be told of the other.
+            // So far apart that both can be distinguished.
             let start = u32::MAX - 200;
             for part in [0..message.len(), 0..64, 64..message.len(), 70..message.len().min(100)] {
                 if part.end <= message.len() {
@@ -122,7 +122,7 @@ fn connections() -> Vec<Vec<u8>> {
     frames
 }
 
-/// A frame out of `corpus`, most often changed.
+/// A frame from `corpus`, usually changed.
 fn next(random: &mut Xorshift, corpus: &[Vec<u8>]) -> Vec<u8> {
     let frame = &corpus[random.below(corpus.len())];
     if random.below(4) == 0 { frame.clone() } else { mutate(random, frame) }
@@ -182,7 +182,7 @@ fn programs_of_older_kernels_agree() {
     }
 }
 
-/// What a run met with.
+/// The observations of a run.
 struct Met {
     counted: [u64; Counter::COUNT],
     untouched: usize,

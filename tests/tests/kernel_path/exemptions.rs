@@ -115,7 +115,7 @@ fn counts_packets_for_their_exemption() {
         (inside_v6, 7),
         (frame("10.6.0.1", "8.8.4.4"), 1),
     ];
-    // In the order of the set-up, of which the pair has no number.
+    // In the order of the configuration, in which the pair has no number.
     let expected = [0, 4, 9, 4, 5, 6, 0];
     let mut host = setup.host();
     let mut kernel = setup.kernel("counts_packets_for_their_exemption").unwrap();

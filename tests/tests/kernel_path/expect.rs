@@ -1,4 +1,4 @@
-//! How a fixture states what it expects.
+//! Expectations of fixtures.
 
 use std::{
     net::SocketAddr,
@@ -26,7 +26,7 @@ pub(crate) const SERVER: &str = "8.8.4.4:445";
 pub(crate) const CLIENT_V6: &str = "[fd00:1::2]:50000";
 pub(crate) const SERVER_V6: &str = "[2001:4860:4860::8844]:445";
 
-/// A name that states the behaviour, a frame, and what is to become of it.
+/// A name that states the behaviour, a frame, and its expected outcome.
 pub(crate) type Row = (&'static str, Frame, Outcome);
 
 /// A SYN of an internal client to a server on the Internet.
@@ -47,7 +47,7 @@ pub(crate) const fn counted(counter: Counter) -> Outcome {
     Outcome::Counted(counter)
 }
 
-/// A flow of one packet, as the kernel should tell it.
+/// A flow of one packet, as the kernel should report it.
 pub(crate) struct Flow(Observation, Side);
 
 /// A flow whose only packet was an empty TCP SYN of `bytes`, sent by `sender`.
@@ -78,12 +78,12 @@ pub(crate) fn kept(sender: Side, local: &str, remote: &str, bytes: u64) -> Flow 
     Flow(flow, sender)
 }
 
-/// What [`syn`] becomes when its IP packet has `bytes`.
+/// The outcome of [`syn`] when its IP packet has `bytes`.
 pub(crate) fn kept_syn(bytes: u64) -> Flow {
     kept(Side::Local, CLIENT, SERVER, bytes)
 }
 
-/// What [`syn_v6`] becomes when its IP packet has `bytes`.
+/// The outcome of [`syn_v6`] when its IP packet has `bytes`.
 pub(crate) fn kept_syn_v6(bytes: u64) -> Flow {
     kept(Side::Local, CLIENT_V6, SERVER_V6, bytes)
 }
@@ -94,7 +94,7 @@ impl Flow {
         self.flags(0)
     }
 
-    /// TCP flags that are kept, where the packet was no SYN.
+    /// TCP flags that are kept, if the packet was no SYN.
     pub(crate) const fn flags(mut self, flags: u8) -> Self {
         self.0.tcp_flags[self.1 as usize] = flags;
         self.0.marks &= !mark::OPENED_BY_SYN;
@@ -121,7 +121,7 @@ impl Flow {
     }
 }
 
-/// Runs each row through both engines at every hook and tells all rows that fail.
+/// Runs each row through both engines at every hook and reports all rows that fail.
 pub(crate) fn hold(test: &str, setup: &Setup, rows: impl IntoIterator<Item = Row>) {
     hold_bytes(
         test,
@@ -130,7 +130,7 @@ pub(crate) fn hold(test: &str, setup: &Setup, rows: impl IntoIterator<Item = Row
     );
 }
 
-/// As [`hold`], of frames that are bytes already.
+/// Like [`hold`], for frames as bytes.
 pub(crate) fn hold_bytes(
     test: &str,
     setup: &Setup,
@@ -141,17 +141,17 @@ pub(crate) fn hold_bytes(
     on(test, setup, move |twin| failures(twin, rows));
 }
 
-/// Does `work` with the engines of a set-up, which other tests use before and after; it gives what went wrong.
+/// Runs `work` with the engines of a configuration, which other tests share; returns what went wrong.
 pub(crate) fn on(test: &str, setup: &Setup, work: impl FnOnce(&mut Twin) -> Vec<String> + Send + 'static) {
     let _ = privileged(test);
     let (reply, replies) = mpsc::channel();
     let job: Job = Box::new(move |twin| {
         let wrong = panic::catch_unwind(AssertUnwindSafe(|| work(twin))).unwrap_or_else(|panic| {
             let words = panic.downcast_ref::<String>().cloned();
-            vec![words.unwrap_or_else(|| "it panicked, as told above".into())]
+            vec![words.unwrap_or_else(|| "it panicked, see above".into())]
         });
         let sound = wrong.is_empty();
-        // A test that gave up waits for no answer.
+        // A test that gave up receives no answer.
         let _ = reply.send(wrong);
         sound
     });
@@ -162,13 +162,13 @@ pub(crate) fn on(test: &str, setup: &Setup, work: impl FnOnce(&mut Twin) -> Vec<
 
 type Rows = Vec<(String, Vec<u8>, Outcome)>;
 
-/// What a test has a twin do, and whether the twin is sound after it.
+/// The work of a test with a twin, and whether the twin is intact after it.
 type Job = Box<dyn FnOnce(&mut Twin) -> bool + Send>;
 
-/// Engines that run, each for the tests of its set-up.
+/// Running engines, each for the tests of its configuration.
 static ENGINES: Mutex<Vec<(Setup, Sender<Job>)>> = Mutex::new(Vec::new());
 
-/// One twin for all tests of a set-up, on a thread of its own because it belongs to a CPU: the verifier takes half a
+/// One twin for all tests of a configuration, on a thread of its own because it belongs to a CPU: the verifier takes half a
 /// second for each program.
 fn engine(setup: &Setup) -> Sender<Job> {
     let mut engines = ENGINES.lock().unwrap();
@@ -181,7 +181,7 @@ fn engine(setup: &Setup) -> Sender<Job> {
         let engines = || of.twin_where(geteuid().is_root()).unwrap();
         let mut twin = engines();
         for job in jobs {
-            // Engines that went apart stay so: no other test is to pay for it.
+            // Engines that differ stay different: no other test may use them.
             if !job(&mut twin) {
                 twin = engines();
             }

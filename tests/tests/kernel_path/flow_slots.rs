@@ -1,4 +1,4 @@
-//! The life of flows in their slots: nothing is lost, whoever takes a slot from whom.
+//! The life of flows in their slots: nothing is lost, whichever flow takes a slot.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ fn request(flags: u8) -> Vec<u8> {
     syn().flags(flags).build()
 }
 
-/// Gives `twin` frames at one hook; what each told.
+/// Gives `twin` frames at one hook; returns the record kinds of each.
 fn play(twin: &mut Twin, frames: &[Vec<u8>]) -> Vec<Vec<RecordKind>> {
     frames.iter().map(|frame| kinds(&twin.run(Hook::XdpIngress, frame).unwrap())).collect()
 }

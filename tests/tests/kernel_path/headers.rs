@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// With the service port of TCP at the other end, a port is watched whichever transport a header is taken for.
+/// With the service port of TCP at the other end, a port is watched whatever the transport.
 const NETBIOS: &str = "10.0.0.2:137";
 const NETBIOS_V6: &str = "[fd00:1::2]:137";
 
@@ -23,10 +23,10 @@ fn keeps_a_watched_packet_under_up_to_two_tags() {
     let rows: [Row; 9] = [
         ("untagged IPv4", syn(), kept_syn(40).reported()),
         ("untagged IPv6", syn_v6(), kept_syn_v6(60).reported()),
-        ("one tag tells its VLAN", syn().tag(VLAN, 7), kept_syn(40).vlan(7).reported()),
-        ("a priority tag tells VLAN 0", syn().tag(VLAN, 0), kept_syn(40).vlan(0).reported()),
+        ("one tag gives its VLAN", syn().tag(VLAN, 7), kept_syn(40).vlan(7).reported()),
+        ("a priority tag gives VLAN 0", syn().tag(VLAN, 0), kept_syn(40).vlan(0).reported()),
         ("priority bits are no part of the VLAN", syn().tag(VLAN, 0xF007), kept_syn(40).vlan(7).reported()),
-        ("QinQ tells the outer VLAN", syn().tag(QINQ, 4095).tag(VLAN, 7), kept_syn(40).vlan(4095).reported()),
+        ("QinQ gives the outer VLAN", syn().tag(QINQ, 4095).tag(VLAN, 7), kept_syn(40).vlan(4095).reported()),
         ("old QinQ does too", syn().tag(QINQ_OLD, 9).tag(VLAN, 7), kept_syn(40).vlan(9).reported()),
         ("two customer tags do too", syn_v6().tag(VLAN, 1).tag(VLAN, 2), kept_syn_v6(60).vlan(1).reported()),
         ("a lone service tag is a tag", syn_v6().tag(QINQ, 3), kept_syn_v6(60).vlan(3).reported()),

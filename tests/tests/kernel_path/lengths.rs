@@ -1,4 +1,4 @@
-//! Headers that lie about lengths, and bytes that belong to no packet.
+//! Headers with false lengths, and bytes that belong to no packet.
 
 use sensor_common::slot::tcp;
 use sensor_tests::{Frame, Setup};

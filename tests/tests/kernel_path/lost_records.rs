@@ -1,4 +1,4 @@
-//! A ring that nobody reads: what finds no room is counted by kind, and the sweep still knows the flows.
+//! An unread ring: lost records are counted by kind, and the sweep still finds the flows.
 
 use std::collections::HashMap;
 
@@ -32,7 +32,7 @@ fn every_record_is_on_the_ring_or_counted_as_lost() {
     let Some(mut kernel) = setup.kernel(test).unwrap() else {
         return;
     };
-    // The host engine has room for all records: it tells what there was to tell.
+    // The host engine keeps all records: they are the expected ones.
     let mut host = setup.host();
     let mut sent = 0;
     for number in 0..FLOWS {

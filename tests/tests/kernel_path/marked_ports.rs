@@ -1,4 +1,4 @@
-//! The mark on a port on which SMB was met, taken off again.
+//! The mark of a port on which SMB was recognised, removed again.
 
 use sensor_common::{
     counter::Counter,
@@ -15,7 +15,7 @@ fn data(payload: &[u8]) -> Vec<u8> {
     Frame::tcp(CLIENT, SERVER).flags(tcp::ACK).payload(payload).build()
 }
 
-/// How many packets are kept of one.
+/// How many of this many packets are kept.
 fn kept(kernel: &mut Kernel, hook: Hook, frame: &[u8]) -> u64 {
     let count = |kernel: &Kernel| kernel.counters().unwrap().get(Counter::Kept);
     let before = count(kernel);

@@ -1,4 +1,4 @@
-//! The port test: which packets are looked at at all.
+//! The port test: which packets are processed at all.
 
 use sensor_common::{counter::Counter, slot::Side};
 use sensor_tests::{Frame, Outcome, Setup};

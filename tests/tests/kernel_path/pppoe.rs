@@ -1,4 +1,4 @@
-//! PPPoE sessions: IP inside is judged, everything else of PPP is none of ours.
+//! PPPoE sessions: IP inside is classified, all other PPP protocols are ignored.
 
 use sensor_common::{counter::Counter, slot::tcp::ACK};
 use sensor_tests::{Frame, QINQ, Setup, VLAN};

@@ -1,4 +1,4 @@
-//! A profile with networks and ports of its own is what the kernel program is loaded with: nothing that the profile would
+//! The kernel program is loaded with the networks and ports of the profile: nothing that the profile would
 //! match is filtered out before.
 
 use sensor_common::counter::Counter;

@@ -13,7 +13,7 @@ fn net(text: &str) -> IpNet {
     text.parse().unwrap()
 }
 
-/// What a SYN from an internal client to `address` is, by the tables read one by one.
+/// The expected outcome of a SYN from an internal client to `address`, by the tables read one by one.
 fn expected(client: &str, address: IpAddr, server: &str) -> Outcome {
     // The neighbour of 2001:1::/32 is the last Teredo address, whose client is 0.0.0.0 (RFC 4380 4).
     if net("2001::/32").contains(&address) {

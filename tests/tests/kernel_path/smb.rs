@@ -1,4 +1,4 @@
-//! The SMB mark: evidence that the payload is SMB and not merely on its port.
+//! The SMB mark: evidence that the payload is SMB and not only on its port.
 
 use sensor_common::slot::{
     Side,

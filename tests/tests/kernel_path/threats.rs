@@ -1,4 +1,4 @@
-//! Threat lists: a flow whose external end is listed is kept as any other, and marked.
+//! Threat lists: a flow whose external end is listed is kept like any other, and marked.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::{
     expect::{counted, hold, kept},
 };
 
-/// Many addresses on a list, among them whole networks and some of our own.
+/// Many addresses on a list, among them whole networks and some internal ones.
 fn listing() -> Setup {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("list");

@@ -1,4 +1,4 @@
-//! Frames cut off at every length: what was readable is judged, what was not is counted, nothing is guessed.
+//! Frames cut at every length: the readable part decides, an unreadable frame is counted, nothing is guessed.
 
 use sensor_common::{
     counter::Counter,
@@ -13,8 +13,8 @@ use crate::expect::{
     CLIENT_V6, SERVER_V6, counted, foreign, hold_bytes, kept, kept_syn, kept_syn_v6, syn, syn_v6,
 };
 
-/// Cuts a frame at every length. Bytes from the transport header's start: the ports take 4, and `enough` must be there
-/// to judge the rest.
+/// Cuts a frame at every length. Bytes count from the transport header's start: the ports take 4, and `enough` are needed
+/// to decide the rest.
 fn cut(name: &str, frame: &Frame, enough: usize, whole: &Outcome) -> Vec<(String, Vec<u8>, Outcome)> {
     cut_bytes(name, &frame.build(), frame.transport_at(), enough, whole)
 }
@@ -148,7 +148,7 @@ fn cut_packet_of_another_protocol_is_foreign_once_that_is_known() {
         cut_at("ARP in a VLAN", &syn().tag(VLAN, 1).ethertype(0x0806), 18),
         cut_at("ICMP", &Frame::of(1, "10.0.0.2:1", "8.8.4.4:445"), 14 + 10),
         cut_at("ICMPv6", &Frame::of(58, CLIENT_V6, SERVER_V6), 14 + 8),
-        // Ports read, and not ours.
+        // The ports are readable, and not watched.
         cut_at("HTTPS", &Frame::tcp("10.0.0.2:50000", "8.8.4.4:443"), 14 + 24),
     ];
     hold_bytes(

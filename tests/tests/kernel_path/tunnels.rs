@@ -1,4 +1,4 @@
-//! One level of tunnel: the packet inside is judged by its own addresses, and only when tunnels are watched.
+//! One level of tunnel: the packet inside is classified by its own addresses, and only if tunnels are watched.
 
 use sensor_common::{
     counter::Counter,
@@ -50,7 +50,7 @@ fn inner_v6() -> Outcome {
     kept_syn_v6(60).marked(TUNNELLED).reported()
 }
 
-/// A SYN to a server on the Internet in each kind of tunnel, with what it is when tunnels are watched.
+/// A SYN to a server on the Internet in each kind of tunnel, with its outcome if tunnels are watched.
 fn each_kind() -> Vec<(String, Frame, Outcome)> {
     let (v4, v6) = (syn().packet(), syn_v6().packet());
     let (frame, frame_v6) = (syn().build(), syn_v6().build());
@@ -159,12 +159,12 @@ fn inner_header_decides_the_outcome() {
             other.marked(TUNNELLED | SMB_FROM_LOCAL | SERVER_IS_REMOTE).reported(),
         ),
         (
-            "the VLAN outside is told",
+            "the outer VLAN is reported",
             carry(&syn()).tag(VLAN, 5),
             kept_syn(40).vlan(5).marked(TUNNELLED).reported(),
         ),
         (
-            "the VLAN outside is told and not that inside",
+            "the outer VLAN is reported and not the inner one",
             datagram(ENDS, VXLAN, &vxlan(&syn().tag(VLAN, 7).build())).tag(VLAN, 5),
             kept_syn(40).vlan(5).marked(TUNNELLED).reported(),
         ),

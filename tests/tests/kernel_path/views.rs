@@ -1,4 +1,4 @@
-//! Prefix sets that are changed while the program is loaded: the set put last is the one in force, all of it and alone.
+//! Prefix sets that change while the program is loaded: the last set is active, complete and alone.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -25,7 +25,7 @@ fn set(prefixes: &[(&str, PrefixFlags)]) -> PrefixSet {
     with_peers(prefixes.iter().map(|(net, flags)| (net.parse().unwrap(), *flags)))
 }
 
-/// What packets from and to an address are to be counted as beside an internal peer, by the flags of the address.
+/// The expected counter of packets from and to an address, with an internal peer, by the flags of the address.
 fn expected(flags: PrefixFlags) -> [Counter; 2] {
     let unless = |exempt, counter| if flags.contains(exempt) { counter } else { Counter::Kept };
     if flags.contains(INTERNAL) {
@@ -50,7 +50,7 @@ fn looked_up(set: &PrefixSet, address: IpAddr) -> PrefixFlags {
     }
 }
 
-/// What the kernel counts packets from and to `address` as.
+/// The kernel's counter of packets from and to `address`.
 fn counted(kernel: &mut Kernel, address: IpAddr) -> [Counter; 2] {
     let peer = if address.is_ipv4() { IpAddr::from(PEER) } else { PEER_V6.into() };
     [(address, peer), (peer, address)].map(|(client, server)| {
@@ -68,7 +68,7 @@ fn counted(kernel: &mut Kernel, address: IpAddr) -> [Counter; 2] {
     })
 }
 
-/// Holds the kernel to `set` at each address.
+/// Compares the kernel with `set` at each address.
 fn agrees(kernel: &mut Kernel, set: &PrefixSet, addresses: impl IntoIterator<Item = IpAddr>) -> [usize; 5] {
     let mut met = [0; 5];
     for address in addresses {
@@ -95,7 +95,7 @@ fn each_switch_applies_the_new_set_everywhere() {
     let Some(mut kernel) = Setup::default().kernel(test).unwrap() else { return };
     let exempt = PrefixFlags::EXEMPT_DESTINATION;
     let sets = [
-        // A /16 that is uniform, /24s in one that is mixed, hosts that only a trie can tell apart.
+        // A uniform /16, /24s in a mixed one, and hosts that only a trie can distinguish.
         set(&[("20.20.0.0/16", INTERNAL), ("20.21.7.0/24", INTERNAL), ("20.22.7.7/32", INTERNAL)]),
         set(&[("20.20.0.0/16", RESERVED), ("20.21.7.0/24", RESERVED), ("20.22.7.7/32", RESERVED)]),
         set(&[]),
@@ -126,7 +126,7 @@ fn each_switch_applies_the_new_set_everywhere() {
         "2002:1415:707::1",
     ]
     .map(|address| address.parse::<IpAddr>().unwrap());
-    // Twice around, so that each view has held sets that came before.
+    // Twice around, so that each view has had earlier sets.
     for (number, set) in sets.iter().chain(&sets).enumerate() {
         let left_to_tries = kernel.put(set).unwrap();
         assert_eq!(left_to_tries, 0, "set {number}");
@@ -137,17 +137,17 @@ fn each_switch_applies_the_new_set_everywhere() {
 fn random_address(random: &mut Xorshift, wide: bool) -> IpAddr {
     let (high, low) = (u128::from(random.next()), u128::from(random.next()));
     if !wide {
-        // 64 /8s, so that prefixes and addresses meet.
+        // Only 64 /8s, so that prefixes and addresses overlap.
         return Ipv4Addr::from(low as u32 & 0x3FFF_FFFF).into();
     }
     let rest = high << 64 | low;
     let (mask, base): (u128, u128) = match random.below(8) {
-        // 6to4, NAT64, Teredo and mapped: the IPv4 address inside has a say.
+        // 6to4, NAT64, Teredo and mapped: the IPv4 address inside counts too.
         0 => (u128::MAX >> 18, 0x2002 << 112),
         1 => (0x3FFF_FFFF, 0x0064_FF9B << 96),
         2 => (u128::MAX >> 32, 0x2001_0000 << 96),
         3 => (0x3FFF_FFFF, 0xFFFF << 32),
-        // 128 /16s, twice as many as there are blocks for, and few bits below so that prefixes and addresses meet.
+        // 128 /16s, twice as many as there are blocks, and few low bits so that prefixes and addresses overlap.
         _ => (0x007F_00FF_00FF_0000_0000_0000_0000_00FF, 0x2600 << 112),
     };
     Ipv6Addr::from(base | rest & mask).into()
@@ -182,7 +182,7 @@ fn random_sets_of_20_000_prefixes_match_longest_prefix_match() {
         assert!(left_to_tries > 10, "only {left_to_tries} entries are left to the tries for want of blocks");
         for wide in [false, true] {
             let all: Vec<_> = (0..addresses / 2).map(|_| random_address(&mut random, wide)).collect();
-            // And the edges of prefixes, where mistakes would be.
+            // Also the edges of prefixes, where mistakes would be.
             let edges = set.iter().filter(|(net, _)| net.addr().is_ipv4() != wide).step_by(20);
             let edges: Vec<_> = edges.flat_map(|(net, _)| [net.network(), net.broadcast()]).collect();
             let met = agrees(&mut kernel, &set, all.into_iter().chain(edges));
@@ -213,7 +213,7 @@ fn oversized_set_is_refused_by_its_numbers_and_the_old_one_stays() {
         other => panic!("not refused as too many: {other:?}"),
     }
     agrees(&mut kernel, &old, addresses);
-    // As many as there is room for, twice in a row: both views hold them at once.
+    // As many as fit, twice in a row: both views have them at once.
     for _ in 0..2 {
         let full = many(1_024);
         kernel.put(&full).unwrap();

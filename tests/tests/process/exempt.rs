@@ -1,7 +1,7 @@
-//! What is exempt by a process is so for that process alone.
+//! An exemption by process covers that process alone.
 
 use sensor_lab::{Cgroup, Process, Topology, address, require_lab};
-use sensor_tests::{Agent, PATIENCE, number, tells};
+use sensor_tests::{Agent, PATIENCE, has_finding, number};
 
 use crate::{RULE, executable, shell};
 
@@ -19,7 +19,7 @@ fn exempt_process_is_silent_by_name_and_file_and_another_is_not() {
     let agent = Agent::on(border.client(), "eth0").config(&config).owners_in(&cgroup).start().unwrap();
     agent.wait_for_log("names neither a source nor a destination").unwrap();
     let (v4, v6) = (address::SERVER_V4.to_string(), address::SERVER_V6.to_string());
-    // Nobody listens: what counts is who asked, and the last one comes when the others were judged.
+    // Nobody listens: only the opener matters, and the last one comes after the others were decided.
     let connect = |name: &str, to: &str| {
         let script = format!("printf {name} > /proc/$$/comm; : 3<>/dev/tcp/{to}/445; echo asked");
         let client = Process::spawn(cgroup.with(shell(border.client(), &script))).unwrap();
@@ -28,7 +28,7 @@ fn exempt_process_is_silent_by_name_and_file_and_another_is_not() {
     };
     let _exempt = [connect("backupd", &v4), connect("anybody", &v6)];
     let other = connect("anybody", &v4);
-    agent.wait_for(tells(RULE, "refused")).unwrap();
+    agent.wait_for(has_finding(RULE, "refused")).unwrap();
     let ended = agent.stop().unwrap();
     let id = u64::from(other.id());
     assert!(

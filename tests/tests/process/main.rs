@@ -1,4 +1,4 @@
-//! The sensor on a host: an alert names the process of that host which opened the connection, and no other.
+//! The sensor on a host: an alert names the process of that host that opened the connection, and no other.
 #![expect(clippy::unwrap_used, reason = "functions shared by tests fail as tests do")]
 
 use std::fs;
@@ -18,7 +18,7 @@ pub(crate) const RULE: &str = "smb-to-internet";
 /// Has it write a document for each connection, too.
 pub(crate) const FLOWS: &str = "flow_documents = true\n";
 
-/// A shell in `namespace` that runs `script` and waits for a line that never comes. It is the process itself that connects:
+/// A shell in `namespace` that runs `script` and waits for a line that never comes. The shell itself connects:
 /// `/dev/tcp` is its own.
 pub(crate) fn shell(namespace: &Namespace, script: &str) -> Command {
     let mut command = namespace.command("bash");
@@ -43,7 +43,7 @@ pub(crate) fn is_flow(document: &Value) -> bool {
     text(document, "/event/dataset") == "network_traffic.flow"
 }
 
-/// Whether nothing in the document says anything of a process.
+/// Whether the document has no field about a process.
 pub(crate) fn names_nobody(document: &Value) -> bool {
     ["/process", "/user", "/container", "/smb_sensor/process"].iter().all(|p| document.pointer(p).is_none())
 }

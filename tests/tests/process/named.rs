@@ -1,4 +1,4 @@
-//! Who is named, and with what.
+//! Which processes are named, and with which fields.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,7 +7,9 @@ use std::process::Stdio;
 use sensor_lab::{
     Answer, Cgroup, PASSWORD, Process, SHARE, Signal, Smbd, TcpListener, Topology, USER, address, require_lab,
 };
-use sensor_tests::{Agent, EvidenceLevel, PATIENCE, attached_to, number, reaches, still_loaded, tells, text};
+use sensor_tests::{
+    Agent, EvidenceLevel, PATIENCE, attached_to, has_finding, number, reaches, still_loaded, text,
+};
 
 use crate::{FLOWS, RULE, below_root, cgroup_id, connecting, executable, is_flow, shell};
 
@@ -52,7 +54,7 @@ fn real_session_names_process_program_user_and_cgroup() {
         assert_eq!(text(alert, "/smb_sensor/process/cgroup_id"), cgroup_id(&cgroup));
         assert_eq!(text(alert, "/smb_sensor/process/cgroup"), below_root(&cgroup));
         assert!(alert.get("container").is_none(), "{alert:#}");
-        // The password stands in the command line, which is nobody's business.
+        // The password is in the command line, which no document may have.
         assert!(!alert.to_string().contains(PASSWORD));
     }
 }
@@ -71,7 +73,7 @@ fn distinguishes_processes_over_ipv4_ipv6_and_mapped_sockets() {
         ("mapped", &mapped, &v4),
         ("six", &address::SERVER_V6.to_string(), &address::SERVER_V6.to_string()),
     ] {
-        // Nobody listens: what counts is who asked. A shell can call itself what it likes.
+        // Nobody listens: only the opener matters. A shell can have any name.
         let script = format!("printf {name} > /proc/$$/comm; : 3<>/dev/tcp/{to}/445");
         let client = Process::spawn(cgroup.with(shell(border.client(), &script))).unwrap();
         let id = u64::from(client.id());
@@ -99,7 +101,7 @@ fn unanswered_syn_names_its_process() {
     let agent = Agent::on(border.client(), "eth0").config(SOON).owners_in(&cgroup).start().unwrap();
     let client = connecting(border.client(), &nowhere.to_string(), 445);
     let client = Process::spawn(cgroup.with(client)).unwrap();
-    let alert = agent.wait_for(tells(RULE, "attempt")).unwrap();
+    let alert = agent.wait_for(has_finding(RULE, "attempt")).unwrap();
     assert_eq!(number(&alert, "/process/pid"), u64::from(client.id()));
     assert_eq!(text(&alert, "/process/name"), "bash");
     assert_eq!(text(&alert, "/process/executable"), executable("bash"));
@@ -131,14 +133,14 @@ fn names_a_gone_process_by_the_kernel_record() {
     let border = Topology::border().unwrap();
     let cgroup = Cgroup::new().unwrap();
     let mut agent = Agent::on(border.client(), "eth0").owners_in(&cgroup).start().unwrap();
-    // Nobody looks while it lives.
+    // No look-up happens while it lives.
     agent.signal(Signal::SIGSTOP).unwrap();
     let mut client = border.client().command("bash");
     client.args(["-c", &format!(": 3<>/dev/tcp/{}/445", address::SERVER_V4)]);
     let mut client = Process::spawn(cgroup.with(client)).unwrap();
     client.wait(PATIENCE).unwrap();
     agent.signal(Signal::SIGCONT).unwrap();
-    let alert = agent.wait_for(tells(RULE, "refused")).unwrap();
+    let alert = agent.wait_for(has_finding(RULE, "refused")).unwrap();
     assert_eq!(number(&alert, "/process/pid"), u64::from(client.id()));
     assert_eq!(text(&alert, "/process/name"), "bash");
     assert_eq!(text(&alert, "/user/id"), "0");
@@ -157,7 +159,7 @@ fn names_a_container_without_the_hosts_user_name() {
     let agent = Agent::on(border.client(), "eth0").owners_in(&machine).start().unwrap();
     let client = connecting(border.client(), &address::SERVER_V4.to_string(), 445);
     let client = Process::spawn(container.with(client)).unwrap();
-    let alert = agent.wait_for(tells(RULE, "refused")).unwrap();
+    let alert = agent.wait_for(has_finding(RULE, "refused")).unwrap();
     assert_eq!(number(&alert, "/process/pid"), u64::from(client.id()));
     assert_eq!(text(&alert, "/container/id"), id);
     assert_eq!(text(&alert, "/container/runtime"), "docker");
@@ -175,7 +177,7 @@ fn escapes_a_process_name_that_could_forge_a_line() {
     let script =
         format!("printf 'a\\rb\\033[2J\\377' > /proc/$$/comm; : 3<>/dev/tcp/{}/445", address::SERVER_V4);
     let _client = Process::spawn(cgroup.with(shell(border.client(), &script))).unwrap();
-    let alert = agent.wait_for(tells(RULE, "refused")).unwrap();
+    let alert = agent.wait_for(has_finding(RULE, "refused")).unwrap();
     assert_eq!(text(&alert, "/process/name"), "a\\u{d}b\\u{1b}[2J\\xff");
     assert_eq!(text(&alert, "/process/executable"), executable("bash"), "odd names are compared whole");
     agent.stop().unwrap();
@@ -184,13 +186,13 @@ fn escapes_a_process_name_that_could_forge_a_line() {
 #[test]
 fn names_a_process_in_another_network_namespace_where_its_packets_pass() {
     require_lab!(Cgroup);
-    // As on a host of containers: the sensor watches the bridge they are behind.
+    // Like on a host of containers: the sensor watches their bridge.
     let border = Topology::border().unwrap();
     let cgroup = Cgroup::new().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").owners_in(&cgroup).start().unwrap();
     let client = connecting(border.client(), &address::SERVER_V4.to_string(), 445);
     let client = Process::spawn(cgroup.with(client)).unwrap();
-    let alert = agent.wait_for(tells(RULE, "refused")).unwrap();
+    let alert = agent.wait_for(has_finding(RULE, "refused")).unwrap();
     assert_eq!(number(&alert, "/process/pid"), u64::from(client.id()), "{alert:#}");
     agent.stop().unwrap();
 }

@@ -1,10 +1,10 @@
-//! Where nobody is named, or less is told.
+//! Connections without a named process, or with fewer fields.
 
 use std::net::SocketAddr;
 use std::path::Path;
 
 use sensor_lab::{Answer, Cgroup, Namespace, Process, TcpListener, Topology, address, require_lab};
-use sensor_tests::{Agent, EvidenceLevel, PATIENCE, connect, number, reaches, tells, text};
+use sensor_tests::{Agent, EvidenceLevel, PATIENCE, connect, has_finding, number, reaches, text};
 use serde_json::Value;
 
 use crate::{FLOWS, RULE, connecting, is_flow, names_nobody, shell};
@@ -17,7 +17,7 @@ fn agent_in_its_own_pid_namespace_reads_no_other_process() {
     let agent = Agent::on(border.client(), "eth0").owners_in(&cgroup).in_own_pid_namespace().start().unwrap();
     let client = connecting(border.client(), &address::SERVER_V4.to_string(), 445);
     let client = Process::spawn(cgroup.with(client)).unwrap();
-    let alert = agent.wait_for(tells(RULE, "refused")).unwrap();
+    let alert = agent.wait_for(has_finding(RULE, "refused")).unwrap();
     assert_eq!(number(&alert, "/process/pid"), u64::from(client.id()), "the kernel's number");
     assert_eq!(text(&alert, "/process/name"), "bash");
     assert!(alert.pointer("/process/executable").is_none(), "{alert:#}");
@@ -42,7 +42,7 @@ fn process_outside_the_watched_cgroup_is_not_named() {
     let ended = agent.stop().unwrap();
     assert!(ended.documents.iter().filter(|one| on(139)(one)).all(names_nobody));
     assert!(!ended.documents.iter().filter(|one| on(445)(one)).any(names_nobody));
-    // Both connections are of one incident, which names the only process that is known.
+    // Both connections are in one incident, which names the only known process.
     assert_eq!(number(ended.only().unwrap(), "/process/pid"), u64::from(known.id()));
 }
 
@@ -50,13 +50,13 @@ fn process_outside_the_watched_cgroup_is_not_named() {
 fn forwarded_traffic_on_a_gateway_names_nobody() {
     require_lab!(Cgroup);
     let border = Topology::border().unwrap();
-    // The gateway's own processes; the client is another machine, where the sensor's programs are not.
+    // The gateway's own processes; the client is another machine, without the sensor's programs.
     let (gateway, client) = (Cgroup::new().unwrap(), Cgroup::new().unwrap());
     let agent = Agent::on(border.gateway(), "lan0").owners_in(&gateway).start().unwrap();
     let to = address::SERVER_V4.to_string();
     let _own = Process::spawn(gateway.with(connecting(border.gateway(), &to, 445))).unwrap();
     let _client = Process::spawn(client.with(connecting(border.client(), &to, 445))).unwrap();
-    let alert = agent.wait_for(tells(RULE, "refused")).unwrap();
+    let alert = agent.wait_for(has_finding(RULE, "refused")).unwrap();
     assert_eq!(text(&alert, "/source/ip"), address::CLIENT_V4.to_string());
     let ended = agent.stop().unwrap();
     assert!(ended.documents.iter().all(names_nobody), "{:#?}", ended.documents);
@@ -79,7 +79,7 @@ fn same_ends_in_two_network_namespaces_name_nobody() {
     };
     let _other = connect(twin.client());
     let _one = connect(border.client());
-    let alert = agent.wait_for(tells(RULE, "refused")).unwrap();
+    let alert = agent.wait_for(has_finding(RULE, "refused")).unwrap();
     assert_eq!(number(&alert, "/source/port"), 50_000);
     assert!(names_nobody(&alert), "{alert:#}");
     agent.stop().unwrap();
@@ -110,7 +110,7 @@ fn sensor_watches_without_a_cgroup_and_says_so_once() {
     let folder = Path::new("/nonexistent/cgroup");
     let agent = Agent::on(border.client(), "eth0").owners_in_folder(folder).start().unwrap();
     connect(border.client(), (address::SERVER_V4, 445)).unwrap_err();
-    let alert = agent.wait_for(tells(RULE, "refused")).unwrap();
+    let alert = agent.wait_for(has_finding(RULE, "refused")).unwrap();
     assert!(names_nobody(&alert));
     let ended = agent.stop().unwrap();
     let warnings: Vec<_> = ended.log.lines().filter(|line| line.contains("name no process")).collect();

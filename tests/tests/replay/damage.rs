@@ -1,4 +1,4 @@
-//! What is damaged is told with its place, and what came before it counts.
+//! Damage in a capture is reported with its place, and the part before it counts.
 
 use std::io::Write as _;
 

@@ -1,4 +1,4 @@
-//! The kernel's program and the host's code tell the same of every capture.
+//! The kernel's program and the host's code give the same for every capture.
 
 use std::{
     env, fs,
@@ -12,11 +12,11 @@ use sensor_user::{config::Config, exempt::Exemption, replay::EngineChoice};
 
 use crate::session;
 
-/// Names a folder of further captures.
+/// Environment variable with a folder of further captures.
 const FOLDER: &str = "SMB_SENSOR_CAPTURES";
 
 #[track_caller]
-fn both_tell_the_same(path: &Path, config: &Config) -> usize {
+fn assert_engines_agree(path: &Path, config: &Config) -> usize {
     let host = replayed(path, EngineChoice::Host, config).unwrap();
     let kernel = replayed(path, EngineChoice::Kernel, config).unwrap();
     assert_eq!(host.documents, kernel.documents, "{}", path.display());
@@ -37,7 +37,7 @@ fn both_engines_agree_on_every_capture() {
         captures.extend(captures_below(&folder).unwrap());
     }
     assert!(captures.len() > 40, "{captures:?}");
-    let total: usize = captures.iter().map(|path| both_tell_the_same(path, &Config::default())).sum();
+    let total: usize = captures.iter().map(|path| assert_engines_agree(path, &Config::default())).sum();
     assert!(total > 80, "{total} documents");
 }
 
@@ -55,7 +55,7 @@ fn both_engines_agree_on_broken_frames() {
     for round in 0..6 {
         let mut session = session();
         for (_, frame) in &mut session.frames {
-            // Some are cut, some have a byte changed, some are long enough to come in several buffers.
+            // Some are cut, some have a changed byte, some are long enough for several buffers.
             match random() % 4 {
                 0 => frame.truncate(random() % frame.len()),
                 1 => {
@@ -68,7 +68,7 @@ fn both_engines_agree_on_broken_frames() {
         }
         let path = folder.path().join(format!("{round}.pcap"));
         fs::write(&path, session.pcap(Order::Little, false, link::ETHERNET)).unwrap();
-        both_tell_the_same(&path, &Config::default());
+        assert_engines_agree(&path, &Config::default());
     }
 }
 
@@ -90,6 +90,6 @@ fn exemption_ends_in_the_middle_of_a_capture_in_both_engines() {
     assert_eq!(kernel.get(Counter::ExemptSource), before as u64, "{}", result.played.statistics);
     assert!(!result.documents.is_empty(), "what came later is judged");
     if privileged("exemption_ends_in_the_middle_of_a_capture_in_both_engines") {
-        both_tell_the_same(&path, &config);
+        assert_engines_agree(&path, &config);
     }
 }

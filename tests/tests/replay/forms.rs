@@ -1,4 +1,4 @@
-//! Every form of a capture tells the same.
+//! Every format of a capture gives the same.
 
 use std::io::Write as _;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{documents, file, recorded, replay, replay_from, session, stderr};
 
-/// What the plain capture tells.
+/// The documents of the plain capture.
 fn expected() -> Vec<Value> {
     let documents = documents(&replay(&[recorded("smb3_00.pcap").to_str().unwrap()]));
     assert!(documents.len() >= 3, "{documents:#?}");

@@ -1,4 +1,4 @@
-//! A session that the agent watched and kept, replayed: the incidents say the same.
+//! A live session and its replay: the incidents are the same.
 
 use sensor_lab::{Smbd, Topology, address, require_lab, scratch_dir};
 use sensor_tests::{Agent, EvidenceLevel, last_of_each, reaches, smb_session, text};
@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::{documents, replay};
 
-/// What of an incident must not differ: all that is known of it but who looked and when, whether it is closed (the live agent keeps
-/// it open over its end), and the fingerprint, whose key each has to itself.
+/// The fields of an incident that must agree: all except the observer and its times, whether it is closed (the live agent keeps
+/// it open over its end), and the fingerprint, which depends on a key.
 fn comparable(document: &Value) -> Value {
     const TIMES: [&str; 4] = ["first", "last", "at", "closed"];
     let known = [
@@ -35,7 +35,7 @@ fn comparable(document: &Value) -> Value {
     ];
     let mut kept: Vec<Value> =
         known.iter().map(|at| document.pointer(at).cloned().unwrap_or_default()).collect();
-    // How long it took is the clock's business.
+    // Its duration depends on the clock.
     let (message, _) =
         text(document, "/message").rsplit_once(" in ").unwrap_or((text(document, "/message"), ""));
     kept.push(message.into());

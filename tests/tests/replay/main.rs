@@ -1,4 +1,4 @@
-//! `smb-sensor replay`: the same told by both engines, whatever the form of the capture, and damage told with its place.
+//! `smb-sensor replay`: both engines give the same, for every format of a capture, and damage is reported with its place.
 #![expect(clippy::unwrap_used, reason = "functions shared by tests fail as tests do")]
 
 mod damage;
@@ -43,7 +43,7 @@ fn replay_from(input: &[u8], arguments: &[&str]) -> Output {
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
     let writer = std::thread::spawn(move || {
-        // In small parts, as a program writes that captures. Whoever replays may have had enough.
+        // In small parts, like a capturing program. The replay may end early.
         for part in input.chunks(100) {
             if stdin.write_all(part).and_then(|()| stdin.flush()).is_err() {
                 return;
@@ -55,7 +55,7 @@ fn replay_from(input: &[u8], arguments: &[&str]) -> Output {
     output
 }
 
-/// The documents that were written; each follows the schema.
+/// The documents on standard output; each follows the schema.
 fn documents(output: &Output) -> Vec<Value> {
     documents_of(str::from_utf8(&output.stdout).unwrap().lines()).unwrap()
 }

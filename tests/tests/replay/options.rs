@@ -1,4 +1,4 @@
-//! What the flags do, and the clock.
+//! The flags, and the clock.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -78,7 +78,7 @@ fn consecutive_files_are_one_recording() {
     assert_eq!(documents(&replay(&[&first, &second])), documents(&replay(&[&whole])));
 }
 
-/// When findings of a rare destination in a document were made.
+/// Times of the findings of rare destinations in a document.
 fn rare_findings(document: &serde_json::Value) -> Vec<String> {
     let findings = document.pointer("/smb_sensor/findings").and_then(serde_json::Value::as_array);
     let rare = findings.into_iter().flatten().filter(|one| text(one, "/rule") == "rare-smb-destination");
@@ -89,7 +89,7 @@ fn rare_findings(document: &serde_json::Value) -> Vec<String> {
 fn destination_is_rare_once_within_the_window_of_the_capture() {
     let rare = |output: &std::process::Output| {
         let all = documents(output);
-        // A finding stands in every document of its incident; it counts once for each time at which it was made.
+        // A finding is in every document of its incident; it counts once for each of its times.
         let made: std::collections::BTreeSet<_> = all.iter().flat_map(rare_findings).collect();
         made.len()
     };
@@ -149,7 +149,7 @@ fn interrupted_replay_reports_its_results() {
 fn host_engine_needs_no_privileges() {
     let path = recorded("smb3_00.pcap");
     let program = Agent::program().unwrap();
-    // Also where this test runs as root: capsh is not everywhere, setpriv is.
+    // Even if this test runs as root: capsh is not everywhere, setpriv is.
     let arguments = ["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--"];
     let mut command = Command::new("setpriv");
     command.args(arguments).arg(program).arg("replay").arg(&path);

@@ -1,13 +1,13 @@
-//! The kept table of the recorded captures is what a replay of them tells.
+//! The stored table of the recorded captures matches their replay.
 
 use std::{env, fs, path::Path};
 
 use sensor_tests::{ReplayTable, privileged};
 
-/// Set to `write` to write the table anew, as the golden files are.
+/// Set to `write` to rewrite the table, like the golden files.
 const WRITE: &str = "SMB_SENSOR_GOLDEN";
 
-/// What the table begins with; before it stands what it is.
+/// The beginning of the table; an introduction precedes it.
 const TABLE: &str = "| capture |";
 
 #[test]

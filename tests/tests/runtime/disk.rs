@@ -1,4 +1,4 @@
-//! A state directory on a disk that is full, or that takes no writes.
+//! A state directory on a full disk, or on one without write access.
 
 use std::process::Command;
 
@@ -21,7 +21,7 @@ fn full_disk_delays_documents_until_there_is_space() {
         .collect();
     let agent = Agent::on(border.gateway(), "lan0").state_dir(&state).with_small_state(4 << 10);
     let agent = agent.start().unwrap();
-    // What happens where only the agent sees it.
+    // In a mount that only the agent sees.
     let beside = |script: &str| {
         let output = Command::new("nsenter")
             .args(["--mount", "--target", &agent.id().to_string(), "--", "sh", "-c", script, "sh"])
@@ -33,7 +33,7 @@ fn full_disk_delays_documents_until_there_is_space() {
     };
     beside("dd if=/dev/zero of=\"$1/ballast\" bs=4k 2>/dev/null; test -s \"$1/ballast\"");
     let converse = || drop(connect(border.client(), servers[0].address()).unwrap());
-    // The free end of a page may take some.
+    // The free end of a page may accept some.
     let refused = || {
         converse();
         agent.log().contains(WAITS).then_some(())
@@ -47,7 +47,7 @@ fn full_disk_delays_documents_until_there_is_space() {
     assert!(listed.lines().count() > 0, "what is stored is listed: {listed}");
     let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
-    // The write-ahead log gives up room meanwhile, so that there may be an end to it more than once.
+    // The write-ahead log frees space meanwhile, so the store may recover more than once.
     assert!(ended.log.contains("the store takes documents again"), "{}", ended.log);
     assert_eq!((ended.number("unsaved").unwrap(), ended.number("dropped").unwrap()), (0, 0));
     let sequences: Vec<&Value> = ended.documents.iter().map(|one| &one["event"]["sequence"]).collect();

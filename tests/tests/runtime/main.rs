@@ -1,4 +1,4 @@
-//! The agent as a process: its threads, its disk, and its end and new beginning.
+//! The agent as a process: its threads, its disk, its end and restart.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test cannot go on without an answer")]
 

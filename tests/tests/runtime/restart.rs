@@ -1,4 +1,4 @@
-//! A connection that outlives the agent: the agent that starts again goes on with it, in the same incident.
+//! A connection that outlives the agent: the next agent continues it, in the same incident.
 
 use std::{net::TcpStream, path::Path};
 
@@ -14,7 +14,7 @@ fn agent(border: &Topology, state: &Path) -> Agent {
     Agent::on(border.gateway(), "lan0").state_dir(state).start().unwrap()
 }
 
-/// Sends so many bytes, which come back.
+/// Sends this many bytes, which come back.
 fn send(stream: &mut TcpStream, bytes: u64) {
     echo(stream, &vec![b'x'; bytes as usize]).unwrap();
 }
@@ -23,7 +23,7 @@ fn id(document: &Value) -> &str {
     text(document, "/smb_sensor/incident/id")
 }
 
-/// The last document of the one incident that there is.
+/// The last document of the only incident.
 fn the_incident(documents: &[Value]) -> &Value {
     let incidents = documents.iter().filter(|document| !id(document).is_empty());
     let last = incidents.clone().next_back().unwrap_or_else(|| panic!("no incident in {documents:#?}"));
@@ -31,14 +31,14 @@ fn the_incident(documents: &[Value]) -> &Value {
     last
 }
 
-/// Bytes that left and came, as an incident has them.
+/// Outbound and inbound bytes of an incident.
 fn volume(document: &Value) -> (u64, u64) {
     let of = |name: &str| number(document, &format!("/smb_sensor/volume/{name}_bytes"));
     (of("left"), of("came"))
 }
 
-/// Sends over a connection that an agent saw begin, ends that agent by `end`, goes on with another on the same state directory, and
-/// gives the incident as the first and as the second had it last.
+/// Sends over a connection that an agent saw begin, ends that agent by `end`, continues with another on the same state directory,
+/// and returns the last documents of the incident from both.
 fn over_a_restart(end: impl FnOnce(Agent) -> Vec<Value>) -> (Value, Value, Ended) {
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();

@@ -1,4 +1,4 @@
-//! Threads of the agent that end or hang: the agent ends with the first, and enforcement goes on beside the second.
+//! Threads of the agent that end or hang: the agent ends with the first, and enforcement continues beside the second.
 
 use std::{
     fs::File,
@@ -19,20 +19,20 @@ use serde_json::Value;
 
 const OUTBOUND: &str = "smb-to-internet";
 
-/// Time in which a connection that is not dropped comes about.
+/// Time in which a connection that is not dropped is established.
 const SHORTLY: Duration = Duration::from_millis(400);
 
-/// Longer than two leases of the kernel program: one that nobody renews has lapsed by then.
+/// Longer than two leases of the kernel program: without renewal it has lapsed by then.
 const TWO_LEASES: Duration = Duration::from_secs(21);
 
-/// Time in which an agent ends whose thread has ended.
+/// Time in which an agent ends after one of its threads.
 const WITHIN: Duration = Duration::from_secs(10);
 
 fn is_let_through(from: &Namespace, to: SocketAddr) -> bool {
     from.run(|| TcpStream::connect_timeout(&to, SHORTLY)).unwrap().is_ok()
 }
 
-/// Has a thread panic, and holds the agent to ending with an error that names it.
+/// Makes a thread panic, and checks that the agent ends with an error that names it.
 fn ends_the_agent(thread: &str, named: &str, records: bool) {
     require_lab!(Network);
     let border = Topology::border().unwrap();
@@ -82,7 +82,7 @@ fn panic_of_the_packet_socket_ends_the_agent() {
     ends_the_agent("record-packets", "record-lan0", true);
 }
 
-/// Holds enforcement to dropping SYNs for longer than two leases.
+/// Checks that enforcement drops SYNs for longer than two leases.
 fn enforces_for_two_leases(border: &Topology, server: SocketAddr) {
     let began = Instant::now();
     while began.elapsed() < TWO_LEASES {
@@ -98,7 +98,7 @@ fn enforcement_continues_while_the_store_hangs_for_a_minute() {
     let agent = Agent::on(border.gateway(), "lan0").fault("hang:store-writer:60").arguments(&["--enforce"]);
     let agent = agent.config("statistics_interval = 1\n").start().unwrap();
     enforces_for_two_leases(&border, server.address());
-    // The store did hang all the while, and that is counted.
+    // The store did hang for this long, and that is counted.
     assert!(agent.documents().is_empty(), "{:#?}", agent.documents());
     let log = agent.log();
     let line = log.lines().rfind(|line| line.contains("statistics:")).unwrap_or_default();
@@ -116,7 +116,7 @@ impl Drop for Killed {
     }
 }
 
-/// An agent with a standard error of one's choice, whose documents go into a file.
+/// An agent with the given standard error, whose documents go into a file.
 fn agent_with_stderr(border: &Topology, scratch: &std::path::Path, stderr: Stdio) -> Killed {
     let mut command = border.gateway().command(Agent::program().unwrap());
     let state = scratch.join("state");
@@ -131,7 +131,7 @@ fn documents(scratch: &std::path::Path) -> Vec<Value> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// A pipe that takes nothing more, and its reader, who never reads.
+/// A full pipe, and its reader, which never reads.
 fn full_pipe() -> (OwnedFd, File) {
     let (reader, writer) = pipe().unwrap();
     let flags = OFlag::from_bits_retain(fcntl(writer.as_fd(), FcntlArg::F_GETFL).unwrap());

@@ -1,4 +1,4 @@
-//! Killed at any moment, over and over.
+//! Killed at any moment, again and again.
 
 use std::{
     collections::BTreeSet,
@@ -20,7 +20,7 @@ use super::{SOON, Strangers, identifiers, stored};
 /// Names the state directory to the child process that writes until it is killed.
 const CHILD: &str = "SMB_SENSOR_TEST_STORE";
 
-/// Batches that the child writes at most, so that it ends in any case.
+/// Most batches of the child, so that it ends in any case.
 const MAX_BATCHES: u64 = 200_000;
 
 /// Documents of one batch: all of them are kept, or none.
@@ -52,7 +52,7 @@ fn child_that_writes_until_it_is_killed() {
     writing.join().unwrap().unwrap();
 }
 
-/// Lets the child write and kills it after so many batches; gives those that it said were committed.
+/// Lets the child write and kills it after this many batches; returns the number that it reported as committed.
 fn run_and_kill(directory: &Path, batches: usize) -> u64 {
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--exact", "crash::child_that_writes_until_it_is_killed", "--nocapture"])
@@ -67,7 +67,7 @@ fn run_and_kill(directory: &Path, batches: usize) -> u64 {
         output.read_line(&mut text).unwrap();
     }
     child.kill().unwrap();
-    // What it had said before it was gone counts too.
+    // Its reports before it was gone count too.
     while output.read_line(&mut text).unwrap_or(0) > 0 {}
     child.wait().unwrap();
     let complete: Vec<_> = text.split_inclusive('\n').filter(|line| line.ends_with('\n')).collect();
@@ -98,7 +98,7 @@ fn killed_process_loses_nothing_committed() {
             .unwrap();
         assert_eq!(kept % TOGETHER, 0, "round {round}: half of a batch is there");
         assert!(kept > before, "round {round}");
-        // Of each run, one batch at most was committed and not said any more.
+        // In each run, at most one batch was committed without a report.
         let batches = kept / TOGETHER;
         assert!(
             (reported..=reported + round + 1).contains(&batches),
@@ -118,7 +118,7 @@ fn repeatedly_killed_agent_keeps_every_document_in_store_and_file() {
         let output = ["--output", file.to_str().unwrap()];
         Agent::on(border.gateway(), "lan0").config(SOON).state_dir(&state).arguments(&output).start().unwrap()
     };
-    // Whole lines: the last may be torn, and comes again then.
+    // Whole lines: the last may be torn, and is then written again.
     let lines = || -> Vec<Value> {
         let text = fs::read_to_string(&file).unwrap_or_default();
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()

@@ -1,4 +1,4 @@
-//! A state directory on a disk that is full: the agent goes on, and what it found is kept and told when there is room again.
+//! A state directory on a full disk: the agent continues, and its documents are kept and delivered when there is space again.
 
 use std::{net::Ipv4Addr, process::Command, thread, time::Duration};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Strangers;
 
-/// Has attempts told after one second, and each of them.
+/// Reports attempts after one second, each as an incident.
 const CONFIG: &str = "[detection]\nattempt_settle = 1\nincidents_per_window = 100000\n";
 
 /// Time between two of them.
@@ -27,7 +27,7 @@ fn agent_continues_on_a_full_disk_and_keeps_its_documents() {
         .with_small_state(16 << 10)
         .start()
         .unwrap();
-    // What happens where only the agent sees it.
+    // In a mount that only the agent sees.
     let beside = |script: &str| {
         let output = Command::new("nsenter")
             .args(["--mount", "--target", &agent.id().to_string(), "--", "sh", "-c", script, "sh"])
@@ -47,7 +47,7 @@ fn agent_continues_on_a_full_disk_and_keeps_its_documents() {
 
     beside("dd if=/dev/zero of=\"$1/ballast\" bs=4k 2>/dev/null; test -s \"$1/ballast\"");
     let failed = "documents wait in memory until the disk takes them";
-    // What is free inside the store's files may last for some.
+    // The free space inside the store's files may last for some.
     let mut sent = vec![];
     poll(PATIENCE, || {
         sent.push(strangers.send());
@@ -56,7 +56,7 @@ fn agent_continues_on_a_full_disk_and_keeps_its_documents() {
     })
     .unwrap_or_else(|| panic!("it does not say that the disk is full: {}", agent.log()));
     sent.push(strangers.send());
-    // Who asks meanwhile has what was kept before.
+    // A command meanwhile sees the earlier documents.
     assert!(of(&listed(), before));
     assert!(!agent.log().contains("takes documents again"), "{}", agent.log());
 
@@ -64,7 +64,7 @@ fn agent_continues_on_a_full_disk_and_keeps_its_documents() {
     agent.wait_for_log("the store takes documents again").unwrap();
     let last = *sent.last().unwrap();
     poll(PATIENCE, || of(&agent.documents(), last).then_some(()))
-        .unwrap_or_else(|| panic!("the last is not told: {}", agent.log()));
+        .unwrap_or_else(|| panic!("the last is not reported: {}", agent.log()));
     for client in &sent {
         assert!(of(&agent.documents(), *client), "{client} is lost: {}", agent.log());
     }

@@ -1,12 +1,12 @@
 //! Incidents that were open when the agent ended.
 
 use sensor_lab::{Answer, TcpListener, Topology, address, require_lab, scratch_dir};
-use sensor_tests::{Agent, SMB2_MESSAGE, connect, echo, number, tells, text};
+use sensor_tests::{Agent, SMB2_MESSAGE, connect, echo, has_finding, number, text};
 use serde_json::Value;
 
 use super::stored;
 
-/// A client speaks SMB on one connection over two ends of the agent, and on another after each; it is one incident.
+/// A client speaks SMB on one connection over two ends of the agent, and on another after each; all are one incident.
 fn goes_on_under_the_same_identifier(end: fn(Agent)) {
     let border = Topology::border().unwrap();
     let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
@@ -20,10 +20,10 @@ fn goes_on_under_the_same_identifier(end: fn(Agent)) {
     };
     let first = agent();
     let _connection = speak();
-    let opened = first.wait_for(tells("smb-to-internet", "smb")).unwrap();
+    let opened = first.wait_for(has_finding("smb-to-internet", "smb")).unwrap();
     let id = text(&opened, "/smb_sensor/incident/id").to_owned();
     end(first);
-    // Nothing that is known says more than a count, which is told when it has doubled.
+    // Known activity only changes counts, which are reported when they have doubled.
     for (run, more, count) in [(2, 1, 2), (3, 2, 4)] {
         let next = agent();
         let _others: Vec<_> = (0..more).map(|_| speak()).collect();

@@ -10,12 +10,12 @@ use std::{
 };
 
 use sensor_lab::{RawSocket, Topology, address, poll, require_lab, scratch_dir};
-use sensor_tests::{Agent, PATIENCE, syn_frame, tells, text};
+use sensor_tests::{Agent, PATIENCE, has_finding, syn_frame, text};
 use serde_json::Value;
 
 use super::{converse, listed, stored};
 
-/// Has it keep and write a document for each connection, too.
+/// Makes it keep and write a document for each connection, too.
 const FLOWS: &str = "flow_documents = true\n";
 
 fn is_flow(document: &Value) -> bool {
@@ -35,7 +35,7 @@ fn store_is_readable_while_the_agent_runs_and_afterwards() {
     let state = scratch.path().join("state");
     let agent = Agent::on(border.gateway(), "lan0").config(FLOWS).state_dir(&state).start().unwrap();
     converse(&border).unwrap();
-    let document = agent.wait_for(tells("smb-to-internet", "smb")).unwrap();
+    let document = agent.wait_for(has_finding("smb-to-internet", "smb")).unwrap();
     let id = text(&document, "/smb_sensor/incident/id").to_owned();
     let smb = [
         "--rule",
@@ -52,7 +52,7 @@ fn store_is_readable_while_the_agent_runs_and_afterwards() {
         "1h",
         "--open",
     ];
-    // A document is told when it is in the store, so there is nothing to wait for.
+    // A document is delivered after it is in the store, so no wait is necessary.
     let table = listed(&state, &smb);
     assert_eq!(table.lines().count(), 2, "a header and one incident: {table}");
     for word in ["high", "10.0.0.2", "8.8.4.4", &id[..4]] {
@@ -98,7 +98,7 @@ fn flows_are_neither_kept_nor_reported_when_disabled() {
     let state = scratch_dir().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
     converse(&border).unwrap();
-    agent.wait_for(tells("smb-to-internet", "smb")).unwrap();
+    agent.wait_for(has_finding("smb-to-internet", "smb")).unwrap();
     let ended = agent.stop().unwrap();
     assert!(!ended.documents.iter().any(is_flow), "{:#?}", ended.documents);
     assert!(stored(state.path(), &["--flows"]).is_empty());
@@ -112,7 +112,7 @@ fn idle_connections_and_a_flood_do_not_delay_a_listing() {
     let state = scratch.path().join("state");
     let agent = Agent::on(border.gateway(), "lan0").state_dir(&state).start().unwrap();
     converse(&border).unwrap();
-    agent.wait_for(tells("smb-to-internet", "smb")).unwrap();
+    agent.wait_for(has_finding("smb-to-internet", "smb")).unwrap();
     let _idle: Vec<_> = (0..20).map(|_| UnixStream::connect(state.join("control.sock")).unwrap()).collect();
     let socket = RawSocket::open(border.client(), "eth0").unwrap();
     let macs = (border.client().mac_address("eth0").unwrap(), border.gateway().mac_address("lan0").unwrap());
@@ -143,7 +143,7 @@ fn damaged_database_is_moved_aside_and_an_empty_one_is_started() {
         fs::write(state.path().join("smb-sensor.db"), content.repeat(100)).unwrap();
         let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
         converse(&border).unwrap();
-        agent.wait_for(tells("smb-to-internet", "smb")).unwrap();
+        agent.wait_for(has_finding("smb-to-internet", "smb")).unwrap();
         let ended = agent.stop().unwrap();
         assert_eq!(ended.log.contains("a new one begins"), is_damage, "{}", ended.log);
         let aside = state.path().join("smb-sensor.db.damaged-0");

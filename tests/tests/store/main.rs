@@ -1,4 +1,4 @@
-//! The store: nothing that was told is lost, whatever ends the agent and whatever the disk does; and it can be read meanwhile.
+//! The store: no delivered document is lost, whatever ends the agent and whatever the disk does; and it is readable meanwhile.
 #![expect(clippy::unwrap_used, reason = "functions shared by tests fail as tests do")]
 
 mod crash;
@@ -18,7 +18,7 @@ use sensor_lab::{Answer, RawSocket, TcpListener, Topology, address};
 use sensor_tests::{Agent, connect, documents_of, echo, syn_frame, text};
 use serde_json::Value;
 
-/// Has attempts told after one second.
+/// Reports attempts after one second.
 const SOON: &str = "[detection]\nattempt_settle = 1\n";
 
 /// A connection of the client with a server that echoes.

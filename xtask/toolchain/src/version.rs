@@ -40,7 +40,7 @@ impl fmt::Display for Version {
 pub struct RustcVersion {
     /// The compiler's own version.
     pub release: Version,
-    /// Whether the compiler takes unstable options without being told to.
+    /// Whether the compiler accepts unstable options by default.
     pub nightly: bool,
     /// The LLVM that writes its bitcode.
     pub llvm: Version,

@@ -1,4 +1,4 @@
-//! How much an exemption covers: one that covers everything is refused, one that covers very much is warned of.
+//! The breadth of an exemption: one that covers everything is refused, one that covers very much causes a warning.
 
 use ipnet::IpNet;
 use sensor_common::slot::{TCP, UDP};
@@ -6,17 +6,17 @@ use sensor_common::slot::{TCP, UDP};
 use super::{End, Exemption, Spoken};
 use crate::service::ServicePorts;
 
-/// Lengths of prefixes that are very broad when they are shorter.
+/// Prefixes shorter than these lengths are very broad.
 const BROAD_V4: u8 = 8;
 const BROAD_V6: u8 = 16;
 
 impl End {
-    /// Whether all addresses of IPv4, or of IPv6, are on it.
+    /// Whether it contains all addresses of IPv4, or of IPv6.
     fn is_everywhere(&self) -> bool {
         self.networks().iter().any(|net| net.prefix_len() == 0)
     }
 
-    /// Whether a very broad network is on it.
+    /// Whether it contains a very broad network.
     fn is_very_broad(&self) -> bool {
         self.networks().iter().any(|net| match net {
             IpNet::V4(net) => net.prefix_len() < BROAD_V4,
@@ -26,13 +26,13 @@ impl End {
 }
 
 impl Exemption {
-    /// Whether nothing narrows it down, so that nothing is alerted on any more, of one family of addresses at least.
+    /// Whether nothing narrows it, so that no alert remains possible for at least one family of addresses.
     #[must_use]
     pub fn covers_everything(&self) -> bool {
         self.is_by_ends_alone() && self.every_end(End::is_everywhere)
     }
 
-    /// Whether its ends have no family of addresses in common.
+    /// Whether its ends have no address family in common.
     #[must_use]
     pub fn can_never_match(&self) -> bool {
         let (Some(source), Some(destination)) = (&self.source, &self.destination) else { return false };
@@ -40,7 +40,7 @@ impl Exemption {
         [true, false].into_iter().any(|v4| all(source, v4) && all(destination, !v4))
     }
 
-    /// What is lost by it, if it covers very much: whatever process it is, whatever is watched, from or to a good part of all addresses.
+    /// A description of what a very broad exemption hides: any process, any service, from or to a good part of all addresses.
     #[must_use]
     pub fn too_broad(&self, watched: &ServicePorts) -> Option<String> {
         let is_narrow = |spoken: &Spoken| match spoken {
@@ -54,7 +54,7 @@ impl Exemption {
             return None;
         }
         Some(format!(
-            "exemption {} ({self}) is very broad: what it covers is neither alerted on nor dropped. Name fewer addresses: networks \
+            "exemption {} ({self}) is very broad: its traffic is neither alerted on nor dropped. Name fewer addresses: networks \
              of /{BROAD_V4} or longer (IPv6: /{BROAD_V6})",
             self.id
         ))

@@ -9,14 +9,14 @@ use crate::networks::inner;
 /// Addresses on one end of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct End {
-    /// As it was written: networks, and names of lists.
+    /// As written: networks, and names of lists.
     pub written: Vec<String>,
-    /// The networks that this is, in order and none inside another.
+    /// The resulting networks, in order and none inside another.
     networks: Vec<IpNet>,
 }
 
 impl End {
-    /// What was written, and the networks that it stands for.
+    /// The end as written, with the networks that it stands for.
     #[must_use]
     pub fn new(written: Vec<String>, networks: &Vec<IpNet>) -> Self {
         let mut networks = IpNet::aggregate(networks);
@@ -30,7 +30,7 @@ impl End {
         &self.networks
     }
 
-    /// Whether `address` is on this end, as itself or as the IPv4 address inside it, which is how the kernel sees it.
+    /// Whether `address` is on this end, as itself or by the IPv4 address inside it, which is how the kernel sees it.
     pub(super) fn has(&self, address: IpAddr) -> bool {
         let inner = inner(address);
         let has = |address: IpAddr| {

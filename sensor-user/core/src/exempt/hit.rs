@@ -1,17 +1,17 @@
-//! What an exemption has covered.
+//! The hits of an exemption.
 
 use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
-/// What an exemption has covered.
+/// The hits of an exemption.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hit {
-    /// Connections that the agent found exempt by it.
+    /// Connections that the agent exempted by it.
     pub connections: u64,
-    /// Packets that the kernel passed by it.
+    /// Packets that the kernel let pass by it.
     pub packets: u64,
-    /// The last of them.
+    /// Time of the last hit.
     pub last: Timestamp,
 }
 

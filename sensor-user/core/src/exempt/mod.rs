@@ -1,7 +1,7 @@
-//! Exemptions: traffic that somebody declared safe, with a reason and for as long as they said.
+//! Exemptions: traffic that somebody declared safe, with a reason and an optional expiry.
 //!
-//! An [`Exemption`] says which connections it covers by their client, server, service and process; what it leaves out may be
-//! anything. [`Exemptions`] decides by all of them and counts their hits. The kernel gets [`Exemption::prefixes`] of them.
+//! An [`Exemption`] says which connections it covers by their client, server, service and process; a part that it omits may
+//! be anything. [`Exemptions`] applies all of them and counts their hits. The kernel gets their [`Exemption::prefixes`].
 
 mod breadth;
 mod end;
@@ -20,7 +20,7 @@ pub use self::{
 };
 use crate::{process::Process, service::Service, time::Timestamp, view::FlowView};
 
-/// What is spoken, or where.
+/// A service or a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spoken {
     /// A service, on whatever port.
@@ -49,24 +49,24 @@ pub struct Added {
     pub at: Timestamp,
 }
 
-/// Known safe traffic: what it says has to hold all at once.
+/// Known safe traffic: all of its conditions must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exemption {
-    /// What it is called.
+    /// Its name.
     pub id: String,
     /// Clients; `None` is any.
     pub source: Option<End>,
     /// Servers; `None` is any.
     pub destination: Option<End>,
-    /// One of these; empty is any.
+    /// Services, one of which must match; empty is any.
     pub services: Vec<Spoken>,
-    /// Name or program file of the process that opened the connection; where nobody knows that, it does not hold.
+    /// Name or program file of the process that opened the connection. It does not match an unknown process.
     pub process: Option<String>,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// When it ends.
+    /// When it expires.
     pub expires: Option<Timestamp>,
-    /// Who added it; `None` stands in the configuration.
+    /// Who added it; `None` if it is in the configuration.
     pub added: Option<Added>,
 }
 
@@ -77,11 +77,11 @@ pub struct Question<'a> {
     pub client: IpAddr,
     /// Server.
     pub server: IpAddr,
-    /// What is spoken.
+    /// Service.
     pub service: Service,
     /// Port of the server.
     pub port: u16,
-    /// Name and program file of the process that opened it, as far as they are known.
+    /// Name and program file of the process that opened it, if known.
     pub process: [Option<&'a str>; 2],
 }
 
@@ -104,7 +104,7 @@ impl<'a> Question<'a> {
     }
 }
 
-/// The part of an exemption that does not fit a connection.
+/// The part of an exemption that does not match a connection.
 enum Mismatch<'a> {
     Client(&'a End),
     Server(&'a End),
@@ -113,7 +113,7 @@ enum Mismatch<'a> {
 }
 
 impl Exemption {
-    /// One by its ends alone. It is called after what it says.
+    /// An exemption by its ends alone, with a name derived from them.
     #[must_use]
     pub fn between(source: Option<IpNet>, destination: Option<IpNet>, reason: &str) -> Self {
         let exemption = Self {
@@ -125,31 +125,31 @@ impl Exemption {
         Self { id: exemption.natural_id(), ..exemption }
     }
 
-    /// A name that comes from what it covers: the same entry is called the same after a restart, wherever it stands.
+    /// A name derived from what it covers: the same entry has the same name after a restart, wherever it is written.
     #[must_use]
     pub fn natural_id(&self) -> String {
         blake3::hash(self.to_string().as_bytes()).to_hex()[..8].to_owned()
     }
 
-    /// Whether it still holds at `now`.
+    /// Whether it has not expired at `now`.
     #[must_use]
     pub fn is_in_force(&self, now: Timestamp) -> bool {
         self.expires.is_none_or(|expires| now < expires)
     }
 
-    /// Whether it says something about this address.
+    /// Whether it names this address.
     #[must_use]
     pub fn names(&self, address: IpAddr) -> bool {
         [&self.source, &self.destination].into_iter().flatten().any(|end| end.has(address))
     }
 
-    /// Whether it covers a connection. Time is not asked about.
+    /// Whether it covers a connection, apart from its expiry.
     #[must_use]
     pub fn covers(&self, question: &Question<'_>) -> bool {
         self.first_mismatch(question).is_none()
     }
 
-    /// What about a connection this does not cover, in words; `None` is that it covers it. Time is not asked about.
+    /// Why it does not cover a connection, as text, apart from its expiry; `None` if it does.
     #[must_use]
     pub fn mismatch(&self, question: &Question<'_>) -> Option<String> {
         Some(match self.first_mismatch(question)? {
@@ -162,7 +162,7 @@ impl Exemption {
                 format!("{spoken} on port {} is not {}", question.port, self.spoken())
             }
             Mismatch::Process(process) => match question.process {
-                [None, None] => format!("the process is not known, and it has to be {process}"),
+                [None, None] => format!("the process is not known, but must be {process}"),
                 [name, executable] => {
                     format!("the process {} is not {process}", name.or(executable).unwrap_or_default())
                 }
@@ -170,7 +170,7 @@ impl Exemption {
         })
     }
 
-    /// The first part that does not fit. Asked of every exemption at every look, so no words are made here.
+    /// The first part that does not match. Called for every exemption and connection, so it builds no text.
     fn first_mismatch(&self, question: &Question<'_>) -> Option<Mismatch<'_>> {
         if let Some(source) = self.source.as_ref().filter(|end| !end.has(question.client)) {
             return Some(Mismatch::Client(source));
@@ -189,13 +189,13 @@ impl Exemption {
         (!question.process.contains(&Some(process))).then_some(Mismatch::Process(process))
     }
 
-    /// The services, as they were written.
+    /// The services, as written.
     #[must_use]
     pub fn spoken(&self) -> String {
         self.services.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
 
-    /// Whether its ends are all that it goes by.
+    /// Whether it has no conditions besides its ends.
     fn is_by_ends_alone(&self) -> bool {
         self.services.is_empty() && self.process.is_none()
     }
@@ -206,16 +206,16 @@ impl Exemption {
         self.is_by_ends_alone() && self.source.is_some() && self.destination.is_some()
     }
 
-    /// Whether the kernel sorts its packets out itself, so that the agent sees none of them.
+    /// Whether the kernel handles its packets alone, so that the agent sees none of them.
     #[must_use]
     pub fn is_for_kernel(&self) -> bool {
         self.is_by_ends_alone() && !self.is_pair()
     }
 
-    /// What the kernel's tries are told of it; `pair` is its number among the pairs.
+    /// Its prefixes for the kernel's tries; `pair` is its number among the pairs.
     ///
-    /// What goes by one end alone the kernel sorts out. Of everything else packets are kept all the same, and the agent judges
-    /// them; the kernel has to know only what it must not drop. It sees no process and takes no part of a pair for the whole,
+    /// The kernel lets traffic pass that is exempt by one end alone. It keeps the packets of all other exemptions, and the agent
+    /// decides; the kernel only needs to know what it must not drop. It sees no process and cannot decide part of a pair,
     /// so it lets pass whatever may be exempt.
     #[must_use]
     pub fn prefixes(&self, pair: u32) -> Vec<(IpNet, PrefixFlags)> {
@@ -226,7 +226,7 @@ impl Exemption {
         } else {
             [PrefixFlags::MAYBE_EXEMPT_SOURCE, PrefixFlags::MAYBE_EXEMPT_DESTINATION]
         };
-        // Of a conditional one with both ends, one end is enough not to drop it.
+        // For a conditional exemption with both ends, a match at one end is enough not to drop.
         let ends = match (&self.source, &self.destination) {
             (Some(source), Some(_)) if !self.is_by_ends_alone() => [Some(source), None],
             (source, destination) => [source.as_ref(), destination.as_ref()],
@@ -243,7 +243,7 @@ impl Exemption {
         prefixes
     }
 
-    /// Whether it may cover TCP between any addresses, so that the kernel can drop none.
+    /// Whether it may cover TCP between any addresses, so that the kernel can drop nothing.
     #[must_use]
     pub fn may_be_any_tcp(&self) -> bool {
         let is_udp = |spoken: &Spoken| *spoken == Spoken::Service(Service::Netbios);
@@ -257,7 +257,7 @@ impl Exemption {
     }
 }
 
-/// What it covers and why, in a line.
+/// What it covers and why, in one line.
 impl fmt::Display for Exemption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let any = "any";

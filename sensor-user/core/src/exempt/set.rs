@@ -1,11 +1,11 @@
-//! All exemptions together: which one covers a connection, and what each has covered.
+//! All exemptions together: which one covers a connection, and their hits.
 
 use std::collections::BTreeMap;
 
 use super::{Exemption, Hit, Question};
 use crate::time::Timestamp;
 
-/// The exemptions in force and expired, with their hits.
+/// The exemptions, expired ones included, with their hits.
 #[derive(Clone, Debug, Default)]
 pub struct Exemptions {
     all: Vec<Exemption>,
@@ -13,19 +13,19 @@ pub struct Exemptions {
 }
 
 impl Exemptions {
-    /// These, none of which covered anything yet.
+    /// These exemptions, without hits.
     #[must_use]
     pub const fn new(all: Vec<Exemption>) -> Self {
         Self { all, hits: BTreeMap::new() }
     }
 
-    /// Goes on from what was counted before a restart.
+    /// Continues the hits from before a restart.
     pub fn restore(&mut self, hits: &BTreeMap<String, Hit>) {
         let known = |id: &str| self.all.iter().any(|exemption| exemption.id == id);
         self.hits = hits.iter().filter(|(id, _)| known(id)).map(|(id, hit)| (id.clone(), *hit)).collect();
     }
 
-    /// Judges by these from now on. Counts go on under the same names; those of an exemption that is gone are forgotten.
+    /// Replaces the exemptions. Hits continue under the same names; those of a removed exemption are forgotten.
     pub fn replace(&mut self, all: Vec<Exemption>) {
         self.hits.retain(|id, _| all.iter().any(|exemption| exemption.id == *id));
         self.all = all;
@@ -37,13 +37,13 @@ impl Exemptions {
         &self.all
     }
 
-    /// The first in force at `now` that covers a connection.
+    /// The first exemption that has not expired at `now` and covers the connection.
     #[must_use]
     pub fn covering(&self, question: &Question<'_>, now: Timestamp) -> Option<&Exemption> {
         self.all.iter().find(|exemption| exemption.is_in_force(now) && exemption.covers(question))
     }
 
-    /// Counts a connection for the exemption that covers it; tells whether one does.
+    /// Counts a connection for the exemption that covers it; returns whether there is one.
     pub fn count(&mut self, question: &Question<'_>, now: Timestamp) -> bool {
         let Some(id) = self.covering(question, now).map(|exemption| exemption.id.clone()) else {
             return false;
@@ -52,20 +52,20 @@ impl Exemptions {
         true
     }
 
-    /// Adds packets that the kernel let be for an exemption.
+    /// Adds packets that the kernel let pass for an exemption.
     pub fn count_packets(&mut self, id: &str, packets: u64, now: Timestamp) {
         if packets > 0 {
             self.hits.entry(id.to_owned()).or_default().packets(packets, now);
         }
     }
 
-    /// What each has covered, by its name.
+    /// The hits of each exemption, by its name.
     #[must_use]
     pub const fn hits(&self) -> &BTreeMap<String, Hit> {
         &self.hits
     }
 
-    /// What is to be looked after: how many there are, which are over, and which never covered anything. `None` without any.
+    /// A line about exemptions that need attention: their number, the expired ones, and the unused ones. `None` without any.
     #[must_use]
     pub fn report(&self, now: Timestamp) -> Option<String> {
         if self.all.is_empty() {
@@ -87,13 +87,13 @@ impl Exemptions {
     }
 }
 
-/// When the next of them is over.
+/// When the next of them expires.
 #[must_use]
 pub fn next_expiry(exemptions: &[Exemption], now: Timestamp) -> Option<Timestamp> {
     exemptions.iter().filter_map(|one| one.expires).filter(|expires| *expires > now).min()
 }
 
-/// Names that are listed at most in one line.
+/// Most names in one line.
 const MAX_LISTED: usize = 8;
 
 fn listed(ids: &[&str]) -> String {

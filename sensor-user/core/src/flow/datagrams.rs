@@ -1,4 +1,4 @@
-//! What the datagrams of a flow say, and how much of an answer that is.
+//! Evidence from the datagrams of a flow.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use super::{evidence::DatagramContent, state::Flow};
 use crate::{record::Piece, service::ServicePorts};
 
 impl Flow {
-    /// Reads a datagram; says whether there is something new.
+    /// Reads a datagram; returns whether it adds a fact.
     pub(super) fn read_datagram(&mut self, piece: &Piece<'_>, services: &ServicePorts) -> bool {
         let side = piece.side as usize;
         let from = if piece.side == self.client() { Sender::Client } else { Sender::Server };
         let reading =
             datagram::read(Arc::make_mut(self.datagrams.get_or_insert_default()), from, piece.bytes);
         let content = &mut self.datagram_content[side];
-        // What follows something else may be NetBIOS all the same; what follows NetBIOS takes nothing of it back.
+        // A datagram after something else may still be NetBIOS; one after NetBIOS changes nothing.
         if reading != Reading::NotNetbios {
             *content = DatagramContent::Netbios;
             self.responded[side] |= datagram::is_response(piece.bytes) == Some(true);
@@ -30,7 +30,7 @@ impl Flow {
         changed || reading == Reading::New
     }
 
-    /// Its time to be answered is up. Datagrams that were not read by now are lost: that there were any is all that is known.
+    /// The attempt timed out. Datagrams that were not read by now are lost: only their number is known.
     pub(super) fn settle(&mut self, services: &ServicePorts) {
         self.settled = true;
         if self.tuple.transport == UDP {

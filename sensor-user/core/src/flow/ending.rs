@@ -1,7 +1,7 @@
-//! Whether a connection ended, and whether it went on all the same.
+//! Whether a connection ended, or continued after an apparent end.
 //!
-//! A reset or a FIN ends a connection only if the peers accept it (RFC 5961 3.2): one that a third party forged, with a sequence
-//! number outside the window, ends nothing. So the end is taken back when the connection goes on behind it.
+//! A reset or a FIN ends a connection only if the peers accept it (RFC 5961 3.2). A forged one with a sequence number outside
+//! the window ends nothing. So the end is revoked if the connection continues after it.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::state::Flow;
 use crate::{record::Counts, time::Timestamp};
 
-/// Time after the end of a connection in which late packets still belong to it: what was in flight.
+/// Time after the end of a connection in which late packets still belong to it: they were in flight.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
 
-/// Marks that a message with evidence sets.
+/// Marks of a message with evidence.
 const MESSAGE_MARKS: u16 = mark::SMB_FROM_LOCAL
     | mark::SMB_FROM_REMOTE
     | mark::ENCRYPTED
@@ -30,14 +30,14 @@ pub(super) struct Ending {
     ended: Option<Ended>,
 }
 
-/// A connection when it ended.
+/// The state of a connection when it ended.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Ended {
     at: Timestamp,
     activity: Activity,
 }
 
-/// How much a connection did up to a moment.
+/// The activity of a connection up to a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Activity {
     packets: [u64; 2],
@@ -50,7 +50,7 @@ impl Activity {
         Self { packets: counts.packets, payload: counts.payload, marks: marks & MESSAGE_MARKS }
     }
 
-    /// Whether `later` shows that the connection goes on: payload, a new kind of message, or packets both ways. A lone late
+    /// Whether `later` shows that the connection continues: payload, a new kind of message, or packets both ways. A single late
     /// packet shows nothing.
     pub(super) const fn goes_on_in(&self, later: &Self) -> bool {
         later.payload[0] > self.payload[0]
@@ -66,12 +66,12 @@ impl Flow {
         self.ending.ended.is_some()
     }
 
-    /// What it did so far.
+    /// Its activity so far.
     pub(super) fn activity(&self) -> Activity {
         Activity::of(&self.counts(), self.marks)
     }
 
-    /// Notices an end, and takes back one behind which the connection went on.
+    /// Notices an end, and revokes one after which the connection continued.
     pub(super) fn update_ending(&mut self) {
         if self.tuple.transport != TCP {
             return;
@@ -92,7 +92,7 @@ impl Flow {
         }
     }
 
-    /// A message that was sent at `at` shows that the connection goes on, unless it was in flight.
+    /// A message that was sent at `at` shows that the connection continues, unless it was in flight.
     pub(super) fn goes_on_at(&mut self, at: Timestamp) -> bool {
         let goes_on = self.ending.ended.is_none_or(|ended| at > ended.at + LINGER);
         if goes_on && self.is_ended() {
@@ -101,8 +101,8 @@ impl Flow {
         goes_on
     }
 
-    /// The flags that seemed to end it did not. The same flags cannot be distinguished when they come again: then the
-    /// connection ends by being idle.
+    /// Its flags did not end it. A repetition of the same flags cannot be recognised, so the connection then
+    /// ends by its idle time.
     const fn ignore_end(&mut self) {
         self.ending = Ending { ignored: self.tcp_flags, ended: None };
     }

@@ -1,27 +1,30 @@
-//! Signals of a connection to its evidence level.
+//! From the signals of a connection to its evidence level.
 
 use sensor_common::slot::{TCP, tcp};
 use serde::{Deserialize, Serialize};
 
 use crate::level::EvidenceLevel;
 
-/// Payload that the set-up of a session does not take beside those of its messages that were read.
+/// Unread payload that the set-up of a session may have, besides the messages that were read.
 const SET_UP: u64 = 64 * 1024;
 
-/// What the level is derived from; index 0 is the client, 1 the server.
+/// A side that sent a SYN and acknowledged something, in one segment or in several.
+const SYN_ACK: u8 = tcp::SYN | tcp::ACK;
+
+/// The inputs of the level; index 0 is the client, 1 the server.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Signals {
     pub(super) transport: u8,
     pub(super) tcp_flags: [u8; 2],
     pub(super) packets: [u64; 2],
     pub(super) payload: [u64; 2],
-    /// What the server's datagrams are.
+    /// The kind of the server's datagrams.
     pub(super) answer: DatagramContent,
     pub(super) messages: MessageSignals,
 }
 
-/// What the datagrams of one side are. A connection shows by its handshake that the server is there; a datagram has none, and
-/// whatever a game or a resolver sends to port 137 would pass for an answer, if its content were not read.
+/// The kind of one side's datagrams. A TCP connection proves the server by its handshake. A datagram has none, so its content
+/// must be read: otherwise whatever a game or a resolver sends to port 137 would count as an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum DatagramContent {
     /// None was read so far.
@@ -29,18 +32,18 @@ pub(super) enum DatagramContent {
     Unread,
     /// They are not NetBIOS.
     Other,
-    /// They are NetBIOS. A refusal is too: a host that refuses a name is there and answers.
+    /// They are NetBIOS. A refusal counts too: the host that refuses a name exists and answers.
     Netbios,
-    /// None was read in time, though there were some. Then only the packets count, as where messages of a connection are lost.
+    /// There were some, but none was read in time. Then only the packets count, as for a TCP connection with lost messages.
     Lost,
 }
 
-/// What the messages of a TCP connection show.
+/// Evidence from the messages of a TCP connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct MessageSignals {
-    /// Who sent SMB or DCE-RPC.
+    /// Sides that sent SMB or DCE-RPC.
     pub(super) spoken: [bool; 2],
-    /// SMB, and not DCE-RPC on a port of its own.
+    /// It was SMB, not DCE-RPC on a port of its own.
     pub(super) smb: bool,
     /// The client sent a credential.
     pub(super) credential: bool,
@@ -52,7 +55,7 @@ pub(super) struct MessageSignals {
     pub(super) content: bool,
     /// Messages were encrypted.
     pub(super) encrypted: bool,
-    /// Messages may have been missed: the sensor joined late, or not everything was read.
+    /// Messages may have been missed: the sensor joined late, or some were not read.
     pub(super) missed: bool,
     /// The server refused log-ons and accepted none.
     pub(super) refused: bool,
@@ -61,11 +64,11 @@ pub(super) struct MessageSignals {
 }
 
 impl Signals {
-    /// How far the connection got.
+    /// The evidence level.
     pub(super) const fn level(&self) -> EvidenceLevel {
         let messages = &self.messages;
         let both = messages.spoken[0] && messages.spoken[1];
-        // Plain commands show content by themselves. Only where they cannot be read does the amount count.
+        // Plain commands show content by themselves. The volume counts only if they cannot be read.
         let amount = (messages.encrypted || messages.missed) && messages.unread_payload > SET_UP;
         if both && messages.smb && !messages.refused && (messages.content || amount) {
             EvidenceLevel::Data
@@ -83,7 +86,7 @@ impl Signals {
         }
     }
 
-    /// By headers and counts.
+    /// The level by headers and counts.
     const fn of_packets(&self) -> EvidenceLevel {
         let [client, server] = self.tcp_flags;
         let both = self.packets[0] > 0 && self.packets[1] > 0;
@@ -91,13 +94,13 @@ impl Signals {
             let answered = matches!(self.answer, DatagramContent::Netbios | DatagramContent::Lost);
             return if both && answered { EvidenceLevel::Connected } else { EvidenceLevel::Attempt };
         }
-        // Where only one direction passes the sensor, an acknowledgment with payload is the best there is.
+        // If only one direction passes the sensor, an acknowledgment with payload after a SYN is the best evidence.
         let one_sided = !both
-            && (client & tcp::ACK != 0 && self.payload[0] > 0
-                || server & tcp::ACK != 0 && self.payload[1] > 0);
+            && (client & SYN_ACK == SYN_ACK && self.payload[0] > 0
+                || server & SYN_ACK == SYN_ACK && self.payload[1] > 0);
         if client & server & tcp::ACK != 0 || one_sided {
             EvidenceLevel::Connected
-        } else if server & tcp::SYN != 0 && server & tcp::ACK != 0 {
+        } else if server & SYN_ACK == SYN_ACK {
             EvidenceLevel::Answered
         } else if server & tcp::RST != 0 {
             EvidenceLevel::Refused
@@ -112,8 +115,6 @@ mod tests {
     use sensor_common::slot::UDP;
 
     use super::*;
-
-    const SYN_ACK: u8 = tcp::SYN | tcp::ACK;
 
     fn signals(tcp_flags: [u8; 2], packets: [u64; 2], payload: [u64; 2]) -> Signals {
         let messages = MessageSignals::default();
@@ -146,9 +147,10 @@ mod tests {
     }
 
     #[test]
-    fn one_sided_payload_with_ack_is_connected_and_a_bare_ack_an_attempt() {
-        assert_eq!(tcp_level([tcp::ACK, 0], [9, 0], [500, 0]), EvidenceLevel::Connected);
-        assert_eq!(tcp_level([tcp::ACK, 0], [1, 0], [0, 0]), EvidenceLevel::Attempt);
+    fn one_sided_payload_after_a_syn_is_connected_and_a_stray_segment_an_attempt() {
+        assert_eq!(tcp_level([SYN_ACK, 0], [9, 0], [500, 0]), EvidenceLevel::Connected);
+        assert_eq!(tcp_level([SYN_ACK, 0], [2, 0], [0, 0]), EvidenceLevel::Attempt);
+        assert_eq!(tcp_level([tcp::ACK, 0], [1, 0], [500, 0]), EvidenceLevel::Attempt, "anybody can send it");
     }
 
     #[test]

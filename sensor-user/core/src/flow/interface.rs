@@ -1,11 +1,11 @@
-//! What one interface saw of a connection: counts that left the kernel's slots, and counts that are still there.
+//! The counts of a connection on one interface: those that left the kernel's slots, and those still there.
 
 use sensor_common::slot::{RecordKind, mark};
 use serde::{Deserialize, Serialize};
 
 use crate::record::{Counts, Observation};
 
-/// What one interface saw of a connection.
+/// The counts of a connection on one interface.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct InterfaceCounters {
     pub(super) ifindex: u32,
@@ -22,7 +22,7 @@ pub(super) struct InterfaceCounters {
 struct SlotCounters {
     cpu: u16,
     generation: u32,
-    /// What of the counts belongs to an earlier connection with the same five-tuple.
+    /// The part of the counts that belongs to an earlier connection with the same five-tuple.
     baseline: Counts,
     counts: Counts,
 }
@@ -32,7 +32,7 @@ impl InterfaceCounters {
         Self { ifindex, settled: zero(), slots: Vec::new(), syn_slot: None }
     }
 
-    /// Of the next connection with the same five-tuple: counts that slots hold now are the baseline of its own.
+    /// For the next connection with the same five-tuple: the counts in slots are its baseline.
     pub(super) fn successor(&self) -> Self {
         let slots = self.slots.iter().map(|slot| SlotCounters { baseline: slot.counts, ..*slot });
         Self { slots: slots.collect(), ..Self::new(self.ifindex) }
@@ -43,7 +43,7 @@ impl InterfaceCounters {
         !self.slots.is_empty()
     }
 
-    /// Packets that slots of the kernel count, also for an earlier connection with the same five-tuple.
+    /// Packets in slots of the kernel, including those of an earlier connection with the same five-tuple.
     pub(super) fn packets_in_slots(&self) -> u64 {
         self.slots.iter().map(|slot| slot.counts.total_packets()).sum()
     }
@@ -61,7 +61,7 @@ impl InterfaceCounters {
         self.slots.iter().any(|slot| slot.cpu == seen.cpu && slot.generation == seen.generation)
     }
 
-    /// Whether a SYN took the slot in which this connection began with a SYN of its own.
+    /// Whether another SYN took the slot in which this connection began with its own SYN.
     pub(super) fn syn_slot_was_taken(&self, seen: &Observation) -> bool {
         self.syn_slot.is_some_and(|(cpu, generation)| cpu == seen.cpu && generation != seen.generation)
     }
@@ -80,11 +80,11 @@ impl InterfaceCounters {
             return;
         }
         match at {
-            // A record may be read after a sweep that saw more: within one generation counts only grow.
+            // A record may be read after a sweep that saw more. Within one generation counts only grow.
             Some(at) if self.slots[at].counts.total_packets() > seen.counts.total_packets() => {}
             Some(at) => self.slots[at].counts = seen.counts,
-            // The counts of another generation remain until their settled record comes; should that be lost, they are the
-            // best there is.
+            // The counts of another generation remain until their settled record arrives. If that is lost, they are the
+            // best approximation.
             None => self.slots.push(SlotCounters {
                 cpu: seen.cpu,
                 generation: seen.generation,
@@ -94,7 +94,7 @@ impl InterfaceCounters {
         }
     }
 
-    /// Takes the counts out of slots that are gone, as after the machine was started anew.
+    /// Removes counts in slots that no longer exist, such as after a reboot.
     pub(super) fn settle(&mut self) {
         self.settled = self.total();
         self.slots.clear();

@@ -1,7 +1,7 @@
-//! How long a port stays marked on which SMB was recognised.
+//! Marks of ports on which SMB was recognised, and when they expire.
 //!
-//! The kernel program marks such a port, and from then on looks at the flows there more closely. Takes the last packets of
-//! connections that were SMB on a port that is not watched, and says which marks have expired.
+//! The kernel program marks such a port, and then keeps the flows there that are in a slot. This module takes the last packets
+//! of SMB connections on unwatched ports, and says which marks have expired.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -9,13 +9,13 @@ use sensor_common::slot::mark;
 
 use crate::{record::Observation, time::Timestamp};
 
-/// Time that a mark stays after the last packet of a connection that was SMB.
+/// Time that a mark stays after the last packet of an SMB connection.
 const LIFETIME: Duration = Duration::from_secs(3_600);
 
 /// The ports on which SMB was recognised.
 #[derive(Debug, Default)]
 pub(super) struct MarkedPorts {
-    /// When the last packet of an SMB connection passed there, or when the mark was first seen.
+    /// When the last packet of an SMB connection passed on each, or when the mark was first seen.
     last: HashMap<u16, Timestamp>,
 }
 
@@ -32,12 +32,12 @@ impl MarkedPorts {
         }
     }
 
-    /// Of the ports that are marked now, those on which no connection was SMB for an hour. Nothing is remembered of others.
+    /// The marked ports without SMB for an hour. Others are forgotten.
     pub(super) fn expired(&mut self, marked: &[u16], now: Timestamp) -> Vec<u16> {
         let mut kept = HashMap::with_capacity(marked.len());
         let mut expired = Vec::new();
         for port in marked {
-            // A time to come was taken before the clock was set back.
+            // A time in the future was noted before the clock was set back.
             let last = self.last.get(port).map_or(now, |last| (*last).min(now));
             if now.since(last) >= LIFETIME {
                 expired.push(*port);
@@ -70,7 +70,7 @@ mod tests {
         let mut ports = MarkedPorts::default();
         ports.observe(&seen(mark::SERVER_IS_REMOTE), at(0));
         assert!(ports.expired(&[4_445], at(HOUR - 1)).is_empty());
-        // The same connection goes on; others are no SMB, or have their server at the other end.
+        // The same connection continues; others are no SMB, or have their server at the other end.
         ports.observe(&seen(mark::SERVER_IS_REMOTE), at(HOUR / 2));
         ports.observe(&seen(0), at(HOUR));
         ports.observe(&seen(mark::SERVER_IS_LOCAL), at(HOUR));

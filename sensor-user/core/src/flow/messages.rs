@@ -1,4 +1,4 @@
-//! What the messages of a flow show of it.
+//! Evidence from the messages of a flow.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{
 use crate::{level::EvidenceLevel, service::ServicePorts};
 
 impl Flow {
-    /// Takes over what a reader knows of its messages; says whether anything changed but the facts. `new` says that these did.
+    /// Takes over the facts of a reader; returns whether anything besides them changed. `new` says whether they changed.
     pub(super) fn learn(&mut self, reader: &StreamReader, new: bool, services: &ServicePorts) -> bool {
         if new {
             self.facts = Some(Arc::new(reader.facts().clone()));
@@ -43,25 +43,25 @@ impl Flow {
         self.marks & mark::ENCRYPTED != 0 || self.facts.as_deref().is_some_and(|facts| facts.encrypted)
     }
 
-    /// The sensor saw it after it had begun: neither its SYN nor what negotiates its dialect.
+    /// The sensor joined late: it saw neither the SYN nor the negotiation.
     #[must_use]
     pub const fn joined_late(&self) -> bool {
         self.tuple.transport == TCP && self.marks & mark::OPENED_BY_SYN == 0 && !self.negotiated
     }
 
-    /// Every message that the sensor wanted to read was read.
+    /// The sensor read every message that it wanted.
     #[must_use]
     pub const fn complete(&self) -> bool {
         !self.incomplete && !self.records_lost && (self.joined_late() || !self.messages_missing())
     }
 
-    /// A side speaks SMB, and not even its first message, which is always wanted, was read.
+    /// A side speaks SMB, but not even its first message, which is always wanted, was read.
     const fn messages_missing(&self) -> bool {
         let [local, remote] = self.messages_read;
         self.marks & mark::SMB_FROM_LOCAL != 0 && !local || self.marks & mark::SMB_FROM_REMOTE != 0 && !remote
     }
 
-    /// How far it got, as it stands.
+    /// Its present evidence level.
     pub(super) fn current_level(&self) -> EvidenceLevel {
         let counts = self.counts();
         let (client, server) = (self.client() as usize, self.server() as usize);

@@ -1,8 +1,8 @@
-//! Connections: what all CPUs and interfaces saw of both directions, merged into one [`Flow`] each.
+//! Connections: the observations of all CPUs and interfaces in both directions, merged into one [`Flow`] each.
 //!
 //! Takes records and slots of the kernel and pieces of payload, with the time as an argument. Gives [`Change`]s: which
-//! connection is to be looked at again, and which is over. One [`FlowEntry`] holds all there is of a connection: counts, evidence
-//! level, roles, the reader of its messages, and the caller's link. Never judges: that is for the rules.
+//! connection to look at again, and which ended. One [`FlowEntry`] has everything about a connection: counts, evidence
+//! level, roles, the reader of its messages, and the caller's link. Never decides about findings: that is for the rules.
 
 mod datagrams;
 mod ending;

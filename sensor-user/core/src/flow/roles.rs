@@ -1,8 +1,8 @@
-//! Who is the client, and whether that is known.
+//! Which end is the client, and whether that is known.
 //!
-//! The sender of the SYN is the client (RFC 9293 3.5). Without a SYN it is the sender of the first request, as messages show it.
-//! Over UDP it is who sent first, unless the response bit of the NetBIOS name service says otherwise (RFC 1002 4.2.1.1). A stray
-//! SYN-ACK, ACK or RST shows nothing.
+//! The sender of the SYN is the client (RFC 9293 3.5). Without a SYN it is the sender of the first request, as messages show.
+//! Over UDP it is the sender of the first packet, unless the response bit of the NetBIOS name service says otherwise
+//! (RFC 1002 4.2.1.1). A stray SYN-ACK, ACK or RST shows nothing.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use sensor_common::slot::{Side, TCP, mark, tcp};
 use super::{evidence::DatagramContent, state::Flow};
 use crate::service::ServicePorts;
 
-/// Ports below this are those of services (RFC 6335 6: system ports).
+/// Ports below this belong to services (RFC 6335 6: system ports).
 const FIRST_USER_PORT: u16 = 1024;
 
 impl Flow {
-    /// Finds out the client anew; says whether that changed anything.
+    /// Derives the roles again; returns whether they changed.
     pub(super) fn update_roles(&mut self, services: &ServicePorts) -> bool {
         if self.roles_restored {
             return false;
@@ -33,7 +33,7 @@ impl Flow {
         changed
     }
 
-    /// The side whose packet was first.
+    /// The side with the first packet.
     const fn first_sender(&self) -> Side {
         if self.marks & mark::FIRST_FROM_LOCAL != 0 { Side::Local } else { Side::Remote }
     }
@@ -42,19 +42,26 @@ impl Flow {
         let first = self.first_sender();
         let by_messages = self.client_by_messages();
         if self.marks & mark::OPENED_BY_SYN != 0 {
-            // A SYN that its peer never answered with one begins nothing: the messages of the connection are better evidence.
+            // A SYN without an answer to it begins nothing: the messages of the connection are better evidence.
             let answered = self.tcp_flags[first.peer() as usize] & tcp::SYN != 0;
             let client = by_messages.filter(|_| !answered).unwrap_or(first);
             return (client, true);
         }
         match by_messages {
-            // Without an ACK of the client it takes no part in that: anybody can send a response to nobody.
-            Some(client) => (client, self.tcp_flags[client as usize] & tcp::ACK != 0),
+            Some(client) => {
+                (client, self.takes_part(client) && (client == Side::Local || self.takes_part(client.peer())))
+            }
             None => (first, false),
         }
     }
 
-    /// The client as messages show it.
+    /// Whether a side acknowledged something. Without that, anybody can send a response to nobody, or a request from outside to a
+    /// host that knows nothing of it.
+    const fn takes_part(&self, side: Side) -> bool {
+        self.tcp_flags[side as usize] & tcp::ACK != 0
+    }
+
+    /// The client, as messages show it.
     fn client_by_messages(&self) -> Option<Side> {
         self.client_by_requests.or_else(|| self.client_by_marks()).or_else(|| self.client_by_content())
     }
@@ -69,8 +76,8 @@ impl Flow {
         }
     }
 
-    /// By commands with content: the sender of a WRITE request is the client, that of a READ response the server. Observations say
-    /// which way content went, and not yet in which command.
+    /// By commands with content: the sender of a WRITE request is the client, that of a READ response the server. Observations
+    /// give the direction of the content, but not the command.
     const fn client_by_content(&self) -> Option<Side> {
         None
     }
@@ -83,7 +90,7 @@ impl Flow {
         };
         let content = self.datagram_content[client as usize];
         let port = self.tuple.end(client).port();
-        // What a resolver sends from its port 53 is as likely an answer as a question.
+        // A packet of a resolver from its port 53 is as likely an answer as a question.
         let may_be_answer = content != DatagramContent::Netbios
             && port < FIRST_USER_PORT
             && services.service(self.tuple.transport, port).is_none();

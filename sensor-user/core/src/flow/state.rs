@@ -1,4 +1,4 @@
-//! One connection and what is known of it.
+//! One connection and everything known about it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,9 +29,9 @@ pub struct Flow {
     pub tuple: FiveTuple,
     /// Evidence marks of the kernel, see [`mark`].
     pub marks: u16,
-    /// How far it got.
+    /// Its evidence level.
     pub level: EvidenceLevel,
-    /// Whether it is known who is the client.
+    /// Whether the client is known.
     pub roles_known: bool,
     /// First packet.
     pub first: Timestamp,
@@ -39,7 +39,7 @@ pub struct Flow {
     pub last: Timestamp,
     /// VLAN identifier.
     pub vlan: Option<u16>,
-    /// Its time to be answered is up.
+    /// Its time to be answered is over.
     pub settled: bool,
     /// Commands that carry content.
     pub content: Content,
@@ -47,41 +47,41 @@ pub struct Flow {
     pub lost_before: u64,
     /// The process on this machine that opened it.
     pub process: Option<Arc<Process>>,
-    /// What its messages say, as far as they were read.
+    /// The facts of its messages, as far as they were read.
     #[serde(skip)]
     pub facts: Option<Arc<Facts>>,
-    /// What its datagrams say.
+    /// The facts of its datagrams.
     #[serde(skip)]
     pub datagrams: Option<Arc<Datagrams>>,
     /// The client is at the external end.
     client_is_remote: bool,
-    /// Its roles were known before it was stored and are not found out anew.
+    /// Its roles were known before it was stored, and are not derived again.
     pub(super) roles_restored: bool,
-    /// What is kept of facts that were dropped.
+    /// The counters that remain of dropped facts.
     pub(super) fact_counters: Option<FactCounters>,
-    /// The side that sent the first request, as its messages show it.
+    /// The side that sent the first request, as its messages show.
     #[serde(skip)]
     pub(super) client_by_requests: Option<Side>,
-    /// What the datagrams of each side are.
+    /// The kind of each side's datagrams.
     pub(super) datagram_content: [DatagramContent; 2],
     /// Sides whose datagrams are responses.
     pub(super) responded: [bool; 2],
-    /// Sides of which SMB or DCE-RPC messages were read.
+    /// Sides whose SMB or DCE-RPC messages were read.
     pub(super) messages_read: [bool; 2],
-    /// What negotiates the dialect was read.
+    /// The negotiation of the dialect was read.
     pub(super) negotiated: bool,
-    /// Payload that was read, of both sides.
+    /// Bytes of payload that were read, of both sides.
     pub(super) bytes_read: u64,
-    /// Pieces of it could not be read.
+    /// Some pieces could not be read.
     pub(super) incomplete: bool,
     /// The ring lost records since it began.
     pub(super) records_lost: bool,
     pub(super) tcp_flags: [u8; 2],
-    /// When the client is first known to have acknowledged: it sends no SYN of this connection after that.
+    /// When the client first acknowledged: after that it sends no SYN of this connection.
     acknowledged: [Option<Timestamp>; 2],
     pub(super) ending: Ending,
     interfaces: Vec<InterfaceCounters>,
-    /// It was taken out of the full table before, and reported then: it begins where it went on.
+    /// It was evicted and reported before: this entry continues it.
     after_eviction: bool,
 }
 
@@ -120,7 +120,7 @@ impl Flow {
         }
     }
 
-    /// One that was taken out of the full table, and that goes on.
+    /// A connection that was evicted and continues.
     pub(super) fn after_eviction(tuple: FiveTuple, at: Timestamp) -> Self {
         Self { after_eviction: true, ..Self::new(tuple, at) }
     }
@@ -131,13 +131,13 @@ impl Flow {
         Self { interfaces: interfaces.collect(), ..Self::new(self.tuple, first) }
     }
 
-    /// The side that opened it; that of the first packet, where the roles are not known.
+    /// The side that opened it; if the roles are unknown, the side of the first packet.
     #[must_use]
     pub const fn client(&self) -> Side {
         if self.client_is_remote { Side::Remote } else { Side::Local }
     }
 
-    /// The side that answers.
+    /// The other side.
     #[must_use]
     pub const fn server(&self) -> Side {
         self.client().peer()
@@ -147,8 +147,8 @@ impl Flow {
         self.client_is_remote = matches!(client, Side::Remote);
     }
 
-    /// Counts of each direction, from the internal and from the external side: those of the interface that saw most of the
-    /// connection, so that a packet that passes two watched interfaces counts once.
+    /// Counts of each direction, from the internal and from the external side. They are those of the interface that saw most of
+    /// the connection, so a packet that passes two watched interfaces counts once.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let totals = self.interfaces.iter().map(InterfaceCounters::total);
@@ -167,7 +167,7 @@ impl Flow {
         self.interfaces.iter().any(InterfaceCounters::has_slots)
     }
 
-    /// Packets of it that slots of the kernel count, also for a connection before it with the same five-tuple.
+    /// Its packets in slots of the kernel, including those of an earlier connection with the same five-tuple.
     pub(super) fn packets_in_slots(&self) -> i64 {
         self.interfaces.iter().map(|interface| interface.packets_in_slots() as i64).sum()
     }
@@ -177,13 +177,13 @@ impl Flow {
         self.interfaces.iter().map(|interface| interface.total().total_packets() as i64).sum()
     }
 
-    /// Takes the counts out of slots that are gone.
+    /// Removes the counts in slots that no longer exist.
     pub(super) fn settle_slots(&mut self) {
         self.interfaces.iter_mut().for_each(InterfaceCounters::settle);
     }
 
-    /// Whether `seen` begins another connection with the same five-tuple: a SYN behind an ACK of the same sender, who sends no SYN
-    /// again after that. `closed` is when this one was given as closed.
+    /// Whether `seen` begins another connection with the same five-tuple: a SYN after an ACK of the same sender, which sends no
+    /// further SYN in this connection. `closed` is when this one was reported as closed.
     pub(super) fn is_followed_by(
         &self,
         kind: Option<RecordKind>,
@@ -196,7 +196,7 @@ impl Flow {
         }
         let sender = if seen.marks & mark::FIRST_FROM_LOCAL != 0 { Side::Local } else { Side::Remote };
         let interface = self.interfaces.iter().find(|one| one.ifindex == seen.id.ifindex);
-        // The clock may be stepped while a slot is counted in: its first packet stays what it was.
+        // The clock may be stepped while a slot counts: the first packet keeps its time.
         if interface.is_some_and(|interface| interface.counts_slot_of(seen)) {
             return false;
         }
@@ -206,13 +206,13 @@ impl Flow {
             return took_slot || first > self.last + TICK_SLACK;
         }
         if self.roles_known && sender != self.client() {
-            // The server cannot open what its client has open: whoever sent that, the connection is the same.
+            // The server cannot open a connection that its client has open: whoever sent this, the connection is the same.
             return false;
         }
         self.acknowledged[sender as usize].is_some_and(|at| took_slot || first > at + TICK_SLACK)
     }
 
-    /// Merges an observation, whose first and last packets were at `times`. Gives the change in packets that are accounted for.
+    /// Merges an observation whose first and last packets were at `times`. Returns the change in accounted packets.
     pub(super) fn merge(
         &mut self,
         kind: Option<RecordKind>,
@@ -222,7 +222,7 @@ impl Flow {
     ) -> i64 {
         let before = self.accounted();
         self.marks |= seen.marks & !(mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN);
-        // The earliest packet, or better a SYN, shows who opened it.
+        // The earliest packet, or rather a SYN, shows the client.
         if self.marks & mark::OPENED_BY_SYN == 0
             && (times.0 < self.first || before == 0 || seen.marks & mark::OPENED_BY_SYN != 0)
         {
@@ -235,7 +235,7 @@ impl Flow {
                 self.acknowledged[side].get_or_insert(times.1);
             }
         }
-        // The same tick reads a little differently each time: only what is clearly earlier moves the start.
+        // The same tick converts a little differently each time: only a clearly earlier time moves the start.
         if times.0 + TICK_SLACK < self.first && !self.after_eviction {
             self.first = times.0;
         }
@@ -248,7 +248,7 @@ impl Flow {
         self.accounted() - before
     }
 
-    /// Drops what its messages said, which takes most of its memory. Level and counters stay.
+    /// Drops the facts of its messages, which use most of its memory. Level and counters stay.
     pub(super) fn drop_facts(&mut self) {
         if let Some(facts) = self.facts.take() {
             self.fact_counters = Some(facts.counters());
@@ -256,19 +256,19 @@ impl Flow {
         self.datagrams = None;
     }
 
-    /// Goes on with what was kept of its facts.
+    /// Continues with the counters of its facts.
     pub(super) fn resume_facts(&mut self) {
         if let Some(counters) = self.fact_counters.take() {
             self.facts.get_or_insert_with(|| Arc::new(counters.into()));
         }
     }
 
-    /// Finds out roles and level anew; says whether that changed anything.
+    /// Derives roles and level again; returns whether they changed.
     pub(super) fn update(&mut self, services: &ServicePorts) -> bool {
         let (level, client) = (self.level, self.client());
         let changed = self.update_roles(services);
         let current = self.current_level();
-        // What was derived with the wrong client does not stay.
+        // A level that was derived with the wrong client does not stay.
         self.level = if client == self.client() { level.max(current) } else { current };
         changed || self.level != level
     }

@@ -1,4 +1,4 @@
-//! Pieces of payload to facts: the messages of one TCP connection, joined and read.
+//! From pieces of payload to facts: the messages of one TCP connection, reassembled and read.
 
 use sensor_common::{
     path::MAX_PIECES,
@@ -20,14 +20,14 @@ pub(super) struct StreamReader {
     streams: [Stream; 2],
     /// Sides of which a message was read.
     spoken: [bool; 2],
-    /// The side that sent the first request, or was sent the first response.
+    /// The side that sent the first request or received the first response.
     client: Option<Side>,
     pieces: u32,
 }
 
 impl StreamReader {
-    /// A reader for a connection of which this is the first piece; `facts` are those that an earlier reader knew. Datagrams
-    /// need none: each is read by itself.
+    /// A reader for a connection that begins with this piece; `facts` are those of an earlier reader. Datagrams
+    /// need no reader: each is read by itself.
     pub(super) fn for_piece(piece: &Piece<'_>, key: FingerprintKey, facts: Facts) -> Self {
         let framing = if piece.kind == PieceKind::Rpc { Framing::DceRpc } else { Framing::NetBios };
         Self {
@@ -40,8 +40,8 @@ impl StreamReader {
         }
     }
 
-    /// Reads one more piece; says whether it brought new facts. `client` is the side that is taken for the client, for messages
-    /// that do not say themselves who sent them.
+    /// Reads one more piece; returns whether it adds facts. `client` is the presumed client, for messages that do not show
+    /// their sender.
     pub(super) fn read(&mut self, piece: &Piece<'_>, client: Side) -> bool {
         let side = piece.side as usize;
         self.pieces = self.pieces.saturating_add(1);
@@ -66,8 +66,8 @@ impl StreamReader {
         new
     }
 
-    /// Who sent a message, by what it says itself: the flag of a response (MS-SMB2 2.2.1.2, MS-CIFS 2.2.3.1), the type of a
-    /// session packet (RFC 1002 4.3.1) or of a DCE-RPC unit.
+    /// The sender of a message, as the message shows: the response flag (MS-SMB2 2.2.1.2, MS-CIFS 2.2.3.1), the type of a
+    /// session packet (RFC 1002 4.3.1) or of a DCE-RPC PDU.
     fn sender(&self, message: &[u8]) -> Option<Sender> {
         let response = match (self.framing, message) {
             (Framing::DceRpc, _) => !dcerpc::is_clients(message)?,
@@ -88,7 +88,7 @@ impl StreamReader {
         }
     }
 
-    /// What is known.
+    /// The facts so far.
     pub(super) const fn facts(&self) -> &Facts {
         self.dissector.facts()
     }
@@ -103,7 +103,7 @@ impl StreamReader {
         self.client
     }
 
-    /// Whether something is missing between the pieces, or there were as many as the kernel hands up of one flow.
+    /// Whether bytes are missing between the pieces, or the kernel reached its limit of pieces for one flow.
     pub(super) const fn has_gaps(&self) -> bool {
         self.pieces >= MAX_PIECES || self.streams[0].gaps() > 0 || self.streams[1].gaps() > 0
     }

@@ -12,7 +12,7 @@ use crate::{
 use sensor_common::slot::Side;
 
 impl Flow {
-    /// Its view. `None` where its port is that of no service and no SMB was recognised: that is none of Windows networking.
+    /// Its view. `None` if its port is unwatched and no SMB was recognised: the sensor does not watch it.
     #[must_use]
     pub fn view(&self, services: &ServicePorts, closed: bool) -> Option<FlowView<'_>> {
         let (client, server) = (self.tuple.end(self.client()), self.tuple.end(self.server()));
@@ -61,7 +61,7 @@ impl Flow {
         })
     }
 
-    /// Another protocol, where the first bytes show it. The kernel program does not look for any yet.
+    /// Another protocol, if the first bytes show it. The kernel program does not look for any yet.
     const fn other_protocol(&self) -> Option<OtherProtocol> {
         None
     }

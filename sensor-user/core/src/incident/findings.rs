@@ -21,6 +21,7 @@ impl Incident {
                 Some(known) => {
                     let worse = (finding.severity, finding.risk_score) > (known.severity, known.risk_score);
                     if worse {
+                        known.risen_from.get_or_insert((known.severity, known.risk_score));
                         (known.severity, known.risk_score) = (finding.severity, finding.risk_score);
                     }
                     if worse || finding.risk_score == known.risk_score {
@@ -36,6 +37,7 @@ impl Incident {
                         finding.rule.id.to_owned(),
                         FindingRecord {
                             rule: finding.rule.id.to_owned(),
+                            risen_from: None,
                             severity: finding.severity,
                             risk_score: finding.risk_score,
                             fact: finding.fact.clone(),

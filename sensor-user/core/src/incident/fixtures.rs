@@ -105,6 +105,7 @@ fn find(
 ) {
     let found = FindingRecord {
         rule: rule.to_owned(),
+        risen_from: None,
         severity,
         risk_score,
         fact: fact.to_owned(),

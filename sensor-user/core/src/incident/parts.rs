@@ -143,6 +143,9 @@ pub struct Share {
 pub struct FindingRecord {
     /// Identifier of the rule.
     pub rule: String,
+    /// Severity and risk score with which it was first found, where they rose since.
+    #[serde(default)]
+    pub risen_from: Option<(Severity, u8)>,
     /// Severity of the finding.
     pub severity: Severity,
     /// Risk score, 0 to 100.

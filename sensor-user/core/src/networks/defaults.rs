@@ -1,4 +1,4 @@
-//! Built-in prefixes, each with where it comes from.
+//! Built-in prefixes, each with its source.
 
 /// A built-in prefix and its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ const fn entry(prefix: &'static str, source: &'static str) -> BuiltIn {
     BuiltIn { prefix, source }
 }
 
-/// Internal unless the configuration says otherwise: private-use IPv4 and unique local IPv6 addresses.
+/// Internal by default: private-use IPv4 and unique local IPv6 addresses.
 pub const DEFAULT_INTERNAL: &[BuiltIn] = &[
     entry("10.0.0.0/8", "Private-Use, RFC 1918"),
     entry("172.16.0.0/12", "Private-Use, RFC 1918"),
@@ -22,7 +22,7 @@ pub const DEFAULT_INTERNAL: &[BuiltIn] = &[
 ];
 
 /// Special-purpose space that is not the Internet. Transition prefixes that embed an IPv4 address (mapped, NAT64,
-/// 6to4, Teredo) are absent on purpose: the embedded address is judged instead.
+/// 6to4, Teredo) are absent on purpose: the embedded address is classified instead.
 pub const RESERVED: &[BuiltIn] = &[
     entry("0.0.0.0/8", "\"This network\", RFC 791"),
     entry("10.0.0.0/8", "Private-Use, RFC 1918"),
@@ -53,7 +53,7 @@ pub const RESERVED: &[BuiltIn] = &[
     entry("64:ff9b:1::/48", "Local-Use IPv4/IPv6 Translation, RFC 8215"),
     entry("100::/64", "Discard-Only Address Block, RFC 6666"),
     entry("100:0:0:1::/64", "Dummy IPv6 Prefix, RFC 9780"),
-    // IETF Protocol Assignments (RFC 2928) is 2001::/23; these are all of it but Teredo, 2001::/32.
+    // IETF Protocol Assignments (RFC 2928) is 2001::/23; these cover all of it except Teredo, 2001::/32.
     entry("2001:1::/32", "IETF Protocol Assignments, RFC 2928"),
     entry("2001:2::/31", "IETF Protocol Assignments, RFC 2928 (Benchmarking, RFC 5180; AMT, RFC 7450)"),
     entry("2001:4::/30", "IETF Protocol Assignments, RFC 2928 (AS112-v6, RFC 7535)"),

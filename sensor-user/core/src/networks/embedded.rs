@@ -12,7 +12,7 @@ pub fn inner_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     embedded_ipv4(&[word(0), word(4), word(8), word(12)]).map(|inner| Ipv4Addr::from(inner.to_ne_bytes()))
 }
 
-/// The same of any address.
+/// The same for any address.
 #[must_use]
 pub fn inner(address: IpAddr) -> Option<IpAddr> {
     match address {

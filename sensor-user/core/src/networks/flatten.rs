@@ -1,7 +1,6 @@
 //! Flattening: every stored prefix carries the flags of all prefixes that cover it.
 //!
-//! A trie answers with the longest match alone, so what a wider prefix says of an address has to be written into the
-//! narrower ones.
+//! A trie answers with the longest match alone, so the flags of a wider prefix must be written into the narrower ones.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -11,12 +10,12 @@ use sensor_common::prefix::PrefixFlags;
 /// Prefixes with flags, flattened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PrefixSet {
-    // By network and then length: a prefix stands before everything inside it.
+    // By network and then length: a prefix precedes everything inside it.
     flattened: BTreeMap<IpNet, PrefixFlags>,
 }
 
 impl PrefixSet {
-    /// Flattens a list in which a prefix may stand several times and cover others.
+    /// Flattens a list in which a prefix may appear several times and cover others.
     #[must_use]
     pub fn new(prefixes: impl IntoIterator<Item = (IpNet, PrefixFlags)>) -> Self {
         let mut flattened: BTreeMap<IpNet, PrefixFlags> = BTreeMap::new();

@@ -1,7 +1,7 @@
-//! What is internal, what is reserved, what is exempt: prefixes with flags.
+//! Prefixes with flags: internal, reserved, exempt, listed.
 //!
-//! Takes the configuration's lists and the built-in tables, gives the flattened set that the kernel's tries hold and
-//! that the host engine looks up.
+//! Takes the configuration's lists and the built-in tables, gives the flattened set for the kernel's tries and the host
+//! engine.
 
 mod defaults;
 mod embedded;

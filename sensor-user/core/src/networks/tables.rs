@@ -1,7 +1,7 @@
-//! Builds the top-bits tables that answer ahead of the tries.
+//! Builds the tables on the top bits, which answer before the tries.
 //!
 //! Takes a flattened prefix set, gives tables, leaves and blocks as [`sensor_common::topbits`] describes them. The trie is
-//! the truth: wherever a table cannot say what the trie says, it says so.
+//! the truth: a table that cannot express the trie's answer refers to the trie.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -12,7 +12,7 @@ use sensor_common::topbits::{
 
 use super::PrefixSet;
 
-/// What there is capacity for.
+/// Capacity of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
     /// IPv4 leaves, 64 bytes each.
@@ -32,7 +32,7 @@ pub struct Tables {
     pub top_v6: Vec<u32>,
     /// IPv6 blocks, [`BLOCK_V6_WORDS`] words each.
     pub blocks_v6: Vec<u64>,
-    /// Mixed networks (IPv4 /24, IPv6 /16) that had to be left to the trie for want of capacity.
+    /// Mixed networks (IPv4 /24, IPv6 /16) that are left to the trie because leaves or blocks ran out.
     pub unblocked: u32,
 }
 
@@ -49,7 +49,7 @@ impl Tables {
         Some(&self.leaves_v4[at].1)
     }
 
-    /// Builds the tables of `prefixes`, with no more leaves and blocks than there is `capacity` for.
+    /// Builds the tables of `prefixes`, with at most `capacity` leaves and blocks.
     #[must_use]
     pub fn new(prefixes: &PrefixSet, capacity: Capacity) -> Self {
         let (table_v4, leaves_v4, unblocked_v4) = build_v4(prefixes, capacity.v4_leaves);
@@ -58,10 +58,10 @@ impl Tables {
     }
 }
 
-/// One answer for each /24, painted wide before narrow (the set's order), and one for each address where a /24 is mixed.
+/// One answer for each /24, wide prefixes before narrow ones (the set's order), and one for each address of a mixed /24.
 fn build_v4(prefixes: &PrefixSet, capacity: u32) -> (Vec<u64>, Vec<(u32, Leaf)>, u32) {
     let mut table = vec![0; TABLE_V4_WORDS];
-    // The set is in order, so that a network's leaf is the last one, if there is one.
+    // The set is in order, so a network's leaf is the last one, if it has one.
     let mut leaves: Vec<(u32, Leaf)> = Vec::new();
     let mut unblocked = 0;
     for (net, flags) in prefixes.iter() {
@@ -74,7 +74,7 @@ fn build_v4(prefixes: &PrefixSet, capacity: u32) -> (Vec<u64>, Vec<(u32, Leaf)>,
         }
         let (word, shift) = place_v4(address);
         let around = Answer::from_bits(table[word] >> shift);
-        // The table sends whoever asks on to the leaf, or where there is none to the trie.
+        // The table refers to the leaf or, without one, to the trie.
         let network = address >> 8;
         if let Some((_, leaf)) = leaves.last_mut().filter(|(last, _)| *last == network) {
             paint(leaf, (address & 0xFF) as usize, 1 << (32 - length), answer);
@@ -89,17 +89,17 @@ fn build_v4(prefixes: &PrefixSet, capacity: u32) -> (Vec<u64>, Vec<(u32, Leaf)>,
             }
         }
     }
-    // A leaf that says of every address what the trie says anyway is of no use.
+    // A leaf that refers to the trie for every address is useless.
     leaves.retain(|(_, leaf)| leaf.iter().any(|word| *word != of_all(Answer::Walk)));
     (table, leaves, unblocked)
 }
 
-/// A word of one answer.
+/// A word filled with one answer.
 const fn of_all(answer: Answer) -> u64 {
     answer as u64 * 0x5555_5555_5555_5555
 }
 
-/// Sets `count` answers from number `first` on.
+/// Sets `count` answers, beginning with number `first`.
 fn paint(words: &mut [u64], first: usize, count: usize, answer: Answer) {
     let (mut at, end) = (first, first + count);
     while at < end {
@@ -116,7 +116,7 @@ fn packed(answers: &[Answer]) -> u64 {
     answers.iter().rev().fold(0, |word, answer| word << 2 | *answer as u64)
 }
 
-/// One answer for each /16, and for each /32 where a /16 is mixed.
+/// One answer for each /16, and for each /32 of a mixed /16.
 fn build_v6(prefixes: &PrefixSet, capacity: u32) -> (Vec<u32>, Vec<u64>, u32) {
     let mut uniform = vec![Answer::Nothing; TOP_ENTRIES as usize];
     let mut mixed: BTreeMap<usize, Vec<Answer>> = BTreeMap::new();
@@ -208,7 +208,7 @@ mod tests {
         }
     }
 
-    /// A table may leave an address to the trie, and must otherwise say the same.
+    /// A table may refer to the trie, and must otherwise agree with it.
     fn agree(set: &PrefixSet, tables: &Tables, address: IpAddr) -> Answer {
         let answer = tables.answer(address);
         if answer != Answer::Walk {

@@ -5,9 +5,9 @@
 //! source, the newest of the second, and "SMB activity from the Internet". Both directions share one pair of lists; of the
 //! rule from the Internet the source must be outside the second and the destination in the first.
 //!
-//! Published, they run every five minutes over the last nine. Here a match is reported when it is seen: once for a connection
-//! where the query is about documents, once for a term and window where it is about new terms. Executions that overlap and
-//! drop doubles come to the same. Their hundred alerts an execution are the hundred of a window.
+//! Elastic runs them every five minutes over the last nine. The sensor reports a match at once: once for a connection if
+//! the query is about documents, once for a term and window if it is about new terms. Overlapping executions that drop
+//! duplicates give the same result. Elastic's limit of a hundred alerts for an execution applies to a window here.
 
 use std::borrow::Cow;
 
@@ -59,17 +59,17 @@ const SCHEDULE: Schedule = Schedule { every_minutes: 5, look_back_minutes: 9, ma
 const SMB_PORTS: Ports = Ports::Fixed { tcp: &[139, 445], udp: &[], smb_on_any: false };
 const SMB_ANYWHERE: Ports = Ports::Fixed { tcp: &[139, 445], udp: &[], smb_on_any: true };
 
-/// What the rare rule asks of the client's process.
+/// The rare rule's condition about the client's process.
 const WINDOWS_KERNEL: &[&str] = &["host.os.type: windows", "process.pid: 4"];
 
-/// These rules take every address in neither list for the Internet. Listing a network does not help, and an exemption does.
+/// These rules take every unlisted address for the Internet. Listing a network does not help, but an exemption does.
 const FALSE_POSITIVES: &[&str] = &[
     "public addresses of your own organisation, which these rules do not know: exempt them with a reason",
-    "single packets that nobody answered, of a scan or with a forged source: use the profile sensor, which rates them low",
+    "unanswered single packets of a scan or with a forged source: use the profile sensor, which rates them low",
     "file services that you rent at a provider: exempt the server with a reason",
 ];
 
-/// A source that is new in five days.
+/// A source that is new within five days.
 const NEW_SOURCE: NewTerm = NewTerm { field: Field::SourceIp, days: 5 };
 
 static SMB_V105: RuleMeta = RuleMeta {
@@ -139,7 +139,7 @@ pub(super) static V105: Profile = Profile {
     schedule: Some(SCHEDULE),
     blind_spots: &[
         "clients with IPv6 addresses",
-        "public addresses of your own organisation, which count as the Internet in spite of the configuration",
+        "public addresses of your own organisation, which count as the Internet despite the configuration",
         "how far the connection got: a lone SYN is enough, even a forged one",
         "connections from the Internet",
         "the client's process, of which the rare rule asks (Windows, process 4), unless the client is this machine",
@@ -175,7 +175,7 @@ pub(super) static CURRENT: Profile = Profile {
     schedule: Some(SCHEDULE),
     blind_spots: &[
         "internal hosts with IPv6 addresses",
-        "public addresses of your own organisation, which count as the Internet in spite of the configuration",
+        "public addresses of your own organisation, which count as the Internet despite the configuration",
         "how far the connection got: a lone SYN is enough, even a forged one",
         "a second destination of the same source within five days",
         "the client's process, of which the rare rule asks (Windows, process 4), unless the client is this machine",

@@ -1,4 +1,4 @@
-//! The findings of a profile on a connection that was seen.
+//! The findings of a profile on a connection.
 
 use super::{
     ProfileName, Question, Rulebook, Term,
@@ -10,8 +10,8 @@ use crate::{
 };
 
 impl Rulebook {
-    /// What the rules of this profile find on a connection: those of the registry for the profile `sensor`, or else the
-    /// published ones, which ask `is_new` for their terms.
+    /// The findings of this profile on a connection: from the registry for the profile `sensor`, otherwise from the
+    /// published rules, which ask `is_new` about their terms.
     pub fn evaluate(
         &self,
         view: &FlowView<'_>,
@@ -25,9 +25,9 @@ impl Rulebook {
     }
 
     /// The published rules that fire on a connection, with their published severities. For profiles whose rules need no
-    /// evidence: those of the profile `sensor` do, so that few of them are found here; see [`Self::evaluate`].
+    /// evidence. The rules of the profile `sensor` need it, so this finds few of them; see [`Self::evaluate`].
     ///
-    /// `is_new` is asked for the term of a rule of which everything else fits.
+    /// `is_new` is asked about the term of a rule if everything else matches.
     pub fn findings(&self, view: &FlowView<'_>, is_new: &mut dyn FnMut(Term) -> bool) -> Vec<Finding> {
         let question = Question {
             client: view.client.ip(),

@@ -1,9 +1,9 @@
-//! Profiles: by whose rules connections are judged.
+//! Profiles: whose rules apply to connections.
 //!
 //! A profile is data: which addresses are internal and which are not the Internet, which ports, which direction, which new
-//! terms. [`Rulebook`] is a profile together with [`Settings`], and judges a [`Question`] purely; both the agent and
-//! `smb-sensor explain` ask it. The profile `sensor` is the registry of this sensor's own rules. The others reproduce
-//! published rules, with their blind spots; they judge every packet alike, a lone SYN included.
+//! terms. [`Rulebook`] is a profile together with [`Settings`], and answers a [`Question`] purely; both the agent and
+//! `smb-sensor explain` use it. The profile `sensor` is the registry of this sensor's own rules. The others reproduce
+//! published rules, with their blind spots; they treat every packet alike, even a single SYN.
 
 mod elastic;
 mod findings;
@@ -29,7 +29,7 @@ use crate::{
     service::{Service, ServicePorts},
 };
 
-/// What profiles go by, out of the configuration.
+/// The part of the configuration that profiles use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The watched ports.
@@ -53,7 +53,7 @@ impl Default for Settings {
     }
 }
 
-/// Which profile.
+/// Name of a profile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProfileName {
@@ -83,7 +83,7 @@ impl ProfileName {
         }
     }
 
-    /// What it stands for.
+    /// The profile with this name.
     #[must_use]
     pub fn profile(self) -> &'static Profile {
         match self {
@@ -123,40 +123,40 @@ impl FromStr for ProfileName {
 
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|one| one.name() == text).ok_or_else(|| {
-            format!("{text:?} is no profile; there are {}", Self::ALL.map(Self::name).join(", "))
+            format!("{text:?} is not a profile; the profiles are {}", Self::ALL.map(Self::name).join(", "))
         })
     }
 }
 
-/// Rules, and what they go by.
+/// A set of rules and their networks.
 #[derive(Debug)]
 pub struct Profile {
     /// Name.
     pub name: ProfileName,
-    /// What it is, in a line.
+    /// Description, in one line.
     pub summary: &'static str,
-    /// What is internal, and what is not the Internet.
+    /// Which addresses are internal, and which are not the Internet.
     pub networks: Networks,
-    /// Whether an IPv4 address inside an IPv6 one is judged as that IPv4 address, in every form. A mapped one always is: it
-    /// is another way to write the same address (RFC 4291 2.5.5.2).
+    /// Whether an IPv4 address inside an IPv6 one is classified as that IPv4 address, in every form. A mapped one always is: it
+    /// is another notation for the same address (RFC 4291 2.5.5.2).
     pub unwraps: bool,
     /// Rules.
     pub rules: Cow<'static, [ProfileRule]>,
-    /// How its source looks for matches; `None` is at once.
+    /// How its source looks for matches; `None` means at once.
     pub schedule: Option<Schedule>,
-    /// Its blind spots, in words.
+    /// Its blind spots, as text.
     pub blind_spots: &'static [&'static str],
 }
 
-/// Where a profile takes its networks from.
+/// The source of a profile's networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Networks {
-    /// The configuration says what is internal; with `reserved`, the special-purpose registries what is not the Internet.
+    /// The configuration says what is internal; with `reserved`, the special-purpose registries say what is not the Internet.
     Configured {
-        /// Whether special-purpose space is set apart.
+        /// Whether special-purpose space is separate from the Internet.
         reserved: bool,
     },
-    /// The rules themselves do.
+    /// The rules themselves name the networks.
     Fixed {
         /// Internal.
         internal: &'static [&'static str],
@@ -168,14 +168,14 @@ pub enum Networks {
 /// One rule of a profile.
 #[derive(Clone, Debug)]
 pub struct ProfileRule {
-    /// What an alert says of it, and which connections it is about.
+    /// Its metadata for alerts, and which connections it is about.
     pub rule: &'static RuleMeta,
     /// Which published rule it is.
     pub source: &'static str,
     /// Ports of the server.
     pub ports: Ports,
     /// Conditions about the client's process, which no packet shows. A connection that a known process of this machine
-    /// opened does not meet them. Of others they are not known, and the rest of the rule decides.
+    /// opened does not meet them. For other connections they are unknown, and the rest of the rule decides.
     pub process: &'static [&'static str],
 }
 
@@ -186,13 +186,13 @@ impl ProfileRule {
         self.rule.scope.direction
     }
 
-    /// The address that has to be new.
+    /// The address that must be new.
     #[must_use]
     pub const fn new_term(&self) -> Option<NewTerm> {
         self.rule.scope.new_term
     }
 
-    /// What the connection has to show, in words; `None`: a packet is enough.
+    /// What the connection must show, as text; `None` if one packet is enough.
     #[must_use]
     pub const fn evidence(&self) -> Option<&'static str> {
         self.rule.scope.evidence
@@ -210,7 +210,7 @@ pub enum Ports {
         tcp: &'static [u16],
         /// UDP.
         udp: &'static [u16],
-        /// Whether SMB that is recognised on another TCP port counts.
+        /// Whether SMB that is recognised on another TCP port matches.
         smb_on_any: bool,
     },
 }
@@ -224,14 +224,14 @@ pub struct Term {
     pub address: IpAddr,
 }
 
-/// How a rule's source runs it.
+/// The schedule of a rule at its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
     /// Minutes between two executions.
     pub every_minutes: u64,
     /// Minutes that an execution looks back.
     pub look_back_minutes: u64,
-    /// Alerts of one execution at most.
+    /// Most alerts of one execution.
     pub max_alerts: u64,
 }
 
@@ -255,7 +255,7 @@ impl Profile {
         watched
     }
 
-    /// Whether its rules name the internal networks themselves. The configuration does not count then.
+    /// Whether its rules name the internal networks themselves, so that the configuration does not count.
     #[must_use]
     pub const fn has_own_networks(&self) -> bool {
         matches!(self.networks, Networks::Fixed { .. })

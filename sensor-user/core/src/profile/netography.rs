@@ -22,7 +22,7 @@ static RULE: RuleMeta = RuleMeta {
     ..external_access::META
 };
 
-/// The profile. Every address that is not in your networks is outside, special-purpose space included.
+/// The profile. Every address outside your networks is external, special-purpose space included.
 pub(super) static PROFILE: Profile = Profile {
     name: ProfileName::Netography,
     summary: "Netography's \"external access of SMB\": an address outside your networks reaches Windows networking in them",

@@ -1,4 +1,4 @@
-//! Which networks a profile goes by, each with where it is written.
+//! The networks of a profile, each with its origin.
 
 use std::{
     fmt,
@@ -11,18 +11,18 @@ use sensor_common::{classify::Place, prefix::PrefixFlags};
 use super::{Networks, Profile, ProfileName, Settings};
 use crate::networks::{BuiltIn, DEFAULT_INTERNAL, RESERVED, inner_ipv4};
 
-/// A network, what it means, and where that is written.
+/// A network, its meaning, and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Network.
     pub net: IpNet,
     /// [`PrefixFlags::INTERNAL`] or [`PrefixFlags::RESERVED`].
     pub flags: PrefixFlags,
-    /// Where it is written.
+    /// Its origin.
     pub origin: Origin,
 }
 
-/// Where a network is written.
+/// Where a network comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// Built in, internal by default, with its name and RFC.
@@ -80,7 +80,7 @@ pub fn entries(profile: &Profile, settings: &Settings) -> Vec<Entry> {
     }
 }
 
-/// How an IPv6 address holds an IPv4 one.
+/// How an IPv6 address contains an IPv4 one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Embedding {
     /// `::ffff:0:0/96`
@@ -119,16 +119,16 @@ impl Embedding {
     }
 }
 
-/// What a profile's networks say of an address.
+/// The place of an address in a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed<'a> {
     /// Where it belongs.
     pub place: Place,
     /// The network that decides, if any covers it.
     pub by: Option<&'a Entry>,
-    /// Others that cover it and decide nothing, the longest first.
+    /// Others that cover it without deciding, the longest first.
     pub beats: Vec<&'a Entry>,
-    /// The IPv4 address that was looked at as well, and how it was found.
+    /// The IPv4 address inside that was classified as well, and its form.
     pub embedded: Option<(Embedding, Ipv4Addr)>,
 }
 
@@ -146,7 +146,7 @@ pub fn place(entries: &[Entry], unwraps: bool, address: IpAddr) -> Placed<'_> {
             || embedded.is_some_and(|(_, inner)| entry.net.contains(&IpAddr::V4(inner)))
     };
     let mut covering: Vec<&Entry> = entries.iter().filter(covers).collect();
-    // Internal beats reserved, then the longer beats the shorter; IPv4 prefixes of an embedded address count as 96 bits more.
+    // Internal beats reserved, then the longer beats the shorter; IPv4 prefixes of an embedded address are 96 bits longer.
     let length = |net: IpNet| u16::from(net.prefix_len()) + if net.addr().is_ipv4() { 96 } else { 0 };
     let rank =
         |entry: &&Entry| (Place::of(entry.flags) != Place::Internal, std::cmp::Reverse(length(entry.net)));

@@ -1,4 +1,4 @@
-//! The verdict of a profile on a connection: pure, from addresses, port and what is known of it.
+//! The verdict of a profile on a connection: pure, from addresses, port and further knowledge.
 
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{address::Direction, service::ServicePorts};
 
-/// A connection that a profile is asked about.
+/// A connection as input for a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Question {
     /// Client.
@@ -24,16 +24,16 @@ pub struct Question {
     pub transport: u8,
     /// Port of the server.
     pub port: u16,
-    /// Whether SMB messages were recognised; `None` is not known.
+    /// Whether SMB messages were recognised; `None` if unknown.
     pub smb: Option<bool>,
     /// Whether a known process of this machine opened it.
     pub own_process: bool,
 }
 
-/// Why a rule does or does not match.
+/// Why a rule matches or does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Because {
-    /// Everything that the question holds fits.
+    /// Everything in the question matches.
     Fits,
     /// The port is not one of the rule's, and no SMB was recognised on it.
     Port,
@@ -41,14 +41,14 @@ pub enum Because {
     NotInternal(IpAddr),
     /// This end is not on the Internet.
     NotInternet(IpAddr),
-    /// A process of this machine opened it, and the rule is about another one.
+    /// A process of this machine opened it, and the rule is about another process.
     OtherProcess,
 }
 
-/// What has to hold besides.
+/// A further condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// This end was not seen by the rule for so many days.
+    /// The rule has not seen this end for this many days.
     New {
         /// Which end.
         field: Field,
@@ -61,23 +61,23 @@ pub enum Condition {
     SmbRecognised,
     /// The connection shows this.
     Evidence(&'static str),
-    /// Something about the client's process that nobody here can see.
+    /// A condition about the client's process that cannot be observed here.
     Unseen(&'static [&'static str]),
 }
 
-/// What one rule says.
+/// The verdict of one rule.
 #[derive(Clone, Debug)]
 pub struct RuleVerdict {
     /// Rule.
     pub rule: &'static ProfileRule,
-    /// Why, or why not.
+    /// Why it matches, or why not.
     pub because: Because,
-    /// Where it fits: what has to hold besides.
+    /// The further conditions, if it matches.
     pub conditions: Vec<Condition>,
 }
 
 impl RuleVerdict {
-    /// Whether it fires, provided that its conditions hold.
+    /// Whether it fires if its conditions hold.
     #[must_use]
     pub fn fits(&self) -> bool {
         self.because == Because::Fits
@@ -94,7 +94,7 @@ pub struct Rulebook {
 }
 
 impl Rulebook {
-    /// The rulebook of a profile, in force or not.
+    /// The rulebook of a profile, active or not.
     #[must_use]
     pub fn of(name: ProfileName, settings: &Settings) -> Self {
         let profile = name.profile();
@@ -112,13 +112,13 @@ impl Rulebook {
         self.profile
     }
 
-    /// What it says of an address.
+    /// The place of an address.
     #[must_use]
     pub fn place(&self, address: IpAddr) -> Placed<'_> {
         place(&self.entries, self.profile.unwraps, address)
     }
 
-    /// What each of its rules says of a connection.
+    /// The verdict of each of its rules on a connection.
     #[must_use]
     pub fn verdict(&self, question: &Question) -> Vec<RuleVerdict> {
         let places = (self.place(question.client).place, self.place(question.server).place);
@@ -167,7 +167,7 @@ impl Rulebook {
         RuleVerdict { rule, because: Because::Fits, conditions }
     }
 
-    /// What has to hold for the port to be one of the rule's; `None` when it is not.
+    /// The conditions for the port to be one of the rule's; `None` if it is not.
     fn port_conditions(&self, rule: &ProfileRule, question: &Question) -> Option<Vec<Condition>> {
         let (listed, anywhere) = match rule.ports {
             Ports::Of(services) => {

@@ -1,4 +1,4 @@
-//! How long a term has to be unseen to be new again, for each rule that asks for a new term.
+//! The window of each new-term rule: the time after which an unseen term is new again.
 
 use std::collections::BTreeMap;
 
@@ -21,12 +21,12 @@ impl Windows {
         self.0.get(rule).copied()
     }
 
-    /// Every rule that has a window, and that.
+    /// Every rule with a window, and that window.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.0.iter().map(|(rule, days)| (*rule, *days))
     }
 
-    /// The same, to be set.
+    /// The same, as mutable.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut u64)> {
         self.0.iter_mut().map(|(rule, days)| (*rule, days))
     }

@@ -1,11 +1,11 @@
-//! Observations for tests of what comes behind.
+//! Observations for tests of later stages.
 
 use sensor_common::slot::TCP;
 
 use super::{Content, Counts, Observation};
 use crate::address::{FiveTuple, FlowId};
 
-/// What one CPU saw of TCP between an internal machine and this end, with nothing in it yet.
+/// The observation of one CPU of TCP between an internal machine and this end, without packets.
 pub(crate) fn observed(remote: &str) -> Observation {
     Observation {
         id: FlowId {

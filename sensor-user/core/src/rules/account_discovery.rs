@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{attack::ACCOUNT_DISCOVERY, level::Severity, view::FlowView};
 
-/// What the rule says of itself.
+/// Metadata of the rule.
 pub static META: RuleMeta = RuleMeta {
     id: "account-discovery-over-smb",
     name: "Accounts listed over SMB across the border",
@@ -31,8 +31,8 @@ pub static META: RuleMeta = RuleMeta {
 /// SamrGetMembersInGroup, SamrGetMembersInAlias, SamrQueryDisplayInformation and its successors 2 and 3.
 const SAMR: [u16; 8] = [11, 13, 15, 25, 33, 40, 48, 51];
 
-/// MS-LSAD 3.1.4.5: LsarEnumerateAccounts, LsarEnumerateAccountsWithUserRight. Single names and SIDs are looked up by every
-/// client that shows the permissions of a file, so that look-ups show nothing.
+/// MS-LSAD 3.1.4.5: LsarEnumerateAccounts, LsarEnumerateAccountsWithUserRight. Every client that shows the permissions of a
+/// file looks up single names and SIDs, so look-ups show nothing.
 const LSARPC: [u16; 2] = [11, 35];
 
 /// Fires once such an operation was called, accepted or not.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{attack::NON_STANDARD_PORT, level::Severity, view::FlowView};
 
-/// What the rule says of itself.
+/// Metadata of the rule.
 pub static META: RuleMeta = RuleMeta {
     id: "smb-on-another-port",
     name: "SMB on another port across the border",
@@ -27,7 +27,7 @@ pub static META: RuleMeta = RuleMeta {
     },
 };
 
-/// Fires where SMB was recognised on a port that is not of the service set.
+/// Fires if SMB was recognised on a port outside the service set.
 pub(super) struct Detection;
 
 impl Rule for Detection {

@@ -13,7 +13,7 @@ use crate::{
     view::FlowView,
 };
 
-/// What the rule says of itself.
+/// Metadata of the rule.
 pub static META: RuleMeta = RuleMeta {
     id: "ntlm-credential-to-internet",
     name: "NTLM credential sent to the Internet",
@@ -56,7 +56,7 @@ impl Rule for Detection {
     }
 }
 
-/// NTLM responses that were sent, and passwords in their place. An anonymous one holds nothing.
+/// NTLM responses that were sent, and passwords in their place. An anonymous one proves nothing.
 pub(super) fn given_away<'a>(view: &FlowView<'a>) -> impl Iterator<Item = &'a Credential> {
     let credentials = view.facts.map_or(&[][..], |facts| &facts.credentials);
     credentials
@@ -64,14 +64,14 @@ pub(super) fn given_away<'a>(view: &FlowView<'a>) -> impl Iterator<Item = &'a Cr
         .filter(|credential| !credential.is_anonymous() && credential.method != Method::Kerberos)
 }
 
-/// How bad it is that a credential was given away, rising.
+/// How serious the loss of a credential is, rising.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Gravity {
-    /// The password has to be guessed from it.
+    /// The password must be guessed from it.
     Sent,
-    /// It is the password, or a response of version 1, which gives the password away in hours.
+    /// It is the password, or a response of version 1, which reveals the password within hours.
     Weak,
-    /// The server accepted it, so that it knew what to do with it.
+    /// The server accepted it, so the server can use it.
     Accepted,
 }
 
@@ -85,7 +85,7 @@ fn gravity(credential: &Credential) -> Gravity {
     }
 }
 
-/// The worst of them, and how many there are.
+/// The worst of them, and their number.
 fn fact(view: &FlowView<'_>, worst: &Credential, count: usize) -> String {
     let who = sentence::account(worst).unwrap_or_else(|| view.client.ip().to_string());
     let what = sentence::method(worst.method);

@@ -12,7 +12,7 @@ use crate::{
     view::FlowView,
 };
 
-/// What the rule says of itself.
+/// Metadata of the rule.
 pub static META: RuleMeta = RuleMeta {
     id: "data-leaving-over-smb",
     name: "Data leaving over SMB",
@@ -35,7 +35,7 @@ pub static META: RuleMeta = RuleMeta {
     },
 };
 
-/// Fires where too much or too fast left between the two hosts.
+/// Fires if too much left between the two hosts, or too fast.
 pub(super) struct Detection;
 
 impl Rule for Detection {
@@ -44,7 +44,7 @@ impl Rule for Detection {
     }
 
     fn evaluate(&self, view: &FlowView<'_>, history: &History<'_>) -> Option<Finding> {
-        // Volume on a connection that spoke another protocol is no file sharing, and an attempt carries nothing.
+        // Volume on a connection with another protocol is no file sharing, and an attempt carries nothing.
         if view.service != Service::Smb || view.level < EvidenceLevel::Smb {
             return None;
         }
@@ -56,8 +56,8 @@ impl Rule for Detection {
     }
 }
 
-/// How much left and when, if that is too much: between the two hosts lately, or over this connection alone, however long it
-/// took.
+/// How much left, and when, if it is too much: between the two hosts recently, or over this connection alone, at any
+/// speed.
 fn amount_left(view: &FlowView<'_>, history: &History<'_>) -> Option<(String, String)> {
     let limits = &history.limits.departures;
     if let Some(departure) = history.departure {

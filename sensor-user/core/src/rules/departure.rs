@@ -52,7 +52,7 @@ pub struct Departure {
     pub rate: u64,
 }
 
-/// What left between two hosts lately.
+/// The recent outbound volume between two hosts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboundVolume {
     window: Span,
@@ -88,7 +88,7 @@ impl Span {
     fn add(&mut self, bytes: u64, now: Timestamp, length: Duration) -> u64 {
         let part_length = i64::try_from(length.as_nanos() / PARTS as u128).unwrap_or(i64::MAX).max(1);
         let part = now.unix_nanos() / part_length;
-        // A clock that was set back goes on in the part that it left.
+        // A clock that was set back continues in its last part.
         let passed = usize::try_from(part.saturating_sub(self.newest)).unwrap_or(0).min(PARTS);
         self.parts.rotate_right(passed);
         self.parts[..passed].fill(0);

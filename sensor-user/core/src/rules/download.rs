@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{address::Direction, attack::INGRESS_TOOL_TRANSFER, level::Severity, view::FlowView};
 
-/// What the rule says of itself.
+/// Metadata of the rule.
 pub static META: RuleMeta = RuleMeta {
     id: "smb-download-from-internet",
     name: "File content fetched from an SMB server on the Internet",
@@ -27,7 +27,7 @@ pub static META: RuleMeta = RuleMeta {
     },
 };
 
-/// Fires once content came in from a disk share.
+/// Fires once content arrived from a disk share.
 pub(super) struct Detection;
 
 impl Rule for Detection {
@@ -39,7 +39,7 @@ impl Rule for Detection {
         if view.direction != Direction::Outbound || !view.content.came {
             return None;
         }
-        // Without a disk share it could have come out of a pipe.
+        // Without a disk share it could come from a pipe.
         let share = sentence::disk_share(view)?;
         let (client, amount) = (view.client.ip(), sentence::bytes(view.bytes_came()));
         let fact = format!("{client} read content from {}; {amount} came in", share.path);

@@ -11,7 +11,7 @@ use crate::{
     view::FlowView,
 };
 
-/// What the rule says of itself.
+/// Metadata of the rule.
 pub static META: RuleMeta = RuleMeta {
     id: "windows-networking-exposed",
     name: "Windows networking answers the Internet",
@@ -32,7 +32,7 @@ pub static META: RuleMeta = RuleMeta {
     },
 };
 
-/// Fires from the first answer on, and says nothing of how far the client got.
+/// Fires from the first answer on, however far the client gets.
 pub(super) struct Detection;
 
 impl Rule for Detection {
@@ -41,7 +41,9 @@ impl Rule for Detection {
     }
 
     fn evaluate(&self, view: &FlowView<'_>, _: &History<'_>) -> Option<Finding> {
-        let applies = view.direction == Direction::Inbound && view.level >= EvidenceLevel::Answered;
+        let applies = view.direction == Direction::Inbound
+            && view.level >= EvidenceLevel::Answered
+            && view.server_seen();
         applies.then(|| {
             let (client, server, port) = (view.client.ip(), view.server.ip(), sentence::port(view));
             Finding::of(&META, vec![], format!("{port} of {server} answered {client}"))
@@ -79,6 +81,8 @@ mod tests {
             let flow = FlowFixture::inbound().reached(level);
             assert!(found(&META, &flow, &HistoryFixture::known()).is_none(), "{level}");
         }
+        let one_sided = answered().reached(EvidenceLevel::Connected).seen(|view| view.counts.packets[0] = 0);
+        assert!(found(&META, &one_sided, &HistoryFixture::known()).is_none(), "no answer was seen");
         let outbound = FlowFixture::outbound().reached(EvidenceLevel::Data);
         assert!(found(&META, &outbound, &HistoryFixture::known()).is_none());
     }

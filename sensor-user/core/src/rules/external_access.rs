@@ -1,4 +1,4 @@
-//! External access of Windows networking: an external host reaches for SMB, NetBIOS or DCE-RPC of an internal one.
+//! External access of Windows networking: an external host tries SMB, NetBIOS or DCE-RPC of an internal one.
 
 use super::{
     meta::{EVERY_SERVICE, Finding, History, Rule, RuleMeta, Scope},
@@ -14,7 +14,7 @@ use crate::{
     view::FlowView,
 };
 
-/// What the rule says of itself.
+/// Metadata of the rule.
 pub static META: RuleMeta = RuleMeta {
     id: "external-access-windows-networking",
     name: "External access of Windows networking",

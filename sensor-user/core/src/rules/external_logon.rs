@@ -1,4 +1,4 @@
-//! External log-on accepted: an internal server lets a user in who comes from the Internet.
+//! External log-on accepted: an internal server accepts a user from the Internet.
 
 use sensor_dissect::facts::{Credential, Outcome};
 
@@ -13,7 +13,7 @@ use crate::{
     view::FlowView,
 };
 
-/// What the rule says of itself.
+/// Metadata of the rule.
 pub static META: RuleMeta = RuleMeta {
     id: "external-logon-accepted",
     name: "Log-on from the Internet accepted",
@@ -34,7 +34,7 @@ pub static META: RuleMeta = RuleMeta {
     },
 };
 
-/// Fires once the server accepted somebody by name.
+/// Fires once the server accepted a named user.
 pub(super) struct Detection;
 
 impl Rule for Detection {
@@ -66,7 +66,7 @@ impl Rule for Detection {
     }
 }
 
-/// Credentials that were accepted, those of guests and anonymous ones left out.
+/// Accepted credentials, without those of guests and anonymous users.
 pub(super) fn accepted<'a>(view: &FlowView<'a>) -> impl Iterator<Item = &'a Credential> {
     let credentials = view.facts.map_or(&[][..], |facts| &facts.credentials);
     credentials

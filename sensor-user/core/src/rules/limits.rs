@@ -1,39 +1,39 @@
-//! The limits that rules go by, with the values that hold without a configuration.
+//! The limits of rules, with their defaults.
 
 use std::time::Duration;
 
 use super::departure::DepartureLimits;
 
-/// When trying many is a sweep.
+/// When many targets are a sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SweepLimits {
     /// Distinct targets of one client.
     pub targets: usize,
-    /// Time within which they are tried.
+    /// Time in which they are tried.
     pub window: Duration,
 }
 
 /// When refused log-ons are guessing, and when they are spraying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogonLimits {
-    /// Refused log-ons between two hosts from which on they are guessing.
+    /// Refused log-ons between two hosts that make guessing.
     pub refused: u64,
-    /// Accounts from which on they are spraying, if each was tried only a few times.
+    /// Accounts that make spraying, if each was tried only a few times.
     pub accounts: usize,
-    /// Tries of one account up to which that is few.
+    /// Tries of one account that still count as a few.
     pub tries: u64,
 }
 
-/// Limits that rules go by.
+/// Limits of rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Volume that may leave the internal networks before that is a finding of its own.
+    /// Volume that may leave the internal networks without a finding.
     pub departures: DepartureLimits,
-    /// When trying many is a sweep.
+    /// When many targets are a sweep.
     pub sweep: SweepLimits,
     /// When refused log-ons are an attack.
     pub logons: LogonLimits,
-    /// New incidents of one rule that are opened in five minutes, before the rest is only counted.
+    /// New incidents of one rule in five minutes before further ones are only counted.
     pub incidents_per_window: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What every rule is: its metadata, the trait that it implements, what it is given and what it finds.
+//! Rules: their metadata, the trait that they implement, their input and their output.
 
 use std::collections::BTreeMap;
 
@@ -10,20 +10,20 @@ use crate::{
 
 use super::{departure::Departure, limits::Limits};
 
-/// What a rule says of itself.
+/// Metadata of a rule.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RuleMeta {
     /// Identifier, stable.
     pub id: &'static str,
     /// Name.
     pub name: &'static str,
-    /// What it fires on.
+    /// When it fires.
     pub description: &'static str,
-    /// What looks like it and is harmless, each with its remedy.
+    /// Harmless traffic that looks the same, each with its remedy.
     pub false_positives: &'static [&'static str],
-    /// Severity, as it is published.
+    /// Published severity.
     pub severity: Severity,
-    /// Risk score, 0 to 100, as it is published.
+    /// Published risk score, 0 to 100.
     pub risk_score: u8,
     /// Techniques that the rule is about, whether or not the evidence shows them.
     pub techniques: &'static [&'static Technique],
@@ -38,9 +38,9 @@ pub struct Scope {
     pub direction: Option<Direction>,
     /// Services.
     pub services: &'static [Service],
-    /// The address that has to be new.
+    /// The address that must be new.
     pub new_term: Option<NewTerm>,
-    /// What a connection has to show besides, in words; `None`: a packet is enough.
+    /// What else a connection must show, as text; `None` if one packet is enough.
     pub evidence: Option<&'static str>,
 }
 
@@ -49,7 +49,7 @@ pub const SMB: &[Service] = &[Service::Smb];
 /// The whole of Windows networking.
 pub const EVERY_SERVICE: &[Service] = &[Service::Smb, Service::Rpc, Service::Netbios];
 
-/// An address that has to be new to a rule.
+/// An address that must be new to a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewTerm {
     /// Which end.
@@ -80,14 +80,14 @@ impl Field {
 
 /// A detection. Rules are pure: the same view and history give the same finding.
 pub trait Rule: Sync {
-    /// What it says of itself.
+    /// Its metadata.
     fn meta(&self) -> &'static RuleMeta;
 
-    /// What it finds on a connection, if anything.
+    /// Its finding on a connection, if any.
     fn evaluate(&self, view: &FlowView<'_>, history: &History<'_>) -> Option<Finding>;
 }
 
-/// What a rule found.
+/// A finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The rule.
@@ -98,28 +98,28 @@ pub struct Finding {
     pub risk_score: u8,
     /// Techniques that the fact shows.
     pub techniques: Vec<&'static Technique>,
-    /// The fact behind it, in one sentence that says only what was observed.
+    /// The fact behind it, in one sentence about what was observed.
     pub fact: String,
 }
 
 impl Finding {
-    /// With the severity and the risk score of its rule.
+    /// A finding with the severity and the risk score of its rule.
     #[must_use]
     pub fn of(rule: &'static RuleMeta, techniques: Vec<&'static Technique>, fact: String) -> Self {
         Self { rule, severity: rule.severity, risk_score: rule.risk_score, techniques, fact }
     }
 }
 
-/// What is known beyond the connection itself: of the pair of hosts in this direction, and of the client.
+/// Knowledge beyond the connection itself: about the pair of hosts in this direction, and about the client.
 #[derive(Clone, Copy, Debug)]
 pub struct History<'a> {
-    /// Limits that rules go by.
+    /// Limits of rules.
     pub limits: &'a Limits,
     /// Now.
     pub now: Timestamp,
-    /// No internal host was seen to complete a connection with this server within the rule's window, and learning is over.
+    /// No internal host completed a connection with this server within the rule's window, and learning is over.
     pub new_destination: bool,
-    /// Log-ons between the two hosts in this direction, over all their connections of this incident, this one included.
+    /// Log-ons between the two hosts in this direction, over all their connections of this incident, including this one.
     pub logons: &'a Logons,
     /// Too much left the internal networks between the two hosts.
     pub departure: Option<Departure>,
@@ -130,11 +130,11 @@ pub struct History<'a> {
 /// Log-ons between two hosts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Logons {
-    /// Refused log-ons by account (`DOMAIN\user` in lower case; empty where the user was not seen). Bounded.
+    /// Refused log-ons by account (`DOMAIN\user` in lower case; empty if the user was not seen). Bounded.
     pub refused: BTreeMap<String, u64>,
-    /// Refused log-ons in all, also those of accounts for which there was no room.
+    /// All refused log-ons, including those of accounts that did not fit into the list.
     pub refused_total: u64,
-    /// Accounts that were accepted, anonymous and guest log-ons left out.
+    /// Accounts that were accepted, without anonymous and guest log-ons.
     pub accepted: Vec<String>,
 }
 
@@ -143,13 +143,13 @@ pub struct Logons {
 pub struct Relayed {
     /// When the same response was seen in the other direction.
     pub at: Timestamp,
-    /// The internal host that gave it away, or that was logged on to with it.
+    /// The internal host that sent it, or that was logged on to with it.
     pub internal: std::net::IpAddr,
     /// The external host at the other end of that connection.
     pub external: std::net::IpAddr,
 }
 
-/// How many targets of a client there were, by how far it got with them. They add up to `targets`.
+/// Number of targets of a client, by how far it got with them. They add up to `targets`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetCounts {
     /// Distinct targets.
@@ -158,6 +158,6 @@ pub struct TargetCounts {
     pub answered: u64,
     /// Targets that refused.
     pub refused: u64,
-    /// Targets that said nothing.
+    /// Targets that did not answer.
     pub silent: u64,
 }

@@ -1,7 +1,7 @@
-//! The detections: one file each, all judge the same [`FlowView`] and [`History`].
+//! The detections: one file each, all with the same input, [`FlowView`] and [`History`].
 //!
 //! Takes a connection whose roles are known and that no exemption covers; gives findings, the techniques that the evidence
-//! shows, and the severity that follows. Pure: nothing is remembered here. [`sweep`] alone is about many connections.
+//! shows, and the severity. Pure: nothing is remembered here. Only [`sweep`] is about many connections.
 
 pub mod account_discovery;
 pub mod another_port;
@@ -65,7 +65,7 @@ pub static ALL: &[&dyn Rule] = &[
     &sweep::Detection,
 ];
 
-/// What every rule of the registry finds on a connection.
+/// The findings of every rule of the registry on a connection.
 #[must_use]
 pub fn evaluate(view: &FlowView<'_>, history: &History<'_>) -> Vec<Finding> {
     ALL.iter().filter_map(|rule| rule.evaluate(view, history)).collect()

@@ -12,14 +12,14 @@ use crate::{
     view::FlowView,
 };
 
-/// What the rule says of itself.
+/// Metadata of the rule.
 pub static META: RuleMeta = RuleMeta {
     id: "smb-password-guessing",
     name: "Password guessing over SMB from the Internet",
     description: "An internal server refused many log-ons of one client on the Internet, for one account or a few. \
                   The finding is critical once the server accepts a log-on of that client.",
     false_positives: &[
-        "a remote machine that goes on trying an old password: exempt its address with a reason until it has the new one",
+        "a remote machine that keeps trying an old password: exempt its address with a reason until it has the new one",
         "a password audit that you ordered: exempt the auditing host while it runs",
     ],
     severity: Severity::High,
@@ -34,7 +34,7 @@ pub static META: RuleMeta = RuleMeta {
 };
 
 /// Fires inbound only: Windows itself repeats a refused log-on several times for each click, so that refusals of one
-/// account by an external server show no guessing. They are [`credential`](super::credential)'s.
+/// account by an external server show no guessing. The rule [`credential`](super::credential) covers them.
 pub(super) struct Detection;
 
 impl Rule for Detection {
@@ -47,7 +47,7 @@ impl Rule for Detection {
             return None;
         }
         let (logons, limits) = (history.logons, &history.limits.logons);
-        // Tries that are spraying are no guessing as well.
+        // Tries that are spraying do not count as guessing too.
         let sprayed = sprayed(logons, limits);
         let is_sprayed = |account: &str| {
             sprayed.as_ref().is_some_and(|sprayed| sprayed.iter().any(|(one, _)| *one == account))
@@ -58,7 +58,7 @@ impl Rule for Detection {
             .map(|(account, tries)| (account.as_str(), *tries))
             .filter(|(account, _)| !is_sprayed(account))
             .collect();
-        // Of accounts for which there was no room it is not known how often each was tried: beside spraying they count as
+        // Accounts that did not fit into the list have no count of their own: beside spraying they count as
         // sprayed.
         let refused = match sprayed {
             Some(_) => guessed.iter().map(|(_, tries)| tries).sum(),

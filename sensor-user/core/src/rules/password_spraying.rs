@@ -11,7 +11,7 @@ use crate::{
     view::FlowView,
 };
 
-/// What the rule says of itself.
+/// Metadata of the rule.
 pub static META: RuleMeta = RuleMeta {
     id: "smb-password-spraying",
     name: "Password spraying over SMB across the border",
@@ -32,7 +32,7 @@ pub static META: RuleMeta = RuleMeta {
     },
 };
 
-/// Fires in both directions: nobody opens a file by trying many accounts.
+/// Fires in both directions: no ordinary client tries many accounts.
 pub(super) struct Detection;
 
 impl Rule for Detection {
@@ -59,7 +59,7 @@ impl Rule for Detection {
     }
 }
 
-/// Accounts that were tried a few times each, with their refused log-ons; `None` while they are not many.
+/// Accounts that were tried a few times each, with their refused log-ons; `None` if they are not many.
 pub(super) fn sprayed<'a>(logons: &'a Logons, limits: &LogonLimits) -> Option<Vec<(&'a str, u64)>> {
     let tried = logons.refused.iter().map(|(account, tries)| (account.as_str(), *tries));
     let few: Vec<_> =
@@ -67,7 +67,7 @@ pub(super) fn sprayed<'a>(logons: &'a Logons, limits: &LogonLimits) -> Option<Ve
     (few.len() >= limits.accounts).then_some(few)
 }
 
-/// Whom the server let in, as the end of a sentence.
+/// Whom the server accepted, as the end of a sentence.
 pub(super) fn accepted(logons: &Logons) -> String {
     match logons.accepted.as_slice() {
         [] => String::new(),

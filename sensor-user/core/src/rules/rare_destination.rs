@@ -1,4 +1,4 @@
-//! Rare SMB destination: an SMB server on the Internet that no internal host used lately.
+//! Rare SMB destination: an SMB server on the Internet that no internal host used recently.
 
 use super::{
     meta::{Field, Finding, History, NewTerm, Rule, RuleMeta, SMB, Scope},
@@ -9,7 +9,7 @@ use crate::{
     view::FlowView,
 };
 
-/// What the rule says of itself.
+/// Metadata of the rule.
 pub static META: RuleMeta = RuleMeta {
     id: "rare-smb-destination",
     name: "Rare SMB destination on the Internet",
@@ -30,7 +30,7 @@ pub static META: RuleMeta = RuleMeta {
     },
 };
 
-/// Fires where the server is new and learning is over.
+/// Fires if the server is new and learning is over.
 pub(super) struct Detection;
 
 impl Rule for Detection {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{address::Direction, attack::SMB_RELAY, level::Severity, networks::inner, view::FlowView};
 
-/// What the rule says of itself.
+/// Metadata of the rule.
 pub static META: RuleMeta = RuleMeta {
     id: "ntlm-relay",
     name: "NTLM relay across the border",
@@ -31,7 +31,7 @@ pub static META: RuleMeta = RuleMeta {
     },
 };
 
-/// Fires where the same response crossed the border both ways, or its target is certainly another host than the server.
+/// Fires if the same response crossed the border both ways, or its target is certainly another host than the server.
 pub(super) struct Detection;
 
 impl Rule for Detection {
@@ -51,7 +51,7 @@ impl Rule for Detection {
 /// The response of this connection was seen in the other direction before.
 fn seen_both_ways(view: &FlowView<'_>, history: &History<'_>, relayed: &Relayed) -> String {
     let (client, server) = (view.client.ip(), view.server.ip());
-    // Whose the outcome is, is certain only of a single response.
+    // The outcome can be attributed only to a single response.
     let mut sent = given_away(view);
     let outcome = match (sent.next(), sent.next()) {
         (Some(only), None) => sentence::outcome(only.outcome).replacen(", which", "; the server", 1),
@@ -65,13 +65,13 @@ fn seen_both_ways(view: &FlowView<'_>, history: &History<'_>, relayed: &Relayed)
     format!("{client} sent to {server} the NTLM response that {from} had sent to {to} {ago} before{outcome}")
 }
 
-/// The fact that a response was made for another host than this server, where that is certain.
+/// The fact that a response was made for another host than this server, if that is certain.
 ///
-/// The client puts the service principal name that it meant into the response (MsvAvTargetName, MS-NLMP 2.2.2.1). Names are
+/// The client puts the intended service principal name into the response (MsvAvTargetName, MS-NLMP 2.2.2.1). Names are
 /// not compared: a server has many (NetBIOS, DNS, aliases, clusters), and none of those on the wire is proven. An address is
-/// certain but for address translation: clients outside name the public address of an internal server. So an inbound
-/// response is another's only if it names the very client that sends it, as a relay does whose victim called it by its
-/// address.
+/// certain except for address translation: external clients name the public address of an internal server. So an inbound
+/// response belongs to another host only if it names the very client that sends it, as in a relay whose victim used the
+/// client's address.
 fn made_for_another(view: &FlowView<'_>, credential: &Credential) -> Option<String> {
     let named = sentence::address_of_principal(credential.target.as_deref()?)?;
     let (client, server) = (view.client.ip(), view.server.ip());
@@ -87,7 +87,7 @@ fn made_for_another(view: &FlowView<'_>, credential: &Credential) -> Option<Stri
     })
 }
 
-/// Whether two addresses are the same, or one holds the other (mapped, NAT64, 6to4).
+/// Whether two addresses are the same, or one contains the other (mapped, NAT64, 6to4).
 fn same(one: IpAddr, other: IpAddr) -> bool {
     let plain = |address| inner(address).unwrap_or(address);
     plain(one) == plain(other)

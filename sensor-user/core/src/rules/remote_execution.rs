@@ -1,4 +1,4 @@
-//! Remote execution over a session: services, tasks and the registry of the server are changed or started by remote calls.
+//! Remote execution over a session: remote calls change or start services, tasks or registry keys of the server.
 
 use super::{
     meta::{Finding, History, Rule, RuleMeta, SMB, Scope},
@@ -12,7 +12,7 @@ use crate::{
     view::FlowView,
 };
 
-/// What the rule says of itself.
+/// Metadata of the rule.
 pub static META: RuleMeta = RuleMeta {
     id: "remote-execution-over-smb",
     name: "Remote execution over SMB across the border",
@@ -70,7 +70,7 @@ impl Rule for Detection {
     }
 
     fn evaluate(&self, view: &FlowView<'_>, _: &History<'_>) -> Option<Finding> {
-        // Without a session there is no pipe to call through; where the sensor came late, the session was before.
+        // Without a session there is no pipe for the call; if the sensor joined late, the session was before.
         let in_session = view.level >= EvidenceLevel::Session || view.joined_late;
         if view.service != Service::Smb || !in_session {
             return None;

@@ -1,7 +1,7 @@
-//! Sentences about a connection. They say only what was observed: "answered" is not "connected", and what was not read is not
-//! said to be absent.
+//! Sentences about a connection. They say only what was observed: "answered" is not "connected", and an unread message is not
+//! an absent one.
 //!
-//! Names and paths off the wire come clean from [`sensor_dissect::text`].
+//! Names and paths from the wire are already escaped by [`sensor_dissect::text`].
 
 use std::{net::IpAddr, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
 /// Items of a list that are named before the rest is only counted.
 const NAMED: usize = 5;
 
-/// What became of a connection, without a full stop: "10.0.0.2 tried TCP 445 of 8.8.4.4, which refused".
+/// What happened to a connection, without a full stop: "10.0.0.2 tried TCP 445 of 8.8.4.4, which refused".
 #[must_use]
 pub fn contact(view: &FlowView<'_>) -> String {
     let (client, server, port) = (view.client.ip(), view.server.ip(), port(view));
@@ -74,7 +74,7 @@ pub fn port(view: &FlowView<'_>) -> String {
     format!("{transport} {}", view.server.port())
 }
 
-/// What was spoken, as far as that was seen: "SMB 3.1.1".
+/// The protocol, as far as it was seen: "SMB 3.1.1".
 fn protocol(view: &FlowView<'_>) -> Option<String> {
     if view.smb_spoken {
         return Some(match view.facts.and_then(|facts| facts.dialect.as_ref()) {
@@ -91,8 +91,8 @@ fn connected_share<'a>(view: &FlowView<'a>) -> Option<&'a Share> {
     disk_share(view).or_else(|| connected_shares(view).next())
 }
 
-/// The first disk share that the server connected. One whose kind the server did not say is taken for one, unless its name is
-/// that of the pipes: a server would else hide its files by a service string of its own.
+/// The first disk share that the server connected. A share of unknown kind counts as one, unless its name is that of the
+/// pipes: otherwise a server could hide its files behind a service string of its own.
 #[must_use]
 pub fn disk_share<'a>(view: &FlowView<'a>) -> Option<&'a Share> {
     let is_disk = |share: &&Share| share.kind == Some(ShareKind::Disk);
@@ -115,7 +115,7 @@ pub fn account(credential: &Credential) -> Option<String> {
     })
 }
 
-/// What a credential is, with its article: "an NTLMv2 response".
+/// A credential with its article: "an NTLMv2 response".
 #[must_use]
 pub const fn method(method: Method) -> &'static str {
     match method {
@@ -127,7 +127,7 @@ pub const fn method(method: Method) -> &'static str {
     }
 }
 
-/// How the server answered a credential, to be added to a sentence that ends with the server: ", which accepted it".
+/// The server's answer to a credential, for the end of a sentence that ends with the server: ", which accepted it".
 #[must_use]
 pub fn outcome(outcome: Option<Outcome>) -> String {
     match outcome {
@@ -138,7 +138,7 @@ pub fn outcome(outcome: Option<Outcome>) -> String {
     }
 }
 
-/// "12.3 MiB", in the unit that suits the number.
+/// "12.3 MiB", in a suitable unit.
 #[must_use]
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -146,7 +146,7 @@ pub fn bytes(count: u64) -> String {
         return format!("{count} bytes");
     }
     let (mut value, mut unit) = (count as f64 / 1_024.0, 0);
-    // What rounds to 1024.0 is one of the next unit.
+    // A value that rounds to 1024.0 belongs to the next unit.
     while value >= 1_023.95 && unit + 1 < UNITS.len() {
         (value, unit) = (value / 1_024.0, unit + 1);
     }
@@ -171,18 +171,18 @@ pub fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// The address of a service principal name (RFC 4120 6.2.1, MS-KILE 3.1.5.11) such as `cifs/10.0.0.2`; `None` where its host
+/// The address of a service principal name (RFC 4120 6.2.1, MS-KILE 3.1.5.11) such as `cifs/10.0.0.2`; `None` if its host
 /// is a name.
 #[must_use]
 pub fn address_of_principal(target: &str) -> Option<IpAddr> {
     let host = target.split('/').nth(1)?;
-    // MS-SPNG and clients write the port behind a colon; an IPv6 address stands in brackets then, or bare without a port.
+    // MS-SPNG and clients write the port after a colon; an IPv6 address is then in brackets, or bare without a port.
     let bracketed = host.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(inner, _)| inner);
     let without_port = host.rsplit_once(':').map(|(address, _)| address);
     [Some(host), bracketed, without_port].into_iter().flatten().find_map(|text| text.parse().ok())
 }
 
-/// "2 s", "45 min", "3 h": the unit that suits the number, rounded down.
+/// "2 s", "45 min", "3 h": in a suitable unit, rounded down.
 #[must_use]
 pub fn duration(duration: Duration) -> String {
     match duration.as_secs() {

@@ -1,6 +1,6 @@
-//! How bad an incident is: by the direction, by how far it got, and by what was found. One pure function.
+//! Severity of an incident: from the direction, the evidence level and the findings. One pure function.
 //!
-//! Findings keep the severities that their rules are published with. The incident's follows the evidence: a rule that fires
+//! Findings keep the published severities of their rules. The incident's severity follows the evidence: a rule that fires
 //! on any packet does not make an attempt high.
 
 use super::{
@@ -15,31 +15,34 @@ use crate::{
     view::FlowView,
 };
 
-/// Rules that fire on any packet. Their severities say nothing of the evidence.
+/// Rules that fire on any packet. Their severities say nothing about the evidence.
 static ON_ANY_PACKET: [&RuleMeta; 3] =
     [&smb_to_internet::META, &rare_destination::META, &external_access::META];
 
-/// What severity depends on, beside findings.
+/// The inputs of the severity besides findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Observed {
     /// Who opened the connection.
     pub direction: Direction,
-    /// How far it got.
+    /// The evidence level.
     pub level: EvidenceLevel,
-    /// SMB, NetBIOS or DCE-RPC was spoken both ways.
+    /// A packet of the server was seen.
+    pub answered: bool,
+    /// Both sides spoke SMB, NetBIOS or DCE-RPC.
     pub spoken: bool,
     /// A threat list names the external host.
     pub listed: bool,
 }
 
 impl Observed {
-    /// What a connection shows. NetBIOS over UDP is spoken once it answered; it has no SMB to go on with.
+    /// The evidence of a connection. NetBIOS over UDP counts as spoken once it answered, because it has no SMB.
     #[must_use]
     pub fn of(view: &FlowView<'_>) -> Self {
         let netbios = view.service == Service::Netbios && view.level >= EvidenceLevel::Connected;
         Self {
             direction: view.direction,
             level: view.level,
+            answered: view.server_seen(),
             spoken: netbios || view.level >= EvidenceLevel::Smb,
             listed: view.threat,
         }
@@ -48,16 +51,17 @@ impl Observed {
 
 /// Severity and risk score of a connection with these findings.
 ///
-/// An incident of many connections is as bad as the worst of them.
+/// An incident of many connections has the severity of the worst of them.
 #[must_use]
 pub fn severity(observed: Observed, findings: &[Finding]) -> (Severity, u8) {
     let by_level = match (observed.direction, observed.level) {
-        // A lone packet anybody can send in the name of a listed host; a host that answers, or is answered, takes part.
+        // Anybody can send a single packet in the name of a listed host. A host that answers, or is answered, takes part.
         (_, level) if observed.listed && level >= EvidenceLevel::Answered => Severity::Critical,
         _ if observed.spoken => Severity::High,
         (_, EvidenceLevel::Attempt | EvidenceLevel::Refused) => Severity::Low,
         (Direction::Outbound, _) => Severity::Low,
-        (Direction::Inbound, _) => Severity::Medium,
+        (Direction::Inbound, _) if observed.answered => Severity::Medium,
+        (Direction::Inbound, _) => Severity::Low,
     };
     let by_evidence = || findings.iter().filter(|finding| !ON_ANY_PACKET.contains(&finding.rule));
     let severity = by_evidence().map(|finding| finding.severity).fold(by_level, Severity::max);
@@ -65,13 +69,13 @@ pub fn severity(observed: Observed, findings: &[Finding]) -> (Severity, u8) {
     (severity, scores.map(|finding| finding.risk_score).fold(severity.number(), u8::max))
 }
 
-/// Whether a rule fires on any packet, so that evidence says nothing of its finding.
+/// Whether a rule fires on any packet, so that its finding says nothing about the evidence.
 #[must_use]
 pub fn fires_on_any_packet(rule: &str) -> bool {
     ON_ANY_PACKET.iter().any(|meta| meta.id == rule)
 }
 
-/// The finding that stands for all: the worst one that evidence made, or else the worst.
+/// The leading finding: the worst one with evidence, or else the worst.
 #[must_use]
 pub fn leading(findings: &[Finding]) -> Option<&Finding> {
     findings
@@ -108,7 +112,7 @@ mod tests {
         let known = HistoryFixture::known;
         let v1 = credential("ann", Method::Ntlm(ResponseKind::V1));
         let rows = [
-            // Attempts that nobody answered, or that were refused.
+            // Attempts that were not answered, or that were refused.
             (out(Attempt), known(), Severity::Low, 21),
             (out(Attempt), HistoryFixture::new_destination(), Severity::Low, 21),
             (out(Refused), known(), Severity::Low, 21),
@@ -120,12 +124,12 @@ mod tests {
             // Inbound: the port answered.
             (into(SynAck), known(), Severity::Medium, 47),
             (into(Connected), known(), Severity::Medium, 47),
-            // SMB, NetBIOS or DCE-RPC spoken both ways.
+            // Both sides spoke SMB, NetBIOS or DCE-RPC.
             (out(Smb), known(), Severity::High, 73),
             (into(Smb), known(), Severity::High, 73),
             (into(Smb).on(TCP, 135), known(), Severity::High, 73),
             (into(Connected).on(UDP, 137), known(), Severity::High, 73),
-            // Outbound: an NTLM response was given away.
+            // Outbound: an NTLM response was sent.
             (out(Credential).credential(ntlm_v2("ann")), known(), Severity::High, 86),
             (out(Credential).credential(ntlm_v2("ann").refused()), known(), Severity::High, 86),
             (out(Session).credential(ntlm_v2("ann").accepted()), known(), Severity::Critical, 99),
@@ -139,7 +143,7 @@ mod tests {
             // Inbound: refused log-ons, and many of them.
             (into(Credential).credential(ntlm_v2("bob").refused()), known(), Severity::High, 73),
             (into(Credential), known().refused("bob", 99), Severity::High, 73),
-            // Inbound: a log-on accepted, other than anonymous or guest.
+            // Inbound: a log-on was accepted, other than anonymous or guest.
             (into(Session).credential(ntlm_v2("bob").accepted()), known(), Severity::Critical, 99),
             (into(Session).credential(ntlm_v2("bob").let_in_as_guest()), known(), Severity::High, 73),
             // Much data left.

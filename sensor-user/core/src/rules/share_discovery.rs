@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{attack::NETWORK_SHARE_DISCOVERY, level::Severity, view::FlowView};
 
-/// What the rule says of itself.
+/// Metadata of the rule.
 pub static META: RuleMeta = RuleMeta {
     id: "share-discovery-over-smb",
     name: "Shares listed over SMB across the border",
@@ -30,7 +30,7 @@ pub static META: RuleMeta = RuleMeta {
 /// MS-SRVS 3.1.4: NetrShareEnum, NetrShareEnumSticky. NetrShareGetInfo (16) asks about a share that the client knows.
 const SRVSVC: [u16; 2] = [15, 36];
 
-/// Fires once the list was asked for, before the server answers.
+/// Fires once the client asked for the list, before the server answers.
 pub(super) struct Detection;
 
 impl Rule for Detection {

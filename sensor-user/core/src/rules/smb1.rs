@@ -9,7 +9,7 @@ use crate::{
     view::FlowView,
 };
 
-/// What the rule says of itself.
+/// Metadata of the rule.
 pub static META: RuleMeta = RuleMeta {
     id: "smb1-across-border",
     name: "SMB 1 spoken across the border",
@@ -42,7 +42,7 @@ impl Rule for Detection {
         let facts = view.facts?;
         let fact = match &facts.dialect {
             Some(Dialect::Smb1(name)) => format!("{client} and {server} agreed on SMB 1 ({name})"),
-            // A client that merely offers SMB 1 has agreed with nobody.
+            // A client that only offers SMB 1 has no agreement yet.
             _ if !facts.smb1 || facts.smb2 => return None,
             _ if was_answered(facts) => format!("{server} answered {client} in SMB 1"),
             _ if view.settled && view.one_sided && went_on(facts) => {
@@ -61,8 +61,8 @@ fn was_answered(facts: &Facts) -> bool {
     credential || share || facts.trees > 0 || !facts.session_statuses.is_empty()
 }
 
-/// The client went on as if the server had agreed. It can do so against the server's answer, so this counts only
-/// where the server's packets pass elsewhere.
+/// The client continued as if the server had agreed. It can do so against the server's answer, so this counts only
+/// if the server's packets pass elsewhere.
 const fn went_on(facts: &Facts) -> bool {
     !facts.credentials.is_empty() || !facts.shares.is_empty()
 }

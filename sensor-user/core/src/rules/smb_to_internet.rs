@@ -12,7 +12,7 @@ use crate::{
     view::FlowView,
 };
 
-/// What the rule says of itself.
+/// Metadata of the rule.
 pub static META: RuleMeta = RuleMeta {
     id: "smb-to-internet",
     name: "SMB to the Internet",

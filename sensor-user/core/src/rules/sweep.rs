@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{address::Direction, attack::NETWORK_SERVICE_DISCOVERY, level::Severity, view::FlowView};
 
-/// What the rule says of itself.
+/// Metadata of the rule.
 pub static META: RuleMeta = RuleMeta {
     id: "smb-sweep",
     name: "Sweep for Windows networking across the border",
@@ -31,7 +31,7 @@ pub static META: RuleMeta = RuleMeta {
     },
 };
 
-/// Finds nothing on a single connection: [`finding`] judges the targets of a client.
+/// Finds nothing on a single connection: [`finding`] decides by the targets of a client.
 pub(super) struct Detection;
 
 impl Rule for Detection {
@@ -44,9 +44,9 @@ impl Rule for Detection {
     }
 }
 
-/// The finding on a client that tried so many targets, `at_least` where more were not told apart; `None` while they are not many.
+/// The finding on a client that tried this many targets, `at_least` if more were not counted; `None` if they are not many.
 ///
-/// Every host on the Internet is swept all day, so that an inbound sweep is medium where a target answered, and low where
+/// Every host on the Internet is swept all day, so an inbound sweep is medium if a target answered, and low if
 /// none did. An internal host that sweeps the Internet is high.
 #[must_use]
 pub fn finding(
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn false_positives_name_known_sources() {
-        // Their connections are not given to rules once they are exempt or internal, so that they are never counted.
+        // Rules do not see their connections once they are exempt or internal, so they are never counted.
         for words in
             ["monitoring or inventory system", "scan that you ordered", "public addresses of your own"]
         {

@@ -1,6 +1,6 @@
-//! Which techniques the evidence shows, each with the fact that shows it.
+//! The techniques that the evidence shows, each with the fact that shows it.
 //!
-//! A rule is about techniques; an incident names the ones that happened. An attempt shows none.
+//! A rule is about techniques; an incident names the observed ones. An attempt shows none.
 
 use super::{
     evaluate,
@@ -15,10 +15,10 @@ use crate::{
     view::FlowView,
 };
 
-/// Payload beyond which encrypted messages hold content: more than set-up, requests and answers take.
+/// Payload beyond which encrypted messages contain content: more than set-up, requests and answers take.
 const ENCRYPTED_CONTENT: u64 = 64 << 10;
 
-/// A read request and its share of the acknowledging messages are less than an eighth of the answer.
+/// A read request and its acknowledgments are less than an eighth of the answer.
 const REQUESTS: u64 = 8;
 
 /// Techniques that a connection shows, each once, with the fact that shows it.
@@ -27,7 +27,7 @@ pub fn techniques(view: &FlowView<'_>, history: &History<'_>) -> Vec<(&'static T
     techniques_shown(view, &evaluate(view, history))
 }
 
-/// The same where the findings on the connection are at hand.
+/// The same, from existing findings on the connection.
 #[must_use]
 pub fn techniques_shown(view: &FlowView<'_>, findings: &[Finding]) -> Vec<(&'static Technique, String)> {
     let mut shown: Vec<(&'static Technique, String)> = Vec::new();
@@ -47,7 +47,7 @@ pub fn techniques_shown(view: &FlowView<'_>, findings: &[Finding]) -> Vec<(&'sta
     shown
 }
 
-/// The fact that content left the internal networks: over a disk share, seen by command; or encrypted, by its amount.
+/// The fact that content left the internal networks: over a disk share, by command; or encrypted, by volume.
 pub(super) fn content_left(view: &FlowView<'_>) -> Option<String> {
     if view.service != Service::Smb {
         return None;
@@ -61,7 +61,7 @@ pub(super) fn content_left(view: &FlowView<'_>) -> Option<String> {
         };
         return Some(format!("{client} {did} {}; {amount} left", share.path));
     }
-    // An encrypted session that reads sends requests, and many of them are no content either.
+    // An encrypted session that reads also sends requests, and many of them are no content either.
     let enough = view.bytes_left() > ENCRYPTED_CONTENT && view.bytes_left() > view.bytes_came() / REQUESTS;
     let encrypted = view.direction == Direction::Outbound
         && view.encrypted

@@ -1,4 +1,4 @@
-//! What the rules say of themselves: all of it, each for itself, and after their sources.
+//! The metadata of the rules: complete, unique, and equal to their sources.
 
 use std::collections::BTreeSet;
 

@@ -1,20 +1,20 @@
-//! Whether the client is the SMB client in the kernel of Windows, as far as the wire lets it be inferred.
+//! Whether the client is the SMB client in the Windows kernel, as far as its messages show.
 //!
-//! On Windows the kernel opens file shares (the redirector, process 4), for every program. Other hosts see only its messages.
-//! Takes the facts that the client states about itself, gives the grounds of the inference, or nothing. It is a likelihood: each
-//! ground can be imitated, so one alone does not do, and no process is ever named by it.
+//! On Windows the kernel opens file shares for every program (the redirector, process 4). Other hosts see only its messages.
+//! Takes the client's claims, gives the grounds of the inference, or nothing. It is only likely: each
+//! ground can be imitated, so one alone is not enough, and it never names a process.
 
 use sensor_dissect::{Facts, facts::Client, ntlmssp::Version};
 
-/// Capabilities that Windows names since SMB 3 (MS-SMB2 2.2.3), and the bits in which they are. Whether it asks for notifications
-/// (0x80), which came later, says nothing.
+/// Capabilities that Windows sends since SMB 3 (MS-SMB2 2.2.3), as a mask and its value. The later bit for notifications
+/// (0x80) says nothing.
 const CAPABILITIES: u32 = 0x7F;
 
-/// Dialects in the order in which Windows offers them; older ones stop earlier.
+/// Dialects in the order in which Windows offers them; older releases stop earlier.
 const DIALECTS: [u16; 5] = [0x0202, 0x0210, 0x0300, 0x0302, 0x0311];
 
-/// Negotiate contexts (MS-SMB2 2.2.3.1): integrity before authentication, encryption, compression, and the name by which the
-/// server is called.
+/// Negotiate contexts (MS-SMB2 2.2.3.1): preauthentication integrity, encryption, compression, and the client's name for the
+/// server.
 const PREAUTHENTICATION: u16 = 1;
 const ENCRYPTION: u16 = 2;
 const COMPRESSION: u16 = 3;
@@ -26,11 +26,11 @@ const FIRST_WITH_COMPRESSION: u16 = 18_362;
 /// A dialect of SMB 1 that Windows still offers and others do not (MS-SMB 2.2.4.5.1).
 const WORKGROUPS: &str = "Windows for Workgroups 3.1a";
 
-/// What an SMB 1 negotiation says of SMB 2 (MS-SMB2 3.2.4.2.2.1), and the oldest dialect whose speakers say so.
+/// SMB 2 dialect names in an SMB 1 negotiation (MS-SMB2 3.2.4.2.2.1), and the oldest dialect of clients that send them.
 const SMB2_IN_SMB1: [(&str, u16); 2] = [("SMB 2.002", 0x0202), ("SMB 2.???", 0x0210)];
 
-/// What speaks for the SMB client of the Windows kernel; `None` unless two independent grounds do, and the release that one
-/// names speaks what the other offers.
+/// The grounds for the Windows client. `None` unless there are two independent ones, and the release that one
+/// names speaks the dialect that the other offers.
 #[must_use]
 pub fn grounds(facts: &Facts) -> Option<Vec<String>> {
     let client = &facts.client;
@@ -52,7 +52,7 @@ pub fn grounds(facts: &Facts) -> Option<Vec<String>> {
     Some(vec![format!("its NTLM messages carry {version}, the number of a Windows release"), offer])
 }
 
-/// The ground that an offer of SMB 3.1.1 is, if its contexts are those that this build sends.
+/// The ground from an offer of SMB 3.1.1, if its contexts are those of this build.
 fn contexts(version: Version, kinds: &[u16]) -> Option<&'static str> {
     if version.build < FIRST_WITH_COMPRESSION {
         (kinds == [PREAUTHENTICATION, ENCRYPTION]).then_some(
@@ -65,15 +65,15 @@ fn contexts(version: Version, kinds: &[u16]) -> Option<&'static str> {
     }
 }
 
-/// The newest dialect of SMB 2 that a client says it speaks, in either negotiation; 0 if none.
+/// The newest SMB 2 dialect that a client claims, in either negotiation; 0 for none.
 fn newest_offered(client: &Client) -> u16 {
     let in_smb1 =
         SMB2_IN_SMB1.iter().filter(|(name, _)| client.smb1_dialects.iter().any(|said| said == name));
     in_smb1.map(|(_, dialect)| *dialect).chain(client.dialects.iter().copied()).max().unwrap_or(0)
 }
 
-/// The newest dialect of SMB 2 that the Windows released with this number speaks (MS-SMB2 appendix A), 0 if none; `None` if no
-/// Windows was: other programs send no number, one without a build, or an old one beside new dialects.
+/// The newest SMB 2 dialect of the Windows release with this number (MS-SMB2 appendix A), 0 for none; `None` if no Windows
+/// has it: other programs send no number, one without a build, or an old one beside new dialects.
 fn newest_dialect(version: Version) -> Option<u16> {
     match (version.major, version.minor, version.build) {
         (5, 1, 2_600) | (5, 2, 3_790) => Some(0),

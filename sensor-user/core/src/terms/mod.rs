@@ -1,7 +1,7 @@
-//! Known terms: which addresses the rules have seen lately, each rule for itself.
+//! Known terms: which addresses each rule has seen recently.
 //!
-//! Times that come in are those of the wall clock. What is kept goes by a steady time, so that a clock that is set, either
-//! way, ages nothing and ends no learning. Storing is the caller's: it takes [`TermChanges`] and gives them back at the next start.
+//! Input times are those of the wall clock. Stored times are steady, so that setting the clock, either
+//! way, ages nothing and ends no learning. The caller stores [`TermChanges`] and passes them back at the next start.
 
 mod seen;
 mod steady;
@@ -26,31 +26,31 @@ pub struct TermRow {
     pub rule: String,
     /// Value.
     pub address: IpAddr,
-    /// When it was seen last, steady time, nanoseconds.
+    /// When it was last seen, steady time, nanoseconds.
     pub last: i64,
 }
 
-/// What is to be stored besides the terms themselves.
+/// Stored state besides the terms themselves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TermClock {
     /// The clocks when this was stored.
     pub reading: Option<Reading>,
-    /// When learning began, steady time; `None` once it is over.
+    /// When learning began, steady time; `None` after its end.
     pub learning_since: Option<i64>,
 }
 
-/// What is to be stored.
+/// Changes to store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TermChanges {
-    /// New sightings.
+    /// New terms and new times.
     pub rows: Vec<TermRow>,
-    /// Rules that forgot what they had seen before a steady time.
+    /// Rules that forgot terms older than a steady time.
     pub forgotten: Vec<(&'static str, i64)>,
     /// The clocks.
     pub clock: TermClock,
 }
 
-/// The terms that are known.
+/// The known terms.
 #[derive(Debug)]
 pub struct KnownTerms {
     seen: Seen,
@@ -61,7 +61,7 @@ pub struct KnownTerms {
 }
 
 impl KnownTerms {
-    /// Goes on from what was stored. Without a stored clock this is the first start: it learns for `learning` from now on.
+    /// Continues from the stored state. Without a stored clock this is the first start: it learns for `learning` from now on.
     #[must_use]
     pub fn restore(
         windows: &Windows,
@@ -78,14 +78,14 @@ impl KnownTerms {
         Self {
             seen,
             learning_for: i64::try_from(learning.as_nanos()).unwrap_or(i64::MAX),
-            // Begun by a clock that was ahead: it learns from now on, and no longer than it is to.
+            // It began with a clock in the future: it learns from now on, for no longer than it should.
             learning_since: since.map(|since| since.min(steady)),
             time,
             forgot_at: None,
         }
     }
 
-    /// Knows nothing, learns nothing and goes by the time that it is given, as for a capture.
+    /// Knows nothing, learns nothing and uses the given time, as for a capture.
     #[must_use]
     pub fn in_memory(windows: &Windows) -> Self {
         Self {
@@ -102,7 +102,7 @@ impl KnownTerms {
         rows.iter().for_each(|row| self.seen.restore(row));
     }
 
-    /// Whether the rule did not see the term in its window before `now`.
+    /// Whether the rule has not seen the term in its window before `now`.
     #[must_use]
     pub fn is_new(&self, term: Term, now: Timestamp) -> bool {
         self.seen.is_new(term, self.time.at(now))
@@ -113,7 +113,7 @@ impl KnownTerms {
         self.seen.learn(term, self.time.at(now));
     }
 
-    /// Until when destinations are learnt and none is new; `None` once that is over.
+    /// Until when destinations are learnt and none is new; `None` after that.
     #[must_use]
     pub fn learning_until(&self, now: Timestamp) -> Option<Timestamp> {
         let until = self.learning_since?.saturating_add(self.learning_for);
@@ -126,17 +126,17 @@ impl KnownTerms {
         self.seen.known(rule)
     }
 
-    /// Takes a reading of the clocks, before anything else is asked of it at that moment; gives the step of the wall clock, if it
+    /// Takes a reading of the clocks, before any question at that moment; returns the step of the wall clock, if it
     /// was set.
     pub fn keep_time(&mut self, now: Clocks) -> Option<Step> {
         self.time.keep(now)
     }
 
-    /// What changed since this was last asked. Once an hour, what is older than the window of its rule is forgotten.
+    /// The changes since the last call. Once an hour, terms older than the window of their rule are forgotten.
     pub fn take_changes(&mut self, now: Timestamp) -> TermChanges {
         let steady = self.time.at(now);
         if self.learning_since.is_some() && self.learning_until(now).is_none() {
-            // Over is over, whatever the clock says later.
+            // Learning that ended stays ended, whatever the clock says later.
             self.learning_since = None;
         }
         let mut forgotten = Vec::new();

@@ -1,7 +1,7 @@
-//! When the terms of each rule were seen last: in memory, exact, bounded.
+//! When each rule last saw its terms: in memory, exact, bounded.
 //!
-//! Each rule has a window of its own. A term for which there is no room is new each time, rather than never. What is stored of a
-//! last sighting is five minutes behind at most.
+//! Each rule has a window of its own. A term that does not fit is always new, never known. A stored time is at most
+//! five minutes old.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -11,20 +11,20 @@ use std::{
 use super::{DAY, SECOND, Term, TermRow};
 use crate::profile::Windows;
 
-/// A last sighting is stored again when the stored one is older than this.
+/// A time is stored again if the stored one is older than this.
 const REFRESH: i64 = 300 * SECOND;
 
-/// Terms of one rule that are remembered at a time.
+/// Most terms of one rule.
 const MAX_TERMS: usize = 1 << 18;
 
-/// When a term was seen last, in steady time.
+/// When a term was last seen, in steady time.
 #[derive(Clone, Copy, Debug)]
 struct LastSeen {
     last: i64,
     stored: i64,
 }
 
-/// What one rule has seen.
+/// The terms of one rule.
 #[derive(Debug)]
 struct RuleTerms {
     window: i64,
@@ -45,7 +45,7 @@ impl RuleTerms {
             }
             return;
         };
-        // A clock that was set back takes back no sighting.
+        // A clock that was set back reverts no time.
         seen.last = seen.last.max(now);
         if seen.last - seen.stored > REFRESH {
             seen.stored = seen.last;
@@ -54,7 +54,7 @@ impl RuleTerms {
     }
 }
 
-/// What all rules have seen.
+/// The terms of all rules.
 #[derive(Debug)]
 pub(super) struct Seen(BTreeMap<&'static str, RuleTerms>);
 
@@ -68,14 +68,14 @@ impl Seen {
         Self(windows.iter().map(rule).collect())
     }
 
-    /// Takes over a stored sighting; one of a rule that is not known any more is left out.
+    /// Takes over a stored term; one of an unknown rule is ignored.
     pub(super) fn restore(&mut self, row: &TermRow) {
         if let Some(terms) = self.0.get_mut(row.rule.as_str()) {
             terms.terms.insert(row.address, LastSeen { last: row.last, stored: row.last });
         }
     }
 
-    /// Whether the rule did not see the term in its window before `now`.
+    /// Whether the rule has not seen the term in its window before `now`.
     pub(super) fn is_new(&self, term: Term, now: i64) -> bool {
         self.0.get(term.rule).is_none_or(|terms| terms.is_new(term.address, now))
     }
@@ -92,7 +92,7 @@ impl Seen {
         self.0.get(rule).map_or(0, |terms| terms.terms.len())
     }
 
-    /// Sightings that are not stored yet, once.
+    /// Terms that are not stored yet, once.
     pub(super) fn take_changes(&mut self) -> Vec<TermRow> {
         let mut rows = Vec::new();
         for (rule, terms) in &mut self.0 {
@@ -106,7 +106,7 @@ impl Seen {
         rows
     }
 
-    /// Forgets what is older than the window of its rule; gives the time before which each rule forgot.
+    /// Forgets terms older than the window of their rule; returns the time before which each rule forgot.
     pub(super) fn forget(&mut self, now: i64) -> Vec<(&'static str, i64)> {
         let mut forgotten = Vec::new();
         for (rule, terms) in &mut self.0 {

@@ -1,13 +1,13 @@
-//! The time by which terms grow old and learning ends: that of the wall clock, without the jumps of it.
+//! The time by which terms age and learning ends: the wall clock without its jumps.
 //!
-//! A machine without a clock of its own boots in 1970, and minutes later it is 2026: nobody's destinations are 56 years older
-//! for it. While the agent runs, time passes as CLOCK_BOOTTIME does, which nobody sets and which goes on while the machine is
-//! suspended. The same holds over a restart in the same boot. Times are arguments; what is saved is one reading of all clocks.
+//! A machine without a battery clock boots in 1970, and minutes later it is 2026: known destinations must not age by 56 years.
+//! While the agent runs, time passes like CLOCK_BOOTTIME, which nobody sets and which runs while the machine is
+//! suspended. The same is true over a restart in the same boot. Times are arguments; one reading of all clocks is saved.
 //!
-//! What cannot be known: how long a machine was off. The wall clock is believed there, if it goes forward and was ever set.
-//! If it went back, no time is taken to have passed, until it is set past where it was. Neither is any where the saved
-//! reading is of a clock that nobody had set. A wall clock that is wrong by some days over a reboot is believed, and of a
-//! virtual machine that is stopped and goes on, the time in between is lost: its CLOCK_BOOTTIME stood still as well.
+//! The time for which a machine was off cannot be known. The wall clock decides, if it goes forward and was ever set.
+//! If it went back, no time passes until it is set past its earlier value. The same is true if the saved
+//! reading is from a clock that was never set. A wall clock that is wrong by some days over a reboot is believed. For a
+//! virtual machine that is paused and resumed, the pause is lost: its CLOCK_BOOTTIME stood still as well.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,29 +15,29 @@ use crate::time::Timestamp;
 
 const SECOND: i64 = 1_000_000_000;
 
-/// A wall clock that says less was never set: 2020-01-01, before there was this program.
+/// A wall clock before this was never set: 2020-01-01, before this program existed.
 const WAS_SET: i64 = 1_577_836_800 * SECOND;
 
-/// A difference that is reported: less is what slewing and rounding come to.
+/// Smallest difference to report: slewing and rounding cause less.
 const NOTABLE: i64 = 60 * SECOND;
 
-/// What the clocks of the machine say at one moment.
+/// The clocks of the machine at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clocks {
     /// Wall clock.
     pub wall: Timestamp,
     /// CLOCK_BOOTTIME, nanoseconds.
     pub since_boot: i64,
-    /// Which boot that is; `None` if the kernel does not tell.
+    /// Identifier of the boot; `None` if the kernel does not give it.
     pub boot: Option<u64>,
 }
 
 /// The wall clock was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// What it would say now if it had not been.
+    /// The time without the step.
     pub from: Timestamp,
-    /// What it says.
+    /// The present time.
     pub to: Timestamp,
 }
 
@@ -51,13 +51,13 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// By how much the wall clock is ahead of the steady time.
+    /// Offset of the wall clock to the steady time.
     const fn ahead(&self) -> i64 {
         wall(self.clocks) - self.steady
     }
 }
 
-/// What the wall clock says, nanoseconds since the Unix epoch.
+/// Wall clock, nanoseconds since the Unix epoch.
 const fn wall(clocks: Clocks) -> i64 {
     clocks.wall.unix_nanos()
 }
@@ -65,17 +65,17 @@ const fn wall(clocks: Clocks) -> i64 {
 /// The steady time.
 #[derive(Debug, Default)]
 pub(super) struct SteadyTime {
-    /// By how much the wall clock is ahead of it.
+    /// Offset of the wall clock to it.
     ahead: i64,
     /// The same when a step was last reported.
     reported: i64,
     latest: Option<Reading>,
-    /// What was saved before this boot, while the wall clock says less than it did then.
+    /// The state saved before this boot, while the wall clock is behind it.
     before: Option<Reading>,
 }
 
 impl SteadyTime {
-    /// Begins with the wall clock, or goes on from what was saved.
+    /// Starts with the wall clock, or continues from the saved state.
     pub(super) fn of(saved: Option<Reading>, now: Clocks) -> Self {
         let saved = saved.unwrap_or(Reading { clocks: now, steady: wall(now) });
         let then = saved.clocks;
@@ -96,13 +96,13 @@ impl SteadyTime {
         }
     }
 
-    /// Goes on to `now`; gives the step of the wall clock that came to light.
+    /// Advances to `now`; returns the step of the wall clock, if one is detected.
     pub(super) fn keep(&mut self, now: Clocks) -> Option<Step> {
         let latest = self.latest?;
         let passed = (now.since_boot - latest.clocks.since_boot).max(0);
         let (expected, mut steady) = (wall(latest.clocks) + passed, latest.steady + passed);
         if let Some(before) = self.before.take_if(|before| wall(now) >= wall(before.clocks)) {
-            // The clock is set: now it can be told for how long the machine was off.
+            // The clock is set: now the time for which the machine was off is known.
             steady = steady.max(before.steady + wall(now) - wall(before.clocks));
         }
         let latest = Reading { clocks: now, steady };
@@ -119,17 +119,17 @@ impl SteadyTime {
         })
     }
 
-    /// The steady time when the wall clock says `wall`.
+    /// The steady time at the wall-clock time `wall`.
     pub(super) const fn at(&self, wall: Timestamp) -> i64 {
         wall.unix_nanos() - self.ahead
     }
 
-    /// What the wall clock says at a steady time, unless it is set in between.
+    /// The wall-clock time at a steady time, unless the clock is set in between.
     pub(super) const fn wall(&self, steady: i64) -> Timestamp {
         Timestamp::from_unix_nanos(steady + self.ahead)
     }
 
-    /// What is to be saved.
+    /// The state to save.
     pub(super) const fn reading(&self) -> Option<Reading> {
         self.latest
     }

@@ -1,8 +1,8 @@
-//! Threat lists: prefixes of the Internet that somebody warns of, each with its list, line and description.
+//! Threat lists: prefixes of the Internet that somebody warns about, each with its list, line and description.
 //!
-//! The kernel's tries hold the prefixes with a flag ([`PrefixFlags::THREAT`](sensor_common::prefix::PrefixFlags::THREAT)) and
-//! a flow whose external end has it is marked. Which list, line and words that are the agent looks up here, and only for a
-//! marked flow: the kernel has no use for names, and a flow is told far less often than it is classified.
+//! The kernel's tries have the prefixes with a flag ([`PrefixFlags::THREAT`](sensor_common::prefix::PrefixFlags::THREAT)), and
+//! a flow whose external end has it is marked. The agent looks up list, line and description here, and only for a
+//! marked flow: the kernel needs no names, and flows are reported far less often than packets are classified.
 
 use std::{collections::HashMap, net::IpAddr};
 
@@ -15,18 +15,18 @@ use crate::networks::inner;
 pub struct Entry {
     /// Prefix.
     pub net: IpNet,
-    /// Line it stands in, from 1.
+    /// Its line, from 1.
     pub line: u32,
-    /// What the list says of it.
+    /// Its description in the list.
     pub description: Option<Box<str>>,
 }
 
-/// What is known of an address on a list.
+/// The entry of an address on a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Indicator<'a> {
     /// Name of the list.
     pub list: &'a str,
-    /// Its prefix that covers the address, and where it stands.
+    /// Its prefix that covers the address, with its line.
     pub entry: &'a Entry,
 }
 
@@ -36,15 +36,15 @@ pub struct ThreatLists {
     names: Vec<String>,
     /// By list.
     entries: Vec<Vec<Entry>>,
-    /// Where the entries of a prefix are: list and place in it.
+    /// Indexes of the entries of a prefix: list, and entry in it.
     places: HashMap<IpNet, Vec<(usize, usize)>>,
-    /// Prefix lengths that occur, one bit each.
+    /// Prefix lengths in use, one bit each.
     lengths_v4: u64,
     lengths_v6: [u128; 2],
 }
 
 impl ThreatLists {
-    /// With the lists of these names that are missing here, as they were `before`.
+    /// Adds the lists of these names that are missing here, as they were `before`.
     #[must_use]
     pub fn keeping(mut self, names: &[&str], before: &Self) -> Self {
         for name in names {
@@ -63,7 +63,7 @@ impl ThreatLists {
         let number = self.names.len();
         for (at, entry) in entries.iter().enumerate() {
             let places = self.places.entry(entry.net).or_default();
-            // A prefix that stands in a list twice counts with its first line.
+            // A prefix that appears twice in a list counts with its first line.
             if places.last().is_none_or(|(list, _)| *list != number) {
                 places.push((number, at));
             }
@@ -94,7 +94,7 @@ impl ThreatLists {
         self.places.keys().copied()
     }
 
-    /// What the lists say of an address, or of the IPv4 address inside it: of each list the longest prefix, the longest of
+    /// The entries of an address, or of the IPv4 address inside it: of each list the longest prefix, the longest of
     /// all first.
     #[must_use]
     pub fn of(&self, address: IpAddr) -> Vec<Indicator<'_>> {

@@ -15,15 +15,15 @@ impl Dissector {
     pub(super) fn rpc(&mut self, from: Sender, handle: u128, bytes: &[u8]) -> Result<(), Problem> {
         let mut rest = bytes;
         for _ in 0..MAX_UNITS {
-            let unit = dcerpc::read(rest)?;
+            let pdu = dcerpc::read(rest)?;
             if from == Sender::Client {
-                self.called(handle, &unit.body);
+                self.called(handle, &pdu.body);
             }
-            if let Some(blob) = unit.auth {
+            if let Some(blob) = pdu.auth {
                 // Blobs of other security providers are ignored, so an unreadable blob is no problem.
                 let _ = self.blob(from, blob, None);
             }
-            rest = rest.get(unit.length..).unwrap_or_default();
+            rest = rest.get(pdu.length..).unwrap_or_default();
             if rest.is_empty() {
                 break;
             }

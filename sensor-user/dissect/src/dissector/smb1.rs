@@ -104,7 +104,7 @@ impl Dissector {
                     ResponseKind::V1 | ResponseKind::V2 if self.wants_password => Method::Password,
                     kind => Method::Ntlm(kind),
                 };
-                // With the key, a password can be guessed from its fingerprint; and the byte of an anonymous client identifies nobody.
+                // With the key, a password can be guessed from its fingerprint. The byte of an anonymous client identifies nobody.
                 let response =
                     response.filter(|_| matches!(method, Method::Ntlm(ResponseKind::V1 | ResponseKind::V2)));
                 let credential = Credential {

@@ -111,11 +111,11 @@ fn what_is_no_message_is_not_waited_for() {
 
 #[test]
 fn units_of_dce_rpc_are_joined_by_their_length() {
-    let mut unit = vec![5, 0, 11, 3, 0x10, 0, 0, 0, 40, 0, 0, 0, 0, 0, 0, 0];
-    unit.resize(40, 0);
+    let mut pdu = vec![5, 0, 11, 3, 0x10, 0, 0, 0, 40, 0, 0, 0, 0, 0, 0, 0];
+    pdu.resize(40, 0);
     let mut stream = Stream::new(Framing::DceRpc);
-    assert!(stream.piece(start(0, &unit[..10])).is_empty());
-    assert_eq!(whole(&stream.piece(piece(10, &unit[10..]))), [(40, 0)]);
+    assert!(stream.piece(start(0, &pdu[..10])).is_empty());
+    assert_eq!(whole(&stream.piece(piece(10, &pdu[10..]))), [(40, 0)]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Outside `smb_sensor.*` there are only fields of ECS, of its types and with its values.
+//! Outside `smb_sensor.*` documents have only fields of ECS, with its types and values.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -9,7 +9,7 @@ use super::documents;
 
 const FIELDS: &str = include_str!("../ecs-fields.csv");
 
-/// Fields of Packetbeat's flow documents that ECS has none for.
+/// Fields of Packetbeat's flow documents that are not in ECS.
 const PACKETBEAT: [&str; 3] = ["type", "flow.final", "flow.id"];
 
 struct Field {
@@ -31,7 +31,7 @@ fn fields() -> BTreeMap<&'static str, Field> {
         .collect()
 }
 
-/// Every field of a document with its value; arrays are one value.
+/// Every field of a document with its value; an array is one value.
 fn leaves<'a>(value: &'a Value, path: String, leaves: &mut Vec<(String, &'a Value)>) {
     let Value::Object(object) = value else {
         leaves.push((path, value));

@@ -1,4 +1,4 @@
-//! Connections of many shapes that are over.
+//! Finished connections of many shapes.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -30,7 +30,7 @@ fn end(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-/// A connection of an internal client or server that got as far as `level`.
+/// A connection of an internal client or server with this evidence level.
 fn view(direction: Direction, local: &str, remote: &str, level: EvidenceLevel) -> FlowView<'static> {
     let tuple = FiveTuple { transport: TCP, local: end(local), remote: end(remote) };
     let (client, server) = match direction {
@@ -74,7 +74,7 @@ fn netbios_name(name: &str, suffix: u8) -> NetbiosName {
     NetbiosName { name: name.into(), suffix }
 }
 
-/// What two ends can say of themselves.
+/// Everything that two ends can say about themselves.
 fn facts() -> Facts {
     let contexts = Contexts {
         kinds: vec![2, 3, 8],
@@ -129,7 +129,7 @@ fn facts() -> Facts {
     facts
 }
 
-/// A question that was answered, one that was refused, and a message.
+/// A question with an answer, a refused one, and a message.
 fn datagrams() -> Datagrams {
     let exchange = |name, answer| Exchange {
         asked_by: Sender::Client,

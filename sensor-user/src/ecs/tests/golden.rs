@@ -1,4 +1,4 @@
-//! Whole documents, as they are written.
+//! Whole documents, as written.
 
 use std::{fs, path::Path};
 

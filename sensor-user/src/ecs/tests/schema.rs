@@ -1,4 +1,4 @@
-//! The schemas in the repository are those of the structs, and documents follow them.
+//! The stored schemas match the structs, and documents follow them.
 
 use std::{collections::BTreeMap, fs, path::Path};
 

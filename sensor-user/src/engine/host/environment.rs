@@ -1,4 +1,4 @@
-//! The host engine as the path sees it.
+//! The host engine as an environment of the path.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},

@@ -1,4 +1,4 @@
-//! What the path holds while it works, and puts back: a slot, and the room for a piece of payload.
+//! Guards of the path for a slot, and for the buffer of a piece of payload.
 
 use std::{
     cell::{Cell, RefCell},
@@ -27,7 +27,7 @@ impl Slots {
     }
 }
 
-/// A hold on one slot; what was changed is put back when it is dropped.
+/// A guard for one slot; changes are written back when it is dropped.
 pub struct SlotHold {
     pub(super) slot: Slot,
     pub(super) index: usize,
@@ -54,7 +54,7 @@ impl Drop for SlotHold {
     }
 }
 
-/// A hold on the room for a piece of payload; it is put back when this is dropped.
+/// A guard for the buffer of a piece of payload, which is returned when this is dropped.
 pub struct RoomHold {
     pub(super) room: Option<Box<payload::Room>>,
     pub(super) place: Rc<Cell<Option<Box<payload::Room>>>>,

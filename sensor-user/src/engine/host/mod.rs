@@ -26,17 +26,17 @@ pub use self::holds::{RoomHold, SlotHold};
 use crate::kernel::slots::SlotVersion;
 use sensor_core::networks::{Capacity, PrefixSet, Tables};
 
-/// The path's surroundings in ordinary memory.
+/// The path's environment in ordinary memory.
 pub struct HostEngine {
     settings: Settings,
     services: Box<Services>,
     prefixes: PrefixSet,
     tables: Tables,
     slots: Rc<RefCell<Slots>>,
-    /// What each slot looked like at the last sweep.
+    /// The state of each slot at the last sweep.
     swept: Vec<SlotVersion>,
     counters: [u64; Counter::COUNT],
-    /// By number of the exemption.
+    /// Counts of exempt packets, by number of the exemption.
     exempted: Vec<u64>,
     records: Vec<Vec<u8>>,
     enforcement: Enforcement,
@@ -66,7 +66,7 @@ impl HostEngine {
         }
     }
 
-    /// Puts other prefixes into force; flows stay.
+    /// Replaces the prefixes; flows stay.
     pub fn put_prefixes(&mut self, prefixes: PrefixSet, capacity: Capacity) {
         self.tables = Tables::new(&prefixes, capacity);
         self.prefixes = prefixes;
@@ -77,12 +77,12 @@ impl HostEngine {
         self.now = ticks;
     }
 
-    /// Puts enforcement into force, or ends it.
+    /// Sets the enforcement switch.
     pub const fn enforce(&mut self, enforcement: Enforcement) {
         self.enforcement = enforcement;
     }
 
-    /// Takes one frame down the path.
+    /// Processes one frame.
     pub fn frame(&mut self, bytes: &[u8], arrival: Arrival) -> Verdict {
         let fast = match arrival.link {
             Link::Ethernet => fast_path(self, bytes, |length| arrival.frame_len < length),
@@ -116,18 +116,18 @@ impl HostEngine {
         self.counters[counter as usize]
     }
 
-    /// Packets that were let be for each exemption, by its number.
+    /// Packets that passed by each exemption, by its number.
     #[must_use]
     pub fn exempted(&self) -> &[u64] {
         &self.exempted
     }
 
-    /// The records since the last call, as they would stand on the ring.
+    /// The records since the last call, in the form of the ring.
     pub fn take_records(&mut self) -> Vec<Vec<u8>> {
         std::mem::take(&mut self.records)
     }
 
-    /// Gives `found` each slot that changed since the last sweep, in their order.
+    /// Passes each slot that changed since the last sweep to `found`, in order.
     pub fn sweep(&mut self, mut found: impl FnMut(&Slot)) {
         let mut slots = self.slots.borrow_mut();
         let Slots { all, touched } = &mut *slots;
@@ -145,7 +145,7 @@ impl HostEngine {
         }
     }
 
-    /// Forgets flows and counts, and on which ports SMB was recognised.
+    /// Forgets flows, counts, and the ports on which SMB was recognised.
     pub fn reset(&mut self) {
         let count = self.swept.len();
         self.slots = Rc::new(RefCell::new(Slots::new(count)));

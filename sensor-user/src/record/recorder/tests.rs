@@ -90,7 +90,7 @@ fn keeps_packets_of_a_flow_from_before_its_alert_and_no_others() {
     recorder.packet(packet(4, CLIENT, SERVER)).unwrap();
     recorder.alerted(&ends(), "s/1:x/5", "s", 4).unwrap();
     recorder.closed(&ends(), 5);
-    // It passed before the end was told, and waited.
+    // It passed before the flow ended, and waited.
     recorder.packet(packet(5, SERVER, CLIENT)).unwrap();
     recorder.packet(packet(6, CLIENT, SERVER)).unwrap();
     let one = "smb-sensor incident r/1:x/5, rule r";

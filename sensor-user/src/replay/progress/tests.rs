@@ -9,10 +9,10 @@ use indicatif::TermLike;
 use super::*;
 use crate::capture::Input;
 
-/// What a terminal cuts a line off with.
+/// The control sequence that clears the rest of a line.
 const CLEAR: &str = "<clear>";
 
-/// A terminal over anything that can be written to. Where the cursor is, is none of its business.
+/// A terminal over any writer. It does not know its cursor's position.
 struct Terminal<W>(Mutex<W>);
 
 impl<W: Write> Terminal<W> {
@@ -65,12 +65,12 @@ impl<W: Write + Send> TermLike for Terminal<W> {
     }
 }
 
-/// What was written, for the terminal and the test.
+/// The written bytes, shared by terminal and test.
 #[derive(Clone, Default)]
 struct Shown(Arc<Mutex<Vec<u8>>>);
 
 impl Shown {
-    /// What was written since the last time.
+    /// The bytes written since the last call.
     fn take(&self) -> String {
         String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
     }
@@ -92,7 +92,7 @@ fn progress(patience: Duration) -> (Progress, Shown) {
     (Progress::on(ProgressDrawTarget::term_like(Box::new(terminal)), patience), shown)
 }
 
-/// A watch on an input of 2048 bytes, of which all were taken.
+/// A watch on an input of 2048 bytes, all of them taken.
 fn read_to_its_end() -> Watch {
     let mut input = Input::of(Cursor::new(vec![0; 2_048]), None).unwrap();
     input.read_to_end(&mut Vec::new()).unwrap();

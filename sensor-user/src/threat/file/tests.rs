@@ -46,7 +46,7 @@ fn reports_every_line_without_a_prefix() {
     assert_eq!(parse("a,b\n8.8.4.4,b\nc,d\n", &Format::Detect).unwrap_err()[0].0, 3);
     let many: String = (0..9).map(|_| "x\n").collect();
     let mistakes = parse(&many, &Format::Plain).unwrap_err();
-    assert!(super::parsed(Path::new("f"), &mistakes).ends_with("and 4 lines more"));
+    assert!(invalid_lines(Path::new("f"), &mistakes).ends_with("and 4 lines more"));
 }
 
 #[test]

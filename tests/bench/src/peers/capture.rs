@@ -15,9 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A kind of capturing program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// `tcpdump -w`, to /dev/null, which is kind to it.
+    /// `tcpdump -w` to /dev/null, which favours it.
     Tcpdump,
-    /// tshark, which dissects and prints, and lets its capture wait in a file meanwhile.
+    /// tshark, which dissects and prints; its capture waits in a file meanwhile.
     Tshark,
 }
 
@@ -25,7 +25,7 @@ pub(crate) enum Kind {
 pub(crate) struct Capture {
     process: Process,
     kind: Kind,
-    /// What is written goes here.
+    /// Its output goes here.
     folder: Scratch,
 }
 
@@ -50,10 +50,10 @@ impl Capture {
         Ok(Self { process, kind, folder })
     }
 
-    /// Ends it; gives how many packets it has written or printed by now.
+    /// Ends it; returns the number of packets written or printed by now.
     pub(crate) fn end(mut self) -> Result<u64> {
         if self.kind == Kind::Tshark {
-            // It would go on printing what waits for it, for minutes.
+            // It would continue to print waiting packets for minutes.
             let path = self.folder.path().join(PRINTED);
             let printed = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
             return Ok(printed.iter().filter(|byte| **byte == b'\n').count() as u64);

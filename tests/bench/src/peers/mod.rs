@@ -1,4 +1,4 @@
-//! Programs of others that do a part of the same work, each started in a namespace of its own.
+//! Other programs that do part of the same work, each started in a namespace of its own.
 
 pub(crate) mod capture;
 pub(crate) mod nftables;

@@ -9,7 +9,7 @@ use super::run;
 use crate::stand::{RECEIVER, Stand};
 
 /// Installs the rule on the receiver of a stand: watched ports, internal source, destination neither internal nor reserved;
-/// counts what matches. Unlike the sensor it keeps no flow and tells nobody.
+/// counts matches. Unlike the sensor it keeps no flows and reports nothing.
 pub(crate) fn install(stand: &Stand) -> Result<()> {
     let mut command = stand.receiver.command("nft");
     run(command.arg(rules()), "nftables")

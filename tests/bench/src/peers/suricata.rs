@@ -11,7 +11,7 @@ use crate::stand::{RECEIVER, Stand};
 /// Time to become ready, and to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The least that makes it inspect: SMB and its transports, flow tracking, and its own count of what it did.
+/// The smallest configuration with inspection: SMB and its transports, flow tracking, and its own counters.
 const CONFIG: &str = "%YAML 1.1
 ---
 vars: { address-groups: { HOME_NET: \"[10.0.0.0/8]\", EXTERNAL_NET: \"!$HOME_NET\" } }
@@ -50,7 +50,7 @@ impl Suricata {
         Ok(Self { process, folder })
     }
 
-    /// Ends it; gives how many packets it decoded.
+    /// Ends it; returns the number of decoded packets.
     pub(crate) fn end(mut self) -> Result<u64> {
         self.process.signal(Signal::SIGINT)?;
         self.process.wait(PATIENCE)?;

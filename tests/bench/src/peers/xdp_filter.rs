@@ -1,4 +1,4 @@
-//! Debian's xdp-filter with a policy on TCP ports: the nearest relative of the sensor's first step.
+//! Debian's xdp-filter with a policy on TCP ports: the closest equivalent of the sensor's first step.
 
 use anyhow::{Context as _, Result, bail};
 use aya::programs::{ProgramInfo, Xdp, loaded_programs};
@@ -8,13 +8,13 @@ use serde_json::Value;
 use super::run;
 use crate::stand::{RECEIVER, Stand};
 
-/// Loads without libxdp's dispatcher, which would only cost it more; in a mount namespace, for it pins its maps.
+/// Loads without libxdp's dispatcher, which would only add cost; in a mount namespace, because it pins its maps.
 const LOAD: &str = "mount -t bpf bpf /sys/fs/bpf \
     && xdp-filter load --mode native --features tcp --policy allow \"$1\" >&2 \
     && xdp-filter port 9 --proto tcp --mode dst >&2";
 
-/// Puts it on the receiver of a stand, where it stays as long as the stand. It lets everything pass but TCP to
-/// port 9 (discard), which nothing here goes to, so that it has a port to look for and drops nothing.
+/// Attaches it to the receiver of a stand, for the life of the stand. It lets everything pass except TCP to
+/// port 9 (discard), which no traffic here uses, so that it has a port to look for and drops nothing.
 pub(crate) fn attach(stand: &Stand) -> Result<Xdp> {
     run(
         stand
@@ -29,7 +29,7 @@ pub(crate) fn attach(stand: &Stand) -> Result<Xdp> {
         .context("get hold of xdp-filter's program")
 }
 
-/// The program on the receiver, as `ip` tells its identifier.
+/// The program on the receiver, by the identifier that `ip` shows.
 fn attached(stand: &Stand) -> Result<ProgramInfo> {
     let output = stand
         .receiver

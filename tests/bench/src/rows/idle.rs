@@ -1,4 +1,4 @@
-//! What the agent uses when nothing happens.
+//! Resources of the idle agent.
 
 use std::{path::Path, thread, time::Instant};
 
@@ -18,7 +18,7 @@ const GROUP: &str = "idle agent";
 pub(crate) fn measure(effort: &Effort, program: &Path) -> Result<Vec<Row>> {
     let stand = Stand::new()?;
     let agent = Agent::start(program, &stand.receiver, RECEIVER)?;
-    // What starting left to do is done in the first sweep.
+    // The first sweep does the remaining work of the start.
     thread::sleep(effort.idle / 5);
     let (start, before) = (Instant::now(), agent.usage()?);
     thread::sleep(effort.idle);

@@ -1,4 +1,4 @@
-//! From the packet on the wire that is the evidence, an SMB message, to the line that tells of it.
+//! Time from the packet with the evidence, an SMB message, to the line that reports it.
 
 use std::{
     io::Write as _,
@@ -46,8 +46,8 @@ pub(crate) fn measure(effort: &Effort, program: &Path) -> Result<Vec<Row>> {
     ])
 }
 
-/// Time from before the SMB message was sent to the first line about its connection. Whatever has not spoken SMB is told later,
-/// when its time to be answered is up.
+/// Time from before the SMB message was sent to the first line about its connection. Connections without SMB are reported later,
+/// after their time to be answered.
 fn once(agent: &Agent, border: &Topology, server: SocketAddr) -> Result<Duration> {
     let connect = || -> Result<(Instant, TcpStream)> {
         let mut stream = TcpStream::connect_timeout(&server, PATIENCE).context("connect to the server")?;
@@ -59,7 +59,7 @@ fn once(agent: &Agent, border: &Topology, server: SocketAddr) -> Result<Duration
     let port = stream.local_addr().context("ask for the client's port")?.port();
     while let Some((arrived, line)) = agent.next_document(PATIENCE) {
         let document: Value = serde_json::from_str(&line).context("read an alert")?;
-        // Lines about earlier connections, whose evidence went on rising, may come in between.
+        // Lines about earlier connections, whose evidence continued to rise, may come in between.
         if document.pointer("/source/port").and_then(Value::as_u64) == Some(u64::from(port)) {
             return Ok(arrived - start);
         }

@@ -28,7 +28,7 @@ const TSHARK: &str = "tshark -Y";
 
 /// The watched ports as a display filter.
 const FILTER: &str = "tcp.port in {135,139,445} || udp.port in {137,138}";
-/// One frame in so many is of a recorded session; the rest is no Windows networking.
+/// One frame in this many is from a recorded session; the others are unwatched traffic.
 const FOREIGN: u64 = 200;
 /// Microseconds from one frame to the next.
 const GAP: u64 = 100;
@@ -38,7 +38,7 @@ const PAYLOADS: [usize; 5] = [0, 1_400, 1_400, 60, 1_400];
 const VARIETY: u16 = 1_000;
 /// The longest that one reading may take.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// Time between two looks at a running program's memory.
+/// Time between two readings of a running program's memory.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Measures the group.
@@ -92,7 +92,7 @@ pub(crate) fn measure(effort: &Effort, program: &Path) -> Result<Vec<Row>> {
     Ok(vec![host, speed(KERNEL)?, memory.target(Target::AtMost(64.0))])
 }
 
-/// Writes a pcap file of about `bytes` bytes; gives how many frames it has.
+/// Writes a pcap file of about `bytes` bytes; returns its number of frames.
 fn write(path: &Path, bytes: u64) -> Result<u64> {
     let mut file = BufWriter::new(File::create(path)?);
     // Version 2.4, microseconds, Ethernet, in this machine's order.
@@ -144,10 +144,10 @@ fn foreign() -> Vec<Vec<u8>> {
     (0..VARIETY).map(one).collect()
 }
 
-/// How a program ran.
+/// The result of a program's run.
 struct Ran {
     seconds: f64,
-    /// The most memory that it was seen to have resident.
+    /// The most resident memory that was seen.
     megabytes: f64,
 }
 
@@ -157,7 +157,7 @@ impl Ran {
     }
 }
 
-/// Runs a program to its end; what it tells is thrown away.
+/// Runs a program to its end; its output is discarded.
 fn run(mut command: Command) -> Result<Ran> {
     let started = Instant::now();
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
@@ -174,7 +174,7 @@ fn run(mut command: Command) -> Result<Ran> {
     }
 }
 
-/// The most memory that a process has had resident so far, megabytes; 0 when it has ended.
+/// The most resident memory of a process so far, megabytes; 0 after its end.
 fn most_resident(process: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

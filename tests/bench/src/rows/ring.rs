@@ -1,6 +1,6 @@
-//! How fast the agent can take records off the ring.
+//! How fast the agent can read records from the ring.
 //!
-//! One processor makes records of IPv4 flows and wakes nobody; the other reads and decodes them, pausing when there are none.
+//! One processor makes records of IPv4 flows without waking anybody; the other reads and decodes them, pausing when there are none.
 
 use std::{
     hint::black_box,
@@ -31,7 +31,7 @@ const RECORD: u64 = RECORD_V4_LEN as u64 + 8;
 const RING_BYTES: u32 = 32 << 20;
 /// A ring that a producer at full speed overtakes.
 const SMALL_RING_BYTES: u32 = 64 << 10;
-/// Records made in one go, and of those in one run of the producer.
+/// Records made in one go, and in one run of the producer.
 const PORTION: u64 = 32_768;
 const RECORDS_OF_RUN: u64 = 16;
 const ROUNDS: u64 = 10;
@@ -45,7 +45,7 @@ const FRAME: [u8; 64] = [0; 64];
 pub(crate) fn measure(effort: &Effort) -> Result<Vec<Row>> {
     let capacity = u64::from(RING_BYTES) / RECORD;
     let mut paced = Ring::new(RING_BYTES)?;
-    // Whole portions, so that as many are made as are counted on.
+    // Whole portions, so that exactly the expected number is made.
     let count = (effort.records / ROUNDS).next_multiple_of(PORTION);
     let mut rates = Vec::new();
     for _ in 0..ROUNDS {
@@ -114,7 +114,7 @@ impl Ring {
         Ok(per_cpu.iter().fold([0; 2], |sum, cpu| [sum[0] + cpu[0], sum[1] + cpu[1]]))
     }
 
-    /// Makes about `count` records, then reads them: millions a second of the reading.
+    /// Makes about `count` records, then reads them: millions per second of reading.
     fn empty(&mut self, count: u64) -> Result<f64> {
         let program = Runnable::Xdp(self.baseline.xdp("bench_produce")?);
         program.run(&FRAME, (count / RECORDS_OF_RUN) as u32)?;
@@ -129,7 +129,7 @@ impl Ring {
         })
     }
 
-    /// Makes `count` records, while at most `ahead` are unread, and reads all that the ring took; gives the seconds it took.
+    /// Makes `count` records, with at most `ahead` unread, and reads all that the ring accepted; returns the seconds.
     fn carry(&mut self, count: u64, ahead: u64) -> Result<f64> {
         let (reader, producer) = processor::pair()?;
         let before = self.outcomes()?;
@@ -167,7 +167,7 @@ impl Ring {
             });
             let produced = producing.join().map_err(|_| anyhow!("the producing thread panicked"))?;
             if produced.is_err() {
-                // Or the reader would wait for records that never come.
+                // Otherwise the reader would wait for records that never come.
                 made.store(0, Ordering::Relaxed);
             }
             let took = reading.join().map_err(|_| anyhow!("the reading thread panicked"))?;
@@ -177,7 +177,7 @@ impl Ring {
     }
 }
 
-/// Reads until as many records came as were made.
+/// Reads until all made records have come.
 fn take_all(ring: &mut RecordRing, read: &AtomicU64, made: &AtomicU64, start: Instant) -> Result<()> {
     let mut count = 0;
     loop {

@@ -38,7 +38,7 @@ const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8));
 const PUBLIC_AMONG_RESERVED: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 1, 1));
 const PUBLIC_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0x4860, 0x4860, 0, 0, 0, 0, 0x8844));
 
-/// A named packet that the sensor runs, what it is held against, and what its cost is to be.
+/// A named packet for the sensor, its comparison, and its target.
 struct Case {
     name: &'static str,
     segment: Segment,
@@ -152,7 +152,7 @@ fn rows(cases: &[Case], measured: &Interleaved, no_filter: Option<&anyhow::Error
         text("parse to the ports", "parse")?.against(PASS, pass),
     ];
     if no_filter.is_none() {
-        // What a program that does nothing leaves to gain.
+        // The upper bound: a program that does nothing.
         rows.push(text("return XDP_PASS", PASS)?.against(FILTER, of(filter_subject(&cases[0]))?));
     }
     for case in cases {

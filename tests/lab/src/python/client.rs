@@ -28,13 +28,13 @@ pub struct PythonClient<'a> {
 }
 
 impl<'a> PythonClient<'a> {
-    /// impacket's client inside `namespace`; it speaks SMB 2.1 unless told otherwise.
+    /// impacket's client inside `namespace`; by default it speaks SMB 2.1.
     #[must_use]
     pub fn impacket(namespace: &'a Namespace, server: impl Into<IpAddr>) -> Self {
         Self::new(namespace, IMPACKET, server.into())
     }
 
-    /// smbprotocol's client inside `namespace`; it speaks SMB 3.1.1 unless told otherwise.
+    /// smbprotocol's client inside `namespace`; by default it speaks SMB 3.1.1.
     #[must_use]
     pub fn smbprotocol(namespace: &'a Namespace, server: impl Into<IpAddr>) -> Self {
         Self::new(namespace, SMBPROTOCOL, server.into())
@@ -60,7 +60,7 @@ impl<'a> PythonClient<'a> {
         self
     }
 
-    /// A wrong password, or the right one of nobody.
+    /// Another password or another user, for a log-on that fails.
     #[must_use]
     pub fn password(mut self, password: &str) -> Self {
         password.clone_into(&mut self.password);
@@ -94,7 +94,7 @@ impl<'a> PythonClient<'a> {
         self.option("--encrypt")
     }
 
-    /// Sends so many bytes of each message in a segment of their own (smbprotocol alone).
+    /// Sends this many bytes of each message in a segment of their own (smbprotocol alone).
     #[must_use]
     pub fn halt_after(self, bytes: usize) -> Self {
         self.option("--halt-after").option(&bytes.to_string())
@@ -107,7 +107,7 @@ impl<'a> PythonClient<'a> {
 
     /// One session that takes these steps on [`SHARE`]: `shares` (lists them), `tree:NAME`, `get:FILE`,
     /// `put:FILE:BYTES`, and of impacket `samr`, `lsarpc`, `note:PATH` (creates that file of this machine) and `await:PATH`
-    /// (goes on, with the session open, once that file exists).
+    /// (continues, with the session open, once that file exists).
     ///
     /// # Errors
     /// When Python cannot be run or takes too long; a refusal is an [`Outcome`].

@@ -12,10 +12,10 @@ use crate::{Namespace, Outcome, Process, scratch_dir};
 const PROGRAM: &str = include_str!("../../python/impacket_guesser.py");
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// What came of the guesses.
+/// The result of the guesses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guessed {
-    /// Users that were let in, in the order of the guesses.
+    /// Users that the server accepted, in the order of the guesses.
     pub accepted: Vec<String>,
     /// Guesses that the server refused.
     pub refused: usize,

@@ -1,7 +1,7 @@
 //! The second and third implementation of SMB: impacket and smbprotocol, in a virtual environment of the workspace's own.
 //!
-//! `cargo xtask setup` makes the environment. It counts as made when it was made from the very list of versions that this
-//! was compiled with.
+//! `cargo xtask setup` makes the environment. It is complete if it was made from the list of versions with which this
+//! was compiled.
 
 mod client;
 mod guesser;
@@ -53,7 +53,7 @@ pub fn is_made() -> bool {
     fs::read_to_string(folder().join(MADE_FROM)).is_ok_and(|list| list == REQUIREMENTS)
 }
 
-/// A script in the environment's Python, inside a namespace. `-I`: nothing of the caller's surroundings is imported.
+/// A script in the environment's Python, inside a namespace. `-I`: it imports nothing from the caller's environment.
 fn script(namespace: &Namespace, text: &str) -> Command {
     let mut command = namespace.command(folder().join("bin/python"));
     command.args(["-I", "-u", "-c", text]);

@@ -1,4 +1,4 @@
-//! impacket's ntlmrelayx inside a namespace: an SMB server that logs on elsewhere with what its clients give it.
+//! impacket's ntlmrelayx inside a namespace: an SMB server that logs on elsewhere with its clients' credentials.
 
 use std::net::IpAddr;
 use std::process::Stdio;
@@ -10,12 +10,12 @@ use super::folder;
 use crate::{Namespace, Process, Scratch, scratch_dir};
 
 const READY_WITHIN: Duration = Duration::from_secs(40);
-/// What it serves beside SMB.
+/// Its other servers.
 const OTHER_SERVERS: [&str; 7] = ["http", "wcf", "raw", "rpc", "winrm", "mssql", "rdp"];
 
-/// A running relay. It goes when this is dropped.
+/// A running relay. Dropping it ends it.
 pub struct NtlmRelay {
-    // The order is the order of dropping.
+    // Drop order matters.
     process: Process,
     _scratch: Scratch,
 }
@@ -31,7 +31,7 @@ impl NtlmRelay {
         command.args(["-I", "-u"]).arg(folder().join("bin/ntlmrelayx.py"));
         command.args(["-t", &format!("smb://{}", target.into()), "-smb2support", "--no-multirelay"]);
         command.args(OTHER_SERVERS.map(|server| format!("--no-{server}-server")));
-        // It ends with its standard input, and writes what it takes into the folder it is in.
+        // It ends with its standard input, and writes its results into its working folder.
         command.stdin(Stdio::piped()).current_dir(scratch.path());
         let process = Process::spawn(command)?;
         process.wait_for_line(READY_WITHIN, |line| line.contains("Servers started"))?;

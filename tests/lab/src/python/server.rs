@@ -11,9 +11,9 @@ use crate::{Namespace, PASSWORD, Process, SHARE, Scratch, USER, scratch_dir};
 const PROGRAM: &str = include_str!("../../python/impacket_server.py");
 const READY_WITHIN: Duration = Duration::from_secs(40);
 
-/// A running server of impacket's for [`USER`] with the share [`SHARE`] and `hello.txt` in it. It goes when this is dropped.
+/// A running server of impacket for [`USER`] with the share [`SHARE`] and `hello.txt` in it. Dropping it ends it.
 pub struct ImpacketServer {
-    // The order is the order of dropping.
+    // Drop order matters.
     _process: Process,
     _scratch: Scratch,
 }

@@ -1,4 +1,4 @@
-//! A web server, with or without TLS, and a client that fetches one page: for traffic on SMB's ports that is not SMB.
+//! A web server, with or without TLS, and a client that fetches one page: traffic on SMB's ports that is not SMB.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -11,9 +11,9 @@ use crate::{Namespace, Outcome, Process, Scratch, scratch_dir};
 const PROGRAM: &str = include_str!("../../python/web.py");
 const TIME_LIMIT: Duration = Duration::from_secs(40);
 
-/// A running web server. It goes when this is dropped.
+/// A running web server. Dropping it ends it.
 pub struct WebServer {
-    // The order is the order of dropping.
+    // Drop order matters.
     _process: Process,
     _scratch: Scratch,
     tls: bool,

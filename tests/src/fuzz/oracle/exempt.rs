@@ -1,4 +1,4 @@
-//! Who is exempt, asked of each network one by one.
+//! Exemptions, checked against each network one by one.
 
 use std::net::IpAddr;
 
@@ -37,7 +37,7 @@ impl Exempt {
         Places::among(&self.servers, address)
     }
 
-    /// Whether a client's request to a server is covered by anything.
+    /// Whether an exemption covers a client's request to a server.
     pub(super) fn request(&self, client: IpAddr, server: IpAddr) -> bool {
         let pair = |[clients, servers]: &[Vec<IpNet>; 2]| {
             Places::among(clients, client) && Places::among(servers, server)

@@ -13,7 +13,7 @@ use sensor_common::{counter::Counter, headers::Link};
 use super::Opinion;
 use crate::encapsulation::{GENEVE, VXLAN};
 
-/// EtherTypes (IANA): IP, tags of IEEE 802.1Q and 802.1ad and what came before, PPPoE (RFC 2516), MPLS (RFC 3032).
+/// EtherTypes (IANA): IP, tags of IEEE 802.1Q and 802.1ad and their predecessor, PPPoE (RFC 2516), MPLS (RFC 3032).
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86DD;
 const TAGS: [u16; 3] = [0x8100, 0x88A8, 0x9100];
@@ -46,21 +46,21 @@ pub(super) struct Packet<'a> {
     pub(super) source: SocketAddr,
     pub(super) destination: SocketAddr,
     pub(super) transport: Transport,
-    /// Bytes of the IP packet by its header, or all there are where that does not say.
+    /// Bytes of the IP packet by its header, or of the rest of the frame if the header does not say.
     pub(super) ip_len: usize,
     pub(super) vlan: Option<u16>,
     pub(super) fragment: bool,
-    /// Nothing where the transport header is cut.
+    /// `None` if the transport header is cut.
     pub(super) segment: Option<Segment<'a>>,
 }
 
-/// What a transport header says.
+/// The fields of a transport header.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment<'a> {
     pub(super) tcp_flags: u8,
     /// Bytes of payload by the lengths in the headers.
     pub(super) payload_len: usize,
-    /// What there is of the payload, and perhaps padding.
+    /// The payload as far as it is there, and perhaps padding.
     pub(super) payload: &'a [u8],
 }
 
@@ -69,7 +69,7 @@ struct Network<'a> {
     addresses: [IpAddr; 2],
     protocol: IpNumber,
     fragment: bool,
-    /// Bytes by its header, which may lie; 0 where that does not say.
+    /// Bytes by its header, which may be false; 0 if the header does not say.
     len: usize,
     header_len: usize,
     transport: &'a [u8],
@@ -162,7 +162,7 @@ fn v4(rest: &[u8]) -> Result<Network<'_>, Opinion> {
     let (offset, protocol) = (header.fragments_offset().value(), header.protocol());
     let has_ports = [ip_number::TCP, ip_number::UDP].contains(&protocol);
     match (offset, protocol) {
-        // RFC 1858 3 and 4: too little of TCP to judge, and what would be laid over its flags.
+        // RFC 1858 3 and 4: too little of TCP, or data that would overwrite its flags.
         (0, ip_number::TCP) if header.more_fragments() && len < header_len + TELLING_TCP => {
             return Err(Opinion::Unjudged(Counter::EvasiveFragment));
         }
@@ -213,7 +213,7 @@ fn v6(rest: &[u8]) -> Result<Network<'_>, Opinion> {
     Ok(network)
 }
 
-/// Goes past one extension header.
+/// Skips one extension header.
 fn extension<'a>(network: &mut Network<'a>, rest: &'a [u8]) -> Result<(), Opinion> {
     let bytes = &rest[network.header_len..];
     let (next, len) = match network.protocol {
@@ -247,16 +247,16 @@ fn extension<'a>(network: &mut Network<'a>, rest: &'a [u8]) -> Result<(), Opinio
     Ok(())
 }
 
-/// Extension headers behind which there may be ports (RFC 8200 4.1, RFC 6275 6.1, RFC 4302).
+/// Extension headers after which there may be ports (RFC 8200 4.1, RFC 6275 6.1, RFC 4302).
 fn extends(protocol: IpNumber) -> bool {
     use ip_number::{AUTH, IPV6_DEST_OPTIONS, IPV6_FRAG, IPV6_HOP_BY_HOP, IPV6_ROUTE, MOBILITY};
     matches!(protocol, IPV6_HOP_BY_HOP | IPV6_ROUTE | IPV6_DEST_OPTIONS | IPV6_FRAG | AUTH | MOBILITY)
 }
 
-/// Reads the transport header; `after_ip` is how much stands behind the IP header by its word.
+/// Reads the transport header; `after_ip` is the claimed number of bytes after the IP header.
 fn segment(bytes: &[u8], transport: Transport, after_ip: usize) -> Option<Segment<'_>> {
     let (tcp_flags, header_len) = match transport {
-        // RFC 768: what is read of it ends with the length.
+        // RFC 768: the length limits the payload.
         Transport::Udp if bytes.len() >= 6 => (0, 8),
         Transport::Udp => return None,
         Transport::Tcp => tcp_header(bytes)?,
@@ -285,9 +285,9 @@ fn tcp_header(bytes: &[u8]) -> Option<(u8, usize)> {
             let flags = flags.iter().rev().fold(0, |byte, is_set| byte << 1 | u8::from(*is_set));
             Some((flags, header.slice().len()))
         }
-        // A header shorter than any is taken to be as long as the shortest.
+        // A header shorter than the minimum counts as the minimum.
         Err(tcp::HeaderSliceError::Content(_)) => Some((*bytes.get(13)?, 20)),
-        // It is cut: what it says counts as far as it goes.
+        // It is cut: the available part counts.
         Err(tcp::HeaderSliceError::Len(_)) => {
             Some((*bytes.get(13)?, (usize::from(bytes[12] >> 4) * 4).max(20)))
         }

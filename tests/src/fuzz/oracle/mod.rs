@@ -1,7 +1,7 @@
-//! A judge of frames that shares no code with the packet path: headers by etherparse, networks by ipnet, and the
+//! An oracle for frames that shares no code with the packet path: headers by etherparse, networks by ipnet, and the
 //! rest from the standards.
 //!
-//! Takes a frame, gives what has to become of it; or that it cannot tell, and why. It does not look into tunnels and
+//! Takes a frame, gives its expected outcome, or the reason why the oracle does not know it. It does not parse tunnels and
 //! PPPoE, and knows of no flows.
 
 mod exempt;
@@ -30,12 +30,12 @@ use self::{
 /// of SMB 1 (MS-CIFS 2.2.3.1). An Ethernet frame has 14 bytes more.
 const SHORTEST_MESSAGE: usize = 20 + 20 + 4 + 32;
 
-/// What has to become of a frame.
+/// The expected outcome of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opinion {
-    /// The oracle cannot tell: why.
+    /// The oracle does not know, for this reason.
     Unsure(&'static str),
-    /// Nothing: it is none of ours.
+    /// Nothing: it is not watched.
     Foreign,
     /// It has no ports to test and is counted so.
     Unjudged(Counter),
@@ -45,7 +45,7 @@ pub enum Opinion {
     Kept(Account),
 }
 
-/// What a packet adds to its flow.
+/// The change of a flow by a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account {
     /// Who sent it.
@@ -70,14 +70,14 @@ pub struct Account {
     pub dropped: bool,
 }
 
-/// The oracle, with what it knows of the configuration.
+/// The oracle, with its configuration.
 pub struct Oracle {
     services: ServicePorts,
     places: Places,
     exempt: Exempt,
     tunnels: bool,
     enforcing: bool,
-    /// TCP ports on which SMB was recognised: whether their packets are ours depends on flows.
+    /// TCP ports on which SMB was recognised: whether their packets count depends on flows.
     suspected: HashSet<u16>,
 }
 
@@ -95,7 +95,7 @@ impl Oracle {
         }
     }
 
-    /// Tells that a packet between these ports was kept: one that is no service is under suspicion from now on.
+    /// Notes that a packet between these ports was kept: from now on an unwatched one of them is marked.
     pub fn kept(&mut self, transport: u8, ports: [u16; 2]) {
         if transport == TCP && ports.iter().all(|port| self.service(TCP, *port).is_none()) {
             self.suspected.extend(ports);
@@ -106,7 +106,7 @@ impl Oracle {
         self.services.service(transport, port)
     }
 
-    /// What has to become of a frame.
+    /// The expected outcome of a frame.
     #[must_use]
     pub fn judge(&self, frame: &[u8], link: Link) -> Opinion {
         let packet = match headers::packet(frame, link, self.tunnels) {
@@ -134,7 +134,7 @@ impl Oracle {
             Err(counter) => return Opinion::Passed(counter),
         };
         let (source, destination) = (packet.source.ip(), packet.destination.ip());
-        // With services on both ends nobody can tell who is the client.
+        // With services on both ends the client is unknown.
         let client_and_server = match (from, to) {
             (None, Some(_)) => Some((source, destination)),
             (Some(_), None) => Some((destination, source)),
@@ -150,7 +150,7 @@ impl Oracle {
         }
         let Some(account) = account(packet, side) else { return Opinion::Passed(Counter::ShortTransport) };
         let asks = account.tcp_flags & (tcp::SYN | tcp::ACK | tcp::RST | tcp::FIN) == tcp::SYN;
-        // From the Internet every service counts, to it SMB alone.
+        // From the Internet every service counts, to the Internet SMB alone.
         let forbidden = match side {
             Side::Remote => to.is_some(),
             Side::Local => to == Some(Service::Smb),
@@ -184,7 +184,7 @@ impl Oracle {
         }
     }
 
-    /// Who sent a packet that crosses the border, or how one that does not is counted.
+    /// The sender of a packet that crosses the border, or how another packet is counted.
     fn crossing(&self, packet: &Packet<'_>) -> Result<Side, Counter> {
         let place = |end: SocketAddr| self.places.of(end.ip());
         match (place(packet.source), place(packet.destination)) {
@@ -197,7 +197,7 @@ impl Oracle {
     }
 }
 
-/// What a packet from `side` adds to its flow, or `None` where its transport header is cut.
+/// The change of the flow by a packet from `side`, or `None` if its transport header is cut.
 fn account(packet: &Packet<'_>, side: Side) -> Option<Account> {
     let segment = packet.segment?;
     let (local, remote) = match side {

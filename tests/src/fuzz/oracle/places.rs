@@ -1,4 +1,4 @@
-//! Where an address belongs, asked of each network one by one.
+//! The place of an address, checked against each network one by one.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use sensor_core::networks::{DEFAULT_INTERNAL, RESERVED};
 use sensor_user::config::Config;
 
-/// Where an address belongs.
+/// The place of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Internal,
@@ -35,7 +35,7 @@ impl Places {
         both.iter().flatten().any(|address| networks.iter().any(|network| network.contains(address)))
     }
 
-    /// What is said of an address is said of it or of the IPv4 address inside it; internal beats reserved.
+    /// Flags of an address or of the IPv4 address inside it; internal beats reserved.
     pub(super) fn of(&self, address: IpAddr) -> Place {
         if Self::among(&self.internal, address) {
             Place::Internal

@@ -1,4 +1,4 @@
-//! Credentials: given away, relayed, guessed.
+//! Credentials: sent away, relayed, guessed.
 
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ fn leak_accepted(stage: &mut Stage<'_>) -> Result<()> {
     done(&stage.smbclient()?.run("exit")?)
 }
 
-/// An incident has one internal host and one direction: the two halves of a relay are one each, and name each other.
+/// An incident has one internal host and one direction: the two halves of a relay are one incident each, and name each other.
 fn relay() -> Scenario {
     let outwards = Expected::new(Outbound, Critical, &["credential", "session", "share"])
         .findings(&["ntlm-relay", "ntlm-credential-to-internet"])
@@ -135,7 +135,7 @@ fn relayed(stage: &mut Stage<'_>) -> Result<()> {
     let target = stage.third()?;
     let _smbd = Smbd::start(target.namespace)?;
     let relay = NtlmRelay::start(stage.server()?.namespace, target.address)?;
-    // What the relay answers its victim is its own affair.
+    // The relay's answer to its victim does not matter.
     let _ = stage.smbclient()?.run("exit")?;
     relay.wait_for_log_on(RELAYED_WITHIN)?;
     Ok(())

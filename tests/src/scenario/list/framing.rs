@@ -1,4 +1,4 @@
-//! Sessions whose segments are not what one expects: forged resets, reused ports, messages that do not begin where a segment
+//! Sessions with unusual segments: forged resets, reused ports, messages that do not begin where a segment
 //! does.
 
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                     .techniques(&["T1187", "T1105"])
                     .never(&["T1048", "T1190"])
                     .credentials(&["alice"])
-                    // Low while nothing was spoken, high with SMB, critical with the credential.
+                    // Low before anything was spoken, high with SMB, critical with the credential.
                     .alerts(1..=3),
             ),
         ),

@@ -35,7 +35,7 @@ pub fn all() -> Vec<Scenario> {
     .collect()
 }
 
-/// A scenario of real peers, of which one incident is expected.
+/// A scenario of real peers with one expected incident.
 fn live(
     name: &'static str,
     about: &'static str,
@@ -47,7 +47,7 @@ fn live(
     Scenario { name, about, direction, needs: Need::Attackers, play: Play::Live(play), expected }
 }
 
-/// A scenario in a capture, of which these incidents are expected.
+/// A scenario in a capture with these expected incidents.
 fn captured(
     name: &'static str,
     about: &'static str,
@@ -59,13 +59,13 @@ fn captured(
     Scenario { name, about, direction, needs: Need::Network, play: Play::Capture(play), expected }
 }
 
-/// What a peer did is what it was to do.
+/// Checks that a peer did its part.
 fn done(outcome: &sensor_lab::Outcome) -> Result<()> {
     ensure!(outcome.success(), "it failed: {}", outcome.output);
     Ok(())
 }
 
-/// What a peer did was refused for a wrong password.
+/// Checks that a peer was refused for a wrong password.
 fn refused(outcome: &sensor_lab::Outcome) -> Result<()> {
     ensure!(outcome.output.contains("NT_STATUS_LOGON_FAILURE"), "it was not refused: {}", outcome.output);
     Ok(())

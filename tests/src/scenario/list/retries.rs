@@ -1,4 +1,4 @@
-//! What goes on for hours, days and weeks: one incident each.
+//! Activity over hours, days and weeks: one incident each.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Servers that are exposed, or speak something else; and a flood before a log-on.
+//! Exposed servers, servers of other protocols, and a flood before a log-on.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -20,9 +20,9 @@ use crate::{Frame, PATIENCE};
 
 /// SYNs of the flood, each from an address of its own.
 const FLOOD: u16 = 2_000;
-/// When the quota has to be used up: attempts are given some seconds to be answered in.
+/// Time until the quota is used up: attempts have some seconds to be answered.
 const QUOTA_WITHIN: Duration = Duration::from_secs(20);
-/// What a log-on is reported within, whatever went before.
+/// Time in which a log-on must be reported, whatever came before.
 const REPORTED_WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) fn scenarios() -> Vec<Scenario> {

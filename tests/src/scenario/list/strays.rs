@@ -1,4 +1,4 @@
-//! Packets that nobody inside asked for, or that are not Windows networking: no incident.
+//! Packets that no internal host asked for, or that the sensor does not watch: no incident.
 
 use std::net::SocketAddrV4;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::super::wire::Tape;
 use super::written::{client, server};
 use super::{Ends, Scenario, captured};
 
-/// A NetBIOS name response (RFC 1002 4.2.13): the head, and a name of no consequence.
+/// A NetBIOS name response (RFC 1002 4.2.13): the header, and any name.
 const NAME_RESPONSE: [u8; 56] = {
     let mut response = [0; 56];
     let head = [0x12, 0x34, 0x84, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0x20, b'C', b'K'];

@@ -16,7 +16,7 @@ use super::{Ends, Scenario, captured, live};
 
 const SCRIPTS: [&str; 5] =
     ["smb-protocols", "smb2-security-mode", "smb2-capabilities", "smb-os-discovery", "smb-enum-shares"];
-/// What the three hundred addresses answer.
+/// The answers of the three hundred addresses.
 const ANSWERS: Swept = Swept { open: 10, closed: 246, filtered: 44 };
 /// A silent address is tried three times.
 const SWEPT: std::ops::RangeInclusive<u64> = 300..=700;

@@ -1,4 +1,4 @@
-//! Contents that leave or come in, and sessions that outlive the agent.
+//! Content that leaves or arrives, and sessions that outlive the agent.
 
 use std::fs;
 use std::thread;
@@ -96,7 +96,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-/// One file in each of so many sessions.
+/// One file in each of this many sessions.
 fn put(stage: &mut Stage<'_>, bytes: usize, sessions: usize) -> Result<()> {
     let _smbd = Smbd::start(stage.server()?.namespace)?;
     let content = vec![0x5A; bytes];
@@ -159,11 +159,11 @@ fn idle_over_restart(stage: &mut Stage<'_>) -> Result<()> {
             let is_open = |document: &serde_json::Value| {
                 number(document, "/event/severity") == 99 && text(document, "/source/ip") == "10.0.0.2"
             };
-            // That the agent has nothing of it yet is for the expectation to find.
+            // The expectation finds it if the agent has nothing yet.
             let _ = stage.wait_for(SOON, is_open);
             stage.restart_agent()
         })();
-        // The session ends also where something went wrong.
+        // The session ends even after a failure.
         let noted = fs::write(&goes_on, "").with_context(|| format!("write {}", goes_on.display()));
         let outcome = session.join().map_err(|_| anyhow!("the session's thread panicked"))?;
         restarted.and(noted)?;

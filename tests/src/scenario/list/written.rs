@@ -14,7 +14,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// A connection from that port, on which nothing was said yet.
+    /// A silent connection from that port.
     pub(super) fn connected(tape: &mut Tape, ends: Ends, port: u16) -> Self {
         Self::on(Connection::open(tape, client(ends, port), server(ends)), ends)
     }

@@ -1,4 +1,4 @@
-//! Which packets are dropped: SYNs of TCP across the border, to what a rule is about.
+//! Which packets are dropped: SYNs of TCP across the border for which a rule alerts.
 
 use sensor_common::{
     counter::Counter::{Lateral, Reserved, Transit},
@@ -12,7 +12,7 @@ use crate::{
     expect::{CLIENT, CLIENT_V6, SERVER, SERVER_V6, syn, syn_v6},
 };
 
-/// Urgent, push and the bits of congestion control: none of them makes a SYN another one.
+/// Urgent, push and the bits of congestion control: none of them changes what a SYN is.
 const OTHER_FLAGS: u8 = 0xE8;
 
 #[test]

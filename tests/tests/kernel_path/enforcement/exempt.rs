@@ -1,4 +1,4 @@
-//! What is exempt is never dropped, by its client, its server or both.
+//! Exempt traffic is never dropped, by its client, its server or both.
 
 use sensor_common::{
     counter::Counter::{ExemptDestination, ExemptSource},
@@ -12,7 +12,7 @@ use sensor_user::{
 
 use super::{Rule, hold};
 
-/// Two clients, two servers, and one pair more than the kernel can tell apart.
+/// Two clients, two servers, and one pair more than the kernel can distinguish.
 fn exempting() -> Setup {
     let mut pairs: Vec<(String, String)> =
         [("10.6.0.0/24", "8.8.4.0/24"), ("9.9.8.0/24", "10.5.0.0/16"), ("fd00:6::/48", "2001:4860:6::/48")]
@@ -64,7 +64,7 @@ fn exempt_traffic_is_not_dropped() {
         ("it as a client of that port", between("8.8.8.8", "10.0.0.2"), Rule::Inbound),
         ("an exempt pair", from_to("10.6.0.9", "8.8.4.4"), Rule::None),
         ("an exempt pair, both on the port of SMB", between("10.6.0.9", "8.8.4.4"), Rule::None),
-        ("the last that can be told apart", from_to("10.4.27.9", "20.4.27.5"), Rule::None),
+        ("the last pair that is distinguished", from_to("10.4.27.9", "20.4.27.5"), Rule::None),
         ("its client with another server", from_to("10.4.27.9", "20.5.27.5"), Rule::Outbound),
         ("another client with its server", from_to("10.3.27.9", "20.4.27.5"), Rule::Outbound),
         ("the client of one and the server of another", from_to("10.6.0.9", "20.4.27.5"), Rule::Outbound),

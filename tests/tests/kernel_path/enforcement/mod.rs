@@ -1,4 +1,4 @@
-//! Enforcement: what a rule would alert on is counted at its SYN, and dropped as long as that is in force.
+//! Enforcement: the SYN of a connection that a rule would alert on is counted, and dropped while enforcement is on.
 
 mod border;
 mod exempt;
@@ -18,10 +18,10 @@ use sensor_tests::{Effect, Frame, HOOKS, Setup, Twin, flows};
 
 use crate::expect::on;
 
-/// Ticks that no test lasts for, and the most that count.
+/// More ticks than any test lasts, and the maximum.
 pub(crate) const LONG: i32 = MAX_LEASE as i32;
 
-/// What a frame is to be counted as, besides as kept.
+/// The expected count of a frame, besides as kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
     /// The rule `smb-to-internet` would alert on it.
@@ -30,9 +30,9 @@ pub(crate) enum Rule {
     Inbound,
     /// No rule would; it is kept.
     None,
-    /// It is not kept at all, for this reason.
+    /// It is not kept, for this reason.
     Let(Counter),
-    /// It is none of ours.
+    /// It is not watched.
     Foreign,
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn enforcement(effect: &Effect) -> [u64; 4] {
     COUNTED.map(|counter| effect.counted.get(counter))
 }
 
-/// Whether a frame that breaks this rule does what it has to.
+/// Whether a frame for this rule has the expected outcome.
 pub(crate) fn check(effect: &Effect, rule: Rule, in_force: bool) -> Result<(), String> {
     let dropped = u64::from(in_force);
     let counted = match rule {
@@ -78,9 +78,9 @@ pub(crate) fn check(effect: &Effect, rule: Rule, in_force: bool) -> Result<(), S
     ))
 }
 
-/// Gives each frame to both engines at every hook, each time as a new flow, while enforcement is in force and while it is
-/// not. At XDP, also to the program for kernels whose frames are in one piece. That the kernel drops what the host says is
-/// dropped, and nothing else, is seen to by the twin.
+/// Gives each frame to both engines at every hook, each time as a new flow, with enforcement on and
+/// off. At XDP, also to the program for kernels with linear frames. The twin checks that the kernel drops the same frames as
+/// the host.
 pub(crate) fn hold(test: &str, setup: &Setup, rows: impl IntoIterator<Item = Row>) {
     let rows: Arc<Vec<Row>> = Arc::new(rows.into_iter().collect());
     assert!(!rows.is_empty(), "no row at all");
@@ -114,7 +114,7 @@ fn failures(twin: &mut Twin, hooks: &[Hook], rows: &[Row]) -> Vec<String> {
     wrong
 }
 
-/// Has a bystander take the one slot: a datagram, which is never dropped.
+/// Lets a bystander take the only slot: a datagram, which is never dropped.
 pub(crate) fn begin_anew(twin: &mut Twin, hook: Hook) {
     twin.run(hook, &Frame::udp("10.255.255.254:9", "9.9.9.9:137").build()).unwrap();
 }

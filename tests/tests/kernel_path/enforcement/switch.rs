@@ -1,4 +1,4 @@
-//! When packets are dropped: from the switch on, until its last tick, and never those of a connection that stands.
+//! When packets are dropped: from the switch until its last tick, and never those of an established connection.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How much is told: very long messages, very short segments, and frames that hold less than they say.
+//! How much is reported: very long messages, very short segments, and frames that are shorter than they claim.
 
 use sensor_common::{
     evidence::LONGEST,
@@ -12,7 +12,7 @@ use sensor_tests::Setup;
 
 use super::{
     Course, ENDS, Ends, SECRET, Step, alone, datagram, follow,
-    message::{REQUEST, of_smb1, of_smb2, rpc, smb1, smb2, smb2_header, unit},
+    message::{REQUEST, of_smb1, of_smb2, pdu, rpc, smb1, smb2, smb2_header},
     segment,
 };
 
@@ -26,7 +26,7 @@ fn reports_the_beginning_of_a_very_long_message() {
         let kind = if at == 0 { Message } else { Continued };
         steps.push(sent.reported(kind, (longest - at) as u32, (longest - at).min(1_400)));
     }
-    steps.push(segment(ENDS, Local, longest as u32, &message[longest..9_000]).hushed());
+    steps.push(segment(ENDS, Local, longest as u32, &message[longest..9_000]).unreported());
     let transaction = of_smb1(smb1::TRANSACTION, REQUEST, 900);
     let rows = vec![
         ("a session setup".to_owned(), steps),
@@ -60,13 +60,13 @@ fn reports_a_message_from_its_first_bytes() {
     let message = of_smb2(smb2::SESSION_SETUP, REQUEST, 300);
     let v1 = of_smb1(smb1::NEGOTIATE, REQUEST, 300);
     let rpc_ends: Ends = ("10.0.0.2:50000", "8.8.4.4:135");
-    let bind = unit(rpc::BIND, 72);
+    let bind = pdu(rpc::BIND, 72);
     let mut rows = Vec::new();
     for length in 1..40 {
         let (v2, v1) = (segment(ENDS, Local, 1, &message[..length]), segment(ENDS, Local, 1, &v1[..length]));
         let bind = segment(rpc_ends, Local, 1, &bind[..length]);
         let reported = |sent: super::Sent, kind, wanted, from| {
-            if length < from { sent.hushed() } else { sent.reported(kind, wanted, length) }
+            if length < from { sent.unreported() } else { sent.reported(kind, wanted, length) }
         };
         rows.push(alone(format!("{length} bytes of SMB2"), reported(v2, Message, 300, 8)));
         rows.push(alone(format!("{length} bytes of SMB1"), reported(v1, Message, 300, 8)));
@@ -81,7 +81,7 @@ fn reports_tiny_payloads_only_inside_a_range() {
     let message = of_smb2(smb2::SESSION_SETUP, REQUEST, 100);
     let mut rows: Vec<Course> = Vec::new();
     for length in 1..=8 {
-        let lone = segment(ENDS, Local, 1, &SECRET[..length]).hushed();
+        let lone = segment(ENDS, Local, 1, &SECRET[..length]).unreported();
         rows.push(alone(format!("{length} bytes by themselves"), lone));
         let inside = vec![
             segment(ENDS, Local, 1, &message[..50]).reported(Message, 100, 50),
@@ -95,20 +95,21 @@ fn reports_tiny_payloads_only_inside_a_range() {
 #[test]
 fn reports_nothing_of_a_frame_shorter_than_it_claims() {
     let message = of_smb2(smb2::SESSION_SETUP, REQUEST, 300);
-    let cut =
-        |there: usize| segment(ENDS, Local, 1, &message[..there]).bent(|frame| frame.length(340)).hushed();
+    let cut = |there: usize| {
+        segment(ENDS, Local, 1, &message[..there]).modified(|frame| frame.length(340)).unreported()
+    };
     let mut rows: Vec<Course> = [0, 1, 8, 28, 100, 131, 132, 200, 299]
         .map(|there| alone(format!("{there} of 300 bytes"), cut(there)))
         .to_vec();
-    let whole = segment(ENDS, Local, 1, &message).bent(|frame| frame.length(340));
+    let whole = segment(ENDS, Local, 1, &message).modified(|frame| frame.length(340));
     rows.push(alone("300 of 300 bytes", whole.reported_whole(Message)));
-    // The stretch does not begin with what was not told.
-    let follows = segment(ENDS, Local, 101, &message[100..]).hushed();
+    // The range does not begin with an unreported segment.
+    let follows = segment(ENDS, Local, 101, &message[100..]).unreported();
     rows.push(("what follows such a frame".to_owned(), vec![cut(100), follows]));
     let ends: Ends = ("10.0.0.2:137", "8.8.4.4:137");
-    let short = datagram(ends, Local, &[7; 50]).bent(|frame| frame.length(100)).hushed();
+    let short = datagram(ends, Local, &[7; 50]).modified(|frame| frame.length(100)).unreported();
     rows.push(alone("a datagram", short));
-    let padded = datagram(ends, Local, &[7; 50]).bent(|frame| frame.padding(30));
+    let padded = datagram(ends, Local, &[7; 50]).modified(|frame| frame.padding(30));
     rows.push(alone("padding is no payload", padded.reported_whole(Datagram)));
     let test = "reports_nothing_of_a_frame_shorter_than_it_claims";
     follow(test, &Setup::default(), rows);

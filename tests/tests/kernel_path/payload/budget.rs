@@ -1,4 +1,4 @@
-//! What bounds the pieces of a flow: a number in each generation, and the room on the ring.
+//! Bounds on the pieces of a flow: their number in each generation, and the space on the ring.
 
 use sensor_common::{
     counter::Counter,
@@ -20,7 +20,7 @@ fn limits_pieces_per_generation_and_counts_the_rest() {
     let test = "limits_pieces_per_generation_and_counts_the_rest";
     let message = segment(ENDS, Local, 1, &of_smb2(smb2::NEGOTIATE, REQUEST, 100)).build();
     // A generation ends at 2^31 bytes: these are 32,769 packets of 65,535.
-    let giant = segment(ENDS, Local, 1, &[]).bent(|frame| frame.length(65_535)).build();
+    let giant = segment(ENDS, Local, 1, &[]).modified(|frame| frame.length(65_535)).build();
     let most = u64::from(MAX_PIECES);
     on(test, &Setup::default(), move |twin| {
         for hook in HOOKS {
@@ -51,8 +51,8 @@ fn unreported_piece_uses_no_budget() {
     let test = "unreported_piece_uses_no_budget";
     let message = of_smb2(smb2::NEGOTIATE, REQUEST, 300);
     let whole = segment(ENDS, Local, 1, &message).build();
-    // It ends before the message does, although by its length it has all of it.
-    let cut = segment(ENDS, Local, 1, &message[..200]).bent(|frame| frame.length(340)).build();
+    // It ends before the message does, although its length claims the whole message.
+    let cut = segment(ENDS, Local, 1, &message[..200]).modified(|frame| frame.length(340)).build();
     on(test, &Setup::default(), move |twin| {
         for hook in HOOKS {
             begin_anew(twin, hook);
@@ -92,5 +92,5 @@ fn counts_a_piece_as_lost_when_the_ring_is_full() {
     assert_eq!(counters.get(Counter::Kept), 200);
 
     kernel.inject(Hook::XdpIngress, &message, 1).unwrap();
-    assert_eq!(pieces(&kernel.take_records()).unwrap().len(), 1, "with room again, it is told again");
+    assert_eq!(pieces(&kernel.take_records()).unwrap().len(), 1, "with space again, it is reported again");
 }

@@ -1,4 +1,4 @@
-//! The same message however it is carried.
+//! The same message in different packets.
 
 use sensor_common::{
     payload::PieceKind::Message,
@@ -30,12 +30,12 @@ fn message() -> Vec<u8> {
 #[test]
 fn reports_a_message_alike_over_every_link_and_network_header() {
     let over = |ends: Ends, name: &str, bend: fn(Frame) -> Frame| {
-        alone(name, segment(ends, Local, 0xFEDC_BA98, &message()).bent(bend).reported_whole(Message))
+        alone(name, segment(ends, Local, 0xFEDC_BA98, &message()).modified(bend).reported_whole(Message))
     };
     let behind_options = |ends: Ends, name: &str| {
         let options = [&[1; 12][..], &message()].concat();
         let sent = segment(ends, Local, 77, &message());
-        alone(name, sent.bent(|frame| frame.payload(&options).data_offset(8)).reported_whole(Message))
+        alone(name, sent.modified(|frame| frame.payload(&options).data_offset(8)).reported_whole(Message))
     };
     let rows = vec![
         over(ENDS, "IPv4", |frame| frame),

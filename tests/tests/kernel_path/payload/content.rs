@@ -1,4 +1,4 @@
-//! Commands that carry file content: that they were there is evidence, by the command alone, and none of it travels.
+//! Commands with file content: the command alone is evidence, and the content is never sent.
 
 use sensor_common::slot::{
     RecordKind,
@@ -9,19 +9,19 @@ use sensor_tests::{HOOKS, Setup, flows};
 
 use super::{
     ENDS, begin_anew,
-    message::{REPLY, REQUEST, contents, of_smb1, of_smb2, rpc, smb1, smb1_with, smb2, smb2_with, unit},
+    message::{REPLY, REQUEST, contents, of_smb1, of_smb2, pdu, rpc, smb1, smb1_with, smb2, smb2_with},
     segment,
 };
 use crate::expect::on;
 
-/// Messages that one side sends, in segments, and whether they carry content.
+/// Messages of one side, in segments, and whether they carry content.
 type Row = (String, Side, Vec<Vec<u8>>, bool);
 
 fn row(name: impl Into<String>, reply: bool, message: &[u8], carries: bool) -> Row {
     (name.into(), if reply { Remote } else { Local }, vec![message.to_vec()], carries)
 }
 
-/// The same message, of which the server says that it failed.
+/// The same message with an error status of the server.
 fn failed(mut message: Vec<u8>) -> Vec<u8> {
     let status = if message[4] == 0xFF { 9 } else { 12 };
     message[status..status + 4].copy_from_slice(&0xC000_0022_u32.to_le_bytes());
@@ -42,7 +42,7 @@ fn rows() -> Vec<Row> {
             }
         }
     }
-    // MS-CIFS 2.2.2.1: what reads and writes; ECHO, CLOSE, NT_CREATE_ANDX, TRANSACTION2, LOGOFF_ANDX, TREE_DISCONNECT.
+    // MS-CIFS 2.2.2.1: reads and writes; ECHO, CLOSE, NT_CREATE_ANDX, TRANSACTION2, LOGOFF_ANDX, TREE_DISCONNECT.
     let reads = [0x0A, 0x13, 0x1A, 0x1B, smb1::READ_ANDX];
     let writes = [0x0B, 0x14, 0x1D, 0x1E, 0x1F, 0x2C, smb1::WRITE_ANDX, 0xC1];
     let others = [
@@ -66,29 +66,29 @@ fn rows() -> Vec<Row> {
         }
     }
     for kind in [rpc::REQUEST, rpc::RESPONSE, rpc::FAULT, rpc::BIND, rpc::BIND_ACK] {
-        let unit = unit(kind, 72);
+        let pdu = pdu(kind, 72);
         rows.push(row(
-            format!("SMB2 WRITE of unit {kind}"),
+            format!("SMB2 WRITE of pdu {kind}"),
             REQUEST,
-            &smb2_with(smb2::WRITE, REQUEST, 116, &unit),
+            &smb2_with(smb2::WRITE, REQUEST, 116, &pdu),
             false,
         ));
         rows.push(row(
-            format!("SMB2 READ of unit {kind}"),
+            format!("SMB2 READ of pdu {kind}"),
             REPLY,
-            &smb2_with(smb2::READ, REPLY, 84, &unit),
+            &smb2_with(smb2::READ, REPLY, 84, &pdu),
             false,
         ));
         rows.push(row(
-            format!("SMB1 write of unit {kind}"),
+            format!("SMB1 write of pdu {kind}"),
             REQUEST,
-            &smb1_with(smb1::WRITE_ANDX, REQUEST, 68, &unit),
+            &smb1_with(smb1::WRITE_ANDX, REQUEST, 68, &pdu),
             false,
         ));
         rows.push(row(
-            format!("SMB1 read of unit {kind}"),
+            format!("SMB1 read of pdu {kind}"),
             REPLY,
-            &smb1_with(smb1::READ_ANDX, REPLY, 64, &unit),
+            &smb1_with(smb1::READ_ANDX, REPLY, 64, &pdu),
             false,
         ));
     }

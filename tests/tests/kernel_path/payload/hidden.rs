@@ -1,4 +1,4 @@
-//! What is never told: files, and whatever cannot be read.
+//! Payload that is never reported: files, and unreadable messages.
 
 use sensor_common::payload::PieceKind::{Continued, Message};
 use sensor_common::slot::{
@@ -11,8 +11,8 @@ use sensor_tests::{Frame, Setup};
 use super::{
     ENDS, SECRET, alone, follow,
     message::{
-        REPLY, REQUEST, contents, of_smb2, rpc, session_message, smb1, smb1_with, smb2, smb2_header,
-        smb2_with, unit,
+        REPLY, REQUEST, contents, of_smb2, pdu, rpc, session_message, smb1, smb1_with, smb2, smb2_header,
+        smb2_with,
     },
     segment,
 };
@@ -22,14 +22,14 @@ use crate::expect::{hold, kept_syn};
 fn reports_no_file_message() {
     let file = contents(600);
     let mut rows = Vec::new();
-    // All commands of SMB2 but those that are evidence (MS-SMB2 2.2.1.2), with contents wherever something is looked for.
+    // All commands of SMB2 except those that are evidence (MS-SMB2 2.2.1.2), with file contents wherever the path reads.
     for command in 5..=18 {
         for (reply, side) in [(REQUEST, Local), (REPLY, Remote)] {
             for at in [68, 84, 116, 124] {
                 let message = smb2_with(command, reply, at, &file);
                 rows.push(alone(
                     format!("SMB2 command {command}, reply {reply}, contents at {at}"),
-                    segment(ENDS, side, 1, &message).hushed(),
+                    segment(ENDS, side, 1, &message).unreported(),
                 ));
             }
         }
@@ -42,7 +42,7 @@ fn reports_no_file_message() {
                 let message = smb1_with(command, reply, at, &file);
                 rows.push(alone(
                     format!("SMB1 command {command:#x}, reply {reply}, contents at {at}"),
-                    segment(ENDS, side, 1, &message).hushed(),
+                    segment(ENDS, side, 1, &message).unreported(),
                 ));
             }
         }
@@ -52,7 +52,7 @@ fn reports_no_file_message() {
 
 #[test]
 fn bind_counts_only_where_the_command_has_its_data() {
-    let bind = [unit(rpc::BIND, 72), contents(100)].concat();
+    let bind = [pdu(rpc::BIND, 72), contents(100)].concat();
     let places = [
         ("WRITE reply", smb2::WRITE, REPLY, 116),
         ("READ request", smb2::READ, REQUEST, 84),
@@ -63,14 +63,14 @@ fn bind_counts_only_where_the_command_has_its_data() {
     ];
     let rows = places.map(|(name, command, reply, at)| {
         let side = if reply { Remote } else { Local };
-        alone(name, segment(ENDS, side, 1, &smb2_with(command, reply, at, &bind)).hushed())
+        alone(name, segment(ENDS, side, 1, &smb2_with(command, reply, at, &bind)).unreported())
     });
     follow("bind_counts_only_where_the_command_has_its_data", &Setup::default(), rows.to_vec());
 }
 
 #[test]
 fn marks_encrypted_and_compressed_messages_without_reporting_them() {
-    // Behind the identifier they look like a wanted message.
+    // After the identifier they look like a wanted message.
     let hidden = |identifier: u8| {
         let mut message = of_smb2(smb2::NEGOTIATE, REQUEST, 68);
         message[4] = identifier;
@@ -78,14 +78,14 @@ fn marks_encrypted_and_compressed_messages_without_reporting_them() {
         message
     };
     let rows = [("encrypted", 0xFD), ("compressed", 0xFC)]
-        .map(|(name, identifier)| alone(name, segment(ENDS, Local, 1, &hidden(identifier)).hushed()));
+        .map(|(name, identifier)| alone(name, segment(ENDS, Local, 1, &hidden(identifier)).unreported()));
     let test = "marks_encrypted_and_compressed_messages_without_reporting_them";
     follow(test, &Setup::default(), rows.to_vec());
     let marks = [("encrypted", 0xFD, mark::ENCRYPTED), ("compressed", 0xFC, mark::COMPRESSED)];
     let rows = marks.map(|(name, identifier, hides)| {
         let frame = Frame::tcp(ENDS.0, ENDS.1).flags(ACK).payload(&hidden(identifier));
         let reported = kept_syn(348).flags(ACK).payload(308).marked(mark::SMB_FROM_LOCAL | hides);
-        (name, frame, expected.reported())
+        (name, frame, reported.reported())
     });
     hold(test, &Setup::default(), rows);
 }
@@ -105,7 +105,7 @@ fn does_not_report_other_session_packets() {
         ("a session header alone", vec![0, 0, 2, 0]),
         ("without a session header", smb2_header(smb2::NEGOTIATE, REQUEST)),
     ]
-    .map(|(name, payload)| alone(name, segment(ENDS, Local, 1, &payload).hushed()));
+    .map(|(name, payload)| alone(name, segment(ENDS, Local, 1, &payload).unreported()));
     follow("does_not_report_other_session_packets", &Setup::default(), rows.to_vec());
 }
 
@@ -133,7 +133,7 @@ fn reports_only_the_first_of_several_messages() {
                     .reported(Message, 116, 100),
                 segment(ENDS, Local, 101, &together(smb2::TREE_CONNECT, 112)[100..])
                     .reported(Continued, 16, 16),
-                segment(ENDS, Local, 600, SECRET).hushed(),
+                segment(ENDS, Local, 600, SECRET).unreported(),
             ],
         ),
     ];
@@ -150,7 +150,7 @@ fn does_not_report_contents_behind_a_message() {
         "a session setup, then a write".to_owned(),
         vec![
             segment(ENDS, Local, 1, &both).reported(Message, 200, 200),
-            segment(ENDS, Local, next, SECRET).hushed(),
+            segment(ENDS, Local, next, SECRET).unreported(),
         ],
     )];
     follow("does_not_report_contents_behind_a_message", &Setup::default(), rows);

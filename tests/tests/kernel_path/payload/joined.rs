@@ -1,4 +1,4 @@
-//! Messages cut at random: what is told of the segments always joins to the message, and holds nothing else.
+//! Messages cut at random: the reported pieces always join to the message, and contain nothing else.
 
 use sensor_common::{evidence::LONGEST, slot::Side::Local};
 use sensor_tests::{HOOKS, Setup, Xorshift, pieces};
@@ -37,7 +37,7 @@ fn pieces_of_a_randomly_cut_message_join_to_it() {
             let stream = [&message[..], &contents(300)].concat();
             let start = (random.next() as u32).max(1);
             let mut parts = cut(&mut random, length);
-            // The last segment may hold some of what follows; others overlap, come twice, or in another order.
+            // The last segment may have bytes of the next message; others overlap, repeat, or come in another order.
             if let Some(last) = parts.last_mut() {
                 last.1 += random.below(300);
             }
@@ -49,7 +49,7 @@ fn pieces_of_a_randomly_cut_message_join_to_it() {
                 parts.swap(at, 1 + random.below(at));
             }
 
-            // What lies behind all that is wanted ends it, so it comes last.
+            // Bytes after the wanted ones end the range, so they come last.
             let wanted = length.min(LONGEST as usize);
             parts.sort_by_key(|(from, _)| *from >= wanted);
 
@@ -65,7 +65,7 @@ fn pieces_of_a_randomly_cut_message_join_to_it() {
                     for (place, byte) in joined[at..].iter_mut().zip(piece.bytes) {
                         *place = Some(*byte);
                     }
-                    assert!(at + piece.bytes.len() <= wanted, "round {round}: more than is wanted was told");
+                    assert!(at + piece.bytes.len() <= wanted, "round {round}: more than wanted was reported");
                 }
             }
             let joined: Option<Vec<u8>> = joined.into_iter().collect();

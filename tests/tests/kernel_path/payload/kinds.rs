@@ -8,12 +8,12 @@ use sensor_tests::Setup;
 
 use super::{
     Course, ENDS, Ends, SECRET, alone, datagram, follow,
-    message::{REPLY, REQUEST, of_smb1, of_smb2, rpc, smb1, smb1_with, smb2, smb2_with, unit},
+    message::{REPLY, REQUEST, of_smb1, of_smb2, pdu, rpc, smb1, smb1_with, smb2, smb2_with},
     segment,
 };
 use crate::any_port::session_request;
 
-/// A message of the client or, as a reply, of the server: told whole.
+/// A message of the client or, as a reply, of the server: reported whole.
 fn whole(name: &str, reply: bool, message: &[u8]) -> Course {
     let side = if reply { Remote } else { Local };
     alone(name, segment(ENDS, side, 0x1234_5678, message).reported_whole(Message))
@@ -89,7 +89,7 @@ fn reports_a_netbios_session_request() {
 /// A message with these bytes at this place.
 type Carrier = fn(usize, &[u8]) -> Vec<u8>;
 
-/// The units that bind, each told whole.
+/// The PDUs that bind, each reported whole.
 const BINDING: [(&str, u8); 6] = [
     ("bind", rpc::BIND),
     ("bind_ack", rpc::BIND_ACK),
@@ -114,18 +114,18 @@ fn named_pipe_reports_binds_whole_and_requests_up_to_the_opnum() {
     let mut rows = Vec::new();
     for (carrier, reply, at, message) in carriers {
         for (name, kind) in BINDING {
-            rows.push(whole(&format!("{carrier} with {name}"), reply, &message(at, &unit(kind, 72))));
+            rows.push(whole(&format!("{carrier} with {name}"), reply, &message(at, &pdu(kind, 72))));
         }
         let side = if reply { Remote } else { Local };
-        let request = segment(ENDS, side, 9, &message(at, &unit(rpc::REQUEST, 400)));
+        let request = segment(ENDS, side, 9, &message(at, &pdu(rpc::REQUEST, 400)));
         let header = at + 24;
         rows.push(alone(
             format!("{carrier} with a request"),
             request.reported(Message, header as u32, header),
         ));
         for kind in [rpc::RESPONSE, rpc::FAULT] {
-            let answer = segment(ENDS, side, 9, &message(at, &unit(kind, 400)));
-            rows.push(alone(format!("{carrier} with answer {kind}"), answer.hushed()));
+            let answer = segment(ENDS, side, 9, &message(at, &pdu(kind, 400)));
+            rows.push(alone(format!("{carrier} with answer {kind}"), answer.unreported()));
         }
     }
     let test = "named_pipe_reports_binds_whole_and_requests_up_to_the_opnum";
@@ -138,24 +138,24 @@ fn endpoint_mapper_reports_binds_whole_and_requests_up_to_the_opnum() {
     let served: Ends = ("10.0.0.2:135", "8.8.4.4:50000");
     let mut rows = Vec::new();
     for (name, kind) in BINDING {
-        rows.push(alone(name, segment(ends, Local, 5, &unit(kind, 116)).reported_whole(Rpc)));
+        rows.push(alone(name, segment(ends, Local, 5, &pdu(kind, 116)).reported_whole(Rpc)));
         rows.push(alone(
             format!("{name} of the external side"),
-            segment(ends, Remote, 5, &unit(kind, 60)).reported_whole(Rpc),
+            segment(ends, Remote, 5, &pdu(kind, 60)).reported_whole(Rpc),
         ));
         rows.push(alone(
             format!("{name} to an internal server"),
-            segment(served, Remote, 5, &unit(kind, 60)).reported_whole(Rpc),
+            segment(served, Remote, 5, &pdu(kind, 60)).reported_whole(Rpc),
         ));
-        let two = [unit(kind, 72), unit(rpc::RESPONSE, 300)].concat();
+        let two = [pdu(kind, 72), pdu(rpc::RESPONSE, 300)].concat();
         rows.push(alone(
             format!("{name} with more behind"),
             segment(ends, Local, 5, &two).reported(Rpc, 72, 72),
         ));
     }
-    let request = unit(rpc::REQUEST, 300);
+    let request = pdu(rpc::REQUEST, 300);
     rows.push(alone("request", segment(ends, Local, 5, &request).reported(Rpc, 24, 24)));
-    let mut minor_one = unit(rpc::BIND, 72);
+    let mut minor_one = pdu(rpc::BIND, 72);
     minor_one[1] = 1;
     rows.push(alone("version 5.1", segment(ends, Local, 5, &minor_one).reported_whole(Rpc)));
     let test = "endpoint_mapper_reports_binds_whole_and_requests_up_to_the_opnum";
@@ -166,13 +166,13 @@ fn endpoint_mapper_reports_binds_whole_and_requests_up_to_the_opnum() {
 fn reports_no_other_payload_on_the_endpoint_mapper_port() {
     let ends: Ends = ("10.0.0.2:50000", "8.8.4.4:135");
     let changed = |at: usize, value: u8| {
-        let mut bind = unit(rpc::BIND, 72);
+        let mut bind = pdu(rpc::BIND, 72);
         bind[at] = value;
         bind
     };
     let payloads = [
-        ("response", unit(rpc::RESPONSE, 300)),
-        ("fault", unit(rpc::FAULT, 300)),
+        ("response", pdu(rpc::RESPONSE, 300)),
+        ("fault", pdu(rpc::FAULT, 300)),
         ("version 4", changed(0, 4)),
         ("version 5.2", changed(1, 2)),
         ("big-endian", changed(4, 0)),
@@ -182,10 +182,10 @@ fn reports_no_other_payload_on_the_endpoint_mapper_port() {
         ("a length of zero", changed(8, 0)),
         ("text", b"GET / HTTP/1.1\r\n\r\n".to_vec()),
     ];
-    let rows = payloads.map(|(name, payload)| alone(name, segment(ends, Local, 5, &payload).hushed()));
+    let rows = payloads.map(|(name, payload)| alone(name, segment(ends, Local, 5, &payload).unreported()));
     let test = "reports_no_other_payload_on_the_endpoint_mapper_port";
     follow(test, &Setup::default(), rows.to_vec());
-    let on_445 = vec![alone("bind on port 445", segment(ENDS, Local, 5, &unit(rpc::BIND, 72)).hushed())];
+    let on_445 = vec![alone("bind on port 445", segment(ENDS, Local, 5, &pdu(rpc::BIND, 72)).unreported())];
     follow(test, &Setup::default(), on_445);
 }
 
@@ -200,17 +200,17 @@ fn reports_only_the_first_datagram_of_each_side() {
     let rows = pairs.map(|(name, ends)| {
         let steps = vec![
             datagram(ends, Local, &query).reported_whole(Datagram),
-            datagram(ends, Local, SECRET).hushed(),
+            datagram(ends, Local, SECRET).unreported(),
             datagram(ends, Remote, &query[..1]).reported_whole(Datagram),
-            datagram(ends, Remote, SECRET).hushed(),
-            datagram(ends, Local, SECRET).hushed(),
+            datagram(ends, Remote, SECRET).unreported(),
+            datagram(ends, Local, SECRET).unreported(),
         ];
         (name.to_owned(), steps)
     });
     let long = [&[0x42; 512][..], SECRET].concat();
     let ends = pairs[0].1;
     let cut = alone("a long one is cut", datagram(ends, Local, &long).reported(Datagram, 512, 512));
-    let empty = vec![datagram(ends, Remote, &[]).hushed(), datagram(ends, Remote, SECRET).hushed()];
+    let empty = vec![datagram(ends, Remote, &[]).unreported(), datagram(ends, Remote, SECRET).unreported()];
     let rows = rows.into_iter().chain([cut, ("the first has nothing in it".to_owned(), empty)]).collect();
     follow("reports_only_the_first_datagram_of_each_side", &Setup::default(), rows);
 }

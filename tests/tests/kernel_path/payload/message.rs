@@ -1,4 +1,4 @@
-//! Messages, byte for byte as far as anybody looks at them.
+//! Messages, byte for byte as far as the path reads them.
 
 use sensor_common::smb::{SMB1, SMB2};
 
@@ -31,7 +31,7 @@ pub(crate) mod smb1 {
     pub(crate) const NT_CREATE_ANDX: u8 = 0xA2;
 }
 
-/// Types of DCE-RPC units (C706 12.6.4).
+/// Types of DCE-RPC PDUs (C706 12.6.4).
 pub(crate) mod rpc {
     pub(crate) const REQUEST: u8 = 0;
     pub(crate) const RESPONSE: u8 = 2;
@@ -44,11 +44,11 @@ pub(crate) mod rpc {
     pub(crate) const AUTH3: u8 = 16;
 }
 
-/// Who says it.
+/// The sender.
 pub(crate) const REQUEST: bool = false;
 pub(crate) const REPLY: bool = true;
 
-/// A session message (RFC 1002 4.3.1) of `length` bytes in all, that begins with these; the rest counts up, so that no two
+/// A session message (RFC 1002 4.3.1) of `length` bytes in all that begins with these; the rest counts up, so that no two
 /// places look the same.
 pub(crate) fn session_message(beginning: &[u8], length: usize) -> Vec<u8> {
     let [_, a, b, c] = ((length - 4) as u32).to_be_bytes();
@@ -107,18 +107,18 @@ pub(crate) fn smb1_with(command: u8, reply: bool, at: usize, data: &[u8]) -> Vec
     with_data(smb1_header(command, reply), at, data)
 }
 
-/// A DCE-RPC unit of `length` bytes (C706 12.6.3.1). What is behind byte 24 of a request or an answer is secret.
-pub(crate) fn unit(kind: u8, length: usize) -> Vec<u8> {
+/// A DCE-RPC PDU of `length` bytes (C706 12.6.3.1). Bytes behind 24 of a request or an answer are secret.
+pub(crate) fn pdu(kind: u8, length: usize) -> Vec<u8> {
     let [low, high] = (length as u16).to_le_bytes();
-    let mut unit = vec![5, 0, kind, 3, 0x10, 0, 0, 0, low, high, 0, 0, 1, 0, 0, 0];
-    unit.resize(length.min(24), 0x77);
+    let mut pdu = vec![5, 0, kind, 3, 0x10, 0, 0, 0, low, high, 0, 0, 1, 0, 0, 0];
+    pdu.resize(length.min(24), 0x77);
     let carries_data = matches!(kind, rpc::REQUEST | rpc::RESPONSE | rpc::FAULT);
     let rest: Vec<u8> = if carries_data { contents(length) } else { vec![0x99; length] };
-    unit.extend(&rest[..length - unit.len()]);
-    unit
+    pdu.extend(&rest[..length - pdu.len()]);
+    pdu
 }
 
-/// So many bytes of a file.
+/// This many bytes of a file.
 pub(crate) fn contents(length: usize) -> Vec<u8> {
     SECRET.iter().copied().cycle().take(length).collect()
 }

@@ -1,4 +1,4 @@
-//! Payload that is evidence: which messages are told, how much of them, and that nothing else ever is.
+//! Payload that is evidence: which messages are reported, and how much of them.
 
 mod amounts;
 mod budget;
@@ -26,16 +26,16 @@ use sensor_tests::{Frame, HOOKS, Setup, TEST_RUN_IFINDEX, Twin, pieces};
 
 use crate::expect::{CLIENT, SERVER, on};
 
-/// Stands wherever file contents would. A record that holds it is a fault.
+/// A marker for file contents. A record that contains it is a fault.
 pub(crate) const SECRET: &[u8] = b"<contents of a file>";
 
 /// A connection: its internal and its external end.
 pub(crate) type Ends = (&'static str, &'static str);
 
-/// The connection that most fixtures are about.
+/// The connection of most fixtures.
 pub(crate) const ENDS: Ends = (CLIENT, SERVER);
 
-/// A piece as it is to be told: all of [`Piece`] but the time.
+/// An expected piece: all of [`Piece`] except the time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ExpectedPiece {
     id: FlowId,
@@ -53,14 +53,14 @@ impl ExpectedPiece {
     }
 }
 
-/// A frame on its way, and what is to be told of it.
+/// A frame, and its expected report.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
     frame: Vec<u8>,
     reported: Option<ExpectedPiece>,
 }
 
-/// Payload that somebody sends.
+/// Payload of a sender.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
     id: FlowId,
@@ -93,8 +93,8 @@ fn id(transport: u8, ends: Ends) -> FlowId {
 }
 
 impl Sent {
-    /// The same payload in a frame that is bent.
-    pub(crate) fn bent(mut self, bend: impl FnOnce(Frame) -> Frame) -> Self {
+    /// The same payload in a modified frame.
+    pub(crate) fn modified(mut self, bend: impl FnOnce(Frame) -> Frame) -> Self {
         self.frame = bend(self.frame);
         self
     }
@@ -104,18 +104,18 @@ impl Sent {
         self.frame.build()
     }
 
-    /// Nothing is to be told of it.
-    pub(crate) fn hushed(self) -> Step {
+    /// Nothing is reported of it.
+    pub(crate) fn unreported(self) -> Step {
         Step { frame: self.build(), reported: None }
     }
 
-    /// Its first `captured` bytes are to be told as `kind`, of `wanted`.
+    /// Its first `captured` bytes are reported as `kind`, of `wanted`.
     pub(crate) fn reported(self, kind: PieceKind, wanted: u32, captured: usize) -> Step {
         let reported = self.piece(kind, wanted, captured);
         Step { frame: self.build(), reported: Some(reported) }
     }
 
-    /// All of it is to be told as `kind`, and was wanted.
+    /// All of it is reported as `kind`, and was wanted.
     pub(crate) fn reported_whole(self, kind: PieceKind) -> Step {
         let length = self.payload.len();
         self.reported(kind, length as u32, length)
@@ -140,7 +140,7 @@ impl Step {
     }
 }
 
-/// A name that states the behaviour, and the frames of a connection in their order.
+/// A name that states the behaviour, and the frames of a connection in order.
 pub(crate) type Course = (String, Vec<Step>);
 
 /// A course of one frame.
@@ -148,8 +148,8 @@ pub(crate) fn alone(name: impl Into<String>, step: Step) -> Course {
     (name.into(), vec![step])
 }
 
-/// Plays each course to both engines at every hook, each time as a new flow, and tells all that go another way. At XDP, also
-/// to the program for kernels whose frames are in one piece.
+/// Plays each course to both engines at every hook, each time as a new flow, and reports all that differ. At XDP, also
+/// to the program for kernels with linear frames.
 pub(crate) fn follow(test: &str, setup: &Setup, courses: Vec<Course>) {
     assert!(!courses.is_empty(), "no course at all");
     let courses = Arc::new(courses);
@@ -160,7 +160,7 @@ pub(crate) fn follow(test: &str, setup: &Setup, courses: Vec<Course>) {
     }
 }
 
-/// Plays each course at these hooks, or at those that BPF_PROG_TEST_RUN takes its frames at; what went wrong.
+/// Plays each course at these hooks, or at those whose frames BPF_PROG_TEST_RUN accepts; returns what went wrong.
 fn play_all(twin: &mut Twin, hooks: &[Hook], courses: &[Course]) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, steps) in courses {
@@ -188,17 +188,21 @@ fn play(twin: &mut Twin, hook: Hook, steps: &[Step]) -> Result<(), String> {
             return Err(format!("frame {number}:\nexpected {:?}\ngot {reported:?}", step.reported));
         }
         if effect.counted.get(Counter::PayloadSent) != reported.len() as u64 {
-            return Err(format!("frame {number}: {} told, counted {:?}", reported.len(), effect.changes()));
+            return Err(format!(
+                "frame {number}: {} reported, counted {:?}",
+                reported.len(),
+                effect.changes()
+            ));
         }
         let holds_secret = |record: &Vec<u8>| record.windows(SECRET.len()).any(|bytes| bytes == SECRET);
         if effect.records.iter().any(holds_secret) {
-            return Err(format!("frame {number}: file contents were told"));
+            return Err(format!("frame {number}: file contents were reported"));
         }
     }
     Ok(())
 }
 
-/// Has a bystander take the one slot.
+/// Lets a bystander take the only slot.
 pub(crate) fn begin_anew(twin: &mut Twin, hook: Hook) {
     twin.run(hook, &Frame::udp("10.255.255.254:9", "9.9.9.9:137").build()).unwrap();
 }

@@ -1,4 +1,4 @@
-//! Messages in several segments: every segment of a stretch that is wanted is told, in whatever order it comes.
+//! Messages in several segments: every segment of a wanted range is reported, in any order.
 
 use sensor_common::{
     payload::PieceKind::{Continued, Message, Rpc},
@@ -8,14 +8,14 @@ use sensor_tests::Setup;
 
 use super::{
     Course, ENDS, Ends, SECRET, Step, follow,
-    message::{REPLY, REQUEST, contents, of_smb2, rpc, smb2, smb2_with, unit},
+    message::{REPLY, REQUEST, contents, of_smb2, pdu, rpc, smb2, smb2_with},
     segment,
 };
 
-/// Where the streams of these fixtures begin.
+/// First sequence number of the streams of these fixtures.
 const START: u32 = 1_000;
 
-/// The segment that `side` sends with `part` of `message`, as the stream goes on.
+/// The segment of `side` with `part` of `message`, as the stream continues.
 fn part(side: Side, message: &[u8], part: std::ops::Range<usize>) -> Step {
     part_from(START, side, message, part)
 }
@@ -51,11 +51,11 @@ fn reports_segments_of_a_message_in_any_order() {
         course("byte for byte at its end", parts(&[0..493, 493..494, 494..496, 496..499, 499..500])),
     ];
     let mut ended = parts(&[0..200, 350..500]);
-    ended.push(segment(ENDS, Local, behind, SECRET).hushed());
-    ended.push(segment(ENDS, Local, START + 200, &message[200..350]).hushed());
+    ended.push(segment(ENDS, Local, behind, SECRET).unreported());
+    ended.push(segment(ENDS, Local, START + 200, &message[200..350]).unreported());
     rows.push(course("what lies behind the message ends it", ended));
     let mut before = vec![part(Local, &message, 0..200)];
-    before.push(segment(ENDS, Local, START - 50, SECRET).hushed());
+    before.push(segment(ENDS, Local, START - 50, SECRET).unreported());
     before.push(part(Local, &message, 200..500));
     rows.push(course("what lies before the message does not", before));
     let test = "reports_segments_of_a_message_in_any_order";
@@ -67,7 +67,7 @@ fn sequence_numbers_wrap_inside_a_message() {
     let message = setup_request(500);
     let rows = [u32::MAX - 99, u32::MAX - 199, u32::MAX - 249, u32::MAX - 498, 0].map(|start| {
         let part = |range| part_from(start, Local, &message, range);
-        let behind = segment(ENDS, Local, start.wrapping_add(500), SECRET).hushed();
+        let behind = segment(ENDS, Local, start.wrapping_add(500), SECRET).unreported();
         course(
             &format!("from {start}"),
             vec![part(0..200), part(350..500), part(200..350), part(200..201), behind],
@@ -88,7 +88,7 @@ fn range_ends_with_its_message() {
             vec![
                 part(Local, &message, 0..200),
                 segment(ENDS, Local, START + 200, &tail_and_file).reported(Continued, 100, 100),
-                segment(ENDS, Local, START + 200 + tail_and_file.len() as u32, SECRET).hushed(),
+                segment(ENDS, Local, START + 200 + tail_and_file.len() as u32, SECRET).unreported(),
             ],
         ),
         course(
@@ -96,16 +96,16 @@ fn range_ends_with_its_message() {
             vec![
                 part(Local, &message, 0..200),
                 part(Local, &message, 200..300),
-                segment(ENDS, Local, next, &file[..200]).hushed(),
-                segment(ENDS, Local, next + 200, &file[200..]).hushed(),
+                segment(ENDS, Local, next, &file[..200]).unreported(),
+                segment(ENDS, Local, next + 200, &file[200..]).unreported(),
             ],
         ),
         course(
             "another message begins before the first is complete",
             vec![
                 part(Local, &message, 0..200),
-                segment(ENDS, Local, next, &file).hushed(),
-                segment(ENDS, Local, START + 200, SECRET).hushed(),
+                segment(ENDS, Local, next, &file).unreported(),
+                segment(ENDS, Local, START + 200, SECRET).unreported(),
             ],
         ),
         course(
@@ -115,12 +115,12 @@ fn range_ends_with_its_message() {
                 part(Local, &message, 200..300),
                 part_from(next, Local, &setup_request(240), 0..120),
                 part_from(next, Local, &setup_request(240), 120..240),
-                segment(ENDS, Local, next + 240, SECRET).hushed(),
+                segment(ENDS, Local, next + 240, SECRET).unreported(),
             ],
         ),
         course(
             "a message in one segment awaits nothing",
-            vec![part(Local, &message, 0..300), segment(ENDS, Local, next, SECRET).hushed()],
+            vec![part(Local, &message, 0..300), segment(ENDS, Local, next, SECRET).unreported()],
         ),
     ];
     follow("range_ends_with_its_message", &Setup::default(), rows);
@@ -146,7 +146,7 @@ fn follows_both_sides_at_once() {
             "one side alone has something to go on with",
             vec![
                 part(Local, &request, 0..100),
-                segment(ENDS, Remote, START + 100, SECRET).hushed(),
+                segment(ENDS, Remote, START + 100, SECRET).unreported(),
                 part(Local, &request, 100..400),
             ],
         ),
@@ -165,20 +165,20 @@ fn range_does_not_outlive_its_flow() {
             vec![
                 part(Local, &message, 0..200),
                 elsewhere(150).reported(Message, 150, 150),
-                segment(ENDS, Local, START + 200, &message[200..]).hushed(),
+                segment(ENDS, Local, START + 200, &message[200..]).unreported(),
             ],
         ),
         course(
             "the same ends again, by a SYN",
             vec![
                 part(Local, &message, 0..200),
-                segment(ENDS, Local, START + 199, &[]).bent(|frame| frame.flags(2)).hushed(),
-                segment(ENDS, Local, START + 200, &message[200..]).hushed(),
+                segment(ENDS, Local, START + 199, &[]).modified(|frame| frame.flags(2)).unreported(),
+                segment(ENDS, Local, START + 200, &message[200..]).unreported(),
             ],
         ),
         course(
-            "a flow that follows where the stretch of another stood open",
-            vec![part(Local, &message, 0..200), segment(other, Local, START + 200, SECRET).hushed()],
+            "a flow that follows while the range of another was open",
+            vec![part(Local, &message, 0..200), segment(other, Local, START + 200, SECRET).unreported()],
         ),
     ];
     follow("range_does_not_outlive_its_flow", &Setup::default(), rows);
@@ -187,15 +187,15 @@ fn range_does_not_outlive_its_flow() {
 #[test]
 fn follows_split_binds_and_requests_to_the_wanted_end() {
     let rpc_ends: Ends = ("10.0.0.2:50000", "8.8.4.4:135");
-    let bind = unit(rpc::BIND, 160);
-    let in_pipe = smb2_with(smb2::WRITE, REQUEST, 116, &unit(rpc::REQUEST, 200));
+    let bind = pdu(rpc::BIND, 160);
+    let in_pipe = smb2_with(smb2::WRITE, REQUEST, 116, &pdu(rpc::REQUEST, 200));
     let rows = vec![
         course(
             "a bind to the endpoint mapper",
             vec![
                 segment(rpc_ends, Local, START, &bind[..60]).reported(Rpc, 160, 60),
                 segment(rpc_ends, Local, START + 60, &bind[60..]).reported(Continued, 100, 100),
-                segment(rpc_ends, Local, START + 160, SECRET).hushed(),
+                segment(rpc_ends, Local, START + 160, SECRET).unreported(),
             ],
         ),
         course(
@@ -203,7 +203,7 @@ fn follows_split_binds_and_requests_to_the_wanted_end() {
             vec![
                 segment(ENDS, Local, START, &in_pipe[..130]).reported(Message, 140, 130),
                 segment(ENDS, Local, START + 130, &in_pipe[130..]).reported(Continued, 10, 10),
-                segment(ENDS, Local, START + 140, SECRET).hushed(),
+                segment(ENDS, Local, START + 140, SECRET).unreported(),
             ],
         ),
     ];
@@ -213,7 +213,7 @@ fn follows_split_binds_and_requests_to_the_wanted_end() {
 
 #[test]
 fn reports_and_follows_messages_on_an_unwatched_port() {
-    // An engine apart: the port stays under suspicion.
+    // An engine apart: the port stays marked.
     let setup = Setup { ring_bytes: 1 << 18, ..Setup::default() };
     let ends: Ends = ("10.0.0.2:50000", "8.8.4.4:4445");
     let (request, reply) = (setup_request(500), of_smb2(smb2::SESSION_SETUP, REPLY, 200));
@@ -225,7 +225,7 @@ fn reports_and_follows_messages_on_an_unwatched_port() {
             sent(Local, START + 350, &request[350..]).reported(Continued, 150, 150),
             sent(Local, START + 200, &request[200..350]).reported(Continued, 300, 150),
             sent(Remote, 9, &reply).reported_whole(Message),
-            sent(Local, START + 500, SECRET).hushed(),
+            sent(Local, START + 500, SECRET).unreported(),
         ],
     )];
     follow("reports_and_follows_messages_on_an_unwatched_port", &setup, rows);

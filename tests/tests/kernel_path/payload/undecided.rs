@@ -1,4 +1,4 @@
-//! Messages whose first segment does not say yet whether they are evidence.
+//! Messages whose first segment does not show whether they are evidence.
 
 use sensor_common::{
     path::MAX_PIECES,
@@ -9,13 +9,13 @@ use sensor_tests::Setup;
 
 use super::{
     Course, ENDS, Step, alone, follow,
-    message::{REPLY, REQUEST, contents, of_smb1, of_smb2, rpc, smb1, smb2, smb2_with, unit},
+    message::{REPLY, REQUEST, contents, of_smb1, of_smb2, pdu, rpc, smb1, smb2, smb2_with},
     segment,
 };
 
 const START: u32 = 1_000;
 
-/// Segments of these lengths that `message` is sent in by the internal side; all of `told` bytes of it are to be told.
+/// `message` in segments of these lengths from the internal side; its first `reported` bytes are reported.
 fn sent_in(message: &[u8], lengths: &[usize], wanted: [usize; 2], reported: usize) -> Vec<Step> {
     let (mut at, mut steps) = (0, Vec::new());
     for (number, length) in lengths.iter().enumerate() {
@@ -25,7 +25,7 @@ fn sent_in(message: &[u8], lengths: &[usize], wanted: [usize; 2], reported: usiz
             let kind = if at == 0 { Message } else { Continued };
             sent.reported(kind, (wanted - at) as u32, (*length).min(wanted - at))
         } else {
-            sent.hushed()
+            sent.unreported()
         });
         at += length;
     }
@@ -33,7 +33,7 @@ fn sent_in(message: &[u8], lengths: &[usize], wanted: [usize; 2], reported: usiz
 }
 
 fn bind(command: u8, at: usize) -> Vec<u8> {
-    smb2_with(command, REQUEST, at, &unit(rpc::BIND, 72))
+    smb2_with(command, REQUEST, at, &pdu(rpc::BIND, 72))
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn stops_reporting_an_unwanted_message() {
         rows.push((format!("a file behind {first} bytes"), steps));
     }
     for first in [117, 118] {
-        // What could be the beginning of a file is not told, not even a byte of it.
+        // The possible beginning of a file is not reported, not even a byte of it.
         let steps = sent_in(&file, &[first, 100], [file.len(); 2], 0);
         rows.push((format!("{} bytes of a file with the header", first - 116), steps));
     }
@@ -87,11 +87,11 @@ fn reports_a_bind_behind_a_header_in_its_own_segment() {
             let steps = sent_in(&message, &[first, second, all - first - second], [all; 2], all);
             rows.push((format!("{name} after {first} bytes"), steps));
         }
-        let request = smb2_with(command, REQUEST, at, &unit(rpc::REQUEST, 72));
+        let request = smb2_with(command, REQUEST, at, &pdu(rpc::REQUEST, 72));
         let steps = sent_in(&request, &[at, 72], [request.len(), at + 24], at + 24);
         rows.push((format!("a request by {name}"), steps));
     }
-    let reply = smb2_with(smb2::READ, REPLY, 84, &unit(rpc::BIND_ACK, 68));
+    let reply = smb2_with(smb2::READ, REPLY, 84, &pdu(rpc::BIND_ACK, 68));
     let far = |from: usize, to: usize| segment(ENDS, Remote, START + from as u32, &reply[from..to]);
     let all = reply.len();
     rows.push((
@@ -113,7 +113,7 @@ fn reads_a_header_in_order_and_from_one_side_alone() {
     let rows: Vec<Course> = vec![
         (
             "a gap in the header".into(),
-            vec![first(), part(24, 100).hushed(), part(20, 120).reported(Continued, 280, 100)],
+            vec![first(), part(24, 100).unreported(), part(20, 120).reported(Continued, 280, 100)],
         ),
         ("the first again".into(), vec![first(), first(), part(20, 300).reported(Continued, 280, 280)]),
         (
@@ -121,15 +121,15 @@ fn reads_a_header_in_order_and_from_one_side_alone() {
             vec![
                 first(),
                 segment(ENDS, Remote, 5, &far).reported_whole(Message),
-                // What was known of the header is forgotten for that message's; the segment does not go on with it.
-                part(20, 300).hushed(),
+                // The stored header is replaced by that of the new message; the segment does not continue it.
+                part(20, 300).unreported(),
             ],
         ),
         (
             "another message instead".into(),
             vec![first(), segment(ENDS, Local, START + 300, &message).reported_whole(Message)],
         ),
-        alone("no room for a header", segment(ENDS, Local, 1, b"\0\0\0\x10\xFESMB@\0").hushed()),
+        alone("no space for a header", segment(ENDS, Local, 1, b"\0\0\0\x10\xFESMB@\0").unreported()),
     ];
     follow("reads_a_header_in_order_and_from_one_side_alone", &Setup::default(), rows);
 }
@@ -141,8 +141,12 @@ fn undecided_messages_use_at_most_half_of_the_pieces() {
     let mut steps: Vec<Step> = Vec::new();
     for number in 0..MAX_PIECES {
         let sent = segment(ENDS, Local, number * 200, &file[..60]);
-        steps.push(if number < MAX_PIECES / 2 { sent.reported(Message, 8_192, 60) } else { sent.hushed() });
-        steps.push(segment(ENDS, Local, number * 200 + 60, &file[60..200]).hushed());
+        steps.push(if number < MAX_PIECES / 2 {
+            sent.reported(Message, 8_192, 60)
+        } else {
+            sent.unreported()
+        });
+        steps.push(segment(ENDS, Local, number * 200 + 60, &file[60..200]).unreported());
     }
     steps.push(segment(ENDS, Local, 500_000, &setup).reported_whole(Message));
     follow(

@@ -1,14 +1,14 @@
-//! Time in the table: attempts settle, connections close, closed ones are forgotten.
+//! Time in the table: attempts time out, connections close, closed ones are forgotten.
 
 use super::{Change, EvictionQueue, FlowEntry, FlowTable};
 use crate::{address::FiveTuple, time::Timestamp};
 
-/// Closed connections of which the kernel holds nothing any more, as a part of the capacity: beyond these the ones that were closed
-/// first are forgotten, so that new connections need not evict each other.
+/// Closed connections without a slot, as a part of the capacity. Beyond these, those that were closed first
+/// are forgotten, so that new connections need not evict each other.
 const CLOSED_PART: usize = 2;
 
 impl<L: Default + Clone> FlowTable<L> {
-    /// Settles, closes and forgets what has had its time. To be called once a second or oftener.
+    /// Handles everything that is due. To be called at least once a second.
     pub fn advance(&mut self, now: Timestamp, changes: &mut Vec<Change<L>>) {
         self.settle(now, changes);
         self.close(now, changes);
@@ -17,10 +17,10 @@ impl<L: Default + Clone> FlowTable<L> {
         self.unread += self.early.expire(now);
     }
 
-    /// Connections whose time to be answered is up, each once.
+    /// Connections whose time to be answered is over, each once.
     fn settle(&mut self, now: Timestamp, changes: &mut Vec<Change<L>>) {
         while let Some((due, tuple)) = self.settling.front() {
-            // Nothing is due later than the wait from now, unless the clock was set back.
+            // No attempt is due later than the wait from now, unless the clock was set back.
             if *due > now && *due <= now + self.options.attempt_settle {
                 break;
             }
@@ -36,7 +36,7 @@ impl<L: Default + Clone> FlowTable<L> {
         }
     }
 
-    /// Connections that are over: ended and waited for, or idle for too long.
+    /// Connections that are over: ended a while ago, or idle for too long.
     fn close(&mut self, now: Timestamp, changes: &mut Vec<Change<L>>) {
         let (idle, settle) = (self.options.flow_idle, self.options.attempt_settle);
         let mut closed: Vec<_> = self
@@ -48,7 +48,7 @@ impl<L: Default + Clone> FlowTable<L> {
                 (entry.flow.first, entry.flow.tuple, entry.is_read())
             })
             .collect();
-        // In the order in which they began, so that the same traffic always gives the same order.
+        // In the order of their start, so that the same traffic always gives the same order.
         closed.sort();
         for (_, tuple, is_read) in closed {
             if is_read {
@@ -58,7 +58,7 @@ impl<L: Default + Clone> FlowTable<L> {
         }
     }
 
-    /// Releases what closed connections hold after an idle time more, and forgets those that nothing continues.
+    /// Releases the memory of connections that have been closed for an idle time, and forgets those that cannot continue.
     fn forget(&mut self, now: Timestamp) {
         let idle = self.options.flow_idle;
         let mut readers = self.readers;
@@ -87,7 +87,7 @@ impl<L: Default + Clone> FlowTable<L> {
         }
     }
 
-    /// Forgets so many of those that were closed first and that no slot holds.
+    /// Forgets this many of the connections that were closed first and are in no slot.
     fn forget_first_closed(&mut self, excess: usize) {
         if excess == 0 {
             return;
@@ -103,7 +103,7 @@ impl<L: Default + Clone> FlowTable<L> {
         }
     }
 
-    /// Releases the reader of the connection that was closed first; says whether there was one.
+    /// Releases the reader of the connection that was closed first; returns whether there was one.
     pub(super) fn release_closed_reader(&mut self) -> bool {
         while let Some(tuple) = self.closed_readers.pop_front() {
             if let Some(entry) = self.flows.get_mut(&tuple)
@@ -118,7 +118,7 @@ impl<L: Default + Clone> FlowTable<L> {
         false
     }
 
-    /// The end of the run: every connection that is open is removed as it stands, and nothing is remembered.
+    /// The end of the run: removes every open connection in its present state and remembers nothing.
     pub fn drain(&mut self, changes: &mut Vec<Change<L>>) {
         self.settling.clear();
         self.eviction = EvictionQueue::new();
@@ -131,7 +131,7 @@ impl<L: Default + Clone> FlowTable<L> {
         }
     }
 
-    /// The end of a run that will be continued: flows of which `stays` is not true are removed, and those that stay are looked at
+    /// The end of a run that another will continue: removes the flows for which `stays` is false, and reports those that stay
     /// once more, for their counts.
     pub fn drain_unless(&mut self, stays: impl Fn(&L) -> bool, changes: &mut Vec<Change<L>>) {
         let mut leaving: Vec<FlowEntry<L>> =

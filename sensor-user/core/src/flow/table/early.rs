@@ -1,4 +1,4 @@
-//! Pieces of payload that are read before the record of their flow, which another CPU wrote.
+//! Pieces of payload that arrive before the record of their flow, which another CPU wrote.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{
 /// Most pieces that wait for their flow.
 const MAX_EARLY: usize = 256;
 
-/// Time that they wait. The record of a flow is written before any piece of it, and read within a sweep.
+/// Time that they wait. The record of a flow is written before any of its pieces, and read within a sweep.
 const WAIT: Duration = Duration::from_secs(1);
 
 /// Pieces whose flow is not known yet.
@@ -54,7 +54,7 @@ impl EarlyPieces {
         fits
     }
 
-    /// Takes out the pieces of a flow that has come.
+    /// Takes out the pieces of a flow that has arrived.
     pub(super) fn take(&mut self, tuple: &FiveTuple) -> Vec<EarlyPiece> {
         if self.pieces.iter().all(|piece| piece.id.tuple != *tuple) {
             return Vec::new();
@@ -65,7 +65,7 @@ impl EarlyPieces {
         taken
     }
 
-    /// Drops pieces whose flow did not come: its record was lost, or it is not tracked. Gives their number.
+    /// Drops pieces whose flow did not arrive: its record was lost, or it is not tracked. Returns their number.
     pub(super) fn expire(&mut self, now: Timestamp) -> u64 {
         let before = self.pieces.len();
         self.pieces.retain(|piece| piece.since.distance(now) < WAIT);

@@ -1,4 +1,4 @@
-//! A connection in the table, and how long it stays there.
+//! A connection in the table, and its lifetime there.
 
 use std::time::Duration;
 
@@ -25,18 +25,18 @@ use crate::{
 /// Time without a packet after which an unanswered attempt is closed; Linux gives up 127 s after its first SYN.
 const ATTEMPT_IDLE: Duration = Duration::from_secs(150);
 
-/// Time for which a closed attempt is remembered, so that a very late packet does not begin another.
+/// Time for which a closed attempt is remembered, so that a very late packet does not begin another one.
 const REMEMBER_ATTEMPT: Duration = Duration::from_secs(60);
 
-/// Time for which a closed connection is remembered while a slot still holds it: its settled record is to come, and that is no
+/// Time for which a closed connection is remembered while it is in a slot: its settled record will arrive, and is no
 /// new connection.
 pub(super) const REMEMBER_SLOT: Duration = Duration::from_secs(86_400);
 
-/// Time for which a connection that was idle is continued, as the pair of its hosts is remembered in an incident. Linux sends
+/// Time for which an idle connection can continue, the same as for the pair of its hosts in an incident. Linux sends
 /// keep-alives every two hours.
 pub(super) const REMEMBER_IDLE: Duration = Duration::from_secs(7 * 86_400);
 
-/// Payload after which a connection is looked at again, before its counts have doubled.
+/// Payload after which a connection is reported again, before its counts have doubled.
 const LOOK_AGAIN: u64 = 1 << 20;
 
 /// A connection in the table; `L` is the caller's link to its incident.
@@ -46,32 +46,32 @@ pub struct FlowEntry<L> {
     pub flow: Flow,
     /// The caller's link.
     pub link: L,
-    /// When its time to be answered is up; distinguishes it from a later connection with the same five-tuple.
+    /// When its time to be answered is over; distinguishes it from a later connection with the same five-tuple.
     pub(super) settle_at: Timestamp,
     pub(super) closed: Option<Closed>,
     pub(super) reader: Option<Box<StreamReader>>,
     pub(super) reported: Reported,
 }
 
-/// A connection when it was closed.
+/// A connection at the time it was closed.
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Closed {
     pub(super) at: Timestamp,
     /// Its last packet.
     last: Timestamp,
     activity: Activity,
-    /// It ended, and was not only idle.
+    /// It ended, and was not just idle.
     ended: bool,
 }
 
-/// What was known of a connection when it was last given to be looked at.
+/// The counts of a connection when it was last reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reported {
     packets: u64,
     payload: u64,
 }
 
-/// What makes a connection worth another look as soon as it changes.
+/// The values whose change makes a connection worth reporting at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Snapshot {
     level: EvidenceLevel,
@@ -85,19 +85,19 @@ impl<L> FlowEntry<L> {
         Self { flow, link, settle_at, closed: None, reader: None, reported: Reported::default() }
     }
 
-    /// Whether it was given as closed and has not gone on since.
+    /// Whether it was reported as closed and has not continued since.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
         self.closed.is_some()
     }
 
-    /// Its view. `None` where its port is that of no service and no SMB was recognised.
+    /// Its view. `None` if its port is unwatched and no SMB was recognised.
     #[must_use]
     pub fn view(&self, services: &ServicePorts) -> Option<FlowView<'_>> {
         self.flow.view(services, self.is_closed())
     }
 
-    /// Its view, and the link to change beside it.
+    /// Its view, and the link as mutable.
     pub fn split(&mut self, services: &ServicePorts) -> Option<(FlowView<'_>, &mut L)> {
         let closed = self.is_closed();
         Some((self.flow.view(services, closed)?, &mut self.link))
@@ -114,7 +114,7 @@ impl<L> FlowEntry<L> {
         }
     }
 
-    /// Whether its counts have doubled, or much has moved, since this was last so.
+    /// Whether its counts have doubled, or much has moved, since this was last true.
     pub(super) fn has_grown(&mut self) -> bool {
         let counts = self.flow.counts();
         let (packets, payload) = (counts.total_packets(), counts.payload.iter().sum());
@@ -127,7 +127,7 @@ impl<L> FlowEntry<L> {
         grown
     }
 
-    /// Reads a piece; says whether there is something new.
+    /// Reads a piece; returns whether it adds something.
     pub(super) fn read(&mut self, piece: &Piece<'_>, key: &FingerprintKey, services: &ServicePorts) -> bool {
         if piece.kind == PieceKind::Datagram {
             return self.flow.read_datagram(piece, services);
@@ -141,18 +141,18 @@ impl<L> FlowEntry<L> {
         self.flow.learn(reader, new, services) || new
     }
 
-    /// Whether it takes one of the places of those that are read.
+    /// Whether it uses one of the limited readers.
     pub(super) const fn is_read(&self) -> bool {
         self.reader.is_some() || self.flow.datagrams.is_some()
     }
 
-    /// Drops what takes most of its memory: the reader and what that found.
+    /// Drops the reader and its facts, which use most of its memory.
     pub(super) fn release(&mut self) {
         self.reader = None;
         self.flow.drop_facts();
     }
 
-    /// It went on after it was closed.
+    /// It continued after it was closed.
     pub(super) fn reopen(&mut self) {
         self.closed = None;
         self.flow.resume_facts();
@@ -169,7 +169,7 @@ impl<L> FlowEntry<L> {
         });
     }
 
-    /// Whether it went on since it was closed. After an end, a late packet is none of that; after mere idleness every packet is.
+    /// Whether it continued since it was closed. After an end, a late packet does not count; after mere idleness every one does.
     pub(super) fn goes_on(&self, level_before: EvidenceLevel) -> bool {
         self.closed.is_some_and(|closed| {
             self.flow.level > level_before
@@ -181,7 +181,7 @@ impl<L> FlowEntry<L> {
         })
     }
 
-    /// Whether it is over at `now`: ended and waited for, or idle for too long.
+    /// Whether it is over at `now`: ended a while ago, or idle for too long.
     pub(super) fn is_over(&self, now: Timestamp, idle: Duration, settle: Duration) -> bool {
         let quiet = now.since(self.flow.last);
         if self.flow.is_ended() {
@@ -193,7 +193,7 @@ impl<L> FlowEntry<L> {
         }
     }
 
-    /// How long it is remembered after it was closed.
+    /// How long it is remembered after closing.
     pub(super) fn remembered_for(&self, idle: Duration) -> Duration {
         let by_itself = match self.closed {
             _ if self.flow.level < EvidenceLevel::Connected => REMEMBER_ATTEMPT,

@@ -1,7 +1,7 @@
-//! Which connection is taken out for a new one when the table is full.
+//! Which connection is evicted for a new one when the table is full.
 //!
-//! First goes the oldest that got no further than an attempt or a refusal: a flood of spoofed SYNs evicts itself. Then the oldest
-//! that connected and never spoke SMB, and those that are closed. One that speaks SMB stays until it is closed.
+//! First the oldest that got no further than an attempt or a refusal: a flood of spoofed SYNs evicts itself. Then the oldest
+//! that connected and never spoke SMB, and closed ones. A connection that speaks SMB stays until it is closed.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -19,20 +19,20 @@ use crate::{
     time::Timestamp,
 };
 
-/// Connections that are looked at in each queue to find one: what a record may cost at most.
+/// Connections that are inspected in each queue to find one: this bounds the cost of a record.
 const MAX_LOOKS: usize = 64;
 
-/// Places beyond twice those that are needed, before the queues are gone through.
+/// Queue entries beyond twice the number of connections, before the queues are cleaned.
 const SPARE: usize = 1_024;
 
-/// The connections of the table in the order in which they began.
+/// The connections of the table in the order of their start.
 #[derive(Debug)]
 pub(super) struct EvictionQueue {
-    /// Those that were not looked at yet.
+    /// Those that were not inspected yet.
     fresh: VecDeque<Place>,
-    /// Those that had connected when they were looked at.
+    /// Those that had connected when they were inspected.
     connected: VecDeque<Place>,
-    /// When the last began of those that were evicted while packets of them were in slots of the kernel.
+    /// The latest start among those that were evicted while their packets were in slots of the kernel.
     evicted_until: Timestamp,
 }
 
@@ -59,7 +59,7 @@ impl EvictionQueue {
         self.fresh.push_back(Place { tuple, settle_at });
     }
 
-    /// Takes the connection that is worth least out of the table, if there is one that may go.
+    /// Evicts the least valuable connection, if one may be evicted.
     fn evict<L>(&mut self, flows: &mut HashMap<FiveTuple, FlowEntry<L>>) -> Option<FlowEntry<L>> {
         let place = self.attempt(flows).or_else(|| self.quiet_connection(flows))?;
         let entry = flows.remove(&place.tuple)?;
@@ -81,7 +81,7 @@ impl EvictionQueue {
         None
     }
 
-    /// One of which the kernel holds nothing any more: its next packet begins another, and the last is not counted twice.
+    /// A connection without a slot: its next packet begins another one, and the last is not counted twice.
     fn quiet_connection<L>(&mut self, flows: &HashMap<FiveTuple, FlowEntry<L>>) -> Option<Place> {
         for _ in 0..MAX_LOOKS {
             let place = self.connected.pop_front()?;
@@ -99,18 +99,18 @@ impl EvictionQueue {
         None
     }
 
-    /// Whether a connection that the table does not hold and that began then may be one that was evicted.
+    /// Whether a connection that is not in the table and began then may have been evicted.
     const fn may_have_evicted(&self, first: Timestamp) -> bool {
         first.unix_nanos() <= self.evicted_until.unix_nanos()
     }
 
-    /// Places that are remembered.
+    /// Number of queue entries.
     #[cfg(test)]
     pub(super) fn places(&self) -> usize {
         self.fresh.len() + self.connected.len()
     }
 
-    /// Drops the places of connections that are gone, when they are many.
+    /// Drops the queue entries of connections that are gone, if there are many.
     pub(super) fn tidy<L>(&mut self, flows: &HashMap<FiveTuple, FlowEntry<L>>) {
         if self.fresh.len() + self.connected.len() > 2 * flows.len() + SPARE {
             for queue in [&mut self.fresh, &mut self.connected] {
@@ -122,7 +122,7 @@ impl EvictionQueue {
 }
 
 impl<L: Default + Clone> FlowTable<L> {
-    /// A connection that the table does not hold, if it is to be in it; evicts another for it when the table is full.
+    /// Admits a connection that is not in the table; evicts another for it if the table is full.
     pub(super) fn admit(
         &mut self,
         kind: Option<RecordKind>,
@@ -137,14 +137,14 @@ impl<L: Default + Clone> FlowTable<L> {
             let mut flow = Flow::new(tuple, times.0);
             let packets = flow.merge(kind, seen, times, &self.options.services);
             if flow.level < EvidenceLevel::Connected {
-                // It was evicted and reported then. What its slot held was taken back from the accounts.
+                // It was evicted and reported then. The counts of its slot were subtracted from the accounts.
                 self.accounted += if kind == Some(RecordKind::Settled) { packets } else { 0 };
                 return None;
             }
-            // It was connected after it was reported: from here on it is another, so that nothing is reported twice.
+            // It connected after it was reported: from here on it is another connection, so that nothing is reported twice.
             begins = Flow::after_eviction(tuple, times.1);
         }
-        // It was reported, and forgotten while its slot was left alone: all its packets were accounted then.
+        // It was reported, and forgotten while its slot was idle: all its packets were accounted then.
         if kind == Some(RecordKind::Settled) && now.since(times.1) > REMEMBER_SLOT {
             return None;
         }
@@ -163,7 +163,7 @@ impl<L: Default + Clone> FlowTable<L> {
         Some(begins)
     }
 
-    /// Connections that were taken out for others before they were over.
+    /// Connections that were evicted for others before they were over.
     #[must_use]
     pub const fn evicted(&self) -> u64 {
         self.evicted

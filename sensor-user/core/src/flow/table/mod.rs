@@ -1,7 +1,7 @@
 //! The table of connections.
 //!
 //! Takes observations and pieces of payload with the time as an argument, gives [`Change`]s. Bounded: when it is full, the
-//! connection that is worth least is evicted ([`eviction`]); one for which there is no place is counted, never silently left out.
+//! least valuable connection is evicted ([`eviction`]). A connection that does not fit is counted, never silently ignored.
 
 mod aging;
 mod early;
@@ -25,7 +25,7 @@ use crate::{
     time::{Moment, Timestamp},
 };
 
-/// Most connections whose messages are read at a time.
+/// Most connections with a reader at a time.
 const MAX_READERS: usize = 16_384;
 
 /// The table of connections. `L` is the caller's link from a connection to its incident; it is kept in the entry.
@@ -33,7 +33,7 @@ const MAX_READERS: usize = 16_384;
 pub struct FlowTable<L> {
     options: FlowTableOptions,
     flows: HashMap<FiveTuple, FlowEntry<L>>,
-    /// Connections in the order in which their time to be answered is up.
+    /// Connections in the order in which their time to be answered ends.
     settling: VecDeque<(Timestamp, FiveTuple)>,
     eviction: EvictionQueue,
     evicted: u64,
@@ -51,13 +51,13 @@ pub struct FlowTable<L> {
 /// What happened to a connection.
 #[derive(Debug)]
 pub enum Change<L> {
-    /// It is to be looked at: it began, its evidence rose, facts came, its roles became known, its counts doubled, its time to be
-    /// answered is up, or it went on after it was closed.
+    /// To be looked at: it began, its evidence rose, facts arrived, its roles became known, its counts doubled, its time to be
+    /// answered ended, or it continued after it was closed.
     Updated(FiveTuple),
     /// It is over or idle. Its entry stays in the table for a while, with its link, so that later packets continue it.
     Closed(FiveTuple),
-    /// It is not in the table any more and was not closed before: another connection took its five-tuple, it was evicted for
-    /// others, or the run ended. This is how it stood.
+    /// It left the table without being closed before: another connection took its five-tuple, it was evicted, or the run
+    /// ended. This is its last state.
     Removed(Box<FlowEntry<L>>),
 }
 
@@ -82,12 +82,12 @@ impl<L: Default + Clone> FlowTable<L> {
         }
     }
 
-    /// Fingerprints credentials with this key from now on.
+    /// Uses this key for the fingerprints of credentials from now on.
     pub fn set_fingerprint_key(&mut self, key: FingerprintKey) {
         self.options.fingerprint_key = key;
     }
 
-    /// Takes how many records the ring has lost so far.
+    /// Takes the number of records that the ring has lost so far.
     pub const fn set_lost_records(&mut self, lost: u64) {
         self.lost_records = lost;
     }
@@ -144,7 +144,7 @@ impl<L: Default + Clone> FlowTable<L> {
     fn begin(&mut self, mut flow: Flow, seen: &Observation, now: Moment, lookup: &mut dyn ProcessLookup) {
         let tuple = flow.tuple;
         let from_the_start = seen.marks & mark::OPENED_BY_SYN != 0;
-        // The sender of a SYN is the client: from the external side no process of this machine opened anything.
+        // The sender of a SYN is the client: if that is the external side, no process of this machine opened the connection.
         let inbound = from_the_start && seen.marks & mark::FIRST_FROM_LOCAL == 0;
         if !inbound {
             flow.process = lookup.process_of(&Opening { tuple, ticks: seen.first, from_the_start }, now);
@@ -156,7 +156,7 @@ impl<L: Default + Clone> FlowTable<L> {
         self.eviction.push(tuple, settle_at);
     }
 
-    /// Gives away an entry that was taken out. One that was closed was given as that.
+    /// Returns an entry that was taken out, unless it was reported as closed.
     fn remove(&mut self, mut entry: FlowEntry<L>, changes: &mut Vec<Change<L>>) {
         self.readers -= usize::from(entry.is_read());
         entry.reader = None;
@@ -166,7 +166,7 @@ impl<L: Default + Clone> FlowTable<L> {
         }
     }
 
-    /// Reads a piece of payload. It may be read before the record of its flow, which another CPU wrote: then it waits for that.
+    /// Reads a piece of payload. If it arrives before the record of its flow, which another CPU wrote, it waits for that.
     pub fn payload(&mut self, piece: &Piece<'_>, now: Moment, changes: &mut Vec<Change<L>>) {
         let tuple = piece.id.tuple;
         if !self.flows.contains_key(&tuple) {
@@ -176,13 +176,13 @@ impl<L: Default + Clone> FlowTable<L> {
         }
     }
 
-    /// Reads the pieces that waited for this connection; says whether they brought something new.
+    /// Reads the pieces that waited for this connection; returns whether they add something.
     fn read_early(&mut self, tuple: &FiveTuple, now: Moment) -> bool {
         let pieces = self.early.take(tuple);
         pieces.iter().fold(false, |new, early| self.read(&early.piece(), now) | new)
     }
 
-    /// Reads a piece of a connection in the table; says whether that is to be looked at again.
+    /// Reads a piece of a connection in the table; returns whether to look at the connection again.
     fn read(&mut self, piece: &Piece<'_>, now: Moment) -> bool {
         let at = self.options.clock.timestamp(piece.at, now);
         let makes_room = self.flows.get(&piece.id.tuple).is_some_and(FlowEntry::is_read)
@@ -203,18 +203,18 @@ impl<L: Default + Clone> FlowTable<L> {
         entry.read(piece, &self.options.fingerprint_key, &self.options.services) || reopened
     }
 
-    /// Pieces of payload that nobody could read for want of room.
+    /// Pieces of payload that were not read because all readers were in use.
     #[must_use]
     pub const fn unread(&self) -> u64 {
         self.unread
     }
 
-    /// Of the ports that the kernel marked, those whose marks have expired.
+    /// The marked ports whose marks have expired.
     pub fn expired_ports(&mut self, marked: &[u16], now: Timestamp) -> Vec<u16> {
         self.marked_ports.expired(marked, now)
     }
 
-    /// A connection of the table, be it closed.
+    /// A connection of the table, open or closed.
     #[must_use]
     pub fn entry(&self, tuple: &FiveTuple) -> Option<&FlowEntry<L>> {
         self.flows.get(tuple)
@@ -225,7 +225,7 @@ impl<L: Default + Clone> FlowTable<L> {
         self.flows.get_mut(tuple)
     }
 
-    /// All connections of the table, in no order.
+    /// All connections of the table, in no particular order.
     pub fn entries(&self) -> impl Iterator<Item = &FlowEntry<L>> {
         self.flows.values()
     }

@@ -1,4 +1,4 @@
-//! How the table works.
+//! Options of the table.
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use sensor_dissect::FingerprintKey;
 
 use crate::{service::ServicePorts, time::TickClock};
 
-/// How the table works.
+/// Options of the table.
 #[derive(Clone, Debug)]
 pub struct FlowTableOptions {
     /// Watched ports.
     pub services: ServicePorts,
-    /// Kernel ticks to time.
+    /// Conversion of kernel ticks to time.
     pub clock: TickClock,
-    /// Time that an attempt is given to be answered.
+    /// Time for an attempt to be answered.
     pub attempt_settle: Duration,
     /// Time without a packet after which a connection is closed.
     pub flow_idle: Duration,
-    /// Connections held at a time, those that are closed and remembered included.
+    /// Most connections at a time, including closed and remembered ones.
     pub capacity: usize,
     /// Key of the fingerprints of credentials.
     pub fingerprint_key: FingerprintKey,

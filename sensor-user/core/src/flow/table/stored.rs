@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{address::FiveTuple, flow::Flow};
 
-/// A connection as it is stored. What its messages said is not, but for counters: that is in its
+/// A connection as it is stored. Of its facts, only counters are stored: the facts themselves are in its
 /// incident.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StoredFlow<L> {
@@ -18,7 +18,7 @@ pub struct StoredFlow<L> {
 }
 
 impl<L> StoredFlow<L> {
-    /// The same after the machine was started anew: the slots that the kernel counted in are gone.
+    /// The same after a reboot: its slots are gone.
     #[must_use]
     pub fn without_slots(mut self) -> Self {
         self.flow.settle_slots();
@@ -37,7 +37,7 @@ impl<L> StoredFlow<L> {
 }
 
 impl<L: Default + Clone> FlowTable<L> {
-    /// Every connection of the table, those that are closed and remembered included, as it is to be stored.
+    /// Every connection of the table to store, including those that are closed and remembered.
     pub fn store(&self) -> impl Iterator<Item = StoredFlow<L>> + '_ {
         self.flows.values().map(|entry| {
             let mut flow = entry.flow.clone();
@@ -46,7 +46,7 @@ impl<L: Default + Clone> FlowTable<L> {
         })
     }
 
-    /// Takes stored connections up again. Their roles stay as they were; what passed meanwhile was not read.
+    /// Restores stored connections. Their roles stay; messages that passed in between were not read.
     pub fn restore(&mut self, mut stored: Vec<StoredFlow<L>>) {
         stored.sort_by_key(|stored| (stored.flow.first, stored.flow.tuple));
         for StoredFlow { mut flow, link, closed } in stored {

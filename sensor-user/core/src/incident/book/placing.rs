@@ -60,7 +60,7 @@ impl Book {
         }
         match direction {
             Direction::Outbound => client,
-            Direction::Inbound if view.level < EvidenceLevel::Answered => client,
+            Direction::Inbound if view.level < EvidenceLevel::Answered || !view.server_seen() => client,
             Direction::Inbound => {
                 if self.is_sweeping(view) {
                     self.narrow_down(exposure, client, view);

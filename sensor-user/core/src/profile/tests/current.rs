@@ -1,4 +1,4 @@
-//! What `elastic-current` has of its own, and how the published rules fire on connections that were seen.
+//! The specifics of `elastic-current`, and how the published rules fire on connections.
 
 use std::collections::HashSet;
 

@@ -57,7 +57,7 @@ fn destination_is_excluded_from_first_to_last_listed_address() {
 #[test]
 fn unlisted_address_is_on_the_internet() {
     for name in BOTH {
-        // Reserved for the sensor, and in none of the lists; public addresses of one's own likewise.
+        // Reserved for the sensor, and in none of the lists; the same is true of own public addresses.
         let settings = with_internal("9.0.0.0/8");
         let rulebook = Rulebook::of(name, &settings);
         for destination in ["0.1.2.3", "2001:db8::1", "fc00::1", "64:ff9b::a00:1", "9.1.2.3"] {

@@ -1,4 +1,4 @@
-//! Each profile, held to the tables of its source.
+//! Compares each profile with the tables of its source.
 
 mod current;
 mod elastic;
@@ -18,7 +18,7 @@ use crate::{
     rules::{self, fixtures::FlowFixture},
 };
 
-/// INTERNAL, as the published rules say it.
+/// INTERNAL, as in the published rules.
 const INTERNAL: &str = "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16";
 
 /// NOT-INTERNET, likewise.
@@ -68,7 +68,7 @@ fn rulebook(name: ProfileName) -> Rulebook {
     Rulebook::of(name, &Settings::default())
 }
 
-/// A TCP connection on which no SMB was seen.
+/// A TCP connection without SMB.
 fn tcp(client: &str, server: &str, port: u16) -> Question {
     Question {
         client: client.parse().unwrap(),
@@ -84,7 +84,7 @@ fn udp(client: &str, server: &str, port: u16) -> Question {
     Question { transport: UDP, ..tcp(client, server, port) }
 }
 
-/// Identifiers of the rules that fit, without the profile's name.
+/// Identifiers of the rules that match, without the profile's name.
 fn fitting(rulebook: &Rulebook, question: &Question) -> Vec<&'static str> {
     let prefix = rulebook.profile().name.name();
     let verdicts = rulebook.verdict(question).into_iter().filter(RuleVerdict::fits);

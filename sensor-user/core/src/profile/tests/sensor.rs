@@ -1,9 +1,9 @@
-//! The sensor's rules as data say the same as the rules themselves.
+//! The sensor's rules as data agree with the rules themselves.
 
 use super::*;
 use crate::rules::fixtures::{HistoryFixture, fired};
 
-/// Rules of the table that fit and take no further evidence.
+/// Rules of the table that match and need no further evidence.
 fn in_table(question: &Question) -> Vec<&'static str> {
     let verdicts = rulebook(ProfileName::Sensor).verdict(question);
     let fits = verdicts.iter().filter(|verdict| verdict.fits() && verdict.rule.evidence().is_none());

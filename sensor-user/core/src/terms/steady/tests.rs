@@ -60,7 +60,7 @@ fn knows_the_time_away_within_one_boot() {
 fn trusts_a_wall_clock_that_goes_forward_over_a_reboot() {
     let time = SteadyTime::of(saved_at(NOW), clocks(NOW + DAY, SECOND, 2));
     assert_eq!(time.at(ts(NOW + DAY)), NOW + DAY);
-    // One that was ahead goes on being so.
+    // An offset stays.
     let time = SteadyTime::of(saved_at(NOW + YEAR), clocks(NOW + YEAR + DAY, SECOND, 2));
     assert_eq!(time.at(ts(NOW + YEAR + DAY)), NOW + DAY);
     let nameless = Clocks { boot: None, ..clocks(NOW + DAY, 3 * HOUR, 0) };

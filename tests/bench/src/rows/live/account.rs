@@ -1,4 +1,4 @@
-//! The sensor's books: whether each packet of the flood is told or counted somewhere.
+//! The sensor's accounts: whether each packet of the flood is in a record or counted somewhere.
 
 use std::{
     fmt,
@@ -88,7 +88,7 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Closes the books, after the last packet and the last record.
+    /// Closes the accounts, after the last packet and the last record.
     pub(super) fn new(counted: CounterValues, slots: &mut SlotReader, counts: RecordCounts) -> Self {
         let mut resident = 0;
         for cpu in 0..slots.cpus() {
@@ -103,10 +103,10 @@ impl Account {
         self.counted.sum(Counter::LOST_RECORDS)
     }
 
-    /// Holds the books against each other.
+    /// Compares the accounts with each other.
     ///
     /// # Errors
-    /// When a packet or a record is missing in them.
+    /// If a packet or a record is missing.
     pub(super) fn check(&self, sent: u64) -> Result<()> {
         let of = |counter| self.counted.get(counter);
         let (seen, kept) = (of(Counter::Seen), of(Counter::Kept));

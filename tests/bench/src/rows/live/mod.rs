@@ -1,7 +1,7 @@
 //! Packets a second that a receiver takes, on a live cable: ordinary traffic, and a flood of new connections.
 //!
 //! Frames are made by a program in the kernel and handed to the cable 64 at a time; sender and receiving kernel work on
-//! one processor, whatever reads in user space on the other. So the time of a packet is all that the kernel does for it.
+//! one processor, and readers in user space on the other. So the time of a packet is only the kernel's work for it.
 
 mod account;
 mod turns;
@@ -109,7 +109,7 @@ fn measure_here(effort: &Effort, suricata: Option<&Path>, reader: usize, sender:
     let mut rows = verdicts::ordinary(&receivers, &ordinary, feed.clock())?;
     rows.extend(verdicts::flood(&receivers, &flood, &account)?);
 
-    // What a reader in user space got while it could rest between rounds says little: it is started anew and gets no rest.
+    // A user-space reader that could rest between rounds is started again, and gets no rest.
     let flooded = |stand| feed.send(stand, &frame(445), effort.sustained_packets);
     let captured = |first: Result<Capture>, kind, stand| {
         first?.end()?;

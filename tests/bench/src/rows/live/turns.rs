@@ -14,16 +14,16 @@ use crate::{
 /// Rounds before those that count.
 const WARM_UP: usize = 2;
 
-/// Where something receives, or why it does not.
+/// The stand of a receiver, or why it has none.
 pub(super) type Receiver<'a> = Result<&'a Stand, String>;
 
-/// What receivers took.
+/// Frames that receivers took.
 pub(super) struct Turns {
     rates: Interleaved,
     totals: BTreeMap<&'static str, Total>,
 }
 
-/// All that one receiver was sent, the first rounds too.
+/// All frames sent to one receiver, including the first rounds.
 #[derive(Clone, Copy, Debug, Default)]
 struct Total {
     sent: u64,
@@ -62,7 +62,7 @@ impl Turns {
         self.totals.get(name).map_or(0, |total| total.received)
     }
 
-    /// Frames that found no room at a receiver's interface, ahead of any program.
+    /// Frames that a receiver's full queue dropped before any program.
     pub(super) fn refused(&self, name: &str) -> u64 {
         self.totals.get(name).map_or(0, |total| total.sent - total.received)
     }

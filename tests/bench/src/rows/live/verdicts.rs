@@ -1,4 +1,4 @@
-//! From what receivers took to rows.
+//! From received frames to rows.
 
 use anyhow::Result;
 
@@ -51,7 +51,7 @@ pub(super) fn flood(
     );
     let by_rule = match turns.rates(NFTABLES) {
         Ok(rates) => {
-            // What a program that does nothing leaves to gain.
+            // The upper bound: a program that does nothing.
             let most = Row::new(FLOOD, PASS, Unit::MillionsPerSecond, turns.rates(PASS)?.clone());
             rows.push(most.against(NFTABLES, rates));
             own()?.against(NFTABLES, rates)
@@ -67,8 +67,8 @@ pub(super) fn flood(
     Ok(rows)
 }
 
-/// What the sensor took of a flood that did not let up, by what a peer in user space got of the same, both by the time
-/// that passed.
+/// The sensor's packets in a sustained flood, relative to those of a peer in user space, both by elapsed
+/// time.
 pub(super) fn peer(name: &'static str, got: Result<(Sent, u64)>, own: Sent) -> Row {
     let what = match name {
         TCPDUMP => "sustained: the sensor by what tcpdump -w wrote",

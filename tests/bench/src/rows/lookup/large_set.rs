@@ -42,7 +42,7 @@ pub(super) fn configuration(nets: &[Ipv4Net]) -> Config {
     config
 }
 
-/// Puts `nets` into the plain trie of the baselines.
+/// Writes `nets` into the plain trie of the baselines.
 pub(super) fn fill_trie(baseline: &mut Baseline, nets: &[Ipv4Net]) -> Result<()> {
     let map = baseline.ebpf().map_mut("TRIE").context("the baselines have no TRIE")?;
     let mut trie: LpmTrie<_, [u8; 4], u32> = map.try_into().context("open the baseline's trie")?;
@@ -53,7 +53,7 @@ pub(super) fn fill_trie(baseline: &mut Baseline, nets: &[Ipv4Net]) -> Result<()>
     Ok(())
 }
 
-/// Puts the prefixes of `plan` into the baselines' copies of the sensor's maps: the trie and the tables ahead of it.
+/// Writes the prefixes of `plan` into the baselines' copies of the sensor's maps: the trie and the tables before it.
 pub(super) fn fill_tables(baseline: &mut Baseline, plan: &LoadPlan) -> Result<()> {
     let tables = Tables::new(&plan.prefixes, plan.capacity());
     let mut map = |name| {

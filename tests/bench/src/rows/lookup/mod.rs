@@ -1,4 +1,4 @@
-//! Prefix lookup with a very large set, and what it takes to load it.
+//! Prefix lookup with a very large set, and the cost of loading it.
 
 mod large_set;
 mod loading;
@@ -23,7 +23,7 @@ use crate::{
 const GROUP: &str = "prefixes";
 /// Rounds before those that count.
 const WARM_UP: usize = 2;
-/// Lookups of one sample: enough for each way to find what it needs in the caches that hold it.
+/// Lookups of one sample: enough to fill the caches for each method.
 const LOOKUPS: u32 = 100_000;
 /// How many times fewer rounds than for single packets.
 const FEWER_ROUNDS: usize = 5;

@@ -1,4 +1,4 @@
-//! A table and what it is fed in tests.
+//! A table and its input, for tests.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -29,7 +29,7 @@ pub(super) fn at(seconds: i64) -> Moment {
     Moment { at: Timestamp::from_unix_seconds(seconds), ticks: (seconds * 250) as u32 }
 }
 
-/// What one slot says of a connection from inside to port 445, that began with a SYN in the second 1.
+/// A slot of a connection from inside to port 445 that began with a SYN in the second 1.
 pub(super) fn seen(tcp_flags: [u8; 2], packets: [u64; 2], now: Moment) -> Observation {
     Observation {
         marks: mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN,
@@ -41,7 +41,7 @@ pub(super) fn seen(tcp_flags: [u8; 2], packets: [u64; 2], now: Moment) -> Observ
     }
 }
 
-/// The same, of which the slot began now.
+/// The same, with a slot that began now.
 pub(super) fn started(tcp_flags: [u8; 2], packets: [u64; 2], now: Moment) -> Observation {
     Observation { first: now.ticks, ..seen(tcp_flags, packets, now) }
 }
@@ -66,7 +66,7 @@ pub(super) fn from_port(port: u16, mut seen: Observation) -> Observation {
     seen
 }
 
-/// A change in short.
+/// A change, abbreviated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Did {
     Updated,

@@ -1,4 +1,4 @@
-//! Counts of slots, and when a connection is given to be looked at.
+//! Counts of slots, and when a connection is reported.
 
 use sensor_common::slot::{RecordKind, Side};
 
@@ -57,7 +57,7 @@ fn settled_counts_add_to_those_in_slots() {
     let mut bench = Bench::new();
     bench.opened(&seen(OPEN, [1, 0], at(1)), at(1));
     bench.observe(Some(RecordKind::Settled), &seen(OPEN, [10, 5], at(2)), at(2));
-    // A slot whose counts were near their limit goes on in another generation, with the same SYN.
+    // A slot whose counts were near their limit continues in another generation, with the same SYN.
     bench.swept(&with_generation(6, seen(OPEN, [4, 4], at(4))), at(4));
     assert_eq!((bench.table.accounted_packets(), bench.view().counts.packets), (23, [14, 9]));
 }

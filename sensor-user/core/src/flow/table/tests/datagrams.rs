@@ -1,4 +1,4 @@
-//! NetBIOS over UDP, by pieces as the kernel hands them up.
+//! NetBIOS over UDP, by pieces as the kernel sends them.
 
 use sensor_common::{
     payload::PieceKind,
@@ -51,14 +51,14 @@ fn level(bench: &Bench, ports: Ports) -> EvidenceLevel {
     bench.table.entry(&tuple).unwrap().flow.level
 }
 
-/// Whether the roles are known, and the direction; `None` where nothing has a view.
+/// Whether the roles are known, and the direction; `None` without a view.
 fn roles(bench: &Bench, ports: Ports) -> Option<(bool, Direction)> {
     let tuple = ports.counted([0; 2], Side::Local, at(1)).id.tuple;
     let view = bench.table.entry(&tuple).unwrap().view(&ServicePorts::default())?;
     Some((view.roles_known, view.direction))
 }
 
-/// A table with one flow in which a question was asked and something came back that was not read.
+/// A table with one flow with a question and an unread answer.
 fn replied() -> Bench {
     let mut bench = Bench::new();
     bench.opened(&ASKED.counted([1, 0], Side::Local, at(1)), at(1));

@@ -10,7 +10,7 @@ use crate::{level::EvidenceLevel, record::Piece};
 
 const CLOSED: Option<RecordKind> = Some(RecordKind::Closed);
 
-/// A connection in which a reset passed in the second 2, and that was closed.
+/// A connection with a reset in the second 2, which was closed.
 fn reset() -> Bench {
     let mut bench = Bench::new();
     bench.opened(&seen(OPEN, [4, 4], at(1)), at(1));
@@ -45,7 +45,7 @@ fn packets_in_flight_do_not_undo_a_reset() {
 #[test]
 fn forged_reset_ends_no_live_connection() {
     let mut bench = reset();
-    // Ten seconds of silence, then the session goes on: SMB of both sides, payload, and messages.
+    // After ten seconds of silence the session continues: SMB of both sides, payload, and messages.
     let spoken = mark::SMB_FROM_LOCAL | mark::SMB_FROM_REMOTE;
     let goes_on = with_marks(spoken, with_payload([200, 300], seen(RESET, [6, 7], at(12))));
     assert_eq!(bench.swept(&goes_on, at(12)), [Did::Updated]);
@@ -57,7 +57,7 @@ fn forged_reset_ends_no_live_connection() {
     let facts = bench.view().facts.unwrap();
     assert_eq!(facts.credentials[0].user.as_deref(), Some("alice"));
     assert_eq!(bench.view().counts.packets, [6, 7], "one sum");
-    // The reset that was ignored closes it no more: it stays open while it is used, and closes when it is idle.
+    // The ignored reset does not close it any more: it stays open while it is used, and closes when it is idle.
     assert_eq!(bench.advance(at(600)), []);
     assert_eq!(bench.advance(at(13 + 1_801)), [Did::Closed]);
 }

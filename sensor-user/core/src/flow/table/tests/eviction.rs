@@ -1,4 +1,4 @@
-//! A table that is full: which connection is evicted for which, and what is counted.
+//! A full table: which connection is evicted, and what is counted.
 
 use sensor_common::slot::{RecordKind, mark};
 
@@ -16,7 +16,7 @@ fn numbered(port: u16, (tcp_flags, packets): ([u8; 2], [u64; 2]), now: Moment) -
     from_port(port, started(tcp_flags, packets, now))
 }
 
-/// Begins one; gives the ports of those that were removed for it.
+/// Begins one; returns the ports of those that were evicted for it.
 fn begins(bench: &mut Bench, port: u16, how: ([u8; 2], [u64; 2]), seconds: i64, marks: u16) -> Vec<u16> {
     let one = with_marks(marks, numbered(port, how, at(seconds)));
     let removed = |change| match change {
@@ -48,7 +48,7 @@ fn evicts_slotless_connections_before_those_with_smb() {
     for port in 1..=4 {
         assert_eq!(begins(&mut bench, port, CONNECTED, 1, 0), NONE);
     }
-    // The kernel still counts for all of them: a packet more, and they would be given a second time.
+    // The kernel still counts for all of them: one more packet, and they would be reported a second time.
     assert_eq!(begins(&mut bench, 5, CONNECTED, 2, 0), NONE);
     assert_eq!((bench.table.len(), bench.table.untracked(), bench.table.evicted()), (4, 1, 0));
     settled(&mut bench, 3, CONNECTED, 1);
@@ -76,12 +76,12 @@ fn evicted_attempt_is_reported_and_counted_once() {
         assert_eq!(bench.observe(Some(RecordKind::Settled), &again, at(21)), []);
     }
     assert_eq!((bench.table.accounted_packets(), bench.table.evicted()), (8, 2));
-    // One that is answered after all is a connection.
+    // An attempt that is answered after all is a connection.
     let answered = Observation { last: at(22).ticks, ..numbered(1, CONNECTED, at(1)) };
     assert_eq!(bench.observe(Some(RecordKind::Rose), &answered, at(22)), [Did::Removed, Did::Updated]);
     let first = |bench: &Bench| bench.table.entry(&answered.id.tuple).unwrap().flow.first;
     assert!(first(&bench) > at(2).at, "it is another than the attempt that was evicted");
-    // Nor does the next look at its slot take that back.
+    // The next sweep of its slot does not undo that.
     let before = first(&bench);
     bench.swept(&answered, at(23));
     assert_eq!(first(&bench), before);

@@ -1,4 +1,4 @@
-//! How far connections get, by observations and messages.
+//! Evidence levels of connections, by observations and messages.
 
 use sensor_common::slot::{Side, mark};
 

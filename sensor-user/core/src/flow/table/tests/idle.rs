@@ -1,4 +1,4 @@
-//! Connections that are idle for long.
+//! Connections with long idle times.
 
 use sensor_common::slot::RecordKind;
 
@@ -7,7 +7,7 @@ use crate::{level::EvidenceLevel, record::Observation};
 
 const HOUR: i64 = 3_600;
 
-/// The kernel settles a slot that was idle for long, and opens it anew with the next packet, which is no SYN.
+/// The kernel settles a slot that was idle for long, and opens it again with the next packet, which is no SYN.
 fn keep_alive(number: u32, second: i64) -> [Observation; 2] {
     let before = with_generation(2 * number, seen(OPEN, [1, 1], at((second - 2 * HOUR).max(1))));
     let now = with_generation(2 * number + 2, started(OPEN, [1, 0], at(second)));

@@ -93,15 +93,15 @@ fn rpc_of_both_sides_counts_as_spoken() {
     let mut one = seen(OPEN, [4, 4], at(1));
     one.id.tuple.remote.set_port(135);
     bench.opened(&one, at(1));
-    let unit = |kind: u8| {
-        let mut unit = vec![5, 0, kind, 3, 0x10, 0, 0, 0, 24, 0, 0, 0, 1, 0, 0, 0];
-        unit.resize(24, 0);
-        unit
+    let pdu = |kind: u8| {
+        let mut pdu = vec![5, 0, kind, 3, 0x10, 0, 0, 0, 24, 0, 0, 0, 1, 0, 0, 0];
+        pdu.resize(24, 0);
+        pdu
     };
     for (side, kind, level) in
         [(Side::Local, 0, EvidenceLevel::Connected), (Side::Remote, 2, EvidenceLevel::Smb)]
     {
-        let bytes = unit(kind);
+        let bytes = pdu(kind);
         let piece = Piece {
             id: one.id,
             side,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{address::FlowId, level::EvidenceLevel, record::Observation, time::Moment};
 
-/// A connection in which alice logged on, and that is still open.
+/// An open connection in which alice logged on.
 fn alices() -> Bench {
     let mut bench = Bench::new();
     bench.opened(&seen(SYN, [1, 0], at(1)), at(1));
@@ -64,7 +64,7 @@ fn later_syn_on_another_cpu_starts_another_connection() {
     let mut bench = alices();
     let syn = Observation { cpu: 3, ..started(SYN, [1, 0], at(5)) };
     assert_eq!(bench.opened(&syn, at(5)), [Did::Removed, Did::Updated]);
-    // The slot of the first connection is still counted in: what is there now is not the second one's.
+    // The slot still counts the first connection: its present counts are not the second one's.
     assert_eq!(bench.view().counts.packets, [1, 0]);
     bench.swept(&with_payload([300, 200], seen(OPEN, [9, 10], at(6))), at(6));
     assert_eq!(bench.view().counts.packets, [1, 2], "an answer that its other direction's slot counts");
@@ -86,7 +86,7 @@ fn late_retry_of_a_syn_on_another_cpu_starts_nothing() {
     let on_another = |seen: Observation| Observation { cpu: 3, ..seen };
     bench.opened(&on_another(started(SYN, [1, 0], at(5))), at(5));
     bench.swept(&on_another(Observation { first: at(5).ticks, ..seen(OPEN, [2, 1], at(6)) }), at(6));
-    // The slot of the first connection counts what the server still sends.
+    // The slot of the first connection counts the packets that the server still sends.
     bench.swept(&seen(OPEN, [9, 10], at(6)), at(6));
     let retry = with_generation(4, started(SYN, [1, 0], at(5)));
     assert!(!bench.opened(&retry, at(7)).contains(&Did::Removed));

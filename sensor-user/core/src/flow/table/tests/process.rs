@@ -11,7 +11,7 @@ use crate::{
     time::Moment,
 };
 
-/// Knows one process, and keeps what it was asked for.
+/// Knows one process, and records the questions.
 #[derive(Default)]
 struct Asked(Vec<Opening>);
 

@@ -1,11 +1,11 @@
-//! Who is the client, and whether that is known.
+//! Which end is the client, and whether that is known.
 
 use sensor_common::slot::{RecordKind, Side, mark, tcp};
 
 use super::bench::*;
 use crate::{address::Direction, level::EvidenceLevel, record::Observation, service::ServicePorts};
 
-/// A packet of which no SYN was seen, from one side.
+/// A packet of one side, without a SYN.
 fn stray(side: Side, flags: u8) -> Observation {
     let (tcp_flags, packets) = match side {
         Side::Local => ([flags, 0], [1, 0]),
@@ -61,7 +61,7 @@ fn level_derived_with_the_wrong_client_does_not_stay() {
     assert_eq!((bench.view().direction, bench.view().level), (Direction::Outbound, EvidenceLevel::Attempt));
 }
 
-/// A connection of which the middle was seen, first a packet of the server.
+/// A connection seen from the middle, first a packet of the server.
 fn middle() -> Bench {
     let mut bench = Bench::new();
     let both = Observation { tcp_flags: [tcp::ACK; 2], ..stray(Side::Remote, tcp::ACK) };
@@ -113,6 +113,28 @@ fn forged_response_to_a_silent_host_shows_no_roles() {
     let reset = Observation { tcp_flags: [tcp::RST, tcp::ACK], ..stray(Side::Remote, tcp::ACK) };
     bench.swept(&Observation { counts: seen(SYN, [1, 1], at(1)).counts, ..reset }, at(2));
     assert!(!bench.view().roles_known);
+}
+
+#[test]
+fn forged_request_to_a_host_that_resets_it_shows_no_roles() {
+    let request = |bench: &mut Bench| {
+        let mut segment = with_payload([0, 80], stray(Side::Remote, tcp::ACK));
+        segment.id.tuple.local.set_port(445);
+        segment.id.tuple.remote.set_port(50_000);
+        bench.opened(&segment, at(1));
+        segment
+    };
+    let mut bench = Bench::new();
+    let segment = request(&mut bench);
+    let tuple = segment.id.tuple;
+    let view = |bench: &Bench| {
+        bench.table.entry(&tuple).and_then(|it| it.view(&ServicePorts::default())).unwrap().level
+    };
+    assert_eq!(view(&bench), EvidenceLevel::Attempt, "nothing answered");
+    let reset = Observation { tcp_flags: [tcp::RST, tcp::ACK], ..segment };
+    bench.swept(&Observation { counts: seen(SYN, [1, 1], at(1)).counts, ..reset }, at(2));
+    assert!(!bench.table.entry(&tuple).unwrap().flow.roles_known);
+    assert!(view(&bench) < EvidenceLevel::Connected);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use sensor_common::slot::{RecordKind, Side, mark};
 use super::{super::StoredFlow, bench::*};
 use crate::{level::EvidenceLevel, record::Observation};
 
-/// A table that goes on with what another had.
+/// A table that continues another.
 fn restarted(bench: &Bench) -> Bench {
     let stored: Vec<_> = bench.table.store().collect();
     let text = serde_json::to_string(&stored).unwrap();
@@ -32,7 +32,7 @@ fn connection_keeps_link_level_roles_and_sums_over_a_restart() {
     assert_eq!((view.counts.packets, view.joined_late, view.complete), ([4, 4], false, false));
     assert_eq!(view.facts.unwrap().logons_refused, 1);
     assert!(view.facts.unwrap().credentials.is_empty(), "who it was is not stored with it");
-    // The pinned program counted on in the same slot.
+    // The pinned program continued to count in the same slot.
     bench.swept(&seen(OPEN, [9, 8], at(60)), at(60));
     assert_eq!((bench.view().counts.packets, bench.table.accounted_packets()), ([9, 8], 9));
     assert_eq!(bench.advance(at(61)), [], "it is settled since long");
