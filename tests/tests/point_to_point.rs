@@ -24,7 +24,8 @@ impl Tunnel {
         ] {
             host.ip_batch(&format!(
                 "address add {v4}/32 dev tun0\naddress add {v6}/128 dev tun0\nlink set tun0 up\n\
-                 route add default dev tun0\n-6 route add default dev tun0"
+                 route add default dev tun0\n\
+                 route add ::/0 dev tun0"
             ))?;
         }
         Ok(Self { client, server, _cable: cable })

@@ -57,7 +57,7 @@ impl Counted {
         }
         let why = self.unknown_link.map_or_else(
             || "they are too short, or not of IP".to_owned(),
-            |unread| format!("they are of link type {}. The sensor reads {}", unread.0, link::READ),
+            |unread| format!("their link type is {}. The sensor reads {}", unread.0, link::READ),
         );
         Some(format!("none of its {} frames can be read, so it was not analysed: {why}", self.frames))
     }
