@@ -140,6 +140,10 @@ impl Output for StoreOutput {
         let _ = self.store.flush(patience);
     }
 
+    fn interface(&mut self, index: u32, name: &str) {
+        self.sensor.name_interface(index, name);
+    }
+
     fn keeps_state(&self) -> bool {
         true
     }

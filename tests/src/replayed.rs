@@ -54,6 +54,8 @@ impl Output for Kept {
 
     fn flush(&mut self, _patience: Duration) {}
 
+    fn interface(&mut self, _index: u32, _name: &str) {}
+
     fn keeps_state(&self) -> bool {
         false
     }

@@ -51,12 +51,11 @@ fn reports_a_session(arguments: &[&str], programs: [&str; 2]) -> Result<()> {
         let alert = agent.wait_for(|document| of_server(document) && shown(document))?;
         ensure!(alert.to_string().contains(USER) && alert.to_string().contains(SHARE), "{alert:#}");
         ensure!(!alert.to_string().contains(PASSWORD), "{alert:#}");
+        ensure!(alert["smb_sensor"]["smb"]["one_sided"] == false, "{alert:#}");
+        ensure!(text(&alert, "/observer/ingress/interface/name") == "tun0", "{alert:#}");
     }
     let ended = agent.stop()?;
     ensure!(ended.number("kept")? == ended.number("accounted")?, "{}", ended.statistics);
-    let alert = ended.found("smb-to-internet")?;
-    ensure!(alert["smb_sensor"]["smb"]["one_sided"] == false, "{alert:#}");
-    ensure!(text(alert, "/observer/ingress/interface/name") == "tun0", "{alert:#}");
     let left = attached(&tunnel.client, "tun0")?;
     ensure!(left.is_empty(), "still attached: {left:?}");
     recorded(&file)

@@ -8,7 +8,12 @@ use sensor_core::{Core, Start, flow::StoredFlow, rules, terms::KnownTerms};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Sensor, known_traffic::KnownTraffic, timekeeping};
+use super::{
+    Sensor,
+    interfaces::{self, Refused},
+    known_traffic::KnownTraffic,
+    timekeeping,
+};
 use crate::{
     config::Config,
     control::{self, Control},
@@ -45,13 +50,7 @@ impl Sensor {
                 Interface::names().join(", ")
             );
         }
-        let mut interfaces: Vec<Interface> = Vec::new();
-        for name in &config.interfaces {
-            let interface = Interface::named(name)?;
-            if interfaces.iter().all(|known| known.index != interface.index) {
-                interfaces.push(interface);
-            }
-        }
+        let interfaces = interfaces::present(&config.interfaces)?;
         if config.enforcement.active {
             permitted(config.profile).map_err(anyhow::Error::msg)?;
         }
@@ -163,6 +162,7 @@ impl Sensor {
         let swept = vec![0; kernel.slots.cpus()];
         let sensor = Self {
             attached,
+            refused: Refused::default(),
             kernel,
             swept,
             kernel_log,

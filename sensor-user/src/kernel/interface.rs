@@ -83,7 +83,7 @@ impl Interface {
     /// [`InterfaceError`], with the existing names.
     pub fn named(name: &str) -> Result<Self, InterfaceError> {
         let Ok(index) = if_nametoindex(name) else {
-            return Err(NoSuchInterface { name: name.to_owned(), present: Self::names() }.into());
+            return Err(Self::missing(name));
         };
         let entries: Vec<InterfaceAddress> =
             getifaddrs().into_iter().flatten().filter(|entry| entry.interface_name == name).collect();
@@ -102,21 +102,26 @@ impl Interface {
         Ok(Self { name, index, link, networks })
     }
 
-    /// Whether it still exists, under whatever name.
+    /// The error that there is no interface of this name or pattern.
     #[must_use]
-    pub fn exists(&self) -> bool {
-        // By listing: nix 0.31 gives an empty name instead of an error for a missing index.
-        if_nameindex().map_or(true, |all| all.iter().any(|one| one.index() == self.index))
+    pub fn missing(name: &str) -> InterfaceError {
+        NoSuchInterface { name: name.to_owned(), present: Self::names() }.into()
     }
 
-    /// Names of all interfaces except loopback.
+    /// Indexes and names of all interfaces.
+    ///
+    /// # Errors
+    /// If the kernel does not list them.
+    pub fn all() -> io::Result<Vec<(u32, String)>> {
+        let all = if_nameindex()?;
+        Ok(all.iter().map(|one| (one.index(), one.name().to_string_lossy().into_owned())).collect())
+    }
+
+    /// Names of all interfaces but loopback.
     #[must_use]
     pub fn names() -> Vec<String> {
-        let mut names: Vec<String> = if_nameindex()
-            .map(|all| all.iter().map(|one| one.name().to_string_lossy().into_owned()).collect())
-            .unwrap_or_default();
-        names.retain(|name| name != "lo");
-        names
+        let all = Self::all().unwrap_or_default();
+        all.into_iter().map(|(_, name)| name).filter(|name| name != "lo").collect()
     }
 }
 

@@ -10,6 +10,8 @@ use nix::sys::time::TimeVal;
 /// Bytes of a message's header, and of the fixed part of RTM_GETLINK and its answer (`struct ifinfomsg`).
 const HEADER_LEN: usize = 16;
 const LINK_LEN: usize = 16;
+/// The same of RTM_GETTFILTER (`struct tcmsg`).
+const FILTER_LEN: usize = 20;
 /// Bytes of an attribute's header.
 const ATTRIBUTE_LEN: usize = 4;
 
@@ -17,8 +19,9 @@ const ATTRIBUTE_LEN: usize = 4;
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
 
-/// Flags of a message: it is a request; it is one of several answers.
+/// Flags of a message: it is a request; it asks for all there are; it is one of several answers.
 const REQUEST: u16 = 1;
+const DUMP: u16 = 0x300;
 const MULTI: u16 = 2;
 
 /// Bits of an attribute's type that are no part of its number.
@@ -30,6 +33,13 @@ const XDP_PROGRAMS: [u16; 4] = [4, 5, 6, 7];
 /// Attributes of a GRE interface (include/uapi/linux/if_tunnel.h).
 const GRE_REMOTE: u16 = 7;
 const GRE_COLLECT_METADATA: u16 = 18;
+
+/// Identifier of a filter's program, among its options (include/uapi/linux/pkt_cls.h).
+const BPF_ID: u16 = 11;
+
+/// Parents of the filters of a clsact discipline (include/uapi/linux/pkt_sched.h).
+pub(super) const CLSACT_INGRESS: u32 = 0xFFFF_FFF2;
+pub(super) const CLSACT_EGRESS: u32 = 0xFFFF_FFF3;
 
 /// Longest answer that the kernel sends at once.
 const MAX_ANSWER: usize = 64 << 10;
@@ -53,7 +63,7 @@ impl LinkInfo {
     pub(super) fn of(index: u32) -> io::Result<Self> {
         let mut request = [0; LINK_LEN];
         request[4..8].copy_from_slice(&index.to_ne_bytes());
-        let answers = ask(libc::RTM_GETLINK, &request)?;
+        let answers = ask(libc::RTM_GETLINK, 0, &request)?;
         let answer = answers.first().ok_or(io::ErrorKind::UnexpectedEof)?;
         Self::read(answer).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
@@ -70,6 +80,24 @@ impl LinkInfo {
         }
         Some(info)
     }
+}
+
+/// Identifiers of the programs in the filters of an interface below `parent`.
+///
+/// # Errors
+/// As the kernel says; also when there is no such discipline.
+pub(super) fn filter_programs(index: u32, parent: u32) -> io::Result<Vec<u32>> {
+    let mut request = [0; FILTER_LEN];
+    request[4..8].copy_from_slice(&index.to_ne_bytes());
+    request[12..16].copy_from_slice(&parent.to_ne_bytes());
+    let answers = ask(libc::RTM_GETTFILTER, DUMP, &request)?;
+    Ok(answers.iter().filter_map(|answer| filter_program(answer)).collect())
+}
+
+fn filter_program(answer: &[u8]) -> Option<u32> {
+    let options = attributes(answer.get(FILTER_LEN..)?).find(|(kind, _)| *kind == libc::TCA_OPTIONS)?.1;
+    let id = attributes(options).find(|(kind, _)| *kind == BPF_ID)?.1;
+    Some(u32::from_ne_bytes(id.try_into().ok()?))
 }
 
 fn xdp_program(xdp: &[u8]) -> Option<u32> {
@@ -91,12 +119,12 @@ fn is_gre_without_remote(info: &[u8]) -> bool {
 }
 
 /// Sends a request; gives what is behind the headers of the answers.
-fn ask(kind: u16, body: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+fn ask(kind: u16, flags: u16, body: &[u8]) -> io::Result<Vec<Vec<u8>>> {
     let socket =
         socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
     setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(2, 0))?;
     let mut request = ((HEADER_LEN + body.len()) as u32).to_ne_bytes().to_vec();
-    request.extend([kind.to_ne_bytes(), REQUEST.to_ne_bytes()].as_flattened());
+    request.extend([kind.to_ne_bytes(), (REQUEST | flags).to_ne_bytes()].as_flattened());
     // Sequence number and sender: there is one question on this socket.
     request.extend([0; 8]);
     request.extend(body);
@@ -194,6 +222,16 @@ mod tests {
         assert!(!info(b"gre\0", &[remote([9, 9, 9, 9])]));
         assert!(!info(b"gre\0", &[remote([0; 4]), attribute(GRE_COLLECT_METADATA, &[])]));
         assert!(!info(b"gretap\0", &[remote([0; 4])]) && !info(b"vxlan\0", &[]));
+    }
+
+    #[test]
+    fn reads_the_program_of_a_filter() {
+        let options = [attribute(7, b"smb_tc_in\0"), attribute(BPF_ID, &77_u32.to_ne_bytes())].concat();
+        let mut answer = vec![0; FILTER_LEN];
+        answer.extend(attribute(libc::TCA_KIND, b"bpf\0"));
+        assert_eq!(filter_program(&answer), None);
+        answer.extend(attribute(libc::TCA_OPTIONS, &options));
+        assert_eq!(filter_program(&answer), Some(77));
     }
 
     #[test]

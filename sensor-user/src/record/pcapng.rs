@@ -40,10 +40,10 @@ pub(super) const fn linktype(link: Link) -> Linktype {
     }
 }
 
-/// Writes a section's head.
+/// Writes a section header.
 ///
 /// # Errors
-/// As the destination says.
+/// Those of the destination.
 pub(super) fn write_head(
     out: &mut impl Write,
     interfaces: &[Interface],
@@ -61,21 +61,33 @@ pub(super) fn write_head(
         block_len2: 0,
     };
     let mut written = put(out, &mut head)?;
-    for Interface { name, link, .. } in interfaces {
-        let mut interface = InterfaceDescriptionBlock {
-            block_type: 0,
-            block_len1: 0,
-            linktype: linktype(*link),
-            reserved: 0,
-            snaplen: snap_length,
-            options: vec![option(IF_NAME, name.as_bytes()), option(IF_TSRESOL, &[9])],
-            block_len2: 0,
-            if_tsresol: 9,
-            if_tsoffset: 0,
-        };
-        written += put(out, &mut interface)?;
+    for interface in interfaces {
+        written += write_interface(out, interface, snap_length)?;
     }
     Ok(written)
+}
+
+/// Writes the description of an interface, which has the next number of its section.
+///
+/// # Errors
+/// Those of the destination.
+pub(super) fn write_interface(
+    out: &mut impl Write,
+    Interface { name, link, .. }: &Interface,
+    snap_length: u32,
+) -> io::Result<u64> {
+    let mut block = InterfaceDescriptionBlock {
+        block_type: 0,
+        block_len1: 0,
+        linktype: linktype(*link),
+        reserved: 0,
+        snaplen: snap_length,
+        options: vec![option(IF_NAME, name.as_bytes()), option(IF_TSRESOL, &[9])],
+        block_len2: 0,
+        if_tsresol: 9,
+        if_tsoffset: 0,
+    };
+    put(out, &mut block)
 }
 
 /// Writes a packet with a comment; returns the number of bytes written.

@@ -55,6 +55,7 @@ pub struct Recorder<W> {
     bounds: Bounds,
     /// What the packets of each interface begin with.
     links: Vec<Linktype>,
+    snap_length: u32,
     window: VecDeque<(Key, Packet)>,
     window_bytes: usize,
     flows: HashMap<Key, Alerted>,
@@ -97,6 +98,7 @@ impl<W: Write> Recorder<W> {
         Ok(Self {
             out,
             bounds,
+            snap_length,
             links: interfaces.iter().map(|interface| linktype(interface.link)).collect(),
             window: VecDeque::new(),
             window_bytes: 0,
@@ -107,6 +109,16 @@ impl<W: Write> Recorder<W> {
             full: false,
             tidied: 0,
         })
+    }
+
+    /// An interface appeared; its number is the next one.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn interface(&mut self, interface: &Interface) -> io::Result<()> {
+        self.links.push(linktype(interface.link));
+        self.bytes += pcapng::write_interface(&mut self.out, interface, self.snap_length)?;
+        Ok(())
     }
 
     /// Packets written.

@@ -57,6 +57,20 @@ fn read(bytes: &[u8]) -> Vec<(u64, String)> {
 }
 
 #[test]
+fn packets_of_an_interface_that_appears_later_are_kept() {
+    let mut recorder = recorder(BOUNDS);
+    let late = Packet { interface: 2, ..packet(1, CLIENT, SERVER) };
+    recorder.packet(late.clone()).unwrap();
+    let interface = Interface { name: "lan1".into(), index: 9, link: Link::Ethernet, networks: vec![] };
+    recorder.interface(&interface).unwrap();
+    recorder.packet(Packet { at: 2, ..late }).unwrap();
+    recorder.alerted(&ends(), "A", "r", 3).unwrap();
+    let packets = read(&recorder.out);
+    assert_eq!(packets.len(), 1, "there was no such interface before: {packets:?}");
+    assert_eq!(packets[0].0, 2);
+}
+
+#[test]
 fn packets_without_an_ethernet_header_are_kept_under_their_own_link_type() {
     let mut recorder = recorder(BOUNDS);
     let mut bare = packet(1, CLIENT, SERVER);

@@ -11,7 +11,7 @@ use etherparse::{
 use sensor_common::{counter::Counter, headers::Link};
 
 use super::Opinion;
-use crate::encapsulation::{GENEVE, VXLAN};
+use crate::encapsulation::{GENEVE, MPLS_IN_UDP, VXLAN, VXLAN_GPE};
 
 /// EtherTypes (IANA): IP, tags of IEEE 802.1Q and 802.1ad and their predecessor, PPPoE (RFC 2516), MPLS (RFC 3032).
 const IPV4: u16 = 0x0800;
@@ -92,12 +92,14 @@ pub(super) fn packet(frame: &[u8], link: Link, tunnels: bool) -> Result<Packet<'
     let transport = match network.protocol {
         ip_number::TCP => Transport::Tcp,
         ip_number::UDP => Transport::Udp,
-        ip_number::IPV4 | ip_number::IPV6 | ip_number::GRE if tunnels => return Err(TUNNEL),
+        ip_number::IPV4 | ip_number::IPV6 | ip_number::GRE | ip_number::MPLS_IN_IP if tunnels => {
+            return Err(TUNNEL);
+        }
         _ => return Err(Opinion::Foreign),
     };
     let [a, b, c, d, ..] = *network.transport else { return Err(Opinion::Unjudged(Counter::ShortFrame)) };
     let ports = [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])];
-    if tunnels && transport == Transport::Udp && [VXLAN, GENEVE].contains(&ports[1]) {
+    if tunnels && transport == Transport::Udp && [VXLAN, VXLAN_GPE, GENEVE, MPLS_IN_UDP].contains(&ports[1]) {
         return Err(TUNNEL);
     }
     let ip_len = if network.len == 0 { rest.len() } else { network.len };
