@@ -4,6 +4,7 @@
 
 mod answering;
 mod enforcing;
+mod files;
 mod interfaces;
 mod known_traffic;
 mod marked_ports;
@@ -19,11 +20,16 @@ use sensor_common::{counter::Counter, slot::mark};
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
     time::{Instant, MissedTickBehavior, interval},
 };
 use tracing::{error, info};
 
-use self::{interfaces::Refused, known_traffic::KnownTraffic};
+use self::{
+    files::{Files, FilesRead},
+    interfaces::Refused,
+    known_traffic::KnownTraffic,
+};
 use crate::{
     config::{BadThreatList, Config, ConfigError},
     control::Control,
@@ -52,18 +58,19 @@ const BATCH: usize = 4_096;
 ///
 /// # Errors
 /// Any failure of the start, in one line with what to do; nothing stays attached.
-pub async fn run(load: impl Fn(BadThreatList) -> Result<Config, ConfigError>) -> Result<()> {
+pub async fn run(load: impl Fn(BadThreatList) -> Result<Config, ConfigError> + Send + 'static) -> Result<()> {
     // Signals are handled before anything is attached, so a signal during the start ends it cleanly.
     let interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let mut supervisor = Supervisor::default();
-    let (mut sensor, control) = Sensor::start(load(BadThreatList::Refused)?, &supervisor)?;
+    let config = load(BadThreatList::Refused)?;
+    let (files, read) = files::start(load, &supervisor).context("cannot start a thread that reads files")?;
+    let (mut sensor, control) = Sensor::start(config, files, &supervisor)?;
     let records = readiness::of_ring(&sensor.kernel.records).context("cannot wait for the record ring")?;
     // Whatever ends the run, the observations so far are reported first.
-    let again = || load(BadThreatList::LeftOut);
     let signals = [interrupt, terminate, hangup];
-    let outcome = watch(&mut sensor, &records, control, again, signals, &mut supervisor).await;
+    let outcome = watch(&mut sensor, &records, control, read, signals, &mut supervisor).await;
     match (outcome, sensor.stop()) {
         (Err(error), Err(at_the_end)) => {
             error!("{at_the_end:#}");
@@ -78,7 +85,7 @@ async fn watch(
     sensor: &mut Sensor,
     records: &AsyncFd<OwnedFd>,
     mut control: Control,
-    load: impl Fn() -> Result<Config, ConfigError>,
+    mut read: mpsc::Receiver<FilesRead>,
     [mut interrupt, mut terminate, mut hangup]: [Signal; 3],
     supervisor: &mut Supervisor,
 ) -> Result<()> {
@@ -95,11 +102,14 @@ async fn watch(
             _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
             ended = supervisor.ended() => return Err(ended_by(&ended)),
-            // The log has the result.
-            _ = hangup.recv() => drop(sensor.reload(load())),
-            asked = control.next() => match asked {
-                Some(asked) => sensor.answer(asked, &load)?,
+            _ = hangup.recv() => sensor.read_config(None),
+            files = read.recv() => match files {
+                Some(files) => sensor.take_files(files)?,
                 // Its thread closes this first and then reports why it ended.
+                None => return Err(ended_by(&supervisor.ended().await)),
+            },
+            asked = control.next() => match asked {
+                Some(asked) => sensor.answer(asked)?,
                 None => return Err(ended_by(&supervisor.ended().await)),
             },
             _ = sweep.tick() => {
@@ -155,6 +165,7 @@ struct Sensor {
     /// The interfaces at the last check.
     enforcement: Enforcement,
     known: KnownTraffic,
+    files: Files,
     /// When the marks on ports were last checked.
     ports_looked: Instant,
     config: Config,

@@ -9,6 +9,7 @@
 
 pub mod agent;
 pub mod alerts;
+mod arguments;
 pub mod capture;
 pub mod check;
 pub mod cli;
@@ -25,6 +26,7 @@ pub mod fingerprint_key;
 pub mod kernel;
 pub mod output;
 pub mod owner;
+mod parse;
 pub mod pipeline;
 pub mod plan;
 pub mod record;

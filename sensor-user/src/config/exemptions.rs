@@ -10,9 +10,11 @@ use super::{
     exemption_text::{identifier, plain, process, reason},
     file,
     reader::Reader,
-    value::{network, port},
+    value::port,
 };
-use crate::exempt::{Added, End, Exemption, Spoken, expiry};
+use sensor_core::exempt::{Added, End, Exemption, Spoken};
+
+use crate::parse::{expiry, network};
 
 /// Reads the entries of a file that has nothing else, each with its author.
 ///

@@ -26,10 +26,10 @@ use std::{
 use ipnet::IpNet;
 
 pub(crate) use self::{
-    encoding::{NOT_UTF8, UTF16, is_utf16, read as read_text},
+    encoding::read as read_text,
     exemption_text::{identifier, process, reason},
     exemptions::networks,
-    value::{as_ipv4, directory, internal_network, network},
+    value::{directory, internal_network},
 };
 pub use sensor_core::service::{Service, ServicePorts};
 
@@ -45,13 +45,12 @@ pub use self::{
     server_port::ServerPort,
 };
 use crate::{
-    exempt::{Exemption, added},
     kernel::attach::{IngressChoice, TcChoice},
     storage::Bounds,
     threat::{ThreatList, ThreatLists},
 };
 use sensor_core::profile::ProfileName;
-use sensor_core::{profile, settings::Settings, time::Timestamp};
+use sensor_core::{exempt::Exemption, profile, settings::Settings, time::Timestamp};
 
 /// Most connections at a time.
 const FLOW_CAPACITY: usize = 1 << 18;
@@ -249,15 +248,6 @@ impl Config {
                 .collect(),
             windows: self.detection.windows.clone(),
         }
-    }
-
-    /// With the exemptions that were added by command to this state directory.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with every mistake of their file.
-    pub fn with_added(mut self) -> Result<Self, ConfigError> {
-        self.exemptions.extend(added::read(&self.state_dir, &self.lists)?);
-        Ok(self)
     }
 
     /// The configuration with only those exemptions that have not expired at `now`.

@@ -3,13 +3,10 @@
 //! Takes an outer IP packet. Gives the ethertype and offset of the inner one, or nothing if it is no tunnel. Used only if
 //! tunnels are watched.
 
-use crate::{
-    bytes::Bytes,
-    headers::{
-        ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_MPLS, Network, NoPorts, by_version, ethernet, labelled,
-    },
-    slot::UDP,
+use super::{
+    ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_MPLS, Network, NoPorts, by_version, ethernet, labelled,
 };
+use crate::{bytes::Bytes, slot::UDP};
 
 /// IP protocol numbers (IANA): IPv4 and IPv6 encapsulation, Generic Routing Encapsulation, MPLS in IP (RFC 4023).
 const IPIP: u8 = 4;
