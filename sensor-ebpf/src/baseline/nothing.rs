@@ -49,7 +49,7 @@ pub(crate) fn bench_tc_ok(_context: TcContext) -> i32 {
 /// Like [`bench_parse`], at TC.
 #[classifier]
 pub(crate) fn bench_tc_parse(context: TcContext) -> i32 {
-    match ports(Pieces::held(context.skb.skb), 0, false) {
+    match ports(Pieces::held(context.skb.skb), Link::Ethernet, 0, false) {
         Ok(ports) if ports.source | ports.destination == 0 => -1,
         _ => TC_ACT_OK,
     }

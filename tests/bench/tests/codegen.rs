@@ -22,8 +22,8 @@ const BUDGETS: [(&str, u32); 6] = [
     (program::XDP_IN, 9_100),
     (program::TC_IN, 9_400),
     (program::TC_OUT, 9_400),
-    (program::TC_IP_IN, 9_400),
-    (program::TC_IP_OUT, 9_400),
+    (program::TC_IP_IN, 6_100),
+    (program::TC_IP_OUT, 6_100),
 ];
 
 /// A program in the kernel.
