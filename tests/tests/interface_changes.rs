@@ -33,9 +33,8 @@ fn becomes(border: &Topology, interface: &str, programs: [&str; 2]) {
 }
 
 /// A connection from the client to port 445 of the server, which echoes.
-fn exchange(border: &Topology, server: SocketAddr) {
-    let mut stream = connect(border.client(), server).unwrap();
-    echo(&mut stream, &[7; 100]).unwrap();
+fn exchange(border: &Topology, server: SocketAddr) -> Result<()> {
+    echo(&mut connect(border.client(), server)?, &[7; 100])
 }
 
 #[test]
@@ -61,7 +60,7 @@ fn interface_that_comes_back_is_watched_again() {
     );
     border.client().ip_batch(&lines).unwrap();
     becomes(&border, "lan0", NATIVE);
-    exchange(&border, server.address());
+    exchange(&border, server.address()).unwrap();
     let alert = agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Connected)).unwrap();
     assert_eq!(alert["observer"]["ingress"]["interface"]["name"], "lan0", "{alert:#}");
     agent.stop().unwrap();
@@ -128,7 +127,7 @@ fn filter_that_is_taken_off_is_put_back() {
         agent.wait_for_log(&text).unwrap();
     }
     becomes(&border, "lan0", FILTERS);
-    exchange(&border, server.address());
+    exchange(&border, server.address()).unwrap();
     agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Connected)).unwrap();
     agent.stop().unwrap();
     assert_eq!(attached(border.gateway(), "lan0").unwrap(), [""; 0]);
@@ -173,7 +172,7 @@ fn links_that_are_detached_are_put_back() {
         agent.wait_for_log(&text).unwrap();
     }
     becomes(&border, "lan0", NATIVE);
-    exchange(&border, server.address());
+    exchange(&border, server.address()).unwrap();
     agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Connected)).unwrap();
     agent.stop().unwrap();
 }

@@ -103,9 +103,9 @@ fn auto_says_why_it_takes_tc_and_explicit_xdp_is_refused() {
     }
 }
 
-fn check(namespace: &Namespace) -> Output {
-    let mut command = namespace.command(Agent::program().unwrap());
-    command.args(["check", "--iface", "tun0"]).output().unwrap()
+fn check(namespace: &Namespace) -> Result<Output> {
+    let mut command = namespace.command(Agent::program()?);
+    Ok(command.args(["check", "--iface", "tun0"]).output()?)
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn unreadable_link_type_is_refused_by_name_and_number() {
         tun.hardware_type(number).unwrap();
         let refusal = Agent::on(&namespace, "tun0").refused().unwrap();
         assert!(refusal.stderr.contains("tun0") && refusal.stderr.contains(name), "{}", refusal.stderr);
-        let output = check(&namespace);
+        let output = check(&namespace).unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.lines().any(|line| line.starts_with("missing") && line.contains(name)), "{said}");
