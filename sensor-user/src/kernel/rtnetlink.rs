@@ -217,16 +217,17 @@ mod tests {
         let info = |kind: &[u8], data: &[Vec<u8>]| {
             is_gre_without_remote(&[attribute(1, kind), attribute(2, &data.concat())].concat())
         };
-        let remote = |address: [u8; 4]| attribute(GRE_REMOTE, &address);
+        // IFLA_GRE_REMOTE and IFLA_GRE_COLLECT_METADATA.
+        let remote = |address: [u8; 4]| attribute(7, &address);
         assert!(info(b"gre\0", &[remote([0; 4])]) && info(b"ip6gre\0", &[]));
         assert!(!info(b"gre\0", &[remote([9, 9, 9, 9])]));
-        assert!(!info(b"gre\0", &[remote([0; 4]), attribute(GRE_COLLECT_METADATA, &[])]));
+        assert!(!info(b"gre\0", &[remote([0; 4]), attribute(18, &[])]));
         assert!(!info(b"gretap\0", &[remote([0; 4])]) && !info(b"vxlan\0", &[]));
     }
 
     #[test]
     fn reads_the_program_of_a_filter() {
-        let options = [attribute(7, b"smb_tc_in\0"), attribute(BPF_ID, &77_u32.to_ne_bytes())].concat();
+        let options = [attribute(7, b"smb_tc_in\0"), attribute(11, &77_u32.to_ne_bytes())].concat();
         let mut answer = vec![0; FILTER_LEN];
         answer.extend(attribute(libc::TCA_KIND, b"bpf\0"));
         assert_eq!(filter_program(&answer), None);

@@ -176,10 +176,11 @@ mod tests {
 
     #[test]
     fn control_frames_of_ppp_are_read_as_none_of_ours() {
-        let link_control = [[0; 12].as_slice(), &OTHER_PPP, &IP].concat();
+        // RFC 7042 B: PPP.
+        let link_control = [[0; 12].as_slice(), &[0x88, 0x0B], &IP].concat();
         assert_eq!(read(PPP, &[0xFF, 3, 0xC0, 0x21]), Some(link_control));
         let discovery = read(PPPOE, &[0x11, 9, 0, 0, 0, 20]).unwrap();
-        assert_eq!(discovery[12..14], OTHER_PPP);
+        assert_eq!(discovery[12..14], [0x88, 0x0B]);
         let labelled = read(PPP, &[0x02, 0x81, 0, 1, 0x21, 64]).unwrap();
         assert_eq!(labelled[12..18], [0x88, 0x47, 0, 1, 0x21, 64]);
     }
