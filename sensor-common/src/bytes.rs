@@ -56,6 +56,10 @@ impl Bytes for &[u8] {
         T::read_from_prefix(self.get(offset..)?).ok().map(|(value, _)| value)
     }
 
+    fn whole_len(&self) -> Option<u32> {
+        u32::try_from(self.len()).ok()
+    }
+
     fn copy<const MAX: usize>(
         &self,
         offset: usize,

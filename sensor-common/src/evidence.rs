@@ -15,7 +15,7 @@ pub const LONGEST: u32 = 8_192;
 /// Most bytes of a datagram.
 pub const LONGEST_DATAGRAM: u32 = 512;
 
-/// Most bytes of an SMB1 transaction: its names and a DCE-RPC bind.
+/// Most bytes of an SMB1 transaction without a DCE-RPC bind: its names and a request.
 const MAX_TRANSACTION: u32 = 512;
 
 /// A NetBIOS session request (RFC 1002 4.3.2).
@@ -171,22 +171,30 @@ impl PartialHeader {
     }
 
     /// MS-CIFS 2.2.3.1: command at byte 4 of the header. NEGOTIATE, SESSION_SETUP_ANDX, LOGOFF_ANDX, TREE_CONNECT_ANDX,
-    /// TREE_CONNECT, TREE_DISCONNECT; TRANSACTION, which carries named pipes and mailslots alone; and pipes read and
-    /// written like files (2.2.4.42, 2.2.4.43), with and without a byte of padding. Other data of READ_ANDX responses and
-    /// WRITE_ANDX requests is file content, as is that of the older commands: responses of READ, LOCK_AND_READ, READ_RAW and
-    /// READ_MPX; requests of WRITE, WRITE_AND_UNLOCK, WRITE_RAW, WRITE_MPX, WRITE_MPX_SECONDARY, WRITE_AND_CLOSE and
-    /// WRITE_PRINT_FILE (2.2.4). The data of READ_RAW itself has no header (2.2.4.22.2); only messages with a header are read.
+    /// TREE_CONNECT, TREE_DISCONNECT; TRANSACTION, which carries named pipes and mailslots alone; and pipes read and written like
+    /// files: READ_ANDX responses and WRITE_ANDX requests (2.2.4.42, 2.2.4.43), with and without a byte of padding, those of
+    /// READ, LOCK_AND_READ, WRITE and WRITE_AND_UNLOCK, and WRITE_AND_CLOSE requests of both lengths. Other data of these is
+    /// file content, as is that of READ_RAW and READ_MPX responses, and of WRITE_RAW, WRITE_MPX, WRITE_MPX_SECONDARY and
+    /// WRITE_PRINT_FILE requests (2.2.4). The data of READ_RAW itself has no header (2.2.4.22.2); only messages with a header are read.
+    /// TRANSACTION2 and NT_TRANSACT name the offset of their data (2.2.4.46, 2.2.4.62); none of it is file content.
     #[inline(always)]
     const fn of_smb1(&self, start: &MessageStart<'_>, whole: u32) -> u32 {
         let reply = self.flags & SMB1_REPLY != 0;
         let succeeded = reply && self.status == 0;
         match self.command[0] {
             0x70..=0x75 => whole,
+            // A bind may hold a ticket.
+            0x25 if data_of(start, if reply { 51 } else { 61 }, whole) == whole => whole,
             0x25 => at_most(whole, MAX_TRANSACTION),
+            0x32 => content_if(false, data_of(start, if reply { 51 } else { 61 }, whole)),
+            0xA0 => content_if(false, data_of(start, if reply { 64 } else { 68 }, whole)),
             0x2E => content_if(succeeded, either(of_pipe(start, 63, whole), of_pipe(start, 64, whole))),
             0x2F => content_if(!reply, either(of_pipe(start, 67, whole), of_pipe(start, 68, whole))),
-            0x0A | 0x13 | 0x1A | 0x1B => content_if(succeeded, CONTENT),
-            0x0B | 0x14 | 0x1D | 0x1E | 0x1F | 0x2C | 0xC1 => content_if(!reply, CONTENT),
+            0x0A | 0x13 => content_if(succeeded, of_pipe(start, 52, whole)),
+            0x0B | 0x14 => content_if(!reply, of_pipe(start, 52, whole)),
+            0x2C => content_if(!reply, either(of_pipe(start, 52, whole), of_pipe(start, 64, whole))),
+            0x1A | 0x1B => content_if(succeeded, CONTENT),
+            0x1D | 0x1E | 0x1F | 0xC1 => content_if(!reply, CONTENT),
             _ => 0,
         }
     }
@@ -228,6 +236,20 @@ const fn of_pipe(start: &MessageStart<'_>, at: u32, length: u32) -> u32 {
         Pdu::Binding => length,
         Pdu::Request => at_most(length, at + RPC_REQUEST_HEADER),
     }
+}
+
+/// The same for a message with the offset of its data at `field`: two bytes, counted from the SMB header.
+#[inline(always)]
+const fn data_of(start: &MessageStart<'_>, field: u32, length: u32) -> u32 {
+    if !start.holds(field, 2) {
+        return if start.end() <= field && field + 2 <= length { UNDECIDED } else { CONTENT };
+    }
+    let at = 4 + (start.bytes[field as usize] as u32 | (start.bytes[(field + 1) as usize] as u32) << 8);
+    // The start does not reach further.
+    if at > MESSAGE_START_LEN as u32 - 8 {
+        return CONTENT;
+    }
+    of_pipe(start, at, length)
 }
 
 /// Bytes of a DCE-RPC PDU that begins the payload; 0 for none.

@@ -97,12 +97,12 @@ impl PrefixFlags {
         (self.0 >> PAIR_CLIENT_SHIFT) & (server.0 >> PAIR_SERVER_SHIFT) & PAIR_BITS != 0
     }
 
-    /// The flags of an address combined with those of the IPv4 address `inner` inside it. If both have a number to count, the
-    /// outer one wins.
+    /// The flags of an address combined with those of the IPv4 address `inner` inside it. Only the inner one decides whether they are
+    /// reserved. If both have a number to count, the outer one wins.
     #[inline(always)]
     #[must_use]
     pub const fn with_embedded(self, inner: Self) -> Self {
-        let (mut outer, mut inner) = (self.0, inner.0);
+        let (mut outer, mut inner) = (self.0 & !Self::RESERVED.0, inner.0);
         let roles = [
             (Self::EXEMPT_SOURCE.0, PAIR_BITS << PAIR_CLIENT_SHIFT),
             (Self::EXEMPT_DESTINATION.0, PAIR_BITS << PAIR_SERVER_SHIFT),
@@ -162,6 +162,8 @@ mod tests {
         assert_eq!(outer.with_embedded(inner).source_counter(), 3);
         assert_eq!(PrefixFlags::pair_client(9).with_embedded(inner).source_counter(), 4);
         assert_eq!(PrefixFlags::INTERNAL.with_embedded(PrefixFlags::THREAT).0, 1 | 1 << 4);
+        assert_eq!(PrefixFlags::RESERVED.with_embedded(PrefixFlags::NONE), PrefixFlags::NONE);
+        assert_eq!(PrefixFlags::NONE.with_embedded(PrefixFlags::RESERVED), PrefixFlags::RESERVED);
     }
 
     #[test]

@@ -104,6 +104,43 @@ pub fn server<B: Bytes + Copy>(
     }
 }
 
+/// Whether a message that begins like SMB has a header like SMB. Four bytes of a file may look like an identifier; on a port
+/// that is not watched more is asked for: a length that holds the header, a command that exists and flags that exist (MS-CIFS
+/// 2.2.2.1, 2.2.3.1; MS-SMB2 2.2.1.2, 2.2.41, 2.2.42). `payload_at` is where the NetBIOS session header begins.
+#[inline(always)]
+pub fn is_credible<B: Bytes + Copy>(frame: B, payload_at: usize, opening: Opening) -> bool {
+    let Opening::Message(identifier) = opening else { return true };
+    let Some([head, _, second, third, fourth, fifth]) = frame.load_deep::<[u32; 6]>(payload_at) else {
+        return false;
+    };
+    let length = u32::from_be(head) & 0x00FF_FFFF;
+    let (second, third, fourth) = (u32::from_be(second), u32::from_be(third), u32::from_be(fourth));
+    match identifier {
+        SMB2 => {
+            let command = (fourth >> 16).swap_bytes() >> 16;
+            length >= 64 && second >> 16 == 0x4000 && command <= 18 && u32::from_le(fifth) & !SMB2_FLAGS == 0
+        }
+        SMB1 => {
+            let flags2 = (third & 0xFF) << 8 | third >> 8 & 0xFF;
+            length >= 35 && is_smb1_command(second >> 24) && flags2 & !SMB1_FLAGS2 == 0
+        }
+        TRANSFORMED => length >= 52,
+        _ => length >= 16,
+    }
+}
+
+/// Flags that exist: response, asynchronous, related, signed, priority, DFS, replay (MS-SMB2 2.2.1.2).
+const SMB2_FLAGS: u32 = 0x3000_007F;
+
+/// Bits of Flags2 that exist (MS-CIFS 2.2.3.1, MS-SMB 2.2.3.1).
+const SMB1_FLAGS2: u32 = 0xFC5F;
+
+/// Ranges of commands that exist (MS-CIFS 2.2.2.1).
+#[inline(always)]
+const fn is_smb1_command(command: u32) -> bool {
+    matches!(command, 0..=0x35 | 0x70..=0x75 | 0x80..=0x84 | 0xA0..=0xA5 | 0xC0..=0xC3 | 0xD0..=0xD7)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,5 +187,28 @@ mod tests {
         message[4] = 0xFD;
         assert_eq!(server(&message[..], 0, Opening::Message(SMB2), high, low), Server::Destination);
         assert_eq!(server(&message[..], 0, Opening::Message(SMB2), low, high), Server::Source);
+    }
+
+    #[test]
+    fn mere_identifier_is_not_credible() {
+        let of = |identifier: u8, set: &[(usize, u8)]| {
+            let mut message = [0u8; 68];
+            message[3] = 64;
+            message[4..8].copy_from_slice(&[identifier, b'S', b'M', b'B']);
+            set.iter().for_each(|(at, value)| message[*at] = *value);
+            is_credible(&message[..], 0, Opening::Message(identifier))
+        };
+        let smb2 = |more: &[(usize, u8)]| of(SMB2, &[&[(8, 64)], more].concat());
+        assert!(smb2(&[]) && smb2(&[(16, 18)]) && smb2(&[(20, 0x39)]) && smb2(&[(23, 0x30)]));
+        let wrong: [&[(usize, u8)]; 7] =
+            [&[(8, 63)], &[(9, 1)], &[(16, 19)], &[(17, 1)], &[(20, 0x80)], &[(23, 0x40)], &[(3, 63)]];
+        assert!(wrong.iter().all(|more| !smb2(more)));
+        let smb1 = |more: &[(usize, u8)]| of(SMB1, &[&[(8, 0x72)], more].concat());
+        assert!(smb1(&[]) && smb1(&[(14, 0x53), (15, 0xC8)]) && smb1(&[(8, 0)]));
+        let wrong: [&[(usize, u8)]; 4] = [&[(8, 0x50)], &[(14, 0x20)], &[(15, 2)], &[(3, 34)]];
+        assert!(wrong.iter().all(|more| !smb1(more)));
+        assert!(of(TRANSFORMED, &[]) && !of(TRANSFORMED, &[(3, 51)]));
+        assert!(of(COMPRESSED, &[(3, 16)]) && !of(COMPRESSED, &[(3, 15)]));
+        assert!(!is_credible(&[0, 0, 0, 96, SMB2, b'S', b'M', b'B', 64][..], 0, Opening::Message(SMB2)));
     }
 }

@@ -103,6 +103,43 @@ fn smb1_file_content_follows_from_command_and_direction() {
 }
 
 #[test]
+fn every_smb1_carrier_of_dce_rpc_is_known() {
+    let reply = (13, 0x80);
+    let carriers: [(&[(usize, u8)], usize); 10] = [
+        (&[(8, 0x0B)], 52),
+        (&[(8, 0x14)], 52),
+        (&[(8, 0x0A), reply], 52),
+        (&[(8, 0x13), reply], 52),
+        (&[(8, 0x2C)], 52),
+        (&[(8, 0x2C)], 64),
+        (&[(8, 0x32), (61, 66)], 70),
+        (&[(8, 0x32), reply, (51, 56)], 60),
+        (&[(8, 0xA0), (68, 84)], 88),
+        (&[(8, 0xA0), reply, (64, 70)], 74),
+    ];
+    for (header, at) in carriers {
+        let pdu = |kind| [&[V1], header, &rpc(at, kind)[..]].concat();
+        let said = [11, 0, 2].map(|kind| message(&pdu(kind), 600, 300));
+        assert_eq!(said, [604, at as u32 + 24, 0], "{header:?} at {at}");
+    }
+    let far = [&[V1, (8, 0x32), (61, 200)][..], &rpc(204, 11)].concat();
+    assert_eq!(message(&far, 600, 300), 0, "further than the start reaches");
+    let split_in_words = [&[V1, (8, 0x32), (61, 66)][..], &rpc(70, 11)].concat();
+    assert_eq!(split(&split_in_words, 600, &[40, 200]), 604);
+    assert_eq!(message(&split_in_words, 600, 62), 0, "not across segments");
+}
+
+#[test]
+fn transaction_with_a_bind_is_wanted_whole() {
+    let reply = (13, 0x80);
+    for (header, at) in [(&[(8, 0x25), (61, 84)][..], 88), (&[(8, 0x25), reply, (51, 56)], 60)] {
+        let pdu = |kind| [&[V1], header, &rpc(at, kind)[..]].concat();
+        let said = [11, 0].map(|kind| message(&pdu(kind), 2_000, 1_400));
+        assert_eq!(said, [2_004, MAX_TRANSACTION], "{header:?}");
+    }
+}
+
+#[test]
 fn limits_very_long_messages() {
     assert_eq!(message(&[V2, (16, 1)], 0x00FF_FFFF, 1_400), LONGEST);
     assert_eq!(message(&[V1, (8, 0x25)], 4_000, 1_400), MAX_TRANSACTION);

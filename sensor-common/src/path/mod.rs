@@ -212,6 +212,7 @@ fn recognise<B: Bytes + Copy>(frame: B, ports: &Ports, arrival: &Arrival) -> Opt
     }
     match smb::opening(frame.load_deep(segment.payload_at)?) {
         Opening::Other => None,
+        opening if !smb::is_credible(frame, segment.payload_at, opening) => None,
         opening => Some(smb::server(frame, segment.payload_at, opening, ports.source, ports.destination)),
     }
 }

@@ -1,7 +1,10 @@
-//! Elements of ASN.1 in its distinguished encoding (DER, X.690), as far as a token needs them. The `der` crate decodes tag and
-//! length; the content is returned as far as it is there.
+//! Elements of ASN.1 in its basic encoding (BER, X.690 8.1), as far as a token needs them. The content is returned as far as it
+//! is there.
+//!
+//! RFC 4178 requires the distinguished encoding, but some clients write lengths with more bytes than needed, and servers accept
+//! that. Tags of more than one byte and indefinite lengths are refused: no token has them.
 
-use der::{Decode, Header, Reader, SliceReader, asn1::ObjectIdentifier};
+use der::asn1::ObjectIdentifier;
 use thiserror::Error;
 
 /// Tags in use: constructed ones of application and context, and universal ones.
@@ -18,9 +21,9 @@ pub(super) mod tag {
 /// Why bytes are not a valid element.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum ElementError {
-    /// Its tag or length is not DER.
-    #[error("the token is not DER")]
-    Der,
+    /// Its tag, length or content is invalid.
+    #[error("the token is not valid ASN.1")]
+    Encoding,
     /// A different element than expected.
     #[error("{wanted} wanted in the token, tag 0x{found:02x} found")]
     Tag {
@@ -41,14 +44,35 @@ pub(super) struct Element<'a> {
 }
 
 pub(super) fn element(bytes: &[u8]) -> Result<Element<'_>, ElementError> {
-    let tag = *bytes.first().ok_or(ElementError::Der)?;
-    let mut reader = SliceReader::new(bytes).map_err(|_| ElementError::Der)?;
-    let header = Header::decode(&mut reader).map_err(|_| ElementError::Der)?;
-    let start = usize::try_from(reader.position()).map_err(|_| ElementError::Der)?;
-    let length = usize::try_from(header.length()).map_err(|_| ElementError::Der)?;
-    let rest = bytes.get(start..).unwrap_or_default();
+    let [tag, rest @ ..] = bytes else { return Err(ElementError::Encoding) };
+    if tag & NUMBER == NUMBER {
+        return Err(ElementError::Encoding);
+    }
+    let (length, rest) = length(rest)?;
     let (content, after) = rest.split_at(length.min(rest.len()));
-    Ok(Element { tag, whole: rest.len() >= length, content, after })
+    Ok(Element { tag: *tag, whole: rest.len() >= length, content, after })
+}
+
+/// The bits of a tag that hold its number; all of them set say that it follows.
+const NUMBER: u8 = 0x1F;
+
+/// No token is longer than this; whoever says so says nothing.
+const LONGEST: usize = 1 << 28;
+
+/// Reads a length (X.690 8.1.3), which may have more bytes than it needs; gives it and what follows.
+fn length(bytes: &[u8]) -> Result<(usize, &[u8]), ElementError> {
+    let [first, rest @ ..] = bytes else { return Err(ElementError::Encoding) };
+    let count = match first {
+        0..=0x7F => return Ok((usize::from(*first), rest)),
+        // Indefinite, and reserved.
+        0x80 | 0xFF => return Err(ElementError::Encoding),
+        long => usize::from(long & 0x7F),
+    };
+    let (length, rest) = rest.split_at_checked(count).ok_or(ElementError::Encoding)?;
+    let length = length.iter().try_fold(0, |length: usize, byte| {
+        Some(length << 8 | usize::from(*byte)).filter(|length| *length < LONGEST)
+    });
+    Ok((length.ok_or(ElementError::Encoding)?, rest))
 }
 
 pub(super) fn wanted<'a>(
@@ -81,7 +105,43 @@ pub(super) fn field(sequence: &[u8], number: u8) -> Option<&[u8]> {
 
 pub(super) fn identifier(element: &Element<'_>) -> Result<ObjectIdentifier, ElementError> {
     if !element.whole {
-        return Err(ElementError::Der);
+        return Err(ElementError::Encoding);
     }
-    ObjectIdentifier::from_bytes(element.content).map_err(|_| ElementError::Der)
+    ObjectIdentifier::from_bytes(element.content).map_err(|_| ElementError::Encoding)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tag and content of the element that bytes begin with.
+    fn read(bytes: &[u8]) -> Option<(u8, &[u8])> {
+        element(bytes).ok().map(|element| (element.tag, element.content))
+    }
+
+    #[test]
+    fn accepts_lengths_with_more_bytes_than_needed() {
+        let short: &[u8] = &[0x04, 1, b'a', b'b'];
+        let longer: &[u8] = &[0x04, 0x81, 1, b'a', b'b'];
+        let longest: &[u8] = &[0x04, 0x89, 0, 0, 0, 0, 0, 0, 0, 0, 1, b'a', b'b'];
+        for bytes in [short, longer, longest] {
+            assert_eq!(read(bytes), Some((0x04, b"a".as_slice())), "{bytes:?}");
+            assert_eq!(element(bytes).map(|element| element.after).ok(), Some(b"b".as_slice()));
+        }
+    }
+
+    #[test]
+    fn refuses_indefinite_and_absurd_lengths() {
+        let cases: [&[u8]; 6] = [
+            &[0x30, 0x80, 0x04, 0, 0, 0],
+            &[0x30, 0xFF],
+            &[0x30, 0x84, 0x7F, 0, 0, 0],
+            &[0x30, 0x82, 1],
+            &[0x30],
+            &[0x3F, 0x81, 1, 0],
+        ];
+        for bytes in cases {
+            assert_eq!(read(bytes), None, "{bytes:?}");
+        }
+    }
 }

@@ -16,6 +16,7 @@ pub mod fingerprint;
 pub mod interfaces;
 pub mod kerberos;
 pub mod nbss;
+pub mod negoex;
 pub mod netbios_datagram;
 pub mod netbios_name;
 mod netbios_suffix;

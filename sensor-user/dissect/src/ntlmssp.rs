@@ -90,6 +90,8 @@ pub enum ResponseKind {
     V2,
     /// No response: an anonymous session (3.2.5.1.2).
     Anonymous,
+    /// There is a response, of which the message does not show what it is: its length or offset reaches outside the message.
+    Unknown,
 }
 
 /// Names in AV pairs, 2.2.2.1.
@@ -234,7 +236,7 @@ fn authenticate(message: &[u8]) -> Result<Authenticate<'_>, NtlmError> {
         0
     };
     let response = if fields.nt_response.is_empty() { fields.lm_response } else { fields.nt_response };
-    let kind = response_kind(fields.lm_response, fields.nt_response, flags);
+    let kind = response_kind(message, fields.lm_response, fields.nt_response, flags);
     let temporary = fields.nt_response.head(message).get(NTLMV2_ATTRIBUTES..);
     Ok(Authenticate {
         domain: string(message, fields.domain, flags),
@@ -253,12 +255,22 @@ const NTLMV2_ATTRIBUTES: usize = 16 + 28;
 /// Length of an NTLM or LM response of version 1.
 const V1_LEN: u16 = 24;
 
-fn response_kind(lm: Field, nt: Field, flags: u32) -> ResponseKind {
+/// Where the payload begins at the earliest, behind the fields of the first version (2.2.1.3).
+const PAYLOAD_AT: usize = 52;
+
+/// What proves the user, by lengths that the message bears out.
+fn response_kind(message: &[u8], lm: Field, nt: Field, flags: u32) -> ResponseKind {
+    let lies =
+        |field: Field| !field.is_empty() && (field.start() < PAYLOAD_AT || field.of(message).is_none());
     match (lm.length.get(), nt.length.get()) {
         // An anonymous client sends no NT response and at most one byte of LM response, 3.2.5.1.2.
         (0..=1, 0) => ResponseKind::Anonymous,
         (_, 0) if flags & flag::ANONYMOUS != 0 => ResponseKind::Anonymous,
+        (_, 0) if lies(lm) => ResponseKind::Unknown,
+        (_, 1..) if lies(nt) => ResponseKind::Unknown,
         (_, 0..=V1_LEN) => ResponseKind::V1,
+        // The proof, and the fixed part of what was proved, 2.2.2.8.
+        (_, length) if usize::from(length) < NTLMV2_ATTRIBUTES => ResponseKind::Unknown,
         _ => ResponseKind::V2,
     }
 }
@@ -276,7 +288,8 @@ fn version(message: &[u8], at: usize, flags: u32) -> Option<Version> {
     let bytes = layout::<[u8; 8]>(message, at, "version").ok().filter(|_| flags & flag::VERSION != 0)?;
     let version =
         Version { major: bytes[0], minor: bytes[1], build: u16::from_le_bytes([bytes[2], bytes[3]]) };
-    (version.major != 0).then_some(version)
+    // Some send nothing but ones or zeros there.
+    (version.major != 0 && version != Version { major: 0xFF, minor: 0xFF, build: 0xFFFF }).then_some(version)
 }
 
 /// Reads AV pairs to their end, or as far as they are there.

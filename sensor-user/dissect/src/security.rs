@@ -1,7 +1,8 @@
-//! Security blobs: NTLMSSP or Kerberos, alone or inside SPNEGO.
+//! Security blobs: NTLMSSP or Kerberos, alone, inside SPNEGO, or inside NEGOEX in SPNEGO.
 
 use super::{
     kerberos::KerberosToken,
+    negoex,
     ntlmssp::{self, NtlmError},
     spnego::{self, Mechanism, SpnegoError, Token},
 };
@@ -44,13 +45,26 @@ pub fn read(bytes: &[u8]) -> Result<Blob<'_>, BlobError> {
     }
     match spnego::read(bytes)? {
         Token::Kerberos(kerberos) => Ok(Blob::Kerberos(kerberos)),
-        Token::Negotiation(negotiation) => match negotiation.token {
-            Some(token) if token.starts_with(ntlmssp::SIGNATURE) => Ok(Blob::Ntlm(ntlmssp::read(token)?)),
-            Some(token) => match spnego::read(token) {
-                Ok(Token::Kerberos(kerberos)) => Ok(Blob::Kerberos(kerberos)),
-                _ => Ok(Blob::Mechanisms(negotiation.mechanisms)),
-            },
-            None => Ok(Blob::Mechanisms(negotiation.mechanisms)),
-        },
+        Token::Negotiation(negotiation) => {
+            let said = match negotiation.token {
+                Some(token) if token.starts_with(negoex::SIGNATURE) => {
+                    negoex::exchanges(token).find_map(|exchange| mechanism(exchange).transpose())
+                }
+                Some(token) => mechanism(token).transpose(),
+                None => None,
+            };
+            said.unwrap_or(Ok(Blob::Mechanisms(negotiation.mechanisms)))
+        }
     }
+}
+
+/// What a mechanism says, if it is one of those that are read.
+fn mechanism(token: &[u8]) -> Result<Option<Blob<'_>>, BlobError> {
+    if token.starts_with(ntlmssp::SIGNATURE) {
+        return Ok(Some(Blob::Ntlm(ntlmssp::read(token)?)));
+    }
+    Ok(match spnego::read(token) {
+        Ok(Token::Kerberos(kerberos)) => Some(Blob::Kerberos(kerberos)),
+        _ => None,
+    })
 }

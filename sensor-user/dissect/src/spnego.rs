@@ -20,7 +20,9 @@ pub enum Mechanism {
     Ntlm,
     /// Kerberos 5, under its own identifier or the one of Windows 2000.
     Kerberos,
-    /// NEGOEX (draft-zhu-negoex).
+    /// Kerberos 5 by way of the server, for a client that does not reach a KDC (draft-ietf-kitten-iakerb).
+    Iakerb,
+    /// NEGOEX (MS-NEGOEX).
     Negoex,
     /// Another.
     Other(ObjectIdentifier),
@@ -31,6 +33,7 @@ const NTLM: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.2.2
 const KERBEROS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113554.1.2.2");
 const KERBEROS_WINDOWS_2000: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.48018.1.2.2");
 const KERBEROS_USER_TO_USER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113554.1.2.2.3");
+const IAKERB: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.2.5");
 const NEGOEX: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.2.2.30");
 
 impl From<ObjectIdentifier> for Mechanism {
@@ -38,6 +41,7 @@ impl From<ObjectIdentifier> for Mechanism {
         match identifier {
             NTLM => Self::Ntlm,
             KERBEROS | KERBEROS_WINDOWS_2000 | KERBEROS_USER_TO_USER => Self::Kerberos,
+            IAKERB => Self::Iakerb,
             NEGOEX => Self::Negoex,
             other => Self::Other(other),
         }
@@ -90,7 +94,7 @@ pub fn read(bytes: &[u8]) -> Result<Token<'_>, SpnegoError> {
                     let choice = element(mechanism.after)?;
                     negotiation(&choice).map(Token::Negotiation)
                 }
-                KERBEROS | KERBEROS_WINDOWS_2000 | KERBEROS_USER_TO_USER => {
+                KERBEROS | KERBEROS_WINDOWS_2000 | KERBEROS_USER_TO_USER | IAKERB => {
                     Ok(Token::Kerberos(kerberos::read(mechanism.after)))
                 }
                 _ => Err(SpnegoError::Mechanism),

@@ -179,6 +179,7 @@ fn credential(one: &Credential) -> CredentialFields {
             Method::Ntlm(ResponseKind::V1) => "NTLMv1",
             Method::Ntlm(ResponseKind::V2) => "NTLMv2",
             Method::Ntlm(ResponseKind::Anonymous) => "anonymous",
+            Method::Ntlm(ResponseKind::Unknown) => "NTLM",
             Method::Kerberos => "Kerberos",
             Method::Password => "plaintext password",
         },

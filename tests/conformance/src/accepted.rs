@@ -1,6 +1,6 @@
 //! Differences that are accepted, each with its reason.
 
-use crate::fact::Fact;
+use crate::fact::{Fact, Seen};
 
 /// One connection's difference in one fact.
 struct Accepted {
@@ -16,24 +16,21 @@ const LAN_MANAGER_NAMES: &str = "LAN Manager's response has its domain in the OE
      (MS-CIFS 2.2.4.52.2); tshark reads it as Unicode";
 
 const NO_BIND: &str =
-    "the capture begins behind the bind, and the number of an operation names nothing without its interface";
+    "the capture begins after the bind, and the number of an operation means nothing without its interface";
 
-const ACCEPTED: &[Accepted] = &[
-    Accepted {
-        capture: "cifs_negotiate_lanman",
-        ends: "",
-        fact: Fact::ServerName,
-        reason: LAN_MANAGER_NAMES,
-    },
-    Accepted { capture: "dce-rpc_mapi", ends: ":4597", fact: Fact::Operation, reason: NO_BIND },
-    Accepted { capture: "dce-rpc_mapi", ends: ":2482", fact: Fact::Operation, reason: NO_BIND },
-    Accepted { capture: "dce-rpc_mapi", ends: ":1734", fact: Fact::Operation, reason: NO_BIND },
-    Accepted { capture: "dce-rpc_mapi", ends: ":3647", fact: Fact::Operation, reason: NO_BIND },
-    Accepted { capture: "smb_v2_only", ends: ":57832", fact: Fact::Operation, reason: NO_BIND },
-];
+const ACCEPTED: &[Accepted] = &[Accepted {
+    capture: "cifs_negotiate_lanman",
+    ends: "",
+    fact: Fact::ServerName,
+    reason: LAN_MANAGER_NAMES,
+}];
 
-/// Why a difference is accepted.
-pub(crate) fn reason(capture: &str, ends: &str, fact: Fact) -> Option<&'static str> {
+/// Why a difference is accepted. `theirs` is everything that tshark sees in the capture.
+pub(crate) fn reason(capture: &str, ends: &str, fact: Fact, theirs: &Seen) -> Option<&'static str> {
+    let bound = theirs.contains_key(&(ends.to_owned(), Fact::Interface));
+    if fact == Fact::Operation && !bound {
+        return Some(NO_BIND);
+    }
     let accepted = ACCEPTED.iter().find(|accepted| {
         accepted.fact == fact && capture.contains(accepted.capture) && ends.contains(accepted.ends)
     });

@@ -58,6 +58,7 @@ pub(crate) fn compare(capture: String, ours: &Seen, theirs: &Seen) -> Comparison
     let keys: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
     let none = BTreeSet::new();
     let rows = keys.into_iter().map(|key @ (ends, fact)| {
+        let all_theirs = theirs;
         let (ours, theirs) = (ours.get(key).unwrap_or(&none), theirs.get(key).unwrap_or(&none));
         let verdict = match (ours.is_empty(), theirs.is_empty()) {
             _ if ours == theirs => Verdict::Agree,
@@ -65,7 +66,7 @@ pub(crate) fn compare(capture: String, ours: &Seen, theirs: &Seen) -> Comparison
             (true, false) => Verdict::OnlyTheirs,
             _ => Verdict::Differ,
         };
-        let verdict = match accepted::reason(&capture, ends, *fact) {
+        let verdict = match accepted::reason(&capture, ends, *fact, all_theirs) {
             Some(reason) if verdict != Verdict::Agree => Verdict::Accepted(reason),
             _ => verdict,
         };
@@ -107,10 +108,23 @@ mod tests {
     }
 
     #[test]
-    fn reason_covers_its_own_fact_and_connection_only() {
-        let listed = ("192.0.2.1:1032 – 192.0.2.2:2482", Fact::Operation, "2");
-        let other = ("192.0.2.1:1032 – 192.0.2.2:1", Fact::Operation, "2");
-        assert!(matches!(verdicts("dce-rpc_mapi.pcap", &[], &[listed])[..], [Verdict::Accepted(_)]));
-        assert_eq!(verdicts("dce-rpc_mapi.pcap", &[], &[other]), [Verdict::OnlyTheirs]);
+    fn reason_covers_its_own_fact_and_capture_only() {
+        let name = ("a – b", Fact::ServerName, "x");
+        assert!(matches!(verdicts("cifs_negotiate_lanman.pcap", &[], &[name])[..], [Verdict::Accepted(_)]));
+        assert_eq!(verdicts("other.pcap", &[], &[name]), [Verdict::OnlyTheirs]);
+        let share = ("a – b", Fact::Share, "x");
+        assert_eq!(verdicts("cifs_negotiate_lanman.pcap", &[], &[share]), [Verdict::OnlyTheirs]);
+    }
+
+    #[test]
+    fn operation_needs_a_bind_in_its_own_connection() {
+        let (called, bound) = (("a – b", Fact::Operation, "2"), ("a – b", Fact::Interface, "x"));
+        let elsewhere = ("a – c", Fact::Interface, "x");
+        assert!(matches!(verdicts("c", &[], &[called])[..], [Verdict::Accepted(_)]));
+        let with_bind = verdicts("c", &[bound], &[called, bound]);
+        assert_eq!(with_bind, [Verdict::Agree, Verdict::OnlyTheirs]);
+        assert!(
+            verdicts("c", &[], &[called, elsewhere]).iter().any(|one| matches!(one, Verdict::Accepted(_)))
+        );
     }
 }

@@ -54,18 +54,37 @@ fn run(arguments: &Arguments) -> Result<bool> {
         bail!("no capture (*.pcap, *.pcapng, *.cap) is under the given folders");
     }
     println!("{}", tshark::version()?);
-    let mut comparisons = Vec::new();
-    for capture in &captures {
-        comparisons.push(examine(capture).with_context(|| format!("comparing {}", capture.display()))?);
-    }
+    let (comparisons, unreadable) = examine_all(&captures, examine);
     println!("{}", table::render(&comparisons));
     let unexplained = table::differences(&comparisons);
     let agreeing: usize = comparisons.iter().map(Comparison::agreeing).sum();
     if agreeing == 0 {
         bail!("the two agree on nothing: nothing was compared");
     }
-    println!("{} captures, {agreeing} facts agree, {unexplained} differ without a reason", comparisons.len());
-    Ok(unexplained == 0)
+    println!(
+        "{} captures, {agreeing} facts agree, {unexplained} differ without a reason; {} captures could not be read",
+        comparisons.len(),
+        unreadable.len()
+    );
+    Ok(unexplained == 0 && unreadable.is_empty())
+}
+
+/// Examines every capture. Prints why one cannot be read, and returns those beside the comparisons.
+fn examine_all(
+    captures: &[PathBuf],
+    examine: impl Fn(&Path) -> Result<Comparison>,
+) -> (Vec<Comparison>, Vec<&Path>) {
+    let (mut comparisons, mut unreadable) = (Vec::new(), Vec::new());
+    for capture in captures {
+        match examine(capture) {
+            Ok(comparison) => comparisons.push(comparison),
+            Err(error) => {
+                println!("{} could not be read: {error:#}", capture.display());
+                unreadable.push(capture.as_path());
+            }
+        }
+    }
+    (comparisons, unreadable)
 }
 
 fn examine(capture: &Path) -> Result<Comparison> {
@@ -94,6 +113,23 @@ fn collect(path: &Path, captures: &mut Vec<PathBuf>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unreadable_capture_does_not_stop_the_others() {
+        let captures = ["a.pcap", "broken.pcap", "c.pcap"].map(PathBuf::from);
+        let (comparisons, unreadable) = examine_all(&captures, |path| {
+            let name = path.display().to_string();
+            if name == "broken.pcap" {
+                bail!("no capture");
+            }
+            Ok(Comparison { capture: name, rows: Vec::new() })
+        });
+        assert_eq!(
+            comparisons.iter().map(|one| one.capture.as_str()).collect::<Vec<_>>(),
+            ["a.pcap", "c.pcap"]
+        );
+        assert_eq!(unreadable, [Path::new("broken.pcap")]);
+    }
 
     #[test]
     fn both_see_the_same_in_the_recorded_captures() {

@@ -78,10 +78,13 @@ impl Reader {
         for message in each(&layers["smb"]) {
             smb1(message, offered, &mut add);
         }
-        walk(layers, &mut |object| {
-            ntlmssp(object, &mut add);
-            kerberos(object, &mut add);
-        });
+        // LDAP, HTTP and the KDC's own port carry tickets and NTLM too.
+        if ["smb", "smb2", "dcerpc"].iter().any(|protocol| each(&layers[*protocol]).next().is_some()) {
+            walk(layers, &mut |object| {
+                ntlmssp(object, &mut add);
+                kerberos(object, &mut add);
+            });
+        }
         for uuid in all(layers, "dcerpc.cn_bind_to_uuid") {
             add(Fact::Interface, uuid);
         }
@@ -198,5 +201,31 @@ fn ntlmssp(object: &Value, add: &mut impl FnMut(Fact, String)) {
             }
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Facts of a packet with a Kerberos ticket, beside these layers.
+    fn tickets(port: &str, protocol: &str) -> usize {
+        let request = json!({ "kerberos.realm": "R", "kerberos.SNameString": ["cifs", "h"] });
+        let layers = json!({
+            "ip": { "ip.src": "192.0.2.1", "ip.dst": "192.0.2.2" },
+            "tcp": { "tcp.srcport": "50000", "tcp.dstport": port },
+            protocol: { "kerberos": { "kerberos.ap_req_element": request } },
+        });
+        let mut reader = Reader::default();
+        reader.packet(&layers);
+        reader.seen.keys().filter(|(_, fact)| *fact == Fact::Ticket).count()
+    }
+
+    #[test]
+    fn ticket_outside_smb_and_dce_rpc_is_no_fact() {
+        assert_eq!((tickets("445", "smb2"), tickets("135", "dcerpc")), (1, 1));
+        assert_eq!((tickets("88", "kerberos"), tickets("389", "ldap")), (0, 0));
     }
 }

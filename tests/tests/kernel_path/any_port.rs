@@ -29,7 +29,7 @@ pub(crate) fn message(identifier: u8, reply: bool) -> Vec<u8> {
     message[4..8].copy_from_slice(&[identifier, b'S', b'M', b'B']);
     match identifier {
         0xFF => message[13] = if reply { 0x80 } else { 0x18 },
-        0xFE => message[20] = u8::from(reply),
+        0xFE => (message[8], message[20]) = (64, u8::from(reply)),
         // Where other messages have flags, all bits are set.
         _ => message[8..].fill(0xFF),
     }
@@ -143,7 +143,7 @@ fn near_smb_on_another_port_is_ignored() {
     };
     let mut names = session_request();
     names[5] = b'Q';
-    let near: [(&'static str, Vec<u8>); 13] = [
+    let near: [(&'static str, Vec<u8>); 18] = [
         ("TLS", long(&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xFC, 3, 3])),
         ("HTTP", long(b"GET / HTTP/1.1\r\nHost: ")),
         ("HTTP/2", long(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")),
@@ -151,6 +151,11 @@ fn near_smb_on_another_port_is_ignored() {
         ("'smB'", with(5, b's')),
         ("'SmB'", with(6, b'm')),
         ("'SMb'", with(7, b'b')),
+        ("a length shorter than the header", with(3, 63)),
+        ("another structure size", with(8, 65)),
+        ("an unknown command", with(16, 19)),
+        ("an unknown flag", with(23, 0x80)),
+        ("an identifier in a web page", long(b"\0\0\0\x60\xFESMB")),
         ("identifier FB", with(4, 0xFB)),
         ("a keep-alive", with(0, 0x85)),
         ("no session header", long(b"\xFESMB\x40\0\0\0")),

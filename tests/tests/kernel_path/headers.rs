@@ -2,7 +2,7 @@
 
 use sensor_common::{
     counter::Counter,
-    slot::{TCP, UDP},
+    slot::{TCP, UDP, tcp},
 };
 use sensor_tests::{Frame, Outcome, QINQ, QINQ_OLD, Setup, VLAN};
 use sensor_user::engine::host::HostEngine;
@@ -10,7 +10,7 @@ use sensor_user::engine::host::HostEngine;
 use crate::{
     encapsulation::{MPLS, labels},
     expect::{
-        Row, SERVER, SERVER_V6, counted, foreign, hold, hold_bytes, kept_syn, kept_syn_v6, syn, syn_v6,
+        Flow, Row, SERVER, SERVER_V6, counted, foreign, hold, hold_bytes, kept_syn, kept_syn_v6, syn, syn_v6,
     },
 };
 
@@ -32,6 +32,29 @@ fn keeps_a_watched_packet_under_up_to_two_tags() {
         ("a lone service tag is a tag", syn_v6().tag(QINQ, 3), kept_syn_v6(60).vlan(3).reported()),
     ];
     hold("keeps_a_watched_packet_under_up_to_two_tags", &Setup::default(), rows);
+}
+
+/// The same frame without a length of its IP packet, as segmentation offload leaves it.
+fn without_length(frame: &Frame) -> Vec<u8> {
+    let mut bytes = frame.build();
+    let at = if bytes[12..14] == [0x08, 0x00] { 16 } else { 18 };
+    bytes[at..at + 2].fill(0);
+    bytes
+}
+
+#[test]
+fn packet_without_a_length_has_that_of_its_frame() {
+    let sizes: [u16; 3] = [1, 1_400, 3_000];
+    let rows = sizes.into_iter().flat_map(|size| {
+        let data = |frame: Frame| without_length(&frame.flags(tcp::ACK).payload(&vec![0; size.into()]));
+        let kept = |flow: Flow| flow.flags(tcp::ACK).payload(size.into()).reported();
+        let bytes = u64::from(size);
+        [
+            (format!("IPv4, {size} bytes"), data(syn()), kept(kept_syn(40 + bytes))),
+            (format!("IPv6, {size} bytes"), data(syn_v6()), kept(kept_syn_v6(60 + bytes))),
+        ]
+    });
+    hold_bytes("packet_without_a_length_has_that_of_its_frame", &Setup::default(), rows);
 }
 
 #[test]

@@ -72,6 +72,33 @@ fn both_engines_agree_on_broken_frames() {
     }
 }
 
+/// Frames as segmentation offload leaves them: without a length of the IP packet, and longer than one buffer.
+#[test]
+fn both_engines_count_offloaded_frames_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = session();
+    let data = session.frames.iter_mut().filter(|(_, frame)| frame[12..14] == [8, 0] && frame.len() > 200);
+    let mut offloaded = 0;
+    for (_, frame) in data {
+        frame[16..18].fill(0);
+        frame.resize(9_000, 0);
+        offloaded += frame.len() as u64;
+    }
+    let path = folder.path().join("offloaded.pcap");
+    fs::write(&path, session.pcap(Order::Little, false, link::ETHERNET)).unwrap();
+    let host = replayed(&path, EngineChoice::Host, &Config::default()).unwrap();
+    let counted: u64 = host
+        .documents
+        .iter()
+        .filter(|document| document.pointer("/event/action") == Some(&"network_flow".into()))
+        .filter_map(|document| document.pointer("/network/bytes")?.as_u64())
+        .sum();
+    assert!(offloaded > 40_000 && counted > offloaded * 9 / 10, "{counted} of {offloaded}");
+    if privileged("both_engines_count_offloaded_frames_whole") {
+        assert_engines_agree(&path, &Config::default());
+    }
+}
+
 #[test]
 fn exemption_ends_in_the_middle_of_a_capture_in_both_engines() {
     let folder = tempfile::tempdir().unwrap();

@@ -37,6 +37,14 @@ impl Flow {
             || self.facts.as_deref().is_some_and(Facts::smb_spoken)
     }
 
+    /// SMB messages were seen from both sides. Those of one side alone may be the content of another protocol.
+    pub(super) fn smb_exchanged(&self) -> bool {
+        let [local, remote] = self.messages_read;
+        self.smb_spoken()
+            && (local || self.marks & mark::SMB_FROM_LOCAL != 0)
+            && (remote || self.marks & mark::SMB_FROM_REMOTE != 0)
+    }
+
     /// Messages of SMB 3 were encrypted.
     #[must_use]
     pub fn encrypted(&self) -> bool {

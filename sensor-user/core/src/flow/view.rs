@@ -22,7 +22,7 @@ impl Flow {
             service = service.or_else(|| of(client.port()));
         }
         let usual_port = service.is_some();
-        let service = service.or_else(|| self.smb_spoken().then_some(Service::Smb))?;
+        let service = service.or_else(|| self.smb_exchanged().then_some(Service::Smb))?;
         let counts = self.counts();
         let one_sided = counts.packets.contains(&0);
         Some(FlowView {

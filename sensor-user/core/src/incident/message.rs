@@ -8,13 +8,15 @@ mod clauses;
 mod contact;
 mod logon;
 
+use std::collections::BTreeSet;
+
 use self::{
     clauses::clauses,
     contact::{contact, exposure, sweep},
-    logon::{anonymous_beside_refused, credential, guessing, session},
+    logon::{accounts_let_in, anonymous_beside_refused, credential, guessing, session},
 };
 use super::{
-    Credential, Incident, Scope,
+    Credential, CredentialMethod, Incident, Scope,
     phrase::{clean, of_account},
 };
 use crate::{
@@ -95,8 +97,23 @@ fn headline(incident: &Incident) -> Headline {
 /// The same response on two servers.
 fn relay(incident: &Incident) -> Option<Headline> {
     let fact = incident.techniques.get("T1557.001")?;
-    let whose = incident.leading_credential().map(of_account).unwrap_or_default();
+    let whose = relayed_account(incident, &clean(fact));
     Some(Headline::new(format!("{}: a relay", clean(fact)), format!("NTLM response{whose} relayed")))
+}
+
+/// Whose response was relayed, as ` of CORP\ann`: the account that the fact names, or else the only one there is. The leading
+/// credential may be another one.
+fn relayed_account(incident: &Incident, fact: &str) -> String {
+    let ntlm = |one: &&Credential| {
+        !matches!(
+            one.method,
+            CredentialMethod::Anonymous | CredentialMethod::Kerberos | CredentialMethod::Password
+        )
+    };
+    let accounts: BTreeSet<_> = incident.credentials.iter().filter(ntlm).map(of_account).collect();
+    let named = accounts.iter().find(|whose| !whose.is_empty() && fact.contains(&format!("{whose} ")));
+    let only = accounts.first().filter(|_| accounts.len() == 1);
+    named.or(only).cloned().unwrap_or_default()
 }
 
 /// Remote procedures that run something.
@@ -104,7 +121,9 @@ fn execution(incident: &Incident) -> Option<Headline> {
     let shown = ["T1569.002", "T1053.005", "T1112"].into_iter().any(|technique| incident.shows(technique));
     let called = incident.operations_phrase(|interface| EXECUTION.contains(&interface)).filter(|_| shown)?;
     let (client, server) = (incident.client().phrase(), incident.server().phrase());
+    // If several accounts were let in, any of them may have called.
     let accepted = incident.accepted_users().find_map(Credential::account);
+    let accepted = accepted.filter(|_| accounts_let_in(incident) == 1);
     let user = accepted.map(|account| format!(" as {}", clean(&account))).unwrap_or_default();
     Some(Headline::new(
         format!("{client} called {called} on {server}{user}"),

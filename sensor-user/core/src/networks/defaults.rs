@@ -5,12 +5,38 @@
 pub struct BuiltIn {
     /// CIDR notation.
     pub prefix: &'static str,
-    /// Name and source in the IANA special-purpose address registries.
+    /// Name and source in the registry.
     pub source: &'static str,
+    /// IANA registry that lists it.
+    pub registry: Registry,
+}
+
+/// An IANA registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registry {
+    /// IPv4 and IPv6 Special-Purpose Address Registries.
+    SpecialPurpose,
+    /// Internet Protocol Version 6 Address Space.
+    Ipv6AddressSpace,
+}
+
+impl Registry {
+    /// Its short name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SpecialPurpose => "IANA special-purpose registry",
+            Self::Ipv6AddressSpace => "IANA IPv6 address space registry",
+        }
+    }
 }
 
 const fn entry(prefix: &'static str, source: &'static str) -> BuiltIn {
-    BuiltIn { prefix, source }
+    BuiltIn { prefix, source, registry: Registry::SpecialPurpose }
+}
+
+const fn space(prefix: &'static str, source: &'static str) -> BuiltIn {
+    BuiltIn { prefix, source, registry: Registry::Ipv6AddressSpace }
 }
 
 /// Internal by default: private-use IPv4 and unique local IPv6 addresses.
@@ -21,8 +47,8 @@ pub const DEFAULT_INTERNAL: &[BuiltIn] = &[
     entry("fc00::/7", "Unique-Local, RFC 4193"),
 ];
 
-/// Special-purpose space that is not the Internet. Transition prefixes that embed an IPv4 address (mapped, NAT64,
-/// 6to4, Teredo) are absent on purpose: the embedded address is classified instead.
+/// Space that is not the Internet: special-purpose space, and all of IPv6 outside 2000::/3 (global unicast). Inside prefixes that
+/// embed an IPv4 address (mapped, NAT64, 6to4, Teredo) the embedded address is classified instead.
 pub const RESERVED: &[BuiltIn] = &[
     entry("0.0.0.0/8", "\"This network\", RFC 791"),
     entry("10.0.0.0/8", "Private-Use, RFC 1918"),
@@ -48,6 +74,7 @@ pub const RESERVED: &[BuiltIn] = &[
     entry("203.0.113.0/24", "Documentation (TEST-NET-3), RFC 5737"),
     entry("224.0.0.0/4", "Multicast, RFC 5771"),
     entry("240.0.0.0/4", "Reserved and limited broadcast, RFC 1112, RFC 919"),
+    space("::/3", "Not global unicast, RFC 4291"),
     entry("::/128", "Unspecified Address, RFC 4291"),
     entry("::1/128", "Loopback Address, RFC 4291"),
     entry("64:ff9b:1::/48", "Local-Use IPv4/IPv6 Translation, RFC 8215"),
@@ -66,9 +93,12 @@ pub const RESERVED: &[BuiltIn] = &[
     entry("2001:db8::/32", "Documentation, RFC 3849"),
     entry("2620:4f:8000::/48", "Direct Delegation AS112 Service, RFC 7534"),
     entry("3fff::/20", "Documentation, RFC 9637"),
+    space("4000::/2", "Not global unicast, RFC 4291"),
     entry("5f00::/16", "Segment Routing (SRv6) SIDs, RFC 9602"),
+    space("8000::/1", "Not global unicast, RFC 4291"),
     entry("fc00::/7", "Unique-Local, RFC 4193"),
     entry("fe80::/10", "Link-Local Unicast, RFC 4291"),
+    space("fec0::/10", "Deprecated (Site-Local), RFC 3879"),
     entry("ff00::/8", "Multicast, RFC 4291"),
 ];
 
@@ -111,12 +141,17 @@ mod tests {
         let reserved = "::1 :: 64:ff9b:1::1 100::1 100:0:0:1::1 2001:1::1 2001:1::2 2001:1::3 2001:2::1 2001:3::1 \
             2001:4:112::1 2001:10::1 2001:20::1 2001:30::1 2001:1ff::1 2001:db8::1 2620:4f:8000::1 3fff::1 5f00::1 fc00::1 fe80::1";
         let set = PrefixSet::new(flagged(RESERVED, PrefixFlags::RESERVED));
+        let outside =
+            "fec0::1 feff::1 ::2 1fff::1 4000::1 5eff::1 6000::1 8000::1 c000::1 e000::1 fbff::1 200::1";
+        for address in outside.split_whitespace() {
+            assert_eq!(set.lookup(address.parse().unwrap()), PrefixFlags::RESERVED, "{address}");
+        }
         for address in reserved.split_whitespace() {
             let flags = set.lookup(address.parse().unwrap());
             assert_eq!(flags, PrefixFlags::RESERVED, "{address}");
         }
         for address in
-            ["2001:0:1::1", "2002::1", "64:ff9b::1", "2001:200::1", "2001:4860::1", "2620:4f:8001::1"]
+            ["2001:0:1::1", "2002::1", "2001:200::1", "2001:4860::1", "2620:4f:8001::1", "2000::1", "3ffe::1"]
         {
             assert_eq!(set.lookup(address.parse().unwrap()), Default::default(), "{address}");
         }

@@ -11,7 +11,7 @@ mod tables;
 #[cfg(test)]
 pub(crate) mod fixtures;
 
-pub use defaults::{BuiltIn, DEFAULT_INTERNAL, RESERVED};
+pub use defaults::{BuiltIn, DEFAULT_INTERNAL, RESERVED, Registry};
 pub use embedded::{inner, inner_ipv4};
 pub use flatten::PrefixSet;
 pub use tables::{Capacity, Tables};

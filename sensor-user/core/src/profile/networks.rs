@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use sensor_common::{classify::Place, prefix::PrefixFlags};
 
 use super::{Networks, Profile, ProfileName, Settings};
-use crate::networks::{BuiltIn, DEFAULT_INTERNAL, RESERVED, inner_ipv4};
+use crate::networks::{BuiltIn, DEFAULT_INTERNAL, RESERVED, Registry, inner_ipv4};
 
 /// A network, its meaning, and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub struct Entry {
 pub enum Origin {
     /// Built in, internal by default, with its name and RFC.
     Default(&'static str),
-    /// In an IANA special-purpose registry, with its name and RFC.
-    Registry(&'static str),
+    /// In an IANA registry, with its name and RFC.
+    Registry(Registry, &'static str),
     /// In a list of a profile's rules.
     List(ProfileName, &'static str),
     /// In the configuration, with the place: file and line, or the option of the command line.
@@ -39,7 +39,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default(source) => write!(f, "{source}; internal by default (networks.defaults)"),
-            Self::Registry(source) => write!(f, "{source}; IANA special-purpose registry"),
+            Self::Registry(registry, source) => write!(f, "{source}; {}", registry.name()),
             Self::List(profile, list) => write!(f, "list {list} of {profile}"),
             Self::Configured(place) => f.write_str(place),
         }
@@ -60,9 +60,9 @@ pub fn entries(profile: &Profile, settings: &Settings) -> Vec<Entry> {
                 .collect()
         }
         Networks::Configured { reserved } => {
-            let built_in = |table: &'static [BuiltIn], flags, origin: fn(&'static str) -> Origin| {
+            let built_in = |table: &'static [BuiltIn], flags, origin: fn(&BuiltIn) -> Origin| {
                 table.iter().filter_map(move |entry| {
-                    Some(Entry { net: entry.prefix.parse().ok()?, flags, origin: origin(entry.source) })
+                    Some(Entry { net: entry.prefix.parse().ok()?, flags, origin: origin(entry) })
                 })
             };
             let registry = if reserved { RESERVED } else { &[] };
@@ -72,8 +72,8 @@ pub fn entries(profile: &Profile, settings: &Settings) -> Vec<Entry> {
                 flags: PrefixFlags::INTERNAL,
                 origin: Origin::Configured(place.clone()),
             });
-            built_in(registry, PrefixFlags::RESERVED, Origin::Registry)
-                .chain(built_in(defaults, PrefixFlags::INTERNAL, Origin::Default))
+            built_in(registry, PrefixFlags::RESERVED, |entry| Origin::Registry(entry.registry, entry.source))
+                .chain(built_in(defaults, PrefixFlags::INTERNAL, |entry| Origin::Default(entry.source)))
                 .chain(named)
                 .collect()
         }
@@ -141,8 +141,10 @@ pub fn place(entries: &[Entry], unwraps: bool, address: IpAddr) -> Placed<'_> {
         }
         IpAddr::V4(_) => None,
     };
+    // Only the embedded address decides whether an address is reserved.
+    let outer = |entry: &&Entry| embedded.is_none() || Place::of(entry.flags) != Place::Reserved;
     let covers = |entry: &&Entry| {
-        entry.net.contains(&address)
+        entry.net.contains(&address) && outer(entry)
             || embedded.is_some_and(|(_, inner)| entry.net.contains(&IpAddr::V4(inner)))
     };
     let mut covering: Vec<&Entry> = entries.iter().filter(covers).collect();

@@ -122,6 +122,7 @@ pub const fn method(method: Method) -> &'static str {
         Method::Ntlm(ResponseKind::V1) => "an NTLMv1 response",
         Method::Ntlm(ResponseKind::V2) => "an NTLMv2 response",
         Method::Ntlm(ResponseKind::Anonymous) => "an anonymous NTLM message",
+        Method::Ntlm(ResponseKind::Unknown) => "an NTLM response",
         Method::Kerberos => "a Kerberos ticket",
         Method::Password => "a password",
     }

@@ -13,6 +13,10 @@ use crate::{
 pub(super) struct SessionAnswer {
     pub(super) status: Status,
     pub(super) guest: bool,
+    /// The server set up an anonymous session, whatever user the client named.
+    pub(super) anonymous: bool,
+    /// The session that is set up.
+    pub(super) session: u64,
     /// Identifier that the response shares with its request.
     pub(super) exchange: u64,
 }
@@ -32,7 +36,7 @@ impl Dissector {
             (Blob::Kerberos(KerberosToken::Request { realm, service, bytes }), Sender::Client) => {
                 let credential = Credential {
                     method: Method::Kerberos,
-                    user: None,
+                    user: self.proxied_user.take(),
                     domain: realm,
                     workstation: None,
                     target: service,
@@ -40,6 +44,9 @@ impl Dissector {
                     outcome: None,
                 };
                 self.credential(credential, exchange);
+            }
+            (Blob::Kerberos(KerberosToken::Proxied { user, .. }), Sender::Client) => {
+                self.proxied_user = user;
             }
             (Blob::Ntlm(_), _) => return Err(Problem::Direction),
             (Blob::Kerberos(_) | Blob::Mechanisms(_) | Blob::Empty, _) => {}
@@ -60,8 +67,9 @@ impl Dissector {
 
     fn authenticate(&mut self, seen: Authenticate<'_>, exchange: Option<u64>) {
         self.facts.client.ntlm_version = seen.version.or(self.facts.client.ntlm_version);
-        // The one byte of an anonymous client identifies nobody.
-        let response = seen.response.filter(|_| seen.kind != ntlmssp::ResponseKind::Anonymous);
+        // The one byte of an anonymous client identifies nobody, and a response of unknown protocol may be anything.
+        let proves = matches!(seen.kind, ntlmssp::ResponseKind::V1 | ntlmssp::ResponseKind::V2);
+        let response = seen.response.filter(|_| proves);
         let credential = Credential {
             method: Method::Ntlm(seen.kind),
             user: seen.user,
@@ -86,7 +94,7 @@ impl Dissector {
         if new {
             // Nothing waits for the earlier answer any more.
             self.pending.retain(|waits| !matches!(waits, Pending::Credential(other) if other == place));
-            self.undecided.take_if(|other| *other == place);
+            self.undecided.retain(|other| other != place);
             self.report(New::Credential(place));
         }
         if let Some(exchange) = exchange {
@@ -95,6 +103,11 @@ impl Dissector {
             known.take_if(|known| !known.is_accepted());
             self.pending.insert(exchange, Pending::Credential(place));
         }
+    }
+
+    /// Processes a request for a session. An earlier request with its identifier will not be answered any more.
+    pub(super) fn session_asked(&mut self, exchange: u64) {
+        self.pending.remove(&exchange);
     }
 
     /// Takes the answer to a session set-up.
@@ -116,7 +129,9 @@ impl Dissector {
             _ => None,
         };
         if answer.status.is_interim() {
-            self.undecided = place.or(self.undecided);
+            if let Some(place) = place {
+                self.undecided.insert(answer.session, place);
+            }
             return;
         }
         if answer.status.is_success() {
@@ -125,7 +140,8 @@ impl Dissector {
         }
         let place = match pending {
             Some(Pending::UnlistedCredential { .. }) => None,
-            _ => place.or_else(|| self.undecided.take()),
+            // An earlier message of this session may have held it.
+            _ => place.or_else(|| self.undecided.remove(&answer.session)),
         };
         let anonymous = match pending {
             Some(Pending::UnlistedCredential { anonymous }) => anonymous,
@@ -133,7 +149,7 @@ impl Dissector {
                 .and_then(|place| self.facts.credentials.get(place))
                 .is_some_and(Credential::is_anonymous),
         };
-        let outcome = outcome(answer.status, answer.guest);
+        let outcome = outcome(answer.status, answer.guest || answer.anonymous && !anonymous);
         self.facts.count_logon(outcome, anonymous);
         let Some(place) = place else { return };
         if let Some(credential) = self.facts.credentials.get_mut(place) {
@@ -188,135 +204,4 @@ const fn outcome(status: Status, guest: bool) -> Outcome {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        FingerprintKey, Framing, New,
-        kerberos::tests::{TICKET, ap_req, offered},
-    };
-
-    fn key() -> FingerprintKey {
-        FingerprintKey::new([7; 32])
-    }
-
-    /// The NTLM response of this user that is still unanswered.
-    fn response_of(user: &str) -> Credential {
-        Credential {
-            method: Method::Ntlm(ntlmssp::ResponseKind::V2),
-            user: Some(user.to_owned()),
-            domain: None,
-            workstation: None,
-            target: None,
-            fingerprint: Some(key().of(user.as_bytes())),
-            outcome: None,
-        }
-    }
-
-    #[test]
-    fn ticket_is_a_credential_of_its_realm_and_service_and_is_not_kept() {
-        let mut dissector = Dissector::new(key(), Framing::NetBios);
-        let request = ap_req("CORP.EXAMPLE", &["cifs", "files.corp.example"]);
-        dissector.blob(Sender::Client, &offered(&request), Some(1)).unwrap();
-        let mut credential = Credential {
-            method: Method::Kerberos,
-            user: None,
-            domain: Some("CORP.EXAMPLE".to_owned()),
-            workstation: None,
-            target: Some("cifs/files.corp.example".to_owned()),
-            fingerprint: Some(key().of(&request)),
-            outcome: None,
-        };
-        assert_eq!(dissector.facts().credentials, [credential.clone()]);
-        assert_eq!(dissector.reading.new, [New::Credential(0)]);
-        let kept = format!("{:?}", dissector.facts());
-        let [text, bytes] = [str::from_utf8(TICKET).unwrap().to_owned(), format!("{TICKET:?}")];
-        assert!(!kept.contains(&text) && !kept.contains(bytes.trim_matches(['[', ']'])), "{kept}");
-
-        dissector.session_answered(&SessionAnswer { status: Status::Nt(0), guest: false, exchange: 1 });
-        credential.outcome = Some(Outcome::Accepted);
-        assert_eq!(dissector.facts().credentials, [credential]);
-    }
-
-    #[test]
-    fn answer_belongs_to_the_pending_credential_even_with_a_full_list() {
-        let mut dissector = Dissector::new(key(), Framing::NetBios);
-        let mut exchange = 0;
-        let mut tries = |dissector: &mut Dissector, user: &str, answer: Option<u32>| {
-            exchange += 1;
-            dissector.credential(response_of(user), Some(exchange));
-            if let Some(status) = answer {
-                let status = Status::Nt(status);
-                dissector.session_answered(&SessionAnswer { status, guest: false, exchange });
-            }
-            exchange
-        };
-        const REFUSED: Option<u32> = Some(0xC000_006D);
-        for number in 0..32 {
-            tries(&mut dissector, &number.to_string(), REFUSED);
-        }
-        let again = tries(&mut dissector, "31", None);
-        tries(&mut dissector, "other", REFUSED);
-        dissector.session_answered(&SessionAnswer { status: Status::Nt(0), guest: false, exchange: again });
-        tries(&mut dissector, "31", REFUSED);
-        let accepted =
-            dissector.facts().credentials.iter().filter(|one| one.outcome == Some(Outcome::Accepted));
-        assert_eq!(
-            accepted.filter_map(|one| one.user.as_deref()).collect::<Vec<_>>(),
-            ["31"],
-            "and stays so"
-        );
-    }
-
-    #[test]
-    fn counts_logons_by_their_final_answer_even_with_a_full_list() {
-        let mut dissector = Dissector::new(key(), Framing::NetBios);
-        let mut answer = |credential: Option<Credential>, exchange: u64, status: u32, guest: bool| {
-            if let Some(credential) = credential {
-                dissector.credential(credential, Some(exchange));
-            }
-            dissector.session_answered(&SessionAnswer { status: Status::Nt(status), guest, exchange });
-            let facts = dissector.facts();
-            (facts.logons_refused, facts.logons_accepted, facts.logons_anonymous)
-        };
-        let anonymous = Credential {
-            method: Method::Ntlm(ntlmssp::ResponseKind::Anonymous),
-            fingerprint: None,
-            ..response_of("")
-        };
-        assert_eq!(answer(None, 1, 0xC000_0016, false), (0, 0, 0), "more processing is required");
-        // An accepted credential keeps its place, so that a list of them stays full.
-        for number in 0..40 {
-            let counted = answer(Some(response_of(&number.to_string())), 100 + number, 0, false);
-            assert_eq!(counted, (0, number as u32 + 1, 0));
-        }
-        assert_eq!(answer(Some(anonymous), 2, 0, false), (0, 40, 1), "the list has no place for it");
-        assert_eq!(answer(Some(response_of("b")), 3, 0x103, false), (0, 40, 1), "pending");
-        assert_eq!(answer(None, 3, 0, true), (0, 40, 2), "accepted as a guest");
-        for number in 1..=100 {
-            let refused = answer(Some(response_of("c")), 200 + u64::from(number), 0xC000_006D, false);
-            assert_eq!(refused, (number, 40, 2));
-        }
-    }
-
-    #[test]
-    fn each_of_two_pending_logons_gets_its_own_answer() {
-        let mut dissector = Dissector::new(key(), Framing::NetBios);
-        for (exchange, user) in [(1, "a"), (2, "b")] {
-            dissector.credential(response_of(user), Some(exchange));
-        }
-        for (exchange, status) in [(1, 0x103), (2, 0x103), (1, 0), (2, 0xC000_006D)] {
-            let status = Status::Nt(status);
-            dissector.session_answered(&SessionAnswer { status, guest: false, exchange });
-        }
-        let outcomes = dissector.facts().credentials.iter().map(|one| one.outcome.unwrap().is_accepted());
-        assert_eq!(outcomes.collect::<Vec<_>>(), [true, false]);
-    }
-
-    #[test]
-    fn ticket_sent_by_a_server_is_no_credential() {
-        let mut dissector = Dissector::new(key(), Framing::NetBios);
-        let request = ap_req("CORP.EXAMPLE", &["cifs", "files.corp.example"]);
-        dissector.blob(Sender::Server, &offered(&request), None).unwrap();
-        assert!(dissector.facts().credentials.is_empty());
-    }
-}
+mod tests;

@@ -91,15 +91,18 @@ pub struct Dissector {
     facts: Facts,
     /// Unanswered requests, by the identifier that they share with their response.
     pending: BoundedMap<u64, Pending>,
-    /// A credential whose exchange continues.
-    undecided: Option<usize>,
+    /// Credentials whose exchange continues, by session.
+    undecided: BoundedMap<u64, usize>,
+    /// Who asked a KDC for a ticket by way of the server.
+    proxied_user: Option<String>,
     /// The SMB 1 server wants the password instead of a response.
     wants_password: bool,
     /// An SMB 1 client asked to open a file or pipe.
     opened: bool,
     /// The kinds of the trees.
     trees: BoundedMap<u32, ShareKind>,
-    /// Presentation contexts, by handle and number: indexes of interfaces.
+    /// Presentation contexts, by handle and number: indexes of interfaces. [`RELATED_FILE`](crate::smb2::RELATED_FILE) stands
+    /// for a handle that the same compound opens.
     contexts: BoundedMap<(u128, u16), usize>,
     reading: Reading,
 }
@@ -116,7 +119,8 @@ impl Dissector {
             framing,
             facts: Facts::default(),
             pending: BoundedMap::new(MAX_REMEMBERED),
-            undecided: None,
+            undecided: BoundedMap::new(MAX_REMEMBERED),
+            proxied_user: None,
             wants_password: false,
             opened: false,
             trees: BoundedMap::new(MAX_REMEMBERED),

@@ -4,7 +4,7 @@ use super::{Dissector, Problem, Sender};
 use crate::{
     dcerpc::{self, Body},
     facts::New,
-    smb2::ShareKind,
+    smb2::{RELATED_FILE, ShareKind},
 };
 
 /// Most PDUs that are read from one message.
@@ -46,7 +46,8 @@ impl Dissector {
                 }
             }
             Body::Request { context, opnum } => {
-                let Some(place) = self.contexts.get(&(handle, *context)) else { return };
+                let bound = |handle| self.contexts.get(&(handle, *context));
+                let Some(place) = bound(handle).or_else(|| bound(RELATED_FILE)) else { return };
                 if self.facts.add_operation(place, *opnum) {
                     self.report(New::Operation(place, *opnum));
                 }
@@ -64,3 +65,6 @@ impl Dissector {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

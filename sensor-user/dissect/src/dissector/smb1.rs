@@ -31,7 +31,10 @@ impl Dissector {
         match command {
             Body::NegotiateRequest(dialects) => self.facts.client.smb1_dialects = dialects,
             Body::NegotiateResponse(response) => self.smb1_chosen(response),
-            Body::SessionSetupRequest(request) => self.smb1_session(request, exchange),
+            Body::SessionSetupRequest(request) => {
+                self.session_asked(exchange);
+                self.smb1_session(request, exchange);
+            }
             Body::SessionSetupResponse(response) => {
                 let guest = response.as_ref().is_some_and(|response| response.guest);
                 if let Some(response) = response {
@@ -42,7 +45,8 @@ impl Dissector {
                     server.native_lan_manager =
                         response.native_lan_manager.or(server.native_lan_manager.take());
                 }
-                self.session_answered(&SessionAnswer { status, guest, exchange });
+                let session = message.user.into();
+                self.session_answered(&SessionAnswer { status, guest, anonymous: false, session, exchange });
             }
             Body::Logoff => {
                 if !message.response {

@@ -33,6 +33,7 @@ impl Dissector {
             Body::NegotiateRequest(request) => self.smb2_offered(request),
             Body::NegotiateResponse(response) => self.smb2_chosen(response),
             Body::SessionSetupRequest(request) => {
+                self.session_asked(exchange);
                 let result = self.blob(from, request.blob, Some(exchange));
                 self.note(result);
             }
@@ -45,7 +46,14 @@ impl Dissector {
                     }
                 }
                 let guest = response.is_some_and(|response| response.flags.guest());
-                self.session_answered(&SessionAnswer { status: message.status, guest, exchange });
+                let anonymous = response.is_some_and(|response| response.flags.anonymous());
+                self.session_answered(&SessionAnswer {
+                    status: message.status,
+                    guest,
+                    anonymous,
+                    session: message.session,
+                    exchange,
+                });
             }
             Body::Logoff => {
                 if !message.response {

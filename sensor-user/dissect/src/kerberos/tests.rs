@@ -1,5 +1,6 @@
 use super::*;
 use crate::{
+    negoex::tests::message as negoex_message,
     security::{self, Blob},
     spnego::Mechanism,
 };
@@ -11,6 +12,7 @@ const AUTHENTICATOR: &[u8] = b"ENCRYPTED-AUTHENTICATOR";
 /// Identifiers of mechanisms, as they are encoded.
 const KERBEROS: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x12, 0x01, 0x02, 0x02];
 const KERBEROS_WINDOWS_2000: &[u8] = &[0x2A, 0x86, 0x48, 0x82, 0xF7, 0x12, 0x01, 0x02, 0x02];
+const IAKERB: &[u8] = &[0x2B, 0x06, 0x01, 0x05, 0x02, 0x05];
 const SPNEGO: &[u8] = &[0x2B, 0x06, 0x01, 0x05, 0x05, 0x02];
 
 /// An element of DER, its length in one byte, two or three.
@@ -154,4 +156,74 @@ fn spnego_with_kerberos_and_another_token_gives_the_offer() {
 fn refuses_bytes_that_only_begin_like_a_ticket() {
     assert_eq!(request(b"neither"), KerberosToken::Other);
     assert_eq!(request(&[0x6E, 2, 4, 0]), KerberosToken::Other);
+}
+
+#[test]
+fn reads_a_ticket_with_long_lengths() {
+    /// Writes every length with four bytes.
+    fn longer(bytes: &[u8]) -> Vec<u8> {
+        let element = element(bytes).unwrap();
+        let content = if element.tag & 0x20 != 0 {
+            elements(element.content).flat_map(|part| longer(&der(part.tag, &[part.content]))).collect()
+        } else {
+            element.content.to_vec()
+        };
+        let length = u32::try_from(content.len()).unwrap().to_be_bytes();
+        [&[element.tag, 0x84], &length[..], &content].concat()
+    }
+    let request = longer(&files());
+    let blob = longer(&in_spnego(&in_gss_api(1, &request)));
+    let Ok(Blob::Kerberos(KerberosToken::Request { realm, service, .. })) = security::read(&blob) else {
+        panic!("no ticket")
+    };
+    assert_eq!(
+        (realm.as_deref(), service.as_deref()),
+        (Some("CORP.EXAMPLE"), Some("cifs/files.corp.example"))
+    );
+}
+
+/// AS-REQ (RFC 4120 5.4.1) of a user of a realm.
+fn as_req(realm: &str, user: &str) -> Vec<u8> {
+    let names = der(tag::SEQUENCE, &[&der(tag::GENERAL_STRING, &[user.as_bytes()])]);
+    let user = der(tag::SEQUENCE, &[&numbered(0, &integer(1)), &numbered(1, &names)]);
+    let realm = der(tag::GENERAL_STRING, &[realm.as_bytes()]);
+    let options = numbered(0, &der(3, &[&[0, 0, 0, 0, 0]]));
+    let body = der(tag::SEQUENCE, &[&options, &numbered(1, &user), &numbered(2, &realm)]);
+    let request = [numbered(1, &integer(5)), numbered(2, &integer(10)), numbered(4, &body)].concat();
+    der(0x6A, &[&der(tag::SEQUENCE, &[&request])])
+}
+
+/// A message for the KDC in a token of IAKERB.
+pub(crate) fn by_way_of_the_server(realm: &str, user: &str) -> Vec<u8> {
+    let header = der(tag::SEQUENCE, &[&numbered(1, &der(0x0C, &[realm.as_bytes()]))]);
+    der(tag::APPLICATION, &[&der(tag::OID, &[IAKERB]), &[5, 1], &header, &as_req(realm, user)])
+}
+
+#[test]
+fn iakerb_names_its_client() {
+    let asked =
+        KerberosToken::Proxied { user: Some("ann".to_owned()), realm: Some("CORP.EXAMPLE".to_owned()) };
+    let blob = in_spnego(&by_way_of_the_server("CORP.EXAMPLE", "ann"));
+    assert_eq!(security::read(&blob), Ok(Blob::Kerberos(asked)));
+    for length in 0..blob.len() {
+        if let Ok(Blob::Kerberos(KerberosToken::Proxied { user, realm })) = security::read(&blob[..length]) {
+            assert!(
+                user.is_none_or(|user| user == "ann") && realm.is_none_or(|realm| realm == "CORP.EXAMPLE")
+            );
+        }
+    }
+    let ticket = der(tag::APPLICATION, &[&der(tag::OID, &[IAKERB]), &[1, 0], &files()]);
+    assert!(matches!(security::read(&ticket), Ok(Blob::Kerberos(KerberosToken::Request { .. }))));
+}
+
+#[test]
+fn reads_a_ticket_inside_negoex() {
+    let exchange = in_gss_api(1, &files());
+    let token = [negoex_message(0, &[0; 32]), negoex_message(5, &exchange)].concat();
+    assert!(matches!(
+        security::read(&in_spnego(&token)),
+        Ok(Blob::Kerberos(KerberosToken::Request { realm: Some(realm), .. })) if realm == "CORP.EXAMPLE"
+    ));
+    let nothing = in_spnego(&negoex_message(2, b"certificates"));
+    assert!(matches!(security::read(&nothing), Ok(Blob::Mechanisms(_))));
 }

@@ -86,3 +86,33 @@ fn refuses_a_broken_message_by_name() {
     assert_eq!(read(b"NTLMSSP\0\x09\0\0\0"), Err(NtlmError::Kind(9)));
     assert_eq!(read(b"NTLMSSQ\0\x01\0\0\0"), Err(NtlmError::Signature));
 }
+
+#[test]
+fn response_outside_the_message_is_of_unknown_protocol() {
+    let whole = authenticate_message([&[0; 24], &[7; 90], b"D\0", b"u\0", &[]], flag::UNICODE);
+    let with = |at: usize, value: &[u8]| {
+        let mut message = whole.clone();
+        message[at..at + value.len()].copy_from_slice(value);
+        let seen = read_authenticate(&message);
+        (seen.kind, seen.response.is_some(), seen.user)
+    };
+    let user = || Some("u".to_owned());
+    assert_eq!(with(0, b"N"), (ResponseKind::V2, true, user()));
+    // Length, then offset, of the NT response.
+    assert_eq!(with(20, &u16::MAX.to_le_bytes()), (ResponseKind::Unknown, false, user()));
+    assert_eq!(with(24, &u32::MAX.to_le_bytes()), (ResponseKind::Unknown, false, user()));
+    assert_eq!(with(24, &8u32.to_le_bytes()).0, ResponseKind::Unknown, "it would begin in the fixed fields");
+    assert_eq!(with(20, &40u16.to_le_bytes()).0, ResponseKind::Unknown, "too short for version 2");
+    let mut lm_alone = authenticate_message([&[5; 24], &[], &[], b"u\0", &[]], flag::UNICODE);
+    assert_eq!(read_authenticate(&lm_alone).kind, ResponseKind::V1);
+    lm_alone[16..20].copy_from_slice(&4000u32.to_le_bytes());
+    assert_eq!(read_authenticate(&lm_alone).kind, ResponseKind::Unknown);
+}
+
+#[test]
+fn version_of_ones_is_none() {
+    let mut message = authenticate_message([&[0; 24], &[7; 24], &[], b"u\0", &[]], flag::VERSION);
+    assert!(read_authenticate(&message).version.is_some());
+    message[64..68].copy_from_slice(&[0xFF; 4]);
+    assert_eq!(read_authenticate(&message).version, None);
+}

@@ -10,6 +10,8 @@ pub use session_setup::{Authentication, SessionSetupRequest, SessionSetupRespons
 pub use transaction::{PipeData, mailslot};
 pub use tree_connect::TreeConnectResponse;
 
+use std::cmp::Ordering;
+
 use thiserror::Error;
 use zerocopy::{
     FromBytes, Immutable, KnownLayout, Unaligned,
@@ -48,7 +50,14 @@ struct WireHeader {
 
 /// Commands, MS-CIFS 2.2.2.1.
 mod command {
+    pub(super) const READ: u8 = 0x0A;
+    pub(super) const WRITE: u8 = 0x0B;
+    pub(super) const LOCK_AND_READ: u8 = 0x13;
+    pub(super) const WRITE_AND_UNLOCK: u8 = 0x14;
     pub(super) const TRANSACTION: u8 = 0x25;
+    pub(super) const WRITE_AND_CLOSE: u8 = 0x2C;
+    pub(super) const TRANSACTION2: u8 = 0x32;
+    pub(super) const NT_TRANSACT: u8 = 0xA0;
     pub(super) const LOCKING_ANDX: u8 = 0x24;
     pub(super) const OPEN_ANDX: u8 = 0x2D;
     pub(super) const READ_ANDX: u8 = 0x2E;
@@ -64,7 +73,7 @@ mod command {
     /// Whether it asks to open a file or pipe: OPEN, CREATE, CREATE_TEMPORARY, CREATE_NEW, OPEN_ANDX, TRANSACTION2,
     /// NT_TRANSACT, NT_CREATE_ANDX.
     pub(super) const fn may_open(command: u8) -> bool {
-        matches!(command, 0x02 | 0x03 | 0x0E | 0x0F | OPEN_ANDX | 0x32 | 0xA0 | NT_CREATE_ANDX)
+        matches!(command, 0x02 | 0x03 | 0x0E | 0x0F | OPEN_ANDX | TRANSACTION2 | NT_TRANSACT | NT_CREATE_ANDX)
     }
 
     /// Whether another command can follow in the same message.
@@ -92,13 +101,15 @@ pub struct Message<'a> {
     pub status: Status,
     /// Tree of the message, or the newly connected tree.
     pub tree: u16,
+    /// User identifier (UID): the session of the message, or the new one.
+    pub user: u16,
     /// Identifier that a response shares with its request: the multiplex identifier. Some servers do not repeat the process'.
     pub exchange: u16,
     /// Whether its flags say that it is signed.
     pub signed: bool,
-    /// Commands in their order, up to the first that could not be read.
+    /// Commands in their order. One that could not be read is [`Body::Other`].
     pub commands: Vec<Body<'a>>,
-    /// Why the chain was not read to its end, if it was not.
+    /// Why a command, or the rest of the chain, was not read, if it was not.
     pub broken: Option<Smb1Error>,
 }
 
@@ -198,10 +209,24 @@ impl<'a> Block<'a> {
         layout::<U16>(self.words, at, "word").map_or(0, |word| word.get())
     }
 
-    /// Reads text at an offset in the data, aligned as Unicode text is (MS-CIFS 2.2.1.1); returns the offset behind it.
+    /// Reads the first text after an offset in the data; returns the offset behind it. A byte of padding aligns Unicode text
+    /// (MS-CIFS 2.2.1.1), but some implementations pad aligned text or do not pad other text. So the text begins where more of it
+    /// is Latin.
     fn text(&self, at: usize) -> (Option<String>, usize) {
-        let aligned = at + usize::from(self.unicode && !(self.data_at + at).is_multiple_of(2));
-        self.text_unaligned(aligned, self.unicode)
+        let rest = self.data.get(at..).unwrap_or_default();
+        let behind = rest.get(1..).unwrap_or_default();
+        let padded = self.unicode
+            && match text::latin_units(rest).cmp(&text::latin_units(behind)) {
+                Ordering::Greater => false,
+                Ordering::Less => true,
+                Ordering::Equal => !(self.data_at + at).is_multiple_of(2),
+            };
+        self.text_unaligned(at + usize::from(padded), self.unicode)
+    }
+
+    /// Reads the text that follows another one.
+    fn next_text(&self, at: usize) -> (Option<String>, usize) {
+        self.text_unaligned(at, self.unicode)
     }
 
     /// Reads text at an offset in the data. `None` for empty text and for text that was cut, because it would be another
@@ -209,8 +234,17 @@ impl<'a> Block<'a> {
     fn text_unaligned(&self, at: usize, unicode: bool) -> (Option<String>, usize) {
         let rest = self.data.get(at..).unwrap_or_default();
         let (text, taken) = if unicode { text::utf16_z(rest) } else { text::oem_z(rest) };
-        let cut = self.cut && taken == rest.len();
-        (Some(text).filter(|text| !text.is_empty() && !cut), at + taken)
+        let terminated = if unicode {
+            taken.is_multiple_of(2) && rest[..taken].ends_with(&[0, 0])
+        } else {
+            rest[..taken].ends_with(&[0])
+        };
+        (Some(text).filter(|text| !text.is_empty() && (terminated || !self.cut)), at + taken)
+    }
+
+    /// A double word of the parameters, by its offset in bytes.
+    fn double_word(&self, at: usize) -> u32 {
+        layout::<U32>(self.words, at, "double word").map_or(0, |word| word.get())
     }
 }
 
@@ -234,13 +268,16 @@ pub fn read(bytes: &[u8]) -> Result<Message<'_>, Smb1Error> {
             Status::Dos { class: status as u8, code: (status >> 16) as u16 }
         },
         tree: header.tree.get(),
+        user: header.user.get(),
         exchange: header.multiplex.get(),
         signed: flags_2 & 0x0004 != 0,
         commands: Vec::new(),
         broken: None,
     };
     let unicode = flags_2 & 0x8000 != 0;
-    message.broken = chain(bytes, header.command, unicode, &mut message).err();
+    if let Err(error) = chain(bytes, header.command, unicode, &mut message) {
+        message.broken.get_or_insert(error);
+    }
     Ok(message)
 }
 
@@ -248,7 +285,11 @@ fn chain<'a>(bytes: &'a [u8], first: u8, unicode: bool, message: &mut Message<'a
     let (mut command, mut at) = (first, HEADER_LEN);
     for _ in 0..MAX_CHAIN {
         let block = Block::read(bytes, at, unicode, message.response)?;
-        message.commands.push(body(command, block)?);
+        // An invalid command does not end the chain.
+        message.commands.push(body(command, block).unwrap_or_else(|error| {
+            message.broken.get_or_insert(error);
+            Body::Other(command)
+        }));
         if !command::chains(command) || block.words.len() < 4 || block.words[0] == command::NONE {
             return Ok(());
         }
@@ -281,13 +322,10 @@ fn body(command: u8, block: Block<'_>) -> Result<Body<'_>, Smb1Error> {
         (command::TREE_CONNECT, true) => {
             Body::TreeConnectResponse((!empty).then(|| tree_connect::core_response(block)))
         }
-        (command::TRANSACTION | command::WRITE_ANDX | command::READ_ANDX, _) if !empty => {
-            match transaction::peeked(block).filter(|_| command == command::TRANSACTION) {
-                Some(file) => Body::PeekPipe(file),
-                None => transaction::read(command, block).map_or(Body::Other(command), Body::PipeData),
-            }
-        }
-        _ => Body::Other(command),
+        _ => match transaction::peeked(block).filter(|_| command == command::TRANSACTION) {
+            Some(file) => Body::PeekPipe(file),
+            None => transaction::read(command, block).map_or(Body::Other(command), Body::PipeData),
+        },
     })
 }
 

@@ -57,7 +57,7 @@ pub(super) fn request(block: Block<'_>) -> Result<SessionSetupRequest<'_>, Smb1E
         12 => {
             let length = usize::from(block.word(14));
             let (native_os, at) = block.text(length);
-            let (native_lan_manager, _) = block.text(at);
+            let (native_lan_manager, _) = block.next_text(at);
             let authentication = Authentication::Blob(available(block.data, 0, length));
             Ok(SessionSetupRequest { authentication, native_os, native_lan_manager })
         }
@@ -78,9 +78,9 @@ fn account<'a>(
     kind: ResponseKind,
 ) -> SessionSetupRequest<'a> {
     let (user, at) = block.text(names_at);
-    let (domain, at) = block.text(at);
-    let (native_os, at) = block.text(at);
-    let (native_lan_manager, _) = block.text(at);
+    let (domain, at) = block.next_text(at);
+    let (native_os, at) = block.next_text(at);
+    let (native_lan_manager, _) = block.next_text(at);
     let authentication = Authentication::Account { user, domain, kind, response };
     SessionSetupRequest { authentication, native_os, native_lan_manager }
 }
@@ -99,7 +99,7 @@ pub(super) fn response(block: Block<'_>) -> SessionSetupResponse<'_> {
     // With extended security a fourth word has the length of the blob.
     let length = if block.word_count() >= 4 { usize::from(block.word(6)) } else { 0 };
     let (native_os, at) = block.text(length);
-    let (native_lan_manager, _) = block.text(at);
+    let (native_lan_manager, _) = block.next_text(at);
     SessionSetupResponse {
         guest: block.word(4) & 1 != 0,
         blob: available(block.data, 0, length),
@@ -156,6 +156,39 @@ mod tests {
         let Some(Body::SessionSetupRequest(seen)) = read(&bytes).unwrap().commands.pop() else { panic!() };
         let Authentication::Account { user, kind, .. } = seen.authentication else { panic!() };
         assert_eq!((user.as_deref(), kind), (Some("guest"), ResponseKind::Anonymous));
+    }
+
+    #[test]
+    fn reads_names_with_any_padding() {
+        let names = |responses: u8, padding: &[u8], names: &str| {
+            let mut block = vec![13, 0xFF, 0, 0, 0];
+            block.extend([0; 10]);
+            block.extend([responses - 24, 0, 24, 0]);
+            block.extend([0; 8]);
+            let mut data = [&vec![1; responses.into()], padding].concat();
+            data.extend(names.encode_utf16().flat_map(u16::to_le_bytes));
+            block.extend((data.len() as u16).to_le_bytes());
+            block.extend(data);
+            let bytes = message(0x73, false, 0x8000, &block);
+            let Some(Body::SessionSetupRequest(seen)) = read(&bytes).unwrap().commands.pop() else {
+                panic!()
+            };
+            let Authentication::Account { user, domain, .. } = seen.authentication else { panic!() };
+            (user, domain, seen.native_os)
+        };
+        let some = |name: &str| Some(name.to_owned());
+        // Behind an even and an odd number of bytes.
+        for (responses, padding) in [48, 49]
+            .into_iter()
+            .flat_map(|responses| [&[][..], &[0], &[0xAA]].map(|padding| (responses, padding)))
+        {
+            let names = |all: &str| names(responses, padding, all);
+            let expected = (some("eva"), some("EQ"), some("Unix"));
+            assert_eq!(names("eva\0EQ\0Unix\0"), expected, "{responses} {padding:?}");
+            assert_eq!(names("\0\0Unix\0"), (None, None, some("Unix")), "{responses} {padding:?}");
+            let expected = (some("eva"), some("\u{6771}\u{4EAC}"), some("Unix"));
+            assert_eq!(names("eva\0\u{6771}\u{4EAC}\0Unix\0"), expected, "{responses} {padding:?}");
+        }
     }
 
     #[test]

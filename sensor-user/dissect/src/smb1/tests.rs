@@ -46,3 +46,12 @@ fn distinguishes_dos_status_from_nt_status() {
     bytes[11] = 0x40;
     assert_eq!(read(&bytes).unwrap().status, Status::Nt(0x0002_0002));
 }
+
+#[test]
+fn invalid_command_does_not_end_a_chain() {
+    // SESSION_SETUP_ANDX with too few parameter words, then LOGOFF_ANDX.
+    let bytes = message(0x73, false, 0, &[2, 0x74, 0, 39, 0, 0, 0, 2, 0xFF, 0, 0, 0, 0, 0]);
+    let read = read(&bytes).unwrap();
+    assert_eq!(read.commands, [Body::Other(0x73), Body::Logoff]);
+    assert!(matches!(read.broken, Some(Smb1Error::WordCount { words: 2, .. })));
+}

@@ -18,9 +18,7 @@ pub(super) fn request(block: Block<'_>) -> Result<String, Smb1Error> {
     if words < 4 {
         return Err(Smb1Error::WordCount { what: "TREE_CONNECT_ANDX request", words });
     }
-    let (path, after) = block.text(block.word(6).into());
-    // The service follows, so a path at the end of the bytes was cut.
-    path.filter(|_| after < block.data.len()).ok_or_else(|| cut(block))
+    block.text(block.word(6).into()).0.ok_or_else(|| cut(block))
 }
 
 pub(super) fn response(block: Block<'_>) -> TreeConnectResponse {
@@ -57,6 +55,29 @@ mod tests {
     use super::super::{Body, read};
 
     #[test]
+    fn path_may_end_with_the_bytes() {
+        let share = |data: &[u8], flags_2, length: usize| {
+            let mut block = vec![4, 0xFF, 0, 0, 0, 0, 0, 1, 0, data.len() as u8, 0];
+            block.extend(&data[..length]);
+            let message = message(0x75, false, flags_2, &block);
+            match read(&message).unwrap().commands.pop() {
+                Some(Body::TreeConnectRequest(path)) => Some(path),
+                _ => None,
+            }
+        };
+        let path = || Some(r"\\h\s".to_owned());
+        let terminated = b"\0\\\\h\\s\0";
+        assert_eq!(share(terminated, 0, terminated.len()), path());
+        assert_eq!(share(b"\0\\\\h\\s", 0, 6), path(), "all of it is there");
+        assert_eq!(share(terminated, 0, 6), None, "it may go on");
+        let with_service = b"\0\\\\h\\s\0?????\0";
+        assert_eq!(share(with_service, 0, 9), path(), "only the service is cut");
+        let unicode = b"\0\\\0\\\0h\0\\\0s\0\0\0";
+        assert_eq!(share(unicode, 0x8000, unicode.len()), path());
+        assert_eq!(share(unicode, 0x8000, unicode.len() - 1), None);
+    }
+
+    #[test]
     fn reads_a_share_path_whole_or_not_at_all() {
         let data = b"\0\\\\h\\s\0?????\0";
         let mut block = vec![4, 0xFF, 0, 0, 0, 0, 0, 1, 0, data.len() as u8, 0];
@@ -65,7 +86,9 @@ mod tests {
         assert_eq!(read(&bytes).unwrap().commands, [Body::TreeConnectRequest(r"\\h\s".to_owned())]);
         for length in 0..bytes.len() - 6 {
             assert!(
-                read(&bytes[..length]).is_ok_and(|read| read.commands.is_empty()) || length < 32,
+                read(&bytes[..length])
+                    .is_ok_and(|read| read.commands.iter().all(|one| *one == Body::Other(0x75)))
+                    || length < 32,
                 "{length}"
             );
         }

@@ -52,7 +52,11 @@ struct WireHeader {
 mod flag {
     pub(super) const RESPONSE: u32 = 0x0000_0001;
     pub(super) const ASYNC: u32 = 0x0000_0002;
+    pub(super) const RELATED: u32 = 0x0000_0004;
 }
+
+/// The handle of a related operation: the one that the message before it in the compound opens (MS-SMB2 3.2.4.1.4).
+pub const RELATED_FILE: u128 = u128::MAX;
 
 /// One message of a compound.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,47 +125,75 @@ pub enum Smb2Error {
     TooMany,
 }
 
-/// Calls `each` with the messages of a compound, up to the first invalid one.
+/// Calls `each` with the messages of a compound that can be read. A related operation inherits the session and tree of the
+/// message before it (MS-SMB2 3.3.5.2.7.2).
 ///
 /// # Errors
-/// [`Smb2Error`] of the message that could not be read; earlier ones were passed to `each`.
+/// The first [`Smb2Error`]. An invalid header ends the compound; an invalid body does not.
 pub fn read<'a>(bytes: &'a [u8], mut each: impl FnMut(Message<'a>)) -> Result<(), Smb2Error> {
     let mut rest = bytes;
+    let mut before = None;
+    let mut result = Ok(());
     for _ in 0..MAX_COMPOUND {
-        let header = layout::<WireHeader>(rest, 0, "SMB2 header")?;
-        if header.protocol != *b"\xFESMB" || usize::from(header.structure_size.get()) != HEADER_LEN {
-            return Err(Smb2Error::Protocol);
-        }
+        let header = match header(rest) {
+            Ok(header) => header,
+            Err(error) => return result.and(Err(error)),
+        };
         let next = header.next_command.get() as usize;
-        if next != 0 && next < HEADER_LEN {
-            return Err(Smb2Error::NextCommand(header.next_command.get()));
-        }
         let whole = rest.get(..next).filter(|_| next != 0).unwrap_or(rest);
-        each(message(header, whole)?);
+        let (session, tree) = ids(header, before);
+        before = Some((session, tree));
+        match body_of(header, whole) {
+            Ok((status, body)) => each(Message {
+                response: header.flags.get() & flag::RESPONSE != 0,
+                status,
+                message: header.message.get(),
+                tree,
+                session,
+                signed: header.signature != [0; 16],
+                body,
+            }),
+            Err(error) => result = result.and(Err(error)),
+        }
         if next == 0 || next >= rest.len() {
             // It was the last one, or the rest of the compound is missing.
-            return Ok(());
+            return result;
         }
         rest = &rest[next..];
     }
-    Err(Smb2Error::TooMany)
+    result.and(Err(Smb2Error::TooMany))
 }
 
-fn message<'a>(header: &WireHeader, bytes: &'a [u8]) -> Result<Message<'a>, Smb2Error> {
+fn header(bytes: &[u8]) -> Result<&WireHeader, Smb2Error> {
+    let header = layout::<WireHeader>(bytes, 0, "SMB2 header")?;
+    if header.protocol != *b"\xFESMB" || usize::from(header.structure_size.get()) != HEADER_LEN {
+        return Err(Smb2Error::Protocol);
+    }
+    let next = header.next_command.get();
+    if next != 0 && (next as usize) < HEADER_LEN {
+        return Err(Smb2Error::NextCommand(next));
+    }
+    Ok(header)
+}
+
+/// Session and tree of a message. A related operation that names none has those of the message before it.
+fn ids(header: &WireHeader, before: Option<(u64, u32)>) -> (u64, u32) {
     let flags = header.flags.get();
-    let response = flags & flag::RESPONSE != 0;
-    let status = Status::Nt(if response { header.status.get() } else { 0 });
-    let body = body(header.command.get(), response, status, bytes)?;
+    let session = header.session.get();
     let tree = if flags & flag::ASYNC != 0 { 0 } else { header.tree.get() };
-    Ok(Message {
-        response,
-        status,
-        message: header.message.get(),
-        tree,
-        session: header.session.get(),
-        signed: header.signature != [0; 16],
-        body,
-    })
+    match before.filter(|_| flags & flag::RELATED != 0) {
+        Some((earlier, earlier_tree)) => (
+            if session == u64::MAX { earlier } else { session },
+            if tree == u32::MAX { earlier_tree } else { tree },
+        ),
+        None => (session, tree),
+    }
+}
+
+fn body_of<'a>(header: &WireHeader, bytes: &'a [u8]) -> Result<(Status, Body<'a>), Smb2Error> {
+    let response = header.flags.get() & flag::RESPONSE != 0;
+    let status = Status::Nt(if response { header.status.get() } else { 0 });
+    Ok((status, body(header.command.get(), response, status, bytes)?))
 }
 
 fn body(command: u16, response: bool, status: Status, bytes: &[u8]) -> Result<Body<'_>, Smb2Error> {
@@ -257,6 +289,34 @@ mod tests {
         let mut bytes = message(2, 0, 72, &[4, 0, 0, 0, 0, 0, 0, 0]);
         bytes.extend(message(4, 0, 0, &[4, 0, 0, 0]));
         assert_eq!(count(&bytes), (2, Ok(())));
+    }
+
+    /// The same message in another session and tree.
+    fn within(mut message: Vec<u8>, session: u64, tree: u32) -> Vec<u8> {
+        message[36..40].copy_from_slice(&tree.to_le_bytes());
+        message[40..48].copy_from_slice(&session.to_le_bytes());
+        message
+    }
+
+    #[test]
+    fn related_operations_inherit_session_and_tree() {
+        let logoff = |flags, next| message(2, flags, next, &[4, 0, 0, 0, 0, 0, 0, 0]);
+        let mut bytes = within(logoff(0, 72), 7, 3);
+        bytes.extend(within(logoff(4, 72), u64::MAX, u32::MAX));
+        bytes.extend(within(logoff(4, 72), u64::MAX, 5));
+        bytes.extend(within(logoff(4, 72), u64::MAX, u32::MAX));
+        bytes.extend(within(logoff(0, 0), 8, 4));
+        let mut seen = Vec::new();
+        read(&bytes, |message| seen.push((message.session, message.tree))).unwrap();
+        assert_eq!(seen, [(7, 3), (7, 3), (7, 5), (7, 5), (8, 4)]);
+    }
+
+    #[test]
+    fn invalid_body_does_not_end_a_compound() {
+        let mut bytes = message(1, 0, 72, &[0x24; 8]);
+        bytes.extend(message(2, 0, 0, &[4, 0, 0, 0]));
+        let error = Smb2Error::StructureSize { what: "SESSION_SETUP request", size: 0x2424 };
+        assert_eq!(count(&bytes), (1, Err(error)));
     }
 
     #[test]

@@ -172,7 +172,7 @@ impl Oracle {
             // RFC 1002 4.3.2: a session request for two encoded names.
             [0x81, ..] => Opinion::Unsure("a session request"),
             // MS-CIFS 2.2.3.1, MS-SMB2 2.2.1, 2.2.41 and 2.2.42, each behind the header of a session message.
-            [0, _, _, _, 0xFC..=0xFF, b'S', b'M', b'B'] => {
+            [0, _, _, _, 0xFC..=0xFF, b'S', b'M', b'B'] if smb_header(segment.payload) => {
                 let touched = |end: SocketAddr| self.exempt.client(end.ip()) || self.exempt.server(end.ip());
                 if touched(packet.source) || touched(packet.destination) {
                     return Opinion::Unsure("who is exempt by what is said");
@@ -194,6 +194,27 @@ impl Oracle {
             (Place::Internal, Place::Internal) => Err(Counter::Lateral),
             (Place::External, Place::External) => Err(Counter::Transit),
         }
+    }
+}
+
+/// Whether the header of a message is one of SMB: its length covers the header, and its command and its flags exist. The first
+/// 24 bytes must be there.
+fn smb_header(payload: &[u8]) -> bool {
+    let Some(header) = payload.get(..24) else { return false };
+    let length = u32::from_be_bytes([0, header[1], header[2], header[3]]);
+    match header[4] {
+        0xFE => {
+            let command = u16::from_le_bytes([header[16], header[17]]);
+            let flags = u32::from_le_bytes([header[20], header[21], header[22], header[23]]);
+            length >= 64 && header[8..10] == [64, 0] && command <= 18 && flags & 0xCFFF_FF80 == 0
+        }
+        0xFF => {
+            let ranges = [(0, 0x35), (0x70, 0x75), (0x80, 0x84), (0xA0, 0xA5), (0xC0, 0xC3), (0xD0, 0xD7)];
+            let exists = ranges.iter().any(|(first, last)| (*first..=*last).contains(&header[8]));
+            length >= 35 && exists && u16::from_le_bytes([header[14], header[15]]) & 0x03A0 == 0
+        }
+        0xFD => length >= 52,
+        _ => length >= 16,
     }
 }
 

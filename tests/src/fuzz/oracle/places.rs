@@ -35,11 +35,12 @@ impl Places {
         both.iter().flatten().any(|address| networks.iter().any(|network| network.contains(address)))
     }
 
-    /// Flags of an address or of the IPv4 address inside it; internal beats reserved.
+    /// Place of an address or of the IPv4 address inside it; internal beats reserved. If there is an IPv4 address inside, only that
+    /// one can be reserved.
     pub(super) fn of(&self, address: IpAddr) -> Place {
         if Self::among(&self.internal, address) {
             Place::Internal
-        } else if Self::among(&self.reserved, address) {
+        } else if Self::among(&self.reserved, embedded(address).map_or(address, IpAddr::V4)) {
             Place::Reserved
         } else {
             Place::External

@@ -54,6 +54,7 @@ fn counts_fragments_tags_and_chains_by_kind() {
 #[test]
 fn smb_is_recognised_by_its_first_bytes_until_its_port_is_marked() {
     let mut message = vec![0, 0, 0, 64, 0xFE, b'S', b'M', b'B'];
+    message.push(64);
     message.resize(68, 0);
     let elsewhere = Frame::tcp("10.0.0.2:50000", "8.8.4.4:4445").flags(tcp::ACK);
     assert_eq!(judge(&elsewhere), Opinion::Foreign);

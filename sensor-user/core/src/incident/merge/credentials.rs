@@ -148,6 +148,7 @@ const fn credential_method(seen: &facts::Credential) -> CredentialMethod {
         Method::Ntlm(ResponseKind::Anonymous) => CredentialMethod::Anonymous,
         Method::Ntlm(ResponseKind::V1) => CredentialMethod::Ntlmv1,
         Method::Ntlm(ResponseKind::V2) => CredentialMethod::Ntlmv2,
+        Method::Ntlm(ResponseKind::Unknown) => CredentialMethod::NtlmOther,
         Method::Kerberos => CredentialMethod::Kerberos,
         Method::Password => CredentialMethod::Password,
     }

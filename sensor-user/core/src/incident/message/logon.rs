@@ -1,5 +1,7 @@
 //! Headlines of log-ons and of the sessions behind them. A user and an outcome in one sentence belong to the same log-on.
 
+use std::collections::BTreeSet;
+
 use super::{Headline, encrypted, located};
 use crate::{
     address::Direction,
@@ -73,6 +75,15 @@ pub(super) const fn let_in(credential: &Credential) -> bool {
     matches!(credential.outcome, Some(LogonOutcome::Accepted | LogonOutcome::AcceptedAsGuest))
 }
 
+/// How many accounts were let in. Anonymous log-ons count as one.
+pub(super) fn accounts_let_in(incident: &Incident) -> usize {
+    let let_in = incident.credentials.iter().filter(|one| let_in(one));
+    let_in
+        .map(|one| (one.method == CredentialMethod::Anonymous, one.account()))
+        .collect::<BTreeSet<_>>()
+        .len()
+}
+
 /// The anonymous log-on that was accepted.
 pub(super) fn anonymous_session(incident: &Incident) -> Option<&Credential> {
     let mut anonymous = incident.credentials.iter().filter(|one| one.method == CredentialMethod::Anonymous);
@@ -88,7 +99,7 @@ fn given_away(incident: &Incident, credential: &Credential) -> Headline {
         CredentialMethod::Kerberos => {
             let service = credential.target.as_deref().map(|name| format!(" for {}", clean(name)));
             let service = service.unwrap_or_default();
-            (format!("a Kerberos ticket{service}"), format!("Kerberos ticket{service}"))
+            (format!("a Kerberos ticket{whose}{service}"), format!("Kerberos ticket{whose}{service}"))
         }
         method => (
             format!("an {} credential{whose}", method.name()),
@@ -141,7 +152,7 @@ fn logged_on(incident: &Incident, credential: &Credential) -> Headline {
     }
 }
 
-/// The same, with the share that was connected after it.
+/// The same, with the share that was connected after it. If several accounts were let in, it may belong to another one.
 fn with_share(incident: &Incident, headline: Headline) -> Headline {
     let Some(share) = incident.leading_share().filter(|share| share.connected == Some(true)) else {
         return headline;
@@ -151,7 +162,12 @@ fn with_share(incident: &Incident, headline: Headline) -> Headline {
         Direction::Outbound => headline.short,
         Direction::Inbound => format!("{}; {path}", headline.short),
     };
-    Headline { whole: format!("{}, and connected {path}{encrypted}", headline.whole), short, ..headline }
+    let whole = if accounts_let_in(incident) > 1 {
+        format!("{}; {path} was connected{encrypted}", headline.whole)
+    } else {
+        format!("{}, and connected {path}{encrypted}", headline.whole)
+    };
+    Headline { whole, short, ..headline }
 }
 
 /// A session of nobody in particular: an anonymous one, or one whose log-on was not read.

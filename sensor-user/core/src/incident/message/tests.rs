@@ -96,6 +96,24 @@ fn a_relay_and_remote_execution_come_before_the_log_on_that_they_need() {
 }
 
 #[test]
+fn names_no_user_where_several_log_ons_fit() {
+    let other = || credential(CredentialMethod::Anonymous, "", Some(LogonOutcome::Accepted));
+    let mut executed = remote_execution();
+    executed.credentials.push(other());
+    assert!(summary(&executed).starts_with("remote execution: svcctl"), "{}", summary(&executed));
+    let mut leak = leak_accepted();
+    leak.credentials.push(other());
+    let expected = r"10.0.0.2 gave an NTLMv2 credential of CORP\ann to 8.8.4.4, which accepted it; \\8.8.4.4\files was connected";
+    assert!(sentence(&leak).starts_with(expected), "{}", sentence(&leak));
+    let mut relayed = relay();
+    relayed.credentials.push(credential(CredentialMethod::Ntlmv2, r"CORP\bob", None));
+    assert_eq!(summary(&relayed), "NTLM response relayed");
+    let fact = r"8.8.4.4 sent an NTLM response of CORP\bob that was made for 8.8.4.4 to 10.0.1.2";
+    relayed.techniques.insert("T1557.001".into(), fact.into());
+    assert_eq!(summary(&relayed), r"NTLM response of CORP\bob relayed");
+}
+
+#[test]
 fn a_user_who_was_refused_is_not_mixed_with_the_anonymous_session_beside_it() {
     assert_lines(
         &anonymous_beside_refused(),

@@ -103,7 +103,7 @@ fn session_with_lost_records_becomes_data_by_volume() {
 }
 
 #[test]
-fn unwatched_port_has_a_view_once_smb_is_recognised() {
+fn unwatched_port_has_a_view_once_both_sides_speak_smb() {
     let mut bench = Bench::new();
     let mut one = seen(OPEN, [4, 4], at(1));
     one.id.tuple.remote.set_port(4_445);
@@ -112,6 +112,9 @@ fn unwatched_port_has_a_view_once_smb_is_recognised() {
         let entry = bench.table.entry(&one.id.tuple).unwrap();
         entry.view(&ServicePorts::default()).map(|view| view.usual_port)
     };
+    assert_eq!(view(&bench), None);
+    // A web page that holds a message is sent by one side.
+    bench.swept(&with_marks(mark::SMB_FROM_REMOTE | mark::SERVER_IS_REMOTE, one), at(2));
     assert_eq!(view(&bench), None);
     bench.swept(&with_marks(SPOKEN | mark::SERVER_IS_REMOTE, one), at(2));
     assert_eq!(view(&bench), Some(false));
