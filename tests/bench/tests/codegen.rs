@@ -19,12 +19,12 @@ use sensor_user::{
 /// Most instructions of a program after translation by the kernel. More is no fault by itself, but should be a deliberate
 /// choice: unused code takes cache space, and verification time on old kernels.
 const BUDGETS: [(&str, u32); 6] = [
-    (program::XDP_FRAGS, 9_200),
-    (program::XDP_IN, 9_100),
-    (program::TC_IN, 9_400),
-    (program::TC_OUT, 9_400),
-    (program::TC_IP_IN, 6_100),
-    (program::TC_IP_OUT, 6_100),
+    (program::XDP_FRAGS, 11_100),
+    (program::XDP_IN, 11_100),
+    (program::TC_IN, 11_200),
+    (program::TC_OUT, 11_200),
+    (program::TC_IP_IN, 7_900),
+    (program::TC_IP_OUT, 7_900),
 ];
 
 /// A program in the kernel.
