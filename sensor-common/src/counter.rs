@@ -75,6 +75,9 @@ counters! {
     Evicted = "evicted",
     /// Pieces of payload that were not sent because their flow had reached its limit of pieces.
     PayloadOver = "payload_over",
+    /// Times that messages of a flow could not be followed: one begins in a gap of the stream, which may be filled yet; no message
+    /// was where one had to begin; or a packet held too many.
+    Unfollowed = "unfollowed",
     /// SYNs that the rule `smb-to-internet` would alert on; enforcement drops them.
     WouldDropOutbound = "would_drop_smb_to_internet",
     /// SYNs that the rule `external-access-windows-networking` would alert on; enforcement drops them.
@@ -149,6 +152,7 @@ mod tests {
             Counter::Evicted,
             Counter::PayloadSent,
             Counter::PayloadOver,
+            Counter::Unfollowed,
         ];
         for counter in Counter::ALL {
             let lists = [

@@ -4,7 +4,11 @@
 //! connections to shares, DCE-RPC binds, the headers of DCE-RPC requests, and the beginning of SMB 1 transactions.
 //! Reads and writes of files are never evidence, so no file content leaves the kernel.
 
-use crate::{payload::MAX_PIECE_LEN, slot::PartialHeader, smb::SMB1};
+use crate::{
+    payload::MAX_PIECE_LEN,
+    slot::PartialHeader,
+    smb::{Probe, SMB1},
+};
 
 /// Bytes that are enough to decide: the deepest field read is the DCE-RPC header in an SMB2 request (124 + 8).
 pub const MESSAGE_START_LEN: usize = 132;
@@ -14,6 +18,9 @@ pub const LONGEST: u32 = 8_192;
 
 /// Most bytes of a datagram.
 pub const LONGEST_DATAGRAM: u32 = 512;
+
+/// Most bytes of the first payload of a side that does not begin with a message.
+pub const LONGEST_FIRST_PAYLOAD: u32 = 64;
 
 /// Most bytes of an SMB1 transaction without a DCE-RPC bind: its names and a request.
 const MAX_TRANSACTION: u32 = 512;
@@ -80,6 +87,14 @@ impl MessageStart<'_> {
         offset >= self.into && offset + count <= self.into + self.have
     }
 
+    /// The first bytes of the message.
+    #[inline(always)]
+    #[must_use]
+    pub const fn probe(&self) -> Probe {
+        let [a, b, c, d, e, f, g, h, ..] = *self.bytes;
+        [u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h])]
+    }
+
     /// The byte after the last.
     #[inline(always)]
     const fn end(&self) -> u32 {
@@ -87,16 +102,30 @@ impl MessageStart<'_> {
     }
 }
 
-/// The length of a message that begins with the segment, session header included (MS-SMB2 2.1: 24 bits), limited to the most
-/// that is ever wanted.
-#[inline(always)]
-#[must_use]
-pub const fn whole(start: &MessageStart<'_>) -> u32 {
-    let [_, a, b, c] = [start.bytes[0], start.bytes[1], start.bytes[2], start.bytes[3]];
-    at_most((a as u32) << 16 | (b as u32) << 8 | c as u32, LONGEST - 4) + 4
-}
+/// Bytes of a message that hold all fields of its header that are looked at.
+pub const HEADER_FIELDS_LEN: u32 = SMB2_FIELDS.end;
 
 impl PartialHeader {
+    /// Reads the fields of a header of which all are there.
+    #[inline(always)]
+    #[must_use]
+    pub const fn whole(identifier: u8, start: &MessageStart<'_>) -> Self {
+        let bytes = start.bytes;
+        let of_smb1 = identifier == SMB1;
+        let fields = if of_smb1 { SMB1_FIELDS } else { SMB2_FIELDS };
+        let (at, status) = (fields.command as usize, fields.status as usize);
+        let next = SMB2_NEXT as usize;
+        Self {
+            command: [bytes[at], if of_smb1 { 0 } else { bytes[at + 1] }],
+            flags: bytes[fields.flags as usize],
+            status: bytes[status] | bytes[status + 1] | bytes[status + 2] | bytes[status + 3],
+            next: [bytes[next], bytes[next + 1], bytes[next + 2], bytes[next + 3]],
+            seen: at_most(start.end(), u16::MAX as u32) as u16,
+            identifier,
+            of: 0,
+        }
+    }
+
     /// Adds the next segment of the message.
     #[inline(always)]
     pub const fn look(&mut self, start: &MessageStart<'_>) {

@@ -7,6 +7,7 @@ use core::{borrow::Borrow, hint::black_box};
 
 use crate::{
     headers::Address,
+    path::bit,
     slot::{AddressesHigh, FlowDetails, FlowLine, RECORD_VERSION, Side, Slot, TCP, UDP, mark, tcp},
 };
 
@@ -195,8 +196,8 @@ impl Slot {
             cpu: packet.cpu,
             retransmitted: [0; 2],
             content: 0,
-            gaps: 0,
-            reserved: [0; 6],
+            unfollowed: 0,
+            gap: [[0; 3]; 2],
         };
         // Only meaningful if the flags of the side include SYN.
         self.stream.initial_sequence = [packet.sequence * local, packet.sequence * remote];
@@ -245,6 +246,8 @@ impl Slot {
         let again = packet.tcp_flags & tcp::SYN != 0 && !self.synchronised_by(packet);
         if again {
             self.stream.initial_sequence[side] = packet.sequence;
+            // Its messages begin elsewhere now.
+            self.line.kind &= !(bit::ALL << side);
         }
         self.new_out_of_order(side, packet.next_sequence(), packet.payload, again)
     }
@@ -254,19 +257,17 @@ impl Slot {
     #[inline(never)]
     fn new_out_of_order(&mut self, side: usize, next: u32, payload: u32, restarts: bool) -> u32 {
         let side = side & 1;
-        let gap_bit = 1 << side;
         let known = self.line.next_sequence[side];
         let ahead = next.wrapping_sub(known) as i32;
         if restarts || known == 0 {
             self.line.next_sequence[side] = next;
-            self.details.gaps &= !gap_bit;
+            self.details.set_gap(side, 0);
             return payload;
         }
-        let gap = if self.details.gaps & gap_bit != 0 { self.stream.gap[side] } else { 0 };
+        let gap = self.details.gap(side);
         if ahead >= payload as i32 {
             self.line.next_sequence[side] = next;
-            self.stream.gap[side] = gap.saturating_add(ahead as u32 - payload);
-            self.details.gaps |= gap_bit;
+            self.details.set_gap(side, gap.saturating_add(ahead as u32 - payload));
             return payload;
         }
         let mut new = 0;
@@ -277,7 +278,7 @@ impl Slot {
         let late = payload - new;
         let fills = if late < gap { late } else { gap };
         if fills != 0 {
-            self.stream.gap[side] = gap - fills;
+            self.details.set_gap(side, gap - fills);
         }
         let retransmitted = &mut self.details.retransmitted[side];
         *retransmitted = retransmitted.wrapping_add(late - fills);
@@ -334,11 +335,34 @@ impl Packet {
             && (self.payload != 0 || self.tcp_flags & tcp::SYN != 0)
     }
 
+    /// The sequence number of its payload: a SYN takes the one before it (RFC 9293 3.4).
+    #[inline(always)]
+    pub(crate) const fn payload_sequence(&self) -> u32 {
+        self.sequence.wrapping_add(((self.tcp_flags / tcp::SYN) & 1) as u32)
+    }
+
     /// The sequence number after the packet. A SYN takes one (RFC 9293 3.4). A FIN is ignored, because nothing follows it.
     #[inline(always)]
     const fn next_sequence(&self) -> u32 {
         let synchronises = (self.tcp_flags & tcp::SYN != 0) as u32;
         self.sequence.wrapping_add(synchronises).wrapping_add(self.payload)
+    }
+}
+
+impl FlowDetails {
+    /// Bytes of a side's stream that were left out so far.
+    #[inline(always)]
+    const fn gap(&self, side: usize) -> u32 {
+        let [a, b, c] = self.gap[side & 1];
+        u32::from_le_bytes([a, b, c, 0])
+    }
+
+    /// Sets them. A gap of 16 MiB or more counts as a little less than that.
+    #[inline(always)]
+    const fn set_gap(&mut self, side: usize, bytes: u32) {
+        const MAX: u32 = (1 << 24) - 1;
+        let [a, b, c, _] = (if bytes < MAX { bytes } else { MAX }).to_le_bytes();
+        self.gap[side & 1] = [a, b, c];
     }
 }
 

@@ -22,6 +22,8 @@ pub enum PieceKind {
     Rpc = 3,
     /// The beginning of a datagram.
     Datagram = 4,
+    /// The first bytes that a side of a TCP connection sent, where they begin no message.
+    FirstPayload = 5,
 }
 
 impl PieceKind {
@@ -33,6 +35,7 @@ impl PieceKind {
             2 => Some(Self::Continued),
             3 => Some(Self::Rpc),
             4 => Some(Self::Datagram),
+            5 => Some(Self::FirstPayload),
             _ => None,
         }
     }
@@ -111,7 +114,7 @@ pub struct Piece {
     pub bytes: [u8; MAX_PIECE_LEN],
 }
 
-/// What the path knows about a packet's payload.
+/// What the path knows about a packet's payload, and how far it has looked at it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(8))]
 pub struct Content {
@@ -121,18 +124,54 @@ pub struct Content {
     pub opening: u8,
     /// Not 0: the packet is to or from the endpoint mapper.
     pub rpc: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// What is to be done at [`at`](Self::at).
+    pub step: u8,
     /// The flow's slot among those of this CPU.
     pub slot: u32,
     /// Bytes of payload.
     pub payload: u32,
-    /// Offset of the transport header in the frame.
-    pub segment_at: u32,
-    /// Offset of the payload.
+    /// TCP sequence number of the first of them.
+    pub sequence: u32,
+    /// Offset of the payload in the frame.
     pub payload_at: u32,
+    /// Offset in the payload of what is looked at.
+    pub at: u32,
+    /// Offset in the payload of what is to be looked at then.
+    pub then: u32,
+    /// Offset of what is to be looked at behind the rest of a message.
+    pub after: u32,
+    /// How the place of the message that begins at [`at`](Self::at) is known.
+    pub place: u8,
+    /// Not 0: nothing of this side's stream was looked at before.
+    pub first: u8,
+    /// Bytes of the message's header that earlier segments held.
+    pub before: u8,
+    /// Looks that were taken.
+    pub looks: u8,
     /// Zero.
-    pub reserved_too: u32,
+    pub reserved: u32,
+}
+
+impl Content {
+    /// Nothing.
+    pub const EMPTY: Self = Self {
+        side: 0,
+        opening: 0,
+        rpc: 0,
+        step: 0,
+        slot: 0,
+        payload: 0,
+        sequence: 0,
+        payload_at: 0,
+        at: 0,
+        then: 0,
+        after: 0,
+        place: 0,
+        first: 0,
+        before: 0,
+        looks: 0,
+        reserved: 0,
+    };
 }
 
 /// [`Content::opening`] of a NetBIOS session request (RFC 1002 4.3.1).
@@ -151,20 +190,8 @@ pub struct Room {
 
 impl Room {
     /// An empty buffer.
-    pub const EMPTY: Self = Self {
-        content: Content {
-            side: 0,
-            opening: 0,
-            rpc: 0,
-            reserved: 0,
-            slot: 0,
-            payload: 0,
-            segment_at: 0,
-            payload_at: 0,
-            reserved_too: 0,
-        },
-        piece: Piece { head: PieceHead::EMPTY, bytes: [0; MAX_PIECE_LEN] },
-    };
+    pub const EMPTY: Self =
+        Self { content: Content::EMPTY, piece: Piece { head: PieceHead::EMPTY, bytes: [0; MAX_PIECE_LEN] } };
 }
 
 const _: () = assert!(size_of::<PieceHead>() == PIECE_HEAD_LEN);
@@ -177,10 +204,13 @@ mod tests {
 
     #[test]
     fn piece_kinds_survive_the_wire_and_unknown_ones_do_not() {
-        for kind in [PieceKind::Message, PieceKind::Continued, PieceKind::Rpc, PieceKind::Datagram] {
+        for kind in [PieceKind::Message, PieceKind::Continued, PieceKind::Rpc]
+            .into_iter()
+            .chain([PieceKind::Datagram, PieceKind::FirstPayload])
+        {
             assert_eq!(PieceKind::from_wire(kind as u8), Some(kind));
         }
         assert_eq!(PieceKind::from_wire(0), None);
-        assert_eq!(PieceKind::from_wire(5), None);
+        assert_eq!(PieceKind::from_wire(6), None);
     }
 }

@@ -1,14 +1,14 @@
 //! The flow slot: the unit of state in the kernel, and the source of the records on the ring.
 //!
 //! A slot has three cache lines. An ordinary IPv4 packet touches only the first, [`FlowLine`]. The second is written when a
-//! flow takes the slot, and read by IPv6 packets, retransmissions and messages. Only messages that are evidence touch the
-//! third. A record on the ring is the beginning of a slot with its header filled in: [`RecordV4`] or [`RecordV6`].
-//! Integers are in the machine's order, addresses in wire order.
+//! flow takes the slot, and read by IPv6 packets, retransmissions and messages. The third says where messages begin; packets
+//! with payload of a flow that speaks SMB read it. A record on the ring is the beginning of a slot with its header filled in:
+//! [`RecordV4`] or [`RecordV6`]. Integers are in the machine's order, addresses in wire order.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Version of this layout, in every record. A reader refuses unknown versions.
-pub const RECORD_VERSION: u8 = 3;
+pub const RECORD_VERSION: u8 = 4;
 
 /// Bytes of an IPv4 record.
 pub const RECORD_V4_LEN: usize = size_of::<RecordV4>();
@@ -149,8 +149,8 @@ pub type Address = [u32; 4];
 pub struct FlowLine {
     /// [`RECORD_VERSION`].
     pub version: u8,
-    /// In a record, a [`RecordKind`]. In a slot, one bit for each [`Side`] of which more of a message is awaited, then one for
-    /// each of which the message is undecided.
+    /// In a record, a [`RecordKind`]. In a slot, one bit for each [`Side`]: more of a message is awaited; a gap in the stream may
+    /// be filled; it is known where the next message begins; that is not known any more.
     pub kind: u8,
     /// IP protocol, [`TCP`] or [`UDP`]; 0 in a vacant slot.
     pub transport: u8,
@@ -199,10 +199,23 @@ pub struct FlowDetails {
     pub retransmitted: [u32; 2],
     /// The [`Side`]s that sent file content, one bit each: [`content_bit`].
     pub content: u8,
-    /// The [`Side`]s whose stream left out bytes, one bit each, in the order of `content`: [`StreamState::gap`] says how many.
-    pub gaps: u8,
-    /// Zero.
-    pub reserved: [u8; 6],
+    /// Messages that could not be followed, see [`unfollowed`].
+    pub unfollowed: u8,
+    /// Bytes of each side's stream below its `next_sequence` that were not seen yet; 24 bits each, little-endian.
+    pub gap: [[u8; 3]; 2],
+}
+
+/// Bits of [`FlowDetails::unfollowed`]: why messages of a flow may not have been read. A flow whose packets are spread over
+/// CPUs has gaps on each of them.
+pub mod unfollowed {
+    /// There is a gap in the stream of the internal side, and a message begins in it. It may be filled yet.
+    pub const GAP_OF_LOCAL: u8 = 1;
+    /// The same for the external side.
+    pub const GAP_OF_REMOTE: u8 = 1 << 1;
+    /// A gap was given up.
+    pub const GAP_LEFT: u8 = 1 << 2;
+    /// A packet had more messages, or pieces of them, than are passed on; or no message where one was to begin.
+    pub const MESSAGES: u8 = 1 << 3;
 }
 
 /// The bit of [`FlowDetails::content`] for a side that sent a message with file content (1: the internal side, 2: the
@@ -234,13 +247,10 @@ pub struct StreamState {
     pub pieces_sent: u32,
     /// The header of the last message that began.
     pub partial: PartialHeader,
-    /// The wanted range of each side's stream.
+    /// The wanted range of each side's stream. It begins with the message that was read last.
     pub wanted: [SeqRange; 2],
-    /// Bytes of each side's stream below its `next_sequence` that were not seen yet; meaningful where [`FlowDetails::gaps`] says
-    /// so.
-    pub gap: [u32; 2],
-    /// Zero: pads the cache line.
-    pub reserved: [u32; 8],
+    /// Where messages begin in each side's stream.
+    pub place: [Place; 2],
 }
 
 impl StreamState {
@@ -249,9 +259,8 @@ impl StreamState {
         initial_sequence: [0; 2],
         pieces_sent: 0,
         partial: PartialHeader::EMPTY,
-        wanted: [SeqRange { from: 0, until: 0 }; 2],
-        gap: [0; 2],
-        reserved: [0; 8],
+        wanted: [SeqRange::EMPTY; 2],
+        place: [Place::EMPTY; 2],
     };
 }
 
@@ -277,14 +286,14 @@ pub struct PartialHeader {
     pub seen: u16,
     /// Identifier byte of the message.
     pub identifier: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// The [`Side`] that sent it, from 1 on, as long as it is not known whether it is evidence; then 0.
+    pub of: u8,
 }
 
 impl PartialHeader {
     /// Nothing.
     pub const EMPTY: Self =
-        Self { command: [0; 2], flags: 0, status: 0, next: [0; 4], seen: 0, identifier: 0, reserved: 0 };
+        Self { command: [0; 2], flags: 0, status: 0, next: [0; 4], seen: 0, identifier: 0, of: 0 };
 }
 
 /// A range of a TCP stream, in sequence numbers.
@@ -295,6 +304,30 @@ pub struct SeqRange {
     pub from: u32,
     /// The byte after the last.
     pub until: u32,
+}
+
+impl SeqRange {
+    /// Nothing.
+    pub const EMPTY: Self = Self { from: 0, until: 0 };
+}
+
+/// Where messages begin in one side's stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Place {
+    /// Sequence number of the first byte of the next message that was not seen.
+    pub next: u32,
+    /// A gap in the stream in which messages begin: from the first of them to the message behind the gap. Empty where there is none.
+    pub gap: SeqRange,
+    /// The bytes of the next message that were seen: less than tell what it is.
+    pub header: [u8; 7],
+    /// How many there are.
+    pub header_len: u8,
+}
+
+impl Place {
+    /// Nothing known.
+    pub const EMPTY: Self = Self { next: 0, gap: SeqRange::EMPTY, header: [0; 7], header_len: 0 };
 }
 
 /// One flow slot.

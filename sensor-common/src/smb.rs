@@ -72,6 +72,59 @@ pub const fn opening(probe: Probe) -> Opening {
     Opening::Other
 }
 
+/// Bytes of a session header (RFC 1002 4.3.1).
+const SESSION_HEADER: u32 = 4;
+
+/// What stands where a message is to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framed {
+    /// Too little is there to tell.
+    Early,
+    /// No message.
+    Not,
+    /// An SMB message with this identifier byte, of so many bytes with its session header.
+    Message(u8, u32),
+    /// A NetBIOS session request, of so many bytes.
+    SessionRequest(u32),
+    /// Another packet of a NetBIOS session, of so many bytes: a response to a session request, a keep-alive or an empty message.
+    SessionPacket(u32),
+}
+
+/// Reads the first bytes of what is to be a message; the first `known` of them are there.
+///
+/// A session header is a type, seven bits of flags and 17 bits of length (RFC 1002 4.3.1), or 24 bits of length (MS-SMB2 2.1).
+/// Responses to session requests have 0, 1 or 6 bytes, keep-alives none (4.3.3 to 4.3.7).
+#[inline(always)]
+#[must_use]
+pub const fn framed(probe: Probe, known: u32) -> Framed {
+    let head = u32::from_be(probe[0]);
+    let (kind, length) = (head >> 24, head & 0x00FF_FFFF);
+    if known == 0 {
+        return Framed::Early;
+    }
+    if kind == 0 {
+        return match opening(probe) {
+            Opening::Message(identifier) if known >= PROBE_LEN => {
+                Framed::Message(identifier, SESSION_HEADER + length)
+            }
+            _ if known < SESSION_HEADER => Framed::Early,
+            _ if length == 0 => Framed::SessionPacket(SESSION_HEADER),
+            _ if known < PROBE_LEN => Framed::Early,
+            _ => Framed::Not,
+        };
+    }
+    match kind {
+        0x81..=0x85 if known < SESSION_HEADER => Framed::Early,
+        0x81 if known < PROBE_LEN => Framed::Early,
+        0x81 => match opening(probe) {
+            Opening::SessionRequest => Framed::SessionRequest(SESSION_HEADER + length),
+            _ => Framed::Not,
+        },
+        0x82..=0x85 if length <= 6 => Framed::SessionPacket(SESSION_HEADER + length),
+        _ => Framed::Not,
+    }
+}
+
 /// Which end of the packet is the server: by the message's own reply flag or, if that is hidden (transformed, compressed),
 /// by the lower port. `payload_at` is the offset of the NetBIOS session header.
 #[inline(always)]
@@ -145,9 +198,13 @@ const fn is_smb1_command(command: u32) -> bool {
 mod tests {
     use super::*;
 
-    fn opening(bytes: [u8; 8]) -> Opening {
+    fn probe(bytes: [u8; 8]) -> Probe {
         let word = |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-        super::opening([word(0), word(4)])
+        [word(0), word(4)]
+    }
+
+    fn opening(bytes: [u8; 8]) -> Opening {
+        super::opening(probe(bytes))
     }
 
     #[test]
@@ -163,6 +220,27 @@ mod tests {
             [0x16, 3, 1, 2, 0, 1, 0, 1],
         ] {
             assert_eq!(opening(wrong), Opening::Other, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn frames_a_message_once_its_identifier_is_there() {
+        let framed = |bytes: [u8; 8], known| framed(probe(bytes), known);
+        let message = [0, 1, 0, 2, 0xFE, b'S', b'M', b'B'];
+        for known in 0..8 {
+            assert_eq!(framed(message, known), Framed::Early, "{known}");
+        }
+        assert_eq!(framed(message, 8), Framed::Message(SMB2, 0x1_0006));
+        assert_eq!(framed([0, 0, 0, 2, 0xFE, b'S', b'M', b'X'], 8), Framed::Not);
+        assert_eq!(framed([0, 0, 0, 0, 9, 9, 9, 9], 4), Framed::SessionPacket(4));
+        assert_eq!(framed([0x85, 0, 0, 0, 9, 9, 9, 9], 4), Framed::SessionPacket(4));
+        assert_eq!(framed([0x83, 0, 0, 1, 0x82, 0, 0, 0], 8), Framed::SessionPacket(5));
+        assert_eq!(framed([0x85, 0, 0, 0, 9, 9, 9, 9], 3), Framed::Early);
+        assert_eq!(framed([0x85, 0, 0, 9, 9, 9, 9, 9], 4), Framed::Not);
+        let request = [0x81, 0, 0, 68, 0x20, b'E', b'P', b'A'];
+        assert_eq!((framed(request, 7), framed(request, 8)), (Framed::Early, Framed::SessionRequest(72)));
+        for first in [1, 0x16, b'G', 0x80, 0x86, 0xFF] {
+            assert_eq!(framed([first, 0, 0, 0, 0, 0, 0, 0], 1), Framed::Not, "{first}");
         }
     }
 

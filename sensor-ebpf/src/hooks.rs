@@ -12,7 +12,8 @@ use sensor_common::{
     fast_path::{FastPath, fast_path, plain_ipv4, plain_ipv6},
     headers::{Link, NoPorts, Ports, VLAN_PRESENT},
     path::{
-        Arrival, Environment as _, Verdict, capture, count_unjudged, parse, process_parsed, process_plain,
+        Arrival, Environment as _, MAX_LOOKS, Verdict, capture, count_unjudged, parse, process_parsed,
+        process_plain,
     },
     settings::{PortKind, feature},
     slot::Hook,
@@ -92,7 +93,7 @@ struct Steps {
     plain_v6: fn(*mut xdp_md, Server, PortKind) -> Then,
     find: fn(*mut xdp_md) -> Find,
     watch: fn(*mut xdp_md) -> Then,
-    capture: fn(*mut xdp_md),
+    capture: fn(*mut xdp_md) -> Then,
 }
 
 /// A packet takes the fast path first; if it is plain IPv4 it is processed in line, for a call would cost as much as all of the parsing.
@@ -113,7 +114,7 @@ fn incoming<B: Bytes + Copy>(context: *mut xdp_md, frame: fn(*mut xdp_md) -> B, 
         },
     };
     if then == Then::Capture {
-        (steps.capture)(context);
+        looks(|| (steps.capture)(context));
     }
     if logs() {
         log_frame(context, u32::from(then != Then::Pass));
@@ -154,13 +155,13 @@ fn watch_in_scattered(context: *mut xdp_md) -> Then {
 }
 
 #[inline(never)]
-fn capture_in(context: *mut xdp_md) {
-    capture(&mut Kernel, Afresh(context));
+fn capture_in(context: *mut xdp_md) -> Then {
+    captured(Afresh(context))
 }
 
 #[inline(never)]
-fn capture_in_scattered(context: *mut xdp_md) {
-    capture(&mut Kernel, Pieces::scattered(context));
+fn capture_in_scattered(context: *mut xdp_md) -> Then {
+    captured(Pieces::scattered(context))
 }
 
 #[inline(always)]
@@ -236,7 +237,7 @@ fn ip_socket_buffer(context: *mut __sk_buff, hook: Hook) -> i32 {
 #[inline(always)]
 fn finish_socket_buffer(context: *mut __sk_buff, then: Then) -> i32 {
     if then == Then::Capture {
-        capture_in_socket_buffer(context);
+        looks(|| capture_in_socket_buffer(context));
     }
     if logs() {
         log_socket_buffer(context, u32::from(then != Then::Pass));
@@ -297,8 +298,8 @@ fn watch_in_socket_buffer(context: *mut __sk_buff, hook: Hook) -> Then {
 }
 
 #[inline(never)]
-fn capture_in_socket_buffer(context: *mut __sk_buff) {
-    capture(&mut Kernel, Pieces::scattered(context));
+fn capture_in_socket_buffer(context: *mut __sk_buff) -> Then {
+    captured(Pieces::scattered(context))
 }
 
 #[inline(always)]
@@ -346,6 +347,22 @@ fn watched<B: Bytes + Copy>(frame: B, arrival: Arrival) -> Then {
         Some(found) => Then::of(process_parsed(&mut Kernel, frame, found, arrival)),
         None => Then::Pass,
     }
+}
+
+/// Looks at the messages of a packet, one after the other.
+#[inline(always)]
+fn looks(look: impl Fn() -> Then) {
+    for _ in 0..MAX_LOOKS {
+        if look() != Then::Capture {
+            return;
+        }
+    }
+}
+
+/// Looks at one message of a packet; says whether another one is to be looked at.
+#[inline(always)]
+fn captured<B: Bytes + Copy>(frame: B) -> Then {
+    if capture(&mut Kernel, frame) { Then::Capture } else { Then::Pass }
 }
 
 /// Whether only those ways of a packet are to be there that cannot be done without ([`feature::SHORT`]).

@@ -77,10 +77,11 @@ impl fmt::Display for Statistics {
         }
         write!(
             f,
-            "; records sent={} payload={} payload_over={} unread={} lost={}",
+            "; records sent={} payload={} payload_over={} unfollowed={} unread={} lost={}",
             kernel.get(Counter::RecordsSent),
             kernel.get(Counter::PayloadSent),
             kernel.get(Counter::PayloadOver),
+            kernel.get(Counter::Unfollowed),
             self.unread,
             kernel.sum(Counter::LOST_RECORDS)
         )?;

@@ -8,7 +8,7 @@ use sensor_common::{
     headers::Link,
     path::{Arrival, Verdict},
     settings::Enforcement,
-    slot::{Hook, mark},
+    slot::{Hook, Slot, mark},
 };
 use sensor_core::record::Observation;
 use sensor_user::{engine::host::HostEngine, kernel::counters::CounterValues};
@@ -207,6 +207,13 @@ impl Twin {
     /// The kernel engine, if there is one.
     pub const fn kernel(&mut self) -> Option<&mut Kernel> {
         self.kernel.as_mut()
+    }
+
+    /// The slots of the host that changed since this was last asked.
+    pub fn changed_slots(&mut self) -> Vec<Slot> {
+        let mut slots = Vec::new();
+        self.host.sweep(|slot| slots.push(*slot));
+        slots
     }
 
     pub(crate) fn host_counters(&self) -> CounterValues {

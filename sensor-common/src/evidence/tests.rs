@@ -13,8 +13,7 @@ fn split(header: &[(usize, u8)], length: u32, segments: &[u32]) -> u32 {
         all[*at] = *value;
     }
     let mut partial = PartialHeader { identifier: all[4], ..PartialHeader::EMPTY };
-    let first = MessageStart { bytes: &all, have: segments[0], into: 0 };
-    let whole = whole(&first);
+    let whole = at_most(4 + (length & 0x00FF_FFFF), LONGEST);
     let (mut into, mut wanted) = (0, UNDECIDED);
     for have in segments {
         assert_eq!(wanted, UNDECIDED, "decided before the last segment");

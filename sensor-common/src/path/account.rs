@@ -53,10 +53,11 @@ pub(super) fn account<E: Environment, A: Borrow<Address>>(
         }
     }
     let mut evident = false;
-    if capture::is_called_for(&content, &slot)
+    let content = Content { slot: index, sequence: packet.payload_sequence(), ..content };
+    if capture::is_called_for(&content, &slot, env.opaque_zero())
         && let Some(mut room) = env.room()
     {
-        room.content = Content { slot: index, ..content };
+        room.content = content;
         evident = true;
     }
     Accounted { kept: true, evident, replaced }

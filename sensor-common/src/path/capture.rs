@@ -1,20 +1,29 @@
 //! Payload that is evidence, on its way to the agent.
 //!
-//! Takes a packet that was accounted to its slot. A message that is wanted opens a stretch of its side's stream, and
-//! every segment that lies in that stretch is told, in whatever order and however often it comes, until a segment comes that
-//! lies behind it or begins a message: joining them is the agent's. Of a message whose header comes in several segments these
-//! are told, in their order, until the header tells. Apart from the rest of the path: no other packet pays for it.
+//! Takes a packet that was accounted to its slot, and looks at the messages that begin in it ([`place`](super::place)), one
+//! at a time. A message that is wanted opens a stretch of its side's stream, and every segment that lies in that stretch is
+//! told, in whatever order and however often it comes, until a segment comes that lies behind it or begins a message: joining
+//! them is the agent's. Of a message whose header comes in several segments these are told, in their order, until the header
+//! tells. Apart from the rest of the path: no other packet pays for it.
 
-use super::{Environment, account};
+use core::hint::black_box;
+
+use super::{
+    Environment, account,
+    decide::{message_mark, smb_from},
+    place::{self, NOWHERE, bit, known_by, of_side},
+};
 use crate::{
-    bytes::{Bytes, OFFSET_MASK},
+    bytes::Bytes,
     counter::Counter,
     evidence::{
-        self, CONTENT, LONGEST_DATAGRAM, MESSAGE_START_LEN, MessageStart, SESSION_REQUEST_LEN, UNDECIDED,
+        self, CONTENT, HEADER_FIELDS_LEN, LONGEST, LONGEST_DATAGRAM, LONGEST_FIRST_PAYLOAD,
+        MESSAGE_START_LEN, MessageStart, SESSION_REQUEST_LEN, UNDECIDED,
     },
-    payload::{Content, MAX_PIECE_LEN, PieceHead, PieceKind, Room, SESSION_REQUEST},
-    slot::{PartialHeader, RECORD_VERSION, RecordKind, SeqRange, Slot, TCP, UDP, content_bit},
-    smb::{SMB1, SMB2},
+    payload::{Content, MAX_PIECE_LEN, PieceHead, PieceKind, Room},
+    settings::feature,
+    slot::{PartialHeader, RECORD_VERSION, RecordKind, SeqRange, Slot, TCP, UDP, content_bit, unfollowed},
+    smb::{self, Framed, SMB1, SMB2},
 };
 
 /// Pieces that a flow may tell during one generation: enough for a hundred logons, and an end for whoever makes more.
@@ -23,17 +32,35 @@ pub const MAX_PIECES: u32 = 512;
 /// Of these, pieces of messages of which it is not known yet whether they are evidence.
 const MAX_UNDECIDED: u32 = MAX_PIECES / 2;
 
+/// Looks that are taken at a packet: one at each message that begins in it, one at the end of a message that begins before it,
+/// and one more at a message whose header is in two packets. With [`feature::SHORT`] it is one look.
+pub const MAX_LOOKS: u8 = 8;
+
 /// A start lies in a piece as it does in its message. No message is undecided behind this many bytes, and no start longer.
 const MESSAGE_START_CAPACITY: usize = 256;
 
-/// Whether the payload may have to be told.
+/// What is to be done in a look, in [`Content::step`].
+mod step {
+    /// Nothing was done with the packet yet.
+    pub(super) const BEGIN: u8 = 0;
+    /// A message begins where it is to be looked.
+    pub(super) const MESSAGE: u8 = 1;
+    /// A message goes on there whose header began in packets before.
+    pub(super) const REST: u8 = 2;
+}
+
+/// Whether the payload may have to be told. Told by arithmetic and not by branches, of which the verifier would follow each
+/// combination; `opaque_zero` keeps the compiler from making branches of it.
 #[inline(always)]
-pub(super) const fn is_called_for(content: &Content, slot: &Slot) -> bool {
-    let begins = content.opening | content.rpc != 0;
-    content.payload != 0
-        && (begins
-            || slot.line.kind & bit(content.side) != 0
-            || slot.line.transport == UDP && first_of(slot, content))
+pub(super) fn is_called_for(content: &Content, slot: &Slot, opaque_zero: u32) -> bool {
+    if content.payload == 0 {
+        return false;
+    }
+    if slot.line.transport == UDP {
+        return first_of(slot, content);
+    }
+    let awaits = of_side(bit::AWAITED | bit::GAP, content.side) & slot.line.kind;
+    content.rpc as u32 | awaits as u32 | place::may_begin(content, slot, opaque_zero) != 0
 }
 
 /// Whether it is the first packet of its side: of datagrams, no other says anything new.
@@ -42,164 +69,383 @@ const fn first_of(slot: &Slot, content: &Content) -> bool {
     slot.line.packets[(content.side & 1) as usize] == 1
 }
 
-/// The bit in a slot's `kind` that says that more is awaited from `side`.
+/// Takes one look at a packet of which [`Verdict::Evident`](super::Verdict::Evident) was said, and hands up what is evidence.
+/// Says whether it is to be called once more; that is at most [`MAX_LOOKS`] times.
 #[inline(always)]
-const fn bit(side: u8) -> u8 {
-    1 << (side & 1)
-}
-
-/// The bit that says that the header of a message from `side` is not whole yet.
-#[inline(always)]
-const fn undecided_bit(side: u8) -> u8 {
-    4 << (side & 1)
-}
-
-/// Tells the payload of a packet of which [`Verdict::Evident`](super::Verdict::Evident) was said, if it is evidence.
-#[inline(always)]
-pub fn capture<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B) {
-    let Some(mut room) = env.room() else { return };
+pub fn capture<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B) -> bool {
+    let Some(mut room) = env.room() else { return false };
     let cpu = env.cpu();
-    let Some(mut slot) = env.slot(cpu, room.content.slot) else { return };
-    tell(env, frame, &mut slot, &mut room);
+    let Some(mut slot) = env.slot(cpu, room.content.slot) else { return false };
+    look(env, frame, &mut slot, &mut room)
 }
 
 #[inline(always)]
-fn tell<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, slot: &mut Slot, room: &mut Room) {
-    let content_before = slot.details.content;
-    let kind = if slot.line.transport == TCP { segment(frame, slot, room) } else { datagram(slot, room) };
-    if slot.details.content != content_before {
+fn look<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, slot: &mut Slot, room: &mut Room) -> bool {
+    let before = evidence_of(slot);
+    room.content.before = 0;
+    let kind =
+        if slot.line.transport == TCP { segment(env, frame, slot, room) } else { datagram(slot, room) };
+    room.piece.head.piece = kind.map_or(0, |kind| kind as u8);
+    if room.piece.head.piece != 0 {
+        if slot.stream.pieces_sent < MAX_PIECES {
+            hand_up(env, frame, slot, room);
+        } else {
+            slot.details.unfollowed |= unfollowed::MESSAGES;
+            env.count(Counter::PayloadOver, 1);
+        }
+    }
+    let content = &mut room.content;
+    content.looks += 1;
+    content.at = content.then;
+    let more = content.at < content.payload;
+    let is_last = content.looks >= MAX_LOOKS || env.features() & feature::SHORT != 0;
+    if more && is_last {
+        place::lose(slot, content.side);
+        leave(env, slot);
+    }
+    if evidence_of(slot) != before {
         account::tell(env, RecordKind::Rose, Counter::LostRose, slot);
     }
-    let Some(kind) = kind else { return };
-    if slot.stream.pieces_sent >= MAX_PIECES {
-        return env.count(Counter::PayloadOver, 1);
-    }
-    let captured = least(room.content.payload, least(room.piece.head.wanted, MAX_PIECE_LEN as u32));
-    fill_head(&mut room.piece.head, slot, kind, room.content.side);
-    room.piece.head.captured = captured as u16;
-    let payload_at = room.content.payload_at as usize & OFFSET_MASK;
-    if !frame.copy::<MAX_PIECE_LEN>(payload_at, &mut room.piece.bytes, 0, captured) {
+    more && !is_last
+}
+
+/// What a look may add to the evidence of a flow.
+#[inline(always)]
+const fn evidence_of(slot: &Slot) -> u32 {
+    slot.line.marks as u32 | (slot.details.content as u32) << 16
+}
+
+#[inline(always)]
+fn hand_up<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, slot: &mut Slot, room: &mut Room) {
+    let content = &room.content;
+    let there = content.payload.wrapping_sub(content.at);
+    let mut captured = least(there, least(room.piece.head.wanted, MAX_PIECE_LEN as u32));
+    let at = offset(content);
+    if content.before != 0 {
+        captured = u32::from(content.before);
+    } else if !frame.copy::<MAX_PIECE_LEN>(at, &mut room.piece.bytes, 0, captured) {
         return;
     }
+    fill_head(&mut room.piece.head, slot, content.side);
+    room.piece.head.captured = captured as u16;
     slot.stream.pieces_sent += 1;
     let sent = env.emit_piece(&room.piece);
     env.count(if sent { Counter::PayloadSent } else { Counter::LostPayload }, 1);
 }
 
+/// Where in the frame is looked.
+#[inline(always)]
+const fn offset(content: &Content) -> usize {
+    content.payload_at.wrapping_add(content.at) as usize
+}
+
+/// Gives back memory of which neither compiler nor verifier know any more what was written to it: what follows is verified once,
+/// and not once for each way that leads there.
+#[inline(always)]
+fn forgotten<T>(written: &mut T) -> &mut T {
+    black_box(written)
+}
+
 /// What a datagram is: the first of each side says who asks for what; those that follow say the same.
 #[inline(always)]
 fn datagram(slot: &Slot, room: &mut Room) -> Option<PieceKind> {
-    let side = usize::from(room.content.side & 1);
+    room.content.then = NOWHERE;
     room.piece.head.wanted = least(room.content.payload, LONGEST_DATAGRAM);
     room.piece.head.sequence = 0;
-    (slot.line.packets[side] == 1).then_some(PieceKind::Datagram)
+    first_of(slot, &room.content).then_some(PieceKind::Datagram)
 }
 
-/// What a segment is, if it is wanted; where it is in its stream and how many bytes from there on are wanted goes into the
-/// head.
+/// What of a segment is wanted, in this look. Where it is in its stream and how many bytes from there on are wanted goes into
+/// the head, and where to look then into the content.
 #[inline(always)]
-fn segment<B: Bytes + Copy>(frame: B, slot: &mut Slot, room: &mut Room) -> Option<PieceKind> {
-    let content = &room.content;
-    let (side, bit) = (usize::from(content.side & 1), bit(content.side));
-    let undecided_bit = undecided_bit(content.side);
-    let sequence = u32::from_be(frame.load((content.segment_at as usize & OFFSET_MASK) + 4)?);
-    let undecided = slot.line.kind & undecided_bit != 0;
-    // Where the next segment of an undecided message lies in it; of any other it is the first.
-    let continues = undecided && content.opening == 0;
-    let into = if continues { u32::from(slot.stream.partial.seen) } else { 0 };
+fn segment<E: Environment, B: Bytes + Copy>(
+    env: &mut E,
+    frame: B,
+    slot: &mut Slot,
+    room: &mut Room,
+) -> Option<PieceKind> {
+    let Room { content, piece } = room;
+    if content.step == step::BEGIN {
+        begin(env, slot, content);
+    }
+    let content = forgotten(content);
+    let continues = content.step == step::REST;
+    content.step = step::MESSAGE;
+    content.then = if continues { content.after } else { NOWHERE };
+    if content.at >= content.payload {
+        return None;
+    }
+    let side = content.side;
+    let undecided = continues && is_undecided(slot, side);
+    let looks = undecided || !continues;
+    // Where the segment lies in its message, as far as the message is looked at.
+    let mut into = 0;
+    if undecided {
+        into = u32::from(slot.stream.partial.seen);
+    } else if looks && content.place == known_by::NEXT {
+        let place = &slot.stream.place[usize::from(side & 1)];
+        into = u32::from(place.header_len & 7);
+        piece.bytes[..7].copy_from_slice(&place.header);
+    }
     let mut have = 0;
-    if undecided || content.opening | content.rpc != 0 {
-        have = least(content.payload, MESSAGE_START_LEN as u32);
-        let payload_at = content.payload_at as usize & OFFSET_MASK;
-        if !frame.copy::<MESSAGE_START_CAPACITY>(payload_at, &mut room.piece.bytes, into as usize, have) {
+    if looks {
+        have = least(content.payload.wrapping_sub(content.at), MESSAGE_START_LEN as u32);
+        let (at, bytes) = (offset(content), &mut piece.bytes);
+        if !frame.copy::<MESSAGE_START_CAPACITY>(at, bytes, into as usize, have) {
+            content.then = NOWHERE;
+            place::lose(slot, side);
             return None;
         }
     }
-    let start = MessageStart { bytes: &room.piece.bytes, have, into };
-    let (mut kind, mut wanted, mut longest) = (PieceKind::Message, 0, 0);
-    match content.opening {
-        0 if content.rpc != 0 && !undecided => {
-            kind = PieceKind::Rpc;
-            wanted = evidence::of_rpc(&start);
+    let start = MessageStart { bytes: &piece.bytes, have, into };
+    let head = &mut piece.head;
+    head.sequence = content.sequence.wrapping_add(content.at);
+    let kind = if continues {
+        head.wanted = rest(env, slot, content, &start, undecided);
+        PieceKind::Continued
+    } else if content.rpc != 0 && content.opening == 0 {
+        head.wanted = unit(slot, content, &start);
+        PieceKind::Rpc
+    } else {
+        let (kind, wanted) = message(env, slot, content, &start);
+        head.wanted = wanted;
+        if content.before != 0 {
+            head.sequence = head.sequence.wrapping_sub(into);
         }
-        0 => {}
-        SESSION_REQUEST => wanted = SESSION_REQUEST_LEN,
-        identifier @ (SMB1 | SMB2) => {
-            // There is room for one header: a message of the other side that is not decided yet is given up.
-            let other = content.side ^ 1;
-            if slot.line.kind & self::undecided_bit(other) != 0 {
-                slot.line.kind &= !(self::undecided_bit(other) | self::bit(other));
+        kind
+    };
+    (head.wanted != 0).then_some(kind)
+}
+
+/// Whether more of a message of `side` is awaited of which it is not known yet whether it is evidence.
+#[inline(always)]
+const fn is_undecided(slot: &Slot, side: u8) -> bool {
+    slot.line.kind & of_side(bit::AWAITED, side) != 0 && slot.stream.partial.of == side + 1
+}
+
+/// Where to look first: at the rest of a message that is awaited, unless the segment begins with a message.
+#[inline(always)]
+fn begin<E: Environment>(env: &mut E, slot: &mut Slot, content: &mut Content) {
+    content.step = step::MESSAGE;
+    if content.rpc != 0 && content.opening == 0 {
+        content.at = 0;
+        return;
+    }
+    place::locate(env, slot, content);
+    if content.at != 0
+        && content.place != known_by::AGAIN
+        && slot.line.kind & of_side(bit::AWAITED, content.side) != 0
+    {
+        content.after = content.at;
+        // What was sent before is passed over.
+        let mut awaited = slot.stream.wanted[usize::from(content.side & 1)].from;
+        if is_undecided(slot, content.side) {
+            awaited = awaited.wrapping_add(u32::from(slot.stream.partial.seen));
+        }
+        let before = awaited.wrapping_sub(content.sequence);
+        content.at = if before < content.payload { before } else { 0 };
+        content.step = step::REST;
+    }
+}
+
+/// How many bytes are wanted of the rest of a message.
+#[inline(always)]
+fn rest<E: Environment>(
+    env: &mut E,
+    slot: &mut Slot,
+    content: &Content,
+    start: &MessageStart<'_>,
+    undecided: bool,
+) -> u32 {
+    let awaited_bit = of_side(bit::AWAITED, content.side);
+    let range = slot.stream.wanted[usize::from(content.side & 1)];
+    let into = content.sequence.wrapping_add(content.at).wrapping_sub(range.from);
+    let long = range.until.wrapping_sub(range.from);
+    if into >= long {
+        // What lies behind the stretch ends it, not its own last segment: that may be here before others.
+        if (into as i32) >= 0 {
+            slot.line.kind &= !awaited_bit;
+        }
+        return 0;
+    }
+    if !undecided {
+        return long - into;
+    }
+    // The header is read in the order in which it was sent.
+    if into != start.into {
+        return 0;
+    }
+    let partial = &mut slot.stream.partial;
+    partial.look(start);
+    let mut end = partial.wanted(start, long);
+    if end == UNDECIDED && slot.stream.pieces_sent < MAX_UNDECIDED {
+        return long - into;
+    }
+    slot.stream.partial.of = 0;
+    if end == CONTENT {
+        slot.details.content |= content_bit(content.side);
+        end = 0;
+    }
+    if end == UNDECIDED {
+        leave(env, slot);
+        end = 0;
+    }
+    if end <= into {
+        slot.line.kind &= !awaited_bit;
+        return 0;
+    }
+    let range = &mut slot.stream.wanted[usize::from(content.side & 1)];
+    range.until = range.from.wrapping_add(end);
+    end - into
+}
+
+/// How many bytes are wanted of a DCE-RPC unit that begins the payload. Where none does, a rest may.
+#[inline(always)]
+fn unit(slot: &mut Slot, content: &mut Content, start: &MessageStart<'_>) -> u32 {
+    let wanted = evidence::of_rpc(start);
+    if wanted != 0 {
+        let range = SeqRange { from: content.sequence, until: content.sequence.wrapping_add(wanted) };
+        open(slot, content, range, content.payload >= wanted);
+    } else if slot.line.kind & of_side(bit::AWAITED, content.side) != 0 {
+        content.step = step::REST;
+        content.then = 0;
+        content.after = NOWHERE;
+    }
+    wanted
+}
+
+/// How many bytes are wanted of the message that is to begin there, and as what.
+#[inline(always)]
+fn message<E: Environment>(
+    env: &mut E,
+    slot: &mut Slot,
+    content: &mut Content,
+    start: &MessageStart<'_>,
+) -> (PieceKind, u32) {
+    let side = content.side;
+    let there = content.payload.wrapping_sub(content.at);
+    let begins = content.sequence.wrapping_add(content.at).wrapping_sub(start.into);
+    let mut partial = PartialHeader::EMPTY;
+    let found = match smb::framed(start.probe(), start.into + start.have) {
+        Framed::Early => {
+            place::keep_header(slot, content, start);
+            return (PieceKind::Message, 0);
+        }
+        Framed::Not => return (PieceKind::FirstPayload, no_message(env, slot, content, start)),
+        Framed::SessionRequest(length) => (SESSION_REQUEST_LEN, length),
+        Framed::SessionPacket(length) => (0, length),
+        Framed::Message(identifier, length) => {
+            slot.line.marks |= message_mark(identifier, side);
+            let mut wanted = 0;
+            if identifier != SMB1 && identifier != SMB2 {
+            } else if start.into + start.have >= HEADER_FIELDS_LEN {
+                partial = PartialHeader::whole(identifier, start);
+                wanted = partial.wanted(start, least(length, LONGEST));
+            } else if length >= HEADER_FIELDS_LEN {
+                partial.identifier = identifier;
+                partial.look(start);
+                wanted = UNDECIDED;
             }
-            longest = evidence::whole(&start);
-            slot.stream.partial = PartialHeader { identifier, ..PartialHeader::EMPTY };
-            slot.stream.partial.look(&start);
-            wanted = slot.stream.partial.wanted(&start, longest);
-            if wanted == CONTENT {
-                slot.details.content |= content_bit(content.side);
-                wanted = 0;
+            (wanted, length)
+        }
+    };
+    (content.then, content.after) = found;
+    let content = forgotten(content);
+    let (mut wanted, length) = (content.then, content.after);
+    let after = place::advance(slot, content, begins.wrapping_add(length));
+    content.then = after;
+    if wanted == CONTENT {
+        slot.details.content |= content_bit(side);
+        wanted = 0;
+    }
+    let mut undecided = wanted == UNDECIDED;
+    if undecided {
+        wanted = least(length, LONGEST);
+        if slot.stream.pieces_sent >= MAX_UNDECIDED {
+            leave(env, slot);
+            (undecided, wanted) = (false, 0);
+        }
+    }
+    let complete = !undecided && start.into + there >= wanted;
+    let is_split = start.into != 0 && wanted != 0;
+    // A message that is whole leaves alone what is still awaited of the one before it.
+    let leaves = complete && !is_split && (content.at != 0 || content.place == known_by::IN_GAP);
+    if !leaves || slot.line.kind & of_side(bit::AWAITED, side) == 0 {
+        let range = SeqRange { from: begins, until: begins.wrapping_add(wanted) };
+        open(slot, content, range, complete && !is_split);
+    }
+    if undecided {
+        // There is room for one header: a message of the other side that is not decided yet is given up.
+        if is_undecided(slot, side ^ 1) {
+            slot.line.kind &= !of_side(bit::AWAITED, side ^ 1);
+            leave(env, slot);
+        }
+        slot.stream.partial = PartialHeader { of: side + 1, ..partial };
+    }
+    if is_split {
+        // What earlier packets held of it is handed up first, then what is here.
+        content.before = start.into as u8;
+        if undecided {
+            slot.stream.partial.seen = start.into as u16;
+        }
+        content.step = step::REST;
+        content.then = content.at;
+        content.after = after;
+    }
+    (PieceKind::Message, wanted)
+}
+
+/// What is there is no message. How many bytes of it are wanted: the first of a stream show what else is spoken.
+#[inline(always)]
+fn no_message<E: Environment>(
+    env: &mut E,
+    slot: &mut Slot,
+    content: &Content,
+    start: &MessageStart<'_>,
+) -> u32 {
+    let side = content.side;
+    match content.place {
+        known_by::IN_GAP => place::leave_gap(slot, side),
+        known_by::NEXT => {
+            place::lose(slot, side);
+            if content.at == 0 {
+                slot.line.kind &= !of_side(bit::AWAITED, side);
+            }
+            if content.first != 0 && start.into == 0 {
+                return least(content.payload.wrapping_sub(content.at), LONGEST_FIRST_PAYLOAD);
+            }
+            if slot.line.marks & smb_from(side) != 0 {
+                leave(env, slot);
             }
         }
         _ => {}
     }
-    if content.opening != 0 || wanted != 0 {
-        slot.line.kind &= !(bit | undecided_bit);
-        if wanted == UNDECIDED {
-            if slot.stream.pieces_sent >= MAX_UNDECIDED {
-                return None;
-            }
-            slot.line.kind |= undecided_bit;
-            wanted = longest;
-        }
-        slot.stream.wanted[side] = SeqRange { from: sequence, until: sequence.wrapping_add(wanted) };
-        if content.payload < wanted {
-            slot.line.kind |= bit;
-        }
-    } else {
-        if slot.line.kind & bit == 0 {
-            return None;
-        }
-        let stretch = &mut slot.stream.wanted[side];
-        let (into, long) = (sequence.wrapping_sub(stretch.from), stretch.until.wrapping_sub(stretch.from));
-        if into >= long {
-            // What lies behind the stretch ends it, not its own last segment: that may be here before others.
-            if (into as i32) >= 0 {
-                slot.line.kind &= !(bit | undecided_bit);
-            }
-            return None;
-        }
-        let mut end = long;
-        if undecided {
-            let begun = &mut slot.stream.partial;
-            // Its header is read in the order in which it was sent.
-            if into != start.into {
-                return None;
-            }
-            begun.look(&start);
-            end = begun.wanted(&start, long);
-            if end == UNDECIDED && slot.stream.pieces_sent < MAX_UNDECIDED {
-                end = long;
-            } else {
-                slot.line.kind &= !undecided_bit;
-                if end == CONTENT {
-                    slot.details.content |= content_bit(content.side);
-                    end = 0;
-                }
-                if end == UNDECIDED || end <= into {
-                    slot.line.kind &= !bit;
-                    return None;
-                }
-                stretch.until = stretch.from.wrapping_add(end);
-            }
-        }
-        (kind, wanted) = (PieceKind::Continued, end - into);
+    0
+}
+
+/// Opens the stretch of a side's stream that is wanted; more of it is awaited unless it is `complete`.
+#[inline(always)]
+const fn open(slot: &mut Slot, content: &Content, range: SeqRange, complete: bool) {
+    let side = content.side;
+    slot.line.kind &= !of_side(bit::AWAITED, side);
+    if slot.stream.partial.of == side + 1 {
+        slot.stream.partial.of = 0;
     }
-    room.piece.head.wanted = wanted;
-    room.piece.head.sequence = sequence;
-    (wanted != 0).then_some(kind)
+    slot.stream.wanted[(side & 1) as usize] = range;
+    if !complete {
+        slot.line.kind |= of_side(bit::AWAITED, side);
+    }
+}
+
+/// A message is not followed.
+#[inline(always)]
+fn leave<E: Environment>(env: &mut E, slot: &mut Slot) {
+    slot.details.unfollowed |= unfollowed::MESSAGES;
+    env.count(Counter::Unfollowed, 1);
 }
 
 #[inline(always)]
-fn fill_head(head: &mut PieceHead, slot: &Slot, kind: PieceKind, side: u8) {
+fn fill_head(head: &mut PieceHead, slot: &Slot, side: u8) {
     let line = &slot.line;
     head.version = RECORD_VERSION;
     head.kind = RecordKind::Payload as u8;
@@ -209,7 +455,6 @@ fn fill_head(head: &mut PieceHead, slot: &Slot, kind: PieceKind, side: u8) {
     head.local_port = line.local_port;
     head.remote_port = line.remote_port;
     head.side = side;
-    head.piece = kind as u8;
     head.at = line.last;
     head.generation = line.generation;
     let wide = line.family == 6;

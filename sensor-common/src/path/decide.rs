@@ -139,11 +139,8 @@ fn decide_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
         payload: segment.payload_len,
         opening: 0,
         rpc: (kinds.source.0 | kinds.destination.0) & port::RPC,
-        reserved: 0,
-        slot: 0,
-        segment_at: ports.segment_at() as u32,
         payload_at: segment.payload_at as u32,
-        reserved_too: 0,
+        ..Content::EMPTY
     };
     if ports.transport == TCP
         && segment.payload_len >= smb::PROBE_LEN
@@ -151,7 +148,9 @@ fn decide_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
     {
         let opening = smb::opening(probe);
         content.opening = opening.byte();
-        marks |= message_mark(opening, side);
+        if let Opening::Message(identifier) = opening {
+            marks |= message_mark(identifier, side as u8);
+        }
     }
     if let Interest::Recognised(server) = interest {
         marks |= server_mark(server, side);
@@ -219,19 +218,21 @@ const fn hook_mark(hook: Hook) -> u16 {
     }
 }
 
-/// The marks for an SMB message from `side`, if the payload begins with one.
+/// The marks for an SMB message with this identifier from `side`.
 #[inline(always)]
-const fn message_mark(opening: Opening, side: Side) -> u16 {
-    let Opening::Message(identifier) = opening else { return 0 };
-    let from = match side {
-        Side::Local => mark::SMB_FROM_LOCAL,
-        Side::Remote => mark::SMB_FROM_REMOTE,
-    };
+pub(super) const fn message_mark(identifier: u8, side: u8) -> u16 {
+    let from = smb_from(side);
     match identifier {
         smb::TRANSFORMED => from | mark::ENCRYPTED,
         smb::COMPRESSED => from | mark::COMPRESSED,
         _ => from,
     }
+}
+
+/// The mark of SMB messages from `side`.
+#[inline(always)]
+pub(super) const fn smb_from(side: u8) -> u16 {
+    mark::SMB_FROM_LOCAL << (side & 1)
 }
 
 /// Which side is the server of an SMB message on an unwatched port.

@@ -8,12 +8,14 @@ mod capture;
 mod decide;
 mod enforce;
 mod environment;
+mod place;
 mod prefixes;
 mod watched;
 
 use self::decide::decide_and_count;
+pub(crate) use self::place::bit;
 pub use self::{
-    capture::{MAX_PIECES, capture},
+    capture::{MAX_LOOKS, MAX_PIECES, capture},
     environment::Environment,
     prefixes::flags_of,
     watched::Watched,

@@ -10,7 +10,7 @@ use sensor_common::{
     payload::{PIECE_HEAD_LEN, PieceHead, PieceKind},
     slot::{
         RECORD_REPLACED_LEN, RECORD_V4_LEN, RECORD_V6_LEN, RECORD_VERSION, RecordKind, RecordV4, RecordV6,
-        Side, Slot, TCP, UDP, content_bit,
+        Side, Slot, TCP, UDP, content_bit, unfollowed,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -34,9 +34,11 @@ pub struct Observation {
     pub tcp_flags: [u8; 2],
     /// Commands that carry content, as far as the kernel saw them in this stay: a message with a WRITE request or a successful READ
     /// response (SMB 2 and 3: MS-SMB2 2.2.21, 2.2.20; SMB 1: MS-CIFS 2.2.4) whose data is no DCE-RPC PDU in a named pipe. It
-    /// says nothing about encrypted messages and messages that begin inside a segment. The rest of a DCE-RPC response that takes
-    /// several READs looks like content; the TREE_CONNECT shows whether the tree is a pipe's.
+    /// says nothing about encrypted messages. The rest of a DCE-RPC response that takes several READs looks like content; the
+    /// TREE_CONNECT shows whether the tree is a pipe's.
     pub content: Content,
+    /// Messages of it that could not be followed.
+    pub unfollowed: Unfollowed,
     /// Counts since the flow took its slot or was last settled.
     pub counts: Counts,
     /// Kernel ticks of the first packet.
@@ -69,6 +71,15 @@ impl Content {
         self.left |= other.left;
         self.came |= other.came;
     }
+}
+
+/// Why messages of a flow may not have been looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unfollowed {
+    /// They begin in a gap of the stream as this CPU saw it. It may be filled yet, or another CPU may have seen what is missing.
+    pub gap: bool,
+    /// There were more than are handed up, or no message was where one had to begin.
+    pub messages: bool,
 }
 
 /// Packets, bytes and payload of each direction: from the internal side, from the external side.
@@ -299,6 +310,12 @@ pub fn observation(slot: &Slot) -> Result<Observation, DecodeError> {
             retransmitted: details.retransmitted.map(u64::from),
         },
         content: content_of(details.content),
+        unfollowed: Unfollowed {
+            gap: details.unfollowed
+                & (unfollowed::GAP_OF_LOCAL | unfollowed::GAP_OF_REMOTE | unfollowed::GAP_LEFT)
+                != 0,
+            messages: details.unfollowed & unfollowed::MESSAGES != 0,
+        },
         first: details.first,
         last: line.last,
         vlan: (details.vlan & VLAN_PRESENT != 0).then_some(details.vlan & 0x0FFF),

@@ -13,6 +13,7 @@ pub mod element;
 pub mod escape;
 pub mod facts;
 pub mod fingerprint;
+pub mod first_payload;
 pub mod interfaces;
 pub mod kerberos;
 pub mod nbss;

@@ -35,7 +35,10 @@ impl<'a> Rclone<'a> {
     }
 
     fn rclone(&self) -> Result<Command> {
-        let mut command = self.namespace.command("rclone");
+        // A veth carries a packet on the CPU of its sender, and rclone's threads are on several; a network card keeps a connection
+        // on one.
+        let mut command = self.namespace.command("taskset");
+        command.args(["--cpu-list", "0", "rclone"]);
         // No configuration and no cache of the machine; no retries.
         command.args(["--config", "/dev/null", "--retries", "1", "--low-level-retries", "1"]);
         command.args(["--smb-host", &self.server.to_string(), "--smb-user", USER]);

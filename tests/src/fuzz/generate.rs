@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use sensor_common::slot::{TCP, UDP, tcp};
 
-use super::{address, mutate};
+use super::{address, mutate, talk::Talks};
 use crate::{
     encapsulation::{
         CHECKSUM, ENDS, ENDS_V6, ERSPAN, ERSPAN_III, ETHERNET, GENEVE, GRE, IPIP, IPV4, IPV6, IPV6_IN_IP,
@@ -49,19 +49,24 @@ pub(super) const MAX_LINEAR_LEN: usize = 3_400;
 pub struct Generator<'a> {
     random: Xorshift,
     recorded: &'a [Vec<u8>],
+    talks: Talks,
 }
 
 impl<'a> Generator<'a> {
-    /// A sequence; a quarter of it is made from `recorded` frames, if there are any.
+    /// A sequence. A quarter of it are segments of connections, and a quarter of the rest is made from `recorded` frames, if
+    /// there are any.
     #[must_use]
-    pub const fn new(seed: u64, recorded: &'a [Vec<u8>]) -> Self {
-        Self { random: Xorshift::seeded(seed), recorded }
+    pub fn new(seed: u64, recorded: &'a [Vec<u8>]) -> Self {
+        Self { random: Xorshift::seeded(seed), recorded, talks: Talks::new() }
     }
 
     /// The next frame, of at least an Ethernet header.
     #[must_use]
     pub fn frame(&mut self) -> Vec<u8> {
         let random = &mut self.random;
+        if random.one_in(4) {
+            return self.talks.frame(random);
+        }
         let recorded = !self.recorded.is_empty() && random.one_in(4);
         let frame = if recorded {
             self.recorded[random.below(self.recorded.len())].clone()

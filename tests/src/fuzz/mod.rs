@@ -12,6 +12,7 @@ pub mod options;
 pub mod oracle;
 pub mod prefixes;
 mod run;
+mod talk;
 mod tally;
 pub mod trial;
 

@@ -18,19 +18,16 @@ fn a_stray_syn_ack_teaches_nothing() {
 }
 
 #[test]
-#[ignore = "open: a message that does not begin where a segment begins is not read"]
 fn a_log_on_behind_a_keep_alive_is_read() {
     shows("keep-alive-before-log-on");
 }
 
 #[test]
-#[ignore = "open: a message that does not begin where a segment begins is not read"]
 fn a_log_on_behind_an_echo_is_read() {
     shows("echo-before-log-on");
 }
 
 #[test]
-#[ignore = "open: a message that does not begin where a segment begins is not read"]
 fn a_log_on_whose_header_comes_alone_is_read() {
     shows("header-alone");
 }

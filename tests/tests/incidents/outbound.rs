@@ -23,13 +23,11 @@ fn a_relay_is_one_critical_incident_each_way() {
 }
 
 #[test]
-#[ignore = "the kernel program does not pass on the first bytes of other protocols yet"]
 fn a_web_server_on_445_is_one_low_incident_that_says_http() {
     shows("http-on-445");
 }
 
 #[test]
-#[ignore = "the kernel program does not pass on the first bytes of other protocols yet"]
 fn a_tls_server_on_445_is_one_low_incident_that_says_tls() {
     shows("tls-on-445");
 }

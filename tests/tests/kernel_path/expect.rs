@@ -17,7 +17,7 @@ use sensor_common::{
 };
 use sensor_core::{
     address::{FiveTuple, FlowId},
-    record::{Content, Counts, Observation},
+    record::{Content, Counts, Observation, Unfollowed},
 };
 use sensor_tests::{Frame, Outcome, Setup, TEST_RUN_IFINDEX, Twin, privileged};
 
@@ -64,6 +64,7 @@ pub(crate) fn kept(sender: Side, local: &str, remote: &str, bytes: u64) -> Flow 
         marks: mark::OPENED_BY_SYN,
         tcp_flags: [0; 2],
         content: Content::default(),
+        unfollowed: Unfollowed::default(),
         counts: Counts::default(),
         first: 0,
         last: 0,

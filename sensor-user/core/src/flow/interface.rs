@@ -56,6 +56,11 @@ impl InterfaceCounters {
         total
     }
 
+    /// Whether all packets that slots count came to the same CPU.
+    pub(super) fn is_on_one_cpu(&self) -> bool {
+        self.slots.windows(2).all(|pair| pair[0].cpu == pair[1].cpu)
+    }
+
     /// Whether counts of this generation of a slot are known.
     pub(super) fn counts_slot_of(&self, seen: &Observation) -> bool {
         self.slots.iter().any(|slot| slot.cpu == seen.cpu && slot.generation == seen.generation)

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use sensor_common::slot::{TCP, mark};
-use sensor_dissect::Facts;
+use sensor_dissect::{
+    Facts, Sender,
+    first_payload::{self, Protocol},
+};
 
 use super::{
     evidence::{MessageSignals, Signals},
     state::Flow,
     stream_reader::StreamReader,
 };
-use crate::{level::EvidenceLevel, service::ServicePorts};
+use crate::{level::EvidenceLevel, record::Piece, service::ServicePorts, view::OtherProtocol};
 
 impl Flow {
     /// Takes over the facts of a reader; returns whether anything besides them changed. `new` says whether they changed.
@@ -28,6 +31,18 @@ impl Flow {
         self.client_by_requests = self.client_by_requests.or(reader.client());
         self.incomplete |= reader.has_gaps();
         self.update(services)
+    }
+
+    /// Takes the first bytes that a side sent, which begin no message; says whether they show what is spoken.
+    pub(super) fn read_first_payload(&mut self, piece: &Piece<'_>) -> bool {
+        let sender = if piece.side == self.client() { Sender::Client } else { Sender::Server };
+        let spoken = first_payload::protocol(sender, piece.bytes).map(|protocol| match protocol {
+            Protocol::Http => OtherProtocol::Http,
+            Protocol::Tls => OtherProtocol::Tls,
+        });
+        let new = self.other_protocol.is_none() && spoken.is_some();
+        self.other_protocol = self.other_protocol.or(spoken);
+        new
     }
 
     /// SMB messages were seen, of either side.

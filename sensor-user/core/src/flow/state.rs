@@ -17,6 +17,7 @@ use crate::{
     record::{Content, Counts, Observation},
     service::ServicePorts,
     time::Timestamp,
+    view::OtherProtocol,
 };
 
 /// Longest kernel tick (100 Hz).
@@ -72,8 +73,11 @@ pub struct Flow {
     pub(super) negotiated: bool,
     /// Bytes of payload that were read, of both sides.
     pub(super) bytes_read: u64,
-    /// Some pieces could not be read.
+    /// Some of its messages could not be read.
     pub(super) incomplete: bool,
+    /// What is spoken instead of SMB, as its first bytes show it.
+    #[serde(default)]
+    pub(super) other_protocol: Option<OtherProtocol>,
     /// The ring lost records since it began.
     pub(super) records_lost: bool,
     pub(super) tcp_flags: [u8; 2],
@@ -111,6 +115,7 @@ impl Flow {
             negotiated: false,
             bytes_read: 0,
             incomplete: false,
+            other_protocol: None,
             records_lost: false,
             tcp_flags: [0; 2],
             acknowledged: [None; 2],
@@ -242,7 +247,12 @@ impl Flow {
         self.last = self.last.max(times.1);
         self.vlan = self.vlan.or(seen.vlan);
         self.content.add(seen.content);
-        self.interface(seen.id.ifindex).count(kind, seen);
+        let interface = self.interface(seen.id.ifindex);
+        interface.count(kind, seen);
+        // Where packets are spread over CPUs each has gaps, and where they are out of order there is one for a moment.
+        let lasts = !matches!(kind, Some(RecordKind::Opened | RecordKind::Rose));
+        let gap = seen.unfollowed.gap && lasts && interface.is_on_one_cpu();
+        self.incomplete |= seen.unfollowed.messages || gap;
         self.update_ending();
         self.update(services);
         self.accounted() - before

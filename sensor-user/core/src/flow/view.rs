@@ -61,8 +61,8 @@ impl Flow {
         })
     }
 
-    /// Another protocol, if the first bytes show it. The kernel program does not look for any yet.
-    const fn other_protocol(&self) -> Option<OtherProtocol> {
-        None
+    /// Another protocol, if the first bytes show it.
+    fn other_protocol(&self) -> Option<OtherProtocol> {
+        self.other_protocol.filter(|_| !self.smb_spoken())
     }
 }

@@ -2,7 +2,7 @@
 
 use sensor_common::slot::TCP;
 
-use super::{Content, Counts, Observation};
+use super::{Content, Counts, Observation, Unfollowed};
 use crate::address::{FiveTuple, FlowId};
 
 /// The observation of one CPU of TCP between an internal machine and this end, without packets.
@@ -21,6 +21,7 @@ pub(crate) fn observed(remote: &str) -> Observation {
         marks: 0,
         tcp_flags: [0; 2],
         content: Content::default(),
+        unfollowed: Unfollowed::default(),
         counts: Counts::default(),
         first: 0,
         last: 0,

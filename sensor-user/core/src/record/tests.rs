@@ -26,6 +26,7 @@ fn v4(line: FlowLine) -> RecordV4 {
         cpu: 3,
         retransmitted: [5, 6],
         content: content_bit(Side::Remote as u8),
+        unfollowed: unfollowed::GAP_LEFT,
         ..FlowDetails::default()
     };
     RecordV4 { line, details }
@@ -41,6 +42,7 @@ fn reads_all_fields_of_an_ipv4_record() {
     assert_eq!(seen.counts.retransmitted, [5, 6]);
     assert_eq!((seen.first, seen.cpu), (9, 3));
     assert_eq!(seen.content, Content { left: false, came: true });
+    assert_eq!(seen.unfollowed, Unfollowed { gap: true, messages: false });
 }
 
 #[test]

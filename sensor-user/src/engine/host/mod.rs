@@ -104,7 +104,7 @@ impl HostEngine {
         };
         count_unjudged(self, verdict);
         if verdict == Verdict::Evident {
-            capture(self, bytes);
+            while capture(self, bytes) {}
             return Verdict::Kept;
         }
         verdict

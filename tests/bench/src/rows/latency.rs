@@ -2,7 +2,7 @@
 
 use std::{
     io::Write as _,
-    net::{SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     path::Path,
     time::{Duration, Instant},
 };
@@ -22,17 +22,34 @@ const GROUP: &str = "alert latency";
 /// The longest an alert may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// An SMB2 NEGOTIATE header behind its NetBIOS one (RFC 1002 4.3.1, MS-SMB2 2.2.1).
-const NEGOTIATE: [u8; 14] = [0, 0, 0, 64, 0xFE, b'S', b'M', b'B', 64, 0, 0, 0, 0, 0];
+/// Addresses of servers, all in the server's namespace: an alert opens an incident, and each pair of hosts has one.
+const SERVERS: [u8; 2] = [8, 9];
+
+/// Bytes of an SMB2 header behind its NetBIOS one (RFC 1002 4.3.1, MS-SMB2 2.2.1).
+const MESSAGE_LEN: usize = 4 + 64;
+
+/// An SMB2 NEGOTIATE header; `flags` is 1 in a response.
+const fn negotiate(flags: u8) -> [u8; MESSAGE_LEN] {
+    let mut message = [0; MESSAGE_LEN];
+    message[3] = 64;
+    (message[4], message[5], message[6], message[7], message[8]) = (0xFE, b'S', b'M', b'B', 64);
+    message[4 + 16] = flags;
+    message
+}
 
 /// Measures the group.
 pub(crate) fn measure(effort: &Effort, program: &Path) -> Result<Vec<Row>> {
     let border = Topology::builder().build().context("build the namespaces")?;
-    let server = SocketAddr::from((address::SERVER_V4, 445));
-    let _listener = TcpListener::start(border.server(), server, Answer::Silence)?;
+    let [a, b] = SERVERS;
+    border.server().ip(&format!("route replace local {a}.{b}.0.0/16 dev lo"))?;
+    border.gateway().ip(&format!("route replace {a}.{b}.0.0/16 via {}", address::SERVER_V4))?;
+    let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 445));
+    let _listener = TcpListener::start(border.server(), any, Answer::Bytes(negotiate(1).to_vec()))?;
     let agent = Agent::start(program, border.gateway(), "lan0")?;
     let mut milliseconds = Vec::new();
-    for _ in 0..effort.alerts {
+    for number in 0..effort.alerts as u16 {
+        let [high, low] = (number + 1).to_be_bytes();
+        let server = SocketAddr::from((Ipv4Addr::new(a, b, high, low), 445));
         milliseconds.push(once(&agent, &border, server)?.as_secs_f64() * 1e3);
     }
     let samples = Samples::new(milliseconds);
@@ -46,23 +63,22 @@ pub(crate) fn measure(effort: &Effort, program: &Path) -> Result<Vec<Row>> {
     ])
 }
 
-/// Time from before the SMB message was sent to the first line about its connection. Connections without SMB are reported later,
-/// after their time to be answered.
+/// Time from before the SMB message was sent to the line that opens its incident, which the answer of the server makes.
 fn once(agent: &Agent, border: &Topology, server: SocketAddr) -> Result<Duration> {
     let connect = || -> Result<(Instant, TcpStream)> {
         let mut stream = TcpStream::connect_timeout(&server, PATIENCE).context("connect to the server")?;
         let start = Instant::now();
-        stream.write_all(&NEGOTIATE).context("send a NEGOTIATE")?;
+        stream.write_all(&negotiate(0)).context("send a NEGOTIATE")?;
         Ok((start, stream))
     };
-    let (start, stream) = border.client().run(connect)??;
-    let port = stream.local_addr().context("ask for the client's port")?.port();
+    let (start, _stream) = border.client().run(connect)??;
+    let ip = server.ip().to_string();
     while let Some((arrived, line)) = agent.next_document(PATIENCE) {
         let document: Value = serde_json::from_str(&line).context("read an alert")?;
-        // Lines about earlier connections, whose evidence continued to rise, may come in between.
-        if document.pointer("/source/port").and_then(Value::as_u64) == Some(u64::from(port)) {
+        // Updates of earlier incidents may come in between.
+        if document.pointer("/destination/ip").and_then(Value::as_str) == Some(ip.as_str()) {
             return Ok(arrived - start);
         }
     }
-    bail!("no alert about the connection from port {port} came within {PATIENCE:?}")
+    bail!("no alert about the connection with {ip} came within {PATIENCE:?}")
 }

@@ -72,9 +72,9 @@ fn bind_counts_only_where_the_command_has_its_data() {
 fn marks_encrypted_and_compressed_messages_without_reporting_them() {
     // After the identifier they look like a wanted message.
     let hidden = |identifier: u8| {
-        let mut message = of_smb2(smb2::NEGOTIATE, REQUEST, 68);
+        let mut message = of_smb2(smb2::NEGOTIATE, REQUEST, 308);
         message[4] = identifier;
-        message.extend(contents(240));
+        message[68..].copy_from_slice(&contents(240));
         message
     };
     let rows = [("encrypted", 0xFD), ("compressed", 0xFC)]

@@ -8,6 +8,7 @@ mod hidden;
 mod joined;
 mod kinds;
 pub(crate) mod message;
+mod place;
 mod split;
 mod undecided;
 

@@ -1,7 +1,7 @@
 //! Messages in several segments: every segment of a wanted range is reported, in any order.
 
 use sensor_common::{
-    payload::PieceKind::{Continued, Message, Rpc},
+    payload::PieceKind::{Continued, FirstPayload, Message, Rpc},
     slot::Side::{self, Local, Remote},
 };
 use sensor_tests::Setup;
@@ -173,7 +173,7 @@ fn range_does_not_outlive_its_flow() {
             vec![
                 part(Local, &message, 0..200),
                 segment(ENDS, Local, START + 199, &[]).modified(|frame| frame.flags(2)).unreported(),
-                segment(ENDS, Local, START + 200, &message[200..]).unreported(),
+                segment(ENDS, Local, START + 200, &message[200..]).reported(FirstPayload, 64, 64),
             ],
         ),
         course(

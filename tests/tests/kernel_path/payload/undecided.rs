@@ -121,8 +121,17 @@ fn reads_a_header_in_order_and_from_one_side_alone() {
             vec![
                 first(),
                 segment(ENDS, Remote, 5, &far).reported_whole(Message),
-                // The stored header is replaced by that of the new message; the segment does not continue it.
+                part(20, 300).reported(Continued, 280, 280),
+            ],
+        ),
+        (
+            "the header of a message of the other side begins between".into(),
+            vec![
+                first(),
+                segment(ENDS, Remote, 5, &far[..20]).reported(Message, 200, 20),
+                // There is room for one header.
                 part(20, 300).unreported(),
+                segment(ENDS, Remote, 25, &far[20..]).reported(Continued, 180, 180),
             ],
         ),
         (
@@ -136,16 +145,12 @@ fn reads_a_header_in_order_and_from_one_side_alone() {
 
 #[test]
 fn undecided_messages_use_at_most_half_of_the_pieces() {
-    let file = of_smb2(smb2::WRITE, REQUEST, 100_000);
+    let file = of_smb2(smb2::WRITE, REQUEST, 200);
     let setup = of_smb2(smb2::SESSION_SETUP, REQUEST, 300);
     let mut steps: Vec<Step> = Vec::new();
     for number in 0..MAX_PIECES {
         let sent = segment(ENDS, Local, number * 200, &file[..60]);
-        steps.push(if number < MAX_PIECES / 2 {
-            sent.reported(Message, 8_192, 60)
-        } else {
-            sent.unreported()
-        });
+        steps.push(if number < MAX_PIECES / 2 { sent.reported(Message, 200, 60) } else { sent.unreported() });
         steps.push(segment(ENDS, Local, number * 200 + 60, &file[60..200]).unreported());
     }
     steps.push(segment(ENDS, Local, 500_000, &setup).reported_whole(Message));

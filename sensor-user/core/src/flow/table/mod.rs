@@ -12,7 +12,10 @@ mod stored;
 
 use std::collections::{HashMap, VecDeque};
 
-use sensor_common::slot::{RecordKind, mark};
+use sensor_common::{
+    payload::PieceKind,
+    slot::{RecordKind, mark},
+};
 use sensor_dissect::FingerprintKey;
 
 use self::{early::EarlyPieces, eviction::EvictionQueue};
@@ -194,6 +197,9 @@ impl<L: Default + Clone> FlowTable<L> {
             entry.reopen();
         }
         entry.flow.last = entry.flow.last.max(at);
+        if piece.kind == PieceKind::FirstPayload {
+            return entry.flow.read_first_payload(piece) || reopened;
+        }
         if !makes_room {
             self.unread += 1;
             entry.flow.incomplete = true;

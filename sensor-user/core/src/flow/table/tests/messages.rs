@@ -6,7 +6,11 @@ use sensor_common::{
 };
 
 use super::{super::MAX_READERS, bench::*};
-use crate::{level::EvidenceLevel, record::Piece};
+use crate::{
+    level::EvidenceLevel,
+    record::{Observation, Piece, Unfollowed},
+    view::OtherProtocol,
+};
 
 #[test]
 fn piece_before_its_flow_waits_for_it() {
@@ -52,6 +56,46 @@ fn connection_is_complete_until_a_piece_is_missing() {
     assert!(bench.view().complete, "the rest may come");
     bench.message(Side::Local, sequence + 5_000, &message, at(1));
     assert!(!bench.view().complete, "it never came");
+}
+
+#[test]
+fn connection_with_unfollowed_messages_is_incomplete() {
+    let gap = Unfollowed { gap: true, messages: false };
+    let unfollowed = |unfollowed, seen| Observation { unfollowed, ..seen };
+    let mut bench = Bench::new();
+    bench.opened(&unfollowed(gap, seen(OPEN, [2, 1], at(1))), at(1));
+    assert!(bench.view().complete, "the gap may be filled yet");
+    bench.swept(&unfollowed(gap, seen(OPEN, [3, 1], at(2))), at(2));
+    assert!(!bench.view().complete, "it was not");
+
+    let mut bench = Bench::new();
+    bench.opened(&Observation { cpu: 1, ..seen(OPEN, [2, 1], at(1)) }, at(1));
+    bench.swept(&unfollowed(gap, seen(OPEN, [3, 1], at(2))), at(2));
+    assert!(bench.view().complete, "the other CPU may have seen what is missing");
+    let messages = Unfollowed { gap: false, messages: true };
+    bench.swept(&unfollowed(messages, seen(OPEN, [4, 1], at(3))), at(3));
+    assert!(!bench.view().complete);
+}
+
+#[test]
+fn first_payload_shows_another_protocol_and_needs_no_reader() {
+    let mut bench = Bench::new();
+    let opened = started(OPEN, [2, 1], at(1));
+    bench.opened(&opened, at(1));
+    let first = |bytes| Piece {
+        id: opened.id,
+        side: Side::Local,
+        kind: PieceKind::FirstPayload,
+        sequence: 1,
+        wanted: 64,
+        at: at(1).ticks,
+        bytes,
+    };
+    assert_eq!(bench.piece(&first(b"SSH-2.0-x"), at(1)), []);
+    assert_eq!(bench.view().other_protocol, None);
+    assert_eq!(bench.piece(&first(b"GET / HTTP/1.1"), at(1)), [Did::Updated]);
+    assert_eq!(bench.view().other_protocol, Some(OtherProtocol::Http));
+    assert_eq!(bench.table.readers, 0);
 }
 
 #[test]

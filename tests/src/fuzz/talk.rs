@@ -1,0 +1,85 @@
+//! Conversations whose segments follow each other, so that messages begin anywhere in them.
+
+use sensor_common::slot::tcp;
+
+use crate::{frame::Frame, random::Xorshift};
+
+/// Both ends of each, client first.
+const ENDS: [(&str, &str); 4] = [
+    ("10.0.0.2:50000", "8.8.4.4:445"),
+    ("8.8.4.4:50001", "10.0.0.2:445"),
+    ("10.0.0.3:50002", "9.9.9.9:139"),
+    ("[fd00:1::2]:50003", "[2001:4860:4860::8844]:445"),
+];
+
+/// One side of a conversation.
+#[derive(Clone, Debug)]
+struct Side {
+    from: &'static str,
+    to: &'static str,
+    next: u32,
+    /// What is still to be sent.
+    waiting: Vec<u8>,
+}
+
+/// Conversations, of which each frame is the next segment of one.
+#[derive(Clone, Debug)]
+pub(super) struct Talks(Vec<Side>);
+
+impl Talks {
+    pub(super) fn new() -> Self {
+        let side = |from, to| Side { from, to, next: 1, waiting: Vec::new() };
+        Self(ENDS.iter().flat_map(|(client, server)| [side(client, server), side(server, client)]).collect())
+    }
+
+    /// The next segment: as a rule in order, sometimes lost, sent again, or the first of a connection.
+    pub(super) fn frame(&mut self, random: &mut Xorshift) -> Vec<u8> {
+        let at = random.below(self.0.len());
+        let side = &mut self.0[at];
+        if random.one_in(60) {
+            side.next = random.next() as u32;
+            side.waiting.clear();
+            let flags = if at.is_multiple_of(2) { tcp::SYN } else { tcp::SYN | tcp::ACK };
+            let frame = Frame::tcp(side.from, side.to).flags(flags).sequence(side.next).payload(&[]);
+            side.next = side.next.wrapping_add(1);
+            return frame.build();
+        }
+        while side.waiting.is_empty() || random.one_in(3) {
+            side.waiting.extend(message(random));
+        }
+        let most = [4, 12, 150, 700][random.below(4)];
+        let length = (1 + random.below(most)).min(side.waiting.len());
+        let before = if random.one_in(10) { random.below(40) as u32 } else { 0 };
+        let mut payload = vec![0x5A; before as usize];
+        payload.extend(&side.waiting[..length]);
+        let sequence = side.next.wrapping_sub(before);
+        if !random.one_in(12) {
+            side.waiting.drain(..length);
+            side.next = side.next.wrapping_add(length as u32);
+        }
+        if random.one_in(40) {
+            let lost = random.below(side.waiting.len() + 1);
+            side.waiting.drain(..lost);
+            side.next = side.next.wrapping_add(lost as u32);
+        }
+        Frame::tcp(side.from, side.to).flags(tcp::ACK).sequence(sequence).payload(&payload).build()
+    }
+}
+
+/// A packet of a NetBIOS session, an SMB message, or what is none.
+fn message(random: &mut Xorshift) -> Vec<u8> {
+    if random.one_in(5) {
+        return vec![random.pick(&[0x85, 0x85, 0x82, 0x00, 0x47]), 0, 0, 0];
+    }
+    let length = 36 + random.below(400);
+    let [_, a, b, c] = (length as u32).to_be_bytes();
+    let mut message = vec![0, a, b, c, random.pick(&[0xFE, 0xFE, 0xFF, 0xFD, 0xFC]), b'S', b'M', b'B'];
+    message.resize(4 + length, random.next() as u8);
+    let command = if message[4] == 0xFF { 8 } else { 16 };
+    message[command] = random.pick(&[0, 1, 2, 3, 5, 8, 9, 13, 0x25, 0x2F, 0x73, 0x75]);
+    message[command + 1] = 0;
+    if random.one_in(8) {
+        message[3] = random.next() as u8;
+    }
+    message
+}

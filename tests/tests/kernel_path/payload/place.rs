@@ -1,0 +1,424 @@
+//! Messages wherever in a segment they begin: all of each wanted one is told, and nothing of any other.
+//!
+//! What is to be told is said of the stream, so that this knows nothing of how the kernel program finds it.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use sensor_common::{counter::Counter, payload::PieceKind, slot::Side::Local, slot::tcp};
+use sensor_core::record::{Unfollowed, observation};
+use sensor_tests::{HOOKS, Setup, Twin, Xorshift, flows, pieces};
+
+use super::{
+    ENDS, SECRET, begin_anew,
+    message::{REQUEST, contents, of_smb2, session_message, smb2, smb2_header, smb2_with},
+    segment,
+};
+use crate::expect::on;
+
+/// MS-SMB2 2.2.1.2.
+const ECHO: u8 = 13;
+
+/// Bytes of a message in which its header lies and never anything of a file.
+const HEADER: usize = 116;
+
+/// A message on the wire, and whether it is evidence.
+type Said = (Vec<u8>, bool);
+
+fn keep_alive() -> Said {
+    (vec![0x85, 0, 0, 0], false)
+}
+
+fn echo() -> Said {
+    (of_smb2(ECHO, REQUEST, 72), false)
+}
+
+fn log_on(length: usize) -> Said {
+    (of_smb2(smb2::SESSION_SETUP, REQUEST, length), true)
+}
+
+fn tree() -> Said {
+    (of_smb2(smb2::TREE_CONNECT, REQUEST, 150), true)
+}
+
+fn write(length: usize) -> Said {
+    (smb2_with(smb2::WRITE, REQUEST, HEADER, &contents(length)), false)
+}
+
+/// A file that holds what looks like messages, one in each `step` bytes.
+fn write_of_messages(step: usize) -> Said {
+    let inner =
+        [session_message(&smb2_header(smb2::SESSION_SETUP, REQUEST), step - SECRET.len()), SECRET.to_vec()];
+    (smb2_with(smb2::WRITE, REQUEST, HEADER, &inner.concat().repeat(8)), false)
+}
+
+/// A stream of one side.
+struct Stream {
+    bytes: Vec<u8>,
+    /// Where its messages lie, and whether they are evidence.
+    said: Vec<(Range<usize>, bool)>,
+}
+
+impl Stream {
+    fn of(messages: &[Said]) -> Self {
+        let (mut bytes, mut said) = (Vec::new(), Vec::new());
+        for (message, wanted) in messages {
+            said.push((bytes.len()..bytes.len() + message.len(), *wanted));
+            bytes.extend(message);
+        }
+        Self { bytes, said }
+    }
+
+    /// Where message `number` begins.
+    fn start(&self, number: usize) -> usize {
+        self.said[number].0.start
+    }
+
+    fn end(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// All of it in segments that end at these places.
+    fn cut(&self, places: &[usize]) -> Vec<Range<usize>> {
+        let ends = places.iter().copied().chain([self.end()]);
+        ends.scan(0, |from, to| Some(std::mem::replace(from, to)..to))
+            .filter(|part| !part.is_empty())
+            .collect()
+    }
+
+    /// What is wrong with what was told of it; of messages in `but` nothing need be told.
+    fn judge(&self, told: &BTreeMap<usize, u8>, but: &[usize]) -> Result<(), String> {
+        for (number, (place, wanted)) in self.said.iter().enumerate() {
+            let heard: Vec<usize> = told.range(place.clone()).map(|(at, _)| *at).collect();
+            if *wanted && !but.contains(&number) && heard.len() != place.len() {
+                return Err(format!("of message {number}, {place:?}, {} bytes were told", heard.len()));
+            }
+            if !wanted && heard.iter().any(|at| *at >= place.start + HEADER) {
+                return Err(format!("content of message {number} was told"));
+            }
+        }
+        let other = told.iter().find(|(at, byte)| self.bytes.get(**at) != Some(*byte));
+        other.map_or(Ok(()), |(at, _)| Err(format!("the byte at {at} is another one")))
+    }
+}
+
+/// How segments go past.
+struct Passage {
+    /// Sequence number of the first byte.
+    start: u32,
+    /// Its SYN is seen.
+    from_the_start: bool,
+}
+
+const USUAL: Passage = Passage { start: 1_000, from_the_start: true };
+
+/// What came of it.
+struct Told {
+    bytes: BTreeMap<usize, u8>,
+    unfollowed: Unfollowed,
+    counted: u64,
+}
+
+impl Passage {
+    /// Sends these parts of a stream in their order.
+    fn send(
+        &self,
+        twin: &mut Twin,
+        hook: sensor_common::slot::Hook,
+        stream: &[u8],
+        parts: &[Range<usize>],
+    ) -> Told {
+        begin_anew(twin, hook);
+        let mut told = Told { bytes: BTreeMap::new(), unfollowed: Unfollowed::default(), counted: 0 };
+        let syn =
+            segment(ENDS, Local, self.start.wrapping_sub(1), &[]).modified(|frame| frame.flags(tcp::SYN));
+        let segments = parts.iter().map(|part| {
+            segment(ENDS, Local, self.start.wrapping_add(part.start as u32), &stream[part.clone()]).build()
+        });
+        let mut frames: Vec<Vec<u8>> = segments.collect();
+        if self.from_the_start {
+            frames.insert(0, syn.build());
+        }
+        for frame in &frames {
+            let effect = twin.run(hook, frame).unwrap();
+            told.counted += effect.counted.get(Counter::Unfollowed);
+            for piece in pieces(&effect.records).unwrap() {
+                if piece.kind == PieceKind::Datagram {
+                    continue;
+                }
+                let at = piece.sequence.wrapping_sub(self.start) as usize;
+                told.bytes.extend(piece.bytes.iter().enumerate().map(|(offset, byte)| (at + offset, *byte)));
+            }
+        }
+        // The slot says what no record does.
+        for slot in twin.changed_slots() {
+            told.unfollowed = observation(&slot).unwrap().unfollowed;
+        }
+        told
+    }
+}
+
+/// A name, how the segments go past, the stream, its segments, and messages of which nothing need be told.
+type Row = (String, Passage, Stream, Vec<Range<usize>>, Vec<usize>);
+
+fn row(name: impl Into<String>, messages: &[Said], cut: impl Fn(&Stream) -> Vec<Range<usize>>) -> Row {
+    let stream = Stream::of(messages);
+    let parts = cut(&stream);
+    (name.into(), USUAL, stream, parts, vec![])
+}
+
+/// Plays the rows at every hook; all of what is wanted is to be told, and everything to be followed.
+fn all_are_told(test: &str, rows: impl Fn() -> Vec<Row> + Send + Sync + 'static) {
+    on(test, &Setup::default(), move |twin| {
+        let mut wrong = Vec::new();
+        for hook in HOOKS {
+            for (name, passage, stream, parts, but) in rows() {
+                let told = passage.send(twin, hook, &stream.bytes, &parts);
+                if let Err(how) = stream.judge(&told.bytes, &but) {
+                    wrong.push(format!("{name} at {hook:?}: {how}"));
+                } else if told.unfollowed != Unfollowed::default() {
+                    wrong.push(format!("{name} at {hook:?}: {:?}", told.unfollowed));
+                }
+            }
+        }
+        wrong
+    });
+}
+
+#[test]
+fn messages_are_told_wherever_in_a_segment_they_begin() {
+    all_are_told("messages_are_told_wherever_in_a_segment_they_begin", || {
+        let whole = |stream: &Stream| stream.cut(&[]);
+        let five = [log_on(120), tree(), echo(), log_on(200), tree()];
+        vec![
+            row("behind a keep-alive", &[keep_alive(), log_on(300)], whole),
+            row("behind an ECHO", &[echo(), log_on(300)], whole),
+            row("two", &[log_on(300), tree()], whole),
+            row("five", &five, whole),
+            row("behind a write", &[write(2_000), log_on(300), write(100)], |stream| {
+                stream.cut(&[700, 1_400, stream.start(1) + 100])
+            }),
+            row("behind a write that fills its segments", &[write(1_284), log_on(300)], |stream| {
+                stream.cut(&[700, 1_400])
+            }),
+            row("behind the end of another", &[log_on(300), tree(), log_on(300)], |stream| {
+                stream.cut(&[200, stream.start(1) + 60, stream.start(2) + 30])
+            }),
+            row("behind an empty message", &[(vec![0; 4], false), log_on(300)], whole),
+        ]
+    });
+}
+
+#[test]
+fn a_header_may_be_split_anywhere() {
+    all_are_told("a_header_may_be_split_anywhere", || {
+        let mut rows = Vec::new();
+        for at in 1..40 {
+            let cut = move |stream: &Stream| stream.cut(&[at]);
+            rows.push(row(format!("after {at} bytes"), &[log_on(300)], cut));
+            let behind = move |stream: &Stream| stream.cut(&[stream.start(1) + at]);
+            rows.push(row(
+                format!("after {at} bytes, behind an ECHO"),
+                &[echo(), log_on(300), tree()],
+                behind,
+            ));
+            let alone = move |stream: &Stream| stream.cut(&[stream.start(1), stream.start(1) + at]);
+            rows.push(row(
+                format!("after {at} bytes, behind a write"),
+                &[write(400), log_on(300), tree()],
+                alone,
+            ));
+        }
+        let bytes = |stream: &Stream| stream.cut(&(1..40).map(|at| stream.start(1) + at).collect::<Vec<_>>());
+        rows.push(row("a byte at a time", &[echo(), log_on(300), tree()], bytes));
+        let headers = [log_on(300), write(600), tree(), write(50), log_on(200)];
+        rows.push(row("each header by itself", &headers, |stream| {
+            let places = stream.said.iter().flat_map(|(place, _)| [place.start, place.start + 4]);
+            stream.cut(&places.collect::<Vec<_>>())
+        }));
+        rows
+    });
+}
+
+#[test]
+fn segments_that_come_again_or_in_another_order_lose_nothing() {
+    all_are_told("segments_that_come_again_or_in_another_order_lose_nothing", || {
+        let messages = [echo(), log_on(300), keep_alive(), tree(), write(500), log_on(200)];
+        let each = |stream: &Stream| stream.cut(&[40, stream.start(1) + 2, 300, 420, 700, 1_000]);
+        let again = move |stream: &Stream| {
+            let parts = each(stream);
+            parts.iter().flat_map(|part| [part.clone(), part.clone()]).collect()
+        };
+        let overlap = move |stream: &Stream| {
+            each(stream).into_iter().map(|part| part.start.saturating_sub(30)..part.end).collect()
+        };
+        let swapped = |stream: &Stream| {
+            let mut parts = stream.cut(&[stream.start(1), stream.start(2), stream.start(3)]);
+            parts.swap(1, 2);
+            parts
+        };
+        vec![
+            row("each twice", &messages, again),
+            row("overlapping", &messages, overlap),
+            row("swapped", &[tree(), log_on(300), tree(), log_on(200)], swapped),
+        ]
+    });
+}
+
+#[test]
+fn sequence_numbers_wrap_between_and_inside_messages() {
+    all_are_told("sequence_numbers_wrap_between_and_inside_messages", || {
+        let messages = [echo(), log_on(300), tree()];
+        [0, 1, 40, 72, 73, 76, 200, 372, 400]
+            .map(|before| {
+                let stream = Stream::of(&messages);
+                let parts = stream.cut(&[75, 300]);
+                let passage = Passage { start: 0_u32.wrapping_sub(before), from_the_start: true };
+                (format!("{before} bytes before"), passage, stream, parts, vec![])
+            })
+            .into()
+    });
+}
+
+#[test]
+fn the_place_is_found_again_where_a_segment_begins_with_a_message() {
+    let test = "the_place_is_found_again_where_a_segment_begins_with_a_message";
+    on(test, &Setup::default(), |twin| {
+        let mut wrong = Vec::new();
+        for hook in HOOKS {
+            let messages = [log_on(300), write(400), tree(), keep_alive(), log_on(200)];
+            let stream = Stream::of(&messages);
+            let mut parts = stream.cut(&[stream.start(1) - 10, stream.start(1) + 90, stream.start(2)]);
+            parts.remove(1);
+            let lost = USUAL.send(twin, hook, &stream.bytes, &parts);
+            if let Err(how) = stream.judge(&lost.bytes, &[0]) {
+                wrong.push(format!("behind a loss at {hook:?}: {how}"));
+            }
+            if !lost.unfollowed.gap || lost.counted == 0 {
+                wrong.push(format!("a loss at {hook:?} is not said: {:?}", lost.unfollowed));
+            }
+            let late = Passage { from_the_start: false, ..USUAL };
+            let mut parts = stream.cut(&[200, stream.start(2)]);
+            parts.remove(0);
+            let joined = late.send(twin, hook, &stream.bytes, &parts);
+            if let Err(how) = stream.judge(&joined.bytes, &[0]) {
+                wrong.push(format!("joined late at {hook:?}: {how}"));
+            }
+        }
+        wrong
+    });
+}
+
+#[test]
+fn what_looks_like_a_message_inside_a_file_is_a_file() {
+    all_are_told("what_looks_like_a_message_inside_a_file_is_a_file", || {
+        let in_step = |stream: &Stream| {
+            let inner = stream.start(1) + HEADER;
+            stream.cut(&(0..8).map(|number| inner + number * 200).collect::<Vec<_>>())
+        };
+        let twice = move |stream: &Stream| {
+            in_step(stream).into_iter().flat_map(|part| [part.clone(), part]).collect()
+        };
+        let messages = [log_on(300), write_of_messages(200), log_on(300)];
+        vec![row("in order", &messages, in_step), row("each twice", &messages, twice)]
+    });
+}
+
+#[test]
+fn more_messages_than_are_looked_at_are_counted_and_said() {
+    let test = "more_messages_than_are_looked_at_are_counted_and_said";
+    on(test, &Setup::default(), |twin| {
+        for hook in HOOKS {
+            let mut messages = vec![tree()];
+            messages.extend(std::iter::repeat_with(keep_alive).take(12));
+            messages.extend([log_on(300), tree()]);
+            let stream = Stream::of(&messages);
+            let parts = stream.cut(&[stream.start(14)]);
+            let told = USUAL.send(twin, hook, &stream.bytes, &parts);
+            assert_eq!(stream.judge(&told.bytes, &[13]), Ok(()), "{hook:?}");
+            assert_eq!((told.counted, told.unfollowed.messages), (1, true), "{hook:?}");
+        }
+        vec![]
+    });
+}
+
+#[test]
+fn the_first_bytes_of_another_protocol_are_told_once() {
+    on("the_first_bytes_of_another_protocol_are_told_once", &Setup::default(), |twin| {
+        let request =
+            [b"GET / HTTP/1.1\r\nHost: example\r\n\r\n".as_slice(), SECRET, SECRET, SECRET].concat();
+        for hook in HOOKS {
+            let told = USUAL.send(
+                twin,
+                hook,
+                &request.repeat(2),
+                &[0..request.len(), request.len()..2 * request.len()],
+            );
+            let first: Vec<u8> = told.bytes.into_values().collect();
+            assert_eq!(first, request[..64], "{hook:?}");
+            assert_eq!((told.counted, told.unfollowed), (0, Unfollowed::default()), "{hook:?}");
+            let late = Passage { from_the_start: false, ..USUAL };
+            assert!(late.send(twin, hook, &request, &[0..request.len()]).bytes.is_empty(), "{hook:?}");
+        }
+        vec![]
+    });
+}
+
+#[test]
+fn marks_and_content_are_known_of_messages_inside_a_segment() {
+    on("marks_and_content_are_known_of_messages_inside_a_segment", &Setup::default(), |twin| {
+        for hook in HOOKS {
+            begin_anew(twin, hook);
+            let stream = Stream::of(&[keep_alive(), write(300)]);
+            let syn = segment(ENDS, Local, 999, &[]).modified(|frame| frame.flags(tcp::SYN)).build();
+            twin.run(hook, &syn).unwrap();
+            let effect = twin.run(hook, &segment(ENDS, Local, 1_000, &stream.bytes).build()).unwrap();
+            let last = flows(&effect.records).unwrap().last().copied().unwrap().1;
+            assert!(last.content.left, "{hook:?}");
+            assert_ne!(last.marks & sensor_common::slot::mark::SMB_FROM_LOCAL, 0, "{hook:?}");
+        }
+        vec![]
+    });
+}
+
+#[test]
+fn of_streams_cut_at_random_all_that_is_wanted_is_told() {
+    on("of_streams_cut_at_random_all_that_is_wanted_is_told", &Setup::default(), |twin| {
+        let mut random = Xorshift(0x5EED_0445);
+        let mut wrong = Vec::new();
+        for round in 0..600 {
+            let messages: Vec<Said> = (0..2 + random.below(8))
+                .map(|_| match random.below(6) {
+                    0 => keep_alive(),
+                    1 => echo(),
+                    2 => log_on(68 + random.below(900)),
+                    3 => tree(),
+                    4 => write(1 + random.below(3_000)),
+                    _ => log_on(68 + random.below(60)),
+                })
+                .collect();
+            let stream = Stream::of(&messages);
+            let (mut at, mut parts) = (0, Vec::new());
+            while at < stream.end() {
+                let most = [9, 60, 500][random.below(3)];
+                let part = at..(at + 1 + random.below(most)).min(stream.end());
+                at = part.end;
+                if random.below(8) == 0 {
+                    parts.push(part.start.saturating_sub(random.below(100))..part.end);
+                }
+                parts.push(part.clone());
+                if random.below(8) == 0 {
+                    parts.push(part);
+                }
+            }
+            let passage = Passage { start: random.next() as u32, from_the_start: true };
+            let told = passage.send(twin, HOOKS[round % 3], &stream.bytes, &parts);
+            if let Err(how) = stream.judge(&told.bytes, &[]) {
+                wrong.push(format!("round {round}, {:?} in {parts:?}: {how}", stream.said));
+            }
+            if wrong.len() > 3 {
+                break;
+            }
+        }
+        wrong
+    });
+}
