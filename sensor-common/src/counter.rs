@@ -51,8 +51,10 @@ counters! {
     EvasiveFragment = "evasive_fragment",
     /// IPv6 packets with more extension headers than are walked.
     LongExtensionChain = "long_extension_chain",
-    /// Frames with a link layer that the sensor does not parse (MPLS, a third VLAN tag).
+    /// Frames with a link layer that the sensor does not parse (a third VLAN tag, a fifth MPLS label).
     UnknownLink = "unknown_link",
+    /// Tunnelled packets whose tunnel the sensor does not parse, if tunnels are watched (PPTP, GRE with source routes).
+    UnknownTunnel = "unknown_tunnel",
     /// Records handed to the ring.
     RecordsSent = "records_sent",
     /// Pieces of payload handed to the ring.
@@ -109,6 +111,7 @@ impl Counter {
         Counter::EvasiveFragment,
         Counter::LongExtensionChain,
         Counter::UnknownLink,
+        Counter::UnknownTunnel,
     ];
 
     /// Records that the ring did not take.

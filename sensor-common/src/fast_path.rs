@@ -1,6 +1,6 @@
 //! The fast path: whether a frame is certainly not watched, or plain and on a watched port.
 //!
-//! Nearly every packet of a gateway is a plain TCP or UDP packet on unwatched ports. The fast path handles only those, at
+//! It reads Ethernet frames only. Nearly every packet of a gateway is a plain TCP or UDP packet on unwatched ports. The fast path handles only those, at
 //! fixed offsets and with one bounds check. Everything else (tags, options, fragments, tunnels, short frames) goes to the
 //! [`path`](crate::path), which handles all frames. The fast path never rejects a packet that the path would keep or
 //! count, and the path reads the frames that it calls plain in the same way.
@@ -10,7 +10,7 @@ use zerocopy::FromBytes;
 use crate::{
     bytes::Bytes,
     classify::Server,
-    headers::Ports,
+    headers::{Link, Ports},
     path::Environment,
     settings::{PortKind, feature},
     slot::{TCP, UDP},
@@ -123,7 +123,7 @@ fn of_tcp<E: Environment, B: Bytes + Copy>(
             plain(Server::Destination, destination)
         };
     }
-    let foreign = is_shorter(smb::SHORTEST_FRAME)
+    let foreign = is_shorter(Link::Ethernet.header_len() + smb::SHORTEST_PACKET)
         || env.features() & feature::SMB_ON_ANY_PORT == 0
         || begins_otherwise(frame, transport);
     if foreign { FastPath::Foreign } else { FastPath::Unsure }

@@ -8,9 +8,8 @@ use crate::{bytes::Bytes, classify::Server, payload};
 /// Bytes of payload that are probed: a NetBIOS session header (RFC 1002 4.3.1) and four more.
 pub const PROBE_LEN: u32 = 8;
 
-/// Shortest frame that can hold an SMB message: Ethernet, IPv4, TCP, NetBIOS session header, SMB1 header
-/// (MS-CIFS 2.2.3.1).
-pub const SHORTEST_FRAME: u32 = 14 + 20 + 20 + 4 + 32;
+/// Shortest packet that can hold an SMB message: IPv4, TCP, NetBIOS session header, SMB1 header (MS-CIFS 2.2.3.1).
+pub const SHORTEST_PACKET: u32 = 20 + 20 + 4 + 32;
 
 /// What a payload begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use sensor_common::{
     bytes::Bytes,
     classify::Server,
     fast_path::{FastPath, fast_path, plain_ipv4, plain_ipv6},
-    headers::{NoPorts, Ports, VLAN_PRESENT},
+    headers::{Link, NoPorts, Ports, VLAN_PRESENT},
     path::{
         Arrival, Environment as _, MAX_LOOKS, Verdict, capture, count_unjudged, parse, process_parsed,
         process_plain,
@@ -170,6 +170,7 @@ fn arrival_of(context: *mut xdp_md) -> Arrival {
         hook: Hook::XdpIngress,
         // SAFETY: the context is valid for the length of the run.
         ifindex: unsafe { (*context).ingress_ifindex },
+        link: Link::Ethernet,
         // Of a scattered frame this is the first buffer: enough to tell that it holds a message, and its IP header says
         // the rest.
         frame_len: context.linear().len(),
@@ -189,9 +190,21 @@ pub(crate) fn smb_tc_out(context: TcContext) -> i32 {
     socket_buffer(context.skb.skb, Hook::TcEgress)
 }
 
-/// Bytes of a socket buffer that hold all headers there may be: Ethernet with two tags, IPv6, a tunnel, and the same again
-/// inside it, and TCP with all options.
-const HEADERS: u32 = 2 * (14 + 8 + 40) + 16 + 60;
+/// Packets coming in on an interface without an Ethernet header (a tunnel or point-to-point interface).
+#[classifier]
+pub(crate) fn smb_tc_ip_in(context: TcContext) -> i32 {
+    ip_socket_buffer(context.skb.skb, Hook::TcIngress)
+}
+
+/// Packets going out on such an interface.
+#[classifier]
+pub(crate) fn smb_tc_ip_out(context: TcContext) -> i32 {
+    ip_socket_buffer(context.skb.skb, Hook::TcEgress)
+}
+
+/// Bytes of a socket buffer that hold all headers there may be: Ethernet with two tags and four labels, IPv6, GRE with
+/// ERSPAN, and the same again inside the tunnel, and TCP with all options.
+const HEADERS: u32 = 2 * (14 + 8 + 16 + 40) + 16 + 20 + 60;
 
 /// Attached to nothing: the agent runs it by hand to read the clock that slots are stamped with.
 #[xdp]
@@ -210,8 +223,19 @@ fn socket_buffer(context: *mut __sk_buff, hook: Hook) -> i32 {
         FastPath::PlainIpv6(server, service) if !is_short() => {
             plain_v6_socket_buffer(context, hook, server, service)
         }
-        _ => general_socket_buffer(context, hook),
+        _ => general_socket_buffer(context, hook, find_in_socket_buffer),
     };
+    finish_socket_buffer(context, then)
+}
+
+/// The fast path knows Ethernet frames only: every packet takes the general path.
+#[inline(always)]
+fn ip_socket_buffer(context: *mut __sk_buff, hook: Hook) -> i32 {
+    finish_socket_buffer(context, general_socket_buffer(context, hook, find_in_ip_socket_buffer))
+}
+
+#[inline(always)]
+fn finish_socket_buffer(context: *mut __sk_buff, then: Then) -> i32 {
     if then == Then::Capture {
         looks(|| capture_in_socket_buffer(context));
     }
@@ -237,13 +261,17 @@ fn plain_v6_socket_buffer(context: *mut __sk_buff, hook: Hook, server: Server, s
 }
 
 #[inline(always)]
-fn general_socket_buffer(context: *mut __sk_buff, hook: Hook) -> Then {
-    let mut find = find_in_socket_buffer(context, hook, false);
+fn general_socket_buffer(
+    context: *mut __sk_buff,
+    hook: Hook,
+    find_in: fn(*mut __sk_buff, Hook, bool) -> Find,
+) -> Then {
+    let mut find = find_in(context, hook, false);
     if find == Find::Short {
         // The headers are on the pages behind. What cannot be brought forward is judged by what is there.
         let socket_buffer = TcContext::new(context);
         let _ = socket_buffer.pull_data(HEADERS.min(socket_buffer.len()));
-        find = find_in_socket_buffer(context, hook, true);
+        find = find_in(context, hook, true);
     }
     match find {
         Find::Found => watch_in_socket_buffer(context, hook),
@@ -257,6 +285,13 @@ fn find_in_socket_buffer(context: *mut __sk_buff, hook: Hook, last: bool) -> Fin
     found(Pieces::held(context), arrival_of_socket_buffer(context, hook), last)
 }
 
+#[inline(never)]
+fn find_in_ip_socket_buffer(context: *mut __sk_buff, hook: Hook, last: bool) -> Find {
+    let arrival = Arrival { link: Link::Ip, ..arrival_of_socket_buffer(context, hook) };
+    found(Pieces::held(context), arrival, last)
+}
+
+/// For both: what is left to do goes by the offsets that were found.
 #[inline(never)]
 fn watch_in_socket_buffer(context: *mut __sk_buff, hook: Hook) -> Then {
     watched(Pieces::scattered(context), arrival_of_socket_buffer(context, hook))
@@ -272,7 +307,7 @@ fn arrival_of_socket_buffer(context: *mut __sk_buff, hook: Hook) -> Arrival {
     // SAFETY: the context is valid for the length of the run.
     let skb = unsafe { &*context };
     let vlan = if skb.vlan_present != 0 { (skb.vlan_tci as u16 & 0x0FFF) | VLAN_PRESENT } else { 0 };
-    Arrival { hook, ifindex: skb.ifindex, frame_len: skb.len, vlan }
+    Arrival { hook, ifindex: skb.ifindex, link: Link::Ethernet, frame_len: skb.len, vlan }
 }
 
 /// A packet that is plain.

@@ -1,4 +1,4 @@
-//! The kernel program: three thin hooks over the one path of `sensor-common`.
+//! The kernel program: thin hooks over the one path of `sensor-common`.
 //!
 //! It watches and never changes a packet; it drops none but a SYN, and that only while enforcement is in force.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]

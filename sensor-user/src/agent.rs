@@ -5,6 +5,7 @@
 mod answering;
 mod enforcing;
 mod files;
+mod interfaces;
 mod known_traffic;
 mod marked_ports;
 mod retry;
@@ -22,10 +23,11 @@ use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval},
 };
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use self::{
     files::{Files, FilesRead},
+    interfaces::Refused,
     known_traffic::KnownTraffic,
 };
 use crate::{
@@ -110,7 +112,10 @@ async fn watch(
                 Some(asked) => sensor.answer(asked)?,
                 None => return Err(ended_by(&supervisor.ended().await)),
             },
-            _ = sweep.tick() => sensor.sweep()?,
+            _ = sweep.tick() => {
+                sensor.sweep()?;
+                sensor.tend_interfaces();
+            }
             _ = statistics.tick() => {
                 sensor.report()?;
                 sensor.report_exemptions()?;
@@ -147,6 +152,8 @@ const MAX_DRAIN_TIME: Duration = Duration::from_millis(100);
 /// The state of the running agent.
 struct Sensor {
     attached: Vec<Attached>,
+    /// Interfaces that could not be watched.
+    refused: Refused,
     kernel: KernelProgram,
     swept: Vec<u64>,
     kernel_log: Option<EbpfLogger<&'static dyn log::Log>>,
@@ -208,7 +215,6 @@ impl Sensor {
         late.iter().for_each(|slot| self.pipeline.slot(slot, now));
         self.tend_known_traffic(&counters, now);
         self.tend_marked_ports(now)?;
-        self.miss_interfaces()?;
         self.pipeline.set_lost_records(counters.sum(Counter::LOST_RECORDS), now);
         self.pipeline.advance(now);
         self.pipeline.write(now);
@@ -222,25 +228,6 @@ impl Sensor {
     fn drain_for_a_while(&mut self) -> Result<()> {
         let began = Instant::now();
         while began.elapsed() < MAX_DRAIN_TIME && self.drain(BATCH)? == BATCH {}
-        Ok(())
-    }
-
-    /// Notices interfaces that are gone; without any left, the agent ends.
-    fn miss_interfaces(&mut self) -> Result<()> {
-        let before = self.attached.len();
-        self.attached.retain(|attached| {
-            let there = attached.interface.exists();
-            if !there {
-                warn!(
-                    "interface {} is gone and no longer watched; restart when it is back",
-                    attached.interface.name
-                );
-            }
-            there
-        });
-        if before > 0 && self.attached.is_empty() {
-            bail!("no interface is left to watch");
-        }
         Ok(())
     }
 

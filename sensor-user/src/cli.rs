@@ -17,7 +17,7 @@ pub use self::{
 use crate::{
     alerts,
     arguments::directory,
-    config::{AttributionChoice, Overrides, internal_network},
+    config::{AttributionChoice, InterfaceName, Overrides, internal_network},
     exempt::ExemptArgs,
     kernel::attach::{IngressChoice, TcChoice},
 };
@@ -113,9 +113,9 @@ pub enum Command {
 /// Flags of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Interface to watch; may be repeated. Default: the interfaces of the configuration
+    /// Interface to watch, or a pattern such as "lan*"; may be repeated. Default: the interfaces of the configuration
     #[arg(long = "iface", short = 'i', value_name = "IF", value_delimiter = ',')]
-    pub interfaces: Vec<String>,
+    pub interfaces: Vec<InterfaceName>,
     /// Configuration file (TOML); flags override it
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -165,10 +165,10 @@ pub struct RunArgs {
 /// Flags of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Interface to test by attaching the program to it for a moment; may be repeated. Default: the interfaces of the
-    /// configuration
+    /// Interface to test by attaching the program to it for a moment, or a pattern such as "lan*"; may be repeated. Default:
+    /// the interfaces of the configuration
     #[arg(long = "iface", short = 'i', value_name = "IF", value_delimiter = ',')]
-    pub interfaces: Vec<String>,
+    pub interfaces: Vec<InterfaceName>,
     /// Configuration file (TOML) to check
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -259,6 +259,7 @@ mod tests {
     fn interfaces_may_be_listed_or_repeated() {
         let cli = Cli::parse_from(["smb-sensor", "run", "-i", "a,b", "--iface", "c"]);
         let Command::Run(run) = cli.command else { panic!("run expected") };
-        assert_eq!(run.overrides().interfaces, ["a", "b", "c"]);
+        let names: Vec<String> = run.overrides().interfaces.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["a", "b", "c"]);
     }
 }

@@ -170,6 +170,10 @@ impl Output for StoreOutput {
         })
     }
 
+    fn interface(&mut self, index: u32, name: &str) {
+        self.sensor.name_interface(index, name);
+    }
+
     fn keeps_state(&self) -> bool {
         true
     }

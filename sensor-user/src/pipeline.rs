@@ -18,7 +18,7 @@ use tracing::warn;
 
 use crate::{
     config::Config,
-    kernel::counters::CounterValues,
+    kernel::{counters::CounterValues, interface::Interface},
     record::Recording,
     rfc3339::rfc3339,
     statistics::{OutputCounts, Statistics},
@@ -59,6 +59,9 @@ pub trait Output {
 
     /// Returns a function that waits until the store has everything so far; to be called on another thread.
     fn saving(&mut self) -> Saving;
+
+    /// Documents name the interface with this index from now on.
+    fn interface(&mut self, index: u32, name: &str);
 
     /// Whether state is kept, so that incidents and connections continue after the end of the run.
     fn keeps_state(&self) -> bool;
@@ -259,6 +262,19 @@ impl Pipeline {
             self.saved_hits.clone_from(hits);
             batch.hits = Some(hits.clone());
         }
+    }
+
+    /// An interface is watched from now on.
+    pub fn interface(&mut self, interface: &Interface) {
+        self.output.interface(interface.index, &interface.name);
+        if let Some(recording) = &mut self.recording {
+            recording.interface(interface);
+        }
+    }
+
+    /// An interface has another name now.
+    pub fn interface_renamed(&mut self, index: u32, name: &str) {
+        self.output.interface(index, name);
     }
 
     fn record_packets(&self) {

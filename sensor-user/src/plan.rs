@@ -118,12 +118,10 @@ fn features(config: &Config) -> u32 {
     features
 }
 
-/// Suspicious network settings, which may be intended: one warning each.
+/// Networks of interfaces that are not internal: one warning each.
 #[must_use]
-pub fn network_warnings(config: &Config, interfaces: &[Interface]) -> Vec<String> {
-    let prefixes = prefixes(config);
+pub fn interface_warnings(prefixes: &PrefixSet, interfaces: &[Interface]) -> Vec<String> {
     let mut warnings = Vec::new();
-    warnings.extend(set_aside(config));
     for interface in interfaces {
         for network in &interface.networks {
             if !prefixes.lookup(network.network()).contains(PrefixFlags::INTERNAL) {
@@ -135,6 +133,16 @@ pub fn network_warnings(config: &Config, interfaces: &[Interface]) -> Vec<String
             }
         }
     }
+    warnings
+}
+
+/// Suspicious network settings, which may be intended: one warning each.
+#[must_use]
+pub fn network_warnings(config: &Config, interfaces: &[Interface]) -> Vec<String> {
+    let prefixes = prefixes(config);
+    let mut warnings = Vec::new();
+    warnings.extend(set_aside(config));
+    warnings.extend(interface_warnings(&prefixes, interfaces));
     let pairs = config.exemptions.iter().filter(|exemption| exemption.is_pair()).count();
     if pairs > PAIRS as usize {
         warnings.push(format!(
@@ -187,11 +195,18 @@ fn set_aside(config: &Config) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use sensor_common::headers::Link;
+
     use super::*;
     use sensor_core::profile::ProfileName;
 
     fn interface(network: &str) -> Interface {
-        Interface { name: "lan0".into(), index: 2, networks: vec![network.parse().unwrap()] }
+        Interface {
+            name: "lan0".into(),
+            index: 2,
+            link: Link::Ethernet,
+            networks: vec![network.parse().unwrap()],
+        }
     }
 
     #[test]

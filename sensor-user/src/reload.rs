@@ -63,7 +63,7 @@ mod tests {
         let running = Config::default();
         let mut new = Config { internal: vec!["9.0.0.0/8".parse().unwrap()], ..Config::default() };
         assert!(needs_restart(&running, &new).is_empty());
-        new.interfaces = vec!["lan9".into()];
+        new.interfaces = vec!["lan9".parse().unwrap()];
         new.kernel.tunnels = true;
         assert_eq!(needs_restart(&running, &new), ["interfaces", "kernel"]);
         let merged = merged(&running, new);

@@ -9,7 +9,17 @@ pub const IPV6_IN_IP: u8 = 41;
 /// Generic Routing Encapsulation.
 pub const GRE: u8 = 47;
 
-/// EtherType of IPv4, as GRE and GENEVE name their content.
+/// MPLS in IP (RFC 4023).
+pub const MPLS_IN_IP: u8 = 137;
+
+/// EtherType of MPLS (RFC 3032 4).
+pub const MPLS: u16 = 0x8847;
+/// GRE protocol of ERSPAN types I and II (draft-foschiano-erspan).
+pub const ERSPAN: u16 = 0x88BE;
+/// Of type III.
+pub const ERSPAN_III: u16 = 0x22EB;
+
+/// EtherType of IPv4, as GRE and GENEVE name what they carry.
 pub const IPV4: u16 = 0x0800;
 /// EtherType of IPv6.
 pub const IPV6: u16 = 0x86DD;
@@ -25,8 +35,12 @@ pub const SEQUENCE: u16 = 0x1000;
 
 /// Port of VXLAN (RFC 7348).
 pub const VXLAN: u16 = 4789;
+/// Port of VXLAN's Generic Protocol Extension (draft-ietf-nvo3-vxlan-gpe).
+pub const VXLAN_GPE: u16 = 4790;
 /// Port of GENEVE (RFC 8926).
 pub const GENEVE: u16 = 6081;
+/// Port of MPLS in UDP (RFC 7510).
+pub const MPLS_IN_UDP: u16 = 6635;
 
 /// The ends of a tunnel, both on the Internet: without its content, such a packet is in transit.
 pub const ENDS: (&str, &str) = ("1.1.1.1:40000", "9.9.9.9:0");
@@ -60,6 +74,34 @@ pub fn gre(flags: u16, protocol: u16, inner: &[u8]) -> Vec<u8> {
 #[must_use]
 pub fn vxlan(frame: &[u8]) -> Vec<u8> {
     [&[8, 0, 0, 0, 0, 1, 2, 0], frame].concat()
+}
+
+/// The same with the bit that says what follows: 1 IPv4, 2 IPv6, 3 Ethernet, 4 NSH, 5 MPLS.
+#[must_use]
+pub fn vxlan_gpe(next: u8, inner: &[u8]) -> Vec<u8> {
+    [&[0x0C, 0, 0, next, 0, 1, 2, 0], inner].concat()
+}
+
+/// ERSPAN type II: version 1, VLAN 7, session 1, and an Ethernet frame.
+#[must_use]
+pub fn erspan_ii(frame: &[u8]) -> Vec<u8> {
+    [&[0x10, 7, 0, 1, 0, 0, 0, 0], frame].concat()
+}
+
+/// ERSPAN type III: version 2, and this kind of frame (0 Ethernet, 2 IP), with a platform's own eight bytes or without.
+#[must_use]
+pub fn erspan_iii(kind: u8, with_platform: bool, frame: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x20, 7, 0, 1, 0, 0, 0, 9, 0x45, 0x45, kind << 2, u8::from(with_platform)];
+    bytes.resize(12 + if with_platform { 8 } else { 0 }, 0x45);
+    bytes.extend(frame);
+    bytes
+}
+
+/// A stack of so many MPLS labels, the last one marked as that.
+#[must_use]
+pub fn labels(many: u8, inner: &[u8]) -> Vec<u8> {
+    let label = |number: u8| [0, 1, number << 4 | u8::from(number + 1 == many), 64];
+    [(0..many).flat_map(label).collect(), inner.to_vec()].concat()
 }
 
 /// RFC 8926 3.1, with this version and `units` of four bytes of options.

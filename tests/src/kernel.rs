@@ -10,6 +10,7 @@ use nix::{
     unistd::{Pid, geteuid},
 };
 use sensor_common::{
+    headers::Link,
     settings::{Enforcement, Settings, feature},
     slot::{Hook, Slot},
 };
@@ -34,7 +35,30 @@ const XDP_PASS: u32 = 2;
 const TC_ACT_SHOT: u32 = 2;
 const TC_ACT_UNSPEC: u32 = u32::MAX;
 
-/// The program's verdict on a frame.
+/// An entry point of the kernel program: a hook, and what the frames of its interface begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Hook.
+    pub hook: Hook,
+    /// Link type.
+    pub link: Link,
+}
+
+impl Entry {
+    /// The one at `hook` for interfaces without an Ethernet header.
+    #[must_use]
+    pub const fn ip(hook: Hook) -> Self {
+        Self { hook, link: Link::Ip }
+    }
+}
+
+impl From<Hook> for Entry {
+    fn from(hook: Hook) -> Self {
+        Self { hook, link: Link::Ethernet }
+    }
+}
+
+/// What the program says is to become of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It passes.
@@ -141,35 +165,37 @@ impl Kernel {
         self.cpu
     }
 
-    /// Runs the program of `hook` on `frame`, `times` times; returns its last verdict.
+    /// Runs the program of an entry point on `frame`, `times` times; what it said of the last.
     ///
     /// # Errors
-    /// If the kernel refuses the run, or the program returns anything but "pass" and "drop".
-    pub fn run(&mut self, hook: Hook, frame: &[u8], times: u32) -> Result<Fate> {
+    /// When the kernel refuses the run, or when the program says anything but "pass on" and "drop".
+    pub fn run(&mut self, entry: impl Into<Entry>, frame: &[u8], times: u32) -> Result<Fate> {
+        let entry = entry.into();
         let options = TestRunOptions { data_in: Some(frame), repeat: times, ..TestRunOptions::new() };
-        let (ran, passed, dropped): (Result<_, ProgramError>, u32, u32) = match hook {
+        let (ran, passed, dropped): (Result<_, ProgramError>, u32, u32) = match entry.hook {
             Hook::XdpIngress => (self.xdp()?.test_run(options), XDP_PASS, XDP_DROP),
             Hook::TcIngress | Hook::TcEgress => {
-                let name = if hook == Hook::TcIngress { program::TC_IN } else { program::TC_OUT };
+                let name = program::tc(entry.hook, entry.link);
                 (self.program.classifier(name)?.test_run(options), TC_ACT_UNSPEC, TC_ACT_SHOT)
             }
         };
         let said =
-            ran.with_context(|| format!("run {hook:?} on a frame of {} bytes", frame.len()))?.return_value;
+            ran.with_context(|| format!("run {entry:?} on a frame of {} bytes", frame.len()))?.return_value;
         if said == dropped {
             return Ok(Fate::Dropped);
         }
-        ensure!(said == passed, "{hook:?} returned {said}, neither {passed} nor {dropped}");
+        ensure!(said == passed, "{entry:?} returned {said}, neither {passed} nor {dropped}");
         Ok(Fate::Passed)
     }
 
     /// Like [`run`](Self::run), for a frame that must pass.
     ///
     /// # Errors
-    /// The same, and if the program returns "drop".
-    pub fn inject(&mut self, hook: Hook, frame: &[u8], times: u32) -> Result<()> {
-        let fate = self.run(hook, frame, times)?;
-        ensure!(fate == Fate::Passed, "{hook:?} dropped a frame: it must pass every packet on");
+    /// As there, and when the program says "drop".
+    pub fn inject(&mut self, entry: impl Into<Entry>, frame: &[u8], times: u32) -> Result<()> {
+        let entry = entry.into();
+        let fate = self.run(entry, frame, times)?;
+        ensure!(fate == Fate::Passed, "{entry:?} dropped a frame: it must pass every packet on");
         Ok(())
     }
 

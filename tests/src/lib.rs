@@ -30,14 +30,14 @@ pub use document::{
     texts,
 };
 pub use frame::{Frame, QINQ, QINQ_OLD, VLAN, extension};
-pub use kernel::{Fate, Kernel, Setup, TEST_RUN_IFINDEX, privileged};
+pub use kernel::{Entry, Fate, Kernel, Setup, TEST_RUN_IFINDEX, privileged};
 pub use random::Xorshift;
 pub use recording::{Order, Recording, link};
 pub use records::{flows, pieces};
 pub use replay_table::ReplayTable;
 pub use replayed::{Replayed, captures_below, replayed, replayed_with};
 pub use traffic::{SMB2_MESSAGE, connect, echo, session_of, smb_session, syn_frame};
-pub use twin::{Effect, HOOKS, Outcome, Twin};
+pub use twin::{ENTRIES, Effect, HOOKS, Outcome, Twin};
 
 /// Longest time that a test waits for the agent to do something.
 pub const PATIENCE: Duration = Duration::from_secs(15);

@@ -26,6 +26,12 @@ pub mod link {
     pub const LINUX_SLL: u16 = 113;
     /// Linux cooked, version 2.
     pub const LINUX_SLL2: u16 = 276;
+    /// PPP.
+    pub const PPP: u16 = 9;
+    /// PPP in HDLC-like framing.
+    pub const PPP_HDLC: u16 = 50;
+    /// PPPoE without its Ethernet header.
+    pub const PPPOE: u16 = 51;
 }
 
 /// Frames with their times in nanoseconds since 1970.
@@ -130,13 +136,17 @@ fn linked(frame: &[u8], link: u16) -> Vec<u8> {
     let (Some(packet), Some(ether_type)) = (frame.get(14..), frame.get(12..14)) else {
         return frame.to_vec();
     };
-    let family = if ether_type == [0x86, 0xDD] { 10 } else { 2 };
+    let (family, ppp) = if ether_type == [0x86, 0xDD] { (10, 0x57) } else { (2, 0x21) };
     let head: Vec<u8> = match link {
         link::RAW | link::IPV4 | link::IPV6 => vec![],
         link::NULL => vec![family, 0, 0, 0],
         link::LOOP => vec![0, 0, 0, family],
         link::LINUX_SLL => [&[0, 0, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0], ether_type].concat(),
         link::LINUX_SLL2 => [ether_type, &[0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0]].concat(),
+        link::PPP => vec![0, ppp],
+        link::PPP_HDLC => vec![0xFF, 3, 0, ppp],
+        // RFC 1661 6.5: the protocol in one byte.
+        link::PPPOE => [&[0x11, 0, 0, 9], &(1 + packet.len() as u16).to_be_bytes()[..], &[ppp]].concat(),
         _ => return frame.to_vec(),
     };
     [&head, packet].concat()

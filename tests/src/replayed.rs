@@ -56,6 +56,8 @@ impl Output for Kept {
         Box::new(|_| {})
     }
 
+    fn interface(&mut self, _index: u32, _name: &str) {}
+
     fn keeps_state(&self) -> bool {
         false
     }

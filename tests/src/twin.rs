@@ -5,6 +5,7 @@
 use anyhow::{Result, bail, ensure};
 use sensor_common::{
     counter::Counter,
+    headers::Link,
     path::{Arrival, Verdict},
     settings::Enforcement,
     slot::{Hook, Slot, mark},
@@ -14,12 +15,21 @@ use sensor_user::{engine::host::HostEngine, kernel::counters::CounterValues};
 
 use crate::{
     frame::Frame,
-    kernel::{Fate, Kernel, Setup, TEST_RUN_IFINDEX, privileged},
+    kernel::{Entry, Fate, Kernel, Setup, TEST_RUN_IFINDEX, privileged},
     records::{flows, timeless},
 };
 
 /// The hooks, all of which run the same path.
 pub const HOOKS: [Hook; 3] = [Hook::XdpIngress, Hook::TcIngress, Hook::TcEgress];
+
+/// The entry points, those for packets without an Ethernet header among them.
+pub const ENTRIES: [Entry; 5] = [
+    Entry { hook: Hook::XdpIngress, link: Link::Ethernet },
+    Entry { hook: Hook::TcIngress, link: Link::Ethernet },
+    Entry { hook: Hook::TcEgress, link: Link::Ethernet },
+    Entry::ip(Hook::TcIngress),
+    Entry::ip(Hook::TcEgress),
+];
 
 /// Bytes below which BPF_PROG_TEST_RUN refuses any frame: an Ethernet header.
 const ETHERNET_LEN: usize = 14;
@@ -90,16 +100,17 @@ impl Twin {
     ///
     /// # Errors
     /// Any difference between the two.
-    pub fn run(&mut self, hook: Hook, frame: &[u8]) -> Result<Effect> {
-        self.repeat(hook, frame, 1)
+    pub fn run(&mut self, entry: impl Into<Entry>, frame: &[u8]) -> Result<Effect> {
+        self.repeat(entry, frame, 1)
     }
 
     /// Gives both engines a frame `times` times.
     ///
     /// # Errors
     /// Any difference between the two.
-    pub fn repeat(&mut self, hook: Hook, frame: &[u8], times: u32) -> Result<Effect> {
-        let arrival = Arrival { hook, ifindex: TEST_RUN_IFINDEX, frame_len: frame.len() as u32, vlan: 0 };
+    pub fn repeat(&mut self, entry: impl Into<Entry>, frame: &[u8], times: u32) -> Result<Effect> {
+        let entry = entry.into();
+        let arrival = entry.arrival(frame);
         let before = self.host_counters();
         let mut verdict = Verdict::Foreign;
         for _ in 0..times {
@@ -110,15 +121,15 @@ impl Twin {
         let effect = Effect { verdict, counted, records };
         adds_up(&effect, times)?;
 
-        let takes = self.takes(hook, frame);
+        let takes = self.takes(entry, frame);
         let Some(kernel) = self.kernel.as_mut().filter(|_| takes) else {
             return Ok(effect);
         };
         let before = kernel.counters()?;
-        let fate = kernel.run(hook, frame, times)?;
+        let fate = kernel.run(entry, frame, times)?;
         ensure!(
             (fate == Fate::Dropped) == (verdict == Verdict::Dropped),
-            "host and kernel ({hook:?}) disagree on {frame:02x?}: {verdict:?}, {fate:?}"
+            "host and kernel ({entry:?}) disagree on {frame:02x?}: {verdict:?}, {fate:?}"
         );
         let counted = difference(&kernel.counters()?, &before);
         let cpu = kernel.cpu() as u16;
@@ -126,7 +137,7 @@ impl Twin {
         let in_kernel = Effect { verdict, counted, records };
         if in_kernel.counted != effect.counted || in_kernel.records != effect.records {
             bail!(
-                "host and kernel ({hook:?}) disagree on {frame:02x?}\nhost: {:?}\n{:02x?}\nkernel: {:?}\n{:02x?}",
+                "host and kernel ({entry:?}) disagree on {frame:02x?}\nhost: {:?}\n{:02x?}\nkernel: {:?}\n{:02x?}",
                 effect.changes(),
                 effect.records,
                 in_kernel.changes(),
@@ -136,7 +147,8 @@ impl Twin {
         Ok(effect)
     }
 
-    /// The effect of a single frame, the same at every hook. Before each hook a bystander takes the only slot, so that a
+    /// What a frame does by itself, at every hook alike; its IP packet, where it is nothing but that behind an Ethernet
+    /// header, has to do the same where there is no such header. Before each hook a bystander takes the one slot, so that a
     /// kept frame opens a flow of its own.
     ///
     /// # Errors
@@ -149,11 +161,18 @@ impl Twin {
             Frame::tcp("10.255.255.254:9", "9.9.9.9:139").build(),
         ];
         let mut outcomes = Vec::new();
-        for hook in HOOKS {
+        for entry in ENTRIES {
+            let frame = match entry.link {
+                Link::Ethernet => frame,
+                Link::Ip => match plain_packet(frame) {
+                    Some(packet) => packet,
+                    None => continue,
+                },
+            };
             for bystander in &bystanders {
-                self.run(hook, bystander)?;
+                self.run(entry.hook, bystander)?;
             }
-            outcomes.push(outcome(&self.run(hook, frame)?, hook)?);
+            outcomes.push(outcome(&self.run(entry, frame)?, entry.hook)?);
         }
         ensure!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "the hooks disagree: {outcomes:#?}");
         Ok(outcomes.swap_remove(0))
@@ -161,9 +180,9 @@ impl Twin {
 
     /// Whether BPF_PROG_TEST_RUN accepts the frame; other frames go to the host engine alone.
     #[must_use]
-    pub fn takes(&self, hook: Hook, frame: &[u8]) -> bool {
-        let linear = hook != Hook::XdpIngress || !self.frags;
-        runnable(hook, frame) && !(linear && frame.len() > MAX_LINEAR_LEN)
+    pub fn takes(&self, entry: Entry, frame: &[u8]) -> bool {
+        let linear = entry.hook != Hook::XdpIngress || !self.frags;
+        runnable(entry.hook, frame) && !(linear && frame.len() > MAX_LINEAR_LEN)
     }
 
     /// Turns enforcement on in both engines for this many ticks from now, or off for none or fewer.
@@ -202,8 +221,25 @@ impl Twin {
     }
 }
 
-/// Whether BPF_PROG_TEST_RUN accepts the frame: a socket buffer with the EtherType of IP needs a whole IP header (since
-/// 6.12 or so; real ones may be shorter). Other frames go to the host engine alone, and to XDP if possible.
+impl Entry {
+    /// How `frame` arrives here.
+    pub(crate) const fn arrival(self, frame: &[u8]) -> Arrival {
+        let Self { hook, link } = self;
+        Arrival { hook, ifindex: TEST_RUN_IFINDEX, link, frame_len: frame.len() as u32, vlan: 0 }
+    }
+}
+
+/// The IP packet in a frame that has nothing but an Ethernet header before it, if its version is the one that header says.
+fn plain_packet(frame: &[u8]) -> Option<&[u8]> {
+    let (header, packet) = frame.split_at_checked(ETHERNET_LEN)?;
+    match (&header[12..], packet.first()? >> 4) {
+        ([0x08, 0x00], 4) | ([0x86, 0xDD], 6) => Some(packet),
+        _ => None,
+    }
+}
+
+/// Whether BPF_PROG_TEST_RUN takes the frame, whose first bytes it always reads as Ethernet: a socket buffer with the
+/// EtherType of IP has to hold an IP header (since 6.12 or so; real ones may be shorter). The rest meets the host engine alone, and XDP where that is possible.
 fn runnable(hook: Hook, frame: &[u8]) -> bool {
     let header = match (hook, frame.get(12..ETHERNET_LEN)) {
         (Hook::TcIngress | Hook::TcEgress, Some([0x08, 0x00])) => 20,

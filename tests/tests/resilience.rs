@@ -45,20 +45,6 @@ fn unread_output_delays_neither_packets_nor_signals() {
 }
 
 #[test]
-fn agent_that_loses_its_interface_reports_and_ends() {
-    require_lab!(Network);
-    let border = Topology::border().unwrap();
-    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
-    let _ = connect(border.client(), (address::SERVER_V4, 445));
-    border.gateway().ip("link del dev lan0").unwrap();
-    let ended = agent.end().unwrap();
-    assert!(ended.log.contains("interface lan0 is gone"), "{}", ended.log);
-    assert_eq!(ended.code, Some(1));
-    assert!(ended.log.contains("no interface is left to watch"), "{}", ended.log);
-    assert!(ended.rules().contains(&"smb-to-internet".to_owned()), "{:#?}", ended.documents);
-}
-
-#[test]
 fn second_agent_does_not_take_the_filters_of_a_running_one() {
     require_lab!();
     let border = Topology::border().unwrap();

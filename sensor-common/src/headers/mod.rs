@@ -1,4 +1,4 @@
-//! From the first byte of a frame to its ports: Ethernet, VLAN, PPPoE, IPv4, IPv6, and one level of tunnel.
+//! From the first byte of a frame to its ports: Ethernet, VLAN, PPPoE, MPLS, IPv4, IPv6, and one level of tunnel.
 //!
 //! Takes a byte source. Gives offsets and the two ports; addresses are read later, and only for packets on a watched
 //! port. Never allocates, never loops without a bound.
@@ -9,11 +9,11 @@ mod transport;
 mod tunnel;
 
 pub(crate) use self::{
-    link::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, link},
+    link::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_MPLS, by_version, ethernet, labelled},
     network::network,
 };
 pub use self::{
-    link::{MAX_VLAN_TAGS, VLAN_PRESENT},
+    link::{Link, MAX_MPLS_LABELS, MAX_VLAN_TAGS, VLAN_PRESENT},
     network::{MAX_EXTENSION_HEADERS, Network},
     transport::{Segment, segment},
 };
@@ -37,8 +37,11 @@ pub enum NoPorts {
     EvasiveFragment,
     /// More than [`MAX_EXTENSION_HEADERS`].
     LongExtensionChain,
-    /// A link layer that the sensor does not parse: MPLS, more than [`MAX_VLAN_TAGS`].
+    /// A link layer that the sensor does not parse: more than [`MAX_VLAN_TAGS`] or [`MAX_MPLS_LABELS`], something other than
+    /// IP behind labels or on an interface of IP packets.
     UnknownLink,
+    /// A tunnel that the sensor does not parse: a version, an option or a payload that it does not know.
+    UnknownTunnel,
 }
 
 /// A TCP or UDP packet up to its ports.
@@ -83,14 +86,20 @@ impl Ports {
     }
 }
 
-/// Walks `frame` (Ethernet first) to its ports, through one tunnel if `tunnels` says so. `vlan` is the tag that the driver
-/// already removed, in the form of [`Ports::vlan`], or 0.
+/// Walks `frame`, which begins as `link` says, to its ports, through one tunnel if `tunnels` says so. `vlan` is the tag that
+/// the driver already removed, in the form of [`Ports::vlan`], or 0.
 ///
 /// # Errors
 /// [`NoPorts`] says why there is no port to test.
 #[inline(always)]
-pub fn ports<B: Bytes + Copy>(frame: B, vlan: u16, tunnels: bool) -> Result<Ports, NoPorts> {
-    let (ethertype, at, vlan) = link(frame, 0, vlan)?;
+pub fn ports<B: Bytes + Copy>(frame: B, link: Link, vlan: u16, tunnels: bool) -> Result<Ports, NoPorts> {
+    let (ethertype, at, vlan) = match link {
+        Link::Ethernet => ethernet(frame, 0, vlan)?,
+        Link::Ip => {
+            let (ethertype, at) = by_version(frame, 0)?;
+            (ethertype, at, vlan)
+        }
+    };
     let mut packet = network(frame, ethertype, at)?;
     let mut tunnelled = false;
     if tunnels && let Some((ethertype, at)) = tunnel::inside(frame, &packet)? {

@@ -24,7 +24,7 @@ use crate::{
     bytes::Bytes,
     classify::Server,
     counter::Counter,
-    headers::{self, NoPorts, Ports},
+    headers::{self, Link, NoPorts, Ports},
     settings::{PortKind, feature},
     slot::{Hook, TCP},
     smb::{self, Opening},
@@ -37,6 +37,8 @@ pub struct Arrival {
     pub hook: Hook,
     /// Interface it passed.
     pub ifindex: u32,
+    /// What its frames begin with.
+    pub link: Link,
     /// Length of the whole frame, bytes.
     pub frame_len: u32,
     /// VLAN tag that is no longer in the frame, as in [`headers::Ports::vlan`], or 0.
@@ -117,7 +119,8 @@ pub fn parse<E: Environment, B: Bytes + Copy>(
     frame: B,
     arrival: Arrival,
 ) -> Result<Parsed, Verdict> {
-    let ports = match headers::ports(frame, arrival.vlan, env.features() & feature::TUNNELS != 0) {
+    let tunnels = env.features() & feature::TUNNELS != 0;
+    let ports = match headers::ports(frame, arrival.link, arrival.vlan, tunnels) {
         Ok(ports) => ports,
         Err(NoPorts::Foreign) => return Err(Verdict::Foreign),
         Err(reason) => return Err(Verdict::Unjudged(reason)),
@@ -173,7 +176,8 @@ fn interest<E: Environment, B: Bytes + Copy>(
         (false, true) => Interest::Service(Server::Destination),
         _ if source.is_foreign() && destination.is_foreign() => {
             let any_port = env.features() & feature::SMB_ON_ANY_PORT != 0;
-            if !any_port || arrival.frame_len < smb::SHORTEST_FRAME || ports.transport != TCP {
+            let shortest = arrival.link.header_len() + smb::SHORTEST_PACKET;
+            if !any_port || arrival.frame_len < shortest || ports.transport != TCP {
                 return None;
             }
             Interest::Recognised(recognise(frame, ports, arrival)?)
@@ -196,6 +200,7 @@ pub fn count_unjudged<E: Environment>(env: &mut E, verdict: Verdict) {
         NoPorts::EvasiveFragment => Counter::EvasiveFragment,
         NoPorts::LongExtensionChain => Counter::LongExtensionChain,
         NoPorts::UnknownLink => Counter::UnknownLink,
+        NoPorts::UnknownTunnel => Counter::UnknownTunnel,
     };
     env.count(counter, 1);
 }

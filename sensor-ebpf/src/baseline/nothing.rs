@@ -6,7 +6,7 @@ use aya_ebpf::{
     maps::PerCpuArray,
     programs::{TcContext, XdpContext},
 };
-use sensor_common::headers::ports;
+use sensor_common::headers::{Link, ports};
 
 use crate::frame::{Context as _, Pieces};
 
@@ -34,7 +34,7 @@ pub(crate) fn bench_counter(_context: XdpContext) -> u32 {
 /// ports of no consequence, the compiler would not look for them.
 #[xdp]
 pub(crate) fn bench_parse(context: XdpContext) -> u32 {
-    match ports(context.ctx.linear(), 0, false) {
+    match ports(context.ctx.linear(), Link::Ethernet, 0, false) {
         Ok(ports) if ports.source | ports.destination == 0 => xdp_action::XDP_ABORTED,
         _ => xdp_action::XDP_PASS,
     }
@@ -49,7 +49,7 @@ pub(crate) fn bench_tc_ok(_context: TcContext) -> i32 {
 /// Like [`bench_parse`], at TC.
 #[classifier]
 pub(crate) fn bench_tc_parse(context: TcContext) -> i32 {
-    match ports(Pieces::held(context.skb.skb), 0, false) {
+    match ports(Pieces::held(context.skb.skb), Link::Ethernet, 0, false) {
         Ok(ports) if ports.source | ports.destination == 0 => -1,
         _ => TC_ACT_OK,
     }

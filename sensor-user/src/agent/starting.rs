@@ -8,7 +8,13 @@ use sensor_core::{Core, Start, flow::StoredFlow, rules, terms::KnownTerms};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Sensor, files::Files, known_traffic::KnownTraffic, timekeeping};
+use super::{
+    Sensor,
+    files::Files,
+    interfaces::{self, Refused},
+    known_traffic::KnownTraffic,
+    timekeeping,
+};
 use crate::{
     config::Config,
     control::{self, Control},
@@ -45,13 +51,7 @@ impl Sensor {
                 Interface::names().join(", ")
             );
         }
-        let mut interfaces: Vec<Interface> = Vec::new();
-        for name in &config.interfaces {
-            let interface = Interface::named(name)?;
-            if interfaces.iter().all(|known| known.index != interface.index) {
-                interfaces.push(interface);
-            }
-        }
+        let interfaces = interfaces::present(&config.interfaces)?;
         if config.enforcement.active {
             permitted(config.profile).map_err(anyhow::Error::msg)?;
         }
@@ -125,7 +125,7 @@ impl Sensor {
         let mut attached = Vec::new();
         for interface in interfaces.clone() {
             let one = Attached::new(&mut kernel, interface, config.kernel.ingress, config.kernel.tc)?;
-            info!("watching {}: incoming by {}, outgoing by {}", one.interface.name, one.ingress, one.egress);
+            info!("watching {}: {one}", one.interface.name);
             attached.push(one);
         }
         info!(
@@ -168,6 +168,7 @@ impl Sensor {
         let swept = vec![0; kernel.slots.cpus()];
         let sensor = Self {
             attached,
+            refused: Refused::default(),
             kernel,
             swept,
             kernel_log,

@@ -1,5 +1,7 @@
 //! Whether an interface can be watched, and how its offloads affect the observations.
 
+use sensor_common::headers::Link;
+
 use super::{Line, line::Lines};
 use crate::{
     config::Config,
@@ -61,12 +63,14 @@ fn tried(kernel: &mut KernelProgram, interface: Interface, config: &Config) -> (
             return (line, None);
         }
     };
-    let text = format!("incoming by {}, outgoing by {} (tried)", attached.ingress, attached.egress);
+    let text = format!("{attached} (tried)");
     let line = match (attached.ingress, attached.egress) {
         (Ingress::XdpNative, TcMode::Tcx) => Line::Ok(text),
         (Ingress::XdpNative, TcMode::Clsact) => {
             Line::Limited(format!("{text}: the filter outlives a killed agent"))
         }
+        // Nothing better is to be had there.
+        (Ingress::Tc(TcMode::Tcx), TcMode::Tcx) if attached.interface.link == Link::Ip => Line::Ok(text),
         _ => Line::Limited(format!("{text}: each packet costs more than with native XDP")),
     };
     (line, Some(attached.ingress))

@@ -14,7 +14,7 @@ use anyhow::Result;
 pub use self::line::Line;
 use self::line::Lines;
 use crate::{
-    config::{Config, ConfigError, Overrides},
+    config::{Config, ConfigError, InterfaceName, Overrides},
     kernel::{interface::Interface, object::KernelProgram, privileges, ticks::KernelClock},
     plan, stdout,
 };
@@ -23,7 +23,7 @@ use crate::{
 ///
 /// # Errors
 /// Only if standard output cannot be written.
-pub fn run(interfaces: &[String], config: Option<&Path>, json: bool) -> Result<ExitCode> {
+pub fn run(interfaces: &[InterfaceName], config: Option<&Path>, json: bool) -> Result<ExitCode> {
     let lines = lines(interfaces, config);
     stdout::write(|mut out| {
         if json { line::write_json(&mut out, &lines) } else { line::write_text(&mut out, &lines) }
@@ -31,7 +31,7 @@ pub fn run(interfaces: &[String], config: Option<&Path>, json: bool) -> Result<E
     Ok(if line::is_fine(&lines) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn lines(interfaces: &[String], path: Option<&Path>) -> Lines {
+fn lines(interfaces: &[InterfaceName], path: Option<&Path>) -> Lines {
     let mut lines: Lines = [
         ("kernel", machine::kernel()),
         ("jit", machine::jit()),
@@ -53,8 +53,8 @@ fn lines(interfaces: &[String], path: Option<&Path>) -> Lines {
         lines.push(("interfaces".to_owned(), present(&Interface::names())));
     }
     let mut known = Vec::new();
-    for name in named {
-        known.extend(interface::interface(name, kernel.as_mut(), &config, &mut lines));
+    for name in names(named) {
+        known.extend(interface::interface(&name, kernel.as_mut(), &config, &mut lines));
     }
     let attach = kernel.is_some() && !known.is_empty();
     lines.push(("attribution".to_owned(), attribution::attribution(&config.process, attach)));
@@ -62,6 +62,17 @@ fn lines(interfaces: &[String], path: Option<&Path>) -> Lines {
         lines.push(("networks".to_owned(), Line::Limited(warning)));
     }
     lines
+}
+
+/// The names that are meant: the matching ones of a pattern, or the pattern itself if nothing matches.
+fn names(meant: &[InterfaceName]) -> Vec<String> {
+    let present = Interface::names();
+    let mut names: Vec<String> = Vec::new();
+    for one in meant {
+        let matching: Vec<String> = present.iter().filter(|name| one.matches(name)).cloned().collect();
+        names.extend(if matching.is_empty() { vec![one.to_string()] } else { matching });
+    }
+    names
 }
 
 /// The interfaces of the machine, if none is to be tried.
@@ -130,7 +141,7 @@ mod tests {
 
     #[test]
     fn names_a_missing_interface() {
-        let lines = lines(&["nope".to_owned()], None);
+        let lines = lines(&["nope".parse().unwrap()], None);
         let (_, line) = lines.iter().find(|(what, _)| what == "nope").unwrap();
         assert!(matches!(line, Line::Missing(text) if text.contains("nope")), "{line:?}");
     }

@@ -66,10 +66,7 @@ fn problems(text: &str, mut mistakes: Vec<(Span, String)>) -> Vec<Problem> {
 /// The keys of the configuration.
 fn settings(reader: &mut Reader, table: &mut TableHelper<'_>, config: &mut Config, folder: &Path) {
     reader.value(table, "profile", &mut config.profile, |name: String| name.parse());
-    reader.list(table, "interfaces", &mut config.interfaces, |name: String| match name.as_str() {
-        "" => Err("an interface name is empty".to_owned()),
-        _ => Ok(name),
-    });
+    reader.list(table, "interfaces", &mut config.interfaces, |name: String| name.parse());
     reader.value(table, "output", &mut config.output, |path: String| {
         non_empty(&path, "a file path, or \"-\" for standard output")
             .map(|()| destination(&PathBuf::from(path)))

@@ -7,6 +7,7 @@ mod encoding;
 mod exemption_text;
 mod exemptions;
 mod file;
+mod interface_name;
 mod lists;
 mod options;
 mod places;
@@ -34,6 +35,7 @@ pub use sensor_core::service::{Service, ServicePorts};
 
 pub use self::{
     exemptions::{parse_added, service},
+    interface_name::InterfaceName,
     lists::Lists,
     options::{
         AttributionChoice, DetectionOptions, EnforcementOptions, KernelOptions, ProcessOptions, RecordOptions,
@@ -62,7 +64,7 @@ pub struct Config {
     /// The rule set.
     pub profile: ProfileName,
     /// Interfaces to watch.
-    pub interfaces: Vec<String>,
+    pub interfaces: Vec<InterfaceName>,
     /// Destination of documents; `None` is standard output.
     pub output: Option<PathBuf>,
     /// State directory.
@@ -118,7 +120,7 @@ pub struct Overrides {
     /// Profile, instead of the file's.
     pub profile: Option<ProfileName>,
     /// Interfaces, instead of the file's.
-    pub interfaces: Vec<String>,
+    pub interfaces: Vec<InterfaceName>,
     /// Further internal networks.
     pub internal: Vec<IpNet>,
     /// Output, instead of the file's; `-` is standard output.
@@ -309,13 +311,13 @@ mod tests {
         )
         .unwrap();
         let overrides = Overrides {
-            interfaces: vec!["b".into()],
+            interfaces: vec!["b".parse().unwrap()],
             internal: vec!["11.0.0.0/8".parse().unwrap()],
             output: Some("-".into()),
             ..Overrides::default()
         };
         let config = Config::load(Some(&path), &overrides).unwrap();
-        assert_eq!(config.interfaces, ["b"]);
+        assert_eq!(config.interfaces, overrides.interfaces);
         assert_eq!(config.output, None);
         assert_eq!(config.internal.len(), 2, "internal networks add up");
     }

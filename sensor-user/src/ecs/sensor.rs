@@ -2,6 +2,9 @@
 
 use crate::kernel::interface::Interface;
 
+/// Names that are kept, also of interfaces that are gone: their connections may be reported later.
+const MAX_INTERFACES: usize = 1_024;
+
 /// The sensor that writes a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sensor {
@@ -23,6 +26,15 @@ impl Sensor {
             interfaces: interfaces.iter().map(|one| (one.index, one.name.clone())).collect(),
             networks_defined,
         }
+    }
+
+    /// Names an interface that appeared later, or has another name now.
+    pub fn name_interface(&mut self, index: u32, name: &str) {
+        self.interfaces.retain(|(known, _)| *known != index);
+        if self.interfaces.len() >= MAX_INTERFACES {
+            self.interfaces.remove(0);
+        }
+        self.interfaces.push((index, name.to_owned()));
     }
 
     /// The name of an interface.

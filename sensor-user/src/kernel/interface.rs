@@ -1,14 +1,20 @@
-//! Properties of an interface: its index and its networks.
+//! What the agent has to know of an interface: its index, what its frames begin with, and the networks it is on.
 
-use std::net::IpAddr;
+use std::{io, net::IpAddr};
 
+use aya::util::KernelVersion;
 use ipnet::IpNet;
 use nix::{
     ifaddrs::{InterfaceAddress, getifaddrs},
     net::if_::{if_nameindex, if_nametoindex},
-    sys::socket::LinkAddr,
 };
+use sensor_common::headers::Link;
 use thiserror::Error;
+
+use super::{
+    link_type::{is_ip_tunnel, link_of, name_of},
+    rtnetlink::LinkInfo,
+};
 
 /// A network interface of the namespace the agent runs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +23,9 @@ pub struct Interface {
     pub name: String,
     /// Index.
     pub index: u32,
-    /// Networks of its addresses, without link-local ones.
+    /// What its frames begin with.
+    pub link: Link,
+    /// Networks of its addresses, link-local ones left out.
     pub networks: Vec<IpNet>,
 }
 
@@ -27,17 +35,40 @@ pub enum InterfaceError {
     /// There is none with that name.
     #[error(transparent)]
     Missing(#[from] NoSuchInterface),
-    /// Its frames do not begin with Ethernet.
+    /// Its frames begin with neither Ethernet nor IP.
     #[error(
-        "interface {0} carries no Ethernet frames (a tunnel or point-to-point interface): watch the Ethernet interface below or behind it"
+        "interface {name} is of a link type that the sensor cannot read: {} (ARPHRD {hardware_type}). Watch an interface with \
+         Ethernet or IP packets", name_of(*hardware_type)
     )]
-    NotEthernet(String),
+    LinkType {
+        /// Interface.
+        name: String,
+        /// Hardware type.
+        hardware_type: u16,
+    },
+    /// Its packets have the outer headers of the tunnel in front.
+    #[error(
+        "interface {name} is a tunnel whose packets cannot be read here: {reason}. Watch the interface that the tunnel runs \
+         over, with `kernel.tunnels = true`"
+    )]
+    OuterHeaders {
+        /// Interface.
+        name: String,
+        /// Why they are in front.
+        reason: &'static str,
+    },
+    /// The kernel does not say what it is.
+    #[error("cannot ask the kernel about interface {name}: {source}")]
+    Unknown {
+        /// Interface.
+        name: String,
+        /// The kernel's words.
+        #[source]
+        source: io::Error,
+    },
 }
 
-/// Hardware types (include/uapi/linux/if_arp.h) whose frames begin with Ethernet: Ethernet and loopback.
-const ETHERNET: [u16; 2] = [1, 772];
-
-/// The names that exist, for the error.
+/// There is no such interface.
 #[derive(Debug, Error)]
 #[error("there is no interface {name:?}; the interfaces are: {}. Name one with --iface or `interfaces` in the configuration", present.join(", "))]
 pub struct NoSuchInterface {
@@ -52,35 +83,56 @@ impl Interface {
     /// [`InterfaceError`], with the existing names.
     pub fn named(name: &str) -> Result<Self, InterfaceError> {
         let Ok(index) = if_nametoindex(name) else {
-            return Err(NoSuchInterface { name: name.to_owned(), present: Self::names() }.into());
+            return Err(Self::missing(name));
         };
         let entries: Vec<InterfaceAddress> =
             getifaddrs().into_iter().flatten().filter(|entry| entry.interface_name == name).collect();
-        let link =
-            entries.iter().find_map(|entry| entry.address.as_ref()?.as_link_addr().map(LinkAddr::hatype));
-        if link.is_some_and(|kind| !ETHERNET.contains(&kind)) {
-            return Err(InterfaceError::NotEthernet(name.to_owned()));
+        let name = name.to_owned();
+        let info = match LinkInfo::of(index) {
+            Ok(info) => info,
+            Err(source) => return Err(InterfaceError::Unknown { name, source }),
+        };
+        let Some(link) = link_of(info.hardware_type) else {
+            return Err(InterfaceError::LinkType { name, hardware_type: info.hardware_type });
+        };
+        if let Some(reason) = outer_headers(&info, KernelVersion::current().ok()) {
+            return Err(InterfaceError::OuterHeaders { name, reason });
         }
         let networks = entries.into_iter().filter_map(network).collect();
-        Ok(Self { name: name.to_owned(), index, networks })
+        Ok(Self { name, index, link, networks })
     }
 
-    /// Whether it still exists, under whatever name.
+    /// The error that there is no interface of this name or pattern.
     #[must_use]
-    pub fn exists(&self) -> bool {
-        // By listing: nix 0.31 gives an empty name instead of an error for a missing index.
-        if_nameindex().map_or(true, |all| all.iter().any(|one| one.index() == self.index))
+    pub fn missing(name: &str) -> InterfaceError {
+        NoSuchInterface { name: name.to_owned(), present: Self::names() }.into()
     }
 
-    /// Names of all interfaces except loopback.
+    /// Indexes and names of all interfaces.
+    ///
+    /// # Errors
+    /// If the kernel does not list them.
+    pub fn all() -> io::Result<Vec<(u32, String)>> {
+        let all = if_nameindex()?;
+        Ok(all.iter().map(|one| (one.index(), one.name().to_string_lossy().into_owned())).collect())
+    }
+
+    /// Names of all interfaces but loopback.
     #[must_use]
     pub fn names() -> Vec<String> {
-        let mut names: Vec<String> = if_nameindex()
-            .map(|all| all.iter().map(|one| one.name().to_string_lossy().into_owned()).collect())
-            .unwrap_or_default();
-        names.retain(|name| name != "lo");
-        names
+        let all = Self::all().unwrap_or_default();
+        all.into_iter().map(|(_, name)| name).filter(|name| name != "lo").collect()
     }
+}
+
+/// Why packets of a tunnel interface have the outer headers in front, if they have.
+fn outer_headers(info: &LinkInfo, kernel: Option<KernelVersion>) -> Option<&'static str> {
+    if info.gre_without_remote {
+        return Some("a GRE interface without a remote address shows the outer headers too");
+    }
+    let old = kernel.is_some_and(|version| version < KernelVersion::new(5, 14, 0));
+    (old && is_ip_tunnel(info.hardware_type))
+        .then_some("kernels before 5.14 show the outer headers of incoming packets too")
 }
 
 fn network(entry: InterfaceAddress) -> Option<IpNet> {
@@ -96,4 +148,28 @@ fn network(entry: InterfaceAddress) -> Option<IpNet> {
             (IpAddr::V6(address), IpAddr::V6(mask))
         };
     IpNet::with_netmask(address, mask).ok().map(|net| net.trunc())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tunnel_that_shows_outer_headers_is_refused() {
+        let info = |hardware_type, gre_without_remote| LinkInfo {
+            hardware_type,
+            gre_without_remote,
+            ..LinkInfo::default()
+        };
+        let (old, new) = (Some(KernelVersion::new(5, 13, 9)), Some(KernelVersion::new(5, 14, 0)));
+        let (none, ipip, gre) = (0xFFFE, 768, 778);
+        assert!(outer_headers(&info(ipip, false), old).is_some_and(|reason| reason.contains("5.14")));
+        assert_eq!(outer_headers(&info(ipip, false), new), None);
+        assert_eq!(
+            outer_headers(&info(none, false), old),
+            None,
+            "tun and WireGuard show the inner packet alone"
+        );
+        assert!(outer_headers(&info(gre, true), new).is_some());
+    }
 }

@@ -149,6 +149,8 @@ fn shortened(words: &str) -> String {
 
 /// Names of the programs in the object.
 pub mod program {
+    use sensor_common::{headers::Link, slot::Hook};
+
     /// XDP ingress.
     pub const XDP_IN: &str = "smb_xdp_in";
     /// XDP ingress, also of frames in several buffers.
@@ -157,8 +159,23 @@ pub mod program {
     pub const TC_IN: &str = "smb_tc_in";
     /// TC egress.
     pub const TC_OUT: &str = "smb_tc_out";
+    /// TC ingress of an interface whose packets begin with the IP header.
+    pub const TC_IP_IN: &str = "smb_tc_ip_in";
+    /// TC egress of such an interface.
+    pub const TC_IP_OUT: &str = "smb_tc_ip_out";
     /// The kernel's tick count; run by hand, attached to nothing.
     pub const CLOCK: &str = "smb_clock";
+
+    /// The TC program of a hook for an interface whose frames begin with `link`.
+    #[must_use]
+    pub const fn tc(hook: Hook, link: Link) -> &'static str {
+        match (hook, link) {
+            (Hook::TcEgress, Link::Ethernet) => TC_OUT,
+            (_, Link::Ethernet) => TC_IN,
+            (Hook::TcEgress, Link::Ip) => TC_IP_OUT,
+            (_, Link::Ip) => TC_IP_IN,
+        }
+    }
 }
 
 impl KernelProgram {
@@ -248,8 +265,9 @@ impl KernelProgram {
     /// The first refusal.
     pub fn verify(&mut self) -> Result<(), LoadError> {
         self.xdp()?;
-        self.classifier(program::TC_IN)?;
-        self.classifier(program::TC_OUT)?;
+        for name in [program::TC_IN, program::TC_OUT, program::TC_IP_IN, program::TC_IP_OUT] {
+            self.classifier(name)?;
+        }
         Ok(())
     }
 

@@ -11,15 +11,19 @@ use std::{
 
 use libc::sock_filter;
 use nix::errno::Errno;
+use sensor_common::headers::Link;
 
 /// Time that one read waits.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Instructions of a filter (include/uapi/linux/bpf_common.h): load from a place, or from there behind the IPv4 header.
+/// Instructions of a filter (include/uapi/linux/bpf_common.h): load from a place, or from there behind the IPv4 header; keep
+/// some bits; jump, and how far.
 const LOAD_HALF: u16 = 0x28;
 const LOAD_BYTE: u16 = 0x30;
 const LOAD_HALF_BEHIND: u16 = 0x48;
 const HEADER_LEN: u16 = 0xB1;
+const AND: u16 = 0x54;
+const JUMP: u16 = 0x05;
 const IF_EQUAL: u16 = 0x15;
 const IF_ANY_BIT: u16 = 0x45;
 const RETURN: u16 = 0x06;
@@ -32,17 +36,23 @@ const ALL: u32 = 0x40000;
 pub struct PacketSocket(OwnedFd);
 
 impl PacketSocket {
-    /// Opens one on an interface for TCP and UDP packets from or to one of these ports.
+    /// Opens one on the interface with this index, whose frames begin with `link`, for TCP and UDP packets from or to one of
+    /// these ports. What it receives begins likewise.
     ///
     /// # Errors
-    /// Without CAP_NET_RAW, or if the interface is gone.
-    pub fn open(interface: u32, ports: &[u16]) -> io::Result<Self> {
+    /// Without CAP_NET_RAW, or when the interface is gone.
+    pub fn open(interface: u32, link: Link, ports: &[u16]) -> io::Result<Self> {
+        let kind = match link {
+            Link::Ethernet => libc::SOCK_RAW,
+            // From the IP header on, whatever the kernel has in front of it.
+            Link::Ip => libc::SOCK_DGRAM,
+        };
         // SAFETY: no memory is given. Protocol 0: nothing is received until the socket is bound.
-        let raw = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
+        let raw = unsafe { libc::socket(libc::AF_PACKET, kind | libc::SOCK_CLOEXEC, 0) };
         let raw = Errno::result(raw)?;
         // SAFETY: the descriptor is new and has no other owner.
         let socket = unsafe { OwnedFd::from_raw_fd(raw) };
-        let mut filter = filter(ports);
+        let mut filter = filter(link, ports);
         let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
         set(&socket, libc::SO_ATTACH_FILTER, &program)?;
         let wait = libc::timeval { tv_sec: 0, tv_usec: PATIENCE.as_micros() as libc::suseconds_t };
@@ -97,8 +107,15 @@ const fn instruction(code: u16, jump_true: u8, jump_false: u8, value: u32) -> so
     sock_filter { code, jt: jump_true, jf: jump_false, k: value }
 }
 
-/// Ethernet (a tag is no longer in the frame), IPv4 or IPv6 without extension headers, TCP or UDP, one of the ports.
-fn filter(ports: &[u16]) -> Vec<sock_filter> {
+/// Ethernet (a tag is no longer in the frame) or nothing, IPv4 or IPv6 without extension headers, TCP or UDP, one of the
+/// ports.
+fn filter(link: Link, ports: &[u16]) -> Vec<sock_filter> {
+    let base = link.header_len();
+    // The EtherType, or the version in the IP header itself.
+    let (mut all, [v4, v6]) = match link {
+        Link::Ethernet => (vec![instruction(LOAD_HALF, 0, 0, 12)], [0x0800, 0x86DD]),
+        Link::Ip => (vec![instruction(LOAD_BYTE, 0, 0, 0), instruction(AND, 0, 0, 0xF0)], [0x40, 0x60]),
+    };
     let only = |value: u32| [instruction(IF_EQUAL, 1, 0, value), instruction(RETURN, 0, 0, 0)];
     let of_transport = [
         instruction(IF_EQUAL, 2, 0, u32::from(sensor_common::slot::TCP)),
@@ -117,22 +134,22 @@ fn filter(ports: &[u16]) -> Vec<sock_filter> {
         all.push(instruction(RETURN, 0, 0, 0));
         all
     };
-    // The part for IPv6 ends by itself, so jumps can be short.
-    let mut wide = vec![instruction(LOAD_BYTE, 0, 0, 20)];
+    // The part for IPv6 ends by itself, and so jumps need not be long.
+    let mut wide = vec![instruction(LOAD_BYTE, 0, 0, base + 6)];
     wide.extend(of_transport);
-    wide.extend(any_port(LOAD_HALF, [54, 56]));
-    let mut all = vec![instruction(LOAD_HALF, 0, 0, 12), instruction(IF_EQUAL, 0, 1, 0x86DD)];
-    // BPF_JA, which may be long, past the part for IPv6.
-    all.push(instruction(0x05, 0, 0, 1));
-    all.push(instruction(0x05, 0, 0, wide.len() as u32));
+    wide.extend(any_port(LOAD_HALF, [base + 40, base + 42]));
+    all.push(instruction(IF_EQUAL, 0, 1, v6));
+    // A jump without a condition may be long: past the part for IPv6.
+    all.push(instruction(JUMP, 0, 0, 1));
+    all.push(instruction(JUMP, 0, 0, wide.len() as u32));
     all.extend(wide);
-    all.extend(only(0x0800));
+    all.extend(only(v4));
     // RFC 791 3.1: no fragment after the first.
-    all.extend([instruction(LOAD_HALF, 0, 0, 20), instruction(IF_ANY_BIT, 0, 1, 0x1FFF)]);
+    all.extend([instruction(LOAD_HALF, 0, 0, base + 6), instruction(IF_ANY_BIT, 0, 1, 0x1FFF)]);
     all.push(instruction(RETURN, 0, 0, 0));
-    all.push(instruction(LOAD_BYTE, 0, 0, 23));
+    all.push(instruction(LOAD_BYTE, 0, 0, base + 9));
     all.extend(of_transport);
-    all.push(instruction(HEADER_LEN, 0, 0, 14));
-    all.extend(any_port(LOAD_HALF_BEHIND, [14, 16]));
+    all.push(instruction(HEADER_LEN, 0, 0, base));
+    all.extend(any_port(LOAD_HALF_BEHIND, [base, base + 2]));
     all
 }

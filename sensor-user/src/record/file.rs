@@ -123,11 +123,18 @@ mod tests {
     use std::{fs, io::Write as _};
 
     use super::*;
-    use crate::record::pcapng::{Packet, write_head, write_packet};
+    use sensor_common::headers::Link;
+
+    use crate::{
+        kernel::interface::Interface,
+        record::pcapng::{Packet, write_head, write_packet},
+    };
 
     fn recording(packets: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
-        write_head(&mut bytes, &["lan0".to_owned()], 512).unwrap();
+        let interface =
+            Interface { name: "lan0".to_owned(), index: 2, link: Link::Ethernet, networks: vec![] };
+        write_head(&mut bytes, &[interface], 512).unwrap();
         for _ in 0..packets {
             let packet = Packet { interface: 0, at: 1, length: 61, bytes: [7; 61].into() };
             write_packet(&mut bytes, &packet, "a comment").unwrap();

@@ -35,7 +35,7 @@ pub use self::{
 use crate::{
     config::RecordOptions,
     kernel::{interface::Interface, packet_socket::PacketSocket},
-    runtime::{Supervisor, fault},
+    runtime::{Spawner, Supervisor, fault},
     wall_clock,
 };
 use sensor_core::{address::FiveTuple, incident::IncidentId};
@@ -91,8 +91,18 @@ pub enum RecordError {
 /// A connection joins or leaves an incident. Changes have a queue of their own, so that a flood of packets displaces none.
 #[derive(Debug, PartialEq, Eq)]
 enum Change {
-    Joined { tuple: FiveTuple, incident: IncidentId, rule: String, at: u64 },
-    Left { tuple: FiveTuple, at: u64 },
+    Joined {
+        tuple: FiveTuple,
+        incident: IncidentId,
+        rule: String,
+        at: u64,
+    },
+    Left {
+        tuple: FiveTuple,
+        at: u64,
+    },
+    /// An interface appeared.
+    Interface(Interface),
 }
 
 /// A recording. Dropping it ends it.
@@ -105,6 +115,11 @@ pub struct Recording {
     /// Changes that did not fit the queue.
     refused: AtomicU64,
     sockets: Vec<JoinHandle<()>>,
+    /// Interfaces so far: the number of the next one.
+    interfaces: u32,
+    ports: Vec<u16>,
+    snap_length: u32,
+    spawner: Spawner,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -125,15 +140,15 @@ impl Recording {
         if cut > 0 {
             warn!("cut a torn block of {cut} bytes off the end of the recording {}", path.display());
         }
-        let names: Vec<String> = interfaces.iter().map(|one| one.name.clone()).collect();
         let bounds = Bounds { file_bytes: options.max_mib << 20, ..BOUNDS };
-        let recorder = Recorder::new(BufWriter::new(file), bytes, &names, options.snap_length, bounds)
+        let recorder = Recorder::new(BufWriter::new(file), bytes, interfaces, options.snap_length, bounds)
             .map_err(failed)?;
         let (packets, passed) = sync_channel(WAITING);
         let (changes, receiver) = sync_channel(MAX_CHANGES);
         let shown = path.display().to_string();
-        let writer = supervisor
-            .spawn_optional("record", move || write(recorder, &passed, &receiver, &shown))
+        let spawner = supervisor.spawner();
+        let writer = spawner
+            .spawn("record", move || write(recorder, &passed, &receiver, &shown))
             .map_err(RecordError::Thread)?;
         let mut recording = Self {
             packets: Some(packets),
@@ -142,11 +157,14 @@ impl Recording {
             lost: Arc::default(),
             refused: AtomicU64::default(),
             sockets: vec![],
+            interfaces: 0,
+            ports: [&services.smb_tcp[..], &services.rpc_tcp, &services.netbios_udp].concat(),
+            snap_length: options.snap_length,
+            spawner,
             writer: Some(writer),
         };
-        let ports = [&services.smb_tcp[..], &services.rpc_tcp, &services.netbios_udp].concat();
-        for (number, interface) in interfaces.iter().enumerate() {
-            recording.open_socket(number as u32, interface, &ports, options.snap_length, supervisor)?;
+        for interface in interfaces {
+            recording.open_socket(interface)?;
         }
         info!(
             "recording packets of alerted flows to {}, the first {} bytes of each: they may hold credentials and contents",
@@ -156,21 +174,28 @@ impl Recording {
         Ok(Some(recording))
     }
 
-    fn open_socket(
-        &mut self,
-        number: u32,
-        interface: &Interface,
-        ports: &[u16],
-        snap_length: u32,
-        supervisor: &Supervisor,
-    ) -> Result<(), RecordError> {
+    /// Records an interface that appeared later, too.
+    pub fn interface(&mut self, interface: &Interface) {
+        // Threads of interfaces that are gone have ended.
+        self.sockets.retain(|socket| !socket.is_finished());
+        if self.changes.try_send(Change::Interface(interface.clone())).is_err() {
+            return warn!("packets of {} are not recorded: the recording is behind", interface.name);
+        }
+        if let Err(error) = self.open_socket(interface) {
+            warn!("{error}");
+        }
+    }
+
+    fn open_socket(&mut self, interface: &Interface) -> Result<(), RecordError> {
+        let number = self.interfaces;
+        self.interfaces += 1;
         let failed = |source| RecordError::Interface { interface: interface.name.clone(), source };
-        let socket = PacketSocket::open(interface.index, ports).map_err(failed)?;
+        let socket = PacketSocket::open(interface.index, interface.link, &self.ports).map_err(failed)?;
         let Some(packets) = self.packets.clone() else { return Ok(()) };
         let (stop, lost) = (Arc::clone(&self.stop), Arc::clone(&self.lost));
-        let name = interface.name.clone();
-        let thread = supervisor.spawn_optional(&format!("record-{name}"), move || {
-            let mut buffer = vec![0; snap_length as usize];
+        let (name, snap_length) = (interface.name.clone(), self.snap_length as usize);
+        let thread = self.spawner.spawn(&format!("record-{name}"), move || {
+            let mut buffer = vec![0; snap_length];
             while !stop.load(Ordering::Relaxed) {
                 fault::point("record-packets");
                 let packet = match socket.next(&mut buffer) {
@@ -265,6 +290,7 @@ fn write(
                 recorder.closed(&tuple, at);
                 Ok(())
             }
+            Change::Interface(interface) => recorder.interface(&interface),
         });
         let ended = matches!(next, Err(RecvTimeoutError::Disconnected));
         let result = applied.and_then(|()| match next {

@@ -9,6 +9,9 @@ use pcap_parser::{
     EnhancedPacketBlock, InterfaceDescriptionBlock, Linktype, OptionCode, PcapNGOption, SectionHeaderBlock,
     ToVec,
 };
+use sensor_common::headers::Link;
+
+use crate::kernel::interface::Interface;
 
 /// Options: a comment of any block; the name of an interface; the program that wrote a section; decimal places of times.
 const COMMENT: OptionCode = OptionCode(1);
@@ -29,11 +32,23 @@ pub struct Packet {
     pub bytes: Box<[u8]>,
 }
 
+/// The link type of packets that were recorded where frames begin with `link`.
+pub(super) const fn linktype(link: Link) -> Linktype {
+    match link {
+        Link::Ethernet => Linktype::ETHERNET,
+        Link::Ip => Linktype::RAW,
+    }
+}
+
 /// Writes a section header.
 ///
 /// # Errors
 /// Those of the destination.
-pub(super) fn write_head(out: &mut impl Write, interfaces: &[String], snap_length: u32) -> io::Result<u64> {
+pub(super) fn write_head(
+    out: &mut impl Write,
+    interfaces: &[Interface],
+    snap_length: u32,
+) -> io::Result<u64> {
     let program = concat!("smb-sensor ", env!("CARGO_PKG_VERSION"));
     let mut head = SectionHeaderBlock {
         block_type: 0,
@@ -46,21 +61,33 @@ pub(super) fn write_head(out: &mut impl Write, interfaces: &[String], snap_lengt
         block_len2: 0,
     };
     let mut written = put(out, &mut head)?;
-    for name in interfaces {
-        let mut interface = InterfaceDescriptionBlock {
-            block_type: 0,
-            block_len1: 0,
-            linktype: Linktype::ETHERNET,
-            reserved: 0,
-            snaplen: snap_length,
-            options: vec![option(IF_NAME, name.as_bytes()), option(IF_TSRESOL, &[9])],
-            block_len2: 0,
-            if_tsresol: 9,
-            if_tsoffset: 0,
-        };
-        written += put(out, &mut interface)?;
+    for interface in interfaces {
+        written += write_interface(out, interface, snap_length)?;
     }
     Ok(written)
+}
+
+/// Writes the description of an interface, which has the next number of its section.
+///
+/// # Errors
+/// Those of the destination.
+pub(super) fn write_interface(
+    out: &mut impl Write,
+    Interface { name, link, .. }: &Interface,
+    snap_length: u32,
+) -> io::Result<u64> {
+    let mut block = InterfaceDescriptionBlock {
+        block_type: 0,
+        block_len1: 0,
+        linktype: linktype(*link),
+        reserved: 0,
+        snaplen: snap_length,
+        options: vec![option(IF_NAME, name.as_bytes()), option(IF_TSRESOL, &[9])],
+        block_len2: 0,
+        if_tsresol: 9,
+        if_tsoffset: 0,
+    };
+    put(out, &mut block)
 }
 
 /// Writes a packet with a comment; returns the number of bytes written.

@@ -12,8 +12,11 @@ use std::{
 use pcap_parser::Linktype;
 use sensor_common::slot::{TCP, UDP};
 
-use super::pcapng::{self, Packet};
-use crate::capture::{Frame, segment::segment};
+use super::pcapng::{self, Packet, linktype};
+use crate::{
+    capture::{Frame, segment::segment},
+    kernel::interface::Interface,
+};
 use sensor_core::address::FiveTuple;
 
 /// Bounds.
@@ -50,6 +53,9 @@ struct Alerted {
 pub struct Recorder<W> {
     out: W,
     bounds: Bounds,
+    /// What the packets of each interface begin with.
+    links: Vec<Linktype>,
+    snap_length: u32,
     window: VecDeque<(Key, Packet)>,
     window_bytes: usize,
     flows: HashMap<Key, Alerted>,
@@ -68,8 +74,8 @@ fn key(transport: u8, one: SocketAddr, other: SocketAddr) -> Key {
     (transport, one.min(other), one.max(other))
 }
 
-fn key_of(packet: &Packet) -> Option<Key> {
-    let frame = Frame { link: Linktype::ETHERNET, bytes: &packet.bytes, nanoseconds: packet.at };
+fn key_of(packet: &Packet, link: Linktype) -> Option<Key> {
+    let frame = Frame { link, bytes: &packet.bytes, nanoseconds: packet.at };
     let segment = segment(&frame)?;
     let transport = if segment.tcp.is_some() { TCP } else { UDP };
     Some(key(transport, segment.source, segment.destination))
@@ -83,7 +89,7 @@ impl<W: Write> Recorder<W> {
     pub fn new(
         out: W,
         bytes: u64,
-        interfaces: &[String],
+        interfaces: &[Interface],
         snap_length: u32,
         bounds: Bounds,
     ) -> io::Result<Self> {
@@ -92,6 +98,8 @@ impl<W: Write> Recorder<W> {
         Ok(Self {
             out,
             bounds,
+            snap_length,
+            links: interfaces.iter().map(|interface| linktype(interface.link)).collect(),
             window: VecDeque::new(),
             window_bytes: 0,
             flows: HashMap::new(),
@@ -101,6 +109,16 @@ impl<W: Write> Recorder<W> {
             full: false,
             tidied: 0,
         })
+    }
+
+    /// An interface appeared; its number is the next one.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn interface(&mut self, interface: &Interface) -> io::Result<()> {
+        self.links.push(linktype(interface.link));
+        self.bytes += pcapng::write_interface(&mut self.out, interface, self.snap_length)?;
+        Ok(())
     }
 
     /// Packets written.
@@ -126,7 +144,8 @@ impl<W: Write> Recorder<W> {
     /// # Errors
     /// Those of the file.
     pub fn packet(&mut self, packet: Packet) -> io::Result<()> {
-        let Some(key) = key_of(&packet) else { return Ok(()) };
+        let link = self.links.get(packet.interface as usize).copied();
+        let Some(key) = link.and_then(|link| key_of(&packet, link)) else { return Ok(()) };
         if let Some(alerted) = self.flows.get_mut(&key) {
             if alerted.over.is_none_or(|over| packet.at <= over) {
                 alerted.last = alerted.last.max(packet.at);

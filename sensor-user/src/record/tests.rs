@@ -11,18 +11,27 @@ fn ends(port: u16) -> FiveTuple {
     FiveTuple { transport: TCP, local, remote }
 }
 
-#[test]
-fn flood_of_packets_displaces_no_alert() {
-    let (changes, receiver) = sync_channel(MAX_CHANGES);
-    let recording = Recording {
+/// A recording without sockets and without a thread that writes.
+fn recording(changes: SyncSender<Change>) -> Recording {
+    Recording {
         packets: None,
         changes,
         stop: Arc::default(),
         lost: Arc::default(),
         refused: AtomicU64::default(),
         sockets: vec![],
+        interfaces: 0,
+        ports: vec![],
+        snap_length: 512,
+        spawner: Supervisor::default().spawner(),
         writer: None,
-    };
+    }
+}
+
+#[test]
+fn flood_of_packets_displaces_no_alert() {
+    let (changes, receiver) = sync_channel(MAX_CHANGES);
+    let recording = recording(changes);
     for port in 1..=20_000 {
         recording.joined(&ends(port), IncidentId(1), "rule");
         recording.left(&ends(port));
@@ -33,8 +42,7 @@ fn flood_of_packets_displaces_no_alert() {
 #[test]
 fn counts_messages_that_do_not_fit() {
     let (changes, _receiver) = sync_channel(2);
-    let (stop, lost, refused) = (Arc::default(), Arc::default(), AtomicU64::default());
-    let recording = Recording { packets: None, changes, stop, lost, refused, sockets: vec![], writer: None };
+    let recording = recording(changes);
     for port in 1..=5 {
         recording.left(&ends(port));
     }

@@ -8,6 +8,7 @@ use nix::{
 };
 use sensor_common::{
     counter::Counter,
+    headers::Link,
     path::Arrival,
     settings::{Settings, feature},
     slot::{Hook, Slot},
@@ -97,10 +98,15 @@ impl Host {
 
 impl Engine for Host {
     fn frame(&mut self, frame: &[u8], ticks: u32) -> Result<()> {
-        let length = frame.len().min(LINEAR) as u32;
+        let arrival = Arrival {
+            hook: Hook::XdpIngress,
+            ifindex: INTERFACE,
+            link: Link::Ethernet,
+            frame_len: frame.len().min(LINEAR) as u32,
+            vlan: 0,
+        };
         self.0.set_now(ticks);
-        self.0
-            .frame(frame, Arrival { hook: Hook::XdpIngress, ifindex: INTERFACE, frame_len: length, vlan: 0 });
+        self.0.frame(frame, arrival);
         Ok(())
     }
 

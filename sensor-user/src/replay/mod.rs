@@ -34,6 +34,7 @@ use self::{
     read::Counted,
     rewrite::Rewrite,
 };
+use sensor_common::headers::Link;
 use sensor_core::terms::KnownTerms;
 
 use crate::{
@@ -123,7 +124,12 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     let progress = if io::stderr().is_terminal() { Progress::on_terminal() } else { Progress::none() };
     let form = if order.json || order.flows || !on_terminal { Form::Json } else { Form::Lines };
     let watched = on_terminal || order.speed != Speed::Max;
-    let interface = Interface { name: INTERFACE.to_owned(), index: engine::INTERFACE, networks: vec![] };
+    let interface = Interface {
+        name: INTERFACE.to_owned(),
+        index: engine::INTERFACE,
+        link: Link::Ethernet,
+        networks: vec![],
+    };
     let sensor = ecs::Sensor::new(&[interface], !config.lacks_networks());
     let output =
         ReplayOutput::new(form, io::stdout(), sensor, watched, progress.clone()).keeping_terms_in(store);
@@ -239,8 +245,8 @@ fn play(path: &Path, player: &mut Player, monitor: &Monitor) -> Result<Ended> {
 fn log_summary(played: &Played, files: usize) {
     info!("{}", played.statistics);
     let Counted { frames, left_out, unknown_link, .. } = played.read;
-    if let Some(link) = unknown_link {
-        warn!("frames of link type {} are not read: Ethernet, raw IP, loopback and Linux cooked are", link.0);
+    if let Some(unread) = unknown_link {
+        warn!("frames of link type {} are not read: {} are", unread.0, link::READ);
     }
     let core = &played.statistics.core;
     let only_counted = match core.held_back {

@@ -167,6 +167,9 @@ impl Output for ReplayOutput {
         Box::new(|_| {})
     }
 
+    /// A replay has one interface.
+    fn interface(&mut self, _index: u32, _name: &str) {}
+
     fn keeps_state(&self) -> bool {
         false
     }

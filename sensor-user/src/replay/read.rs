@@ -56,13 +56,8 @@ impl Counted {
             return None;
         }
         let why = self.unknown_link.map_or_else(
-            || "they are too short, or not IP".to_owned(),
-            |link| {
-                format!(
-                    "their link type is {}. Record them as Ethernet, raw IP, loopback or Linux cooked",
-                    link.0
-                )
-            },
+            || "they are too short, or not of IP".to_owned(),
+            |unread| format!("their link type is {}. The sensor reads {}", unread.0, link::READ),
         );
         Some(format!("none of its {} frames can be read, so it was not analysed: {why}", self.frames))
     }

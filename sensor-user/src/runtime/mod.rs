@@ -7,5 +7,5 @@ mod supervisor;
 
 pub use self::{
     lease::{Lease, READER_LIMIT},
-    supervisor::{Ended, Supervisor},
+    supervisor::{Ended, Spawner, Supervisor},
 };

@@ -30,6 +30,10 @@ pub struct Supervisor {
     ended: mpsc::Receiver<Ended>,
 }
 
+/// Starts optional threads, at any time.
+#[derive(Clone, Debug)]
+pub struct Spawner(Reporter);
+
 /// Reports the end of a thread to the supervisor.
 #[derive(Clone, Debug)]
 struct Reporter(mpsc::Sender<Ended>);
@@ -59,21 +63,10 @@ impl Supervisor {
         })
     }
 
-    /// Starts an optional thread: it may end, and logs why. Only a panic, which is a defect, is reported.
-    ///
-    /// # Errors
-    /// If no thread can be started.
-    pub fn spawn_optional(
-        &self,
-        name: &str,
-        work: impl FnOnce() + Send + 'static,
-    ) -> std::io::Result<JoinHandle<()>> {
-        let (reporter, named) = (Reporter(self.sender.clone()), name.to_owned());
-        thread::Builder::new().name(name.to_owned()).spawn(move || {
-            if let Err(panic) = caught(work) {
-                reporter.report(named, panic);
-            }
-        })
+    /// What starts optional threads.
+    #[must_use]
+    pub fn spawner(&self) -> Spawner {
+        Spawner(Reporter(self.sender.clone()))
     }
 
     /// The next thread that ended.
@@ -83,6 +76,21 @@ impl Supervisor {
             // This holds a sender itself, so the channel never closes.
             None => std::future::pending().await,
         }
+    }
+}
+
+impl Spawner {
+    /// Starts an optional thread: it may end, and logs why. Only a panic, which is a defect, is reported.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+        let (reporter, named) = (self.0.clone(), name.to_owned());
+        thread::Builder::new().name(name.to_owned()).spawn(move || {
+            if let Err(panic) = caught(work) {
+                reporter.report(named, panic);
+            }
+        })
     }
 }
 
@@ -130,8 +138,8 @@ mod tests {
     #[tokio::test]
     async fn reports_an_optional_thread_for_a_panic_alone() {
         let mut supervisor = Supervisor::default();
-        supervisor.spawn_optional("first", || {}).unwrap().join().unwrap();
-        supervisor.spawn_optional("second", || panic!("a defect")).unwrap().join().unwrap();
+        supervisor.spawner().spawn("first", || {}).unwrap().join().unwrap();
+        supervisor.spawner().spawn("second", || panic!("a defect")).unwrap().join().unwrap();
         assert_eq!(supervisor.ended().await.thread, "second");
     }
 

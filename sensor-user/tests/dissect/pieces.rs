@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use sensor_common::{
+    headers::Link,
     path::Arrival,
     payload::{MAX_PIECE_LEN, PieceKind},
     slot::{Hook, Side},
@@ -32,8 +33,14 @@ fn facts_from_pieces(path: &std::path::Path) -> BTreeMap<FlowId, Facts> {
     let mut engine = engine();
     let mut flows: BTreeMap<FlowId, (Dissector, [Stream; 2])> = BTreeMap::new();
     capture::frames(path, |frame| {
-        let frame_len = frame.bytes.len() as u32;
-        engine.frame(frame.bytes, Arrival { hook: Hook::XdpIngress, ifindex: 1, frame_len, vlan: 0 });
+        let arrival = Arrival {
+            hook: Hook::XdpIngress,
+            ifindex: 1,
+            link: Link::Ethernet,
+            frame_len: frame.bytes.len() as u32,
+            vlan: 0,
+        };
+        engine.frame(frame.bytes, arrival);
         for record in engine.take_records() {
             let Record::Piece(piece) = record::record(&record).unwrap() else { continue };
             let framing = match piece.kind {

@@ -1,9 +1,11 @@
 //! The compiled packet path, read from the loaded programs: nothing here measures time.
+#![expect(clippy::print_stdout, reason = "a run shows the sizes to whoever asks for them")]
 
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use aya::programs::Xdp;
+use sensor_common::settings::feature;
 use sensor_lab::{require_lab, skip};
 use sensor_user::{
     config::Config,
@@ -16,11 +18,13 @@ use sensor_user::{
 
 /// Most instructions of a program after translation by the kernel. More is no fault by itself, but should be a deliberate
 /// choice: unused code takes cache space, and verification time on old kernels.
-const BUDGETS: [(&str, u32); 4] = [
-    (program::XDP_FRAGS, 10_400),
-    (program::XDP_IN, 10_400),
-    (program::TC_IN, 10_600),
-    (program::TC_OUT, 10_600),
+const BUDGETS: [(&str, u32); 6] = [
+    (program::XDP_FRAGS, 12_400),
+    (program::XDP_IN, 12_200),
+    (program::TC_IN, 12_500),
+    (program::TC_OUT, 12_500),
+    (program::TC_IP_IN, 9_000),
+    (program::TC_IP_OUT, 9_000),
 ];
 
 /// A program in the kernel.
@@ -29,11 +33,23 @@ struct Loaded {
     id: u32,
     instructions: u32,
     budget: u32,
+    /// Instructions that the verifier followed, if the kernel says (Linux 5.16).
+    verified: Option<u32>,
 }
 
+/// Most instructions that the verifier may follow; it gives up after a million.
+const MAX_VERIFIED: u32 = 900_000;
+
 fn loaded() -> Result<KernelProgram> {
+    loaded_with(0)
+}
+
+/// The programs with further [`feature`] bits.
+fn loaded_with(features: u32) -> Result<KernelProgram> {
     let clock = KernelClock::of_this_kernel().context("read the kernel's tick length")?.ticks();
-    KernelProgram::load(&plan::load_plan(&Config::default(), clock)).context("load the kernel program")
+    let mut plan = plan::load_plan(&Config::default(), clock);
+    plan.settings.features |= features;
+    KernelProgram::load(&plan).context("load the kernel program")
 }
 
 /// Every program that looks at packets, also the XDP program that only kernels without frames in several buffers are given
@@ -46,7 +62,8 @@ fn programs(kernel: &mut KernelProgram) -> Result<Vec<Loaded>> {
         };
         let info = info.with_context(|| format!("ask about {name}"))?;
         let bytes = info.size_translated().with_context(|| format!("ask for the size of {name}"))?;
-        Ok(Loaded { name, id: info.id(), instructions: bytes / 8, budget })
+        let verified = info.verified_instruction_count();
+        Ok(Loaded { name, id: info.id(), instructions: bytes / 8, budget, verified })
     };
     BUDGETS.into_iter().map(describe).collect()
 }
@@ -101,6 +118,9 @@ fn programs_keep_within_their_instruction_budget() {
 fn count_instructions() -> Result<()> {
     let mut kernel = loaded()?;
     let programs = programs(&mut kernel)?;
+    for Loaded { name, instructions, budget, .. } in &programs {
+        println!("{name}: {instructions} instructions of {budget}");
+    }
     let over: Vec<String> = programs
         .iter()
         .filter(|program| program.instructions > program.budget)
@@ -110,5 +130,30 @@ fn count_instructions() -> Result<()> {
         over.is_empty(),
         "more instructions than are allowed: {over:#?}; if all are needed, raise the budget"
     );
+    Ok(())
+}
+
+#[test]
+fn verifier_gives_up_on_no_program() {
+    require_lab!(Network);
+    count_verified().unwrap();
+}
+
+fn count_verified() -> Result<()> {
+    let kinds = [
+        (0, "by default"),
+        (feature::TUNNELS, "with tunnels"),
+        (feature::TUNNELS | feature::SHORT, "with tunnels, as before Linux 6.2"),
+    ];
+    for (features, kind) in kinds {
+        for Loaded { name, verified, .. } in programs(&mut loaded_with(features)?)? {
+            let Some(verified) = verified else {
+                skip("verifier_gives_up_on_no_program", "the kernel does not say what the verifier did");
+                return Ok(());
+            };
+            println!("{name} {kind}: {verified} instructions verified");
+            ensure!(verified <= MAX_VERIFIED, "{name} {kind}: the verifier followed {verified} instructions");
+        }
+    }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A network laboratory: throw-away network namespaces, the wires between them and real SMB programs inside them.
 //!
-//! What it gives: [`Topology`] (a client and a server on the two sides of a gateway), [`Namespace`] and
-//! [`Veth`] to build other shapes, [`Smbd`] and [`Smbclient`] for real sessions, [`Nmbd`] for names, [`PythonClient`]
+//! What it gives: [`Topology`] (a client and a server on the two sides of a gateway), [`Namespace`],
+//! [`Veth`] and [`TunCable`] to build other shapes, [`Smbd`] and [`Smbclient`] for real sessions, [`Nmbd`] for names, [`PythonClient`]
 //! [`Rclone`] and [`ImpacketServer`] for those of other implementations, [`Nmap`], [`Hydra`], [`Guesser`] and [`NtlmRelay`] for attacks,
 //! [`WebServer`] for other protocols, [`Process`] for programs
 //! under test, [`TcpListener`], [`UdpResponder`] and [`RawSocket`] for traffic that needs no daemon.
@@ -31,6 +31,7 @@ mod smbclient;
 mod smbd;
 mod spawner;
 mod topology;
+mod tun;
 mod veth;
 
 pub use cgroup::Cgroup;
@@ -52,4 +53,5 @@ pub use smbclient::{Outcome, Smbclient};
 pub use smbd::{PASSWORD, SHARE, Smbd, SmbdBuilder, USER};
 pub use spawner::spawn;
 pub use topology::{Topology, TopologyBuilder, address};
+pub use tun::{Tun, TunCable};
 pub use veth::{End, Veth};

@@ -1,15 +1,14 @@
-//! Frames on which the engines once disagreed, as text: a description, the options of their round, and each
-//! frame with its hook.
+//! Frames on which judges once disagreed, kept as text: what they were about, the options of their round, and each
+//! frame with its entry point.
 
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, bail};
-use sensor_common::slot::Hook;
-
 use super::options::Options;
+use crate::{kernel::Entry, twin::ENTRIES};
+use anyhow::{Context as _, Result, bail};
 
 /// Frames in a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,12 +17,12 @@ pub struct Fixture {
     pub about: String,
     /// How the engines are set up.
     pub options: Options,
-    /// The frames, each at its hook.
-    pub frames: Vec<(Hook, Vec<u8>)>,
+    /// The frames, each at its entry point.
+    pub frames: Vec<(Entry, Vec<u8>)>,
 }
 
-const HOOKS: [(Hook, &str); 3] =
-    [(Hook::XdpIngress, "xdp"), (Hook::TcIngress, "tc-in"), (Hook::TcEgress, "tc-out")];
+/// Names of [`ENTRIES`].
+const NAMES: [&str; ENTRIES.len()] = ["xdp", "tc-in", "tc-out", "tc-ip-in", "tc-ip-out"];
 
 impl Fixture {
     /// Reads a fixture as it is written by [`Display`](fmt::Display).
@@ -36,10 +35,12 @@ impl Fixture {
         let options = lines.next().and_then(|line| line.strip_prefix("options ")).context("no options")?;
         let mut frames = Vec::new();
         for line in lines.filter(|line| !line.is_empty()) {
-            let (name, hex) = line.split_once(' ').with_context(|| format!("no hook before {line}"))?;
-            let hook = HOOKS.iter().find(|(_, known)| *known == name);
-            let Some((hook, _)) = hook else { bail!("{name} is no hook") };
-            frames.push((*hook, bytes(hex).with_context(|| format!("read {hex}"))?));
+            let (name, hex) =
+                line.split_once(' ').with_context(|| format!("no entry point before {line}"))?;
+            let Some(number) = NAMES.iter().position(|known| *known == name) else {
+                bail!("{name} is no entry point")
+            };
+            frames.push((ENTRIES[number], bytes(hex).with_context(|| format!("read {hex}"))?));
         }
         Ok(Self { about: about.to_owned(), options: options.parse()?, frames })
     }
@@ -94,8 +95,8 @@ fn hex(bytes: &[u8]) -> String {
 impl fmt::Display for Fixture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "# {}\noptions {}", self.about, self.options)?;
-        for (hook, frame) in &self.frames {
-            let name = HOOKS.iter().find(|(known, _)| known == hook).map_or("", |(_, name)| name);
+        for (entry, frame) in &self.frames {
+            let name = ENTRIES.iter().position(|known| known == entry).map_or("", |number| NAMES[number]);
             writeln!(f, "{name} {}", hex(frame))?;
         }
         Ok(())
@@ -104,6 +105,8 @@ impl fmt::Display for Fixture {
 
 #[cfg(test)]
 mod tests {
+    use sensor_common::slot::Hook;
+
     use super::*;
 
     #[test]
@@ -112,12 +115,12 @@ mod tests {
             about: "a frame".into(),
             options: "tunnels slots=4".parse().unwrap(),
             frames: vec![
-                (Hook::XdpIngress, vec![0, 0xFF, 0x10]),
-                (Hook::TcEgress, [vec![1, 2], vec![3; 40], vec![4]].concat()),
+                (Hook::XdpIngress.into(), vec![0, 0xFF, 0x10]),
+                (Entry::ip(Hook::TcEgress), [vec![1, 2], vec![3; 40], vec![4]].concat()),
             ],
         };
         assert_eq!(Fixture::read(&fixture.to_string()).unwrap(), fixture);
-        assert!(fixture.to_string().ends_with("tc-out 0102 03*40 04\n"), "{fixture}");
+        assert!(fixture.to_string().ends_with("tc-ip-out 0102 03*40 04\n"), "{fixture}");
         assert!(Fixture::read("# a\noptions slots=1\nnowhere 00").is_err());
         assert!(Fixture::read("# a\noptions slots=1\nxdp 0x").is_err());
     }

@@ -7,8 +7,9 @@ use sensor_common::slot::{TCP, UDP, tcp};
 use super::{address, mutate, talk::Talks};
 use crate::{
     encapsulation::{
-        CHECKSUM, ENDS, ENDS_V6, ETHERNET, GENEVE, GRE, IPIP, IPV4, IPV6, IPV6_IN_IP, KEY, SEQUENCE, VXLAN,
-        datagram, geneve, gre, ip, vxlan,
+        CHECKSUM, ENDS, ENDS_V6, ERSPAN, ERSPAN_III, ETHERNET, GENEVE, GRE, IPIP, IPV4, IPV6, IPV6_IN_IP,
+        KEY, MPLS_IN_IP, SEQUENCE, VXLAN, VXLAN_GPE, datagram, erspan_ii, erspan_iii, geneve, gre, ip,
+        labels, vxlan, vxlan_gpe,
     },
     frame::{Frame, QINQ, QINQ_OLD, VLAN, extension},
     random::Xorshift,
@@ -89,10 +90,21 @@ fn structured(random: &mut Xorshift) -> Vec<u8> {
     } else if random.one_in(40) {
         frame = frame.ethertype(random.pick(&[IPV4, IPV6, 0x0806, 0x8847, 0x8848, 0x88E5, 0x0801]));
     }
+    if random.one_in(40) {
+        return labelled(random, &frame);
+    }
     if random.one_in(8) {
         frame = frame.padding(random.below(30));
     }
     if random.one_in(8) { tunnelled(random, &frame) } else { frame.build() }
+}
+
+/// The frame with MPLS labels between its link header and its packet.
+fn labelled(random: &mut Xorshift, frame: &Frame) -> Vec<u8> {
+    let packet = frame.packet();
+    let at = frame.build().len() - packet.len();
+    let link = &frame.clone().ethertype(random.pick(&[0x8847, 0x8848])).build()[..at];
+    [link, &labels(1 + random.below(5) as u8, &packet)].concat()
 }
 
 /// An IP packet between two ends.
@@ -198,7 +210,16 @@ fn tunnelled(random: &mut Xorshift, inner: &Frame) -> Vec<u8> {
         if packet.first().is_some_and(|first| first >> 4 == 6) { (IPV6_IN_IP, IPV6) } else { (IPIP, IPV4) };
     let flags = [CHECKSUM, KEY, SEQUENCE, 0x4000, 1].iter().filter(|_| random.one_in(4)).sum();
     let units = random.below(4) as u8;
-    let outer = match random.below(6) {
+    let outer = match random.below(11) {
+        6 => ip(ends, MPLS_IN_IP, &labels(1 + units * 2, &packet)),
+        7 => datagram(ends, VXLAN_GPE, &vxlan_gpe(random.below(6) as u8, &packet)),
+        8 => ip(ends, GRE, &gre(flags & !SEQUENCE, ERSPAN, &frame)),
+        9 => ip(ends, GRE, &gre(flags | SEQUENCE, ERSPAN, &erspan_ii(&frame))),
+        10 => {
+            let kind = random.pick(&[0, 0, 2, 3]);
+            let inner = if kind == 2 { &packet } else { &frame };
+            ip(ends, GRE, &gre(flags | SEQUENCE, ERSPAN_III, &erspan_iii(kind, random.one_in(2), inner)))
+        }
         0 => ip(ends, protocol, &packet),
         1 => ip(ends, GRE, &gre(flags, ethertype, &packet)),
         2 => ip(ends, GRE, &gre(flags, ETHERNET, &frame)),

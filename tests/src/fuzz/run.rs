@@ -3,7 +3,11 @@
 use std::{path::Path, time::Instant};
 
 use anyhow::{Context as _, Result};
-use sensor_user::{capture, replay::link};
+use sensor_common::headers::Link;
+use sensor_user::{
+    capture,
+    replay::link::{self, ETHERNET_LEN},
+};
 
 use super::{
     Generator, Tally,
@@ -11,7 +15,7 @@ use super::{
     options::Options,
     trial::{Given, Trial},
 };
-use crate::{random::Xorshift, replayed::captures_below, twin::HOOKS};
+use crate::{random::Xorshift, replayed::captures_below, twin::ENTRIES};
 
 /// Frames of a round: so few that no flow reaches the 2^31 bytes at which its counts are settled.
 const ROUND: u64 = 32_000;
@@ -77,18 +81,20 @@ fn round(
     Ok(trial.tally())
 }
 
-/// A frame at the hooks in turn. Long frames go to the hook that accepts them, or are cut.
+/// A frame at the entry points in turn. Long ones come to the hook that takes them, or are cut. Where there is no Ethernet
+/// header, the frame loses its own.
 fn given(number: u64, frame: Vec<u8>, options: &Options) -> Given {
     let mut frame = frame;
-    let hook = HOOKS[(number % HOOKS.len() as u64) as usize];
-    if frame.len() <= MAX_LINEAR_LEN {
-        return (hook, frame);
-    }
-    if options.frags {
-        return (HOOKS[0], frame);
+    let entry = ENTRIES[(number % ENTRIES.len() as u64) as usize];
+    if frame.len() > MAX_LINEAR_LEN && options.frags {
+        return (ENTRIES[0], frame);
     }
     frame.truncate(MAX_LINEAR_LEN);
-    (hook, frame)
+    // The kernel runs a program by hand on nothing shorter than an Ethernet header.
+    if entry.link == Link::Ip && frame.len() >= 2 * ETHERNET_LEN {
+        frame.drain(..ETHERNET_LEN);
+    }
+    (entry, frame)
 }
 
 /// The frames of all captures below a folder, as Ethernet frames; damaged captures count up to the damage.

@@ -7,8 +7,8 @@ use std::{collections::HashMap, fmt};
 use anyhow::{Context as _, Result, ensure};
 use sensor_common::{
     counter::Counter,
-    headers::NoPorts,
-    path::{Arrival, Verdict},
+    headers::{Link, NoPorts},
+    path::Verdict,
     settings::{Enforcement, MAX_LEASE},
     slot::{Hook, mark, tcp},
 };
@@ -22,13 +22,13 @@ use super::{
     oracle::{Account, Opinion, Oracle},
 };
 use crate::{
-    kernel::{Fate, TEST_RUN_IFINDEX},
+    kernel::{Entry, Fate, TEST_RUN_IFINDEX},
     records::timeless,
     twin::Twin,
 };
 
-/// A frame and its hook.
-pub type Given = (Hook, Vec<u8>);
+/// A frame and the entry point that it comes to.
+pub type Given = (Entry, Vec<u8>);
 
 /// A disagreement. It is reported with a fixture, to be kept once its cause is fixed.
 #[derive(Debug)]
@@ -122,18 +122,17 @@ impl Trial {
     }
 
     fn frame(&mut self, given: &Given) -> Result<()> {
-        let (hook, frame) = given;
-        // Socket buffers with the EtherType of IP need a whole IP header; XDP accepts every frame.
-        let hook = if self.twin.takes(*hook, frame) { *hook } else { Hook::XdpIngress };
-        let arrival = Arrival { hook, ifindex: TEST_RUN_IFINDEX, frame_len: frame.len() as u32, vlan: 0 };
-        let verdict = self.twin.host.frame(frame, arrival);
+        let (entry, frame) = given;
+        // Socket buffers have to hold an IP header where they say so; XDP takes every frame.
+        let entry = if self.twin.takes(*entry, frame) { *entry } else { Hook::XdpIngress.into() };
+        let verdict = self.twin.host.frame(frame, entry.arrival(frame));
         let records = self.twin.host.take_records();
         self.tally.host += 1;
         self.tally.foreign += u64::from(verdict == Verdict::Foreign);
-        self.consult(verdict, frame)?;
+        self.consult(verdict, frame, entry.link)?;
         let Some(kernel) = &mut self.twin.kernel else { return Ok(()) };
         self.tally.kernel += 1;
-        let fate = kernel.run(hook, frame, 1)?;
+        let fate = kernel.run(entry, frame, 1)?;
         ensure!(
             (fate == Fate::Dropped) == (verdict == Verdict::Dropped),
             "the host says {verdict:?}, and in the kernel it was {fate:?}"
@@ -151,9 +150,9 @@ impl Trial {
         Ok(())
     }
 
-    /// Asks the oracle, and follows the frame's flow on the host.
-    fn consult(&mut self, verdict: Verdict, frame: &[u8]) -> Result<()> {
-        let opinion = self.oracle.judge(frame);
+    /// Asks the oracle, and follows what the host did to the frame's flow.
+    fn consult(&mut self, verdict: Verdict, frame: &[u8], link: Link) -> Result<()> {
+        let opinion = self.oracle.judge(frame, link);
         match opinion {
             Opinion::Unsure(reason) => *self.tally.unsure.entry(reason).or_default() += 1,
             _ => self.tally.oracle += 1,
@@ -241,5 +240,6 @@ const fn counter_of(reason: NoPorts) -> Option<Counter> {
         NoPorts::EvasiveFragment => Some(Counter::EvasiveFragment),
         NoPorts::LongExtensionChain => Some(Counter::LongExtensionChain),
         NoPorts::UnknownLink => Some(Counter::UnknownLink),
+        NoPorts::UnknownTunnel => Some(Counter::UnknownTunnel),
     }
 }

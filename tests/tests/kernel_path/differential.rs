@@ -2,12 +2,13 @@
 
 use sensor_common::{
     counter::Counter,
+    headers::Link,
     payload::PieceKind,
     settings::MAX_LEASE,
     slot::{Hook, Side, tcp::ACK},
 };
 use sensor_tests::{
-    Frame, HOOKS, QINQ, Setup, Twin, VLAN, Xorshift,
+    ENTRIES, Entry, Frame, QINQ, Setup, Twin, VLAN, Xorshift,
     extension::{AUTHENTICATION, DESTINATION_OPTIONS, HOP_BY_HOP, ROUTING},
     fuzz::mutate,
     pieces,
@@ -16,8 +17,9 @@ use sensor_tests::{
 use crate::{
     any_port::message,
     encapsulation::{
-        CHECKSUM, ENDS, ENDS_V6, ETHERNET, GRE, IPIP, IPV4, IPV6, IPV6_IN_IP, KEY, SEQUENCE, datagram,
-        geneve, gre, ip, vxlan,
+        CHECKSUM, ENDS, ENDS_V6, ERSPAN, ERSPAN_III, ETHERNET, GRE, IPIP, IPV4, IPV6, IPV6_IN_IP, KEY,
+        MPLS_IN_IP, SEQUENCE, VXLAN_GPE, datagram, erspan_ii, erspan_iii, geneve, gre, ip, labels, vxlan,
+        vxlan_gpe,
     },
     expect::{syn, syn_v6},
     payload::{
@@ -66,6 +68,11 @@ fn corpus() -> Vec<Vec<u8>> {
         datagram(ENDS, GENEVE, &geneve(0, 0, IPV4, &packet)),
         datagram(ENDS, GENEVE, &geneve(0, 2, ETHERNET, &inner)),
         ip(ENDS, IPIP, &ip(ENDS, IPIP, &packet).packet()),
+        ip(ENDS, MPLS_IN_IP, &labels(3, &packet)),
+        datagram(ENDS, VXLAN_GPE, &vxlan_gpe(1, &packet)),
+        ip(ENDS, GRE, &gre(0, ERSPAN, &inner)),
+        ip(ENDS, GRE, &gre(SEQUENCE, ERSPAN, &erspan_ii(&inner))),
+        ip(ENDS_V6, GRE, &gre(SEQUENCE, ERSPAN_III, &erspan_iii(0, true, &tagged))),
         syn().pppoe(PPP_IPV4).payload(smb),
         syn_v6().tag(VLAN, 7).pppoe(PPP_IPV6).payload(smb),
         syn().pppoe(0xC021),
@@ -127,7 +134,7 @@ fn kernel_and_host_agree_on_mutated_frames() {
     let mut setup = Setup { slots_per_cpu: 16, ..Setup::default() };
     setup.config.kernel.tunnels = true;
     let mut twin = setup.twin(test).unwrap();
-    let met = run(&mut twin, &HOOKS, FRAMES);
+    let met = run(&mut twin, &ENTRIES, FRAMES);
     // A run that never leaves the first branch would prove nothing.
     let expected = [
         Counter::Kept,
@@ -160,7 +167,7 @@ fn xdp_program_for_linear_frames_agrees() {
     let test = "xdp_program_for_linear_frames_agrees";
     let mut setup = Setup { slots_per_cpu: 16, frags: false, ..Setup::default() };
     setup.config.kernel.tunnels = true;
-    let met = run(&mut setup.twin(test).unwrap(), &[Hook::XdpIngress], FRAMES / 4);
+    let met = run(&mut setup.twin(test).unwrap(), &[Hook::XdpIngress.into()], FRAMES / 4);
     assert!(met.reported.len() >= 100 && met.counted[Counter::Kept as usize] >= 100);
 }
 
@@ -170,7 +177,7 @@ fn programs_of_older_kernels_agree() {
     for frags in [true, false] {
         let mut setup = Setup { slots_per_cpu: 16, frags, short: true, ..Setup::default() };
         setup.config.kernel.tunnels = true;
-        let met = run(&mut setup.twin(test).unwrap(), &HOOKS, FRAMES / 4);
+        let met = run(&mut setup.twin(test).unwrap(), &ENTRIES, FRAMES / 4);
         assert!(met.reported.len() >= 100 && met.counted[Counter::Kept as usize] >= 100);
     }
 }
@@ -182,8 +189,9 @@ struct Met {
     reported: Vec<PieceKind>,
 }
 
-/// Gives both engines this many frames; from time to time enforcement is switched.
-fn run(twin: &mut Twin, hooks: &[Hook], frames: usize) -> Met {
+/// Gives both engines so many frames, without their Ethernet headers where none are expected; from time to time enforcement
+/// is switched.
+fn run(twin: &mut Twin, entries: &[Entry], frames: usize) -> Met {
     let mut random = Xorshift(0x5EED_0445);
     let (corpus, connections) = (corpus(), connections());
     let mut met = Met { counted: [0; Counter::COUNT], untouched: 0, reported: vec![] };
@@ -194,9 +202,10 @@ fn run(twin: &mut Twin, hooks: &[Hook], frames: usize) -> Met {
             switched.unwrap();
         }
         let frame = next(&mut random, if number % 2 == 0 { &corpus } else { &connections });
-        let effect = twin
-            .run(hooks[number % hooks.len()], &frame)
-            .unwrap_or_else(|error| panic!("frame {number}: {error:#}"));
+        let entry = entries[number % entries.len()];
+        let at = if entry.link == Link::Ip { frame.len().min(14) } else { 0 };
+        let effect =
+            twin.run(entry, &frame[at..]).unwrap_or_else(|error| panic!("frame {number}: {error:#}"));
         for (counter, by) in effect.changes() {
             met.counted[counter as usize] += by;
         }

@@ -2,6 +2,7 @@
 
 use sensor_common::{
     counter::Counter,
+    headers::Link,
     path::Arrival,
     slot::{Hook, Side},
 };
@@ -119,7 +120,13 @@ fn counts_packets_for_their_exemption() {
     let mut host = setup.host();
     let mut kernel = setup.kernel("counts_packets_for_their_exemption").unwrap();
     for (frame, times) in &frames {
-        let arrival = Arrival { hook: Hook::XdpIngress, ifindex: 1, frame_len: frame.len() as u32, vlan: 0 };
+        let arrival = Arrival {
+            hook: Hook::XdpIngress,
+            ifindex: 1,
+            link: Link::Ethernet,
+            frame_len: frame.len() as u32,
+            vlan: 0,
+        };
         for _ in 0..*times {
             let _ = host.frame(frame, arrival);
         }

@@ -1,4 +1,4 @@
-//! From the first byte to the ports: Ethernet, VLAN tags, IPv4 options; and frames that are not watched.
+//! From the first byte to the ports: Ethernet, VLAN tags, MPLS labels, IPv4 options; and what is none of ours.
 
 use sensor_common::{
     counter::Counter,
@@ -7,8 +7,11 @@ use sensor_common::{
 use sensor_tests::{Frame, Outcome, QINQ, QINQ_OLD, Setup, VLAN};
 use sensor_user::engine::host::HostEngine;
 
-use crate::expect::{
-    Flow, Row, SERVER, SERVER_V6, counted, foreign, hold, hold_bytes, kept_syn, kept_syn_v6, syn, syn_v6,
+use crate::{
+    encapsulation::{MPLS, labels},
+    expect::{
+        Flow, Row, SERVER, SERVER_V6, counted, foreign, hold, hold_bytes, kept_syn, kept_syn_v6, syn, syn_v6,
+    },
 };
 
 /// With the service port of TCP at the other end, a port is watched whatever the transport.
@@ -61,6 +64,7 @@ fn offloaded_tag_outranks_those_in_the_frame() {
     let arrival = sensor_common::path::Arrival {
         hook: sensor_common::slot::Hook::TcIngress,
         ifindex: 1,
+        link: sensor_common::headers::Link::Ethernet,
         frame_len: 58,
         vlan: 0x8000 | 77,
     };
@@ -127,15 +131,36 @@ fn ignores_every_other_ip_protocol() {
 }
 
 #[test]
-fn counts_mpls_and_a_third_tag_without_parsing_them() {
-    let labelled = |ethertype| syn().ethertype(ethertype);
-    hold(
-        "counts_mpls_and_a_third_tag_without_parsing_them",
-        &Setup::default(),
-        [
-            ("unicast", labelled(0x8847), counted(Counter::UnknownLink)),
-            ("upstream label", labelled(0x8848), counted(Counter::UnknownLink)),
-            ("three tags", syn().tag(QINQ, 1).tag(VLAN, 2).tag(VLAN, 3), counted(Counter::UnknownLink)),
-        ],
-    );
+fn counts_a_third_tag_without_parsing_it() {
+    let three = syn().tag(QINQ, 1).tag(VLAN, 2).tag(VLAN, 3);
+    let rows = [("three tags", three, counted(Counter::UnknownLink))];
+    hold("counts_a_third_tag_without_parsing_it", &Setup::default(), rows);
+}
+
+/// An Ethernet frame whose packet is behind so many labels.
+fn labelled(frame: &Frame, ethertype: u16, many: u8) -> Vec<u8> {
+    let at = frame.build().len() - frame.packet().len();
+    let link = &frame.clone().ethertype(ethertype).build()[..at];
+    [link, &labels(many, &frame.packet())].concat()
+}
+
+#[test]
+fn packet_behind_up_to_four_labels_is_kept() {
+    let mut rows = Vec::new();
+    for ethertype in [MPLS, 0x8848] {
+        for many in 1..=4 {
+            let name = |what: &str| format!("{what} behind {many} labels of {ethertype:#06x}");
+            rows.push((name("IPv4"), labelled(&syn(), ethertype, many), kept_syn(40).reported()));
+            rows.push((name("IPv6"), labelled(&syn_v6(), ethertype, many), kept_syn_v6(60).reported()));
+            let tagged = labelled(&syn().tag(VLAN, 7), ethertype, many);
+            rows.push((name("tagged"), tagged, kept_syn(40).vlan(7).reported()));
+        }
+        let five = labelled(&syn(), ethertype, 5);
+        rows.push(("a fifth label".to_owned(), five, counted(Counter::UnknownLink)));
+    }
+    // RFC 4385 3: a pseudowire begins with a control word, whose first nibble is 0.
+    let mut pseudowire = labelled(&syn(), MPLS, 1);
+    pseudowire[18] = 0;
+    rows.push(("a pseudowire".to_owned(), pseudowire, counted(Counter::UnknownLink)));
+    hold_bytes("packet_behind_up_to_four_labels_is_kept", &Setup::default(), rows);
 }

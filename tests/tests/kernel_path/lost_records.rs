@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use sensor_common::{
     counter::Counter,
+    headers::Link,
     path::Arrival,
     slot::{Hook, RecordKind, tcp},
 };
@@ -39,7 +40,10 @@ fn every_record_is_on_the_ring_or_counted_as_lost() {
             let hook = HOOKS[usize::from(number) % 3];
             kernel.inject(hook, &frame, 1).unwrap();
             let frame_len = frame.len() as u32;
-            host.frame(&frame, Arrival { hook, ifindex: TEST_RUN_IFINDEX, frame_len, vlan: 0 });
+            host.frame(
+                &frame,
+                Arrival { hook, ifindex: TEST_RUN_IFINDEX, link: Link::Ethernet, frame_len, vlan: 0 },
+            );
             sent += 1;
         }
     }

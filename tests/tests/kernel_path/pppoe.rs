@@ -43,6 +43,26 @@ fn ignores_pppoe_payload_other_than_ip() {
     hold("ignores_pppoe_payload_other_than_ip", &Setup::default(), rows);
 }
 
+/// The frame with its PPP protocol in one byte (RFC 1661 6.5). The packet begins behind the protocol.
+fn compressed(frame: &Frame) -> Vec<u8> {
+    let mut bytes = frame.build();
+    let protocol = bytes.len() - frame.packet().len() - 2;
+    assert_eq!(bytes.remove(protocol), 0);
+    bytes
+}
+
+#[test]
+fn protocol_in_one_byte_is_read() {
+    let rows = [
+        ("IPv4", syn().pppoe(PPP_IPV4), kept_syn(40).reported()),
+        ("IPv6", syn_v6().tag(VLAN, 7).pppoe(PPP_IPV6), kept_syn_v6(60).vlan(7).reported()),
+        ("another port", Frame::tcp(CLIENT, "8.8.4.4:443").pppoe(PPP_IPV4), foreign()),
+        ("another protocol", syn().pppoe(0x0023), foreign()),
+    ];
+    let rows = rows.map(|(name, frame, outcome)| (name.to_owned(), compressed(&frame), outcome));
+    hold_bytes("protocol_in_one_byte_is_read", &Setup::default(), rows);
+}
+
 #[test]
 fn cut_pppoe_session_is_short_until_its_packet_is_readable() {
     let data = |frame: Frame| frame.flags(ACK).payload(&[1; 20]);

@@ -12,8 +12,9 @@ use sensor_tests::{Frame, Outcome, SMB2_MESSAGE, Setup, VLAN, extension::DESTINA
 
 use crate::{
     encapsulation::{
-        CHECKSUM, ENDS, ENDS_V6, ETHERNET, GRE, IPIP, IPV4, IPV6, IPV6_IN_IP, KEY, SEQUENCE, datagram,
-        geneve, gre, ip, vxlan,
+        CHECKSUM, ENDS, ENDS_V6, ERSPAN, ERSPAN_III, ETHERNET, GRE, IPIP, IPV4, IPV6, IPV6_IN_IP, KEY, MPLS,
+        MPLS_IN_IP, MPLS_IN_UDP, SEQUENCE, VXLAN_GPE, datagram, erspan_ii, erspan_iii, geneve, gre, ip,
+        labels, vxlan, vxlan_gpe,
     },
     expect::{
         CLIENT, Row, SERVER, counted, foreign, hold, hold_bytes, kept, kept_syn, kept_syn_v6, syn, syn_v6,
@@ -74,6 +75,40 @@ fn each_kind() -> Vec<(String, Frame, Outcome)> {
             row(format!("{name}: IPv4"), carry(IPV4, &v4), inner_v4());
             row(format!("{name}: IPv6"), carry(IPV6, &v6), inner_v6());
             row(format!("{name}: Ethernet"), carry(ETHERNET, &tagged), inner_v4());
+        }
+        row(format!("MPLS in {outer}"), ip(ends, MPLS_IN_IP, &labels(2, &v4)), inner_v4());
+        row(format!("MPLS in UDP in {outer}"), datagram(ends, MPLS_IN_UDP, &labels(1, &v6)), inner_v6());
+        row(format!("MPLS in GRE in {outer}"), ip(ends, GRE, &gre(KEY, MPLS, &labels(4, &v4))), inner_v4());
+        for (next, inner, outcome) in [
+            (1, &v4, inner_v4()),
+            (2, &v6, inner_v6()),
+            (3, &tagged, inner_v4()),
+            (5, &labels(3, &v6), inner_v6()),
+        ] {
+            let carried = vxlan_gpe(next, inner);
+            row(
+                format!("VXLAN-GPE of {next} in {outer}"),
+                datagram(ends, VXLAN_GPE, &carried),
+                outcome.clone(),
+            );
+            row(format!("VXLAN-GPE of {next} on VXLAN's port"), datagram(ends, VXLAN, &carried), outcome);
+        }
+        let erspan = |flags, kind, inner: &[u8]| ip(ends, GRE, &gre(flags, kind, inner));
+        row(format!("ERSPAN I in {outer}"), erspan(0, ERSPAN, &frame), inner_v4());
+        for flags in [SEQUENCE, KEY | SEQUENCE] {
+            let name = format!("{flags:#06x} in {outer}");
+            row(format!("ERSPAN II {name}"), erspan(flags, ERSPAN, &erspan_ii(&tagged)), inner_v4());
+            for with_platform in [false, true] {
+                let inner = erspan_iii(0, with_platform, &frame_v6);
+                row(format!("ERSPAN III {name}"), erspan(flags, ERSPAN_III, &inner), inner_v6());
+                row(
+                    format!("ERSPAN III by type II's number {name}"),
+                    erspan(flags, ERSPAN, &inner),
+                    inner_v6(),
+                );
+                let inner = erspan_iii(2, with_platform, &v4);
+                row(format!("ERSPAN III of IP {name}"), erspan(flags, ERSPAN_III, &inner), inner_v4());
+            }
         }
     }
     rows
@@ -164,22 +199,41 @@ fn parses_only_one_level_of_tunnel() {
 }
 
 #[test]
-fn does_not_parse_what_only_resembles_a_tunnel() {
+fn counts_tunnels_that_it_does_not_parse() {
     let v4 = syn().packet();
     let carry = |flags, kind| ip(ENDS, GRE, &gre(flags, kind, &v4));
     let in_geneve = |version, kind| datagram(ENDS, GENEVE, &geneve(version, 0, kind, &v4));
-    let rows: [Row; 14] = [
-        ("GRE version 1 (PPTP)", carry(0x2001, 0x880B), foreign()),
-        ("GRE version 1 that says IPv4", carry(1, IPV4), foreign()),
-        ("GRE version 4", carry(4, IPV4), foreign()),
-        ("GRE with source routes", carry(0x4000, IPV4), foreign()),
-        ("GRE with all and source routes", carry(0xF000, IPV4), foreign()),
-        ("GRE of PPP", carry(0, 0x880B), foreign()),
-        ("GRE of IPv6 that is IPv4", carry(0, IPV6), foreign()),
-        ("GENEVE version 1", in_geneve(1, IPV4), foreign()),
-        ("GENEVE version 2", in_geneve(2, IPV4), foreign()),
-        ("GENEVE version 3", in_geneve(3, IPV4), foreign()),
-        ("GENEVE of ARP", in_geneve(0, 0x0806), foreign()),
+    let unknown = || counted(Counter::UnknownTunnel);
+    let rows: [Row; 17] = [
+        ("GRE version 1 (PPTP)", carry(0x2001, 0x880B), unknown()),
+        ("GRE version 1 that says IPv4", carry(1, IPV4), unknown()),
+        ("GRE version 4", carry(4, IPV4), unknown()),
+        ("GRE with source routes", carry(0x4000, IPV4), unknown()),
+        ("GRE with all and source routes", carry(0xF000, IPV4), unknown()),
+        ("GRE of PPP", carry(0, 0x880B), unknown()),
+        ("GENEVE version 1", in_geneve(1, IPV4), unknown()),
+        ("GENEVE version 2", in_geneve(2, IPV4), unknown()),
+        ("GENEVE version 3", in_geneve(3, IPV4), unknown()),
+        ("GENEVE of ARP", in_geneve(0, 0x0806), unknown()),
+        ("VXLAN-GPE of NSH", datagram(ENDS, VXLAN_GPE, &vxlan_gpe(4, &v4)), unknown()),
+        ("VXLAN-GPE of nothing known", datagram(ENDS, VXLAN_GPE, &vxlan_gpe(0, &v4)), unknown()),
+        ("ERSPAN of version 3", ip(ENDS, GRE, &gre(SEQUENCE, ERSPAN, &[0x30; 40])), unknown()),
+        ("ERSPAN III of version 0", ip(ENDS, GRE, &gre(SEQUENCE, ERSPAN_III, &[0; 40])), unknown()),
+        (
+            "ERSPAN III of 802.11",
+            ip(ENDS, GRE, &gre(SEQUENCE, ERSPAN_III, &erspan_iii(3, false, &v4))),
+            unknown(),
+        ),
+        ("a fifth label", ip(ENDS, MPLS_IN_IP, &labels(5, &v4)), counted(Counter::UnknownLink)),
+        ("a pseudowire", ip(ENDS, MPLS_IN_IP, &labels(1, &[0; 40])), counted(Counter::UnknownLink)),
+    ];
+    hold("counts_tunnels_that_it_does_not_parse", &watched(), rows);
+}
+
+#[test]
+fn does_not_parse_what_only_resembles_a_tunnel() {
+    let rows: [Row; 4] = [
+        ("GRE of IPv6 that is IPv4", ip(ENDS, GRE, &gre(0, IPV6, &syn().packet())), foreign()),
         (
             "from VXLAN's port and to another",
             Frame::udp("1.1.1.1:4789", "9.9.9.9:40000").payload(&vxlan(&syn().build())),
@@ -209,6 +263,12 @@ fn tunnel_cut_at_any_length_is_short_until_readable() {
         ("VXLAN in IPv6", datagram(ENDS_V6, VXLAN, &vxlan(&tagged))),
         ("GENEVE", datagram(ENDS, GENEVE, &geneve(0, 3, IPV4, &packet))),
         ("GENEVE of Ethernet", datagram(ENDS_V6, GENEVE, &geneve(0, 0, ETHERNET, &tagged))),
+        ("VXLAN-GPE", datagram(ENDS, VXLAN_GPE, &vxlan_gpe(1, &packet))),
+        ("ERSPAN I", ip(ENDS, GRE, &gre(0, ERSPAN, &tagged))),
+        ("ERSPAN II", ip(ENDS, GRE, &gre(SEQUENCE, ERSPAN, &erspan_ii(&tagged)))),
+        ("ERSPAN III", ip(ENDS_V6, GRE, &gre(SEQUENCE, ERSPAN_III, &erspan_iii(0, true, &tagged)))),
+        ("ERSPAN III of IP", ip(ENDS, GRE, &gre(SEQUENCE, ERSPAN_III, &erspan_iii(2, false, &packet)))),
+        ("MPLS", ip(ENDS, MPLS_IN_IP, &labels(4, &packet))),
     ];
     let mut rows = Vec::new();
     for (name, tunnel) in tunnels {

@@ -46,10 +46,22 @@ fn byte_orders_and_resolutions_make_no_difference() {
     }
 }
 
+/// Link types other than Ethernet that carry both versions of IP.
+const OTHER_LINKS: [u16; 8] = [
+    link::RAW,
+    link::NULL,
+    link::LOOP,
+    link::LINUX_SLL,
+    link::LINUX_SLL2,
+    link::PPP,
+    link::PPP_HDLC,
+    link::PPPOE,
+];
+
 #[test]
 fn link_types_make_no_difference() {
     let (session, expected) = (session(), expected());
-    for link in [link::RAW, link::IPV4, link::NULL, link::LOOP, link::LINUX_SLL, link::LINUX_SLL2] {
+    for link in OTHER_LINKS.into_iter().chain([link::IPV4]) {
         tells_the_same(&format!("link type {link}"), &session.pcap(Order::Little, false, link), &expected);
     }
 }
@@ -60,7 +72,7 @@ fn link_types_make_no_difference_to_ipv6() {
     let session = Recording::of(&path).unwrap();
     let expected = documents(&replay(&[path.to_str().unwrap()]));
     assert!(expected.len() >= 3, "{expected:#?}");
-    for link in [link::RAW, link::IPV6, link::NULL, link::LOOP, link::LINUX_SLL, link::LINUX_SLL2] {
+    for link in OTHER_LINKS.into_iter().chain([link::IPV6]) {
         tells_the_same(&format!("link type {link}"), &session.pcap(Order::Big, true, link), &expected);
     }
 }

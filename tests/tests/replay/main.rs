@@ -7,6 +7,7 @@ mod forms;
 mod live;
 mod options;
 mod report;
+mod tunnels;
 
 use std::{
     fs,

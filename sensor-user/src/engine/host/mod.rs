@@ -13,6 +13,7 @@ use std::{
 use sensor_common::{
     counter::Counter,
     fast_path::{FastPath, fast_path, plain_ipv4, plain_ipv6},
+    headers::Link,
     path::{Arrival, Verdict, capture, count_unjudged, process, process_plain},
     payload,
     prefix::CELLS,
@@ -83,7 +84,11 @@ impl HostEngine {
 
     /// Processes one frame.
     pub fn frame(&mut self, bytes: &[u8], arrival: Arrival) -> Verdict {
-        let plain = match fast_path(self, bytes, |length| arrival.frame_len < length) {
+        let fast = match arrival.link {
+            Link::Ethernet => fast_path(self, bytes, |length| arrival.frame_len < length),
+            Link::Ip => FastPath::Unsure,
+        };
+        let plain = match fast {
             FastPath::Foreign => return Verdict::Foreign,
             FastPath::PlainIpv4(server, service) => {
                 plain_ipv4(bytes, arrival.vlan).map(|ports| (ports, (server, service)))

@@ -1,5 +1,6 @@
 use etherparse::PacketBuilder;
 use pcap_parser::{Block, PcapBlockOwned, PcapError, create_reader};
+use sensor_common::headers::Link;
 
 use super::*;
 
@@ -28,7 +29,9 @@ fn ends() -> FiveTuple {
 }
 
 fn recorder(bounds: Bounds) -> Recorder<Vec<u8>> {
-    Recorder::new(vec![], 0, &["lan0".into()], 512, bounds).unwrap()
+    let interface = |name: &str, index, link| Interface { name: name.into(), index, link, networks: vec![] };
+    let interfaces = [interface("lan0", 2, Link::Ethernet), interface("tun0", 3, Link::Ip)];
+    Recorder::new(vec![], 0, &interfaces, 512, bounds).unwrap()
 }
 
 /// Times and comments of the packets in a file.
@@ -51,6 +54,44 @@ fn read(bytes: &[u8]) -> Vec<(u64, String)> {
             Err(error) => panic!("{error}"),
         }
     }
+}
+
+#[test]
+fn packets_of_an_interface_that_appears_later_are_kept() {
+    let mut recorder = recorder(BOUNDS);
+    let late = Packet { interface: 2, ..packet(1, CLIENT, SERVER) };
+    recorder.packet(late.clone()).unwrap();
+    let interface = Interface { name: "lan1".into(), index: 9, link: Link::Ethernet, networks: vec![] };
+    recorder.interface(&interface).unwrap();
+    recorder.packet(Packet { at: 2, ..late }).unwrap();
+    recorder.alerted(&ends(), "A", "r", 3).unwrap();
+    let packets = read(&recorder.out);
+    assert_eq!(packets.len(), 1, "there was no such interface before: {packets:?}");
+    assert_eq!(packets[0].0, 2);
+}
+
+#[test]
+fn packets_without_an_ethernet_header_are_kept_under_their_own_link_type() {
+    let mut recorder = recorder(BOUNDS);
+    let mut bare = packet(1, CLIENT, SERVER);
+    bare.interface = 1;
+    bare.bytes = bare.bytes[14..].into();
+    recorder.packet(bare.clone()).unwrap();
+    // The same bytes are no packet of this flow where an Ethernet header is expected.
+    recorder.packet(Packet { interface: 0, at: 2, ..bare }).unwrap();
+    recorder.alerted(&ends(), "A", "r", 3).unwrap();
+    assert_eq!(recorder.written(), 1);
+    let mut links = Vec::new();
+    let mut frames = Vec::new();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &recorder.out).unwrap();
+    crate::capture::frames(file.path(), |frame| {
+        links.push(frame.link);
+        frames.push(frame.bytes.to_vec());
+    })
+    .unwrap();
+    assert_eq!(links, [Linktype::RAW]);
+    assert_eq!(frames[0][0], 0x45);
 }
 
 #[test]

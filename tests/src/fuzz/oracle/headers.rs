@@ -8,10 +8,10 @@ use etherparse::{
     err::{ipv4, ipv6, tcp},
     ip_number,
 };
-use sensor_common::counter::Counter;
+use sensor_common::{counter::Counter, headers::Link};
 
 use super::Opinion;
-use crate::encapsulation::{GENEVE, VXLAN};
+use crate::encapsulation::{GENEVE, MPLS_IN_UDP, VXLAN, VXLAN_GPE};
 
 /// EtherTypes (IANA): IP, tags of IEEE 802.1Q and 802.1ad and their predecessor, PPPoE (RFC 2516), MPLS (RFC 3032).
 const IPV4: u16 = 0x0800;
@@ -20,13 +20,15 @@ const TAGS: [u16; 3] = [0x8100, 0x88A8, 0x9100];
 const PPPOE_SESSION: u16 = 0x8864;
 const MPLS: [u16; 2] = [0x8847, 0x8848];
 
-/// Tags and extension headers that are walked; more are counted.
+/// Tags, labels and extension headers that are walked; more are counted.
 const MAX_TAGS: usize = 2;
+const MAX_LABELS: usize = 4;
 const MAX_EXTENSIONS: usize = 7;
 
 /// Bytes of a TCP header up to its flags and window; a first fragment with fewer hides what the packet is (RFC 1858 3).
 const TELLING_TCP: usize = 16;
 
+const SHORT: Opinion = Opinion::Unjudged(Counter::ShortFrame);
 const CUT: Opinion = Opinion::Unsure("a cut network header");
 const TUNNEL: Opinion = Opinion::Unsure("a tunnel");
 
@@ -73,27 +75,31 @@ struct Network<'a> {
     transport: &'a [u8],
 }
 
-/// Reads a frame up to its ports and the bytes after them.
-pub(super) fn packet(frame: &[u8], tunnels: bool) -> Result<Packet<'_>, Opinion> {
-    let (ethertype, rest, vlan) = link(frame)?;
+/// Reads a frame up to its ports and what is behind them.
+pub(super) fn packet(frame: &[u8], link: Link, tunnels: bool) -> Result<Packet<'_>, Opinion> {
+    let (ethertype, rest, vlan) = match link {
+        Link::Ethernet => ethernet(frame)?,
+        Link::Ip => (by_version(frame)?, frame, None),
+    };
+    let (ethertype, rest) = if MPLS.contains(&ethertype) { labelled(rest)? } else { (ethertype, rest) };
     let network = match ethertype {
         IPV4 => v4(rest)?,
         IPV6 => v6(rest)?,
         PPPOE_SESSION => return Err(Opinion::Unsure("PPPoE")),
-        other if TAGS.contains(&other) || MPLS.contains(&other) => {
-            return Err(Opinion::Unjudged(Counter::UnknownLink));
-        }
+        other if TAGS.contains(&other) => return Err(Opinion::Unjudged(Counter::UnknownLink)),
         _ => return Err(Opinion::Foreign),
     };
     let transport = match network.protocol {
         ip_number::TCP => Transport::Tcp,
         ip_number::UDP => Transport::Udp,
-        ip_number::IPV4 | ip_number::IPV6 | ip_number::GRE if tunnels => return Err(TUNNEL),
+        ip_number::IPV4 | ip_number::IPV6 | ip_number::GRE | ip_number::MPLS_IN_IP if tunnels => {
+            return Err(TUNNEL);
+        }
         _ => return Err(Opinion::Foreign),
     };
     let [a, b, c, d, ..] = *network.transport else { return Err(Opinion::Unjudged(Counter::ShortFrame)) };
     let ports = [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])];
-    if tunnels && transport == Transport::Udp && [VXLAN, GENEVE].contains(&ports[1]) {
+    if tunnels && transport == Transport::Udp && [VXLAN, VXLAN_GPE, GENEVE, MPLS_IN_UDP].contains(&ports[1]) {
         return Err(TUNNEL);
     }
     let ip_len = if network.len == 0 { rest.len() } else { network.len };
@@ -109,9 +115,8 @@ pub(super) fn packet(frame: &[u8], tunnels: bool) -> Result<Packet<'_>, Opinion>
     })
 }
 
-/// The EtherType after the link's headers, the rest of the frame, and the outer VLAN.
-fn link(frame: &[u8]) -> Result<(u16, &[u8], Option<u16>), Opinion> {
-    const SHORT: Opinion = Opinion::Unjudged(Counter::ShortFrame);
+/// The EtherType of what is behind the link's headers, what there is of it, and the outer VLAN.
+fn ethernet(frame: &[u8]) -> Result<(u16, &[u8], Option<u16>), Opinion> {
     let ethernet = Ethernet2HeaderSlice::from_slice(frame).map_err(|_| SHORT)?;
     let (mut ethertype, mut rest) = (ethernet.ether_type().0, &frame[ethernet.slice().len()..]);
     let mut vlan = None;
@@ -123,6 +128,29 @@ fn link(frame: &[u8]) -> Result<(u16, &[u8], Option<u16>), Opinion> {
         }
     }
     Ok((ethertype, rest, vlan))
+}
+
+/// RFC 3032 2.1: the packet behind a stack of labels; bit 0 of a label's third byte says that it is the last.
+fn labelled(stack: &[u8]) -> Result<(u16, &[u8]), Opinion> {
+    let mut rest = stack;
+    for _ in 0..MAX_LABELS {
+        let [_, _, third, _, behind @ ..] = rest else { return Err(SHORT) };
+        if third & 1 == 1 {
+            return Ok((by_version(behind)?, behind));
+        }
+        rest = behind;
+    }
+    Err(Opinion::Unjudged(Counter::UnknownLink))
+}
+
+/// The EtherType of an IP packet that has only its version to say what it is.
+fn by_version(packet: &[u8]) -> Result<u16, Opinion> {
+    let [version, _, ..] = packet else { return Err(SHORT) };
+    match version >> 4 {
+        4 => Ok(IPV4),
+        6 => Ok(IPV6),
+        _ => Err(Opinion::Unjudged(Counter::UnknownLink)),
+    }
 }
 
 /// RFC 791.

@@ -14,6 +14,7 @@ use std::{collections::HashSet, net::SocketAddr};
 
 use sensor_common::{
     counter::Counter,
+    headers::Link,
     slot::{Side, TCP, tcp},
 };
 use sensor_user::config::{Config, Service, ServicePorts};
@@ -25,9 +26,9 @@ use self::{
     places::{Place, Places},
 };
 
-/// Shortest frame in which SMB is looked for on unwatched ports: Ethernet, IPv4, TCP, session header, and
-/// the header of SMB 1 (MS-CIFS 2.2.3.1).
-const SHORTEST_MESSAGE: usize = 14 + 20 + 20 + 4 + 32;
+/// Shortest packet in which SMB is looked for on ports that nothing is known of: IPv4, TCP, session header, and the header
+/// of SMB 1 (MS-CIFS 2.2.3.1). An Ethernet frame has 14 bytes more.
+const SHORTEST_MESSAGE: usize = 20 + 20 + 4 + 32;
 
 /// The expected outcome of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,8 +108,8 @@ impl Oracle {
 
     /// The expected outcome of a frame.
     #[must_use]
-    pub fn judge(&self, frame: &[u8]) -> Opinion {
-        let packet = match headers::packet(frame, self.tunnels) {
+    pub fn judge(&self, frame: &[u8], link: Link) -> Opinion {
+        let packet = match headers::packet(frame, link, self.tunnels) {
             Ok(packet) => packet,
             Err(opinion) => return opinion,
         };
@@ -123,7 +124,7 @@ impl Oracle {
         if [packet.source, packet.destination].iter().any(|end| self.suspected.contains(&end.port())) {
             return Opinion::Unsure("a port under suspicion");
         }
-        self.by_content(&packet, frame.len())
+        self.by_content(&packet, frame.len(), link)
     }
 
     /// A packet on a watched port, from and to these services.
@@ -159,11 +160,12 @@ impl Oracle {
         Opinion::Kept(Account { dropped: self.enforcing && tcp && asks && forbidden && !covered, ..account })
     }
 
-    /// A TCP packet on unwatched ports.
-    fn by_content(&self, packet: &Packet<'_>, frame_len: usize) -> Opinion {
+    /// A TCP packet on ports that nothing is known of.
+    fn by_content(&self, packet: &Packet<'_>, frame_len: usize, link: Link) -> Opinion {
+        let shortest = SHORTEST_MESSAGE + if link == Link::Ethernet { 14 } else { 0 };
         let Some(segment) = packet.segment else { return Opinion::Foreign };
         let beginning = match segment.payload.get(..8) {
-            Some(beginning) if segment.payload_len >= 8 && frame_len >= SHORTEST_MESSAGE => beginning,
+            Some(beginning) if segment.payload_len >= 8 && frame_len >= shortest => beginning,
             _ => return Opinion::Foreign,
         };
         match beginning {

@@ -3,7 +3,7 @@ use crate::{Frame, QINQ, VLAN, extension::DESTINATION_OPTIONS, fuzz::options::Op
 
 fn judge(frame: &Frame) -> Opinion {
     let options: Options = "any-port enforcing slots=1".parse().unwrap();
-    Oracle::new(&options.setup().unwrap().config, true).judge(&frame.build())
+    Oracle::new(&options.setup().unwrap().config, true).judge(&frame.build(), Link::Ethernet)
 }
 
 fn kept(frame: &Frame) -> Account {
@@ -62,5 +62,5 @@ fn smb_is_recognised_by_its_first_bytes_until_its_port_is_marked() {
     let options: Options = "any-port slots=1".parse().unwrap();
     let mut oracle = Oracle::new(&options.setup().unwrap().config, false);
     oracle.kept(TCP, [50_000, 4445]);
-    assert!(matches!(oracle.judge(&elsewhere.build()), Opinion::Unsure(_)));
+    assert!(matches!(oracle.judge(&elsewhere.build(), Link::Ethernet), Opinion::Unsure(_)));
 }

@@ -2,6 +2,7 @@
 
 use sensor_common::{
     counter::Counter,
+    headers::Link,
     path::{Arrival, MAX_PIECES},
     slot::{Hook, Side::Local},
 };
@@ -77,7 +78,10 @@ fn counts_a_piece_as_lost_when_the_ring_is_full() {
         kernel.inject(Hook::XdpIngress, &message, 1).unwrap();
         let frame_len = message.len() as u32;
         let hook = Hook::XdpIngress;
-        host.frame(&message, Arrival { hook, ifindex: TEST_RUN_IFINDEX, frame_len, vlan: 0 });
+        host.frame(
+            &message,
+            Arrival { hook, ifindex: TEST_RUN_IFINDEX, link: Link::Ethernet, frame_len, vlan: 0 },
+        );
     }
     let due = pieces(&host.take_records()).unwrap().len() as u64;
     let read = pieces(&kernel.take_records()).unwrap().len() as u64;

@@ -166,7 +166,7 @@ fn play_all(twin: &mut Twin, hooks: &[Hook], courses: &[Course]) -> Vec<String> 
     let mut wrong = Vec::new();
     for (name, steps) in courses {
         for hook in hooks {
-            if !steps.iter().all(|step| twin.takes(*hook, &step.frame)) {
+            if !steps.iter().all(|step| twin.takes((*hook).into(), &step.frame)) {
                 continue;
             }
             if let Err(how) = play(twin, *hook, steps) {
