@@ -134,8 +134,14 @@ fn asked_of(random: &mut Xorshift, prefixes: &[Given]) -> IpAddr {
 
 /// Flags of all prefixes around an address, or around the IPv4 address inside it, one by one.
 fn flags(prefixes: &[Given], address: IpAddr) -> PrefixFlags {
+    // An address that embeds an IPv4 address is reserved if that one is, whatever covers the outer address.
+    let embeds = embedded(address).is_some();
+    let counts = |net: &IpNet, flags: PrefixFlags| {
+        let is_outer = embeds && matches!(net, IpNet::V6(_));
+        if is_outer { PrefixFlags(flags.0 & !PrefixFlags::RESERVED.0) } else { flags }
+    };
     let all = around(prefixes, address).into_iter();
-    all.fold(PrefixFlags::NONE, |flags, (_, more)| flags.union(more))
+    all.fold(PrefixFlags::NONE, |flags, (net, more)| flags.union(counts(&net, more)))
 }
 
 fn around(prefixes: &[Given], address: IpAddr) -> Vec<Given> {

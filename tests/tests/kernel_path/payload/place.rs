@@ -357,7 +357,10 @@ fn the_first_bytes_of_another_protocol_are_told_once() {
             assert_eq!(first, request[..64], "{hook:?}");
             assert_eq!((told.counted, told.unfollowed), (0, Unfollowed::default()), "{hook:?}");
             let late = Passage { from_the_start: false, ..USUAL };
-            assert!(late.send(twin, hook, &request, &[0..request.len()]).bytes.is_empty(), "{hook:?}");
+            assert!(
+                late.send(twin, hook, &request, std::slice::from_ref(&(0..request.len()))).bytes.is_empty(),
+                "{hook:?}"
+            );
         }
         vec![]
     });
