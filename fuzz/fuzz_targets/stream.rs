@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use sensor_dissect::{
     Framing,
-    stream::{MAX_HELD, Piece, Stream},
+    stream::{MAX_BUFFERED, Piece, Stream},
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -21,8 +21,8 @@ fuzz_target!(|bytes: &[u8]| {
             starts_message: flags & 1 != 0,
             last: flags & 4 != 0,
         });
-        assert!(given.iter().all(|joined| joined.bytes.len() <= MAX_HELD));
-        assert!(stream.held() <= MAX_HELD);
+        assert!(given.iter().all(|joined| joined.bytes.len() <= MAX_BUFFERED));
+        assert!(stream.held() <= MAX_BUFFERED);
         rest = &after[length..];
     }
     stream.finish();

@@ -2,7 +2,7 @@
 //!
 //! Every packet on a watched port is counted [`Seen`](Counter::Seen) and then exactly one of
 //! [`OUTCOMES`](Counter::OUTCOMES). Every record is counted as sent or lost, by kind. Frames without readable ports are
-//! counted in [`UNJUDGED`](Counter::UNJUDGED), outside the sum.
+//! counted in [`UNPARSED`](Counter::UNPARSED), outside the sum.
 
 macro_rules! counters {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
@@ -105,7 +105,7 @@ impl Counter {
     ];
 
     /// Packets that could not be tested for a port.
-    pub const UNJUDGED: &'static [Counter] = &[
+    pub const UNPARSED: &'static [Counter] = &[
         Counter::ShortFrame,
         Counter::Fragment,
         Counter::EvasiveFragment,
@@ -157,7 +157,7 @@ mod tests {
         for counter in Counter::ALL {
             let lists = [
                 Counter::OUTCOMES,
-                Counter::UNJUDGED,
+                Counter::UNPARSED,
                 Counter::LOST_RECORDS,
                 Counter::ENFORCEMENT,
                 &elsewhere,

@@ -14,10 +14,10 @@ use crate::{
 pub const MESSAGE_START_LEN: usize = 132;
 
 /// Most bytes of one message; longer ones are cut. Kerberos tickets with large authorisation data fit.
-pub const LONGEST: u32 = 8_192;
+pub const MAX_MESSAGE_LEN: u32 = 8_192;
 
 /// Most bytes of a datagram.
-pub const LONGEST_DATAGRAM: u32 = 512;
+pub const MAX_DATAGRAM_LEN: u32 = 512;
 
 /// Most bytes of the first payload of a side that does not begin with a message.
 pub const LONGEST_FIRST_PAYLOAD: u32 = 64;
@@ -185,7 +185,7 @@ impl PartialHeader {
     const fn of_smb2(&self, start: &MessageStart<'_>, whole: u32) -> u32 {
         let length = match u32::from_le_bytes(self.next) {
             0 => whole,
-            next => at_most(at_most(next, LONGEST - 4) + 4, whole),
+            next => at_most(at_most(next, MAX_MESSAGE_LEN - 4) + 4, whole),
         };
         let [command, high] = self.command;
         let reply = self.flags & SMB2_REPLY != 0;
@@ -289,7 +289,7 @@ pub const fn of_rpc(start: &MessageStart<'_>) -> u32 {
         Pdu::None | Pdu::Answer => 0,
         // C706 12.6.3.1: the PDU's length at byte 8.
         Pdu::Binding if start.holds(8, 2) => {
-            at_most(start.bytes[8] as u32 | (start.bytes[9] as u32) << 8, LONGEST)
+            at_most(start.bytes[8] as u32 | (start.bytes[9] as u32) << 8, MAX_MESSAGE_LEN)
         }
         Pdu::Binding => 0,
         Pdu::Request => RPC_REQUEST_HEADER,

@@ -181,14 +181,14 @@ pub const SESSION_REQUEST: u8 = 0x81;
 /// nothing about values read from here, so it follows one path and not one for every value.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-pub struct Room {
+pub struct PieceBuffer {
     /// The packet's payload, as input.
     pub content: Content,
     /// The piece.
     pub piece: Piece,
 }
 
-impl Room {
+impl PieceBuffer {
     /// An empty buffer.
     pub const EMPTY: Self =
         Self { content: Content::EMPTY, piece: Piece { head: PieceHead::EMPTY, bytes: [0; MAX_PIECE_LEN] } };

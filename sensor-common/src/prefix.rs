@@ -10,7 +10,7 @@ pub struct PrefixFlags(pub u64);
 pub const PAIRS: u32 = 28;
 
 /// Exemptions that the kernel counts one by one in each view. Number 0 counts all others together.
-pub const CELLS: u32 = 1_024;
+pub const EXEMPTION_COUNTERS: u32 = 1_024;
 
 const PAIR_BITS: u64 = (1 << PAIRS) - 1;
 
@@ -35,17 +35,23 @@ impl PrefixFlags {
     /// As a server, likewise.
     pub const MAYBE_EXEMPT_DESTINATION: Self = Self(1 << 6);
 
-    /// The same flags with the number of the exemption to count ([`CELLS`]), in place of the client's pairs: a client that is
+    /// The same flags with the number of the exemption to count ([`EXEMPTION_COUNTERS`]), in place of the client's pairs: a client that is
     /// [`EXEMPT_SOURCE`](Self::EXEMPT_SOURCE) needs no pair.
     #[must_use]
     pub const fn counted_as_source(self, counter: u32) -> Self {
-        Self(self.0 & !(PAIR_BITS << PAIR_CLIENT_SHIFT) | ((counter % CELLS) as u64) << PAIR_CLIENT_SHIFT)
+        Self(
+            self.0 & !(PAIR_BITS << PAIR_CLIENT_SHIFT)
+                | ((counter % EXEMPTION_COUNTERS) as u64) << PAIR_CLIENT_SHIFT,
+        )
     }
 
     /// The same for [`EXEMPT_DESTINATION`](Self::EXEMPT_DESTINATION) and the server's pairs.
     #[must_use]
     pub const fn counted_as_destination(self, counter: u32) -> Self {
-        Self(self.0 & !(PAIR_BITS << PAIR_SERVER_SHIFT) | ((counter % CELLS) as u64) << PAIR_SERVER_SHIFT)
+        Self(
+            self.0 & !(PAIR_BITS << PAIR_SERVER_SHIFT)
+                | ((counter % EXEMPTION_COUNTERS) as u64) << PAIR_SERVER_SHIFT,
+        )
     }
 
     /// The same flags as stored in a view: the numbers of view 1 follow those of view 0, so the packet path need not remember
@@ -53,7 +59,7 @@ impl PrefixFlags {
     #[must_use]
     pub const fn in_view(self, view: u32) -> Self {
         let mut flags = self.0;
-        let behind = (view * CELLS) as u64;
+        let behind = (view * EXEMPTION_COUNTERS) as u64;
         if self.contains(Self::EXEMPT_SOURCE) {
             flags += behind << PAIR_CLIENT_SHIFT;
         }
@@ -67,14 +73,14 @@ impl PrefixFlags {
     #[inline(always)]
     #[must_use]
     pub const fn source_counter(self) -> u32 {
-        (self.0 >> PAIR_CLIENT_SHIFT) as u32 % (2 * CELLS)
+        (self.0 >> PAIR_CLIENT_SHIFT) as u32 % (2 * EXEMPTION_COUNTERS)
     }
 
     /// The number that [`counted_as_destination`](Self::counted_as_destination) gave, in its view.
     #[inline(always)]
     #[must_use]
     pub const fn destination_counter(self) -> u32 {
-        (self.0 >> PAIR_SERVER_SHIFT) as u32 % (2 * CELLS)
+        (self.0 >> PAIR_SERVER_SHIFT) as u32 % (2 * EXEMPTION_COUNTERS)
     }
 
     /// The client of exempt pair number `pair`.

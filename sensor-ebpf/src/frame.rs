@@ -155,9 +155,9 @@ impl Context for *mut __sk_buff {
 /// The linear part of a packet whose bounds are read anew each time: a bound that is kept over a call would lose, in the
 /// compiler's hands, what the verifier knows it by.
 #[derive(Clone, Copy)]
-pub(crate) struct Afresh<C>(pub(crate) C);
+pub(crate) struct Reloaded<C>(pub(crate) C);
 
-impl<C: Context> Bytes for Afresh<C> {
+impl<C: Context> Bytes for Reloaded<C> {
     #[inline(always)]
     fn forget(&self, offset: usize) -> usize {
         forget_offset(offset)
@@ -201,7 +201,7 @@ impl<C> Bounds<C> for Linear {
     }
 }
 
-/// They are read each time, as in [`Afresh`].
+/// They are read each time, as in [`Reloaded`].
 #[derive(Clone, Copy)]
 pub(crate) struct EachTime;
 
@@ -216,7 +216,7 @@ impl<C: Context> Bounds<C> for EachTime {
 pub(crate) type Scattered<C> = Pieces<EachTime, C>;
 
 /// One whose bounds are held: for what is done with a packet in one go.
-pub(crate) type Held<C> = Pieces<Linear, C>;
+pub(crate) type Buffered<C> = Pieces<Linear, C>;
 
 impl<C: Context> Scattered<C> {
     /// The packet of a hook.
@@ -226,7 +226,7 @@ impl<C: Context> Scattered<C> {
     }
 }
 
-impl<C: Context> Held<C> {
+impl<C: Context> Buffered<C> {
     /// The packet of a hook.
     #[inline(always)]
     pub(crate) fn held(context: C) -> Self {

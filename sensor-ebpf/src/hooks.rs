@@ -12,7 +12,7 @@ use sensor_common::{
     fast_path::{FastPath, fast_path, plain_ipv4, plain_ipv6},
     headers::{Link, NoPorts, Ports, VLAN_PRESENT},
     path::{
-        Arrival, Environment as _, MAX_LOOKS, Verdict, capture, count_unjudged, parse, process_parsed,
+        Arrival, Environment as _, MAX_LOOKS, Verdict, capture, count_unparsed, parse, process_parsed,
         process_plain,
     },
     settings::{PortKind, feature},
@@ -20,7 +20,7 @@ use sensor_common::{
 };
 
 use crate::{
-    frame::{Afresh, Context, Linear, Pieces},
+    frame::{Context, Linear, Pieces, Reloaded},
     kernel::Kernel,
     scratch::{keep_found, kept_found},
 };
@@ -141,7 +141,7 @@ fn find_in(context: *mut xdp_md) -> Find {
 
 #[inline(never)]
 fn watch_in(context: *mut xdp_md) -> Then {
-    watched(Afresh(context), arrival_of(context))
+    watched(Reloaded(context), arrival_of(context))
 }
 
 #[inline(never)]
@@ -156,7 +156,7 @@ fn watch_in_scattered(context: *mut xdp_md) -> Then {
 
 #[inline(never)]
 fn capture_in(context: *mut xdp_md) -> Then {
-    captured(Afresh(context))
+    captured(Reloaded(context))
 }
 
 #[inline(never)]
@@ -333,9 +333,9 @@ fn found<B: Bytes + Copy>(frame: B, arrival: Arrival, last: bool) -> Find {
             keep_found(found);
             Find::Found
         }
-        Err(Verdict::Unjudged(NoPorts::Short)) if !last => Find::Short,
+        Err(Verdict::Unparsed(NoPorts::Short)) if !last => Find::Short,
         Err(verdict) => {
-            count_unjudged(&mut Kernel, verdict);
+            count_unparsed(&mut Kernel, verdict);
             Find::Done
         }
     }

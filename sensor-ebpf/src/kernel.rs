@@ -11,7 +11,7 @@ use sensor_common::{
     counter::Counter,
     headers::Address,
     path::{Environment, Watched},
-    payload::{MAX_PIECE_LEN, PIECE_HEAD_LEN, Piece, Room},
+    payload::{MAX_PIECE_LEN, PIECE_HEAD_LEN, Piece, PieceBuffer},
     prefix::PrefixFlags,
     settings::{PortKind, PortTable, Settings, feature, port},
     slot::{RecordKind, RecordV4, RecordV6, Slot, TCP},
@@ -20,8 +20,8 @@ use sensor_common::{
 
 use crate::{
     maps::{
-        BLOCKS_V6, CLOCK, COUNTERS, ENFORCEMENT, EXEMPTED, LEAVES_V4, OPAQUE_ZERO, PREFIXES_V4, PREFIXES_V6,
-        RECORDS, ROOM, SETTINGS, SLOTS, TABLES_V4, TCP_PORTS, TOPS_V6, UDP_PORTS, VIEW,
+        BLOCKS_V6, CLOCK, COUNTERS, ENFORCEMENT, EXEMPTED, LEAVES_V4, OPAQUE_ZERO, PIECE_BUFFER, PREFIXES_V4,
+        PREFIXES_V6, RECORDS, SETTINGS, SLOTS, TABLES_V4, TCP_PORTS, TOPS_V6, UDP_PORTS, VIEW,
     },
     scratch::{forget_offset, keep_ends},
 };
@@ -63,7 +63,7 @@ pub(crate) fn length_of<const MAX: usize>(length: u32) -> u32 {
 }
 
 /// Wakes the agent with the first record of a tick on this CPU and leaves it alone for the rest of it: the agent, once
-/// woken, looks by itself until a few ticks brought nothing. So a lone record is told at once, and a flood does not pay
+/// woken, looks by itself until a few ticks brought nothing. So a lone record is reported at once, and a flood does not pay
 /// for a wake-up each time.
 #[inline(always)]
 fn wake_up(now: u32) -> u64 {
@@ -82,7 +82,7 @@ fn wake_up(now: u32) -> u64 {
 /// Writes the record of an IPv4 flow, or the beginning of an IPv6 one, part by part: as a whole it would be made on the stack.
 ///
 /// # Safety
-/// There is room for a record.
+/// There is piece_buffer for a record.
 #[inline(always)]
 unsafe fn write_v4(record: *mut RecordV4, slot: &Slot, kind: RecordKind) {
     // SAFETY: the caller's promise.
@@ -95,7 +95,7 @@ unsafe fn write_v4(record: *mut RecordV4, slot: &Slot, kind: RecordKind) {
 
 impl Environment for Kernel {
     type Slot = &'static mut Slot;
-    type Room = &'static mut Room;
+    type PieceBuffer = &'static mut PieceBuffer;
     type Ends = &'static [Address; 2];
     type Replaced = RingBufEntry<[RecordV4; 2]>;
     type View = View;
@@ -251,7 +251,7 @@ impl Environment for Kernel {
     fn begin_replaced(&mut self, slot: &Slot) -> Option<RingBufEntry<[RecordV4; 2]>> {
         let mut record = RECORDS.reserve::<[RecordV4; 2]>(0)?;
         let settled: *mut RecordV4 = record.as_mut_ptr().cast();
-        // SAFETY: the record has room for two, and it is ours until it is submitted.
+        // SAFETY: the record has piece_buffer for two, and it is ours until it is submitted.
         unsafe { write_v4(settled, slot, RecordKind::Replaced) };
         Some(record)
     }
@@ -264,16 +264,16 @@ impl Environment for Kernel {
     }
 
     #[inline(always)]
-    fn room(&mut self) -> Option<&'static mut Room> {
-        let room = ROOM.get_ptr_mut(0)?;
+    fn piece_buffer(&mut self) -> Option<&'static mut PieceBuffer> {
+        let piece_buffer = PIECE_BUFFER.get_ptr_mut(0)?;
         // SAFETY: the value is this CPU's own, and a packet is done with it before the next one comes.
-        Some(unsafe { &mut *room })
+        Some(unsafe { &mut *piece_buffer })
     }
 
     #[inline(always)]
     fn emit_piece(&mut self, piece: &Piece) -> bool {
         let length = PIECE_HEAD_LEN + length_of::<MAX_PIECE_LEN>(u32::from(piece.head.captured)) as usize;
-        // SAFETY: a piece has room for the longest length there is.
+        // SAFETY: a piece has piece_buffer for the longest length there is.
         let bytes = unsafe { slice::from_raw_parts((&raw const *piece).cast::<u8>(), length) };
         RECORDS.output::<[u8]>(bytes, wake_up(self.now())).is_ok()
     }
@@ -294,8 +294,8 @@ impl Environment for Kernel {
     }
 
     #[inline(never)]
-    fn count_exempt(&mut self, cell: u32) {
-        if let Some(packets) = EXEMPTED.get_ptr_mut(cell) {
+    fn count_exempt(&mut self, counter: u32) {
+        if let Some(packets) = EXEMPTED.get_ptr_mut(counter) {
             // SAFETY: the value is this CPU's own.
             unsafe { *packets += 1 };
         }

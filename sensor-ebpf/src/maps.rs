@@ -10,8 +10,8 @@ use aya_ebpf::{
 };
 use sensor_common::{
     counter::Counter,
-    payload::Room,
-    prefix::CELLS,
+    payload::PieceBuffer,
+    prefix::EXEMPTION_COUNTERS,
     settings::{Enforcement, PORTS, PortTable, Settings},
     slot::Slot,
     topbits::{Leaf, TOP_ENTRIES, TableV4, TopsV6},
@@ -94,12 +94,12 @@ pub(crate) static COUNTERS: PerCpuArray<[u64; Counter::COUNT + 1]> = PerCpuArray
 
 /// Packets that were let be for an exemption, of each CPU, by view and number of the exemption in it.
 #[map]
-pub(crate) static EXEMPTED: PerCpuArray<u64> = PerCpuArray::with_max_entries(2 * CELLS, 0);
+pub(crate) static EXEMPTED: PerCpuArray<u64> = PerCpuArray::with_max_entries(2 * EXEMPTION_COUNTERS, 0);
 
 /// Records to the agent.
 #[map]
 pub(crate) static RECORDS: RingBuf = RingBuf::with_byte_size(4096, 0);
 
-/// Room for a piece of payload on its way to the ring.
+/// PieceBuffer for a piece of payload on its way to the ring.
 #[map]
-pub(crate) static ROOM: PerCpuArray<Room> = PerCpuArray::with_max_entries(1, 0);
+pub(crate) static PIECE_BUFFER: PerCpuArray<PieceBuffer> = PerCpuArray::with_max_entries(1, 0);

@@ -8,7 +8,7 @@ use std::{
 
 use ipnet::IpNet;
 use sensor_common::{
-    prefix::{CELLS, PAIRS, PrefixFlags},
+    prefix::{EXEMPTION_COUNTERS, PAIRS, PrefixFlags},
     settings::{Settings, feature},
 };
 
@@ -56,7 +56,11 @@ pub fn prefixes(config: &Config) -> PrefixSet {
 /// The exemptions with a counter in the kernel, in the order of their numbers, which begin with 1. Exemptions beyond the last
 /// number share number 0.
 pub fn counted(config: &Config) -> impl Iterator<Item = &Exemption> {
-    config.exemptions.iter().filter(|exemption| exemption.is_for_kernel()).take(CELLS as usize - 1)
+    config
+        .exemptions
+        .iter()
+        .filter(|exemption| exemption.is_for_kernel())
+        .take(EXEMPTION_COUNTERS as usize - 1)
 }
 
 /// Networks of one end, each with the number of the first exemption that names it.

@@ -71,8 +71,8 @@ impl fmt::Display for Statistics {
         let kept = kernel.get(Counter::Kept);
         let unaccounted = i64::try_from(kept).unwrap_or(i64::MAX) - self.flow_packets;
         write!(f, "; kept={kept} = accounted={} + unaccounted={unaccounted}", self.flow_packets)?;
-        f.write_str("; unjudged")?;
-        for counter in Counter::UNJUDGED {
+        f.write_str("; unparsed")?;
+        for counter in Counter::UNPARSED {
             write!(f, " {}={}", counter.name(), kernel.get(*counter))?;
         }
         write!(
@@ -165,7 +165,7 @@ mod tests {
         assert!(all.adds_up());
         let line = all.to_string();
         assert!(line.contains("seen=7 = kept=5 + lateral=2 + reserved=0"), "{line}");
-        for counter in Counter::OUTCOMES.iter().chain(Counter::UNJUDGED) {
+        for counter in Counter::OUTCOMES.iter().chain(Counter::UNPARSED) {
             assert!(line.contains(counter.name()), "{} is missing", counter.name());
         }
     }

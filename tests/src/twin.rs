@@ -260,7 +260,7 @@ fn outcome(effect: &Effect, hook: Hook) -> Result<Outcome> {
     let changes: Vec<_> = effect.changes().into_iter().filter(|(counter, _)| !beside(counter)).collect();
     match changes.as_slice() {
         [] => Ok(Outcome::Untouched),
-        [(counter, 1)] if Counter::UNJUDGED.contains(counter) => Ok(Outcome::Counted(*counter)),
+        [(counter, 1)] if Counter::UNPARSED.contains(counter) => Ok(Outcome::Counted(*counter)),
         [(Counter::Seen, 1), (counter, 1)] => Ok(Outcome::Counted(*counter)),
         // The bystander is settled, the frame's own flow opened.
         [(Counter::Seen, 1), (Counter::Kept, 1), (Counter::RecordsSent, 2), (Counter::Evicted, 1)] => {
@@ -290,14 +290,14 @@ fn adds_up(effect: &Effect, times: u32) -> Result<()> {
     let (seen, outcomes) = (effect.counted.get(Counter::Seen), effect.counted.sum(Counter::OUTCOMES));
     ensure!(seen == outcomes, "seen {seen}, but outcomes {outcomes}: {:?}", effect.changes());
     ensure!(
-        seen + effect.counted.sum(Counter::UNJUDGED) <= u64::from(times),
+        seen + effect.counted.sum(Counter::UNPARSED) <= u64::from(times),
         "counted twice: {:?}",
         effect.changes()
     );
     let expected = match effect.verdict {
         Verdict::Kept | Verdict::Evident | Verdict::Dropped => Some(Counter::Kept),
         Verdict::Passed(counter) => Some(counter),
-        Verdict::Foreign | Verdict::Unjudged(_) => None,
+        Verdict::Foreign | Verdict::Unparsed(_) => None,
     };
     let fits = expected.map_or(seen == 0, |counter| effect.counted.get(counter) != 0);
     ensure!(fits, "verdict {:?} with counts {:?}", effect.verdict, effect.changes());

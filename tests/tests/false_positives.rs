@@ -69,7 +69,7 @@ fn rented_file_service_is_exempt_by_its_server() {
 #[test]
 fn backup_to_a_provider_is_exempt_as_a_pair_only() {
     let mut little = Config::default();
-    little.detection.limits.departures.bytes = 64;
+    little.detection.limits.volume.bytes = 64;
     let limits = little.detection.limits;
     let with_limits = |mut config: Config| {
         config.detection.limits = limits;

@@ -13,7 +13,7 @@ fn split(header: &[(usize, u8)], length: u32, segments: &[u32]) -> u32 {
         all[*at] = *value;
     }
     let mut partial = PartialHeader { identifier: all[4], ..PartialHeader::EMPTY };
-    let whole = at_most(4 + (length & 0x00FF_FFFF), LONGEST);
+    let whole = at_most(4 + (length & 0x00FF_FFFF), MAX_MESSAGE_LEN);
     let (mut into, mut wanted) = (0, UNDECIDED);
     for have in segments {
         assert_eq!(wanted, UNDECIDED, "decided before the last segment");
@@ -80,7 +80,7 @@ fn wants_only_the_first_of_several_messages() {
         assert_eq!(message(&[V2, (16, command), (24, 72)], 300, 300), 76, "{command}");
     }
     assert_eq!(message(&[V2, (16, 3), (25, 2)], 300, 300), 304, "the next one is not there");
-    assert_eq!(message(&[V2, (16, 3), (27, 0xFF)], 0x00FF_FFFF, 1_400), LONGEST);
+    assert_eq!(message(&[V2, (16, 3), (27, 0xFF)], 0x00FF_FFFF, 1_400), MAX_MESSAGE_LEN);
     let bind = [&[V2, (16, 9), (24, 200)], &rpc(116, 11)[..]].concat();
     assert_eq!(message(&bind, 300, 300), 204);
 }
@@ -140,7 +140,7 @@ fn transaction_with_a_bind_is_wanted_whole() {
 
 #[test]
 fn limits_very_long_messages() {
-    assert_eq!(message(&[V2, (16, 1)], 0x00FF_FFFF, 1_400), LONGEST);
+    assert_eq!(message(&[V2, (16, 1)], 0x00FF_FFFF, 1_400), MAX_MESSAGE_LEN);
     assert_eq!(message(&[V1, (8, 0x25)], 4_000, 1_400), MAX_TRANSACTION);
 }
 

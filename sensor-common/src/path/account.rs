@@ -49,15 +49,15 @@ pub(super) fn account<E: Environment, A: Borrow<Address>>(
         Tenancy::Other => replaced = replace(env, &mut slot, key, packet, now),
         Tenancy::Vacant => {
             slot.open(key, packet, now);
-            tell(env, RecordKind::Opened, Counter::LostOpened, &slot);
+            emit(env, RecordKind::Opened, Counter::LostOpened, &slot);
         }
     }
     let mut evident = false;
     let content = Content { slot: index, sequence: packet.payload_sequence(), ..content };
     if capture::is_called_for(&content, &slot, env.opaque_zero())
-        && let Some(mut room) = env.room()
+        && let Some(mut buffer) = env.piece_buffer()
     {
-        room.content = content;
+        buffer.content = content;
         evident = true;
     }
     Accounted { kept: true, evident, replaced }
@@ -68,9 +68,9 @@ pub(super) fn account<E: Environment, A: Borrow<Address>>(
 fn go_on<E: Environment>(env: &mut E, slot: &mut Slot, packet: &Packet, now: u32) {
     let change = slot.add(packet, now);
     if change.closed {
-        tell(env, RecordKind::Closed, Counter::LostClosed, slot);
+        emit(env, RecordKind::Closed, Counter::LostClosed, slot);
     } else if change.rose {
-        tell(env, RecordKind::Rose, Counter::LostRose, slot);
+        emit(env, RecordKind::Rose, Counter::LostRose, slot);
     }
     if change.full {
         settle(env, slot);
@@ -106,7 +106,7 @@ fn replace<E: Environment, A: Borrow<Address>>(
     }
     slot.open(key, packet, now);
     if !in_one {
-        tell(env, RecordKind::Opened, Counter::LostOpened, slot);
+        emit(env, RecordKind::Opened, Counter::LostOpened, slot);
     }
     false
 }
@@ -121,14 +121,14 @@ fn lost_replaced<E: Environment>(env: &mut E, packets: u64) {
 
 #[inline(always)]
 fn settle<E: Environment>(env: &mut E, slot: &Slot) {
-    if !tell(env, RecordKind::Settled, Counter::LostSettled, slot) {
+    if !emit(env, RecordKind::Settled, Counter::LostSettled, slot) {
         env.count(Counter::LostPackets, slot.line.total_packets());
     }
 }
 
 /// Hands over a record and counts the result. Out of line, because it is the rare part of the path.
 #[inline(never)]
-pub(super) fn tell<E: Environment>(env: &mut E, kind: RecordKind, lost: Counter, slot: &Slot) -> bool {
+pub(super) fn emit<E: Environment>(env: &mut E, kind: RecordKind, lost: Counter, slot: &Slot) -> bool {
     let sent = env.emit(kind, slot);
     env.count(if sent { Counter::RecordsSent } else { lost }, 1);
     sent

@@ -1,9 +1,9 @@
 //! Payload that is evidence, on its way to the agent.
 //!
 //! Takes a packet that was accounted to its slot, and looks at the messages that begin in it ([`place`](super::place)), one
-//! at a time. A message that is wanted opens a stretch of its side's stream, and every segment that lies in that stretch is
-//! told, in whatever order and however often it comes, until a segment comes that lies behind it or begins a message: joining
-//! them is the agent's. Of a message whose header comes in several segments these are told, in their order, until the header
+//! at a time. A message that is wanted opens a range of its side's stream, and every segment that lies in that range is
+//! reported, in whatever order and however often it comes, until a segment comes that lies behind it or begins a message: joining
+//! them is the agent's. Of a message whose header comes in several segments these are reported, in their order, until the header
 //! tells. Apart from the rest of the path: no other packet pays for it.
 
 use core::hint::black_box;
@@ -17,10 +17,10 @@ use crate::{
     bytes::Bytes,
     counter::Counter,
     evidence::{
-        self, CONTENT, HEADER_FIELDS_LEN, LONGEST, LONGEST_DATAGRAM, LONGEST_FIRST_PAYLOAD,
+        self, CONTENT, HEADER_FIELDS_LEN, LONGEST_FIRST_PAYLOAD, MAX_DATAGRAM_LEN, MAX_MESSAGE_LEN,
         MESSAGE_START_LEN, MessageStart, SESSION_REQUEST_LEN, UNDECIDED,
     },
-    payload::{Content, MAX_PIECE_LEN, PieceHead, PieceKind, Room},
+    payload::{Content, MAX_PIECE_LEN, PieceBuffer, PieceHead, PieceKind},
     settings::feature,
     slot::{PartialHeader, RECORD_VERSION, RecordKind, SeqRange, Slot, TCP, UDP, content_bit, unfollowed},
     smb::{self, Framed, SMB1, SMB2},
@@ -49,7 +49,7 @@ mod step {
     pub(super) const REST: u8 = 2;
 }
 
-/// Whether the payload may have to be told. Told by arithmetic and not by branches, of which the verifier would follow each
+/// Whether the payload may have to be reported. Computed by arithmetic and not by branches, of which the verifier would follow each
 /// combination; `opaque_zero` keeps the compiler from making branches of it.
 #[inline(always)]
 pub(super) fn is_called_for(content: &Content, slot: &Slot, opaque_zero: u32) -> bool {
@@ -73,28 +73,33 @@ const fn first_of(slot: &Slot, content: &Content) -> bool {
 /// Says whether it is to be called once more; that is at most [`MAX_LOOKS`] times.
 #[inline(always)]
 pub fn capture<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B) -> bool {
-    let Some(mut room) = env.room() else { return false };
+    let Some(mut buffer) = env.piece_buffer() else { return false };
     let cpu = env.cpu();
-    let Some(mut slot) = env.slot(cpu, room.content.slot) else { return false };
-    look(env, frame, &mut slot, &mut room)
+    let Some(mut slot) = env.slot(cpu, buffer.content.slot) else { return false };
+    look(env, frame, &mut slot, &mut buffer)
 }
 
 #[inline(always)]
-fn look<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, slot: &mut Slot, room: &mut Room) -> bool {
+fn look<E: Environment, B: Bytes + Copy>(
+    env: &mut E,
+    frame: B,
+    slot: &mut Slot,
+    buffer: &mut PieceBuffer,
+) -> bool {
     let before = evidence_of(slot);
-    room.content.before = 0;
+    buffer.content.before = 0;
     let kind =
-        if slot.line.transport == TCP { segment(env, frame, slot, room) } else { datagram(slot, room) };
-    room.piece.head.piece = kind.map_or(0, |kind| kind as u8);
-    if room.piece.head.piece != 0 {
+        if slot.line.transport == TCP { segment(env, frame, slot, buffer) } else { datagram(slot, buffer) };
+    buffer.piece.head.piece = kind.map_or(0, |kind| kind as u8);
+    if buffer.piece.head.piece != 0 {
         if slot.stream.pieces_sent < MAX_PIECES {
-            hand_up(env, frame, slot, room);
+            hand_up(env, frame, slot, buffer);
         } else {
             slot.details.unfollowed |= unfollowed::MESSAGES;
             env.count(Counter::PayloadOver, 1);
         }
     }
-    let content = &mut room.content;
+    let content = &mut buffer.content;
     content.looks += 1;
     content.at = content.then;
     let more = content.at < content.payload;
@@ -104,7 +109,7 @@ fn look<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, slot: &mut Slot,
         leave(env, slot);
     }
     if evidence_of(slot) != before {
-        account::tell(env, RecordKind::Rose, Counter::LostRose, slot);
+        account::emit(env, RecordKind::Rose, Counter::LostRose, slot);
     }
     more && !is_last
 }
@@ -116,20 +121,25 @@ const fn evidence_of(slot: &Slot) -> u32 {
 }
 
 #[inline(always)]
-fn hand_up<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, slot: &mut Slot, room: &mut Room) {
-    let content = &room.content;
+fn hand_up<E: Environment, B: Bytes + Copy>(
+    env: &mut E,
+    frame: B,
+    slot: &mut Slot,
+    buffer: &mut PieceBuffer,
+) {
+    let content = &buffer.content;
     let there = content.payload.wrapping_sub(content.at);
-    let mut captured = least(there, least(room.piece.head.wanted, MAX_PIECE_LEN as u32));
+    let mut captured = least(there, least(buffer.piece.head.wanted, MAX_PIECE_LEN as u32));
     let at = offset(content);
     if content.before != 0 {
         captured = u32::from(content.before);
-    } else if !frame.copy::<MAX_PIECE_LEN>(at, &mut room.piece.bytes, 0, captured) {
+    } else if !frame.copy::<MAX_PIECE_LEN>(at, &mut buffer.piece.bytes, 0, captured) {
         return;
     }
-    fill_head(&mut room.piece.head, slot, content.side);
-    room.piece.head.captured = captured as u16;
+    fill_head(&mut buffer.piece.head, slot, content.side);
+    buffer.piece.head.captured = captured as u16;
     slot.stream.pieces_sent += 1;
-    let sent = env.emit_piece(&room.piece);
+    let sent = env.emit_piece(&buffer.piece);
     env.count(if sent { Counter::PayloadSent } else { Counter::LostPayload }, 1);
 }
 
@@ -148,11 +158,11 @@ fn forgotten<T>(written: &mut T) -> &mut T {
 
 /// What a datagram is: the first of each side says who asks for what; those that follow say the same.
 #[inline(always)]
-fn datagram(slot: &Slot, room: &mut Room) -> Option<PieceKind> {
-    room.content.then = NOWHERE;
-    room.piece.head.wanted = least(room.content.payload, LONGEST_DATAGRAM);
-    room.piece.head.sequence = 0;
-    first_of(slot, &room.content).then_some(PieceKind::Datagram)
+fn datagram(slot: &Slot, buffer: &mut PieceBuffer) -> Option<PieceKind> {
+    buffer.content.then = NOWHERE;
+    buffer.piece.head.wanted = least(buffer.content.payload, MAX_DATAGRAM_LEN);
+    buffer.piece.head.sequence = 0;
+    first_of(slot, &buffer.content).then_some(PieceKind::Datagram)
 }
 
 /// What of a segment is wanted, in this look. Where it is in its stream and how many bytes from there on are wanted goes into
@@ -162,9 +172,9 @@ fn segment<E: Environment, B: Bytes + Copy>(
     env: &mut E,
     frame: B,
     slot: &mut Slot,
-    room: &mut Room,
+    buffer: &mut PieceBuffer,
 ) -> Option<PieceKind> {
-    let Room { content, piece } = room;
+    let PieceBuffer { content, piece } = buffer;
     if content.step == step::BEGIN {
         begin(env, slot, content);
     }
@@ -262,7 +272,7 @@ fn rest<E: Environment>(
     let into = content.sequence.wrapping_add(content.at).wrapping_sub(range.from);
     let long = range.until.wrapping_sub(range.from);
     if into >= long {
-        // What lies behind the stretch ends it, not its own last segment: that may be here before others.
+        // What lies behind the range ends it, not its own last segment: that may be here before others.
         if (into as i32) >= 0 {
             slot.line.kind &= !awaited_bit;
         }
@@ -340,7 +350,7 @@ fn message<E: Environment>(
             if identifier != SMB1 && identifier != SMB2 {
             } else if start.into + start.have >= HEADER_FIELDS_LEN {
                 partial = PartialHeader::whole(identifier, start);
-                wanted = partial.wanted(start, least(length, LONGEST));
+                wanted = partial.wanted(start, least(length, MAX_MESSAGE_LEN));
             } else if length >= HEADER_FIELDS_LEN {
                 partial.identifier = identifier;
                 partial.look(start);
@@ -360,7 +370,7 @@ fn message<E: Environment>(
     }
     let mut undecided = wanted == UNDECIDED;
     if undecided {
-        wanted = least(length, LONGEST);
+        wanted = least(length, MAX_MESSAGE_LEN);
         if slot.stream.pieces_sent >= MAX_UNDECIDED {
             leave(env, slot);
             (undecided, wanted) = (false, 0);
@@ -375,7 +385,7 @@ fn message<E: Environment>(
         open(slot, content, range, complete && !is_split);
     }
     if undecided {
-        // There is room for one header: a message of the other side that is not decided yet is given up.
+        // There is buffer for one header: a message of the other side that is not decided yet is given up.
         if is_undecided(slot, side ^ 1) {
             slot.line.kind &= !of_side(bit::AWAITED, side ^ 1);
             leave(env, slot);
@@ -423,7 +433,7 @@ fn no_message<E: Environment>(
     0
 }
 
-/// Opens the stretch of a side's stream that is wanted; more of it is awaited unless it is `complete`.
+/// Opens the range of a side's stream that is wanted; more of it is awaited unless it is `complete`.
 #[inline(always)]
 const fn open(slot: &mut Slot, content: &Content, range: SeqRange, complete: bool) {
     let side = content.side;

@@ -6,7 +6,7 @@ use super::watched::Watched;
 use crate::{
     counter::Counter,
     headers::Address,
-    payload::{Piece, Room},
+    payload::{Piece, PieceBuffer},
     prefix::PrefixFlags,
     settings::PortKind,
     slot::{RecordKind, Slot},
@@ -17,7 +17,7 @@ pub trait Environment {
     /// A guard for one slot that leaves the environment free for use.
     type Slot: DerefMut<Target = Slot>;
     /// A guard for the buffer of a piece of payload.
-    type Room: DerefMut<Target = Room>;
+    type PieceBuffer: DerefMut<Target = PieceBuffer>;
     /// A guard for the addresses of a packet.
     type Ends: Deref<Target = [Address; 2]>;
     /// A record of which the first half is written.
@@ -76,7 +76,7 @@ pub trait Environment {
     /// Completes it with the IPv4 flow that took the slot, and submits it.
     fn complete_replaced(&mut self, record: Self::Replaced, slot: &Slot);
     /// The buffer for a piece of payload.
-    fn room(&mut self) -> Option<Self::Room>;
+    fn piece_buffer(&mut self) -> Option<Self::PieceBuffer>;
     /// Submits a piece of payload; `false` if the ring is full.
     fn emit_piece(&mut self, piece: &Piece) -> bool;
     /// Whether enforcement is on at this tick.

@@ -51,7 +51,7 @@ pub enum Verdict {
     /// Not Windows networking.
     Foreign,
     /// It has no readable ports, for this reason.
-    Unjudged(NoPorts),
+    Unparsed(NoPorts),
     /// Watched, but not kept for this reason.
     Passed(Counter),
     /// Accounted to its flow.
@@ -123,7 +123,7 @@ pub fn parse<E: Environment, B: Bytes + Copy>(
     let ports = match headers::ports(frame, arrival.link, arrival.vlan, tunnels) {
         Ok(ports) => ports,
         Err(NoPorts::Foreign) => return Err(Verdict::Foreign),
-        Err(reason) => return Err(Verdict::Unjudged(reason)),
+        Err(reason) => return Err(Verdict::Unparsed(reason)),
     };
     let kinds = Kinds::of(env, &ports);
     match interest(env, frame, &ports, kinds, &arrival) {
@@ -191,8 +191,8 @@ fn interest<E: Environment, B: Bytes + Copy>(
 
 /// Counts a frame without readable ports. Apart from [`process`], so that a hook may try again with more of the frame.
 #[inline(always)]
-pub fn count_unjudged<E: Environment>(env: &mut E, verdict: Verdict) {
-    let Verdict::Unjudged(reason) = verdict else { return };
+pub fn count_unparsed<E: Environment>(env: &mut E, verdict: Verdict) {
+    let Verdict::Unparsed(reason) = verdict else { return };
     let counter = match reason {
         NoPorts::Foreign => return,
         NoPorts::Short => Counter::ShortFrame,

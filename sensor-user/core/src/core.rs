@@ -344,7 +344,7 @@ impl Core {
 
     fn merge(&mut self, id: IncidentId, view: &FlowView<'_>, link: &mut Link, now: Timestamp) -> bool {
         let threats = Arc::clone(&self.settings.threats);
-        let limits = self.settings.limits.departures;
+        let limits = self.settings.limits.volume;
         let Some(stored) = self.book.stored_mut(id) else { return false };
         let mut has_changed = stored.incident.merge(view, link);
         if matches!(stored.incident.scope, Scope::Client) {
@@ -360,7 +360,8 @@ impl Core {
             0
         };
         if left > link.left {
-            incident.departure = incident.volume.add(left - link.left, now, &limits).or(incident.departure);
+            incident.excess_volume =
+                incident.volume.add(left - link.left, now, &limits).or(incident.excess_volume);
             link.left = left;
         }
         incident.lost_records = incident.lost_records.max(self.lost_records.saturating_sub(view.lost_before));

@@ -2,7 +2,7 @@
 //!
 //! Takes pieces of payload in any order, repeated or overlapping, and gives messages in the order in which they become
 //! whole. It serves full captures, where every piece comes, and captures of wanted messages alone, where the start of each is
-//! marked and everything between is missing: a gap is given up when a later message starts. At most [`MAX_HELD`] bytes are
+//! marked and everything between is missing: a gap is given up when a later message starts. At most [`MAX_BUFFERED`] bytes are
 //! held; of a longer message the head is given as soon as that much of it is there.
 
 use std::hash::{DefaultHasher, Hasher as _};
@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Most bytes held, and most bytes given of one message.
-pub const MAX_HELD: usize = 16 * 1024;
+pub const MAX_BUFFERED: usize = 16 * 1024;
 
 /// Most pieces held that wait for one before them.
 const MAX_PIECES: usize = 32;
@@ -271,7 +271,7 @@ impl Stream {
             return;
         }
         self.make_room(bytes.len());
-        let room = MAX_HELD.saturating_sub(self.held());
+        let room = MAX_BUFFERED.saturating_sub(self.held());
         let kept = &bytes[..bytes.len().min(room)];
         let missing = missing.saturating_add((bytes.len() - kept.len()) as u32);
         self.waiting.push(Waiting { sequence, bytes: kept.to_vec(), missing, last });
@@ -279,7 +279,8 @@ impl Stream {
 
     /// Gives up the pieces that waited longest, until so many bytes more can be held.
     fn make_room(&mut self, bytes: usize) {
-        while !self.waiting.is_empty() && (self.waiting.len() >= MAX_PIECES || self.held() + bytes > MAX_HELD)
+        while !self.waiting.is_empty()
+            && (self.waiting.len() >= MAX_PIECES || self.held() + bytes > MAX_BUFFERED)
         {
             self.waiting.remove(0);
             self.gaps += 1;
@@ -302,7 +303,7 @@ impl Stream {
         loop {
             match self.framed() {
                 Framed::Whole(length) if self.head.len() >= length => self.take(length, length, given),
-                Framed::Whole(length) if self.head.len() >= MAX_HELD => {
+                Framed::Whole(length) if self.head.len() >= MAX_BUFFERED => {
                     self.take(self.head.len(), length, given);
                 }
                 Framed::Whole(_) | Framed::Early => return,
@@ -320,7 +321,7 @@ impl Stream {
         self.next_start = (self.next_start + 1) % MAX_STARTS;
         self.at = Some(at.wrapping_add(taken as u32));
         self.passing = length - taken;
-        let shown = message.len().min(MAX_HELD);
+        let shown = message.len().min(MAX_BUFFERED);
         given.push(Joined { bytes: message[..shown].to_vec(), missing: length - shown });
     }
 

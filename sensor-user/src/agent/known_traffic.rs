@@ -72,10 +72,10 @@ impl Sensor {
     /// Requests the configuration, to apply it once it is read. If nobody asked, only the log has the result.
     pub(super) fn read_config(&self, asked: Option<Asked>) {
         if let Err(asked) = self.files.read_config(asked) {
-            let told = "not reloaded: a file that is being read does not answer";
-            warn!("{told}");
+            let reported = "not reloaded: a file that is being read does not answer";
+            warn!("{reported}");
             if let Some(asked) = asked {
-                asked.answer(false, told);
+                asked.answer(false, reported);
             }
         }
     }
@@ -215,8 +215,8 @@ impl Sensor {
         let now = Instant::now();
         if let Some(since) = self.known.awaited {
             if now - since >= LISTS_RETRY {
-                let told = "a file that is being read does not answer".to_owned();
-                self.note_lists(&[told], false);
+                let reported = "a file that is being read does not answer".to_owned();
+                self.note_lists(&[reported], false);
             }
             return;
         }

@@ -124,10 +124,10 @@ fn settings(reader: &mut Reader, table: &mut TableHelper<'_>, config: &mut Confi
         });
         reader.value(table, "attempt_settle", &mut detection.attempt_settle, |n| within(n, 1, 60));
         reader.value(table, "learning_hours", &mut detection.learning_hours, |n| within(n, 0, 8_760));
-        let departures = &mut detection.limits.departures;
-        reader.value(table, "data_leaving_bytes", &mut departures.bytes, |n| within(n, 4_096, 1 << 50));
-        reader.value(table, "data_leaving_window", &mut departures.window, |n| seconds(n, 60, 86_400));
-        reader.value(table, "data_leaving_rate", &mut departures.rate, |n| within(n, 1_024, 1 << 40));
+        let volume = &mut detection.limits.volume;
+        reader.value(table, "data_leaving_bytes", &mut volume.bytes, |n| within(n, 4_096, 1 << 50));
+        reader.value(table, "data_leaving_window", &mut volume.window, |n| seconds(n, 60, 86_400));
+        reader.value(table, "data_leaving_rate", &mut volume.rate, |n| within(n, 1_024, 1 << 40));
         let sweep = &mut detection.limits.sweep;
         reader.value(table, "sweep_targets", &mut sweep.targets, |n| within(n, 2, 1_000).map(|n| n as usize));
         reader.value(table, "sweep_window", &mut sweep.window, |n| seconds(n, 60, 86_400));

@@ -1,7 +1,7 @@
 //! Exempt packets that the kernel let pass, by exemption.
 
 use aya::maps::{Map, MapData, MapError, PerCpuArray};
-use sensor_common::prefix::CELLS;
+use sensor_common::prefix::EXEMPTION_COUNTERS;
 
 use super::object::LoadError;
 
@@ -17,7 +17,7 @@ impl ExemptedPackets {
     pub(super) fn open(map: Map) -> Result<Self, LoadError> {
         let map = PerCpuArray::try_from(map)
             .map_err(|source| LoadError::Write { what: "the map handle of exempt packets".into(), source })?;
-        Ok(Self { map, taken: vec![0; 2 * CELLS as usize] })
+        Ok(Self { map, taken: vec![0; 2 * EXEMPTION_COUNTERS as usize] })
     }
 
     /// Packets of exemption number `cell` in `view` since the last call, summed over the CPUs (one system call).
@@ -25,7 +25,7 @@ impl ExemptedPackets {
     /// # Errors
     /// The kernel's error, which a loaded program does not cause.
     pub fn take(&mut self, view: u32, cell: u32) -> Result<u64, MapError> {
-        let at = view * CELLS + cell;
+        let at = view * EXEMPTION_COUNTERS + cell;
         let now: u64 = self.map.get(&at, 0)?.iter().sum();
         let before = std::mem::replace(&mut self.taken[at as usize], now);
         Ok(now.saturating_sub(before))

@@ -52,7 +52,7 @@ impl Check {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
         match self.found.try_recv() {
             Err(TryRecvError::Empty) => Found::Nothing,
-            Ok(Ok(told)) if told != "ok" => Found::Damage(told),
+            Ok(Ok(reported)) if reported != "ok" => Found::Damage(reported),
             Ok(Err(error)) if matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)) => {
                 Found::Damage(error.to_string())
             }

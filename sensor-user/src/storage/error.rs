@@ -117,7 +117,7 @@ pub(super) enum Remedy {
     Replace,
     /// The rows are at fault: the others can be written.
     LeaveOut,
-    /// Room, or the end of another process's lock: it is tried again for as long as it takes.
+    /// PieceBuffer, or the end of another process's lock: it is tried again for as long as it takes.
     Wait,
     /// The disk may recover: it is tried again for a while.
     WaitAWhile,
@@ -160,12 +160,12 @@ fn remedy(source: &rusqlite::Error) -> Remedy {
 }
 
 fn database(operation: &str, path: &Path, source: &rusqlite::Error) -> String {
-    let told = format!("cannot {operation} {}: {source}", path.display());
+    let reported = format!("cannot {operation} {}: {source}", path.display());
     match remedy(source) {
         Remedy::Replace => format!(
-            "{told}. The file is damaged: an agent that starts, or runs, keeps it under another name, copies what can be read and \
+            "{reported}. The file is damaged: an agent that starts, or runs, keeps it under another name, copies what can be read and \
              goes on with a new one"
         ),
-        _ => told,
+        _ => reported,
     }
 }

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_agent_is_refused_by_the_process_of_the_first() {
+    fn second_agent_is_refused_with_the_process_of_the_first() {
         let directory = tempfile::tempdir().unwrap();
         let first = Lock::take(directory.path()).unwrap();
         let refused = Lock::take(directory.path()).unwrap_err();

@@ -25,9 +25,9 @@ const ASIDE: &str = "before-sqlite";
 
 const TERMS: &str = "smb-sensor.redb";
 const JOURNAL: &str = "journal.redb";
-const AHEAD: [&str; 2] = ["journal.ahead.0", "journal.ahead.1"];
+const LOG_FILES: [&str; 2] = ["journal.ahead.0", "journal.ahead.1"];
 const HITS: &str = "exemption-hits.json";
-const FILES: [&str; 5] = [TERMS, JOURNAL, AHEAD[0], AHEAD[1], HITS];
+const FILES: [&str; 5] = [TERMS, JOURNAL, LOG_FILES[0], LOG_FILES[1], HITS];
 
 /// Documents that are put into the database at a time.
 const CHUNK: usize = 512;
@@ -110,7 +110,7 @@ fn read(transaction: &Transaction<'_>, state_dir: &Path) -> rusqlite::Result<Tak
         put(transaction, &RowBatch { hits: Some(hits), ..RowBatch::default() })?;
     }
     let mut left = Vec::new();
-    for name in AHEAD {
+    for name in LOG_FILES {
         left.extend(readable(name, ahead::read(&path(name)))?.unwrap_or_default());
     }
     left.sort_by_key(|document| document.sequence);

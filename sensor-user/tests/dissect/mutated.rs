@@ -3,7 +3,7 @@
 use sensor_dissect::{
     Dissector, Facts, FingerprintKey, Framing, Sender, datagram, dcerpc, facts, nbss, netbios_datagram,
     netbios_name, ntlmssp, security, smb1, smb2, spnego,
-    stream::{MAX_HELD, Piece, Stream},
+    stream::{MAX_BUFFERED, Piece, Stream},
 };
 
 use crate::corpus::payloads;
@@ -156,9 +156,9 @@ fn streams_keep_within_their_bounds() {
                 last: numbers.below(16) == 0,
             };
             for joined in stream.piece(piece) {
-                assert!(joined.bytes.len() <= MAX_HELD);
+                assert!(joined.bytes.len() <= MAX_BUFFERED);
             }
-            assert!(stream.held() <= MAX_HELD, "{}", stream.held());
+            assert!(stream.held() <= MAX_BUFFERED, "{}", stream.held());
         });
     }
 }

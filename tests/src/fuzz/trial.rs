@@ -166,7 +166,7 @@ impl Trial {
         }
         let agrees = match (opinion, verdict) {
             (Opinion::Unsure(_), _) | (Opinion::Foreign, Verdict::Foreign) => true,
-            (Opinion::Unjudged(counter), Verdict::Unjudged(reason)) => counter_of(reason) == Some(counter),
+            (Opinion::Unparsed(counter), Verdict::Unparsed(reason)) => counter_of(reason) == Some(counter),
             (Opinion::Passed(counter), Verdict::Passed(other)) => counter == other,
             (Opinion::Kept(account), Verdict::Kept | Verdict::Dropped) => {
                 let now = now.context("the host kept it, and no slot changed")?;

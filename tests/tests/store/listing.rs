@@ -102,9 +102,9 @@ fn flows_are_neither_kept_nor_reported_when_disabled() {
     let ended = agent.stop().unwrap();
     assert!(!ended.documents.iter().any(is_flow), "{:#?}", ended.documents);
     assert!(stored(state.path(), &["--flows"]).is_empty());
-    let (code, told) = run(&["--flows", "--state-dir", state.path().to_str().unwrap()]);
+    let (code, shown) = run(&["--flows", "--state-dir", state.path().to_str().unwrap()]);
     assert_eq!(code, Some(0));
-    assert!(told.contains("flow_documents = true"), "it does not say why there are none: {told}");
+    assert!(shown.contains("flow_documents = true"), "it does not say why there are none: {shown}");
 }
 
 #[test]
@@ -199,9 +199,9 @@ fn reports_mistakes_with_advice() {
     let other = tempfile::tempdir().unwrap();
     let empty = other.path().join("smb-sensor.db");
     fs::write(&empty, "").unwrap();
-    let told = run(&["--state-dir", other.path().to_str().unwrap()]);
-    assert_eq!(told.0, Some(1));
-    assert!(told.1.contains("smb-sensor.db is empty: no agent has written to it yet"), "{told:?}");
+    let shown = run(&["--state-dir", other.path().to_str().unwrap()]);
+    assert_eq!(shown.0, Some(1));
+    assert!(shown.1.contains("smb-sensor.db is empty: no agent has written to it yet"), "{shown:?}");
     for (argument, example) in
         [("--since=noon", "24h"), ("--internal=ten", "192.0.2.0/24"), ("--evidence=much", "session")]
     {

@@ -37,7 +37,7 @@ impl Core {
             now,
             new_destination,
             logons: &logons,
-            departure: incident.departure,
+            excess_volume: incident.excess_volume,
             relayed,
         };
         let mut findings = rules::evaluate(view, &history);

@@ -1,4 +1,4 @@
-//! An incident in the book: with what it is found by, what was last written of it, and the targets that are told apart.
+//! An incident in the book: with what it is found by, what was last written of it, and the targets that are distinguished.
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
@@ -18,9 +18,9 @@ const UPDATE_INTERVAL: Duration = Duration::from_secs(2);
 const QUIET_INTERVAL: Duration = Duration::from_secs(86_400);
 
 /// Payload that has to be added before doubled payload is worth an update.
-const LEAST_GROWTH: u64 = 64 * 1024;
+const MIN_GROWTH: u64 = 64 * 1024;
 
-/// Targets of one incident that are told apart.
+/// Targets of one incident that are distinguished.
 const MAX_TARGETS: usize = 4_096;
 
 /// What an incident is found by.
@@ -155,7 +155,7 @@ impl StoredIncident {
         let payload = counted.payload[0] + counted.payload[1];
         let targets = self.incident.targets.map_or(0, |counts| counts.targets);
         counted.connections >= 2 * written.connections.max(1)
-            || payload >= 2 * written.payload && payload >= written.payload + LEAST_GROWTH
+            || payload >= 2 * written.payload && payload >= written.payload + MIN_GROWTH
             || targets >= 2 * written.targets.max(1)
     }
 

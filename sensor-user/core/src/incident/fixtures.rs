@@ -12,7 +12,7 @@ use crate::{
     address::Direction,
     level::{EvidenceLevel, Severity},
     process::{Container, Executable, Process, Thread},
-    rules::departure::{Cause, Departure},
+    rules::outbound_volume::{Cause, ExcessVolume},
     service::Service,
     time::Timestamp,
     view::OtherProtocol,
@@ -261,7 +261,7 @@ pub fn encrypted_upload() -> Incident {
         &["T1048"],
         "12.3 MiB left 10.0.0.2 for 8.8.4.4 over SMB in 4 min, over one connection",
     );
-    it.departure = Some(Departure { cause: Cause::Bytes, bytes: 12_897_485, rate: 53_739 });
+    it.excess_volume = Some(ExcessVolume { cause: Cause::Bytes, bytes: 12_897_485, rate: 53_739 });
     it.shares = vec![share(r"\\8.8.4.4\IPC$", ShareKind::Pipe), share(r"\\8.8.4.4\drop", ShareKind::Disk)];
     it.encrypted = true;
     it.dialects = vec!["3.1.1".into()];

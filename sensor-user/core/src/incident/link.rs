@@ -24,7 +24,7 @@ pub struct Link {
     pub(crate) held_back: bool,
     /// It spoke SMB, and is looked at again when the window of the quota is over.
     pub(crate) waits: bool,
-    /// What a recording was told of the connection.
+    /// What a recording was reported of the connection.
     pub(crate) recorded: Recorded,
     /// When it was first judged, its server was a destination that nobody had connected to before.
     pub(crate) new_destination: bool,
@@ -32,7 +32,7 @@ pub struct Link {
     pub(crate) left: u64,
 }
 
-/// What a recording of packets was told of a connection.
+/// What a recording of packets was reported of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Recorded {
     /// Nothing.
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_grows_and_one_that_moves_away_leave_exact_sums() {
+    fn growing_and_moving_connections_leave_exact_sums() {
         let mut sum = Counted::default();
         sum.replace(&Contribution::default(), &adds(10));
         sum.replace(&Contribution::default(), &adds(5));

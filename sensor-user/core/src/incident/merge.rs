@@ -65,7 +65,7 @@ impl Incident {
         self.process.iter().chain(&self.other_processes)
     }
 
-    /// Processes are told apart by number and name: a number is given away again.
+    /// Processes are distinguished by number and name: a number is given away again.
     fn merge_process(&mut self, process: &Arc<Process>) -> bool {
         let is_same = |known: &Arc<Process>| known.pid == process.pid && known.name == process.name;
         if self.processes().any(is_same) {

@@ -86,7 +86,7 @@ fn headline(incident: &Incident) -> Headline {
     relay(incident)
         .or_else(|| execution(incident))
         .or_else(|| guessing(incident))
-        .or_else(|| departure(incident))
+        .or_else(|| excess_volume(incident))
         .or_else(|| anonymous_beside_refused(incident))
         .or_else(|| credential(incident))
         .or_else(|| download(incident))
@@ -132,7 +132,7 @@ fn execution(incident: &Incident) -> Option<Headline> {
 }
 
 /// Content that left.
-fn departure(incident: &Incident) -> Option<Headline> {
+fn excess_volume(incident: &Incident) -> Option<Headline> {
     if !incident.shows("T1048") {
         return None;
     }

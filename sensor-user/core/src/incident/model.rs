@@ -16,7 +16,7 @@ use crate::{
     process::Process,
     rules::{
         TargetCounts,
-        departure::{Departure, OutboundVolume},
+        outbound_volume::{ExcessVolume, OutboundVolume},
     },
     service::Service,
     time::Timestamp,
@@ -64,8 +64,8 @@ pub struct Incident {
     pub counted: Counted,
     /// What left the internal networks lately.
     pub volume: OutboundVolume,
-    /// The departure that was found, if one was.
-    pub departure: Option<Departure>,
+    /// The excess_volume that was found, if one was.
+    pub excess_volume: Option<ExcessVolume>,
     /// Refused log-ons by account, the first ones (`DOMAIN\\user` in lower case; empty where the user was not seen).
     pub refused_accounts: BTreeMap<String, u64>,
     /// Targets, where it is about many.
@@ -155,7 +155,7 @@ impl Incident {
             techniques: BTreeMap::new(),
             counted: Counted::default(),
             volume: OutboundVolume::default(),
-            departure: None,
+            excess_volume: None,
             refused_accounts: BTreeMap::new(),
             targets: None,
             ports: Vec::new(),

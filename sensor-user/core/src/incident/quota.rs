@@ -13,7 +13,7 @@ use crate::{level::EvidenceLevel, recent::Recent, rules::RuleMeta, time::Timesta
 /// Length of a window.
 pub(crate) const WINDOW: Duration = Duration::from_secs(300);
 
-/// Incidents of a window that are told apart, so that each is counted once however often it asks.
+/// Incidents of a window that are distinguished, so that each is counted once however often it asks.
 const MAX_DISTINCT: usize = 1 << 16;
 
 /// Clients that are counted in a window, at least, and those of them that a summary names.
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_summed_up_when_the_quota_trips_and_when_the_window_ends() {
+    fn summarises_a_flood_at_the_quota_and_at_the_end_of_the_window() {
         let mut quota = Quota::new(100);
         let summaries: Vec<_> =
             (0..1_000).filter_map(|id| ask(&mut quota, id, EvidenceLevel::Attempt, 1).1).collect();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_never_held_back() {
+    fn always_opens_an_incident_with_a_session() {
         let mut quota = Quota::new(1);
         assert_eq!(ask(&mut quota, 1, EvidenceLevel::Attempt, 0).0, Admission::Open);
         assert_eq!(ask(&mut quota, 2, EvidenceLevel::Credential, 0).0, Admission::HeldBack);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn an_incident_that_asks_again_is_counted_once() {
+    fn counts_an_incident_that_asks_again_once() {
         let mut quota = Quota::new(0);
         for _ in 0..9 {
             ask(&mut quota, 7, EvidenceLevel::Smb, 0);

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_names_what_is_known_and_escapes_it() {
+    fn timeline_step_names_and_escapes_its_facts() {
         assert_eq!(Milestone::CredentialSent(None).phrase(), "credential sent");
         assert_eq!(Milestone::Accepted(Some(r"CORP\ann".into())).phrase(), r"log-on of CORP\ann accepted");
         assert_eq!(Milestone::Share("\\\\h\\a\u{1b}[2J".into()).phrase(), "\\\\h\\a\\u{1b}[2J connected");

@@ -1,8 +1,8 @@
 //! Data leaving over SMB: an internal host sends a lot to an external server, or serves it to an external client.
 
 use super::{
-    departure::{Cause, RATE_WINDOW},
     meta::{Finding, History, Rule, RuleMeta, SMB, Scope},
+    outbound_volume::{Cause, RATE_WINDOW},
     sentence, techniques,
 };
 use crate::{
@@ -59,14 +59,15 @@ impl Rule for Detection {
 /// How much left, and when, if it is too much: between the two hosts recently, or over this connection alone, at any
 /// speed.
 fn amount_left(view: &FlowView<'_>, history: &History<'_>) -> Option<(String, String)> {
-    let limits = &history.limits.departures;
-    if let Some(departure) = history.departure {
-        return Some(match departure.cause {
-            Cause::Bytes => {
-                (sentence::bytes(departure.bytes), format!("within {}", sentence::duration(limits.window)))
-            }
+    let limits = &history.limits.volume;
+    if let Some(excess_volume) = history.excess_volume {
+        return Some(match excess_volume.cause {
+            Cause::Bytes => (
+                sentence::bytes(excess_volume.bytes),
+                format!("within {}", sentence::duration(limits.window)),
+            ),
             Cause::Rate => {
-                let rate = format!("{} a second", sentence::bytes(departure.rate));
+                let rate = format!("{} a second", sentence::bytes(excess_volume.rate));
                 (rate, format!("over {}", sentence::duration(RATE_WINDOW)))
             }
         });
@@ -86,8 +87,8 @@ mod tests {
     use super::*;
     use crate::{
         rules::{
-            departure::Departure,
             fixtures::{FlowFixture, HistoryFixture, Remedy, assert_false_positive, found, shown},
+            outbound_volume::ExcessVolume,
         },
         view::OtherProtocol,
     };
@@ -113,15 +114,15 @@ mod tests {
 
     #[test]
     fn high_rate_fires_and_names_the_rate() {
-        let departure = Departure { cause: Cause::Rate, bytes: MEBIBYTE, rate: MEBIBYTE };
-        let past = HistoryFixture { departure: Some(departure), ..HistoryFixture::known() };
+        let excess_volume = ExcessVolume { cause: Cause::Rate, bytes: MEBIBYTE, rate: MEBIBYTE };
+        let past = HistoryFixture { excess_volume: Some(excess_volume), ..HistoryFixture::known() };
         let finding = found(&META, &carrying(FlowFixture::outbound(), 900), &past).unwrap();
         assert_eq!(finding.fact, "1.0 MiB a second left 10.0.0.2 for 8.8.4.4 over SMB over 10 s");
     }
 
     #[test]
     fn one_connection_over_the_limit_fires_at_any_speed() {
-        let limit = HistoryFixture::known().limits.departures.bytes;
+        let limit = HistoryFixture::known().limits.volume.bytes;
         let flow = carrying(FlowFixture::outbound(), limit);
         assert!(found(&META, &flow, &HistoryFixture::known()).is_some());
         assert!(found(&META, &flow.payload(limit - 1, 0), &HistoryFixture::known()).is_none());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::departure::DepartureLimits;
+use super::outbound_volume::VolumeLimits;
 
 /// When many targets are a sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct LogonLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Volume that may leave the internal networks without a finding.
-    pub departures: DepartureLimits,
+    pub volume: VolumeLimits,
     /// When many targets are a sweep.
     pub sweep: SweepLimits,
     /// When refused log-ons are an attack.
@@ -40,7 +40,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            departures: DepartureLimits::default(),
+            volume: VolumeLimits::default(),
             sweep: SweepLimits { targets: 20, window: Duration::from_secs(86_400) },
             logons: LogonLimits { refused: 5, accounts: 5, tries: 3 },
             incidents_per_window: 100,

@@ -8,7 +8,7 @@ use crate::{
     address::Direction, attack::Technique, level::Severity, service::Service, time::Timestamp, view::FlowView,
 };
 
-use super::{departure::Departure, limits::Limits};
+use super::{limits::Limits, outbound_volume::ExcessVolume};
 
 /// Metadata of a rule.
 #[derive(Debug, PartialEq, Eq)]
@@ -122,7 +122,7 @@ pub struct History<'a> {
     /// Log-ons between the two hosts in this direction, over all their connections of this incident, including this one.
     pub logons: &'a Logons,
     /// Too much left the internal networks between the two hosts.
-    pub departure: Option<Departure>,
+    pub excess_volume: Option<ExcessVolume>,
     /// The same NTLM response was seen in the other direction.
     pub relayed: Option<Relayed>,
 }

@@ -21,7 +21,7 @@ fn whole(messages: &[Joined]) -> Vec<(usize, usize)> {
 }
 
 #[test]
-fn a_split_message_is_joined_in_any_order_around_the_end_of_the_numbers() {
+fn joins_a_split_message_in_any_order_across_the_sequence_wrap() {
     let bytes = message(100, 7);
     let first = 0u32.wrapping_sub(30);
     for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [2, 0, 1]] {
@@ -39,7 +39,7 @@ fn a_split_message_is_joined_in_any_order_around_the_end_of_the_numbers() {
 }
 
 #[test]
-fn several_messages_in_one_piece_are_told_apart_and_repeats_give_nothing() {
+fn separates_messages_in_one_piece_and_ignores_repeats() {
     let bytes = [message(60, 1), message(70, 2), message(80, 3)[..20].to_vec()].concat();
     let mut stream = Stream::new(Framing::NetBios);
     assert_eq!(whole(&stream.piece(start(5, &bytes))), [(64, 0), (74, 0)]);
@@ -48,7 +48,7 @@ fn several_messages_in_one_piece_are_told_apart_and_repeats_give_nothing() {
 }
 
 #[test]
-fn a_gap_is_given_up_when_a_later_message_starts() {
+fn gives_up_a_gap_when_a_later_message_starts() {
     let (first, second) = (message(100, 1), message(50, 2));
     let mut stream = Stream::new(Framing::NetBios);
     assert!(stream.piece(start(0, &first[..40])).is_empty());
@@ -56,7 +56,7 @@ fn a_gap_is_given_up_when_a_later_message_starts() {
 }
 
 #[test]
-fn a_gap_counts_unless_it_is_behind_a_head_that_may_have_been_given_up_on_purpose() {
+fn counts_a_gap_unless_after_a_head_skipped_on_purpose() {
     let (first, second) = (message(1_000, 1), message(50, 2));
     for (captured, gaps) in [(MAX_UNDECIDED, 0), (MAX_UNDECIDED + 1, 1)] {
         let mut stream = Stream::new(Framing::NetBios);
@@ -68,21 +68,21 @@ fn a_gap_counts_unless_it_is_behind_a_head_that_may_have_been_given_up_on_purpos
 }
 
 #[test]
-fn the_head_of_a_long_message_is_given_at_once_and_its_rest_passed_over() {
-    let long = message(MAX_HELD * 3, 1);
+fn gives_the_head_of_a_long_message_at_once_and_skips_the_rest() {
+    let long = message(MAX_BUFFERED * 3, 1);
     let mut stream = Stream::new(Framing::NetBios);
     let mut given = Vec::new();
     for (index, bytes) in long.chunks(1460).enumerate() {
         // What looks like a start within a message is its content.
         given.extend(stream.piece(start(index as u32 * 1460, bytes)));
-        assert!(stream.held() <= MAX_HELD);
+        assert!(stream.held() <= MAX_BUFFERED);
     }
     assert_eq!((given.len(), given[0].bytes.len() + given[0].missing), (1, long.len()));
     assert_eq!(whole(&stream.piece(piece(long.len() as u32, &message(50, 2)))), [(54, 0)]);
 }
 
 #[test]
-fn a_segment_captured_in_part_gives_the_head_and_goes_on_behind_it() {
+fn partly_captured_segment_gives_the_head_and_continues_after_it() {
     let bytes = message(4000, 1);
     let mut stream = Stream::new(Framing::NetBios);
     let cut = Piece { missing: 1000, ..start(0, &bytes[..2000]) };
@@ -92,17 +92,17 @@ fn a_segment_captured_in_part_gives_the_head_and_goes_on_behind_it() {
 }
 
 #[test]
-fn bytes_that_never_join_are_bounded() {
+fn bounds_bytes_that_never_join() {
     let mut stream = Stream::new(Framing::NetBios);
     for index in 0..10_000u32 {
         stream.piece(piece(index * 3000, &[index as u8; 1000]));
-        assert!(stream.held() <= MAX_HELD);
+        assert!(stream.held() <= MAX_BUFFERED);
     }
     assert!(stream.gaps() > 9_900, "{}", stream.gaps());
 }
 
 #[test]
-fn what_is_no_message_is_not_waited_for() {
+fn does_not_wait_for_other_bytes() {
     let mut stream = Stream::new(Framing::NetBios);
     assert!(stream.piece(start(0, b"\0\xFF\xFF\xFFnot SMB at all")).is_empty());
     assert_eq!(stream.held(), 0);
@@ -110,7 +110,7 @@ fn what_is_no_message_is_not_waited_for() {
 }
 
 #[test]
-fn units_of_dce_rpc_are_joined_by_their_length() {
+fn joins_dce_rpc_pdus_by_their_length() {
     let mut pdu = vec![5, 0, 11, 3, 0x10, 0, 0, 0, 40, 0, 0, 0, 0, 0, 0, 0];
     pdu.resize(40, 0);
     let mut stream = Stream::new(Framing::DceRpc);
@@ -119,8 +119,8 @@ fn units_of_dce_rpc_are_joined_by_their_length() {
 }
 
 #[test]
-fn pieces_that_wait_and_a_message_that_grows_share_the_bound() {
-    let bytes = message(MAX_HELD * 2, 1);
+fn waiting_pieces_and_a_growing_message_share_the_bound() {
+    let bytes = message(MAX_BUFFERED * 2, 1);
     let mut stream = Stream::new(Framing::NetBios);
     stream.piece(start(0, &bytes[..100]));
     for index in 0..14u32 {
@@ -128,12 +128,12 @@ fn pieces_that_wait_and_a_message_that_grows_share_the_bound() {
     }
     for at in (100..14_000).step_by(1000) {
         stream.piece(piece(at as u32, &bytes[at..at + 1000]));
-        assert!(stream.held() <= MAX_HELD, "{}", stream.held());
+        assert!(stream.held() <= MAX_BUFFERED, "{}", stream.held());
     }
 }
 
 #[test]
-fn a_message_of_which_nothing_more_will_come_is_given_as_far_as_it_goes() {
+fn gives_the_rest_of_an_unfinished_message() {
     let bytes = message(300, 1);
     let mut stream = Stream::new(Framing::NetBios);
     assert_eq!(whole(&stream.piece(Piece { last: true, ..start(0, &bytes[..148]) })), [(148, 156)]);

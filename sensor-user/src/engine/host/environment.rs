@@ -19,12 +19,12 @@ use zerocopy::IntoBytes;
 
 use super::{
     HostEngine,
-    holds::{RoomHold, SlotHold},
+    holds::{PieceBufferGuard, SlotGuard},
 };
 
 impl Environment for HostEngine {
-    type Slot = SlotHold;
-    type Room = RoomHold;
+    type Slot = SlotGuard;
+    type PieceBuffer = PieceBufferGuard;
     type Ends = Box<[Address; 2]>;
     type Replaced = RecordV4;
     type View = ();
@@ -100,10 +100,10 @@ impl Environment for HostEngine {
         0
     }
 
-    fn slot(&mut self, _cpu: u16, index: u32) -> Option<SlotHold> {
+    fn slot(&mut self, _cpu: u16, index: u32) -> Option<SlotGuard> {
         let index = index as usize;
         let slot = *self.slots.borrow().all.get(index)?;
-        Some(SlotHold { slot, index, slots: Rc::clone(&self.slots) })
+        Some(SlotGuard { slot, index, slots: Rc::clone(&self.slots) })
     }
 
     fn emit(&mut self, kind: RecordKind, slot: &Slot) -> bool {
@@ -124,10 +124,10 @@ impl Environment for HostEngine {
         self.records.push([settled, opened].as_bytes().to_vec());
     }
 
-    fn room(&mut self) -> Option<RoomHold> {
-        let place = Rc::clone(&self.room);
-        let room = place.take()?;
-        Some(RoomHold { room: Some(room), place })
+    fn piece_buffer(&mut self) -> Option<PieceBufferGuard> {
+        let place = Rc::clone(&self.piece_buffer);
+        let piece_buffer = place.take()?;
+        Some(PieceBufferGuard { piece_buffer: Some(piece_buffer), place })
     }
 
     fn emit_piece(&mut self, piece: &Piece) -> bool {

@@ -28,13 +28,13 @@ impl Slots {
 }
 
 /// A guard for one slot; changes are written back when it is dropped.
-pub struct SlotHold {
+pub struct SlotGuard {
     pub(super) slot: Slot,
     pub(super) index: usize,
     pub(super) slots: Rc<RefCell<Slots>>,
 }
 
-impl Deref for SlotHold {
+impl Deref for SlotGuard {
     type Target = Slot;
 
     fn deref(&self) -> &Slot {
@@ -42,40 +42,40 @@ impl Deref for SlotHold {
     }
 }
 
-impl DerefMut for SlotHold {
+impl DerefMut for SlotGuard {
     fn deref_mut(&mut self) -> &mut Slot {
         &mut self.slot
     }
 }
 
-impl Drop for SlotHold {
+impl Drop for SlotGuard {
     fn drop(&mut self) {
         self.slots.borrow_mut().put(self.index, self.slot);
     }
 }
 
 /// A guard for the buffer of a piece of payload, which is returned when this is dropped.
-pub struct RoomHold {
-    pub(super) room: Option<Box<payload::Room>>,
-    pub(super) place: Rc<Cell<Option<Box<payload::Room>>>>,
+pub struct PieceBufferGuard {
+    pub(super) piece_buffer: Option<Box<payload::PieceBuffer>>,
+    pub(super) place: Rc<Cell<Option<Box<payload::PieceBuffer>>>>,
 }
 
-impl Deref for RoomHold {
-    type Target = payload::Room;
+impl Deref for PieceBufferGuard {
+    type Target = payload::PieceBuffer;
 
-    fn deref(&self) -> &payload::Room {
-        self.room.as_ref().unwrap_or_else(|| unreachable!("it is taken when dropped"))
+    fn deref(&self) -> &payload::PieceBuffer {
+        self.piece_buffer.as_ref().unwrap_or_else(|| unreachable!("it is taken when dropped"))
     }
 }
 
-impl DerefMut for RoomHold {
-    fn deref_mut(&mut self) -> &mut payload::Room {
-        self.room.as_mut().unwrap_or_else(|| unreachable!("it is taken when dropped"))
+impl DerefMut for PieceBufferGuard {
+    fn deref_mut(&mut self) -> &mut payload::PieceBuffer {
+        self.piece_buffer.as_mut().unwrap_or_else(|| unreachable!("it is taken when dropped"))
     }
 }
 
-impl Drop for RoomHold {
+impl Drop for PieceBufferGuard {
     fn drop(&mut self) {
-        self.place.set(self.room.take());
+        self.place.set(self.piece_buffer.take());
     }
 }

@@ -14,15 +14,15 @@ use sensor_common::{
     counter::Counter,
     fast_path::{FastPath, fast_path, plain_ipv4, plain_ipv6},
     headers::Link,
-    path::{Arrival, Verdict, capture, count_unjudged, process, process_plain},
+    path::{Arrival, Verdict, capture, count_unparsed, process, process_plain},
     payload,
-    prefix::CELLS,
+    prefix::EXEMPTION_COUNTERS,
     settings::{Enforcement, Services, Settings, port},
     slot::Slot,
 };
 
 use self::holds::Slots;
-pub use self::holds::{RoomHold, SlotHold};
+pub use self::holds::{PieceBufferGuard, SlotGuard};
 use crate::kernel::slots::SlotVersion;
 use sensor_core::networks::{Capacity, PrefixSet, Tables};
 
@@ -40,7 +40,7 @@ pub struct HostEngine {
     exempted: Vec<u64>,
     records: Vec<Vec<u8>>,
     enforcement: Enforcement,
-    room: Rc<Cell<Option<Box<payload::Room>>>>,
+    piece_buffer: Rc<Cell<Option<Box<payload::PieceBuffer>>>>,
     now: u32,
 }
 
@@ -58,10 +58,10 @@ impl HostEngine {
             slots: Rc::new(RefCell::new(Slots::new(count))),
             swept: vec![SlotVersion::default(); count],
             counters: [0; Counter::COUNT],
-            exempted: vec![0; CELLS as usize],
+            exempted: vec![0; EXEMPTION_COUNTERS as usize],
             records: vec![],
             enforcement: Enforcement::default(),
-            room: Rc::new(Cell::new(Some(Box::new(payload::Room::EMPTY)))),
+            piece_buffer: Rc::new(Cell::new(Some(Box::new(payload::PieceBuffer::EMPTY)))),
             now: 0,
         }
     }
@@ -102,7 +102,7 @@ impl HostEngine {
             Some((ports, service)) => process_plain(self, bytes, &ports, service, arrival),
             None => process(self, bytes, arrival),
         };
-        count_unjudged(self, verdict);
+        count_unparsed(self, verdict);
         if verdict == Verdict::Evident {
             while capture(self, bytes) {}
             return Verdict::Kept;

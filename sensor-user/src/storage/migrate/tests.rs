@@ -38,7 +38,7 @@ fn documents(directory: &Path, query: &DocumentQuery) -> Vec<(u64, u8)> {
 }
 
 #[test]
-fn terms_hits_and_documents_are_taken_over_and_the_files_kept_aside() {
+fn takes_over_terms_hits_and_documents_and_keeps_the_files_aside() {
     let directory = earlier();
     let rows = opened(directory.path());
     let restored = Restored::of(&rows);
@@ -80,7 +80,7 @@ fn terms_hits_and_documents_are_taken_over_and_the_files_kept_aside() {
 }
 
 #[test]
-fn learning_goes_on_where_it_was() {
+fn learning_continues() {
     let directory = earlier();
     let restored = Restored::of(&opened(directory.path()));
     let hour = 3_600_000_000_000;
@@ -97,7 +97,7 @@ fn learning_goes_on_where_it_was() {
 }
 
 #[test]
-fn files_that_are_damaged_are_kept_aside_and_the_rest_is_taken_over() {
+fn keeps_damaged_files_aside_and_takes_over_the_rest() {
     for name in FILES {
         let directory = earlier();
         let path = directory.path().join(name);
@@ -111,7 +111,7 @@ fn files_that_are_damaged_are_kept_aside_and_the_rest_is_taken_over() {
         assert_eq!(rows.hits.len(), usize::from(name != HITS), "{name}");
         let expected = match name {
             JOURNAL => 2..=2,
-            _ if AHEAD.contains(&name) => 5..=7,
+            _ if LOG_FILES.contains(&name) => 5..=7,
             _ => 7..=7,
         };
         assert!(expected.contains(&documents), "{name}: {documents}");
@@ -119,7 +119,7 @@ fn files_that_are_damaged_are_kept_aside_and_the_rest_is_taken_over() {
 }
 
 #[test]
-fn files_cut_anywhere_never_keep_the_agent_from_starting() {
+fn cut_files_never_prevent_the_start() {
     for name in FILES {
         let whole = fs::read(Path::new(FIXTURES).join(name)).unwrap();
         for part in 0..8 {
@@ -132,7 +132,7 @@ fn files_cut_anywhere_never_keep_the_agent_from_starting() {
 }
 
 #[test]
-fn a_directory_without_old_files_gets_nothing_aside() {
+fn directory_without_old_files_stays_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     opened(directory.path());
     assert!(!directory.path().join(ASIDE).exists());

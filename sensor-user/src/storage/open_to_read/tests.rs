@@ -69,8 +69,8 @@ fn an_empty_database_and_one_of_another_program_are_named_for_what_they_are() {
         Writer::open(directory.path(), Bounds::default(), 0).err().unwrap(),
     ] {
         assert!(matches!(error, StorageError::Foreign { .. }), "{error}");
-        let told = error.to_string();
-        assert!(told.contains("smb-sensor.db") && told.contains("another program"), "{told}");
+        let reported = error.to_string();
+        assert!(reported.contains("smb-sensor.db") && reported.contains("another program"), "{reported}");
     }
     let tables: i64 = other.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
     assert_eq!(tables, 1, "it stays as it was");

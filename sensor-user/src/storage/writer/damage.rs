@@ -18,7 +18,7 @@ impl Writer {
         match found {
             Some(Found::Nothing) | None => {}
             Some(Found::NoDamage) => self.check = None,
-            Some(Found::Damage(told)) => return self.replace(&told.replace('\n', " ")),
+            Some(Found::Damage(reported)) => return self.replace(&reported.replace('\n', " ")),
         }
         if self.committed.is_damaged() {
             return self.replace("documents cannot be read");

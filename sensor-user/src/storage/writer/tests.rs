@@ -66,7 +66,7 @@ fn bodies(directory: &Path, query: &DocumentQuery) -> Vec<String> {
 }
 
 #[test]
-fn documents_are_read_while_the_writer_runs_and_after_it() {
+fn documents_are_readable_while_the_writer_runs_and_after_it() {
     let directory = tempfile::tempdir().unwrap();
     let store = Running::begin(directory.path(), Bounds::default());
     store.submit(documents(1..=5));
@@ -83,7 +83,7 @@ fn documents_are_read_while_the_writer_runs_and_after_it() {
 }
 
 #[test]
-fn state_goes_on_after_a_restart() {
+fn state_survives_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let incident = |id: &str, open| IncidentRow {
         id: id.into(),
@@ -126,7 +126,7 @@ fn state_goes_on_after_a_restart() {
 }
 
 #[test]
-fn a_second_agent_is_refused_and_a_reader_is_not() {
+fn refuses_a_second_agent_but_not_a_reader() {
     let directory = tempfile::tempdir().unwrap();
     let store = Running::begin(directory.path(), Bounds::default());
     let refused = Writer::open(directory.path(), Bounds::default(), 0).err().unwrap();
@@ -136,7 +136,7 @@ fn a_second_agent_is_refused_and_a_reader_is_not() {
 }
 
 #[test]
-fn a_damaged_database_is_set_aside_and_a_new_one_begins() {
+fn sets_a_damaged_database_aside_and_starts_a_new_one() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(super::super::file(directory.path()), "this is no database, but a text of some length")
         .unwrap();
@@ -149,7 +149,7 @@ fn a_damaged_database_is_set_aside_and_a_new_one_begins() {
 }
 
 #[test]
-fn a_database_of_a_newer_version_is_refused_and_stays_as_it_is() {
+fn refuses_a_newer_database_and_leaves_it_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     Running::begin(directory.path(), Bounds::default()).end();
     let path = crate::storage::file(directory.path());
@@ -163,7 +163,7 @@ fn a_database_of_a_newer_version_is_refused_and_stays_as_it_is() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_written_is_named() {
+fn names_an_unwritable_directory() {
     let error = Writer::open(Path::new("/proc/self/nothing"), Bounds::default(), 0).err().unwrap();
     assert!(error.to_string().contains("/proc/self/nothing"), "{error}");
     let directory = tempfile::tempdir().unwrap();
@@ -171,7 +171,7 @@ fn a_directory_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn too_many_documents_are_removed_and_counted_flows_first() {
+fn removes_and_counts_excess_documents_flows_first() {
     let directory = tempfile::tempdir().unwrap();
     let large = |number| NewDocument { body: "x".repeat(10_000), ..document(number) };
     let store = Running::begin(directory.path(), Bounds::default());
@@ -201,7 +201,7 @@ fn locked(directory: &Path) -> (Running, Connection) {
 }
 
 #[test]
-fn documents_wait_while_the_database_takes_none_within_a_bound_and_none_is_lost() {
+fn documents_wait_within_a_bound_while_the_database_refuses() {
     let directory = tempfile::tempdir().unwrap();
     let (store, other) = locked(directory.path());
     assert!(store.handle.submit(documents(1..=1)).is_ok());
@@ -224,7 +224,7 @@ fn documents_wait_while_the_database_takes_none_within_a_bound_and_none_is_lost(
 }
 
 #[test]
-fn a_writer_that_cannot_commit_ends_with_an_error_and_nobody_waits_for_it() {
+fn writer_that_cannot_commit_ends_with_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let (store, _other) = locked(directory.path());
     store.handle.submit(documents(1..=1)).unwrap();
@@ -258,7 +258,7 @@ fn child_that_writes_until_it_is_killed() {
 }
 
 #[test]
-fn two_hundred_kills_lose_nothing_that_was_committed() {
+fn two_hundred_kills_lose_nothing_committed() {
     let directory = tempfile::tempdir().unwrap();
     let mut committed = 0;
     for round in 0..200 {

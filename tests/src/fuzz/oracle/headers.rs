@@ -28,7 +28,7 @@ const MAX_EXTENSIONS: usize = 7;
 /// Bytes of a TCP header up to its flags and window; a first fragment with fewer hides what the packet is (RFC 1858 3).
 const TELLING_TCP: usize = 16;
 
-const SHORT: Opinion = Opinion::Unjudged(Counter::ShortFrame);
+const SHORT: Opinion = Opinion::Unparsed(Counter::ShortFrame);
 const CUT: Opinion = Opinion::Unsure("a cut network header");
 const TUNNEL: Opinion = Opinion::Unsure("a tunnel");
 
@@ -86,7 +86,7 @@ pub(super) fn packet(frame: &[u8], link: Link, tunnels: bool) -> Result<Packet<'
         IPV4 => v4(rest)?,
         IPV6 => v6(rest)?,
         PPPOE_SESSION => return Err(Opinion::Unsure("PPPoE")),
-        other if TAGS.contains(&other) => return Err(Opinion::Unjudged(Counter::UnknownLink)),
+        other if TAGS.contains(&other) => return Err(Opinion::Unparsed(Counter::UnknownLink)),
         _ => return Err(Opinion::Foreign),
     };
     let transport = match network.protocol {
@@ -97,7 +97,7 @@ pub(super) fn packet(frame: &[u8], link: Link, tunnels: bool) -> Result<Packet<'
         }
         _ => return Err(Opinion::Foreign),
     };
-    let [a, b, c, d, ..] = *network.transport else { return Err(Opinion::Unjudged(Counter::ShortFrame)) };
+    let [a, b, c, d, ..] = *network.transport else { return Err(Opinion::Unparsed(Counter::ShortFrame)) };
     let ports = [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])];
     if tunnels && transport == Transport::Udp && [VXLAN, VXLAN_GPE, GENEVE, MPLS_IN_UDP].contains(&ports[1]) {
         return Err(TUNNEL);
@@ -140,7 +140,7 @@ fn labelled(stack: &[u8]) -> Result<(u16, &[u8]), Opinion> {
         }
         rest = behind;
     }
-    Err(Opinion::Unjudged(Counter::UnknownLink))
+    Err(Opinion::Unparsed(Counter::UnknownLink))
 }
 
 /// The EtherType of an IP packet that has only its version to say what it is.
@@ -149,7 +149,7 @@ fn by_version(packet: &[u8]) -> Result<u16, Opinion> {
     match version >> 4 {
         4 => Ok(IPV4),
         6 => Ok(IPV6),
-        _ => Err(Opinion::Unjudged(Counter::UnknownLink)),
+        _ => Err(Opinion::Unparsed(Counter::UnknownLink)),
     }
 }
 
@@ -166,11 +166,11 @@ fn v4(rest: &[u8]) -> Result<Network<'_>, Opinion> {
     match (offset, protocol) {
         // RFC 1858 3 and 4: too little of TCP, or data that would overwrite its flags.
         (0, ip_number::TCP) if header.more_fragments() && len < header_len + TELLING_TCP => {
-            return Err(Opinion::Unjudged(Counter::EvasiveFragment));
+            return Err(Opinion::Unparsed(Counter::EvasiveFragment));
         }
         (0, _) => {}
-        (1, ip_number::TCP) => return Err(Opinion::Unjudged(Counter::EvasiveFragment)),
-        _ if has_ports => return Err(Opinion::Unjudged(Counter::Fragment)),
+        (1, ip_number::TCP) => return Err(Opinion::Unparsed(Counter::EvasiveFragment)),
+        _ if has_ports => return Err(Opinion::Unparsed(Counter::Fragment)),
         _ => return Err(Opinion::Foreign),
     }
     Ok(Network {
@@ -210,7 +210,7 @@ fn v6(rest: &[u8]) -> Result<Network<'_>, Opinion> {
         extension(&mut network, rest)?;
     }
     if extends(network.protocol) {
-        return Err(Opinion::Unjudged(Counter::LongExtensionChain));
+        return Err(Opinion::Unparsed(Counter::LongExtensionChain));
     }
     Ok(network)
 }
@@ -223,12 +223,12 @@ fn extension<'a>(network: &mut Network<'a>, rest: &'a [u8]) -> Result<(), Opinio
             let header = Ipv6FragmentHeaderSlice::from_slice(bytes).map_err(|_| CUT)?;
             let (next, len) = (header.next_header(), header.slice().len());
             if header.fragment_offset().value() != 0 {
-                return Err(Opinion::Unjudged(Counter::Fragment));
+                return Err(Opinion::Unparsed(Counter::Fragment));
             }
             if header.more_fragments() {
                 let enough = network.header_len + len + TELLING_TCP;
                 if next == ip_number::TCP && network.len < enough {
-                    return Err(Opinion::Unjudged(Counter::EvasiveFragment));
+                    return Err(Opinion::Unparsed(Counter::EvasiveFragment));
                 }
                 network.fragment = true;
             }

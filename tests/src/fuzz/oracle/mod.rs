@@ -38,7 +38,7 @@ pub enum Opinion {
     /// Nothing: it is not watched.
     Foreign,
     /// It has no ports to test and is counted so.
-    Unjudged(Counter),
+    Unparsed(Counter),
     /// It is on a watched port and counted so.
     Passed(Counter),
     /// It is accounted to this flow.

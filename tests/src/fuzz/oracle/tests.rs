@@ -42,13 +42,13 @@ fn packets_inside_the_border_are_named() {
 fn counts_fragments_tags_and_chains_by_kind() {
     let syn = || Frame::tcp("10.0.0.2:1", "8.8.4.4:445");
     let syn_v6 = || Frame::tcp("[fd00::2]:1", "[2001:4860::1]:445");
-    assert_eq!(judge(&syn().fragment(9, false)), Opinion::Unjudged(Counter::Fragment));
-    assert_eq!(judge(&syn().fragment(1, true)), Opinion::Unjudged(Counter::EvasiveFragment));
+    assert_eq!(judge(&syn().fragment(9, false)), Opinion::Unparsed(Counter::Fragment));
+    assert_eq!(judge(&syn().fragment(1, true)), Opinion::Unparsed(Counter::EvasiveFragment));
     assert!(kept(&syn_v6().fragment(0, true)).fragment);
     let tags = syn().tag(VLAN, 1).tag(VLAN, 2).tag(VLAN, 3);
-    assert_eq!(judge(&tags), Opinion::Unjudged(Counter::UnknownLink));
+    assert_eq!(judge(&tags), Opinion::Unparsed(Counter::UnknownLink));
     let chain = (0..8).fold(syn_v6(), |frame, _| frame.extension(DESTINATION_OPTIONS, 0));
-    assert_eq!(judge(&chain), Opinion::Unjudged(Counter::LongExtensionChain));
+    assert_eq!(judge(&chain), Opinion::Unparsed(Counter::LongExtensionChain));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! How much is reported: very long messages, very short segments, and frames that are shorter than they claim.
 
 use sensor_common::{
-    evidence::LONGEST,
+    evidence::MAX_MESSAGE_LEN,
     payload::{
         MAX_PIECE_LEN,
         PieceKind::{Continued, Datagram, Message},
@@ -20,7 +20,7 @@ use super::{
 fn reports_the_beginning_of_a_very_long_message() {
     let message = of_smb2(smb2::SESSION_SETUP, REQUEST, 20_000);
     let mut steps: Vec<Step> = Vec::new();
-    let longest = LONGEST as usize;
+    let longest = MAX_MESSAGE_LEN as usize;
     for at in (0..longest).step_by(1_400) {
         let sent = segment(ENDS, Local, at as u32, &message[at..at + 1_400]);
         let kind = if at == 0 { Message } else { Continued };
@@ -52,7 +52,7 @@ fn reports_as_much_of_a_long_segment_as_a_piece_holds() {
 }
 
 const fn longest() -> usize {
-    LONGEST as usize
+    MAX_MESSAGE_LEN as usize
 }
 
 #[test]
@@ -126,7 +126,10 @@ fn survives_a_session_header_with_a_false_length() {
     let rows = vec![
         alone("nothing at all", segment(ENDS, Local, 1, &lying(0, 100)).reported(Message, 4, 4)),
         alone("less than its header", segment(ENDS, Local, 1, &lying(10, 100)).reported(Message, 14, 14)),
-        alone("16 MiB", segment(ENDS, Local, 1, &lying(0x00FF_FFFF, 100)).reported(Message, LONGEST, 100)),
+        alone(
+            "16 MiB",
+            segment(ENDS, Local, 1, &lying(0x00FF_FFFF, 100)).reported(Message, MAX_MESSAGE_LEN, 100),
+        ),
     ];
     let test = "survives_a_session_header_with_a_false_length";
     follow(test, &Setup::default(), rows);

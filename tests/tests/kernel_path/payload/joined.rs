@@ -1,6 +1,6 @@
 //! Messages cut at random: the reported pieces always join to the message, and contain nothing else.
 
-use sensor_common::{evidence::LONGEST, slot::Side::Local};
+use sensor_common::{evidence::MAX_MESSAGE_LEN, slot::Side::Local};
 use sensor_tests::{HOOKS, Setup, Xorshift, pieces};
 
 use super::{
@@ -50,7 +50,7 @@ fn pieces_of_a_randomly_cut_message_join_to_it() {
             }
 
             // Bytes after the wanted ones end the range, so they come last.
-            let wanted = length.min(LONGEST as usize);
+            let wanted = length.min(MAX_MESSAGE_LEN as usize);
             parts.sort_by_key(|(from, _)| *from >= wanted);
 
             let hook = HOOKS[round % 3];

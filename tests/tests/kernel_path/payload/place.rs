@@ -1,6 +1,6 @@
-//! Messages wherever in a segment they begin: all of each wanted one is told, and nothing of any other.
+//! Messages wherever in a segment they begin: all of each wanted one is reported, and nothing of any other.
 //!
-//! What is to be told is said of the stream, so that this knows nothing of how the kernel program finds it.
+//! What is to be reported is said of the stream, so that this knows nothing of how the kernel program finds it.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -85,18 +85,18 @@ impl Stream {
             .collect()
     }
 
-    /// What is wrong with what was told of it; of messages in `but` nothing need be told.
-    fn judge(&self, told: &BTreeMap<usize, u8>, but: &[usize]) -> Result<(), String> {
+    /// What is wrong with what was reported of it; of messages in `but` nothing need be reported.
+    fn judge(&self, reported: &BTreeMap<usize, u8>, but: &[usize]) -> Result<(), String> {
         for (number, (place, wanted)) in self.said.iter().enumerate() {
-            let heard: Vec<usize> = told.range(place.clone()).map(|(at, _)| *at).collect();
+            let heard: Vec<usize> = reported.range(place.clone()).map(|(at, _)| *at).collect();
             if *wanted && !but.contains(&number) && heard.len() != place.len() {
-                return Err(format!("of message {number}, {place:?}, {} bytes were told", heard.len()));
+                return Err(format!("of message {number}, {place:?}, {} bytes were reported", heard.len()));
             }
             if !wanted && heard.iter().any(|at| *at >= place.start + HEADER) {
-                return Err(format!("content of message {number} was told"));
+                return Err(format!("content of message {number} was reported"));
             }
         }
-        let other = told.iter().find(|(at, byte)| self.bytes.get(**at) != Some(*byte));
+        let other = reported.iter().find(|(at, byte)| self.bytes.get(**at) != Some(*byte));
         other.map_or(Ok(()), |(at, _)| Err(format!("the byte at {at} is another one")))
     }
 }
@@ -112,7 +112,7 @@ struct Passage {
 const USUAL: Passage = Passage { start: 1_000, from_the_start: true };
 
 /// What came of it.
-struct Told {
+struct Reported {
     bytes: BTreeMap<usize, u8>,
     unfollowed: Unfollowed,
     counted: u64,
@@ -126,9 +126,9 @@ impl Passage {
         hook: sensor_common::slot::Hook,
         stream: &[u8],
         parts: &[Range<usize>],
-    ) -> Told {
+    ) -> Reported {
         begin_anew(twin, hook);
-        let mut told = Told { bytes: BTreeMap::new(), unfollowed: Unfollowed::default(), counted: 0 };
+        let mut reported = Reported { bytes: BTreeMap::new(), unfollowed: Unfollowed::default(), counted: 0 };
         let syn =
             segment(ENDS, Local, self.start.wrapping_sub(1), &[]).modified(|frame| frame.flags(tcp::SYN));
         let segments = parts.iter().map(|part| {
@@ -140,24 +140,26 @@ impl Passage {
         }
         for frame in &frames {
             let effect = twin.run(hook, frame).unwrap();
-            told.counted += effect.counted.get(Counter::Unfollowed);
+            reported.counted += effect.counted.get(Counter::Unfollowed);
             for piece in pieces(&effect.records).unwrap() {
                 if piece.kind == PieceKind::Datagram {
                     continue;
                 }
                 let at = piece.sequence.wrapping_sub(self.start) as usize;
-                told.bytes.extend(piece.bytes.iter().enumerate().map(|(offset, byte)| (at + offset, *byte)));
+                reported
+                    .bytes
+                    .extend(piece.bytes.iter().enumerate().map(|(offset, byte)| (at + offset, *byte)));
             }
         }
         // The slot says what no record does.
         for slot in twin.changed_slots() {
-            told.unfollowed = observation(&slot).unwrap().unfollowed;
+            reported.unfollowed = observation(&slot).unwrap().unfollowed;
         }
-        told
+        reported
     }
 }
 
-/// A name, how the segments go past, the stream, its segments, and messages of which nothing need be told.
+/// A name, how the segments go past, the stream, its segments, and messages of which nothing need be reported.
 type Row = (String, Passage, Stream, Vec<Range<usize>>, Vec<usize>);
 
 fn row(name: impl Into<String>, messages: &[Said], cut: impl Fn(&Stream) -> Vec<Range<usize>>) -> Row {
@@ -166,17 +168,17 @@ fn row(name: impl Into<String>, messages: &[Said], cut: impl Fn(&Stream) -> Vec<
     (name.into(), USUAL, stream, parts, vec![])
 }
 
-/// Plays the rows at every hook; all of what is wanted is to be told, and everything to be followed.
+/// Plays the rows at every hook; all of what is wanted is to be reported, and everything to be followed.
 fn all_are_told(test: &str, rows: impl Fn() -> Vec<Row> + Send + Sync + 'static) {
     on(test, &Setup::default(), move |twin| {
         let mut wrong = Vec::new();
         for hook in HOOKS {
             for (name, passage, stream, parts, but) in rows() {
-                let told = passage.send(twin, hook, &stream.bytes, &parts);
-                if let Err(how) = stream.judge(&told.bytes, &but) {
+                let reported = passage.send(twin, hook, &stream.bytes, &parts);
+                if let Err(how) = stream.judge(&reported.bytes, &but) {
                     wrong.push(format!("{name} at {hook:?}: {how}"));
-                } else if told.unfollowed != Unfollowed::default() {
-                    wrong.push(format!("{name} at {hook:?}: {:?}", told.unfollowed));
+                } else if reported.unfollowed != Unfollowed::default() {
+                    wrong.push(format!("{name} at {hook:?}: {:?}", reported.unfollowed));
                 }
             }
         }
@@ -333,9 +335,9 @@ fn more_messages_than_are_looked_at_are_counted_and_said() {
             messages.extend([log_on(300), tree()]);
             let stream = Stream::of(&messages);
             let parts = stream.cut(&[stream.start(14)]);
-            let told = USUAL.send(twin, hook, &stream.bytes, &parts);
-            assert_eq!(stream.judge(&told.bytes, &[13]), Ok(()), "{hook:?}");
-            assert_eq!((told.counted, told.unfollowed.messages), (1, true), "{hook:?}");
+            let reported = USUAL.send(twin, hook, &stream.bytes, &parts);
+            assert_eq!(stream.judge(&reported.bytes, &[13]), Ok(()), "{hook:?}");
+            assert_eq!((reported.counted, reported.unfollowed.messages), (1, true), "{hook:?}");
         }
         vec![]
     });
@@ -347,15 +349,15 @@ fn the_first_bytes_of_another_protocol_are_told_once() {
         let request =
             [b"GET / HTTP/1.1\r\nHost: example\r\n\r\n".as_slice(), SECRET, SECRET, SECRET].concat();
         for hook in HOOKS {
-            let told = USUAL.send(
+            let reported = USUAL.send(
                 twin,
                 hook,
                 &request.repeat(2),
                 &[0..request.len(), request.len()..2 * request.len()],
             );
-            let first: Vec<u8> = told.bytes.into_values().collect();
+            let first: Vec<u8> = reported.bytes.into_values().collect();
             assert_eq!(first, request[..64], "{hook:?}");
-            assert_eq!((told.counted, told.unfollowed), (0, Unfollowed::default()), "{hook:?}");
+            assert_eq!((reported.counted, reported.unfollowed), (0, Unfollowed::default()), "{hook:?}");
             let late = Passage { from_the_start: false, ..USUAL };
             assert!(
                 late.send(twin, hook, &request, std::slice::from_ref(&(0..request.len()))).bytes.is_empty(),
@@ -414,8 +416,8 @@ fn of_streams_cut_at_random_all_that_is_wanted_is_told() {
                 }
             }
             let passage = Passage { start: random.next() as u32, from_the_start: true };
-            let told = passage.send(twin, HOOKS[round % 3], &stream.bytes, &parts);
-            if let Err(how) = stream.judge(&told.bytes, &[]) {
+            let reported = passage.send(twin, HOOKS[round % 3], &stream.bytes, &parts);
+            if let Err(how) = stream.judge(&reported.bytes, &[]) {
                 wrong.push(format!("round {round}, {:?} in {parts:?}: {how}", stream.said));
             }
             if wrong.len() > 3 {

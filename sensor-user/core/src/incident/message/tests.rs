@@ -12,7 +12,7 @@ fn assert_lines(incident: &Incident, whole: &str, short: &str) {
 }
 
 #[test]
-fn a_leak_says_whose_credential_went_where_and_what_came_of_it() {
+fn leak_names_credential_destination_and_outcome() {
     assert_lines(
         &leak_accepted(),
         r"10.0.0.2 gave an NTLMv2 credential of CORP\ann to 8.8.4.4, which accepted it, and connected \\8.8.4.4\files; 3 connections since 10:13 UTC",
@@ -39,7 +39,7 @@ fn a_leak_says_whose_credential_went_where_and_what_came_of_it() {
 }
 
 #[test]
-fn what_moved_is_said_from_the_internal_side_with_the_disk_share_before_the_pipe() {
+fn names_volume_from_inside_and_disk_shares_before_pipes() {
     assert_lines(
         &encrypted_upload(),
         r"10.0.0.2 sent 12.3 MiB to \\8.8.4.4\drop (encrypted) in 4 min",
@@ -65,7 +65,7 @@ fn what_moved_is_said_from_the_internal_side_with_the_disk_share_before_the_pipe
 }
 
 #[test]
-fn guesses_are_counted_and_the_right_one_is_named() {
+fn counts_guesses_and_names_the_right_one() {
     assert_lines(
         &guessing_succeeded(),
         r"203.0.112.9 tried 99 passwords for 3 users on 10.0.1.2; CORP\bob was accepted; 8.8 KiB left, 61.0 KiB came in; 100 connections since 10:13 UTC",
@@ -82,7 +82,7 @@ fn guesses_are_counted_and_the_right_one_is_named() {
 }
 
 #[test]
-fn a_relay_and_remote_execution_come_before_the_log_on_that_they_need() {
+fn relay_and_remote_execution_come_before_their_logon() {
     assert_lines(
         &relay(),
         "8.8.4.4 sent to 10.0.1.2 the NTLM response that 10.0.0.2 had sent to 8.8.4.4 2 s before; the server accepted it: a relay",
@@ -114,7 +114,7 @@ fn names_no_user_where_several_log_ons_fit() {
 }
 
 #[test]
-fn a_user_who_was_refused_is_not_mixed_with_the_anonymous_session_beside_it() {
+fn keeps_a_refused_user_apart_from_an_anonymous_session() {
     assert_lines(
         &anonymous_beside_refused(),
         r"203.0.112.9 logged on to 10.0.1.2 anonymously, and connected \\10.0.1.2\IPC$; 1 log-on refused",
@@ -131,7 +131,7 @@ fn a_user_who_was_refused_is_not_mixed_with_the_anonymous_session_beside_it() {
 }
 
 #[test]
-fn a_refused_log_on_connects_no_share() {
+fn refused_logon_connects_no_share() {
     let mut refused = anonymous_beside_refused();
     refused.credentials.remove(0);
     refused.level = EvidenceLevel::Credential;
@@ -143,7 +143,7 @@ fn a_refused_log_on_connects_no_share() {
 }
 
 #[test]
-fn a_port_without_smb_is_called_what_it_showed() {
+fn names_the_protocol_of_a_port_without_smb() {
     assert_lines(
         &tls_on_445(),
         "10.0.0.5 connected to TCP 445 of 198.51.99.4 and spoke TLS, not SMB",
@@ -185,7 +185,7 @@ fn retries_have_a_rhythm_and_a_burst_has_none() {
 }
 
 #[test]
-fn a_late_arrival_says_what_it_missed() {
+fn late_joiner_names_what_it_missed() {
     assert_lines(
         &joined_late(),
         "10.0.0.2 and 8.8.4.4 exchanged more over SMB than a set-up takes; 195.3 KiB left, 87.9 KiB came in; joined late: the log-on was before 10:13 UTC, when the sensor first saw it",
@@ -194,7 +194,7 @@ fn a_late_arrival_says_what_it_missed() {
 }
 
 #[test]
-fn incidents_of_many_hosts_are_counted() {
+fn counts_hosts_of_an_incident() {
     assert_lines(
         &sweep(),
         "10.0.0.31 tried TCP 445 of 300 addresses, a sweep: 10 answered, 41 refused, 249 silent",
@@ -208,7 +208,7 @@ fn incidents_of_many_hosts_are_counted() {
 }
 
 #[test]
-fn smb_without_a_log_on_and_netbios_are_named() {
+fn names_smb_without_a_logon_and_netbios() {
     let mut spoken = pair(Direction::Outbound, "10.0.0.2", "8.8.4.4", EvidenceLevel::Smb);
     assert_eq!(sentence(&spoken), "10.0.0.2 spoke SMB with 8.8.4.4 on TCP 445");
     spoken.dialects = vec!["3.1.1".into()];
@@ -228,7 +228,7 @@ fn smb_without_a_log_on_and_netbios_are_named() {
 }
 
 #[test]
-fn no_line_of_any_incident_steers_a_terminal_or_holds_two_lines() {
+fn every_message_is_one_line_without_control_characters() {
     for (name, incident) in all() {
         for line in [sentence(&incident), summary(&incident)] {
             assert!(!line.chars().any(sensor_dissect::escape::misleads), "{name}: {line:?}");
@@ -238,7 +238,7 @@ fn no_line_of_any_incident_steers_a_terminal_or_holds_two_lines() {
 }
 
 #[test]
-fn every_level_in_every_direction_has_a_line() {
+fn every_level_in_every_direction_has_a_message() {
     for direction in [Direction::Outbound, Direction::Inbound] {
         for level in EvidenceLevel::ALL {
             let mut incident = pair(direction, "10.0.0.2", "8.8.4.4", level);

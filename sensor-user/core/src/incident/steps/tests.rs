@@ -16,7 +16,7 @@ fn assert_says(incident: &Incident, parts: &[&str]) {
 }
 
 #[test]
-fn after_a_leak_the_password_comes_first_and_the_process_is_named() {
+fn leak_puts_the_password_first_and_names_the_process() {
     assert_says(
         &fixtures::leak_accepted(),
         &[
@@ -33,7 +33,7 @@ fn after_a_leak_the_password_comes_first_and_the_process_is_named() {
 }
 
 #[test]
-fn after_an_accepted_log_on_they_speak_of_the_account_and_of_what_was_written() {
+fn accepted_logon_concerns_the_account_and_written_files() {
     assert_says(
         &fixtures::guessing_succeeded(),
         &[
@@ -52,7 +52,7 @@ fn after_an_accepted_log_on_they_speak_of_the_account_and_of_what_was_written() 
 }
 
 #[test]
-fn a_scan_is_a_matter_of_the_firewall_and_an_open_port_is_closed() {
+fn scan_concerns_the_firewall_and_open_ports() {
     assert_says(&fixtures::sweep(), &["Isolate 10.0.0.31", "Find the program on 10.0.0.31"]);
     let mut inbound = fixtures::sweep();
     inbound.direction = Direction::Inbound;
@@ -64,7 +64,7 @@ fn a_scan_is_a_matter_of_the_firewall_and_an_open_port_is_closed() {
 }
 
 #[test]
-fn remote_execution_relays_and_moved_files_have_steps_of_their_own() {
+fn remote_execution_relay_and_transfer_have_their_own_steps() {
     assert_says(&fixtures::remote_execution(), &["Isolate 10.0.1.2", "service that was created"]);
     assert_says(&fixtures::relay(), &["Require SMB signing on 10.0.1.2", "gave the response away"]);
     assert_says(&fixtures::encrypted_upload(), &["keep its disk", "written to 8.8.4.4"]);
@@ -74,14 +74,14 @@ fn remote_execution_relays_and_moved_files_have_steps_of_their_own() {
 }
 
 #[test]
-fn a_credential_without_a_name_is_somebodys_all_the_same() {
+fn unnamed_credential_still_has_steps() {
     let mut leak = fixtures::leak_refused();
     leak.credentials = vec![credential(CredentialMethod::Ntlmv2, "", None)];
     assert_says(&leak, &["Change the password of the user who was logged on"]);
 }
 
 #[test]
-fn the_exemption_covers_the_incident_and_little_else() {
+fn suggested_exemption_covers_little_else() {
     let benign = |incident: &Incident| steps(incident, true).benign;
     assert_eq!(
         benign(&fixtures::leak_accepted()),
@@ -98,14 +98,14 @@ fn the_exemption_covers_the_incident_and_little_else() {
 }
 
 #[test]
-fn undefined_networks_are_hinted_at() {
+fn hints_at_undefined_networks() {
     let hint = |defined| steps(&fixtures::leak_accepted(), defined).hint;
     assert_eq!(hint(true), None);
     assert!(hint(false).is_some_and(|hint| hint.contains("8.8.4.4") && hint.contains("networks.internal")));
 }
 
 #[test]
-fn every_incident_has_steps_that_are_whole_sentences() {
+fn every_incident_has_steps_in_whole_sentences() {
     for (name, incident) in fixtures::all() {
         let steps = steps(&incident, false);
         assert!(!steps.check.is_empty() && !steps.contain.is_empty(), "{name}");

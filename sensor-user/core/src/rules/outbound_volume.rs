@@ -1,6 +1,6 @@
 //! The volume that leaves the internal networks over SMB between two hosts, over all their connections.
 //!
-//! Takes the bytes that left since it was last asked, gives a [`Departure`] where those became too many or too fast.
+//! Takes the bytes that left since it was last asked, gives a [`ExcessVolume`] where those became too many or too fast.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub const RATE_WINDOW: Duration = Duration::from_secs(10);
 
 /// How much may leave before that is a finding of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DepartureLimits {
+pub struct VolumeLimits {
     /// Bytes of payload between two hosts within the window.
     pub bytes: u64,
     /// That window.
@@ -25,7 +25,7 @@ pub struct DepartureLimits {
     pub rate: u64,
 }
 
-impl Default for DepartureLimits {
+impl Default for VolumeLimits {
     fn default() -> Self {
         Self { bytes: 10 << 20, window: Duration::from_secs(3_600), rate: 256 << 10 }
     }
@@ -43,7 +43,7 @@ pub enum Cause {
 
 /// Two hosts between which too much left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Departure {
+pub struct ExcessVolume {
     /// Which limit was reached.
     pub cause: Cause,
     /// Bytes within the window.
@@ -60,8 +60,8 @@ pub struct OutboundVolume {
 }
 
 impl OutboundVolume {
-    /// Counts bytes that left until `now`; gives the departure that they make, if a limit is reached.
-    pub fn add(&mut self, bytes: u64, now: Timestamp, limits: &DepartureLimits) -> Option<Departure> {
+    /// Counts bytes that left until `now`; gives the excess_volume that they make, if a limit is reached.
+    pub fn add(&mut self, bytes: u64, now: Timestamp, limits: &VolumeLimits) -> Option<ExcessVolume> {
         let in_window = self.window.add(bytes, now, limits.window);
         let rate = self.burst.add(bytes, now, RATE_WINDOW) / RATE_WINDOW.as_secs();
         let cause = if in_window >= limits.bytes {
@@ -71,7 +71,7 @@ impl OutboundVolume {
         } else {
             return None;
         };
-        Some(Departure { cause, bytes: in_window, rate })
+        Some(ExcessVolume { cause, bytes: in_window, rate })
     }
 }
 
@@ -104,8 +104,8 @@ mod tests {
 
     const MEBIBYTE: u64 = 1 << 20;
 
-    const LIMITS: DepartureLimits =
-        DepartureLimits { bytes: 10 * MEBIBYTE, window: Duration::from_secs(3_600), rate: MEBIBYTE };
+    const LIMITS: VolumeLimits =
+        VolumeLimits { bytes: 10 * MEBIBYTE, window: Duration::from_secs(3_600), rate: MEBIBYTE };
 
     fn second(number: i64) -> Timestamp {
         Timestamp::from_unix_seconds(number)
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn finds_a_burst_by_its_rate() {
-        let limits = DepartureLimits { bytes: 1_000 * MEBIBYTE, ..LIMITS };
+        let limits = VolumeLimits { bytes: 1_000 * MEBIBYTE, ..LIMITS };
         let mut volume = OutboundVolume::default();
         let first =
             (0..60).find_map(|n| volume.add(2 * MEBIBYTE, second(n), &limits).map(|it| (n, it.cause)));
