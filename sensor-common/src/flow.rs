@@ -7,8 +7,7 @@ use core::{borrow::Borrow, hint::black_box};
 
 use crate::{
     headers::Address,
-    path::bit,
-    slot::{AddressesHigh, FlowDetails, FlowLine, RECORD_VERSION, Side, Slot, TCP, UDP, mark, tcp},
+    slot::{AddressesHigh, FlowDetails, FlowLine, RECORD_VERSION, Side, Slot, TCP, UDP, bit, mark, tcp},
 };
 
 /// The key of a flow, seen from the internal side, so both directions have the same one. `A` is an

@@ -123,6 +123,20 @@ pub mod mark {
     pub const HOOKS: u16 = HOOK_XDP_INGRESS | HOOK_TC_INGRESS | HOOK_TC_EGRESS;
 }
 
+/// Bits in a slot's `kind`, for the internal side; those for the external side are one to the left of them.
+pub mod bit {
+    /// More of a message is awaited.
+    pub const AWAITED: u8 = 1;
+    /// There is a gap that may be filled.
+    pub const GAP: u8 = 1 << 2;
+    /// It is known where the next message begins.
+    pub const PLACED: u8 = 1 << 4;
+    /// It was not known any more, or never, where one begins.
+    pub const LOST: u8 = 1 << 6;
+    /// All of them.
+    pub const ALL: u8 = AWAITED | GAP | PLACED | LOST;
+}
+
 /// TCP flag bits as in the header (RFC 9293 3.1).
 pub mod tcp {
     /// No more data from sender.

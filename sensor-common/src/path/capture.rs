@@ -11,7 +11,7 @@ use core::hint::black_box;
 use super::{
     Environment, account,
     decide::{message_mark, smb_from},
-    place::{self, NOWHERE, bit, known_by, of_side},
+    place::{self, NOWHERE, known_by, of_side},
 };
 use crate::{
     bytes::Bytes,
@@ -22,7 +22,9 @@ use crate::{
     },
     payload::{Content, MAX_PIECE_LEN, PieceBuffer, PieceHead, PieceKind},
     settings::feature,
-    slot::{PartialHeader, RECORD_VERSION, RecordKind, SeqRange, Slot, TCP, UDP, content_bit, unfollowed},
+    slot::{
+        PartialHeader, RECORD_VERSION, RecordKind, SeqRange, Slot, TCP, UDP, bit, content_bit, unfollowed,
+    },
     smb::{self, Framed, SMB1, SMB2},
 };
 

@@ -13,7 +13,6 @@ mod prefixes;
 mod watched;
 
 use self::decide::decide_and_count;
-pub(crate) use self::place::bit;
 pub use self::{
     capture::{MAX_LOOKS, MAX_PIECES, capture},
     environment::Environment,

@@ -9,22 +9,8 @@ use crate::{
     counter::Counter,
     evidence::MessageStart,
     payload::Content,
-    slot::{Place, SeqRange, Slot, tcp, unfollowed},
+    slot::{Place, SeqRange, Slot, bit, tcp, unfollowed},
 };
-
-/// Bits in a slot's `kind`, for the internal side; those for the external side are one to the left of them.
-pub(crate) mod bit {
-    /// More of a message is awaited.
-    pub(crate) const AWAITED: u8 = 1;
-    /// There is a gap that may be filled.
-    pub(crate) const GAP: u8 = 1 << 2;
-    /// It is known where the next message begins.
-    pub(crate) const PLACED: u8 = 1 << 4;
-    /// It was not known any more, or never, where one begins.
-    pub(crate) const LOST: u8 = 1 << 6;
-    /// All of them.
-    pub(crate) const ALL: u8 = AWAITED | GAP | PLACED | LOST;
-}
 
 /// [`Content::at`] where nothing is to be looked at.
 pub(super) const NOWHERE: u32 = u32::MAX;
