@@ -138,7 +138,7 @@ fn ends_when_its_time_is_up() {
     let border = Topology::border().unwrap();
     let outside = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
     let agent =
-        Agent::on(border.gateway(), "lan0").arguments(&["--enforce", "--enforce-for", "2"]).start().unwrap();
+        Agent::on(border.gateway(), "lan0").arguments(&["--enforce", "--enforce-for", "5"]).start().unwrap();
     assert!(!is_let_through(border.client(), outside.address()));
     agent.wait_for_log("enforcement is off").unwrap();
     assert!(is_let_through(border.client(), outside.address()));

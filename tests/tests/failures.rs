@@ -27,11 +27,14 @@ fn names_an_unknown_interface_and_the_existing_ones() {
 }
 
 #[test]
-fn leaves_a_known_interface_beside_an_unknown_one_alone() {
+fn watches_a_known_interface_and_warns_of_an_unknown_one() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
-    refused(Agent::on(border.gateway(), "lan0,nope"), &["\"nope\""]).unwrap();
-    assert_eq!(attached(border.gateway(), "lan0").unwrap(), [""; 0]);
+    let agent = Agent::on(border.gateway(), "lan0,nope").start().unwrap();
+    assert!(agent.log().contains("there is no interface nope yet"), "{}", agent.log());
+    assert_ne!(attached(border.gateway(), "lan0").unwrap(), [""; 0]);
+    assert_eq!(agent.stop().unwrap().code, Some(0));
+    refused(Agent::on(border.gateway(), "nope"), &["nope"]).unwrap();
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub fn in_or_beside(random: &mut Xorshift, network: IpNet) -> IpAddr {
         2 => first.wrapping_sub(1),
         3 => last.wrapping_add(1),
         4 => first + far % (last - first).saturating_add(1),
-        _ => (first + step).min(last),
+        _ => first.saturating_add(step).min(last),
     };
     match network {
         IpNet::V4(net) => {
