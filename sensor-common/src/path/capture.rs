@@ -387,7 +387,7 @@ fn message<E: Environment>(
         open(slot, content, range, complete && !is_split);
     }
     if undecided {
-        // There is buffer for one header: a message of the other side that is not decided yet is given up.
+        // There is room for one header: a message of the other side that is not decided yet is given up.
         if is_undecided(slot, side ^ 1) {
             slot.line.kind &= !of_side(bit::AWAITED, side ^ 1);
             leave(env, slot);
