@@ -46,7 +46,8 @@ fn alert_can_be_opened_in_wireshark_by_its_id() {
         sensor_lab::skip("alert_can_be_opened_in_wireshark_by_its_id", "tshark is not installed");
         return;
     };
-    let expected = format!("smb-sensor incident {alert}, rule {RULE}");
+    // The rule is the one that led when the connection joined the incident.
+    let expected = format!("smb-sensor incident {alert}, rule windows-networking-exposed");
     assert_eq!(comments.len(), frames.len());
     assert!(comments.iter().all(|comment| *comment == expected), "{expected}\n{comments:#?}");
     let streams = by_tshark(&file, "tcp.stream").unwrap();
