@@ -232,7 +232,7 @@ fn findings(incident: &Incident, lines: &mut Lines) {
 fn complete(incident: &Incident) -> String {
     let read = if incident.joined_late {
         "the sensor joined late and did not see the beginning"
-    } else if incident.complete && incident.unanswered_smb {
+    } else if incident.complete && incident.unanswered_smb && incident.level < EvidenceLevel::Smb {
         "every SMB message that was seen was read"
     } else if incident.complete && incident.level < EvidenceLevel::Smb {
         "no SMB message was seen"

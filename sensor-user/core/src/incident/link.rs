@@ -64,6 +64,8 @@ impl Contribution {
             logons_accepted: facts.map_or(0, |facts| facts.logons_accepted.into()),
             logons_anonymous: facts.map_or(0, |facts| facts.logons_anonymous.into()),
             dropped: u64::from(view.dropped),
+            unread: u64::from(!view.complete),
+            one_sided: u64::from(view.one_sided),
         })
     }
 }
@@ -81,6 +83,8 @@ impl Counted {
         swap(&mut self.logons_accepted, before.logons_accepted, now.logons_accepted);
         swap(&mut self.logons_anonymous, before.logons_anonymous, now.logons_anonymous);
         swap(&mut self.dropped, before.dropped, now.dropped);
+        swap(&mut self.unread, before.unread, now.unread);
+        swap(&mut self.one_sided, before.one_sided, now.one_sided);
         for side in 0..2 {
             swap(&mut self.packets[side], before.packets[side], now.packets[side]);
             swap(&mut self.bytes[side], before.bytes[side], now.bytes[side]);

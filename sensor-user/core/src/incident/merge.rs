@@ -107,10 +107,10 @@ impl Incident {
         has_changed |= view.encrypted && !self.encrypted;
         self.encrypted |= view.encrypted;
         self.joined_late |= view.joined_late;
-        self.one_sided |= view.one_sided;
+        self.one_sided = self.counted.one_sided > 0;
         has_changed |= view.conflicting && !self.conflicting;
         self.conflicting |= view.conflicting;
-        self.complete &= view.complete;
+        self.complete = self.counted.unread == 0;
         self.unanswered_smb |= view.smb_spoken && view.level < EvidenceLevel::Smb;
         has_changed |= view.content.left && !self.content.left || view.content.came && !self.content.came;
         self.content.left |= view.content.left;

@@ -266,4 +266,10 @@ pub struct Counted {
     pub logons_anonymous: u64,
     /// Connections towards which enforcement dropped a packet.
     pub dropped: u64,
+    /// Connections of which messages were seen and not read, as they stand: a mark may come before its message.
+    #[serde(default)]
+    pub unread: u64,
+    /// Connections of which packets of one direction alone were seen, as they stand.
+    #[serde(default)]
+    pub one_sided: u64,
 }
