@@ -92,6 +92,10 @@ impl Counter {
     /// How many counters there are.
     pub const COUNT: usize = Self::ALL.len();
 
+    /// Words that the kernel program keeps on each CPU: the counters, one word of its own, and as many as make it a power of
+    /// two, so that a mask keeps an index inside.
+    pub const WORDS: usize = (Self::COUNT + 1).next_power_of_two();
+
     /// The outcomes of a watched packet: their sum is [`Counter::Seen`].
     pub const OUTCOMES: &'static [Counter] = &[
         Counter::Kept,

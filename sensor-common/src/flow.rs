@@ -30,6 +30,15 @@ pub struct SlotKey<A = Address> {
     pub remote_port: u16,
 }
 
+impl SlotKey<()> {
+    /// The same key with these addresses.
+    #[inline(always)]
+    pub(crate) const fn between<A>(&self, local: A, remote: A) -> SlotKey<A> {
+        let Self { family, transport, ifindex, local_port, remote_port, .. } = *self;
+        SlotKey { family, transport, ifindex, local, remote, local_port, remote_port }
+    }
+}
+
 /// One packet of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet {

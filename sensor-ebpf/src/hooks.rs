@@ -1,4 +1,8 @@
 //! Entry points: what differs between XDP and TC, and nothing else.
+//!
+//! The parts of the work are global functions (Linux 5.6): the verifier checks each of them once and by itself, whatever
+//! ways lead to it. Their arguments and results are numbers, and each is used: the compiler passes no value for one
+//! that is not, and the verifier refuses that.
 
 use aya_ebpf::{
     bindings::{__sk_buff, TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action, xdp_md},
@@ -12,7 +16,7 @@ use sensor_common::{
     fast_path::{FastPath, fast_path, plain_ipv4, plain_ipv6},
     headers::{Link, NoPorts, Ports, VLAN_PRESENT},
     path::{
-        Arrival, Environment as _, MAX_LOOKS, Verdict, capture, count_unparsed, parse, process_parsed,
+        Arrival, Environment as _, MAX_LOOKS, Verdict, account, capture, count_unparsed, decide, parse,
         process_plain,
     },
     settings::{PortKind, feature},
@@ -22,7 +26,7 @@ use sensor_common::{
 use crate::{
     frame::{Context, Linear, Pieces, Reloaded},
     kernel::Kernel,
-    scratch::{keep_found, kept_found},
+    scratch::{keep_found, keep_unaccounted, kept_ends, kept_found, kept_unaccounted},
 };
 
 /// Frames coming in, before the stack sees them.
@@ -31,7 +35,7 @@ pub(crate) fn smb_xdp_in(context: XdpContext) -> u32 {
     incoming(
         context.ctx,
         Context::linear,
-        Steps { plain_v6: plain_v6_in, find: find_in, watch: watch_in, capture: capture_in },
+        Steps { plain_v6: smb_plain_v6_in, find: smb_find_in, watch: smb_watch_in, capture: smb_capture_in },
     )
 }
 
@@ -42,10 +46,10 @@ pub(crate) fn smb_xdp_frags(context: XdpContext) -> u32 {
         context.ctx,
         Pieces::held,
         Steps {
-            plain_v6: plain_v6_in_scattered,
-            find: find_in_scattered,
-            watch: watch_in_scattered,
-            capture: capture_in_scattered,
+            plain_v6: smb_plain_v6_in_scattered,
+            find: smb_find_in_scattered,
+            watch: smb_watch_in_scattered,
+            capture: smb_capture_in_scattered,
         },
     )
 }
@@ -62,7 +66,7 @@ enum Find {
     Short,
 }
 
-/// What is to be done with a packet. No more than a number, for that is all a function of a kernel program can return.
+/// What is to be done with a packet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 enum Then {
@@ -74,9 +78,44 @@ enum Then {
     Capture,
     /// It is dropped.
     Drop,
+    /// It is to be accounted.
+    Account,
+}
+
+const FOUND: u32 = Find::Found as u32;
+const SHORT: u32 = Find::Short as u32;
+
+/// The hook, from its number.
+#[inline(always)]
+const fn hook_of(number: u32) -> Hook {
+    if number == Hook::TcEgress as u32 { Hook::TcEgress } else { Hook::TcIngress }
+}
+
+/// The end that is the server, and its service, from numbers.
+#[inline(always)]
+const fn at_port(server: u32, service: u32) -> (Server, PortKind) {
+    let server = if server == Server::Source as u32 { Server::Source } else { Server::Destination };
+    (server, PortKind(service as u8))
 }
 
 impl Then {
+    #[inline(always)]
+    const fn from_number(number: u32) -> Self {
+        match number {
+            1 => Self::Watched,
+            2 => Self::Capture,
+            3 => Self::Drop,
+            4 => Self::Account,
+            _ => Self::Pass,
+        }
+    }
+
+    /// From a number; a packet that is to be accounted is accounted.
+    #[inline(always)]
+    fn accounted(number: u32) -> Self {
+        Self::from_number(if number == Self::Account as u32 { smb_account() } else { number })
+    }
+
     #[inline(always)]
     const fn of(verdict: Verdict) -> Self {
         match verdict {
@@ -90,27 +129,29 @@ impl Then {
 
 /// What is done out of line with a frame.
 struct Steps {
-    plain_v6: fn(*mut xdp_md, Server, PortKind) -> Then,
-    find: fn(*mut xdp_md) -> Find,
-    watch: fn(*mut xdp_md) -> Then,
-    capture: fn(*mut xdp_md) -> Then,
+    plain_v6: extern "C" fn(*mut xdp_md, u32, u32) -> u32,
+    find: extern "C" fn(*mut xdp_md) -> u32,
+    watch: extern "C" fn(*mut xdp_md) -> u32,
+    capture: extern "C" fn(*mut xdp_md) -> u32,
 }
 
 /// A packet takes the fast path first; if it is plain IPv4 it is processed in line, for a call would cost as much as all of the parsing.
-/// Any other is watched in two steps, of which each has the stack to itself.
+/// Any other is found, watched and accounted, in steps of which each has the stack to itself.
 #[inline(always)]
 fn incoming<B: Bytes + Copy>(context: *mut xdp_md, frame: fn(*mut xdp_md) -> B, steps: Steps) -> u32 {
     let linear: Linear = context.linear();
     let then = match fast_path(&Kernel, linear, |length| linear.is_shorter(length)) {
         FastPath::Foreign => return xdp_action::XDP_PASS,
-        FastPath::PlainIpv4(server, service) => {
+        FastPath::PlainIpv4(server, service) if !is_short() => {
             let frame = frame(context);
-            plain(frame, plain_ipv4(frame, 0), (server, service), arrival_of(context))
+            plain(frame, |frame| plain_ipv4(frame, 0), (server, service), arrival_of(context))
         }
-        FastPath::PlainIpv6(server, service) if !is_short() => (steps.plain_v6)(context, server, service),
-        FastPath::PlainIpv6(..) | FastPath::Unsure => match (steps.find)(context) {
-            Find::Found => (steps.watch)(context),
-            Find::Done | Find::Short => Then::Pass,
+        FastPath::PlainIpv6(server, service) if !is_short() => {
+            Then::from_number((steps.plain_v6)(context, server as u32, service.0.into()))
+        }
+        _ => match (steps.find)(context) {
+            FOUND => Then::accounted((steps.watch)(context)),
+            _ => Then::Pass,
         },
     };
     if then == Then::Capture {
@@ -122,45 +163,53 @@ fn incoming<B: Bytes + Copy>(context: *mut xdp_md, frame: fn(*mut xdp_md) -> B, 
     if then == Then::Drop { xdp_action::XDP_DROP } else { xdp_action::XDP_PASS }
 }
 
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn plain_v6_in(context: *mut xdp_md, server: Server, service: PortKind) -> Then {
+extern "C" fn smb_plain_v6_in(context: *mut xdp_md, server: u32, service: u32) -> u32 {
     let frame = context.linear();
-    plain(frame, plain_ipv6(frame, 0), (server, service), arrival_of(context))
+    plain(frame, |frame| plain_ipv6(frame, 0), at_port(server, service), arrival_of(context)) as u32
 }
 
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn plain_v6_in_scattered(context: *mut xdp_md, server: Server, service: PortKind) -> Then {
+extern "C" fn smb_plain_v6_in_scattered(context: *mut xdp_md, server: u32, service: u32) -> u32 {
     let frame = Pieces::held(context);
-    plain(frame, plain_ipv6(frame, 0), (server, service), arrival_of(context))
+    plain(frame, |frame| plain_ipv6(frame, 0), at_port(server, service), arrival_of(context)) as u32
 }
 
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn find_in(context: *mut xdp_md) -> Find {
-    found(context.linear(), arrival_of(context), true)
+extern "C" fn smb_find_in(context: *mut xdp_md) -> u32 {
+    found(context.linear(), arrival_of(context), true) as u32
 }
 
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn watch_in(context: *mut xdp_md) -> Then {
-    watched(Reloaded(context), arrival_of(context))
+extern "C" fn smb_watch_in(context: *mut xdp_md) -> u32 {
+    watched(Reloaded(context), arrival_of(context)) as u32
 }
 
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn find_in_scattered(context: *mut xdp_md) -> Find {
-    found(Pieces::held(context), arrival_of(context), true)
+extern "C" fn smb_find_in_scattered(context: *mut xdp_md) -> u32 {
+    found(Pieces::held(context), arrival_of(context), true) as u32
 }
 
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn watch_in_scattered(context: *mut xdp_md) -> Then {
-    watched(Pieces::scattered(context), arrival_of(context))
+extern "C" fn smb_watch_in_scattered(context: *mut xdp_md) -> u32 {
+    watched(Pieces::scattered(context), arrival_of(context)) as u32
 }
 
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn capture_in(context: *mut xdp_md) -> Then {
+extern "C" fn smb_capture_in(context: *mut xdp_md) -> u32 {
     captured(Reloaded(context))
 }
 
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn capture_in_scattered(context: *mut xdp_md) -> Then {
+extern "C" fn smb_capture_in_scattered(context: *mut xdp_md) -> u32 {
     captured(Pieces::scattered(context))
 }
 
@@ -215,29 +264,30 @@ pub(crate) fn smb_clock(_context: XdpContext) -> u32 {
 #[inline(always)]
 fn socket_buffer(context: *mut __sk_buff, hook: Hook) -> i32 {
     // SAFETY: the context is valid for the length of the run.
-    let then = match fast_path(&Kernel, context.linear(), |length| unsafe { (*context).len } < length) {
-        FastPath::Foreign => return TC_ACT_UNSPEC,
-        FastPath::PlainIpv4(server, service) if !is_short() => {
-            plain_v4_socket_buffer(context, hook, server, service)
-        }
-        FastPath::PlainIpv6(server, service) if !is_short() => {
-            plain_v6_socket_buffer(context, hook, server, service)
-        }
-        _ => general_socket_buffer(context, hook, find_in_socket_buffer),
-    };
+    let then =
+        match fast_path(&Kernel, context.linear(), |length| unsafe { (*context).len } < length) {
+            FastPath::Foreign => return TC_ACT_UNSPEC,
+            FastPath::PlainIpv4(server, service) if !is_short() => Then::from_number(
+                smb_plain_v4_socket_buffer(context, hook as u32, server as u32, service.0.into()),
+            ),
+            FastPath::PlainIpv6(server, service) if !is_short() => Then::from_number(
+                smb_plain_v6_socket_buffer(context, hook as u32, server as u32, service.0.into()),
+            ),
+            _ => general_socket_buffer(context, hook, smb_find_in_socket_buffer),
+        };
     finish_socket_buffer(context, then)
 }
 
 /// The fast path knows Ethernet frames only: every packet takes the general path.
 #[inline(always)]
 fn ip_socket_buffer(context: *mut __sk_buff, hook: Hook) -> i32 {
-    finish_socket_buffer(context, general_socket_buffer(context, hook, find_in_ip_socket_buffer))
+    finish_socket_buffer(context, general_socket_buffer(context, hook, smb_find_in_ip_socket_buffer))
 }
 
 #[inline(always)]
 fn finish_socket_buffer(context: *mut __sk_buff, then: Then) -> i32 {
     if then == Then::Capture {
-        looks(|| capture_in_socket_buffer(context));
+        looks(|| smb_capture_in_socket_buffer(context));
     }
     if logs() {
         log_socket_buffer(context, u32::from(then != Then::Pass));
@@ -248,57 +298,73 @@ fn finish_socket_buffer(context: *mut __sk_buff, then: Then) -> i32 {
 
 // Not in line, as at XDP: what a socket buffer costs by itself is more than a call.
 
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn plain_v4_socket_buffer(context: *mut __sk_buff, hook: Hook, server: Server, service: PortKind) -> Then {
-    let (frame, arrival) = (Pieces::held(context), arrival_of_socket_buffer(context, hook));
-    plain(frame, plain_ipv4(frame, arrival.vlan), (server, service), arrival)
+extern "C" fn smb_plain_v4_socket_buffer(
+    context: *mut __sk_buff,
+    hook: u32,
+    server: u32,
+    service: u32,
+) -> u32 {
+    let (frame, arrival) = (Pieces::held(context), arrival_of_socket_buffer(context, hook_of(hook)));
+    plain(frame, |frame| plain_ipv4(frame, arrival.vlan), at_port(server, service), arrival) as u32
 }
 
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn plain_v6_socket_buffer(context: *mut __sk_buff, hook: Hook, server: Server, service: PortKind) -> Then {
-    let (frame, arrival) = (Pieces::held(context), arrival_of_socket_buffer(context, hook));
-    plain(frame, plain_ipv6(frame, arrival.vlan), (server, service), arrival)
+extern "C" fn smb_plain_v6_socket_buffer(
+    context: *mut __sk_buff,
+    hook: u32,
+    server: u32,
+    service: u32,
+) -> u32 {
+    let (frame, arrival) = (Pieces::held(context), arrival_of_socket_buffer(context, hook_of(hook)));
+    plain(frame, |frame| plain_ipv6(frame, arrival.vlan), at_port(server, service), arrival) as u32
 }
 
 #[inline(always)]
 fn general_socket_buffer(
     context: *mut __sk_buff,
     hook: Hook,
-    find_in: fn(*mut __sk_buff, Hook, bool) -> Find,
+    find_in: extern "C" fn(*mut __sk_buff, u32) -> u32,
 ) -> Then {
-    let mut find = find_in(context, hook, false);
-    if find == Find::Short {
+    let mut find = find_in(context, 0);
+    if find == SHORT {
         // The headers are on the pages behind. What cannot be brought forward is judged by what is there.
         let socket_buffer = TcContext::new(context);
         let _ = socket_buffer.pull_data(HEADERS.min(socket_buffer.len()));
-        find = find_in(context, hook, true);
+        find = find_in(context, 1);
     }
     match find {
-        Find::Found => watch_in_socket_buffer(context, hook),
-        Find::Done | Find::Short => Then::Pass,
+        FOUND => Then::accounted(smb_watch_in_socket_buffer(context, hook as u32)),
+        _ => Then::Pass,
     }
 }
 
 /// When the linear part ends inside the headers nothing is counted, unless this is the `last` try.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn find_in_socket_buffer(context: *mut __sk_buff, hook: Hook, last: bool) -> Find {
-    found(Pieces::held(context), arrival_of_socket_buffer(context, hook), last)
+extern "C" fn smb_find_in_socket_buffer(context: *mut __sk_buff, last: u32) -> u32 {
+    found(Pieces::held(context), arrival_of_socket_buffer(context, Hook::TcIngress), last != 0) as u32
 }
 
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn find_in_ip_socket_buffer(context: *mut __sk_buff, hook: Hook, last: bool) -> Find {
-    let arrival = Arrival { link: Link::Ip, ..arrival_of_socket_buffer(context, hook) };
-    found(Pieces::held(context), arrival, last)
+extern "C" fn smb_find_in_ip_socket_buffer(context: *mut __sk_buff, last: u32) -> u32 {
+    let arrival = Arrival { link: Link::Ip, ..arrival_of_socket_buffer(context, Hook::TcIngress) };
+    found(Pieces::held(context), arrival, last != 0) as u32
 }
 
 /// For both: what is left to do goes by the offsets that were found.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn watch_in_socket_buffer(context: *mut __sk_buff, hook: Hook) -> Then {
-    watched(Pieces::scattered(context), arrival_of_socket_buffer(context, hook))
+extern "C" fn smb_watch_in_socket_buffer(context: *mut __sk_buff, hook: u32) -> u32 {
+    watched(Pieces::scattered(context), arrival_of_socket_buffer(context, hook_of(hook))) as u32
 }
 
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn capture_in_socket_buffer(context: *mut __sk_buff) -> Then {
+extern "C" fn smb_capture_in_socket_buffer(context: *mut __sk_buff) -> u32 {
     captured(Pieces::scattered(context))
 }
 
@@ -310,15 +376,19 @@ fn arrival_of_socket_buffer(context: *mut __sk_buff, hook: Hook) -> Arrival {
     Arrival { hook, ifindex: skb.ifindex, link: Link::Ethernet, frame_len: skb.len, vlan }
 }
 
-/// A packet that is plain.
+/// A packet that is plain. Every packet takes the general path where there is no other: the verifier checks a global function
+/// even if nothing calls it.
 #[inline(always)]
 fn plain<B: Bytes + Copy>(
     frame: B,
-    ports: Option<Ports>,
+    ports: impl FnOnce(B) -> Option<Ports>,
     service: (Server, PortKind),
     arrival: Arrival,
 ) -> Then {
-    match ports {
+    if is_short() {
+        return Then::Pass;
+    }
+    match ports(frame) {
         Some(ports) => Then::of(process_plain(&mut Kernel, frame, &ports, service, arrival)),
         None => Then::Pass,
     }
@@ -343,17 +413,31 @@ fn found<B: Bytes + Copy>(frame: B, arrival: Arrival, last: bool) -> Find {
 
 #[inline(always)]
 fn watched<B: Bytes + Copy>(frame: B, arrival: Arrival) -> Then {
-    match kept_found() {
-        Some(found) => Then::of(process_parsed(&mut Kernel, frame, found, arrival)),
-        None => Then::Pass,
+    let Some(found) = kept_found() else { return Then::Pass };
+    match decide(&mut Kernel, frame, found, &arrival) {
+        Ok((packet, _)) => {
+            keep_unaccounted(packet);
+            Then::Account
+        }
+        Err(verdict) => Then::of(verdict),
+    }
+}
+
+/// Accounts the packet that was watched last.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn smb_account() -> u32 {
+    match (kept_unaccounted(), kept_ends()) {
+        (Some(packet), Some(ends)) => Then::of(account(&mut Kernel, packet, ends)) as u32,
+        _ => Then::Pass as u32,
     }
 }
 
 /// Looks at the messages of a packet, one after the other.
 #[inline(always)]
-fn looks(look: impl Fn() -> Then) {
+fn looks(look: impl Fn() -> u32) {
     for _ in 0..MAX_LOOKS {
-        if look() != Then::Capture {
+        if look() == 0 {
             return;
         }
     }
@@ -361,8 +445,8 @@ fn looks(look: impl Fn() -> Then) {
 
 /// Looks at one message of a packet; says whether another one is to be looked at.
 #[inline(always)]
-fn captured<B: Bytes + Copy>(frame: B) -> Then {
-    if capture(&mut Kernel, frame) { Then::Capture } else { Then::Pass }
+fn captured<B: Bytes + Copy>(frame: B) -> u32 {
+    u32::from(capture(&mut Kernel, frame))
 }
 
 /// Whether only those ways of a packet are to be there that cannot be done without ([`feature::SHORT`]).

@@ -88,9 +88,9 @@ pub(crate) static BLOCKS_V6: Array<u64> = Array::with_max_entries(1, 0);
 #[map]
 pub(crate) static SLOTS: Array<Slot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
-/// Counters of each CPU, by [`Counter`]; the last word is the tick in which the agent was last woken from this CPU.
+/// Counters of each CPU, by [`Counter`]; the word behind them is the tick in which the agent was last woken from this CPU.
 #[map]
-pub(crate) static COUNTERS: PerCpuArray<[u64; Counter::COUNT + 1]> = PerCpuArray::with_max_entries(1, 0);
+pub(crate) static COUNTERS: PerCpuArray<[u64; Counter::WORDS]> = PerCpuArray::with_max_entries(1, 0);
 
 /// Packets that were let be for an exemption, of each CPU, by view and number of the exemption in it.
 #[map]

@@ -4,7 +4,11 @@
 //! place, what follows is verified once. Costs a write and a read of a line that is in the cache.
 
 use aya_ebpf::{macros::map, maps::PerCpuArray};
-use sensor_common::{bytes::OFFSET_MASK, headers::Address, path::Parsed};
+use sensor_common::{
+    bytes::OFFSET_MASK,
+    headers::Address,
+    path::{Parsed, Unaccounted},
+};
 
 #[map]
 static OFFSET: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
@@ -53,4 +57,32 @@ pub(crate) fn keep_ends(ends: [Address; 2]) -> Option<&'static [Address; 2]> {
         kept.write(ends);
         Some(&*kept)
     }
+}
+
+/// The addresses that were kept last.
+#[inline(always)]
+pub(crate) fn kept_ends() -> Option<&'static [Address; 2]> {
+    let kept = ENDS.get_ptr_mut(0)?;
+    // SAFETY: as above.
+    Some(unsafe { &*kept })
+}
+
+#[map]
+static UNACCOUNTED: PerCpuArray<Unaccounted> = PerCpuArray::with_max_entries(1, 0);
+
+/// Keeps a packet that is to be accounted.
+#[inline(always)]
+pub(crate) fn keep_unaccounted(packet: Unaccounted) {
+    if let Some(kept) = UNACCOUNTED.get_ptr_mut(0) {
+        // SAFETY: as above.
+        unsafe { kept.write(packet) };
+    }
+}
+
+/// The packet that was kept last.
+#[inline(always)]
+pub(crate) fn kept_unaccounted() -> Option<&'static Unaccounted> {
+    let kept = UNACCOUNTED.get_ptr_mut(0)?;
+    // SAFETY: as above.
+    Some(unsafe { &*kept })
 }

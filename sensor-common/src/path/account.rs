@@ -2,65 +2,70 @@
 
 use core::borrow::Borrow;
 
-use super::{Environment, capture};
+use super::{Environment, Interest, Verdict, Watched, capture, decide::pass, enforce::Enforced};
 use crate::{
     counter::Counter,
     flow::{Packet, SlotKey, Tenancy},
     headers::Address,
     payload::Content,
-    slot::{RecordKind, Slot},
+    slot::{RecordKind, Side, Slot},
 };
 
-/// The result of accounting a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Accounted {
-    /// It is accounted: its flow is in a slot.
-    pub(super) kept: bool,
-    /// Its payload may be evidence.
-    pub(super) evident: bool,
-    /// Its flow took the slot of another, and one record reported both.
-    pub(super) replaced: bool,
+/// A packet that is to be accounted.
+#[derive(Clone, Copy, Debug)]
+pub struct Unaccounted {
+    /// Its flow; the addresses are kept apart.
+    pub(super) key: SlotKey<()>,
+    /// The packet.
+    pub(super) packet: Packet,
+    /// Its payload.
+    pub(super) content: Content,
+    /// Why it is processed.
+    pub(super) interest: Interest,
+    /// What enforcement decided.
+    pub(super) enforced: Enforced,
 }
 
-impl Accounted {
-    const NOT: Self = Self { kept: false, evident: false, replaced: false };
-}
-
-/// Finds the packet's slot, accounts it there and reports what is new to the agent. Without `may_open`, it is accounted
-/// only if its flow is in the slot.
+/// Accounts a packet from the first address to the second: finds its slot, accounts it there and reports what is new to the
+/// agent.
 #[inline(always)]
-pub(super) fn account<E: Environment, A: Borrow<Address>>(
-    env: &mut E,
-    key: &SlotKey<A>,
-    packet: &Packet,
-    content: Content,
-    may_open: bool,
-) -> Accounted {
+pub fn account<E: Environment>(env: &mut E, decided: &Unaccounted, ends: &[Address; 2]) -> Verdict {
+    // By reference: what is read early takes up the stack.
+    let Unaccounted { key, packet, content, interest, enforced } = decided;
+    let [source, destination] = ends;
+    // The verifier does not know which values an enum has, but it follows a mask.
+    let (side, local, remote) = match content.side & 1 {
+        0 => (Side::Local, source, destination),
+        _ => (Side::Remote, destination, source),
+    };
+    let (key, packet) = (key.between(local, remote), Packet { side, ..*packet });
     let now = env.now();
     let index = key.slot_index(env.seed(), env.slots_per_cpu());
     let Some(mut slot) = env.slot(packet.cpu, index) else {
-        return Accounted::NOT;
+        return pass(env, *interest, Counter::NoSlot);
     };
     let mut replaced = false;
-    match slot.tenancy(key, packet, now, env.idle_ticks()) {
-        Tenancy::Own => go_on(env, &mut slot, packet, now),
-        // Not watched: the caller does not count it.
-        _ if !may_open => return Accounted::NOT,
-        Tenancy::Other => replaced = replace(env, &mut slot, key, packet, now),
+    match slot.tenancy(&key, &packet, now, env.idle_ticks()) {
+        Tenancy::Own => go_on(env, &mut slot, &packet, now),
+        // Accounted only if its flow is in the slot; not counted.
+        _ if matches!(interest, Interest::Suspected) => return Verdict::Foreign,
+        Tenancy::Other => replaced = replace(env, &mut slot, &key, &packet, now),
         Tenancy::Vacant => {
-            slot.open(key, packet, now);
+            slot.open(&key, &packet, now);
             emit(env, RecordKind::Opened, Counter::LostOpened, &slot);
         }
     }
-    let mut evident = false;
-    let content = Content { slot: index, sequence: packet.payload_sequence(), ..content };
-    if capture::is_called_for(&content, &slot, env.opaque_zero())
+    env.count_watched(Watched { outcome: Counter::Kept, replaced, enforced: *enforced });
+    if enforced.is_drop() {
+        return Verdict::Dropped;
+    }
+    if capture::is_called_for(content, &slot, env.opaque_zero())
         && let Some(mut buffer) = env.piece_buffer()
     {
-        buffer.content = content;
-        evident = true;
+        buffer.content = Content { slot: index, ..*content };
+        return Verdict::Evident;
     }
-    Accounted { kept: true, evident, replaced }
+    Verdict::Kept
 }
 
 /// One more packet of the flow in `slot`.

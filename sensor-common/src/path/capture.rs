@@ -21,7 +21,6 @@ use crate::{
         MESSAGE_START_LEN, MessageStart, SESSION_REQUEST_LEN, UNDECIDED,
     },
     payload::{Content, MAX_PIECE_LEN, PieceBuffer, PieceHead, PieceKind},
-    settings::feature,
     slot::{
         PartialHeader, RECORD_VERSION, RecordKind, SeqRange, Slot, TCP, UDP, bit, content_bit, unfollowed,
     },
@@ -35,7 +34,7 @@ pub const MAX_PIECES: u32 = 512;
 const MAX_UNDECIDED: u32 = MAX_PIECES / 2;
 
 /// Looks that are taken at a packet: one at each message that begins in it, one at the end of a message that begins before it,
-/// and one more at a message whose header is in two packets. With [`feature::SHORT`] it is one look.
+/// and one more at a message whose header is in two packets.
 pub const MAX_LOOKS: u8 = 8;
 
 /// A start lies in a piece as it does in its message. No message is undecided behind this many bytes, and no start longer.
@@ -105,7 +104,7 @@ fn look<E: Environment, B: Bytes + Copy>(
     content.looks += 1;
     content.at = content.then;
     let more = content.at < content.payload;
-    let is_last = content.looks >= MAX_LOOKS || env.features() & feature::SHORT != 0;
+    let is_last = content.looks >= MAX_LOOKS;
     if more && is_last {
         place::lose(slot, content.side);
         leave(env, slot);

@@ -1,10 +1,8 @@
 //! The second half of the path: a packet that may be watched is classified, accounted and counted.
 
-use core::borrow::Borrow;
-
 use super::{
-    Arrival, Environment, Interest, Kinds, Verdict, Watched,
-    account::account,
+    Arrival, Environment, Interest, Parsed, Verdict, Watched,
+    account::{Unaccounted, account},
     enforce::{self, Enforced},
     ip_len,
     prefixes::flags_of,
@@ -14,7 +12,7 @@ use crate::{
     classify::{Server, crossing, exempt_counter},
     counter::Counter,
     flow::{Packet, SlotKey},
-    headers::{self, Address, Ports},
+    headers::{self, Address},
     payload::Content,
     prefix::PrefixFlags,
     settings::port,
@@ -22,109 +20,88 @@ use crate::{
     smb::{self, Opening},
 };
 
-/// Decides about a packet that may be watched, accounts it and counts its outcome. A packet that was admitted only for its
-/// content counts as seen only if it is kept.
+/// Decides about a packet that may be watched. Addresses are kept where the environment keeps them, for those of IPv6 do not
+/// fit into the registers or onto the stack.
+///
+/// # Errors
+/// The verdict on a packet that is not to be accounted; it is counted.
 #[inline(always)]
-pub(super) fn decide_and_count<E: Environment, B: Bytes + Copy, const IN_REGISTERS: bool>(
+pub fn decide<E: Environment, B: Bytes + Copy>(
     env: &mut E,
     frame: B,
-    ports: &Ports,
-    kinds: Kinds,
-    interest: Interest,
+    parsed: &Parsed,
+    arrival: &Arrival,
+) -> Result<(Unaccounted, E::Ends), Verdict> {
+    let decided = match headers::addresses(frame, &parsed.ports) {
+        None => Err(Counter::ShortTransport),
+        Some((source, destination)) => match env.keep_ends([source, destination]) {
+            None => Err(Counter::NoSlot),
+            Some(ends) => decide_between(env, frame, parsed, &ends, arrival).map(|packet| (packet, ends)),
+        },
+    };
+    decided.map_err(|reason| pass(env, parsed.interest, reason))
+}
+
+/// The same and the accounting in one, for a packet with short headers: its addresses are kept in registers.
+#[inline(always)]
+pub(super) fn decide_and_account<E: Environment, B: Bytes + Copy>(
+    env: &mut E,
+    frame: B,
+    parsed: &Parsed,
     arrival: &Arrival,
 ) -> Verdict {
-    let decision = decide::<_, _, IN_REGISTERS>(env, frame, ports, kinds, interest, arrival);
-    match decision.watched.outcome {
-        Counter::Kept => env.count_watched(decision.watched),
-        // A new value: nothing else of the packet is counted, and the compiler knows it.
-        reason if matches!(interest, Interest::Service(_)) => env.count_watched(Watched::passed(reason)),
-        _ => return Verdict::Foreign,
-    }
-    decision.verdict()
-}
-
-/// The verdict on a packet, and the outcome to count.
-#[derive(Clone, Copy)]
-struct Decision {
-    watched: Watched,
-    /// Its payload may be evidence.
-    evident: bool,
-}
-
-impl Decision {
-    #[inline(always)]
-    const fn passed(reason: Counter) -> Self {
-        Self { watched: Watched::passed(reason), evident: false }
-    }
-
-    #[inline(always)]
-    const fn verdict(self) -> Verdict {
-        match self.watched.outcome {
-            Counter::Kept if self.watched.enforced.is_drop() => Verdict::Dropped,
-            Counter::Kept if self.evident => Verdict::Evident,
-            Counter::Kept => Verdict::Kept,
-            reason => Verdict::Passed(reason),
+    let decided = match headers::addresses(frame, &parsed.ports) {
+        None => Err(Counter::ShortTransport),
+        Some((source, destination)) => {
+            let ends = [source, destination];
+            decide_between(env, frame, parsed, &ends, arrival).map(|packet| (packet, ends))
         }
+    };
+    match decided {
+        Ok((packet, ends)) => account(env, &packet, &ends),
+        Err(reason) => pass(env, parsed.interest, reason),
     }
 }
 
-/// The verdict on a packet. With `IN_REGISTERS` its addresses are kept in registers.
+/// Counts a packet that is let pass for this reason. One that was admitted only for its content counts as seen only if it is
+/// kept.
 #[inline(always)]
-fn decide<E: Environment, B: Bytes + Copy, const IN_REGISTERS: bool>(
+pub(super) fn pass<E: Environment>(env: &mut E, interest: Interest, reason: Counter) -> Verdict {
+    if !matches!(interest, Interest::Service(_)) {
+        return Verdict::Foreign;
+    }
+    env.count_watched(Watched::passed(reason));
+    Verdict::Passed(reason)
+}
+
+/// What is to be accounted of a packet between these ends, or why it is let pass.
+#[inline(always)]
+fn decide_between<E: Environment, B: Bytes + Copy>(
     env: &mut E,
     frame: B,
-    ports: &Ports,
-    kinds: Kinds,
-    interest: Interest,
+    &Parsed { ref ports, kinds, interest }: &Parsed,
+    [source, destination]: &[Address; 2],
     arrival: &Arrival,
-) -> Decision {
-    let Some((source, destination)) = headers::addresses(frame, ports) else {
-        return Decision::passed(Counter::ShortTransport);
-    };
+) -> Result<Unaccounted, Counter> {
     let server = match interest {
         Interest::Service(server) | Interest::Recognised(server) => server,
         Interest::Suspected => Server::Either,
     };
-    // IPv6 addresses do not fit into the registers or onto the stack.
-    if !IN_REGISTERS {
-        let Some(ends) = env.keep_ends([source, destination]) else {
-            return Decision::passed(Counter::NoSlot);
-        };
-        let [source, destination] = &*ends;
-        let ends = (source, destination);
-        let opaque_zero = env.opaque_zero();
-        return decide_between(env, frame, (ports, kinds), ends, (interest, server), arrival, opaque_zero);
-    }
-    decide_between(env, frame, (ports, kinds), (source, destination), (interest, server), arrival, 0)
-}
-
-/// The verdict on a packet between these ends, addresses or references to them. Results of many paths are joined with
-/// `opaque_zero`, so that the verifier sees them as one ([`Environment::opaque_zero`]).
-#[inline(always)]
-fn decide_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
-    env: &mut E,
-    frame: B,
-    (ports, kinds): (&Ports, Kinds),
-    (source, destination): (A, A),
-    (interest, server): (Interest, Server),
-    arrival: &Arrival,
-    opaque_zero: u32,
-) -> Decision {
-    let Some(view) = env.view() else { return Decision::passed(Counter::NoSlot) };
-    let from = flags_of(env, view, ports.family, source.borrow());
-    let to = flags_of(env, view, ports.family, destination.borrow());
+    let Some(view) = env.view() else { return Err(Counter::NoSlot) };
+    let from = flags_of(env, view, ports.family, source);
+    let to = flags_of(env, view, ports.family, destination);
     let side = match crossing(from, to, server) {
         Ok(side) => side,
         Err(reason) => {
             if let Some(counter) = exempt_counter(from, to, server, reason) {
                 env.count_exempt(counter);
             }
-            return Decision::passed(reason);
+            return Err(reason);
         }
     };
     let ip_len = ip_len(frame, ports, arrival);
     let Some(segment) = headers::segment(frame, ports, ip_len) else {
-        return Decision::passed(Counter::ShortTransport);
+        return Err(Counter::ShortTransport);
     };
 
     let mut marks = hook_mark(arrival.hook);
@@ -171,11 +148,6 @@ fn decide_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
     if external.contains(PrefixFlags::THREAT) {
         marks |= mark::THREAT;
     }
-    content.opening |= opaque_zero as u8;
-    content.rpc |= opaque_zero as u8;
-    marks |= opaque_zero as u16;
-    let enforced = enforced.joined(opaque_zero);
-    let may_open = u32::from(!matches!(interest, Interest::Suspected)) | opaque_zero != 0;
     let packet = Packet {
         side,
         tcp_flags: segment.tcp_flags,
@@ -186,27 +158,21 @@ fn decide_between<E: Environment, B: Bytes + Copy, A: Borrow<Address> + Copy>(
         vlan: ports.vlan,
         cpu: env.cpu(),
     };
-    let (local, remote, local_port, remote_port) = match side {
-        Side::Local => (source, destination, ports.source, ports.destination),
-        Side::Remote => (destination, source, ports.destination, ports.source),
+    content.sequence = packet.payload_sequence();
+    let (local_port, remote_port) = match side {
+        Side::Local => (ports.source, ports.destination),
+        Side::Remote => (ports.destination, ports.source),
     };
     let key = SlotKey {
         family: ports.family,
         transport: ports.transport,
         ifindex: arrival.ifindex,
-        local,
-        remote,
+        local: (),
+        remote: (),
         local_port,
         remote_port,
     };
-    let accounted = account(env, &key, &packet, content, may_open);
-    if !accounted.kept {
-        return Decision::passed(Counter::NoSlot);
-    }
-    Decision {
-        watched: Watched { outcome: Counter::Kept, replaced: accounted.replaced, enforced },
-        evident: accounted.evident,
-    }
+    Ok(Unaccounted { key, packet, content, interest, enforced })
 }
 
 #[inline(always)]

@@ -32,18 +32,6 @@ impl Enforced {
     pub const fn is_drop(self) -> bool {
         matches!(self, Self::DropOutbound | Self::DropInbound)
     }
-
-    /// The same value, unknown to the verifier ([`Environment::opaque_zero`]).
-    #[inline(always)]
-    pub(super) const fn joined(self, opaque_zero: u32) -> Self {
-        match self as u32 | opaque_zero {
-            0 => Self::Pass,
-            1 => Self::WouldDropOutbound,
-            2 => Self::WouldDropInbound,
-            3 => Self::DropOutbound,
-            _ => Self::DropInbound,
-        }
-    }
 }
 
 /// A SYN that opens a connection.

@@ -12,9 +12,11 @@ mod place;
 mod prefixes;
 mod watched;
 
-use self::decide::decide_and_count;
+use self::decide::decide_and_account;
 pub use self::{
+    account::{Unaccounted, account},
     capture::{MAX_LOOKS, MAX_PIECES, capture},
+    decide::decide,
     environment::Environment,
     prefixes::flags_of,
     watched::Watched,
@@ -102,13 +104,14 @@ pub struct Parsed {
 /// Processes one frame.
 #[inline(always)]
 pub fn process<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, arrival: Arrival) -> Verdict {
-    match parse(env, frame, arrival) {
-        Ok(parsed) => process_parsed(env, frame, &parsed, arrival),
+    let decided = parse(env, frame, arrival).and_then(|parsed| decide(env, frame, &parsed, &arrival));
+    match decided {
+        Ok((packet, ends)) => account(env, &packet, &ends),
         Err(verdict) => verdict,
     }
 }
 
-/// The first half of [`process`]: whether a packet may be watched.
+/// The first part of [`process`]: whether a packet may be watched.
 ///
 /// # Errors
 /// The verdict on a packet that is not.
@@ -131,17 +134,6 @@ pub fn parse<E: Environment, B: Bytes + Copy>(
     }
 }
 
-/// The second half: decides about the parsed packet and accounts it.
-#[inline(always)]
-pub fn process_parsed<E: Environment, B: Bytes + Copy>(
-    env: &mut E,
-    frame: B,
-    parsed: &Parsed,
-    arrival: Arrival,
-) -> Verdict {
-    decide_and_count::<_, _, false>(env, frame, &parsed.ports, parsed.kinds, parsed.interest, &arrival)
-}
-
 /// Processes a frame for which [`fast_path`](crate::fast_path) already found the offsets, and one of whose ports, that of the
 /// `server`, is a watched `service`.
 #[inline(always)]
@@ -156,7 +148,8 @@ pub fn process_plain<E: Environment, B: Bytes + Copy>(
         Server::Source => Kinds { source: service, destination: PortKind::FOREIGN },
         _ => Kinds { source: PortKind::FOREIGN, destination: service },
     };
-    decide_and_count::<_, _, true>(env, frame, ports, kinds, Interest::Service(server), &arrival)
+    let parsed = Parsed { ports: *ports, kinds, interest: Interest::Service(server) };
+    decide_and_account(env, frame, &parsed, &arrival)
 }
 
 /// Why a packet is processed further, if it is.

@@ -8,7 +8,7 @@ use super::object::LoadError;
 /// Wrapper that lets aya read a CPU's counters.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-struct PerCpu([u64; Counter::COUNT + 1]);
+struct PerCpu([u64; Counter::WORDS]);
 
 // SAFETY: an array of integers: any bytes are a value, no padding.
 unsafe impl aya::Pod for PerCpu {}
