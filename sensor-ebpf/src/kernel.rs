@@ -10,7 +10,7 @@ use aya_ebpf::{
 use sensor_common::{
     counter::Counter,
     headers::Address,
-    path::{Environment, Watched},
+    path::{Environment, Kept},
     payload::{MAX_PIECE_LEN, PIECE_HEAD_LEN, Piece, PieceBuffer},
     prefix::PrefixFlags,
     settings::{PortKind, PortTable, Settings, feature, port},
@@ -285,16 +285,26 @@ impl Environment for Kernel {
     }
 
     #[inline(always)]
-    fn count_watched(&mut self, watched: Watched) {
+    fn count_kept(&mut self, kept: Kept) {
         if let Some(counters) = COUNTERS.get_ptr_mut(0) {
             let counters = counters.cast::<u64>();
-            watched.each(|counter, by| {
-                // The compiler knows by itself that this is inside; the verifier does not where the counter is a number that
-                // several paths led to.
-                let at = black_box(counter as usize) & (Counter::WORDS - 1);
-                // SAFETY: the value is this CPU's own, and the index is below its length.
-                unsafe { *counters.add(at) += by };
-            });
+            // SAFETY: the value is this CPU's own, and counters are below its length.
+            kept.each(|counter, by| unsafe { *counters.add(counter as usize) += by });
+        }
+    }
+
+    #[inline(always)]
+    fn count_passed(&mut self, reason: Counter) {
+        if let Some(counters) = COUNTERS.get_ptr_mut(0) {
+            let counters = counters.cast::<u64>();
+            // The compiler knows by itself that this is inside, and would leave the mask out; the verifier does not know it of a
+            // number that several paths led to.
+            let reason = black_box(reason as usize) & (Counter::WORDS - 1);
+            // SAFETY: the value is this CPU's own, and the indices are below its length.
+            unsafe {
+                *counters.add(Counter::Seen as usize) += 1;
+                *counters.add(reason) += 1;
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use core::borrow::Borrow;
 
-use super::{Environment, Interest, Verdict, Watched, capture, decide::pass, enforce::Enforced};
+use super::{Environment, Interest, Kept, Verdict, capture, decide::pass, enforce::Enforced};
 use crate::{
     counter::Counter,
     flow::{Packet, SlotKey, Tenancy},
@@ -55,7 +55,7 @@ pub fn account<E: Environment>(env: &mut E, decided: &Unaccounted, ends: &[Addre
             emit(env, RecordKind::Opened, Counter::LostOpened, &slot);
         }
     }
-    env.count_watched(Watched { outcome: Counter::Kept, replaced, enforced: *enforced });
+    env.count_kept(Kept { replaced, enforced: *enforced });
     if enforced.is_drop() {
         return Verdict::Dropped;
     }

@@ -1,7 +1,7 @@
 //! The second half of the path: a packet that may be watched is classified, accounted and counted.
 
 use super::{
-    Arrival, Environment, Interest, Parsed, Verdict, Watched,
+    Arrival, Environment, Interest, Parsed, Verdict,
     account::{Unaccounted, account},
     enforce::{self, Enforced},
     ip_len,
@@ -70,7 +70,7 @@ pub(super) fn pass<E: Environment>(env: &mut E, interest: Interest, reason: Coun
     if !matches!(interest, Interest::Service(_)) {
         return Verdict::Foreign;
     }
-    env.count_watched(Watched::passed(reason));
+    env.count_passed(reason);
     Verdict::Passed(reason)
 }
 

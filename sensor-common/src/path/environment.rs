@@ -2,7 +2,7 @@
 
 use core::ops::{Deref, DerefMut};
 
-use super::watched::Watched;
+use super::kept::Kept;
 use crate::{
     counter::Counter,
     headers::Address,
@@ -85,9 +85,15 @@ pub trait Environment {
     fn count_exempt(&mut self, counter: u32);
     /// Adds to a counter.
     fn count(&mut self, counter: Counter, by: u64);
-    /// Counts a watched packet: as seen, under its outcome, and for enforcement.
+    /// Counts a packet that was seen and let pass for this reason.
     #[inline(always)]
-    fn count_watched(&mut self, watched: Watched) {
-        watched.each(|counter, by| self.count(counter, by));
+    fn count_passed(&mut self, reason: Counter) {
+        self.count(Counter::Seen, 1);
+        self.count(reason, 1);
+    }
+    /// Counts a packet that was kept: as seen and kept, and for enforcement.
+    #[inline(always)]
+    fn count_kept(&mut self, kept: Kept) {
+        kept.each(|counter, by| self.count(counter, by));
     }
 }

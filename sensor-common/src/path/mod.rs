@@ -8,9 +8,9 @@ mod capture;
 mod decide;
 mod enforce;
 mod environment;
+mod kept;
 mod place;
 mod prefixes;
-mod watched;
 
 use self::decide::decide_and_account;
 pub use self::{
@@ -18,8 +18,8 @@ pub use self::{
     capture::{MAX_LOOKS, MAX_PIECES, capture},
     decide::decide,
     environment::Environment,
+    kept::Kept,
     prefixes::flags_of,
-    watched::Watched,
 };
 use crate::{
     bytes::Bytes,

@@ -1,31 +1,23 @@
-//! The outcome of a watched packet, for the counters.
+//! What is counted of a packet that was kept.
 
 use super::enforce::Enforced;
 use crate::counter::Counter;
 
-/// The outcome of a watched packet.
+/// A packet that was accounted to its flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Watched {
-    /// Whether it was kept, or why not.
-    pub outcome: Counter,
+pub struct Kept {
     /// It took the slot of another flow, and one record reported both.
     pub replaced: bool,
     /// What enforcement decided.
     pub enforced: Enforced,
 }
 
-impl Watched {
-    /// A packet that was not kept, for this reason.
-    #[inline(always)]
-    pub(super) const fn passed(reason: Counter) -> Self {
-        Self { outcome: reason, replaced: false, enforced: Enforced::Pass }
-    }
-
+impl Kept {
     /// Calls `count` for every counter to increment.
     #[inline(always)]
     pub fn each(self, mut count: impl FnMut(Counter, u64)) {
         count(Counter::Seen, 1);
-        count(self.outcome, 1);
+        count(Counter::Kept, 1);
         if self.replaced {
             count(Counter::Evicted, 1);
             count(Counter::RecordsSent, 2);
