@@ -102,7 +102,10 @@ async fn watch(
             _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
             ended = supervisor.ended() => return Err(ended_by(&ended)),
-            _ = hangup.recv() => sensor.read_config(None),
+            _ = hangup.recv() => {
+                sensor.pipeline.reopen_output();
+                sensor.read_config(None);
+            }
             files = read.recv() => match files {
                 Some(files) => sensor.take_files(files)?,
                 // Its thread closes this first and then reports why it ended.

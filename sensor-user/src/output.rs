@@ -170,6 +170,10 @@ impl Output for StoreOutput {
         })
     }
 
+    fn reopen(&self) {
+        self.sinks.reopen();
+    }
+
     fn interface(&mut self, index: u32, name: &str) {
         self.sensor.name_interface(index, name);
     }

@@ -60,6 +60,9 @@ pub trait Output {
     /// Returns a function that waits until the store has everything so far; to be called on another thread.
     fn saving(&mut self) -> Saving;
 
+    /// Opens files again that were renamed or removed. Never waits.
+    fn reopen(&self) {}
+
     /// Documents name the interface with this index from now on.
     fn interface(&mut self, index: u32, name: &str);
 
@@ -194,6 +197,11 @@ impl Pipeline {
         }
         self.lost_records = lost;
         self.core.step(Input::RecordsLost(lost), now, &mut self.events);
+    }
+
+    /// Has the output open files again that were renamed or removed.
+    pub fn reopen_output(&self) {
+        self.output.reopen();
     }
 
     /// The exemptions, with their hits.

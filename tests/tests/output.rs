@@ -1,10 +1,10 @@
 //! The output of documents: a file that is appended to, and what happens when it accepts no more.
 
-use std::fs;
+use std::{fs, net::Ipv4Addr, path::Path};
 
 use anyhow::Result;
-use sensor_lab::{Answer, TcpListener, Topology, address, poll, require_lab, scratch_dir};
-use sensor_tests::{Agent, EvidenceLevel, PATIENCE, connect, documents_of, echo, reaches};
+use sensor_lab::{Answer, Signal, Smbd, TcpListener, Topology, address, poll, require_lab, scratch_dir};
+use sensor_tests::{Agent, EvidenceLevel, PATIENCE, connect, documents_of, echo, reaches, smb_session};
 
 /// One connection of the client with the server.
 fn converse(border: &Topology) -> Result<()> {
@@ -68,4 +68,46 @@ fn reports_a_full_output_once_and_counts_unwritten_documents() {
     let line = format!("smb-sensor: {waiting} documents could not be written; the output did not take them");
     assert!(ended.log.lines().any(|logged| logged.starts_with(&line)), "{}", ended.log);
     assert_eq!(ended.log.matches("the output does not accept documents").count(), 1, "{}", ended.log);
+}
+
+#[test]
+fn renamed_output_file_is_left_for_a_new_one_with_and_without_hangup() {
+    require_lab!();
+    let [second_server, third_server] = [Ipv4Addr::new(8, 8, 4, 5), Ipv4Addr::new(8, 8, 4, 6)];
+    let topology = Topology::builder().server_address(second_server).server_address(third_server);
+    let border = topology.build().unwrap();
+    let _smbd = Smbd::start(border.server()).unwrap();
+    let scratch = scratch_dir().unwrap();
+    let path = scratch.path().join("alerts.json");
+    let mut agent =
+        Agent::on(border.gateway(), "lan0").arguments(&["--output", path.to_str().unwrap()]).start().unwrap();
+    smb_session(border.client(), address::SERVER_V4).unwrap();
+    await_lines(&path, &agent);
+    let first = scratch.path().join("alerts.json.1");
+    fs::rename(&path, &first).unwrap();
+    let written = fs::read(&first).unwrap();
+
+    agent.signal(Signal::SIGHUP).unwrap();
+    poll(PATIENCE, || path.exists().then_some(())).expect("the file is there at once");
+    agent.wait_for_log("reloaded:").unwrap();
+    smb_session(border.client(), second_server).unwrap();
+    await_lines(&path, &agent);
+
+    let second = scratch.path().join("alerts.json.2");
+    fs::rename(&path, &second).unwrap();
+    smb_session(border.client(), third_server).unwrap();
+    await_lines(&path, &agent);
+    let ended = agent.stop().unwrap();
+    assert_eq!(fs::read(&first).unwrap(), written, "nothing more in the file that was put aside");
+    let lines = [&first, &second, &path].map(|file| {
+        let text = fs::read_to_string(file).unwrap();
+        documents_of(text.lines()).unwrap().len() as u64
+    });
+    assert_eq!(lines.iter().sum::<u64>(), ended.number("written").unwrap(), "{lines:?}");
+}
+
+/// Waits until the file has a whole line.
+fn await_lines(path: &Path, agent: &Agent) {
+    poll(PATIENCE, || fs::read_to_string(path).is_ok_and(|text| text.ends_with('\n')).then_some(()))
+        .unwrap_or_else(|| panic!("{} has no line: {}", path.display(), agent.log()));
 }

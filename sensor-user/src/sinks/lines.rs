@@ -1,25 +1,9 @@
-//! JSON lines: in a file, or on standard output.
+//! JSON lines.
 
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
-    path::{Path, PathBuf},
-};
-
-use thiserror::Error;
+use std::io::{self, Write};
 
 use super::Sink;
 use crate::storage::DocumentRow;
-
-/// The output cannot be used.
-#[derive(Debug, Error)]
-#[error("cannot open the output file {}: {source}. Name another with --output or `output`", path.display())]
-pub struct OpenError {
-    path: PathBuf,
-    #[source]
-    source: io::Error,
-}
 
 /// Writes documents, each as one complete line.
 #[derive(Debug)]
@@ -29,34 +13,16 @@ pub struct Lines<W> {
     partial: (u64, usize),
 }
 
-impl Lines<File> {
-    /// Appends to a file, which is created if missing.
-    ///
-    /// # Errors
-    /// [`OpenError`] with the file.
-    pub fn into_file(path: &Path) -> Result<Self, OpenError> {
-        let failed = |source| OpenError { path: path.to_owned(), source };
-        let torn = is_torn(path);
-        // Non-blocking: a named pipe without a reader is an error, not a hang. Files do not care.
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o640)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(path)
-            .map_err(failed)?;
-        if torn {
-            file.write_all(b"\n").map_err(failed)?;
-        }
-        Ok(Self::to(file))
-    }
-}
-
 impl<W: Write> Lines<W> {
     /// Writes to this.
     #[must_use]
     pub const fn to(destination: W) -> Self {
         Self { destination, partial: (0, 0) }
+    }
+
+    /// Whether part of the line of this document was written.
+    pub(super) fn is_within(&self, document: &DocumentRow) -> bool {
+        self.partial.0 == document.sequence && self.partial.1 > 0
     }
 }
 
@@ -76,20 +42,6 @@ impl<W: Write + Send> Sink for Lines<W> {
         }
         self.destination.flush()
     }
-}
-
-/// Whether a file ends within a line, left by a killed process: the document will be written again.
-fn is_torn(path: &Path) -> bool {
-    let last = || {
-        let metadata = fs::metadata(path)?;
-        let mut last = [b'\n'];
-        if metadata.is_file() && metadata.len() > 0 {
-            File::open(path)?.read_exact_at(&mut last, metadata.len() - 1)?;
-        }
-        io::Result::Ok(last)
-    };
-    // An unreadable file may still be writable.
-    last().is_ok_and(|last| last != [b'\n'])
 }
 
 #[cfg(test)]
@@ -133,14 +85,5 @@ mod tests {
             assert!(calls < 99);
         }
         assert_eq!(lines.destination.taken, b"{\"a\":1}\n{\"a\":1}\n");
-    }
-
-    #[test]
-    fn torn_line_ends_before_the_next() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("alerts.json");
-        fs::write(&path, "{\"whole\":1}\n{\"to").unwrap();
-        Lines::into_file(&path).unwrap().deliver(&document(1, "{}")).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"whole\":1}\n{\"to\n{}\n");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Documents that a destination does not accept wait in the store, even over a restart. A destination delays nothing else.
 
+mod file;
 mod lines;
 
 use std::{
@@ -18,7 +19,10 @@ use std::{
 use thiserror::Error;
 use tracing::warn;
 
-pub use self::lines::{Lines, OpenError};
+pub use self::{
+    file::{OpenError, OutputFile},
+    lines::Lines,
+};
 use crate::runtime::{Supervisor, fault};
 use crate::storage::{
     DocumentKind, DocumentQuery, DocumentRow, Handle, OUTPUT_CURSOR, Reader, RowBatch, StorageError,
@@ -43,6 +47,14 @@ pub trait Sink: Send {
     /// # Errors
     /// Why it cannot be delivered now.
     fn deliver(&mut self, document: &DocumentRow) -> std::io::Result<()>;
+
+    /// Opens its destination again if it is not what it was.
+    ///
+    /// # Errors
+    /// Why it cannot be opened now. It is tried again with the next document.
+    fn reopen(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Why a sink cannot start.
@@ -76,6 +88,8 @@ struct Progress {
     /// Position of the last document that was delivered or skipped.
     cursor: AtomicU64,
     written: AtomicU64,
+    /// The destination is to be opened again.
+    reopen: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -117,6 +131,14 @@ impl Sinks {
             .map_err(SinkError::Thread)?;
         self.all.push(Running { progress, store: woken, thread: Some(thread) });
         Ok(())
+    }
+
+    /// Has each open its destination again if it is not what it was. Never waits.
+    pub fn reopen(&self) {
+        for one in &self.all {
+            one.progress.reopen.store(true, Ordering::Relaxed);
+            one.store.committed().wake();
+        }
     }
 
     /// Waits until all have reached a position, at most for this time.
@@ -183,7 +205,13 @@ impl Worker {
         while !self.stops() {
             fault::point("sink-output");
             let cursor = self.progress.cursor.load(Ordering::Relaxed);
-            if self.store.committed().wait(cursor, LOOK, || self.stops()) <= cursor {
+            let arrived = self.store.committed().wait(cursor, LOOK, || self.stops() || self.is_to_reopen());
+            if self.progress.reopen.swap(false, Ordering::Relaxed)
+                && let Err(error) = sink.reopen()
+            {
+                warn!("the output {error}; it is tried again with the next document");
+            }
+            if arrived <= cursor {
                 continue;
             }
             match self.next(cursor) {
@@ -207,6 +235,10 @@ impl Worker {
                 }
             }
         }
+    }
+
+    fn is_to_reopen(&self) -> bool {
+        self.progress.reopen.load(Ordering::Relaxed)
     }
 
     fn stops(&self) -> bool {
@@ -286,7 +318,7 @@ pub fn start(
     let mut sinks = Sinks::default();
     let subscription = Subscription { name: OUTPUT_CURSOR, state_dir: state_dir.to_owned(), flows };
     match path {
-        Some(path) => sinks.start(subscription, store, Lines::into_file(path)?, supervisor)?,
+        Some(path) => sinks.start(subscription, store, OutputFile::open(path)?, supervisor)?,
         None => sinks.start(subscription, store, Lines::to(std::io::stdout()), supervisor)?,
     }
     Ok(sinks)

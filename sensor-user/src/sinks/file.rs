@@ -1,0 +1,185 @@
+//! The output file, which others may rename, remove or truncate at any time.
+
+use std::{
+    fs::{self, File, Metadata, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+
+use super::{Sink, lines::Lines};
+use crate::storage::DocumentRow;
+
+/// The output cannot be used.
+#[derive(Debug, Error)]
+#[error("cannot open the output file {}: {source}. Name another with --output or `output`", path.display())]
+pub struct OpenError {
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+/// Appends documents to a file. Before each line it checks that the file is still the one under its name, and opens the name
+/// again if not, so that nothing is written to a file that log rotation has put aside.
+#[derive(Debug)]
+pub struct OutputFile {
+    path: PathBuf,
+    lines: Lines<File>,
+    /// Of the open file.
+    identity: Identity,
+}
+
+/// What tells a file from another under the same name: device and inode. `None` for what is no regular file.
+type Identity = Option<(u64, u64)>;
+
+impl OutputFile {
+    /// Opens a file, which is created if missing.
+    ///
+    /// # Errors
+    /// [`OpenError`] with the file.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let (file, identity) = open(path).map_err(|source| OpenError { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), lines: Lines::to(file), identity })
+    }
+
+    /// Whether another file, or none, has its name now.
+    fn is_moved(&self) -> bool {
+        self.identity.is_some()
+            && fs::metadata(&self.path).ok().and_then(|now| identity(&now)) != self.identity
+    }
+}
+
+impl Sink for OutputFile {
+    fn deliver(&mut self, document: &DocumentRow) -> io::Result<()> {
+        // A line that was begun is finished in the same file, or written anew in another if that file is gone for good.
+        if !self.lines.is_within(document) && self.is_moved() {
+            self.reopen()?;
+        }
+        self.lines.deliver(document)
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        if !self.is_moved() {
+            return Ok(());
+        }
+        let (file, identity) = open(&self.path).map_err(|error| {
+            io::Error::new(error.kind(), format!("{} cannot be opened again: {error}", self.path.display()))
+        })?;
+        (self.lines, self.identity) = (Lines::to(file), identity);
+        Ok(())
+    }
+}
+
+fn open(path: &Path) -> io::Result<(File, Identity)> {
+    let torn = is_torn(path);
+    // Non-blocking: a named pipe without a reader is an error, not a hang. Files do not care.
+    let mut file =
+        OpenOptions::new().create(true).append(true).mode(0o640).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if torn {
+        file.write_all(b"\n")?;
+    }
+    let identity = identity(&file.metadata()?);
+    Ok((file, identity))
+}
+
+fn identity(metadata: &Metadata) -> Identity {
+    metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
+}
+
+/// Whether a file ends within a line, left by a killed process: the document will be written again.
+fn is_torn(path: &Path) -> bool {
+    let last = || {
+        let metadata = fs::metadata(path)?;
+        let mut last = [b'\n'];
+        if metadata.is_file() && metadata.len() > 0 {
+            File::open(path)?.read_exact_at(&mut last, metadata.len() - 1)?;
+        }
+        io::Result::Ok(last)
+    };
+    // An unreadable file may still be writable.
+    last().is_ok_and(|last| last != [b'\n'])
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::storage::DocumentKind;
+
+    fn document(sequence: u64) -> DocumentRow {
+        let body = format!("{{\"n\":{sequence}}}");
+        DocumentRow { sequence, kind: DocumentKind::Incident, severity: 73, at: 0, body }
+    }
+
+    fn output() -> (TempDir, PathBuf, OutputFile) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("alerts.json");
+        let output = OutputFile::open(&path).unwrap();
+        (directory, path, output)
+    }
+
+    #[test]
+    fn torn_line_ends_before_the_next() {
+        let (_directory, path, _) = output();
+        fs::write(&path, "{\"whole\":1}\n{\"to").unwrap();
+        OutputFile::open(&path).unwrap().deliver(&document(1)).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"whole\":1}\n{\"to\n{\"n\":1}\n");
+    }
+
+    #[test]
+    fn renamed_file_is_left_and_a_new_one_begun() {
+        let (directory, path, mut output) = output();
+        let old = directory.path().join("alerts.json.1");
+        output.deliver(&document(1)).unwrap();
+        fs::rename(&path, &old).unwrap();
+        output.deliver(&document(2)).unwrap();
+        output.deliver(&document(3)).unwrap();
+        assert_eq!(fs::read_to_string(&old).unwrap(), "{\"n\":1}\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"n\":2}\n{\"n\":3}\n");
+    }
+
+    #[test]
+    fn removed_and_replaced_files_are_opened_again() {
+        let (_directory, path, mut output) = output();
+        fs::remove_file(&path).unwrap();
+        output.deliver(&document(1)).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"n\":1}\n");
+        let other = path.with_extension("new");
+        fs::write(&other, "").unwrap();
+        fs::rename(&other, &path).unwrap();
+        output.deliver(&document(2)).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"n\":2}\n");
+    }
+
+    #[test]
+    fn file_that_was_truncated_is_appended_to() {
+        let (_directory, path, mut output) = output();
+        output.deliver(&document(1)).unwrap();
+        File::create(&path).unwrap();
+        output.deliver(&document(2)).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"n\":2}\n");
+    }
+
+    #[test]
+    fn request_to_reopen_makes_the_file_at_once() {
+        let (_directory, path, mut output) = output();
+        fs::remove_file(&path).unwrap();
+        output.reopen().unwrap();
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn file_that_cannot_be_opened_again_is_named_and_tried_again() {
+        let (directory, path, mut output) = output();
+        let elsewhere = directory.path().with_extension("moved");
+        fs::rename(directory.path(), &elsewhere).unwrap();
+        let error = output.deliver(&document(1)).unwrap_err().to_string();
+        assert!(error.contains("alerts.json cannot be opened again"), "{error}");
+        fs::rename(&elsewhere, directory.path()).unwrap();
+        output.deliver(&document(1)).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"n\":1}\n");
+    }
+}
