@@ -1,6 +1,6 @@
 //! `[[exempt]]`: entries of the configuration, and of the file of exemptions that were added by command.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use toml_span::{Span, Value, de_helpers::TableHelper, value::ValueInner};
@@ -13,6 +13,7 @@ use super::{
     value::{network, port},
 };
 use crate::exempt::{Added, End, Exemption, Spoken, expiry};
+use crate::names::{ResolvedNames, is_name};
 
 /// Reads the entries of a file that has nothing else, each with its author.
 ///
@@ -99,7 +100,28 @@ fn end(reader: &mut Reader, table: &mut TableHelper<'_>, name: &'static str, lis
     Some(End::new(written, &all))
 }
 
-/// The networks of an end: a network, an address, or the networks of a list of `section`.
+/// The DNS names in exemptions.
+pub(super) fn names(exemptions: &[Exemption], lists: &Lists) -> BTreeSet<String> {
+    let ends = exemptions.iter().flat_map(|one| [&one.source, &one.destination]).flatten();
+    let words = ends.flat_map(|end| &end.written);
+    words.filter(|word| !lists.contains_key(*word) && is_name(word)).cloned().collect()
+}
+
+/// Gives the exemptions the addresses of the names in them.
+pub(super) fn resolve(exemptions: &mut [Exemption], lists: &Lists, resolved: &ResolvedNames) {
+    let ends = exemptions.iter_mut().flat_map(|one| [&mut one.source, &mut one.destination]).flatten();
+    for end in ends {
+        if end.written.iter().any(|word| !lists.contains_key(word) && is_name(word)) {
+            let nets = end.written.iter().flat_map(|word| match networks(word, lists, "[lists]") {
+                Ok(nets) if nets.is_empty() => resolved.networks(word).unwrap_or_default(),
+                nets => nets.unwrap_or_default(),
+            });
+            *end = End::new(end.written.clone(), &nets.collect());
+        }
+    }
+}
+
+/// The networks of an end: a network, an address, or the networks of a list of `section`. A DNS name has none of its own.
 ///
 /// # Errors
 /// What is wrong with it, and which lists there are.
@@ -107,13 +129,17 @@ pub(crate) fn networks(word: &str, lists: &Lists, section: &str) -> Result<Vec<I
     if let Some(list) = lists.get(word) {
         return Ok(list.clone());
     }
+    if is_name(word) {
+        // Its addresses are added once they are known.
+        return Ok(vec![]);
+    }
     network(word).map(|net| vec![net]).map_err(|wrong| {
         if word.parse::<IpNet>().is_ok() {
             return wrong;
         }
         let known: Vec<_> = lists.keys().map(String::as_str).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        format!("{wrong}; or name a list of {section} (there: {known})")
+        format!("{wrong}; or write a DNS name with a dot, or a list of {section} (there: {known})")
     })
 }
 

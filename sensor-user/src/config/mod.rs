@@ -17,6 +17,7 @@ mod threats;
 mod value;
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -45,6 +46,7 @@ pub use self::{
 use crate::{
     exempt::{Exemption, added},
     kernel::attach::{IngressChoice, TcChoice},
+    names::ResolvedNames,
     storage::Bounds,
     threat::{ThreatList, ThreatLists},
 };
@@ -200,7 +202,22 @@ impl Config {
             None => Self::default(),
         };
         config.apply(overrides);
+        config.resolve_names();
         Ok(config)
+    }
+
+    /// The DNS names in exemptions.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<String> {
+        exemptions::names(&self.exemptions, &self.lists)
+    }
+
+    /// Adds the addresses of names that the agent has resolved. Whoever resolves them reports a file that cannot be read.
+    fn resolve_names(&mut self) {
+        if !self.names().is_empty() {
+            let resolved = ResolvedNames::read(&self.state_dir).unwrap_or_default();
+            exemptions::resolve(&mut self.exemptions, &self.lists, &resolved);
+        }
     }
 
     /// The watched ports: the configured ones, or those of the profile if it has its own.
@@ -255,6 +272,7 @@ impl Config {
     /// [`ConfigError`] with every mistake of their file.
     pub fn with_added(mut self) -> Result<Self, ConfigError> {
         self.exemptions.extend(added::read(&self.state_dir, &self.lists)?);
+        self.resolve_names();
         Ok(self)
     }
 
