@@ -5,8 +5,8 @@
 //! * the ABI: [`slot`] (flow slots and the records made of them), [`counter`], [`settings`], [`prefix`], [`topbits`],
 //!   and [`owner`] (who opened a connection);
 //! * the packet path as pure code: [`bytes`] → [`headers`] → [`service`](settings::Services) or [`smb`] → [`classify`] →
-//! [`flow`], combined in [`path`] behind [`fast_path`]. It is generic over the source of bytes, prefixes, slots and
-//! records, so the same lines run in the kernel and on the host.
+//!   [`flow`], combined in [`path`] behind [`fast_path`]. It is generic over the source of bytes, prefixes, slots and
+//!   records, so the same lines run in the kernel and on the host.
 #![cfg_attr(not(test), no_std)]
 
 pub mod bytes;
@@ -24,4 +24,3 @@ pub mod settings;
 pub mod slot;
 pub mod smb;
 pub mod topbits;
-pub(crate) mod tunnel;

@@ -5,7 +5,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::headers::Address;
+use crate::slot::Address;
 
 /// Most bytes of payload in a piece; a power of two.
 pub const MAX_PIECE_LEN: usize = 4096;

@@ -140,6 +140,9 @@ pub const TCP: u8 = 6;
 /// IP protocol number of UDP.
 pub const UDP: u8 = 17;
 
+/// An address in wire order, four 32-bit words. An IPv4 address is the last word; the others are zero.
+pub type Address = [u32; 4];
+
 /// First cache line: all that an IPv4 packet touches, and the first part of an IPv4 record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(8))]

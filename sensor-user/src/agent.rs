@@ -4,13 +4,14 @@
 
 mod answering;
 mod enforcing;
+mod files;
 mod known_traffic;
 mod marked_ports;
 mod retry;
 mod starting;
 mod timekeeping;
 
-use std::{os::fd::OwnedFd, time::Duration};
+use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya_log::EbpfLogger;
@@ -18,16 +19,21 @@ use sensor_common::{counter::Counter, slot::mark};
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
+    sync::{Notify, mpsc},
     time::{Instant, MissedTickBehavior, interval},
 };
 use tracing::{error, info, warn};
 
-use self::known_traffic::KnownTraffic;
+use self::{
+    files::{Files, FilesRead},
+    known_traffic::KnownTraffic,
+};
 use crate::{
     config::{BadThreatList, Config, ConfigError},
     control::Control,
     enforcement::Enforcement,
     kernel::{attach::Attached, object::KernelProgram, poll_timer::PollTimer, readiness, ticks::KernelClock},
+    names::resolver::Names,
     pipeline::Pipeline,
     runtime::{Ended, Lease, Supervisor},
     statistics::OutputCounts,
@@ -51,18 +57,24 @@ const BATCH: usize = 4_096;
 ///
 /// # Errors
 /// Any failure of the start, in one line with what to do; nothing stays attached.
-pub async fn run(load: impl Fn(BadThreatList) -> Result<Config, ConfigError>) -> Result<()> {
+pub async fn run(load: impl Fn(BadThreatList) -> Result<Config, ConfigError> + Send + 'static) -> Result<()> {
     // Signals are handled before anything is attached, so a signal during the start ends it cleanly.
     let interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let mut supervisor = Supervisor::default();
-    let (mut sensor, control) = Sensor::start(load(BadThreatList::Refused)?, &supervisor)?;
+    let config = load(BadThreatList::Refused)?;
+    let (files, read) = files::start(load, &supervisor).context("cannot start a thread that reads files")?;
+    let learnt = Arc::new(Notify::new());
+    let names = Names::start(config.state_dir.clone(), Arc::clone(&learnt), &supervisor)
+        .context("cannot start a thread that resolves names")?;
+    let (mut sensor, control) = Sensor::start(config, (files, names), &supervisor)?;
+    // The state directory is there now.
+    sensor.names.want(sensor.config.names());
     let records = readiness::of_ring(&sensor.kernel.records).context("cannot wait for the record ring")?;
     // Whatever ends the run, the observations so far are reported first.
-    let again = || load(BadThreatList::LeftOut);
     let signals = [interrupt, terminate, hangup];
-    let outcome = watch(&mut sensor, &records, control, again, signals, &mut supervisor).await;
+    let outcome = watch(&mut sensor, &records, control, (read, &learnt), signals, &mut supervisor).await;
     match (outcome, sensor.stop()) {
         (Err(error), Err(at_the_end)) => {
             error!("{at_the_end:#}");
@@ -77,7 +89,7 @@ async fn watch(
     sensor: &mut Sensor,
     records: &AsyncFd<OwnedFd>,
     mut control: Control,
-    load: impl Fn() -> Result<Config, ConfigError>,
+    (mut read, learnt): (mpsc::Receiver<FilesRead>, &Notify),
     [mut interrupt, mut terminate, mut hangup]: [Signal; 3],
     supervisor: &mut Supervisor,
 ) -> Result<()> {
@@ -94,11 +106,16 @@ async fn watch(
             _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
             ended = supervisor.ended() => return Err(ended_by(&ended)),
-            // The log has the result.
-            _ = hangup.recv() => drop(sensor.reload(load())),
-            asked = control.next() => match asked {
-                Some(asked) => sensor.answer(asked, &load)?,
+            _ = hangup.recv() => sensor.read_config(None),
+            // The configuration holds the addresses of names.
+            () = learnt.notified() => sensor.read_config(None),
+            files = read.recv() => match files {
+                Some(files) => sensor.take_files(files)?,
                 // Its thread closes this first and then reports why it ended.
+                None => return Err(ended_by(&supervisor.ended().await)),
+            },
+            asked = control.next() => match asked {
+                Some(asked) => sensor.answer(asked)?,
                 None => return Err(ended_by(&supervisor.ended().await)),
             },
             _ = sweep.tick() => sensor.sweep()?,
@@ -149,6 +166,8 @@ struct Sensor {
     /// The interfaces at the last check.
     enforcement: Enforcement,
     known: KnownTraffic,
+    files: Files,
+    names: Names,
     /// When the marks on ports were last checked.
     ports_looked: Instant,
     config: Config,

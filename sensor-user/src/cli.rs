@@ -1,8 +1,7 @@
 //! The command line as typed. The configuration resolves it.
 
-mod directory;
 mod enforce;
-mod explain;
+pub mod explain;
 mod replay;
 
 use std::path::PathBuf;
@@ -10,7 +9,6 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
-pub(crate) use self::directory::directory;
 pub use self::{
     enforce::{EnforceArg, EnforceArgs},
     explain::ExplainArgs,
@@ -18,6 +16,7 @@ pub use self::{
 };
 use crate::{
     alerts,
+    arguments::directory,
     config::{AttributionChoice, Overrides, internal_network},
     exempt::ExemptArgs,
     kernel::attach::{IngressChoice, TcChoice},

@@ -9,6 +9,7 @@
 
 pub mod agent;
 pub mod alerts;
+mod arguments;
 pub mod capture;
 pub mod check;
 pub mod cli;
@@ -26,6 +27,7 @@ pub mod kernel;
 pub mod names;
 pub mod output;
 pub mod owner;
+mod parse;
 pub mod pipeline;
 pub mod plan;
 pub mod record;

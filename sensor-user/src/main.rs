@@ -6,9 +6,11 @@ use anyhow::{Context as _, Result};
 use clap::Parser;
 use sensor_user::{
     agent, alerts, check,
-    cli::{Cli, Command, EnforceArgs, ReplayArgs, RunArgs},
+    cli::{self, Cli, Command, EnforceArgs, ReplayArgs, RunArgs},
     config::Config,
-    control, exempt, explain, replay,
+    control,
+    exempt::{self, with_added},
+    replay,
     runtime::logging,
     stdout,
 };
@@ -22,7 +24,7 @@ fn main() -> ExitCode {
         Command::Enforce(args) => enforce(&args),
         Command::Alerts(args) => alerts::run(&args),
         Command::Exempt(args) => exempt::run(&args),
-        Command::Explain(args) => explain::command::run(&args.order()),
+        Command::Explain(args) => cli::explain::run(&args.order()),
         Command::Check(args) => check::run(&args.interfaces, args.config.as_deref(), args.json),
     };
     match result {
@@ -38,10 +40,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &RunArgs) -> Result<ExitCode> {
-    let overrides = args.overrides();
-    let load = |bad_threat_list| {
-        Config::load_with(args.config.as_deref(), &overrides, bad_threat_list)?.with_added()
-    };
+    let (path, overrides) = (args.config.clone(), args.overrides());
+    let load =
+        move |bad_threat_list| with_added(Config::load_with(path.as_deref(), &overrides, bad_threat_list)?);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

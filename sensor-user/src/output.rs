@@ -7,15 +7,15 @@ use tracing::{error, warn};
 
 use crate::{
     ecs,
-    pipeline::{Batch, Output},
+    pipeline::{Batch, Output, Saving},
     sinks::Sinks,
     state,
     statistics::OutputCounts,
     storage::{DocumentKind, Handle, NewDocument, RowBatch},
 };
 
-/// Most documents that wait in memory while the store does not accept any.
-const MAX_WAITING: usize = 100_000;
+/// Bytes of documents that wait in memory at most while the store does not accept any.
+const MAX_WAITING: usize = 64 << 20;
 
 /// Renders events and passes them to the store. Never waits.
 pub struct StoreOutput {
@@ -24,6 +24,7 @@ pub struct StoreOutput {
     sinks: Sinks,
     waiting: VecDeque<RowBatch>,
     waiting_documents: usize,
+    waiting_bytes: usize,
     documents: u64,
     dropped: u64,
 }
@@ -38,35 +39,67 @@ impl StoreOutput {
             sinks,
             waiting: VecDeque::new(),
             waiting_documents: 0,
+            waiting_bytes: 0,
             documents: 0,
             dropped: 0,
+        }
+    }
+
+    /// Puts rows behind those that wait.
+    fn hold(&mut self, rows: RowBatch) {
+        self.documents += rows.documents.len() as u64;
+        self.waiting_documents += rows.documents.len();
+        self.waiting_bytes += bytes(&rows);
+        match self.waiting.back_mut() {
+            // While the store accepts nothing, only documents must be kept one by one.
+            Some(last) if rows.documents.is_empty() => last.merge(rows),
+            _ => self.waiting.push_back(rows),
         }
     }
 
     /// Passes on waiting batches, in order.
     fn submit(&mut self) {
         while let Some(batch) = self.waiting.pop_front() {
-            let documents = batch.documents.len();
+            let (documents, bytes) = (batch.documents.len(), bytes(&batch));
             match self.store.submit(batch) {
-                Ok(()) => self.waiting_documents -= documents,
+                Ok(()) => {
+                    self.waiting_documents -= documents;
+                    self.waiting_bytes -= bytes;
+                }
                 Err(batch) => {
                     self.waiting.push_front(batch);
                     break;
                 }
             }
         }
-        while self.waiting_documents > MAX_WAITING
+        while self.waiting_bytes > MAX_WAITING
             && let Some(oldest) = self.waiting.pop_front()
         {
-            if self.dropped == 0 {
-                error!(
-                    "the store accepts nothing, and more than {MAX_WAITING} documents wait: the oldest are lost"
-                );
-            }
-            self.waiting_documents -= oldest.documents.len();
-            self.dropped += oldest.documents.len() as u64;
+            self.drop_documents(oldest);
         }
     }
+
+    /// Drops the documents of the oldest batch. Its state, which is small, is stored with the next batch.
+    fn drop_documents(&mut self, mut oldest: RowBatch) {
+        if self.dropped == 0 {
+            error!(
+                "the store takes nothing, and more than {} MiB of documents wait: the oldest are lost",
+                MAX_WAITING >> 20
+            );
+        }
+        self.waiting_documents -= oldest.documents.len();
+        self.waiting_bytes -= bytes(&oldest);
+        self.dropped += oldest.documents.len() as u64;
+        oldest.documents.clear();
+        if let Some(next) = self.waiting.pop_front() {
+            oldest.merge(next);
+        }
+        self.waiting.push_front(oldest);
+    }
+}
+
+fn bytes(rows: &RowBatch) -> usize {
+    rows.documents.iter().map(|one| one.body.len()).sum()
 }
 
 /// The documents of events, as rows.
@@ -116,13 +149,7 @@ impl Output for StoreOutput {
             state::add_hits(hits, &mut rows);
         }
         if !rows.is_empty() {
-            self.documents += rows.documents.len() as u64;
-            self.waiting_documents += rows.documents.len();
-            match self.waiting.back_mut() {
-                // While the store accepts nothing, only documents must be kept one by one.
-                Some(last) if rows.documents.is_empty() => last.merge(rows),
-                _ => self.waiting.push_back(rows),
-            }
+            self.hold(rows);
         }
         self.submit();
     }
@@ -135,9 +162,12 @@ impl Output for StoreOutput {
         self.sinks.settle(self.store.committed().sequence(), patience);
     }
 
-    fn flush(&mut self, patience: Duration) {
+    fn saving(&mut self) -> Saving {
         self.submit();
-        let _ = self.store.flush(patience);
+        let store = self.store.clone();
+        Box::new(move |patience| {
+            let _ = store.flush(patience);
+        })
     }
 
     fn keeps_state(&self) -> bool {
@@ -151,10 +181,55 @@ impl Output for StoreOutput {
             unsaved: self.waiting_documents as u64 + store.waiting_documents,
             dropped: self.dropped,
             refused: store.refused,
+            lost: store.lost,
             expired: store.expired,
             expired_waiting: store.expired_waiting,
             written: self.sinks.written(),
             waiting: self.sinks.waiting(self.store.committed().sequence()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{Bounds, IncidentRow, Opened, Writer};
+
+    #[test]
+    fn what_waits_is_bounded_by_bytes_and_the_state_of_lost_documents_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let Opened { writer, handle, .. } = Writer::open(directory.path(), Bounds::default(), 0).unwrap();
+        // Nobody takes anything.
+        while handle.submit(RowBatch::default()).is_ok() {}
+        let sensor = ecs::Sensor::new(&[], true);
+        let mut output = StoreOutput::new(handle, sensor, Sinks::default());
+        let rows = |number: usize| RowBatch {
+            documents: vec![NewDocument {
+                id: number.to_string(),
+                kind: DocumentKind::Incident,
+                incident: None,
+                severity: 21,
+                at: 0,
+                body: "x".repeat(1 << 20),
+            }],
+            incidents: vec![IncidentRow {
+                id: number.to_string(),
+                severity: 21,
+                last: 0,
+                open: true,
+                state: vec![],
+            }],
+            ..RowBatch::default()
+        };
+        for number in 0..100 {
+            output.hold(rows(number));
+            output.submit();
+        }
+        let counts = output.counts();
+        assert_eq!((counts.documents, counts.dropped), (100, 36));
+        let incidents: usize = output.waiting.iter().map(|batch| batch.incidents.len()).sum();
+        assert_eq!((output.waiting.len(), incidents), (64, 100));
+        assert_eq!(output.waiting[0].documents[0].id, "36", "the oldest are lost");
+        drop(writer);
     }
 }

@@ -30,9 +30,6 @@ const SAVE_CONNECTIONS: Duration = Duration::from_secs(5);
 /// The same without connections: only the clock is saved.
 const SAVE_IDLE: Duration = Duration::from_secs(60);
 
-/// Time for the store before somebody reads from it.
-const SAVE_PATIENCE: Duration = Duration::from_secs(1);
-
 /// Time for the output to take the last events at the end.
 const LAST_WRITES: Duration = Duration::from_secs(5);
 
@@ -49,6 +46,9 @@ pub struct Batch {
     pub hits: Option<BTreeMap<String, Hit>>,
 }
 
+/// Waits for the store, for so long at most.
+pub type Saving = Box<dyn FnOnce(Duration) + Send>;
+
 /// Destination of events.
 pub trait Output {
     /// Takes a batch. Never waits.
@@ -57,8 +57,8 @@ pub trait Output {
     /// Waits until everything is written, at most for this time.
     fn settle(&mut self, patience: Duration);
 
-    /// Waits until the store has everything, at most for this time.
-    fn flush(&mut self, patience: Duration);
+    /// Returns a function that waits until the store has everything so far; to be called on another thread.
+    fn saving(&mut self) -> Saving;
 
     /// Whether state is kept, so that incidents and connections continue after the end of the run.
     fn keeps_state(&self) -> bool;
@@ -237,12 +237,16 @@ impl Pipeline {
         }
     }
 
-    /// Saves the hits of exemptions, so that they can be read.
+    /// Saves the hits of exemptions.
     pub fn save_hits(&mut self, now: Moment) {
         let mut batch = Batch::default();
         self.save(&mut batch, now.at);
         self.output.take(batch, now.at);
-        self.output.flush(SAVE_PATIENCE);
+    }
+
+    /// Gives what waits until everything is saved that was to be saved so far.
+    pub fn saving(&mut self) -> Saving {
+        self.output.saving()
     }
 
     fn save(&mut self, batch: &mut Batch, now: Timestamp) {

@@ -14,9 +14,9 @@ use sensor_common::{
 
 use crate::{
     config::Config,
-    exempt::{End, Exemption},
     kernel::{interface::Interface, object::LoadPlan},
 };
+use sensor_core::exempt::{End, Exemption};
 use sensor_core::networks::PrefixSet;
 use sensor_core::profile::networks::entries;
 use sensor_core::time::TickClock;
@@ -227,7 +227,7 @@ mod tests {
                 && warnings_of(&config).contains("networks and services")
         );
         config.profile = ProfileName::Netography;
-        assert!(warnings_of(&config).contains("under services does not count"), "{}", warnings_of(&config));
+        assert!(warnings_of(&config).contains("under services do not count"), "{}", warnings_of(&config));
         config.profile = ProfileName::Sensor;
         assert!(warnings_of(&config).is_empty());
     }

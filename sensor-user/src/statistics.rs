@@ -17,6 +17,8 @@ pub struct OutputCounts {
     pub unsaved: u64,
     /// Documents that the store never accepted, and that did not fit into memory.
     pub dropped: u64,
+    /// Documents that the store could not read from a damaged database, or refused.
+    pub lost: u64,
     /// Documents that the store removed as too old or too many.
     pub expired: u64,
     /// Of these, documents that the output had not delivered.
@@ -117,13 +119,14 @@ impl fmt::Display for Statistics {
         let output = &self.output;
         write!(
             f,
-            "; documents made={} written={} waiting={} unsaved={} dropped={} expired={} flows_left_out={}; refused by the store={} by the recording packets={} changes={}; log_lost={}",
+            "; documents made={} written={} waiting={} unsaved={} dropped={} expired={} unreadable={} flows_left_out={}; refused by the store={} by the recording packets={} changes={}; log_lost={}",
             output.documents,
             output.written,
             output.waiting,
             output.unsaved,
             output.dropped + output.expired_waiting,
             output.expired,
+            output.lost,
             self.core.summaries_left_out,
             output.refused,
             self.unrecorded.0,

@@ -16,7 +16,7 @@ use sensor_user::{
     config::Config,
     ecs::Sensor,
     output::documents,
-    pipeline::{Batch, Output},
+    pipeline::{Batch, Output, Saving},
     replay::{
         EngineChoice,
         clock::Speed,
@@ -52,7 +52,9 @@ impl Output for Kept {
 
     fn settle(&mut self, _patience: Duration) {}
 
-    fn flush(&mut self, _patience: Duration) {}
+    fn saving(&mut self) -> Saving {
+        Box::new(|_| {})
+    }
 
     fn keeps_state(&self) -> bool {
         false

@@ -6,6 +6,7 @@
 mod link;
 mod network;
 mod transport;
+mod tunnel;
 
 pub(crate) use self::{
     link::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, link},
@@ -16,10 +17,10 @@ pub use self::{
     network::{MAX_EXTENSION_HEADERS, Network},
     transport::{Segment, segment},
 };
+pub use crate::slot::Address;
 use crate::{
     bytes::{Bytes, OFFSET_MASK},
     slot::{TCP, UDP},
-    tunnel,
 };
 
 /// Why a frame has no ports to test.
@@ -113,9 +114,6 @@ pub fn ports<B: Bytes + Copy>(frame: B, vlan: u16, tunnels: bool) -> Result<Port
         ip_len: packet.len,
     })
 }
-
-/// An address in wire order, four 32-bit words. An IPv4 address is the last word; the others are zero.
-pub type Address = [u32; 4];
 
 /// Source and destination of the IP packet that [`ports`] found.
 #[inline(always)]

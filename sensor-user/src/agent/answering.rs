@@ -1,23 +1,23 @@
 //! Commands over the control socket.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use sensor_common::counter::Counter;
 
 use super::Sensor;
 use crate::{
-    config::{Config, ConfigError},
     control::{Asked, Request},
     enforcement::{Enforcement, permitted},
     explain::explain,
 };
 
+/// Time that the store is given for what somebody is about to read.
+const SAVE_PATIENCE: Duration = Duration::from_secs(1);
+
 impl Sensor {
     /// Answers a request over the control socket.
-    pub(super) fn answer(
-        &mut self,
-        asked: Asked,
-        load: impl Fn() -> Result<Config, ConfigError>,
-    ) -> Result<()> {
+    pub(super) fn answer(&mut self, asked: Asked) -> Result<()> {
         let now = self.enforcement_now()?;
         // Requests about enforcement are answered with its state, all others with the requested data.
         let answer = match &asked.request {
@@ -34,9 +34,19 @@ impl Sensor {
                 let explanation = explain(&self.config, query, now.moment.at);
                 Some(serde_json::to_string(&explanation).map_err(|error| error.to_string()))
             }
-            Request::Reload => Some(self.reload(load())),
+            Request::Reload => {
+                self.read_config(Some(asked));
+                return Ok(());
+            }
             Request::SaveHits => {
-                Some(self.save_hits().map(|()| String::new()).map_err(|error| format!("{error:#}")))
+                self.save_hits()?;
+                let saved = self.pipeline.saving();
+                // Whoever asked reads them then; the reader does not wait for the disk.
+                tokio::task::spawn_blocking(move || {
+                    saved(SAVE_PATIENCE);
+                    asked.answer(true, "");
+                });
+                return Ok(());
             }
         };
         if let Some(answer) = answer {

@@ -8,11 +8,12 @@ use sensor_common::counter::Counter;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Sensor, retry::Retry};
+use super::{Sensor, files::FilesRead, retry::Retry};
 use sensor_core::time::{Moment, Timestamp};
 
 use crate::{
     config::{Config, ConfigError},
+    control::Asked,
     exempt::{Exemption, next_expiry},
     kernel::{counters::CounterValues, prefixes, prefixes::PrefixError},
     plan, reload,
@@ -41,6 +42,8 @@ pub(super) struct KnownTraffic {
     /// File metadata of the threat lists when they were last read, successfully or not.
     watch: Watch,
     looked: Instant,
+    /// Since when their files are being read.
+    awaited: Option<Instant>,
     /// Whether all of them are applied as they are.
     lists: Retry,
 }
@@ -55,6 +58,7 @@ impl KnownTraffic {
             expiry: Retry::every(EXPIRY_RETRY),
             watch: config.threats.watch().clone(),
             looked: Instant::now(),
+            awaited: None,
             lists: Retry::every(LISTS_RETRY),
         }
     }
@@ -65,8 +69,43 @@ fn counted(config: &Config) -> Vec<String> {
 }
 
 impl Sensor {
+    /// Requests the configuration, to apply it once it is read. If nobody asked, only the log has the result.
+    pub(super) fn read_config(&self, asked: Option<Asked>) {
+        if let Err(asked) = self.files.read_config(asked) {
+            let told = "not reloaded: a file that is being read does not answer";
+            warn!("{told}");
+            if let Some(asked) = asked {
+                asked.answer(false, told);
+            }
+        }
+    }
+
+    /// Takes files that were read.
+    pub(super) fn take_files(&mut self, files: FilesRead) -> Result<()> {
+        match files {
+            FilesRead::Config(config, asked) => {
+                let done = self.reload(*config);
+                if let Some(asked) = asked {
+                    let is_done = done.is_ok();
+                    asked.answer(is_done, done.unwrap_or_else(|error| error));
+                }
+            }
+            FilesRead::Lists { lists, read } => {
+                self.known.awaited = None;
+                // Lists of an earlier configuration are of no interest.
+                if let Some((read, unread)) = read
+                    && lists == self.config.threat_lists
+                {
+                    let now = self.now()?;
+                    self.take_lists(read, unread, now);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Applies a new configuration; returns a summary, or why not: then the old one stays.
-    pub(super) fn reload(&mut self, new: Result<Config, ConfigError>) -> Result<String, String> {
+    fn reload(&mut self, new: Result<Config, ConfigError>) -> Result<String, String> {
         // Earlier packets are counted by the configuration of their time.
         let swept = self.sweep().map_err(|error| format!("{error:#}"));
         let new = new.map_err(|error| error.to_string());
@@ -107,6 +146,7 @@ impl Sensor {
         }
         self.known.watch = watch;
         self.config = merged;
+        self.names.want(self.config.names());
         Ok(summary)
     }
 
@@ -141,7 +181,7 @@ impl Sensor {
         }
         if self.known.looked.elapsed() >= LOOK {
             self.known.looked = Instant::now();
-            self.look_at_threat_lists(now);
+            self.look_at_threat_lists();
         }
     }
 
@@ -171,18 +211,28 @@ impl Sensor {
         }
     }
 
-    /// Reads the files again after a change, and from time to time while something is wrong with them.
-    fn look_at_threat_lists(&mut self, now: Moment) {
-        let lists = &self.config.threat_lists;
-        let watch = Watch::of(lists);
-        let is_changed = watch != self.known.watch;
-        if !is_changed && !self.known.lists.is_due(Instant::now()) {
+    /// Requests the files again after a change, and from time to time while something is wrong with them.
+    fn look_at_threat_lists(&mut self) {
+        let now = Instant::now();
+        if let Some(since) = self.known.awaited {
+            if now - since >= LISTS_RETRY {
+                let told = "a file that is being read does not answer".to_owned();
+                self.note_lists(&[told], false);
+            }
             return;
         }
-        let (read, unread) = ThreatLists::read_some(lists);
-        let threats = read.keeping(lists, &self.config.threats);
+        let lists = &self.config.threat_lists;
+        let in_any_case = self.known.lists.is_due(now);
+        if !lists.is_empty() && self.files.read_lists(lists, &self.known.watch, in_any_case) {
+            self.known.awaited = Some(now);
+        }
+    }
+
+    /// Applies threat lists that were read again.
+    fn take_lists(&mut self, read: ThreatLists, mut kept: Vec<String>, now: Moment) {
+        let threats = read.keeping(&self.config.threat_lists, &self.config.threats);
+        let is_changed = *threats.watch() != self.known.watch;
         self.known.watch = threats.watch().clone();
-        let mut kept: Vec<_> = unread.iter().map(ToString::to_string).collect();
         if !threats.says_the_same_as(&self.config.threats) {
             let new = Config { threats: Arc::new(threats), ..self.config.clone() };
             match self.put_prefixes(&new, now) {

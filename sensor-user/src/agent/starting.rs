@@ -8,7 +8,7 @@ use sensor_core::{Core, Start, flow::StoredFlow, rules, terms::KnownTerms};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Sensor, known_traffic::KnownTraffic, timekeeping};
+use super::{Sensor, files::Files, known_traffic::KnownTraffic, timekeeping};
 use crate::{
     config::Config,
     control::{self, Control},
@@ -18,6 +18,7 @@ use crate::{
     kernel::{
         attach::Attached, boot, interface::Interface, object::KernelProgram, privileges, ticks::KernelClock,
     },
+    names::resolver::Names,
     output::StoreOutput,
     owner,
     pipeline::Pipeline,
@@ -27,7 +28,7 @@ use crate::{
     runtime::{Lease, Supervisor},
     sinks,
     state::Restored,
-    storage::{Opened, Writer},
+    storage::{FLOW_DOCUMENTS, Opened, RowBatch, Writer},
 };
 
 /// Time for which closed incidents are kept in memory: activity that shows nothing new continues them.
@@ -38,7 +39,11 @@ impl Sensor {
     ///
     /// # Errors
     /// The missing part, with what to do; nothing stays attached.
-    pub(super) fn start(config: Config, supervisor: &Supervisor) -> Result<(Self, Control)> {
+    pub(super) fn start(
+        config: Config,
+        (files, names): (Files, Names),
+        supervisor: &Supervisor,
+    ) -> Result<(Self, Control)> {
         if config.interfaces.is_empty() {
             bail!(
                 "no interface is named: give --iface, or `interfaces` in the configuration; there are: {}",
@@ -77,6 +82,11 @@ impl Sensor {
                 socket.display()
             )
         })?;
+        // For those who look for summaries and find none. A channel that nobody has used has room.
+        let _ = handle.submit(RowBatch {
+            meta: vec![(FLOW_DOCUMENTS, vec![u8::from(config.flow_documents)])],
+            ..RowBatch::default()
+        });
         supervisor.spawn("store-writer", move || writer.run()).context("cannot start the store")?;
         let sinks = sinks::start(
             config.output.as_deref(),
@@ -173,6 +183,8 @@ impl Sensor {
             lease_failures: 0,
             enforcement,
             known,
+            files,
+            names,
             ports_looked: Instant::now(),
             config,
         };

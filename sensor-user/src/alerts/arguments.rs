@@ -13,9 +13,9 @@ use sensor_core::{
 use time::{OffsetDateTime, Time, format_description::well_known::Rfc3339};
 
 use crate::{
-    cli::directory,
-    config::{DEFAULT_STATE_DIR, network},
-    exempt::day,
+    arguments::directory,
+    config::DEFAULT_STATE_DIR,
+    parse::{day, network},
     wall_clock,
 };
 
@@ -71,7 +71,8 @@ pub struct AlertsArgs {
     /// Write documents instead of a table, one per line
     #[arg(long)]
     pub json: bool,
-    /// Write the summaries of connections, as documents, instead of incidents
+    /// Write the summaries of connections, as documents, instead of incidents. The agent keeps them only with `flow_documents =
+    /// true` in its configuration
     #[arg(long, conflicts_with_all = ["id", "rules", "severity", "evidence", "open"])]
     pub flows: bool,
     /// List this many incidents at most. Default: 200; with --json, all

@@ -89,6 +89,11 @@ fn internal(incident: &Incident) -> String {
         let name = process.name.as_deref().unwrap_or("a process");
         let user = process.user_name.clone().unwrap_or_else(|| process.user.to_string());
         let _ = write!(text, ", opened by {name} (pid {}, user {user})", process.pid);
+        let more = incident.other_processes.len();
+        if more > 0 {
+            let at_least = if incident.more_processes { "at least " } else { "" };
+            let _ = write!(text, " and {at_least}{more} more");
+        }
     } else if incident.direction == Direction::Outbound {
         text.push_str(windows_client(incident));
     }

@@ -14,12 +14,13 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use sensor_core::incident::Incident;
+use tracing::warn;
 
 pub use self::arguments::{AlertsArgs, EXAMPLES};
 use self::elsewhere::Elsewhere;
 use crate::{
     state, stdout,
-    storage::{DocumentKind, DocumentQuery, IncidentQuery, IncidentRow, Reader, StorageError},
+    storage::{DocumentKind, DocumentQuery, FLOW_DOCUMENTS, IncidentQuery, IncidentRow, Reader},
 };
 
 /// Runs the command.
@@ -27,13 +28,7 @@ use crate::{
 /// # Errors
 /// If the store cannot be read, or there is no such incident.
 pub fn run(args: &AlertsArgs) -> Result<ExitCode> {
-    let reader = match Reader::open(&args.state_dir) {
-        Ok(reader) => reader,
-        Err(StorageError::Missing { path }) => {
-            bail!("there is no database in {}: no agent has run with this --state-dir yet", path.display())
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let reader = Reader::open(&args.state_dir)?;
     match &args.id {
         Some(prefix) => one(args, &reader, prefix),
         None if args.flows => documents(args, &reader, DocumentKind::Flow),
@@ -53,7 +48,8 @@ fn one(args: &AlertsArgs, reader: &Reader, prefix: &str) -> Result<ExitCode> {
             incident: Some(row.id),
             ..DocumentQuery::default()
         };
-        return write_documents(reader, &query);
+        write_documents(reader, &query)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let incident = incident(&row)?;
     let text = detail::text(&incident, &Elsewhere::read(&incident, reader)?);
@@ -102,11 +98,15 @@ fn documents(args: &AlertsArgs, reader: &Reader, kind: DocumentKind) -> Result<E
         || args.internal.is_some()
         || args.external.is_some()
         || args.open;
-    if !narrows {
-        return write_documents(reader, &query);
-    }
     if kind == DocumentKind::Flow {
-        bail!("--flows goes with --since, --until and --limit; narrow further with jq");
+        if narrows {
+            bail!("--flows goes with --since, --until and --limit; narrow further with jq");
+        }
+        return flows(reader, &query);
+    }
+    if !narrows {
+        write_documents(reader, &query)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let all = IncidentQuery { severity: args.least_severity().number(), open: args.open, since: query.since };
     for row in reader.incidents(&all)? {
@@ -117,15 +117,30 @@ fn documents(args: &AlertsArgs, reader: &Reader, kind: DocumentKind) -> Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-fn write_documents(reader: &Reader, query: &DocumentQuery) -> Result<ExitCode> {
+/// Summaries of connections. That there are none may be because none are kept.
+fn flows(reader: &Reader, query: &DocumentQuery) -> Result<ExitCode> {
+    let are_kept = reader.value(FLOW_DOCUMENTS)?.is_some_and(|kept| kept == [1]);
+    if write_documents(reader, query)? == 0 && !are_kept {
+        warn!(
+            "there are no summaries of connections, because the agent keeps none: set `flow_documents = true` in its configuration \
+             and restart it"
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes documents; gives how many.
+fn write_documents(reader: &Reader, query: &DocumentQuery) -> Result<u64> {
+    let mut written = 0;
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut failure = None;
     reader.documents(query, |document| {
+        written += 1;
         failure = writeln!(out, "{}", document.body).err();
         failure.is_none()
     })?;
     stdout::settled(failure.map_or_else(|| out.flush(), Err))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(written)
 }
 
 fn incident(row: &IncidentRow) -> Result<Incident> {

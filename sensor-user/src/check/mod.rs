@@ -75,7 +75,7 @@ fn present(names: &[String]) -> Line {
 /// The configuration, or the defaults if it has mistakes: a line for each, with its place.
 fn read_config(path: Option<&Path>, lines: &mut Lines) -> Config {
     let mut add = |line| lines.push(("config".to_owned(), line));
-    match Config::load(path, &Overrides::default()).and_then(Config::with_added) {
+    match Config::load(path, &Overrides::default()).and_then(crate::exempt::with_added) {
         Ok(config) => {
             if let Some(path) = path {
                 add(Line::Ok(format!("{} is valid", path.display())));

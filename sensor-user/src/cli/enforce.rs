@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::{cli::directory, config::DEFAULT_STATE_DIR, control::Request};
+use crate::{arguments::directory, config::DEFAULT_STATE_DIR, control::Request};
 
 /// Flags of `enforce`.
 #[derive(Debug, Args)]

@@ -1,15 +1,14 @@
 //! `smb-sensor explain`.
 
+mod command;
+
 use std::{net::IpAddr, path::PathBuf};
 
 use clap::Args;
 use ipnet::IpNet;
 
-use crate::{
-    cli::directory,
-    config::ServerPort,
-    explain::{Query, command::Order},
-};
+pub use self::command::{Order, run};
+use crate::{arguments::directory, config::ServerPort, explain::Query};
 
 /// Flags of `explain`.
 #[derive(Debug, Args)]

@@ -6,8 +6,9 @@ use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
 use crate::{
-    cli::directory,
-    config::{Overrides, network},
+    arguments::directory,
+    config::Overrides,
+    parse::network,
     replay::{EngineChoice, Order, clock::Speed, rewrite::Rewrite},
 };
 use sensor_core::profile::ProfileName;

@@ -3,12 +3,7 @@
 use std::path::Path;
 
 use super::{ConfigError, Problem};
-
-/// Advice about a text with other bytes.
-pub(crate) const NOT_UTF8: &str = "this is not UTF-8 text: save it as UTF-8";
-
-/// Advice about a text of 16-bit characters.
-pub(crate) const UTF16: &str = "this is UTF-16 text, as some editors of Windows write it: save it as UTF-8";
+use crate::parse::{NOT_UTF8, UTF16, is_utf16};
 
 /// Reads a configuration file, or one that belongs to it.
 ///
@@ -33,11 +28,6 @@ fn text(bytes: Vec<u8>) -> Result<String, Problem> {
         let byte = rest.first().copied().unwrap_or_default();
         Problem::at(&valid, valid.len(), format!("byte 0x{byte:02x}: {NOT_UTF8}"))
     })
-}
-
-/// Whether a text begins with the byte order mark of UTF-16.
-pub(crate) fn is_utf16(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF])
 }
 
 #[cfg(test)]

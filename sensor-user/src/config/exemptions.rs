@@ -10,10 +10,14 @@ use super::{
     exemption_text::{identifier, plain, process, reason},
     file,
     reader::Reader,
-    value::{network, port},
+    value::port,
 };
-use crate::exempt::{Added, End, Exemption, Spoken, expiry};
-use crate::names::{ResolvedNames, is_name};
+use sensor_core::exempt::{Added, End, Exemption, Spoken};
+
+use crate::{
+    names::{ResolvedNames, is_name},
+    parse::{expiry, network},
+};
 
 /// Reads the entries of a file that has nothing else, each with its author.
 ///
@@ -201,6 +205,41 @@ mod tests {
 
     fn wrong(text: &str) -> String {
         parse(text).unwrap_err().remove(0).message
+    }
+
+    #[test]
+    fn name_covers_nothing_until_it_is_resolved() {
+        let text = "[lists]\n\"sites.x\" = [\"192.0.2.0/24\"]\n[[exempt]]\nid = \"a\"\nsource = \"10.0.0.0/8\"\n\
+                    destination = [\"files.example\", \"8.8.4.4\", \"sites.x\"]\nreason = \"backup\"\n";
+        let mut config = file::parse(text, Path::new("."), BadThreatList::Refused).unwrap();
+        assert_eq!(
+            config.names(),
+            BTreeSet::from(["files.example".to_owned()]),
+            "a list of that name comes first"
+        );
+        let destination = |config: &crate::config::Config| config.exemptions[0].destination.clone().unwrap();
+        assert_eq!(destination(&config).networks().len(), 2);
+        let mut resolved = ResolvedNames::default();
+        let address = "9.9.9.9".parse().unwrap();
+        resolved.learn(
+            "files.example",
+            &[address],
+            std::time::Duration::ZERO,
+            sensor_core::time::Timestamp::default(),
+        );
+        let lists = config.lists.clone();
+        resolve(&mut config.exemptions, &lists, &resolved);
+        let end = destination(&config);
+        assert!(end.networks().len() == 3 && end.to_string() == "files.example, 8.8.4.4, sites.x", "{end:?}");
+        let alone =
+            parse("[[exempt]]\nsource = \"10.0.0.1\"\ndestination = \"files.example\"\nreason = \"x\"\n")
+                .unwrap();
+        assert!(!alone[0].covers_everything() && !alone[0].can_never_match());
+        assert!(
+            alone[0].prefixes(0).iter().all(|(net, _)| net.to_string() == "10.0.0.1/32"),
+            "{:?}",
+            alone[0].prefixes(0)
+        );
     }
 
     #[test]

@@ -5,8 +5,11 @@ use std::{collections::BTreeMap, path::Path};
 use ipnet::IpNet;
 use toml_span::{Span, Value, de_helpers::TableHelper, value::ValueInner};
 
-use super::{reader::Reader, value::network};
-use crate::threat::{self, Format};
+use super::reader::Reader;
+use crate::{
+    parse::network,
+    threat::{self, Format},
+};
 
 /// Named lists of networks.
 pub type Lists = BTreeMap<String, Vec<IpNet>>;

@@ -26,10 +26,10 @@ use std::{
 use ipnet::IpNet;
 
 pub(crate) use self::{
-    encoding::{NOT_UTF8, UTF16, is_utf16, read as read_text},
+    encoding::read as read_text,
     exemption_text::{identifier, process, reason},
     exemptions::networks,
-    value::{as_ipv4, directory, internal_network, network},
+    value::{directory, internal_network},
 };
 pub use sensor_core::service::{Service, ServicePorts};
 
@@ -44,14 +44,13 @@ pub use self::{
     server_port::ServerPort,
 };
 use crate::{
-    exempt::{Exemption, added},
     kernel::attach::{IngressChoice, TcChoice},
     names::ResolvedNames,
     storage::Bounds,
     threat::{ThreatList, ThreatLists},
 };
 use sensor_core::profile::ProfileName;
-use sensor_core::{profile, settings::Settings, time::Timestamp};
+use sensor_core::{exempt::Exemption, profile, settings::Settings, time::Timestamp};
 
 /// Most connections at a time.
 const FLOW_CAPACITY: usize = 1 << 18;
@@ -213,7 +212,7 @@ impl Config {
     }
 
     /// Adds the addresses of names that the agent has resolved. Whoever resolves them reports a file that cannot be read.
-    fn resolve_names(&mut self) {
+    pub(crate) fn resolve_names(&mut self) {
         if !self.names().is_empty() {
             let resolved = ResolvedNames::read(&self.state_dir).unwrap_or_default();
             exemptions::resolve(&mut self.exemptions, &self.lists, &resolved);
@@ -264,16 +263,6 @@ impl Config {
                 .collect(),
             windows: self.detection.windows.clone(),
         }
-    }
-
-    /// With the exemptions that were added by command to this state directory.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with every mistake of their file.
-    pub fn with_added(mut self) -> Result<Self, ConfigError> {
-        self.exemptions.extend(added::read(&self.state_dir, &self.lists)?);
-        self.resolve_names();
-        Ok(self)
     }
 
     /// The configuration with only those exemptions that have not expired at `now`.

@@ -75,6 +75,11 @@ struct SmbSensor {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     threat_lists: Vec<ThreatListFields>,
     process: Option<ProcessDetails>,
+    /// All that opened connections, up to 8, where it was more than one; the first one is in `process` too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    processes: Vec<Process>,
+    /// There were more than are listed.
+    more_processes: Option<bool>,
     client: Option<ClientFields>,
     learning_until: Option<String>,
     enforcement: Option<&'static str>,
@@ -477,6 +482,12 @@ fn own(event: &IncidentEvent, sensor: &Sensor, process: Option<ProcessDetails>) 
         },
         threat_lists: incident.threats.iter().map(threat_list).collect(),
         process,
+        processes: if incident.other_processes.is_empty() {
+            vec![]
+        } else {
+            incident.processes().map(|one| endpoint::process_fields(one).0).collect()
+        },
+        more_processes: incident.more_processes.then_some(true),
         client: (!incident.windows_client.is_empty() && incident.process.is_none()).then(|| ClientFields {
             inferred: WINDOWS_KERNEL_CLIENT,
             grounds: incident.windows_client.clone(),

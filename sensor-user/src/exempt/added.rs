@@ -11,7 +11,7 @@ use std::{
 
 use super::{End, Exemption, Spoken};
 use crate::{
-    config::{ConfigError, Lists, parse_added, read_text},
+    config::{Config, ConfigError, Lists, parse_added, read_text},
     durable,
     rfc3339::exact_rfc3339,
 };
@@ -41,6 +41,16 @@ pub fn text(state_dir: &Path) -> Result<String, ConfigError> {
         }
         read => read,
     }
+}
+
+/// The configuration with the exemptions that were added by command to its state directory.
+///
+/// # Errors
+/// [`ConfigError`] with every mistake of their file.
+pub fn with_added(mut config: Config) -> Result<Config, ConfigError> {
+    config.exemptions.extend(read(&config.state_dir, &config.lists)?);
+    config.resolve_names();
+    Ok(config)
 }
 
 /// The entries; `lists` are those of the configuration.

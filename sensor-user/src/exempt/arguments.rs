@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::Spoken;
 use crate::{
-    cli::directory,
+    arguments::directory,
     config::{ServerPort, identifier, process, reason, service},
 };
 

@@ -14,6 +14,7 @@ use super::{
     entered::{Entered, entered, in_another_form, is_new},
     listing,
     lock::Lock,
+    with_added,
 };
 use crate::{
     config::{BadThreatList, Config, Overrides, Service},
@@ -94,17 +95,17 @@ fn list(config: Config, now: Timestamp) -> Result<String> {
     if let Err(error @ ControlError::Late { .. }) = control::ask(&config.state_dir, &Request::SaveHits) {
         tracing::warn!("{error}: the hits are those of a minute ago");
     }
-    let config = config.with_added()?;
+    let config = with_added(config)?;
     let hits = match Reader::open(&config.state_dir).and_then(|reader| reader.state(i64::MAX)) {
         Ok(rows) => state::hits(&rows),
-        Err(StorageError::Missing { .. }) => BTreeMap::new(),
+        Err(StorageError::Missing { .. } | StorageError::Empty { .. }) => BTreeMap::new(),
         Err(error) => return Err(error).context("cannot read the hits of exemptions"),
     };
     Ok(listing::table(&config.exemptions, &hits, now))
 }
 
 fn test(config: Config, question: &TestArgs, now: Timestamp) -> Result<(String, ExitCode)> {
-    let config = config.with_added()?;
+    let config = with_added(config)?;
     let (port, watched) = (question.port, config.watched());
     let transports = port.transport.map_or_else(|| vec![TCP, UDP], |transport| vec![transport]);
     let service = transports.into_iter().find_map(|transport| watched.service(transport, port.number));

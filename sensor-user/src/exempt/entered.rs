@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use anyhow::{Result, anyhow, bail};
 use ipnet::IpNet;
 
-use super::{Added, End, Exemption, arguments::AddArgs, expiry_or_duration};
+use super::{Added, End, Exemption, arguments::AddArgs};
 use crate::{
-    config::{Config, as_ipv4, networks},
+    config::{Config, networks},
+    parse::{as_ipv4, expiry_or_duration},
     rfc3339::rfc3339,
 };
 use sensor_core::networks::inner;

@@ -6,13 +6,7 @@ mod command;
 mod entered;
 mod listing;
 mod lock;
-mod when;
 
 pub use sensor_core::exempt::{Added, End, Exemption, Exemptions, Hit, Question, Spoken, next_expiry};
 
-pub(crate) use self::when::day;
-pub use self::{
-    arguments::ExemptArgs,
-    command::run,
-    when::{expiry, expiry_or_duration},
-};
+pub use self::{added::with_added, arguments::ExemptArgs, command::run};

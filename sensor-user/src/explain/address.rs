@@ -6,10 +6,8 @@ use ipnet::IpNet;
 use sensor_common::classify::Place;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    config::{Config, Written},
-    exempt::Exemption,
-};
+use crate::config::{Config, Written};
+use sensor_core::exempt::Exemption;
 use sensor_core::profile::{Rulebook, networks::Entry};
 use sensor_core::time::Timestamp;
 

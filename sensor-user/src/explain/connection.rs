@@ -9,10 +9,8 @@ use super::{
     Query,
     address::{Matches, Network, matching, name},
 };
-use crate::{
-    config::{Config, Service},
-    exempt,
-};
+use crate::config::{Config, Service};
+use sensor_core::exempt;
 use sensor_core::profile::{
     Field, ProfileName, Question, Rulebook,
     verdict::{Because, Condition, RuleVerdict},

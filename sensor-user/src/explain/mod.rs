@@ -1,11 +1,9 @@
 //! `smb-sensor explain`: how addresses are classified, and the verdict of each profile on a connection between two.
 //!
-//! [`explain`] is pure: a configuration and a [`Query`] give an [`Explanation`], which is sent as JSON. [`command`] asks the
-//! running agent for one, or makes it from the configuration; [`text`] shows it.
+//! [`explain`] is pure: a configuration and a [`Query`] give an [`Explanation`], which is sent as JSON; [`text`] shows it.
 
 mod about;
 mod address;
-pub mod command;
 mod connection;
 mod text;
 

@@ -43,7 +43,7 @@ pub(super) fn open(path: &Path) -> io::Result<Opened> {
     let file = options.open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
     let bytes = whole(BufReader::with_capacity(256 << 10, &file), metadata.len())?;
     file.set_permissions(Permissions::from_mode(0o600))?;

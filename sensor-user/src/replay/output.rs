@@ -19,7 +19,7 @@ use super::progress::Progress;
 use crate::{
     ecs,
     output::documents,
-    pipeline::{Batch, Output},
+    pipeline::{Batch, Output, Saving},
     rfc3339::rfc3339,
     state,
     statistics::OutputCounts,
@@ -163,8 +163,8 @@ impl Output for ReplayOutput {
         self.note(result);
     }
 
-    fn flush(&mut self, patience: Duration) {
-        self.settle(patience);
+    fn saving(&mut self) -> Saving {
+        Box::new(|_| {})
     }
 
     fn keeps_state(&self) -> bool {

@@ -11,7 +11,7 @@ use std::{
 use ipnet::IpNet;
 
 use super::link::ETHERNET_LEN;
-use crate::config::network;
+use crate::parse::network;
 
 /// One prefix and its replacement of the same length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -102,11 +102,12 @@ impl Sinks {
         sink: impl Sink + 'static,
         supervisor: &Supervisor,
     ) -> Result<(), SinkError> {
+        let generation = store.committed().generation();
         let reader = Reader::open(&subscription.state_dir)?;
         let progress = Arc::new(Progress::default());
         progress.cursor.store(reader.cursor(subscription.name)?.unwrap_or(0), Ordering::Relaxed);
         let woken = store.clone();
-        let worker = Worker { subscription, store, reader, progress: Arc::clone(&progress) };
+        let worker = Worker { subscription, store, reader, generation, progress: Arc::clone(&progress) };
         let name = format!("sink-{}", worker.subscription.name);
         let thread = supervisor
             .spawn(&name, move || {
@@ -171,11 +172,13 @@ struct Worker {
     subscription: Subscription,
     store: Handle,
     reader: Reader,
+    /// Of the database that the reader reads.
+    generation: u64,
     progress: Arc<Progress>,
 }
 
 impl Worker {
-    fn run(self, mut sink: impl Sink) {
+    fn run(mut self, mut sink: impl Sink) {
         let mut unreadable = false;
         while !self.stops() {
             fault::point("sink-output");
@@ -195,6 +198,11 @@ impl Worker {
                         warn!("the output waits for the store: {error}");
                     }
                     unreadable = true;
+                    if error.is_damage() {
+                        self.store.committed().report_damage(self.generation);
+                        // Wakes the writer.
+                        let _ = self.store.submit(RowBatch::default());
+                    }
                     thread::sleep(RETRY);
                 }
             }
@@ -205,7 +213,13 @@ impl Worker {
         self.progress.stop.load(Ordering::Relaxed)
     }
 
-    fn next(&self, after: u64) -> Result<Vec<DocumentRow>, StorageError> {
+    fn next(&mut self, after: u64) -> Result<Vec<DocumentRow>, StorageError> {
+        let generation = self.store.committed().generation();
+        if self.generation != generation {
+            // Another database took the place of a damaged one.
+            self.reader = Reader::open(&self.subscription.state_dir)?;
+            self.generation = generation;
+        }
         let mut documents = Vec::new();
         let query = DocumentQuery { after, limit: BATCH, ..DocumentQuery::default() };
         self.reader.documents(&query, |document| {

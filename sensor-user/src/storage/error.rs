@@ -1,6 +1,9 @@
 //! What can be wrong with the store, and what to do then.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use thiserror::Error;
 
@@ -42,7 +45,7 @@ pub enum StorageError {
         known: i64,
     },
     /// The database cannot be read or written.
-    #[error("cannot {operation} {}: {source}", path.display())]
+    #[error("{}", database(operation, path, source))]
     Database {
         /// What was to be done.
         operation: &'static str,
@@ -51,6 +54,35 @@ pub enum StorageError {
         /// Cause.
         #[source]
         source: rusqlite::Error,
+    },
+    /// The file is empty.
+    #[error(
+        "{} is empty: no agent has written to it yet; give the --state-dir of the agent, or start one with this --state-dir",
+        path.display()
+    )]
+    Empty {
+        /// File.
+        path: PathBuf,
+    },
+    /// Another program made the database.
+    #[error(
+        "{} is a SQLite database of another program, without the tables of smb-sensor: give another --state-dir, or move the file away",
+        path.display()
+    )]
+    Foreign {
+        /// Database.
+        path: PathBuf,
+    },
+    /// So many damaged databases are kept that the disk must be at fault.
+    #[error(
+        "{0} is damaged, and {count} were set aside before it: check the disk, and remove {0}.damaged-* when you have examined them",
+        path.display()
+    )]
+    TooManyDamaged {
+        /// Database.
+        path: PathBuf,
+        /// Damaged databases before it.
+        count: u64,
     },
     /// There is no database.
     #[error("there is no database in {}: no agent has run with this --state-dir yet", path.display())]
@@ -78,12 +110,62 @@ pub enum StorageError {
     },
 }
 
+/// What helps against an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// The file is damaged: only another one helps.
+    Replace,
+    /// The rows are at fault: the others can be written.
+    LeaveOut,
+    /// Room, or the end of another process's lock: it is tried again for as long as it takes.
+    Wait,
+    /// The disk may recover: it is tried again for a while.
+    WaitAWhile,
+    /// Nothing here does.
+    None,
+}
+
 impl StorageError {
     /// Whether the file is damaged, so that only another one helps.
     #[must_use]
     pub fn is_damage(&self) -> bool {
-        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-        matches!(self, Self::Database { source, .. }
-            if matches!(source.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)))
+        self.remedy() == Remedy::Replace
+    }
+
+    /// What SQLite says of it, or everything.
+    pub(super) fn cause(&self) -> String {
+        match self {
+            Self::Database { source, .. } => source.to_string(),
+            _ => self.to_string(),
+        }
+    }
+
+    pub(super) fn remedy(&self) -> Remedy {
+        match self {
+            Self::Database { source, .. } => remedy(source),
+            _ => Remedy::None,
+        }
+    }
+}
+
+fn remedy(source: &rusqlite::Error) -> Remedy {
+    use rusqlite::ErrorCode as Code;
+    match source.sqlite_error_code() {
+        Some(Code::DatabaseCorrupt | Code::NotADatabase) => Remedy::Replace,
+        Some(Code::ConstraintViolation | Code::TooBig | Code::TypeMismatch) => Remedy::LeaveOut,
+        Some(Code::DiskFull | Code::ReadOnly | Code::DatabaseBusy | Code::DatabaseLocked) => Remedy::Wait,
+        Some(Code::SystemIoFailure | Code::CannotOpen | Code::OutOfMemory) => Remedy::WaitAWhile,
+        _ => Remedy::None,
+    }
+}
+
+fn database(operation: &str, path: &Path, source: &rusqlite::Error) -> String {
+    let told = format!("cannot {operation} {}: {source}", path.display());
+    match remedy(source) {
+        Remedy::Replace => format!(
+            "{told}. The file is damaged: an agent that starts, or runs, keeps it under another name, copies what can be read and \
+             goes on with a new one"
+        ),
+        _ => told,
     }
 }

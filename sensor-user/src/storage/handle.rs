@@ -39,6 +39,11 @@ struct Progress {
     failures: AtomicU64,
     expired: AtomicU64,
     expired_waiting: AtomicU64,
+    lost: AtomicU64,
+    /// How often another database took the place of a damaged one.
+    generation: AtomicU64,
+    /// Readers found damage in the database of this generation, counted from 1; 0 if none did.
+    damaged: AtomicU64,
 }
 
 /// What became of batches and documents.
@@ -56,6 +61,8 @@ pub struct StorageCounts {
     pub expired: u64,
     /// Of these, documents that a sink had not delivered.
     pub expired_waiting: u64,
+    /// Documents that could not be read from a damaged database, or that the database refused.
+    pub lost: u64,
 }
 
 impl Handle {
@@ -151,7 +158,34 @@ impl Committed {
             failures: read(&self.0.failures),
             expired: read(&self.0.expired),
             expired_waiting: read(&self.0.expired_waiting),
+            lost: read(&self.0.lost),
         }
+    }
+
+    /// Which database is in use: one that took the place of a damaged one has a higher number.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
+    }
+
+    /// A reader found damage in the database of a generation. The writer looks at this with the next batch that it is handed.
+    pub fn report_damage(&self, generation: u64) {
+        self.0.damaged.fetch_max(generation + 1, Ordering::Relaxed);
+    }
+
+    /// Whether a reader found damage in the database that is in use.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.0.damaged.load(Ordering::Relaxed) > self.generation()
+    }
+
+    /// Another database took the place of a damaged one, of which so many documents are lost.
+    pub(super) fn replaced(&self, lost: u64) {
+        self.lost(lost);
+        self.0.generation.fetch_add(1, Ordering::Release);
+    }
+
+    pub(super) fn lost(&self, documents: u64) {
+        self.0.lost.fetch_add(documents, Ordering::Relaxed);
     }
 
     pub(super) fn advance(&self, sequence: u64, batches: &[RowBatch]) {

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use thiserror::Error;
 use tracing::{info, warn};
 
-use super::{DocumentKind, NewDocument, OUTPUT_CURSOR, RowBatch, writer::put};
+use super::{DocumentKind, NewDocument, OUTPUT_CURSOR, RowBatch, insert::put};
 
 /// Directory in the state directory into which the files move.
 const ASIDE: &str = "before-sqlite";

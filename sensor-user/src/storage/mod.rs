@@ -4,14 +4,20 @@
 //! [`RowBatch`] together. One thread writes ([`Writer`]); sinks and commands read by [`Reader`], also while the agent writes,
 //! and without an agent. It knows nothing of rules or formats.
 
+mod age;
+mod check;
 mod error;
+mod files;
 mod handle;
+mod insert;
 mod lock;
 mod migrate;
+mod open_to_read;
 mod query;
 mod reader;
 mod retention;
 mod rows;
+mod salvage;
 mod schema;
 mod writer;
 
@@ -31,6 +37,9 @@ pub const OUTPUT_CURSOR: &str = "output";
 
 /// Key of the clock of known terms among the single values.
 pub const TERM_CLOCK: &str = "term-clock";
+
+/// Key of whether the agent keeps summaries of connections, among the single values: one byte, 0 or 1.
+pub const FLOW_DOCUMENTS: &str = "flow-documents";
 
 /// Name of the database in the state directory.
 const FILE: &str = "smb-sensor.db";

@@ -2,11 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, Row, params, types::Value};
+use rusqlite::{Connection, OptionalExtension as _, Row, params, types::Value};
 
 use super::{
-    DocumentKind, DocumentQuery, DocumentRow, IncidentQuery, IncidentRow, Rows, StorageError, schema,
+    DocumentKind, DocumentQuery, DocumentRow, IncidentQuery, IncidentRow, Rows, StorageError,
+    open_to_read::open_to_read,
 };
+
+/// Documents that are read at once.
+const PAGE: u64 = 512;
 
 /// Candidates that an ambiguous identifier lists.
 const MAX_CANDIDATES: usize = 8;
@@ -25,10 +29,11 @@ impl Reader {
     /// [`StorageError`]
     pub fn open(state_dir: &Path) -> Result<Self, StorageError> {
         let path = super::file(state_dir);
-        Ok(Self { connection: schema::open_to_read(&path)?, path })
+        Ok(Self { connection: open_to_read(&path)?, path })
     }
 
-    /// Documents that fit, in their order, one after another; ends early when `each` says so by `false`.
+    /// Documents that fit, in their order, one after another; ends early when `each` says so by `false`. However long that takes, it
+    /// does not keep the writer from emptying its log.
     ///
     /// # Errors
     /// [`StorageError`]
@@ -57,20 +62,27 @@ impl Reader {
         if let Some(until) = query.until {
             and("at < ?", Value::Integer(until));
         }
-        text.push_str(" ORDER BY sequence");
-        if query.limit > 0 {
-            text.push_str(&format!(" LIMIT {}", query.limit));
-        }
-        self.run(|connection| {
-            let mut statement = connection.prepare_cached(&text)?;
-            let mut rows = statement.query(rusqlite::params_from_iter(values))?;
-            while let Some(row) = rows.next()? {
-                if !each(document(row)?) {
-                    break;
+        let mut left = if query.limit == 0 { u64::MAX } else { query.limit };
+        let at_once = PAGE.min(left);
+        text.push_str(&format!(" ORDER BY sequence LIMIT {at_once}"));
+        loop {
+            let page = self.run(|connection| {
+                let mut statement = connection.prepare_cached(&text)?;
+                let rows = statement.query_map(rusqlite::params_from_iter(&values), document)?;
+                rows.collect::<rusqlite::Result<Vec<_>>>()
+            })?;
+            let is_last = (page.len() as u64) < at_once;
+            for document in page {
+                values[0] = Value::Integer(document.sequence.cast_signed());
+                left -= 1;
+                if !each(document) || left == 0 {
+                    return Ok(());
                 }
             }
-            Ok(())
-        })
+            if is_last {
+                return Ok(());
+            }
+        }
     }
 
     /// Incidents that fit: the worst first, and of these the latest.
@@ -115,6 +127,17 @@ impl Reader {
     /// [`StorageError`]
     pub fn state(&self, since: i64) -> Result<Rows, StorageError> {
         self.run(|connection| read_state(connection, since))
+    }
+
+    /// A single value.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub fn value(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        self.run(|connection| {
+            let mut statement = connection.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+            statement.query_row([key], |row| row.get(0)).optional()
+        })
     }
 
     /// The place up to which a sink has delivered.

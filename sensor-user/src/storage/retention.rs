@@ -1,70 +1,136 @@
-//! What is removed when it is too old, or when there is too much: summaries of connections first, documents of incidents then.
+//! What is removed when it is too old, or when there is too much, a slice at a time: summaries of connections first, documents of
+//! incidents then, each with the closed incidents that no document is left of.
+
+use std::collections::BTreeSet;
 
 use rusqlite::{Connection, params};
 
-use super::{Bounds, DocumentKind};
+use super::{DocumentKind, age::TooOld};
 
-/// Documents that one step removes.
-const STEP: i64 = 2_000;
+/// Documents that one slice removes.
+const SLICE: i64 = 256;
 
-/// Steps of one round: the rest waits for the next.
-const MAX_STEPS: usize = 32;
+/// Pages that one slice returns to the file system.
+const PAGES: i64 = 256;
 
-/// What a round removed.
+/// What was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Removed {
     /// Documents.
     pub(super) documents: u64,
     /// Of these, documents that a sink had not delivered.
     pub(super) waiting: u64,
+    /// Closed incidents, where there was no document to remove.
+    pub(super) incidents: u64,
 }
 
-/// Removes what goes beyond the bounds at `now`, nanoseconds since the Unix epoch.
-pub(super) fn enforce(connection: &Connection, bounds: Bounds, now: i64) -> rusqlite::Result<Removed> {
-    let age = i64::try_from(bounds.days).unwrap_or(i64::MAX).saturating_mul(86_400_000_000_000);
-    let oldest = now.saturating_sub(age);
+/// Removes documents, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Retention {
+    /// No flow summary is left up to this sequence number, so a search starts after it.
+    no_flow_up_to: i64,
+}
+
+impl Retention {
+    /// Removes a slice of what is too old. Returns zeros if nothing is left.
+    pub(super) fn by_age(&self, connection: &mut Connection, old: &TooOld) -> rusqlite::Result<Removed> {
+        let up_to = old.sequence.cast_signed();
+        let mut removed = remove(connection, "sequence <= ?1", [up_to, 0])?.0;
+        if removed.documents == 0 {
+            removed.incidents = connection.execute(
+                "DELETE FROM incidents WHERE id IN
+                 (SELECT id FROM incidents WHERE open = 0 AND (last < ?1 OR last > ?2) LIMIT ?3)",
+                params![old.from, old.to, SLICE],
+            )? as u64;
+        }
+        Ok(removed)
+    }
+
+    /// Removes a slice because of the size. Returns zeros if nothing is left.
+    pub(super) fn by_size(&mut self, connection: &mut Connection) -> rusqlite::Result<Removed> {
+        let flow = DocumentKind::Flow as i64;
+        let (removed, last) = remove(connection, "sequence > ?1 AND kind = ?2", [self.no_flow_up_to, flow])?;
+        if removed.documents > 0 {
+            self.no_flow_up_to = last;
+            return Ok(removed);
+        }
+        self.no_flow_up_to =
+            connection.query_row("SELECT coalesce(max(sequence), 0) FROM documents", [], |row| row.get(0))?;
+        let mut removed = remove(connection, "sequence > ?1", [0, 0])?.0;
+        if removed.documents == 0 {
+            removed.incidents = connection.execute(
+                "DELETE FROM incidents WHERE id IN (SELECT id FROM incidents WHERE open = 0 ORDER BY last LIMIT ?1)",
+                [SLICE],
+            )? as u64;
+        }
+        Ok(removed)
+    }
+}
+
+/// Removes the first documents for which a condition holds, in one transaction. Returns the sequence number of the last one too.
+fn remove(
+    connection: &mut Connection,
+    condition: &str,
+    values: [i64; 2],
+) -> rusqlite::Result<(Removed, i64)> {
+    let transaction = connection.transaction()?;
     let delivered: i64 =
-        connection.query_row("SELECT coalesce(min(sequence), 0) FROM cursors", [], |row| row.get(0))?;
-    let mut removed = Removed::default();
-    let mut remove = |condition: &str, value: i64| -> rusqlite::Result<usize> {
-        let chosen =
-            format!("SELECT sequence FROM documents WHERE {condition} ORDER BY sequence LIMIT {STEP}");
-        let waiting: i64 = connection.query_row(
-            &format!("SELECT count(*) FROM ({chosen}) WHERE sequence > ?2"),
-            params![value, delivered],
-            |row| row.get(0),
+        transaction.query_row("SELECT coalesce(min(sequence), 0) FROM cursors", [], |row| row.get(0))?;
+    let (mut removed, mut last) = (Removed::default(), 0);
+    let mut incidents = BTreeSet::new();
+    {
+        let mut delete = transaction.prepare_cached(&format!(
+            "DELETE FROM documents WHERE sequence IN
+             (SELECT sequence FROM documents WHERE {condition} AND ?2 = ?2 ORDER BY sequence LIMIT {SLICE})
+             RETURNING sequence, incident"
+        ))?;
+        let mut rows = delete.query(values)?;
+        while let Some(row) = rows.next()? {
+            let sequence: i64 = row.get(0)?;
+            removed.documents += 1;
+            removed.waiting += u64::from(sequence > delivered);
+            last = last.max(sequence);
+            incidents.extend(row.get::<_, Option<String>>(1)?);
+        }
+        let mut forget = transaction.prepare_cached(
+            "DELETE FROM incidents WHERE id = ?1 AND open = 0
+             AND NOT EXISTS (SELECT 1 FROM documents WHERE incident = ?1)",
         )?;
-        let count = connection
-            .execute(&format!("DELETE FROM documents WHERE sequence IN ({chosen})"), params![value])?;
-        removed.documents += count as u64;
-        removed.waiting += waiting.cast_unsigned();
-        Ok(count)
-    };
-    for _ in 0..MAX_STEPS {
-        if remove("at < ?1", oldest)? == 0 {
-            break;
+        for incident in &incidents {
+            forget.execute([incident])?;
         }
     }
-    for _ in 0..MAX_STEPS {
-        if used(connection)? <= bounds.bytes {
-            break;
-        }
-        if remove("kind = ?1", DocumentKind::Flow as i64)? == 0
-            && remove("kind = ?1", DocumentKind::Incident as i64)? == 0
-        {
-            break;
-        }
+    transaction.commit()?;
+    Ok((removed, last))
+}
+
+/// Returns some pages to the file system if the file is larger than `most` bytes. Returns whether there may be more.
+pub(super) fn shrink(connection: &Connection, most: u64) -> rusqlite::Result<bool> {
+    let Pages { all, free, size } = Pages::of(connection)?;
+    if all * size <= most || free == 0 {
+        return Ok(false);
     }
-    connection.execute("DELETE FROM incidents WHERE open = 0 AND last < ?1", [oldest])?;
-    connection.execute_batch("PRAGMA incremental_vacuum(2000)")?;
-    Ok(removed)
+    connection.execute_batch(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
+    Ok(true)
 }
 
 /// Bytes of the database that are in use.
-fn used(connection: &Connection) -> rusqlite::Result<u64> {
-    let pragma = |name: &str| {
-        connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
-    };
-    let pages = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
-    Ok(pages * pragma("page_size")?)
+pub(super) fn used(connection: &Connection) -> rusqlite::Result<u64> {
+    let Pages { all, free, size } = Pages::of(connection)?;
+    Ok(all.saturating_sub(free) * size)
+}
+
+struct Pages {
+    all: u64,
+    free: u64,
+    size: u64,
+}
+
+impl Pages {
+    fn of(connection: &Connection) -> rusqlite::Result<Self> {
+        let pragma = |name: &str| {
+            connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+        };
+        Ok(Self { all: pragma("page_count")?, free: pragma("freelist_count")?, size: pragma("page_size")? })
+    }
 }

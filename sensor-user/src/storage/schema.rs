@@ -2,7 +2,7 @@
 
 use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, config::DbConfig};
 
 use super::StorageError;
 
@@ -10,7 +10,7 @@ use super::StorageError;
 pub(super) const VERSION: i64 = 1;
 
 /// Time that a connection waits for another one's lock.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 const TABLES: &str = "
 CREATE TABLE documents (
@@ -44,6 +44,32 @@ CREATE TABLE cursors (sink TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRICT, 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
+/// What a database holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// No table.
+    Nothing,
+    /// The tables of this program, with this schema.
+    Ours(i64),
+    /// Tables of another program.
+    Foreign,
+}
+
+/// Looks at what a database holds.
+pub(super) fn content(connection: &Connection) -> rusqlite::Result<Content> {
+    let (tables, ours) = connection.query_row(
+        "SELECT count(*), coalesce(sum(name IN ('documents', 'incidents', 'cursors')), 0) FROM sqlite_schema",
+        [],
+        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
+    )?;
+    let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(match (tables, ours, version) {
+        (0, _, 0) => Content::Nothing,
+        (_, 3, 1..) => Content::Ours(version),
+        _ => Content::Foreign,
+    })
+}
+
 /// Opens a database to write it, made when it is missing; its owner alone may read it.
 ///
 /// # Errors
@@ -56,61 +82,32 @@ pub(super) fn open(path: &Path) -> Result<Connection, StorageError> {
     options.open(path).map_err(|source| StorageError::Directory { path: path.to_owned(), source })?;
     let connection = Connection::open(path).map_err(failed("open"))?;
     connection.busy_timeout(BUSY).map_err(failed("open"))?;
-    let version: i64 =
-        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed("read"))?;
-    if version > VERSION {
-        return Err(StorageError::Newer { path: path.to_owned(), found: version, known: VERSION });
-    }
+    // A damaged database is to stay as it is, with its log; at an orderly end the writer empties the log itself.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed("open"))?;
+    let is_new = match content(&connection).map_err(failed("read"))? {
+        Content::Nothing => true,
+        Content::Ours(VERSION) => false,
+        Content::Ours(found) => {
+            return Err(StorageError::Newer { path: path.to_owned(), found, known: VERSION });
+        }
+        Content::Foreign => return Err(StorageError::Foreign { path: path.to_owned() }),
+    };
     let set_up = || -> rusqlite::Result<()> {
-        if version == 0 {
+        if is_new {
             connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         }
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         // The writer makes checkpoints itself, when no document waits.
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        // A log that begins again gives up its room, so that its length is what there is to check in.
+        connection.pragma_update(None, "journal_size_limit", 0)?;
         connection.pragma_update(None, "cache_size", -8_192)?;
-        if version == 0 {
+        if is_new {
             connection.execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"))?;
         }
-        // A page that cannot be read is found now, and not in the middle of a run.
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
         Ok(())
     };
     set_up().map_err(failed("set up"))?;
-    Ok(connection)
-}
-
-/// Opens a database to read it, whoever else writes it.
-///
-/// # Errors
-/// [`StorageError`]
-pub(super) fn open_to_read(path: &Path) -> Result<Connection, StorageError> {
-    let failed = |source| StorageError::Database { operation: "open", path: path.to_owned(), source };
-    if !path.exists() {
-        let directory = path.parent().unwrap_or(path).to_owned();
-        return Err(StorageError::Missing { path: directory });
-    }
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-    connection.busy_timeout(BUSY).map_err(failed)?;
-    let version = |connection: &Connection| {
-        connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
-    };
-    let (connection, version) = match version(&connection) {
-        Ok(version) => (connection, version),
-        Err(first) => {
-            // On a file system that takes no writes, the shared memory of the write-ahead log cannot be made: without a writer the
-            // file is read as it is.
-            let uri = format!("file:{}?immutable=1", path.display());
-            let connection = Connection::open_with_flags(uri, flags).map_err(failed)?;
-            let version = version(&connection).map_err(|_| failed(first))?;
-            (connection, version)
-        }
-    };
-    if version > VERSION {
-        return Err(StorageError::Newer { path: path.to_owned(), found: version, known: VERSION });
-    }
     Ok(connection)
 }

@@ -13,7 +13,7 @@ use nix::fcntl::OFlag;
 use sensor_core::threat::Entry;
 use thiserror::Error;
 
-use crate::config::{NOT_UTF8, UTF16, is_utf16, network};
+use crate::parse::{NOT_UTF8, UTF16, is_utf16, network};
 
 /// The format of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]

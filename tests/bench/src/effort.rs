@@ -21,6 +21,8 @@ pub(crate) struct Effort {
     pub records: u64,
     /// Connections for whose alerts it waits.
     pub alerts: usize,
+    /// Documents whose commit is waited for.
+    pub commits: usize,
     /// Time for which the idle agent is measured.
     pub idle: Duration,
     /// Bytes of the capture that is replayed.
@@ -40,6 +42,7 @@ impl Effort {
         prefixes: 1_000_000,
         records: 100_000_000,
         alerts: 300,
+        commits: 10_000,
         idle: Duration::from_secs(30),
         capture_bytes: 1_000_000_000,
         capture_rounds: 2,
@@ -55,6 +58,7 @@ impl Effort {
         prefixes: 1_000_000,
         records: 20_000_000,
         alerts: 30,
+        commits: 1_000,
         idle: Duration::from_secs(5),
         capture_bytes: 100_000_000,
         capture_rounds: 1,

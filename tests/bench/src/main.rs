@@ -118,6 +118,7 @@ fn groups<'a>(arguments: &'a Arguments, effort: &'a Effort) -> Vec<Group<'a>> {
         ("live", Box::new(|| rows::live::measure(effort, arguments.suricata.as_deref()))),
         ("ring", Box::new(|| rows::ring::measure(effort))),
         ("latency", Box::new(|| rows::latency::measure(effort, &arguments.agent))),
+        ("commit", Box::new(|| rows::commit::measure(effort))),
         ("idle", Box::new(|| rows::idle::measure(effort, &arguments.agent))),
         ("replay", Box::new(|| rows::replay::measure(effort, &arguments.agent))),
     ]

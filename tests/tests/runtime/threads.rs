@@ -13,7 +13,7 @@ use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     unistd::pipe,
 };
-use sensor_lab::{Answer, Namespace, TcpListener, Topology, address, poll, require_lab, scratch_dir};
+use sensor_lab::{Answer, Namespace, Signal, TcpListener, Topology, address, poll, require_lab, scratch_dir};
 use sensor_tests::{Agent, PATIENCE, connect, follows_schema, text};
 use serde_json::Value;
 
@@ -106,6 +106,29 @@ fn enforcement_continues_while_the_store_hangs_for_a_minute() {
     agent.kill().unwrap();
 }
 
+#[test]
+fn a_session_is_reported_while_a_file_that_is_read_does_not_answer_for_a_minute() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let scratch = scratch_dir().unwrap();
+    let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
+    let feed = scratch.path().join("feed");
+    std::fs::write(&feed, "8.8.4.4\n").unwrap();
+    let config = format!("[[threat_list]]\nname = \"feed\"\nfile = \"{}\"\n", feed.display());
+    let agent = Agent::on(border.gateway(), "lan0").config(&config).fault("hang:files:60");
+    let mut agent = agent.start().unwrap();
+    agent.signal(Signal::SIGHUP).unwrap();
+    let began = Instant::now();
+    let mut stream = connect(border.client(), server.address()).unwrap();
+    sensor_tests::echo(&mut stream, &sensor_tests::SMB2_MESSAGE).unwrap();
+    agent.wait_for(sensor_tests::has_finding(OUTBOUND, "smb")).unwrap();
+    assert!(began.elapsed() < Duration::from_secs(30), "it took {:?}", began.elapsed());
+    assert!(!agent.log().contains("reloaded:"), "nothing hung: {}", agent.log());
+    // It ends at once, too.
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+}
+
 /// A process that is killed on drop.
 struct Killed(Child);
 
@@ -182,7 +205,7 @@ fn agent_without_standard_error_works_and_ends_in_order() {
     };
     poll(PATIENCE, opened).expect("an incident");
     let pid = nix::unistd::Pid::from_raw(agent.0.id().cast_signed());
-    nix::sys::signal::kill(pid, sensor_lab::Signal::SIGINT).unwrap();
+    nix::sys::signal::kill(pid, Signal::SIGINT).unwrap();
     let status = poll(PATIENCE, || agent.0.try_wait().transpose()).expect("it ends").unwrap();
     assert_eq!(status.code(), Some(0));
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use sensor_lab::{RawSocket, Topology, address, poll, require_lab, scratch_dir};
-use sensor_tests::{Agent, PATIENCE, has_finding, syn_frame, text};
+use sensor_tests::{Agent, PATIENCE, documents_of, has_finding, syn_frame, text};
 use serde_json::Value;
 
 use super::{converse, listed, stored};
@@ -102,6 +102,38 @@ fn flows_are_neither_kept_nor_reported_when_disabled() {
     let ended = agent.stop().unwrap();
     assert!(!ended.documents.iter().any(is_flow), "{:#?}", ended.documents);
     assert!(stored(state.path(), &["--flows"]).is_empty());
+    let (code, told) = run(&["--flows", "--state-dir", state.path().to_str().unwrap()]);
+    assert_eq!(code, Some(0));
+    assert!(told.contains("flow_documents = true"), "it does not say why there are none: {told}");
+}
+
+#[test]
+fn what_a_killed_agent_left_in_the_log_is_listed_where_nothing_can_be_written() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let scratch = scratch_dir().unwrap();
+    let (state, copy) = (scratch.path().join("state"), scratch.path().join("copy"));
+    let agent = Agent::on(border.gateway(), "lan0").state_dir(&state).start().unwrap();
+    converse(&border).unwrap();
+    agent.wait_for(has_finding("smb-to-internet", "smb")).unwrap();
+    agent.kill().unwrap();
+    // Two of its files, as a backup has them.
+    fs::create_dir(&copy).unwrap();
+    for name in ["smb-sensor.db", "smb-sensor.db-wal"] {
+        assert!(fs::copy(state.join(name), copy.join(name)).unwrap() > 0, "{name}");
+    }
+    let script = "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && exec \"$@\"";
+    let output = Command::new("unshare")
+        .args(["--mount", "--", "sh", "-c", script])
+        .args([&copy, &Agent::program().unwrap()])
+        .args(["alerts", "--json", "--state-dir"])
+        .arg(&copy)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let listed = documents_of(String::from_utf8(output.stdout).unwrap().lines()).unwrap();
+    assert!(!listed.is_empty());
+    assert_eq!(listed, stored(&state, &[]));
 }
 
 #[test]
@@ -164,6 +196,12 @@ fn reports_mistakes_with_advice() {
     let damaged = run(&["--state-dir", path.to_str().unwrap()]);
     assert_eq!(damaged.0, Some(1));
     assert!(damaged.1.contains("smb-sensor.db") && damaged.1.contains("not a database"), "{damaged:?}");
+    let other = tempfile::tempdir().unwrap();
+    let empty = other.path().join("smb-sensor.db");
+    fs::write(&empty, "").unwrap();
+    let told = run(&["--state-dir", other.path().to_str().unwrap()]);
+    assert_eq!(told.0, Some(1));
+    assert!(told.1.contains("smb-sensor.db is empty: no agent has written to it yet"), "{told:?}");
     for (argument, example) in
         [("--since=noon", "24h"), ("--internal=ten", "192.0.2.0/24"), ("--evidence=much", "session")]
     {

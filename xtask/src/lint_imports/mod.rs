@@ -17,9 +17,6 @@ use serde_json::Value;
 use crate::cargo::{cargo, workspace_root};
 use circle::Circle;
 
-/// Packages that are not free of circles yet. A package leaves this list with its last circle; the lint fails if one stays too long.
-const EXCEPTIONS: &[&str] = &["sensor-common", "sensor-user"];
-
 /// A library or binary of the workspace.
 struct Target {
     package: String,
@@ -33,29 +30,18 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         println!("{complaint}");
     }
     if complaints.is_empty() {
-        println!("No crate has an import circle, {} excepted", EXCEPTIONS.join(", "));
+        println!("No crate has an import circle");
         return Ok(ExitCode::SUCCESS);
     }
     Ok(ExitCode::FAILURE)
 }
 
-/// One text for each circle in a package that is not excepted, and for each exception without a circle.
+/// One text for each circle.
 fn complaints() -> anyhow::Result<Vec<String>> {
     let mut complaints = Vec::new();
-    let mut with_circles = Vec::new();
     for target in targets()? {
         let circles = circles(&target.root_file)?;
-        if !circles.is_empty() {
-            with_circles.push(target.package.clone());
-        }
-        if !EXCEPTIONS.contains(&target.package.as_str()) {
-            complaints.extend(circles.iter().map(|circle| describe(&target.package, circle)));
-        }
-    }
-    for exception in EXCEPTIONS.iter().filter(|name| !with_circles.iter().any(|package| package == *name)) {
-        complaints.push(format!(
-            "{exception} has no import circle any more: remove it from EXCEPTIONS in xtask/src/lint_imports/mod.rs"
-        ));
+        complaints.extend(circles.iter().map(|circle| describe(&target.package, circle)));
     }
     Ok(complaints)
 }

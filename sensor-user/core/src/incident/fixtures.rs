@@ -162,6 +162,16 @@ pub fn smbclient() -> Arc<Process> {
     })
 }
 
+/// The same as [`leak_accepted`], by three processes.
+#[must_use]
+pub fn several_processes() -> Incident {
+    let mut it = leak_accepted();
+    it.other_processes = [("explorer", 4_720), ("bash", 4_730)]
+        .map(|(name, pid)| Arc::new(Process { pid, name: Some(name.into()), ..Process::clone(&smbclient()) }))
+        .into();
+    it
+}
+
 /// A client that gave an NTLMv2 response away, which was accepted.
 #[must_use]
 pub fn leak_accepted() -> Incident {
@@ -532,5 +542,6 @@ pub fn all() -> Vec<(&'static str, Incident)> {
         ("hostile-names", hostile_names()),
         ("netbios-listed", netbios_listed()),
         ("kerberos", kerberos()),
+        ("several-processes", several_processes()),
     ]
 }

@@ -3,7 +3,7 @@
 
 mod credentials;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use sensor_dissect::{Facts, facts::Outcome, smb2};
 
@@ -11,13 +11,14 @@ use super::{
     ConnectionRecord, Incident, Milestone, Party, Share, ShareKind, TimelineEntry,
     link::{Contribution, Link},
 };
-use crate::{level::EvidenceLevel, rules::windows_client, time::Timestamp, view::FlowView};
+use crate::{level::EvidenceLevel, process::Process, rules::windows_client, time::Timestamp, view::FlowView};
 
 /// Bounds of what an incident lists. What goes beyond is counted, or left out where it says nothing new.
 const MAX_SHARES: usize = 64;
 const MAX_INTERFACES: usize = 32;
 const MAX_OPERATIONS: usize = 64;
 const MAX_PORTS: usize = 16;
+const MAX_PROCESSES: usize = 8;
 const MAX_TIMELINE: usize = 64;
 /// Connections that are listed: the first ones and the latest ones, so many each.
 const LISTED_CONNECTIONS: usize = 8;
@@ -53,13 +54,31 @@ impl Incident {
             has_changed |= self.merge_operations(facts, view.last);
             has_changed |= self.merge_negotiation(facts, view);
         }
-        if let Some(process) = view.process
-            && self.process.is_none()
-        {
-            self.process = Some(process.clone());
-            has_changed = true;
+        if let Some(process) = view.process {
+            has_changed |= self.merge_process(process);
         }
         has_changed
+    }
+
+    /// Processes that opened its connections, the first one first.
+    pub fn processes(&self) -> impl Iterator<Item = &Arc<Process>> {
+        self.process.iter().chain(&self.other_processes)
+    }
+
+    /// Processes are told apart by number and name: a number is given away again.
+    fn merge_process(&mut self, process: &Arc<Process>) -> bool {
+        let is_same = |known: &Arc<Process>| known.pid == process.pid && known.name == process.name;
+        if self.processes().any(is_same) {
+            return false;
+        }
+        if self.process.is_none() {
+            self.process = Some(Arc::clone(process));
+        } else if self.processes().count() < MAX_PROCESSES {
+            self.other_processes.push(Arc::clone(process));
+        } else {
+            return !std::mem::replace(&mut self.more_processes, true);
+        }
+        true
     }
 
     /// Times, level, and what is known of the whole.
@@ -237,3 +256,6 @@ const fn share_kind(kind: smb2::ShareKind) -> Option<ShareKind> {
         smb2::ShareKind::Other(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

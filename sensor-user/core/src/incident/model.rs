@@ -103,6 +103,12 @@ pub struct Incident {
     pub other_protocols: Vec<OtherProtocol>,
     /// The process on this machine that opened the connections, if it was one.
     pub process: Option<Arc<Process>>,
+    /// Further processes that did, up to a bound.
+    #[serde(default)]
+    pub other_processes: Vec<Arc<Process>>,
+    /// There were more than that.
+    #[serde(default)]
+    pub more_processes: bool,
     /// Grounds on which the client is taken for the SMB client of the Windows kernel.
     pub windows_client: Vec<String>,
     /// What threat lists say of the external host.
@@ -165,6 +171,8 @@ impl Incident {
             content: Content::default(),
             other_protocols: Vec::new(),
             process: None,
+            other_processes: Vec::new(),
+            more_processes: false,
             windows_client: Vec::new(),
             threats: Vec::new(),
             timeline: Vec::new(),

@@ -248,11 +248,15 @@ fn inbound(incident: &Incident, steps: &mut Steps) {
     }
 }
 
-/// ` Process: smbclient (pid 4711).`
+/// ` Process: smbclient (pid 4711).`, or ` Processes: smbclient (pid 4711) and 2 more.`
 fn process(incident: &Incident) -> String {
     let Some(process) = &incident.process else { return String::new() };
     let name = process.name.as_deref().map_or_else(|| "unknown".to_owned(), clean);
-    format!(" Process: {name} (pid {}).", process.pid)
+    let at_least = if incident.more_processes { "at least " } else { "" };
+    match incident.other_processes.len() {
+        0 => format!(" Process: {name} (pid {}).", process.pid),
+        more => format!(" Processes: {name} (pid {}) and {at_least}{more} more.", process.pid),
+    }
 }
 
 /// The command that exempts this incident and as little else as possible.

@@ -10,8 +10,8 @@ use std::{net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::steady::{Clocks, Reading, Step};
-use self::{seen::Seen, steady::SteadyTime};
+use self::seen::Seen;
+pub use self::steady::{Clocks, Reading, SteadyTime, Step};
 pub use crate::profile::Term;
 use crate::{profile::Windows, time::Timestamp};
 

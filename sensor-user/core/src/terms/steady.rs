@@ -64,7 +64,7 @@ const fn wall(clocks: Clocks) -> i64 {
 
 /// The steady time.
 #[derive(Debug, Default)]
-pub(super) struct SteadyTime {
+pub struct SteadyTime {
     /// Offset of the wall clock to it.
     ahead: i64,
     /// The same when a step was last reported.
@@ -76,7 +76,8 @@ pub(super) struct SteadyTime {
 
 impl SteadyTime {
     /// Starts with the wall clock, or continues from the saved state.
-    pub(super) fn of(saved: Option<Reading>, now: Clocks) -> Self {
+    #[must_use]
+    pub fn of(saved: Option<Reading>, now: Clocks) -> Self {
         let saved = saved.unwrap_or(Reading { clocks: now, steady: wall(now) });
         let then = saved.clocks;
         let same_boot = now.boot.is_some() && now.boot == then.boot;
@@ -97,7 +98,7 @@ impl SteadyTime {
     }
 
     /// Advances to `now`; returns the step of the wall clock, if one is detected.
-    pub(super) fn keep(&mut self, now: Clocks) -> Option<Step> {
+    pub fn keep(&mut self, now: Clocks) -> Option<Step> {
         let latest = self.latest?;
         let passed = (now.since_boot - latest.clocks.since_boot).max(0);
         let (expected, mut steady) = (wall(latest.clocks) + passed, latest.steady + passed);
@@ -120,7 +121,8 @@ impl SteadyTime {
     }
 
     /// The steady time at the wall-clock time `wall`.
-    pub(super) const fn at(&self, wall: Timestamp) -> i64 {
+    #[must_use]
+    pub const fn at(&self, wall: Timestamp) -> i64 {
         wall.unix_nanos() - self.ahead
     }
 
@@ -130,7 +132,8 @@ impl SteadyTime {
     }
 
     /// The state to save.
-    pub(super) const fn reading(&self) -> Option<Reading> {
+    #[must_use]
+    pub const fn reading(&self) -> Option<Reading> {
         self.latest
     }
 }

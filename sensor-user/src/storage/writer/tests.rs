@@ -1,6 +1,11 @@
 //! Writing, reading beside it, failing, and what a killed process leaves.
 
+mod bounds;
+mod damage;
+mod refused;
+
 use std::{
+    fs,
     io::{BufRead as _, BufReader},
     process::{Command, Stdio},
     thread::JoinHandle,
@@ -8,6 +13,7 @@ use std::{
 
 use super::*;
 use crate::storage::{DocumentKind, DocumentQuery, IncidentQuery, IncidentRow, NewDocument, Reader};
+use crate::wall_clock;
 
 fn document(number: u64) -> NewDocument {
     NewDocument {
@@ -182,22 +188,6 @@ fn too_many_documents_are_removed_and_counted_flows_first() {
         bodies(directory.path(), &DocumentQuery { kind: Some(kind), ..DocumentQuery::default() }).len()
     };
     assert_eq!((left(DocumentKind::Flow), left(DocumentKind::Incident)), (0, 100));
-    store.end();
-}
-
-#[test]
-fn old_documents_are_removed_at_the_next_start() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = Running::begin(directory.path(), Bounds::default());
-    let old = NewDocument { at: 0, ..document(1) };
-    store.submit(RowBatch { documents: vec![old, document(2)], ..RowBatch::default() });
-    store.end();
-    let store = Running::begin(directory.path(), Bounds::default());
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while store.handle.committed().counts().expired == 0 && Instant::now() < deadline {
-        thread::yield_now();
-    }
-    assert_eq!(bodies(directory.path(), &DocumentQuery::default()), ["{\"number\":2}"]);
     store.end();
 }
 

@@ -66,7 +66,7 @@ fn reads_only_a_regular_file_of_bounded_size() {
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     for other in [pipe.as_path(), folder.path(), Path::new("/dev/zero")] {
         let refused = read(other, &Format::Plain).unwrap_err().to_string();
-        assert!(refused.contains(&format!("{} is no regular file", other.display())), "{refused}");
+        assert!(refused.contains(&format!("{} is not a regular file", other.display())), "{refused}");
     }
     let file = folder.path().join("list");
     fs::write(&file, "8.8.4.4\n").unwrap();

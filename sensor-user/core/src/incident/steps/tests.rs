@@ -27,6 +27,7 @@ fn after_a_leak_the_password_comes_first_and_the_process_is_named() {
         ],
     );
     assert_says(&fixtures::plain_password(), &["Change the password of ann; it was sent in the clear."]);
+    assert_says(&fixtures::several_processes(), &["Processes: smbclient (pid 4711) and 2 more."]);
     let kerberos = text(&steps(&fixtures::kerberos(), true));
     assert!(!kerberos.contains("password"), "a ticket gives no password away: {kerberos}");
 }

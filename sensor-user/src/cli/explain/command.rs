@@ -8,10 +8,11 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 
-use super::{Explanation, Query, explain};
 use crate::{
     config::{Config, Overrides},
     control::{self, ControlError, Request},
+    exempt::with_added,
+    explain::{Explanation, Query, explain},
     stdout, wall_clock,
 };
 
@@ -36,7 +37,7 @@ pub struct Order {
 /// If the configuration has mistakes, or an agent runs and does not answer.
 pub fn run(order: &Order) -> Result<ExitCode> {
     let overrides = Overrides { state_dir: order.state_dir.clone(), ..Overrides::default() };
-    let config = Config::load(order.config.as_deref(), &overrides)?.with_added()?;
+    let config = with_added(Config::load(order.config.as_deref(), &overrides)?)?;
     let now = wall_clock::now();
     let of_file = match &order.config {
         Some(path) => path.display().to_string(),

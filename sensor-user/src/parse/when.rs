@@ -19,7 +19,7 @@ const LATEST_DAY: &str = "2261-12-31";
 ///
 /// # Errors
 /// The expected form.
-pub fn expiry(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn expiry(text: &str) -> Result<Timestamp, String> {
     if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
         return in_range(text, Some(time.unix_timestamp_nanos()));
     }
@@ -46,7 +46,7 @@ fn in_range(text: &str, time: Option<i128>) -> Result<Timestamp, String> {
 ///
 /// # Errors
 /// The expected form.
-pub fn expiry_or_duration(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+pub(crate) fn expiry_or_duration(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let seconds = [("m", 60), ("h", 3_600), ("d", 86_400)].into_iter().find_map(|(unit, seconds)| {
         u64::from(text.strip_suffix(unit)?.parse::<u32>().ok()?).checked_mul(seconds)
     });

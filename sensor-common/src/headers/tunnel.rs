@@ -3,11 +3,8 @@
 //! Takes an outer IP packet. Gives the ethertype and offset of the inner one, or nothing if it is no tunnel. Used only if
 //! tunnels are watched.
 
-use crate::{
-    bytes::Bytes,
-    headers::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Network, NoPorts, link},
-    slot::UDP,
-};
+use super::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Network, NoPorts, link};
+use crate::{bytes::Bytes, slot::UDP};
 
 /// IP protocol numbers (IANA): IPv4 and IPv6 encapsulation, Generic Routing Encapsulation.
 const IPIP: u8 = 4;

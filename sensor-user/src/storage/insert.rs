@@ -1,0 +1,66 @@
+//! Putting a batch into the database.
+
+use rusqlite::{Transaction, params};
+
+use super::RowBatch;
+
+/// Puts a batch into the database.
+pub(super) fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::Result<()> {
+    if !batch.documents.is_empty() {
+        let mut insert = transaction.prepare_cached(
+            "INSERT OR IGNORE INTO documents (id, kind, incident, severity, at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?;
+        for one in &batch.documents {
+            insert.execute(params![one.id, one.kind as i64, one.incident, one.severity, one.at, one.body])?;
+        }
+    }
+    if !batch.incidents.is_empty() {
+        let mut upsert = transaction.prepare_cached(
+            "INSERT INTO incidents (id, severity, last, open, state) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (id) DO UPDATE SET severity = ?2, last = ?3, open = ?4, state = ?5",
+        )?;
+        for one in &batch.incidents {
+            upsert.execute(params![one.id, one.severity, one.last, one.open, one.state])?;
+        }
+    }
+    if let Some(connections) = &batch.connections {
+        transaction.execute("DELETE FROM connections", [])?;
+        let mut insert =
+            transaction.prepare_cached("INSERT OR REPLACE INTO connections (key, state) VALUES (?1, ?2)")?;
+        for (key, state) in connections {
+            insert.execute(params![key, state])?;
+        }
+    }
+    if !batch.terms.is_empty() {
+        let mut upsert = transaction.prepare_cached(
+            "INSERT INTO terms (rule, value, last) VALUES (?1, ?2, ?3)
+             ON CONFLICT (rule, value) DO UPDATE SET last = max(last, ?3)",
+        )?;
+        for (rule, value, last) in &batch.terms {
+            upsert.execute(params![rule, value, last])?;
+        }
+    }
+    for (rule, before) in &batch.forgotten_terms {
+        transaction.execute("DELETE FROM terms WHERE rule = ?1 AND last < ?2", params![rule, before])?;
+    }
+    if let Some(hits) = &batch.hits {
+        transaction.execute("DELETE FROM exemption_hits", [])?;
+        for (id, state) in hits {
+            transaction
+                .execute("INSERT INTO exemption_hits (id, state) VALUES (?1, ?2)", params![id, state])?;
+        }
+    }
+    for (sink, sequence) in &batch.cursors {
+        transaction.execute(
+            "INSERT INTO cursors (sink, sequence) VALUES (?1, ?2) ON CONFLICT (sink) DO UPDATE SET sequence = max(sequence, ?2)",
+            params![sink, sequence.cast_signed()],
+        )?;
+    }
+    for (key, value) in &batch.meta {
+        transaction.execute(
+            "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
+            params![key, value],
+        )?;
+    }
+    Ok(())
+}
