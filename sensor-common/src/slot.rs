@@ -211,7 +211,7 @@ pub struct FlowDetails {
     pub cpu: u16,
     /// Bytes of TCP payload from each side that it had sent before. Late bytes that fill a gap are not among them.
     pub retransmitted: [u32; 2],
-    /// The [`Side`]s that sent file content, one bit each: [`content_bit`].
+    /// The [`Side`]s that sent file content, one bit each: [`content_bit`]; and [`PAST_SET_UP`].
     pub content: u8,
     /// Messages that could not be followed, see [`unfollowed`].
     pub unfollowed: u8,
@@ -240,6 +240,10 @@ pub mod unfollowed {
 pub const fn content_bit(side: u8) -> u8 {
     1 << (side & 1)
 }
+
+/// The bit of [`FlowDetails::content`] that says that a message passed other than NEGOTIATE and SESSION_SETUP: file content may
+/// follow from now on.
+pub const PAST_SET_UP: u8 = 1 << 2;
 
 /// The rest of IPv6 addresses. For an IPv4 flow it is zero or left over from an earlier tenant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]

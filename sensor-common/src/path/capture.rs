@@ -3,7 +3,7 @@
 //! Takes a packet that was accounted to its slot, and looks at the messages that begin in it ([`place`](super::place)), one
 //! at a time. A message that is wanted opens a range of its side's stream, and every segment that lies in that range is
 //! reported, in whatever order and however often it comes, until a segment comes that lies behind it or begins a message: joining
-//! them is the agent's. Of a message whose header comes in several segments these are reported, in their order, until the header
+//! them is the agent's. A segment that comes before the one in which its message begins is reported as well. Of a message whose header comes in several segments these are reported, in their order, until the header
 //! tells. Apart from the rest of the path: no other packet pays for it.
 
 use core::hint::black_box;
@@ -22,7 +22,8 @@ use crate::{
     },
     payload::{Content, MAX_PIECE_LEN, PieceBuffer, PieceHead, PieceKind},
     slot::{
-        PartialHeader, RECORD_VERSION, RecordKind, SeqRange, Slot, TCP, UDP, bit, content_bit, unfollowed,
+        PAST_SET_UP, PartialHeader, RECORD_VERSION, RecordKind, SeqRange, Slot, TCP, UDP, bit, content_bit,
+        unfollowed,
     },
     smb::{self, Framed, SMB1, SMB2},
 };
@@ -118,7 +119,7 @@ fn look<E: Environment, B: Bytes + Copy>(
 /// What a look may add to the evidence of a flow.
 #[inline(always)]
 const fn evidence_of(slot: &Slot) -> u32 {
-    slot.line.marks as u32 | (slot.details.content as u32) << 16
+    slot.line.marks as u32 | ((slot.details.content & !PAST_SET_UP) as u32) << 16
 }
 
 #[inline(always)]
@@ -187,6 +188,12 @@ fn segment<E: Environment, B: Bytes + Copy>(
         return None;
     }
     let side = content.side;
+    if content.place == known_by::AHEAD {
+        piece.head.sequence = content.sequence;
+        // More than there is: of which message it is a part, and how long that is, is not known.
+        piece.head.wanted = content.payload + 1;
+        return (slot.stream.pieces_sent < MAX_UNDECIDED).then_some(PieceKind::Continued);
+    }
     let undecided = continues && is_undecided(slot, side);
     let looks = undecided || !continues;
     // Where the segment lies in its message, as far as the message is looked at.
@@ -292,6 +299,9 @@ fn rest<E: Environment>(
     if end == UNDECIDED && slot.stream.pieces_sent < MAX_UNDECIDED {
         return long - into;
     }
+    if !slot.stream.partial.is_set_up() {
+        slot.details.content |= PAST_SET_UP;
+    }
     slot.stream.partial.of = 0;
     if end == CONTENT {
         slot.details.content |= content_bit(content.side);
@@ -340,7 +350,11 @@ fn message<E: Environment>(
     let found = match smb::framed(start.probe(), start.into + start.have) {
         Framed::Early => {
             place::keep_header(slot, content, start);
-            return (PieceKind::Message, 0);
+            // Where later bytes of it came before, no packet with the rest of its header follows that they could be handed up with.
+            let seen = slot.line.next_sequence[usize::from(side & 1)];
+            let behind = seen.wrapping_sub(content.sequence.wrapping_add(content.payload)) as i32;
+            let is_last = start.into == 0 && behind > 0 && slot.details.content & PAST_SET_UP == 0;
+            return (PieceKind::Message, if is_last { there + 1 } else { 0 });
         }
         Framed::Not => return (PieceKind::FirstPayload, no_message(env, slot, content, start)),
         Framed::SessionRequest(length) => (SESSION_REQUEST_LEN, length),
@@ -356,6 +370,9 @@ fn message<E: Environment>(
                 partial.identifier = identifier;
                 partial.look(start);
                 wanted = UNDECIDED;
+            }
+            if !partial.is_set_up() {
+                slot.details.content |= PAST_SET_UP;
             }
             (wanted, length)
         }
