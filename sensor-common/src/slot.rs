@@ -259,7 +259,8 @@ pub struct AddressesHigh {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(8))]
 pub struct StreamState {
-    /// TCP: the initial sequence number of each side, where a SYN of it was seen (RFC 9293 3.4).
+    /// TCP: the initial sequence number of each side, where a SYN of it was seen (RFC 9293 3.4). UDP: a hash of the datagram of
+    /// each side that was handed up last.
     pub initial_sequence: [u32; 2],
     /// Pieces of payload sent to the agent in this generation.
     pub pieces_sent: u32,
