@@ -7,7 +7,7 @@
 use crate::{
     payload::MAX_PIECE_LEN,
     slot::PartialHeader,
-    smb::{Probe, SMB1},
+    smb::{Probe, SMB1, SMB2},
 };
 
 /// Bytes that are enough to decide: the deepest field read is the DCE-RPC header in an SMB2 request (124 + 8).
@@ -142,6 +142,17 @@ impl PartialHeader {
             }
         }
         self.seen = at_most(start.end(), u16::MAX as u32) as u16;
+    }
+
+    /// Whether it is NEGOTIATE or SESSION_SETUP (MS-SMB2 2.2.1.2), or that of SMB 1 (MS-CIFS 2.2.2.1), as far as it was seen.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_set_up(&self) -> bool {
+        match (self.identifier, self.command) {
+            (SMB1, [command, _]) => matches!(command, 0x72 | 0x73),
+            (SMB2, [command, high]) => command <= 1 && high == 0,
+            _ => false,
+        }
     }
 
     #[inline(always)]

@@ -211,7 +211,7 @@ pub struct FlowDetails {
     pub cpu: u16,
     /// Bytes of TCP payload from each side that it had sent before. Late bytes that fill a gap are not among them.
     pub retransmitted: [u32; 2],
-    /// The [`Side`]s that sent file content, one bit each: [`content_bit`].
+    /// The [`Side`]s that sent file content, one bit each: [`content_bit`]; and [`PAST_SET_UP`].
     pub content: u8,
     /// Messages that could not be followed, see [`unfollowed`].
     pub unfollowed: u8,
@@ -241,6 +241,10 @@ pub const fn content_bit(side: u8) -> u8 {
     1 << (side & 1)
 }
 
+/// The bit of [`FlowDetails::content`] that says that a message passed other than NEGOTIATE and SESSION_SETUP: file content may
+/// follow from now on.
+pub const PAST_SET_UP: u8 = 1 << 2;
+
 /// The rest of IPv6 addresses. For an IPv4 flow it is zero or left over from an earlier tenant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(8))]
@@ -255,7 +259,8 @@ pub struct AddressesHigh {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(8))]
 pub struct StreamState {
-    /// TCP: the initial sequence number of each side, where a SYN of it was seen (RFC 9293 3.4).
+    /// TCP: the initial sequence number of each side, where a SYN of it was seen (RFC 9293 3.4). UDP: a hash of the datagram of
+    /// each side that was handed up last.
     pub initial_sequence: [u32; 2],
     /// Pieces of payload sent to the agent in this generation.
     pub pieces_sent: u32,

@@ -40,7 +40,7 @@ pub enum NoPorts {
     /// A link layer that the sensor does not parse: more than [`MAX_VLAN_TAGS`] or [`MAX_MPLS_LABELS`], something other than
     /// IP behind labels or on an interface of IP packets.
     UnknownLink,
-    /// A tunnel that the sensor does not parse: a version, an option or a payload that it does not know.
+    /// A tunnel that the sensor does not parse: a version, an option or a payload that it does not know, or one inside another.
     UnknownTunnel,
 }
 
@@ -107,9 +107,13 @@ pub fn ports<B: Bytes + Copy>(frame: B, link: Link, vlan: u16, tunnels: bool) ->
         tunnelled = true;
     }
     if packet.protocol != TCP && packet.protocol != UDP {
-        return Err(NoPorts::Foreign);
+        let is_second = tunnelled && tunnel::is_carrier(packet.protocol);
+        return Err(if is_second { NoPorts::UnknownTunnel } else { NoPorts::Foreign });
     }
     let [source, destination]: [u16; 2] = frame.load(packet.transport_at).ok_or(NoPorts::Short)?;
+    if tunnelled && packet.protocol == UDP && tunnel::is_carrier_port(destination) {
+        return Err(NoPorts::UnknownTunnel);
+    }
     Ok(Ports {
         family: packet.family,
         transport: packet.protocol,

@@ -70,6 +70,18 @@ pub(crate) fn inside<B: Bytes + Copy>(frame: B, outer: &Network) -> Result<Optio
     }
 }
 
+/// Whether an IP protocol is a tunnel.
+#[inline(always)]
+pub(super) const fn is_carrier(protocol: u8) -> bool {
+    matches!(protocol, IPIP | IPV6_IN_IP | GRE | MPLS_IN_IP)
+}
+
+/// Whether a UDP destination port is that of a tunnel.
+#[inline(always)]
+pub(super) const fn is_carrier_port(destination: u16) -> bool {
+    matches!(destination, VXLAN | VXLAN_GPE | GENEVE | MPLS_IN_UDP)
+}
+
 /// What `outer` carries if it is a tunnel.
 #[inline(always)]
 fn carried<B: Bytes + Copy>(frame: B, outer: &Network) -> Result<Option<Carried>, NoPorts> {

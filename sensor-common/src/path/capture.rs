@@ -3,7 +3,7 @@
 //! Takes a packet that was accounted to its slot, and looks at the messages that begin in it ([`place`](super::place)), one
 //! at a time. A message that is wanted opens a range of its side's stream, and every segment that lies in that range is
 //! reported, in whatever order and however often it comes, until a segment comes that lies behind it or begins a message: joining
-//! them is the agent's. Of a message whose header comes in several segments these are reported, in their order, until the header
+//! them is the agent's. A segment that comes before the one in which its message begins is reported as well. Of a message whose header comes in several segments these are reported, in their order, until the header
 //! tells. Apart from the rest of the path: no other packet pays for it.
 
 use core::hint::black_box;
@@ -22,7 +22,8 @@ use crate::{
     },
     payload::{Content, MAX_PIECE_LEN, PieceBuffer, PieceHead, PieceKind},
     slot::{
-        PartialHeader, RECORD_VERSION, RecordKind, SeqRange, Slot, TCP, UDP, bit, content_bit, unfollowed,
+        PAST_SET_UP, PartialHeader, RECORD_VERSION, RecordKind, SeqRange, Slot, TCP, UDP, bit, content_bit,
+        unfollowed,
     },
     smb::{self, Framed, SMB1, SMB2},
 };
@@ -32,6 +33,10 @@ pub const MAX_PIECES: u32 = 512;
 
 /// Of these, pieces of messages of which it is not known yet whether they are evidence.
 const MAX_UNDECIDED: u32 = MAX_PIECES / 2;
+
+/// Datagrams that a flow may tell during one generation, and packets of each side after which no further one is looked at.
+const MAX_DATAGRAMS: u32 = 16;
+const MAX_DATAGRAMS_SEEN: u32 = 64;
 
 /// Looks that are taken at a packet: one at each message that begins in it, one at the end of a message that begins before it,
 /// and one more at a message whose header is in two packets.
@@ -58,16 +63,10 @@ pub(super) fn is_called_for(content: &Content, slot: &Slot, opaque_zero: u32) ->
         return false;
     }
     if slot.line.transport == UDP {
-        return first_of(slot, content);
+        return slot.line.packets[(content.side & 1) as usize] <= MAX_DATAGRAMS_SEEN;
     }
     let awaits = of_side(bit::AWAITED | bit::GAP, content.side) & slot.line.kind;
     content.rpc as u32 | awaits as u32 | place::may_begin(content, slot, opaque_zero) != 0
-}
-
-/// Whether it is the first packet of its side: of datagrams, no other says anything new.
-#[inline(always)]
-const fn first_of(slot: &Slot, content: &Content) -> bool {
-    slot.line.packets[(content.side & 1) as usize] == 1
 }
 
 /// Takes one look at a packet of which [`Verdict::Evident`](super::Verdict::Evident) was said, and hands up what is evidence.
@@ -89,8 +88,11 @@ fn look<E: Environment, B: Bytes + Copy>(
 ) -> bool {
     let before = evidence_of(slot);
     buffer.content.before = 0;
-    let kind =
-        if slot.line.transport == TCP { segment(env, frame, slot, buffer) } else { datagram(slot, buffer) };
+    let kind = if slot.line.transport == TCP {
+        segment(env, frame, slot, buffer)
+    } else {
+        datagram(frame, slot, buffer)
+    };
     buffer.piece.head.piece = kind.map_or(0, |kind| kind as u8);
     if buffer.piece.head.piece != 0 {
         if slot.stream.pieces_sent < MAX_PIECES {
@@ -118,7 +120,7 @@ fn look<E: Environment, B: Bytes + Copy>(
 /// What a look may add to the evidence of a flow.
 #[inline(always)]
 const fn evidence_of(slot: &Slot) -> u32 {
-    slot.line.marks as u32 | (slot.details.content as u32) << 16
+    slot.line.marks as u32 | ((slot.details.content & !PAST_SET_UP) as u32) << 16
 }
 
 #[inline(always)]
@@ -157,13 +159,53 @@ fn forgotten<T>(written: &mut T) -> &mut T {
     black_box(written)
 }
 
-/// What a datagram is: the first of each side says who asks for what; those that follow say the same.
+/// What a datagram is: the first of each side says who asks for what. One that follows is wanted if it differs from the one that was
+/// handed up last.
 #[inline(always)]
-fn datagram(slot: &Slot, buffer: &mut PieceBuffer) -> Option<PieceKind> {
-    buffer.content.then = NOWHERE;
-    buffer.piece.head.wanted = least(buffer.content.payload, MAX_DATAGRAM_LEN);
+fn datagram<B: Bytes>(frame: B, slot: &mut Slot, buffer: &mut PieceBuffer) -> Option<PieceKind> {
+    let content = &mut buffer.content;
+    content.then = NOWHERE;
+    buffer.piece.head.wanted = least(content.payload, MAX_DATAGRAM_LEN);
     buffer.piece.head.sequence = 0;
-    first_of(slot, &buffer.content).then_some(PieceKind::Datagram)
+    let side = usize::from(content.side & 1);
+    let hash = hash_of_datagram(frame, content, &mut buffer.piece.bytes);
+    let differs = hash != 0 && hash != slot.stream.initial_sequence[side];
+    let is_new = slot.line.packets[side] == 1 || differs && slot.stream.pieces_sent < MAX_DATAGRAMS;
+    if is_new {
+        slot.stream.initial_sequence[side] = hash;
+    }
+    is_new.then_some(PieceKind::Datagram)
+}
+
+/// A hash of the first 80 bytes of a datagram without its identifier, which is another one in each (RFC 1002 4.2.1.1, 4.4.1): both of
+/// its names in the datagram service, and the question in the name service. 0 for one that is shorter than a question.
+#[inline(always)]
+fn hash_of_datagram<B: Bytes>(frame: B, content: &Content, bytes: &mut [u8; MAX_PIECE_LEN]) -> u32 {
+    const IDENTIFIER: usize = 4;
+    const QUESTION: usize = 48;
+    const NAMES: usize = 80;
+    let have = least(content.payload, NAMES as u32);
+    let is_there = frame.copy::<MESSAGE_START_CAPACITY>(content.payload_at as usize, bytes, 0, have);
+    if !is_there || have < QUESTION as u32 {
+        return 0;
+    }
+    // What is behind a shorter one is left over from an earlier packet.
+    let end = if have < NAMES as u32 { QUESTION } else { NAMES };
+    let mut hash = content.payload;
+    let mut at = IDENTIFIER;
+    while at < NAMES {
+        if at < end {
+            hash = mixed(hash ^ u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]));
+        }
+        at += 4;
+    }
+    hash
+}
+
+#[inline(always)]
+const fn mixed(value: u32) -> u32 {
+    let product = (value as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (product ^ product >> 32) as u32
 }
 
 /// What of a segment is wanted, in this look. Where it is in its stream and how many bytes from there on are wanted goes into
@@ -187,6 +229,12 @@ fn segment<E: Environment, B: Bytes + Copy>(
         return None;
     }
     let side = content.side;
+    if content.place == known_by::AHEAD {
+        piece.head.sequence = content.sequence;
+        // More than there is: of which message it is a part, and how long that is, is not known.
+        piece.head.wanted = content.payload + 1;
+        return (slot.stream.pieces_sent < MAX_UNDECIDED).then_some(PieceKind::Continued);
+    }
     let undecided = continues && is_undecided(slot, side);
     let looks = undecided || !continues;
     // Where the segment lies in its message, as far as the message is looked at.
@@ -292,6 +340,9 @@ fn rest<E: Environment>(
     if end == UNDECIDED && slot.stream.pieces_sent < MAX_UNDECIDED {
         return long - into;
     }
+    if !slot.stream.partial.is_set_up() {
+        slot.details.content |= PAST_SET_UP;
+    }
     slot.stream.partial.of = 0;
     if end == CONTENT {
         slot.details.content |= content_bit(content.side);
@@ -340,7 +391,11 @@ fn message<E: Environment>(
     let found = match smb::framed(start.probe(), start.into + start.have) {
         Framed::Early => {
             place::keep_header(slot, content, start);
-            return (PieceKind::Message, 0);
+            // Where later bytes of it came before, no packet with the rest of its header follows that they could be handed up with.
+            let seen = slot.line.next_sequence[usize::from(side & 1)];
+            let behind = seen.wrapping_sub(content.sequence.wrapping_add(content.payload)) as i32;
+            let is_last = start.into == 0 && behind > 0 && slot.details.content & PAST_SET_UP == 0;
+            return (PieceKind::Message, if is_last { there + 1 } else { 0 });
         }
         Framed::Not => return (PieceKind::FirstPayload, no_message(env, slot, content, start)),
         Framed::SessionRequest(length) => (SESSION_REQUEST_LEN, length),
@@ -356,6 +411,9 @@ fn message<E: Environment>(
                 partial.identifier = identifier;
                 partial.look(start);
                 wanted = UNDECIDED;
+            }
+            if !partial.is_set_up() {
+                slot.details.content |= PAST_SET_UP;
             }
             (wanted, length)
         }

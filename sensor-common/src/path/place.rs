@@ -7,9 +7,9 @@
 use super::Environment;
 use crate::{
     counter::Counter,
-    evidence::MessageStart,
+    evidence::{MAX_MESSAGE_LEN, MessageStart},
     payload::Content,
-    slot::{Place, SeqRange, Slot, bit, tcp, unfollowed},
+    slot::{PAST_SET_UP, Place, SeqRange, Slot, bit, tcp, unfollowed},
 };
 
 /// [`Content::at`] where nothing is to be looked at.
@@ -23,6 +23,8 @@ pub(super) mod known_by {
     pub(crate) const AGAIN: u8 = 1;
     /// It fills a gap.
     pub(crate) const IN_GAP: u8 = 2;
+    /// Where it begins was not seen yet: the packet may hold a later part of it.
+    pub(crate) const AHEAD: u8 = 3;
 }
 
 /// No message is that long (MS-SMB2 2.1): what is said to begin further away lies before the packet.
@@ -120,7 +122,8 @@ const fn begin(slot: &mut Slot, side: u8, next: u32) {
     slot.stream.wanted[(side & 1) as usize] = SeqRange { from: next, until: next };
 }
 
-/// A packet whose payload begins `far` behind the next message.
+/// A packet whose payload begins `far` behind the next message. If it is near enough to be a part of that, it is handed up: segments
+/// may be out of order. Only during the set-up of a session, for later it might be file content.
 #[inline(always)]
 fn behind_gap<E: Environment>(env: &mut E, slot: &mut Slot, content: &mut Content, far: u32) {
     let side = (content.side & 1) as usize;
@@ -143,6 +146,9 @@ fn behind_gap<E: Environment>(env: &mut E, slot: &mut Slot, content: &mut Conten
             slot.details.unfollowed |= unfollowed::GAP_LEFT;
         }
         content.at = 0;
+    } else if far < MAX_MESSAGE_LEN && slot.details.content & PAST_SET_UP == 0 {
+        content.at = 0;
+        content.place = known_by::AHEAD;
     } else if far > WIDEST_GAP {
         slot.details.unfollowed |= unfollowed::GAP_LEFT;
         lose(slot, content.side);

@@ -5,8 +5,11 @@
 //! marked and everything between is missing: a gap is given up when a later message starts. At most [`MAX_BUFFERED`] bytes are
 //! held; of a longer message the head is given as soon as that much of it is there.
 
+mod repeated;
+
 use std::hash::{DefaultHasher, Hasher as _};
 
+use self::repeated::Repeated;
 use super::{
     dcerpc::{self, RpcError},
     dissector::Framing,
@@ -17,7 +20,7 @@ use super::{
 pub const MAX_BUFFERED: usize = 16 * 1024;
 
 /// Most pieces held that wait for one before them.
-const MAX_PIECES: usize = 32;
+const MAX_PIECES: usize = 64;
 
 /// Bytes of a message up to which the capture may give it up on purpose: until its header is whole, it is not known whether more of
 /// it is wanted.
@@ -68,10 +71,14 @@ pub struct Stream {
     /// Starts of the messages given last.
     starts: [Option<Given>; MAX_STARTS],
     next_start: usize,
+    /// The message given last.
+    last: Option<Repeated>,
     /// Times that bytes were given up: the rest of a message that never came, or pieces for which there was no room.
     gaps: u64,
     /// Segments that differ from what was seen at their place.
     conflicts: u64,
+    /// Readings of messages that were given already.
+    readings: u64,
 }
 
 /// What a message is by its framing.
@@ -120,8 +127,10 @@ impl Stream {
             waiting: Vec::new(),
             starts: [None; MAX_STARTS],
             next_start: 0,
+            last: None,
             gaps: 0,
             conflicts: 0,
+            readings: 0,
         }
     }
 
@@ -139,7 +148,7 @@ impl Stream {
         self.gaps
     }
 
-    /// Bytes held.
+    /// Bytes held of messages that were not given yet.
     #[must_use]
     pub fn held(&self) -> usize {
         self.head.len() + self.waiting.iter().map(|waiting| waiting.bytes.len()).sum::<usize>()
@@ -149,8 +158,12 @@ impl Stream {
     pub fn piece(&mut self, piece: Piece<'_>) -> Vec<Joined> {
         let mut given = Vec::new();
         let before = self.starts.iter().flatten().find(|given| given.sequence == piece.sequence).copied();
+        let is_last = self.last.as_ref().is_some_and(|last| last.begins_at(piece.sequence));
+        self.read_again(&piece, &mut given);
         if let Some(before) = before {
-            given.extend(self.second_reading(&piece, before));
+            if !is_last {
+                given.extend(self.second_reading(&piece, before));
+            }
         } else if piece.starts_message && !self.continues(piece.sequence) {
             self.give_up(&mut given);
             self.at = Some(piece.sequence);
@@ -161,6 +174,27 @@ impl Stream {
         given
     }
 
+    /// Takes a piece as what comes again of the message given last.
+    fn read_again(&mut self, piece: &Piece<'_>, given: &mut Vec<Joined>) {
+        let Some(last) = &mut self.last else { return };
+        let length = match framed(self.framing, piece.bytes) {
+            Framed::Whole(length) => Some(length),
+            Framed::Early | Framed::Lost => None,
+        };
+        self.conflicts += u64::from(last.take(piece.sequence, piece.bytes, length));
+        if let Some(reading) = last.whole_reading() {
+            self.give_reading(reading, given);
+        }
+    }
+
+    /// Gives another reading of a message, unless there were too many.
+    fn give_reading(&mut self, reading: Joined, given: &mut Vec<Joined>) {
+        self.readings += 1;
+        if self.readings <= MAX_SECOND_READINGS {
+            given.push(reading);
+        }
+    }
+
     /// The message of a piece that begins where another was given, if it is whole and differs.
     fn second_reading(&mut self, piece: &Piece<'_>, before: Given) -> Option<Joined> {
         let bytes = piece.bytes.get(..before.len)?;
@@ -168,8 +202,8 @@ impl Stream {
             return None;
         }
         self.conflicts += 1;
-        let message = Joined { bytes: bytes.to_vec(), missing: 0 };
-        (self.conflicts <= MAX_SECOND_READINGS).then_some(message)
+        self.readings += 1;
+        (self.readings <= MAX_SECOND_READINGS).then(|| Joined { bytes: bytes.to_vec(), missing: 0 })
     }
 
     /// Gives what there is of a message that was not whole when the connection ended.
@@ -196,24 +230,7 @@ impl Stream {
         if self.passing > 0 || self.head.is_empty() {
             return Framed::Early;
         }
-        match self.framing {
-            Framing::NetBios => match (Header::read(&self.head), self.head.get(nbss::HEADER_LEN..)) {
-                (Ok(Header { kind: 0x81..=0x85, length }), _) => Framed::Whole(nbss::HEADER_LEN + length),
-                (Ok(Header { kind: 0, length }), Some([0xFC..=0xFF, b'S', b'M', b'B', ..])) => {
-                    Framed::Whole(nbss::HEADER_LEN + length)
-                }
-                (Ok(Header { kind: 0, length: 0 }), _) => Framed::Whole(nbss::HEADER_LEN),
-                (Ok(Header { kind: 0, .. }), Some([] | [_] | [_, _] | [_, _, _])) | (Err(_), _) => {
-                    Framed::Early
-                }
-                (Ok(_), _) => Framed::Lost,
-            },
-            Framing::DceRpc => match dcerpc::length(&self.head) {
-                Ok(length) => Framed::Whole(length),
-                Err(RpcError::Truncated(_)) => Framed::Early,
-                Err(_) => Framed::Lost,
-            },
-        }
+        framed(self.framing, &self.head)
     }
 
     fn hold(&mut self, piece: Piece<'_>, given: &mut Vec<Joined>) {
@@ -321,6 +338,10 @@ impl Stream {
         self.next_start = (self.next_start + 1) % MAX_STARTS;
         self.at = Some(at.wrapping_add(taken as u32));
         self.passing = length - taken;
+        if let Some(reading) = self.last.take().and_then(Repeated::last_reading) {
+            self.give_reading(reading, given);
+        }
+        self.last = (taken == length).then(|| Repeated::of(at, &message)).flatten();
         let shown = message.len().min(MAX_BUFFERED);
         given.push(Joined { bytes: message[..shown].to_vec(), missing: length - shown });
     }
@@ -330,6 +351,9 @@ impl Stream {
         if let Framed::Whole(length) = self.framed() {
             self.take(self.head.len().min(length), length, given);
         }
+        if let Some(reading) = self.last.take().and_then(Repeated::last_reading) {
+            self.give_reading(reading, given);
+        }
         self.lose();
     }
 
@@ -337,6 +361,26 @@ impl Stream {
         self.at = None;
         self.head.clear();
         self.passing = 0;
+    }
+}
+
+/// What these bytes begin with.
+fn framed(framing: Framing, bytes: &[u8]) -> Framed {
+    match framing {
+        Framing::NetBios => match (Header::read(bytes), bytes.get(nbss::HEADER_LEN..)) {
+            (Ok(Header { kind: 0x81..=0x85, length }), _) => Framed::Whole(nbss::HEADER_LEN + length),
+            (Ok(Header { kind: 0, length }), Some([0xFC..=0xFF, b'S', b'M', b'B', ..])) => {
+                Framed::Whole(nbss::HEADER_LEN + length)
+            }
+            (Ok(Header { kind: 0, length: 0 }), _) => Framed::Whole(nbss::HEADER_LEN),
+            (Ok(Header { kind: 0, .. }), Some([] | [_] | [_, _] | [_, _, _])) | (Err(_), _) => Framed::Early,
+            (Ok(_), _) => Framed::Lost,
+        },
+        Framing::DceRpc => match dcerpc::length(bytes) {
+            Ok(length) => Framed::Whole(length),
+            Err(RpcError::Truncated(_)) => Framed::Early,
+            Err(_) => Framed::Lost,
+        },
     }
 }
 

@@ -8,12 +8,13 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
-use nix::sched::{CloneFlags, setns, unshare};
+use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, setns, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid, getppid};
@@ -37,6 +38,8 @@ const QUIET: [(&str, &str); 8] = [
 pub struct Namespace {
     label: String,
     fd: Arc<OwnedFd>,
+    /// Programs that start in it run on the first CPU alone.
+    on_one_cpu: AtomicBool,
 }
 
 impl Namespace {
@@ -49,7 +52,8 @@ impl Namespace {
         let fd = thread::scope(|scope| scope.spawn(unshared_namespace).join())
             .map_err(|_| anyhow!("the thread that creates a namespace panicked"))?
             .with_context(|| format!("create network namespace {label}: run as root"))?;
-        let namespace = Self { label: label.to_owned(), fd: Arc::new(fd) };
+        let namespace =
+            Self { label: label.to_owned(), fd: Arc::new(fd), on_one_cpu: AtomicBool::new(false) };
         for (key, value) in QUIET {
             namespace.sysctl(key, value)?;
         }
@@ -112,10 +116,25 @@ impl Namespace {
         command.stdin(Stdio::null());
         let fd = Arc::clone(&self.fd);
         let owner = getpid();
-        // SAFETY: between fork and exec the closure makes three system calls and neither allocates nor locks; the
+        let mut first_cpu = CpuSet::new();
+        let cpus = self.on_one_cpu.load(Ordering::Relaxed).then(|| first_cpu.set(0).map(|()| first_cpu));
+        // SAFETY: between fork and exec the closure makes four system calls and neither allocates nor locks; the
         // descriptor is kept open by the captured Arc.
-        unsafe { command.pre_exec(move || enter_and_die_with(fd.as_fd(), owner)) };
+        unsafe {
+            command.pre_exec(move || {
+                if let Some(cpus) = cpus {
+                    sched_setaffinity(Pid::from_raw(0), &cpus?)?;
+                }
+                enter_and_die_with(fd.as_fd(), owner)
+            });
+        }
         command
+    }
+
+    /// Has programs that start in it from now on run on the first CPU alone. A veth carries a packet on the CPU of its sender, while a
+    /// network card keeps a connection on one.
+    pub fn keep_to_one_cpu(&self) {
+        self.on_one_cpu.store(true, Ordering::Relaxed);
     }
 
     /// Like [`command`](Self::command), for a program that forks: it becomes the first process of a PID

@@ -1,6 +1,7 @@
 //! Scenarios: attacks and mishaps that are one incident each, played by real peers or written as captures, and each with
 //! its internal twin, the same between two internal hosts, for which nothing may be reported.
 
+pub mod evasion;
 mod expectation;
 mod expected;
 mod incident;

@@ -44,8 +44,12 @@ impl Tape {
 
     /// A frame now, with its checksums set right; a millisecond passes.
     pub fn send(&mut self, frame: &Frame, acknowledges: u32) {
-        let bytes = completed(frame, acknowledges);
-        self.recording.frames.push((BEGINS + self.now.as_nanos() as u64, bytes));
+        self.bytes(completed(frame, acknowledges));
+    }
+
+    /// The bytes of a frame now, as they are; a millisecond passes.
+    pub fn bytes(&mut self, frame: Vec<u8>) {
+        self.recording.frames.push((BEGINS + self.now.as_nanos() as u64, frame));
         self.now += STEP;
     }
 

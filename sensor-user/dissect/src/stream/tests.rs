@@ -178,3 +178,44 @@ fn second_readings_are_bounded() {
     let given = (1..=100).map(|fill| stream.piece(start(1, &message(100, fill))).len()).sum::<usize>();
     assert_eq!((given as u64, stream.conflicts()), (MAX_SECOND_READINGS, 100));
 }
+
+#[test]
+fn gives_the_other_reading_of_a_message_that_comes_again_in_parts() {
+    let (first, second) = (message(100, 1), message(100, 2));
+    let mut stream = Stream::new(Framing::NetBios);
+    stream.piece(start(1, &first));
+    assert!(stream.piece(start(1, &second[..50])).is_empty());
+    let other = stream.piece(piece(51, &second[50..]));
+    assert_eq!((other[0].bytes.as_slice(), stream.conflicts()), (second.as_slice(), 2));
+    assert_eq!(whole(&stream.piece(start(105, &first))), [(104, 0)], "it is given once");
+}
+
+#[test]
+fn gives_a_reading_that_differs_in_part_before_the_next_message() {
+    let first = message(100, 1);
+    let mut stream = Stream::new(Framing::NetBios);
+    stream.piece(start(1, &first));
+    assert!(stream.piece(piece(41, &[9; 20])).is_empty());
+    let given = stream.piece(start(105, &message(60, 3)));
+    assert_eq!(whole(&given), [(104, 0), (64, 0)]);
+    assert_eq!(given[0].bytes[40..60], [9; 20]);
+    assert_eq!(stream.conflicts(), 1);
+}
+
+#[test]
+fn reading_of_another_length_is_given_whole_or_not_at_all() {
+    for length in [60, 140] {
+        let (first, second) = (message(100, 1), message(length, 2));
+        let mut stream = Stream::new(Framing::NetBios);
+        stream.piece(start(1, &first));
+        assert!(stream.piece(start(1, &second[..40])).is_empty());
+        let other = stream.piece(piece(41, &second[40..]));
+        assert_eq!(other.first().map(|one| &one.bytes), Some(&second), "{length}");
+        assert!(stream.conflicts() > 0);
+
+        let mut stream = Stream::new(Framing::NetBios);
+        stream.piece(start(1, &first));
+        stream.piece(start(1, &second[..40]));
+        assert_eq!(whole(&stream.piece(start(1000, &message(20, 3)))), [(24, 0)], "{length}");
+    }
+}

@@ -190,17 +190,30 @@ fn reports_no_other_payload_on_the_endpoint_mapper_port() {
 }
 
 #[test]
-fn reports_only_the_first_datagram_of_each_side() {
+fn reports_the_first_datagram_of_each_side_and_those_that_differ() {
     let pairs: [(&str, Ends); 3] = [
         ("name service", ("10.0.0.2:137", "8.8.4.4:137")),
         ("datagram service", ("10.0.0.2:138", "8.8.4.4:138")),
         ("over IPv6", ("[fd00:1::2]:50000", "[2001:4860:4860::8844]:137")),
     ];
     let query = [0x21; 50];
+    let with = |at: usize, byte: u8| {
+        let mut other = query;
+        other[at] = byte;
+        other
+    };
     let rows = pairs.map(|(name, ends)| {
         let steps = vec![
             datagram(ends, Local, &query).reported_whole(Datagram),
             datagram(ends, Local, SECRET).unreported(),
+            datagram(ends, Local, &query).unreported(),
+            datagram(ends, Local, &with(0, 1)).unreported(),
+            datagram(ends, Local, &with(3, 1)).unreported(),
+            datagram(ends, Local, &with(4, 1)).reported_whole(Datagram),
+            datagram(ends, Local, &with(47, 1)).reported_whole(Datagram),
+            datagram(ends, Local, &[query, query].concat()).reported_whole(Datagram),
+            datagram(ends, Local, &[query, with(30, 1)].concat()).unreported(),
+            datagram(ends, Local, &[query, with(29, 1)].concat()).reported_whole(Datagram),
             datagram(ends, Remote, &query[..1]).reported_whole(Datagram),
             datagram(ends, Remote, SECRET).unreported(),
             datagram(ends, Local, SECRET).unreported(),
@@ -212,5 +225,16 @@ fn reports_only_the_first_datagram_of_each_side() {
     let cut = alone("a long one is cut", datagram(ends, Local, &long).reported(Datagram, 512, 512));
     let empty = vec![datagram(ends, Remote, &[]).unreported(), datagram(ends, Remote, SECRET).unreported()];
     let rows = rows.into_iter().chain([cut, ("the first has nothing in it".to_owned(), empty)]).collect();
-    follow("reports_only_the_first_datagram_of_each_side", &Setup::default(), rows);
+    follow("reports_the_first_datagram_of_each_side_and_those_that_differ", &Setup::default(), rows);
+}
+
+#[test]
+fn reports_at_most_sixteen_datagrams_of_a_flow() {
+    let ends = ("10.0.0.2:137", "8.8.4.4:137");
+    let numbered = |number: u8| {
+        let sent = datagram(ends, Local, &[number; 50]);
+        if number < 16 { sent.reported_whole(Datagram) } else { sent.unreported() }
+    };
+    let rows = vec![("all differ".to_owned(), (0..40).map(numbered).collect())];
+    follow("reports_at_most_sixteen_datagrams_of_a_flow", &Setup::default(), rows);
 }

@@ -287,23 +287,45 @@ fn the_place_is_found_again_where_a_segment_begins_with_a_message() {
     on(test, &Setup::default(), |twin| {
         let mut wrong = Vec::new();
         for hook in HOOKS {
-            let messages = [log_on(300), write(400), tree(), keep_alive(), log_on(200)];
+            let messages = [log_on(300), tree(), write(400), tree(), keep_alive(), log_on(200)];
             let stream = Stream::of(&messages);
-            let mut parts = stream.cut(&[stream.start(1) - 10, stream.start(1) + 90, stream.start(2)]);
+            let mut parts = stream.cut(&[stream.start(2) - 10, stream.start(2) + 90, stream.start(3)]);
             parts.remove(1);
             let lost = USUAL.send(twin, hook, &stream.bytes, &parts);
-            if let Err(how) = stream.judge(&lost.bytes, &[0]) {
+            if let Err(how) = stream.judge(&lost.bytes, &[1]) {
                 wrong.push(format!("behind a loss at {hook:?}: {how}"));
             }
             if !lost.unfollowed.gap || lost.counted == 0 {
                 wrong.push(format!("a loss at {hook:?} is not said: {:?}", lost.unfollowed));
             }
             let late = Passage { from_the_start: false, ..USUAL };
-            let mut parts = stream.cut(&[200, stream.start(2)]);
+            let mut parts = stream.cut(&[200, stream.start(3)]);
             parts.remove(0);
             let joined = late.send(twin, hook, &stream.bytes, &parts);
-            if let Err(how) = stream.judge(&joined.bytes, &[0]) {
+            if let Err(how) = stream.judge(&joined.bytes, &[0, 1]) {
                 wrong.push(format!("joined late at {hook:?}: {how}"));
+            }
+        }
+        wrong
+    });
+}
+
+#[test]
+fn segments_before_the_one_that_begins_their_message_are_reported_during_the_set_up() {
+    let test = "segments_before_the_one_that_begins_their_message_are_reported_during_the_set_up";
+    on(test, &Setup::default(), |twin| {
+        let mut wrong = Vec::new();
+        for hook in HOOKS {
+            let stream = Stream::of(&[log_on(200), log_on(300), tree(), write(400), tree()]);
+            let at = |number, offset| stream.start(number) + offset;
+            let cuts = [at(1, 0), at(1, 3), at(1, 90), at(1, 200), at(2, 0), at(3, 0), at(3, 120), at(4, 0)];
+            let mut parts = stream.cut(&cuts);
+            // The second log-on backwards; of the file, whose set-up is over, the second part first.
+            parts[1..5].reverse();
+            parts.swap(6, 7);
+            let reported = USUAL.send(twin, hook, &stream.bytes, &parts);
+            if let Err(how) = stream.judge(&reported.bytes, &[]) {
+                wrong.push(format!("{hook:?}: {how}"));
             }
         }
         wrong

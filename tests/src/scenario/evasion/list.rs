@@ -1,0 +1,382 @@
+//! The evasions, with what the sensor makes of each.
+
+use std::time::Duration;
+
+use sensor_common::slot::tcp;
+
+use super::{
+    Evasion, Outcome,
+    Outcome::{Contradicted, Counted, Detected, Incomplete, Unseen},
+    packets::{From, Holds, Packet, Packets, log_on, session},
+};
+use crate::encapsulation::{ENDS, GRE, IPV4, gre, ip};
+use crate::frame::{QINQ, VLAN};
+
+/// Where the IP header begins, and where what it carries does.
+const IP: usize = 14;
+const TRANSPORT: usize = IP + 20;
+
+/// Flows beside the session, for so few slots that they collide.
+const OTHER_FLOWS: u16 = 400;
+const FEW_SLOTS: u32 = 64;
+
+/// All of them.
+#[must_use]
+pub fn evasions() -> Vec<Evasion> {
+    [forged(), contradicting(), segmented(), packed(), partial()].into_iter().flatten().collect()
+}
+
+const fn evasion(
+    name: &'static str,
+    about: &'static str,
+    write: fn() -> Packets,
+    (expected, why): (Outcome, &'static str),
+) -> Evasion {
+    Evasion { name, about, tunnels: false, flow_slots: None, expected, why, write }
+}
+
+fn forged() -> Vec<Evasion> {
+    vec![
+        evasion(
+            "forged RST",
+            "a reset in the client's name, far outside the window, and ten seconds of silence before the session goes on",
+            || before_negotiation(&[(From::Client, tcp::RST, 900_000_000)]),
+            (Detected, "a connection that goes on is followed on"),
+        ),
+        evasion(
+            "forged FIN",
+            "a FIN in the name of each side, and ten seconds of silence",
+            || {
+                before_negotiation(&[
+                    (From::Client, tcp::FIN | tcp::ACK, 0),
+                    (From::Server, tcp::FIN | tcp::ACK, 0),
+                ])
+            },
+            (Detected, "likewise"),
+        ),
+        evasion(
+            "forged SYN",
+            "a SYN with another sequence number on the ports of the connection",
+            || before_negotiation(&[(From::Client, tcp::SYN, 70_000_000)]),
+            (Detected, "the later segments are read by what they hold"),
+        ),
+        evasion(
+            "reused ports",
+            "a session of bob, reset, and at once the session on the same ports",
+            || {
+                let mut packets: Vec<_> =
+                    session("bob").into_iter().filter(|packet| packet.flags & tcp::FIN == 0).collect();
+                let last = packets.iter().rev().find(|packet| packet.from == From::Client).cloned();
+                packets.extend(last.map(|last| Packet {
+                    flags: tcp::RST,
+                    sequence: last.acknowledges,
+                    ..last.with(vec![])
+                }));
+                packets.extend(session("alice").into_iter().map(|packet| Packet {
+                    sequence: packet.sequence.wrapping_add(90_000_000),
+                    acknowledges: packet.acknowledges.wrapping_add(90_000_000),
+                    ..packet
+                }));
+                Packets::of(packets, |packet| vec![packet.clone()])
+            },
+            (Detected, "a SYN with another sequence number after data begins a connection of its own"),
+        ),
+    ]
+}
+
+fn contradicting() -> Vec<Evasion> {
+    vec![
+        evasion(
+            "decoy with a short TTL",
+            "a log-on of decoy that dies on the way (TTL 1), and the real one with the same sequence number",
+            || with_decoy(|decoy| patched(decoy, IP + 8, 1)),
+            (Contradicted, "which of the two arrives cannot be told on the way"),
+        ),
+        evasion(
+            "decoy with a wrong checksum",
+            "the same, with a wrong TCP checksum instead",
+            || with_decoy(|decoy| patched(decoy, TRANSPORT + 17, decoy[TRANSPORT + 17] ^ 0x55)),
+            (Contradicted, "checksums are not computed, because those of local frames are never right"),
+        ),
+        evasion(
+            "overlap, the false one first",
+            "the log-on in two segments; before the second one, one of decoy over both",
+            || overlap(true),
+            (Contradicted, "both readings are kept"),
+        ),
+        evasion(
+            "overlap, the false one last",
+            "the same, with the false segment behind the real ones",
+            || overlap(false),
+            (Contradicted, "likewise"),
+        ),
+        evasion(
+            "repeated segment",
+            "the log-on twice, with the same content",
+            || log_on_as(|packet| vec![packet.clone(), packet.clone()]),
+            (Detected, "a retransmission says nothing new"),
+        ),
+    ]
+}
+
+fn segmented() -> Vec<Evasion> {
+    vec![
+        evasion(
+            "split header",
+            "the first three bytes of each of the client's messages in a segment of their own",
+            || {
+                Packets::of(session("alice"), |packet| match (packet.from, packet.payload.len()) {
+                    (From::Client, 1..) => vec![packet.part(0, 3), packet.part(3, usize::MAX - 3)],
+                    _ => vec![packet.clone()],
+                })
+            },
+            (Detected, "messages are found by the length in the header before them"),
+        ),
+        evasion(
+            "small segments",
+            "the log-on in segments of 8 bytes",
+            || log_on_as(|packet| packet.in_segments_of(8)),
+            (Detected, "a message may be in many segments"),
+        ),
+        evasion(
+            "tiny segments",
+            "the log-on byte by byte",
+            || log_on_as(|packet| packet.in_segments_of(1)),
+            (Detected, "likewise, up to the limit of pieces for a connection"),
+        ),
+        evasion(
+            "reordered segments",
+            "the two halves of the log-on, the second one first",
+            || {
+                log_on_as(|packet| {
+                    let half = packet.payload.len() / 2;
+                    vec![packet.part(half, usize::MAX - half), packet.part(0, half)]
+                })
+            },
+            (Detected, "segments that fill a gap are read"),
+        ),
+        evasion(
+            "reordered bytes",
+            "the log-on in segments of 8 bytes, the last one first",
+            || log_on_as(|packet| packet.in_segments_of(8).into_iter().rev().collect()),
+            (Detected, "likewise"),
+        ),
+        evasion(
+            "fragments",
+            "the log-on in IP fragments of 64 bytes",
+            || frames_of_log_on(|bytes| fragments(bytes, 64)),
+            (Incomplete, "fragments are not reassembled; those behind the first one are counted"),
+        ),
+        evasion(
+            "tiny fragments",
+            "the log-on in IP fragments of 8 bytes, of which the first ends inside the TCP header",
+            || frames_of_log_on(|bytes| fragments(bytes, 8)),
+            (Incomplete, "such fragments are counted as evasive (RFC 1858 3)"),
+        ),
+    ]
+}
+
+fn packed() -> Vec<Evasion> {
+    vec![
+        evasion(
+            "two VLAN tags",
+            "every frame with a service tag and a customer tag",
+            || all_frames(|packet| vec![tagged(packet, &[QINQ, VLAN])]),
+            (Detected, "two tags are read"),
+        ),
+        evasion(
+            "three VLAN tags",
+            "every frame with three tags",
+            || all_frames(|packet| vec![tagged(packet, &[QINQ, VLAN, VLAN])]),
+            (Counted, "a third tag is counted and not looked into"),
+        ),
+        Evasion {
+            tunnels: true,
+            ..evasion(
+                "a tunnel",
+                "every packet in GRE, with `kernel.tunnels = true`",
+                || all_frames(|packet| vec![in_gre(&packet.bytes())]),
+                (Detected, "one level of tunnel is read"),
+            )
+        },
+        Evasion {
+            tunnels: true,
+            ..evasion(
+                "a tunnel in a tunnel",
+                "every packet in GRE in GRE",
+                || all_frames(|packet| vec![in_gre(&in_gre(&packet.bytes()))]),
+                (Counted, "a second level is not looked into"),
+            )
+        },
+        evasion(
+            "a tunnel, without `kernel.tunnels`",
+            "every packet in GRE",
+            || all_frames(|packet| vec![in_gre(&packet.bytes())]),
+            (Unseen, "tunnels are only looked into if the configuration says so"),
+        ),
+        Evasion {
+            flow_slots: Some(FEW_SLOTS),
+            ..evasion(
+                "colliding flows",
+                "400 connections that begin between every two packets of the session, with 64 slots for flows",
+                crowded,
+                (Detected, "a flow that lost its slot is followed again with its next packet"),
+            )
+        },
+    ]
+}
+
+fn partial() -> Vec<Evasion> {
+    vec![
+        evasion(
+            "start in the middle",
+            "the session without its first packets; the log-on is the first message",
+            || {
+                Packets::of(session("alice"), |packet| match packet.holds {
+                    Holds::LogOn | Holds::Later => vec![packet.clone()],
+                    _ => vec![],
+                })
+            },
+            (
+                Detected,
+                "a message at the beginning of a segment is found without a beginning of the connection",
+            ),
+        ),
+        evasion(
+            "start behind the log-on",
+            "only what follows the log-on",
+            || {
+                Packets::of(session("alice"), |packet| match packet.holds {
+                    Holds::Later => vec![packet.clone()],
+                    _ => vec![],
+                })
+            },
+            (Incomplete, "the incident says that the sensor joined late"),
+        ),
+        evasion(
+            "one side",
+            "only the client's packets pass the sensor",
+            || one_side(From::Client),
+            (Detected, "the outcome of the log-on is unknown"),
+        ),
+        evasion(
+            "the other side",
+            "only the server's packets pass the sensor",
+            || one_side(From::Server),
+            (Incomplete, "the NTLM response is not among them"),
+        ),
+    ]
+}
+
+/// A connection, these flags with sequence numbers so far beyond the next ones, ten seconds, and the session.
+fn before_negotiation(forged: &[(From, u8, u32)]) -> Packets {
+    let mut packets = session("alice");
+    let first = packets.iter().position(|packet| packet.holds == Holds::Negotiation).unwrap_or_default();
+    let next = packets[first].clone();
+    packets[first].after = Duration::from_secs(10);
+    let forgeries: Vec<_> = forged
+        .iter()
+        .map(|(from, flags, beyond)| {
+            let (own, others) = match from {
+                From::Client => (next.sequence, next.acknowledges),
+                From::Server => (next.acknowledges, next.sequence),
+            };
+            let numbers = (own.wrapping_add(*beyond), others);
+            Packet {
+                from: *from,
+                flags: *flags,
+                sequence: numbers.0,
+                acknowledges: numbers.1,
+                ..next.with(vec![])
+            }
+        })
+        .collect();
+    packets.splice(first..first, forgeries);
+    Packets::of(packets, |packet| vec![packet.clone()])
+}
+
+/// The session with other segments in place of that with the log-on.
+fn log_on_as(segments: impl Fn(&Packet) -> Vec<Packet>) -> Packets {
+    Packets::of(
+        session("alice"),
+        |packet| if packet.is_log_on() { segments(packet) } else { vec![packet.clone()] },
+    )
+}
+
+/// The session with other frames in place of that with the log-on.
+fn frames_of_log_on(frames: impl Fn(&[u8]) -> Vec<Vec<u8>>) -> Packets {
+    all_frames(|packet| if packet.is_log_on() { frames(&packet.bytes()) } else { vec![packet.bytes()] })
+}
+
+fn all_frames(frames: impl Fn(&Packet) -> Vec<Vec<u8>>) -> Packets {
+    Packets::in_frames(session("alice"), frames)
+}
+
+/// Before the log-on one of decoy, changed so that no peer takes it.
+fn with_decoy(change: fn(&[u8]) -> Vec<u8>) -> Packets {
+    all_frames(|packet| {
+        let real = packet.bytes();
+        if !packet.is_log_on() {
+            return vec![real];
+        }
+        vec![change(&packet.with(log_on("decoy")).bytes()), real]
+    })
+}
+
+/// A byte of a frame changed; its IP checksum, which no hook reads, stays.
+fn patched(frame: &[u8], at: usize, byte: u8) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    frame[at] = byte;
+    frame
+}
+
+/// The log-on in two segments, and one of decoy over both of them.
+fn overlap(false_first: bool) -> Packets {
+    log_on_as(|packet| {
+        let half = packet.payload.len() / 2;
+        let [first, second] = [packet.part(0, half), packet.part(half, usize::MAX - half)];
+        let decoy = packet.with(log_on("decoy"));
+        if false_first { vec![decoy, first, second] } else { vec![first, second, decoy] }
+    })
+}
+
+fn one_side(side: From) -> Packets {
+    Packets::of(session("alice"), |packet| if packet.from == side { vec![packet.clone()] } else { vec![] })
+}
+
+fn tagged(packet: &Packet, tags: &[u16]) -> Vec<u8> {
+    tags.iter().zip(100..).fold(packet.frame(), |frame, (tag, vlan)| frame.tag(*tag, vlan)).build()
+}
+
+/// The IP packet of a frame in a tunnel between two routers on the Internet.
+fn in_gre(frame: &[u8]) -> Vec<u8> {
+    ip(ENDS, GRE, &gre(0, IPV4, &frame[IP..])).build()
+}
+
+/// The IP fragments of a frame, with so many bytes each, a multiple of eight.
+fn fragments(frame: &[u8], length: usize) -> Vec<Vec<u8>> {
+    let body = &frame[TRANSPORT..];
+    let last = body.len().div_ceil(length) - 1;
+    let fragment = |(number, part): (usize, &[u8])| {
+        let mut fragment = [&frame[..TRANSPORT], part].concat();
+        fragment[IP + 2..IP + 4].copy_from_slice(&((20 + part.len()) as u16).to_be_bytes());
+        let more = if number < last { 0x2000 } else { 0 };
+        let offset = (number * length / 8) as u16 | more;
+        fragment[IP + 6..IP + 8].copy_from_slice(&offset.to_be_bytes());
+        fragment
+    };
+    body.chunks(length).enumerate().map(fragment).collect()
+}
+
+/// The session, and before each of its packets one of many other connections.
+fn crowded() -> Packets {
+    all_frames(|packet| {
+        let other = |port: u16| {
+            let mut frame = Packet { flags: tcp::SYN, ..packet.with(vec![]) }.bytes();
+            let ports = if packet.from == From::Client { TRANSPORT } else { TRANSPORT + 2 };
+            frame[ports..ports + 2].copy_from_slice(&(10_000 + port).to_be_bytes());
+            frame
+        };
+        (0..OTHER_FLOWS).map(other).chain([packet.bytes()]).collect()
+    })
+}
