@@ -9,7 +9,7 @@
 use core::hint::black_box;
 
 use super::{
-    Environment, account,
+    Environment, account, datagram,
     decide::{message_mark, smb_from},
     place::{self, NOWHERE, known_by, of_side},
 };
@@ -17,8 +17,8 @@ use crate::{
     bytes::Bytes,
     counter::Counter,
     evidence::{
-        self, CONTENT, HEADER_FIELDS_LEN, LONGEST_FIRST_PAYLOAD, MAX_DATAGRAM_LEN, MAX_MESSAGE_LEN,
-        MESSAGE_START_LEN, MessageStart, SESSION_REQUEST_LEN, UNDECIDED,
+        self, CONTENT, HEADER_FIELDS_LEN, LONGEST_FIRST_PAYLOAD, MAX_MESSAGE_LEN, MESSAGE_START_LEN,
+        MessageStart, SESSION_REQUEST_LEN, UNDECIDED,
     },
     payload::{Content, MAX_PIECE_LEN, PieceBuffer, PieceHead, PieceKind},
     slot::{
@@ -34,16 +34,12 @@ pub const MAX_PIECES: u32 = 512;
 /// Of these, pieces of messages of which it is not known yet whether they are evidence.
 const MAX_UNDECIDED: u32 = MAX_PIECES / 2;
 
-/// Datagrams that a flow may tell during one generation, and packets of each side after which no further one is looked at.
-const MAX_DATAGRAMS: u32 = 16;
-const MAX_DATAGRAMS_SEEN: u32 = 64;
-
 /// Looks that are taken at a packet: one at each message that begins in it, one at the end of a message that begins before it,
 /// and one more at a message whose header is in two packets.
 pub const MAX_LOOKS: u8 = 8;
 
 /// A start lies in a piece as it does in its message. No message is undecided behind this many bytes, and no start longer.
-const MESSAGE_START_CAPACITY: usize = 256;
+pub(super) const MESSAGE_START_CAPACITY: usize = 256;
 
 /// What is to be done in a look, in [`Content::step`].
 mod step {
@@ -63,7 +59,7 @@ pub(super) fn is_called_for(content: &Content, slot: &Slot, opaque_zero: u32) ->
         return false;
     }
     if slot.line.transport == UDP {
-        return slot.line.packets[(content.side & 1) as usize] <= MAX_DATAGRAMS_SEEN;
+        return datagram::may_be_wanted(slot, content);
     }
     let awaits = of_side(bit::AWAITED | bit::GAP, content.side) & slot.line.kind;
     content.rpc as u32 | awaits as u32 | place::may_begin(content, slot, opaque_zero) != 0
@@ -91,7 +87,7 @@ fn look<E: Environment, B: Bytes + Copy>(
     let kind = if slot.line.transport == TCP {
         segment(env, frame, slot, buffer)
     } else {
-        datagram(frame, slot, buffer)
+        datagram::wanted(frame, slot, buffer)
     };
     buffer.piece.head.piece = kind.map_or(0, |kind| kind as u8);
     if buffer.piece.head.piece != 0 {
@@ -157,55 +153,6 @@ const fn offset(content: &Content) -> usize {
 #[inline(always)]
 fn forgotten<T>(written: &mut T) -> &mut T {
     black_box(written)
-}
-
-/// What a datagram is: the first of each side says who asks for what. One that follows is wanted if it differs from the one that was
-/// handed up last.
-#[inline(always)]
-fn datagram<B: Bytes>(frame: B, slot: &mut Slot, buffer: &mut PieceBuffer) -> Option<PieceKind> {
-    let content = &mut buffer.content;
-    content.then = NOWHERE;
-    buffer.piece.head.wanted = least(content.payload, MAX_DATAGRAM_LEN);
-    buffer.piece.head.sequence = 0;
-    let side = usize::from(content.side & 1);
-    let hash = hash_of_datagram(frame, content, &mut buffer.piece.bytes);
-    let differs = hash != 0 && hash != slot.stream.initial_sequence[side];
-    let is_new = slot.line.packets[side] == 1 || differs && slot.stream.pieces_sent < MAX_DATAGRAMS;
-    if is_new {
-        slot.stream.initial_sequence[side] = hash;
-    }
-    is_new.then_some(PieceKind::Datagram)
-}
-
-/// A hash of the first 80 bytes of a datagram without its identifier, which is another one in each (RFC 1002 4.2.1.1, 4.4.1): both of
-/// its names in the datagram service, and the question in the name service. 0 for one that is shorter than a question.
-#[inline(always)]
-fn hash_of_datagram<B: Bytes>(frame: B, content: &Content, bytes: &mut [u8; MAX_PIECE_LEN]) -> u32 {
-    const IDENTIFIER: usize = 4;
-    const QUESTION: usize = 48;
-    const NAMES: usize = 80;
-    let have = least(content.payload, NAMES as u32);
-    let is_there = frame.copy::<MESSAGE_START_CAPACITY>(content.payload_at as usize, bytes, 0, have);
-    if !is_there || have < QUESTION as u32 {
-        return 0;
-    }
-    // What is behind a shorter one is left over from an earlier packet.
-    let end = if have < NAMES as u32 { QUESTION } else { NAMES };
-    let mut hash = content.payload;
-    let mut at = IDENTIFIER;
-    while at < NAMES {
-        if at < end {
-            hash = mixed(hash ^ u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]));
-        }
-        at += 4;
-    }
-    hash
-}
-
-#[inline(always)]
-const fn mixed(value: u32) -> u32 {
-    let product = (value as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (product ^ product >> 32) as u32
 }
 
 /// What of a segment is wanted, in this look. Where it is in its stream and how many bytes from there on are wanted goes into
@@ -535,6 +482,6 @@ fn fill_head(head: &mut PieceHead, slot: &Slot, side: u8) {
 }
 
 #[inline(always)]
-const fn least(a: u32, b: u32) -> u32 {
+pub(super) const fn least(a: u32, b: u32) -> u32 {
     if a < b { a } else { b }
 }

@@ -5,6 +5,7 @@
 
 mod account;
 mod capture;
+mod datagram;
 mod decide;
 mod enforce;
 mod environment;

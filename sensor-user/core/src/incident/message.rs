@@ -121,14 +121,18 @@ fn execution(incident: &Incident) -> Option<Headline> {
     let shown = ["T1569.002", "T1053.005", "T1112"].into_iter().any(|technique| incident.shows(technique));
     let called = incident.operations_phrase(|interface| EXECUTION.contains(&interface)).filter(|_| shown)?;
     let (client, server) = (incident.client().phrase(), incident.server().phrase());
-    // If several accounts were let in, any of them may have called.
-    let accepted = incident.accepted_users().find_map(Credential::account);
-    let accepted = accepted.filter(|_| accounts_let_in(incident) == 1);
-    let user = accepted.map(|account| format!(" as {}", clean(&account))).unwrap_or_default();
+    let user = as_user(incident);
     Some(Headline::new(
         format!("{client} called {called} on {server}{user}"),
         format!("remote execution{user}: {called}"),
     ))
+}
+
+/// ` as CORP\ann`, if one account was let in: if there were several, it may have been any of them.
+fn as_user(incident: &Incident) -> String {
+    let accepted = incident.accepted_users().find_map(Credential::account);
+    let accepted = accepted.filter(|_| accounts_let_in(incident) == 1);
+    accepted.map(|account| format!(" as {}", clean(&account))).unwrap_or_default()
 }
 
 /// Content that left.
@@ -150,10 +154,10 @@ fn excess_volume(incident: &Incident) -> Option<Headline> {
             )
         }
         (Direction::Inbound, Some(path)) => {
-            let from = located(&path, &internal);
+            let (from, user) = (located(&path, &internal), as_user(incident));
             Headline::with_volume(
-                format!("{external} fetched {amount} from {from}{encrypted} in {took}"),
-                format!("{amount} left, read from {path}{encrypted}"),
+                format!("{external} fetched {amount} from {from}{user}{encrypted} in {took}"),
+                format!("{amount} left, read from {path}{user}{encrypted}"),
             )
         }
         (Direction::Inbound, None) => Headline::with_volume(

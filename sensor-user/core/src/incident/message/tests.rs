@@ -59,8 +59,8 @@ fn names_volume_from_inside_and_disk_shares_before_pipes() {
     read.counted.connections = 1;
     assert_lines(
         &read,
-        r"203.0.112.9 fetched 8.8 KiB from \\10.0.1.2\data in 11 s",
-        r"8.8 KiB left, read from \\10.0.1.2\data",
+        r"203.0.112.9 fetched 8.8 KiB from \\10.0.1.2\data as CORP\bob in 11 s",
+        r"8.8 KiB left, read from \\10.0.1.2\data as CORP\bob",
     );
 }
 

@@ -1,0 +1,176 @@
+//! Entry points: what differs between XDP and TC, and nothing else.
+//!
+//! The parts of the work are global functions (Linux 5.6): the verifier checks each of them once and by itself, whatever
+//! ways lead to it. Their arguments and results are numbers, and each is used: the compiler passes no value for one
+//! that is not, and the verifier refuses that.
+
+mod tc;
+mod xdp;
+
+use sensor_common::{
+    bytes::Bytes,
+    classify::Server,
+    headers::{NoPorts, Ports},
+    path::{
+        Arrival, Environment as _, MAX_LOOKS, Verdict, account, capture, count_unparsed, decide, parse,
+        process_plain,
+    },
+    settings::{PortKind, feature},
+};
+
+use crate::{
+    kernel::Kernel,
+    scratch::{keep_found, keep_unaccounted, kept_ends, kept_found, kept_unaccounted},
+};
+
+/// What a first look at a packet came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Find {
+    /// It may be ours; what was found of it is kept.
+    Found,
+    /// It is none of ours.
+    Done,
+    /// It ends inside its headers.
+    Short,
+}
+
+/// What is to be done with a packet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Then {
+    /// Nothing: it goes on.
+    Pass,
+    /// It goes on, and was watched.
+    Watched,
+    /// It goes on, and its payload may be evidence.
+    Capture,
+    /// It is dropped.
+    Drop,
+    /// It is to be accounted.
+    Account,
+}
+
+pub(super) const FOUND: u32 = Find::Found as u32;
+pub(super) const SHORT: u32 = Find::Short as u32;
+
+/// The end that is the server, and its service, from numbers.
+#[inline(always)]
+pub(super) const fn at_port(server: u32, service: u32) -> (Server, PortKind) {
+    let server = if server == Server::Source as u32 { Server::Source } else { Server::Destination };
+    (server, PortKind(service as u8))
+}
+
+impl Then {
+    #[inline(always)]
+    pub(super) const fn from_number(number: u32) -> Self {
+        match number {
+            1 => Self::Watched,
+            2 => Self::Capture,
+            3 => Self::Drop,
+            4 => Self::Account,
+            _ => Self::Pass,
+        }
+    }
+
+    /// From a number; a packet that is to be accounted is accounted.
+    #[inline(always)]
+    pub(super) fn accounted(number: u32) -> Self {
+        Self::from_number(if number == Self::Account as u32 { smb_account() } else { number })
+    }
+
+    #[inline(always)]
+    pub(super) const fn of(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Dropped => Self::Drop,
+            Verdict::Evident => Self::Capture,
+            Verdict::Kept => Self::Watched,
+            _ => Self::Pass,
+        }
+    }
+}
+
+/// A packet that is plain. Every packet takes the general path where there is no other: the verifier checks a global function
+/// even if nothing calls it.
+#[inline(always)]
+pub(super) fn plain<B: Bytes + Copy>(
+    frame: B,
+    ports: impl FnOnce(B) -> Option<Ports>,
+    service: (Server, PortKind),
+    arrival: Arrival,
+) -> Then {
+    if is_short() {
+        return Then::Pass;
+    }
+    match ports(frame) {
+        Some(ports) => Then::of(process_plain(&mut Kernel, frame, &ports, service, arrival)),
+        None => Then::Pass,
+    }
+}
+
+/// Looks for the ports of a packet. One that may be ours is kept for the second step. What is too short counts as that only
+/// if this is the `last` try.
+#[inline(always)]
+pub(super) fn found<B: Bytes + Copy>(frame: B, arrival: Arrival, last: bool) -> Find {
+    match parse(&Kernel, frame, arrival) {
+        Ok(found) => {
+            keep_found(found);
+            Find::Found
+        }
+        Err(Verdict::Unparsed(NoPorts::Short)) if !last => Find::Short,
+        Err(verdict) => {
+            count_unparsed(&mut Kernel, verdict);
+            Find::Done
+        }
+    }
+}
+
+#[inline(always)]
+pub(super) fn watched<B: Bytes + Copy>(frame: B, arrival: Arrival) -> Then {
+    let Some(found) = kept_found() else { return Then::Pass };
+    match decide(&mut Kernel, frame, found, &arrival) {
+        Ok((packet, _)) => {
+            keep_unaccounted(packet);
+            Then::Account
+        }
+        Err(verdict) => Then::of(verdict),
+    }
+}
+
+/// Accounts the packet that was watched last.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(super) extern "C" fn smb_account() -> u32 {
+    match (kept_unaccounted(), kept_ends()) {
+        (Some(packet), Some(ends)) => Then::of(account(&mut Kernel, packet, ends)) as u32,
+        _ => Then::Pass as u32,
+    }
+}
+
+/// Looks at the messages of a packet, one after the other.
+#[inline(always)]
+pub(super) fn looks(look: impl Fn() -> u32) {
+    for _ in 0..MAX_LOOKS {
+        if look() == 0 {
+            return;
+        }
+    }
+}
+
+/// Looks at one message of a packet; says whether another one is to be looked at.
+#[inline(always)]
+pub(super) fn captured<B: Bytes + Copy>(frame: B) -> u32 {
+    u32::from(capture(&mut Kernel, frame))
+}
+
+/// Whether only those ways of a packet are to be there that cannot be done without ([`feature::SHORT`]).
+#[inline(always)]
+pub(super) fn is_short() -> bool {
+    Kernel.features() & feature::SHORT != 0
+}
+
+/// Whether watched packets are logged.
+#[inline(always)]
+pub(super) fn logs() -> bool {
+    Kernel.features() & feature::LOG != 0
+}

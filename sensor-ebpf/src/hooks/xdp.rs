@@ -1,0 +1,159 @@
+//! XDP: frames coming in.
+
+use aya_ebpf::{
+    bindings::{xdp_action, xdp_md},
+    macros::xdp,
+    programs::XdpContext,
+};
+use aya_log_ebpf::debug;
+use sensor_common::{
+    bytes::Bytes,
+    fast_path::{FastPath, fast_path, plain_ipv4, plain_ipv6},
+    headers::Link,
+    path::{Arrival, Environment as _},
+    slot::Hook,
+};
+
+use super::{FOUND, Then, at_port, captured, found, is_short, logs, looks, plain, watched};
+use crate::{
+    frame::{Context, Linear, Pieces, Reloaded},
+    kernel::Kernel,
+};
+
+/// Frames coming in, before the stack sees them.
+#[xdp]
+pub(crate) fn smb_xdp_in(context: XdpContext) -> u32 {
+    incoming(
+        context.ctx,
+        Context::linear,
+        Steps { plain_v6: smb_plain_v6_in, find: smb_find_in, watch: smb_watch_in, capture: smb_capture_in },
+    )
+}
+
+/// The same where a frame may be scattered over several buffers (MTU above a page; Linux 5.18).
+#[xdp(frags)]
+pub(crate) fn smb_xdp_frags(context: XdpContext) -> u32 {
+    incoming(
+        context.ctx,
+        Pieces::held,
+        Steps {
+            plain_v6: smb_plain_v6_in_scattered,
+            find: smb_find_in_scattered,
+            watch: smb_watch_in_scattered,
+            capture: smb_capture_in_scattered,
+        },
+    )
+}
+
+/// What is done out of line with a frame.
+struct Steps {
+    plain_v6: extern "C" fn(*mut xdp_md, u32, u32) -> u32,
+    find: extern "C" fn(*mut xdp_md) -> u32,
+    watch: extern "C" fn(*mut xdp_md) -> u32,
+    capture: extern "C" fn(*mut xdp_md) -> u32,
+}
+
+/// A packet takes the fast path first; if it is plain IPv4 it is processed in line, for a call would cost as much as all of the parsing.
+/// Any other is found, watched and accounted, in steps of which each has the stack to itself.
+#[inline(always)]
+fn incoming<B: Bytes + Copy>(context: *mut xdp_md, frame: fn(*mut xdp_md) -> B, steps: Steps) -> u32 {
+    let linear: Linear = context.linear();
+    let then = match fast_path(&Kernel, linear, |length| linear.is_shorter(length)) {
+        FastPath::Foreign => return xdp_action::XDP_PASS,
+        FastPath::PlainIpv4(server, service) if !is_short() => {
+            let frame = frame(context);
+            plain(frame, |frame| plain_ipv4(frame, 0), (server, service), arrival_of(context))
+        }
+        FastPath::PlainIpv6(server, service) if !is_short() => {
+            Then::from_number((steps.plain_v6)(context, server as u32, service.0.into()))
+        }
+        _ => match (steps.find)(context) {
+            FOUND => Then::accounted((steps.watch)(context)),
+            _ => Then::Pass,
+        },
+    };
+    if then == Then::Capture {
+        looks(|| (steps.capture)(context));
+    }
+    if logs() {
+        log_frame(context, u32::from(then != Then::Pass));
+    }
+    if then == Then::Drop { xdp_action::XDP_DROP } else { xdp_action::XDP_PASS }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn smb_plain_v6_in(context: *mut xdp_md, server: u32, service: u32) -> u32 {
+    let frame = context.linear();
+    plain(frame, |frame| plain_ipv6(frame, 0), at_port(server, service), arrival_of(context)) as u32
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn smb_plain_v6_in_scattered(context: *mut xdp_md, server: u32, service: u32) -> u32 {
+    let frame = Pieces::held(context);
+    plain(frame, |frame| plain_ipv6(frame, 0), at_port(server, service), arrival_of(context)) as u32
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn smb_find_in(context: *mut xdp_md) -> u32 {
+    found(context.linear(), arrival_of(context), true) as u32
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn smb_watch_in(context: *mut xdp_md) -> u32 {
+    watched(Reloaded(context), arrival_of(context)) as u32
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn smb_find_in_scattered(context: *mut xdp_md) -> u32 {
+    found(Pieces::held(context), arrival_of(context), true) as u32
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn smb_watch_in_scattered(context: *mut xdp_md) -> u32 {
+    watched(Pieces::scattered(context), arrival_of(context)) as u32
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn smb_capture_in(context: *mut xdp_md) -> u32 {
+    captured(Reloaded(context))
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn smb_capture_in_scattered(context: *mut xdp_md) -> u32 {
+    captured(Pieces::scattered(context))
+}
+
+#[inline(always)]
+fn arrival_of(context: *mut xdp_md) -> Arrival {
+    Arrival {
+        hook: Hook::XdpIngress,
+        // SAFETY: the context is valid for the length of the run.
+        ifindex: unsafe { (*context).ingress_ifindex },
+        link: Link::Ethernet,
+        // Of a scattered frame this is the first buffer: enough to tell that it holds a message, and its IP header says
+        // the rest.
+        frame_len: context.linear().len(),
+        vlan: 0,
+    }
+}
+
+/// Attached to nothing: the agent runs it by hand to read the clock that slots are stamped with.
+#[xdp]
+pub(crate) fn smb_clock(_context: XdpContext) -> u32 {
+    Kernel.now()
+}
+
+#[inline(never)]
+fn log_frame(context: *mut xdp_md, kept: u32) {
+    let arrival = arrival_of(context);
+    let context = XdpContext::new(context);
+    debug!(&context, "ifindex {} length {} kept {}", arrival.ifindex, arrival.frame_len, kept);
+}
