@@ -31,7 +31,8 @@ fn exempts_the_addresses_of_a_name_and_keeps_them_while_no_server_answers() {
     let serve = |address: Ipv4Addr| {
         Dnsmasq::start(border.client(), address::CLIENT_V4, NAME, &[address.into()]).unwrap()
     };
-    let start = || Agent::on(border.gateway(), "lan0").config(CONFIG).state_dir(state.path()).start().unwrap();
+    let start =
+        || Agent::on(border.gateway(), "lan0").config(CONFIG).state_dir(state.path()).start().unwrap();
 
     let name_server = serve(address::SERVER_V4);
     let mut agent = start();
@@ -62,6 +63,7 @@ fn exempts_the_addresses_of_a_name_and_keeps_them_while_no_server_answers() {
 
 /// The servers in its incidents.
 fn servers(ended: &Ended) -> Vec<&str> {
-    let all: BTreeSet<&str> = ended.documents.iter().map(|document| text(document, "/destination/ip")).collect();
+    let all: BTreeSet<&str> =
+        ended.documents.iter().map(|document| text(document, "/destination/ip")).collect();
     all.into_iter().collect()
 }

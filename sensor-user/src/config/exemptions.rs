@@ -130,7 +130,8 @@ pub(super) fn resolve(exemptions: &mut [Exemption], lists: &Lists, resolved: &Re
         if names.is_empty() {
             continue;
         }
-        let written = end.written.iter().flat_map(|word| networks(word, lists, "[lists]").unwrap_or_default());
+        let written =
+            end.written.iter().flat_map(|word| networks(word, lists, "[lists]").unwrap_or_default());
         let resolved = names.iter().flat_map(|name| resolved.networks(name).unwrap_or_default());
         *end = End::new(end.written.clone(), &written.chain(resolved).collect());
     }

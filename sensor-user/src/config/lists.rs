@@ -55,7 +55,9 @@ fn list(reader: &mut Reader, mut value: Value<'_>, folder: &Path) -> List {
                     ValueInner::String(name) if is_name(&name) => list.names.push(name.into_owned()),
                     ValueInner::String(text) => match network(&text) {
                         Ok(net) => list.networks.push(net),
-                        Err(wrong) => reader.mistake(span, format!("{wrong}; or write a DNS name with a dot")),
+                        Err(wrong) => {
+                            reader.mistake(span, format!("{wrong}; or write a DNS name with a dot"));
+                        }
                     },
                     _ => reader.mistake(span, "a list holds networks and DNS names, each in quotes"),
                 }

@@ -86,6 +86,8 @@ impl Wanted {
 }
 
 async fn resolve_on_schedule(wanted: &Wanted, servers: &[IpAddr], state_dir: &Path, learnt: &Notify) {
+    // Before that it is not known which names are wanted, and none is to be forgotten.
+    wanted.changed.notified().await;
     let mut resolved = ResolvedNames::read(state_dir).unwrap_or_else(|error| {
         warn!("{error}");
         ResolvedNames::default()
