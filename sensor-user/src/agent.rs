@@ -12,7 +12,7 @@ mod retry;
 mod starting;
 mod timekeeping;
 
-use std::{os::fd::OwnedFd, time::Duration};
+use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya_log::EbpfLogger;
@@ -20,7 +20,7 @@ use sensor_common::{counter::Counter, slot::mark};
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
+    sync::{Notify, mpsc},
     time::{Instant, MissedTickBehavior, interval},
 };
 use tracing::{error, info};
@@ -35,6 +35,7 @@ use crate::{
     control::Control,
     enforcement::Enforcement,
     kernel::{attach::Attached, object::KernelProgram, poll_timer::PollTimer, readiness, ticks::KernelClock},
+    names::resolver::Names,
     pipeline::Pipeline,
     runtime::{Ended, Lease, Supervisor},
     statistics::OutputCounts,
@@ -66,11 +67,17 @@ pub async fn run(load: impl Fn(BadThreatList) -> Result<Config, ConfigError> + S
     let mut supervisor = Supervisor::default();
     let config = load(BadThreatList::Refused)?;
     let (files, read) = files::start(load, &supervisor).context("cannot start a thread that reads files")?;
-    let (mut sensor, control) = Sensor::start(config, files, &supervisor)?;
+    let learnt = Arc::new(Notify::new());
+    let servers = config.dns_servers.clone();
+    let names = Names::start(servers, config.state_dir.clone(), Arc::clone(&learnt), &supervisor)
+        .context("cannot start a thread that resolves names")?;
+    let (mut sensor, control) = Sensor::start(config, (files, names), &supervisor)?;
+    // The state directory is there now.
+    sensor.names.want(sensor.config.names());
     let records = readiness::of_ring(&sensor.kernel.records).context("cannot wait for the record ring")?;
     // Whatever ends the run, the observations so far are reported first.
     let signals = [interrupt, terminate, hangup];
-    let outcome = watch(&mut sensor, &records, control, read, signals, &mut supervisor).await;
+    let outcome = watch(&mut sensor, &records, control, (read, &learnt), signals, &mut supervisor).await;
     match (outcome, sensor.stop()) {
         (Err(error), Err(at_the_end)) => {
             error!("{at_the_end:#}");
@@ -85,7 +92,7 @@ async fn watch(
     sensor: &mut Sensor,
     records: &AsyncFd<OwnedFd>,
     mut control: Control,
-    mut read: mpsc::Receiver<FilesRead>,
+    (mut read, learnt): (mpsc::Receiver<FilesRead>, &Notify),
     [mut interrupt, mut terminate, mut hangup]: [Signal; 3],
     supervisor: &mut Supervisor,
 ) -> Result<()> {
@@ -106,6 +113,8 @@ async fn watch(
                 sensor.pipeline.reopen_output();
                 sensor.read_config(None);
             }
+            // The configuration holds the addresses of names.
+            () = learnt.notified() => sensor.read_config(None),
             files = read.recv() => match files {
                 Some(files) => sensor.take_files(files)?,
                 // Its thread closes this first and then reports why it ended.
@@ -169,6 +178,7 @@ struct Sensor {
     enforcement: Enforcement,
     known: KnownTraffic,
     files: Files,
+    names: Names,
     /// When the marks on ports were last checked.
     ports_looked: Instant,
     config: Config,

@@ -24,6 +24,7 @@ pub mod explain;
 pub mod fingerprint_key;
 #[expect(unsafe_code, reason = "shared memory and descriptors of the kernel program")]
 pub mod kernel;
+pub mod names;
 pub mod output;
 pub mod owner;
 mod parse;

@@ -24,6 +24,7 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
     differ("state_dir", running.state_dir != new.state_dir);
     differ("statistics_interval", running.statistics_interval != new.statistics_interval);
     differ("services", running.services != new.services);
+    differ("dns", running.dns_servers != new.dns_servers);
     differ("kernel", running.kernel != new.kernel);
     differ("detection", running.detection != new.detection);
     differ("process", running.process != new.process);

@@ -146,6 +146,7 @@ impl Sensor {
         }
         self.known.watch = watch;
         self.config = merged;
+        self.names.want(self.config.names());
         Ok(summary)
     }
 

@@ -24,6 +24,7 @@ use crate::{
     kernel::{
         attach::Attached, boot, interface::Interface, object::KernelProgram, privileges, ticks::KernelClock,
     },
+    names::resolver::Names,
     output::StoreOutput,
     owner,
     pipeline::Pipeline,
@@ -44,7 +45,11 @@ impl Sensor {
     ///
     /// # Errors
     /// The missing part, with what to do; nothing stays attached.
-    pub(super) fn start(config: Config, files: Files, supervisor: &Supervisor) -> Result<(Self, Control)> {
+    pub(super) fn start(
+        config: Config,
+        (files, names): (Files, Names),
+        supervisor: &Supervisor,
+    ) -> Result<(Self, Control)> {
         if config.interfaces.is_empty() {
             bail!(
                 "no interface is named: give --iface, or `interfaces` in the configuration; there are: {}",
@@ -180,6 +185,7 @@ impl Sensor {
             enforcement,
             known,
             files,
+            names,
             ports_looked: Instant::now(),
             config,
         };

@@ -1,6 +1,9 @@
 //! `[[exempt]]`: entries of the configuration, and of the file of exemptions that were added by command.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    slice,
+};
 
 use ipnet::IpNet;
 use toml_span::{Span, Value, de_helpers::TableHelper, value::ValueInner};
@@ -14,7 +17,10 @@ use super::{
 };
 use sensor_core::exempt::{Added, End, Exemption, Spoken};
 
-use crate::parse::{expiry, network};
+use crate::{
+    names::{ResolvedNames, is_name},
+    parse::{expiry, network},
+};
 
 /// Reads the entries of a file that has nothing else, each with its author.
 ///
@@ -101,13 +107,47 @@ fn end(reader: &mut Reader, table: &mut TableHelper<'_>, name: &'static str, lis
     Some(End::new(written, &all))
 }
 
-/// The networks of an end: a network, an address, or the networks of a list of `section`.
+/// The DNS names in exemptions and in the lists that they name.
+pub(super) fn names(exemptions: &[Exemption], lists: &Lists) -> BTreeSet<String> {
+    let ends = exemptions.iter().flat_map(|one| [&one.source, &one.destination]).flatten();
+    ends.flat_map(|end| &end.written).flat_map(|word| names_of(word, lists)).cloned().collect()
+}
+
+/// The DNS names that a word of an end stands for.
+fn names_of<'a>(word: &'a String, lists: &'a Lists) -> &'a [String] {
+    match lists.get(word) {
+        Some(list) => &list.names,
+        None if is_name(word) => slice::from_ref(word),
+        None => &[],
+    }
+}
+
+/// Gives the exemptions the addresses of the names in them.
+pub(super) fn resolve(exemptions: &mut [Exemption], lists: &Lists, resolved: &ResolvedNames) {
+    let ends = exemptions.iter_mut().flat_map(|one| [&mut one.source, &mut one.destination]).flatten();
+    for end in ends {
+        let names: Vec<_> = end.written.iter().flat_map(|word| names_of(word, lists)).collect();
+        if names.is_empty() {
+            continue;
+        }
+        let written =
+            end.written.iter().flat_map(|word| networks(word, lists, "[lists]").unwrap_or_default());
+        let resolved = names.iter().flat_map(|name| resolved.networks(name).unwrap_or_default());
+        *end = End::new(end.written.clone(), &written.chain(resolved).collect());
+    }
+}
+
+/// The networks of an end: a network, an address, or the networks of a list of `section`. A DNS name has none of its own.
 ///
 /// # Errors
 /// What is wrong with it, and which lists there are.
 pub(crate) fn networks(word: &str, lists: &Lists, section: &str) -> Result<Vec<IpNet>, String> {
     if let Some(list) = lists.get(word) {
-        return Ok(list.clone());
+        return Ok(list.networks.clone());
+    }
+    if is_name(word) {
+        // Its addresses are added once they are known.
+        return Ok(vec![]);
     }
     network(word).map(|net| vec![net]).map_err(|wrong| {
         if word.parse::<IpNet>().is_ok() {
@@ -115,7 +155,7 @@ pub(crate) fn networks(word: &str, lists: &Lists, section: &str) -> Result<Vec<I
         }
         let known: Vec<_> = lists.keys().map(String::as_str).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        format!("{wrong}; or name a list of {section} (there: {known})")
+        format!("{wrong}; or write a DNS name with a dot, or a list of {section} (there: {known})")
     })
 }
 
@@ -177,6 +217,41 @@ mod tests {
 
     fn wrong(text: &str) -> String {
         parse(text).unwrap_err().remove(0).message
+    }
+
+    #[test]
+    fn name_covers_nothing_until_it_is_resolved() {
+        let text = "[lists]\n\"sites.x\" = [\"192.0.2.0/24\"]\n[[exempt]]\nid = \"a\"\nsource = \"10.0.0.0/8\"\n\
+                    destination = [\"files.example\", \"8.8.4.4\", \"sites.x\"]\nreason = \"backup\"\n";
+        let mut config = file::parse(text, Path::new("."), BadThreatList::Refused).unwrap();
+        assert_eq!(
+            config.names(),
+            BTreeSet::from(["files.example".to_owned()]),
+            "a list of that name comes first"
+        );
+        let destination = |config: &crate::config::Config| config.exemptions[0].destination.clone().unwrap();
+        assert_eq!(destination(&config).networks().len(), 2);
+        let mut resolved = ResolvedNames::default();
+        let address = "9.9.9.9".parse().unwrap();
+        resolved.learn(
+            "files.example",
+            &[address],
+            std::time::Duration::ZERO,
+            sensor_core::time::Timestamp::default(),
+        );
+        let lists = config.lists.clone();
+        resolve(&mut config.exemptions, &lists, &resolved);
+        let end = destination(&config);
+        assert!(end.networks().len() == 3 && end.to_string() == "files.example, 8.8.4.4, sites.x", "{end:?}");
+        let alone =
+            parse("[[exempt]]\nsource = \"10.0.0.1\"\ndestination = \"files.example\"\nreason = \"x\"\n")
+                .unwrap();
+        assert!(!alone[0].covers_everything() && !alone[0].can_never_match());
+        assert!(
+            alone[0].prefixes(0).iter().all(|(net, _)| net.to_string() == "10.0.0.1/32"),
+            "{:?}",
+            alone[0].prefixes(0)
+        );
     }
 
     #[test]

@@ -115,6 +115,11 @@ fn settings(reader: &mut Reader, table: &mut TableHelper<'_>, config: &mut Confi
         reader.value(table, "tunnels", &mut kernel.tunnels, Ok);
         reader.value(table, "debug", &mut kernel.debug, Ok);
     });
+    reader.section(table, "dns", |reader, table| {
+        reader.list(table, "servers", &mut config.dns_servers, |server: String| {
+            server.parse().map_err(|_| format!("{server:?} is not the address of a name server"))
+        });
+    });
     reader.section(table, "detection", |reader, table| {
         let detection = &mut config.detection;
         reader.section(table, "window_days", |reader, table| {

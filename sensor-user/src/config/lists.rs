@@ -1,4 +1,4 @@
-//! Named lists of networks, `[lists]`: inline, or the name of a file.
+//! Named lists of networks and DNS names, `[lists]`: inline, or the name of a file of networks.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -7,12 +7,22 @@ use toml_span::{Span, Value, de_helpers::TableHelper, value::ValueInner};
 
 use super::reader::Reader;
 use crate::{
+    names::is_name,
     parse::network,
     threat::{self, Format},
 };
 
-/// Named lists of networks.
-pub type Lists = BTreeMap<String, Vec<IpNet>>;
+/// Named lists.
+pub type Lists = BTreeMap<String, List>;
+
+/// What a list holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct List {
+    /// Networks.
+    pub networks: Vec<IpNet>,
+    /// DNS names.
+    pub names: Vec<String>,
+}
 
 /// Reads the section, if there is one.
 pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Path) -> Lists {
@@ -33,28 +43,33 @@ pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Pa
     lists
 }
 
-fn list(reader: &mut Reader, mut value: Value<'_>, folder: &Path) -> Vec<IpNet> {
+fn list(reader: &mut Reader, mut value: Value<'_>, folder: &Path) -> List {
     let span = value.span;
+    let mut list = List::default();
     match value.take() {
-        ValueInner::String(file) => from_file(reader, span, &folder.join(&*file)),
-        ValueInner::Array(items) => items
-            .into_iter()
-            .filter_map(|mut item| {
+        ValueInner::String(file) => list.networks = from_file(reader, span, &folder.join(&*file)),
+        ValueInner::Array(items) => {
+            for mut item in items {
                 let span = item.span;
-                let ValueInner::String(text) = item.take() else {
-                    reader.mistake(span, "a list holds networks, each in quotes");
-                    return None;
-                };
-                network(&text).map_err(|wrong| reader.mistake(span, wrong)).ok()
-            })
-            .collect(),
+                match item.take() {
+                    ValueInner::String(name) if is_name(&name) => list.names.push(name.into_owned()),
+                    ValueInner::String(text) => match network(&text) {
+                        Ok(net) => list.networks.push(net),
+                        Err(wrong) => {
+                            reader.mistake(span, format!("{wrong}; or write a DNS name with a dot"));
+                        }
+                    },
+                    _ => reader.mistake(span, "a list holds networks and DNS names, each in quotes"),
+                }
+            }
+        }
         other => {
             let wrong =
                 format!("a list is [ … ] of networks or the name of a file, not {}", other.type_str());
             reader.mistake(span, wrong);
-            vec![]
         }
     }
+    list
 }
 
 fn from_file(reader: &mut Reader, span: Span, path: &Path) -> Vec<IpNet> {
@@ -82,11 +97,20 @@ mod tests {
         std::fs::write(folder.path().join("ours.txt"), "# ours\n198.51.100.0/24\n2001:db8::/32\n").unwrap();
         let text = "[lists]\nsites = [\"192.0.2.0/24\", \"192.0.2.7\"]\nours = \"ours.txt\"\n";
         let lists = parse(text, folder.path()).unwrap().lists;
-        assert_eq!((lists["sites"].len(), lists["ours"].len()), (2, 2));
+        assert_eq!((lists["sites"].networks.len(), lists["ours"].networks.len()), (2, 2));
         std::fs::write(folder.path().join("ours.txt"), "198.51.100.0/24\nnonsense\n").unwrap();
         let problem = parse(text, folder.path()).unwrap_err().remove(0);
         assert_eq!(problem.line, 3);
         assert!(problem.message.contains("ours.txt, line 2: \"nonsense\""), "{problem}");
+    }
+
+    #[test]
+    fn reads_dns_names_in_an_inline_list() {
+        let text = "[lists]\ncloud = [\"account.file.example\", \"192.0.2.7\"]\n";
+        let list = parse(text, Path::new(".")).unwrap().lists.remove("cloud").unwrap();
+        assert_eq!((list.names, list.networks.len()), (vec!["account.file.example".to_owned()], 1));
+        let problem = parse("[lists]\ncloud = [\"account\"]\n", Path::new(".")).unwrap_err().remove(0);
+        assert!(problem.line == 2 && problem.message.contains("DNS name with a dot"), "{problem}");
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod threats;
 mod value;
 
 use std::{
+    collections::BTreeSet,
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -46,6 +48,7 @@ pub use self::{
 };
 use crate::{
     kernel::attach::{IngressChoice, TcChoice},
+    names::ResolvedNames,
     storage::Bounds,
     threat::{ThreatList, ThreatLists},
 };
@@ -87,6 +90,8 @@ pub struct Config {
     pub unread_threat_lists: Vec<Problem>,
     /// Watched ports.
     pub services: ServicePorts,
+    /// Name servers for the DNS names in exemptions; those of the machine if there are none.
+    pub dns_servers: Vec<IpAddr>,
     /// Kernel program.
     pub kernel: KernelOptions,
     /// Detections.
@@ -161,6 +166,7 @@ impl Default for Config {
             threats: Arc::default(),
             unread_threat_lists: vec![],
             services: ServicePorts::default(),
+            dns_servers: vec![],
             kernel: KernelOptions::default(),
             detection: DetectionOptions::default(),
             process: ProcessOptions::default(),
@@ -201,7 +207,22 @@ impl Config {
             None => Self::default(),
         };
         config.apply(overrides);
+        config.resolve_names();
         Ok(config)
+    }
+
+    /// The DNS names in exemptions and in the lists that they name.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<String> {
+        exemptions::names(&self.exemptions, &self.lists)
+    }
+
+    /// Adds the addresses of names that the agent has resolved. Whoever resolves them reports a file that cannot be read.
+    pub(crate) fn resolve_names(&mut self) {
+        if !self.names().is_empty() {
+            let resolved = ResolvedNames::read(&self.state_dir).unwrap_or_default();
+            exemptions::resolve(&mut self.exemptions, &self.lists, &resolved);
+        }
     }
 
     /// The watched ports: the configured ones, or those of the profile if it has its own.

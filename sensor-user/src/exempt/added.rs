@@ -49,6 +49,7 @@ pub fn text(state_dir: &Path) -> Result<String, ConfigError> {
 /// [`ConfigError`] with every mistake of their file.
 pub fn with_added(mut config: Config) -> Result<Config, ConfigError> {
     config.exemptions.extend(read(&config.state_dir, &config.lists)?);
+    config.resolve_names();
     Ok(config)
 }
 

@@ -15,6 +15,7 @@
 
 mod cgroup;
 mod deadline;
+mod dnsmasq;
 mod hydra;
 mod namespace;
 mod nmap;
@@ -36,6 +37,7 @@ mod veth;
 
 pub use cgroup::Cgroup;
 pub use deadline::poll;
+pub use dnsmasq::Dnsmasq;
 pub use hydra::Hydra;
 pub use namespace::Namespace;
 pub use nix::sys::signal::Signal;

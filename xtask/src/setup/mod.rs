@@ -76,7 +76,7 @@ pub(crate) fn prepare(steps: &Steps, purpose: Purpose) -> anyhow::Result<()> {
         if !python::is_made() {
             python_peers::install(steps);
         }
-        programs::install_attackers(steps);
+        programs::install_optional_programs(steps);
     }
     steps.run("Check tools and packages", |_| {
         if let Err(missing) = Toolchain::find() {
@@ -102,7 +102,7 @@ fn check() -> ExitCode {
             None => println!("missing  {}: {}", program.name, program.purpose),
         }
     }
-    for program in programs::ATTACKERS {
+    for program in programs::OPTIONAL {
         match program.find() {
             Some(path) => println!("found    {}: {}", program.name, path.display()),
             None => println!("optional {}: {}", program.name, program.purpose),

@@ -52,8 +52,9 @@ pub(super) const NEEDED: &[Program] = &[
     },
 ];
 
-/// Programs that attack in the tests of incidents. Those tests are skipped without them, and the demo does not need them.
-pub(super) const ATTACKERS: &[Program] = &[
+/// Programs that only some tests need, which are skipped without them: attackers, another client, a name server. The demo does not
+/// need them.
+pub(super) const OPTIONAL: &[Program] = &[
     Program {
         name: "nmap",
         purpose: "scanner in the tests of incidents, run in namespaces only",
@@ -68,6 +69,11 @@ pub(super) const ATTACKERS: &[Program] = &[
         name: "rclone",
         purpose: "another SMB client of those tests",
         packages: ["rclone", "rclone", "rclone", "rclone"],
+    },
+    Program {
+        name: "dnsmasq",
+        purpose: "name server in the tests of exemptions by name, run in namespaces only",
+        packages: ["dnsmasq-base", "dnsmasq", "dnsmasq", "dnsmasq"],
     },
 ];
 
@@ -98,9 +104,9 @@ pub(super) fn missing() -> Vec<&'static Program> {
     NEEDED.iter().filter(|program| program.find().is_none()).collect()
 }
 
-/// Installs missing attackers, or prints why that failed; no setup fails because of it.
-pub(super) fn install_attackers(steps: &Steps) {
-    let missing: Vec<&Program> = ATTACKERS.iter().filter(|program| program.find().is_none()).collect();
+/// Installs those that are missing, or prints why that failed; no setup fails because of it.
+pub(super) fn install_optional_programs(steps: &Steps) {
+    let missing: Vec<&Program> = OPTIONAL.iter().filter(|program| program.find().is_none()).collect();
     if missing.is_empty() {
         return;
     }
@@ -141,7 +147,7 @@ mod tests {
     #[test]
     fn every_program_has_a_package_on_each_known_system() {
         for system in [System::Debian, System::Fedora, System::Arch, System::Suse] {
-            let mut programs = NEEDED.iter().chain(ATTACKERS);
+            let mut programs = NEEDED.iter().chain(OPTIONAL);
             assert!(programs.all(|program| program.package(system).is_some()), "{system:?}");
         }
     }

@@ -36,7 +36,10 @@ impl Exemption {
     #[must_use]
     pub fn can_never_match(&self) -> bool {
         let (Some(source), Some(destination)) = (&self.source, &self.destination) else { return false };
-        let all = |end: &End, v4: bool| end.networks().iter().all(|net| matches!(net, IpNet::V4(_)) == v4);
+        // An end without addresses is a name that is not resolved yet.
+        let all = |end: &End, v4: bool| {
+            !end.networks().is_empty() && end.networks().iter().all(|net| matches!(net, IpNet::V4(_)) == v4)
+        };
         [true, false].into_iter().any(|v4| all(source, v4) && all(destination, !v4))
     }
 

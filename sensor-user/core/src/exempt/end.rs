@@ -9,7 +9,7 @@ use crate::networks::inner;
 /// Addresses on one end of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct End {
-    /// As written: networks, and names of lists.
+    /// As written: networks, DNS names, and names of lists.
     pub written: Vec<String>,
     /// The resulting networks, in order and none inside another.
     networks: Vec<IpNet>,
