@@ -108,14 +108,19 @@ mod tests {
     #[tokio::test]
     async fn requests_are_answered_in_their_order_and_refused_when_too_many_wait() {
         let (unblock, blocked) = sync_channel::<()>(0);
+        let (begun, begins) = sync_channel(MAX_WAITING + 1);
         let load = move |_| {
+            let _ = begun.send(());
             let _ = blocked.recv();
             Ok(Config::default())
         };
         let supervisor = Supervisor::default();
         let (files, mut read) = start(load, &supervisor).unwrap();
-        let taken = (0..100).take_while(|_| files.read_config(None).is_ok()).count();
-        assert!((MAX_WAITING..=MAX_WAITING + 1).contains(&taken), "{taken}");
+        // The thread has taken one, and no further one leaves the queue.
+        assert!(files.read_config(None).is_ok());
+        begins.recv().unwrap();
+        let taken = 1 + (0..100).take_while(|_| files.read_config(None).is_ok()).count();
+        assert_eq!(taken, MAX_WAITING + 1);
         assert!(!files.read_lists(&[], &Watch::default(), true));
         drop(unblock);
         for _ in 0..taken {
