@@ -155,6 +155,13 @@ impl PartialHeader {
         }
     }
 
+    /// Whether it is the header of a response.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_reply(&self) -> bool {
+        self.flags & if self.identifier == SMB1 { SMB1_REPLY } else { SMB2_REPLY } != 0
+    }
+
     #[inline(always)]
     const fn look_for(&mut self, start: &MessageStart<'_>, fields: &Fields) {
         let mut at = 0;
@@ -199,7 +206,7 @@ impl PartialHeader {
             next => at_most(at_most(next, MAX_MESSAGE_LEN - 4) + 4, whole),
         };
         let [command, high] = self.command;
-        let reply = self.flags & SMB2_REPLY != 0;
+        let reply = self.is_reply();
         match (high, command, reply) {
             (0, 0..=4, _) => length,
             (0, 8, true) => content_if(self.status == 0, of_pipe(start, 84, length)),
@@ -219,7 +226,7 @@ impl PartialHeader {
     /// TRANSACTION2 and NT_TRANSACT name the offset of their data (2.2.4.46, 2.2.4.62); none of it is file content.
     #[inline(always)]
     const fn of_smb1(&self, start: &MessageStart<'_>, whole: u32) -> u32 {
-        let reply = self.flags & SMB1_REPLY != 0;
+        let reply = self.is_reply();
         let succeeded = reply && self.status == 0;
         match self.command[0] {
             0x70..=0x75 => whole,

@@ -63,6 +63,9 @@ pub struct Packet {
 /// Counts at which a flow is settled, long before 32 bits overflow: one packet adds at most about 2^17.
 const SETTLE_AT: u32 = 1 << 31;
 
+/// Bytes behind the highest one of a stream that may be sent again: more than a window that is in use (RFC 7323 2.3).
+const FARTHEST_BEHIND: i32 = 1 << 26;
+
 /// How a packet relates to the slot that it falls on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tenancy {
@@ -267,7 +270,11 @@ impl Slot {
         let side = side & 1;
         let known = self.line.next_sequence[side];
         let ahead = next.wrapping_sub(known) as i32;
-        if restarts || known == 0 {
+        // Bytes before a SYN were not sent again, nor bytes so far behind: the number that was known was forged. A keep-alive may
+        // carry one byte before it (RFC 9293 3.8.4).
+        let only_synchronised =
+            payload > 1 && ahead <= 0 && known == self.stream.initial_sequence[side].wrapping_add(1);
+        if restarts || known == 0 || only_synchronised || ahead < -FARTHEST_BEHIND {
             self.line.next_sequence[side] = next;
             self.details.set_gap(side, 0);
             return payload;

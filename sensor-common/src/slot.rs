@@ -211,7 +211,8 @@ pub struct FlowDetails {
     pub cpu: u16,
     /// Bytes of TCP payload from each side that it had sent before. Late bytes that fill a gap are not among them.
     pub retransmitted: [u32; 2],
-    /// The [`Side`]s that sent file content, one bit each: [`content_bit`]; and [`PAST_SET_UP`].
+    /// The [`Side`]s that sent file content, one bit each: [`content_bit`]; and [`PAST_SET_UP`], [`CLIENT_IS_LOCAL`] and
+    /// [`CLIENT_IS_REMOTE`].
     pub content: u8,
     /// Messages that could not be followed, see [`unfollowed`].
     pub unfollowed: u8,
@@ -241,9 +242,19 @@ pub const fn content_bit(side: u8) -> u8 {
     1 << (side & 1)
 }
 
+/// The bits of both sides.
+pub const CONTENT_OF_ANY: u8 = content_bit(0) | content_bit(1);
+
 /// The bit of [`FlowDetails::content`] that says that a message passed other than NEGOTIATE and SESSION_SETUP: file content may
 /// follow from now on.
 pub const PAST_SET_UP: u8 = 1 << 2;
+
+/// The bit of [`FlowDetails::content`] for a flow in which the internal side sent a request, or the external one a response (the flag in
+/// the header of SMB messages, MS-SMB2 2.2.1.2 and MS-CIFS 2.2.3.1).
+pub const CLIENT_IS_LOCAL: u8 = 1 << 3;
+
+/// The same for a request of the external side, or a response of the internal one.
+pub const CLIENT_IS_REMOTE: u8 = 1 << 4;
 
 /// The rest of IPv6 addresses. For an IPv4 flow it is zero or left over from an earlier tenant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]

@@ -122,6 +122,21 @@ fn reset_and_empty_segment_do_not_advance_the_stream_but_a_syn_starts_it() {
 }
 
 #[test]
+fn bytes_before_a_forged_syn_are_counted() {
+    for forged in [0x7000_0000, 30_000_000, 5_000] {
+        let mut slot = opened();
+        let mut add = |flags, sequence, payload| {
+            let _ = slot.add(&Packet { sequence, ..packet(Side::Remote, flags, payload) }, 101);
+            (slot.line.payload[1], slot.details.retransmitted[1])
+        };
+        assert_eq!(add(tcp::SYN | tcp::ACK, forged, 0), (0, 0));
+        assert_eq!(add(tcp::ACK, 1_000, 100), (100, 0), "{forged}");
+        assert_eq!(add(tcp::ACK, 1_100, 100), (200, 0), "{forged}");
+        assert_eq!(add(tcp::ACK, 1_100, 100), (200, 100), "{forged}: sent again");
+    }
+}
+
+#[test]
 fn datagrams_never_count_as_retransmitted() {
     let key = SlotKey { transport: UDP, ..KEY };
     let mut slot = Slot::default();

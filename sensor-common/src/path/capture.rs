@@ -22,8 +22,8 @@ use crate::{
     },
     payload::{Content, MAX_PIECE_LEN, PieceBuffer, PieceHead, PieceKind},
     slot::{
-        PAST_SET_UP, PartialHeader, RECORD_VERSION, RecordKind, SeqRange, Slot, TCP, UDP, bit, content_bit,
-        unfollowed,
+        CLIENT_IS_LOCAL, CONTENT_OF_ANY, PAST_SET_UP, PartialHeader, RECORD_VERSION, RecordKind, SeqRange,
+        Slot, TCP, UDP, bit, content_bit, unfollowed,
     },
     smb::{self, Framed, SMB1, SMB2},
 };
@@ -36,7 +36,7 @@ const MAX_UNDECIDED: u32 = MAX_PIECES / 2;
 
 /// Looks that are taken at a packet: one at each message that begins in it, one at the end of a message that begins before it,
 /// and one more at a message whose header is in two packets.
-pub const MAX_LOOKS: u8 = 8;
+pub const MAX_LOOKS: u8 = 32;
 
 /// A start lies in a piece as it does in its message. No message is undecided behind this many bytes, and no start longer.
 pub(super) const MESSAGE_START_CAPACITY: usize = 256;
@@ -116,7 +116,7 @@ fn look<E: Environment, B: Bytes + Copy>(
 /// What a look may add to the evidence of a flow.
 #[inline(always)]
 const fn evidence_of(slot: &Slot) -> u32 {
-    slot.line.marks as u32 | ((slot.details.content & !PAST_SET_UP) as u32) << 16
+    slot.line.marks as u32 | ((slot.details.content & CONTENT_OF_ANY) as u32) << 16
 }
 
 #[inline(always)]
@@ -353,6 +353,8 @@ fn message<E: Environment>(
             if identifier != SMB1 && identifier != SMB2 {
             } else if start.into + start.have >= HEADER_FIELDS_LEN {
                 partial = PartialHeader::whole(identifier, start);
+                let client = if partial.is_reply() { side ^ 1 } else { side };
+                slot.details.content |= CLIENT_IS_LOCAL << (client & 1);
                 wanted = partial.wanted(start, least(length, MAX_MESSAGE_LEN));
             } else if length >= HEADER_FIELDS_LEN {
                 partial.identifier = identifier;
@@ -386,7 +388,9 @@ fn message<E: Environment>(
     let is_split = start.into != 0 && wanted != 0;
     // A message that is whole leaves alone what is still awaited of the one before it.
     let leaves = complete && !is_split && (content.at != 0 || content.place == known_by::IN_GAP);
-    if !leaves || slot.line.kind & of_side(bit::AWAITED, side) == 0 {
+    // Nor does one of which nothing is wanted take the place of the one before it, of which another reading may come.
+    let stays = leaves && (wanted == 0 || slot.line.kind & of_side(bit::AWAITED, side) != 0);
+    if !stays {
         let range = SeqRange { from: begins, until: begins.wrapping_add(wanted) };
         open(slot, content, range, complete && !is_split);
     }

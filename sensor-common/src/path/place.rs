@@ -97,7 +97,12 @@ pub(super) fn locate<E: Environment>(env: &mut E, slot: &mut Slot, content: &mut
     {
         leave_gap(slot, content.side);
     }
-    if ahead < content.payload {
+    // The message that was looked at last, which may say another length this time.
+    let again = ahead != 0 && content.opening != 0 && content.sequence == slot.stream.wanted[side].from;
+    if again {
+        content.at = 0;
+        content.place = known_by::AGAIN;
+    } else if ahead < content.payload {
         content.at = ahead;
     } else if ahead > FARTHEST {
         behind_gap(env, slot, content, ahead.wrapping_neg());
@@ -176,10 +181,13 @@ pub(super) const fn advance(slot: &mut Slot, content: &mut Content, end: u32) ->
         known_by::AGAIN => {
             // The same message with a shorter length: the receiver takes either of both.
             let next = place.next.wrapping_sub(place.header_len as u32);
+            content.place = known_by::NEXT;
+            if end == next && place.header_len == 0 {
+                return end.wrapping_sub(content.sequence);
+            }
             if end.wrapping_sub(next) <= FARTHEST {
                 return NOWHERE;
             }
-            content.place = known_by::NEXT;
             place.next = end;
             place.header_len = 0;
         }

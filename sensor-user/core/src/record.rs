@@ -9,8 +9,8 @@ use sensor_common::{
     headers::VLAN_PRESENT,
     payload::{PIECE_HEAD_LEN, PieceHead, PieceKind},
     slot::{
-        RECORD_REPLACED_LEN, RECORD_V4_LEN, RECORD_V6_LEN, RECORD_VERSION, RecordKind, RecordV4, RecordV6,
-        Side, Slot, TCP, UDP, content_bit, unfollowed,
+        CLIENT_IS_LOCAL, CLIENT_IS_REMOTE, RECORD_REPLACED_LEN, RECORD_V4_LEN, RECORD_V6_LEN, RECORD_VERSION,
+        RecordKind, RecordV4, RecordV6, Side, Slot, TCP, UDP, content_bit, unfollowed,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,8 @@ pub struct Observation {
     /// says nothing about encrypted messages. The rest of a DCE-RPC response that takes several READs looks like content; the
     /// TREE_CONNECT shows whether the tree is a pipe's.
     pub content: Content,
+    /// The client, as the headers of SMB messages show it.
+    pub client: Option<Side>,
     /// Messages of it that could not be followed.
     pub unfollowed: Unfollowed,
     /// Counts since the flow took its slot or was last settled.
@@ -310,6 +312,7 @@ pub fn observation(slot: &Slot) -> Result<Observation, DecodeError> {
             retransmitted: details.retransmitted.map(u64::from),
         },
         content: content_of(details.content),
+        client: client_of(details.content),
         unfollowed: Unfollowed {
             gap: details.unfollowed
                 & (unfollowed::GAP_OF_LOCAL | unfollowed::GAP_OF_REMOTE | unfollowed::GAP_LEFT)
@@ -327,6 +330,15 @@ const fn content_of(bits: u8) -> Content {
     Content {
         left: bits & content_bit(Side::Local as u8) != 0,
         came: bits & content_bit(Side::Remote as u8) != 0,
+    }
+}
+
+/// The client, unless messages contradict each other.
+const fn client_of(bits: u8) -> Option<Side> {
+    match bits & (CLIENT_IS_LOCAL | CLIENT_IS_REMOTE) {
+        CLIENT_IS_LOCAL => Some(Side::Local),
+        CLIENT_IS_REMOTE => Some(Side::Remote),
+        _ => None,
     }
 }
 

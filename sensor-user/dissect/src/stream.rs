@@ -250,6 +250,16 @@ impl Stream {
         // A keep-alive may carry one byte of garbage (RFC 9293 3.8.4).
         let differs = repeated.len() > 1 && before.is_some_and(|before| before != repeated);
         self.conflicts += u64::from(differs);
+        if differs && offset == 0 && piece.bytes.len() >= self.head.len() {
+            // Another reading of the message from its first byte on: what was there of the first one is given as it is.
+            if let Framed::Whole(length) = self.framed() {
+                let bytes = std::mem::take(&mut self.head);
+                let missing = length.saturating_sub(bytes.len());
+                self.give_reading(Joined { bytes, missing }, given);
+            }
+            self.head.clear();
+            return self.hold(piece, given);
+        }
         let Some(fresh) = piece.bytes.get(known..) else { return };
         let passed = self.passing.min(fresh.len());
         self.passing -= passed;

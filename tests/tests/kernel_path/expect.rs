@@ -64,6 +64,7 @@ pub(crate) fn kept(sender: Side, local: &str, remote: &str, bytes: u64) -> Flow 
         marks: mark::OPENED_BY_SYN,
         tcp_flags: [0; 2],
         content: Content::default(),
+        client: None,
         unfollowed: Unfollowed::default(),
         counts: Counts::default(),
         first: 0,

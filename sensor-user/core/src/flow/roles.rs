@@ -63,7 +63,7 @@ impl Flow {
 
     /// The client, as messages show it.
     fn client_by_messages(&self) -> Option<Side> {
-        self.client_by_requests.or_else(|| self.client_by_marks()).or_else(|| self.client_by_content())
+        self.client_by_requests.or_else(|| self.client_by_marks()).or(self.client_by_headers)
     }
 
     /// By SMB headers that the kernel saw on a port that is not watched. Two CPUs that see a direction each within one tick do not
@@ -74,12 +74,6 @@ impl Flow {
             mark::SERVER_IS_REMOTE => Some(Side::Local),
             _ => None,
         }
-    }
-
-    /// By commands with content: the sender of a WRITE request is the client, that of a READ response the server. Observations
-    /// give the direction of the content, but not the command.
-    const fn client_by_content(&self) -> Option<Side> {
-        None
     }
 
     fn udp_roles(&self, services: &ServicePorts) -> (Side, bool) {

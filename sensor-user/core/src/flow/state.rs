@@ -63,6 +63,9 @@ pub struct Flow {
     /// The side that sent the first request, as its messages show.
     #[serde(skip)]
     pub(super) client_by_requests: Option<Side>,
+    /// The client, as the kernel saw it in the headers of messages, also of those that are not handed up.
+    #[serde(skip)]
+    pub(super) client_by_headers: Option<Side>,
     /// The kind of each side's datagrams.
     pub(super) datagram_content: [DatagramContent; 2],
     /// Sides whose datagrams are responses.
@@ -112,6 +115,7 @@ impl Flow {
             roles_restored: false,
             fact_counters: None,
             client_by_requests: None,
+            client_by_headers: None,
             datagram_content: [DatagramContent::Unread; 2],
             responded: [false; 2],
             messages_read: [false; 2],
@@ -251,6 +255,7 @@ impl Flow {
         self.last = self.last.max(times.1);
         self.vlan = self.vlan.or(seen.vlan);
         self.content.add(seen.content);
+        self.client_by_headers = self.client_by_headers.or(seen.client);
         let interface = self.interface(seen.id.ifindex);
         interface.count(kind, seen);
         // Where packets are spread over CPUs each has gaps, and where they are out of order there is one for a moment.

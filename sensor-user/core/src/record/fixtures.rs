@@ -21,6 +21,7 @@ pub(crate) fn observed(remote: &str) -> Observation {
         marks: 0,
         tcp_flags: [0; 2],
         content: Content::default(),
+        client: None,
         unfollowed: Unfollowed::default(),
         counts: Counts::default(),
         first: 0,

@@ -219,3 +219,15 @@ fn reading_of_another_length_is_given_whole_or_not_at_all() {
         assert_eq!(whole(&stream.piece(start(1000, &message(20, 3)))), [(24, 0)], "{length}");
     }
 }
+
+#[test]
+fn message_that_begins_again_with_other_bytes_before_it_was_whole_has_two_readings() {
+    let (first, second) = (message(100, 1), message(100, 2));
+    let mut stream = Stream::new(Framing::NetBios);
+    assert!(stream.piece(start(1, &first[..98])).is_empty());
+    let given = stream.piece(start(1, &second));
+    assert_eq!(whole(&given), [(98, 6), (104, 0)]);
+    assert_eq!((given[0].bytes.as_slice(), given[1].bytes.as_slice()), (&first[..98], second.as_slice()));
+    assert_eq!(stream.conflicts(), 1);
+    assert_eq!(whole(&stream.piece(start(105, &first))), [(104, 0)], "the stream goes on");
+}

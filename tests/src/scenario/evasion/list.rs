@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use sensor_common::slot::tcp;
 
+use super::super::smb2::KEEP_ALIVE;
 use super::{
     Evasion, Outcome,
     Outcome::{Contradicted, Counted, Detected, Incomplete, Unseen},
-    packets::{From, Holds, Packet, Packets, log_on, session},
+    packets::{From, Holds, Packet, Packets, log_on, session, session_behind},
 };
 use crate::encapsulation::{ENDS, GRE, IPV4, gre, ip};
 use crate::frame::{QINQ, VLAN};
@@ -99,6 +100,23 @@ fn contradicting() -> Vec<Evasion> {
             (Contradicted, "checksums are not computed, because those of local frames are never right"),
         ),
         evasion(
+            "shorter decoy",
+            "a log-on of decoy that ends two bytes before its end, and the real one",
+            || {
+                log_on_as(|packet| {
+                    let decoy = packet.with(log_on("decoy"));
+                    vec![decoy.part(0, decoy.payload.len() - 2), packet.clone()]
+                })
+            },
+            (Contradicted, "both readings are kept"),
+        ),
+        evasion(
+            "longer decoy",
+            "a log-on of decoy with 16 zeros behind it, and the real one",
+            || log_on_as(|packet| vec![packet.with([log_on("decoy"), vec![0; 16]].concat()), packet.clone()]),
+            (Contradicted, "likewise"),
+        ),
+        evasion(
             "overlap, the false one first",
             "the log-on in two segments; before the second one, one of decoy over both",
             || overlap(true),
@@ -143,6 +161,12 @@ fn segmented() -> Vec<Evasion> {
             "the log-on byte by byte",
             || log_on_as(|packet| packet.in_segments_of(1)),
             (Detected, "likewise, up to the limit of pieces for a connection"),
+        ),
+        evasion(
+            "many messages in a segment",
+            "twenty keep-alives of the NetBIOS session before each message of both sides, in its segment",
+            || Packets::of(session_behind("alice", &KEEP_ALIVE.repeat(20)), |packet| vec![packet.clone()]),
+            (Detected, "up to 32 messages of a segment are looked at"),
         ),
         evasion(
             "reordered segments",

@@ -54,7 +54,13 @@ pub(super) struct Packets {
 
 /// The connection and the log-on as `user`, answered by success; a share is connected, and both sides close.
 pub(super) fn session(user: &str) -> Vec<Packet> {
-    let mut numbers = Numbers { packets: vec![], client: 1_000, server: 5_000 };
+    session_behind(user, &[])
+}
+
+/// The same with these bytes before each message, in its segment.
+pub(super) fn session_behind(user: &str, before: &[u8]) -> Vec<Packet> {
+    let before = before.to_vec();
+    let mut numbers = Numbers { packets: vec![], client: 1_000, server: 5_000, before };
     numbers.push(From::Client, tcp::SYN, &[], Holds::Nothing);
     numbers.push(From::Server, tcp::SYN | tcp::ACK, &[], Holds::Nothing);
     numbers.push(From::Client, tcp::ACK, &[], Holds::Nothing);
@@ -78,12 +84,15 @@ struct Numbers {
     packets: Vec<Packet>,
     client: u32,
     server: u32,
+    /// Bytes before each message.
+    before: Vec<u8>,
 }
 
 impl Numbers {
     fn say(&mut self, (request, reply): &Exchange, holds: Holds) {
-        self.push(From::Client, tcp::ACK, request, holds);
-        self.push(From::Server, tcp::ACK, reply, holds);
+        let [request, reply] = [request, reply].map(|message| [&self.before[..], message].concat());
+        self.push(From::Client, tcp::ACK, &request, holds);
+        self.push(From::Server, tcp::ACK, &reply, holds);
     }
 
     fn push(&mut self, from: From, flags: u8, payload: &[u8], holds: Holds) {

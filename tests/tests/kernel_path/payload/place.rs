@@ -353,12 +353,12 @@ fn more_messages_than_are_looked_at_are_counted_and_said() {
     on(test, &Setup::default(), |twin| {
         for hook in HOOKS {
             let mut messages = vec![tree()];
-            messages.extend(std::iter::repeat_with(keep_alive).take(12));
+            messages.extend(std::iter::repeat_with(keep_alive).take(40));
             messages.extend([log_on(300), tree()]);
             let stream = Stream::of(&messages);
-            let parts = stream.cut(&[stream.start(14)]);
+            let parts = stream.cut(&[stream.start(42)]);
             let reported = USUAL.send(twin, hook, &stream.bytes, &parts);
-            assert_eq!(stream.judge(&reported.bytes, &[13]), Ok(()), "{hook:?}");
+            assert_eq!(stream.judge(&reported.bytes, &[41]), Ok(()), "{hook:?}");
             assert_eq!((reported.counted, reported.unfollowed.messages), (1, true), "{hook:?}");
         }
         vec![]

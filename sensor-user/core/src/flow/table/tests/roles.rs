@@ -171,3 +171,21 @@ fn newly_known_roles_are_a_change() {
     assert_eq!(known, [Did::Updated]);
     assert_eq!(bench.message(Side::Local, 77, &smb2(5, None, 2, &[]), at(3)), [], "once");
 }
+
+#[test]
+fn headers_that_the_kernel_saw_show_the_client_if_both_sides_take_part() {
+    for client in [Side::Local, Side::Remote] {
+        let both = Observation {
+            client: Some(client),
+            marks: mark::SMB_FROM_LOCAL | mark::SMB_FROM_REMOTE,
+            ..seen([tcp::ACK; 2], [2, 2], at(1))
+        };
+        let mut bench = Bench::new();
+        bench.swept(&both, at(1));
+        assert_eq!((bench.entry().flow.client(), bench.entry().flow.roles_known), (client, true));
+        let mut bench = Bench::new();
+        let alone = Observation { client: Some(client), ..stray(client.peer(), tcp::ACK) };
+        bench.swept(&alone, at(1));
+        assert!(!bench.entry().flow.roles_known, "{client:?}: nobody acknowledged");
+    }
+}
