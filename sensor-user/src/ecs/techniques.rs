@@ -38,7 +38,7 @@ fn techniques(shown: &[&'static Technique]) -> Techniques {
         if !above.contains(&parent) {
             above.push(parent);
         }
-        if technique.parent.is_some() {
+        if technique.parent.is_some() && !below.contains(technique) {
             below.push(technique);
         }
     }
