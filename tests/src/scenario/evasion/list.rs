@@ -7,7 +7,7 @@ use sensor_common::slot::tcp;
 use super::super::smb2::KEEP_ALIVE;
 use super::{
     Evasion, Outcome,
-    Outcome::{Contradicted, Counted, Detected, Incomplete, Unseen},
+    Outcome::{Contradicted, Counted, Detected, Incomplete, Misled, Unseen},
     packets::{From, Holds, Packet, Packets, log_on, session, session_behind},
 };
 use crate::encapsulation::{ENDS, GRE, IPV4, gre, ip};
@@ -98,6 +98,17 @@ fn contradicting() -> Vec<Evasion> {
             "the same, with a wrong TCP checksum instead",
             || with_decoy(|decoy| patched(decoy, TRANSPORT + 17, decoy[TRANSPORT + 17] ^ 0x55)),
             (Contradicted, "checksums are not computed, because those of local frames are never right"),
+        ),
+        evasion(
+            "decoy outside the window",
+            "a log-on of decoy with a sequence number 100,000 higher, which no peer takes, before the real one",
+            || {
+                log_on_as(|packet| {
+                    let decoy = packet.with(log_on("decoy"));
+                    vec![Packet { sequence: packet.sequence + 100_000, ..decoy }, packet.clone()]
+                })
+            },
+            (Misled, "it may as well be a segment behind lost ones: the incident names alice and decoy"),
         ),
         evasion(
             "shorter decoy",

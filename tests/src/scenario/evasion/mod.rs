@@ -32,8 +32,10 @@ pub struct Evasion {
 /// What a sensor makes of an evasion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The credential of `alice` is reported, and nothing else.
+    /// The credential of `alice` is reported.
     Detected,
+    /// It is reported beside one that was never given, or that one alone, and nothing says that they contradict each other.
+    Misled,
     /// The credential is reported beside what contradicts it.
     Contradicted,
     /// The connection is reported as one of which not every message was read.
@@ -48,6 +50,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Detected => "detected",
+            Self::Misled => "misled",
             Self::Contradicted => "detected, and flagged: segments contradict each other",
             Self::Incomplete => "flagged: not every message was read",
             Self::Counted => "counted as unreadable",
@@ -69,19 +72,22 @@ impl Evasion {
 pub fn outcome(documents: &[Value], unreadable: u64) -> Outcome {
     let all = incidents(documents);
     let last: Vec<&Value> = all.iter().map(Incident::last).collect();
-    let names_alice = |document: &&&Value| {
-        let all = document.pointer("/smb_sensor/credentials").and_then(Value::as_array);
-        all.into_iter().flatten().any(|credential| text(credential, "/user") == "alice")
-    };
-    match last.iter().find(names_alice) {
-        Some(document) if flag(document, "/smb_sensor/smb/conflicting_segments") == Some(true) => {
-            Outcome::Contradicted
-        }
+    let named = |user: &str| last.iter().copied().find(|document| names(document, user));
+    let is_flagged = |document: &Value| flag(document, "/smb_sensor/smb/conflicting_segments") == Some(true);
+    match named("alice") {
+        Some(document) if is_flagged(document) => Outcome::Contradicted,
+        _ if named("decoy").is_some() => Outcome::Misled,
         Some(_) => Outcome::Detected,
         None if documents.iter().any(is_incomplete) => Outcome::Incomplete,
         None if unreadable > 0 => Outcome::Counted,
         None => Outcome::Unseen,
     }
+}
+
+/// Whether an incident names a credential of this user.
+fn names(document: &Value, user: &str) -> bool {
+    let all = document.pointer("/smb_sensor/credentials").and_then(Value::as_array);
+    all.into_iter().flatten().any(|credential| text(credential, "/user") == user)
 }
 
 fn flag(document: &Value, pointer: &str) -> Option<bool> {
