@@ -137,6 +137,12 @@ fn bytes_before_a_forged_syn_are_counted() {
 }
 
 #[test]
+fn segment_far_outside_the_window_does_not_move_the_stream_for_good() {
+    let forged = 101 + (1 << 27);
+    assert_eq!(counted(&[(1, 100), (forged, 100), (101, 100), (101, 100)]), (300, 100));
+}
+
+#[test]
 fn datagrams_never_count_as_retransmitted() {
     let key = SlotKey { transport: UDP, ..KEY };
     let mut slot = Slot::default();

@@ -3,8 +3,9 @@
 //! Takes a packet that was accounted to its slot, and looks at the messages that begin in it ([`place`](super::place)), one
 //! at a time. A message that is wanted opens a range of its side's stream, and every segment that lies in that range is
 //! reported, in whatever order and however often it comes, until a segment comes that lies behind it or begins a message: joining
-//! them is the agent's. A segment that comes before the one in which its message begins is reported as well. Of a message whose header comes in several segments these are reported, in their order, until the header
-//! tells. Apart from the rest of the path: no other packet pays for it.
+//! them is the agent's. During the set-up of a session, so is a segment that comes before the one in which its message begins. Of a
+//! message whose header comes in several segments these are reported, in their order, until the header tells. Apart from the rest
+//! of the path: no other packet pays for it.
 
 use core::hint::black_box;
 

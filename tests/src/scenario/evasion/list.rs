@@ -1,24 +1,20 @@
 //! The evasions, with what the sensor makes of each.
 
-use std::time::Duration;
-
 use sensor_common::slot::tcp;
 
 use super::super::smb2::KEEP_ALIVE;
 use super::{
     Evasion, Outcome,
     Outcome::{Contradicted, Counted, Detected, Incomplete, Misled, Unseen},
+    change::{
+        IP, TRANSPORT, all_frames, before_negotiation, crowded, fragments, frames_of_log_on, in_gre,
+        log_on_as, one_side, overlap, patched, tagged, with_decoy,
+    },
     packets::{From, Holds, Packet, Packets, log_on, session, session_behind},
 };
-use crate::encapsulation::{ENDS, GRE, IPV4, gre, ip};
 use crate::frame::{QINQ, VLAN};
 
-/// Where the IP header begins, and where what it carries does.
-const IP: usize = 14;
-const TRANSPORT: usize = IP + 20;
-
-/// Flows beside the session, for so few slots that they collide.
-const OTHER_FLOWS: u16 = 400;
+/// So few that the flows of [`crowded`] collide.
 const FEW_SLOTS: u32 = 64;
 
 /// All of them.
@@ -301,117 +297,4 @@ fn partial() -> Vec<Evasion> {
             (Incomplete, "the NTLM response is not among them"),
         ),
     ]
-}
-
-/// A connection, these flags with sequence numbers so far beyond the next ones, ten seconds, and the session.
-fn before_negotiation(forged: &[(From, u8, u32)]) -> Packets {
-    let mut packets = session("alice");
-    let first = packets.iter().position(|packet| packet.holds == Holds::Negotiation).unwrap_or_default();
-    let next = packets[first].clone();
-    packets[first].after = Duration::from_secs(10);
-    let forgeries: Vec<_> = forged
-        .iter()
-        .map(|(from, flags, beyond)| {
-            let (own, others) = match from {
-                From::Client => (next.sequence, next.acknowledges),
-                From::Server => (next.acknowledges, next.sequence),
-            };
-            let numbers = (own.wrapping_add(*beyond), others);
-            Packet {
-                from: *from,
-                flags: *flags,
-                sequence: numbers.0,
-                acknowledges: numbers.1,
-                ..next.with(vec![])
-            }
-        })
-        .collect();
-    packets.splice(first..first, forgeries);
-    Packets::of(packets, |packet| vec![packet.clone()])
-}
-
-/// The session with other segments in place of that with the log-on.
-fn log_on_as(segments: impl Fn(&Packet) -> Vec<Packet>) -> Packets {
-    Packets::of(
-        session("alice"),
-        |packet| if packet.is_log_on() { segments(packet) } else { vec![packet.clone()] },
-    )
-}
-
-/// The session with other frames in place of that with the log-on.
-fn frames_of_log_on(frames: impl Fn(&[u8]) -> Vec<Vec<u8>>) -> Packets {
-    all_frames(|packet| if packet.is_log_on() { frames(&packet.bytes()) } else { vec![packet.bytes()] })
-}
-
-fn all_frames(frames: impl Fn(&Packet) -> Vec<Vec<u8>>) -> Packets {
-    Packets::in_frames(session("alice"), frames)
-}
-
-/// Before the log-on one of decoy, changed so that no peer takes it.
-fn with_decoy(change: fn(&[u8]) -> Vec<u8>) -> Packets {
-    all_frames(|packet| {
-        let real = packet.bytes();
-        if !packet.is_log_on() {
-            return vec![real];
-        }
-        vec![change(&packet.with(log_on("decoy")).bytes()), real]
-    })
-}
-
-/// A byte of a frame changed; its IP checksum, which no hook reads, stays.
-fn patched(frame: &[u8], at: usize, byte: u8) -> Vec<u8> {
-    let mut frame = frame.to_vec();
-    frame[at] = byte;
-    frame
-}
-
-/// The log-on in two segments, and one of decoy over both of them.
-fn overlap(false_first: bool) -> Packets {
-    log_on_as(|packet| {
-        let half = packet.payload.len() / 2;
-        let [first, second] = [packet.part(0, half), packet.part(half, usize::MAX - half)];
-        let decoy = packet.with(log_on("decoy"));
-        if false_first { vec![decoy, first, second] } else { vec![first, second, decoy] }
-    })
-}
-
-fn one_side(side: From) -> Packets {
-    Packets::of(session("alice"), |packet| if packet.from == side { vec![packet.clone()] } else { vec![] })
-}
-
-fn tagged(packet: &Packet, tags: &[u16]) -> Vec<u8> {
-    tags.iter().zip(100..).fold(packet.frame(), |frame, (tag, vlan)| frame.tag(*tag, vlan)).build()
-}
-
-/// The IP packet of a frame in a tunnel between two routers on the Internet.
-fn in_gre(frame: &[u8]) -> Vec<u8> {
-    ip(ENDS, GRE, &gre(0, IPV4, &frame[IP..])).build()
-}
-
-/// The IP fragments of a frame, with so many bytes each, a multiple of eight.
-fn fragments(frame: &[u8], length: usize) -> Vec<Vec<u8>> {
-    let body = &frame[TRANSPORT..];
-    let last = body.len().div_ceil(length) - 1;
-    let fragment = |(number, part): (usize, &[u8])| {
-        let mut fragment = [&frame[..TRANSPORT], part].concat();
-        fragment[IP + 2..IP + 4].copy_from_slice(&((20 + part.len()) as u16).to_be_bytes());
-        let more = if number < last { 0x2000 } else { 0 };
-        let offset = (number * length / 8) as u16 | more;
-        fragment[IP + 6..IP + 8].copy_from_slice(&offset.to_be_bytes());
-        fragment
-    };
-    body.chunks(length).enumerate().map(fragment).collect()
-}
-
-/// The session, and before each of its packets one of many other connections.
-fn crowded() -> Packets {
-    all_frames(|packet| {
-        let other = |port: u16| {
-            let mut frame = Packet { flags: tcp::SYN, ..packet.with(vec![]) }.bytes();
-            let ports = if packet.from == From::Client { TRANSPORT } else { TRANSPORT + 2 };
-            frame[ports..ports + 2].copy_from_slice(&(10_000 + port).to_be_bytes());
-            frame
-        };
-        (0..OTHER_FLOWS).map(other).chain([packet.bytes()]).collect()
-    })
 }

@@ -1,5 +1,6 @@
 //! Evasions: one session in which `alice` logs on, sent in ways that are meant to hide it from a sensor.
 
+mod change;
 mod list;
 mod packets;
 
