@@ -1,6 +1,6 @@
 //! Converts the core's state to rows of the store, and back.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use sensor_core::{
     StateChanges,
@@ -69,6 +69,13 @@ pub fn incident(row: &IncidentRow) -> Result<Incident, String> {
         .map_err(|error| error.to_string())
 }
 
+/// Whether the stored incident holds this address somewhere. Most rows need not be read as a whole to see that they do not.
+#[must_use]
+pub fn may_hold(row: &IncidentRow, address: IpAddr) -> bool {
+    let stored = bytes(&address);
+    row.state.windows(stored.len()).any(|part| part == stored)
+}
+
 /// Adds changed state to a batch of rows.
 pub fn add_changes(changes: &StateChanges, batch: &mut RowBatch) {
     batch.incidents.extend(changes.incidents.iter().map(incident_row));
@@ -118,4 +125,21 @@ fn read<T: DeserializeOwned>(bytes: &[u8], unreadable: &mut usize) -> Option<T> 
     let value = rmp_serde::from_slice(bytes);
     *unreadable += usize::from(value.is_err());
     value.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use sensor_core::incident::fixtures;
+
+    use super::*;
+
+    #[test]
+    fn finds_the_addresses_of_a_stored_incident() {
+        let mut leak = fixtures::leak_accepted();
+        leak.external.addresses.push("2001:db8::200".parse().unwrap());
+        let row = IncidentRow { id: "7f3a".into(), severity: 99, last: 0, open: true, state: bytes(&leak) };
+        let holds = |address: &str| may_hold(&row, address.parse().unwrap());
+        assert!(holds("8.8.4.4") && holds("10.0.0.2") && holds("2001:db8::200"));
+        assert!(!holds("9.9.9.9") && !holds("2001:db8::1"));
+    }
 }

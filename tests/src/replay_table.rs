@@ -116,7 +116,10 @@ fn evidence(documents: &[Value]) -> String {
     let ended =
         documents.iter().filter(|document| document.pointer("/flow/final") == Some(&Value::Bool(true)));
     let flows = ended.filter(|document| text(document, "/event/dataset") == "network_traffic.flow");
-    distinct(flows.map(|flow| text(flow, "/smb_sensor/evidence/level").to_owned()))
+    distinct(flows.map(|flow| match text(flow, "/smb_sensor/evidence/level") {
+        "" => "client unknown".to_owned(),
+        level => level.to_owned(),
+    }))
 }
 
 /// The rules with findings, each with the number of its incidents if there are several.

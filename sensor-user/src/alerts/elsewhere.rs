@@ -6,7 +6,10 @@ use anyhow::Result;
 use sensor_core::{incident::Incident, time::Timestamp};
 
 use super::incident;
-use crate::storage::{IncidentQuery, Reader};
+use crate::{
+    state,
+    storage::{IncidentQuery, Reader},
+};
 
 /// The external host of an incident in the other ones.
 #[derive(Clone, Copy, Debug)]
@@ -24,11 +27,9 @@ impl Elsewhere {
     /// When the store cannot be read.
     pub(super) fn read(of: &Incident, reader: &Reader) -> Result<Self> {
         let Some(external) = of.external.only_address() else { return Ok(Self::among(of, &[])) };
-        let name = format!("\"{external}\"");
         let mut named = Vec::new();
         for row in reader.incidents(&IncidentQuery::default())? {
-            // Most rows need not be read as a whole to see that they are about others.
-            if row.state.windows(name.len()).any(|bytes| bytes == name.as_bytes()) {
+            if state::may_hold(&row, external) {
                 named.push(incident(&row)?);
             }
         }

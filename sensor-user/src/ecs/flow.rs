@@ -87,10 +87,12 @@ struct SmbSensor {
 }
 
 /// The evidence level.
+#[serde_with::skip_serializing_none]
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct EvidenceFields {
-    level: &'static str,
+    /// How far the client got; absent where it is not known which side is the client.
+    level: Option<&'static str>,
     roles_known: bool,
     smb_spoken: bool,
     one_sided: bool,
@@ -170,7 +172,7 @@ pub(super) fn document(summary: &FlowSummary, sensor: &Sensor) -> FlowDocument {
         container,
         smb_sensor: SmbSensor {
             evidence: EvidenceFields {
-                level: view.level.name(),
+                level: view.roles_known.then(|| view.level.name()),
                 roles_known: view.roles_known,
                 smb_spoken: view.smb_spoken,
                 one_sided: view.one_sided,
@@ -217,6 +219,7 @@ fn event(view: &FlowView<'_>, written: String) -> Event {
         types,
         action: "network_flow".to_owned(),
         outcome: match view.level {
+            _ if !view.roles_known => Outcome::Unknown,
             EvidenceLevel::Attempt | EvidenceLevel::Answered => Outcome::Unknown,
             EvidenceLevel::Refused => Outcome::Failure,
             _ => Outcome::Success,

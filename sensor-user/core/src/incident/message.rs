@@ -13,7 +13,9 @@ use std::collections::BTreeSet;
 use self::{
     clauses::clauses,
     contact::{contact, exposure, sweep},
-    logon::{accounts_let_in, anonymous_beside_refused, credential, guessing, session},
+    logon::{
+        accounts_let_in, anonymous_beside_refused, credential, credential_given_away, guessing, session,
+    },
 };
 use super::{
     Credential, CredentialMethod, Incident, Scope,
@@ -50,6 +52,9 @@ pub fn summary(incident: &Incident) -> String {
         let (left, came) = (incident.bytes_left(), incident.bytes_came());
         let more = if left > came { format!("{} out", bytes(left)) } else { format!("{} in", bytes(came)) };
         short.push_str(&format!("; {more}"));
+    }
+    if says_volume && volume_hides_credential(incident) {
+        short.extend(credential_given_away(incident).map(|it| format!("; {it}")));
     }
     if incident.joined_late {
         short.push_str("; joined late");
@@ -133,6 +138,11 @@ fn as_user(incident: &Incident) -> String {
     let accepted = incident.accepted_users().find_map(Credential::account);
     let accepted = accepted.filter(|_| accounts_let_in(incident) == 1);
     accepted.map(|account| format!(" as {}", clean(&account))).unwrap_or_default()
+}
+
+/// The headline is of the volume that left, and an internal user's credential was given away beside it.
+fn volume_hides_credential(incident: &Incident) -> bool {
+    incident.shows("T1048") && incident.direction == Direction::Outbound && incident.is_about_two_hosts()
 }
 
 /// Content that left.

@@ -113,7 +113,12 @@ impl Incident {
 
     /// Whether every message of every connection was read from its beginning, so that something not seen did not happen.
     pub(super) const fn read_in_full(&self) -> bool {
-        self.complete && !self.joined_late && !self.one_sided && !self.encrypted && self.lost_records == 0
+        self.complete
+            && !self.joined_late
+            && !self.one_sided
+            && !self.conflicting
+            && !self.encrypted
+            && self.lost_records == 0
     }
 
     /// Payload that left the internal networks.
@@ -162,17 +167,22 @@ impl Incident {
 
     /// "svcctl RCreateServiceW and RStartServiceW": what was called of the interfaces that `wanted` takes.
     pub(super) fn operations_phrase(&self, wanted: impl Fn(&str) -> bool) -> Option<String> {
-        let called = self.operations.iter().filter(|(interface, _)| wanted(interface));
+        let called =
+            self.operations.iter().filter(|(name, operations)| wanted(name) && !operations.is_empty());
         let phrases: Vec<_> = called
             .map(|(interface, operations)| {
                 let operations: Vec<_> = operations.iter().map(|name| clean(name)).collect();
-                match crate::rules::sentence::list(&operations) {
-                    names if names.is_empty() => clean(interface),
-                    names => format!("{} {names}", clean(interface)),
-                }
+                format!("{} {}", clean(interface), crate::rules::sentence::list(&operations))
             })
             .collect();
         (!phrases.is_empty()).then(|| phrases.join(", "))
+    }
+
+    /// "srvsvc and wkssvc": interfaces that were bound, and of which no call was read.
+    pub(super) fn bound_phrase(&self) -> Option<String> {
+        let bound = self.operations.iter().filter(|(_, operations)| operations.is_empty());
+        let names: Vec<_> = bound.map(|(interface, _)| clean(interface)).collect();
+        (!names.is_empty()).then(|| crate::rules::sentence::list(&names))
     }
 
     /// Whether it is about one client and one server.

@@ -1,6 +1,6 @@
 //! Security blobs of session set-up and DCE-RPC, and their answers.
 
-use super::{Dissector, Pending, Problem, Sender};
+use super::{Dissector, Pending, Problem, Sender, answers::Answered};
 use crate::{
     facts::{Credential, Method, New, Outcome},
     kerberos::KerberosToken,
@@ -10,6 +10,7 @@ use crate::{
 };
 
 /// The answer to a session set-up.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct SessionAnswer {
     pub(super) status: Status,
     pub(super) guest: bool,
@@ -19,6 +20,15 @@ pub(super) struct SessionAnswer {
     pub(super) session: u64,
     /// Identifier that the response shares with its request.
     pub(super) exchange: u64,
+    /// No other request of the connection has that identifier.
+    pub(super) unique: bool,
+}
+
+impl SessionAnswer {
+    /// What it means for a log-on that is anonymous or not.
+    pub(super) const fn outcome(&self, anonymous: bool) -> Outcome {
+        outcome(self.status, self.guest || self.anonymous && !anonymous)
+    }
 }
 
 impl Dissector {
@@ -88,6 +98,7 @@ impl Dissector {
         let Some((place, new)) = self.facts.add_credential(credential) else {
             if let Some(exchange) = exchange {
                 self.pending.insert(exchange, Pending::UnlistedCredential { anonymous });
+                self.answer_early(exchange);
             }
             return;
         };
@@ -95,6 +106,9 @@ impl Dissector {
             // Nothing waits for the earlier answer any more.
             self.pending.retain(|waits| !matches!(waits, Pending::Credential(other) if other == place));
             self.undecided.retain(|other| other != place);
+            self.answered.retain(
+                |answered| !matches!(answered, Answered::Logon { place: Some(other), .. } if other == place),
+            );
             self.report(New::Credential(place));
         }
         if let Some(exchange) = exchange {
@@ -102,12 +116,16 @@ impl Dissector {
             let known = &mut self.facts.credentials[place].outcome;
             known.take_if(|known| !known.is_accepted());
             self.pending.insert(exchange, Pending::Credential(place));
+            self.answer_early(exchange);
         }
     }
 
     /// Processes a request for a session. An earlier request with its identifier will not be answered any more.
     pub(super) fn session_asked(&mut self, exchange: u64) {
         self.pending.remove(&exchange);
+        if !self.early.contains(&exchange) {
+            self.answered.remove(&exchange);
+        }
     }
 
     /// Takes the answer to a session set-up.
@@ -124,39 +142,22 @@ impl Dissector {
             }
             return;
         }
-        let place = match pending {
-            Some(Pending::Credential(place)) => Some(place),
-            _ => None,
-        };
         if answer.status.is_interim() {
-            if let Some(place) = place {
+            if let Some(Pending::Credential(place)) = pending {
                 self.undecided.insert(answer.session, place);
             }
             return;
+        }
+        if pending.is_none()
+            && let Some(earlier) = self.answered.get(&answer.exchange)
+        {
+            return self.decide_again(answer, earlier);
         }
         if answer.status.is_success() {
             self.facts.sessions = self.facts.sessions.saturating_add(1);
             self.report(New::Session);
         }
-        let place = match pending {
-            Some(Pending::UnlistedCredential { .. }) => None,
-            // An earlier message of this session may have held it.
-            _ => place.or_else(|| self.undecided.remove(&answer.session)),
-        };
-        let anonymous = match pending {
-            Some(Pending::UnlistedCredential { anonymous }) => anonymous,
-            _ => place
-                .and_then(|place| self.facts.credentials.get(place))
-                .is_some_and(Credential::is_anonymous),
-        };
-        let outcome = outcome(answer.status, answer.guest || answer.anonymous && !anonymous);
-        self.facts.count_logon(outcome, anonymous);
-        let Some(place) = place else { return };
-        if let Some(credential) = self.facts.credentials.get_mut(place) {
-            // An accepted credential stays accepted, whatever later attempts give.
-            credential.outcome = credential.outcome.filter(|known| known.is_accepted()).or(Some(outcome));
-            self.report(New::CredentialOutcome(place));
-        }
+        self.decide(answer, pending);
     }
 
     /// Takes a request for a share and waits for its answer.
@@ -165,37 +166,13 @@ impl Dissector {
         if new {
             self.report(New::Share(place));
         }
+        self.answered.remove(&exchange);
         self.pending.insert(exchange, Pending::Share(place));
-    }
-
-    /// Takes the answer to that.
-    pub(super) fn share_answered(
-        &mut self,
-        status: Status,
-        kind: Option<crate::smb2::ShareKind>,
-        tree: u32,
-        exchange: u64,
-    ) {
-        if status.is_interim() {
-            return;
-        }
-        if status.is_success() {
-            self.facts.trees = self.facts.trees.saturating_add(1);
-            self.report(New::Tree);
-            if let Some(kind) = kind {
-                self.trees.insert(tree, kind);
-            }
-        }
-        let Some(Pending::Share(place)) = self.pending.remove(&exchange) else { return };
-        if let Some(share) = self.facts.shares.get_mut(place) {
-            share.kind = kind.or(share.kind);
-            share.outcome = Some(outcome(status, false));
-            self.report(New::ShareOutcome(place));
-        }
+        self.answer_share_early(place, exchange);
     }
 }
 
-const fn outcome(status: Status, guest: bool) -> Outcome {
+pub(super) const fn outcome(status: Status, guest: bool) -> Outcome {
     match (status.is_success(), guest) {
         (true, false) => Outcome::Accepted,
         (true, true) => Outcome::AcceptedAsGuest,
@@ -204,4 +181,4 @@ const fn outcome(status: Status, guest: bool) -> Outcome {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -26,6 +26,10 @@ impl<K: PartialEq, V: Copy> BoundedMap<K, V> {
         self.entries.iter().find(|(known, _)| known == key).map(|(_, value)| *value)
     }
 
+    pub(super) fn contains(&self, key: &K) -> bool {
+        self.get(key).is_some()
+    }
+
     pub(super) fn retain(&mut self, keep: impl Fn(V) -> bool) {
         self.entries.retain(|(_, value)| keep(*value));
     }

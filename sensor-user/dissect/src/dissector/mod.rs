@@ -4,6 +4,7 @@
 //! one adds. A connection may be joined late, lack messages or lack a whole side: the facts are then fewer, never
 //! wrong. A claim in a message counts only from the side that may make it.
 
+mod answers;
 mod authentication;
 mod bounded_map;
 mod exploit;
@@ -13,7 +14,10 @@ mod smb2;
 
 use thiserror::Error;
 
-use self::bounded_map::BoundedMap;
+use self::{
+    answers::{Answered, Early},
+    bounded_map::BoundedMap,
+};
 use super::{
     Sender,
     dcerpc::RpcError,
@@ -91,6 +95,10 @@ pub struct Dissector {
     facts: Facts,
     /// Unanswered requests, by the identifier that they share with their response.
     pending: BoundedMap<u64, Pending>,
+    /// Requests that were answered, by the same identifier.
+    answered: BoundedMap<u64, Answered>,
+    /// Answers that came before their request.
+    early: BoundedMap<u64, Early>,
     /// Credentials whose exchange continues, by session.
     undecided: BoundedMap<u64, usize>,
     /// Who asked a KDC for a ticket by way of the server.
@@ -119,6 +127,8 @@ impl Dissector {
             framing,
             facts: Facts::default(),
             pending: BoundedMap::new(MAX_REMEMBERED),
+            answered: BoundedMap::new(MAX_REMEMBERED),
+            early: BoundedMap::new(MAX_REMEMBERED),
             undecided: BoundedMap::new(MAX_REMEMBERED),
             proxied_user: None,
             wants_password: false,

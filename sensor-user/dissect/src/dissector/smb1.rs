@@ -46,7 +46,15 @@ impl Dissector {
                         response.native_lan_manager.or(server.native_lan_manager.take());
                 }
                 let session = message.user.into();
-                self.session_answered(&SessionAnswer { status, guest, anonymous: false, session, exchange });
+                let unique = false;
+                self.session_answered(&SessionAnswer {
+                    status,
+                    guest,
+                    anonymous: false,
+                    session,
+                    exchange,
+                    unique,
+                });
             }
             Body::Logoff => {
                 if !message.response {
@@ -59,7 +67,7 @@ impl Dissector {
             Body::TreeConnectResponse(response) => {
                 let kind = response.and_then(|response| response.kind);
                 let tree = response.and_then(|response| response.tree).unwrap_or(message.tree);
-                self.share_answered(status, kind, tree.into(), share_exchange(exchange));
+                self.share_answered(status, kind, tree.into(), (share_exchange(exchange), false));
             }
             Body::PipeData(data) => {
                 let handle = data.file.map_or(0, u128::from);

@@ -53,6 +53,7 @@ impl Dissector {
                     anonymous,
                     session: message.session,
                     exchange,
+                    unique: true,
                 });
             }
             Body::Logoff => {
@@ -63,7 +64,7 @@ impl Dissector {
             }
             Body::TreeConnectRequest(path) => self.share_asked(path, exchange),
             Body::TreeConnectResponse(kind) => {
-                self.share_answered(message.status, kind, message.tree, exchange);
+                self.share_answered(message.status, kind, message.tree, (exchange, true));
             }
             Body::PipeData(data) => {
                 let handle = data.file.unwrap_or_default();

@@ -199,12 +199,22 @@ impl Facts {
 
     /// Counts the final answer to a log-on.
     pub(crate) const fn count_logon(&mut self, outcome: Outcome, anonymous: bool) {
-        let counter = match outcome {
+        let counter = self.logon_counter(outcome, anonymous);
+        *counter = counter.saturating_add(1);
+    }
+
+    /// Takes back what [`Self::count_logon`] counted.
+    pub(crate) const fn uncount_logon(&mut self, outcome: Outcome, anonymous: bool) {
+        let counter = self.logon_counter(outcome, anonymous);
+        *counter = counter.saturating_sub(1);
+    }
+
+    const fn logon_counter(&mut self, outcome: Outcome, anonymous: bool) -> &mut u32 {
+        match outcome {
             Outcome::Refused(_) => &mut self.logons_refused,
             Outcome::Accepted if !anonymous => &mut self.logons_accepted,
             Outcome::Accepted | Outcome::AcceptedAsGuest => &mut self.logons_anonymous,
-        };
-        *counter = counter.saturating_add(1);
+        }
     }
 
     /// Adds the status of an answer to session set-up.

@@ -1,11 +1,11 @@
 //! What else is known of an incident, behind its headline.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::{
     EXECUTION, execution, interval,
-    logon::{anonymous_session, let_in},
-    relay,
+    logon::{anonymous_session, credential_given_away, let_in},
+    relay, volume_hides_credential,
 };
 use crate::{
     address::Direction,
@@ -23,12 +23,18 @@ pub(super) fn clauses(incident: &Incident, says_volume: bool) -> Vec<String> {
     if !says_volume && incident.level == EvidenceLevel::Data {
         clauses.extend(incident.volume_phrase());
     }
+    if says_volume && volume_hides_credential(incident) {
+        clauses.extend(credential_given_away(incident));
+    }
     clauses.extend(of_another_logon(incident));
     clauses.extend(other_users(incident));
     let execution = |interface: &str| EXECUTION.contains(&interface);
     let executed = incident.is_about_two_hosts() && execution_shown(incident);
     if let Some(called) = incident.operations_phrase(|interface| !(executed && execution(interface))) {
         clauses.push(format!("{} called {called}", incident.client().phrase()));
+    }
+    if let Some(bound) = incident.bound_phrase() {
+        clauses.push(format!("{} bound to {bound}", incident.client().phrase()));
     }
     if executed && incident.counted.logons_refused > 0 {
         clauses.push(format!("{} refused", several(incident.counted.logons_refused, "log-on")));
@@ -78,15 +84,46 @@ fn other_users(incident: &Incident) -> Option<String> {
         Direction::Outbound => one.method != CredentialMethod::Anonymous,
         Direction::Inbound => one.outcome == Some(LogonOutcome::Accepted),
     };
-    let others = incident.credentials.iter().filter(counts).filter_map(Credential::account);
-    let others: BTreeSet<_> = others.filter(|account| *account != named).map(|it| clean(&it)).collect();
-    let others: Vec<_> = others.into_iter().collect();
-    let list = sentence::list(&others);
-    match (incident.direction, others.as_slice()) {
-        (_, []) => None,
-        (Direction::Outbound, [_]) => Some(format!("a credential of {list} was given away as well")),
-        (Direction::Outbound, _) => Some(format!("credentials of {list} were given away as well")),
-        (Direction::Inbound, _) => Some(format!("{list} logged on as well")),
+    let mut others: BTreeMap<String, Option<LogonOutcome>> = BTreeMap::new();
+    for (account, outcome) in
+        incident.credentials.iter().filter(counts).filter_map(|one| Some((one.account()?, one.outcome)))
+    {
+        if account != named {
+            let known = others.entry(clean(&account)).or_default();
+            *known = better(*known, outcome);
+        }
+    }
+    if others.is_empty() {
+        return None;
+    }
+    let with_outcome =
+        |(account, outcome): (String, Option<LogonOutcome>)| match (incident.direction, outcome) {
+            (Direction::Outbound, Some(LogonOutcome::Accepted)) => format!("{account} (accepted)"),
+            (Direction::Outbound, Some(LogonOutcome::AcceptedAsGuest)) => {
+                format!("{account} (let in as guest)")
+            }
+            (Direction::Outbound, Some(LogonOutcome::Refused)) => format!("{account} (refused)"),
+            (Direction::Outbound, None) | (Direction::Inbound, _) => account,
+        };
+    let several = others.len() > 1;
+    let list = sentence::list(&others.into_iter().map(with_outcome).collect::<Vec<_>>());
+    // Which of two contradicting segments the server received is not known.
+    let given_away = if incident.conflicting { "seen" } else { "given away" };
+    Some(match (incident.direction, several) {
+        (Direction::Inbound, _) => format!("{list} logged on as well"),
+        (Direction::Outbound, false) => format!("a credential of {list} was {given_away} as well"),
+        (Direction::Outbound, true) => format!("credentials of {list} were {given_away} as well"),
+    })
+}
+
+/// The better of two outcomes of an account.
+const fn better(one: Option<LogonOutcome>, other: Option<LogonOutcome>) -> Option<LogonOutcome> {
+    use LogonOutcome::{Accepted, AcceptedAsGuest, Refused};
+    match (one, other) {
+        (Some(Accepted), _) | (_, Some(Accepted)) => Some(Accepted),
+        (Some(AcceptedAsGuest), _) | (_, Some(AcceptedAsGuest)) => Some(AcceptedAsGuest),
+        (Some(Refused), _) | (_, Some(Refused)) => Some(Refused),
+        (None, None) => None,
     }
 }
 

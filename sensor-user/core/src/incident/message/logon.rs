@@ -92,30 +92,49 @@ pub(super) fn anonymous_session(incident: &Incident) -> Option<&Credential> {
 
 /// An internal user's credential outside.
 fn given_away(incident: &Incident, credential: &Credential) -> Headline {
-    let (client, server, whose) =
-        (incident.client().phrase(), incident.server().phrase(), of_account(credential));
-    let (what, short) = match credential.method {
-        CredentialMethod::Password => (format!("the plaintext password{whose}"), format!("password{whose}")),
-        CredentialMethod::Kerberos => {
-            let service = credential.target.as_deref().map(|name| format!(" for {}", clean(name)));
-            let service = service.unwrap_or_default();
-            (format!("a Kerberos ticket{whose}{service}"), format!("Kerberos ticket{whose}{service}"))
-        }
-        method => (
-            format!("an {} credential{whose}", method.name()),
-            format!("{} credential{whose}", method.name()),
-        ),
+    let (client, server) = (incident.client().phrase(), incident.server().phrase());
+    let what = named(credential);
+    let article = match credential.method {
+        CredentialMethod::Password => "the plaintext",
+        CredentialMethod::Kerberos => "a",
+        _ => "an",
     };
-    let (outcome, short_outcome) = match credential.outcome {
-        Some(LogonOutcome::Accepted) => (", which accepted it", " and accepted"),
-        Some(LogonOutcome::AcceptedAsGuest) => (", which let it in as guest", " and let in as guest"),
-        Some(LogonOutcome::Refused) => (", which refused it", ", refused"),
-        None => ("", ""),
+    let outcome = match credential.outcome {
+        Some(LogonOutcome::Accepted) => ", which accepted it",
+        Some(LogonOutcome::AcceptedAsGuest) => ", which let it in as guest",
+        Some(LogonOutcome::Refused) => ", which refused it",
+        None => "",
     };
     Headline::new(
-        format!("{client} gave {what} to {server}{outcome}"),
-        format!("{short} given away{short_outcome}"),
+        format!("{client} gave {article} {what} to {server}{outcome}"),
+        credential_given_away(incident).unwrap_or(what),
     )
+}
+
+/// "NTLMv2 credential of CORP\ann given away and accepted": the user who matters most.
+pub(super) fn credential_given_away(incident: &Incident) -> Option<String> {
+    let credential = incident.leading_credential().filter(|one| one.method != CredentialMethod::Anonymous)?;
+    let what = named(credential);
+    let outcome = match credential.outcome {
+        Some(LogonOutcome::Accepted) => " and accepted",
+        Some(LogonOutcome::AcceptedAsGuest) => " and let in as guest",
+        Some(LogonOutcome::Refused) => ", refused",
+        None => "",
+    };
+    Some(format!("{what} given away{outcome}"))
+}
+
+/// "NTLMv2 credential of CORP\ann"
+fn named(credential: &Credential) -> String {
+    let whose = of_account(credential);
+    match credential.method {
+        CredentialMethod::Password => format!("password{whose}"),
+        CredentialMethod::Kerberos => {
+            let service = credential.target.as_deref().map(|name| format!(" for {}", clean(name)));
+            format!("Kerberos ticket{whose}{}", service.unwrap_or_default())
+        }
+        method => format!("{} credential{whose}", method.name()),
+    }
 }
 
 /// An external client's log-on.

@@ -254,10 +254,43 @@ fn names_other_users_beside_the_leading_one() {
     let mut leak = leak_accepted();
     leak.credentials.push(credential(CredentialMethod::Ntlmv2, r"CORP\bob", Some(LogonOutcome::Refused)));
     let said = sentence(&leak);
-    assert!(said.contains(r"; a credential of CORP\bob was given away as well"), "{said}");
+    assert!(said.contains(r"; a credential of CORP\bob (refused) was given away as well"), "{said}");
+    leak.credentials.push(credential(CredentialMethod::Kerberos, r"CORP\bob", Some(LogonOutcome::Accepted)));
+    leak.credentials.push(credential(CredentialMethod::Ntlmv2, r"CORP\eve", None));
+    let said = sentence(&leak);
+    let two = r"; credentials of CORP\bob (accepted) and CORP\eve were given away as well";
+    assert!(said.contains(two), "{said}");
+    leak.conflicting = true;
+    let said = sentence(&leak);
+    assert!(said.contains("were seen as well"), "which segment arrived is not known: {said}");
+    leak.credentials.truncate(2);
     leak.direction = Direction::Inbound;
     assert!(!sentence(&leak).contains("as well"), "a refused log-on is none");
     leak.credentials[1].outcome = Some(LogonOutcome::Accepted);
     let said = sentence(&leak);
     assert!(said.contains("logged on as well"), "{said}");
+}
+
+#[test]
+fn volume_that_left_hides_no_credential() {
+    let mut sent = leak_accepted();
+    sent.level = EvidenceLevel::Data;
+    sent.techniques.insert("T1048".into(), "20 MiB were written".into());
+    let given_away = r"; NTLMv2 credential of CORP\ann given away and accepted";
+    for line in [sentence(&sent), summary(&sent)] {
+        assert!(line.contains(given_away), "{line}");
+        assert_eq!(line.matches("CORP").count(), 1, "{line}");
+    }
+    sent.credentials.clear();
+    assert!(!sentence(&sent).contains("given away"));
+}
+
+#[test]
+fn interface_without_a_call_was_bound() {
+    let mut leak = leak_accepted();
+    leak.operations.insert("srvsvc".into(), Vec::new());
+    assert!(sentence(&leak).contains("10.0.0.2 bound to srvsvc"), "{}", sentence(&leak));
+    leak.operations.insert("srvsvc".into(), vec!["NetrShareEnum".into()]);
+    let said = sentence(&leak);
+    assert!(said.contains("called srvsvc NetrShareEnum") && !said.contains("bound"), "{said}");
 }

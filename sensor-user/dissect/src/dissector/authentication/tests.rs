@@ -9,12 +9,19 @@ fn key() -> FingerprintKey {
 }
 
 /// An answer to a request of session 1.
-fn answer_to(exchange: u64, status: u32) -> SessionAnswer {
-    SessionAnswer { status: Status::Nt(status), guest: false, anonymous: false, session: 1, exchange }
+pub(in super::super) fn answer_to(exchange: u64, status: u32) -> SessionAnswer {
+    SessionAnswer {
+        status: Status::Nt(status),
+        guest: false,
+        anonymous: false,
+        session: 1,
+        exchange,
+        unique: false,
+    }
 }
 
 /// The NTLM response of this user that is still unanswered.
-fn response_of(user: &str) -> Credential {
+pub(in super::super) fn response_of(user: &str) -> Credential {
     Credential {
         method: Method::Ntlm(ntlmssp::ResponseKind::V2),
         user: Some(user.to_owned()),
@@ -120,7 +127,7 @@ fn each_of_two_pending_logons_gets_its_own_answer() {
 }
 
 /// Outcomes of all credentials, by user.
-fn outcomes(dissector: &Dissector) -> Vec<(&str, Option<Outcome>)> {
+pub(in super::super) fn outcomes(dissector: &Dissector) -> Vec<(&str, Option<Outcome>)> {
     let credentials = dissector.facts().credentials.iter();
     credentials.map(|one| (one.user.as_deref().unwrap_or_default(), one.outcome)).collect()
 }
