@@ -1,9 +1,14 @@
-//! Reads the configuration and threat lists again while the agent runs, on a thread of its own: a disk or a file server may not
-//! answer, and the reader must not wait for it.
+//! Reads the configuration, threat lists and the names of users again while the agent runs, on a thread of its own: a disk or a
+//! file server may not answer, and the reader must not wait for it.
 
 use std::{
     io,
-    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    path::PathBuf,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+    },
+    time::Duration,
 };
 
 use tokio::sync::mpsc;
@@ -11,12 +16,16 @@ use tokio::sync::mpsc;
 use crate::{
     config::{BadThreatList, Config, ConfigError},
     control::Asked,
+    owner::UserNames,
     runtime::{Supervisor, fault},
     threat::{ThreatList, ThreatLists, Watch},
 };
 
 /// Requests that wait, and answers.
 const MAX_WAITING: usize = 8;
+
+/// How often it is looked whether the names of users have changed.
+const REFRESH: Duration = Duration::from_secs(1);
 
 /// What is to be read.
 enum ToRead {
@@ -35,7 +44,10 @@ pub(super) enum FilesRead {
 }
 
 /// Asks for files to be read. The thread ends when this is dropped.
-pub(super) struct Files(SyncSender<ToRead>);
+pub(super) struct Files {
+    requests: SyncSender<ToRead>,
+    users: Arc<UserNames>,
+}
 
 /// Starts the thread, which reads the configuration by `load`; what it read comes through the channel.
 ///
@@ -47,19 +59,30 @@ pub(super) fn start(
 ) -> io::Result<(Files, mpsc::Receiver<FilesRead>)> {
     let (sender, requests) = sync_channel(MAX_WAITING);
     let (answers, read) = mpsc::channel(MAX_WAITING);
+    let users = Arc::new(UserNames::of(PathBuf::from("/etc/passwd")));
+    let refreshed = Arc::clone(&users);
     supervisor.spawn("files", move || {
-        read_on_request(&load, &requests, &answers);
+        read_on_request(&load, &requests, &answers, &refreshed);
         Ok::<_, std::convert::Infallible>(())
     })?;
-    Ok((Files(sender), read))
+    Ok((Files { requests: sender, users }, read))
 }
 
 fn read_on_request(
     load: &impl Fn(BadThreatList) -> Result<Config, ConfigError>,
     requests: &Receiver<ToRead>,
     answers: &mpsc::Sender<FilesRead>,
+    users: &UserNames,
 ) {
-    while let Ok(request) = requests.recv() {
+    loop {
+        let request = match requests.recv_timeout(REFRESH) {
+            Ok(request) => request,
+            Err(RecvTimeoutError::Timeout) => {
+                users.refresh();
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         fault::point("files");
         let read = match request {
             // A threat list that cannot be read stays as it was.
@@ -80,12 +103,17 @@ fn read_on_request(
 }
 
 impl Files {
+    /// Names of users, kept up to date by the thread.
+    pub(super) fn users(&self) -> Arc<UserNames> {
+        Arc::clone(&self.users)
+    }
+
     /// Requests the configuration. Never waits.
     ///
     /// # Errors
     /// The asker, if too many requests wait already.
     pub(super) fn read_config(&self, asked: Option<Asked>) -> Result<(), Option<Asked>> {
-        self.0.try_send(ToRead::Config(asked)).map_err(|refused| match refused {
+        self.requests.try_send(ToRead::Config(asked)).map_err(|refused| match refused {
             TrySendError::Full(ToRead::Config(asked)) | TrySendError::Disconnected(ToRead::Config(asked)) => {
                 asked
             }
@@ -97,7 +125,7 @@ impl Files {
     /// accepted.
     pub(super) fn read_lists(&self, lists: &[ThreatList], looked: &Watch, in_any_case: bool) -> bool {
         let request = ToRead::Lists { lists: lists.to_vec(), looked: looked.clone(), in_any_case };
-        self.0.try_send(request).is_ok()
+        self.requests.try_send(request).is_ok()
     }
 }
 

@@ -126,7 +126,7 @@ impl Sensor {
         // Before the interfaces, so that the first packets of watched connections are recorded.
         let recording = Recording::start(&config.record, &config.watched(), &interfaces, supervisor)?;
         // Before the interfaces, so that the openers of watched connections are known.
-        let owners = owner::start(&config.process, clock.ticks());
+        let owners = owner::start(&config.process, clock.ticks(), files.users());
         let mut attached = Vec::new();
         for interface in interfaces.clone() {
             let one = Attached::new(&mut kernel, interface, config.kernel.ingress, config.kernel.tc)?;

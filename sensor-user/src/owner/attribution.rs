@@ -11,7 +11,7 @@ use super::{
     cgroup::Cgroups,
     container::container_on,
     process::{Look, Processes, comm},
-    user::Users,
+    user::UserNames,
 };
 use crate::kernel::owner::AttachedOwners;
 use sensor_core::address::FiveTuple;
@@ -47,8 +47,8 @@ pub(super) struct Sources {
     pub processes: Option<Processes>,
     /// Mount of the unified cgroup hierarchy.
     pub cgroups: Option<PathBuf>,
-    /// The passwd file.
-    pub users: PathBuf,
+    /// Names of users.
+    pub users: Arc<UserNames>,
 }
 
 /// Finds the processes of connections.
@@ -57,7 +57,7 @@ pub struct Attribution<O> {
     clock: TickClock,
     processes: Option<Processes>,
     cgroups: Cgroups,
-    users: Users,
+    users: Arc<UserNames>,
 }
 
 impl<O: Openers> Attribution<O> {
@@ -67,7 +67,7 @@ impl<O: Openers> Attribution<O> {
             clock,
             processes: sources.processes,
             cgroups: Cgroups::of(sources.cgroups),
-            users: Users::of(sources.users),
+            users: sources.users,
         }
     }
 
@@ -169,7 +169,8 @@ mod tests {
     }
 
     fn attribution(opener: Opener) -> Attribution<One> {
-        let sources = Sources { processes: None, cgroups: None, users: "/nonexistent".into() };
+        let sources =
+            Sources { processes: None, cgroups: None, users: Arc::new(UserNames::of("/nonexistent".into())) };
         // A tick of 4 ms: 250 a second.
         Attribution::new(One(opener, Rc::default()), TickClock::with_tick(4_000_000), sources)
     }

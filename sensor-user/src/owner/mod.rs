@@ -14,3 +14,4 @@ mod user;
 
 pub use attribution::{Attribution, Openers};
 pub use start::{Reach, reach, start};
+pub use user::UserNames;

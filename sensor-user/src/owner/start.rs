@@ -4,6 +4,7 @@ use std::{
     fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use caps::{CapSet, Capability};
@@ -14,6 +15,7 @@ use super::{
     attribution::Sources,
     cgroup::unified_hierarchy,
     process::{Processes, numbers_mean_the_same},
+    user::UserNames,
 };
 use crate::{
     config::{AttributionChoice, ProcessOptions},
@@ -88,7 +90,11 @@ fn cgroup_at(folder: &Path) -> io::Result<fs::Metadata> {
 
 /// Attaches the owner programs. The sensor does not depend on them, so a failure is only logged, once.
 #[must_use]
-pub fn start(options: &ProcessOptions, clock: TickClock) -> Box<dyn ProcessLookup + Send> {
+pub fn start(
+    options: &ProcessOptions,
+    clock: TickClock,
+    users: Arc<UserNames>,
+) -> Box<dyn ProcessLookup + Send> {
     if options.attribution == AttributionChoice::Off {
         return Box::new(NoProcesses);
     }
@@ -105,7 +111,7 @@ pub fn start(options: &ProcessOptions, clock: TickClock) -> Box<dyn ProcessLooku
             for lost in reach.lost() {
                 warn!("{lost}");
             }
-            Box::new(Attribution::new(attached, clock, sources(&reach)))
+            Box::new(Attribution::new(attached, clock, sources(&reach, users)))
         }
         Err(error) => {
             warn!("alerts name no process: {error}");
@@ -114,12 +120,12 @@ pub fn start(options: &ProcessOptions, clock: TickClock) -> Box<dyn ProcessLooku
     }
 }
 
-fn sources(reach: &Reach) -> Sources {
+fn sources(reach: &Reach, users: Arc<UserNames>) -> Sources {
     let hertz = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten();
     let hertz = hertz.and_then(|hertz| u64::try_from(hertz).ok()).filter(|_| reach.numbers_mean_the_same);
     Sources {
         processes: hertz.map(|hertz| Processes::of(PathBuf::from("/proc"), hertz)),
         cgroups: unified_hierarchy(),
-        users: PathBuf::from("/etc/passwd"),
+        users,
     }
 }

@@ -1,30 +1,45 @@
 //! Names of users, from the passwd file alone: no directory service is asked, so no lookup waits for a network.
 
-use std::{collections::HashMap, fs, path::PathBuf, time::SystemTime};
+use std::{
+    collections::HashMap,
+    fs,
+    path::PathBuf,
+    sync::{Mutex, PoisonError, RwLock},
+    time::SystemTime,
+};
 
 use sensor_dissect::escape::shown;
 
-/// Names of users, read again when the file changes.
-pub(super) struct Users {
+/// Names of users. One thread reads the file again when it has changed; another asks for names and never waits for a disk.
+pub struct UserNames {
     file: PathBuf,
-    changed: Option<SystemTime>,
-    names: HashMap<u32, String>,
+    changed: Mutex<Option<SystemTime>>,
+    names: RwLock<HashMap<u32, String>>,
 }
 
-impl Users {
-    /// Users of a file in the format of passwd(5).
-    pub(super) fn of(file: PathBuf) -> Self {
-        Self { file, changed: None, names: HashMap::new() }
+impl UserNames {
+    /// Users of a file in the format of passwd(5), read now.
+    #[must_use]
+    pub fn of(file: PathBuf) -> Self {
+        let users = Self { file, changed: Mutex::default(), names: RwLock::default() };
+        users.refresh();
+        users
+    }
+
+    /// Reads the file if it has changed.
+    pub fn refresh(&self) {
+        let mut known = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = fs::metadata(&self.file).and_then(|about| about.modified()).ok();
+        if changed != *known || changed.is_none() {
+            *known = changed;
+            let read = fs::read(&self.file).map(|text| names_in(&text)).unwrap_or_default();
+            *self.names.write().unwrap_or_else(PoisonError::into_inner) = read;
+        }
     }
 
     /// The name of a user.
-    pub(super) fn name(&mut self, user: u32) -> Option<String> {
-        let changed = fs::metadata(&self.file).and_then(|about| about.modified()).ok();
-        if changed != self.changed || changed.is_none() {
-            self.changed = changed;
-            self.names = fs::read(&self.file).map(|text| names_in(&text)).unwrap_or_default();
-        }
-        self.names.get(&user).cloned()
+    pub(super) fn name(&self, user: u32) -> Option<String> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner).get(&user).cloned()
     }
 }
 
@@ -63,9 +78,10 @@ mod tests {
     fn missing_file_names_nobody_and_a_changed_one_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("passwd");
-        let mut users = Users::of(path.clone());
+        let users = UserNames::of(path.clone());
         assert_eq!(users.name(7), None);
         fs::write(&path, "backup:x:7:7:::\n").unwrap();
+        users.refresh();
         assert_eq!(users.name(7).as_deref(), Some("backup"));
     }
 }
