@@ -244,13 +244,13 @@ impl Kernel {
         Ok(self.program.counters.read()?)
     }
 
-    /// Packets that passed by exemption number `cell` since the last call.
+    /// Packets that passed by exemption `number` since the last call.
     ///
     /// # Errors
     /// The kernel's error.
-    pub fn exempted(&mut self, cell: u32) -> Result<u64> {
+    pub fn exempted(&mut self, number: u32) -> Result<u64> {
         let view = self.program.prefixes.view();
-        Ok(self.program.exempted.take(view, cell)?)
+        Ok(self.program.exempted.take(view, number)?)
     }
 
     /// Applies another prefix set. Returns the number of first-table entries that are left to the tries.

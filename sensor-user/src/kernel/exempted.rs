@@ -20,12 +20,12 @@ impl ExemptedPackets {
         Ok(Self { map, taken: vec![0; 2 * EXEMPTION_COUNTERS as usize] })
     }
 
-    /// Packets of exemption number `cell` in `view` since the last call, summed over the CPUs (one system call).
+    /// Packets of exemption `number` in `view` since the last call, summed over the CPUs (one system call).
     ///
     /// # Errors
     /// The kernel's error, which a loaded program does not cause.
-    pub fn take(&mut self, view: u32, cell: u32) -> Result<u64, MapError> {
-        let at = view * EXEMPTION_COUNTERS + cell;
+    pub fn take(&mut self, view: u32, number: u32) -> Result<u64, MapError> {
+        let at = view * EXEMPTION_COUNTERS + number;
         let now: u64 = self.map.get(&at, 0)?.iter().sum();
         let before = std::mem::replace(&mut self.taken[at as usize], now);
         Ok(now.saturating_sub(before))

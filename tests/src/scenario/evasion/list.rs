@@ -87,7 +87,7 @@ fn contradicting() -> Vec<Evasion> {
             "decoy with a short TTL",
             "a log-on of decoy that dies on the way (TTL 1), and the real one with the same sequence number",
             || with_decoy(|decoy| patched(decoy, IP + 8, 1)),
-            (Contradicted, "which of the two arrives cannot be told on the way"),
+            (Contradicted, "which of the two arrives cannot be known on the way"),
         ),
         evasion(
             "decoy with a wrong checksum",

@@ -169,7 +169,7 @@ fn row(name: impl Into<String>, messages: &[Said], cut: impl Fn(&Stream) -> Vec<
 }
 
 /// Plays the rows at every hook; all of what is wanted is to be reported, and everything to be followed.
-fn all_are_told(test: &str, rows: impl Fn() -> Vec<Row> + Send + Sync + 'static) {
+fn all_are_reported(test: &str, rows: impl Fn() -> Vec<Row> + Send + Sync + 'static) {
     on(test, &Setup::default(), move |twin| {
         let mut wrong = Vec::new();
         for hook in HOOKS {
@@ -187,8 +187,8 @@ fn all_are_told(test: &str, rows: impl Fn() -> Vec<Row> + Send + Sync + 'static)
 }
 
 #[test]
-fn messages_are_told_wherever_in_a_segment_they_begin() {
-    all_are_told("messages_are_told_wherever_in_a_segment_they_begin", || {
+fn messages_are_reported_wherever_in_a_segment_they_begin() {
+    all_are_reported("messages_are_reported_wherever_in_a_segment_they_begin", || {
         let whole = |stream: &Stream| stream.cut(&[]);
         let five = [log_on(120), tree(), echo(), log_on(200), tree()];
         vec![
@@ -212,7 +212,7 @@ fn messages_are_told_wherever_in_a_segment_they_begin() {
 
 #[test]
 fn a_header_may_be_split_anywhere() {
-    all_are_told("a_header_may_be_split_anywhere", || {
+    all_are_reported("a_header_may_be_split_anywhere", || {
         let mut rows = Vec::new();
         for at in 1..40 {
             let cut = move |stream: &Stream| stream.cut(&[at]);
@@ -243,7 +243,7 @@ fn a_header_may_be_split_anywhere() {
 
 #[test]
 fn segments_that_come_again_or_in_another_order_lose_nothing() {
-    all_are_told("segments_that_come_again_or_in_another_order_lose_nothing", || {
+    all_are_reported("segments_that_come_again_or_in_another_order_lose_nothing", || {
         let messages = [echo(), log_on(300), keep_alive(), tree(), write(500), log_on(200)];
         let each = |stream: &Stream| stream.cut(&[40, stream.start(1) + 2, 300, 420, 700, 1_000]);
         let again = move |stream: &Stream| {
@@ -268,7 +268,7 @@ fn segments_that_come_again_or_in_another_order_lose_nothing() {
 
 #[test]
 fn sequence_numbers_wrap_between_and_inside_messages() {
-    all_are_told("sequence_numbers_wrap_between_and_inside_messages", || {
+    all_are_reported("sequence_numbers_wrap_between_and_inside_messages", || {
         let messages = [echo(), log_on(300), tree()];
         [0, 1, 40, 72, 73, 76, 200, 372, 400]
             .map(|before| {
@@ -334,7 +334,7 @@ fn segments_before_the_one_that_begins_their_message_are_reported_during_the_set
 
 #[test]
 fn what_looks_like_a_message_inside_a_file_is_a_file() {
-    all_are_told("what_looks_like_a_message_inside_a_file_is_a_file", || {
+    all_are_reported("what_looks_like_a_message_inside_a_file_is_a_file", || {
         let in_step = |stream: &Stream| {
             let inner = stream.start(1) + HEADER;
             stream.cut(&(0..8).map(|number| inner + number * 200).collect::<Vec<_>>())
