@@ -366,8 +366,8 @@ fn more_messages_than_are_looked_at_are_counted_and_said() {
 }
 
 #[test]
-fn the_first_bytes_of_another_protocol_are_told_once() {
-    on("the_first_bytes_of_another_protocol_are_told_once", &Setup::default(), |twin| {
+fn the_first_bytes_of_another_protocol_are_reported_once() {
+    on("the_first_bytes_of_another_protocol_are_reported_once", &Setup::default(), |twin| {
         let request =
             [b"GET / HTTP/1.1\r\nHost: example\r\n\r\n".as_slice(), SECRET, SECRET, SECRET].concat();
         for hook in HOOKS {
