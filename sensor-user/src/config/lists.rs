@@ -1,4 +1,4 @@
-//! Named lists of networks and DNS names, `[lists]`: inline, or the name of a file of networks.
+//! Named lists of networks and DNS names, `[lists]`: inline, or in a file.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -6,11 +6,7 @@ use ipnet::IpNet;
 use toml_span::{Span, Value, de_helpers::TableHelper, value::ValueInner};
 
 use super::reader::Reader;
-use crate::{
-    names::is_name,
-    parse::network,
-    threat::{self, Format},
-};
+use crate::{names::is_name, parse::network, threat};
 
 /// Named lists.
 pub type Lists = BTreeMap<String, List>;
@@ -47,7 +43,7 @@ fn list(reader: &mut Reader, mut value: Value<'_>, folder: &Path) -> List {
     let span = value.span;
     let mut list = List::default();
     match value.take() {
-        ValueInner::String(file) => list.networks = from_file(reader, span, &folder.join(&*file)),
+        ValueInner::String(file) => list = from_file(reader, span, &folder.join(&*file)),
         ValueInner::Array(items) => {
             for mut item in items {
                 let span = item.span;
@@ -64,20 +60,22 @@ fn list(reader: &mut Reader, mut value: Value<'_>, folder: &Path) -> List {
             }
         }
         other => {
-            let wrong =
-                format!("a list is [ … ] of networks or the name of a file, not {}", other.type_str());
+            let wrong = format!(
+                "a list is [ … ] of networks and DNS names or the name of a file, not {}",
+                other.type_str()
+            );
             reader.mistake(span, wrong);
         }
     }
     list
 }
 
-fn from_file(reader: &mut Reader, span: Span, path: &Path) -> Vec<IpNet> {
-    match threat::read(path, &Format::Plain) {
-        Ok(entries) => entries.into_iter().map(|entry| entry.net).collect(),
+fn from_file(reader: &mut Reader, span: Span, path: &Path) -> List {
+    match threat::read_with_names(path) {
+        Ok((networks, names)) => List { networks, names },
         Err(wrong) => {
-            reader.mistake(span, wrong.to_string());
-            vec![]
+            reader.mistake(span, format!("{wrong}; or write a DNS name with a dot"));
+            List::default()
         }
     }
 }
@@ -111,6 +109,28 @@ mod tests {
         assert_eq!((list.names, list.networks.len()), (vec!["account.file.example".to_owned()], 1));
         let problem = parse("[lists]\ncloud = [\"account\"]\n", Path::new(".")).unwrap_err().remove(0);
         assert!(problem.line == 2 && problem.message.contains("DNS name with a dot"), "{problem}");
+    }
+
+    #[test]
+    fn reads_dns_names_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "[lists]\ncloud = \"cloud.txt\"\n";
+        let write = |lines: &str| std::fs::write(folder.path().join("cloud.txt"), lines).unwrap();
+        write("account.file.example # theirs\n192.0.2.0/24\n\n; others\nfiles.example.\n");
+        let list = parse(text, folder.path()).unwrap().lists.remove("cloud").unwrap();
+        assert_eq!(
+            (list.names, list.networks.len()),
+            (vec!["account.file.example".to_owned(), "files.example.".to_owned()], 1)
+        );
+        write("account\n");
+        let problem = parse(text, folder.path()).unwrap_err().remove(0);
+        assert!(
+            problem.message.contains("cloud.txt, line 1") && problem.message.contains("DNS name with a dot"),
+            "{problem}"
+        );
+        write(&(0..1_001).map(|number| format!("n{number}.example\n")).collect::<String>());
+        let problem = parse(text, folder.path()).unwrap_err().remove(0);
+        assert!(problem.message.contains("1001 DNS names"), "{problem}");
     }
 
     #[test]

@@ -13,7 +13,10 @@ use nix::fcntl::OFlag;
 use sensor_core::threat::Entry;
 use thiserror::Error;
 
-use crate::parse::{NOT_UTF8, UTF16, is_utf16, network};
+use crate::{
+    names::is_name,
+    parse::{NOT_UTF8, UTF16, is_utf16, network},
+};
 
 /// The format of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +39,9 @@ const MAX_LISTED: usize = 5;
 
 /// Most bytes of a file. The agent reads files while packets wait.
 const MAX_BYTES: u64 = 64 << 20;
+
+/// Most DNS names of a file: each is looked up again and again.
+const MAX_NAMES: usize = 1_000;
 
 /// Most bytes of a description.
 const MAX_DESCRIPTION_LEN: usize = 512;
@@ -72,7 +78,7 @@ pub enum ThreatFileError {
         /// File.
         path: PathBuf,
         /// Line, and what is wrong with it.
-        mistakes: Vec<(u32, String)>,
+        mistakes: Mistakes,
     },
 }
 
@@ -94,6 +100,39 @@ fn invalid_lines(path: &Path, mistakes: &[(u32, String)]) -> String {
 /// # Errors
 /// [`ThreatFileError`], with every line without a valid prefix.
 pub fn read(path: &Path, format: &Format) -> Result<Vec<Entry>, ThreatFileError> {
+    read_lines(path, |text| parse(text, format))
+}
+
+/// Reads a plain file of networks and DNS names, one on each line.
+///
+/// # Errors
+/// [`ThreatFileError`], with every line that holds neither.
+pub fn read_with_names(path: &Path) -> Result<(Vec<IpNet>, Vec<String>), ThreatFileError> {
+    read_lines(path, |text| {
+        let (mut networks, mut names, mut mistakes) = (Vec::new(), Vec::new(), Vec::new());
+        for (line, number) in text.lines().zip(1..).filter(|(line, _)| says_something(line)) {
+            let word = line.split(['#', ';']).next().unwrap_or_default().trim();
+            if is_name(word) {
+                names.push(word.to_owned());
+                continue;
+            }
+            match plain(line) {
+                Ok((net, _)) => networks.push(net),
+                Err(wrong) => mistakes.push((number, described_mistake(line, wrong))),
+            }
+        }
+        if names.len() > MAX_NAMES {
+            let wrong = format!("{} DNS names: a list may hold {MAX_NAMES}", names.len());
+            mistakes.push((1, wrong));
+        }
+        if mistakes.is_empty() { Ok((networks, names)) } else { Err(mistakes) }
+    })
+}
+
+/// A line, and what is wrong with it.
+type Mistakes = Vec<(u32, String)>;
+
+fn read_lines<T>(path: &Path, parse: impl FnOnce(&str) -> Result<T, Mistakes>) -> Result<T, ThreatFileError> {
     let bytes = bytes(path, MAX_BYTES)?;
     let invalid = |mistakes| ThreatFileError::Invalid { path: path.to_owned(), mistakes };
     if is_utf16(&bytes) {
@@ -101,7 +140,12 @@ pub fn read(path: &Path, format: &Format) -> Result<Vec<Entry>, ThreatFileError>
     }
     let text = String::from_utf8_lossy(&bytes);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    parse(text, format).map_err(invalid)
+    parse(text).map_err(invalid)
+}
+
+/// The mistake of a line, or that the file is not UTF-8.
+fn described_mistake(line: &str, wrong: String) -> String {
+    if line.contains(char::REPLACEMENT_CHARACTER) { NOT_UTF8.to_owned() } else { wrong }
 }
 
 /// The bytes of a regular file, at most `most`.
@@ -121,7 +165,7 @@ fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, ThreatFileError> {
     Ok(bytes)
 }
 
-fn parse(text: &str, format: &Format) -> Result<Vec<Entry>, Vec<(u32, String)>> {
+fn parse(text: &str, format: &Format) -> Result<Vec<Entry>, Mistakes> {
     let lines = text.lines().zip(1u32..).filter(|(line, _)| says_something(line));
     let (mut entries, mut mistakes) = (Vec::new(), Vec::new());
     let mut columns = match format {
@@ -141,10 +185,7 @@ fn parse(text: &str, format: &Format) -> Result<Vec<Entry>, Vec<(u32, String)>> 
         match read {
             Ok(Some((net, description))) => entries.push(Entry { net, line: number, description }),
             Ok(None) => {}
-            Err(_) if line.contains(char::REPLACEMENT_CHARACTER) => {
-                mistakes.push((number, NOT_UTF8.to_owned()));
-            }
-            Err(wrong) => mistakes.push((number, wrong)),
+            Err(wrong) => mistakes.push((number, described_mistake(line, wrong))),
         }
     }
     if mistakes.is_empty() { Ok(entries) } else { Err(mistakes) }

@@ -1,5 +1,4 @@
 //! Files of threat lists: reads them and notices changes. [`sensor_core::threat`] looks addresses up.
-//! [`sensor_core::threat`]'s.
 
 mod file;
 mod watch;
@@ -9,7 +8,7 @@ use std::{ops::Deref, path::PathBuf, sync::Arc};
 use sensor_core::threat;
 
 pub use self::{
-    file::{Format, ThreatFileError, read},
+    file::{Format, ThreatFileError, read, read_with_names},
     watch::Watch,
 };
 

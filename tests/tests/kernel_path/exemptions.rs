@@ -136,7 +136,8 @@ fn counts_packets_for_their_exemption() {
     }
     assert_eq!(host.exempted()[..expected.len()], expected);
     if let Some(kernel) = &mut kernel {
-        let counted: Vec<_> = (0..expected.len() as u32).map(|number| kernel.exempted(number).unwrap()).collect();
+        let counted: Vec<_> =
+            (0..expected.len() as u32).map(|number| kernel.exempted(number).unwrap()).collect();
         assert_eq!(counted, expected);
         // Another view has counts of its own.
         kernel.put(&plan::prefixes(&setup.config)).unwrap();
