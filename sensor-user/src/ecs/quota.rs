@@ -1,7 +1,7 @@
 //! The document of incidents that were only counted.
 
 use schemars::JsonSchema;
-use sensor_core::incident::QuotaSummary;
+use sensor_core::{incident::QuotaSummary, rules::sentence::counted};
 use serde::Serialize;
 
 use super::{
@@ -110,17 +110,23 @@ pub(super) fn document(summary: &QuotaSummary, sensor: &Sensor) -> QuotaDocument
 
 fn message(summary: &QuotaSummary) -> String {
     let QuotaSummary { rule, opened, held_back, .. } = summary;
+    let were = |count: u64| if count == 1 { "was" } else { "were" };
     if summary.is_final {
         format!(
-            "{held_back} incidents of {} were counted and not opened between {} and {}; {opened} were opened",
+            "{} of {} {} counted and not opened between {} and {}; {opened} {} opened",
+            counted(*held_back, "incident"),
             rule.name,
+            were(*held_back),
             rfc3339(summary.since),
-            rfc3339(summary.at)
+            rfc3339(summary.at),
+            were(*opened)
         )
     } else {
         format!(
-            "{opened} incidents of {} were opened since {}: until {}, further ones below the level session are only counted",
+            "{} of {} {} opened since {}: until {}, further ones below the level session are only counted",
+            counted(*opened, "incident"),
             rule.name,
+            were(*opened),
             rfc3339(summary.since),
             rfc3339(summary.until)
         )

@@ -35,7 +35,7 @@ use self::{
     rewrite::Rewrite,
 };
 use sensor_common::headers::Link;
-use sensor_core::terms::KnownTerms;
+use sensor_core::{rules::sentence::counted, terms::KnownTerms};
 
 use crate::{
     capture::{CaptureError, Input, read_frames},
@@ -254,11 +254,11 @@ fn log_summary(played: &Played, files: usize) {
         more => format!(" and {more} more that were only counted"),
     };
     info!(
-        "replayed {} frames of {files} {}: {} connections crossed the border, {} incidents{only_counted}{}",
-        frames,
-        if files == 1 { "file" } else { "files" },
-        played.flows,
-        core.incidents_opened.iter().sum::<u64>(),
-        if left_out == 0 { String::new() } else { format!("; {left_out} frames left out") },
+        "replayed {} of {}: {} crossed the border, {}{only_counted}{}",
+        counted(frames, "frame"),
+        counted(files as u64, "file"),
+        counted(played.flows, "connection"),
+        counted(core.incidents_opened.iter().sum(), "incident"),
+        if left_out == 0 { String::new() } else { format!("; {} left out", counted(left_out, "frame")) },
     );
 }

@@ -11,6 +11,7 @@ use sensor_core::{
     StateChanges,
     event::Event,
     incident::{IncidentAction, IncidentEvent, message},
+    rules::sentence::counted,
     time::Timestamp,
 };
 use sensor_dissect::escape::shown;
@@ -185,10 +186,10 @@ fn line(event: &Event) -> Option<String> {
     match event {
         Event::Incident(event) if event.action == IncidentAction::Closed => Some(incident_line(event)),
         Event::Quota(summary) if summary.is_final => Some(format!(
-            "{}  {:<8}  {} more incidents of rule {} were only counted",
+            "{}  {:<8}  {} of rule {} only counted",
             rfc3339(summary.since),
             "counted",
-            summary.held_back,
+            counted(summary.held_back, "incident"),
             summary.rule.id
         )),
         _ => None,

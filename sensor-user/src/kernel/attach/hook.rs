@@ -1,0 +1,126 @@
+//! The hooks of an interface: which are wanted, and which are used.
+
+use std::fmt;
+
+use aya::programs::{TcAttachType, XdpMode};
+use sensor_common::slot::Hook;
+
+use crate::kernel::rtnetlink::{CLSACT_EGRESS, CLSACT_INGRESS};
+
+/// The wanted hook for incoming frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IngressChoice {
+    /// The best that the interface supports.
+    #[default]
+    Auto,
+    /// Native XDP only.
+    XdpNative,
+    /// Generic XDP only.
+    XdpGeneric,
+    /// TC only.
+    Tc,
+}
+
+/// The wanted way to attach TC programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TcChoice {
+    /// TCX if available, else clsact.
+    #[default]
+    Auto,
+    /// TCX only.
+    Tcx,
+    /// clsact only.
+    Clsact,
+}
+
+/// The hook for incoming frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ingress {
+    /// XDP in the driver.
+    XdpNative,
+    /// XDP in the network stack.
+    XdpGeneric,
+    /// TC.
+    Tc(TcMode),
+}
+
+/// The way a TC program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TcMode {
+    /// A TCX link.
+    Tcx,
+    /// A filter on the clsact queueing discipline.
+    Clsact,
+}
+
+impl fmt::Display for Ingress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::XdpNative => f.write_str("native XDP"),
+            Self::XdpGeneric => f.write_str("generic XDP"),
+            Self::Tc(mode) => mode.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for TcMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcx => "TCX",
+            Self::Clsact => "TC clsact",
+        })
+    }
+}
+
+/// Which packets a program sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Incoming ones.
+    Incoming,
+    /// Outgoing ones.
+    Outgoing,
+}
+
+impl Direction {
+    pub(super) const fn attach_type(self) -> TcAttachType {
+        match self {
+            Self::Incoming => TcAttachType::Ingress,
+            Self::Outgoing => TcAttachType::Egress,
+        }
+    }
+
+    pub(super) const fn hook(self) -> Hook {
+        match self {
+            Self::Incoming => Hook::TcIngress,
+            Self::Outgoing => Hook::TcEgress,
+        }
+    }
+
+    pub(super) const fn clsact_parent(self) -> u32 {
+        match self {
+            Self::Incoming => CLSACT_INGRESS,
+            Self::Outgoing => CLSACT_EGRESS,
+        }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Incoming => "incoming",
+            Self::Outgoing => "outgoing",
+        })
+    }
+}
+
+impl IngressChoice {
+    /// The ways by XDP to be tried.
+    pub(super) const fn xdp_modes(self) -> &'static [(Ingress, XdpMode)] {
+        match self {
+            Self::Auto => &[(Ingress::XdpNative, XdpMode::Driver), (Ingress::XdpGeneric, XdpMode::Skb)],
+            Self::XdpNative => &[(Ingress::XdpNative, XdpMode::Driver)],
+            Self::XdpGeneric => &[(Ingress::XdpGeneric, XdpMode::Skb)],
+            Self::Tc => &[],
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! One attached program, and the ways to attach it.
+
+use std::io;
+
+use aya::{
+    programs::{
+        LinkOrder, ProgramError, SchedClassifier, TcAttachType,
+        links::Link as _,
+        tc::{
+            NlOptions, SchedClassifierLink, TcAttachOptions, TcError, qdisc_add_clsact, qdisc_detach_program,
+        },
+        xdp::XdpLink,
+    },
+    sys::SyscallError,
+};
+use nix::errno::Errno;
+use sensor_common::headers::Link;
+
+use super::{AttachError, Direction, Ingress, IngressChoice, TcChoice, TcMode};
+use crate::kernel::{
+    claim::Claim,
+    interface::Interface,
+    object::{KernelProgram, LoadError, program},
+    privileges,
+    rtnetlink::{self, LinkInfo},
+    xdp_program::XdpProgram,
+};
+
+/// An attached program: its identifier in the kernel, and the link.
+pub(super) struct Program {
+    id: u32,
+    link: AnyLink,
+}
+
+enum AnyLink {
+    Xdp(XdpLink),
+    Tcx(SchedClassifierLink),
+    Clsact(SchedClassifierLink),
+}
+
+impl Program {
+    /// Whether the kernel still has it there.
+    pub(super) fn is_there(&self, Interface { name, index, .. }: &Interface, direction: Direction) -> bool {
+        match self.link {
+            AnyLink::Xdp(_) => LinkInfo::of(*index).is_ok_and(|info| info.xdp_program == Some(self.id)),
+            AnyLink::Tcx(_) => SchedClassifier::query_tcx(name, direction.attach_type())
+                .is_ok_and(|(_, programs)| programs.iter().any(|program| program.id() == self.id)),
+            // Without the clsact discipline the question is an error.
+            AnyLink::Clsact(_) => rtnetlink::filter_programs(*index, direction.clsact_parent())
+                .is_ok_and(|programs| programs.contains(&self.id)),
+        }
+    }
+
+    /// Takes it off.
+    pub(super) fn detach(self) -> Result<(), ProgramError> {
+        match self.link {
+            AnyLink::Xdp(link) => link.detach(),
+            AnyLink::Tcx(link) | AnyLink::Clsact(link) => link.detach(),
+        }
+    }
+
+    /// Gives up the link of a program that somebody took off.
+    pub(super) fn abandon(self) {
+        // To detach a filter is to delete whatever has its number by now. The link of a filter holds nothing.
+        if let AnyLink::Clsact(link) = self.link {
+            std::mem::forget(link);
+        }
+    }
+}
+
+/// How incoming frames are reached, and why not in a better way.
+pub(super) struct Incoming {
+    pub(super) ingress: Ingress,
+    pub(super) program: Program,
+    pub(super) instead: Option<String>,
+}
+
+pub(super) fn attach_ingress(
+    kernel: &mut KernelProgram,
+    interface: &Interface,
+    choice: IngressChoice,
+    tc: TcChoice,
+    claim: &mut Option<Claim>,
+) -> Result<Incoming, AttachError> {
+    let mut reasons = Vec::new();
+    let mut modes = choice.xdp_modes();
+    if interface.link == Link::Ip && !modes.is_empty() {
+        reasons.push("XDP: it takes Ethernet frames, and this interface has none".to_owned());
+        modes = &[];
+    }
+    for (ingress, mode) in modes {
+        let xdp = match kernel.xdp() {
+            Ok(xdp) => xdp,
+            Err(LoadError::Verifier { source, .. }) if choice == IngressChoice::Auto => {
+                reasons.push(format!("{ingress}: the kernel refused the program ({})", describe(&source)));
+                break;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let link = xdp.attach_to_if_index(interface.index, *mode).and_then(|id| xdp.take_link(id));
+        let program = link.and_then(|link| Ok(Program { id: xdp.info()?.id(), link: AnyLink::Xdp(link) }));
+        match program {
+            Ok(program) => {
+                return Ok(Incoming { ingress: *ingress, program, instead: said(&reasons) });
+            }
+            Err(error) if os_error(&error).is_some_and(|e| e == Errno::EBUSY || e == Errno::EEXIST) => {
+                let program = XdpProgram::on(interface.index);
+                if choice != IngressChoice::Auto || program.is_of_a_sensor() {
+                    return Err(AttachError::Busy { interface: interface.name.clone(), program });
+                }
+                reasons.push(format!("XDP: {program} is there"));
+                break;
+            }
+            Err(error) => reasons.push(format!("{ingress}: {}", describe(&error))),
+        }
+    }
+    if matches!(choice, IngressChoice::Auto | IngressChoice::Tc) {
+        match attach_tc(kernel, interface, Direction::Incoming, tc, claim) {
+            Ok((mode, program)) => {
+                return Ok(Incoming { ingress: Ingress::Tc(mode), program, instead: said(&reasons) });
+            }
+            Err(reason) => reasons.push(reason),
+        }
+    }
+    Err(AttachError::Refused {
+        interface: interface.name.clone(),
+        direction: Direction::Incoming,
+        reasons: reasons.join("; "),
+    })
+}
+
+fn said(reasons: &[String]) -> Option<String> {
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
+/// Attaches a TC program; the error tells what was tried.
+pub(super) fn attach_tc(
+    kernel: &mut KernelProgram,
+    interface: &Interface,
+    direction: Direction,
+    choice: TcChoice,
+    claim: &mut Option<Claim>,
+) -> Result<(TcMode, Program), String> {
+    let name = program::tc(direction.hook(), interface.link);
+    let direction = direction.attach_type();
+    let classifier = kernel.classifier(name).map_err(|error| error.to_string())?;
+    let mut reasons = Vec::new();
+    if choice != TcChoice::Clsact {
+        match tc_link(classifier, interface, direction, TcAttachOptions::TcxOrder(LinkOrder::default())) {
+            Ok((id, link)) => return Ok((TcMode::Tcx, Program { id, link: AnyLink::Tcx(link) })),
+            Err(error) => reasons.push(format!("TCX: {}", describe(&error))),
+        }
+    }
+    if choice != TcChoice::Tcx {
+        if claim.is_none() {
+            match Claim::on(interface.index) {
+                Ok(claimed) => *claim = Some(claimed),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                    reasons.push("TC clsact: another smb-sensor watches this interface".to_owned());
+                    return Err(reasons.join("; "));
+                }
+                Err(error) => reasons.push(format!("TC clsact: {error}")),
+            }
+        }
+        // A clsact qdisc may exist already, from other software or an earlier run: it is shared.
+        let _ = qdisc_add_clsact(&interface.name);
+        // A killed run leaves its filter behind, which is known by its name.
+        let _ = qdisc_detach_program(&interface.name, direction, name);
+        match tc_link(classifier, interface, direction, TcAttachOptions::Netlink(NlOptions::default())) {
+            Ok((id, link)) => return Ok((TcMode::Clsact, Program { id, link: AnyLink::Clsact(link) })),
+            Err(error) => reasons.push(format!("TC clsact: {}", describe(&error))),
+        }
+    }
+    Err(reasons.join("; "))
+}
+
+fn tc_link(
+    classifier: &mut SchedClassifier,
+    interface: &Interface,
+    direction: TcAttachType,
+    options: TcAttachOptions,
+) -> Result<(u32, SchedClassifierLink), ProgramError> {
+    let program = classifier.info()?.id();
+    let id = classifier.attach_with_options(&interface.name, direction, options)?;
+    Ok((program, classifier.take_link(id)?))
+}
+
+fn os_error(error: &ProgramError) -> Option<Errno> {
+    let io: &io::Error = match error {
+        ProgramError::SyscallError(SyscallError { io_error, .. }) => io_error,
+        ProgramError::IOError(io_error) | ProgramError::TcError(TcError::IoError(io_error)) => io_error,
+        _ => return None,
+    };
+    io.raw_os_error().map(Errno::from_raw)
+}
+
+/// The kernel's error as text.
+fn describe(error: &ProgramError) -> String {
+    match os_error(error) {
+        Some(Errno::EOPNOTSUPP) => "the driver does not support it".to_owned(),
+        Some(Errno::ERANGE) => "the interface's MTU is too large for it".to_owned(),
+        Some(Errno::EPERM) => format!("not permitted ({})", privileges::FIX),
+        Some(errno) => errno.desc().to_owned(),
+        None => error.to_string(),
+    }
+}
