@@ -58,6 +58,10 @@ fn answer_of_a_former_request_does_not_count_for_a_new_one() {
     let mut dissector = dissector();
     dissector.credential(response_of("ann"), Some(3));
     dissector.session_answered(&answer_to(3, REFUSED));
+    // The number comes again, first without a credential.
+    dissector.session_asked(3);
+    dissector.session_answered(&answer_to(3, 0));
+    assert!(outcomes(&dissector)[0].1.is_some_and(|one| !one.is_accepted()));
     dissector.session_asked(3);
     dissector.credential(response_of("bob"), Some(3));
     dissector.session_answered(&answer_to(3, 0));
