@@ -9,6 +9,7 @@ mod interfaces;
 mod known_traffic;
 mod marked_ports;
 mod retry;
+mod service_manager;
 mod starting;
 mod timekeeping;
 
@@ -29,6 +30,7 @@ use self::{
     files::{Files, FilesRead},
     interfaces::Refused,
     known_traffic::KnownTraffic,
+    service_manager::ServiceManager,
 };
 use crate::{
     config::{BadThreatList, Config, ConfigError},
@@ -74,6 +76,8 @@ pub async fn run(load: impl Fn(BadThreatList) -> Result<Config, ConfigError> + S
     let (mut sensor, control) = Sensor::start(config, (files, names), &supervisor)?;
     // The state directory is there now.
     sensor.names.want(sensor.config.names());
+    sensor.report_status();
+    sensor.service.ready();
     let records = readiness::of_ring(&sensor.kernel.records).context("cannot wait for the record ring")?;
     // Whatever ends the run, the observations so far are reported first.
     let signals = [interrupt, terminate, hangup];
@@ -127,6 +131,8 @@ async fn watch(
             _ = sweep.tick() => {
                 sensor.sweep()?;
                 sensor.tend_interfaces();
+                sensor.report_status();
+                sensor.service.alive();
             }
             _ = statistics.tick() => {
                 sensor.report()?;
@@ -181,10 +187,20 @@ struct Sensor {
     names: Names,
     /// When the marks on ports were last checked.
     ports_looked: Instant,
+    service: ServiceManager,
     config: Config,
 }
 
 impl Sensor {
+    /// Says to the service manager what is watched.
+    fn report_status(&mut self) {
+        let names: Vec<_> = self.attached.iter().map(|one| one.interface.name.clone()).collect();
+        self.service.status(match names.as_slice() {
+            [] => "waiting for an interface".to_owned(),
+            _ => format!("watching {}", names.join(", ")),
+        });
+    }
+
     /// Takes at most `most` records from the ring; returns their number.
     fn drain(&mut self, most: usize) -> Result<usize> {
         let now = self.now()?;
@@ -252,6 +268,7 @@ impl Sensor {
 
     /// Detaches, reads the remaining records and reports.
     fn stop(mut self) -> Result<()> {
+        self.service.stopping();
         self.attached.clear();
         self.sweep()?;
         let now = self.now()?;

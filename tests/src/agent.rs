@@ -1,6 +1,7 @@
 //! The real `smb-sensor` program, running in a namespace.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,7 +31,12 @@ pub struct AgentBuilder<'a> {
     learns: bool,
     fault: Option<String>,
     name: Option<&'static str>,
+    environment: Vec<(&'static str, String)>,
+    capabilities: Option<Vec<String>>,
 }
+
+/// A user without any privilege.
+const NOBODY: u32 = 65_534;
 
 /// The result of a start that should fail.
 #[derive(Debug)]
@@ -62,6 +68,8 @@ impl Agent {
             learns: false,
             fault: None,
             name: None,
+            environment: vec![],
+            capabilities: None,
         }
     }
 
@@ -277,6 +285,20 @@ impl AgentBuilder<'_> {
         self
     }
 
+    /// Sets a variable of its environment.
+    #[must_use]
+    pub fn environment(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.to_owned()));
+        self
+    }
+
+    /// Runs it as a user who has these capabilities and no other privilege, such as `cap_bpf`.
+    #[must_use]
+    pub fn unprivileged_but(mut self, capabilities: &[String]) -> Self {
+        self.capabilities = Some(capabilities.to_vec());
+        self
+    }
+
     /// Starts it and waits until it is ready.
     ///
     /// # Errors
@@ -313,13 +335,30 @@ impl AgentBuilder<'_> {
     fn launch(self) -> Result<Agent> {
         let scratch = scratch_dir()?;
         let mut program = Agent::program()?;
-        if let Some(name) = self.name {
+        // Where the program was built, another user may have no access.
+        if let Some(name) = self.name.or(self.capabilities.is_some().then_some("smb-sensor")) {
             let copy = scratch.path().join(name);
             fs::copy(&program, &copy).context("copy the program")?;
             program = copy;
         }
         let state_dir = self.state_dir.unwrap_or_else(|| scratch.path().join("state"));
         let mut command = match (self.own_processes, self.small_state) {
+            _ if self.capabilities.is_some() => {
+                fs::create_dir_all(&state_dir)?;
+                for (folder, mode) in [(scratch.path(), 0o711), (&state_dir, 0o700)] {
+                    fs::set_permissions(folder, fs::Permissions::from_mode(mode))?;
+                }
+                chown(&state_dir, Some(NOBODY), Some(NOBODY))?;
+                let listed: Vec<_> =
+                    self.capabilities.iter().flatten().map(|one| format!("+{one}")).collect();
+                let (listed, user) = (listed.join(","), NOBODY.to_string());
+                let mut command = self.namespace.command("setpriv");
+                command.args(["--reuid", &user, "--regid", &user, "--clear-groups", "--no-new-privs"]);
+                command.arg(format!("--bounding-set=-all,{listed}"));
+                command.arg(format!("--inh-caps=-all,{listed}")).arg(format!("--ambient-caps=-all,{listed}"));
+                command.arg(program);
+                command
+            }
             (true, _) => self.namespace.tree_command(program),
             (false, None) => self.namespace.command(program),
             (false, Some(kibibytes)) => {
@@ -332,6 +371,7 @@ impl AgentBuilder<'_> {
         if let Some(fault) = &self.fault {
             command.env("SMB_SENSOR_FAULT", fault);
         }
+        command.envs(self.environment);
         command.arg("run").arg("--state-dir").arg(state_dir).args(&self.arguments);
         if !self.learns {
             command.args(["--learning-hours", "0"]);

@@ -70,8 +70,10 @@ fn counted(config: &Config) -> Vec<String> {
 
 impl Sensor {
     /// Requests the configuration, to apply it once it is read. If nobody asked, only the log has the result.
-    pub(super) fn read_config(&self, asked: Option<Asked>) {
+    pub(super) fn read_config(&mut self, asked: Option<Asked>) {
+        self.service.reloading();
         if let Err(asked) = self.files.read_config(asked) {
+            self.service.ready();
             let reported = "not reloaded: a file that is being read does not answer";
             warn!("{reported}");
             if let Some(asked) = asked {
@@ -85,6 +87,7 @@ impl Sensor {
         match files {
             FilesRead::Config(config, asked) => {
                 let done = self.reload(*config);
+                self.service.ready();
                 if let Some(asked) = asked {
                     let is_done = done.is_ok();
                     asked.answer(is_done, done.unwrap_or_else(|error| error));

@@ -13,6 +13,7 @@ use super::{
     files::Files,
     interfaces::{self, Refused},
     known_traffic::KnownTraffic,
+    service_manager::ServiceManager,
     timekeeping,
 };
 use crate::{
@@ -187,6 +188,7 @@ impl Sensor {
             files,
             names,
             ports_looked: Instant::now(),
+            service: ServiceManager::of_environment(),
             config,
         };
         Ok((sensor, control))

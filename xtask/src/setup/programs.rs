@@ -75,6 +75,11 @@ pub(super) const OPTIONAL: &[Program] = &[
         purpose: "name server in the tests of exemptions by name, run in namespaces only",
         packages: ["dnsmasq-base", "dnsmasq", "dnsmasq", "dnsmasq"],
     },
+    Program {
+        name: "systemd-analyze",
+        purpose: "checks the unit in the tests of the service",
+        packages: ["systemd", "systemd", "systemd", "systemd"],
+    },
 ];
 
 impl Program {

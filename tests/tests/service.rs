@@ -1,0 +1,144 @@
+//! The agent as a service: what it says to the service manager, and the unit that is shipped.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of this is test code; clippy knows only the test functions as such"
+)]
+
+use std::{
+    os::unix::net::UnixDatagram,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+use sensor_lab::{Signal, Smbd, Topology, address, require_lab, scratch_dir, skip};
+use sensor_tests::{Agent, EvidenceLevel, PATIENCE, reaches, smb_session};
+
+/// A service manager that listens.
+struct Manager {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl Manager {
+    fn listen(folder: &Path) -> Self {
+        let path = folder.join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        Self { socket, path }
+    }
+
+    /// Waits for a message with this line, and gives the whole message and those before it.
+    fn wait_for(&self, line: &str) -> Result<Vec<String>> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut messages = Vec::new();
+        let mut buffer = [0; 4_096];
+        while let Some(left) = deadline.checked_duration_since(Instant::now()) {
+            self.socket.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
+            let Ok(bytes) = self.socket.recv(&mut buffer) else { break };
+            messages.push(String::from_utf8_lossy(&buffer[..bytes]).into_owned());
+            if messages.last().is_some_and(|message| message.lines().any(|one| one == line)) {
+                return Ok(messages);
+            }
+        }
+        bail!("no {line:?} in {messages:?}")
+    }
+}
+
+fn unit() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/systemd/smb-sensor.service")
+}
+
+/// The words of a setting of the unit.
+fn setting(name: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(unit()).unwrap();
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap().to_owned();
+    value.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn service_manager_is_informed_from_the_start_to_the_end() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let folder = scratch_dir().unwrap();
+    let manager = Manager::listen(folder.path());
+    let mut agent = Agent::on(border.gateway(), "lan0")
+        .environment("NOTIFY_SOCKET", manager.path.to_str().unwrap())
+        .environment("WATCHDOG_USEC", "2000000")
+        .config("")
+        .start()
+        .unwrap();
+    let messages = manager.wait_for("READY=1").unwrap();
+    assert!(messages.iter().any(|message| message == "STATUS=watching lan0\n"), "{messages:?}");
+    for _ in 0..3 {
+        manager.wait_for("WATCHDOG=1").unwrap();
+    }
+    agent.signal(Signal::SIGHUP).unwrap();
+    let reloading = manager.wait_for("RELOADING=1").unwrap().pop().unwrap();
+    assert!(reloading.lines().any(|line| line.starts_with("MONOTONIC_USEC=")), "{reloading:?}");
+    manager.wait_for("READY=1").unwrap();
+    agent.stop_by(Signal::SIGTERM).unwrap();
+    manager.wait_for("STOPPING=1").unwrap();
+}
+
+#[test]
+fn stopped_agent_gives_no_sign_of_life() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let folder = scratch_dir().unwrap();
+    let manager = Manager::listen(folder.path());
+    let mut agent = Agent::on(border.gateway(), "lan0")
+        .environment("NOTIFY_SOCKET", manager.path.to_str().unwrap())
+        .environment("WATCHDOG_USEC", "1000000")
+        .start()
+        .unwrap();
+    manager.wait_for("WATCHDOG=1").unwrap();
+    agent.signal(Signal::SIGSTOP).unwrap();
+    manager.socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+    let mut buffer = [0; 4_096];
+    // What was sent before the signal may still wait.
+    let late = (0..2).take_while(|_| manager.socket.recv(&mut buffer).is_ok()).count();
+    assert!(late < 2, "signs of life of a stopped process");
+    agent.signal(Signal::SIGCONT).unwrap();
+    manager.wait_for("WATCHDOG=1").unwrap();
+    agent.stop().unwrap();
+}
+
+#[test]
+fn works_as_a_user_with_the_capabilities_of_the_unit() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let _smbd = Smbd::start(border.server()).unwrap();
+    let capabilities: Vec<_> =
+        setting("AmbientCapabilities").iter().map(|one| one.to_lowercase().replacen("cap_", "", 1)).collect();
+    let agent = Agent::on(border.gateway(), "lan0").unprivileged_but(&capabilities).start().unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", agent.id())).unwrap();
+    let user = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
+    assert!(user.split_whitespace().all(|id| id == "65534"), "{user}");
+    smb_session(border.client(), address::SERVER_V4).unwrap();
+    agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
+    agent.stop().unwrap();
+}
+
+#[test]
+fn unit_is_valid_and_hardened() {
+    assert_eq!(setting("AmbientCapabilities"), setting("CapabilityBoundingSet"));
+    let analyze = |arguments: &[&str]| {
+        let output = Command::new("systemd-analyze").args(arguments).arg(unit()).output();
+        output.map(|output| {
+            let text = [output.stdout, output.stderr].concat();
+            (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+        })
+    };
+    // 25 is an exposure of 2.5.
+    let Ok((is_hardened, report)) = analyze(&["security", "--offline=true", "--threshold=25"]) else {
+        skip("unit_is_valid_and_hardened", "systemd-analyze is not in PATH: install the package systemd");
+        return;
+    };
+    assert!(is_hardened, "{report}");
+    // The program of the unit is not installed here, which the report says too.
+    let (_, report) = analyze(&["verify", "--man=no"]).unwrap();
+    let faults: Vec<_> = report.lines().filter(|line| !line.contains("is not executable")).collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+}
