@@ -20,6 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
             missing: if flags & 2 == 0 { 0 } else { u32::from(*flags) << 4 },
             starts_message: flags & 1 != 0,
             last: flags & 4 != 0,
+            chained: if flags & 8 == 0 { 0 } else { u32::from(*flags) << 2 },
         });
         assert!(given.iter().all(|joined| joined.bytes.len() <= MAX_BUFFERED));
         assert!(stream.held() <= MAX_BUFFERED);

@@ -59,6 +59,9 @@ const SMB2_REPLY: u8 = 1;
 /// NextCommand.
 const SMB2_NEXT: u32 = 24;
 
+/// Bytes of an SMB2 header (MS-SMB2 2.2.1).
+const SMB2_HEADER: u32 = 64;
+
 /// The result for a message of which too few bytes are there to decide.
 pub const UNDECIDED: u32 = u32::MAX;
 
@@ -142,6 +145,24 @@ impl PartialHeader {
             }
         }
         self.seen = at_most(start.end(), u16::MAX as u32) as u16;
+    }
+
+    /// Where the next message of a compound begins behind this one, of which `length` bytes follow with its session header; 0
+    /// if it is the last one (MS-SMB2 3.3.5.2.7) or that was not seen yet. A message that would begin inside this one or behind the end
+    /// is none.
+    #[inline(always)]
+    #[must_use]
+    pub const fn chained(&self, length: u32) -> u32 {
+        let next = u32::from_le_bytes(self.next);
+        let fits = next >= SMB2_HEADER && next <= length.wrapping_sub(4 + SMB2_HEADER);
+        if self.identifier == SMB2 && self.is_whole() && fits && length > 4 + SMB2_HEADER { next } else { 0 }
+    }
+
+    /// Whether all fields of the header that are looked at were seen.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.seen as u32 >= HEADER_FIELDS_LEN
     }
 
     /// Whether it is NEGOTIATE or SESSION_SETUP (MS-SMB2 2.2.1.2), or that of SMB 1 (MS-CIFS 2.2.2.1), as far as it was seen.

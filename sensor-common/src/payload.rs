@@ -24,6 +24,8 @@ pub enum PieceKind {
     Datagram = 4,
     /// The first bytes that a side of a TCP connection sent, where they begin no message.
     FirstPayload = 5,
+    /// It begins with a later message of a compound, which has no session header of its own (MS-SMB2 3.2.4.1.4).
+    Chained = 6,
 }
 
 impl PieceKind {
@@ -36,6 +38,7 @@ impl PieceKind {
             3 => Some(Self::Rpc),
             4 => Some(Self::Datagram),
             5 => Some(Self::FirstPayload),
+            6 => Some(Self::Chained),
             _ => None,
         }
     }
@@ -148,8 +151,9 @@ pub struct Content {
     pub before: u8,
     /// Looks that were taken.
     pub looks: u8,
-    /// Zero.
-    pub reserved: u32,
+    /// Bytes from a later message of a compound on to the end of the compound, and four for a session header, if such a message
+    /// is to be looked at; otherwise 0.
+    pub chained: u32,
 }
 
 impl Content {
@@ -170,7 +174,7 @@ impl Content {
         first: 0,
         before: 0,
         looks: 0,
-        reserved: 0,
+        chained: 0,
     };
 }
 
@@ -206,11 +210,11 @@ mod tests {
     fn piece_kinds_survive_the_wire_and_unknown_ones_do_not() {
         for kind in [PieceKind::Message, PieceKind::Continued, PieceKind::Rpc]
             .into_iter()
-            .chain([PieceKind::Datagram, PieceKind::FirstPayload])
+            .chain([PieceKind::Datagram, PieceKind::FirstPayload, PieceKind::Chained])
         {
             assert_eq!(PieceKind::from_wire(kind as u8), Some(kind));
         }
         assert_eq!(PieceKind::from_wire(0), None);
-        assert_eq!(PieceKind::from_wire(6), None);
+        assert_eq!(PieceKind::from_wire(7), None);
     }
 }

@@ -23,8 +23,8 @@ use crate::{
     },
     payload::{Content, MAX_PIECE_LEN, PieceBuffer, PieceHead, PieceKind},
     slot::{
-        CLIENT_IS_LOCAL, CONTENT_OF_ANY, PAST_SET_UP, PartialHeader, RECORD_VERSION, RecordKind, SeqRange,
-        Slot, TCP, UDP, bit, content_bit, unfollowed,
+        CLIENT_IS_LOCAL, CONTENT_OF_ANY, PAST_SET_UP, PartialHeader, Place, RECORD_VERSION, RecordKind,
+        SeqRange, Slot, TCP, UDP, bit, content_bit, unfollowed,
     },
     smb::{self, Framed, SMB1, SMB2},
 };
@@ -41,6 +41,9 @@ pub const MAX_LOOKS: u8 = 32;
 
 /// A start lies in a piece as it does in its message. No message is undecided behind this many bytes, and no start longer.
 pub(super) const MESSAGE_START_CAPACITY: usize = 256;
+
+/// The beginning of a later message of a compound, as a word of a probe.
+const CHAINED_MESSAGE: u32 = u32::from_ne_bytes([SMB2, b'S', b'M', b'B']);
 
 /// What is to be done in a look, in [`Content::step`].
 mod step {
@@ -187,13 +190,19 @@ fn segment<E: Environment, B: Bytes + Copy>(
     let looks = undecided || !continues;
     // Where the segment lies in its message, as far as the message is looked at.
     let mut into = 0;
+    let mut chained = content.chained != 0;
     if undecided {
         into = u32::from(slot.stream.partial.seen);
+    } else if chained {
+        into = 4;
+        piece.bytes[..4].copy_from_slice(&content.chained.wrapping_sub(4).to_be_bytes());
     } else if looks && content.place == known_by::NEXT {
         let place = &slot.stream.place[usize::from(side & 1)];
-        into = u32::from(place.header_len & 7);
+        into = u32::from(place.header_len & Place::LENGTH);
+        chained = place.header_len & Place::CHAINED != 0;
         piece.bytes[..7].copy_from_slice(&place.header);
     }
+    content.chained = 0;
     let mut have = 0;
     if looks {
         have = least(content.payload.wrapping_sub(content.at), MESSAGE_START_LEN as u32);
@@ -214,10 +223,13 @@ fn segment<E: Environment, B: Bytes + Copy>(
         head.wanted = unit(slot, content, &start);
         PieceKind::Rpc
     } else {
-        let (kind, wanted) = message(env, slot, content, &start);
+        let (kind, wanted) = message(env, slot, content, &start, chained);
         head.wanted = wanted;
-        if content.before != 0 {
-            head.sequence = head.sequence.wrapping_sub(into);
+        let before = content.before;
+        head.sequence = head.sequence.wrapping_sub(u32::from(before));
+        if chained && before != 0 {
+            // The identifier alone can be in packets before; there is no session header to hand up.
+            piece.bytes[..3].copy_from_slice(&[SMB2, b'S', b'M']);
         }
         kind
     };
@@ -227,7 +239,14 @@ fn segment<E: Environment, B: Bytes + Copy>(
 /// Whether more of a message of `side` is awaited of which it is not known yet whether it is evidence.
 #[inline(always)]
 const fn is_undecided(slot: &Slot, side: u8) -> bool {
-    slot.line.kind & of_side(bit::AWAITED, side) != 0 && slot.stream.partial.of == side + 1
+    slot.line.kind & of_side(bit::AWAITED, side) != 0
+        && slot.stream.partial.of & PartialHeader::SIDE == side + 1
+}
+
+/// Bytes of a message that is not decided yet that are not in the stream: the session header of a later one of a compound.
+#[inline(always)]
+const fn not_sent(partial: &PartialHeader) -> u32 {
+    (partial.of & PartialHeader::CHAINED) as u32
 }
 
 /// Where to look first: at the rest of a message that is awaited, unless the segment begins with a message.
@@ -247,7 +266,8 @@ fn begin<E: Environment>(env: &mut E, slot: &mut Slot, content: &mut Content) {
         // What was sent before is passed over.
         let mut awaited = slot.stream.wanted[usize::from(content.side & 1)].from;
         if is_undecided(slot, content.side) {
-            awaited = awaited.wrapping_add(u32::from(slot.stream.partial.seen));
+            let partial = &slot.stream.partial;
+            awaited = awaited.wrapping_add(u32::from(partial.seen)).wrapping_sub(not_sent(partial));
         }
         let before = awaited.wrapping_sub(content.sequence);
         content.at = if before < content.payload { before } else { 0 };
@@ -260,7 +280,7 @@ fn begin<E: Environment>(env: &mut E, slot: &mut Slot, content: &mut Content) {
 fn rest<E: Environment>(
     env: &mut E,
     slot: &mut Slot,
-    content: &Content,
+    content: &mut Content,
     start: &MessageStart<'_>,
     undecided: bool,
 ) -> u32 {
@@ -278,13 +298,18 @@ fn rest<E: Environment>(
     if !undecided {
         return long - into;
     }
+    let not_sent = not_sent(&slot.stream.partial);
     // The header is read in the order in which it was sent.
-    if into != start.into {
+    if into.wrapping_add(not_sent) != start.into {
         return 0;
     }
     let partial = &mut slot.stream.partial;
+    let was_whole = partial.is_whole();
     partial.look(start);
-    let mut end = partial.wanted(start, long);
+    let mut end = partial.wanted(start, long.wrapping_add(not_sent));
+    if !was_whole && partial.is_whole() {
+        go_on_in_compound(env, slot, content, range.from.wrapping_sub(not_sent));
+    }
     if end == UNDECIDED && slot.stream.pieces_sent < MAX_UNDECIDED {
         return long - into;
     }
@@ -300,6 +325,8 @@ fn rest<E: Environment>(
         leave(env, slot);
         end = 0;
     }
+    // Of a message behind its end nothing is left, and of one of which nothing is wanted.
+    end = end.saturating_sub(not_sent);
     if end <= into {
         slot.line.kind &= !awaited_bit;
         return 0;
@@ -307,6 +334,28 @@ fn rest<E: Environment>(
     let range = &mut slot.stream.wanted[usize::from(content.side & 1)];
     range.until = range.from.wrapping_add(end);
     end - into
+}
+
+/// Goes on behind a message whose header is whole now, and which begins at that sequence number, with the next one of its compound.
+#[inline(always)]
+fn go_on_in_compound<E: Environment>(env: &mut E, slot: &mut Slot, content: &mut Content, begins: u32) {
+    let partial = &slot.stream.partial;
+    let place = &slot.stream.place[usize::from(content.side & 1)];
+    // Where the message ends the next one was to begin.
+    let length = place.next.wrapping_sub(begins);
+    let next = partial.chained(length);
+    if next == 0 {
+        return;
+    }
+    let is_next = partial.of & PartialHeader::ASIDE == 0
+        && place.header_len == 0
+        && slot.line.kind & of_side(bit::PLACED, content.side) != 0;
+    if !is_next {
+        return leave(env, slot);
+    }
+    content.place = known_by::NEXT;
+    let begins = begins.wrapping_add(next).wrapping_add(4);
+    content.then = place::advance_in_compound(slot, content, begins, length - next);
 }
 
 /// How many bytes are wanted of a DCE-RPC unit that begins the payload. Where none does, a rest may.
@@ -331,12 +380,17 @@ fn message<E: Environment>(
     slot: &mut Slot,
     content: &mut Content,
     start: &MessageStart<'_>,
+    chained: bool,
 ) -> (PieceKind, u32) {
     let side = content.side;
     let there = content.payload.wrapping_sub(content.at);
     let begins = content.sequence.wrapping_add(content.at).wrapping_sub(start.into);
     let mut partial = PartialHeader::EMPTY;
     let found = match smb::framed(start.probe(), start.into + start.have) {
+        Framed::Message(identifier, _) if chained && identifier != SMB2 => {
+            return no_compound(env, slot, content, start);
+        }
+        Framed::Not if chained => return no_compound(env, slot, content, start),
         Framed::Early => {
             place::keep_header(slot, content, start);
             // Where later bytes of it came before, no packet with the rest of its header follows that they could be handed up with.
@@ -365,13 +419,29 @@ fn message<E: Environment>(
             if !partial.is_set_up() {
                 slot.details.content |= PAST_SET_UP;
             }
+            content.chained = partial.chained(length);
             (wanted, length)
         }
     };
     (content.then, content.after) = found;
     let content = forgotten(content);
-    let (mut wanted, length) = (content.then, content.after);
-    let after = place::advance(slot, content, begins.wrapping_add(length));
+    let (mut wanted, length, next) = (content.then, content.after, content.chained);
+    content.chained = 0;
+    let aside = if content.place == known_by::NEXT { 0 } else { PartialHeader::ASIDE };
+    let after = if next == 0 && chained && content.place == known_by::AGAIN {
+        // Behind it is what was not seen yet.
+        content.place = known_by::NEXT;
+        slot.stream.place[usize::from(side & 1)].next.wrapping_sub(content.sequence)
+    } else if next == 0 {
+        place::advance(slot, content, begins.wrapping_add(length))
+    } else {
+        let begins = begins.wrapping_add(next).wrapping_add(4);
+        let then = place::advance_in_compound(slot, content, begins, length.wrapping_sub(next));
+        if then == NOWHERE {
+            leave_compound(env, slot, content, begins.wrapping_add(length).wrapping_sub(next).wrapping_sub(4));
+        }
+        then
+    };
     content.then = after;
     if wanted == CONTENT {
         slot.details.content |= content_bit(side);
@@ -386,14 +456,19 @@ fn message<E: Environment>(
         }
     }
     let complete = !undecided && start.into + there >= wanted;
-    let is_split = start.into != 0 && wanted != 0;
+    // What is not in the stream is not handed up.
+    let not_sent = if chained { 4 } else { 0 };
+    let before = start.into.wrapping_sub(not_sent);
+    let is_split = before != 0 && wanted != 0;
     // A message that is whole leaves alone what is still awaited of the one before it.
     let leaves = complete && !is_split && (content.at != 0 || content.place == known_by::IN_GAP);
-    // Nor does one of which nothing is wanted take the place of the one before it, of which another reading may come.
-    let stays = leaves && (wanted == 0 || slot.line.kind & of_side(bit::AWAITED, side) != 0);
+    // Nor does one of which nothing is wanted, or one inside a compound, take the place of the one before it, of which another
+    // reading may come.
+    let stays = leaves && (wanted == 0 || chained || slot.line.kind & of_side(bit::AWAITED, side) != 0);
     if !stays {
-        let range = SeqRange { from: begins, until: begins.wrapping_add(wanted) };
-        open(slot, content, range, complete && !is_split);
+        let from = begins.wrapping_add(not_sent);
+        let until = if wanted == 0 { from } else { begins.wrapping_add(wanted) };
+        open(slot, content, SeqRange { from, until }, complete && !is_split);
     }
     if undecided {
         // There is room for one header: a message of the other side that is not decided yet is given up.
@@ -401,11 +476,12 @@ fn message<E: Environment>(
             slot.line.kind &= !of_side(bit::AWAITED, side ^ 1);
             leave(env, slot);
         }
-        slot.stream.partial = PartialHeader { of: side + 1, ..partial };
+        let chained = if chained { PartialHeader::CHAINED } else { 0 };
+        slot.stream.partial = PartialHeader { of: side + 1 | chained | aside, ..partial };
     }
     if is_split {
         // What earlier packets held of it is handed up first, then what is here.
-        content.before = start.into as u8;
+        content.before = before as u8;
         if undecided {
             slot.stream.partial.seen = start.into as u16;
         }
@@ -413,7 +489,35 @@ fn message<E: Environment>(
         content.then = content.at;
         content.after = after;
     }
+    if chained {
+        return (PieceKind::Chained, wanted.saturating_sub(4));
+    }
     (PieceKind::Message, wanted)
+}
+
+/// What is to be the next message of a compound is none: nothing more of the compound is read.
+#[inline(always)]
+fn no_compound<E: Environment>(
+    env: &mut E,
+    slot: &mut Slot,
+    content: &mut Content,
+    start: &MessageStart<'_>,
+) -> (PieceKind, u32) {
+    leave(env, slot);
+    let length = u32::from_be(start.probe()[0]).wrapping_add(4);
+    let begins = content.sequence.wrapping_add(content.at).wrapping_sub(start.into);
+    content.then = place::advance(slot, content, begins.wrapping_add(length));
+    (PieceKind::Chained, 0)
+}
+
+/// The rest of a compound lies in another packet than a message of it that was sent again or fills a gap. Sent again, it was read
+/// before; in a gap it is not read, and the gap goes on with the sequence number `end`.
+#[inline(always)]
+fn leave_compound<E: Environment>(env: &mut E, slot: &mut Slot, content: &mut Content, end: u32) {
+    if content.place == known_by::IN_GAP {
+        leave(env, slot);
+        place::advance(slot, content, end);
+    }
 }
 
 /// What is there is no message. How many bytes of it are wanted: the first of a stream show what else is spoken.
@@ -421,12 +525,21 @@ fn message<E: Environment>(
 fn no_message<E: Environment>(
     env: &mut E,
     slot: &mut Slot,
-    content: &Content,
+    content: &mut Content,
     start: &MessageStart<'_>,
 ) -> u32 {
     let side = content.side;
     match content.place {
         known_by::IN_GAP => place::leave_gap(slot, side),
+        known_by::AGAIN if start.probe()[0] != CHAINED_MESSAGE => leave(env, slot),
+        // A later message of a compound begins without a session header.
+        known_by::AGAIN => {
+            let SeqRange { from, until } = slot.stream.wanted[usize::from(side & 1)];
+            if until != from {
+                content.chained = until.wrapping_sub(from).wrapping_add(4);
+                content.then = content.at;
+            }
+        }
         known_by::NEXT => {
             place::lose(slot, side);
             if content.at == 0 {
@@ -449,7 +562,7 @@ fn no_message<E: Environment>(
 const fn open(slot: &mut Slot, content: &Content, range: SeqRange, complete: bool) {
     let side = content.side;
     slot.line.kind &= !of_side(bit::AWAITED, side);
-    if slot.stream.partial.of == side + 1 {
+    if slot.stream.partial.of & PartialHeader::SIDE == side + 1 {
         slot.stream.partial.of = 0;
     }
     slot.stream.wanted[(side & 1) as usize] = range;

@@ -124,6 +124,7 @@ impl Connection {
             bytes: segment.payload,
             missing: segment.missing,
             starts_message,
+            chained: 0,
             last: false,
         });
         said.read(from, &joined);
