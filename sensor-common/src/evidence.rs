@@ -4,6 +4,9 @@
 //! connections to shares, DCE-RPC binds, the headers of DCE-RPC requests, and the beginning of SMB 1 transactions.
 //! Reads and writes of files are never evidence, so no file content leaves the kernel.
 
+mod andx;
+
+pub use self::andx::{FIRST_BLOCK, NextCommand, next};
 use crate::{
     payload::MAX_PIECE_LEN,
     slot::PartialHeader,
@@ -81,6 +84,8 @@ pub struct MessageStart<'a> {
     pub into: u32,
     /// Number of bytes that belong to the segment.
     pub have: u32,
+    /// Bytes by which they lie further behind in the message: those of the commands before them in a chain, which are left out.
+    pub displaced: u32,
 }
 
 impl MessageStart<'_> {
@@ -249,7 +254,7 @@ impl PartialHeader {
     const fn of_smb1(&self, start: &MessageStart<'_>, whole: u32) -> u32 {
         let reply = self.is_reply();
         let succeeded = reply && self.status == 0;
-        match self.command[0] {
+        let wanted = match self.command[0] {
             0x70..=0x75 => whole,
             // A bind may hold a ticket.
             0x25 if data_of(start, if reply { 51 } else { 61 }, whole) == whole => whole,
@@ -264,7 +269,8 @@ impl PartialHeader {
             0x1A | 0x1B => content_if(succeeded, CONTENT),
             0x1D | 0x1E | 0x1F | 0xC1 => content_if(!reply, CONTENT),
             _ => 0,
-        }
+        };
+        if wanted == 0 { andx::is_early(start, self.command[0], whole) } else { wanted }
     }
 }
 
@@ -313,6 +319,7 @@ const fn data_of(start: &MessageStart<'_>, field: u32, length: u32) -> u32 {
         return if start.end() <= field && field + 2 <= length { UNDECIDED } else { CONTENT };
     }
     let at = 4 + (start.bytes[field as usize] as u32 | (start.bytes[(field + 1) as usize] as u32) << 8);
+    let at = at.saturating_sub(start.displaced);
     // The start does not reach further.
     if at > MESSAGE_START_LEN as u32 - 8 {
         return CONTENT;

@@ -154,6 +154,18 @@ pub struct Content {
     /// Bytes from a later message of a compound on to the end of the compound, and four for a session header, if such a message
     /// is to be looked at; otherwise 0.
     pub chained: u32,
+    /// Of a chain of SMB 1 commands that is looked at: where in the payload its message begins, and the length of that.
+    pub message: u32,
+    /// See [`Self::message`].
+    pub length: u32,
+    /// Offset of the next command in the message.
+    pub block: u16,
+    /// The code of the next command.
+    pub command: u8,
+    /// What is known of the message, in bits.
+    pub answers: u8,
+    /// Zero.
+    pub reserved: u32,
 }
 
 impl Content {
@@ -175,6 +187,12 @@ impl Content {
         before: 0,
         looks: 0,
         chained: 0,
+        message: 0,
+        length: 0,
+        block: 0,
+        command: 0,
+        answers: 0,
+        reserved: 0,
     };
 }
 

@@ -10,7 +10,7 @@
 use core::hint::black_box;
 
 use super::{
-    Environment, account, datagram,
+    Environment, account, andx, datagram,
     decide::{message_mark, smb_from},
     place::{self, NOWHERE, known_by, of_side},
 };
@@ -46,13 +46,15 @@ pub(super) const MESSAGE_START_CAPACITY: usize = 256;
 const CHAINED_MESSAGE: u32 = u32::from_ne_bytes([SMB2, b'S', b'M', b'B']);
 
 /// What is to be done in a look, in [`Content::step`].
-mod step {
+pub(super) mod step {
     /// Nothing was done with the packet yet.
-    pub(super) const BEGIN: u8 = 0;
+    pub(crate) const BEGIN: u8 = 0;
     /// A message begins where it is to be looked.
-    pub(super) const MESSAGE: u8 = 1;
+    pub(crate) const MESSAGE: u8 = 1;
     /// A message goes on there whose header began in packets before.
-    pub(super) const REST: u8 = 2;
+    pub(crate) const REST: u8 = 2;
+    /// A later command of an SMB 1 message begins there.
+    pub(crate) const COMMAND: u8 = 3;
 }
 
 /// Whether the payload may have to be reported. Computed by arithmetic and not by branches, of which the verifier would follow each
@@ -168,6 +170,9 @@ fn segment<E: Environment, B: Bytes + Copy>(
     slot: &mut Slot,
     buffer: &mut PieceBuffer,
 ) -> Option<PieceKind> {
+    if buffer.content.step == step::COMMAND {
+        return andx::look(env, frame, slot, buffer);
+    }
     let PieceBuffer { content, piece } = buffer;
     if content.step == step::BEGIN {
         begin(env, slot, content);
@@ -213,7 +218,7 @@ fn segment<E: Environment, B: Bytes + Copy>(
             return None;
         }
     }
-    let start = MessageStart { bytes: &piece.bytes, have, into };
+    let start = MessageStart { bytes: &piece.bytes, have, into, displaced: 0 };
     let head = &mut piece.head;
     head.sequence = content.sequence.wrapping_add(content.at);
     let kind = if continues {
@@ -307,8 +312,14 @@ fn rest<E: Environment>(
     let was_whole = partial.is_whole();
     partial.look(start);
     let mut end = partial.wanted(start, long.wrapping_add(not_sent));
+    let began = range.from.wrapping_sub(not_sent);
     if !was_whole && partial.is_whole() {
-        go_on_in_compound(env, slot, content, range.from.wrapping_sub(not_sent));
+        go_on_in_compound(env, slot, content, began);
+    }
+    if end != UNDECIDED {
+        let header = slot.stream.partial;
+        let length = length_of_undecided(slot, content.side, began);
+        andx::begin(env, slot, content, start, &header, (began, length, end));
     }
     if end == UNDECIDED && slot.stream.pieces_sent < MAX_UNDECIDED {
         return long - into;
@@ -339,23 +350,32 @@ fn rest<E: Environment>(
 /// Goes on behind a message whose header is whole now, and which begins at that sequence number, with the next one of its compound.
 #[inline(always)]
 fn go_on_in_compound<E: Environment>(env: &mut E, slot: &mut Slot, content: &mut Content, begins: u32) {
-    let partial = &slot.stream.partial;
-    let place = &slot.stream.place[usize::from(content.side & 1)];
-    // Where the message ends the next one was to begin.
-    let length = place.next.wrapping_sub(begins);
-    let next = partial.chained(length);
-    if next == 0 {
+    let length = length_of_undecided(slot, content.side, begins);
+    if length == 0 {
+        let PartialHeader { next, identifier, of, .. } = slot.stream.partial;
+        if of & PartialHeader::ASIDE != 0 && identifier == SMB2 && next != [0; 4] {
+            leave(env, slot);
+        }
         return;
     }
-    let is_next = partial.of & PartialHeader::ASIDE == 0
-        && place.header_len == 0
-        && slot.line.kind & of_side(bit::PLACED, content.side) != 0;
-    if !is_next {
-        return leave(env, slot);
+    let next = slot.stream.partial.chained(length);
+    if next == 0 {
+        return;
     }
     content.place = known_by::NEXT;
     let begins = begins.wrapping_add(next).wrapping_add(4);
     content.then = place::advance_in_compound(slot, content, begins, length - next);
+}
+
+/// Length of the message that is not decided yet and begins at that sequence number: it ends where the next one was to begin. 0 where
+/// that is not known.
+#[inline(always)]
+const fn length_of_undecided(slot: &Slot, side: u8, begins: u32) -> u32 {
+    let place = &slot.stream.place[(side & 1) as usize];
+    let is_known = slot.stream.partial.of & PartialHeader::ASIDE == 0
+        && place.header_len == 0
+        && slot.line.kind & of_side(bit::PLACED, side) != 0;
+    if is_known { place.next.wrapping_sub(begins) } else { 0 }
 }
 
 /// How many bytes are wanted of a DCE-RPC unit that begins the payload. Where none does, a rest may.
@@ -443,6 +463,7 @@ fn message<E: Environment>(
         then
     };
     content.then = after;
+    let said = wanted;
     if wanted == CONTENT {
         slot.details.content |= content_bit(side);
         wanted = 0;
@@ -488,6 +509,9 @@ fn message<E: Environment>(
         content.step = step::REST;
         content.then = content.at;
         content.after = after;
+    }
+    if said != UNDECIDED && !is_split {
+        andx::begin(env, slot, content, start, &partial, (begins, length, said));
     }
     if chained {
         return (PieceKind::Chained, wanted.saturating_sub(4));
@@ -559,7 +583,7 @@ fn no_message<E: Environment>(
 
 /// Opens the range of a side's stream that is wanted; more of it is awaited unless it is `complete`.
 #[inline(always)]
-const fn open(slot: &mut Slot, content: &Content, range: SeqRange, complete: bool) {
+pub(super) const fn open(slot: &mut Slot, content: &Content, range: SeqRange, complete: bool) {
     let side = content.side;
     slot.line.kind &= !of_side(bit::AWAITED, side);
     if slot.stream.partial.of & PartialHeader::SIDE == side + 1 {
@@ -573,7 +597,7 @@ const fn open(slot: &mut Slot, content: &Content, range: SeqRange, complete: boo
 
 /// A message is not followed.
 #[inline(always)]
-fn leave<E: Environment>(env: &mut E, slot: &mut Slot) {
+pub(super) fn leave<E: Environment>(env: &mut E, slot: &mut Slot) {
     slot.details.unfollowed |= unfollowed::MESSAGES;
     env.count(Counter::Unfollowed, 1);
 }

@@ -4,6 +4,7 @@
 //! every packet ends with a [`Verdict`] and, if it is watched, a counter.
 
 mod account;
+mod andx;
 mod capture;
 mod datagram;
 mod decide;

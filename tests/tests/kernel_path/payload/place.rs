@@ -2,6 +2,7 @@
 //!
 //! What is to be reported is said of the stream, so that this knows nothing of how the kernel program finds it.
 
+mod andx;
 mod compound;
 
 use std::{collections::BTreeMap, ops::Range};
