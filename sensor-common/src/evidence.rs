@@ -6,7 +6,7 @@
 
 mod andx;
 
-pub use self::andx::{FIRST_BLOCK, NextCommand, next};
+pub use self::andx::{FIRST_BLOCK, NextCommand, chains, next, wanted};
 use crate::{
     payload::MAX_PIECE_LEN,
     slot::PartialHeader,
@@ -84,8 +84,6 @@ pub struct MessageStart<'a> {
     pub into: u32,
     /// Number of bytes that belong to the segment.
     pub have: u32,
-    /// Bytes by which they lie further behind in the message: those of the commands before them in a chain, which are left out.
-    pub displaced: u32,
 }
 
 impl MessageStart<'_> {
@@ -319,7 +317,6 @@ const fn data_of(start: &MessageStart<'_>, field: u32, length: u32) -> u32 {
         return if start.end() <= field && field + 2 <= length { UNDECIDED } else { CONTENT };
     }
     let at = 4 + (start.bytes[field as usize] as u32 | (start.bytes[(field + 1) as usize] as u32) << 8);
-    let at = at.saturating_sub(start.displaced);
     // The start does not reach further.
     if at > MESSAGE_START_LEN as u32 - 8 {
         return CONTENT;

@@ -80,6 +80,14 @@ pub struct PieceHead {
     pub at: u32,
     /// Generation of the flow in its slot.
     pub generation: u32,
+    /// Bytes of the TCP segment, its header included, if the piece holds all of its payload; otherwise 0.
+    pub segment_len: u16,
+    /// Then the one's complement sum of its header, with the checksum, in the machine's order.
+    pub header_sum: u16,
+    /// And its checksum, as it is in the packet.
+    pub checksum: u16,
+    /// Zero.
+    pub reserved: u16,
 }
 
 impl PieceHead {
@@ -101,11 +109,15 @@ impl PieceHead {
         sequence: 0,
         at: 0,
         generation: 0,
+        segment_len: 0,
+        header_sum: 0,
+        checksum: 0,
+        reserved: 0,
     };
 }
 
 /// Bytes of a [`PieceHead`].
-pub const PIECE_HEAD_LEN: usize = 64;
+pub const PIECE_HEAD_LEN: usize = 72;
 
 /// A piece.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -164,8 +176,8 @@ pub struct Content {
     pub command: u8,
     /// What is known of the message, in bits.
     pub answers: u8,
-    /// Zero.
-    pub reserved: u32,
+    /// Offset of the TCP header in the frame, or 0 if the packet holds only a part of the segment.
+    pub segment_at: u32,
 }
 
 impl Content {
@@ -192,7 +204,7 @@ impl Content {
         block: 0,
         command: 0,
         answers: 0,
-        reserved: 0,
+        segment_at: 0,
     };
 }
 
@@ -226,10 +238,11 @@ mod tests {
 
     #[test]
     fn piece_kinds_survive_the_wire_and_unknown_ones_do_not() {
-        for kind in [PieceKind::Message, PieceKind::Continued, PieceKind::Rpc]
-            .into_iter()
-            .chain([PieceKind::Datagram, PieceKind::FirstPayload, PieceKind::Chained])
-        {
+        for kind in [PieceKind::Message, PieceKind::Continued, PieceKind::Rpc].into_iter().chain([
+            PieceKind::Datagram,
+            PieceKind::FirstPayload,
+            PieceKind::Chained,
+        ]) {
             assert_eq!(PieceKind::from_wire(kind as u8), Some(kind));
         }
         assert_eq!(PieceKind::from_wire(0), None);

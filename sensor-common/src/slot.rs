@@ -8,7 +8,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Version of this layout, in every record. A reader refuses unknown versions.
-pub const RECORD_VERSION: u8 = 4;
+pub const RECORD_VERSION: u8 = 5;
 
 /// Bytes of an IPv4 record.
 pub const RECORD_V4_LEN: usize = size_of::<RecordV4>();

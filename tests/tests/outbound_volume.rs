@@ -61,7 +61,7 @@ fn small_files_in_compounds_are_content() {
         file.file_name().to_string_lossy().ends_with(".bin") && file.metadata().unwrap().len() == 200
     });
     assert_eq!(stored.count(), 1_000);
-    let sent = outcome.stdout.lines().find_map(|line| line.strip_prefix("sent ")).unwrap();
+    let sent = outcome.output.lines().find_map(|line| line.strip_prefix("sent ")).unwrap();
     let ended = agent.stop().unwrap();
     let incident = ended.only().unwrap();
     assert_eq!(number(incident, "/smb_sensor/volume/left_bytes"), sent.parse::<u64>().unwrap());

@@ -20,7 +20,7 @@ fn split(header: &[(usize, u8)], length: u32, segments: &[u32]) -> u32 {
         let mut bytes = [0xEE; MAX_PIECE_LEN];
         let end = (into + have) as usize;
         bytes[into as usize..end].copy_from_slice(&all[into as usize..end]);
-        let start = MessageStart { bytes: &bytes, have: (*have).min(MESSAGE_START_LEN as u32), into, displaced: 0 };
+        let start = MessageStart { bytes: &bytes, have: (*have).min(MESSAGE_START_LEN as u32), into };
         partial.look(&start);
         wanted = partial.wanted(&start, whole);
         into += have;
@@ -151,11 +151,11 @@ fn reads_the_endpoint_mapper_by_its_own_length() {
         bytes[at] = value;
     }
     bytes[8] = 72;
-    assert_eq!(of_rpc(&MessageStart { bytes: &bytes, have: 72, into: 0, displaced: 0 }), 72);
+    assert_eq!(of_rpc(&MessageStart { bytes: &bytes, have: 72, into: 0 }), 72);
     bytes[2] = 0;
-    assert_eq!(of_rpc(&MessageStart { bytes: &bytes, have: 72, into: 0, displaced: 0 }), 24);
+    assert_eq!(of_rpc(&MessageStart { bytes: &bytes, have: 72, into: 0 }), 24);
     bytes[0] = 4;
-    assert_eq!(of_rpc(&MessageStart { bytes: &bytes, have: 72, into: 0, displaced: 0 }), 0);
+    assert_eq!(of_rpc(&MessageStart { bytes: &bytes, have: 72, into: 0 }), 0);
 }
 
 #[test]

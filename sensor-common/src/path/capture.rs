@@ -10,7 +10,7 @@
 use core::hint::black_box;
 
 use super::{
-    Environment, account, andx, datagram,
+    Environment, account, andx, checksum, datagram,
     decide::{message_mark, smb_from},
     place::{self, NOWHERE, known_by, of_side},
 };
@@ -45,6 +45,18 @@ pub(super) const MESSAGE_START_CAPACITY: usize = 256;
 /// The beginning of a later message of a compound, as a word of a probe.
 const CHAINED_MESSAGE: u32 = u32::from_ne_bytes([SMB2, b'S', b'M', b'B']);
 
+/// What is to be looked at next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Look {
+    /// Nothing.
+    Done,
+    /// A message, by [`capture`].
+    Message,
+    /// A command in a chain of SMB 1, by [`command`](super::command).
+    Command,
+}
+
 /// What is to be done in a look, in [`Content::step`].
 pub(super) mod step {
     /// Nothing was done with the packet yet.
@@ -55,6 +67,8 @@ pub(super) mod step {
     pub(crate) const REST: u8 = 2;
     /// A later command of an SMB 1 message begins there.
     pub(crate) const COMMAND: u8 = 3;
+    /// The message of a chain of commands is to be handed up.
+    pub(crate) const CHAIN: u8 = 4;
 }
 
 /// Whether the payload may have to be reported. Computed by arithmetic and not by branches, of which the verifier would follow each
@@ -72,12 +86,12 @@ pub(super) fn is_called_for(content: &Content, slot: &Slot, opaque_zero: u32) ->
 }
 
 /// Takes one look at a packet of which [`Verdict::Evident`](super::Verdict::Evident) was said, and hands up what is evidence.
-/// Says whether it is to be called once more; that is at most [`MAX_LOOKS`] times.
+/// Says what is to be looked at then; a packet gets at most [`MAX_LOOKS`].
 #[inline(always)]
-pub fn capture<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B) -> bool {
-    let Some(mut buffer) = env.piece_buffer() else { return false };
+pub fn capture<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B) -> Look {
+    let Some(mut buffer) = env.piece_buffer() else { return Look::Done };
     let cpu = env.cpu();
-    let Some(mut slot) = env.slot(cpu, buffer.content.slot) else { return false };
+    let Some(mut slot) = env.slot(cpu, buffer.content.slot) else { return Look::Done };
     look(env, frame, &mut slot, &mut buffer)
 }
 
@@ -87,7 +101,7 @@ fn look<E: Environment, B: Bytes + Copy>(
     frame: B,
     slot: &mut Slot,
     buffer: &mut PieceBuffer,
-) -> bool {
+) -> Look {
     let before = evidence_of(slot);
     buffer.content.before = 0;
     let kind = if slot.line.transport == TCP {
@@ -104,19 +118,27 @@ fn look<E: Environment, B: Bytes + Copy>(
             env.count(Counter::PayloadOver, 1);
         }
     }
-    let content = &mut buffer.content;
-    content.looks += 1;
-    content.at = content.then;
-    let more = content.at < content.payload;
-    let is_last = content.looks >= MAX_LOOKS;
-    if more && is_last {
-        place::lose(slot, content.side);
-        leave(env, slot);
-    }
+    let look = go_on(env, slot, &mut buffer.content);
     if evidence_of(slot) != before {
         account::emit(env, RecordKind::Rose, Counter::LostRose, slot);
     }
-    more && !is_last
+    look
+}
+
+/// Goes on with what is to be looked at next, unless there were too many looks.
+#[inline(always)]
+pub(super) fn go_on<E: Environment>(env: &mut E, slot: &mut Slot, content: &mut Content) -> Look {
+    content.looks += 1;
+    content.at = content.then;
+    if content.at >= content.payload {
+        return Look::Done;
+    }
+    if content.looks >= MAX_LOOKS {
+        place::lose(slot, content.side);
+        leave(env, slot);
+        return Look::Done;
+    }
+    if content.step == step::COMMAND { Look::Command } else { Look::Message }
 }
 
 /// What a look may add to the evidence of a flow.
@@ -138,8 +160,15 @@ fn hand_up<E: Environment, B: Bytes + Copy>(
     let at = offset(content);
     if content.before != 0 {
         captured = u32::from(content.before);
-    } else if !frame.copy::<MAX_PIECE_LEN>(at, &mut buffer.piece.bytes, 0, captured) {
-        return;
+        buffer.piece.head.segment_len = 0;
+    } else {
+        buffer.piece.head.segment_len = 0;
+        if captured == content.payload && slot.line.transport == TCP {
+            checksum::sum(frame, content, &mut buffer.piece);
+        }
+        if !frame.copy::<MAX_PIECE_LEN>(at, &mut buffer.piece.bytes, 0, captured) {
+            return;
+        }
     }
     fill_head(&mut buffer.piece.head, slot, content.side);
     buffer.piece.head.captured = captured as u16;
@@ -170,10 +199,13 @@ fn segment<E: Environment, B: Bytes + Copy>(
     slot: &mut Slot,
     buffer: &mut PieceBuffer,
 ) -> Option<PieceKind> {
-    if buffer.content.step == step::COMMAND {
-        return andx::look(env, frame, slot, buffer);
-    }
     let PieceBuffer { content, piece } = buffer;
+    if content.step == step::CHAIN {
+        content.step = step::MESSAGE;
+        piece.head.sequence = content.sequence.wrapping_add(content.at);
+        piece.head.wanted = andx::hand_up(slot, content);
+        return Some(PieceKind::Message);
+    }
     if content.step == step::BEGIN {
         begin(env, slot, content);
     }
@@ -218,7 +250,7 @@ fn segment<E: Environment, B: Bytes + Copy>(
             return None;
         }
     }
-    let start = MessageStart { bytes: &piece.bytes, have, into, displaced: 0 };
+    let start = MessageStart { bytes: &piece.bytes, have, into };
     let head = &mut piece.head;
     head.sequence = content.sequence.wrapping_add(content.at);
     let kind = if continues {
@@ -319,7 +351,7 @@ fn rest<E: Environment>(
     if end != UNDECIDED {
         let header = slot.stream.partial;
         let length = length_of_undecided(slot, content.side, began);
-        andx::begin(env, slot, content, start, &header, (began, length, end));
+        andx::begin(content, &header, began, length, end);
     }
     if end == UNDECIDED && slot.stream.pieces_sent < MAX_UNDECIDED {
         return long - into;
@@ -458,12 +490,22 @@ fn message<E: Environment>(
         let begins = begins.wrapping_add(next).wrapping_add(4);
         let then = place::advance_in_compound(slot, content, begins, length.wrapping_sub(next));
         if then == NOWHERE {
-            leave_compound(env, slot, content, begins.wrapping_add(length).wrapping_sub(next).wrapping_sub(4));
+            leave_compound(
+                env,
+                slot,
+                content,
+                begins.wrapping_add(length).wrapping_sub(next).wrapping_sub(4),
+            );
         }
         then
     };
     content.then = after;
-    let said = wanted;
+    // What is not in the stream is not handed up.
+    let not_sent = if chained { 4 } else { 0 };
+    content.before = start.into.wrapping_sub(not_sent) as u8;
+    if wanted != UNDECIDED && (content.before == 0 || wanted == 0) {
+        andx::begin(content, &partial, begins, length, wanted);
+    }
     if wanted == CONTENT {
         slot.details.content |= content_bit(side);
         wanted = 0;
@@ -477,10 +519,7 @@ fn message<E: Environment>(
         }
     }
     let complete = !undecided && start.into + there >= wanted;
-    // What is not in the stream is not handed up.
-    let not_sent = if chained { 4 } else { 0 };
-    let before = start.into.wrapping_sub(not_sent);
-    let is_split = before != 0 && wanted != 0;
+    let is_split = content.before != 0 && wanted != 0;
     // A message that is whole leaves alone what is still awaited of the one before it.
     let leaves = complete && !is_split && (content.at != 0 || content.place == known_by::IN_GAP);
     // Nor does one of which nothing is wanted, or one inside a compound, take the place of the one before it, of which another
@@ -502,16 +541,14 @@ fn message<E: Environment>(
     }
     if is_split {
         // What earlier packets held of it is handed up first, then what is here.
-        content.before = before as u8;
         if undecided {
             slot.stream.partial.seen = start.into as u16;
         }
         content.step = step::REST;
+        content.after = content.then;
         content.then = content.at;
-        content.after = after;
-    }
-    if said != UNDECIDED && !is_split {
-        andx::begin(env, slot, content, start, &partial, (begins, length, said));
+    } else {
+        content.before = 0;
     }
     if chained {
         return (PieceKind::Chained, wanted.saturating_sub(4));

@@ -5,11 +5,13 @@
 //! marked and everything between is missing: a gap is given up when a later message starts. At most [`MAX_BUFFERED`] bytes are
 //! held; of a longer message the head is given as soon as that much of it is there.
 
+mod checksum;
 mod repeated;
 
 use std::hash::{DefaultHasher, Hasher as _};
 
-use self::repeated::Repeated;
+pub use self::checksum::Checksum;
+use self::{checksum::Checksums, repeated::Repeated};
 use super::{
     dcerpc::{self, RpcError},
     dissector::Framing,
@@ -33,7 +35,7 @@ const MAX_STARTS: usize = 8;
 const MAX_SECOND_READINGS: u64 = 16;
 
 /// Payload of a TCP segment, or the head of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Piece<'a> {
     /// Sequence number of the first byte.
     pub sequence: u32,
@@ -48,6 +50,8 @@ pub struct Piece<'a> {
     /// Not 0: a later message of a compound, of so many bytes, starts here. It has no session header of its own (MS-SMB2 3.2.4.1.4)
     /// and is given with one.
     pub chained: u32,
+    /// The checksum of its segment.
+    pub checksum: Checksum,
 }
 
 /// A message with its framing, or the head of one.
@@ -74,6 +78,7 @@ impl Joined {
 #[derive(Debug)]
 pub struct Stream {
     framing: Framing,
+    checksums: Checksums,
     /// Sequence number of the first byte of `head`, once it is known where messages start.
     at: Option<u32>,
     /// Bytes from there on without a gap.
@@ -134,9 +139,10 @@ struct Waiting {
 impl Stream {
     /// A side of which nothing was seen.
     #[must_use]
-    pub const fn new(framing: Framing) -> Self {
+    pub fn new(framing: Framing) -> Self {
         Self {
             framing,
+            checksums: Checksums::default(),
             at: None,
             head: Vec::new(),
             chained: 0,
@@ -173,6 +179,14 @@ impl Stream {
 
     /// Takes a piece and gives the messages that are whole with it, and the head of one that can never be.
     pub fn piece(&mut self, piece: Piece<'_>) -> Vec<Joined> {
+        let mut given = Vec::new();
+        let mut checksums = std::mem::take(&mut self.checksums);
+        checksums.pass(piece, |piece| given.extend(self.read(piece)));
+        self.checksums = checksums;
+        given
+    }
+
+    fn read(&mut self, piece: Piece<'_>) -> Vec<Joined> {
         let mut given = Vec::new();
         let before = self.starts.iter().flatten().find(|given| given.sequence == piece.sequence).copied();
         let is_last = self.last.as_ref().is_some_and(|last| last.begins_at(piece.sequence));
@@ -227,6 +241,7 @@ impl Stream {
     /// Gives what there is of a message that was not whole when the connection ended.
     pub fn finish(&mut self) -> Vec<Joined> {
         let mut given = Vec::new();
+        std::mem::take(&mut self.checksums).finish(|piece| given.extend(self.read(piece)));
         self.give_up(&mut given);
         given
     }
@@ -346,7 +361,15 @@ impl Stream {
             let next = self.waiting.iter().position(|held| distance(at, held.sequence) <= frontier);
             let Some(next) = next else { return };
             let Waiting { sequence, bytes, missing, last } = self.waiting.remove(next);
-            let piece = Piece { sequence, bytes: &bytes, missing, starts_message: false, last, chained: 0 };
+            let piece = Piece {
+                sequence,
+                bytes: &bytes,
+                missing,
+                starts_message: false,
+                last,
+                chained: 0,
+                checksum: Checksum::Unknown,
+            };
             self.hold(piece, given);
         }
     }

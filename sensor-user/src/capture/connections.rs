@@ -8,7 +8,7 @@ use super::{
 };
 use sensor_dissect::{
     Dissector, Facts, FingerprintKey, Framing, Problem, Sender, dcerpc, nbss,
-    stream::{Joined, Piece, Stream},
+    stream::{Checksum, Joined, Piece, Stream},
 };
 
 /// A connection of a capture.
@@ -125,6 +125,7 @@ impl Connection {
             missing: segment.missing,
             starts_message,
             chained: 0,
+            checksum: Checksum::Unknown,
             last: false,
         });
         said.read(from, &joined);

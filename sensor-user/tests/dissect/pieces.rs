@@ -58,6 +58,7 @@ fn facts_from_pieces(path: &std::path::Path) -> BTreeMap<FlowId, Facts> {
                 bytes: piece.bytes,
                 missing: 0,
                 starts_message: piece.kind != PieceKind::Continued,
+                checksum: piece.checksum,
                 chained: if piece.kind == PieceKind::Chained { piece.wanted } else { 0 },
                 last: piece.bytes.len() >= piece.wanted as usize || piece.bytes.len() == MAX_PIECE_LEN,
             });

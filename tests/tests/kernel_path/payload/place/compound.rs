@@ -86,7 +86,8 @@ fn cuts(stream: &Stream) -> Vec<Cut> {
 
 #[test]
 fn content_counts_in_every_message_of_a_compound() {
-    let small_file = || [header(CREATE, REQUEST, 140), without_session_header(write(300)), header(CLOSE, REQUEST, 88)];
+    let small_file =
+        || [header(CREATE, REQUEST, 140), without_session_header(write(300)), header(CLOSE, REQUEST, 88)];
     on("content_counts_in_every_message_of_a_compound", &Setup::default(), move |twin| {
         let mut wrong = Vec::new();
         let answers = [header(CREATE, REPLY, 152), read_reply(300), header(CLOSE, REPLY, 124)];
@@ -150,7 +151,10 @@ fn evidence_behind_the_first_message_of_a_compound_is_reported() {
                     let reported = USUAL.send(twin, hook, &stream.bytes, &parts);
                     let judged = stream.judge(&reported.bytes, &[]);
                     if judged.is_err() || reported.unfollowed != Unfollowed::default() {
-                        wrong.push(format!("{name} at {hook:?} in {parts:?}: {judged:?}, {:?}", reported.unfollowed));
+                        wrong.push(format!(
+                            "{name} at {hook:?} in {parts:?}: {judged:?}, {:?}",
+                            reported.unfollowed
+                        ));
                         break;
                     }
                 }
@@ -180,7 +184,10 @@ fn compound_that_comes_again_or_fills_a_gap_is_read() {
         let rows: [(&str, Cut); 4] = [
             ("each segment twice", twice(each(&[first, behind]))),
             ("each segment twice, the log-on in two", twice(each(&[first, first + 150, behind]))),
-            ("a segment that begins with the compound twice", vec![0..first, first..first + 90, first..stream.end()]),
+            (
+                "a segment that begins with the compound twice",
+                vec![0..first, first..first + 90, first..stream.end()],
+            ),
             ("swapped", swapped(each(&[first, behind]))),
         ];
         let mut wrong = Vec::new();
