@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use sensor_dissect::{
     Framing,
-    stream::{MAX_BUFFERED, Piece, Stream},
+    stream::{Checksum, MAX_BUFFERED, Piece, Stream},
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -20,6 +20,12 @@ fuzz_target!(|bytes: &[u8]| {
             missing: if flags & 2 == 0 { 0 } else { u32::from(*flags) << 4 },
             starts_message: flags & 1 != 0,
             last: flags & 4 != 0,
+            checksum: match flags >> 4 & 3 {
+                0 => Checksum::Right,
+                1 => Checksum::Wrong,
+                _ => Checksum::Unknown,
+            },
+            chained: if flags & 8 == 0 { 0 } else { u32::from(*flags) << 2 },
         });
         assert!(given.iter().all(|joined| joined.bytes.len() <= MAX_BUFFERED));
         assert!(stream.held() <= MAX_BUFFERED);

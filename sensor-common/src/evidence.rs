@@ -4,6 +4,9 @@
 //! connections to shares, DCE-RPC binds, the headers of DCE-RPC requests, and the beginning of SMB 1 transactions.
 //! Reads and writes of files are never evidence, so no file content leaves the kernel.
 
+mod andx;
+
+pub use self::andx::{FIRST_BLOCK, NextCommand, chains, next, wanted};
 use crate::{
     payload::MAX_PIECE_LEN,
     slot::PartialHeader,
@@ -58,6 +61,9 @@ const SMB2_REPLY: u8 = 1;
 
 /// NextCommand.
 const SMB2_NEXT: u32 = 24;
+
+/// Bytes of an SMB2 header (MS-SMB2 2.2.1).
+const SMB2_HEADER: u32 = 64;
 
 /// The result for a message of which too few bytes are there to decide.
 pub const UNDECIDED: u32 = u32::MAX;
@@ -144,6 +150,24 @@ impl PartialHeader {
         self.seen = at_most(start.end(), u16::MAX as u32) as u16;
     }
 
+    /// Where the next message of a compound begins behind this one, of which `length` bytes follow with its session header; 0
+    /// if it is the last one (MS-SMB2 3.3.5.2.7) or that was not seen yet. A message that would begin inside this one or behind the end
+    /// is none.
+    #[inline(always)]
+    #[must_use]
+    pub const fn chained(&self, length: u32) -> u32 {
+        let next = u32::from_le_bytes(self.next);
+        let fits = next >= SMB2_HEADER && next <= length.wrapping_sub(4 + SMB2_HEADER);
+        if self.identifier == SMB2 && self.is_whole() && fits && length > 4 + SMB2_HEADER { next } else { 0 }
+    }
+
+    /// Whether all fields of the header that are looked at were seen.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.seen as u32 >= HEADER_FIELDS_LEN
+    }
+
     /// Whether it is NEGOTIATE or SESSION_SETUP (MS-SMB2 2.2.1.2), or that of SMB 1 (MS-CIFS 2.2.2.1), as far as it was seen.
     #[inline(always)]
     #[must_use]
@@ -228,7 +252,7 @@ impl PartialHeader {
     const fn of_smb1(&self, start: &MessageStart<'_>, whole: u32) -> u32 {
         let reply = self.is_reply();
         let succeeded = reply && self.status == 0;
-        match self.command[0] {
+        let wanted = match self.command[0] {
             0x70..=0x75 => whole,
             // A bind may hold a ticket.
             0x25 if data_of(start, if reply { 51 } else { 61 }, whole) == whole => whole,
@@ -243,7 +267,8 @@ impl PartialHeader {
             0x1A | 0x1B => content_if(succeeded, CONTENT),
             0x1D | 0x1E | 0x1F | 0xC1 => content_if(!reply, CONTENT),
             _ => 0,
-        }
+        };
+        if wanted == 0 { andx::is_early(start, self.command[0], whole) } else { wanted }
     }
 }
 

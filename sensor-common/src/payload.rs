@@ -24,6 +24,8 @@ pub enum PieceKind {
     Datagram = 4,
     /// The first bytes that a side of a TCP connection sent, where they begin no message.
     FirstPayload = 5,
+    /// It begins with a later message of a compound, which has no session header of its own (MS-SMB2 3.2.4.1.4).
+    Chained = 6,
 }
 
 impl PieceKind {
@@ -36,6 +38,7 @@ impl PieceKind {
             3 => Some(Self::Rpc),
             4 => Some(Self::Datagram),
             5 => Some(Self::FirstPayload),
+            6 => Some(Self::Chained),
             _ => None,
         }
     }
@@ -77,6 +80,14 @@ pub struct PieceHead {
     pub at: u32,
     /// Generation of the flow in its slot.
     pub generation: u32,
+    /// Bytes of the TCP segment, its header included, if the piece holds all of its payload; otherwise 0.
+    pub segment_len: u16,
+    /// Then the one's complement sum of its header, with the checksum, in the machine's order.
+    pub header_sum: u16,
+    /// And its checksum, as it is in the packet.
+    pub checksum: u16,
+    /// Zero.
+    pub reserved: u16,
 }
 
 impl PieceHead {
@@ -98,11 +109,15 @@ impl PieceHead {
         sequence: 0,
         at: 0,
         generation: 0,
+        segment_len: 0,
+        header_sum: 0,
+        checksum: 0,
+        reserved: 0,
     };
 }
 
 /// Bytes of a [`PieceHead`].
-pub const PIECE_HEAD_LEN: usize = 64;
+pub const PIECE_HEAD_LEN: usize = 72;
 
 /// A piece.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -148,8 +163,21 @@ pub struct Content {
     pub before: u8,
     /// Looks that were taken.
     pub looks: u8,
-    /// Zero.
-    pub reserved: u32,
+    /// Bytes from a later message of a compound on to the end of the compound, and four for a session header, if such a message
+    /// is to be looked at; otherwise 0.
+    pub chained: u32,
+    /// Of a chain of SMB 1 commands that is looked at: where in the payload its message begins, and the length of that.
+    pub message: u32,
+    /// See [`Self::message`].
+    pub length: u32,
+    /// Offset of the next command in the message.
+    pub block: u16,
+    /// The code of the next command.
+    pub command: u8,
+    /// What is known of the message, in bits.
+    pub answers: u8,
+    /// Offset of the TCP header in the frame, or 0 if the packet holds only a part of the segment.
+    pub segment_at: u32,
 }
 
 impl Content {
@@ -170,7 +198,13 @@ impl Content {
         first: 0,
         before: 0,
         looks: 0,
-        reserved: 0,
+        chained: 0,
+        message: 0,
+        length: 0,
+        block: 0,
+        command: 0,
+        answers: 0,
+        segment_at: 0,
     };
 }
 
@@ -204,13 +238,14 @@ mod tests {
 
     #[test]
     fn piece_kinds_survive_the_wire_and_unknown_ones_do_not() {
-        for kind in [PieceKind::Message, PieceKind::Continued, PieceKind::Rpc]
-            .into_iter()
-            .chain([PieceKind::Datagram, PieceKind::FirstPayload])
-        {
+        for kind in [PieceKind::Message, PieceKind::Continued, PieceKind::Rpc].into_iter().chain([
+            PieceKind::Datagram,
+            PieceKind::FirstPayload,
+            PieceKind::Chained,
+        ]) {
             assert_eq!(PieceKind::from_wire(kind as u8), Some(kind));
         }
         assert_eq!(PieceKind::from_wire(0), None);
-        assert_eq!(PieceKind::from_wire(6), None);
+        assert_eq!(PieceKind::from_wire(7), None);
     }
 }

@@ -8,7 +8,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Version of this layout, in every record. A reader refuses unknown versions.
-pub const RECORD_VERSION: u8 = 4;
+pub const RECORD_VERSION: u8 = 5;
 
 /// Bytes of an IPv4 record.
 pub const RECORD_V4_LEN: usize = size_of::<RecordV4>();
@@ -316,11 +316,19 @@ pub struct PartialHeader {
     pub seen: u16,
     /// Identifier byte of the message.
     pub identifier: u8,
-    /// The [`Side`] that sent it, from 1 on, as long as it is not known whether it is evidence; then 0.
+    /// The [`Side`] that sent it, from 1 on, as long as it is not known whether it is evidence; then 0. With [`Self::CHAINED`] and
+    /// [`Self::ASIDE`].
     pub of: u8,
 }
 
 impl PartialHeader {
+    /// The bits of [`Self::of`] for the side.
+    pub const SIDE: u8 = 3;
+    /// The bit of [`Self::of`] for a later message of a compound.
+    pub const CHAINED: u8 = 1 << 2;
+    /// The bit of [`Self::of`] for a message that was not the next one of its side: it fills a gap, or came before.
+    pub const ASIDE: u8 = 1 << 3;
+
     /// Nothing.
     pub const EMPTY: Self =
         Self { command: [0; 2], flags: 0, status: 0, next: [0; 4], seen: 0, identifier: 0, of: 0 };
@@ -351,11 +359,17 @@ pub struct Place {
     pub gap: SeqRange,
     /// The bytes of the next message that were seen: less than tell what it is.
     pub header: [u8; 7],
-    /// How many there are.
+    /// How many there are; with [`Self::CHAINED`].
     pub header_len: u8,
 }
 
 impl Place {
+    /// The bits of [`Self::header_len`] for the length.
+    pub const LENGTH: u8 = 7;
+    /// The bit of [`Self::header_len`] that says that the next message is a later one of a compound. The session header in
+    /// [`Self::header`] was not seen then: its length is that of the rest of the compound.
+    pub const CHAINED: u8 = 1 << 3;
+
     /// Nothing known.
     pub const EMPTY: Self = Self { next: 0, gap: SeqRange::EMPTY, header: [0; 7], header_len: 0 };
 }

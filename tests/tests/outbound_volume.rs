@@ -1,7 +1,9 @@
 //! Data that leaves in many small sessions is noticed like data that leaves in one.
 
-use sensor_lab::{Smbclient, Smbd, Topology, address, require_lab};
-use sensor_tests::{Agent, finds, number, texts};
+use std::fs;
+
+use sensor_lab::{PythonClient, Smbclient, Smbd, Topology, address, require_lab};
+use sensor_tests::{Agent, finds, number, text, texts};
 
 const RULE: &str = "data-leaving-over-smb";
 /// Bytes that each session sends.
@@ -43,4 +45,26 @@ fn fast_outbound_volume_alerts_early() {
     // Far below the limit of a single session.
     assert!(number(&alert, "/smb_sensor/volume/left_bytes") < 1 << 20, "{alert:#}");
     assert!(texts(&alert, "/threat/technique/id").contains(&"T1048"), "{alert:#}");
+}
+
+#[test]
+fn small_files_in_compounds_are_content() {
+    require_lab!(Python);
+    let border = Topology::border().unwrap();
+    let smbd = Smbd::start(border.server()).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    let client = PythonClient::smbprotocol(border.client(), address::SERVER_V4);
+    let outcome = client.run(&["compounds:1000:200"]).unwrap();
+    assert!(outcome.success(), "{outcome:?}");
+    let stored = fs::read_dir(smbd.share_dir()).unwrap().filter(|file| {
+        let file = file.as_ref().unwrap();
+        file.file_name().to_string_lossy().ends_with(".bin") && file.metadata().unwrap().len() == 200
+    });
+    assert_eq!(stored.count(), 1_000);
+    let sent = outcome.output.lines().find_map(|line| line.strip_prefix("sent ")).unwrap();
+    let ended = agent.stop().unwrap();
+    let incident = ended.only().unwrap();
+    assert_eq!(number(incident, "/smb_sensor/volume/left_bytes"), sent.parse::<u64>().unwrap());
+    assert_eq!(text(incident, "/smb_sensor/evidence/level"), "data", "{incident:#}");
+    assert!(texts(incident, "/threat/technique/id").contains(&"T1048"), "{incident:#}");
 }

@@ -4,7 +4,9 @@
 //! every packet ends with a [`Verdict`] and, if it is watched, a counter.
 
 mod account;
+mod andx;
 mod capture;
+mod checksum;
 mod datagram;
 mod decide;
 mod enforce;
@@ -16,7 +18,8 @@ mod prefixes;
 use self::decide::decide_and_account;
 pub use self::{
     account::{Unaccounted, account},
-    capture::{MAX_LOOKS, MAX_PIECES, capture},
+    andx::command,
+    capture::{Look, MAX_LOOKS, MAX_PIECES, capture},
     decide::decide,
     environment::Environment,
     kept::Kept,

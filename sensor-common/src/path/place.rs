@@ -180,7 +180,7 @@ pub(super) const fn advance(slot: &mut Slot, content: &mut Content, end: u32) ->
         }
         known_by::AGAIN => {
             // The same message with a shorter length: the receiver takes either of both.
-            let next = place.next.wrapping_sub(place.header_len as u32);
+            let next = place.next.wrapping_sub((place.header_len & Place::LENGTH) as u32);
             content.place = known_by::NEXT;
             if end == next && place.header_len == 0 {
                 return end.wrapping_sub(content.sequence);
@@ -204,6 +204,30 @@ pub(super) const fn advance(slot: &mut Slot, content: &mut Content, end: u32) ->
     end.wrapping_sub(content.sequence)
 }
 
+/// Goes on with a later message of a compound, which begins with the sequence number `begins` and has `length` bytes to the end of
+/// the compound, four for a session header among them. Says where in the payload it is, or [`NOWHERE`] if it is to be left out.
+#[inline(always)]
+pub(super) const fn advance_in_compound(
+    slot: &mut Slot,
+    content: &mut Content,
+    begins: u32,
+    length: u32,
+) -> u32 {
+    let at = begins.wrapping_sub(content.sequence);
+    if content.place == known_by::NEXT {
+        let [_, high, middle, low] = length.wrapping_sub(4).to_be_bytes();
+        let place = &mut slot.stream.place[(content.side & 1) as usize];
+        place.next = begins;
+        place.header = [0, high, middle, low, 0, 0, 0];
+        place.header_len = Place::CHAINED | 4;
+    } else if at < content.payload {
+        content.chained = length;
+    } else {
+        return NOWHERE;
+    }
+    at
+}
+
 /// Keeps the bytes of the next message that a packet ends with: less than tell what it is.
 #[inline(always)]
 pub(super) fn keep_header(slot: &mut Slot, content: &Content, start: &MessageStart<'_>) {
@@ -211,7 +235,8 @@ pub(super) fn keep_header(slot: &mut Slot, content: &Content, start: &MessageSta
         known_by::NEXT => {
             let place = &mut slot.stream.place[usize::from(content.side & 1)];
             place.header.copy_from_slice(&start.bytes[..7]);
-            place.header_len = ((start.into + start.have) & 7) as u8;
+            let length = (start.into + start.have) as u8 & Place::LENGTH;
+            place.header_len = place.header_len & Place::CHAINED | length;
             place.next = content.sequence.wrapping_add(content.payload);
         }
         known_by::IN_GAP => leave_gap(slot, content.side),

@@ -12,8 +12,8 @@ use sensor_common::{
     classify::Server,
     headers::{NoPorts, Ports},
     path::{
-        Arrival, Environment as _, MAX_LOOKS, Verdict, account, capture, count_unparsed, decide, parse,
-        process_plain,
+        Arrival, Environment as _, Look, MAX_LOOKS, Verdict, account, capture, command, count_unparsed,
+        decide, parse, process_plain,
     },
     settings::{PortKind, feature},
 };
@@ -149,18 +149,26 @@ pub(super) extern "C" fn smb_account() -> u32 {
 
 /// Looks at the messages of a packet, one after the other.
 #[inline(always)]
-pub(super) fn looks(look: impl Fn() -> u32) {
+pub(super) fn looks(message: impl Fn() -> u32, command: impl Fn() -> u32) {
+    let mut look = Look::Message as u32;
     for _ in 0..MAX_LOOKS {
-        if look() == 0 {
+        look = if look == Look::Command as u32 { command() } else { message() };
+        if look == Look::Done as u32 {
             return;
         }
     }
 }
 
-/// Looks at one message of a packet; says whether another one is to be looked at.
+/// Looks at one message of a packet; says what is to be looked at then.
 #[inline(always)]
 pub(super) fn captured<B: Bytes + Copy>(frame: B) -> u32 {
-    u32::from(capture(&mut Kernel, frame))
+    capture(&mut Kernel, frame) as u32
+}
+
+/// Looks at one command of a message.
+#[inline(always)]
+pub(super) fn chained<B: Bytes + Copy>(frame: B) -> u32 {
+    command(&mut Kernel, frame) as u32
 }
 
 /// Whether only those ways of a packet are to be there that cannot be done without ([`feature::SHORT`]).

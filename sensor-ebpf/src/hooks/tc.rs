@@ -13,7 +13,7 @@ use sensor_common::{
     slot::Hook,
 };
 
-use super::{FOUND, SHORT, Then, at_port, captured, found, is_short, logs, looks, plain, watched};
+use super::{FOUND, SHORT, Then, at_port, captured, chained, found, is_short, logs, looks, plain, watched};
 use crate::{
     frame::{Context, Pieces},
     kernel::Kernel,
@@ -73,7 +73,7 @@ fn ip_socket_buffer(context: *mut __sk_buff, hook: Hook) -> i32 {
 #[inline(always)]
 fn finish_socket_buffer(context: *mut __sk_buff, then: Then) -> i32 {
     if then == Then::Capture {
-        looks(|| smb_capture_in_socket_buffer(context));
+        looks(|| smb_capture_in_socket_buffer(context), || smb_command_in_socket_buffer(context));
     }
     if logs() {
         log_socket_buffer(context, u32::from(then != Then::Pass));
@@ -152,6 +152,12 @@ extern "C" fn smb_watch_in_socket_buffer(context: *mut __sk_buff, hook: u32) -> 
 #[inline(never)]
 extern "C" fn smb_capture_in_socket_buffer(context: *mut __sk_buff) -> u32 {
     captured(Pieces::scattered(context))
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn smb_command_in_socket_buffer(context: *mut __sk_buff) -> u32 {
+    chained(Pieces::scattered(context))
 }
 
 #[inline(always)]

@@ -14,7 +14,7 @@ use sensor_common::{
     slot::Hook,
 };
 
-use super::{FOUND, Then, at_port, captured, found, is_short, logs, looks, plain, watched};
+use super::{FOUND, Then, at_port, captured, chained, found, is_short, logs, looks, plain, watched};
 use crate::{
     frame::{Context, Linear, Pieces, Reloaded},
     kernel::Kernel,
@@ -26,7 +26,13 @@ pub(crate) fn smb_xdp_in(context: XdpContext) -> u32 {
     incoming(
         context.ctx,
         Context::linear,
-        Steps { plain_v6: smb_plain_v6_in, find: smb_find_in, watch: smb_watch_in, capture: smb_capture_in },
+        Steps {
+            plain_v6: smb_plain_v6_in,
+            find: smb_find_in,
+            watch: smb_watch_in,
+            capture: smb_capture_in,
+            command: smb_command_in,
+        },
     )
 }
 
@@ -41,6 +47,7 @@ pub(crate) fn smb_xdp_frags(context: XdpContext) -> u32 {
             find: smb_find_in_scattered,
             watch: smb_watch_in_scattered,
             capture: smb_capture_in_scattered,
+            command: smb_command_in_scattered,
         },
     )
 }
@@ -51,6 +58,7 @@ struct Steps {
     find: extern "C" fn(*mut xdp_md) -> u32,
     watch: extern "C" fn(*mut xdp_md) -> u32,
     capture: extern "C" fn(*mut xdp_md) -> u32,
+    command: extern "C" fn(*mut xdp_md) -> u32,
 }
 
 /// A packet takes the fast path first; if it is plain IPv4 it is processed in line, for a call would cost as much as all of the parsing.
@@ -73,7 +81,7 @@ fn incoming<B: Bytes + Copy>(context: *mut xdp_md, frame: fn(*mut xdp_md) -> B, 
         },
     };
     if then == Then::Capture {
-        looks(|| (steps.capture)(context));
+        looks(|| (steps.capture)(context), || (steps.command)(context));
     }
     if logs() {
         log_frame(context, u32::from(then != Then::Pass));
@@ -123,6 +131,18 @@ extern "C" fn smb_watch_in_scattered(context: *mut xdp_md) -> u32 {
 #[inline(never)]
 extern "C" fn smb_capture_in(context: *mut xdp_md) -> u32 {
     captured(Reloaded(context))
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn smb_command_in(context: *mut xdp_md) -> u32 {
+    chained(Reloaded(context))
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn smb_command_in_scattered(context: *mut xdp_md) -> u32 {
+    chained(Pieces::scattered(context))
 }
 
 #[unsafe(no_mangle)]

@@ -3,6 +3,8 @@
 //! Checked decoding: the first stage of the agent. Takes bytes, gives an [`Observation`] or a [`DecodeError`]; never
 //! trusts a length, a version or an enum value.
 
+mod checksum;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use sensor_common::{
@@ -13,6 +15,7 @@ use sensor_common::{
         RecordKind, RecordV4, RecordV6, Side, Slot, TCP, UDP, content_bit, unfollowed,
     },
 };
+use sensor_dissect::stream::Checksum;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zerocopy::FromBytes;
@@ -156,6 +159,8 @@ pub struct Piece<'a> {
     pub at: u32,
     /// The bytes.
     pub bytes: &'a [u8],
+    /// The checksum of its segment.
+    pub checksum: Checksum,
 }
 
 /// Why bytes are not a valid record.
@@ -273,6 +278,7 @@ fn piece(bytes: &[u8]) -> Result<Piece<'_>, DecodeError> {
         wanted: head.wanted,
         at: head.at,
         bytes,
+        checksum: checksum::of(&head, bytes),
     })
 }
 

@@ -5,11 +5,13 @@
 //! marked and everything between is missing: a gap is given up when a later message starts. At most [`MAX_BUFFERED`] bytes are
 //! held; of a longer message the head is given as soon as that much of it is there.
 
+mod checksum;
 mod repeated;
 
 use std::hash::{DefaultHasher, Hasher as _};
 
-use self::repeated::Repeated;
+pub use self::checksum::Checksum;
+use self::{checksum::Checksums, repeated::Repeated};
 use super::{
     dcerpc::{self, RpcError},
     dissector::Framing,
@@ -33,7 +35,7 @@ const MAX_STARTS: usize = 8;
 const MAX_SECOND_READINGS: u64 = 16;
 
 /// Payload of a TCP segment, or the head of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Piece<'a> {
     /// Sequence number of the first byte.
     pub sequence: u32,
@@ -45,6 +47,11 @@ pub struct Piece<'a> {
     pub starts_message: bool,
     /// Whether nothing behind these bytes is going to come of the message that they are of.
     pub last: bool,
+    /// Not 0: a later message of a compound, of so many bytes, starts here. It has no session header of its own (MS-SMB2 3.2.4.1.4)
+    /// and is given with one.
+    pub chained: u32,
+    /// The checksum of its segment.
+    pub checksum: Checksum,
 }
 
 /// A message with its framing, or the head of one.
@@ -56,14 +63,28 @@ pub struct Joined {
     pub missing: usize,
 }
 
+impl Joined {
+    /// A message; with a session header in front if it is a later one of a compound.
+    fn of(mut bytes: Vec<u8>, missing: usize, is_chained: bool) -> Self {
+        if is_chained {
+            let [_, length @ ..] = ((bytes.len() + missing) as u32).to_be_bytes();
+            bytes.splice(..0, [&[0], &length[..]].concat());
+        }
+        Self { bytes, missing }
+    }
+}
+
 /// One side of a connection.
 #[derive(Debug)]
 pub struct Stream {
     framing: Framing,
+    checksums: Checksums,
     /// Sequence number of the first byte of `head`, once it is known where messages start.
     at: Option<u32>,
     /// Bytes from there on without a gap.
     head: Vec<u8>,
+    /// Length of the later message of a compound that begins there, or 0.
+    chained: usize,
     /// Bytes of a message whose head was given that are still to be passed over.
     passing: usize,
     /// Pieces behind a gap.
@@ -118,11 +139,13 @@ struct Waiting {
 impl Stream {
     /// A side of which nothing was seen.
     #[must_use]
-    pub const fn new(framing: Framing) -> Self {
+    pub fn new(framing: Framing) -> Self {
         Self {
             framing,
+            checksums: Checksums::default(),
             at: None,
             head: Vec::new(),
+            chained: 0,
             passing: 0,
             waiting: Vec::new(),
             starts: [None; MAX_STARTS],
@@ -157,6 +180,14 @@ impl Stream {
     /// Takes a piece and gives the messages that are whole with it, and the head of one that can never be.
     pub fn piece(&mut self, piece: Piece<'_>) -> Vec<Joined> {
         let mut given = Vec::new();
+        let mut checksums = std::mem::take(&mut self.checksums);
+        checksums.pass(piece, |piece| given.extend(self.read(piece)));
+        self.checksums = checksums;
+        given
+    }
+
+    fn read(&mut self, piece: Piece<'_>) -> Vec<Joined> {
+        let mut given = Vec::new();
         let before = self.starts.iter().flatten().find(|given| given.sequence == piece.sequence).copied();
         let is_last = self.last.as_ref().is_some_and(|last| last.begins_at(piece.sequence));
         self.read_again(&piece, &mut given);
@@ -164,9 +195,10 @@ impl Stream {
             if !is_last {
                 given.extend(self.second_reading(&piece, before));
             }
-        } else if piece.starts_message && !self.continues(piece.sequence) {
+        } else if piece.starts_message && !self.continues(&piece) {
             self.give_up(&mut given);
             self.at = Some(piece.sequence);
+            self.chained = piece.chained as usize;
         }
         self.hold(piece, &mut given);
         self.advance(&mut given);
@@ -203,25 +235,30 @@ impl Stream {
         }
         self.conflicts += 1;
         self.readings += 1;
-        (self.readings <= MAX_SECOND_READINGS).then(|| Joined { bytes: bytes.to_vec(), missing: 0 })
+        (self.readings <= MAX_SECOND_READINGS).then(|| Joined::of(bytes.to_vec(), 0, piece.chained != 0))
     }
 
     /// Gives what there is of a message that was not whole when the connection ended.
     pub fn finish(&mut self) -> Vec<Joined> {
         let mut given = Vec::new();
+        std::mem::take(&mut self.checksums).finish(|piece| given.extend(self.read(piece)));
         self.give_up(&mut given);
         given
     }
 
     /// Whether a sequence number lies in a message that was begun, behind its first byte: what looks like a start there is
     /// its content, as it is to the machine that receives it. Where the next message is expected nothing has to begin anew.
-    fn continues(&self, sequence: u32) -> bool {
+    fn continues(&self, piece: &Piece<'_>) -> bool {
         let Some(at) = self.at else { return false };
+        if piece.chained != 0 {
+            // Behind the message before it, inside the compound.
+            return self.chained != 0 && at == piece.sequence;
+        }
         let inside = match self.framed() {
             Framed::Whole(length) => length,
             Framed::Early | Framed::Lost => self.passing.max(self.head.len()),
         };
-        let offset = distance(at, sequence);
+        let offset = distance(at, piece.sequence);
         offset == 0 || usize::try_from(offset).is_ok_and(|offset| offset < inside)
     }
 
@@ -229,6 +266,9 @@ impl Stream {
     fn framed(&self) -> Framed {
         if self.passing > 0 || self.head.is_empty() {
             return Framed::Early;
+        }
+        if self.chained != 0 {
+            return Framed::Whole(self.chained);
         }
         framed(self.framing, &self.head)
     }
@@ -255,7 +295,7 @@ impl Stream {
             if let Framed::Whole(length) = self.framed() {
                 let bytes = std::mem::take(&mut self.head);
                 let missing = length.saturating_sub(bytes.len());
-                self.give_reading(Joined { bytes, missing }, given);
+                self.give_reading(Joined::of(bytes, missing, self.chained != 0), given);
             }
             self.head.clear();
             return self.hold(piece, given);
@@ -321,7 +361,16 @@ impl Stream {
             let next = self.waiting.iter().position(|held| distance(at, held.sequence) <= frontier);
             let Some(next) = next else { return };
             let Waiting { sequence, bytes, missing, last } = self.waiting.remove(next);
-            self.hold(Piece { sequence, bytes: &bytes, missing, starts_message: false, last }, given);
+            let piece = Piece {
+                sequence,
+                bytes: &bytes,
+                missing,
+                starts_message: false,
+                last,
+                chained: 0,
+                checksum: Checksum::Unknown,
+            };
+            self.hold(piece, given);
         }
     }
 
@@ -351,9 +400,10 @@ impl Stream {
         if let Some(reading) = self.last.take().and_then(Repeated::last_reading) {
             self.give_reading(reading, given);
         }
-        self.last = (taken == length).then(|| Repeated::of(at, &message)).flatten();
+        let is_chained = std::mem::take(&mut self.chained) != 0;
+        self.last = (taken == length).then(|| Repeated::of(at, &message, is_chained)).flatten();
         let shown = message.len().min(MAX_BUFFERED);
-        given.push(Joined { bytes: message[..shown].to_vec(), missing: length - shown });
+        given.push(Joined::of(message[..shown].to_vec(), length - shown, is_chained));
     }
 
     fn give_up(&mut self, given: &mut Vec<Joined>) {
@@ -370,6 +420,7 @@ impl Stream {
     fn lose(&mut self) {
         self.at = None;
         self.head.clear();
+        self.chained = 0;
         self.passing = 0;
     }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use sensor_dissect::{
     Dissector, Facts, FingerprintKey, Framing, Problem, Sender, dcerpc, nbss,
-    stream::{Joined, Piece, Stream},
+    stream::{Checksum, Joined, Piece, Stream},
 };
 
 /// A connection of a capture.
@@ -124,6 +124,8 @@ impl Connection {
             bytes: segment.payload,
             missing: segment.missing,
             starts_message,
+            chained: 0,
+            checksum: Checksum::Unknown,
             last: false,
         });
         said.read(from, &joined);

@@ -154,6 +154,7 @@ fn streams_keep_within_their_bounds() {
                 missing: if numbers.below(8) == 0 { numbers.below(70_000) as u32 } else { 0 },
                 starts_message: numbers.below(3) == 0,
                 last: numbers.below(16) == 0,
+                ..Piece::default()
             };
             for joined in stream.piece(piece) {
                 assert!(joined.bytes.len() <= MAX_BUFFERED);

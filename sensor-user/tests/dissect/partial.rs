@@ -40,7 +40,7 @@ fn facts_of(pieces: &[(Sender, u32, Vec<u8>)], there: impl Fn(usize, Sender) -> 
             bytes,
             missing: 0,
             starts_message: nbss::begins(bytes),
-            last: false,
+            ..Piece::default()
         };
         for joined in side.piece(piece) {
             dissector.message(*from, &joined.bytes);

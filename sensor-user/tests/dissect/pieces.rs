@@ -46,7 +46,7 @@ fn facts_from_pieces(path: &std::path::Path) -> BTreeMap<FlowId, Facts> {
             let framing = match piece.kind {
                 PieceKind::Datagram | PieceKind::FirstPayload => continue,
                 PieceKind::Rpc => Framing::DceRpc,
-                PieceKind::Message | PieceKind::Continued => Framing::NetBios,
+                PieceKind::Message | PieceKind::Continued | PieceKind::Chained => Framing::NetBios,
             };
             let (dissector, streams) = flows.entry(piece.id).or_insert_with(|| {
                 let dissector = Dissector::new(FingerprintKey::new([1; 32]), framing);
@@ -58,6 +58,8 @@ fn facts_from_pieces(path: &std::path::Path) -> BTreeMap<FlowId, Facts> {
                 bytes: piece.bytes,
                 missing: 0,
                 starts_message: piece.kind != PieceKind::Continued,
+                checksum: piece.checksum,
+                chained: if piece.kind == PieceKind::Chained { piece.wanted } else { 0 },
                 last: piece.bytes.len() >= piece.wanted as usize || piece.bytes.len() == MAX_PIECE_LEN,
             });
             for message in joined {

@@ -43,6 +43,42 @@ class HaltingTcp(Tcp):
             self._sock.sendall(message[self.halt_after :])
 
 
+class CountingTcp(Tcp):
+    """Counts the bytes that it sends."""
+
+    sent = 0
+
+    def send(self, header):
+        CountingTcp.sent += len(header) + 4
+        super().send(header)
+
+
+def store_in_compounds(tree, count, length):
+    """Stores small files, each by CREATE, WRITE and CLOSE in one compound."""
+    connection, session = tree.session.connection, tree.session
+    for number in range(count):
+        file = Open(tree, f"{number}.bin")
+        steps = [
+            file.create(
+                ImpersonationLevel.Impersonation,
+                FilePipePrinterAccessMask.GENERIC_WRITE,
+                FileAttributes.FILE_ATTRIBUTE_NORMAL,
+                ShareAccess.FILE_SHARE_READ,
+                CreateDisposition.FILE_OVERWRITE_IF,
+                CreateOptions.FILE_NON_DIRECTORY_FILE,
+                send=False,
+            ),
+            file.write(b"Z" * length, 0, send=False),
+            file.close(send=False),
+        ]
+        messages = [message for message, _ in steps]
+        requests = connection.send_compound(
+            messages, session.session_id, tree.tree_connect_id, related=True
+        )
+        for (_, answered), request in zip(steps, requests):
+            answered(request)
+
+
 def opened(tree, name, access, disposition):
     file = Open(tree, name)
     file.create(
@@ -79,6 +115,10 @@ def take(step, session, arguments):
             stored += file.write(b"Z" * min(length - stored, session.connection.max_write_size, 1 << 16), stored)
         print("stored", stored)
         file.close()
+    elif action == "compounds":
+        count, length = rest.split(":")
+        store_in_compounds(tree, int(count), int(length))
+        print("stored", count)
     else:
         raise ValueError(f"unknown step {step}")
     tree.disconnect()
@@ -101,6 +141,8 @@ def main():
     if arguments.halt_after:
         HaltingTcp.halt_after = arguments.halt_after
         smbprotocol.connection.Tcp = HaltingTcp
+    elif any(step.startswith("compounds:") for step in arguments.steps):
+        smbprotocol.connection.Tcp = CountingTcp
     user = f"{arguments.domain}\\{arguments.user}" if arguments.domain else arguments.user
     connection = Connection(uuid.uuid4(), arguments.server, arguments.port, require_signing=True)
     connection.connect(DIALECTS[arguments.dialect], timeout=15)
@@ -112,6 +154,8 @@ def main():
         take(step, session, arguments)
     session.disconnect()
     connection.disconnect()
+    if CountingTcp.sent:
+        print("sent", CountingTcp.sent)
 
 
 if __name__ == "__main__":

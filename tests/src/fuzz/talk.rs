@@ -78,8 +78,29 @@ fn message(random: &mut Xorshift) -> Vec<u8> {
     let command = if message[4] == 0xFF { 8 } else { 16 };
     message[command] = random.pick(&[0, 1, 2, 3, 5, 8, 9, 13, 0x25, 0x2F, 0x73, 0x75]);
     message[command + 1] = 0;
+    if message[4] == 0xFE && length >= 140 {
+        compound(&mut message, random);
+    }
     if random.one_in(8) {
         message[3] = random.next() as u8;
     }
     message
+}
+
+/// Makes several messages of one of SMB 2: NextCommand, and a header with a command there.
+fn compound(message: &mut [u8], random: &mut Xorshift) {
+    let mut at = 4;
+    loop {
+        let rest = message.len() - at;
+        let next = 64 + 8 * random.below(12);
+        let is_last = next + 64 > rest || random.one_in(3);
+        message[at + 20..at + 24].copy_from_slice(&if is_last { 0 } else { next as u32 }.to_le_bytes());
+        if is_last {
+            return;
+        }
+        at += next;
+        let identifier = if random.one_in(20) { 0xFF } else { 0xFE };
+        message[at..at + 4].copy_from_slice(&[identifier, b'S', b'M', b'B']);
+        message[at + 12..at + 14].copy_from_slice(&[random.pick(&[1, 3, 5, 6, 8, 9, 11, 13]), 0]);
+    }
 }

@@ -50,6 +50,8 @@ impl StreamReader {
             bytes: piece.bytes,
             missing: 0,
             starts_message: piece.kind != PieceKind::Continued,
+            checksum: piece.checksum,
+            chained: if piece.kind == PieceKind::Chained { piece.wanted } else { 0 },
             last: piece.bytes.len() >= piece.wanted as usize || piece.bytes.len() == MAX_PIECE_LEN,
         });
         let assumed = if piece.side == client { Sender::Client } else { Sender::Server };

@@ -18,13 +18,15 @@ pub(super) struct Repeated {
     is_other_length: bool,
     /// Bytes from the first one on that came again without a gap.
     again: usize,
+    /// It is a later message of a compound.
+    is_chained: bool,
 }
 
 impl Repeated {
     /// The message that was given, if it is short enough.
-    pub(super) fn of(sequence: u32, bytes: &[u8]) -> Option<Self> {
+    pub(super) fn of(sequence: u32, bytes: &[u8], is_chained: bool) -> Option<Self> {
         let bytes = (bytes.len() <= MAX_KEPT).then(|| bytes.to_vec())?;
-        Some(Self { sequence, bytes, differs: false, is_other_length: false, again: 0 })
+        Some(Self { sequence, bytes, differs: false, is_other_length: false, again: 0, is_chained })
     }
 
     /// Whether it begins there.
@@ -68,11 +70,11 @@ impl Repeated {
             return None;
         }
         (self.is_other_length, self.again) = (false, 0);
-        std::mem::take(&mut self.differs).then(|| Joined { bytes: self.bytes.clone(), missing: 0 })
+        std::mem::take(&mut self.differs).then(|| Joined::of(self.bytes.clone(), 0, self.is_chained))
     }
 
     /// The other reading with what came of it, once no more is going to come.
     pub(super) fn last_reading(self) -> Option<Joined> {
-        (self.differs && !self.is_other_length).then_some(Joined { bytes: self.bytes, missing: 0 })
+        (self.differs && !self.is_other_length).then(|| Joined::of(self.bytes, 0, self.is_chained))
     }
 }

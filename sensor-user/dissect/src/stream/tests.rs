@@ -9,7 +9,15 @@ fn message(length: usize, fill: u8) -> Vec<u8> {
 }
 
 fn piece(sequence: u32, bytes: &[u8]) -> Piece<'_> {
-    Piece { sequence, bytes, missing: 0, starts_message: false, last: false }
+    Piece {
+        sequence,
+        bytes,
+        missing: 0,
+        starts_message: false,
+        last: false,
+        chained: 0,
+        checksum: Checksum::Unknown,
+    }
 }
 
 fn start(sequence: u32, bytes: &[u8]) -> Piece<'_> {
@@ -230,4 +238,65 @@ fn message_that_begins_again_with_other_bytes_before_it_was_whole_has_two_readin
     assert_eq!((given[0].bytes.as_slice(), given[1].bytes.as_slice()), (&first[..98], second.as_slice()));
     assert_eq!(stream.conflicts(), 1);
     assert_eq!(whole(&stream.piece(start(105, &first))), [(104, 0)], "the stream goes on");
+}
+
+/// A later message of a compound, of `length` bytes.
+fn chained(sequence: u32, bytes: &[u8], length: u32) -> Piece<'_> {
+    Piece { chained: length, last: bytes.len() as u32 == length, ..start(sequence, bytes) }
+}
+
+#[test]
+fn gives_later_messages_of_a_compound_with_a_session_header() {
+    let compound = message(300, 4);
+    let mut stream = Stream::new(Framing::NetBios);
+    let first = Piece { last: true, ..start(0, &compound[..100]) };
+    assert_eq!(whole(&stream.piece(first)), [(100, 204)]);
+    let later = message(80, 5)[4..].to_vec();
+    assert!(stream.piece(chained(100, &later[..30], 80)).is_empty());
+    assert!(stream.piece(chained(100, &later[..30], 80)).is_empty(), "the same again");
+    assert_eq!(stream.piece(piece(130, &later[30..])), [Joined { bytes: message(80, 5), missing: 0 }]);
+    let other = message(80, 6)[4..].to_vec();
+    let other_reading = [Joined { bytes: message(80, 6), missing: 0 }];
+    assert_eq!(stream.piece(chained(100, &other, 80)), other_reading, "another reading");
+    assert_eq!(stream.conflicts(), 1);
+    let last = message(60, 7)[4..].to_vec();
+    assert_eq!(stream.piece(chained(180, &last, 60)), [Joined { bytes: message(60, 7), missing: 0 }]);
+    assert_eq!(whole(&stream.piece(start(304, &message(40, 8)))), [(44, 0)]);
+    assert_eq!((stream.gaps(), stream.conflicts()), (0, 1));
+}
+
+#[test]
+fn wrong_checksum_yields_to_a_right_one() {
+    let with = |checksum, sequence, bytes| Piece { checksum, ..start(sequence, bytes) };
+    let (first, real, decoy) = (message(50, 1), message(60, 2), message(60, 3));
+    let behind = message(40, 4);
+    let of = |messages: &[Joined]| messages.iter().map(|message| message.bytes.clone()).collect::<Vec<_>>();
+    let begun = || {
+        let mut stream = Stream::new(Framing::NetBios);
+        assert_eq!(of(&stream.piece(with(Checksum::Right, 0, &first))), [&first[..]]);
+        stream
+    };
+    let mut stream = begun();
+    assert!(stream.piece(with(Checksum::Wrong, 54, &decoy)).is_empty());
+    assert_eq!(of(&stream.piece(with(Checksum::Right, 54, &real))), [&real[..]]);
+    assert!(stream.piece(with(Checksum::Wrong, 54, &decoy)).is_empty(), "behind the right one");
+    assert_eq!(of(&stream.piece(with(Checksum::Right, 118, &behind))), [&behind[..]]);
+    assert_eq!(stream.conflicts(), 0);
+    let mut stream = begun();
+    assert!(stream.piece(with(Checksum::Wrong, 54, &decoy)).is_empty());
+    let unknown = stream.piece(with(Checksum::Unknown, 54, &real));
+    assert_eq!((of(&unknown), stream.conflicts()), (vec![decoy.clone(), real.clone()], 1), "both stay");
+    let mut stream = begun();
+    assert!(stream.piece(with(Checksum::Wrong, 54, &decoy)).is_empty());
+    assert_eq!(
+        of(&stream.piece(with(Checksum::Right, 118, &behind))),
+        [&decoy[..], &behind],
+        "nothing else came"
+    );
+    let mut stream = Stream::new(Framing::NetBios);
+    let never_right = stream.piece(with(Checksum::Wrong, 54, &decoy));
+    assert_eq!(of(&never_right), [&decoy[..]], "where no checksum is right, none shows anything");
+    let mut stream = begun();
+    assert!(stream.piece(with(Checksum::Wrong, 54, &decoy)).is_empty());
+    assert_eq!(of(&stream.finish()), [&decoy[..]]);
 }

@@ -14,7 +14,7 @@ use sensor_common::{
     counter::Counter,
     fast_path::{FastPath, fast_path, plain_ipv4, plain_ipv6},
     headers::Link,
-    path::{Arrival, Verdict, capture, count_unparsed, process, process_plain},
+    path::{Arrival, Look, Verdict, capture, command, count_unparsed, process, process_plain},
     payload,
     prefix::EXEMPTION_COUNTERS,
     settings::{Enforcement, Services, Settings, port},
@@ -104,7 +104,10 @@ impl HostEngine {
         };
         count_unparsed(self, verdict);
         if verdict == Verdict::Evident {
-            while capture(self, bytes) {}
+            let mut look = Look::Message;
+            while look != Look::Done {
+                look = if look == Look::Command { command(self, bytes) } else { capture(self, bytes) };
+            }
             return Verdict::Kept;
         }
         verdict

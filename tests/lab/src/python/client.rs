@@ -107,7 +107,8 @@ impl<'a> PythonClient<'a> {
 
     /// One session that takes these steps on [`SHARE`]: `shares` (lists them), `tree:NAME`, `get:FILE`,
     /// `put:FILE:BYTES`, and of impacket `samr`, `lsarpc`, `note:PATH` (creates that file of this machine) and `await:PATH`
-    /// (continues, with the session open, once that file exists).
+    /// (continues, with the session open, once that file exists). Of smbprotocol also `compounds:COUNT:BYTES`, which stores that many
+    /// files of that length, each in one compound, and prints how many bytes the client sent in all.
     ///
     /// # Errors
     /// When Python cannot be run or takes too long; a refusal is an [`Outcome`].

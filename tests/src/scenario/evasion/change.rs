@@ -69,6 +69,24 @@ pub(super) fn with_decoy(change: fn(&[u8]) -> Vec<u8>) -> Packets {
     })
 }
 
+/// A log-on of decoy in the place of the real one, changed.
+pub(super) fn decoy_of(change: fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+    let packets = session("alice");
+    let real = packets.iter().find(|packet| packet.is_log_on());
+    real.map_or_else(Vec::new, |packet| change(&packet.with(log_on("decoy")).bytes()))
+}
+
+/// The frame as its own machine sends it: its checksum is the sum of the pseudo-header (RFC 9293 3.1).
+pub(super) fn without_checksum(frame: &[u8]) -> Vec<u8> {
+    let length = (frame.len() - TRANSPORT) as u16;
+    let addresses = frame[IP + 12..TRANSPORT].chunks(2);
+    let mut sum: u32 = addresses.map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
+    sum += u32::from(sensor_common::slot::TCP) + u32::from(length);
+    let folded = (sum & 0xFFFF) + (sum >> 16);
+    let [high, low] = (((folded & 0xFFFF) + (folded >> 16)) as u16).to_be_bytes();
+    patched(&patched(frame, TRANSPORT + 16, high), TRANSPORT + 17, low)
+}
+
 /// A byte of a frame changed; its IP checksum, which no hook reads, stays.
 pub(super) fn patched(frame: &[u8], at: usize, byte: u8) -> Vec<u8> {
     let mut frame = frame.to_vec();

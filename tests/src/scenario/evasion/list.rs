@@ -7,8 +7,8 @@ use super::{
     Evasion, Outcome,
     Outcome::{Contradicted, Counted, Detected, Incomplete, Misled, Unseen},
     change::{
-        IP, TRANSPORT, all_frames, before_negotiation, crowded, fragments, frames_of_log_on, in_gre,
-        log_on_as, one_side, overlap, patched, tagged, with_decoy,
+        IP, TRANSPORT, all_frames, before_negotiation, crowded, decoy_of, fragments, frames_of_log_on,
+        in_gre, log_on_as, one_side, overlap, patched, tagged, with_decoy, without_checksum,
     },
     packets::{From, Holds, Packet, Packets, log_on, session, session_behind},
 };
@@ -93,7 +93,25 @@ fn contradicting() -> Vec<Evasion> {
             "decoy with a wrong checksum",
             "the same, with a wrong TCP checksum instead",
             || with_decoy(|decoy| patched(decoy, TRANSPORT + 17, decoy[TRANSPORT + 17] ^ 0x55)),
-            (Contradicted, "checksums are not computed, because those of local frames are never right"),
+            (Detected, "the receiver drops it, so it yields to a segment with a right checksum"),
+        ),
+        evasion(
+            "decoy with a wrong checksum, last",
+            "the same, with the decoy behind the real log-on",
+            || {
+                frames_of_log_on(|real| {
+                    let decoy =
+                        decoy_of(|packet| patched(packet, TRANSPORT + 17, packet[TRANSPORT + 17] ^ 0x55));
+                    vec![real.to_vec(), decoy]
+                })
+            },
+            (Detected, "likewise"),
+        ),
+        evasion(
+            "decoy without a checksum",
+            "the same, with the sum of the pseudo-header in its place, as frames have that a machine sends itself",
+            || with_decoy(without_checksum),
+            (Contradicted, "such a checksum cannot be checked"),
         ),
         evasion(
             "decoy outside the window",

@@ -76,7 +76,7 @@ pub(crate) fn of_smb2(command: u8, reply: bool, length: usize) -> Vec<u8> {
 }
 
 /// An SMB1 header (MS-CIFS 2.2.3.1).
-fn smb1_header(command: u8, reply: bool) -> Vec<u8> {
+pub(crate) fn smb1_header(command: u8, reply: bool) -> Vec<u8> {
     let mut header = vec![0; 32];
     header[..5].copy_from_slice(&[SMB1, b'S', b'M', b'B', command]);
     header[9] = if reply { 0x80 } else { 0x18 };

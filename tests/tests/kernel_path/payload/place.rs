@@ -2,10 +2,18 @@
 //!
 //! What is to be reported is said of the stream, so that this knows nothing of how the kernel program finds it.
 
+mod andx;
+mod compound;
+
 use std::{collections::BTreeMap, ops::Range};
 
-use sensor_common::{counter::Counter, payload::PieceKind, slot::Side::Local, slot::tcp};
-use sensor_core::record::{Unfollowed, observation};
+use sensor_common::{
+    counter::Counter,
+    payload::PieceKind,
+    slot::Side::{self, Local},
+    slot::tcp,
+};
+use sensor_core::record::{Content, Unfollowed, observation};
 use sensor_tests::{HOOKS, Setup, Twin, Xorshift, flows, pieces};
 
 use super::{
@@ -107,14 +115,17 @@ struct Passage {
     start: u32,
     /// Its SYN is seen.
     from_the_start: bool,
+    /// Who sends.
+    side: Side,
 }
 
-const USUAL: Passage = Passage { start: 1_000, from_the_start: true };
+const USUAL: Passage = Passage { start: 1_000, from_the_start: true, side: Local };
 
 /// What came of it.
 struct Reported {
     bytes: BTreeMap<usize, u8>,
     unfollowed: Unfollowed,
+    content: Content,
     counted: u64,
 }
 
@@ -128,11 +139,17 @@ impl Passage {
         parts: &[Range<usize>],
     ) -> Reported {
         begin_anew(twin, hook);
-        let mut reported = Reported { bytes: BTreeMap::new(), unfollowed: Unfollowed::default(), counted: 0 };
+        let mut reported = Reported {
+            bytes: BTreeMap::new(),
+            unfollowed: Unfollowed::default(),
+            content: Content::default(),
+            counted: 0,
+        };
         let syn =
-            segment(ENDS, Local, self.start.wrapping_sub(1), &[]).modified(|frame| frame.flags(tcp::SYN));
+            segment(ENDS, self.side, self.start.wrapping_sub(1), &[]).modified(|frame| frame.flags(tcp::SYN));
         let segments = parts.iter().map(|part| {
-            segment(ENDS, Local, self.start.wrapping_add(part.start as u32), &stream[part.clone()]).build()
+            let sequence = self.start.wrapping_add(part.start as u32);
+            segment(ENDS, self.side, sequence, &stream[part.clone()]).build()
         });
         let mut frames: Vec<Vec<u8>> = segments.collect();
         if self.from_the_start {
@@ -153,7 +170,8 @@ impl Passage {
         }
         // The slot says what no record does.
         for slot in twin.changed_slots() {
-            reported.unfollowed = observation(&slot).unwrap().unfollowed;
+            let seen = observation(&slot).unwrap();
+            (reported.unfollowed, reported.content) = (seen.unfollowed, seen.content);
         }
         reported
     }
@@ -274,7 +292,7 @@ fn sequence_numbers_wrap_between_and_inside_messages() {
             .map(|before| {
                 let stream = Stream::of(&messages);
                 let parts = stream.cut(&[75, 300]);
-                let passage = Passage { start: 0_u32.wrapping_sub(before), from_the_start: true };
+                let passage = Passage { start: 0_u32.wrapping_sub(before), from_the_start: true, ..USUAL };
                 (format!("{before} bytes before"), passage, stream, parts, vec![])
             })
             .into()
@@ -437,7 +455,7 @@ fn of_streams_cut_at_random_all_that_is_wanted_is_told() {
                     parts.push(part);
                 }
             }
-            let passage = Passage { start: random.next() as u32, from_the_start: true };
+            let passage = Passage { start: random.next() as u32, from_the_start: true, ..USUAL };
             let reported = passage.send(twin, HOOKS[round % 3], &stream.bytes, &parts);
             if let Err(how) = stream.judge(&reported.bytes, &[]) {
                 wrong.push(format!("round {round}, {:?} in {parts:?}: {how}", stream.said));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sensor_common::{payload::PieceKind, slot::Side};
+use sensor_dissect::stream::Checksum;
 
 use crate::{
     address::{FiveTuple, FlowId},
@@ -32,6 +33,7 @@ pub(super) struct EarlyPiece {
     wanted: u32,
     at: u32,
     bytes: Vec<u8>,
+    checksum: Checksum,
     since: Timestamp,
 }
 
@@ -48,6 +50,7 @@ impl EarlyPieces {
                 wanted: piece.wanted,
                 at: piece.at,
                 bytes: piece.bytes.to_vec(),
+                checksum: piece.checksum,
                 since: now,
             });
         }
@@ -87,6 +90,7 @@ impl EarlyPiece {
             wanted: self.wanted,
             at: self.at,
             bytes: &self.bytes,
+            checksum: self.checksum,
         }
     }
 }

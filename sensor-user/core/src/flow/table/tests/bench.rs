@@ -7,6 +7,7 @@ use sensor_common::{
     slot::{RecordKind, Side, mark, tcp},
 };
 use sensor_dissect::FingerprintKey;
+use sensor_dissect::stream::Checksum;
 
 use super::super::{Change, FlowEntry, FlowTable, FlowTableOptions};
 use crate::{
@@ -135,7 +136,10 @@ impl Bench {
         let id = observed("8.8.4.4:445").id;
         let wanted = bytes.len() as u32;
         let kind = PieceKind::Message;
-        self.piece(&Piece { id, side, kind, sequence, wanted, at: now.ticks, bytes }, now)
+        self.piece(
+            &Piece { id, side, kind, sequence, wanted, at: now.ticks, bytes, checksum: Checksum::Unknown },
+            now,
+        )
     }
 
     pub(super) fn drain(&mut self) -> Vec<FlowEntry<u32>> {

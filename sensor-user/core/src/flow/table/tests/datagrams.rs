@@ -5,6 +5,7 @@ use sensor_common::{
     slot::{Side, UDP, mark},
 };
 use sensor_dissect::Sender;
+use sensor_dissect::stream::Checksum;
 
 use super::{super::MAX_READERS, bench::*};
 use crate::{
@@ -40,7 +41,7 @@ impl Ports {
     fn piece(self, side: Side, bytes: &[u8]) -> Piece<'_> {
         let id = self.counted([0; 2], side, at(1)).id;
         let (kind, wanted) = (PieceKind::Datagram, bytes.len() as u32);
-        Piece { id, side, kind, sequence: 0, wanted, at: at(1).ticks, bytes }
+        Piece { id, side, kind, sequence: 0, wanted, at: at(1).ticks, bytes, checksum: Checksum::Unknown }
     }
 }
 

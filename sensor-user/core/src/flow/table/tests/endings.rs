@@ -4,6 +4,7 @@ use sensor_common::{
     payload::PieceKind,
     slot::{RecordKind, Side, mark},
 };
+use sensor_dissect::stream::Checksum;
 
 use super::bench::*;
 use crate::{level::EvidenceLevel, record::Piece};
@@ -113,7 +114,16 @@ fn closed_connection_keeps_its_reader_and_facts_until_idle() {
     let (head, rest) = next.split_at(40);
     let piece = |kind, sequence, bytes| {
         let (id, wanted) = (seen(OPEN, [0; 2], at(1)).id, next.len() as u32);
-        Piece { id, side: Side::Local, kind, sequence, wanted, at: at(20).ticks, bytes }
+        Piece {
+            id,
+            side: Side::Local,
+            kind,
+            sequence,
+            wanted,
+            at: at(20).ticks,
+            bytes,
+            checksum: Checksum::Unknown,
+        }
     };
     bench.piece(&piece(PieceKind::Message, 1 + logon_len, head), at(20));
     bench.piece(&piece(PieceKind::Continued, 1 + logon_len + 40, rest), at(20));

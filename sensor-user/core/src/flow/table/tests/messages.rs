@@ -4,6 +4,7 @@ use sensor_common::{
     payload::PieceKind,
     slot::{Side, mark},
 };
+use sensor_dissect::stream::Checksum;
 
 use super::{super::MAX_READERS, bench::*};
 use crate::{
@@ -50,8 +51,16 @@ fn connection_is_complete_until_a_piece_is_missing() {
     assert!(bench.view().complete);
     let id = seen(OPEN, [0; 2], at(1)).id;
     let (kind, sequence, wanted) = (PieceKind::Message, 1 + message.len() as u32, message.len() as u32);
-    let head =
-        Piece { id, side: Side::Local, kind, sequence, wanted, at: at(1).ticks, bytes: &message[..300] };
+    let head = Piece {
+        id,
+        side: Side::Local,
+        kind,
+        sequence,
+        wanted,
+        at: at(1).ticks,
+        bytes: &message[..300],
+        checksum: Checksum::Unknown,
+    };
     bench.piece(&head, at(1));
     assert!(bench.view().complete, "the rest may come");
     bench.message(Side::Local, sequence + 5_000, &message, at(1));
@@ -90,6 +99,7 @@ fn first_payload_shows_another_protocol_and_needs_no_reader() {
         wanted: 64,
         at: at(1).ticks,
         bytes,
+        checksum: Checksum::Unknown,
     };
     assert_eq!(bench.piece(&first(b"SSH-2.0-x"), at(1)), []);
     assert_eq!(bench.view().other_protocol, None);
@@ -115,7 +125,16 @@ fn reader_moves_from_a_closed_to_an_open_connection() {
     let message = logon("bob", 1);
     let kind = PieceKind::Message;
     let (wanted, bytes) = (message.len() as u32, &message[..]);
-    let piece = |id| Piece { id, side: Side::Local, kind, sequence: 1, wanted, at: at(1).ticks, bytes };
+    let piece = |id| Piece {
+        id,
+        side: Side::Local,
+        kind,
+        sequence: 1,
+        wanted,
+        at: at(1).ticks,
+        bytes,
+        checksum: Checksum::Unknown,
+    };
     bench.piece(&piece(other.id), at(1));
     bench.advance(at(5));
     bench.table.readers = MAX_READERS;
@@ -154,6 +173,7 @@ fn rpc_of_both_sides_counts_as_spoken() {
             wanted: 24,
             at: at(1).ticks,
             bytes: &bytes,
+            checksum: Checksum::Unknown,
         };
         bench.piece(&piece, at(1));
         assert_eq!(bench.table.entry(&one.id.tuple).unwrap().flow.level, level, "{side:?}");
