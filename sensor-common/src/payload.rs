@@ -24,6 +24,8 @@ pub enum PieceKind {
     Datagram = 4,
     /// The first bytes that a side of a TCP connection sent, where they begin no message.
     FirstPayload = 5,
+    /// A datagram that begins with a client Initial packet of QUIC (RFC 9000 17.2.2). It belongs to no slot.
+    QuicInitial = 6,
 }
 
 impl PieceKind {
@@ -36,6 +38,7 @@ impl PieceKind {
             3 => Some(Self::Rpc),
             4 => Some(Self::Datagram),
             5 => Some(Self::FirstPayload),
+            6 => Some(Self::QuicInitial),
             _ => None,
         }
     }
@@ -206,11 +209,11 @@ mod tests {
     fn piece_kinds_survive_the_wire_and_unknown_ones_do_not() {
         for kind in [PieceKind::Message, PieceKind::Continued, PieceKind::Rpc]
             .into_iter()
-            .chain([PieceKind::Datagram, PieceKind::FirstPayload])
+            .chain([PieceKind::Datagram, PieceKind::FirstPayload, PieceKind::QuicInitial])
         {
             assert_eq!(PieceKind::from_wire(kind as u8), Some(kind));
         }
         assert_eq!(PieceKind::from_wire(0), None);
-        assert_eq!(PieceKind::from_wire(6), None);
+        assert_eq!(PieceKind::from_wire(7), None);
     }
 }

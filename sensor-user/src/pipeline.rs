@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 use sensor_common::slot::Slot;
 use sensor_core::{
     Core, Input, StateChanges,
+    address::FiveTuple,
     event::Event,
     exempt::{Exemptions, Hit},
     flow::StoredFlow,
@@ -212,6 +213,11 @@ impl Pipeline {
     /// The marked ports whose marks have expired.
     pub fn expired_ports(&mut self, marked: &[u16], now: Moment) -> Vec<u16> {
         self.core.flows_mut().expired_ports(marked, now.at)
+    }
+
+    /// The flows of QUIC that the kernel program is to count, if they changed since this was last asked.
+    pub fn take_counted_quic(&mut self) -> Option<Vec<FiveTuple>> {
+        self.core.flows_mut().take_counted_quic()
     }
 
     /// Open connections.

@@ -23,6 +23,7 @@ pub mod prefixes;
 pub mod privileges;
 mod programs;
 pub mod readiness;
+pub mod quic;
 pub mod ring;
 mod rtnetlink;
 pub mod slots;

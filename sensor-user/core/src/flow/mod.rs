@@ -10,6 +10,7 @@ mod evidence;
 mod interface;
 mod marked_ports;
 mod messages;
+mod quic;
 mod roles;
 mod state;
 mod stream_reader;

@@ -7,6 +7,7 @@
 mod clauses;
 mod contact;
 mod logon;
+mod quic;
 
 use std::collections::BTreeSet;
 
@@ -91,6 +92,7 @@ fn headline(incident: &Incident) -> Headline {
     relay(incident)
         .or_else(|| execution(incident))
         .or_else(|| guessing(incident))
+        .or_else(|| quic::offer(incident))
         .or_else(|| excess_volume(incident))
         .or_else(|| anonymous_beside_refused(incident))
         .or_else(|| credential(incident))

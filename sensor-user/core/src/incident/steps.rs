@@ -149,8 +149,29 @@ fn guessing(incident: &Incident, steps: &mut Steps) {
     }
 }
 
+/// SMB over QUIC: what is behind the first packets is encrypted, so the two hosts have to say it.
+fn over_quic(incident: &Incident, steps: &mut Steps) {
+    let (client, server) = (incident.client().phrase(), incident.server().phrase());
+    match incident.direction {
+        Direction::Outbound => {
+            steps.check.push(format!("Find what made {client} use SMB over QUIC with {server}: a drive mapping, `net use` with /TRANSPORT:QUIC, or a tool. On Windows, look in the event log Microsoft-Windows-SMBClient/Connectivity."));
+            steps.check.push(format!("Find out whose file server {server} is, and whether a log-on or files went there: the packets are encrypted and do not show it."));
+            steps.contain.push("Block UDP 443 to this server in the firewall; blocking TCP 445 does not stop SMB over QUIC.".to_owned());
+        }
+        Direction::Inbound => {
+            steps.check.push(format!("Check whether {server} is set up for SMB over QUIC (Get-SmbServerCertificateMapping): the client asked for it, and the packets do not show whether the server agreed."));
+        }
+    }
+}
+
 fn outbound(incident: &Incident, steps: &mut Steps) {
     let (client, server) = (incident.client().phrase(), incident.server().phrase());
+    if !incident.quic.is_empty() {
+        over_quic(incident, steps);
+        if incident.ports.iter().all(|(.., service)| *service == Service::SmbOverQuic) {
+            return;
+        }
+    }
     credentials_given_away(incident, steps);
     if incident.level >= EvidenceLevel::Smb {
         let at = clock(incident.first);
@@ -207,6 +228,9 @@ fn inbound(incident: &Incident, steps: &mut Steps) {
     let accounts: Vec<_> =
         incident.accepted_users().filter_map(super::Credential::account).map(|it| clean(&it)).collect();
     let in_as_user = incident.accepted_users().next().is_some();
+    if !incident.quic.is_empty() {
+        over_quic(incident, steps);
+    }
     if in_as_user {
         let whose = if accounts.is_empty() {
             "the account".to_owned()
@@ -275,6 +299,7 @@ fn exemption(incident: &Incident) -> String {
             Service::Smb => "smb",
             Service::Rpc => "rpc",
             Service::Netbios => "netbios",
+            Service::SmbOverQuic => "quic",
         })
         .collect();
     services.sort_unstable();
