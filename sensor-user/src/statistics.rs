@@ -44,6 +44,8 @@ pub struct Statistics {
     pub untracked: u64,
     /// Pieces of payload that were not read because all readers were in use.
     pub unread: u64,
+    /// ClientHellos of QUIC that were read, and those that were given up before they were whole.
+    pub quic_hellos: (u64, u64),
     /// The core's counts.
     pub core: CoreCounts,
     /// Counts of documents.
@@ -95,6 +97,14 @@ impl fmt::Display for Statistics {
             " lost_packets={} undecodable={}",
             kernel.get(Counter::LostPackets),
             self.core.undecodable
+        )?;
+        write!(
+            f,
+            "; QUIC quic_initials={} quic_initials_over={} client_hellos={} given_up={}",
+            kernel.get(Counter::QuicInitials),
+            kernel.get(Counter::QuicInitialsOver),
+            self.quic_hellos.0,
+            self.quic_hellos.1
         )?;
         f.write_str("; enforcement")?;
         for counter in Counter::ENFORCEMENT {
