@@ -158,6 +158,7 @@ mod tests {
             evicted_connections: 0,
             untracked: 0,
             unread: 0,
+            quic_hellos: (0, 0),
             core: CoreCounts { connections: 1, incidents_opened: [1, 0, 2, 0], ..CoreCounts::default() },
             output: OutputCounts::default(),
             unrecorded: (0, 0),

@@ -38,7 +38,7 @@ fn much_that_leaves_over_quic_is_exfiltration() {
     let border = Topology::border().unwrap();
     let peers = Peers::new();
     let server = peers.serve(border.server(), (address::SERVER_V6, 443), &["smb"], Admission::AtOnce);
-    let config = format!("{SETTLE}data_leaving_bytes = \"1MiB\"\n");
+    let config = format!("{SETTLE}data_leaving_bytes = 1048576\n");
     let agent = Agent::on(border.gateway(), "lan0").config(&config).start().unwrap();
     assert!(peers.send(border.client(), server.address, &only("smb"), 2 * MEBIBYTE));
     agent.wait_for(|document| finds(document, "data-leaving-over-smb")).unwrap();

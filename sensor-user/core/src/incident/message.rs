@@ -85,7 +85,7 @@ impl Headline {
 fn headline(incident: &Incident) -> Headline {
     match incident.scope {
         Scope::Client if incident.targets.is_some_and(|counts| counts.targets > 1) => return sweep(incident),
-        Scope::Client => return contact(incident),
+        Scope::Client => return quic::offer(incident).unwrap_or_else(|| contact(incident)),
         Scope::Exposure => return exposure(incident),
         Scope::Pair | Scope::Connection => {}
     }

@@ -111,7 +111,7 @@ mod tests {
         assert!(shown(&finding(&flow.clone().payload(limit - 1, 0))).is_empty());
         let much = flow.payload(limit, 0);
         assert_eq!(shown(&finding(&much)), ["T1048"]);
-        assert_eq!(fired(&much, &HistoryFixture::known()), [META.id, data_leaving::META.id]);
+        assert_eq!(fired(&much, &HistoryFixture::known()), [data_leaving::META.id, META.id]);
     }
 
     #[test]

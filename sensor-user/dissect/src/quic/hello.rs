@@ -25,7 +25,7 @@ pub struct ClientHello {
     pub version: Version,
     /// The server that it asks for (RFC 6066 3).
     pub server_name: Option<String>,
-    /// The protocols that it offers (RFC 7301 3.1).
+    /// The protocols that it offers (RFC 7301 3.1), the first of many; SMB before others.
     pub protocols: Vec<String>,
 }
 
@@ -58,7 +58,10 @@ pub(super) fn read(handshake: &[u8], version: Version) -> Result<Option<ClientHe
     acceptor.read_tls(&mut record.as_slice()).map_err(|_| NoHello)?;
     let accepted = acceptor.accept().map_err(|_| NoHello)?.ok_or(NoHello)?;
     let hello = accepted.client_hello();
-    let protocols = hello.alpn().into_iter().flatten().take(MAX_PROTOCOLS);
+    // A long offer must not hide SMB behind its bound.
+    let (smb, others): (Vec<_>, Vec<_>) =
+        hello.alpn().into_iter().flatten().partition(|name| *name == SMB.as_bytes());
+    let protocols = smb.into_iter().take(1).chain(others).take(MAX_PROTOCOLS);
     Ok(Some(ClientHello {
         version,
         server_name: hello.server_name().map(|name| text::oem(name.as_bytes())),
