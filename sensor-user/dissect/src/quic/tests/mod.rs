@@ -134,3 +134,26 @@ fn client_that_never_finishes_is_given_up() {
     }
     assert!(matches!(initials.read(&part(99)), Reading::Nothing));
 }
+
+/// Set to rewrite the files instead of comparing them.
+const WRITE: &str = "SMB_SENSOR_WRITE_GOLDEN";
+
+/// Datagrams for tests of other crates.
+#[test]
+fn stored_datagrams_are_what_a_client_sends() {
+    let smb = hello(&["smb"]);
+    let rest = Initial { number: 1, ..Initial::new() }.build(&crypto(100, &smb[100..]));
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/quic");
+    for (name, datagram) in [
+        ("smb", Initial::new().build(&crypto(0, &smb))),
+        ("web", Initial::new().build(&crypto(0, &hello(&["h3"])))),
+        ("first-part", Initial::new().build(&crypto(0, &smb[..100]))),
+        ("second-part", rest),
+    ] {
+        let path = folder.join(format!("{name}.bin"));
+        if std::env::var_os(WRITE).is_some() {
+            std::fs::write(&path, &datagram).unwrap();
+        }
+        assert!(std::fs::read(&path).is_ok_and(|kept| kept == datagram), "{name}: set {WRITE} to rewrite it");
+    }
+}
