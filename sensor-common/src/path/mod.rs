@@ -56,6 +56,8 @@ pub enum Verdict {
     Foreign,
     /// It has no readable ports, for this reason.
     Unparsed(NoPorts),
+    /// It begins with an Initial packet of QUIC, and was handed up, or counted as passed over.
+    Initial,
     /// Watched, but not kept for this reason.
     Passed(Counter),
     /// Accounted to its flow.

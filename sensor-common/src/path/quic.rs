@@ -80,6 +80,7 @@ pub fn decide_quic<E: Environment, B: Bytes + Copy>(
     }
     if kinds.destination.has(port::QUIC) && begins_initial(frame, &segment) {
         hand_up(env, frame, ports, arrival, &flow, &segment);
+        return Err(Verdict::Initial);
     }
     Err(Verdict::Foreign)
 }

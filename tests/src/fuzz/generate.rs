@@ -175,6 +175,9 @@ fn port(random: &mut Xorshift) -> u16 {
 
 /// Payload that begins like that of the watched protocols, or like nothing in particular.
 fn payload(random: &mut Xorshift) -> Vec<u8> {
+    if random.one_in(40) {
+        return initial(random);
+    }
     let length = match random.below(200) {
         0 => 3_000 + random.below(5_000),
         1..=40 => 0,
@@ -200,6 +203,15 @@ fn payload(random: &mut Xorshift) -> Vec<u8> {
         beginning.truncate(random.below(beginning.len() + 1));
     }
     beginning
+}
+
+/// An Initial packet of QUIC, as far as its first bytes go, or one that is nearly that.
+fn initial(random: &mut Xorshift) -> Vec<u8> {
+    let first = random.pick(&[0xC0, 0xC3, 0xCF, 0xD0, 0xDF, 0xE0, 0x40, 0x80]);
+    let version = random.pick(&[1_u32, 1, 1, 0x6B33_43CF, 0x6B33_43CF, 0, 2]);
+    let length = random.pick(&[1_195, 1_194, 1_300, 40]);
+    let rest = std::iter::repeat_with(|| random.next() as u8).take(length);
+    [first].into_iter().chain(version.to_be_bytes()).chain(rest.collect::<Vec<_>>()).collect()
 }
 
 /// The frame, or the packet in it, inside another.

@@ -24,6 +24,7 @@ mod marked_ports;
 mod payload;
 mod ports;
 mod pppoe;
+mod quic;
 mod profiles;
 mod reserved;
 mod smb;

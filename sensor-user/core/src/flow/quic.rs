@@ -17,6 +17,9 @@ use crate::{address::FiveTuple, level::EvidenceLevel, record::Piece, time::Times
 /// Most ClientHellos that are being put together.
 const MAX_UNFINISHED: usize = 1_024;
 
+/// Most places in their order, those of finished ones included.
+const MAX_ORDER: usize = 8 * MAX_UNFINISHED;
+
 /// Time for the rest of one. A client sends an unanswered Initial again within seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -55,7 +58,9 @@ impl QuicReaders {
     fn keep(&mut self, client: Client, since: Timestamp, initials: ClientInitials, now: Timestamp) {
         if since == now {
             self.expire(now);
-            while self.unfinished.len() >= MAX_UNFINISHED && self.give_up_first() {}
+            while (self.unfinished.len() >= MAX_UNFINISHED || self.order.len() >= MAX_ORDER)
+                && self.give_up_first()
+            {}
             self.order.push_back((since, client));
         }
         self.unfinished.insert(client, (since, initials));
