@@ -120,6 +120,10 @@ fn packet(random: &mut Xorshift) -> Frame {
         .flags(if random.one_in(10) { random.next() as u8 } else { random.pick(&FLAGS) })
         .sequence(random.next() as u32)
         .payload(&payload(random));
+    if protocol == UDP && random.one_in(6) {
+        let to = SocketAddr::new(to.ip(), random.pick(&[443, 443, 443, 8443]));
+        frame = Frame::between(UDP, from, to).payload(&initial(random));
+    }
     if random.one_in(6) {
         let offset = random.pick(&[0, 0, 0, 1, 2, 185, 0x1FFF]);
         frame = frame.fragment(offset, random.one_in(2));
@@ -175,9 +179,6 @@ fn port(random: &mut Xorshift) -> u16 {
 
 /// Payload that begins like that of the watched protocols, or like nothing in particular.
 fn payload(random: &mut Xorshift) -> Vec<u8> {
-    if random.one_in(40) {
-        return initial(random);
-    }
     let length = match random.below(200) {
         0 => 3_000 + random.below(5_000),
         1..=40 => 0,
