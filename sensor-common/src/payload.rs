@@ -207,10 +207,11 @@ mod tests {
 
     #[test]
     fn piece_kinds_survive_the_wire_and_unknown_ones_do_not() {
-        for kind in [PieceKind::Message, PieceKind::Continued, PieceKind::Rpc]
-            .into_iter()
-            .chain([PieceKind::Datagram, PieceKind::FirstPayload, PieceKind::QuicInitial])
-        {
+        for kind in [PieceKind::Message, PieceKind::Continued, PieceKind::Rpc].into_iter().chain([
+            PieceKind::Datagram,
+            PieceKind::FirstPayload,
+            PieceKind::QuicInitial,
+        ]) {
             assert_eq!(PieceKind::from_wire(kind as u8), Some(kind));
         }
         assert_eq!(PieceKind::from_wire(0), None);

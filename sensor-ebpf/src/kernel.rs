@@ -22,7 +22,8 @@ use sensor_common::{
 use crate::{
     maps::{
         BLOCKS_V6, CLOCK, COUNTERS, ENFORCEMENT, EXEMPTED, LEAVES_V4, OPAQUE_ZERO, PIECE_BUFFER, PREFIXES_V4,
-        PREFIXES_V6, QUIC_FLOWS, QUIC_INITIALS, RECORDS, SETTINGS, SLOTS, TABLES_V4, TCP_PORTS, TOPS_V6, UDP_PORTS, VIEW,
+        PREFIXES_V6, QUIC_FLOWS, QUIC_INITIALS, RECORDS, SETTINGS, SLOTS, TABLES_V4, TCP_PORTS, TOPS_V6,
+        UDP_PORTS, VIEW,
     },
     scratch::{forget_offset, keep_ends},
 };
@@ -129,7 +130,8 @@ impl Environment for Kernel {
 
     #[inline(always)]
     fn port_kind(&self, transport: u8, port: u16) -> PortKind {
-        let table = if transport == TCP { TCP_PORTS.0.get().cast_const() } else { UDP_PORTS.0.get().cast_const() };
+        let table =
+            if transport == TCP { TCP_PORTS.0.get().cast_const() } else { UDP_PORTS.0.get().cast_const() };
         PortKind(kind_of(table, port))
     }
 

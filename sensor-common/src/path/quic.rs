@@ -4,12 +4,8 @@
 //! makes no record: the agent reads the ClientHello in it, and forgets it unless it offers SMB.
 
 use super::{
-    Arrival, Environment, Interest, Kinds, Parsed, Unaccounted, Verdict,
-    capture::least,
-    decide::hook_mark,
-    enforce::Enforced,
-    ip_len,
-    prefixes::flags_of,
+    Arrival, Environment, Interest, Kinds, Parsed, Unaccounted, Verdict, capture::least, decide::hook_mark,
+    enforce::Enforced, ip_len, prefixes::flags_of,
 };
 use crate::{
     bytes::Bytes,
@@ -19,7 +15,7 @@ use crate::{
     headers::{self, Address, Ports, Segment},
     payload::{Content, MAX_PIECE_LEN, PieceHead, PieceKind},
     prefix::PrefixFlags,
-    quic::{START_LEN, SHORTEST_INITIAL, flow_key, is_initial},
+    quic::{SHORTEST_INITIAL, START_LEN, flow_key, is_initial},
     settings::port,
     slot::{RECORD_VERSION, RecordKind, Side, UDP, mark},
 };

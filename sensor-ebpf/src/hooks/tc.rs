@@ -13,7 +13,9 @@ use sensor_common::{
     slot::Hook,
 };
 
-use super::{FOUND, QUIC, SHORT, Then, at_port, captured, decided_quic, found, is_short, logs, looks, plain, watched};
+use super::{
+    FOUND, QUIC, SHORT, Then, at_port, captured, decided_quic, found, is_short, logs, looks, plain, watched,
+};
 use crate::{
     frame::{Context, Pieces},
     kernel::Kernel,

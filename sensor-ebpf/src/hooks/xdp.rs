@@ -14,7 +14,9 @@ use sensor_common::{
     slot::Hook,
 };
 
-use super::{FOUND, QUIC, Then, at_port, captured, decided_quic, found, is_short, logs, looks, plain, watched};
+use super::{
+    FOUND, QUIC, Then, at_port, captured, decided_quic, found, is_short, logs, looks, plain, watched,
+};
 use crate::{
     frame::{Context, Linear, Pieces, Reloaded},
     kernel::Kernel,

@@ -51,13 +51,7 @@ impl ServicePorts {
     /// No port at all.
     #[must_use]
     pub const fn none() -> Self {
-        Self {
-            smb_tcp: vec![],
-            rpc_tcp: vec![],
-            netbios_udp: vec![],
-            quic_udp: vec![],
-            smb_any_port: false,
-        }
+        Self { smb_tcp: vec![], rpc_tcp: vec![], netbios_udp: vec![], quic_udp: vec![], smb_any_port: false }
     }
 
     /// The service of `port` over `transport`, if it is watched.

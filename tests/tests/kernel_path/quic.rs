@@ -92,7 +92,9 @@ fn piece_is_the_whole_datagram_with_its_flow() {
         {
             for hook in HOOKS {
                 let effect = twin.run(hook, &frame.build()).unwrap();
-                let [piece] = pieces(&effect.records).unwrap()[..] else { panic!("not one piece: {effect:?}") };
+                let [piece] = pieces(&effect.records).unwrap()[..] else {
+                    panic!("not one piece: {effect:?}")
+                };
                 assert_eq!((piece.kind, piece.side), (PieceKind::QuicInitial, side));
                 assert_eq!((piece.bytes, piece.wanted), (SMB, 1_200));
                 assert_eq!(piece.id.tuple.remote.ip().to_string(), "8.8.4.4");

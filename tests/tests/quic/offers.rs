@@ -1,5 +1,5 @@
 use sensor_lab::{Topology, address, require_lab};
-use sensor_tests::{Agent, finds, has_finding, number, text, texts};
+use sensor_tests::{Agent, connect, finds, has_finding, number, text, texts};
 
 use crate::peers::{Admission, NAME, Peers, SETTLE, long_offer, only};
 
@@ -95,6 +95,25 @@ fn offer_from_the_internet_is_judged_by_the_answer() {
     assert_eq!(number(incident, "/event/severity"), 47);
 }
 
+/// Windows tries TCP first.
+#[test]
+fn refused_tcp_and_quic_are_one_incident_with_both_findings() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let peers = Peers::new();
+    let server = peers.serve(border.server(), (address::SERVER_V4, 443), &["smb"], Admission::AtOnce);
+    let agent = Agent::on(border.gateway(), "lan0").config(SETTLE).start().unwrap();
+    connect(border.client(), (address::SERVER_V4, 445)).unwrap_err();
+    agent.wait_for(|document| finds(document, "smb-to-internet")).unwrap();
+    assert!(peers.send(border.client(), server.address, &only("smb"), 1_000));
+    agent.wait_for(|document| finds(document, "smb-over-quic")).unwrap();
+    let ended = agent.stop().unwrap();
+    let incident = ended.only().unwrap();
+    assert_eq!(ended.rules(), ["rare-smb-destination", "smb-over-quic", "smb-to-internet"]);
+    assert_eq!(text(incident, "/rule/id"), "smb-over-quic", "the leading finding");
+    assert_eq!(number(incident, "/event/severity"), 73);
+}
+
 #[test]
 fn another_port_is_watched_if_it_is_configured() {
     require_lab!(Network);
@@ -102,8 +121,7 @@ fn another_port_is_watched_if_it_is_configured() {
     let peers = Peers::new();
     let server = peers.serve(border.server(), (address::SERVER_V4, 8443), &["smb"], Admission::AtOnce);
     for (config, rules) in [("", &[][..]), ("[services]\nquic_udp = [443, 8443]\n", &["smb-over-quic"])] {
-        let agent =
-            Agent::on(border.gateway(), "lan0").config(&format!("{SETTLE}{config}")).start().unwrap();
+        let agent = Agent::on(border.gateway(), "lan0").config(&format!("{SETTLE}{config}")).start().unwrap();
         assert!(peers.send(border.client(), server.address, &only("smb"), 1_000));
         if !rules.is_empty() {
             agent.wait_for(|document| finds(document, "smb-over-quic")).unwrap();

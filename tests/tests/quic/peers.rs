@@ -42,7 +42,11 @@ impl Peers {
     pub(crate) fn new() -> Self {
         let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).unwrap();
         Self {
-            runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap(),
+            runtime: tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()
+                .unwrap(),
             certificate: made.cert.der().clone(),
             key: PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()),
         }

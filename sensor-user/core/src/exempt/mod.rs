@@ -247,9 +247,8 @@ impl Exemption {
     /// Whether it may cover TCP between any addresses, so that the kernel can drop nothing.
     #[must_use]
     pub fn may_be_any_tcp(&self) -> bool {
-        let is_udp = |spoken: &Spoken| {
-            matches!(spoken, Spoken::Service(Service::Netbios | Service::SmbOverQuic))
-        };
+        let is_udp =
+            |spoken: &Spoken| matches!(spoken, Spoken::Service(Service::Netbios | Service::SmbOverQuic));
         self.names_no_end() && (self.services.is_empty() || !self.services.iter().all(is_udp))
     }
 

@@ -519,7 +519,8 @@ pub fn quic() -> Incident {
         protocols: vec!["smb".into()],
     }];
     it.counted.payload = [1_887, 1_638];
-    let fact = "10.0.0.2 offered SMB over QUIC version 1 to UDP 443 of 8.8.4.4 (files.example.com), which answered";
+    let fact =
+        "10.0.0.2 offered SMB over QUIC version 1 to UDP 443 of 8.8.4.4 (files.example.com), which answered";
     find(&mut it, "smb-over-quic", Severity::High, 73, &[], fact);
     it.rule = "smb-over-quic".into();
     it.severity = Severity::High;

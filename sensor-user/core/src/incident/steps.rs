@@ -160,7 +160,9 @@ fn over_quic(incident: &Incident, steps: &mut Steps) {
         Direction::Outbound => {
             steps.check.push(format!("Find what made {client} use SMB over QUIC with {server}: a drive mapping, `net use` with /TRANSPORT:QUIC, or a tool. On Windows, look in the event log Microsoft-Windows-SMBClient/Connectivity."));
             steps.check.push(format!("Find out whose file server {server} is, and whether a log-on or files went there: the packets are encrypted and do not show it."));
-            steps.contain.push(format!("Block UDP 443 to {server} in the firewall; blocking TCP 445 does not stop SMB over QUIC."));
+            steps.contain.push(format!(
+                "Block UDP 443 to {server} in the firewall; blocking TCP 445 does not stop SMB over QUIC."
+            ));
         }
         Direction::Inbound => {
             steps.check.push(format!("Check whether {server} is set up for SMB over QUIC (Get-SmbServerCertificateMapping): {client} asked for it, and the packets do not show whether the server agreed."));
@@ -171,8 +173,7 @@ fn over_quic(incident: &Incident, steps: &mut Steps) {
 
 /// Whether nothing but SMB over QUIC was tried.
 fn is_over_quic_alone(incident: &Incident) -> bool {
-    !incident.quic.is_empty()
-        && incident.ports.iter().all(|(.., service)| *service == Service::SmbOverQuic)
+    !incident.quic.is_empty() && incident.ports.iter().all(|(.., service)| *service == Service::SmbOverQuic)
 }
 
 fn outbound(incident: &Incident, steps: &mut Steps) {

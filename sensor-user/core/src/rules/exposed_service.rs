@@ -42,7 +42,8 @@ impl Rule for Detection {
     }
 
     fn evaluate(&self, view: &FlowView<'_>, _: &History<'_>) -> Option<Finding> {
-        let applies = view.direction == Direction::Inbound && view.service != Service::SmbOverQuic
+        let applies = view.direction == Direction::Inbound
+            && view.service != Service::SmbOverQuic
             && view.level >= EvidenceLevel::Answered
             && view.server_seen();
         applies.then(|| {

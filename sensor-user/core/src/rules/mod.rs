@@ -31,8 +31,8 @@ mod techniques;
 pub mod windows_client;
 
 pub use meta::{
-    EVERY_SERVICE, Field, Finding, History, Logons, NewTerm, Relayed, Rule, RuleMeta, SMB, SMB_OVER_QUIC, Scope,
-    TargetCounts,
+    EVERY_SERVICE, Field, Finding, History, Logons, NewTerm, Relayed, Rule, RuleMeta, SMB, SMB_OVER_QUIC,
+    Scope, TargetCounts,
 };
 pub use severity::{Observed, fires_on_any_packet, leading, severity};
 pub use techniques::{techniques, techniques_shown};

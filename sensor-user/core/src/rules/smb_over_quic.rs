@@ -57,11 +57,7 @@ impl Rule for Detection {
         let outcome = sentence::quic_outcome(view);
         let fact =
             format!("{client} offered SMB over QUIC version {version} to {port} of {server}{name}{outcome}");
-        Some(Finding {
-            severity,
-            risk_score,
-            ..Finding::of(&META, techniques.into_iter().collect(), fact)
-        })
+        Some(Finding { severity, risk_score, ..Finding::of(&META, techniques.into_iter().collect(), fact) })
     }
 }
 
@@ -124,7 +120,12 @@ mod tests {
     fn listed_address_or_exemption_avoids_own_server_false_positive() {
         let case = (&FlowFixture::outbound().offering_smb_over_quic(), &HistoryFixture::known());
         let exempt = Remedy::Exempt { client: None, server: Some("8.8.4.4/32") };
-        assert_false_positive(&META, "your own organisation", case, &[Remedy::Internal("8.8.4.0/24"), exempt]);
+        assert_false_positive(
+            &META,
+            "your own organisation",
+            case,
+            &[Remedy::Internal("8.8.4.0/24"), exempt],
+        );
     }
 
     #[test]

@@ -52,7 +52,8 @@ impl CryptoStream {
             frame::PADDING | frame::PING => {}
             kind @ (frame::ACK | frame::ACK_ECN) => {
                 // Largest acknowledged, delay, number of ranges, first range; then a gap and a length for each.
-                let [_, _, ranges, _] = [cursor.varint()?, cursor.varint()?, cursor.varint()?, cursor.varint()?];
+                let [_, _, ranges, _] =
+                    [cursor.varint()?, cursor.varint()?, cursor.varint()?, cursor.varint()?];
                 let ecn_counts = if kind == frame::ACK_ECN { 3 } else { 0 };
                 for _ in 0..ranges.checked_mul(2)?.checked_add(ecn_counts)? {
                     cursor.varint()?;

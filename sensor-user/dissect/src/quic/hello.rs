@@ -44,7 +44,11 @@ pub(super) struct NoHello;
 /// Reads a ClientHello; `None` if it is not whole yet.
 pub(super) fn read(handshake: &[u8], version: Version) -> Result<Option<ClientHello>, NoHello> {
     let [kind, a, b, c, ..] = *handshake else {
-        return if handshake.first().is_none_or(|kind| *kind == CLIENT_HELLO) { Ok(None) } else { Err(NoHello) };
+        return if handshake.first().is_none_or(|kind| *kind == CLIENT_HELLO) {
+            Ok(None)
+        } else {
+            Err(NoHello)
+        };
     };
     if kind != CLIENT_HELLO {
         return Err(NoHello);

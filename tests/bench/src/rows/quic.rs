@@ -103,7 +103,9 @@ fn in_kernel(effort: &Effort) -> Result<Vec<Row>> {
     let of = |name| measured.of(name).with_context(|| format!("{name} was not measured"));
     let pass = of(PASS)?;
     let row = |what, name| {
-        Ok::<_, anyhow::Error>(Row::new(GROUP, what, Unit::Nanoseconds, of(name)?.clone()).against(PASS, pass))
+        Ok::<_, anyhow::Error>(
+            Row::new(GROUP, what, Unit::Nanoseconds, of(name)?.clone()).against(PASS, pass),
+        )
     };
     Ok(vec![
         row("UDP 443, short header", "short")?.target(Target::AtMost(1.2)),

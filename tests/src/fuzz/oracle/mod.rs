@@ -122,7 +122,11 @@ impl Oracle {
         }
         if packet.transport == Transport::Udp {
             let offered = self.services.quic_udp.contains(&packet.destination.port()) && initial(&packet);
-            return if offered && self.crossing(&packet).is_ok() { Opinion::Initial } else { Opinion::Foreign };
+            return if offered && self.crossing(&packet).is_ok() {
+                Opinion::Initial
+            } else {
+                Opinion::Foreign
+            };
         }
         if !self.services.smb_any_port {
             return Opinion::Foreign;

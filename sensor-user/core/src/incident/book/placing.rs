@@ -160,7 +160,10 @@ fn is_of_a_pair(view: &FlowView<'_>) -> bool {
     // The ClientHello says what the client wants. From outside, anybody can send one.
     let quic = view.service == Service::SmbOverQuic
         && (view.direction == Direction::Outbound || view.level >= EvidenceLevel::Answered);
-    view.level >= EvidenceLevel::Smb || netbios || quic || view.threat && view.level >= EvidenceLevel::Answered
+    view.level >= EvidenceLevel::Smb
+        || netbios
+        || quic
+        || view.threat && view.level >= EvidenceLevel::Answered
 }
 
 /// The identifier of an incident: the same traffic gives the same one, and nobody who lacks the identity can foresee it.

@@ -20,7 +20,9 @@ pub(super) fn offer(incident: &Incident) -> Option<Headline> {
         Some(volume) if incident.level >= EvidenceLevel::Answered => {
             (format!(", which answered; at least {volume}"), format!("; at least {volume}"))
         }
-        _ if incident.level >= EvidenceLevel::Answered => (", which answered".to_owned(), ", answered".to_owned()),
+        _ if incident.level >= EvidenceLevel::Answered => {
+            (", which answered".to_owned(), ", answered".to_owned())
+        }
         _ => (", and no answer was seen".to_owned(), ", no answer".to_owned()),
     };
     Some(Headline::with_volume(

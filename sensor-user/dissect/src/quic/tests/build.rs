@@ -9,7 +9,8 @@ use rustls::{
 pub(super) const ID: [u8; 8] = [0x83, 0x94, 0xC8, 0xF0, 0x3E, 0x51, 0x57, 0x08];
 
 /// The beginning of the ClientHello in RFC 9001 A.2: version, random, cipher suites, compression.
-const BEGINNING: &str = "0303ebf8fa56f12939b9584a3896472ec40bb863cfd3e86804fe3a47f06a2b69484c000004130113020100";
+const BEGINNING: &str =
+    "0303ebf8fa56f12939b9584a3896472ec40bb863cfd3e86804fe3a47f06a2b69484c000004130113020100";
 /// Its extension `server_name`: example.com.
 const SERVER_NAME: &str = "00000010000e00000b6578616d706c652e636f6d";
 /// Its other extensions up to ALPN.
@@ -42,8 +43,7 @@ pub(super) fn hello(protocols: &[&str]) -> Vec<u8> {
 }
 
 fn hello_of(extensions: &[u8]) -> Vec<u8> {
-    let body =
-        [&hex(BEGINNING)[..], &(extensions.len() as u16).to_be_bytes(), extensions].concat();
+    let body = [&hex(BEGINNING)[..], &(extensions.len() as u16).to_be_bytes(), extensions].concat();
     let [_, length @ ..] = (body.len() as u32).to_be_bytes();
     [&[1][..], &length, &body].concat()
 }

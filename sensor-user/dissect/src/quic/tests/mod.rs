@@ -40,11 +40,8 @@ fn reads_the_sample_packets_of_both_versions() {
         assert_eq!(sample.len(), 1_200);
         assert!(sample.starts_with(&hex(beginning)) && sample.ends_with(&hex(end)), "{version:?}");
         let hello = read_all(&[sample]).unwrap();
-        let expected = ClientHello {
-            version,
-            server_name: Some("example.com".into()),
-            protocols: vec!["alpn".into()],
-        };
+        let expected =
+            ClientHello { version, server_name: Some("example.com".into()), protocols: vec!["alpn".into()] };
         assert_eq!(hello, expected);
         assert!(!hello.offers_smb());
     }
