@@ -6,7 +6,7 @@ use aya_ebpf::{
     Global,
     bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
     macros::map,
-    maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf},
 };
 use sensor_common::{
     counter::Counter,
@@ -108,7 +108,8 @@ pub(crate) static PIECE_BUFFER: PerCpuArray<PieceBuffer> = PerCpuArray::with_max
 
 /// The flows of QUIC that the agent asked for.
 #[map]
-pub(crate) static QUIC_FLOWS: LruHashMap<FlowKey, u8> = LruHashMap::with_max_entries(2 * MAX_FLOWS as u32, 0);
+pub(crate) static QUIC_FLOWS: HashMap<FlowKey, u8> =
+    HashMap::with_max_entries(MAX_FLOWS as u32, BPF_F_NO_PREALLOC);
 
 /// The Initial packets of QUIC that each CPU handed up lately.
 #[map]

@@ -248,7 +248,7 @@ impl Pipeline {
             evicted_connections: flows.evicted(),
             untracked: flows.untracked(),
             unread: flows.unread(),
-            quic_hellos: flows.quic_hellos(),
+            quic: flows.quic_counts(),
             core: self.core.counts(),
             output: self.output.counts(),
             unrecorded: self.recording.as_ref().map_or((0, 0), Recording::refused),

@@ -38,13 +38,12 @@ impl QuicFlows {
     /// The kernel's error, which a loaded program does not cause.
     pub fn count(&mut self, flows: &[FiveTuple]) -> Result<(), LoadError> {
         for tuple in self.counted.iter().filter(|tuple| !flows.contains(tuple)) {
-            // The kernel removes those that were not used for the longest time by itself.
-            let _ = self.flows.remove(&key(tuple));
+            self.flows.remove(&key(tuple)).map_err(failed)?;
         }
         for tuple in flows {
             self.flows.insert(key(tuple), 1, 0).map_err(failed)?;
         }
-        self.ports.set(0, &*marked(&self.watched, flows), 0).map_err(failed)?;
+        self.ports.set(0, *marked(&self.watched, flows), 0).map_err(failed)?;
         self.counted = flows.to_vec();
         Ok(())
     }

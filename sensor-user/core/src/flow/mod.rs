@@ -18,6 +18,7 @@ mod table;
 mod view;
 
 pub use self::{
+    quic::QuicCounts,
     state::Flow,
     table::{Change, FlowEntry, FlowTable, FlowTableOptions, StoredFlow},
 };

@@ -26,14 +26,24 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A client: its flow, and its side.
 type Client = (FiveTuple, u8);
 
+/// What came of Initial packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QuicCounts {
+    /// ClientHellos that were read.
+    pub hellos: u64,
+    /// ClientHellos that were given up before they were whole.
+    pub given_up: u64,
+    /// Connections with SMB whose packets are not counted, because too many are.
+    pub uncounted: u64,
+}
+
 /// The ClientHellos that are being put together, and the flows that are counted.
 #[derive(Debug, Default)]
 pub(super) struct QuicReaders {
     unfinished: HashMap<Client, (Timestamp, ClientInitials)>,
     /// Clients by their first packet. Those that are finished stay until their turn comes.
     order: VecDeque<(Timestamp, Client)>,
-    hellos: u64,
-    given_up: u64,
+    counts: QuicCounts,
     counted: BTreeSet<FiveTuple>,
     counted_changed: bool,
 }
@@ -46,7 +56,7 @@ impl QuicReaders {
             self.unfinished.remove(&client).unwrap_or_else(|| (now, ClientInitials::default()));
         match initials.read(piece.bytes) {
             Reading::Hello(hello) => {
-                self.hellos += 1;
+                self.counts.hellos += 1;
                 return Some(hello);
             }
             Reading::Unfinished => self.keep(client, since, initials, now),
@@ -78,20 +88,22 @@ impl QuicReaders {
         let Some((since, client)) = self.order.pop_front() else { return false };
         if self.unfinished.get(&client).is_some_and(|(began, _)| *began == since) {
             self.unfinished.remove(&client);
-            self.given_up += 1;
+            self.counts.given_up += 1;
         }
         true
     }
 
-    /// ClientHellos that were read, and those that were given up before they were whole.
-    pub(super) const fn counts(&self) -> (u64, u64) {
-        (self.hellos, self.given_up)
+    /// What came of Initial packets.
+    pub(super) const fn counts(&self) -> QuicCounts {
+        self.counts
     }
 
     /// A flow is to be counted.
     pub(super) fn count(&mut self, tuple: FiveTuple) {
-        if self.counted.len() < MAX_FLOWS {
+        if self.counted.len() < MAX_FLOWS || self.counted.contains(&tuple) {
             self.counted_changed |= self.counted.insert(tuple);
+        } else {
+            self.counts.uncounted += 1;
         }
     }
 

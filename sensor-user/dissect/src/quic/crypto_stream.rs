@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(read(&packets[..1]).bytes(), b"");
         assert_eq!(read(&packets[..2]).bytes(), b"ab");
         assert_eq!(read(&packets).bytes(), b"abcdef");
-        assert_eq!(read(&packets).received, [0..6]);
+        assert_eq!(read(&packets).received.len(), 1, "no gap is left");
     }
 
     #[test]

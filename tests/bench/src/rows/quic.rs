@@ -146,7 +146,7 @@ fn in_agent(effort: &Effort) -> Result<Row> {
         }
         nanos.push(began.elapsed().as_nanos() as f64 / HELLOS as f64);
     }
-    let (read, _) = core.flows().quic_hellos();
+    let read = core.flows().quic_counts().hellos;
     ensure!(read == (effort.rounds * HELLOS) as u64 && events.is_empty(), "{read} ClientHellos were read");
     Ok(Row::new(GROUP, "ClientHello read and forgotten by the agent", Unit::Nanoseconds, Samples::new(nanos)))
 }

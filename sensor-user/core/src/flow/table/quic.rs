@@ -1,12 +1,19 @@
 //! Connections that begin with an Initial packet of QUIC and offer SMB.
 
+use sensor_dissect::quic::ClientHello;
+
 use super::{Change, FlowTable};
-use crate::{address::FiveTuple, flow::Flow, record::Piece, time::Moment};
+use crate::{
+    address::FiveTuple,
+    flow::{Flow, QuicCounts},
+    record::Piece,
+    time::Moment,
+};
 
 impl<L: Default + Clone> FlowTable<L> {
     /// Reads an Initial packet of a client. Only a connection that offers SMB comes into the table, and is counted from here on.
     pub(super) fn initial(&mut self, piece: &Piece<'_>, now: Moment, changes: &mut Vec<Change<L>>) {
-        let Some(hello) = self.quic.read(piece, now.at).filter(|hello| hello.offers_smb()) else { return };
+        let Some(hello) = self.quic.read(piece, now.at).filter(ClientHello::offers_smb) else { return };
         let at = self.options.clock.timestamp(piece.at, now);
         let tuple = piece.id.tuple;
         match self.flows.get_mut(&tuple) {
@@ -35,9 +42,9 @@ impl<L: Default + Clone> FlowTable<L> {
         self.quic.take_counted()
     }
 
-    /// ClientHellos of QUIC that were read, and those that were given up before they were whole.
+    /// What came of Initial packets of QUIC.
     #[must_use]
-    pub const fn quic_hellos(&self) -> (u64, u64) {
+    pub const fn quic_counts(&self) -> QuicCounts {
         self.quic.counts()
     }
 
