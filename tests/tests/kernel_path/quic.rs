@@ -107,9 +107,8 @@ fn piece_is_the_whole_datagram_with_its_flow() {
 
 #[test]
 fn no_more_are_handed_up_in_a_second_than_the_limit() {
-    // A configuration of its own, because the second never ends here.
-    let mut setup = Setup::default();
-    setup.ring_bytes = 4 << 20;
+    // Engines of their own, because the second never ends here.
+    let setup = Setup { ring_bytes: 4 << 20, ..Setup::default() };
     on("no_more_are_handed_up_in_a_second_than_the_limit", &setup, |twin| {
         let frame = initial(CLIENT, SERVER).build();
         let effect = twin.repeat(Hook::XdpIngress, &frame, INITIALS_PER_SECOND + 5).unwrap();
