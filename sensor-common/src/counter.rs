@@ -75,6 +75,10 @@ counters! {
     Evicted = "evicted",
     /// Pieces of payload that were not sent because their flow had reached its limit of pieces.
     PayloadOver = "payload_over",
+    /// Client Initial packets of QUIC that cross the border.
+    QuicInitials = "quic_initials",
+    /// Those of them that were not handed to the agent: more came in a second than a CPU hands up, or one could not be read.
+    QuicInitialsOver = "quic_initials_over",
     /// Times that messages of a flow could not be followed: one begins in a gap of the stream, which may be filled yet; no message
     /// was where one had to begin; or a packet held too many.
     Unfollowed = "unfollowed",
@@ -157,6 +161,8 @@ mod tests {
             Counter::PayloadSent,
             Counter::PayloadOver,
             Counter::Unfollowed,
+            Counter::QuicInitials,
+            Counter::QuicInitialsOver,
         ];
         for counter in Counter::ALL {
             let lists = [

@@ -12,7 +12,8 @@ use crate::{
     classify::Server,
     headers::{Link, Ports},
     path::Environment,
-    settings::{PortKind, feature},
+    quic,
+    settings::{PortKind, feature, port},
     slot::{TCP, UDP},
     smb::{self, Opening},
 };
@@ -87,7 +88,7 @@ pub fn fast_path<E: Environment, B: Bytes + Copy>(
         let ports = (head.source, head.destination);
         return match head.shape & SHAPE {
             WHOLE_TCP => of_tcp(env, frame, is_shorter, ports, IPV4_TRANSPORT, FastPath::PlainIpv4),
-            WHOLE_UDP => of_udp(env, ports),
+            WHOLE_UDP => of_udp(env, frame, ports, IPV4_TRANSPORT),
             _ => FastPath::Unsure,
         };
     }
@@ -96,7 +97,7 @@ pub fn fast_path<E: Environment, B: Bytes + Copy>(
         let ports = (head.source, head.destination);
         return match head.next {
             TCP => of_tcp(env, frame, is_shorter, ports, IPV6_TRANSPORT, FastPath::PlainIpv6),
-            UDP => of_udp(env, ports),
+            UDP => of_udp(env, frame, ports, IPV6_TRANSPORT),
             _ => FastPath::Unsure,
         };
     }
@@ -129,11 +130,20 @@ fn of_tcp<E: Environment, B: Bytes + Copy>(
     if foreign { FastPath::Foreign } else { FastPath::Unsure }
 }
 
-/// With tunnels on, a UDP packet may contain another packet.
+/// With tunnels on, a UDP packet may contain another packet. To a port of QUIC, only packets with a long header are of interest.
 #[inline(always)]
-fn of_udp<E: Environment>(env: &E, ports: (u16, u16)) -> FastPath {
-    let kinds = env.port_kind(UDP, ports.0).0 | env.port_kind(UDP, ports.1).0;
-    if kinds == 0 && env.features() & feature::TUNNELS == 0 { FastPath::Foreign } else { FastPath::Unsure }
+fn of_udp<E: Environment, B: Bytes + Copy>(
+    env: &E,
+    frame: B,
+    ports: (u16, u16),
+    transport: usize,
+) -> FastPath {
+    let (source, destination) = (env.port_kind(UDP, ports.0), env.port_kind(UDP, ports.1));
+    if (source.0 | destination.0) & !port::QUIC != 0 || env.features() & feature::TUNNELS != 0 {
+        return FastPath::Unsure;
+    }
+    let is_short_header = || frame.load::<u8>(transport + 8).is_some_and(|first| !quic::may_be_long(first));
+    if !destination.has(port::QUIC) || is_short_header() { FastPath::Foreign } else { FastPath::Unsure }
 }
 
 /// The offsets in a frame that is [`FastPath::PlainIpv4`].

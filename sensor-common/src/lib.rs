@@ -20,6 +20,7 @@ pub mod owner;
 pub mod path;
 pub mod payload;
 pub mod prefix;
+pub mod quic;
 pub mod settings;
 pub mod slot;
 pub mod smb;

@@ -16,6 +16,10 @@ pub struct Settings {
     pub blocks_v6: u32,
     /// [`feature`] bits.
     pub features: u32,
+    /// Kernel ticks in a second.
+    pub second: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// Optional features of the path ([`Settings::features`]).
@@ -41,6 +45,8 @@ impl Settings {
         idle_ticks: u32::MAX,
         blocks_v6: 0,
         features: 0,
+        second: u32::MAX,
+        reserved: 0,
     };
 
     /// Whether a [`feature`] is on.
@@ -59,12 +65,15 @@ pub struct PortKind(pub u8);
 pub mod port {
     /// A watched service.
     pub const SERVICE: u8 = 1;
-    /// SMB was recognised on it: its packets count if their flow is in a slot.
+    /// SMB was recognised on it: its TCP packets count if their flow is in a slot, and its UDP packets if the agent asked for
+    /// their flow.
     pub const SUSPECT: u8 = 1 << 1;
     /// The watched service is SMB.
     pub const SMB: u8 = 1 << 2;
     /// The watched service is the DCE-RPC endpoint mapper.
     pub const RPC: u8 = 1 << 3;
+    /// Client Initial packets of QUIC to it are handed up.
+    pub const QUIC: u8 = 1 << 4;
 }
 
 impl PortKind {
@@ -121,6 +130,11 @@ impl Services {
     /// Watches UDP `port` (host order).
     pub const fn watch_udp(&mut self, port: u16) {
         self.udp[port.to_be() as usize] |= port::SERVICE;
+    }
+
+    /// Looks for client Initial packets of QUIC to UDP `port` (host order).
+    pub const fn watch_quic(&mut self, port: u16) {
+        self.udp[port.to_be() as usize] |= port::QUIC;
     }
 }
 

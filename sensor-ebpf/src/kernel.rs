@@ -13,6 +13,7 @@ use sensor_common::{
     path::{Environment, Kept},
     payload::{MAX_PIECE_LEN, PIECE_HEAD_LEN, Piece, PieceBuffer},
     prefix::PrefixFlags,
+    quic::FlowKey,
     settings::{PortKind, PortTable, Settings, feature, port},
     slot::{RecordKind, RecordV4, RecordV6, Slot, TCP},
     topbits::{BLOCK_V6_WORDS, TABLE_V4_WORDS, TOP_ENTRIES, TableV4},
@@ -21,7 +22,8 @@ use sensor_common::{
 use crate::{
     maps::{
         BLOCKS_V6, CLOCK, COUNTERS, ENFORCEMENT, EXEMPTED, LEAVES_V4, OPAQUE_ZERO, PIECE_BUFFER, PREFIXES_V4,
-        PREFIXES_V6, RECORDS, SETTINGS, SLOTS, TABLES_V4, TCP_PORTS, TOPS_V6, UDP_PORTS, VIEW,
+        PREFIXES_V6, QUIC_FLOWS, QUIC_INITIALS, RECORDS, SETTINGS, SLOTS, TABLES_V4, TCP_PORTS, TOPS_V6,
+        UDP_PORTS, VIEW,
     },
     scratch::{forget_offset, keep_ends},
 };
@@ -128,7 +130,8 @@ impl Environment for Kernel {
 
     #[inline(always)]
     fn port_kind(&self, transport: u8, port: u16) -> PortKind {
-        let table = if transport == TCP { TCP_PORTS.0.get().cast_const() } else { &raw const UDP_PORTS };
+        let table =
+            if transport == TCP { TCP_PORTS.0.get().cast_const() } else { UDP_PORTS.0.get().cast_const() };
         PortKind(kind_of(table, port))
     }
 
@@ -138,6 +141,19 @@ impl Environment for Kernel {
         let marked = kind_of(table, port) | port::SUSPECT;
         // SAFETY: as in `kind_of`; two writers write the same.
         unsafe { table.cast::<u8>().add(port as usize).write_volatile(marked) };
+    }
+
+    #[inline(always)]
+    fn counts(&self, flow: &FlowKey) -> bool {
+        QUIC_FLOWS.get_ptr(flow).is_some()
+    }
+
+    #[inline(always)]
+    fn admits_initial(&mut self, now: u32) -> bool {
+        let Some(window) = QUIC_INITIALS.get_ptr_mut(0) else { return false };
+        let second = setting!(second);
+        // SAFETY: the value is this CPU's own.
+        unsafe { (*window).admits(now, second) }
     }
 
     #[inline(always)]

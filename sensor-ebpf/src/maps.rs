@@ -12,6 +12,7 @@ use sensor_common::{
     counter::Counter,
     payload::PieceBuffer,
     prefix::EXEMPTION_COUNTERS,
+    quic::{FlowKey, InitialWindow, MAX_FLOWS},
     settings::{Enforcement, PORTS, PortTable, Settings},
     slot::Slot,
     topbits::{Leaf, TOP_ENTRIES, TableV4, TopsV6},
@@ -21,9 +22,10 @@ use sensor_common::{
 #[unsafe(no_mangle)]
 pub(crate) static SETTINGS: Global<Settings> = Global::new(Settings::DEFAULT);
 
-/// Watched UDP ports.
+/// Watched UDP ports, those of QUIC, and those of flows that the agent asked for; in a section of its own.
+#[unsafe(link_section = ".bss.udp_ports")]
 #[unsafe(no_mangle)]
-pub(crate) static UDP_PORTS: PortTable = [0; PORTS];
+pub(crate) static UDP_PORTS: Shared<PortTable> = Shared(UnsafeCell::new([0; PORTS]));
 
 /// Watched TCP ports, and those on which the program itself recognised SMB.
 #[unsafe(no_mangle)]
@@ -103,3 +105,12 @@ pub(crate) static RECORDS: RingBuf = RingBuf::with_byte_size(4096, 0);
 /// PieceBuffer for a piece of payload on its way to the ring.
 #[map]
 pub(crate) static PIECE_BUFFER: PerCpuArray<PieceBuffer> = PerCpuArray::with_max_entries(1, 0);
+
+/// The flows of QUIC that the agent asked for.
+#[map]
+pub(crate) static QUIC_FLOWS: HashMap<FlowKey, u8> =
+    HashMap::with_max_entries(MAX_FLOWS as u32, BPF_F_NO_PREALLOC);
+
+/// The Initial packets of QUIC that each CPU handed up lately.
+#[map]
+pub(crate) static QUIC_INITIALS: PerCpuArray<InitialWindow> = PerCpuArray::with_max_entries(1, 0);

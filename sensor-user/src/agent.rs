@@ -211,6 +211,7 @@ impl Sensor {
             self.pipeline.record(record, now);
             taken += 1;
         }
+        self.count_quic()?;
         self.pipeline.write(now);
         Ok(taken)
     }
@@ -251,6 +252,14 @@ impl Sensor {
             kernel_log.flush();
         }
         Ok(())
+    }
+
+    /// Has the kernel program count the flows of QUIC that offered SMB and are open, and no others.
+    fn count_quic(&mut self) -> Result<()> {
+        match self.pipeline.take_counted_quic() {
+            Some(flows) => self.kernel.quic.count(&flows).context("cannot count flows of QUIC"),
+            None => Ok(()),
+        }
     }
 
     /// Takes the records in the ring. Bounded in time, so that a flood cannot delay everything else.

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 use sensor_common::slot::Slot;
 use sensor_core::{
     Core, Input, StateChanges,
+    address::FiveTuple,
     event::Event,
     exempt::{Exemptions, Hit},
     flow::StoredFlow,
@@ -214,6 +215,11 @@ impl Pipeline {
         self.core.flows_mut().expired_ports(marked, now.at)
     }
 
+    /// The flows of QUIC that the kernel program is to count, if they changed since this was last asked.
+    pub fn take_counted_quic(&mut self) -> Option<Vec<FiveTuple>> {
+        self.core.flows_mut().take_counted_quic()
+    }
+
     /// Open connections.
     #[must_use]
     pub fn open_flows(&self) -> usize {
@@ -242,6 +248,7 @@ impl Pipeline {
             evicted_connections: flows.evicted(),
             untracked: flows.untracked(),
             unread: flows.unread(),
+            quic: flows.quic_counts(),
             core: self.core.counts(),
             output: self.output.counts(),
             unrecorded: self.recording.as_ref().map_or((0, 0), Recording::refused),

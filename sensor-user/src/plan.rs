@@ -99,6 +99,8 @@ pub fn load_plan(config: &Config, clock: TickClock) -> LoadPlan {
             idle_ticks: clock.ticks_in(config.kernel.flow_idle),
             blocks_v6: 64,
             features: features(config),
+            second: clock.ticks_in(1),
+            reserved: 0,
         },
         services: config.watched().tables(),
         prefixes,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sensor_common::counter::Counter;
 
-use sensor_core::CoreCounts;
+use sensor_core::{CoreCounts, flow::QuicCounts};
 
 use crate::{kernel::counters::CounterValues, runtime::logging};
 
@@ -44,6 +44,8 @@ pub struct Statistics {
     pub untracked: u64,
     /// Pieces of payload that were not read because all readers were in use.
     pub unread: u64,
+    /// What came of Initial packets of QUIC.
+    pub quic: QuicCounts,
     /// The core's counts.
     pub core: CoreCounts,
     /// Counts of documents.
@@ -95,6 +97,15 @@ impl fmt::Display for Statistics {
             " lost_packets={} undecodable={}",
             kernel.get(Counter::LostPackets),
             self.core.undecodable
+        )?;
+        write!(
+            f,
+            "; QUIC quic_initials={} quic_initials_over={} client_hellos={} given_up={} uncounted={}",
+            kernel.get(Counter::QuicInitials),
+            kernel.get(Counter::QuicInitialsOver),
+            self.quic.hellos,
+            self.quic.given_up,
+            self.quic.uncounted
         )?;
         f.write_str("; enforcement")?;
         for counter in Counter::ENFORCEMENT {
@@ -148,6 +159,7 @@ mod tests {
             evicted_connections: 0,
             untracked: 0,
             unread: 0,
+            quic: QuicCounts::default(),
             core: CoreCounts { connections: 1, incidents_opened: [1, 0, 2, 0], ..CoreCounts::default() },
             output: OutputCounts::default(),
             unrecorded: (0, 0),

@@ -14,7 +14,7 @@ use sensor_common::{
     settings::{Enforcement, Settings, feature},
     slot::{Hook, Slot},
 };
-use sensor_core::{networks::PrefixSet, time::TickClock};
+use sensor_core::{address::FiveTuple, networks::PrefixSet, time::TickClock};
 use sensor_user::{
     config::Config,
     engine::host::HostEngine,
@@ -107,6 +107,8 @@ impl Setup {
             seed: Settings::DEFAULT.seed,
             slots_per_cpu: self.slots_per_cpu,
             idle_ticks: self.idle_ticks,
+            // Time stands still on the host, so no second ends in the kernel either.
+            second: u32::MAX,
             features: plan.settings.features | if self.short { feature::SHORT } else { 0 },
             ..plan.settings
         };
@@ -269,6 +271,14 @@ impl Kernel {
         let marked = self.program.ports.marked()?;
         self.program.ports.unmark(&marked)?;
         Ok(marked)
+    }
+
+    /// Counts these flows of QUIC, and no others.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn count_quic(&mut self, flows: &[FiveTuple]) -> Result<()> {
+        Ok(self.program.quic.count(flows)?)
     }
 
     /// Another reader of the slots, for a thread of its own.

@@ -10,7 +10,7 @@ use sensor_common::{
     settings::Enforcement,
     slot::{Hook, Slot, mark},
 };
-use sensor_core::record::Observation;
+use sensor_core::{address::FiveTuple, record::Observation};
 use sensor_user::{engine::host::HostEngine, kernel::counters::CounterValues};
 
 use crate::{
@@ -209,6 +209,15 @@ impl Twin {
         self.kernel.as_mut()
     }
 
+    /// Has both engines count these flows of QUIC, and no others.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn count_quic(&mut self, flows: &[FiveTuple]) -> Result<()> {
+        self.host.count_quic(flows);
+        self.kernel.as_mut().map_or(Ok(()), |kernel| kernel.count_quic(flows))
+    }
+
     /// The slots of the host that changed since this was last asked.
     pub fn changed_slots(&mut self) -> Vec<Slot> {
         let mut slots = Vec::new();
@@ -260,7 +269,9 @@ fn outcome(effect: &Effect, hook: Hook) -> Result<Outcome> {
     let changes: Vec<_> = effect.changes().into_iter().filter(|(counter, _)| !beside(counter)).collect();
     match changes.as_slice() {
         [] => Ok(Outcome::Untouched),
-        [(counter, 1)] if Counter::UNPARSED.contains(counter) => Ok(Outcome::Counted(*counter)),
+        [(counter, 1)] if Counter::UNPARSED.contains(counter) || *counter == Counter::QuicInitials => {
+            Ok(Outcome::Counted(*counter))
+        }
         [(Counter::Seen, 1), (counter, 1)] => Ok(Outcome::Counted(*counter)),
         // The bystander is settled, the frame's own flow opened.
         [(Counter::Seen, 1), (Counter::Kept, 1), (Counter::RecordsSent, 2), (Counter::Evicted, 1)] => {
@@ -297,7 +308,7 @@ fn adds_up(effect: &Effect, times: u32) -> Result<()> {
     let expected = match effect.verdict {
         Verdict::Kept | Verdict::Evident | Verdict::Dropped => Some(Counter::Kept),
         Verdict::Passed(counter) => Some(counter),
-        Verdict::Foreign | Verdict::Unparsed(_) => None,
+        Verdict::Foreign | Verdict::Initial | Verdict::Unparsed(_) => None,
     };
     let fits = expected.map_or(seen == 0, |counter| effect.counted.get(counter) != 0);
     ensure!(fits, "verdict {:?} with counts {:?}", effect.verdict, effect.changes());

@@ -85,7 +85,7 @@ fn decide_between<E: Environment, B: Bytes + Copy>(
 ) -> Result<Unaccounted, Counter> {
     let server = match interest {
         Interest::Service(server) | Interest::Recognised(server) => server,
-        Interest::Suspected => Server::Either,
+        Interest::Suspected | Interest::Quic => Server::Either,
     };
     let Some(view) = env.view() else { return Err(Counter::NoSlot) };
     let from = flags_of(env, view, ports.family, source);
@@ -177,7 +177,7 @@ fn decide_between<E: Environment, B: Bytes + Copy>(
 }
 
 #[inline(always)]
-const fn hook_mark(hook: Hook) -> u16 {
+pub(super) const fn hook_mark(hook: Hook) -> u16 {
     match hook {
         Hook::XdpIngress => mark::HOOK_XDP_INGRESS,
         Hook::TcIngress => mark::HOOK_TC_INGRESS,

@@ -8,6 +8,7 @@ use crate::{
     headers::Address,
     payload::{Piece, PieceBuffer},
     prefix::PrefixFlags,
+    quic::FlowKey,
     settings::PortKind,
     slot::{RecordKind, Slot},
 };
@@ -45,6 +46,10 @@ pub trait Environment {
     fn port_kind(&self, transport: u8, port: u16) -> PortKind;
     /// Notes that SMB was recognised on this TCP port (wire order).
     fn suspect(&mut self, port: u16);
+    /// Whether the agent asked for this flow of QUIC to be counted.
+    fn counts(&self, flow: &FlowKey) -> bool;
+    /// Whether one more Initial packet of QUIC may be handed up at this tick; counts it.
+    fn admits_initial(&mut self, now: u32) -> bool;
     /// Stores both addresses of a packet outside the stack, which is small in a kernel program.
     fn keep_ends(&mut self, ends: [Address; 2]) -> Option<Self::Ends>;
     /// The active prefix view, or `None` if there is none (a load-time mistake). A packet asks once.

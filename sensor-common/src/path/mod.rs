@@ -14,6 +14,7 @@ mod environment;
 mod kept;
 mod place;
 mod prefixes;
+mod quic;
 
 use self::decide::decide_and_account;
 pub use self::{
@@ -24,6 +25,7 @@ pub use self::{
     environment::Environment,
     kept::Kept,
     prefixes::flags_of,
+    quic::decide_quic,
 };
 use crate::{
     bytes::Bytes,
@@ -31,7 +33,7 @@ use crate::{
     counter::Counter,
     headers::{self, Link, NoPorts, Ports},
     settings::{PortKind, feature},
-    slot::{Hook, TCP},
+    slot::{Hook, UDP},
     smb::{self, Opening},
 };
 
@@ -57,6 +59,8 @@ pub enum Verdict {
     Foreign,
     /// It has no readable ports, for this reason.
     Unparsed(NoPorts),
+    /// It begins with an Initial packet of QUIC, and was handed up, or counted as passed over.
+    Initial,
     /// Watched, but not kept for this reason.
     Passed(Counter),
     /// Accounted to its flow.
@@ -95,6 +99,8 @@ enum Interest {
     Recognised(Server),
     /// SMB was recognised on one of its ports: the packet counts only if its own flow is in a slot.
     Suspected,
+    /// It is an Initial packet of QUIC, or may be of a flow of QUIC that the agent asked for.
+    Quic,
 }
 
 /// A packet that may be watched.
@@ -105,10 +111,25 @@ pub struct Parsed {
     interest: Interest,
 }
 
+impl Parsed {
+    /// Whether it is for [`decide_quic`] to decide, and not for [`decide`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_quic(&self) -> bool {
+        matches!(self.interest, Interest::Quic)
+    }
+}
+
 /// Processes one frame.
 #[inline(always)]
 pub fn process<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, arrival: Arrival) -> Verdict {
-    let decided = parse(env, frame, arrival).and_then(|parsed| decide(env, frame, &parsed, &arrival));
+    let decided = parse(env, frame, arrival).and_then(|parsed| {
+        if parsed.is_quic() {
+            decide_quic(env, frame, &parsed, &arrival)
+        } else {
+            decide(env, frame, &parsed, &arrival)
+        }
+    });
     match decided {
         Ok((packet, ends)) => account(env, &packet, &ends),
         Err(verdict) => verdict,
@@ -170,10 +191,13 @@ fn interest<E: Environment, B: Bytes + Copy>(
         (true, true) => Interest::Service(Server::Either),
         (true, false) => Interest::Service(Server::Source),
         (false, true) => Interest::Service(Server::Destination),
+        _ if ports.transport == UDP => {
+            return quic::is_called_for(frame, ports, kinds, arrival).then_some(Interest::Quic);
+        }
         _ if source.is_foreign() && destination.is_foreign() => {
             let any_port = env.features() & feature::SMB_ON_ANY_PORT != 0;
             let shortest = arrival.link.header_len() + smb::SHORTEST_PACKET;
-            if !any_port || arrival.frame_len < shortest || ports.transport != TCP {
+            if !any_port || arrival.frame_len < shortest {
                 return None;
             }
             Interest::Recognised(recognise(frame, ports, arrival)?)

@@ -13,7 +13,7 @@ use sensor_common::{
     headers::{NoPorts, Ports},
     path::{
         Arrival, Environment as _, Look, MAX_LOOKS, Verdict, account, capture, command, count_unparsed,
-        decide, parse, process_plain,
+        decide, decide_quic, parse, process_plain,
     },
     settings::{PortKind, feature},
 };
@@ -33,6 +33,8 @@ pub(super) enum Find {
     Done,
     /// It ends inside its headers.
     Short,
+    /// It may be QUIC that concerns the sensor; what was found of it is kept.
+    Quic,
 }
 
 /// What is to be done with a packet.
@@ -53,6 +55,7 @@ pub(super) enum Then {
 
 pub(super) const FOUND: u32 = Find::Found as u32;
 pub(super) const SHORT: u32 = Find::Short as u32;
+pub(super) const QUIC: u32 = Find::Quic as u32;
 
 /// The end that is the server, and its service, from numbers.
 #[inline(always)]
@@ -115,7 +118,7 @@ pub(super) fn found<B: Bytes + Copy>(frame: B, arrival: Arrival, last: bool) -> 
     match parse(&Kernel, frame, arrival) {
         Ok(found) => {
             keep_found(found);
-            Find::Found
+            if found.is_quic() { Find::Quic } else { Find::Found }
         }
         Err(Verdict::Unparsed(NoPorts::Short)) if !last => Find::Short,
         Err(verdict) => {
@@ -129,6 +132,19 @@ pub(super) fn found<B: Bytes + Copy>(frame: B, arrival: Arrival, last: bool) -> 
 pub(super) fn watched<B: Bytes + Copy>(frame: B, arrival: Arrival) -> Then {
     let Some(found) = kept_found() else { return Then::Pass };
     match decide(&mut Kernel, frame, found, &arrival) {
+        Ok((packet, _)) => {
+            keep_unaccounted(packet);
+            Then::Account
+        }
+        Err(verdict) => Then::of(verdict),
+    }
+}
+
+/// Decides about a packet of QUIC.
+#[inline(always)]
+pub(super) fn decided_quic<B: Bytes + Copy>(frame: B, arrival: Arrival) -> Then {
+    let Some(found) = kept_found() else { return Then::Pass };
+    match decide_quic(&mut Kernel, frame, found, &arrival) {
         Ok((packet, _)) => {
             keep_unaccounted(packet);
             Then::Account

@@ -13,7 +13,10 @@ use sensor_common::{
     slot::Hook,
 };
 
-use super::{FOUND, SHORT, Then, at_port, captured, chained, found, is_short, logs, looks, plain, watched};
+use super::{
+    FOUND, QUIC, SHORT, Then, at_port, captured, chained, decided_quic, found, is_short, logs, looks, plain,
+    watched,
+};
 use crate::{
     frame::{Context, Pieces},
     kernel::Kernel,
@@ -123,6 +126,7 @@ fn general_socket_buffer(
     }
     match find {
         FOUND => Then::accounted(smb_watch_in_socket_buffer(context, hook as u32)),
+        QUIC => Then::accounted(smb_quic_in_socket_buffer(context, hook as u32)),
         _ => Then::Pass,
     }
 }
@@ -146,6 +150,12 @@ extern "C" fn smb_find_in_ip_socket_buffer(context: *mut __sk_buff, last: u32) -
 #[inline(never)]
 extern "C" fn smb_watch_in_socket_buffer(context: *mut __sk_buff, hook: u32) -> u32 {
     watched(Pieces::scattered(context), arrival_of_socket_buffer(context, hook_of(hook))) as u32
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn smb_quic_in_socket_buffer(context: *mut __sk_buff, hook: u32) -> u32 {
+    decided_quic(Pieces::scattered(context), arrival_of_socket_buffer(context, hook_of(hook))) as u32
 }
 
 #[unsafe(no_mangle)]

@@ -14,7 +14,9 @@ use sensor_common::{
     slot::Hook,
 };
 
-use super::{FOUND, Then, at_port, captured, chained, found, is_short, logs, looks, plain, watched};
+use super::{
+    FOUND, QUIC, Then, at_port, captured, chained, decided_quic, found, is_short, logs, looks, plain, watched,
+};
 use crate::{
     frame::{Context, Linear, Pieces, Reloaded},
     kernel::Kernel,
@@ -30,6 +32,7 @@ pub(crate) fn smb_xdp_in(context: XdpContext) -> u32 {
             plain_v6: smb_plain_v6_in,
             find: smb_find_in,
             watch: smb_watch_in,
+            quic: smb_quic_in,
             capture: smb_capture_in,
             command: smb_command_in,
         },
@@ -46,6 +49,7 @@ pub(crate) fn smb_xdp_frags(context: XdpContext) -> u32 {
             plain_v6: smb_plain_v6_in_scattered,
             find: smb_find_in_scattered,
             watch: smb_watch_in_scattered,
+            quic: smb_quic_in_scattered,
             capture: smb_capture_in_scattered,
             command: smb_command_in_scattered,
         },
@@ -57,6 +61,7 @@ struct Steps {
     plain_v6: extern "C" fn(*mut xdp_md, u32, u32) -> u32,
     find: extern "C" fn(*mut xdp_md) -> u32,
     watch: extern "C" fn(*mut xdp_md) -> u32,
+    quic: extern "C" fn(*mut xdp_md) -> u32,
     capture: extern "C" fn(*mut xdp_md) -> u32,
     command: extern "C" fn(*mut xdp_md) -> u32,
 }
@@ -77,6 +82,7 @@ fn incoming<B: Bytes + Copy>(context: *mut xdp_md, frame: fn(*mut xdp_md) -> B, 
         }
         _ => match (steps.find)(context) {
             FOUND => Then::accounted((steps.watch)(context)),
+            QUIC => Then::accounted((steps.quic)(context)),
             _ => Then::Pass,
         },
     };
@@ -125,6 +131,18 @@ extern "C" fn smb_find_in_scattered(context: *mut xdp_md) -> u32 {
 #[inline(never)]
 extern "C" fn smb_watch_in_scattered(context: *mut xdp_md) -> u32 {
     watched(Pieces::scattered(context), arrival_of(context)) as u32
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn smb_quic_in(context: *mut xdp_md) -> u32 {
+    decided_quic(Reloaded(context), arrival_of(context)) as u32
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn smb_quic_in_scattered(context: *mut xdp_md) -> u32 {
+    decided_quic(Pieces::scattered(context), arrival_of(context)) as u32
 }
 
 #[unsafe(no_mangle)]

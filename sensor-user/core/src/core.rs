@@ -354,10 +354,10 @@ impl Core {
             stored.count_target(view.client.ip(), view.level);
         }
         let incident = &mut stored.incident;
-        let left = if view.service == Service::Smb && view.level >= EvidenceLevel::Session {
-            view.bytes_left()
-        } else {
-            0
+        let left = match view.service {
+            Service::Smb if view.level >= EvidenceLevel::Session => view.bytes_left(),
+            Service::SmbOverQuic => view.bytes_left(),
+            _ => 0,
         };
         if left > link.left {
             incident.excess_volume =

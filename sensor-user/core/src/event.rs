@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sensor_dissect::{Facts, facts::Datagrams};
+use sensor_dissect::{Facts, facts::Datagrams, quic::ClientHello};
 
 use crate::{
     address::FiveTuple,
@@ -51,6 +51,7 @@ pub struct FlowSummary {
     view: FlowView<'static>,
     facts: Option<Arc<Facts>>,
     datagrams: Option<Arc<Datagrams>>,
+    quic: Option<Arc<ClientHello>>,
     process: Option<Arc<Process>>,
     /// The exemption that covered it.
     pub exemption: Option<String>,
@@ -65,8 +66,9 @@ impl FlowSummary {
         Self {
             facts: view.facts.cloned(),
             datagrams: view.datagrams.cloned(),
+            quic: view.quic.cloned(),
             process: view.process.cloned(),
-            view: FlowView { facts: None, datagrams: None, process: None, ..*view },
+            view: FlowView { facts: None, datagrams: None, quic: None, process: None, ..*view },
             exemption,
             incident,
         }
@@ -78,6 +80,7 @@ impl FlowSummary {
         FlowView {
             facts: self.facts.as_ref(),
             datagrams: self.datagrams.as_ref(),
+            quic: self.quic.as_ref(),
             process: self.process.as_ref(),
             ..self.view
         }

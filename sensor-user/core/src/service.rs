@@ -15,6 +15,8 @@ pub struct ServicePorts {
     pub rpc_tcp: Vec<u16>,
     /// UDP ports of NetBIOS: 137 (netbios-ns), 138 (netbios-dgm).
     pub netbios_udp: Vec<u16>,
+    /// UDP ports of QUIC on which a client may offer SMB: 443 (MS-SMB2 2.1).
+    pub quic_udp: Vec<u16>,
     /// Whether SMB is also recognised by its messages on every other TCP port.
     pub smb_any_port: bool,
 }
@@ -29,15 +31,29 @@ pub enum Service {
     Rpc,
     /// NetBIOS name or datagram service.
     Netbios,
+    /// SMB over QUIC, as its client offered it.
+    SmbOverQuic,
 }
 
 impl Default for ServicePorts {
     fn default() -> Self {
-        Self { smb_tcp: vec![139, 445], rpc_tcp: vec![135], netbios_udp: vec![137, 138], smb_any_port: true }
+        Self {
+            smb_tcp: vec![139, 445],
+            rpc_tcp: vec![135],
+            netbios_udp: vec![137, 138],
+            quic_udp: vec![443],
+            smb_any_port: true,
+        }
     }
 }
 
 impl ServicePorts {
+    /// No port at all.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { smb_tcp: vec![], rpc_tcp: vec![], netbios_udp: vec![], quic_udp: vec![], smb_any_port: false }
+    }
+
     /// The service of `port` over `transport`, if it is watched.
     #[must_use]
     pub fn service(&self, transport: u8, port: u16) -> Option<Service> {
@@ -61,6 +77,9 @@ impl ServicePorts {
         }
         for port in &self.netbios_udp {
             services.watch_udp(*port);
+        }
+        for port in &self.quic_udp {
+            services.watch_quic(*port);
         }
         services
     }
@@ -86,6 +105,7 @@ mod tests {
         assert_eq!(ports.service(TCP, 443), None);
         let ones = |table: &[u8]| table.iter().filter(|kind| **kind != 0).count();
         let tables = ports.tables();
-        assert_eq!((ones(&tables.tcp), ones(&tables.udp)), (3, 2));
+        assert_eq!((ones(&tables.tcp), ones(&tables.udp)), (3, 3));
+        assert_eq!(ports.service(UDP, 443), None, "the ClientHello says so, not the port");
     }
 }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use sensor_dissect::{Facts, facts::Datagrams};
+use sensor_dissect::{Facts, facts::Datagrams, quic::ClientHello};
 use serde::{Deserialize, Serialize};
 
 pub use crate::record::Content;
@@ -92,6 +92,8 @@ pub struct FlowView<'a> {
     pub facts: Option<&'a Arc<Facts>>,
     /// The facts of its datagrams.
     pub datagrams: Option<&'a Arc<Datagrams>>,
+    /// The ClientHello with which its client offered SMB over QUIC.
+    pub quic: Option<&'a Arc<ClientHello>>,
     /// The process on this machine that opened it.
     pub process: Option<&'a Arc<Process>>,
     /// VLAN identifier.

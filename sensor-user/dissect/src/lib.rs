@@ -22,6 +22,7 @@ pub mod netbios_datagram;
 pub mod netbios_name;
 mod netbios_suffix;
 pub mod ntlmssp;
+pub mod quic;
 pub mod security;
 mod sender;
 pub mod smb1;

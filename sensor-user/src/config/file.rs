@@ -90,6 +90,7 @@ fn settings(reader: &mut Reader, table: &mut TableHelper<'_>, config: &mut Confi
             port => Ok(port),
         });
         reader.list(table, "netbios_udp", &mut services.netbios_udp, port);
+        reader.list(table, "quic_udp", &mut services.quic_udp, port);
         reader.value(table, "smb_any_port", &mut services.smb_any_port, Ok);
     });
     reader.section(table, "kernel", |reader, table| {

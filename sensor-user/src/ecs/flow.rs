@@ -14,6 +14,7 @@ use super::{
         Outcome, Process, Related, User, Vlan,
     },
     netbios::{self, NetbiosFields},
+    quic::{QuicFields, Tls},
     smb::{self, CredentialFields, RpcFields, SmbFields},
 };
 use crate::rfc3339::rfc3339;
@@ -41,6 +42,7 @@ pub(super) struct FlowDocument {
     process: Option<Process>,
     user: Option<User>,
     container: Option<Container>,
+    tls: Option<Tls>,
     smb_sensor: SmbSensor,
 }
 
@@ -81,6 +83,8 @@ struct SmbSensor {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rpc: Vec<RpcFields>,
     netbios: Option<NetbiosFields>,
+    /// What the client offered over QUIC.
+    quic: Option<QuicFields>,
     process: Option<ProcessDetails>,
     enforcement: Option<&'static str>,
     loss: Loss,
@@ -145,6 +149,7 @@ pub(super) fn document(summary: &FlowSummary, sensor: &Sensor) -> FlowDocument {
         None => (None, None, None, None),
     };
     let facts = view.facts.map(AsRef::as_ref);
+    let quic = view.quic.map(AsRef::as_ref);
     FlowDocument {
         timestamp: written.clone(),
         ecs: Ecs::new(),
@@ -170,6 +175,7 @@ pub(super) fn document(summary: &FlowSummary, sensor: &Sensor) -> FlowDocument {
         process,
         user,
         container,
+        tls: Tls::of(quic.into_iter()),
         smb_sensor: SmbSensor {
             evidence: EvidenceFields {
                 level: view.roles_known.then(|| view.level.name()),
@@ -191,6 +197,7 @@ pub(super) fn document(summary: &FlowSummary, sensor: &Sensor) -> FlowDocument {
             credentials: facts.map(smb::credentials).unwrap_or_default(),
             rpc: facts.map(smb::rpc).unwrap_or_default(),
             netbios: NetbiosFields::of(&view),
+            quic: quic.map(QuicFields::of),
             process: details,
             enforcement: view.dropped.then_some("dropped"),
             loss: Loss { ring_records_before: view.lost_before, sampled: false },
@@ -265,12 +272,12 @@ fn user(view: &FlowView<'_>) -> Option<User> {
 }
 
 fn network(view: &FlowView<'_>) -> Network {
-    let spoken = view.smb_spoken || view.level >= EvidenceLevel::Smb;
+    let spoken = view.smb_spoken || view.level >= EvidenceLevel::Smb || view.quic.is_some();
     Network {
         transport: Some(endpoint::transport(view.tuple.transport)),
         kind: Some(if view.client.is_ipv4() { "ipv4" } else { "ipv6" }),
         direction: view.roles_known.then(|| view.direction.name()),
-        protocol: spoken.then(|| endpoint::service(view.service)),
+        protocol: spoken.then(|| endpoint::protocol(view.service)),
         community_id: endpoint::community_id(view.client, view.server, view.tuple.transport),
         bytes: Some(view.counts.bytes.iter().sum()),
         packets: Some(view.counts.total_packets()),

@@ -22,6 +22,7 @@ use super::{
         Category, Container, DataStream, Ecs, Endpoint, Event, EventKind, EventType, Host, Network, Observer,
         Outcome, Process, Related, Rule, Threat, User, Vlan,
     },
+    quic::{QuicFields, Tls},
     techniques,
 };
 use crate::rfc3339::rfc3339;
@@ -48,6 +49,7 @@ pub(super) struct IncidentDocument {
     process: Option<Process>,
     user: Option<User>,
     container: Option<Container>,
+    tls: Option<Tls>,
     smb_sensor: SmbSensor,
 }
 
@@ -66,6 +68,9 @@ struct SmbSensor {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     rpc: BTreeMap<String, Vec<String>>,
     smb: SmbFields,
+    /// What clients offered over QUIC.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    quic: Vec<QuicFields>,
     volume: Volume,
     connections: Vec<ConnectionFields>,
     timeline: Vec<TimelineFields>,
@@ -311,6 +316,7 @@ pub(super) fn document(event: &IncidentEvent, sensor: &Sensor) -> IncidentDocume
         process,
         user,
         container,
+        tls: Tls::of(incident.quic.iter()),
         smb_sensor: own(event, sensor, details),
     }
 }
@@ -413,7 +419,7 @@ fn network(incident: &Incident) -> Network {
         transport: transport.map(endpoint::transport),
         kind: client.map(|ip| if ip.is_ipv4() { "ipv4" } else { "ipv6" }),
         direction: Some(incident.direction.name()),
-        protocol: service.filter(|service| spoken || *service != Service::Smb).map(endpoint::service),
+        protocol: service.filter(|service| spoken || *service != Service::Smb).map(endpoint::protocol),
         community_id: connection
             .filter(|_| incident.counted.connections == 1)
             .and_then(|one| endpoint::community_id(one.client, one.server, one.transport)),
@@ -456,6 +462,7 @@ fn own(event: &IncidentEvent, sensor: &Sensor, process: Option<ProcessDetails>) 
             complete: incident.complete && incident.lost_records == 0,
             other_protocols: incident.other_protocols.iter().map(|one| one.name()).collect(),
         },
+        quic: incident.quic.iter().map(QuicFields::of).collect(),
         volume: Volume {
             left_bytes: counted.payload[0],
             came_bytes: counted.payload[1],

@@ -9,6 +9,7 @@ mod fields;
 mod flow;
 mod incident;
 mod netbios;
+mod quic;
 mod quota;
 mod sensor;
 mod smb;

@@ -22,6 +22,7 @@ pub mod ports;
 pub mod prefixes;
 pub mod privileges;
 mod programs;
+pub mod quic;
 pub mod readiness;
 pub mod ring;
 mod rtnetlink;

@@ -23,6 +23,7 @@ use super::{
     ports::{self, TcpPorts},
     prefixes::{PrefixError, PrefixMaps},
     programs::{find, load_program, load_xdp},
+    quic::{self, QuicFlows},
     ring::RecordRing,
     slots::SlotReader,
 };
@@ -80,6 +81,8 @@ pub struct KernelProgram {
     pub enforcement: EnforcementSwitch,
     /// The watched TCP ports, and those on which SMB was recognised.
     pub ports: TcpPorts,
+    /// The flows of QUIC that are counted.
+    pub quic: QuicFlows,
     /// The clock of a replay.
     pub clock: GivenClock,
 }
@@ -192,7 +195,6 @@ impl KernelProgram {
         let mut ebpf = EbpfLoader::new()
             .btf(btf.as_ref())
             .override_global("SETTINGS", settings.as_bytes(), true)
-            .override_global("UDP_PORTS", plan.services.udp.as_bytes(), true)
             .override_global(aya_log::LEVEL, &log_level, true)
             .map_max_entries("SLOTS", plan.settings.slots_per_cpu * cpus)
             // Two views of everything.
@@ -205,6 +207,8 @@ impl KernelProgram {
             .map_err(LoadError::Maps)?;
 
         let ports = TcpPorts::open(take(&mut ebpf, ports::SECTION)?, &plan.services.tcp)?;
+        let (udp_ports, flows) = (take(&mut ebpf, quic::SECTION)?, take(&mut ebpf, "QUIC_FLOWS")?);
+        let quic = QuicFlows::open(udp_ports, flows, &plan.services.udp)?;
         load_program::<Xdp>(&mut ebpf, program::CLOCK)?;
 
         let records = RecordRing::open(take(&mut ebpf, "RECORDS")?)?;
@@ -220,7 +224,19 @@ impl KernelProgram {
         if unblocked > 0 {
             tracing::warn!("{}", super::prefixes::unblocked(unblocked));
         }
-        Ok(Self { ebpf, xdp: None, records, slots, counters, prefixes, exempted, enforcement, ports, clock })
+        Ok(Self {
+            ebpf,
+            xdp: None,
+            records,
+            slots,
+            counters,
+            prefixes,
+            exempted,
+            enforcement,
+            ports,
+            quic,
+            clock,
+        })
     }
 
     /// The kernel's tick count (low 32 bits of jiffies) now.

@@ -24,7 +24,7 @@ use crate::{
     },
     plan,
 };
-use sensor_core::networks::Capacity;
+use sensor_core::{address::FiveTuple, networks::Capacity};
 
 /// Interface of frames in BPF_PROG_TEST_RUN: the loopback interface.
 pub const INTERFACE: u32 = 1;
@@ -64,6 +64,12 @@ pub trait Engine {
     /// # Errors
     /// If the kernel does not load the program again.
     fn reset(&mut self) -> Result<()>;
+
+    /// Counts these flows of QUIC from now on, and no others.
+    ///
+    /// # Errors
+    /// If the kernel does not accept them.
+    fn count_quic(&mut self, flows: &[FiveTuple]) -> Result<()>;
 
     /// Applies networks, threat lists and exemptions of a configuration.
     ///
@@ -127,6 +133,11 @@ impl Engine for Host {
 
     fn reset(&mut self) -> Result<()> {
         self.0.reset();
+        Ok(())
+    }
+
+    fn count_quic(&mut self, flows: &[FiveTuple]) -> Result<()> {
+        self.0.count_quic(flows);
         Ok(())
     }
 
@@ -197,6 +208,10 @@ impl Engine for Kernel {
         self.program = KernelProgram::load(&self.plan)?;
         self.swept = 0;
         Ok(())
+    }
+
+    fn count_quic(&mut self, flows: &[FiveTuple]) -> Result<()> {
+        self.program.quic.count(flows).context("cannot count flows of QUIC")
     }
 
     fn put_prefixes(&mut self, config: &Config) -> Result<()> {

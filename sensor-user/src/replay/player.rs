@@ -200,6 +200,7 @@ impl Player {
             *flows += u64::from(matches!(kind, Some(RecordKind::Opened | RecordKind::Replaced)));
             pipeline.record(record, now);
         });
+        self.count_quic()?;
         if self.timer.speed != Speed::Max {
             // The next frame may be an hour away: nothing should wait for it.
             self.pipeline.write(now);
@@ -271,6 +272,14 @@ impl Player {
         self.engine.sweep(&mut |slot| pipeline.slot(slot, now))?;
         pipeline.advance(now);
         pipeline.write(now);
-        Ok(())
+        self.count_quic()
+    }
+
+    /// Has the packet path count the flows of QUIC that offered SMB and are open, and no others.
+    fn count_quic(&mut self) -> Result<()> {
+        match self.pipeline.take_counted_quic() {
+            Some(flows) => self.engine.count_quic(&flows),
+            None => Ok(()),
+        }
     }
 }

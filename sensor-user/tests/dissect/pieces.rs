@@ -44,7 +44,7 @@ fn facts_from_pieces(path: &std::path::Path) -> BTreeMap<FlowId, Facts> {
         for record in engine.take_records() {
             let Record::Piece(piece) = record::record(&record).unwrap() else { continue };
             let framing = match piece.kind {
-                PieceKind::Datagram | PieceKind::FirstPayload => continue,
+                PieceKind::Datagram | PieceKind::FirstPayload | PieceKind::QuicInitial => continue,
                 PieceKind::Rpc => Framing::DceRpc,
                 PieceKind::Message | PieceKind::Continued | PieceKind::Chained => Framing::NetBios,
             };

@@ -1,4 +1,4 @@
-//! Ethernet frames with TCP in IPv4 or IPv6.
+//! Ethernet frames with TCP in IPv4 or IPv6, and with UDP in IPv4.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -56,7 +56,7 @@ impl Segment {
         match (self.from.0, self.to.0) {
             (IpAddr::V4(from), IpAddr::V4(to)) => {
                 frame.extend([8, 0]);
-                frame.extend(ipv4(from, to, tcp.len()));
+                frame.extend(ipv4(from, to, 6, tcp.len()));
             }
             (from, to) => {
                 frame.extend([0x86, 0xDD]);
@@ -86,11 +86,22 @@ fn wide(address: IpAddr) -> Ipv6Addr {
     }
 }
 
-fn ipv4(from: Ipv4Addr, to: Ipv4Addr, payload: usize) -> Vec<u8> {
+/// A frame with a UDP datagram (RFC 768) without a check sum.
+pub(crate) fn datagram(from: (Ipv4Addr, u16), to: (Ipv4Addr, u16), payload: &[u8]) -> Vec<u8> {
+    let length = 8 + payload.len();
+    let mut frame = [NOBODY, SENDER].concat();
+    frame.extend([8, 0]);
+    frame.extend(ipv4(from.0, to.0, 17, length));
+    frame.extend([from.1, to.1, length as u16, 0].map(u16::to_be_bytes).concat());
+    frame.extend(payload);
+    frame
+}
+
+fn ipv4(from: Ipv4Addr, to: Ipv4Addr, protocol: u8, payload: usize) -> Vec<u8> {
     let mut header = vec![0x45, 0];
     header.extend(((20 + payload) as u16).to_be_bytes());
     // All ones as identification: the generator of live traffic counts on it.
-    header.extend([0xFF, 0xFF, 0x40, 0, 64, 6, 0, 0]);
+    header.extend([0xFF, 0xFF, 0x40, 0, 64, protocol, 0, 0]);
     header.extend(from.octets());
     header.extend(to.octets());
     let sum: u32 = header.chunks_exact(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();

@@ -113,6 +113,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
 fn groups<'a>(arguments: &'a Arguments, effort: &'a Effort) -> Vec<Group<'a>> {
     vec![
         ("xdp", Box::new(|| rows::xdp::measure(effort))),
+        ("quic", Box::new(|| rows::quic::measure(effort))),
         ("tc", Box::new(|| rows::tc::measure(effort))),
         ("lookup", Box::new(|| rows::lookup::measure(effort))),
         ("live", Box::new(|| rows::live::measure(effort, arguments.suricata.as_deref()))),

@@ -120,6 +120,10 @@ fn packet(random: &mut Xorshift) -> Frame {
         .flags(if random.one_in(10) { random.next() as u8 } else { random.pick(&FLAGS) })
         .sequence(random.next() as u32)
         .payload(&payload(random));
+    if protocol == UDP && random.one_in(6) {
+        let to = SocketAddr::new(to.ip(), random.pick(&[443, 443, 443, 8443]));
+        frame = Frame::between(UDP, from, to).payload(&initial(random));
+    }
     if random.one_in(6) {
         let offset = random.pick(&[0, 0, 0, 1, 2, 185, 0x1FFF]);
         frame = frame.fragment(offset, random.one_in(2));
@@ -200,6 +204,15 @@ fn payload(random: &mut Xorshift) -> Vec<u8> {
         beginning.truncate(random.below(beginning.len() + 1));
     }
     beginning
+}
+
+/// An Initial packet of QUIC, as far as its first bytes go, or one that is nearly that.
+fn initial(random: &mut Xorshift) -> Vec<u8> {
+    let first = random.pick(&[0xC0, 0xC3, 0xCF, 0xD0, 0xDF, 0xE0, 0x40, 0x80]);
+    let version = random.pick(&[1_u32, 1, 1, 0x6B33_43CF, 0x6B33_43CF, 0, 2]);
+    let length = random.pick(&[1_195, 1_194, 1_300, 40]);
+    let rest = std::iter::repeat_with(|| random.next() as u8).take(length);
+    [first].into_iter().chain(version.to_be_bytes()).chain(rest.collect::<Vec<_>>()).collect()
 }
 
 /// The frame, or the packet in it, inside another.

@@ -165,7 +165,9 @@ impl Trial {
             self.oracle.kept(now.id.tuple.transport, [now.id.tuple.local.port(), now.id.tuple.remote.port()]);
         }
         let agrees = match (opinion, verdict) {
-            (Opinion::Unsure(_), _) | (Opinion::Foreign, Verdict::Foreign) => true,
+            (Opinion::Unsure(_), _)
+            | (Opinion::Foreign, Verdict::Foreign)
+            | (Opinion::Initial, Verdict::Initial) => true,
             (Opinion::Unparsed(counter), Verdict::Unparsed(reason)) => counter_of(reason) == Some(counter),
             (Opinion::Passed(counter), Verdict::Passed(other)) => counter == other,
             (Opinion::Kept(account), Verdict::Kept | Verdict::Dropped) => {

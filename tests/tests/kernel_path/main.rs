@@ -25,6 +25,7 @@ mod payload;
 mod ports;
 mod pppoe;
 mod profiles;
+mod quic;
 mod reserved;
 mod smb;
 mod threats;

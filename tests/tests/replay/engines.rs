@@ -16,7 +16,7 @@ use crate::session;
 const FOLDER: &str = "SMB_SENSOR_CAPTURES";
 
 #[track_caller]
-fn assert_engines_agree(path: &Path, config: &Config) -> usize {
+pub(crate) fn assert_engines_agree(path: &Path, config: &Config) -> usize {
     let host = replayed(path, EngineChoice::Host, config).unwrap();
     let kernel = replayed(path, EngineChoice::Kernel, config).unwrap();
     assert_eq!(host.documents, kernel.documents, "{}", path.display());

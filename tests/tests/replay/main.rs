@@ -6,6 +6,7 @@ mod engines;
 mod forms;
 mod live;
 mod options;
+mod quic;
 mod report;
 mod tunnels;
 

@@ -35,6 +35,7 @@ impl fmt::Display for Spoken {
             Self::Service(Service::Smb) => f.write_str("smb"),
             Self::Service(Service::Rpc) => f.write_str("rpc"),
             Self::Service(Service::Netbios) => f.write_str("netbios"),
+            Self::Service(Service::SmbOverQuic) => f.write_str("quic"),
             Self::Port(port) => write!(f, "{port}"),
         }
     }
@@ -246,7 +247,8 @@ impl Exemption {
     /// Whether it may cover TCP between any addresses, so that the kernel can drop nothing.
     #[must_use]
     pub fn may_be_any_tcp(&self) -> bool {
-        let is_udp = |spoken: &Spoken| *spoken == Spoken::Service(Service::Netbios);
+        let is_udp =
+            |spoken: &Spoken| matches!(spoken, Spoken::Service(Service::Netbios | Service::SmbOverQuic));
         self.names_no_end() && (self.services.is_empty() || !self.services.iter().all(is_udp))
     }
 

@@ -87,6 +87,9 @@ impl Flow {
 
     /// Its present evidence level.
     pub(super) fn current_level(&self) -> EvidenceLevel {
+        if self.quic.is_some() {
+            return self.quic_level();
+        }
         let counts = self.counts();
         let (client, server) = (self.client() as usize, self.server() as usize);
         Signals {

@@ -10,6 +10,7 @@ mod evidence;
 mod interface;
 mod marked_ports;
 mod messages;
+mod quic;
 mod roles;
 mod state;
 mod stream_reader;
@@ -17,6 +18,7 @@ mod table;
 mod view;
 
 pub use self::{
+    quic::QuicCounts,
     state::Flow,
     table::{Change, FlowEntry, FlowTable, FlowTableOptions, StoredFlow},
 };

@@ -17,7 +17,8 @@ const FIRST_USER_PORT: u16 = 1024;
 impl Flow {
     /// Derives the roles again; returns whether they changed.
     pub(super) fn update_roles(&mut self, services: &ServicePorts) -> bool {
-        if self.roles_restored {
+        // The sender of a ClientHello is the client.
+        if self.roles_restored || self.quic.is_some() {
             return false;
         }
         let (client, known) =

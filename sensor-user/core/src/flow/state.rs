@@ -6,6 +6,7 @@ use sensor_common::slot::{RecordKind, Side, mark, tcp};
 use sensor_dissect::{
     Facts,
     facts::{Datagrams, FactCounters},
+    quic::ClientHello,
 };
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +55,9 @@ pub struct Flow {
     /// The facts of its datagrams.
     #[serde(skip)]
     pub datagrams: Option<Arc<Datagrams>>,
+    /// The ClientHello with which its client offered SMB over QUIC.
+    #[serde(default)]
+    pub quic: Option<Arc<ClientHello>>,
     /// The client is at the external end.
     client_is_remote: bool,
     /// Its roles were known before it was stored, and are not derived again.
@@ -111,6 +115,7 @@ impl Flow {
             process: None,
             facts: None,
             datagrams: None,
+            quic: None,
             client_is_remote: false,
             roles_restored: false,
             fact_counters: None,

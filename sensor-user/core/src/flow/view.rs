@@ -21,6 +21,9 @@ impl Flow {
         if !self.roles_known {
             service = service.or_else(|| of(client.port()));
         }
+        if self.quic.is_some() {
+            service = Some(Service::SmbOverQuic);
+        }
         let usual_port = service.is_some();
         let service = service.or_else(|| self.smb_exchanged().then_some(Service::Smb))?;
         let counts = self.counts();
@@ -54,6 +57,7 @@ impl Flow {
             counts,
             facts: self.facts.as_ref(),
             datagrams: self.datagrams.as_ref(),
+            quic: self.quic.as_ref(),
             process: self.process.as_ref(),
             vlan: self.vlan,
             ifindex: self.busiest_interface(),

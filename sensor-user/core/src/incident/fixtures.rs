@@ -3,6 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use sensor_common::slot::{TCP, UDP};
+use sensor_dissect::quic::{ClientHello, Version};
 
 use super::{
     ConnectionRecord, Counted, Credential, CredentialMethod, FindingRecord, Incident, IncidentId,
@@ -507,6 +508,29 @@ pub fn netbios_listed() -> Incident {
     it
 }
 
+/// SMB offered over QUIC to a server outside, which answered.
+#[must_use]
+pub fn quic() -> Incident {
+    let mut it = pair(Direction::Outbound, "10.0.0.2", "8.8.4.4", EvidenceLevel::Answered);
+    it.ports = vec![(UDP, 443, Service::SmbOverQuic)];
+    it.quic = vec![ClientHello {
+        version: Version::V1,
+        server_name: Some("files.example.com".into()),
+        protocols: vec!["smb".into()],
+    }];
+    it.counted.payload = [1_887, 1_638];
+    let fact =
+        "10.0.0.2 offered SMB over QUIC version 1 to UDP 443 of 8.8.4.4 (files.example.com), which answered";
+    find(&mut it, "smb-over-quic", Severity::High, 73, &[], fact);
+    it.rule = "smb-over-quic".into();
+    it.severity = Severity::High;
+    it.risk_score = 73;
+    connect(&mut it, 50_000, 443);
+    it.connections.iter_mut().for_each(|one| (one.transport, one.level) = (UDP, EvidenceLevel::Answered));
+    step(&mut it, 0, Milestone::SmbOverQuic(Some("files.example.com".into())));
+    it
+}
+
 /// A Kerberos log-on to a server outside.
 #[must_use]
 pub fn kerberos() -> Incident {
@@ -542,6 +566,7 @@ pub fn all() -> Vec<(&'static str, Incident)> {
         ("hostile-names", hostile_names()),
         ("netbios-listed", netbios_listed()),
         ("kerberos", kerberos()),
+        ("quic", quic()),
         ("several-processes", several_processes()),
     ]
 }

@@ -5,7 +5,7 @@ mod credentials;
 
 use std::{net::IpAddr, sync::Arc};
 
-use sensor_dissect::{Facts, facts::Outcome, smb2};
+use sensor_dissect::{Facts, facts::Outcome, quic::ClientHello, smb2};
 
 use super::{
     ConnectionRecord, Incident, Milestone, Party, Share, ShareKind, TimelineEntry,
@@ -119,6 +119,14 @@ impl Incident {
             && !self.other_protocols.contains(&protocol)
         {
             self.other_protocols.push(protocol);
+            has_changed = true;
+        }
+        if let Some(hello) = view.quic
+            && self.quic.len() < MAX_PORTS
+            && self.quic.iter().all(|known| known != &**hello)
+        {
+            self.quic.push(ClientHello::clone(hello));
+            self.milestone(view.first, Milestone::SmbOverQuic(hello.server_name.clone()));
             has_changed = true;
         }
         let port = (view.tuple.transport, view.server.port(), view.service);

@@ -7,6 +7,7 @@
 mod clauses;
 mod contact;
 mod logon;
+mod quic;
 
 use std::collections::BTreeSet;
 
@@ -84,13 +85,14 @@ impl Headline {
 fn headline(incident: &Incident) -> Headline {
     match incident.scope {
         Scope::Client if incident.targets.is_some_and(|counts| counts.targets > 1) => return sweep(incident),
-        Scope::Client => return contact(incident),
+        Scope::Client => return quic::offer(incident).unwrap_or_else(|| contact(incident)),
         Scope::Exposure => return exposure(incident),
         Scope::Pair | Scope::Connection => {}
     }
     relay(incident)
         .or_else(|| execution(incident))
         .or_else(|| guessing(incident))
+        .or_else(|| quic::offer(incident))
         .or_else(|| excess_volume(incident))
         .or_else(|| anonymous_beside_refused(incident))
         .or_else(|| credential(incident))

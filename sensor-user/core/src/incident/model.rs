@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use sensor_dissect::quic::ClientHello;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -104,6 +105,9 @@ pub struct Incident {
     pub content: Content,
     /// Other protocols that were spoken on the port.
     pub other_protocols: Vec<OtherProtocol>,
+    /// ClientHellos that offered SMB over QUIC, each once.
+    #[serde(default)]
+    pub quic: Vec<ClientHello>,
     /// The process on this machine that opened the connections, if it was one.
     pub process: Option<Arc<Process>>,
     /// Further processes that did, up to a bound.
@@ -174,6 +178,7 @@ impl Incident {
             unanswered_smb: false,
             content: Content::default(),
             other_protocols: Vec::new(),
+            quic: Vec::new(),
             process: None,
             other_processes: Vec::new(),
             more_processes: false,

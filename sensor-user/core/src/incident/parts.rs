@@ -199,6 +199,8 @@ pub enum Milestone {
     Connected,
     /// SMB was spoken.
     Smb,
+    /// SMB was offered over QUIC: the server's name, where it was said.
+    SmbOverQuic(Option<String>),
     /// A credential was sent: the account, where it is known.
     CredentialSent(Option<String>),
     /// A log-on was accepted.

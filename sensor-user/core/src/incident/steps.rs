@@ -101,7 +101,11 @@ fn pair(incident: &Incident, steps: &mut Steps) {
     if incident.shows("T1110.001") || incident.shows("T1110.003") {
         guessing(incident, steps);
     }
+    if !incident.quic.is_empty() {
+        over_quic(incident, steps);
+    }
     match incident.direction {
+        _ if is_over_quic_alone(incident) => {}
         Direction::Outbound => outbound(incident, steps),
         Direction::Inbound => inbound(incident, steps),
     }
@@ -147,6 +151,29 @@ fn guessing(incident: &Incident, steps: &mut Steps) {
     if incident.accepted_users().next().is_none() {
         steps.contain.push(format!("Block {client} and close {} to the Internet.", incident.ports_phrase()));
     }
+}
+
+/// SMB over QUIC: what is behind the first packets is encrypted, so the two hosts have to say it.
+fn over_quic(incident: &Incident, steps: &mut Steps) {
+    let (client, server) = (incident.client().phrase(), incident.server().phrase());
+    match incident.direction {
+        Direction::Outbound => {
+            steps.check.push(format!("Find what made {client} use SMB over QUIC with {server}: a drive mapping, `net use` with /TRANSPORT:QUIC, or a tool. On Windows, look in the event log Microsoft-Windows-SMBClient/Connectivity."));
+            steps.check.push(format!("Find out whose file server {server} is, and whether a log-on or files went there: the packets are encrypted and do not show it."));
+            steps.contain.push(format!(
+                "Block UDP 443 to {server} in the firewall; blocking TCP 445 does not stop SMB over QUIC."
+            ));
+        }
+        Direction::Inbound => {
+            steps.check.push(format!("Check whether {server} is set up for SMB over QUIC (Get-SmbServerCertificateMapping): {client} asked for it, and the packets do not show whether the server agreed."));
+            steps.contain.push(format!("If {server} should not serve files to the Internet, remove that mapping (Remove-SmbServerCertificateMapping)."));
+        }
+    }
+}
+
+/// Whether nothing but SMB over QUIC was tried.
+fn is_over_quic_alone(incident: &Incident) -> bool {
+    !incident.quic.is_empty() && incident.ports.iter().all(|(.., service)| *service == Service::SmbOverQuic)
 }
 
 fn outbound(incident: &Incident, steps: &mut Steps) {
@@ -275,6 +302,7 @@ fn exemption(incident: &Incident) -> String {
             Service::Smb => "smb",
             Service::Rpc => "rpc",
             Service::Netbios => "netbios",
+            Service::SmbOverQuic => "quic",
         })
         .collect();
     services.sort_unstable();

@@ -15,6 +15,10 @@ impl Milestone {
             Self::Answered => "answered".to_owned(),
             Self::Connected => "connected".to_owned(),
             Self::Smb => "SMB".to_owned(),
+            Self::SmbOverQuic(name) => {
+                let to = name.as_deref().map(|name| format!(" to {}", clean(name))).unwrap_or_default();
+                format!("SMB offered over QUIC{to}")
+            }
             Self::CredentialSent(account) => format!("credential{} sent", of(account)),
             Self::Accepted(account) => format!("log-on{} accepted", of(account)),
             Self::LogonRefused(account) => format!("log-on{} refused", of(account)),
@@ -36,6 +40,7 @@ impl Milestone {
             Self::Answered => "answered",
             Self::Connected => "connected",
             Self::Smb => "smb",
+            Self::SmbOverQuic(_) => "smb-over-quic",
             Self::CredentialSent(_) => "credential-sent",
             Self::Accepted(_) => "logon-accepted",
             Self::LogonRefused(_) => "logon-refused",
@@ -56,6 +61,9 @@ mod tests {
     #[test]
     fn timeline_step_names_and_escapes_its_facts() {
         assert_eq!(Milestone::CredentialSent(None).phrase(), "credential sent");
+        let offered = |name: Option<&str>| Milestone::SmbOverQuic(name.map(str::to_owned)).phrase();
+        assert_eq!(offered(None), "SMB offered over QUIC");
+        assert_eq!(offered(Some("a\u{1b}b")), "SMB offered over QUIC to a\\u{1b}b");
         assert_eq!(Milestone::Accepted(Some(r"CORP\ann".into())).phrase(), r"log-on of CORP\ann accepted");
         assert_eq!(Milestone::Share("\\\\h\\a\u{1b}[2J".into()).phrase(), "\\\\h\\a\\u{1b}[2J connected");
     }

@@ -239,8 +239,7 @@ impl Profile {
     /// The ports to watch for it: the configured ones, or those of its rules.
     #[must_use]
     pub fn services(&self, configured: &ServicePorts) -> ServicePorts {
-        let mut watched =
-            ServicePorts { smb_tcp: vec![], rpc_tcp: vec![], netbios_udp: vec![], smb_any_port: false };
+        let mut watched = ServicePorts::none();
         for rule in self.rules.iter() {
             let Ports::Fixed { tcp, udp, smb_on_any } = rule.ports else {
                 return configured.clone();

@@ -11,7 +11,10 @@ use super::{
     Field, Ports, Profile, ProfileName, ProfileRule, Settings, Windows,
     networks::{Entry, Placed, entries, place},
 };
-use crate::{address::Direction, service::ServicePorts};
+use crate::{
+    address::Direction,
+    service::{Service, ServicePorts},
+};
 
 /// A connection as input for a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,9 +175,12 @@ impl Rulebook {
         let (listed, anywhere) = match rule.ports {
             Ports::Of(services) => {
                 let service = self.services.service(question.transport, question.port);
+                let over_quic = services.contains(&Service::SmbOverQuic)
+                    && question.transport == UDP
+                    && self.services.quic_udp.contains(&question.port);
                 (
-                    service.is_some_and(|one| services.contains(&one)),
-                    service.is_none() && self.services.smb_any_port,
+                    over_quic || service.is_some_and(|one| services.contains(&one)),
+                    service.is_none() && self.services.smb_any_port && services.contains(&Service::Smb),
                 )
             }
             Ports::Fixed { tcp, udp, smb_on_any } => {

@@ -1,7 +1,7 @@
 //! Data leaving over SMB: an internal host sends a lot to an external server, or serves it to an external client.
 
 use super::{
-    meta::{Finding, History, Rule, RuleMeta, SMB, Scope},
+    meta::{Finding, History, Rule, RuleMeta, SMB_ON_TCP_AND_QUIC, Scope},
     outbound_volume::{Cause, RATE_WINDOW},
     sentence, techniques,
 };
@@ -27,7 +27,7 @@ pub static META: RuleMeta = RuleMeta {
     techniques: &[&EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL],
     scope: Scope {
         direction: None,
-        services: SMB,
+        services: SMB_ON_TCP_AND_QUIC,
         new_term: None,
         evidence: Some(
             "more payload leaves than detection.data_leaving_bytes, or faster than detection.data_leaving_rate, between the two hosts",
@@ -44,21 +44,38 @@ impl Rule for Detection {
     }
 
     fn evaluate(&self, view: &FlowView<'_>, history: &History<'_>) -> Option<Finding> {
-        // Volume on a connection with another protocol is no file sharing, and an attempt carries nothing.
-        if view.service != Service::Smb || view.level < EvidenceLevel::Smb {
-            return None;
-        }
         let (amount, when) = amount_left(view, history)?;
         let (internal, external) = (view.internal(), view.external());
-        let shown = techniques::content_left(view).map(|_| &EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL);
-        let fact = format!("{amount} left {internal} for {external} over SMB {when}");
+        let over_quic = view.service == Service::SmbOverQuic;
+        let is_shown = over_quic || techniques::content_left(view).is_some();
+        let shown = is_shown.then_some(&EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL);
+        // What is behind the offer is encrypted, and the first packets are not counted.
+        let (at_least, over) = if over_quic { ("at least ", "QUIC, with SMB offered,") } else { ("", "SMB") };
+        let fact = format!("{at_least}{amount} left {internal} for {external} over {over} {when}");
         Some(Finding::of(&META, shown.into_iter().collect(), fact))
+    }
+}
+
+/// Whether too much left, as the rule counts.
+pub(super) fn is_too_much(view: &FlowView<'_>, history: &History<'_>) -> bool {
+    amount_left(view, history).is_some()
+}
+
+/// Volume on a connection with another protocol is no file sharing, and an attempt carries nothing.
+fn may_carry_files(view: &FlowView<'_>) -> bool {
+    match view.service {
+        Service::Smb => view.level >= EvidenceLevel::Smb,
+        Service::SmbOverQuic => view.level >= EvidenceLevel::Answered,
+        Service::Rpc | Service::Netbios => false,
     }
 }
 
 /// How much left, and when, if it is too much: between the two hosts recently, or over this connection alone, at any
 /// speed.
 fn amount_left(view: &FlowView<'_>, history: &History<'_>) -> Option<(String, String)> {
+    if !may_carry_files(view) {
+        return None;
+    }
     let limits = &history.limits.volume;
     if let Some(excess_volume) = history.excess_volume {
         return Some(match excess_volume.cause {
@@ -72,7 +89,8 @@ fn amount_left(view: &FlowView<'_>, history: &History<'_>) -> Option<(String, St
             }
         });
     }
-    let alone = view.level >= EvidenceLevel::Data && view.bytes_left() >= limits.bytes;
+    let carries = view.level >= EvidenceLevel::Data || view.service == Service::SmbOverQuic;
+    let alone = carries && view.bytes_left() >= limits.bytes;
     alone.then(|| {
         let taken = sentence::duration(view.last.since(view.first));
         (sentence::bytes(view.bytes_left()), format!("in {taken}, over one connection"))

@@ -8,6 +8,7 @@ use crate::{
     address::Direction,
     attack::EXTERNAL_REMOTE_SERVICES,
     level::{EvidenceLevel, Severity},
+    service::Service,
     view::FlowView,
 };
 
@@ -42,6 +43,7 @@ impl Rule for Detection {
 
     fn evaluate(&self, view: &FlowView<'_>, _: &History<'_>) -> Option<Finding> {
         let applies = view.direction == Direction::Inbound
+            && view.service != Service::SmbOverQuic
             && view.level >= EvidenceLevel::Answered
             && view.server_seen();
         applies.then(|| {

@@ -11,6 +11,7 @@ use crate::{
         NETWORK_SHARE_DISCOVERY,
     },
     level::Severity,
+    service::Service,
     view::FlowView,
 };
 
@@ -49,7 +50,7 @@ impl Rule for Detection {
     }
 
     fn evaluate(&self, view: &FlowView<'_>, _: &History<'_>) -> Option<Finding> {
-        let applies = view.direction == Direction::Inbound;
+        let applies = view.direction == Direction::Inbound && view.service != Service::SmbOverQuic;
         applies.then(|| Finding::of(&META, vec![], sentence::contact(view)))
     }
 }

@@ -46,7 +46,11 @@ pub struct Scope {
 
 /// SMB, on any port.
 pub const SMB: &[Service] = &[Service::Smb];
-/// The whole of Windows networking.
+/// SMB, and what is offered as SMB over QUIC.
+pub(super) const SMB_ON_TCP_AND_QUIC: &[Service] = &[Service::Smb, Service::SmbOverQuic];
+/// SMB over QUIC.
+pub const SMB_OVER_QUIC: &[Service] = &[Service::SmbOverQuic];
+/// The whole of Windows networking, apart from SMB over QUIC, which no port shows.
 pub const EVERY_SERVICE: &[Service] = &[Service::Smb, Service::Rpc, Service::Netbios];
 
 /// An address that must be new to a rule.

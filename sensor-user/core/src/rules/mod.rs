@@ -24,14 +24,15 @@ pub mod sentence;
 mod severity;
 pub mod share_discovery;
 pub mod smb1;
+pub mod smb_over_quic;
 pub mod smb_to_internet;
 pub mod sweep;
 mod techniques;
 pub mod windows_client;
 
 pub use meta::{
-    EVERY_SERVICE, Field, Finding, History, Logons, NewTerm, Relayed, Rule, RuleMeta, SMB, Scope,
-    TargetCounts,
+    EVERY_SERVICE, Field, Finding, History, Logons, NewTerm, Relayed, Rule, RuleMeta, SMB, SMB_OVER_QUIC,
+    Scope, TargetCounts,
 };
 pub use severity::{Observed, fires_on_any_packet, leading, severity};
 pub use techniques::{techniques, techniques_shown};
@@ -62,6 +63,7 @@ pub static ALL: &[&dyn Rule] = &[
     &exploit::Detection,
     &smb1::Detection,
     &another_port::Detection,
+    &smb_over_quic::Detection,
     &sweep::Detection,
 ];
 

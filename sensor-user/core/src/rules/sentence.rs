@@ -9,6 +9,7 @@ use sensor_common::slot::UDP;
 use sensor_dissect::{
     facts::{Credential, Dialect, Method, Outcome, Share},
     ntlmssp::ResponseKind,
+    quic::ClientHello,
     smb2::ShareKind,
 };
 
@@ -18,6 +19,9 @@ use crate::{
     view::{FlowView, OtherProtocol},
 };
 
+/// Payload that the set-up of a QUIC connection may have: certificates, keys and refusals are far smaller.
+pub const QUIC_SET_UP: u64 = 64 << 10;
+
 /// Items of a list that are named before the rest is only counted.
 const NAMED: usize = 5;
 
@@ -25,6 +29,10 @@ const NAMED: usize = 5;
 #[must_use]
 pub fn contact(view: &FlowView<'_>) -> String {
     let (client, server, port) = (view.client.ip(), view.server.ip(), port(view));
+    if let Some(hello) = view.quic {
+        let (name, outcome) = (server_name(hello), quic_outcome(view));
+        return format!("{client} offered SMB over QUIC to {port} of {server}{name}{outcome}");
+    }
     match view.level {
         EvidenceLevel::Attempt if view.dropped => {
             format!("{client} tried {port} of {server}, and enforcement dropped the packet")
@@ -72,6 +80,26 @@ pub fn contact(view: &FlowView<'_>) -> String {
 pub fn port(view: &FlowView<'_>) -> String {
     let transport = if view.tuple.transport == UDP { "UDP" } else { "TCP" };
     format!("{transport} {}", view.server.port())
+}
+
+/// " (files.example.com)", or nothing if the client named no server.
+#[must_use]
+pub fn server_name(hello: &ClientHello) -> String {
+    hello.server_name.as_deref().map(|name| format!(" ({name})")).unwrap_or_default()
+}
+
+/// What came of an offer over QUIC, for the end of a sentence that ends with the server. The amounts are at least these: the first
+/// packets are not counted.
+#[must_use]
+pub fn quic_outcome(view: &FlowView<'_>) -> String {
+    if view.level < EvidenceLevel::Answered {
+        return ", and no answer was seen".to_owned();
+    }
+    let (left, came) = (view.bytes_left(), view.bytes_came());
+    if left + came <= QUIC_SET_UP {
+        return ", which answered".to_owned();
+    }
+    format!(", which answered; at least {} left and {} came in", bytes(left), bytes(came))
 }
 
 /// The protocol, as far as it was seen: "SMB 3.1.1".

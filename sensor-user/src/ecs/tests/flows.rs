@@ -63,6 +63,7 @@ fn view(direction: Direction, local: &str, remote: &str, level: EvidenceLevel) -
         counts: Counts { packets: [9, 7], bytes: [900, 700], payload: [500, 300], retransmitted: [0, 0] },
         facts: None,
         datagrams: None,
+        quic: None,
         process: None,
         vlan: None,
         ifindex: Some(2),
@@ -189,6 +190,13 @@ pub(super) fn all() -> Vec<(&'static str, FlowSummary)> {
     flows.push((
         "flow netbios",
         FlowView { tuple, service: Service::Netbios, datagrams: Some(&datagrams), ..asked },
+    ));
+    let hello = Arc::new(fixtures::quic().quic.remove(0));
+    let offered = view(Direction::Outbound, "10.0.0.2:50000", "8.8.4.4:443", EvidenceLevel::Answered);
+    let tuple = FiveTuple { transport: UDP, ..offered.tuple };
+    flows.push((
+        "flow quic",
+        FlowView { tuple, service: Service::SmbOverQuic, quic: Some(&hello), ..offered },
     ));
     let tls = FlowView {
         other_protocol: Some(OtherProtocol::Tls),

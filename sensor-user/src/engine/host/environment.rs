@@ -11,6 +11,7 @@ use sensor_common::{
     path::Environment,
     payload::{PIECE_HEAD_LEN, Piece},
     prefix::PrefixFlags,
+    quic::FlowKey,
     settings::{PortKind, PortTable, port},
     slot::{RecordKind, RecordV4, Slot, TCP},
     topbits::BLOCK_V6_WORDS,
@@ -40,6 +41,14 @@ impl Environment for HostEngine {
 
     fn suspect(&mut self, port: u16) {
         self.services.tcp[usize::from(port)] |= port::SUSPECT;
+    }
+
+    fn counts(&self, flow: &FlowKey) -> bool {
+        self.quic_flows.contains(flow)
+    }
+
+    fn admits_initial(&mut self, now: u32) -> bool {
+        self.quic_initials.admits(now, self.settings.second)
     }
 
     fn keep_ends(&mut self, ends: [Address; 2]) -> Option<Box<[Address; 2]>> {

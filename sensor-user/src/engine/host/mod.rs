@@ -7,6 +7,7 @@ mod holds;
 
 use std::{
     cell::{Cell, RefCell},
+    collections::HashSet,
     rc::Rc,
 };
 
@@ -17,13 +18,15 @@ use sensor_common::{
     path::{Arrival, Look, Verdict, capture, command, count_unparsed, process, process_plain},
     payload,
     prefix::EXEMPTION_COUNTERS,
+    quic::{FlowKey, InitialWindow},
     settings::{Enforcement, Services, Settings, port},
     slot::Slot,
 };
 
 use self::holds::Slots;
 pub use self::holds::{PieceBufferGuard, SlotGuard};
-use crate::kernel::slots::SlotVersion;
+use crate::kernel::{quic, slots::SlotVersion};
+use sensor_core::address::FiveTuple;
 use sensor_core::networks::{Capacity, PrefixSet, Tables};
 
 /// The path's environment in ordinary memory.
@@ -42,6 +45,8 @@ pub struct HostEngine {
     enforcement: Enforcement,
     piece_buffer: Rc<Cell<Option<Box<payload::PieceBuffer>>>>,
     now: u32,
+    quic_flows: HashSet<FlowKey>,
+    quic_initials: InitialWindow,
 }
 
 impl HostEngine {
@@ -63,6 +68,8 @@ impl HostEngine {
             enforcement: Enforcement::default(),
             piece_buffer: Rc::new(Cell::new(Some(Box::new(payload::PieceBuffer::EMPTY)))),
             now: 0,
+            quic_flows: HashSet::new(),
+            quic_initials: InitialWindow::default(),
         }
     }
 
@@ -80,6 +87,13 @@ impl HostEngine {
     /// Sets the enforcement switch.
     pub const fn enforce(&mut self, enforcement: Enforcement) {
         self.enforcement = enforcement;
+    }
+
+    /// Counts these flows of QUIC from now on, and no others.
+    pub fn count_quic(&mut self, flows: &[FiveTuple]) {
+        self.services.udp.iter_mut().for_each(|kind| *kind &= !port::SUSPECT);
+        self.services.udp = *quic::marked(&self.services.udp, flows);
+        self.quic_flows = flows.iter().map(quic::key).collect();
     }
 
     /// Processes one frame.
@@ -157,5 +171,7 @@ impl HostEngine {
         self.exempted.fill(0);
         self.records.clear();
         self.services.tcp.iter_mut().for_each(|kind| *kind &= !port::SUSPECT);
+        self.count_quic(&[]);
+        self.quic_initials = InitialWindow::default();
     }
 }

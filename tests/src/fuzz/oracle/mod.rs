@@ -39,6 +39,8 @@ pub enum Opinion {
     Foreign,
     /// It has no ports to test and is counted so.
     Unparsed(Counter),
+    /// It begins with an Initial packet of QUIC to one of its ports, and is counted so.
+    Initial,
     /// It is on a watched port and counted so.
     Passed(Counter),
     /// It is accounted to this flow.
@@ -118,7 +120,15 @@ impl Oracle {
         if from.is_some() || to.is_some() {
             return self.of_service(&packet, [from, to]);
         }
-        if packet.transport == Transport::Udp || !self.services.smb_any_port {
+        if packet.transport == Transport::Udp {
+            let offered = self.services.quic_udp.contains(&packet.destination.port()) && initial(&packet);
+            return if offered && self.crossing(&packet).is_ok() {
+                Opinion::Initial
+            } else {
+                Opinion::Foreign
+            };
+        }
+        if !self.services.smb_any_port {
             return Opinion::Foreign;
         }
         if [packet.source, packet.destination].iter().any(|end| self.suspected.contains(&end.port())) {
@@ -195,6 +205,19 @@ impl Oracle {
             (Place::External, Place::External) => Err(Counter::Transit),
         }
     }
+}
+
+/// Whether a datagram begins with an Initial packet of QUIC (RFC 9000 17.2.2, RFC 9369 3) and is long enough for one of a client
+/// (RFC 9000 14.1).
+fn initial(packet: &Packet<'_>) -> bool {
+    packet.segment.is_some_and(|segment| {
+        segment.payload_len >= 1200
+            && matches!(
+                segment.payload,
+                [0b1100_0000..=0b1100_1111, 0, 0, 0, 1, ..]
+                    | [0b1101_0000..=0b1101_1111, 0x6B, 0x33, 0x43, 0xCF, ..]
+            )
+    })
 }
 
 /// Whether the header of a message is one of SMB: its length covers the header, and its command and its flags exist. The first

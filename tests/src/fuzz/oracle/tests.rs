@@ -64,3 +64,20 @@ fn smb_is_recognised_by_its_first_bytes_until_its_port_is_marked() {
     oracle.kept(TCP, [50_000, 4445]);
     assert!(matches!(oracle.judge(&elsewhere.build(), Link::Ethernet), Opinion::Unsure(_)));
 }
+
+#[test]
+fn initial_packets_of_quic_cross_the_border_to_its_port() {
+    let datagram = |from: &str, to: &str, beginning: [u8; 5], length: usize| {
+        let mut payload = beginning.to_vec();
+        payload.resize(length, 0);
+        judge(&Frame::udp(from, to).payload(&payload))
+    };
+    let (client, server) = ("10.0.0.2:50000", "8.8.4.4:443");
+    let (v1, v2) = ([0xC9, 0, 0, 0, 1], [0xD1, 0x6B, 0x33, 0x43, 0xCF]);
+    assert_eq!(datagram(client, server, v1, 1_200), Opinion::Initial);
+    assert_eq!(datagram(server, "20.20.0.1:443", v2, 1_200), Opinion::Initial);
+    assert_eq!(datagram(client, server, v1, 1_199), Opinion::Foreign);
+    assert_eq!(datagram(client, server, [0xD1, 0, 0, 0, 1], 1_200), Opinion::Foreign);
+    assert_eq!(datagram(client, "8.8.4.4:444", v1, 1_200), Opinion::Foreign);
+    assert_eq!(datagram(client, "10.0.1.2:443", v1, 1_200), Opinion::Foreign);
+}

@@ -15,6 +15,8 @@ impl<L: Default + Clone> FlowTable<L> {
         self.forget(now);
         self.eviction.tidy(&self.flows);
         self.unread += self.early.expire(now);
+        self.quic.expire(now);
+        self.count_open_quic();
     }
 
     /// Connections whose time to be answered is over, each once.

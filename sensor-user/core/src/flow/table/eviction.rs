@@ -148,19 +148,24 @@ impl<L: Default + Clone> FlowTable<L> {
         if kind == Some(RecordKind::Settled) && now.since(times.1) > REMEMBER_SLOT {
             return None;
         }
+        self.make_room(changes).then_some(begins)
+    }
+
+    /// Makes room for one more connection; says whether there is.
+    pub(super) fn make_room(&mut self, changes: &mut Vec<Change<L>>) -> bool {
         if self.flows.len() < self.options.capacity {
-            return Some(begins);
+            return true;
         }
         let Some(evicted) = self.eviction.evict(&mut self.flows) else {
             self.untracked += 1;
-            return None;
+            return false;
         };
         self.accounted -= evicted.flow.packets_in_slots();
         if !evicted.is_closed() {
             self.evicted += 1;
         }
         self.remove(evicted, changes);
-        Some(begins)
+        true
     }
 
     /// Connections that were evicted for others before they were over.

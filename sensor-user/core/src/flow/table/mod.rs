@@ -8,6 +8,7 @@ mod early;
 mod entry;
 mod eviction;
 mod options;
+mod quic;
 mod stored;
 
 use std::collections::{HashMap, VecDeque};
@@ -20,7 +21,7 @@ use sensor_dissect::FingerprintKey;
 
 use self::{early::EarlyPieces, eviction::EvictionQueue};
 pub use self::{entry::FlowEntry, options::FlowTableOptions, stored::StoredFlow};
-use super::{Flow, marked_ports::MarkedPorts};
+use super::{Flow, marked_ports::MarkedPorts, quic::QuicReaders};
 use crate::{
     address::FiveTuple,
     process::{Opening, ProcessLookup},
@@ -49,6 +50,7 @@ pub struct FlowTable<L> {
     /// Closed connections that may still have a reader, in the order in which they were closed.
     closed_readers: VecDeque<FiveTuple>,
     unread: u64,
+    quic: QuicReaders,
 }
 
 /// What happened to a connection.
@@ -82,6 +84,7 @@ impl<L: Default + Clone> FlowTable<L> {
             readers: 0,
             closed_readers: VecDeque::new(),
             unread: 0,
+            quic: QuicReaders::default(),
         }
     }
 
@@ -153,7 +156,11 @@ impl<L: Default + Clone> FlowTable<L> {
             flow.process = lookup.process_of(&Opening { tuple, ticks: seen.first, from_the_start }, now);
         }
         flow.lost_before = self.lost_records;
-        let settle_at = now.at + self.options.attempt_settle;
+        self.insert(flow, now.at);
+    }
+
+    fn insert(&mut self, flow: Flow, now: Timestamp) {
+        let (tuple, settle_at) = (flow.tuple, now + self.options.attempt_settle);
         self.flows.insert(tuple, FlowEntry::new(flow, L::default(), settle_at));
         self.settling.push_back((settle_at, tuple));
         self.eviction.push(tuple, settle_at);
@@ -172,7 +179,9 @@ impl<L: Default + Clone> FlowTable<L> {
     /// Reads a piece of payload. If it arrives before the record of its flow, which another CPU wrote, it waits for that.
     pub fn payload(&mut self, piece: &Piece<'_>, now: Moment, changes: &mut Vec<Change<L>>) {
         let tuple = piece.id.tuple;
-        if !self.flows.contains_key(&tuple) {
+        if piece.kind == PieceKind::QuicInitial {
+            self.initial(piece, now, changes);
+        } else if !self.flows.contains_key(&tuple) {
             self.unread += u64::from(!self.early.push(piece, now.at));
         } else if self.read(piece, now) {
             changes.push(Change::Updated(tuple));

@@ -58,6 +58,9 @@ impl<L: Default + Clone> FlowTable<L> {
             flow.incomplete |= closed.is_none();
             if closed.is_none() {
                 flow.resume_facts();
+                if flow.quic.is_some() {
+                    self.quic.count(flow.tuple);
+                }
             }
             let (tuple, settle_at) = (flow.tuple, flow.first + self.options.attempt_settle);
             let settled = flow.settled;

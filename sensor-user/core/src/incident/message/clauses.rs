@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     EXECUTION, execution, interval,
     logon::{anonymous_session, credential_given_away, let_in},
-    relay, volume_hides_credential,
+    quic, relay, volume_hides_credential,
 };
 use crate::{
     address::Direction,
@@ -39,6 +39,7 @@ pub(super) fn clauses(incident: &Incident, says_volume: bool) -> Vec<String> {
     if executed && incident.counted.logons_refused > 0 {
         clauses.push(format!("{} refused", several(incident.counted.logons_refused, "log-on")));
     }
+    clauses.extend(quic::clause(incident));
     clauses.extend(repetition(incident));
     if incident.joined_late {
         clauses.push(joined_late(incident));

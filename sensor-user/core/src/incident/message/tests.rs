@@ -228,6 +228,28 @@ fn names_smb_without_a_logon_and_netbios() {
 }
 
 #[test]
+fn offer_over_quic_names_the_server_and_claims_no_smb() {
+    assert_lines(
+        &quic(),
+        "10.0.0.2 offered SMB over QUIC to UDP 443 of 8.8.4.4 (files.example.com), which answered; at least 1.8 KiB left, 1.6 KiB came in",
+        "SMB offered over QUIC (files.example.com); at least 1.8 KiB left, 1.6 KiB came in",
+    );
+    let mut silent = Incident { level: EvidenceLevel::Attempt, ..quic() };
+    silent.quic[0].server_name = None;
+    assert_lines(
+        &silent,
+        "10.0.0.2 offered SMB over QUIC to UDP 443 of 8.8.4.4, and no answer was seen",
+        "SMB offered over QUIC, no answer",
+    );
+    let mut both = Incident { level: EvidenceLevel::Smb, ..quic() };
+    both.ports.push((6, 445, Service::Smb));
+    assert_eq!(
+        sentence(&both),
+        "10.0.0.2 spoke SMB with 8.8.4.4 on UDP 443, TCP 445; 10.0.0.2 also offered SMB over QUIC to UDP 443 (files.example.com)"
+    );
+}
+
+#[test]
 fn every_message_is_one_line_without_control_characters() {
     for (name, incident) in all() {
         for line in [sentence(&incident), summary(&incident)] {

@@ -117,3 +117,16 @@ fn every_incident_has_steps_in_whole_sentences() {
         }
     }
 }
+
+#[test]
+fn offer_over_quic_concerns_the_two_hosts_and_no_tcp_port() {
+    assert_says(&fixtures::quic(), &["Block UDP 443 to 8.8.4.4", "event log Microsoft-Windows-SMBClient"]);
+    assert!(!text(&steps(&fixtures::quic(), true)).contains("TCP 445 and 139"), "that would not stop it");
+    let mut inbound = fixtures::quic();
+    inbound.direction = Direction::Inbound;
+    assert_says(&inbound, &["Remove-SmbServerCertificateMapping", "10.0.0.2 is set up for SMB over QUIC"]);
+    let mut both = fixtures::quic();
+    both.ports.push((6, 445, Service::Smb));
+    assert_says(&both, &["Block UDP 443", "Block TCP 445 and 139 outwards"]);
+    assert!(steps(&both, true).benign.contains("--service quic,smb"));
+}

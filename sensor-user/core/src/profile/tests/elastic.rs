@@ -161,8 +161,7 @@ fn severity_techniques_and_schedule_match_the_rules() {
 fn watched_ports_match_the_rules() {
     let configured = ServicePorts { smb_tcp: vec![4445], ..ServicePorts::default() };
     let watched = ProfileName::ElasticV105.profile().services(&configured);
-    let expected =
-        ServicePorts { smb_tcp: vec![139, 445], rpc_tcp: vec![], netbios_udp: vec![], smb_any_port: true };
+    let expected = ServicePorts { smb_tcp: vec![139, 445], smb_any_port: true, ..ServicePorts::none() };
     assert_eq!(watched, expected);
     assert_eq!(ProfileName::Sensor.profile().services(&configured), configured);
 }

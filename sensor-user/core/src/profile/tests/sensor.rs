@@ -61,3 +61,18 @@ fn matches_smb_on_another_port() {
     let unknown = &rulebook(ProfileName::Sensor).verdict(&question(None))[0];
     assert!(unknown.fits() && unknown.conditions == [verdict::Condition::SmbRecognised]);
 }
+
+#[test]
+fn matches_smb_over_quic_on_its_ports_alone() {
+    let matching = |transport, port| {
+        let question = Question { transport, ..tcp("10.0.0.1", "8.8.8.8", port) };
+        let verdicts = rulebook(ProfileName::Sensor).verdict(&question);
+        let over_quic = verdicts.into_iter().find(|verdict| verdict.rule.rule.id == "smb-over-quic").unwrap();
+        over_quic.fits().then_some(over_quic.conditions)
+    };
+    let evidence = rules::smb_over_quic::META.scope.evidence.unwrap();
+    assert_eq!(matching(UDP, 443), Some(vec![verdict::Condition::Evidence(evidence)]));
+    for (transport, port) in [(UDP, 444), (UDP, 137), (TCP, 443), (TCP, 445)] {
+        assert_eq!(matching(transport, port), None, "{transport} {port}");
+    }
+}

@@ -10,5 +10,6 @@ mod idle;
 mod messages;
 mod port_reuse;
 mod process;
+mod quic;
 mod roles;
 mod stored;

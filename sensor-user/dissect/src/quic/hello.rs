@@ -1,0 +1,74 @@
+//! The ClientHello of TLS 1.3 (RFC 8446 4.1.2): which protocols it offers, and which server it asks for.
+
+use rustls::server::Acceptor;
+use serde::{Deserialize, Serialize};
+
+use super::packet::Version;
+use crate::text;
+
+/// The name of SMB in ALPN (MS-SMB2 2.1).
+pub const SMB: &str = "smb";
+
+/// Most protocols of an offer that are kept.
+const MAX_PROTOCOLS: usize = 16;
+
+/// Type of a ClientHello (RFC 8446 4).
+const CLIENT_HELLO: u8 = 1;
+
+/// Type and length of a handshake message (RFC 8446 4).
+const HEADER_LEN: usize = 4;
+
+/// What a client offers and asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientHello {
+    /// The version of QUIC.
+    pub version: Version,
+    /// The server that it asks for (RFC 6066 3).
+    pub server_name: Option<String>,
+    /// The protocols that it offers (RFC 7301 3.1), the first of many; SMB before others.
+    pub protocols: Vec<String>,
+}
+
+impl ClientHello {
+    /// Whether it offers SMB.
+    #[must_use]
+    pub fn offers_smb(&self) -> bool {
+        self.protocols.iter().any(|protocol| protocol == SMB)
+    }
+}
+
+/// The handshake does not begin with a ClientHello that can be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NoHello;
+
+/// Reads a ClientHello; `None` if it is not whole yet.
+pub(super) fn read(handshake: &[u8], version: Version) -> Result<Option<ClientHello>, NoHello> {
+    let [kind, a, b, c, ..] = *handshake else {
+        return if handshake.first().is_none_or(|kind| *kind == CLIENT_HELLO) {
+            Ok(None)
+        } else {
+            Err(NoHello)
+        };
+    };
+    if kind != CLIENT_HELLO {
+        return Err(NoHello);
+    }
+    let length = HEADER_LEN + u32::from_be_bytes([0, a, b, c]) as usize;
+    let Some(message) = handshake.get(..length) else { return Ok(None) };
+    // The reader wants the record in which TLS over TCP would carry the message (RFC 8446 5.1).
+    let [high, low] = u16::try_from(length).map_err(|_| NoHello)?.to_be_bytes();
+    let record = [&[22, 3, 1, high, low], message].concat();
+    let mut acceptor = Acceptor::default();
+    acceptor.read_tls(&mut record.as_slice()).map_err(|_| NoHello)?;
+    let accepted = acceptor.accept().map_err(|_| NoHello)?.ok_or(NoHello)?;
+    let hello = accepted.client_hello();
+    // A long offer must not hide SMB behind its bound.
+    let (smb, others): (Vec<_>, Vec<_>) =
+        hello.alpn().into_iter().flatten().partition(|name| *name == SMB.as_bytes());
+    let protocols = smb.into_iter().take(1).chain(others).take(MAX_PROTOCOLS);
+    Ok(Some(ClientHello {
+        version,
+        server_name: hello.server_name().map(|name| text::oem(name.as_bytes())),
+        protocols: protocols.map(text::oem).collect(),
+    }))
+}
