@@ -186,7 +186,6 @@ fn hand_up<E: Environment, B: Bytes + Copy>(
             piece: PieceKind::QuicInitial as u8,
             captured: captured as u16,
             wanted: segment.payload_len,
-            sequence: 0,
             at: now,
             ..PieceHead::EMPTY
         };

@@ -7,6 +7,7 @@ use sensor_common::{
     quic::MAX_FLOWS,
     slot::{Side, UDP},
 };
+use sensor_dissect::stream::Checksum;
 
 use super::bench::*;
 use crate::{
@@ -31,7 +32,19 @@ fn outbound(port: u16) -> FiveTuple {
 fn initial(bench: &mut Bench, tuple: FiveTuple, bytes: &[u8], now: Moment) -> Vec<Did> {
     let id = FlowId { tuple, ifindex: 2 };
     let (side, kind) = (Side::Local, PieceKind::QuicInitial);
-    bench.piece(&Piece { id, side, kind, sequence: 0, wanted: 1_200, at: now.ticks, bytes }, now)
+    bench.piece(
+        &Piece {
+            id,
+            side,
+            kind,
+            sequence: 0,
+            wanted: 1_200,
+            at: now.ticks,
+            bytes,
+            checksum: Checksum::Unknown,
+        },
+        now,
+    )
 }
 
 /// ClientHellos that were read, and that were given up.
