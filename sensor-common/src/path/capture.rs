@@ -22,6 +22,7 @@ use crate::{
         MessageStart, SESSION_REQUEST_LEN, UNDECIDED,
     },
     payload::{Content, MAX_PIECE_LEN, PieceBuffer, PieceHead, PieceKind},
+    settings::feature,
     slot::{
         CLIENT_IS_LOCAL, CONTENT_OF_ANY, PAST_SET_UP, PartialHeader, Place, RECORD_VERSION, RecordKind,
         SeqRange, Slot, TCP, UDP, bit, content_bit, unfollowed,
@@ -158,12 +159,13 @@ fn hand_up<E: Environment, B: Bytes + Copy>(
     let there = content.payload.wrapping_sub(content.at);
     let mut captured = least(there, least(buffer.piece.head.wanted, MAX_PIECE_LEN as u32));
     let at = offset(content);
+    buffer.piece.head.segment_len = 0;
     if content.before != 0 {
         captured = u32::from(content.before);
-        buffer.piece.head.segment_len = 0;
     } else {
-        buffer.piece.head.segment_len = 0;
-        if captured == content.payload && slot.line.transport == TCP {
+        // Verifiers before Linux 6.2 would follow the sum once for each way that leads there.
+        let is_checked = env.features() & feature::SHORT == 0 && slot.line.transport == TCP;
+        if is_checked && captured == content.payload {
             checksum::sum(frame, content, &mut buffer.piece);
         }
         if !frame.copy::<MAX_PIECE_LEN>(at, &mut buffer.piece.bytes, 0, captured) {
