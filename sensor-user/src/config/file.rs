@@ -67,7 +67,7 @@ fn problems(text: &str, mut mistakes: Vec<(Span, String)>) -> Vec<Problem> {
 fn settings(reader: &mut Reader, table: &mut TableHelper<'_>, config: &mut Config, folder: &Path) {
     reader.value(table, "profile", &mut config.profile, |name: String| name.parse());
     reader.list(table, "interfaces", &mut config.interfaces, |name: String| name.parse());
-    if let Some(outputs) = outputs::read(reader, table) {
+    if let Some(outputs) = outputs::read(reader, table, folder) {
         config.outputs = outputs;
     }
     reader.value(table, "state_dir", &mut config.state_dir, |path: String| {

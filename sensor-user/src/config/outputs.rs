@@ -1,6 +1,7 @@
 //! `output`: one destination, or `[[output]]` tables.
 
 use std::{
+    net::Ipv6Addr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,16 +14,22 @@ use super::{
     reader::Reader,
     value::{non_empty, one_of, seconds, within},
 };
-use crate::sinks::{Destination, FileOptions, OutputOptions, Take};
+use crate::sinks::{
+    Body, Destination, FileOptions, OutputOptions, SyslogOptions, Take, TlsOptions, Transport,
+};
 
 /// Most characters of a name.
 const MAX_NAME: usize = 32;
 
 /// Reads the outputs, if there are any.
-pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>) -> Option<Vec<OutputOptions>> {
+pub(super) fn read(
+    reader: &mut Reader,
+    table: &mut TableHelper<'_>,
+    folder: &Path,
+) -> Option<Vec<OutputOptions>> {
     let is_list = matches!(table.table.get("output").map(|value| value.as_ref()), Some(ValueInner::Array(_)));
     if is_list {
-        return Some(tables(reader, table));
+        return Some(tables(reader, table, folder));
     }
     let mut single = None;
     reader.value(table, "output", &mut single, |path: String| {
@@ -32,8 +39,9 @@ pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>) -> Option<V
     single
 }
 
-fn tables(reader: &mut Reader, table: &mut TableHelper<'_>) -> Vec<OutputOptions> {
-    let read = reader.tables(table, "output", |reader, table, span| (entry(reader, table, span), span));
+fn tables(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Path) -> Vec<OutputOptions> {
+    let read =
+        reader.tables(table, "output", |reader, table, span| (entry(reader, table, (span, folder)), span));
     let mut outputs: Vec<OutputOptions> = Vec::new();
     for (output, span) in read {
         let Some(output) = output else { continue };
@@ -57,20 +65,44 @@ fn tables(reader: &mut Reader, table: &mut TableHelper<'_>) -> Vec<OutputOptions
 fn file(output: &OutputOptions) -> Option<&Path> {
     match &output.destination {
         Destination::File(options) => Some(&options.path),
-        Destination::Stdout => None,
+        Destination::Stdout | Destination::Syslog(_) => None,
     }
 }
+
+/// Default facility of syslog.
+const LOCAL0: u8 = 16;
+
+/// Facilities that fit a program (RFC 5424, table 1).
+const FACILITIES: [(&str, u8); 12] = [
+    ("user", 1),
+    ("daemon", 3),
+    ("auth", 4),
+    ("authpriv", 10),
+    ("local0", LOCAL0),
+    ("local1", 17),
+    ("local2", 18),
+    ("local3", 19),
+    ("local4", 20),
+    ("local5", 21),
+    ("local6", 22),
+    ("local7", 23),
+];
 
 /// The type of an output.
 #[derive(Clone, Copy)]
 enum Type {
     Stdout,
     File,
+    Syslog,
 }
 
-const TYPES: [(&str, Type); 2] = [("stdout", Type::Stdout), ("file", Type::File)];
+const TYPES: [(&str, Type); 3] = [("stdout", Type::Stdout), ("file", Type::File), ("syslog", Type::Syslog)];
 
-fn entry(reader: &mut Reader, table: &mut TableHelper<'_>, span: Span) -> Option<OutputOptions> {
+fn entry(
+    reader: &mut Reader,
+    table: &mut TableHelper<'_>,
+    (span, folder): (Span, &Path),
+) -> Option<OutputOptions> {
     let (mut kind, mut name, mut take, mut min_severity) = (None, String::new(), None, Severity::Low);
     let has_type = table.contains("type");
     reader.value(table, "type", &mut kind, |text: String| {
@@ -88,6 +120,7 @@ fn entry(reader: &mut Reader, table: &mut TableHelper<'_>, span: Span) -> Option
     let destination = match kind {
         Some(Type::Stdout) => Some(Destination::Stdout),
         Some(Type::File) => file_options(reader, table, span).map(Destination::File),
+        Some(Type::Syslog) => syslog_options(reader, table, (span, folder)).map(Destination::Syslog),
         None => {
             // Which other keys there are depends on the type.
             table.table.clear();
@@ -110,8 +143,18 @@ fn is_name(name: String) -> Result<String, String> {
     Ok(name)
 }
 
+/// Whether a key is there that an output must have.
+fn required(reader: &mut Reader, table: &TableHelper<'_>, name: &str, (what, span): (&str, Span)) -> bool {
+    let is_there = table.contains(name);
+    if !is_there {
+        reader.mistake(span, format!("this output has no `{name}`: write the {what}"));
+    }
+    is_there
+}
+
 fn file_options(reader: &mut Reader, table: &mut TableHelper<'_>, span: Span) -> Option<FileOptions> {
     let mut options = FileOptions::at(PathBuf::new());
+    let has_path = required(reader, table, "path", ("path of the file", span));
     reader.value(table, "path", &mut options.path, |path: String| {
         non_empty(&path, "a file path").map(|()| PathBuf::from(path))
     });
@@ -120,11 +163,69 @@ fn file_options(reader: &mut Reader, table: &mut TableHelper<'_>, span: Span) ->
         seconds(n, 60, 31_536_000).map(Some::<Duration>)
     });
     reader.value(table, "keep", &mut options.keep, |n| within(n, 0, 1_000).map(|n| n as u32));
-    if options.path.as_os_str().is_empty() {
-        reader.mistake(span, "this output has no `path`: name the file");
-        return None;
+    has_path.then_some(options)
+}
+
+fn syslog_options(
+    reader: &mut Reader,
+    table: &mut TableHelper<'_>,
+    (span, folder): (Span, &Path),
+) -> Option<SyslogOptions> {
+    let (mut server, mut transport, mut body, mut facility) =
+        (String::new(), Transport::Tcp, Body::Json, LOCAL0);
+    let has_server = required(reader, table, "server", ("HOST:PORT of the server", span));
+    reader.value(table, "server", &mut server, is_server);
+    reader.value(table, "transport", &mut transport, |text: String| match text.as_str() {
+        "udp" => Ok(Transport::Udp),
+        "tcp" => Ok(Transport::Tcp),
+        "tls" => Ok(Transport::Tls(TlsOptions::default())),
+        _ => Err(format!("{text:?} is unknown; write one of udp, tcp, tls")),
+    });
+    reader.value(table, "format", &mut body, |text: String| {
+        one_of(&text, &[("json", Body::Json), ("cef", Body::Cef)])
+    });
+    reader.value(table, "facility", &mut facility, |text: String| one_of(&text, &FACILITIES));
+    if let Transport::Tls(options) = &mut transport {
+        *options = tls_options(reader, table, (span, folder));
     }
-    Some(options)
+    has_server.then_some(SyslogOptions { server, transport, body, facility })
+}
+
+fn tls_options(
+    reader: &mut Reader,
+    table: &mut TableHelper<'_>,
+    (span, folder): (Span, &Path),
+) -> TlsOptions {
+    let mut file = |name: &'static str| {
+        let mut path = None;
+        reader.value(table, name, &mut path, |path: String| {
+            non_empty(&path, "a file path").map(|()| Some(folder.join(path)))
+        });
+        path
+    };
+    let [ca_file, certificate, key] = ["ca_file", "certificate_file", "key_file"].map(&mut file);
+    if certificate.is_some() != key.is_some() {
+        reader.mistake(span, "`certificate_file` and `key_file` go together");
+    }
+    TlsOptions { ca_file, client: certificate.zip(key) }
+}
+
+/// `HOST:PORT`, or `[IPv6]:PORT`.
+fn is_server(text: String) -> Result<String, String> {
+    let is_valid = text.rsplit_once(':').is_some_and(|(host, port)| {
+        let is_host = match host.strip_prefix('[') {
+            Some(address) => address.strip_suffix(']').is_some_and(|one| one.parse::<Ipv6Addr>().is_ok()),
+            None => !host.is_empty() && !host.contains([':', '/', ' ']),
+        };
+        is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    if is_valid {
+        Ok(text)
+    } else {
+        Err(format!(
+            "{text:?} is no server; write HOST:PORT, such as siem.example:6514 or [2001:db8::1]:6514"
+        ))
+    }
 }
 
 #[cfg(test)]
@@ -171,11 +272,33 @@ mod tests {
     }
 
     #[test]
+    fn files_of_tls_are_beside_the_configuration() {
+        let text = "[[output]]\ntype = \"syslog\"\nserver = \"[2001:db8::1]:6514\"\ntransport = \"tls\"\n\
+                    format = \"cef\"\nfacility = \"auth\"\nca_file = \"ca.pem\"\n";
+        let config = file::parse(text, Path::new("/etc/x"), BadThreatList::Refused).unwrap();
+        let tls = TlsOptions { ca_file: Some("/etc/x/ca.pem".into()), client: None };
+        let wanted = SyslogOptions {
+            server: "[2001:db8::1]:6514".to_owned(),
+            transport: Transport::Tls(tls),
+            body: Body::Cef,
+            facility: 4,
+        };
+        assert_eq!(config.outputs[0].destination, Destination::Syslog(wanted));
+        let text = text.replace("ca_file", "key_file");
+        let problems = file::parse(&text, Path::new("/etc/x"), BadThreatList::Refused).unwrap_err();
+        assert!(problems[0].message.contains("go together"), "{problems:?}");
+    }
+
+    #[test]
     fn names_each_mistake_with_its_place() {
         for (keys, line, words) in [
-            ("path = \"/a\"\n", 1, "no `type`: write one of stdout, file"),
-            ("type = \"fil\"\n", 2, "\"fil\" is unknown; write one of stdout, file"),
+            ("path = \"/a\"\n", 1, "no `type`: write one of stdout, file, syslog"),
+            ("type = \"fil\"\n", 2, "\"fil\" is unknown; write one of stdout, file, syslog"),
             ("type = \"file\"\n", 1, "no `path`"),
+            ("type = \"syslog\"\n", 1, "no `server`"),
+            ("type = \"syslog\"\nserver = \"siem\"\n", 3, "write HOST:PORT"),
+            ("type = \"syslog\"\nserver = \"[::1]:0\"\n", 3, "write HOST:PORT"),
+            ("type = \"syslog\"\nserver = \"a:1\"\nca_file = \"x\"\n", 4, "unknown key `ca_file`"),
             ("type = \"stdout\"\npath = \"/a\"\n", 3, "unknown key `path`"),
             ("type = \"stdout\"\nname = \"a/b\"\n", 3, "is no name"),
             ("type = \"stdout\"\ntake = \"all\"\n", 3, "incidents, flows, both"),

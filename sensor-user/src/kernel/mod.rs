@@ -25,6 +25,7 @@ mod programs;
 pub mod readiness;
 pub mod ring;
 mod rtnetlink;
+pub mod send_queue;
 pub mod slots;
 mod table;
 pub mod ticks;

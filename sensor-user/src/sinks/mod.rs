@@ -10,6 +10,8 @@ mod options;
 mod probe;
 mod progress;
 mod refused;
+mod syslog;
+mod tls;
 mod worker;
 
 use std::{
@@ -28,6 +30,8 @@ pub use self::{
     lines::Lines,
     options::{Destination, FileOptions, OutputOptions, Take},
     progress::OutputStatus,
+    syslog::{Body, Syslog, SyslogOptions, Transport},
+    tls::{TlsError, TlsOptions},
 };
 use self::{progress::Progress, worker::Worker};
 use crate::{
@@ -69,6 +73,15 @@ pub enum SinkError {
     /// Its destination cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// Its TLS cannot be set up.
+    #[error("the output {name}: {source}")]
+    Tls {
+        /// Name of the output.
+        name: String,
+        /// Cause.
+        #[source]
+        source: TlsError,
+    },
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StorageError),
@@ -205,6 +218,11 @@ pub fn start(
             }
             Destination::File(options) => {
                 sinks.start(output, of, store, OutputFile::open(options)?, supervisor)?;
+            }
+            Destination::Syslog(options) => {
+                let sink = Syslog::new(options)
+                    .map_err(|source| SinkError::Tls { name: output.name.clone(), source })?;
+                sinks.start(output, of, store, sink, supervisor)?;
             }
         }
     }

@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use sensor_core::level::Severity;
 
+use super::SyslogOptions;
 use crate::storage::{DocumentKind, OUTPUT_CURSOR};
 
 /// An output.
@@ -55,6 +56,8 @@ pub enum Destination {
     Stdout,
     /// JSON lines in a file.
     File(FileOptions),
+    /// Messages of syslog.
+    Syslog(SyslogOptions),
 }
 
 /// Options of a file.

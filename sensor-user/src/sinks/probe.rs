@@ -4,7 +4,7 @@ use std::{fs, io, os::unix::fs::OpenOptionsExt as _, path::Path};
 
 use nix::unistd::{AccessFlags, access};
 
-use super::Destination;
+use super::{Destination, syslog};
 
 impl Destination {
     /// Tries the destination; says what was found.
@@ -15,6 +15,7 @@ impl Destination {
         match self {
             Self::Stdout => Ok("standard output".to_owned()),
             Self::File(options) => file(&options.path),
+            Self::Syslog(options) => syslog::probe(options),
         }
     }
 }
