@@ -3,15 +3,20 @@
 //! Documents that a destination does not accept wait in the store, even over a restart. A destination delays nothing else.
 
 mod backoff;
+mod connection;
 mod delivery;
+mod elasticsearch;
 mod file;
+mod http;
 mod lines;
 mod options;
 mod probe;
 mod progress;
 mod refused;
+mod secret;
 mod syslog;
 mod tls;
+mod webhook;
 mod worker;
 
 use std::{
@@ -26,12 +31,15 @@ use thiserror::Error;
 
 pub use self::{
     delivery::{Delivery, Failure},
+    elasticsearch::{Credentials, Elasticsearch, ElasticsearchOptions},
     file::{OpenError, OutputFile},
     lines::Lines,
     options::{Destination, FileOptions, OutputOptions, Take},
     progress::OutputStatus,
+    secret::{SecretError, SecretSource},
     syslog::{Body, Syslog, SyslogOptions, Transport},
     tls::{TlsError, TlsOptions},
+    webhook::{TemplateError, Webhook, WebhookOptions, WebhookUrl},
 };
 use self::{progress::Progress, worker::Worker};
 use crate::{
@@ -73,14 +81,14 @@ pub enum SinkError {
     /// Its destination cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// Its TLS cannot be set up.
+    /// It cannot be set up.
     #[error("the output {name}: {source}")]
-    Tls {
+    Setup {
         /// Name of the output.
         name: String,
         /// Cause.
         #[source]
-        source: TlsError,
+        source: SetupError,
     },
     /// The store cannot be read.
     #[error(transparent)]
@@ -88,6 +96,26 @@ pub enum SinkError {
     /// A thread cannot be started.
     #[error("cannot start a thread for the output: {0}")]
     Thread(#[source] std::io::Error),
+}
+
+/// Why a sink cannot be set up.
+#[derive(Debug, Error)]
+pub enum SetupError {
+    /// Its TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A secret.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// Its template.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// Its address, which may contain a secret.
+    #[error("its address is not an http or https URL")]
+    Url,
+    /// The value of a header.
+    #[error("the value of the header {0} has characters that a header cannot have")]
+    Header(String),
 }
 
 /// The running sinks.
@@ -212,6 +240,7 @@ pub fn start(
     let mut sinks = Sinks::default();
     for output in outputs {
         let of = (state_dir, flows);
+        let setup = |source| SinkError::Setup { name: output.name.clone(), source };
         match &output.destination {
             Destination::Stdout => {
                 sinks.start(output, of, store, Lines::to(std::io::stdout()), supervisor)?;
@@ -220,8 +249,15 @@ pub fn start(
                 sinks.start(output, of, store, OutputFile::open(options)?, supervisor)?;
             }
             Destination::Syslog(options) => {
-                let sink = Syslog::new(options)
-                    .map_err(|source| SinkError::Tls { name: output.name.clone(), source })?;
+                let sink = Syslog::new(options).map_err(|error| setup(error.into()))?;
+                sinks.start(output, of, store, sink, supervisor)?;
+            }
+            Destination::Elasticsearch(options) => {
+                let sink = Elasticsearch::new(options).map_err(setup)?;
+                sinks.start(output, of, store, sink, supervisor)?;
+            }
+            Destination::Webhook(options) => {
+                let sink = Webhook::new(options).map_err(setup)?;
                 sinks.start(output, of, store, sink, supervisor)?;
             }
         }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use sensor_core::level::Severity;
 
-use super::SyslogOptions;
+use super::{ElasticsearchOptions, SyslogOptions, WebhookOptions};
 use crate::storage::{DocumentKind, OUTPUT_CURSOR};
 
 /// An output.
@@ -58,6 +58,10 @@ pub enum Destination {
     File(FileOptions),
     /// Messages of syslog.
     Syslog(SyslogOptions),
+    /// Data streams of Elasticsearch or OpenSearch.
+    Elasticsearch(ElasticsearchOptions),
+    /// A request for each document.
+    Webhook(WebhookOptions),
 }
 
 /// Options of a file.

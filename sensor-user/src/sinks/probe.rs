@@ -4,7 +4,7 @@ use std::{fs, io, os::unix::fs::OpenOptionsExt as _, path::Path};
 
 use nix::unistd::{AccessFlags, access};
 
-use super::{Destination, syslog};
+use super::{Destination, Elasticsearch, Webhook, http, syslog};
 
 impl Destination {
     /// Tries the destination; says what was found.
@@ -16,6 +16,14 @@ impl Destination {
             Self::Stdout => Ok("standard output".to_owned()),
             Self::File(options) => file(&options.path),
             Self::Syslog(options) => syslog::probe(options),
+            Self::Elasticsearch(options) => {
+                let url = Elasticsearch::new(options).map_err(|error| error.to_string())?.into_url();
+                http::probe(&url, &options.tls)
+            }
+            Self::Webhook(options) => {
+                let url = Webhook::new(options).map_err(|error| error.to_string())?.into_url();
+                http::probe(&url, &options.tls)
+            }
         }
     }
 }

@@ -43,19 +43,30 @@ pub enum TlsError {
 ///
 /// # Errors
 /// [`TlsError`]
-pub(super) fn client(options: &TlsOptions) -> Result<Arc<ClientConfig>, TlsError> {
+pub(super) fn client(options: &TlsOptions) -> Result<ClientConfig, TlsError> {
+    trusting(authorities(options.ca_file.as_deref())?, options)
+}
+
+/// That of a client that needs no TLS: it trusts nobody.
+///
+/// # Errors
+/// [`TlsError`]
+pub(super) fn unused() -> Result<ClientConfig, TlsError> {
+    trusting(RootCertStore::empty(), &TlsOptions::default())
+}
+
+fn trusting(authorities: RootCertStore, options: &TlsOptions) -> Result<ClientConfig, TlsError> {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(authorities(options.ca_file.as_deref())?);
-    let config = match &options.client {
+        .with_root_certificates(authorities);
+    Ok(match &options.client {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
             let chain = certificates(certificate)?;
             let private = PrivateKeyDer::from_pem_file(key).map_err(|error| of(key, error))?;
             builder.with_client_auth_cert(chain, private)?
         }
-    };
-    Ok(Arc::new(config))
+    })
 }
 
 fn authorities(file: Option<&Path>) -> Result<RootCertStore, TlsError> {
@@ -85,3 +96,6 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 fn of(path: &Path, reason: impl ToString) -> TlsError {
     TlsError::File { path: path.to_owned(), reason: reason.to_string() }
 }
+
+#[cfg(test)]
+pub(super) mod server;

@@ -4,18 +4,18 @@
 //! their bytes and the connection is still open; otherwise they are sent again.
 
 mod cef;
-mod connection;
 mod message;
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    sync::Arc,
+};
 
 pub use self::message::Body;
-use self::{
-    connection::{Carrier, Connection},
-    message::{Header, hostname},
-};
+use self::message::{Header, hostname};
 use super::{
     Delivery, Failure, Sink,
+    connection::{Carrier, Connection},
     tls::{self, TlsError, TlsOptions},
 };
 use crate::storage::DocumentRow;
@@ -138,7 +138,7 @@ fn carrier(transport: &Transport) -> Result<Carrier, TlsError> {
     Ok(match transport {
         Transport::Udp => Carrier::Udp,
         Transport::Tcp => Carrier::Tcp,
-        Transport::Tls(options) => Carrier::Tls(tls::client(options)?),
+        Transport::Tls(options) => Carrier::Tls(Arc::new(tls::client(options)?)),
     })
 }
 

@@ -2,14 +2,8 @@ use std::{
     io::{BufRead, BufReader, Read},
     net::{SocketAddr, TcpListener, UdpSocket},
     path::Path,
-    sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
-};
-
-use rustls::{
-    ServerConfig, ServerConnection, StreamOwned,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 
 use super::*;
@@ -105,24 +99,7 @@ fn server_that_is_not_there_is_named() {
 fn tls_server(name: &str, ca_file: &Path) -> (SocketAddr, JoinHandle<Option<String>>) {
     let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     std::fs::write(ca_file, made.cert.pem()).unwrap();
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = thread::spawn(move || {
-        let (mut socket, _) = listener.accept().unwrap();
-        let mut connection = ServerConnection::new(Arc::new(config)).unwrap();
-        while connection.is_handshaking() {
-            connection.complete_io(&mut socket).ok()?;
-        }
-        messages(StreamOwned::new(connection, socket), 1).pop()
-    });
-    (address, server)
+    tls::server::start(made, |stream| messages(stream, 1).remove(0))
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The connection to a syslog server: datagrams, a TCP stream, or TLS over it.
+//! A connection to a server: datagrams, a TCP stream, or TLS over it.
 
 use std::{
     io::{self, Read, Write},
@@ -72,7 +72,7 @@ impl Connection {
         let mut answer = [0; 512];
         let closed = loop {
             match stream.read(&mut answer) {
-                // A server of syslog answers nothing; whatever it says is ignored.
+                // Whatever it says is ignored: a server of syslog answers nothing.
                 Ok(1..) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break false,

@@ -1,7 +1,10 @@
 //! `output`: one destination, or `[[output]]` tables.
 
+mod http;
+mod syslog;
+mod tls;
+
 use std::{
-    net::Ipv6Addr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -9,14 +12,12 @@ use std::{
 use sensor_core::level::Severity;
 use toml_span::{Span, de_helpers::TableHelper, value::ValueInner};
 
-use super::{
+use crate::config::{
     destination,
     reader::Reader,
     value::{non_empty, one_of, seconds, within},
 };
-use crate::sinks::{
-    Body, Destination, FileOptions, OutputOptions, SyslogOptions, Take, TlsOptions, Transport,
-};
+use crate::sinks::{Destination, FileOptions, OutputOptions, Take};
 
 /// Most characters of a name.
 const MAX_NAME: usize = 32;
@@ -65,28 +66,9 @@ fn tables(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Path) -> Ve
 fn file(output: &OutputOptions) -> Option<&Path> {
     match &output.destination {
         Destination::File(options) => Some(&options.path),
-        Destination::Stdout | Destination::Syslog(_) => None,
+        _ => None,
     }
 }
-
-/// Default facility of syslog.
-const LOCAL0: u8 = 16;
-
-/// Facilities that fit a program (RFC 5424, table 1).
-const FACILITIES: [(&str, u8); 12] = [
-    ("user", 1),
-    ("daemon", 3),
-    ("auth", 4),
-    ("authpriv", 10),
-    ("local0", LOCAL0),
-    ("local1", 17),
-    ("local2", 18),
-    ("local3", 19),
-    ("local4", 20),
-    ("local5", 21),
-    ("local6", 22),
-    ("local7", 23),
-];
 
 /// The type of an output.
 #[derive(Clone, Copy)]
@@ -94,9 +76,17 @@ enum Type {
     Stdout,
     File,
     Syslog,
+    Elasticsearch,
+    Webhook,
 }
 
-const TYPES: [(&str, Type); 3] = [("stdout", Type::Stdout), ("file", Type::File), ("syslog", Type::Syslog)];
+const TYPES: [(&str, Type); 5] = [
+    ("stdout", Type::Stdout),
+    ("file", Type::File),
+    ("syslog", Type::Syslog),
+    ("elasticsearch", Type::Elasticsearch),
+    ("webhook", Type::Webhook),
+];
 
 fn entry(
     reader: &mut Reader,
@@ -120,7 +110,11 @@ fn entry(
     let destination = match kind {
         Some(Type::Stdout) => Some(Destination::Stdout),
         Some(Type::File) => file_options(reader, table, span).map(Destination::File),
-        Some(Type::Syslog) => syslog_options(reader, table, (span, folder)).map(Destination::Syslog),
+        Some(Type::Syslog) => syslog::options(reader, table, (span, folder)).map(Destination::Syslog),
+        Some(Type::Elasticsearch) => {
+            http::elasticsearch(reader, table, (span, folder)).map(Destination::Elasticsearch)
+        }
+        Some(Type::Webhook) => http::webhook(reader, table, (span, folder)).map(Destination::Webhook),
         None => {
             // Which other keys there are depends on the type.
             table.table.clear();
@@ -166,74 +160,15 @@ fn file_options(reader: &mut Reader, table: &mut TableHelper<'_>, span: Span) ->
     has_path.then_some(options)
 }
 
-fn syslog_options(
-    reader: &mut Reader,
-    table: &mut TableHelper<'_>,
-    (span, folder): (Span, &Path),
-) -> Option<SyslogOptions> {
-    let (mut server, mut transport, mut body, mut facility) =
-        (String::new(), Transport::Tcp, Body::Json, LOCAL0);
-    let has_server = required(reader, table, "server", ("HOST:PORT of the server", span));
-    reader.value(table, "server", &mut server, is_server);
-    reader.value(table, "transport", &mut transport, |text: String| match text.as_str() {
-        "udp" => Ok(Transport::Udp),
-        "tcp" => Ok(Transport::Tcp),
-        "tls" => Ok(Transport::Tls(TlsOptions::default())),
-        _ => Err(format!("{text:?} is unknown; write one of udp, tcp, tls")),
-    });
-    reader.value(table, "format", &mut body, |text: String| {
-        one_of(&text, &[("json", Body::Json), ("cef", Body::Cef)])
-    });
-    reader.value(table, "facility", &mut facility, |text: String| one_of(&text, &FACILITIES));
-    if let Transport::Tls(options) = &mut transport {
-        *options = tls_options(reader, table, (span, folder));
-    }
-    has_server.then_some(SyslogOptions { server, transport, body, facility })
-}
-
-fn tls_options(
-    reader: &mut Reader,
-    table: &mut TableHelper<'_>,
-    (span, folder): (Span, &Path),
-) -> TlsOptions {
-    let mut file = |name: &'static str| {
-        let mut path = None;
-        reader.value(table, name, &mut path, |path: String| {
-            non_empty(&path, "a file path").map(|()| Some(folder.join(path)))
-        });
-        path
-    };
-    let [ca_file, certificate, key] = ["ca_file", "certificate_file", "key_file"].map(&mut file);
-    if certificate.is_some() != key.is_some() {
-        reader.mistake(span, "`certificate_file` and `key_file` go together");
-    }
-    TlsOptions { ca_file, client: certificate.zip(key) }
-}
-
-/// `HOST:PORT`, or `[IPv6]:PORT`.
-fn is_server(text: String) -> Result<String, String> {
-    let is_valid = text.rsplit_once(':').is_some_and(|(host, port)| {
-        let is_host = match host.strip_prefix('[') {
-            Some(address) => address.strip_suffix(']').is_some_and(|one| one.parse::<Ipv6Addr>().is_ok()),
-            None => !host.is_empty() && !host.contains([':', '/', ' ']),
-        };
-        is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
-    });
-    if is_valid {
-        Ok(text)
-    } else {
-        Err(format!(
-            "{text:?} is no server; write HOST:PORT, such as siem.example:6514 or [2001:db8::1]:6514"
-        ))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::{BadThreatList, Config, Problem, file};
+    use crate::{
+        config::{BadThreatList, Config, Problem, file},
+        sinks::{Body, SyslogOptions, TlsOptions, Transport},
+    };
 
     fn parse(text: &str) -> Result<Config, Vec<Problem>> {
         file::parse(text, Path::new("."), BadThreatList::Refused)
@@ -292,8 +227,12 @@ mod tests {
     #[test]
     fn names_each_mistake_with_its_place() {
         for (keys, line, words) in [
-            ("path = \"/a\"\n", 1, "no `type`: write one of stdout, file, syslog"),
-            ("type = \"fil\"\n", 2, "\"fil\" is unknown; write one of stdout, file, syslog"),
+            ("path = \"/a\"\n", 1, "no `type`: write one of stdout, file, syslog, elasticsearch, webhook"),
+            (
+                "type = \"fil\"\n",
+                2,
+                "\"fil\" is unknown; write one of stdout, file, syslog, elasticsearch, webhook",
+            ),
             ("type = \"file\"\n", 1, "no `path`"),
             ("type = \"syslog\"\n", 1, "no `server`"),
             ("type = \"syslog\"\nserver = \"siem\"\n", 3, "write HOST:PORT"),
