@@ -10,6 +10,7 @@ mod file;
 mod http;
 mod lines;
 mod options;
+mod otlp;
 mod probe;
 mod progress;
 mod refused;
@@ -35,6 +36,7 @@ pub use self::{
     file::{OpenError, OutputFile},
     lines::Lines,
     options::{Destination, FileOptions, OutputOptions, Take},
+    otlp::{Otlp, OtlpOptions},
     progress::OutputStatus,
     secret::{SecretError, SecretSource},
     syslog::{Body, Syslog, SyslogOptions, Transport},
@@ -254,6 +256,10 @@ pub fn start(
             }
             Destination::Elasticsearch(options) => {
                 let sink = Elasticsearch::new(options).map_err(setup)?;
+                sinks.start(output, of, store, sink, supervisor)?;
+            }
+            Destination::Otlp(options) => {
+                let sink = Otlp::new(options).map_err(setup)?;
                 sinks.start(output, of, store, sink, supervisor)?;
             }
             Destination::Webhook(options) => {

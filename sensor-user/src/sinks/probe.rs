@@ -4,7 +4,7 @@ use std::{fs, io, os::unix::fs::OpenOptionsExt as _, path::Path};
 
 use nix::unistd::{AccessFlags, access};
 
-use super::{Destination, Elasticsearch, Webhook, http, syslog};
+use super::{Destination, Elasticsearch, Otlp, Webhook, http, syslog};
 
 impl Destination {
     /// Tries the destination; says what was found.
@@ -18,6 +18,10 @@ impl Destination {
             Self::Syslog(options) => syslog::probe(options),
             Self::Elasticsearch(options) => {
                 let url = Elasticsearch::new(options).map_err(|error| error.to_string())?.into_url();
+                http::probe(&url, &options.tls)
+            }
+            Self::Otlp(options) => {
+                let url = Otlp::new(options).map_err(|error| error.to_string())?.into_url();
                 http::probe(&url, &options.tls)
             }
             Self::Webhook(options) => {

@@ -1,4 +1,4 @@
-//! Keys of Elasticsearch and webhooks. Secrets are named by a file or a variable and never written here.
+//! Keys of Elasticsearch, OTLP and webhooks. Secrets are named by a file or a variable and never written here.
 
 use std::{path::Path, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
         reader::Reader,
         value::{non_empty, seconds},
     },
-    sinks::{Credentials, ElasticsearchOptions, SecretSource, WebhookOptions, WebhookUrl},
+    sinks::{Credentials, ElasticsearchOptions, OtlpOptions, SecretSource, WebhookOptions, WebhookUrl},
 };
 
 /// Default time for an answer.
@@ -41,6 +41,20 @@ pub(super) fn elasticsearch(
     let timeout = timeout(reader, table);
     let tls = tls::options(reader, table, (span, folder));
     has_url.then_some(ElasticsearchOptions { url, credentials, tls, timeout })
+}
+
+pub(super) fn otlp(
+    reader: &mut Reader,
+    table: &mut TableHelper<'_>,
+    (span, folder): (Span, &Path),
+) -> Option<OtlpOptions> {
+    let has_url = required(reader, table, "url", ("address of the collector", span));
+    let mut url = String::new();
+    reader.value(table, "url", &mut url, address);
+    let headers = headers(reader, table, folder);
+    let timeout = timeout(reader, table);
+    let tls = tls::options(reader, table, (span, folder));
+    has_url.then_some(OtlpOptions { url, headers, tls, timeout })
 }
 
 pub(super) fn webhook(
@@ -187,6 +201,8 @@ mod tests {
                 "type = \"elasticsearch\"\nurl = \"https://es\"\npassword = \"s3cret\"\n",
                 "unknown key `password`",
             ),
+            ("type = \"otlp\"\n", "no `url`"),
+            ("type = \"otlp\"\nurl = \"https://x/v1/logs\"\ntoken = \"s3cret\"\n", "unknown key `token`"),
             ("type = \"webhook\"\n", "`url`, `url_file` and `url_env`"),
             ("type = \"webhook\"\nurl = \"https://x\"\nurl_env = \"A\"\n", "`url`, `url_file` and `url_env`"),
             ("type = \"webhook\"\nurl = \"https://x\"\nheaders.A = \"s3cret\"\n", "is not written here"),

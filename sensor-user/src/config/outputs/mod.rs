@@ -77,14 +77,16 @@ enum Type {
     File,
     Syslog,
     Elasticsearch,
+    Otlp,
     Webhook,
 }
 
-const TYPES: [(&str, Type); 5] = [
+const TYPES: [(&str, Type); 6] = [
     ("stdout", Type::Stdout),
     ("file", Type::File),
     ("syslog", Type::Syslog),
     ("elasticsearch", Type::Elasticsearch),
+    ("otlp", Type::Otlp),
     ("webhook", Type::Webhook),
 ];
 
@@ -114,6 +116,7 @@ fn entry(
         Some(Type::Elasticsearch) => {
             http::elasticsearch(reader, table, (span, folder)).map(Destination::Elasticsearch)
         }
+        Some(Type::Otlp) => http::otlp(reader, table, (span, folder)).map(Destination::Otlp),
         Some(Type::Webhook) => http::webhook(reader, table, (span, folder)).map(Destination::Webhook),
         None => {
             // Which other keys there are depends on the type.
@@ -227,11 +230,15 @@ mod tests {
     #[test]
     fn names_each_mistake_with_its_place() {
         for (keys, line, words) in [
-            ("path = \"/a\"\n", 1, "no `type`: write one of stdout, file, syslog, elasticsearch, webhook"),
+            (
+                "path = \"/a\"\n",
+                1,
+                "no `type`: write one of stdout, file, syslog, elasticsearch, otlp, webhook",
+            ),
             (
                 "type = \"fil\"\n",
                 2,
-                "\"fil\" is unknown; write one of stdout, file, syslog, elasticsearch, webhook",
+                "\"fil\" is unknown; write one of stdout, file, syslog, elasticsearch, otlp, webhook",
             ),
             ("type = \"file\"\n", 1, "no `path`"),
             ("type = \"syslog\"\n", 1, "no `server`"),
