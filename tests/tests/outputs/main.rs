@@ -1,6 +1,8 @@
 //! Outputs of a running agent: several at once, each with its own share of the documents.
 #![expect(clippy::unwrap_used, reason = "functions shared by tests fail as tests do")]
 
+mod checked;
+mod dead;
 mod several;
 
 use anyhow::Result;

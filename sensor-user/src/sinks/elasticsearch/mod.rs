@@ -12,7 +12,7 @@ use reqwest::{
 use super::{
     Delivery, SetupError, Sink,
     http::{self, LazyClient, Verdict},
-    secret::{Secret, SecretError, SecretSource},
+    secret::{Secret, SecretSource},
     tls::TlsOptions,
 };
 use crate::storage::DocumentRow;
@@ -63,11 +63,10 @@ impl Elasticsearch {
     /// # Errors
     /// [`SetupError`]
     pub fn new(options: &ElasticsearchOptions) -> Result<Self, SetupError> {
-        let read = |source: &SecretSource| -> Result<Secret, SecretError> { source.read() };
         let proof = match &options.credentials {
             None => Proof::None,
-            Some(Credentials::ApiKey(key)) => Proof::ApiKey(read(key)?),
-            Some(Credentials::Basic(user, password)) => Proof::Basic(user.clone(), read(password)?),
+            Some(Credentials::ApiKey(key)) => Proof::ApiKey(key.read()?),
+            Some(Credentials::Basic(user, password)) => Proof::Basic(user.clone(), password.read()?),
         };
         let url =
             http::url(&format!("{}/_bulk", options.url.trim_end_matches('/'))).ok_or(SetupError::Url)?;
@@ -111,13 +110,6 @@ impl Sink for Elasticsearch {
             self.most = MOST.min(self.most * 2);
         }
         delivery
-    }
-}
-
-impl Elasticsearch {
-    /// The address of its requests.
-    pub(super) fn into_url(self) -> Url {
-        self.url
     }
 }
 
