@@ -10,7 +10,7 @@ use std::{
 };
 
 use sensor_core::level::Severity;
-use toml_span::{Span, de_helpers::TableHelper, value::ValueInner};
+use toml_span::{Span, Value, de_helpers::TableHelper, value::ValueInner};
 
 use crate::config::{
     destination,
@@ -28,7 +28,7 @@ pub(super) fn read(
     table: &mut TableHelper<'_>,
     folder: &Path,
 ) -> Option<Vec<OutputOptions>> {
-    let is_list = matches!(table.table.get("output").map(|value| value.as_ref()), Some(ValueInner::Array(_)));
+    let is_list = matches!(table.table.get("output").map(Value::as_ref), Some(ValueInner::Array(_)));
     if is_list {
         return Some(tables(reader, table, folder));
     }

@@ -72,6 +72,11 @@ impl Elasticsearch {
             http::url(&format!("{}/_bulk", options.url.trim_end_matches('/'))).ok_or(SetupError::Url)?;
         Ok(Self { proof, client: LazyClient::new(&url, &options.tls, options.timeout)?, url, most: MOST })
     }
+
+    /// The address of its requests.
+    pub(super) fn into_url(self) -> Url {
+        self.url
+    }
 }
 
 impl Sink for Elasticsearch {
