@@ -74,8 +74,8 @@ impl SecretSource {
 fn from_file(path: &Path) -> Result<Zeroizing<String>, SecretError> {
     let read = || -> io::Result<_> {
         let mode = fs::metadata(path)?.permissions().mode();
-        if mode & 0o077 != 0 {
-            warn!("{} holds a secret, and others may read it; chmod 600 protects it", path.display());
+        if mode & 0o007 != 0 {
+            warn!("{} holds a secret, and every user may read it; chmod o= protects it", path.display());
         }
         fs::read_to_string(path).map(Zeroizing::new)
     };
