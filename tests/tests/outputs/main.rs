@@ -1,5 +1,4 @@
 //! Outputs of a running agent: several at once, each with its own share of the documents.
-#![expect(clippy::unwrap_used, reason = "functions shared by tests fail as tests do")]
 
 mod checked;
 mod dead;
