@@ -272,6 +272,9 @@ impl Sensor {
     fn report(&self) -> Result<()> {
         let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
         info!("{}", self.pipeline.statistics(counters));
+        for output in self.pipeline.output_status() {
+            info!("{output}");
+        }
         Ok(())
     }
 

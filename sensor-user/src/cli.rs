@@ -125,7 +125,8 @@ pub struct RunArgs {
     /// Additional internal network or address; may be repeated
     #[arg(long, value_name = "NET", value_delimiter = ',', value_parser = internal_network)]
     pub internal: Vec<IpNet>,
-    /// File to append documents to; "-" is standard output. Default: that of the configuration, or standard output
+    /// File to append documents to, instead of all outputs of the configuration; "-" is standard output. Default: the outputs of the
+    /// configuration, or standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Directory of the database, added exemptions, the fingerprint key and the control socket. Each agent needs its own.

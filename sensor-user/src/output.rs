@@ -8,7 +8,7 @@ use tracing::{error, warn};
 use crate::{
     ecs,
     pipeline::{Batch, Output, Saving},
-    sinks::Sinks,
+    sinks::{OutputStatus, Sinks},
     state,
     statistics::OutputCounts,
     storage::{DocumentKind, Handle, NewDocument, RowBatch},
@@ -180,6 +180,10 @@ impl Output for StoreOutput {
 
     fn keeps_state(&self) -> bool {
         true
+    }
+
+    fn status(&self) -> Vec<OutputStatus> {
+        self.sinks.status(self.store.committed().sequence())
     }
 
     fn counts(&self) -> OutputCounts {

@@ -22,6 +22,7 @@ use crate::{
     kernel::{counters::CounterValues, interface::Interface},
     record::Recording,
     rfc3339::rfc3339,
+    sinks::OutputStatus,
     statistics::{OutputCounts, Statistics},
 };
 
@@ -72,6 +73,11 @@ pub trait Output {
 
     /// Counts of documents.
     fn counts(&self) -> OutputCounts;
+
+    /// The state of each output of the agent.
+    fn status(&self) -> Vec<OutputStatus> {
+        vec![]
+    }
 }
 
 /// The core and its surroundings.
@@ -230,6 +236,12 @@ impl Pipeline {
     #[must_use]
     pub fn output_counts(&self) -> OutputCounts {
         self.output.counts()
+    }
+
+    /// The state of each output.
+    #[must_use]
+    pub fn output_status(&self) -> Vec<OutputStatus> {
+        self.output.status()
     }
 
     /// Whether a connection waits for a timeout: then time must advance.

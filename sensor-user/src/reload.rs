@@ -18,7 +18,7 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
     };
     differ("profile", running.profile != new.profile);
     differ("interfaces", running.interfaces != new.interfaces);
-    differ("output", running.output != new.output);
+    differ("output", running.outputs != new.outputs);
     differ("flow_documents", running.flow_documents != new.flow_documents);
     differ("journal", running.journal != new.journal);
     differ("state_dir", running.state_dir != new.state_dir);

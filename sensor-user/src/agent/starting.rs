@@ -85,17 +85,13 @@ impl Sensor {
         })?;
         // For those who look for summaries and find none. A channel that nobody has used has room.
         let _ = handle.submit(RowBatch {
-            meta: vec![(FLOW_DOCUMENTS, vec![u8::from(config.flow_documents)])],
+            meta: vec![(FLOW_DOCUMENTS, vec![u8::from(config.has_flow_summaries())])],
             ..RowBatch::default()
         });
+        // Before the store, which counts for each what it removes.
+        let flows = config.flow_documents;
+        let sinks = sinks::start(&config.outputs, (&config.state_dir, flows), &handle, supervisor)?;
         supervisor.spawn("store-writer", move || writer.run()).context("cannot start the store")?;
-        let sinks = sinks::start(
-            config.output.as_deref(),
-            &config.state_dir,
-            config.flow_documents,
-            handle.clone(),
-            supervisor,
-        )?;
         let restored = Restored::of(&rows);
         let terms = KnownTerms::restore(
             &config.detection.windows,

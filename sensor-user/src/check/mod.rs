@@ -47,6 +47,14 @@ fn lines(interfaces: &[InterfaceName], path: Option<&Path>) -> Lines {
     for broad in config.exemptions.iter().filter_map(|one| one.too_broad(&config.watched())) {
         lines.push(("exemptions".to_owned(), Line::Limited(broad)));
     }
+    for output in &config.outputs {
+        let named = |text: String| format!("{}: {text}", output.name);
+        let line = match output.destination.probe() {
+            Ok(found) => Line::Ok(named(found)),
+            Err(missing) => Line::Missing(named(missing)),
+        };
+        lines.push(("output".to_owned(), line));
+    }
     let mut kernel = programs(&config, &mut lines);
     let named = if interfaces.is_empty() { &config.interfaces } else { interfaces };
     if named.is_empty() {

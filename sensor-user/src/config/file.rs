@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml_span::{Span, de_helpers::TableHelper};
 
 use super::{
-    AttributionChoice, BadThreatList, Config, Problem, destination, exemptions, lists,
+    AttributionChoice, BadThreatList, Config, Problem, exemptions, lists, outputs,
     reader::{Reader, describe},
     threats,
     value::{directory, internal_network, non_empty, one_of, port, power_of_two, seconds, within},
@@ -67,10 +67,9 @@ fn problems(text: &str, mut mistakes: Vec<(Span, String)>) -> Vec<Problem> {
 fn settings(reader: &mut Reader, table: &mut TableHelper<'_>, config: &mut Config, folder: &Path) {
     reader.value(table, "profile", &mut config.profile, |name: String| name.parse());
     reader.list(table, "interfaces", &mut config.interfaces, |name: String| name.parse());
-    reader.value(table, "output", &mut config.output, |path: String| {
-        non_empty(&path, "a file path, or \"-\" for standard output")
-            .map(|()| destination(&PathBuf::from(path)))
-    });
+    if let Some(outputs) = outputs::read(reader, table, folder) {
+        config.outputs = outputs;
+    }
     reader.value(table, "state_dir", &mut config.state_dir, |path: String| {
         non_empty(&path, "a directory path").and_then(|()| directory(path.as_ref()))?;
         Ok(PathBuf::from(path))

@@ -10,6 +10,7 @@ mod file;
 mod interface_name;
 mod lists;
 mod options;
+mod outputs;
 mod places;
 mod problem;
 mod reader;
@@ -49,6 +50,7 @@ pub use self::{
 use crate::{
     kernel::attach::{IngressChoice, TcChoice},
     names::ResolvedNames,
+    sinks::{OutputOptions, Take},
     storage::Bounds,
     threat::{ThreatList, ThreatLists},
 };
@@ -68,8 +70,8 @@ pub struct Config {
     pub profile: ProfileName,
     /// Interfaces to watch.
     pub interfaces: Vec<InterfaceName>,
-    /// Destination of documents; `None` is standard output.
-    pub output: Option<PathBuf>,
+    /// Destinations of documents.
+    pub outputs: Vec<OutputOptions>,
     /// State directory.
     pub state_dir: PathBuf,
     /// Seconds between statistics lines.
@@ -102,7 +104,7 @@ pub struct Config {
     pub enforcement: EnforcementOptions,
     /// Retention of the database.
     pub journal: Bounds,
-    /// Whether summaries of flows are written too.
+    /// Whether summaries of flows are written too, unless an output says what it takes.
     pub flow_documents: bool,
     /// Recording of packets.
     pub record: RecordOptions,
@@ -155,7 +157,7 @@ impl Default for Config {
         Self {
             profile: ProfileName::Sensor,
             interfaces: vec![],
-            output: None,
+            outputs: vec![OutputOptions::single(None)],
             state_dir: PathBuf::from(DEFAULT_STATE_DIR),
             statistics_interval: 60,
             default_networks: true,
@@ -237,6 +239,12 @@ impl Config {
         self.internal.is_empty() && !self.profile.profile().has_own_networks()
     }
 
+    /// Whether summaries of flows are made: for everybody, or for an output that takes them.
+    #[must_use]
+    pub fn has_flow_summaries(&self) -> bool {
+        self.flow_documents || self.outputs.iter().any(|output| output.take.is_some_and(Take::has_flows))
+    }
+
     /// Settings of the core.
     #[must_use]
     pub fn core_settings(&self) -> Settings {
@@ -252,7 +260,7 @@ impl Config {
             flow_idle: Duration::from_secs(self.kernel.flow_idle),
             flow_capacity: FLOW_CAPACITY,
             incident_idle: Duration::from_secs(detection.incident_idle),
-            flow_summaries: self.flow_documents,
+            flow_summaries: self.has_flow_summaries(),
             recording: self.record.file.is_some(),
         }
     }
@@ -286,7 +294,7 @@ impl Config {
         }
         self.internal.extend(&overrides.internal);
         if let Some(output) = &overrides.output {
-            self.output = destination(output);
+            self.outputs = vec![OutputOptions::single(destination(output))];
         }
         if let Some(state_dir) = &overrides.state_dir {
             self.state_dir.clone_from(state_dir);
@@ -339,7 +347,7 @@ mod tests {
         };
         let config = Config::load(Some(&path), &overrides).unwrap();
         assert_eq!(config.interfaces, overrides.interfaces);
-        assert_eq!(config.output, None);
+        assert_eq!(config.outputs, [OutputOptions::single(None)]);
         assert_eq!(config.internal.len(), 2, "internal networks add up");
     }
 

@@ -26,6 +26,7 @@ pub mod quic;
 pub mod readiness;
 pub mod ring;
 mod rtnetlink;
+pub mod send_queue;
 pub mod slots;
 mod table;
 pub mod ticks;

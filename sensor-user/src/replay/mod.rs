@@ -134,7 +134,9 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     let output =
         ReplayOutput::new(form, io::stdout(), sensor, watched, progress.clone()).keeping_terms_in(store);
     let failure = output.failure();
-    let config = Config { flow_documents: order.flows && form == Form::Json, ..config.clone() };
+    // The outputs of the agent are not those of a replay, and nor is what they take.
+    let flow_documents = order.flows && form == Form::Json;
+    let config = Config { flow_documents, outputs: vec![], ..config.clone() };
     let mut player = Player::new(&config, parts, output);
     let monitor = Monitor { progress, failure, interrupt };
     let mut whole = true;

@@ -1,52 +1,67 @@
-//! Sinks: each reads the store from its own cursor and delivers the documents, on its own thread.
+//! Sinks: each reads the store from its own cursor and delivers documents, on its own thread.
 //!
 //! Documents that a destination does not accept wait in the store, even over a restart. A destination delays nothing else.
 
+mod backoff;
+mod connection;
+mod delivery;
+mod elasticsearch;
 mod file;
+mod http;
 mod lines;
+mod options;
+mod otlp;
+mod probe;
+mod progress;
+mod refused;
+mod secret;
+mod syslog;
+mod tls;
+mod webhook;
+mod worker;
 
 use std::{
     convert::Infallible,
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    path::Path,
+    sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use thiserror::Error;
-use tracing::warn;
 
 pub use self::{
+    delivery::{Delivery, Failure},
+    elasticsearch::{Credentials, Elasticsearch, ElasticsearchOptions},
     file::{OpenError, OutputFile},
     lines::Lines,
+    options::{Destination, FileOptions, OutputOptions, Take},
+    otlp::{Otlp, OtlpOptions},
+    progress::OutputStatus,
+    secret::{SecretError, SecretSource},
+    syslog::{Body, Syslog, SyslogOptions, Transport},
+    tls::{TlsError, TlsOptions},
+    webhook::{TemplateError, Webhook, WebhookOptions, WebhookUrl},
 };
-use crate::runtime::{Supervisor, fault};
-use crate::storage::{
-    DocumentKind, DocumentQuery, DocumentRow, Handle, OUTPUT_CURSOR, Reader, RowBatch, StorageError,
+use self::{progress::Progress, worker::Worker};
+use crate::{
+    runtime::Supervisor,
+    storage::{DocumentRow, Handle, OUTPUT_CURSOR, Reader, StorageError},
 };
-
-/// Time before a failed destination or store is tried again.
-const RETRY: Duration = Duration::from_millis(200);
-
-/// Time after which a sink checks the store without a signal.
-const LOOK: Duration = Duration::from_secs(60);
 
 /// Time for a sink to end.
 const END: Duration = Duration::from_secs(1);
 
-/// Most documents that are read at a time.
-const BATCH: u64 = 512;
+/// Longest pause between two attempts at a destination elsewhere.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Longest pause between two attempts at a destination of this machine.
+const LOCAL_PAUSE: Duration = Duration::from_millis(200);
 
 /// A destination.
 pub trait Sink: Send {
-    /// Delivers a document, or part of it: after an error it is called again with the same one.
-    ///
-    /// # Errors
-    /// Why it cannot be delivered now.
-    fn deliver(&mut self, document: &DocumentRow) -> std::io::Result<()>;
+    /// Delivers documents in their order, or some of them: it is called again with the rest.
+    fn deliver(&mut self, documents: &[DocumentRow]) -> Delivery;
 
     /// Opens its destination again if it is not what it was.
     ///
@@ -54,6 +69,11 @@ pub trait Sink: Send {
     /// Why it cannot be opened now. It is tried again with the next document.
     fn reopen(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+
+    /// Longest pause between two attempts while it fails.
+    fn longest_pause(&self) -> Duration {
+        LONGEST_PAUSE
     }
 }
 
@@ -63,12 +83,41 @@ pub enum SinkError {
     /// Its destination cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// It cannot be set up.
+    #[error("the output {name}: {source}")]
+    Setup {
+        /// Name of the output.
+        name: String,
+        /// Cause.
+        #[source]
+        source: SetupError,
+    },
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StorageError),
     /// A thread cannot be started.
     #[error("cannot start a thread for the output: {0}")]
     Thread(#[source] std::io::Error),
+}
+
+/// Why a sink cannot be set up.
+#[derive(Debug, Error)]
+pub enum SetupError {
+    /// Its TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A secret.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// Its template.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// Its address, which may contain a secret.
+    #[error("its address is not an http or https URL")]
+    Url,
+    /// The value of a header.
+    #[error("the value of the header {0} has characters that a header cannot have")]
+    Header(String),
 }
 
 /// The running sinks.
@@ -83,60 +132,46 @@ struct Running {
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Default)]
-struct Progress {
-    /// Position of the last document that was delivered or skipped.
-    cursor: AtomicU64,
-    written: AtomicU64,
-    /// The destination is to be opened again.
-    reopen: AtomicBool,
-    stop: AtomicBool,
-}
-
-/// The parts of a sink.
-#[derive(Clone, Debug)]
-pub struct Subscription {
-    /// Name of its cursor.
-    pub name: &'static str,
-    /// Directory of the store.
-    pub state_dir: PathBuf,
-    /// Whether it delivers summaries of connections too.
-    pub flows: bool,
-}
-
 impl Sinks {
-    /// Starts a sink.
+    /// Starts a sink for an output. `flows` says whether it takes summaries of flows if it does not say so itself.
     ///
     /// # Errors
     /// [`SinkError`]
     pub fn start(
         &mut self,
-        subscription: Subscription,
-        store: Handle,
+        output: &OutputOptions,
+        (state_dir, flows): (&Path, bool),
+        store: &Handle,
         sink: impl Sink + 'static,
         supervisor: &Supervisor,
     ) -> Result<(), SinkError> {
         let generation = store.committed().generation();
-        let reader = Reader::open(&subscription.state_dir)?;
-        let progress = Arc::new(Progress::default());
-        progress.cursor.store(reader.cursor(subscription.name)?.unwrap_or(0), Ordering::Relaxed);
-        let woken = store.clone();
-        let worker = Worker { subscription, store, reader, generation, progress: Arc::clone(&progress) };
-        let name = format!("sink-{}", worker.subscription.name);
+        let reader = Reader::open(state_dir)?;
+        let cursor = reader.cursor(&output.name)?;
+        let is_new = cursor.is_none() && output.name != OUTPUT_CURSOR;
+        // A further output begins with the documents from now on.
+        let begin = if is_new { store.committed().sequence() } else { cursor.unwrap_or(0) };
+        let kind = output.take.unwrap_or(if flows { Take::Both } else { Take::Incidents }).kind();
+        let progress = Arc::new(Progress::new(&output.name, kind, output.min_severity.number(), begin));
+        store.committed().subscribe(Arc::clone(&progress.subscriber));
+        let worker = Worker::new(Arc::clone(&progress), state_dir, store.clone(), reader, generation);
+        if is_new {
+            worker.save_cursor();
+        }
         let thread = supervisor
-            .spawn(&name, move || {
+            .spawn(&format!("sink-{}", output.name), move || {
                 worker.run(sink);
                 Ok::<_, Infallible>(())
             })
             .map_err(SinkError::Thread)?;
-        self.all.push(Running { progress, store: woken, thread: Some(thread) });
+        self.all.push(Running { progress, store: store.clone(), thread: Some(thread) });
         Ok(())
     }
 
     /// Has each open its destination again if it is not what it was. Never waits.
     pub fn reopen(&self) {
         for one in &self.all {
-            one.progress.reopen.store(true, Ordering::Relaxed);
+            one.progress.ask_to_reopen();
             one.store.committed().wake();
         }
     }
@@ -158,21 +193,26 @@ impl Sinks {
     /// Documents that the slowest sink has not delivered, up to a position.
     #[must_use]
     pub fn waiting(&self, place: u64) -> u64 {
-        let behind = |one: &Running| place.saturating_sub(one.progress.cursor.load(Ordering::Relaxed));
-        self.all.iter().map(behind).max().unwrap_or(0)
+        self.all.iter().map(|one| one.progress.waiting(place)).max().unwrap_or(0)
     }
 
-    /// Documents that were written.
+    /// Documents that were delivered.
     #[must_use]
     pub fn written(&self) -> u64 {
-        self.all.iter().map(|one| one.progress.written.load(Ordering::Relaxed)).sum()
+        self.all.iter().map(|one| one.progress.written()).sum()
+    }
+
+    /// The state of each, with the documents that wait up to a position.
+    #[must_use]
+    pub fn status(&self, place: u64) -> Vec<OutputStatus> {
+        self.all.iter().map(|one| one.progress.status(place)).collect()
     }
 }
 
 impl Drop for Sinks {
     fn drop(&mut self) {
         for one in &self.all {
-            one.progress.stop.store(true, Ordering::Relaxed);
+            one.progress.stop();
             one.store.committed().wake();
         }
         for one in &mut self.all {
@@ -189,137 +229,47 @@ impl Drop for Sinks {
     }
 }
 
-/// The thread of a sink.
-struct Worker {
-    subscription: Subscription,
-    store: Handle,
-    reader: Reader,
-    /// Of the database that the reader reads.
-    generation: u64,
-    progress: Arc<Progress>,
-}
-
-impl Worker {
-    fn run(mut self, mut sink: impl Sink) {
-        let mut unreadable = false;
-        while !self.stops() {
-            fault::point("sink-output");
-            let cursor = self.progress.cursor.load(Ordering::Relaxed);
-            let arrived = self.store.committed().wait(cursor, LOOK, || self.stops() || self.is_to_reopen());
-            if self.progress.reopen.swap(false, Ordering::Relaxed)
-                && let Err(error) = sink.reopen()
-            {
-                warn!("the output {error}; it is tried again with the next document");
-            }
-            if arrived <= cursor {
-                continue;
-            }
-            match self.next(cursor) {
-                Ok(documents) => {
-                    unreadable = false;
-                    if !self.deliver(&documents, &mut sink) {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    if !unreadable {
-                        warn!("the output waits for the store: {error}");
-                    }
-                    unreadable = true;
-                    if error.is_damage() {
-                        self.store.committed().report_damage(self.generation);
-                        // Wakes the writer.
-                        let _ = self.store.submit(RowBatch::default());
-                    }
-                    thread::sleep(RETRY);
-                }
-            }
-        }
-    }
-
-    fn is_to_reopen(&self) -> bool {
-        self.progress.reopen.load(Ordering::Relaxed)
-    }
-
-    fn stops(&self) -> bool {
-        self.progress.stop.load(Ordering::Relaxed)
-    }
-
-    fn next(&mut self, after: u64) -> Result<Vec<DocumentRow>, StorageError> {
-        let generation = self.store.committed().generation();
-        if self.generation != generation {
-            // Another database took the place of a damaged one.
-            self.reader = Reader::open(&self.subscription.state_dir)?;
-            self.generation = generation;
-        }
-        let mut documents = Vec::new();
-        let query = DocumentQuery { after, limit: BATCH, ..DocumentQuery::default() };
-        self.reader.documents(&query, |document| {
-            documents.push(document);
-            true
-        })?;
-        if documents.is_empty() {
-            // Documents missing up to here were removed as too old.
-            self.progress.cursor.store(self.store.committed().sequence(), Ordering::Relaxed);
-        }
-        Ok(documents)
-    }
-
-    /// Delivers documents, however long that takes; `false` if it should end meanwhile.
-    fn deliver(&self, documents: &[DocumentRow], sink: &mut impl Sink) -> bool {
-        for document in documents {
-            if document.kind == DocumentKind::Flow && !self.subscription.flows {
-                self.progress.cursor.store(document.sequence, Ordering::Relaxed);
-                continue;
-            }
-            let mut failing = false;
-            while let Err(error) = sink.deliver(document) {
-                if !failing {
-                    warn!(
-                        "the output does not accept documents ({error}); they wait in the store and are tried again"
-                    );
-                }
-                failing = true;
-                if self.stops() {
-                    self.save_cursor();
-                    return false;
-                }
-                thread::sleep(RETRY);
-            }
-            if failing {
-                warn!("the output accepts documents again");
-            }
-            self.progress.written.fetch_add(1, Ordering::Relaxed);
-            self.progress.cursor.store(document.sequence, Ordering::Relaxed);
-        }
-        self.save_cursor();
-        true
-    }
-
-    /// Saves its position. If the store refuses now, it is saved with the next document: after a crash some are delivered twice.
-    fn save_cursor(&self) {
-        let cursor = self.progress.cursor.load(Ordering::Relaxed);
-        let cursors = vec![(self.subscription.name.to_owned(), cursor)];
-        let _ = self.store.submit(RowBatch { cursors, ..RowBatch::default() });
-    }
-}
-
-/// Starts the configured output: JSON lines in a file, or on standard output.
+/// Starts the configured outputs.
 ///
 /// # Errors
 /// [`SinkError`]
 pub fn start(
-    path: Option<&Path>,
-    state_dir: &Path,
-    flows: bool,
-    store: Handle,
+    outputs: &[OutputOptions],
+    (state_dir, flows): (&Path, bool),
+    store: &Handle,
     supervisor: &Supervisor,
 ) -> Result<Sinks, SinkError> {
     let mut sinks = Sinks::default();
-    let subscription = Subscription { name: OUTPUT_CURSOR, state_dir: state_dir.to_owned(), flows };
-    match path {
-        Some(path) => sinks.start(subscription, store, OutputFile::open(path)?, supervisor)?,
-        None => sinks.start(subscription, store, Lines::to(std::io::stdout()), supervisor)?,
+    for output in outputs {
+        let of = (state_dir, flows);
+        let setup = |source| SinkError::Setup { name: output.name.clone(), source };
+        match &output.destination {
+            Destination::Stdout => {
+                sinks.start(output, of, store, Lines::to(std::io::stdout()), supervisor)?;
+            }
+            Destination::File(options) => {
+                sinks.start(output, of, store, OutputFile::open(options)?, supervisor)?;
+            }
+            Destination::Syslog(options) => {
+                let sink = Syslog::new(options).map_err(|error| setup(error.into()))?;
+                sinks.start(output, of, store, sink, supervisor)?;
+            }
+            Destination::Elasticsearch(options) => {
+                let sink = Elasticsearch::new(options).map_err(setup)?;
+                sinks.start(output, of, store, sink, supervisor)?;
+            }
+            Destination::Otlp(options) => {
+                let sink = Otlp::new(options).map_err(setup)?;
+                sinks.start(output, of, store, sink, supervisor)?;
+            }
+            Destination::Webhook(options) => {
+                let sink = Webhook::new(options).map_err(setup)?;
+                sinks.start(output, of, store, sink, supervisor)?;
+            }
+        }
     }
     Ok(sinks)
 }
+
+#[cfg(test)]
+mod tests;

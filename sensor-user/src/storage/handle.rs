@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::RowBatch;
+use super::{
+    RowBatch,
+    subscriber::{RemovedDocument, Subscriber, Subscribers},
+};
 
 /// Hands batches to the writer. Cheap to clone; the writer ends when the last one is dropped.
 #[derive(Clone, Debug)]
@@ -44,6 +47,7 @@ struct Progress {
     generation: AtomicU64,
     /// Readers found damage in the database of this generation, counted from 1; 0 if none did.
     damaged: AtomicU64,
+    subscribers: Subscribers,
 }
 
 /// What became of batches and documents.
@@ -59,7 +63,7 @@ pub struct StorageCounts {
     pub failures: u64,
     /// Documents that retention removed.
     pub expired: u64,
-    /// Of these, documents that a sink had not delivered.
+    /// Of these, documents that a sink had not read.
     pub expired_waiting: u64,
     /// Documents that could not be read from a damaged database, or that the database refused.
     pub lost: u64,
@@ -208,8 +212,14 @@ impl Committed {
         self.0.failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn expired(&self, documents: u64, waiting: u64) {
-        self.0.expired.fetch_add(documents, Ordering::Relaxed);
+    /// Counts from now on what retention removes before this sink has read it.
+    pub fn subscribe(&self, subscriber: Arc<Subscriber>) {
+        self.0.subscribers.add(subscriber);
+    }
+
+    pub(super) fn expired(&self, documents: &[RemovedDocument]) {
+        let waiting = self.0.subscribers.note_removed(documents);
+        self.0.expired.fetch_add(documents.len() as u64, Ordering::Relaxed);
         self.0.expired_waiting.fetch_add(waiting, Ordering::Relaxed);
     }
 }

@@ -19,6 +19,7 @@ mod retention;
 mod rows;
 mod salvage;
 mod schema;
+mod subscriber;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ pub use self::{
     query::{DocumentQuery, IncidentQuery},
     reader::Reader,
     rows::{DocumentKind, DocumentRow, IncidentRow, NewDocument, RowBatch, Rows},
+    subscriber::Subscriber,
     writer::{Opened, Writer},
 };
 

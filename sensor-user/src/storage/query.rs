@@ -9,6 +9,8 @@ pub struct DocumentQuery {
     pub after: u64,
     /// Of this kind; `None` is any.
     pub kind: Option<DocumentKind>,
+    /// Of this severity or worse. Summaries of connections have none and are not left out.
+    pub severity: u8,
     /// Of this incident.
     pub incident: Option<String>,
     /// Written at or after this time, nanoseconds since the Unix epoch.

@@ -43,7 +43,7 @@ impl Reader {
         mut each: impl FnMut(DocumentRow) -> bool,
     ) -> Result<(), StorageError> {
         let mut text =
-            "SELECT sequence, kind, severity, at, body FROM documents WHERE sequence > ?".to_owned();
+            "SELECT sequence, id, kind, severity, at, body FROM documents WHERE sequence > ?".to_owned();
         let mut values = vec![Value::Integer(query.after.cast_signed())];
         let mut and = |condition: &str, value: Value| {
             text.push_str(" AND ");
@@ -52,6 +52,9 @@ impl Reader {
         };
         if let Some(kind) = query.kind {
             and("kind = ?", Value::Integer(kind as i64));
+        }
+        if query.severity > 0 {
+            and("(kind = 2 OR severity >= ?)", Value::Integer(query.severity.into()));
         }
         if let Some(incident) = &query.incident {
             and("incident = ?", Value::Text(incident.clone()));
@@ -172,10 +175,11 @@ impl Reader {
 fn document(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
     Ok(DocumentRow {
         sequence: row.get::<_, i64>(0)?.cast_unsigned(),
-        kind: DocumentKind::from_number(row.get(1)?),
-        severity: row.get(2)?,
-        at: row.get(3)?,
-        body: row.get(4)?,
+        id: row.get(1)?,
+        kind: DocumentKind::from_number(row.get(2)?),
+        severity: row.get(3)?,
+        at: row.get(4)?,
+        body: row.get(5)?,
     })
 }
 

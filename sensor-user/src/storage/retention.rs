@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, params};
 
-use super::{DocumentKind, age::TooOld};
+use super::{DocumentKind, age::TooOld, subscriber::RemovedDocument};
 
 /// Documents that one slice removes.
 const SLICE: i64 = 256;
@@ -14,12 +14,10 @@ const SLICE: i64 = 256;
 const PAGES: i64 = 256;
 
 /// What was removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Removed {
     /// Documents.
-    pub(super) documents: u64,
-    /// Of these, documents that a sink had not delivered.
-    pub(super) waiting: u64,
+    pub(super) documents: Vec<RemovedDocument>,
     /// Closed incidents, where there was no document to remove.
     pub(super) incidents: u64,
 }
@@ -32,11 +30,11 @@ pub(super) struct Retention {
 }
 
 impl Retention {
-    /// Removes a slice of what is too old. Returns zeros if nothing is left.
+    /// Removes a slice of what is too old. Returns the default if nothing is left.
     pub(super) fn by_age(&self, connection: &mut Connection, old: &TooOld) -> rusqlite::Result<Removed> {
         let up_to = old.sequence.cast_signed();
         let mut removed = remove(connection, "sequence <= ?1", [up_to, 0])?.0;
-        if removed.documents == 0 {
+        if removed.documents.is_empty() {
             removed.incidents = connection.execute(
                 "DELETE FROM incidents WHERE id IN
                  (SELECT id FROM incidents WHERE open = 0 AND (last < ?1 OR last > ?2) LIMIT ?3)",
@@ -46,18 +44,18 @@ impl Retention {
         Ok(removed)
     }
 
-    /// Removes a slice because of the size. Returns zeros if nothing is left.
+    /// Removes a slice because of the size. Returns the default if nothing is left.
     pub(super) fn by_size(&mut self, connection: &mut Connection) -> rusqlite::Result<Removed> {
         let flow = DocumentKind::Flow as i64;
         let (removed, last) = remove(connection, "sequence > ?1 AND kind = ?2", [self.no_flow_up_to, flow])?;
-        if removed.documents > 0 {
+        if !removed.documents.is_empty() {
             self.no_flow_up_to = last;
             return Ok(removed);
         }
         self.no_flow_up_to =
             connection.query_row("SELECT coalesce(max(sequence), 0) FROM documents", [], |row| row.get(0))?;
         let mut removed = remove(connection, "sequence > ?1", [0, 0])?.0;
-        if removed.documents == 0 {
+        if removed.documents.is_empty() {
             removed.incidents = connection.execute(
                 "DELETE FROM incidents WHERE id IN (SELECT id FROM incidents WHERE open = 0 ORDER BY last LIMIT ?1)",
                 [SLICE],
@@ -74,21 +72,22 @@ fn remove(
     values: [i64; 2],
 ) -> rusqlite::Result<(Removed, i64)> {
     let transaction = connection.transaction()?;
-    let delivered: i64 =
-        transaction.query_row("SELECT coalesce(min(sequence), 0) FROM cursors", [], |row| row.get(0))?;
     let (mut removed, mut last) = (Removed::default(), 0);
     let mut incidents = BTreeSet::new();
     {
         let mut delete = transaction.prepare_cached(&format!(
             "DELETE FROM documents WHERE sequence IN
              (SELECT sequence FROM documents WHERE {condition} AND ?2 = ?2 ORDER BY sequence LIMIT {SLICE})
-             RETURNING sequence, incident"
+             RETURNING sequence, incident, kind, severity"
         ))?;
         let mut rows = delete.query(values)?;
         while let Some(row) = rows.next()? {
             let sequence: i64 = row.get(0)?;
-            removed.documents += 1;
-            removed.waiting += u64::from(sequence > delivered);
+            removed.documents.push(RemovedDocument {
+                sequence: sequence.cast_unsigned(),
+                kind: DocumentKind::from_number(row.get(2)?),
+                severity: row.get(3)?,
+            });
             last = last.max(sequence);
             incidents.extend(row.get::<_, Option<String>>(1)?);
         }

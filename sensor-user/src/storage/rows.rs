@@ -40,6 +40,8 @@ pub struct NewDocument {
 pub struct DocumentRow {
     /// Its place: it only rises.
     pub sequence: u64,
+    /// Its identifier.
+    pub id: String,
     /// What it is.
     pub kind: DocumentKind,
     /// `event.severity`.

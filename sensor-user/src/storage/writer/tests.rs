@@ -12,7 +12,9 @@ use std::{
 };
 
 use super::*;
-use crate::storage::{DocumentKind, DocumentQuery, IncidentQuery, IncidentRow, NewDocument, Reader};
+use crate::storage::{
+    DocumentKind, DocumentQuery, IncidentQuery, IncidentRow, NewDocument, Reader, Subscriber,
+};
 use crate::wall_clock;
 
 fn document(number: u64) -> NewDocument {
@@ -177,13 +179,19 @@ fn removes_and_counts_excess_documents_flows_first() {
     let store = Running::begin(directory.path(), Bounds::default());
     store.submit(RowBatch { documents: (1..=200).map(large).collect(), ..RowBatch::default() });
     store.end();
-    let store = Running::begin(directory.path(), Bounds { bytes: 1_500_000, days: 30 });
+    let Opened { writer, handle, rows } =
+        Writer::open(directory.path(), Bounds { bytes: 1_500_000, days: 30 }, 0).unwrap();
+    let sinks = [0, 150].map(|read| Arc::new(Subscriber::new(None, 0, read)));
+    sinks.iter().for_each(|sink| handle.committed().subscribe(Arc::clone(sink)));
+    let store = Running { handle, thread: thread::spawn(move || writer.run()), rows };
     let deadline = Instant::now() + Duration::from_secs(10);
     while store.handle.committed().counts().expired == 0 && Instant::now() < deadline {
         thread::yield_now();
     }
     let counts = store.handle.committed().counts();
-    assert_eq!(counts.expired, counts.expired_waiting, "no sink had delivered any");
+    assert_eq!(counts.expired, counts.expired_waiting, "one sink had read none");
+    assert_eq!(sinks[0].lost(), counts.expired);
+    assert!((1..counts.expired).contains(&sinks[1].lost()), "the other had read most of them");
     let left = |kind| {
         bodies(directory.path(), &DocumentQuery { kind: Some(kind), ..DocumentQuery::default() }).len()
     };

@@ -129,7 +129,7 @@ impl Writer {
         }
         if let Some(old) = self.upkeep.ages.too_old(now) {
             let removed = self.upkeep.retention.by_age(&mut self.connection, &old)?;
-            self.note_removed(removed);
+            self.note_removed(&removed);
             if removed != Removed::default() {
                 return Ok(true);
             }
@@ -154,14 +154,14 @@ impl Writer {
             if removed == Removed::default() {
                 break;
             }
-            self.note_removed(removed);
+            self.note_removed(&removed);
             self.upkeep.used = retention::used(&self.connection)?;
         }
         Ok(())
     }
 
-    fn note_removed(&self, removed: Removed) {
-        self.committed.expired(removed.documents, removed.waiting);
+    fn note_removed(&self, removed: &Removed) {
+        self.committed.expired(&removed.documents);
     }
 
     /// Copies the log into the database, as far as no reader needs it. Waits for nobody.

@@ -1,15 +1,20 @@
-//! The output file, which others may rename, remove or truncate at any time.
+//! An output file, which others may rename, remove or truncate at any time.
+
+mod rotation;
 
 use std::{
     fs::{self, File, Metadata, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use thiserror::Error;
+use tracing::warn;
 
-use super::{Sink, lines::Lines};
+use self::rotation::Rotation;
+use super::{Delivery, FileOptions, LOCAL_PAUSE, Sink, lines::Lines};
 use crate::storage::DocumentRow;
 
 /// The output cannot be used.
@@ -29,6 +34,7 @@ pub struct OutputFile {
     lines: Lines<File>,
     /// Of the open file.
     identity: Identity,
+    rotation: Rotation,
 }
 
 /// What tells a file from another under the same name: device and inode. `None` for what is no regular file.
@@ -39,9 +45,11 @@ impl OutputFile {
     ///
     /// # Errors
     /// [`OpenError`] with the file.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let (file, identity) = open(path).map_err(|source| OpenError { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), lines: Lines::to(file), identity })
+    pub fn open(options: &FileOptions) -> Result<Self, OpenError> {
+        let path = &options.path;
+        let (file, identity) = open(path).map_err(|source| OpenError { path: path.clone(), source })?;
+        let rotation = Rotation::of(options, file.metadata().ok().as_ref());
+        Ok(Self { path: path.clone(), lines: Lines::to(file), identity, rotation })
     }
 
     /// Whether another file, or none, has its name now.
@@ -51,13 +59,42 @@ impl OutputFile {
     }
 }
 
-impl Sink for OutputFile {
-    fn deliver(&mut self, document: &DocumentRow) -> io::Result<()> {
+impl OutputFile {
+    fn write(&mut self, document: &DocumentRow) -> io::Result<()> {
         // A line that was begun is finished in the same file, or written anew in another if that file is gone for good.
-        if !self.lines.is_within(document) && self.is_moved() {
-            self.reopen()?;
+        if !self.lines.is_within(document) {
+            if self.is_moved() {
+                self.reopen()?;
+            }
+            // A pipe or a device has no size and no age.
+            if self.identity.is_some() && self.rotation.is_due(&self.path, document.body.len() as u64 + 1) {
+                self.rotate()?;
+            }
         }
-        self.lines.deliver(document)
+        self.lines.write(document)
+    }
+
+    /// Puts the file aside and begins another. If it cannot be renamed, it grows on, so that no document is lost for that.
+    fn rotate(&mut self) -> io::Result<()> {
+        match self.rotation.rotate(&self.path) {
+            Ok(()) => self.reopen(),
+            Err(error) => {
+                if self.rotation.note_failure() {
+                    warn!("{} cannot be rotated: {error}; it grows on", self.path.display());
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Sink for OutputFile {
+    fn deliver(&mut self, documents: &[DocumentRow]) -> Delivery {
+        Delivery::one_by_one(documents, |document| self.write(document))
+    }
+
+    fn longest_pause(&self) -> Duration {
+        LOCAL_PAUSE
     }
 
     fn reopen(&mut self) -> io::Result<()> {
@@ -67,6 +104,7 @@ impl Sink for OutputFile {
         let (file, identity) = open(&self.path).map_err(|error| {
             io::Error::new(error.kind(), format!("{} cannot be opened again: {error}", self.path.display()))
         })?;
+        self.rotation.begin(file.metadata().ok().as_ref());
         (self.lines, self.identity) = (Lines::to(file), identity);
         Ok(())
     }
@@ -111,21 +149,32 @@ mod tests {
 
     fn document(sequence: u64) -> DocumentRow {
         let body = format!("{{\"n\":{sequence}}}");
-        DocumentRow { sequence, kind: DocumentKind::Incident, severity: 73, at: 0, body }
+        DocumentRow {
+            sequence,
+            id: sequence.to_string(),
+            kind: DocumentKind::Incident,
+            severity: 73,
+            at: 0,
+            body,
+        }
     }
 
     fn output() -> (TempDir, PathBuf, OutputFile) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("alerts.json");
-        let output = OutputFile::open(&path).unwrap();
+        let output = open_file(&path);
         (directory, path, output)
+    }
+
+    fn open_file(path: &Path) -> OutputFile {
+        OutputFile::open(&FileOptions::at(path.to_owned())).unwrap()
     }
 
     #[test]
     fn torn_line_ends_before_the_next() {
         let (_directory, path, _) = output();
         fs::write(&path, "{\"whole\":1}\n{\"to").unwrap();
-        OutputFile::open(&path).unwrap().deliver(&document(1)).unwrap();
+        open_file(&path).write(&document(1)).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\"whole\":1}\n{\"to\n{\"n\":1}\n");
     }
 
@@ -133,10 +182,10 @@ mod tests {
     fn renamed_file_is_left_and_a_new_one_begun() {
         let (directory, path, mut output) = output();
         let old = directory.path().join("alerts.json.1");
-        output.deliver(&document(1)).unwrap();
+        output.write(&document(1)).unwrap();
         fs::rename(&path, &old).unwrap();
-        output.deliver(&document(2)).unwrap();
-        output.deliver(&document(3)).unwrap();
+        output.write(&document(2)).unwrap();
+        output.write(&document(3)).unwrap();
         assert_eq!(fs::read_to_string(&old).unwrap(), "{\"n\":1}\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\"n\":2}\n{\"n\":3}\n");
     }
@@ -145,21 +194,21 @@ mod tests {
     fn removed_and_replaced_files_are_opened_again() {
         let (_directory, path, mut output) = output();
         fs::remove_file(&path).unwrap();
-        output.deliver(&document(1)).unwrap();
+        output.write(&document(1)).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\"n\":1}\n");
         let other = path.with_extension("new");
         fs::write(&other, "").unwrap();
         fs::rename(&other, &path).unwrap();
-        output.deliver(&document(2)).unwrap();
+        output.write(&document(2)).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\"n\":2}\n");
     }
 
     #[test]
     fn file_that_was_truncated_is_appended_to() {
         let (_directory, path, mut output) = output();
-        output.deliver(&document(1)).unwrap();
+        output.write(&document(1)).unwrap();
         File::create(&path).unwrap();
-        output.deliver(&document(2)).unwrap();
+        output.write(&document(2)).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\"n\":2}\n");
     }
 
@@ -176,10 +225,10 @@ mod tests {
         let (directory, path, mut output) = output();
         let elsewhere = directory.path().with_extension("moved");
         fs::rename(directory.path(), &elsewhere).unwrap();
-        let error = output.deliver(&document(1)).unwrap_err().to_string();
+        let error = output.write(&document(1)).unwrap_err().to_string();
         assert!(error.contains("alerts.json cannot be opened again"), "{error}");
         fs::rename(&elsewhere, directory.path()).unwrap();
-        output.deliver(&document(1)).unwrap();
+        output.write(&document(1)).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\"n\":1}\n");
     }
 }

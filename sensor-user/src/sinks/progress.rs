@@ -1,0 +1,167 @@
+//! How far a sink is, for its own thread and for whoever reports it.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use sensor_core::time::Timestamp;
+use sensor_dissect::escape::shown;
+
+use crate::{
+    rfc3339::rfc3339,
+    storage::{DocumentKind, Subscriber},
+    wall_clock,
+};
+
+/// The state of a sink, shared between its thread and the agent.
+pub(super) struct Progress {
+    pub(super) name: String,
+    /// The kind of document that it is limited to.
+    pub(super) kind: Option<DocumentKind>,
+    /// The least severity that it takes.
+    pub(super) severity: u8,
+    pub(super) subscriber: Arc<Subscriber>,
+    /// Position of the last document that was delivered or skipped.
+    cursor: AtomicU64,
+    written: AtomicU64,
+    refused: AtomicU64,
+    errors: AtomicU64,
+    last: Mutex<Last>,
+    /// The destination is to be opened again.
+    reopen: AtomicBool,
+    stop: AtomicBool,
+}
+
+#[derive(Clone, Default)]
+struct Last {
+    success: Option<Timestamp>,
+    error: Option<(Timestamp, String)>,
+}
+
+/// The state of an output at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputStatus {
+    /// Name.
+    pub name: String,
+    /// Documents that were delivered.
+    pub written: u64,
+    /// Documents in the store that it has not reached.
+    pub waiting: u64,
+    /// Attempts that failed.
+    pub errors: u64,
+    /// Documents that the destination refused for good.
+    pub refused: u64,
+    /// Documents that the store removed before they could be delivered.
+    pub lost: u64,
+    /// When documents were delivered last.
+    pub last_success: Option<Timestamp>,
+    /// The last failure, and when it was.
+    pub last_error: Option<(Timestamp, String)>,
+}
+
+impl Progress {
+    pub(super) fn new(name: &str, kind: Option<DocumentKind>, severity: u8, cursor: u64) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            severity,
+            subscriber: Arc::new(Subscriber::new(kind, severity, cursor)),
+            cursor: AtomicU64::new(cursor),
+            written: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            last: Mutex::default(),
+            reopen: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn cursor(&self) -> u64 {
+        self.cursor.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn advance_to(&self, sequence: u64) {
+        self.subscriber.note_read(sequence);
+        self.cursor.store(sequence, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_delivered(&self, written: u64, refused: u64) {
+        self.written.fetch_add(written, Ordering::Relaxed);
+        self.refused.fetch_add(refused, Ordering::Relaxed);
+        self.last().success = Some(wall_clock::now());
+    }
+
+    pub(super) fn note_failure(&self, reason: &str) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        self.last().error = Some((wall_clock::now(), reason.to_owned()));
+    }
+
+    fn last(&self) -> std::sync::MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn ask_to_reopen(&self) {
+        self.reopen.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_to_reopen(&self) -> bool {
+        self.reopen.load(Ordering::Relaxed)
+    }
+
+    /// Whether the destination is to be opened again; the request is taken.
+    pub(super) fn take_reopen(&self) -> bool {
+        self.reopen.swap(false, Ordering::Relaxed)
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn stops(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn waiting(&self, place: u64) -> u64 {
+        place.saturating_sub(self.cursor())
+    }
+
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn status(&self, place: u64) -> OutputStatus {
+        let Last { success, error } = self.last().clone();
+        OutputStatus {
+            name: self.name.clone(),
+            written: self.written(),
+            waiting: self.waiting(place),
+            errors: self.errors.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            lost: self.subscriber.lost(),
+            last_success: success,
+            last_error: error,
+        }
+    }
+}
+
+impl fmt::Display for OutputStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, written, waiting, errors, refused, lost, .. } = self;
+        write!(
+            f,
+            "output {name}: written={written} waiting={waiting} errors={errors} refused={refused} lost={lost}"
+        )?;
+        if let Some(at) = self.last_success {
+            write!(f, " last_success={}", rfc3339(at))?;
+        }
+        if let Some((at, reason)) = &self.last_error {
+            // The reason may repeat what the destination said.
+            write!(f, " last_error={} ({})", rfc3339(*at), shown(reason.as_bytes()))?;
+        }
+        Ok(())
+    }
+}

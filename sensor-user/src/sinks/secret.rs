@@ -1,0 +1,121 @@
+//! Secrets of outputs: read from a file or the environment, never written in the configuration, a message or a log.
+
+use std::{
+    fmt, fs, io,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+use tracing::warn;
+use zeroize::Zeroizing;
+
+/// Where a secret is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// In a file; a line break at its end does not belong to it.
+    File(PathBuf),
+    /// In a variable of the environment.
+    Environment(String),
+}
+
+/// A secret. It is overwritten in memory when it is dropped.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+/// Why a secret cannot be had.
+#[derive(Debug, Error)]
+pub enum SecretError {
+    /// Its file cannot be read.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// File.
+        path: PathBuf,
+        /// Cause.
+        #[source]
+        source: io::Error,
+    },
+    /// Its file is empty.
+    #[error("{} is empty; write the secret into it", path.display())]
+    Empty {
+        /// File.
+        path: PathBuf,
+    },
+    /// Its variable is not set.
+    #[error("the variable {name} is empty, not set or not UTF-8; set it to the secret")]
+    Environment {
+        /// Variable.
+        name: String,
+    },
+    /// The process could still be dumped.
+    #[error("core dumps cannot be turned off: {0}")]
+    Dumpable(#[source] nix::Error),
+}
+
+impl SecretSource {
+    /// Reads the secret. From then on this process leaves no core dump.
+    ///
+    /// # Errors
+    /// [`SecretError`]
+    pub fn read(&self) -> Result<Secret, SecretError> {
+        nix::sys::prctl::set_dumpable(false).map_err(SecretError::Dumpable)?;
+        let secret = match self {
+            Self::File(path) => from_file(path)?,
+            Self::Environment(name) => std::env::var(name)
+                .ok()
+                .filter(|secret| !secret.is_empty())
+                .ok_or_else(|| SecretError::Environment { name: name.clone() })?
+                .into(),
+        };
+        Ok(Secret(secret))
+    }
+}
+
+fn from_file(path: &Path) -> Result<Zeroizing<String>, SecretError> {
+    let read = || -> io::Result<_> {
+        let mode = fs::metadata(path)?.permissions().mode();
+        if mode & 0o007 != 0 {
+            warn!("{} holds a secret, and every user may read it; chmod o= protects it", path.display());
+        }
+        fs::read_to_string(path).map(Zeroizing::new)
+    };
+    let mut secret = read().map_err(|source| SecretError::File { path: path.to_owned(), source })?;
+    let length = secret.trim_end_matches(['\r', '\n']).len();
+    secret.truncate(length);
+    if secret.is_empty() { Err(SecretError::Empty { path: path.to_owned() }) } else { Ok(secret) }
+}
+
+impl Secret {
+    /// The secret itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secret_of_a_file_has_no_line_break_and_is_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        fs::write(&path, "s3cret\n").unwrap();
+        let secret = SecretSource::File(path.clone()).read().unwrap();
+        assert_eq!(secret.expose(), "s3cret");
+        assert!(!format!("{secret:?}").contains("s3cret"));
+        assert!(!nix::sys::prctl::get_dumpable().unwrap(), "no core dump has it");
+        fs::write(&path, "\n").unwrap();
+        let error = SecretSource::File(path).read().unwrap_err().to_string();
+        assert!(error.contains("token is empty"), "{error}");
+        let error = SecretSource::Environment("SMB_SENSOR_NO_SUCH".to_owned()).read().unwrap_err();
+        assert!(error.to_string().contains("SMB_SENSOR_NO_SUCH"));
+    }
+}

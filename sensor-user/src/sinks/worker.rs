@@ -1,0 +1,191 @@
+//! The thread of a sink.
+
+use std::{path::Path, path::PathBuf, sync::Arc, thread, time::Duration};
+
+use sensor_dissect::escape::shown;
+use tracing::warn;
+
+use super::{Delivery, Sink, backoff::Backoff, progress::Progress, refused::RefusedFile};
+use crate::{
+    runtime::fault,
+    storage::{DocumentQuery, DocumentRow, Handle, OUTPUT_CURSOR, Reader, RowBatch, StorageError},
+};
+
+/// Time before a store that cannot be read is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// Time after which a sink checks the store without a signal.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Most documents that are read at a time.
+const BATCH: u64 = 512;
+
+/// Reads the store and delivers.
+pub(super) struct Worker {
+    progress: Arc<Progress>,
+    state_dir: PathBuf,
+    store: Handle,
+    reader: Reader,
+    /// Of the database that the reader reads.
+    generation: u64,
+    refused: RefusedFile,
+    /// For messages.
+    label: String,
+}
+
+impl Worker {
+    pub(super) fn new(
+        progress: Arc<Progress>,
+        state_dir: &Path,
+        store: Handle,
+        reader: Reader,
+        generation: u64,
+    ) -> Self {
+        let name = &progress.name;
+        let label =
+            if name == OUTPUT_CURSOR { "the output".to_owned() } else { format!("the output {name}") };
+        let refused = RefusedFile::of(name, state_dir);
+        Self { state_dir: state_dir.to_owned(), store, reader, generation, refused, label, progress }
+    }
+
+    pub(super) fn run(mut self, mut sink: impl Sink) {
+        let mut backoff = Backoff::up_to(sink.longest_pause());
+        let mut unreadable = false;
+        while !self.progress.stops() {
+            fault::point("sink-output");
+            let cursor = self.progress.cursor();
+            let wakes = || self.progress.stops() || self.progress.is_to_reopen();
+            let arrived = self.store.committed().wait(cursor, LOOK, wakes);
+            self.reopen_if_asked(&mut sink);
+            if arrived <= cursor {
+                continue;
+            }
+            match self.next(cursor, arrived) {
+                Ok(documents) => {
+                    unreadable = false;
+                    if !self.deliver(&documents, &mut sink, &mut backoff) {
+                        return;
+                    }
+                    if (documents.len() as u64) < BATCH {
+                        // The others up to here are none of its own, or were removed.
+                        self.progress.advance_to(arrived);
+                    }
+                    self.save_cursor();
+                }
+                Err(error) => {
+                    if !unreadable {
+                        warn!("{} waits for the store: {error}", self.label);
+                    }
+                    unreadable = true;
+                    if error.is_damage() {
+                        self.store.committed().report_damage(self.generation);
+                        // Wakes the writer.
+                        let _ = self.store.submit(RowBatch::default());
+                    }
+                    thread::sleep(RETRY);
+                }
+            }
+        }
+    }
+
+    fn reopen_if_asked(&self, sink: &mut impl Sink) {
+        if self.progress.take_reopen()
+            && let Err(error) = sink.reopen()
+        {
+            warn!("{} {error}; it is tried again with the next document", self.label);
+        }
+    }
+
+    /// The next documents behind one position, up to another.
+    fn next(&mut self, after: u64, up_to: u64) -> Result<Vec<DocumentRow>, StorageError> {
+        let generation = self.store.committed().generation();
+        if self.generation != generation {
+            // Another database took the place of a damaged one.
+            self.reader = Reader::open(&self.state_dir)?;
+            self.generation = generation;
+        }
+        let mut documents = Vec::new();
+        let Progress { kind, severity, .. } = *self.progress;
+        let query = DocumentQuery { after, kind, severity, limit: BATCH, ..DocumentQuery::default() };
+        self.reader.documents(&query, |document| {
+            // Later ones are read with the next batch.
+            let is_within = document.sequence <= up_to;
+            if is_within {
+                documents.push(document);
+            }
+            is_within
+        })?;
+        if let Some(last) = documents.last() {
+            self.progress.subscriber.note_read(last.sequence);
+        }
+        Ok(documents)
+    }
+
+    /// Delivers documents, however long that takes; `false` if it should end meanwhile.
+    fn deliver(&self, documents: &[DocumentRow], sink: &mut impl Sink, backoff: &mut Backoff) -> bool {
+        let mut left = documents;
+        let mut failing = false;
+        while !left.is_empty() {
+            let delivery = sink.deliver(left);
+            self.settle(left, &delivery);
+            left = &left[delivery.settled..];
+            if delivery.settled > 0 {
+                backoff.reset();
+                if failing {
+                    warn!("{} accepts documents again", self.label);
+                }
+                failing = false;
+            }
+            if let Some(failure) = delivery.failure {
+                if !failing {
+                    warn!(
+                        "{} does not accept documents ({}); they wait in the store and are tried again",
+                        self.label,
+                        shown(failure.reason.as_bytes())
+                    );
+                }
+                failing = true;
+                self.progress.note_failure(&failure.reason);
+                self.pause(backoff.pause(failure.retry_after), sink);
+            }
+            if self.progress.stops() && !left.is_empty() {
+                self.save_cursor();
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Waits before the next attempt, unless it should end or try at once.
+    fn pause(&self, pause: Duration, sink: &mut impl Sink) {
+        let wakes = || self.progress.stops() || self.progress.is_to_reopen();
+        let _ = self.store.committed().wait(u64::MAX, pause, wakes);
+        self.reopen_if_asked(sink);
+    }
+
+    /// Notes what became of documents, and keeps those that are refused.
+    fn settle(&self, documents: &[DocumentRow], delivery: &Delivery) {
+        let Some(last) = delivery.settled.checked_sub(1) else { return };
+        for (index, reason) in &delivery.refused {
+            warn!(
+                "{} refuses the document {} ({}); it is kept in {}",
+                self.label,
+                documents[*index].id,
+                shown(reason.as_bytes()),
+                self.refused.path().display()
+            );
+            if let Err(error) = self.refused.add(&documents[*index], reason) {
+                warn!("{} cannot be written: {error}", self.refused.path().display());
+            }
+        }
+        let refused = delivery.refused.len();
+        self.progress.note_delivered((delivery.settled - refused) as u64, refused as u64);
+        self.progress.advance_to(documents[last].sequence);
+    }
+
+    /// Saves its position. If the store refuses now, it is saved with the next document: after a crash some are delivered twice.
+    pub(super) fn save_cursor(&self) {
+        let cursors = vec![(self.progress.name.clone(), self.progress.cursor())];
+        let _ = self.store.submit(RowBatch { cursors, ..RowBatch::default() });
+    }
+}
