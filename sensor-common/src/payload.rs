@@ -26,6 +26,8 @@ pub enum PieceKind {
     FirstPayload = 5,
     /// It begins with a later message of a compound, which has no session header of its own (MS-SMB2 3.2.4.1.4).
     Chained = 6,
+    /// It begins with the head of an HTTP message (RFC 9112 2.1).
+    HttpHead = 7,
 }
 
 impl PieceKind {
@@ -39,6 +41,7 @@ impl PieceKind {
             4 => Some(Self::Datagram),
             5 => Some(Self::FirstPayload),
             6 => Some(Self::Chained),
+            7 => Some(Self::HttpHead),
             _ => None,
         }
     }
@@ -242,10 +245,11 @@ mod tests {
             PieceKind::Datagram,
             PieceKind::FirstPayload,
             PieceKind::Chained,
+            PieceKind::HttpHead,
         ]) {
             assert_eq!(PieceKind::from_wire(kind as u8), Some(kind));
         }
         assert_eq!(PieceKind::from_wire(0), None);
-        assert_eq!(PieceKind::from_wire(7), None);
+        assert_eq!(PieceKind::from_wire(8), None);
     }
 }
