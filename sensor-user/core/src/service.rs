@@ -15,11 +15,11 @@ pub struct ServicePorts {
     pub rpc_tcp: Vec<u16>,
     /// UDP ports of NetBIOS: 137 (netbios-ns), 138 (netbios-dgm).
     pub netbios_udp: Vec<u16>,
-    /// Whether SMB is also recognised by its messages on every other TCP port.
+    /// Whether SMB and WebDAV are also recognised by their messages on every other TCP port.
     pub smb_any_port: bool,
 }
 
-/// The service of a watched port.
+/// The service of a watched port, or the one that messages show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Service {
@@ -29,6 +29,9 @@ pub enum Service {
     Rpc,
     /// NetBIOS name or datagram service.
     Netbios,
+    /// File access by HTTP, on any TCP port.
+    #[serde(rename = "webdav")]
+    WebDav,
 }
 
 impl Default for ServicePorts {

@@ -186,9 +186,10 @@ pub fn service(word: &str) -> Result<Spoken, String> {
         "smb" => Ok(Spoken::Service(Service::Smb)),
         "rpc" => Ok(Spoken::Service(Service::Rpc)),
         "netbios" => Ok(Spoken::Service(Service::Netbios)),
+        "webdav" => Ok(Spoken::Service(Service::WebDav)),
         number => match number.parse() {
             Ok(number) => port(number).map(Spoken::Port),
-            Err(_) => Err(format!("{word:?} is unknown; write smb, rpc, netbios or a port")),
+            Err(_) => Err(format!("{word:?} is unknown; write smb, rpc, netbios, webdav or a port")),
         },
     }
 }

@@ -21,12 +21,21 @@ pub(super) const fn transport(number: u8) -> &'static str {
     if number == UDP { "udp" } else { "tcp" }
 }
 
-/// `smb_sensor.service`, and ECS `network.protocol`.
+/// ECS `network.protocol`.
+pub(super) const fn protocol(service: Service) -> &'static str {
+    match service {
+        Service::WebDav => "http",
+        other => self::service(other),
+    }
+}
+
+/// `smb_sensor.service`.
 pub(super) const fn service(service: Service) -> &'static str {
     match service {
         Service::Smb => "smb",
         Service::Rpc => "dce_rpc",
         Service::Netbios => "netbios",
+        Service::WebDav => "webdav",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use sensor_common::slot::mark;
-use sensor_core::{event::FlowSummary, level::EvidenceLevel, view::FlowView};
+use sensor_core::{event::FlowSummary, level::EvidenceLevel, service::Service, view::FlowView};
 use sensor_dissect::facts::Credential;
 use serde::Serialize;
 
@@ -15,6 +15,7 @@ use super::{
     },
     netbios::{self, NetbiosFields},
     smb::{self, CredentialFields, RpcFields, SmbFields},
+    webdav::WebDavFields,
 };
 use crate::rfc3339::rfc3339;
 
@@ -81,6 +82,7 @@ struct SmbSensor {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rpc: Vec<RpcFields>,
     netbios: Option<NetbiosFields>,
+    webdav: Option<WebDavFields>,
     process: Option<ProcessDetails>,
     enforcement: Option<&'static str>,
     loss: Loss,
@@ -191,6 +193,7 @@ pub(super) fn document(summary: &FlowSummary, sensor: &Sensor) -> FlowDocument {
             credentials: facts.map(smb::credentials).unwrap_or_default(),
             rpc: facts.map(smb::rpc).unwrap_or_default(),
             netbios: NetbiosFields::of(&view),
+            webdav: WebDavFields::of_connection(facts),
             process: details,
             enforcement: view.dropped.then_some("dropped"),
             loss: Loss { ring_records_before: view.lost_before, sampled: false },
@@ -265,12 +268,12 @@ fn user(view: &FlowView<'_>) -> Option<User> {
 }
 
 fn network(view: &FlowView<'_>) -> Network {
-    let spoken = view.smb_spoken || view.level >= EvidenceLevel::Smb;
+    let spoken = view.smb_spoken || view.level >= EvidenceLevel::Smb || view.service == Service::WebDav;
     Network {
         transport: Some(endpoint::transport(view.tuple.transport)),
         kind: Some(if view.client.is_ipv4() { "ipv4" } else { "ipv6" }),
         direction: view.roles_known.then(|| view.direction.name()),
-        protocol: spoken.then(|| endpoint::service(view.service)),
+        protocol: spoken.then(|| endpoint::protocol(view.service)),
         community_id: endpoint::community_id(view.client, view.server, view.tuple.transport),
         bytes: Some(view.counts.bytes.iter().sum()),
         packets: Some(view.counts.total_packets()),

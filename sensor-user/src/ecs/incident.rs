@@ -23,6 +23,7 @@ use super::{
         Outcome, Process, Related, Rule, Threat, User, Vlan,
     },
     techniques,
+    webdav::WebDavFields,
 };
 use crate::rfc3339::rfc3339;
 
@@ -66,6 +67,7 @@ struct SmbSensor {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     rpc: BTreeMap<String, Vec<String>>,
     smb: SmbFields,
+    webdav: Option<WebDavFields>,
     volume: Volume,
     connections: Vec<ConnectionFields>,
     timeline: Vec<TimelineFields>,
@@ -408,12 +410,15 @@ fn network(incident: &Incident) -> Network {
         .ports
         .first()
         .map_or((None, None), |(transport, _, service)| (Some(*transport), Some(*service)));
+    // Log-ons of WebDAV raise the level too.
+    let is_webdav = incident.webdav.is_some() && incident.dialects.is_empty();
+    let service = if is_webdav { Some(Service::WebDav) } else { service };
     let spoken = incident.level >= EvidenceLevel::Smb;
     Network {
         transport: transport.map(endpoint::transport),
         kind: client.map(|ip| if ip.is_ipv4() { "ipv4" } else { "ipv6" }),
         direction: Some(incident.direction.name()),
-        protocol: service.filter(|service| spoken || *service != Service::Smb).map(endpoint::service),
+        protocol: service.filter(|service| spoken || *service != Service::Smb).map(endpoint::protocol),
         community_id: connection
             .filter(|_| incident.counted.connections == 1)
             .and_then(|one| endpoint::community_id(one.client, one.server, one.transport)),
@@ -456,6 +461,7 @@ fn own(event: &IncidentEvent, sensor: &Sensor, process: Option<ProcessDetails>) 
             complete: incident.complete && incident.lost_records == 0,
             other_protocols: incident.other_protocols.iter().map(|one| one.name()).collect(),
         },
+        webdav: incident.webdav.as_ref().map(WebDavFields::of_incident),
         volume: Volume {
             left_bytes: counted.payload[0],
             came_bytes: counted.payload[1],

@@ -35,6 +35,7 @@ impl fmt::Display for Spoken {
             Self::Service(Service::Smb) => f.write_str("smb"),
             Self::Service(Service::Rpc) => f.write_str("rpc"),
             Self::Service(Service::Netbios) => f.write_str("netbios"),
+            Self::Service(Service::WebDav) => f.write_str("webdav"),
             Self::Port(port) => write!(f, "{port}"),
         }
     }

@@ -8,6 +8,7 @@ use super::{
     IncidentId,
     parts::{
         ConnectionRecord, Counted, Credential, FindingRecord, Party, Scope, Share, ThreatHit, TimelineEntry,
+        WebDavSeen,
     },
 };
 use crate::{
@@ -104,6 +105,9 @@ pub struct Incident {
     pub content: Content,
     /// Other protocols that were spoken on the port.
     pub other_protocols: Vec<OtherProtocol>,
+    /// WebDAV, if it was seen.
+    #[serde(default)]
+    pub webdav: Option<WebDavSeen>,
     /// The process on this machine that opened the connections, if it was one.
     pub process: Option<Arc<Process>>,
     /// Further processes that did, up to a bound.
@@ -174,6 +178,7 @@ impl Incident {
             unanswered_smb: false,
             content: Content::default(),
             other_protocols: Vec::new(),
+            webdav: None,
             process: None,
             other_processes: Vec::new(),
             more_processes: false,

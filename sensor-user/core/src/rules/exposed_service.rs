@@ -1,7 +1,7 @@
 //! Exposed service: an internal host answers the Internet on a port of Windows networking.
 
 use super::{
-    meta::{EVERY_SERVICE, Finding, History, Rule, RuleMeta, Scope},
+    meta::{BY_PORT, Finding, History, Rule, RuleMeta, Scope},
     sentence,
 };
 use crate::{
@@ -26,7 +26,7 @@ pub static META: RuleMeta = RuleMeta {
     techniques: &[&EXTERNAL_REMOTE_SERVICES],
     scope: Scope {
         direction: Some(Direction::Inbound),
-        services: EVERY_SERVICE,
+        services: BY_PORT,
         new_term: None,
         evidence: Some("the port answers"),
     },
@@ -42,6 +42,7 @@ impl Rule for Detection {
 
     fn evaluate(&self, view: &FlowView<'_>, _: &History<'_>) -> Option<Finding> {
         let applies = view.direction == Direction::Inbound
+            && BY_PORT.contains(&view.service)
             && view.level >= EvidenceLevel::Answered
             && view.server_seen();
         applies.then(|| {

@@ -46,8 +46,12 @@ pub struct Scope {
 
 /// SMB, on any port.
 pub const SMB: &[Service] = &[Service::Smb];
+/// The services with ports of their own.
+pub const BY_PORT: &[Service] = &[Service::Smb, Service::Rpc, Service::Netbios];
+/// WebDAV, on any port.
+pub const WEBDAV: &[Service] = &[Service::WebDav];
 /// The whole of Windows networking.
-pub const EVERY_SERVICE: &[Service] = &[Service::Smb, Service::Rpc, Service::Netbios];
+pub const EVERY_SERVICE: &[Service] = &[Service::Smb, Service::Rpc, Service::Netbios, Service::WebDav];
 
 /// An address that must be new to a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,11 +27,12 @@ pub mod smb1;
 pub mod smb_to_internet;
 pub mod sweep;
 mod techniques;
+pub mod webdav;
 pub mod windows_client;
 
 pub use meta::{
-    EVERY_SERVICE, Field, Finding, History, Logons, NewTerm, Relayed, Rule, RuleMeta, SMB, Scope,
-    TargetCounts,
+    BY_PORT, EVERY_SERVICE, Field, Finding, History, Logons, NewTerm, Relayed, Rule, RuleMeta, SMB, Scope,
+    TargetCounts, WEBDAV,
 };
 pub use severity::{Observed, fires_on_any_packet, leading, severity};
 pub use techniques::{techniques, techniques_shown};
@@ -62,6 +63,7 @@ pub static ALL: &[&dyn Rule] = &[
     &exploit::Detection,
     &smb1::Detection,
     &another_port::Detection,
+    &webdav::Detection,
     &sweep::Detection,
 ];
 

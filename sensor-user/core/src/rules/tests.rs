@@ -100,6 +100,7 @@ fn scores_and_techniques_match_the_sources() {
             ("exploit-like-smb-request", "high", 82, vec!["T1190"]),
             ("smb1-across-border", "high", 73, vec!["T1190", "T1133"]),
             ("smb-on-another-port", "medium", 47, vec!["T1571"]),
+            ("webdav-to-internet", "medium", 47, vec!["T1071.001"]),
             ("smb-sweep", "high", 82, vec!["T1046"]),
         ]
     );

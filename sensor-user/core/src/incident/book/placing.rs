@@ -9,6 +9,7 @@ use crate::{
         link::{Contribution, Link},
     },
     level::EvidenceLevel,
+    service::Service,
     time::Timestamp,
     view::FlowView,
 };
@@ -155,8 +156,11 @@ impl Book {
 
 /// Whether a connection is about its two hosts: something was spoken, or a threat list warns of a host that answered.
 fn is_of_a_pair(view: &FlowView<'_>) -> bool {
-    let netbios = view.service == crate::service::Service::Netbios && view.level >= EvidenceLevel::Connected;
-    view.level >= EvidenceLevel::Smb || netbios || view.threat && view.level >= EvidenceLevel::Answered
+    let spoken = match view.service {
+        Service::Netbios | Service::WebDav => EvidenceLevel::Connected,
+        Service::Smb | Service::Rpc => EvidenceLevel::Smb,
+    };
+    view.level >= spoken || view.threat && view.level >= EvidenceLevel::Answered
 }
 
 /// The identifier of an incident: the same traffic gives the same one, and nobody who lacks the identity can foresee it.

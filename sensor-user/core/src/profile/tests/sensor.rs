@@ -61,3 +61,17 @@ fn matches_smb_on_another_port() {
     let unknown = &rulebook(ProfileName::Sensor).verdict(&question(None))[0];
     assert!(unknown.fits() && unknown.conditions == [verdict::Condition::SmbRecognised]);
 }
+
+#[test]
+fn webdav_has_no_port_of_its_own() {
+    let verdicts = |port| rulebook(ProfileName::Sensor).verdict(&tcp("10.0.0.1", "8.8.8.8", port));
+    let of_webdav = |port| {
+        let all = verdicts(port);
+        all.into_iter().find(|verdict| verdict.rule.rule.id == crate::rules::webdav::META.id).unwrap()
+    };
+    for port in [80, 445] {
+        let verdict = of_webdav(port);
+        assert!(verdict.fits(), "{port}");
+        assert!(matches!(verdict.conditions[..], [verdict::Condition::Evidence(_)]), "{port}");
+    }
+}
