@@ -4,6 +4,7 @@ use sensor_common::{
     payload::PieceKind,
     slot::{Side, mark},
 };
+use sensor_dissect::stream::Checksum;
 
 use super::bench::*;
 use crate::{
@@ -20,9 +21,21 @@ fn unwatched() -> ServicePorts {
 }
 
 fn head(bench: &mut Bench, side: Side, sequence: u32, bytes: &[u8]) -> Vec<Did> {
-    let (id, wanted) = (seen(OPEN, [0; 2], at(1)).id, bytes.len() as u32);
-    let kind = PieceKind::HttpHead;
-    bench.piece(&Piece { id, side, kind, sequence, wanted, at: at(1).ticks, bytes }, at(1))
+    bench.piece(&Piece { side, sequence, ..piece(bytes) }, at(1))
+}
+
+/// The head of a message of the client.
+fn piece(bytes: &[u8]) -> Piece<'_> {
+    Piece {
+        id: seen(OPEN, [0; 2], at(1)).id,
+        side: Side::Local,
+        kind: PieceKind::HttpHead,
+        sequence: 1,
+        wanted: bytes.len() as u32,
+        at: at(1).ticks,
+        bytes,
+        checksum: Checksum::Unknown,
+    }
 }
 
 fn began() -> Bench {
@@ -59,12 +72,6 @@ fn request_for_options_needs_no_reader_and_is_forgotten_soon() {
     assert!(!bench.entry().is_read() && bench.entry().view(&unwatched()).is_none());
     assert!(bench.advance(at(150)).iter().all(|did| *did != Did::Closed));
     assert_eq!(bench.advance(at(152)), [Did::Closed]);
-}
-
-fn piece(bytes: &[u8]) -> Piece<'_> {
-    let id = seen(OPEN, [0; 2], at(1)).id;
-    let wanted = bytes.len() as u32;
-    Piece { id, side: Side::Local, kind: PieceKind::HttpHead, sequence: 1, wanted, at: at(1).ticks, bytes }
 }
 
 #[test]
