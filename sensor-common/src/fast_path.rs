@@ -11,6 +11,7 @@ use crate::{
     bytes::Bytes,
     classify::Server,
     headers::{Link, Ports},
+    http,
     path::Environment,
     quic,
     settings::{PortKind, feature, port},
@@ -115,7 +116,7 @@ fn of_tcp<E: Environment, B: Bytes + Copy>(
 ) -> FastPath {
     let (source, destination) = (env.port_kind(TCP, ports.0), env.port_kind(TCP, ports.1));
     if source.0 | destination.0 != 0 {
-        // Both ports are services, or SMB was recognised on one: the general path decides.
+        // Both ports are services, or SMB or WebDAV was recognised on one: the general path decides.
         return if source.is_service() == destination.is_service() {
             FastPath::Unsure
         } else if source.is_service() {
@@ -190,7 +191,9 @@ fn begins_otherwise<B: Bytes + Copy>(frame: B, transport: usize) -> bool {
     let Some(offset) = frame.load::<u8>(transport + 12) else { return false };
     let header_len = usize::from(offset >> 4) * 4;
     match frame.load::<smb::Probe>(transport + header_len) {
-        Some(probe) => header_len >= 20 && matches!(smb::opening(probe), Opening::Other),
+        Some(probe) => {
+            header_len >= 20 && matches!(smb::opening(probe), Opening::Other) && !http::is_webdav(probe)
+        }
         None => false,
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! * the ABI: [`slot`] (flow slots and the records made of them), [`counter`], [`settings`], [`prefix`], [`topbits`],
 //!   and [`owner`] (who opened a connection);
-//! * the packet path as pure code: [`bytes`] → [`headers`] → [`service`](settings::Services) or [`smb`] → [`classify`] →
+//! * the packet path as pure code: [`bytes`] → [`headers`] → [`service`](settings::Services), [`smb`] or [`http`] → [`classify`] →
 //!   [`flow`], combined in [`path`] behind [`fast_path`]. It is generic over the source of bytes, prefixes, slots and
 //!   records, so the same lines run in the kernel and on the host.
 #![cfg_attr(not(test), no_std)]
@@ -16,6 +16,7 @@ pub mod evidence;
 pub mod fast_path;
 pub mod flow;
 pub mod headers;
+pub mod http;
 pub mod owner;
 pub mod path;
 pub mod payload;

@@ -28,6 +28,8 @@ pub enum PieceKind {
     Chained = 6,
     /// A datagram that begins with a client Initial packet of QUIC (RFC 9000 17.2.2). It belongs to no slot.
     QuicInitial = 7,
+    /// It begins with the head of an HTTP message (RFC 9112 2.1).
+    HttpHead = 8,
 }
 
 impl PieceKind {
@@ -42,6 +44,7 @@ impl PieceKind {
             5 => Some(Self::FirstPayload),
             6 => Some(Self::Chained),
             7 => Some(Self::QuicInitial),
+            8 => Some(Self::HttpHead),
             _ => None,
         }
     }
@@ -246,10 +249,11 @@ mod tests {
             PieceKind::FirstPayload,
             PieceKind::Chained,
             PieceKind::QuicInitial,
+            PieceKind::HttpHead,
         ]) {
             assert_eq!(PieceKind::from_wire(kind as u8), Some(kind));
         }
         assert_eq!(PieceKind::from_wire(0), None);
-        assert_eq!(PieceKind::from_wire(8), None);
+        assert_eq!(PieceKind::from_wire(9), None);
     }
 }

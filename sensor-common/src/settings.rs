@@ -26,7 +26,7 @@ pub struct Settings {
 pub mod feature {
     /// Parse one level of tunnel.
     pub const TUNNELS: u32 = 1;
-    /// Recognise SMB on any TCP port.
+    /// Recognise SMB and WebDAV on any TCP port.
     pub const SMB_ON_ANY_PORT: u32 = 1 << 1;
     /// Log every watched packet.
     pub const LOG: u32 = 1 << 2;
@@ -65,7 +65,7 @@ pub struct PortKind(pub u8);
 pub mod port {
     /// A watched service.
     pub const SERVICE: u8 = 1;
-    /// SMB was recognised on it: its TCP packets count if their flow is in a slot, and its UDP packets if the agent asked for
+    /// SMB or WebDAV was recognised on it: its TCP packets count if their flow is in a slot, and its UDP packets if the agent asked for
     /// their flow.
     pub const SUSPECT: u8 = 1 << 1;
     /// The watched service is SMB.

@@ -107,9 +107,9 @@ pub mod mark {
     pub const OPENED_BY_SYN: u16 = 1 << 7;
     /// The flow came out of a tunnel.
     pub const TUNNELLED: u16 = 1 << 8;
-    /// SMB was recognised on a port that is not watched, and the internal side is the server.
+    /// SMB or WebDAV was recognised on a port that is not watched, and the internal side is the server.
     pub const SERVER_IS_LOCAL: u16 = 1 << 9;
-    /// SMB was recognised on a port that is not watched, and the external side is the server.
+    /// The same, and the external side is the server.
     pub const SERVER_IS_REMOTE: u16 = 1 << 10;
     /// Messages of SMB 3 were encrypted (MS-SMB2 2.2.41).
     pub const ENCRYPTED: u16 = 1 << 11;
@@ -119,6 +119,8 @@ pub mod mark {
     pub const DROPPED: u16 = 1 << 13;
     /// The external end is on a threat list.
     pub const THREAT: u16 = 1 << 14;
+    /// A request of a WebDAV client was seen: OPTIONS or PROPFIND.
+    pub const HTTP: u16 = 1 << 15;
     /// Every hook bit.
     pub const HOOKS: u16 = HOOK_XDP_INGRESS | HOOK_TC_INGRESS | HOOK_TC_EGRESS;
 }

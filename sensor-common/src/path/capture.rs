@@ -12,6 +12,7 @@ use core::hint::black_box;
 use super::{
     Environment, account, andx, checksum, datagram,
     decide::{message_mark, smb_from},
+    heads,
     place::{self, NOWHERE, known_by, of_side},
 };
 use crate::{
@@ -83,7 +84,8 @@ pub(super) fn is_called_for(content: &Content, slot: &Slot, opaque_zero: u32) ->
         return datagram::may_be_wanted(slot, content);
     }
     let awaits = of_side(bit::AWAITED | bit::GAP, content.side) & slot.line.kind;
-    content.rpc as u32 | awaits as u32 | place::may_begin(content, slot, opaque_zero) != 0
+    let messages = content.rpc as u32 | awaits as u32 | place::may_begin(content, slot, opaque_zero);
+    messages | heads::is_http(slot) != 0
 }
 
 /// Takes one look at a packet of which [`Verdict::Evident`](super::Verdict::Evident) was said, and hands up what is evidence.
@@ -105,7 +107,9 @@ fn look<E: Environment, B: Bytes + Copy>(
 ) -> Look {
     let before = evidence_of(slot);
     buffer.content.before = 0;
-    let kind = if slot.line.transport == TCP {
+    let kind = if slot.line.transport == TCP && heads::is_http(slot) != 0 {
+        heads::wanted(frame, slot, buffer)
+    } else if slot.line.transport == TCP {
         segment(env, frame, slot, buffer)
     } else {
         datagram::wanted(frame, slot, buffer)
@@ -539,7 +543,7 @@ fn message<E: Environment>(
             leave(env, slot);
         }
         let chained = if chained { PartialHeader::CHAINED } else { 0 };
-        slot.stream.partial = PartialHeader { of: side + 1 | chained | aside, ..partial };
+        slot.stream.partial = PartialHeader { of: (side + 1) | chained | aside, ..partial };
     }
     if is_split {
         // What earlier packets held of it is handed up first, then what is here.

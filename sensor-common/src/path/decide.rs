@@ -13,6 +13,7 @@ use crate::{
     counter::Counter,
     flow::{Packet, SlotKey},
     headers::{self, Address},
+    http::is_webdav,
     payload::Content,
     prefix::PrefixFlags,
     settings::port,
@@ -126,8 +127,12 @@ fn decide_between<E: Environment, B: Bytes + Copy>(
     {
         let opening = smb::opening(probe);
         content.opening = opening.byte();
-        if let Opening::Message(identifier) = opening {
-            marks |= message_mark(identifier, side as u8);
+        match opening {
+            Opening::Message(identifier) => marks |= message_mark(identifier, side as u8),
+            Opening::Other if is_webdav(probe) || matches!(interest, Interest::Recognised(_)) => {
+                marks |= mark::HTTP;
+            }
+            _ => {}
         }
     }
     if let Interest::Recognised(server) = interest {
@@ -202,7 +207,7 @@ pub(super) const fn smb_from(side: u8) -> u16 {
     mark::SMB_FROM_LOCAL << (side & 1)
 }
 
-/// Which side is the server of an SMB message on an unwatched port.
+/// Which side is the server of what was recognised on an unwatched port.
 #[inline(always)]
 const fn server_mark(server: Server, sender: Side) -> u16 {
     match (server, sender) {

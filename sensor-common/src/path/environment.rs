@@ -44,7 +44,7 @@ pub trait Environment {
     fn idle_ticks(&self) -> u32;
     /// What the port table says about the port (wire order) of this transport.
     fn port_kind(&self, transport: u8, port: u16) -> PortKind;
-    /// Notes that SMB was recognised on this TCP port (wire order).
+    /// Notes that SMB or WebDAV was recognised on this TCP port (wire order).
     fn suspect(&mut self, port: u16);
     /// Whether the agent asked for this flow of QUIC to be counted.
     fn counts(&self, flow: &FlowKey) -> bool;

@@ -11,6 +11,7 @@ mod datagram;
 mod decide;
 mod enforce;
 mod environment;
+mod heads;
 mod kept;
 mod place;
 mod prefixes;
@@ -32,6 +33,7 @@ use crate::{
     classify::Server,
     counter::Counter,
     headers::{self, Link, NoPorts, Ports},
+    http::{self, is_webdav},
     settings::{PortKind, feature},
     slot::{Hook, UDP},
     smb::{self, Opening},
@@ -95,9 +97,9 @@ impl Kinds {
 enum Interest {
     /// One of its ports is watched.
     Service(Server),
-    /// It begins with an SMB message on some other port.
+    /// It begins with an SMB message, or a request of a WebDAV client, on some other port.
     Recognised(Server),
-    /// SMB was recognised on one of its ports: the packet counts only if its own flow is in a slot.
+    /// SMB or WebDAV was recognised on one of its ports: the packet counts only if its own flow is in a slot.
     Suspected,
     /// It is an Initial packet of QUIC, or may be of a flow of QUIC that the agent asked for.
     Quic,
@@ -200,9 +202,9 @@ fn interest<E: Environment, B: Bytes + Copy>(
             if !any_port || arrival.frame_len < shortest {
                 return None;
             }
-            Interest::Recognised(recognise(frame, ports, arrival)?)
+            Interest::Recognised(recognise(frame, ports, arrival, false)?)
         }
-        _ => match recognise(frame, ports, arrival) {
+        _ => match recognise(frame, ports, arrival, true) {
             Some(server) => Interest::Recognised(server),
             None => Interest::Suspected,
         },
@@ -225,14 +227,20 @@ pub fn count_unparsed<E: Environment>(env: &mut E, verdict: Verdict) {
     env.count(counter, 1);
 }
 
-/// Whether the payload begins with SMB, and which end is the server.
+/// Whether the payload begins with SMB or with a request of a WebDAV client, and which end is the server. On a port that is marked,
+/// also with an answer to such a request: another CPU may have seen that.
 #[inline(always)]
-fn recognise<B: Bytes + Copy>(frame: B, ports: &Ports, arrival: &Arrival) -> Option<Server> {
+fn recognise<B: Bytes + Copy>(frame: B, ports: &Ports, arrival: &Arrival, is_marked: bool) -> Option<Server> {
     let segment = headers::segment(frame, ports, ip_len(frame, ports, arrival))?;
     if segment.payload_len < smb::PROBE_LEN {
         return None;
     }
-    match smb::opening(frame.load_deep(segment.payload_at)?) {
+    let probe = frame.load_deep(segment.payload_at)?;
+    match smb::opening(probe) {
+        Opening::Other if is_webdav(probe) => Some(Server::Destination),
+        Opening::Other if is_marked => {
+            http::is_answer(frame.load_deep(segment.payload_at)?).then_some(Server::Source)
+        }
         Opening::Other => None,
         opening if !smb::is_credible(frame, segment.payload_at, opening) => None,
         opening => Some(smb::server(frame, segment.payload_at, opening, ports.source, ports.destination)),

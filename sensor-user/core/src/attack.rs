@@ -100,6 +100,20 @@ pub static SCHEDULED_TASK: Technique = Technique {
     parent: Some(&SCHEDULED_TASK_OR_JOB),
     tactics: &[&EXECUTION, &PERSISTENCE, &PRIVILEGE_ESCALATION],
 };
+/// T1071
+pub static APPLICATION_LAYER_PROTOCOL: Technique = Technique {
+    id: "T1071",
+    name: "Application Layer Protocol",
+    parent: None,
+    tactics: &[&COMMAND_AND_CONTROL],
+};
+/// T1071.001
+pub static WEB_PROTOCOLS: Technique = Technique {
+    id: "T1071.001",
+    name: "Web Protocols",
+    parent: Some(&APPLICATION_LAYER_PROTOCOL),
+    tactics: &[&COMMAND_AND_CONTROL],
+};
 /// T1078
 pub static VALID_ACCOUNTS: Technique = Technique {
     id: "T1078",
@@ -186,11 +200,12 @@ pub static NON_STANDARD_PORT: Technique =
     Technique { id: "T1571", name: "Non-Standard Port", parent: None, tactics: &[&COMMAND_AND_CONTROL] };
 
 /// The techniques that findings name, without the parents of sub-techniques.
-pub static TECHNIQUES: [&Technique; 17] = [
+pub static TECHNIQUES: [&Technique; 18] = [
     &SMB_ADMIN_SHARES,
     &NETWORK_SERVICE_DISCOVERY,
     &EXFILTRATION_OVER_ALTERNATIVE_PROTOCOL,
     &SCHEDULED_TASK,
+    &WEB_PROTOCOLS,
     &VALID_ACCOUNTS,
     &ACCOUNT_DISCOVERY,
     &INGRESS_TOOL_TRANSFER,

@@ -268,7 +268,11 @@ impl Core {
             return None;
         }
         self.book.note_target(view);
-        if view.level < EvidenceLevel::Smb && !view.settled {
+        let is_evident = match view.service {
+            Service::WebDav => view.level >= EvidenceLevel::Connected,
+            _ => view.level >= EvidenceLevel::Smb,
+        };
+        if !is_evident && !view.settled {
             return None;
         }
         let relayed = self.responses.note(view);

@@ -17,11 +17,11 @@ pub struct ServicePorts {
     pub netbios_udp: Vec<u16>,
     /// UDP ports of QUIC on which a client may offer SMB: 443 (MS-SMB2 2.1).
     pub quic_udp: Vec<u16>,
-    /// Whether SMB is also recognised by its messages on every other TCP port.
+    /// Whether SMB and WebDAV are also recognised by their messages on every other TCP port.
     pub smb_any_port: bool,
 }
 
-/// The service of a watched port.
+/// The service of a watched port, or the one that messages show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Service {
@@ -33,6 +33,9 @@ pub enum Service {
     Netbios,
     /// SMB over QUIC, as its client offered it.
     SmbOverQuic,
+    /// File access by HTTP, on any TCP port.
+    #[serde(rename = "webdav")]
+    WebDav,
 }
 
 impl Default for ServicePorts {

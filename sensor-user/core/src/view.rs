@@ -48,7 +48,7 @@ pub struct FlowView<'a> {
     pub direction: Direction,
     /// The service of the server's port.
     pub service: Service,
-    /// Whether that port is watched; if not, SMB was recognised by its messages.
+    /// Whether that port is watched; if not, SMB or WebDAV was recognised by its messages.
     pub usual_port: bool,
     /// Client; if the roles are unknown, the sender of the first packet.
     pub client: SocketAddr,

@@ -1,4 +1,4 @@
-//! Reads the messages that two machines exchange over SMB, NetBIOS or DCE-RPC.
+//! Reads the messages that two machines exchange over SMB, NetBIOS, DCE-RPC or WebDAV.
 //!
 //! Takes hostile bytes from the wire and gives facts: dialect, credentials, shares, interfaces. Each protocol is
 //! one file of pure functions from bytes to a typed result. [`dissector`] combines the results of one connection,
@@ -14,6 +14,7 @@ pub mod escape;
 pub mod facts;
 pub mod fingerprint;
 pub mod first_payload;
+pub mod http;
 pub mod interfaces;
 pub mod kerberos;
 pub mod nbss;

@@ -1,4 +1,5 @@
-//! The status of a response: NT_STATUS (MS-ERREF 2.3) and the error classes of DOS (MS-CIFS 2.2.2.4).
+//! The status of a response: NT_STATUS (MS-ERREF 2.3) the error classes of DOS (MS-CIFS 2.2.2.4), or the status
+//! code of HTTP (RFC 9110 15).
 
 use std::fmt;
 
@@ -14,6 +15,8 @@ pub enum Status {
         /// Code within the class.
         code: u16,
     },
+    /// Status code of HTTP (RFC 9110 15).
+    Http(u16),
 }
 
 /// The exchange continues (MS-SMB2 3.3.5.5): neither accepted nor refused.
@@ -29,6 +32,7 @@ impl Status {
         match self {
             Self::Nt(value) => value >> 30 < 2,
             Self::Dos { class, .. } => class == 0,
+            Self::Http(code) => matches!(code, 200..300),
         }
     }
 
@@ -53,6 +57,7 @@ impl Status {
                 .iter()
                 .find(|(known_class, known_code, _)| (*known_class, *known_code) == (class, code))
                 .map(|(_, _, name)| *name),
+            Self::Http(_) => None,
         }
     }
 }
@@ -62,6 +67,7 @@ impl fmt::Display for Status {
         match (self.name(), self) {
             (Some(name), _) => f.write_str(name),
             (None, Self::Nt(value)) => write!(f, "0x{value:08x}"),
+            (None, Self::Http(code)) => write!(f, "HTTP {code}"),
             (None, Self::Dos { class, code }) => write!(f, "DOS error {class}/{code}"),
         }
     }

@@ -15,6 +15,7 @@ use self::{checksum::Checksums, repeated::Repeated};
 use super::{
     dcerpc::{self, RpcError},
     dissector::Framing,
+    http,
     nbss::{self, Header},
 };
 
@@ -441,6 +442,11 @@ fn framed(framing: Framing, bytes: &[u8]) -> Framed {
             Ok(length) => Framed::Whole(length),
             Err(RpcError::Truncated(_)) => Framed::Early,
             Err(_) => Framed::Lost,
+        },
+        Framing::Http => match http::head_len(bytes) {
+            Some(length) => Framed::Whole(length),
+            None if bytes.len() < MAX_BUFFERED => Framed::Early,
+            None => Framed::Lost,
         },
     }
 }

@@ -1,5 +1,5 @@
 //! The kernel's marks on unwatched ports: each is removed after its time, so that an ordinary port is not followed
-//! for ever because SMB was spoken there once.
+//! for ever because SMB or WebDAV was spoken there once.
 
 use std::time::Duration;
 
@@ -22,7 +22,9 @@ impl Sensor {
         let marked = self.kernel.ports.marked()?;
         let expired = self.pipeline.expired_ports(&marked, now);
         if !expired.is_empty() {
-            debug!("no SMB for an hour on TCP ports {expired:?}: they are no longer looked at more closely");
+            debug!(
+                "the marks of TCP ports {expired:?} have expired: they are no longer looked at more closely"
+            );
             self.kernel.ports.unmark(&expired)?;
         }
         Ok(())

@@ -118,6 +118,8 @@ impl Connection {
         let starts_message = match said.framing {
             Framing::NetBios => nbss::begins(segment.payload),
             Framing::DceRpc => dcerpc::begins(segment.payload),
+            // `framing` does not look for it.
+            Framing::Http => false,
         };
         let joined = said.sides[from as usize].piece(Piece {
             sequence: tcp.sequence,

@@ -187,9 +187,10 @@ pub fn service(word: &str) -> Result<Spoken, String> {
         "rpc" => Ok(Spoken::Service(Service::Rpc)),
         "netbios" => Ok(Spoken::Service(Service::Netbios)),
         "quic" => Ok(Spoken::Service(Service::SmbOverQuic)),
+        "webdav" => Ok(Spoken::Service(Service::WebDav)),
         number => match number.parse() {
             Ok(number) => port(number).map(Spoken::Port),
-            Err(_) => Err(format!("{word:?} is unknown; write smb, rpc, netbios, quic or a port")),
+            Err(_) => Err(format!("{word:?} is unknown; write smb, rpc, netbios, quic, webdav or a port")),
         },
     }
 }

@@ -25,6 +25,7 @@ pub(super) const fn transport(number: u8) -> &'static str {
 pub(super) const fn service(service: Service) -> &'static str {
     match service {
         Service::SmbOverQuic => "smb_over_quic",
+        Service::WebDav => "webdav",
         other => protocol(other),
     }
 }
@@ -36,6 +37,7 @@ pub(super) const fn protocol(service: Service) -> &'static str {
         Service::Rpc => "dce_rpc",
         Service::Netbios => "netbios",
         Service::SmbOverQuic => "quic",
+        Service::WebDav => "http",
     }
 }
 

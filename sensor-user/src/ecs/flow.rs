@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use sensor_common::slot::mark;
-use sensor_core::{event::FlowSummary, level::EvidenceLevel, view::FlowView};
+use sensor_core::{event::FlowSummary, level::EvidenceLevel, service::Service, view::FlowView};
 use sensor_dissect::facts::Credential;
 use serde::Serialize;
 
@@ -16,6 +16,7 @@ use super::{
     netbios::{self, NetbiosFields},
     quic::{QuicFields, Tls},
     smb::{self, CredentialFields, RpcFields, SmbFields},
+    webdav::WebDavFields,
 };
 use crate::rfc3339::rfc3339;
 
@@ -85,6 +86,7 @@ struct SmbSensor {
     netbios: Option<NetbiosFields>,
     /// What the client offered over QUIC.
     quic: Option<QuicFields>,
+    webdav: Option<WebDavFields>,
     process: Option<ProcessDetails>,
     enforcement: Option<&'static str>,
     loss: Loss,
@@ -198,6 +200,7 @@ pub(super) fn document(summary: &FlowSummary, sensor: &Sensor) -> FlowDocument {
             rpc: facts.map(smb::rpc).unwrap_or_default(),
             netbios: NetbiosFields::of(&view),
             quic: quic.map(QuicFields::of),
+            webdav: WebDavFields::of_connection(facts),
             process: details,
             enforcement: view.dropped.then_some("dropped"),
             loss: Loss { ring_records_before: view.lost_before, sampled: false },
@@ -272,7 +275,10 @@ fn user(view: &FlowView<'_>) -> Option<User> {
 }
 
 fn network(view: &FlowView<'_>) -> Network {
-    let spoken = view.smb_spoken || view.level >= EvidenceLevel::Smb || view.quic.is_some();
+    let spoken = view.smb_spoken
+        || view.level >= EvidenceLevel::Smb
+        || view.quic.is_some()
+        || view.service == Service::WebDav;
     Network {
         transport: Some(endpoint::transport(view.tuple.transport)),
         kind: Some(if view.client.is_ipv4() { "ipv4" } else { "ipv6" }),

@@ -24,6 +24,7 @@ use super::{
     },
     quic::{QuicFields, Tls},
     techniques,
+    webdav::WebDavFields,
 };
 use crate::rfc3339::rfc3339;
 
@@ -71,6 +72,7 @@ struct SmbSensor {
     /// What clients offered over QUIC.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     quic: Vec<QuicFields>,
+    webdav: Option<WebDavFields>,
     volume: Volume,
     connections: Vec<ConnectionFields>,
     timeline: Vec<TimelineFields>,
@@ -414,6 +416,9 @@ fn network(incident: &Incident) -> Network {
         .ports
         .first()
         .map_or((None, None), |(transport, _, service)| (Some(*transport), Some(*service)));
+    // Log-ons of WebDAV raise the level too.
+    let is_webdav = incident.webdav.is_some() && incident.dialects.is_empty();
+    let service = if is_webdav { Some(Service::WebDav) } else { service };
     let spoken = incident.level >= EvidenceLevel::Smb;
     Network {
         transport: transport.map(endpoint::transport),
@@ -463,6 +468,7 @@ fn own(event: &IncidentEvent, sensor: &Sensor, process: Option<ProcessDetails>) 
             other_protocols: incident.other_protocols.iter().map(|one| one.name()).collect(),
         },
         quic: incident.quic.iter().map(QuicFields::of).collect(),
+        webdav: incident.webdav.as_ref().map(WebDavFields::of_incident),
         volume: Volume {
             left_bytes: counted.payload[0],
             came_bytes: counted.payload[1],

@@ -16,6 +16,7 @@ mod smb;
 mod techniques;
 #[cfg(test)]
 mod tests;
+mod webdav;
 
 use schemars::{JsonSchema, Schema};
 use sensor_core::{

@@ -49,7 +49,7 @@ pub struct AddArgs {
     /// Only these servers: a network, an address or the name of a list; may be repeated
     #[arg(long, value_name = "NET|LIST", value_delimiter = ',')]
     pub destination: Vec<String>,
-    /// Only this service: smb, rpc, netbios or a port; may be repeated
+    /// Only this service: smb, rpc, netbios, webdav or a port; may be repeated
     #[arg(long, value_name = "SERVICE|PORT", value_delimiter = ',', value_parser = service)]
     pub service: Vec<Spoken>,
     /// Only connections that this process opens: its name (15 bytes at most) or the whole path of its program file. Never matches

@@ -1,7 +1,7 @@
 //! Recorded messages with changed bytes: a short run of the fuzz targets in `fuzz/`, with the same numbers every time.
 
 use sensor_dissect::{
-    Dissector, Facts, FingerprintKey, Framing, Sender, datagram, dcerpc, facts, nbss, netbios_datagram,
+    Dissector, Facts, FingerprintKey, Framing, Sender, datagram, dcerpc, facts, http, nbss, netbios_datagram,
     netbios_name, ntlmssp, security, smb1, smb2, spnego,
     stream::{MAX_BUFFERED, Piece, Stream},
 };
@@ -145,7 +145,7 @@ fn dce_rpc_units() {
 #[test]
 fn streams_keep_within_their_bounds() {
     let mut numbers = Numbers(7);
-    for framing in [Framing::NetBios, Framing::DceRpc] {
+    for framing in [Framing::NetBios, Framing::DceRpc, Framing::Http] {
         let mut stream = Stream::new(framing);
         run(&[0], |bytes| {
             let piece = Piece {
@@ -214,4 +214,20 @@ fn check(facts: &Facts) {
         assert!(!text.chars().any(char::is_control), "{text:?}");
         assert!(text.len() < 2000, "{}", text.len());
     }
+}
+
+#[test]
+fn heads_of_http() {
+    let head = b"HTTP/1.1 401 U\r\nWWW-Authenticate: NTLM TlRMTVNTUAACAAAA\r\nUser-Agent: DavClnt\r\n\r\n";
+    let (mut numbers, mut read) = (Numbers(13), 0);
+    for _ in 0..INPUTS {
+        let mut bytes = head.to_vec();
+        for _ in 0..numbers.below(4) {
+            let at = numbers.below(bytes.len());
+            bytes[at] = numbers.next() as u8;
+        }
+        bytes.truncate(1 + numbers.below(2 * head.len()));
+        read += usize::from(http::read(&bytes).is_ok());
+    }
+    assert!(read > INPUTS / 10, "{read}");
 }

@@ -46,6 +46,7 @@ fn facts_from_pieces(path: &std::path::Path) -> BTreeMap<FlowId, Facts> {
             let framing = match piece.kind {
                 PieceKind::Datagram | PieceKind::FirstPayload | PieceKind::QuicInitial => continue,
                 PieceKind::Rpc => Framing::DceRpc,
+                PieceKind::HttpHead => Framing::Http,
                 PieceKind::Message | PieceKind::Continued | PieceKind::Chained => Framing::NetBios,
             };
             let (dissector, streams) = flows.entry(piece.id).or_insert_with(|| {

@@ -3,7 +3,7 @@
 //! What it gives: [`Topology`] (a client and a server on the two sides of a gateway), [`Namespace`],
 //! [`Veth`] and [`TunCable`] to build other shapes, [`Smbd`] and [`Smbclient`] for real sessions, [`Nmbd`] for names, [`PythonClient`]
 //! [`Rclone`] and [`ImpacketServer`] for those of other implementations, [`Nmap`], [`Hydra`], [`Guesser`] and [`NtlmRelay`] for attacks,
-//! [`WebServer`] for other protocols, [`Process`] for programs
+//! [`WebDavServer`] and [`curl()`] for WebDAV, [`WebServer`] for other protocols, [`Process`] for programs
 //! under test, [`TcpListener`], [`UdpResponder`] and [`RawSocket`] for traffic that needs no daemon.
 //!
 //! It never touches the network namespace in which it was started. Every link is created with both ends inside
@@ -14,6 +14,7 @@
 //! ([`spawn`]); scratch folders are removed by a process that outlives the owner by a moment ([`scratch_dir`]).
 
 mod cgroup;
+mod curl;
 mod deadline;
 mod dnsmasq;
 mod hydra;
@@ -36,6 +37,7 @@ mod tun;
 mod veth;
 
 pub use cgroup::Cgroup;
+pub use curl::curl;
 pub use deadline::poll;
 pub use dnsmasq::Dnsmasq;
 pub use hydra::Hydra;
@@ -46,7 +48,7 @@ pub use nmbd::{COMPUTER, Nmbd, WORKGROUP};
 pub use output::{Line, Stream};
 pub use peers::{Answer, TcpListener, UdpResponder};
 pub use process::Process;
-pub use python::{Guessed, Guesser, ImpacketServer, NtlmRelay, PythonClient, WebServer};
+pub use python::{Guessed, Guesser, ImpacketServer, NtlmRelay, PythonClient, WebDavServer, WebServer};
 pub use raw::RawSocket;
 pub use rclone::Rclone;
 pub use requirements::{Need, missing, missing_for, skip};

@@ -22,6 +22,8 @@ pub enum Need {
     Python,
     /// All of that, and the programs of attackers: nmap, hydra and rclone.
     Attackers,
+    /// Network and Samba, impacket and smbprotocol, and curl.
+    WebDav,
     /// Network and Samba, and dnsmasq.
     Names,
     /// The network, and cgroups for the processes in it.
@@ -46,6 +48,9 @@ pub fn missing_for(need: Need) -> Option<String> {
         Need::Samba => SAMBA.clone(),
         Need::Python => SAMBA.clone().or_else(missing_python),
         Need::Attackers => SAMBA.clone().or_else(missing_python).or_else(missing_attackers),
+        Need::WebDav => {
+            SAMBA.clone().or_else(missing_python).or_else(|| missing_programs(&[("curl", "curl")]))
+        }
         Need::Names => SAMBA.clone().or_else(|| missing_programs(&[("dnsmasq", "dnsmasq-base")])),
         Need::Cgroup => CGROUP.clone(),
     })
@@ -116,7 +121,7 @@ pub fn skip(test: &str, reason: &str) {
 /// Leaves the current test, with a record of it, if the laboratory cannot be used here.
 ///
 /// `require_lab!()` asks for network and Samba, `require_lab!(Network)` for namespaces alone, `require_lab!(Python)` for
-/// network, Samba, impacket and smbprotocol, `require_lab!(Attackers)` for those, nmap, hydra and rclone, `require_lab!(Names)` for network, Samba and dnsmasq,
+/// network, Samba, impacket and smbprotocol, `require_lab!(Attackers)` for those, nmap, hydra and rclone, `require_lab!(WebDav)` for the Python peers and curl, `require_lab!(Names)` for network, Samba and dnsmasq,
 /// `require_lab!(Cgroup)` for namespaces and cgroups.
 #[macro_export]
 macro_rules! require_lab {

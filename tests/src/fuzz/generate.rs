@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 
 use sensor_common::slot::{TCP, UDP, tcp};
 
-use super::{address, mutate, talk::Talks};
+use super::{
+    address, mutate,
+    talk::{self, Talks},
+};
 use crate::{
     encapsulation::{
         CHECKSUM, ENDS, ENDS_V6, ERSPAN, ERSPAN_III, ETHERNET, GENEVE, GRE, IPIP, IPV4, IPV6, IPV6_IN_IP,
@@ -188,11 +191,12 @@ fn payload(random: &mut Xorshift) -> Vec<u8> {
     let [_, b, c, d] = (length.saturating_sub(4) as u32).to_be_bytes();
     let identifier = random.pick(&[0xFE, 0xFE, 0xFF, 0xFD, 0xFC, 0xFB]);
     let command = random.pick(&[0, 1, 2, 3, 8, 9, 0x25, 0x2F, 0x72, 0x73, 0x75]);
-    let mut beginning = match random.below(8) {
+    let mut beginning = match random.below(9) {
         0..=3 => vec![0, b, c, d, identifier, b'S', b'M', b'B', 64, 0, 0, 0, 0, 0, 0, 0, command],
         4 => vec![0x81, 0, 0, 68, 0x20, b'E', b'P', b'F'],
         5 => vec![5, 0, random.pick(&[0, 2, 3, 11, 12, 14, 16]), 3, 0x10, 0, 0, 0, d, c, 0, 0],
         6 => b"GET / HTTP/1.1\r\n".to_vec(),
+        7 => talk::head(random),
         _ => vec![],
     };
     if identifier == 0xFF && beginning.len() > 8 {

@@ -5,11 +5,12 @@ use sensor_common::slot::tcp;
 use crate::{frame::Frame, random::Xorshift};
 
 /// Both ends of each, client first.
-const ENDS: [(&str, &str); 4] = [
+const ENDS: [(&str, &str); 5] = [
     ("10.0.0.2:50000", "8.8.4.4:445"),
     ("8.8.4.4:50001", "10.0.0.2:445"),
     ("10.0.0.3:50002", "9.9.9.9:139"),
     ("[fd00:1::2]:50003", "[2001:4860:4860::8844]:445"),
+    ("10.0.0.4:50004", "9.9.9.9:80"),
 ];
 
 /// One side of a conversation.
@@ -45,7 +46,8 @@ impl Talks {
             return frame.build();
         }
         while side.waiting.is_empty() || random.one_in(3) {
-            side.waiting.extend(message(random));
+            let is_http = side.from.ends_with(":80") || side.to.ends_with(":80");
+            side.waiting.extend(if is_http { head(random) } else { message(random) });
         }
         let most = [4, 12, 150, 700][random.below(4)];
         let length = (1 + random.below(most)).min(side.waiting.len());
@@ -64,6 +66,19 @@ impl Talks {
         }
         Frame::tcp(side.from, side.to).flags(tcp::ACK).sequence(sequence).payload(&payload).build()
     }
+}
+
+/// The head of an HTTP message, sometimes cut, and some content.
+pub(super) fn head(random: &mut Xorshift) -> Vec<u8> {
+    let line =
+        ["OPTIONS / HTTP/1.1", "PROPFIND /share HTTP/1.1", "GET /a HTTP/1.1", "HTTP/1.1 401 U", "<D:href/>"];
+    let fields = "Authorization: NTLM TlRMTVNTUAAB\r\n".repeat(random.below(80));
+    let content = random.below(100);
+    let mut head = format!("{}\r\n{fields}\r\n{:content$}", random.pick(&line), "").into_bytes();
+    if random.one_in(6) {
+        head.truncate(random.below(head.len()));
+    }
+    head
 }
 
 /// A packet of a NetBIOS session, an SMB message, or what is none.

@@ -278,3 +278,24 @@ fn flow_that_lost_its_slot_continues_with_its_next_message() {
     assert_eq!(again.counted.get(Counter::Evicted), 1);
     expect(&mut twin, Hook::XdpIngress, &mine, true);
 }
+
+#[test]
+fn webdav_is_kept_on_any_port_and_its_answers_where_the_port_is_marked() {
+    let long = |start: &[u8]| [start, &[b'a'; 60]].concat();
+    let marks = |server: u16| mark::HTTP | server;
+    let (here, there) = (marks(SERVER_IS_LOCAL), marks(SERVER_IS_REMOTE));
+    let [options, propfind, get] = [&b"OPTIONS / H"[..], b"PROPFIND /a", b"GET / HTTP/"].map(long);
+    let [refused, listing, page] = [&b"HTTP/1.1 401 U"[..], b"HTTP/1.1 207 M", b"HTTP/1.1 200 O"].map(long);
+    let rows = [
+        ("an answer before the request", received((50_010, 8090), &refused, 0).0, foreign()),
+        row("PROPFIND to 8090", sent((50_000, 8090), &propfind, there)),
+        row("OPTIONS to the lower port", sent((50_000, 443), &options, there)),
+        row("PROPFIND from the Internet", received((8091, 50_000), &propfind, here)),
+        row("401 of another connection", received((50_010, 8090), &refused, there)),
+        row("207 of another connection", received((50_011, 8090), &listing, there)),
+        ("200 of another connection", received((50_012, 8090), &page, 0).0, foreign()),
+        ("GET in another connection", sent((50_013, 8090), &get, 0).0, foreign()),
+        ("within the border", data("10.0.0.2:50000", "10.9.9.9:8092", &propfind), foreign()),
+    ];
+    hold("webdav_is_kept_on_any_port_and_its_answers_where_the_port_is_marked", &own(), rows);
+}

@@ -71,6 +71,11 @@ pub(super) const OPTIONAL: &[Program] = &[
         packages: ["rclone", "rclone", "rclone", "rclone"],
     },
     Program {
+        name: "curl",
+        purpose: "WebDAV client in the tests of log-ons over HTTP, run in namespaces only",
+        packages: ["curl", "curl", "curl", "curl"],
+    },
+    Program {
         name: "dnsmasq",
         purpose: "name server in the tests of exemptions by name, run in namespaces only",
         packages: ["dnsmasq-base", "dnsmasq", "dnsmasq", "dnsmasq"],

@@ -36,6 +36,7 @@ impl fmt::Display for Spoken {
             Self::Service(Service::Rpc) => f.write_str("rpc"),
             Self::Service(Service::Netbios) => f.write_str("netbios"),
             Self::Service(Service::SmbOverQuic) => f.write_str("quic"),
+            Self::Service(Service::WebDav) => f.write_str("webdav"),
             Self::Port(port) => write!(f, "{port}"),
         }
     }

@@ -22,7 +22,8 @@ impl Flow {
             self.facts = Some(Arc::new(reader.facts().clone()));
         }
         let facts = reader.facts();
-        self.negotiated |= facts.dialect.is_some()
+        self.negotiated |= reader.is_http()
+            || facts.dialect.is_some()
             || !facts.client.dialects.is_empty()
             || !facts.client.smb1_dialects.is_empty();
         for (known, read) in self.messages_read.iter_mut().zip(reader.spoken()) {
@@ -44,6 +45,12 @@ impl Flow {
         let new = self.other_protocol.is_none() && spoken.is_some();
         self.other_protocol = self.other_protocol.or(spoken);
         new
+    }
+
+    /// WebDAV was seen, or a log-on over HTTP.
+    #[must_use]
+    pub fn is_webdav(&self) -> bool {
+        self.facts.as_deref().is_some_and(|facts| facts.webdav.evidence.any())
     }
 
     /// SMB messages were seen, of either side.

@@ -6,7 +6,7 @@ use sensor_common::{
     slot::Side,
 };
 use sensor_dissect::{
-    Dissector, Facts, FingerprintKey, Framing, Sender, dcerpc,
+    Dissector, Facts, FingerprintKey, Framing, Sender, dcerpc, http,
     stream::{self, Stream},
 };
 
@@ -29,7 +29,11 @@ impl StreamReader {
     /// A reader for a connection that begins with this piece; `facts` are those of an earlier reader. Datagrams
     /// need no reader: each is read by itself.
     pub(super) fn for_piece(piece: &Piece<'_>, key: FingerprintKey, facts: Facts) -> Self {
-        let framing = if piece.kind == PieceKind::Rpc { Framing::DceRpc } else { Framing::NetBios };
+        let framing = match piece.kind {
+            PieceKind::Rpc => Framing::DceRpc,
+            PieceKind::HttpHead => Framing::Http,
+            _ => Framing::NetBios,
+        };
         Self {
             framing,
             dissector: Dissector::resume(key, framing, facts),
@@ -38,6 +42,27 @@ impl StreamReader {
             client: None,
             pieces: 0,
         }
+    }
+
+    /// Whether a piece is of the protocol that it reads. A connection may begin as HTTP and go on as SMB.
+    pub(super) fn fits(&self, piece: &Piece<'_>) -> bool {
+        match piece.kind {
+            PieceKind::HttpHead => self.framing == Framing::Http,
+            PieceKind::Message | PieceKind::Rpc => self.framing != Framing::Http,
+            _ => true,
+        }
+    }
+
+    /// Whether it has read something that later messages depend on, or a part of a message.
+    pub(super) fn is_needed(&self) -> bool {
+        self.framing != Framing::Http
+            || self.facts().webdav.evidence.any()
+            || self.streams.iter().any(|stream| stream.held() > 0)
+    }
+
+    /// Whether it reads HTTP.
+    pub(super) fn is_http(&self) -> bool {
+        self.framing == Framing::Http
     }
 
     /// Reads one more piece; returns whether it adds facts. `client` is the presumed client, for messages that do not show
@@ -73,6 +98,7 @@ impl StreamReader {
     fn sender(&self, message: &[u8]) -> Option<Sender> {
         let response = match (self.framing, message) {
             (Framing::DceRpc, _) => !dcerpc::is_clients(message)?,
+            (Framing::Http, _) => http::is_response(message),
             (_, [0x81, ..]) => false,
             (_, [0x82..=0x84, ..]) => true,
             (_, [0, _, _, _, 0xFE, b'S', b'M', b'B', ..]) => message.get(20)? & 1 != 0,
@@ -86,6 +112,7 @@ impl StreamReader {
     fn is_spoken(&self, message: &[u8]) -> bool {
         match self.framing {
             Framing::DceRpc => dcerpc::is_clients(message).is_some(),
+            Framing::Http => false,
             Framing::NetBios => matches!(message, [0, _, _, _, 0xFC..=0xFF, b'S', b'M', b'B', ..]),
         }
     }

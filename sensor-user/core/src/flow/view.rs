@@ -12,7 +12,7 @@ use crate::{
 use sensor_common::slot::Side;
 
 impl Flow {
-    /// Its view. `None` if its port is unwatched and no SMB was recognised: the sensor does not watch it.
+    /// Its view. `None` if its port is unwatched, and neither SMB nor WebDAV was recognised: the sensor does not watch it.
     #[must_use]
     pub fn view(&self, services: &ServicePorts, closed: bool) -> Option<FlowView<'_>> {
         let (client, server) = (self.tuple.end(self.client()), self.tuple.end(self.server()));
@@ -25,7 +25,15 @@ impl Flow {
             service = Some(Service::SmbOverQuic);
         }
         let usual_port = service.is_some();
-        let service = service.or_else(|| self.smb_exchanged().then_some(Service::Smb))?;
+        let by_messages = if self.smb_exchanged() {
+            Some(Service::Smb)
+        } else {
+            self.is_webdav().then_some(Service::WebDav)
+        };
+        let service = match by_messages {
+            Some(Service::WebDav) => Service::WebDav,
+            _ => service.or(by_messages)?,
+        };
         let counts = self.counts();
         let one_sided = counts.packets.contains(&0);
         Some(FlowView {
@@ -68,6 +76,6 @@ impl Flow {
 
     /// Another protocol, if the first bytes show it.
     fn other_protocol(&self) -> Option<OtherProtocol> {
-        self.other_protocol.filter(|_| !self.smb_spoken())
+        self.other_protocol.filter(|_| !self.smb_spoken() && !self.is_webdav())
     }
 }

@@ -11,7 +11,10 @@ use super::{
     ConnectionRecord, Incident, Milestone, Party, Share, ShareKind, TimelineEntry,
     link::{Contribution, Link},
 };
-use crate::{level::EvidenceLevel, process::Process, rules::windows_client, time::Timestamp, view::FlowView};
+use crate::{
+    level::EvidenceLevel, process::Process, rules::windows_client, service::Service, time::Timestamp,
+    view::FlowView,
+};
 
 /// Bounds of what an incident lists. What goes beyond is counted, or left out where it says nothing new.
 const MAX_SHARES: usize = 64;
@@ -53,6 +56,7 @@ impl Incident {
             has_changed |= self.merge_shares(facts, view.last);
             has_changed |= self.merge_operations(facts, view.last);
             has_changed |= self.merge_negotiation(facts, view);
+            has_changed |= self.merge_webdav(facts, view);
         }
         if let Some(process) = view.process {
             has_changed |= self.merge_process(process);
@@ -81,6 +85,22 @@ impl Incident {
         true
     }
 
+    fn merge_webdav(&mut self, facts: &Facts, view: &FlowView<'_>) -> bool {
+        if view.service != Service::WebDav {
+            return false;
+        }
+        let before = self.webdav.clone();
+        let seen = &facts.webdav;
+        let known = self.webdav.get_or_insert_default();
+        known.method = known.method.take().or_else(|| seen.method.clone());
+        known.user_agent = known.user_agent.take().or_else(|| seen.user_agent.clone());
+        known.requested |= seen.evidence.method || seen.evidence.redirector;
+        if before.is_none() {
+            self.milestone(view.last, Milestone::WebDav);
+        }
+        self.webdav != before
+    }
+
     /// Times, level, and what is known of the whole.
     fn merge_course(&mut self, view: &FlowView<'_>) -> bool {
         if self.counted.connections <= 1 && self.level == EvidenceLevel::Attempt {
@@ -95,7 +115,8 @@ impl Incident {
                 EvidenceLevel::Data => Some(Milestone::Data),
                 _ => None,
             };
-            if view.level >= EvidenceLevel::Smb && self.level < EvidenceLevel::Smb {
+            let is_webdav = view.service == Service::WebDav;
+            if view.level >= EvidenceLevel::Smb && self.level < EvidenceLevel::Smb && !is_webdav {
                 self.milestone(view.last, Milestone::Smb);
             }
             reached.into_iter().for_each(|what| self.milestone(view.last, what));

@@ -30,7 +30,7 @@ pub use self::{
     model::Incident,
     parts::{
         ConnectionRecord, Counted, Credential, CredentialMethod, FindingRecord, LogonOutcome, Milestone,
-        Party, Scope, Share, ShareKind, ThreatHit, TimelineEntry,
+        Party, Scope, Share, ShareKind, ThreatHit, TimelineEntry, WebDavSeen,
     },
 };
 

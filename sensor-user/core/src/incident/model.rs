@@ -9,6 +9,7 @@ use super::{
     IncidentId,
     parts::{
         ConnectionRecord, Counted, Credential, FindingRecord, Party, Scope, Share, ThreatHit, TimelineEntry,
+        WebDavSeen,
     },
 };
 use crate::{
@@ -108,6 +109,9 @@ pub struct Incident {
     /// ClientHellos that offered SMB over QUIC, each once.
     #[serde(default)]
     pub quic: Vec<ClientHello>,
+    /// WebDAV, if it was seen.
+    #[serde(default)]
+    pub webdav: Option<WebDavSeen>,
     /// The process on this machine that opened the connections, if it was one.
     pub process: Option<Arc<Process>>,
     /// Further processes that did, up to a bound.
@@ -179,6 +183,7 @@ impl Incident {
             content: Content::default(),
             other_protocols: Vec::new(),
             quic: Vec::new(),
+            webdav: None,
             process: None,
             other_processes: Vec::new(),
             more_processes: false,

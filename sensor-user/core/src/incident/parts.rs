@@ -201,6 +201,8 @@ pub enum Milestone {
     Smb,
     /// SMB was offered over QUIC: the server's name, where it was said.
     SmbOverQuic(Option<String>),
+    /// WebDAV was spoken.
+    WebDav,
     /// A credential was sent: the account, where it is known.
     CredentialSent(Option<String>),
     /// A log-on was accepted.
@@ -219,6 +221,17 @@ pub enum Milestone {
     Closed,
     /// The sensor was restarted meanwhile.
     Restarted,
+}
+
+/// What was seen of WebDAV.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebDavSeen {
+    /// The first method of WebDAV alone.
+    pub method: Option<String>,
+    /// The program of the client, as it calls itself.
+    pub user_agent: Option<String>,
+    /// A request was one of WebDAV, and not of HTTP with a log-on alone.
+    pub requested: bool,
 }
 
 /// When something happened.

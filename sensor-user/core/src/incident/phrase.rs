@@ -11,7 +11,8 @@ use time::{OffsetDateTime, macros::format_description};
 use super::{Credential, CredentialMethod, Incident, LogonOutcome, Party, Scope, Share, ShareKind};
 use crate::{
     address::Direction,
-    rules::sentence::{bytes, counted},
+    rules::sentence::{bytes, counted, webdav_request},
+    service::Service,
     time::Timestamp,
 };
 
@@ -136,12 +137,29 @@ impl Incident {
     /// "TCP 445", "TCP 139 and 445", "TCP 445, UDP 137".
     #[must_use]
     pub fn ports_phrase(&self) -> String {
+        self.ports_of(|_| true)
+    }
+
+    /// The ports of WebDAV: "TCP 80".
+    pub(super) fn webdav_ports_phrase(&self) -> String {
+        self.ports_of(|service| service == Service::WebDav)
+    }
+
+    /// The ports of the services that `wanted` takes.
+    fn ports_of(&self, wanted: impl Fn(Service) -> bool) -> String {
+        let ports = || self.ports.iter().filter(|(.., service)| wanted(*service));
         let of = |transport: u8| -> Vec<String> {
-            let ports = self.ports.iter().filter(|(known, ..)| *known == transport);
-            ports.map(|(_, port, _)| port.to_string()).collect()
+            let mut numbers: Vec<String> = Vec::new();
+            for (_, port, _) in ports().filter(|(known, ..)| *known == transport) {
+                let number = port.to_string();
+                if !numbers.contains(&number) {
+                    numbers.push(number);
+                }
+            }
+            numbers
         };
         let mut transports: Vec<u8> = Vec::new();
-        for (transport, ..) in &self.ports {
+        for (transport, ..) in ports() {
             if !transports.contains(transport) {
                 transports.push(*transport);
             }
@@ -192,6 +210,16 @@ impl Incident {
             Scope::Client => self.targets.is_some_and(|counts| counts.targets == 1),
             Scope::Exposure => false,
         }
+    }
+
+    /// "sent a WebDAV request (PROPFIND by curl/8.5)", or `None` without WebDAV.
+    pub(super) fn webdav_phrase(&self) -> Option<String> {
+        let seen = self.webdav.as_ref()?;
+        if !seen.requested {
+            return Some("began a log-on over HTTP".to_owned());
+        }
+        let [method, program] = [&seen.method, &seen.user_agent].map(|text| text.as_deref().map(clean));
+        Some(format!("sent {}", webdav_request(method.as_deref(), program.as_deref())))
     }
 
     /// "SMB 3.1.1", "SMB" or `None` where none was spoken.

@@ -195,7 +195,13 @@ fn outbound(incident: &Incident, steps: &mut Steps) {
         steps.check.push(format!("Find the files that {client} fetched, and whether one of them was run."));
         steps.contain.push(format!("Isolate {client} until those files are known."));
     }
-    if incident.level < EvidenceLevel::Smb {
+    if incident.webdav.is_some() {
+        steps.check.push(format!("Find what made {client} open a WebDAV path on {server}: a link, a shortcut, a document or a mail, or a program that uses WebDAV on purpose.{}", process(incident)));
+        steps.contain.push(format!(
+            "Block {} to {server} in the firewall. Turn the WebClient service off where nobody needs WebDAV.",
+            incident.webdav_ports_phrase()
+        ));
+    } else if incident.level < EvidenceLevel::Smb {
         let other = if incident.other_protocols.is_empty() {
             ""
         } else {
@@ -203,7 +209,9 @@ fn outbound(incident: &Incident, steps: &mut Steps) {
         };
         steps.check.push(format!("Find the program on {client} that connects to {server}: a stale drive mapping, a link, or something unwanted.{other}{}", process(incident)));
     }
-    steps.contain.push("Block TCP 445 and 139 outwards in the firewall.".to_owned());
+    if incident.ports.iter().any(|(.., service)| *service != Service::WebDav) {
+        steps.contain.push("Block TCP 445 and 139 outwards in the firewall.".to_owned());
+    }
 }
 
 fn credentials_given_away(incident: &Incident, steps: &mut Steps) {
@@ -303,6 +311,7 @@ fn exemption(incident: &Incident) -> String {
             Service::Rpc => "rpc",
             Service::Netbios => "netbios",
             Service::SmbOverQuic => "quic",
+            Service::WebDav => "webdav",
         })
         .collect();
     services.sort_unstable();

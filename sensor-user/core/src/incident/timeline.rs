@@ -19,6 +19,7 @@ impl Milestone {
                 let to = name.as_deref().map(|name| format!(" to {}", clean(name))).unwrap_or_default();
                 format!("SMB offered over QUIC{to}")
             }
+            Self::WebDav => "WebDAV".to_owned(),
             Self::CredentialSent(account) => format!("credential{} sent", of(account)),
             Self::Accepted(account) => format!("log-on{} accepted", of(account)),
             Self::LogonRefused(account) => format!("log-on{} refused", of(account)),
@@ -41,6 +42,7 @@ impl Milestone {
             Self::Connected => "connected",
             Self::Smb => "smb",
             Self::SmbOverQuic(_) => "smb-over-quic",
+            Self::WebDav => "webdav",
             Self::CredentialSent(_) => "credential-sent",
             Self::Accepted(_) => "logon-accepted",
             Self::LogonRefused(_) => "logon-refused",

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     rules::{self, Finding, History, sentence},
+    service::Service,
     view::FlowView,
 };
 
@@ -29,6 +30,10 @@ impl Rulebook {
     ///
     /// `is_new` is asked about the term of a rule if everything else matches.
     pub fn findings(&self, view: &FlowView<'_>, is_new: &mut dyn FnMut(Term) -> bool) -> Vec<Finding> {
+        // The published rules are about SMB, NetBIOS and DCE-RPC.
+        if view.service == Service::WebDav {
+            return Vec::new();
+        }
         let question = Question {
             client: view.client.ip(),
             server: view.server.ip(),

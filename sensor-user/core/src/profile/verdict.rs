@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     address::Direction,
+    rules::WEBDAV,
     service::{Service, ServicePorts},
 };
 
@@ -173,6 +174,11 @@ impl Rulebook {
     /// The conditions for the port to be one of the rule's; `None` if it is not.
     fn port_conditions(&self, rule: &ProfileRule, question: &Question) -> Option<Vec<Condition>> {
         let (listed, anywhere) = match rule.ports {
+            // It has no port of its own: its messages are the evidence that the rule asks for.
+            Ports::Of(services) if services == WEBDAV => {
+                let watched = question.transport == TCP && self.services.smb_any_port;
+                return watched.then(Vec::new);
+            }
             Ports::Of(services) => {
                 let service = self.services.service(question.transport, question.port);
                 let over_quic = services.contains(&Service::SmbOverQuic)

@@ -4,7 +4,7 @@ use super::{
     meta::{Finding, History, Rule, RuleMeta, SMB, Scope},
     sentence,
 };
-use crate::{attack::NON_STANDARD_PORT, level::Severity, view::FlowView};
+use crate::{attack::NON_STANDARD_PORT, level::Severity, service::Service, view::FlowView};
 
 /// Metadata of the rule.
 pub static META: RuleMeta = RuleMeta {
@@ -36,7 +36,7 @@ impl Rule for Detection {
     }
 
     fn evaluate(&self, view: &FlowView<'_>, _: &History<'_>) -> Option<Finding> {
-        (!view.usual_port).then(|| {
+        (!view.usual_port && view.service == Service::Smb).then(|| {
             let (client, server, port) = (view.client.ip(), view.server.ip(), sentence::port(view));
             let fact = format!("SMB was recognised between {client} and {port} of {server}");
             Finding::of(&META, vec![&NON_STANDARD_PORT], fact)

@@ -66,6 +66,7 @@ fn may_carry_files(view: &FlowView<'_>) -> bool {
     match view.service {
         Service::Smb => view.level >= EvidenceLevel::Smb,
         Service::SmbOverQuic => view.level >= EvidenceLevel::Answered,
+        Service::WebDav => view.level >= EvidenceLevel::Connected,
         Service::Rpc | Service::Netbios => false,
     }
 }

@@ -1,14 +1,13 @@
 //! Exposed service: an internal host answers the Internet on a port of Windows networking.
 
 use super::{
-    meta::{EVERY_SERVICE, Finding, History, Rule, RuleMeta, Scope},
+    meta::{BY_PORT, Finding, History, Rule, RuleMeta, Scope},
     sentence,
 };
 use crate::{
     address::Direction,
     attack::EXTERNAL_REMOTE_SERVICES,
     level::{EvidenceLevel, Severity},
-    service::Service,
     view::FlowView,
 };
 
@@ -27,7 +26,7 @@ pub static META: RuleMeta = RuleMeta {
     techniques: &[&EXTERNAL_REMOTE_SERVICES],
     scope: Scope {
         direction: Some(Direction::Inbound),
-        services: EVERY_SERVICE,
+        services: BY_PORT,
         new_term: None,
         evidence: Some("the port answers"),
     },
@@ -43,7 +42,7 @@ impl Rule for Detection {
 
     fn evaluate(&self, view: &FlowView<'_>, _: &History<'_>) -> Option<Finding> {
         let applies = view.direction == Direction::Inbound
-            && view.service != Service::SmbOverQuic
+            && BY_PORT.contains(&view.service)
             && view.level >= EvidenceLevel::Answered
             && view.server_seen();
         applies.then(|| {

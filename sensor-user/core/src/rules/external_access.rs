@@ -1,7 +1,7 @@
 //! External access of Windows networking: an external host tries SMB, NetBIOS or DCE-RPC of an internal one.
 
 use super::{
-    meta::{EVERY_SERVICE, Finding, History, Rule, RuleMeta, Scope},
+    meta::{BY_PORT, Finding, History, Rule, RuleMeta, Scope},
     sentence,
 };
 use crate::{
@@ -11,7 +11,6 @@ use crate::{
         NETWORK_SHARE_DISCOVERY,
     },
     level::Severity,
-    service::Service,
     view::FlowView,
 };
 
@@ -33,12 +32,7 @@ pub static META: RuleMeta = RuleMeta {
         &EXTERNAL_REMOTE_SERVICES,
         &NETWORK_SHARE_DISCOVERY,
     ],
-    scope: Scope {
-        direction: Some(Direction::Inbound),
-        services: EVERY_SERVICE,
-        new_term: None,
-        evidence: None,
-    },
+    scope: Scope { direction: Some(Direction::Inbound), services: BY_PORT, new_term: None, evidence: None },
 };
 
 /// Fires on every such connection, an unanswered attempt included.
@@ -50,7 +44,7 @@ impl Rule for Detection {
     }
 
     fn evaluate(&self, view: &FlowView<'_>, _: &History<'_>) -> Option<Finding> {
-        let applies = view.direction == Direction::Inbound && view.service != Service::SmbOverQuic;
+        let applies = view.direction == Direction::Inbound && BY_PORT.contains(&view.service);
         applies.then(|| Finding::of(&META, vec![], sentence::contact(view)))
     }
 }

@@ -50,8 +50,12 @@ pub const SMB: &[Service] = &[Service::Smb];
 pub(super) const SMB_ON_TCP_AND_QUIC: &[Service] = &[Service::Smb, Service::SmbOverQuic];
 /// SMB over QUIC.
 pub const SMB_OVER_QUIC: &[Service] = &[Service::SmbOverQuic];
+/// The services with ports of their own.
+pub const BY_PORT: &[Service] = &[Service::Smb, Service::Rpc, Service::Netbios];
+/// WebDAV, on any port.
+pub const WEBDAV: &[Service] = &[Service::WebDav];
 /// The whole of Windows networking, apart from SMB over QUIC, which no port shows.
-pub const EVERY_SERVICE: &[Service] = &[Service::Smb, Service::Rpc, Service::Netbios];
+pub const EVERY_SERVICE: &[Service] = &[Service::Smb, Service::Rpc, Service::Netbios, Service::WebDav];
 
 /// An address that must be new to a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,11 +28,12 @@ pub mod smb_over_quic;
 pub mod smb_to_internet;
 pub mod sweep;
 mod techniques;
+pub mod webdav;
 pub mod windows_client;
 
 pub use meta::{
-    EVERY_SERVICE, Field, Finding, History, Logons, NewTerm, Relayed, Rule, RuleMeta, SMB, SMB_OVER_QUIC,
-    Scope, TargetCounts,
+    BY_PORT, EVERY_SERVICE, Field, Finding, History, Logons, NewTerm, Relayed, Rule, RuleMeta, SMB,
+    SMB_OVER_QUIC, Scope, TargetCounts, WEBDAV,
 };
 pub use severity::{Observed, fires_on_any_packet, leading, severity};
 pub use techniques::{techniques, techniques_shown};
@@ -64,6 +65,7 @@ pub static ALL: &[&dyn Rule] = &[
     &smb1::Detection,
     &another_port::Detection,
     &smb_over_quic::Detection,
+    &webdav::Detection,
     &sweep::Detection,
 ];
 

@@ -75,6 +75,29 @@ pub fn contact(view: &FlowView<'_>) -> String {
     }
 }
 
+/// What was seen of WebDAV: "10.0.0.2 sent a WebDAV request (PROPFIND by curl/8.5) to TCP 80 of 8.8.4.4".
+#[must_use]
+pub fn webdav(view: &FlowView<'_>) -> Option<String> {
+    let seen = &view.facts?.webdav;
+    let what = webdav_request(seen.method.as_deref(), seen.user_agent.as_deref());
+    let did = if seen.evidence.method || seen.evidence.redirector {
+        format!("sent {what}")
+    } else {
+        "began a log-on over HTTP".to_owned()
+    };
+    Some(format!("{} {did} to {} of {}", view.client.ip(), port(view), view.server.ip()))
+}
+
+/// "a WebDAV request (PROPFIND by curl/8.5)", as far as both are known.
+#[must_use]
+pub fn webdav_request(method: Option<&str>, user_agent: Option<&str>) -> String {
+    match (method, user_agent) {
+        (Some(method), Some(program)) => format!("a WebDAV request ({method} by {program})"),
+        (Some(one), None) | (None, Some(one)) => format!("a WebDAV request ({one})"),
+        (None, None) => "a WebDAV request".to_owned(),
+    }
+}
+
 /// "TCP 445".
 #[must_use]
 pub fn port(view: &FlowView<'_>) -> String {
@@ -111,7 +134,11 @@ fn protocol(view: &FlowView<'_>) -> Option<String> {
             None => "SMB".to_owned(),
         });
     }
-    (view.service == Service::Rpc).then(|| "DCE-RPC".to_owned())
+    match view.service {
+        Service::Rpc => Some("DCE-RPC".to_owned()),
+        Service::WebDav => Some("WebDAV".to_owned()),
+        Service::Smb | Service::Netbios | Service::SmbOverQuic => None,
+    }
 }
 
 /// The first share that the server connected, a disk before others.

@@ -2,7 +2,7 @@
 
 use super::{
     limits::Limits,
-    meta::{EVERY_SERVICE, Finding, History, Rule, RuleMeta, Scope, TargetCounts},
+    meta::{BY_PORT, Finding, History, Rule, RuleMeta, Scope, TargetCounts},
     sentence,
 };
 use crate::{address::Direction, attack::NETWORK_SERVICE_DISCOVERY, level::Severity, view::FlowView};
@@ -23,7 +23,7 @@ pub static META: RuleMeta = RuleMeta {
     techniques: &[&NETWORK_SERVICE_DISCOVERY],
     scope: Scope {
         direction: None,
-        services: EVERY_SERVICE,
+        services: BY_PORT,
         new_term: None,
         evidence: Some(
             "the client tries detection.sweep_targets distinct hosts within detection.sweep_window seconds",

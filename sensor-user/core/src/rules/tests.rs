@@ -101,6 +101,7 @@ fn scores_and_techniques_match_the_sources() {
             ("smb1-across-border", "high", 73, vec!["T1190", "T1133"]),
             ("smb-on-another-port", "medium", 47, vec!["T1571"]),
             ("smb-over-quic", "high", 73, vec!["T1048"]),
+            ("webdav-to-internet", "medium", 47, vec!["T1071.001"]),
             ("smb-sweep", "high", 82, vec!["T1046"]),
         ]
     );

@@ -8,6 +8,7 @@ mod answers;
 mod authentication;
 mod bounded_map;
 mod exploit;
+mod http;
 mod rpc;
 mod smb1;
 mod smb2;
@@ -23,6 +24,7 @@ use super::{
     dcerpc::RpcError,
     facts::{Facts, New},
     fingerprint::FingerprintKey,
+    http::HttpError,
     nbss::{self, NbssError, Packet},
     security::BlobError,
     smb1::Smb1Error,
@@ -36,6 +38,8 @@ pub enum Framing {
     NetBios,
     /// DCE-RPC PDUs: port 135 and the ports that it names.
     DceRpc,
+    /// Heads of HTTP messages; the content between them is not read.
+    Http,
 }
 
 /// Why a message, or its rest, was not read.
@@ -56,6 +60,9 @@ pub enum Problem {
     /// DCE-RPC.
     #[error(transparent)]
     Rpc(#[from] RpcError),
+    /// HTTP.
+    #[error(transparent)]
+    Http(#[from] HttpError),
     /// The client sent a response, or the server a request.
     #[error("the message is one of the other side")]
     Direction,
@@ -157,6 +164,7 @@ impl Dissector {
         let result = match self.framing {
             Framing::NetBios => self.packet(from, bytes),
             Framing::DceRpc => self.rpc(from, 0, bytes),
+            Framing::Http => self.http(bytes),
         };
         if self.facts.left_out > left_out {
             self.report(New::LeftOut);

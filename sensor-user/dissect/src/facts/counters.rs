@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Facts;
+use super::{Facts, WebDav, WebDavEvidence};
 
 /// The flags and counters of [`Facts`]: small, without text, fit to be stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +12,8 @@ pub struct FactCounters {
     signed: bool,
     encrypted: bool,
     compressed: bool,
+    #[serde(default)]
+    webdav: WebDavEvidence,
     sessions: u32,
     logons_refused: u32,
     logons_accepted: u32,
@@ -32,6 +34,7 @@ impl Facts {
             signed: self.signed,
             encrypted: self.encrypted,
             compressed: self.compressed,
+            webdav: self.webdav.evidence,
             sessions: self.sessions,
             logons_refused: self.logons_refused,
             logons_accepted: self.logons_accepted,
@@ -52,6 +55,7 @@ impl From<FactCounters> for Facts {
             signed: counters.signed,
             encrypted: counters.encrypted,
             compressed: counters.compressed,
+            webdav: WebDav { evidence: counters.webdav, ..WebDav::default() },
             sessions: counters.sessions,
             logons_refused: counters.logons_refused,
             logons_accepted: counters.logons_accepted,
@@ -77,6 +81,10 @@ mod tests {
             signed: true,
             encrypted: true,
             compressed: true,
+            webdav: WebDav {
+                evidence: WebDavEvidence { method: true, redirector: true, token: true },
+                ..WebDav::default()
+            },
             sessions: 1,
             logons_refused: 2,
             logons_accepted: 3,

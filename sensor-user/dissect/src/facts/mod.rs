@@ -5,12 +5,14 @@ mod counters;
 mod datagrams;
 mod exploit;
 mod peer;
+mod webdav;
 
 pub use access::{Credential, Interface, Method, Outcome, Share};
 pub use counters::FactCounters;
 pub use datagrams::{Answer, Datagrams, Exchange, MAX_DATAGRAMS, Operation};
 pub use exploit::ExploitLike;
 pub use peer::{Client, Dialect, Server, Signing};
+pub use webdav::{WebDav, WebDavEvidence};
 
 use uuid::Uuid;
 
@@ -44,6 +46,8 @@ pub struct Facts {
     pub encrypted: bool,
     /// A compressed message was seen.
     pub compressed: bool,
+    /// WebDAV that was seen.
+    pub webdav: WebDav,
     /// Names of a NetBIOS session request: called, calling.
     pub netbios: Option<(NetbiosName, NetbiosName)>,
     /// What the client says about itself.
@@ -149,6 +153,8 @@ pub enum New {
     Compressed,
     /// The first exploit-like request of its kind.
     ExploitLike(ExploitLike),
+    /// WebDAV was shown by something else than before.
+    WebDav,
     /// A list was full.
     LeftOut,
 }

@@ -8,6 +8,7 @@ mod guesser;
 mod relay;
 mod server;
 mod web;
+mod webdav;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ pub use guesser::{Guessed, Guesser};
 pub use relay::NtlmRelay;
 pub use server::ImpacketServer;
 pub use web::WebServer;
+pub use webdav::WebDavServer;
 
 use crate::Namespace;
 

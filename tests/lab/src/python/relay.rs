@@ -1,4 +1,4 @@
-//! impacket's ntlmrelayx inside a namespace: an SMB server that logs on elsewhere with its clients' credentials.
+//! impacket's ntlmrelayx inside a namespace: a server of SMB or HTTP that logs on elsewhere with its clients' credentials.
 
 use std::net::IpAddr;
 use std::process::Stdio;
@@ -10,8 +10,8 @@ use super::folder;
 use crate::{Namespace, Process, Scratch, scratch_dir};
 
 const READY_WITHIN: Duration = Duration::from_secs(40);
-/// Its other servers.
-const OTHER_SERVERS: [&str; 7] = ["http", "wcf", "raw", "rpc", "winrm", "mssql", "rdp"];
+/// Its servers.
+const SERVERS: [&str; 8] = ["smb", "http", "wcf", "raw", "rpc", "winrm", "mssql", "rdp"];
 
 /// A running relay. Dropping it ends it.
 pub struct NtlmRelay {
@@ -26,11 +26,24 @@ impl NtlmRelay {
     /// # Errors
     /// When Python cannot be run, or the relay does not come up within 40 s; the error quotes its output.
     pub fn start(namespace: &Namespace, target: impl Into<IpAddr>) -> Result<Self> {
+        Self::serving("smb", namespace, target)
+    }
+
+    /// The same as an HTTP server on port 80, which also answers WebDAV.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_http(namespace: &Namespace, target: impl Into<IpAddr>) -> Result<Self> {
+        Self::serving("http", namespace, target)
+    }
+
+    fn serving(served: &str, namespace: &Namespace, target: impl Into<IpAddr>) -> Result<Self> {
         let scratch = scratch_dir()?;
         let mut command = namespace.command(folder().join("bin/python"));
         command.args(["-I", "-u"]).arg(folder().join("bin/ntlmrelayx.py"));
         command.args(["-t", &format!("smb://{}", target.into()), "-smb2support", "--no-multirelay"]);
-        command.args(OTHER_SERVERS.map(|server| format!("--no-{server}-server")));
+        let others = SERVERS.into_iter().filter(|server| *server != served);
+        command.args(others.map(|server| format!("--no-{server}-server")));
         // It ends with its standard input, and writes its results into its working folder.
         command.stdin(Stdio::piped()).current_dir(scratch.path());
         let process = Process::spawn(command)?;

@@ -79,7 +79,7 @@ pub struct Oracle {
     exempt: Exempt,
     tunnels: bool,
     enforcing: bool,
-    /// TCP ports on which SMB was recognised: whether their packets count depends on flows.
+    /// TCP ports on which SMB or WebDAV was recognised: whether their packets count depends on flows.
     suspected: HashSet<u16>,
 }
 
@@ -187,11 +187,23 @@ impl Oracle {
                 if touched(packet.source) || touched(packet.destination) {
                     return Opinion::Unsure("who is exempt by what is said");
                 }
-                let account = self.crossing(packet).ok().and_then(|side| account(packet, side));
-                account.map_or(Opinion::Foreign, Opinion::Kept)
+                self.if_it_crosses(packet)
+            }
+            // RFC 9110 9.3.7, RFC 4918 9.1: requests, so the sender is the client.
+            b"OPTIONS " | b"PROPFIND" => {
+                if self.exempt.client(packet.source.ip()) || self.exempt.server(packet.destination.ip()) {
+                    return Opinion::Foreign;
+                }
+                self.if_it_crosses(packet)
             }
             _ => Opinion::Foreign,
         }
+    }
+
+    /// A packet that is kept for its content if it crosses the border.
+    fn if_it_crosses(&self, packet: &Packet<'_>) -> Opinion {
+        let account = self.crossing(packet).ok().and_then(|side| account(packet, side));
+        account.map_or(Opinion::Foreign, Opinion::Kept)
     }
 
     /// The sender of a packet that crosses the border, or how another packet is counted.

@@ -5,6 +5,7 @@ mod budget;
 mod carriers;
 mod content;
 mod hidden;
+mod http;
 mod joined;
 mod kinds;
 pub(crate) mod message;

@@ -22,7 +22,7 @@ use crate::{
     view::{Content, FlowView},
 };
 
-/// Time without a packet after which an unanswered attempt is closed; Linux gives up 127 s after its first SYN.
+/// Time without a packet after which an unanswered attempt is closed, or HTTP that is no WebDAV; Linux gives up 127 s after its first SYN.
 const ATTEMPT_IDLE: Duration = Duration::from_secs(150);
 
 /// Time for which a closed attempt is remembered, so that a very late packet does not begin another one.
@@ -91,7 +91,7 @@ impl<L> FlowEntry<L> {
         self.closed.is_some()
     }
 
-    /// Its view. `None` if its port is unwatched and no SMB was recognised.
+    /// Its view. `None` if its port is unwatched, and neither SMB nor WebDAV was recognised.
     #[must_use]
     pub fn view(&self, services: &ServicePorts) -> Option<FlowView<'_>> {
         self.flow.view(services, self.is_closed())
@@ -132,13 +132,21 @@ impl<L> FlowEntry<L> {
         if piece.kind == PieceKind::Datagram {
             return self.flow.read_datagram(piece, services);
         }
+        self.reader.take_if(|reader| !reader.fits(piece));
         let reader = self.reader.get_or_insert_with(|| {
             let facts = self.flow.facts.as_deref().cloned().unwrap_or_else(Facts::default);
             Box::new(StreamReader::for_piece(piece, key.clone(), facts))
         });
         self.flow.bytes_read += piece.bytes.len() as u64;
         let new = reader.read(piece, self.flow.client());
-        self.flow.learn(reader, new, services) || new
+        let changed = self.flow.learn(reader, new, services) || new;
+        self.reader.take_if(|reader| !reader.is_needed());
+        changed
+    }
+
+    /// Whether it is HTTP that shows neither WebDAV nor a log-on, as far as it was read.
+    fn is_other_http(&self) -> bool {
+        self.flow.marks & mark::HTTP != 0 && !self.flow.is_webdav() && !self.flow.smb_spoken()
     }
 
     /// Whether it uses one of the limited readers.
@@ -186,7 +194,7 @@ impl<L> FlowEntry<L> {
         let quiet = now.since(self.flow.last);
         if self.flow.is_ended() {
             quiet >= LINGER.max(settle)
-        } else if self.flow.level < EvidenceLevel::Connected {
+        } else if self.flow.level < EvidenceLevel::Connected || self.is_other_http() {
             quiet >= ATTEMPT_IDLE.min(idle)
         } else {
             quiet > idle
@@ -196,7 +204,7 @@ impl<L> FlowEntry<L> {
     /// How long it is remembered after closing.
     pub(super) fn remembered_for(&self, idle: Duration) -> Duration {
         let by_itself = match self.closed {
-            _ if self.flow.level < EvidenceLevel::Connected => REMEMBER_ATTEMPT,
+            _ if self.flow.level < EvidenceLevel::Connected || self.is_other_http() => REMEMBER_ATTEMPT,
             Some(Closed { ended: true, .. }) => idle.max(REMEMBER_ATTEMPT),
             _ => REMEMBER_IDLE,
         };

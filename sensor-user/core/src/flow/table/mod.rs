@@ -109,8 +109,9 @@ impl<L: Default + Clone> FlowTable<L> {
     ) {
         let clock = self.options.clock;
         let times = (clock.timestamp(seen.first, now), clock.timestamp(seen.last, now));
-        self.marked_ports.observe(seen, times.1);
         let tuple = seen.id.tuple;
+        let is_webdav = self.flows.get(&tuple).is_some_and(|entry| entry.flow.is_webdav());
+        self.marked_ports.observe(seen, times.1, is_webdav);
         let begins = match self.flows.get(&tuple) {
             None => match self.admit(kind, seen, times, now.at, changes) {
                 Some(flow) => Some(flow),
@@ -215,7 +216,9 @@ impl<L: Default + Clone> FlowTable<L> {
             return reopened;
         }
         self.readers += usize::from(!entry.is_read());
-        entry.read(piece, &self.options.fingerprint_key, &self.options.services) || reopened
+        let changed = entry.read(piece, &self.options.fingerprint_key, &self.options.services);
+        self.readers -= usize::from(!entry.is_read());
+        changed || reopened
     }
 
     /// Pieces of payload that were not read because all readers were in use.

@@ -156,14 +156,14 @@ impl Book {
 
 /// Whether a connection is about its two hosts: something was spoken, or a threat list warns of a host that answered.
 fn is_of_a_pair(view: &FlowView<'_>) -> bool {
-    let netbios = view.service == Service::Netbios && view.level >= EvidenceLevel::Connected;
-    // The ClientHello says what the client wants. From outside, anybody can send one.
-    let quic = view.service == Service::SmbOverQuic
-        && (view.direction == Direction::Outbound || view.level >= EvidenceLevel::Answered);
-    view.level >= EvidenceLevel::Smb
-        || netbios
-        || quic
-        || view.threat && view.level >= EvidenceLevel::Answered
+    let spoken = match view.service {
+        Service::Netbios | Service::WebDav => EvidenceLevel::Connected,
+        Service::Smb | Service::Rpc => EvidenceLevel::Smb,
+        // The ClientHello says what the client wants. From outside, anybody can send one.
+        Service::SmbOverQuic if view.direction == Direction::Outbound => EvidenceLevel::Attempt,
+        Service::SmbOverQuic => EvidenceLevel::Answered,
+    };
+    view.level >= spoken || view.threat && view.level >= EvidenceLevel::Answered
 }
 
 /// The identifier of an incident: the same traffic gives the same one, and nobody who lacks the identity can foresee it.

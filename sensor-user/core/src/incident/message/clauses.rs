@@ -26,6 +26,7 @@ pub(super) fn clauses(incident: &Incident, says_volume: bool) -> Vec<String> {
     if says_volume && volume_hides_credential(incident) {
         clauses.extend(credential_given_away(incident));
     }
+    clauses.extend(over_webdav(incident));
     clauses.extend(of_another_logon(incident));
     clauses.extend(other_users(incident));
     let execution = |interface: &str| EXECUTION.contains(&interface);
@@ -60,6 +61,12 @@ pub(super) fn clauses(incident: &Incident, says_volume: bool) -> Vec<String> {
 
 fn execution_shown(incident: &Incident) -> bool {
     execution(incident).is_some() && relay(incident).is_none()
+}
+
+/// That a credential was sent over WebDAV, and by which program.
+fn over_webdav(incident: &Incident) -> Option<String> {
+    let did = incident.webdav_phrase().filter(|_| incident.level >= EvidenceLevel::Credential)?;
+    Some(format!("{} {did} to {}", incident.client().phrase(), incident.webdav_ports_phrase()))
 }
 
 /// A session beside a credential that was not seen to be accepted: it is not that user's.

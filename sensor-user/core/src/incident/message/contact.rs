@@ -51,6 +51,9 @@ pub(super) fn contact(incident: &Incident) -> Headline {
     let (client, server, ports) =
         (incident.client().phrase(), incident.server().phrase(), incident.ports_phrase());
     let named = |service| incident.ports.iter().any(|(.., known)| *known == service);
+    if let Some(headline) = webdav(incident, &client, &server) {
+        return headline;
+    }
     match incident.level {
         EvidenceLevel::Attempt if incident.counted.dropped >= incident.counted.connections.max(1) => {
             Headline::new(
@@ -90,6 +93,14 @@ pub(super) fn contact(incident: &Incident) -> Headline {
             )
         }
     }
+}
+
+/// Requests of WebDAV, where nobody spoke SMB.
+fn webdav(incident: &Incident, client: &str, server: &str) -> Option<Headline> {
+    let did = incident.webdav_phrase().filter(|_| incident.dialects.is_empty())?;
+    let ports = incident.webdav_ports_phrase();
+    let short = did.trim_start_matches("sent a ");
+    Some(Headline::new(format!("{client} {did} to {ports} of {server}"), format!("{short} to {ports}")))
 }
 
 /// Connections without SMB.

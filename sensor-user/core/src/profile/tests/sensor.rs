@@ -76,3 +76,17 @@ fn matches_smb_over_quic_on_its_ports_alone() {
         assert_eq!(matching(transport, port), None, "{transport} {port}");
     }
 }
+
+#[test]
+fn webdav_has_no_port_of_its_own() {
+    let verdicts = |port| rulebook(ProfileName::Sensor).verdict(&tcp("10.0.0.1", "8.8.8.8", port));
+    let of_webdav = |port| {
+        let all = verdicts(port);
+        all.into_iter().find(|verdict| verdict.rule.rule.id == rules::webdav::META.id).unwrap()
+    };
+    for port in [80, 445] {
+        let verdict = of_webdav(port);
+        assert!(verdict.fits(), "{port}");
+        assert!(matches!(verdict.conditions[..], [verdict::Condition::Evidence(_)]), "{port}");
+    }
+}

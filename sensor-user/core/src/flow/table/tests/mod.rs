@@ -6,6 +6,7 @@ mod datagrams;
 mod endings;
 mod eviction;
 mod evidence;
+mod http;
 mod idle;
 mod messages;
 mod port_reuse;

@@ -1,0 +1,84 @@
+//! HTTP: WebDAV is a service of its own, and anything else is forgotten soon.
+
+use sensor_common::{
+    payload::PieceKind,
+    slot::{Side, mark},
+};
+use sensor_dissect::stream::Checksum;
+
+use super::bench::*;
+use crate::{
+    level::EvidenceLevel,
+    record::Piece,
+    service::{Service, ServicePorts},
+};
+
+const HTTP: u16 = mark::HTTP | mark::SERVER_IS_REMOTE;
+
+/// Only WebDAV and SMB by their messages.
+fn unwatched() -> ServicePorts {
+    ServicePorts { smb_tcp: vec![], ..ServicePorts::default() }
+}
+
+fn head(bench: &mut Bench, side: Side, sequence: u32, bytes: &[u8]) -> Vec<Did> {
+    bench.piece(&Piece { side, sequence, ..piece(bytes) }, at(1))
+}
+
+/// The head of a message of the client.
+fn piece(bytes: &[u8]) -> Piece<'_> {
+    Piece {
+        id: seen(OPEN, [0; 2], at(1)).id,
+        side: Side::Local,
+        kind: PieceKind::HttpHead,
+        sequence: 1,
+        wanted: bytes.len() as u32,
+        at: at(1).ticks,
+        bytes,
+        checksum: Checksum::Unknown,
+    }
+}
+
+fn began() -> Bench {
+    let mut bench = Bench::new();
+    bench.opened(&with_marks(HTTP, seen(OPEN, [2, 1], at(1))), at(1));
+    bench
+}
+
+#[test]
+fn method_of_webdav_makes_a_connection_one_of_webdav() {
+    let mut bench = began();
+    assert!(bench.entry().view(&unwatched()).is_none());
+    let request = b"PROPFIND /share HTTP/1.1\r\nHost: h\r\n\r\n";
+    assert_eq!(head(&mut bench, Side::Local, 1, request), [Did::Updated]);
+    let view = bench.entry().view(&unwatched()).unwrap();
+    assert_eq!(
+        (view.service, view.usual_port, view.level),
+        (Service::WebDav, false, EvidenceLevel::Connected)
+    );
+    assert!(!view.joined_late && view.complete);
+    assert!(bench.entry().is_read(), "a log-on may follow");
+}
+
+#[test]
+fn request_for_options_needs_no_reader_and_is_forgotten_soon() {
+    let mut bench = began();
+    let first = b"OPTIONS / HTTP/1.1\r\nOrigin: http://a\r\n";
+    assert_eq!(head(&mut bench, Side::Local, 1, first), []);
+    assert!(bench.entry().is_read(), "the rest of the head may follow");
+    let rest = Piece { kind: PieceKind::Continued, sequence: 1 + first.len() as u32, ..piece(b"\r\n") };
+    bench.piece(&rest, at(1));
+    assert!(!bench.entry().is_read());
+    assert_eq!(head(&mut bench, Side::Remote, 1, b"HTTP/1.1 204 No Content\r\n\r\n"), []);
+    assert!(!bench.entry().is_read() && bench.entry().view(&unwatched()).is_none());
+    assert!(bench.advance(at(150)).iter().all(|did| *did != Did::Closed));
+    assert_eq!(bench.advance(at(152)), [Did::Closed]);
+}
+
+#[test]
+fn smb_behind_http_is_read_as_smb() {
+    let mut bench = began();
+    head(&mut bench, Side::Local, 1, b"PROPFIND / HTTP/1.1\r\n\r\n");
+    bench.message(Side::Local, 500, &logon("alice", 1), at(1));
+    let view = bench.view();
+    assert_eq!(view.facts.unwrap().credentials[0].user.as_deref(), Some("alice"));
+}

@@ -1,0 +1,111 @@
+use super::*;
+use crate::{
+    FingerprintKey, Framing,
+    facts::{Outcome, WebDavEvidence},
+};
+
+/// CHALLENGE of a server without names, and AUTHENTICATE of `u` with a response of version 1, in base64.
+const CHALLENGE: &str = "TlRMTVNTUAACAAAAAgACADgAAAABAAAAAQIDBAUGBwgAAAAAAAAAAAAAAAA6AAAACgBhSgAAAA9EAA==";
+
+fn authenticate() -> String {
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
+    let mut message = b"NTLMSSP\0\x03\0\0\0".to_vec();
+    let fields: [&[u8]; 5] = [&[0; 24], &[7; 24], b"D\0", b"u\0", b"W\0"];
+    let mut payload: Vec<u8> = Vec::new();
+    for field in fields {
+        let length = (field.len() as u16).to_le_bytes();
+        message.extend([length, length].concat());
+        message.extend((64 + payload.len() as u32).to_le_bytes());
+        payload.extend(field);
+    }
+    message.extend([0; 8]);
+    message.extend(1u32.to_le_bytes());
+    message.extend(payload);
+    BASE64_STANDARD.encode(message)
+}
+
+fn reader() -> Dissector {
+    Dissector::new(FingerprintKey::new([7; 32]), Framing::Http)
+}
+
+fn asks(dissector: &mut Dissector, line: &str, fields: &str) -> Vec<New> {
+    let head = format!("{line} /share HTTP/1.1\r\nHost: h\r\n{fields}\r\n");
+    let reading = dissector.message(Sender::Client, head.as_bytes());
+    assert_eq!(reading.problem, None);
+    reading.new
+}
+
+fn answers(dissector: &mut Dissector, status: u16, fields: &str) {
+    let head = format!("HTTP/1.1 {status} X\r\n{fields}\r\n");
+    assert_eq!(dissector.message(Sender::Server, head.as_bytes()).problem, None);
+}
+
+/// A log-on that is answered with this status.
+fn log_on(status: u16) -> Dissector {
+    let mut dissector = reader();
+    asks(&mut dissector, "PROPFIND", "Authorization: NTLM TlRMTVNTUAABAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n");
+    answers(&mut dissector, 401, &format!("WWW-Authenticate: NTLM {CHALLENGE}\r\n"));
+    assert_eq!(
+        (dissector.facts().server.target.as_deref(), dissector.facts().logons_refused),
+        (Some("D"), 0)
+    );
+    let token = format!("Authorization: NTLM {}\r\n", authenticate());
+    assert!(asks(&mut dissector, "PROPFIND", &token).contains(&New::Credential(0)));
+    answers(&mut dissector, status, "");
+    dissector
+}
+
+#[test]
+fn status_behind_a_response_is_its_outcome() {
+    for (status, outcome) in [
+        (401, Some(Outcome::Refused(Status::Http(401)))),
+        (200, Some(Outcome::Accepted)),
+        (207, Some(Outcome::Accepted)),
+        (302, None),
+        (500, None),
+    ] {
+        let dissector = log_on(status);
+        let credential = &dissector.facts().credentials[0];
+        assert_eq!((credential.user.as_deref(), credential.outcome), (Some("u"), outcome), "{status}");
+        assert!(credential.fingerprint.is_some());
+        assert_eq!(dissector.facts().session(), matches!(outcome, Some(Outcome::Accepted)), "{status}");
+    }
+}
+
+#[test]
+fn interim_answer_leaves_the_log_on_open_and_a_later_one_is_not_its_own() {
+    let mut dissector = log_on(100);
+    answers(&mut dissector, 401, "");
+    assert_eq!(dissector.facts().logons_refused, 1);
+    let mut dissector = log_on(500);
+    answers(&mut dissector, 200, "");
+    assert_eq!(dissector.facts().credentials[0].outcome, None);
+}
+
+#[test]
+fn webdav_is_shown_by_method_program_or_token() {
+    let shown = |line: &str, fields: &str| {
+        let mut dissector = reader();
+        let new = asks(&mut dissector, line, fields);
+        let evidence = dissector.facts().webdav.evidence;
+        assert_eq!(new.contains(&New::WebDav), evidence.any());
+        evidence
+    };
+    let none = WebDavEvidence::default();
+    assert_eq!(shown("PROPFIND", ""), WebDavEvidence { method: true, ..none });
+    let redirector = "User-Agent: Microsoft-WebDAV-MiniRedir/10.0.19045\r\n";
+    assert_eq!(shown("OPTIONS", redirector), WebDavEvidence { redirector: true, ..none });
+    let token = "Authorization: Negotiate TlRMTVNTUAABAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n";
+    assert_eq!(shown("GET", token), WebDavEvidence { token: true, ..none });
+    let cors =
+        "Origin: http://a.example\r\nAccess-Control-Request-Method: PUT\r\nUser-Agent: Mozilla/5.0\r\n";
+    assert_eq!(shown("OPTIONS", cors), none);
+}
+
+#[test]
+fn server_cannot_send_a_response_of_the_client() {
+    let mut dissector = reader();
+    let head = format!("HTTP/1.1 401 X\r\nWWW-Authenticate: NTLM {}\r\n\r\n", authenticate());
+    assert_eq!(dissector.message(Sender::Server, head.as_bytes()).problem, Some(Problem::Direction));
+    assert!(dissector.facts().credentials.is_empty());
+}

@@ -1,0 +1,33 @@
+//! What shows that a connection of HTTP is one of WebDAV, or of a log-on by NTLM.
+
+use serde::{Deserialize, Serialize};
+
+/// WebDAV that was seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebDav {
+    /// The first method of WebDAV alone.
+    pub method: Option<String>,
+    /// The program of the client, as it calls itself. Not proven.
+    pub user_agent: Option<String>,
+    /// What shows it.
+    pub evidence: WebDavEvidence,
+}
+
+/// What shows it. Each of them is enough; a request for options alone is nothing, as browsers send it too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebDavEvidence {
+    /// A method of WebDAV alone.
+    pub method: bool,
+    /// The client calls itself a WebDAV redirector of Windows.
+    pub redirector: bool,
+    /// A token of NTLM or Kerberos was sent, or a challenge.
+    pub token: bool,
+}
+
+impl WebDavEvidence {
+    /// Whether there is any.
+    #[must_use]
+    pub const fn any(self) -> bool {
+        self.method || self.redirector || self.token
+    }
+}

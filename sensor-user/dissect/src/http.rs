@@ -1,0 +1,174 @@
+//! Heads of HTTP/1.1 messages (RFC 9112), as far as they concern WebDAV (RFC 4918) and log-ons by NTLM (RFC 4559).
+
+use base64::{
+    Engine as _,
+    alphabet::STANDARD,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use thiserror::Error;
+
+use crate::text;
+
+/// Most fields of a head that are read.
+const MAX_FIELDS: usize = 96;
+
+/// What ends a head.
+const END: &[u8] = b"\r\n\r\n";
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// A request.
+    Request {
+        /// Its method.
+        method: String,
+        /// The program that sent it, as it says.
+        user_agent: Option<String>,
+        /// The token of its Authorization field, if the scheme is NTLM or Negotiate.
+        token: Option<Vec<u8>>,
+    },
+    /// A response.
+    Response {
+        /// Its status code.
+        status: u16,
+        /// The tokens of its WWW-Authenticate fields of the schemes NTLM and Negotiate.
+        tokens: Vec<Vec<u8>>,
+    },
+}
+
+/// Why bytes are not a head.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum HttpError {
+    /// It does not follow the grammar, or has more fields than are read.
+    #[error("the head is no valid one of HTTP: {0}")]
+    Head(#[from] httparse::Error),
+    /// It does not end.
+    #[error("the head is cut short")]
+    Truncated,
+}
+
+/// The methods that RFC 4918 9 defines.
+const WEBDAV_METHODS: [&str; 7] = ["PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK"];
+
+/// What the WebDAV redirectors of Windows call themselves: the WebClient service, and WinHTTP's older DavClnt.
+const REDIRECTORS: [&str; 2] = ["Microsoft-WebDAV-MiniRedir/", "DavClnt"];
+
+/// Whether a method is one of WebDAV alone.
+#[must_use]
+pub fn is_webdav_method(method: &str) -> bool {
+    WEBDAV_METHODS.contains(&method)
+}
+
+/// Whether the program is a WebDAV redirector of Windows, by its name.
+#[must_use]
+pub fn is_redirector(user_agent: &str) -> bool {
+    REDIRECTORS.iter().any(|name| user_agent.starts_with(name))
+}
+
+/// The length of the head with which these bytes begin, if it ends in them.
+#[must_use]
+pub fn head_len(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(END.len()).position(|window| window == END).map(|at| at + END.len())
+}
+
+/// Whether these bytes begin a response.
+#[must_use]
+pub fn is_response(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"HTTP/")
+}
+
+/// Reads a head.
+///
+/// # Errors
+/// [`HttpError`] if it is none, or not whole.
+pub fn read(bytes: &[u8]) -> Result<Message, HttpError> {
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    if is_response(bytes) {
+        let mut response = httparse::Response::new(&mut fields);
+        if response.parse(bytes)?.is_partial() {
+            return Err(HttpError::Truncated);
+        }
+        let status = response.code.ok_or(HttpError::Truncated)?;
+        return Ok(Message::Response {
+            status,
+            tokens: tokens(response.headers, "WWW-Authenticate").collect(),
+        });
+    }
+    let mut request = httparse::Request::new(&mut fields);
+    if request.parse(bytes)?.is_partial() {
+        return Err(HttpError::Truncated);
+    }
+    let method = request.method.ok_or(HttpError::Truncated)?;
+    let user_agent = request.headers.iter().find(|field| field.name.eq_ignore_ascii_case("User-Agent"));
+    Ok(Message::Request {
+        method: text::oem(method.as_bytes()),
+        user_agent: user_agent.map(|field| text::oem(field.value)),
+        token: tokens(request.headers, "Authorization").next(),
+    })
+}
+
+/// The tokens of NTLM and Negotiate in the fields of this name. One field may have several challenges (RFC 9110 11.6.1).
+fn tokens<'a>(fields: &'a [httparse::Header<'a>], name: &'a str) -> impl Iterator<Item = Vec<u8>> + 'a {
+    let named = fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name));
+    let challenges =
+        named.filter_map(|field| str::from_utf8(field.value).ok()).flat_map(|value| value.split(','));
+    challenges.filter_map(|challenge| {
+        let (scheme, token) = challenge.trim().split_once(' ')?;
+        let is_read = scheme.eq_ignore_ascii_case("NTLM") || scheme.eq_ignore_ascii_case("Negotiate");
+        let lenient = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+        GeneralPurpose::new(&STANDARD, lenient)
+            .decode(token.trim())
+            .ok()
+            .filter(|token| is_read && !token.is_empty())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(fields: &str) -> Message {
+        read(format!("PROPFIND /share HTTP/1.1\r\nHost: h\r\n{fields}\r\n\r\n").as_bytes()).unwrap()
+    }
+
+    fn token(fields: &str) -> Option<Vec<u8>> {
+        let Message::Request { token, .. } = request(fields) else { panic!("no request") };
+        token
+    }
+
+    #[test]
+    fn request_has_its_method_its_program_and_a_token() {
+        let fields = "user-agent: Microsoft-WebDAV-MiniRedir/10.0.19045\r\nAUTHORIZATION: ntlm aGk=";
+        let Message::Request { method, user_agent, token } = request(fields) else { panic!("no request") };
+        assert_eq!((method.as_str(), token.as_deref()), ("PROPFIND", Some(b"hi".as_slice())));
+        assert!(is_redirector(&user_agent.unwrap()) && is_webdav_method(&method));
+    }
+
+    #[test]
+    fn only_ntlm_and_negotiate_have_tokens_that_are_read() {
+        assert_eq!(token("Authorization: Negotiate aGk"), Some(b"hi".to_vec()), "without padding");
+        for other in ["Basic aGk=", "NTLM", "NTLM ", "NTLM !!", "Bearer aGk="] {
+            assert_eq!(token(&format!("Authorization: {other}")), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn response_has_its_status_and_each_challenge() {
+        let head = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=x, NTLM aGk=\r\n\
+                    WWW-Authenticate: Negotiate\r\nwww-authenticate: Negotiate aGk=\r\n\r\n<html>";
+        let tokens = vec![b"hi".to_vec(), b"hi".to_vec()];
+        assert_eq!(read(head.as_bytes()), Ok(Message::Response { status: 401, tokens }));
+        assert_eq!(head_len(head.as_bytes()), Some(head.len() - 6));
+    }
+
+    #[test]
+    fn cut_or_broken_head_is_an_error() {
+        let head = b"OPTIONS / HTTP/1.1\r\nHost: h\r\n\r\n";
+        for len in 0..head.len() {
+            assert!(read(&head[..len]).is_err() && head_len(&head[..len]).is_none(), "{len}");
+        }
+        assert!(read(b"OPTIONS \0\r\n\r\n").is_err());
+        let many = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(MAX_FIELDS + 1));
+        assert!(read(many.as_bytes()).is_err());
+    }
+}
