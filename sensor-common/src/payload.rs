@@ -182,7 +182,7 @@ pub struct Content {
     pub command: u8,
     /// What is known of the message, in bits.
     pub answers: u8,
-    /// Offset of the TCP header in the frame, or 0 if the packet holds only a part of the segment.
+    /// Offset of the transport header in the frame.
     pub segment_at: u32,
 }
 

@@ -23,10 +23,9 @@ use crate::{
         MessageStart, SESSION_REQUEST_LEN, UNDECIDED,
     },
     payload::{Content, MAX_PIECE_LEN, PieceBuffer, PieceHead, PieceKind},
-    settings::feature,
     slot::{
         CLIENT_IS_LOCAL, CONTENT_OF_ANY, PAST_SET_UP, PartialHeader, Place, RECORD_VERSION, RecordKind,
-        SeqRange, Slot, TCP, UDP, bit, content_bit, unfollowed,
+        SeqRange, Slot, TCP, UDP, bit, content_bit, mark, unfollowed,
     },
     smb::{self, Framed, SMB1, SMB2},
 };
@@ -167,9 +166,9 @@ fn hand_up<E: Environment, B: Bytes + Copy>(
     if content.before != 0 {
         captured = u32::from(content.before);
     } else {
-        // Verifiers before Linux 6.2 would follow the sum once for each way that leads there.
-        let is_checked = env.features() & feature::SHORT == 0 && slot.line.transport == TCP;
-        if is_checked && captured == content.payload {
+        // The first fragment of a packet holds only a part of its segment.
+        let is_whole = captured == content.payload && slot.line.marks & mark::FRAGMENTED == 0;
+        if is_whole && slot.line.transport == TCP {
             checksum::sum(frame, content, &mut buffer.piece);
         }
         if !frame.copy::<MAX_PIECE_LEN>(at, &mut buffer.piece.bytes, 0, captured) {

@@ -19,7 +19,7 @@ const CHECKSUM: usize = 16;
 pub(super) fn sum<B: Bytes + Copy>(frame: B, content: &Content, piece: &mut Piece) {
     piece.head.segment_len = 0;
     let length = content.payload_at.wrapping_sub(content.segment_at);
-    if content.segment_at == 0 || length > 60 {
+    if length > 60 {
         return;
     }
     piece.bytes[..LONGEST].fill(0);

@@ -118,7 +118,7 @@ fn decide_between<E: Environment, B: Bytes + Copy>(
         opening: 0,
         rpc: (kinds.source.0 | kinds.destination.0) & port::RPC,
         payload_at: segment.payload_at as u32,
-        segment_at: if ports.first_fragment { 0 } else { ports.segment_at() as u32 },
+        segment_at: ports.segment_at() as u32,
         ..Content::EMPTY
     };
     if ports.transport == TCP

@@ -163,7 +163,7 @@ pub(super) extern "C" fn smb_account() -> u32 {
     }
 }
 
-/// Looks at the messages of a packet, one after the other.
+/// Looks at the messages of a packet, one after the other, and at the commands of each.
 #[inline(always)]
 pub(super) fn looks(message: impl Fn() -> u32, command: impl Fn() -> u32) {
     let mut look = Look::Message as u32;
