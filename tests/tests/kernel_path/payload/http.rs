@@ -110,7 +110,7 @@ fn heads_are_nothing_without_a_request_of_webdav() {
         ),
         course("content of a file", {
             let message = crate::any_port::message(0xFE, false);
-            let first = super::segment(smb, Side::Local, 1, &message);
+            let first = segment(smb, Side::Local, 1, &message);
             vec![
                 first.reported_whole(sensor_common::payload::PieceKind::Message),
                 asks(smb, 1 + message.len() as u32, REQUEST).unreported(),

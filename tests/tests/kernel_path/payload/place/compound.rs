@@ -210,7 +210,8 @@ fn messages_of_a_compound_beyond_the_limit_are_counted_and_said() {
         let small = || header(ECHO, REQUEST, 64);
         let mut many: Vec<Part> = (0..15).map(|_| small()).collect();
         many.push(without_session_header(log_on(100)));
-        let (within, beyond) = (compound(&many), compound(&[&std::array::from_fn::<_, 32, _>(|_| small())[..], &many].concat()));
+        let (within, beyond) =
+            (compound(&many), compound(&[&std::array::from_fn::<_, 32, _>(|_| small())[..], &many].concat()));
         let mut broken = compound(&[small(), small(), small()]);
         let second = broken.start(1);
         broken.bytes[second + 1] = b'X';
