@@ -1,5 +1,10 @@
 //! A client that goes from SMB to WebDAV, as Windows does: requests over HTTP, and log-ons by NTLM in them.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of this is test code; clippy knows only the test functions as such"
+)]
+
 mod nothing;
 mod replayed;
 

@@ -216,7 +216,7 @@ fn messages_of_a_compound_beyond_the_limit_are_counted_and_said() {
         let second = broken.start(1);
         broken.bytes[second + 1] = b'X';
         for hook in HOOKS {
-            let whole = |stream: &Stream| vec![0..stream.end()];
+            let whole = |stream: &Stream| std::iter::once(0..stream.end()).collect::<Vec<_>>();
             let send = |twin: &mut _, stream: &Stream| USUAL.send(twin, hook, &stream.bytes, &whole(stream));
             let reported = send(twin, &within);
             assert_eq!(within.judge(&reported.bytes, &[]), Ok(()), "{hook:?}");
