@@ -69,6 +69,8 @@ fn facts(facts: &Facts) -> Vec<(Fact, String)> {
         let value = match status {
             Status::Nt(value) => format!("0x{value:08x}"),
             Status::Dos { class, code } => format!("DOS {class}/{code}"),
+            // The comparison is of the status of SMB.
+            Status::Http(_) => continue,
         };
         seen.push((Fact::SessionStatus, value));
     }
