@@ -5,12 +5,13 @@ use base64::{
     alphabet::STANDARD,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
+use httparse::ParserConfig;
 use thiserror::Error;
 
 use crate::text;
 
 /// Most fields of a head that are read.
-const MAX_FIELDS: usize = 96;
+const MAX_FIELDS: usize = 256;
 
 /// What ends a head.
 const END: &[u8] = b"\r\n\r\n";
@@ -85,7 +86,7 @@ pub fn read(bytes: &[u8]) -> Result<Message, HttpError> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     if is_response(bytes) {
         let mut response = httparse::Response::new(&mut fields);
-        if response.parse(bytes)?.is_partial() {
+        if parser().parse_response(&mut response, bytes)?.is_partial() {
             return Err(HttpError::Truncated);
         }
         let status = response.code.ok_or(HttpError::Truncated)?;
@@ -95,7 +96,7 @@ pub fn read(bytes: &[u8]) -> Result<Message, HttpError> {
         });
     }
     let mut request = httparse::Request::new(&mut fields);
-    if request.parse(bytes)?.is_partial() {
+    if parser().parse_request(&mut request, bytes)?.is_partial() {
         return Err(HttpError::Truncated);
     }
     let method = request.method.ok_or(HttpError::Truncated)?;
@@ -105,6 +106,15 @@ pub fn read(bytes: &[u8]) -> Result<Message, HttpError> {
         user_agent: user_agent.map(|field| text::oem(field.value)),
         token: tokens(request.headers, "Authorization").next(),
     })
+}
+
+/// A parser that passes over lines that are no valid fields, as servers and clients do.
+fn parser() -> ParserConfig {
+    let mut parser = ParserConfig::default();
+    parser.ignore_invalid_headers_in_requests(true).ignore_invalid_headers_in_responses(true);
+    parser.allow_spaces_after_header_name_in_responses(true);
+    parser.allow_obsolete_multiline_headers_in_responses(true);
+    parser
 }
 
 /// The tokens of NTLM and Negotiate in the fields of this name. One field may have several challenges (RFC 9110 11.6.1).
@@ -159,6 +169,17 @@ mod tests {
         let tokens = vec![b"hi".to_vec(), b"hi".to_vec()];
         assert_eq!(read(head.as_bytes()), Ok(Message::Response { status: 401, tokens }));
         assert_eq!(head_len(head.as_bytes()), Some(head.len() - 6));
+    }
+
+    #[test]
+    fn invalid_fields_are_passed_over() {
+        for odd in ["Odd : x", "Odd: a\u{1}b", " folded", "no colon", "A: b\r\n".repeat(200).trim_end()] {
+            let fields = format!("{odd}\r\nAuthorization: NTLM aGk=");
+            assert_eq!(token(&fields), Some(b"hi".to_vec()), "{odd:?}");
+            let head = format!("HTTP/1.1 401 X\r\nServer: x\r\n{odd}\r\nWWW-Authenticate: NTLM aGk=\r\n\r\n");
+            let Ok(Message::Response { tokens, .. }) = read(head.as_bytes()) else { panic!("{odd:?}") };
+            assert_eq!(tokens, [b"hi".to_vec()], "{odd:?}");
+        }
     }
 
     #[test]

@@ -184,7 +184,7 @@ fn volume(incident: &Incident) -> String {
     }
     if incident.encrypted {
         text.push_str(", encrypted");
-    } else if incident.level >= EvidenceLevel::Session && incident.complete {
+    } else if incident.level >= EvidenceLevel::Session && incident.complete && incident.quic.is_empty() {
         text.push_str(", not encrypted");
     }
     let again = counted.retransmitted[0] + counted.retransmitted[1];

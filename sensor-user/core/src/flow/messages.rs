@@ -47,10 +47,12 @@ impl Flow {
         new
     }
 
-    /// WebDAV was seen, or a log-on over HTTP.
+    /// WebDAV was seen, or a log-on over HTTP, and an answer in HTTP.
     #[must_use]
     pub fn is_webdav(&self) -> bool {
-        self.facts.as_deref().is_some_and(|facts| facts.webdav.evidence.any())
+        self.facts
+            .as_deref()
+            .is_some_and(|facts| facts.webdav.evidence.any() && facts.webdav.evidence.answered)
     }
 
     /// SMB messages were seen, of either side.

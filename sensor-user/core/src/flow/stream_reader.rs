@@ -6,7 +6,7 @@ use sensor_common::{
     slot::Side,
 };
 use sensor_dissect::{
-    Dissector, Facts, FingerprintKey, Framing, Sender, dcerpc, http,
+    Dissector, Facts, FingerprintKey, Framing, Problem, Sender, dcerpc, http,
     stream::{self, Stream},
 };
 
@@ -23,6 +23,8 @@ pub(super) struct StreamReader {
     /// The side that sent the first request or received the first response.
     client: Option<Side>,
     pieces: u32,
+    /// A head of HTTP could not be read.
+    unread: bool,
 }
 
 impl StreamReader {
@@ -41,6 +43,7 @@ impl StreamReader {
             spoken: [false; 2],
             client: None,
             pieces: 0,
+            unread: false,
         }
     }
 
@@ -88,7 +91,9 @@ impl StreamReader {
                 self.client.get_or_insert(client);
             }
             self.spoken[side] |= self.is_spoken(&message.bytes);
-            new |= !self.dissector.message(sender.unwrap_or(assumed), &message.bytes).new.is_empty();
+            let reading = self.dissector.message(sender.unwrap_or(assumed), &message.bytes);
+            new |= !reading.new.is_empty();
+            self.unread |= matches!(reading.problem, Some(Problem::Http(_)));
         }
         new
     }
@@ -139,6 +144,6 @@ impl StreamReader {
 
     /// Whether bytes are missing between the pieces, or the kernel reached its limit of pieces for one flow.
     pub(super) const fn has_gaps(&self) -> bool {
-        self.pieces >= MAX_PIECES || self.streams[0].gaps() > 0 || self.streams[1].gaps() > 0
+        self.unread || self.pieces >= MAX_PIECES || self.streams[0].gaps() > 0 || self.streams[1].gaps() > 0
     }
 }

@@ -25,15 +25,13 @@ impl Flow {
             service = Some(Service::SmbOverQuic);
         }
         let usual_port = service.is_some();
-        let by_messages = if self.smb_exchanged() {
-            Some(Service::Smb)
-        } else {
-            self.is_webdav().then_some(Service::WebDav)
+        // No SYN of such a connection was seen. What a web server sends may look like a request, but not from a client's port.
+        let is_webdav = self.is_webdav() && client.port() > server.port();
+        let by_messages = match self.smb_exchanged() {
+            true => Some(Service::Smb),
+            false => is_webdav.then_some(Service::WebDav),
         };
-        let service = match by_messages {
-            Some(Service::WebDav) => Service::WebDav,
-            _ => service.or(by_messages)?,
-        };
+        let service = service.or(by_messages)?;
         let counts = self.counts();
         let one_sided = counts.packets.contains(&0);
         Some(FlowView {
@@ -76,6 +74,6 @@ impl Flow {
 
     /// Another protocol, if the first bytes show it.
     fn other_protocol(&self) -> Option<OtherProtocol> {
-        self.other_protocol.filter(|_| !self.smb_spoken() && !self.is_webdav())
+        self.other_protocol.filter(|_| !self.smb_spoken())
     }
 }

@@ -209,7 +209,7 @@ fn outbound(incident: &Incident, steps: &mut Steps) {
         };
         steps.check.push(format!("Find the program on {client} that connects to {server}: a stale drive mapping, a link, or something unwanted.{other}{}", process(incident)));
     }
-    if incident.ports.iter().any(|(.., service)| *service != Service::WebDav) {
+    if incident.ports.iter().any(|(.., service)| !matches!(service, Service::WebDav | Service::SmbOverQuic)) {
         steps.contain.push("Block TCP 445 and 139 outwards in the firewall.".to_owned());
     }
 }

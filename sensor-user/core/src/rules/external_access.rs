@@ -11,6 +11,7 @@ use crate::{
         NETWORK_SHARE_DISCOVERY,
     },
     level::Severity,
+    service::Service,
     view::FlowView,
 };
 
@@ -18,7 +19,7 @@ use crate::{
 pub static META: RuleMeta = RuleMeta {
     id: "external-access-windows-networking",
     name: "External access of Windows networking",
-    description: "An address on the Internet sent packets to SMB, NetBIOS or the DCE-RPC endpoint mapper of an internal host. These services are meant for the local network. \
+    description: "An address on the Internet sent packets to SMB, NetBIOS or the DCE-RPC endpoint mapper of an internal host, or logged on to it over WebDAV. These services are meant for the local network. \
                   Where they are open to the Internet, they are scanned, guessed at and exploited within minutes.",
     false_positives: &[
         "public addresses of your own organisation: list them under networks.internal",
@@ -44,7 +45,10 @@ impl Rule for Detection {
     }
 
     fn evaluate(&self, view: &FlowView<'_>, _: &History<'_>) -> Option<Finding> {
-        let applies = view.direction == Direction::Inbound && BY_PORT.contains(&view.service);
+        // Everybody sends WebDAV requests to web servers, but who logs on has an account in mind.
+        let logs_on = view.service == Service::WebDav
+            && view.facts.is_some_and(|facts| facts.authentication_attempted());
+        let applies = view.direction == Direction::Inbound && (BY_PORT.contains(&view.service) || logs_on);
         applies.then(|| Finding::of(&META, vec![], sentence::contact(view)))
     }
 }
@@ -56,8 +60,11 @@ mod tests {
     use super::*;
     use crate::{
         level::EvidenceLevel,
-        rules::fixtures::{FlowFixture, HistoryFixture, Remedy, assert_false_positive, found},
+        rules::fixtures::{
+            Answered as _, FlowFixture, HistoryFixture, Remedy, assert_false_positive, found, ntlm_v2,
+        },
     };
+    use sensor_dissect::facts::WebDav;
 
     #[test]
     fn inbound_connection_fires_on_the_whole_service_set() {
@@ -86,5 +93,13 @@ mod tests {
         let case = (&FlowFixture::inbound(), &HistoryFixture::known());
         let remedy = Remedy::Exempt { client: Some("8.8.4.4/32"), server: None };
         assert_false_positive(&META, "partner", case, &[remedy]);
+    }
+
+    #[test]
+    fn log_on_over_webdav_is_an_access_and_a_request_is_none() {
+        let web = FlowFixture::inbound().webdav(WebDav::default());
+        let past = HistoryFixture::known();
+        assert!(found(&META, &web, &past).is_none());
+        assert!(found(&META, &web.credential(ntlm_v2("ann").refused()), &past).is_some());
     }
 }

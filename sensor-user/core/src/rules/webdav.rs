@@ -24,12 +24,12 @@ pub static META: RuleMeta = RuleMeta {
         services: WEBDAV,
         new_term: None,
         evidence: Some(
-            "a request has a WebDAV method, the User-Agent of the Windows redirector, or an NTLM or Negotiate token; low if the method is all there is",
+            "a request has a WebDAV method, the User-Agent of the Windows redirector, or a token of NTLM or Kerberos, and the server answered in HTTP; low without that User-Agent",
         ),
     },
 };
 
-/// Score of a request of another program than the redirector, without a log-on.
+/// Score of a request of another program than the redirector.
 const OTHER_CLIENT: u8 = 21;
 
 /// Fires on the first such request.
@@ -46,7 +46,7 @@ impl Rule for Detection {
         }
         let evidence = view.facts?.webdav.evidence;
         let mut finding = Finding::of(&META, vec![&WEB_PROTOCOLS], sentence::webdav(view)?);
-        if !evidence.redirector && !evidence.token {
+        if !evidence.redirector {
             (finding.severity, finding.risk_score) = (Severity::Low, OTHER_CLIENT);
         }
         Some(finding)
@@ -73,6 +73,7 @@ mod tests {
             method: true,
             redirector: sensor_dissect::http::is_redirector(user_agent),
             token: false,
+            answered: true,
         };
         let webdav =
             WebDav { method: Some("PROPFIND".into()), user_agent: Some(user_agent.to_owned()), evidence };
@@ -97,11 +98,11 @@ mod tests {
     }
 
     #[test]
-    fn log_on_of_another_client_is_medium() {
+    fn log_on_of_another_client_is_low() {
         let token = WebDavEvidence { token: true, ..WebDavEvidence::default() };
         let flow = FlowFixture::outbound().webdav(WebDav { evidence: token, ..WebDav::default() });
         let finding = finding(&flow);
-        assert_eq!(finding.severity, Severity::Medium);
+        assert_eq!(finding.severity, Severity::Low);
         assert_eq!(finding.fact, "10.0.0.2 began a log-on over HTTP to TCP 80 of 8.8.4.4");
     }
 

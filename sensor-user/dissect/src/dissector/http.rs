@@ -4,6 +4,7 @@ use super::{Dissector, Problem, Sender, authentication::SessionAnswer};
 use crate::{
     facts::New,
     http::{self, Message},
+    security::{self, Blob},
     status::Status,
 };
 
@@ -22,11 +23,13 @@ impl Dissector {
                     webdav.method.get_or_insert(method);
                 }
                 webdav.evidence.redirector |= user_agent.as_deref().is_some_and(http::is_redirector);
-                webdav.evidence.token |= token.is_some();
+                webdav.evidence.token |= token.as_deref().is_some_and(is_logon);
                 webdav.user_agent = webdav.user_agent.take().or(user_agent);
                 if *webdav != known && webdav.evidence.any() {
                     self.report(New::WebDav);
                 }
+                let (waiting, answered) = self.http_waiting;
+                self.http_waiting = (if answered { 1 } else { waiting.saturating_add(1) }, false);
                 self.session_asked(EXCHANGE);
                 token.map_or(Ok(()), |token| self.blob(Sender::Client, &token, Some(EXCHANGE)))
             }
@@ -36,10 +39,17 @@ impl Dissector {
 
     /// After a log-on, 401 refuses it and 2xx accepts it (RFC 4559 5). Other answers are about the request.
     fn response(&mut self, status: u16, tokens: &[Vec<u8>]) -> Result<(), Problem> {
+        let evidence = &mut self.facts.webdav.evidence;
+        if !std::mem::replace(&mut evidence.answered, true) && evidence.any() {
+            self.report(New::WebDav);
+        }
         if matches!(status, 100..200) {
             return Ok(());
         }
-        if self.pending.get(&EXCHANGE).is_some() {
+        // Of requests that were sent together, the last one holds the log-on, if any does.
+        let (waiting, _) = self.http_waiting;
+        self.http_waiting = (waiting.saturating_sub(1), true);
+        if waiting <= 1 && self.pending.get(&EXCHANGE).is_some() {
             if matches!(status, 200..300 | 401) {
                 self.session_answered(&SessionAnswer {
                     status: Status::Http(status),
@@ -53,7 +63,7 @@ impl Dissector {
             self.pending.remove(&EXCHANGE);
         }
         for token in tokens {
-            if !self.facts.webdav.evidence.token {
+            if !self.facts.webdav.evidence.token && is_logon(token) {
                 self.facts.webdav.evidence.token = true;
                 self.report(New::WebDav);
             }
@@ -61,6 +71,11 @@ impl Dissector {
         }
         Ok(())
     }
+}
+
+/// Whether a token is one of NTLM or Kerberos.
+fn is_logon(token: &[u8]) -> bool {
+    security::read(token).is_ok_and(|blob| !matches!(blob, Blob::Empty))
 }
 
 #[cfg(test)]

@@ -106,6 +106,8 @@ pub struct Dissector {
     answered: BoundedMap<u64, Answered>,
     /// Answers that came before their request.
     early: BoundedMap<u64, Early>,
+    /// Requests of HTTP that wait for an answer, and whether an answer came last.
+    http_waiting: (u32, bool),
     /// Credentials whose exchange continues, by session.
     undecided: BoundedMap<u64, usize>,
     /// Who asked a KDC for a ticket by way of the server.
@@ -136,6 +138,7 @@ impl Dissector {
             pending: BoundedMap::new(MAX_REMEMBERED),
             answered: BoundedMap::new(MAX_REMEMBERED),
             early: BoundedMap::new(MAX_REMEMBERED),
+            http_waiting: (0, false),
             undecided: BoundedMap::new(MAX_REMEMBERED),
             proxied_user: None,
             wants_password: false,

@@ -82,7 +82,7 @@ mod tests {
             encrypted: true,
             compressed: true,
             webdav: WebDav {
-                evidence: WebDavEvidence { method: true, redirector: true, token: true },
+                evidence: WebDavEvidence { method: true, redirector: true, token: true, answered: true },
                 ..WebDav::default()
             },
             sessions: 1,

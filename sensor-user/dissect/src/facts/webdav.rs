@@ -13,7 +13,7 @@ pub struct WebDav {
     pub evidence: WebDavEvidence,
 }
 
-/// What shows it. Each of them is enough; a request for options alone is nothing, as browsers send it too.
+/// What shows it. Each of the first three is enough if the server answered; a request for options alone is nothing, as browsers send it too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebDavEvidence {
     /// A method of WebDAV alone.
@@ -22,6 +22,9 @@ pub struct WebDavEvidence {
     pub redirector: bool,
     /// A token of NTLM or Kerberos was sent, or a challenge.
     pub token: bool,
+    /// The server answered in HTTP: text of another protocol may look like a request.
+    #[serde(default)]
+    pub answered: bool,
 }
 
 impl WebDavEvidence {

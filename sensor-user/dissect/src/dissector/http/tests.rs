@@ -109,3 +109,24 @@ fn server_cannot_send_a_response_of_the_client() {
     assert_eq!(dissector.message(Sender::Server, head.as_bytes()).problem, Some(Problem::Direction));
     assert!(dissector.facts().credentials.is_empty());
 }
+
+#[test]
+fn requests_sent_together_are_answered_in_their_order() {
+    let mut dissector = reader();
+    asks(&mut dissector, "PROPFIND", "");
+    asks(&mut dissector, "PROPFIND", &format!("Authorization: NTLM {}\r\n", authenticate()));
+    answers(&mut dissector, 401, "");
+    assert_eq!(dissector.facts().credentials[0].outcome, None, "the answer to the first one");
+    answers(&mut dissector, 207, "");
+    assert_eq!(dissector.facts().credentials[0].outcome, Some(Outcome::Accepted));
+}
+
+#[test]
+fn token_must_be_one_of_a_log_on() {
+    let mut dissector = reader();
+    let head = b"OPTIONS / HTTP/1.1\r\nAuthorization: NTLM AAAABBBB\r\n\r\n";
+    dissector.message(Sender::Client, head);
+    assert!(!dissector.facts().webdav.evidence.any());
+    dissector.message(Sender::Server, b"HTTP/1.1 401 X\r\nWWW-Authenticate: Negotiate AAAABBBB\r\n\r\n");
+    assert!(!dissector.facts().webdav.evidence.any());
+}

@@ -2,14 +2,14 @@
 
 use sensor_common::{
     payload::PieceKind,
-    slot::{Side, mark},
+    slot::{Side, mark, tcp},
 };
 use sensor_dissect::stream::Checksum;
 
 use super::bench::*;
 use crate::{
     level::EvidenceLevel,
-    record::Piece,
+    record::{Observation, Piece},
     service::{Service, ServicePorts},
 };
 
@@ -50,6 +50,8 @@ fn method_of_webdav_makes_a_connection_one_of_webdav() {
     assert!(bench.entry().view(&unwatched()).is_none());
     let request = b"PROPFIND /share HTTP/1.1\r\nHost: h\r\n\r\n";
     assert_eq!(head(&mut bench, Side::Local, 1, request), [Did::Updated]);
+    assert!(bench.entry().view(&unwatched()).is_none(), "it may be the text of another protocol");
+    assert_eq!(head(&mut bench, Side::Remote, 1, b"HTTP/1.1 207 Multi-Status\r\n\r\n"), [Did::Updated]);
     let view = bench.entry().view(&unwatched()).unwrap();
     assert_eq!(
         (view.service, view.usual_port, view.level),
@@ -81,4 +83,26 @@ fn smb_behind_http_is_read_as_smb() {
     bench.message(Side::Local, 500, &logon("alice", 1), at(1));
     let view = bench.view();
     assert_eq!(view.facts.unwrap().credentials[0].user.as_deref(), Some("alice"));
+}
+
+#[test]
+fn what_a_web_server_sends_is_no_request() {
+    let mut bench = Bench::new();
+    // The internal end has the higher port, as clients do. Its SYN was not seen.
+    let marks = mark::HTTP | mark::SERVER_IS_LOCAL;
+    bench.opened(&Observation { marks, ..seen([tcp::ACK; 2], [1, 2], at(1)) }, at(1));
+    head(&mut bench, Side::Remote, 1, b"PROPFIND /share HTTP/1.1\r\nHost: h\r\n\r\n");
+    head(&mut bench, Side::Local, 1, b"HTTP/1.1 207 Multi-Status\r\n\r\n");
+    assert!(bench.entry().view(&unwatched()).is_none());
+}
+
+#[test]
+fn head_that_cannot_be_read_is_said() {
+    let mut bench = began();
+    head(&mut bench, Side::Local, 1, b"PROPFIND /share HTTP/1.1\r\nHost: h\r\n\r\n");
+    head(&mut bench, Side::Remote, 1, b"HTTP/1.1 207 Multi-Status\r\n\r\n");
+    assert!(bench.entry().view(&unwatched()).unwrap().complete);
+    let many = format!("PROPFIND / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(300));
+    head(&mut bench, Side::Local, 100, many.as_bytes());
+    assert!(!bench.entry().view(&unwatched()).unwrap().complete);
 }
