@@ -23,7 +23,7 @@ use crate::{
 };
 use sensor_core::profile::ProfileName;
 
-/// Reports Windows networking (SMB, NetBIOS, DCE-RPC) that crosses the border between your networks and the Internet.
+/// Reports Windows networking (SMB, NetBIOS, DCE-RPC, WebDAV) that crosses the border between your networks and the Internet.
 #[derive(Debug, Parser)]
 #[command(name = "smb-sensor", version, propagate_version = true, arg_required_else_help = true)]
 pub struct Cli {
