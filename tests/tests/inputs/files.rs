@@ -79,7 +79,7 @@ fn capture_without_a_readable_frame_is_a_failure() {
     let head = [6u32, 36, 1, 0, 0, 4, 4].map(u32::to_le_bytes).concat();
     mixed.extend([interface, head, vec![0; 4], 36u32.to_le_bytes().to_vec()].concat());
     fs::write(&path, mixed).unwrap();
-    says(&["replay", text(&path)], 0, &["smb-to-internet", "link type 105", "1 frames left out"]);
+    says(&["replay", text(&path)], 0, &["smb-to-internet", "link type 105", "1 frame left out"]);
     fs::write(&path, Recording { frames: vec![] }.pcap(Order::Little, false, link::RAW)).unwrap();
     says(&["replay", text(&path)], 0, &["replayed 0 frames"]);
 }
