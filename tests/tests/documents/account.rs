@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sensor_tests::{finds, number, text};
+use sensor_tests::{EvidenceLevel, finds, number, text};
 use serde_json::Value;
 
 /// Why a flow that a query matches is accounted for.
@@ -69,9 +69,24 @@ impl<'a> Account<'a> {
         if detection == "rare-smb-destination" && known {
             return Some(Explanation::KnownDestination);
         }
-        let held_back: u64 =
-            self.summaries.iter().map(|one| number(one, "/smb_sensor/quota/held_back")).sum();
-        (incident.is_none() && held_back > 0).then_some(Explanation::Counted)
+        (incident.is_none() && self.is_counted(flow)).then_some(Explanation::Counted)
+    }
+
+    /// Whether the quota may have held this flow back: it does so below the level session alone, and its summaries count every
+    /// flow that it did.
+    fn is_counted(&self, flow: &Value) -> bool {
+        let may_be = |flow: &Value| {
+            let level = EvidenceLevel::named(text(flow, "/smb_sensor/evidence/level"));
+            level.is_some_and(|level| level < EvidenceLevel::Session)
+        };
+        let without =
+            self.flows.iter().filter(|one| self.incident_of(one).is_none() && !is_exempt(one) && may_be(one));
+        let last = self
+            .summaries
+            .iter()
+            .filter(|one| one.pointer("/smb_sensor/quota/is_final") == Some(&Value::Bool(true)));
+        let held_back: u64 = last.map(|one| number(one, "/smb_sensor/quota/held_back")).sum();
+        may_be(flow) && without.count() as u64 <= held_back
     }
 
     /// Compares the numbers of incidents with the flows that name them.
