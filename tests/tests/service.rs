@@ -29,6 +29,16 @@ impl Manager {
         Self { socket, path }
     }
 
+    /// Starts an agent, which has to give a sign of life within this time.
+    fn start(&self, border: &Topology, watchdog: Duration) -> Agent {
+        Agent::on(border.gateway(), "lan0")
+            .environment("NOTIFY_SOCKET", self.path.to_str().unwrap())
+            .environment("WATCHDOG_USEC", &watchdog.as_micros().to_string())
+            .config("")
+            .start()
+            .unwrap()
+    }
+
     /// Waits for a message with this line, and gives the whole message and those before it.
     fn wait_for(&self, line: &str) -> Result<Vec<String>> {
         let deadline = Instant::now() + PATIENCE;
@@ -63,12 +73,7 @@ fn service_manager_is_informed_from_the_start_to_the_end() {
     let border = Topology::border().unwrap();
     let folder = scratch_dir().unwrap();
     let manager = Manager::listen(folder.path());
-    let mut agent = Agent::on(border.gateway(), "lan0")
-        .environment("NOTIFY_SOCKET", manager.path.to_str().unwrap())
-        .environment("WATCHDOG_USEC", "2000000")
-        .config("")
-        .start()
-        .unwrap();
+    let mut agent = manager.start(&border, Duration::from_secs(2));
     let messages = manager.wait_for("READY=1").unwrap();
     assert!(messages.iter().any(|message| message == "STATUS=watching lan0\n"), "{messages:?}");
     for _ in 0..3 {
@@ -88,11 +93,7 @@ fn stopped_agent_gives_no_sign_of_life() {
     let border = Topology::border().unwrap();
     let folder = scratch_dir().unwrap();
     let manager = Manager::listen(folder.path());
-    let mut agent = Agent::on(border.gateway(), "lan0")
-        .environment("NOTIFY_SOCKET", manager.path.to_str().unwrap())
-        .environment("WATCHDOG_USEC", "1000000")
-        .start()
-        .unwrap();
+    let mut agent = manager.start(&border, Duration::from_secs(1));
     manager.wait_for("WATCHDOG=1").unwrap();
     agent.signal(Signal::SIGSTOP).unwrap();
     manager.socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
