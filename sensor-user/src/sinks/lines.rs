@@ -61,18 +61,7 @@ impl<W: Write + Send> Sink for Lines<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::DocumentKind;
-
-    fn document(sequence: u64, body: &str) -> DocumentRow {
-        DocumentRow {
-            sequence,
-            id: sequence.to_string(),
-            kind: DocumentKind::Incident,
-            severity: 73,
-            at: 0,
-            body: body.into(),
-        }
-    }
+    use crate::sinks::tests::fixture as document;
 
     /// Accepts three bytes at a time, and refuses every other call.
     #[derive(Default)]

@@ -11,6 +11,12 @@ use tempfile::TempDir;
 use super::*;
 use crate::storage::{Bounds, DocumentKind, NewDocument, Opened, RowBatch, StorageError, Writer};
 
+/// An incident's document.
+pub(super) fn fixture(sequence: u64, body: &str) -> DocumentRow {
+    let id = format!("a-{sequence}");
+    DocumentRow { sequence, id, kind: DocumentKind::Incident, severity: 73, at: 0, body: body.to_owned() }
+}
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Answers each call with the next of these deliveries, and then takes everything; keeps the identifiers of what it took.

@@ -145,18 +145,11 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::storage::DocumentKind;
+    use crate::sinks::tests::fixture;
 
     fn document(sequence: u64) -> DocumentRow {
         let body = format!("{{\"n\":{sequence}}}");
-        DocumentRow {
-            sequence,
-            id: sequence.to_string(),
-            kind: DocumentKind::Incident,
-            severity: 73,
-            at: 0,
-            body,
-        }
+        fixture(sequence, &body)
     }
 
     fn output() -> (TempDir, PathBuf, OutputFile) {

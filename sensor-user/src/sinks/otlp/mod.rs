@@ -137,17 +137,13 @@ fn verdict(answer: &Answer) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sinks::http::server::{Act, start};
+    use crate::sinks::{
+        http::server::{Act, start},
+        tests::fixture,
+    };
 
     fn document() -> DocumentRow {
-        DocumentRow {
-            sequence: 1,
-            id: "a-1".to_owned(),
-            kind: DocumentKind::Incident,
-            severity: 73,
-            at: 1_700_000_000_500_000_001,
-            body: "{\"message\":\"m\"}".to_owned(),
-        }
+        DocumentRow { at: 1_700_000_000_500_000_001, ..fixture(1, "{\"message\":\"m\"}") }
     }
 
     #[test]

@@ -1,18 +1,11 @@
 use super::*;
-use crate::{
-    sinks::http::server::{Act, start},
-    storage::DocumentKind,
+use crate::sinks::{
+    http::server::{Act, start},
+    tests::fixture,
 };
 
 fn document() -> DocumentRow {
-    DocumentRow {
-        sequence: 1,
-        id: "a-1".to_owned(),
-        kind: DocumentKind::Incident,
-        severity: 73,
-        at: 0,
-        body: "{\"message\":\"m\"}".to_owned(),
-    }
+    fixture(1, "{\"message\":\"m\"}")
 }
 
 fn options(url: String) -> WebhookOptions {
