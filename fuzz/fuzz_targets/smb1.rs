@@ -2,8 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sensor_dissect::smb1;
+use sensor_dissect::{Sender, smb1};
 
 fuzz_target!(|bytes: &[u8]| {
-    let _ = smb1::read(bytes);
+    for from in [Sender::Client, Sender::Server] {
+        let _ = smb1::read(bytes, from);
+    }
 });

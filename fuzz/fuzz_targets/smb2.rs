@@ -2,8 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sensor_dissect::smb2;
+use sensor_dissect::{Sender, smb2};
 
 fuzz_target!(|bytes: &[u8]| {
-    let _ = smb2::read(bytes, |_| {});
+    for from in [Sender::Client, Sender::Server] {
+        let _ = smb2::read(bytes, from, |_| {});
+    }
 });

@@ -37,4 +37,4 @@ pub mod wire;
 pub use dissector::{Dissector, Framing, Problem, Reading};
 pub use facts::{Facts, New};
 pub use fingerprint::{Fingerprint, FingerprintKey};
-pub use sender::Sender;
+pub use sender::{Sender, sender};

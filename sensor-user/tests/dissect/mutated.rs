@@ -99,8 +99,10 @@ fn answers_of_the_name_service_after_their_questions() {
 #[test]
 fn smb1_messages() {
     run(b"\xFFSMB", |bytes| {
-        if let Ok(message) = smb1::read(bytes) {
-            assert!(message.commands.len() <= smb1::MAX_CHAIN);
+        for from in [Sender::Client, Sender::Server] {
+            if let Ok(message) = smb1::read(bytes, from) {
+                assert!(message.commands.len() <= smb1::MAX_CHAIN);
+            }
         }
     });
 }
@@ -108,9 +110,11 @@ fn smb1_messages() {
 #[test]
 fn smb2_messages() {
     run(b"\xFESMB", |bytes| {
-        let mut count = 0;
-        let _ = smb2::read(bytes, |_| count += 1);
-        assert!(count <= smb2::MAX_COMPOUND);
+        for from in [Sender::Client, Sender::Server] {
+            let mut count = 0;
+            let _ = smb2::read(bytes, from, |_| count += 1);
+            assert!(count <= smb2::MAX_COMPOUND);
+        }
         let _ = smb2::hidden(bytes);
     });
 }

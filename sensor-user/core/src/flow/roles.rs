@@ -44,8 +44,7 @@ impl Flow {
         let by_messages = self.client_by_messages();
         if self.marks & mark::OPENED_BY_SYN != 0 {
             // A SYN without an answer to it begins nothing: the messages of the connection are better evidence.
-            let answered = self.tcp_flags[first.peer() as usize] & tcp::SYN != 0;
-            let client = by_messages.filter(|_| !answered).unwrap_or(first);
+            let client = by_messages.filter(|_| !self.syn_was_answered()).unwrap_or(first);
             return (client, true);
         }
         match by_messages {
@@ -54,6 +53,15 @@ impl Flow {
             }
             None => (first, false),
         }
+    }
+
+    /// Whether the handshake shows the client.
+    pub(super) const fn is_client_certain(&self) -> bool {
+        self.tuple.transport == TCP && self.marks & mark::OPENED_BY_SYN != 0 && self.syn_was_answered()
+    }
+
+    const fn syn_was_answered(&self) -> bool {
+        self.tcp_flags[self.first_sender().peer() as usize] & tcp::SYN != 0
     }
 
     /// Whether a side acknowledged something. Without that, anybody can send a response to nobody, or a request from outside to a

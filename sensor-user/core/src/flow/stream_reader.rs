@@ -6,7 +6,7 @@ use sensor_common::{
     slot::Side,
 };
 use sensor_dissect::{
-    Dissector, Facts, FingerprintKey, Framing, Problem, Sender, dcerpc, http,
+    Dissector, Facts, FingerprintKey, Framing, Problem, Sender, dcerpc, sender,
     stream::{self, Stream},
 };
 
@@ -22,6 +22,8 @@ pub(super) struct StreamReader {
     spoken: [bool; 2],
     /// The side that sent the first request or received the first response.
     client: Option<Side>,
+    /// The first message that shows its sender came from the side that the handshake shows.
+    handshake_agrees: Option<bool>,
     pieces: u32,
     /// A head of HTTP could not be read.
     unread: bool,
@@ -42,6 +44,7 @@ impl StreamReader {
             streams: [Stream::new(framing), Stream::new(framing)],
             spoken: [false; 2],
             client: None,
+            handshake_agrees: None,
             pieces: 0,
             unread: false,
         }
@@ -69,8 +72,8 @@ impl StreamReader {
     }
 
     /// Reads one more piece; returns whether it adds facts. `client` is the presumed client, for messages that do not show
-    /// their sender.
-    pub(super) fn read(&mut self, piece: &Piece<'_>, client: Side) -> bool {
+    /// their sender; it is `certain` if the handshake showed it.
+    pub(super) fn read(&mut self, piece: &Piece<'_>, client: Side, certain: bool) -> bool {
         let side = piece.side as usize;
         self.pieces = self.pieces.saturating_add(1);
         let messages = self.streams[side].piece(stream::Piece {
@@ -83,9 +86,12 @@ impl StreamReader {
             last: piece.bytes.len() >= piece.wanted as usize || piece.bytes.len() == MAX_PIECE_LEN,
         });
         let assumed = if piece.side == client { Sender::Client } else { Sender::Server };
+        if self.has_conflicts() {
+            self.dissector.contradict();
+        }
         let mut new = false;
         for message in messages {
-            let sender = self.sender(&message.bytes);
+            let sender = self.sender(&message.bytes, assumed, certain);
             if let Some(sender) = sender {
                 let client = if sender == Sender::Client { piece.side } else { piece.side.peer() };
                 self.client.get_or_insert(client);
@@ -98,19 +104,14 @@ impl StreamReader {
         new
     }
 
-    /// The sender of a message, as the message shows: the response flag (MS-SMB2 2.2.1.2, MS-CIFS 2.2.3.1), the type of a
-    /// session packet (RFC 1002 4.3.1) or of a DCE-RPC PDU.
-    fn sender(&self, message: &[u8]) -> Option<Sender> {
-        let response = match (self.framing, message) {
-            (Framing::DceRpc, _) => !dcerpc::is_clients(message)?,
-            (Framing::Http, _) => http::is_response(message),
-            (_, [0x81, ..]) => false,
-            (_, [0x82..=0x84, ..]) => true,
-            (_, [0, _, _, _, 0xFE, b'S', b'M', b'B', ..]) => message.get(20)? & 1 != 0,
-            (_, [0, _, _, _, 0xFF, b'S', b'M', b'B', ..]) => message.get(13)? & 0x80 != 0,
-            _ => return None,
-        };
-        Some(if response { Sender::Server } else { Sender::Client })
+    /// The sender of a message. The side of the client is `certain` if the handshake showed it. Unless the first message contradicts that,
+    /// the side counts more than what a message claims of itself.
+    fn sender(&mut self, message: &[u8], assumed: Sender, certain: bool) -> Option<Sender> {
+        let shown = sender(self.framing, message);
+        if certain && let Some(shown) = shown {
+            self.handshake_agrees.get_or_insert(shown == assumed);
+        }
+        if certain && self.handshake_agrees == Some(true) { Some(assumed) } else { shown }
     }
 
     /// Whether a message is SMB or DCE-RPC, and not only the NetBIOS session around it.

@@ -2,8 +2,8 @@
 //!
 //! An answer usually comes once and after its request. It can also be captured before its request, or come twice with
 //! different results if one of them is forged. SMB 2 numbers requests uniquely (MS-SMB2 3.2.4.1.3), so an early answer waits for
-//! its request. SMB 1 reuses its numbers, so there an early answer belongs to no request. Of two answers that differ, an
-//! acceptance counts.
+//! its request. SMB 1 reuses its numbers, so there an early answer belongs to no request, and a second answer answers the first
+//! one's request only if segments contradict. Of two answers that differ, an acceptance counts.
 
 use super::{Dissector, Pending, authentication::SessionAnswer};
 use crate::{

@@ -148,7 +148,9 @@ impl Dissector {
             }
             return;
         }
+        // SMB 1 reuses its numbers: without contradicting segments this answers a request that was not seen.
         if pending.is_none()
+            && (answer.unique || self.contradicted)
             && let Some(earlier) = self.answered.get(&answer.exchange)
         {
             return self.decide_again(answer, earlier);

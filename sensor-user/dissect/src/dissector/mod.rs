@@ -121,6 +121,8 @@ pub struct Dissector {
     /// Presentation contexts, by handle and number: indexes of interfaces. [`RELATED_FILE`](crate::smb2::RELATED_FILE) stands
     /// for a handle that the same compound opens.
     contexts: BoundedMap<(u128, u16), usize>,
+    /// Segments of the connection had different bytes at the same place: a message may come twice, in two readings.
+    contradicted: bool,
     reading: Reading,
 }
 
@@ -145,6 +147,7 @@ impl Dissector {
             opened: false,
             trees: BoundedMap::new(MAX_REMEMBERED),
             contexts: BoundedMap::new(MAX_REMEMBERED),
+            contradicted: false,
             reading: Reading::default(),
         }
     }
@@ -153,6 +156,11 @@ impl Dissector {
     #[must_use]
     pub fn resume(key: FingerprintKey, framing: Framing, facts: Facts) -> Self {
         Self { facts, ..Self::new(key, framing) }
+    }
+
+    /// Notes that segments of the connection had different bytes at the same place.
+    pub const fn contradict(&mut self) {
+        self.contradicted = true;
     }
 
     /// The facts so far.

@@ -10,10 +10,7 @@ use crate::{
 
 impl Dissector {
     pub(super) fn smb1(&mut self, from: Sender, bytes: &[u8]) -> Result<(), Problem> {
-        let mut message = smb1::read(bytes)?;
-        if message.response != (from == Sender::Server) {
-            return Err(Problem::Direction);
-        }
+        let mut message = smb1::read(bytes, from)?;
         self.facts.smb1 = true;
         self.facts.signed |= message.signed;
         let commands = std::mem::take(&mut message.commands);
@@ -57,7 +54,7 @@ impl Dissector {
                 });
             }
             Body::Logoff => {
-                if !message.response {
+                if from == Sender::Client {
                     self.facts.logoffs = self.facts.logoffs.saturating_add(1);
                     self.report(New::Logoff);
                 }

@@ -11,19 +11,10 @@ const WILDCARD: u16 = 0x02FF;
 
 impl Dissector {
     pub(super) fn smb2(&mut self, from: Sender, bytes: &[u8]) -> Result<(), Problem> {
-        let mut wrong_side = false;
-        let result = smb2::read(bytes, |message| {
-            if message.response == (from == Sender::Server) {
-                self.facts.smb2 = true;
-                self.smb2_message(from, message);
-            } else {
-                wrong_side = true;
-            }
-        });
-        if wrong_side {
-            return Err(Problem::Direction);
-        }
-        Ok(result?)
+        Ok(smb2::read(bytes, from, |message| {
+            self.facts.smb2 = true;
+            self.smb2_message(from, message);
+        })?)
     }
 
     fn smb2_message(&mut self, from: Sender, message: Message<'_>) {
@@ -57,7 +48,7 @@ impl Dissector {
                 });
             }
             Body::Logoff => {
-                if !message.response {
+                if from == Sender::Client {
                     self.facts.logoffs = self.facts.logoffs.saturating_add(1);
                     self.report(New::Logoff);
                 }

@@ -19,6 +19,7 @@ use zerocopy::{
 };
 
 use super::{
+    Sender,
     status::Status,
     text,
     wire::{Truncated, available, layout, slice},
@@ -95,8 +96,6 @@ mod command {
 /// A message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// Whether the server sent it.
-    pub response: bool,
     /// Status of a response: that of the last command of its chain.
     pub status: Status,
     /// Tree of the message, or the newly connected tree.
@@ -248,19 +247,19 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Reads a message.
+/// Reads a message of a sender. Its own reply flag does not count: servers answer requests that
+/// have it set.
 ///
 /// # Errors
 /// [`Smb1Error`] if it is none. An unreadable command ends the chain, and the message says why.
-pub fn read(bytes: &[u8]) -> Result<Message<'_>, Smb1Error> {
+pub fn read(bytes: &[u8], from: Sender) -> Result<Message<'_>, Smb1Error> {
     let header = layout::<WireHeader>(bytes, 0, "SMB header")?;
     if header.protocol != *b"\xFFSMB" {
         return Err(Smb1Error::Protocol);
     }
-    let (flags, flags_2) = (header.flags, header.flags_2.get());
+    let flags_2 = header.flags_2.get();
     let status = header.status.get();
     let mut message = Message {
-        response: flags & 0x80 != 0,
         // SMB_FLAGS2_NT_STATUS; success is zero in both forms.
         status: if flags_2 & 0x4000 != 0 || status == 0 {
             Status::Nt(status)
@@ -275,16 +274,21 @@ pub fn read(bytes: &[u8]) -> Result<Message<'_>, Smb1Error> {
         broken: None,
     };
     let unicode = flags_2 & 0x8000 != 0;
-    if let Err(error) = chain(bytes, header.command, unicode, &mut message) {
+    if let Err(error) = chain(bytes, header.command, (unicode, from == Sender::Server), &mut message) {
         message.broken.get_or_insert(error);
     }
     Ok(message)
 }
 
-fn chain<'a>(bytes: &'a [u8], first: u8, unicode: bool, message: &mut Message<'a>) -> Result<(), Smb1Error> {
+fn chain<'a>(
+    bytes: &'a [u8],
+    first: u8,
+    (unicode, response): (bool, bool),
+    message: &mut Message<'a>,
+) -> Result<(), Smb1Error> {
     let (mut command, mut at) = (first, HEADER_LEN);
     for _ in 0..MAX_CHAIN {
-        let block = Block::read(bytes, at, unicode, message.response)?;
+        let block = Block::read(bytes, at, unicode, response)?;
         // An invalid command does not end the chain.
         message.commands.push(body(command, block).unwrap_or_else(|error| {
             message.broken.get_or_insert(error);

@@ -111,7 +111,7 @@ pub(super) fn response(block: Block<'_>) -> SessionSetupResponse<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::message;
-    use super::super::{Body, read};
+    use super::super::{Body, Sender, read};
     use super::*;
 
     fn nt_setup() -> Vec<u8> {
@@ -131,7 +131,8 @@ mod tests {
     #[test]
     fn session_without_a_blob_names_its_user() {
         let bytes = nt_setup();
-        let Some(Body::SessionSetupRequest(seen)) = read(&bytes).unwrap().commands.pop() else {
+        let Some(Body::SessionSetupRequest(seen)) = read(&bytes, Sender::Client).unwrap().commands.pop()
+        else {
             panic!("no session set-up")
         };
         let Authentication::Account { user, domain, kind, response } = seen.authentication else {
@@ -153,7 +154,10 @@ mod tests {
         block.extend((data.len() as u16).to_le_bytes());
         block.extend(data);
         let bytes = message(0x73, false, 0x8000, &block);
-        let Some(Body::SessionSetupRequest(seen)) = read(&bytes).unwrap().commands.pop() else { panic!() };
+        let Some(Body::SessionSetupRequest(seen)) = read(&bytes, Sender::Client).unwrap().commands.pop()
+        else {
+            panic!()
+        };
         let Authentication::Account { user, kind, .. } = seen.authentication else { panic!() };
         assert_eq!((user.as_deref(), kind), (Some("guest"), ResponseKind::Anonymous));
     }
@@ -170,7 +174,8 @@ mod tests {
             block.extend((data.len() as u16).to_le_bytes());
             block.extend(data);
             let bytes = message(0x73, false, 0x8000, &block);
-            let Some(Body::SessionSetupRequest(seen)) = read(&bytes).unwrap().commands.pop() else {
+            let Some(Body::SessionSetupRequest(seen)) = read(&bytes, Sender::Client).unwrap().commands.pop()
+            else {
                 panic!()
             };
             let Authentication::Account { user, domain, .. } = seen.authentication else { panic!() };
@@ -195,14 +200,14 @@ mod tests {
     fn survives_a_cut_message() {
         let bytes = nt_setup();
         for length in 0..bytes.len() {
-            let _ = read(&bytes[..length]);
+            let _ = read(&bytes[..length], Sender::Client);
         }
     }
 
     #[test]
     fn names_an_unknown_word_count() {
         let bytes = message(0x73, false, 0, &[2, 0xFF, 0, 0, 0, 0, 0]);
-        let broken = read(&bytes).unwrap().broken;
+        let broken = read(&bytes, Sender::Client).unwrap().broken;
         assert_eq!(broken, Some(Smb1Error::WordCount { what: "SESSION_SETUP_ANDX request", words: 2 }));
     }
 }

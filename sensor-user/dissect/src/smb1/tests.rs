@@ -10,18 +10,23 @@ pub(super) fn message(command: u8, response: bool, flags_2: u16, blocks: &[u8]) 
     bytes
 }
 
+/// The sender by the reply flag.
+pub(super) const fn flagged(message: &[u8]) -> Sender {
+    if message[9] & 0x80 == 0 { Sender::Client } else { Sender::Server }
+}
+
 #[test]
 fn follows_a_chain_to_its_end() {
     // LOGOFF_ANDX followed by another one.
     let bytes = message(0x74, false, 0, &[2, 0x74, 0, 39, 0, 0, 0, 2, 0xFF, 0, 0, 0, 0, 0]);
-    let read = read(&bytes).unwrap();
+    let read = read(&bytes, Sender::Client).unwrap();
     assert_eq!((read.commands.len(), read.broken), (2, None));
 }
 
 #[test]
 fn ends_a_chain_that_goes_back() {
     let bytes = message(0x74, false, 0, &[2, 0x74, 0, 32, 0, 0, 0]);
-    let read = read(&bytes).unwrap();
+    let read = read(&bytes, Sender::Client).unwrap();
     assert_eq!((read.commands.len(), read.broken), (1, Some(Smb1Error::Chain(32))));
 }
 
@@ -34,7 +39,7 @@ fn ends_an_endless_chain() {
         blocks.extend([0, 0]);
     }
     let bytes = message(0x74, false, 0, &blocks);
-    let read = read(&bytes).unwrap();
+    let read = read(&bytes, Sender::Client).unwrap();
     assert_eq!((read.commands.len(), read.broken), (MAX_CHAIN, Some(Smb1Error::TooMany)));
 }
 
@@ -42,16 +47,16 @@ fn ends_an_endless_chain() {
 fn distinguishes_dos_status_from_nt_status() {
     let mut bytes = message(0x73, true, 0, &[0, 0, 0]);
     bytes[5..9].copy_from_slice(&[2, 0, 2, 0]);
-    assert_eq!(read(&bytes).unwrap().status, Status::Dos { class: 2, code: 2 });
+    assert_eq!(read(&bytes, Sender::Server).unwrap().status, Status::Dos { class: 2, code: 2 });
     bytes[11] = 0x40;
-    assert_eq!(read(&bytes).unwrap().status, Status::Nt(0x0002_0002));
+    assert_eq!(read(&bytes, Sender::Server).unwrap().status, Status::Nt(0x0002_0002));
 }
 
 #[test]
 fn invalid_command_does_not_end_a_chain() {
     // SESSION_SETUP_ANDX with too few parameter words, then LOGOFF_ANDX.
     let bytes = message(0x73, false, 0, &[2, 0x74, 0, 39, 0, 0, 0, 2, 0xFF, 0, 0, 0, 0, 0]);
-    let read = read(&bytes).unwrap();
+    let read = read(&bytes, Sender::Client).unwrap();
     assert_eq!(read.commands, [Body::Other(0x73), Body::Logoff]);
     assert!(matches!(read.broken, Some(Smb1Error::WordCount { words: 2, .. })));
 }

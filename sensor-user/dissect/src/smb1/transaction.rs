@@ -4,7 +4,7 @@
 //!
 //! Reads and writes carry file contents too. The caller must know that the handle is a pipe.
 
-use super::{Block, command, read as read_message};
+use super::{Block, Sender, command, read as read_message};
 use crate::{dcerpc, smb1::Body, wire::available};
 
 /// Data of a pipe or for a mailslot.
@@ -88,7 +88,7 @@ pub(super) fn read(command: u8, block: Block<'_>) -> Option<PipeData<'_>> {
 /// The mailslot of a message in a datagram.
 #[must_use]
 pub fn mailslot(bytes: &[u8]) -> Option<String> {
-    let message = read_message(bytes).ok()?;
+    let message = read_message(bytes, Sender::Client).ok()?;
     message.commands.into_iter().find_map(|command| match command {
         Body::PipeData(data) => data.name,
         _ => None,
@@ -97,7 +97,7 @@ pub fn mailslot(bytes: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::message;
+    use super::super::tests::{flagged, message};
     use super::*;
 
     /// A DCE-RPC PDU of the shortest kind.
@@ -121,7 +121,7 @@ mod tests {
 
     /// Handle and bytes of what a message carries.
     fn carried(message: &[u8]) -> Option<(Option<u16>, Vec<u8>)> {
-        match read_message(message).unwrap().commands.pop() {
+        match read_message(message, flagged(message)).unwrap().commands.pop() {
             Some(Body::PipeData(data)) => Some((data.file, data.bytes.to_vec())),
             _ => None,
         }
@@ -170,7 +170,7 @@ mod tests {
         let words: [u8; 10] = words(&[(0, 7), (2, 16)]);
         let whole = carrying(0x0B, false, &words, &[1, 16, 0], PDU);
         for length in 32..whole.len() {
-            let Ok(read) = read_message(&whole[..length]) else { continue };
+            let Ok(read) = read_message(&whole[..length], Sender::Client) else { continue };
             for command in read.commands {
                 assert!(matches!(command, Body::PipeData(data) if PDU.starts_with(data.bytes)), "{length}");
             }

@@ -52,7 +52,7 @@ fn cut(block: Block<'_>) -> Smb1Error {
 #[cfg(test)]
 mod tests {
     use super::super::tests::message;
-    use super::super::{Body, read};
+    use super::super::{Body, Sender, read};
 
     #[test]
     fn path_may_end_with_the_bytes() {
@@ -60,7 +60,7 @@ mod tests {
             let mut block = vec![4, 0xFF, 0, 0, 0, 0, 0, 1, 0, data.len() as u8, 0];
             block.extend(&data[..length]);
             let message = message(0x75, false, flags_2, &block);
-            match read(&message).unwrap().commands.pop() {
+            match read(&message, Sender::Client).unwrap().commands.pop() {
                 Some(Body::TreeConnectRequest(path)) => Some(path),
                 _ => None,
             }
@@ -83,10 +83,13 @@ mod tests {
         let mut block = vec![4, 0xFF, 0, 0, 0, 0, 0, 1, 0, data.len() as u8, 0];
         block.extend(data);
         let bytes = message(0x75, false, 0, &block);
-        assert_eq!(read(&bytes).unwrap().commands, [Body::TreeConnectRequest(r"\\h\s".to_owned())]);
+        assert_eq!(
+            read(&bytes, Sender::Client).unwrap().commands,
+            [Body::TreeConnectRequest(r"\\h\s".to_owned())]
+        );
         for length in 0..bytes.len() - 6 {
             assert!(
-                read(&bytes[..length])
+                read(&bytes[..length], Sender::Client)
                     .is_ok_and(|read| read.commands.iter().all(|one| *one == Body::Other(0x75)))
                     || length < 32,
                 "{length}"

@@ -19,6 +19,7 @@ use zerocopy::{
 };
 
 use super::{
+    Sender,
     status::Status,
     wire::{Truncated, layout},
 };
@@ -50,7 +51,6 @@ struct WireHeader {
 
 /// 2.2.1.2.
 mod flag {
-    pub(super) const RESPONSE: u32 = 0x0000_0001;
     pub(super) const ASYNC: u32 = 0x0000_0002;
     pub(super) const RELATED: u32 = 0x0000_0004;
 }
@@ -61,8 +61,6 @@ pub const RELATED_FILE: u128 = u128::MAX;
 /// One message of a compound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// Whether the server sent it.
-    pub response: bool,
     /// Status of a response.
     pub status: Status,
     /// Identifier that a response shares with its request.
@@ -125,12 +123,13 @@ pub enum Smb2Error {
     TooMany,
 }
 
-/// Calls `each` with the messages of a compound that can be read. A related operation inherits the session and tree of the
+/// Calls `each` with the messages of a compound that can be read, as those of a sender. Their own response
+/// flags do not count: there are servers that answer requests that have it set. A related operation inherits the session and tree of the
 /// message before it (MS-SMB2 3.3.5.2.7.2).
 ///
 /// # Errors
 /// The first [`Smb2Error`]. An invalid header ends the compound; an invalid body does not.
-pub fn read<'a>(bytes: &'a [u8], mut each: impl FnMut(Message<'a>)) -> Result<(), Smb2Error> {
+pub fn read<'a>(bytes: &'a [u8], from: Sender, mut each: impl FnMut(Message<'a>)) -> Result<(), Smb2Error> {
     let mut rest = bytes;
     let mut before = None;
     let mut result = Ok(());
@@ -143,9 +142,8 @@ pub fn read<'a>(bytes: &'a [u8], mut each: impl FnMut(Message<'a>)) -> Result<()
         let whole = rest.get(..next).filter(|_| next != 0).unwrap_or(rest);
         let (session, tree) = ids(header, before);
         before = Some((session, tree));
-        match body_of(header, whole) {
+        match body_of(header, from == Sender::Server, whole) {
             Ok((status, body)) => each(Message {
-                response: header.flags.get() & flag::RESPONSE != 0,
                 status,
                 message: header.message.get(),
                 tree,
@@ -190,8 +188,11 @@ fn ids(header: &WireHeader, before: Option<(u64, u32)>) -> (u64, u32) {
     }
 }
 
-fn body_of<'a>(header: &WireHeader, bytes: &'a [u8]) -> Result<(Status, Body<'a>), Smb2Error> {
-    let response = header.flags.get() & flag::RESPONSE != 0;
+fn body_of<'a>(
+    header: &WireHeader,
+    response: bool,
+    bytes: &'a [u8],
+) -> Result<(Status, Body<'a>), Smb2Error> {
     let status = Status::Nt(if response { header.status.get() } else { 0 });
     Ok((status, body(header.command.get(), response, status, bytes)?))
 }
@@ -280,7 +281,7 @@ mod tests {
 
     fn count(bytes: &[u8]) -> (usize, Result<(), Smb2Error>) {
         let mut count = 0;
-        let result = read(bytes, |_| count += 1);
+        let result = read(bytes, Sender::Client, |_| count += 1);
         (count, result)
     }
 
@@ -307,7 +308,7 @@ mod tests {
         bytes.extend(within(logoff(4, 72), u64::MAX, u32::MAX));
         bytes.extend(within(logoff(0, 0), 8, 4));
         let mut seen = Vec::new();
-        read(&bytes, |message| seen.push((message.session, message.tree))).unwrap();
+        read(&bytes, Sender::Client, |message| seen.push((message.session, message.tree))).unwrap();
         assert_eq!(seen, [(7, 3), (7, 3), (7, 5), (7, 5), (8, 4)]);
     }
 

@@ -58,6 +58,12 @@ fn forged() -> Vec<Evasion> {
             (Detected, "the later segments are read by what they hold"),
         ),
         evasion(
+            "response flag",
+            "every request of the client with the flag of a response",
+            flagged_as_responses,
+            (Detected, "the handshake and the shape of a message say who sent it"),
+        ),
+        evasion(
             "reused ports",
             "a session of bob, reset, and at once the session on the same ports",
             || {
@@ -79,6 +85,19 @@ fn forged() -> Vec<Evasion> {
             (Detected, "a SYN with another sequence number after data begins a connection of its own"),
         ),
     ]
+}
+
+/// The session with the response flag in the client's SMB headers (MS-SMB2 2.2.1.2).
+fn flagged_as_responses() -> Packets {
+    Packets::of(session("alice"), |packet| {
+        let mut changed = packet.clone();
+        if packet.from == From::Client
+            && let Some(flags) = changed.payload.get_mut(20)
+        {
+            *flags |= 1;
+        }
+        vec![changed]
+    })
 }
 
 fn contradicting() -> Vec<Evasion> {

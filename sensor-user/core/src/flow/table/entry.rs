@@ -138,7 +138,7 @@ impl<L> FlowEntry<L> {
             Box::new(StreamReader::for_piece(piece, key.clone(), facts))
         });
         self.flow.bytes_read += piece.bytes.len() as u64;
-        let new = reader.read(piece, self.flow.client());
+        let new = reader.read(piece, self.flow.client(), self.flow.is_client_certain());
         let changed = self.flow.learn(reader, new, services) || new;
         self.reader.take_if(|reader| !reader.is_needed());
         changed

@@ -43,14 +43,30 @@ fn early_smb1_answer_belongs_to_no_later_request() {
 #[test]
 fn acceptance_counts_of_two_answers() {
     for answers in [[REFUSED, 0], [0, REFUSED]] {
-        let mut dissector = dissector();
-        dissector.credential(response_of("ann"), Some(3));
-        for status in answers {
-            dissector.session_answered(&answer_to(3, status));
+        for unique in [true, false] {
+            let mut dissector = dissector();
+            if !unique {
+                dissector.contradict();
+            }
+            dissector.credential(response_of("ann"), Some(3));
+            for status in answers {
+                dissector.session_answered(&SessionAnswer { unique, ..answer_to(3, status) });
+            }
+            assert_eq!(outcomes(&dissector), [("ann", Some(Outcome::Accepted))]);
+            assert_eq!(counted(&dissector), [0, 1, 0, 1], "one log-on");
         }
-        assert_eq!(outcomes(&dissector), [("ann", Some(Outcome::Accepted))]);
-        assert_eq!(counted(&dissector), [0, 1, 0, 1], "one log-on");
     }
+}
+
+#[test]
+fn smb1_answer_to_a_lost_request_accepts_nobody() {
+    let mut dissector = dissector();
+    dissector.credential(response_of("ann"), Some(3));
+    dissector.session_answered(&answer_to(3, REFUSED));
+    // The next request had the same number.
+    dissector.session_answered(&answer_to(3, 0));
+    assert!(outcomes(&dissector)[0].1.is_some_and(|one| !one.is_accepted()));
+    assert_eq!(counted(&dissector), [1, 1, 0, 1], "somebody was accepted");
 }
 
 #[test]
