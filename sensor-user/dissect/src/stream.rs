@@ -239,11 +239,11 @@ impl Stream {
         (self.readings <= MAX_SECOND_READINGS).then(|| Joined::of(bytes.to_vec(), 0, piece.chained != 0))
     }
 
-    /// Gives what there is of a message that was not whole when the connection ended.
+    /// Gives what there is of a message that was not whole when the connection ended, and other readings of the last one.
     pub fn finish(&mut self) -> Vec<Joined> {
         let mut given = Vec::new();
         std::mem::take(&mut self.checksums).finish(|piece| given.extend(self.read(piece)));
-        self.give_up(&mut given);
+        self.give_rest(&mut given);
         given
     }
 
@@ -409,6 +409,10 @@ impl Stream {
 
     fn give_up(&mut self, given: &mut Vec<Joined>) {
         self.gaps += u64::from(self.head.len() > MAX_UNDECIDED);
+        self.give_rest(given);
+    }
+
+    fn give_rest(&mut self, given: &mut Vec<Joined>) {
         if let Framed::Whole(length) = self.framed() {
             self.take(self.head.len().min(length), length, given);
         }

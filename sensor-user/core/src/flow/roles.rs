@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sensor_common::slot::{Side, TCP, mark, tcp};
 
-use super::{evidence::DatagramContent, state::Flow};
+use super::{evidence::DatagramContent, state::Flow, stream_reader::PresumedClient};
 use crate::service::ServicePorts;
 
 /// Ports below this belong to services (RFC 6335 6: system ports).
@@ -55,9 +55,11 @@ impl Flow {
         }
     }
 
-    /// Whether the handshake shows the client.
-    pub(super) const fn is_client_certain(&self) -> bool {
-        self.tuple.transport == TCP && self.marks & mark::OPENED_BY_SYN != 0 && self.syn_was_answered()
+    /// The client for those who read its messages.
+    pub(super) const fn presumed_client(&self) -> PresumedClient {
+        let certain =
+            self.tuple.transport == TCP && self.marks & mark::OPENED_BY_SYN != 0 && self.syn_was_answered();
+        PresumedClient { side: self.client(), certain }
     }
 
     const fn syn_was_answered(&self) -> bool {

@@ -7,10 +7,18 @@ use sensor_common::{
 };
 use sensor_dissect::{
     Dissector, Facts, FingerprintKey, Framing, Problem, Sender, dcerpc, sender,
-    stream::{self, Stream},
+    stream::{self, Joined, Stream},
 };
 
 use crate::record::Piece;
+
+/// The side that is taken for the client.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PresumedClient {
+    pub(super) side: Side,
+    /// The handshake showed it.
+    pub(super) certain: bool,
+}
 
 /// Reads the messages of a connection.
 #[derive(Debug)]
@@ -71,12 +79,10 @@ impl StreamReader {
         self.framing == Framing::Http
     }
 
-    /// Reads one more piece; returns whether it adds facts. `client` is the presumed client, for messages that do not show
-    /// their sender; it is `certain` if the handshake showed it.
-    pub(super) fn read(&mut self, piece: &Piece<'_>, client: Side, certain: bool) -> bool {
-        let side = piece.side as usize;
+    /// Reads one more piece; returns whether it adds facts.
+    pub(super) fn read(&mut self, piece: &Piece<'_>, presumed: PresumedClient) -> bool {
         self.pieces = self.pieces.saturating_add(1);
-        let messages = self.streams[side].piece(stream::Piece {
+        let messages = self.streams[piece.side as usize].piece(stream::Piece {
             sequence: piece.sequence,
             bytes: piece.bytes,
             missing: 0,
@@ -85,18 +91,31 @@ impl StreamReader {
             chained: if piece.kind == PieceKind::Chained { piece.wanted } else { 0 },
             last: piece.bytes.len() >= piece.wanted as usize || piece.bytes.len() == MAX_PIECE_LEN,
         });
-        let assumed = if piece.side == client { Sender::Client } else { Sender::Server };
+        self.take(piece.side, messages, presumed)
+    }
+
+    /// Reads what is left when the connection ended; returns whether it adds facts.
+    pub(super) fn finish(&mut self, presumed: PresumedClient) -> bool {
+        [presumed.side, presumed.side.peer()].into_iter().fold(false, |new, side| {
+            let messages = self.streams[side as usize].finish();
+            self.take(side, messages, presumed) | new
+        })
+    }
+
+    /// Takes messages of a side; returns whether they add facts.
+    fn take(&mut self, side: Side, messages: Vec<Joined>, presumed: PresumedClient) -> bool {
+        let assumed = if side == presumed.side { Sender::Client } else { Sender::Server };
         if self.has_conflicts() {
             self.dissector.contradict();
         }
         let mut new = false;
         for message in messages {
-            let sender = self.sender(&message.bytes, assumed, certain);
+            let sender = self.sender(&message.bytes, assumed, presumed.certain);
             if let Some(sender) = sender {
-                let client = if sender == Sender::Client { piece.side } else { piece.side.peer() };
+                let client = if sender == Sender::Client { side } else { side.peer() };
                 self.client.get_or_insert(client);
             }
-            self.spoken[side] |= self.is_spoken(&message.bytes);
+            self.spoken[side as usize] |= self.is_spoken(&message.bytes);
             let reading = self.dissector.message(sender.unwrap_or(assumed), &message.bytes);
             new |= !reading.new.is_empty();
             self.unread |= matches!(reading.problem, Some(Problem::Http(_)));
@@ -104,8 +123,8 @@ impl StreamReader {
         new
     }
 
-    /// The sender of a message. The side of the client is `certain` if the handshake showed it. Unless the first message contradicts that,
-    /// the side counts more than what a message claims of itself.
+    /// The sender of a message. Where the handshake shows the client, the side counts more than what a message claims of itself, unless
+    /// the first message contradicts the handshake.
     fn sender(&mut self, message: &[u8], assumed: Sender, certain: bool) -> Option<Sender> {
         let shown = sender(self.framing, message);
         if certain && let Some(shown) = shown {

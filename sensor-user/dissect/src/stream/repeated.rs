@@ -16,7 +16,7 @@ pub(super) struct Repeated {
     differs: bool,
     /// It has another length than what was given.
     is_other_length: bool,
-    /// Bytes from the first one on that came again without a gap.
+    /// Bytes from the first one on that came without a gap since it was given; all of them once its end came again with other bytes.
     again: usize,
     /// It is a later message of a compound.
     is_chained: bool,
@@ -58,7 +58,10 @@ impl Repeated {
         let differs = other_length.is_some() || *place != *bytes;
         place.copy_from_slice(bytes);
         self.differs |= differs;
-        if at <= self.again {
+        if differs && !self.is_other_length && at + length == self.bytes.len() {
+            // What is before it came once.
+            self.again = self.bytes.len();
+        } else if at <= self.again {
             self.again = self.again.max(at + length);
         }
         differs

@@ -266,6 +266,52 @@ fn gives_later_messages_of_a_compound_with_a_session_header() {
 }
 
 #[test]
+fn wrong_checksum_of_a_later_part_yields_to_a_right_one() {
+    let (real, decoy, behind) = (message(100, 2), message(100, 3), message(40, 4));
+    let parts: [&[(Checksum, usize, &[u8])]; 3] = [
+        // The decoy's end, before the real message begins.
+        &[
+            (Checksum::Wrong, 60, &decoy[60..]),
+            (Checksum::Right, 0, &real[..60]),
+            (Checksum::Right, 60, &real[60..]),
+        ],
+        // A longer decoy, in two segments.
+        &[(Checksum::Wrong, 0, &decoy), (Checksum::Wrong, 104, &[0; 50]), (Checksum::Right, 0, &real)],
+        // Both ends of the decoy, around the real beginning.
+        &[
+            (Checksum::Right, 0, &real[..30]),
+            (Checksum::Wrong, 70, &decoy[70..]),
+            (Checksum::Wrong, 30, &decoy[30..70]),
+            (Checksum::Right, 30, &real[30..]),
+        ],
+    ];
+    for (case, parts) in parts.iter().enumerate() {
+        let mut stream = Stream::new(Framing::NetBios);
+        let first = message(50, 1);
+        stream.piece(Piece { checksum: Checksum::Right, ..start(0, &first) });
+        let mut given = Vec::new();
+        for (checksum, from, bytes) in *parts {
+            let starts_message = *from == 0;
+            let part = piece(54 + *from as u32, bytes);
+            given.extend(stream.piece(Piece { checksum: *checksum, starts_message, ..part }));
+        }
+        given.extend(stream.piece(Piece { checksum: Checksum::Right, ..start(158, &behind) }));
+        let given: Vec<_> = given.into_iter().map(|message| message.bytes).collect();
+        assert_eq!((given, stream.conflicts()), (vec![real.clone(), behind.clone()], 0), "case {case}");
+    }
+}
+
+#[test]
+fn end_of_a_message_that_comes_again_with_other_bytes_is_another_reading() {
+    let (first, second) = (message(100, 1), message(100, 2));
+    let mut stream = Stream::new(Framing::NetBios);
+    stream.piece(start(1, &first));
+    let given = stream.piece(piece(41, &second[40..]));
+    assert_eq!(given[0].bytes, [&first[..40], &second[40..]].concat());
+    assert_eq!(stream.conflicts(), 1);
+}
+
+#[test]
 fn wrong_checksum_yields_to_a_right_one() {
     let with = |checksum, sequence, bytes| Piece { checksum, ..start(sequence, bytes) };
     let (first, real, decoy) = (message(50, 1), message(60, 2), message(60, 3));

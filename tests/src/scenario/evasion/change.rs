@@ -104,6 +104,20 @@ pub(super) fn overlap(false_first: bool) -> Packets {
     })
 }
 
+/// The second half of a log-on of decoy, changed, and the real log-on in two segments.
+pub(super) fn end_of_decoy(change: fn(&[u8]) -> Vec<u8>) -> Packets {
+    all_frames(|packet| {
+        if !packet.is_log_on() {
+            return vec![packet.bytes()];
+        }
+        let half = packet.payload.len() / 2;
+        let halves = |packet: &Packet| [packet.part(0, half), packet.part(half, usize::MAX - half)];
+        let [first, second] = halves(packet);
+        let [_, decoy] = halves(&packet.with(log_on("decoy")));
+        vec![change(&decoy.bytes()), first.bytes(), second.bytes()]
+    })
+}
+
 pub(super) fn one_side(side: From) -> Packets {
     Packets::of(session("alice"), |packet| if packet.from == side { vec![packet.clone()] } else { vec![] })
 }

@@ -7,8 +7,9 @@ use super::{
     Evasion, Outcome,
     Outcome::{Contradicted, Counted, Detected, Incomplete, Misled, Unseen},
     change::{
-        IP, TRANSPORT, all_frames, before_negotiation, crowded, decoy_of, fragments, frames_of_log_on,
-        in_gre, log_on_as, one_side, overlap, patched, tagged, with_decoy, without_checksum,
+        IP, TRANSPORT, all_frames, before_negotiation, crowded, decoy_of, end_of_decoy, fragments,
+        frames_of_log_on, in_gre, log_on_as, one_side, overlap, patched, tagged, with_decoy,
+        without_checksum,
     },
     packets::{From, Holds, Packet, Packets, log_on, session, session_behind},
 };
@@ -125,6 +126,18 @@ fn contradicting() -> Vec<Evasion> {
                 })
             },
             (Detected, "likewise"),
+        ),
+        evasion(
+            "end of a decoy with a wrong checksum",
+            "the second half of a log-on of decoy with a wrong TCP checksum, and the real one in two segments",
+            || end_of_decoy(|decoy| patched(decoy, TRANSPORT + 17, decoy[TRANSPORT + 17] ^ 0x55)),
+            (Detected, "it waits until a right segment comes in its place"),
+        ),
+        evasion(
+            "end of a decoy",
+            "the same, with a right checksum",
+            || end_of_decoy(<[u8]>::to_vec),
+            (Contradicted, "both readings are kept"),
         ),
         evasion(
             "decoy without a checksum",

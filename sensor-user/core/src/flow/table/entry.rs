@@ -138,7 +138,7 @@ impl<L> FlowEntry<L> {
             Box::new(StreamReader::for_piece(piece, key.clone(), facts))
         });
         self.flow.bytes_read += piece.bytes.len() as u64;
-        let new = reader.read(piece, self.flow.client(), self.flow.is_client_certain());
+        let new = reader.read(piece, self.flow.presumed_client());
         let changed = self.flow.learn(reader, new, services) || new;
         self.reader.take_if(|reader| !reader.is_needed());
         changed
@@ -168,6 +168,10 @@ impl<L> FlowEntry<L> {
 
     /// Closes it.
     pub(super) fn close(&mut self, now: Timestamp, services: &ServicePorts) {
+        if let Some(reader) = self.reader.as_mut().filter(|_| self.flow.is_ended()) {
+            let new = reader.finish(self.flow.presumed_client());
+            self.flow.learn(reader, new, services);
+        }
         self.flow.settle(services);
         self.closed = Some(Closed {
             at: now,

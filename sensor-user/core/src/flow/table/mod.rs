@@ -170,9 +170,9 @@ impl<L: Default + Clone> FlowTable<L> {
     /// Returns an entry that was taken out, unless it was reported as closed.
     fn remove(&mut self, mut entry: FlowEntry<L>, changes: &mut Vec<Change<L>>) {
         self.readers -= usize::from(entry.is_read());
-        entry.reader = None;
         if !entry.is_closed() {
             entry.close(entry.flow.last, &self.options.services);
+            entry.reader = None;
             changes.push(Change::Removed(Box::new(entry)));
         }
     }

@@ -159,8 +159,7 @@ fn is_of_a_pair(view: &FlowView<'_>) -> bool {
     let spoken = match view.service {
         Service::Netbios | Service::WebDav => EvidenceLevel::Connected,
         Service::Smb | Service::Rpc => EvidenceLevel::Smb,
-        // The ClientHello says what the client wants. From outside, anybody can send one.
-        Service::SmbOverQuic if view.direction == Direction::Outbound => EvidenceLevel::Attempt,
+        // All that shows of what follows the ClientHello is that the server answers.
         Service::SmbOverQuic => EvidenceLevel::Answered,
     };
     view.level >= spoken || view.threat && view.level >= EvidenceLevel::Answered
