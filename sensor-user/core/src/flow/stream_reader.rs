@@ -33,7 +33,7 @@ pub(super) struct StreamReader {
     /// The first message that shows its sender came from the side that the handshake shows.
     handshake_agrees: Option<bool>,
     pieces: u32,
-    /// A head of HTTP could not be read.
+    /// A head of HTTP, or the rest of a chain of commands, could not be read.
     unread: bool,
 }
 
@@ -118,7 +118,7 @@ impl StreamReader {
             self.spoken[side as usize] |= self.is_spoken(&message.bytes);
             let reading = self.dissector.message(sender.unwrap_or(assumed), &message.bytes);
             new |= !reading.new.is_empty();
-            self.unread |= matches!(reading.problem, Some(Problem::Http(_)));
+            self.unread |= reading.problem.is_some_and(Problem::leaves_rest);
         }
         new
     }

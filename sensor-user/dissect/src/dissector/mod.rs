@@ -71,6 +71,20 @@ pub enum Problem {
     Protocol,
 }
 
+impl Problem {
+    /// Whether more was in the message than was read: commands of a chain or compound behind a place that cannot be followed, or a
+    /// head of HTTP.
+    #[must_use]
+    pub const fn leaves_rest(self) -> bool {
+        matches!(
+            self,
+            Self::Http(_)
+                | Self::Smb1(Smb1Error::Chain(_) | Smb1Error::TooMany)
+                | Self::Smb2(Smb2Error::NextCommand(_) | Smb2Error::TooMany)
+        )
+    }
+}
+
 /// The result of reading a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {

@@ -154,8 +154,10 @@ pub enum Smb1Error {
         /// Its WordCount.
         words: u8,
     },
-    /// The next command of a chain begins inside an earlier one.
-    #[error("the next command of the chain begins at offset {0}, inside an earlier one")]
+    /// The next command of a chain begins inside an earlier one, or behind the message.
+    #[error(
+        "the next command of the chain begins at offset {0}, inside an earlier one or behind the message"
+    )]
     Chain(u16),
     /// Too many commands in one chain.
     #[error("a chain of more than {MAX_CHAIN} commands")]
@@ -299,7 +301,8 @@ fn chain<'a>(
         }
         // Command, a reserved byte, and the offset from the header (MS-CIFS 2.2.3.4).
         let next = block.word(2);
-        if usize::from(next) <= at {
+        let ends_before = usize::from(next) > bytes.len() && !block.cut;
+        if usize::from(next) < block.data_at || ends_before {
             return Err(Smb1Error::Chain(next));
         }
         (command, at) = (block.words[0], next.into());

@@ -31,6 +31,15 @@ fn ends_a_chain_that_goes_back() {
 }
 
 #[test]
+fn ends_a_chain_that_goes_into_an_earlier_command_or_behind_the_message() {
+    for next in [33, 38, 60] {
+        let bytes = message(0x74, false, 0, &[2, 0x74, 0, next, 0, 0, 0, 2, 0xFF, 0, 0, 0, 0, 0]);
+        let read = read(&bytes, Sender::Client).unwrap();
+        assert_eq!((read.commands.len(), read.broken), (1, Some(Smb1Error::Chain(next.into()))));
+    }
+}
+
+#[test]
 fn ends_an_endless_chain() {
     let mut blocks = Vec::new();
     for index in 1..100u16 {

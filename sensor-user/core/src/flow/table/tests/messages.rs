@@ -179,3 +179,26 @@ fn rpc_of_both_sides_counts_as_spoken() {
         assert_eq!(bench.table.entry(&one.id.tuple).unwrap().flow.level, level, "{side:?}");
     }
 }
+
+#[test]
+fn connection_with_a_chain_that_cannot_be_followed_is_incomplete() {
+    let mut bench = Bench::new();
+    bench.opened(&seen(OPEN, [2, 1], at(1)), at(1));
+    let mut logoff = [&[0, 0, 0, 39], &b"\xFFSMB\x74"[..], &[0; 27], &[2, 0x74, 0, 32, 0, 0, 0]].concat();
+    logoff[4 + 32 + 3] = 39;
+    bench.message(Side::Local, 1, &logoff, at(1));
+    assert!(bench.view().complete, "the chain ends with the message");
+    logoff[4 + 32 + 3] = 32;
+    bench.message(Side::Local, 44, &logoff, at(1));
+    assert!(!bench.view().complete, "it goes back");
+}
+
+#[test]
+fn request_with_the_flag_of_a_response_is_the_clients() {
+    let mut bench = Bench::new();
+    bench.opened(&seen(OPEN, [2, 1], at(1)), at(1));
+    let mut request = logon("alice", 1);
+    request[4 + 16] |= 1;
+    bench.message(Side::Local, 1, &request, at(1));
+    assert_eq!(bench.view().level, EvidenceLevel::Credential);
+}
