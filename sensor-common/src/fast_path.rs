@@ -117,12 +117,12 @@ fn of_tcp<E: Environment, B: Bytes + Copy>(
     let (source, destination) = (env.port_kind(TCP, ports.0), env.port_kind(TCP, ports.1));
     if source.0 | destination.0 != 0 {
         // Both ports are services, or SMB or WebDAV was recognised on one: the general path decides.
-        return if source.is_service() == destination.is_service() {
-            FastPath::Unsure
-        } else if source.is_service() {
-            plain(Server::Source, source)
-        } else {
+        return if source.is_service() {
+            if destination.is_service() { FastPath::Unsure } else { plain(Server::Source, source) }
+        } else if destination.is_service() {
             plain(Server::Destination, destination)
+        } else {
+            FastPath::Unsure
         };
     }
     let foreign = is_shorter(Link::Ethernet.header_len() + smb::SHORTEST_PACKET)

@@ -42,6 +42,13 @@ pub const fn is_webdav(probe: Probe) -> bool {
     first == OPTIONS.0 && second == OPTIONS.1 || first == PROPFIND.0 && second == PROPFIND.1
 }
 
+/// Whether a payload may begin with one of them: [`is_webdav`] says that it does not where this does not.
+#[inline(always)]
+#[must_use]
+pub const fn may_be_webdav(probe: Probe) -> bool {
+    probe[0] == OPTIONS.0.to_be() || probe[0] == PROPFIND.0.to_be()
+}
+
 /// The first words of a response: the last of them is the space behind the version, and the status code.
 pub type StatusLine = [u32; 3];
 
@@ -86,6 +93,8 @@ mod tests {
         for near in [b"OPTIONS/", b"options ", b"PTIONS /", b"OPTIFIND", b"PROPPATC", b"GET / HT"] {
             assert!(!is_webdav(probe(near)), "{near:?}");
         }
+        assert!(may_be_webdav(probe(b"OPTIONS ")) && may_be_webdav(probe(b"PROPFIND")));
+        assert!(!may_be_webdav(probe(b"GET / HT")));
     }
 
     #[test]

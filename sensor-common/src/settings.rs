@@ -32,8 +32,8 @@ pub mod feature {
     pub const LOG: u32 = 1 << 2;
     /// Take the time from the agent instead of the kernel, for replays.
     pub const GIVEN_CLOCK: u32 = 1 << 3;
-    /// Send plain frames through the general parser too. The results are the same but slower. For verifiers that would give up
-    /// on the full program.
+    /// Send plain frames that may bring something new through the general parser too. The results are the same but slower. For
+    /// verifiers that would give up on the full program.
     pub const SHORT: u32 = 1 << 4;
 }
 

@@ -72,6 +72,13 @@ pub const fn opening(probe: Probe) -> Opening {
     Opening::Other
 }
 
+/// Whether a payload may begin a message: [`opening`] says that it does not where this does not.
+#[inline(always)]
+#[must_use]
+pub const fn may_open(probe: Probe) -> bool {
+    probe[1] & 0x00FF_FFFF_u32.to_be() == SMB.to_be() || probe[0] == SESSION_REQUEST.to_be()
+}
+
 /// Bytes of a session header (RFC 1002 4.3.1).
 const SESSION_HEADER: u32 = 4;
 
@@ -249,6 +256,15 @@ mod tests {
         assert_eq!(opening([0x81, 0, 0, 68, 0x20, b'E', b'P', b'A']), Opening::SessionRequest);
         assert_eq!(opening([0x81, 0, 0, 68, 0x20, b'E', b'Q', b'A']), Opening::Other);
         assert_eq!(opening([0x81, 0, 0, 69, 0x20, b'E', b'P', b'A']), Opening::Other);
+    }
+
+    #[test]
+    fn whatever_opens_a_message_may_open_one() {
+        let messages = [SMB1, SMB2, TRANSFORMED, COMPRESSED].map(|byte| [0, 1, 2, 3, byte, b'S', b'M', b'B']);
+        for bytes in messages.iter().chain(&[[0x81, 0, 0, 68, 0x20, b'E', b'P', b'A']]) {
+            assert!(opening(*bytes) != Opening::Other && may_open(probe(*bytes)), "{bytes:?}");
+        }
+        assert!(!may_open(probe(*b"GET / HT")) && !may_open(probe([0x5A; 8])));
     }
 
     #[test]

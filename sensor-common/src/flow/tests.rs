@@ -35,6 +35,49 @@ fn new_tenant_has_exact_first_counts_and_an_even_generation() {
     assert_eq!(slot.line.marks, mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN);
 }
 
+/// A flow in which both sides sent 100 bytes, from sequence number 1 on.
+fn talking() -> Slot {
+    let mut slot = opened();
+    for side in [Side::Local, Side::Remote] {
+        slot.add(&Packet { sequence: 1, ..packet(side, tcp::ACK, 100) }, 101);
+    }
+    slot
+}
+
+#[test]
+fn packet_that_only_counts_is_no_change_and_the_others_are() {
+    let data = Packet { sequence: 101, ..packet(Side::Local, tcp::ACK, 50) };
+    assert!(talking().only_counts(&data));
+    let (mut counted, mut added) = (talking(), talking());
+    assert_eq!(counted.count(&data, 102), 50);
+    assert_eq!(added.add(&data, 102), Change { rose: false, closed: false, full: false });
+    assert_eq!(counted, added);
+
+    assert!(!talking().only_counts(&Packet { marks: mark::HTTP, ..data }));
+    assert!(!talking().only_counts(&Packet { bytes: SETTLE_AT, ..data }));
+    assert!(!opened().only_counts(&Packet { tcp_flags: 0, ..data }), "the first payload");
+    assert!(!opened().only_counts(&packet(Side::Local, tcp::ACK, 0)), "the first acknowledgment");
+}
+
+#[test]
+fn repeated_payload_counts_as_if_it_were_out_of_order() {
+    let gap = |slot: &mut Slot| slot.details.set_gap(0, 7);
+    let unknown = |slot: &mut Slot| slot.line.next_sequence = [0; 2];
+    let synchronised = |slot: &mut Slot| slot.stream.initial_sequence[0] = 100;
+    let changes: [&dyn Fn(&mut Slot); 4] = [&|_| {}, &gap, &unknown, &synchronised];
+    for (change, of_repeated) in changes.into_iter().zip([true, false, false, false]) {
+        for sequence in [1, 50, 51, 52, 200, 0u32.wrapping_sub(FARTHEST_BEHIND as u32)] {
+            let again = Packet { sequence, ..packet(Side::Local, tcp::ACK, 50) };
+            let (mut one, mut other) = (talking(), talking());
+            change(&mut one);
+            change(&mut other);
+            assert_eq!(one.is_repeated(&again), of_repeated && (1..=51).contains(&sequence), "{sequence}");
+            assert_eq!(one.new_payload(&again), other.new_out_of_order(0, again.next_sequence(), 50, false));
+            assert_eq!(one, other, "{sequence}");
+        }
+    }
+}
+
 #[test]
 fn any_part_of_the_key_distinguishes_flows() {
     let slot = opened();

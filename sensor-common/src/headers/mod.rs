@@ -131,11 +131,12 @@ pub fn ports<B: Bytes + Copy>(frame: B, link: Link, vlan: u16, tunnels: bool) ->
 /// Source and destination of the IP packet that [`ports`] found.
 #[inline(always)]
 pub fn addresses<B: Bytes + Copy>(frame: B, ports: &Ports) -> Option<(Address, Address)> {
+    // In wide words: half as many loads.
     if ports.family == 4 {
-        let [source, destination]: [u32; 2] = frame.load(ports.network_at() + 12)?;
+        let [source, destination]: [u32; 2] =
+            zerocopy::transmute!(frame.load::<u64>(ports.network_at() + 12)?);
         Some(([0, 0, 0, source], [0, 0, 0, destination]))
     } else {
-        // In wide words: half as many loads.
         let both: [Address; 2] = zerocopy::transmute!(frame.load::<[u64; 4]>(ports.network_at() + 8)?);
         Some((both[0], both[1]))
     }

@@ -13,6 +13,7 @@ mod enforce;
 mod environment;
 mod heads;
 mod kept;
+mod known;
 mod place;
 mod prefixes;
 mod quic;
@@ -25,6 +26,7 @@ pub use self::{
     decide::decide,
     environment::Environment,
     kept::Kept,
+    known::process_known,
     prefixes::flags_of,
     quic::decide_quic,
 };
@@ -162,7 +164,7 @@ pub fn parse<E: Environment, B: Bytes + Copy>(
 }
 
 /// Processes a frame for which [`fast_path`](crate::fast_path) already found the offsets, and one of whose ports, that of the
-/// `server`, is a watched `service`.
+/// `server`, is a watched `service`; [`process_known`] left it.
 #[inline(always)]
 pub fn process_plain<E: Environment, B: Bytes + Copy>(
     env: &mut E,

@@ -8,8 +8,9 @@ use super::Environment;
 use crate::{
     counter::Counter,
     evidence::{MAX_MESSAGE_LEN, MessageStart},
+    flow::Packet,
     payload::Content,
-    slot::{PAST_SET_UP, Place, SeqRange, Slot, bit, tcp, unfollowed},
+    slot::{PAST_SET_UP, Place, SeqRange, Slot, bit, mark, tcp, unfollowed},
 };
 
 /// [`Content::at`] where nothing is to be looked at.
@@ -55,6 +56,29 @@ pub(super) fn may_begin(content: &Content, slot: &Slot, opaque_zero: u32) -> u32
         less(next as i32 as i64 as u64, content.payload as u64) | less(last as u64, content.payload as u64);
     let opens = less(0, content.opening as u64);
     placed & here | (1 - placed) & (untouched | opens)
+}
+
+/// Whether no message begins in a packet that does not begin as one does, and none is awaited: [`may_begin`] and what is awaited, with
+/// branches, for a packet of TCP.
+#[inline(always)]
+pub(super) const fn is_within_message(slot: &Slot, packet: &Packet) -> bool {
+    if packet.payload == 0 {
+        return true;
+    }
+    if slot.line.marks & (mark::HTTP | mark::SMB_FROM_LOCAL | mark::SMB_FROM_REMOTE) == mark::HTTP {
+        return false;
+    }
+    let side = packet.side as usize & 1;
+    let kind = slot.line.kind >> side;
+    if kind & (bit::AWAITED | bit::GAP) != 0 {
+        return false;
+    }
+    if kind & bit::PLACED == 0 {
+        return kind & bit::LOST != 0 || slot.line.tcp_flags[side] & tcp::SYN == 0;
+    }
+    let next = slot.stream.place[side].next.wrapping_sub(packet.sequence);
+    let last = slot.stream.wanted[side].from.wrapping_sub(packet.sequence);
+    next as i32 as i64 >= packet.payload as i64 && last >= packet.payload
 }
 
 /// Whether the stream of `side` was seen from its SYN on, and nothing of it was looked at.

@@ -14,10 +14,30 @@ pub fn flags_of<E: Environment>(env: &E, view: E::View, family: u8, address: &Ad
     if family == 4 { flags_v4(env, view, address[3]) } else { flags_v6(env, view, address) }
 }
 
+/// The answer of the tables for an address, without a look into leaf or trie.
+#[inline(always)]
+pub(super) fn answer_of<E: Environment>(env: &E, view: E::View, family: u8, address: &Address) -> Answer {
+    if family == 4 { answer_v4(env, view, address[3]) } else { answer_v6(env, E::number(view), address) }
+}
+
+#[inline(always)]
+fn answer_v4<E: Environment>(env: &E, view: E::View, address: u32) -> Answer {
+    let (word, shift) = place_v4(u32::from_be(address));
+    Answer::from_bits(env.table_v4(view, word) >> shift)
+}
+
+#[inline(always)]
+fn answer_v6<E: Environment>(env: &E, view: u32, address: &Address) -> Answer {
+    let (top, word, shift) = place_v6(address);
+    match Top::from_entry(env.top_v6(view, top)) {
+        Top::Uniform(answer) => answer,
+        Top::Block(block) => Answer::from_bits(env.block_v6(view, block, word) >> shift),
+    }
+}
+
 #[inline(always)]
 fn flags_v4<E: Environment>(env: &E, view: E::View, address: u32) -> PrefixFlags {
-    let (word, shift) = place_v4(u32::from_be(address));
-    match Answer::from_bits(env.table_v4(view, word) >> shift).flags() {
+    match answer_v4(env, view, address).flags() {
         Some(flags) => flags,
         None => deeper_v4(env, E::number(view), address),
     }
@@ -36,12 +56,7 @@ fn deeper_v4<E: Environment>(env: &E, view: u32, address: u32) -> PrefixFlags {
 #[inline(always)]
 fn flags_v6<E: Environment>(env: &E, view: E::View, address: &Address) -> PrefixFlags {
     let view = E::number(view);
-    let (top, word, shift) = place_v6(address);
-    let answer = match Top::from_entry(env.top_v6(view, top)) {
-        Top::Uniform(answer) => answer,
-        Top::Block(block) => Answer::from_bits(env.block_v6(view, block, word) >> shift),
-    };
-    match answer.flags() {
+    match answer_v6(env, view, address).flags() {
         Some(flags) => flags,
         None => walk_wide(env, view, address),
     }

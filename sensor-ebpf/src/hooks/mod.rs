@@ -13,7 +13,7 @@ use sensor_common::{
     headers::{NoPorts, Ports},
     path::{
         Arrival, Environment as _, Look, MAX_LOOKS, Verdict, account, capture, command, count_unparsed,
-        decide, decide_quic, parse, process_plain,
+        decide, decide_quic, parse, process_known, process_plain,
     },
     settings::{PortKind, feature},
 };
@@ -91,6 +91,17 @@ impl Then {
             _ => Self::Pass,
         }
     }
+}
+
+/// A plain packet that brings nothing new; `None` if the rest of the path has to decide.
+#[inline(always)]
+pub(super) fn known<B: Bytes + Copy>(
+    frame: B,
+    ports: impl Fn(B) -> Option<Ports>,
+    service: PortKind,
+    arrival: Arrival,
+) -> Option<Then> {
+    process_known(&mut Kernel, frame, ports, service, &arrival).map(Then::of)
 }
 
 /// A packet that is plain. Every packet takes the general path where there is no other: the verifier checks a global function

@@ -14,8 +14,8 @@ use sensor_common::{
 };
 
 use super::{
-    FOUND, QUIC, SHORT, Then, at_port, captured, chained, decided_quic, found, is_short, logs, looks, plain,
-    watched,
+    FOUND, QUIC, SHORT, Then, at_port, captured, chained, decided_quic, found, is_short, known, logs, looks,
+    plain, watched,
 };
 use crate::{
     frame::{Context, Pieces},
@@ -52,18 +52,40 @@ const HEADERS: u32 = 2 * (14 + 8 + 16 + 40) + 16 + 20 + 60;
 
 #[inline(always)]
 fn socket_buffer(context: *mut __sk_buff, hook: Hook) -> i32 {
+    let linear = context.linear();
     // SAFETY: the context is valid for the length of the run.
-    let then =
-        match fast_path(&Kernel, context.linear(), |length| unsafe { (*context).len } < length) {
-            FastPath::Foreign => return TC_ACT_UNSPEC,
-            FastPath::PlainIpv4(server, service) if !is_short() => Then::from_number(
-                smb_plain_v4_socket_buffer(context, hook as u32, server as u32, service.0.into()),
-            ),
-            FastPath::PlainIpv6(server, service) if !is_short() => Then::from_number(
-                smb_plain_v6_socket_buffer(context, hook as u32, server as u32, service.0.into()),
-            ),
-            _ => general_socket_buffer(context, hook, smb_find_in_socket_buffer),
-        };
+    let is_shorter = |length| unsafe { (*context).len } < length;
+    let general = || general_socket_buffer(context, hook, smb_find_in_socket_buffer);
+    let then = match fast_path(&Kernel, linear, is_shorter) {
+        FastPath::Foreign => return TC_ACT_UNSPEC,
+        FastPath::PlainIpv4(server, service) => {
+            let arrival = arrival_of_socket_buffer(context, hook);
+            match known(linear, |frame| plain_ipv4(frame, 0), service, arrival) {
+                Some(then) => then,
+                None if is_short() => general(),
+                None => Then::from_number(smb_plain_v4_socket_buffer(
+                    context,
+                    hook as u32,
+                    server as u32,
+                    service.0.into(),
+                )),
+            }
+        }
+        FastPath::PlainIpv6(server, service) => {
+            let arrival = arrival_of_socket_buffer(context, hook);
+            match known(linear, |frame| plain_ipv6(frame, 0), service, arrival) {
+                Some(then) => then,
+                None if is_short() => general(),
+                None => Then::from_number(smb_plain_v6_socket_buffer(
+                    context,
+                    hook as u32,
+                    server as u32,
+                    service.0.into(),
+                )),
+            }
+        }
+        FastPath::Unsure => general(),
+    };
     finish_socket_buffer(context, then)
 }
 
@@ -85,7 +107,7 @@ fn finish_socket_buffer(context: *mut __sk_buff, then: Then) -> i32 {
     if then == Then::Drop { TC_ACT_SHOT } else { TC_ACT_UNSPEC }
 }
 
-// Not in line, as at XDP: what a socket buffer costs by itself is more than a call.
+// Not in line, as known packets are, and plain IPv4 at XDP: what a socket buffer costs by itself is more than a call.
 
 #[unsafe(no_mangle)]
 #[inline(never)]

@@ -15,7 +15,8 @@ use sensor_common::{
 };
 
 use super::{
-    FOUND, QUIC, Then, at_port, captured, chained, decided_quic, found, is_short, logs, looks, plain, watched,
+    FOUND, QUIC, Then, at_port, captured, chained, decided_quic, found, is_short, known, logs, looks, plain,
+    watched,
 };
 use crate::{
     frame::{Context, Linear, Pieces, Reloaded},
@@ -66,25 +67,29 @@ struct Steps {
     command: extern "C" fn(*mut xdp_md) -> u32,
 }
 
-/// A packet takes the fast path first; if it is plain IPv4 it is processed in line, for a call would cost as much as all of the parsing.
-/// Any other is found, watched and accounted, in steps of which each has the stack to itself.
+/// A packet takes the fast path first; if it is known, or plain IPv4, it is processed in line, for a call would cost as much as all of
+/// the parsing. Any other is found, watched and accounted, in steps of which each has the stack to itself.
 #[inline(always)]
 fn incoming<B: Bytes + Copy>(context: *mut xdp_md, frame: fn(*mut xdp_md) -> B, steps: Steps) -> u32 {
     let linear: Linear = context.linear();
     let then = match fast_path(&Kernel, linear, |length| linear.is_shorter(length)) {
         FastPath::Foreign => return xdp_action::XDP_PASS,
-        FastPath::PlainIpv4(server, service) if !is_short() => {
-            let frame = frame(context);
-            plain(frame, |frame| plain_ipv4(frame, 0), (server, service), arrival_of(context))
+        FastPath::PlainIpv4(server, service) => {
+            let arrival = arrival_of(context);
+            match known(linear, |frame| plain_ipv4(frame, 0), service, arrival) {
+                Some(then) => then,
+                None if is_short() => general(context, &steps),
+                None => plain(frame(context), |frame| plain_ipv4(frame, 0), (server, service), arrival),
+            }
         }
-        FastPath::PlainIpv6(server, service) if !is_short() => {
-            Then::from_number((steps.plain_v6)(context, server as u32, service.0.into()))
+        FastPath::PlainIpv6(server, service) => {
+            match known(linear, |frame| plain_ipv6(frame, 0), service, arrival_of(context)) {
+                Some(then) => then,
+                None if is_short() => general(context, &steps),
+                None => Then::from_number((steps.plain_v6)(context, server as u32, service.0.into())),
+            }
         }
-        _ => match (steps.find)(context) {
-            FOUND => Then::accounted((steps.watch)(context)),
-            QUIC => Then::accounted((steps.quic)(context)),
-            _ => Then::Pass,
-        },
+        FastPath::Unsure => general(context, &steps),
     };
     if then == Then::Capture {
         looks(|| (steps.capture)(context), || (steps.command)(context));
@@ -93,6 +98,16 @@ fn incoming<B: Bytes + Copy>(context: *mut xdp_md, frame: fn(*mut xdp_md) -> B, 
         log_frame(context, u32::from(then != Then::Pass));
     }
     if then == Then::Drop { xdp_action::XDP_DROP } else { xdp_action::XDP_PASS }
+}
+
+/// A packet that is not plain, or all of them where there is no other way.
+#[inline(always)]
+fn general(context: *mut xdp_md, steps: &Steps) -> Then {
+    match (steps.find)(context) {
+        FOUND => Then::accounted((steps.watch)(context)),
+        QUIC => Then::accounted((steps.quic)(context)),
+        _ => Then::Pass,
+    }
 }
 
 #[unsafe(no_mangle)]

@@ -38,6 +38,8 @@ pub struct Options {
     pub enforcing: bool,
     /// Whether there are exemptions.
     pub exempting: bool,
+    /// Whether the host sends plain frames through the general parser too.
+    pub general: bool,
     /// Flow slots.
     pub slots: u32,
 }
@@ -52,6 +54,7 @@ impl Options {
             frags: number & 8 == 0,
             enforcing: number & 2 == 0,
             exempting: number & 16 == 0,
+            general: number.is_multiple_of(3),
             slots: random.pick(&[1, 4, 16, 64, 1024]),
         }
     }
@@ -95,6 +98,7 @@ impl fmt::Display for Options {
             (self.frags, "frags "),
             (self.enforcing, "enforcing "),
             (self.exempting, "exempting "),
+            (self.general, "general "),
         ];
         for (is_on, name) in names {
             f.write_str(if is_on { name } else { "" })?;
@@ -113,6 +117,7 @@ impl FromStr for Options {
             frags: false,
             enforcing: false,
             exempting: false,
+            general: false,
             slots: 1,
         };
         for word in text.split_whitespace() {
@@ -122,6 +127,7 @@ impl FromStr for Options {
                 ("frags", _) => options.frags = true,
                 ("enforcing", _) => options.enforcing = true,
                 ("exempting", _) => options.exempting = true,
+                ("general", _) => options.general = true,
                 (_, Some(slots)) => options.slots = slots.parse().context("read the number of slots")?,
                 _ => bail!("{word} is no option of a round"),
             }

@@ -22,7 +22,7 @@ use super::{
     oracle::{Account, Opinion, Oracle},
 };
 use crate::{
-    kernel::{Entry, Fate, TEST_RUN_IFINDEX},
+    kernel::{Entry, Fate, Setup, TEST_RUN_IFINDEX},
     records::timeless,
     twin::Twin,
 };
@@ -61,6 +61,9 @@ impl Trial {
         let setup = options.setup()?;
         let oracle = Oracle::new(&setup.config, options.enforcing);
         let mut twin = setup.twin_where(privileged)?;
+        if options.general {
+            twin.host = Setup { short: true, ..setup }.host();
+        }
         // Time stands still on the host; the kernel's lease is renewed with each batch.
         twin.host.enforce(Enforcement { on: u32::from(options.enforcing), until: MAX_LEASE });
         Ok(Self { options, twin, oracle, flows: HashMap::new(), tally: Tally::default() })

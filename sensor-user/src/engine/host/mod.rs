@@ -12,14 +12,15 @@ use std::{
 };
 
 use sensor_common::{
+    classify::Server,
     counter::Counter,
     fast_path::{FastPath, fast_path, plain_ipv4, plain_ipv6},
-    headers::Link,
-    path::{Arrival, Look, Verdict, capture, command, count_unparsed, process, process_plain},
+    headers::{Link, Ports},
+    path::{Arrival, Look, Verdict, capture, command, count_unparsed, process, process_known, process_plain},
     payload,
     prefix::EXEMPTION_COUNTERS,
     quic::{FlowKey, InitialWindow},
-    settings::{Enforcement, Services, Settings, port},
+    settings::{Enforcement, PortKind, Services, Settings, feature, port},
     slot::Slot,
 };
 
@@ -102,19 +103,15 @@ impl HostEngine {
             Link::Ethernet => fast_path(self, bytes, |length| arrival.frame_len < length),
             Link::Ip => FastPath::Unsure,
         };
-        let plain = match fast {
+        let verdict = match fast {
             FastPath::Foreign => return Verdict::Foreign,
             FastPath::PlainIpv4(server, service) => {
-                plain_ipv4(bytes, arrival.vlan).map(|ports| (ports, (server, service)))
+                self.plain(bytes, |frame| plain_ipv4(frame, arrival.vlan), (server, service), arrival)
             }
             FastPath::PlainIpv6(server, service) => {
-                plain_ipv6(bytes, arrival.vlan).map(|ports| (ports, (server, service)))
+                self.plain(bytes, |frame| plain_ipv6(frame, arrival.vlan), (server, service), arrival)
             }
-            FastPath::Unsure => None,
-        };
-        let verdict = match plain {
-            Some((ports, service)) => process_plain(self, bytes, &ports, service, arrival),
-            None => process(self, bytes, arrival),
+            FastPath::Unsure => process(self, bytes, arrival),
         };
         count_unparsed(self, verdict);
         if verdict == Verdict::Evident {
@@ -125,6 +122,27 @@ impl HostEngine {
             return Verdict::Kept;
         }
         verdict
+    }
+
+    /// Processes a plain frame.
+    fn plain(
+        &mut self,
+        bytes: &[u8],
+        read: impl Fn(&[u8]) -> Option<Ports>,
+        service: (Server, PortKind),
+        arrival: Arrival,
+    ) -> Verdict {
+        // Here known packets take the general parser too, so that tests can compare both ways.
+        if self.settings.has(feature::SHORT) {
+            return process(self, bytes, arrival);
+        }
+        if let Some(verdict) = process_known(self, bytes, &read, service.1, &arrival) {
+            return verdict;
+        }
+        match read(bytes) {
+            Some(ports) => process_plain(self, bytes, &ports, service, arrival),
+            None => process(self, bytes, arrival),
+        }
     }
 
     /// One counter.
