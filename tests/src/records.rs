@@ -18,7 +18,10 @@ pub fn flows<R: AsRef<[u8]>>(records: impl IntoIterator<Item = R>) -> Result<Vec
         match record::record(bytes.as_ref())? {
             Record::Flow(kind, flow) => flows.push((kind, flow)),
             Record::Replaced(settled, opened) => {
-                flows.extend([(RecordKind::Settled, settled), (RecordKind::Opened, opened)]);
+                flows.push((RecordKind::Settled, settled));
+                if let Record::Flow(kind, opened) = record::record(opened)? {
+                    flows.push((kind, opened));
+                }
             }
             Record::Piece(_) => {}
         }

@@ -151,7 +151,7 @@ impl Core {
                 Ok(Record::Flow(kind, seen)) => self.observe(Some(kind), &seen, now),
                 Ok(Record::Replaced(settled, opened)) => {
                     self.observe(Some(RecordKind::Settled), &settled, now);
-                    self.observe(Some(RecordKind::Opened), &opened, now);
+                    self.step(Input::Record(opened), now, out);
                 }
                 Ok(Record::Piece(piece)) => self.flows.payload(&piece, now, &mut self.changes),
                 Err(error) => self.refuse(error),

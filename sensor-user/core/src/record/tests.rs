@@ -78,6 +78,7 @@ fn replaced_record_is_two_flows() {
         v4(FlowLine { local_port: 1u16.to_be(), ..line() }),
     ];
     let Record::Replaced(settled, opened) = record(both.as_bytes()).unwrap() else { panic!() };
+    let Record::Flow(RecordKind::Opened, opened) = record(opened).unwrap() else { panic!() };
     assert_eq!((settled.id.tuple.local.port(), opened.id.tuple.local.port()), (50_000, 1));
 }
 
