@@ -8,6 +8,7 @@ mod files;
 mod interfaces;
 mod known_traffic;
 mod marked_ports;
+mod publishing;
 mod retry;
 mod service_manager;
 mod starting;
@@ -18,6 +19,7 @@ use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya_log::EbpfLogger;
 use sensor_common::{counter::Counter, slot::mark};
+use sensor_core::time::Timestamp;
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
@@ -36,6 +38,7 @@ use crate::{
     config::{BadThreatList, Config, ConfigError},
     control::Control,
     enforcement::Enforcement,
+    http::{Http, ReloadState},
     kernel::{attach::Attached, object::KernelProgram, poll_timer::PollTimer, readiness, ticks::KernelClock},
     names::resolver::Names,
     pipeline::Pipeline,
@@ -132,6 +135,7 @@ async fn watch(
                 sensor.sweep()?;
                 sensor.tend_interfaces();
                 sensor.report_status();
+                sensor.publish()?;
                 sensor.service.alive();
             }
             _ = statistics.tick() => {
@@ -188,6 +192,9 @@ struct Sensor {
     /// When the marks on ports were last checked.
     ports_looked: Instant,
     service: ServiceManager,
+    http: Option<Http>,
+    started: Timestamp,
+    reloads: ReloadState,
     config: Config,
 }
 

@@ -11,7 +11,7 @@ use sensor_core::{
     event::Event,
     exempt::{Exemptions, Hit},
     flow::StoredFlow,
-    incident::Link,
+    incident::{IncidentTally, Link},
     terms::Clocks,
     time::{Moment, Timestamp},
 };
@@ -265,6 +265,24 @@ impl Pipeline {
             output: self.output.counts(),
             unrecorded: self.recording.as_ref().map_or((0, 0), Recording::refused),
         }
+    }
+
+    /// Incidents in memory, by severity, state and evidence.
+    #[must_use]
+    pub fn incident_tally(&self) -> IncidentTally {
+        self.core.incident_tally()
+    }
+
+    /// Findings so far, by rule.
+    #[must_use]
+    pub const fn findings(&self) -> &BTreeMap<&'static str, u64> {
+        self.core.findings()
+    }
+
+    /// Until when destinations are learnt, if they still are.
+    #[must_use]
+    pub fn learning_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.core.terms().learning_until(now)
     }
 
     /// Saves the hits of exemptions.

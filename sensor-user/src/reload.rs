@@ -29,6 +29,7 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
     differ("detection", running.detection != new.detection);
     differ("process", running.process != new.process);
     differ("record", running.record != new.record);
+    differ("http", running.http != new.http);
     names
 }
 

@@ -20,17 +20,39 @@ const RETRY: Duration = Duration::from_secs(30);
 
 /// Interfaces that could not be watched, by index: when to try again. They are logged once.
 #[derive(Debug, Default)]
-pub(super) struct Refused(HashMap<u32, Instant>);
+pub(super) struct Refused(HashMap<u32, RefusedInterface>);
+
+/// An interface that could not be watched.
+#[derive(Debug)]
+pub(super) struct RefusedInterface {
+    again: Instant,
+    /// Name.
+    pub(super) name: String,
+    /// Why.
+    pub(super) reason: String,
+}
 
 impl Refused {
+    /// All of them, by index.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &RefusedInterface)> {
+        self.0.iter().map(|(index, one)| (*index, one))
+    }
+
+    /// Why the interface with this index cannot be watched, if it cannot.
+    pub(super) fn reason(&self, index: u32) -> Option<&str> {
+        self.0.get(&index).map(|one| one.reason.as_str())
+    }
+
     /// Whether an interface is to be tried now.
     fn is_due(&self, index: u32) -> bool {
-        self.0.get(&index).is_none_or(|again| Instant::now() >= *again)
+        self.0.get(&index).is_none_or(|one| Instant::now() >= one.again)
     }
 
     /// Remembers that it was refused; logs the reason if that is new.
     fn refuse(&mut self, index: u32, name: &str, reason: &str) {
-        if self.0.insert(index, Instant::now() + RETRY).is_none() {
+        let again = Instant::now() + RETRY;
+        let one = RefusedInterface { again, name: name.to_owned(), reason: reason.to_owned() };
+        if self.0.insert(index, one).is_none() {
             error!("cannot watch interface {name}: {reason}. It is tried again every {} s", RETRY.as_secs());
         }
     }

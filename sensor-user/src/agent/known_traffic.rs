@@ -113,6 +113,9 @@ impl Sensor {
         let swept = self.sweep().map_err(|error| format!("{error:#}"));
         let new = new.map_err(|error| error.to_string());
         let done = swept.and(new).and_then(|new| self.take_over(new));
+        if let Ok(now) = self.now() {
+            self.reloads.note(done.is_ok(), now.at);
+        }
         match &done {
             Ok(summary) => info!("{summary}"),
             Err(error) => warn!("not reloaded, the previous configuration stays active: {error}"),

@@ -22,6 +22,7 @@ use crate::{
     ecs,
     enforcement::{Enforcement, Now, permitted},
     fingerprint_key,
+    http::{Http, ReloadState},
     kernel::{
         attach::Attached, boot, interface::Interface, object::KernelProgram, privileges, ticks::KernelClock,
     },
@@ -92,6 +93,11 @@ impl Sensor {
         let flows = config.flow_documents;
         let sinks = sinks::start(&config.outputs, (&config.state_dir, flows), &handle, supervisor)?;
         supervisor.spawn("store-writer", move || writer.run()).context("cannot start the store")?;
+        let http = config
+            .http
+            .as_ref()
+            .map(|options| Http::start(options, &config.state_dir, handle.committed().clone(), supervisor))
+            .transpose()?;
         let restored = Restored::of(&rows);
         let terms = KnownTerms::restore(
             &config.detection.windows,
@@ -185,6 +191,9 @@ impl Sensor {
             names,
             ports_looked: Instant::now(),
             service: ServiceManager::of_environment(),
+            http,
+            started: now.at,
+            reloads: ReloadState::at_start(now.at),
             config,
         };
         Ok((sensor, control))

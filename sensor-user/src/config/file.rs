@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml_span::{Span, de_helpers::TableHelper};
 
 use super::{
-    AttributionChoice, BadThreatList, Config, Problem, exemptions, lists, outputs,
+    AttributionChoice, BadThreatList, Config, Problem, exemptions, http, lists, outputs,
     reader::{Reader, describe},
     threats,
     value::{directory, internal_network, non_empty, one_of, port, power_of_two, seconds, within},
@@ -175,6 +175,7 @@ fn settings(reader: &mut Reader, table: &mut TableHelper<'_>, config: &mut Confi
         });
         reader.value(table, "max_mib", &mut record.max_mib, |n| within(n, 1, 1 << 20));
     });
+    config.http = http::read(reader, table, folder);
     config.lists = lists::read(reader, table, folder);
     config.exemptions = exemptions::read(reader, table, &config.lists);
     (config.threat_lists, config.threats) = threats::read(reader, table, folder);
@@ -217,7 +218,7 @@ mod tests {
         let config = parse(&all, folder.path(), BadThreatList::Refused).unwrap();
         assert_eq!(config.threats.len(), 1);
         assert!(!config.exemptions.is_empty() && !config.internal.is_empty());
-        assert!(config.process.cgroup.is_some());
+        assert!(config.process.cgroup.is_some() && config.http.is_some());
     }
 
     #[test]

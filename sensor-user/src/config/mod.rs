@@ -7,6 +7,7 @@ mod encoding;
 mod exemption_text;
 mod exemptions;
 mod file;
+mod http;
 mod interface_name;
 mod lists;
 mod options;
@@ -41,7 +42,8 @@ pub use self::{
     interface_name::InterfaceName,
     lists::Lists,
     options::{
-        AttributionChoice, DetectionOptions, EnforcementOptions, KernelOptions, ProcessOptions, RecordOptions,
+        AttributionChoice, DetectionOptions, EnforcementOptions, HttpOptions, KernelOptions, ProcessOptions,
+        RecordOptions,
     },
     places::{Places, Written},
     problem::{ConfigError, Problem},
@@ -108,6 +110,8 @@ pub struct Config {
     pub flow_documents: bool,
     /// Recording of packets.
     pub record: RecordOptions,
+    /// Metrics, health and status page over HTTP; `None` turns them off.
+    pub http: Option<HttpOptions>,
     /// Positions of settings in the file.
     pub places: Places,
 }
@@ -176,6 +180,7 @@ impl Default for Config {
             journal: Bounds::default(),
             flow_documents: false,
             record: RecordOptions::default(),
+            http: None,
             places: Places::default(),
         }
     }

@@ -1,8 +1,9 @@
 //! The sections of the configuration, with their defaults.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use crate::kernel::attach::{IngressChoice, TcChoice};
+use crate::sinks::SecretSource;
 use sensor_core::profile::Windows;
 use sensor_core::rules::limits::Limits;
 
@@ -15,6 +16,17 @@ pub struct RecordOptions {
     pub snap_length: u32,
     /// Most mebibytes of the file.
     pub max_mib: u64,
+}
+
+/// Options of the HTTP listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpOptions {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The token that a request must have; there is one unless `listen` is a loopback address.
+    pub token: Option<SecretSource>,
+    /// Whether there is a status page beside metrics and health.
+    pub page: bool,
 }
 
 /// Options of enforcement.

@@ -41,6 +41,8 @@ pub struct RecordRing {
     acknowledged: u64,
     /// Producer position at the last read.
     written: u64,
+    /// Most bytes that waited at a time.
+    peak: u64,
     map: MapData,
 }
 
@@ -67,7 +69,8 @@ impl RecordRing {
                 return Err(error);
             }
         };
-        let mut ring = Self { consumer, producer, page, size, read: 0, acknowledged: 0, written: 0, map };
+        let mut ring =
+            Self { consumer, producer, page, size, read: 0, acknowledged: 0, written: 0, peak: 0, map };
         ring.read = ring.consumed().load(Ordering::Acquire);
         ring.acknowledged = ring.read;
         Ok(ring)
@@ -78,6 +81,7 @@ impl RecordRing {
         loop {
             if self.read == self.written {
                 self.written = self.produced().load(Ordering::Acquire);
+                self.peak = self.peak.max(self.written.saturating_sub(self.acknowledged));
                 if self.read == self.written {
                     self.acknowledge();
                     return None;
@@ -105,6 +109,18 @@ impl RecordRing {
                 });
             }
         }
+    }
+
+    /// Bytes that it has room for.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Most bytes that were found waiting at a time, since it was opened.
+    #[must_use]
+    pub const fn peak(&self) -> u64 {
+        self.peak
     }
 
     /// Publishes the position to the kernel.

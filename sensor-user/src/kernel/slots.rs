@@ -27,6 +27,8 @@ pub struct SlotReader {
     cpus: usize,
     /// The state of each slot at the last sweep.
     seen: Vec<SlotVersion>,
+    /// Slots that hold a flow.
+    used: usize,
     // The map must live as long as its memory.
     map: MapData,
 }
@@ -80,6 +82,7 @@ impl SlotReader {
             slots_per_cpu,
             cpus,
             seen: vec![SlotVersion::default(); count],
+            used: 0,
             map,
         })
     }
@@ -88,6 +91,18 @@ impl SlotReader {
     #[must_use]
     pub const fn cpus(&self) -> usize {
         self.cpus
+    }
+
+    /// Slots that there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// Slots that held a flow at the last sweep. A flow that is over stays in its slot until another one takes it.
+    #[must_use]
+    pub const fn used(&self) -> usize {
+        self.used
     }
 
     /// Bytes of all slots.
@@ -114,6 +129,7 @@ impl SlotReader {
             if self.version(index).generation != version.generation {
                 continue;
             }
+            self.used += usize::from(self.seen[index] == SlotVersion::default());
             self.seen[index] = SlotVersion::at(&slot);
             found(&slot);
         }

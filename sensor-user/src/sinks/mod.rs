@@ -38,7 +38,7 @@ pub use self::{
     options::{Destination, FileOptions, OutputOptions, Take},
     otlp::{Otlp, OtlpOptions},
     progress::OutputStatus,
-    secret::{SecretError, SecretSource},
+    secret::{Secret, SecretError, SecretSource},
     syslog::{Body, Syslog, SyslogOptions, Transport},
     tls::{TlsError, TlsOptions},
     webhook::{TemplateError, Webhook, WebhookOptions, WebhookUrl},

@@ -40,6 +40,8 @@ struct Progress {
     /// Documents in batches that were taken and are not committed.
     documents: AtomicU64,
     failures: AtomicU64,
+    /// The last commit failed.
+    failing: AtomicBool,
     expired: AtomicU64,
     expired_waiting: AtomicU64,
     lost: AtomicU64,
@@ -57,10 +59,14 @@ pub struct StorageCounts {
     pub waiting: u64,
     /// Documents in them.
     pub waiting_documents: u64,
+    /// Batches that were committed.
+    pub committed: u64,
     /// Batches that the writer had no room for when they were handed over.
     pub refused: u64,
     /// Commits that failed and were tried again.
     pub failures: u64,
+    /// Whether the last commit failed.
+    pub is_failing: bool,
     /// Documents that retention removed.
     pub expired: u64,
     /// Of these, documents that a sink had not read.
@@ -158,8 +164,10 @@ impl Committed {
         StorageCounts {
             waiting: read(&self.0.submitted).saturating_sub(read(&self.0.done)),
             waiting_documents: read(&self.0.documents),
+            committed: read(&self.0.done),
             refused: read(&self.0.refused),
             failures: read(&self.0.failures),
+            is_failing: self.0.failing.load(Ordering::Relaxed),
             expired: read(&self.0.expired),
             expired_waiting: read(&self.0.expired_waiting),
             lost: read(&self.0.lost),
@@ -198,6 +206,7 @@ impl Committed {
         let documents: usize = batches.iter().map(|batch| batch.documents.len()).sum();
         self.0.documents.fetch_sub(documents as u64, Ordering::Relaxed);
         self.0.done.fetch_add(batches.len() as u64, Ordering::Release);
+        self.0.failing.store(false, Ordering::Relaxed);
         self.0.moved.notify_all();
     }
 
@@ -210,6 +219,7 @@ impl Committed {
 
     pub(super) fn failed(&self) {
         self.0.failures.fetch_add(1, Ordering::Relaxed);
+        self.0.failing.store(true, Ordering::Relaxed);
     }
 
     /// Counts from now on what retention removes before this sink has read it.

@@ -1,10 +1,12 @@
 //! What others ask of the core: counts, what is to be stored, and its tables.
 
+use std::collections::BTreeMap;
+
 use super::Core;
 use crate::{
     exempt::Exemptions,
     flow::{FlowTable, StoredFlow},
-    incident::{Link, StoredIncident},
+    incident::{IncidentTally, Link, StoredIncident},
     level::Severity,
     record::DecodeError,
     terms::{KnownTerms, Step, TermChanges},
@@ -86,6 +88,18 @@ impl Core {
     #[must_use]
     pub const fn clock(&self) -> TickClock {
         self.clock
+    }
+
+    /// Incidents in memory, by severity, state and evidence.
+    #[must_use]
+    pub fn incident_tally(&self) -> IncidentTally {
+        self.book.tally()
+    }
+
+    /// Findings of the incidents that were opened so far, by rule; each counts once for an incident.
+    #[must_use]
+    pub const fn findings(&self) -> &BTreeMap<&'static str, u64> {
+        self.book.findings()
     }
 
     /// The counts.

@@ -1,6 +1,9 @@
 //! The book of incidents: which there are, what a changed connection does to them, and when something of that is written.
 
 mod placing;
+mod tally;
+
+pub use self::tally::IncidentTally;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -65,6 +68,8 @@ pub(crate) struct Book {
     idle: Duration,
     changed: BTreeSet<IncidentId>,
     by_severity: BTreeMap<Severity, u64>,
+    /// Findings so far, by rule; each counts once for an incident.
+    by_rule: BTreeMap<&'static str, u64>,
 }
 
 impl Book {
@@ -77,6 +82,7 @@ impl Book {
             idle,
             changed: BTreeSet::new(),
             by_severity: BTreeMap::new(),
+            by_rule: BTreeMap::new(),
         }
     }
 
@@ -108,6 +114,11 @@ impl Book {
     /// Incidents that were opened so far, by severity when they were.
     pub(crate) fn opened(&self) -> &BTreeMap<Severity, u64> {
         &self.by_severity
+    }
+
+    /// Findings of these incidents, by rule; each counts once for an incident.
+    pub(crate) const fn findings(&self) -> &BTreeMap<&'static str, u64> {
+        &self.by_rule
     }
 
     pub(crate) const fn held_back(&self) -> u64 {
@@ -179,6 +190,8 @@ impl Book {
     ) -> Option<Admission> {
         let stored = self.incidents.get_mut(&id)?;
         self.changed.insert(id);
+        let is_new = |rule: &&str| !stored.incident.findings.contains_key(*rule);
+        let new_rules: Vec<_> = assessment.findings.iter().map(|one| one.rule.id).filter(is_new).collect();
         has_changed |= stored.incident.add_findings(assessment, found, now);
         let raised = stored.incident.raise(assessment.severity);
         if !stored.is_announced() {
@@ -189,10 +202,12 @@ impl Book {
             if admission == Admission::Open {
                 stored.incident.opened = now;
                 *self.by_severity.entry(stored.incident.severity).or_default() += 1;
+                count(&mut self.by_rule, &new_rules);
                 out.push(IncidentOutput::Event(Box::new(stored.write(IncidentAction::Opened, now))));
             }
             return Some(admission);
         }
+        count(&mut self.by_rule, &new_rules);
         if raised {
             stored.quiet = false;
             out.push(IncidentOutput::Event(Box::new(stored.write(IncidentAction::Escalated, now))));
@@ -283,6 +298,12 @@ impl Book {
         if let Some(id) = oldest.map(|stored| stored.incident.id) {
             self.forget(id);
         }
+    }
+}
+
+fn count(by_rule: &mut BTreeMap<&'static str, u64>, rules: &[&'static str]) {
+    for rule in rules {
+        *by_rule.entry(rule).or_default() += 1;
     }
 }
 

@@ -23,7 +23,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::link::Recorded;
-pub use self::{entry::StoredIncident, link::Link};
+pub use self::{book::IncidentTally, entry::StoredIncident, link::Link};
 pub use crate::rules::TargetCounts;
 
 pub use self::{

@@ -1,0 +1,225 @@
+//! Metrics, health and the status page over HTTP, on a thread of its own.
+//!
+//! Takes what the reader publishes once a second ([`Snapshot`]) and what the store has; changes nothing.
+
+mod access;
+mod health;
+mod listener;
+mod metrics;
+mod snapshot;
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use thiserror::Error;
+use tokio::sync::{oneshot, watch};
+use tracing::info;
+
+pub use self::snapshot::{ExemptionState, InterfaceState, ReloadState, RingState, Snapshot};
+use self::{access::Access, health::StoreWatch, metrics::Format};
+use crate::{
+    config::HttpOptions,
+    runtime::Supervisor,
+    sinks::SecretError,
+    storage::{self, Committed},
+};
+
+/// Threads that read the database for requests.
+const READERS: usize = 2;
+
+/// Header fields of every answer. Pages may load style and script from here and nothing from elsewhere, and no other page may
+/// show them in a frame.
+const FIELDS: [(HeaderName, &str); 5] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
+         base-uri 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-store"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// Why nothing listens.
+#[derive(Debug, Error)]
+pub enum HttpError {
+    /// The address cannot be had.
+    #[error("cannot listen on {address} (`listen` under [http]): {source}")]
+    Listen {
+        /// Address.
+        address: SocketAddr,
+        /// Cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The token cannot be read.
+    #[error("the token of [http]: {0}")]
+    Token(#[from] SecretError),
+    /// No thread can be started.
+    #[error("cannot start a thread for HTTP: {0}")]
+    Thread(#[source] io::Error),
+}
+
+/// The listener. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Http {
+    snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    _listening: oneshot::Sender<()>,
+}
+
+/// What requests are answered from.
+#[derive(Clone)]
+struct Source {
+    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    committed: Committed,
+    store: Arc<StoreWatch>,
+    state_dir: Arc<Path>,
+}
+
+impl Http {
+    /// Listens, and answers from the database in `state_dir` and what is [published](Self::publish).
+    ///
+    /// # Errors
+    /// [`HttpError`]
+    pub fn start(
+        options: &HttpOptions,
+        state_dir: &Path,
+        committed: Committed,
+        supervisor: &Supervisor,
+    ) -> Result<Self, HttpError> {
+        let failed = |source| HttpError::Listen { address: options.listen, source };
+        let access = Access::new(options.token.as_ref().map(|token| token.read()).transpose()?);
+        let listener = std::net::TcpListener::bind(options.listen).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(READERS)
+            .build()
+            .map_err(HttpError::Thread)?;
+        let (snapshots, published) = watch::channel(None);
+        let (listening, ended) = oneshot::channel::<()>();
+        let source = Source {
+            snapshots: published,
+            committed,
+            store: Arc::new(StoreWatch::new()),
+            state_dir: state_dir.into(),
+        };
+        let run = move || {
+            let result = runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                let router = router(source.clone(), access);
+                tokio::select! {
+                    result = listener::serve(listener, router) => result,
+                    () = source.look_at_store() => Ok(()),
+                    _ = ended => Ok(()),
+                }
+            });
+            runtime.shutdown_background();
+            result
+        };
+        supervisor.spawn::<io::Error>("http", run).map_err(HttpError::Thread)?;
+        info!("listening on http://{address}: /metrics, /healthz, /readyz");
+        Ok(Self { snapshots, _listening: listening })
+    }
+
+    /// Publishes the state of the agent. Never waits.
+    pub fn publish(&self, snapshot: Snapshot) {
+        self.snapshots.send_replace(Some(Arc::new(snapshot)));
+    }
+}
+
+fn router(source: Source, access: Access) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "there is no such page\n") })
+        .with_state(source)
+        .layer(middleware::from_fn_with_state(access, access::guard))
+        .layer(middleware::from_fn(with_fields))
+}
+
+async fn with_fields(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    for (name, value) in FIELDS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+impl Source {
+    fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.snapshots.borrow().clone()
+    }
+
+    /// Looks once a second whether the store works.
+    async fn look_at_store(&self) {
+        loop {
+            let _ = self.store.look(&self.committed.counts(), Instant::now());
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Why the agent is not ready; nothing if it is.
+    fn not_ready(&self) -> Vec<String> {
+        let (counts, now) = (self.committed.counts(), Instant::now());
+        let stuck = self.store.look(&counts, now);
+        health::not_ready(self.snapshot().as_deref(), &counts, stuck, now)
+    }
+}
+
+async fn metrics(State(source): State<Source>, headers: HeaderMap) -> Response {
+    let Some(snapshot) = source.snapshot() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the agent is starting\n").into_response();
+    };
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let format = Format::accepted_by(accept);
+    let measured = metrics::Measured {
+        snapshot,
+        store: source.committed.counts(),
+        store_bytes: store_bytes(&source.state_dir),
+    };
+    match metrics::text(measured, format) {
+        Ok(text) => ([(header::CONTENT_TYPE, format.media_type())], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+async fn healthz(State(source): State<Source>) -> Response {
+    match health::hangs(source.snapshot().as_deref(), Instant::now()) {
+        None => "ok\n".into_response(),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
+    }
+}
+
+async fn readyz(State(source): State<Source>) -> Response {
+    let reasons = source.not_ready();
+    if reasons.is_empty() {
+        return "ready\n".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n").into_response()
+}
+
+/// Bytes of the database and its write-ahead log.
+fn store_bytes(state_dir: &Path) -> Option<u64> {
+    let database = storage::file(state_dir);
+    let mut log = database.clone().into_os_string();
+    log.push("-wal");
+    let bytes = fs::metadata(database).ok()?.len();
+    Some(bytes + fs::metadata(PathBuf::from(log)).map_or(0, |log| log.len()))
+}
