@@ -38,7 +38,7 @@ impl Sensor {
             findings: rules.map(count).collect(),
             outputs: self.pipeline.output_status(),
             interfaces: self.interface_states(),
-            slots: (self.kernel.slots.used(), self.kernel.slots.len()),
+            slots: (self.kernel.slots.used(), self.kernel.slots.count()),
             ring: RingState { size: self.kernel.records.size(), peak: self.kernel.records.peak() },
             enforces: self.enforcement != Enforcement::Off,
             enforcement: self.enforcement.to_string(),

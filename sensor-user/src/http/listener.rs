@@ -59,8 +59,7 @@ async fn exchange(stream: TcpStream, router: Router) {
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MAX_HEAD).max_headers(MAX_FIELDS);
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     // Clients that go away, are too slow or speak something else are no concern of the agent.
-    match timeout(LIFETIME, connection).await {
-        Ok(Err(error)) => debug!("http: {error}"),
-        Ok(Ok(())) | Err(_) => {}
+    if let Ok(Err(error)) = timeout(LIFETIME, connection).await {
+        debug!("http: {error}");
     }
 }

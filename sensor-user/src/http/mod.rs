@@ -33,7 +33,7 @@ use self::{access::Access, health::StoreWatch, metrics::Format};
 use crate::{
     config::HttpOptions,
     runtime::Supervisor,
-    sinks::SecretError,
+    sinks::{SecretError, SecretSource},
     storage::{self, Committed},
 };
 
@@ -102,7 +102,7 @@ impl Http {
         supervisor: &Supervisor,
     ) -> Result<Self, HttpError> {
         let failed = |source| HttpError::Listen { address: options.listen, source };
-        let access = Access::new(options.token.as_ref().map(|token| token.read()).transpose()?);
+        let access = Access::new(options.token.as_ref().map(SecretSource::read).transpose()?);
         let listener = std::net::TcpListener::bind(options.listen).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;

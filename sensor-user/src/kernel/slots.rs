@@ -95,7 +95,7 @@ impl SlotReader {
 
     /// Slots that there are.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub const fn count(&self) -> usize {
         self.seen.len()
     }
 

@@ -28,6 +28,10 @@ pub enum Need {
     Names,
     /// The network, and cgroups for the processes in it.
     Cgroup,
+    /// The network, and Prometheus with promtool.
+    Prometheus,
+    /// The network, and Chromium.
+    Browser,
 }
 
 /// Why the whole laboratory (network and Samba) cannot be used here, or `None` if it can.
@@ -53,6 +57,8 @@ pub fn missing_for(need: Need) -> Option<String> {
         }
         Need::Names => SAMBA.clone().or_else(|| missing_programs(&[("dnsmasq", "dnsmasq-base")])),
         Need::Cgroup => CGROUP.clone(),
+        Need::Prometheus => missing_programs(&[("prometheus", "prometheus"), ("promtool", "prometheus")]),
+        Need::Browser => missing_programs(&[("chromium", "chromium")]),
     })
 }
 
@@ -122,7 +128,8 @@ pub fn skip(test: &str, reason: &str) {
 ///
 /// `require_lab!()` asks for network and Samba, `require_lab!(Network)` for namespaces alone, `require_lab!(Python)` for
 /// network, Samba, impacket and smbprotocol, `require_lab!(Attackers)` for those, nmap, hydra and rclone, `require_lab!(WebDav)` for the Python peers and curl, `require_lab!(Names)` for network, Samba and dnsmasq,
-/// `require_lab!(Cgroup)` for namespaces and cgroups.
+/// `require_lab!(Cgroup)` for namespaces and cgroups, `require_lab!(Prometheus)` and `require_lab!(Browser)` for namespaces and
+/// that program.
 #[macro_export]
 macro_rules! require_lab {
     () => {

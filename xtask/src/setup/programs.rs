@@ -81,6 +81,21 @@ pub(super) const OPTIONAL: &[Program] = &[
         packages: ["dnsmasq-base", "dnsmasq", "dnsmasq", "dnsmasq"],
     },
     Program {
+        name: "prometheus",
+        purpose: "reads the metrics in the tests of monitoring, run in namespaces only",
+        packages: [
+            "prometheus",
+            "golang-github-prometheus",
+            "prometheus",
+            "golang-github-prometheus-prometheus",
+        ],
+    },
+    Program {
+        name: "chromium",
+        purpose: "shows the status page in those tests, run in namespaces only",
+        packages: ["chromium", "chromium", "chromium", "chromium"],
+    },
+    Program {
         name: "systemd-analyze",
         purpose: "checks the unit in the tests of the service",
         packages: ["systemd", "systemd", "systemd", "systemd"],

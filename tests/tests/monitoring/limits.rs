@@ -1,0 +1,100 @@
+//! Clients that hold on to connections, and those who may not ask.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use sensor_lab::{Topology, require_lab, scratch_dir};
+use sensor_tests::Agent;
+
+use crate::{
+    CONFIG,
+    http::{connect, get, get_with},
+};
+
+/// More connections than the agent keeps.
+const MANY: usize = 100;
+
+/// Time after which the agent gives up on the head of a request, and some.
+const GIVEN_UP: Duration = Duration::from_secs(8);
+
+#[test]
+fn slow_clients_keep_nobody_else_from_an_answer() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let gateway = border.gateway();
+    let agent = Agent::on(gateway, "lan0").config(CONFIG).start().unwrap();
+    let mut slow: Vec<TcpStream> = (0..MANY).map(|_| connect(gateway).unwrap()).collect();
+    for stream in &mut slow {
+        // Those that had to make room are closed already.
+        let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: ");
+    }
+    let began = Instant::now();
+    assert_eq!(get(gateway, "/healthz").unwrap().status, 200);
+    assert!(began.elapsed() < Duration::from_secs(2), "it took {:?}", began.elapsed());
+    let mut last = slow.pop().unwrap();
+    let mut rest = Vec::new();
+    let _ = last.read_to_end(&mut rest);
+    assert!(began.elapsed() < GIVEN_UP, "half a head was waited for {:?}", began.elapsed());
+    agent.stop().unwrap();
+}
+
+#[test]
+fn too_long_heads_and_other_methods_are_refused() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let gateway = border.gateway();
+    let agent = Agent::on(gateway, "lan0").config(CONFIG).start().unwrap();
+    let long = format!("X-Long: {}\r\n", "a".repeat(64 * 1024));
+    // The agent may close the connection before everything is written.
+    if let Ok(answer) = get_with(gateway, "/metrics", &long) {
+        assert_eq!(answer.status, 431);
+    }
+    let mut stream = connect(gateway).unwrap();
+    write!(stream, "POST /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9000000000\r\n\r\n")
+        .unwrap();
+    let mut begin = [0; 12];
+    stream.read_exact(&mut begin).unwrap();
+    assert_eq!(&begin, b"HTTP/1.1 405");
+    assert_eq!(get(gateway, "/metrics/../etc").unwrap().status, 404);
+    agent.stop().unwrap();
+}
+
+#[test]
+fn only_those_who_have_the_token_are_answered() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let gateway = border.gateway();
+    let scratch = scratch_dir().unwrap();
+    let token = scratch.path().join("token");
+    std::fs::write(&token, "s3cret\n").unwrap();
+    let config = format!("[http]\nlisten = \"0.0.0.0:9645\"\ntoken_file = {token:?}\n");
+    let agent = Agent::on(gateway, "lan0").config(&config).start().unwrap();
+    for path in ["/", "/metrics", "/healthz", "/readyz", "/none"] {
+        let refused = get(gateway, path).unwrap();
+        assert_eq!(refused.status, 401, "{path}: {}", refused.body);
+        assert!(refused.head.contains("www-authenticate: basic"), "{}", refused.head);
+    }
+    let wrong = get_with(gateway, "/metrics", "Authorization: Bearer s3cre\r\n").unwrap();
+    assert_eq!(wrong.status, 401);
+    let right = get_with(gateway, "/healthz", "Authorization: Bearer s3cret\r\n").unwrap();
+    assert_eq!(right.status, 200, "{}", right.body);
+    let ended = agent.stop().unwrap();
+    assert!(!ended.log.contains("s3cret"), "{}", ended.log);
+}
+
+#[test]
+fn page_of_another_name_is_not_answered() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let gateway = border.gateway();
+    let agent = Agent::on(gateway, "lan0").config(CONFIG).start().unwrap();
+    let mut stream = connect(gateway).unwrap();
+    write!(stream, "GET /healthz HTTP/1.1\r\nHost: rebound.example:9645\r\n\r\n").unwrap();
+    let mut begin = [0; 12];
+    stream.read_exact(&mut begin).unwrap();
+    assert_eq!(&begin, b"HTTP/1.1 421");
+    agent.stop().unwrap();
+}
