@@ -104,7 +104,9 @@ pub fn hits(rows: &Rows) -> BTreeMap<String, Hit> {
     Restored::of(&Rows { hits: rows.hits.clone(), ..Rows::default() }).hits
 }
 
-fn incident_row(stored: &StoredIncident) -> IncidentRow {
+/// The row of an incident.
+#[must_use]
+pub fn incident_row(stored: &StoredIncident) -> IncidentRow {
     let incident = &stored.incident;
     IncidentRow {
         id: incident.id.to_string(),

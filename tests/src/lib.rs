@@ -6,6 +6,7 @@ use std::time::Duration;
 mod agent;
 mod at_cgroup;
 mod attached;
+mod browser;
 mod document;
 pub mod encapsulation;
 mod frame;
@@ -17,12 +18,14 @@ mod records;
 mod replay_table;
 mod replayed;
 pub mod scenario;
+pub mod status_page;
 mod traffic;
 mod twin;
 
 pub use agent::{Agent, AgentBuilder, Refusal};
 pub use at_cgroup::attached_to;
 pub use attached::{attached, still_loaded};
+pub use browser::Browser;
 pub use sensor_core::level::EvidenceLevel;
 
 pub use document::{

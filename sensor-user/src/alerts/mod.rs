@@ -51,10 +51,17 @@ fn one(args: &AlertsArgs, reader: &Reader, prefix: &str) -> Result<ExitCode> {
         write_documents(reader, &query)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let incident = incident(&row)?;
-    let text = detail::text(&incident, &Elsewhere::read(&incident, reader)?);
+    let text = in_full(&incident(&row)?, reader)?;
     stdout::write(|out| write!(out, "{text}"))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The text of one incident in full.
+///
+/// # Errors
+/// If the store, which has the other incidents of its external host, cannot be read.
+pub fn in_full(incident: &Incident, reader: &Reader) -> Result<String> {
+    Ok(detail::text(incident, &Elsewhere::read(incident, reader)?))
 }
 
 fn many(args: &AlertsArgs, reader: &Reader) -> Result<ExitCode> {

@@ -6,6 +6,7 @@ mod access;
 mod health;
 mod listener;
 mod metrics;
+mod page;
 mod snapshot;
 
 use std::{
@@ -119,10 +120,11 @@ impl Http {
             store: Arc::new(StoreWatch::new()),
             state_dir: state_dir.into(),
         };
+        let has_page = options.page;
         let run = move || {
             let result = runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
-                let router = router(source.clone(), access);
+                let router = router(source.clone(), access, has_page);
                 tokio::select! {
                     result = listener::serve(listener, router) => result,
                     () = source.look_at_store() => Ok(()),
@@ -133,7 +135,7 @@ impl Http {
             result
         };
         supervisor.spawn::<io::Error>("http", run).map_err(HttpError::Thread)?;
-        info!("listening on http://{address}: /metrics, /healthz, /readyz");
+        info!("listening on http://{address}");
         Ok(Self { snapshots, _listening: listening })
     }
 
@@ -143,8 +145,9 @@ impl Http {
     }
 }
 
-fn router(source: Source, access: Access) -> Router {
-    Router::new()
+fn router(source: Source, access: Access, has_page: bool) -> Router {
+    let pages = if has_page { page::routes() } else { Router::new() };
+    pages
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 pub use self::{
     error::StorageError,
     handle::{Committed, Handle, StorageCounts},
-    query::{DocumentQuery, IncidentQuery},
+    query::{DocumentQuery, IdentifierQuery, IncidentOrder, IncidentQuery},
     reader::Reader,
     rows::{DocumentKind, DocumentRow, IncidentRow, NewDocument, RowBatch, Rows},
     subscriber::Subscriber,

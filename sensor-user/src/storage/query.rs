@@ -21,6 +21,27 @@ pub struct DocumentQuery {
     pub limit: u64,
 }
 
+/// How a list of incidents is ordered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IncidentOrder {
+    /// The worst first, and of these the latest.
+    #[default]
+    Severity,
+    /// The latest first.
+    Time,
+}
+
+/// Which identifiers of incidents, and in which order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IdentifierQuery {
+    /// Of this severity or worse.
+    pub severity: u8,
+    /// Open or closed ones alone; `None` is both.
+    pub open: Option<bool>,
+    /// Order.
+    pub order: IncidentOrder,
+}
+
 /// Which incidents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IncidentQuery {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension as _, Row, params, types::Value};
 
 use super::{
-    DocumentKind, DocumentQuery, DocumentRow, IncidentQuery, IncidentRow, Rows, StorageError,
-    open_to_read::open_to_read,
+    DocumentKind, DocumentQuery, DocumentRow, IdentifierQuery, IncidentOrder, IncidentQuery, IncidentRow,
+    Rows, StorageError, open_to_read::open_to_read,
 };
 
 /// Documents that are read at once.
@@ -102,6 +102,39 @@ impl Reader {
             let since = query.since.unwrap_or(i64::MIN);
             let rows = statement.query_map(params![query.severity, query.open, since], incident)?;
             rows.collect()
+        })
+    }
+
+    /// Identifiers of incidents that fit.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub fn identifiers(&self, query: &IdentifierQuery) -> Result<Vec<String>, StorageError> {
+        let text = match query.order {
+            IncidentOrder::Severity => {
+                "SELECT id FROM incidents WHERE severity >= ?1 AND (?2 IS NULL OR open = ?2)
+                 ORDER BY severity DESC, last DESC"
+            }
+            IncidentOrder::Time => {
+                "SELECT id FROM incidents WHERE severity >= ?1 AND (?2 IS NULL OR open = ?2) ORDER BY last DESC"
+            }
+        };
+        self.run(|connection| {
+            let mut statement = connection.prepare_cached(text)?;
+            let rows = statement.query_map(params![query.severity, query.open], |row| row.get(0))?;
+            rows.collect()
+        })
+    }
+
+    /// The incident with this identifier.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub fn identified(&self, id: &str) -> Result<Option<IncidentRow>, StorageError> {
+        self.run(|connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT id, severity, last, open, state FROM incidents WHERE id = ?1")?;
+            statement.query_row([id], incident).optional()
         })
     }
 

@@ -7,7 +7,8 @@ use sensor_dissect::quic::{ClientHello, Version};
 
 use super::{
     ConnectionRecord, Counted, Credential, CredentialMethod, FindingRecord, Incident, IncidentId,
-    LogonOutcome, Milestone, Party, Scope, Share, ShareKind, TargetCounts, ThreatHit, TimelineEntry,
+    LogonOutcome, Milestone, Party, Scope, Share, ShareKind, StoredIncident, TargetCounts, ThreatHit,
+    TimelineEntry, entry::Key,
 };
 use crate::{
     address::Direction,
@@ -70,6 +71,16 @@ pub fn pair(direction: Direction, internal: &str, external: &str, level: Evidenc
         ifindex: Some(2),
         ..Incident::empty(IncidentId(0x7f3a_0000_0000_0001))
     }
+}
+
+/// The incident as it is stored after it was opened.
+#[must_use]
+pub fn stored(incident: Incident) -> StoredIncident {
+    let key = match (incident.internal.addresses.first(), incident.external.addresses.first()) {
+        (Some(&internal), Some(&external)) => Key::Pair { internal, external, direction: incident.direction },
+        _ => Key::Client { client: ip(""), direction: incident.direction },
+    };
+    StoredIncident::new(incident, key)
 }
 
 /// A user's credential and what came of it.

@@ -1,0 +1,148 @@
+//! One incident in full.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse as _, Redirect, Response},
+};
+use sensor_core::{
+    incident::{ConnectionRecord, FindingRecord, Incident, message, steps},
+    level::EvidenceLevel,
+    rules::sentence::bytes,
+};
+use sensor_dissect::escape::shown;
+
+use super::{
+    decoded,
+    frame::{Frame, not_found, rendered, unavailable},
+    picture::{Hosts, Timeline},
+    read,
+    words::second,
+};
+use crate::{alerts, http::Source, rfc3339::rfc3339};
+
+/// Digits of an identifier.
+const DIGITS: usize = 16;
+
+#[derive(Template)]
+#[template(path = "incident.html")]
+struct Page {
+    frame: Frame,
+    id: String,
+    severity: &'static str,
+    risk_score: u8,
+    is_open: bool,
+    sentence: String,
+    opened: (String, String),
+    last: (String, String),
+    /// Evidence levels, and whether the incident got there.
+    ladder: Vec<(&'static str, bool, bool)>,
+    hosts: Hosts,
+    timeline: Timeline,
+    steps: Vec<String>,
+    hint: Option<String>,
+    benign: String,
+    findings: Vec<Finding>,
+    connections: Vec<Connection>,
+    text: String,
+}
+
+struct Finding {
+    rule: String,
+    severity: &'static str,
+    risk_score: u8,
+    techniques: String,
+    fact: String,
+}
+
+struct Connection {
+    first: String,
+    client: String,
+    server: String,
+    level: &'static str,
+    left: String,
+    came: String,
+    is_open: bool,
+}
+
+pub(super) async fn page(State(source): State<Source>, Path(id): Path<String>) -> Response {
+    let id = id.to_ascii_lowercase();
+    let is_identifier =
+        !id.is_empty() && id.len() <= DIGITS && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    read(source, move |source, reader| {
+        let unknown = || not_found(source, format!("There is no incident {}.", shown(id.as_bytes())));
+        if !is_identifier {
+            return Ok(unknown());
+        }
+        // A beginning of an identifier, as in the list of the command, leads to the whole one.
+        if id.len() < DIGITS {
+            return Ok(match reader.incident(&id) {
+                Ok(Some(row)) => Redirect::to(&format!("/incidents/{}", row.id)).into_response(),
+                Ok(None) => unknown(),
+                Err(error) => unavailable(source, &error.into()),
+            });
+        }
+        let Some(row) = reader.identified(&id)? else { return Ok(unknown()) };
+        let incident = decoded(&row)?;
+        let text = alerts::in_full(&incident, reader)?;
+        Ok(rendered(&Page::of(&incident, text, Frame::of(source, "incidents"))))
+    })
+    .await
+}
+
+impl Page {
+    fn of(incident: &Incident, text: String, frame: Frame) -> Self {
+        let steps = steps::steps(incident, true);
+        let level = |level: EvidenceLevel| (level.name(), incident.level >= level, incident.level == level);
+        Self {
+            frame,
+            id: incident.id.to_string(),
+            severity: incident.severity.name(),
+            risk_score: incident.risk_score,
+            is_open: incident.closed.is_none(),
+            sentence: shown(message::sentence(incident).as_bytes()),
+            opened: (second(incident.opened), rfc3339(incident.opened)),
+            last: (second(incident.last), rfc3339(incident.last)),
+            ladder: EvidenceLevel::ALL.map(level).into(),
+            hosts: Hosts::of(incident),
+            timeline: Timeline::of(incident),
+            steps: steps.in_order().map(|step| shown(step.as_bytes())).collect(),
+            hint: steps.hint.clone(),
+            benign: shown(steps.benign.as_bytes()),
+            findings: findings(incident),
+            connections: incident.connections.iter().map(Connection::of).collect(),
+            text,
+        }
+    }
+}
+
+/// The leading finding first, then the worst.
+fn findings(incident: &Incident) -> Vec<Finding> {
+    let mut findings: Vec<&FindingRecord> = incident.findings.values().collect();
+    findings
+        .sort_by_key(|one| (one.rule != incident.rule, std::cmp::Reverse((one.severity, one.risk_score))));
+    findings
+        .into_iter()
+        .map(|one| Finding {
+            rule: shown(one.rule.as_bytes()),
+            severity: one.severity.name(),
+            risk_score: one.risk_score,
+            techniques: one.techniques.join(" "),
+            fact: shown(one.fact.as_bytes()),
+        })
+        .collect()
+}
+
+impl Connection {
+    fn of(record: &ConnectionRecord) -> Self {
+        Self {
+            first: second(record.first),
+            client: record.client.to_string(),
+            server: record.server.to_string(),
+            level: record.level.name(),
+            left: bytes(record.bytes_left),
+            came: bytes(record.bytes_came),
+            is_open: !record.closed,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The status page: rendered here, readable without a script, and kept up to date by one where there is one.
+//!
+//! Reads the database as `smb-sensor alerts` does. Text off the wire is escaped twice: misleading characters by
+//! [`sensor_dissect::escape`], and markup by the templates.
+
+mod assets;
+mod exposed;
+mod frame;
+mod incident;
+mod incidents;
+mod live;
+mod overview;
+mod picture;
+mod rows;
+mod words;
+
+use anyhow::{Context as _, Result};
+use axum::{Router, response::Response, routing::get};
+use sensor_core::incident::Incident;
+
+use super::Source;
+use crate::{
+    state,
+    storage::{IncidentRow, Reader},
+};
+
+/// The routes of the page.
+pub(super) fn routes() -> Router<Source> {
+    Router::new()
+        .route("/", get(overview::page))
+        .route("/incidents", get(incidents::page))
+        .route("/incidents/{id}", get(incident::page))
+        .route("/exposed", get(exposed::page))
+        .route("/live", get(live::events))
+        .route("/assets/{name}", get(assets::asset))
+}
+
+/// Reads from the database on a thread that may wait for the disk, and renders what was read.
+async fn read(
+    source: Source,
+    page: impl FnOnce(&Source, &Reader) -> Result<Response> + Send + 'static,
+) -> Response {
+    let task = tokio::task::spawn_blocking(move || {
+        let answer = Reader::open(&source.state_dir).map_err(anyhow::Error::from);
+        answer
+            .and_then(|reader| page(&source, &reader))
+            .unwrap_or_else(|error| frame::unavailable(&source, &error))
+    });
+    task.await.unwrap_or_else(|_| {
+        use axum::{http::StatusCode, response::IntoResponse as _};
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    })
+}
+
+fn decoded(row: &IncidentRow) -> Result<Incident> {
+    state::incident(row)
+        .map_err(anyhow::Error::msg)
+        .with_context(|| format!("cannot read incident {}", row.id))
+}

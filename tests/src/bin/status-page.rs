@@ -1,0 +1,39 @@
+//! Writes pictures of the status page into a folder: prepared incidents, real Chromium, in a network namespace.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use sensor_core::incident::fixtures;
+use sensor_lab::Namespace;
+use sensor_tests::{
+    Browser,
+    status_page::{ADDRESS, StatusPage, incidents},
+};
+
+fn main() -> Result<()> {
+    let folder = PathBuf::from(std::env::args_os().nth(1).context("name a folder for the pictures")?);
+    let namespace = Namespace::new("page")?;
+    let incidents = incidents();
+    let leak = fixtures::leak_accepted();
+    let about = incidents.iter().find(|one| one.credentials == leak.credentials).map(|one| one.id);
+    let incident = format!("/incidents/{}", about.context("no such incident")?);
+    let page = StatusPage::serve(&namespace, incidents)?;
+    let mut browser = Browser::start(&namespace)?;
+    for (name, path, width, height, dark) in [
+        ("overview", "/", 1280, 900, false),
+        ("overview-dark", "/", 1280, 900, true),
+        ("incidents", "/incidents", 1280, 900, false),
+        ("incident", incident.as_str(), 1280, 900, false),
+        ("incident-dark", incident.as_str(), 1280, 900, true),
+        ("incident-phone", incident.as_str(), 390, 844, false),
+        ("incidents-phone", "/incidents", 390, 844, true),
+        ("exposed", "/exposed", 1280, 900, false),
+    ] {
+        browser.resize(width, height)?;
+        browser.prefer_dark(dark)?;
+        page.refresh();
+        browser.open(&format!("http://{ADDRESS}{path}"))?;
+        browser.screenshot(&folder.join(format!("page-{name}.png")))?;
+    }
+    Ok(())
+}
