@@ -25,7 +25,7 @@ use sensor_user::{
     sinks::OutputStatus,
     state,
     statistics::{OutputCounts, Statistics},
-    storage::{Bounds, Handle, Opened, RowBatch, Writer},
+    storage::{Bounds, DocumentKind, Handle, NewDocument, Opened, RowBatch, Writer},
 };
 
 /// Time for the database to take the incidents.
@@ -66,7 +66,18 @@ impl StatusPage {
     /// # Errors
     /// When the database does not take it.
     pub fn add(&self, incident: Incident) -> Result<()> {
+        let document = NewDocument {
+            id: incident.id.to_string(),
+            kind: DocumentKind::Incident,
+            incident: Some(incident.id.to_string()),
+            severity: incident.severity.number(),
+            at: incident.last.unix_nanos(),
+            body: "{}".to_owned(),
+        };
         save(&self.handle, vec![incident])?;
+        let batch = RowBatch { documents: vec![document], ..RowBatch::default() };
+        self.handle.submit(batch).ok().context("the store takes no batch")?;
+        ensure!(self.handle.flush(SAVED), "the store did not commit in time");
         self.http.publish(Snapshot { taken: Instant::now(), ..self.snapshot.clone() });
         Ok(())
     }

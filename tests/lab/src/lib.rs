@@ -13,6 +13,7 @@
 //! only as long as a file descriptor or a process refers to them; child processes die with their owner
 //! ([`spawn`]); scratch folders are removed by a process that outlives the owner by a moment ([`scratch_dir`]).
 
+pub mod axe;
 mod cgroup;
 mod curl;
 mod deadline;

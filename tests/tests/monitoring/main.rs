@@ -1,9 +1,11 @@
 //! What the agent serves over HTTP: metrics, health, limits, the status page.
 
+mod browser;
 mod health;
 mod http;
 mod limits;
 mod metrics;
+mod page;
 mod prometheus;
 
 use anyhow::Result;

@@ -44,7 +44,7 @@ struct Page {
     benign: String,
     findings: Vec<Finding>,
     connections: Vec<Connection>,
-    text: String,
+    lines: Vec<String>,
 }
 
 struct Finding {
@@ -85,15 +85,17 @@ pub(super) async fn page(State(source): State<Source>, Path(id): Path<String>) -
         let Some(row) = reader.identified(&id)? else { return Ok(unknown()) };
         let incident = decoded(&row)?;
         let text = alerts::in_full(&incident, reader)?;
-        Ok(rendered(&Page::of(&incident, text, Frame::of(source, "incidents"))))
+        Ok(rendered(&Page::of(&incident, &text, Frame::of(source, "incidents"))))
     })
     .await
 }
 
 impl Page {
-    fn of(incident: &Incident, text: String, frame: Frame) -> Self {
+    fn of(incident: &Incident, text: &str, frame: Frame) -> Self {
         let steps = steps::steps(incident, true);
         let level = |level: EvidenceLevel| (level.name(), incident.level >= level, incident.level == level);
+        // A refusal is an end, and no step on the way.
+        let is_step = |level: &EvidenceLevel| *level != EvidenceLevel::Refused || incident.level == *level;
         Self {
             frame,
             id: incident.id.to_string(),
@@ -103,7 +105,7 @@ impl Page {
             sentence: shown(message::sentence(incident).as_bytes()),
             opened: (second(incident.opened), rfc3339(incident.opened)),
             last: (second(incident.last), rfc3339(incident.last)),
-            ladder: EvidenceLevel::ALL.map(level).into(),
+            ladder: EvidenceLevel::ALL.into_iter().filter(is_step).map(level).collect(),
             hosts: Hosts::of(incident),
             timeline: Timeline::of(incident),
             steps: steps.in_order().map(|step| shown(step.as_bytes())).collect(),
@@ -111,7 +113,7 @@ impl Page {
             benign: shown(steps.benign.as_bytes()),
             findings: findings(incident),
             connections: incident.connections.iter().map(Connection::of).collect(),
-            text,
+            lines: text.lines().map(str::to_owned).collect(),
         }
     }
 }

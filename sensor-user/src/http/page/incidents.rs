@@ -118,7 +118,8 @@ fn found(reader: &Reader, filter: &Filter, offset: usize) -> Result<(Vec<Row>, u
 /// Whether all words, in lower case, are somewhere in what is known of an incident.
 fn fits(incident: &Incident, words: &[String]) -> bool {
     let addresses = incident.internal.addresses.iter().chain(&incident.external.addresses);
-    let mut text: Vec<String> = vec![incident.id.to_string(), message::sentence(incident)];
+    let mut text: Vec<String> =
+        vec![incident.id.to_string(), message::sentence(incident), message::summary(incident)];
     text.extend(addresses.map(ToString::to_string));
     text.extend([&incident.internal.name, &incident.external.name].into_iter().flatten().cloned());
     text.extend(incident.credentials.iter().filter_map(sensor_core::incident::Credential::account));
