@@ -46,6 +46,7 @@ pub enum Command {
         Drop connections that the rules alert on, for an hour:\n    \
         smb-sensor run --iface lan0 --enforce --enforce-for 3600\n\n\
         Documents are JSON lines in Elastic Common Schema on standard output; the log goes to standard error.\n\
+        `listen` under [http] in the configuration serves metrics, health and a status page.\n\
         SIGHUP reads the configuration again: networks, exemptions, threat lists and enforcement change at once, without \
         losing a packet.")]
     Run(RunArgs),

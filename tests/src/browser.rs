@@ -140,13 +140,19 @@ impl Browser {
         Ok(())
     }
 
-    /// Writes a picture of the whole page (PNG).
+    /// Writes a picture of the screen, or of the whole page (PNG).
     ///
     /// # Errors
     /// When it cannot be made or written.
-    pub fn screenshot(&mut self, path: &Path) -> Result<()> {
-        let whole = json!({ "format": "png", "captureBeyondViewport": true });
-        let picture = self.call("Page.captureScreenshot", whole)?;
+    pub fn screenshot(&mut self, path: &Path, whole: bool) -> Result<()> {
+        let mut what = json!({ "format": "png" });
+        if whole {
+            let height = self.evaluate("document.documentElement.scrollHeight")?;
+            let width = self.evaluate("innerWidth")?;
+            what["captureBeyondViewport"] = json!(true);
+            what["clip"] = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
+        }
+        let picture = self.call("Page.captureScreenshot", what)?;
         let bytes = BASE64_STANDARD.decode(picture["data"].as_str().context("no picture")?)?;
         fs::write(path, bytes).with_context(|| format!("write {}", path.display()))
     }

@@ -12,6 +12,7 @@ mod incidents;
 mod lint_imports;
 mod lint_kernel;
 mod lint_links;
+mod page_screenshots;
 mod privilege;
 mod replay_report;
 mod setup;
@@ -58,6 +59,8 @@ enum Task {
     LintLinks,
     /// Run the demo and draw its last screen as docs/demo.svg
     Screenshot,
+    /// Draw the status page with prepared incidents into docs/images
+    PageScreenshots,
 }
 
 fn main() -> ExitCode {
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Task::LintImports => lint_imports::run(),
         Task::LintLinks => lint_links::run(),
         Task::Screenshot => demo::screenshot(),
+        Task::PageScreenshots => page_screenshots::run(),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -15,6 +15,7 @@ pub use self::line::Line;
 use self::line::Lines;
 use crate::{
     config::{Config, ConfigError, InterfaceName, Overrides},
+    http,
     kernel::{interface::Interface, object::KernelProgram, privileges, ticks::KernelClock},
     plan, stdout,
 };
@@ -54,6 +55,10 @@ fn lines(interfaces: &[InterfaceName], path: Option<&Path>) -> Lines {
             Err(missing) => Line::Missing(named(missing)),
         };
         lines.push(("output".to_owned(), line));
+    }
+    if let Some(options) = &config.http {
+        let line = http::probe(options).map_or_else(Line::Missing, Line::Ok);
+        lines.push(("http".to_owned(), line));
     }
     let mut kernel = programs(&config, &mut lines);
     let named = if interfaces.is_empty() { &config.interfaces } else { interfaces };

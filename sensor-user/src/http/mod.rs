@@ -75,6 +75,20 @@ pub enum HttpError {
     Thread(#[source] io::Error),
 }
 
+/// Tries what the listener needs, for `check`.
+///
+/// # Errors
+/// What is missing.
+pub fn probe(options: &HttpOptions) -> Result<String, String> {
+    options.token.as_ref().map(SecretSource::read).transpose().map_err(|error| error.to_string())?;
+    match std::net::TcpListener::bind(options.listen) {
+        Ok(_) => Ok(format!("{} is free", options.listen)),
+        // By a running agent, as a rule.
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(format!("{} is in use", options.listen)),
+        Err(source) => Err(HttpError::Listen { address: options.listen, source }.to_string()),
+    }
+}
+
 /// The listener. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Http {

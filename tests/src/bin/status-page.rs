@@ -19,21 +19,17 @@ fn main() -> Result<()> {
     let incident = format!("/incidents/{}", about.context("no such incident")?);
     let page = StatusPage::serve(&namespace, incidents)?;
     let mut browser = Browser::start(&namespace)?;
-    for (name, path, width, height, dark) in [
-        ("overview", "/", 1280, 900, false),
-        ("overview-dark", "/", 1280, 900, true),
-        ("incidents", "/incidents", 1280, 900, false),
-        ("incident", incident.as_str(), 1280, 900, false),
-        ("incident-dark", incident.as_str(), 1280, 900, true),
-        ("incident-phone", incident.as_str(), 390, 844, false),
-        ("incidents-phone", "/incidents", 390, 844, true),
-        ("exposed", "/exposed", 1280, 900, false),
+    for (name, path, width, dark) in [
+        ("overview", "/", 1280, false),
+        ("incidents", "/incidents?severity=high", 1280, false),
+        ("incident", incident.as_str(), 1280, true),
+        ("phone", "/", 390, false),
     ] {
-        browser.resize(width, height)?;
+        browser.resize(width, 844)?;
         browser.prefer_dark(dark)?;
         page.refresh();
         browser.open(&format!("http://{ADDRESS}{path}"))?;
-        browser.screenshot(&folder.join(format!("page-{name}.png")))?;
+        browser.screenshot(&folder.join(format!("page-{name}.png")), width > 400)?;
     }
     Ok(())
 }

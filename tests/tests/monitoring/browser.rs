@@ -56,7 +56,7 @@ fn every_page_loads_without_a_complaint_on_every_screen() {
             assert_eq!(ground == "rgb(14, 20, 27)", dark, "{path}: {ground}");
         }
         let picture = pictures.path().join("page.png");
-        browser.screenshot(&picture).unwrap();
+        browser.screenshot(&picture, true).unwrap();
         assert!(fs::read(&picture).unwrap().starts_with(b"\x89PNG"));
     }
 }

@@ -4,6 +4,7 @@
 //! anything, it prints the commands to run by hand.
 
 mod apt;
+mod axe;
 mod by_hand;
 mod compiler;
 mod programs;
@@ -77,6 +78,9 @@ pub(crate) fn prepare(steps: &Steps, purpose: Purpose) -> anyhow::Result<()> {
             python_peers::install(steps);
         }
         programs::install_optional_programs(steps);
+        if !sensor_lab::axe::script().is_file() {
+            axe::install(steps);
+        }
     }
     steps.run("Check tools and packages", |_| {
         if let Err(missing) = Toolchain::find() {
@@ -112,6 +116,11 @@ fn check() -> ExitCode {
         println!("found    impacket and smbprotocol: {}", python::folder().display());
     } else {
         println!("optional impacket and smbprotocol: {}", python_peers::PURPOSE);
+    }
+    if sensor_lab::axe::script().is_file() {
+        println!("found    axe-core: {}", sensor_lab::axe::script().display());
+    } else {
+        println!("optional axe-core: {}", axe::PURPOSE);
     }
     if toolchain.is_ok() && programs::missing().is_empty() {
         println!("ready");

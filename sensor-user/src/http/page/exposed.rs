@@ -16,7 +16,7 @@ use super::{
     decoded,
     frame::{Frame, rendered},
     read,
-    words::{number, second},
+    words::second,
 };
 use crate::{http::Source, storage::IdentifierQuery};
 
@@ -33,7 +33,6 @@ struct HostRow {
     ports: String,
     severity: &'static str,
     level: &'static str,
-    clients: String,
     last: String,
     /// The worst incident, and how many there are.
     incident: String,
@@ -46,7 +45,6 @@ struct Host {
     ports: Vec<String>,
     severity: Severity,
     level: EvidenceLevel,
-    clients: u64,
     last: Timestamp,
     incidents: usize,
 }
@@ -70,12 +68,11 @@ pub(super) async fn page(State(source): State<Source>) -> Response {
 fn note(hosts: &mut BTreeMap<String, Host>, incident: Incident) {
     let answered = incident.direction == Direction::Inbound && incident.level >= EvidenceLevel::Answered;
     let Some(address) = incident.server().only_address().filter(|_| answered) else { return };
-    let (ports, clients) = (incident.ports_phrase(), incident.client().count);
+    let ports = incident.ports_phrase();
     let host = hosts.entry(address.to_string()).or_insert_with(|| Host {
         ports: Vec::new(),
         severity: incident.severity,
         level: incident.level,
-        clients: 0,
         last: incident.last,
         incidents: 0,
         worst: incident.clone(),
@@ -85,7 +82,6 @@ fn note(hosts: &mut BTreeMap<String, Host>, incident: Incident) {
     }
     host.severity = host.severity.max(incident.severity);
     host.level = host.level.max(incident.level);
-    host.clients += clients;
     host.last = host.last.max(incident.last);
     host.incidents += 1;
 }
@@ -98,7 +94,6 @@ impl Host {
             ports: self.ports.join(", "),
             severity: self.severity.name(),
             level: self.level.name(),
-            clients: number(self.clients),
             last: second(self.last),
             incident: self.worst.id.to_string(),
             incidents: self.incidents,
