@@ -42,7 +42,7 @@ impl StoreWatch {
 
 /// Why the agent does not work, if it does not.
 pub(super) fn hangs(snapshot: Option<&Snapshot>, now: Instant) -> Option<String> {
-    reader_silent(snapshot?, now, HANGS)
+    reader_silent(snapshot?.taken, now, HANGS)
 }
 
 /// Why the agent is not ready; nothing if it is.
@@ -55,7 +55,7 @@ pub(super) fn not_ready(
     let Some(snapshot) = snapshot else {
         return vec!["the agent is starting".to_owned()];
     };
-    let mut reasons: Vec<String> = reader_silent(snapshot, now, SILENT).into_iter().collect();
+    let mut reasons: Vec<String> = reader_silent(snapshot.taken, now, SILENT).into_iter().collect();
     for interface in &snapshot.interfaces {
         if let Err(reason) = &interface.state {
             reasons.push(format!("interface {} is not watched: {reason}", interface.name));
@@ -69,7 +69,34 @@ pub(super) fn not_ready(
     reasons
 }
 
-fn reader_silent(snapshot: &Snapshot, now: Instant, limit: Duration) -> Option<String> {
-    let silent = now.saturating_duration_since(snapshot.taken);
+/// What there is to say of a reader with its last sign of life at `last`.
+fn reader_silent(last: Instant, now: Instant, limit: Duration) -> Option<String> {
+    let silent = now.saturating_duration_since(last);
     (silent >= limit).then(|| format!("the reader has not worked for {} s", silent.as_secs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reader_is_silent_after_its_limit() {
+        let last = Instant::now();
+        assert_eq!(reader_silent(last, last + Duration::from_secs(29), HANGS), None);
+        let words = reader_silent(last, last + Duration::from_secs(31), HANGS).unwrap();
+        assert_eq!(words, "the reader has not worked for 31 s");
+    }
+
+    #[test]
+    fn store_is_stuck_while_batches_wait_and_none_is_committed() {
+        let (watch, begin) = (StoreWatch::new(), Instant::now());
+        let at = |second, waiting, committed| {
+            let counts = StorageCounts { waiting, committed, ..StorageCounts::default() };
+            watch.look(&counts, begin + Duration::from_secs(second)).as_secs()
+        };
+        assert_eq!(at(1, 0, 7), 0, "nothing waits");
+        assert_eq!((at(2, 3, 7), at(9, 3, 7)), (1, 8));
+        assert_eq!(at(10, 2, 8), 0, "something was committed");
+        assert_eq!(at(14, 9, 8), 4);
+    }
 }

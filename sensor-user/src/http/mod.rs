@@ -26,7 +26,7 @@ use axum::{
     routing::get,
 };
 use thiserror::Error;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tracing::info;
 
 pub use self::snapshot::{ExemptionState, InterfaceState, ReloadState, RingState, Snapshot};
@@ -103,6 +103,8 @@ struct Source {
     committed: Committed,
     store: Arc<StoreWatch>,
     state_dir: Arc<Path>,
+    /// Permits to read the database.
+    reads: Arc<Semaphore>,
 }
 
 impl Http {
@@ -133,6 +135,7 @@ impl Http {
             committed,
             store: Arc::new(StoreWatch::new()),
             state_dir: state_dir.into(),
+            reads: Arc::new(Semaphore::new(READERS)),
         };
         let has_page = options.page;
         let run = move || {

@@ -14,8 +14,15 @@ mod picture;
 mod rows;
 mod words;
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, Result};
-use axum::{Router, response::Response, routing::get};
+use axum::{
+    Router,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
 use sensor_core::incident::Incident;
 
 use super::Source;
@@ -40,16 +47,16 @@ async fn read(
     source: Source,
     page: impl FnOnce(&Source, &Reader) -> Result<Response> + Send + 'static,
 ) -> Response {
+    // A client that goes away while it waits here costs nothing more.
+    let permit = Arc::clone(&source.reads).acquire_owned().await;
     let task = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
         let answer = Reader::open(&source.state_dir).map_err(anyhow::Error::from);
         answer
             .and_then(|reader| page(&source, &reader))
             .unwrap_or_else(|error| frame::unavailable(&source, &error))
     });
-    task.await.unwrap_or_else(|_| {
-        use axum::{http::StatusCode, response::IntoResponse as _};
-        StatusCode::INTERNAL_SERVER_ERROR.into_response()
-    })
+    task.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
 fn decoded(row: &IncidentRow) -> Result<Incident> {
