@@ -1,5 +1,10 @@
 //! What the agent serves over HTTP: metrics, health, limits, the status page.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of this is test code; clippy knows only the test functions as such"
+)]
+
 mod browser;
 mod health;
 mod http;
