@@ -12,6 +12,9 @@ use super::{
 /// Documents that are read at once.
 const PAGE: u64 = 512;
 
+/// Positions back from the last document in which the latest of a kind are looked for.
+const LOOK_BACK: i64 = 50_000;
+
 /// Candidates that an ambiguous identifier lists.
 const MAX_CANDIDATES: usize = 8;
 
@@ -86,6 +89,22 @@ impl Reader {
                 return Ok(());
             }
         }
+    }
+
+    /// The latest documents of a kind, the last one first. Older ones than the last 50,000 of any kind are not looked at.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub fn latest(&self, kind: DocumentKind, limit: u64) -> Result<Vec<DocumentRow>, StorageError> {
+        self.run(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT sequence, id, kind, severity, at, body FROM documents
+                 WHERE kind = ?1 AND sequence > (SELECT coalesce(max(sequence), 0) FROM documents) - ?2
+                 ORDER BY sequence DESC LIMIT ?3",
+            )?;
+            let rows = statement.query_map(params![kind as i64, LOOK_BACK, limit.cast_signed()], document)?;
+            rows.collect()
+        })
     }
 
     /// Incidents that fit: the worst first, and of these the latest.

@@ -24,8 +24,13 @@ fn url(path: &str) -> String {
 }
 
 fn paths(incidents: &[Incident]) -> Vec<String> {
-    let mut paths =
-        vec!["/".to_owned(), "/incidents".to_owned(), "/exposed".to_owned(), "/incidents/nothing".to_owned()];
+    let mut paths = vec![
+        "/".to_owned(),
+        "/incidents".to_owned(),
+        "/exposed".to_owned(),
+        "/flows".to_owned(),
+        "/incidents/nothing".to_owned(),
+    ];
     paths.extend(incidents.iter().map(|one| format!("/incidents/{}", one.id)));
     paths
 }

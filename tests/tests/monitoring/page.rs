@@ -32,7 +32,11 @@ fn incident_of_a_running_agent_has_the_text_of_the_command() {
     let border = Topology::border().unwrap();
     let gateway = border.gateway();
     let state = scratch_dir().unwrap();
-    let agent = Agent::on(gateway, "lan0").config(CONFIG).state_dir(state.path()).start().unwrap();
+    let agent = Agent::on(gateway, "lan0")
+        .config(&format!("flow_documents = true\n{CONFIG}"))
+        .state_dir(state.path())
+        .start()
+        .unwrap();
     converse(&border).unwrap();
     let list =
         wait_for(gateway, "/incidents?q=8.8.4.4", PATIENCE, |answer| answer.body.contains("/incidents/"))
@@ -54,6 +58,8 @@ fn incident_of_a_running_agent_has_the_text_of_the_command() {
     let overview = get(gateway, "/").unwrap();
     assert!(overview.body.contains(&format!("/incidents/{id}")) && overview.body.contains("lan0"));
     assert!(overview.head.contains("content-security-policy: default-src 'none'; style-src 'self'"));
+    let flow = format!("<a href=\"/incidents/{id}\">{id}</a>");
+    wait_for(gateway, "/flows", PATIENCE, |answer| answer.body.contains(&flow)).unwrap();
     for path in ["/incidents/0000000000000000", "/incidents/nothing", "/incidents/ffff", "/assets/none"] {
         assert_eq!(get(gateway, path).unwrap().status, 404, "{path}");
     }

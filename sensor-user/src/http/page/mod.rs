@@ -5,6 +5,7 @@
 
 mod assets;
 mod exposed;
+mod flows;
 mod frame;
 mod incident;
 mod incidents;
@@ -38,6 +39,7 @@ pub(super) fn routes() -> Router<Source> {
         .route("/incidents", get(incidents::page))
         .route("/incidents/{id}", get(incident::page))
         .route("/exposed", get(exposed::page))
+        .route("/flows", get(flows::page))
         .route("/live", get(live::events))
         .route("/assets/{name}", get(assets::asset))
 }
