@@ -243,3 +243,19 @@ fn store_bytes(state_dir: &Path) -> Option<u64> {
     let bytes = fs::metadata(database).ok()?.len();
     Some(bytes + fs::metadata(PathBuf::from(log)).map_or(0, |log| log.len()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn check_names_a_missing_token_and_an_address_that_is_in_use() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut options = HttpOptions { listen: taken.local_addr().unwrap(), token: None, page: true };
+        assert!(probe(&options).unwrap().ends_with("is in use"));
+        drop(taken);
+        assert!(probe(&options).unwrap().ends_with("is free"));
+        options.token = Some(SecretSource::File("/nonexistent/token".into()));
+        assert!(probe(&options).unwrap_err().contains("/nonexistent/token"));
+    }
+}

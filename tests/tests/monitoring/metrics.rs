@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sensor_lab::{Topology, require_lab};
+use sensor_lab::{Signal, Topology, require_lab, scratch_dir};
 use sensor_tests::{Agent, PATIENCE};
 
 use crate::{
@@ -57,6 +57,32 @@ fn documentation_has_every_metric_with_its_type_and_meaning() {
     let table: String =
         served.iter().map(|(name, (kind, help))| format!("| `{name}` | {kind} |  | {help} |\n")).collect();
     assert_eq!(documented, served, "the table would be\n{table}");
+    agent.stop().unwrap();
+}
+
+#[test]
+fn refused_reload_is_counted_and_shown_until_one_is_applied() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let gateway = border.gateway();
+    let scratch = scratch_dir().unwrap();
+    let file = scratch.path().join("sensor.toml");
+    std::fs::write(&file, CONFIG).unwrap();
+    let mut agent =
+        Agent::on(gateway, "lan0").arguments(&["--config", file.to_str().unwrap()]).start().unwrap();
+    let shows = |lines: [&str; 2]| {
+        wait_for(gateway, "/metrics", PATIENCE, |answer| {
+            lines.iter().all(|line| answer.body.lines().any(|one| one == *line))
+        })
+        .unwrap();
+    };
+    let last = "smb_sensor_config_last_reload_successful";
+    std::fs::write(&file, "nonsense").unwrap();
+    agent.signal(Signal::SIGHUP).unwrap();
+    shows([&format!("{last} 0.0"), "smb_sensor_config_reloads_total{outcome=\"refused\"} 1"]);
+    std::fs::write(&file, CONFIG).unwrap();
+    agent.signal(Signal::SIGHUP).unwrap();
+    shows([&format!("{last} 1.0"), "smb_sensor_config_reloads_total{outcome=\"applied\"} 1"]);
     agent.stop().unwrap();
 }
 
