@@ -11,6 +11,7 @@ mod marked_ports;
 mod retry;
 mod service_manager;
 mod starting;
+mod status;
 mod timekeeping;
 
 use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
@@ -31,6 +32,7 @@ use self::{
     interfaces::Refused,
     known_traffic::KnownTraffic,
     service_manager::ServiceManager,
+    status::Since,
 };
 use crate::{
     config::{BadThreatList, Config, ConfigError},
@@ -188,6 +190,7 @@ struct Sensor {
     /// When the marks on ports were last checked.
     ports_looked: Instant,
     service: ServiceManager,
+    since: Since,
     config: Config,
 }
 

@@ -19,7 +19,9 @@ use crate::{
     arguments::directory,
     config::{AttributionChoice, InterfaceName, Overrides, internal_network},
     exempt::ExemptArgs,
+    init::InitArgs,
     kernel::attach::{IngressChoice, TcChoice},
+    status::StatusArgs,
 };
 use sensor_core::profile::ProfileName;
 
@@ -108,6 +110,25 @@ pub enum Command {
         Added exemptions are kept in the state directory, and a running agent applies them at once. `test` exits with 0 if the \
         connection is exempt.")]
     Exempt(ExemptArgs),
+    /// Write a first configuration for this machine
+    #[command(after_help = "EXAMPLES\n  \
+        Ask on the terminal:\n    \
+        smb-sensor init\n  \
+        In a script, with what is proposed:\n    \
+        smb-sensor init --yes\n  \
+        Only show it:\n    \
+        smb-sensor init --iface lan0 --internal 198.51.100.0/24 --output -\n\n\
+        Interfaces that do not have the default route are proposed; if there is no other, the one that has it. A file that is there \
+        stays, unless --force is given.")]
+    Init(InitArgs),
+    /// Show the state of the running agent: interfaces, loss, incidents, outputs
+    #[command(after_help = "EXAMPLES\n  \
+        Is it well?\n    \
+        smb-sensor status\n  \
+        For a script: documents that wait for each output\n    \
+        smb-sensor status --json | jq '.outputs[] | {name, waiting}'\n\n\
+        The exit code is 0 if all is well, 1 if there are problems, 3 if no agent runs and 4 if it does not answer.")]
+    Status(StatusArgs),
 }
 
 /// Flags of `run`.

@@ -22,6 +22,7 @@ pub mod engine;
 pub mod exempt;
 pub mod explain;
 pub mod fingerprint_key;
+pub mod init;
 #[expect(unsafe_code, reason = "shared memory and descriptors of the kernel program")]
 pub mod kernel;
 pub mod names;
@@ -38,6 +39,7 @@ pub mod runtime;
 pub mod sinks;
 pub mod state;
 pub mod statistics;
+pub mod status;
 pub mod stdout;
 pub mod storage;
 pub mod threat;

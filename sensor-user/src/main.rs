@@ -10,8 +10,9 @@ use sensor_user::{
     config::Config,
     control,
     exempt::{self, with_added},
-    replay,
+    init, replay,
     runtime::logging,
+    status::{self, NoStatus},
     stdout,
 };
 
@@ -25,6 +26,8 @@ fn main() -> ExitCode {
         Command::Alerts(args) => alerts::run(&args),
         Command::Exempt(args) => exempt::run(&args),
         Command::Explain(args) => cli::explain::run(&args.order()),
+        Command::Init(args) => init::run(&args),
+        Command::Status(args) => status::run(&args),
         Command::Check(args) => check::run(&args.interfaces, args.config.as_deref(), args.json),
     };
     match result {
@@ -34,7 +37,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             log.last_line(&format!("smb-sensor: {}", in_one_line(&error)));
-            ExitCode::FAILURE
+            error.downcast_ref().map_or(ExitCode::FAILURE, NoStatus::exit_code)
         }
     }
 }

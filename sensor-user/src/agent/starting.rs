@@ -14,6 +14,7 @@ use super::{
     interfaces::{self, Refused},
     known_traffic::KnownTraffic,
     service_manager::ServiceManager,
+    status::Since,
     timekeeping,
 };
 use crate::{
@@ -185,6 +186,7 @@ impl Sensor {
             names,
             ports_looked: Instant::now(),
             service: ServiceManager::of_environment(),
+            since: Since::start(),
             config,
         };
         Ok((sensor, control))
