@@ -121,6 +121,9 @@ pub enum Command {
         Interfaces that do not have the default route are proposed; if there is no other, the one that has it. A file that is there \
         stays, unless --force is given.")]
     Init(InitArgs),
+    /// Write the manual pages into a directory
+    #[command(hide = true)]
+    Manual(ManualArgs),
     /// Show the state of the running agent: interfaces, loss, incidents, outputs
     #[command(after_help = "EXAMPLES\n  \
         Is it well?\n    \
@@ -182,6 +185,13 @@ pub struct RunArgs {
     /// Log each watched packet from the kernel program (slow; for debugging)
     #[arg(long)]
     pub kernel_debug: bool,
+}
+
+/// Flags of `manual`.
+#[derive(Debug, Args)]
+pub struct ManualArgs {
+    /// Directory for the pages
+    pub directory: PathBuf,
 }
 
 /// Flags of `check`.

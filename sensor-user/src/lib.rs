@@ -13,6 +13,7 @@ mod arguments;
 pub mod capture;
 pub mod check;
 pub mod cli;
+pub mod completion;
 pub mod config;
 pub mod control;
 mod durable;
@@ -25,6 +26,7 @@ pub mod fingerprint_key;
 pub mod init;
 #[expect(unsafe_code, reason = "shared memory and descriptors of the kernel program")]
 pub mod kernel;
+pub mod manual;
 pub mod names;
 pub mod output;
 pub mod owner;

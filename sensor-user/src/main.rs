@@ -4,19 +4,22 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
+use clap_complete::CompleteEnv;
 use sensor_user::{
     agent, alerts, check,
     cli::{self, Cli, Command, EnforceArgs, ReplayArgs, RunArgs},
+    completion,
     config::Config,
     control,
     exempt::{self, with_added},
-    init, replay,
+    init, manual, replay,
     runtime::logging,
     status::{self, NoStatus},
     stdout,
 };
 
 fn main() -> ExitCode {
+    CompleteEnv::with_factory(completion::command).complete();
     let cli = Cli::parse();
     let log = logging::start();
     let result = match cli.command {
@@ -27,6 +30,7 @@ fn main() -> ExitCode {
         Command::Exempt(args) => exempt::run(&args),
         Command::Explain(args) => cli::explain::run(&args.order()),
         Command::Init(args) => init::run(&args),
+        Command::Manual(args) => manual::write(&args.directory).map(|()| ExitCode::SUCCESS),
         Command::Status(args) => status::run(&args),
         Command::Check(args) => check::run(&args.interfaces, args.config.as_deref(), args.json),
     };
