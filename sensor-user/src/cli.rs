@@ -22,6 +22,7 @@ use crate::{
     init::InitArgs,
     kernel::attach::{IngressChoice, TcChoice},
     status::StatusArgs,
+    top::TopArgs,
 };
 use sensor_core::profile::ProfileName;
 
@@ -132,6 +133,12 @@ pub enum Command {
         smb-sensor status --json | jq '.outputs[] | {name, waiting}'\n\n\
         The exit code is 0 if all is well, 1 if there are problems, 3 if no agent runs and 4 if it does not answer.")]
     Status(StatusArgs),
+    /// Watch the running agent on the terminal: rates, incidents, outputs
+    #[command(after_help = "KEYS\n  \
+        q, Escape, Ctrl-C   end\n  \
+        arrows, j, k        scroll the incidents\n\n\
+        NO_COLOR turns colours off. Incidents are read from the database, whether or not an agent runs.")]
+    Top(TopArgs),
 }
 
 /// Flags of `run`.

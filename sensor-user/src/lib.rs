@@ -45,4 +45,5 @@ pub mod status;
 pub mod stdout;
 pub mod storage;
 pub mod threat;
+pub mod top;
 mod wall_clock;

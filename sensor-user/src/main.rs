@@ -15,7 +15,7 @@ use sensor_user::{
     init, manual, replay,
     runtime::logging,
     status::{self, NoStatus},
-    stdout,
+    stdout, top,
 };
 
 fn main() -> ExitCode {
@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Manual(args) => manual::write(&args.directory).map(|()| ExitCode::SUCCESS),
         Command::Status(args) => status::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Check(args) => check::run(&args.interfaces, args.config.as_deref(), args.json),
     };
     match result {

@@ -19,9 +19,6 @@ const SECTION: &str = "8";
 /// The manual that the pages belong to.
 const TITLE: &str = "smb-sensor manual";
 
-/// First line of the examples in a help text; an empty line ends them.
-const EXAMPLES: &str = "EXAMPLES\n";
-
 /// Writes a page for the program and one for each command into a directory, which is made if it is missing.
 ///
 /// # Errors
@@ -71,19 +68,18 @@ fn render(man: &Man, command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
     man.render_version_section(page)
 }
 
-/// Examples as they are, and notes as paragraphs.
+/// What is below a head in capitals as it is, such as examples, up to an empty line; and notes as paragraphs.
 fn after_help(help: &str, page: &mut impl Write) -> io::Result<()> {
-    let (examples, notes) = match help.strip_prefix(EXAMPLES) {
-        Some(rest) => rest.split_once("\n\n").unwrap_or((rest, "")),
-        None => ("", help),
-    };
     let mut roff = Roff::new();
-    if !examples.is_empty() {
-        roff.control("SH", ["EXAMPLES"]).control("nf", []);
-        for line in examples.lines() {
+    let mut notes = help;
+    if let Some((head, rest)) = help.split_once('\n').filter(|(head, _)| is_head(head)) {
+        let (verbatim, rest) = rest.split_once("\n\n").unwrap_or((rest, ""));
+        roff.control("SH", [head]).control("nf", []);
+        for line in verbatim.lines() {
             roff.text([roman(line)]);
         }
         roff.control("fi", []);
+        notes = rest;
     }
     if !notes.is_empty() {
         roff.control("SH", ["NOTES"]);
@@ -92,6 +88,10 @@ fn after_help(help: &str, page: &mut impl Write) -> io::Result<()> {
         }
     }
     roff.to_writer(&mut *page)
+}
+
+fn is_head(line: &str) -> bool {
+    line.chars().all(|character| character.is_ascii_uppercase())
 }
 
 #[cfg(test)]
@@ -105,7 +105,10 @@ mod tests {
         let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
         for command in Cli::command().get_subcommands().filter(|one| !one.is_hide_set()) {
             let page = read(&format!("smb-sensor-{}.8", command.get_name()));
-            assert_eq!(page.contains(".SH EXAMPLES"), command.get_after_help().is_some(), "{page}");
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for head in ["EXAMPLES", "KEYS"] {
+                assert_eq!(page.contains(&format!(".SH {head}\n.nf\n")), help.starts_with(head), "{page}");
+            }
         }
         let status = read("smb-sensor-status.8");
         assert!(status.contains("smb\\-sensor status\n"), "{status}");

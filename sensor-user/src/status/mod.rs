@@ -4,7 +4,7 @@
 //! code says whether an agent runs and whether something is wrong with it.
 
 mod problems;
-mod text;
+pub(crate) mod text;
 
 use std::{
     fs,
@@ -280,7 +280,7 @@ pub fn run(args: &StatusArgs) -> Result<ExitCode> {
 }
 
 /// The state of the agent of this state directory.
-fn ask(state_dir: &Path) -> Result<Status> {
+pub(crate) fn ask(state_dir: &Path) -> Result<Status> {
     let answer = control::ask(state_dir, &Request::Status).map_err(|error| match error {
         absent if absent.is_absence() => NoStatus::NotRunning(state_dir.to_owned()),
         silent => NoStatus::Unknown(silent),

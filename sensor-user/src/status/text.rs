@@ -138,7 +138,7 @@ fn severities(counts: &BySeverity) -> String {
 }
 
 /// The two largest units of a time: `3 d 4 h`.
-fn span(seconds: u64) -> String {
+pub(crate) fn span(seconds: u64) -> String {
     let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
     let mut rest = seconds;
     let mut parts = Vec::new();

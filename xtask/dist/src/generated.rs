@@ -29,11 +29,9 @@ pub(crate) struct Generated {
 
 /// Makes them in a new folder.
 pub(crate) fn make(agent: &Path, release: &Release, folder: &Path) -> Result<Generated> {
-    let mut entries = vec![Entry {
-        source: stripped(agent, folder)?,
-        path: "/usr/bin/smb-sensor".to_owned(),
-        kind: Kind::Program,
-    }];
+    let program = stripped(agent, folder)?;
+    let mut entries =
+        vec![Entry { source: program.clone(), path: "/usr/bin/smb-sensor".to_owned(), kind: Kind::Program }];
     let pages = folder.join("man");
     let mut manual = Command::new(agent);
     run(manual.arg("manual").arg(&pages).env("SOURCE_DATE_EPOCH", release.epoch.to_string()))?;
@@ -48,7 +46,7 @@ pub(crate) fn make(agent: &Path, release: &Release, folder: &Path) -> Result<Gen
     for (shell, path) in SHELLS {
         // The script runs the program by the name that it was made with.
         let mut command = Command::new("smb-sensor");
-        command.env("PATH", path_with(agent)?).env("COMPLETE", shell);
+        command.env("PATH", path_with(&program)?).env("COMPLETE", shell);
         let source = folder.join(shell);
         fs::write(&source, run(&mut command)?).with_context(|| format!("writing {}", source.display()))?;
         entries.push(Entry { source, path: path.to_owned(), kind: Kind::Plain });
@@ -56,9 +54,9 @@ pub(crate) fn make(agent: &Path, release: &Release, folder: &Path) -> Result<Gen
     Ok(Generated { entries })
 }
 
-/// PATH with the folder of the agent in front.
-fn path_with(agent: &Path) -> Result<std::ffi::OsString> {
-    let folder = agent.parent().context("the agent is in no folder")?;
+/// PATH with the folder of a program in front.
+fn path_with(program: &Path) -> Result<std::ffi::OsString> {
+    let folder = program.parent().context("the program is in no folder")?;
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
     std::env::join_paths(folders).context("making PATH")

@@ -5,12 +5,15 @@ set -eu
 exec > /dev/ttyS0 2>&1
 
 fail() {
+    trap - EXIT
     echo "FAILED: $*"
     systemctl status --no-pager --full smb-sensor || true
     journalctl --no-pager --unit smb-sensor | tail -n 30
     systemctl poweroff --force --force
     exit 1
 }
+
+trap '[ $? = 0 ] || fail "the last command"' EXIT
 
 say() {
     echo "guest: $*"

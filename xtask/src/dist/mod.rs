@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, bail};
 
 use crate::{
-    build::build_release,
+    build::{build_debug, build_release},
     cargo::{target_dir, workspace_root},
     privilege::Privilege,
     setup,
@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Some(agent) => agent.clone(),
         None => build_release(&steps, "sensor-user", "smb-sensor")?,
     };
-    let maker = build_release(&steps, "sensor-dist", "sensor-dist")?;
+    let maker = build_debug(&steps, "sensor-dist", "sensor-dist")?;
     let output = match &arguments.output {
         Some(output) => output.clone(),
         None => target_dir()?.join("dist"),

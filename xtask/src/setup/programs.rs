@@ -81,6 +81,11 @@ pub(super) const OPTIONAL: &[Program] = &[
         packages: ["dnsmasq-base", "dnsmasq", "dnsmasq", "dnsmasq"],
     },
     Program {
+        name: "tmux",
+        purpose: "terminal in the test of `smb-sensor top`",
+        packages: ["tmux", "tmux", "tmux", "tmux"],
+    },
+    Program {
         name: "systemd-analyze",
         purpose: "checks the unit in the tests of the service",
         packages: ["systemd", "systemd", "systemd", "systemd"],
