@@ -61,7 +61,7 @@ pub(super) fn of(status: &Status) -> String {
     line(
         "incidents",
         format!(
-            "{} open{}; {} opened, {} held back",
+            "{} open{}; since the start {} opened, {} held back",
             incidents.open.total(),
             severities(&incidents.open),
             incidents.opened.total(),
@@ -182,7 +182,7 @@ mod tests {
             ..Status::default()
         };
         let text = of(&status);
-        assert!(text.contains("incidents    3 open (2 critical, 1 low); 0 opened"), "{text}");
+        assert!(text.contains("incidents    3 open (2 critical, 1 low); since the start 0 opened"), "{text}");
         assert!(text.contains("outputs      siem: 0 delivered, 7 waiting"), "{text}");
         assert!(!text.contains('\x1b') && text.contains("[2Jno"), "{text}");
         assert!(text.ends_with("problems     the output siem fails\n             second\n"), "{text}");

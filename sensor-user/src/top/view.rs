@@ -240,8 +240,10 @@ mod tests {
     fn lines(buffer: &Buffer) -> Vec<String> {
         let width = buffer.area.width.into();
         let rows = buffer.content.chunks(width);
-        rows.map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>().trim_end().to_owned())
-            .collect()
+        rows.map(|row| {
+            row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>().trim_end().to_owned()
+        })
+        .collect()
     }
 
     #[test]

@@ -7,8 +7,6 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::generated::Generated;
-
 /// A file of the packages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -62,8 +60,8 @@ const SINGLE: [(&str, &str, Kind); 12] = [
 const FOLDERS: [&str; 4] = ["docs", "docs/adr", "packaging/elasticsearch", "packaging/webhook"];
 
 /// All files, by their path.
-pub(crate) fn contents(sources: &Path, generated: &Generated) -> Result<Vec<Entry>> {
-    let mut all = generated.entries.clone();
+pub(crate) fn contents(sources: &Path, generated: &[Entry]) -> Result<Vec<Entry>> {
+    let mut all = generated.to_vec();
     for (source, path, kind) in SINGLE {
         all.push(Entry { source: sources.join(source), path: path.to_owned(), kind });
     }
@@ -91,7 +89,7 @@ mod tests {
     #[test]
     fn every_path_is_installed_once() {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let all = contents(&sources, &Generated { entries: vec![] }).unwrap();
+        let all = contents(&sources, &[]).unwrap();
         assert!(all.iter().all(|one| one.source.is_file()), "{all:#?}");
         let mut paths: Vec<_> = all.iter().map(|one| &one.path).collect();
         paths.dedup();

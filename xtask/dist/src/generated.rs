@@ -21,14 +21,8 @@ const SHELLS: [(&str, &str); 4] = [
     ("fish", "/usr/share/fish/vendor_completions.d/smb-sensor.fish"),
 ];
 
-/// The agent and what it makes.
-#[derive(Debug)]
-pub(crate) struct Generated {
-    pub(crate) entries: Vec<Entry>,
-}
-
-/// Makes them in a new folder.
-pub(crate) fn make(agent: &Path, release: &Release, folder: &Path) -> Result<Generated> {
+/// Makes them in a new folder; gives them, with the agent itself.
+pub(crate) fn make(agent: &Path, release: &Release, folder: &Path) -> Result<Vec<Entry>> {
     let program = stripped(agent, folder)?;
     let mut entries =
         vec![Entry { source: program.clone(), path: "/usr/bin/smb-sensor".to_owned(), kind: Kind::Program }];
@@ -51,7 +45,7 @@ pub(crate) fn make(agent: &Path, release: &Release, folder: &Path) -> Result<Gen
         fs::write(&source, run(&mut command)?).with_context(|| format!("writing {}", source.display()))?;
         entries.push(Entry { source, path: path.to_owned(), kind: Kind::Plain });
     }
-    Ok(Generated { entries })
+    Ok(entries)
 }
 
 /// PATH with the folder of a program in front.

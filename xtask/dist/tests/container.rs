@@ -1,5 +1,10 @@
 //! The manifest for Kubernetes: what it says, since it cannot be run in a test.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of this is test code; clippy knows only the test functions as such"
+)]
+
 use std::{fs, path::Path};
 
 use yaml_rust2::{Yaml, YamlLoader};

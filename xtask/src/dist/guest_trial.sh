@@ -63,7 +63,7 @@ incident() {
 
 # The number of its connections is at least this.
 connections() {
-    number=$(smb-sensor alerts --json --evidence session | grep -o '"connections":[0-9]*' | tail -n 1 | tr -dc 0-9)
+    number=$(smb-sensor alerts --evidence session | awk 'NR == 2 { print $(NF - 1) }')
     [ "${number:-0}" -ge "$1" ]
 }
 
