@@ -12,6 +12,7 @@ mod publishing;
 mod retry;
 mod service_manager;
 mod starting;
+mod status;
 mod timekeeping;
 
 use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
@@ -33,6 +34,7 @@ use self::{
     interfaces::Refused,
     known_traffic::KnownTraffic,
     service_manager::ServiceManager,
+    status::Since,
 };
 use crate::{
     config::{BadThreatList, Config, ConfigError},
@@ -193,8 +195,8 @@ struct Sensor {
     ports_looked: Instant,
     service: ServiceManager,
     http: Option<Http>,
-    started: Timestamp,
     reloads: ReloadState,
+    since: Since,
     config: Config,
 }
 

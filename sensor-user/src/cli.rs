@@ -19,7 +19,10 @@ use crate::{
     arguments::directory,
     config::{AttributionChoice, InterfaceName, Overrides, internal_network},
     exempt::ExemptArgs,
+    init::InitArgs,
     kernel::attach::{IngressChoice, TcChoice},
+    status::StatusArgs,
+    top::TopArgs,
 };
 use sensor_core::profile::ProfileName;
 
@@ -109,6 +112,34 @@ pub enum Command {
         Added exemptions are kept in the state directory, and a running agent applies them at once. `test` exits with 0 if the \
         connection is exempt.")]
     Exempt(ExemptArgs),
+    /// Write a first configuration for this machine
+    #[command(after_help = "EXAMPLES\n  \
+        Ask on the terminal:\n    \
+        smb-sensor init\n  \
+        In a script, with what is proposed:\n    \
+        smb-sensor init --yes\n  \
+        Only show it:\n    \
+        smb-sensor init --iface lan0 --internal 198.51.100.0/24 --output -\n\n\
+        Interfaces that do not have the default route are proposed; if there is no other, the one that has it. A file that is there \
+        stays, unless --force is given.")]
+    Init(InitArgs),
+    /// Write the manual pages into a directory
+    #[command(hide = true)]
+    Manual(ManualArgs),
+    /// Show the state of the running agent: interfaces, loss, incidents, outputs
+    #[command(after_help = "EXAMPLES\n  \
+        Is it well?\n    \
+        smb-sensor status\n  \
+        For a script: documents that wait for each output\n    \
+        smb-sensor status --json | jq '.outputs[] | {name, waiting}'\n\n\
+        The exit code is 0 if all is well, 1 if there are problems, 3 if no agent runs and 4 if it does not answer.")]
+    Status(StatusArgs),
+    /// Watch the running agent on the terminal: rates, incidents, outputs
+    #[command(after_help = "KEYS\n  \
+        q, Escape, Ctrl-C   end\n  \
+        arrows, j, k        scroll the incidents\n\n\
+        NO_COLOR turns colours off. Incidents are read from the database, whether or not an agent runs.")]
+    Top(TopArgs),
 }
 
 /// Flags of `run`.
@@ -162,6 +193,13 @@ pub struct RunArgs {
     /// Log each watched packet from the kernel program (slow; for debugging)
     #[arg(long)]
     pub kernel_debug: bool,
+}
+
+/// Flags of `manual`.
+#[derive(Debug, Args)]
+pub struct ManualArgs {
+    /// Directory for the pages
+    pub directory: PathBuf,
 }
 
 /// Flags of `check`.

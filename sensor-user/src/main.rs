@@ -4,18 +4,22 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
+use clap_complete::CompleteEnv;
 use sensor_user::{
     agent, alerts, check,
     cli::{self, Cli, Command, EnforceArgs, ReplayArgs, RunArgs},
+    completion,
     config::Config,
     control,
     exempt::{self, with_added},
-    replay,
+    init, manual, replay,
     runtime::logging,
-    stdout,
+    status::{self, NoStatus},
+    stdout, top,
 };
 
 fn main() -> ExitCode {
+    CompleteEnv::with_factory(completion::command).complete();
     let cli = Cli::parse();
     let log = logging::start();
     let result = match cli.command {
@@ -25,6 +29,10 @@ fn main() -> ExitCode {
         Command::Alerts(args) => alerts::run(&args),
         Command::Exempt(args) => exempt::run(&args),
         Command::Explain(args) => cli::explain::run(&args.order()),
+        Command::Init(args) => init::run(&args),
+        Command::Manual(args) => manual::write(&args.directory).map(|()| ExitCode::SUCCESS),
+        Command::Status(args) => status::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Check(args) => check::run(&args.interfaces, args.config.as_deref(), args.json),
     };
     match result {
@@ -34,7 +42,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             log.last_line(&format!("smb-sensor: {}", in_one_line(&error)));
-            ExitCode::FAILURE
+            error.downcast_ref().map_or(ExitCode::FAILURE, NoStatus::exit_code)
         }
     }
 }

@@ -87,6 +87,8 @@ pub struct Pipeline {
     output: Box<dyn Output>,
     recording: Option<Recording>,
     lost_records: u64,
+    /// When the ring last lost records.
+    last_lost_record: Option<Timestamp>,
     saved_at: Option<Timestamp>,
     /// There were no connections at the last saving.
     saved_idle: bool,
@@ -103,6 +105,7 @@ impl Pipeline {
             output: Box::new(output),
             recording: None,
             lost_records: 0,
+            last_lost_record: None,
             saved_at: None,
             saved_idle: false,
             saved_hits: BTreeMap::new(),
@@ -196,6 +199,7 @@ impl Pipeline {
     /// Takes the number of records that the ring has lost so far.
     pub fn set_lost_records(&mut self, lost: u64, now: Moment) {
         if lost > self.lost_records {
+            self.last_lost_record = Some(now.at);
             warn!(
                 "the ring to the agent was full: {} records lost. The sweep finds what is still in the flow slots; raise \
                  kernel.ring_bytes and kernel.flow_slots",
@@ -204,6 +208,12 @@ impl Pipeline {
         }
         self.lost_records = lost;
         self.core.step(Input::RecordsLost(lost), now, &mut self.events);
+    }
+
+    /// When the ring last lost records.
+    #[must_use]
+    pub const fn last_lost_record(&self) -> Option<Timestamp> {
+        self.last_lost_record
     }
 
     /// Has the output open files again that were renamed or removed.

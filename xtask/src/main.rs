@@ -7,6 +7,7 @@ mod build_and_load;
 mod cargo;
 mod conformance;
 mod demo;
+mod dist;
 mod fuzz;
 mod incidents;
 mod lint_imports;
@@ -39,6 +40,8 @@ enum Task {
     BuildAndLoad(build_and_load::Arguments),
     /// Watch the sensor detect real SMB sessions between temporary network namespaces
     Demo(demo::Arguments),
+    /// Make the packages (.deb, .rpm, tarball), with checksums and the list of components
+    Dist(dist::Arguments),
     /// Measure the cost of the sensor, compared with programs that do nothing and with other tools
     Bench(bench::Arguments),
     /// Compare what the agent reads from captures with what tshark reads
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Task::Setup(arguments) => setup::run(&arguments),
         Task::BuildAndLoad(arguments) => build_and_load::run(&arguments),
         Task::Demo(arguments) => demo::run(&arguments),
+        Task::Dist(arguments) => dist::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Conformance(arguments) => conformance::run(&arguments),
         Task::ReplayReport(arguments) => replay_report::run(&arguments),

@@ -34,6 +34,10 @@ impl Sensor {
                 let explanation = explain(&self.config, query, now.moment.at);
                 Some(serde_json::to_string(&explanation).map_err(|error| error.to_string()))
             }
+            Request::Status => {
+                let status = self.status()?;
+                Some(serde_json::to_string(&status).map_err(|error| error.to_string()))
+            }
             Request::Reload => {
                 self.read_config(Some(asked));
                 return Ok(());

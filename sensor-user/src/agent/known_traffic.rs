@@ -120,6 +120,7 @@ impl Sensor {
             Ok(summary) => info!("{summary}"),
             Err(error) => warn!("not reloaded, the previous configuration stays active: {error}"),
         }
+        self.since.note_reload(done.as_ref().err().map(String::as_str));
         done
     }
 

@@ -32,7 +32,7 @@ impl Sensor {
         Ok(Snapshot {
             at,
             taken: Instant::now(),
-            started: self.started,
+            started: self.since.started,
             statistics: self.pipeline.statistics(counters),
             incidents: self.pipeline.incident_tally(),
             findings: rules.map(count).collect(),

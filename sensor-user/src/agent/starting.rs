@@ -14,6 +14,7 @@ use super::{
     interfaces::{self, Refused},
     known_traffic::KnownTraffic,
     service_manager::ServiceManager,
+    status::Since,
     timekeeping,
 };
 use crate::{
@@ -192,8 +193,8 @@ impl Sensor {
             ports_looked: Instant::now(),
             service: ServiceManager::of_environment(),
             http,
-            started: now.at,
             reloads: ReloadState::at_start(now.at),
+            since: Since::start(),
             config,
         };
         Ok((sensor, control))

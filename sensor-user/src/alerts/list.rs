@@ -13,7 +13,11 @@ use sensor_dissect::escape::shown;
 use time::{OffsetDateTime, macros::format_description};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-const COLUMNS: [&str; 7] =
+/// The cells of a line.
+pub(crate) type Line = [String; 7];
+
+/// The heads of the columns.
+pub(crate) const COLUMNS: [&str; 7] =
     ["SEVERITY", "LAST SEEN (UTC)", "INTERNAL HOST", "EXTERNAL HOST", "WHAT HAPPENED", "CONN", "ID"];
 
 /// Indexes of columns.
@@ -41,7 +45,8 @@ impl Terminal {
     pub(super) fn here() -> Self {
         let is_terminal = io::stdout().is_terminal();
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let width = if is_terminal { Table::new().width() } else { None };
+        // A serial console has no width that it knows.
+        let width = if is_terminal { Table::new().width().filter(|width| *width > 0) } else { None };
         Self { colours: is_terminal && !no_color, width }
     }
 }
@@ -62,7 +67,12 @@ pub(super) fn table(incidents: &[Incident], terminal: &Terminal) -> String {
     text
 }
 
-fn cells(incident: &Incident, digits: usize) -> [String; 7] {
+/// An incident as a line, with the shortest identifier.
+pub(super) fn line(incident: &Incident) -> Line {
+    cells(incident, SHORTEST_ID)
+}
+
+fn cells(incident: &Incident, digits: usize) -> Line {
     [
         incident.severity.name().to_owned(),
         second(incident.last),
@@ -96,7 +106,7 @@ struct Layout {
 }
 
 impl Layout {
-    fn of<'a>(rows: impl Iterator<Item = &'a [String; 7]>, terminal: Option<u16>) -> Self {
+    fn of<'a>(rows: impl Iterator<Item = &'a Line>, terminal: Option<u16>) -> Self {
         let mut widths = COLUMNS.map(str::len);
         for cells in rows {
             for (width, cell) in widths.iter_mut().zip(cells) {
@@ -124,7 +134,7 @@ impl Layout {
         Self { widths, below: true, width }
     }
 
-    fn lines(&self, cells: &[String; 7], severity: Option<Severity>) -> String {
+    fn lines(&self, cells: &Line, severity: Option<Severity>) -> String {
         let mut line = String::new();
         for (place, cell) in cells.iter().enumerate() {
             if place == WHAT && self.below {
@@ -151,6 +161,9 @@ impl Layout {
 fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
+    }
+    if width == 0 {
+        return String::new();
     }
     let mut kept = String::new();
     let mut used = 1;
@@ -204,5 +217,6 @@ mod tests {
         assert_eq!(cut("abcdef", 6), "abcdef");
         assert_eq!(cut("abcdefg", 6), "abcde…");
         assert_eq!(cut("中中中中", 6), "中中…", "a wide character takes two columns");
+        assert_eq!(cut("abc", 0), "");
     }
 }

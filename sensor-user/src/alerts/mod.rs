@@ -13,11 +13,12 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use sensor_core::incident::Incident;
+use sensor_core::{incident::Incident, level::Severity};
 use tracing::warn;
 
 pub use self::arguments::{AlertsArgs, EXAMPLES};
 use self::elsewhere::Elsewhere;
+pub(crate) use self::list::{COLUMNS, Line};
 use crate::{
     state, stdout,
     storage::{DocumentKind, DocumentQuery, FLOW_DOCUMENTS, IncidentQuery, IncidentRow, Reader},
@@ -88,6 +89,11 @@ fn many(args: &AlertsArgs, reader: &Reader) -> Result<ExitCode> {
         Ok(())
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// An incident of the store as a line of the list; none if another version of this program wrote it.
+pub(crate) fn line(row: &IncidentRow) -> Option<(Severity, Line)> {
+    incident(row).ok().map(|incident| (incident.severity, list::line(&incident)))
 }
 
 /// Documents, as they were written.

@@ -58,6 +58,14 @@ fn golden_list_fits_terminals_of_every_width() {
 }
 
 #[test]
+fn no_terminal_is_too_narrow() {
+    for width in 0..80 {
+        let text = table(&incidents(), &Terminal { width: Some(width), ..PLAIN });
+        assert!(text.lines().count() > incidents().len(), "{width}: {text}");
+    }
+}
+
+#[test]
 fn golden_views_of_single_incidents() {
     for (name, it) in fixtures::all() {
         assert_golden(&format!("{name}.txt"), &detail::text(&it, &alone(&it)));

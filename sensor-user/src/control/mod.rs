@@ -43,6 +43,8 @@ pub enum Request {
     Reload,
     /// Save the hits of exemptions, so that they can be read.
     SaveHits,
+    /// Report the state of the agent; the text of the answer is the state as JSON.
+    Status,
 }
 
 /// A request as it is sent.

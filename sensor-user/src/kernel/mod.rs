@@ -25,7 +25,7 @@ mod programs;
 pub mod quic;
 pub mod readiness;
 pub mod ring;
-mod rtnetlink;
+pub(crate) mod rtnetlink;
 pub mod send_queue;
 pub mod slots;
 mod table;

@@ -12,6 +12,9 @@ const HEADER_LEN: usize = 16;
 const LINK_LEN: usize = 16;
 /// The same of RTM_GETTFILTER (`struct tcmsg`).
 const FILTER_LEN: usize = 20;
+/// The same of RTM_GETROUTE (`struct rtmsg`), and of one way of several (`struct rtnexthop`).
+const ROUTE_LEN: usize = 12;
+const NEXT_HOP_LEN: usize = 8;
 /// Bytes of an attribute's header.
 const ATTRIBUTE_LEN: usize = 4;
 
@@ -98,6 +101,52 @@ fn filter_program(answer: &[u8]) -> Option<u32> {
     let options = attributes(answer.get(FILTER_LEN..)?).find(|(kind, _)| *kind == libc::TCA_OPTIONS)?.1;
     let id = attributes(options).find(|(kind, _)| *kind == BPF_ID)?.1;
     Some(u32::from_ne_bytes(id.try_into().ok()?))
+}
+
+/// Indexes of the interfaces that a default route goes through.
+///
+/// # Errors
+/// As the kernel says.
+pub(crate) fn default_route_interfaces() -> io::Result<Vec<u32>> {
+    let mut interfaces = Vec::new();
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        let mut request = [0; ROUTE_LEN];
+        request[0] = family as u8;
+        for answer in ask(libc::RTM_GETROUTE, DUMP, &request)? {
+            interfaces.extend(default_route(&answer));
+        }
+    }
+    interfaces.sort_unstable();
+    interfaces.dedup();
+    Ok(interfaces)
+}
+
+/// The interfaces of a route, if it is a default one that packets leave by.
+fn default_route(answer: &[u8]) -> Vec<u32> {
+    let mut interfaces = Vec::new();
+    let (Some([_, 0, _, _, _, _, _, libc::RTN_UNICAST, ..]), Some(rest)) =
+        (answer.get(..ROUTE_LEN), answer.get(ROUTE_LEN..))
+    else {
+        return interfaces;
+    };
+    let index = |bytes: &[u8]| Some(u32::from_ne_bytes(bytes.get(..4)?.try_into().ok()?));
+    for (kind, value) in attributes(rest) {
+        match kind {
+            libc::RTA_OIF => interfaces.extend(index(value)),
+            libc::RTA_MULTIPATH => {
+                let mut hops = value;
+                while let [a, b, _, _, interface @ ..] = hops
+                    && let Some(interface) = index(interface)
+                {
+                    interfaces.push(interface);
+                    let length = usize::from(u16::from_ne_bytes([*a, *b])).max(NEXT_HOP_LEN);
+                    hops = hops.get(length.next_multiple_of(4)..).unwrap_or_default();
+                }
+            }
+            _ => {}
+        }
+    }
+    interfaces
 }
 
 fn xdp_program(xdp: &[u8]) -> Option<u32> {
@@ -233,6 +282,29 @@ mod tests {
         assert_eq!(filter_program(&answer), None);
         answer.extend(attribute(libc::TCA_OPTIONS, &options));
         assert_eq!(filter_program(&answer), Some(77));
+    }
+
+    #[test]
+    fn default_route_names_its_interfaces() {
+        let route = |length: u8, kind: u8, attributes: &[Vec<u8>]| {
+            let mut answer = vec![2, length, 0, 0, 254, 3, 0, kind, 0, 0, 0, 0];
+            answer.extend(attributes.concat());
+            default_route(&answer)
+        };
+        let out = attribute(libc::RTA_OIF, &3_u32.to_ne_bytes());
+        assert_eq!(route(0, 1, std::slice::from_ref(&out)), [3]);
+        assert_eq!(route(24, 1, std::slice::from_ref(&out)), [0; 0]);
+        assert_eq!(route(0, 7, &[out]), [0; 0], "an unreachable route leads nowhere");
+        let hop = |index: u32| {
+            let gateway = attribute(libc::RTA_GATEWAY, &[10, 0, 0, 1]);
+            let mut hop = ((NEXT_HOP_LEN + gateway.len()) as u16).to_ne_bytes().to_vec();
+            hop.extend([0, 0]);
+            hop.extend(index.to_ne_bytes());
+            [hop, gateway].concat()
+        };
+        let ways = attribute(libc::RTA_MULTIPATH, &[hop(4), hop(5)].concat());
+        assert_eq!(route(0, 1, std::slice::from_ref(&ways)), [4, 5]);
+        assert_eq!(default_route(&ways[..7]), [0; 0]);
     }
 
     #[test]

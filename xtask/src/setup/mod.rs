@@ -22,6 +22,7 @@ use crate::privilege::Privilege;
 use crate::steps::Steps;
 use by_hand::ByHand;
 use programs::Program;
+pub(crate) use programs::find;
 use system::System;
 
 /// Arguments of `setup`.

@@ -96,6 +96,11 @@ pub(super) const OPTIONAL: &[Program] = &[
         packages: ["chromium", "chromium", "chromium", "chromium"],
     },
     Program {
+        name: "tmux",
+        purpose: "terminal in the test of `smb-sensor top`",
+        packages: ["tmux", "tmux", "tmux", "tmux"],
+    },
+    Program {
         name: "systemd-analyze",
         purpose: "checks the unit in the tests of the service",
         packages: ["systemd", "systemd", "systemd", "systemd"],
@@ -103,12 +108,9 @@ pub(super) const OPTIONAL: &[Program] = &[
 ];
 
 impl Program {
-    /// Finds the program on PATH and in the folders of administrators' programs, which are not on every user's PATH.
+    /// Finds the program.
     pub(super) fn find(&self) -> Option<PathBuf> {
-        let path = env::var_os("PATH").unwrap_or_default();
-        let administrators = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
-        let mut folders = env::split_paths(&path).chain(administrators);
-        folders.find_map(|folder| Some(folder.join(self.name)).filter(|file| file.is_file()))
+        find(self.name)
     }
 
     /// The package that holds it, if the system's packages are known.
@@ -122,6 +124,14 @@ impl Program {
             System::Other => None,
         }
     }
+}
+
+/// Finds a program on PATH and in the folders of administrators' programs, which are not on every user's PATH.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let administrators = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    let mut folders = env::split_paths(&path).chain(administrators);
+    folders.find_map(|folder| Some(folder.join(program)).filter(|file| file.is_file()))
 }
 
 /// The missing programs.

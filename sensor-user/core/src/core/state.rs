@@ -31,6 +31,8 @@ pub struct CoreCounts {
     pub connections: usize,
     /// Incidents open now.
     pub incidents_open: usize,
+    /// The same by severity: low, medium, high, critical.
+    pub incidents_open_by_severity: [usize; 4],
     /// Incidents opened so far: low, medium, high, critical.
     pub incidents_opened: [u64; 4],
     /// Incidents that the quota held back.
@@ -106,10 +108,12 @@ impl Core {
     #[must_use]
     pub fn counts(&self) -> CoreCounts {
         let opened = self.book.opened();
+        let open = self.book.open_by_severity();
         CoreCounts {
             undecodable: self.undecodable,
             connections: self.flows.len(),
-            incidents_open: self.book.open(),
+            incidents_open: open.iter().sum(),
+            incidents_open_by_severity: open,
             incidents_opened: Severity::ALL
                 .map(|severity| opened.get(&severity).copied().unwrap_or_default()),
             held_back: self.book.held_back(),

@@ -106,9 +106,14 @@ impl Book {
         self.incidents.get_mut(&id)
     }
 
-    /// Incidents that were opened and not closed.
-    pub(crate) fn open(&self) -> usize {
-        self.incidents.values().filter(|one| one.is_announced() && one.incident.closed.is_none()).count()
+    /// Incidents that were opened and not closed, by their present severity, rising.
+    pub(crate) fn open_by_severity(&self) -> [usize; 4] {
+        let open = self.incidents.values().filter(|one| one.is_announced() && one.incident.closed.is_none());
+        let mut counts = [0; 4];
+        for one in open {
+            counts[one.incident.severity as usize] += 1;
+        }
+        counts
     }
 
     /// Incidents that were opened so far, by severity when they were.

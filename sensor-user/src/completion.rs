@@ -1,0 +1,71 @@
+//! Completion in shells: `COMPLETE=bash smb-sensor` writes the script that a shell reads, which asks this program for candidates.
+
+use std::path::Path;
+
+use clap::{Command, CommandFactory as _};
+use clap_complete::{ArgValueCandidates, CompletionCandidate};
+
+use crate::{
+    cli::Cli,
+    config::DEFAULT_STATE_DIR,
+    kernel::interface::Interface,
+    storage::{IncidentQuery, Reader},
+};
+
+/// Most incidents that are candidates: the worst, and of these the latest.
+const MAX_INCIDENTS: usize = 200;
+
+/// The command line, with candidates for values that only this machine knows.
+#[must_use]
+pub fn command() -> Command {
+    let interfaces = |command: Command| {
+        command.mut_arg("interfaces", |argument| argument.add(ArgValueCandidates::new(interfaces)))
+    };
+    let mut all = Cli::command();
+    for name in ["run", "check", "init"] {
+        all = all.mut_subcommand(name, interfaces);
+    }
+    all.mut_subcommand("alerts", |command| {
+        let incidents = || incidents(Path::new(DEFAULT_STATE_DIR));
+        command.mut_arg("id", |argument| argument.add(ArgValueCandidates::new(incidents)))
+    })
+}
+
+fn interfaces() -> Vec<CompletionCandidate> {
+    Interface::names().into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// Incidents in the store, if it can be read.
+fn incidents(state_dir: &Path) -> Vec<CompletionCandidate> {
+    let all = Reader::open(state_dir).and_then(|reader| reader.incidents(&IncidentQuery::default()));
+    all.unwrap_or_default()
+        .into_iter()
+        .take(MAX_INCIDENTS)
+        .map(|row| CompletionCandidate::new(row.id))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{Bounds, IncidentRow, Opened, RowBatch, Writer};
+
+    #[test]
+    fn arguments_with_candidates_exist() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn incidents_are_read_from_the_store_and_none_without_one() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(incidents(folder.path()).is_empty());
+        let Opened { writer, handle, .. } = Writer::open(folder.path(), Bounds::default(), 0).unwrap();
+        let row =
+            IncidentRow { id: "7f3a91c05be2d846".into(), severity: 99, last: 1, open: true, state: vec![] };
+        assert!(handle.submit(RowBatch { incidents: vec![row], ..RowBatch::default() }).is_ok());
+        drop(handle);
+        writer.run().unwrap();
+        let found = incidents(folder.path());
+        assert_eq!(found, [CompletionCandidate::new("7f3a91c05be2d846")]);
+    }
+}

@@ -1,0 +1,32 @@
+//! The tarball, for everything else: the same files below one folder.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Result;
+
+use crate::{
+    generated::run,
+    release::{NAME, Release},
+    staged::Staged,
+};
+
+/// Makes the tarball; gives its path.
+pub(crate) fn make(staged: &Staged, release: &Release, output: &Path) -> Result<PathBuf> {
+    let name = format!("{NAME}-{}-{}", release.version, release.architecture);
+    let path = output.join(format!("{name}.tar.gz"));
+    let mut command = Command::new("tar");
+    command
+        .args(["--create", "--use-compress-program", "gzip -n", "--file"])
+        .arg(&path)
+        .args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--format=gnu"])
+        .arg(format!("--mtime=@{}", release.epoch))
+        .arg(format!("--transform=s,^\\.,{name},"))
+        .arg("--directory")
+        .arg(&staged.root)
+        .arg(".");
+    run(&mut command)?;
+    Ok(path)
+}
