@@ -5,6 +5,7 @@
 mod answering;
 mod enforcing;
 mod files;
+mod health;
 mod interfaces;
 mod known_traffic;
 mod marked_ports;
@@ -28,6 +29,7 @@ use tracing::{error, info};
 
 use self::{
     files::{Files, FilesRead},
+    health::HealthReport,
     interfaces::Refused,
     known_traffic::KnownTraffic,
     service_manager::ServiceManager,
@@ -188,6 +190,7 @@ struct Sensor {
     /// When the marks on ports were last checked.
     ports_looked: Instant,
     service: ServiceManager,
+    health: HealthReport,
     config: Config,
 }
 
@@ -248,6 +251,7 @@ impl Sensor {
         self.pipeline.set_lost_records(counters.sum(Counter::LOST_RECORDS), now);
         self.pipeline.advance(now);
         self.pipeline.write(now);
+        self.post_health(counters);
         if let Some(kernel_log) = &mut self.kernel_log {
             kernel_log.flush();
         }

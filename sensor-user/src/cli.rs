@@ -19,6 +19,7 @@ use crate::{
     arguments::directory,
     config::{AttributionChoice, InterfaceName, Overrides, internal_network},
     exempt::ExemptArgs,
+    fleet,
     kernel::attach::{IngressChoice, TcChoice},
 };
 use sensor_core::profile::ProfileName;
@@ -108,6 +109,9 @@ pub enum Command {
         Added exemptions are kept in the state directory, and a running agent applies them at once. `test` exits with 0 if the \
         connection is exempt.")]
     Exempt(ExemptArgs),
+    /// List the sensors that publish to a stream of NATS, with their health, and external hosts that several sites have seen
+    #[command(after_help = fleet::EXAMPLES)]
+    Fleet(fleet::FleetArgs),
 }
 
 /// Flags of `run`.

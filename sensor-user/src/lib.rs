@@ -22,6 +22,8 @@ pub mod engine;
 pub mod exempt;
 pub mod explain;
 pub mod fingerprint_key;
+pub mod fleet;
+pub mod health;
 #[expect(unsafe_code, reason = "shared memory and descriptors of the kernel program")]
 pub mod kernel;
 pub mod names;

@@ -10,7 +10,7 @@ use sensor_user::{
     config::Config,
     control,
     exempt::{self, with_added},
-    replay,
+    fleet, replay,
     runtime::logging,
     stdout,
 };
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Enforce(args) => enforce(&args),
         Command::Alerts(args) => alerts::run(&args),
         Command::Exempt(args) => exempt::run(&args),
+        Command::Fleet(args) => fleet::run(&args),
         Command::Explain(args) => cli::explain::run(&args.order()),
         Command::Check(args) => check::run(&args.interfaces, args.config.as_deref(), args.json),
     };

@@ -1,6 +1,6 @@
 //! The start: steps that can fail without side effects come first, the interfaces last.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use aya_log::EbpfLogger;
@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use super::{
     Sensor,
     files::Files,
+    health::HealthReport,
     interfaces::{self, Refused},
     known_traffic::KnownTraffic,
     service_manager::ServiceManager,
@@ -22,6 +23,7 @@ use crate::{
     ecs,
     enforcement::{Enforcement, Now, permitted},
     fingerprint_key,
+    health::HealthBoard,
     kernel::{
         attach::Attached, boot, interface::Interface, object::KernelProgram, privileges, ticks::KernelClock,
     },
@@ -90,7 +92,9 @@ impl Sensor {
         });
         // Before the store, which counts for each what it removes.
         let flows = config.flow_documents;
-        let sinks = sinks::start(&config.outputs, (&config.state_dir, flows), &handle, supervisor)?;
+        let health = Arc::new(HealthBoard::default());
+        let of = (config.state_dir.as_path(), flows);
+        let sinks = sinks::start(&config.outputs, of, (&handle, &health), supervisor)?;
         supervisor.spawn("store-writer", move || writer.run()).context("cannot start the store")?;
         let restored = Restored::of(&rows);
         let terms = KnownTerms::restore(
@@ -185,6 +189,7 @@ impl Sensor {
             names,
             ports_looked: Instant::now(),
             service: ServiceManager::of_environment(),
+            health: HealthReport::on(health),
             config,
         };
         Ok((sensor, control))

@@ -9,6 +9,7 @@ mod elasticsearch;
 mod file;
 mod http;
 mod lines;
+mod nats;
 mod options;
 mod otlp;
 mod probe;
@@ -35,6 +36,7 @@ pub use self::{
     elasticsearch::{Credentials, Elasticsearch, ElasticsearchOptions},
     file::{OpenError, OutputFile},
     lines::Lines,
+    nats::{Login, Nats, NatsOptions, StreamOptions, Subjects, connect, host_token},
     options::{Destination, FileOptions, OutputOptions, Take},
     otlp::{Otlp, OtlpOptions},
     progress::OutputStatus,
@@ -45,6 +47,7 @@ pub use self::{
 };
 use self::{progress::Progress, worker::Worker};
 use crate::{
+    health::HealthBoard,
     runtime::Supervisor,
     storage::{DocumentRow, Handle, OUTPUT_CURSOR, Reader, StorageError},
 };
@@ -60,6 +63,9 @@ const LOCAL_PAUSE: Duration = Duration::from_millis(200);
 
 /// A destination.
 pub trait Sink: Send {
+    /// Begins, on the thread on which it delivers.
+    fn begin(&mut self) {}
+
     /// Delivers documents in their order, or some of them: it is called again with the rest.
     fn deliver(&mut self, documents: &[DocumentRow]) -> Delivery;
 
@@ -115,6 +121,12 @@ pub enum SetupError {
     /// Its address, which may contain a secret.
     #[error("its address is not an http or https URL")]
     Url,
+    /// Its servers.
+    #[error("an address of its servers is invalid")]
+    Server,
+    /// Credentials of NATS.
+    #[error("its credentials are no credentials of NATS; write the whole file that was made for the user")]
+    Credentials,
     /// The value of a header.
     #[error("the value of the header {0} has characters that a header cannot have")]
     Header(String),
@@ -229,14 +241,14 @@ impl Drop for Sinks {
     }
 }
 
-/// Starts the configured outputs.
+/// Starts the configured outputs. Those that report the health of the sensor take it from this board.
 ///
 /// # Errors
 /// [`SinkError`]
 pub fn start(
     outputs: &[OutputOptions],
     (state_dir, flows): (&Path, bool),
-    store: &Handle,
+    (store, health): (&Handle, &Arc<HealthBoard>),
     supervisor: &Supervisor,
 ) -> Result<Sinks, SinkError> {
     let mut sinks = Sinks::default();
@@ -256,6 +268,10 @@ pub fn start(
             }
             Destination::Elasticsearch(options) => {
                 let sink = Elasticsearch::new(options).map_err(setup)?;
+                sinks.start(output, of, store, sink, supervisor)?;
+            }
+            Destination::Nats(options) => {
+                let sink = Nats::new(options, health).map_err(setup)?;
                 sinks.start(output, of, store, sink, supervisor)?;
             }
             Destination::Otlp(options) => {

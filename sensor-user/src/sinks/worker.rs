@@ -49,6 +49,7 @@ impl Worker {
     }
 
     pub(super) fn run(mut self, mut sink: impl Sink) {
+        sink.begin();
         let mut backoff = Backoff::up_to(sink.longest_pause());
         let mut unreadable = false;
         while !self.progress.stops() {

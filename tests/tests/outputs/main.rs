@@ -2,6 +2,7 @@
 
 mod checked;
 mod dead;
+mod nats;
 mod rsyslog;
 mod several;
 
