@@ -47,8 +47,8 @@ pub enum Command {
         Drop connections that the rules alert on, for an hour:\n    \
         smb-sensor run --iface lan0 --enforce --enforce-for 3600\n\n\
         Documents are JSON lines in Elastic Common Schema on standard output; the log goes to standard error.\n\
-        SIGHUP reads the configuration again: networks, exemptions, threat lists and enforcement change at once, without \
-        losing a packet.")]
+        SIGHUP reads the configuration again: networks, exemptions, threat lists, enforcement and outputs change at once, \
+        without losing a packet.")]
     Run(RunArgs),
     /// List what the kernel, the privileges and the interfaces allow, one line each, with the fix for each problem
     Check(CheckArgs),

@@ -5,13 +5,19 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use async_nats::ConnectOptions;
-use async_nats::jetstream::{self, consumer::pull::OrderedConfig};
+use async_nats::jetstream::{
+    self,
+    consumer::{AckPolicy, pull::Config},
+};
 use futures_util::StreamExt as _;
 use sensor_lab::Namespace;
 use serde_json::Value;
 
 /// The stream that sensors make.
 pub const STREAM: &str = "SMB-SENSOR";
+
+/// Most messages that a test makes.
+const MOST: usize = 100_000;
 
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -38,24 +44,20 @@ pub fn stored(
 ) -> Result<Vec<Stored>> {
     ask(namespace, server, options, async |jetstream| {
         let stream = jetstream.get_stream(STREAM).await?;
-        let config = OrderedConfig { filter_subject: subject.to_owned(), ..OrderedConfig::default() };
-        let mut consumer = stream.create_consumer(config).await?;
+        let config =
+            Config { filter_subject: subject.to_owned(), ack_policy: AckPolicy::None, ..Config::default() };
+        let consumer = stream.create_consumer(config).await?;
         let mut stored = Vec::new();
-        if consumer.info().await?.num_pending == 0 {
-            return Ok(stored);
-        }
-        let mut messages = consumer.messages().await?;
+        // Ends with what is there.
+        let mut messages = consumer.fetch().max_messages(MOST).messages().await?;
         while let Some(message) = messages.next().await {
-            let message = message?;
+            let message = message.map_err(anyhow::Error::msg)?;
             let id = message.headers.as_ref().and_then(|headers| headers.get("Nats-Msg-Id"));
             stored.push(Stored {
                 subject: message.subject.to_string(),
                 id: id.map(ToString::to_string).unwrap_or_default(),
                 document: serde_json::from_slice(&message.payload)?,
             });
-            if message.info().map_err(anyhow::Error::msg)?.pending == 0 {
-                break;
-            }
         }
         Ok(stored)
     })

@@ -35,7 +35,7 @@ use crate::{
     record::Recording,
     rfc3339::rfc3339,
     runtime::{Lease, Supervisor},
-    sinks,
+    sinks::{Sinks, Surroundings},
     state::Restored,
     storage::{FLOW_DOCUMENTS, Opened, RowBatch, Writer},
 };
@@ -93,8 +93,14 @@ impl Sensor {
         // Before the store, which counts for each what it removes.
         let flows = config.flow_documents;
         let health = Arc::new(HealthBoard::default());
-        let of = (config.state_dir.as_path(), flows);
-        let sinks = sinks::start(&config.outputs, of, (&handle, &health), supervisor)?;
+        let mut sinks = Sinks::new(Surroundings {
+            state_dir: config.state_dir.clone(),
+            flows,
+            store: handle.clone(),
+            health: Arc::clone(&health),
+            spawner: supervisor.spawner(),
+        })?;
+        sinks.start_all(&config.outputs)?;
         supervisor.spawn("store-writer", move || writer.run()).context("cannot start the store")?;
         let restored = Restored::of(&rows);
         let terms = KnownTerms::restore(

@@ -1,8 +1,10 @@
 //! Reads the stream.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use async_nats::jetstream::{
-    consumer::{DeliverPolicy, pull::OrderedConfig},
+    consumer::{AckPolicy, DeliverPolicy, pull::Config},
     stream::Stream,
 };
 use futures_util::StreamExt as _;
@@ -11,6 +13,12 @@ use time::OffsetDateTime;
 
 use super::report::{Gathered, Report, Told};
 use crate::sinks::{self, NatsOptions, Subjects};
+
+/// Messages that are asked for together.
+const BATCH: usize = 256;
+
+/// Time after which a server forgets that this was reading.
+const FORGOTTEN: Duration = Duration::from_secs(60);
 
 /// Reads the health of all sensors, and their incidents since a time.
 ///
@@ -48,22 +56,30 @@ async fn each(
     deliver_policy: DeliverPolicy,
     mut take: impl FnMut(Told<'_>, &[u8], Timestamp),
 ) -> Result<()> {
-    let config = OrderedConfig { filter_subject, deliver_policy, ..OrderedConfig::default() };
-    let mut consumer = stream.create_consumer(config).await.context("cannot read the stream")?;
-    if consumer.info().await?.num_pending == 0 {
-        return Ok(());
-    }
-    let mut messages = consumer.messages().await?;
-    while let Some(message) = messages.next().await {
-        let message = message.context("the stream could not be read to its end")?;
-        let about = message.info().map_err(anyhow::Error::msg)?;
-        let at = i64::try_from(about.published.unix_timestamp_nanos()).unwrap_or(i64::MAX);
-        if let [_, site, sensor, _] = message.subject.split('.').collect::<Vec<_>>()[..] {
-            take(Told { site, sensor }, &message.payload, Timestamp::from_unix_nanos(at));
+    let config = Config {
+        filter_subject,
+        deliver_policy,
+        ack_policy: AckPolicy::None,
+        inactive_threshold: FORGOTTEN,
+        ..Config::default()
+    };
+    let consumer = stream.create_consumer(config).await.context("cannot read the stream")?;
+    loop {
+        // Ends with what is there: a number of awaited messages may shrink, because new reports replace older ones.
+        let mut messages = consumer.fetch().max_messages(BATCH).messages().await?;
+        let mut is_over = true;
+        while let Some(message) = messages.next().await {
+            let message =
+                message.map_err(anyhow::Error::msg).context("the stream could not be read to its end")?;
+            is_over = false;
+            let about = message.info().map_err(anyhow::Error::msg)?;
+            let at = i64::try_from(about.published.unix_timestamp_nanos()).unwrap_or(i64::MAX);
+            if let [_, site, sensor, _] = message.subject.split('.').collect::<Vec<_>>()[..] {
+                take(Told { site, sensor }, &message.payload, Timestamp::from_unix_nanos(at));
+            }
         }
-        if about.pending == 0 {
-            break;
+        if is_over {
+            return Ok(());
         }
     }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 mod checked;
 mod dead;
 mod nats;
+mod reloaded;
 mod rsyslog;
 mod several;
 
