@@ -75,7 +75,7 @@ pub async fn run(load: impl Fn(BadThreatList) -> Result<Config, ConfigError> + S
     let servers = config.dns_servers.clone();
     let names = Names::start(servers, config.state_dir.clone(), Arc::clone(&learnt), &supervisor)
         .context("cannot start a thread that resolves names")?;
-    let (mut sensor, control) = Sensor::start(config, (files, names), &supervisor)?;
+    let (mut sensor, control) = Sensor::start(config, (files, names), Arc::clone(&learnt), &supervisor)?;
     // The state directory is there now.
     sensor.names.want(sensor.config.names());
     sensor.report_status();
@@ -119,7 +119,7 @@ async fn watch(
                 sensor.pipeline.reopen_output();
                 sensor.read_config(None);
             }
-            // The configuration holds the addresses of names.
+            // The configuration holds the addresses of names, and the exemptions that the fleet shares.
             () = learnt.notified() => sensor.read_config(None),
             files = read.recv() => match files {
                 Some(files) => sensor.take_files(files)?,

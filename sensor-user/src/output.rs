@@ -235,6 +235,7 @@ mod tests {
             flows: false,
             store: handle.clone(),
             health: Arc::default(),
+            changed: Arc::default(),
             spawner: Supervisor::default().spawner(),
         });
         let mut output = StoreOutput::new(handle, sensor, sinks.unwrap());

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use aya_log::EbpfLogger;
 use sensor_core::{Core, Start, flow::StoredFlow, rules, terms::KnownTerms};
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 use tracing::{info, warn};
 
 use super::{
@@ -51,6 +51,7 @@ impl Sensor {
     pub(super) fn start(
         config: Config,
         (files, names): (Files, Names),
+        learnt: Arc<Notify>,
         supervisor: &Supervisor,
     ) -> Result<(Self, Control)> {
         if config.interfaces.is_empty() {
@@ -98,6 +99,7 @@ impl Sensor {
             flows,
             store: handle.clone(),
             health: Arc::clone(&health),
+            changed: learnt,
             spawner: supervisor.spawner(),
         })?;
         sinks.start_all(&config.outputs)?;

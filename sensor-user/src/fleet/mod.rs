@@ -1,6 +1,7 @@
 //! `smb-sensor fleet`: all sensors that publish to one stream of NATS, and their incidents.
 
 mod arguments;
+mod exempt;
 mod read;
 mod report;
 mod text;
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 
 pub use self::arguments::{EXAMPLES, FleetArgs};
+use self::arguments::{FleetCommand, ServerArgs};
 use crate::{
     config::{Config, Overrides},
     sinks::{Destination, NatsOptions},
@@ -21,8 +23,12 @@ use crate::{
 /// # Errors
 /// If the configuration names no server, or the stream cannot be read.
 pub fn run(args: &FleetArgs) -> Result<ExitCode> {
-    let config = Config::load(Some(&args.config), &Overrides::default())?;
-    let options = output(&config, args)?;
+    if let Some(FleetCommand::Exempt { what }) = &args.what {
+        return exempt::run(what);
+    }
+    let server = args.server.as_ref().context("name a configuration with --config")?;
+    let config = load(server)?;
+    let options = output(&config, server)?;
     let now = wall_clock::now();
     let since = args.since.unwrap_or(now - arguments::DEFAULT_SINCE);
     let report = read::read(options, since, now)?;
@@ -37,8 +43,12 @@ pub fn run(args: &FleetArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn load(server: &ServerArgs) -> Result<Config> {
+    Ok(Config::load(Some(&server.config), &Overrides::default())?)
+}
+
 /// The output that names the server.
-fn output<'a>(config: &'a Config, args: &FleetArgs) -> Result<&'a NatsOptions> {
+fn output<'a>(config: &'a Config, args: &ServerArgs) -> Result<&'a NatsOptions> {
     let is_wanted = |name: &str| args.output.as_deref().is_none_or(|wanted| wanted == name);
     let mut all = config.outputs.iter().filter_map(|one| match &one.destination {
         Destination::Nats(options) if is_wanted(&one.name) => Some(options),

@@ -32,7 +32,7 @@ pub use self::{
     elasticsearch::{Credentials, Elasticsearch, ElasticsearchOptions},
     file::{OpenError, OutputFile},
     lines::Lines,
-    nats::{Login, Nats, NatsOptions, StreamOptions, Subjects, connect, host_token},
+    nats::{Login, Nats, NatsOptions, SharedExemptions, StreamOptions, Subjects, connect, host_token, scope},
     options::{Destination, FileOptions, OutputOptions, Take},
     otlp::{Otlp, OtlpOptions},
     progress::OutputStatus,

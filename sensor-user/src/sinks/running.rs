@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::Notify;
 use tracing::warn;
 
 use super::{
@@ -34,6 +35,8 @@ pub struct Surroundings {
     pub store: Handle,
     /// The health of the sensor, for outputs that report it.
     pub health: Arc<HealthBoard>,
+    /// Has the agent read its configuration again, with what an output put into the state directory.
+    pub changed: Arc<Notify>,
     /// Starts their threads.
     pub spawner: Spawner,
 }
@@ -70,7 +73,7 @@ impl Sinks {
     /// If one cannot be set up.
     pub fn start_all(&mut self, outputs: &[OutputOptions]) -> Result<(), SinkError> {
         for output in outputs {
-            self.start(output, open(output, &self.around.health)?)?;
+            self.start(output, open(output, &self.around)?)?;
         }
         Ok(())
     }
@@ -136,7 +139,7 @@ impl Sinks {
             if is_new {
                 worker.save_cursor();
             }
-            if let Some(sink) = opened.or_else(|| worker.open(|| open(&options, &around.health))) {
+            if let Some(sink) = opened.or_else(|| worker.open(|| open(&options, &around))) {
                 worker.run(sink);
             }
         };

@@ -71,6 +71,7 @@ fn none(state_dir: &Path, store: &Handle, supervisor: &Supervisor) -> Sinks {
         flows: false,
         store: store.clone(),
         health: Arc::new(HealthBoard::default()),
+        changed: Arc::default(),
         spawner: supervisor.spawner(),
     };
     Sinks::new(around).unwrap()

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod listing;
+mod shared;
 
 use std::net::Ipv4Addr;
 

@@ -46,6 +46,8 @@ pub struct NatsOptions {
     pub timeout: Duration,
     /// Time between two reports of health; `None` if there are none.
     pub health: Option<Duration>,
+    /// Whether the sensor applies exemptions that the fleet shares.
+    pub exemptions: bool,
 }
 
 /// How the sensor proves who it is.

@@ -6,6 +6,7 @@
 mod connection;
 mod publish;
 mod report;
+mod shared_exemptions;
 mod subject;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
@@ -14,12 +15,13 @@ use async_nats::jetstream::Context;
 use tokio::runtime::Runtime;
 use tracing::warn;
 
-use self::{connection::Connector, publish::Outcome};
+use self::{connection::Connector, publish::Outcome, shared_exemptions::Follower};
 pub use self::{
     connection::{Login, NatsOptions, StreamOptions},
+    shared_exemptions::{SharedExemptions, scope},
     subject::{Subjects, host_token},
 };
-use super::{Delivery, Failure, SetupError, Sink};
+use super::{Delivery, Failure, SetupError, Sink, Surroundings};
 use crate::{
     health::HealthBoard,
     storage::{DocumentKind, DocumentRow},
@@ -28,27 +30,40 @@ use crate::{
 /// Most documents that are sent before their acknowledgement.
 const MOST: usize = 64;
 
+/// Time between two looks at shared exemptions without reports of health.
+const LOOK: Duration = Duration::from_secs(30);
+
 /// Publishes documents to a stream.
 pub struct Nats {
     subjects: Subjects,
     timeout: Duration,
     health: Option<(Duration, Arc<HealthBoard>)>,
+    follower: Option<Follower>,
     connector: Arc<Connector>,
     /// With a thread of its own, which keeps the connection while there is nothing to send.
     runtime: Option<Runtime>,
 }
 
 impl Nats {
-    /// Prepares the sink. It reports the health on this board, if that is wanted.
+    /// Prepares the sink. It also reports the health of the sensor, and follows shared exemptions, if that is wanted.
     ///
     /// # Errors
     /// [`SetupError`]
-    pub fn new(options: &NatsOptions, health: &Arc<HealthBoard>) -> Result<Self, SetupError> {
+    pub fn new(options: &NatsOptions, around: &Surroundings) -> Result<Self, SetupError> {
+        let connector = Arc::new(Connector::new(options)?);
+        let follower = Follower {
+            connector: Arc::clone(&connector),
+            site: options.subjects.site().to_owned(),
+            every: options.health.unwrap_or(LOOK),
+            state_dir: around.state_dir.clone(),
+            changed: Arc::clone(&around.changed),
+        };
         Ok(Self {
             subjects: options.subjects.clone(),
             timeout: options.timeout,
-            health: options.health.map(|every| (every, Arc::clone(health))),
-            connector: Arc::new(Connector::new(options)?),
+            health: options.health.map(|every| (every, Arc::clone(&around.health))),
+            follower: options.exemptions.then_some(follower),
+            connector,
             runtime: None,
         })
     }
@@ -61,6 +76,9 @@ impl Sink for Nats {
                 if let Some((every, board)) = self.health.take() {
                     let (connector, subjects) = (Arc::clone(&self.connector), self.subjects.clone());
                     runtime.spawn(report::run(connector, subjects, every, board));
+                }
+                if let Some(follower) = self.follower.take() {
+                    runtime.spawn(follower.run());
                 }
                 self.runtime = Some(runtime);
             }

@@ -40,6 +40,11 @@ impl Subjects {
         format!("{PREFIX}.{}.{}.health", self.site, self.sensor)
     }
 
+    /// The site.
+    pub(super) fn site(&self) -> &str {
+        &self.site
+    }
+
     /// The name of the sensor, for the server's list of connections.
     pub(super) fn sensor(&self) -> String {
         format!("{PREFIX} {}/{}", self.site, self.sensor)

@@ -2,9 +2,12 @@
 
 use std::fs;
 
-use async_nats::ConnectOptions;
-use sensor_lab::{Namespace, NatsServer, Topology, require_lab, scratch_dir};
-use sensor_tests::{Agent, nats::stored};
+use async_nats::{ConnectOptions, jetstream::stream::Config};
+use sensor_lab::{Namespace, NatsServer, Topology, poll, require_lab, scratch_dir};
+use sensor_tests::{
+    Agent, PATIENCE,
+    nats::{STREAM, ask, stored},
+};
 
 use super::{AT, OUTPUT, STDOUT, converse};
 
@@ -112,4 +115,50 @@ fn server_with_another_certificate_gets_no_credentials() {
     converse(&border).unwrap();
     agent.wait_for_log("certificate").unwrap();
     assert_eq!(agent.stop().unwrap().code, Some(1));
+}
+
+#[test]
+fn sensor_needs_permission_for_its_own_subjects_alone() {
+    require_lab!(Nats);
+    let border = Topology::border().unwrap();
+    let scratch = scratch_dir().unwrap();
+    let user = |name: &str, publish: &str| {
+        format!(
+            "{{ user: {name}, password: pw, permissions: {{ publish: \"{publish}\", subscribe: \"_INBOX.>\" }} }}"
+        )
+    };
+    let users = [
+        user("gate", "smb-sensor.lab.gate.>"),
+        user("other", "smb-sensor.lab.other.>"),
+        "{ user: admin, password: pw }".into(),
+    ];
+    let settings = format!("authorization {{ users: [{}] }}", users.join(", "));
+    let server = NatsServer::start(border.gateway(), AT, &scratch.path().join("nats"), &settings).unwrap();
+    let admin = || ConnectOptions::new().user_and_password("admin".to_owned(), "pw".to_owned());
+    ask(border.gateway(), server.address(), admin(), async |jetstream| {
+        let (name, subjects) = (STREAM.to_owned(), vec!["smb-sensor.>".to_owned()]);
+        jetstream.create_stream(Config { name, subjects, allow_rollup: true, ..Config::default() }).await?;
+        Ok(())
+    })
+    .unwrap();
+    let password = scratch.path().join("password");
+    fs::write(&password, "pw").unwrap();
+    let config = |user: &str| {
+        let output = OUTPUT.replace("create_stream = true\n", "health_interval = 1\n");
+        format!("{output}user = \"{user}\"\npassword_file = {password:?}\n{STDOUT}")
+    };
+    let agent = Agent::on(border.gateway(), "lan0").config(&config("other")).start().unwrap();
+    converse(&border).unwrap();
+    agent.wait_for_log("Permissions Violation for Publish to").unwrap();
+    assert_eq!(agent.stop().unwrap().code, Some(1));
+
+    let agent = Agent::on(border.gateway(), "lan0").config(&config("gate")).start().unwrap();
+    converse(&border).unwrap();
+    let held = |kind: &str| {
+        let subject = format!("smb-sensor.lab.gate.{kind}");
+        stored(border.gateway(), server.address(), admin(), &subject).unwrap().len()
+    };
+    poll(PATIENCE, || (held("health") > 0).then_some(())).unwrap_or_else(|| panic!("{}", agent.log()));
+    let ended = agent.stop().unwrap();
+    assert_eq!((ended.code, held("incident")), (Some(0), ended.documents.len()), "{}", ended.log);
 }
