@@ -2,48 +2,20 @@
 //!
 //! Each entry has the form of an added exemption and is validated alone: a bad one takes none of the others with it.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::Path};
 
 use tracing::warn;
 
 use super::{Exemption, added};
 use crate::{
     config::{Lists, parse_added},
-    durable,
+    sinks::shared_exemptions_file,
 };
-
-/// Name of the file in the state directory: a list of texts in JSON.
-const FILE: &str = "fleet-exemptions.json";
-
-/// The file of a state directory.
-pub(super) fn file(state_dir: &Path) -> PathBuf {
-    state_dir.join(FILE)
-}
-
-/// Keeps the shared entries. Returns whether that changed anything.
-///
-/// # Errors
-/// When the file cannot be written; it stays as it was.
-pub fn keep(state_dir: &Path, entries: &[String]) -> io::Result<bool> {
-    let path = file(state_dir);
-    let new = serde_json::to_vec_pretty(entries)?;
-    let old = match fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && entries.is_empty() => return Ok(false),
-        read => read.unwrap_or_default(),
-    };
-    if old == new {
-        return Ok(false);
-    }
-    durable::write(&path, &new).map(|()| true)
-}
 
 /// The shared exemptions that are valid here; `lists` are those of the configuration. The others are logged.
 #[must_use]
 pub fn read(state_dir: &Path, lists: &Lists) -> Vec<Exemption> {
-    let path = file(state_dir);
+    let path = shared_exemptions_file(state_dir);
     let text = match fs::read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return vec![],
@@ -88,19 +60,17 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_kept_and_a_bad_one_is_left_out_alone() {
+    fn bad_entry_is_left_out_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let lists = Lists::default();
-        assert!(!keep(folder.path(), &[]).unwrap() && read(folder.path(), &lists).is_empty());
+        let (path, lists) = (shared_exemptions_file(folder.path()), Lists::default());
+        assert!(read(folder.path(), &lists).is_empty());
         let everything = "[[exempt]]\nid = \"all\"\nreason = \"x\"\n".to_owned();
         let entries = [shared("one"), everything, "nonsense".to_owned(), shared("two")];
-        assert!(keep(folder.path(), &entries).unwrap());
-        assert!(!keep(folder.path(), &entries).unwrap(), "nothing changed");
+        fs::write(&path, serde_json::to_vec(&entries).unwrap()).unwrap();
         let all = read(folder.path(), &lists);
         assert_eq!(all.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["one", "two"]);
         assert_eq!(all[0].added.as_ref().unwrap().by, "carol");
-        assert!(keep(folder.path(), &[]).unwrap() && read(folder.path(), &lists).is_empty());
-        fs::write(file(folder.path()), "[").unwrap();
+        fs::write(&path, "[").unwrap();
         assert!(read(folder.path(), &lists).is_empty());
     }
 }

@@ -36,13 +36,13 @@ pub(super) fn read(options: &NatsOptions, since: Timestamp, now: Timestamp) -> R
             jetstream.get_stream(&name).await.with_context(|| format!("cannot read the stream {name}"))?;
         let mut gathered = Gathered::default();
         each(&stream, health, DeliverPolicy::LastPerSubject, |sensor, body, at| {
-            gathered.health(sensor, body, at)
+            gathered.health(sensor, body, at);
         })
         .await?;
         let start_time = OffsetDateTime::from_unix_timestamp_nanos(since.unix_nanos().into())?;
         let policy = DeliverPolicy::ByStartTime { start_time };
         each(&stream, Subjects::all("incident"), policy, |sensor, body, at| {
-            gathered.incident(sensor, body, at)
+            gathered.incident(sensor, body, at);
         })
         .await?;
         Ok(gathered.report(since, now))

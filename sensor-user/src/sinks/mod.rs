@@ -32,7 +32,10 @@ pub use self::{
     elasticsearch::{Credentials, Elasticsearch, ElasticsearchOptions},
     file::{OpenError, OutputFile},
     lines::Lines,
-    nats::{Login, Nats, NatsOptions, SharedExemptions, StreamOptions, Subjects, connect, host_token, scope},
+    nats::{
+        Login, Nats, NatsOptions, SharedExemptions, StreamOptions, Subjects, connect, host_token, scope,
+        shared_exemptions_file,
+    },
     options::{Destination, FileOptions, OutputOptions, Take},
     otlp::{Otlp, OtlpOptions},
     progress::OutputStatus,

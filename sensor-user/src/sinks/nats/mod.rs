@@ -18,7 +18,7 @@ use tracing::warn;
 use self::{connection::Connector, publish::Outcome, shared_exemptions::Follower};
 pub use self::{
     connection::{Login, NatsOptions, StreamOptions},
-    shared_exemptions::{SharedExemptions, scope},
+    shared_exemptions::{SharedExemptions, scope, shared_exemptions_file},
     subject::{Subjects, host_token},
 };
 use super::{Delivery, Failure, SetupError, Sink, Surroundings};

@@ -1,6 +1,11 @@
 //! Follows the exemptions that the fleet shares: keeps those for this site in the state directory, and has the agent read them.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_nats::jetstream::{
     Context,
@@ -16,7 +21,10 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::connection::Connector;
-use crate::exempt::shared;
+use crate::durable;
+
+/// Name of the file in the state directory: a list of texts in JSON.
+const FILE: &str = "fleet-exemptions.json";
 
 /// The bucket.
 const BUCKET: &str = "smb-sensor-exemptions";
@@ -30,7 +38,28 @@ const MAX_ENTRIES: usize = 10_000;
 /// Values of an entry that are kept: who changed it, and when.
 const HISTORY: i64 = 10;
 
+/// The file of a state directory with the exemptions that the fleet shares.
+#[must_use]
+pub fn shared_exemptions_file(state_dir: &Path) -> PathBuf {
+    state_dir.join(FILE)
+}
+
+/// Keeps the shared entries. Returns whether that changed anything.
+fn keep(state_dir: &Path, entries: &[String]) -> io::Result<bool> {
+    let path = shared_exemptions_file(state_dir);
+    let new = serde_json::to_vec_pretty(entries)?;
+    let old = match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && entries.is_empty() => return Ok(false),
+        read => read.unwrap_or_default(),
+    };
+    if old == new {
+        return Ok(false);
+    }
+    durable::write(&path, &new).map(|()| true)
+}
+
 /// The sites that an exemption is for, as the beginning of its key.
+#[must_use]
 pub fn scope(site: Option<&str>) -> String {
     site.map_or_else(|| "all".to_owned(), |site| format!("site.{site}"))
 }
@@ -83,7 +112,7 @@ impl Follower {
             })
             .map(|(_, entry)| entry)
             .collect();
-        if shared::keep(&self.state_dir, &entries).map_err(|error| error.to_string())? {
+        if keep(&self.state_dir, &entries).map_err(|error| error.to_string())? {
             info!("the fleet shares {} exemptions with this sensor", entries.len());
             self.changed.notify_one();
         }
@@ -187,5 +216,22 @@ impl SharedExemptions {
         let bucket = bucket(&self.0).await?.ok_or_else(missing)?;
         bucket.get(key).await.map_err(|error| error.to_string())?.ok_or_else(missing)?;
         bucket.delete(key).await.map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_written_if_they_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = shared_exemptions_file(folder.path());
+        assert!(!keep(folder.path(), &[]).unwrap() && !path.exists(), "nothing to keep");
+        let entries = ["one".to_owned(), "two".to_owned()];
+        assert!(keep(folder.path(), &entries).unwrap());
+        assert!(!keep(folder.path(), &entries).unwrap());
+        assert!(keep(folder.path(), &[]).unwrap());
+        assert_eq!(fs::read_to_string(path).unwrap(), "[]");
     }
 }

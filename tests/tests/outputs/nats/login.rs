@@ -1,7 +1,8 @@
 //! Who may publish.
 
-use std::fs;
+use std::{fs, path::Path};
 
+use anyhow::Result;
 use async_nats::{ConnectOptions, jetstream::stream::Config};
 use sensor_lab::{Namespace, NatsServer, Topology, poll, require_lab, scratch_dir};
 use sensor_tests::{
@@ -12,11 +13,11 @@ use sensor_tests::{
 use super::{AT, OUTPUT, STDOUT, converse};
 
 /// What `check` says about outputs.
-fn checked(namespace: &Namespace, config: &std::path::Path) -> String {
-    let mut command = namespace.command(Agent::program().unwrap());
-    let output = command.arg("check").arg("--config").arg(config).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
-    text.lines().filter(|line| line.contains(" output ")).collect::<Vec<_>>().join("\n")
+fn checked(namespace: &Namespace, config: &Path) -> Result<String> {
+    let mut command = namespace.command(Agent::program()?);
+    let output = command.arg("check").arg("--config").arg(config).output()?;
+    let text = String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?;
+    Ok(text.lines().filter(|line| line.contains(" output ")).collect::<Vec<_>>().join("\n"))
 }
 
 #[test]
@@ -31,7 +32,7 @@ fn wrong_credentials_are_named_and_not_shown() {
 
     fs::write(&password, "wr0ng\n").unwrap();
     fs::write(&config, format!("state_dir = {:?}\n{output}", scratch.path())).unwrap();
-    let line = checked(border.gateway(), &config);
+    let line = checked(border.gateway(), &config).unwrap();
     assert!(line.starts_with("missing") && line.contains("refuses these credentials"), "{line}");
     let agent = Agent::on(border.gateway(), "lan0").config(&output).start().unwrap();
     converse(&border).unwrap();
@@ -41,7 +42,7 @@ fn wrong_credentials_are_named_and_not_shown() {
     assert!(!(ended.log + &line).contains("wr0ng"));
 
     fs::write(&password, "r1ght\n").unwrap();
-    let line = checked(border.gateway(), &config);
+    let line = checked(border.gateway(), &config).unwrap();
     assert!(line.starts_with("ok") && line.contains("accepts this sensor's credentials"), "{line}");
     let agent = Agent::on(border.gateway(), "lan0").config(&output).start().unwrap();
     converse(&border).unwrap();
