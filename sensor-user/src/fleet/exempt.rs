@@ -1,6 +1,6 @@
 //! `smb-sensor fleet exempt`: exemptions that sensors share, with who added them and why.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Error, Result};
 
@@ -14,6 +14,9 @@ use crate::{
     sinks::{self, NatsOptions, SharedExemptions, Subjects, scope},
     stdout, wall_clock,
 };
+
+/// Time for a server to do what is asked.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the command.
 ///
@@ -81,8 +84,12 @@ fn key(sites: &SiteArgs, id: &str) -> Result<String> {
 fn ask<T>(options: &NatsOptions, work: impl AsyncFnOnce(SharedExemptions) -> Result<T, String>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let asked = runtime.block_on(async {
-        let jetstream = sinks::connect(options).await?;
-        work(SharedExemptions::of(jetstream)).await
+        let asked = async {
+            let jetstream = sinks::connect(options).await?;
+            work(SharedExemptions::of(jetstream)).await
+        };
+        let stopped = |_| Err("the server stopped answering".to_owned());
+        tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(stopped)
     });
     asked.map_err(Error::msg)
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use async_nats::jetstream::{
     consumer::{AckPolicy, DeliverPolicy, pull::Config},
-    stream::Stream,
+    stream::{LastRawMessageErrorKind, Stream},
 };
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use sensor_core::time::Timestamp;
 use time::OffsetDateTime;
+use tokio::time::timeout;
 
 use super::report::{Gathered, Report, Told};
 use crate::sinks::{self, NatsOptions, Subjects};
@@ -35,25 +36,46 @@ pub(super) fn read(options: &NatsOptions, since: Timestamp, now: Timestamp) -> R
         let stream =
             jetstream.get_stream(&name).await.with_context(|| format!("cannot read the stream {name}"))?;
         let mut gathered = Gathered::default();
-        each(&stream, health, DeliverPolicy::LastPerSubject, |sensor, body, at| {
-            gathered.health(sensor, body, at);
-        })
-        .await?;
+        newest(&stream, &health, |sensor, body, at| gathered.health(sensor, body, at)).await?;
         let start_time = OffsetDateTime::from_unix_timestamp_nanos(since.unix_nanos().into())?;
         let policy = DeliverPolicy::ByStartTime { start_time };
-        each(&stream, Subjects::all("incident"), policy, |sensor, body, at| {
-            gathered.incident(sensor, body, at);
+        let subjects = Subjects::all("incident");
+        each(&stream, subjects, policy, options.timeout, |sensor, body, at| {
+            gathered.incident(sensor, body, at)
         })
         .await?;
         Ok(gathered.report(since, now))
     })
 }
 
-/// Calls `take` with the sensor, the text and the time of each message that is there now.
+/// Calls `take` with the sensor, the text and the time of the newest message of each subject. They are asked for one by one: new
+/// reports replace older ones, and a server would wait for some that are gone.
+async fn newest(
+    stream: &Stream,
+    filter: &str,
+    mut take: impl FnMut(Told<'_>, &[u8], Timestamp),
+) -> Result<()> {
+    let mut subjects = stream.info_with_subjects(filter).await.context("cannot list the sensors")?;
+    while let Some((subject, _)) = subjects.try_next().await.context("cannot list the sensors")? {
+        match stream.get_last_raw_message_by_subject(&subject).await {
+            Ok(message) => {
+                if let Some(sensor) = told(&subject) {
+                    take(sensor, &message.payload, timestamp(message.time));
+                }
+            }
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot read {subject}")),
+        }
+    }
+    Ok(())
+}
+
+/// Calls `take` with the sensor, the text and the time of each message that is there now, in their order.
 async fn each(
     stream: &Stream,
     filter_subject: String,
     deliver_policy: DeliverPolicy,
+    patience: Duration,
     mut take: impl FnMut(Told<'_>, &[u8], Timestamp),
 ) -> Result<()> {
     let config = Config {
@@ -65,21 +87,33 @@ async fn each(
     };
     let consumer = stream.create_consumer(config).await.context("cannot read the stream")?;
     loop {
-        // Ends with what is there: a number of awaited messages may shrink, because new reports replace older ones.
         let mut messages = consumer.fetch().max_messages(BATCH).messages().await?;
         let mut is_over = true;
-        while let Some(message) = messages.next().await {
+        while let Some(message) =
+            timeout(patience, messages.next()).await.context("the server stopped answering")?
+        {
             let message =
                 message.map_err(anyhow::Error::msg).context("the stream could not be read to its end")?;
             is_over = false;
             let about = message.info().map_err(anyhow::Error::msg)?;
-            let at = i64::try_from(about.published.unix_timestamp_nanos()).unwrap_or(i64::MAX);
-            if let [_, site, sensor, _] = message.subject.split('.').collect::<Vec<_>>()[..] {
-                take(Told { site, sensor }, &message.payload, Timestamp::from_unix_nanos(at));
+            if let Some(sensor) = told(&message.subject) {
+                take(sensor, &message.payload, timestamp(about.published));
             }
         }
         if is_over {
             return Ok(());
         }
     }
+}
+
+/// The sensor that a subject names.
+fn told(subject: &str) -> Option<Told<'_>> {
+    match subject.split('.').collect::<Vec<_>>()[..] {
+        [_, site, sensor, _] => Some(Told { site, sensor }),
+        _ => None,
+    }
+}
+
+fn timestamp(at: OffsetDateTime) -> Timestamp {
+    Timestamp::from_unix_nanos(i64::try_from(at.unix_timestamp_nanos()).unwrap_or(i64::MAX))
 }

@@ -6,7 +6,7 @@ use sensor_lab::{NatsServer, Topology, poll, require_lab, scratch_dir};
 use sensor_tests::{Agent, PATIENCE, number, text, texts};
 use serde_json::Value;
 
-use super::{config, converse, sensor};
+use super::{HEALTH, config, converse, sensor};
 
 #[test]
 fn fleet_names_living_and_silent_sensors_and_hosts_of_several_sites() {
@@ -16,7 +16,7 @@ fn fleet_names_living_and_silent_sensors_and_hosts_of_several_sites() {
     let at = Ipv4Addr::LOCALHOST;
     let _server = NatsServer::start(border.gateway(), at, &scratch.path().join("nats"), "").unwrap();
     let path = scratch.path().join("smb-sensor.toml");
-    fs::write(&path, config(&[at], "anywhere")).unwrap();
+    fs::write(&path, config(&[at], "anywhere", HEALTH)).unwrap();
     let fleet = |arguments: &[&str]| {
         let mut command = border.gateway().command(Agent::program().unwrap());
         let output = command.arg("fleet").arg("--config").arg(&path).args(arguments).output().unwrap();
@@ -24,8 +24,8 @@ fn fleet_names_living_and_silent_sensors_and_hosts_of_several_sites() {
     };
     assert!(fleet(&[]).1.contains("no stream has the subject smb-sensor.*.*.health"), "{:?}", fleet(&[]));
 
-    let graz = sensor(&border, "lan0", &config(&[at], "graz")).start().unwrap();
-    let vienna = sensor(&border, "lan1", &config(&[at], "vienna")).start().unwrap();
+    let graz = sensor(&border, "lan0", &config(&[at], "graz", HEALTH)).start().unwrap();
+    let vienna = sensor(&border, "lan1", &config(&[at], "vienna", HEALTH)).start().unwrap();
     converse(&border, &[border.client(), border.lan_server().unwrap()]).unwrap();
     let report = |fits: &dyn Fn(&Value) -> bool| -> Value {
         let read = || serde_json::from_str::<Value>(&fleet(&["--json"]).0).ok();

@@ -6,7 +6,7 @@ use sensor_lab::{NatsServer, Signal, Topology, poll, require_lab, scratch_dir};
 use sensor_tests::{Agent, PATIENCE, text};
 use serde_json::Value;
 
-use super::{config, converse, sensor};
+use super::{HEALTH, config, converse, sensor};
 
 fn incidents(documents: &[Value]) -> usize {
     documents.iter().filter(|one| text(one, "/data_stream/dataset") == "smb_sensor.incident").count()
@@ -21,14 +21,14 @@ fn sensors_apply_shared_exemptions_also_those_that_were_offline() {
     let at = Ipv4Addr::LOCALHOST;
     let mut server = NatsServer::start(border.gateway(), at, &scratch.path().join("nats"), "").unwrap();
     let path = scratch.path().join("smb-sensor.toml");
-    fs::write(&path, config(&[at], "anywhere")).unwrap();
+    fs::write(&path, config(&[at], "anywhere", HEALTH)).unwrap();
     let exempt = |what: &str, arguments: &[&str]| -> (String, String) {
         let mut command = border.gateway().command(Agent::program().unwrap());
         command.args(["fleet", "exempt", what, "--config"]).arg(&path).args(arguments);
         let output = command.output().unwrap();
         (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
     };
-    let with = |site: &str| config(&[at], site) + "fleet_exemptions = true\n";
+    let with = |site: &str| config(&[at], site, HEALTH) + "fleet_exemptions = true\n";
     let [graz_state, vienna_state] = ["graz", "vienna"].map(|site| scratch.path().join(site));
     let start = |interface: &str, site: &str, state: &Path| {
         sensor(&border, interface, &with(site)).state_dir(state).start().unwrap()

@@ -16,7 +16,7 @@ use async_nats::jetstream::{
 use futures_util::TryStreamExt as _;
 use tokio::{
     sync::Notify,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, timeout},
 };
 use tracing::{info, warn};
 
@@ -37,6 +37,9 @@ const MAX_ENTRIES: usize = 10_000;
 
 /// Values of an entry that are kept: who changed it, and when.
 const HISTORY: i64 = 10;
+
+/// Time for all of them to be read.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The file of a state directory with the exemptions that the fleet shares.
 #[must_use]
@@ -83,7 +86,8 @@ impl Follower {
         let (mut seen, mut is_known) = (None, false);
         loop {
             ticks.tick().await;
-            match self.look(&mut seen).await {
+            let looked = timeout(PATIENCE, self.look(&mut seen)).await;
+            match looked.unwrap_or_else(|_| Err("the server stopped answering".to_owned())) {
                 Ok(()) => is_known = false,
                 Err(reason) => {
                     if !is_known {

@@ -145,7 +145,9 @@ fn sensor_needs_permission_for_its_own_subjects_alone() {
     let password = scratch.path().join("password");
     fs::write(&password, "pw").unwrap();
     let config = |user: &str| {
-        let output = OUTPUT.replace("create_stream = true\n", "health_interval = 1\n");
+        let output = OUTPUT
+            .replace("create_stream = true\n", "")
+            .replace("health_interval = 0", "health_interval = 1");
         format!("{output}user = \"{user}\"\npassword_file = {password:?}\n{STDOUT}")
     };
     let agent = Agent::on(border.gateway(), "lan0").config(&config("other")).start().unwrap();
