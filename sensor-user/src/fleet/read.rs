@@ -41,7 +41,7 @@ pub(super) fn read(options: &NatsOptions, since: Timestamp, now: Timestamp) -> R
         let policy = DeliverPolicy::ByStartTime { start_time };
         let subjects = Subjects::all("incident");
         each(&stream, subjects, policy, options.timeout, |sensor, body, at| {
-            gathered.incident(sensor, body, at)
+            gathered.incident(sensor, body, at);
         })
         .await?;
         Ok(gathered.report(since, now))
