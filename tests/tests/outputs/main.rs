@@ -2,6 +2,9 @@
 
 mod checked;
 mod dead;
+mod nats;
+mod reloaded;
+mod rsyslog;
 mod several;
 
 use anyhow::Result;
