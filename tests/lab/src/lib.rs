@@ -3,7 +3,7 @@
 //! What it gives: [`Topology`] (a client and a server on the two sides of a gateway), [`Namespace`],
 //! [`Veth`] and [`TunCable`] to build other shapes, [`Smbd`] and [`Smbclient`] for real sessions, [`Nmbd`] for names, [`PythonClient`]
 //! [`Rclone`] and [`ImpacketServer`] for those of other implementations, [`Nmap`], [`Hydra`], [`Guesser`] and [`NtlmRelay`] for attacks,
-//! [`WebDavServer`] and [`curl()`] for WebDAV, [`WebServer`] for other protocols, [`Process`] for programs
+//! [`WebDavServer`] and [`curl()`] for WebDAV, [`Rsyslogd`] and [`NatsServer`] as destinations, [`WebServer`] for other protocols, [`Process`] for programs
 //! under test, [`TcpListener`], [`UdpResponder`] and [`RawSocket`] for traffic that needs no daemon.
 //!
 //! It never touches the network namespace in which it was started. Every link is created with both ends inside
@@ -20,6 +20,7 @@ mod deadline;
 mod dnsmasq;
 mod hydra;
 mod namespace;
+mod nats_server;
 mod nmap;
 mod nmbd;
 mod output;
@@ -29,6 +30,7 @@ pub mod python;
 mod raw;
 mod rclone;
 mod requirements;
+mod rsyslogd;
 mod scratch;
 mod smbclient;
 mod smbd;
@@ -43,6 +45,7 @@ pub use deadline::poll;
 pub use dnsmasq::Dnsmasq;
 pub use hydra::Hydra;
 pub use namespace::Namespace;
+pub use nats_server::NatsServer;
 pub use nix::sys::signal::Signal;
 pub use nmap::{Nmap, Sweep, Swept};
 pub use nmbd::{COMPUTER, Nmbd, WORKGROUP};
@@ -53,6 +56,7 @@ pub use python::{Guessed, Guesser, ImpacketServer, NtlmRelay, PythonClient, WebD
 pub use raw::RawSocket;
 pub use rclone::Rclone;
 pub use requirements::{Need, missing, missing_for, skip};
+pub use rsyslogd::{Rsyslogd, SyslogInput};
 pub use scratch::{Scratch, scratch_dir};
 pub use smbclient::{Outcome, Smbclient};
 pub use smbd::{PASSWORD, SHARE, Smbd, SmbdBuilder, USER};

@@ -4,6 +4,7 @@ use std::env;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use crate::{Cgroup, Namespace, python};
@@ -26,6 +27,10 @@ pub enum Need {
     WebDav,
     /// Network and Samba, and dnsmasq.
     Names,
+    /// The network, and rsyslogd with TLS.
+    Syslog,
+    /// The network, and nats-server.
+    Nats,
     /// The network, and cgroups for the processes in it.
     Cgroup,
     /// The network, and Prometheus with promtool.
@@ -56,6 +61,8 @@ pub fn missing_for(need: Need) -> Option<String> {
             SAMBA.clone().or_else(missing_python).or_else(|| missing_programs(&[("curl", "curl")]))
         }
         Need::Names => SAMBA.clone().or_else(|| missing_programs(&[("dnsmasq", "dnsmasq-base")])),
+        Need::Syslog => missing_syslog(),
+        Need::Nats => missing_programs(&[("nats-server", "nats-server")]),
         Need::Cgroup => CGROUP.clone(),
         Need::Prometheus => missing_programs(&[("prometheus", "prometheus"), ("promtool", "prometheus")]),
         Need::Browser => missing_programs(&[("chromium", "chromium")]),
@@ -86,6 +93,14 @@ fn missing_python() -> Option<String> {
 
 fn missing_attackers() -> Option<String> {
     missing_programs(&[("nmap", "nmap"), ("hydra", "hydra"), ("rclone", "rclone")])
+}
+
+fn missing_syslog() -> Option<String> {
+    missing_programs(&[("rsyslogd", "rsyslog")]).or_else(|| {
+        let folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
+        let is_there = folders.iter().any(|folder| Path::new(folder).join("rsyslog/lmnsd_gtls.so").is_file());
+        (!is_there).then(|| "rsyslogd has no TLS: install the package rsyslog-gnutls".to_owned())
+    })
 }
 
 fn missing_cgroup() -> Option<String> {
@@ -128,6 +143,7 @@ pub fn skip(test: &str, reason: &str) {
 ///
 /// `require_lab!()` asks for network and Samba, `require_lab!(Network)` for namespaces alone, `require_lab!(Python)` for
 /// network, Samba, impacket and smbprotocol, `require_lab!(Attackers)` for those, nmap, hydra and rclone, `require_lab!(WebDav)` for the Python peers and curl, `require_lab!(Names)` for network, Samba and dnsmasq,
+/// `require_lab!(Syslog)` for namespaces and rsyslogd, `require_lab!(Nats)` for namespaces and nats-server,
 /// `require_lab!(Cgroup)` for namespaces and cgroups, `require_lab!(Prometheus)` and `require_lab!(Browser)` for namespaces and
 /// that program.
 #[macro_export]

@@ -2,6 +2,7 @@
 
 mod checked;
 mod dead;
+mod rsyslog;
 mod several;
 
 use anyhow::Result;

@@ -1,29 +1,34 @@
-# Installs the Debian packages it is given, as root. Starts no service, and leaves those of Samba disabled where Samba
-# was not there before. Never removes a package to make room for another.
+# Installs the Debian packages it is given, as root. Starts no service, and leaves those of a package disabled that was
+# not there before. Never removes a package to make room for another.
 set -eu
 
 export DEBIAN_FRONTEND=noninteractive
 guard=/usr/sbin/policy-rc.d
 guard_mark='# made by cargo xtask setup, which removes it'
-services='smbd nmbd samba-ad-dc winbind'
+# Packages with the services that come with them.
+services='samba:smbd samba:nmbd samba:samba-ad-dc samba:winbind rsyslog:rsyslog nats-server:nats-server'
 
 is_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
 disable_new_services() {
-    [ "$samba_was_there" = no ] && is_installed samba && command -v systemctl >/dev/null || return 0
-    for service in $services; do
-        if [ -e "/lib/systemd/system/$service.service" ]; then
-            echo "disabling the service $service, which came with samba"
+    command -v systemctl >/dev/null || return 0
+    for one in $services; do
+        package=${one%%:*} service=${one#*:}
+        case " $were_there " in *" $package "*) continue ;; esac
+        if is_installed "$package" && [ -e "/lib/systemd/system/$service.service" ]; then
+            echo "disabling the service $service, which came with $package"
             systemctl disable --quiet "$service.service" ||
                 echo "could not disable $service; by hand: systemctl disable $service"
         fi
     done
 }
 
-samba_was_there=no
-is_installed samba && samba_was_there=yes
+were_there=
+for one in $services; do
+    if is_installed "${one%%:*}"; then were_there="$were_there ${one%%:*}"; fi
+done
 
 # Also when interrupted: half an installation must not leave services that start at the next boot.
 trap disable_new_services EXIT

@@ -52,7 +52,7 @@ pub(super) const NEEDED: &[Program] = &[
     },
 ];
 
-/// Programs that only some tests need, which are skipped without them: attackers, another client, a name server. The demo does not
+/// Programs that only some tests need, which are skipped without them: attackers, another client, servers. The demo does not
 /// need them.
 pub(super) const OPTIONAL: &[Program] = &[
     Program {
@@ -99,6 +99,17 @@ pub(super) const OPTIONAL: &[Program] = &[
         name: "tmux",
         purpose: "terminal in the test of `smb-sensor top`",
         packages: ["tmux", "tmux", "tmux", "tmux"],
+    },
+    Program {
+        name: "rsyslogd",
+        purpose: "syslog server in the tests of outputs, run in namespaces only",
+        // Its module for TLS depends on it.
+        packages: ["rsyslog-gnutls", "rsyslog-gnutls", "rsyslog", "rsyslog-module-gtls"],
+    },
+    Program {
+        name: "nats-server",
+        purpose: "NATS server in those tests, run in namespaces only",
+        packages: ["nats-server", "nats-server", "nats-server", "nats-server"],
     },
     Program {
         name: "systemd-analyze",

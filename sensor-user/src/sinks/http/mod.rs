@@ -172,3 +172,6 @@ pub(super) fn probe(url: &Url, tls: &TlsOptions) -> Result<String, String> {
 
 #[cfg(test)]
 pub(super) mod server;
+
+#[cfg(test)]
+mod tests;

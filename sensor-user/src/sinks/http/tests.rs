@@ -1,0 +1,121 @@
+//! What each sink over HTTP makes of each answer.
+
+use super::{
+    server::{Act, start},
+    *,
+};
+use crate::sinks::{
+    Elasticsearch, ElasticsearchOptions, Otlp, OtlpOptions, Sink, Webhook, WebhookOptions, WebhookUrl,
+    tests::fixture,
+};
+
+/// The sinks, each with the address of its server.
+const SINKS: [fn(&str, &TlsOptions) -> Box<dyn Sink>; 3] = [elasticsearch, otlp, webhook];
+
+const TIMEOUT: Duration = Duration::from_millis(300);
+
+fn elasticsearch(url: &str, tls: &TlsOptions) -> Box<dyn Sink> {
+    let (url, tls) = (url.to_owned(), tls.clone());
+    let options = ElasticsearchOptions { url, credentials: None, tls, timeout: TIMEOUT };
+    Box::new(Elasticsearch::new(&options).unwrap())
+}
+
+fn otlp(url: &str, tls: &TlsOptions) -> Box<dyn Sink> {
+    let (url, tls) = (url.to_owned(), tls.clone());
+    Box::new(Otlp::new(&OtlpOptions { url, headers: vec![], tls, timeout: TIMEOUT }).unwrap())
+}
+
+fn webhook(url: &str, tls: &TlsOptions) -> Box<dyn Sink> {
+    let options = WebhookOptions {
+        url: WebhookUrl::Plain(url.to_owned()),
+        template: None,
+        content_type: "application/json".to_owned(),
+        headers: vec![],
+        signature: None,
+        tls: tls.clone(),
+        timeout: TIMEOUT,
+    };
+    Box::new(Webhook::new(&options).unwrap())
+}
+
+/// One document, whose data stream Elasticsearch needs.
+fn deliver(sink: &mut dyn Sink) -> Delivery {
+    let body = "{\"data_stream\":{\"type\":\"logs\",\"dataset\":\"d\",\"namespace\":\"n\"}}";
+    sink.deliver(&[fixture(1, body)])
+}
+
+#[test]
+fn every_sink_keeps_documents_after_answers_that_do_not_concern_them() {
+    let answers = [
+        "301 Moved Permanently\r\nRetry-After: 9",
+        "401 Unauthorized\r\nRetry-After: 9",
+        "403 Forbidden\r\nRetry-After: 9",
+        "404 Not Found\r\nRetry-After: 9",
+        "405 Method Not Allowed\r\nRetry-After: 9",
+        "407 Proxy Authentication Required\r\nRetry-After: 9",
+        "408 Request Timeout\r\nRetry-After: 9",
+        "421 Misdirected Request\r\nRetry-After: 9",
+        "425 Too Early\r\nRetry-After: 9",
+        "429 Too Many Requests\r\nRetry-After: 9",
+        "500 Internal Server Error\r\nRetry-After: 9",
+        "503 Service Unavailable\r\nRetry-After: 9",
+    ];
+    for sink in SINKS {
+        let (address, _requests) = start(answers.map(|head| Act::Answer(head, String::new())).into());
+        let mut sink = sink(&format!("http://{address}"), &TlsOptions::default());
+        for answer in answers {
+            let delivery = deliver(&mut *sink);
+            let failure = delivery.failure.unwrap_or_else(|| panic!("{answer}"));
+            assert_eq!((delivery.settled, delivery.refused.len()), (0, 0), "{answer}");
+            assert!(failure.reason.contains(&answer[..3]), "{failure:?}");
+            assert_eq!(failure.retry_after, Some(Duration::from_secs(9)), "{answer}");
+        }
+    }
+}
+
+#[test]
+fn every_sink_sets_aside_what_a_server_refuses_for_good() {
+    let answers =
+        ["400 Bad Request", "409 Conflict", "410 Gone", "413 Content Too Large", "422 Unprocessable"];
+    for sink in SINKS {
+        let (address, _requests) = start(answers.map(|head| Act::Answer(head, String::new())).into());
+        let mut sink = sink(&format!("http://{address}"), &TlsOptions::default());
+        for answer in answers {
+            let delivery = deliver(&mut *sink);
+            assert_eq!((delivery.settled, delivery.failure), (1, None), "{answer}");
+            let is_named = |(index, reason): &(usize, String)| *index == 0 && reason.contains(&answer[..3]);
+            assert!(delivery.refused.iter().all(is_named) && delivery.refused.len() == 1, "{answer}");
+        }
+    }
+}
+
+#[test]
+fn every_sink_keeps_documents_that_a_server_does_not_answer() {
+    for sink in SINKS {
+        let acts = vec![Act::Hang(Duration::from_secs(2)), Act::Reset];
+        let (address, _requests) = start(acts);
+        let mut sink = sink(&format!("http://{address}"), &TlsOptions::default());
+        for act in ["hang", "reset", "nobody"] {
+            let delivery = deliver(&mut *sink);
+            assert_eq!((delivery.settled, delivery.refused.len()), (0, 0), "{act}");
+            let reason = delivery.failure.unwrap_or_else(|| panic!("{act}")).reason;
+            assert!(!reason.is_empty() && !reason.contains(&address.to_string()), "{act}: {reason}");
+        }
+    }
+}
+
+#[test]
+fn every_sink_sends_nothing_to_a_server_with_another_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca_file = folder.path().join("ca.pem");
+    std::fs::write(&ca_file, rcgen::generate_simple_self_signed([]).unwrap().cert.pem()).unwrap();
+    let tls = TlsOptions { ca_file: Some(ca_file), client: None };
+    for sink in SINKS {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (address, server) = tls::server::start(made, |_| ());
+        let delivery = deliver(&mut *sink(&format!("https://localhost:{}", address.port()), &tls));
+        let reason = delivery.failure.unwrap().reason;
+        assert!(delivery.settled == 0 && reason.contains("certificate"), "{reason}");
+        assert!(server.join().unwrap().is_none(), "no byte of the request arrived");
+    }
+}
