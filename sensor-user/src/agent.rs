@@ -5,6 +5,7 @@
 mod answering;
 mod enforcing;
 mod files;
+mod health;
 mod interfaces;
 mod known_traffic;
 mod marked_ports;
@@ -30,6 +31,7 @@ use tracing::{error, info};
 
 use self::{
     files::{Files, FilesRead},
+    health::HealthReport,
     interfaces::Refused,
     known_traffic::KnownTraffic,
     service_manager::ServiceManager,
@@ -77,7 +79,7 @@ pub async fn run(load: impl Fn(BadThreatList) -> Result<Config, ConfigError> + S
     let servers = config.dns_servers.clone();
     let names = Names::start(servers, config.state_dir.clone(), Arc::clone(&learnt), &supervisor)
         .context("cannot start a thread that resolves names")?;
-    let (mut sensor, control) = Sensor::start(config, (files, names), &supervisor)?;
+    let (mut sensor, control) = Sensor::start(config, (files, names), Arc::clone(&learnt), &supervisor)?;
     // The state directory is there now.
     sensor.names.want(sensor.config.names());
     sensor.report_status();
@@ -121,7 +123,7 @@ async fn watch(
                 sensor.pipeline.reopen_output();
                 sensor.read_config(None);
             }
-            // The configuration holds the addresses of names.
+            // The configuration holds the addresses of names, and the exemptions that the fleet shares.
             () = learnt.notified() => sensor.read_config(None),
             files = read.recv() => match files {
                 Some(files) => sensor.take_files(files)?,
@@ -196,6 +198,7 @@ struct Sensor {
     http: Option<Http>,
     reloads: ReloadState,
     since: Since,
+    health: HealthReport,
     config: Config,
 }
 
@@ -256,6 +259,7 @@ impl Sensor {
         self.pipeline.set_lost_records(counters.sum(Counter::LOST_RECORDS), now);
         self.pipeline.advance(now);
         self.pipeline.write(now);
+        self.post_health(counters);
         if let Some(kernel_log) = &mut self.kernel_log {
             kernel_log.flush();
         }

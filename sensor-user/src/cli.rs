@@ -19,6 +19,7 @@ use crate::{
     arguments::directory,
     config::{AttributionChoice, InterfaceName, Overrides, internal_network},
     exempt::ExemptArgs,
+    fleet,
     init::InitArgs,
     kernel::attach::{IngressChoice, TcChoice},
     status::StatusArgs,
@@ -50,8 +51,8 @@ pub enum Command {
         smb-sensor run --iface lan0 --enforce --enforce-for 3600\n\n\
         Documents are JSON lines in Elastic Common Schema on standard output; the log goes to standard error.\n\
         `listen` under [http] in the configuration serves metrics, health and a status page.\n\
-        SIGHUP reads the configuration again: networks, exemptions, threat lists and enforcement change at once, without \
-        losing a packet.")]
+        SIGHUP reads the configuration again: networks, exemptions, threat lists, enforcement and outputs change at once, \
+        without losing a packet.")]
     Run(RunArgs),
     /// List what the kernel, the privileges and the interfaces allow, one line each, with the fix for each problem
     Check(CheckArgs),
@@ -112,6 +113,9 @@ pub enum Command {
         Added exemptions are kept in the state directory, and a running agent applies them at once. `test` exits with 0 if the \
         connection is exempt.")]
     Exempt(ExemptArgs),
+    /// List the sensors that publish to a stream of NATS, with their health, and external hosts that several sites have seen
+    #[command(after_help = fleet::EXAMPLES)]
+    Fleet(fleet::FleetArgs),
     /// Write a first configuration for this machine
     #[command(after_help = "EXAMPLES\n  \
         Ask on the terminal:\n    \

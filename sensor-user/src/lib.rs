@@ -23,6 +23,8 @@ pub mod engine;
 pub mod exempt;
 pub mod explain;
 pub mod fingerprint_key;
+pub mod fleet;
+pub mod health;
 pub mod http;
 pub mod init;
 #[expect(unsafe_code, reason = "shared memory and descriptors of the kernel program")]

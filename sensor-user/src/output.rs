@@ -6,12 +6,13 @@ use sensor_core::{event::Event, time::Timestamp};
 use tracing::{error, warn};
 
 use crate::{
+    config::Config,
     ecs,
     pipeline::{Batch, Output, Saving},
     sinks::{OutputStatus, Sinks},
     state,
     statistics::OutputCounts,
-    storage::{DocumentKind, Handle, NewDocument, RowBatch},
+    storage::{DocumentKind, FLOW_DOCUMENTS, Handle, NewDocument, RowBatch},
 };
 
 /// Bytes of documents that wait in memory at most while the store does not accept any.
@@ -174,6 +175,15 @@ impl Output for StoreOutput {
         self.sinks.reopen();
     }
 
+    fn change(&mut self, config: &Config) -> Vec<String> {
+        let changed = self.sinks.change(&config.outputs);
+        if !changed.is_empty() {
+            let kept = vec![u8::from(config.has_flow_summaries())];
+            self.hold(RowBatch { meta: vec![(FLOW_DOCUMENTS, kept)], ..RowBatch::default() });
+        }
+        changed
+    }
+
     fn interface(&mut self, index: u32, name: &str) {
         self.sensor.name_interface(index, name);
     }
@@ -204,8 +214,14 @@ impl Output for StoreOutput {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::storage::{Bounds, IncidentRow, Opened, Writer};
+    use crate::{
+        runtime::Supervisor,
+        sinks::Surroundings,
+        storage::{Bounds, IncidentRow, Opened, Writer},
+    };
 
     #[test]
     fn what_waits_is_bounded_by_bytes_and_the_state_of_lost_documents_is_kept() {
@@ -214,7 +230,15 @@ mod tests {
         // Nobody takes anything.
         while handle.submit(RowBatch::default()).is_ok() {}
         let sensor = ecs::Sensor::new(&[], true);
-        let mut output = StoreOutput::new(handle, sensor, Sinks::default());
+        let sinks = Sinks::new(Surroundings {
+            state_dir: directory.path().to_owned(),
+            flows: false,
+            store: handle.clone(),
+            health: Arc::default(),
+            changed: Arc::default(),
+            spawner: Supervisor::default().spawner(),
+        });
+        let mut output = StoreOutput::new(handle, sensor, sinks.unwrap());
         let rows = |number: usize| RowBatch {
             documents: vec![NewDocument {
                 id: number.to_string(),

@@ -65,6 +65,11 @@ pub trait Output {
     /// Opens files again that were renamed or removed. Never waits.
     fn reopen(&self) {}
 
+    /// Goes on with other outputs. Never waits. Returns the names of those that changed.
+    fn change(&mut self, _config: &Config) -> Vec<String> {
+        vec![]
+    }
+
     /// Documents name the interface with this index from now on.
     fn interface(&mut self, index: u32, name: &str);
 
@@ -190,10 +195,12 @@ impl Pipeline {
         self.output.settle(LAST_WRITES);
     }
 
-    /// Applies networks, exemptions and threat lists of another configuration; earlier decisions stay.
-    pub fn reconfigure(&mut self, config: &Config, now: Moment) {
+    /// Applies networks, exemptions, threat lists and outputs of another configuration; earlier decisions stay. Returns the names of
+    /// changed outputs.
+    pub fn reconfigure(&mut self, config: &Config, now: Moment) -> Vec<String> {
         let settings = Box::new(config.core_settings());
         self.core.step(Input::Reconfigure(settings), now, &mut self.events);
+        self.output.change(config)
     }
 
     /// Takes the number of records that the ring has lost so far.

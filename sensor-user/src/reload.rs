@@ -18,7 +18,6 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
     };
     differ("profile", running.profile != new.profile);
     differ("interfaces", running.interfaces != new.interfaces);
-    differ("output", running.outputs != new.outputs);
     differ("flow_documents", running.flow_documents != new.flow_documents);
     differ("journal", running.journal != new.journal);
     differ("state_dir", running.state_dir != new.state_dir);
@@ -33,7 +32,7 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
     names
 }
 
-/// The configuration after a reload: networks, exemptions, threat lists and enforcement of `new`, the rest of `running`.
+/// The configuration after a reload: networks, exemptions, threat lists, enforcement and outputs of `new`, the rest of `running`.
 #[must_use]
 pub fn merged(running: &Config, new: Config) -> Config {
     let threats = match new.unread_threat_lists.as_slice() {
@@ -50,6 +49,7 @@ pub fn merged(running: &Config, new: Config) -> Config {
         unread_threat_lists: new.unread_threat_lists,
         threats,
         enforcement: new.enforcement,
+        outputs: new.outputs,
         places: new.places,
         ..running.clone()
     }

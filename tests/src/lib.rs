@@ -12,6 +12,7 @@ pub mod encapsulation;
 mod frame;
 pub mod fuzz;
 mod kernel;
+pub mod nats;
 mod random;
 mod recording;
 mod records;

@@ -140,14 +140,17 @@ impl Sensor {
             put => put,
         };
         let prefixes = put.map_err(|error| error.to_string())?;
-        self.pipeline.reconfigure(&merged, now);
+        let outputs = self.pipeline.reconfigure(&merged, now);
         self.reload_enforcement(&merged);
         self.note_lists(&kept, true);
-        let summary = format!(
+        let mut summary = format!(
             "reloaded: {prefixes} prefixes, {} exemptions, {} threat lists",
             merged.exemptions.len(),
             merged.threat_lists.len()
         );
+        if !outputs.is_empty() {
+            summary = format!("{summary}, changed outputs: {}", outputs.join(", "));
+        }
         if !waits.is_empty() {
             warn!("changed, but applied only after a restart: {}", waits.join(", "));
         }
@@ -244,7 +247,7 @@ impl Sensor {
             let new = Config { threats: Arc::new(threats), ..self.config.clone() };
             match self.put_prefixes(&new, now) {
                 Ok(_) => {
-                    self.pipeline.reconfigure(&new, now);
+                    let _ = self.pipeline.reconfigure(&new, now);
                     info!("threat lists read again: {} prefixes", new.threats.len());
                     self.config = new;
                 }

@@ -1,16 +1,17 @@
 //! The start: steps that can fail without side effects come first, the interfaces last.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use aya_log::EbpfLogger;
 use sensor_core::{Core, Start, flow::StoredFlow, rules, terms::KnownTerms};
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 use tracing::{info, warn};
 
 use super::{
     Sensor,
     files::Files,
+    health::HealthReport,
     interfaces::{self, Refused},
     known_traffic::KnownTraffic,
     service_manager::ServiceManager,
@@ -23,6 +24,7 @@ use crate::{
     ecs,
     enforcement::{Enforcement, Now, permitted},
     fingerprint_key,
+    health::HealthBoard,
     http::{Http, ReloadState},
     kernel::{
         attach::Attached, boot, interface::Interface, object::KernelProgram, privileges, ticks::KernelClock,
@@ -35,7 +37,7 @@ use crate::{
     record::Recording,
     rfc3339::rfc3339,
     runtime::{Lease, Supervisor},
-    sinks,
+    sinks::{Sinks, Surroundings},
     state::Restored,
     storage::{FLOW_DOCUMENTS, Opened, RowBatch, Writer},
 };
@@ -51,6 +53,7 @@ impl Sensor {
     pub(super) fn start(
         config: Config,
         (files, names): (Files, Names),
+        learnt: Arc<Notify>,
         supervisor: &Supervisor,
     ) -> Result<(Self, Control)> {
         if config.interfaces.is_empty() {
@@ -92,7 +95,16 @@ impl Sensor {
         });
         // Before the store, which counts for each what it removes.
         let flows = config.flow_documents;
-        let sinks = sinks::start(&config.outputs, (&config.state_dir, flows), &handle, supervisor)?;
+        let health = Arc::new(HealthBoard::default());
+        let mut sinks = Sinks::new(Surroundings {
+            state_dir: config.state_dir.clone(),
+            flows,
+            store: handle.clone(),
+            health: Arc::clone(&health),
+            changed: learnt,
+            spawner: supervisor.spawner(),
+        })?;
+        sinks.start_all(&config.outputs)?;
         supervisor.spawn("store-writer", move || writer.run()).context("cannot start the store")?;
         let http = config
             .http
@@ -195,6 +207,7 @@ impl Sensor {
             http,
             reloads: ReloadState::at_start(now.at),
             since: Since::start(),
+            health: HealthReport::on(health),
             config,
         };
         Ok((sensor, control))

@@ -116,7 +116,7 @@ impl AlertsArgs {
 }
 
 /// Reads a duration before now, a date, or a time.
-fn when(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn when(text: &str) -> Result<Timestamp, String> {
     before(text, wall_clock::now())
 }
 

@@ -16,6 +16,7 @@ use anyhow::{Context as _, Result, bail};
 use sensor_core::{incident::Incident, level::Severity};
 use tracing::warn;
 
+pub(crate) use self::arguments::when;
 pub use self::arguments::{AlertsArgs, EXAMPLES};
 use self::elsewhere::Elsewhere;
 pub(crate) use self::list::{COLUMNS, Line};

@@ -44,11 +44,12 @@ fn lines(interfaces: &[InterfaceName], path: Option<&Path>) -> Lines {
     ]
     .map(|(what, line)| (what.to_owned(), line))
     .into();
-    let config = read_config(path, &mut lines);
+    let (config, is_valid) = read_config(path, &mut lines);
     for broad in config.exemptions.iter().filter_map(|one| one.too_broad(&config.watched())) {
         lines.push(("exemptions".to_owned(), Line::Limited(broad)));
     }
-    for output in &config.outputs {
+    // The defaults of a configuration with mistakes have an output that it does not name.
+    for output in config.outputs.iter().filter(|_| is_valid) {
         let named = |text: String| format!("{}: {text}", output.name);
         let line = match output.destination.probe() {
             Ok(found) => Line::Ok(named(found)),
@@ -96,23 +97,24 @@ fn present(names: &[String]) -> Line {
     Line::Ok(format!("none is tried. There are {}: try one with --iface NAME", names.join(", ")))
 }
 
-/// The configuration, or the defaults if it has mistakes: a line for each, with its place.
-fn read_config(path: Option<&Path>, lines: &mut Lines) -> Config {
+/// The configuration, or the defaults if it has mistakes: a line for each, with its place. The other value says whether it has
+/// none.
+fn read_config(path: Option<&Path>, lines: &mut Lines) -> (Config, bool) {
     let mut add = |line| lines.push(("config".to_owned(), line));
     match Config::load(path, &Overrides::default()).and_then(crate::exempt::with_added) {
         Ok(config) => {
             if let Some(path) = path {
                 add(Line::Ok(format!("{} is valid", path.display())));
             }
-            config
+            (config, true)
         }
         Err(ConfigError::Invalid { path, problems }) => {
             problems.iter().for_each(|problem| add(Line::Missing(format!("{}: {problem}", path.display()))));
-            Config::default()
+            (Config::default(), false)
         }
         Err(error) => {
             add(Line::Missing(error.to_string()));
-            Config::default()
+            (Config::default(), false)
         }
     }
 }
@@ -181,6 +183,18 @@ mod tests {
             matches!(line, Some((_, Line::Limited(text))) if text.contains("half (0.0.0.0/1 -> any)")),
             "{lines:?}"
         );
+    }
+
+    #[test]
+    fn says_nothing_about_outputs_of_a_configuration_with_mistakes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.toml");
+        let has_output = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            lines(&[], Some(&path)).iter().any(|(what, _)| what == "output")
+        };
+        assert!(has_output(&format!("state_dir = {:?}\n[[output]]\ntype = \"stdout\"\n", folder.path())));
+        assert!(!has_output("[[output]]\ntype = \"fil\"\n"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{End, Exemption, Spoken};
+use super::{End, Exemption, Spoken, shared};
 use crate::{
     config::{Config, ConfigError, Lists, parse_added, read_text},
     durable,
@@ -43,12 +43,18 @@ pub fn text(state_dir: &Path) -> Result<String, ConfigError> {
     }
 }
 
-/// The configuration with the exemptions that were added by command to its state directory.
+/// The configuration with the exemptions that were added by command to its state directory, and those that the fleet shares.
 ///
 /// # Errors
 /// [`ConfigError`] with every mistake of their file.
 pub fn with_added(mut config: Config) -> Result<Config, ConfigError> {
     config.exemptions.extend(read(&config.state_dir, &config.lists)?);
+    for one in shared::read(&config.state_dir, &config.lists) {
+        // An own one of the same name has precedence.
+        if config.exemptions.iter().all(|known| known.id != one.id) {
+            config.exemptions.push(one);
+        }
+    }
     config.resolve_names();
     Ok(config)
 }
@@ -97,7 +103,7 @@ fn checked(text: &str, state_dir: &Path, lists: &Lists) -> Result<Vec<Exemption>
 }
 
 /// An entry in the form of the file.
-fn entry(one: &Exemption) -> String {
+pub(super) fn entry(one: &Exemption) -> String {
     let mut text = String::from("\n[[exempt]]\n");
     let mut line = |key: &str, value: String| {
         // Writing to a string does not fail.

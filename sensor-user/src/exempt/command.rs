@@ -14,7 +14,7 @@ use super::{
     entered::{Entered, entered, in_another_form, is_new},
     listing,
     lock::Lock,
-    with_added,
+    shared, with_added,
 };
 use crate::{
     config::{BadThreatList, Config, Overrides, Service},
@@ -63,7 +63,12 @@ fn remove(config: &Config, id: &str) -> Result<String> {
         let configured = config.exemptions.iter().any(|one| one.id == id);
         bail!(
             "no exemption {id:?} was added{}; nothing was changed",
-            if configured { ": it is in the configuration; remove it there" } else { "" }
+            match (configured, shared::read(&config.state_dir, &config.lists).iter().any(|one| one.id == id))
+            {
+                (true, _) => ": it is in the configuration; remove it there",
+                (_, true) => ": the fleet shares it; remove it with `smb-sensor fleet exempt remove`",
+                _ => "",
+            }
         );
     }
     Ok(format!("no longer exempt: {id}; {}", put(config, &all)?))

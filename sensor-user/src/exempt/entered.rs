@@ -15,16 +15,16 @@ use sensor_core::networks::inner;
 use sensor_core::time::Timestamp;
 
 /// The exemption, with notes for the user.
-pub(super) struct Entered {
-    pub(super) one: Exemption,
-    pub(super) notes: Vec<String>,
+pub(crate) struct Entered {
+    pub(crate) one: Exemption,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Reads the arguments at `now`.
 ///
 /// # Errors
 /// The first mistake, with its option.
-pub(super) fn entered(config: &Config, entry: &AddArgs, now: Timestamp) -> Result<Entered> {
+pub(crate) fn entered(config: &Config, entry: &AddArgs, now: Timestamp) -> Result<Entered> {
     let mut notes = Vec::new();
     let source = end(config, "--source", &entry.source, &mut notes)?;
     let destination = end(config, "--destination", &entry.destination, &mut notes)?;

@@ -18,22 +18,38 @@ pub(super) fn table(all: &[Exemption], hits: &BTreeMap<String, Hit>, now: Timest
     entries.join("\n")
 }
 
+/// One entry, without hits.
+pub(crate) fn one(one: &Exemption, now: Timestamp) -> String {
+    let state = if one.is_in_force(now) { "" } else { "  EXPIRED" };
+    let expires = one.expires.map_or_else(|| "never".to_owned(), rfc3339);
+    format!(
+        "{}  {one}{state}\n  reason:  {}\n  expires: {expires}\n  origin:  {}",
+        one.id,
+        one.reason,
+        origin(one)
+    )
+}
+
+fn origin(one: &Exemption) -> String {
+    one.added.as_ref().map_or_else(
+        || "in the configuration".to_owned(),
+        |added| format!("added by {} at {}", added.by, rfc3339(added.at)),
+    )
+}
+
 fn entry(one: &Exemption, hit: Option<&Hit>, now: Timestamp) -> String {
     let state = match (one.is_in_force(now), hit) {
         (false, _) => "  EXPIRED",
         (true, None) => "  NEVER MATCHED",
         (true, Some(_)) => "",
     };
-    let origin = one.added.as_ref().map_or_else(
-        || "in the configuration".to_owned(),
-        |added| format!("added by {} at {}", added.by, rfc3339(added.at)),
-    );
     let expires = one.expires.map_or_else(|| "never".to_owned(), rfc3339);
     format!(
-        "{}  {one}{state}\n  reason:  {}\n  expires: {expires}\n  hits:    {}\n  origin:  {origin}",
+        "{}  {one}{state}\n  reason:  {}\n  expires: {expires}\n  hits:    {}\n  origin:  {}",
         one.id,
         one.reason,
         covered(hit),
+        origin(one),
     )
 }
 

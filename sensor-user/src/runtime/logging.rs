@@ -63,14 +63,15 @@ pub fn lost_lines() -> u64 {
     LOST.load(Ordering::Relaxed)
 }
 
-/// Starts to log on standard error, by the filter in `RUST_LOG` (`info` without one). Panics are logged as well.
+/// Starts to log on standard error, by the filter in `RUST_LOG`. Without one that is `info`, without the lines of the NATS client,
+/// whose failures the output reports. Panics are logged as well.
 #[must_use]
 pub fn start() -> Log {
     let (sender, lines) = sync_channel(WAITING);
     // Without a thread nothing is logged, and everything else continues.
     let _ = thread::Builder::new().name("log".into()).spawn(move || write(&lines));
     let log = Log(sender);
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,async_nats=off"));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(false)

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use sensor_core::level::Severity;
 
-use super::{ElasticsearchOptions, OtlpOptions, SyslogOptions, WebhookOptions};
+use super::{ElasticsearchOptions, NatsOptions, OtlpOptions, SyslogOptions, WebhookOptions};
 use crate::storage::{DocumentKind, OUTPUT_CURSOR};
 
 /// An output.
@@ -60,6 +60,8 @@ pub enum Destination {
     Syslog(SyslogOptions),
     /// Data streams of Elasticsearch or OpenSearch.
     Elasticsearch(ElasticsearchOptions),
+    /// A stream of NATS.
+    Nats(NatsOptions),
     /// Logs of OpenTelemetry.
     Otlp(OtlpOptions),
     /// A request for each document.

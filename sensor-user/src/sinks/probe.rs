@@ -4,7 +4,7 @@ use std::{fs, io, os::unix::fs::OpenOptionsExt as _, path::Path};
 
 use nix::unistd::{AccessFlags, access};
 
-use super::{Destination, Elasticsearch, Otlp, Webhook, http, syslog};
+use super::{Destination, Elasticsearch, Otlp, Webhook, http, nats, syslog};
 
 impl Destination {
     /// Tries the destination; says what was found.
@@ -20,6 +20,7 @@ impl Destination {
                 let url = Elasticsearch::new(options).map_err(|error| error.to_string())?.into_url();
                 http::probe(&url, &options.tls)
             }
+            Self::Nats(options) => nats::probe(options),
             Self::Otlp(options) => {
                 let url = Otlp::new(options).map_err(|error| error.to_string())?.into_url();
                 http::probe(&url, &options.tls)

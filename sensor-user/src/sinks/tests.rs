@@ -1,7 +1,9 @@
 use std::{
     collections::VecDeque,
     fs,
-    sync::Mutex,
+    path::Path,
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -9,7 +11,13 @@ use sensor_core::level::Severity;
 use tempfile::TempDir;
 
 use super::*;
-use crate::storage::{Bounds, DocumentKind, NewDocument, Opened, RowBatch, StorageError, Writer};
+use crate::{
+    health::HealthBoard,
+    runtime::Supervisor,
+    storage::{
+        Bounds, DocumentKind, Handle, NewDocument, OUTPUT_CURSOR, Opened, RowBatch, StorageError, Writer,
+    },
+};
 
 /// An incident's document.
 pub(super) fn fixture(sequence: u64, body: &str) -> DocumentRow {
@@ -56,6 +64,19 @@ struct Run {
     _supervisor: Supervisor,
 }
 
+/// No sinks yet.
+fn none(state_dir: &Path, store: &Handle, supervisor: &Supervisor) -> Sinks {
+    let around = Surroundings {
+        state_dir: state_dir.to_owned(),
+        flows: false,
+        store: store.clone(),
+        health: Arc::new(HealthBoard::default()),
+        changed: Arc::default(),
+        spawner: supervisor.spawner(),
+    };
+    Sinks::new(around).unwrap()
+}
+
 impl Stage {
     fn new(script: impl IntoIterator<Item = Delivery>) -> Self {
         let sink =
@@ -66,9 +87,8 @@ impl Stage {
     fn run(&self, output: &OutputOptions) -> Run {
         let Opened { writer, handle, .. } = Writer::open(self.folder.path(), Bounds::default(), 0).unwrap();
         let supervisor = Supervisor::default();
-        let mut sinks = Sinks::default();
-        let of = (self.folder.path(), false);
-        sinks.start(output, of, &handle, self.sink.clone(), &supervisor).unwrap();
+        let mut sinks = none(self.folder.path(), &handle, &supervisor);
+        sinks.start(output, Box::new(self.sink.clone())).unwrap();
         Run { handle, writer: thread::spawn(move || writer.run()), sinks, _supervisor: supervisor }
     }
 
@@ -182,4 +202,68 @@ fn documents_wait_for_a_destination_over_a_restart() {
         assert_eq!(stage.taken(), wanted, "{name}");
         run.end();
     }
+}
+
+/// An output to a file of this folder.
+fn to_file(name: &str, folder: &Path, file: &str) -> OutputOptions {
+    let destination = Destination::File(FileOptions::at(folder.join(file)));
+    OutputOptions { destination, ..output(name) }
+}
+
+#[test]
+fn changed_outputs_go_on_where_those_of_their_names_were() {
+    let stage = Stage::new([]);
+    let folder = stage.folder.path();
+    let Opened { writer, handle, .. } = Writer::open(folder, Bounds::default(), 0).unwrap();
+    let supervisor = Supervisor::default();
+    let sinks = none(folder, &handle, &supervisor);
+    let mut run = Run { handle, writer: thread::spawn(move || writer.run()), sinks, _supervisor: supervisor };
+    let place = |run: &Run| run.handle.committed().sequence();
+    let lines = |file: &str| fs::read_to_string(folder.join(file)).unwrap_or_default();
+    let numbers = |of: &[u64]| of.iter().map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>();
+
+    let [first, second] = [to_file("first", folder, "a"), to_file("second", folder, "b")];
+    run.sinks.start_all(std::slice::from_ref(&first)).unwrap();
+    run.submit(incidents(1..=2));
+    run.sinks.settle(place(&run), PATIENCE);
+    // One is added: it begins with what comes from now on.
+    assert_eq!(run.sinks.change(&[first.clone(), second.clone()]), ["second"]);
+    run.submit(incidents(3..=3));
+    run.sinks.settle(place(&run), PATIENCE);
+    // One goes to another file, and the other is removed.
+    assert_eq!(run.sinks.change(&[to_file("first", folder, "c")]), ["first", "second"]);
+    run.submit(incidents(4..=5));
+    run.sinks.settle(place(&run), PATIENCE);
+    // The removed one is back, and gets what it missed.
+    let both = [to_file("first", folder, "c"), second];
+    assert_eq!(run.sinks.change(&both), ["second"]);
+    run.submit(incidents(6..=6));
+    run.sinks.settle(place(&run), PATIENCE);
+    assert!(run.sinks.change(&both).is_empty());
+    assert_eq!(lines("a"), numbers(&[1, 2, 3]));
+    assert_eq!(lines("c"), numbers(&[4, 5, 6]));
+    assert_eq!(lines("b"), numbers(&[3, 4, 5, 6]));
+    assert_eq!(run.sinks.written(), 10);
+    run.end();
+}
+
+#[test]
+fn changed_output_that_cannot_start_is_tried_again() {
+    let stage = Stage::new([]);
+    let run = stage.run(&output("siem"));
+    let folder = stage.folder.path().to_owned();
+    let Run { handle, writer, mut sinks, _supervisor } = run;
+    sinks.change(&[output("siem"), to_file("late", &folder, "not-there/a")]);
+    let deadline = Instant::now() + PATIENCE;
+    while sinks.status(0).iter().all(|one| one.errors == 0) && Instant::now() < deadline {
+        thread::yield_now();
+    }
+    fs::create_dir(folder.join("not-there")).unwrap();
+    let run = Run { handle, writer, sinks, _supervisor };
+    run.submit(incidents(1..=1));
+    run.sinks.reopen();
+    run.sinks.settle(run.handle.committed().sequence(), PATIENCE);
+    assert_eq!(fs::read_to_string(folder.join("not-there/a")).unwrap(), "{\"n\":1}\n");
+    assert_eq!(stage.taken(), ["1"], "the other went on");
+    run.end();
 }

@@ -5,7 +5,9 @@ use std::{path::Path, path::PathBuf, sync::Arc, thread, time::Duration};
 use sensor_dissect::escape::shown;
 use tracing::warn;
 
-use super::{Delivery, Sink, backoff::Backoff, progress::Progress, refused::RefusedFile};
+use super::{
+    Delivery, LONGEST_PAUSE, Sink, SinkError, backoff::Backoff, progress::Progress, refused::RefusedFile,
+};
 use crate::{
     runtime::fault,
     storage::{DocumentQuery, DocumentRow, Handle, OUTPUT_CURSOR, Reader, RowBatch, StorageError},
@@ -25,7 +27,8 @@ pub(super) struct Worker {
     progress: Arc<Progress>,
     state_dir: PathBuf,
     store: Handle,
-    reader: Reader,
+    /// Opened with the first document.
+    reader: Option<Reader>,
     /// Of the database that the reader reads.
     generation: u64,
     refused: RefusedFile,
@@ -34,21 +37,39 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(
-        progress: Arc<Progress>,
-        state_dir: &Path,
-        store: Handle,
-        reader: Reader,
-        generation: u64,
-    ) -> Self {
+    pub(super) fn new(progress: Arc<Progress>, state_dir: &Path, store: Handle) -> Self {
         let name = &progress.name;
         let label =
             if name == OUTPUT_CURSOR { "the output".to_owned() } else { format!("the output {name}") };
         let refused = RefusedFile::of(name, state_dir);
-        Self { state_dir: state_dir.to_owned(), store, reader, generation, refused, label, progress }
+        let (state_dir, generation) = (state_dir.to_owned(), store.committed().generation());
+        Self { state_dir, store, reader: None, generation, refused, label, progress }
+    }
+
+    /// Opens its sink, however long that takes; `None` if it should end meanwhile.
+    pub(super) fn open(&self, open: impl Fn() -> Result<Box<dyn Sink>, SinkError>) -> Option<Box<dyn Sink>> {
+        let mut backoff = Backoff::up_to(LONGEST_PAUSE);
+        let mut failing = false;
+        while !self.progress.stops() {
+            match open() {
+                Ok(sink) => return Some(sink),
+                Err(error) => {
+                    if !failing {
+                        warn!("{} cannot start ({error}); it is tried again", self.label);
+                    }
+                    failing = true;
+                    self.progress.note_failure(&error.to_string());
+                    let wakes = || self.progress.stops() || self.progress.is_to_reopen();
+                    let _ = self.store.committed().wait(u64::MAX, backoff.pause(None), wakes);
+                    let _ = self.progress.take_reopen();
+                }
+            }
+        }
+        None
     }
 
     pub(super) fn run(mut self, mut sink: impl Sink) {
+        sink.begin();
         let mut backoff = Backoff::up_to(sink.longest_pause());
         let mut unreadable = false;
         while !self.progress.stops() {
@@ -99,15 +120,17 @@ impl Worker {
     /// The next documents behind one position, up to another.
     fn next(&mut self, after: u64, up_to: u64) -> Result<Vec<DocumentRow>, StorageError> {
         let generation = self.store.committed().generation();
-        if self.generation != generation {
-            // Another database took the place of a damaged one.
-            self.reader = Reader::open(&self.state_dir)?;
-            self.generation = generation;
-        }
+        // Another database may have taken the place of a damaged one.
+        let reader = match self.reader.take().filter(|_| self.generation == generation) {
+            Some(reader) => reader,
+            None => Reader::open(&self.state_dir)?,
+        };
+        let reader = self.reader.insert(reader);
+        self.generation = generation;
         let mut documents = Vec::new();
         let Progress { kind, severity, .. } = *self.progress;
         let query = DocumentQuery { after, kind, severity, limit: BATCH, ..DocumentQuery::default() };
-        self.reader.documents(&query, |document| {
+        reader.documents(&query, |document| {
             // Later ones are read with the next batch.
             let is_within = document.sequence <= up_to;
             if is_within {

@@ -227,6 +227,11 @@ impl Committed {
         self.0.subscribers.add(subscriber);
     }
 
+    /// Counts for a sink no longer what is removed.
+    pub fn unsubscribe(&self, subscriber: &Arc<Subscriber>) {
+        self.0.subscribers.remove(subscriber);
+    }
+
     pub(super) fn expired(&self, documents: &[RemovedDocument]) {
         let waiting = self.0.subscribers.note_removed(documents);
         self.0.expired.fetch_add(documents.len() as u64, Ordering::Relaxed);

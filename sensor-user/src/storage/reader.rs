@@ -1,6 +1,9 @@
 //! Reading the store: for sinks, for commands, with or without a running agent.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params, types::Value};
 
@@ -201,6 +204,19 @@ impl Reader {
     /// [`StorageError`]
     pub fn cursor(&self, sink: &str) -> Result<Option<u64>, StorageError> {
         self.run(|connection| cursor(connection, sink))
+    }
+
+    /// The positions of all sinks, by name.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub fn cursors(&self) -> Result<BTreeMap<String, u64>, StorageError> {
+        self.run(|connection| {
+            let mut statement = connection.prepare("SELECT sink, sequence FROM cursors")?;
+            let rows =
+                statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))?;
+            rows.collect()
+        })
     }
 
     /// How many documents there are behind a place, of one kind or of any.

@@ -59,6 +59,10 @@ impl Subscribers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(one);
     }
 
+    pub(super) fn remove(&self, one: &Arc<Subscriber>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| !Arc::ptr_eq(one, other));
+    }
+
     /// Counts removed documents for each sink that has not read them; returns how many at least one sink has not read.
     pub(super) fn note_removed(&self, documents: &[RemovedDocument]) -> u64 {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,6 +2,8 @@
 
 mod checked;
 mod dead;
+mod nats;
+mod reloaded;
 mod rsyslog;
 mod several;
 

@@ -111,7 +111,7 @@ fn address(text: String) -> Result<String, String> {
 }
 
 /// A secret by one of two keys: the name of its file, or of its variable.
-fn secret(
+pub(super) fn secret(
     reader: &mut Reader,
     table: &mut TableHelper<'_>,
     [file, environment]: [&'static str; 2],

@@ -1,6 +1,7 @@
 //! `output`: one destination, or `[[output]]` tables.
 
 mod http;
+mod nats;
 mod syslog;
 mod tls;
 
@@ -53,6 +54,10 @@ fn tables(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Path) -> Ve
                 format!("there is an output {name:?} above already; give each its own `name`"),
             );
         }
+        let is_stdout = |one: &OutputOptions| one.destination == Destination::Stdout;
+        if is_stdout(&output) && outputs.iter().any(is_stdout) {
+            reader.mistake(span, "an output above writes to standard output already");
+        }
         if let Some(path) = file(&output)
             && outputs.iter().filter_map(file).any(|known| known == path)
         {
@@ -77,15 +82,17 @@ enum Type {
     File,
     Syslog,
     Elasticsearch,
+    Nats,
     Otlp,
     Webhook,
 }
 
-const TYPES: [(&str, Type); 6] = [
+const TYPES: [(&str, Type); 7] = [
     ("stdout", Type::Stdout),
     ("file", Type::File),
     ("syslog", Type::Syslog),
     ("elasticsearch", Type::Elasticsearch),
+    ("nats", Type::Nats),
     ("otlp", Type::Otlp),
     ("webhook", Type::Webhook),
 ];
@@ -116,6 +123,7 @@ fn entry(
         Some(Type::Elasticsearch) => {
             http::elasticsearch(reader, table, (span, folder)).map(Destination::Elasticsearch)
         }
+        Some(Type::Nats) => nats::options(reader, table, (span, folder)).map(Destination::Nats),
         Some(Type::Otlp) => http::otlp(reader, table, (span, folder)).map(Destination::Otlp),
         Some(Type::Webhook) => http::webhook(reader, table, (span, folder)).map(Destination::Webhook),
         None => {
@@ -233,12 +241,12 @@ mod tests {
             (
                 "path = \"/a\"\n",
                 1,
-                "no `type`: write one of stdout, file, syslog, elasticsearch, otlp, webhook",
+                "no `type`: write one of stdout, file, syslog, elasticsearch, nats, otlp, webhook",
             ),
             (
                 "type = \"fil\"\n",
                 2,
-                "\"fil\" is unknown; write one of stdout, file, syslog, elasticsearch, otlp, webhook",
+                "\"fil\" is unknown; write one of stdout, file, syslog, elasticsearch, nats, otlp, webhook",
             ),
             ("type = \"file\"\n", 1, "no `path`"),
             ("type = \"syslog\"\n", 1, "no `server`"),
@@ -250,6 +258,11 @@ mod tests {
             ("type = \"stdout\"\ntake = \"all\"\n", 3, "incidents, flows, both"),
             ("type = \"stdout\"\nmin_severity = \"worst\"\n", 3, "low, medium, high, critical"),
             ("type = \"stdout\"\n[[output]]\ntype = \"stdout\"\n", 3, "give each its own `name`"),
+            (
+                "type = \"stdout\"\n[[output]]\ntype = \"stdout\"\nname = \"b\"\n",
+                3,
+                "writes to standard output already",
+            ),
             (
                 "type = \"file\"\npath = \"/a\"\n[[output]]\ntype = \"file\"\nname = \"b\"\npath = \"/a\"\n",
                 4,

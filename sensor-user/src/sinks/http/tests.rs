@@ -9,8 +9,10 @@ use crate::sinks::{
     tests::fixture,
 };
 
-/// The sinks, each with the address of its server.
-const SINKS: [fn(&str, &TlsOptions) -> Box<dyn Sink>; 3] = [elasticsearch, otlp, webhook];
+/// Makes a sink for the server at an address.
+type Make = fn(&str, &TlsOptions) -> Box<dyn Sink>;
+
+const SINKS: [Make; 3] = [elasticsearch, otlp, webhook];
 
 const TIMEOUT: Duration = Duration::from_millis(300);
 

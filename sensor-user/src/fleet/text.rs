@@ -1,0 +1,128 @@
+//! The fleet as text.
+
+use sensor_dissect::escape::shown;
+
+use super::report::{ExternalHost, Incidents, Report, SensorReport, State};
+
+/// Three parts: sensors, incidents, and external hosts of several sites.
+pub(super) fn text(report: &Report) -> String {
+    let mut text = String::new();
+    if report.sensors.is_empty() {
+        text.push_str("no sensor has published to the stream\n");
+    } else {
+        let header = ["SENSOR", "STATE", "VERSION", "UP", "INTERFACES", "LAG", "LOST", "REPORTED"];
+        let mut rows = vec![header.map(str::to_owned).to_vec()];
+        rows.extend(report.sensors.iter().map(sensor));
+        text.push_str(&aligned(&rows));
+    }
+    text.push_str(&incidents(&report.incidents));
+    if !report.external_hosts.is_empty() {
+        text.push_str("\nexternal hosts at several sites\n");
+        let header = ["HOST", "SEVERITY", "INCIDENTS", "LAST SEEN (UTC)", "SITES"];
+        let mut rows = vec![header.map(str::to_owned).to_vec()];
+        rows.extend(report.external_hosts.iter().map(host));
+        text.push_str(&aligned(&rows));
+    }
+    if report.unread > 0 {
+        text.push_str(&format!("\n{} messages of the stream are not those of a sensor\n", report.unread));
+    }
+    text
+}
+
+fn sensor(one: &SensorReport) -> Vec<String> {
+    let name = format!("{}/{}", one.site, one.sensor);
+    let state = match one.state {
+        State::Alive => "alive",
+        State::Silent => "silent",
+        State::Unknown => "unknown",
+    };
+    let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+    let health = one.health.as_ref();
+    vec![
+        clean(&name),
+        state.to_owned(),
+        health.map_or_else(|| "-".to_owned(), |health| clean(&health.version)),
+        health.map_or_else(|| "-".to_owned(), |health| span(health.uptime)),
+        health.map_or_else(|| "-".to_owned(), |health| clean(&health.interfaces.join(","))),
+        number(one.lag),
+        number(one.lost),
+        one.age.map_or_else(|| "never".to_owned(), |age| format!("{} ago", span(age))),
+    ]
+}
+
+fn incidents(one: &Incidents) -> String {
+    let Incidents { since, open, critical, high, medium, low, beyond } = one;
+    let mut text = format!(
+        "\nincidents since {since}: {critical} critical, {high} high, {medium} medium, {low} low; {open} open\n"
+    );
+    if *beyond > 0 {
+        text.push_str(&format!(
+            "there are more: {beyond} messages of others were not counted; see --since\n"
+        ));
+    }
+    text
+}
+
+fn host(one: &ExternalHost) -> Vec<String> {
+    vec![
+        clean(&one.address),
+        one.severity.to_owned(),
+        one.incidents.to_string(),
+        one.last.clone(),
+        clean(&one.sites.join(", ")),
+    ]
+}
+
+/// Anybody who may publish chooses these texts.
+fn clean(text: &str) -> String {
+    shown(text.as_bytes())
+}
+
+/// A time span in its largest unit.
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// Columns that are as wide as their widest cell.
+fn aligned(rows: &[Vec<String>]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}", width = *width)).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::tests::fleet;
+    use super::*;
+
+    #[test]
+    fn text_names_sensors_incidents_and_hosts_and_hides_control_characters() {
+        let wanted = "\
+SENSOR                 STATE    VERSION  UP    INTERFACES  LAG  LOST  REPORTED
+graz/a                 silent   0.1.0    25 h  lan0        7    2     100 s ago
+prague/b               unknown  -        -     -           -    -     never
+vienna/gate\\u{1b}[31m  alive    0.1.0    25 h  lan0        0    0     5 s ago
+
+incidents since 2023-11-13T22:13:20.000Z: 1 critical, 2 high, 0 medium, 1 low; 3 open
+
+external hosts at several sites
+HOST     SEVERITY  INCIDENTS  LAST SEEN (UTC)           SITES
+8.8.4.4  critical  2          2023-11-14T22:13:23.000Z  graz, vienna
+
+1 messages of the stream are not those of a sensor
+";
+        assert_eq!(text(&fleet()), wanted);
+    }
+}

@@ -1,0 +1,186 @@
+//! NATS JetStream: each document is a message of the sensor's own subject, and counts as delivered when the stream has it.
+//!
+//! The identifier of a document is the message's `Nats-Msg-Id`: what is sent again within the stream's duplicate window is there
+//! once. Documents about the same incident are never under way together, so they arrive in order.
+
+mod connection;
+mod publish;
+mod report;
+mod shared_exemptions;
+mod subject;
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use async_nats::jetstream::Context;
+use tokio::runtime::Runtime;
+use tracing::warn;
+
+use self::{connection::Connector, publish::Outcome, shared_exemptions::Follower};
+pub use self::{
+    connection::{Login, NatsOptions, StreamOptions},
+    shared_exemptions::{SharedExemptions, scope, shared_exemptions_file},
+    subject::{Subjects, host_token},
+};
+use super::{Delivery, Failure, SetupError, Sink, Surroundings};
+use crate::{
+    health::HealthBoard,
+    storage::{DocumentKind, DocumentRow},
+};
+
+/// Most documents that are sent before their acknowledgement.
+const MOST: usize = 64;
+
+/// Time between two looks at shared exemptions without reports of health.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Publishes documents to a stream.
+pub struct Nats {
+    subjects: Subjects,
+    timeout: Duration,
+    health: Option<(Duration, Arc<HealthBoard>)>,
+    follower: Option<Follower>,
+    connector: Arc<Connector>,
+    /// With a thread of its own, which keeps the connection while there is nothing to send.
+    runtime: Option<Runtime>,
+}
+
+impl Nats {
+    /// Prepares the sink. It also reports the health of the sensor, and follows shared exemptions, if that is wanted.
+    ///
+    /// # Errors
+    /// [`SetupError`]
+    pub fn new(options: &NatsOptions, around: &Surroundings) -> Result<Self, SetupError> {
+        let connector = Arc::new(Connector::new(options)?);
+        let follower = Follower {
+            connector: Arc::clone(&connector),
+            site: options.subjects.site().to_owned(),
+            every: options.health.unwrap_or(LOOK),
+            state_dir: around.state_dir.clone(),
+            changed: Arc::clone(&around.changed),
+        };
+        Ok(Self {
+            subjects: options.subjects.clone(),
+            timeout: options.timeout,
+            health: options.health.map(|every| (every, Arc::clone(&around.health))),
+            follower: options.exemptions.then_some(follower),
+            connector,
+            runtime: None,
+        })
+    }
+}
+
+impl Sink for Nats {
+    fn begin(&mut self) {
+        match connection::runtime() {
+            Ok(runtime) => {
+                if let Some((every, board)) = self.health.take() {
+                    let (connector, subjects) = (Arc::clone(&self.connector), self.subjects.clone());
+                    runtime.spawn(report::run(connector, subjects, every, board));
+                }
+                if let Some(follower) = self.follower.take() {
+                    runtime.spawn(follower.run());
+                }
+                self.runtime = Some(runtime);
+            }
+            Err(error) => warn!("no thread for NATS: {error}"),
+        }
+    }
+
+    fn deliver(&mut self, documents: &[DocumentRow]) -> Delivery {
+        let failed = |reason| Delivery { failure: Some(Failure::of(reason)), ..Delivery::default() };
+        let Some(runtime) = &self.runtime else { return failed("it has no thread".to_owned()) };
+        let together = &documents[..under_way_together(documents)];
+        runtime.block_on(async {
+            let link = match self.connector.link().await {
+                Ok(link) => link,
+                Err(reason) => return failed(reason),
+            };
+            let delivery = delivery(publish::all(link, &self.subjects, self.timeout, together).await);
+            if delivery.failure.is_some() {
+                // What it still holds back must not arrive behind what is sent next.
+                self.connector.give_up().await;
+            }
+            delivery
+        })
+    }
+}
+
+/// Documents, from the first one on, of which no two are about the same incident.
+fn under_way_together(documents: &[DocumentRow]) -> usize {
+    let mut incidents = HashSet::new();
+    let is_another = |document: &&DocumentRow| match (document.kind, document.id.rsplit_once('-')) {
+        (DocumentKind::Incident, Some((incident, _))) => incidents.insert(incident.to_owned()),
+        _ => true,
+    };
+    documents.iter().take(MOST).take_while(is_another).count()
+}
+
+/// Settles documents up to the first one that failed. Those behind it may have arrived, and are sent again.
+fn delivery(outcomes: Vec<Outcome>) -> Delivery {
+    let mut delivery = Delivery::default();
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Stored => {}
+            Outcome::Refused(reason) => delivery.refused.push((delivery.settled, reason)),
+            Outcome::Failed(reason) => {
+                delivery.failure = Some(Failure::of(reason));
+                break;
+            }
+        }
+        delivery.settled += 1;
+    }
+    delivery
+}
+
+/// Connects, to read.
+///
+/// # Errors
+/// What is missing.
+pub async fn connect(options: &NatsOptions) -> Result<Context, String> {
+    let connector = Connector::new(options).map_err(|error| error.to_string())?;
+    Ok(connector.greet().await?.jetstream)
+}
+
+/// Connects and publishes nothing; says what was found.
+///
+/// # Errors
+/// What is missing.
+pub(super) fn probe(options: &NatsOptions) -> Result<String, String> {
+    let connector = Connector::new(options).map_err(|error| error.to_string())?;
+    let runtime = connection::runtime().map_err(|error| error.to_string())?;
+    runtime.block_on(connector.greet())?;
+    Ok(format!("{} accepts this sensor's credentials", options.named()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sinks::tests::fixture;
+
+    fn document(id: &str, kind: DocumentKind) -> DocumentRow {
+        DocumentRow { id: id.to_owned(), kind, ..fixture(1, "{}") }
+    }
+
+    #[test]
+    fn documents_of_one_incident_wait_for_each_other() {
+        let incident = |id| document(id, DocumentKind::Incident);
+        let flow = || document("1:abc=-1", DocumentKind::Flow);
+        assert_eq!(
+            under_way_together(&[incident("a-1"), flow(), flow(), incident("b-1"), incident("a-2")]),
+            4
+        );
+        assert_eq!(under_way_together(&[incident("a-1"), incident("a-2")]), 1);
+        assert_eq!(under_way_together(&vec![flow(); 100]), MOST);
+        assert_eq!(under_way_together(&[]), 0);
+    }
+
+    #[test]
+    fn documents_behind_a_failed_one_are_sent_again() {
+        let failed = || Outcome::Failed("full".to_owned());
+        let refused = Outcome::Refused("large".to_owned());
+        let delivery = delivery(vec![Outcome::Stored, refused, failed(), Outcome::Stored]);
+        assert_eq!(delivery.settled, 2);
+        assert_eq!(delivery.refused, [(1, "large".to_owned())]);
+        assert_eq!(delivery.failure.unwrap().reason, "full");
+    }
+}

@@ -1,0 +1,120 @@
+//! A cluster of three servers, of which some fail, and sensors that are offline for a while.
+
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+
+use async_nats::ConnectOptions;
+use sensor_lab::{NatsServer, Signal, Topology, poll, require_lab, scratch_dir};
+use sensor_tests::{
+    Agent,
+    nats::{Stored, stored},
+    number, text,
+};
+use serde_json::Value;
+
+use super::{config, converse, sensor};
+
+/// Longest time until a cluster has a leader and sensors have sent what waited.
+const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+
+/// How often documents occur.
+fn counted<'a>(documents: impl Iterator<Item = &'a Value>) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for document in documents {
+        *counts.entry(document.to_string()).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_while_servers_and_sensors_fail() {
+    require_lab!(Nats);
+    let border = Topology::builder().lan_server().build().unwrap();
+    let scratch = scratch_dir().unwrap();
+    let at = [1, 2, 3].map(|number| Ipv4Addr::new(127, 0, 0, number));
+    let mut cluster = NatsServer::cluster(border.gateway(), &at, &scratch.path().join("nats")).unwrap();
+    let addresses: Vec<_> = cluster.iter().map(NatsServer::address).collect();
+    let [graz_state, vienna_state] = ["graz", "vienna"].map(|site| scratch.path().join(site));
+    let graz = || {
+        sensor(&border, "lan0", &config(&at, "graz", Duration::ZERO)).state_dir(&graz_state).start().unwrap()
+    };
+    let vienna = || {
+        sensor(&border, "lan1", &config(&at, "vienna", Duration::ZERO))
+            .state_dir(&vienna_state)
+            .start()
+            .unwrap()
+    };
+    let traffic = |rounds: usize| {
+        for _ in 0..rounds {
+            converse(&border, &[border.client(), border.lan_server().unwrap()]).unwrap();
+        }
+    };
+    let held = || -> Vec<Stored> {
+        let read = |address| {
+            let options = ConnectOptions::new();
+            stored(border.gateway(), address, options, "smb-sensor.*.*.*").ok()
+        };
+        addresses.iter().find_map(|address| read(*address)).unwrap_or_default()
+    };
+    let mut made: Vec<Value> = vec![];
+    let settle = |made: &[Value], running: &[&mut Agent]| {
+        poll(SETTLED_WITHIN, || {
+            let count: usize = running.iter().map(|one| one.documents().len()).sum();
+            let is_settled = held().len() >= made.len() + count;
+            (is_settled && count > 0).then_some(())
+        })
+        .unwrap_or_else(|| {
+            let logs: Vec<_> = running.iter().map(|one| one.log()).collect();
+            panic!("{} of the documents are there: {}", held().len(), logs.join("\n\n"))
+        });
+    };
+
+    let (mut first, mut second) = (graz(), vienna());
+    traffic(5);
+    settle(&made, &[&mut first, &mut second]);
+
+    // A member crashes under load, and comes back.
+    cluster[0].end(Signal::SIGKILL).unwrap();
+    traffic(10);
+    settle(&made, &[&mut first, &mut second]);
+    cluster[0].begin().unwrap();
+
+    // No member answers, and what their machines take is read later. Then one does, and takes nothing alone.
+    for member in &mut cluster {
+        member.signal(Signal::SIGSTOP).unwrap();
+    }
+    traffic(10);
+    let waits = "the output nats does not accept documents";
+    first.wait_for_log(waits).unwrap();
+    second.wait_for_log(waits).unwrap();
+    cluster[0].signal(Signal::SIGCONT).unwrap();
+    traffic(5);
+    // One sensor ends meanwhile, with documents that nobody has.
+    let ended = second.stop().unwrap();
+    assert_eq!(ended.code, Some(1), "{}", ended.log);
+    made.extend(ended.documents);
+    for member in &mut cluster[1..] {
+        member.signal(Signal::SIGCONT).unwrap();
+    }
+    first.signal(Signal::SIGHUP).unwrap();
+    traffic(5);
+
+    // It is back, and sends them.
+    let mut second = vienna();
+    traffic(5);
+    settle(&made, &[&mut first, &mut second]);
+    for ended in [first.stop().unwrap(), second.stop().unwrap()] {
+        assert_eq!(ended.code, Some(0), "{}", ended.log);
+        made.extend(ended.documents);
+    }
+    let all = held();
+    assert_eq!(counted(all.iter().map(|one| &one.document)), counted(made.iter()), "each is there once");
+    let mut last = BTreeMap::new();
+    for one in all.iter().filter(|one| one.subject.ends_with(".incident")) {
+        let incident = text(&one.document, "/smb_sensor/incident/id").to_owned();
+        let sequence = number(&one.document, "/event/sequence");
+        assert!(
+            last.insert(incident, sequence).is_none_or(|before| before < sequence),
+            "those of an incident in order"
+        );
+    }
+}

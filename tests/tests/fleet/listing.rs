@@ -1,0 +1,56 @@
+//! `smb-sensor fleet`.
+
+use std::{fs, net::Ipv4Addr};
+
+use sensor_lab::{NatsServer, Topology, poll, require_lab, scratch_dir};
+use sensor_tests::{Agent, PATIENCE, number, text, texts};
+use serde_json::Value;
+
+use super::{HEALTH, config, converse, sensor};
+
+#[test]
+fn fleet_names_living_and_silent_sensors_and_hosts_of_several_sites() {
+    require_lab!(Nats);
+    let border = Topology::builder().lan_server().build().unwrap();
+    let scratch = scratch_dir().unwrap();
+    let at = Ipv4Addr::LOCALHOST;
+    let _server = NatsServer::start(border.gateway(), at, &scratch.path().join("nats"), "").unwrap();
+    let path = scratch.path().join("smb-sensor.toml");
+    fs::write(&path, config(&[at], "anywhere", HEALTH)).unwrap();
+    let fleet = |arguments: &[&str]| {
+        let mut command = border.gateway().command(Agent::program().unwrap());
+        let output = command.arg("fleet").arg("--config").arg(&path).args(arguments).output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert!(fleet(&[]).1.contains("no stream has the subject smb-sensor.*.*.health"), "{:?}", fleet(&[]));
+
+    let graz = sensor(&border, "lan0", &config(&[at], "graz", HEALTH)).start().unwrap();
+    let vienna = sensor(&border, "lan1", &config(&[at], "vienna", HEALTH)).start().unwrap();
+    converse(&border, &[border.client(), border.lan_server().unwrap()]).unwrap();
+    let report = |fits: &dyn Fn(&Value) -> bool| -> Value {
+        let read = || serde_json::from_str::<Value>(&fleet(&["--json"]).0).ok();
+        poll(PATIENCE, || read().filter(fits))
+            .unwrap_or_else(|| panic!("{:?} {:?} {}", read(), fleet(&[]), graz.log()))
+    };
+    let sensors = |report: &Value| -> Vec<(String, String)> {
+        let all = report["sensors"].as_array().unwrap().iter();
+        all.map(|one| (text(one, "/site").to_owned(), text(one, "/state").to_owned())).collect()
+    };
+    let both =
+        |state: &str| vec![("graz".to_owned(), "alive".to_owned()), ("vienna".to_owned(), state.to_owned())];
+    let found = report(&|one| {
+        let has_traffic = number(one, "/sensors/0/health/packets") > 0;
+        sensors(one) == both("alive") && one["external_hosts"][0].is_object() && has_traffic
+    });
+    let [first, host] = [&found["sensors"][0], &found["external_hosts"][0]];
+    assert_eq!((text(host, "/address"), texts(host, "/sites")), ("8.8.4.4", vec!["graz", "vienna"]));
+    assert_eq!(text(first, "/health/version"), env!("CARGO_PKG_VERSION"));
+    assert_eq!(texts(first, "/health/interfaces"), ["lan0"]);
+    assert_eq!((&first["lag"], &first["lost"]), (&0.into(), &0.into()));
+
+    vienna.kill().unwrap();
+    report(&|one| sensors(one) == both("silent"));
+    let (listed, _) = fleet(&[]);
+    assert!(listed.contains("vienna/gate  silent") && listed.contains("8.8.4.4"), "{listed}");
+    assert_eq!(graz.stop().unwrap().code, Some(0));
+}

@@ -1,0 +1,41 @@
+//! Several sensors that publish to one stream of NATS.
+
+mod cluster;
+mod listing;
+mod shared;
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use anyhow::Result;
+use sensor_lab::{Answer, Namespace, TcpListener, Topology, address};
+use sensor_tests::{Agent, AgentBuilder, SMB2_MESSAGE, connect, echo};
+
+/// Time between two reports of health.
+const HEALTH: Duration = Duration::from_secs(1);
+
+/// An output to these servers, and standard output.
+fn config(servers: &[Ipv4Addr], site: &str, health: Duration) -> String {
+    let list: Vec<_> = servers.iter().map(|one| format!("\"nats://{one}:4222\"")).collect();
+    format!(
+        "[kernel]\nflow_idle = 10\n[[output]]\ntype = \"stdout\"\ntake = \"both\"\n\
+         [[output]]\ntype = \"nats\"\ntake = \"both\"\nservers = [{}]\nsite = \"{site}\"\nsensor = \"gate\"\ntimeout = 2\n\
+         health_interval = {}\ncreate_stream = true\nstream_replicas = {}\n",
+        list.join(", "),
+        health.as_secs(),
+        servers.len(),
+    )
+}
+
+/// A sensor on one of the gateway's two LANs.
+fn sensor<'a>(border: &'a Topology, interface: &str, config: &str) -> AgentBuilder<'a> {
+    Agent::on(border.gateway(), interface).config(config)
+}
+
+/// One connection of each of these hosts with the server.
+fn converse(border: &Topology, hosts: &[&Namespace]) -> Result<()> {
+    let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo)?;
+    for host in hosts {
+        echo(&mut connect(host, server.address())?, &SMB2_MESSAGE)?;
+    }
+    Ok(())
+}
