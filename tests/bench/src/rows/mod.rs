@@ -5,6 +5,7 @@ pub(crate) mod idle;
 pub(crate) mod latency;
 pub(crate) mod live;
 pub(crate) mod lookup;
+pub(crate) mod outputs;
 pub(crate) mod quic;
 pub(crate) mod replay;
 pub(crate) mod ring;
