@@ -261,12 +261,12 @@ pub(super) mod tests {
         let (graz, vienna) = (("graz", "a"), ("vienna", "gate\u{1b}[31m"));
         gathered.health(told(graz), &body(&behind), at(0));
         gathered.health(told(vienna), &body(&health), at(95));
-        gathered.health(told(("linz", "b")), b"nonsense", at(0));
+        gathered.health(told(("prague", "b")), b"nonsense", at(0));
         gathered.incident(told(graz), &document("1", "low", false, "8.8.4.4"), at(1));
         gathered.incident(told(graz), &document("1", "critical", true, "8.8.4.4"), at(2));
         gathered.incident(told(vienna), &document("1", "high", false, "8.8.4.4"), at(3));
         gathered.incident(told(vienna), &document("2", "high", false, "9.9.9.9"), at(4));
-        gathered.incident(told(("linz", "b")), &document("1", "low", false, "1.1.1.1"), at(5));
+        gathered.incident(told(("prague", "b")), &document("1", "low", false, "1.1.1.1"), at(5));
         gathered.incident(told(graz), b"{\"event\":{}}", at(6));
         gathered.report(at(-86_400), at(100))
     }
@@ -283,7 +283,7 @@ pub(super) mod tests {
             states,
             [
                 ("graz", State::Silent, Some(100), Some(7), Some(2)),
-                ("linz", State::Unknown, None, None, None),
+                ("prague", State::Unknown, None, None, None),
                 ("vienna", State::Alive, Some(5), Some(0), Some(0)),
             ]
         );

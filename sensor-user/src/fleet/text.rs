@@ -112,7 +112,7 @@ mod tests {
         let wanted = "\
 SENSOR                 STATE    VERSION  UP    INTERFACES  LAG  LOST  REPORTED
 graz/a                 silent   0.1.0    25 h  lan0        7    2     100 s ago
-linz/b                 unknown  -        -     -           -    -     never
+prague/b               unknown  -        -     -           -    -     never
 vienna/gate\\u{1b}[31m  alive    0.1.0    25 h  lan0        0    0     5 s ago
 
 incidents since 2023-11-13T22:13:20.000Z: 1 critical, 2 high, 0 medium, 1 low; 3 open
