@@ -14,6 +14,7 @@ pub mod escape;
 pub mod facts;
 pub mod fingerprint;
 pub mod first_payload;
+mod framing;
 pub mod http;
 pub mod interfaces;
 pub mod kerberos;
@@ -34,7 +35,8 @@ pub mod stream;
 pub mod text;
 pub mod wire;
 
-pub use dissector::{Dissector, Framing, Problem, Reading};
+pub use dissector::{Dissector, Problem, Reading};
 pub use facts::{Facts, New};
 pub use fingerprint::{Fingerprint, FingerprintKey};
+pub use framing::Framing;
 pub use sender::{Sender, sender};

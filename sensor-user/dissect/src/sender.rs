@@ -1,6 +1,6 @@
 //! The two ends of a connection by their roles, and which of them sent a message.
 
-use super::{dcerpc, dissector::Framing, http};
+use super::{dcerpc, framing::Framing, http};
 
 /// Who sent a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -14,7 +14,7 @@ pub use self::checksum::Checksum;
 use self::{checksum::Checksums, repeated::Repeated};
 use super::{
     dcerpc::{self, RpcError},
-    dissector::Framing,
+    framing::Framing,
     http,
     nbss::{self, Header},
 };

@@ -12,7 +12,7 @@ use sensor_core::time::Timestamp;
 use time::OffsetDateTime;
 use tokio::time::timeout;
 
-use super::report::{Gathered, Report, Told};
+use super::report::{Gathered, Publisher, Report};
 use crate::sinks::{self, NatsOptions, Subjects};
 
 /// Messages that are asked for together.
@@ -53,13 +53,13 @@ pub(super) fn read(options: &NatsOptions, since: Timestamp, now: Timestamp) -> R
 async fn newest(
     stream: &Stream,
     filter: &str,
-    mut take: impl FnMut(Told<'_>, &[u8], Timestamp),
+    mut take: impl FnMut(Publisher<'_>, &[u8], Timestamp),
 ) -> Result<()> {
     let mut subjects = stream.info_with_subjects(filter).await.context("cannot list the sensors")?;
     while let Some((subject, _)) = subjects.try_next().await.context("cannot list the sensors")? {
         match stream.get_last_raw_message_by_subject(&subject).await {
             Ok(message) => {
-                if let Some(sensor) = told(&subject) {
+                if let Some(sensor) = publisher(&subject) {
                     take(sensor, &message.payload, timestamp(message.time));
                 }
             }
@@ -76,7 +76,7 @@ async fn each(
     filter_subject: String,
     deliver_policy: DeliverPolicy,
     patience: Duration,
-    mut take: impl FnMut(Told<'_>, &[u8], Timestamp),
+    mut take: impl FnMut(Publisher<'_>, &[u8], Timestamp),
 ) -> Result<()> {
     let config = Config {
         filter_subject,
@@ -96,7 +96,7 @@ async fn each(
                 message.map_err(anyhow::Error::msg).context("the stream could not be read to its end")?;
             is_over = false;
             let about = message.info().map_err(anyhow::Error::msg)?;
-            if let Some(sensor) = told(&message.subject) {
+            if let Some(sensor) = publisher(&message.subject) {
                 take(sensor, &message.payload, timestamp(about.published));
             }
         }
@@ -107,9 +107,9 @@ async fn each(
 }
 
 /// The sensor that a subject names.
-fn told(subject: &str) -> Option<Told<'_>> {
+fn publisher(subject: &str) -> Option<Publisher<'_>> {
     match subject.split('.').collect::<Vec<_>>()[..] {
-        [_, site, sensor, _] => Some(Told { site, sensor }),
+        [_, site, sensor, _] => Some(Publisher { site, sensor }),
         _ => None,
     }
 }

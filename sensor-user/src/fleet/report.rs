@@ -18,7 +18,7 @@ const LATE: Duration = Duration::from_secs(5);
 
 /// The sensor that published a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Told<'a> {
+pub(super) struct Publisher<'a> {
     pub(super) site: &'a str,
     pub(super) sensor: &'a str,
 }
@@ -128,7 +128,7 @@ struct Incident {
 
 impl Gathered {
     /// Takes the health of a sensor, which was stored at this time.
-    pub(super) fn health(&mut self, of: Told<'_>, body: &[u8], at: Timestamp) {
+    pub(super) fn health(&mut self, of: Publisher<'_>, body: &[u8], at: Timestamp) {
         match serde_json::from_slice(body) {
             Ok(health) => {
                 self.sensors.insert((of.site.to_owned(), of.sensor.to_owned()), Some((health, at)));
@@ -138,7 +138,7 @@ impl Gathered {
     }
 
     /// Takes a document about an incident, which replaces an earlier one about the same.
-    pub(super) fn incident(&mut self, of: Told<'_>, body: &[u8], at: Timestamp) {
+    pub(super) fn incident(&mut self, of: Publisher<'_>, body: &[u8], at: Timestamp) {
         let read = serde_json::from_slice::<Document>(body).ok();
         let severity = read.as_ref().and_then(|one| {
             Severity::ALL.into_iter().find(|severity| severity.name() == one.smb_sensor.incident.severity)
@@ -232,8 +232,8 @@ pub(super) mod tests {
         Timestamp::from_unix_seconds(1_700_000_000 + seconds)
     }
 
-    fn told(of: (&'static str, &'static str)) -> Told<'static> {
-        Told { site: of.0, sensor: of.1 }
+    fn publisher(of: (&'static str, &'static str)) -> Publisher<'static> {
+        Publisher { site: of.0, sensor: of.1 }
     }
 
     fn document(id: &str, severity: &str, closed: bool, external: &str) -> Vec<u8> {
@@ -259,15 +259,15 @@ pub(super) mod tests {
         let lost = crate::health::Lost { packets: 2, ..Default::default() };
         let behind = Health { outputs: vec![waiting], lost, ..health.clone() };
         let (graz, vienna) = (("graz", "a"), ("vienna", "gate\u{1b}[31m"));
-        gathered.health(told(graz), &body(&behind), at(0));
-        gathered.health(told(vienna), &body(&health), at(95));
-        gathered.health(told(("prague", "b")), b"nonsense", at(0));
-        gathered.incident(told(graz), &document("1", "low", false, "8.8.4.4"), at(1));
-        gathered.incident(told(graz), &document("1", "critical", true, "8.8.4.4"), at(2));
-        gathered.incident(told(vienna), &document("1", "high", false, "8.8.4.4"), at(3));
-        gathered.incident(told(vienna), &document("2", "high", false, "9.9.9.9"), at(4));
-        gathered.incident(told(("prague", "b")), &document("1", "low", false, "1.1.1.1"), at(5));
-        gathered.incident(told(graz), b"{\"event\":{}}", at(6));
+        gathered.health(publisher(graz), &body(&behind), at(0));
+        gathered.health(publisher(vienna), &body(&health), at(95));
+        gathered.health(publisher(("prague", "b")), b"nonsense", at(0));
+        gathered.incident(publisher(graz), &document("1", "low", false, "8.8.4.4"), at(1));
+        gathered.incident(publisher(graz), &document("1", "critical", true, "8.8.4.4"), at(2));
+        gathered.incident(publisher(vienna), &document("1", "high", false, "8.8.4.4"), at(3));
+        gathered.incident(publisher(vienna), &document("2", "high", false, "9.9.9.9"), at(4));
+        gathered.incident(publisher(("prague", "b")), &document("1", "low", false, "1.1.1.1"), at(5));
+        gathered.incident(publisher(graz), b"{\"event\":{}}", at(6));
         gathered.report(at(-86_400), at(100))
     }
 

@@ -20,7 +20,7 @@ use self::{
     bounded_map::BoundedMap,
 };
 use super::{
-    Sender,
+    Framing, Sender,
     dcerpc::RpcError,
     facts::{Facts, New},
     fingerprint::FingerprintKey,
@@ -30,17 +30,6 @@ use super::{
     smb1::Smb1Error,
     smb2::{Hidden, ShareKind, Smb2Error, hidden},
 };
-
-/// How the bytes of a connection are divided into messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Framing {
-    /// NetBIOS session packets: SMB on 139, 445 and elsewhere.
-    NetBios,
-    /// DCE-RPC PDUs: port 135 and the ports that it names.
-    DceRpc,
-    /// Heads of HTTP messages; the content between them is not read.
-    Http,
-}
 
 /// Why a message, or its rest, was not read.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

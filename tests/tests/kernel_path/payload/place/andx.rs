@@ -133,9 +133,9 @@ fn evidence_behind_the_first_command_of_a_chain_is_reported() {
             let far = Stream::of(&[(chain(REQUEST, &[(OPEN_ANDX, 15, vec![b'n'; 500]), log_on()]), false)]);
             for (stream, cut) in [(&behind_content, 0), (&far, 200)] {
                 let reported = USUAL.send(twin, hook, &stream.bytes, &stream.cut(&[cut]));
-                let told = stream.judge(&reported.bytes, &[]);
-                if told.is_err() || reported.counted != 1 || !reported.unfollowed.messages {
-                    wrong.push(format!("{hook:?}: {told:?}, {} counted", reported.counted));
+                let judged = stream.judge(&reported.bytes, &[]);
+                if judged.is_err() || reported.counted != 1 || !reported.unfollowed.messages {
+                    wrong.push(format!("{hook:?}: {judged:?}, {} counted", reported.counted));
                 }
             }
         }
