@@ -3,7 +3,7 @@
 //! What it gives: [`Topology`] (a client and a server on the two sides of a gateway), [`Namespace`],
 //! [`Veth`] and [`TunCable`] to build other shapes, [`Smbd`] and [`Smbclient`] for real sessions, [`Nmbd`] for names, [`PythonClient`]
 //! [`Rclone`] and [`ImpacketServer`] for those of other implementations, [`Nmap`], [`Hydra`], [`Guesser`] and [`NtlmRelay`] for attacks,
-//! [`WebDavServer`] and [`curl()`] for WebDAV, [`Rsyslogd`] and [`NatsServer`] as destinations, [`WebServer`] for other protocols, [`Process`] for programs
+//! [`WebDavServer`], [`WsgiDav`] and [`curl()`] for WebDAV, [`Rsyslogd`] and [`NatsServer`] as destinations, [`WebServer`] for other protocols, [`Process`] for programs
 //! under test, [`TcpListener`], [`UdpResponder`] and [`RawSocket`] for traffic that needs no daemon.
 //!
 //! It never touches the network namespace in which it was started. Every link is created with both ends inside
@@ -52,9 +52,11 @@ pub use nmbd::{COMPUTER, Nmbd, WORKGROUP};
 pub use output::{Line, Stream};
 pub use peers::{Answer, TcpListener, UdpResponder};
 pub use process::Process;
-pub use python::{Guessed, Guesser, ImpacketServer, NtlmRelay, PythonClient, WebDavServer, WebServer};
+pub use python::{
+    Guessed, Guesser, ImpacketServer, NtlmRelay, PythonClient, WebDavServer, WebServer, WsgiDav,
+};
 pub use raw::RawSocket;
-pub use rclone::Rclone;
+pub use rclone::{Rclone, upload_by_webdav};
 pub use requirements::{Need, missing, missing_for, skip};
 pub use rsyslogd::{Rsyslogd, SyslogInput};
 pub use scratch::{Scratch, scratch_dir};

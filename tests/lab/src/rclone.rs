@@ -1,4 +1,4 @@
-//! rclone with its SMB client (go-smb2), run inside a namespace and bounded in time.
+//! rclone with its clients for SMB (go-smb2) and WebDAV, run inside a namespace and bounded in time.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -35,16 +35,31 @@ impl<'a> Rclone<'a> {
     }
 
     fn rclone(&self) -> Result<Command> {
-        // A veth carries a packet on the CPU of its sender, and rclone's threads are on several; a network card keeps a connection
-        // on one.
-        let mut command = self.namespace.command("taskset");
-        command.args(["--cpu-list", "0", "rclone"]);
-        // No configuration and no cache of the machine; no retries.
-        command.args(["--config", "/dev/null", "--retries", "1", "--low-level-retries", "1"]);
+        let mut command = rclone_in(self.namespace);
         command.args(["--smb-host", &self.server.to_string(), "--smb-user", USER]);
         command.args(["--smb-pass", &obscured(PASSWORD)?]);
         Ok(command)
     }
+}
+
+/// Copies the content of a folder to a WebDAV server, with rclone's client in `namespace`.
+///
+/// # Errors
+/// When rclone cannot be run or takes longer than 30 s; a refusal is an [`Outcome`].
+pub fn upload_by_webdav(namespace: &Namespace, folder: &Path, url: &str) -> Result<Outcome> {
+    let mut command = rclone_in(namespace);
+    command.args(["--webdav-url", url, "copy"]).arg(folder).arg(":webdav:");
+    Outcome::of(Process::spawn(command)?, TIME_LIMIT)
+}
+
+fn rclone_in(namespace: &Namespace) -> Command {
+    // A veth carries a packet on the CPU of its sender, and rclone's threads are on several; a network card keeps a connection
+    // on one.
+    let mut command = namespace.command("taskset");
+    command.args(["--cpu-list", "0", "rclone"]);
+    // No configuration and no cache of the machine; no retries.
+    command.args(["--config", "/dev/null", "--retries", "1", "--low-level-retries", "1"]);
+    command
 }
 
 /// The password in rclone's form.

@@ -8,9 +8,12 @@
 mod nothing;
 mod replayed;
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{fs, net::Ipv4Addr, time::Duration};
 
-use sensor_lab::{NtlmRelay, PASSWORD, Smbd, Topology, USER, WebDavServer, address, curl, require_lab};
+use sensor_lab::{
+    NtlmRelay, PASSWORD, Smbd, Topology, USER, WebDavServer, WsgiDav, address, curl, require_lab,
+    scratch_dir, upload_by_webdav,
+};
 use sensor_tests::{Agent, EvidenceLevel, connect, has_finding, number, reaches, text, texts};
 
 const RULE: &str = "webdav-to-internet";
@@ -137,6 +140,28 @@ fn listing_without_a_log_on_is_low_and_that_of_the_redirector_medium() {
         assert_eq!(text(incident, "/smb_sensor/incident/severity"), severity);
         assert_eq!(texts(incident, "/threat/technique/id"), ["T1071"]);
     }
+}
+
+#[test]
+fn upload_of_rclone_to_wsgidav_is_one_low_incident_with_its_bytes() {
+    require_lab!(Attackers);
+    const UPLOADED: usize = 300_000;
+    let border = Topology::border().unwrap();
+    let server = WsgiDav::start(border.server(), 80).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    let files = scratch_dir().unwrap();
+    fs::write(files.path().join("payroll.bin"), vec![7; UPLOADED]).unwrap();
+    let url = format!("http://{}/", address::SERVER_V4);
+    let uploaded = upload_by_webdav(border.client(), files.path(), &url).unwrap();
+    assert_eq!(fs::read(server.folder().join("payroll.bin")).unwrap().len(), UPLOADED, "{}", uploaded.output);
+    agent.wait_for(has_finding(RULE, "connected")).unwrap();
+    let ended = agent.stop().unwrap();
+
+    assert_eq!(ended.rules(), [RULE]);
+    let incident = ended.only().unwrap();
+    assert_eq!(text(incident, "/smb_sensor/incident/severity"), "low");
+    let left = number(incident, "/smb_sensor/volume/left_bytes") as usize;
+    assert!((UPLOADED..UPLOADED + 10_000).contains(&left), "{left}");
 }
 
 #[test]

@@ -114,9 +114,9 @@ fn check() -> ExitCode {
         }
     }
     if python::is_made() {
-        println!("found    impacket and smbprotocol: {}", python::folder().display());
+        println!("found    impacket, smbprotocol and WsgiDAV: {}", python::folder().display());
     } else {
-        println!("optional impacket and smbprotocol: {}", python_peers::PURPOSE);
+        println!("optional impacket, smbprotocol and WsgiDAV: {}", python_peers::PURPOSE);
     }
     if sensor_lab::axe::script().is_file() {
         println!("found    axe-core: {}", sensor_lab::axe::script().display());

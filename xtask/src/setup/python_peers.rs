@@ -1,4 +1,4 @@
-//! Installs impacket and smbprotocol, two more SMB peers, from PyPI into a virtual environment below `target`.
+//! Installs impacket and smbprotocol, two more SMB peers, and WsgiDAV from PyPI into a virtual environment below `target`.
 //!
 //! Tests that need them are skipped where they are missing, so no failure here stops a setup.
 
@@ -20,7 +20,7 @@ pub(super) const PURPOSE: &str =
 pub(super) fn install(steps: &Steps) {
     if let Err(error) = make_environment(steps) {
         println!(
-            "  continuing without impacket and smbprotocol ({PURPOSE}): {error:#}\n  \
+            "  continuing without impacket, smbprotocol and WsgiDAV ({PURPOSE}): {error:#}\n  \
              they come from https://pypi.org; once that works, run again: cargo xtask setup"
         );
     }
@@ -30,7 +30,7 @@ fn make_environment(steps: &Steps) -> anyhow::Result<()> {
     if !has_venv() {
         install_optional(steps, &["python3-venv"]).context("python3 has no venv and ensurepip")?;
     }
-    steps.run("Install impacket and smbprotocol from PyPI", install_peers)
+    steps.run("Install impacket, smbprotocol and WsgiDAV from PyPI", install_peers)
 }
 
 fn install_peers(step: &Step<'_>) -> anyhow::Result<()> {

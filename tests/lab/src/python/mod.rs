@@ -9,6 +9,7 @@ mod relay;
 mod server;
 mod web;
 mod webdav;
+mod wsgidav;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ pub use relay::NtlmRelay;
 pub use server::ImpacketServer;
 pub use web::WebServer;
 pub use webdav::WebDavServer;
+pub use wsgidav::WsgiDav;
 
 use crate::Namespace;
 
