@@ -57,7 +57,16 @@ const SINGLE: [(&str, &str, Kind); 12] = [
 ];
 
 /// Folders of the sources whose files are installed below the documentation, so that links between them hold.
-const FOLDERS: [&str; 4] = ["docs", "docs/adr", "packaging/elasticsearch", "packaging/webhook"];
+const FOLDERS: [&str; 8] = [
+    "docs",
+    "docs/adr",
+    "docs/bench",
+    "docs/images",
+    "packaging/elasticsearch",
+    "packaging/grafana",
+    "packaging/prometheus",
+    "packaging/webhook",
+];
 
 /// All files, by their path.
 pub(crate) fn contents(sources: &Path, generated: &[Entry]) -> Result<Vec<Entry>> {
