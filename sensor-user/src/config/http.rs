@@ -13,12 +13,18 @@ pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Pa
     reader.section(table, "http", |reader, table| {
         let (mut listen, mut token, mut page) = (None, None, true);
         let place = table.table.get("listen").map(|value| value.span);
+        let token_place = table.table.get("token_file").map(|value| value.span);
         reader.value(table, "listen", &mut listen, |text: String| address(&text).map(Some));
         reader.value(table, "token_file", &mut token, |path: String| {
             non_empty(&path, "a file path").map(|()| Some(SecretSource::File(folder.join(path))))
         });
         reader.value(table, "page", &mut page, Ok);
-        let (Some(listen), Some(place)) = (listen, place) else { return };
+        let (Some(listen), Some(place)) = (listen, place) else {
+            if let (None, Some(token_place)) = (place, token_place) {
+                reader.mistake(token_place, "[http] has no `listen`: name an address with a port, such as 127.0.0.1:9645");
+            }
+            return;
+        };
         if !listen.ip().to_canonical().is_loopback() && token.is_none() {
             reader.mistake(
                 place,
@@ -52,6 +58,8 @@ mod tests {
     fn is_off_without_an_address() {
         assert_eq!(Config::default().http, None);
         assert_eq!(parse("page = false\n").unwrap().http, None);
+        let problems = parse("token_file = \"token\"\n").unwrap_err();
+        assert!(problems[0].to_string().contains("[http] has no `listen`"), "{problems:?}");
     }
 
     #[test]

@@ -16,6 +16,9 @@ const MOST: usize = 200_000;
 /// Time that a report of health may be late, beside two that may be missing.
 const LATE: Duration = Duration::from_secs(5);
 
+/// Most seconds between two reports, whatever a sensor says of itself: the most that a configuration may say.
+const MAX_INTERVAL: u64 = 3_600;
+
 /// The sensor that published a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Publisher<'a> {
@@ -178,7 +181,7 @@ impl Gathered {
                 return SensorReport { site, sensor, state, age: None, lag: None, lost: None, health: None };
             };
             let age = now.since(at);
-            let is_alive = age <= Duration::from_secs(health.interval.saturating_mul(3)) + LATE;
+            let is_alive = age <= Duration::from_secs(health.interval.min(MAX_INTERVAL) * 3) + LATE;
             SensorReport {
                 site,
                 sensor,
@@ -269,6 +272,17 @@ pub(super) mod tests {
         gathered.incident(publisher(("prague", "b")), &document("1", "low", false, "1.1.1.1"), at(5));
         gathered.incident(publisher(graz), b"{\"event\":{}}", at(6));
         gathered.report(at(-86_400), at(100))
+    }
+
+    #[test]
+    fn sensor_cannot_say_that_it_stays_alive() {
+        let health = Health { interval: u64::MAX, ..Health::default() };
+        let state = |age: i64| {
+            let mut gathered = Gathered::default();
+            gathered.health(publisher(("graz", "a")), &serde_json::to_vec(&health).unwrap(), at(0));
+            gathered.report(at(-1), at(age)).sensors[0].state
+        };
+        assert_eq!((state(3_600), state(4 * 3_600)), (State::Alive, State::Silent));
     }
 
     #[test]

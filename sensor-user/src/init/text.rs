@@ -17,8 +17,8 @@ pub(super) fn of(answers: &Answers, found: &[Found], documents: Option<&Path>) -
     format!(
         "\
 # Configuration of smb-sensor, begun by `smb-sensor init`. docs/configuration.md and the example file describe every key.
-# After a change: `smb-sensor check --config FILE`, then `systemctl reload smb-sensor` (networks, exemptions, threat lists and
-# enforcement) or `systemctl restart smb-sensor` (everything else).
+# After a change: `smb-sensor check --config FILE`, then `systemctl reload smb-sensor` (networks, exemptions, threat lists,
+# enforcement and outputs) or `systemctl restart smb-sensor` (everything else).
 
 # Interfaces to watch: on a gateway those that face the internal networks, on a host its network card.
 # A pattern (\"lan*\") means all that match, also those that appear later.

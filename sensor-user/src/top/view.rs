@@ -22,6 +22,9 @@ use crate::{
 /// Width from which incidents and outputs are side by side.
 const WIDE: u16 = 160;
 
+/// Width of the list of incidents from which it has all columns.
+const ROOMY: u16 = 100;
+
 /// Most lines of problems.
 const MAX_PROBLEMS: usize = 3;
 
@@ -95,14 +98,16 @@ impl View<'_> {
     }
 
     fn draw_incidents(&self, sample: &Sample, frame: &mut Frame<'_>, area: Rect) {
+        // On a narrow terminal, what happened needs the room of the time and of the number of connections.
+        let columns: &[usize] = if area.width < ROOMY { &[0, 2, 3, 4, 6] } else { &[0, 1, 2, 3, 4, 5, 6] };
         let rows = sample.incidents.iter().skip(self.scrolled).map(|(severity, cells)| {
-            let mut spans: Vec<Span<'_>> = cells.iter().map(|cell| Span::raw(cell.as_str())).collect();
+            let mut spans: Vec<Span<'_>> = columns.iter().map(|at| Span::raw(cells[*at].as_str())).collect();
             spans[0] = spans[0].clone().style(self.severity(*severity));
             Row::new(spans)
         });
         let widest = |column: usize| {
             let widths = sample.incidents.iter().map(|(_, cells)| Span::raw(cells[column].as_str()).width());
-            widths.max().unwrap_or(0).min(24) as u16
+            widths.max().unwrap_or(0).min(if area.width < ROOMY { 15 } else { 24 }) as u16
         };
         let widths = [
             Constraint::Length(8),
@@ -113,7 +118,9 @@ impl View<'_> {
             Constraint::Length(4),
             Constraint::Length(4),
         ];
-        let header = Row::new(alerts::COLUMNS).style(self.style(Color::Reset, Modifier::BOLD));
+        let widths = columns.iter().map(|at| widths[*at]);
+        let header = Row::new(columns.iter().map(|at| alerts::COLUMNS[*at]))
+            .style(self.style(Color::Reset, Modifier::BOLD));
         let title = format!(" incidents ({}) ", sample.incidents.len());
         let table = Table::new(rows, widths).header(header).block(Block::bordered().title(title));
         frame.render_widget(table, area);

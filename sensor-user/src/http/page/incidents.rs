@@ -47,6 +47,8 @@ struct Incidents {
     frame: Frame,
     rows: Vec<Row>,
     filter: Filter,
+    /// Filters that are not known.
+    unknown: Vec<String>,
     total: String,
     range: String,
     previous: Option<usize>,
@@ -71,10 +73,27 @@ pub(super) async fn page(State(source): State<Source>, Query(mut filter): Query<
             rows: found,
             total: number(total as u64),
             range,
+            unknown: filter.unknown(),
             filter,
         }))
     })
     .await
+}
+
+impl Filter {
+    /// What it says that is not known, and so has no effect.
+    fn unknown(&self) -> Vec<String> {
+        let severities: Vec<_> = Severity::ALL.into_iter().map(Severity::name).collect();
+        [
+            ("severity", &self.severity, severities.as_slice()),
+            ("state", &self.state, &["open", "closed"]),
+            ("order", &self.sort, &["time"]),
+        ]
+        .into_iter()
+        .filter(|(_, typed, known)| !typed.is_empty() && !known.contains(&typed.as_str()))
+        .map(|(what, typed, _)| format!("The {what} {typed:?} is not known and has no effect."))
+        .collect()
+    }
 }
 
 /// The rows of one page, and how many incidents fit in all.

@@ -10,7 +10,7 @@ use std::{
 use async_nats::jetstream::{
     Context,
     context::GetStreamErrorKind,
-    kv::{self, Store},
+    kv::{self, EntryErrorKind, Store},
     stream::{Config, DiscardPolicy},
 };
 use futures_util::TryStreamExt as _;
@@ -117,7 +117,8 @@ impl Follower {
             .map(|(_, entry)| entry)
             .collect();
         if keep(&self.state_dir, &entries).map_err(|error| error.to_string())? {
-            info!("the fleet shares {} exemptions with this sensor", entries.len());
+            let plural = if entries.len() == 1 { "" } else { "s" };
+            info!("the fleet shares {} exemption{plural} with this sensor", entries.len());
             self.changed.notify_one();
         }
         *seen = Some(sequence);
@@ -146,7 +147,13 @@ async fn entries(bucket: &Store) -> Result<Vec<(String, String)>, String> {
     keys.sort_unstable();
     let mut entries = Vec::new();
     for key in keys.into_iter().take(MAX_ENTRIES) {
-        let value = bucket.get(key.as_str()).await.map_err(|error| error.to_string())?;
+        let value = match bucket.get(key.as_str()).await {
+            Err(error) if error.kind() == EntryErrorKind::InvalidKey => {
+                warn!("{key:?} in the bucket {BUCKET} is no valid key and is passed over: delete it");
+                continue;
+            }
+            read => read.map_err(|error| error.to_string())?,
+        };
         let entry =
             value.filter(|value| value.len() <= MAX_ENTRY).map(|value| String::from_utf8(value.into()));
         match entry {

@@ -110,6 +110,26 @@ mod tests {
     }
 
     #[test]
+    fn shipped_examples_for_people_show_names_of_strangers_as_text() {
+        let hostile = "<!channel> & <https://evil.example|log in> [log in](https://evil.example)";
+        let body = serde_json::json!({ "message": hostile }).to_string();
+        let document = DocumentRow { body, ..document() };
+        let rendered = |text: &str| -> Value {
+            let body = Template::parse(text.to_owned()).unwrap().render(&document).unwrap();
+            serde_json::from_str(&body).unwrap()
+        };
+        let slack = rendered(include_str!("../../../../packaging/webhook/slack.json.j2"));
+        let text = slack["text"].as_str().unwrap();
+        assert!(text.contains("&lt;!channel&gt; &amp; &lt;https://evil.example|log in&gt;"), "{text}");
+        let teams = rendered(include_str!("../../../../packaging/webhook/teams.json.j2"));
+        let first = &teams["attachments"][0]["content"]["body"][0];
+        assert_eq!(
+            (&first["type"], &first["inlines"][0]["text"]),
+            (&"RichTextBlock".into(), &hostile.into())
+        );
+    }
+
+    #[test]
     fn shipped_examples_give_json_for_every_document() {
         for (name, text) in [
             ("splunk-hec", include_str!("../../../../packaging/webhook/splunk-hec.json.j2")),
