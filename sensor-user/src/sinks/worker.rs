@@ -77,6 +77,10 @@ impl Worker {
             let cursor = self.progress.cursor();
             let wakes = || self.progress.stops() || self.progress.is_to_reopen();
             let arrived = self.store.committed().wait(cursor, LOOK, wakes);
+            if self.progress.stops() {
+                // What came since then is for the one that takes its place.
+                return;
+            }
             self.reopen_if_asked(&mut sink);
             if arrived <= cursor {
                 continue;
