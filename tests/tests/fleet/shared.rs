@@ -46,7 +46,7 @@ fn sensors_apply_shared_exemptions_also_those_that_were_offline() {
     {
         assert!(listed.contains(words), "{words}: {listed}");
     }
-    graz.wait_for_log("the fleet shares 1 exemptions with this sensor").unwrap();
+    graz.wait_for_log("the fleet shares 1 exemption with this sensor").unwrap();
     graz.wait_for_log("reloaded:").unwrap();
     converse(&border, &[client]).unwrap();
     let ended = graz.stop().unwrap();
@@ -66,7 +66,7 @@ fn sensors_apply_shared_exemptions_also_those_that_were_offline() {
         exempt("add", &[&["--destination", "9.9.9.9", "--reason", "x", "--id", "dns"][..], &site].concat());
     assert!(said.contains("shared dns"), "{said} {wrong}");
     let vienna = start("lan1", "vienna", &vienna_state);
-    vienna.wait_for_log("the fleet shares 1 exemptions with this sensor").unwrap();
+    vienna.wait_for_log("the fleet shares 1 exemption with this sensor").unwrap();
     vienna.wait_for_log("reloaded:").unwrap();
     converse(&border, &[other]).unwrap();
     let ended = vienna.stop().unwrap();
