@@ -59,6 +59,15 @@ fn smb_is_found_among_other_protocols_wherever_it_stands() {
 }
 
 #[test]
+fn name_of_a_server_that_is_none_hides_nothing() {
+    let mut message = hello(&["smb"]);
+    let at = message.windows(11).position(|bytes| bytes == b"example.com").unwrap();
+    message[at..at + 11].copy_from_slice(b"a\x1b[31m \"; b");
+    let read = read_all(&[Initial::new().build(&crypto(0, &message))]).unwrap();
+    assert_eq!((read.offers_smb(), read.server_name), (true, None));
+}
+
+#[test]
 fn hello_in_several_packets_is_put_together_in_any_order() {
     let long = hello(&[&["a-long-name-of-a-protocol"; 80][..], &["smb"]].concat());
     let parts: Vec<_> = [0..700, 700..1_400, 1_400..long.len()]
