@@ -202,3 +202,18 @@ fn request_with_the_flag_of_a_response_is_the_clients() {
     bench.message(Side::Local, 1, &request, at(1));
     assert_eq!(bench.view().level, EvidenceLevel::Credential);
 }
+
+#[test]
+fn client_cannot_accept_its_own_log_on() {
+    let mut bench = Bench::new();
+    bench.opened(&seen(OPEN, [2, 1], at(1)), at(1));
+    let request = logon("alice", 1);
+    bench.message(Side::Local, 1, &request, at(1));
+    // A SESSION_SETUP response with the status of success (MS-SMB2 2.2.6), sent by the client.
+    let mut answer = [&[0, 0, 0, 72], &b"\xFESMB\x40\0"[..], &[0; 58], &[9, 0, 0, 0, 72, 0, 0, 0]].concat();
+    (answer[4 + 12], answer[4 + 16], answer[4 + 24]) = (1, 1, 1);
+    bench.message(Side::Local, 1 + request.len() as u32, &answer, at(2));
+    assert_eq!(bench.view().level, EvidenceLevel::Credential);
+    bench.message(Side::Remote, 1, &answer, at(2));
+    assert_eq!(bench.view().level, EvidenceLevel::Session, "the server can");
+}
