@@ -108,9 +108,34 @@ pub fn begins(payload: &[u8]) -> bool {
     )
 }
 
+/// Whether a payload is too short for [`begins`] and agrees with the start of an SMB message as far as it goes: a client may send the
+/// header in a segment of its own.
+#[must_use]
+pub fn may_begin(payload: &[u8]) -> bool {
+    const PROTOCOL_ID: [u8; 3] = *b"SMB";
+    match payload {
+        [0x00] | [0x00, _] | [0x00, _, _] | [0x00, _, _, _] => true,
+        [0x00, _, _, _, 0xFC..=0xFF, rest @ ..] => {
+            rest.len() < PROTOCOL_ID.len() && PROTOCOL_ID.starts_with(rest)
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn part_of_a_header_may_begin_a_message() {
+        let message = [0, 0, 1, 0, 0xFE, b'S', b'M', b'B'];
+        for length in 1..message.len() {
+            assert!(may_begin(&message[..length]), "{length} bytes");
+            assert!(!begins(&message[..length]), "{length} bytes");
+        }
+        assert!(!may_begin(&message) && begins(&message));
+        assert!(!may_begin(&[]) && !may_begin(b"G") && !may_begin(&[0, 0, 1, 0, 0xFE, b'S', b'X']));
+    }
 
     #[test]
     fn header_says_how_much_is_missing() {

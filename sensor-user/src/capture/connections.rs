@@ -1,6 +1,6 @@
 //! The connections of a capture, reassembled and read.
 
-use std::{collections::HashMap, net::SocketAddr, path::Path};
+use std::{collections::HashMap, mem, net::SocketAddr, path::Path};
 
 use super::{
     file::{CaptureError, frames},
@@ -82,6 +82,8 @@ struct Said {
     framing: Framing,
     /// Of the client, of the server.
     sides: [Stream; 2],
+    /// Sides that sent payload.
+    heard: [bool; 2],
     problems: Vec<Problem>,
 }
 
@@ -109,14 +111,16 @@ impl Connection {
                 dissector: Dissector::new(key.clone(), framing),
                 framing,
                 sides: [Stream::new(framing), Stream::new(framing)],
+                heard: [false; 2],
                 problems: Vec::new(),
             });
         }
         let client = *self.client.get_or_insert_with(|| client(segment));
         let Some(said) = &mut self.said else { return };
         let from = if segment.source == client { Sender::Client } else { Sender::Server };
+        let is_first = !mem::replace(&mut said.heard[from as usize], true);
         let starts_message = match said.framing {
-            Framing::NetBios => nbss::begins(segment.payload),
+            Framing::NetBios => nbss::begins(segment.payload) || is_first && nbss::may_begin(segment.payload),
             Framing::DceRpc => dcerpc::begins(segment.payload),
             // `framing` does not look for it.
             Framing::Http => false,
@@ -160,7 +164,7 @@ impl Said {
 
 /// The framing of a connection, by the first payload that begins with a message.
 fn framing(payload: &[u8]) -> Option<Framing> {
-    if nbss::begins(payload) {
+    if nbss::begins(payload) || nbss::may_begin(payload) {
         Some(Framing::NetBios)
     } else if dcerpc::begins(payload) {
         Some(Framing::DceRpc)

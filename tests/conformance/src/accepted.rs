@@ -1,6 +1,8 @@
 //! Differences that are accepted, each with its reason.
 
-use crate::fact::{Fact, Seen};
+use std::collections::BTreeSet;
+
+use crate::fact::Fact;
 
 /// One connection's difference in one fact.
 struct Accepted {
@@ -25,10 +27,17 @@ const ACCEPTED: &[Accepted] = &[Accepted {
     reason: LAN_MANAGER_NAMES,
 }];
 
-/// Why a difference is accepted. `theirs` is everything that tshark sees in the capture.
-pub(crate) fn reason(capture: &str, ends: &str, fact: Fact, theirs: &Seen) -> Option<&'static str> {
-    let bound = theirs.contains_key(&(ends.to_owned(), Fact::Interface));
-    if fact == Fact::Operation && !bound {
+/// Why a difference is accepted, if it is. `unbound` are the operations of the connection that were called without a bind in the
+/// capture.
+pub(crate) fn reason(
+    (capture, ends, fact): (&str, &str, Fact),
+    (ours, theirs): (&BTreeSet<String>, &BTreeSet<String>),
+    unbound: &BTreeSet<String>,
+) -> Option<&'static str> {
+    if fact == Fact::Operation
+        && ours.is_subset(theirs)
+        && theirs.difference(ours).all(|one| unbound.contains(one))
+    {
         return Some(NO_BIND);
     }
     let accepted = ACCEPTED.iter().find(|accepted| {

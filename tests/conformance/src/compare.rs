@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     accepted,
     fact::{Fact, Seen},
+    tshark::Theirs,
 };
 
 /// How a fact of one connection compares.
@@ -54,11 +55,10 @@ impl Comparison {
 }
 
 /// Compares what both see of a capture.
-pub(crate) fn compare(capture: String, ours: &Seen, theirs: &Seen) -> Comparison {
+pub(crate) fn compare(capture: String, ours: &Seen, Theirs { seen: theirs, unbound }: &Theirs) -> Comparison {
     let keys: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
     let none = BTreeSet::new();
     let rows = keys.into_iter().map(|key @ (ends, fact)| {
-        let all_theirs = theirs;
         let (ours, theirs) = (ours.get(key).unwrap_or(&none), theirs.get(key).unwrap_or(&none));
         let verdict = match (ours.is_empty(), theirs.is_empty()) {
             _ if ours == theirs => Verdict::Agree,
@@ -66,7 +66,11 @@ pub(crate) fn compare(capture: String, ours: &Seen, theirs: &Seen) -> Comparison
             (true, false) => Verdict::OnlyTheirs,
             _ => Verdict::Differ,
         };
-        let verdict = match accepted::reason(&capture, ends, *fact, all_theirs) {
+        let verdict = match accepted::reason(
+            (&capture, ends, *fact),
+            (ours, theirs),
+            unbound.get(ends).unwrap_or(&none),
+        ) {
             Some(reason) if verdict != Verdict::Agree => Verdict::Accepted(reason),
             _ => verdict,
         };
@@ -89,7 +93,19 @@ mod tests {
     }
 
     fn verdicts(capture: &str, ours: &[(&str, Fact, &str)], theirs: &[(&str, Fact, &str)]) -> Vec<Verdict> {
-        let comparison = compare(capture.to_owned(), &seen(ours), &seen(theirs));
+        verdicts_beside(capture, ours, theirs, &[])
+    }
+
+    /// `unbound` are operations of the connection `a – b`.
+    fn verdicts_beside(
+        capture: &str,
+        ours: &[(&str, Fact, &str)],
+        theirs: &[(&str, Fact, &str)],
+        unbound: &[&str],
+    ) -> Vec<Verdict> {
+        let unbound = unbound.iter().map(|one| (*one).to_owned()).collect();
+        let theirs = Theirs { seen: seen(theirs), unbound: [("a – b".to_owned(), unbound)].into() };
+        let comparison = compare(capture.to_owned(), &seen(ours), &theirs);
         comparison.rows.iter().map(|row| row.verdict).collect()
     }
 
@@ -117,14 +133,18 @@ mod tests {
     }
 
     #[test]
-    fn operation_needs_a_bind_in_its_own_connection() {
-        let (called, bound) = (("a – b", Fact::Operation, "2"), ("a – b", Fact::Interface, "x"));
-        let elsewhere = ("a – c", Fact::Interface, "x");
-        assert!(matches!(verdicts("c", &[], &[called])[..], [Verdict::Accepted(_)]));
-        let with_bind = verdicts("c", &[bound], &[called, bound]);
-        assert_eq!(with_bind, [Verdict::Agree, Verdict::OnlyTheirs]);
-        assert!(
-            verdicts("c", &[], &[called, elsewhere]).iter().any(|one| matches!(one, Verdict::Accepted(_)))
+    fn operation_needs_a_bind_of_its_own_pipe() {
+        let (bound, called, other) = (
+            ("a – b", Fact::Operation, "15"),
+            ("a – b", Fact::Operation, "2"),
+            ("a – c", Fact::Operation, "2"),
         );
+        let accepted = |verdicts: Vec<Verdict>| matches!(verdicts[..], [Verdict::Accepted(_)]);
+        assert!(accepted(verdicts_beside("c", &[], &[called], &["2"])));
+        assert!(accepted(verdicts_beside("c", &[bound], &[bound, called], &["2"])));
+        assert_eq!(verdicts_beside("c", &[bound], &[bound, called], &[]), [Verdict::Differ]);
+        assert_eq!(verdicts_beside("c", &[], &[bound], &["2"]), [Verdict::OnlyTheirs]);
+        assert_eq!(verdicts_beside("c", &[called], &[bound], &["2", "15"]), [Verdict::Differ]);
+        assert_eq!(verdicts_beside("c", &[], &[other], &["2"]), [Verdict::OnlyTheirs]);
     }
 }

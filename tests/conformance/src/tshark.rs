@@ -1,7 +1,7 @@
 //! tshark's facts.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
     process::Command,
 };
@@ -31,8 +31,16 @@ pub(crate) fn version() -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
 }
 
+/// What tshark sees in a capture.
+#[derive(Default)]
+pub(crate) struct Theirs {
+    pub(crate) seen: Seen,
+    /// Operations of each connection that were called on a pipe, or a TCP connection, whose bind is not in the capture.
+    pub(crate) unbound: BTreeMap<String, BTreeSet<String>>,
+}
+
 /// Reads a capture; tshark gets the ports on which SMB is spoken besides its own.
-pub(crate) fn read(capture: &Path, other_ports: &BTreeSet<u16>) -> Result<Seen> {
+pub(crate) fn read(capture: &Path, other_ports: &BTreeSet<u16>) -> Result<Theirs> {
     let mut command = Command::new("tshark");
     command.arg("-r").arg(capture).args(["-n", "-T", "json", "--no-duplicate-keys"]);
     command.args([
@@ -53,23 +61,29 @@ pub(crate) fn read(capture: &Path, other_ports: &BTreeSet<u16>) -> Result<Seen> 
     for packet in packets.as_array().into_iter().flatten() {
         reader.packet(&packet["_source"]["layers"]);
     }
-    Ok(reader.seen)
+    Ok(reader.theirs)
 }
 
 /// Facts, and the state between packets.
 #[derive(Default)]
 struct Reader {
-    seen: Seen,
+    theirs: Theirs,
+    /// Pipes with a bind, each by its connection and file identifier; of DCE-RPC over TCP, the connection alone.
+    bound: BTreeSet<(String, Option<String>)>,
     /// Names of the SMB 1 dialects that a client offered: the answer has a number.
     offered: HashMap<String, Vec<String>>,
 }
 
 impl Reader {
     fn packet(&mut self, layers: &Value) {
+        // The reader of captures leaves tunnels to the sensor's own packet path.
+        if ["ip", "ipv6"].iter().map(|layer| each(&layers[*layer]).count()).sum::<usize>() > 1 {
+            return;
+        }
         let Some(ends) = packet_ends(layers) else { return };
         let offered = self.offered.entry(ends.clone()).or_default();
         let mut add = |fact: Fact, value: String| {
-            self.seen.entry((ends.clone(), fact)).or_default().insert(value);
+            self.theirs.seen.entry((ends.clone(), fact)).or_default().insert(value);
         };
         netbios::theirs(layers, &mut add);
         for message in each(&layers["smb2"]) {
@@ -85,13 +99,27 @@ impl Reader {
                 kerberos(object, &mut add);
             });
         }
-        for uuid in all(layers, "dcerpc.cn_bind_to_uuid") {
-            add(Fact::Interface, uuid);
+        let mut pipes: Vec<_> =
+            ["smb.fid", "smb2.fid"].iter().flat_map(|key| all(layers, key)).map(Some).collect();
+        if pipes.is_empty() {
+            pipes.push(None);
         }
+        let pipes = pipes.into_iter().map(|pipe| (ends.clone(), pipe));
+        let interfaces = all(layers, "dcerpc.cn_bind_to_uuid");
+        if !interfaces.is_empty() {
+            self.bound.extend(pipes.clone());
+        }
+        interfaces.into_iter().for_each(|uuid| add(Fact::Interface, uuid));
+        let is_bound = pipes.into_iter().any(|pipe| self.bound.contains(&pipe));
         // A request is a PDU of type 0; a response has its operation's number from tshark's state.
         for pdu in each(&layers["dcerpc"]).filter(|pdu| text(&pdu["dcerpc.pkt_type"]).as_deref() == Some("0"))
         {
-            all(pdu, "dcerpc.opnum").into_iter().for_each(|number| add(Fact::Operation, number));
+            for number in all(pdu, "dcerpc.opnum") {
+                if !is_bound {
+                    self.theirs.unbound.entry(ends.clone()).or_default().insert(number.clone());
+                }
+                add(Fact::Operation, number);
+            }
         }
     }
 }
@@ -220,7 +248,36 @@ mod tests {
         });
         let mut reader = Reader::default();
         reader.packet(&layers);
-        reader.seen.keys().filter(|(_, fact)| *fact == Fact::Ticket).count()
+        reader.theirs.seen.keys().filter(|(_, fact)| *fact == Fact::Ticket).count()
+    }
+
+    /// Facts of one packet with a call of operation 7 on a pipe, after a bind on pipe `bound`; and whether it is unbound.
+    fn call(pipe: &str, bound: &str, extra_ip: bool) -> (bool, bool) {
+        let packet = |pipe: &str, pdu: Value| {
+            let ip = json!({ "ip.src": "192.0.2.1", "ip.dst": "192.0.2.2" });
+            json!({
+                "ip": if extra_ip { json!([ip, ip]) } else { ip },
+                "tcp": { "tcp.srcport": "50000", "tcp.dstport": "445" },
+                "smb2": { "smb2.fid": pipe },
+                "dcerpc": pdu,
+            })
+        };
+        let mut reader = Reader::default();
+        reader.packet(&packet(bound, json!({ "dcerpc.pkt_type": "11", "dcerpc.cn_bind_to_uuid": "u" })));
+        reader.packet(&packet(pipe, json!({ "dcerpc.pkt_type": "0", "dcerpc.opnum": "7" })));
+        let seen = reader.theirs.seen.keys().any(|(_, fact)| *fact == Fact::Operation);
+        (seen, reader.theirs.unbound.values().any(|numbers| numbers.contains("7")))
+    }
+
+    #[test]
+    fn call_on_another_pipe_than_the_bind_is_unbound() {
+        assert_eq!(call("a", "a", false), (true, false));
+        assert_eq!(call("b", "a", false), (true, true));
+    }
+
+    #[test]
+    fn tunnelled_packet_gives_no_fact() {
+        assert_eq!(call("a", "a", true), (false, false));
     }
 
     #[test]
