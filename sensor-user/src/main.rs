@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Command::Alerts(args) => alerts::run(&args),
         Command::Exempt(args) => exempt::run(&args),
         Command::Fleet(args) => fleet::run(&args),
-        Command::Explain(args) => cli::explain::run(&args.order()),
+        Command::Explain(args) => cli::explain::run(&args.request()),
         Command::Init(args) => init::run(&args),
         Command::Manual(args) => manual::write(&args.directory).map(|()| ExitCode::SUCCESS),
         Command::Status(args) => status::run(&args),
@@ -62,7 +62,7 @@ fn run(args: &RunArgs) -> Result<ExitCode> {
 
 fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     let config = Config::load(args.config.as_deref(), &args.overrides())?;
-    replay::run(&args.order(), &config)
+    replay::run(&args.options(), &config)
 }
 
 fn enforce(args: &EnforceArgs) -> Result<ExitCode> {

@@ -36,7 +36,7 @@ pub use document::{
 pub use frame::{Frame, QINQ, QINQ_OLD, VLAN, extension};
 pub use kernel::{Entry, Fate, Kernel, Setup, TEST_RUN_IFINDEX, privileged};
 pub use random::Xorshift;
-pub use recording::{Order, Recording, link};
+pub use recording::{ByteOrder, Recording, link};
 pub use records::{flows, pieces};
 pub use replay_table::ReplayTable;
 pub use replayed::{Replayed, captures_below, replayed, replayed_with};

@@ -43,14 +43,14 @@ pub struct Recording {
 
 /// The order of bytes in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum ByteOrder {
     /// The least first.
     Little,
     /// The greatest first.
     Big,
 }
 
-impl Order {
+impl ByteOrder {
     fn u16(self, value: u16) -> [u8; 2] {
         if self == Self::Little { value.to_le_bytes() } else { value.to_be_bytes() }
     }
@@ -81,7 +81,7 @@ impl Recording {
 
     /// As a pcap file. Frames of other link types have that link type's header instead of Ethernet.
     #[must_use]
-    pub fn pcap(&self, order: Order, nanoseconds: bool, link: u16) -> Vec<u8> {
+    pub fn pcap(&self, order: ByteOrder, nanoseconds: bool, link: u16) -> Vec<u8> {
         let magic = if nanoseconds { 0xA1B2_3C4D } else { 0xA1B2_C3D4 };
         let mut file = order.u32(magic).to_vec();
         file.extend([order.u16(2), order.u16(4)].as_flattened());
@@ -100,7 +100,7 @@ impl Recording {
 
     /// As a pcapng file with times in microseconds, or nanoseconds.
     #[must_use]
-    pub fn pcapng(&self, order: Order, nanoseconds: bool) -> Vec<u8> {
+    pub fn pcapng(&self, order: ByteOrder, nanoseconds: bool) -> Vec<u8> {
         let mut section = order.u32(0x1A2B_3C4D).to_vec();
         section.extend([order.u16(1), order.u16(0)].as_flattened());
         section.extend([0xFF; 8]);
@@ -126,7 +126,7 @@ impl Recording {
     }
 }
 
-fn block(order: Order, kind: u32, body: &[u8]) -> Vec<u8> {
+fn block(order: ByteOrder, kind: u32, body: &[u8]) -> Vec<u8> {
     let length = order.u32(body.len() as u32 + 12);
     [&order.u32(kind), &length, body, &length].concat()
 }

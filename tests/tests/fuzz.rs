@@ -18,12 +18,12 @@ fn below(folder: &str) -> std::path::PathBuf {
 #[test]
 fn kernel_host_and_oracle_agree_on_a_million_frames() {
     let privileged = privileged("kernel_host_and_oracle_agree_on_a_million_frames");
-    let order = fuzz::Order { seed: SEED, frames: 1_000_000, until: None, privileged };
+    let plan = fuzz::FuzzPlan { seed: SEED, frames: 1_000_000, until: None, privileged };
     let recorded = fuzz::recorded_frames(&below("captures")).unwrap();
     assert!(recorded.len() > 500, "{} recorded frames", recorded.len());
-    let tally = fuzz::run(&order, &recorded, |_| {}).unwrap_or_else(|error| panic!("{error:#}"));
+    let tally = fuzz::run(&plan, &recorded, |_| {}).unwrap_or_else(|error| panic!("{error:#}"));
     println!("{tally}");
-    assert_eq!(tally.host, order.frames);
+    assert_eq!(tally.host, plan.frames);
     assert!(tally.oracle > tally.host * 7 / 10, "the oracle could tell too seldom:\n{tally}");
     assert!(!privileged || tally.kernel == tally.host, "the kernel was left out:\n{tally}");
     // A run that never leaves the first branch would prove nothing.
@@ -50,7 +50,7 @@ fn random_prefix_sets_match_longest_prefix_match() {
     if !privileged("random_prefix_sets_match_longest_prefix_match") {
         return;
     }
-    let order = prefixes::Order { seed: SEED, sets: 24, until: None };
-    let asked = prefixes::run(&order).unwrap_or_else(|error| panic!("{error:#}"));
+    let plan = prefixes::PrefixPlan { seed: SEED, sets: 24, until: None };
+    let asked = prefixes::run(&plan).unwrap_or_else(|error| panic!("{error:#}"));
     assert!(asked.sets == 24 && asked.prefixes > 5_000, "{asked:?}");
 }

@@ -7,7 +7,7 @@
 
 use std::{fs, process::Command};
 
-use sensor_tests::{Agent, Frame, Order, Recording, documents_of, link, text};
+use sensor_tests::{Agent, ByteOrder, Frame, Recording, documents_of, link, text};
 
 const START: u64 = 1_700_000_000_000_000_000;
 const HOUR: u64 = 3_600_000_000_000;
@@ -17,7 +17,7 @@ fn opened(profile: &str, frames: &[Frame]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let capture = folder.path().join("capture.pcap");
     let frames = frames.iter().enumerate().map(|(hour, frame)| (START + hour as u64 * HOUR, frame.build()));
-    fs::write(&capture, Recording { frames: frames.collect() }.pcap(Order::Little, true, link::ETHERNET))
+    fs::write(&capture, Recording { frames: frames.collect() }.pcap(ByteOrder::Little, true, link::ETHERNET))
         .unwrap();
     let mut command = Command::new(Agent::program().unwrap());
     let output = command.args(["replay", "--json", "--profile", profile]).arg(&capture).output().unwrap();

@@ -99,12 +99,12 @@ mod kind {
 
 /// Byte order of a PDU.
 #[derive(Clone, Copy)]
-enum Order {
+enum ByteOrder {
     Little,
     Big,
 }
 
-impl Order {
+impl ByteOrder {
     fn u16(self, bytes: [u8; 2]) -> u16 {
         match self {
             Self::Little => u16::from_le_bytes(bytes),
@@ -148,12 +148,12 @@ pub fn is_clients(bytes: &[u8]) -> Option<bool> {
     }
 }
 
-fn header(bytes: &[u8]) -> Result<(&CommonHeader, Order), RpcError> {
+fn header(bytes: &[u8]) -> Result<(&CommonHeader, ByteOrder), RpcError> {
     let header = layout::<CommonHeader>(bytes, 0, "DCE-RPC header")?;
     // Integers in the high half of the first byte: 0 big, 1 little; characters in the low half: 0 ASCII (C706 14.1).
     let order = match (header.version, header.minor, header.data_representation) {
-        (5, 0..=1, [0x10, 0, 0, 0]) => Order::Little,
-        (5, 0..=1, [0x00, 0, 0, 0]) => Order::Big,
+        (5, 0..=1, [0x10, 0, 0, 0]) => ByteOrder::Little,
+        (5, 0..=1, [0x00, 0, 0, 0]) => ByteOrder::Big,
         _ => return Err(RpcError::Version),
     };
     if header.kind > kind::HIGHEST {
@@ -195,7 +195,7 @@ pub fn read(bytes: &[u8]) -> Result<Pdu<'_>, RpcError> {
 }
 
 /// The contexts of a bind (C706 12.6.4.3), as far as they are there; at least one.
-fn contexts(pdu: &[u8], order: Order) -> Result<Vec<Context>, RpcError> {
+fn contexts(pdu: &[u8], order: ByteOrder) -> Result<Vec<Context>, RpcError> {
     // Two fragment sizes and the association group, then the count and three reserved bytes.
     let count = *layout::<u8>(pdu, HEADER_LEN + 8, "count of presentation contexts")?;
     let mut contexts = Vec::new();
@@ -215,8 +215,8 @@ fn contexts(pdu: &[u8], order: Order) -> Result<Vec<Context>, RpcError> {
         };
         // The version is one word, its minor half the higher one (C706 12.6.3.1).
         let (low, high) = match order {
-            Order::Little => ([v0, v1], [v2, v3]),
-            Order::Big => ([v2, v3], [v0, v1]),
+            ByteOrder::Little => ([v0, v1], [v2, v3]),
+            ByteOrder::Big => ([v2, v3], [v0, v1]),
         };
         contexts.push(Context {
             id: order.u16([id0, id1]),

@@ -7,7 +7,7 @@ use std::{net::IpAddr, path::PathBuf};
 use clap::Args;
 use ipnet::IpNet;
 
-pub use self::command::{Order, run};
+pub use self::command::{ExplainRequest, run};
 use crate::{arguments::directory, config::ServerPort, explain::Query};
 
 /// Flags of `explain`.
@@ -46,9 +46,9 @@ fn address(text: &str) -> Result<IpAddr, String> {
 impl ExplainArgs {
     /// What to explain, and how.
     #[must_use]
-    pub fn order(&self) -> Order {
+    pub fn request(&self) -> ExplainRequest {
         let (udp, port) = (self.port.is_udp(), self.port.number);
-        Order {
+        ExplainRequest {
             query: Query { first: self.first, second: self.second, udp, port },
             config: self.config.clone(),
             state_dir: self.state_dir.clone(),

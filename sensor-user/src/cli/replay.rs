@@ -9,7 +9,7 @@ use crate::{
     arguments::directory,
     config::Overrides,
     parse::network,
-    replay::{EngineChoice, Order, clock::Speed, rewrite::Rewrite},
+    replay::{EngineChoice, Options, clock::Speed, rewrite::Rewrite},
 };
 use sensor_core::profile::ProfileName;
 
@@ -61,8 +61,8 @@ pub enum EngineArg {
 impl ReplayArgs {
     /// What to replay, and how.
     #[must_use]
-    pub fn order(&self) -> Order {
-        Order {
+    pub fn options(&self) -> Options {
+        Options {
             files: self.files.clone(),
             engine: match self.engine {
                 EngineArg::Kernel => EngineChoice::Kernel,

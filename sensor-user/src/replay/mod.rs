@@ -83,7 +83,7 @@ impl EngineChoice {
 
 /// What to replay, and how.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct Options {
     /// The captures, one after another; `-` is standard input.
     pub files: Vec<PathBuf>,
     /// Where the packet path runs.
@@ -104,17 +104,17 @@ pub struct Order {
 ///
 /// # Errors
 /// A failure of the replay itself. A damaged capture is reported, and makes the exit code 1.
-pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
-    let engine = order.engine.start(config)?;
+pub fn run(options: &Options, config: &Config) -> Result<ExitCode> {
+    let engine = options.engine.start(config)?;
     let interrupt = Interrupt::listen().context("cannot listen for SIGINT")?;
-    let Kept { terms, key, store } = kept(order.state_dir.as_deref(), config)?;
+    let Kept { terms, key, store } = kept(options.state_dir.as_deref(), config)?;
     let (store, writing) = store.unzip();
     let parts = PlayerParts {
         engine,
         terms,
         key,
-        rewrites: order.rewrites.clone(),
-        speed: order.speed,
+        rewrites: options.rewrites.clone(),
+        speed: options.speed,
         interrupt: interrupt.clone(),
     };
     for warning in plan::network_warnings(config, &[]) {
@@ -122,8 +122,8 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     }
     let on_terminal = io::stdout().is_terminal();
     let progress = if io::stderr().is_terminal() { Progress::on_terminal() } else { Progress::none() };
-    let form = if order.json || order.flows || !on_terminal { Form::Json } else { Form::Lines };
-    let watched = on_terminal || order.speed != Speed::Max;
+    let form = if options.json || options.flows || !on_terminal { Form::Json } else { Form::Lines };
+    let watched = on_terminal || options.speed != Speed::Max;
     let interface = Interface {
         name: INTERFACE.to_owned(),
         index: engine::INTERFACE,
@@ -135,12 +135,12 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
         ReplayOutput::new(form, io::stdout(), sensor, watched, progress.clone()).keeping_terms_in(store);
     let failure = output.failure();
     // The outputs of the agent are not those of a replay, and nor is what they take.
-    let flow_documents = order.flows && form == Form::Json;
+    let flow_documents = options.flows && form == Form::Json;
     let config = Config { flow_documents, outputs: vec![], ..config.clone() };
     let mut player = Player::new(&config, parts, output);
     let monitor = Monitor { progress, failure, interrupt };
     let mut whole = true;
-    for path in &order.files {
+    for path in &options.files {
         match play(path, &mut player, &monitor)? {
             Ended::Whole => {
                 if let Some(reason) = player.of_file().nothing_read() {
@@ -166,7 +166,7 @@ pub fn run(order: &Order, config: &Config) -> Result<ExitCode> {
     }
     match monitor.failure.take() {
         Some(error) => stdout::settled(Err(error))?,
-        None => log_summary(&played, order.files.len()),
+        None => log_summary(&played, options.files.len()),
     }
     Ok(match (monitor.interrupt.is_asked(), whole) {
         (true, _) => ExitCode::from(INTERRUPTED),

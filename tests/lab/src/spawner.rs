@@ -11,20 +11,20 @@ use std::sync::LazyLock;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
-struct Order {
+struct SpawnRequest {
     command: Command,
     started: Sender<io::Result<Child>>,
 }
 
-static SPAWNER: LazyLock<io::Result<Sender<Order>>> = LazyLock::new(|| {
-    let (orders, queue) = channel::<Order>();
+static SPAWNER: LazyLock<io::Result<Sender<SpawnRequest>>> = LazyLock::new(|| {
+    let (requests, queue) = channel::<SpawnRequest>();
     thread::Builder::new().name("lab-spawner".into()).spawn(move || {
-        for mut order in queue {
+        for mut request in queue {
             // Nobody waits for the answer only if the asking thread died; then dropping the child is all there is.
-            let _ = order.started.send(order.command.spawn());
+            let _ = request.started.send(request.command.spawn());
         }
     })?;
-    Ok(orders)
+    Ok(requests)
 });
 
 /// Starts `command` from the laboratory's own long-lived thread, so that a child with a parent-death signal
@@ -33,9 +33,9 @@ static SPAWNER: LazyLock<io::Result<Sender<Order>>> = LazyLock::new(|| {
 /// # Errors
 /// What [`Command::spawn`] reports, or that the spawning thread could not be started.
 pub fn spawn(command: Command) -> io::Result<Child> {
-    let orders = SPAWNER.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
+    let requests = SPAWNER.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
     let (started, answer) = channel();
-    orders.send(Order { command, started }).map_err(|_| gone())?;
+    requests.send(SpawnRequest { command, started }).map_err(|_| gone())?;
     answer.recv().map_err(|_| gone())?
 }
 

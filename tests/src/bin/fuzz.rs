@@ -61,19 +61,19 @@ impl Arguments {
 }
 
 fn of_frames(arguments: &Arguments) -> Result<()> {
-    let order = fuzz::Order {
+    let plan = fuzz::FuzzPlan {
         seed: arguments.seed(),
         frames: arguments.count.unwrap_or(u64::MAX),
         until: arguments.until(),
         privileged: privileged("fuzz"),
     };
-    if !order.privileged {
+    if !plan.privileged {
         println!("not root: the kernel's program is left out");
     }
     let recorded = fuzz::recorded_frames(&arguments.captures)?;
     println!("{} recorded frames to change", recorded.len());
     let began = Instant::now();
-    let tally = fuzz::run(&order, &recorded, |tally| report(tally, began))?;
+    let tally = fuzz::run(&plan, &recorded, |tally| report(tally, began))?;
     let seconds = began.elapsed().as_secs_f64();
     println!("{tally}\ndisagreements: 0, at {:.0} frames a second", tally.host as f64 / seconds);
     Ok(())
@@ -90,12 +90,12 @@ fn of_prefixes(arguments: &Arguments) -> Result<()> {
     if !privileged("fuzz") {
         bail!("asking the kernel takes root: run it as root, or with sudo at hand");
     }
-    let order = prefixes::Order {
+    let plan = prefixes::PrefixPlan {
         seed: arguments.seed(),
         sets: arguments.count.unwrap_or(u64::MAX),
         until: arguments.until(),
     };
-    let asked = prefixes::run(&order)?;
+    let asked = prefixes::run(&plan)?;
     println!(
         "{} sets of {} prefixes in all, {} addresses asked as client and as server\ndisagreements: 0",
         asked.sets, asked.prefixes, asked.addresses

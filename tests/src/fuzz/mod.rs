@@ -18,5 +18,5 @@ pub mod trial;
 
 pub use generate::Generator;
 pub use mutate::mutate;
-pub use run::{Order, recorded_frames, run};
+pub use run::{FuzzPlan, recorded_frames, run};
 pub use tally::Tally;

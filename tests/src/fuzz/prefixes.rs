@@ -31,7 +31,7 @@ const ADDRESSES: usize = 2_000;
 
 /// The options of a run.
 #[derive(Clone, Copy, Debug)]
-pub struct Order {
+pub struct PrefixPlan {
     /// Where to begin.
     pub seed: u64,
     /// Sets, at most.
@@ -59,14 +59,14 @@ type Given = (IpNet, PrefixFlags);
 /// # Errors
 /// The first address that the kernel classifies differently, with the prefixes around it and the seed of its set; or
 /// the kernel's error.
-pub fn run(order: &Order) -> Result<Asked> {
+pub fn run(plan: &PrefixPlan) -> Result<Asked> {
     let mut kernel = Setup::default().load()?;
     let mut asked = Asked::default();
-    for number in 0..order.sets {
-        if order.until.is_some_and(|until| Instant::now() >= until) {
+    for number in 0..plan.sets {
+        if plan.until.is_some_and(|until| Instant::now() >= until) {
             break;
         }
-        let seed = order.seed.wrapping_add(number);
+        let seed = plan.seed.wrapping_add(number);
         let mut random = Xorshift::seeded(seed);
         let prefixes = random_prefixes(&mut random);
         kernel.put(&PrefixSet::new(prefixes.iter().copied()))?;

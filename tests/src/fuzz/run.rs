@@ -28,7 +28,7 @@ const MAX_RECORDED_LEN: usize = 1_600;
 
 /// The options of a run.
 #[derive(Clone, Copy, Debug)]
-pub struct Order {
+pub struct FuzzPlan {
     /// Where to begin; the same seed gives the same frames.
     pub seed: u64,
     /// Frames, at most.
@@ -43,16 +43,16 @@ pub struct Order {
 ///
 /// # Errors
 /// The first [`Disagreement`](super::trial::Disagreement) with the seed of its round, or the kernel's error.
-pub fn run(order: &Order, recorded: &[Vec<u8>], mut progress: impl FnMut(&Tally)) -> Result<Tally> {
+pub fn run(plan: &FuzzPlan, recorded: &[Vec<u8>], mut progress: impl FnMut(&Tally)) -> Result<Tally> {
     let mut tally = Tally::default();
-    let is_late = || order.until.is_some_and(|until| Instant::now() >= until);
+    let is_late = || plan.until.is_some_and(|until| Instant::now() >= until);
     for number in 0.. {
-        let left = order.frames - tally.host;
+        let left = plan.frames - tally.host;
         if left == 0 || is_late() {
             break;
         }
-        let seed = order.seed.wrapping_add(number);
-        let came_to = round(seed, left.min(ROUND), order.privileged, recorded, &is_late)
+        let seed = plan.seed.wrapping_add(number);
+        let came_to = round(seed, left.min(ROUND), plan.privileged, recorded, &is_late)
             .with_context(|| format!("round {number}, which --seed {seed} begins with"))?;
         tally.add(&came_to);
         progress(&tally);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sensor_common::slot::tcp;
 
-use crate::{Frame, Order, Recording, link};
+use crate::{ByteOrder, Frame, Recording, link};
 
 /// When a tape begins, in nanoseconds since 1970: noon of a day in November 2026.
 const BEGINS: u64 = 1_795_953_600 * 1_000_000_000;
@@ -69,7 +69,7 @@ impl Tape {
     /// As a pcap file.
     #[must_use]
     pub fn pcap(&self) -> Vec<u8> {
-        self.recording.pcap(Order::Little, true, link::ETHERNET)
+        self.recording.pcap(ByteOrder::Little, true, link::ETHERNET)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use sensor_common::slot::{TCP, UDP, tcp};
-use sensor_tests::{Frame, Order, Recording, SMB2_MESSAGE, link};
+use sensor_tests::{ByteOrder, Frame, Recording, SMB2_MESSAGE, link};
 use serde_json::Value;
 
 use crate::documents;
@@ -92,7 +92,7 @@ impl Crowd {
     pub(crate) fn documents(&self, turned: bool) -> Vec<Value> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(self.name).with_extension("pcap");
-        std::fs::write(&path, self.recording.pcap(Order::Little, true, link::ETHERNET)).unwrap();
+        std::fs::write(&path, self.recording.pcap(ByteOrder::Little, true, link::ETHERNET)).unwrap();
         documents(&path, turned)
     }
 

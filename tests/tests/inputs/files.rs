@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use sensor_tests::{Order, Recording, link};
+use sensor_tests::{ByteOrder, Recording, link};
 
 use super::{run, says, text};
 
@@ -69,18 +69,18 @@ fn capture_without_a_readable_frame_is_a_failure() {
     let session = Recording::of(CAPTURE.as_ref()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("wifi.pcap");
-    fs::write(&path, session.pcap(Order::Little, false, 105)).unwrap();
+    fs::write(&path, session.pcap(ByteOrder::Little, false, 105)).unwrap();
     let words = ["wifi.pcap", "none of its 14 frames", "link type 105", "was not analysed"];
     says(&["replay", text(&path)], 1, &words);
     says(&["replay", CAPTURE, text(&path)], 1, &["smb-to-internet", "none of its 14 frames"]);
     // Beside an interface with readable frames, it is only reported.
-    let mut mixed = session.pcapng(Order::Little, false);
+    let mut mixed = session.pcapng(ByteOrder::Little, false);
     let interface = [1u32, 20, 105, 0, 20].map(u32::to_le_bytes).concat();
     let head = [6u32, 36, 1, 0, 0, 4, 4].map(u32::to_le_bytes).concat();
     mixed.extend([interface, head, vec![0; 4], 36u32.to_le_bytes().to_vec()].concat());
     fs::write(&path, mixed).unwrap();
     says(&["replay", text(&path)], 0, &["smb-to-internet", "link type 105", "1 frame left out"]);
-    fs::write(&path, Recording { frames: vec![] }.pcap(Order::Little, false, link::RAW)).unwrap();
+    fs::write(&path, Recording { frames: vec![] }.pcap(ByteOrder::Little, false, link::RAW)).unwrap();
     says(&["replay", text(&path)], 0, &["replayed 0 frames"]);
 }
 

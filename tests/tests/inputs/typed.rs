@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sensor_tests::{Order, Recording, link};
+use sensor_tests::{ByteOrder, Recording, link};
 
 use super::{run, says, text};
 
@@ -54,7 +54,7 @@ fn refuses_an_exemption_of_everything_until_narrowed() {
 fn every_option_reads_networks_alike() {
     let folder = tempfile::tempdir().unwrap();
     let capture = folder.path().join("empty.pcap");
-    std::fs::write(&capture, Recording { frames: vec![] }.pcap(Order::Little, false, link::ETHERNET))
+    std::fs::write(&capture, Recording { frames: vec![] }.pcap(ByteOrder::Little, false, link::ETHERNET))
         .unwrap();
     let state = text(folder.path());
     says(&["replay", "--internal", "9.9.9.9", text(&capture)], 0, &[]);

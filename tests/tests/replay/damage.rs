@@ -3,13 +3,13 @@
 use std::io::Write as _;
 
 use flate2::{Compression, write::GzEncoder};
-use sensor_tests::{Order, Recording, link};
+use sensor_tests::{ByteOrder, Recording, link};
 
 use crate::{documents, file, recorded, replay, session, stderr};
 
 /// The capture of the first `frames` frames, as pcap.
 fn first(session: &Recording, frames: usize) -> Vec<u8> {
-    Recording { frames: session.frames[..frames].to_vec() }.pcap(Order::Little, false, link::ETHERNET)
+    Recording { frames: session.frames[..frames].to_vec() }.pcap(ByteOrder::Little, false, link::ETHERNET)
 }
 
 #[track_caller]
@@ -55,7 +55,7 @@ fn absurd_lengths_are_damage() {
         let output = reports(&bytes, &[&format!("at byte {place}, after 20 frames"), "frame"]);
         assert!(!output.stdout.is_empty());
     }
-    let mut bytes = session.pcapng(Order::Little, false);
+    let mut bytes = session.pcapng(ByteOrder::Little, false);
     let place = bytes.len();
     bytes.extend([6, 0, 0, 0, 0xF0, 0xFF, 0xFF, 0x7F]);
     bytes.resize(place + 700_000, 0);
@@ -66,7 +66,7 @@ fn absurd_lengths_are_damage() {
 fn frame_of_an_undescribed_interface_is_damage() {
     let mut session = session();
     session.frames.truncate(1);
-    let mut bytes = session.pcapng(Order::Little, false);
+    let mut bytes = session.pcapng(ByteOrder::Little, false);
     let place = 28 + 20;
     bytes[place + 8] = 9;
     reports(&bytes, &[&format!("at byte {place}, after 0 frames"), "interface"]);
@@ -108,7 +108,7 @@ fn broken_file_does_not_stop_the_others() {
 #[test]
 fn noise_behind_a_good_beginning_never_hangs_or_panics() {
     let session = session();
-    let good = session.pcapng(Order::Little, false);
+    let good = session.pcapng(ByteOrder::Little, false);
     let mut seed = 0x1234_5678_u64;
     for _ in 0..24 {
         let mut bytes = good.clone();
@@ -132,7 +132,7 @@ fn capture_at_the_last_possible_timestamp_ends() {
     for (time, _) in session.frames.iter_mut().skip(count / 2) {
         *time = u64::MAX;
     }
-    let (_folder, path) = file("late.pcapng", &session.pcapng(Order::Little, false));
+    let (_folder, path) = file("late.pcapng", &session.pcapng(ByteOrder::Little, false));
     let output = replay(&[&path]);
     assert!(matches!(output.status.code(), Some(0 | 1)), "{}", stderr(&output));
     assert!(!documents(&output).is_empty());

@@ -7,7 +7,7 @@ use std::{
 
 use sensor_common::counter::Counter;
 use sensor_core::time::Timestamp;
-use sensor_tests::{Order, captures_below, link, privileged, replayed};
+use sensor_tests::{ByteOrder, captures_below, link, privileged, replayed};
 use sensor_user::{config::Config, exempt::Exemption, replay::EngineChoice};
 
 use crate::session;
@@ -67,7 +67,7 @@ fn both_engines_agree_on_broken_frames() {
             }
         }
         let path = folder.path().join(format!("{round}.pcap"));
-        fs::write(&path, session.pcap(Order::Little, false, link::ETHERNET)).unwrap();
+        fs::write(&path, session.pcap(ByteOrder::Little, false, link::ETHERNET)).unwrap();
         assert_engines_agree(&path, &Config::default());
     }
 }
@@ -85,7 +85,7 @@ fn both_engines_count_offloaded_frames_whole() {
         offloaded += frame.len() as u64;
     }
     let path = folder.path().join("offloaded.pcap");
-    fs::write(&path, session.pcap(Order::Little, false, link::ETHERNET)).unwrap();
+    fs::write(&path, session.pcap(ByteOrder::Little, false, link::ETHERNET)).unwrap();
     let host = replayed(&path, EngineChoice::Host, &Config::default()).unwrap();
     let counted: u64 = host
         .documents
@@ -104,7 +104,7 @@ fn exemption_ends_in_the_middle_of_a_capture_in_both_engines() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("session.pcap");
     let session = session();
-    fs::write(&path, session.pcap(Order::Little, false, link::ETHERNET)).unwrap();
+    fs::write(&path, session.pcap(ByteOrder::Little, false, link::ETHERNET)).unwrap();
     let before = session.frames.len() / 2;
     let (middle, _) = session.frames[before];
     let exemption = Exemption {

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use flate2::{Compression, write::GzEncoder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
-use sensor_tests::{Order, Recording, link};
+use sensor_tests::{ByteOrder, Recording, link};
 use serde_json::Value;
 
 use crate::{documents, file, recorded, replay, replay_from, session, stderr};
@@ -37,7 +37,7 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn byte_orders_and_resolutions_make_no_difference() {
     let (session, expected) = (session(), expected());
-    for order in [Order::Little, Order::Big] {
+    for order in [ByteOrder::Little, ByteOrder::Big] {
         for nanoseconds in [false, true] {
             let what = format!("{order:?}, nanoseconds: {nanoseconds}");
             tells_the_same(&what, &session.pcap(order, nanoseconds, link::ETHERNET), &expected);
@@ -62,7 +62,11 @@ const OTHER_LINKS: [u16; 8] = [
 fn link_types_make_no_difference() {
     let (session, expected) = (session(), expected());
     for link in OTHER_LINKS.into_iter().chain([link::IPV4]) {
-        tells_the_same(&format!("link type {link}"), &session.pcap(Order::Little, false, link), &expected);
+        tells_the_same(
+            &format!("link type {link}"),
+            &session.pcap(ByteOrder::Little, false, link),
+            &expected,
+        );
     }
 }
 
@@ -73,14 +77,14 @@ fn link_types_make_no_difference_to_ipv6() {
     let expected = documents(&replay(&[path.to_str().unwrap()]));
     assert!(expected.len() >= 3, "{expected:#?}");
     for link in OTHER_LINKS.into_iter().chain([link::IPV6]) {
-        tells_the_same(&format!("link type {link}"), &session.pcap(Order::Big, true, link), &expected);
+        tells_the_same(&format!("link type {link}"), &session.pcap(ByteOrder::Big, true, link), &expected);
     }
 }
 
 #[test]
 fn packed_captures_give_the_same() {
     let (session, expected) = (session(), expected());
-    let plain = session.pcapng(Order::Little, false);
+    let plain = session.pcapng(ByteOrder::Little, false);
     tells_the_same("gzip", &gzip(&plain), &expected);
     tells_the_same("zstd", &zstd(&plain), &expected);
     let (one, two) = plain.split_at(plain.len() / 2);
@@ -93,9 +97,9 @@ fn packed_captures_give_the_same() {
 fn standard_input_gives_the_same() {
     let (session, expected) = (session(), expected());
     for bytes in [
-        session.pcap(Order::Little, false, link::ETHERNET),
-        session.pcapng(Order::Big, true),
-        gzip(&session.pcapng(Order::Little, false)),
+        session.pcap(ByteOrder::Little, false, link::ETHERNET),
+        session.pcapng(ByteOrder::Big, true),
+        gzip(&session.pcapng(ByteOrder::Little, false)),
     ] {
         let output = replay_from(&bytes, &[]);
         assert!(output.status.success(), "{}", stderr(&output));
@@ -105,7 +109,7 @@ fn standard_input_gives_the_same() {
 
 #[test]
 fn names_an_unknown_link_type() {
-    let (_folder, path) = file("radio.pcap", &session().pcap(Order::Little, false, 105));
+    let (_folder, path) = file("radio.pcap", &session().pcap(ByteOrder::Little, false, 105));
     let output = replay(&[&path]);
     assert!(output.status.code() == Some(1) && output.stdout.is_empty());
     assert!(stderr(&output).contains("link type 105"), "{}", stderr(&output));

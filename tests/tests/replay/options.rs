@@ -10,7 +10,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use sensor_tests::{Agent, Order, Recording, documents_of, link, text};
+use sensor_tests::{Agent, ByteOrder, Recording, documents_of, link, text};
 
 use crate::{documents, file, recorded, replay, session, stderr};
 
@@ -19,7 +19,7 @@ fn times_are_those_of_the_capture() {
     let session = session();
     let (first, last) =
         (session.frames[0].0 / 1_000_000, session.frames.last().unwrap().0 / 1_000_000 + 5_000);
-    let (_folder, path) = file("capture", &session.pcap(Order::Little, false, link::ETHERNET));
+    let (_folder, path) = file("capture", &session.pcap(ByteOrder::Little, false, link::ETHERNET));
     let documents = documents(&replay(&[&path]));
     for document in &documents {
         for pointer in ["/@timestamp", "/event/start", "/event/end"] {
@@ -39,13 +39,13 @@ fn time(text: &str) -> u64 {
 #[test]
 fn rewrite_makes_a_lab_capture_cross_the_border() {
     let session = session();
-    let (_folder, crossing) = file("capture", &session.pcap(Order::Little, false, link::ETHERNET));
+    let (_folder, crossing) = file("capture", &session.pcap(ByteOrder::Little, false, link::ETHERNET));
     let server = text(&documents(&replay(&[&crossing]))[0], "/destination/ip").to_owned();
     let inside = replay(&["--rewrite", &format!("{server}/32=10.77.0.1/32"), &crossing]);
     assert!(inside.status.success() && inside.stdout.is_empty(), "both ends are internal");
     let elsewhere = replay(&["--rewrite", &format!("{server}=9.9.9.9"), &crossing]);
-    let told_of = documents(&elsewhere);
-    assert!(!told_of.is_empty() && told_of.iter().all(|one| text(one, "/destination/ip") == "9.9.9.9"));
+    let written = documents(&elsewhere);
+    assert!(!written.is_empty() && written.iter().all(|one| text(one, "/destination/ip") == "9.9.9.9"));
     let wrong = replay(&["--rewrite", "10.0.0.0/8=81.2.0.0/16", &crossing]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(stderr(&wrong).contains("lengths"), "{}", stderr(&wrong));
@@ -58,7 +58,7 @@ fn speed_takes_its_time() {
     for (number, frame) in session.frames.iter_mut().enumerate() {
         frame.0 = 1_700_000_000_000_000_000 + number as u64 * 1_000_000_000;
     }
-    let (_folder, path) = file("capture", &session.pcap(Order::Little, false, link::ETHERNET));
+    let (_folder, path) = file("capture", &session.pcap(ByteOrder::Little, false, link::ETHERNET));
     let started = Instant::now();
     let output = replay(&["--speed", "10", &path]);
     assert!(output.status.success(), "{}", stderr(&output));
@@ -70,7 +70,7 @@ fn consecutive_files_are_one_recording() {
     let session = session();
     let middle = session.frames.len() / 2;
     let part = |frames: &[(u64, Vec<u8>)]| {
-        Recording { frames: frames.to_vec() }.pcap(Order::Little, false, link::ETHERNET)
+        Recording { frames: frames.to_vec() }.pcap(ByteOrder::Little, false, link::ETHERNET)
     };
     let (_one, first) = file("1.pcap", &part(&session.frames[..middle]));
     let (_two, second) = file("2.pcap", &part(&session.frames[middle..]));
@@ -94,7 +94,7 @@ fn destination_is_rare_once_within_the_window_of_the_capture() {
         made.len()
     };
     const DAY: u64 = 86_400;
-    let form = |recording: Recording| recording.pcap(Order::Little, false, link::ETHERNET);
+    let form = |recording: Recording| recording.pcap(ByteOrder::Little, false, link::ETHERNET);
     let (_a, now) = file("now", &form(session()));
     let (_b, soon) = file("soon", &form(session().later(DAY)));
     let (_c, late) = file("late", &form(session().later(20 * DAY)));
@@ -127,7 +127,7 @@ fn interrupted_replay_reports_its_results() {
     // The rest of it would come an hour later.
     let last = session.frames.len() - 1;
     session.frames[last].0 += 3_600_000_000_000;
-    let (_folder, path) = file("capture", &session.pcap(Order::Little, false, link::ETHERNET));
+    let (_folder, path) = file("capture", &session.pcap(ByteOrder::Little, false, link::ETHERNET));
     let mut command = Command::new(Agent::program().unwrap());
     command.args(["replay", "--speed", "1", "--json", &path]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();

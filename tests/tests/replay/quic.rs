@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use sensor_tests::{Frame, Order, Recording, last_of_each, link, number, privileged, replayed, text};
+use sensor_tests::{ByteOrder, Frame, Recording, last_of_each, link, number, privileged, replayed, text};
 use sensor_user::{config::Config, replay::EngineChoice};
 use tempfile::TempDir;
 
@@ -33,7 +33,7 @@ fn capture() -> (TempDir, PathBuf) {
     let recording = Recording { frames: timed.collect() };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("quic.pcap");
-    fs::write(&path, recording.pcap(Order::Little, true, link::ETHERNET)).unwrap();
+    fs::write(&path, recording.pcap(ByteOrder::Little, true, link::ETHERNET)).unwrap();
     (folder, path)
 }
 

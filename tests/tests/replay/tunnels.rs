@@ -2,7 +2,7 @@
 
 use crate::{documents, file, replay, session};
 use sensor_tests::{
-    Order, Recording,
+    ByteOrder, Recording,
     encapsulation::{
         ENDS, ERSPAN, ERSPAN_III, GRE, MPLS, MPLS_IN_IP, SEQUENCE, VXLAN_GPE, datagram, erspan_ii,
         erspan_iii, gre, ip, labels, vxlan_gpe,
@@ -15,7 +15,7 @@ fn session_in_a_tunnel_is_reported_like_the_session_itself() {
     let (_config_folder, config) = file("tunnels.toml", b"[kernel]\ntunnels = true\n");
     let session = session();
     let replayed = |session: &Recording| {
-        let (_folder, path) = file("capture", &session.pcap(Order::Little, false, link::ETHERNET));
+        let (_folder, path) = file("capture", &session.pcap(ByteOrder::Little, false, link::ETHERNET));
         documents(&replay(&["--config", &config, &path]))
     };
     let expected = replayed(&session);

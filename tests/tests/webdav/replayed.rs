@@ -20,11 +20,11 @@ fn documents(test: &str, name: &str) -> Vec<Value> {
 }
 
 #[test]
-fn log_on_of_a_capture_is_told_like_a_live_one() {
+fn log_on_of_a_capture_is_reported_like_a_live_one() {
     for (name, severity, outcome) in
         [("ntlm-accepted.pcap", "critical", "accepted"), ("ntlm-refused.pcap", "high", "refused")]
     {
-        let documents = documents("log_on_of_a_capture_is_told_like_a_live_one", name);
+        let documents = documents("log_on_of_a_capture_is_reported_like_a_live_one", name);
         let incident = documents.iter().rfind(|document| finds(document, GIVEN_AWAY)).unwrap();
         assert!(finds(incident, RULE), "{incident:#}");
         assert_eq!(text(incident, "/smb_sensor/incident/severity"), severity);

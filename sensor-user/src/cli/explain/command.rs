@@ -18,7 +18,7 @@ use crate::{
 
 /// What to explain, and how.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct ExplainRequest {
     /// The question.
     pub query: Query,
     /// Configuration file.
@@ -35,27 +35,27 @@ pub struct Order {
 ///
 /// # Errors
 /// If the configuration has mistakes, or an agent runs and does not answer.
-pub fn run(order: &Order) -> Result<ExitCode> {
-    let overrides = Overrides { state_dir: order.state_dir.clone(), ..Overrides::default() };
-    let config = with_added(Config::load(order.config.as_deref(), &overrides)?)?;
+pub fn run(request: &ExplainRequest) -> Result<ExitCode> {
+    let overrides = Overrides { state_dir: request.state_dir.clone(), ..Overrides::default() };
+    let config = with_added(Config::load(request.config.as_deref(), &overrides)?)?;
     let now = wall_clock::now();
-    let of_file = match &order.config {
+    let of_file = match &request.config {
         Some(path) => path.display().to_string(),
         None => "the built-in defaults".to_owned(),
     };
-    let (asked, explanation) = if order.no_agent {
-        (of_file, explain(&config, &order.query, now))
+    let (asked, explanation) = if request.no_agent {
+        (of_file, explain(&config, &request.query, now))
     } else {
-        match of_agent(&config.state_dir, &order.query)? {
+        match of_agent(&config.state_dir, &request.query)? {
             Ok(explanation) => {
                 let socket = control::socket(&config.state_dir);
                 (format!("the running agent at {}", socket.display()), explanation)
             }
-            Err(reason) => (format!("{of_file}; {reason}"), explain(&config, &order.query, now)),
+            Err(reason) => (format!("{of_file}; {reason}"), explain(&config, &request.query, now)),
         }
     };
     stdout::write(|out| {
-        if !order.json {
+        if !request.json {
             return write!(out, "asked: {asked}\n{explanation}");
         }
         serde_json::to_writer_pretty(&mut *out, &json!({ "asked": asked, "explanation": explanation }))?;

@@ -426,8 +426,8 @@ fn marks_and_content_are_known_of_messages_inside_a_segment() {
 }
 
 #[test]
-fn of_streams_cut_at_random_all_that_is_wanted_is_told() {
-    on("of_streams_cut_at_random_all_that_is_wanted_is_told", &Setup::default(), |twin| {
+fn streams_cut_at_random_report_every_wanted_message() {
+    on("streams_cut_at_random_report_every_wanted_message", &Setup::default(), |twin| {
         let mut random = Xorshift(0x5EED_0445);
         let mut wrong = Vec::new();
         for round in 0..600 {

@@ -50,7 +50,7 @@ fn reports_a_wanted_message_whole_after_any_short_first_segment() {
     ));
     let v1 = of_smb1(smb1::SESSION_SETUP_ANDX, REQUEST, 300);
     rows.push(("SMB1 after 8 bytes".into(), sent_in(&v1, &[8, 1, 291], [300; 2], 300)));
-    follow("a_message_that_is_wanted_is_told_whole_however_short", &Setup::default(), rows);
+    follow("wanted_message_is_reported_whole_however_short", &Setup::default(), rows);
 }
 
 #[test]
