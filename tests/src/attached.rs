@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use aya::programs::{SchedClassifier, TcAttachType, loaded_programs};
+use aya::programs::{ProgramError, ProgramInfo, SchedClassifier, TcAttachType, loaded_programs};
 use sensor_lab::{Namespace, poll};
 use serde_json::Value;
 
-use crate::PATIENCE;
+use crate::{PATIENCE, has_xdp_frags};
 
 /// Names of the programs on `interface`, each with its hook: `xdp smb_xdp_in`, `tcx egress smb_tc_out`,
 /// `filter ingress smb_tc_in`.
@@ -22,10 +22,10 @@ pub fn attached(namespace: &Namespace, interface: &str) -> Result<Vec<String>> {
         found.push(format!("xdp {}", program_name(xdp)));
     }
     for (name, direction) in [("ingress", TcAttachType::Ingress), ("egress", TcAttachType::Egress)] {
-        let (_, programs) = namespace
-            .run(|| SchedClassifier::query_tcx(interface, direction))?
+        let programs = namespace
+            .run(|| tcx_programs(interface, direction))?
             .with_context(|| format!("ask for the TCX {name} programs of {interface}"))?;
-        for program in programs {
+        for program in programs.into_iter().flatten() {
             found.push(format!("tcx {name} {}", program.name_as_str().unwrap_or_default()));
         }
         // Without a clsact discipline `tc` refuses, and there are no filters.
@@ -38,6 +38,43 @@ pub fn attached(namespace: &Namespace, interface: &str) -> Result<Vec<String>> {
         }
     }
     Ok(found)
+}
+
+/// The TCX programs of an interface; `None` if the kernel has no TCX (before 6.6).
+fn tcx_programs(interface: &str, direction: TcAttachType) -> Result<Option<Vec<ProgramInfo>>, ProgramError> {
+    match SchedClassifier::query_tcx(interface, direction) {
+        Ok((_, programs)) => Ok(Some(programs)),
+        Err(ProgramError::SyscallError(error))
+            if error.io_error.raw_os_error() == Some(nix::libc::EINVAL) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the kernel has TCX, as it answers itself.
+///
+/// # Errors
+/// If the kernel answers with another error.
+pub fn has_tcx() -> Result<bool> {
+    let programs = tcx_programs("lo", TcAttachType::Egress).context("ask for the TCX programs of lo")?;
+    Ok(programs.is_some())
+}
+
+/// What is attached on this kernel, where a newer one has these programs: clsact filters take the place of TCX, and the XDP program for
+/// linear frames that of the one for frames in several buffers.
+///
+/// # Errors
+/// As [`has_tcx`].
+pub fn on_this_kernel(programs: &[&str]) -> Result<Vec<String>> {
+    let tcx = has_tcx()?;
+    let of_this = |program: &&str| match (tcx, has_xdp_frags()) {
+        (false, _) if program.starts_with("tcx ") => program.replacen("tcx", "filter", 1),
+        (_, false) => program.replace("smb_xdp_frags", "smb_xdp_in"),
+        _ => (*program).to_owned(),
+    };
+    Ok(programs.iter().map(of_this).collect())
 }
 
 /// Those of the kernel programs that are still loaded after a while; identifiers are not reused.

@@ -4,7 +4,10 @@
 //! away.
 
 use anyhow::{Context as _, Result, ensure};
-use aya::programs::{ProgramError, TestRun as _, TestRunOptions, Xdp};
+use aya::{
+    programs::{ProgramError, TestRun as _, TestRunOptions, Xdp},
+    util::KernelVersion,
+};
 use nix::{
     sched::{CpuSet, sched_getcpu, sched_setaffinity},
     unistd::{Pid, geteuid},
@@ -296,4 +299,10 @@ impl Kernel {
         self.program.slots.sweep(self.cpu, |slot| found.push(*slot));
         found
     }
+}
+
+/// Whether the kernel gives XDP programs frames in several buffers (Linux 5.18).
+#[must_use]
+pub fn has_xdp_frags() -> bool {
+    KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(5, 18, 0))
 }

@@ -25,7 +25,7 @@ mod twin;
 
 pub use agent::{Agent, AgentBuilder, Refusal};
 pub use at_cgroup::attached_to;
-pub use attached::{attached, still_loaded};
+pub use attached::{attached, has_tcx, on_this_kernel, still_loaded};
 pub use browser::Browser;
 pub use sensor_core::level::EvidenceLevel;
 
@@ -34,7 +34,7 @@ pub use document::{
     texts,
 };
 pub use frame::{Frame, QINQ, QINQ_OLD, VLAN, extension};
-pub use kernel::{Entry, Fate, Kernel, Setup, TEST_RUN_IFINDEX, privileged};
+pub use kernel::{Entry, Fate, Kernel, Setup, TEST_RUN_IFINDEX, has_xdp_frags, privileged};
 pub use random::Xorshift;
 pub use recording::{ByteOrder, Recording, link};
 pub use records::{flows, pieces};

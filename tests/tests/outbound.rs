@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
-use sensor_lab::{Answer, Smbclient, Smbd, TcpListener, Topology, address, require_lab};
+use sensor_lab::{Answer, Smbclient, Smbd, TcpListener, Topology, address, patience, require_lab};
 use sensor_tests::{
     Agent, EvidenceLevel, SMB2_MESSAGE, connect, echo, evidence, has_finding, number, reaches, session_of,
     smb_session, text, texts,
@@ -50,7 +50,7 @@ fn real_session_is_one_incident_with_evidence_times_and_technique() {
 
     let start = OffsetDateTime::parse(text(incident, "/event/start"), &Rfc3339).unwrap();
     let off = (start - began).abs();
-    assert!(off < Duration::from_secs(2), "the session began at {began}, reported is {start}");
+    assert!(off < patience(Duration::from_secs(2)), "the session began at {began}, reported is {start}");
     let sequences: Vec<u64> =
         ended.documents.iter().map(|document| number(document, "/event/sequence")).collect();
     let expected: Vec<u64> = (1..=sequences.len() as u64).collect();

@@ -19,6 +19,7 @@ mod replay_report;
 mod setup;
 mod steps;
 mod test;
+mod vm_test;
 
 use std::process::ExitCode;
 
@@ -54,6 +55,8 @@ enum Task {
     Fuzz(fuzz::Arguments),
     /// Run every test and count the passed, failed and skipped ones
     Test,
+    /// Try the sensor on older kernels, each in a virtual machine
+    VmTest(vm_test::Arguments),
     /// Lint the kernel program with the clippy of the compiler that builds it
     LintKernel,
     /// Find import circles between the top-level modules of each crate
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Task::Incidents(arguments) => incidents::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Test => test::run(),
+        Task::VmTest(arguments) => vm_test::run(&arguments),
         Task::LintKernel => lint_kernel::run(),
         Task::LintImports => lint_imports::run(),
         Task::LintLinks => lint_links::run(),

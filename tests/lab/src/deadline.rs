@@ -1,14 +1,28 @@
 //! Waits for a condition, up to a deadline.
 
+use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Pause between two checks.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Calls `probe` until it gives a value or `within` has passed; the probe runs at least once.
+/// The environment variable by which limits grow on a machine that is known to be slow, such as an emulated one.
+const FACTOR: &str = "SMB_SENSOR_PATIENCE_FACTOR";
+
+/// A limit on this machine.
+#[must_use]
+pub fn patience(limit: Duration) -> Duration {
+    static BY: LazyLock<u32> = LazyLock::new(|| {
+        let factor = std::env::var(FACTOR).ok().and_then(|text| text.parse().ok());
+        factor.unwrap_or(1).max(1)
+    });
+    limit.saturating_mul(*BY)
+}
+
+/// Calls `probe` until it gives a value or `within` has passed on this machine ([`patience`]); the probe runs at least once.
 pub fn poll<T>(within: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + within;
+    let deadline = Instant::now() + patience(within);
     loop {
         if let Some(value) = probe() {
             return Some(value);

@@ -41,7 +41,7 @@ mod veth;
 
 pub use cgroup::Cgroup;
 pub use curl::curl;
-pub use deadline::poll;
+pub use deadline::{patience, poll};
 pub use dnsmasq::Dnsmasq;
 pub use hydra::Hydra;
 pub use namespace::Namespace;

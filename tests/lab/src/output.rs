@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::deadline::patience;
+
 /// Where a line was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
@@ -62,7 +64,7 @@ impl Output {
         within: Duration,
         mut look: impl FnMut(&Collected) -> Option<T>,
     ) -> Option<T> {
-        let deadline = Instant::now() + within;
+        let deadline = Instant::now() + patience(within);
         let mut collected = self.lock();
         loop {
             if let Some(value) = look(&collected) {

@@ -15,7 +15,7 @@ use super::{
     options::Options,
     trial::{Given, Trial},
 };
-use crate::{random::Xorshift, replayed::captures_below, twin::ENTRIES};
+use crate::{kernel::has_xdp_frags, random::Xorshift, replayed::captures_below, twin::ENTRIES};
 
 /// Frames of a round: so few that no flow reaches the 2^31 bytes at which its counts are settled.
 const ROUND: u64 = 32_000;
@@ -67,7 +67,8 @@ fn round(
     recorded: &[Vec<u8>],
     is_late: &impl Fn() -> bool,
 ) -> Result<Tally> {
-    let options = Options::of_round(seed, &mut Xorshift::seeded(!seed));
+    let mut options = Options::of_round(seed, &mut Xorshift::seeded(!seed));
+    options.frags &= !privileged || has_xdp_frags();
     let mut trial = Trial::new(options, privileged)?;
     let mut generator = Generator::new(seed, recorded);
     let mut done = 0;

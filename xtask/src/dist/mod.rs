@@ -100,7 +100,7 @@ fn last_change() -> Option<String> {
 }
 
 /// Installs programs that are missing.
-fn provide(steps: &Steps, programs: &[(&str, &str)]) -> anyhow::Result<()> {
+pub(crate) fn provide(steps: &Steps, programs: &[(&str, &str)]) -> anyhow::Result<()> {
     let missing: Vec<&str> = programs
         .iter()
         .filter(|(name, _)| setup::find(name).is_none())

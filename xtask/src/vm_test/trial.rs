@@ -1,0 +1,172 @@
+//! What is tried in the virtual machine, and the script that does it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::{
+    build::build_debug,
+    cargo::{cargo, target_dir, workspace_root},
+    steps::Steps,
+};
+
+/// How much longer than on the host a test may wait: the processor is emulated.
+const PATIENCE_FACTOR: u32 = 12;
+
+/// Seconds after which a part is ended.
+const LIMIT: u32 = 900;
+
+/// Random frames.
+const FRAMES: u32 = 20_000;
+
+/// A part of the trial.
+pub(super) struct Part {
+    /// Heading of its column.
+    pub(super) name: &'static str,
+    /// A suite of the tests, and the tests in it; `None` for the agent's own check and for random frames.
+    tests: Option<(&'static str, &'static [&'static str])>,
+    /// Whether a short trial has it.
+    short: bool,
+}
+
+/// The parts, in their order.
+pub(super) const PARTS: [Part; 7] = [
+    Part { name: "check", tests: None, short: true },
+    Part {
+        name: "fixtures",
+        tests: Some((
+            "kernel_path",
+            &[
+                "classification::",
+                "exemptions::counts_packets_for_their_exemption",
+                "flow_slots::settled_record_holds_every_byte_of_both_directions",
+                "fragments::keeps_the_first_ipv6_fragment_and_counts_later_ones",
+                "headers::keeps_a_watched_packet_under_up_to_two_tags",
+                "payload::place::messages_are_reported_wherever_in_a_segment_they_begin",
+                "quic::initial_packets_across_the_border_are_handed_up",
+                "smb::marks_each_smb_identifier_behind_a_session_header",
+                "tunnels::keeps_and_marks_a_tunnelled_session_by_its_inner_addresses",
+            ],
+        )),
+        short: true,
+    },
+    Part { name: "random frames", tests: None, short: true },
+    Part {
+        name: "attachment",
+        tests: Some((
+            "attach",
+            &[
+                "auto_takes_native_xdp_and_tcx",
+                "generic_xdp_sees_a_session",
+                "tcx_alone_sees_a_session",
+                "clsact_filters_alone_see_a_session",
+                "native_xdp_watches_jumbo_frames",
+            ],
+        )),
+        short: false,
+    },
+    Part {
+        name: "sessions",
+        tests: Some((
+            "outbound",
+            &[
+                "real_session_is_one_incident_with_evidence_times_and_technique",
+                "session_over_ipv6_alerts",
+                "closed_port_is_a_refusal_without_a_technique",
+            ],
+        )),
+        short: false,
+    },
+    Part {
+        name: "tun",
+        tests: Some(("point_to_point", &["session_over_tun_is_reported_with_user_and_share"])),
+        short: false,
+    },
+    Part {
+        name: "enforcement",
+        tests: Some(("enforcement", &["hung_or_killed_agent_lets_everything_pass"])),
+        short: false,
+    },
+];
+
+/// The script, and where it is.
+pub(super) struct Trial {
+    pub(super) script: PathBuf,
+    pub(super) parts: Vec<&'static str>,
+}
+
+/// The mark of a line with which a part begins or ends.
+pub(super) const MARK: &str = "vm-test:";
+
+impl Trial {
+    /// Builds the tests and writes the script.
+    pub(super) fn build(steps: &Steps, agent: &Path, short: bool) -> anyhow::Result<Self> {
+        let frames = build_debug(steps, "sensor-tests", "fuzz")?;
+        let parts: Vec<_> = PARTS.iter().filter(|part| part.short || !short).collect();
+        let mut script = format!(
+            "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 TMPDIR=/tmp\n\
+             export SMB_SENSOR_PATIENCE_FACTOR={PATIENCE_FACTOR} SMB_SENSOR_BIN={}\ncd {}\n",
+            quoted(agent),
+            quoted(&workspace_root())
+        );
+        for part in &parts {
+            let command = match part.tests {
+                Some((suite, names)) => {
+                    format!("{} --test-threads 1 {}", quoted(&build_tests(steps, suite)?), names.join(" "))
+                }
+                None if part.name == "check" => format!("{} check --iface lo", quoted(agent)),
+                None => format!(
+                    "{} --count {FRAMES} --seed 1 --captures {}",
+                    quoted(&frames),
+                    quoted(&workspace_root().join("tests/captures"))
+                ),
+            };
+            script.push_str(&part_script(part.name, &command));
+        }
+        let path = target_dir()?.join("vm/trial.sh");
+        fs::create_dir_all(target_dir()?.join("vm"))
+            .context("creating the folder of the virtual machines")?;
+        fs::write(&path, script).with_context(|| format!("writing {}", path.display()))?;
+        Ok(Self { script: path, parts: parts.iter().map(|part| part.name).collect() })
+    }
+}
+
+/// Runs a command between two marks; the second has its exit code and its seconds. Tests write down why they skip themselves.
+fn part_script(name: &str, command: &str) -> String {
+    format!(
+        "echo '{MARK} begin {name}'\nexport SMB_SENSOR_SKIP_LOG=/tmp/skipped; : > /tmp/skipped; began=$(date +%s)\n\
+         timeout {LIMIT} {command} 2>&1; code=$?\ncat /tmp/skipped\n\
+         echo \"{MARK} end {name} $code $(($(date +%s) - began))\"\n"
+    )
+}
+
+/// A path as one word of a shell.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
+
+/// Builds a suite of the tests and returns its path.
+fn build_tests(steps: &Steps, suite: &str) -> anyhow::Result<PathBuf> {
+    steps.run(&format!("Build the tests of {suite}"), |step| {
+        let mut command = cargo();
+        command.args(["test", "--no-run", "--package", "sensor-tests", "--test", suite]);
+        command.args(["--message-format", "json-render-diagnostics"]);
+        let mut executable = None;
+        step.command_with(&mut command, |line| {
+            let message: Option<Value> =
+                line.starts_with('{').then(|| serde_json::from_str(line).ok()).flatten();
+            if let Some(message) = &message
+                && message["target"]["name"] == suite
+                && let Some(path) = message["executable"].as_str()
+            {
+                executable = Some(PathBuf::from(path));
+            }
+            message.is_none()
+        })?;
+        executable.with_context(|| format!("cargo did not name the tests of {suite}"))
+    })
+}
