@@ -21,6 +21,7 @@ use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya_log::EbpfLogger;
 use sensor_common::{counter::Counter, slot::mark};
+use sensor_core::record::packet_ticks;
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
@@ -43,6 +44,7 @@ use crate::{
     enforcement::Enforcement,
     http::{Http, ReloadState},
     kernel::{attach::Attached, object::KernelProgram, poll_timer::PollTimer, readiness, ticks::KernelClock},
+    latency::Stages,
     names::resolver::Names,
     pipeline::Pipeline,
     runtime::{Ended, Lease, Supervisor},
@@ -199,6 +201,7 @@ struct Sensor {
     reloads: ReloadState,
     since: Since,
     health: HealthReport,
+    stages: Stages,
     config: Config,
 }
 
@@ -214,16 +217,25 @@ impl Sensor {
 
     /// Takes at most `most` records from the ring; returns their number.
     fn drain(&mut self, most: usize) -> Result<usize> {
-        let now = self.now()?;
+        let (now, began) = (self.now()?, Instant::now());
         let mut taken = 0;
+        let mut oldest = None;
         while taken < most
             && let Some(record) = self.kernel.records.take()
         {
+            let age = packet_ticks(record).map(|ticks| self.clock.ticks().age(ticks, now));
+            oldest = oldest.max(age);
             self.pipeline.record(record, now);
             taken += 1;
         }
         self.count_quic()?;
         self.pipeline.write(now);
+        if let Some(age) = oldest {
+            self.stages.read.observe(age);
+        }
+        if taken > 0 {
+            self.stages.core.observe(began.elapsed());
+        }
         Ok(taken)
     }
 

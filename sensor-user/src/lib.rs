@@ -29,6 +29,7 @@ pub mod http;
 pub mod init;
 #[expect(unsafe_code, reason = "shared memory and descriptors of the kernel program")]
 pub mod kernel;
+pub mod latency;
 pub mod manual;
 pub mod names;
 pub mod output;

@@ -1,6 +1,9 @@
 //! The output of the agent: events go into the store as documents, together with the state they come from. Sinks read them there.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use sensor_core::{event::Event, time::Timestamp};
 use tracing::{error, warn};
@@ -148,6 +151,9 @@ impl Output for StoreOutput {
         }
         if let Some(hits) = &batch.hits {
             state::add_hits(hits, &mut rows);
+        }
+        if !rows.documents.is_empty() {
+            rows.made = Some(Instant::now());
         }
         if !rows.is_empty() {
             self.hold(rows);

@@ -21,6 +21,7 @@ use sensor_user::{
     config::HttpOptions,
     http::{ExemptionState, Http, InterfaceState, ReloadState, RingState, Snapshot},
     kernel::counters::CounterValues,
+    latency::{Latency, Stages},
     runtime::Supervisor,
     sinks::OutputStatus,
     state,
@@ -173,6 +174,7 @@ fn snapshot(incidents: &[Incident]) -> Snapshot {
         lost: 0,
         last_success: Some(at - Duration::from_secs(3)),
         last_error: error,
+        latency: Latency::default(),
     };
     Snapshot {
         at,
@@ -215,6 +217,8 @@ fn snapshot(incidents: &[Incident]) -> Snapshot {
             name: "lan0".to_owned(),
             state: Ok("incoming by native XDP, outgoing by TCX".to_owned()),
         }],
+        stages: Stages::default(),
+        programs: vec![],
         slots: (1_204, 16_384),
         ring: RingState { size: 4 << 20, peak: 81_920 },
         exemptions: vec![ExemptionState {

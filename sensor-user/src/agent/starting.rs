@@ -29,6 +29,7 @@ use crate::{
     kernel::{
         attach::Attached, boot, interface::Interface, object::KernelProgram, privileges, ticks::KernelClock,
     },
+    latency::Stages,
     names::resolver::Names,
     output::StoreOutput,
     owner,
@@ -106,6 +107,7 @@ impl Sensor {
         })?;
         sinks.start_all(&config.outputs)?;
         supervisor.spawn("store-writer", move || writer.run()).context("cannot start the store")?;
+        let stages = Stages { store: handle.committed().latency().clone(), ..Stages::default() };
         let http = config
             .http
             .as_ref()
@@ -208,6 +210,7 @@ impl Sensor {
             reloads: ReloadState::at_start(now.at),
             since: Since::start(),
             health: HealthReport::on(health),
+            stages,
             config,
         };
         Ok((sensor, control))

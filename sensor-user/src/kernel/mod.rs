@@ -21,6 +21,7 @@ pub mod poll_timer;
 pub mod ports;
 pub mod prefixes;
 pub mod privileges;
+pub mod program_runs;
 mod programs;
 pub mod quic;
 pub mod readiness;

@@ -22,6 +22,7 @@ use super::{
     exempted::ExemptedPackets,
     ports::{self, TcpPorts},
     prefixes::{PrefixError, PrefixMaps},
+    program_runs::{self, ProgramRuns},
     programs::{find, load_program, load_xdp},
     quic::{self, QuicFlows},
     ring::RecordRing,
@@ -169,6 +170,9 @@ pub mod program {
     /// The kernel's tick count; run by hand, attached to nothing.
     pub const CLOCK: &str = "smb_clock";
 
+    /// Those that run for packets.
+    pub const PACKET_PATH: &[&str] = &[XDP_IN, XDP_FRAGS, TC_IN, TC_OUT, TC_IP_IN, TC_IP_OUT];
+
     /// The TC program of a hook for an interface whose frames begin with `link`.
     #[must_use]
     pub const fn tc(hook: Hook, link: Link) -> &'static str {
@@ -285,6 +289,12 @@ impl KernelProgram {
             self.classifier(name)?;
         }
         Ok(())
+    }
+
+    /// What the programs of the packet path have cost; nothing while the kernel does not measure it.
+    #[must_use]
+    pub fn program_runs(&self) -> Vec<ProgramRuns> {
+        if program_runs::are_measured() { program_runs::of(&self.ebpf) } else { vec![] }
     }
 
     /// The object, for the kernel program's own log.

@@ -12,6 +12,7 @@ use sensor_core::time::Timestamp;
 use sensor_dissect::escape::shown;
 
 use crate::{
+    latency::Latency,
     rfc3339::rfc3339,
     storage::{DocumentKind, Subscriber},
     wall_clock,
@@ -31,6 +32,8 @@ pub(super) struct Progress {
     refused: AtomicU64,
     errors: AtomicU64,
     last: Mutex<Last>,
+    /// Age of the incidents' documents when they were delivered.
+    latency: Latency,
     /// The destination is to be opened again.
     reopen: AtomicBool,
     stop: AtomicBool,
@@ -43,7 +46,7 @@ struct Last {
 }
 
 /// The state of an output at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct OutputStatus {
     /// Name.
     pub name: String,
@@ -61,6 +64,8 @@ pub struct OutputStatus {
     pub last_success: Option<Timestamp>,
     /// The last failure, and when it was.
     pub last_error: Option<(Timestamp, String)>,
+    /// Time from making an incident's document to its delivery.
+    pub latency: Latency,
 }
 
 impl Progress {
@@ -75,6 +80,7 @@ impl Progress {
             refused: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             last: Mutex::default(),
+            latency: Latency::default(),
             reopen: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         }
@@ -93,6 +99,12 @@ impl Progress {
         self.written.fetch_add(written, Ordering::Relaxed);
         self.refused.fetch_add(refused, Ordering::Relaxed);
         self.last().success = Some(wall_clock::now());
+    }
+
+    /// Notes when documents that were delivered had been made.
+    pub(super) fn note_made(&self, made: impl Iterator<Item = Timestamp>) {
+        let now = wall_clock::now();
+        made.for_each(|made| self.latency.observe(now.since(made)));
     }
 
     pub(super) fn note_failure(&self, reason: &str) {
@@ -144,6 +156,7 @@ impl Progress {
             lost: self.subscriber.lost(),
             last_success: success,
             last_error: error,
+            latency: self.latency.clone(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{path::Path, path::PathBuf, sync::Arc, thread, time::Duration};
 
+use sensor_core::time::Timestamp;
 use sensor_dissect::escape::shown;
 use tracing::warn;
 
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::{
     runtime::fault,
-    storage::{DocumentQuery, DocumentRow, Handle, OUTPUT_CURSOR, Reader, RowBatch, StorageError},
+    storage::{DocumentKind, DocumentQuery, DocumentRow, Handle, OUTPUT_CURSOR, Reader, RowBatch, StorageError},
 };
 
 /// Time before a store that cannot be read is tried again.
@@ -205,6 +206,11 @@ impl Worker {
                 warn!("{} cannot be written: {error}", self.refused.path().display());
             }
         }
+        // The time of a flow's summary is that of its last packet.
+        let made = documents[..delivery.settled].iter().enumerate().filter(|(index, one)| {
+            one.kind == DocumentKind::Incident && delivery.refused.iter().all(|(refused, _)| refused != index)
+        });
+        self.progress.note_made(made.map(|(_, one)| Timestamp::from_unix_nanos(one.at)));
         let refused = delivery.refused.len();
         self.progress.note_delivered((delivery.settled - refused) as u64, refused as u64);
         self.progress.advance_to(documents[last].sequence);

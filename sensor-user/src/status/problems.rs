@@ -53,6 +53,7 @@ fn is_failing(output: &OutputStatus) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::latency::Latency;
     use crate::status::{InterfaceStatus, Reload, Store};
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
@@ -107,6 +108,7 @@ mod tests {
             lost: 0,
             last_success: None,
             last_error: Some((NOW, "connection refused".into())),
+            latency: Latency::default(),
         };
         let found = problems(&watched(), std::slice::from_ref(&failing), None, NOW);
         assert_eq!(found, ["the output siem fails: 3 documents wait for it"]);

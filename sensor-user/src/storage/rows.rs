@@ -1,6 +1,6 @@
 //! Rows as they go in and come out. What their content means is the caller's.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 /// What a document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,6 +86,8 @@ pub struct RowBatch {
     pub cursors: Vec<(String, u64)>,
     /// Single values.
     pub meta: Vec<(&'static str, Vec<u8>)>,
+    /// When its first document was made, if that is measured.
+    pub made: Option<Instant>,
 }
 
 impl RowBatch {
@@ -101,6 +103,7 @@ impl RowBatch {
         self.cursors.extend(later.cursors);
         self.meta.retain(|(known, _)| later.meta.iter().all(|(new, _)| new != known));
         self.meta.extend(later.meta);
+        self.made = self.made.or(later.made);
     }
 
     /// Whether there is nothing in it.

@@ -8,6 +8,8 @@
 mod browser;
 mod health;
 mod http;
+mod kernel_measures;
+mod latency;
 mod limits;
 mod metrics;
 mod page;

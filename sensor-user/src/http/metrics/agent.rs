@@ -40,6 +40,11 @@ fn process(snapshot: &Snapshot, families: &mut Families<'_>) -> fmt::Result {
             .iter()
             .map(|one| ([("interface", one.name.as_str())], f64::from(u8::from(one.state.is_ok())))),
     )?;
+    families.latencies(
+        "stage_duration_seconds",
+        "Time that a stage took: read from packet to agent, core until its documents are made, store until they are committed",
+        snapshot.stages.all().map(|(stage, latency)| ([("stage", stage)], latency)),
+    )?;
     families.counter("lost_log_lines", "Lines that standard error did not take", logging::lost_lines())
 }
 

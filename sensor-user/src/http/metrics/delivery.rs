@@ -75,6 +75,11 @@ fn outputs(snapshot: &Snapshot, families: &mut Families<'_>) -> fmt::Result {
         "Documents that the store removed before an output delivered them",
         all().map(|(labels, one)| (labels, one.lost)),
     )?;
+    families.latencies(
+        "output_delivery_duration_seconds",
+        "Time from making an incident's document until an output delivered it",
+        all().map(|(labels, one)| (labels, &one.latency)),
+    )?;
     families.gauges(
         "output_last_success_time_seconds",
         "When an output last delivered something, since the Unix epoch",
