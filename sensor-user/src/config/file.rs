@@ -35,6 +35,16 @@ pub(super) fn parse(
     Ok(config)
 }
 
+/// Why a text is no TOML document.
+fn not_toml(error: &toml_span::Error) -> String {
+    use toml_span::ErrorKind::{DuplicateKey, DuplicateTable, RedefineAsArray};
+    match error.kind {
+        // Each of the two is valid by itself.
+        DuplicateKey { .. } | DuplicateTable { .. } | RedefineAsArray => describe(error),
+        _ => format!("not TOML: {}", describe(error)),
+    }
+}
+
 /// Reads a TOML document with `read`.
 ///
 /// # Errors
@@ -46,7 +56,7 @@ pub(super) fn read(
     let mut root = match toml_span::parse(text) {
         Ok(root) => root,
         Err(error) => {
-            return Err(vec![Problem::at(text, error.span.start, format!("not TOML: {}", describe(&error)))]);
+            return Err(vec![Problem::at(text, error.span.start, not_toml(&error))]);
         }
     };
     let mut reader = Reader { errors: vec![], unread_lists: vec![] };

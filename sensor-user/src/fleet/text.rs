@@ -73,9 +73,16 @@ fn host(one: &ExternalHost) -> Vec<String> {
     ]
 }
 
+/// Most characters of a cell that others choose; `--json` has all of them.
+const WIDEST: usize = 40;
+
 /// Anybody who may publish chooses these texts.
 fn clean(text: &str) -> String {
-    shown(text.as_bytes())
+    let text = shown(text.as_bytes());
+    if text.chars().count() <= WIDEST {
+        return text;
+    }
+    text.chars().take(WIDEST - 1).chain(['…']).collect()
 }
 
 /// A time span in its largest unit.
@@ -124,5 +131,14 @@ HOST     SEVERITY  INCIDENTS  LAST SEEN (UTC)           SITES
 1 messages of the stream are not those of a sensor
 ";
         assert_eq!(text(&fleet()), wanted);
+    }
+
+    #[test]
+    fn long_names_are_cut_on_the_screen() {
+        let mut report = fleet();
+        report.sensors[0].sensor = "s".repeat(300);
+        let text = text(&report);
+        assert!(text.contains(&format!("graz/{}…  silent", "s".repeat(34))), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() < 120), "{text}");
     }
 }

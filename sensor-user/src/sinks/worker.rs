@@ -20,6 +20,9 @@ const RETRY: Duration = Duration::from_millis(200);
 /// Time after which a sink checks the store without a signal.
 const LOOK: Duration = Duration::from_secs(60);
 
+/// Time between two looks at a connection while nothing waits.
+const LOOK_AT_CONNECTION: Duration = Duration::from_secs(10);
+
 /// Most documents that are read at a time.
 const BATCH: u64 = 512;
 
@@ -73,17 +76,19 @@ impl Worker {
         sink.begin();
         let mut backoff = Backoff::up_to(sink.longest_pause());
         let mut unreadable = false;
+        let mut look = Duration::ZERO;
         while !self.progress.stops() {
             fault::point("sink-output");
             let cursor = self.progress.cursor();
             let wakes = || self.progress.stops() || self.progress.is_to_reopen();
-            let arrived = self.store.committed().wait(cursor, LOOK, wakes);
+            let arrived = self.store.committed().wait(cursor, look, wakes);
             if self.progress.stops() {
                 // What came since then is for the one that takes its place.
                 return;
             }
             self.reopen_if_asked(&mut sink);
             if arrived <= cursor {
+                look = self.look(&mut sink);
                 continue;
             }
             match self.next(cursor, arrived) {
@@ -112,6 +117,23 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Looks whether the sink could deliver; gives the time until the next look.
+    fn look(&self, sink: &mut impl Sink) -> Duration {
+        let Some(ability) = sink.look() else { return LOOK };
+        let before = self.progress.ability();
+        match (&before, &ability) {
+            (None | Some(Ok(())), Err(reason)) => warn!(
+                "{} cannot deliver ({}); documents will wait in the store. It is tried again",
+                self.label,
+                shown(reason.as_bytes())
+            ),
+            (Some(Err(_)), Ok(())) => warn!("{} can deliver again", self.label),
+            _ => {}
+        }
+        self.progress.note_ability(ability);
+        LOOK_AT_CONNECTION
     }
 
     fn reopen_if_asked(&self, sink: &mut impl Sink) {

@@ -38,6 +38,17 @@ impl<'a> NatsServer<'a> {
         Ok(server)
     }
 
+    /// Starts a server that keeps no messages.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn without_jetstream(namespace: &'a Namespace, at: Ipv4Addr, folder: &Path) -> Result<Self> {
+        let mut server = Self::prepare(namespace, at, folder, "")?;
+        fs::write(&server.config, format!("listen: \"{at}:{CLIENTS}\"\n"))?;
+        server.begin()?;
+        Ok(server)
+    }
+
     /// Starts a cluster with a member at each of these addresses; each has a folder of its own in `folder`.
     ///
     /// # Errors

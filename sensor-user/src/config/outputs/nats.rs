@@ -11,7 +11,7 @@ use crate::{
         reader::Reader,
         value::{non_empty, seconds, within},
     },
-    sinks::{Login, NatsOptions, StreamOptions, Subjects, host_token},
+    sinks::{Login, NatsOptions, StreamOptions, Subjects, TlsOptions, host_token},
 };
 
 /// Default time for an answer.
@@ -44,7 +44,12 @@ pub(super) fn options(
     if servers.iter().any(|one| one.starts_with("tls://") != is_encrypted) {
         reader.mistake(span, "either all of `servers` begin with tls://, or none does");
     }
-    let tls = if is_encrypted { tls::options(reader, table, (span, folder)) } else { Default::default() };
+    let tls = if is_encrypted {
+        tls::options(reader, table, (span, folder))
+    } else {
+        tls::unused(reader, table, "TLS: begin the addresses of `servers` with tls://");
+        TlsOptions::default()
+    };
     let health = (health > 0).then(|| Duration::from_secs(health));
     let servers = (has_servers && !servers.is_empty()).then_some(servers);
     if has_servers && servers.is_none() {
@@ -102,6 +107,8 @@ fn stream(reader: &mut Reader, table: &mut TableHelper<'_>) -> Option<StreamOpti
     let mut create = false;
     reader.value(table, "create_stream", &mut create, Ok::<bool, String>);
     if !create {
+        let keys = ["stream", "stream_replicas", "stream_max_age", "stream_max_bytes"];
+        reader.without_effect(table, &keys, "`create_stream = true`: it is for a stream that the sensor makes");
         return None;
     }
     let mut options =
@@ -193,13 +200,13 @@ mod tests {
             ("servers = [\"nats://u:s3cret@a\"]\nsite = \"v\"\n", "credentials do not belong"),
             ("servers = [\"a:4222\"]\nsite = \"v\"\n", "tls://HOST:PORT"),
             ("servers = [\"nats://a\", \"tls://b\"]\nsite = \"v\"\n", "all of `servers`"),
-            ("servers = [\"nats://a\"]\nsite = \"v\"\nca_file = \"x\"\n", "unknown key `ca_file`"),
+            ("servers = [\"nats://a\"]\nsite = \"v\"\nca_file = \"x\"\n", "`ca_file` needs TLS"),
             ("servers = [\"nats://a\"]\nsite = \"v\"\nuser = \"u\"\n", "go together"),
             ("servers = [\"nats://a\"]\nsite = \"v\"\ntoken = \"s3cret\"\n", "unknown key `token`"),
             ("servers = [\"nats://a\"]\nsite = \"v\"\ntoken_env = \"T\"\nnkey_env = \"N\"\n", "one of them"),
             (
                 "servers = [\"nats://a\"]\nsite = \"v\"\nstream_replicas = 3\n",
-                "unknown key `stream_replicas`",
+                "`stream_replicas` needs `create_stream = true`",
             ),
             ("servers = [\"nats://a\"]\nsite = \"v\"\ncreate_stream = true\nstream = \"a.b\"\n", "no name"),
         ] {

@@ -50,6 +50,13 @@ pub(super) fn encode(
 
 fn outputs(snapshot: &Snapshot, families: &mut Families<'_>) -> fmt::Result {
     let all = || snapshot.outputs.iter().map(|one| ([("output", one.name.as_str())], one));
+    families.gauges(
+        "output_up",
+        "Whether an output could deliver when that was last seen: 1 or 0",
+        all().filter_map(|(labels, one)| {
+            Some((labels, f64::from(u8::from(one.ability.as_ref()?.is_ok()))))
+        }),
+    )?;
     families.counters(
         "output_delivered_documents",
         "Documents that an output delivered",

@@ -1,7 +1,10 @@
 //! The connection with a NATS server, and the stream.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -199,7 +202,7 @@ impl Connector {
         })?;
         let mut jetstream = jetstream::new(client.clone());
         jetstream.set_timeout(self.options.timeout);
-        Ok(Link { client, jetstream, is_down, said })
+        Ok(Link { client, jetstream, is_down, said, good: Arc::default() })
     }
 
     /// Connects, and makes the stream if that is wanted and it is not there.
@@ -237,11 +240,21 @@ pub(super) struct Link {
     pub(super) is_down: watch::Receiver<bool>,
     /// The last error that the server reported.
     said: Arc<Mutex<Option<String>>>,
+    /// Nothing is known to keep documents from being delivered.
+    good: Arc<AtomicBool>,
 }
 
 impl Link {
     pub(super) fn is_up(&self) -> bool {
         !*self.is_down.borrow() && self.client.connection_state() == State::Connected
+    }
+
+    pub(super) fn is_known_good(&self) -> bool {
+        self.good.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_good(&self) {
+        self.good.store(true, Ordering::Relaxed);
     }
 
     /// The last error that the server reported, if it did; only once.

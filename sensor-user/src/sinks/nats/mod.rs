@@ -7,6 +7,7 @@ mod connection;
 mod publish;
 mod report;
 mod shared_exemptions;
+mod stream;
 mod subject;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
@@ -15,7 +16,7 @@ use async_nats::jetstream::Context;
 use tokio::runtime::Runtime;
 use tracing::warn;
 
-use self::{connection::Connector, publish::Outcome, shared_exemptions::Follower};
+use self::{connection::Connector, publish::Outcome, shared_exemptions::Follower, stream::Found};
 pub use self::{
     connection::{Login, NatsOptions, StreamOptions},
     shared_exemptions::{SharedExemptions, scope, shared_exemptions_file},
@@ -86,6 +87,11 @@ impl Sink for Nats {
         }
     }
 
+    fn look(&mut self) -> Option<Result<(), String>> {
+        let runtime = self.runtime.as_ref()?;
+        Some(runtime.block_on(async { self.connector.link().await?.look(&self.subjects).await }))
+    }
+
     fn deliver(&mut self, documents: &[DocumentRow]) -> Delivery {
         let failed = |reason| Delivery { failure: Some(Failure::of(reason)), ..Delivery::default() };
         let Some(runtime) = &self.runtime else { return failed("it has no thread".to_owned()) };
@@ -141,15 +147,29 @@ pub async fn connect(options: &NatsOptions) -> Result<Context, String> {
     Ok(connector.greet().await?.jetstream)
 }
 
-/// Connects and publishes nothing; says what was found.
+/// Connects and publishes nothing; says what was found, and what could not be.
 ///
 /// # Errors
 /// What is missing.
 pub(super) fn probe(options: &NatsOptions) -> Result<String, String> {
     let connector = Connector::new(options).map_err(|error| error.to_string())?;
     let runtime = connection::runtime().map_err(|error| error.to_string())?;
-    runtime.block_on(connector.greet())?;
-    Ok(format!("{} accepts this sensor's credentials", options.named()))
+    let found = runtime.block_on(async {
+        let link = connector.greet().await?;
+        Ok::<_, String>(stream::taking(&link, &options.subjects).await)
+    })?;
+    let server = options.named();
+    match (found, &options.create) {
+        (Found::Stream(name), _) => Ok(format!("{server} accepts this sensor's credentials, and the stream {name} takes its documents")),
+        (Found::Nothing, Some(stream)) => {
+            Ok(format!("{server} accepts this sensor's credentials; the stream {} is made by the sensor", stream.name))
+        }
+        (Found::Nothing, None) => Err(format!("{server}: {}", stream::missing(&options.subjects))),
+        (Found::Off, _) => Err(format!("{server}: {}", stream::OFF)),
+        (Found::Unknown(why), _) => Ok(format!(
+            "{server} accepts this sensor's credentials; whether a stream takes its documents cannot be verified ({why})"
+        )),
+    }
 }
 
 #[cfg(test)]

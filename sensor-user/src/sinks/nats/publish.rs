@@ -8,7 +8,7 @@ use async_nats::jetstream::{
     message::PublishMessage,
 };
 
-use super::{connection::Link, subject::Subjects};
+use super::{connection::Link, stream::OFF, subject::Subjects};
 use crate::storage::DocumentRow;
 
 /// What became of a document.
@@ -97,7 +97,8 @@ fn outcome(error: &PublishError, subject: &str, timeout: Duration) -> Outcome {
         }
         (_, Some(answer)) => Outcome::Failed(format!("the stream of {subject} takes no message: {answer}")),
         (PublishErrorKind::StreamNotFound, _) => Outcome::Failed(format!(
-            "no stream takes {subject}; make one for smb-sensor.>, or have the sensor make it with `create_stream = true`"
+            "no stream takes {subject}; make one for smb-sensor.>, or have the sensor make it with `create_stream = true`. \
+             If there is one: {OFF}"
         )),
         (PublishErrorKind::TimedOut, _) => {
             Outcome::Failed(format!("no acknowledgement within {} s", timeout.as_secs()))
