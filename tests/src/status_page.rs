@@ -56,7 +56,7 @@ impl StatusPage {
         supervisor.spawn("store-writer", move || writer.run())?;
         let snapshot = snapshot(&incidents);
         save(&handle, incidents)?;
-        let options = HttpOptions { listen: ADDRESS.parse()?, token: None, page: true };
+        let options = HttpOptions { listen: ADDRESS.parse()?, token: None, tls: None, page: true };
         let http = listen(namespace, &options, state.path(), &handle, &supervisor)?;
         http.publish(snapshot.clone());
         Ok(Self { http, snapshot, handle, _supervisor: supervisor, _state: state })
@@ -173,6 +173,7 @@ fn snapshot(incidents: &[Incident]) -> Snapshot {
         refused: 0,
         lost: 0,
         last_success: Some(at - Duration::from_secs(3)),
+        ability: Some(error.as_ref().map_or(Ok(()), |(_, why)| Err(why.clone()))),
         last_error: error,
         latency: Latency::default(),
     };

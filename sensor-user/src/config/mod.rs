@@ -43,7 +43,7 @@ pub use self::{
     lists::Lists,
     options::{
         AttributionChoice, DetectionOptions, EnforcementOptions, HttpOptions, KernelOptions, ProcessOptions,
-        RecordOptions,
+        RecordOptions, ServerTlsOptions,
     },
     places::{Places, Written},
     problem::{ConfigError, Problem},

@@ -23,10 +23,23 @@ pub struct RecordOptions {
 pub struct HttpOptions {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// The token that a request must have; there is one unless `listen` is a loopback address.
+    /// The token that a request must have. There is one, or clients have certificates, unless `listen` is a loopback address.
     pub token: Option<SecretSource>,
+    /// TLS, if it is spoken.
+    pub tls: Option<ServerTlsOptions>,
     /// Whether there is a status page beside metrics and health.
     pub page: bool,
+}
+
+/// Options of TLS of the HTTP listener. All files are in PEM form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerTlsOptions {
+    /// Certificate of the listener, and those of the authorities in between.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Certificates of the authorities of clients: whoever has none of them is not answered.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// Options of enforcement.

@@ -14,6 +14,7 @@ mod limits;
 mod metrics;
 mod page;
 mod prometheus;
+mod tls;
 
 use anyhow::Result;
 use sensor_lab::{Answer, TcpListener, Topology, address};
