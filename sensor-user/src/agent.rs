@@ -42,7 +42,7 @@ use crate::{
     config::{BadThreatList, Config, ConfigError},
     control::Control,
     enforcement::Enforcement,
-    http::{Http, ReloadState},
+    http::{Http, LoadConfig, ReloadState},
     kernel::{attach::Attached, object::KernelProgram, poll_timer::PollTimer, readiness, ticks::KernelClock},
     latency::Stages,
     names::resolver::Names,
@@ -69,19 +69,28 @@ const BATCH: usize = 4_096;
 ///
 /// # Errors
 /// Any failure of the start, in one line with what to do; nothing stays attached.
-pub async fn run(load: impl Fn(BadThreatList) -> Result<Config, ConfigError> + Send + 'static) -> Result<()> {
+pub async fn run(
+    load: impl Fn(BadThreatList) -> Result<Config, ConfigError> + Send + Sync + 'static,
+) -> Result<()> {
     // Signals are handled before anything is attached, so a signal during the start ends it cleanly.
     let interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let mut supervisor = Supervisor::default();
     let config = load(BadThreatList::Refused)?;
-    let (files, read) = files::start(load, &supervisor).context("cannot start a thread that reads files")?;
+    let load = Arc::new(load);
+    let again: LoadConfig = {
+        let load = Arc::clone(&load);
+        Arc::new(move || load(BadThreatList::LeftOut))
+    };
+    let (files, read) = files::start(move |lists| load(lists), &supervisor)
+        .context("cannot start a thread that reads files")?;
     let learnt = Arc::new(Notify::new());
     let servers = config.dns_servers.clone();
     let names = Names::start(servers, config.state_dir.clone(), Arc::clone(&learnt), &supervisor)
         .context("cannot start a thread that resolves names")?;
-    let (mut sensor, control) = Sensor::start(config, (files, names), Arc::clone(&learnt), &supervisor)?;
+    let (mut sensor, control) =
+        Sensor::start(config, (files, names), again, Arc::clone(&learnt), &supervisor)?;
     // The state directory is there now.
     sensor.names.want(sensor.config.names());
     sensor.report_status();

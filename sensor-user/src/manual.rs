@@ -82,11 +82,13 @@ fn synopsis(command: &Command, page: &mut impl Write) -> io::Result<()> {
         line.push(bold(names.join("|")));
         if one.is_positional() || one.get_action().takes_values() {
             line.push(roman(if names.is_empty() { "" } else { " " }));
-            let values: Vec<_> = one.get_value_names().unwrap_or_default().iter().map(ToString::to_string).collect();
+            let values: Vec<_> =
+                one.get_value_names().unwrap_or_default().iter().map(ToString::to_string).collect();
             line.push(italic(values.join(" ")));
         }
         line.push(roman(close));
-        let is_repeated = one.is_positional() && one.get_num_args().is_some_and(|count| count.max_values() > 1);
+        let is_repeated =
+            one.is_positional() && one.get_num_args().is_some_and(|count| count.max_values() > 1);
         line.push(roman(if is_repeated { "…" } else { "" }));
     }
     if command.has_subcommands() {

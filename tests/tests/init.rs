@@ -96,7 +96,10 @@ fn machine_without_interfaces_is_told_how_to_name_one_that_will_come() {
     let refused = init(&machine, &["--yes", "--output", "-"]);
     assert!(!refused.status.success());
     let said = String::from_utf8(refused.stderr).unwrap();
-    assert!(said.contains("can be watched (there is only loopback)") && said.contains("--iface 'eth*'"), "{said}");
+    assert!(
+        said.contains("can be watched (there is only loopback)") && said.contains("--iface 'eth*'"),
+        "{said}"
+    );
     let output = init(&machine, &["--yes", "--iface", "eth*", "--output", "-"]);
     assert!(output.status.success(), "{output:?}");
     assert!(String::from_utf8(output.stdout).unwrap().contains("interfaces = [\"eth*\"]"));

@@ -11,8 +11,8 @@ use sensor_common::{
     headers::VLAN_PRESENT,
     payload::{PIECE_HEAD_LEN, PieceHead, PieceKind},
     slot::{
-        CLIENT_IS_LOCAL, CLIENT_IS_REMOTE, FlowLine, RECORD_REPLACED_LEN, RECORD_V4_LEN, RECORD_V6_LEN, RECORD_VERSION,
-        RecordKind, RecordV4, RecordV6, Side, Slot, TCP, UDP, content_bit, unfollowed,
+        CLIENT_IS_LOCAL, CLIENT_IS_REMOTE, FlowLine, RECORD_REPLACED_LEN, RECORD_V4_LEN, RECORD_V6_LEN,
+        RECORD_VERSION, RecordKind, RecordV4, RecordV6, Side, Slot, TCP, UDP, content_bit, unfollowed,
     },
 };
 use sensor_dissect::stream::Checksum;

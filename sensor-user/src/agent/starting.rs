@@ -25,7 +25,7 @@ use crate::{
     enforcement::{Enforcement, Now, permitted},
     fingerprint_key,
     health::HealthBoard,
-    http::{Http, ReloadState},
+    http::{Http, LoadConfig, ReloadState},
     kernel::{
         attach::Attached, boot, interface::Interface, object::KernelProgram, privileges, ticks::KernelClock,
     },
@@ -54,6 +54,7 @@ impl Sensor {
     pub(super) fn start(
         config: Config,
         (files, names): (Files, Names),
+        load: LoadConfig,
         learnt: Arc<Notify>,
         supervisor: &Supervisor,
     ) -> Result<(Self, Control)> {
@@ -111,7 +112,9 @@ impl Sensor {
         let http = config
             .http
             .as_ref()
-            .map(|options| Http::start(options, &config.state_dir, handle.committed().clone(), supervisor))
+            .map(|options| {
+                Http::start(options, &config.state_dir, handle.committed().clone(), load, supervisor)
+            })
             .transpose()?;
         let restored = Restored::of(&rows);
         let terms = KnownTerms::restore(

@@ -11,7 +11,7 @@ use crate::sinks::SecretSource;
 pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Path) -> Option<HttpOptions> {
     let mut options = None;
     reader.section(table, "http", |reader, table| {
-        let (mut listen, mut token, mut page) = (None, None, true);
+        let (mut listen, mut token, mut page, mut exempt_form) = (None, None, true, false);
         let place = table.table.get("listen").map(|value| value.span);
         let token_place = table.table.get("token_file").map(|value| value.span);
         reader.value(table, "listen", &mut listen, |text: String| address(&text).map(Some));
@@ -19,6 +19,7 @@ pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Pa
             non_empty(&path, "a file path").map(|()| Some(SecretSource::File(folder.join(path))))
         });
         reader.value(table, "page", &mut page, Ok);
+        reader.value(table, "exempt_form", &mut exempt_form, Ok);
         let tls_place = TLS_KEYS.iter().find_map(|key| table.table.get(*key)).map(|value| value.span);
         let tls = tls(reader, table, (tls_place, folder));
         let (Some(listen), Some(place)) = (listen, place) else {
@@ -37,7 +38,7 @@ pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Pa
                 ),
             );
         }
-        options = Some(HttpOptions { listen, token, tls, page });
+        options = Some(HttpOptions { listen, token, tls, page, exempt_form });
     });
     options
 }
@@ -124,7 +125,11 @@ mod tests {
             ("listen = \"localhost\"\n", (2, 11), "127.0.0.1:9645"),
             ("listen = \"127.0.0.1:9645\"\ntoken = \"s3cret\"\n", (3, 1), "unknown key `token`"),
             ("listen = \"127.0.0.1:9645\"\nkey_file = \"k\"\n", (3, 12), "`certificate_file` and `key_file`"),
-            ("listen = \"127.0.0.1:9645\"\nclient_ca_file = \"k\"\n", (3, 18), "`certificate_file` and `key_file`"),
+            (
+                "listen = \"127.0.0.1:9645\"\nclient_ca_file = \"k\"\n",
+                (3, 18),
+                "`certificate_file` and `key_file`",
+            ),
             ("listen = \"127.0.0.1:9645\"\npage = 1\n", (3, 8), "true or false"),
         ] {
             let problems = parse(keys).unwrap_err();

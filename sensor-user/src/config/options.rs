@@ -29,6 +29,8 @@ pub struct HttpOptions {
     pub tls: Option<ServerTlsOptions>,
     /// Whether there is a status page beside metrics and health.
     pub page: bool,
+    /// Whether exemptions can be added on the page.
+    pub exempt_form: bool,
 }
 
 /// Options of TLS of the HTTP listener. All files are in PEM form.

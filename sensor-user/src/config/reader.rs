@@ -143,7 +143,12 @@ impl Reader {
     }
 
     /// Takes keys that have no effect here, and notes what each needs.
-    pub(super) fn without_effect(&mut self, table: &mut TableHelper<'_>, names: &[&'static str], needs: &str) {
+    pub(super) fn without_effect(
+        &mut self,
+        table: &mut TableHelper<'_>,
+        names: &[&'static str],
+        needs: &str,
+    ) {
         for name in names {
             if let Some((key, _)) = table.take(*name) {
                 self.mistake(key.span, format!("`{name}` needs {needs}"));
@@ -188,7 +193,9 @@ pub(super) fn describe(error: &toml_span::Error) -> String {
         ErrorKind::DuplicateTable { name, .. } => {
             format!("the table [{name}] is there already; keep all its keys together")
         }
-        ErrorKind::RedefineAsArray => "this is there already as another kind of value; keep one of them".to_owned(),
+        ErrorKind::RedefineAsArray => {
+            "this is there already as another kind of value; keep one of them".to_owned()
+        }
         // The kinds of the library are no sentences.
         ErrorKind::UnexpectedEof => "the file ends in the middle of a value".to_owned(),
         ErrorKind::UnterminatedString => "a text without its closing quotation mark".to_owned(),

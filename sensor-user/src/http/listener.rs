@@ -94,7 +94,11 @@ async fn begin(stream: TcpStream, acceptor: Option<TlsAcceptor>, router: Router)
 
 async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router) {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MAX_READ).max_headers(MAX_FIELDS_READ);
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(MAX_READ)
+        .max_headers(MAX_FIELDS_READ);
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     // Clients that go away, are too slow or speak something else are no concern of the agent.
     if let Ok(Err(error)) = timeout(LIFETIME, connection).await {

@@ -1,8 +1,10 @@
 //! Metrics, health and the status page over HTTP, on a thread of its own.
 //!
-//! Takes what the reader publishes once a second ([`Snapshot`]) and what the store has; changes nothing.
+//! Takes what the reader publishes once a second ([`Snapshot`]) and what the store has; changes nothing but exemptions, where
+//! the configuration allows that.
 
 mod access;
+mod forms;
 mod health;
 mod listener;
 mod metrics;
@@ -31,9 +33,9 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tracing::info;
 
 pub use self::snapshot::{ExemptionState, InterfaceState, ReloadState, RingState, Snapshot};
-use self::{access::Access, health::StoreWatch, metrics::Format};
+use self::{access::Access, forms::Forms, health::StoreWatch, metrics::Format};
 use crate::{
-    config::HttpOptions,
+    config::{Config, ConfigError, HttpOptions},
     runtime::Supervisor,
     sinks::{SecretError, SecretSource, TlsError},
     storage::{self, Committed},
@@ -51,7 +53,8 @@ const FIELDS: [(HeaderName, &str); 5] = [
          base-uri 'none'; frame-ancestors 'none'",
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
+    // Without a referrer a browser does not say where a form comes from.
+    (header::REFERRER_POLICY, "same-origin"),
     (header::CACHE_CONTROL, "no-store"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
@@ -74,6 +77,9 @@ pub enum HttpError {
     /// TLS cannot be spoken.
     #[error("TLS of [http]: {0}")]
     Tls(#[from] TlsError),
+    /// There are no random numbers for the keys of forms.
+    #[error("the kernel gives no random numbers")]
+    Random,
     /// No thread can be started.
     #[error("cannot start a thread for HTTP: {0}")]
     Thread(#[source] io::Error),
@@ -114,6 +120,9 @@ pub struct Http {
     _listening: oneshot::Sender<()>,
 }
 
+/// Reads the configuration, as at a reload.
+pub type LoadConfig = Arc<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>;
+
 /// What requests are answered from.
 #[derive(Clone)]
 struct Source {
@@ -123,6 +132,9 @@ struct Source {
     state_dir: Arc<Path>,
     /// Permits to read the database.
     reads: Arc<Semaphore>,
+    /// What forms that change something need; none where nothing may be changed.
+    forms: Option<Arc<Forms>>,
+    load: LoadConfig,
 }
 
 impl Http {
@@ -134,6 +146,7 @@ impl Http {
         options: &HttpOptions,
         state_dir: &Path,
         committed: Committed,
+        load: LoadConfig,
         supervisor: &Supervisor,
     ) -> Result<Self, HttpError> {
         let failed = |source| HttpError::Listen { address: options.listen, source };
@@ -157,6 +170,8 @@ impl Http {
             store: Arc::new(StoreWatch::new()),
             state_dir: state_dir.into(),
             reads: Arc::new(Semaphore::new(READERS)),
+            forms: options.exempt_form.then(Forms::new).transpose()?.map(Arc::new),
+            load,
         };
         let has_page = options.page;
         let run = move || {
@@ -279,7 +294,13 @@ mod tests {
     #[test]
     fn check_names_a_missing_token_and_an_address_that_is_in_use() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut options = HttpOptions { listen: taken.local_addr().unwrap(), token: None, tls: None, page: true };
+        let mut options = HttpOptions {
+            listen: taken.local_addr().unwrap(),
+            token: None,
+            tls: None,
+            page: true,
+            exempt_form: false,
+        };
         assert!(probe(&options).unwrap().ends_with("is in use"));
         drop(taken);
         assert!(probe(&options).unwrap().ends_with("is free"));

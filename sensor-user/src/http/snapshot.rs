@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use sensor_core::{incident::IncidentTally, time::Timestamp};
 
-use crate::{kernel::program_runs::ProgramRuns, latency::Stages, sinks::OutputStatus, statistics::Statistics};
+use crate::{
+    kernel::program_runs::ProgramRuns, latency::Stages, sinks::OutputStatus, statistics::Statistics,
+};
 
 /// The agent at one moment.
 #[derive(Clone, Debug)]

@@ -16,7 +16,8 @@ use crate::{
 /// [`TlsError`] with the file that cannot be used.
 pub(super) fn acceptor(options: &ServerTlsOptions) -> Result<TlsAcceptor, TlsError> {
     let provider = Arc::new(ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder =
+        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let builder = match &options.client_ca {
         None => builder.with_no_client_auth(),
         Some(path) => {
@@ -29,8 +30,9 @@ pub(super) fn acceptor(options: &ServerTlsOptions) -> Result<TlsAcceptor, TlsErr
             builder.with_client_cert_verifier(verifier.map_err(reason)?)
         }
     };
-    let config =
-        builder.with_single_cert(certificates(&options.certificate)?, private_key(&options.key)?).map_err(|error| {
+    let config = builder
+        .with_single_cert(certificates(&options.certificate)?, private_key(&options.key)?)
+        .map_err(|error| {
             let reason = format!("it does not fit {}: {error}", options.key.display());
             TlsError::File { path: options.certificate.clone(), reason }
         })?;

@@ -156,8 +156,7 @@ impl Attached {
 
     fn attach_egress(&mut self, kernel: &mut KernelProgram, tc: TcChoice) -> Result<(), AttachError> {
         let direction = Direction::Outgoing;
-        let (egress, program) =
-            attach_tc(kernel, &self.interface, direction, tc, &mut self.claim)?;
+        let (egress, program) = attach_tc(kernel, &self.interface, direction, tc, &mut self.claim)?;
         (self.egress, self.outgoing) = (egress, Some(program));
         Ok(())
     }

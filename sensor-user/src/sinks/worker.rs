@@ -11,7 +11,9 @@ use super::{
 };
 use crate::{
     runtime::fault,
-    storage::{DocumentKind, DocumentQuery, DocumentRow, Handle, OUTPUT_CURSOR, Reader, RowBatch, StorageError},
+    storage::{
+        DocumentKind, DocumentQuery, DocumentRow, Handle, OUTPUT_CURSOR, Reader, RowBatch, StorageError,
+    },
 };
 
 /// Time before a store that cannot be read is tried again.

@@ -38,9 +38,11 @@ pub(crate) fn problems(
     for output in outputs {
         if let Some(Err(reason)) = &output.ability {
             let (name, waiting) = (&output.name, output.waiting);
-            problems.push(format!("the output {name} cannot deliver, {waiting} documents wait for it: {reason}"));
+            problems
+                .push(format!("the output {name} cannot deliver, {waiting} documents wait for it: {reason}"));
         } else if is_failing(output) {
-            problems.push(format!("the output {} fails: {} documents wait for it", output.name, output.waiting));
+            problems
+                .push(format!("the output {} fails: {} documents wait for it", output.name, output.waiting));
         }
     }
     if let Some(error) = status.last_reload.as_ref().and_then(|reload| reload.error.as_ref()) {

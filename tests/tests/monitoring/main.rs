@@ -6,6 +6,7 @@
 )]
 
 mod browser;
+mod forms;
 mod health;
 mod http;
 mod kernel_measures;

@@ -17,7 +17,12 @@ fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
 }
 
 /// Writes a certificate of the authority and its key.
-fn issue(authority: &CertifiedIssuer<'_, KeyPair>, name: &str, usage: ExtendedKeyUsagePurpose, folder: &Path) {
+fn issue(
+    authority: &CertifiedIssuer<'_, KeyPair>,
+    name: &str,
+    usage: ExtendedKeyUsagePurpose,
+    folder: &Path,
+) {
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
     params.extended_key_usages = vec![usage];
     let key = KeyPair::generate().unwrap();

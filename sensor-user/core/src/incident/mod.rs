@@ -4,6 +4,7 @@
 //! Takes connections and the findings of rules, gives [`IncidentEvent`]s. Never builds a document: that is rendering.
 
 pub(crate) mod book;
+pub mod covered;
 mod entry;
 mod findings;
 #[cfg(any(test, feature = "test-fixtures"))]

@@ -2,6 +2,7 @@
 
 use super::{
     CredentialMethod, Incident, LogonOutcome, Scope,
+    covered::Covered,
     phrase::{clean, clock},
 };
 use crate::{address::Direction, level::EvidenceLevel, service::Service};
@@ -296,28 +297,17 @@ fn process(incident: &Incident) -> String {
 
 /// The command that exempts this incident and as little else as possible.
 fn exemption(incident: &Incident) -> String {
+    let covered = Covered::of(incident);
     let mut command = "smb-sensor exempt add".to_owned();
-    if let Some(server) = incident.server().only_address().filter(|_| incident.scope != Scope::Client) {
-        command.push_str(&format!(" --destination {server}"));
-    }
-    if let Some(client) = incident.client().only_address().filter(|_| incident.scope != Scope::Exposure) {
-        command.push_str(&format!(" --source {client}"));
-    }
-    let mut services: Vec<&str> = incident
-        .ports
-        .iter()
-        .map(|(.., service)| match service {
-            Service::Smb => "smb",
-            Service::Rpc => "rpc",
-            Service::Netbios => "netbios",
-            Service::SmbOverQuic => "quic",
-            Service::WebDav => "webdav",
-        })
-        .collect();
-    services.sort_unstable();
-    services.dedup();
-    if !services.is_empty() {
-        command.push_str(&format!(" --service {}", services.join(",")));
+    let parts = [
+        ("destination", covered.destination),
+        ("source", covered.source),
+        ("service", (!covered.services.is_empty()).then(|| covered.services.join(","))),
+    ];
+    for (option, value) in parts {
+        if let Some(value) = value {
+            command.push_str(&format!(" --{option} {value}"));
+        }
     }
     command.push_str(" --reason \"…\"");
     command

@@ -196,8 +196,7 @@ mod tests {
 
     #[test]
     fn one_output_beside_tables_is_said_plainly() {
-        for text in
-            ["output = \"/a\"\n[[output]]\ntype = \"stdout\"\n", "output = \"/a\"\noutput = \"/b\"\n"]
+        for text in ["output = \"/a\"\n[[output]]\ntype = \"stdout\"\n", "output = \"/a\"\noutput = \"/b\"\n"]
         {
             let problems = parse(text).unwrap_err();
             assert_eq!(problems[0].line, 2, "{problems:?}");
@@ -264,7 +263,11 @@ mod tests {
             ("type = \"syslog\"\n", 1, "no `server`"),
             ("type = \"syslog\"\nserver = \"siem\"\n", 3, "write HOST:PORT"),
             ("type = \"syslog\"\nserver = \"[::1]:0\"\n", 3, "write HOST:PORT"),
-            ("type = \"syslog\"\nserver = \"a:1\"\nca_file = \"x\"\n", 4, "`ca_file` needs TLS: write transport"),
+            (
+                "type = \"syslog\"\nserver = \"a:1\"\nca_file = \"x\"\n",
+                4,
+                "`ca_file` needs TLS: write transport",
+            ),
             ("type = \"stdout\"\npath = \"/a\"\n", 3, "unknown key `path`"),
             ("type = \"stdout\"\nname = \"a/b\"\n", 3, "is no name"),
             ("type = \"stdout\"\ntake = \"all\"\n", 3, "incidents, flows, both"),

@@ -108,7 +108,11 @@ fn stream(reader: &mut Reader, table: &mut TableHelper<'_>) -> Option<StreamOpti
     reader.value(table, "create_stream", &mut create, Ok::<bool, String>);
     if !create {
         let keys = ["stream", "stream_replicas", "stream_max_age", "stream_max_bytes"];
-        reader.without_effect(table, &keys, "`create_stream = true`: it is for a stream that the sensor makes");
+        reader.without_effect(
+            table,
+            &keys,
+            "`create_stream = true`: it is for a stream that the sensor makes",
+        );
         return None;
     }
     let mut options =

@@ -53,9 +53,7 @@ fn outputs(snapshot: &Snapshot, families: &mut Families<'_>) -> fmt::Result {
     families.gauges(
         "output_up",
         "Whether an output could deliver when that was last seen: 1 or 0",
-        all().filter_map(|(labels, one)| {
-            Some((labels, f64::from(u8::from(one.ability.as_ref()?.is_ok()))))
-        }),
+        all().filter_map(|(labels, one)| Some((labels, f64::from(u8::from(one.ability.as_ref()?.is_ok()))))),
     )?;
     families.counters(
         "output_delivered_documents",

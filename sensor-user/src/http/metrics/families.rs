@@ -54,7 +54,9 @@ impl<'a> Families<'a> {
     ) -> fmt::Result {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
         for (labels, value) in values {
-            family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value.as_secs_f64(), None)?;
+            family
+                .encode_family(&labels)?
+                .encode_counter::<NoLabelSet, _, u64>(&value.as_secs_f64(), None)?;
         }
         Ok(())
     }

@@ -160,12 +160,13 @@ pub(super) fn attach_tc(
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 return Err(watched(interface, claim::holder(interface.index)));
             }
-            Err(error) => return Err(refused(interface, direction, &[format!("cannot be claimed: {error}")])),
+            Err(error) => {
+                return Err(refused(interface, direction, &[format!("cannot be claimed: {error}")]));
+            }
         }
     }
-    let classifier = kernel
-        .classifier(name)
-        .map_err(|error| refused(interface, direction, &[error.to_string()]))?;
+    let classifier =
+        kernel.classifier(name).map_err(|error| refused(interface, direction, &[error.to_string()]))?;
     let mut reasons = Vec::new();
     if choice != TcChoice::Clsact {
         match tc_link(classifier, interface, place, TcAttachOptions::TcxOrder(LinkOrder::default())) {

@@ -122,11 +122,19 @@ fn reason(error: reqwest::Error, timeout: Duration) -> Failure {
     let server = error.url().and_then(server).unwrap_or_else(|| "the server".to_owned());
     let causes = causes(error);
     Failure::of(if causes.is_timeout {
-        format!("{server} gave no answer within {timeout:?}; is it overloaded, or is something on the way dropping packets?")
+        format!(
+            "{server} gave no answer within {timeout:?}; is it overloaded, or is something on the way dropping packets?"
+        )
     } else if causes.is_connect && causes.last.contains("certificate") {
-        format!("the certificate of {server} is not accepted: {}; name its authority in `ca_file`", causes.last)
+        format!(
+            "the certificate of {server} is not accepted: {}; name its authority in `ca_file`",
+            causes.last
+        )
     } else if causes.is_connect {
-        format!("{server} cannot be reached: {}; does it run, and does the network let the sensor there?", causes.last)
+        format!(
+            "{server} cannot be reached: {}; does it run, and does the network let the sensor there?",
+            causes.last
+        )
     } else {
         format!("{server} gave no answer: {}", causes.last)
     })

@@ -160,10 +160,13 @@ pub(super) fn probe(options: &NatsOptions) -> Result<String, String> {
     })?;
     let server = options.named();
     match (found, &options.create) {
-        (Found::Stream(name), _) => Ok(format!("{server} accepts this sensor's credentials, and the stream {name} takes its documents")),
-        (Found::Nothing, Some(stream)) => {
-            Ok(format!("{server} accepts this sensor's credentials; the stream {} is made by the sensor", stream.name))
-        }
+        (Found::Stream(name), _) => Ok(format!(
+            "{server} accepts this sensor's credentials, and the stream {name} takes its documents"
+        )),
+        (Found::Nothing, Some(stream)) => Ok(format!(
+            "{server} accepts this sensor's credentials; the stream {} is made by the sensor",
+            stream.name
+        )),
         (Found::Nothing, None) => Err(format!("{server}: {}", stream::missing(&options.subjects))),
         (Found::Off, _) => Err(format!("{server}: {}", stream::OFF)),
         (Found::Unknown(why), _) => Ok(format!(

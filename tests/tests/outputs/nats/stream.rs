@@ -31,7 +31,10 @@ fn missing_stream_is_a_problem_before_anything_waits() {
     let status = command(&["status", "--state-dir", state.to_str().unwrap()]);
     assert_eq!(status.status.code(), Some(1));
     let text = String::from_utf8(status.stdout).unwrap();
-    assert!(text.contains("the output nats cannot deliver, 0 documents wait for it: no stream takes"), "{text}");
+    assert!(
+        text.contains("the output nats cannot deliver, 0 documents wait for it: no stream takes"),
+        "{text}"
+    );
     let ask = |path: &str| {
         let url = format!("http://127.0.0.1:9645{path}");
         let output = gateway.command("curl").args(["-s", &url]).output().unwrap();
@@ -47,12 +50,17 @@ fn missing_stream_is_a_problem_before_anything_waits() {
     let agent = Agent::on(gateway, "lan0").config(&with).state_dir(&state).start().unwrap();
     let up = |value: &str| {
         let line = format!("\nsmb_sensor_output_up{{output=\"nats\"}} {value}\n");
-        poll(PATIENCE, || ask("/metrics").contains(&line).then_some(())).unwrap_or_else(|| panic!("{}", agent.log()));
+        poll(PATIENCE, || ask("/metrics").contains(&line).then_some(()))
+            .unwrap_or_else(|| panic!("{}", agent.log()));
     };
     up("1.0");
     server.end(Signal::SIGKILL).unwrap();
     up("0.0");
-    assert!(agent.log().contains("the output nats cannot deliver (nats://127.0.0.1:4222: "), "{}", agent.log());
+    assert!(
+        agent.log().contains("the output nats cannot deliver (nats://127.0.0.1:4222: "),
+        "{}",
+        agent.log()
+    );
     server.begin().unwrap();
     agent.wait_for_log("the output nats can deliver again").unwrap();
     agent.stop().unwrap();
@@ -81,7 +89,10 @@ fn check_says_whether_a_stream_takes_documents() {
     let server = NatsServer::start(border.gateway(), AT, &scratch.path().join("nats"), "").unwrap();
     let without = OUTPUT.replace("create_stream = true\n", "");
     let text = checked(&border, scratch.path(), &without);
-    assert!(text.contains("missing output") && text.contains("no stream takes smb-sensor.lab.gate"), "{text}");
+    assert!(
+        text.contains("missing output") && text.contains("no stream takes smb-sensor.lab.gate"),
+        "{text}"
+    );
     let text = checked(&border, scratch.path(), OUTPUT);
     assert!(text.contains("the stream SMB-SENSOR is made by the sensor"), "{text}");
     ask(border.gateway(), server.address(), ConnectOptions::new(), async |jetstream| {
