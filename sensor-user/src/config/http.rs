@@ -124,10 +124,10 @@ mod tests {
             ("listen = \"[::]:9645\"\n", (2, 11), "`token_file`"),
             ("listen = \"localhost\"\n", (2, 11), "127.0.0.1:9645"),
             ("listen = \"127.0.0.1:9645\"\ntoken = \"s3cret\"\n", (3, 1), "unknown key `token`"),
-            ("listen = \"127.0.0.1:9645\"\nkey_file = \"k\"\n", (3, 12), "`certificate_file` and `key_file`"),
+            ("listen = \"127.0.0.1:9645\"\nkey_file = \"k\"\n", (3, 13), "`certificate_file` and `key_file`"),
             (
                 "listen = \"127.0.0.1:9645\"\nclient_ca_file = \"k\"\n",
-                (3, 18),
+                (3, 19),
                 "`certificate_file` and `key_file`",
             ),
             ("listen = \"127.0.0.1:9645\"\npage = 1\n", (3, 8), "true or false"),

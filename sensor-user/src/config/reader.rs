@@ -150,7 +150,7 @@ impl Reader {
         needs: &str,
     ) {
         for name in names {
-            if let Some((key, _)) = table.take(*name) {
+            if let Some((key, _)) = table.take(name) {
                 self.mistake(key.span, format!("`{name}` needs {needs}"));
             }
         }

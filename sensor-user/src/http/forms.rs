@@ -1,7 +1,7 @@
 //! Whether a form that changes something was sent from a page of this listener: by a token in the form, and by where the browser says
 //! that the request comes from.
 
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, Uri, header, uri::Authority};
 use ring::{
     hmac,
     rand::{SecureRandom as _, SystemRandom},
@@ -67,7 +67,7 @@ fn is_from_here(headers: &HeaderMap) -> bool {
         return false;
     }
     let origin = text(header::ORIGIN.as_str()).and_then(|origin| origin.parse::<Uri>().ok());
-    let authority = origin.as_ref().and_then(Uri::authority).map(|one| one.as_str());
+    let authority = origin.as_ref().and_then(Uri::authority).map(Authority::as_str);
     authority
         .is_some_and(|one| text(header::HOST.as_str()).is_some_and(|host| host.eq_ignore_ascii_case(one)))
 }

@@ -1,11 +1,8 @@
 //! Streams that take no message.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{fs, path::Path, process::Command};
 
+use anyhow::Result;
 use async_nats::{ConnectOptions, jetstream::stream::Config};
 use sensor_lab::{NatsServer, Signal, Topology, poll, require_lab, scratch_dir};
 use sensor_tests::{
@@ -28,7 +25,8 @@ fn missing_stream_is_a_problem_before_anything_waits() {
     let agent = Agent::on(gateway, "lan0").config(&without).state_dir(&state).start().unwrap();
     let words = "the output nats cannot deliver (no stream takes smb-sensor.lab.gate.incident";
     agent.wait_for_log(words).unwrap();
-    let status = command(&["status", "--state-dir", state.to_str().unwrap()]);
+    let mut status = Command::new(Agent::program().unwrap());
+    let status = status.args(["status", "--state-dir"]).arg(&state).output().unwrap();
     assert_eq!(status.status.code(), Some(1));
     let text = String::from_utf8(status.stdout).unwrap();
     assert!(
@@ -75,7 +73,7 @@ fn server_without_jetstream_is_named() {
     let config = OUTPUT.replace("create_stream = true\n", "") + STDOUT;
     let agent = Agent::on(border.gateway(), "lan0").config(&config).start().unwrap();
     agent.wait_for_log("the output nats cannot deliver (JetStream is off").unwrap();
-    let text = checked(&border, scratch.path(), &config);
+    let text = checked(&border, scratch.path(), &config).unwrap();
     assert!(text.contains("nats: nats://127.0.0.1:4222: JetStream is off"), "{text}");
     agent.stop().unwrap();
     drop(server);
@@ -88,12 +86,12 @@ fn check_says_whether_a_stream_takes_documents() {
     let scratch = scratch_dir().unwrap();
     let server = NatsServer::start(border.gateway(), AT, &scratch.path().join("nats"), "").unwrap();
     let without = OUTPUT.replace("create_stream = true\n", "");
-    let text = checked(&border, scratch.path(), &without);
+    let text = checked(&border, scratch.path(), &without).unwrap();
     assert!(
         text.contains("missing output") && text.contains("no stream takes smb-sensor.lab.gate"),
         "{text}"
     );
-    let text = checked(&border, scratch.path(), OUTPUT);
+    let text = checked(&border, scratch.path(), OUTPUT).unwrap();
     assert!(text.contains("the stream SMB-SENSOR is made by the sensor"), "{text}");
     ask(border.gateway(), server.address(), ConnectOptions::new(), async |jetstream| {
         let subjects = vec!["smb-sensor.>".to_owned()];
@@ -101,22 +99,18 @@ fn check_says_whether_a_stream_takes_documents() {
         Ok(())
     })
     .unwrap();
-    let text = checked(&border, scratch.path(), &without);
+    let text = checked(&border, scratch.path(), &without).unwrap();
     assert!(text.contains("the stream SMB-SENSOR takes its documents"), "{text}");
 }
 
-fn command(arguments: &[&str]) -> Output {
-    Command::new(Agent::program().unwrap()).args(arguments).output().unwrap()
-}
-
 /// The lines of `smb-sensor check`, with runs of spaces as one.
-fn checked(border: &Topology, folder: &Path, config: &str) -> String {
+fn checked(border: &Topology, folder: &Path, config: &str) -> Result<String> {
     let file = folder.join("checked.toml");
-    fs::write(&file, format!("state_dir = {folder:?}\n{config}")).unwrap();
-    let mut command = border.gateway().command(Agent::program().unwrap());
-    let output = command.arg("check").arg("--config").arg(&file).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n").collect()
+    fs::write(&file, format!("state_dir = {folder:?}\n{config}"))?;
+    let mut command = border.gateway().command(Agent::program()?);
+    let output = command.arg("check").arg("--config").arg(&file).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n").collect())
 }
 
 #[test]
