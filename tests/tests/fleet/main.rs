@@ -3,6 +3,7 @@
 mod cluster;
 mod listing;
 mod shared;
+mod terms;
 
 use std::{net::Ipv4Addr, time::Duration};
 

@@ -48,6 +48,8 @@ pub struct NatsOptions {
     pub health: Option<Duration>,
     /// Whether the sensor applies exemptions that the fleet shares.
     pub exemptions: bool,
+    /// Whether the sensor shares the destinations that it knows.
+    pub terms: bool,
 }
 
 /// How the sensor proves who it is.

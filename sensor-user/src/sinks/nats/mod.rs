@@ -3,10 +3,12 @@
 //! The identifier of a document is the message's `Nats-Msg-Id`: what is sent again within the stream's duplicate window is there
 //! once. Documents about the same incident are never under way together, so they arrive in order.
 
+mod bucket;
 mod connection;
 mod publish;
 mod report;
 mod shared_exemptions;
+mod shared_terms;
 mod subject;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
@@ -15,7 +17,7 @@ use async_nats::jetstream::Context;
 use tokio::runtime::Runtime;
 use tracing::warn;
 
-use self::{connection::Connector, publish::Outcome, shared_exemptions::Follower};
+use self::{connection::Connector, publish::Outcome, shared_exemptions::Follower, shared_terms::TermKeeper};
 pub use self::{
     connection::{Login, NatsOptions, StreamOptions},
     shared_exemptions::{SharedExemptions, scope, shared_exemptions_file},
@@ -39,13 +41,15 @@ pub struct Nats {
     timeout: Duration,
     health: Option<(Duration, Arc<HealthBoard>)>,
     follower: Option<Follower>,
+    keeper: Option<TermKeeper>,
     connector: Arc<Connector>,
     /// With a thread of its own, which keeps the connection while there is nothing to send.
     runtime: Option<Runtime>,
 }
 
 impl Nats {
-    /// Prepares the sink. It also reports the health of the sensor, and follows shared exemptions, if that is wanted.
+    /// Prepares the sink. It also reports the health of the sensor, follows shared exemptions, and shares known terms, if that is
+    /// wanted.
     ///
     /// # Errors
     /// [`SetupError`]
@@ -58,11 +62,15 @@ impl Nats {
             state_dir: around.state_dir.clone(),
             changed: Arc::clone(&around.changed),
         };
+        let replicas = options.create.as_ref().map(|stream| stream.replicas);
+        let keeper =
+            TermKeeper::new(Arc::clone(&connector), &options.subjects, replicas, around.terms.clone());
         Ok(Self {
             subjects: options.subjects.clone(),
             timeout: options.timeout,
             health: options.health.map(|every| (every, Arc::clone(&around.health))),
             follower: options.exemptions.then_some(follower),
+            keeper: options.terms.then_some(keeper),
             connector,
             runtime: None,
         })
@@ -79,6 +87,9 @@ impl Sink for Nats {
                 }
                 if let Some(follower) = self.follower.take() {
                     runtime.spawn(follower.run());
+                }
+                if let Some(keeper) = self.keeper.take() {
+                    runtime.spawn(keeper.run());
                 }
                 self.runtime = Some(runtime);
             }

@@ -45,6 +45,11 @@ impl Subjects {
         &self.site
     }
 
+    /// The name of the sensor at its site.
+    pub(super) fn name(&self) -> &str {
+        &self.sensor
+    }
+
     /// The name of the sensor, for the server's list of connections.
     pub(super) fn sensor(&self) -> String {
         format!("{PREFIX} {}/{}", self.site, self.sensor)
