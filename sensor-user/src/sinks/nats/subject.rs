@@ -35,6 +35,11 @@ impl Subjects {
         format!("{PREFIX}.{}.{}.{kind}", self.site, self.sensor)
     }
 
+    /// All subjects of this sensor.
+    pub(super) fn own(&self) -> String {
+        format!("{PREFIX}.{}.{}.*", self.site, self.sensor)
+    }
+
     /// The subject of its health.
     pub(super) fn health(&self) -> String {
         format!("{PREFIX}.{}.{}.health", self.site, self.sensor)
