@@ -11,7 +11,6 @@ use std::{
 use sensor_core::{level::Severity, time::Timestamp};
 use serde::Serialize;
 
-use super::report::{Key, Seen};
 use crate::rfc3339::rfc3339;
 
 /// What the identifiers are made for; a new meaning of them takes a new text.
@@ -19,6 +18,19 @@ const CONTEXT: &str = "smb-sensor 2026 campaign of an external host";
 
 /// Bytes of an identifier.
 const ID_BYTES: usize = 6;
+
+/// Site, sensor and identifier of an incident.
+pub(super) type Key = (String, String, String);
+
+/// An incident, as its last document says.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) severity: Severity,
+    pub(super) is_open: bool,
+    pub(super) external: Vec<IpAddr>,
+    pub(super) first: Timestamp,
+    pub(super) last: Timestamp,
+}
 
 /// A campaign.
 #[derive(Debug, Serialize)]

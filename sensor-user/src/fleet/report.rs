@@ -1,11 +1,11 @@
 //! What the messages of all sensors add up to.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use sensor_core::{level::Severity, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::campaign::{Campaign, campaigns};
+use super::campaign::{Campaign, Key, Seen, campaigns};
 use crate::{
     health::Health,
     rfc3339::{parse_rfc3339, rfc3339},
@@ -41,19 +41,6 @@ pub(super) struct Gathered {
     unread: u64,
     /// Incidents beyond the bound.
     beyond: u64,
-}
-
-/// Site, sensor and identifier of an incident.
-pub(super) type Key = (String, String, String);
-
-/// An incident.
-#[derive(Debug)]
-pub(super) struct Seen {
-    pub(super) severity: Severity,
-    pub(super) is_open: bool,
-    pub(super) external: Vec<IpAddr>,
-    pub(super) first: Timestamp,
-    pub(super) last: Timestamp,
 }
 
 /// The fleet.

@@ -44,17 +44,12 @@ fn converse(border: &Topology, hosts: &[&Namespace]) -> Result<()> {
 }
 
 /// Connects the namespace of a server with the gateway. Gives its address.
-fn behind_gateway(border: &Topology, member: &Namespace, number: u8) -> Ipv4Addr {
+fn behind_gateway(border: &Topology, member: &Namespace, number: u8) -> Result<Ipv4Addr> {
     let near = format!("nats{number}");
-    Veth::between(End::new(border.gateway(), &near), End::new(member, "eth0")).create().unwrap();
-    border
-        .gateway()
-        .ip_batch(&format!("address add 10.9.{number}.1/24 dev {near}\nlink set {near} up"))
-        .unwrap();
-    member
-        .ip_batch(&format!(
-            "address add 10.9.{number}.2/24 dev eth0\nlink set eth0 up\nroute add default via 10.9.{number}.1"
-        ))
-        .unwrap();
-    Ipv4Addr::new(10, 9, number, 2)
+    Veth::between(End::new(border.gateway(), &near), End::new(member, "eth0")).create()?;
+    border.gateway().ip_batch(&format!("address add 10.9.{number}.1/24 dev {near}\nlink set {near} up"))?;
+    member.ip_batch(&format!(
+        "address add 10.9.{number}.2/24 dev eth0\nlink set eth0 up\nroute add default via 10.9.{number}.1"
+    ))?;
+    Ok(Ipv4Addr::new(10, 9, number, 2))
 }

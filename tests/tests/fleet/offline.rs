@@ -31,7 +31,7 @@ fn nothing_is_lost_or_doubled_after_a_long_time_without_a_server() {
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();
     let member = Namespace::new("nats").unwrap();
-    let at = behind_gateway(&border, &member, 1);
+    let at = behind_gateway(&border, &member, 1).unwrap();
     let server = NatsServer::start(&member, at, &scratch.path().join("nats"), "").unwrap();
     ask(&member, server.address(), ConnectOptions::new(), async |jetstream| {
         let (name, subjects) = (STREAM.to_owned(), vec!["smb-sensor.>".to_owned()]);

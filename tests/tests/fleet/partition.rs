@@ -17,7 +17,7 @@ fn nothing_is_lost_or_doubled_while_the_cluster_is_in_two_parts() {
     let border = Topology::builder().lan_server().build().unwrap();
     let scratch = scratch_dir().unwrap();
     let members = ["n1", "n2", "n3"].map(|name| Namespace::new(name).unwrap());
-    let at = [0, 1, 2].map(|place| behind_gateway(&border, &members[place], place as u8 + 1));
+    let at = [0, 1, 2].map(|place| behind_gateway(&border, &members[place], place as u8 + 1).unwrap());
     let places = [0, 1, 2].map(|place| (&members[place], at[place]));
     let cluster = NatsServer::cluster(&places, &scratch.path().join("nats")).unwrap();
     let graz = sensor(&border, "lan0", &config(&at, "graz", HEALTH)).start().unwrap();

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use anyhow::Result;
 use async_nats::ConnectOptions;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use nkeys::KeyPair;
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use super::{AT, OUTPUT, STDOUT, converse};
 
 /// A token of NATS (version 2) about a key, signed by another one.
-fn token(issuer: &KeyPair, subject: &KeyPair, name: &str, claims: &Value) -> String {
+fn token(issuer: &KeyPair, subject: &KeyPair, name: &str, claims: &Value) -> Result<String> {
     let header = json!({ "typ": "JWT", "alg": "ed25519-nkey" });
     let body = json!({
         "jti": name,
@@ -24,8 +25,8 @@ fn token(issuer: &KeyPair, subject: &KeyPair, name: &str, claims: &Value) -> Str
     });
     let encoded = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
     let signed = format!("{}.{}", encoded(&header), encoded(&body));
-    let signature = issuer.sign(signed.as_bytes()).unwrap();
-    format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
+    let signature = issuer.sign(signed.as_bytes())?;
+    Ok(format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature)))
 }
 
 /// The claims of an account without limits but that of storage; -1 is none.
@@ -41,14 +42,14 @@ fn account(storage: i64) -> Value {
 }
 
 /// The file of credentials, as `nsc` writes it.
-fn credentials(account: &KeyPair, user: &KeyPair) -> String {
+fn credentials(account: &KeyPair, user: &KeyPair) -> Result<String> {
     let limits = json!({ "type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1 });
-    format!(
+    Ok(format!(
         "-----BEGIN NATS USER JWT-----\n{}\n------END NATS USER JWT------\n\n\
          -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
-        token(account, user, "sensor", &limits),
-        user.seed().unwrap()
-    )
+        token(account, user, "sensor", &limits)?,
+        user.seed()?
+    ))
 }
 
 #[test]
@@ -60,11 +61,11 @@ fn sensor_logs_on_with_credentials_of_an_account() {
     let [lab, system, stranger] = [(); 3].map(|()| KeyPair::new_account());
     let [user, other] = [(); 2].map(|()| KeyPair::new_user());
     let of = |key: &KeyPair, name: &str, storage: i64| {
-        format!("{}: {:?}", key.public_key(), token(&operator, key, name, &account(storage)))
+        format!("{}: {:?}", key.public_key(), token(&operator, key, name, &account(storage)).unwrap())
     };
     let settings = format!(
         "operator: {:?}\nsystem_account: {}\nresolver: MEMORY\nresolver_preload: {{ {}, {} }}",
-        token(&operator, &operator, "lab", &json!({ "type": "operator", "version": 2 })),
+        token(&operator, &operator, "lab", &json!({ "type": "operator", "version": 2 })).unwrap(),
         system.public_key(),
         of(&system, "system", 0),
         of(&lab, "lab", -1),
@@ -81,11 +82,11 @@ fn sensor_logs_on_with_credentials_of_an_account() {
     };
 
     // An account that the operator does not know.
-    let wrong = run(&credentials(&stranger, &other));
+    let wrong = run(&credentials(&stranger, &other).unwrap());
     wrong.wait_for_log("the server refuses these credentials").unwrap();
     assert_eq!(wrong.stop().unwrap().code, Some(1));
 
-    let right = credentials(&lab, &user);
+    let right = credentials(&lab, &user).unwrap();
     let ended = run(&right).stop().unwrap();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
     assert!(!ended.log.contains(&user.seed().unwrap()), "a secret is in the log");
