@@ -21,7 +21,7 @@ use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya_log::EbpfLogger;
 use sensor_common::{counter::Counter, slot::mark};
-use sensor_core::record::packet_ticks;
+use sensor_core::{record::packet_ticks, terms::TermAnswer};
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
@@ -89,7 +89,7 @@ pub async fn run(
     let servers = config.dns_servers.clone();
     let names = Names::start(servers, config.state_dir.clone(), Arc::clone(&learnt), &supervisor)
         .context("cannot start a thread that resolves names")?;
-    let (mut sensor, control) =
+    let (mut sensor, control, answers) =
         Sensor::start(config, (files, names), again, Arc::clone(&learnt), &supervisor)?;
     // The state directory is there now.
     sensor.names.want(sensor.config.names());
@@ -98,7 +98,8 @@ pub async fn run(
     let records = readiness::of_ring(&sensor.kernel.records).context("cannot wait for the record ring")?;
     // Whatever ends the run, the observations so far are reported first.
     let signals = [interrupt, terminate, hangup];
-    let outcome = watch(&mut sensor, &records, control, (read, &learnt), signals, &mut supervisor).await;
+    let outcome =
+        watch(&mut sensor, &records, control, (read, answers, &learnt), signals, &mut supervisor).await;
     match (outcome, sensor.stop()) {
         (Err(error), Err(at_the_end)) => {
             error!("{at_the_end:#}");
@@ -113,7 +114,7 @@ async fn watch(
     sensor: &mut Sensor,
     records: &AsyncFd<OwnedFd>,
     mut control: Control,
-    (mut read, learnt): (mpsc::Receiver<FilesRead>, &Notify),
+    (mut read, mut answers, learnt): (mpsc::Receiver<FilesRead>, mpsc::Receiver<TermAnswer>, &Notify),
     [mut interrupt, mut terminate, mut hangup]: [Signal; 3],
     supervisor: &mut Supervisor,
 ) -> Result<()> {
@@ -145,6 +146,7 @@ async fn watch(
                 Some(asked) => sensor.answer(asked)?,
                 None => return Err(ended_by(&supervisor.ended().await)),
             },
+            Some(answer) = answers.recv() => sensor.take_answer(answer)?,
             _ = sweep.tick() => {
                 sensor.sweep()?;
                 sensor.tend_interfaces();
@@ -222,6 +224,14 @@ impl Sensor {
             [] => "waiting for an interface".to_owned(),
             _ => format!("watching {}", names.join(", ")),
         });
+    }
+
+    /// Takes the answer of other sensors about a destination.
+    fn take_answer(&mut self, answer: TermAnswer) -> Result<()> {
+        let now = self.now()?;
+        self.pipeline.answer(answer, now);
+        self.pipeline.write(now);
+        Ok(())
     }
 
     /// Takes at most `most` records from the ring; returns their number.

@@ -42,6 +42,7 @@ pub mod reload;
 pub mod replay;
 pub mod rfc3339;
 pub mod runtime;
+pub mod shared_terms;
 pub mod sinks;
 pub mod state;
 pub mod statistics;

@@ -130,7 +130,7 @@ fn document(event: &Event, sensor: &ecs::Sensor) -> Option<NewDocument> {
             let incident = flow.incident.map(|id| id.to_string());
             (ecs::flow(flow, sensor), DocumentKind::Flow, incident, 0, flow.view().last)
         }
-        Event::Joined { .. } | Event::Left { .. } => return None,
+        Event::Joined { .. } | Event::Left { .. } | Event::Term(_) => return None,
     };
     Some(NewDocument {
         id: document.id().to_owned(),
@@ -225,6 +225,7 @@ mod tests {
     use super::*;
     use crate::{
         runtime::Supervisor,
+        shared_terms,
         sinks::Surroundings,
         storage::{Bounds, IncidentRow, Opened, Writer},
     };
@@ -242,6 +243,7 @@ mod tests {
             store: handle.clone(),
             health: Arc::default(),
             changed: Arc::default(),
+            terms: shared_terms::channel(Duration::ZERO).1,
             spawner: Supervisor::default().spawner(),
         });
         let mut output = StoreOutput::new(handle, sensor, sinks.unwrap());

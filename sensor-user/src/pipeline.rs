@@ -12,7 +12,7 @@ use sensor_core::{
     exempt::{Exemptions, Hit},
     flow::StoredFlow,
     incident::{IncidentTally, Link},
-    terms::Clocks,
+    terms::{Clocks, TermAnswer},
     time::{Moment, Timestamp},
 };
 use tracing::warn;
@@ -22,6 +22,7 @@ use crate::{
     kernel::{counters::CounterValues, interface::Interface},
     record::Recording,
     rfc3339::rfc3339,
+    shared_terms::Asking,
     sinks::OutputStatus,
     statistics::{OutputCounts, Statistics},
 };
@@ -91,6 +92,7 @@ pub struct Pipeline {
     events: Vec<Event>,
     output: Box<dyn Output>,
     recording: Option<Recording>,
+    fleet: Option<Asking>,
     lost_records: u64,
     /// When the ring last lost records.
     last_lost_record: Option<Timestamp>,
@@ -109,6 +111,7 @@ impl Pipeline {
             events: Vec::new(),
             output: Box::new(output),
             recording: None,
+            fleet: None,
             lost_records: 0,
             last_lost_record: None,
             saved_at: None,
@@ -121,6 +124,17 @@ impl Pipeline {
     #[must_use]
     pub fn with_recording(self, recording: Option<Recording>) -> Self {
         Self { recording, ..self }
+    }
+
+    /// Asks other sensors about new destinations, if that is configured.
+    #[must_use]
+    pub fn with_fleet(self, asking: Asking) -> Self {
+        Self { fleet: Some(asking), ..self }
+    }
+
+    /// Takes the answer of other sensors.
+    pub fn answer(&mut self, answer: TermAnswer, now: Moment) {
+        self.core.step(Input::Term(answer), now, &mut self.events);
     }
 
     /// Continues the hits of exemptions.
@@ -163,7 +177,7 @@ impl Pipeline {
 
     /// Writes the events so far, together with the changed state.
     pub fn write(&mut self, now: Moment) {
-        self.record_packets();
+        self.pass_on();
         let every = if self.saved_idle && self.is_idle() { SAVE_IDLE } else { SAVE_CONNECTIONS };
         let due = self.saved_at.is_none_or(|at| now.at.distance(at) >= every);
         if self.events.is_empty() && !due {
@@ -184,7 +198,7 @@ impl Pipeline {
     pub fn finish(&mut self, now: Moment) {
         let kept = self.output.keeps_state();
         self.core.step(Input::End { kept }, now, &mut self.events);
-        self.record_packets();
+        self.pass_on();
         let mut batch = Batch {
             events: std::mem::take(&mut self.events),
             changes: self.core.take_changes(now.at),
@@ -339,12 +353,15 @@ impl Pipeline {
         self.output.interface(index, name);
     }
 
-    fn record_packets(&self) {
-        let Some(recording) = &self.recording else { return };
+    /// Passes on events that are not written.
+    fn pass_on(&self) {
         for event in &self.events {
-            match event {
-                Event::Joined { tuple, incident, rule } => recording.joined(tuple, *incident, rule),
-                Event::Left { tuple } => recording.left(tuple),
+            match (event, &self.recording, &self.fleet) {
+                (Event::Joined { tuple, incident, rule }, Some(recording), _) => {
+                    recording.joined(tuple, *incident, rule);
+                }
+                (Event::Left { tuple }, Some(recording), _) => recording.left(tuple),
+                (Event::Term(request), _, Some(fleet)) => fleet.ask(*request),
                 _ => {}
             }
         }

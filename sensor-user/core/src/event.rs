@@ -8,6 +8,7 @@ use crate::{
     address::FiveTuple,
     incident::{IncidentEvent, IncidentId, IncidentOutput, QuotaSummary},
     process::Process,
+    terms::TermRequest,
     view::FlowView,
 };
 
@@ -34,6 +35,8 @@ pub enum Event {
         /// The connection.
         tuple: FiveTuple,
     },
+    /// Something to ask other sensors, or to tell them.
+    Term(TermRequest),
 }
 
 impl From<IncidentOutput> for Event {

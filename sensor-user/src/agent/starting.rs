@@ -4,8 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use aya_log::EbpfLogger;
-use sensor_core::{Core, Start, flow::StoredFlow, rules, terms::KnownTerms};
-use tokio::{sync::Notify, time::Instant};
+use sensor_core::{
+    Core, Start,
+    flow::StoredFlow,
+    rules,
+    terms::{KnownTerms, TermAnswer},
+};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 use tracing::{info, warn};
 
 use super::{
@@ -38,6 +46,7 @@ use crate::{
     record::Recording,
     rfc3339::rfc3339,
     runtime::{Lease, Supervisor},
+    shared_terms,
     sinks::{Sinks, Surroundings},
     state::Restored,
     storage::{FLOW_DOCUMENTS, Opened, RowBatch, Writer},
@@ -47,7 +56,7 @@ use crate::{
 const REMEMBERED: Duration = Duration::from_secs(7 * 86_400);
 
 impl Sensor {
-    /// Attaches the programs and prepares the agent; returns it with the control socket.
+    /// Attaches the programs and prepares the agent; returns it with the control socket and the answers of other sensors.
     ///
     /// # Errors
     /// The missing part, with what to do; nothing stays attached.
@@ -57,7 +66,7 @@ impl Sensor {
         load: LoadConfig,
         learnt: Arc<Notify>,
         supervisor: &Supervisor,
-    ) -> Result<(Self, Control)> {
+    ) -> Result<(Self, Control, mpsc::Receiver<TermAnswer>)> {
         if config.interfaces.is_empty() {
             bail!(
                 "no interface is named: give --iface, or `interfaces` in the configuration; there are: {}",
@@ -98,12 +107,17 @@ impl Sensor {
         // Before the store, which counts for each what it removes.
         let flows = config.flow_documents;
         let health = Arc::new(HealthBoard::default());
+        let rare = rules::rare_destination::META.id;
+        let window =
+            Duration::from_secs(config.detection.windows.days(rare).unwrap_or(0).saturating_mul(86_400));
+        let (asking, answering, answers) = shared_terms::channel(window);
         let mut sinks = Sinks::new(Surroundings {
             state_dir: config.state_dir.clone(),
             flows,
             store: handle.clone(),
             health: Arc::clone(&health),
             changed: learnt,
+            terms: answering,
             spawner: supervisor.spawner(),
         })?;
         sinks.start_all(&config.outputs)?;
@@ -157,7 +171,7 @@ impl Sensor {
         info!(
             "ready: profile {}, {} destinations known, {} KiB of flow slots, {} KiB of ring",
             config.profile,
-            terms.known(rules::rare_destination::META.id),
+            terms.known(rare),
             kernel.slots.bytes() / 1024,
             config.kernel.ring_bytes / 1024
         );
@@ -182,7 +196,7 @@ impl Sensor {
             owners,
         );
         let output = StoreOutput::new(handle, sensor, sinks);
-        let mut pipeline = Pipeline::new(core, output).with_recording(recording);
+        let mut pipeline = Pipeline::new(core, output).with_recording(recording).with_fleet(asking);
         let known = KnownTraffic::of(&config, now.at);
         pipeline.restore_hits(restored.hits);
         if let Some(report) = pipeline.exemptions().report(now.at) {
@@ -216,6 +230,6 @@ impl Sensor {
             stages,
             config,
         };
-        Ok((sensor, control))
+        Ok((sensor, control, answers))
     }
 }

@@ -266,6 +266,7 @@ impl Config {
             flow_capacity: FLOW_CAPACITY,
             incident_idle: Duration::from_secs(detection.incident_idle),
             flow_summaries: self.has_flow_summaries(),
+            shared_terms: self.outputs.iter().any(outputs::shares_terms),
             recording: self.record.file.is_some(),
         }
     }

@@ -63,9 +63,20 @@ fn tables(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Path) -> Ve
         {
             reader.mistake(span, format!("an output above writes to {} already", path.display()));
         }
+        if shares_terms(&output) && outputs.iter().any(shares_terms) {
+            reader.mistake(
+                span,
+                "an output above has `fleet_terms` already; only one can share known destinations",
+            );
+        }
         outputs.push(output);
     }
     outputs
+}
+
+/// Whether an output shares known destinations with other sensors.
+pub(super) fn shares_terms(output: &OutputOptions) -> bool {
+    matches!(&output.destination, Destination::Nats(options) if options.terms)
 }
 
 fn file(output: &OutputOptions) -> Option<&Path> {
@@ -282,6 +293,12 @@ mod tests {
                 "type = \"file\"\npath = \"/a\"\n[[output]]\ntype = \"file\"\nname = \"b\"\npath = \"/a\"\n",
                 4,
                 "writes to /a already",
+            ),
+            (
+                "type = \"nats\"\nservers = [\"nats://a\"]\nsite = \"v\"\nfleet_terms = true\n[[output]]\n\
+                 type = \"nats\"\nname = \"b\"\nservers = [\"nats://b\"]\nsite = \"v\"\nfleet_terms = true\n",
+                6,
+                "only one can share known destinations",
             ),
         ] {
             let problems = parse(&format!("[[output]]\n{keys}")).unwrap_err();

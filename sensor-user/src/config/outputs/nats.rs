@@ -39,6 +39,8 @@ pub(super) fn options(
     reader.value(table, "health_interval", &mut health, |n| within(n, 0, 3_600));
     let mut exemptions = false;
     reader.value(table, "fleet_exemptions", &mut exemptions, Ok::<bool, String>);
+    let mut terms = false;
+    reader.value(table, "fleet_terms", &mut terms, Ok::<bool, String>);
     let create = stream(reader, table);
     let is_encrypted = servers.iter().any(|one: &String| one.starts_with("tls://"));
     if servers.iter().any(|one| one.starts_with("tls://") != is_encrypted) {
@@ -64,6 +66,7 @@ pub(super) fn options(
         timeout,
         health,
         exemptions,
+        terms,
     })
 }
 
@@ -169,7 +172,7 @@ mod tests {
     #[test]
     fn reads_all_keys_and_defaults() {
         let keys = "servers = [\"tls://a:4222\", \"tls://b\"]\nsite = \"vienna\"\nsensor = \"gate\"\n\
-                    nkey_file = \"seed\"\nca_file = \"ca.pem\"\ntimeout = 5\nhealth_interval = 0\nfleet_exemptions = true\ncreate_stream = true\n\
+                    nkey_file = \"seed\"\nca_file = \"ca.pem\"\ntimeout = 5\nhealth_interval = 0\nfleet_exemptions = true\nfleet_terms = true\ncreate_stream = true\n\
                     stream = \"S\"\nstream_replicas = 3\nstream_max_age = 3600\nstream_max_bytes = 1000000\n";
         let stream = StreamOptions {
             name: "S".to_owned(),
@@ -186,11 +189,13 @@ mod tests {
             timeout: Duration::from_secs(5),
             health: None,
             exemptions: true,
+            terms: true,
         };
         assert_eq!(options(keys), wanted);
         let plain = options("servers = [\"nats://a:4222\"]\nsite = \"vienna\"\n");
         assert_eq!((plain.login, plain.create, plain.timeout), (None, None, TIMEOUT));
         assert_eq!((plain.health, plain.exemptions), (Some(Duration::from_secs(30)), false));
+        assert!(!plain.terms);
     }
 
     #[test]

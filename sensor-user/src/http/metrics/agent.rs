@@ -101,6 +101,11 @@ fn incidents(snapshot: &Snapshot, families: &mut Families<'_>) -> fmt::Result {
         "Incidents that were opened since the start, by their severity then",
         by_severity(core.incidents_opened).map(|(severity, count)| ([("severity", severity)], count)),
     )?;
+    families.counter(
+        "destinations_decided_alone",
+        "New destinations about which no other sensor answered in time, or that were too many to ask about",
+        core.decided_alone,
+    )?;
     families.counter("held_back_incidents", "Incidents that the quota held back", core.held_back)?;
     let tally = &snapshot.incidents;
     let states = [("open", tally.open), ("closed", tally.closed)];

@@ -18,6 +18,7 @@ use async_nats::{
 };
 use rustls::ClientConfig;
 use tokio::{runtime::Runtime, sync::watch};
+use zeroize::Zeroizing;
 
 use super::subject::Subjects;
 use crate::sinks::{
@@ -51,6 +52,8 @@ pub struct NatsOptions {
     pub health: Option<Duration>,
     /// Whether the sensor applies exemptions that the fleet shares.
     pub exemptions: bool,
+    /// Whether the sensor shares the destinations that it knows.
+    pub terms: bool,
 }
 
 /// How the sensor proves who it is.
@@ -144,7 +147,9 @@ impl Connector {
         Ok(match &self.login {
             Proof::None => options,
             Proof::Credentials(secret) => {
-                options.credentials(secret.expose()).map_err(|_| SetupError::Credentials)?
+                // The client takes the last line only with its end.
+                let file = Zeroizing::new(format!("{}\n", secret.expose()));
+                options.credentials(&file).map_err(|_| SetupError::Credentials)?
             }
             Proof::NKey(secret) => options.nkey(secret.expose().to_owned()),
             Proof::Token(secret) => options.token(secret.expose().to_owned()),

@@ -14,8 +14,8 @@ use crate::storage::DocumentRow;
 /// What became of a document.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The stream has it.
-    Stored,
+    /// The stream has it; at this place, if it says so.
+    Stored(Option<u64>),
     /// No stream will ever take it.
     Refused(String),
     /// It is to be sent again.
@@ -27,7 +27,7 @@ pub(super) async fn all(
     mut link: Link,
     subjects: &Subjects,
     timeout: Duration,
-    documents: &[DocumentRow],
+    documents: impl IntoIterator<Item = &DocumentRow>,
 ) -> Vec<Outcome> {
     let mut sent = Vec::new();
     for document in documents {
@@ -70,7 +70,7 @@ async fn acknowledged(
     };
     match result {
         // One that the stream had already is there once.
-        Ok(_) => Outcome::Stored,
+        Ok(acknowledged) => Outcome::Stored(Some(acknowledged.sequence)),
         Err(error) => match (outcome(&error, subject, timeout), link.take_said()) {
             // A server says on its own, not in an answer, that something is forbidden.
             (Outcome::Failed(reason), Some(said)) => {
