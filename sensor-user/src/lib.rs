@@ -10,6 +10,7 @@
 pub mod agent;
 pub mod alerts;
 mod arguments;
+pub mod assets;
 pub mod capture;
 pub mod check;
 pub mod cli;

@@ -382,7 +382,19 @@ impl Core {
                 .collect();
             has_changed |= !incident.threats.is_empty();
         }
-        has_changed
+        has_changed | self.name_host(id)
+    }
+
+    /// Notes what the inventory says of the internal host; tells whether that is new.
+    fn name_host(&mut self, id: IncidentId) -> bool {
+        let Some(stored) = self.book.stored_mut(id) else { return false };
+        let internal = &mut stored.incident.internal;
+        let asset = internal.only_address().and_then(|address| self.settings.assets.of(address));
+        if internal.asset.as_ref() == asset {
+            return false;
+        }
+        internal.asset = asset.cloned();
+        true
     }
 
     /// Only a connection that was completed makes its server known.

@@ -6,6 +6,7 @@
 //! Imports run one way: vocabulary (`time`, `address`, `level`, `service`, `process`, `view`), `flow`, `rules`, `incident`, `core`.
 
 pub mod address;
+pub mod asset;
 pub mod attack;
 mod core;
 pub mod event;

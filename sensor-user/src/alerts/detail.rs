@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use sensor_core::{
     address::Direction,
+    asset::Asset,
     incident::{Credential, Incident, LogonOutcome, Party, Share, message, steps},
     level::EvidenceLevel,
     rules,
@@ -133,8 +134,20 @@ fn party(party: &Party) -> String {
         let at_least = if party.at_least { "at least " } else { "" };
         let _ = write!(text, " and {at_least}{more} more");
     }
-    if let Some(name) = &party.name {
+    if let Some(name) = party.best_name() {
         let _ = write!(text, " {name}");
+    }
+    if let Some(Asset { name, owner, role }) = &party.asset {
+        let itself = party.name.as_ref().filter(|itself| *itself != name);
+        let notes = [
+            owner.as_ref().map(|owner| format!("owner {owner}")),
+            role.as_ref().map(|role| format!("role {}", role.name())),
+            itself.map(|itself| format!("calls itself {itself}")),
+        ];
+        let notes: Vec<_> = notes.into_iter().flatten().collect();
+        if !notes.is_empty() {
+            let _ = write!(text, " ({})", notes.join(", "));
+        }
     }
     text
 }

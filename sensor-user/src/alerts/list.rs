@@ -188,7 +188,7 @@ const fn style(severity: Severity) -> Style {
 
 /// An address with the host name, or the number of addresses.
 fn party(party: &Party) -> String {
-    match (party.only_address(), &party.name) {
+    match (party.only_address(), party.best_name()) {
         (Some(address), Some(name)) => format!("{address} {}", shown(name.as_bytes())),
         _ => party.phrase(),
     }

@@ -75,7 +75,7 @@ pub(super) fn document(event: &IncidentEvent, sensor: &Sensor) -> IncidentDocume
         observer: Observer::of(sensor, incident.ifindex),
         host: incident.internal.only_address().map(|ip| Host {
             ip: vec![ip.to_string()],
-            name: incident.internal.name.clone(),
+            name: incident.internal.best_name().map(str::to_owned),
             hostname: None,
         }),
         related: related(incident),
@@ -138,7 +138,7 @@ fn endpoints(incident: &Incident) -> (Endpoint, Endpoint) {
             address: ip.clone(),
             ip,
             port: None,
-            domain: party.name.clone().filter(|name| !name.is_empty()),
+            domain: party.best_name().filter(|name| !name.is_empty()).map(str::to_owned),
             bytes: Some(counted.bytes[side]),
             packets: Some(counted.packets[side]),
             user: None,
@@ -202,7 +202,8 @@ fn related(incident: &Incident) -> Related {
     let mut related = Related::default();
     for party in [&incident.internal, &incident.external] {
         party.addresses.iter().for_each(|ip| Related::add(&mut related.ip, &ip.to_string()));
-        party.name.iter().for_each(|name| Related::add(&mut related.hosts, name));
+        let names = [party.best_name(), party.name.as_deref()];
+        names.iter().flatten().for_each(|name| Related::add(&mut related.hosts, name));
     }
     for one in &incident.credentials {
         one.user.iter().for_each(|user| Related::add(&mut related.user, user));

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     address::Direction,
+    asset::{Asset, AssetRole},
     level::{EvidenceLevel, Severity},
     process::{Container, Executable, Process, Thread},
     rules::outbound_volume::{Cause, ExcessVolume},
@@ -37,14 +38,14 @@ fn ip(text: &str) -> IpAddr {
 /// A side with one address.
 #[must_use]
 pub fn host(address: &str) -> Party {
-    Party { addresses: vec![ip(address)], count: 1, at_least: false, name: None }
+    Party { addresses: vec![ip(address)], count: 1, ..Party::default() }
 }
 
 /// A side with many addresses, the first of which are known.
 #[must_use]
 pub fn hosts(prefix: &str, count: u64) -> Party {
     let addresses = (1..=count.min(8)).map(|last| ip(&format!("{prefix}.{last}"))).collect();
-    Party { addresses, count, at_least: false, name: None }
+    Party { addresses, count, ..Party::default() }
 }
 
 /// An incident between two hosts on TCP 445, of which nothing else is known.
@@ -555,6 +556,16 @@ pub fn kerberos() -> Incident {
     it
 }
 
+/// Volume that left a host which the inventory lists as a backup host.
+#[must_use]
+pub fn backup_of_inventory() -> Incident {
+    let mut it = encrypted_upload();
+    it.internal.asset =
+        Some(Asset { name: "bk01".into(), owner: Some("Ann Example".into()), role: Some(AssetRole::Backup) });
+    (it.severity, it.risk_score) = (Severity::High, 73);
+    it
+}
+
 /// Every incident here, with its name.
 #[must_use]
 pub fn all() -> Vec<(&'static str, Incident)> {
@@ -579,5 +590,6 @@ pub fn all() -> Vec<(&'static str, Incident)> {
         ("kerberos", kerberos()),
         ("quic", quic()),
         ("several-processes", several_processes()),
+        ("backup-of-inventory", backup_of_inventory()),
     ]
 }

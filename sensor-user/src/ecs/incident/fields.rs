@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use sensor_core::asset::Asset;
 use serde::Serialize;
 
 use crate::ecs::{endpoint::ProcessDetails, fields::Process, quic::QuicFields, webdav::WebDavFields};
@@ -13,6 +14,7 @@ use crate::ecs::{endpoint::ProcessDetails, fields::Process, quic::QuicFields, we
 #[serde(deny_unknown_fields)]
 pub(super) struct SmbSensor {
     pub(super) incident: IncidentFields,
+    pub(super) asset: Option<AssetFields>,
     pub(super) findings: Vec<FindingFields>,
     pub(super) techniques: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -43,6 +45,27 @@ pub(super) struct SmbSensor {
     pub(super) client: Option<ClientFields>,
     pub(super) learning_until: Option<String>,
     pub(super) enforcement: Option<&'static str>,
+}
+
+/// The internal host, as the inventory declares it.
+#[serde_with::skip_serializing_none]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AssetFields {
+    pub(super) name: String,
+    pub(super) owner: Option<String>,
+    /// `file-server`, `backup` and `scanner` change the severity; other roles are the inventory's own.
+    pub(super) role: Option<String>,
+}
+
+impl AssetFields {
+    pub(super) fn of(asset: &Asset) -> Self {
+        Self {
+            name: asset.name.clone(),
+            owner: asset.owner.clone(),
+            role: asset.role.as_ref().map(|role| role.name().to_owned()),
+        }
+    }
 }
 
 /// The incident.

@@ -7,8 +7,8 @@ use sensor_core::incident::{
 use sensor_dissect::status::Status;
 
 use super::fields::{
-    ClientFields, ConnectionFields, CredentialFields, FindingFields, IncidentFields, Loss, Note, ScopeName,
-    ShareFields, SmbFields, SmbSensor, TargetFields, ThreatListFields, TimelineFields, Volume,
+    AssetFields, ClientFields, ConnectionFields, CredentialFields, FindingFields, IncidentFields, Loss, Note,
+    ScopeName, ShareFields, SmbFields, SmbSensor, TargetFields, ThreatListFields, TimelineFields, Volume,
 };
 use crate::{
     ecs::{
@@ -30,6 +30,7 @@ pub(super) fn own(event: &IncidentEvent, sensor: &Sensor, process: Option<Proces
     let advice = steps::steps(incident, sensor.networks_defined);
     SmbSensor {
         incident: incident_fields(event),
+        asset: incident.internal.asset.as_ref().map(AssetFields::of),
         findings: incident.findings.values().map(finding).collect(),
         techniques: incident.techniques.clone(),
         credentials: incident.credentials.iter().map(credential).collect(),

@@ -31,8 +31,10 @@ pub(super) fn number(number: u64) -> String {
 
 /// An address with the name of the host, or the number of addresses.
 pub(super) fn party(party: &Party) -> (String, String) {
-    let name = party.name.as_deref().filter(|_| party.only_address().is_some()).unwrap_or_default();
-    (party.phrase(), shown(name.as_bytes()))
+    match party.only_address() {
+        Some(address) => (address.to_string(), shown(party.best_name().unwrap_or_default().as_bytes())),
+        None => (party.phrase(), String::new()),
+    }
 }
 
 /// What happened, in a few words.
