@@ -21,11 +21,12 @@ use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya_log::EbpfLogger;
 use sensor_common::{counter::Counter, slot::mark};
+use sensor_core::incident::Enriched;
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
     sync::{Notify, mpsc},
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tracing::{error, info};
 
@@ -41,12 +42,14 @@ use crate::{
     config::{BadThreatList, Config, ConfigError},
     control::Control,
     enforcement::Enforcement,
+    enrich,
     http::{Http, ReloadState},
     kernel::{attach::Attached, object::KernelProgram, poll_timer::PollTimer, readiness, ticks::KernelClock},
     names::resolver::Names,
     pipeline::Pipeline,
     runtime::{Ended, Lease, Supervisor},
     statistics::OutputCounts,
+    wall_clock,
 };
 
 /// Time between two sweeps of the flow slots.
@@ -79,7 +82,10 @@ pub async fn run(load: impl Fn(BadThreatList) -> Result<Config, ConfigError> + S
     let servers = config.dns_servers.clone();
     let names = Names::start(servers, config.state_dir.clone(), Arc::clone(&learnt), &supervisor)
         .context("cannot start a thread that resolves names")?;
-    let (mut sensor, control) = Sensor::start(config, (files, names), Arc::clone(&learnt), &supervisor)?;
+    let (asker, enriched) = enrich::start(&config.hosts, &supervisor)
+        .context("cannot start a thread that looks for what is known of hosts")?;
+    let (mut sensor, control) =
+        Sensor::start(config, (files, names, asker), Arc::clone(&learnt), &supervisor)?;
     // The state directory is there now.
     sensor.names.want(sensor.config.names());
     sensor.report_status();
@@ -87,7 +93,8 @@ pub async fn run(load: impl Fn(BadThreatList) -> Result<Config, ConfigError> + S
     let records = readiness::of_ring(&sensor.kernel.records).context("cannot wait for the record ring")?;
     // Whatever ends the run, the observations so far are reported first.
     let signals = [interrupt, terminate, hangup];
-    let outcome = watch(&mut sensor, &records, control, (read, &learnt), signals, &mut supervisor).await;
+    let sources = (read, enriched, learnt.as_ref());
+    let outcome = watch(&mut sensor, &records, control, sources, signals, &mut supervisor).await;
     match (outcome, sensor.stop()) {
         (Err(error), Err(at_the_end)) => {
             error!("{at_the_end:#}");
@@ -102,7 +109,7 @@ async fn watch(
     sensor: &mut Sensor,
     records: &AsyncFd<OwnedFd>,
     mut control: Control,
-    (mut read, learnt): (mpsc::Receiver<FilesRead>, &Notify),
+    (mut read, mut enriched, learnt): (mpsc::Receiver<FilesRead>, mpsc::Receiver<Enriched>, &Notify),
     [mut interrupt, mut terminate, mut hangup]: [Signal; 3],
     supervisor: &mut Supervisor,
 ) -> Result<()> {
@@ -113,6 +120,7 @@ async fn watch(
     let mut poll_timer = PollTimer::new().context("cannot make a timer")?;
     let mut poll_until = Instant::now();
     loop {
+        let due = sensor.pipeline.due(wall_clock::now());
         tokio::select! {
             // Commands and the sweep have priority over records: a flood must not delay them.
             biased;
@@ -134,6 +142,11 @@ async fn watch(
                 Some(asked) => sensor.answer(asked)?,
                 None => return Err(ended_by(&supervisor.ended().await)),
             },
+            found = enriched.recv() => match found {
+                Some(found) => sensor.take_enriched(&found)?,
+                None => return Err(ended_by(&supervisor.ended().await)),
+            },
+            () = sleep(due.unwrap_or_default()), if due.is_some() => sensor.release()?,
             _ = sweep.tick() => {
                 sensor.sweep()?;
                 sensor.tend_interfaces();
@@ -225,6 +238,21 @@ impl Sensor {
         self.count_quic()?;
         self.pipeline.write(now);
         Ok(taken)
+    }
+
+    /// Takes what was found about the hosts of an incident.
+    fn take_enriched(&mut self, found: &Enriched) -> Result<()> {
+        let now = self.now()?;
+        self.pipeline.enrich(found, now);
+        self.pipeline.write(now);
+        Ok(())
+    }
+
+    /// Passes on what has waited long enough for that.
+    fn release(&mut self) -> Result<()> {
+        let now = self.now()?;
+        self.pipeline.release(now);
+        Ok(())
     }
 
     /// Reads every slot that changed: finds changes whose records were lost, and those that cause no record. Then it advances

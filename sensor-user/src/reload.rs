@@ -26,6 +26,7 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
     differ("dns", running.dns_servers != new.dns_servers);
     differ("kernel", running.kernel != new.kernel);
     differ("detection", running.detection != new.detection);
+    differ("enrichment", running.hosts != new.hosts);
     differ("process", running.process != new.process);
     differ("record", running.record != new.record);
     differ("http", running.http != new.http);

@@ -18,7 +18,7 @@ use crate::{
     exempt::{Exemptions, Question},
     flow::{Change, FlowEntry, FlowTable, FlowTableOptions, StoredFlow},
     incident::{
-        IncidentId, Link, Recorded, Scope, StoredIncident, ThreatHit,
+        Enriched, IncidentId, Link, Recorded, Scope, StoredIncident, ThreatHit,
         book::{Book, Context},
         quota::Admission,
     },
@@ -48,6 +48,13 @@ pub enum Input<'a> {
     Clocks(Clocks),
     /// Another configuration.
     Reconfigure(Box<Settings>),
+    /// What was found about the hosts of an incident.
+    Enriched {
+        /// That.
+        enriched: &'a Enriched,
+        /// A document of the incident that is still to be written says it.
+        is_said: bool,
+    },
     /// The ring has lost so many records so far.
     RecordsLost(u64),
     /// The end of the run. With `kept`, open incidents and connections are stored and go on later; without, they are closed.
@@ -170,6 +177,7 @@ impl Core {
             }
             Input::Clocks(clocks) => self.step = self.terms.keep_time(clocks).or(self.step),
             Input::Reconfigure(settings) => self.reconfigure(*settings),
+            Input::Enriched { enriched, is_said } => self.book.enrich(enriched, is_said),
             Input::RecordsLost(lost) => {
                 self.lost_records = lost;
                 self.flows.set_lost_records(lost);

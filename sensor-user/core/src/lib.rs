@@ -9,6 +9,7 @@ pub mod address;
 pub mod asset;
 pub mod attack;
 mod core;
+pub mod enrichment;
 pub mod event;
 pub mod exempt;
 pub mod flow;

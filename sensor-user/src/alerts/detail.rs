@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use sensor_core::{
     address::Direction,
-    asset::Asset,
     incident::{Credential, Incident, LogonOutcome, Party, Share, message, steps},
     level::EvidenceLevel,
     rules,
@@ -137,19 +136,30 @@ fn party(party: &Party) -> String {
     if let Some(name) = party.best_name() {
         let _ = write!(text, " {name}");
     }
-    if let Some(Asset { name, owner, role }) = &party.asset {
-        let itself = party.name.as_ref().filter(|itself| *itself != name);
-        let notes = [
-            owner.as_ref().map(|owner| format!("owner {owner}")),
-            role.as_ref().map(|role| format!("role {}", role.name())),
-            itself.map(|itself| format!("calls itself {itself}")),
-        ];
-        let notes: Vec<_> = notes.into_iter().flatten().collect();
-        if !notes.is_empty() {
-            let _ = write!(text, " ({})", notes.join(", "));
-        }
+    let notes = notes(party);
+    if !notes.is_empty() {
+        let _ = write!(text, " ({})", notes.join(", "));
     }
     text
+}
+
+/// What else is known of a host: from the inventory, its lease, and itself.
+fn notes(party: &Party) -> Vec<String> {
+    let asset = party.asset.as_ref();
+    let (owner, role) = (asset.and_then(|it| it.owner.as_ref()), asset.and_then(|it| it.role.as_ref()));
+    let known = party.enrichment().cloned().unwrap_or_default();
+    let best = party.best_name();
+    let other = |name: Option<String>| name.filter(|name| best != Some(name));
+    [
+        owner.map(|owner| format!("owner {owner}")),
+        role.map(|role| format!("role {}", role.name())),
+        other(known.lease_name).map(|name| format!("leased as {name}")),
+        other(party.name.clone()).map(|name| format!("calls itself {name}")),
+        known.mac.map(|mac| format!("hardware address {mac}")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn user(credential: &Credential) -> String {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml_span::{Span, de_helpers::TableHelper};
 
 use super::{
-    AttributionChoice, BadThreatList, Config, Problem, assets, exemptions, http, lists, outputs,
+    AttributionChoice, BadThreatList, Config, Problem, assets, exemptions, hosts, http, lists, outputs,
     reader::{Reader, describe},
     threats,
     value::{directory, internal_network, non_empty, one_of, port, power_of_two, seconds, within},
@@ -183,6 +183,7 @@ fn settings(reader: &mut Reader, table: &mut TableHelper<'_>, config: &mut Confi
         reader.value(table, "max_mib", &mut record.max_mib, |n| within(n, 1, 1 << 20));
     });
     (config.assets_file, config.assets) = assets::read(reader, table, folder);
+    config.hosts = hosts::read(reader, table, folder);
     config.http = http::read(reader, table, folder);
     config.lists = lists::read(reader, table, folder);
     config.exemptions = exemptions::read(reader, table, &config.lists);
@@ -209,6 +210,7 @@ mod tests {
         assert_eq!(config.services, defaults.services);
         assert_eq!(config.detection, defaults.detection);
         assert_eq!(config.process, defaults.process);
+        assert_eq!(config.hosts, defaults.hosts);
         assert_eq!(config.enforcement, defaults.enforcement);
         assert_eq!(config.journal, defaults.journal);
         assert_eq!(config.flow_documents, defaults.flow_documents);

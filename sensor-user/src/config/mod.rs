@@ -8,6 +8,7 @@ mod encoding;
 mod exemption_text;
 mod exemptions;
 mod file;
+mod hosts;
 mod http;
 mod interface_name;
 mod lists;
@@ -51,6 +52,7 @@ pub use self::{
     server_port::ServerPort,
 };
 use crate::{
+    hosts::HostSources,
     kernel::attach::{IngressChoice, TcChoice},
     names::ResolvedNames,
     sinks::{OutputOptions, Take},
@@ -99,6 +101,8 @@ pub struct Config {
     pub assets: Arc<Assets>,
     /// Mistakes of an inventory that was left out.
     pub unread_assets: Vec<Problem>,
+    /// What else is asked about hosts.
+    pub hosts: HostSources,
     /// Watched ports.
     pub services: ServicePorts,
     /// Name servers for the DNS names in exemptions; those of the machine if there are none.
@@ -181,6 +185,7 @@ impl Default for Config {
             assets_file: None,
             assets: Arc::default(),
             unread_assets: vec![],
+            hosts: HostSources::default(),
             services: ServicePorts::default(),
             dns_servers: vec![],
             kernel: KernelOptions::default(),

@@ -142,6 +142,8 @@ pub(super) struct Endpoint {
     pub address: Option<String>,
     pub ip: Option<String>,
     pub port: Option<u16>,
+    /// Hardware address.
+    pub mac: Option<String>,
     /// Name of the machine.
     pub domain: Option<String>,
     /// Bytes of IP packets that it sent.

@@ -258,6 +258,7 @@ fn end(view: &FlowView<'_>, client: bool) -> Endpoint {
         address: Some(ip.clone()),
         ip: Some(ip),
         port: Some(address.port()),
+        mac: None,
         domain,
         bytes: Some(view.counts.bytes[side]),
         packets: Some(view.counts.packets[side]),

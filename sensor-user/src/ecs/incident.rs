@@ -138,6 +138,7 @@ fn endpoints(incident: &Incident) -> (Endpoint, Endpoint) {
             address: ip.clone(),
             ip,
             port: None,
+            mac: party.enrichment().and_then(|known| known.mac.clone()),
             domain: party.best_name().filter(|name| !name.is_empty()).map(str::to_owned),
             bytes: Some(counted.bytes[side]),
             packets: Some(counted.packets[side]),

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    Incident, IncidentAction, IncidentEvent, IncidentId, IncidentOutput, QuotaSummary,
+    Enriched, Incident, IncidentAction, IncidentEvent, IncidentId, IncidentOutput, QuotaSummary,
     entry::{Key, StoredIncident},
     link::{Contribution, Link},
     quota::{Admission, Quota},
@@ -95,6 +95,16 @@ impl Book {
             let id = stored.incident.id;
             self.keys.insert(stored.key, id);
             self.incidents.insert(id, stored);
+        }
+    }
+
+    /// Adds to an incident what was found about its hosts. An update says it, unless another document does.
+    pub(crate) fn enrich(&mut self, enriched: &Enriched, is_said: bool) {
+        let id = enriched.incident;
+        let Some(stored) = self.incidents.get_mut(&id).filter(|stored| stored.is_announced()) else { return };
+        if enriched.apply(&mut stored.incident) {
+            stored.pending |= !is_said;
+            self.changed.insert(id);
         }
     }
 

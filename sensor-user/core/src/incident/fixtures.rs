@@ -13,6 +13,7 @@ use super::{
 use crate::{
     address::Direction,
     asset::{Asset, AssetRole},
+    enrichment::Enrichment,
     level::{EvidenceLevel, Severity},
     process::{Container, Executable, Process, Thread},
     rules::outbound_volume::{Cause, ExcessVolume},
@@ -560,9 +561,20 @@ pub fn kerberos() -> Incident {
 #[must_use]
 pub fn backup_of_inventory() -> Incident {
     let mut it = encrypted_upload();
+    it.internal.enrichment.mac = Some("00-00-5E-00-53-01".into());
     it.internal.asset =
         Some(Asset { name: "bk01".into(), owner: Some("Ann Example".into()), role: Some(AssetRole::Backup) });
     (it.severity, it.risk_score) = (Severity::High, 73);
+    it
+}
+
+/// Guessing at a server that got its address by DHCP.
+#[must_use]
+pub fn leased_server() -> Incident {
+    let mut it = guessing_refused();
+    it.internal.name = None;
+    it.internal.enrichment =
+        Enrichment { mac: Some("00-00-5E-00-53-02".into()), lease_name: Some("nas".into()) };
     it
 }
 
@@ -591,5 +603,6 @@ pub fn all() -> Vec<(&'static str, Incident)> {
         ("quic", quic()),
         ("several-processes", several_processes()),
         ("backup-of-inventory", backup_of_inventory()),
+        ("leased-server", leased_server()),
     ]
 }

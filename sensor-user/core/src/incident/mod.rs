@@ -4,6 +4,7 @@
 //! Takes connections and the findings of rules, gives [`IncidentEvent`]s. Never builds a document: that is rendering.
 
 pub(crate) mod book;
+mod enriched;
 mod entry;
 mod findings;
 #[cfg(any(test, feature = "test-fixtures"))]
@@ -23,7 +24,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::link::Recorded;
-pub use self::{book::IncidentTally, entry::StoredIncident, link::Link};
+pub use self::{book::IncidentTally, enriched::Enriched, entry::StoredIncident, link::Link};
 pub use crate::rules::TargetCounts;
 
 pub use self::{
@@ -35,7 +36,7 @@ pub use self::{
 };
 
 /// Identifier of an incident: 64 bits, shown as 16 hexadecimal digits. People type the first four.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct IncidentId(pub u64);
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     asset::Asset,
+    enrichment::Enrichment,
     level::{EvidenceLevel, Severity},
     time::Timestamp,
 };
@@ -38,6 +39,9 @@ pub struct Party {
     /// What the inventory says of it, where it is one own host.
     #[serde(default)]
     pub asset: Option<Asset>,
+    /// What is known of it from elsewhere, where it is one host.
+    #[serde(default)]
+    pub enrichment: Enrichment,
 }
 
 /// What proves a user.

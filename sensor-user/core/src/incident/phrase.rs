@@ -12,6 +12,7 @@ use super::{Credential, CredentialMethod, Incident, LogonOutcome, Party, Scope, 
 use crate::{
     address::Direction,
     asset::AssetRole,
+    enrichment::Enrichment,
     rules::sentence::{bytes, counted, webdav_request},
     service::Service,
     time::Timestamp,
@@ -46,10 +47,18 @@ impl Party {
         (self.count <= 1).then(|| self.addresses.first().copied()).flatten()
     }
 
-    /// Its name: the inventory's before the one that it gives itself.
+    /// Its name: the inventory's before that of its lease, and that before the one that it gives itself.
     #[must_use]
     pub fn best_name(&self) -> Option<&str> {
-        self.asset.as_ref().map(|asset| asset.name.as_str()).or(self.name.as_deref())
+        let asset = self.asset.as_ref().map(|asset| asset.name.as_str());
+        let lease = self.enrichment().and_then(|known| known.lease_name.as_deref());
+        asset.or(lease).or(self.name.as_deref())
+    }
+
+    /// What is known of it from elsewhere, if it is one host.
+    #[must_use]
+    pub fn enrichment(&self) -> Option<&Enrichment> {
+        self.only_address().map(|_| &self.enrichment)
     }
 
     /// What the inventory says that it is for.

@@ -1,0 +1,26 @@
+//! What is known of hosts from elsewhere than their packets: leases of DHCP servers and the neighbour table.
+//!
+//! Takes addresses, gives [`Enrichment`](sensor_core::enrichment::Enrichment)s. May wait for a disk, so the reader never asks it.
+
+mod leases;
+mod mac;
+mod sources;
+mod stamp;
+
+pub use self::leases::{LeaseFile, LeaseFormat};
+pub(crate) use self::sources::Sources;
+
+/// Where to look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostSources {
+    /// Lease files of DHCP servers.
+    pub lease_files: Vec<LeaseFile>,
+    /// Whether to ask the kernel for the hardware addresses of hosts on the same links.
+    pub neighbours: bool,
+}
+
+impl Default for HostSources {
+    fn default() -> Self {
+        Self { lease_files: vec![], neighbours: true }
+    }
+}

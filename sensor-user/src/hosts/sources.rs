@@ -1,0 +1,57 @@
+//! All sources, and what they know of one host.
+
+use std::{collections::HashMap, net::IpAddr};
+
+use sensor_core::enrichment::Enrichment;
+use tracing::warn;
+
+use super::{HostSources, leases::Leases, mac::Mac};
+use crate::{kernel::neighbours, wall_clock};
+
+/// The sources.
+pub(crate) struct Sources {
+    leases: Leases,
+    /// Hosts on the same links, if the kernel is asked.
+    neighbours: Option<HashMap<IpAddr, Mac>>,
+    /// The kernel did not answer the last time.
+    neighbours_fail: bool,
+}
+
+impl Sources {
+    pub(crate) fn of(options: &HostSources) -> Self {
+        Self {
+            leases: Leases::of(&options.lease_files),
+            neighbours: options.neighbours.then(HashMap::new),
+            neighbours_fail: false,
+        }
+    }
+
+    /// Reads what changed; tells whether a file had changed.
+    pub(crate) fn refresh(&mut self) -> bool {
+        let changed = self.leases.refresh();
+        let Some(known) = &mut self.neighbours else { return changed };
+        match neighbours::all() {
+            Ok(found) => {
+                *known = found.into_iter().map(|(address, bytes)| (address, bytes.into())).collect();
+                self.neighbours_fail = false;
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.neighbours_fail, true) {
+                    warn!("cannot read the neighbour table; hardware addresses stay as they were: {error}");
+                }
+            }
+        }
+        changed
+    }
+
+    /// What is known of an internal host.
+    pub(crate) fn internal(&self, address: IpAddr) -> Enrichment {
+        let lease = self.leases.of_address(address, wall_clock::now());
+        let neighbour = self.neighbours.as_ref().and_then(|known| known.get(&address)).copied();
+        let mac = neighbour.or_else(|| lease?.mac);
+        Enrichment {
+            mac: mac.map(|mac| mac.to_string()),
+            lease_name: lease.and_then(|lease| lease.name.clone()),
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! What incidents say of their hosts beyond the packets.
+
+mod dhcp;
+mod inventory;
+mod leases;
+mod waiting;
