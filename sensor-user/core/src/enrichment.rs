@@ -1,5 +1,7 @@
 //! What is known of a host from elsewhere than its packets. It is found outside the core, and kept with the host's incidents.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// What is known of a host.
@@ -10,15 +12,37 @@ pub struct Enrichment {
     pub mac: Option<String>,
     /// Name under which the host asked for its address (DHCP).
     pub lease_name: Option<String>,
+    /// Autonomous system that announces its address.
+    pub autonomous_system: Option<AutonomousSystem>,
+    /// Country of its address, two letters (ISO 3166-1).
+    pub country: Option<String>,
+}
+
+/// A network of the Internet with routes of its own (RFC 1930).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AutonomousSystem {
+    /// Number.
+    pub number: u32,
+    /// Who runs it.
+    pub organisation: Option<String>,
+}
+
+impl fmt::Display for AutonomousSystem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AS{}", self.number)?;
+        self.organisation.iter().try_for_each(|name| write!(f, " {name}"))
+    }
 }
 
 impl Enrichment {
     /// Takes what `new` knows, and keeps what it does not. Tells whether that changed anything.
     pub(crate) fn absorb(&mut self, new: &Self) -> bool {
         let before = self.clone();
-        let Self { mac, lease_name } = new;
+        let Self { mac, lease_name, autonomous_system, country } = new;
         take(&mut self.mac, mac);
         take(&mut self.lease_name, lease_name);
+        take(&mut self.autonomous_system, autonomous_system);
+        take(&mut self.country, country);
         *self != before
     }
 }

@@ -102,6 +102,12 @@ fn internal(incident: &Incident) -> String {
 
 fn external(incident: &Incident, elsewhere: &Elsewhere) -> String {
     let mut text = party(&incident.external);
+    if let Some(known) = incident.external.enrichment() {
+        let system = known.autonomous_system.as_ref().map(ToString::to_string);
+        for fact in [system, known.country.clone()].into_iter().flatten() {
+            let _ = write!(text, ", {fact}");
+        }
+    }
     match incident.direction {
         Direction::Inbound => text.push_str(windows_client(incident)),
         Direction::Outbound => {

@@ -263,6 +263,8 @@ fn end(view: &FlowView<'_>, client: bool) -> Endpoint {
         bytes: Some(view.counts.bytes[side]),
         packets: Some(view.counts.packets[side]),
         user: client.then(|| user(view)).flatten(),
+        autonomous_system: None,
+        geo: None,
     }
 }
 

@@ -6,6 +6,7 @@ mod own;
 use schemars::JsonSchema;
 use sensor_core::{
     address::Direction,
+    enrichment,
     incident::{Credential, Incident, IncidentAction, IncidentEvent, LogonOutcome, Party, message},
     level::EvidenceLevel,
     service::Service,
@@ -16,8 +17,8 @@ use self::{fields::SmbSensor, own::own};
 use super::{
     Sensor, endpoint,
     fields::{
-        Category, Container, DataStream, Ecs, Endpoint, Event, EventKind, EventType, Host, Network, Observer,
-        Outcome, Process, Related, Rule, Threat, User, Vlan,
+        AutonomousSystem, Category, Container, DataStream, Ecs, Endpoint, Event, EventKind, EventType, Geo,
+        Host, Network, Observer, Organization, Outcome, Process, Related, Rule, Threat, User, Vlan,
     },
     quic::Tls,
     techniques,
@@ -134,15 +135,22 @@ fn endpoints(incident: &Incident) -> (Endpoint, Endpoint) {
     let counted = &incident.counted;
     let end = |party: &Party, side: usize| {
         let ip = party.only_address().map(|ip| ip.to_string());
+        let known = party.enrichment();
         Endpoint {
             address: ip.clone(),
             ip,
             port: None,
-            mac: party.enrichment().and_then(|known| known.mac.clone()),
+            mac: known.and_then(|known| known.mac.clone()),
             domain: party.best_name().filter(|name| !name.is_empty()).map(str::to_owned),
             bytes: Some(counted.bytes[side]),
             packets: Some(counted.packets[side]),
             user: None,
+            autonomous_system: known
+                .and_then(|known| known.autonomous_system.as_ref())
+                .map(autonomous_system),
+            geo: known
+                .and_then(|known| known.country.clone())
+                .map(|country_iso_code| Geo { country_iso_code }),
         }
     };
     let (internal, external) = (end(&incident.internal, 0), end(&incident.external, 1));
@@ -158,6 +166,13 @@ fn endpoints(incident: &Incident) -> (Endpoint, Endpoint) {
     }
     source.user = named_user(incident);
     (source, destination)
+}
+
+fn autonomous_system(system: &enrichment::AutonomousSystem) -> AutonomousSystem {
+    AutonomousSystem {
+        number: system.number,
+        organization: system.organisation.clone().map(|name| Organization { name }),
+    }
 }
 
 /// The most successful user: an accepted one before others.

@@ -8,10 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sensor_core::{
-    enrichment::Enrichment,
-    incident::{Enriched, Incident, IncidentId},
-};
+use sensor_core::incident::{Enriched, Incident, IncidentId};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -138,7 +135,7 @@ impl Worker {
         let answer = Enriched {
             incident: question.incident,
             internal: question.internal.map(|address| self.sources.internal(address)).unwrap_or_default(),
-            external: Enrichment::default(),
+            external: question.external.map(|address| self.sources.external(address)).unwrap_or_default(),
         };
         // One that has no room is given with the next event of the incident. If nobody listens, nobody asks any more.
         let _ = self.answers.try_send(answer);
@@ -163,6 +160,7 @@ mod tests {
         let sources = HostSources {
             lease_files: vec![LeaseFile { file: file.clone(), format: LeaseFormat::Dnsmasq }],
             neighbours: false,
+            ..HostSources::default()
         };
         let (answers, mut enriched) = mpsc::channel(MAX_WAITING);
         let worker = Worker { sources: Sources::of(&sources), answers, recent: VecDeque::new() };
@@ -180,7 +178,7 @@ mod tests {
     #[test]
     fn remembers_the_latest_questions_once_each() {
         let (answers, _enriched) = mpsc::channel(1);
-        let sources = HostSources { lease_files: vec![], neighbours: false };
+        let sources = HostSources { neighbours: false, ..HostSources::default() };
         let mut worker = Worker { sources: Sources::of(&sources), answers, recent: VecDeque::new() };
         let question =
             |number: u64| Question { incident: IncidentId(number), internal: None, external: None };

@@ -1,11 +1,15 @@
-//! What is known of hosts from elsewhere than their packets: leases of DHCP servers and the neighbour table.
+//! What is known of hosts from elsewhere than their packets: leases of DHCP servers, the neighbour table
+//! and databases of networks.
 //!
 //! Takes addresses, gives [`Enrichment`](sensor_core::enrichment::Enrichment)s. May wait for a disk, so the reader never asks it.
 
 mod leases;
 mod mac;
+mod mmdb;
 mod sources;
 mod stamp;
+
+use std::path::PathBuf;
 
 pub use self::leases::{LeaseFile, LeaseFormat};
 pub(crate) use self::sources::Sources;
@@ -17,10 +21,12 @@ pub struct HostSources {
     pub lease_files: Vec<LeaseFile>,
     /// Whether to ask the kernel for the hardware addresses of hosts on the same links.
     pub neighbours: bool,
+    /// MMDB files, with the autonomous system and the country of addresses.
+    pub databases: Vec<PathBuf>,
 }
 
 impl Default for HostSources {
     fn default() -> Self {
-        Self { lease_files: vec![], neighbours: true }
+        Self { lease_files: vec![], neighbours: true, databases: vec![] }
     }
 }

@@ -5,12 +5,18 @@ use std::{collections::HashMap, net::IpAddr};
 use sensor_core::enrichment::Enrichment;
 use tracing::warn;
 
-use super::{HostSources, leases::Leases, mac::Mac};
+use super::{
+    HostSources,
+    leases::Leases,
+    mac::Mac,
+    mmdb::{Databases, Origin},
+};
 use crate::{kernel::neighbours, wall_clock};
 
 /// The sources.
 pub(crate) struct Sources {
     leases: Leases,
+    databases: Databases,
     /// Hosts on the same links, if the kernel is asked.
     neighbours: Option<HashMap<IpAddr, Mac>>,
     /// The kernel did not answer the last time.
@@ -21,6 +27,7 @@ impl Sources {
     pub(crate) fn of(options: &HostSources) -> Self {
         Self {
             leases: Leases::of(&options.lease_files),
+            databases: Databases::of(&options.databases),
             neighbours: options.neighbours.then(HashMap::new),
             neighbours_fail: false,
         }
@@ -28,7 +35,7 @@ impl Sources {
 
     /// Reads what changed; tells whether a file had changed.
     pub(crate) fn refresh(&mut self) -> bool {
-        let changed = self.leases.refresh();
+        let changed = self.leases.refresh() | self.databases.refresh();
         let Some(known) = &mut self.neighbours else { return changed };
         match neighbours::all() {
             Ok(found) => {
@@ -52,6 +59,13 @@ impl Sources {
         Enrichment {
             mac: mac.map(|mac| mac.to_string()),
             lease_name: lease.and_then(|lease| lease.name.clone()),
+            ..Enrichment::default()
         }
+    }
+
+    /// What is known of an external host.
+    pub(crate) fn external(&mut self, address: IpAddr) -> Enrichment {
+        let Origin { autonomous_system, country } = self.databases.of_address(address);
+        Enrichment { autonomous_system, country, ..Enrichment::default() }
     }
 }

@@ -95,7 +95,7 @@ pub(crate) fn described_mistake(line: &str, wrong: String) -> String {
 }
 
 /// The bytes of a regular file, at most `most`.
-fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, ListFileError> {
+pub(crate) fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, ListFileError> {
     let unreadable = |source| ListFileError::Unreadable { path: path.to_owned(), source };
     // Without O_NONBLOCK, opening a pipe without a writer would wait before its type is known.
     let opened = fs::OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);

@@ -3,4 +3,5 @@
 mod dhcp;
 mod inventory;
 mod leases;
+mod origin;
 mod waiting;

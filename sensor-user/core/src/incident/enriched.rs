@@ -38,7 +38,11 @@ mod tests {
         let mut leak = fixtures::leak_accepted();
         let of = |mac: Option<&str>, name: Option<&str>| Enriched {
             incident: leak.id,
-            internal: Enrichment { mac: mac.map(Into::into), lease_name: name.map(Into::into) },
+            internal: Enrichment {
+                mac: mac.map(Into::into),
+                lease_name: name.map(Into::into),
+                ..Enrichment::default()
+            },
             external: Enrichment::default(),
         };
         let (first, second) = (of(Some("00-00-5E-00-53-01"), None), of(None, Some("pc-ann")));

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     address::Direction,
     asset::{Asset, AssetRole},
-    enrichment::Enrichment,
+    enrichment::{AutonomousSystem, Enrichment},
     level::{EvidenceLevel, Severity},
     process::{Container, Executable, Process, Thread},
     rules::outbound_volume::{Cause, ExcessVolume},
@@ -557,11 +557,22 @@ pub fn kerberos() -> Incident {
     it
 }
 
+/// What a database says of an address.
+fn in_system(number: u32, organisation: &str, country: &str) -> Enrichment {
+    let autonomous_system = AutonomousSystem { number, organisation: Some(organisation.into()) };
+    Enrichment {
+        autonomous_system: Some(autonomous_system),
+        country: Some(country.into()),
+        ..Enrichment::default()
+    }
+}
+
 /// Volume that left a host which the inventory lists as a backup host.
 #[must_use]
 pub fn backup_of_inventory() -> Incident {
     let mut it = encrypted_upload();
     it.internal.enrichment.mac = Some("00-00-5E-00-53-01".into());
+    it.external.enrichment = in_system(64_500, "ExampleNet", "US");
     it.internal.asset =
         Some(Asset { name: "bk01".into(), owner: Some("Ann Example".into()), role: Some(AssetRole::Backup) });
     (it.severity, it.risk_score) = (Severity::High, 73);
@@ -573,8 +584,12 @@ pub fn backup_of_inventory() -> Incident {
 pub fn leased_server() -> Incident {
     let mut it = guessing_refused();
     it.internal.name = None;
-    it.internal.enrichment =
-        Enrichment { mac: Some("00-00-5E-00-53-02".into()), lease_name: Some("nas".into()) };
+    it.internal.enrichment = Enrichment {
+        mac: Some("00-00-5E-00-53-02".into()),
+        lease_name: Some("nas".into()),
+        ..Enrichment::default()
+    };
+    it.external.enrichment = in_system(64_501, "Hoster", "DE");
     it
 }
 

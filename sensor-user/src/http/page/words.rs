@@ -32,7 +32,12 @@ pub(super) fn number(number: u64) -> String {
 /// An address with the name of the host, or the number of addresses.
 pub(super) fn party(party: &Party) -> (String, String) {
     match party.only_address() {
-        Some(address) => (address.to_string(), shown(party.best_name().unwrap_or_default().as_bytes())),
+        Some(address) => {
+            let system = party.enrichment().and_then(|known| known.autonomous_system.as_ref());
+            let parts =
+                [party.best_name().map(|name| shown(name.as_bytes())), system.map(ToString::to_string)];
+            (address.to_string(), parts.into_iter().flatten().collect::<Vec<_>>().join(" "))
+        }
         None => (party.phrase(), String::new()),
     }
 }
