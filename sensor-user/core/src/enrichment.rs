@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{level::EvidenceLevel, time::Timestamp};
+
 /// What is known of a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -16,6 +18,21 @@ pub struct Enrichment {
     pub autonomous_system: Option<AutonomousSystem>,
     /// Country of its address, two letters (ISO 3166-1).
     pub country: Option<String>,
+    /// What incidents with it were seen before, and this one.
+    pub sightings: Option<Sightings>,
+}
+
+/// When and by whom an external host was seen, in all incidents that are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sightings {
+    /// The first time.
+    pub first: Timestamp,
+    /// Days (UTC).
+    pub days: u64,
+    /// Internal hosts.
+    pub hosts: u64,
+    /// How far any of them got with it.
+    pub level: EvidenceLevel,
 }
 
 /// A network of the Internet with routes of its own (RFC 1930).
@@ -38,11 +55,12 @@ impl Enrichment {
     /// Takes what `new` knows, and keeps what it does not. Tells whether that changed anything.
     pub(crate) fn absorb(&mut self, new: &Self) -> bool {
         let before = self.clone();
-        let Self { mac, lease_name, autonomous_system, country } = new;
+        let Self { mac, lease_name, autonomous_system, country, sightings } = new;
         take(&mut self.mac, mac);
         take(&mut self.lease_name, lease_name);
         take(&mut self.autonomous_system, autonomous_system);
         take(&mut self.country, country);
+        take(&mut self.sightings, sightings);
         *self != before
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sensor_core::{
     address::Direction,
-    incident::{Credential, Incident, LogonOutcome, Party, Share, message, steps},
+    incident::{Credential, CredentialMethod, Incident, LogonOutcome, Party, Share, message, steps},
     level::EvidenceLevel,
     rules,
     time::Timestamp,
@@ -26,6 +26,10 @@ pub(super) fn text(incident: &Incident, elsewhere: &Elsewhere) -> String {
         .put("incident", &format!("{}, opened {}; all times are UTC", incident.id, rfc3339(incident.opened)));
     lines.put("internal", &internal(incident));
     lines.put("external", &external(incident, elsewhere));
+    let names = said_names(incident);
+    if !names.is_empty() {
+        lines.put("named", &names.join(", "));
+    }
     for credential in &incident.credentials {
         lines.put("user", &user(credential));
     }
@@ -114,16 +118,36 @@ fn external(incident: &Incident, elsewhere: &Elsewhere) -> String {
             let _ = write!(text, ", {}", incident.ports_phrase());
         }
     }
-    if incident.external.only_address().is_some() {
-        let _ = write!(text, "; first seen {}", date(elsewhere.first.min(incident.first)));
-        let others = match elsewhere.other_hosts {
-            0 => "no incident of another internal host names it".to_owned(),
-            1 => "incidents of 1 other internal host name it".to_owned(),
-            many => format!("incidents of {many} other internal hosts name it"),
+    if let Some(known) = incident.external.enrichment() {
+        let seen = known.sightings.as_ref();
+        let first = seen.map_or(incident.first, |seen| seen.first).min(elsewhere.first).min(incident.first);
+        let _ = write!(text, "; first seen {}", date(first));
+        let counted = rules::sentence::counted;
+        let by_whom = match (seen, elsewhere.other_hosts as u64) {
+            (Some(seen), _) => {
+                let (days, hosts) = (counted(seen.days, "day"), counted(seen.hosts, "internal host"));
+                format!(", on {days} by {hosts}, as far as {}", seen.level)
+            }
+            (None, 0) => "; no incident of another internal host names it".to_owned(),
+            (None, 1) => "; incidents of 1 other internal host name it".to_owned(),
+            (None, many) => format!("; incidents of {many} other internal hosts name it"),
         };
-        let _ = write!(text, "; {others}");
+        text.push_str(&by_whom);
     }
     text
+}
+
+/// Names of the server, as the client said them: to QUIC, and in an NTLM response.
+fn said_names(incident: &Incident) -> Vec<String> {
+    let quic = incident.quic.iter().filter_map(|hello| hello.server_name.as_ref());
+    let quic = quic.map(|name| format!("{name} (server name in QUIC)"));
+    let ntlm = |one: &&Credential| one.method != CredentialMethod::Kerberos;
+    let targets = incident.credentials.iter().filter(ntlm).filter_map(|one| one.target.as_ref());
+    let targets = targets.map(|target| format!("{target} (target of the NTLM response)"));
+    let mut names: Vec<_> = quic.chain(targets).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// The inferred client.

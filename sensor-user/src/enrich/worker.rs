@@ -4,15 +4,21 @@ use std::{
     collections::VecDeque,
     io,
     net::IpAddr,
+    path::PathBuf,
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     time::{Duration, Instant},
 };
 
-use sensor_core::incident::{Enriched, Incident, IncidentId};
+use sensor_core::{
+    enrichment::Enrichment,
+    incident::{Enriched, Incident, IncidentId},
+    level::EvidenceLevel,
+    time::Timestamp,
+};
 use tokio::sync::mpsc;
 
 use crate::{
-    hosts::{HostSources, Sources},
+    hosts::{HostSources, Sighting, Sources},
     runtime::{Supervisor, fault},
 };
 
@@ -33,6 +39,8 @@ pub(super) struct Question {
     /// `None` where they are many.
     pub(super) internal: Option<IpAddr>,
     pub(super) external: Option<IpAddr>,
+    /// Its first and last packet, and how far it got.
+    pub(super) seen: (Timestamp, Timestamp, EvidenceLevel),
 }
 
 impl Question {
@@ -41,6 +49,7 @@ impl Question {
             incident: incident.id,
             internal: incident.internal.only_address(),
             external: incident.external.only_address(),
+            seen: (incident.first, incident.last, incident.level),
         }
     }
 }
@@ -69,11 +78,12 @@ impl Asker {
 /// When there is no thread to be had.
 pub fn start(
     sources: &HostSources,
+    state_dir: PathBuf,
     supervisor: &Supervisor,
 ) -> io::Result<(Asker, mpsc::Receiver<Enriched>)> {
     let (sender, questions) = sync_channel(MAX_WAITING);
     let (answers, enriched) = mpsc::channel(MAX_WAITING);
-    let worker = Worker { sources: Sources::of(sources), answers, recent: VecDeque::new() };
+    let worker = Worker { sources: Sources::of(sources, state_dir), answers, recent: VecDeque::new() };
     supervisor.spawn("enrich", move || {
         worker.run(&questions);
         Ok::<_, std::convert::Infallible>(())
@@ -131,11 +141,19 @@ impl Worker {
         }
     }
 
+    fn external(&mut self, question: &Question) -> Enrichment {
+        let Some(address) = question.external else { return Enrichment::default() };
+        let (first, last, level) = question.seen;
+        let internal = question.internal.map(|address| address.to_string());
+        self.sources
+            .external(address, &Sighting { external: address.to_string(), internal, first, last, level })
+    }
+
     fn answer(&mut self, question: &Question) {
         let answer = Enriched {
             incident: question.incident,
             internal: question.internal.map(|address| self.sources.internal(address)).unwrap_or_default(),
-            external: question.external.map(|address| self.sources.external(address)).unwrap_or_default(),
+            external: self.external(question),
         };
         // One that has no room is given with the next event of the incident. If nobody listens, nobody asks any more.
         let _ = self.answers.try_send(answer);
@@ -148,6 +166,9 @@ mod tests {
 
     use super::*;
     use crate::hosts::{LeaseFile, LeaseFormat};
+
+    const SEEN: (Timestamp, Timestamp, EvidenceLevel) =
+        (Timestamp::MIN, Timestamp::MIN, EvidenceLevel::Attempt);
 
     fn name(answer: Enriched) -> Option<String> {
         answer.internal.lease_name
@@ -163,11 +184,15 @@ mod tests {
             ..HostSources::default()
         };
         let (answers, mut enriched) = mpsc::channel(MAX_WAITING);
-        let worker = Worker { sources: Sources::of(&sources), answers, recent: VecDeque::new() };
+        let worker = Worker {
+            sources: Sources::of(&sources, folder.path().to_owned()),
+            answers,
+            recent: VecDeque::new(),
+        };
         let (asker, questions) = Asker::alone(8);
         let thread = thread::spawn(move || worker.run(&questions));
         let internal = Some("10.0.0.2".parse().unwrap());
-        assert!(asker.ask(Question { incident: IncidentId(7), internal, external: None }));
+        assert!(asker.ask(Question { incident: IncidentId(7), internal, external: None, seen: SEEN }));
         assert_eq!(name(enriched.blocking_recv().unwrap()), None);
         fs::write(&file, "0 00:00:5e:00:53:01 10.0.0.2 pc-ann *\n").unwrap();
         assert_eq!(name(enriched.blocking_recv().unwrap()).as_deref(), Some("pc-ann"));
@@ -177,11 +202,20 @@ mod tests {
 
     #[test]
     fn remembers_the_latest_questions_once_each() {
+        let folder = tempfile::tempdir().unwrap();
         let (answers, _enriched) = mpsc::channel(1);
         let sources = HostSources { neighbours: false, ..HostSources::default() };
-        let mut worker = Worker { sources: Sources::of(&sources), answers, recent: VecDeque::new() };
-        let question =
-            |number: u64| Question { incident: IncidentId(number), internal: None, external: None };
+        let mut worker = Worker {
+            sources: Sources::of(&sources, folder.path().to_owned()),
+            answers,
+            recent: VecDeque::new(),
+        };
+        let question = |number: u64| Question {
+            incident: IncidentId(number),
+            internal: None,
+            external: None,
+            seen: SEEN,
+        };
         for number in (0..2 * MAX_RECENT as u64).chain([7, 7]) {
             worker.remember(question(number));
         }

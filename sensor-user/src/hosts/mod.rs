@@ -1,18 +1,19 @@
-//! What is known of hosts from elsewhere than their packets: leases of DHCP servers, the neighbour table
-//! and databases of networks.
+//! What is known of hosts from elsewhere than their packets: leases of DHCP servers, the neighbour table,
+//! databases of networks, and the store.
 //!
 //! Takes addresses, gives [`Enrichment`](sensor_core::enrichment::Enrichment)s. May wait for a disk, so the reader never asks it.
 
 mod leases;
 mod mac;
 mod mmdb;
+mod sightings;
 mod sources;
 mod stamp;
 
 use std::path::PathBuf;
 
 pub use self::leases::{LeaseFile, LeaseFormat};
-pub(crate) use self::sources::Sources;
+pub(crate) use self::{sightings::Sighting, sources::Sources};
 
 /// Where to look.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! All sources, and what they know of one host.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{collections::HashMap, net::IpAddr, path::PathBuf};
 
 use sensor_core::enrichment::Enrichment;
 use tracing::warn;
@@ -10,6 +10,7 @@ use super::{
     leases::Leases,
     mac::Mac,
     mmdb::{Databases, Origin},
+    sightings::{Sighting, Store},
 };
 use crate::{kernel::neighbours, wall_clock};
 
@@ -17,6 +18,7 @@ use crate::{kernel::neighbours, wall_clock};
 pub(crate) struct Sources {
     leases: Leases,
     databases: Databases,
+    store: Store,
     /// Hosts on the same links, if the kernel is asked.
     neighbours: Option<HashMap<IpAddr, Mac>>,
     /// The kernel did not answer the last time.
@@ -24,10 +26,11 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    pub(crate) fn of(options: &HostSources) -> Self {
+    pub(crate) fn of(options: &HostSources, state_dir: PathBuf) -> Self {
         Self {
             leases: Leases::of(&options.lease_files),
             databases: Databases::of(&options.databases),
+            store: Store::of(state_dir),
             neighbours: options.neighbours.then(HashMap::new),
             neighbours_fail: false,
         }
@@ -64,8 +67,9 @@ impl Sources {
     }
 
     /// What is known of an external host.
-    pub(crate) fn external(&mut self, address: IpAddr) -> Enrichment {
+    pub(crate) fn external(&mut self, address: IpAddr, sighting: &Sighting) -> Enrichment {
         let Origin { autonomous_system, country } = self.databases.of_address(address);
-        Enrichment { autonomous_system, country, ..Enrichment::default() }
+        let sightings = self.store.sightings(sighting);
+        Enrichment { autonomous_system, country, sightings, ..Enrichment::default() }
     }
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     address::Direction,
     asset::{Asset, AssetRole},
-    enrichment::{AutonomousSystem, Enrichment},
+    enrichment::{AutonomousSystem, Enrichment, Sightings},
     level::{EvidenceLevel, Severity},
     process::{Container, Executable, Process, Thread},
     rules::outbound_volume::{Cause, ExcessVolume},
@@ -590,6 +590,8 @@ pub fn leased_server() -> Incident {
         ..Enrichment::default()
     };
     it.external.enrichment = in_system(64_501, "Hoster", "DE");
+    it.external.enrichment.sightings =
+        Some(Sightings { first: after(-200_000_000), days: 3, hosts: 2, level: EvidenceLevel::Share });
     it
 }
 

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use sensor_core::asset::Asset;
+use sensor_core::{asset::Asset, enrichment::Sightings};
 use serde::Serialize;
 
-use crate::ecs::{endpoint::ProcessDetails, fields::Process, quic::QuicFields, webdav::WebDavFields};
+use crate::{
+    ecs::{endpoint::ProcessDetails, fields::Process, quic::QuicFields, webdav::WebDavFields},
+    rfc3339::rfc3339,
+};
 
 /// Fields that are not in ECS.
 #[serde_with::skip_serializing_none]
@@ -15,6 +18,7 @@ use crate::ecs::{endpoint::ProcessDetails, fields::Process, quic::QuicFields, we
 pub(super) struct SmbSensor {
     pub(super) incident: IncidentFields,
     pub(super) asset: Option<AssetFields>,
+    pub(super) external_host: Option<ExternalHostFields>,
     pub(super) findings: Vec<FindingFields>,
     pub(super) techniques: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -64,6 +68,30 @@ impl AssetFields {
             name: asset.name.clone(),
             owner: asset.owner.clone(),
             role: asset.role.as_ref().map(|role| role.name().to_owned()),
+        }
+    }
+}
+
+/// What was seen of the external host, in this incident and in all others that are kept.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExternalHostFields {
+    pub(super) first_seen: String,
+    /// Days (UTC) on which it was seen.
+    pub(super) days: u64,
+    /// Internal hosts that had to do with it.
+    pub(super) internal_hosts: u64,
+    /// How far any of them got with it.
+    pub(super) evidence: &'static str,
+}
+
+impl ExternalHostFields {
+    pub(super) fn of(seen: &Sightings) -> Self {
+        Self {
+            first_seen: rfc3339(seen.first),
+            days: seen.days,
+            internal_hosts: seen.hosts,
+            evidence: seen.level.name(),
         }
     }
 }

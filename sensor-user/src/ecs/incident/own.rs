@@ -7,8 +7,9 @@ use sensor_core::incident::{
 use sensor_dissect::status::Status;
 
 use super::fields::{
-    AssetFields, ClientFields, ConnectionFields, CredentialFields, FindingFields, IncidentFields, Loss, Note,
-    ScopeName, ShareFields, SmbFields, SmbSensor, TargetFields, ThreatListFields, TimelineFields, Volume,
+    AssetFields, ClientFields, ConnectionFields, CredentialFields, ExternalHostFields, FindingFields,
+    IncidentFields, Loss, Note, ScopeName, ShareFields, SmbFields, SmbSensor, TargetFields, ThreatListFields,
+    TimelineFields, Volume,
 };
 use crate::{
     ecs::{
@@ -31,6 +32,11 @@ pub(super) fn own(event: &IncidentEvent, sensor: &Sensor, process: Option<Proces
     SmbSensor {
         incident: incident_fields(event),
         asset: incident.internal.asset.as_ref().map(AssetFields::of),
+        external_host: incident
+            .external
+            .enrichment()
+            .and_then(|known| known.sightings.as_ref())
+            .map(ExternalHostFields::of),
         findings: incident.findings.values().map(finding).collect(),
         techniques: incident.techniques.clone(),
         credentials: incident.credentials.iter().map(credential).collect(),
