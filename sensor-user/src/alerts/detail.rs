@@ -69,6 +69,7 @@ pub(super) fn text(incident: &Incident, elsewhere: &Elsewhere) -> String {
         let words = hit.description.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
         lines.put("listed", &format!("{} on list {}, line {}{words}", hit.prefix, hit.list, hit.line));
     }
+    related(incident, &mut lines);
     lines.put("complete", &complete(incident));
     advice(incident, &mut lines);
     lines.0
@@ -279,6 +280,17 @@ fn findings(incident: &Incident, lines: &mut Lines) {
         let before = one.risen_from.map(|(severity, score)| format!("{severity} {score} → "));
         let worth = format!("{}{} {}", before.unwrap_or_default(), one.severity, one.risk_score);
         lines.put("findings", &format!("{} ({worth}{techniques}): {}", one.rule, one.fact));
+    }
+}
+
+/// Incidents that have something in common with this one.
+fn related(incident: &Incident, lines: &mut Lines) {
+    for (id, kinds) in &incident.related.incidents {
+        let common: Vec<_> = kinds.iter().map(|kind| kind.name().replace('_', " ")).collect();
+        lines.put("related", &format!("{id}, same {}", rules::sentence::list(&common)));
+    }
+    if let Some(campaign) = incident.related.campaign {
+        lines.put("campaign", &format!("{campaign}; `smb-sensor alerts --campaigns` lists it"));
     }
 }
 

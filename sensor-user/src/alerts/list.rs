@@ -196,7 +196,7 @@ fn party(party: &Party) -> String {
 }
 
 /// `29 Nov 10:14:07`, UTC.
-fn second(at: Timestamp) -> String {
+pub(super) fn second(at: Timestamp) -> String {
     let format = format_description!("[day padding:space] [month repr:short] [hour]:[minute]:[second]");
     OffsetDateTime::from_unix_timestamp_nanos(at.unix_nanos().into())
         .ok()

@@ -1,6 +1,7 @@
 //! `smb-sensor alerts`: incidents, read from the store, whether or not an agent runs.
 
 mod arguments;
+mod campaigns;
 mod detail;
 mod elsewhere;
 mod list;
@@ -78,6 +79,11 @@ fn many(args: &AlertsArgs, reader: &Reader) -> Result<ExitCode> {
         if args.fits(&incident) {
             listed.push(incident);
         }
+    }
+    if args.campaigns {
+        let text = campaigns::table(&listed);
+        stdout::write(|out| write!(out, "{text}"))?;
+        return Ok(ExitCode::SUCCESS);
     }
     let more = listed.len().saturating_sub(args.most());
     listed.truncate(args.most());

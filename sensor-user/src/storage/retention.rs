@@ -192,8 +192,7 @@ mod tests {
     #[test]
     fn many_contacts_go_before_documents_of_incidents() {
         let (_folder, mut connection) = with_contacts(MAX_CONTACTS + 1);
-        let document =
-            "INSERT INTO documents (id, kind, severity, at, body) VALUES ('d', 1, 21, 0, 'x')";
+        let document = "INSERT INTO documents (id, kind, severity, at, body) VALUES ('d', 1, 21, 0, 'x')";
         connection.execute(document, []).unwrap();
         let mut retention = Retention::default();
         let removed = retention.by_size(&mut connection).unwrap();

@@ -1,5 +1,6 @@
 //! What incidents say of their hosts beyond the packets.
 
+mod campaign;
 mod dhcp;
 mod inventory;
 mod leases;

@@ -1,5 +1,6 @@
 //! The book of incidents: which there are, what a changed connection does to them, and when something of that is written.
 
+mod connecting;
 mod placing;
 mod tally;
 
@@ -13,9 +14,11 @@ use std::{
 
 use super::{
     Enriched, Incident, IncidentAction, IncidentEvent, IncidentId, IncidentOutput, QuotaSummary,
+    campaigns::Campaigns,
     entry::{Key, StoredIncident},
     link::{Contribution, Link},
     quota::{Admission, Quota},
+    relations::Relations,
 };
 use crate::{
     address::Direction,
@@ -67,6 +70,8 @@ pub(crate) struct Book {
     quota: Quota,
     idle: Duration,
     changed: BTreeSet<IncidentId>,
+    relations: Relations,
+    campaigns: Campaigns,
     by_severity: BTreeMap<Severity, u64>,
     /// Findings so far, by rule; each counts once for an incident.
     by_rule: BTreeMap<&'static str, u64>,
@@ -81,6 +86,8 @@ impl Book {
             quota: Quota::new(incidents_per_window),
             idle,
             changed: BTreeSet::new(),
+            relations: Relations::default(),
+            campaigns: Campaigns::default(),
             by_severity: BTreeMap::new(),
             by_rule: BTreeMap::new(),
         }
@@ -96,6 +103,7 @@ impl Book {
             self.keys.insert(stored.key, id);
             self.incidents.insert(id, stored);
         }
+        self.restore_campaigns();
     }
 
     /// Adds to an incident what was found about its hosts. An update says it, unless another document does.
@@ -216,6 +224,8 @@ impl Book {
             out.extend(summary.map(IncidentOutput::Quota));
             if admission == Admission::Open {
                 stored.incident.opened = now;
+                self.relate(id, now);
+                let stored = self.incidents.get_mut(&id)?;
                 *self.by_severity.entry(stored.incident.severity).or_default() += 1;
                 count(&mut self.by_rule, &new_rules);
                 out.push(IncidentOutput::Event(Box::new(stored.write(IncidentAction::Opened, now))));
@@ -223,6 +233,13 @@ impl Book {
             return Some(admission);
         }
         count(&mut self.by_rule, &new_rules);
+        if has_changed {
+            self.relate(id, now);
+        }
+        if raised {
+            self.campaigns.note_change(id);
+        }
+        let stored = self.incidents.get_mut(&id)?;
         if raised {
             stored.quiet = false;
             out.push(IncidentOutput::Event(Box::new(stored.write(IncidentAction::Escalated, now))));
@@ -261,6 +278,7 @@ impl Book {
         }
         events.sort_by_key(|event| (event.incident.first, event.incident.id));
         out.extend(events.into_iter().map(|event| IncidentOutput::Event(Box::new(event))));
+        self.write_campaigns(now, false, out);
         self.quota.advance(now)
     }
 
@@ -282,6 +300,7 @@ impl Book {
         }
         events.sort_by_key(|event| (event.incident.first, event.incident.id));
         out.extend(events.into_iter().map(|event| IncidentOutput::Event(Box::new(event))));
+        self.write_campaigns(now, true, out);
         out.extend(self.quota.drain(now).into_iter().map(IncidentOutput::Quota));
     }
 
@@ -303,6 +322,8 @@ impl Book {
         {
             self.keys.remove(&stored.key);
         }
+        self.relations.forget(id);
+        self.campaigns.forget(id);
     }
 
     /// Makes room: the incident that was closed longest ago goes, or else the oldest of all.

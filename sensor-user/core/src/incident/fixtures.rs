@@ -1,14 +1,18 @@
 //! Incidents for tests, each as the core makes it of what its name says.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use sensor_common::slot::{TCP, UDP};
 use sensor_dissect::quic::{ClientHello, Version};
 
 use super::{
-    ConnectionRecord, Counted, Credential, CredentialMethod, FindingRecord, Incident, IncidentId,
-    LogonOutcome, Milestone, Party, Scope, Share, ShareKind, StoredIncident, TargetCounts, ThreatHit,
-    TimelineEntry, entry::Key,
+    CampaignAction, CampaignSummary, ConnectionRecord, Counted, Credential, CredentialMethod, FindingRecord,
+    Incident, IncidentId, LogonOutcome, Milestone, Party, RelatedIncidents, RelationKind, Scope, Share,
+    ShareKind, StoredIncident, TargetCounts, ThreatHit, TimelineEntry, entry::Key, message,
 };
 use crate::{
     address::Direction,
@@ -576,7 +580,38 @@ pub fn backup_of_inventory() -> Incident {
     it.internal.asset =
         Some(Asset { name: "bk01".into(), owner: Some("Ann Example".into()), role: Some(AssetRole::Backup) });
     (it.severity, it.risk_score) = (Severity::High, 73);
+    it.related = RelatedIncidents {
+        campaign: Some(IncidentId(0x11c9 << 48)),
+        incidents: vec![
+            (IncidentId(0x11c9 << 48), BTreeSet::from([RelationKind::ExternalHost])),
+            (IncidentId(0x0d4e << 48), BTreeSet::from([RelationKind::ExternalHost, RelationKind::User])),
+        ],
+    };
     it
+}
+
+/// A wave of thirty leaks to one server.
+#[must_use]
+pub fn campaign(action: CampaignAction) -> CampaignSummary {
+    let worst = leak_accepted();
+    CampaignSummary {
+        id: worst.id,
+        action,
+        at: after(60_000),
+        incidents: 30,
+        listed: vec![worst.id, IncidentId(7)],
+        internal: (30, vec![ip("10.0.0.2"), ip("10.0.0.3")]),
+        external: (1, vec![ip("8.8.4.4")]),
+        accounts: vec!["CORP\\ann".into(), "CORP\\bob".into()],
+        kinds: BTreeMap::from([(RelationKind::ExternalHost, 29), (RelationKind::User, 3)]),
+        severity: worst.severity,
+        risk_score: worst.risk_score,
+        level: worst.level,
+        first: worst.first,
+        last: after(50_000),
+        rule: worst.rule.clone(),
+        worst: message::sentence(&worst),
+    }
 }
 
 /// Guessing at a server that got its address by DHCP.

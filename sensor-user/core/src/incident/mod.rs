@@ -4,6 +4,8 @@
 //! Takes connections and the findings of rules, gives [`IncidentEvent`]s. Never builds a document: that is rendering.
 
 pub(crate) mod book;
+mod campaign;
+mod campaigns;
 mod enriched;
 mod entry;
 mod findings;
@@ -16,6 +18,7 @@ mod model;
 mod parts;
 mod phrase;
 pub(crate) mod quota;
+mod relations;
 pub mod steps;
 pub mod timeline;
 
@@ -24,7 +27,13 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::link::Recorded;
-pub use self::{book::IncidentTally, enriched::Enriched, entry::StoredIncident, link::Link};
+pub use self::{
+    book::IncidentTally,
+    campaign::CampaignSummary,
+    campaigns::CampaignAction,
+    relations::{RelatedIncidents, RelationKind},
+};
+pub use self::{enriched::Enriched, entry::StoredIncident, link::Link};
 pub use crate::rules::TargetCounts;
 
 pub use self::{
@@ -130,4 +139,6 @@ pub enum IncidentOutput {
     Event(Box<IncidentEvent>),
     /// Incidents that were counted and not opened.
     Quota(QuotaSummary),
+    /// Incidents that are connected.
+    Campaign(Box<CampaignSummary>),
 }

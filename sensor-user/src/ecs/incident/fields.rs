@@ -1,9 +1,13 @@
 //! The fields of an incident that are not in ECS.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
-use sensor_core::{asset::Asset, enrichment::Sightings};
+use sensor_core::{
+    asset::Asset,
+    enrichment::Sightings,
+    incident::{IncidentId, RelatedIncidents, RelationKind},
+};
 use serde::Serialize;
 
 use crate::{
@@ -19,6 +23,7 @@ pub(super) struct SmbSensor {
     pub(super) incident: IncidentFields,
     pub(super) asset: Option<AssetFields>,
     pub(super) external_host: Option<ExternalHostFields>,
+    pub(super) related: Option<RelatedFields>,
     pub(super) findings: Vec<FindingFields>,
     pub(super) techniques: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -93,6 +98,39 @@ impl ExternalHostFields {
             internal_hosts: seen.hosts,
             evidence: seen.level.name(),
         }
+    }
+}
+
+/// Other incidents that have something in common with this one.
+#[serde_with::skip_serializing_none]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RelatedFields {
+    /// The campaign, by the identifier of its first incident.
+    pub(super) campaign: Option<String>,
+    /// The first ones.
+    pub(super) incidents: Vec<RelatedIncidentFields>,
+}
+
+/// Another incident.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RelatedIncidentFields {
+    pub(super) id: String,
+    /// `external_host`, `credential` or `user`.
+    pub(super) common: Vec<&'static str>,
+}
+
+impl RelatedFields {
+    pub(super) fn of(related: &RelatedIncidents) -> Option<Self> {
+        let incident = |(id, kinds): &(IncidentId, BTreeSet<RelationKind>)| RelatedIncidentFields {
+            id: id.to_string(),
+            common: kinds.iter().map(|kind| kind.name()).collect(),
+        };
+        (!related.incidents.is_empty()).then(|| Self {
+            campaign: related.campaign.map(|id| id.to_string()),
+            incidents: related.incidents.iter().map(incident).collect(),
+        })
     }
 }
 

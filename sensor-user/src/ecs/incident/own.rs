@@ -8,8 +8,8 @@ use sensor_dissect::status::Status;
 
 use super::fields::{
     AssetFields, ClientFields, ConnectionFields, CredentialFields, ExternalHostFields, FindingFields,
-    IncidentFields, Loss, Note, ScopeName, ShareFields, SmbFields, SmbSensor, TargetFields, ThreatListFields,
-    TimelineFields, Volume,
+    IncidentFields, Loss, Note, RelatedFields, ScopeName, ShareFields, SmbFields, SmbSensor, TargetFields,
+    ThreatListFields, TimelineFields, Volume,
 };
 use crate::{
     ecs::{
@@ -37,6 +37,7 @@ pub(super) fn own(event: &IncidentEvent, sensor: &Sensor, process: Option<Proces
             .enrichment()
             .and_then(|known| known.sightings.as_ref())
             .map(ExternalHostFields::of),
+        related: RelatedFields::of(&incident.related),
         findings: incident.findings.values().map(finding).collect(),
         techniques: incident.techniques.clone(),
         credentials: incident.credentials.iter().map(credential).collect(),
