@@ -82,8 +82,9 @@ pub async fn run(load: impl Fn(BadThreatList) -> Result<Config, ConfigError> + S
     let servers = config.dns_servers.clone();
     let names = Names::start(servers, config.state_dir.clone(), Arc::clone(&learnt), &supervisor)
         .context("cannot start a thread that resolves names")?;
-    let (asker, enriched) = enrich::start(&config.hosts, config.state_dir.clone(), &supervisor)
-        .context("cannot start a thread that looks for what is known of hosts")?;
+    let (asker, enriched) =
+        enrich::start((&config.hosts, &config.dns_servers), config.state_dir.clone(), &supervisor)
+            .context("cannot start a thread that looks for what is known of hosts")?;
     let (mut sensor, control) =
         Sensor::start(config, (files, names, asker), Arc::clone(&learnt), &supervisor)?;
     // The state directory is there now.

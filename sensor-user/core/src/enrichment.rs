@@ -14,6 +14,8 @@ pub struct Enrichment {
     pub mac: Option<String>,
     /// Name under which the host asked for its address (DHCP).
     pub lease_name: Option<String>,
+    /// Name of its address by reverse DNS.
+    pub dns_name: Option<String>,
     /// Autonomous system that announces its address.
     pub autonomous_system: Option<AutonomousSystem>,
     /// Country of its address, two letters (ISO 3166-1).
@@ -55,9 +57,10 @@ impl Enrichment {
     /// Takes what `new` knows, and keeps what it does not. Tells whether that changed anything.
     pub(crate) fn absorb(&mut self, new: &Self) -> bool {
         let before = self.clone();
-        let Self { mac, lease_name, autonomous_system, country, sightings } = new;
+        let Self { mac, lease_name, dns_name, autonomous_system, country, sightings } = new;
         take(&mut self.mac, mac);
         take(&mut self.lease_name, lease_name);
+        take(&mut self.dns_name, dns_name);
         take(&mut self.autonomous_system, autonomous_system);
         take(&mut self.country, country);
         take(&mut self.sightings, sightings);

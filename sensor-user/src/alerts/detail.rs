@@ -185,6 +185,7 @@ fn notes(party: &Party) -> Vec<String> {
         owner.map(|owner| format!("owner {owner}")),
         role.map(|role| format!("role {}", role.name())),
         other(known.lease_name).map(|name| format!("leased as {name}")),
+        other(known.dns_name).map(|name| format!("{name} in DNS")),
         other(party.name.clone()).map(|name| format!("calls itself {name}")),
         known.mac.map(|mac| format!("hardware address {mac}")),
     ]

@@ -15,6 +15,7 @@ pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Pa
     let mut sources = HostSources::default();
     reader.section(table, "enrichment", |reader, table| {
         reader.value(table, "neighbours", &mut sources.neighbours, Ok);
+        reader.value(table, "reverse_dns", &mut sources.reverse_dns, Ok);
         reader.list(table, "mmdb", &mut sources.databases, |path: String| {
             non_empty(&path, "an MMDB file").map(|()| folder.join(path))
         });
@@ -50,10 +51,11 @@ mod tests {
     #[test]
     fn reads_lease_files_and_names_what_is_missing() {
         let parse = |text: &str| file::parse(text, Path::new("/etc/smb-sensor"), BadThreatList::Refused);
-        let text = "[enrichment]\nneighbours = false\nmmdb = [\"as.mmdb\"]\n[[lease_file]]\nfile = \"/var/lib/misc/dnsmasq.leases\"\n\
+        let text = "[enrichment]\nneighbours = false\nmmdb = [\"as.mmdb\"]\nreverse_dns = true\n[[lease_file]]\nfile = \"/var/lib/misc/dnsmasq.leases\"\n\
                     format = \"dnsmasq\"\n[[lease_file]]\nfile = \"kea.csv\"\nformat = \"kea\"\n";
         let hosts = parse(text).unwrap().hosts;
         assert!(!hosts.neighbours && HostSources::default().neighbours);
+        assert!(hosts.reverse_dns && !HostSources::default().reverse_dns);
         assert_eq!(hosts.databases, [PathBuf::from("/etc/smb-sensor/as.mmdb")]);
         let files: Vec<_> =
             hosts.lease_files.iter().map(|one| (one.file.to_str().unwrap(), one.format)).collect();

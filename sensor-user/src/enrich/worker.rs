@@ -77,13 +77,14 @@ impl Asker {
 /// # Errors
 /// When there is no thread to be had.
 pub fn start(
-    sources: &HostSources,
+    (sources, name_servers): (&HostSources, &[IpAddr]),
     state_dir: PathBuf,
     supervisor: &Supervisor,
 ) -> io::Result<(Asker, mpsc::Receiver<Enriched>)> {
     let (sender, questions) = sync_channel(MAX_WAITING);
     let (answers, enriched) = mpsc::channel(MAX_WAITING);
-    let worker = Worker { sources: Sources::of(sources, state_dir), answers, recent: VecDeque::new() };
+    let sources = Sources::start(sources, name_servers, state_dir, supervisor)?;
+    let worker = Worker { sources, answers, recent: VecDeque::new() };
     supervisor.spawn("enrich", move || {
         worker.run(&questions);
         Ok::<_, std::convert::Infallible>(())
@@ -185,7 +186,7 @@ mod tests {
         };
         let (answers, mut enriched) = mpsc::channel(MAX_WAITING);
         let worker = Worker {
-            sources: Sources::of(&sources, folder.path().to_owned()),
+            sources: Sources::without_names(&sources, folder.path().to_owned()),
             answers,
             recent: VecDeque::new(),
         };
@@ -206,7 +207,7 @@ mod tests {
         let (answers, _enriched) = mpsc::channel(1);
         let sources = HostSources { neighbours: false, ..HostSources::default() };
         let mut worker = Worker {
-            sources: Sources::of(&sources, folder.path().to_owned()),
+            sources: Sources::without_names(&sources, folder.path().to_owned()),
             answers,
             recent: VecDeque::new(),
         };

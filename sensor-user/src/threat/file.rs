@@ -5,6 +5,7 @@ use std::path::Path;
 use ipnet::IpNet;
 use sensor_core::threat::Entry;
 
+use super::json;
 use crate::{
     names::is_name,
     parse::{ListFileError, Mistakes, described_mistake, network, read_lines, says_something, split},
@@ -13,8 +14,12 @@ use crate::{
 /// The format of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Plain, or columns if the first line with content has a comma.
+    /// MISP or STIX if the file is JSON; else plain, or columns if the first line with content has a comma.
     Detect,
+    /// An event of MISP, or the answer of a search for events or attributes.
+    Misp,
+    /// A bundle of STIX 2.1.
+    Stix,
     /// A prefix or address per line; text after `#` or `;` describes it.
     Plain,
     /// Columns separated by commas, semicolons or tabs, quoted if necessary.
@@ -67,10 +72,16 @@ pub fn read_with_names(path: &Path) -> Result<(Vec<IpNet>, Vec<String>), ListFil
 }
 
 fn parse(text: &str, format: &Format) -> Result<Vec<Entry>, Mistakes> {
+    match format {
+        Format::Misp => return json::parse(text, json::Kind::Misp),
+        Format::Stix => return json::parse(text, json::Kind::Stix),
+        Format::Detect if text.trim_start().starts_with('{') => return json::parse(text, json::detect(text)),
+        Format::Detect | Format::Plain | Format::Csv { .. } => {}
+    }
     let lines = text.lines().zip(1u32..).filter(|(line, _)| says_something(line));
     let (mut entries, mut mistakes) = (Vec::new(), Vec::new());
     let mut columns = match format {
-        Format::Plain => None,
+        Format::Plain | Format::Misp | Format::Stix => None,
         Format::Csv { prefix, description } => Some(Columns::new(*prefix, *description)),
         Format::Detect => lines
             .clone()
@@ -99,7 +110,7 @@ fn plain(line: &str) -> Result<Read, String> {
     Ok((network(prefix.trim())?, described(rest.trim_start_matches(['#', ';']))))
 }
 
-fn described(text: &str) -> Option<Box<str>> {
+pub(super) fn described(text: &str) -> Option<Box<str>> {
     let text = text.trim();
     let end =
         text.char_indices().map(|(at, _)| at).take_while(|at| *at <= MAX_DESCRIPTION_LEN).last().unwrap_or(0);

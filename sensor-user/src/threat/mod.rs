@@ -1,6 +1,7 @@
 //! Files of threat lists: reads them and notices changes. [`sensor_core::threat`] looks addresses up.
 
 mod file;
+mod json;
 mod watch;
 
 use std::{ops::Deref, path::PathBuf, sync::Arc};

@@ -4,5 +4,6 @@ mod campaign;
 mod dhcp;
 mod inventory;
 mod leases;
+mod names;
 mod origin;
 mod waiting;

@@ -47,12 +47,15 @@ impl Party {
         (self.count <= 1).then(|| self.addresses.first().copied()).flatten()
     }
 
-    /// Its name: the inventory's before that of its lease, and that before the one that it gives itself.
+    /// Its name: the inventory's before that of its lease, that before the one of reverse DNS, and that before the one that it gives
+    /// itself.
     #[must_use]
     pub fn best_name(&self) -> Option<&str> {
         let asset = self.asset.as_ref().map(|asset| asset.name.as_str());
-        let lease = self.enrichment().and_then(|known| known.lease_name.as_deref());
-        asset.or(lease).or(self.name.as_deref())
+        let known = self.enrichment();
+        let lease = known.and_then(|known| known.lease_name.as_deref());
+        let dns = known.and_then(|known| known.dns_name.as_deref());
+        asset.or(lease).or(dns).or(self.name.as_deref())
     }
 
     /// What is known of it from elsewhere, if it is one host.

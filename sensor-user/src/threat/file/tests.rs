@@ -71,3 +71,16 @@ fn reads_only_a_regular_file() {
 fn escapes_descriptions() {
     assert_eq!(parsed("8.8.4.4 # a\u{1b}[2Jb\n", &Format::Plain)[0].2, "a\\u{1b}[2Jb");
 }
+
+#[test]
+fn detects_json() {
+    let bundle = "\n{\"type\": \"bundle\", \"objects\": [{\"type\": \"ipv4-addr\", \"value\": \"8.8.4.4\"}]}";
+    for format in [Format::Detect, Format::Stix] {
+        assert_eq!(parsed(bundle, &format), [entry("8.8.4.4/32", 2, "")]);
+    }
+    let event =
+        "{\"Event\": {\"Attribute\": [{\"type\": \"ip-dst\", \"value\": \"8.8.4.4\", \"to_ids\": true}]}}";
+    for format in [Format::Detect, Format::Misp] {
+        assert_eq!(parsed(event, &format), [entry("8.8.4.4/32", 1, "")]);
+    }
+}
