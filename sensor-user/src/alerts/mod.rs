@@ -4,6 +4,7 @@ mod arguments;
 mod campaigns;
 mod detail;
 mod elsewhere;
+mod hosts;
 mod list;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! The document of an event of an incident.
 
+mod context;
 mod fields;
 mod own;
 

@@ -6,10 +6,12 @@ use sensor_core::incident::{
 };
 use sensor_dissect::status::Status;
 
-use super::fields::{
-    AssetFields, ClientFields, ConnectionFields, CredentialFields, ExternalHostFields, FindingFields,
-    IncidentFields, Loss, Note, RelatedFields, ScopeName, ShareFields, SmbFields, SmbSensor, TargetFields,
-    ThreatListFields, TimelineFields, Volume,
+use super::{
+    context::{AssetFields, ExternalHostFields, RelatedFields},
+    fields::{
+        ClientFields, ConnectionFields, CredentialFields, FindingFields, IncidentFields, Loss, Note,
+        ScopeName, ShareFields, SmbFields, SmbSensor, TargetFields, ThreatListFields, TimelineFields, Volume,
+    },
 };
 use crate::{
     ecs::{

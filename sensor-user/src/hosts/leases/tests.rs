@@ -61,7 +61,7 @@ fn reads_isc_and_takes_the_last_block_of_an_address() {
     .concat();
     let leases = isc::parse(&text).unwrap();
     let expected = lease("10.0.0.2", Some("00-00-5E-00-53-01"), Some("pc-ann"));
-    assert_eq!(shown_leases(&leases), [expected.clone()]);
+    assert_eq!(shown_leases(&leases), std::slice::from_ref(&expected));
     assert_eq!(
         leases[&"10.0.0.2".parse::<IpAddr>().unwrap()].ends,
         Some(Timestamp::from_unix_seconds(1_796_076_000))
