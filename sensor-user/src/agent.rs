@@ -21,12 +21,12 @@ use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya_log::EbpfLogger;
 use sensor_common::{counter::Counter, slot::mark};
-use sensor_core::{record::packet_ticks, terms::TermAnswer};
+use sensor_core::{incident::Enriched, record::packet_ticks, terms::TermAnswer};
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
     sync::{Notify, mpsc},
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tracing::{error, info};
 
@@ -42,6 +42,7 @@ use crate::{
     config::{BadThreatList, Config, ConfigError},
     control::Control,
     enforcement::Enforcement,
+    enrich,
     http::{Http, LoadConfig, ReloadState},
     kernel::{attach::Attached, object::KernelProgram, poll_timer::PollTimer, readiness, ticks::KernelClock},
     latency::Stages,
@@ -49,6 +50,7 @@ use crate::{
     pipeline::Pipeline,
     runtime::{Ended, Lease, Supervisor},
     statistics::OutputCounts,
+    wall_clock,
 };
 
 /// Time between two sweeps of the flow slots.
@@ -89,8 +91,11 @@ pub async fn run(
     let servers = config.dns_servers.clone();
     let names = Names::start(servers, config.state_dir.clone(), Arc::clone(&learnt), &supervisor)
         .context("cannot start a thread that resolves names")?;
+    let (asker, enriched) =
+        enrich::start((&config.hosts, &config.dns_servers), config.state_dir.clone(), &supervisor)
+            .context("cannot start a thread that looks for what is known of hosts")?;
     let (mut sensor, control, answers) =
-        Sensor::start(config, (files, names), again, Arc::clone(&learnt), &supervisor)?;
+        Sensor::start(config, (files, names, asker), again, Arc::clone(&learnt), &supervisor)?;
     // The state directory is there now.
     sensor.names.want(sensor.config.names());
     sensor.report_status();
@@ -98,8 +103,8 @@ pub async fn run(
     let records = readiness::of_ring(&sensor.kernel.records).context("cannot wait for the record ring")?;
     // Whatever ends the run, the observations so far are reported first.
     let signals = [interrupt, terminate, hangup];
-    let outcome =
-        watch(&mut sensor, &records, control, (read, answers, &learnt), signals, &mut supervisor).await;
+    let sources = Sources { read, answers, enriched, learnt: learnt.as_ref() };
+    let outcome = watch(&mut sensor, &records, control, sources, signals, &mut supervisor).await;
     match (outcome, sensor.stop()) {
         (Err(error), Err(at_the_end)) => {
             error!("{at_the_end:#}");
@@ -109,12 +114,24 @@ pub async fn run(
     }
 }
 
+/// What other threads send.
+struct Sources<'a> {
+    /// Files that were read again.
+    read: mpsc::Receiver<FilesRead>,
+    /// Answers of other sensors about destinations.
+    answers: mpsc::Receiver<TermAnswer>,
+    /// What is known of hosts.
+    enriched: mpsc::Receiver<Enriched>,
+    /// Names have other addresses.
+    learnt: &'a Notify,
+}
+
 /// The loop of the agent.
 async fn watch(
     sensor: &mut Sensor,
     records: &AsyncFd<OwnedFd>,
     mut control: Control,
-    (mut read, mut answers, learnt): (mpsc::Receiver<FilesRead>, mpsc::Receiver<TermAnswer>, &Notify),
+    Sources { mut read, mut answers, mut enriched, learnt }: Sources<'_>,
     [mut interrupt, mut terminate, mut hangup]: [Signal; 3],
     supervisor: &mut Supervisor,
 ) -> Result<()> {
@@ -125,6 +142,7 @@ async fn watch(
     let mut poll_timer = PollTimer::new().context("cannot make a timer")?;
     let mut poll_until = Instant::now();
     loop {
+        let due = sensor.pipeline.due(wall_clock::now());
         tokio::select! {
             // Commands and the sweep have priority over records: a flood must not delay them.
             biased;
@@ -147,6 +165,11 @@ async fn watch(
                 None => return Err(ended_by(&supervisor.ended().await)),
             },
             Some(answer) = answers.recv() => sensor.take_answer(answer)?,
+            found = enriched.recv() => match found {
+                Some(found) => sensor.take_enriched(&found)?,
+                None => return Err(ended_by(&supervisor.ended().await)),
+            },
+            () = sleep(due.unwrap_or_default()), if due.is_some() => sensor.release()?,
             _ = sweep.tick() => {
                 sensor.sweep()?;
                 sensor.tend_interfaces();
@@ -256,6 +279,21 @@ impl Sensor {
             self.stages.core.observe(began.elapsed());
         }
         Ok(taken)
+    }
+
+    /// Takes what was found about the hosts of an incident.
+    fn take_enriched(&mut self, found: &Enriched) -> Result<()> {
+        let now = self.now()?;
+        self.pipeline.enrich(found, now);
+        self.pipeline.write(now);
+        Ok(())
+    }
+
+    /// Passes on what has waited long enough for that.
+    fn release(&mut self) -> Result<()> {
+        let now = self.now()?;
+        self.pipeline.release(now);
+        Ok(())
     }
 
     /// Reads every slot that changed: finds changes whose records were lost, and those that cause no record. Then it advances

@@ -10,6 +10,7 @@
 pub mod agent;
 pub mod alerts;
 mod arguments;
+pub mod assets;
 pub mod capture;
 pub mod check;
 pub mod cli;
@@ -20,11 +21,13 @@ mod durable;
 pub mod ecs;
 pub mod enforcement;
 pub mod engine;
+pub mod enrich;
 pub mod exempt;
 pub mod explain;
 pub mod fingerprint_key;
 pub mod fleet;
 pub mod health;
+pub mod hosts;
 pub mod http;
 pub mod init;
 #[expect(unsafe_code, reason = "shared memory and descriptors of the kernel program")]

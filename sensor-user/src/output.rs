@@ -126,6 +126,13 @@ fn document(event: &Event, sensor: &ecs::Sensor) -> Option<NewDocument> {
             summary.rule.severity.number(),
             summary.at,
         ),
+        Event::Campaign(summary) => (
+            ecs::campaign(summary, sensor),
+            DocumentKind::Incident,
+            None,
+            summary.severity.number(),
+            summary.at,
+        ),
         Event::Flow(flow) => {
             let incident = flow.incident.map(|id| id.to_string());
             (ecs::flow(flow, sensor), DocumentKind::Flow, incident, 0, flow.view().last)

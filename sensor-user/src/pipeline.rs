@@ -11,7 +11,7 @@ use sensor_core::{
     event::Event,
     exempt::{Exemptions, Hit},
     flow::StoredFlow,
-    incident::{IncidentTally, Link},
+    incident::{Enriched, IncidentTally, Link},
     terms::{Clocks, TermAnswer},
     time::{Moment, Timestamp},
 };
@@ -56,6 +56,19 @@ pub type Saving = Box<dyn FnOnce(Duration) + Send>;
 pub trait Output {
     /// Takes a batch. Never waits.
     fn take(&mut self, batch: Batch, now: Timestamp);
+
+    /// Adds what was found about the hosts of an incident to its events that wait here. Tells whether there was one.
+    fn enrich(&mut self, _enriched: &Enriched, _now: Timestamp) -> bool {
+        false
+    }
+
+    /// Passes on what has waited long enough. Never waits.
+    fn release(&mut self, _now: Timestamp) {}
+
+    /// How long the first of what waits here waits at most; `None` if nothing does.
+    fn due(&self, _now: Timestamp) -> Option<Duration> {
+        None
+    }
 
     /// Waits until everything is written, at most for this time.
     fn settle(&mut self, patience: Duration);
@@ -215,6 +228,23 @@ impl Pipeline {
         let settings = Box::new(config.core_settings());
         self.core.step(Input::Reconfigure(settings), now, &mut self.events);
         self.output.change(config)
+    }
+
+    /// Takes what was found about the hosts of an incident.
+    pub fn enrich(&mut self, enriched: &Enriched, now: Moment) {
+        let is_said = self.output.enrich(enriched, now.at);
+        self.core.step(Input::Enriched { enriched, is_said }, now, &mut self.events);
+    }
+
+    /// Passes on what has waited long enough for that.
+    pub fn release(&mut self, now: Moment) {
+        self.output.release(now.at);
+    }
+
+    /// How long something waits for that at most; `None` if nothing does.
+    #[must_use]
+    pub fn due(&self, now: Timestamp) -> Option<Duration> {
+        self.output.due(now)
     }
 
     /// Takes the number of records that the ring has lost so far.

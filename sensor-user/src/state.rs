@@ -12,7 +12,7 @@ use sensor_core::{
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::warn;
 
-use crate::storage::{IncidentRow, RowBatch, Rows, TERM_CLOCK};
+use crate::storage::{Contact, IncidentRow, RowBatch, Rows, TERM_CLOCK};
 
 /// The state of an earlier run.
 #[derive(Default)]
@@ -79,12 +79,28 @@ pub fn may_hold(row: &IncidentRow, address: IpAddr) -> bool {
 /// Adds changed state to a batch of rows.
 pub fn add_changes(changes: &StateChanges, batch: &mut RowBatch) {
     batch.incidents.extend(changes.incidents.iter().map(incident_row));
+    batch.contacts.extend(changes.incidents.iter().flat_map(|stored| contacts(&stored.incident)));
     let terms = &changes.terms;
     batch.terms.extend(terms.rows.iter().map(|row| (row.rule.clone(), row.address.to_string(), row.last)));
     batch.forgotten_terms.extend(terms.forgotten.iter().map(|(rule, before)| ((*rule).to_owned(), *before)));
     if terms.clock != TermClock::default() {
         batch.meta.push((TERM_CLOCK, bytes(&terms.clock)));
     }
+}
+
+/// Which hosts of an incident had to do with each other on its first and its last day; of many hosts those that it lists.
+fn contacts(incident: &Incident) -> impl Iterator<Item = Contact> {
+    let (internal, external) = (&incident.internal.addresses, &incident.external.addresses);
+    let pairs =
+        internal.iter().flat_map(move |internal| external.iter().map(move |external| (internal, external)));
+    pairs.flat_map(|(internal, external)| {
+        [incident.first, incident.last].map(|at| Contact {
+            external: external.to_string(),
+            internal: internal.to_string(),
+            at: at.unix_nanos(),
+            level: incident.level as u8,
+        })
+    })
 }
 
 /// Adds open connections to a batch of rows.

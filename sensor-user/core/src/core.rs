@@ -19,7 +19,7 @@ use crate::{
     exempt::{Exemptions, Question},
     flow::{Change, FlowEntry, FlowTable, FlowTableOptions, StoredFlow},
     incident::{
-        IncidentId, Link, Recorded, Scope, StoredIncident, ThreatHit,
+        Enriched, IncidentId, Link, Recorded, Scope, StoredIncident, ThreatHit,
         book::{Book, Context},
         quota::Admission,
     },
@@ -49,6 +49,13 @@ pub enum Input<'a> {
     Clocks(Clocks),
     /// Another configuration.
     Reconfigure(Box<Settings>),
+    /// What was found about the hosts of an incident.
+    Enriched {
+        /// That.
+        enriched: &'a Enriched,
+        /// A document of the incident that is still to be written says it.
+        is_said: bool,
+    },
     /// The ring has lost so many records so far.
     RecordsLost(u64),
     /// What other sensors know of a destination.
@@ -181,6 +188,7 @@ impl Core {
             }
             Input::Clocks(clocks) => self.step = self.terms.keep_time(clocks).or(self.step),
             Input::Reconfigure(settings) => self.reconfigure(*settings),
+            Input::Enriched { enriched, is_said } => self.book.enrich(enriched, is_said),
             Input::RecordsLost(lost) => {
                 self.lost_records = lost;
                 self.flows.set_lost_records(lost);
@@ -391,7 +399,19 @@ impl Core {
                 .collect();
             has_changed |= !incident.threats.is_empty();
         }
-        has_changed
+        has_changed | self.name_host(id)
+    }
+
+    /// Notes what the inventory says of the internal host; tells whether that is new.
+    fn name_host(&mut self, id: IncidentId) -> bool {
+        let Some(stored) = self.book.stored_mut(id) else { return false };
+        let internal = &mut stored.incident.internal;
+        let asset = internal.only_address().and_then(|address| self.settings.assets.of(address));
+        if internal.asset.as_ref() == asset {
+            return false;
+        }
+        internal.asset = asset.cloned();
+        true
     }
 
     /// Only a connection that was completed makes its server known.

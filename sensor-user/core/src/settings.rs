@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    asset::Assets,
     exempt::Exemption,
     profile::{self, ProfileName},
     rules::limits::Limits,
@@ -23,6 +24,8 @@ pub struct Settings {
     pub exemptions: Vec<Exemption>,
     /// Prefixes that somebody warns about.
     pub threats: Arc<ThreatLists>,
+    /// Own hosts.
+    pub assets: Arc<Assets>,
     /// Limits of rules.
     pub limits: Limits,
     /// Time for an attempt to be answered before it is reported.

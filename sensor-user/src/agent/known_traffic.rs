@@ -143,6 +143,9 @@ impl Sensor {
         let outputs = self.pipeline.reconfigure(&merged, now);
         self.reload_enforcement(&merged);
         self.note_lists(&kept, true);
+        for problem in &merged.unread_assets {
+            warn!("the inventory of own hosts stays as it was; correct it and reload again: {problem}");
+        }
         let mut summary = format!(
             "reloaded: {prefixes} prefixes, {} exemptions, {} threat lists",
             merged.exemptions.len(),

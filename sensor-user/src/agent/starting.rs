@@ -31,6 +31,7 @@ use crate::{
     control::{self, Control},
     ecs,
     enforcement::{Enforcement, Now, permitted},
+    enrich::{Asker, Enriching},
     fingerprint_key,
     health::HealthBoard,
     http::{Http, LoadConfig, ReloadState},
@@ -62,7 +63,7 @@ impl Sensor {
     /// The missing part, with what to do; nothing stays attached.
     pub(super) fn start(
         config: Config,
-        (files, names): (Files, Names),
+        (files, names, asker): (Files, Names, Asker),
         load: LoadConfig,
         learnt: Arc<Notify>,
         supervisor: &Supervisor,
@@ -195,7 +196,7 @@ impl Sensor {
             },
             owners,
         );
-        let output = StoreOutput::new(handle, sensor, sinks);
+        let output = Enriching::new(StoreOutput::new(handle, sensor, sinks), asker);
         let mut pipeline = Pipeline::new(core, output).with_recording(recording).with_fleet(asking);
         let known = KnownTraffic::of(&config, now.at);
         pipeline.restore_hits(restored.hits);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml_span::{Span, de_helpers::TableHelper};
 
 use super::{
-    AttributionChoice, BadThreatList, Config, Problem, exemptions, http, lists, outputs,
+    AttributionChoice, BadThreatList, Config, Problem, assets, exemptions, hosts, http, lists, outputs,
     reader::{Reader, describe},
     threats,
     value::{directory, internal_network, non_empty, one_of, port, power_of_two, seconds, within},
@@ -23,15 +23,22 @@ pub(super) fn parse(
     bad_threat_list: BadThreatList,
 ) -> Result<Config, Vec<Problem>> {
     let mut config = Config::default();
-    let mut unread = vec![];
+    let (mut unread, mut unread_assets) = (vec![], vec![]);
     read(text, |reader, table| {
         settings(reader, table, &mut config, folder);
         match bad_threat_list {
-            BadThreatList::Refused => reader.errors.append(&mut reader.unread_lists),
-            BadThreatList::LeftOut => unread.append(&mut reader.unread_lists),
+            BadThreatList::Refused => {
+                reader.errors.append(&mut reader.unread_lists);
+                reader.errors.append(&mut reader.unread_assets);
+            }
+            BadThreatList::LeftOut => {
+                unread.append(&mut reader.unread_lists);
+                unread_assets.append(&mut reader.unread_assets);
+            }
         }
     })?;
     config.unread_threat_lists = problems(text, unread);
+    config.unread_assets = problems(text, unread_assets);
     Ok(config)
 }
 
@@ -59,7 +66,7 @@ pub(super) fn read(
             return Err(vec![Problem::at(text, error.span.start, not_toml(&error))]);
         }
     };
-    let mut reader = Reader { errors: vec![], unread_lists: vec![] };
+    let mut reader = Reader { errors: vec![], unread_lists: vec![], unread_assets: vec![] };
     reader.table(&mut root, read);
     if reader.errors.is_empty() {
         return Ok(());
@@ -185,6 +192,8 @@ fn settings(reader: &mut Reader, table: &mut TableHelper<'_>, config: &mut Confi
         });
         reader.value(table, "max_mib", &mut record.max_mib, |n| within(n, 1, 1 << 20));
     });
+    (config.assets_file, config.assets) = assets::read(reader, table, folder);
+    config.hosts = hosts::read(reader, table, folder);
     config.http = http::read(reader, table, folder);
     config.lists = lists::read(reader, table, folder);
     config.exemptions = exemptions::read(reader, table, &config.lists);
@@ -211,6 +220,7 @@ mod tests {
         assert_eq!(config.services, defaults.services);
         assert_eq!(config.detection, defaults.detection);
         assert_eq!(config.process, defaults.process);
+        assert_eq!(config.hosts, defaults.hosts);
         assert_eq!(config.enforcement, defaults.enforcement);
         assert_eq!(config.journal, defaults.journal);
         assert_eq!(config.flow_documents, defaults.flow_documents);
@@ -225,8 +235,9 @@ mod tests {
         assert_ne!(all, EXAMPLE, "the example shows optional keys behind `#: `");
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("feed.csv"), "203.0.113.0/24,scanner\n").unwrap();
+        std::fs::write(folder.path().join("hosts.csv"), "10.0.1.2,fs01\n").unwrap();
         let config = parse(&all, folder.path(), BadThreatList::Refused).unwrap();
-        assert_eq!(config.threats.len(), 1);
+        assert_eq!((config.threats.len(), config.assets.len()), (1, 1));
         assert!(!config.exemptions.is_empty() && !config.internal.is_empty());
         assert!(config.process.cgroup.is_some() && config.http.is_some());
     }

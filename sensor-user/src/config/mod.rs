@@ -3,10 +3,12 @@
 //! [`Config`] is the validated result: built-in defaults, then the TOML file ([`file`]), then the command
 //! line ([`Overrides`]). Validation collects every mistake before anything happens; this module never acts.
 
+mod assets;
 mod encoding;
 mod exemption_text;
 mod exemptions;
 mod file;
+mod hosts;
 mod http;
 mod interface_name;
 mod lists;
@@ -50,6 +52,7 @@ pub use self::{
     server_port::ServerPort,
 };
 use crate::{
+    hosts::HostSources,
     kernel::attach::{IngressChoice, TcChoice},
     names::ResolvedNames,
     sinks::{OutputOptions, Take},
@@ -57,7 +60,7 @@ use crate::{
     threat::{ThreatList, ThreatLists},
 };
 use sensor_core::profile::ProfileName;
-use sensor_core::{exempt::Exemption, profile, settings::Settings, time::Timestamp};
+use sensor_core::{asset::Assets, exempt::Exemption, profile, settings::Settings, time::Timestamp};
 
 /// Most connections at a time.
 const FLOW_CAPACITY: usize = 1 << 18;
@@ -92,6 +95,14 @@ pub struct Config {
     pub threats: Arc<ThreatLists>,
     /// Mistakes of the threat lists that were left out.
     pub unread_threat_lists: Vec<Problem>,
+    /// File of the inventory of own hosts.
+    pub assets_file: Option<PathBuf>,
+    /// The inventory.
+    pub assets: Arc<Assets>,
+    /// Mistakes of an inventory that was left out.
+    pub unread_assets: Vec<Problem>,
+    /// What else is asked about hosts.
+    pub hosts: HostSources,
     /// Watched ports.
     pub services: ServicePorts,
     /// Name servers for the DNS names in exemptions; those of the machine if there are none.
@@ -116,12 +127,12 @@ pub struct Config {
     pub places: Places,
 }
 
-/// How to treat a threat list that cannot be read.
+/// How to treat a threat list or an inventory that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadThreatList {
     /// As a mistake of the configuration.
     Refused,
-    /// Left out and noted in [`Config::unread_threat_lists`]: for a reload, and for commands that need no threat lists.
+    /// Left out and noted in [`Config::unread_threat_lists`] or [`Config::unread_assets`]: for a reload, and for commands that need neither.
     LeftOut,
 }
 
@@ -171,6 +182,10 @@ impl Default for Config {
             threat_lists: vec![],
             threats: Arc::default(),
             unread_threat_lists: vec![],
+            assets_file: None,
+            assets: Arc::default(),
+            unread_assets: vec![],
+            hosts: HostSources::default(),
             services: ServicePorts::default(),
             dns_servers: vec![],
             kernel: KernelOptions::default(),
@@ -260,6 +275,7 @@ impl Config {
             watched: self.watched(),
             exemptions: self.exemptions.clone(),
             threats: self.threats.shared(),
+            assets: Arc::clone(&self.assets),
             limits: detection.limits,
             attempt_settle: Duration::from_secs(detection.attempt_settle),
             flow_idle: Duration::from_secs(self.kernel.flow_idle),

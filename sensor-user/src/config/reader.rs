@@ -7,6 +7,8 @@ pub(super) struct Reader {
     pub(super) errors: Vec<(Span, String)>,
     /// Mistakes of threat list files. A caller with older lists can continue with those.
     pub(super) unread_lists: Vec<(Span, String)>,
+    /// Mistakes of the file of the inventory, likewise.
+    pub(super) unread_assets: Vec<(Span, String)>,
 }
 
 impl Reader {

@@ -4,6 +4,7 @@
 //! `smb_sensor.*` they only have fields of ECS, with allowed values (except `type` and `flow.*` of flows, which
 //! are Packetbeat's). The JSON schemas under `schema/` are generated from the structs here.
 
+mod campaign;
 mod endpoint;
 mod fields;
 mod flow;
@@ -21,7 +22,7 @@ mod webdav;
 use schemars::{JsonSchema, Schema};
 use sensor_core::{
     event::FlowSummary,
-    incident::{IncidentEvent, QuotaSummary},
+    incident::{CampaignSummary, IncidentEvent, QuotaSummary},
 };
 use serde::Serialize;
 
@@ -69,6 +70,12 @@ pub fn quota(summary: &QuotaSummary, sensor: &Sensor) -> Document {
     Document::of(quota::id(summary), &quota::document(summary, sensor))
 }
 
+/// The document of incidents that have something in common.
+#[must_use]
+pub fn campaign(summary: &CampaignSummary, sensor: &Sensor) -> Document {
+    Document::of(campaign::id(summary), &campaign::document(summary, sensor))
+}
+
 /// The document of a finished connection.
 #[must_use]
 pub fn flow(summary: &FlowSummary, sensor: &Sensor) -> Document {
@@ -77,10 +84,14 @@ pub fn flow(summary: &FlowSummary, sensor: &Sensor) -> Document {
 
 /// The JSON schemas of all documents, by file name.
 #[must_use]
-pub fn schemas() -> [(&'static str, Schema); 3] {
+pub fn schemas() -> [(&'static str, Schema); 4] {
     [
         ("incident.schema.json", schema::<incident::IncidentDocument>("An event of an incident")),
         ("quota.schema.json", schema::<quota::QuotaDocument>("Incidents that were counted and not opened")),
+        (
+            "campaign.schema.json",
+            schema::<campaign::CampaignDocument>("Incidents that have something in common"),
+        ),
         ("flow.schema.json", schema::<flow::FlowDocument>("A connection that is over")),
     ]
 }

@@ -6,7 +6,7 @@ mod golden;
 mod schema;
 
 use sensor_core::{
-    incident::{IncidentAction, IncidentEvent, QuotaSummary, fixtures},
+    incident::{CampaignAction, IncidentAction, IncidentEvent, QuotaSummary, fixtures},
     rules,
 };
 use serde_json::Value;
@@ -56,6 +56,10 @@ fn documents() -> Vec<(String, &'static str, Value)> {
     for is_final in [false, true] {
         let document = quota(&quota_summary(is_final), &sensor());
         documents.push((format!("quota {is_final}"), "quota.schema.json", value(document)));
+    }
+    for action in [CampaignAction::Opened, CampaignAction::Escalated, CampaignAction::Updated] {
+        let document = campaign(&fixtures::campaign(action), &sensor());
+        documents.push((format!("campaign {action:?}"), "campaign.schema.json", value(document)));
     }
     for (name, summary) in flows::all() {
         documents.push((name.to_owned(), "flow.schema.json", value(flow(&summary, &sensor()))));

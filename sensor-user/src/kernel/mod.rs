@@ -14,6 +14,7 @@ pub mod ethtool;
 pub mod exempted;
 pub mod interface;
 mod link_type;
+pub(crate) mod neighbours;
 pub mod object;
 pub mod owner;
 pub mod packet_socket;

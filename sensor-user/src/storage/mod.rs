@@ -29,7 +29,9 @@ pub use self::{
     handle::{Committed, Handle, StorageCounts},
     query::{DocumentQuery, IdentifierQuery, IncidentOrder, IncidentQuery},
     reader::Reader,
-    rows::{DocumentKind, DocumentRow, IncidentRow, NewDocument, RowBatch, Rows},
+    rows::{
+        Contact, ContactRow, DocumentKind, DocumentRow, IncidentRow, NewDocument, RowBatch, Rows, day_of,
+    },
     subscriber::Subscriber,
     writer::{Opened, Writer},
 };

@@ -67,6 +67,38 @@ pub struct IncidentRow {
     pub state: Vec<u8>,
 }
 
+/// An external host had to do with an internal one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// External host.
+    pub external: String,
+    /// Internal host.
+    pub internal: String,
+    /// When, nanoseconds since the Unix epoch.
+    pub at: i64,
+    /// How far that got, as a number that rises with it.
+    pub level: u8,
+}
+
+/// A day on which an external host had to do with an internal one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContactRow {
+    /// Internal host.
+    pub internal: String,
+    /// Day, counted from the Unix epoch.
+    pub day: i64,
+    /// The first time on that day, nanoseconds since the Unix epoch.
+    pub first: i64,
+    /// How far it got.
+    pub level: u8,
+}
+
+/// The day of a time in nanoseconds since the Unix epoch.
+#[must_use]
+pub const fn day_of(nanos: i64) -> i64 {
+    nanos.div_euclid(86_400_000_000_000)
+}
+
 /// What is committed together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowBatch {
@@ -74,6 +106,8 @@ pub struct RowBatch {
     pub documents: Vec<NewDocument>,
     /// Incidents, each as it is now.
     pub incidents: Vec<IncidentRow>,
+    /// External hosts and the internal ones that they had to do with.
+    pub contacts: Vec<Contact>,
     /// Connections that are open, by key: they replace all that were kept before.
     pub connections: Option<Vec<(Vec<u8>, Vec<u8>)>>,
     /// Known terms: rule, value, when it was seen last.
@@ -96,6 +130,7 @@ impl RowBatch {
         self.documents.extend(later.documents);
         self.incidents.retain(|known| later.incidents.iter().all(|new| new.id != known.id));
         self.incidents.extend(later.incidents);
+        self.contacts.extend(later.contacts);
         self.connections = later.connections.or(self.connections.take());
         self.terms.extend(later.terms);
         self.forgotten_terms.extend(later.forgotten_terms);

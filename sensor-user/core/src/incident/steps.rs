@@ -5,7 +5,7 @@ use super::{
     covered::Covered,
     phrase::{clean, clock},
 };
-use crate::{address::Direction, level::EvidenceLevel, service::Service};
+use crate::{address::Direction, asset::AssetRole, level::EvidenceLevel, service::Service};
 
 /// What to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub fn steps(incident: &Incident, networks_defined: bool) -> Steps {
         Scope::Exposure => exposure(incident, &mut steps),
         Scope::Client | Scope::Pair | Scope::Connection => pair(incident, &mut steps),
     }
+    by_role(incident, &mut steps);
     if incident.joined_late {
         steps.check.push(
             "Look for the log-on in the server's or the client's own log: the sensor came after it."
@@ -59,6 +60,27 @@ pub fn steps(incident: &Incident, networks_defined: bool) -> Steps {
         ));
     }
     steps
+}
+
+/// What to ask of somebody who knows what the internal host is for.
+fn by_role(incident: &Incident, steps: &mut Steps) {
+    let Some(asset) = &incident.internal.asset else { return };
+    let (host, other) = (incident.internal.phrase(), incident.external.phrase());
+    let whom = asset.owner.as_deref().map_or_else(|| format!("whoever runs {host}"), clean);
+    match (&asset.role, incident.direction) {
+        (Some(AssetRole::Scanner), Direction::Outbound) => {
+            steps.check.push(format!("Ask {whom} whether this scan was ordered, and by whom."));
+        }
+        (Some(AssetRole::Backup), Direction::Outbound) => {
+            steps.check.push(format!("Ask {whom} whether backups of {host} go to {other}."));
+        }
+        (Some(AssetRole::FileServer), Direction::Outbound) => {
+            steps.check.push(format!(
+                "Ask {whom} why a file server opens connections to {other}; few have a reason to."
+            ));
+        }
+        _ => {}
+    }
 }
 
 fn sweep(incident: &Incident, steps: &mut Steps) {
