@@ -3,6 +3,7 @@
 //! One task runs every stage. The kernel's ring, a sweep each second and signals wake it; an idle system sleeps.
 
 mod answering;
+mod blocking;
 mod enforcing;
 mod files;
 mod health;
@@ -45,6 +46,7 @@ use crate::{
     kernel::{attach::Attached, object::KernelProgram, poll_timer::PollTimer, readiness, ticks::KernelClock},
     names::resolver::Names,
     pipeline::Pipeline,
+    response::Blocks,
     runtime::{Ended, Lease, Supervisor},
     statistics::OutputCounts,
 };
@@ -190,6 +192,7 @@ struct Sensor {
     /// The interfaces at the last check.
     enforcement: Enforcement,
     known: KnownTraffic,
+    blocks: Blocks,
     files: Files,
     names: Names,
     /// When the marks on ports were last checked.
@@ -255,10 +258,12 @@ impl Sensor {
         self.drain_for_a_while()?;
         late.iter().for_each(|slot| self.pipeline.slot(slot, now));
         self.tend_known_traffic(&counters, now);
+        self.tend_blocks()?;
         self.tend_marked_ports(now)?;
         self.pipeline.set_lost_records(counters.sum(Counter::LOST_RECORDS), now);
         self.pipeline.advance(now);
         self.pipeline.write(now);
+        self.respond()?;
         self.post_health(counters);
         if let Some(kernel_log) = &mut self.kernel_log {
             kernel_log.flush();

@@ -1,5 +1,6 @@
 //! The command line as typed. The configuration resolves it.
 
+mod block;
 mod enforce;
 pub mod explain;
 mod replay;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
 pub use self::{
+    block::{BlockArgs, UnblockArgs},
     enforce::{EnforceArg, EnforceArgs},
     explain::ExplainArgs,
     replay::{EngineArg, ReplayArgs},
@@ -86,6 +88,9 @@ pub enum Command {
         the agent hangs or is killed, everything passes again after at most ten seconds. For each rule, would_drop_* counts \
         matching SYNs whether enforcement is on or off, and dropped_* counts dropped ones.")]
     Enforce(EnforceArgs),
+    /// Drop the SMB, NetBIOS and DCE-RPC packets of a host, a network or a pair of them for a while
+    #[command(after_help = block::EXAMPLES)]
+    Block(BlockArgs),
     /// List incidents, or show one in full, whether or not an agent runs
     #[command(after_help = alerts::EXAMPLES)]
     Alerts(alerts::AlertsArgs),
@@ -144,6 +149,8 @@ pub enum Command {
         arrows, j, k        scroll the incidents\n\n\
         NO_COLOR turns colours off. Incidents are read from the database, whether or not an agent runs.")]
     Top(TopArgs),
+    /// End a block at once
+    Unblock(UnblockArgs),
 }
 
 /// Flags of `run`.

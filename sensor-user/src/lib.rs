@@ -39,6 +39,7 @@ pub mod plan;
 pub mod record;
 pub mod reload;
 pub mod replay;
+pub mod response;
 pub mod rfc3339;
 pub mod runtime;
 pub mod sinks;

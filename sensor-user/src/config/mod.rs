@@ -15,6 +15,7 @@ mod outputs;
 mod places;
 mod problem;
 mod reader;
+mod response;
 mod server_port;
 mod threats;
 mod value;
@@ -42,8 +43,8 @@ pub use self::{
     interface_name::InterfaceName,
     lists::Lists,
     options::{
-        AttributionChoice, DetectionOptions, EnforcementOptions, HttpOptions, KernelOptions, ProcessOptions,
-        RecordOptions,
+        AttributionChoice, AutoBlock, DetectionOptions, EnforcementOptions, HttpOptions, KernelOptions,
+        ProcessOptions, RecordOptions, ResponseOptions,
     },
     places::{Places, Written},
     problem::{ConfigError, Problem},
@@ -104,6 +105,8 @@ pub struct Config {
     pub process: ProcessOptions,
     /// Enforcement.
     pub enforcement: EnforcementOptions,
+    /// Responses.
+    pub response: ResponseOptions,
     /// Retention of the database.
     pub journal: Bounds,
     /// Whether summaries of flows are written too, unless an output says what it takes.
@@ -177,6 +180,7 @@ impl Default for Config {
             detection: DetectionOptions::default(),
             process: ProcessOptions::default(),
             enforcement: EnforcementOptions::default(),
+            response: ResponseOptions::default(),
             journal: Bounds::default(),
             flow_documents: false,
             record: RecordOptions::default(),

@@ -11,6 +11,7 @@ mod incident;
 mod netbios;
 mod quic;
 mod quota;
+mod response;
 mod sensor;
 mod smb;
 mod techniques;
@@ -24,6 +25,8 @@ use sensor_core::{
     incident::{IncidentEvent, QuotaSummary},
 };
 use serde::Serialize;
+
+use crate::response::Entry;
 
 pub use self::sensor::Sensor;
 
@@ -69,6 +72,15 @@ pub fn quota(summary: &QuotaSummary, sensor: &Sensor) -> Document {
     Document::of(quota::id(summary), &quota::document(summary, sensor))
 }
 
+/// The document of a response.
+#[must_use]
+pub fn response(entry: &Entry, sensor: &Sensor) -> Document {
+    Document::of(response::id(entry), &response::document(entry, sensor))
+}
+
+/// `event.severity` of responses.
+pub const RESPONSE_SEVERITY: u8 = response::SEVERITY;
+
 /// The document of a finished connection.
 #[must_use]
 pub fn flow(summary: &FlowSummary, sensor: &Sensor) -> Document {
@@ -77,10 +89,11 @@ pub fn flow(summary: &FlowSummary, sensor: &Sensor) -> Document {
 
 /// The JSON schemas of all documents, by file name.
 #[must_use]
-pub fn schemas() -> [(&'static str, Schema); 3] {
+pub fn schemas() -> [(&'static str, Schema); 4] {
     [
         ("incident.schema.json", schema::<incident::IncidentDocument>("An event of an incident")),
         ("quota.schema.json", schema::<quota::QuotaDocument>("Incidents that were counted and not opened")),
+        ("response.schema.json", schema::<response::ResponseDocument>("Something that was done")),
         ("flow.schema.json", schema::<flow::FlowDocument>("A connection that is over")),
     ]
 }

@@ -22,6 +22,7 @@ fn documents_match_the_golden_files() {
         ("sweep-opened", event(IncidentAction::Opened, fixtures::sweep())),
         ("netbios-listed-updated", event(IncidentAction::Updated, fixtures::netbios_listed())),
         ("quic-opened", event(IncidentAction::Opened, fixtures::quic())),
+        ("block-ended", value(response(&responses()[1], &sensor()))),
         ("quota", value(quota(&quota_summary(false), &sensor()))),
         ("flow", flow_of("flow smb")),
         ("flow-netbios", flow_of("flow netbios")),
