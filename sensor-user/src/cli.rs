@@ -21,7 +21,7 @@ use crate::{
     arguments::directory,
     config::{AttributionChoice, InterfaceName, Overrides, internal_network},
     exempt::ExemptArgs,
-    fleet,
+    exposure, fleet,
     init::InitArgs,
     kernel::attach::{IngressChoice, TcChoice},
     status::StatusArgs,
@@ -105,6 +105,9 @@ pub enum Command {
         The answer comes from the running agent or, if none runs, from the configuration. The active profile is marked with *. \
         An `if` names a further condition.")]
     Explain(ExplainArgs),
+    /// List internal hosts whose SMB, NetBIOS or DCE-RPC answered somebody on the Internet, whether or not an agent runs
+    #[command(after_help = exposure::EXAMPLES)]
+    Exposure(exposure::ExposureArgs),
     /// Add, list, remove and test exemptions for traffic that is known to be safe
     #[command(after_help = "EXAMPLES\n  \
         Exempt a backup to a provider for a month:\n    \

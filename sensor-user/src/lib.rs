@@ -22,6 +22,7 @@ pub mod enforcement;
 pub mod engine;
 pub mod exempt;
 pub mod explain;
+pub mod exposure;
 pub mod fingerprint_key;
 pub mod fleet;
 pub mod health;
