@@ -301,6 +301,8 @@ impl Sensor {
         self.attached.clear();
         self.sweep()?;
         let now = self.now()?;
+        // With the packets that they dropped so far.
+        self.save_blocks(self.enforcement_now()?);
         self.pipeline.finish(now);
         self.report_exemptions()?;
         self.report()?;

@@ -136,6 +136,10 @@ fn block_survives_a_restart_and_ends_with_a_killed_agent() {
 
     let agent = start();
     assert!(!passes(), "the block is in force again");
+    let list = command(state.path(), &Request::Blocks);
+    let packets: u64 =
+        list.split(" packets").next().and_then(|text| text.rsplit(' ').next()).unwrap().parse().unwrap();
+    assert!(packets > 2, "those of the run before count too: {list}");
     agent.kill().unwrap();
     poll(Duration::from_secs(11), || passes().then_some(())).expect("the lease is over");
     let agent = start();

@@ -145,7 +145,7 @@ impl Sensor {
         block.packets_before + self.kernel.blocks.packets(block.number()).unwrap_or_default()
     }
 
-    fn save_blocks(&mut self, now: Now) {
+    pub(super) fn save_blocks(&mut self, now: Now) {
         let mut blocks = self.blocks.all().to_vec();
         for block in &mut blocks {
             block.packets_before = self.packets(block);

@@ -75,6 +75,16 @@ pub(super) fn encode(snapshot: &Snapshot, families: &mut Families<'_>) -> fmt::R
         "SYNs that enforcement dropped, by rule",
         by_rule(Counter::DroppedOutbound, Counter::DroppedInbound),
     )?;
+    for (name, help, counter) in [
+        (
+            "block_matches",
+            "Packets of blocked hosts, networks and pairs, dry runs included",
+            Counter::WouldDropBlocked,
+        ),
+        ("block_drops", "Packets that were dropped because of a block", Counter::DroppedBlocked),
+    ] {
+        families.counter(name, help, kernel.get(counter))?;
+    }
     let accounted = snapshot.statistics.flow_packets;
     let kept = i64::try_from(kernel.get(Counter::Kept)).unwrap_or(i64::MAX);
     families.gauge(
