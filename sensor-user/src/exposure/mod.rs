@@ -7,6 +7,7 @@ mod text;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use sensor_core::time::Timestamp;
 use tracing::warn;
 
 pub use self::arguments::{EXAMPLES, ExposureArgs};
@@ -21,7 +22,7 @@ use crate::{
 /// # Errors
 /// If the store cannot be read.
 pub fn run(args: &ExposureArgs) -> Result<ExitCode> {
-    let hosts = read(&Reader::open(&args.state_dir)?, args.since.map(|since| since.unix_nanos()))?;
+    let hosts = read(&Reader::open(&args.state_dir)?, args.since.map(Timestamp::unix_nanos))?;
     stdout::write(|out| {
         if args.json {
             for host in &hosts {
