@@ -3,6 +3,7 @@
 //! One task runs every stage. The kernel's ring, a sweep each second and signals wake it; an idle system sleeps.
 
 mod answering;
+mod blocking;
 mod enforcing;
 mod files;
 mod health;
@@ -48,6 +49,7 @@ use crate::{
     latency::Stages,
     names::resolver::Names,
     pipeline::Pipeline,
+    response::Blocks,
     runtime::{Ended, Lease, Supervisor},
     statistics::OutputCounts,
     wall_clock,
@@ -226,6 +228,7 @@ struct Sensor {
     /// The interfaces at the last check.
     enforcement: Enforcement,
     known: KnownTraffic,
+    blocks: Blocks,
     files: Files,
     names: Names,
     /// When the marks on ports were last checked.
@@ -324,10 +327,12 @@ impl Sensor {
         self.drain_for_a_while()?;
         late.iter().for_each(|slot| self.pipeline.slot(slot, now));
         self.tend_known_traffic(&counters, now);
+        self.tend_blocks()?;
         self.tend_marked_ports(now)?;
         self.pipeline.set_lost_records(counters.sum(Counter::LOST_RECORDS), now);
         self.pipeline.advance(now);
         self.pipeline.write(now);
+        self.respond()?;
         self.post_health(counters);
         if let Some(kernel_log) = &mut self.kernel_log {
             kernel_log.flush();
@@ -365,6 +370,8 @@ impl Sensor {
         self.attached.clear();
         self.sweep()?;
         let now = self.now()?;
+        // With the packets that they dropped so far.
+        self.save_blocks(self.enforcement_now()?);
         self.pipeline.finish(now);
         self.report_exemptions()?;
         self.report()?;

@@ -12,6 +12,7 @@ use crate::{
     config::Config,
     ecs,
     pipeline::{Batch, Output, Saving},
+    response::Entry,
     sinks::{OutputStatus, Sinks},
     state,
     statistics::OutputCounts,
@@ -149,6 +150,18 @@ fn document(event: &Event, sensor: &ecs::Sensor) -> Option<NewDocument> {
     })
 }
 
+fn response(entry: &Entry, sensor: &ecs::Sensor) -> NewDocument {
+    let document = ecs::response(entry, sensor);
+    NewDocument {
+        id: document.id().to_owned(),
+        kind: DocumentKind::Incident,
+        incident: None,
+        severity: ecs::RESPONSE_SEVERITY,
+        at: entry.at.unix_nanos(),
+        body: document.line(),
+    }
+}
+
 impl Output for StoreOutput {
     fn take(&mut self, batch: Batch, _: Timestamp) {
         let mut rows = RowBatch { documents: documents(&batch.events, &self.sensor), ..RowBatch::default() };
@@ -159,6 +172,10 @@ impl Output for StoreOutput {
         if let Some(hits) = &batch.hits {
             state::add_hits(hits, &mut rows);
         }
+        if let Some(blocks) = &batch.blocks {
+            state::add_blocks(blocks, &mut rows);
+        }
+        rows.documents.extend(batch.responses.iter().map(|entry| response(entry, &self.sensor)));
         if !rows.documents.is_empty() {
             rows.made = Some(Instant::now());
         }

@@ -2,7 +2,7 @@
 //!
 //! Takes records and slots as bytes, gives batches of events and changed state to an [`Output`]. Reads no clock.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use sensor_common::slot::Slot;
 use sensor_core::{
@@ -11,7 +11,8 @@ use sensor_core::{
     event::Event,
     exempt::{Exemptions, Hit},
     flow::StoredFlow,
-    incident::{Enriched, IncidentTally, Link},
+    incident::{Enriched, IncidentId, IncidentTally, Link, Scope, message},
+    level::Severity,
     terms::{Clocks, TermAnswer},
     time::{Moment, Timestamp},
 };
@@ -21,6 +22,7 @@ use crate::{
     config::Config,
     kernel::{counters::CounterValues, interface::Interface},
     record::Recording,
+    response::{Entry, StoredBlocks},
     rfc3339::rfc3339,
     shared_terms::Asking,
     sinks::OutputStatus,
@@ -47,6 +49,10 @@ pub struct Batch {
     pub connections: Option<Vec<StoredFlow<Link>>>,
     /// Hits of exemptions, likewise.
     pub hits: Option<BTreeMap<String, Hit>>,
+    /// Blocks in force, if they changed.
+    pub blocks: Option<StoredBlocks>,
+    /// What was done.
+    pub responses: Vec<Entry>,
 }
 
 /// Waits for the store, for so long at most.
@@ -113,6 +119,24 @@ pub struct Pipeline {
     /// There were no connections at the last saving.
     saved_idle: bool,
     saved_hits: BTreeMap<String, Hit>,
+    /// Incidents that became critical since this was last asked.
+    critical: Vec<CriticalIncident>,
+}
+
+/// Most critical incidents that wait for a response.
+const MAX_CRITICAL: usize = 64;
+
+/// An incident between two hosts that opened as critical, or became critical.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CriticalIncident {
+    /// Identifier.
+    pub id: IncidentId,
+    /// Addresses of the internal host.
+    pub internal: Vec<IpAddr>,
+    /// Addresses of the external host.
+    pub external: Vec<IpAddr>,
+    /// What happened.
+    pub message: String,
 }
 
 impl Pipeline {
@@ -130,6 +154,7 @@ impl Pipeline {
             saved_at: None,
             saved_idle: false,
             saved_hits: BTreeMap::new(),
+            critical: Vec::new(),
         }
     }
 
@@ -191,6 +216,7 @@ impl Pipeline {
     /// Writes the events so far, together with the changed state.
     pub fn write(&mut self, now: Moment) {
         self.pass_on();
+        self.note_critical();
         let every = if self.saved_idle && self.is_idle() { SAVE_IDLE } else { SAVE_CONNECTIONS };
         let due = self.saved_at.is_none_or(|at| now.at.distance(at) >= every);
         if self.events.is_empty() && !due {
@@ -353,6 +379,16 @@ impl Pipeline {
         self.output.take(batch, now.at);
     }
 
+    /// Saves the blocks in force.
+    pub fn save_blocks(&mut self, blocks: StoredBlocks, now: Moment) {
+        self.output.take(Batch { blocks: Some(blocks), ..Batch::default() }, now.at);
+    }
+
+    /// Writes an entry of the journal of responses.
+    pub fn journal(&mut self, entry: Entry, now: Moment) {
+        self.output.take(Batch { responses: vec![entry], ..Batch::default() }, now.at);
+    }
+
     /// Gives what waits until everything is saved that was to be saved so far.
     pub fn saving(&mut self) -> Saving {
         self.output.saving()
@@ -381,6 +417,30 @@ impl Pipeline {
     /// An interface has another name now.
     pub fn interface_renamed(&mut self, index: u32, name: &str) {
         self.output.interface(index, name);
+    }
+
+    /// The incidents that became critical since the last call. Of more than 64, the first.
+    pub fn take_critical(&mut self) -> Vec<CriticalIncident> {
+        std::mem::take(&mut self.critical)
+    }
+
+    fn note_critical(&mut self) {
+        for event in &self.events {
+            if let Event::Incident(event) = event
+                && event.action.is_alert()
+                && event.incident.severity == Severity::Critical
+                && event.incident.scope == Scope::Pair
+                && self.critical.len() < MAX_CRITICAL
+            {
+                let incident = &event.incident;
+                self.critical.push(CriticalIncident {
+                    id: incident.id,
+                    internal: incident.internal.addresses.clone(),
+                    external: incident.external.addresses.clone(),
+                    message: message::summary(incident),
+                });
+            }
+        }
     }
 
     /// Passes on events that are not written.

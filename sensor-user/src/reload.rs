@@ -33,7 +33,8 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
     names
 }
 
-/// The configuration after a reload: networks, inventory, exemptions, threat lists, enforcement and outputs of `new`, the rest of `running`.
+/// The configuration after a reload: networks, inventory, exemptions, threat lists, enforcement, responses and outputs of `new`, the rest
+/// of `running`.
 #[must_use]
 pub fn merged(running: &Config, new: Config) -> Config {
     let threats = match new.unread_threat_lists.as_slice() {
@@ -54,6 +55,7 @@ pub fn merged(running: &Config, new: Config) -> Config {
         unread_threat_lists: new.unread_threat_lists,
         threats,
         enforcement: new.enforcement,
+        response: new.response,
         outputs: new.outputs,
         places: new.places,
         ..running.clone()

@@ -12,7 +12,10 @@ use sensor_core::{
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::warn;
 
-use crate::storage::{Contact, IncidentRow, RowBatch, Rows, TERM_CLOCK};
+use crate::{
+    response::StoredBlocks,
+    storage::{BLOCKS, Contact, IncidentRow, RowBatch, Rows, TERM_CLOCK},
+};
 
 /// The state of an earlier run.
 #[derive(Default)]
@@ -27,6 +30,8 @@ pub struct Restored {
     pub clock: Option<TermClock>,
     /// Hits of exemptions.
     pub hits: BTreeMap<String, Hit>,
+    /// Blocks.
+    pub blocks: StoredBlocks,
 }
 
 impl Restored {
@@ -52,10 +57,11 @@ impl Restored {
             })
             .collect();
         let clock = rows.meta.get(TERM_CLOCK).and_then(|bytes| read(bytes, &mut unreadable));
+        let blocks = rows.meta.get(BLOCKS).and_then(|bytes| read(bytes, &mut unreadable)).unwrap_or_default();
         if unreadable > 0 {
             warn!("{unreadable} rows of the store cannot be read by this version and are ignored");
         }
-        Self { incidents, connections, terms, clock, hits }
+        Self { incidents, connections, terms, clock, hits, blocks }
     }
 }
 
@@ -112,6 +118,11 @@ pub fn add_connections(connections: &[StoredFlow<Link>], batch: &mut RowBatch) {
 /// Adds hits of exemptions to a batch of rows.
 pub fn add_hits(hits: &BTreeMap<String, Hit>, batch: &mut RowBatch) {
     batch.hits = Some(hits.iter().map(|(id, hit)| (id.clone(), bytes(hit))).collect());
+}
+
+/// Adds the blocks in force to a batch of rows.
+pub fn add_blocks(blocks: &StoredBlocks, batch: &mut RowBatch) {
+    batch.meta.push((BLOCKS, bytes(blocks)));
 }
 
 /// The stored hits of exemptions.

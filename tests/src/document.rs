@@ -14,6 +14,7 @@ static SCHEMAS: LazyLock<Result<[(&str, Validator); 4]>> = LazyLock::new(|| {
         of("incident", include_str!("../../sensor-user/schema/incident.schema.json"))?,
         of("campaign", include_str!("../../sensor-user/schema/campaign.schema.json"))?,
         of("quota", include_str!("../../sensor-user/schema/quota.schema.json"))?,
+        of("response", include_str!("../../sensor-user/schema/response.schema.json"))?,
         of("flow", include_str!("../../sensor-user/schema/flow.schema.json"))?,
     ])
 });
@@ -28,6 +29,7 @@ fn kind(document: &Value) -> &str {
     match (text(document, "/event/dataset"), text(document, "/event/action")) {
         ("smb_sensor.incident", "incident-summary") => "quota",
         ("smb_sensor.incident", action) if action.starts_with("campaign-") => "campaign",
+        ("smb_sensor.incident", action) if action.starts_with("block-") => "response",
         ("smb_sensor.incident", _) => "incident",
         ("network_traffic.flow", _) => "flow",
         (other, _) => other,

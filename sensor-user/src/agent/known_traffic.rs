@@ -164,9 +164,9 @@ impl Sensor {
     }
 
     /// Writes the prefixes of a configuration at the present time; returns their number.
-    fn put_prefixes(&mut self, config: &Config, now: Moment) -> Result<usize, PrefixError> {
+    pub(super) fn put_prefixes(&mut self, config: &Config, now: Moment) -> Result<usize, PrefixError> {
         let in_force = config.at(now.at);
-        let prefixes = plan::prefixes(&in_force);
+        let prefixes = plan::prefixes_with(&in_force, &self.blocks.marked());
         let view = self.kernel.prefixes.view();
         let unblocked = self.kernel.prefixes.put(&prefixes)?;
         if unblocked > 0 {

@@ -17,7 +17,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{
-    Sensor,
+    Sensor, blocking,
     files::Files,
     health::HealthReport,
     interfaces::{self, Refused},
@@ -150,7 +150,7 @@ impl Sensor {
         for warning in plan::network_warnings(&config, &interfaces) {
             warn!("{warning}");
         }
-        let lease = Lease::start(kernel.enforcement.clone(), clock, supervisor)
+        let lease = Lease::start([kernel.enforcement.clone(), kernel.blocking.clone()], clock, supervisor)
             .context("cannot start the lease of enforcement")?;
         let mut enforcement = Enforcement::Off;
         if config.enforcement.active {
@@ -159,6 +159,9 @@ impl Sensor {
             lease.set(enforcement, now)?;
             warn!("enforcement is {enforcement}");
         }
+        // Before the interfaces, so that no packet passes that is blocked.
+        let at_start = Now::of(clock).context("cannot read the clock")?;
+        let blocks = blocking::restored(restored.blocks, boot, &config, &mut kernel, &lease, at_start)?;
         // Before the interfaces, so that the first packets of watched connections are recorded.
         let recording = Recording::start(&config.record, &config.watched(), &interfaces, supervisor)?;
         // Before the interfaces, so that the openers of watched connections are known.
@@ -220,6 +223,7 @@ impl Sensor {
             lease_failures: 0,
             enforcement,
             known,
+            blocks,
             files,
             names,
             ports_looked: Instant::now(),

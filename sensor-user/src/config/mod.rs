@@ -17,6 +17,7 @@ mod outputs;
 mod places;
 mod problem;
 mod reader;
+mod response;
 mod server_port;
 mod threats;
 mod value;
@@ -44,8 +45,8 @@ pub use self::{
     interface_name::InterfaceName,
     lists::Lists,
     options::{
-        AttributionChoice, DetectionOptions, EnforcementOptions, HttpOptions, KernelOptions, ProcessOptions,
-        RecordOptions, ServerTlsOptions,
+        AttributionChoice, AutoBlock, DetectionOptions, EnforcementOptions, HttpOptions, KernelOptions,
+        ProcessOptions, RecordOptions, ResponseOptions, ServerTlsOptions,
     },
     places::{Places, Written},
     problem::{ConfigError, Problem},
@@ -115,6 +116,8 @@ pub struct Config {
     pub process: ProcessOptions,
     /// Enforcement.
     pub enforcement: EnforcementOptions,
+    /// Responses.
+    pub response: ResponseOptions,
     /// Retention of the database.
     pub journal: Bounds,
     /// Whether summaries of flows are written too, unless an output says what it takes.
@@ -192,6 +195,7 @@ impl Default for Config {
             detection: DetectionOptions::default(),
             process: ProcessOptions::default(),
             enforcement: EnforcementOptions::default(),
+            response: ResponseOptions::default(),
             journal: Bounds::default(),
             flow_documents: false,
             record: RecordOptions::default(),

@@ -12,6 +12,7 @@ mod incident;
 mod netbios;
 mod quic;
 mod quota;
+mod response;
 mod sensor;
 mod smb;
 mod techniques;
@@ -25,6 +26,8 @@ use sensor_core::{
     incident::{CampaignSummary, IncidentEvent, QuotaSummary},
 };
 use serde::Serialize;
+
+use crate::response::Entry;
 
 pub use self::sensor::Sensor;
 
@@ -76,6 +79,15 @@ pub fn campaign(summary: &CampaignSummary, sensor: &Sensor) -> Document {
     Document::of(campaign::id(summary), &campaign::document(summary, sensor))
 }
 
+/// The document of a response.
+#[must_use]
+pub fn response(entry: &Entry, sensor: &Sensor) -> Document {
+    Document::of(response::id(entry), &response::document(entry, sensor))
+}
+
+/// `event.severity` of responses.
+pub const RESPONSE_SEVERITY: u8 = response::SEVERITY;
+
 /// The document of a finished connection.
 #[must_use]
 pub fn flow(summary: &FlowSummary, sensor: &Sensor) -> Document {
@@ -92,6 +104,7 @@ pub fn schemas() -> [(&'static str, Schema); 4] {
             "campaign.schema.json",
             schema::<campaign::CampaignDocument>("Incidents that have something in common"),
         ),
+        ("response.schema.json", schema::<response::ResponseDocument>("Something that was done")),
         ("flow.schema.json", schema::<flow::FlowDocument>("A connection that is over")),
     ]
 }

@@ -5,6 +5,7 @@
 
 pub mod attach;
 mod barrier;
+pub mod blocks;
 pub mod boot;
 mod claim;
 pub mod clock;

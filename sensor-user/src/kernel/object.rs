@@ -16,6 +16,7 @@ use thiserror::Error;
 use zerocopy::IntoBytes;
 
 use super::{
+    blocks::{self, BlockMaps},
     clock::{self, GivenClock},
     counters::KernelCounters,
     enforce::{self, EnforcementSwitch},
@@ -80,6 +81,10 @@ pub struct KernelProgram {
     pub exempted: ExemptedPackets,
     /// Enforcement switch.
     pub enforcement: EnforcementSwitch,
+    /// Lease of blocks.
+    pub blocking: EnforcementSwitch,
+    /// The blocks.
+    pub blocks: BlockMaps,
     /// The watched TCP ports, and those on which SMB was recognised.
     pub ports: TcpPorts,
     /// The flows of QUIC that are counted.
@@ -224,6 +229,8 @@ impl KernelProgram {
         let unblocked = prefixes.put(&plan.prefixes)?;
         let exempted = ExemptedPackets::open(take(&mut ebpf, "EXEMPTED")?)?;
         let enforcement = EnforcementSwitch::open(take(&mut ebpf, enforce::SECTION)?)?;
+        let blocking = EnforcementSwitch::open(take(&mut ebpf, blocks::SECTION)?)?;
+        let blocks = BlockMaps::open(take(&mut ebpf, "BLOCKS")?, take(&mut ebpf, "BLOCK_PACKETS")?)?;
         let clock = GivenClock::open(take(&mut ebpf, clock::SECTION)?)?;
         if unblocked > 0 {
             tracing::warn!("{}", super::prefixes::unblocked(unblocked));
@@ -237,6 +244,8 @@ impl KernelProgram {
             prefixes,
             exempted,
             enforcement,
+            blocking,
+            blocks,
             ports,
             quic,
             clock,

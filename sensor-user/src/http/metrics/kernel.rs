@@ -86,6 +86,16 @@ pub(super) fn encode(snapshot: &Snapshot, families: &mut Families<'_>) -> fmt::R
         "Packets for which a kernel program ran, while kernel.bpf_stats_enabled is 1",
         programs().map(|(labels, one)| (labels, one.count)),
     )?;
+    for (name, help, counter) in [
+        (
+            "block_matches",
+            "Packets of blocked hosts, networks and pairs, dry runs included",
+            Counter::WouldDropBlocked,
+        ),
+        ("block_drops", "Packets that were dropped because of a block", Counter::DroppedBlocked),
+    ] {
+        families.counter(name, help, kernel.get(counter))?;
+    }
     let accounted = snapshot.statistics.flow_packets;
     let kept = i64::try_from(kernel.get(Counter::Kept)).unwrap_or(i64::MAX);
     families.gauge(
