@@ -27,6 +27,7 @@ fn command(state_dir: &Path, request: &Request) -> String {
     answer.text
 }
 
+#[expect(clippy::unwrap_used, reason = "the targets are written here")]
 fn block(target: &str, seconds: u64) -> Request {
     Request::Block { target: target.parse().unwrap(), seconds, reason: "a test".into() }
 }
@@ -117,11 +118,7 @@ fn block_survives_a_restart_and_ends_with_a_killed_agent() {
     let start = || Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
     let passes = || {
         let to = outside.address();
-        border
-            .client()
-            .run(|| TcpStream::connect_timeout(&to.into(), Duration::from_millis(400)))
-            .unwrap()
-            .is_ok()
+        border.client().run(|| TcpStream::connect_timeout(&to, Duration::from_millis(400))).unwrap().is_ok()
     };
     let agent = start();
     let mut standing = connect(border.client(), outside.address()).unwrap();
