@@ -33,6 +33,7 @@ fn settings(shared_terms: bool) -> Settings {
         profile: ProfileName::Sensor,
         rulebook,
         watched: ServicePorts::default(),
+        assets: std::sync::Arc::default(),
         exemptions: Vec::<Exemption>::new(),
         threats: std::sync::Arc::default(),
         limits: Limits::default(),
