@@ -154,6 +154,7 @@ c-cc005f7d5d94  8.8.4.4  critical  2          1     2023-11-14T22:13:20.000Z  20
         report.sensors[0].sensor = "s".repeat(300);
         let text = text(&report);
         assert!(text.contains(&format!("graz/{}…  silent", "s".repeat(34))), "{text}");
-        assert!(text.lines().all(|line| line.chars().count() < 120), "{text}");
+        let mut sensors = text.lines().take_while(|line| !line.starts_with("incidents"));
+        assert!(sensors.all(|line| line.chars().count() < 120), "{text}");
     }
 }
